@@ -1,0 +1,308 @@
+//! Key families: which prefix belongs to whom (`container.md` §9).
+
+/// A front end of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Adapter {
+    /// Tables and items.
+    DynamoDb,
+    /// Buckets and objects.
+    S3,
+    /// Keys of the Redis interface.
+    Redis,
+    /// Queues and messages.
+    Sqs,
+    /// The file system.
+    Fs,
+}
+
+impl Adapter {
+    /// The adapters that `--adapter` can select, in the order of the manifest.
+    pub const SELECTABLE: [Adapter; 4] = [Adapter::DynamoDb, Adapter::S3, Adapter::Redis, Adapter::Sqs];
+
+    /// The name on the command line and in the manifest.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Adapter::DynamoDb => "dynamodb",
+            Adapter::S3 => "s3",
+            Adapter::Redis => "redis",
+            Adapter::Sqs => "sqs",
+            Adapter::Fs => "fs",
+        }
+    }
+}
+
+/// Who counts a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Data or metadata of a front end.
+    Adapter(Adapter),
+    /// Bookkeeping of the store: known and silent.
+    Internal,
+    /// No family owns it.
+    Unknown,
+}
+
+macro_rules! families {
+    ($($(#[$doc:meta])* $name:ident $class:ident $($prefix:literal)+;)*) => {
+        /// The family of a user key.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Family { $($(#[$doc])* $name,)* }
+
+        impl Family {
+            /// Every family.
+            pub const ALL: &'static [Family] = &[$(Family::$name,)*];
+
+            /// The bytes that its keys begin with (of the fence rows: what the four kinds share).
+            pub const fn prefix(self) -> &'static str {
+                match self { $(Family::$name => first(&[$($prefix),+]),)* }
+            }
+
+            /// Who counts its rows.
+            pub const fn class(self) -> Class {
+                match self { $(Family::$name => families!(@class $class),)* }
+            }
+        }
+
+        /// Every prefix with its family; a longer prefix stands before the one it extends.
+        const PREFIXES: &[(&str, Family)] = &[$($(($prefix, Family::$name),)+)*];
+    };
+    (@class Internal) => { Class::Internal };
+    (@class Unknown) => { Class::Unknown };
+    (@class $adapter:ident) => { Class::Adapter(Adapter::$adapter) };
+}
+
+const fn first(prefixes: &[&'static str]) -> &'static str {
+    match prefixes {
+        [one] => one,
+        _ => "!redis|txn-wide-",
+    }
+}
+
+families! {
+    /// DynamoDB index rows.
+    DdbGsi DynamoDb "!ddb|gsi|";
+    /// DynamoDB items.
+    DdbItem DynamoDb "!ddb|item|";
+    /// DynamoDB generation counters.
+    DdbGen DynamoDb "!ddb|meta|gen|";
+    /// DynamoDB table schemas.
+    DdbTable DynamoDb "!ddb|meta|table|";
+    /// Route catalog.
+    Dist Internal "!dist|";
+    /// Encryption bookkeeping with a timestamp (the raw writer rows are not MVCC rows).
+    Encryption Internal "!encryption|";
+    /// File-system rows.
+    Fs Fs "!fs|";
+    /// Hash fields.
+    HashField Redis "!hs|fld|";
+    /// Hash length deltas.
+    HashDelta Redis "!hs|meta|d|";
+    /// Hash metas.
+    HashMeta Redis "!hs|meta|";
+    /// List POP guards.
+    ListClaim Redis "!lst|claim|";
+    /// List items.
+    ListItem Redis "!lst|itm|";
+    /// List deltas, and metas of lists whose key begins with `d|`.
+    ListDelta Redis "!lst|meta|d|";
+    /// List metas.
+    ListMeta Redis "!lst|meta|";
+    /// Hashes as one blob (legacy).
+    HashBlob Redis "!redis|hash|";
+    /// HyperLogLog keys.
+    Hll Redis "!redis|hll|";
+    /// Sets as one blob (legacy).
+    SetBlob Redis "!redis|set|";
+    /// Streams as one blob (legacy; the server never reads them).
+    StreamBlob Redis "!redis|stream|";
+    /// Strings.
+    Str Redis "!redis|str|";
+    /// TTL scan index.
+    Ttl Redis "!redis|ttl|";
+    /// Conflict fences: no data.
+    Fence Internal "!redis|txn-wide-hash|" "!redis|txn-wide-list|" "!redis|txn-wide-set|" "!redis|txn-wide-zset|";
+    /// Sorted sets as one blob (legacy, still written).
+    ZsetBlob Redis "!redis|zset|";
+    /// S3 routing.
+    S3Route Internal "!s3route|";
+    /// S3 inline chunks.
+    S3Blob S3 "!s3|blob|";
+    /// S3 bucket generation counters.
+    S3BucketGen S3 "!s3|bucket|gen|";
+    /// S3 bucket records.
+    S3BucketMeta S3 "!s3|bucket|meta|";
+    /// S3 content-addressed chunks.
+    S3ChunkBlob S3 "!s3|chunkblob|";
+    /// S3 references to content-addressed chunks.
+    S3ChunkRef S3 "!s3|chunkref|";
+    /// S3 uploads waiting for garbage collection.
+    S3GcUpload S3 "!s3|gc|upload|";
+    /// S3 object manifests.
+    S3Object S3 "!s3|obj|head|";
+    /// S3 unfinished uploads.
+    S3Upload S3 "!s3|upload|meta|";
+    /// S3 parts of unfinished uploads.
+    S3UploadPart S3 "!s3|upload|part|";
+    /// SQS messages by age.
+    SqsByAge Sqs "!sqs|msg|byage|";
+    /// SQS messages.
+    SqsData Sqs "!sqs|msg|data|";
+    /// SQS deduplication records.
+    SqsDedup Sqs "!sqs|msg|dedup|";
+    /// SQS message group locks.
+    SqsGroup Sqs "!sqs|msg|group|";
+    /// SQS messages by visibility.
+    SqsVis Sqs "!sqs|msg|vis|";
+    /// SQS queue generations.
+    SqsGen Sqs "!sqs|queue|gen|";
+    /// SQS queue records.
+    SqsQueue Sqs "!sqs|queue|meta|";
+    /// SQS FIFO sequence counters.
+    SqsSeq Sqs "!sqs|queue|seq|";
+    /// SQS tombstones of purged and deleted generations.
+    SqsTombstone Sqs "!sqs|queue|tombstone|";
+    /// Stream entries.
+    StreamEntry Redis "!stream|entry|";
+    /// Stream metas.
+    StreamMeta Redis "!stream|meta|";
+    /// Set members.
+    SetMember Redis "!st|mem|";
+    /// Set length deltas.
+    SetDelta Redis "!st|meta|d|";
+    /// Set metas.
+    SetMeta Redis "!st|meta|";
+    /// Transaction outcomes: committed.
+    TxnCommit Internal "!txn|cmt|";
+    /// Values of prepared transactions.
+    TxnIntent Internal "!txn|int|";
+    /// Locks of prepared transactions.
+    TxnLock Internal "!txn|lock|";
+    /// Transaction outcomes: rolled back.
+    TxnRollback Internal "!txn|rb|";
+    /// Sorted-set members with their scores.
+    ZsetMember Redis "!zs|mem|";
+    /// Sorted-set length deltas.
+    ZsetDelta Redis "!zs|meta|d|";
+    /// Sorted-set metas.
+    ZsetMeta Redis "!zs|meta|";
+    /// Sorted-set score index: redundant.
+    ZsetScore Redis "!zs|scr|";
+    /// Bare keys: strings from before the prefixes, and rows of the raw key-value interface.
+    Bare Redis "";
+    /// `!word|…` rows that no family owns.
+    Unknown Unknown "!";
+}
+
+impl Family {
+    /// The family of `user_key`: the longest prefix wins.
+    pub fn of(user_key: &[u8]) -> Family {
+        if user_key.first() != Some(&b'!') {
+            return Family::Bare;
+        }
+        let known = PREFIXES.iter().filter(|(p, _)| p.len() > 1);
+        for (prefix, family) in known {
+            if user_key.starts_with(prefix.as_bytes()) {
+                return *family;
+            }
+        }
+        let word = word_prefix(user_key);
+        if word.is_none() || user_key.starts_with(b"!stream|") { Family::Bare } else { Family::Unknown }
+    }
+
+    /// Whether keys carry the user key with a length in front, so that `(length, key)` is their order.
+    pub const fn is_len_prefixed(self) -> bool {
+        use Family::*;
+        matches!(
+            self,
+            HashField | HashDelta | HashMeta | ListClaim | ListDelta | SetMember | SetDelta | SetMeta
+                | ZsetMember | ZsetDelta | ZsetMeta | ZsetScore | StreamEntry | StreamMeta
+        )
+    }
+
+    /// Whether some longer prefix of another family begins with this one.
+    const fn has_inner(self) -> bool {
+        use Family::*;
+        matches!(self, HashMeta | ListMeta | SetMeta | ZsetMeta | Bare | Unknown | Fence)
+    }
+
+    /// The part of `user_key` behind the prefix.
+    #[inline]
+    pub fn suffix(self, user_key: &[u8]) -> &[u8] {
+        user_key.get(self.prefix().len()..).unwrap_or_default()
+    }
+}
+
+/// `!word|` at the start of a key, with the bar.
+pub fn word_prefix(user_key: &[u8]) -> Option<&[u8]> {
+    let body = user_key.strip_prefix(b"!")?;
+    let len = body.iter().position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')))?;
+    let end = len.checked_add(2)?;
+    (len > 0 && body.get(len) == Some(&b'|')).then(|| user_key.get(..end)).flatten()
+}
+
+/// Classifies keys that arrive in order: nearly always the family is the one before.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Classifier {
+    last: Option<Family>,
+}
+
+impl Classifier {
+    /// The family of `user_key`.
+    #[inline]
+    pub fn family(&mut self, user_key: &[u8]) -> Family {
+        if let Some(last) = self.last
+            && user_key.starts_with(last.prefix().as_bytes())
+        {
+            return last;
+        }
+        let family = Family::of(user_key);
+        self.last = (!family.has_inner()).then_some(family);
+        family
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn longest_prefix_wins() {
+        for (i, (long, _)) in PREFIXES.iter().enumerate() {
+            for (short, _) in PREFIXES.iter().take(i).filter(|(p, _)| p.len() > 1) {
+                assert!(!long.starts_with(short), "{short} stands before {long}");
+            }
+        }
+    }
+
+    #[test]
+    fn classifier_agrees_with_the_table() {
+        let keys: &[(&[u8], Family)] = &[
+            (b"!hs|meta|d|x", Family::HashDelta),
+            (b"!hs|meta|\0\0\0\x01a", Family::HashMeta),
+            (b"!lst|meta|d|x", Family::ListDelta),
+            (b"!lst|meta|dd", Family::ListMeta),
+            (b"!redis|txn-wide-set|x", Family::Fence),
+            (b"!redis|txn-wide-nope|x", Family::Unknown),
+            (b"!redis|list|x", Family::Unknown),
+            (b"!stream|meta|x", Family::StreamMeta),
+            (b"!stream|other", Family::Bare),
+            (b"!admin|x", Family::Unknown),
+            (b"!hello", Family::Bare),
+            (b"!two words|x", Family::Bare),
+            (b"!|x", Family::Bare),
+            (b"", Family::Bare),
+            (b"_meta_mine", Family::Bare),
+            (b"!txn|other|", Family::Unknown),
+            (b"!fs|chk|", Family::Fs),
+        ];
+        for (key, want) in keys {
+            assert_eq!(Family::of(key), *want, "{}", key.escape_ascii());
+            for (before, _) in keys {
+                let mut c = Classifier::default();
+                c.family(before);
+                assert_eq!(c.family(key), *want, "{} after {}", key.escape_ascii(), before.escape_ascii());
+            }
+        }
+    }
+}

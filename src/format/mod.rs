@@ -1,0 +1,23 @@
+//! Bytes in, borrowed records out.
+//!
+//! Nothing here does I/O, allocates per row or panics on any input. A parser that meets bytes it cannot accept returns
+//! a [`Fault`]: what is wrong, without where. The caller, which knows the row, turns it into an
+//! [`Error`](crate::Error) that names family, key and byte offset.
+#![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
+
+pub mod cursor;
+pub mod family;
+pub mod fault;
+pub mod frame;
+pub mod header;
+pub mod limits;
+pub mod mvcc;
+pub mod mvcc2;
+pub mod proto;
+pub mod redis;
+pub mod txn;
+
+pub use cursor::Cursor;
+pub use family::{Adapter, Family};
+pub use fault::Fault;

@@ -1,0 +1,164 @@
+//! MVCC keys and values, and the rows that are neither (`container.md` §3.2 to §3.4).
+//!
+//! | part | layout |
+//! |---|---|
+//! | raw key | user key · `u64be` bitwise NOT of the commit timestamp |
+//! | raw value | flags (1 byte) · `u64le` expiry (HLC, 0 = never) · body |
+//! | flags | bit 0 tombstone, bits 1–2 encryption state, bits 3–7 zero |
+
+use super::limits::{TS_SUFFIX, VALUE_HEADER};
+
+/// Prefix of the raw rows that register the writers of encryption keys.
+const WRITERS: &[u8] = b"!encryption|writers|";
+
+/// Why an entry is not an MVCC row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MvccFault {
+    /// The raw key is shorter than the timestamp suffix.
+    ShortKey(usize),
+    /// The raw value is shorter than the value header.
+    ShortValue(usize),
+    /// The body is encrypted.
+    Encrypted,
+    /// The flag byte has bits or an encryption state that no writer uses.
+    ReservedFlags(u8),
+    /// An operational row whose value has the wrong length.
+    OperationalValue(usize),
+}
+
+/// The value header, decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ValueHeader<'a> {
+    /// Whether this version deletes the key.
+    pub tombstone: bool,
+    /// HLC timestamp from which the key is absent; 0 = never.
+    pub expire_at: u64,
+    /// The family's own value.
+    pub body: &'a [u8],
+}
+
+/// A raw row of the store itself; its key has no timestamp suffix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operational {
+    /// `_meta_last_commit_ts`
+    LastCommitTs,
+    /// `_meta_min_retained_ts`: versions older than this may be compacted away.
+    MinRetainedTs,
+    /// `_meta_pending_min_retained_ts`: a compaction was under way.
+    PendingMinRetainedTs,
+    /// `_meta_applied_index`: the Raft index that the store has applied.
+    AppliedIndex,
+    /// `!encryption|writers|…`: a registered writer of an encryption key.
+    EncryptionWriter,
+}
+
+impl Operational {
+    /// Recognises the complete raw key of an operational row.
+    #[inline]
+    pub fn of(raw_key: &[u8]) -> Option<Operational> {
+        match raw_key.first()? {
+            b'_' => Self::meta(raw_key),
+            b'!' if raw_key.len() == 27 => {
+                let writer = raw_key.starts_with(WRITERS) && raw_key.get(24) == Some(&b'|');
+                writer.then_some(Operational::EncryptionWriter)
+            }
+            _ => None,
+        }
+    }
+
+    fn meta(raw_key: &[u8]) -> Option<Operational> {
+        match raw_key {
+            b"_meta_last_commit_ts" => Some(Operational::LastCommitTs),
+            b"_meta_min_retained_ts" => Some(Operational::MinRetainedTs),
+            b"_meta_pending_min_retained_ts" => Some(Operational::PendingMinRetainedTs),
+            b"_meta_applied_index" => Some(Operational::AppliedIndex),
+            _ => None,
+        }
+    }
+
+    /// Checks the value's length; gives the number of a `_meta_*` row.
+    pub fn value(self, value: &[u8]) -> Result<u64, MvccFault> {
+        let fault = MvccFault::OperationalValue(value.len());
+        match self {
+            Operational::EncryptionWriter if value.len() == 12 => Ok(0),
+            Operational::EncryptionWriter => Err(fault),
+            _ => super::cursor::u64_le(value).ok_or(fault),
+        }
+    }
+}
+
+/// Splits a raw key into user key and commit timestamp.
+#[inline]
+pub fn split_key(raw_key: &[u8]) -> Result<(&[u8], u64), MvccFault> {
+    match raw_key.split_last_chunk::<TS_SUFFIX>() {
+        Some((user_key, inverted)) => Ok((user_key, !u64::from_be_bytes(*inverted))),
+        None => Err(MvccFault::ShortKey(raw_key.len())),
+    }
+}
+
+/// Decodes the value header, with every check of §3.3 in its order.
+#[inline]
+pub fn split_value(raw_value: &[u8]) -> Result<ValueHeader<'_>, MvccFault> {
+    let Some((header, body)) = raw_value.split_first_chunk::<VALUE_HEADER>() else {
+        return Err(MvccFault::ShortValue(raw_value.len()));
+    };
+    let [flags, expire @ ..] = header;
+    if flags & !1 != 0 {
+        return Err(match flags & 0b110 {
+            _ if flags & 0b1111_1000 != 0 => MvccFault::ReservedFlags(*flags),
+            0b010 => MvccFault::Encrypted,
+            _ => MvccFault::ReservedFlags(*flags),
+        });
+    }
+    Ok(ValueHeader { tombstone: flags & 1 == 1, expire_at: u64::from_le_bytes(*expire), body })
+}
+
+/// The physical half of an HLC timestamp: Unix milliseconds.
+#[inline]
+pub const fn hlc_millis(ts: u64) -> u64 {
+    ts >> 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_and_value() {
+        let mut raw = b"user".to_vec();
+        raw.extend((!77u64).to_be_bytes());
+        assert_eq!(split_key(&raw), Ok((&b"user"[..], 77)));
+        assert_eq!(split_key(b"short"), Err(MvccFault::ShortKey(5)));
+        let v = split_value(b"\x01\x05\0\0\0\0\0\0\0body").unwrap();
+        assert_eq!((v.tombstone, v.expire_at, v.body), (true, 5, &b"body"[..]));
+        assert_eq!(split_value(b"\0\0\0\0\0\0\0\0"), Err(MvccFault::ShortValue(8)));
+    }
+
+    #[test]
+    fn flags() {
+        for (flags, want) in [
+            (0x02, MvccFault::Encrypted),
+            (0x03, MvccFault::Encrypted),
+            (0x04, MvccFault::ReservedFlags(0x04)),
+            (0x06, MvccFault::ReservedFlags(0x06)),
+            (0x08, MvccFault::ReservedFlags(0x08)),
+            (0x0a, MvccFault::ReservedFlags(0x0a)),
+            (0xff, MvccFault::ReservedFlags(0xff)),
+        ] {
+            assert_eq!(split_value(&[flags, 0, 0, 0, 0, 0, 0, 0, 0]), Err(want));
+        }
+    }
+
+    #[test]
+    fn only_the_exact_operational_keys_are_special() {
+        assert_eq!(Operational::of(b"_meta_applied_index"), Some(Operational::AppliedIndex));
+        assert_eq!(Operational::of(b"_meta_applied_index2"), None);
+        assert_eq!(Operational::of(b""), None);
+        let mut writer = b"!encryption|writers|\0\0\0\x01|\0\x02".to_vec();
+        assert_eq!(Operational::of(&writer), Some(Operational::EncryptionWriter));
+        writer[24] = b'-';
+        assert_eq!(Operational::of(&writer), None);
+        assert_eq!(Operational::AppliedIndex.value(&7u64.to_le_bytes()), Ok(7));
+        assert_eq!(Operational::AppliedIndex.value(b"7"), Err(MvccFault::OperationalValue(1)));
+    }
+}

@@ -1,0 +1,85 @@
+//! Legacy collections: a whole hash, set or sorted set in one protobuf value.
+
+use crate::format::fault::{OrFault, Result};
+use crate::format::proto::{Fields, map_entry};
+
+/// Magic of a hash blob.
+pub const HASH: &[u8; 4] = b"\0RH\x01";
+/// Magic of a set blob, and of an HLL payload.
+pub const SET: &[u8; 4] = b"\0RS\x01";
+/// Magic of a sorted-set blob.
+pub const ZSET: &[u8; 4] = b"\0RZ\x01";
+
+/// The message of a blob; a value of no bytes is an empty collection, as the server reads it.
+fn message<'a>(value: &'a [u8], magic: &[u8; 4]) -> Result<&'a [u8]> {
+    if value.is_empty() {
+        return Ok(value);
+    }
+    value.strip_prefix(magic).or_value("it lacks the magic of its blob")
+}
+
+/// Calls `each` for the bytes of every field 1 of the blob.
+fn each_entry<'a>(value: &'a [u8], magic: &[u8; 4], mut each: impl FnMut(&'a [u8]) -> Result<()>) -> Result<()> {
+    let mut fields = Fields::new(message(value, magic)?);
+    while let Some((number, field)) = fields.next()? {
+        if number == 1 {
+            each(field.bytes()?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Fields of a hash blob in wire order; of a repeated name the last one counts.
+pub fn hash<'a>(value: &'a [u8], mut each: impl FnMut(&'a [u8], &'a [u8])) -> Result<()> {
+    each_entry(value, HASH, |entry| {
+        let (name, value) = map_entry(entry)?;
+        each(name, value);
+        Ok(())
+    })
+}
+
+/// Members of a set blob in wire order.
+pub fn set<'a>(value: &'a [u8], mut each: impl FnMut(&'a [u8])) -> Result<()> {
+    each_entry(value, SET, |member| {
+        each(member);
+        Ok(())
+    })
+}
+
+/// Members of a sorted-set blob with their scores in wire order; an absent score is 0.
+pub fn zset<'a>(value: &'a [u8], mut each: impl FnMut(&'a [u8], f64)) -> Result<()> {
+    each_entry(value, ZSET, |entry| {
+        let (mut member, mut score) = (&[][..], 0.0);
+        let mut fields = Fields::new(entry);
+        while let Some((number, field)) = fields.next()? {
+            match number {
+                1 => member = field.bytes()?,
+                2 => score = field.double()?,
+                _ => {}
+            }
+        }
+        each(member, score);
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blobs() {
+        let mut got = Vec::new();
+        hash(b"\0RH\x01\x0a\x06\x0a\x01a\x12\x01b", |n, v| got.push((n, v))).unwrap();
+        assert_eq!(got, [(&b"a"[..], &b"b"[..])]);
+        let mut members = Vec::new();
+        set(b"\0RS\x01\x0a\x01x\x0a\x00", |m| members.push(m)).unwrap();
+        assert_eq!(members, [&b"x"[..], b""]);
+        let mut scored = Vec::new();
+        zset(b"\0RZ\x01\x0a\x0c\x0a\x01m\x11\0\0\0\0\0\0\xf8\x3f\x0a\x03\x0a\x01n", |m, s| scored.push((m, s))).unwrap();
+        assert_eq!(scored, [(&b"m"[..], 1.5), (&b"n"[..], 0.0)]);
+        assert!(zset(b"", |_, _| unreachable!()).is_ok());
+        assert!(zset(b"garbage", |_, _| ()).is_err());
+        assert!(hash(b"\0RH\x01\x0a\x7f", |_, _| ()).is_err());
+    }
+}

@@ -1,0 +1,61 @@
+//! Keys that carry the user key behind a length: prefix · `u32be` length · user key · rest.
+
+use crate::format::cursor::Cursor;
+use crate::format::fault::{Fault, OrFault, Result};
+
+/// A length-prefixed key, split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ElementKey<'a> {
+    /// The Redis user key.
+    pub user_key: &'a [u8],
+    /// What follows it: a field, a member, an ID, a delta's timestamp and sequence; empty for a meta.
+    pub rest: &'a [u8],
+}
+
+/// Splits what follows the family prefix.
+#[inline]
+pub fn element_key(suffix: &[u8]) -> Result<ElementKey<'_>> {
+    let mut c = Cursor::new(suffix);
+    let len = c.u32_be().or_key("it has no length of the user key")?;
+    let user_key = c.take_u64(u64::from(len)).or_key("its user key is shorter than the length says")?;
+    Ok(ElementKey { user_key, rest: c.rest() })
+}
+
+/// The length of the user key, when the key is long enough to hold it.
+#[inline]
+pub fn user_key_len(suffix: &[u8]) -> Option<u32> {
+    let mut c = Cursor::new(suffix);
+    let len = c.u32_be()?;
+    (u64::from(len) <= c.len() as u64).then_some(len)
+}
+
+/// Commit timestamp and sequence of a delta key's rest (`u64be` · `u32be`): gives the timestamp.
+pub fn delta_ts(rest: &[u8]) -> Result<u64> {
+    let mut c = Cursor::new(rest);
+    let ts = c.u64_be();
+    c.u32_be()
+        .and(ts)
+        .filter(|_| c.is_empty())
+        .or_key("a delta key ends in 12 bytes of timestamp and sequence")
+}
+
+/// Requires that nothing follows the user key of a meta.
+pub fn no_rest(rest: &[u8]) -> Result<()> {
+    if rest.is_empty() { Ok(()) } else { Err(Fault::Key("bytes follow the user key of a meta")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn split() {
+        let got = element_key(b"\0\0\0\x02abrest").unwrap();
+        assert_eq!((got.user_key, got.rest), (&b"ab"[..], &b"rest"[..]));
+        assert!(element_key(b"\0\0\0").is_err());
+        assert!(element_key(b"\xff\xff\xff\xffab").is_err());
+        assert_eq!(user_key_len(b"\0\0\0\x03ab"), None);
+        assert_eq!(delta_ts(b"\0\0\0\0\0\0\0\x09\0\0\0\x01"), Ok(9));
+        assert!(delta_ts(b"\0\0\0\0\0\0\0\x09\0\0\0\x01\0").is_err());
+    }
+}

@@ -1,0 +1,152 @@
+//! Streams: metas, entry keys and entries.
+
+use super::meta::length;
+use crate::format::cursor::Cursor;
+use crate::format::fault::{Fault, OrFault, Result};
+use crate::format::proto::{Field, Fields};
+
+/// A stream ID; orders by milliseconds, then sequence, as numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct StreamId {
+    /// Unix milliseconds.
+    pub ms: u64,
+    /// Sequence number within the millisecond.
+    pub seq: u64,
+}
+
+impl StreamId {
+    /// Parses the rest of an entry key: `u64be` ms · `u64be` seq.
+    pub fn from_key(rest: &[u8]) -> Result<StreamId> {
+        let mut c = Cursor::new(rest);
+        let mut id = || Some(StreamId { ms: c.u64_be()?, seq: c.u64_be()? });
+        let parsed = id().filter(|_| c.is_empty());
+        parsed.or_key("the user key is not followed by 16 bytes of ID")
+    }
+
+    /// Parses `<ms>-<seq>` in decimal.
+    pub fn from_text(text: &[u8]) -> Option<StreamId> {
+        let (ms, seq) = std::str::from_utf8(text).ok()?.split_once('-')?;
+        Some(StreamId { ms: ms.parse().ok()?, seq: seq.parse().ok()? })
+    }
+}
+
+/// The record of a stream: `i64be` length · `u64be` lastMs · lastSeq [· expiry [· trimmedMs · trimmedSeq]].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamMeta {
+    /// Number of entries.
+    pub len: i64,
+    /// Largest ID ever used.
+    pub last: StreamId,
+    /// Expiry in Unix milliseconds, 0 = none; `None` in the 24-byte form, whose TTL is in the index.
+    pub expire_ms: Option<u64>,
+    /// Entries up to this one are trimmed away; (0, 0) = none.
+    pub trimmed: StreamId,
+}
+
+impl StreamMeta {
+    /// Parses 24, 32 or 48 bytes.
+    pub fn parse(value: &[u8]) -> Result<StreamMeta> {
+        if !matches!(value.len(), 24 | 32 | 48) {
+            return Err(Fault::ValueLen { got: value.len(), want: "24, 32 or 48" });
+        }
+        let mut c = Cursor::new(value);
+        let len = length(&mut c)?;
+        let mut id = |c: &mut Cursor<'_>| Some(StreamId { ms: c.u64_be()?, seq: c.u64_be()? });
+        let last = id(&mut c).or_value("it ends inside its last ID")?;
+        let expire_ms = c.u64_be();
+        Ok(StreamMeta { len, last, expire_ms, trimmed: id(&mut c).unwrap_or_default() })
+    }
+
+    /// Whether the server still serves an entry with this ID.
+    pub fn serves(&self, id: StreamId) -> bool {
+        self.trimmed == StreamId::default() || id > self.trimmed
+    }
+}
+
+/// A stream entry, checked: `00 52 58 45 01` · protobuf { 1: id, 2: name, value, name, value, … }.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamEntry<'a> {
+    /// The ID as text inside the protobuf; the key's ID is the law.
+    pub id_text: &'a [u8],
+    message: &'a [u8],
+}
+
+impl<'a> StreamEntry<'a> {
+    /// Checks magic, protobuf and that names and values come in pairs.
+    pub fn parse(value: &'a [u8]) -> Result<StreamEntry<'a>> {
+        let message = value.strip_prefix(b"\0RXE\x01").or_value("it lacks its magic 00 52 58 45 01")?;
+        let (mut id_text, mut odd) = (&b""[..], false);
+        let mut fields = Fields::new(message);
+        while let Some((number, field)) = fields.next()? {
+            match number {
+                1 => id_text = field.bytes()?,
+                2 => {
+                    field.bytes()?;
+                    odd = !odd;
+                }
+                _ => {}
+            }
+        }
+        if odd {
+            return Err(Fault::Value("it has an odd number of names and values"));
+        }
+        Ok(StreamEntry { id_text, message })
+    }
+
+    /// Names and values in their order, duplicates kept.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let mut wire = Fields::new(self.message);
+        let mut next = move || {
+            while let Ok(Some((number, field))) = wire.next() {
+                if let (2, Field::Bytes(bytes)) = (number, field) {
+                    return Some(bytes);
+                }
+            }
+            None
+        };
+        std::iter::from_fn(move || Some((next()?, next()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_order_as_numbers() {
+        let a = StreamId::from_text(b"9-0").unwrap();
+        assert!(a < StreamId::from_text(b"10-0").unwrap());
+        assert_eq!(StreamId::from_text(b"1-x"), None);
+        assert_eq!(StreamId::from_text(b"1"), None);
+        assert!(StreamId::from_key(&[0; 15]).is_err());
+        assert!(StreamId::from_key(&[0; 17]).is_err());
+        assert_eq!(StreamId::from_key(&[0; 16]), Ok(StreamId::default()));
+    }
+
+    #[test]
+    fn metas() {
+        let v: Vec<u8> = [3u64, 5, 6, 7, 8, 9].iter().flat_map(|n| n.to_be_bytes()).collect();
+        let m = StreamMeta::parse(&v).unwrap();
+        assert_eq!((m.len, m.last, m.expire_ms), (3, StreamId { ms: 5, seq: 6 }, Some(7)));
+        assert!(!m.serves(StreamId { ms: 8, seq: 9 }));
+        assert!(m.serves(StreamId { ms: 8, seq: 10 }));
+        assert_eq!(StreamMeta::parse(&v[..24]).unwrap().expire_ms, None);
+        assert_eq!(StreamMeta::parse(&v[..32]).unwrap().trimmed, StreamId::default());
+        for len in [0, 23, 25, 39, 40, 47, 56] {
+            assert!(StreamMeta::parse(&vec![0; len]).is_err());
+        }
+        assert!(StreamMeta::parse(&[0xff; 24]).is_err());
+    }
+
+    #[test]
+    fn entries() {
+        let e = StreamEntry::parse(b"\0RXE\x01\x0a\x031-2\x12\x01f\x12\x01v\x1a\x00\x12\x01f\x12\x00").unwrap();
+        assert_eq!(e.id_text, b"1-2");
+        let got: Vec<_> = e.fields().collect();
+        assert_eq!(got, [(&b"f"[..], &b"v"[..]), (b"f", b"")]);
+        assert!(StreamEntry::parse(b"\0RXE\x01\x12\x01f").is_err());
+        assert!(StreamEntry::parse(b"\0RXE\x02").is_err());
+        assert!(StreamEntry::parse(b"").is_err());
+        assert_eq!(StreamEntry::parse(b"\0RXE\x01").unwrap().fields().count(), 0);
+    }
+}

@@ -1,0 +1,112 @@
+//! Rows of prepared and finished transactions (`container.md` §8).
+//!
+//! | key | value |
+//! |---|---|
+//! | `!txn\|lock\|`K | `01` · `u64be` startTS · `u64be` ttlExpireAt · flags · `u64be` len · P |
+//! | `!txn\|int\|`K | `01` · `u64be` startTS · op · `u64be` len · body |
+//! | `!txn\|cmt\|`P `u64be` startTS | `01` · `u64be` commitTS |
+//! | `!txn\|rb\|`P `u64be` startTS | `01` |
+//!
+//! K is the full key of the locked row, P the primary key of the transaction.
+
+use super::cursor::Cursor;
+use super::fault::{OrFault, Result};
+
+/// A lock: the row K is prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lock<'a> {
+    /// Start timestamp: the identity of the transaction, with the primary key.
+    pub start_ts: u64,
+    /// When another reader may abort it (wall clock in HLC form); 0 = never.
+    pub expire_at: u64,
+    /// The primary key, whose group holds the outcome.
+    pub primary: &'a [u8],
+}
+
+/// An intent: the value that K gets if the transaction commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Intent<'a> {
+    /// Start timestamp of the transaction.
+    pub start_ts: u64,
+    /// The new body, `None` for a delete. Bare: without the nine-byte value header.
+    pub body: Option<&'a [u8]>,
+}
+
+fn versioned<'a>(value: &'a [u8]) -> Result<Cursor<'a>> {
+    let mut c = Cursor::new(value);
+    c.strip(&[1]).or_value("its version byte is not 01")?;
+    Ok(c)
+}
+
+fn tail<'a>(c: &mut Cursor<'a>) -> Option<&'a [u8]> {
+    let len = c.u64_be()?;
+    let bytes = c.take_u64(len)?;
+    c.is_empty().then_some(bytes)
+}
+
+impl<'a> Lock<'a> {
+    /// Parses the value of a `!txn|lock|` row.
+    pub fn parse(value: &'a [u8]) -> Result<Lock<'a>> {
+        let mut c = versioned(value)?;
+        let mut fields = || {
+            let (start_ts, expire_at, _flags) = (c.u64_be()?, c.u64_be()?, c.u8()?);
+            Some(Lock { start_ts, expire_at, primary: tail(&mut c)? })
+        };
+        fields().or_value("its length does not fit its fields")
+    }
+}
+
+impl<'a> Intent<'a> {
+    /// Parses the value of a `!txn|int|` row.
+    pub fn parse(value: &'a [u8]) -> Result<Intent<'a>> {
+        let mut c = versioned(value)?;
+        let mut fields = || {
+            let (start_ts, op) = (c.u64_be()?, c.u8()?);
+            Some((start_ts, op, tail(&mut c)?))
+        };
+        let (start_ts, op, body) = fields().or_value("its length does not fit its fields")?;
+        match op {
+            0 => Ok(Intent { start_ts, body: Some(body) }),
+            1 => Ok(Intent { start_ts, body: None }),
+            _ => None.or_value("its operation is neither put nor delete"),
+        }
+    }
+}
+
+/// Parses the value of a `!txn|cmt|` row: the commit timestamp.
+pub fn commit_ts(value: &[u8]) -> Result<u64> {
+    let mut c = versioned(value)?;
+    let ts = c.u64_be().filter(|_| c.is_empty());
+    ts.or_value("it is not a version byte and a commit timestamp")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::Fault;
+
+    #[test]
+    fn lock_and_intent() {
+        let mut v = vec![1];
+        v.extend(7u64.to_be_bytes());
+        let mut intent = v.clone();
+        v.extend(9u64.to_be_bytes());
+        v.push(1);
+        v.extend(2u64.to_be_bytes());
+        v.extend(b"pk");
+        assert_eq!(Lock::parse(&v), Ok(Lock { start_ts: 7, expire_at: 9, primary: b"pk" }));
+        v.push(0);
+        assert!(matches!(Lock::parse(&v), Err(Fault::Value(_))));
+        intent.push(0);
+        intent.extend(1u64.to_be_bytes());
+        intent.push(b'x');
+        assert_eq!(Intent::parse(&intent), Ok(Intent { start_ts: 7, body: Some(b"x") }));
+        intent[9] = 1;
+        assert_eq!(Intent::parse(&intent).unwrap().body, None);
+        intent[9] = 2;
+        assert!(Intent::parse(&intent).is_err());
+        assert!(Intent::parse(&[2]).is_err());
+        assert_eq!(commit_ts(b"\x01\0\0\0\0\0\0\0\x05"), Ok(5));
+        assert!(commit_ts(b"\x01\0").is_err());
+    }
+}
