@@ -1,1 +1,5 @@
+pub mod error;
 pub mod format;
+pub mod output;
+
+pub use error::{Error, ErrorKind, Result};

@@ -215,8 +215,20 @@ impl Family {
         use Family::*;
         matches!(
             self,
-            HashField | HashDelta | HashMeta | ListClaim | ListDelta | SetMember | SetDelta | SetMeta
-                | ZsetMember | ZsetDelta | ZsetMeta | ZsetScore | StreamEntry | StreamMeta
+            HashField
+                | HashDelta
+                | HashMeta
+                | ListClaim
+                | ListDelta
+                | SetMember
+                | SetDelta
+                | SetMeta
+                | ZsetMember
+                | ZsetDelta
+                | ZsetMeta
+                | ZsetScore
+                | StreamEntry
+                | StreamMeta
         )
     }
 

@@ -130,7 +130,8 @@ mod tests {
         assert_eq!(f.next().unwrap().unwrap().1.double(), Ok(1.0));
         assert_eq!(f.next(), Ok(Some((4, Field::Other))));
         assert_eq!(f.next(), Ok(None));
-        for broken in [&b"\x0a\x7fx"[..], b"\x0a", b"\x00", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", b"\x09\0"] {
+        for broken in [&b"\x0a\x7fx"[..], b"\x0a", b"\x00", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", b"\x09\0"]
+        {
             assert!(Fields::new(broken).next().is_err(), "{broken:02x?}");
         }
         assert_eq!(map_entry(b"\x0a\x01k\x12\x01v\x12\x01w"), Ok((&b"k"[..], &b"w"[..])));

@@ -76,7 +76,8 @@ mod tests {
         set(b"\0RS\x01\x0a\x01x\x0a\x00", |m| members.push(m)).unwrap();
         assert_eq!(members, [&b"x"[..], b""]);
         let mut scored = Vec::new();
-        zset(b"\0RZ\x01\x0a\x0c\x0a\x01m\x11\0\0\0\0\0\0\xf8\x3f\x0a\x03\x0a\x01n", |m, s| scored.push((m, s))).unwrap();
+        zset(b"\0RZ\x01\x0a\x0c\x0a\x01m\x11\0\0\0\0\0\0\xf8\x3f\x0a\x03\x0a\x01n", |m, s| scored.push((m, s)))
+            .unwrap();
         assert_eq!(scored, [(&b"m"[..], 1.5), (&b"n"[..], 0.0)]);
         assert!(zset(b"", |_, _| unreachable!()).is_ok());
         assert!(zset(b"garbage", |_, _| ()).is_err());

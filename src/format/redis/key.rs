@@ -33,10 +33,7 @@ pub fn user_key_len(suffix: &[u8]) -> Option<u32> {
 pub fn delta_ts(rest: &[u8]) -> Result<u64> {
     let mut c = Cursor::new(rest);
     let ts = c.u64_be();
-    c.u32_be()
-        .and(ts)
-        .filter(|_| c.is_empty())
-        .or_key("a delta key ends in 12 bytes of timestamp and sequence")
+    c.u32_be().and(ts).filter(|_| c.is_empty()).or_key("a delta key ends in 12 bytes of timestamp and sequence")
 }
 
 /// Requires that nothing follows the user key of a meta.

@@ -51,7 +51,7 @@ impl StreamMeta {
         }
         let mut c = Cursor::new(value);
         let len = length(&mut c)?;
-        let mut id = |c: &mut Cursor<'_>| Some(StreamId { ms: c.u64_be()?, seq: c.u64_be()? });
+        let id = |c: &mut Cursor<'_>| Some(StreamId { ms: c.u64_be()?, seq: c.u64_be()? });
         let last = id(&mut c).or_value("it ends inside its last ID")?;
         let expire_ms = c.u64_be();
         Ok(StreamMeta { len, last, expire_ms, trimmed: id(&mut c).unwrap_or_default() })

@@ -1,0 +1,311 @@
+//! Errors: what is wrong, in which input, in which row, and what to do about it.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::format::frame::FrameFault;
+use crate::format::header::HeaderFault;
+use crate::format::mvcc::MvccFault;
+use crate::format::{Family, Fault};
+
+/// Shorthand for fallible calls of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error of this crate: one pointer wide, with its [`ErrorKind`] and where it happened.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    input: Option<PathBuf>,
+    offset: Option<u64>,
+    row: Option<(Family, Vec<u8>)>,
+    also: Option<Error>,
+}
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The input has no bytes at all.
+    #[error("the file is empty (0 bytes); a snapshot of an empty store has at least its 4-byte footer")]
+    EmptyFile,
+    /// The store stream has a magic that no server writes.
+    #[error("snapshot magic header \"{}\" is none of EKVPBBL1, EKVMVCC2, EKVSSTI1", .0.escape_ascii())]
+    BadMagic([u8; 8]),
+    /// An FSM header of a newer server.
+    #[error("FSM header version '{}' is not known: the file was written by a newer server; update ekvsnap", .0.escape_ascii())]
+    HeaderVersion(u8),
+    /// The payload length of an `EKVTHLC2` header is out of bounds.
+    #[error("FSM header payload of {0} bytes is not between 16 and 1024")]
+    HeaderLength(u16),
+    /// The file ends where more must follow.
+    #[error("snapshot truncated: the file ends inside {0}")]
+    Truncated(&'static str),
+    /// A key length over the limit.
+    #[error("snapshot key length exceeds limit: {0} > 1048584")]
+    KeyTooLarge(u64),
+    /// A value length (or, in `EKVMVCC2`, a version count) over the limit.
+    #[error("snapshot value length exceeds limit: {0} > 268435499")]
+    ValueTooLarge(u64),
+    /// A key without room for its timestamp.
+    #[error("encoded key shorter than timestamp suffix: {0} < 8 bytes")]
+    ShortKey(usize),
+    /// A value without room for its header.
+    #[error("encoded value shorter than value-header: {0} < 9 bytes")]
+    ShortValue(usize),
+    /// An encrypted row.
+    #[error(
+        "snapshot contains encrypted entries; ekvsnap has no keys: restore the file on a node that has them, \
+         turn storage encryption off there and take a new snapshot"
+    )]
+    Encrypted,
+    /// A flag byte that no writer uses.
+    #[error("value header byte {0:#010b} carries reserved bits or a reserved encryption_state")]
+    ReservedFlags(u8),
+    /// An operational row of the store with a value of the wrong length.
+    #[error("operational row has a value of {0} bytes")]
+    OperationalValue(usize),
+    /// Raw keys do not ascend.
+    #[error("raw keys must ascend strictly: this one is not above the one before it")]
+    KeyOrder,
+    /// The footer does not match the bytes before it.
+    #[error("CRC32C mismatch: the footer says {stored:08x}, the bytes give {computed:08x}")]
+    FooterCrc {
+        /// The footer's value.
+        stored: u32,
+        /// What the bytes give.
+        computed: u32,
+    },
+    /// The inner checksum of an `EKVMVCC2` stream does not match.
+    #[error("EKVMVCC2 checksum mismatch: the stream says {stored:08x}, the bytes give {computed:08x}")]
+    Mvcc2Crc {
+        /// The stream's value.
+        stored: u32,
+        /// What the bytes give.
+        computed: u32,
+    },
+    /// An `EKVMVCC2` stream of another version.
+    #[error("EKVMVCC2 version {0} is not known (only 1)")]
+    Mvcc2Version(u32),
+    /// An SST-ingest bundle.
+    #[error(
+        "the file is an EKVSSTI1 SST-ingest bundle, which ekvsnap does not read: restart the server without \
+         ELASTICKV_PEBBLE_SST_INGEST_SNAPSHOT, take a new snapshot and decode that"
+    )]
+    SstBundle,
+    /// A row that its family cannot accept.
+    #[error("{}", fault_text(.0))]
+    Row(Fault),
+    /// The file changed while it was read.
+    #[error("the file changed while it was being read: copy it first, or take it from fsm-snap/ once it is complete")]
+    Changed,
+    /// An operation of the operating system failed.
+    #[error("cannot {doing} {}: {source}", .path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A request that cannot be met.
+    #[error("{0}")]
+    Usage(String),
+}
+
+fn fault_text(fault: &Fault) -> String {
+    match fault {
+        Fault::Key(reason) => format!("malformed key: {reason}"),
+        Fault::Value(reason) => format!("invalid value: {reason}"),
+        Fault::ValueLen { got, want } => format!("invalid value: its length is {got}, not {want}"),
+    }
+}
+
+impl Error {
+    /// An error that is about no place in an input.
+    #[cold]
+    pub fn new(kind: ErrorKind) -> Error {
+        Error(Box::new(Inner { kind, input: None, offset: None, row: None, also: None }))
+    }
+
+    /// A request that cannot be met; `words` say what to do.
+    #[cold]
+    pub fn usage(words: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Usage(words.into()))
+    }
+
+    /// A failed operation on a path.
+    #[cold]
+    pub fn io(doing: &'static str, path: impl AsRef<Path>, source: impl Into<io::Error>) -> Error {
+        let path = path.as_ref().to_path_buf();
+        Error::new(ErrorKind::Io { doing, path, source: source.into() })
+    }
+
+    /// Adds the byte offset in the input.
+    #[cold]
+    #[must_use]
+    pub fn at(mut self, offset: usize) -> Error {
+        self.0.offset = Some(offset as u64);
+        self
+    }
+
+    /// Adds the row: its family and user key.
+    #[cold]
+    #[must_use]
+    pub fn row(mut self, family: Family, user_key: &[u8]) -> Error {
+        self.0.row = Some((family, user_key.to_vec()));
+        self
+    }
+
+    /// Adds the input's name.
+    #[cold]
+    #[must_use]
+    pub fn input(mut self, input: &Path) -> Error {
+        self.0.input = Some(input.to_path_buf());
+        self
+    }
+
+    /// Names a second error beside this one, such as a CRC mismatch beside a damaged row.
+    #[cold]
+    #[must_use]
+    pub fn also(mut self, other: Error) -> Error {
+        self.0.also = Some(other);
+        self
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// Byte offset in the input, of the entry that is at fault.
+    pub fn offset(&self) -> Option<u64> {
+        self.0.offset
+    }
+
+    /// Family of the row at fault.
+    pub fn family(&self) -> Option<Family> {
+        self.0.row.as_ref().map(|(family, _)| *family)
+    }
+
+    /// User key of the row at fault, with its prefix.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.0.row.as_ref().map(|(_, key)| key.as_slice())
+    }
+
+    /// The second error, if there is one.
+    pub fn second(&self) -> Option<&Error> {
+        self.0.also.as_ref()
+    }
+
+    /// Whether the input is at fault (exit code 2), and not the request or the environment (1).
+    pub fn is_damage(&self) -> bool {
+        !matches!(self.0.kind, ErrorKind::Io { .. } | ErrorKind::Usage(_))
+    }
+}
+
+impl From<HeaderFault> for Error {
+    #[cold]
+    fn from(fault: HeaderFault) -> Error {
+        Error::new(match fault {
+            HeaderFault::UnknownVersion(v) => ErrorKind::HeaderVersion(v),
+            HeaderFault::BadLength(n) => ErrorKind::HeaderLength(n),
+            HeaderFault::Truncated => ErrorKind::Truncated("the FSM header"),
+        })
+    }
+}
+
+impl From<FrameFault> for Error {
+    #[cold]
+    fn from(fault: FrameFault) -> Error {
+        Error::new(match fault {
+            FrameFault::Truncated => ErrorKind::Truncated("an entry"),
+            FrameFault::KeyTooLarge(n) => ErrorKind::KeyTooLarge(n),
+            FrameFault::ValueTooLarge(n) => ErrorKind::ValueTooLarge(n),
+        })
+    }
+}
+
+impl From<MvccFault> for Error {
+    #[cold]
+    fn from(fault: MvccFault) -> Error {
+        Error::new(match fault {
+            MvccFault::ShortKey(n) => ErrorKind::ShortKey(n),
+            MvccFault::ShortValue(n) => ErrorKind::ShortValue(n),
+            MvccFault::Encrypted => ErrorKind::Encrypted,
+            MvccFault::ReservedFlags(flags) => ErrorKind::ReservedFlags(flags),
+            MvccFault::OperationalValue(n) => ErrorKind::OperationalValue(n),
+        })
+    }
+}
+
+impl From<Fault> for Error {
+    #[cold]
+    fn from(fault: Fault) -> Error {
+        Error::new(ErrorKind::Row(fault))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, input, offset, row, also } = &*self.0;
+        if let Some(input) = input {
+            write!(f, "{}: ", input.display())?;
+        }
+        match (kind, row) {
+            (ErrorKind::Row(fault), Some((family, _))) => write_fault(f, *family, fault)?,
+            _ => write!(f, "{kind}")?,
+        }
+        if let Some((_, key)) = row {
+            write!(f, ", key \"{}\"", Shown(key))?;
+        }
+        if let Some(offset) = offset {
+            write!(f, ", at byte offset {offset}")?;
+        }
+        match also {
+            Some(also) => write!(f, "; also: {also}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn write_fault(f: &mut fmt::Formatter<'_>, family: Family, fault: &Fault) -> fmt::Result {
+    let prefix = if family.prefix().is_empty() { "bare" } else { family.prefix() };
+    match fault {
+        Fault::Key(reason) => write!(f, "malformed {prefix} key: {reason}"),
+        Fault::Value(reason) => write!(f, "invalid {prefix} value: {reason}"),
+        Fault::ValueLen { got, want } => write!(f, "invalid {prefix} value: its length is {got}, not {want}"),
+    }
+}
+
+/// A key as people read it: printable ASCII as is, the rest escaped, long ones cut.
+pub struct Shown<'a>(pub &'a [u8]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 120;
+        let head = &self.0[..self.0.len().min(MOST)];
+        write!(f, "{}", head.escape_ascii())?;
+        if self.0.len() > MOST {
+            write!(f, "… ({} bytes)", self.0.len())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0.kind {
+            ErrorKind::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! JSON as the peer writes it (`redis.md` §4.2): appended to a reused buffer, one pass over the bytes.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// Which bytes are escaped beyond what JSON asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Escape {
+    /// Also `<`, `>` and `&`, as per-key files do.
+    Html,
+    /// Only what JSON asks for and U+2028, U+2029, as `*_ttl.jsonl` and `KEYMAP.jsonl` do.
+    Plain,
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+/// How many bytes are tested at once.
+const BLOCK: usize = 32;
+
+#[inline]
+const fn special(b: u8) -> bool {
+    b < 0x20 || matches!(b, b'"' | b'\\' | b'<' | b'>' | b'&' | 0xe2)
+}
+
+/// Appends `text` as a JSON string with its quotes.
+pub fn string(text: &str, escape: Escape, out: &mut Vec<u8>) {
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    let bytes = text.as_bytes();
+    let mut copied = 0;
+    let mut at = 0;
+    while let Some(offset) = next_special(&bytes[at..]) {
+        at += offset;
+        let len = escaped(&bytes[at..], escape);
+        if let Some((len, code)) = len {
+            out.extend_from_slice(&bytes[copied..at]);
+            push_escape(code, out);
+            at += len;
+            copied = at;
+        } else {
+            at += 1;
+        }
+    }
+    out.extend_from_slice(&bytes[copied..]);
+    out.push(b'"');
+}
+
+/// Offset of the first byte that may need an escape; blocks without one are passed over branch-free.
+#[inline]
+fn next_special(bytes: &[u8]) -> Option<usize> {
+    let (blocks, _) = bytes.as_chunks::<BLOCK>();
+    let clean = blocks.iter().take_while(|block| !block.iter().fold(false, |any, &b| any | special(b))).count();
+    let from = clean * BLOCK;
+    bytes[from..].iter().position(|&b| special(b)).map(|n| from + n)
+}
+
+/// Length and code point of what must be escaped at the start of `rest`; `None` when it stands for itself.
+fn escaped(rest: &[u8], escape: Escape) -> Option<(usize, u32)> {
+    match rest[0] {
+        b'<' | b'>' | b'&' if escape == Escape::Plain => None,
+        0xe2 => match rest {
+            [_, 0x80, 0xa8, ..] => Some((3, 0x2028)),
+            [_, 0x80, 0xa9, ..] => Some((3, 0x2029)),
+            _ => None,
+        },
+        b => Some((1, u32::from(b))),
+    }
+}
+
+fn push_escape(code: u32, out: &mut Vec<u8>) {
+    let short = match code {
+        0x22 => b'"',
+        0x5c => b'\\',
+        0x08 => b'b',
+        0x0c => b'f',
+        0x0a => b'n',
+        0x0d => b'r',
+        0x09 => b't',
+        _ => {
+            out.extend_from_slice(b"\\u");
+            out.extend([12, 8, 4, 0].map(|shift| HEX[(code >> shift) as usize & 15]));
+            return;
+        }
+    };
+    out.extend_from_slice(&[b'\\', short]);
+}
+
+/// Appends `B(x)` on one line: a string if `bytes` are UTF-8, else `{"base64":"…"}` (base64url, no padding).
+pub fn bytes(bytes: &[u8], escape: Escape, out: &mut Vec<u8>) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => string(text, escape, out),
+        Err(_) => {
+            out.extend_from_slice(b"{\"base64\":\"");
+            base64url(bytes, out);
+            out.extend_from_slice(b"\"}");
+        }
+    }
+}
+
+/// Appends `B(x)` as it stands in an indented file: the envelope is spread over lines, closed at `indent` spaces.
+pub fn bytes_indented(bytes: &[u8], indent: usize, out: &mut Vec<u8>) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => string(text, Escape::Html, out),
+        Err(_) => {
+            out.push(b'{');
+            newline(indent + 2, out);
+            out.extend_from_slice(b"\"base64\": \"");
+            base64url(bytes, out);
+            out.push(b'"');
+            newline(indent, out);
+            out.push(b'}');
+        }
+    }
+}
+
+/// Appends a line feed and `indent` spaces.
+pub fn newline(indent: usize, out: &mut Vec<u8>) {
+    out.push(b'\n');
+    out.resize(out.len() + indent, b' ');
+}
+
+/// Appends `bytes` as base64url without padding, without quotes.
+pub fn base64url(bytes: &[u8], out: &mut Vec<u8>) {
+    base64_into(&URL_SAFE_NO_PAD, bytes, out);
+}
+
+/// Appends `bytes` in the given base64 alphabet, without quotes.
+pub fn base64_into(engine: &impl Engine, bytes: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
+    let written = engine.encode_slice(bytes, &mut out[start..]).unwrap_or_default();
+    out.truncate(start + written);
+}
+
+/// Appends an integer.
+pub fn integer(n: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+}
+
+/// Appends an integer, or `null`.
+pub fn integer_or_null(n: Option<u64>, out: &mut Vec<u8>) {
+    match n {
+        Some(n) => integer(n, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// Appends a score: shortest round-trip decimal in ECMAScript's notation, `"+inf"`, `"-inf"` or `"nan"`.
+pub fn score(x: f64, out: &mut Vec<u8>) {
+    if x.is_nan() {
+        return out.extend_from_slice(b"\"nan\"");
+    }
+    if x.is_infinite() {
+        return out.extend_from_slice(if x > 0.0 { b"\"+inf\"" } else { b"\"-inf\"" });
+    }
+    if x.is_sign_negative() {
+        out.push(b'-');
+    }
+    if x == 0.0 {
+        return out.push(b'0');
+    }
+    let (digits, exponent) = decimal(x.abs());
+    place(&digits, exponent, out);
+}
+
+/// Significant digits of a finite positive number and the power of ten of the first one.
+fn decimal(x: f64) -> (Vec<u8>, i32) {
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(x);
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
+    let leading = all.iter().take_while(|&&d| d == b'0').count();
+    let end = all.iter().rposition(|&d| d != b'0').map_or(leading, |i| i + 1);
+    (all[leading..end].to_vec(), whole.len() as i32 - 1 - leading as i32 + exponent)
+}
+
+fn place(digits: &[u8], exponent: i32, out: &mut Vec<u8>) {
+    let count = digits.len() as i32;
+    match exponent {
+        -6..0 => {
+            out.extend_from_slice(b"0.");
+            out.resize(out.len() + (-exponent - 1) as usize, b'0');
+            out.extend_from_slice(digits);
+        }
+        0..21 if count <= exponent + 1 => {
+            out.extend_from_slice(digits);
+            out.resize(out.len() + (exponent + 1 - count) as usize, b'0');
+        }
+        0..21 => {
+            let (whole, fraction) = digits.split_at(exponent as usize + 1);
+            out.extend_from_slice(whole);
+            out.push(b'.');
+            out.extend_from_slice(fraction);
+        }
+        _ => {
+            out.push(digits[0]);
+            if count > 1 {
+                out.push(b'.');
+                out.extend_from_slice(&digits[1..]);
+            }
+            out.extend_from_slice(if exponent > 0 { b"e+" } else { b"e" });
+            integer(exponent, out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn strings() {
+        let text = "\u{8}\u{c}\n\r\t\u{1}\u{1f}\"\\<>&/\u{7f}é\u{2028}\u{2029}\u{202a}€";
+        let html = shown(|o| string(text, Escape::Html, o));
+        let want = r#""\b\f\n\r\t\u0001\u001f\"\\\u003c\u003e\u0026/"#.to_string() + "\u{7f}é\\u2028\\u2029\u{202a}€\"";
+        assert_eq!(html, want);
+        assert_eq!(shown(|o| string("<&>", Escape::Plain, o)), "\"<&>\"");
+        let long = "x".repeat(100) + "\n" + &"y".repeat(100);
+        assert_eq!(shown(|o| string(&long, Escape::Html, o)), format!("\"{}\\n{}\"", "x".repeat(100), "y".repeat(100)));
+    }
+
+    #[test]
+    fn binary() {
+        assert_eq!(shown(|o| bytes(b"\xff\xfe<", Escape::Html, o)), r#"{"base64":"__48"}"#);
+        assert_eq!(shown(|o| bytes_indented(b"\xff", 4, o)), "{\n      \"base64\": \"_w\"\n    }");
+    }
+
+    #[test]
+    fn scores() {
+        for (x, want) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (100.0, "100"),
+            (1e20, "100000000000000000000"),
+            (1e21, "1e+21"),
+            (1e-6, "0.000001"),
+            (1e-7, "1e-7"),
+            (1.5e-9, "1.5e-9"),
+            (5e-324, "5e-324"),
+            (-1.25, "-1.25"),
+            (123456.789, "123456.789"),
+            (1.7976931348623157e308, "1.7976931348623157e+308"),
+            (0.1, "0.1"),
+            (123456789012345680000.0, "123456789012345680000"),
+            (f64::INFINITY, "\"+inf\""),
+            (f64::NEG_INFINITY, "\"-inf\""),
+            (f64::NAN, "\"nan\""),
+        ] {
+            assert_eq!(shown(|o| score(x, o)), want);
+        }
+    }
+}

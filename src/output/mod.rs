@@ -1,0 +1,4 @@
+//! Where the logical data goes.
+
+pub mod json;
+pub mod names;

@@ -1,0 +1,138 @@
+//! File names from input bytes (`tree.md` §2): no byte reaches the file system unencoded.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+/// Longest encoded segment; an extension comes on top.
+pub const MAX_SEGMENT: usize = 240;
+/// How many raw bytes a fallback name shows.
+const FALLBACK_SHOWS: usize = 64;
+const HEX_UPPER: &[u8; 16] = b"0123456789ABCDEF";
+const HEX_LOWER: &[u8; 16] = b"0123456789abcdef";
+
+/// Bytes that stand for themselves.
+const fn unreserved(b: u8) -> bool {
+    matches!(b, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_')
+}
+
+/// Appends `raw`, every byte but the unreserved ones as `%HH`.
+pub fn percent_into(raw: &[u8], out: &mut String) {
+    for &b in raw {
+        if unreserved(b) {
+            out.push(char::from(b));
+        } else {
+            out.push('%');
+            out.push(char::from(HEX_UPPER[usize::from(b >> 4)]));
+            out.push(char::from(HEX_UPPER[usize::from(b & 15)]));
+        }
+    }
+}
+
+/// Appends `bytes` as lower-case hex.
+pub fn hex_into(bytes: &[u8], out: &mut String) {
+    for &b in bytes {
+        out.push(char::from(HEX_LOWER[usize::from(b >> 4)]));
+        out.push(char::from(HEX_LOWER[usize::from(b & 15)]));
+    }
+}
+
+/// Whether a name is the plain encoding or the SHA fallback, whose original only KEYMAP tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameKind {
+    /// Percent-encoded: can be decoded.
+    Plain,
+    /// Hash and the start of the raw bytes.
+    ShaFallback,
+}
+
+/// `seg()`: appends the segment for `raw`.
+pub fn segment_into(raw: &[u8], out: &mut String) -> NameKind {
+    let start = out.len();
+    if raw.len() <= MAX_SEGMENT {
+        percent_into(raw, out);
+        let encoded = &out[start..];
+        if encoded.len() <= MAX_SEGMENT && !looks_like_fallback(encoded) && !encoded.starts_with("b64.") {
+            return NameKind::Plain;
+        }
+        out.truncate(start);
+    }
+    fallback_into(raw, raw, out);
+    NameKind::ShaFallback
+}
+
+/// `seg()` as a string of its own.
+pub fn segment(raw: &[u8]) -> String {
+    let mut out = String::new();
+    segment_into(raw, &mut out);
+    out
+}
+
+/// `seg_binary()`: `b64.` and base64url, or the SHA fallback when that is too long.
+pub fn binary_segment_into(raw: &[u8], out: &mut String) -> NameKind {
+    let encoded = raw.len().saturating_mul(8).div_ceil(6);
+    if encoded.saturating_add(4) > MAX_SEGMENT {
+        fallback_into(raw, raw, out);
+        return NameKind::ShaFallback;
+    }
+    out.push_str("b64.");
+    URL_SAFE_NO_PAD.encode_string(raw, out);
+    NameKind::Plain
+}
+
+/// A fallback name: the hash of `hashed`, `__`, and the start of `shown`.
+pub fn fallback_into(hashed: &[u8], shown: &[u8], out: &mut String) {
+    hex_into(&Sha256::digest(hashed)[..16], out);
+    out.push_str("__");
+    percent_into(&shown[..shown.len().min(FALLBACK_SHOWS)], out);
+}
+
+fn looks_like_fallback(encoded: &str) -> bool {
+    let bytes = encoded.as_bytes();
+    bytes.len() >= 34 && bytes[..32].iter().all(u8::is_ascii_hexdigit) && &bytes[32..34] == b"__"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_of_the_spec() {
+        let long = "a".repeat(64);
+        for (raw, want) in [
+            ("a b/ü~".as_bytes(), "a%20b%2F%C3%BC%7E".to_string()),
+            (b"%41", "%2541".into()),
+            (b"b64.foo", "72ef1a090c013093607ce5a62f598cf4__b64.foo".into()),
+            (b"b64", "b64".into()),
+            (b"B64.x", "B64.x".into()),
+            (b"", String::new()),
+            (b"..", "..".into()),
+            (
+                b"0123456789abcdef0123456789abcdef__x",
+                "c6adf9bb73b31df7b339106a031c285a__0123456789abcdef0123456789abcdef__x".into(),
+            ),
+            (
+                b"0123456789ABCDEF0123456789ABCDEF__x",
+                "601bfe86e4c408111961665d9694b88c__0123456789ABCDEF0123456789ABCDEF__x".into(),
+            ),
+            (b"0123456789abcdef0123456789abcdeg__x", "0123456789abcdef0123456789abcdeg__x".into()),
+            (&[b'a'; 240], "a".repeat(240)),
+            (&[b'a'; 241], format!("ec6e326ef29fe322b62111584194c54e__{long}")),
+            (&[0xff; 80], "%FF".repeat(80)),
+            (&[0xff; 81], format!("b1d97d7cbbb586b86d0e71c9fd48d8aa__{}", "%FF".repeat(64))),
+        ] {
+            assert_eq!(segment(raw), want);
+        }
+    }
+
+    #[test]
+    fn binary_segments() {
+        let mut out = String::new();
+        assert_eq!(binary_segment_into(&[0xff; 177], &mut out), NameKind::Plain);
+        assert_eq!(out.len(), 240);
+        assert_eq!(binary_segment_into(&[0xff; 178], &mut out), NameKind::ShaFallback);
+        out.clear();
+        binary_segment_into(b"", &mut out);
+        assert_eq!(out, "b64.");
+    }
+}
