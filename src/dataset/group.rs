@@ -1,0 +1,98 @@
+//! One surveyed input and random access to it.
+
+use super::row::Row;
+use super::scan::{Scan, changed};
+use crate::error::Result;
+use crate::format::{Family, frame, mvcc2};
+use crate::source::Source;
+use crate::survey::{Layout, Survey, View};
+
+/// One input: usually the snapshot of one Raft group.
+#[derive(Clone)]
+pub struct Group<'a> {
+    /// Which of the inputs.
+    pub index: u32,
+    /// Its bytes.
+    pub source: &'a Source,
+    /// What the survey found.
+    pub survey: Survey,
+}
+
+impl<'a> Group<'a> {
+    /// All bytes of the file.
+    pub fn file(&self) -> &'a [u8] {
+        self.source.bytes()
+    }
+
+    /// The key of the entry at `at`, as it stands in the file.
+    pub(super) fn key_at(&self, at: usize) -> Option<&'a [u8]> {
+        match self.survey.layout {
+            Layout::Empty => None,
+            Layout::Pebble => match frame::step(self.file(), at) {
+                Ok(frame::Step::Entry(entry)) => Some(entry.raw_key),
+                _ => None,
+            },
+            Layout::Mvcc2 => match mvcc2::step(self.file(), at) {
+                Ok(mvcc2::Step::Entry(entry)) => Some(entry.user_key),
+                _ => None,
+            },
+        }
+    }
+
+    /// Position of the first entry whose key, as it stands in the file, is not below `target`.
+    pub(super) fn seek(&self, target: &[u8]) -> Result<usize> {
+        let positions = self.survey.checkpoints.positions();
+        let after = positions.partition_point(|at| self.key_at(*at).is_some_and(|key| key < target));
+        let mut at = if after == 0 { self.survey.rows.start } else { positions[after - 1] };
+        while at < self.survey.rows.end {
+            let (key, end) = self.entry_key(at)?;
+            if key >= target {
+                break;
+            }
+            at = end;
+        }
+        Ok(at)
+    }
+
+    fn entry_key(&self, at: usize) -> Result<(&'a [u8], usize)> {
+        match self.survey.layout {
+            Layout::Mvcc2 => match mvcc2::step(self.file(), at) {
+                Ok(mvcc2::Step::Entry(entry)) => Ok((entry.user_key, entry.end)),
+                _ => Err(changed()),
+            },
+            _ => match frame::step(self.file(), at) {
+                Ok(frame::Step::Entry(entry)) => Ok((entry.raw_key, entry.end)),
+                _ => Err(changed()),
+            },
+        }
+    }
+
+    /// The newest visible version of exactly this key, be it a tombstone.
+    pub(super) fn newest(&self, user_key: &[u8], view: View) -> Result<Option<Row<'a>>> {
+        if self.survey.layout == Layout::Empty {
+            return Ok(None);
+        }
+        let mut target = user_key.to_vec();
+        if self.survey.layout == Layout::Pebble {
+            // Rows of this key sort by inverted timestamp: none stands before the largest one that counts.
+            let newest = self.survey.max_commit_ts.min(view.as_of);
+            target.extend((!newest).to_be_bytes());
+        }
+        let mut scan = Scan::new(self, self.seek(&target)?, view);
+        while let Some(row) = scan.next_below(None)? {
+            if row.user_key == user_key {
+                return Ok(Some(row));
+            }
+            // Rows of the key have the key as prefix; the first row that has not lies behind all of them.
+            if !self.key_at(row.offset).is_some_and(|key| key.starts_with(user_key)) {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether rows of this family can arrive out of key order.
+    pub(super) fn unordered(&self, family: Family) -> bool {
+        self.survey.counts.family(family).unordered
+    }
+}

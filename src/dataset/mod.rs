@@ -1,0 +1,158 @@
+//! Several inputs as one data set: the newest version of every key over all of them, with committed transactions
+//! applied (`container.md` §3.5, §8; `ours.md` §8).
+
+mod group;
+mod range;
+mod row;
+mod scan;
+mod txn;
+
+pub use group::Group;
+pub use range::{RangeIter, after_prefix};
+pub use row::{Row, RowError};
+pub use txn::Unresolved;
+
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::format::Family;
+use crate::source::Source;
+use crate::survey::{self, Counts, View};
+
+/// Keys that have rows in more than one input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shared {
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub example: Vec<u8>,
+}
+
+impl Shared {
+    fn new(row: &Row<'_>) -> Shared {
+        Shared { count: 0, example: row.user_key.to_vec() }
+    }
+}
+
+/// The surveyed inputs.
+pub struct DataSet<'a> {
+    groups: Vec<Group<'a>>,
+    view: View,
+    /// Values of committed transactions whose rows are still intents, by user key, newest first.
+    overlay: Vec<Row<'a>>,
+}
+
+/// The versions that count: `as_of` as asked, the read timestamp from the inputs.
+fn view_of(sources: &[Source], as_of: Option<u64>) -> Result<View> {
+    let mut newest = 0;
+    for source in sources {
+        newest = survey::last_commit_ts(source)?.max(newest);
+    }
+    Ok(View { as_of: as_of.unwrap_or(u64::MAX), read_ts: as_of.unwrap_or(newest) })
+}
+
+impl<'a> DataSet<'a> {
+    /// Surveys the inputs, in parallel.
+    ///
+    /// # Errors
+    /// The first input, in the order given, that is not a sound snapshot; or an `as_of` that asks for history which an
+    /// input has compacted away.
+    pub fn survey(sources: &'a [Source], as_of: Option<u64>) -> Result<DataSet<'a>> {
+        let view = view_of(sources, as_of)?;
+        let surveys: Vec<_> = sources.par_iter().map(|source| survey::survey(source, view)).collect();
+        let mut groups = Vec::new();
+        for (index, (source, survey)) in sources.iter().zip(surveys).enumerate() {
+            groups.push(Group { index: index as u32, source, survey: survey? });
+        }
+        let set = DataSet { groups, view, overlay: Vec::new() };
+        set.check_history(as_of)?;
+        Ok(set)
+    }
+
+    fn check_history(&self, as_of: Option<u64>) -> Result<()> {
+        let Some(as_of) = as_of else { return Ok(()) };
+        for group in &self.groups {
+            let retained = group.survey.min_retained_ts;
+            if as_of < retained {
+                return Err(Error::usage(format!(
+                    "--as-of {as_of} asks for history that is compacted away: {} keeps versions from {retained} on",
+                    group.source.path().display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The inputs.
+    pub fn groups(&self) -> &[Group<'a>] {
+        &self.groups
+    }
+
+    /// Which versions count.
+    pub fn view(&self) -> View {
+        self.view
+    }
+
+    /// Counts over all inputs.
+    pub fn counts(&self) -> Counts {
+        let mut all = Counts::new();
+        for group in &self.groups {
+            all.add(&group.survey.counts);
+        }
+        all
+    }
+
+    /// Whether several inputs or applied intents can give a key more than one newest version.
+    pub fn is_merged(&self) -> bool {
+        self.groups.len() > 1 || !self.overlay.is_empty()
+    }
+
+    /// Live rows of `family` with `lo <= user key < hi`, in user-key order. No `hi`: to the end of the keys.
+    pub fn range(&self, family: Family, lo: Vec<u8>, hi: Option<Vec<u8>>) -> RangeIter<'_, 'a> {
+        RangeIter::new(self, family, lo, hi)
+    }
+
+    /// Live rows of a whole family, by its prefix.
+    pub fn family(&self, family: Family) -> RangeIter<'_, 'a> {
+        let prefix = family.prefix().as_bytes();
+        self.range(family, prefix.to_vec(), after_prefix(prefix))
+    }
+
+    /// The live row of exactly this key.
+    pub fn get(&self, user_key: &[u8]) -> Result<Option<Row<'a>>> {
+        let mut newest: Option<Row<'a>> = None;
+        let mut offer = |row: Row<'a>| {
+            if newest.is_none_or(|best| row.commit_ts > best.commit_ts) {
+                newest = Some(row);
+            }
+        };
+        for group in &self.groups {
+            group.newest(user_key, self.view)?.into_iter().for_each(&mut offer);
+        }
+        let from = self.overlay.partition_point(|row| row.user_key < user_key);
+        self.overlay[from..].iter().take_while(|row| row.user_key == user_key).copied().for_each(&mut offer);
+        Ok(newest.filter(|row| row.live))
+    }
+
+    fn overlay_rows(&self, lo: &[u8], hi: Option<&[u8]>) -> &[Row<'a>] {
+        let from = self.overlay.partition_point(|row| row.user_key < lo);
+        let to = hi.map_or(self.overlay.len(), |hi| self.overlay.partition_point(|row| row.user_key < hi));
+        self.overlay.get(from..to).unwrap_or_default()
+    }
+
+    /// Puts the input's name on an error about a row.
+    #[cold]
+    pub fn locate(&self, error: RowError) -> Error {
+        // Rows of the overlay carry the group of their intent in the upper half of the numbers.
+        let index = error.group as usize % self.groups.len().max(1);
+        match self.groups.get(index) {
+            Some(group) => error.error.input(group.source.path()),
+            None => error.error,
+        }
+    }
+
+    /// Fails when an input changed since it was opened.
+    pub fn check_unchanged(&self) -> Result<()> {
+        self.groups.iter().try_for_each(|group| group.source.check_unchanged())
+    }
+}

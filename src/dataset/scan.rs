@@ -1,0 +1,100 @@
+//! Reading newest versions forward from a position of a surveyed file.
+
+use super::group::Group;
+use super::row::Row;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::mvcc::{self, Operational};
+use crate::format::{frame, mvcc2};
+use crate::survey::{Layout, OpenKeys, View};
+
+/// Walks the newest visible version of each user key, tombstones included, in file order.
+///
+/// It may start at any entry: a key whose newest version lies before the start is smaller than the range the caller
+/// asked for, and the caller skips it (see [`RangeIter`](super::RangeIter)).
+#[derive(Debug, Clone)]
+pub(super) struct Scan<'a> {
+    file: &'a [u8],
+    layout: Layout,
+    end: usize,
+    at: usize,
+    view: View,
+    group: u32,
+    open: OpenKeys<'a>,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(group: &Group<'a>, at: usize, view: View) -> Self {
+        let (file, survey) = (group.file(), &group.survey);
+        let (layout, end) = (survey.layout, survey.rows.end);
+        Scan { file, layout, end, at, view, group: group.index, open: OpenKeys::default() }
+    }
+
+    /// The position of the next entry.
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// The next newest version in an entry whose key, as it stands in the file, is below `limit`.
+    pub(super) fn next_below(&mut self, limit: Option<&[u8]>) -> Result<Option<Row<'a>>> {
+        if self.layout == Layout::Mvcc2 {
+            return self.next_mvcc2(limit);
+        }
+        while self.at < self.end {
+            let frame::Step::Entry(entry) = frame::step(self.file, self.at).map_err(|_| changed())? else {
+                return Err(changed());
+            };
+            if limit.is_some_and(|limit| entry.raw_key >= limit) {
+                return Ok(None);
+            }
+            self.at = entry.end;
+            if let Some(row) = self.pebble_row(&entry)? {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    #[inline]
+    fn pebble_row(&mut self, entry: &frame::Entry<'a>) -> Result<Option<Row<'a>>> {
+        if Operational::of(entry.raw_key).is_some() {
+            return Ok(None);
+        }
+        let (user_key, commit_ts) = mvcc::split_key(entry.raw_key).map_err(|_| changed())?;
+        if commit_ts > self.view.as_of || !self.open.enter(entry.raw_key, user_key) {
+            return Ok(None);
+        }
+        let value = mvcc::split_value(entry.raw_value).map_err(|_| changed())?;
+        let live = !value.tombstone && self.view.serves(value.expire_at);
+        Ok(Some(self.row(user_key, commit_ts, live, value.body, entry.start)))
+    }
+
+    fn next_mvcc2(&mut self, limit: Option<&[u8]>) -> Result<Option<Row<'a>>> {
+        while self.at < self.end {
+            let mvcc2::Step::Entry(entry) = mvcc2::step(self.file, self.at).map_err(|_| changed())? else {
+                return Err(changed());
+            };
+            if limit.is_some_and(|limit| entry.user_key >= limit) {
+                return Ok(None);
+            }
+            self.at = entry.end;
+            let visible = entry.versions().filter(|v| v.commit_ts <= self.view.as_of);
+            if let Some(v) = visible.last() {
+                let live = !v.tombstone && self.view.serves(v.expire_at);
+                return Ok(Some(self.row(entry.user_key, v.commit_ts, live, v.body, entry.start)));
+            }
+        }
+        Ok(None)
+    }
+
+    #[inline]
+    fn row(&self, user_key: &'a [u8], commit_ts: u64, live: bool, body: &'a [u8], offset: usize) -> Row<'a> {
+        let body = if live { body } else { &[] };
+        Row { user_key, body, commit_ts, offset, group: self.group, live }
+    }
+}
+
+/// The survey accepted these bytes; if they do not parse now, they are not the same bytes.
+#[cold]
+pub(super) fn changed() -> Error {
+    Error::new(ErrorKind::Changed)
+}

@@ -1,0 +1,144 @@
+//! Prepared transactions: committed intents become rows, the others are counted (`container.md` §8).
+
+use super::DataSet;
+use super::row::Row;
+use crate::error::{Error, Result};
+use crate::format::txn::{self, Intent, Lock};
+use crate::format::{Family, Fault};
+
+/// What became of the locks and intents that are still in the inputs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unresolved {
+    /// Intents of committed transactions, applied.
+    pub applied: u64,
+    /// Locks whose transaction is neither committed, rolled back nor expired: the server would ask to retry.
+    pub pending: u64,
+    /// The key of the first pending lock.
+    pub pending_example: Option<Vec<u8>>,
+    /// Locks of transactions that were rolled back or have expired: ignored, as the server does.
+    pub rolled_back: u64,
+    /// Intents without a live lock, or with another start timestamp than their lock's: ignored.
+    pub stray_intents: u64,
+    /// Live commit and rollback records, kept by the server as history.
+    pub records: u64,
+}
+
+/// How a transaction ended.
+enum Outcome {
+    Committed(u64),
+    RolledBack,
+    Pending,
+}
+
+impl<'a> DataSet<'a> {
+    /// Applies the intents of transactions that are known to be committed.
+    ///
+    /// # Errors
+    /// A malformed row of a transaction.
+    pub fn resolve_transactions(&mut self) -> Result<Unresolved> {
+        let mut report = Unresolved::default();
+        let mut overlay = Vec::new();
+        if self.groups.iter().any(|g| g.survey.counts.family(Family::TxnLock).live > 0) {
+            self.resolve_locks(&mut report, &mut overlay)?;
+        }
+        if self.groups.iter().any(|g| g.survey.counts.family(Family::TxnIntent).live > 0) {
+            report.stray_intents = self.stray_intents()?;
+        }
+        report.records = self.check_records()?;
+        overlay.sort_by_key(|row| (row.user_key, std::cmp::Reverse(row.commit_ts)));
+        report.applied = overlay.len() as u64;
+        // Only now: the look-ups above must see what is in the files.
+        self.overlay = overlay;
+        Ok(report)
+    }
+
+    fn resolve_locks(&self, report: &mut Unresolved, overlay: &mut Vec<Row<'a>>) -> Result<()> {
+        let mut locks = self.family(Family::TxnLock);
+        while let Some(row) = locks.next()? {
+            let lock = Lock::parse(row.body).map_err(|fault| self.at(&row, Family::TxnLock, fault))?;
+            let key = Family::TxnLock.suffix(row.user_key);
+            let intent = self.intent_of(key, lock.start_ts)?;
+            match (self.outcome(&lock)?, intent) {
+                (Outcome::Committed(ts), Some((intent_row, intent))) => {
+                    if ts <= self.view.as_of {
+                        overlay.push(self.overlay_row(key, ts, &intent_row, intent));
+                    }
+                }
+                (Outcome::RolledBack, _) => report.rolled_back += 1,
+                (Outcome::Committed(_), None) | (Outcome::Pending, _) => {
+                    report.pending += 1;
+                    report.pending_example.get_or_insert_with(|| key.to_vec());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn overlay_row(&self, key: &'a [u8], commit_ts: u64, row: &Row<'a>, intent: Intent<'a>) -> Row<'a> {
+        let body = intent.body.unwrap_or_default();
+        // Not an input of its own, but errors must still find the file: see `locate`.
+        let group = row.group + self.groups.len() as u32;
+        Row { user_key: key, body, commit_ts, offset: row.offset, group, live: intent.body.is_some() }
+    }
+
+    fn intent_of(&self, key: &[u8], start_ts: u64) -> Result<Option<(Row<'a>, Intent<'a>)>> {
+        let Some(row) = self.get(&[Family::TxnIntent.prefix().as_bytes(), key].concat())? else { return Ok(None) };
+        let intent = Intent::parse(row.body).map_err(|fault| self.at(&row, Family::TxnIntent, fault))?;
+        Ok((intent.start_ts == start_ts).then_some((row, intent)))
+    }
+
+    fn outcome(&self, lock: &Lock<'_>) -> Result<Outcome> {
+        let id = |family: Family| {
+            [family.prefix().as_bytes(), lock.primary, lock.start_ts.to_be_bytes().as_slice()].concat()
+        };
+        if let Some(row) = self.get(&id(Family::TxnCommit))? {
+            let ts = txn::commit_ts(row.body).map_err(|fault| self.at(&row, Family::TxnCommit, fault))?;
+            return Ok(Outcome::Committed(ts));
+        }
+        if self.get(&id(Family::TxnRollback))?.is_some() {
+            return Ok(Outcome::RolledBack);
+        }
+        let primary = self.get(&[Family::TxnLock.prefix().as_bytes(), lock.primary].concat())?;
+        let Some(row) = primary else { return Ok(Outcome::RolledBack) };
+        let held = Lock::parse(row.body).map_err(|fault| self.at(&row, Family::TxnLock, fault))?;
+        let expired = held.expire_at != 0 && held.expire_at <= self.view.read_ts;
+        let alive = held.start_ts == lock.start_ts && !expired;
+        Ok(if alive { Outcome::Pending } else { Outcome::RolledBack })
+    }
+
+    fn stray_intents(&self) -> Result<u64> {
+        let mut stray = 0;
+        let mut intents = self.family(Family::TxnIntent);
+        while let Some(row) = intents.next()? {
+            let intent = Intent::parse(row.body).map_err(|fault| self.at(&row, Family::TxnIntent, fault))?;
+            let key = Family::TxnIntent.suffix(row.user_key);
+            let lock = self.get(&[Family::TxnLock.prefix().as_bytes(), key].concat())?;
+            let held = lock.and_then(|row| Lock::parse(row.body).ok()).map(|lock| lock.start_ts);
+            stray += u64::from(held != Some(intent.start_ts));
+        }
+        Ok(stray)
+    }
+
+    /// Parses every live commit and rollback record: a malformed one is damage.
+    fn check_records(&self) -> Result<u64> {
+        let mut records = 0;
+        for family in [Family::TxnCommit, Family::TxnRollback] {
+            let mut rows = self.family(family);
+            while let Some(row) = rows.next()? {
+                let ok = match family {
+                    Family::TxnCommit => txn::commit_ts(row.body).map(|_| ()),
+                    _ if row.body == [1] => Ok(()),
+                    _ => Err(Fault::Value("it is not the single byte 01")),
+                };
+                ok.map_err(|fault| self.at(&row, family, fault))?;
+                records += 1;
+            }
+        }
+        Ok(records)
+    }
+
+    #[cold]
+    fn at(&self, row: &Row<'_>, family: Family, fault: Fault) -> Error {
+        self.locate(row.fault(family, fault))
+    }
+}

@@ -1,0 +1,97 @@
+//! From what the user names to snapshot files: a file, a server data directory, its `fsm-snap/`, or a directory of
+//! group directories (`container.md` §1, §4).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::survey::crc;
+
+/// The inputs found, and newer files that were passed over.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// One snapshot file for each group.
+    pub files: Vec<PathBuf>,
+    /// Newer files whose footer does not match their bytes.
+    pub damaged: Vec<PathBuf>,
+}
+
+/// Resolves every INPUT of the command line.
+pub fn find_inputs(inputs: &[PathBuf]) -> Result<Found> {
+    let mut found = Found::default();
+    for input in inputs {
+        if input.is_dir() {
+            in_directory(input, &mut found)?;
+        } else {
+            found.files.push(input.clone());
+        }
+    }
+    Ok(found)
+}
+
+fn in_directory(dir: &Path, found: &mut Found) -> Result<()> {
+    let before = found.files.len();
+    if newest_intact(dir, found)? || newest_intact(&dir.join("fsm-snap"), found)? {
+        return Ok(());
+    }
+    for group in entries(dir)?.into_iter().filter(|p| p.is_dir()) {
+        newest_intact(&group.join("fsm-snap"), found)?;
+    }
+    if found.files.len() > before {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "{} holds no intact snapshot: name a .fsm file, a server data directory or its fsm-snap/",
+        dir.display()
+    )))
+}
+
+/// Takes the file with the highest index whose footer matches; tells whether there was one.
+fn newest_intact(dir: &Path, found: &mut Found) -> Result<bool> {
+    let mut files: Vec<(u64, PathBuf)> =
+        entries(dir)?.into_iter().filter_map(|path| Some((index_of(&path)?, path))).collect();
+    files.sort_by_key(|(index, _)| std::cmp::Reverse(*index));
+    for (_, path) in files {
+        if crc::footer_matches(&path)? {
+            found.files.push(path);
+            return Ok(true);
+        }
+        found.damaged.push(path);
+    }
+    Ok(false)
+}
+
+fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+    let listing = match fs::read_dir(dir) {
+        Ok(listing) => listing,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::io("list", dir, e)),
+    };
+    let mut paths = Vec::new();
+    for entry in listing {
+        paths.push(entry.map_err(|e| Error::io("list", dir, e))?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// The Raft index in a server's file name: 16 hexadecimal digits and `.fsm`.
+pub(crate) fn index_of(path: &Path) -> Option<u64> {
+    let stem = path.file_name()?.to_str()?.strip_suffix(".fsm")?;
+    let hex = stem.len() == 16 && stem.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    hex.then(|| u64::from_str_radix(stem, 16).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_index_is_hexadecimal() {
+        assert_eq!(index_of(Path::new("d/000000000000003d.fsm")), Some(61));
+        assert_eq!(index_of(Path::new("0000000000000010.fsm")), Some(16));
+        for not in ["snapshot.fsm", "10.fsm", "000000000000003D.fsm", "000000000000003d.fsm.tmp"] {
+            assert_eq!(index_of(Path::new(not)), None, "{not}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The one module with `unsafe`: memory maps.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+
+use memmap2::{Advice, Mmap};
+
+/// Maps a whole file for reading.
+///
+/// The bytes are borrowed by every later stage. A file that another process truncates while it is mapped makes
+/// access to the lost pages fault; callers compare length and modification time before and after
+/// (`Source::check_unchanged`), and `--no-mmap` avoids the map altogether.
+pub(super) fn map(file: &File) -> io::Result<Mmap> {
+    // SAFETY: the map is read-only and private to this process. Undefined behaviour needs another process that
+    // changes the file while we hold references into it. A server writes a snapshot once, under a temporary name,
+    // and never touches it again; we only ever read plain bytes (no value of the map is trusted to stay the same
+    // between two reads where memory safety would depend on it: every access is a bounds-checked slice access).
+    let map = unsafe { Mmap::map(file)? };
+    // Advice is a hint: a kernel that refuses it costs speed, not correctness.
+    let _ = map.advise(Advice::WillNeed);
+    Ok(map)
+}

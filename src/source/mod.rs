@@ -1,0 +1,114 @@
+//! Where the bytes come from: a mapped file, a read file, or standard input spooled to a temporary file.
+
+mod discover;
+mod map;
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+pub use discover::{Found, find_inputs};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How to bring a file's bytes into the address space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    /// Memory map, the default: nothing is copied, the page cache is the only copy.
+    #[default]
+    Map,
+    /// Read the whole file into memory: for file systems where maps are slow or unsafe. Costs the file's size.
+    Read,
+}
+
+/// The bytes of one input.
+pub struct Source {
+    path: PathBuf,
+    bytes: Bytes,
+    seen: Option<(File, Stamp)>,
+}
+
+enum Bytes {
+    Mapped(memmap2::Mmap),
+    Owned(Vec<u8>),
+}
+
+/// What changes when somebody writes to a file.
+#[derive(PartialEq, Eq)]
+struct Stamp {
+    len: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    fn of(meta: &Metadata) -> Stamp {
+        Stamp { len: meta.len(), modified: meta.modified().ok() }
+    }
+}
+
+impl Source {
+    /// Opens a snapshot file, or standard input for `-`.
+    pub fn open(path: &Path, access: Access) -> Result<Source> {
+        if path == Path::new("-") {
+            return Source::stdin(access);
+        }
+        let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
+        Source::from_file(path, file, access)
+    }
+
+    /// Bytes that are already in memory, under a name for messages.
+    pub fn from_bytes(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Source {
+        Source { path: name.into(), bytes: Bytes::Owned(bytes), seen: None }
+    }
+
+    /// Spools standard input to an unlinked temporary file: a snapshot is read more than once.
+    fn stdin(access: Access) -> Result<Source> {
+        let name = Path::new("standard input");
+        let spool = |e| Error::io("spool", name, e);
+        let mut file = tempfile::tempfile().map_err(spool)?;
+        io::copy(&mut io::stdin().lock(), &mut file).map_err(spool)?;
+        file.rewind().map_err(spool)?;
+        Source::from_file(name, file, access)
+    }
+
+    fn from_file(path: &Path, mut file: File, access: Access) -> Result<Source> {
+        let meta = file.metadata().map_err(|e| Error::io("stat", path, e))?;
+        if !meta.is_file() {
+            return Err(Error::usage(format!("{} is not a regular file", path.display())));
+        }
+        let bytes = match access {
+            Access::Map if meta.len() > 0 => map::map(&file).map(Bytes::Mapped),
+            _ => read(&mut file).map(Bytes::Owned),
+        };
+        let bytes = bytes.map_err(|e| Error::io("read", path, e))?;
+        Ok(Source { path: path.to_path_buf(), bytes, seen: Some((file, Stamp::of(&meta))) })
+    }
+
+    /// The name as the user gave it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Mapped(map) => map,
+            Bytes::Owned(vec) => vec,
+        }
+    }
+
+    /// Fails when the file changed since it was opened: what was read may be a mixture.
+    pub fn check_unchanged(&self) -> Result<()> {
+        let Some((file, before)) = &self.seen else { return Ok(()) };
+        let now = file.metadata().map_err(|e| Error::io("stat", &self.path, e))?;
+        if Stamp::of(&now) == *before { Ok(()) } else { Err(Error::new(ErrorKind::Changed).input(&self.path)) }
+    }
+}
+
+/// Reads everything; what the file says of its size reserves nothing.
+fn read(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

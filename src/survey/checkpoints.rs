@@ -1,0 +1,53 @@
+//! A sparse index of entry positions, bounded in memory whatever the file's size.
+
+/// Positions of entries in file order, about evenly spaced.
+#[derive(Debug, Clone)]
+pub struct Checkpoints {
+    at: Vec<usize>,
+    spacing: usize,
+    next: usize,
+}
+
+/// Bytes between checkpoints while there is room: a look-up reads half of it on average.
+const SPACING: usize = 16 << 10;
+/// Most checkpoints kept (8 MiB); then every other one goes and the spacing doubles.
+const MOST: usize = 1 << 20;
+
+impl Default for Checkpoints {
+    fn default() -> Self {
+        Checkpoints { at: Vec::new(), spacing: SPACING, next: 0 }
+    }
+}
+
+impl Checkpoints {
+    /// Offers the position of an entry.
+    #[inline]
+    pub fn offer(&mut self, at: usize) {
+        if at >= self.next {
+            self.push(at);
+        }
+    }
+
+    fn push(&mut self, at: usize) {
+        self.at.push(at);
+        if self.at.len() >= MOST {
+            let mut keep = false;
+            self.at.retain(|_| {
+                keep = !keep;
+                keep
+            });
+            self.spacing *= 2;
+        }
+        self.next = at + self.spacing;
+    }
+
+    /// All positions, ascending.
+    pub fn positions(&self) -> &[usize] {
+        &self.at
+    }
+
+    /// Bytes between neighbours, at least.
+    pub fn spacing(&self) -> usize {
+        self.spacing
+    }
+}

@@ -1,0 +1,78 @@
+//! CRC32C of the whole file, in parallel pieces (`container.md` §4).
+
+use std::path::Path;
+
+use crc_fast::{CrcAlgorithm, checksum, checksum_combine};
+use rayon::prelude::*;
+
+use crate::error::Result;
+use crate::format::limits::FOOTER;
+use crate::source::{Access, Source};
+
+/// Bytes of one piece: large enough to hide the cost of combining, small enough to share among threads.
+const PIECE: usize = 8 << 20;
+
+/// CRC32C (Castagnoli) of `bytes`.
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    parallel(CrcAlgorithm::Crc32Iscsi, bytes)
+}
+
+/// CRC32 (IEEE) of `bytes`.
+pub fn crc32_ieee(bytes: &[u8]) -> u32 {
+    parallel(CrcAlgorithm::Crc32IsoHdlc, bytes)
+}
+
+fn parallel(algorithm: CrcAlgorithm, bytes: &[u8]) -> u32 {
+    let pieces: Vec<(u64, u64)> =
+        bytes.par_chunks(PIECE).map(|piece| (checksum(algorithm, piece), piece.len() as u64)).collect();
+    let combined = pieces.into_iter().reduce(|(a, n), (b, m)| (checksum_combine(algorithm, a, b, m), n + m));
+    combined.map_or_else(|| checksum(algorithm, b""), |(crc, _)| crc) as u32
+}
+
+/// The last four bytes as a footer, with what the bytes before them give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footer {
+    /// What the file says.
+    pub stored: u32,
+    /// What its bytes give.
+    pub computed: u32,
+}
+
+impl Footer {
+    /// Takes the last four bytes as a footer; `None` when there are fewer.
+    pub fn of(file: &[u8]) -> Option<Footer> {
+        let (body, stored) = file.split_last_chunk::<FOOTER>()?;
+        Some(Footer { stored: u32::from_be_bytes(*stored), computed: crc32c(body) })
+    }
+
+    /// Whether both agree.
+    pub fn matches(self) -> bool {
+        self.stored == self.computed
+    }
+}
+
+/// Whether a file ends in the CRC32C of its bytes, as every finished file of a server does.
+pub fn footer_matches(path: &Path) -> Result<bool> {
+    let source = Source::open(path, Access::Map)?;
+    Ok(Footer::of(source.bytes()).is_some_and(Footer::matches))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn check_values() {
+        assert_eq!(crc32c(b"123456789"), 0xE306_9283);
+        assert_eq!(crc32c(b""), 0);
+        assert_eq!(crc32_ieee(b"123456789"), 0xCBF4_3926);
+        let footer = Footer::of(&[0, 0, 0, 0]).unwrap();
+        assert!(footer.matches());
+    }
+
+    #[test]
+    fn pieces_combine() {
+        let bytes: Vec<u8> = (0..PIECE * 2 + 12345).map(|i| (i * 31 >> 3) as u8).collect();
+        assert_eq!(u64::from(crc32c(&bytes)), checksum(CrcAlgorithm::Crc32Iscsi, &bytes));
+    }
+}

@@ -1,0 +1,211 @@
+//! One forward pass over a file: is it sound, what is in it, and where.
+//!
+//! The survey checks framing, limits, key order, value headers and the checksum, so that every later stage can take
+//! them for granted. It remembers family segments and a checkpoint every few KiB; it allocates per segment and
+//! checkpoint, never per row.
+
+pub mod checkpoints;
+pub mod counts;
+pub mod crc;
+mod open_keys;
+mod pass;
+
+use std::ops::Range;
+
+pub use checkpoints::Checkpoints;
+pub use counts::{Counts, Summary};
+pub use open_keys::OpenKeys;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::header::{self, FsmHeader};
+use crate::format::limits::FOOTER;
+use crate::format::{Family, frame, mvcc2};
+use crate::source::Source;
+use crc::Footer;
+
+/// Which version of a key counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View {
+    /// Versions above this commit timestamp do not exist (`--as-of`); `u64::MAX` = no bound.
+    pub as_of: u64,
+    /// Read timestamp for the expiry of value headers (`container.md` §3.5, `ours.md` §8).
+    pub read_ts: u64,
+}
+
+impl View {
+    /// Whether a version with this expiry is still there at the read timestamp.
+    #[inline]
+    pub fn serves(self, expire_at: u64) -> bool {
+        expire_at == 0 || expire_at > self.read_ts
+    }
+}
+
+/// The kind of store stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// No stream at all: an empty store.
+    Empty,
+    /// `EKVPBBL1`.
+    Pebble,
+    /// `EKVMVCC2`.
+    Mvcc2,
+}
+
+/// A run of rows of one family and, where keys carry it, one length of user key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// The family.
+    pub family: Family,
+    /// Length of the Redis user key; [`MALFORMED`] where the key is too short to have one; 0 for other families.
+    pub len: u32,
+    /// Bytes of the file.
+    pub bytes: Range<usize>,
+}
+
+/// Stands for the length in a key that has none.
+pub const MALFORMED: u32 = u32::MAX;
+
+/// What the survey found.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    /// The FSM header.
+    pub header: FsmHeader,
+    /// The kind of store stream.
+    pub layout: Layout,
+    /// Where the entries are.
+    pub rows: Range<usize>,
+    /// Newest commit timestamp the store vouches for.
+    pub last_commit_ts: u64,
+    /// History below this timestamp may be compacted away; 0 = all there.
+    pub min_retained_ts: u64,
+    /// Raft index that the store has applied, if it says so.
+    pub applied_index: Option<u64>,
+    /// Largest commit timestamp of any row.
+    pub max_commit_ts: u64,
+    /// Rows above `last_commit_ts`.
+    pub above_last_commit: u64,
+    /// The verified footer; `None` when the file has none.
+    pub crc32c: Option<u32>,
+    /// Runs of rows, in file order.
+    pub segments: Vec<Segment>,
+    /// Positions from which reading can start.
+    pub checkpoints: Checkpoints,
+    /// What was counted.
+    pub counts: Counts,
+}
+
+/// The fixed part at the front of a file.
+struct Front {
+    header: FsmHeader,
+    layout: Layout,
+    last_commit_ts: u64,
+    min_retained_ts: u64,
+    rows_start: usize,
+}
+
+/// Reads headers only: the commit timestamp that the store vouches for (0 when there is no stream).
+pub fn last_commit_ts(source: &Source) -> Result<u64> {
+    front(source.bytes()).map(|f| f.last_commit_ts).map_err(|e| e.input(source.path()))
+}
+
+/// Surveys a file.
+pub fn survey(source: &Source, view: View) -> Result<Survey> {
+    let file = source.bytes();
+    let (passed, footer) = rayon::join(|| one_pass(file, view), || Footer::of(file));
+    let result = match passed {
+        Ok(survey) => check_footer(survey, footer),
+        Err(error) => Err(with_footer(error, file, footer)),
+    };
+    result.map_err(|e| e.input(source.path()))
+}
+
+fn one_pass(file: &[u8], view: View) -> Result<(Survey, bool)> {
+    let front = front(file)?;
+    let mut pass = pass::Pass::new(file, view, front.last_commit_ts);
+    let end = match front.layout {
+        Layout::Empty => pass::End { at: front.rows_start, footer: file.len() > front.rows_start },
+        Layout::Pebble => pass.pebble(front.rows_start)?,
+        Layout::Mvcc2 => pass.mvcc2(front.rows_start)?,
+    };
+    if front.layout == Layout::Mvcc2 {
+        check_mvcc2(file, front.header.len, end.at)?;
+    }
+    let mut survey = pass.finish();
+    survey.header = front.header;
+    survey.layout = front.layout;
+    survey.last_commit_ts = front.last_commit_ts;
+    survey.min_retained_ts = survey.min_retained_ts.max(front.min_retained_ts);
+    survey.rows = front.rows_start..end.at;
+    Ok((survey, end.footer))
+}
+
+fn check_footer((mut survey, present): (Survey, bool), footer: Option<Footer>) -> Result<Survey> {
+    if let (true, Some(footer)) = (present, footer) {
+        if !footer.matches() {
+            return Err(mismatch(footer).at(survey.rows.end));
+        }
+        survey.crc32c = Some(footer.stored);
+    }
+    Ok(survey)
+}
+
+fn mismatch(footer: Footer) -> Error {
+    Error::new(ErrorKind::FooterCrc { stored: footer.stored, computed: footer.computed })
+}
+
+/// Only a file that begins like a server's own must end in a footer: there a mismatch is named beside the error.
+fn with_footer(error: Error, file: &[u8], footer: Option<Footer>) -> Error {
+    match footer {
+        Some(footer) if !footer.matches() && file.starts_with(b"EKVTHLC") => error.also(mismatch(footer)),
+        _ => error,
+    }
+}
+
+fn front(file: &[u8]) -> Result<Front> {
+    if file.is_empty() {
+        return Err(Error::new(ErrorKind::EmptyFile));
+    }
+    let header = header::parse(file).map_err(|fault| Error::from(fault).at(0))?;
+    let stream = &file[header.len..];
+    let mut front =
+        Front { header, layout: Layout::Empty, last_commit_ts: 0, min_retained_ts: 0, rows_start: header.len };
+    if stream.is_empty() || stream.len() == FOOTER {
+        return Ok(front);
+    }
+    stream_front(stream, &mut front).map_err(|e| e.at(header.len))?;
+    Ok(front)
+}
+
+fn stream_front(stream: &[u8], front: &mut Front) -> Result<()> {
+    let truncated = || Error::new(ErrorKind::Truncated("the header of the store stream"));
+    let Some(magic) = stream.first_chunk::<8>() else { return Err(truncated()) };
+    match magic {
+        frame::MAGIC => {
+            let ts = stream.get(8..16).and_then(crate::format::cursor::u64_le).ok_or_else(truncated)?;
+            (front.layout, front.last_commit_ts) = (Layout::Pebble, ts);
+            front.rows_start += frame::STREAM_HEADER;
+        }
+        mvcc2::MAGIC => {
+            let header = mvcc2::stream_header(stream).ok_or_else(truncated)?;
+            if header.version != 1 {
+                return Err(Error::new(ErrorKind::Mvcc2Version(header.version)));
+            }
+            (front.layout, front.last_commit_ts) = (Layout::Mvcc2, header.last_commit_ts);
+            front.min_retained_ts = header.min_retained_ts;
+            front.rows_start += mvcc2::STREAM_HEADER;
+        }
+        b"EKVSSTI1" => return Err(Error::new(ErrorKind::SstBundle)),
+        _ => return Err(Error::new(ErrorKind::BadMagic(*magic))),
+    }
+    Ok(())
+}
+
+fn check_mvcc2(file: &[u8], stream_start: usize, end: usize) -> Result<()> {
+    let stream = &file[stream_start..end];
+    let stored = mvcc2::stream_header(stream).map_or(0, |h| h.crc);
+    let computed = crc::crc32_ieee(&stream[mvcc2::CRC_FROM..]);
+    if stored == computed {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Mvcc2Crc { stored, computed }).at(stream_start))
+}

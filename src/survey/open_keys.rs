@@ -1,0 +1,51 @@
+//! Which version of a key is the newest, although versions of one key need not be adjacent (`container.md` §3.2).
+
+/// The user keys that may still get older versions: all are prefixes of the raw key just read.
+///
+/// Raw keys ascend, so once a raw key no longer begins with an open key, none ever will again. The newest version of
+/// a key comes first: the first row of a key opens it, every later one is older.
+#[derive(Debug, Clone, Default)]
+pub struct OpenKeys<'a> {
+    stack: Vec<&'a [u8]>,
+}
+
+impl<'a> OpenKeys<'a> {
+    /// Takes the next row in raw order; tells whether it is the first, hence newest, of its key.
+    #[inline]
+    pub fn enter(&mut self, raw_key: &[u8], user_key: &'a [u8]) -> bool {
+        while let Some(open) = self.stack.last() {
+            if raw_key.starts_with(open) {
+                break;
+            }
+            self.stack.pop();
+        }
+        // All open keys and this one are prefixes of one raw key: equal length means equal key.
+        if self.stack.iter().any(|open| open.len() == user_key.len()) {
+            return false;
+        }
+        self.stack.push(user_key);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_that_are_not_adjacent() {
+        // Raw keys: "a"+FE, "a\xfe…"+FE between two versions of "a", then "b".
+        let rows: &[(&[u8], &[u8], bool)] = &[
+            (b"a\xfe0000000", b"a", true),
+            (b"a\xfe00000005555555\xfe", b"a\xfe0000000", true),
+            (b"a\xfe00000005555556\xfe", b"a\xfe0000000", false),
+            (b"a\xfe0000001", b"a", false),
+            (b"b\xfe0000000", b"b", true),
+            (b"b\xfe0000001", b"b", false),
+        ];
+        let mut open = OpenKeys::default();
+        for (raw, user, newest) in rows {
+            assert_eq!(open.enter(raw, user), *newest, "{}", raw.escape_ascii());
+        }
+    }
+}

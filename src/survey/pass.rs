@@ -1,0 +1,215 @@
+//! The loop of the survey.
+
+use super::{Checkpoints, Counts, Layout, MALFORMED, OpenKeys, Segment, Survey, View};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Family;
+use crate::format::family::Classifier;
+use crate::format::frame::{self, Entry};
+use crate::format::header::FsmHeader;
+use crate::format::mvcc::{self, Operational};
+use crate::format::{mvcc2, redis};
+
+/// Where the rows end.
+pub(super) struct End {
+    pub at: usize,
+    pub footer: bool,
+}
+
+/// State of the one pass over a file.
+pub(super) struct Pass<'a> {
+    file: &'a [u8],
+    view: View,
+    last_commit_ts: u64,
+    classifier: Classifier,
+    open: OpenKeys<'a>,
+    previous_key: Option<&'a [u8]>,
+    previous_newest: &'a [u8],
+    current: Option<Segment>,
+    survey: Survey,
+}
+
+/// One version of a key, whatever the stream's layout.
+struct Version<'a> {
+    start: usize,
+    end: usize,
+    user_key: &'a [u8],
+    commit_ts: u64,
+    tombstone: bool,
+    expire_at: u64,
+    newest: bool,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn new(file: &'a [u8], view: View, last_commit_ts: u64) -> Self {
+        Pass {
+            file,
+            view,
+            last_commit_ts,
+            classifier: Classifier::default(),
+            open: OpenKeys::default(),
+            previous_key: None,
+            previous_newest: b"",
+            current: None,
+            survey: Survey {
+                header: FsmHeader::default(),
+                layout: Layout::Empty,
+                rows: 0..0,
+                last_commit_ts: 0,
+                min_retained_ts: 0,
+                applied_index: None,
+                max_commit_ts: 0,
+                above_last_commit: 0,
+                crc32c: None,
+                segments: Vec::new(),
+                checkpoints: Checkpoints::default(),
+                counts: Counts::new(),
+            },
+        }
+    }
+
+    /// Walks an `EKVPBBL1` stream from `at`.
+    pub(super) fn pebble(&mut self, mut at: usize) -> Result<End> {
+        loop {
+            match frame::step(self.file, at).map_err(|fault| Error::from(fault).at(at))? {
+                frame::Step::Entry(entry) => {
+                    self.pebble_entry(&entry)?;
+                    at = entry.end;
+                }
+                frame::Step::End => return Ok(End { at, footer: false }),
+                frame::Step::Footer => return Ok(End { at, footer: true }),
+            }
+        }
+    }
+
+    fn pebble_entry(&mut self, entry: &Entry<'a>) -> Result<()> {
+        self.ascend(entry.raw_key, entry.start)?;
+        self.survey.checkpoints.offer(entry.start);
+        if let Some(row) = Operational::of(entry.raw_key) {
+            return self.operational(row, entry);
+        }
+        let (user_key, commit_ts) =
+            mvcc::split_key(entry.raw_key).map_err(|fault| Error::from(fault).at(entry.start))?;
+        let value = mvcc::split_value(entry.raw_value)
+            .map_err(|fault| Error::from(fault).at(entry.start).row(Family::of(user_key), user_key))?;
+        let visible = commit_ts <= self.view.as_of;
+        let newest = visible && self.open.enter(entry.raw_key, user_key);
+        self.count(&Version {
+            start: entry.start,
+            end: entry.end,
+            user_key,
+            commit_ts,
+            tombstone: value.tombstone,
+            expire_at: value.expire_at,
+            newest,
+        });
+        Ok(())
+    }
+
+    /// Walks an `EKVMVCC2` stream from `at`.
+    pub(super) fn mvcc2(&mut self, mut at: usize) -> Result<End> {
+        loop {
+            match mvcc2::step(self.file, at).map_err(|fault| Error::from(fault).at(at))? {
+                mvcc2::Step::Entry(entry) => {
+                    self.mvcc2_entry(&entry)?;
+                    at = entry.end;
+                }
+                mvcc2::Step::End => return Ok(End { at, footer: false }),
+                mvcc2::Step::Footer => return Ok(End { at, footer: true }),
+            }
+        }
+    }
+
+    fn mvcc2_entry(&mut self, entry: &mvcc2::KeyEntry<'a>) -> Result<()> {
+        self.ascend(entry.user_key, entry.start)?;
+        self.survey.checkpoints.offer(entry.start);
+        let newest = entry.versions().filter(|v| v.commit_ts <= self.view.as_of).map(|v| v.commit_ts).last();
+        let mut previous = None;
+        let mut start = entry.start;
+        for version in entry.versions() {
+            if previous >= Some(version.commit_ts) {
+                let error = Error::new(ErrorKind::KeyOrder).at(entry.start);
+                return Err(error.row(Family::of(entry.user_key), entry.user_key));
+            }
+            previous = Some(version.commit_ts);
+            self.count(&Version {
+                start,
+                end: entry.end,
+                user_key: entry.user_key,
+                commit_ts: version.commit_ts,
+                tombstone: version.tombstone,
+                expire_at: version.expire_at,
+                newest: newest == Some(version.commit_ts),
+            });
+            start = entry.end; // The bytes of the entry are counted once.
+        }
+        Ok(())
+    }
+
+    /// Keys ascend strictly; anything else is damage.
+    #[inline]
+    fn ascend(&mut self, key: &'a [u8], at: usize) -> Result<()> {
+        if self.previous_key.is_some_and(|previous| key <= previous) {
+            return Err(Error::new(ErrorKind::KeyOrder).at(at).row(Family::of(key), key));
+        }
+        self.previous_key = Some(key);
+        Ok(())
+    }
+
+    #[cold]
+    fn operational(&mut self, row: Operational, entry: &Entry<'a>) -> Result<()> {
+        let n = row
+            .value(entry.raw_value)
+            .map_err(|fault| Error::from(fault).at(entry.start).row(Family::Bare, entry.raw_key))?;
+        self.survey.counts.operational += 1;
+        match row {
+            Operational::MinRetainedTs => self.survey.min_retained_ts = n,
+            Operational::AppliedIndex => self.survey.applied_index = Some(n),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn count(&mut self, v: &Version<'a>) {
+        let family = self.classifier.family(v.user_key);
+        let live = v.newest && !v.tombstone && self.view.serves(v.expire_at);
+        let unordered =
+            v.newest && v.user_key.len() < self.previous_newest.len() && self.previous_newest.starts_with(v.user_key);
+        if v.newest {
+            self.previous_newest = v.user_key;
+        }
+        let count = self.survey.counts.family_mut(family);
+        count.rows += 1;
+        count.tombstones += u64::from(v.tombstone);
+        count.live += u64::from(live);
+        count.bytes += (v.end - v.start) as u64;
+        count.unordered |= unordered;
+        self.survey.max_commit_ts = self.survey.max_commit_ts.max(v.commit_ts);
+        self.survey.above_last_commit += u64::from(v.commit_ts > self.last_commit_ts);
+        if family == Family::Unknown && live {
+            self.survey.counts.note_unknown(v.user_key, v.start);
+        }
+        self.segment(family, v);
+    }
+
+    #[inline]
+    fn segment(&mut self, family: Family, v: &Version<'a>) {
+        let len = if family.is_len_prefixed() {
+            redis::key::user_key_len(family.suffix(v.user_key)).unwrap_or(MALFORMED)
+        } else {
+            0
+        };
+        match &mut self.current {
+            Some(current) if current.family == family && current.len == len => current.bytes.end = v.end,
+            current => {
+                let next = Segment { family, len, bytes: v.start..v.end };
+                self.survey.segments.extend(current.replace(next));
+            }
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Survey {
+        self.survey.segments.extend(self.current.take());
+        self.survey
+    }
+}
