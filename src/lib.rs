@@ -1,10 +1,13 @@
 //! ekvsnap turns elastickv snapshot files into logical backups.
 #![deny(unsafe_code)]
 
+pub mod cli;
 pub mod dataset;
+pub mod decode;
 pub mod error;
 pub mod format;
 pub mod output;
+pub mod report;
 pub mod source;
 pub mod survey;
 

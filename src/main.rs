@@ -1,3 +1,7 @@
-fn main() {
-    println!("Hello, world!");
+//! The `ekvsnap` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ekvsnap::cli::main().into()
 }

@@ -1,5 +1,8 @@
 //! One surveyed input and random access to it.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use super::row::Row;
 use super::scan::{Scan, changed};
 use crate::error::Result;
@@ -16,16 +19,23 @@ pub struct Group<'a> {
     pub source: &'a Source,
     /// What the survey found.
     pub survey: Survey,
+    /// Where the bare keys are: all over the file.
+    pub(super) bare: Arc<[Range<usize>]>,
 }
 
 impl<'a> Group<'a> {
+    pub(super) fn new(index: u32, source: &'a Source, survey: Survey) -> Self {
+        let bare = survey.segments.iter().filter(|s| s.family == Family::Bare).map(|s| s.bytes.clone()).collect();
+        Group { index, source, survey, bare }
+    }
+
     /// All bytes of the file.
     pub fn file(&self) -> &'a [u8] {
         self.source.bytes()
     }
 
     /// The key of the entry at `at`, as it stands in the file.
-    pub(super) fn key_at(&self, at: usize) -> Option<&'a [u8]> {
+    pub fn key_at(&self, at: usize) -> Option<&'a [u8]> {
         match self.survey.layout {
             Layout::Empty => None,
             Layout::Pebble => match frame::step(self.file(), at) {

@@ -62,7 +62,7 @@ impl<'a> DataSet<'a> {
         let surveys: Vec<_> = sources.par_iter().map(|source| survey::survey(source, view)).collect();
         let mut groups = Vec::new();
         for (index, (source, survey)) in sources.iter().zip(surveys).enumerate() {
-            groups.push(Group { index: index as u32, source, survey: survey? });
+            groups.push(Group::new(index as u32, source, survey?));
         }
         let set = DataSet { groups, view, overlay: Vec::new() };
         set.check_history(as_of)?;
@@ -132,6 +132,11 @@ impl<'a> DataSet<'a> {
         let from = self.overlay.partition_point(|row| row.user_key < user_key);
         self.overlay[from..].iter().take_while(|row| row.user_key == user_key).copied().for_each(&mut offer);
         Ok(newest.filter(|row| row.live))
+    }
+
+    /// Families (with the length of the user key where keys carry it) that have applied intents.
+    pub fn overlay_families(&self) -> impl Iterator<Item = (Family, u32)> + '_ {
+        self.overlay.iter().map(|row| survey::family_and_len(row.user_key))
     }
 
     fn overlay_rows(&self, lo: &[u8], hi: Option<&[u8]>) -> &[Row<'a>] {

@@ -12,6 +12,7 @@
 //! A piece is bounded in bytes, so memory stays flat whatever the range.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use super::row::Row;
 use super::scan::Scan;
@@ -69,7 +70,10 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         let Some(start) = self.start.take() else { return Ok(()) };
         if self.scans.is_empty() {
             for group in self.set.groups() {
-                self.scans.push(Scan::new(group, group.seek(&start)?, self.set.view()));
+                let scan = Scan::new(group, group.seek(&start)?, self.set.view());
+                // Bare keys have no prefix of their own: their range is that of all keys.
+                let bare = self.family == Family::Bare;
+                self.scans.push(if bare { scan.only(Arc::clone(&group.bare)) } else { scan });
             }
         }
         self.rows.clear();
@@ -86,7 +90,10 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         if let Some(boundary) = &boundary {
             self.prefixes_of(&start, boundary, merge)?;
         }
-        self.rows.extend(self.set.overlay_rows(&start, boundary.as_deref()));
+        let overlay = self.set.overlay_rows(&start, boundary.as_deref());
+        self.rows.extend(
+            overlay.iter().filter(|row| self.family != Family::Bare || Family::of(row.user_key) == Family::Bare),
+        );
         self.order(merge);
         let more = boundary != self.hi;
         self.start = boundary.filter(|_| more);

@@ -1,5 +1,8 @@
 //! Reading newest versions forward from a position of a surveyed file.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use super::group::Group;
 use super::row::Row;
 use crate::error::{Error, ErrorKind, Result};
@@ -20,13 +23,29 @@ pub(super) struct Scan<'a> {
     view: View,
     group: u32,
     open: OpenKeys<'a>,
+    /// Where the rows of the wanted family are, for a family that is strewn over the file.
+    only: Option<Arc<[Range<usize>]>>,
 }
 
 impl<'a> Scan<'a> {
     pub(super) fn new(group: &Group<'a>, at: usize, view: View) -> Self {
         let (file, survey) = (group.file(), &group.survey);
         let (layout, end) = (survey.layout, survey.rows.end);
-        Scan { file, layout, end, at, view, group: group.index, open: OpenKeys::default() }
+        Scan { file, layout, end, at, view, group: group.index, open: OpenKeys::default(), only: None }
+    }
+
+    /// Reads only these parts of the file. Their rows must be all rows of their keys.
+    pub(super) fn only(mut self, parts: Arc<[Range<usize>]>) -> Self {
+        self.only = Some(parts);
+        self.jump();
+        self
+    }
+
+    /// Jumps to the next part that is wanted.
+    fn jump(&mut self) {
+        let Some(parts) = &self.only else { return };
+        let next = parts.get(parts.partition_point(|part| part.end <= self.at));
+        self.at = next.map_or(self.end, |part| self.at.max(part.start));
     }
 
     /// The position of the next entry.
@@ -47,6 +66,7 @@ impl<'a> Scan<'a> {
                 return Ok(None);
             }
             self.at = entry.end;
+            self.jump();
             if let Some(row) = self.pebble_row(&entry)? {
                 return Ok(Some(row));
             }
@@ -77,6 +97,7 @@ impl<'a> Scan<'a> {
                 return Ok(None);
             }
             self.at = entry.end;
+            self.jump();
             let visible = entry.versions().filter(|v| v.commit_ts <= self.view.as_of);
             if let Some(v) = visible.last() {
                 let live = !v.tombstone && self.view.serves(v.expire_at);

@@ -1,4 +1,9 @@
 //! Where the logical data goes.
 
+pub mod checksums;
 pub mod json;
+pub mod manifest;
 pub mod names;
+pub mod staging;
+pub mod tree;
+pub mod unit;

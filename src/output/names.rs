@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
+use super::json::{self, Escape};
+
 /// Longest encoded segment; an extension comes on top.
 pub const MAX_SEGMENT: usize = 240;
 /// How many raw bytes a fallback name shows.
@@ -85,6 +87,18 @@ pub fn fallback_into(hashed: &[u8], shown: &[u8], out: &mut String) {
     hex_into(&Sha256::digest(hashed)[..16], out);
     out.push_str("__");
     percent_into(&shown[..shown.len().min(FALLBACK_SHOWS)], out);
+}
+
+/// Appends one line of a KEYMAP.jsonl (`tree.md` §4). A name that is not UTF-8 stands as its replacement text, as
+/// JSON has no other way to show it; `original` is exact.
+pub fn keymap_line(encoded: &[u8], original: &[u8], kind: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"encoded\":");
+    json::string(&String::from_utf8_lossy(encoded), Escape::Plain, out);
+    out.extend_from_slice(b",\"original\":\"");
+    json::base64url(original, out);
+    out.extend_from_slice(b"\",\"kind\":\"");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\"}\n");
 }
 
 fn looks_like_fallback(encoded: &str) -> bool {

@@ -76,7 +76,7 @@ fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The Raft index in a server's file name: 16 hexadecimal digits and `.fsm`.
-pub(crate) fn index_of(path: &Path) -> Option<u64> {
+pub fn index_of(path: &Path) -> Option<u64> {
     let stem = path.file_name()?.to_str()?.strip_suffix(".fsm")?;
     let hex = stem.len() == 16 && stem.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     hex.then(|| u64::from_str_radix(stem, 16).ok()).flatten()

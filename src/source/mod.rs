@@ -8,7 +8,7 @@ use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-pub use discover::{Found, find_inputs};
+pub use discover::{Found, find_inputs, index_of};
 
 use crate::error::{Error, ErrorKind, Result};
 

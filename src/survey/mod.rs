@@ -19,7 +19,7 @@ pub use open_keys::OpenKeys;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::header::{self, FsmHeader};
 use crate::format::limits::FOOTER;
-use crate::format::{Family, frame, mvcc2};
+use crate::format::{Family, frame, mvcc2, redis};
 use crate::source::Source;
 use crc::Footer;
 
@@ -64,6 +64,17 @@ pub struct Segment {
 
 /// Stands for the length in a key that has none.
 pub const MALFORMED: u32 = u32::MAX;
+
+/// Family of a key, and the length of the Redis user key as a [`Segment`] has it.
+pub fn family_and_len(user_key: &[u8]) -> (Family, u32) {
+    let family = Family::of(user_key);
+    (family, len_in(family, user_key))
+}
+
+#[inline]
+fn len_in(family: Family, user_key: &[u8]) -> u32 {
+    if family.is_len_prefixed() { redis::key::user_key_len(family.suffix(user_key)).unwrap_or(MALFORMED) } else { 0 }
+}
 
 /// What the survey found.
 #[derive(Debug, Clone)]

@@ -1,13 +1,13 @@
 //! The loop of the survey.
 
-use super::{Checkpoints, Counts, Layout, MALFORMED, OpenKeys, Segment, Survey, View};
+use super::{Checkpoints, Counts, Layout, OpenKeys, Segment, Survey, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Family;
 use crate::format::family::Classifier;
 use crate::format::frame::{self, Entry};
 use crate::format::header::FsmHeader;
 use crate::format::mvcc::{self, Operational};
-use crate::format::{mvcc2, redis};
+use crate::format::mvcc2;
 
 /// Where the rows end.
 pub(super) struct End {
@@ -194,11 +194,7 @@ impl<'a> Pass<'a> {
 
     #[inline]
     fn segment(&mut self, family: Family, v: &Version<'a>) {
-        let len = if family.is_len_prefixed() {
-            redis::key::user_key_len(family.suffix(v.user_key)).unwrap_or(MALFORMED)
-        } else {
-            0
-        };
+        let len = super::len_in(family, v.user_key);
         match &mut self.current {
             Some(current) if current.family == family && current.len == len => current.bytes.end = v.end,
             current => {

@@ -75,6 +75,11 @@ impl<'a> StreamEntry<'a> {
     /// Checks magic, protobuf and that names and values come in pairs.
     pub fn parse(value: &'a [u8]) -> Result<StreamEntry<'a>> {
         let message = value.strip_prefix(b"\0RXE\x01").or_value("it lacks its magic 00 52 58 45 01")?;
+        StreamEntry::from_message(message)
+    }
+
+    /// Checks a bare message, as it stands in an old stream blob.
+    pub fn from_message(message: &'a [u8]) -> Result<StreamEntry<'a>> {
         let (mut id_text, mut odd) = (&b""[..], false);
         let mut fields = Fields::new(message);
         while let Some((number, field)) = fields.next()? {

@@ -1,0 +1,143 @@
+//! `ekvsnap decode`.
+
+use std::path::PathBuf;
+
+use super::exit::{self, Exit};
+use super::parse::{self, Adapters};
+use super::progress::Bar;
+use super::{complain, summary};
+use crate::decode::{Options, decode};
+use crate::error::{Error, Result};
+use crate::source::{Access, Source, find_inputs};
+
+/// Arguments of `ekvsnap decode`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit::TABLE)]
+#[allow(clippy::struct_excessive_bools)]
+pub(super) struct Args {
+    /// A snapshot file, a server data directory or its fsm-snap/ (newest intact file), or - for standard input.
+    /// Several inputs (one for each Raft group) are one data set.
+    #[arg(value_name = "INPUT", required_unless_present = "input")]
+    inputs: Vec<PathBuf>,
+
+    /// Another way to name an input.
+    #[arg(long, value_name = "PATH")]
+    input: Vec<PathBuf>,
+
+    /// Directory to create; must be new or empty.
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+
+    /// Replace an output that is not empty.
+    #[arg(long)]
+    force: bool,
+
+    /// Adapters to decode: dynamodb, s3, redis, sqs.
+    #[arg(long, value_name = "LIST", default_value = "all", value_parser = parse::adapters)]
+    adapter: Adapters,
+
+    /// Decode the state at this commit timestamp: an HLC number or a date (RFC 3339).
+    #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
+    as_of: Option<u64>,
+
+    /// Leave out Redis keys that have expired by WHEN: now, Unix milliseconds, or a date.
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "now",
+          value_parser = parse::moment)]
+    drop_expired: Option<u64>,
+
+    /// Fail (exit 4) when there are warnings.
+    #[arg(long)]
+    strict: bool,
+
+    /// Worker threads; 0 = one for each core. The output is the same for any number.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+
+    /// Read inputs into memory instead of mapping them.
+    #[arg(long)]
+    no_mmap: bool,
+
+    /// Copied to MANIFEST.json.
+    #[arg(long, value_name = "ID", default_value = "")]
+    cluster_id: String,
+
+    /// Also write what the server cannot reach, below _orphans/.
+    #[arg(long)]
+    include_orphans: bool,
+
+    /// Also write records of unfinished S3 uploads.
+    #[arg(long)]
+    include_incomplete_uploads: bool,
+
+    /// Rename S3 keys that end in .elastickv-meta.json.
+    #[arg(long)]
+    rename_collisions: bool,
+
+    /// Keep visibility times and receive counts of SQS messages.
+    #[arg(long)]
+    preserve_sqs_visibility: bool,
+
+    /// Also write SQS bookkeeping rows.
+    #[arg(long)]
+    include_sqs_side_records: bool,
+
+    /// Print events and the summary as JSON lines on standard output.
+    #[arg(long)]
+    json: bool,
+
+    /// Show a progress bar on a terminal: auto or never.
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"])]
+    progress: String,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Exit {
+    let bar = Bar::new(args.progress == "auto" && !args.json);
+    let result = go(args, &bar);
+    bar.clear();
+    result.unwrap_or_else(|error| {
+        if args.json {
+            summary::json_error(&error);
+        }
+        complain(&error)
+    })
+}
+
+fn go(args: &Args, bar: &Bar) -> Result<Exit> {
+    let named: Vec<PathBuf> = args.inputs.iter().chain(&args.input).cloned().collect();
+    if named.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
+        return Err(Error::usage("standard input (-) can be only one of the inputs"));
+    }
+    let found = find_inputs(&named)?;
+    for damaged in &found.damaged {
+        summary::warn(&format!("{}: passed over, its CRC footer does not match", damaged.display()));
+    }
+    let access = if args.no_mmap { Access::Read } else { Access::Map };
+    let sources: Result<Vec<Source>> = found.files.iter().map(|path| Source::open(path, access)).collect();
+    let outcome = decode(&sources?, &args.output, &options(args), bar)?;
+    bar.clear();
+    if args.json {
+        summary::json(&outcome, &args.output);
+    } else {
+        summary::words(&outcome, &args.output);
+    }
+    let warned = outcome.manifest.warnings.iter().any(|w| w.count > 0);
+    Ok(if args.strict && warned { Exit::Strict } else { Exit::Fine })
+}
+
+fn options(args: &Args) -> Options {
+    Options {
+        adapters: args.adapter.0.clone(),
+        as_of: args.as_of,
+        threads: args.threads,
+        cluster_id: args.cluster_id.clone(),
+        include_orphans: args.include_orphans,
+        include_incomplete_uploads: args.include_incomplete_uploads,
+        preserve_sqs_visibility: args.preserve_sqs_visibility,
+        include_sqs_side_records: args.include_sqs_side_records,
+        rename_s3_collisions: args.rename_collisions,
+        drop_expired: args.drop_expired,
+        dynamodb_bundle: None,
+        force: args.force,
+    }
+}

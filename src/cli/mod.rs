@@ -1,0 +1,47 @@
+//! The command line: arguments in, words and an exit code out.
+
+mod decode;
+mod exit;
+mod parse;
+mod progress;
+mod summary;
+
+use std::io::Write as _;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::Exit;
+
+/// Turns elastickv snapshot files (.fsm) into logical backups that people can read, diff, verify and restore.
+#[derive(Debug, Parser)]
+#[command(name = "ekvsnap", version, max_term_width = 100, after_help = exit::TABLE)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Decode snapshots into a directory tree.
+    Decode(decode::Args),
+}
+
+/// Runs the program on the process's arguments.
+pub fn main() -> Exit {
+    match Cli::try_parse() {
+        Ok(cli) => match cli.command {
+            Command::Decode(args) => decode::run(&args),
+        },
+        Err(error) => {
+            // Help and version are answers, not errors; a closed pipe while printing them is nobody's problem.
+            let _ = error.print();
+            if error.use_stderr() { Exit::Usage } else { Exit::Fine }
+        }
+    }
+}
+
+/// Says why the program stops, on stderr.
+fn complain(error: &crate::Error) -> Exit {
+    let _ = writeln!(std::io::stderr(), "ekvsnap: {error}");
+    Exit::of(error)
+}

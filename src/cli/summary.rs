@@ -1,0 +1,123 @@
+//! What a finished decode says: words on stderr for people, JSON lines on stdout for programs.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use indicatif::{DecimalBytes, HumanCount};
+use serde_json::{Value, json};
+
+use crate::decode::Outcome;
+use crate::error::{Error, Shown};
+use crate::format::Adapter;
+use crate::output::manifest::{FindingInfo, Members};
+
+/// Examples of one warning that people are shown.
+const EXAMPLES: usize = 3;
+
+/// One line on stderr.
+pub(super) fn warn(words: &str) {
+    let _ = writeln!(std::io::stderr(), "warning: {words}");
+}
+
+/// The summary for people. Nobody can be told that stderr is closed: write errors are ignored.
+pub(super) fn words(outcome: &Outcome, target: &Path) {
+    let mut out = std::io::stderr().lock();
+    for warning in &outcome.manifest.warnings {
+        let _ = out.write_all(warning_words(warning).as_bytes());
+    }
+    let _ = out.write_all(table(outcome, target).as_bytes());
+}
+
+fn warning_words(warning: &FindingInfo) -> String {
+    let mut text = format!("warning: {} ({}): {}\n", warning.event, HumanCount(warning.count), warning.hint);
+    for example in warning.examples.iter().take(EXAMPLES) {
+        let members: Vec<String> = example.iter().map(|(name, value)| format!("{name}={}", shown(value))).collect();
+        text.push_str(&format!("         {}\n", members.join(" ")));
+    }
+    let more = warning.count.saturating_sub(EXAMPLES as u64);
+    if more > 0 && !warning.examples.is_empty() {
+        text.push_str(&format!("         … and {} more, see MANIFEST.json\n", HumanCount(more)));
+    }
+    text
+}
+
+fn shown(value: &crate::report::Value) -> String {
+    match value {
+        crate::report::Value::Int(n) => n.to_string(),
+        crate::report::Value::Text(text) => format!("\"{}\"", Shown(text.as_bytes())),
+        crate::report::Value::Binary { base64 } => format!("base64:{}", Shown(base64.as_bytes())),
+    }
+}
+
+fn table(outcome: &Outcome, target: &Path) -> String {
+    let manifest = &outcome.manifest;
+    let mut text = String::new();
+    for adapter in Adapter::SELECTABLE {
+        for (scope, kinds) in manifest.adapters.tally.of(adapter) {
+            for (kind, objects, bytes) in kinds {
+                let name = format!("{}/{scope}", adapter.name());
+                let size = DecimalBytes(bytes).to_string();
+                text.push_str(&format!("{name:<32} {kind:<16} {:>14} {size:>14}\n", HumanCount(objects).to_string()));
+            }
+        }
+    }
+    let counters = &manifest.counters;
+    text.push_str(&format!(
+        "{} rows: {} live keys, {} tombstones, {} unknown; taken {}{}\n",
+        HumanCount(counters.entries),
+        HumanCount(counters.live),
+        HumanCount(counters.tombstone),
+        HumanCount(counters.unknown),
+        manifest.wall_time_iso,
+        crc_words(outcome),
+    ));
+    let seconds = outcome.elapsed.as_secs_f64().max(1e-6);
+    let rate = DecimalBytes((outcome.input_bytes as f64 / seconds) as u64);
+    text.push_str(&format!(
+        "{}: {} files, {} in {seconds:.2} s ({rate}/s of snapshot)\n",
+        target.display(),
+        HumanCount(outcome.files),
+        DecimalBytes(outcome.bytes),
+    ));
+    text
+}
+
+fn crc_words(outcome: &Outcome) -> &'static str {
+    if outcome.manifest.inputs.iter().all(|input| input.fsm_crc32c.is_some()) {
+        ", CRC verified"
+    } else {
+        ", no CRC to verify against"
+    }
+}
+
+/// Every finding as an event, then the summary.
+pub(super) fn json(outcome: &Outcome, target: &Path) {
+    let manifest = &outcome.manifest;
+    for (level, findings) in [("note", &manifest.notes), ("warning", &manifest.warnings)] {
+        for finding in findings {
+            let examples: Vec<Members<'_>> = finding.examples.iter().map(|fields| Members(fields)).collect();
+            line(&json!({
+                "event": level, "code": finding.event, "count": finding.count, "hint": finding.hint,
+                "examples": examples,
+            }));
+        }
+    }
+    line(&json!({
+        "event": "summary", "output": target.to_string_lossy(), "files": outcome.files, "bytes": outcome.bytes,
+        "input_bytes": outcome.input_bytes, "elapsed_ms": outcome.elapsed.as_millis() as u64,
+        "wall_time_iso": manifest.wall_time_iso, "adapters": manifest.adapters, "counters": manifest.counters,
+    }));
+}
+
+/// The error that ended the run.
+pub(super) fn json_error(error: &Error) {
+    line(&json!({
+        "event": "error", "message": error.to_string(), "damage": error.is_damage(), "offset": error.offset(),
+        "family": error.family().map(|f| f.prefix()), "key": error.key().map(crate::report::Value::from),
+    }));
+}
+
+/// A reader that has gone away is no error.
+fn line(value: &Value) {
+    let _ = writeln!(std::io::stdout(), "{value}");
+}

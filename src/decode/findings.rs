@@ -1,0 +1,90 @@
+//! What is said about the inputs as a whole.
+
+use super::{Options, iso_time};
+use crate::dataset::{DataSet, Unresolved};
+use crate::format::family::Class;
+use crate::format::{Adapter, Family};
+use crate::report::{Finding, Findings, Kind, Level};
+use crate::survey::Layout;
+
+macro_rules! kinds {
+    ($($level:ident $name:ident $event:literal $hint:literal;)*) => {
+        $(pub(super) static $name: Kind = Kind { level: Level::$level, event: $event, hint: $hint };)*
+    };
+}
+
+kinds! {
+    Warning KEY_IN_GROUPS "key_in_several_groups" "rows of one key in several inputs; the newest version of all was taken";
+    Warning UNKNOWN_ROWS "unknown_rows" "rows that no family owns; not decoded";
+    Warning FS_ROWS "fs_rows_not_decoded" "rows of the file-system adapter; not decoded yet";
+    Warning GROUP_TIMES "groups_at_different_times" "transactions over several groups may be torn; decode with --as-of set to the smallest";
+    Warning HEADER_ONLY "no_store_stream" "an FSM header with neither stream nor footer: an empty result";
+    Warning PENDING "txn_pending" "prepared transactions of unknown outcome; their keys keep the committed state (give the inputs of all groups)";
+    Warning STRAY_INTENTS "txn_stray_intents" "intents without a lock of the same transaction; ignored, as the server does";
+    Note NO_FOOTER "no_footer" "the file has no CRC footer: a cut at an entry boundary cannot be seen";
+    Note ABOVE_COMMIT "rows_above_last_commit" "rows newer than the store's last commit timestamp (node-local rows, or a crash); kept";
+    Note TXN_APPLIED "txn_intents_applied" "values of committed transactions that were still intents; applied";
+    Note TXN_ROLLED_BACK "txn_rolled_back" "locks of transactions that were rolled back or have expired; ignored, as the server does";
+    Note FENCES "redis_fence_rows" "conflict fences without data";
+}
+
+/// Adds what the survey and the transactions tell.
+pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, findings: &mut Findings) {
+    for group in set.groups() {
+        let survey = &group.survey;
+        let path = group.source.path().to_string_lossy();
+        let about = |kind| Finding::new(kind).with("input", path.as_ref());
+        if survey.layout == Layout::Empty && survey.crc32c.is_none() {
+            findings.add(about(&HEADER_ONLY));
+        } else if survey.crc32c.is_none() {
+            findings.add(about(&NO_FOOTER));
+        }
+        if survey.above_last_commit > 0 {
+            findings.add(about(&ABOVE_COMMIT).with("rows", survey.above_last_commit));
+        }
+    }
+    group_times(set, findings);
+    unowned_rows(set, options, findings);
+    transactions(txn, findings);
+}
+
+fn group_times(set: &DataSet<'_>, findings: &mut Findings) {
+    let times = || set.groups().iter().map(|g| g.survey.last_commit_ts);
+    let (Some(low), Some(high)) = (times().min(), times().max()) else { return };
+    if low != high && set.view().as_of > low {
+        let finding = Finding::new(&GROUP_TIMES).with("smallest", low).with("largest", high);
+        findings.add(finding.with("smallest_iso", iso_time(low)).with("largest_iso", iso_time(high)));
+    }
+}
+
+fn unowned_rows(set: &DataSet<'_>, options: &Options, findings: &mut Findings) {
+    let counts = set.counts();
+    for (prefix, unknown) in &counts.unknown {
+        let finding = Finding::new(&UNKNOWN_ROWS).with("prefix", prefix.as_slice()).with("rows", unknown.rows);
+        findings.add(finding.with("key", unknown.example.as_slice()).with("offset", unknown.offset));
+    }
+    let fs: u64 =
+        counts.families().filter(|(f, _)| f.class() == Class::Adapter(Adapter::Fs)).map(|(_, c)| c.live).sum();
+    if fs > 0 {
+        findings.add(Finding::new(&FS_ROWS).with("rows", fs));
+    }
+    let fences = counts.family(Family::Fence).live;
+    if fences > 0 && options.adapters.contains(&Adapter::Redis) {
+        findings.add(Finding::new(&FENCES).with("rows", fences));
+    }
+}
+
+fn transactions(txn: &Unresolved, findings: &mut Findings) {
+    let mut add = |kind, rows: u64| {
+        if rows > 0 {
+            findings.add(Finding::new(kind).with("rows", rows));
+        }
+    };
+    add(&TXN_APPLIED, txn.applied);
+    add(&TXN_ROLLED_BACK, txn.rolled_back);
+    add(&STRAY_INTENTS, txn.stray_intents);
+    if txn.pending > 0 {
+        let example = txn.pending_example.as_deref().unwrap_or_default();
+        findings.add(Finding::new(&PENDING).with("rows", txn.pending).with("key", example));
+    }
+}

@@ -1,0 +1,52 @@
+//! What a decode is asked to do.
+
+use crate::format::Adapter;
+
+/// Options of a decode; the defaults are those of the command line.
+#[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)]
+pub struct Options {
+    /// Which front ends to decode.
+    pub adapters: Vec<Adapter>,
+    /// Versions above this commit timestamp do not exist.
+    pub as_of: Option<u64>,
+    /// Worker threads; 0 = one for each core.
+    pub threads: usize,
+    /// Copied to the manifest.
+    pub cluster_id: String,
+    /// Write what the server cannot reach below `_orphans/`.
+    pub include_orphans: bool,
+    /// Write records of unfinished S3 uploads.
+    pub include_incomplete_uploads: bool,
+    /// Keep visibility and receive counts of SQS messages.
+    pub preserve_sqs_visibility: bool,
+    /// Write the SQS bookkeeping rows.
+    pub include_sqs_side_records: bool,
+    /// Rename S3 keys that end in the sidecar's suffix.
+    pub rename_s3_collisions: bool,
+    /// Leave out Redis keys that expire at or before this moment (Unix milliseconds).
+    pub drop_expired: Option<u64>,
+    /// DynamoDB items in bundles of about this many bytes, instead of a file each.
+    pub dynamodb_bundle: Option<u64>,
+    /// Replace an output that is not empty.
+    pub force: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            adapters: Adapter::SELECTABLE.to_vec(),
+            as_of: None,
+            threads: 0,
+            cluster_id: String::new(),
+            include_orphans: false,
+            include_incomplete_uploads: false,
+            preserve_sqs_visibility: false,
+            include_sqs_side_records: false,
+            rename_s3_collisions: false,
+            drop_expired: None,
+            dynamodb_bundle: None,
+            force: false,
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Hashes, sets and sorted sets: one file each.
+
+use super::findings;
+use super::key::{Wide, parse};
+use super::merge::Merge;
+use super::render::{self, Array};
+use super::unit::{Place, Unit};
+use crate::dataset::Row;
+use crate::error::Result;
+use crate::format::Family;
+use crate::format::redis::blob;
+use crate::format::redis::meta::{self, CollectionMeta};
+use crate::output::unit::Growing;
+use crate::report::{Finding, Kind};
+
+/// What tells the three types apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    Hash,
+    Set,
+    Zset,
+}
+
+impl Shape {
+    pub const fn folder(self) -> &'static str {
+        match self {
+            Shape::Hash => "hashes",
+            Shape::Set => "sets",
+            Shape::Zset => "zsets",
+        }
+    }
+
+    const fn families(self) -> (Family, Family, Family) {
+        match self {
+            Shape::Hash => (Family::HashMeta, Family::HashField, Family::HashBlob),
+            Shape::Set => (Family::SetMeta, Family::SetMember, Family::SetBlob),
+            Shape::Zset => (Family::ZsetMeta, Family::ZsetMember, Family::ZsetBlob),
+        }
+    }
+
+    const fn array(self) -> Array {
+        match self {
+            Shape::Hash => Array::Fields,
+            _ => Array::Members,
+        }
+    }
+
+    const fn mismatch(self) -> (&'static Kind, &'static str) {
+        match self {
+            Shape::Hash => (&findings::HASH_LENGTH, "observed_fields"),
+            Shape::Set => (&findings::SET_LENGTH, "observed_members"),
+            Shape::Zset => (&findings::ZSET_LENGTH, "observed_members"),
+        }
+    }
+}
+
+/// The base record, checked.
+pub(super) fn base(unit: &Unit<'_, '_, '_>, shape: Shape, wide: &Wide<'_>) -> Result<Option<CollectionMeta>> {
+    let (family, _, _) = shape.families();
+    wide.meta.map(|row| parse(unit.set, family, &row, CollectionMeta::parse)).transpose()
+}
+
+/// Writes the collection's file.
+pub(super) fn write<'a>(
+    unit: &mut Unit<'_, 'a, '_>,
+    merge: &mut Merge<'_, 'a>,
+    shape: Shape,
+    wide: &Wide<'a>,
+    base: Option<CollectionMeta>,
+    place: &Place<'a>,
+) -> Result<()> {
+    let mut file = unit.begin(shape.folder(), ".json", place)?;
+    render::open(shape.array(), &mut file.buffer);
+    let count = match (wide.elements, wide.blob) {
+        (Some(elements), _) => from_rows(unit, merge, shape, elements, place.key, &mut file)?,
+        (None, Some(blob)) => from_blob(unit, shape, &blob, place.key, &mut file)?,
+        (None, None) => 0,
+    };
+    render::close(count == 0, place.expire_ms, &mut file.buffer);
+    unit.finish(shape.folder(), place, file)?;
+    if base.is_some() || wide.deltas.count > 0 {
+        let declared = i128::from(base.map_or(0, |b| b.len)) + wide.deltas.len;
+        let (kind, observed) = shape.mismatch();
+        unit.compare_length(kind, observed, place.key, declared.max(0), count);
+    }
+    Ok(())
+}
+
+fn from_rows<'a>(
+    unit: &mut Unit<'_, 'a, '_>,
+    merge: &mut Merge<'_, 'a>,
+    shape: Shape,
+    elements: usize,
+    key: &[u8],
+    file: &mut Growing<'_>,
+) -> Result<u64> {
+    let (_, family, _) = shape.families();
+    let mut count = 0;
+    while let Some(head) = merge.stream(elements).take(key)? {
+        render::separate(count == 0, &mut file.buffer);
+        match shape {
+            Shape::Hash => render::field(head.rest, head.row.body, &mut file.buffer),
+            Shape::Set => render::element(head.rest, &mut file.buffer),
+            Shape::Zset => {
+                let score = parse(unit.set, family, &head.row, meta::score)?;
+                unit.note_nan(key, head.rest, score);
+                render::scored(head.rest, score, &mut file.buffer);
+            }
+        }
+        count += 1;
+        file.spill()?;
+    }
+    Ok(count)
+}
+
+fn from_blob<'a>(
+    unit: &mut Unit<'_, 'a, '_>,
+    shape: Shape,
+    row: &Row<'a>,
+    key: &[u8],
+    file: &mut Growing<'_>,
+) -> Result<u64> {
+    let (_, _, family) = shape.families();
+    let mut elements: Vec<(&[u8], &[u8], f64)> = Vec::new();
+    parse(unit.set, family, row, |value| match shape {
+        Shape::Hash => blob::hash(value, |name, value| elements.push((name, value, 0.0))),
+        Shape::Set => blob::set(value, |member| elements.push((member, b"", 0.0))),
+        Shape::Zset => blob::zset(value, |member, score| elements.push((member, b"", score))),
+    })?;
+    // Of a repeated name the last one counts: reversed, it is the first of its run after a stable sort.
+    elements.reverse();
+    elements.sort_by_key(|(name, _, _)| *name);
+    elements.dedup_by_key(|(name, _, _)| *name);
+    for (i, (name, value, score)) in elements.iter().enumerate() {
+        render::separate(i == 0, &mut file.buffer);
+        match shape {
+            Shape::Hash => render::field(name, value, &mut file.buffer),
+            Shape::Set => render::element(name, &mut file.buffer),
+            Shape::Zset => {
+                unit.note_nan(key, name, *score);
+                render::scored(name, *score, &mut file.buffer);
+            }
+        }
+        file.spill()?;
+    }
+    Ok(elements.len() as u64)
+}
+
+impl Unit<'_, '_, '_> {
+    /// Warns of a length that is not the number of elements.
+    pub(super) fn compare_length(
+        &mut self,
+        kind: &'static Kind,
+        observed: &'static str,
+        key: &[u8],
+        declared: i128,
+        count: u64,
+    ) {
+        if declared != i128::from(count) {
+            let declared = i64::try_from(declared).unwrap_or(i64::MAX);
+            let finding = Finding::new(kind).with("user_key_len", key.len()).with("declared_len", declared);
+            self.out.findings.add(finding.with(observed, count).with("key", key));
+        }
+    }
+
+    fn note_nan(&mut self, key: &[u8], member: &[u8], score: f64) {
+        if score.is_nan() {
+            let finding = Finding::new(&findings::NAN_SCORE).with("user_key_len", key.len());
+            self.out.findings.add(finding.with("key", key).with("member", member));
+        }
+    }
+}

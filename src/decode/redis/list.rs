@@ -1,0 +1,121 @@
+//! Lists: the items in `[head, head + len)`.
+
+use super::findings;
+use super::key::{Found, parse};
+use super::render::{self, Array};
+use super::unit::{Place, Unit};
+use crate::dataset::{DataSet, RangeIter, after_prefix};
+use crate::error::Result;
+use crate::format::Family;
+use crate::format::redis::list::{ListMeta, sortable_seq};
+use crate::report::Finding;
+
+/// Where the items of a list are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window {
+    /// Sequence number of the first item.
+    pub head: i64,
+    /// Number of items, as declared.
+    pub len: i128,
+}
+
+impl Window {
+    /// Base and deltas added; a negative length counts as none.
+    pub fn new(base: Option<ListMeta>, head_delta: i128, len_delta: i128) -> Window {
+        let head = i128::from(base.map_or(0, |b| b.head)) + head_delta;
+        let head = i64::try_from(head).unwrap_or(if head < 0 { i64::MIN } else { i64::MAX });
+        Window { head, len: (i128::from(base.map_or(0, |b| b.len)) + len_delta).max(0) }
+    }
+
+    /// Whether an item with this sequence number is in the list.
+    pub fn holds(&self, seq: i64) -> bool {
+        seq >= self.head && i128::from(seq) < i128::from(self.head) + self.len
+    }
+
+    /// The live rows of the window; rows of other lists may stand between them.
+    pub fn items<'s, 'a>(&self, set: &'s DataSet<'a>, key: &[u8]) -> RangeIter<'s, 'a> {
+        let all = [Family::ListItem.prefix().as_bytes(), key].concat();
+        let lo = [all.as_slice(), &sortable_seq(self.head)].concat();
+        let end = i64::try_from(i128::from(self.head) + self.len);
+        let hi = match end {
+            Ok(end) => Some([all.as_slice(), &sortable_seq(end)].concat()),
+            Err(_) => after_prefix(&[all.as_slice(), &[0xff; 8]].concat()),
+        };
+        set.range(Family::ListItem, lo, hi)
+    }
+}
+
+/// The base record, checked.
+pub(super) fn base(unit: &Unit<'_, '_, '_>, found: &Found<'_>) -> Result<Option<ListMeta>> {
+    found.list_meta.map(|row| parse(unit.set, Family::ListMeta, &row, ListMeta::parse)).transpose()
+}
+
+/// Writes the list's file.
+pub(super) fn write<'a>(
+    unit: &mut Unit<'_, 'a, '_>,
+    found: &Found<'a>,
+    base: Option<ListMeta>,
+    place: &Place<'a>,
+) -> Result<()> {
+    check_bounds(unit, base, place.key);
+    let window = Window::new(base, found.list_deltas.head, found.list_deltas.len);
+    let mut file = unit.begin("lists", ".json", place)?;
+    render::open(Array::Items, &mut file.buffer);
+    let mut count = 0;
+    each_item(unit.set, &window, place.key, |item| {
+        render::separate(count == 0, &mut file.buffer);
+        render::element(item, &mut file.buffer);
+        count += 1;
+        file.spill()
+    })?;
+    unit.items_reached += count;
+    render::close(count == 0, place.expire_ms, &mut file.buffer);
+    unit.finish("lists", place, file)?;
+    unit.compare_length(&findings::LIST_LENGTH, "observed_items", place.key, window.len, count);
+    Ok(())
+}
+
+/// Counts the items of a list that is not written, so that they do not pass for unreachable ones.
+pub(super) fn pass_over<'a>(
+    unit: &mut Unit<'_, 'a, '_>,
+    found: &Found<'a>,
+    base: Option<ListMeta>,
+    key: &[u8],
+) -> Result<()> {
+    let window = Window::new(base, found.list_deltas.head, found.list_deltas.len);
+    let mut count = 0;
+    each_item(unit.set, &window, key, |_| {
+        count += 1;
+        Ok(())
+    })?;
+    unit.items_reached += count;
+    Ok(())
+}
+
+fn each_item<'a>(
+    set: &DataSet<'a>,
+    window: &Window,
+    key: &[u8],
+    mut each: impl FnMut(&'a [u8]) -> Result<()>,
+) -> Result<()> {
+    if window.len == 0 {
+        return Ok(());
+    }
+    let row_len = Family::ListItem.prefix().len() + key.len() + 8;
+    let mut items = window.items(set, key);
+    while let Some(row) = items.next()? {
+        if row.user_key.len() == row_len {
+            each(row.body)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_bounds(unit: &mut Unit<'_, '_, '_>, base: Option<ListMeta>, key: &[u8]) {
+    let Some(base) = base else { return };
+    if i128::from(base.tail) != i128::from(base.head) + i128::from(base.len) {
+        let finding = Finding::new(&findings::LIST_BOUNDS).with("user_key_len", key.len());
+        let finding = finding.with("head", base.head).with("tail", base.tail).with("declared_len", base.len);
+        unit.out.findings.add(finding.with("key", key));
+    }
+}

@@ -1,0 +1,49 @@
+//! Redis: from rows of some twenty families to logical keys.
+//!
+//! A *unit* is a range of user keys. Every family gives a stream of its rows in that range, in user-key order; the
+//! streams are merged by user key, so that all that is known of a key — its anchors, elements, deltas and TTL row —
+//! comes together in one place, in one pass, without an index of keys. Families that carry the key behind its length
+//! give one stream for each length, since their order is (length, key).
+
+mod collection;
+mod findings;
+mod key;
+mod list;
+mod merge;
+mod orphans;
+mod plan;
+mod render;
+mod stream;
+mod unit;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Job, engine};
+use crate::error::Result;
+use plan::Plan;
+use unit::Decoded;
+
+/// Decodes all Redis keys.
+///
+/// # Errors
+/// The first damaged row in key order, or a failed write.
+pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
+    let plan = Plan::new(job.set);
+    orphans::malformed_keys(job.set, &plan.malformed)?;
+    let reached = AtomicU64::new(0);
+    let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
+    progress.begin("redis", plan.spans.len() as u64);
+    let collector = &mut *job.collector;
+    engine::run(
+        plan.spans.len(),
+        |i| unit::decode_span(set, &plan, &plan.spans[i], options, tree),
+        |decoded: Decoded<'_>| {
+            reached.fetch_add(decoded.items_reached, Ordering::Relaxed);
+            super::note_shared(decoded.shared, &mut collector.findings);
+            progress.advance(1);
+            collector.take(decoded.out)
+        },
+    )?;
+    let orphans = orphans::unreachable_items(set, reached.into_inner(), options, tree)?;
+    job.collector.take(orphans)
+}

@@ -1,0 +1,140 @@
+//! List items that no list reaches.
+//!
+//! Spans read the items of each list by its bounds; items outside are never touched. Whether there are any is known
+//! by counting: live items in the inputs less items reached. Only when that does not come out even is the family
+//! walked to find them.
+
+use std::collections::BTreeMap;
+
+use super::findings;
+use super::key::parse;
+use super::list::Window;
+use super::render::{self, Array};
+use super::unit::ORPHANS;
+use crate::dataset::{DataSet, Row, after_prefix};
+use crate::decode::Options;
+use crate::error::Result;
+use crate::format::redis::list::{self, ListDelta, ListMeta};
+use crate::format::{Adapter, Family};
+use crate::output::names::{NameKind, keymap_line, segment_into};
+use crate::output::tree::Tree;
+use crate::output::unit::UnitOut;
+use crate::report::Finding;
+
+/// Finds items outside the bounds of their list, or of no list, given how many were reached.
+///
+/// # Errors
+/// A malformed item key, or a damaged base record or delta of a list.
+pub fn unreachable_items<'t>(
+    set: &DataSet<'_>,
+    reached: u64,
+    options: &Options,
+    tree: &'t Tree,
+) -> Result<UnitOut<'t>> {
+    let mut out = UnitOut::new(tree);
+    let live = set.counts().family(Family::ListItem).live;
+    // With several inputs or applied intents a key may be live more than once: the count proves nothing.
+    if live == reached && !set.is_merged() {
+        return Ok(out);
+    }
+    for (key, items) in find(set)? {
+        let finding = Finding::new(&findings::LIST_ORPHANS).with("user_key_len", key.len());
+        out.findings.add(finding.with("items", items.len()).with("key", key));
+        if options.include_orphans {
+            let taken = beside_a_losing_list(set, key)?;
+            write(&mut out, key, items, taken)?;
+        }
+    }
+    Ok(out)
+}
+
+type Orphans<'a> = BTreeMap<&'a [u8], Vec<(i64, Row<'a>)>>;
+
+fn find<'a>(set: &DataSet<'a>) -> Result<Orphans<'a>> {
+    let mut orphans = Orphans::new();
+    let mut last: Option<(&[u8], Option<Window>)> = None;
+    let mut rows = set.family(Family::ListItem);
+    while let Some(row) = rows.next()? {
+        let split = list::item_key(Family::ListItem.suffix(row.user_key));
+        let (key, seq) = split.map_err(|fault| set.locate(row.fault(Family::ListItem, fault)))?;
+        let window = match last {
+            Some((same, window)) if same == key => window,
+            _ => window_of(set, key)?,
+        };
+        last = Some((key, window));
+        if !window.is_some_and(|window| window.holds(seq)) {
+            orphans.entry(key).or_default().push((seq, row));
+        }
+    }
+    Ok(orphans)
+}
+
+/// The bounds of a list, from its base record and deltas; `None` when there is no such list.
+fn window_of(set: &DataSet<'_>, key: &[u8]) -> Result<Option<Window>> {
+    let row = set.get(&[Family::ListMeta.prefix().as_bytes(), key].concat())?;
+    let base = row.map(|row| parse(set, Family::ListMeta, &row, ListMeta::parse)).transpose()?;
+    let prefix = [Family::ListDelta.prefix().as_bytes(), &(key.len() as u32).to_be_bytes(), key].concat();
+    let (mut head, mut len, mut any) = (0i128, 0i128, false);
+    let mut deltas = set.range(Family::ListDelta, prefix.clone(), after_prefix(&prefix));
+    while let Some(row) = deltas.next()? {
+        if !list::is_meta_len(row.body.len()) {
+            let delta = parse(set, Family::ListDelta, &row, ListDelta::parse)?;
+            (head, len, any) = (head + i128::from(delta.head), len + i128::from(delta.len), true);
+        }
+    }
+    Ok((base.is_some() || any).then(|| Window::new(base, head, len)))
+}
+
+/// Whether the key is a string to the server, so that the list itself was written among the orphans.
+fn beside_a_losing_list(set: &DataSet<'_>, key: &[u8]) -> Result<bool> {
+    for family in [Family::Str, Family::Hll, Family::Bare] {
+        let row_key = [family.prefix().as_bytes(), key].concat();
+        // A bare key could look like a row of another family.
+        if Family::of(&row_key) == family && set.get(&row_key)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn write(out: &mut UnitOut<'_>, key: &[u8], mut items: Vec<(i64, Row<'_>)>, taken: bool) -> Result<()> {
+    items.sort_by_key(|(seq, _)| *seq);
+    let dir = out.dir(&format!("{ORPHANS}/lists"))?;
+    let mut name = String::new();
+    if segment_into(key, &mut name) == NameKind::ShaFallback {
+        keymap_line(name.as_bytes(), key, "sha-fallback", out.lines(&format!("{ORPHANS}/KEYMAP.jsonl")));
+    }
+    name.push_str(if taken { ".items.json" } else { ".json" });
+    let mut file = out.grow(&dir, name.as_bytes());
+    render::open(Array::Items, &mut file.buffer);
+    for (i, (_, row)) in items.iter().enumerate() {
+        render::separate(i == 0, &mut file.buffer);
+        render::element(row.body, &mut file.buffer);
+        file.spill()?;
+    }
+    render::close(items.is_empty(), None, &mut file.buffer);
+    let bytes = out.finish(file)?;
+    out.tally.add(Adapter::Redis, super::unit::SCOPE, "orphans", 1, bytes);
+    Ok(())
+}
+
+/// Reports keys too short for the length of the user key that they announce.
+///
+/// # Errors
+/// The first such live row.
+pub fn malformed_keys(set: &DataSet<'_>, families: &[Family]) -> Result<()> {
+    for &family in families {
+        let mut rows = set.family(family);
+        while let Some(row) = rows.next()? {
+            let list_meta = family == Family::ListDelta && list::is_meta_len(row.body.len());
+            // Metas and deltas share their prefix: each row is checked once, as what it is.
+            let other = Family::of(row.user_key) != family;
+            if list_meta || other {
+                continue;
+            }
+            crate::format::redis::element_key(family.suffix(row.user_key))
+                .map_err(|fault| set.locate(row.fault(family, fault)))?;
+        }
+    }
+    Ok(())
+}

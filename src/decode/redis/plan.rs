@@ -1,0 +1,98 @@
+//! Cuts the space of user keys into spans of about equal bytes.
+
+use crate::dataset::DataSet;
+use crate::format::redis::{element_key, list};
+use crate::format::{Adapter, Family, family::Class};
+use crate::survey::MALFORMED;
+
+/// Bytes of all inputs that a span covers, about: enough to hide the cost of finding its start in every stream.
+const SPAN: usize = 4 << 20;
+/// Most spans of a run, so that their number does not grow with the file.
+const MOST_SPANS: usize = 4096;
+/// Bytes of a key that a boundary keeps.
+const BOUNDARY: usize = 40;
+
+/// A range of user keys: `lo <= key < hi`; no `hi`: to the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// First key.
+    pub lo: Vec<u8>,
+    /// The key behind the last.
+    pub hi: Option<Vec<u8>>,
+}
+
+/// All spans, and the streams that each of them merges.
+#[derive(Debug)]
+pub struct Plan {
+    /// The spans in key order; together they cover every key.
+    pub spans: Vec<Span>,
+    /// Families whose keys are a prefix and the user key.
+    pub simple: Vec<Family>,
+    /// Families with the key behind a length, and every length that occurs.
+    pub runs: Vec<(Family, u32)>,
+    /// Families with keys too short for the length they announce.
+    pub malformed: Vec<Family>,
+}
+
+impl Plan {
+    /// Plans the decode of all Redis keys of `set`.
+    pub fn new(set: &DataSet<'_>) -> Plan {
+        let mut plan = Plan { spans: spans(set), simple: Vec::new(), runs: Vec::new(), malformed: Vec::new() };
+        let segments = set.groups().iter().flat_map(|group| &group.survey.segments);
+        let mut kinds: Vec<(Family, u32)> = segments.map(|s| (s.family, s.len)).collect();
+        kinds.extend(set.overlay_families());
+        kinds.sort_unstable();
+        kinds.dedup();
+        for (family, len) in kinds {
+            if family.class() != Class::Adapter(Adapter::Redis) || family == Family::ListItem {
+                continue;
+            }
+            match len {
+                MALFORMED => plan.malformed.push(family),
+                _ if family.is_len_prefixed() => plan.runs.push((family, len)),
+                _ => plan.simple.push(family),
+            }
+        }
+        // A meta of a list named "d|…" stands among the deltas.
+        if plan.malformed.contains(&Family::ListDelta) || plan.runs.iter().any(|(f, _)| *f == Family::ListDelta) {
+            plan.simple.push(Family::ListMeta);
+            plan.simple.sort_unstable();
+            plan.simple.dedup();
+        }
+        plan
+    }
+}
+
+/// The user key in a key as it stands in the file; `None` for what is not a Redis row.
+fn user_key(raw: &[u8]) -> Option<&[u8]> {
+    let family = Family::of(raw);
+    let suffix = family.suffix(raw);
+    match family {
+        Family::ListItem => list::item_key(suffix).ok().map(|(key, _)| key),
+        _ if family.is_len_prefixed() => element_key(suffix).ok().map(|k| k.user_key),
+        _ if family.class() == Class::Adapter(Adapter::Redis) => Some(suffix),
+        _ => None,
+    }
+}
+
+fn spans(set: &DataSet<'_>) -> Vec<Span> {
+    let mut samples: Vec<&[u8]> = Vec::new();
+    let mut spacing = usize::MAX;
+    for group in set.groups() {
+        let checkpoints = &group.survey.checkpoints;
+        spacing = spacing.min(checkpoints.spacing());
+        samples.extend(checkpoints.positions().iter().filter_map(|at| user_key(group.key_at(*at)?)));
+    }
+    samples.sort_unstable();
+    let every = (SPAN / spacing).max(samples.len() / MOST_SPANS).max(1);
+    let mut cuts: Vec<Vec<u8>> = Vec::new();
+    for sample in samples.iter().skip(every).step_by(every) {
+        let cut = &sample[..sample.len().min(BOUNDARY)];
+        if cuts.last().is_none_or(|last| last.as_slice() < cut) && !cut.is_empty() {
+            cuts.push(cut.to_vec());
+        }
+    }
+    let los = std::iter::once(Vec::new()).chain(cuts.iter().cloned());
+    let his = cuts.iter().cloned().map(Some).chain(std::iter::once(None));
+    los.zip(his).map(|(lo, hi)| Span { lo, hi }).collect()
+}

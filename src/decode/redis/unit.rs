@@ -1,0 +1,322 @@
+//! One span of user keys: gather what there is of each key, decide what it is, write it.
+
+use std::sync::Arc;
+
+use super::collection::{self, Shape};
+use super::findings;
+use super::key::{Expiry, Found, Kind, TtlOwner, collection_owner, expiry, parse};
+use super::merge::Merge;
+use super::plan::{Plan, Span};
+use super::{list, render, stream};
+use crate::dataset::{DataSet, Row, Shared};
+use crate::decode::Options;
+use crate::error::Result;
+use crate::format::redis::{meta, string};
+use crate::format::{Adapter, Family};
+use crate::output::names::{NameKind, keymap_line, segment_into};
+use crate::output::tree::{Dir, Tree};
+use crate::output::unit::{Growing, UnitOut};
+use crate::report::Finding;
+
+/// Scope of the one Redis database.
+pub(super) const SCOPE: &str = "db_0";
+/// Its folder.
+pub(super) const BASE: &str = "redis/db_0";
+/// Where what the server cannot reach goes with `--include-orphans`.
+pub(super) const ORPHANS: &str = "redis/db_0/_orphans";
+
+/// Where and how one key is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub key: &'a [u8],
+    pub base: &'static str,
+    pub expire_ms: Option<u64>,
+}
+
+/// State of one span.
+pub(super) struct Unit<'s, 'a, 't> {
+    pub set: &'s DataSet<'a>,
+    pub options: &'s Options,
+    pub out: UnitOut<'t>,
+    /// Live list items that belong to a list.
+    pub items_reached: u64,
+    name: String,
+    /// Folder and key of the last KEYMAP line.
+    mapped: Option<(&'static str, &'a [u8])>,
+}
+
+/// What a span gives: its share of the output and the number of list items that belong to a list.
+pub struct Decoded<'t> {
+    /// Files, lines and findings.
+    pub out: UnitOut<'t>,
+    /// Live list items that belong to a list.
+    pub items_reached: u64,
+    /// Keys with rows in more than one input.
+    pub shared: Vec<Shared>,
+}
+
+/// Decodes the keys of one span.
+///
+/// # Errors
+/// The first damaged row of the span, or a failed write.
+pub fn decode_span<'a, 't>(
+    set: &DataSet<'a>,
+    plan: &Plan,
+    span: &Span,
+    options: &Options,
+    tree: &'t Tree,
+) -> Result<Decoded<'t>> {
+    let out = UnitOut::new(tree);
+    let mut unit = Unit { set, options, out, items_reached: 0, name: String::new(), mapped: None };
+    let mut merge = Merge::new(set, plan, span)?;
+    while let Some(key) = merge.next_key() {
+        let mut found = Found::default();
+        for i in merge.here().to_vec() {
+            found.gather(set, key, i, merge.stream(i))?;
+        }
+        unit.key(&mut merge, key, &found)?;
+        for i in merge.here().to_vec() {
+            unit.drain(&mut merge, i, key)?;
+        }
+    }
+    let shared = merge.shared().collect();
+    Ok(Decoded { out: unit.out, items_reached: unit.items_reached, shared })
+}
+
+impl<'a, 't> Unit<'_, 'a, 't> {
+    fn key(&mut self, merge: &mut Merge<'_, 'a>, key: &'a [u8], found: &Found<'a>) -> Result<()> {
+        let index = match found.ttl {
+            Some(row) => Some((row, parse(self.set, Family::Ttl, &row, meta::index_ttl)?)),
+            None => None,
+        };
+        let mut kinds = found.kinds();
+        let winner = kinds.next();
+        if let Some(kind) = winner {
+            self.object(merge, key, found, kind, index, BASE)?;
+            let others: Vec<Kind> = kinds.collect();
+            self.conflict(merge, key, found, kind, &others)?;
+        } else if let Some((row, ms)) = index {
+            self.orphan_ttl(key, &row, ms);
+        }
+        if found.stream_meta.is_none() {
+            self.headless_stream(merge, key, found)?;
+        }
+        Ok(())
+    }
+
+    /// Writes one object in the folder of its kind.
+    fn object(
+        &mut self,
+        merge: &mut Merge<'_, 'a>,
+        key: &'a [u8],
+        found: &Found<'a>,
+        kind: Kind,
+        index: Option<(Row<'a>, u64)>,
+        base: &'static str,
+    ) -> Result<()> {
+        match kind {
+            Kind::Str => self.string(key, found.str, Family::Str, index, base),
+            Kind::Hll => self.string(key, found.hll, Family::Hll, index, base),
+            Kind::Bare => self.string(key, found.bare, Family::Bare, index, base),
+            Kind::List => {
+                let meta = list::base(self, found)?;
+                let owner = collection_owner(meta.map(|m| m.expire_ms), found.list_deltas);
+                match self.place(key, owner, index, base) {
+                    Some(place) => list::write(self, found, meta, &place),
+                    None => list::pass_over(self, found, meta, key),
+                }
+            }
+            Kind::Hash | Kind::HashBlob => self.collection(merge, key, found, Shape::Hash, index, base),
+            Kind::Set | Kind::SetBlob => self.collection(merge, key, found, Shape::Set, index, base),
+            Kind::Zset | Kind::ZsetBlob => self.collection(merge, key, found, Shape::Zset, index, base),
+            Kind::Stream => {
+                let meta = stream::base(self, found)?;
+                let owner = meta.map_or(TtlOwner::Index, |m| collection_owner(Some(m.expire_ms), found.list_deltas));
+                match self.place(key, owner, index, base) {
+                    Some(place) => stream::write(self, merge, found.entries, meta, &place).map(|_| ()),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    fn collection(
+        &mut self,
+        merge: &mut Merge<'_, 'a>,
+        key: &'a [u8],
+        found: &Found<'a>,
+        shape: Shape,
+        index: Option<(Row<'a>, u64)>,
+        base: &'static str,
+    ) -> Result<()> {
+        let wide = match shape {
+            Shape::Hash => &found.hash,
+            Shape::Set => &found.set,
+            Shape::Zset => &found.zset,
+        };
+        let meta = collection::base(self, shape, wide)?;
+        let owner = collection_owner(meta.map(|m| m.expire_ms), wide.deltas);
+        match self.place(key, owner, index, base) {
+            Some(place) => collection::write(self, merge, shape, wide, meta, &place),
+            None => Ok(()),
+        }
+    }
+
+    /// Strings, HLL keys and bare strings: the payload as it is, the expiry in a sidecar line.
+    fn string(
+        &mut self,
+        key: &'a [u8],
+        row: Option<Row<'a>>,
+        family: Family,
+        index: Option<(Row<'a>, u64)>,
+        base: &'static str,
+    ) -> Result<()> {
+        let Some(row) = row else { return Ok(()) };
+        let value = match family {
+            Family::Hll => parse(self.set, family, &row, string::hll)?,
+            Family::Str => parse(self.set, family, &row, string::string)?,
+            _ => string::Enveloped { payload: row.body, ttl: string::InlineTtl::Legacy },
+        };
+        let owner = match value.ttl {
+            string::InlineTtl::Legacy => TtlOwner::Index,
+            string::InlineTtl::Never => TtlOwner::Inline(None),
+            string::InlineTtl::At(ms) => TtlOwner::Inline(Some(ms)),
+        };
+        let Some(place) = self.place(key, owner, index, base) else { return Ok(()) };
+        let folder = if family == Family::Hll { "hll" } else { "strings" };
+        let dir = self.named(folder, ".bin", &place)?;
+        self.out.put(&dir, self.name.as_bytes(), value.payload)?;
+        self.count(folder, base, value.payload.len() as u64);
+        if let Some(ms) = place.expire_ms {
+            let side = if family == Family::Hll { "hll_ttl.jsonl" } else { "strings_ttl.jsonl" };
+            let segment = self.name.trim_end_matches(".bin");
+            render::ttl_line(segment, ms, self.out.lines(&format!("{base}/{side}")));
+        }
+        Ok(())
+    }
+
+    /// Resolves the expiry; `None` when the key is left out because it has expired (`--drop-expired`).
+    fn place(
+        &mut self,
+        key: &'a [u8],
+        owner: TtlOwner,
+        index: Option<(Row<'a>, u64)>,
+        base: &'static str,
+    ) -> Option<Place<'a>> {
+        let Expiry { at, stale_index } = expiry(owner, index);
+        if stale_index {
+            self.out.findings.add(Finding::new(&findings::STALE_TTL).with("user_key_len", key.len()).with("key", key));
+        }
+        let dropped = self.options.drop_expired.is_some_and(|when| at.is_some_and(|at| at <= when));
+        if dropped {
+            self.out.tally.add(Adapter::Redis, SCOPE, "dropped_expired", 1, 0);
+        }
+        (!dropped).then_some(Place { key, base, expire_ms: at })
+    }
+
+    /// Several types under one key: the others are named, and written with `--include-orphans`.
+    fn conflict(
+        &mut self,
+        merge: &mut Merge<'_, 'a>,
+        key: &'a [u8],
+        found: &Found<'a>,
+        winner: Kind,
+        others: &[Kind],
+    ) -> Result<()> {
+        if others.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = others.iter().map(|kind| kind.name()).collect();
+        let finding = Finding::new(&findings::TYPE_CONFLICT).with("user_key_len", key.len());
+        let finding = finding.with("key", key).with("type", winner.name()).with("others", names.join(", "));
+        self.out.findings.add(finding);
+        for kind in others {
+            if self.options.include_orphans {
+                self.object(merge, key, found, *kind, None, ORPHANS)?;
+            } else if *kind == Kind::List {
+                let meta = list::base(self, found)?;
+                list::pass_over(self, found, meta, key)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn orphan_ttl(&mut self, key: &'a [u8], row: &Row<'a>, ms: u64) {
+        let finding = Finding::new(&findings::ORPHAN_TTL).with("key", key).with("expire_at_ms", ms);
+        self.out.findings.add(finding.with("offset", row.offset));
+        if self.options.include_orphans {
+            self.name.clear();
+            self.segment(key, ORPHANS);
+            let lines = self.out.lines("redis/db_0/_orphans/ttl.jsonl");
+            render::ttl_line(&self.name, ms, lines);
+        }
+    }
+
+    /// Entries or an old blob of a stream that has no meta: the server serves nothing of it.
+    fn headless_stream(&mut self, merge: &mut Merge<'_, 'a>, key: &'a [u8], found: &Found<'a>) -> Result<()> {
+        let place = Place { key, base: ORPHANS, expire_ms: None };
+        if found.entries.is_some() {
+            let count = if self.options.include_orphans {
+                stream::write(self, merge, found.entries, None, &place)?
+            } else {
+                stream::pass_over(self, merge, found.entries, key)?
+            };
+            let finding = Finding::new(&findings::STREAM_ORPHAN).with("user_key_len", key.len());
+            let finding = finding.with("observed_entries", count);
+            self.out.findings.add(finding.with("key", key));
+        }
+        if let Some(blob) = found.stream_blob {
+            let finding = Finding::new(&findings::STREAM_BLOB).with("user_key_len", key.len());
+            self.out.findings.add(finding.with("bytes", blob.body.len()).with("key", key));
+            if self.options.include_orphans && found.entries.is_none() {
+                stream::write_blob(self, blob.body, &place)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Steps over rows of `key` that nobody asked for, checking their keys.
+    fn drain(&mut self, merge: &mut Merge<'_, 'a>, i: usize, key: &[u8]) -> Result<()> {
+        if merge.stream(i).family == Family::StreamEntry {
+            stream::pass_over(self, merge, Some(i), key)?;
+        }
+        while merge.stream(i).take(key)?.is_some() {}
+        Ok(())
+    }
+
+    /// Opens the folder of a kind and sets the file's name; a name that cannot be decoded goes to KEYMAP.
+    fn named(&mut self, folder: &str, extension: &str, place: &Place<'a>) -> Result<Arc<Dir>> {
+        let dir = self.out.dir(&format!("{}/{folder}", place.base))?;
+        self.name.clear();
+        self.segment(place.key, place.base);
+        self.name.push_str(extension);
+        Ok(dir)
+    }
+
+    fn segment(&mut self, key: &'a [u8], base: &'static str) {
+        let kind = segment_into(key, &mut self.name);
+        if kind == NameKind::ShaFallback && self.mapped != Some((base, key)) {
+            self.mapped = Some((base, key));
+            let lines = self.out.lines(&format!("{base}/KEYMAP.jsonl"));
+            keymap_line(self.name.as_bytes(), key, "sha-fallback", lines);
+        }
+    }
+
+    /// Begins the file of a collection.
+    pub(super) fn begin(&mut self, folder: &str, extension: &str, place: &Place<'a>) -> Result<Growing<'t>> {
+        let dir = self.named(folder, extension, place)?;
+        Ok(self.out.grow(&dir, self.name.as_bytes()))
+    }
+
+    /// Completes it.
+    pub(super) fn finish(&mut self, folder: &'static str, place: &Place<'a>, file: Growing<'t>) -> Result<()> {
+        let bytes = self.out.finish(file)?;
+        self.count(folder, place.base, bytes);
+        Ok(())
+    }
+
+    fn count(&mut self, folder: &'static str, base: &'static str, bytes: u64) {
+        let kind = if base == ORPHANS { "orphans" } else { folder };
+        self.out.tally.add(Adapter::Redis, SCOPE, kind, 1, bytes);
+    }
+}

@@ -1,0 +1,239 @@
+//! MANIFEST.json: the peer's members in the peer's order, then ours (`tree.md` §5).
+
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+
+use super::unit::Tally;
+use crate::format::Adapter;
+use crate::report::{Findings, Level, Value};
+
+/// The document.
+#[derive(Debug, Serialize)]
+pub struct Manifest {
+    /// Version of the layout; 1.
+    pub format_version: u32,
+    /// Which tool's phase made it.
+    pub phase: &'static str,
+    /// Which program wrote it. The peer's name for the member.
+    pub elastickv_version: String,
+    /// As given with `--cluster-id`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub cluster_id: String,
+    /// Raft index, from the hexadecimal file name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot_index: Option<u64>,
+    /// Newest commit timestamp (HLC) of all inputs.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub last_commit_ts: u64,
+    /// The moment that the data stand for, RFC 3339. Not the time of the run: the same input gives the same bytes.
+    pub wall_time_iso: String,
+    /// The first input.
+    pub source: SourceInfo,
+    /// Selected adapters with their scopes.
+    pub adapters: Adapters,
+    /// What the flags left in or out.
+    pub exclusions: Exclusions,
+    /// `sha256`
+    pub checksum_algorithm: &'static str,
+    /// `sha256sum`
+    pub checksum_format: &'static str,
+    /// How file names are encoded.
+    pub encoded_filename_charset: &'static str,
+    /// Longest encoded segment.
+    pub key_segment_max_bytes: u32,
+    /// Suffix of the metadata file of an S3 object.
+    pub s3_meta_suffix: &'static str,
+    /// How an object beside a directory of its name is told apart.
+    pub s3_collision_strategy: &'static str,
+    /// `per-item` or `jsonl`.
+    pub dynamodb_layout: &'static str,
+    /// Every input.
+    pub inputs: Vec<InputInfo>,
+    /// Rows of the inputs.
+    pub counters: Counters,
+    /// Warnings by event.
+    pub warnings: Vec<FindingInfo>,
+    /// Notes by event.
+    pub notes: Vec<FindingInfo>,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// Where the data come from.
+#[derive(Debug, Serialize)]
+pub struct SourceInfo {
+    /// As the user gave it.
+    pub fsm_path: String,
+    /// The verified footer, eight lower-case hex digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fsm_crc32c: Option<String>,
+}
+
+/// One input.
+#[derive(Debug, Serialize)]
+pub struct InputInfo {
+    /// As the user gave it.
+    pub fsm_path: String,
+    /// The verified footer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fsm_crc32c: Option<String>,
+    /// Raft index, from the hexadecimal file name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot_index: Option<u64>,
+    /// Newest commit timestamp of the input.
+    pub last_commit_ts: u64,
+    /// Size in bytes.
+    pub bytes: u64,
+}
+
+/// What the flags left in or out.
+#[derive(Debug, Serialize, Clone, Copy, Default)]
+#[allow(clippy::struct_excessive_bools)]
+pub struct Exclusions {
+    /// `--include-incomplete-uploads`
+    pub include_incomplete_uploads: bool,
+    /// `--include-orphans`
+    pub include_orphans: bool,
+    /// `--preserve-sqs-visibility`
+    pub preserve_sqs_visibility: bool,
+    /// `--include-sqs-side-records`
+    pub include_sqs_side_records: bool,
+    /// `--rename-collisions`
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rename_s3_collisions: bool,
+}
+
+/// Rows of the inputs, each counted once: `entries` is the sum of the others but `live` and `operational`.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct Counters {
+    pub entries: u64,
+    pub dynamodb: u64,
+    pub s3: u64,
+    pub redis: u64,
+    pub sqs: u64,
+    pub fs: u64,
+    pub tombstone: u64,
+    pub internal: u64,
+    pub unknown: u64,
+    pub live: u64,
+    pub operational: u64,
+}
+
+/// The selected adapters.
+#[derive(Debug)]
+pub struct Adapters {
+    /// Which were selected.
+    pub selected: Vec<Adapter>,
+    /// What was emitted of them.
+    pub tally: Tally,
+}
+
+impl Serialize for Adapters {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.selected.len()))?;
+        for adapter in &self.selected {
+            map.serialize_entry(adapter.name(), &Scopes { adapter: *adapter, tally: &self.tally })?;
+        }
+        map.end()
+    }
+}
+
+struct Scopes<'a> {
+    adapter: Adapter,
+    tally: &'a Tally,
+}
+
+#[derive(Serialize)]
+struct Kind {
+    kind: &'static str,
+    objects: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Scope<'a> {
+    name: &'a str,
+    objects: u64,
+    bytes: u64,
+    kinds: Vec<Kind>,
+}
+
+impl Serialize for Scopes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let scopes: Vec<Scope<'_>> = self.tally.of(self.adapter).map(|(name, kinds)| scope(name, &kinds)).collect();
+        let mut map = serializer.serialize_map(None)?;
+        if scopes.is_empty() {
+            return map.end();
+        }
+        let names: Vec<&str> = scopes.iter().map(|s| s.name).collect();
+        match self.adapter {
+            Adapter::DynamoDb => map.serialize_entry("tables", &names)?,
+            Adapter::S3 => map.serialize_entry("buckets", &names)?,
+            Adapter::Redis => map.serialize_entry("databases", &[0])?,
+            Adapter::Sqs => map.serialize_entry("queues", &names)?,
+            Adapter::Fs => {}
+        }
+        map.serialize_entry("scopes", &scopes)?;
+        map.end()
+    }
+}
+
+fn scope<'a>(name: &'a str, kinds: &[(&'static str, u64, u64)]) -> Scope<'a> {
+    let objects = kinds.iter().map(|k| k.1).sum();
+    let bytes = kinds.iter().map(|k| k.2).sum();
+    let kinds = kinds.iter().map(|&(kind, objects, bytes)| Kind { kind, objects, bytes }).collect();
+    Scope { name, objects, bytes, kinds }
+}
+
+/// Findings of one event.
+#[derive(Debug, Serialize)]
+pub struct FindingInfo {
+    /// Name of the event.
+    pub event: &'static str,
+    /// How many.
+    pub count: u64,
+    /// What it means and what to do.
+    pub hint: &'static str,
+    /// The first of them.
+    #[serde(serialize_with = "examples")]
+    pub examples: Vec<Vec<(&'static str, Value)>>,
+}
+
+fn examples<S: Serializer>(all: &[Vec<(&'static str, Value)>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(all.iter().map(|fields| Members(fields)))
+}
+
+/// Members in their own order.
+pub struct Members<'a>(pub &'a [(&'static str, Value)]);
+
+impl Serialize for Members<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+/// The findings of one level.
+pub fn findings_of(findings: &Findings, level: Level) -> Vec<FindingInfo> {
+    let of_level = findings.iter().filter(|(kind, _)| kind.level == level);
+    of_level
+        .map(|(kind, seen)| FindingInfo {
+            event: kind.event,
+            count: seen.count,
+            hint: kind.hint,
+            examples: seen.examples.iter().filter(|fields| !fields.is_empty()).cloned().collect(),
+        })
+        .collect()
+}
+
+impl Manifest {
+    /// The file's bytes: two-space indent, a line feed at the end.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // Serialising plain data into memory cannot fail; an empty manifest would be refused by every reader.
+        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+}

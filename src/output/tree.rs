@@ -1,0 +1,195 @@
+//! A directory tree on disk.
+//!
+//! Every file is created once, below a held directory handle, with `O_EXCL | O_NOFOLLOW`: nothing is overwritten,
+//! no link is followed, no path is resolved twice. Digests are taken from the bytes on their way.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use sha2::{Digest as _, Sha256};
+
+use super::checksums::{Digest, Sums};
+use crate::error::{Error, Result};
+
+/// Mode of a data file: a backup is for its owner.
+const FILE_MODE: Mode = Mode::from_raw_mode(0o600);
+/// Mode of a directory, before the umask.
+const DIR_MODE: Mode = Mode::from_raw_mode(0o755);
+
+/// The output tree while it is built.
+pub struct Tree {
+    path: PathBuf,
+    root: Arc<Dir>,
+    dirs: Mutex<HashMap<Vec<u8>, Arc<Dir>>>,
+    files: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// A held directory of the tree.
+pub struct Dir {
+    fd: OwnedFd,
+    rel: Vec<u8>,
+}
+
+impl Dir {
+    /// Path below the root; empty for the root itself.
+    pub fn path(&self) -> &[u8] {
+        &self.rel
+    }
+
+    /// Removes half a file: it must not stay. If this fails too, the whole unfinished tree goes anyway.
+    fn remove(&self, name: &[u8]) {
+        let _ = rustix::fs::unlinkat(&self.fd, name, AtFlags::empty());
+    }
+}
+
+fn open_dir(at: impl AsFd, name: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(at, name, flags, Mode::empty())
+}
+
+impl Tree {
+    /// Takes an existing, empty directory as the root.
+    pub fn open(path: &Path) -> Result<Tree> {
+        let fd = open_dir(rustix::fs::CWD, path).map_err(|e| Error::io("open", path, e))?;
+        let root = Arc::new(Dir { fd, rel: Vec::new() });
+        let (dirs, files, bytes) = (Mutex::default(), AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Tree { path: path.to_path_buf(), root, dirs, files, bytes })
+    }
+
+    /// Files and bytes written so far.
+    pub fn written(&self) -> (u64, u64) {
+        (self.files.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+
+    /// The directory at `rel`, made with its parents when it is not there yet; empty: the root.
+    ///
+    /// Handles are held until the tree is dropped: ask only for directories whose number is bounded.
+    pub fn dir(&self, rel: &[u8]) -> Result<Arc<Dir>> {
+        if rel.is_empty() {
+            return Ok(Arc::clone(&self.root));
+        }
+        let held = self.dirs.lock().unwrap_or_else(PoisonError::into_inner).get(rel).cloned();
+        if let Some(dir) = held {
+            return Ok(dir);
+        }
+        let dir = Arc::new(self.make_dir(rel)?);
+        let mut dirs = self.dirs.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::clone(dirs.entry(rel.to_vec()).or_insert(dir)))
+    }
+
+    /// Makes and opens a directory below the root without keeping its handle.
+    pub fn make_dir(&self, rel: &[u8]) -> Result<Dir> {
+        let mut fd: Option<OwnedFd> = None;
+        for name in rel.split(|b| *b == b'/') {
+            let at = fd.as_ref().unwrap_or(&self.root.fd).as_fd();
+            match rustix::fs::mkdirat(at, name, DIR_MODE) {
+                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                Err(e) => return Err(self.failed("create directory", rel, b"", e)),
+            }
+            let opened = open_dir(at, name).map_err(|e| self.failed("open directory", rel, b"", e))?;
+            fd = Some(opened);
+        }
+        let fd = fd.ok_or_else(|| Error::usage("a directory of the output has no name"))?;
+        Ok(Dir { fd, rel: rel.to_vec() })
+    }
+
+    /// Writes a whole file.
+    pub fn put(&self, dir: &Dir, name: &[u8], body: &[u8], sums: &mut Sums) -> Result<()> {
+        let fd = self.create_fd(dir, name)?;
+        if let Err(e) = write_all(&fd, body) {
+            dir.remove(name);
+            return Err(self.failed("write", &dir.rel, name, e));
+        }
+        sums.add(&dir.rel, name, Digest::from(Sha256::digest(body)));
+        self.count(body.len() as u64);
+        Ok(())
+    }
+
+    /// Creates a file to be written in pieces. Dropped unfinished, it is removed again.
+    pub fn create(&self, dir: &Arc<Dir>, name: &[u8]) -> Result<OpenFile<'_>> {
+        let fd = Some(self.create_fd(dir, name)?);
+        Ok(OpenFile { tree: self, dir: Arc::clone(dir), name: name.to_vec(), fd, hash: Sha256::new(), bytes: 0 })
+    }
+
+    fn create_fd(&self, dir: &Dir, name: &[u8]) -> Result<OwnedFd> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(&dir.fd, name, flags, FILE_MODE).map_err(|e| match e {
+            rustix::io::Errno::EXIST => self.exists(dir, name),
+            _ => self.failed("create", &dir.rel, name, e),
+        })
+    }
+
+    fn count(&self, bytes: u64) {
+        self.files.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    #[cold]
+    fn exists(&self, dir: &Dir, name: &[u8]) -> Error {
+        let because = "another name of this snapshot is already there; a file system that does not tell upper from \
+                       lower case cannot hold it: choose another one for the output";
+        self.failed("create", &dir.rel, name, io::Error::new(io::ErrorKind::AlreadyExists, because))
+    }
+
+    #[cold]
+    fn failed(&self, doing: &'static str, dir: &[u8], name: &[u8], e: impl Into<io::Error>) -> Error {
+        Error::io(doing, self.path.join(OsStr::from_bytes(dir)).join(OsStr::from_bytes(name)), e)
+    }
+}
+
+/// A file of the tree while it is written.
+pub struct OpenFile<'t> {
+    tree: &'t Tree,
+    dir: Arc<Dir>,
+    name: Vec<u8>,
+    fd: Option<OwnedFd>,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl OpenFile<'_> {
+    /// Appends `bytes`.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let Some(fd) = &self.fd else { return Ok(()) };
+        write_all(fd, bytes).map_err(|e| self.tree.failed("write", &self.dir.rel, &self.name, e))?;
+        self.hash.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Closes the file and remembers its digest.
+    pub fn finish(mut self, sums: &mut Sums) -> Result<()> {
+        self.fd = None;
+        sums.add(&self.dir.rel, &self.name, Digest::from(std::mem::take(&mut self.hash).finalize()));
+        self.tree.count(self.bytes);
+        Ok(())
+    }
+}
+
+impl Drop for OpenFile<'_> {
+    fn drop(&mut self) {
+        if self.fd.take().is_some() {
+            self.dir.remove(&self.name);
+        }
+    }
+}
+
+fn write_all(fd: &OwnedFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(fd, bytes) {
+            Ok(0) => return Err(rustix::io::Errno::IO),
+            Ok(n) => bytes = &bytes[n..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}

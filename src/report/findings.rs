@@ -1,0 +1,164 @@
+//! Notes and warnings: counted by event, with the first few as examples (`ours.md` §5).
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// What every healthy cluster has: in the manifest and `--json` only.
+    Note,
+    /// Something to look at: shown, and `--strict` fails.
+    Warning,
+}
+
+/// A kind of finding: constants of this type are the vocabulary.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kind {
+    /// How much it weighs.
+    pub level: Level,
+    /// Name of the event, as the peer's log has it where it has it.
+    pub event: &'static str,
+    /// What it means and what to do.
+    pub hint: &'static str,
+}
+
+/// A member of a finding.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A count or a length.
+    Int(i128),
+    /// Words.
+    Text(String),
+    /// A key that is not UTF-8.
+    Binary {
+        /// base64url without padding.
+        base64: String,
+    },
+}
+
+impl From<u64> for Value {
+    fn from(n: u64) -> Value {
+        Value::Int(n.into())
+    }
+}
+
+impl From<usize> for Value {
+    fn from(n: usize) -> Value {
+        Value::Int(n as i128)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(n: i64) -> Value {
+        Value::Int(n.into())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Value {
+        Value::Text(text)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+}
+
+impl From<&[u8]> for Value {
+    fn from(bytes: &[u8]) -> Value {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Value::Text(text.to_owned()),
+            Err(_) => Value::Binary { base64: URL_SAFE_NO_PAD.encode(bytes) },
+        }
+    }
+}
+
+/// One finding: members in the order of the peer's log, then ours.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// What kind.
+    pub kind: &'static Kind,
+    /// Name and value.
+    pub fields: Vec<(&'static str, Value)>,
+}
+
+impl Finding {
+    /// A finding without members.
+    pub fn new(kind: &'static Kind) -> Finding {
+        Finding { kind, fields: Vec::new() }
+    }
+
+    /// Adds a member.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Finding {
+        self.fields.push((name, value.into()));
+        self
+    }
+}
+
+/// Findings of one kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub examples: Vec<Vec<(&'static str, Value)>>,
+}
+
+/// Examples kept of one kind: a run with a million warnings must not fill memory.
+const EXAMPLES: usize = 100;
+
+/// All findings of a unit or a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Findings {
+    kinds: BTreeMap<&'static str, (&'static Kind, Seen)>,
+}
+
+impl Findings {
+    /// Adds a finding.
+    #[cold]
+    pub fn add(&mut self, finding: Finding) {
+        let seen = Seen { count: 1, examples: vec![finding.fields] };
+        self.merge_kind(finding.kind, seen);
+    }
+
+    fn merge_kind(&mut self, kind: &'static Kind, seen: Seen) {
+        match self.kinds.entry(kind.event) {
+            Entry::Vacant(slot) => {
+                slot.insert((kind, seen));
+            }
+            Entry::Occupied(mut slot) => {
+                let mine = &mut slot.get_mut().1;
+                mine.count += seen.count;
+                let room = EXAMPLES.saturating_sub(mine.examples.len());
+                mine.examples.extend(seen.examples.into_iter().take(room));
+            }
+        }
+    }
+
+    /// Adds the findings of a later unit.
+    pub fn merge(&mut self, other: Findings) {
+        for (_, (kind, seen)) in other.kinds {
+            self.merge_kind(kind, seen);
+        }
+    }
+
+    /// Every kind with what was seen of it, by event name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Kind, &Seen)> {
+        self.kinds.values().map(|(kind, seen)| (*kind, seen))
+    }
+
+    /// How many findings have this level.
+    pub fn count(&self, level: Level) -> u64 {
+        self.iter().filter(|(kind, _)| kind.level == level).map(|(_, seen)| seen.count).sum()
+    }
+}
