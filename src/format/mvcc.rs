@@ -96,6 +96,12 @@ pub fn split_key(raw_key: &[u8]) -> Result<(&[u8], u64), MvccFault> {
     }
 }
 
+/// Checks that a raw value has room for its header.
+#[inline]
+pub fn check_value_len(raw_value: &[u8]) -> Result<(), MvccFault> {
+    if raw_value.len() < VALUE_HEADER { Err(MvccFault::ShortValue(raw_value.len())) } else { Ok(()) }
+}
+
 /// Decodes the value header, with every check of §3.3 in its order.
 #[inline]
 pub fn split_value(raw_value: &[u8]) -> Result<ValueHeader<'_>, MvccFault> {

@@ -82,15 +82,18 @@ impl<'a> Pass<'a> {
     }
 
     fn pebble_entry(&mut self, entry: &Entry<'a>) -> Result<()> {
-        self.ascend(entry.raw_key, entry.start)?;
         self.survey.checkpoints.offer(entry.start);
         if let Some(row) = Operational::of(entry.raw_key) {
+            self.ascend(entry.raw_key, entry.start)?;
             return self.operational(row, entry);
         }
-        let (user_key, commit_ts) =
-            mvcc::split_key(entry.raw_key).map_err(|fault| Error::from(fault).at(entry.start))?;
-        let value = mvcc::split_value(entry.raw_value)
-            .map_err(|fault| Error::from(fault).at(entry.start).row(Family::of(user_key), user_key))?;
+        // Limits come before order, order before flags (`container.md` §8.1).
+        let at = |fault| Error::from(fault).at(entry.start);
+        let (user_key, commit_ts) = mvcc::split_key(entry.raw_key).map_err(at)?;
+        let row = |fault| at(fault).row(Family::of(user_key), user_key);
+        mvcc::check_value_len(entry.raw_value).map_err(row)?;
+        self.ascend(entry.raw_key, entry.start)?;
+        let value = mvcc::split_value(entry.raw_value).map_err(row)?;
         let visible = commit_ts <= self.view.as_of;
         let newest = visible && self.open.enter(entry.raw_key, user_key);
         self.count(&Version {
@@ -149,7 +152,8 @@ impl<'a> Pass<'a> {
     #[inline]
     fn ascend(&mut self, key: &'a [u8], at: usize) -> Result<()> {
         if self.previous_key.is_some_and(|previous| key <= previous) {
-            return Err(Error::new(ErrorKind::KeyOrder).at(at).row(Family::of(key), key));
+            let user_key = mvcc::split_key(key).map_or(key, |(user_key, _)| user_key);
+            return Err(Error::new(ErrorKind::KeyOrder).at(at).row(Family::of(user_key), user_key));
         }
         self.previous_key = Some(key);
         Ok(())
