@@ -188,7 +188,7 @@ sequences! {
 }
 
 /// The bytes of every field 1 of a message that has been checked.
-fn elements<'a>(message: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+fn elements(message: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut fields = Fields::new(message);
     std::iter::from_fn(move || {
         loop {

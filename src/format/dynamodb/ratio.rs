@@ -204,7 +204,7 @@ fn positive(power: i64) -> u32 {
 /// n × 5^fives × 2^twos in decimal; powers of ten become zeros without being multiplied out.
 fn decimal_text(n: BigUint, fives: u32, twos: u32) -> String {
     let tens = fives.min(twos);
-    let rest = n * BigUint::from(5u32).pow(fives.saturating_sub(tens)) << twos.saturating_sub(tens);
+    let rest = (n * BigUint::from(5u32).pow(fives.saturating_sub(tens))) << twos.saturating_sub(tens);
     let mut text = rest.to_string();
     text.extend(std::iter::repeat_n('0', usize::try_from(tens).unwrap_or_default()));
     text

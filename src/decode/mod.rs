@@ -1,0 +1,3 @@
+//! From rows to logical objects: what each front end's data looks like in the output.
+
+pub mod dynamodb;
