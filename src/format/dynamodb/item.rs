@@ -3,13 +3,14 @@
 //! | message | fields |
 //! |---|---|
 //! | item | 1 map attribute name → value |
-//! | value, one of | 1 string · 2 number (text) · 3 binary · 4 bool · 5 null · 6 string set · 7 number set · 8 binary set · 9 list · 10 map |
+//! | value, one of | 1 string · 2 number (text) · 3 binary · 4 bool · 5 null |
+//! | | 6 string set · 7 number set · 8 binary set · 9 list · 10 map |
 //! | set, list | 1 repeated string, bytes or value |
 //! | map | 1 map name → value |
 //!
 //! [`Item::parse`] checks a value to its last byte, once. What it hands out is walked afterwards without faults: the
-//! bytes are read again, nothing is copied. Of a map entry, a map key or a oneof member given twice the last one counts;
-//! an absent map value is an empty one.
+//! bytes are read again, nothing is copied. Of a map key, a field of a map entry or a oneof member given twice the
+//! last one counts; an absent map value is an empty message.
 
 use std::str;
 
@@ -110,7 +111,8 @@ impl<'a> Map<'a> {
         self.stored().filter(|entry| entry.name == name).last().map(Entry::value)
     }
 
-    /// Appends the entries to a stack, each name once, sorted by the bytes of the names. The caller takes them off again.
+    /// Appends the entries to a stack, each name once, sorted by the bytes of the names. The caller takes them off
+    /// again.
     pub fn push_sorted(self, stack: &mut Vec<Entry<'a>>) {
         let from = stack.len();
         stack.extend(self.stored());

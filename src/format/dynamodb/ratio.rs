@@ -1,10 +1,11 @@
-//! Exact fractions, and the wide grammar of numbers (`dynamodb.md` §4.3) that only tables of the old key encoding hold.
+//! Exact fractions, and the wide grammar of numbers (`dynamodb.md` §4.3), which only tables of the old key encoding
+//! hold.
 //!
 //! | part | grammar |
 //! |---|---|
 //! | fraction | `a/b`: integers, `a` with an optional sign, `b` not zero; a bare leading `0` means octal |
-//! | number | sign, digits with at most one point, then `e` (power of ten) or `p` (power of two) with a decimal exponent |
-//! | digits | decimal, or `0b`, `0o`, `0x` and digits of that base; one `_` may stand between two digits or behind the prefix |
+//! | number | sign, digits with at most one point, exponent: `e` (of ten) or `p` (of two) and decimal digits |
+//! | digits | decimal, or `0b`, `0o`, `0x` and digits of that base; one `_` between two digits or behind the prefix |
 
 // Big integers grow instead of wrapping; the machine integers here use checked methods.
 #![allow(clippy::arithmetic_side_effects)]

@@ -2,13 +2,14 @@
 //!
 //! | message | fields |
 //! |---|---|
-//! | table | 1 name · 2 map attribute name → type · 3 key · 4 map index name → index · 5 key encoding version · 6 generation being migrated from · 7 generation |
+//! | table | 1 name · 2 map attribute name → type · 3 key · 4 map index name → index |
+//! | | 5 key encoding version · 6 generation being migrated from · 7 generation |
 //! | key | 1 hash attribute · 2 range attribute |
 //! | index | 1 key · 2 projection (1 type · 2 repeated attribute) |
 
 use std::collections::BTreeMap;
 
-use crate::format::fault::{Fault, OrFault, Result};
+use crate::format::fault::{OrFault, Result};
 use crate::format::proto::{Field, Fields, map_entry};
 
 /// Magic of a schema value.
@@ -161,7 +162,7 @@ fn each(message: &[u8], mut take: impl FnMut(u32, Field<'_>) -> Result<()>) -> R
     Ok(())
 }
 
-fn owned(field: Field<'_>) -> std::result::Result<String, Fault> {
+fn owned(field: Field<'_>) -> Result<String> {
     field.text().map(str::to_owned)
 }
 
@@ -170,6 +171,7 @@ fn owned(field: Field<'_>) -> std::result::Result<String, Fault> {
 mod tests {
     use super::*;
     use crate::format::dynamodb::wire::{field, pair};
+    use crate::format::fault::Fault;
 
     fn value(parts: &[Vec<u8>]) -> Vec<u8> {
         [MAGIC.to_vec(), parts.concat()].concat()
