@@ -3,6 +3,7 @@
 mod engine;
 mod findings;
 mod options;
+pub mod dynamodb;
 pub mod redis;
 
 use std::path::Path;

@@ -7,6 +7,7 @@
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
 
 pub mod cursor;
+pub mod dynamodb;
 pub mod family;
 pub mod fault;
 pub mod frame;

@@ -4,6 +4,7 @@ pub mod checksums;
 pub mod json;
 pub mod manifest;
 pub mod names;
+pub mod nested;
 pub mod staging;
 pub mod tree;
 pub mod unit;

@@ -1,0 +1,409 @@
+//! `_schema.json`, item files and packed lines (`dynamodb.md` §4, `ours.md` §3 and §6).
+
+use base64::engine::general_purpose::STANDARD;
+
+use crate::format::dynamodb::item::{Entry, Item, Map, Value};
+use crate::format::dynamodb::schema::{Index, KeyNames, Schema};
+use crate::output::json;
+use crate::output::nested::Nested;
+
+/// Appends `_schema.json`: the peer's document, then the members that are ours. No newline at the end.
+pub fn schema(schema: &Schema, out: &mut Vec<u8>) {
+    Nested::<true>::new(out).object(|w| {
+        w.integer_member("format_version", 1);
+        w.text_member("table_name", &schema.table_name);
+        w.member("primary_key");
+        key_names(schema, &schema.key, w);
+        attribute_definitions(schema, w);
+        indexes(schema, w);
+        w.nonzero_member("generation", schema.generation);
+        w.nonzero_member("key_encoding_version", schema.key_encoding_version);
+        w.nonzero_member("migrating_from_generation", schema.migrating_from_generation);
+    });
+}
+
+type Indented<'o> = Nested<'o, true>;
+
+fn key_names(schema: &Schema, key: &KeyNames, w: &mut Indented<'_>) {
+    w.object(|w| {
+        w.member("hash_key");
+        key_attribute(schema, &key.hash, w);
+        w.member("range_key");
+        key_attribute(schema, &key.range, w);
+    });
+}
+
+/// A key attribute with its declared type; `{}` when the key has none.
+fn key_attribute(schema: &Schema, name: &str, w: &mut Indented<'_>) {
+    w.object(|w| {
+        if !name.is_empty() {
+            w.text_member("name", name);
+            let declared = schema.declared(name).filter(|kind| !kind.is_empty());
+            declared.into_iter().for_each(|kind| w.text_member("type", kind));
+        }
+    });
+}
+
+fn attribute_definitions(schema: &Schema, w: &mut Indented<'_>) {
+    w.member("attribute_definitions");
+    w.array(|w| {
+        for (name, kind) in &schema.attributes {
+            w.element();
+            w.object(|w| {
+                w.text_member("name", name);
+                w.text_member("type", kind);
+            });
+        }
+    });
+}
+
+fn indexes(schema: &Schema, w: &mut Indented<'_>) {
+    if schema.indexes.is_empty() {
+        return;
+    }
+    w.member("global_secondary_indexes");
+    w.array(|w| {
+        for (name, index) in &schema.indexes {
+            w.element();
+            w.object(|w| {
+                w.text_member("name", name);
+                w.member("key_schema");
+                key_names(schema, &index.key, w);
+                projection(index, w);
+            });
+        }
+    });
+}
+
+fn projection(index: &Index, w: &mut Indented<'_>) {
+    w.member("projection");
+    w.object(|w| {
+        w.text_member("type", &index.projection);
+        if !index.non_key_attributes.is_empty() {
+            w.member("non_key_attributes");
+            texts(index.non_key_attributes.iter().map(String::as_str), w);
+        }
+    });
+}
+
+/// Renders items; keeps the memory for sorting names from one item to the next.
+#[derive(Debug, Default)]
+pub struct ItemRenderer<'a> {
+    entries: Vec<Entry<'a>>,
+}
+
+impl<'a> ItemRenderer<'a> {
+    /// Appends the body of an item file: indented, no newline at the end.
+    pub fn file(&mut self, item: Item<'a>, out: &mut Vec<u8>) {
+        self.map(item.attributes(), &mut Nested::<true>::new(out));
+    }
+
+    /// Appends the line of a packed file: `{"Item":{…}}` and a line feed.
+    pub fn line(&mut self, item: Item<'a>, out: &mut Vec<u8>) {
+        Nested::<false>::new(out).object(|w| {
+            w.member("Item");
+            self.map(item.attributes(), w);
+        });
+        out.push(b'\n');
+    }
+
+    fn map<const INDENTED: bool>(&mut self, map: Map<'a>, w: &mut Nested<'_, INDENTED>) {
+        let from = self.entries.len();
+        map.push_sorted(&mut self.entries);
+        let to = self.entries.len();
+        w.object(|w| {
+            for at in from..to {
+                let entry = self.entries[at];
+                w.member(entry.name);
+                self.value(entry.value(), w);
+            }
+        });
+        self.entries.truncate(from);
+    }
+
+    /// A value in its type's envelope. One without a type is written as null, as the peer does.
+    fn value<const INDENTED: bool>(&mut self, value: Value<'a>, w: &mut Nested<'_, INDENTED>) {
+        w.object(|w| {
+            w.member(kind(value));
+            match value {
+                Value::S(text) | Value::N(text) => w.text(text),
+                Value::B(bytes) => blob(bytes, w),
+                Value::Bool(flag) | Value::Null(flag) => boolean(flag, w),
+                Value::Ss(set) | Value::Ns(set) => texts(set.iter(), w),
+                Value::Bs(set) => w.array(|w| {
+                    for bytes in set.iter() {
+                        w.element();
+                        blob(bytes, w);
+                    }
+                }),
+                Value::L(list) => w.array(|w| {
+                    for value in list.iter() {
+                        w.element();
+                        self.value(value, w);
+                    }
+                }),
+                Value::M(map) => self.map(map, w),
+                Value::Unset => boolean(true, w),
+            }
+        });
+    }
+}
+
+const fn kind(value: Value<'_>) -> &'static str {
+    match value {
+        Value::S(_) => "S",
+        Value::N(_) => "N",
+        Value::B(_) => "B",
+        Value::Bool(_) => "BOOL",
+        Value::Null(_) | Value::Unset => "NULL",
+        Value::Ss(_) => "SS",
+        Value::Ns(_) => "NS",
+        Value::Bs(_) => "BS",
+        Value::L(_) => "L",
+        Value::M(_) => "M",
+    }
+}
+
+fn texts<'t, const INDENTED: bool>(texts: impl Iterator<Item = &'t str>, w: &mut Nested<'_, INDENTED>) {
+    w.array(|w| {
+        for text in texts {
+            w.element();
+            w.text(text);
+        }
+    });
+}
+
+fn blob<const INDENTED: bool>(bytes: &[u8], w: &mut Nested<'_, INDENTED>) {
+    let out = w.out();
+    out.push(b'"');
+    json::base64_into(&STANDARD, bytes, out);
+    out.push(b'"');
+}
+
+fn boolean<const INDENTED: bool>(flag: bool, w: &mut Nested<'_, INDENTED>) {
+    w.out().extend_from_slice(if flag { b"true" } else { b"false" });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::dynamodb::item::MAX_NESTING;
+    use crate::format::dynamodb::wire::{b, field, item, member, n, nested, s};
+    use proptest::prelude::*;
+
+    const SCHEMA: &str = r#"{
+  "format_version": 1,
+  "table_name": "orders",
+  "primary_key": {
+    "hash_key": {
+      "name": "pk",
+      "type": "S"
+    },
+    "range_key": {}
+  },
+  "attribute_definitions": [
+    {
+      "name": "pk",
+      "type": "S"
+    }
+  ],
+  "global_secondary_indexes": [
+    {
+      "name": "gsi1",
+      "key_schema": {
+        "hash_key": {
+          "name": "g"
+        },
+        "range_key": {}
+      },
+      "projection": {
+        "type": "INCLUDE",
+        "non_key_attributes": [
+          "b",
+          "a"
+        ]
+      }
+    },
+    {
+      "name": "gsi2",
+      "key_schema": {
+        "hash_key": {},
+        "range_key": {}
+      },
+      "projection": {
+        "type": ""
+      }
+    }
+  ],
+  "generation": 9,
+  "key_encoding_version": 2,
+  "migrating_from_generation": 7
+}"#;
+
+    const BARE: &str = r#"{
+  "format_version": 1,
+  "table_name": "\u003ct\u003e",
+  "primary_key": {
+    "hash_key": {},
+    "range_key": {
+      "name": "r"
+    }
+  },
+  "attribute_definitions": []
+}"#;
+
+    fn shown(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn key(hash: &str, range: &str) -> KeyNames {
+        KeyNames { hash: hash.into(), range: range.into() }
+    }
+
+    #[test]
+    fn schemas() {
+        let gsi =
+            Index { key: key("g", ""), projection: "INCLUDE".into(), non_key_attributes: vec!["b".into(), "a".into()] };
+        let full = Schema {
+            table_name: "orders".into(),
+            attributes: [("pk".into(), "S".into())].into(),
+            key: key("pk", ""),
+            indexes: [("gsi2".into(), Index::default()), ("gsi1".into(), gsi)].into(),
+            key_encoding_version: 2,
+            migrating_from_generation: 7,
+            generation: 9,
+        };
+        assert_eq!(shown(|o| schema(&full, o)), SCHEMA);
+        let bare = Schema { table_name: "<t>".into(), key: key("", "r"), ..Schema::default() };
+        assert_eq!(shown(|o| schema(&bare, o)), BARE);
+    }
+
+    /// Renders one attribute `a` on one line, without what is around it.
+    fn rendered(value: &[u8]) -> String {
+        let row = item(&[member("a", value)]);
+        let line = shown(|o| ItemRenderer::default().line(Item::parse(&row).unwrap(), o));
+        let inside = line.strip_prefix(r#"{"Item":{"a":"#).and_then(|rest| rest.strip_suffix("}}\n"));
+        inside.unwrap_or_else(|| panic!("{line}")).to_owned()
+    }
+
+    #[test]
+    fn values() {
+        let cases: &[(Vec<u8>, &str)] = &[
+            (s("<\u{2028}/é\u{7f}\u{1}\n"), "{\"S\":\"\\u003c\\u2028/é\u{7f}\\u0001\\n\"}"),
+            (s(""), r#"{"S":""}"#),
+            (n(" 1.50 "), r#"{"N":" 1.50 "}"#),
+            (b(b"\xff\xfe"), r#"{"B":"//4="}"#),
+            (b(b""), r#"{"B":""}"#),
+            (b"\x20\x01".to_vec(), r#"{"BOOL":true}"#),
+            (b"\x20\x00".to_vec(), r#"{"BOOL":false}"#),
+            (b"\x28\x01".to_vec(), r#"{"NULL":true}"#),
+            (b"\x28\x00".to_vec(), r#"{"NULL":false}"#),
+            (vec![], r#"{"NULL":true}"#),
+            (field(6, &[field(1, b"b"), field(1, b"a")].concat()), r#"{"SS":["b","a"]}"#),
+            (field(6, b""), r#"{"SS":[]}"#),
+            (field(7, &[field(1, b"2"), field(1, b"1.0")].concat()), r#"{"NS":["2","1.0"]}"#),
+            (field(8, &[field(1, b"\0"), field(1, b"")].concat()), r#"{"BS":["AA==",""]}"#),
+            (field(8, b""), r#"{"BS":[]}"#),
+            (field(9, &[field(1, &s("x")), field(1, b"")].concat()), r#"{"L":[{"S":"x"},{"NULL":true}]}"#),
+            (field(9, b""), r#"{"L":[]}"#),
+            (
+                field(10, &[member("z", &n("1")), member("a", &n("2"))].concat()),
+                r#"{"M":{"a":{"N":"2"},"z":{"N":"1"}}}"#,
+            ),
+            (field(10, b""), r#"{"M":{}}"#),
+        ];
+        for (value, want) in cases {
+            assert_eq!(rendered(value), *want);
+        }
+    }
+
+    #[test]
+    fn files() {
+        let map = field(10, &[member("l", &field(9, &field(1, &b(b"\0")))), member("e", &field(9, b""))].concat());
+        let row = item(&[member("z", &n("1")), member("m", &map), member("é", &s("x")), member("z", &n("2"))]);
+        let file = shown(|o| ItemRenderer::default().file(Item::parse(&row).unwrap(), o));
+        let want = r#"{
+  "m": {
+    "M": {
+      "e": {
+        "L": []
+      },
+      "l": {
+        "L": [
+          {
+            "B": "AA=="
+          }
+        ]
+      }
+    }
+  },
+  "z": {
+    "N": "2"
+  },
+  "é": {
+    "S": "x"
+  }
+}"#;
+        assert_eq!(file, want);
+        let empty = item(&[]);
+        assert_eq!(shown(|o| ItemRenderer::default().file(Item::parse(&empty).unwrap(), o)), "{}");
+        assert_eq!(shown(|o| ItemRenderer::default().line(Item::parse(&empty).unwrap(), o)), "{\"Item\":{}}\n");
+    }
+
+    #[test]
+    fn the_deepest_value_fits_the_stack() {
+        let row = item(&[member("a", &nested(MAX_NESTING))]);
+        let item = Item::parse(&row).unwrap();
+        let file = shown(|o| ItemRenderer::default().file(item, o));
+        assert_eq!(file.matches("\"L\"").count(), MAX_NESTING);
+        let line = shown(|o| ItemRenderer::default().line(item, o));
+        assert_eq!(line.len(), r#"{"Item":{"a":}}"#.len() + 1 + MAX_NESTING * r#"{"L":[]}"#.len());
+    }
+
+    /// Any attribute value as protobuf.
+    fn any_value() -> impl Strategy<Value = Vec<u8>> {
+        let leaf = prop_oneof![
+            any::<String>().prop_map(|text| s(&text)),
+            any::<Vec<u8>>().prop_map(|bytes| b(&bytes)),
+            any::<bool>().prop_map(|flag| vec![0x20, u8::from(flag)]),
+            prop::collection::vec(any::<String>(), 0..3)
+                .prop_map(|set| field(6, &set.iter().flat_map(|text| field(1, text.as_bytes())).collect::<Vec<_>>())),
+            Just(vec![]),
+        ];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            let list = prop::collection::vec(inner.clone(), 0..4);
+            let map = prop::collection::vec((any::<String>(), inner), 0..4);
+            prop_oneof![
+                list.prop_map(|values| field(9, &values.iter().flat_map(|v| field(1, v)).collect::<Vec<_>>())),
+                map.prop_map(|members| {
+                    field(10, &members.iter().flat_map(|(name, v)| member(name, v)).collect::<Vec<_>>())
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn both_styles_are_the_same_json(members in prop::collection::vec((any::<String>(), any_value()), 0..4)) {
+            let row = item(&members.iter().map(|(name, value)| member(name, value)).collect::<Vec<_>>());
+            let parsed = Item::parse(&row).unwrap();
+            let mut renderer = ItemRenderer::default();
+            let file: serde_json::Value = serde_json::from_str(&shown(|o| renderer.file(parsed, o))).unwrap();
+            let line: serde_json::Value = serde_json::from_str(&shown(|o| renderer.line(parsed, o))).unwrap();
+            prop_assert_eq!(&file, &line["Item"]);
+            for (name, _) in &members {
+                prop_assert!(file.get(name).is_some());
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in any::<Vec<u8>>()) {
+            let value = [&b"\0DI\x01"[..], &bytes].concat();
+            if let Ok(parsed) = Item::parse(&value) {
+                shown(|o| ItemRenderer::default().file(parsed, o));
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Numbers as text: their canonical form for file names and equality (`dynamodb.md` §4.3), and plain decimals.
+//!
+//! The canonical form of a number is its exact value in lowest terms: `100` for `1E2`, `-11/2` for `-5.50`. A text that
+//! is no number is its own canonical form. Equal numbers share it, unless an exponent is beyond the bounds of
+//! [`MAX_POWER_OF_FIVE`] and [`MAX_POWER_OF_TWO`]: such a text stays as it is.
+
+use std::borrow::Cow;
+
+use super::ratio;
+
+/// Largest power of five, up or down, that a number may have beside its digits.
+pub const MAX_POWER_OF_FIVE: u64 = 1_000_000;
+/// Largest power of two, up or down, that a number may have beside its digits.
+pub const MAX_POWER_OF_TWO: u64 = 10_000_000;
+
+/// The canonical form of a number's text, borrowed where it is that already.
+pub fn canon(text: &str) -> Cow<'_, str> {
+    let text = text.trim();
+    if is_integer(text.as_bytes()) {
+        return Cow::Borrowed(text);
+    }
+    let exact = match Decimal::parse(text) {
+        Some(decimal) => decimal.exact(),
+        None => ratio::parse(text.as_bytes()),
+    };
+    exact.map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+/// Whether the text is its own canonical form.
+pub fn is_canonical(text: &str) -> bool {
+    is_integer(text.as_bytes()) || canon(text) == text
+}
+
+/// Digits without a leading zero, with `-` if negative: what nearly every number in a key is.
+fn is_integer(text: &[u8]) -> bool {
+    match text.strip_prefix(b"-").unwrap_or(text) {
+        b"0" => text == b"0",
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
+/// A number in the grammar of the server's own keys: sign, digits with at most one point, power of ten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decimal<'a> {
+    /// Whether it has a minus sign; zero may have one too.
+    pub negative: bool,
+    whole: &'a [u8],
+    fraction: &'a [u8],
+    exponent: i64,
+}
+
+impl<'a> Decimal<'a> {
+    /// Parses a text without white space around it.
+    pub fn parse(text: &'a str) -> Option<Decimal<'a>> {
+        let (negative, text) = sign(text);
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse().ok()?),
+            None => (text, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let decimal = Decimal { negative, whole: whole.as_bytes(), fraction: fraction.as_bytes(), exponent };
+        let digits = decimal.all_digits().all(|b| b.is_ascii_digit());
+        (digits && !mantissa.is_empty() && mantissa != ".").then_some(decimal)
+    }
+
+    fn all_digits(&self) -> impl DoubleEndedIterator<Item = u8> {
+        self.whole.iter().chain(self.fraction).copied()
+    }
+
+    /// The digits without leading and trailing zeros; none for zero.
+    pub fn significant(&self) -> Vec<u8> {
+        let leading = self.leading_zeros();
+        let mut digits: Vec<u8> = self.all_digits().skip(leading).collect();
+        let len = digits.iter().rposition(|&b| b != b'0').map_or(0, |at| at.saturating_add(1));
+        digits.truncate(len);
+        digits
+    }
+
+    fn leading_zeros(&self) -> usize {
+        self.all_digits().take_while(|&b| b == b'0').count()
+    }
+
+    /// E in 0.DIGITS × 10^E, with DIGITS as of [`significant`](Self::significant); `None` beyond 64 bits.
+    pub fn scale(&self) -> Option<i64> {
+        let whole = i64::try_from(self.whole.len()).ok()?;
+        let zeros = i64::try_from(self.leading_zeros()).ok()?;
+        whole.checked_add(self.exponent)?.checked_sub(zeros)
+    }
+
+    /// The canonical form; `None` when the power of ten is beyond the bounds.
+    fn exact(&self) -> Option<String> {
+        let digits = self.significant();
+        if digits.is_empty() {
+            return Some("0".into());
+        }
+        // Digits behind the point count before zeros are cut off: the bounds are about the text.
+        let power = self.exponent.checked_sub(i64::try_from(self.fraction.len()).ok()?)?;
+        if power.unsigned_abs() > MAX_POWER_OF_FIVE {
+            return None;
+        }
+        let digit_count = i64::try_from(digits.len()).ok()?;
+        match usize::try_from(self.scale()?.checked_sub(digit_count)?) {
+            Ok(zeros) => Some(integer(self.negative, digits, zeros)),
+            Err(_) => ratio::decimal(self.negative, &digits, self.scale()?.checked_sub(digit_count)?),
+        }
+    }
+}
+
+/// An integer from its digits and the zeros that follow them.
+fn integer(negative: bool, digits: Vec<u8>, zeros: usize) -> String {
+    let sign = if negative { "-" } else { "" };
+    let zeros = std::iter::repeat_n('0', zeros);
+    sign.chars().chain(digits.into_iter().map(char::from)).chain(zeros).collect()
+}
+
+/// Takes off one sign: whether it was a minus, and the rest.
+pub(super) fn sign(text: &str) -> (bool, &str) {
+    match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn canonical_forms() {
+        for (text, want) in [
+            ("0.1", "1/10"),
+            ("-5.50", "-11/2"),
+            ("3e-7", "3/10000000"),
+            (".5", "1/2"),
+            ("1E2", "100"),
+            ("-0", "0"),
+            ("-0.0", "0"),
+            ("010", "10"),
+            ("5.", "5"),
+            ("+5", "5"),
+            ("1/3", "1/3"),
+            ("0x10", "16"),
+            ("0b11", "3"),
+            ("0o7", "7"),
+            ("1p3", "8"),
+            ("1_000", "1000"),
+            (" 7 ", "7"),
+            ("\u{a0}\u{2003}7\u{85}", "7"),
+            ("010/3", "8/3"),
+            ("-010/0x3", "-8/3"),
+            ("+6/4", "3/2"),
+            ("-6/3", "-2"),
+            ("0/5", "0"),
+            ("-0/5", "0"),
+            ("0_7/3", "7/3"),
+            ("0x1e2", "482"),
+            ("0X_1F", "31"),
+            ("0x1.8", "3/2"),
+            ("0x.8p1", "1"),
+            ("0b1e3", "1000"),
+            ("0o1.4", "3/2"),
+            ("1.5p3", "12"),
+            ("1p-2", "1/4"),
+            ("1_0.0_1e1_0", "100100000000"),
+            ("0e9223372036854775807", "0"),
+            ("0x0p9223372036854775807", "0"),
+            ("0.0e99999999", "0"),
+            ("100", "100"),
+            ("-100", "-100"),
+            ("1.0", "1"),
+            ("1.25e1", "25/2"),
+            ("1200e-2", "12"),
+            ("1200e-3", "6/5"),
+            ("0.000125", "1/8000"),
+            ("2.5e-3", "1/400"),
+            ("7.450580596923828125", "1953125/262144"),
+            ("12345678901234567890123456789012345678", "12345678901234567890123456789012345678"),
+        ] {
+            assert_eq!(canon(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_that_are_no_numbers_stay() {
+        const WORDS: &str = "abc Inf NaN - + . -. e5 1e 1e+ 1e5.0 1,5 --1 +-1 1__0 _1 1_ 1_.5 1._5 1e_5 1e5_ \
+            0x 0b2 0o8 0x_ 0x1__0 1/0 1/ /2 1/-2 1/+2 1/2/3 08/3 1/08 0_/3 1.5/2 1e2/3 1p 0x1p1e1 0x.p1 1.2.3 0b1.2 ١ \
+            1e9223372036854775808 0e9223372036854775808";
+        for text in WORDS.split(' ').chain(["", "1 2"]) {
+            assert_eq!(canon(text), text);
+            assert!(is_canonical(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn bounds_of_the_powers() {
+        assert_eq!(canon("1e40").len(), 41);
+        assert_eq!(canon("1e1000000").len(), 1_000_001);
+        assert_eq!(canon("1e-1000000").len(), 1_000_003);
+        assert_eq!(canon("10e999999").len(), 1_000_001);
+        assert_eq!(canon("0.1e1000001").len(), 1_000_001);
+        assert_eq!(canon("1.0e1000001").len(), 1_000_002);
+        assert_eq!(canon("0b1e1000000"), canon("1e1000000"));
+        for kept in ["1e1000001", "1e-1000001", "0.1e-1000000", "1p10000001", "1p-10000001", "1e-9223372036854775808"] {
+            assert_eq!(canon(kept), kept);
+        }
+        assert_eq!(canon("1p100").as_ref(), (1u128 << 100).to_string());
+        assert_eq!(canon(&("0.".to_owned() + &"0".repeat(1_000_001) + "e1000001")), "0");
+    }
+
+    #[test]
+    fn long_integers_need_no_arithmetic() {
+        let digits = "7".repeat(3 << 20);
+        assert!(matches!(canon(&digits), Cow::Borrowed(_)));
+        assert_eq!(canon(&format!("+{digits}.0")), digits.as_str());
+        let hostile = format!("0.{digits}");
+        assert_eq!(canon(&hostile), hostile.as_str());
+    }
+
+    #[test]
+    fn integers_are_borrowed() {
+        for text in ["0", "7", "-7", " 42 "] {
+            assert!(matches!(canon(text), Cow::Borrowed(_)), "{text}");
+        }
+        assert!(!is_canonical(" 42"));
+        assert!(!is_canonical("-0"));
+        assert!(is_canonical("1/3"));
+    }
+
+    proptest! {
+        #[test]
+        fn idempotent(text in "[-+]?(0[xbo])?[0-9a-f_]{0,6}[./]?[0-9_]{0,6}([eEpP][-+]?[0-9]{1,3})?") {
+            let once = canon(&text).into_owned();
+            prop_assert_eq!(canon(&once), once.as_str());
+        }
+
+        #[test]
+        fn spellings_of_one_number(n in any::<i64>(), power in 0u32..=18, zeros in 0usize..4) {
+            let divisor = 10i128.pow(power);
+            let common = num_integer::gcd(i128::from(n), divisor);
+            let (above, below) = (i128::from(n) / common, divisor / common);
+            let want = if below == 1 { above.to_string() } else { format!("{above}/{below}") };
+            let zeros = "0".repeat(zeros);
+            let digits = format!("{:020}", n.unsigned_abs());
+            let (whole, fraction) = digits.split_at(20 - power as usize);
+            let sign = if n < 0 { "-" } else { "" };
+            let decimal = format!("{sign}{zeros}{whole}.{fraction}{zeros}");
+            for text in [decimal, format!("{n}e-{power}"), format!("{n}/{divisor}")] {
+                prop_assert_eq!(canon(&text), want.as_str(), "{}", text);
+            }
+        }
+
+        #[test]
+        fn any_text(text in "\\PC{0,20}") {
+            prop_assert!(canon(&text).len() <= text.len() + 2_000_010);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Table schemas: `00 44 53 01` and a protobuf (`dynamodb.md` §2).
+//!
+//! | message | fields |
+//! |---|---|
+//! | table | 1 name · 2 map attribute name → type · 3 key · 4 map index name → index |
+//! | | 5 key encoding version · 6 generation being migrated from · 7 generation |
+//! | key | 1 hash attribute · 2 range attribute |
+//! | index | 1 key · 2 projection (1 type · 2 repeated attribute) |
+
+use std::collections::BTreeMap;
+
+use crate::format::fault::{OrFault, Result};
+use crate::format::proto::{Field, Fields, map_entry};
+
+/// Magic of a schema value.
+pub const MAGIC: &[u8; 4] = b"\0DS\x01";
+
+/// A table as the server stored it. Tables are few, so it owns its strings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Schema {
+    /// The name inside the value; the key carries it too, and the two may differ.
+    pub table_name: String,
+    /// Declared attributes by name: `S`, `N` or `B`. The server does not hold items to them.
+    pub attributes: BTreeMap<String, String>,
+    /// The key attributes of the table.
+    pub key: KeyNames,
+    /// Global secondary indexes by name.
+    pub indexes: BTreeMap<String, Index>,
+    /// How primary keys are encoded in row keys: below 2 the old way.
+    pub key_encoding_version: u64,
+    /// The generation that a migration still copies from; 0 = none.
+    pub migrating_from_generation: u64,
+    /// The live generation.
+    pub generation: u64,
+}
+
+/// Names of the key attributes of a table or an index.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyNames {
+    /// The hash attribute.
+    pub hash: String,
+    /// The range attribute; empty = none.
+    pub range: String,
+}
+
+/// A global secondary index.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Index {
+    /// The key attributes of the index.
+    pub key: KeyNames,
+    /// `ALL`, `KEYS_ONLY`, `INCLUDE`, or empty in old rows, which the server reads as `ALL`.
+    pub projection: String,
+    /// What `INCLUDE` adds, in stored order.
+    pub non_key_attributes: Vec<String>,
+}
+
+/// Which of a table's generations an item belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    /// The live generation.
+    Active,
+    /// The generation that a migration copies from: live unless the active one has the same primary key.
+    Source,
+    /// Neither: left over from a table that was deleted or created again.
+    Stale,
+}
+
+impl Schema {
+    /// Parses the value of a `!ddb|meta|table|` row.
+    pub fn parse(value: &[u8]) -> Result<Schema> {
+        let message = value.strip_prefix(MAGIC).or_value("it lacks the magic of a table schema")?;
+        let mut schema = Schema::default();
+        each(message, |number, field| schema.set(number, field))?;
+        Ok(schema)
+    }
+
+    fn set(&mut self, number: u32, field: Field<'_>) -> Result<()> {
+        match number {
+            1 => self.table_name = owned(field)?,
+            2 => self.define(field.bytes()?)?,
+            3 => self.key.merge(field.bytes()?)?,
+            4 => self.index(field.bytes()?)?,
+            5 => self.key_encoding_version = field.varint()?,
+            6 => self.migrating_from_generation = field.varint()?,
+            7 => self.generation = field.varint()?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn define(&mut self, entry: &[u8]) -> Result<()> {
+        let (name, kind) = map_entry(entry)?;
+        self.attributes.insert(owned(Field::Bytes(name))?, owned(Field::Bytes(kind))?);
+        Ok(())
+    }
+
+    fn index(&mut self, entry: &[u8]) -> Result<()> {
+        let (name, index) = map_entry(entry)?;
+        self.indexes.insert(owned(Field::Bytes(name))?, Index::parse(index)?);
+        Ok(())
+    }
+
+    /// The declared type of an attribute; `None` when the table does not declare it.
+    pub fn declared(&self, attribute: &str) -> Option<&str> {
+        self.attributes.get(attribute).map(String::as_str)
+    }
+
+    /// What a generation found in an item key means for this table.
+    pub const fn liveness(&self, generation: u64) -> Liveness {
+        if generation == self.generation {
+            Liveness::Active
+        } else if generation == self.migrating_from_generation && generation != 0 {
+            Liveness::Source
+        } else {
+            Liveness::Stale
+        }
+    }
+}
+
+impl KeyNames {
+    fn merge(&mut self, message: &[u8]) -> Result<()> {
+        each(message, |number, field| {
+            match number {
+                1 => self.hash = owned(field)?,
+                2 => self.range = owned(field)?,
+                _ => {}
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Index {
+    fn parse(message: &[u8]) -> Result<Index> {
+        let mut index = Index::default();
+        each(message, |number, field| match number {
+            1 => index.key.merge(field.bytes()?),
+            2 => index.project(field.bytes()?),
+            _ => Ok(()),
+        })?;
+        Ok(index)
+    }
+
+    fn project(&mut self, message: &[u8]) -> Result<()> {
+        each(message, |number, field| {
+            match number {
+                1 => self.projection = owned(field)?,
+                2 => self.non_key_attributes.push(owned(field)?),
+                _ => {}
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Calls `take` for every field of a message in wire order.
+fn each(message: &[u8], mut take: impl FnMut(u32, Field<'_>) -> Result<()>) -> Result<()> {
+    let mut fields = Fields::new(message);
+    while let Some((number, field)) = fields.next()? {
+        take(number, field)?;
+    }
+    Ok(())
+}
+
+fn owned(field: Field<'_>) -> Result<String> {
+    field.text().map(str::to_owned)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests {
+    use super::*;
+    use crate::format::dynamodb::wire::{field, pair};
+    use crate::format::fault::Fault;
+
+    fn value(parts: &[Vec<u8>]) -> Vec<u8> {
+        [MAGIC.to_vec(), parts.concat()].concat()
+    }
+
+    #[test]
+    fn everything() {
+        let projection = [field(1, b"INCLUDE"), field(2, b"b"), field(2, b"a")].concat();
+        let index = [field(1, &field(1, b"g")), field(2, &projection)].concat();
+        let schema = Schema::parse(&value(&[
+            field(1, b"orders"),
+            field(2, &pair(b"sk", b"N")),
+            field(2, &pair(b"pk", b"B")),
+            field(2, &pair(b"pk", b"S")),
+            field(3, &field(1, b"pk")),
+            field(3, &field(2, b"sk")),
+            field(4, &pair(b"gsi1", &index)),
+            b"\x28\x02\x30\x07\x38\x09".to_vec(),
+            field(99, b"unknown"),
+        ]))
+        .unwrap();
+        assert_eq!(schema.table_name, "orders");
+        assert_eq!((schema.declared("pk"), schema.declared("sk"), schema.declared("x")), (Some("S"), Some("N"), None));
+        assert_eq!(schema.key, KeyNames { hash: "pk".into(), range: "sk".into() });
+        let gsi = &schema.indexes["gsi1"];
+        assert_eq!((gsi.key.hash.as_str(), gsi.projection.as_str()), ("g", "INCLUDE"));
+        assert_eq!(gsi.non_key_attributes, ["b", "a"]);
+        assert_eq!((schema.key_encoding_version, schema.migrating_from_generation, schema.generation), (2, 7, 9));
+        let live = [9, 7, 8, 0].map(|generation| schema.liveness(generation));
+        assert_eq!(live, [Liveness::Active, Liveness::Source, Liveness::Stale, Liveness::Stale]);
+    }
+
+    #[test]
+    fn empty_and_incomplete() {
+        assert_eq!(Schema::parse(MAGIC), Ok(Schema::default()));
+        let bare = Schema::parse(&value(&[field(4, b""), field(2, b"")])).unwrap();
+        assert_eq!(bare.indexes[""], Index::default());
+        assert_eq!(bare.declared(""), Some(""));
+    }
+
+    #[test]
+    fn invalid() {
+        let magic = Fault::Value("it lacks the magic of a table schema");
+        for bad in [&b""[..], b"\0DS", b"\0DS\x02", b"\0DI\x01"] {
+            assert_eq!(Schema::parse(bad), Err(magic));
+        }
+        let broken: &[Vec<u8>] = &[
+            field(1, b"\xff"),
+            field(2, &pair(b"\xff", b"S")),
+            field(2, &pair(b"a", b"\xff")),
+            field(3, &field(1, b"\xff")),
+            field(4, &pair(b"\xff", b"")),
+            field(4, &pair(b"i", &field(1, &field(2, b"\xff")))),
+            field(4, &pair(b"i", &field(2, &field(1, b"\xff")))),
+            field(4, &pair(b"i", &field(2, &field(2, b"\xff")))),
+            b"\x0a\x7f".to_vec(),
+            b"\x38".to_vec(),
+            b"\x08\x01".to_vec(),
+            field(5, b""),
+        ];
+        for part in broken {
+            assert!(matches!(Schema::parse(&value(std::slice::from_ref(part))), Err(Fault::Value(_))), "{part:02x?}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Builds protobuf for tests.
+
+/// A varint.
+pub fn varint(mut n: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    while n > 0x7f {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+    out
+}
+
+/// A length-delimited field.
+pub fn field(number: u64, payload: &[u8]) -> Vec<u8> {
+    [varint(number << 3 | 2), varint(payload.len() as u64), payload.to_vec()].concat()
+}
+
+/// A map entry.
+pub fn pair(key: &[u8], value: &[u8]) -> Vec<u8> {
+    [field(1, key), field(2, value)].concat()
+}
+
+/// One attribute of an item, or one member of a map: its map field.
+pub fn member(name: &str, value: &[u8]) -> Vec<u8> {
+    field(1, &pair(name.as_bytes(), value))
+}
+
+/// An item value from its attributes.
+pub fn item(members: &[Vec<u8>]) -> Vec<u8> {
+    [super::item::MAGIC.to_vec(), members.concat()].concat()
+}
+
+/// A string attribute value.
+pub fn s(text: &str) -> Vec<u8> {
+    field(1, text.as_bytes())
+}
+
+/// A number attribute value.
+pub fn n(text: &str) -> Vec<u8> {
+    field(2, text.as_bytes())
+}
+
+/// A binary attribute value.
+pub fn b(bytes: &[u8]) -> Vec<u8> {
+    field(3, bytes)
+}
+
+/// A list inside lists, `levels` deep in all.
+pub fn nested(levels: usize) -> Vec<u8> {
+    (1..levels).fold(field(9, b""), |inner, _| field(9, &field(1, &inner)))
+}
