@@ -1,0 +1,3 @@
+//! From rows to logical objects, one module per front end.
+
+pub mod sqs;
