@@ -311,7 +311,7 @@ impl<'a> Value<'a> {
 }
 
 /// Sorts what a map holds by name and keeps the last of each name.
-pub fn last_of_each_name<'a, T>(mut members: Vec<(&'a str, T)>) -> Vec<(&'a str, T)> {
+pub fn last_of_each_name<T>(mut members: Vec<(&str, T)>) -> Vec<(&str, T)> {
     members.sort_by_key(|(name, _)| *name);
     members.reverse();
     members.dedup_by_key(|(name, _)| *name);
@@ -326,6 +326,7 @@ fn decode_base64<'a>(arena: &'a Bump, text: &[u8]) -> Result<&'a [u8]> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

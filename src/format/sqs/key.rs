@@ -268,4 +268,5 @@ pub fn partitioned_prefix(family: Family, queue: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::arithmetic_side_effects)]
 mod tests;

@@ -30,6 +30,7 @@ pub fn agrees(queue: &Queue<'_>, message: &Message<'_>, partition: Option<u32>) 
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
 

@@ -134,6 +134,7 @@ fn tags<'a>(arena: &'a Bump, o: &Object<'a>) -> Result<&'a [(&'a str, &'a str)]>
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use crate::format::Fault;
