@@ -279,7 +279,8 @@ mod tests {
             let text = serde_json::to_string_pretty(&map).unwrap();
             let mut seen = 0;
             each_member(text.as_bytes(), |name, value| {
-                let name: String = serde_json::from_str(&format!("\"{}\"", std::str::from_utf8(name).unwrap())).unwrap();
+                let quoted = [b"\"", name, b"\""].concat();
+                let name: String = serde_json::from_slice(&quoted).unwrap();
                 assert_eq!(serde_json::from_slice::<serde_json::Value>(value).unwrap(), map[&name]);
                 seen += 1;
                 Some(())

@@ -30,8 +30,7 @@ impl std::fmt::Display for Disagreement {
 }
 
 impl Live {
-    /// Decides from the `generation` of the queue record (0 = not said) and the value of the generation row, if there is
-    /// one.
+    /// Decides from the `generation` of the queue record (0 = not said) and the value of the generation row, if any.
     pub fn decide(record: u64, row: Option<u64>) -> Live {
         let said = |n: u64| (n != 0).then_some(n);
         let disagreement = match (said(record), row) {

@@ -99,8 +99,8 @@ impl<'o> Members<'o> {
     }
 }
 
-/// Appends `_queue.json`, without a line feed at its end. `key_name` is the name that the key tells, used when the record
-/// has none; `last_sequence` is the value of the `queue|seq` row, 0 without one.
+/// Appends `_queue.json`, without a line feed at its end. `key_name` is the name that the key tells, used when the
+/// record has none; `last_sequence` is the value of the `queue|seq` row, 0 without one.
 pub fn queue_file(queue: &Queue<'_>, key_name: &[u8], last_sequence: u64, out: &mut Vec<u8>) {
     let mut m = Members::open(out, Style::Indented(2));
     peer_members(queue, key_name, &mut m);

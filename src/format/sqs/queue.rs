@@ -147,9 +147,10 @@ mod tests {
     fn a_full_record() {
         let arena = Bump::new();
         let json = r#"{"name":"q.fifo","generation":3,"incarnation":2,"created_at_hlc":18446744073709551615,
-            "is_fifo":true,"content_based_dedup":true,"visibility_timeout_seconds":30,"message_retention_seconds":345600,
-            "delay_seconds":-1,"receive_message_wait_seconds":5,"maximum_message_size":262144,"redrive_policy":"{\"a\":1}",
-            "redrive_allow_policy":"x","tags":{"b":"2","a":"1","b":"3","B":null},"last_purged_at_millis":1,
+            "is_fifo":true,"content_based_dedup":true,"visibility_timeout_seconds":30,
+            "message_retention_seconds":345600,"delay_seconds":-1,"receive_message_wait_seconds":5,
+            "maximum_message_size":262144,"redrive_policy":"{\"a\":1}","redrive_allow_policy":"x",
+            "tags":{"b":"2","a":"1","b":"3","B":null},"last_purged_at_millis":1,
             "created_at_millis":2,"last_modified_at_millis":3,"partition_count":4,"future":[{}],
             "throttle":{"send_capacity":1.5,"send_refill_per_second":2,"recv_capacity":3,"recv_refill_per_second":4e0,
             "default_capacity":5,"default_refill_per_second":6},
