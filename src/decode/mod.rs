@@ -5,6 +5,7 @@ mod findings;
 mod options;
 pub mod dynamodb;
 pub mod redis;
+pub mod sqs;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

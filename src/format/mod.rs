@@ -12,11 +12,14 @@ pub mod family;
 pub mod fault;
 pub mod frame;
 pub mod header;
+pub mod jsonval;
 pub mod limits;
 pub mod mvcc;
 pub mod mvcc2;
 pub mod proto;
+pub mod rawjson;
 pub mod redis;
+pub mod sqs;
 pub mod txn;
 
 pub use cursor::Cursor;

@@ -1,0 +1,63 @@
+//! Directory names of queues (`ours.md` §2).
+
+use crate::output::names;
+
+/// Longest Q that becomes a name as it stands; a Q of the server has at most 107 bytes.
+const MAX_VERBATIM: usize = names::MAX_SEGMENT;
+
+/// The directory of a queue, from its name as the key tells it.
+pub fn queue_directory(name: &[u8]) -> String {
+    match name {
+        b"" => "%".into(),
+        b"." => "%2E".into(),
+        b".." => "%2E%2E".into(),
+        _ => names::segment(name),
+    }
+}
+
+/// The directory of the side records of a queue without its record: Q and `.orphan`. A Q that is too long, or has bytes
+/// that base64url does not, goes through `seg()`.
+pub fn orphan_directory(queue: &[u8]) -> String {
+    let safe = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    let mut out = match std::str::from_utf8(queue) {
+        Ok(text) if text.len() <= MAX_VERBATIM && queue.iter().all(safe) => text.to_owned(),
+        _ => names::segment(queue),
+    };
+    out.push_str(".orphan");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queues() {
+        for (name, want) in [
+            (&b"orders.fifo"[..], "orders.fifo"),
+            (b"", "%"),
+            (b".", "%2E"),
+            (b"..", "%2E%2E"),
+            (b"...", "..."),
+            (b"a/b", "a%2Fb"),
+            (b"%", "%25"),
+            (b"b64.foo", "72ef1a090c013093607ce5a62f598cf4__b64.foo"),
+        ] {
+            assert_eq!(queue_directory(name), want, "{}", name.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn orphans() {
+        let like_fallback = "0123456789abcdef0123456789abcdef__x";
+        let long = "a".repeat(241);
+        for (queue, want) in [
+            ("cQ", "cQ.orphan".to_string()),
+            (like_fallback, format!("{like_fallback}.orphan")),
+            ("../x", "..%2Fx.orphan".into()),
+            (&long, format!("ec6e326ef29fe322b62111584194c54e__{}.orphan", "a".repeat(64))),
+        ] {
+            assert_eq!(orphan_directory(queue.as_bytes()), want);
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! SQS keys and values (`sqs.md` §1 and §2).
+
+pub mod counter;
+pub mod key;
+pub mod message;
+pub mod partition;
+pub mod queue;
+
+pub use message::{Head, Message};
+pub use queue::Queue;
