@@ -118,6 +118,31 @@ impl<'a> DataSet<'a> {
         self.range(family, prefix.to_vec(), after_prefix(prefix))
     }
 
+    /// Keys that cut `[lo, hi)` into parts of about `bytes` bytes: each part can be read by itself with [`range`].
+    ///
+    /// The cuts do not depend on the number of threads.
+    ///
+    /// [`range`]: DataSet::range
+    pub fn cuts(&self, lo: &[u8], hi: Option<&[u8]>, bytes: usize) -> Result<Vec<Vec<u8>>> {
+        let (mut keys, mut spacing) = (Vec::new(), usize::MAX);
+        for group in &self.groups {
+            let checkpoints = &group.survey.checkpoints;
+            spacing = spacing.min(checkpoints.spacing());
+            let from = group.seek(lo)?;
+            let to = hi.map_or(Ok(group.survey.rows.end), |hi| group.seek(hi))?;
+            let positions = checkpoints.positions();
+            let inside = &positions[positions.partition_point(|at| *at < from)..];
+            let inside = inside.iter().take_while(|at| **at < to);
+            keys.extend(inside.filter_map(|at| group.key_at(*at)));
+        }
+        keys.sort_unstable();
+        let every = (bytes / spacing).max(1);
+        let cuts = keys.iter().skip(every).step_by(every).filter(|key| **key > lo && hi.is_none_or(|hi| **key < hi));
+        let mut cuts: Vec<Vec<u8>> = cuts.map(|key| key.to_vec()).collect();
+        cuts.dedup();
+        Ok(cuts)
+    }
+
     /// The live row of exactly this key.
     pub fn get(&self, user_key: &[u8]) -> Result<Option<Row<'a>>> {
         let mut newest: Option<Row<'a>> = None;

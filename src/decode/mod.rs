@@ -1,9 +1,9 @@
 //! From a data set to a finished output.
 
+pub mod dynamodb;
 mod engine;
 mod findings;
 mod options;
-pub mod dynamodb;
 pub mod redis;
 pub mod sqs;
 

@@ -1,0 +1,164 @@
+//! Builds snapshot files row by row.
+
+use ekvsnap::survey::crc::{crc32_ieee, crc32c};
+
+/// A snapshot under construction: rows in any order, sorted when built.
+#[derive(Clone, Default)]
+pub struct Snapshot {
+    rows: Vec<(Vec<u8>, Vec<u8>)>,
+    last_commit_ts: Option<u64>,
+    newest: u64,
+}
+
+/// The timestamp of rows that do not care: 2026 in HLC form, so that inverted timestamps begin with FE.
+pub const NOW: u64 = 1_767_225_600_000 << 16;
+
+impl Snapshot {
+    pub fn new() -> Snapshot {
+        Snapshot::default()
+    }
+
+    /// A row at [`NOW`].
+    pub fn put(self, key: impl AsRef<[u8]>, body: impl AsRef<[u8]>) -> Self {
+        self.put_at(NOW, key, body)
+    }
+
+    /// A row at a timestamp.
+    pub fn put_at(self, ts: u64, key: impl AsRef<[u8]>, body: impl AsRef<[u8]>) -> Self {
+        self.version(ts, key, 0, 0, body)
+    }
+
+    /// A tombstone.
+    pub fn delete_at(self, ts: u64, key: impl AsRef<[u8]>) -> Self {
+        self.version(ts, key, 1, 0, b"")
+    }
+
+    /// A row with every part of its header.
+    pub fn version(
+        mut self,
+        ts: u64,
+        key: impl AsRef<[u8]>,
+        flags: u8,
+        expire_at: u64,
+        body: impl AsRef<[u8]>,
+    ) -> Self {
+        let mut raw = key.as_ref().to_vec();
+        raw.extend((!ts).to_be_bytes());
+        let mut value = vec![flags];
+        value.extend(expire_at.to_le_bytes());
+        value.extend(body.as_ref());
+        self.newest = self.newest.max(ts);
+        self.raw(raw, value)
+    }
+
+    /// An entry as it stands in the file.
+    pub fn raw(mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.rows.push((key.as_ref().to_vec(), value.as_ref().to_vec()));
+        self
+    }
+
+    /// Sets `lastCommitTS`; otherwise it is that of the newest row.
+    pub fn last_commit(mut self, ts: u64) -> Self {
+        self.last_commit_ts = Some(ts);
+        self
+    }
+
+    /// The bare store stream: no header, no footer.
+    pub fn bare(&self) -> Vec<u8> {
+        let mut rows = self.rows.clone();
+        rows.sort();
+        let mut out = b"EKVPBBL1".to_vec();
+        out.extend(self.last_commit_ts.unwrap_or(self.newest).to_le_bytes());
+        for (key, value) in rows {
+            for part in [key, value] {
+                out.extend((part.len() as u64).to_le_bytes());
+                out.extend(part);
+            }
+        }
+        out
+    }
+
+    /// What a server writes: header, stream, footer.
+    pub fn build(&self) -> Vec<u8> {
+        let mut out = b"EKVTHLC1\0\0\0\0\0\0\0\0".to_vec();
+        out.extend(self.bare());
+        with_footer(out)
+    }
+}
+
+/// Appends the CRC32C of `bytes`.
+pub fn with_footer(mut bytes: Vec<u8>) -> Vec<u8> {
+    let crc = crc32c(&bytes);
+    bytes.extend(crc.to_be_bytes());
+    bytes
+}
+
+/// A version of a key in an `EKVMVCC2` stream: timestamp, tombstone, expiry, body.
+pub type Version<'a> = (u64, bool, u64, &'a [u8]);
+
+/// An `EKVMVCC2` stream of keys with their versions, oldest first.
+pub fn mvcc2(last_commit_ts: u64, keys: &[(&[u8], &[Version<'_>])]) -> Vec<u8> {
+    let mut rest = last_commit_ts.to_le_bytes().to_vec();
+    rest.extend(0u64.to_le_bytes());
+    for (key, versions) in keys {
+        rest.extend((key.len() as u64).to_le_bytes());
+        rest.extend(*key);
+        rest.extend((versions.len() as u64).to_le_bytes());
+        for (ts, tombstone, expire_at, body) in *versions {
+            rest.extend(ts.to_le_bytes());
+            rest.push(u8::from(*tombstone));
+            rest.extend(expire_at.to_le_bytes());
+            rest.extend((body.len() as u64).to_le_bytes());
+            rest.extend(*body);
+        }
+    }
+    let mut out = b"EKVMVCC2\x01\0\0\0".to_vec();
+    out.extend(crc32_ieee(&rest).to_le_bytes());
+    out.extend(rest);
+    out
+}
+
+/// A key that carries the user key behind its length.
+pub fn sized(prefix: &str, key: impl AsRef<[u8]>, rest: impl AsRef<[u8]>) -> Vec<u8> {
+    let key = key.as_ref();
+    [prefix.as_bytes(), &(key.len() as u32).to_be_bytes(), key, rest.as_ref()].concat()
+}
+
+/// A plain key: prefix and user key.
+pub fn plain(prefix: &str, key: impl AsRef<[u8]>) -> Vec<u8> {
+    [prefix.as_bytes(), key.as_ref()].concat()
+}
+
+/// Numbers as big-endian bytes.
+pub fn be(numbers: &[u64]) -> Vec<u8> {
+    numbers.iter().flat_map(|n| n.to_be_bytes()).collect()
+}
+
+/// A delta key: timestamp and sequence behind the user key.
+pub fn delta(prefix: &str, key: impl AsRef<[u8]>, ts: u64, seq: u32) -> Vec<u8> {
+    sized(prefix, key, [&ts.to_be_bytes()[..], &seq.to_be_bytes()].concat())
+}
+
+/// A list item's key.
+pub fn item(key: impl AsRef<[u8]>, seq: i64) -> Vec<u8> {
+    let sortable = (seq.cast_unsigned() ^ (1 << 63)).to_be_bytes();
+    [b"!lst|itm|", key.as_ref(), &sortable].concat()
+}
+
+/// The magic and protobuf of a stream entry.
+pub fn entry(id: &str, fields: &[&[u8]]) -> Vec<u8> {
+    let mut out = b"\0RXE\x01".to_vec();
+    out.extend(message(1, id.as_bytes()));
+    for field in fields {
+        out.extend(message(2, field));
+    }
+    out
+}
+
+/// A length-delimited protobuf field of less than 128 bytes.
+pub fn message(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![number << 3 | 2, u8::try_from(bytes.len()).unwrap()];
+    assert!(bytes.len() < 128);
+    out.extend(bytes);
+    out
+}

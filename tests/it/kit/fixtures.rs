@@ -1,0 +1,34 @@
+//! The corpora that ship with the tests: `tests/fixtures/NAME.tar.zst`.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::Path;
+
+/// Name inside the archive (without the corpus's folder) to content.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
+/// Unpacks a corpus into memory.
+pub fn load(name: &str) -> Files {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(format!("{name}.tar.zst"));
+    let file = std::fs::File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let mut decoder = zstd::Decoder::new(file).unwrap();
+    decoder.window_log_max(27).unwrap();
+    let mut archive = tar::Archive::new(decoder);
+    let mut files = Files::new();
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        if entry.header().entry_type().is_file() {
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            files.insert(name.split_once('/').unwrap().1.to_owned(), bytes);
+        }
+    }
+    files
+}
+
+/// The snapshot files of a corpus, in name order.
+pub fn snapshots(files: &Files) -> Vec<Vec<u8>> {
+    let is_snapshot = |name: &&String| name.ends_with(".fsm") && !name.contains('/');
+    files.keys().filter(is_snapshot).map(|name| files[name].clone()).collect()
+}

@@ -1,0 +1,98 @@
+//! What the tests share: fixtures, a builder of snapshots, and a decode whose output is read back.
+
+pub mod build;
+pub mod fixtures;
+pub mod golden;
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use ekvsnap::Error;
+use ekvsnap::decode::{Options, Outcome, Silent, decode};
+use ekvsnap::source::Source;
+
+/// Path below the output, with slashes, to content.
+pub type Tree = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// A finished decode with its output.
+pub struct Decoded {
+    pub outcome: Outcome,
+    pub tree: Tree,
+}
+
+impl Decoded {
+    /// The text of a file.
+    #[track_caller]
+    pub fn text(&self, path: &str) -> &str {
+        let names = || self.tree.keys().map(|k| String::from_utf8_lossy(k)).collect::<Vec<_>>();
+        let Some(bytes) = self.tree.get(path.as_bytes()) else { panic!("no {path} in {:#?}", names()) };
+        std::str::from_utf8(bytes).unwrap()
+    }
+
+    /// Whether a file is there.
+    pub fn has(&self, path: &str) -> bool {
+        self.tree.contains_key(path.as_bytes())
+    }
+
+    /// Warnings with their counts.
+    pub fn warnings(&self) -> Vec<(&str, u64)> {
+        self.outcome.manifest.warnings.iter().map(|w| (w.event, w.count)).collect()
+    }
+
+    /// Notes with their counts.
+    pub fn notes(&self) -> Vec<(&str, u64)> {
+        self.outcome.manifest.notes.iter().map(|w| (w.event, w.count)).collect()
+    }
+
+    /// Files whose path begins with `prefix`.
+    pub fn below(&self, prefix: &str) -> Vec<String> {
+        let inside = self.tree.keys().filter(|k| k.starts_with(prefix.as_bytes()));
+        inside.map(|k| String::from_utf8_lossy(k).into_owned()).collect()
+    }
+}
+
+/// Decodes snapshots held in memory with the default options.
+pub fn run(inputs: &[Vec<u8>]) -> Result<Decoded, Error> {
+    run_with(inputs, &Options::default())
+}
+
+/// Decodes snapshots held in memory.
+pub fn run_with(inputs: &[Vec<u8>], options: &Options) -> Result<Decoded, Error> {
+    let name = |i: usize| format!("input-{i}.fsm");
+    let sources: Vec<Source> =
+        inputs.iter().enumerate().map(|(i, bytes)| Source::from_bytes(name(i), bytes.clone())).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("out");
+    let outcome = decode(&sources, &target, options, &Silent);
+    if outcome.is_err() {
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+        assert!(left.is_empty(), "a failed run left {left:?}");
+    }
+    Ok(Decoded { outcome: outcome?, tree: read_tree(&target) })
+}
+
+/// Decodes one snapshot that must be sound.
+#[track_caller]
+pub fn decoded(snapshot: Vec<u8>) -> Decoded {
+    run(&[snapshot]).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// Every regular file below `root`; anything else but directories fails the test.
+pub fn read_tree(root: &Path) -> Tree {
+    let mut tree = Tree::new();
+    let mut todo = vec![root.to_path_buf()];
+    while let Some(dir) = todo.pop() {
+        for entry in std::fs::read_dir(&dir).unwrap() {
+            let (path, kind) = entry.map(|e| (e.path(), e.file_type().unwrap())).unwrap();
+            if kind.is_dir() {
+                todo.push(path);
+            } else {
+                assert!(kind.is_file(), "{path:?} is neither file nor directory");
+                let rel = path.strip_prefix(root).unwrap().as_os_str().as_bytes().to_vec();
+                tree.insert(rel, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    tree
+}

@@ -1,0 +1,6 @@
+//! Tests of the whole program on data: real snapshots with what their server answered, golden trees, damaged files, and
+//! small snapshots built in place.
+
+mod kit;
+
+mod golden;
