@@ -3,4 +3,14 @@
 
 mod kit;
 
+mod better;
+mod cli;
+mod container;
+mod damaged;
 mod golden;
+mod groups;
+mod redis_errors;
+mod redis_families;
+mod redis_warnings;
+mod truth_redis;
+mod visibility;
