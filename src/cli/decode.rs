@@ -137,7 +137,7 @@ fn options(args: &Args) -> Options {
         include_sqs_side_records: args.include_sqs_side_records,
         rename_s3_collisions: args.rename_collisions,
         drop_expired: args.drop_expired,
-        dynamodb_bundle: None,
         force: args.force,
+        ..Options::default()
     }
 }

@@ -12,5 +12,6 @@ mod groups;
 mod redis_errors;
 mod redis_families;
 mod redis_warnings;
+mod replay;
 mod truth_redis;
 mod visibility;
