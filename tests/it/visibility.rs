@@ -58,11 +58,15 @@ fn naive(versions: &[Version], as_of: u64) -> BTreeMap<Vec<u8>, u8> {
 /// Cuts so fine that every row is next to a seam.
 const FINE: Grain = Grain { spacing: 1, piece: 1, unit: 1 };
 
-/// Each version as a string, as a member of a set and as a field of a hash named like it, spread over the inputs.
+/// Each version as a string, as a member of a set and as a field of a hash of its own, spread over the inputs.
 fn inputs(versions: &[Version], count: usize) -> Vec<Vec<u8>> {
     let mut snapshots = vec![Snapshot::new().last_commit(NOW); count];
     for (i, v) in versions.iter().enumerate() {
-        let keys = [plain("!redis|str|", &v.key), sized("!st|mem|", "s", &v.key), sized("!hs|fld|", &v.key, "field")];
+        let keys = [
+            plain("!redis|str|", &v.key),
+            sized("!st|mem|", "s", &v.key),
+            sized("!hs|fld|", [b"h", &v.key[..]].concat(), "field"),
+        ];
         for key in keys {
             let snapshot = &mut snapshots[i % count];
             *snapshot = match v.body {
@@ -102,7 +106,7 @@ proptest! {
         let decoded = run_with(&inputs(&versions, count), &options).unwrap();
         let want = naive(&versions, as_of);
         let keys: Vec<Vec<u8>> = want.keys().cloned().collect();
-        prop_assert_eq!(names(&decoded.tree, "redis/db_0/hashes/", ".json"), keys.clone());
+        prop_assert_eq!(names(&decoded.tree, "redis/db_0/hashes/h", ".json"), keys.clone());
         for (path, body) in &decoded.tree {
             if let Some(name) = path.strip_prefix(b"redis/db_0/strings/") {
                 prop_assert_eq!(want.get(&unescape(name.strip_suffix(b".bin").unwrap())), Some(&body[0]));
