@@ -87,7 +87,7 @@ fn names(tree: &Tree, folder: &str, extension: &str) -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
     #[test]
     fn newest_wins_for_any_interleaving(
         versions in prop::collection::vec(version(), 0..40),
