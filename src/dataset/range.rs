@@ -6,7 +6,8 @@
 //! 1. From `start`, take every input's rows below a piece boundary `b`. A row whose user key is below `start`
 //!    belongs to an earlier piece.
 //! 2. A key below `b` whose rows stand behind `b` must be a proper prefix of `b`. Boundaries are cut short, so there
-//!    are few such prefixes; each is looked up. Where the survey saw no key out of order, none is.
+//!    are few such prefixes; each is looked up. Where the survey saw no key out of order, such a key can only be the
+//!    next one behind `b`: a look ahead is enough.
 //! 3. Sort (a check, when rows came in order), keep the newest version of each key over all inputs, drop the dead.
 //!
 //! A piece is bounded in bytes, so memory stays flat whatever the range.
@@ -118,6 +119,14 @@ impl<'s, 'a> RangeIter<'s, 'a> {
     fn prefixes_of(&mut self, start: &[u8], boundary: &[u8], merge: bool) -> Result<()> {
         for (group, scan) in self.set.groups().iter().zip(&self.scans) {
             if !group.unordered(self.family) {
+                let mut ahead = scan.clone();
+                // What stands between the boundary and a key that is a prefix of it begins with that key as well; and
+                // where keys are in order, that are only its own versions.
+                while let Some(row) = ahead.next_below(None)?.filter(|row| boundary.starts_with(row.user_key)) {
+                    if row.user_key >= start && row.user_key < boundary && (row.live || merge) {
+                        self.rows.push(row);
+                    }
+                }
                 continue;
             }
             for len in 0..boundary.len() {
