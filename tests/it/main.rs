@@ -4,3 +4,6 @@
 mod kit;
 
 mod golden;
+mod ranges;
+mod sqs;
+mod truth_sqs;

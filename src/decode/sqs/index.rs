@@ -90,7 +90,7 @@ impl<'a> Found<'a> {
 /// # Errors
 /// The first malformed row of a family.
 pub fn read<'a>(job: &mut Job<'_, 'a, '_>, queues: &Queues<'a>) -> Result<Index<'a>> {
-    let mut gather = Gather::new(job.tree);
+    let mut gather = Gather::new(job.tree, job.set.is_merged());
     let keep_left = job.options.include_orphans;
     let set = job.set;
     let message = |row: &Row<'a>, arena: &Bump| message(set, queues, row, keep_left, arena);
@@ -116,7 +116,9 @@ fn family<'a>(
         |i| unit(set, family, &parts[i], &index),
         |found: Found<'a>| {
             progress.advance(1);
-            note_shared(found.shared.into_iter().collect(), findings);
+            // Sequence rows and tombstones were read, and reported, with the queues.
+            let first_time = !matches!(family, Family::SqsSeq | Family::SqsTombstone);
+            note_shared(found.shared.into_iter().filter(|_| first_time).collect(), findings);
             found.runs.into_iter().try_for_each(|run| gather.take(run))
         },
     )
@@ -179,7 +181,9 @@ fn side_record<'a>(set: &DataSet<'a>, family: Family, row: &Row<'a>) -> Parsed<(
         Family::SqsTombstone => TombstoneKey::parse(suffix)?.queue,
         _ => key::side_row(suffix)?.0,
     };
-    Ok((Target { queue, lines: Lines::Side }, Some(entry(set, row, &Head::default()))))
+    // The order of the snapshot: where one key begins with another, not quite that of the keys.
+    let order = Head { sequence_number: row.offset as u64, ..Head::default() };
+    Ok((Target { queue, lines: Lines::Side }, Some(entry(set, row, &order))))
 }
 
 fn entry(set: &DataSet<'_>, row: &Row<'_>, head: &Head<'_>) -> Entry {
@@ -195,6 +199,8 @@ fn entry(set: &DataSet<'_>, row: &Row<'_>, head: &Head<'_>) -> Entry {
 
 /// Takes the runs of all units, in order.
 struct Gather<'a, 't> {
+    /// Whether positions in files are no order, because there is more than one file.
+    merged: bool,
     sorter: Sorter<'t>,
     files: Vec<Target<'a>>,
     numbers: BTreeMap<Target<'a>, u32>,
@@ -204,8 +210,9 @@ struct Gather<'a, 't> {
 }
 
 impl<'a, 't> Gather<'a, 't> {
-    fn new(tree: &'t Tree) -> Self {
+    fn new(tree: &'t Tree, merged: bool) -> Self {
         Gather {
+            merged,
             sorter: Sorter::new(tree),
             files: Vec::new(),
             numbers: BTreeMap::new(),
@@ -227,13 +234,13 @@ impl<'a, 't> Gather<'a, 't> {
         }
         let file = self.number(run.target);
         for entry in run.entries {
-            let seq = if lines == Lines::Side { self.next_side_record() } else { entry.seq };
+            let seq = if lines == Lines::Side && self.merged { self.next_side_record() } else { entry.seq };
             self.sorter.push(Entry { file, seq, ..entry })?;
         }
         Ok(())
     }
 
-    /// Side records keep the order in which they come.
+    /// Side records of several inputs keep the order in which they come: families, then keys.
     fn next_side_record(&mut self) -> u64 {
         self.side_records += 1;
         self.side_records

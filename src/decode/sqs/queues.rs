@@ -11,9 +11,9 @@ use super::render;
 use crate::dataset::{DataSet, Row, Shared};
 use crate::decode::{Job, engine};
 use crate::error::Result;
+use crate::format::fault::Result as Parsed;
 use crate::format::sqs::key::{self, TombstoneKey};
 use crate::format::sqs::{Queue, counter};
-use crate::format::fault::Result as Parsed;
 use crate::format::{Adapter, Family};
 use crate::output::tree::Tree;
 use crate::output::unit::UnitOut;
@@ -147,11 +147,7 @@ fn each<'a>(
     Ok(())
 }
 
-fn write_unit<'t>(
-    set: &DataSet<'_>,
-    tree: &'t Tree,
-    queues: &[(&[u8], &Known<'_>, Row<'_>)],
-) -> Result<UnitOut<'t>> {
+fn write_unit<'t>(set: &DataSet<'_>, tree: &'t Tree, queues: &[(&[u8], &Known<'_>, Row<'_>)]) -> Result<UnitOut<'t>> {
     let (mut out, mut arena, mut json) = (UnitOut::new(tree), Bump::new(), Vec::new());
     for (queue, known, row) in queues {
         json.clear();
