@@ -3,7 +3,17 @@
 
 mod kit;
 
+mod better;
+mod cli;
+mod container;
+mod damaged;
 mod golden;
+mod groups;
 mod ranges;
+mod redis_errors;
+mod redis_families;
+mod redis_warnings;
 mod sqs;
+mod truth_redis;
 mod truth_sqs;
+mod visibility;

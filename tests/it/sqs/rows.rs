@@ -80,7 +80,7 @@ impl Msg {
     }
 
     pub fn key(&self) -> Vec<u8> {
-        message_key(Family::SqsData, &self.queue, self.partition, self.generation, &URL_SAFE_NO_PAD.encode(&self.id))
+        message_key(Family::SqsData, &self.queue, self.partition, self.generation, URL_SAFE_NO_PAD.encode(&self.id))
     }
 
     pub fn value(&self) -> Vec<u8> {
