@@ -1,12 +1,14 @@
 //! Several inputs as one data set: the newest version of every key over all of them, with committed transactions
 //! applied (`container.md` §3.5, §8; `ours.md` §8).
 
+mod again;
 mod group;
 mod range;
 mod row;
 mod scan;
 mod txn;
 
+pub use again::RowRef;
 pub use group::Group;
 pub use range::{RangeIter, after_prefix};
 pub use row::{Row, RowError};

@@ -101,6 +101,11 @@ impl Tree {
         Ok(Dir { fd, rel: rel.to_vec() })
     }
 
+    /// An unlinked temporary file on the file system of the output.
+    pub fn scratch(&self) -> Result<std::fs::File> {
+        tempfile::tempfile_in(&self.path).map_err(|e| Error::io("create a temporary file in", &self.path, e))
+    }
+
     /// Writes a whole file.
     pub fn put(&self, dir: &Dir, name: &[u8], body: &[u8], sums: &mut Sums) -> Result<()> {
         let fd = self.create_fd(dir, name)?;

@@ -1,5 +1,48 @@
 //! SQS: queues and their messages (`sqs.md` §3 and §4).
+//!
+//! 1. The queues' own rows are read: records, generations, sequence counters, tombstones. Every record gives a
+//!    `_queue.json`.
+//! 2. Message rows are read in parallel parts. What is kept of each is a small reference that sorts, spilled to disk in
+//!    runs when there are many.
+//! 3. The references are walked in the order of the output; in parallel chunks the rows are read again and rendered.
+//!
+//! | path below `sqs/` | what | when |
+//! |---|---|---|
+//! | `QUEUE/_queue.json` | attributes | always |
+//! | `QUEUE/messages.jsonl` | live messages | if there are any |
+//! | `QUEUE/_internals/side_records.jsonl` | bookkeeping rows of all generations | `--include-sqs-side-records` |
+//! | `Q.orphan/_internals/side_records.jsonl` | the same, of a queue without its record | `--include-sqs-side-records` |
+//! | `_orphans/QUEUE.orphan/generation-N.jsonl` | messages that are not live, as `messages.jsonl` has them | `--include-orphans` |
+//!
+//! `QUEUE` is the encoded name, `Q` its base64url. A queue may be named `_orphans`: its own files stand beside the
+//! directories in there, which all end in `.orphan`. Where a queue is named as a `Q.orphan` of another one, side records
+//! of the latter go to `_orphans/Q.orphan/_internals`.
 
+mod files;
+mod findings;
 pub mod generation;
+mod index;
+mod left;
+mod lines;
 pub mod names;
+mod queues;
 pub mod render;
+mod sort;
+
+use super::{Job, note_shared};
+use crate::error::Result;
+use queues::Queues;
+
+/// Decodes all queues.
+///
+/// # Errors
+/// A damaged row, or a failed write.
+pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
+    let mut shared = Vec::new();
+    let queues = Queues::read(job.set, &mut shared)?;
+    note_shared(shared, &mut job.collector.findings);
+    queues.write(job)?;
+    let index = index::read(job, &queues)?;
+    left::report(&queues, &index, &mut job.collector.findings);
+    lines::write(job, &queues, &index.files, index.entries)
+}

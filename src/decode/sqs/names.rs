@@ -2,6 +2,9 @@
 
 use crate::output::names;
 
+/// Where messages go that belong to no live queue (`--include-orphans`).
+pub const ORPHANS: &str = "_orphans";
+
 /// Longest Q that becomes a name as it stands; a Q of the server has at most 107 bytes.
 const MAX_VERBATIM: usize = names::MAX_SEGMENT;
 
@@ -13,6 +16,17 @@ pub fn queue_directory(name: &[u8]) -> String {
         b".." => "%2E%2E".into(),
         _ => names::segment(name),
     }
+}
+
+/// The path of a queue's directory.
+pub fn queue_path(directory: &str) -> String {
+    format!("sqs/{directory}")
+}
+
+/// The path of the directory of messages left behind by a queue, or by former lives of one. Every name in it ends in
+/// `.orphan`, so that a queue named `_orphans` can have its files beside them.
+pub fn left_path(name: &[u8]) -> String {
+    format!("sqs/{ORPHANS}/{}.orphan", queue_directory(name))
 }
 
 /// The directory of the side records of a queue without its record: Q and `.orphan`. A Q that is too long, or has bytes

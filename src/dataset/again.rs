@@ -1,0 +1,45 @@
+//! Reading a row again: a sorter keeps where rows stand, not the rows.
+
+use super::row::Row;
+use super::scan::{Scan, changed};
+use super::{DataSet, Group};
+use crate::error::Result;
+
+/// Where a row of a [`DataSet`] stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowRef {
+    /// Which input; for the value of an applied intent, a number behind those of the inputs.
+    pub group: u32,
+    /// Position in the file; of an applied intent, its number.
+    pub at: u64,
+}
+
+impl<'a> DataSet<'a> {
+    /// Where a row that this data set gave stands.
+    pub fn place_of(&self, row: &Row<'_>) -> RowRef {
+        let place = |at: usize| RowRef { group: row.group, at: at as u64 };
+        if self.input(row.group).is_some() {
+            return place(row.offset);
+        }
+        let from = self.overlay.partition_point(|other| other.user_key < row.user_key);
+        let same = |other: &Row<'_>| other.offset == row.offset && other.group == row.group;
+        place(from + self.overlay[from..].iter().position(same).unwrap_or(0))
+    }
+
+    /// The row at a place that [`place_of`](DataSet::place_of) gave.
+    ///
+    /// # Errors
+    /// The input is no longer what it was.
+    pub fn row_at(&self, place: RowRef) -> Result<Row<'a>> {
+        let at = place.at as usize;
+        let row = match self.input(place.group) {
+            Some(group) => Scan::new(group, at, self.view).next_below(None)?.filter(|row| row.offset == at),
+            None => self.overlay.get(at).copied(),
+        };
+        row.ok_or_else(changed)
+    }
+
+    fn input(&self, group: u32) -> Option<&Group<'a>> {
+        self.groups.get(group as usize)
+    }
+}

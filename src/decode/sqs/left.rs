@@ -1,0 +1,67 @@
+//! What is said about rows that belong to no live queue: a note where the store explains them, a warning otherwise
+//! (`ours.md` §5).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::files::name_of;
+use super::findings;
+use super::index::Index;
+use super::queues::{Known, Queues};
+use crate::report::{Finding, Findings};
+
+/// Rows of one queue that were left behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Left {
+    /// Messages with a tombstone or a later generation row.
+    explained: u64,
+    /// The other messages.
+    orphaned: u64,
+}
+
+/// Adds what there is to say about every queue.
+pub fn report(queues: &Queues<'_>, index: &Index<'_>, findings: &mut Findings) {
+    let left = by_queue(queues, index);
+    let names = queues.iter().map(|(queue, _)| queue).chain(left.keys().copied()).chain(index.side.keys().copied());
+    for queue in names.collect::<BTreeSet<_>>() {
+        let known = queues.get(queue).cloned().unwrap_or_default();
+        let messages = left.get(queue).copied().unwrap_or_default();
+        match known.record {
+            Some(_) => stale(queue, &known, messages, findings),
+            None => orphan(queue, &known, messages, index.side.get(queue).copied().unwrap_or(0), findings),
+        }
+    }
+}
+
+fn by_queue<'a>(queues: &Queues<'a>, index: &Index<'a>) -> BTreeMap<&'a [u8], Left> {
+    let mut all = BTreeMap::<&[u8], Left>::new();
+    for (&(queue, generation), &rows) in &index.left {
+        let left = all.entry(queue).or_default();
+        let explained = queues.get(queue).is_some_and(|known| known.explains(generation));
+        *(if explained { &mut left.explained } else { &mut left.orphaned }) += rows;
+    }
+    all
+}
+
+/// Messages of other generations than the live one.
+fn stale(queue: &[u8], known: &Known<'_>, messages: Left, findings: &mut Findings) {
+    for (kind, dropped) in [(&findings::PURGED, messages.explained), (&findings::STALE, messages.orphaned)] {
+        if dropped > 0 {
+            let finding = Finding::new(kind).with("queue", name_of(queue).as_slice());
+            findings.add(finding.with("active_gen", known.live.generation.unwrap_or(0)).with("dropped", dropped));
+        }
+    }
+}
+
+/// Rows of a queue without its record.
+fn orphan(queue: &[u8], known: &Known<'_>, messages: Left, side: u64, findings: &mut Findings) {
+    let finding = |kind, rows: u64| {
+        let finding = Finding::new(kind).with("encoded_queue", queue).with("buffered_messages", rows);
+        finding.with("buffered_side_records", side).with("queue", name_of(queue).as_slice())
+    };
+    if known.has_traces() {
+        findings.add(finding(&findings::DELETED, messages.explained));
+    }
+    if messages.orphaned > 0 || (side > 0 && !known.has_traces()) {
+        findings.add(finding(&findings::ORPHANS, messages.orphaned));
+    }
+}

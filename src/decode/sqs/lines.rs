@@ -1,0 +1,226 @@
+//! Renders the sorted rows as lines, in chunks: in parallel, handed over in order.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bumpalo::Bump;
+
+use super::files::{Piece, Rendered, Writer};
+use super::findings;
+use super::index::{Lines, Target};
+use super::queues::Queues;
+use super::render::{self, Shown};
+use super::sort::{Entry, Sorted};
+use crate::dataset::{DataSet, Row};
+use crate::decode::{Job, Options, engine};
+use crate::error::Result;
+use crate::format::Family;
+use crate::format::fault::Result as Parsed;
+use crate::format::mvcc::hlc_millis;
+use crate::format::sqs::key::{self, DataKey};
+use crate::format::sqs::{Head, Message, Queue, partition};
+use crate::output::tree::Tree;
+use crate::output::unit::UnitOut;
+use crate::report::Finding;
+
+/// Rows taken from the sorter at a time.
+const BATCH: usize = 64 << 10;
+/// Bytes of values that a unit renders, about.
+const CHUNK: usize = 256 << 10;
+/// What a row without much of a value counts towards that.
+const ROW: usize = 128;
+
+/// Writes all lines.
+///
+/// # Errors
+/// The first damaged message in the order of the output, or a failed write.
+pub fn write<'a>(job: &mut Job<'_, 'a, '_>, queues: &Queues<'a>, files: &[Target<'a>], mut rows: Sorted) -> Result<()> {
+    let (set, tree, progress) = (job.set, job.tree, job.progress);
+    let now = i64::try_from(hlc_millis(set.view().read_ts)).unwrap_or(i64::MAX);
+    let renderer = Renderer { set, options: job.options, tree, queues, files, now };
+    let mut writer = Writer::new(tree, queues, files, job.collector);
+    loop {
+        let mut batch = rows.next_batch(BATCH)?;
+        if batch.is_empty() {
+            return writer.close();
+        }
+        renderer.settle(&mut batch)?;
+        let chunks = chunks(&batch);
+        progress.begin("sqs lines", chunks.len() as u64);
+        engine::run(
+            chunks.len(),
+            |i| renderer.unit(chunks[i]),
+            |rendered| {
+                progress.advance(1);
+                writer.take(rendered)
+            },
+        )?;
+    }
+}
+
+/// Cuts rows into chunks of about equal bytes.
+fn chunks(mut rows: &[Entry]) -> Vec<&[Entry]> {
+    let mut chunks = Vec::new();
+    while !rows.is_empty() {
+        let mut bytes = 0;
+        let fits = |row: &&Entry| {
+            bytes += row.len as usize + ROW;
+            bytes <= CHUNK
+        };
+        let len = rows.iter().take_while(fits).count().max(1);
+        let (chunk, rest) = rows.split_at(len);
+        chunks.push(chunk);
+        rows = rest;
+    }
+    chunks
+}
+
+/// What renders.
+struct Renderer<'r, 'a, 't> {
+    set: &'r DataSet<'a>,
+    options: &'r Options,
+    tree: &'t Tree,
+    queues: &'r Queues<'a>,
+    files: &'r [Target<'a>],
+    /// Unix milliseconds of the read timestamp.
+    now: i64,
+}
+
+/// A queue as a message is checked against it.
+struct Owner<'q> {
+    queue: &'q Queue<'q>,
+    name: &'q [u8],
+}
+
+impl<'a, 't> Renderer<'_, 'a, 't> {
+    /// Puts messages whose sort entries are equal in the order of their whole IDs.
+    fn settle(&self, batch: &mut [Entry]) -> Result<()> {
+        for ties in batch.chunk_by_mut(|a, b| a.key() == b.key()).filter(|ties| ties.len() > 1) {
+            let with_id = |entry: &Entry| Ok((self.message_id(entry)?, *entry));
+            let mut whole = ties.iter().map(with_id).collect::<Result<Vec<_>>>()?;
+            whole.sort_by(|a, b| a.0.cmp(&b.0));
+            ties.iter_mut().zip(whole).for_each(|(slot, (_, entry))| *slot = entry);
+        }
+        Ok(())
+    }
+
+    fn message_id(&self, entry: &Entry) -> Result<Vec<u8>> {
+        let row = self.set.row_at(entry.row)?;
+        let arena = Bump::new();
+        let head = Head::parse(&arena, row.body).map_err(|fault| self.set.locate(row.fault(Family::SqsData, fault)))?;
+        Ok(head.message_id.as_bytes().to_vec())
+    }
+
+    fn unit(&self, chunk: &[Entry]) -> Result<Rendered<'t>> {
+        let (mut pieces, mut out) = (Vec::new(), UnitOut::new(self.tree));
+        for rows in chunk.chunk_by(|a, b| a.file == b.file) {
+            let Some(first) = rows.first() else { continue };
+            let mut piece = Piece { file: first.file, lines: Vec::new(), rows: rows.len() as u64, expired: 0 };
+            let target = &self.files[first.file as usize];
+            match target.lines {
+                Lines::Messages => self.messages(target.queue, rows, &mut piece, &mut out)?,
+                Lines::Side => self.side_records(rows, &mut piece)?,
+                Lines::Left(_) => self.left(rows, &mut piece)?,
+            }
+            pieces.push(piece);
+        }
+        Ok(Rendered { pieces, out })
+    }
+
+    fn messages(&self, queue: &[u8], rows: &[Entry], piece: &mut Piece, out: &mut UnitOut<'_>) -> Result<()> {
+        let Some(record) = self.queues.get(queue).and_then(|known| known.record) else { return Ok(()) };
+        let at_record = |fault| self.set.locate(record.fault(Family::SqsQueue, fault));
+        let (records, mut arena) = (Bump::new(), Bump::new());
+        let parsed = Queue::parse(&records, record.body).map_err(at_record)?;
+        let name = key::queue_name(queue).map_err(at_record)?;
+        let owner = Owner { queue: &parsed, name: &name };
+        for entry in rows {
+            let row = self.set.row_at(entry.row)?;
+            self.message(&owner, &row, &arena, piece, out)
+                .map_err(|fault| self.set.locate(row.fault(Family::SqsData, fault)))?;
+            arena.reset();
+        }
+        Ok(())
+    }
+
+    fn message(
+        &self,
+        owner: &Owner<'_>,
+        row: &Row<'a>,
+        arena: &Bump,
+        piece: &mut Piece,
+        out: &mut UnitOut<'_>,
+    ) -> Parsed<()> {
+        let key = DataKey::parse(Family::SqsData.suffix(row.user_key))?;
+        let message = Message::parse(arena, row.body)?;
+        owner.check(&key, &message, row, out);
+        piece.expired += u64::from(owner.is_past_retention(&message, self.now));
+        render::message_line(&message, self.shown(&key), &mut piece.lines);
+        Ok(())
+    }
+
+    fn shown(&self, key: &DataKey<'_>) -> Shown {
+        Shown { preserve_visibility: self.options.preserve_sqs_visibility, partition: key.place.partition }
+    }
+
+    fn left(&self, rows: &[Entry], piece: &mut Piece) -> Result<()> {
+        let mut arena = Bump::new();
+        for entry in rows {
+            let row = self.set.row_at(entry.row)?;
+            self.left_message(&row, &arena, piece)
+                .map_err(|fault| self.set.locate(row.fault(Family::SqsData, fault)))?;
+            arena.reset();
+        }
+        Ok(())
+    }
+
+    fn left_message(&self, row: &Row<'a>, arena: &Bump, piece: &mut Piece) -> Parsed<()> {
+        let key = DataKey::parse(Family::SqsData.suffix(row.user_key))?;
+        let message = Message::parse(arena, row.body)?;
+        render::message_line(&message, self.shown(&key), &mut piece.lines);
+        Ok(())
+    }
+
+    fn side_records(&self, rows: &[Entry], piece: &mut Piece) -> Result<()> {
+        for entry in rows {
+            let row = self.set.row_at(entry.row)?;
+            render::side_record_line(Family::of(row.user_key), row.user_key, row.body, &mut piece.lines);
+        }
+        Ok(())
+    }
+}
+
+impl Owner<'_> {
+    /// Warns of what is odd about a message.
+    fn check(&self, key: &DataKey<'_>, message: &Message<'_>, row: &Row<'_>, out: &mut UnitOut<'_>) {
+        let finding = |kind| Finding::new(kind).with("queue", self.name).with("message_id", message.message_id);
+        for member in self.disagreements(key, message) {
+            out.findings.add(finding(&findings::MESSAGE_KEY).with("member", member).with("offset", row.offset));
+        }
+        if !render::body_matches_md5(message) {
+            out.findings.add(finding(&findings::BODY_MD5).with("md5_of_body", message.md5_of_body));
+        }
+    }
+
+    /// What the key tells otherwise than the value.
+    fn disagreements(&self, key: &DataKey<'_>, message: &Message<'_>) -> impl Iterator<Item = &'static str> {
+        let id = !is_encoded(message.message_id.as_bytes(), key.id);
+        let generation = key.place.generation != message.queue_generation;
+        let partition = !partition::agrees(self.queue, message, key.place.partition);
+        let all = [("message_id", id), ("queue_generation", generation), ("partition", partition)];
+        all.into_iter().filter_map(|(member, differs)| differs.then_some(member))
+    }
+
+    fn is_past_retention(&self, message: &Message<'_>, now: i64) -> bool {
+        let kept = self.queue.message_retention_seconds.saturating_mul(1000);
+        kept > 0 && message.send_timestamp_millis.saturating_add(kept) <= now
+    }
+}
+
+/// Whether `encoded` is `bytes` in base64url.
+fn is_encoded(bytes: &[u8], encoded: &[u8]) -> bool {
+    let mut buffer = [0; 64];
+    match URL_SAFE_NO_PAD.encode_slice(bytes, &mut buffer) {
+        Ok(len) => buffer[..len] == *encoded,
+        Err(_) => URL_SAFE_NO_PAD.encode(bytes).as_bytes() == encoded,
+    }
+}
