@@ -6,17 +6,22 @@
 //!
 //! Deterministic: the same arguments give the same bytes. WORKLOAD and what N counts:
 //! strings (keys of 100 bytes), streams (entries, 1000 a stream), hashes (fields, 100 a hash), lists (items, 100 a
-//! list), sets (members, 100 a set), zsets (members, 100 a set), ttl (TTL rows, each of a set), one-hash (fields of one
-//! hash), versions (keys with 5 versions each, 10 % deleted).
+//! list), sets (members, 100 a set), zsets (members, 100 a set), ttl (TTL rows, one in 100 of a set), one-hash (fields of
+//! one hash), versions (keys with 5 versions each, 10 % deleted), dynamodb (items of one table), sqs (messages of one
+//! queue), s3 (objects of 4 KiB), s3-large (objects of 100 MiB), mixed (a share of each of them).
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use clap::Parser;
+use crc_fast::{CrcAlgorithm, Digest};
+use md5::Digest as _;
 
 #[derive(Parser)]
 struct Args {
-    /// strings, streams, hashes, lists, sets, zsets, ttl, one-hash, versions
+    /// See the head of the example's source.
     workload: String,
     /// How many rows that carry data.
     #[arg(long, default_value_t = 100_000)]
@@ -114,6 +119,105 @@ fn versions(rows: &mut Rows, n: u64) {
     }
 }
 
+fn md5_hex(bytes: &[u8]) -> String {
+    md5::Md5::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// A length-delimited protobuf field of less than 2 MiB.
+fn message(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![number << 3 | 2];
+    let mut len = bytes.len();
+    while len >= 128 {
+        out.push(len as u8 | 128);
+        len >>= 7;
+    }
+    out.push(len as u8);
+    out.extend(bytes);
+    out
+}
+
+fn dynamodb(rows: &mut Rows, n: u64) {
+    let table = URL_SAFE_NO_PAD.encode("bench");
+    let pair = |key: &str, value: &[u8]| [message(1, key.as_bytes()), message(2, value)].concat();
+    let key = |name: &str| message(1, name.as_bytes());
+    let schema =
+        [message(1, b"bench"), message(2, &pair("pk", b"S")), message(3, &key("pk")), vec![5 << 3, 2], vec![7 << 3, 1]];
+    rows.put(format!("!ddb|meta|table|{table}").as_bytes(), &[b"\0DS\x01", &schema.concat()[..]].concat());
+    rows.put(format!("!ddb|meta|gen|{table}").as_bytes(), b"1");
+    for i in 0..n {
+        let pk = format!("item:{i:09}");
+        let (number, text) = (i.to_string(), body(i, 60));
+        let attributes: Vec<u8> =
+            [("n", message(2, number.as_bytes())), ("pk", message(1, pk.as_bytes())), ("text", message(1, &text))]
+                .iter()
+                .flat_map(|(name, value)| message(1, &pair(name, value)))
+                .collect();
+        let row = [format!("!ddb|item|{table}|1|{pk}").as_bytes(), &[0, 1]].concat();
+        rows.put(&row, &[b"\0DI\x01", &attributes[..]].concat());
+    }
+}
+
+fn sqs(rows: &mut Rows, n: u64) {
+    let queue = URL_SAFE_NO_PAD.encode("bench");
+    let record = "{\"name\":\"bench\",\"generation\":1,\"visibility_timeout_seconds\":30,\
+                  \"message_retention_seconds\":345600,\"delay_seconds\":0,\"receive_message_wait_seconds\":0,\
+                  \"maximum_message_size\":262144}";
+    rows.put(format!("!sqs|queue|meta|{queue}").as_bytes(), &[b"\0SQ\x01", record.as_bytes()].concat());
+    rows.put(format!("!sqs|queue|gen|{queue}").as_bytes(), b"1");
+    let now = NOW >> 16;
+    for i in 0..n {
+        let id = format!("{:032x}", u128::from(i) * 0x9e37_79b9_7f4a_7c15);
+        let text = body(i, 100);
+        let md5 = md5_hex(&text);
+        let sent = now - n + i;
+        let value = format!(
+            "{{\"message_id\":\"{id}\",\"body\":\"{}\",\"md5_of_body\":\"{md5}\",\
+             \"send_timestamp_millis\":{sent},\"available_at_millis\":{sent},\"visible_at_millis\":{sent},\
+             \"receive_count\":0,\"current_receipt_token\":null,\"queue_generation\":1}}",
+            STANDARD.encode(&text)
+        );
+        let key = [b"!sqs|msg|data|", queue.as_bytes(), &1u64.to_be_bytes(), URL_SAFE_NO_PAD.encode(&id).as_bytes()];
+        rows.put(&key.concat(), &[b"\0SM\x01", value.as_bytes()].concat());
+    }
+}
+
+/// Objects of `size` bytes in chunks of 1 MiB.
+fn s3(rows: &mut Rows, n: u64, size: usize) {
+    let end = [0, 1];
+    let bucket = [b"bench", &end[..]].concat();
+    let one = 1u64.to_be_bytes();
+    let record = "{\"bucket_name\":\"bench\",\"generation\":1,\"created_at_hlc\":0,\"owner\":\"o\",\"region\":\"r\",\"acl\":\"private\"}";
+    rows.put(&[b"!s3|bucket|meta|", &bucket[..]].concat(), record.as_bytes());
+    rows.put(&[b"!s3|bucket|gen|", &bucket[..]].concat(), &one);
+    for i in 0..n {
+        let name = format!("dir{:03}/object{i:08}", i % 200);
+        let data = body(i, size);
+        let etag = md5_hex(&data);
+        let object = [&bucket[..], &one, name.as_bytes(), &end].concat();
+        let sizes: Vec<String> = data.chunks(1 << 20).map(|c| c.len().to_string()).collect();
+        let manifest = format!(
+            "{{\"upload_id\":\"u\",\"etag\":\"{etag}\",\"size_bytes\":{size},\"last_modified_hlc\":{NOW},\
+             \"content_type\":\"text/plain\",\"user_metadata\":null,\"parts\":[{{\"part_no\":1,\"etag\":\"{etag}\",\
+             \"size_bytes\":{size},\"chunk_count\":{},\"chunk_sizes\":[{}],\"part_version\":0,\
+             \"chunk_ref_version\":0,\"offloaded\":false}}]}}",
+            sizes.len(),
+            sizes.join(",")
+        );
+        rows.put(&[b"!s3|obj|head|", &object[..]].concat(), manifest.as_bytes());
+        for (chunk, data) in data.chunks(1 << 20).enumerate() {
+            let key = [b"!s3|blob|", &object[..], b"u", &end, &one, &(chunk as u64).to_be_bytes()];
+            rows.put(&key.concat(), data);
+        }
+    }
+}
+
+fn mixed(rows: &mut Rows, n: u64) {
+    for workload in ["strings", "hashes", "lists", "sets", "zsets", "streams", "dynamodb", "sqs"] {
+        rows.0.extend(generate(workload, n / 8).into_iter().flat_map(|rows| rows.0));
+    }
+    s3(rows, n / 400, 4096);
+}
+
 fn generate(workload: &str, n: u64) -> Option<Rows> {
     let mut rows = Rows::default();
     let field = |rows: &mut Rows, key: &str, i: u64| {
@@ -147,34 +251,53 @@ fn generate(workload: &str, n: u64) -> Option<Rows> {
             }
         }),
         "versions" => versions(&mut rows, n),
+        "dynamodb" => dynamodb(&mut rows, n),
+        "sqs" => sqs(&mut rows, n),
+        "s3" => s3(&mut rows, n, 4 << 10),
+        "s3-large" => s3(&mut rows, n, 100 << 20),
+        "mixed" => mixed(&mut rows, n),
         _ => return None,
     }
     Some(rows)
 }
 
-fn write(rows: Rows, out: &mut impl Write) -> io::Result<()> {
+/// Writes bytes and their checksum at once: a file may be larger than memory.
+struct Summed<W> {
+    out: W,
+    crc: Digest,
+}
+
+impl<W: Write> Summed<W> {
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.crc.update(bytes);
+        self.out.write_all(bytes)
+    }
+}
+
+fn write(rows: Rows, out: impl Write) -> io::Result<()> {
     let mut rows = rows.0;
     rows.sort_unstable();
+    rows.dedup_by(|a, b| a.0 == b.0);
     rows.push((b"_meta_last_commit_ts".to_vec(), (NOW + 4).to_le_bytes().to_vec()));
-    let mut file = b"EKVTHLC1\0\0\0\0\0\0\0\0EKVPBBL1".to_vec();
-    file.extend((NOW + 4).to_le_bytes());
+    let mut file = Summed { out, crc: Digest::new(CrcAlgorithm::Crc32Iscsi) };
+    file.put(b"EKVTHLC1\0\0\0\0\0\0\0\0EKVPBBL1")?;
+    file.put(&(NOW + 4).to_le_bytes())?;
     for (key, value) in rows {
         for part in [key, value] {
-            file.extend((part.len() as u64).to_le_bytes());
-            file.extend(part);
+            file.put(&(part.len() as u64).to_le_bytes())?;
+            file.put(&part)?;
         }
     }
-    out.write_all(&file)?;
-    out.write_all(&ekvsnap::survey::crc::crc32c(&file).to_be_bytes())
+    let crc = file.crc.finalize() as u32;
+    file.out.write_all(&crc.to_be_bytes())?;
+    file.out.flush()
 }
 
 fn main() -> io::Result<()> {
     let args = Args::parse();
     let Some(rows) = generate(&args.workload, args.scale) else {
-        eprintln!("{}: unknown workload, see --help", args.workload);
+        eprintln!("{}: unknown workload, see the head of the source", args.workload);
         std::process::exit(1);
     };
-    let mut out = BufWriter::new(File::create(&args.output)?);
-    write(rows, &mut out)?;
-    out.flush()
+    write(rows, BufWriter::new(File::create(&args.output)?))
 }
