@@ -176,7 +176,8 @@ fn sqs(rows: &mut Rows, n: u64) {
              \"receive_count\":0,\"current_receipt_token\":null,\"queue_generation\":1}}",
             STANDARD.encode(&text)
         );
-        let key = [b"!sqs|msg|data|", queue.as_bytes(), &1u64.to_be_bytes(), URL_SAFE_NO_PAD.encode(&id).as_bytes()];
+        let encoded = URL_SAFE_NO_PAD.encode(&id);
+        let key = [b"!sqs|msg|data|", queue.as_bytes(), &1u64.to_be_bytes(), encoded.as_bytes()];
         rows.put(&key.concat(), &[b"\0SM\x01", value.as_bytes()].concat());
     }
 }
