@@ -116,6 +116,9 @@ fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {
     if wants(Adapter::Redis) {
         redis::decode(job)?;
     }
+    if wants(Adapter::DynamoDb) {
+        dynamodb::decode(job)?;
+    }
     Ok(())
 }
 

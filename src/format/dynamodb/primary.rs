@@ -128,6 +128,12 @@ impl<'a> PrimaryKey<'a> {
         self.values().zip(names).all(|(value, name)| value.is_regular(schema.declared(name)))
     }
 
+    /// Whether every key attribute has its declared type, whatever the text of its numbers.
+    pub fn has_declared_types(self, schema: &Schema) -> bool {
+        let names = [&schema.key.hash, &schema.key.range];
+        self.values().zip(names).all(|(value, name)| schema.declared(name) == Some(value.kind()))
+    }
+
     /// Appends bytes that are equal for two items of a table exactly if they are the same item: the kinds and values
     /// of the key attributes, numbers in canonical form (`ours.md` §2).
     pub fn identity_into(self, out: &mut Vec<u8>) {
