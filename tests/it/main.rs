@@ -3,4 +3,6 @@
 
 mod kit;
 
+mod dynamodb;
 mod golden;
+mod truth_dynamodb;

@@ -123,16 +123,22 @@ impl<'s, 'a> Walk<'s, 'a> {
             Liveness::Active => table.schema.generation,
             _ => table.schema.migrating_from_generation,
         };
-        let rebuilt = self.rebuild(table, generation, table.version_of(liveness), key);
+        let version = table.version_of(liveness);
+        let rebuilt = self.rebuild(table, generation, |out| key.row_bytes_into(version, out));
         let matches = rebuilt == Some(row.user_key);
         Ok(Found::Live(Live { table: at, row, item, key, matches, sure: is_sure(table, key, matches) }))
     }
 
-    /// The user key that an item's key attributes give.
-    fn rebuild(&mut self, table: &Table, generation: u64, version: u64, key: PrimaryKey<'_>) -> Option<&[u8]> {
+    /// The user key of a generation's item whose primary-key bytes `append` gives.
+    fn rebuild(
+        &mut self,
+        table: &Table,
+        generation: u64,
+        append: impl FnOnce(&mut Vec<u8>) -> Option<()>,
+    ) -> Option<&[u8]> {
         self.rebuilt.clear();
         keys::item_prefix_into(&table.encoded, generation, &mut self.rebuilt);
-        key.row_bytes_into(version, &mut self.rebuilt)?;
+        append(&mut self.rebuilt)?;
         Some(&self.rebuilt)
     }
 
@@ -140,7 +146,8 @@ impl<'s, 'a> Walk<'s, 'a> {
     fn is_copied(&mut self, table: &Table, key: PrimaryKey<'a>) -> Result<bool> {
         let version = table.version_of(Liveness::Active);
         let set = self.set;
-        let Some(user_key) = self.rebuild(table, table.schema.generation, version, key) else { return Ok(false) };
+        let same = |out: &mut Vec<u8>| key.same_item_into(version, out);
+        let Some(user_key) = self.rebuild(table, table.schema.generation, same) else { return Ok(false) };
         let Some(row) = set.get(user_key)? else { return Ok(false) };
         let copy = Item::parse(row.body).and_then(|item| PrimaryKey::of(item, &table.schema.key));
         let copy = copy.map_err(|fault| fault_at(set, &row, fault))?;

@@ -20,7 +20,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::item::{Item, Value};
-use super::number::{Decimal, canon, is_canonical};
+use super::number::{Decimal, as_decimal, canon, is_canonical};
 use super::schema::{KeyNames, Schema};
 use crate::format::fault::{Fault, OrFault, Result};
 
@@ -146,12 +146,37 @@ impl<'a> PrimaryKey<'a> {
         if key_encoding_version >= ORDERED_VERSION {
             return self.values().try_for_each(|value| value.ordered_segment_into(out));
         }
+        self.legacy_into(out);
+        Some(())
+    }
+
+    /// Appends the primary-key bytes of the row that has the same item, if one does: like
+    /// [`row_bytes_into`](Self::row_bytes_into), but an item of the old encoding is found in the ordered one even if
+    /// its number text (`1/2`, `0x10`) is outside the grammar there.
+    pub fn same_item_into(self, key_encoding_version: u64, out: &mut Vec<u8>) -> Option<()> {
+        if key_encoding_version >= ORDERED_VERSION {
+            return self.values().try_for_each(|value| value.valued_segment_into(out));
+        }
+        self.legacy_into(out);
+        Some(())
+    }
+
+    fn legacy_into(self, out: &mut Vec<u8>) {
         base64_into(self.hash.raw(), out);
         out.push(b'|');
         if let Some(range) = self.range {
             base64_into(range.raw(), out);
         }
-        Some(())
+    }
+}
+
+impl KeyValue<'_> {
+    /// Appends S(raw) of the number's value, also of a text that the ordered encoding does not know.
+    fn valued_segment_into(self, out: &mut Vec<u8>) -> Option<()> {
+        match self {
+            KeyValue::N(text) => KeyValue::N(&as_decimal(text)?).ordered_segment_into(out),
+            other => other.ordered_segment_into(out),
+        }
     }
 }
 
