@@ -140,7 +140,7 @@ fn better_rows_that_disagree_with_their_key_are_reported() {
     assert_eq!(alone.warnings(), [("ddb_key_mismatch", 1)]);
     // The item whose name it is comes first; this one is kept beside it.
     let both = decoded(snapshot.item(&t, &[S("b")], "right").build());
-    assert_eq!(both.text("dynamodb/t/items/b.json").contains("right"), true);
+    assert!(both.text("dynamodb/t/items/b.json").contains("right"));
     assert_eq!(both.below("dynamodb/t/items/").len(), 2);
     assert_eq!(both.warnings(), [("ddb_key_mismatch", 1), ("ddb_name_collision", 1)]);
     // A generation with leading zeros is the same generation, under a key that the server does not use.

@@ -138,7 +138,7 @@ fn any_case() -> impl Strategy<Value = (Shape, &'static str, Option<&'static str
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn names_are_those_of_the_model((shape, hash, range, new, old) in any_case()) {
         check(shape, hash, range, &new, &old);
