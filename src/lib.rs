@@ -7,6 +7,8 @@ pub mod decode;
 pub mod error;
 pub mod format;
 pub mod output;
+#[doc(hidden)]
+pub mod replay;
 pub mod report;
 pub mod source;
 pub mod survey;

@@ -147,5 +147,6 @@ fn options(args: &Args) -> Options {
         drop_expired: args.drop_expired,
         dynamodb_bundle: (args.dynamodb_bundle_mode == "jsonl").then_some(args.dynamodb_bundle_size),
         force: args.force,
+        ..Options::default()
     }
 }

@@ -11,7 +11,7 @@ Exit codes:
   1  wrong usage, or the environment failed (cannot read, cannot write)
   2  the input is not a sound snapshot; nothing was left behind
   3  finished, but something was skipped
-  4  finished with warnings under --strict; the output was not kept";
+  4  finished, but there were warnings and --strict was given";
 
 /// How a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::row::Row;
 use super::scan::{Scan, changed};
 use crate::error::Result;
+use crate::format::mvcc::{self, Operational};
 use crate::format::{Family, frame, mvcc2};
 use crate::source::Source;
 use crate::survey::{Layout, Survey, View};
@@ -47,6 +48,15 @@ impl<'a> Group<'a> {
                 _ => None,
             },
         }
+    }
+
+    /// The user key of the entry at `at`; `None` for a raw row of the store itself.
+    pub fn user_key_at(&self, at: usize) -> Option<&'a [u8]> {
+        let key = self.key_at(at)?;
+        if self.survey.layout == Layout::Mvcc2 {
+            return Some(key);
+        }
+        Operational::of(key).is_none().then(|| mvcc::split_key(key).ok().map(|(user_key, _)| user_key)).flatten()
     }
 
     /// Position of the first entry whose key, as it stands in the file, is not below `target`.
@@ -99,6 +109,12 @@ impl<'a> Group<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// No inverted timestamp of the input begins with a smaller byte.
+    pub(super) fn first_byte_of_timestamps(&self) -> u8 {
+        let [first, ..] = (!self.survey.max_commit_ts).to_be_bytes();
+        first
     }
 
     /// Whether rows of this family can arrive out of key order.

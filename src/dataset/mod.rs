@@ -17,7 +17,10 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::format::Family;
 use crate::source::Source;
-use crate::survey::{self, Counts, View};
+use crate::survey::{self, Counts, Grain, View};
+
+/// Bytes of a cut kept behind the length of the start of its range.
+const CUT_TAIL: usize = 48;
 
 /// Keys that have rows in more than one input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +41,7 @@ impl Shared {
 pub struct DataSet<'a> {
     groups: Vec<Group<'a>>,
     view: View,
+    grain: Grain,
     /// Values of committed transactions whose rows are still intents, by user key, newest first.
     overlay: Vec<Row<'a>>,
 }
@@ -57,14 +61,14 @@ impl<'a> DataSet<'a> {
     /// # Errors
     /// The first input, in the order given, that is not a sound snapshot; or an `as_of` that asks for history which an
     /// input has compacted away.
-    pub fn survey(sources: &'a [Source], as_of: Option<u64>) -> Result<DataSet<'a>> {
+    pub fn survey(sources: &'a [Source], as_of: Option<u64>, grain: Grain) -> Result<DataSet<'a>> {
         let view = view_of(sources, as_of)?;
-        let surveys: Vec<_> = sources.par_iter().map(|source| survey::survey(source, view)).collect();
+        let surveys: Vec<_> = sources.par_iter().map(|source| survey::survey(source, view, grain)).collect();
         let mut groups = Vec::new();
         for (index, (source, survey)) in sources.iter().zip(surveys).enumerate() {
             groups.push(Group::new(index as u32, source, survey?));
         }
-        let set = DataSet { groups, view, overlay: Vec::new() };
+        let set = DataSet { groups, view, grain, overlay: Vec::new() };
         set.check_history(as_of)?;
         Ok(set)
     }
@@ -91,6 +95,11 @@ impl<'a> DataSet<'a> {
     /// Which versions count.
     pub fn view(&self) -> View {
         self.view
+    }
+
+    /// How finely the work is cut.
+    pub fn grain(&self) -> Grain {
+        self.grain
     }
 
     /// Counts over all inputs.
@@ -133,12 +142,15 @@ impl<'a> DataSet<'a> {
             let positions = checkpoints.positions();
             let inside = &positions[positions.partition_point(|at| *at < from)..];
             let inside = inside.iter().take_while(|at| **at < to);
-            keys.extend(inside.filter_map(|at| group.key_at(*at)));
+            keys.extend(inside.filter_map(|at| group.user_key_at(*at)));
         }
         keys.sort_unstable();
-        let every = (bytes / spacing).max(1);
+        let every = (bytes.min(self.grain.unit) / spacing).max(1);
         let cuts = keys.iter().skip(every).step_by(every).filter(|key| **key > lo && hi.is_none_or(|hi| **key < hi));
-        let mut cuts: Vec<Vec<u8>> = cuts.map(|key| key.to_vec()).collect();
+        // Any byte string will do as a boundary: a short one has few prefixes that could be keys.
+        let most = lo.len() + CUT_TAIL;
+        let cuts = cuts.map(|key| key[..key.len().min(most)].to_vec());
+        let mut cuts: Vec<Vec<u8>> = cuts.filter(|key| key.as_slice() > lo).collect();
         cuts.dedup();
         Ok(cuts)
     }

@@ -6,7 +6,9 @@
 //! 1. From `start`, take every input's rows below a piece boundary `b`. A row whose user key is below `start`
 //!    belongs to an earlier piece.
 //! 2. A key below `b` whose rows stand behind `b` must be a proper prefix of `b`. Boundaries are cut short, so there
-//!    are few such prefixes; each is looked up. Where the survey saw no key out of order, none is.
+//!    are few such prefixes; each is looked up. None is, where `b` was cut from a user key of the same input and the
+//!    survey saw no key of the family out of order there: then a prefix of `b` can stand behind it only if `b` goes on
+//!    like a timestamp.
 //! 3. Sort (a check, when rows came in order), keep the newest version of each key over all inputs, drop the dead.
 //!
 //! A piece is bounded in bytes, so memory stays flat whatever the range.
@@ -19,9 +21,8 @@ use super::scan::Scan;
 use super::{DataSet, Shared};
 use crate::error::Result;
 use crate::format::Family;
+use crate::format::redis::key::user_key_len;
 
-/// Bytes of one input that a piece covers, about.
-const PIECE: usize = 256 << 10;
 /// Bytes of a boundary kept behind what it shares with the start of the piece.
 const BOUNDARY_TAIL: usize = 4;
 
@@ -36,6 +37,14 @@ pub struct RangeIter<'s, 'a> {
     rows: Vec<Row<'a>>,
     at: usize,
     shared: Option<Shared>,
+    prefixes_of_end: bool,
+}
+
+/// Where a piece ends, and the input of whose user key that was cut.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Boundary {
+    key: Vec<u8>,
+    cut_from: Option<usize>,
 }
 
 impl<'s, 'a> RangeIter<'s, 'a> {
@@ -43,7 +52,15 @@ impl<'s, 'a> RangeIter<'s, 'a> {
     pub(super) fn new(set: &'s DataSet<'a>, family: Family, lo: Vec<u8>, hi: Option<Vec<u8>>) -> Self {
         let empty = hi.as_ref().is_some_and(|hi| *hi <= lo);
         let start = (!empty).then_some(lo);
-        RangeIter { set, family, start, hi, scans: Vec::new(), rows: Vec::new(), at: 0, shared: None }
+        let (scans, rows) = (Vec::new(), Vec::new());
+        RangeIter { set, family, start, hi, scans, rows, at: 0, shared: None, prefixes_of_end: true }
+    }
+
+    /// The caller has no use for keys that are a proper prefix of the range's end: saves looking for them.
+    #[must_use]
+    pub fn without_prefixes_of_end(mut self) -> Self {
+        self.prefixes_of_end = false;
+        self
     }
 
     /// The next live row.
@@ -79,59 +96,73 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         self.rows.clear();
         self.at = 0;
         let boundary = self.boundary(&start);
-        let merge = self.set.groups().len() > 1 || !self.set.overlay.is_empty();
+        let end = boundary.as_ref().map(|b| b.key.as_slice());
+        let merge = self.set.is_merged();
         for scan in &mut self.scans {
-            while let Some(row) = scan.next_below(boundary.as_deref())? {
+            while let Some(row) = scan.next_below(end)? {
                 if row.user_key >= start.as_slice() && (row.live || merge) {
                     self.rows.push(row);
                 }
             }
         }
+        let overlay = self.set.overlay_rows(&start, end).iter();
+        let bare = self.family == Family::Bare;
+        self.rows.extend(overlay.filter(|row| !bare || Family::of(row.user_key) == Family::Bare));
         if let Some(boundary) = &boundary {
             self.prefixes_of(&start, boundary, merge)?;
         }
-        let overlay = self.set.overlay_rows(&start, boundary.as_deref());
-        self.rows.extend(
-            overlay.iter().filter(|row| self.family != Family::Bare || Family::of(row.user_key) == Family::Bare),
-        );
         self.order(merge);
+        let boundary = boundary.map(|b| b.key);
         let more = boundary != self.hi;
         self.start = boundary.filter(|_| more);
         Ok(())
     }
 
     /// Where the piece from `start` ends: cut from the nearest checkpoint far enough ahead, or the end of the range.
-    fn boundary(&self, start: &[u8]) -> Option<Vec<u8>> {
-        let ahead = self.set.groups().iter().zip(&self.scans).filter_map(|(group, scan)| {
+    fn boundary(&self, start: &[u8]) -> Option<Boundary> {
+        let piece = self.set.grain().piece;
+        let ahead = self.set.groups().iter().zip(&self.scans).enumerate().filter_map(|(i, (group, scan))| {
             let positions = group.survey.checkpoints.positions();
-            let next = positions.partition_point(|at| *at < scan.position().saturating_add(PIECE));
-            group.key_at(*positions.get(next)?)
+            let next = positions.partition_point(|at| *at < scan.position().saturating_add(piece));
+            let user_key = group.user_key_at(*positions.get(next)?)?;
+            let own = Family::of(user_key) == self.family;
+            Some(Boundary { key: cut(start, user_key), cut_from: own.then_some(i) })
         });
-        let cut = ahead.map(|key| cut(start, key)).filter(|key| key.as_slice() > start).min();
+        let cut = ahead.filter(|b| b.key.as_slice() > start).min();
         match (cut, &self.hi) {
-            (Some(cut), Some(hi)) => Some(cut.min(hi.clone())),
-            (cut, hi) => cut.or_else(|| hi.clone()),
+            (Some(cut), Some(hi)) if cut.key >= *hi => Some(Boundary { key: hi.clone(), cut_from: None }),
+            (None, Some(hi)) => Some(Boundary { key: hi.clone(), cut_from: None }),
+            (cut, _) => cut,
         }
     }
 
     /// Adds keys in `[start, boundary)` whose rows stand behind the boundary.
-    fn prefixes_of(&mut self, start: &[u8], boundary: &[u8], merge: bool) -> Result<()> {
-        for (group, scan) in self.set.groups().iter().zip(&self.scans) {
-            if !group.unordered(self.family) {
-                continue;
-            }
-            for len in 0..boundary.len() {
-                let prefix = &boundary[..len];
-                if prefix < start {
+    fn prefixes_of(&mut self, start: &[u8], boundary: &Boundary, merge: bool) -> Result<()> {
+        let at_end = Some(&boundary.key) == self.hi.as_ref();
+        if at_end && !self.prefixes_of_end {
+            return Ok(());
+        }
+        for (i, (group, scan)) in self.set.groups().iter().zip(&self.scans).enumerate() {
+            let in_order = boundary.cut_from == Some(i) && !group.unordered(self.family);
+            for (len, next) in boundary.key.iter().enumerate() {
+                let prefix = &boundary.key[..len];
+                let none = in_order && *next < group.first_byte_of_timestamps();
+                if none || prefix < start || (at_end && self.is_cut_short(prefix)) {
                     continue;
                 }
                 let found = group.newest(prefix, self.set.view())?;
                 // What stands before the boundary was read above.
                 let behind = found.filter(|row| row.offset >= scan.position() && (row.live || merge));
-                self.rows.extend(behind);
+                self.rows.extend(behind.filter(|row| Family::of(row.user_key) == self.family));
             }
         }
         Ok(())
+    }
+
+    /// Whether `prefix` is no key of the family, because it ends inside the user key whose length it states. (At the
+    /// end of a range only: whole families are also walked to find malformed keys.)
+    fn is_cut_short(&self, prefix: &[u8]) -> bool {
+        self.family.is_len_prefixed() && user_key_len(self.family.suffix(prefix)).is_none()
     }
 
     /// Puts the piece in user-key order, the newest version of each key alone.

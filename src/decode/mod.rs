@@ -88,7 +88,7 @@ fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Prog
     let staging = Staging::new(target, options.force)?;
     let bytes = sources.iter().map(|s| s.bytes().len() as u64).sum();
     progress.begin("survey", 1);
-    let mut set = DataSet::survey(sources, options.as_of)?;
+    let mut set = DataSet::survey(sources, options.as_of, options.grain)?;
     let unresolved = set.resolve_transactions()?;
     progress.advance(1);
     let tree = Tree::open(staging.path())?;

@@ -1,6 +1,7 @@
 //! What a decode is asked to do.
 
 use crate::format::Adapter;
+use crate::survey::Grain;
 
 /// Options of a decode; the defaults are those of the command line.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct Options {
     pub dynamodb_bundle: Option<u64>,
     /// Replace an output that is not empty.
     pub force: bool,
+    /// How finely the work is cut; no output depends on it.
+    pub grain: Grain,
 }
 
 impl Default for Options {
@@ -47,6 +50,7 @@ impl Default for Options {
             drop_expired: None,
             dynamodb_bundle: None,
             force: false,
+            grain: Grain::default(),
         }
     }
 }

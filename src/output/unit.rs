@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::checksums::{Checksums, Sums};
 use super::tree::{Dir, OpenFile, Tree};
 use crate::error::Result;
+use crate::format::Adapter;
 use crate::report::Findings;
 
 /// Bytes that a growing file buffers before they are written.
@@ -127,20 +128,23 @@ impl Growing<'_> {
     }
 }
 
+/// Objects and bytes by kind.
+type Kinds = BTreeMap<&'static str, (u64, u64)>;
+
 /// Objects and bytes by scope (`db_0`, a table, a bucket, a queue) and kind (`hashes`, `items`, …).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
-    scopes: BTreeMap<(crate::format::Adapter, String), BTreeMap<&'static str, (u64, u64)>>,
+    scopes: BTreeMap<(Adapter, String), Kinds>,
 }
 
 impl Tally {
     /// Makes a scope known, even without objects.
-    pub fn scope(&mut self, adapter: crate::format::Adapter, scope: &str) {
+    pub fn scope(&mut self, adapter: Adapter, scope: &str) {
         self.scopes.entry((adapter, scope.to_owned())).or_default();
     }
 
     /// Counts `objects` of a kind with their bytes.
-    pub fn add(&mut self, adapter: crate::format::Adapter, scope: &str, kind: &'static str, objects: u64, bytes: u64) {
+    pub fn add(&mut self, adapter: Adapter, scope: &str, kind: &'static str, objects: u64, bytes: u64) {
         let kinds = self.scopes.entry((adapter, scope.to_owned())).or_default();
         let (n, size) = kinds.entry(kind).or_default();
         *n += objects;
@@ -158,7 +162,7 @@ impl Tally {
     }
 
     /// The scopes of an adapter with their kinds: `(name, [(kind, objects, bytes)])`.
-    pub fn of(&self, adapter: crate::format::Adapter) -> impl Iterator<Item = (&str, Vec<(&'static str, u64, u64)>)> {
+    pub fn of(&self, adapter: Adapter) -> impl Iterator<Item = (&str, Vec<(&'static str, u64, u64)>)> {
         self.scopes.iter().filter(move |((a, _), _)| *a == adapter).map(|((_, scope), kinds)| {
             (scope.as_str(), kinds.iter().map(|(kind, (objects, bytes))| (*kind, *objects, *bytes)).collect())
         })

@@ -8,18 +8,15 @@ pub struct Checkpoints {
     next: usize,
 }
 
-/// Bytes between checkpoints while there is room: a look-up reads half of it on average.
-const SPACING: usize = 16 << 10;
 /// Most checkpoints kept (8 MiB); then every other one goes and the spacing doubles.
 const MOST: usize = 1 << 20;
 
-impl Default for Checkpoints {
-    fn default() -> Self {
-        Checkpoints { at: Vec::new(), spacing: SPACING, next: 0 }
-    }
-}
-
 impl Checkpoints {
+    /// No positions yet; they will be at least `spacing` bytes apart.
+    pub fn new(spacing: usize) -> Self {
+        Checkpoints { at: Vec::new(), spacing: spacing.max(1), next: 0 }
+    }
+
     /// Offers the position of an entry.
     #[inline]
     pub fn offer(&mut self, at: usize) {

@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn pieces_combine() {
-        let bytes: Vec<u8> = (0..PIECE * 2 + 12345).map(|i| (i * 31 >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..PIECE * 2 + 12345).map(|i| ((i * 31) >> 3) as u8).collect();
         assert_eq!(u64::from(crc32c(&bytes)), checksum(CrcAlgorithm::Crc32Iscsi, &bytes));
     }
 }

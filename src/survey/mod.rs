@@ -32,6 +32,23 @@ pub struct View {
     pub read_ts: u64,
 }
 
+/// How finely the work is cut. No output depends on it: tests make it tiny, so that small inputs have many seams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grain {
+    /// Bytes between checkpoints while there is room: a look-up reads half of it on average.
+    pub spacing: usize,
+    /// Bytes of one input that a range reads at once.
+    pub piece: usize,
+    /// Bytes of all inputs that a unit of work covers, at most.
+    pub unit: usize,
+}
+
+impl Default for Grain {
+    fn default() -> Self {
+        Grain { spacing: 16 << 10, piece: 256 << 10, unit: 4 << 20 }
+    }
+}
+
 impl View {
     /// Whether a version with this expiry is still there at the read timestamp.
     #[inline]
@@ -120,9 +137,9 @@ pub fn last_commit_ts(source: &Source) -> Result<u64> {
 }
 
 /// Surveys a file.
-pub fn survey(source: &Source, view: View) -> Result<Survey> {
+pub fn survey(source: &Source, view: View, grain: Grain) -> Result<Survey> {
     let file = source.bytes();
-    let (passed, footer) = rayon::join(|| one_pass(file, view), || Footer::of(file));
+    let (passed, footer) = rayon::join(|| one_pass(file, view, grain), || Footer::of(file));
     let result = match passed {
         Ok(survey) => check_footer(survey, footer),
         Err(error) => Err(with_footer(error, file, footer)),
@@ -130,9 +147,9 @@ pub fn survey(source: &Source, view: View) -> Result<Survey> {
     result.map_err(|e| e.input(source.path()))
 }
 
-fn one_pass(file: &[u8], view: View) -> Result<(Survey, bool)> {
+fn one_pass(file: &[u8], view: View, grain: Grain) -> Result<(Survey, bool)> {
     let front = front(file)?;
-    let mut pass = pass::Pass::new(file, view, front.last_commit_ts);
+    let mut pass = pass::Pass::new(file, view, grain, front.last_commit_ts);
     let end = match front.layout {
         Layout::Empty => pass::End { at: front.rows_start, footer: file.len() > front.rows_start },
         Layout::Pebble => pass.pebble(front.rows_start)?,

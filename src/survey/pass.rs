@@ -1,6 +1,6 @@
 //! The loop of the survey.
 
-use super::{Checkpoints, Counts, Layout, OpenKeys, Segment, Survey, View};
+use super::{Checkpoints, Counts, Grain, Layout, OpenKeys, Segment, Survey, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Family;
 use crate::format::family::Classifier;
@@ -23,7 +23,7 @@ pub(super) struct Pass<'a> {
     classifier: Classifier,
     open: OpenKeys<'a>,
     previous_key: Option<&'a [u8]>,
-    previous_newest: &'a [u8],
+    previous_user: &'a [u8],
     current: Option<Segment>,
     survey: Survey,
 }
@@ -40,7 +40,7 @@ struct Version<'a> {
 }
 
 impl<'a> Pass<'a> {
-    pub(super) fn new(file: &'a [u8], view: View, last_commit_ts: u64) -> Self {
+    pub(super) fn new(file: &'a [u8], view: View, grain: Grain, last_commit_ts: u64) -> Self {
         Pass {
             file,
             view,
@@ -48,7 +48,7 @@ impl<'a> Pass<'a> {
             classifier: Classifier::default(),
             open: OpenKeys::default(),
             previous_key: None,
-            previous_newest: b"",
+            previous_user: b"",
             current: None,
             survey: Survey {
                 header: FsmHeader::default(),
@@ -61,7 +61,7 @@ impl<'a> Pass<'a> {
                 above_last_commit: 0,
                 crc32c: None,
                 segments: Vec::new(),
-                checkpoints: Checkpoints::default(),
+                checkpoints: Checkpoints::new(grain.spacing),
                 counts: Counts::new(),
             },
         }
@@ -177,11 +177,8 @@ impl<'a> Pass<'a> {
     fn count(&mut self, v: &Version<'a>) {
         let family = self.classifier.family(v.user_key);
         let live = v.newest && !v.tombstone && self.view.serves(v.expire_at);
-        let unordered =
-            v.newest && v.user_key.len() < self.previous_newest.len() && self.previous_newest.starts_with(v.user_key);
-        if v.newest {
-            self.previous_newest = v.user_key;
-        }
+        let unordered = v.user_key.len() < self.previous_user.len() && self.previous_user.starts_with(v.user_key);
+        self.previous_user = v.user_key;
         let count = self.survey.counts.family_mut(family);
         count.rows += 1;
         count.tombstones += u64::from(v.tombstone);

@@ -3,6 +3,17 @@
 
 mod kit;
 
+mod better;
+mod cli;
+mod container;
+mod damaged;
 mod dynamodb;
 mod golden;
+mod groups;
+mod redis_errors;
+mod redis_families;
+mod redis_warnings;
+mod replay;
 mod truth_dynamodb;
+mod truth_redis;
+mod visibility;

@@ -40,8 +40,6 @@ use unit::{Decoded, Span};
 
 /// Bytes of rows in a unit, about.
 const UNIT: usize = 1 << 20;
-/// Bytes of a key that a cut between units keeps: enough for a table's name, and few for a hostile key.
-const CUT: usize = 512;
 
 /// Decodes all tables.
 ///
@@ -51,7 +49,7 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let tables = Tables::read(job.set, &mut job.collector.findings)?;
     table::check_counters(job.set, &tables, &mut job.collector.findings)?;
     tables.write(job.collector)?;
-    let spans = spans(job.set)?;
+    let spans = spans(job.set, &tables)?;
     let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
     progress.begin("dynamodb", spans.len() as u64);
     let mut whole = Whole::new(set, &tables, options.dynamodb_bundle.map(|limit| Bundle::new(&tables, tree, limit)));
@@ -72,19 +70,26 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     late.finish(job.collector)
 }
 
-/// Cuts all item rows into units. They do not depend on the number of threads.
-fn spans(set: &DataSet<'_>) -> Result<Vec<Span>> {
+/// Cuts all item rows into units: each live generation by itself, and what is between them, where there may be rows
+/// of no table. The units do not depend on the number of threads.
+fn spans(set: &DataSet<'_>, tables: &Tables) -> Result<Vec<Span>> {
     let prefix = Family::DdbItem.prefix().as_bytes();
-    let end = after_prefix(prefix);
-    let mut starts = vec![prefix.to_vec()];
-    for mut cut in set.cuts(prefix, end.as_deref(), UNIT)? {
-        cut.truncate(CUT);
-        if starts.last().is_some_and(|last| *last < cut) {
-            starts.push(cut);
-        }
+    let mut seams = vec![prefix.to_vec()];
+    for range in tables.live_ranges() {
+        seams.extend(after_prefix(&range));
+        seams.push(range);
     }
-    let ends = starts.iter().skip(1).cloned().map(Some).chain(std::iter::once(end));
-    Ok(starts.iter().cloned().zip(ends.collect::<Vec<_>>()).collect())
+    seams.sort_unstable();
+    let ends = seams.iter().skip(1).cloned().map(Some).chain(std::iter::once(after_prefix(prefix)));
+    let mut spans = Vec::new();
+    for (lo, hi) in seams.iter().zip(ends) {
+        let mut lo = lo.clone();
+        for cut in set.cuts(&lo, hi.as_deref(), UNIT)? {
+            spans.push((std::mem::replace(&mut lo, cut.clone()), Some(cut)));
+        }
+        spans.push((lo, hi));
+    }
+    Ok(spans)
 }
 
 /// What comes together over the units, in their order.

@@ -43,8 +43,19 @@ impl Table {
 
     /// Whether row keys are of the ordered encoding and all of one generation.
     pub fn is_ordered(&self) -> bool {
+        self.schema.key_encoding_version >= ORDERED_VERSION && !self.has_source()
+    }
+
+    /// Whether a migration still reads from another generation.
+    fn has_source(&self) -> bool {
         let source = self.schema.migrating_from_generation;
-        self.schema.key_encoding_version >= ORDERED_VERSION && (source == 0 || source == self.schema.generation)
+        source != 0 && source != self.schema.generation
+    }
+
+    fn item_prefix(&self, generation: u64) -> Vec<u8> {
+        let mut prefix = Vec::new();
+        keys::item_prefix_into(&self.encoded, generation, &mut prefix);
+        prefix
     }
 
     /// The key encoding of a generation. Only tables of the old encoding are migrated.
@@ -90,6 +101,14 @@ impl Tables {
     /// The table at a place.
     pub fn get(&self, at: usize) -> &Table {
         &self.0[at]
+    }
+
+    /// What the user keys of each live generation begin with.
+    pub fn live_ranges(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.0.iter().flat_map(|table| {
+            let source = Some(table.schema.migrating_from_generation).filter(|_| table.has_source());
+            std::iter::once(table.schema.generation).chain(source).map(|generation| table.item_prefix(generation))
+        })
     }
 
     /// Makes every table's folders and writes its schema.

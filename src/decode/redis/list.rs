@@ -102,7 +102,7 @@ fn each_item<'a>(
         return Ok(());
     }
     let row_len = Family::ListItem.prefix().len() + key.len() + 8;
-    let mut items = window.items(set, key);
+    let mut items = window.items(set, key).without_prefixes_of_end();
     while let Some(row) = items.next()? {
         if row.user_key.len() == row_len {
             each(row.body)?;

@@ -5,8 +5,6 @@ use crate::format::redis::{element_key, list};
 use crate::format::{Adapter, Family, family::Class};
 use crate::survey::MALFORMED;
 
-/// Bytes of all inputs that a span covers, about: enough to hide the cost of finding its start in every stream.
-const SPAN: usize = 4 << 20;
 /// Most spans of a run, so that their number does not grow with the file.
 const MOST_SPANS: usize = 4096;
 /// Bytes of a key that a boundary keeps.
@@ -63,10 +61,10 @@ impl Plan {
     }
 }
 
-/// The user key in a key as it stands in the file; `None` for what is not a Redis row.
-fn user_key(raw: &[u8]) -> Option<&[u8]> {
-    let family = Family::of(raw);
-    let suffix = family.suffix(raw);
+/// The Redis user key in a row's key; `None` for what is not a Redis row.
+fn user_key(row_key: &[u8]) -> Option<&[u8]> {
+    let family = Family::of(row_key);
+    let suffix = family.suffix(row_key);
     match family {
         Family::ListItem => list::item_key(suffix).ok().map(|(key, _)| key),
         _ if family.is_len_prefixed() => element_key(suffix).ok().map(|k| k.user_key),
@@ -81,10 +79,10 @@ fn spans(set: &DataSet<'_>) -> Vec<Span> {
     for group in set.groups() {
         let checkpoints = &group.survey.checkpoints;
         spacing = spacing.min(checkpoints.spacing());
-        samples.extend(checkpoints.positions().iter().filter_map(|at| user_key(group.key_at(*at)?)));
+        samples.extend(checkpoints.positions().iter().filter_map(|at| user_key(group.user_key_at(*at)?)));
     }
     samples.sort_unstable();
-    let every = (SPAN / spacing).max(samples.len() / MOST_SPANS).max(1);
+    let every = (set.grain().unit / spacing).max(samples.len() / MOST_SPANS).max(1);
     let mut cuts: Vec<Vec<u8>> = Vec::new();
     for sample in samples.iter().skip(every).step_by(every) {
         let cut = &sample[..sample.len().min(BOUNDARY)];
