@@ -131,6 +131,11 @@ fn the_output_is_the_same_for_any_number_of_threads() {
     for bundle in [None, Some(100_000)] {
         let (want, units) = decode_with(&inputs, 1, bundle);
         assert!(units >= 3, "{units} units");
+        let items = |tree: &Tree| tree.keys().filter(|path| path.windows(7).any(|part| part == b"/items/")).count();
+        if bundle.is_none() {
+            // 167 copies of the 500 items that moved, and as many leftovers.
+            assert_eq!(items(&want), 4 * 500 + 167);
+        }
         for threads in [2, 3, 8] {
             let (got, _) = decode_with(&inputs, threads, bundle);
             assert!(got == want, "{threads} threads, {bundle:?}");

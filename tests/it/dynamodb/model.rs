@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use ekvsnap::decode::dynamodb::name::{collided_item_into, item_into};
 use ekvsnap::format::dynamodb::number::{canon, is_canonical};
 use ekvsnap::format::dynamodb::{KeyValue, PrimaryKey};
+use ekvsnap::survey::Grain;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::marks;
+use super::{marks, with};
 use crate::kit::build::Snapshot;
 use crate::kit::ddb::V::{B, N, S};
 use crate::kit::ddb::{Table, V, table};
-use crate::kit::decoded;
 
 type Keys = Vec<V<'static>>;
 
@@ -122,9 +122,12 @@ fn check(shape: Shape, hash: &'static str, range: Option<&'static str>, new: &[K
     for (user_key, keys, mark) in &all {
         snapshot = snapshot.put(user_key, crate::kit::ddb::body(keys, mark));
     }
-    let decoded = decoded(snapshot.build());
-    let got: BTreeMap<String, String> = marks(&decoded).into_iter().collect();
-    assert_eq!(got, expected(&t, live));
+    let want = expected(&t, live);
+    // Also with as many seams as there can be.
+    for grain in [Grain::default(), Grain { spacing: 1, piece: 1, unit: 1 }] {
+        let got: BTreeMap<String, String> = marks(&with(&snapshot, |o| o.grain = grain)).into_iter().collect();
+        assert_eq!(got, want);
+    }
 }
 
 fn any_case() -> impl Strategy<Value = (Shape, &'static str, Option<&'static str>, Vec<Keys>, Vec<Keys>)> {
