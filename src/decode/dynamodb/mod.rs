@@ -2,7 +2,7 @@
 //!
 //! Schemas are read first; they are few. Item rows are then walked in key order, in units, each row checked and
 //! written at once: nothing is held but what a unit is about. Two things need a second look, and both are rare: items
-//! whose file name another item may have ([`late`]), and items of no live generation ([`leftovers`]).
+//! whose file name another item may have (`late`), and items of no live generation (`leftovers`).
 //!
 //! | output | what it is |
 //! |---|---|
