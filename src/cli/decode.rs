@@ -81,6 +81,14 @@ pub(super) struct Args {
     #[arg(long)]
     include_sqs_side_records: bool,
 
+    /// DynamoDB items as a file each (per-item), or packed (jsonl): items/data-00001.jsonl and on, an item a line.
+    #[arg(long, value_name = "MODE", default_value = "per-item", value_parser = ["per-item", "jsonl"])]
+    dynamodb_bundle_mode: String,
+
+    /// Size of a packed DynamoDB file: bytes, or with K, M, G (KiB …: the same; KB …: powers of 1000).
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse::size)]
+    dynamodb_bundle_size: u64,
+
     /// Print events and the summary as JSON lines on standard output.
     #[arg(long)]
     json: bool,
@@ -137,6 +145,7 @@ fn options(args: &Args) -> Options {
         include_sqs_side_records: args.include_sqs_side_records,
         rename_s3_collisions: args.rename_collisions,
         drop_expired: args.drop_expired,
+        dynamodb_bundle: (args.dynamodb_bundle_mode == "jsonl").then_some(args.dynamodb_bundle_size),
         force: args.force,
         ..Options::default()
     }

@@ -33,6 +33,28 @@ pub(super) fn moment(text: &str) -> Result<u64, String> {
     }
 }
 
+/// A size in bytes: `67108864`, `64M`, `64MiB` (powers of 1024), `64MB` (powers of 1000). Not zero.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let (digits, unit) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
+    let unit = unit.trim().to_ascii_lowercase();
+    let factor = match unit.as_str() {
+        "" | "b" => Some(1),
+        _ => power_of(&unit),
+    };
+    let bytes = factor.and_then(|factor: u64| digits.parse::<u64>().ok()?.checked_mul(factor));
+    bytes.filter(|n| *n > 0).ok_or_else(|| "not a size such as 64MiB, 64M or 67108864".into())
+}
+
+fn power_of(unit: &str) -> Option<u64> {
+    let power = "kmgt".find(unit.chars().next()?)? as u32 + 1;
+    match &unit[1..] {
+        "" | "ib" => 1024u64.checked_pow(power),
+        "b" => 1000u64.checked_pow(power),
+        _ => None,
+    }
+}
+
 /// `--adapter`: a list of names, `all` or nothing for all of them.
 pub(super) fn adapters(text: &str) -> Result<Adapters, String> {
     if text.is_empty() || text.eq_ignore_ascii_case("all") {
@@ -65,6 +87,33 @@ mod tests {
         assert!(hlc("yesterday").is_err());
         assert!(hlc("1969-12-31T23:59:59Z").is_err());
         assert_eq!(moment("5"), Ok(5));
+    }
+
+    #[test]
+    fn sizes() {
+        let cases: &[(&str, Option<u64>)] = &[
+            ("1", Some(1)),
+            ("67108864", Some(64 << 20)),
+            ("64M", Some(64 << 20)),
+            ("64MiB", Some(64 << 20)),
+            (" 64 mib ", Some(64 << 20)),
+            ("64MB", Some(64_000_000)),
+            ("2k", Some(2048)),
+            ("3TiB", Some(3 << 40)),
+            ("100B", Some(100)),
+            ("0", None),
+            ("", None),
+            ("M", None),
+            ("64Mi", None),
+            ("64P", None),
+            ("-1", None),
+            ("1.5M", None),
+            ("64é", None),
+            ("99999999999T", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(size(text).ok(), *want, "{text}");
+        }
     }
 
     #[test]

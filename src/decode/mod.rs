@@ -113,6 +113,9 @@ fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Prog
 
 fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let wants = |adapter| job.options.adapters.contains(&adapter);
+    if wants(Adapter::DynamoDb) {
+        dynamodb::decode(job)?;
+    }
     if wants(Adapter::Redis) {
         redis::decode(job)?;
     }

@@ -106,10 +106,33 @@ impl Tree {
         tempfile::tempfile_in(&self.path).map_err(|e| Error::io("create a temporary file in", &self.path, e))
     }
 
+    /// Makes and opens the directory `name` in `parent` without keeping its handle.
+    pub fn make_dir_in(&self, parent: &Dir, name: &[u8]) -> Result<Dir> {
+        match rustix::fs::mkdirat(&parent.fd, name, DIR_MODE) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(e) => return Err(self.failed("create directory", &parent.rel, name, e)),
+        }
+        let fd = open_dir(&parent.fd, name).map_err(|e| self.failed("open directory", &parent.rel, name, e))?;
+        Ok(Dir { fd, rel: [&parent.rel, &b"/"[..], name].concat() })
+    }
+
     /// Writes a whole file.
     pub fn put(&self, dir: &Dir, name: &[u8], body: &[u8], sums: &mut Sums) -> Result<()> {
         let fd = self.create_fd(dir, name)?;
-        if let Err(e) = write_all(&fd, body) {
+        self.fill(&fd, dir, name, body, sums)
+    }
+
+    /// Writes a whole file unless the name is taken; tells whether it was free.
+    pub fn try_put(&self, dir: &Dir, name: &[u8], body: &[u8], sums: &mut Sums) -> Result<bool> {
+        match create_in(dir, name) {
+            Ok(fd) => self.fill(&fd, dir, name, body, sums).map(|()| true),
+            Err(rustix::io::Errno::EXIST) => Ok(false),
+            Err(e) => Err(self.failed("create", &dir.rel, name, e)),
+        }
+    }
+
+    fn fill(&self, fd: &OwnedFd, dir: &Dir, name: &[u8], body: &[u8], sums: &mut Sums) -> Result<()> {
+        if let Err(e) = write_all(fd, body) {
             dir.remove(name);
             return Err(self.failed("write", &dir.rel, name, e));
         }
@@ -125,8 +148,7 @@ impl Tree {
     }
 
     fn create_fd(&self, dir: &Dir, name: &[u8]) -> Result<OwnedFd> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat(&dir.fd, name, flags, FILE_MODE).map_err(|e| match e {
+        create_in(dir, name).map_err(|e| match e {
             rustix::io::Errno::EXIST => self.exists(dir, name),
             _ => self.failed("create", &dir.rel, name, e),
         })
@@ -185,6 +207,11 @@ impl Drop for OpenFile<'_> {
             self.dir.remove(&self.name);
         }
     }
+}
+
+fn create_in(dir: &Dir, name: &[u8]) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(&dir.fd, name, flags, FILE_MODE)
 }
 
 fn write_all(fd: &OwnedFd, mut bytes: &[u8]) -> rustix::io::Result<()> {

@@ -63,6 +63,11 @@ impl<'t> UnitOut<'t> {
         self.tree.put(dir, name, body, &mut self.sums)
     }
 
+    /// Writes a whole file unless the name is taken; tells whether it was free.
+    pub fn try_put(&mut self, dir: &Dir, name: &[u8], body: &[u8]) -> Result<bool> {
+        self.tree.try_put(dir, name, body, &mut self.sums)
+    }
+
     /// The lines that this unit adds to a shared file.
     pub fn lines(&mut self, path: &str) -> &mut Vec<u8> {
         if !self.lines.contains_key(path) {
@@ -185,6 +190,11 @@ impl<'t> Collector<'t> {
             findings: Findings::default(),
             tally: Tally::default(),
         }
+    }
+
+    /// The tree below.
+    pub fn tree(&self) -> &'t Tree {
+        self.tree
     }
 
     /// Takes the next unit's share.

@@ -1,4 +1,139 @@
-//! Tables and items: their documents and their names.
+//! DynamoDB: tables and their items.
+//!
+//! Schemas are read first; they are few. Item rows are then walked in key order, in units, each row checked and
+//! written at once: nothing is held but what a unit is about. Two things need a second look, and both are rare: items
+//! whose file name another item may have (`late`), and items of no live generation (`leftovers`).
+//!
+//! | output | what it is |
+//! |---|---|
+//! | `dynamodb/TABLE/_schema.json` | the schema |
+//! | `dynamodb/TABLE/items/H.json`, `items/H/R.json` | an item, by its hash and range value |
+//! | `dynamodb/TABLE/items/data-00001.jsonl` … | instead: packed items |
+//! | `dynamodb/TABLE/KEYMAP.jsonl` | names that do not tell their key, if there are any |
+//! | `dynamodb/_orphans/TABLE/gen-N/items/KEY.json` | with `--include-orphans`: items of no live generation, by row key |
+//!
+//! A table that is itself named `_orphans` is written to `dynamodb/%5Forphans/`.
 
+mod bundle;
+mod files;
+mod findings;
+mod folders;
+mod late;
+mod leftovers;
 pub mod name;
 pub mod render;
+mod table;
+mod unit;
+mod walk;
+
+use super::{Job, engine, note_shared};
+use crate::dataset::{DataSet, after_prefix};
+use crate::error::Result;
+use crate::format::Family;
+use crate::output::unit::Collector;
+use bundle::Bundle;
+use files::FirstSpecials;
+use late::Late;
+use leftovers::Leftovers;
+use table::Tables;
+use unit::{Decoded, Span};
+
+/// Bytes of rows in a unit, about.
+const UNIT: usize = 1 << 20;
+
+/// Decodes all tables.
+///
+/// # Errors
+/// The first damaged row in key order (schemas before items), or a failed write.
+pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
+    let tables = Tables::read(job.set, &mut job.collector.findings)?;
+    table::check_counters(job.set, &tables, &mut job.collector.findings)?;
+    tables.write(job.collector)?;
+    let spans = spans(job.set, &tables)?;
+    let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
+    progress.begin("dynamodb", spans.len() as u64);
+    let mut whole = Whole::new(set, &tables, options.dynamodb_bundle.map(|limit| Bundle::new(&tables, tree, limit)));
+    let collector = &mut *job.collector;
+    engine::run(
+        spans.len(),
+        |i| unit::decode(set, &tables, &spans[i], options, tree),
+        |decoded| {
+            progress.advance(1);
+            whole.take(decoded, collector)
+        },
+    )?;
+    let (specials, late_spans) = whole.finish(job.collector)?;
+    let mut late = Late::new(&tables, tree, specials);
+    for at in late_spans {
+        late.span(set, &spans[at], job.collector)?;
+    }
+    late.finish(job.collector)
+}
+
+/// Cuts all item rows into units: each live generation by itself, and what is between them, where there may be rows
+/// of no table. The units do not depend on the number of threads.
+fn spans(set: &DataSet<'_>, tables: &Tables) -> Result<Vec<Span>> {
+    let prefix = Family::DdbItem.prefix().as_bytes();
+    let mut seams = vec![prefix.to_vec()];
+    for range in tables.live_ranges() {
+        seams.extend(after_prefix(&range));
+        seams.push(range);
+    }
+    seams.sort_unstable();
+    let ends = seams.iter().skip(1).cloned().map(Some).chain(std::iter::once(after_prefix(prefix)));
+    let mut spans = Vec::new();
+    for (lo, hi) in seams.iter().zip(ends) {
+        let mut lo = lo.clone();
+        for cut in set.cuts(&lo, hi.as_deref(), UNIT)? {
+            spans.push((std::mem::replace(&mut lo, cut.clone()), Some(cut)));
+        }
+        spans.push((lo, hi));
+    }
+    Ok(spans)
+}
+
+/// What comes together over the units, in their order.
+struct Whole<'s, 'a, 't> {
+    set: &'s DataSet<'a>,
+    tables: &'s Tables,
+    bundle: Option<Bundle<'s, 't>>,
+    leftovers: Leftovers,
+    specials: FirstSpecials,
+    units: usize,
+    late: Vec<usize>,
+}
+
+impl<'s, 'a, 't> Whole<'s, 'a, 't> {
+    fn new(set: &'s DataSet<'a>, tables: &'s Tables, bundle: Option<Bundle<'s, 't>>) -> Self {
+        let (leftovers, specials, late) = (Leftovers::default(), FirstSpecials::default(), Vec::new());
+        Whole { set, tables, bundle, leftovers, specials, units: 0, late }
+    }
+
+    fn take(&mut self, decoded: Decoded<'t>, collector: &mut Collector<'t>) -> Result<()> {
+        if decoded.late {
+            self.late.push(self.units);
+        }
+        self.units += 1;
+        for (of, user_key) in decoded.specials {
+            // Units come in key order: the first one to have it has the first key.
+            self.specials.entry(of).or_insert(user_key);
+        }
+        for run in &decoded.leftovers {
+            self.leftovers.take(self.set, self.tables, run, &mut collector.findings)?;
+        }
+        if let Some(bundle) = &mut self.bundle {
+            decoded.lines.iter().try_for_each(|lines| bundle.add(lines, collector))?;
+        }
+        note_shared(decoded.shared.into_iter().collect(), &mut collector.findings);
+        collector.take(decoded.out)
+    }
+
+    /// The special segments of what is written, and the units that hold items which are not.
+    fn finish(mut self, collector: &mut Collector<'t>) -> Result<(FirstSpecials, Vec<usize>)> {
+        self.leftovers.finish(self.tables, &mut collector.findings);
+        if let Some(bundle) = &mut self.bundle {
+            bundle.finish(collector)?;
+        }
+        Ok((self.specials, self.late))
+    }
+}

@@ -4,6 +4,8 @@ use crate::format::dynamodb::number::canon;
 use crate::format::dynamodb::primary::{KeyValue, PrimaryKey};
 use crate::output::names::{binary_segment_into, fallback_into, segment_into};
 
+/// Folder of what the server cannot reach, beside the tables.
+pub const ORPHANS: &[u8] = b"_orphans";
 /// KEYMAP kind of an item whose plain name another item has.
 pub const COLLISION: &str = "ddb-name-collision";
 
@@ -78,8 +80,13 @@ impl Specials {
     }
 }
 
-/// Appends the directory name of a table; the name comes from the table's key.
+/// Appends the directory name of a table; the name comes from the table's key. A table named like the folder of
+/// orphans gives way, whether that folder is written or not: `%5F` is no output of `seg()`.
 pub fn table_into(name: &[u8], out: &mut String) -> Option<Special> {
+    if name == ORPHANS {
+        out.push_str("%5Forphans");
+        return None;
+    }
     placed(Place::Directory, out, |out| {
         segment_into(name, out);
     })
@@ -210,6 +217,9 @@ mod tests {
             (b"..", "%2E%2E", Some(Special::DotDot)),
             (b"", "%", Some(Special::Empty)),
             (b"a/\xff", "a%2F%FF", None),
+            (b"_orphans", "%5Forphans", None),
+            (b"_orphans2", "_orphans2", None),
+            (b"%5Forphans", "%255Forphans", None),
         ] {
             let mut out = String::from("dynamodb/");
             assert_eq!(table_into(name, &mut out), special);

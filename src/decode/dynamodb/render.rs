@@ -90,9 +90,15 @@ fn projection(index: &Index, w: &mut Indented<'_>) {
 #[derive(Debug, Default)]
 pub struct ItemRenderer<'a> {
     entries: Vec<Entry<'a>>,
+    untyped: u64,
 }
 
 impl<'a> ItemRenderer<'a> {
+    /// How many values without a type were written since this was last asked.
+    pub fn take_untyped(&mut self) -> u64 {
+        std::mem::take(&mut self.untyped)
+    }
+
     /// Appends the body of an item file: indented, no newline at the end.
     pub fn file(&mut self, item: Item<'a>, out: &mut Vec<u8>) {
         self.map(item.attributes(), &mut Nested::<true>::new(out));
@@ -143,7 +149,10 @@ impl<'a> ItemRenderer<'a> {
                     }
                 }),
                 Value::M(map) => self.map(map, w),
-                Value::Unset => boolean(true, w),
+                Value::Unset => {
+                    self.untyped += 1;
+                    boolean(true, w);
+                }
             }
         });
     }

@@ -31,6 +31,16 @@ pub fn is_canonical(text: &str) -> bool {
     is_integer(text.as_bytes()) || canon(text) == text
 }
 
+/// The number as a decimal that the server's own keys can have; `None` when it is none or has no end, as 1/3.
+pub fn as_decimal(text: &str) -> Option<Cow<'_, str>> {
+    if Decimal::parse(text.trim()).is_some() {
+        return Some(Cow::Borrowed(text));
+    }
+    let exact = canon(text);
+    let decimal = Decimal::parse(&exact).map(|_| exact.to_string());
+    decimal.or_else(|| ratio::to_decimal(&exact)).map(Cow::Owned)
+}
+
 /// Digits without a leading zero, with `-` if negative: what nearly every number in a key is.
 fn is_integer(text: &[u8]) -> bool {
     match text.strip_prefix(b"-").unwrap_or(text) {
@@ -127,6 +137,28 @@ pub(super) fn sign(text: &str) -> (bool, &str) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn decimals_of_the_wide_grammar() {
+        for (text, want) in [
+            ("0.50", Some("0.50")),
+            (" 1e3 ", Some(" 1e3 ")),
+            ("1/2", Some("5e-1")),
+            ("-11/4", Some("-275e-2")),
+            ("0x10", Some("16")),
+            ("0x1.8", Some("15e-1")),
+            ("3/125", Some("24e-3")),
+            ("7/80", Some("875e-4")),
+            ("1_000", Some("1000")),
+            ("1/3", None),
+            ("1/6", None),
+            ("abc", None),
+            ("1e1000001x", None),
+        ] {
+            assert_eq!(as_decimal(text).as_deref(), want, "{text}");
+        }
+        assert_eq!(as_decimal(&format!("0x1p-{}", 1_001)), None);
+    }
 
     #[test]
     fn canonical_forms() {

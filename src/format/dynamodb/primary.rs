@@ -20,7 +20,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::item::{Item, Value};
-use super::number::{Decimal, canon, is_canonical};
+use super::number::{Decimal, as_decimal, canon, is_canonical};
 use super::schema::{KeyNames, Schema};
 use crate::format::fault::{Fault, OrFault, Result};
 
@@ -128,6 +128,12 @@ impl<'a> PrimaryKey<'a> {
         self.values().zip(names).all(|(value, name)| value.is_regular(schema.declared(name)))
     }
 
+    /// Whether every key attribute has its declared type, whatever the text of its numbers.
+    pub fn has_declared_types(self, schema: &Schema) -> bool {
+        let names = [&schema.key.hash, &schema.key.range];
+        self.values().zip(names).all(|(value, name)| schema.declared(name) == Some(value.kind()))
+    }
+
     /// Appends bytes that are equal for two items of a table exactly if they are the same item: the kinds and values
     /// of the key attributes, numbers in canonical form (`ours.md` §2).
     pub fn identity_into(self, out: &mut Vec<u8>) {
@@ -140,12 +146,37 @@ impl<'a> PrimaryKey<'a> {
         if key_encoding_version >= ORDERED_VERSION {
             return self.values().try_for_each(|value| value.ordered_segment_into(out));
         }
+        self.legacy_into(out);
+        Some(())
+    }
+
+    /// Appends the primary-key bytes of the row that has the same item, if one does: like
+    /// [`row_bytes_into`](Self::row_bytes_into), but an item of the old encoding is found in the ordered one even if
+    /// its number text (`1/2`, `0x10`) is outside the grammar there.
+    pub fn same_item_into(self, key_encoding_version: u64, out: &mut Vec<u8>) -> Option<()> {
+        if key_encoding_version >= ORDERED_VERSION {
+            return self.values().try_for_each(|value| value.valued_segment_into(out));
+        }
+        self.legacy_into(out);
+        Some(())
+    }
+
+    fn legacy_into(self, out: &mut Vec<u8>) {
         base64_into(self.hash.raw(), out);
         out.push(b'|');
         if let Some(range) = self.range {
             base64_into(range.raw(), out);
         }
-        Some(())
+    }
+}
+
+impl KeyValue<'_> {
+    /// Appends S(raw) of the number's value, also of a text that the ordered encoding does not know.
+    fn valued_segment_into(self, out: &mut Vec<u8>) -> Option<()> {
+        match self {
+            KeyValue::N(text) => KeyValue::N(&as_decimal(text)?).ordered_segment_into(out),
+            other => other.ordered_segment_into(out),
+        }
     }
 }
 

@@ -18,6 +18,9 @@ use super::number::{MAX_POWER_OF_FIVE, MAX_POWER_OF_TWO};
 /// Most digits that are turned into a big integer. No user key is longer than 1 MiB, so no key of a real row has more;
 /// beyond it a text counts as no number, which keeps the work on a hostile value bounded.
 const MAX_DIGITS: usize = 1 << 20;
+/// Most decimal places of a number of the old grammar that is looked up among those of the new one; each step is a
+/// long division, so this bounds the work on a hostile value.
+const MAX_PLACES: u64 = 1_000;
 /// 5^27, the largest power of five in 64 bits.
 const FIVES: u64 = 7_450_580_596_923_828_125;
 
@@ -33,6 +36,27 @@ pub fn parse(text: &[u8]) -> Option<String> {
 /// The canonical form of DIGITS × 10^power.
 pub fn decimal(negative: bool, digits: &[u8], power: i64) -> Option<String> {
     Some(Product { mantissa: big(digits, 10)?, fives: power, twos: power }.lowest_terms(negative))
+}
+
+/// A fraction in lowest terms as digits and a power of ten; `None` for what is no such fraction, or has no end.
+pub fn to_decimal(fraction: &str) -> Option<String> {
+    let (above, below) = fraction.split_once('/')?;
+    let mut rest = big(below.as_bytes(), 10)?;
+    let twos = rest.trailing_zeros()?;
+    rest >>= twos;
+    let mut fives = 0u64;
+    while fives <= MAX_PLACES && (&rest % 5u32) == BigUint::ZERO {
+        rest /= 5u32;
+        fives = fives.saturating_add(1);
+    }
+    let places = twos.max(fives);
+    if rest != BigUint::from(1u32) || places > MAX_PLACES {
+        return None;
+    }
+    let (negative, above) = sign(above.as_bytes());
+    let missing = |have: u64| positive(i64::try_from(places.saturating_sub(have)).unwrap_or_default());
+    let digits = decimal_text(big(above, 10)?, missing(fives), missing(twos));
+    Some(format!("{}{digits}e-{places}", if negative { "-" } else { "" }))
 }
 
 fn sign(text: &[u8]) -> (bool, &[u8]) {

@@ -1,0 +1,143 @@
+//! A file for each item.
+
+use std::collections::BTreeMap;
+
+use super::findings;
+use super::folders::Folders;
+use super::name::{self, Special, Specials};
+use super::render::ItemRenderer;
+use super::table::Table;
+use super::walk::{Left, Live};
+use crate::error::Result;
+use crate::format::Adapter;
+use crate::output::names::segment_into;
+use crate::output::unit::UnitOut;
+use crate::report::Finding;
+
+/// The first user key of every special segment, by place of the table.
+pub(super) type FirstSpecials = BTreeMap<(usize, Special), Vec<u8>>;
+
+/// Writes items.
+#[derive(Default)]
+pub(super) struct Files<'a> {
+    renderer: ItemRenderer<'a>,
+    folders: Folders,
+    body: Vec<u8>,
+    path: String,
+    count: Count,
+}
+
+/// What was written of one scope and is not in the tally yet: scopes change rarely.
+#[derive(Default)]
+struct Count {
+    scope: String,
+    kind: &'static str,
+    objects: u64,
+    bytes: u64,
+}
+
+impl<'a> Files<'a> {
+    /// Writes an item whose plain name is its own; remembers its special segments.
+    pub fn put(
+        &mut self,
+        out: &mut UnitOut<'_>,
+        table: &Table,
+        live: &Live<'a>,
+        first: &mut FirstSpecials,
+    ) -> Result<()> {
+        for special in self.prepare(out, table, live).iter() {
+            first.entry((live.table, special)).or_insert_with(|| live.row.user_key.to_vec());
+        }
+        self.store(out, table)
+    }
+
+    /// Writes an item under its plain name if that is free. `None`: it is not.
+    pub fn try_put(&mut self, out: &mut UnitOut<'_>, table: &Table, live: &Live<'a>) -> Result<Option<Specials>> {
+        let specials = self.prepare(out, table, live);
+        let (hash, file) = split(&self.path);
+        let dir = self.folders.open(out.tree(), &table.items, hash)?;
+        let free = out.try_put(dir, file.as_bytes(), &self.body)?;
+        if free {
+            self.count.add(out, &table.scope, "items", self.body.len());
+        }
+        Ok(free.then_some(specials))
+    }
+
+    /// Writes the item that [`try_put`](Self::try_put) found no place for, under a name that has its hash; gives the
+    /// path below the table.
+    pub fn put_collided(&mut self, out: &mut UnitOut<'_>, table: &Table, live: &Live<'a>) -> Result<(Specials, &str)> {
+        self.path.clear();
+        let specials = name::collided_item_into(live.key, live.row.user_key, &mut self.path);
+        self.store(out, table)?;
+        Ok((specials, &self.path))
+    }
+
+    /// Writes an item of no live generation. Its name is its row key: nothing tells which attributes made it.
+    pub fn put_left(&mut self, out: &mut UnitOut<'_>, left: &Left<'a>) -> Result<()> {
+        let (scope, items) = left.place();
+        self.path.clear();
+        segment_into(left.key.primary, &mut self.path);
+        self.path.push_str(".json");
+        self.body.clear();
+        self.renderer.file(left.item, &mut self.body);
+        let dir = self.folders.open(out.tree(), &items, None)?;
+        out.put(dir, self.path.as_bytes(), &self.body)?;
+        self.count.add(out, &scope, "orphans", self.body.len());
+        Ok(())
+    }
+
+    /// Hands over what was counted: call it at the end of a unit.
+    pub fn finish(&mut self, out: &mut UnitOut<'_>) {
+        self.count.flush(out);
+    }
+
+    /// Sets the plain path and the body.
+    fn prepare(&mut self, out: &mut UnitOut<'_>, table: &Table, live: &Live<'a>) -> Specials {
+        self.path.clear();
+        self.body.clear();
+        self.renderer.file(live.item, &mut self.body);
+        note_untyped(&mut self.renderer, out, table, live);
+        name::item_into(live.key, &mut self.path)
+    }
+
+    fn store(&mut self, out: &mut UnitOut<'_>, table: &Table) -> Result<()> {
+        let (hash, file) = split(&self.path);
+        let dir = self.folders.open(out.tree(), &table.items, hash)?;
+        out.put(dir, file.as_bytes(), &self.body)?;
+        self.count.add(out, &table.scope, "items", self.body.len());
+        Ok(())
+    }
+}
+
+/// `items/H.json` or `items/H/R.json`: folder in `items`, and file.
+fn split(path: &str) -> (Option<&str>, &str) {
+    let below = path.strip_prefix("items/").unwrap_or(path);
+    below.split_once('/').map_or((None, below), |(hash, file)| (Some(hash), file))
+}
+
+/// Warns about values that the renderer had to make up.
+pub(super) fn note_untyped(renderer: &mut ItemRenderer<'_>, out: &mut UnitOut<'_>, table: &Table, live: &Live<'_>) {
+    let values = renderer.take_untyped();
+    if values > 0 {
+        let finding = Finding::new(&findings::UNTYPED).with("table", table.name.as_slice()).with("values", values);
+        out.findings.add(finding.with("key", live.row.user_key));
+    }
+}
+
+impl Count {
+    fn add(&mut self, out: &mut UnitOut<'_>, scope: &str, kind: &'static str, bytes: usize) {
+        if (self.kind, self.scope.as_str()) != (kind, scope) {
+            self.flush(out);
+            (self.scope, self.kind) = (scope.to_owned(), kind);
+        }
+        self.objects += 1;
+        self.bytes += bytes as u64;
+    }
+
+    fn flush(&mut self, out: &mut UnitOut<'_>) {
+        let count = std::mem::take(self);
+        if count.objects > 0 {
+            out.tally.add(Adapter::DynamoDb, &count.scope, count.kind, count.objects, count.bytes);
+        }
+    }
+}

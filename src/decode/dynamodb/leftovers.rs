@@ -1,0 +1,126 @@
+//! Items of no live generation: counted by table, and told apart by whether an earlier table explains them.
+//!
+//! Deleting a table removes its schema at once and its items later, so a healthy snapshot may hold some: the
+//! generation row, which survives, says that their generation was handed out. They are a note; others are a warning.
+
+use super::findings;
+use super::name::table_into;
+use super::table::{Table, Tables, counter};
+use super::walk::Left;
+use crate::dataset::DataSet;
+use crate::error::Result;
+use crate::format::Family;
+use crate::format::dynamodb::keys;
+use crate::report::{Finding, Findings, Kind};
+
+/// Items of one generation that stand together.
+pub(super) struct Run {
+    encoded: Vec<u8>,
+    generation: u64,
+    /// How many.
+    pub items: u64,
+}
+
+impl Run {
+    /// A run of one item.
+    pub fn new(left: &Left<'_>) -> Run {
+        Run { encoded: left.key.table.to_vec(), generation: left.key.generation, items: 1 }
+    }
+
+    /// Whether an item belongs to it.
+    pub fn is_of(&self, left: &Left<'_>) -> bool {
+        self.encoded == left.key.table && self.generation == left.key.generation
+    }
+}
+
+impl Left<'_> {
+    /// Scope in the manifest, and folder: `_orphans/TABLE` and `dynamodb/_orphans/TABLE/gen-N/items`, with N as it
+    /// stands in the row key.
+    pub fn place(&self) -> (String, String) {
+        let mut scope = String::from("_orphans/");
+        // Its encoding was checked with the key.
+        table_into(&keys::table_name(self.key.table).unwrap_or_default(), &mut scope);
+        let behind = Family::DdbItem.suffix(self.row.user_key).get(self.key.table.len() + 1..).unwrap_or_default();
+        let generation = behind.split(|b| *b == b'|').next().unwrap_or_default();
+        let items = format!("dynamodb/{scope}/gen-{}/items", String::from_utf8_lossy(generation));
+        (scope, items)
+    }
+}
+
+/// Counts runs that arrive in key order, one table at a time.
+#[derive(Default)]
+pub(super) struct Leftovers {
+    current: Option<OfTable>,
+}
+
+struct OfTable {
+    encoded: Vec<u8>,
+    /// The last generation handed out under this name.
+    counter: Option<u64>,
+    explained: u64,
+    unexplained: u64,
+}
+
+impl Leftovers {
+    /// Takes the next run.
+    ///
+    /// # Errors
+    /// An input that changed.
+    pub fn take(&mut self, set: &DataSet<'_>, tables: &Tables, run: &Run, findings: &mut Findings) -> Result<()> {
+        if self.current.as_ref().is_none_or(|current| current.encoded != run.encoded) {
+            self.finish(tables, findings);
+        }
+        let current = match &mut self.current {
+            Some(current) => current,
+            none => none.insert(OfTable {
+                encoded: run.encoded.clone(),
+                counter: counter(set, &run.encoded)?,
+                explained: 0,
+                unexplained: 0,
+            }),
+        };
+        let live = tables.find(&run.encoded).map(|at| tables.get(at).schema.generation);
+        let earlier = current.counter.is_some_and(|last| run.generation <= last)
+            && live.is_none_or(|generation| run.generation < generation);
+        *(if earlier { &mut current.explained } else { &mut current.unexplained }) += run.items;
+        Ok(())
+    }
+
+    /// Reports the last table.
+    pub fn finish(&mut self, tables: &Tables, findings: &mut Findings) {
+        let Some(done) = self.current.take() else { return };
+        match tables.find(&done.encoded) {
+            Some(at) => done.report_stale(tables.get(at), findings),
+            None => done.report_orphans(findings),
+        }
+    }
+}
+
+impl OfTable {
+    fn report_stale(&self, table: &Table, findings: &mut Findings) {
+        let about = |kind: &'static Kind, items: u64| {
+            let finding = Finding::new(kind).with("table", table.name.as_slice());
+            let finding = finding.with("active_generation", table.schema.generation);
+            let source = table.schema.migrating_from_generation;
+            finding.with("migration_source_generation", source).with("stale_count", items)
+        };
+        if self.explained > 0 {
+            findings.add(about(&findings::REPLACED, self.explained));
+        }
+        if self.unexplained > 0 {
+            findings.add(about(&findings::STALE, self.unexplained));
+        }
+    }
+
+    fn report_orphans(&self, findings: &mut Findings) {
+        if self.explained > 0 {
+            let name = keys::table_name(&self.encoded).unwrap_or_default();
+            let finding = Finding::new(&findings::DELETED).with("table", name.as_slice());
+            findings.add(finding.with("items", self.explained));
+        }
+        if self.unexplained > 0 {
+            let finding = Finding::new(&findings::ORPHANS).with("encoded_table", self.encoded.as_slice());
+            findings.add(finding.with("buffered_items", self.unexplained));
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The tables: their schemas, and what a generation counter tells about those that are gone.
+
+use super::findings;
+use super::name::table_into;
+use super::render;
+use crate::dataset::{DataSet, Row};
+use crate::decode::note_shared;
+use crate::error::{Error, Result};
+use crate::format::dynamodb::primary::ORDERED_VERSION;
+use crate::format::dynamodb::schema::Liveness;
+use crate::format::dynamodb::{Schema, keys};
+use crate::format::{Adapter, Family};
+use crate::output::unit::{Collector, UnitOut};
+use crate::report::{Finding, Findings};
+
+/// A table with a schema.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// The name in base64url: its identity across families.
+    pub encoded: Vec<u8>,
+    /// The name, from the key.
+    pub name: Vec<u8>,
+    /// The name as it stands in the manifest.
+    pub scope: String,
+    /// Its folder below the root.
+    pub dir: String,
+    /// The folder of its items.
+    pub items: String,
+    /// What the server stored.
+    pub schema: Schema,
+}
+
+impl Table {
+    fn parse(set: &DataSet<'_>, row: &Row<'_>) -> Result<Table> {
+        let fault = |fault| set.locate(row.fault(Family::DdbTable, fault));
+        let encoded = Family::DdbTable.suffix(row.user_key);
+        let name = keys::table_name(encoded).map_err(fault)?;
+        let schema = Schema::parse(row.body).map_err(fault)?;
+        let dir = folder(&name);
+        let items = format!("{dir}/items");
+        Ok(Table { encoded: encoded.to_vec(), scope: scope(&name), dir, items, name, schema })
+    }
+
+    /// Whether row keys are of the ordered encoding and all of one generation.
+    pub fn is_ordered(&self) -> bool {
+        self.schema.key_encoding_version >= ORDERED_VERSION && !self.has_source()
+    }
+
+    /// Whether a migration still reads from another generation.
+    fn has_source(&self) -> bool {
+        let source = self.schema.migrating_from_generation;
+        source != 0 && source != self.schema.generation
+    }
+
+    fn item_prefix(&self, generation: u64) -> Vec<u8> {
+        let mut prefix = Vec::new();
+        keys::item_prefix_into(&self.encoded, generation, &mut prefix);
+        prefix
+    }
+
+    /// The key encoding of a generation. Only tables of the old encoding are migrated.
+    pub fn version_of(&self, liveness: Liveness) -> u64 {
+        if liveness == Liveness::Active { self.schema.key_encoding_version } else { 0 }
+    }
+}
+
+fn scope(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
+}
+
+fn folder(name: &[u8]) -> String {
+    let mut dir = String::from("dynamodb/");
+    table_into(name, &mut dir);
+    dir
+}
+
+/// All tables with a schema, in key order.
+#[derive(Debug)]
+pub(super) struct Tables(Vec<Table>);
+
+impl Tables {
+    /// Reads every schema. Tables are few: they are held.
+    ///
+    /// # Errors
+    /// The first malformed schema row.
+    pub fn read(set: &DataSet<'_>, findings: &mut Findings) -> Result<Tables> {
+        let mut tables = Vec::new();
+        let mut rows = set.family(Family::DdbTable);
+        while let Some(row) = rows.next()? {
+            tables.push(Table::parse(set, &row)?);
+        }
+        note_shared(rows.shared().into_iter().collect(), findings);
+        Ok(Tables(tables))
+    }
+
+    /// The place of the table with this encoded name.
+    pub fn find(&self, encoded: &[u8]) -> Option<usize> {
+        self.0.binary_search_by(|table| table.encoded.as_slice().cmp(encoded)).ok()
+    }
+
+    /// The table at a place.
+    pub fn get(&self, at: usize) -> &Table {
+        &self.0[at]
+    }
+
+    /// What the user keys of each live generation begin with.
+    pub fn live_ranges(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.0.iter().flat_map(|table| {
+            let source = Some(table.schema.migrating_from_generation).filter(|_| table.has_source());
+            std::iter::once(table.schema.generation).chain(source).map(|generation| table.item_prefix(generation))
+        })
+    }
+
+    /// Makes every table's folders and writes its schema.
+    ///
+    /// # Errors
+    /// A failed write.
+    pub fn write(&self, collector: &mut Collector<'_>) -> Result<()> {
+        let mut body = Vec::new();
+        for table in &self.0 {
+            let mut out = UnitOut::new(collector.tree());
+            let dir = out.tree().make_dir(table.dir.as_bytes())?;
+            out.tree().make_dir_in(&dir, b"items")?;
+            body.clear();
+            render::schema(&table.schema, &mut body);
+            out.put(&dir, b"_schema.json", &body)?;
+            out.tally.scope(Adapter::DynamoDb, &table.scope);
+            collector.take(out)?;
+        }
+        Ok(())
+    }
+}
+
+/// Looks at every generation row. They hold no data, so a bad one is only a warning.
+///
+/// # Errors
+/// An input that changed.
+pub(super) fn check_counters(set: &DataSet<'_>, tables: &Tables, findings: &mut Findings) -> Result<()> {
+    let mut rows = set.family(Family::DdbGen);
+    while let Some(row) = rows.next()? {
+        let segment = Family::DdbGen.suffix(row.user_key);
+        match keys::table_name(segment).and_then(|name| Ok((name, keys::generation_counter(row.body)?))) {
+            Ok((name, last)) if tables.find(segment).is_none() => {
+                let finding = Finding::new(&findings::LONE_COUNTER).with("table", name.as_slice());
+                findings.add(finding.with("generation", last));
+            }
+            Ok(_) => {}
+            Err(fault) => {
+                let finding = Finding::new(&findings::BAD_COUNTER).with("key", row.user_key);
+                let finding = finding.with("offset", row.offset);
+                findings.add(finding.with("reason", Error::from(fault).to_string()));
+            }
+        }
+    }
+    note_shared(rows.shared().into_iter().collect(), findings);
+    Ok(())
+}
+
+/// The last generation that was handed out for a table name; `None` when no row tells.
+///
+/// # Errors
+/// An input that changed.
+pub(super) fn counter(set: &DataSet<'_>, encoded: &[u8]) -> Result<Option<u64>> {
+    let row = set.get(&[Family::DdbGen.prefix().as_bytes(), encoded].concat())?;
+    Ok(row.and_then(|row| keys::generation_counter(row.body).ok()))
+}

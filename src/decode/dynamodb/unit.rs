@@ -1,0 +1,134 @@
+//! One unit: a range of item rows.
+
+use super::files::{Files, FirstSpecials, note_untyped};
+use super::findings;
+use super::leftovers::Run;
+use super::render::ItemRenderer;
+use super::table::Tables;
+use super::walk::{Found, Left, Live, Walk};
+use crate::dataset::{DataSet, Shared};
+use crate::decode::Options;
+use crate::error::Result;
+use crate::output::tree::Tree;
+use crate::output::unit::UnitOut;
+use crate::report::Finding;
+
+/// A range of user keys; no end: to the last.
+pub(super) type Span = (Vec<u8>, Option<Vec<u8>>);
+
+/// Packed items of one table.
+pub(super) struct Lines {
+    /// Place of the table.
+    pub table: usize,
+    /// How many.
+    pub items: u64,
+    /// Their lines.
+    pub bytes: Vec<u8>,
+}
+
+/// What a unit gives.
+pub(super) struct Decoded<'t> {
+    /// Files and findings.
+    pub out: UnitOut<'t>,
+    /// The special segments of the items that were written.
+    pub specials: FirstSpecials,
+    /// Whether there are items whose names depend on other items.
+    pub late: bool,
+    /// Packed items, in key order.
+    pub lines: Vec<Lines>,
+    /// Counts of what no live generation has, in key order.
+    pub leftovers: Vec<Run>,
+    /// Keys with rows in more than one input.
+    pub shared: Option<Shared>,
+}
+
+struct Unit<'s, 'a, 't> {
+    tables: &'s Tables,
+    options: &'s Options,
+    files: Files<'a>,
+    packer: ItemRenderer<'a>,
+    done: Decoded<'t>,
+}
+
+/// Decodes the rows of a span.
+///
+/// # Errors
+/// The first damaged row, or a failed write.
+pub(super) fn decode<'t>(
+    set: &DataSet<'_>,
+    tables: &Tables,
+    span: &Span,
+    options: &Options,
+    tree: &'t Tree,
+) -> Result<Decoded<'t>> {
+    let mut walk = Walk::new(set, tables, span);
+    let mut unit = Unit {
+        tables,
+        options,
+        files: Files::default(),
+        packer: ItemRenderer::default(),
+        done: Decoded::new(UnitOut::new(tree)),
+    };
+    while let Some(row) = walk.next()? {
+        unit.take(walk.judge(row)?)?;
+    }
+    unit.done.shared = walk.shared();
+    unit.files.finish(&mut unit.done.out);
+    Ok(unit.done)
+}
+
+impl<'t> Decoded<'t> {
+    fn new(out: UnitOut<'t>) -> Self {
+        let specials = FirstSpecials::default();
+        Decoded { out, specials, late: false, lines: Vec::new(), leftovers: Vec::new(), shared: None }
+    }
+}
+
+impl<'a> Unit<'_, 'a, '_> {
+    fn take(&mut self, found: Found<'a>) -> Result<()> {
+        match found {
+            Found::Live(live) => self.live(&live),
+            Found::Left(left) => self.left(&left),
+            Found::Copied => Ok(()),
+        }
+    }
+
+    fn live(&mut self, live: &Live<'a>) -> Result<()> {
+        let table = self.tables.get(live.table);
+        if !live.matches {
+            let finding = Finding::new(&findings::KEY_MISMATCH).with("table", table.name.as_slice());
+            let finding = finding.with("key", live.row.user_key).with("offset", live.row.offset);
+            self.done.out.findings.add(finding);
+        }
+        if self.options.dynamodb_bundle.is_some() {
+            self.pack(live);
+            return Ok(());
+        }
+        if live.sure {
+            return self.files.put(&mut self.done.out, table, live, &mut self.done.specials);
+        }
+        self.done.late = true;
+        Ok(())
+    }
+
+    fn pack(&mut self, live: &Live<'a>) {
+        if self.done.lines.last().is_none_or(|lines| lines.table != live.table) {
+            self.done.lines.push(Lines { table: live.table, items: 0, bytes: Vec::new() });
+        }
+        let Some(lines) = self.done.lines.last_mut() else { return };
+        self.packer.line(live.item, &mut lines.bytes);
+        lines.items += 1;
+        note_untyped(&mut self.packer, &mut self.done.out, self.tables.get(live.table), live);
+    }
+
+    fn left(&mut self, left: &Left<'a>) -> Result<()> {
+        match self.done.leftovers.last_mut() {
+            Some(run) if run.is_of(left) => run.items += 1,
+            _ => self.done.leftovers.push(Run::new(left)),
+        }
+        if self.options.include_orphans {
+            self.files.put_left(&mut self.done.out, left)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+//! What the decode gives, beside what the running server answered.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::kit::fixtures::{load, snapshots};
+use crate::kit::{Tree, run};
+
+/// A value with its sets sorted and its binaries plain: the server answers with `{"b64": …}`.
+fn canonical(value: &Value) -> Value {
+    let Some((kind, inner)) = value.as_object().and_then(|o| o.iter().next()) else { panic!("{value}") };
+    let blob = |v: &Value| v.get("b64").unwrap_or(v).clone();
+    let inner = match kind.as_str() {
+        "B" => blob(inner),
+        "SS" | "NS" | "BS" => {
+            let mut all: Vec<Value> = inner.as_array().unwrap().iter().map(blob).collect();
+            all.sort_by_key(Value::to_string);
+            Value::from(all)
+        }
+        "L" => inner.as_array().unwrap().iter().map(canonical).collect(),
+        "M" => canonical_item(inner),
+        _ => inner.clone(),
+    };
+    json!({ kind: inner })
+}
+
+fn canonical_item(item: &Value) -> Value {
+    item.as_object().unwrap().iter().map(|(name, value)| (name.clone(), canonical(value))).collect()
+}
+
+fn sorted<'v>(items: impl Iterator<Item = &'v Value>) -> Vec<String> {
+    let mut all: Vec<String> = items.map(|item| canonical_item(item).to_string()).collect();
+    all.sort();
+    all
+}
+
+/// Table name to its schema and its items.
+fn decoded_tables(tree: &Tree) -> BTreeMap<String, (Value, Vec<Value>)> {
+    let mut tables = BTreeMap::new();
+    for (path, body) in tree {
+        let path = std::str::from_utf8(path).unwrap();
+        let Some(folder) = path.strip_prefix("dynamodb/").and_then(|p| p.strip_suffix("/_schema.json")) else {
+            continue;
+        };
+        let items = format!("dynamodb/{folder}/items/");
+        let items = tree.iter().filter(|(path, _)| path.starts_with(items.as_bytes()));
+        let items = items.map(|(_, body)| serde_json::from_slice(body).unwrap()).collect();
+        let schema: Value = serde_json::from_slice(body).unwrap();
+        tables.insert(schema["table_name"].as_str().unwrap().to_owned(), (schema, items));
+    }
+    tables
+}
+
+fn key_names(desc: &Value) -> [Option<&str>; 2] {
+    ["HASH", "RANGE"].map(|kind| {
+        let keys = desc["KeySchema"].as_array().unwrap();
+        keys.iter().find(|k| k["KeyType"] == kind).and_then(|k| k["AttributeName"].as_str())
+    })
+}
+
+fn index_names<'v>(indexes: &'v Value, name: &str) -> Vec<&'v str> {
+    let mut names: Vec<&str> = indexes.as_array().into_iter().flatten().filter_map(|i| i[name].as_str()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[track_caller]
+fn check(corpus: &str, things: usize) {
+    let files = load(corpus);
+    let want: Value = serde_json::from_slice(&files["expected.dynamodb.json"]).unwrap();
+    let want = want.as_object().unwrap();
+    let got = decoded_tables(&run(&snapshots(&files)).unwrap().tree);
+    assert_eq!(got.keys().collect::<Vec<_>>(), want.keys().collect::<Vec<_>>());
+    let mut checked = 0;
+    for (name, table) in want {
+        let ((schema, items), desc) = (&got[name], &table["desc"]);
+        let keys = ["hash_key", "range_key"].map(|key| schema["primary_key"][key]["name"].as_str());
+        assert_eq!(keys, key_names(desc), "{name}");
+        let indexes = index_names(&schema["global_secondary_indexes"], "name");
+        assert_eq!(indexes, index_names(&desc["GlobalSecondaryIndexes"], "IndexName"), "{name}");
+        let items = sorted(items.iter());
+        assert_eq!(items, sorted(table["items"].as_array().unwrap().iter()), "{name}");
+        checked += 1 + items.len();
+    }
+    assert_eq!(checked, things);
+}
+
+#[test]
+fn dynamodb_items_are_what_the_server_answered() {
+    check("dynamodb-small", 92);
+    check("dynamodb-nasty", 94);
+}
