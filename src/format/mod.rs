@@ -11,11 +11,13 @@ pub mod family;
 pub mod fault;
 pub mod frame;
 pub mod header;
+pub mod jsonval;
 pub mod limits;
 pub mod mvcc;
 pub mod mvcc2;
 pub mod proto;
 pub mod redis;
+pub mod s3;
 pub mod txn;
 
 pub use cursor::Cursor;
