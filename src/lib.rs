@@ -1,3 +1,4 @@
+pub mod decode;
 pub mod error;
 pub mod format;
 pub mod output;

@@ -1,0 +1,3 @@
+//! From rows to logical objects.
+
+pub mod s3;
