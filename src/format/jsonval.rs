@@ -110,11 +110,6 @@ impl<'a> Value<'a> {
         self.0.get(1..).unwrap_or_default()
     }
 
-    /// Whether it is `null`.
-    pub fn is_null(self) -> bool {
-        self.node() == Node::Static(StaticNode::Null)
-    }
-
     /// A string; `null` is the empty one.
     pub fn str(self) -> Result<&'a str> {
         match self.node() {

@@ -87,6 +87,10 @@ const fn part_key(part: &Part<'_>) -> (u64, u64, bool) {
     (part.part_no, part.version(), part.offloaded)
 }
 
+fn find_part(parts: &[Part<'_>], id: ChunkId) -> Option<usize> {
+    parts.binary_search_by_key(&(id.part_no, id.version, id.offloaded), part_key).ok()
+}
+
 /// The parts that count, in body order: of several with the same number, version and kind the last one.
 pub fn declared_parts<'a>(manifest: &Manifest<'a>) -> Cow<'a, [Part<'a>]> {
     if manifest.parts.is_sorted_by(|a, b| part_key(a) < part_key(b)) {
@@ -128,8 +132,7 @@ impl<'a> Plan<'a> {
 
     /// The part that a chunk belongs to.
     pub fn part_of(&self, id: ChunkId) -> Option<usize> {
-        let key = (id.part_no, id.version, id.offloaded);
-        self.parts.binary_search_by_key(&key, part_key).ok()
+        find_part(&self.parts, id)
     }
 
     /// Whether the wanted rows of one family come in body order when read in key order. So it is unless a part number
@@ -192,7 +195,7 @@ pub struct Join<'p> {
 impl Join<'_> {
     /// What a stored row is: the next chunk of the body, or `None` for a left-over.
     pub fn row(&mut self, id: ChunkId) -> Result<Option<Expected>, ChunkFault> {
-        let Some(count) = self.declared_count(id) else { return Ok(None) };
+        let count = find_part(self.chunks.parts, id).map_or(0, |at| self.chunks.parts[at].chunk_count);
         if count == 0 {
             return Ok(None);
         }
@@ -205,12 +208,6 @@ impl Join<'_> {
             _ if id.chunk_no >= count => Err(ChunkFault::Surplus(id, count)),
             _ => Err(ChunkFault::Repeated(id)),
         }
-    }
-
-    fn declared_count(&self, id: ChunkId) -> Option<u64> {
-        let key = (id.part_no, id.version, id.offloaded);
-        let at = self.chunks.parts.binary_search_by_key(&key, part_key).ok()?;
-        Some(self.chunks.parts[at].chunk_count)
     }
 
     /// Checks that nothing is missing at the end.

@@ -263,7 +263,12 @@ mod tests {
     #[test]
     fn buckets() {
         let record = BucketRecord { region: "us-east-1", acl: "private", ..BucketRecord::default() };
-        let peer = "{\n  \"format_version\": 1,\n  \"name\": \"bkt\",\n  \"region\": \"us-east-1\",\n  \"acl\": \"private\"\n}";
+        let peer = r#"{
+  "format_version": 1,
+  "name": "bkt",
+  "region": "us-east-1",
+  "acl": "private"
+}"#;
         assert_eq!(shown(|o| bucket(b"bkt", &record, o)), peer);
         let record = BucketRecord { generation: 2, created_at_hlc: HLC, owner: "<o>", ..record };
         let want = r#"{

@@ -354,9 +354,14 @@ mod tests {
         }
     }
 
+    /// Bytes among which the ones that escapes are made of are frequent.
+    fn raw() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop_oneof![Just(0u8), Just(1), Just(255), any::<u8>()], 0..12)
+    }
+
     proptest! {
         #[test]
-        fn components_round_trip(raw in proptest::collection::vec(prop_oneof![Just(0u8), Just(1), Just(255), any::<u8>()], 0..40)) {
+        fn components_round_trip(raw in raw()) {
             let mut key = Vec::new();
             escape_into(&raw, &mut key);
             let mut c = Cursor::new(&key);
@@ -365,9 +370,11 @@ mod tests {
         }
 
         #[test]
-        fn escapes_keep_the_order(a in proptest::collection::vec(0u8..3, 0..6), b in proptest::collection::vec(0u8..3, 0..6)) {
-            let escaped = |raw: &[u8]| { let mut out = Vec::new(); escape_into(raw, &mut out); out };
-            prop_assert_eq!(a.cmp(&b), escaped(&a).cmp(&escaped(&b)));
+        fn escapes_keep_the_order(a in raw(), b in raw()) {
+            let (mut x, mut y) = (Vec::new(), Vec::new());
+            escape_into(&a, &mut x);
+            escape_into(&b, &mut y);
+            prop_assert_eq!(a.cmp(&b), x.cmp(&y));
         }
 
         #[test]

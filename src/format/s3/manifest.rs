@@ -115,23 +115,25 @@ mod tests {
         assert_eq!(Manifest::parse(&Bump::new(), text.as_bytes()).map_err(|_| ()), want, "{text}");
     }
 
+    const INLINE: Part<'static> = Part {
+        part_no: 1,
+        etag: "p",
+        size_bytes: 5,
+        chunk_count: 2,
+        chunk_sizes: &[3, 2],
+        part_version: 7,
+        chunk_ref_version: 8,
+        offloaded: false,
+    };
+
     #[test]
     fn a_full_manifest() {
         let text = r#"{"upload_id":"u","etag":"e-2","size_bytes":9,"last_modified_hlc":65536,"content_type":"t",
             "content_encoding":"gzip","cache_control":"no","content_disposition":"d","user_metadata":{"b":"2","a":"1"},
             "future":{"x":[1]},"parts":[
-            {"part_no":1,"etag":"p","size_bytes":5,"chunk_count":2,"chunk_sizes":[3,2],"part_version":7,"chunk_ref_version":8},
+            {"part_no":1,"etag":"p","size_bytes":5,"chunk_count":2,"chunk_sizes":[3,2],"part_version":7,
+             "chunk_ref_version":8},
             {"part_no":2,"chunk_count":1,"chunk_sizes":[4],"chunk_ref_version":9,"offloaded":true},null]}"#;
-        let inline = Part {
-            part_no: 1,
-            etag: "p",
-            size_bytes: 5,
-            chunk_count: 2,
-            chunk_sizes: &[3, 2],
-            part_version: 7,
-            chunk_ref_version: 8,
-            offloaded: false,
-        };
         let remote = Part {
             part_no: 2,
             chunk_count: 1,
@@ -140,8 +142,8 @@ mod tests {
             offloaded: true,
             ..Part::default()
         };
-        assert_eq!((inline.version(), remote.version()), (7, 9));
-        let parts = [inline, remote, Part::default()];
+        assert_eq!((INLINE.version(), remote.version()), (7, 9));
+        let parts = [INLINE, remote, Part::default()];
         let want = Manifest {
             upload_id: "u",
             etag: "e-2",
