@@ -5,6 +5,7 @@ mod engine;
 mod findings;
 mod options;
 pub mod redis;
+pub mod s3;
 pub mod sqs;
 
 use std::path::Path;
