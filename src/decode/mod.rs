@@ -117,6 +117,9 @@ fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {
     if wants(Adapter::Redis) {
         redis::decode(job)?;
     }
+    if wants(Adapter::S3) {
+        s3::decode(job)?;
+    }
     Ok(())
 }
 

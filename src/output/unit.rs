@@ -15,6 +15,9 @@ use crate::report::Findings;
 /// Bytes that a growing file buffers before they are written.
 const SPILL: usize = 1 << 20;
 
+/// Pieces of this size are not worth a copy into the buffer.
+const DIRECT: usize = 128 << 10;
+
 /// One unit's share of the output.
 pub struct UnitOut<'t> {
     tree: &'t Tree,
@@ -108,6 +111,17 @@ impl Growing<'_> {
     #[inline]
     pub fn spill(&mut self) -> Result<()> {
         if self.buffer.len() < SPILL { Ok(()) } else { self.write_out() }
+    }
+
+    /// Appends `bytes`; a large piece goes straight to the file.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.len() < DIRECT {
+            self.buffer.extend_from_slice(bytes);
+            return self.spill();
+        }
+        self.write_out()?;
+        self.bytes += bytes.len() as u64;
+        self.file.as_mut().map_or(Ok(()), |file| file.write(bytes))
     }
 
     fn write_out(&mut self) -> Result<()> {

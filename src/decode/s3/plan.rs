@@ -58,6 +58,17 @@ pub enum ChunkFault {
     /// Two rows claim to be the same chunk.
     #[error("ambiguous body: {0} is stored twice")]
     Repeated(ChunkId),
+    /// The payload that a reference names is in no input.
+    #[error(
+        "incomplete body: the payload {} of {id} is in no input; payloads stay on their node: give the snapshot of \
+         another node as a further input", Hex(.digest)
+    )]
+    Payload {
+        /// The chunk.
+        id: ChunkId,
+        /// SHA-256 of the payload.
+        digest: [u8; 32],
+    },
     /// A reference disagrees with the manifest or with the payload that it names.
     #[error("{id} has {manifest} bytes by the manifest, {reference} by its reference and {stored} in the store")]
     Reference {
@@ -70,6 +81,14 @@ pub enum ChunkFault {
         /// Length of the payload.
         stored: u64,
     },
+}
+
+struct Hex<'a>(&'a [u8; 32]);
+
+impl std::fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 impl Expected {

@@ -9,7 +9,7 @@ use super::names::{Name, safe_segment_into};
 use super::plan;
 use crate::format::Family;
 use crate::format::jsonval::replace_invalid;
-use crate::format::s3::{BucketRecord, ChunkKey, Manifest, Part};
+use crate::format::s3::{BucketRecord, ChunkKey, Manifest, ObjectKey, Part};
 use crate::output::json::{self, Escape};
 use crate::output::names::{MAX_SEGMENT, segment_into};
 
@@ -94,12 +94,16 @@ pub fn incomplete_line(family: Family, user_key: &[u8], value: &[u8], out: &mut 
 /// Appends the path of an orphan chunk, relative to the bucket's directory:
 /// `_orphans/<object>/gen-<generation>/<upload ID>_<part>_<chunk>_<version>.bin`, numbers as 16 hex digits.
 pub fn orphan_path(chunk: &ChunkKey<'_>, out: &mut String) {
-    let object = &chunk.upload.object;
+    orphan_dir(&chunk.upload.object, out);
+    segment_into(&chunk.upload.upload_id, out);
+    out.push_str(&format!("_{:016x}_{:016x}_{:016x}.bin", chunk.part_no, chunk.chunk_no, chunk.version));
+}
+
+/// Appends the directory of what is left of an object, relative to the bucket's, with a slash.
+pub fn orphan_dir(object: &ObjectKey<'_>, out: &mut String) {
     out.push_str("_orphans/");
     safe_segment_into(&object.object, MAX_SEGMENT, out);
     out.push_str(&format!("/gen-{}/", object.generation));
-    segment_into(&chunk.upload.upload_id, out);
-    out.push_str(&format!("_{:016x}_{:016x}_{:016x}.bin", chunk.part_no, chunk.chunk_no, chunk.version));
 }
 
 /// Appends the time of an HLC timestamp as RFC 3339 in UTC: milliseconds in the upper 48 bits, trailing zeros of the
@@ -272,7 +276,7 @@ mod tests {
     use std::borrow::Cow;
 
     use super::*;
-    use crate::format::s3::{ObjectKey, UploadKey};
+    use crate::format::s3::UploadKey;
 
     fn shown(write: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut out = Vec::new();

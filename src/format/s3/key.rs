@@ -172,6 +172,33 @@ fn component<'a>(c: &mut Cursor<'a>) -> Option<Cow<'a, [u8]>> {
     }
 }
 
+/// Length of the bucket, generation and object at the start of `suffix`: what all rows of an object share, whatever
+/// their family. `None` when they are malformed.
+pub fn object_len(suffix: &[u8]) -> Option<usize> {
+    let object = component_len(suffix)?.checked_add(size_of::<u64>())?;
+    object.checked_add(component_len(suffix.get(object..)?)?)
+}
+
+/// Length of what all rows of an upload share: the object's part and the upload ID.
+pub fn upload_len(suffix: &[u8]) -> Option<usize> {
+    let object = object_len(suffix)?;
+    object.checked_add(component_len(suffix.get(object..)?)?)
+}
+
+/// Length of the escaped component at the start of `text`, its end included.
+fn component_len(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let nul = memchr::memchr(0, text.get(at..)?)?;
+        at = at.checked_add(nul)?.checked_add(2)?;
+        match text.get(..at)?.last()? {
+            1 => return Some(at),
+            0xff => {}
+            _ => return None,
+        }
+    }
+}
+
 /// The bytes before the next NUL, which stays unread.
 fn until_nul<'a>(c: &mut Cursor<'a>) -> Option<&'a [u8]> {
     c.take(memchr::memchr(0, c.rest())?)
@@ -343,6 +370,20 @@ mod tests {
             key.extend_from_slice(trailer);
             assert_eq!(ChunkKey::parse(&key).unwrap().version, want);
         }
+    }
+
+    #[test]
+    fn what_rows_share() {
+        let key = chunk_key(Family::S3Blob, &chunk(b"a\0\0b", 9));
+        let full = suffix(Family::S3Blob, &key);
+        let (object, upload) = (object_len(full).unwrap(), upload_len(full).unwrap());
+        assert_eq!(ObjectKey::parse(&full[..object]).unwrap(), chunk(b"a\0\0b", 9).upload.object);
+        assert_eq!(UploadKey::parse(&full[..upload]).unwrap(), chunk(b"a\0\0b", 9).upload);
+        for len in 0..full.len() {
+            let cut = &full[..len];
+            assert_eq!((object_len(cut).is_some(), upload_len(cut).is_some()), (len >= object, len >= upload), "{len}");
+        }
+        assert_eq!(object_len(b"b\0\x01\0\0\0\0\0\0\0\x07a\0\x02\0\x01"), None);
     }
 
     #[test]
