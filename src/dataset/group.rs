@@ -49,6 +49,19 @@ impl<'a> Group<'a> {
         }
     }
 
+    /// The user key of the entry at `at`. (Of an operational row, which has no timestamp, the start of its key.)
+    pub fn user_key_at(&self, at: usize) -> Option<&'a [u8]> {
+        let key = self.key_at(at)?;
+        let stamp = if self.survey.layout == Layout::Pebble { size_of::<u64>() } else { 0 };
+        key.get(..key.len().saturating_sub(stamp))
+    }
+
+    /// Whether a key of this file can have `bytes` at the start of its inverted timestamp.
+    pub(super) fn may_be_stamp(&self, bytes: &[u8]) -> bool {
+        let least = (!self.survey.max_commit_ts).to_be_bytes();
+        self.survey.layout == Layout::Pebble && least.get(..bytes.len()).is_some_and(|least| bytes >= least)
+    }
+
     /// Position of the first entry whose key, as it stands in the file, is not below `target`.
     pub(super) fn seek(&self, target: &[u8]) -> Result<usize> {
         let positions = self.survey.checkpoints.positions();

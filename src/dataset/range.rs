@@ -6,7 +6,8 @@
 //! 1. From `start`, take every input's rows below a piece boundary `b`. A row whose user key is below `start`
 //!    belongs to an earlier piece.
 //! 2. A key below `b` whose rows stand behind `b` must be a proper prefix of `b`. Boundaries are cut short, so there
-//!    are few such prefixes; each is looked up. Where the survey saw no key out of order, none is.
+//!    are few such prefixes; each is looked up. Where `b` begins a key of the same family and input, and the survey saw
+//!    no key out of order there, none is: but for keys that with part of a timestamp are `b` itself.
 //! 3. Sort (a check, when rows came in order), keep the newest version of each key over all inputs, drop the dead.
 //!
 //! A piece is bounded in bytes, so memory stays flat whatever the range.
@@ -105,9 +106,11 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         let ahead = self.set.groups().iter().zip(&self.scans).filter_map(|(group, scan)| {
             let positions = group.survey.checkpoints.positions();
             let next = positions.partition_point(|at| *at < scan.position().saturating_add(PIECE));
-            group.key_at(*positions.get(next)?)
+            // A cut inside a timestamp would part a key from its rows.
+            let keys = positions.get(next..)?.iter().filter_map(|at| group.user_key_at(*at));
+            keys.map(|key| cut(start, key)).find(|cut| cut.as_slice() > start)
         });
-        let cut = ahead.map(|key| cut(start, key)).filter(|key| key.as_slice() > start).min();
+        let cut = ahead.min();
         match (cut, &self.hi) {
             (Some(cut), Some(hi)) => Some(cut.min(hi.clone())),
             (cut, hi) => cut.or_else(|| hi.clone()),
@@ -116,13 +119,14 @@ impl<'s, 'a> RangeIter<'s, 'a> {
 
     /// Adds keys in `[start, boundary)` whose rows stand behind the boundary.
     fn prefixes_of(&mut self, start: &[u8], boundary: &[u8], merge: bool) -> Result<()> {
+        // Whether the boundary begins a key of this family in the one input that there is.
+        let known = self.set.groups().len() == 1 && self.hi.as_deref() != Some(boundary);
+        let known = known && self.family != Family::Bare;
         for (group, scan) in self.set.groups().iter().zip(&self.scans) {
-            if !group.unordered(self.family) {
-                continue;
-            }
-            for len in 0..boundary.len() {
-                let prefix = &boundary[..len];
-                if prefix < start {
+            let all = !known || group.unordered(self.family);
+            for len in self.family.prefix().len()..boundary.len() {
+                let (prefix, rest) = boundary.split_at(len);
+                if prefix < start || !(all || group.may_be_stamp(rest)) {
                     continue;
                 }
                 let found = group.newest(prefix, self.set.view())?;

@@ -4,3 +4,4 @@
 mod kit;
 
 mod golden;
+mod ranges;
