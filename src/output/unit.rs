@@ -229,3 +229,40 @@ impl<'t> Collector<'t> {
         Ok((self.checksums, self.findings, self.tally))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_file_is_never_held() {
+        let root = tempfile::tempdir().unwrap();
+        let tree = Tree::open(root.path()).unwrap();
+        let mut out = UnitOut::new(&tree);
+        let dir = out.dir("d").unwrap();
+        let mut file = out.grow(&dir, b"f");
+        let pieces = [1, DIRECT - 1, DIRECT, SPILL, 3 * SPILL, 7];
+        let mut want = Vec::new();
+        for (n, len) in pieces.iter().cycle().take(60).enumerate() {
+            let piece = vec![n as u8; *len];
+            file.write(&piece).unwrap();
+            assert!(file.buffer.capacity() <= 2 * (SPILL + DIRECT), "piece {n}: {}", file.buffer.capacity());
+            want.extend(piece);
+        }
+        assert_eq!(out.finish(file).unwrap(), want.len() as u64);
+        assert!(std::fs::read(root.path().join("d/f")).unwrap() == want);
+    }
+
+    #[test]
+    fn an_unfinished_file_removes_itself() {
+        let root = tempfile::tempdir().unwrap();
+        let tree = Tree::open(root.path()).unwrap();
+        let mut out = UnitOut::new(&tree);
+        let dir = out.dir("d").unwrap();
+        let mut file = out.grow(&dir, b"f");
+        file.write(&[0; SPILL]).unwrap();
+        assert!(root.path().join("d/f").exists());
+        drop(file);
+        assert!(!root.path().join("d/f").exists());
+    }
+}

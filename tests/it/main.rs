@@ -5,3 +5,6 @@ mod kit;
 
 mod golden;
 mod ranges;
+mod s3;
+mod s3_rows;
+mod truth_s3;
