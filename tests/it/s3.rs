@@ -211,7 +211,7 @@ fn an_empty_upload_id_takes_the_chunks_of_every_upload() {
 fn many() -> Snapshot {
     let mut s = bucket(base(), "other", 3);
     for n in 0..2500u32 {
-        let body: Vec<u8> = (0..3000).map(|i| (i * n >> 3) as u8).collect();
+        let body: Vec<u8> = (0..3000).map(|i| ((i * n) >> 3) as u8).collect();
         let key = format!("d{}/{n}{}", n % 7, if n % 50 == 0 { "/" } else { "" });
         let at = if n % 3 == 0 { ("other", 3, key.as_bytes()) } else { (B, 1, key.as_bytes()) };
         s = put_chunked(s, at, &body, 1024);
