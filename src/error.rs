@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::decode::s3::plan::ChunkFault;
 use crate::format::frame::FrameFault;
 use crate::format::header::HeaderFault;
 use crate::format::mvcc::MvccFault;
@@ -97,6 +98,16 @@ pub enum ErrorKind {
     /// A row that its family cannot accept.
     #[error("{}", fault_text(.0))]
     Row(Fault),
+    /// An S3 object whose body cannot be put together.
+    #[error("object \"{}\" of bucket \"{}\": {fault}", Shown(.object), Shown(.bucket))]
+    Body {
+        /// The bucket.
+        bucket: Vec<u8>,
+        /// The object's key.
+        object: Vec<u8>,
+        /// What is wrong; the row of the error is the manifest.
+        fault: ChunkFault,
+    },
     /// The file changed while it was read.
     #[error("the file changed while it was being read: copy it first, or take it from fsm-snap/ once it is complete")]
     Changed,

@@ -159,6 +159,15 @@ impl<'a> DataSet<'a> {
 
     /// The live row of exactly this key.
     pub fn get(&self, user_key: &[u8]) -> Result<Option<Row<'a>>> {
+        self.get_in(user_key, self.view)
+    }
+
+    /// As [`get`](DataSet::get), without regard to `--as-of`: for node-local rows, whose timestamps mean nothing.
+    pub fn get_of_any_time(&self, user_key: &[u8]) -> Result<Option<Row<'a>>> {
+        self.get_in(user_key, View { as_of: u64::MAX, ..self.view })
+    }
+
+    fn get_in(&self, user_key: &[u8], view: View) -> Result<Option<Row<'a>>> {
         let mut newest: Option<Row<'a>> = None;
         let mut offer = |row: Row<'a>| {
             if newest.is_none_or(|best| row.commit_ts > best.commit_ts) {
@@ -166,7 +175,7 @@ impl<'a> DataSet<'a> {
             }
         };
         for group in &self.groups {
-            group.newest(user_key, self.view)?.into_iter().for_each(&mut offer);
+            group.newest(user_key, view)?.into_iter().for_each(&mut offer);
         }
         let from = self.overlay.partition_point(|row| row.user_key < user_key);
         self.overlay[from..].iter().take_while(|row| row.user_key == user_key).copied().for_each(&mut offer);

@@ -5,6 +5,7 @@ mod engine;
 mod findings;
 mod options;
 pub mod redis;
+pub mod s3;
 pub mod sqs;
 
 use std::path::Path;
@@ -115,6 +116,9 @@ fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let wants = |adapter| job.options.adapters.contains(&adapter);
     if wants(Adapter::DynamoDb) {
         dynamodb::decode(job)?;
+    }
+    if wants(Adapter::S3) {
+        s3::decode(job)?;
     }
     if wants(Adapter::Redis) {
         redis::decode(job)?;

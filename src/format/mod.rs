@@ -22,6 +22,7 @@ pub mod mvcc2;
 pub mod proto;
 pub mod rawjson;
 pub mod redis;
+pub mod s3;
 pub mod sqs;
 pub mod txn;
 

@@ -16,6 +16,9 @@ use crate::report::Findings;
 /// Bytes that a growing file buffers before they are written.
 const SPILL: usize = 1 << 20;
 
+/// Pieces of this size are not worth a copy into the buffer.
+const DIRECT: usize = 128 << 10;
+
 /// One unit's share of the output.
 pub struct UnitOut<'t> {
     tree: &'t Tree,
@@ -114,6 +117,17 @@ impl Growing<'_> {
     #[inline]
     pub fn spill(&mut self) -> Result<()> {
         if self.buffer.len() < SPILL { Ok(()) } else { self.write_out() }
+    }
+
+    /// Appends `bytes`; a large piece goes straight to the file.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.len() < DIRECT {
+            self.buffer.extend_from_slice(bytes);
+            return self.spill();
+        }
+        self.write_out()?;
+        self.bytes += bytes.len() as u64;
+        self.file.as_mut().map_or(Ok(()), |file| file.write(bytes))
     }
 
     fn write_out(&mut self) -> Result<()> {
@@ -227,5 +241,42 @@ impl<'t> Collector<'t> {
         }
         self.checksums.add(&sums)?;
         Ok((self.checksums, self.findings, self.tally))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_file_is_never_held() {
+        let root = tempfile::tempdir().unwrap();
+        let tree = Tree::open(root.path()).unwrap();
+        let mut out = UnitOut::new(&tree);
+        let dir = out.dir("d").unwrap();
+        let mut file = out.grow(&dir, b"f");
+        let pieces = [1, DIRECT - 1, DIRECT, SPILL, 3 * SPILL, 7];
+        let mut want = Vec::new();
+        for (n, len) in pieces.iter().cycle().take(60).enumerate() {
+            let piece = vec![n as u8; *len];
+            file.write(&piece).unwrap();
+            assert!(file.buffer.capacity() <= 2 * (SPILL + DIRECT), "piece {n}: {}", file.buffer.capacity());
+            want.extend(piece);
+        }
+        assert_eq!(out.finish(file).unwrap(), want.len() as u64);
+        assert!(std::fs::read(root.path().join("d/f")).unwrap() == want);
+    }
+
+    #[test]
+    fn an_unfinished_file_removes_itself() {
+        let root = tempfile::tempdir().unwrap();
+        let tree = Tree::open(root.path()).unwrap();
+        let mut out = UnitOut::new(&tree);
+        let dir = out.dir("d").unwrap();
+        let mut file = out.grow(&dir, b"f");
+        file.write(&[0; SPILL]).unwrap();
+        assert!(root.path().join("d/f").exists());
+        drop(file);
+        assert!(!root.path().join("d/f").exists());
     }
 }

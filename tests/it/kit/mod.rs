@@ -4,6 +4,7 @@ pub mod build;
 pub mod ddb;
 pub mod fixtures;
 pub mod golden;
+pub mod s3;
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;

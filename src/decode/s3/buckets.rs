@@ -1,0 +1,148 @@
+//! The buckets: which of them exist, and which generation of each is live.
+
+use std::borrow::Cow;
+
+use bumpalo::Bump;
+
+use super::render;
+use crate::dataset::{DataSet, Row, after_prefix};
+use crate::error::Result;
+use crate::format::s3::key::{self, generation_prefix};
+use crate::format::s3::{BucketRecord, ObjectKey, record};
+use crate::format::{Adapter, Family, fault};
+use crate::output::names::segment;
+use crate::output::unit::UnitOut;
+
+/// A bucket that has a record, or had one as its generation counter tells.
+pub struct Bucket<'a> {
+    /// Its name.
+    pub name: Cow<'a, [u8]>,
+    /// Generation of its record; `None` when it was deleted.
+    pub live: Option<u64>,
+    /// Last generation handed out, if the counter is there.
+    last: Option<u64>,
+    record: Option<Row<'a>>,
+}
+
+/// What an object's generation says about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Its bucket has this generation.
+    Live,
+    /// Its bucket was deleted, perhaps created again: what is left is not collected yet.
+    Earlier,
+    /// Its bucket has another generation, for no known reason.
+    Stale,
+    /// There is no such bucket, and nothing tells that there was.
+    NoBucket,
+}
+
+/// All buckets, by name.
+pub struct Buckets<'a> {
+    list: Vec<Bucket<'a>>,
+}
+
+/// Folder of a bucket, below the output.
+pub fn folder(name: &[u8]) -> String {
+    format!("s3/{}", segment(name))
+}
+
+/// Parses part of a row; a fault becomes an error that names the row.
+pub fn parse<'a, T>(set: &DataSet<'a>, family: Family, row: &Row<'a>, result: fault::Result<T>) -> Result<T> {
+    result.map_err(|fault| set.locate(row.fault(family, fault)))
+}
+
+impl<'a> Buckets<'a> {
+    /// Reads and checks every bucket record and generation counter.
+    ///
+    /// # Errors
+    /// The first one that is malformed.
+    pub fn read(set: &DataSet<'a>) -> Result<Buckets<'a>> {
+        let mut buckets = Buckets { list: Vec::new() };
+        buckets.records(set)?;
+        buckets.counters(set)?;
+        Ok(buckets)
+    }
+
+    fn records(&mut self, set: &DataSet<'a>) -> Result<()> {
+        let (family, mut arena) = (Family::S3BucketMeta, Bump::new());
+        let mut rows = set.family(family);
+        while let Some(row) = rows.next()? {
+            let name = parse(set, family, &row, key::bucket(family.suffix(row.user_key)))?;
+            arena.reset();
+            let generation = parse(set, family, &row, BucketRecord::parse(&arena, row.body))?.generation;
+            // No server writes generation 0: then the newest one that has objects counts.
+            let live = if generation == 0 { newest_generation(set, &name)? } else { generation };
+            self.list.push(Bucket { name, live: Some(live), last: None, record: Some(row) });
+        }
+        Ok(())
+    }
+
+    fn counters(&mut self, set: &DataSet<'a>) -> Result<()> {
+        let family = Family::S3BucketGen;
+        let mut rows = set.family(family);
+        while let Some(row) = rows.next()? {
+            let name = parse(set, family, &row, key::bucket(family.suffix(row.user_key)))?;
+            let last = Some(parse(set, family, &row, record::generation(row.body))?);
+            match self.find(&name) {
+                Ok(at) => self.list[at].last = last,
+                Err(at) => self.list.insert(at, Bucket { name, live: None, last, record: None }),
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&self, name: &[u8]) -> std::result::Result<usize, usize> {
+        self.list.binary_search_by(|bucket| bucket.name.as_ref().cmp(name))
+    }
+
+    /// The live generation of a bucket.
+    pub fn live(&self, name: &[u8]) -> Option<u64> {
+        self.find(name).ok().and_then(|at| self.list[at].live)
+    }
+
+    /// What an object's generation says about it.
+    pub fn standing(&self, object: &ObjectKey<'_>) -> Standing {
+        let Ok(at) = self.find(&object.bucket) else { return Standing::NoBucket };
+        let Bucket { live, last, .. } = self.list[at];
+        let handed_out = last.is_some_and(|last| last >= live.unwrap_or(0) && last >= object.generation);
+        match live {
+            Some(live) if live == object.generation => Standing::Live,
+            Some(live) if handed_out && object.generation < live => Standing::Earlier,
+            Some(_) => Standing::Stale,
+            None if handed_out => Standing::Earlier,
+            None => Standing::NoBucket,
+        }
+    }
+
+    /// Writes `_bucket.json` of every bucket that has a record.
+    pub fn write(&self, out: &mut UnitOut<'_>) -> Result<()> {
+        let (mut arena, mut text) = (Bump::new(), Vec::new());
+        for Bucket { name, record, .. } in &self.list {
+            let Some(row) = record else { continue };
+            arena.reset();
+            text.clear();
+            // It parsed before.
+            let record = BucketRecord::parse(&arena, row.body).unwrap_or_default();
+            render::bucket(name, &record, &mut text);
+            let dir = out.tree().make_dir(folder(name).as_bytes())?;
+            out.put(&dir, b"_bucket.json", &text)?;
+            out.tally.scope(Adapter::S3, &segment(name));
+        }
+        Ok(())
+    }
+}
+
+/// The highest generation of a bucket that has a manifest; 0 when there is none.
+fn newest_generation(set: &DataSet<'_>, name: &[u8]) -> Result<u64> {
+    let family = Family::S3Object;
+    let bucket = key::bucket_key(family, name);
+    let end = after_prefix(bucket.as_bytes());
+    let (mut newest, mut from) = (0, bucket.as_bytes().to_vec());
+    while let Some(row) = set.range(family, from, end.clone()).next()? {
+        newest = parse(set, family, &row, ObjectKey::parse(family.suffix(row.user_key)))?.generation;
+        let Some(next) = newest.checked_add(1) else { break };
+        from = generation_prefix(family, name, next).as_bytes().to_vec();
+    }
+    Ok(newest)
+}

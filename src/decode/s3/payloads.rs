@@ -1,0 +1,114 @@
+//! Content-addressed payloads (`chunkblob` rows): checked against their digests, looked up, and counted.
+//!
+//! They stay on their node and do not take part in the store's clock, so their timestamps mean nothing.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use sha2::{Digest as _, Sha256};
+
+use super::buckets::parse;
+use super::findings;
+use crate::dataset::{DataSet, Row, after_prefix};
+use crate::error::Result;
+use crate::format::s3::key::{self, chunkblob_key};
+use crate::format::{Family, Fault, fault};
+use crate::report::{Finding, Findings};
+
+const FAMILY: Family = Family::S3ChunkBlob;
+/// Bytes that one thread checks at a time, about.
+const SLICE: usize = 256 << 10;
+
+type Digest = [u8; 32];
+
+/// All payloads, checked.
+pub struct Payloads<'a> {
+    /// Whether there are any.
+    pub any: bool,
+    /// Those whose keys are not as the server writes them, with upper-case digits.
+    odd: BTreeMap<Digest, Row<'a>>,
+}
+
+/// Part of a digest: enough to tell the payloads of a store apart, to count those without a reference.
+pub fn brief(digest: &Digest) -> u64 {
+    digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+impl<'a> Payloads<'a> {
+    /// Checks every payload against the digest in its key.
+    ///
+    /// # Errors
+    /// The first one, in key order, that is malformed or has another digest.
+    pub fn check(set: &DataSet<'a>) -> Result<Payloads<'a>> {
+        let prefix = FAMILY.prefix().as_bytes();
+        let end = after_prefix(prefix);
+        let mut bounds = vec![prefix.to_vec()];
+        bounds.extend(set.cuts(prefix, end.as_deref(), SLICE)?);
+        bounds.extend(end);
+        let slices: Vec<_> = bounds.par_windows(2).map(|pair| check_slice(set, &pair[0], &pair[1])).collect();
+        let mut payloads = Payloads { any: false, odd: BTreeMap::new() };
+        for slice in slices {
+            let (rows, odd) = slice?;
+            payloads.any |= rows > 0;
+            payloads.odd.extend(odd);
+        }
+        Ok(payloads)
+    }
+
+    /// The payload of this digest.
+    pub fn get(&self, set: &DataSet<'a>, digest: &Digest) -> Result<Option<Row<'a>>> {
+        let key = chunkblob_key(digest);
+        if let Some(row) = set.get(key.as_bytes())? {
+            return Ok(Some(row));
+        }
+        if let Some(row) = self.odd.get(digest) {
+            return Ok(Some(*row));
+        }
+        match set.get_of_any_time(key.as_bytes())? {
+            Some(row) => check_row(set, &row).map(|_| Some(row)),
+            None => Ok(None),
+        }
+    }
+
+    /// Notes the payloads that no reference names; `named` are the digests of all references, in brief.
+    pub fn note_unreferenced(&self, set: &DataSet<'_>, mut named: Vec<u64>, out: &mut Findings) -> Result<()> {
+        if !self.any {
+            return Ok(());
+        }
+        named.sort_unstable();
+        let (mut payloads, mut bytes, mut rows) = (0u64, 0u64, set.family(FAMILY));
+        while let Some(row) = rows.next()? {
+            let digest = key::digest(FAMILY.suffix(row.user_key)).unwrap_or_default();
+            if named.binary_search(&brief(&digest)).is_err() {
+                payloads += 1;
+                bytes += row.body.len() as u64;
+            }
+        }
+        if payloads > 0 {
+            out.add(Finding::new(&findings::UNREFERENCED).with("chunkblobs", payloads).with("bytes", bytes));
+        }
+        Ok(())
+    }
+}
+
+type Odd<'a> = Vec<(Digest, Row<'a>)>;
+
+fn check_slice<'a>(set: &DataSet<'a>, lo: &[u8], hi: &[u8]) -> Result<(u64, Odd<'a>)> {
+    let (mut count, mut odd, mut rows) = (0, Odd::new(), set.range(FAMILY, lo.to_vec(), Some(hi.to_vec())));
+    while let Some(row) = rows.next()? {
+        let digest = check_row(set, &row)?;
+        count += 1;
+        if FAMILY.suffix(row.user_key).iter().any(u8::is_ascii_uppercase) {
+            odd.push((digest, row));
+        }
+    }
+    Ok((count, odd))
+}
+
+fn check_row<'a>(set: &DataSet<'a>, row: &Row<'a>) -> Result<Digest> {
+    let digest = parse(set, FAMILY, row, key::digest(FAMILY.suffix(row.user_key)))?;
+    let same = Digest::from(Sha256::digest(row.body)) == digest;
+    let verdict: fault::Result<Digest> =
+        if same { Ok(digest) } else { Err(Fault::Value("its SHA-256 is not the digest in its key")) };
+    parse(set, FAMILY, row, verdict)
+}

@@ -1,0 +1,341 @@
+//! Which chunks make an object's body, and in which order (`s3.md` §5, `ours.md` §4).
+//!
+//! A manifest declares parts; each part has chunks 0 to n-1 of one version, inline or as references. Stored chunks of
+//! other versions, and those of a part declared with no chunks, are left-overs and mean nothing. A declared chunk that
+//! is not stored, one stored beyond the declared count and one stored twice are damage.
+
+use std::borrow::Cow;
+
+use crate::format::s3::{ChunkKey, Manifest, Part};
+
+/// Names a chunk within an object. Orders as the chunks stand in the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChunkId {
+    /// Part number.
+    pub part_no: u64,
+    /// Version of the part (inline) or of its references (offloaded).
+    pub version: u64,
+    /// Whether it is a `chunkref` row and not a `blob` row.
+    pub offloaded: bool,
+    /// Number in its part, from 0.
+    pub chunk_no: u64,
+}
+
+impl ChunkId {
+    /// The name of a stored row; `offloaded` tells its family.
+    pub const fn of(key: &ChunkKey<'_>, offloaded: bool) -> ChunkId {
+        ChunkId { part_no: key.part_no, version: key.version, offloaded, chunk_no: key.chunk_no }
+    }
+}
+
+impl std::fmt::Display for ChunkId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = if self.offloaded { "offloaded" } else { "inline" };
+        write!(f, "{kind} chunk {} of part {} (version {})", self.chunk_no, self.part_no, self.version)
+    }
+}
+
+/// A chunk that the manifest declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expected {
+    /// Its name.
+    pub id: ChunkId,
+    /// Index of its part in [`Plan::parts`].
+    pub part: usize,
+    /// Its length in bytes, when the manifest tells.
+    pub size: Option<u64>,
+}
+
+/// Damage in the chunks of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ChunkFault {
+    /// A declared chunk is not stored.
+    #[error("incomplete body: {0} is missing")]
+    Missing(ChunkId),
+    /// A chunk is stored beyond those that its part declares.
+    #[error("surplus in the body: {0} is stored, but its part declares {1} chunks")]
+    Surplus(ChunkId, u64),
+    /// Two rows claim to be the same chunk.
+    #[error("ambiguous body: {0} is stored twice")]
+    Repeated(ChunkId),
+    /// The payload that a reference names is in no input.
+    #[error(
+        "incomplete body: the payload {} of {id} is in no input; payloads stay on their node: give the snapshot of \
+         another node as a further input", Hex(.digest)
+    )]
+    Payload {
+        /// The chunk.
+        id: ChunkId,
+        /// SHA-256 of the payload.
+        digest: [u8; 32],
+    },
+    /// A reference disagrees with the manifest or with the payload that it names.
+    #[error("{id} has {manifest} bytes by the manifest, {reference} by its reference and {stored} in the store")]
+    Reference {
+        /// The chunk.
+        id: ChunkId,
+        /// Length by the manifest's `chunk_sizes`.
+        manifest: u64,
+        /// Length by the reference.
+        reference: u64,
+        /// Length of the payload.
+        stored: u64,
+    },
+}
+
+struct Hex<'a>(&'a [u8; 32]);
+
+impl std::fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Expected {
+    /// Checks the three lengths of an offloaded chunk, in bytes. (Those of inline chunks are only warned of.)
+    pub fn check_reference(&self, reference: u64, stored: u64) -> Result<(), ChunkFault> {
+        let manifest = self.size.unwrap_or_default();
+        if self.size == Some(reference) && reference == stored {
+            return Ok(());
+        }
+        Err(ChunkFault::Reference { id: self.id, manifest, reference, stored })
+    }
+}
+
+const fn part_key(part: &Part<'_>) -> (u64, u64, bool) {
+    (part.part_no, part.version(), part.offloaded)
+}
+
+fn find_part(parts: &[Part<'_>], id: ChunkId) -> Option<usize> {
+    parts.binary_search_by_key(&(id.part_no, id.version, id.offloaded), part_key).ok()
+}
+
+/// The parts that count, in body order: of several with the same number, version and kind the last one.
+pub fn declared_parts<'a>(manifest: &Manifest<'a>) -> Cow<'a, [Part<'a>]> {
+    if manifest.parts.is_sorted_by(|a, b| part_key(a) < part_key(b)) {
+        return Cow::Borrowed(manifest.parts);
+    }
+    // Latest first, so that the stable sort and the removal of repetitions keep the last declaration.
+    let mut parts: Vec<_> = manifest.parts.iter().rev().copied().collect();
+    parts.sort_by_key(part_key);
+    parts.dedup_by_key(|part| part_key(part));
+    Cow::Owned(parts)
+}
+
+/// Whether an object was uploaded in parts: it has several, or an ETag of the form `<MD5>-<n>`.
+pub fn is_multipart(manifest: &Manifest<'_>) -> bool {
+    manifest.parts.len() > 1 || super::etag::Form::of(manifest.etag).is_composite()
+}
+
+/// The body of one object, chunk by chunk.
+#[derive(Debug, Clone)]
+pub struct Plan<'a> {
+    parts: Cow<'a, [Part<'a>]>,
+}
+
+impl<'a> Plan<'a> {
+    /// The plan of a manifest; borrows its parts unless they are out of order.
+    pub fn new(manifest: &Manifest<'a>) -> Plan<'a> {
+        Plan { parts: declared_parts(manifest) }
+    }
+
+    /// The parts in body order.
+    pub fn parts(&self) -> &[Part<'a>] {
+        &self.parts
+    }
+
+    /// Every declared chunk in body order.
+    pub fn chunks(&self) -> Chunks<'_> {
+        Chunks { parts: &self.parts, part: 0, chunk_no: 0 }
+    }
+
+    /// The part that a chunk belongs to.
+    pub fn part_of(&self, id: ChunkId) -> Option<usize> {
+        find_part(&self.parts, id)
+    }
+
+    /// Whether the wanted rows of one family come in body order when read in key order. So it is unless a part number
+    /// is declared twice, which no server does: then the rows must be sorted by [`ChunkId`] first.
+    pub fn is_in_key_order(&self) -> bool {
+        self.parts.windows(2).all(|pair| pair[0].part_no != pair[1].part_no)
+    }
+
+    /// Whether some part is offloaded, so that `chunkref` rows count.
+    pub fn has_offloaded(&self) -> bool {
+        self.parts.iter().any(|part| part.offloaded)
+    }
+
+    /// Starts to match stored rows with the plan.
+    pub fn join(&self) -> Join<'_> {
+        Join { chunks: self.chunks() }
+    }
+}
+
+/// Iterates over the declared chunks; keeps two numbers, however long the body is.
+#[derive(Debug, Clone)]
+pub struct Chunks<'p> {
+    parts: &'p [Part<'p>],
+    part: usize,
+    chunk_no: u64,
+}
+
+impl Chunks<'_> {
+    /// The next chunk, which stays next.
+    pub fn peek(&mut self) -> Option<Expected> {
+        while self.chunk_no >= self.parts.get(self.part)?.chunk_count {
+            self.part += 1;
+            self.chunk_no = 0;
+        }
+        let part = &self.parts[self.part];
+        let (part_no, version, offloaded) = part_key(part);
+        let id = ChunkId { part_no, version, offloaded, chunk_no: self.chunk_no };
+        let size = usize::try_from(self.chunk_no).ok().and_then(|n| part.chunk_sizes.get(n)).copied();
+        Some(Expected { id, part: self.part, size })
+    }
+}
+
+impl Iterator for Chunks<'_> {
+    type Item = Expected;
+
+    fn next(&mut self) -> Option<Expected> {
+        let next = self.peek()?;
+        self.chunk_no += 1;
+        Some(next)
+    }
+}
+
+/// Matches stored rows with a plan. Feed the rows of the manifest's upload in ascending [`ChunkId`] order, both
+/// families merged, left-overs included; then call [`finish`](Join::finish).
+#[derive(Debug, Clone)]
+pub struct Join<'p> {
+    chunks: Chunks<'p>,
+}
+
+impl Join<'_> {
+    /// What a stored row is: the next chunk of the body, or `None` for a left-over.
+    pub fn row(&mut self, id: ChunkId) -> Result<Option<Expected>, ChunkFault> {
+        let count = find_part(self.chunks.parts, id).map_or(0, |at| self.chunks.parts[at].chunk_count);
+        if count == 0 {
+            return Ok(None);
+        }
+        match self.chunks.peek() {
+            Some(next) if next.id < id => Err(ChunkFault::Missing(next.id)),
+            Some(next) if next.id == id => {
+                self.chunks.next();
+                Ok(Some(next))
+            }
+            _ if id.chunk_no >= count => Err(ChunkFault::Surplus(id, count)),
+            _ => Err(ChunkFault::Repeated(id)),
+        }
+    }
+
+    /// Checks that nothing is missing at the end.
+    pub fn finish(mut self) -> Result<(), ChunkFault> {
+        self.chunks.peek().map_or(Ok(()), |next| Err(ChunkFault::Missing(next.id)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// (part, version, offloaded, chunks)
+    type Row = (u64, u64, bool, u64);
+
+    fn part(&(part_no, version, offloaded, chunk_count): &Row) -> Part<'static> {
+        // The version of the other kind must have no effect.
+        let (part_version, chunk_ref_version) = if offloaded { (99, version) } else { (version, 99) };
+        Part { part_no, part_version, chunk_ref_version, offloaded, chunk_count, ..Part::default() }
+    }
+
+    fn with_plan<T>(rows: &[Row], check: impl FnOnce(Plan<'_>) -> T) -> T {
+        let parts: Vec<_> = rows.iter().map(part).collect();
+        check(Plan::new(&Manifest { parts: &parts, ..Manifest::default() }))
+    }
+
+    fn id((part_no, version, offloaded, chunk_no): Row) -> ChunkId {
+        ChunkId { part_no, version, offloaded, chunk_no }
+    }
+
+    fn joined(declared: &[Row], stored: &[Row]) -> Result<usize, ChunkFault> {
+        with_plan(declared, |plan| {
+            let mut join = plan.join();
+            let mut taken = 0;
+            for &row in stored {
+                taken += usize::from(join.row(id(row))?.is_some());
+            }
+            join.finish().map(|()| taken)
+        })
+    }
+
+    #[test]
+    fn order_of_the_body() {
+        let declared = [(2, 0, false, 1), (1, 5, true, 1), (1, 5, false, 2), (1, 4, false, 0), (2, 0, false, 3)];
+        let want =
+            [(1, 5, false, 0), (1, 5, false, 1), (1, 5, true, 0), (2, 0, false, 0), (2, 0, false, 1), (2, 0, false, 2)];
+        with_plan(&declared, |plan| {
+            assert!(plan.chunks().map(|c| c.id).eq(want.map(id)));
+            assert!(plan.has_offloaded() && !plan.is_in_key_order());
+            assert_eq!(plan.parts().len(), 4);
+        });
+        with_plan(&[(1, 5, false, 2), (2, 4, false, 1)], |plan| {
+            assert!(plan.is_in_key_order() && matches!(plan.parts, Cow::Borrowed(_)));
+        });
+        with_plan(&[], |plan| assert_eq!(plan.chunks().count(), 0));
+        with_plan(&[(1, 0, false, u64::MAX)], |plan| assert_eq!(plan.chunks().take(9).count(), 9));
+    }
+
+    #[test]
+    fn sizes() {
+        let part = Part { chunk_count: 2, chunk_sizes: &[7], ..Part::default() };
+        let parts = [part];
+        let plan = Plan::new(&Manifest { parts: &parts, ..Manifest::default() });
+        let sizes: Vec<_> = plan.chunks().map(|c| c.size).collect();
+        assert_eq!(sizes, [Some(7), None]);
+        let chunk = plan.chunks().next().unwrap();
+        assert_eq!(chunk.check_reference(7, 7), Ok(()));
+        for (reference, stored) in [(7, 8), (8, 7), (8, 8)] {
+            let fault = ChunkFault::Reference { id: chunk.id, manifest: 7, reference, stored };
+            assert_eq!(chunk.check_reference(reference, stored), Err(fault));
+        }
+        assert!(Expected { size: None, ..chunk }.check_reference(0, 0).is_err());
+    }
+
+    #[test]
+    fn joins() {
+        use ChunkFault::*;
+        let two = [(1, 5, false, 2), (2, 0, true, 1)];
+        let (a, b, c) = ((1, 5, false, 0), (1, 5, false, 1), (2, 0, true, 0));
+        let surplus = id((1, 5, false, 2));
+        for (declared, stored, want) in [
+            (&two[..], &[a, b, c][..], Ok(3)),
+            (&two, &[(1, 4, false, 0), a, b, (1, 5, true, 7), (1, 6, false, 0), c, (3, 0, false, 0)], Ok(3)),
+            (&two, &[a, b], Err(Missing(id(c)))),
+            (&two, &[a, c], Err(Missing(id(b)))),
+            (&two, &[b, c], Err(Missing(id(a)))),
+            (&two, &[], Err(Missing(id(a)))),
+            (&two, &[a, b, (1, 5, false, 2), c], Err(Surplus(surplus, 2))),
+            (&two, &[a, (1, 5, false, 2), c], Err(Missing(id(b)))),
+            (&two, &[a, b, c, (2, 0, true, 1)], Err(Surplus(id((2, 0, true, 1)), 1))),
+            (&two, &[a, a, b, c], Err(Repeated(id(a)))),
+            (&two, &[a, b, c, c], Err(Repeated(id(c)))),
+            (&[(1, 0, false, 0)], &[(1, 0, false, 0), (1, 0, false, 1)], Ok(0)),
+            (&[], &[a], Ok(0)),
+            (&[], &[], Ok(0)),
+        ] {
+            assert_eq!(joined(declared, stored), want, "{declared:?} {stored:?}");
+        }
+    }
+
+    #[test]
+    fn multipart_or_not() {
+        let md5 = "0123456789abcdef0123456789abcdef";
+        let parts = [Part::default(), Part { part_no: 2, ..Part::default() }];
+        let composite = format!("{md5}-1");
+        for (etag, parts, want) in
+            [(md5, &parts[..1], false), (md5, &parts, true), (&composite, &parts[..1], true), ("", &[], false)]
+        {
+            assert_eq!(is_multipart(&Manifest { etag, parts, ..Manifest::default() }), want, "{etag}");
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! The JSON and the paths around object bodies (`s3.md` §5.1, §5.2, §6, §7; `ours.md` §3, §6).
+//!
+//! Every function appends to a buffer. Files are indented by two spaces and end without a line feed, lines are compact
+//! and end with one.
+
+use base64::engine::general_purpose::STANDARD;
+
+use super::names::{Name, safe_segment_into};
+use super::plan;
+use crate::format::Family;
+use crate::format::jsonval::replace_invalid;
+use crate::format::s3::{BucketRecord, ChunkKey, Manifest, ObjectKey, Part};
+use crate::output::json::{self, Escape};
+use crate::output::names::{MAX_SEGMENT, segment_into};
+
+/// Appends `_bucket.json`; `name` is the bucket's name from the key.
+pub fn bucket(name: &[u8], record: &BucketRecord<'_>, out: &mut Vec<u8>) {
+    let mut w = Writer::indented(out);
+    w.begin(b'{');
+    w.integer("format_version", 1);
+    w.string("name", &replace_invalid(name));
+    w.string_if_any("owner", record.owner);
+    w.string_if_any("region", record.region);
+    w.string_if_any("acl", record.acl);
+    w.time("creation_time_iso", record.created_at_hlc);
+    w.integer_if_any("generation", record.generation);
+    w.integer_if_any("created_at_hlc", record.created_at_hlc);
+    w.end(b'}');
+}
+
+/// Appends the sidecar of an object, `<path>.elastickv-meta.json`.
+pub fn sidecar(manifest: &Manifest<'_>, out: &mut Vec<u8>) {
+    let mut w = Writer::indented(out);
+    w.begin(b'{');
+    w.integer("format_version", 1);
+    w.object(manifest);
+    w.end(b'}');
+}
+
+/// Appends an object's line of `_index.jsonl`. A key that is not UTF-8 stands as `{"base64":…}`; the path is a string
+/// in any case, see [`path_string`].
+pub fn index_line(key: &[u8], name: Name, manifest: &Manifest<'_>, out: &mut Vec<u8>) {
+    let mut w = Writer::compact(out);
+    w.begin(b'{');
+    w.bytes("key", key);
+    w.path("path", &name.path(key));
+    w.object(manifest);
+    w.end(b'}');
+    out.push(b'\n');
+}
+
+/// Appends a path as a JSON string. A byte that is not part of UTF-8 stands as `\udc80` to `\udcff`, the lone surrogate
+/// by which Python's `os.fsdecode` and others name such a byte in a file name.
+pub fn path_string(path: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut text = Vec::new();
+    for chunk in path.utf8_chunks() {
+        text.clear();
+        json::string(chunk.valid(), Escape::Html, &mut text);
+        out.extend_from_slice(&text[1..text.len() - 1]);
+        for byte in chunk.invalid() {
+            out.extend_from_slice(format!("\\udc{byte:02x}").as_bytes());
+        }
+    }
+    out.push(b'"');
+}
+
+/// Appends an object's line of `KEYMAP.jsonl`; nothing when its path is its key.
+pub fn keymap_line(key: &[u8], name: Name, out: &mut Vec<u8>) {
+    let Some(kind) = name.keymap_kind() else { return };
+    out.extend_from_slice(b"{\"encoded\":");
+    json::string(&replace_invalid(&name.path(key)), Escape::Plain, out);
+    out.extend_from_slice(b",\"original\":\"");
+    json::base64url(key, out);
+    out.extend_from_slice(b"\",\"kind\":\"");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\"}\n");
+}
+
+/// Appends a row's line of `_incomplete_uploads/records.jsonl`; `user_key` with its prefix.
+pub fn incomplete_line(family: Family, user_key: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"prefix\":");
+    json::string(family.prefix(), Escape::Plain, out);
+    for (name, bytes) in [("key", user_key), ("value", value)] {
+        out.extend_from_slice(b",\"");
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":\"");
+        json::base64_into(&STANDARD, bytes, out);
+        out.push(b'"');
+    }
+    out.extend_from_slice(b"}\n");
+}
+
+/// Appends the path of an orphan chunk, relative to the bucket's directory:
+/// `_orphans/<object>/gen-<generation>/<upload ID>_<part>_<chunk>_<version>.bin`, numbers as 16 hex digits.
+pub fn orphan_path(chunk: &ChunkKey<'_>, out: &mut String) {
+    orphan_dir(&chunk.upload.object, out);
+    segment_into(&chunk.upload.upload_id, out);
+    out.push_str(&format!("_{:016x}_{:016x}_{:016x}.bin", chunk.part_no, chunk.chunk_no, chunk.version));
+}
+
+/// Appends the directory of what is left of an object, relative to the bucket's, with a slash.
+pub fn orphan_dir(object: &ObjectKey<'_>, out: &mut String) {
+    out.push_str("_orphans/");
+    safe_segment_into(&object.object, MAX_SEGMENT, out);
+    out.push_str(&format!("/gen-{}/", object.generation));
+}
+
+/// Appends the time of an HLC timestamp as RFC 3339 in UTC: milliseconds in the upper 48 bits, trailing zeros of the
+/// fraction dropped, five digits for years above 9999.
+pub fn time_into(hlc: u64, out: &mut Vec<u8>) {
+    let ms = hlc >> 16;
+    let (days, in_day) = (ms / 86_400_000, ms % 86_400_000);
+    let (year, month, day) = civil(days);
+    let (seconds, fraction) = (in_day / 1000, in_day % 1000);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let mut text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
+    if fraction > 0 {
+        text += format!(".{fraction:03}").trim_end_matches('0');
+    }
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'Z');
+}
+
+/// Year, month and day of a day number since 1970-01-01, in the Gregorian calendar.
+const fn civil(days: u64) -> (u64, u64, u64) {
+    // Counted from 0000-03-01, so that the leap day ends a year; 400 years have 146097 days.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * day + 2) / 153;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = era * 400 + year + (month <= 2) as u64;
+    (year, month, day - (153 * shifted + 2) / 5 + 1)
+}
+
+/// Writes nested JSON, indented or on one line.
+struct Writer<'o> {
+    out: &'o mut Vec<u8>,
+    compact: bool,
+    depth: usize,
+    fresh: bool,
+}
+
+impl<'o> Writer<'o> {
+    fn indented(out: &'o mut Vec<u8>) -> Writer<'o> {
+        Writer { out, compact: false, depth: 0, fresh: true }
+    }
+
+    fn compact(out: &'o mut Vec<u8>) -> Writer<'o> {
+        Writer { out, compact: true, depth: 0, fresh: true }
+    }
+
+    fn begin(&mut self, bracket: u8) {
+        self.out.push(bracket);
+        self.depth += 1;
+        self.fresh = true;
+    }
+
+    fn end(&mut self, bracket: u8) {
+        self.depth -= 1;
+        if !self.fresh {
+            self.line();
+        }
+        self.out.push(bracket);
+        self.fresh = false;
+    }
+
+    fn line(&mut self) {
+        if !self.compact {
+            json::newline(2 * self.depth, self.out);
+        }
+    }
+
+    fn item(&mut self) {
+        if !self.fresh {
+            self.out.push(b',');
+        }
+        self.fresh = false;
+        self.line();
+    }
+
+    fn name(&mut self, name: &str) {
+        self.item();
+        json::string(name, Escape::Html, self.out);
+        self.out.extend_from_slice(if self.compact { b":" } else { b": " });
+    }
+
+    fn integer(&mut self, name: &str, n: impl itoa::Integer) {
+        self.name(name);
+        json::integer(n, self.out);
+    }
+
+    fn integer_if_any(&mut self, name: &str, n: u64) {
+        if n != 0 {
+            self.integer(name, n);
+        }
+    }
+
+    fn string(&mut self, name: &str, text: &str) {
+        self.name(name);
+        json::string(text, Escape::Html, self.out);
+    }
+
+    fn string_if_any(&mut self, name: &str, text: &str) {
+        if !text.is_empty() {
+            self.string(name, text);
+        }
+    }
+
+    fn bytes(&mut self, name: &str, bytes: &[u8]) {
+        self.name(name);
+        json::bytes(bytes, Escape::Html, self.out);
+    }
+
+    fn path(&mut self, name: &str, path: &[u8]) {
+        self.name(name);
+        path_string(path, self.out);
+    }
+
+    fn time(&mut self, name: &str, hlc: u64) {
+        if hlc == 0 {
+            return;
+        }
+        self.name(name);
+        self.out.push(b'"');
+        time_into(hlc, self.out);
+        self.out.push(b'"');
+    }
+
+    /// The members of a sidecar without its version: the peer's, then ours.
+    fn object(&mut self, manifest: &Manifest<'_>) {
+        self.string_if_any("etag", manifest.etag);
+        self.integer("size_bytes", manifest.size_bytes);
+        self.time("last_modified", manifest.last_modified_hlc);
+        self.string_if_any("content_type", manifest.content_type);
+        self.string_if_any("content_encoding", manifest.content_encoding);
+        self.string_if_any("cache_control", manifest.cache_control);
+        self.string_if_any("content_disposition", manifest.content_disposition);
+        self.user_metadata(manifest.user_metadata);
+        if plan::is_multipart(manifest) {
+            self.parts(&plan::declared_parts(manifest));
+        }
+    }
+
+    fn user_metadata(&mut self, pairs: &[(&str, &str)]) {
+        if pairs.is_empty() {
+            return;
+        }
+        self.name("user_metadata");
+        self.begin(b'{');
+        for (name, value) in pairs {
+            self.string(name, value);
+        }
+        self.end(b'}');
+    }
+
+    fn parts(&mut self, parts: &[Part<'_>]) {
+        self.name("parts");
+        self.begin(b'[');
+        for part in parts {
+            self.item();
+            self.begin(b'{');
+            self.integer("part_no", part.part_no);
+            self.string("etag", part.etag);
+            self.integer("size_bytes", part.size_bytes);
+            self.end(b'}');
+        }
+        self.end(b']');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+    use crate::format::s3::UploadKey;
+
+    fn shown(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    const HLC: u64 = 1_700_000_000_120 << 16 | 5;
+
+    #[test]
+    fn buckets() {
+        let record = BucketRecord { region: "us-east-1", acl: "private", ..BucketRecord::default() };
+        let peer = r#"{
+  "format_version": 1,
+  "name": "bkt",
+  "region": "us-east-1",
+  "acl": "private"
+}"#;
+        assert_eq!(shown(|o| bucket(b"bkt", &record, o)), peer);
+        let record = BucketRecord { generation: 2, created_at_hlc: HLC, owner: "<o>", ..record };
+        let want = r#"{
+  "format_version": 1,
+  "name": "bkt",
+  "owner": "\u003co\u003e",
+  "region": "us-east-1",
+  "acl": "private",
+  "creation_time_iso": "2023-11-14T22:13:20.12Z",
+  "generation": 2,
+  "created_at_hlc": 111411200007864325
+}"#;
+        assert_eq!(shown(|o| bucket(b"bkt", &record, o)), want);
+        let odd = shown(|o| bucket(b"b\xff\xfe", &BucketRecord::default(), o));
+        assert_eq!(odd, "{\n  \"format_version\": 1,\n  \"name\": \"b\u{fffd}\u{fffd}\"\n}");
+    }
+
+    const PARTS: [Part<'static>; 2] = [
+        Part { part_no: 1, etag: "p1", size_bytes: 5, ..EMPTY },
+        Part { part_no: 2, etag: "", size_bytes: 0, ..EMPTY },
+    ];
+    const EMPTY: Part<'static> = Part {
+        part_no: 0,
+        etag: "",
+        size_bytes: 0,
+        chunk_count: 0,
+        chunk_sizes: &[],
+        part_version: 0,
+        chunk_ref_version: 0,
+        offloaded: false,
+    };
+
+    fn full() -> Manifest<'static> {
+        Manifest {
+            upload_id: "u",
+            etag: "e",
+            size_bytes: -1,
+            last_modified_hlc: HLC,
+            content_type: "text/plain; a=\"b\"",
+            content_encoding: "gzip",
+            cache_control: "no-cache",
+            content_disposition: "x",
+            user_metadata: &[("a&", "1"), ("b", "")],
+            parts: &PARTS,
+        }
+    }
+
+    #[test]
+    fn sidecars() {
+        let least = shown(|o| sidecar(&Manifest::default(), o));
+        assert_eq!(least, "{\n  \"format_version\": 1,\n  \"size_bytes\": 0\n}");
+        let want = r#"{
+  "format_version": 1,
+  "etag": "e",
+  "size_bytes": -1,
+  "last_modified": "2023-11-14T22:13:20.12Z",
+  "content_type": "text/plain; a=\"b\"",
+  "content_encoding": "gzip",
+  "cache_control": "no-cache",
+  "content_disposition": "x",
+  "user_metadata": {
+    "a\u0026": "1",
+    "b": ""
+  },
+  "parts": [
+    {
+      "part_no": 1,
+      "etag": "p1",
+      "size_bytes": 5
+    },
+    {
+      "part_no": 2,
+      "etag": "",
+      "size_bytes": 0
+    }
+  ]
+}"#;
+        assert_eq!(shown(|o| sidecar(&full(), o)), want);
+        let single = Manifest { parts: &PARTS[..1], ..full() };
+        assert!(!shown(|o| sidecar(&single, o)).contains("parts"));
+    }
+
+    #[test]
+    fn index_lines() {
+        let small = Manifest { size_bytes: 3, user_metadata: &[("a", "1")], ..Manifest::default() };
+        let line = shown(|o| index_line(b"dir/", Name::Encoded, &small, o));
+        let want = r#"{"key":"dir/","path":"_encoded/dir%2F","size_bytes":3,"user_metadata":{"a":"1"}}"#;
+        assert_eq!(line, format!("{want}\n"));
+        let line = shown(|o| index_line(b"<\xff\x80>", Name::Verbatim, &Manifest::default(), o));
+        let want = r#"{"key":{"base64":"PP-APg"},"path":"\u003c\udcff\udc80\u003e","size_bytes":0}"#;
+        assert_eq!(line, format!("{want}\n"));
+        let line = shown(|o| index_line(b"k", Name::Verbatim, &full(), o));
+        assert!(line.ends_with(
+            r#""parts":[{"part_no":1,"etag":"p1","size_bytes":5},{"part_no":2,"etag":"","size_bytes":0}]}
+"#
+        ));
+    }
+
+    #[test]
+    fn keymap_lines() {
+        let line = |key: &[u8], name| shown(|o| keymap_line(key, name, o));
+        let want = r#"{"encoded":"_encoded/dir%2F","original":"ZGlyLw","kind":"s3-encoded"}"#;
+        assert_eq!(line(b"dir/", Name::Encoded), format!("{want}\n"));
+        let want = r#"{"encoded":"<a>.elastickv-leaf-data","original":"PGE-","kind":"s3-leaf-data"}"#;
+        assert_eq!(line(b"<a>", Name::LeafData), format!("{want}\n"));
+        assert_eq!(line(b"x", Name::Verbatim), "");
+    }
+
+    #[test]
+    fn incomplete_lines() {
+        let line = shown(|o| incomplete_line(Family::S3Upload, b"!s3|upload|meta|\xff", b"{}", o));
+        let want = r#"{"prefix":"!s3|upload|meta|","key":"IXMzfHVwbG9hZHxtZXRhfP8=","value":"e30="}"#;
+        assert_eq!(line, format!("{want}\n"));
+    }
+
+    #[test]
+    fn orphan_paths() {
+        for (object, want) in [(&b"a/b"[..], "a%2Fb"), (b"..", "%2E%2E"), (b"", "%")] {
+            let object = ObjectKey { bucket: Cow::Borrowed(b"b"), generation: 12, object: Cow::Borrowed(object) };
+            let upload = UploadKey { object, upload_id: Cow::Borrowed(b"u1") };
+            let mut path = String::new();
+            orphan_path(&ChunkKey { upload, part_no: 1, chunk_no: 10, version: 0xabc }, &mut path);
+            let file = "u1_0000000000000001_000000000000000a_0000000000000abc.bin";
+            assert_eq!(path, format!("_orphans/{want}/gen-12/{file}"));
+        }
+    }
+
+    #[test]
+    fn times() {
+        for (ms, want) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1, "1970-01-01T00:00:00.001Z"),
+            (1_700_000_000_000, "2023-11-14T22:13:20Z"),
+            (1_700_000_000_100, "2023-11-14T22:13:20.1Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00Z"),
+            (253_402_300_800_000, "10000-01-01T00:00:00Z"),
+            ((1 << 48) - 1, "10889-08-02T05:31:50.655Z"),
+        ] {
+            assert_eq!(shown(|o| time_into(ms << 16 | 0xffff, o)), want);
+        }
+    }
+}

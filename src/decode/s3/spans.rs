@@ -1,0 +1,132 @@
+//! Cuts the objects into spans of about equal bytes, and names the live ones.
+//!
+//! Every family that belongs to objects continues its prefix in the same way: bucket, generation, object. So one
+//! range of such suffixes is a range in all of them, and a span has all rows of its objects.
+
+use std::borrow::Cow;
+
+use rayon::prelude::*;
+
+use super::buckets::{Buckets, Standing, parse};
+use super::names::{self, Name};
+use crate::dataset::{DataSet, Group, RangeIter, after_prefix};
+use crate::error::Result;
+use crate::format::Family;
+use crate::format::s3::ObjectKey;
+use crate::format::s3::key::object_len;
+
+/// Families whose keys begin with bucket, generation and object.
+pub const FAMILIES: [Family; 6] =
+    [Family::S3Object, Family::S3Blob, Family::S3ChunkRef, Family::S3Upload, Family::S3UploadPart, Family::S3GcUpload];
+/// Bytes of one input that a span covers, about; a larger object is a span of its own.
+const SPAN: usize = 4 << 20;
+
+/// A range of key suffixes: `lo <= suffix < hi`; no `hi`: to the end.
+pub struct Span {
+    lo: Vec<u8>,
+    hi: Option<Vec<u8>>,
+    /// How many live objects stand before it.
+    pub first: usize,
+}
+
+impl Span {
+    /// The rows of one family in the span.
+    pub fn rows<'s, 'a>(&self, set: &'s DataSet<'a>, family: Family) -> RangeIter<'s, 'a> {
+        let prefix = family.prefix().as_bytes();
+        let lo = [prefix, &self.lo].concat();
+        let hi = self.hi.as_ref().map_or_else(|| after_prefix(prefix), |hi| Some([prefix, hi].concat()));
+        set.range(family, lo, hi)
+    }
+}
+
+/// All spans, and the names of all live objects.
+pub struct Spans {
+    /// The spans in order; together they cover every suffix.
+    pub list: Vec<Span>,
+    /// A name for each live object, in key order over all buckets.
+    pub names: Vec<Name>,
+}
+
+impl Spans {
+    /// Cuts the spans, reads the keys of all manifests and names the live objects.
+    ///
+    /// # Errors
+    /// The first manifest with a malformed key.
+    pub fn new(set: &DataSet<'_>, buckets: &Buckets<'_>, rename_collisions: bool) -> Result<Spans> {
+        let mut list = cut(set);
+        let found: Vec<_> = list.par_iter().map(|span| live_keys(set, buckets, span)).collect();
+        let (mut keys, mut counts) = (Vec::new(), Vec::new());
+        for (span, live) in list.iter_mut().zip(found) {
+            span.first = keys.len();
+            live?.into_iter().for_each(|(bucket, names)| {
+                count(&mut counts, bucket, names.len());
+                keys.extend(names);
+            });
+        }
+        let mut names = Vec::with_capacity(keys.len());
+        let mut rest = keys.as_slice();
+        for (_, count) in counts {
+            let (bucket, after) = rest.split_at(count);
+            names.extend(names::assign(bucket, rename_collisions));
+            rest = after;
+        }
+        Ok(Spans { list, names })
+    }
+}
+
+/// Live keys by bucket, in order.
+type Keys<'a> = Vec<(Cow<'a, [u8]>, Vec<Cow<'a, [u8]>>)>;
+
+fn count<'a>(counts: &mut Vec<(Cow<'a, [u8]>, usize)>, bucket: Cow<'a, [u8]>, more: usize) {
+    match counts.last_mut() {
+        Some((last, count)) if *last == bucket => *count += more,
+        _ => counts.push((bucket, more)),
+    }
+}
+
+fn live_keys<'a>(set: &DataSet<'a>, buckets: &Buckets<'_>, span: &Span) -> Result<Keys<'a>> {
+    let family = Family::S3Object;
+    let mut keys = Keys::new();
+    let mut rows = span.rows(set, family);
+    while let Some(row) = rows.next()? {
+        let key = parse(set, family, &row, ObjectKey::parse(family.suffix(row.user_key)))?;
+        if buckets.standing(&key) != Standing::Live {
+            continue;
+        }
+        match keys.last_mut() {
+            Some((last, names)) if *last == key.bucket => names.push(key.object),
+            _ => keys.push((key.bucket, vec![key.object])),
+        }
+    }
+    Ok(keys)
+}
+
+/// Where to cut does not depend on the number of threads.
+fn cut(set: &DataSet<'_>) -> Vec<Span> {
+    let mut cuts: Vec<Vec<u8>> = set.groups().iter().flat_map(cuts_of).collect();
+    cuts.sort_unstable();
+    cuts.dedup();
+    let los = std::iter::once(Vec::new()).chain(cuts.iter().cloned());
+    let his = cuts.iter().cloned().map(Some).chain(std::iter::once(None));
+    los.zip(his).map(|(lo, hi)| Span { lo, hi, first: 0 }).collect()
+}
+
+/// The first object of every so many bytes of one input.
+fn cuts_of<'g>(group: &'g Group<'_>) -> impl Iterator<Item = Vec<u8>> + 'g {
+    let mut next = SPAN;
+    let spaced = group.survey.checkpoints.positions().iter().copied().filter(move |at| {
+        let due = *at >= next;
+        if due {
+            next = at.saturating_add(SPAN);
+        }
+        due
+    });
+    spaced.filter_map(|at| object_at(group.key_at(at)?))
+}
+
+fn object_at(raw: &[u8]) -> Option<Vec<u8>> {
+    let family = Family::of(raw);
+    let suffix = family.suffix(raw);
+    let len = FAMILIES.contains(&family).then(|| object_len(suffix)).flatten()?;
+    suffix.get(..len).map(<[u8]>::to_vec)
+}

@@ -1,0 +1,234 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// Reads the member `x` of `{"x":…}` and shows it.
+fn shown<T: std::fmt::Debug>(text: &str, read: impl Fn(&Object<'_>) -> Result<T>) -> String {
+    let arena = Bump::new();
+    match parse(&arena, text.as_bytes()).and_then(|o| read(&o)) {
+        Ok(value) => format!("{value:?}"),
+        Err(_) => "error".into(),
+    }
+}
+
+fn check(value: &str, want: [&str; 7]) {
+    let text = format!("{{\"y\":[],\"x\":{value}}}");
+    let got = [
+        shown(&text, |o| o.str("x").map(str::to_owned)),
+        shown(&text, |o| o.u64("x")),
+        shown(&text, |o| o.u32("x")),
+        shown(&text, |o| o.i64("x")),
+        shown(&text, |o| o.f64("x")),
+        shown(&text, |o| o.bool("x")),
+        shown(&text, |o| o.object("x").map(|x| x.members().count())),
+    ];
+    assert_eq!(got, want, "{value}");
+}
+
+#[test]
+fn types() {
+    let e = "error";
+    check("\"a\"", ["\"a\"", e, e, e, e, e, e]);
+    check("null", ["\"\"", "0", "0", "0", "0.0", "false", "0"]);
+    check("7", [e, "7", "7", "7", "7.0", e, e]);
+    check("-7", [e, e, e, "-7", "-7.0", e, e]);
+    check("4294967296", [e, "4294967296", e, "4294967296", "4294967296.0", e, e]);
+    check("18446744073709551615", [e, "18446744073709551615", e, e, "1.8446744073709552e19", e, e]);
+    check("18446744073709551616", [e, e, e, e, "1.8446744073709552e19", e, e]);
+    check("-9223372036854775808", [e, e, e, "-9223372036854775808", "-9.223372036854776e18", e, e]);
+    for float in ["1e2", "100.0", "1E2"] {
+        check(float, [e, e, e, e, "100.0", e, e]);
+    }
+    check("true", [e, e, e, e, e, "true", e]);
+    check("{\"a\":{\"b\":[1,{}]},\"c\":1}", [e, e, e, e, e, e, "2"]);
+    check("[1]", [e; 7]);
+    for broken in ["", "01", "+1", "tru", "'a'", "\"\n\"", "\"\\x\"", "\"\\u12\"", "1,", "1}", "1} x", "1}\0", "NaN"] {
+        check(broken, [e; 7]);
+    }
+}
+
+#[test]
+fn names_and_order() {
+    for (text, want) in [
+        ("{}", "0"),
+        ("null", "0"),
+        (" {\"X\":1} \n", "1"),
+        ("{\"x\":1,\"X\":2}", "2"),
+        ("{\"X\":\"a\",\"\\u0078\":3,\"xx\":4,\"y\":{\"x\":5}}", "3"),
+        ("{\"x\":1,\"x\":null}", "0"),
+        ("[]", "error"),
+        ("1", "error"),
+        ("", "error"),
+        ("{\"x\":1}{}", "error"),
+        ("{\"x\":1", "error"),
+    ] {
+        assert_eq!(shown(text, |o| o.u64("x")), want, "{text}");
+    }
+}
+
+#[test]
+fn text_is_repaired() {
+    for (text, want) in [
+        (&b"\"a\xff\xc3(\""[..], "a\u{fffd}\u{fffd}("),
+        (b"\"\xed\xa0\x80\"", "\u{fffd}\u{fffd}\u{fffd}"),
+        (b"\"\\ud83d\\ude00\"", "\u{1f600}"),
+        (b"\"\\ud83d\"", "\u{fffd}"),
+        (b"\"\\ude00x\\\\ud83d\"", "\u{fffd}x\\ud83d"),
+        (b"\"\\ud83d\\u0041\"", "\u{fffd}A"),
+        (b"\"\\ud83d\\ud83d\\ude00\"", "\u{fffd}\u{1f600}"),
+        (b"\"\\udE00\\n\"", "\u{fffd}\n"),
+    ] {
+        let arena = Bump::new();
+        let text = [b"{\"x\":", text, b"}"].concat();
+        assert_eq!(parse(&arena, &text).unwrap().str("x").unwrap(), want, "{}", text.escape_ascii());
+    }
+}
+
+#[test]
+fn arrays_and_base64() {
+    let list = |o: &Object<'_>| o.array("x").and_then(|a| a.map(|v| v.u64()).collect::<Result<Vec<_>>>());
+    for (text, want) in [
+        ("{\"x\":[]}", "[]"),
+        ("{\"x\":null}", "[]"),
+        ("{}", "[]"),
+        ("{\"x\":[1,null,3]}", "[1, 0, 3]"),
+        ("{\"x\":[[1],2]}", "error"),
+        ("{\"x\":{}}", "error"),
+    ] {
+        assert_eq!(shown(text, list), want, "{text}");
+    }
+    for (text, want) in [
+        ("null", "[]"),
+        ("\"\"", "[]"),
+        ("\"//48\"", "[255, 254, 60]"),
+        ("\"\\/\\/4=\"", "[255, 254]"),
+        ("\"//5=\"", "[255, 254]"),
+        ("\"//\\n4=\\r\"", "[255, 254]"),
+        ("\"__48\"", "error"),
+        ("\"//4\"", "error"),
+        ("\"/\"", "error"),
+        ("\" //48\"", "error"),
+        ("7", "error"),
+    ] {
+        let got = shown(&format!("{{\"x\":{text}}}"), |o| match o.get("x") {
+            Some(value) => value.base64(&Bump::new()).map(<[u8]>::to_vec),
+            None => Ok(vec![]),
+        });
+        assert_eq!(got, want, "{text}");
+    }
+}
+
+#[test]
+fn depth_costs_no_stack() {
+    for (n, fine) in [(MAX_DEPTH - 1, true), (MAX_DEPTH, false), (1 << 20, false)] {
+        let deep = format!("{{\"x\":{}1{}}}", "[".repeat(n), "]".repeat(n));
+        let arena = Bump::new();
+        assert_eq!(parse(&arena, deep.as_bytes()).is_ok(), fine, "{n}");
+    }
+}
+
+fn with<T>(text: impl AsRef<[u8]>, check: impl FnOnce(Result<Object<'_>>) -> T) -> T {
+    check(parse(&Bump::new(), text.as_ref()))
+}
+
+#[test]
+fn members_of_every_kind() {
+    let text = br#" {"S":"a","s":"b\n","n":7,"m":-7,"t":true,"o":{"x":{"y":[1]},"z":2},"a":[1,null,[2,[3]],4],
+        "z":null,"max":18446744073709551615,"big":99999999999999999999999,"b":"AQ\nI="} "#;
+    let arena = Bump::new();
+    let o = parse(&arena, text).unwrap();
+    assert_eq!(o.str("S"), Ok("b\n"));
+    assert_eq!((o.u64("N"), o.i64("n"), o.i64("m")), (Ok(7), Ok(7), Ok(-7)));
+    assert_eq!((o.bool("T"), o.u64("max")), (Ok(true), Ok(u64::MAX)));
+    assert_eq!(o.object("o").unwrap().u64("Z"), Ok(2));
+    assert_eq!(o.object("o").unwrap().object("x").unwrap().array("y").unwrap().count(), 1);
+    let a = o.array("a").unwrap();
+    assert_eq!((a.len(), a.count()), (4, 4));
+    assert_eq!(o.base64(&arena, "b"), Ok(&[1, 2][..]));
+    for name in ["z", "absent"] {
+        assert_eq!((o.str(name), o.u64(name), o.i64(name), o.bool(name)), (Ok(""), Ok(0), Ok(0), Ok(false)));
+        assert_eq!(o.object(name).unwrap().members().count(), 0);
+        assert!(o.array(name).unwrap().is_empty());
+        assert_eq!(o.base64(&arena, name), Ok(&[][..]));
+    }
+}
+
+#[test]
+fn wrong_types_are_faults() {
+    let arena = Bump::new();
+    let o = parse(&arena, br#"{"s":"x","n":7,"m":-1,"f":1.0,"e":1e2,"o":{},"a":[],"big":18446744073709551616}"#);
+    let o = o.unwrap();
+    for name in ["s", "m", "f", "e", "o", "a", "big"] {
+        assert_eq!(o.u64(name), Err(NOT_UNSIGNED), "{name}");
+    }
+    assert_eq!((o.i64("f"), o.i64("s")), (Err(NOT_INTEGER), Err(NOT_INTEGER)));
+    assert_eq!((o.str("n"), o.bool("n")), (Err(NOT_STRING), Err(NOT_BOOL)));
+    assert_eq!((o.object("a").err(), o.array("o").err()), (Some(NOT_OBJECT), Some(NOT_ARRAY)));
+    assert_eq!(o.base64(&arena, "s"), Err(NOT_BASE64));
+}
+
+#[test]
+fn what_is_no_object() {
+    for text in ["", " ", "{", "{}x", "{} {}", "{\"a\":1,}", "[1,]", "{'a':1}", "{\"a\":\"\n\"}", "nul", "{\"a\":01}"] {
+        assert_eq!(with(text, |o| o.err()), Some(NOT_JSON), "{text}");
+    }
+    for text in ["[]", "1", "\"x\"", "true"] {
+        assert_eq!(with(text, |o| o.err()), Some(NOT_OBJECT), "{text}");
+    }
+    assert!(with("null", |o| o.is_ok()));
+}
+
+#[test]
+fn broken_text_is_replaced() {
+    for (text, want) in [
+        (&b"{\"a\":\"x\xffy\"}"[..], "x\u{fffd}y"),
+        (b"{\"a\":\"\xe2\x82\"}", "\u{fffd}\u{fffd}"),
+        (br#"{"a":"\ud83d\ude00"}"#, "\u{1f600}"),
+        (br#"{"a":"\ud83dx"}"#, "\u{fffd}x"),
+        (br#"{"a":"\uDE00"}"#, "\u{fffd}"),
+        (br#"{"a":"\ud83d\ud83d\ude00"}"#, "\u{fffd}\u{1f600}"),
+        (br#"{"a":"\\ud83d"}"#, "\\ud83d"),
+        (br#"{"a":"\ud83d"}"#, "\u{fffd}"),
+    ] {
+        with(text, |o| assert_eq!(o.unwrap().str("a"), Ok(want), "{}", text.escape_ascii()));
+    }
+    assert!(with(r#"{"a":"\ud8"}"#, |o| o.is_err()));
+}
+
+#[test]
+fn deep_nesting_is_no_danger() {
+    for depth in [500, 5_000, 200_000] {
+        let text = format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(with(&text, |o| o.is_ok()), depth < MAX_DEPTH);
+        assert!(with("{\"a\":".repeat(depth), |o| o.is_err()));
+    }
+}
+
+#[test]
+fn maps_are_sorted_and_exact() {
+    let arena = Bump::new();
+    let o = parse(&arena, br#"{"b":"1","A":"2","b":"3","a":null}"#).unwrap();
+    assert_eq!(o.string_map(&arena), Ok(&[("A", "2"), ("a", ""), ("b", "3")][..]));
+    assert!(parse(&arena, br#"{"b":1}"#).unwrap().string_map(&arena).is_err());
+}
+
+proptest! {
+    #[test]
+    fn agrees_with_another_parser(text in "[{}\\[\\]\",:0-9a-z\\\\\\- .\n\u{1}\u{7f}é]{0,24}") {
+        let arena = Bump::new();
+        let want = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text);
+        if text.trim() != "null" {
+            prop_assert_eq!(parse(&arena, text.as_bytes()).is_ok(), want.is_ok(), "{}", text);
+        }
+    }
+
+    #[test]
+    fn strings_come_back(name in ".*", value in ".*", bytes: Vec<u8>) {
+        let arena = Bump::new();
+        let text = serde_json::json!({ name.clone(): value.clone(), "": 1 }).to_string();
+        let object = parse(&arena, text.as_bytes()).unwrap();
+        let read = object.members().find(|(n, _)| *n == name).unwrap().1;
+        prop_assert!(name.is_empty() || read.str() == Ok(value.as_str()));
+        let _ = parse(&arena, &bytes);
+    }
+}

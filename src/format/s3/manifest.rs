@@ -1,0 +1,196 @@
+//! Object manifests and part descriptors (`s3.md` §2.2).
+
+use bumpalo::Bump;
+
+use crate::format::fault::{Fault, Result};
+use crate::format::jsonval::{self, Object, Value};
+
+/// Value of an `obj|head` row: JSON. Strings live in the arena; absent members are empty or 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Manifest<'a> {
+    /// The upload whose chunks are the body; an empty one matches every upload of the object.
+    pub upload_id: &'a str,
+    /// Unquoted: 32 hex digits of MD5, or `<MD5 of the parts' MD5s>-<number of parts>`.
+    pub etag: &'a str,
+    /// Length of the body in bytes.
+    pub size_bytes: i64,
+    /// Time of the write: Unix milliseconds in the upper 48 bits, a counter in the lower 16.
+    pub last_modified_hlc: u64,
+    /// `Content-Type`.
+    pub content_type: &'a str,
+    /// `Content-Encoding`.
+    pub content_encoding: &'a str,
+    /// `Cache-Control`.
+    pub cache_control: &'a str,
+    /// `Content-Disposition`.
+    pub content_disposition: &'a str,
+    /// User metadata without `x-amz-meta-`, sorted by name, each once.
+    pub user_metadata: &'a [(&'a str, &'a str)],
+    /// Parts in the order of the manifest; none when the object is empty.
+    pub parts: &'a [Part<'a>],
+}
+
+/// A part of an object; also the value of an `upload|part` row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// Part number, 1 to 10000.
+    pub part_no: u64,
+    /// MD5 of the part, as hex.
+    pub etag: &'a str,
+    /// Length of the part in bytes.
+    pub size_bytes: i64,
+    /// How many chunks it has.
+    pub chunk_count: u64,
+    /// Length of every chunk in bytes; may be absent for inline parts.
+    pub chunk_sizes: &'a [u64],
+    /// Version in the keys of its inline chunks.
+    pub part_version: u64,
+    /// Version in the keys of its chunk references; without meaning for inline parts.
+    pub chunk_ref_version: u64,
+    /// Whether the chunks are references to content-addressed rows.
+    pub offloaded: bool,
+}
+
+impl<'a> Manifest<'a> {
+    /// Parses a manifest; `null` is an empty object without an upload.
+    pub fn parse(arena: &'a Bump, value: &[u8]) -> Result<Manifest<'a>> {
+        let o = jsonval::parse(arena, value)?;
+        let parts = o.array("parts")?.collect_in(arena, |part| Part::read(arena, part))?;
+        if parts.iter().any(|part| part.offloaded && part.chunk_sizes.len() as u64 != part.chunk_count) {
+            return Err(Fault::Value("an offloaded part has not as many chunk_sizes as its chunk_count says"));
+        }
+        Self::read(arena, o, parts)
+    }
+
+    fn read(arena: &'a Bump, o: Object<'a>, parts: &'a [Part<'a>]) -> Result<Manifest<'a>> {
+        Ok(Manifest {
+            upload_id: o.str("upload_id")?,
+            etag: o.str("etag")?,
+            size_bytes: o.i64("size_bytes")?,
+            last_modified_hlc: o.u64("last_modified_hlc")?,
+            content_type: o.str("content_type")?,
+            content_encoding: o.str("content_encoding")?,
+            cache_control: o.str("cache_control")?,
+            content_disposition: o.str("content_disposition")?,
+            user_metadata: o.object("user_metadata")?.string_map(arena)?,
+            parts,
+        })
+    }
+}
+
+impl<'a> Part<'a> {
+    /// Parses the value of an `upload|part` row.
+    pub fn parse(arena: &'a Bump, value: &[u8]) -> Result<Part<'a>> {
+        Self::from_object(arena, jsonval::parse(arena, value)?)
+    }
+
+    fn read(arena: &'a Bump, part: Value<'a>) -> Result<Part<'a>> {
+        Self::from_object(arena, part.object()?)
+    }
+
+    fn from_object(arena: &'a Bump, o: Object<'a>) -> Result<Part<'a>> {
+        Ok(Part {
+            part_no: o.u64("part_no")?,
+            etag: o.str("etag")?,
+            size_bytes: o.i64("size_bytes")?,
+            chunk_count: o.u64("chunk_count")?,
+            chunk_sizes: o.array("chunk_sizes")?.collect_in(arena, Value::u64)?,
+            part_version: o.u64("part_version")?,
+            chunk_ref_version: o.u64("chunk_ref_version")?,
+            offloaded: o.bool("offloaded")?,
+        })
+    }
+
+    /// The version in the keys of its chunks.
+    pub const fn version(&self) -> u64 {
+        if self.offloaded { self.chunk_ref_version } else { self.part_version }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, want: std::result::Result<Manifest<'_>, ()>) {
+        assert_eq!(Manifest::parse(&Bump::new(), text.as_bytes()).map_err(|_| ()), want, "{text}");
+    }
+
+    const INLINE: Part<'static> = Part {
+        part_no: 1,
+        etag: "p",
+        size_bytes: 5,
+        chunk_count: 2,
+        chunk_sizes: &[3, 2],
+        part_version: 7,
+        chunk_ref_version: 8,
+        offloaded: false,
+    };
+
+    #[test]
+    fn a_full_manifest() {
+        let text = r#"{"upload_id":"u","etag":"e-2","size_bytes":9,"last_modified_hlc":65536,"content_type":"t",
+            "content_encoding":"gzip","cache_control":"no","content_disposition":"d","user_metadata":{"b":"2","a":"1"},
+            "future":{"x":[1]},"parts":[
+            {"part_no":1,"etag":"p","size_bytes":5,"chunk_count":2,"chunk_sizes":[3,2],"part_version":7,
+             "chunk_ref_version":8},
+            {"part_no":2,"chunk_count":1,"chunk_sizes":[4],"chunk_ref_version":9,"offloaded":true},null]}"#;
+        let remote = Part {
+            part_no: 2,
+            chunk_count: 1,
+            chunk_sizes: &[4],
+            chunk_ref_version: 9,
+            offloaded: true,
+            ..Part::default()
+        };
+        assert_eq!((INLINE.version(), remote.version()), (7, 9));
+        let parts = [INLINE, remote, Part::default()];
+        let want = Manifest {
+            upload_id: "u",
+            etag: "e-2",
+            size_bytes: 9,
+            last_modified_hlc: 65536,
+            content_type: "t",
+            content_encoding: "gzip",
+            cache_control: "no",
+            content_disposition: "d",
+            user_metadata: &[("a", "1"), ("b", "2")],
+            parts: &parts,
+        };
+        check(text, Ok(want));
+    }
+
+    #[test]
+    fn small_ones() {
+        check("null", Ok(Manifest::default()));
+        check("{}", Ok(Manifest::default()));
+        check(r#"{"parts":null,"user_metadata":null,"etag":null}"#, Ok(Manifest::default()));
+        check(r#"{"ETAG":"a","etag":"b"}"#, Ok(Manifest { etag: "b", ..Manifest::default() }));
+        for bad in [
+            "",
+            "[]",
+            "{}{}",
+            r#"{"etag":1}"#,
+            r#"{"size_bytes":1.5}"#,
+            r#"{"size_bytes":9223372036854775808}"#,
+            r#"{"last_modified_hlc":-1}"#,
+            r#"{"parts":{}}"#,
+            r#"{"parts":[1]}"#,
+            r#"{"parts":[{"chunk_sizes":["1"]}]}"#,
+            r#"{"parts":[{"offloaded":1}]}"#,
+            r#"{"user_metadata":{"a":1}}"#,
+            r#"{"user_metadata":[]}"#,
+            r#"{"parts":[{"offloaded":true,"chunk_count":1}]}"#,
+            r#"{"parts":[{"offloaded":true,"chunk_count":1,"chunk_sizes":[1,2]}]}"#,
+        ] {
+            check(bad, Err(()));
+        }
+    }
+
+    #[test]
+    fn part_descriptors() {
+        let arena = Bump::new();
+        let part = Part::parse(&arena, br#"{"part_no":3,"offloaded":true,"chunk_count":1}"#).unwrap();
+        assert_eq!((part.part_no, part.offloaded), (3, true));
+        assert!(Part::parse(&arena, b"[]").is_err());
+    }
+}

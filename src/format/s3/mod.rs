@@ -1,0 +1,11 @@
+//! S3 keys and values (`s3.md` §1 and §2).
+
+pub mod chunkref;
+pub mod key;
+pub mod manifest;
+pub mod record;
+
+pub use chunkref::ChunkRef;
+pub use key::{ChunkKey, ObjectKey, PartKey, UploadKey};
+pub use manifest::{Manifest, Part};
+pub use record::{BucketRecord, UploadRecord};
