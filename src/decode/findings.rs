@@ -4,14 +4,8 @@ use super::{Options, iso_time};
 use crate::dataset::{DataSet, Unresolved};
 use crate::format::family::Class;
 use crate::format::{Adapter, Family};
-use crate::report::{Finding, Findings, Kind, Level};
+use crate::report::{Finding, Findings, kinds};
 use crate::survey::Layout;
-
-macro_rules! kinds {
-    ($($level:ident $name:ident $event:literal $hint:literal;)*) => {
-        $(pub(super) static $name: Kind = Kind { level: Level::$level, event: $event, hint: $hint };)*
-    };
-}
 
 kinds! {
     Warning KEY_IN_GROUPS "key_in_several_groups" "rows of one key in several inputs; the newest version of all was taken";

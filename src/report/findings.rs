@@ -28,6 +28,18 @@ pub struct Kind {
     pub hint: &'static str,
 }
 
+/// Declares the vocabulary of a module: `Level NAME "event" "hint";` makes a [`Kind`] called `NAME`.
+macro_rules! kinds {
+    ($($level:ident $name:ident $event:literal $hint:literal;)*) => {
+        $(pub(super) static $name: $crate::report::Kind = $crate::report::Kind {
+            level: $crate::report::Level::$level,
+            event: $event,
+            hint: $hint,
+        };)*
+    };
+}
+pub(crate) use kinds;
+
 /// A member of a finding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]

@@ -2,4 +2,5 @@
 
 mod findings;
 
+pub(crate) use findings::kinds;
 pub use findings::{Finding, Findings, Kind, Level, Value};

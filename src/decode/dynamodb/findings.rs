@@ -1,12 +1,6 @@
 //! The vocabulary of DynamoDB notes and warnings (`dynamodb.md` §5, `ours.md` §2 and §5).
 
-use crate::report::{Kind, Level};
-
-macro_rules! kinds {
-    ($($level:ident $name:ident $event:literal $hint:literal;)*) => {
-        $(pub(super) static $name: Kind = Kind { level: Level::$level, event: $event, hint: $hint };)*
-    };
-}
+use crate::report::kinds;
 
 kinds! {
     Warning ORPHANS "ddb_orphan_items" "items of a table that has no schema and whose generation was never handed out; --include-orphans writes them";

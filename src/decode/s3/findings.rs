@@ -1,12 +1,6 @@
 //! The vocabulary of S3 notes and warnings (`s3.md` §7.2, `ours.md` §5).
 
-use crate::report::{Kind, Level};
-
-macro_rules! kinds {
-    ($($level:ident $name:ident $event:literal $hint:literal;)*) => {
-        $(pub(super) static $name: Kind = Kind { level: Level::$level, event: $event, hint: $hint };)*
-    };
-}
+use crate::report::kinds;
 
 kinds! {
     Warning ORPHAN_CHUNKS "s3_orphan_chunks" "chunks that no object and no unfinished upload owns; --include-orphans writes them";

@@ -1,12 +1,6 @@
 //! The vocabulary of SQS notes and warnings (`sqs.md` §5, `ours.md` §5).
 
-use crate::report::{Kind, Level};
-
-macro_rules! kinds {
-    ($($level:ident $name:ident $event:literal $hint:literal;)*) => {
-        $(pub(super) static $name: Kind = Kind { level: Level::$level, event: $event, hint: $hint };)*
-    };
-}
+use crate::report::kinds;
 
 kinds! {
     Warning ORPHANS "sqs_orphan_messages" "rows of a queue without its record, and no tombstone or later generation row that tells it was deleted; --include-orphans writes the messages";
