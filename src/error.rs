@@ -206,6 +206,16 @@ impl Error {
         self.0.row.as_ref().map(|(_, key)| key.as_slice())
     }
 
+    /// The input, as it was named.
+    pub fn path(&self) -> Option<&Path> {
+        self.0.input.as_deref()
+    }
+
+    /// What is wrong, without the place.
+    pub fn reason(&self) -> String {
+        self.0.kind.to_string()
+    }
+
     /// The second error, if there is one.
     pub fn second(&self) -> Option<&Error> {
         self.0.also.as_ref()

@@ -49,6 +49,10 @@ pub(super) struct Args {
     #[arg(long)]
     strict: bool,
 
+    /// What to do at a row that cannot be read: fail, or skip it, list it in ERRORS.jsonl and exit with 3.
+    #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = ["fail", "skip"])]
+    on_error: String,
+
     /// Worker threads; 0 = one for each core. The output is the same for any number.
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
@@ -130,7 +134,11 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         summary::words(&outcome, &args.output);
     }
     let warned = outcome.manifest.warnings.iter().any(|w| w.count > 0);
-    Ok(if args.strict && warned { Exit::Strict } else { Exit::Fine })
+    Ok(match outcome.manifest.skipped {
+        0 if args.strict && warned => Exit::Strict,
+        0 => Exit::Fine,
+        _ => Exit::Skipped,
+    })
 }
 
 fn options(args: &Args) -> Options {
@@ -147,6 +155,7 @@ fn options(args: &Args) -> Options {
         drop_expired: args.drop_expired,
         dynamodb_bundle: (args.dynamodb_bundle_mode == "jsonl").then_some(args.dynamodb_bundle_size),
         force: args.force,
+        skip_damage: args.on_error == "skip",
         ..Options::default()
     }
 }

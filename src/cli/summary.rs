@@ -26,6 +26,10 @@ pub(super) fn words(outcome: &Outcome, target: &Path) {
         let _ = out.write_all(warning_words(warning).as_bytes());
     }
     let _ = out.write_all(table(outcome, target).as_bytes());
+    if outcome.manifest.skipped > 0 {
+        let places = HumanCount(outcome.manifest.skipped);
+        let _ = writeln!(out, "{places} places could not be read and were left out: see ERRORS.jsonl");
+    }
 }
 
 fn warning_words(warning: &FindingInfo) -> String {
@@ -106,6 +110,7 @@ pub(super) fn json(outcome: &Outcome, target: &Path) {
         "event": "summary", "output": target.to_string_lossy(), "files": outcome.files, "bytes": outcome.bytes,
         "input_bytes": outcome.input_bytes, "elapsed_ms": outcome.elapsed.as_millis() as u64,
         "wall_time_iso": manifest.wall_time_iso, "adapters": manifest.adapters, "counters": manifest.counters,
+        "skipped": manifest.skipped,
     }));
 }
 

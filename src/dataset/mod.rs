@@ -3,6 +3,7 @@
 
 mod again;
 mod group;
+mod lost;
 mod range;
 mod row;
 mod scan;
@@ -10,6 +11,7 @@ mod txn;
 
 pub use again::RowRef;
 pub use group::Group;
+pub use lost::{LossBook, Lost};
 pub use range::{RangeIter, after_prefix};
 pub use row::{Row, RowError};
 pub use txn::Unresolved;
@@ -44,17 +46,18 @@ pub struct DataSet<'a> {
     groups: Vec<Group<'a>>,
     view: View,
     grain: Grain,
+    losses: LossBook,
     /// Values of committed transactions whose rows are still intents, by user key, newest first.
     overlay: Vec<Row<'a>>,
 }
 
 /// The versions that count: `as_of` as asked, the read timestamp from the inputs.
-fn view_of(sources: &[Source], as_of: Option<u64>) -> Result<View> {
+fn view_of(sources: &[Source], as_of: Option<u64>, lenient: bool) -> Result<View> {
     let mut newest = 0;
     for source in sources {
         newest = survey::last_commit_ts(source)?.max(newest);
     }
-    Ok(View { as_of: as_of.unwrap_or(u64::MAX), read_ts: as_of.unwrap_or(newest) })
+    Ok(View { as_of: as_of.unwrap_or(u64::MAX), read_ts: as_of.unwrap_or(newest), lenient })
 }
 
 impl<'a> DataSet<'a> {
@@ -64,13 +67,28 @@ impl<'a> DataSet<'a> {
     /// The first input, in the order given, that is not a sound snapshot; or an `as_of` that asks for history which an
     /// input has compacted away.
     pub fn survey(sources: &'a [Source], as_of: Option<u64>, grain: Grain) -> Result<DataSet<'a>> {
-        let view = view_of(sources, as_of)?;
+        DataSet::survey_with(sources, as_of, grain, LossBook::default())
+    }
+
+    /// Surveys the inputs, with a book for rows that cannot be read.
+    ///
+    /// # Errors
+    /// As [`DataSet::survey`]; with a lenient book, not for rows whose header cannot be read, nor for a wrong footer.
+    pub fn survey_with(
+        sources: &'a [Source],
+        as_of: Option<u64>,
+        grain: Grain,
+        losses: LossBook,
+    ) -> Result<DataSet<'a>> {
+        let view = view_of(sources, as_of, losses.is_lenient())?;
         let surveys: Vec<_> = sources.par_iter().map(|source| survey::survey(source, view, grain)).collect();
         let mut groups = Vec::new();
         for (index, (source, survey)) in sources.iter().zip(surveys).enumerate() {
-            groups.push(Group::new(index as u32, source, survey?));
+            let (survey, lost) = survey?;
+            lost.into_iter().try_for_each(|error| losses.tolerate(error))?;
+            groups.push(Group::new(index as u32, source, survey));
         }
-        let set = DataSet { groups, view, grain, overlay: Vec::new() };
+        let set = DataSet { groups, view, grain, losses, overlay: Vec::new() };
         set.check_history(as_of)?;
         Ok(set)
     }
@@ -97,6 +115,19 @@ impl<'a> DataSet<'a> {
     /// Which versions count.
     pub fn view(&self) -> View {
         self.view
+    }
+
+    /// Rows that could not be read.
+    pub fn losses(&self) -> &LossBook {
+        &self.losses
+    }
+
+    /// Goes on without a damaged row, if that was asked for: see [`LossBook::tolerate`].
+    ///
+    /// # Errors
+    /// The error itself, if not.
+    pub fn tolerate(&self, error: Error) -> Result<()> {
+        self.losses.tolerate(error)
     }
 
     /// How finely the work is cut.

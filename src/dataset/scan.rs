@@ -79,13 +79,21 @@ impl<'a> Scan<'a> {
         if Operational::of(entry.raw_key).is_some() {
             return Ok(None);
         }
-        let (user_key, commit_ts) = mvcc::split_key(entry.raw_key).map_err(|_| changed())?;
+        let Ok((user_key, commit_ts)) = mvcc::split_key(entry.raw_key) else { return self.unreadable(None) };
         if commit_ts > self.view.as_of || !self.open.enter(entry.raw_key, user_key) {
             return Ok(None);
         }
-        let value = mvcc::split_value(entry.raw_value).map_err(|_| changed())?;
+        let Ok(value) = mvcc::split_value(entry.raw_value) else {
+            return self.unreadable(Some(self.row(user_key, commit_ts, false, &[], entry.start)));
+        };
         let live = !value.tombstone && self.view.serves(value.expire_at);
         Ok(Some(self.row(user_key, commit_ts, live, value.body, entry.start)))
+    }
+
+    /// A row that the survey passed over: its key is absent, older versions are not taken for the truth.
+    #[cold]
+    fn unreadable(&self, row: Option<Row<'a>>) -> Result<Option<Row<'a>>> {
+        if self.view.lenient { Ok(row) } else { Err(changed()) }
     }
 
     fn next_mvcc2(&mut self, limit: Option<&[u8]>) -> Result<Option<Row<'a>>> {

@@ -55,20 +55,27 @@ impl<'a> DataSet<'a> {
     fn resolve_locks(&self, report: &mut Unresolved, overlay: &mut Vec<Row<'a>>) -> Result<()> {
         let mut locks = self.family(Family::TxnLock);
         while let Some(row) = locks.next()? {
-            let lock = Lock::parse(row.body).map_err(|fault| self.at(&row, Family::TxnLock, fault))?;
-            let key = Family::TxnLock.suffix(row.user_key);
-            let intent = self.intent_of(key, lock.start_ts)?;
-            match (self.outcome(&lock)?, intent) {
-                (Outcome::Committed(ts), Some((intent_row, intent))) => {
-                    if ts <= self.view.as_of {
-                        overlay.push(self.overlay_row(key, ts, &intent_row, intent));
-                    }
+            if let Err(error) = self.resolve_lock(&row, report, overlay) {
+                self.tolerate(error)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn resolve_lock(&self, row: &Row<'a>, report: &mut Unresolved, overlay: &mut Vec<Row<'a>>) -> Result<()> {
+        let lock = Lock::parse(row.body).map_err(|fault| self.at(row, Family::TxnLock, fault))?;
+        let key = Family::TxnLock.suffix(row.user_key);
+        let intent = self.intent_of(key, lock.start_ts)?;
+        match (self.outcome(&lock)?, intent) {
+            (Outcome::Committed(ts), Some((intent_row, intent))) => {
+                if ts <= self.view.as_of {
+                    overlay.push(self.overlay_row(key, ts, &intent_row, intent));
                 }
-                (Outcome::RolledBack, _) => report.rolled_back += 1,
-                (Outcome::Committed(_), None) | (Outcome::Pending, _) => {
-                    report.pending += 1;
-                    report.pending_example.get_or_insert_with(|| key.to_vec());
-                }
+            }
+            (Outcome::RolledBack, _) => report.rolled_back += 1,
+            (Outcome::Committed(_), None) | (Outcome::Pending, _) => {
+                report.pending += 1;
+                report.pending_example.get_or_insert_with(|| key.to_vec());
             }
         }
         Ok(())
@@ -110,7 +117,13 @@ impl<'a> DataSet<'a> {
         let mut stray = 0;
         let mut intents = self.family(Family::TxnIntent);
         while let Some(row) = intents.next()? {
-            let intent = Intent::parse(row.body).map_err(|fault| self.at(&row, Family::TxnIntent, fault))?;
+            let intent = match Intent::parse(row.body) {
+                Ok(intent) => intent,
+                Err(fault) => {
+                    self.tolerate(self.at(&row, Family::TxnIntent, fault))?;
+                    continue;
+                }
+            };
             let key = Family::TxnIntent.suffix(row.user_key);
             let lock = self.get(&[Family::TxnLock.prefix().as_bytes(), key].concat())?;
             let held = lock.and_then(|row| Lock::parse(row.body).ok()).map(|lock| lock.start_ts);
@@ -130,8 +143,10 @@ impl<'a> DataSet<'a> {
                     _ if row.body == [1] => Ok(()),
                     _ => Err(Fault::Value("it is not the single byte 01")),
                 };
-                ok.map_err(|fault| self.at(&row, family, fault))?;
-                records += 1;
+                match ok {
+                    Ok(()) => records += 1,
+                    Err(fault) => self.tolerate(self.at(&row, family, fault))?,
+                }
             }
         }
         Ok(records)

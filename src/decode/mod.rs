@@ -13,14 +13,14 @@ use std::time::{Duration, Instant};
 
 pub use options::Options;
 
-use crate::dataset::{DataSet, Shared};
+use crate::dataset::{DataSet, LossBook, Lost, Shared};
 use crate::error::{Error, Result};
 use crate::format::mvcc::hlc_millis;
 use crate::format::{Adapter, Family};
 use crate::output::manifest::{self, Manifest};
 use crate::output::staging::Staging;
 use crate::output::tree::Tree;
-use crate::output::unit::Collector;
+use crate::output::unit::{Collector, UnitOut};
 use crate::output::{checksums, manifest::InputInfo};
 use crate::report::{Finding, Findings, Level};
 use crate::source::{Source, index_of};
@@ -89,7 +89,8 @@ fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Prog
     let staging = Staging::new(target, options.force)?;
     let bytes = sources.iter().map(|s| s.bytes().len() as u64).sum();
     progress.begin("survey", 1);
-    let mut set = DataSet::survey(sources, options.as_of, options.grain)?;
+    let losses = LossBook::new(options.skip_damage);
+    let mut set = DataSet::survey_with(sources, options.as_of, options.grain, losses)?;
     let unresolved = set.resolve_transactions()?;
     progress.advance(1);
     let tree = Tree::open(staging.path())?;
@@ -98,9 +99,12 @@ fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Prog
     let mut job = Job { set: &set, options, tree: &tree, progress, collector: &mut collector };
     adapters(&mut job)?;
     set.check_unchanged()?;
+    let lost = set.losses().all();
+    write_losses(&lost, &mut collector)?;
     let (mut sums, findings, tally) = collector.finish()?;
     let (files, written) = tree.written();
-    let manifest = describe(&set, options, &findings, tally);
+    let mut manifest = describe(&set, options, &findings, tally);
+    manifest.skipped = lost.len() as u64;
     let mut last = checksums::Sums::default();
     let root = tree.dir(b"")?;
     tree.put(&root, b"MANIFEST.json", &manifest.to_bytes(), &mut last)?;
@@ -127,6 +131,17 @@ fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {
         sqs::decode(job)?;
     }
     Ok(())
+}
+
+/// `ERRORS.jsonl`: what could not be read, by input and offset.
+fn write_losses(lost: &[Lost], collector: &mut Collector<'_>) -> Result<()> {
+    let mut out = UnitOut::new(collector.tree());
+    for loss in lost {
+        let lines = out.lines("ERRORS.jsonl");
+        lines.extend(serde_json::to_vec(loss).unwrap_or_default());
+        lines.push(b'\n');
+    }
+    collector.take(out)
 }
 
 fn write_checksums(tree: &Tree, sums: checksums::Checksums) -> Result<()> {
@@ -185,6 +200,7 @@ fn describe(set: &DataSet<'_>, options: &Options, findings: &Findings, tally: cr
         counters: counters(&set.counts().summary()),
         warnings: manifest::findings_of(findings, Level::Warning),
         notes: manifest::findings_of(findings, Level::Note),
+        skipped: 0,
     }
 }
 

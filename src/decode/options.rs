@@ -31,6 +31,8 @@ pub struct Options {
     pub dynamodb_bundle: Option<u64>,
     /// Replace an output that is not empty.
     pub force: bool,
+    /// Go on without rows that cannot be read, and list them in `ERRORS.jsonl`.
+    pub skip_damage: bool,
     /// How finely the work is cut; no output depends on it.
     pub grain: Grain,
 }
@@ -50,6 +52,7 @@ impl Default for Options {
             drop_expired: None,
             dynamodb_bundle: None,
             force: false,
+            skip_damage: false,
             grain: Grain::default(),
         }
     }

@@ -55,6 +55,9 @@ pub struct Manifest {
     pub warnings: Vec<FindingInfo>,
     /// Notes by event.
     pub notes: Vec<FindingInfo>,
+    /// Places listed in ERRORS.jsonl.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub skipped: u64,
 }
 
 fn is_zero(n: &u64) -> bool {

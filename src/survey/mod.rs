@@ -30,6 +30,8 @@ pub struct View {
     pub as_of: u64,
     /// Read timestamp for the expiry of value headers (`container.md` §3.5, `ours.md` §8).
     pub read_ts: u64,
+    /// Rows whose header cannot be read are passed over, their keys absent, instead of ending the survey.
+    pub lenient: bool,
 }
 
 /// How finely the work is cut. No output depends on it: tests make it tiny, so that small inputs have many seams.
@@ -122,6 +124,9 @@ pub struct Survey {
     pub counts: Counts,
 }
 
+/// A survey, and what it passed over because it was asked to be lenient.
+pub type Surveyed = (Survey, Vec<Error>);
+
 /// The fixed part at the front of a file.
 struct Front {
     header: FsmHeader,
@@ -137,17 +142,22 @@ pub fn last_commit_ts(source: &Source) -> Result<u64> {
 }
 
 /// Surveys a file.
-pub fn survey(source: &Source, view: View, grain: Grain) -> Result<Survey> {
+pub fn survey(source: &Source, view: View, grain: Grain) -> Result<Surveyed> {
     let file = source.bytes();
     let (passed, footer) = rayon::join(|| one_pass(file, view, grain), || Footer::of(file));
     let result = match passed {
-        Ok(survey) => check_footer(survey, footer),
+        Ok(passed) => check_footer(passed, footer, view.lenient),
         Err(error) => Err(with_footer(error, file, footer)),
     };
-    result.map_err(|e| e.input(source.path()))
+    let named = |e: Error| e.input(source.path());
+    let (survey, lost) = result.map_err(named)?;
+    Ok((survey, lost.into_iter().map(named).collect()))
 }
 
-fn one_pass(file: &[u8], view: View, grain: Grain) -> Result<(Survey, bool)> {
+/// A survey with its losses, and whether a footer stands behind the rows.
+type Passed = (Survey, Vec<Error>, bool);
+
+fn one_pass(file: &[u8], view: View, grain: Grain) -> Result<Passed> {
     let front = front(file)?;
     let mut pass = pass::Pass::new(file, view, grain, front.last_commit_ts);
     let end = match front.layout {
@@ -158,23 +168,25 @@ fn one_pass(file: &[u8], view: View, grain: Grain) -> Result<(Survey, bool)> {
     if front.layout == Layout::Mvcc2 {
         check_mvcc2(file, front.header.len, end.at)?;
     }
-    let mut survey = pass.finish();
+    let (mut survey, lost) = pass.finish();
     survey.header = front.header;
     survey.layout = front.layout;
     survey.last_commit_ts = front.last_commit_ts;
     survey.min_retained_ts = survey.min_retained_ts.max(front.min_retained_ts);
     survey.rows = front.rows_start..end.at;
-    Ok((survey, end.footer))
+    Ok((survey, lost, end.footer))
 }
 
-fn check_footer((mut survey, present): (Survey, bool), footer: Option<Footer>) -> Result<Survey> {
+fn check_footer((mut survey, mut lost, present): Passed, footer: Option<Footer>, lenient: bool) -> Result<Surveyed> {
     if let (true, Some(footer)) = (present, footer) {
-        if !footer.matches() {
-            return Err(mismatch(footer).at(survey.rows.end));
+        let error = || mismatch(footer).at(survey.rows.end);
+        match footer.matches() {
+            true => survey.crc32c = Some(footer.stored),
+            false if lenient => lost.push(error()),
+            false => return Err(error()),
         }
-        survey.crc32c = Some(footer.stored);
     }
-    Ok(survey)
+    Ok((survey, lost))
 }
 
 fn mismatch(footer: Footer) -> Error {

@@ -26,6 +26,7 @@ pub(super) struct Pass<'a> {
     previous_user: &'a [u8],
     current: Option<Segment>,
     survey: Survey,
+    lost: Vec<Error>,
 }
 
 /// One version of a key, whatever the stream's layout.
@@ -35,8 +36,8 @@ struct Version<'a> {
     user_key: &'a [u8],
     commit_ts: u64,
     tombstone: bool,
-    expire_at: u64,
-    newest: bool,
+    /// The newest of its key, and there for a reader.
+    live: bool,
 }
 
 impl<'a> Pass<'a> {
@@ -50,6 +51,7 @@ impl<'a> Pass<'a> {
             previous_key: None,
             previous_user: b"",
             current: None,
+            lost: Vec::new(),
             survey: Survey {
                 header: FsmHeader::default(),
                 layout: Layout::Empty,
@@ -89,11 +91,23 @@ impl<'a> Pass<'a> {
         }
         // Limits come before order, order before flags (`container.md` §8.1).
         let at = |fault| Error::from(fault).at(entry.start);
-        let (user_key, commit_ts) = mvcc::split_key(entry.raw_key).map_err(at)?;
+        let (user_key, commit_ts) = match mvcc::split_key(entry.raw_key) {
+            Ok(split) => split,
+            Err(fault) => {
+                self.lose(at(fault))?;
+                return self.ascend(entry.raw_key, entry.start);
+            }
+        };
         let row = |fault| at(fault).row(Family::of(user_key), user_key);
-        mvcc::check_value_len(entry.raw_value).map_err(row)?;
-        self.ascend(entry.raw_key, entry.start)?;
-        let value = mvcc::split_value(entry.raw_value).map_err(row)?;
+        let room = mvcc::check_value_len(entry.raw_value).map_err(row);
+        let ordered = room.or_else(|error| self.lose(error)).and_then(|()| self.ascend(entry.raw_key, entry.start));
+        ordered?;
+        let value = match mvcc::split_value(entry.raw_value) {
+            Ok(value) => Some(value),
+            // A value without room for its header is known already.
+            Err(mvcc::MvccFault::ShortValue(_)) => None,
+            Err(fault) => self.lose(row(fault)).map(|()| None)?,
+        };
         let visible = commit_ts <= self.view.as_of;
         let newest = visible && self.open.enter(entry.raw_key, user_key);
         self.count(&Version {
@@ -101,10 +115,19 @@ impl<'a> Pass<'a> {
             end: entry.end,
             user_key,
             commit_ts,
-            tombstone: value.tombstone,
-            expire_at: value.expire_at,
-            newest,
+            tombstone: value.is_some_and(|v| v.tombstone),
+            live: newest && value.is_some_and(|v| !v.tombstone && self.view.serves(v.expire_at)),
         });
+        Ok(())
+    }
+
+    /// Takes note of a row that cannot be read, or ends the survey.
+    #[cold]
+    fn lose(&mut self, error: Error) -> Result<()> {
+        if !self.view.lenient {
+            return Err(error);
+        }
+        self.lost.push(error);
         Ok(())
     }
 
@@ -140,8 +163,7 @@ impl<'a> Pass<'a> {
                 user_key: entry.user_key,
                 commit_ts: version.commit_ts,
                 tombstone: version.tombstone,
-                expire_at: version.expire_at,
-                newest: newest == Some(version.commit_ts),
+                live: newest == Some(version.commit_ts) && !version.tombstone && self.view.serves(version.expire_at),
             });
             start = entry.end; // The bytes of the entry are counted once.
         }
@@ -176,18 +198,17 @@ impl<'a> Pass<'a> {
     #[inline]
     fn count(&mut self, v: &Version<'a>) {
         let family = self.classifier.family(v.user_key);
-        let live = v.newest && !v.tombstone && self.view.serves(v.expire_at);
         let unordered = v.user_key.len() < self.previous_user.len() && self.previous_user.starts_with(v.user_key);
         self.previous_user = v.user_key;
         let count = self.survey.counts.family_mut(family);
         count.rows += 1;
         count.tombstones += u64::from(v.tombstone);
-        count.live += u64::from(live);
+        count.live += u64::from(v.live);
         count.bytes += (v.end - v.start) as u64;
         count.unordered |= unordered;
         self.survey.max_commit_ts = self.survey.max_commit_ts.max(v.commit_ts);
         self.survey.above_last_commit += u64::from(v.commit_ts > self.last_commit_ts);
-        if family == Family::Unknown && live {
+        if family == Family::Unknown && v.live {
             self.survey.counts.note_unknown(v.user_key, v.start);
         }
         self.segment(family, v);
@@ -205,8 +226,8 @@ impl<'a> Pass<'a> {
         }
     }
 
-    pub(super) fn finish(mut self) -> Survey {
+    pub(super) fn finish(mut self) -> (Survey, Vec<Error>) {
         self.survey.segments.extend(self.current.take());
-        self.survey
+        (self.survey, self.lost)
     }
 }

@@ -168,6 +168,7 @@ fn exit_codes() {
     let mut damaged = sound().build();
     damaged.pop();
     write("damaged.fsm", damaged);
+    write("row.fsm", sound().put("!redis|ttl|k", "short").build());
     for (args, want) in [
         (&["decode", "sound.fsm", "-o", "o1"][..], 0),
         (&["decode", "--input", "sound.fsm", "--output", "o2"], 0),
@@ -176,6 +177,9 @@ fn exit_codes() {
         (&["decode", "warn.fsm", "-o", "o5", "--strict"], 4),
         (&["decode", "note.fsm", "-o", "o6", "--strict"], 0),
         (&["decode", "damaged.fsm", "-o", "o7"], 2),
+        (&["decode", "row.fsm", "-o", "o10", "--on-error", "skip"], 3),
+        (&["decode", "row.fsm", "-o", "o11", "--on-error", "skip", "--strict"], 3),
+        (&["decode", "row.fsm", "-o", "o12"], 2),
         (&["decode", "missing.fsm", "-o", "o8"], 1),
         (&["decode", "sound.fsm"], 1),
         (&["decode", "sound.fsm", "-o", "o9", "--bogus"], 1),

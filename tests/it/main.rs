@@ -18,6 +18,7 @@ mod redis_warnings;
 mod replay;
 mod s3;
 mod s3_rows;
+mod skip;
 mod sqs;
 mod truth_dynamodb;
 mod truth_redis;

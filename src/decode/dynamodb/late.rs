@@ -94,9 +94,10 @@ impl<'s, 'a, 't> Late<'s, 'a, 't> {
     pub fn span(&mut self, set: &DataSet<'a>, span: &Span, collector: &mut Collector<'t>) -> Result<()> {
         let mut walk = Walk::new(set, self.tables, span);
         while let Some(row) = walk.next()? {
-            match walk.judge(row)? {
-                Found::Live(live) if !live.sure => self.item(&live)?,
-                _ => {}
+            match walk.judge(row) {
+                Ok(Found::Live(live)) if !live.sure => self.item(&live)?,
+                Ok(_) => {}
+                Err(error) => set.tolerate(error)?,
             }
         }
         self.files.finish(&mut self.out);

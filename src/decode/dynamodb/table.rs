@@ -87,7 +87,10 @@ impl Tables {
         let mut tables = Vec::new();
         let mut rows = set.family(Family::DdbTable);
         while let Some(row) = rows.next()? {
-            tables.push(Table::parse(set, &row)?);
+            match Table::parse(set, &row) {
+                Ok(table) => tables.push(table),
+                Err(error) => set.tolerate(error)?,
+            }
         }
         note_shared(rows.shared().into_iter().collect(), findings);
         Ok(Tables(tables))

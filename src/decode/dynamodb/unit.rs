@@ -70,7 +70,10 @@ pub(super) fn decode<'t>(
         done: Decoded::new(UnitOut::new(tree)),
     };
     while let Some(row) = walk.next()? {
-        unit.take(walk.judge(row)?)?;
+        match walk.judge(row) {
+            Ok(found) => unit.take(found)?,
+            Err(error) => set.tolerate(error)?,
+        }
     }
     unit.done.shared = walk.shared();
     unit.files.finish(&mut unit.done.out);

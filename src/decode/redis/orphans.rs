@@ -56,10 +56,16 @@ fn find<'a>(set: &DataSet<'a>) -> Result<Orphans<'a>> {
     let mut rows = set.family(Family::ListItem);
     while let Some(row) = rows.next()? {
         let split = list::item_key(Family::ListItem.suffix(row.user_key));
-        let (key, seq) = split.map_err(|fault| set.locate(row.fault(Family::ListItem, fault)))?;
+        let (key, seq) = match split {
+            Ok(split) => split,
+            Err(fault) => {
+                set.tolerate(set.locate(row.fault(Family::ListItem, fault)))?;
+                continue;
+            }
+        };
         let window = match last {
             Some((same, window)) if same == key => window,
-            _ => window_of(set, key)?,
+            _ => window_of(set, key).or_else(|error| set.tolerate(error).map(|()| None))?,
         };
         last = Some((key, window));
         if !window.is_some_and(|window| window.holds(seq)) {
@@ -132,8 +138,9 @@ pub fn malformed_keys(set: &DataSet<'_>, families: &[Family]) -> Result<()> {
             if list_meta || other {
                 continue;
             }
-            crate::format::redis::element_key(family.suffix(row.user_key))
-                .map_err(|fault| set.locate(row.fault(family, fault)))?;
+            if let Err(fault) = crate::format::redis::element_key(family.suffix(row.user_key)) {
+                set.tolerate(set.locate(row.fault(family, fault)))?;
+            }
         }
     }
     Ok(())

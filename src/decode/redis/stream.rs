@@ -18,7 +18,7 @@ pub(super) fn base(unit: &Unit<'_, '_, '_>, found: &Found<'_>) -> Result<Option<
     found.stream_meta.map(|row| parse(unit.set, Family::StreamMeta, &row, StreamMeta::parse)).transpose()
 }
 
-fn id_of(set: &DataSet<'_>, head: &Head<'_>) -> Result<StreamId> {
+pub(super) fn id_of(set: &DataSet<'_>, head: &Head<'_>) -> Result<StreamId> {
     StreamId::from_key(head.rest).map_err(|fault| set.locate(head.row.fault(Family::StreamEntry, fault)))
 }
 

@@ -70,11 +70,9 @@ pub fn decode_span<'a, 't>(
     let mut unit = Unit { set, options, out, items_reached: 0, name: String::new(), mapped: None };
     let mut merge = Merge::new(set, plan, span)?;
     while let Some(key) = merge.next_key() {
-        let mut found = Found::default();
-        for i in merge.here().to_vec() {
-            found.gather(set, key, i, merge.stream(i))?;
+        if let Err(error) = unit.gather_and_write(&mut merge, key) {
+            set.tolerate(error)?;
         }
-        unit.key(&mut merge, key, &found)?;
         for i in merge.here().to_vec() {
             unit.drain(&mut merge, i, key)?;
         }
@@ -84,6 +82,14 @@ pub fn decode_span<'a, 't>(
 }
 
 impl<'a, 't> Unit<'_, 'a, 't> {
+    fn gather_and_write(&mut self, merge: &mut Merge<'_, 'a>, key: &'a [u8]) -> Result<()> {
+        let mut found = Found::default();
+        for i in merge.here().to_vec() {
+            found.gather(self.set, key, i, merge.stream(i))?;
+        }
+        self.key(merge, key, &found)
+    }
+
     fn key(&mut self, merge: &mut Merge<'_, 'a>, key: &'a [u8], found: &Found<'a>) -> Result<()> {
         let index = match found.ttl {
             Some(row) => Some((row, parse(self.set, Family::Ttl, &row, meta::index_ttl)?)),
@@ -277,10 +283,12 @@ impl<'a, 't> Unit<'_, 'a, 't> {
 
     /// Steps over rows of `key` that nobody asked for, checking their keys.
     fn drain(&mut self, merge: &mut Merge<'_, 'a>, i: usize, key: &[u8]) -> Result<()> {
-        if merge.stream(i).family == Family::StreamEntry {
-            stream::pass_over(self, merge, Some(i), key)?;
+        let entries = merge.stream(i).family == Family::StreamEntry;
+        while let Some(head) = merge.stream(i).take(key)? {
+            if entries && let Err(error) = stream::id_of(self.set, &head) {
+                self.set.tolerate(error)?;
+            }
         }
-        while merge.stream(i).take(key)?.is_some() {}
         Ok(())
     }
 

@@ -117,7 +117,10 @@ pub fn check_value<T>(
     parsed: impl FnOnce(&[u8]) -> std::result::Result<T, Fault>,
 ) -> Result<bool> {
     match row {
-        Some(row) => parse(cx.set, family, &row, parsed(row.body)).map(|_| true),
+        Some(row) => match parse(cx.set, family, &row, parsed(row.body)) {
+            Ok(_) => Ok(true),
+            Err(error) => cx.set.tolerate(error).map(|()| true),
+        },
         None => Ok(false),
     }
 }

@@ -68,9 +68,16 @@ impl<'a> Buckets<'a> {
         let (family, mut arena) = (Family::S3BucketMeta, Bump::new());
         let mut rows = set.family(family);
         while let Some(row) = rows.next()? {
-            let name = parse(set, family, &row, key::bucket(family.suffix(row.user_key)))?;
             arena.reset();
-            let generation = parse(set, family, &row, BucketRecord::parse(&arena, row.body))?.generation;
+            let record = key::bucket(family.suffix(row.user_key))
+                .and_then(|name| Ok((name, BucketRecord::parse(&arena, row.body)?.generation)));
+            let (name, generation) = match parse(set, family, &row, record) {
+                Ok(record) => record,
+                Err(error) => {
+                    set.tolerate(error)?;
+                    continue;
+                }
+            };
             // No server writes generation 0: then the newest one that has objects counts.
             let live = if generation == 0 { newest_generation(set, &name)? } else { generation };
             self.list.push(Bucket { name, live: Some(live), last: None, record: Some(row) });
@@ -82,8 +89,15 @@ impl<'a> Buckets<'a> {
         let family = Family::S3BucketGen;
         let mut rows = set.family(family);
         while let Some(row) = rows.next()? {
-            let name = parse(set, family, &row, key::bucket(family.suffix(row.user_key)))?;
-            let last = Some(parse(set, family, &row, record::generation(row.body))?);
+            let counter =
+                key::bucket(family.suffix(row.user_key)).and_then(|name| Ok((name, record::generation(row.body)?)));
+            let (name, last) = match parse(set, family, &row, counter) {
+                Ok((name, last)) => (name, Some(last)),
+                Err(error) => {
+                    set.tolerate(error)?;
+                    continue;
+                }
+            };
             match self.find(&name) {
                 Ok(at) => self.list[at].last = last,
                 Err(at) => self.list.insert(at, Bucket { name, live: None, last, record: None }),

@@ -54,12 +54,16 @@ impl<'s, 'a> Stream<'s, 'a> {
 
     fn advance(&mut self) -> Result<()> {
         self.next = None;
-        if let Some(row) = self.rows.next()? {
+        while let Some(row) = self.rows.next()? {
             let suffix = self.family.suffix(row.user_key);
-            parse(self.set, self.family, &row, check_key(self.family, suffix))?;
+            if let Err(error) = parse(self.set, self.family, &row, check_key(self.family, suffix)) {
+                self.set.tolerate(error)?;
+                continue;
+            }
             let object = object_len(suffix).unwrap_or_default();
             let upload = upload_len(suffix).unwrap_or(object);
             self.next = Some(Next { row, suffix, object, upload });
+            break;
         }
         Ok(())
     }

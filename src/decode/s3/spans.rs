@@ -89,7 +89,13 @@ fn live_keys<'a>(set: &DataSet<'a>, buckets: &Buckets<'_>, span: &Span) -> Resul
     let mut keys = Keys::new();
     let mut rows = span.rows(set, family);
     while let Some(row) = rows.next()? {
-        let key = parse(set, family, &row, ObjectKey::parse(family.suffix(row.user_key)))?;
+        let key = match parse(set, family, &row, ObjectKey::parse(family.suffix(row.user_key))) {
+            Ok(key) => key,
+            Err(error) => {
+                set.tolerate(error)?;
+                continue;
+            }
+        };
         if buckets.standing(&key) != Standing::Live {
             continue;
         }

@@ -71,7 +71,9 @@ pub fn decode_span<'a, 't>(cx: &Context<'_, 'a>, span: &Span, tree: &'t Tree) ->
     let mut unit = Unit { cx, out, leftovers, names, dir: None, named: Vec::new() };
     let mut merge = Merge::new(cx.set, span)?;
     while let Some(prefix) = merge.next_object() {
-        unit.object(&mut merge, prefix)?;
+        if let Err(error) = unit.object(&mut merge, prefix) {
+            cx.set.tolerate(error)?;
+        }
     }
     let shared = merge.shared();
     Ok(Decoded { out: unit.out, leftovers: unit.leftovers, named: unit.named, shared })

@@ -26,7 +26,13 @@ pub fn write<'t>(set: &DataSet<'_>, tree: &'t Tree, collector: &mut Collector<'t
                 Family::S3Upload => UploadKey::parse(suffix),
                 _ => PartKey::parse(suffix).map(|part| part.upload),
             };
-            let bucket = parse(set, family, &row, upload)?.object.bucket;
+            let bucket = match parse(set, family, &row, upload) {
+                Ok(upload) => upload.object.bucket,
+                Err(error) => {
+                    set.tolerate(error)?;
+                    continue;
+                }
+            };
             let lines = out.lines(&format!("{}/_incomplete_uploads/records.jsonl", folder(&bucket)));
             render::incomplete_line(family, row.user_key, row.body, lines);
             held += row.user_key.len() + row.body.len();

@@ -146,8 +146,10 @@ fn unit<'a>(
     let (mut found, mut arena) = (Found::default(), Bump::new());
     let mut rows = set.range(family, lo.clone(), hi.clone());
     while let Some(row) = rows.next()? {
-        let (target, entry) = index(&row, &arena).map_err(|fault| set.locate(row.fault(family, fault)))?;
-        found.add(target, entry);
+        match index(&row, &arena) {
+            Ok((target, entry)) => found.add(target, entry),
+            Err(fault) => set.tolerate(set.locate(row.fault(family, fault)))?,
+        }
         arena.reset();
     }
     // Sorted runs make the sort of all of them short.

@@ -117,7 +117,14 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
             let mut piece = Piece { file: first.file, lines: Vec::new(), rows: rows.len() as u64, expired: 0 };
             let target = &self.files[first.file as usize];
             match target.lines {
-                Lines::Messages => self.messages(target.queue, rows, &mut piece, &mut out)?,
+                Lines::Messages => {
+                    if let Err(error) = self.messages(target.queue, rows, &mut piece, &mut out) {
+                        // The queue's record: without it none of its messages can be written.
+                        self.set.tolerate(error)?;
+                        (piece.rows, piece.expired) = (0, 0);
+                        piece.lines.clear();
+                    }
+                }
                 Lines::Side => self.side_records(rows, &mut piece)?,
                 Lines::Left(_) => self.left(rows, &mut piece)?,
             }
@@ -135,8 +142,8 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
         let owner = Owner { queue: &parsed, name: &name };
         for entry in rows {
             let row = self.set.row_at(entry.row)?;
-            self.message(&owner, &row, &arena, piece, out)
-                .map_err(|fault| self.set.locate(row.fault(Family::SqsData, fault)))?;
+            let written = self.message(&owner, &row, &arena, piece, out);
+            self.or_lose(written, &row, piece)?;
             arena.reset();
         }
         Ok(())
@@ -158,6 +165,13 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
         Ok(())
     }
 
+    /// A message that cannot be rendered is one line less, if losses are taken.
+    fn or_lose(&self, written: Parsed<()>, row: &Row<'_>, piece: &mut Piece) -> Result<()> {
+        let Err(fault) = written else { return Ok(()) };
+        piece.rows = piece.rows.saturating_sub(1);
+        self.set.tolerate(self.set.locate(row.fault(Family::SqsData, fault)))
+    }
+
     fn shown(&self, key: &DataKey<'_>) -> Shown {
         Shown { preserve_visibility: self.options.preserve_sqs_visibility, partition: key.place.partition }
     }
@@ -166,8 +180,8 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
         let mut arena = Bump::new();
         for entry in rows {
             let row = self.set.row_at(entry.row)?;
-            self.left_message(&row, &arena, piece)
-                .map_err(|fault| self.set.locate(row.fault(Family::SqsData, fault)))?;
+            let written = self.left_message(&row, &arena, piece);
+            self.or_lose(written, &row, piece)?;
             arena.reset();
         }
         Ok(())

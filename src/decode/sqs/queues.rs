@@ -141,7 +141,9 @@ fn each<'a>(
 ) -> Result<()> {
     let mut rows = set.family(family);
     while let Some(row) = rows.next()? {
-        take(row, family.suffix(row.user_key)).map_err(|fault| set.locate(row.fault(family, fault)))?;
+        if let Err(fault) = take(row, family.suffix(row.user_key)) {
+            set.tolerate(set.locate(row.fault(family, fault)))?;
+        }
     }
     shared.extend(rows.shared());
     Ok(())
@@ -151,8 +153,13 @@ fn write_unit<'t>(set: &DataSet<'_>, tree: &'t Tree, queues: &[(&[u8], &Known<'_
     let (mut out, mut arena, mut json) = (UnitOut::new(tree), Bump::new(), Vec::new());
     for (queue, known, row) in queues {
         json.clear();
-        let name = document(queue, known, row, &arena, &mut out, &mut json)
-            .map_err(|fault| set.locate(row.fault(Family::SqsQueue, fault)))?;
+        let name = match document(queue, known, row, &arena, &mut out, &mut json) {
+            Ok(name) => name,
+            Err(fault) => {
+                set.tolerate(set.locate(row.fault(Family::SqsQueue, fault)))?;
+                continue;
+            }
+        };
         let directory = names::queue_directory(&name);
         let dir = tree.make_dir(names::queue_path(&directory).as_bytes())?;
         out.put(&dir, b"_queue.json", &json)?;
