@@ -5,6 +5,7 @@ mod map;
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -54,7 +55,9 @@ impl Source {
             return Source::stdin(access);
         }
         let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
-        Source::from_file(path, file, access)
+        let kind = file.metadata().map_err(|e| Error::io("stat", path, e))?.file_type();
+        // A pipe, as a shell's `<(…)` makes one, can be read only once.
+        if kind.is_fifo() { Source::spool(path, file, access) } else { Source::from_file(path, file, access) }
     }
 
     /// Bytes that are already in memory, under a name for messages.
@@ -62,12 +65,15 @@ impl Source {
         Source { path: name.into(), bytes: Bytes::Owned(bytes), seen: None }
     }
 
-    /// Spools standard input to an unlinked temporary file: a snapshot is read more than once.
     fn stdin(access: Access) -> Result<Source> {
-        let name = Path::new("standard input");
+        Source::spool(Path::new("standard input"), io::stdin().lock(), access)
+    }
+
+    /// Spools a stream to an unlinked temporary file: a snapshot is read more than once.
+    fn spool(name: &Path, mut stream: impl Read, access: Access) -> Result<Source> {
         let spool = |e| Error::io("spool", name, e);
         let mut file = tempfile::tempfile().map_err(spool)?;
-        io::copy(&mut io::stdin().lock(), &mut file).map_err(spool)?;
+        io::copy(&mut stream, &mut file).map_err(spool)?;
         file.rewind().map_err(spool)?;
         Source::from_file(name, file, access)
     }

@@ -133,6 +133,11 @@ fn input_may_be_stdin_a_data_directory_or_its_fsm_snap() {
     let piped = command.current_dir(dir.path()).args(["decode", "-", "-o", "piped"]).stdin(file).output().unwrap();
     assert_eq!(code(&piped), 0, "{}", stderr(&piped));
     assert!(dir.path().join("piped/redis/db_0/strings/k.bin").exists());
+    let pipe = "cat node/fsm-snap/0000000000000010.fsm > pipe & exec \"$0\" decode pipe -o from-pipe";
+    assert!(Command::new("mkfifo").arg("pipe").current_dir(dir.path()).status().unwrap().success());
+    let bin = env!("CARGO_BIN_EXE_ekvsnap");
+    let got = Command::new("sh").current_dir(dir.path()).args(["-c", pipe, bin]).output().unwrap();
+    assert_eq!(code(&got), 0, "{}", stderr(&got));
     fs::create_dir(dir.path().join("nothing")).unwrap();
     assert_eq!(code(&ekvsnap(dir.path(), &["decode", "nothing", "-o", "x"])), 1);
 }
