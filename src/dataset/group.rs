@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::range::after_prefix;
 use super::row::Row;
 use super::scan::{Scan, changed};
 use crate::error::Result;
@@ -99,13 +100,11 @@ impl<'a> Group<'a> {
             target.extend((!newest).to_be_bytes());
         }
         let mut scan = Scan::new(self, self.seek(&target)?, view);
-        while let Some(row) = scan.next_below(None)? {
+        // Rows of the key have the key as prefix: behind the last such row there is none.
+        let end = after_prefix(user_key);
+        while let Some(row) = scan.next_below(end.as_deref())? {
             if row.user_key == user_key {
                 return Ok(Some(row));
-            }
-            // Rows of the key have the key as prefix; the first row that has not lies behind all of them.
-            if !self.key_at(row.offset).is_some_and(|key| key.starts_with(user_key)) {
-                break;
             }
         }
         Ok(None)

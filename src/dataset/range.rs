@@ -142,12 +142,15 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         if at_end && !self.prefixes_of_end {
             return Ok(());
         }
+        // A shorter prefix of the boundary is a proper prefix of the start as well, hence below it.
+        let common = common_prefix(start, &boundary.key);
+        let first = if common == start.len() { common } else { common + 1 };
         for (i, (group, scan)) in self.set.groups().iter().zip(&self.scans).enumerate() {
             let in_order = boundary.cut_from == Some(i) && !group.unordered(self.family);
-            for (len, next) in boundary.key.iter().enumerate() {
+            for (len, next) in boundary.key.iter().enumerate().skip(first) {
                 let prefix = &boundary.key[..len];
                 let none = in_order && *next < group.first_byte_of_timestamps();
-                if none || prefix < start || (at_end && self.is_cut_short(prefix)) {
+                if none || (at_end && self.is_cut_short(prefix)) {
                     continue;
                 }
                 let found = group.newest(prefix, self.set.view())?;
@@ -191,8 +194,12 @@ impl<'s, 'a> RangeIter<'s, 'a> {
 
 /// A boundary above `start` and not above `key`: as much of `key` as it takes to differ, and a little more.
 fn cut(start: &[u8], key: &[u8]) -> Vec<u8> {
-    let common = start.iter().zip(key).take_while(|(a, b)| a == b).count();
-    key[..key.len().min(common + BOUNDARY_TAIL)].to_vec()
+    key[..key.len().min(common_prefix(start, key) + BOUNDARY_TAIL)].to_vec()
+}
+
+/// How many bytes both begin with.
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 /// The smallest byte string above everything that begins with `prefix`; `None` when there is none.
