@@ -25,6 +25,9 @@ use crate::format::redis::key::user_key_len;
 
 /// Bytes of a boundary kept behind what it shares with the start of the piece.
 const BOUNDARY_TAIL: usize = 4;
+/// Longest boundary: a long one would have many prefixes to look up. Where keys share more than this the piece goes on;
+/// their rows are so long that a piece of many bytes still holds few of them.
+const MOST_BOUNDARY: usize = 1024;
 
 /// Iterates live rows with `lo <= user key < hi`.
 pub struct RangeIter<'s, 'a> {
@@ -124,11 +127,16 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         let ahead = self.set.groups().iter().zip(&self.scans).enumerate().filter_map(|(i, (group, scan))| {
             let positions = group.survey.checkpoints.positions();
             let next = positions.partition_point(|at| *at < scan.position().saturating_add(piece));
-            let user_key = group.user_key_at(*positions.get(next)?)?;
-            let own = Family::of(user_key) == self.family;
-            Some(Boundary { key: cut(start, user_key), cut_from: own.then_some(i) })
+            let keys = positions.get(next..)?.iter().filter_map(|at| group.user_key_at(*at));
+            let mut inside = keys.take_while(|key| self.hi.as_deref().is_none_or(|hi| *key < hi));
+            inside.find_map(|user_key| {
+                let key = cut(start, user_key);
+                let own = Family::of(user_key) == self.family;
+                let good = key.as_slice() > start && key.len() <= MOST_BOUNDARY;
+                good.then_some(Boundary { key, cut_from: own.then_some(i) })
+            })
         });
-        let cut = ahead.filter(|b| b.key.as_slice() > start).min();
+        let cut = ahead.min();
         match (cut, &self.hi) {
             (Some(cut), Some(hi)) if cut.key >= *hi => Some(Boundary { key: hi.clone(), cut_from: None }),
             (None, Some(hi)) => Some(Boundary { key: hi.clone(), cut_from: None }),

@@ -73,3 +73,11 @@ proptest! {
         prop_assert_eq!(read(&sources, &cuts), keys);
     }
 }
+
+/// Keys of a megabyte that begin alike cost no more than others: boundaries stay short.
+#[test]
+fn long_keys_that_begin_alike_take_no_time() {
+    let keys: Vec<Vec<u8>> = (0..8).map(|i| vec![b'k'; (1 << 20) - 32 + i]).collect();
+    let sources = [Source::from_bytes("x.fsm", snapshot(&keys).build())];
+    assert!(read(&sources, &[]) == keys);
+}
