@@ -13,12 +13,8 @@ impl<'a> OpenKeys<'a> {
     /// Takes the next row in raw order; tells whether it is the first, hence newest, of its key.
     #[inline]
     pub fn enter(&mut self, raw_key: &[u8], user_key: &'a [u8]) -> bool {
-        while let Some(open) = self.stack.last() {
-            if raw_key.starts_with(open) {
-                break;
-            }
-            self.stack.pop();
-        }
+        // Not only from the top: a longer key can lie below a shorter one that was opened after it.
+        self.stack.retain(|open| raw_key.starts_with(open));
         // All open keys and this one are prefixes of one raw key: equal length means equal key.
         if self.stack.iter().any(|open| open.len() == user_key.len()) {
             return false;
@@ -31,6 +27,20 @@ impl<'a> OpenKeys<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A key that ends while a shorter one, opened later, goes on.
+    #[test]
+    fn keys_that_do_not_end_in_the_order_of_a_stack() {
+        let rows: &[(&[u8], &[u8])] = &[
+            (b"a\xfe\x01\xfe0000000", b"a\xfe\x01"),
+            (b"a\xfe\x01\xff\xff0000", b"a"),
+            (b"a\xfe\x02\xfe0000000", b"a\xfe\x02"),
+        ];
+        let mut open = OpenKeys::default();
+        for (raw, user) in rows {
+            assert!(open.enter(raw, user), "{}", raw.escape_ascii());
+        }
+    }
 
     #[test]
     fn versions_that_are_not_adjacent() {

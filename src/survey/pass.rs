@@ -23,7 +23,8 @@ pub(super) struct Pass<'a> {
     classifier: Classifier,
     open: OpenKeys<'a>,
     previous_key: Option<&'a [u8]>,
-    previous_user: &'a [u8],
+    /// The user key before, by family: only order within a family matters.
+    previous_user: Vec<&'a [u8]>,
     current: Option<Segment>,
     survey: Survey,
     lost: Vec<Error>,
@@ -49,7 +50,7 @@ impl<'a> Pass<'a> {
             classifier: Classifier::default(),
             open: OpenKeys::default(),
             previous_key: None,
-            previous_user: b"",
+            previous_user: vec![b""; Family::ALL.len()],
             current: None,
             lost: Vec::new(),
             survey: Survey {
@@ -188,7 +189,10 @@ impl<'a> Pass<'a> {
             .map_err(|fault| Error::from(fault).at(entry.start).row(Family::Bare, entry.raw_key))?;
         self.survey.counts.operational += 1;
         match row {
-            Operational::MinRetainedTs => self.survey.min_retained_ts = n,
+            // A compaction under way may have removed history up to its own mark already.
+            Operational::MinRetainedTs | Operational::PendingMinRetainedTs => {
+                self.survey.min_retained_ts = self.survey.min_retained_ts.max(n);
+            }
             Operational::AppliedIndex => self.survey.applied_index = Some(n),
             _ => {}
         }
@@ -198,8 +202,9 @@ impl<'a> Pass<'a> {
     #[inline]
     fn count(&mut self, v: &Version<'a>) {
         let family = self.classifier.family(v.user_key);
-        let unordered = v.user_key.len() < self.previous_user.len() && self.previous_user.starts_with(v.user_key);
-        self.previous_user = v.user_key;
+        let previous = &mut self.previous_user[family as usize];
+        let unordered = v.user_key.len() < previous.len() && previous.starts_with(v.user_key);
+        *previous = v.user_key;
         let count = self.survey.counts.family_mut(family);
         count.rows += 1;
         count.tombstones += u64::from(v.tombstone);

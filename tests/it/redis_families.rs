@@ -216,6 +216,15 @@ fn long_and_odd_names_get_a_keymap_line_each() {
     assert!(decoded.text("redis/db_0/strings_ttl.jsonl").contains(&"k".repeat(64)));
 }
 
+/// A key may end in the extension of its own file.
+#[test]
+fn a_ttl_line_names_the_whole_key() {
+    let value = b"\xff\x01\x01\0\0\0\0\0\0\0\x05v";
+    let snapshot = Snapshot::new().put("!redis|str|a.bin", value).put("!redis|str|.bin.bin", value);
+    let ttl = "{\"key\":\".bin.bin\",\"expire_at_ms\":5}\n{\"key\":\"a.bin\",\"expire_at_ms\":5}\n";
+    check(&snapshot, "redis/db_0/strings_ttl.jsonl", ttl);
+}
+
 #[test]
 fn expired_keys_are_kept_unless_dropped() {
     let snapshot = Snapshot::new()

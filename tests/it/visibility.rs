@@ -24,6 +24,35 @@ fn versions_of_one_key_need_not_be_adjacent() {
     assert_eq!(decoded.below("redis/db_0/strings/").len(), 2);
 }
 
+/// Open keys do not end in the order of a stack: none of these is an old version of another.
+#[test]
+fn keys_of_equal_length_are_not_taken_for_each_other() {
+    let snapshot = Snapshot::new()
+        .put_at(!0xfe00_0000_0000_0000, b"!redis|str|a\xfe\x01", "1")
+        .put_at(!0xfe01_ffff_0000_0000, "!redis|str|a", "2")
+        .put_at(!0xfe00_0000_0000_0000, b"!redis|str|a\xfe\x02", "3");
+    let decoded = run_with(&[snapshot.build()], &Options::default()).unwrap();
+    assert_eq!(decoded.below("redis/db_0/strings/").len(), 3);
+}
+
+/// A key out of order behind a shorter one of another family.
+#[test]
+fn disorder_counts_for_the_family_it_is_in() {
+    let mut snapshot = Snapshot::new().put_at(!u64::from_be_bytes(*b"|str|xzz"), "!redis", "bare").put_at(
+        !u64::from_be_bytes(*b"{\0\0\0\0\0\0\0"),
+        "!redis|str|x",
+        "v",
+    );
+    for i in 0..3000 {
+        snapshot = snapshot.put(format!("!redis|str|xy{i:06}"), "v".repeat(400));
+    }
+    for grain in [FINE, Grain::default()] {
+        let options = Options { grain, ..Options::default() };
+        let decoded = run_with(&[snapshot.build()], &options).unwrap();
+        assert_eq!(decoded.below("redis/db_0/strings/").len(), 3002);
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Version {
     key: Vec<u8>,

@@ -195,7 +195,7 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         self.count(folder, base, value.payload.len() as u64);
         if let Some(ms) = place.expire_ms {
             let side = if family == Family::Hll { "hll_ttl.jsonl" } else { "strings_ttl.jsonl" };
-            let segment = self.name.trim_end_matches(".bin");
+            let segment = self.name.strip_suffix(".bin").unwrap_or(&self.name);
             render::ttl_line(segment, ms, self.out.lines(&format!("{base}/{side}")));
         }
         Ok(())
