@@ -6,7 +6,7 @@ use super::exit::{self, Exit};
 use super::parse::{self, Adapters};
 use super::progress::Bar;
 use super::{complain, summary};
-use crate::decode::{Options, decode};
+use crate::decode::{Layout, Options, decode};
 use crate::error::{Error, Result};
 use crate::source::{Access, Source, find_inputs};
 
@@ -31,6 +31,10 @@ pub(super) struct Args {
     /// Replace an output that is not empty.
     #[arg(long)]
     force: bool,
+
+    /// A file for each key, item and object (tree), or JSON lines, a file for each scope and type (jsonl).
+    #[arg(long, value_name = "LAYOUT", default_value = "tree", value_parser = ["tree", "jsonl"])]
+    layout: String,
 
     /// Adapters to decode: dynamodb, s3, redis, sqs.
     #[arg(long, value_name = "LIST", default_value = "all", value_parser = parse::adapters)]
@@ -154,6 +158,7 @@ fn options(args: &Args) -> Options {
         rename_s3_collisions: args.rename_collisions,
         drop_expired: args.drop_expired,
         dynamodb_bundle: (args.dynamodb_bundle_mode == "jsonl").then_some(args.dynamodb_bundle_size),
+        layout: if args.layout == "jsonl" { Layout::Packed } else { Layout::Tree },
         force: args.force,
         skip_damage: args.on_error == "skip",
         ..Options::default()

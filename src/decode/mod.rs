@@ -11,7 +11,7 @@ pub mod sqs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-pub use options::Options;
+pub use options::{Layout, Options};
 
 use crate::dataset::{DataSet, LossBook, Lost, Shared};
 use crate::error::{Error, Result};

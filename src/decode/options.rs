@@ -3,6 +3,16 @@
 use crate::format::Adapter;
 use crate::survey::Grain;
 
+/// How logical data is laid out in files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// A file for each key, item and object (`tree.md`).
+    #[default]
+    Tree,
+    /// A JSONL file for each scope and type, a line for each key, item and message (`ours.md` §6).
+    Packed,
+}
+
 /// Options of a decode; the defaults are those of the command line.
 #[derive(Debug, Clone)]
 #[allow(clippy::struct_excessive_bools)]
@@ -29,6 +39,8 @@ pub struct Options {
     pub drop_expired: Option<u64>,
     /// DynamoDB items in bundles of about this many bytes, instead of a file each.
     pub dynamodb_bundle: Option<u64>,
+    /// A file for each object, or packed lines.
+    pub layout: Layout,
     /// Replace an output that is not empty.
     pub force: bool,
     /// Go on without rows that cannot be read, and list them in `ERRORS.jsonl`.
@@ -51,9 +63,17 @@ impl Default for Options {
             rename_s3_collisions: false,
             drop_expired: None,
             dynamodb_bundle: None,
+            layout: Layout::default(),
             force: false,
             skip_damage: false,
             grain: Grain::default(),
         }
+    }
+}
+
+impl Options {
+    /// Whether the output is packed lines.
+    pub fn packed(&self) -> bool {
+        self.layout == Layout::Packed
     }
 }
