@@ -1,6 +1,7 @@
 //! Where the logical data goes.
 
 pub mod checksums;
+pub mod growing;
 pub mod json;
 pub mod manifest;
 pub mod names;

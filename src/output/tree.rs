@@ -30,7 +30,12 @@ pub struct Tree {
     dirs: Mutex<HashMap<Vec<u8>, Arc<Dir>>>,
     files: AtomicU64,
     bytes: AtomicU64,
+    spare: Mutex<Vec<Vec<u8>>>,
 }
+
+/// Buffers kept for the next unit, and the largest one that is worth it.
+const SPARE: usize = 32;
+const LARGEST_SPARE: usize = 8 << 20;
 
 /// A held directory of the tree.
 pub struct Dir {
@@ -61,12 +66,26 @@ impl Tree {
         let fd = open_dir(rustix::fs::CWD, path).map_err(|e| Error::io("open", path, e))?;
         let root = Arc::new(Dir { fd, rel: Vec::new() });
         let (dirs, files, bytes) = (Mutex::default(), AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Tree { path: path.to_path_buf(), root, dirs, files, bytes })
+        Ok(Tree { path: path.to_path_buf(), root, dirs, files, bytes, spare: Mutex::default() })
     }
 
     /// Files and bytes written so far.
     pub fn written(&self) -> (u64, u64) {
         (self.files.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+
+    /// An empty buffer, used before if there is one: memory fresh from the system costs a fault a page.
+    pub fn buffer(&self) -> Vec<u8> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Gives a buffer back.
+    pub fn recycle(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE && (1..=LARGEST_SPARE).contains(&buffer.capacity()) {
+            spare.push(buffer);
+        }
     }
 
     /// The directory at `rel`, made with its parents when it is not there yet; empty: the root.
@@ -99,6 +118,15 @@ impl Tree {
         }
         let fd = fd.ok_or_else(|| Error::usage("a directory of the output has no name"))?;
         Ok(Dir { fd, rel: rel.to_vec() })
+    }
+
+    /// A directory whose handle is not kept, unless it is held already.
+    pub fn passing_dir(&self, rel: &[u8]) -> Result<Arc<Dir>> {
+        if rel.is_empty() {
+            return Ok(Arc::clone(&self.root));
+        }
+        let held = self.dirs.lock().unwrap_or_else(PoisonError::into_inner).get(rel).cloned();
+        held.map_or_else(|| self.make_dir(rel).map(Arc::new), Ok)
     }
 
     /// An unlinked temporary file on the file system of the output.
@@ -143,8 +171,10 @@ impl Tree {
 
     /// Creates a file to be written in pieces. Dropped unfinished, it is removed again.
     pub fn create(&self, dir: &Arc<Dir>, name: &[u8]) -> Result<OpenFile<'_>> {
-        let fd = Some(self.create_fd(dir, name)?);
-        Ok(OpenFile { tree: self, dir: Arc::clone(dir), name: name.to_vec(), fd, hash: Sha256::new(), bytes: 0 })
+        let fd = self.create_fd(dir, name)?;
+        let handle = Arc::new(Handle { dir: Arc::clone(dir), name: name.to_vec(), fd });
+        let (rel, name) = (dir.rel.clone(), name.to_vec());
+        Ok(OpenFile { tree: self, rel, name, handle: Some(handle), hash: Sha256::new(), bytes: 0, finished: false })
     }
 
     fn create_fd(&self, dir: &Dir, name: &[u8]) -> Result<OwnedFd> {
@@ -175,27 +205,73 @@ impl Tree {
 /// A file of the tree while it is written.
 pub struct OpenFile<'t> {
     tree: &'t Tree,
-    dir: Arc<Dir>,
+    rel: Vec<u8>,
     name: Vec<u8>,
-    fd: Option<OwnedFd>,
+    handle: Option<Arc<Handle>>,
     hash: Sha256,
     bytes: u64,
+    finished: bool,
 }
 
-impl OpenFile<'_> {
+struct Handle {
+    dir: Arc<Dir>,
+    name: Vec<u8>,
+    fd: OwnedFd,
+}
+
+/// Where bytes that count in a file's digest already are to go. It can be filled from any thread, in any order.
+pub struct Slot<'t> {
+    tree: &'t Tree,
+    handle: Arc<Handle>,
+    offset: u64,
+}
+
+impl Slot<'_> {
+    /// Writes the bytes that the slot was taken for.
+    pub fn fill(&self, bytes: &[u8]) -> Result<()> {
+        let Handle { dir, name, fd } = &*self.handle;
+        write_at(fd, bytes, self.offset).map_err(|e| self.tree.failed("write", &dir.rel, name, e))
+    }
+}
+
+impl<'t> OpenFile<'t> {
     /// Appends `bytes`.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let Some(fd) = &self.fd else { return Ok(()) };
-        write_all(fd, bytes).map_err(|e| self.tree.failed("write", &self.dir.rel, &self.name, e))?;
+        self.append(bytes)?.fill(bytes)
+    }
+
+    /// Takes `bytes` as the next ones of the file; filling the slot writes them.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<Slot<'t>> {
+        let handle = match &self.handle {
+            Some(handle) => Arc::clone(handle),
+            None => self.reopen()?,
+        };
         self.hash.update(bytes);
+        let slot = Slot { tree: self.tree, handle, offset: self.bytes };
         self.bytes += bytes.len() as u64;
-        Ok(())
+        Ok(slot)
+    }
+
+    /// Gives the handles back until more bytes come: of many growing files only some can be open.
+    pub fn park(&mut self) {
+        self.handle = None;
+    }
+
+    #[cold]
+    fn reopen(&mut self) -> Result<Arc<Handle>> {
+        let dir = self.tree.passing_dir(&self.rel)?;
+        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&dir.fd, self.name.as_slice(), flags, Mode::empty());
+        let fd = fd.map_err(|e| self.tree.failed("open again", &self.rel, &self.name, e))?;
+        let handle = Arc::new(Handle { dir, name: self.name.clone(), fd });
+        self.handle = Some(Arc::clone(&handle));
+        Ok(handle)
     }
 
     /// Closes the file and remembers its digest.
     pub fn finish(mut self, sums: &mut Sums) -> Result<()> {
-        self.fd = None;
-        sums.add(&self.dir.rel, &self.name, Digest::from(std::mem::take(&mut self.hash).finalize()));
+        self.finished = true;
+        sums.add(&self.rel, &self.name, Digest::from(std::mem::take(&mut self.hash).finalize()));
         self.tree.count(self.bytes);
         Ok(())
     }
@@ -203,8 +279,9 @@ impl OpenFile<'_> {
 
 impl Drop for OpenFile<'_> {
     fn drop(&mut self) {
-        if self.fd.take().is_some() {
-            self.dir.remove(&self.name);
+        // A parked file is one of the collector's: it goes with the whole unfinished tree.
+        if let (false, Some(handle)) = (self.finished, &self.handle) {
+            handle.dir.remove(&self.name);
         }
     }
 }
@@ -214,11 +291,23 @@ fn create_in(dir: &Dir, name: &[u8]) -> rustix::io::Result<OwnedFd> {
     rustix::fs::openat(&dir.fd, name, flags, FILE_MODE)
 }
 
-fn write_all(fd: &OwnedFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
-    while !bytes.is_empty() {
-        match rustix::io::write(fd, bytes) {
+fn write_all(fd: &OwnedFd, bytes: &[u8]) -> rustix::io::Result<()> {
+    write_pieces(bytes, |rest, _| rustix::io::write(fd, rest))
+}
+
+fn write_at(fd: &OwnedFd, bytes: &[u8], offset: u64) -> rustix::io::Result<()> {
+    write_pieces(bytes, |rest, done| rustix::io::pwrite(fd, rest, offset + done))
+}
+
+fn write_pieces(
+    bytes: &[u8],
+    mut write: impl FnMut(&[u8], u64) -> rustix::io::Result<usize>,
+) -> rustix::io::Result<()> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match write(&bytes[done..], done as u64) {
             Ok(0) => return Err(rustix::io::Errno::IO),
-            Ok(n) => bytes = &bytes[n..],
+            Ok(n) => done += n,
             Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(e),
         }

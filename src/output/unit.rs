@@ -4,26 +4,27 @@
 //! findings) is collected in the unit and handed over in unit order, so that every output is the same for any
 //! number of threads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
 use std::sync::Arc;
 
 use super::checksums::{Checksums, Sums};
-use super::tree::{Dir, OpenFile, Tree};
-use crate::error::Result;
+pub use super::growing::Growing;
+use super::growing::Target;
+use super::tree::{Dir, OpenFile, Slot, Tree};
+use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::report::Findings;
 
-/// Bytes that a growing file buffers before they are written.
-const SPILL: usize = 1 << 20;
-
-/// Pieces of this size are not worth a copy into the buffer.
-const DIRECT: usize = 128 << 10;
+/// Shared files that are open at once.
+const MOST_OPEN: usize = 64;
 
 /// One unit's share of the output.
 pub struct UnitOut<'t> {
     tree: &'t Tree,
     sums: Sums,
-    lines: BTreeMap<String, Vec<u8>>,
+    logs: Vec<Log>,
+    log_of: BTreeMap<String, usize>,
     spare: Vec<u8>,
     dirs: Vec<(String, Arc<Dir>)>,
     /// What the unit noticed.
@@ -32,13 +33,24 @@ pub struct UnitOut<'t> {
     pub tally: Tally,
 }
 
+/// What a unit adds to a shared file.
+struct Log {
+    path: String,
+    /// What stands before the buffer, when that was too much to hold.
+    spilled: Option<File>,
+    buffer: Vec<u8>,
+    /// A growing object has the two others.
+    lent: bool,
+}
+
 impl<'t> UnitOut<'t> {
     /// An empty share.
     pub fn new(tree: &'t Tree) -> Self {
         UnitOut {
             tree,
             sums: Sums::default(),
-            lines: BTreeMap::new(),
+            logs: Vec::new(),
+            log_of: BTreeMap::new(),
             spare: Vec::new(),
             dirs: Vec::new(),
             findings: Findings::default(),
@@ -71,74 +83,74 @@ impl<'t> UnitOut<'t> {
         self.tree.try_put(dir, name, body, &mut self.sums)
     }
 
-    /// The lines that this unit adds to a shared file.
-    pub fn lines(&mut self, path: &str) -> &mut Vec<u8> {
-        if !self.lines.contains_key(path) {
-            self.lines.insert(path.to_owned(), Vec::new());
+    /// The number of a shared file, for [`UnitOut::log_buffer`]: it will exist, even if nothing is added to it.
+    pub fn log(&mut self, path: &str) -> usize {
+        if let Some(index) = self.log_of.get(path) {
+            return *index;
         }
-        self.lines.entry(path.to_owned()).or_default()
+        let index = self.logs.len();
+        self.log_of.insert(path.to_owned(), index);
+        let (path, buffer) = (path.to_owned(), self.tree.buffer());
+        self.logs.push(Log { path, spilled: None, buffer, lent: false });
+        index
+    }
+
+    /// The lines that this unit adds to a shared file. For many lines use [`UnitOut::grow_log`]: it spills.
+    pub fn log_buffer(&mut self, log: usize) -> &mut Vec<u8> {
+        &mut self.logs[log].buffer
+    }
+
+    /// The lines that this unit adds to a shared file, by its path.
+    pub fn lines(&mut self, path: &str) -> &mut Vec<u8> {
+        let log = self.log(path);
+        self.log_buffer(log)
     }
 
     /// Begins a file that may grow large: it is buffered, and written in pieces when it does.
     pub fn grow(&mut self, dir: &Arc<Dir>, name: &[u8]) -> Growing<'t> {
         let mut buffer = std::mem::take(&mut self.spare);
         buffer.clear();
-        Growing { tree: self.tree, dir: Arc::clone(dir), name: name.to_vec(), buffer, file: None, bytes: 0 }
+        Growing::file(self.tree, dir, name, buffer)
     }
 
-    /// Completes a growing file; gives its size.
-    pub fn finish(&mut self, mut growing: Growing<'_>) -> Result<u64> {
-        let bytes = growing.bytes + growing.buffer.len() as u64;
-        match growing.file.take() {
-            None => self.tree.put(&growing.dir, &growing.name, &growing.buffer, &mut self.sums)?,
-            Some(mut file) => {
-                file.write(&growing.buffer)?;
+    /// Begins to add to a shared file; it must come back through [`UnitOut::end`].
+    pub fn grow_log(&mut self, log: usize) -> Growing<'t> {
+        let Log { spilled, buffer, lent, .. } = &mut self.logs[log];
+        *lent = true;
+        Growing::log(self.tree, log, spilled.take(), std::mem::take(buffer))
+    }
+
+    /// Completes what grew, or takes it back if that failed; gives its size too.
+    pub fn end<T>(&mut self, growing: Growing<'_>, done: Result<T>) -> Result<(T, u64)> {
+        match done {
+            Ok(done) => Ok((done, self.finish(growing)?)),
+            Err(error) => {
+                if growing.is_log() {
+                    self.finish(growing.rolled_back()?)?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Completes what grew; gives its size.
+    pub fn finish(&mut self, growing: Growing<'_>) -> Result<u64> {
+        let bytes = growing.size();
+        let (target, buffer) = growing.into_parts();
+        match target {
+            Target::Log { log, spilled, .. } => {
+                let log = &mut self.logs[log];
+                (log.spilled, log.buffer, log.lent) = (spilled, buffer, false);
+                return Ok(bytes);
+            }
+            Target::File { tree, dir, name, file: None, .. } => tree.put(&dir, &name, &buffer, &mut self.sums)?,
+            Target::File { file: Some(mut file), .. } => {
+                file.write(&buffer)?;
                 file.finish(&mut self.sums)?;
             }
         }
-        self.spare = std::mem::take(&mut growing.buffer);
+        self.spare = buffer;
         Ok(bytes)
-    }
-}
-
-/// A file that is written in pieces if it gets large. Dropped unfinished, it leaves nothing.
-pub struct Growing<'t> {
-    tree: &'t Tree,
-    dir: Arc<Dir>,
-    name: Vec<u8>,
-    /// Where to append.
-    pub buffer: Vec<u8>,
-    file: Option<OpenFile<'t>>,
-    bytes: u64,
-}
-
-impl Growing<'_> {
-    /// Writes what is buffered once it is much: call it between elements.
-    #[inline]
-    pub fn spill(&mut self) -> Result<()> {
-        if self.buffer.len() < SPILL { Ok(()) } else { self.write_out() }
-    }
-
-    /// Appends `bytes`; a large piece goes straight to the file.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        if bytes.len() < DIRECT {
-            self.buffer.extend_from_slice(bytes);
-            return self.spill();
-        }
-        self.write_out()?;
-        self.bytes += bytes.len() as u64;
-        self.file.as_mut().map_or(Ok(()), |file| file.write(bytes))
-    }
-
-    fn write_out(&mut self) -> Result<()> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => none.insert(self.tree.create(&self.dir, &self.name)?),
-        };
-        file.write(&self.buffer)?;
-        self.bytes += self.buffer.len() as u64;
-        self.buffer.clear();
-        Ok(())
     }
 }
 
@@ -188,10 +200,30 @@ pub struct Collector<'t> {
     tree: &'t Tree,
     checksums: Checksums,
     shared: BTreeMap<String, OpenFile<'t>>,
+    /// The shared files that are open, the one longest open first.
+    open: VecDeque<String>,
     /// What was noticed.
     pub findings: Findings,
     /// What was emitted.
     pub tally: Tally,
+}
+
+/// Lines that have their place in shared files but are not written yet.
+#[must_use]
+pub struct Writes<'t> {
+    tree: &'t Tree,
+    list: Vec<(Slot<'t>, Vec<u8>)>,
+}
+
+impl Writes<'_> {
+    /// Writes them: in any thread, in any order.
+    pub fn write(self) -> Result<()> {
+        for (slot, buffer) in self.list {
+            slot.fill(&buffer)?;
+            self.tree.recycle(buffer);
+        }
+        Ok(())
+    }
 }
 
 impl<'t> Collector<'t> {
@@ -201,6 +233,7 @@ impl<'t> Collector<'t> {
             tree,
             checksums: Checksums::new(scratch),
             shared: BTreeMap::new(),
+            open: VecDeque::new(),
             findings: Findings::default(),
             tally: Tally::default(),
         }
@@ -212,25 +245,46 @@ impl<'t> Collector<'t> {
     }
 
     /// Takes the next unit's share.
-    pub fn take(&mut self, unit: UnitOut<'_>) -> Result<()> {
+    pub fn take(&mut self, unit: UnitOut<'t>) -> Result<()> {
+        self.place(unit)?.write()
+    }
+
+    /// Takes the next unit's share, all but the writing of its lines, which need not be done in unit order.
+    pub fn place(&mut self, unit: UnitOut<'t>) -> Result<Writes<'t>> {
         self.checksums.add(&unit.sums)?;
         self.findings.merge(unit.findings);
         self.tally.merge(unit.tally);
-        for (path, bytes) in unit.lines {
-            self.append(&path, &bytes)?;
+        let mut list = Vec::new();
+        for log in unit.logs {
+            if log.lent {
+                return Err(Error::usage(format!("{}: lines of it went astray; please report this", log.path)));
+            }
+            let file = self.shared(&log.path)?;
+            if let Some(spilled) = log.spilled {
+                super::growing::copy(&spilled, file)?;
+            }
+            list.push((file.append(&log.buffer)?, log.buffer));
         }
-        Ok(())
+        Ok(Writes { tree: self.tree, list })
     }
 
-    fn append(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
-        if let Some(file) = self.shared.get_mut(path) {
-            return file.write(bytes);
+    /// A shared file, created when it is not there yet.
+    fn shared(&mut self, path: &str) -> Result<&mut OpenFile<'t>> {
+        if self.open.back().is_none_or(|last| last != path) {
+            self.open.retain(|open| open != path);
+            self.open.push_back(path.to_owned());
         }
-        let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let mut file = self.tree.create(&self.tree.dir(dir.as_bytes())?, name.as_bytes())?;
-        file.write(bytes)?;
-        self.shared.insert(path.to_owned(), file);
-        Ok(())
+        if self.open.len() > MOST_OPEN
+            && let Some(oldest) = self.open.pop_front().and_then(|oldest| self.shared.get_mut(&oldest))
+        {
+            oldest.park();
+        }
+        if !self.shared.contains_key(path) {
+            let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+            let file = self.tree.create(&self.tree.passing_dir(dir.as_bytes())?, name.as_bytes())?;
+            self.shared.insert(path.to_owned(), file);
+        }
+        self.shared.get_mut(path).ok_or_else(|| Error::usage("a shared file is not there"))
     }
 
     /// Closes the shared files and gives the checksums of everything.
@@ -241,42 +295,5 @@ impl<'t> Collector<'t> {
         }
         self.checksums.add(&sums)?;
         Ok((self.checksums, self.findings, self.tally))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_large_file_is_never_held() {
-        let root = tempfile::tempdir().unwrap();
-        let tree = Tree::open(root.path()).unwrap();
-        let mut out = UnitOut::new(&tree);
-        let dir = out.dir("d").unwrap();
-        let mut file = out.grow(&dir, b"f");
-        let pieces = [1, DIRECT - 1, DIRECT, SPILL, 3 * SPILL, 7];
-        let mut want = Vec::new();
-        for (n, len) in pieces.iter().cycle().take(60).enumerate() {
-            let piece = vec![n as u8; *len];
-            file.write(&piece).unwrap();
-            assert!(file.buffer.capacity() <= 2 * (SPILL + DIRECT), "piece {n}: {}", file.buffer.capacity());
-            want.extend(piece);
-        }
-        assert_eq!(out.finish(file).unwrap(), want.len() as u64);
-        assert!(std::fs::read(root.path().join("d/f")).unwrap() == want);
-    }
-
-    #[test]
-    fn an_unfinished_file_removes_itself() {
-        let root = tempfile::tempdir().unwrap();
-        let tree = Tree::open(root.path()).unwrap();
-        let mut out = UnitOut::new(&tree);
-        let dir = out.dir("d").unwrap();
-        let mut file = out.grow(&dir, b"f");
-        file.write(&[0; SPILL]).unwrap();
-        assert!(root.path().join("d/f").exists());
-        drop(file);
-        assert!(!root.path().join("d/f").exists());
     }
 }

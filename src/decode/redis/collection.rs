@@ -3,7 +3,7 @@
 use super::findings;
 use super::key::{Wide, parse};
 use super::merge::Merge;
-use super::render::{self, Array};
+use super::render::Array;
 use super::unit::{Place, Unit};
 use crate::dataset::Row;
 use crate::error::Result;
@@ -70,14 +70,8 @@ pub(super) fn write<'a>(
     place: &Place<'a>,
 ) -> Result<()> {
     let mut file = unit.begin(shape.folder(), ".json", place)?;
-    render::open(shape.array(), &mut file.buffer);
-    let count = match (wide.elements, wide.blob) {
-        (Some(elements), _) => from_rows(unit, merge, shape, elements, place.key, &mut file)?,
-        (None, Some(blob)) => from_blob(unit, shape, &blob, place.key, &mut file)?,
-        (None, None) => 0,
-    };
-    render::close(count == 0, place.expire_ms, &mut file.buffer);
-    unit.finish(shape.folder(), place, file)?;
+    let count = object(unit, merge, shape, wide, place, &mut file);
+    let count = unit.end(shape.folder(), place, file, count)?;
     if base.is_some() || wide.deltas.count > 0 {
         let declared = i128::from(base.map_or(0, |b| b.len)) + wide.deltas.len;
         let (kind, observed) = shape.mismatch();
@@ -86,25 +80,45 @@ pub(super) fn write<'a>(
     Ok(())
 }
 
+/// The object from brace to brace; gives the number of elements.
+fn object<'a>(
+    unit: &mut Unit<'_, 'a, '_>,
+    merge: &mut Merge<'_, 'a>,
+    shape: Shape,
+    wide: &Wide<'a>,
+    place: &Place<'a>,
+    file: &mut Growing<'_>,
+) -> Result<u64> {
+    place.style.open(shape.array(), &mut file.buffer);
+    let count = match (wide.elements, wide.blob) {
+        (Some(elements), _) => from_rows(unit, merge, shape, elements, place, file)?,
+        (None, Some(blob)) => from_blob(unit, shape, &blob, place, file)?,
+        (None, None) => 0,
+    };
+    place.style.close(count == 0, place.expire_ms, &mut file.buffer);
+    Ok(count)
+}
+
 fn from_rows<'a>(
     unit: &mut Unit<'_, 'a, '_>,
     merge: &mut Merge<'_, 'a>,
     shape: Shape,
     elements: usize,
-    key: &[u8],
+    place: &Place<'a>,
     file: &mut Growing<'_>,
 ) -> Result<u64> {
     let (_, family, _) = shape.families();
+    let (key, style) = (place.key, place.style);
     let mut count = 0;
     while let Some(head) = merge.stream(elements).take(key)? {
-        render::separate(count == 0, &mut file.buffer);
+        style.separate(count == 0, &mut file.buffer);
         match shape {
-            Shape::Hash => render::field(head.rest, head.row.body, &mut file.buffer),
-            Shape::Set => render::element(head.rest, &mut file.buffer),
+            Shape::Hash => style.field(head.rest, head.row.body, &mut file.buffer),
+            Shape::Set => style.element(head.rest, &mut file.buffer),
             Shape::Zset => {
                 let score = parse(unit.set, family, &head.row, meta::score)?;
                 unit.note_nan(key, head.rest, score);
-                render::scored(head.rest, score, &mut file.buffer);
+                style.scored(head.rest, score, &mut file.buffer);
             }
         }
         count += 1;
@@ -117,10 +131,11 @@ fn from_blob<'a>(
     unit: &mut Unit<'_, 'a, '_>,
     shape: Shape,
     row: &Row<'a>,
-    key: &[u8],
+    place: &Place<'a>,
     file: &mut Growing<'_>,
 ) -> Result<u64> {
     let (_, _, family) = shape.families();
+    let (key, style) = (place.key, place.style);
     let mut elements: Vec<(&[u8], &[u8], f64)> = Vec::new();
     parse(unit.set, family, row, |value| match shape {
         Shape::Hash => blob::hash(value, |name, value| elements.push((name, value, 0.0))),
@@ -132,13 +147,13 @@ fn from_blob<'a>(
     elements.sort_by_key(|(name, _, _)| *name);
     elements.dedup_by_key(|(name, _, _)| *name);
     for (i, (name, value, score)) in elements.iter().enumerate() {
-        render::separate(i == 0, &mut file.buffer);
+        style.separate(i == 0, &mut file.buffer);
         match shape {
-            Shape::Hash => render::field(name, value, &mut file.buffer),
-            Shape::Set => render::element(name, &mut file.buffer),
+            Shape::Hash => style.field(name, value, &mut file.buffer),
+            Shape::Set => style.element(name, &mut file.buffer),
             Shape::Zset => {
                 unit.note_nan(key, name, *score);
-                render::scored(name, *score, &mut file.buffer);
+                style.scored(name, *score, &mut file.buffer);
             }
         }
         file.spill()?;

@@ -2,12 +2,13 @@
 
 use super::findings;
 use super::key::{Found, parse};
-use super::render::{self, Array};
+use super::render::Array;
 use super::unit::{Place, Unit};
 use crate::dataset::{DataSet, RangeIter, after_prefix};
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::redis::list::{ListMeta, sortable_seq};
+use crate::output::unit::Growing;
 use crate::report::Finding;
 
 /// Where the items of a list are.
@@ -60,19 +61,26 @@ pub(super) fn write<'a>(
     check_bounds(unit, base, place.key);
     let window = Window::new(base, found.list_deltas.head, found.list_deltas.len);
     let mut file = unit.begin("lists", ".json", place)?;
-    render::open(Array::Items, &mut file.buffer);
+    let count = object(unit.set, &window, place, &mut file);
+    let count = unit.end("lists", place, file, count)?;
+    unit.items_reached += count;
+    unit.compare_length(&findings::LIST_LENGTH, "observed_items", place.key, window.len, count);
+    Ok(())
+}
+
+/// The object from brace to brace; gives the number of items.
+fn object(set: &DataSet<'_>, window: &Window, place: &Place<'_>, file: &mut Growing<'_>) -> Result<u64> {
+    let style = place.style;
+    style.open(Array::Items, &mut file.buffer);
     let mut count = 0;
-    each_item(unit.set, &window, place.key, |item| {
-        render::separate(count == 0, &mut file.buffer);
-        render::element(item, &mut file.buffer);
+    each_item(set, window, place.key, |item| {
+        style.separate(count == 0, &mut file.buffer);
+        style.element(item, &mut file.buffer);
         count += 1;
         file.spill()
     })?;
-    unit.items_reached += count;
-    render::close(count == 0, place.expire_ms, &mut file.buffer);
-    unit.finish("lists", place, file)?;
-    unit.compare_length(&findings::LIST_LENGTH, "observed_items", place.key, window.len, count);
-    Ok(())
+    style.close(count == 0, place.expire_ms, &mut file.buffer);
+    Ok(count)
 }
 
 /// Counts the items of a list that is not written, so that they do not pass for unreachable ones.

@@ -20,8 +20,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Job, engine};
 use crate::error::Result;
+use crate::output::unit::{UnitOut, Writes};
 use plan::Plan;
 use unit::Decoded;
+
+/// The packed files: they exist, even if empty, when there are any Redis rows.
+const PACKED: [&str; 7] = ["strings", "hll", "hashes", "lists", "sets", "zsets", "streams"];
 
 /// Decodes all Redis keys.
 ///
@@ -33,16 +37,24 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let reached = AtomicU64::new(0);
     let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
     progress.begin("redis", plan.spans.len() as u64);
+    if options.packed() && plan.has_rows() {
+        let mut files = UnitOut::new(tree);
+        for name in PACKED {
+            files.log(&format!("{}/{name}.jsonl", unit::BASE));
+        }
+        job.collector.take(files)?;
+    }
     let collector = &mut *job.collector;
-    engine::run(
+    engine::run_with(
         plan.spans.len(),
         |i| unit::decode_span(set, &plan, &plan.spans[i], options, tree),
         |decoded: Decoded<'_>| {
             reached.fetch_add(decoded.items_reached, Ordering::Relaxed);
             super::note_shared(decoded.shared, &mut collector.findings);
             progress.advance(1);
-            collector.take(decoded.out)
+            collector.place(decoded.out)
         },
+        Writes::write,
     )?;
     let orphans = orphans::unreachable_items(set, reached.into_inner(), options, tree)?;
     job.collector.take(orphans)

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::findings;
 use super::key::parse;
 use super::list::Window;
-use super::render::{self, Array};
+use super::render::{Array, Style};
 use super::unit::ORPHANS;
 use crate::dataset::{DataSet, Row, after_prefix};
 use crate::decode::Options;
@@ -112,13 +112,13 @@ fn write(out: &mut UnitOut<'_>, key: &[u8], mut items: Vec<(i64, Row<'_>)>, take
     }
     name.push_str(if taken { ".items.json" } else { ".json" });
     let mut file = out.grow(&dir, name.as_bytes());
-    render::open(Array::Items, &mut file.buffer);
+    Style::File.open(Array::Items, &mut file.buffer);
     for (i, (_, row)) in items.iter().enumerate() {
-        render::separate(i == 0, &mut file.buffer);
-        render::element(row.body, &mut file.buffer);
+        Style::File.separate(i == 0, &mut file.buffer);
+        Style::File.element(row.body, &mut file.buffer);
         file.spill()?;
     }
-    render::close(items.is_empty(), None, &mut file.buffer);
+    Style::File.close(items.is_empty(), None, &mut file.buffer);
     let bytes = out.finish(file)?;
     out.tally.add(Adapter::Redis, super::unit::SCOPE, "orphans", 1, bytes);
     Ok(())

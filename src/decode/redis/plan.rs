@@ -61,6 +61,13 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Whether there are any Redis rows at all, list items of no list aside.
+    pub fn has_rows(&self) -> bool {
+        !(self.simple.is_empty() && self.runs.is_empty())
+    }
+}
+
 /// The Redis user key in a row's key; `None` for what is not a Redis row.
 fn user_key(row_key: &[u8]) -> Option<&[u8]> {
     let family = Family::of(row_key);

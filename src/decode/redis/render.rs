@@ -3,7 +3,7 @@
 use crate::format::redis::stream::{StreamEntry, StreamId};
 use crate::output::json::{self, Escape};
 
-/// `"name": ` members of one collection file.
+/// `"name": ` members of one collection.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Array {
     Fields,
@@ -21,73 +21,143 @@ impl Array {
     }
 }
 
-/// Everything before the first element.
-pub(super) fn open(array: Array, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\n  \"format_version\": 1,\n  \"");
-    out.extend_from_slice(array.name().as_bytes());
-    out.extend_from_slice(b"\": [");
+/// How an object stands in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style<'a> {
+    /// An indented file of its own (`redis.md` §4).
+    File,
+    /// A line among others, which states the key (`ours.md` §6).
+    Line {
+        /// The user key.
+        key: &'a [u8],
+    },
 }
 
-/// What stands between elements, and before the first one.
-pub(super) fn separate(first: bool, out: &mut Vec<u8>) {
-    out.extend_from_slice(if first { b"\n    " } else { b",\n    " });
-}
-
-/// Everything behind the last element. No line feed at the end of the file.
-pub(super) fn close(empty: bool, expire_ms: Option<u64>, out: &mut Vec<u8>) {
-    out.extend_from_slice(if empty { b"],\n  \"expire_at_ms\": " } else { b"\n  ],\n  \"expire_at_ms\": " });
-    json::integer_or_null(expire_ms, out);
-    out.extend_from_slice(b"\n}");
-}
-
-/// A member or item.
-pub(super) fn element(bytes: &[u8], out: &mut Vec<u8>) {
-    json::bytes_indented(bytes, 4, out);
-}
-
-/// A field of a hash.
-pub(super) fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\n      \"name\": ");
-    json::bytes_indented(name, 6, out);
-    out.extend_from_slice(b",\n      \"value\": ");
-    json::bytes_indented(value, 6, out);
-    out.extend_from_slice(b"\n    }");
-}
-
-/// A member of a sorted set.
-pub(super) fn scored(member: &[u8], score: f64, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\n      \"member\": ");
-    json::bytes_indented(member, 6, out);
-    out.extend_from_slice(b",\n      \"score\": ");
-    json::score(score, out);
-    out.extend_from_slice(b"\n    }");
-}
-
-/// One line of a stream.
-pub(super) fn entry(id: StreamId, entry: &StreamEntry<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"id\":\"");
-    json::integer(id.ms, out);
-    out.push(b'-');
-    json::integer(id.seq, out);
-    out.extend_from_slice(b"\",\"fields\":[");
-    for (i, (name, value)) in entry.fields().enumerate() {
-        out.extend_from_slice(if i == 0 { b"{\"name\":" } else { b",{\"name\":" });
-        json::bytes(name, Escape::Html, out);
-        out.extend_from_slice(b",\"value\":");
-        json::bytes(value, Escape::Html, out);
-        out.push(b'}');
+impl Style<'_> {
+    /// Everything before the first element.
+    pub fn open(self, array: Array, out: &mut Vec<u8>) {
+        match self {
+            Style::File => out.extend_from_slice(b"{\n  \"format_version\": 1,\n  \""),
+            Style::Line { key } => {
+                out.extend_from_slice(b"{\"key\":");
+                json::bytes(key, Escape::Html, out);
+                out.extend_from_slice(b",\"");
+            }
+        }
+        out.extend_from_slice(array.name().as_bytes());
+        out.extend_from_slice(if self == Style::File { b"\": [" } else { b"\":[" });
     }
-    out.extend_from_slice(b"]}\n");
+
+    /// What stands between elements, and before the first one.
+    pub fn separate(self, first: bool, out: &mut Vec<u8>) {
+        out.extend_from_slice(match (self, first) {
+            (Style::File, true) => b"\n    ",
+            (Style::File, false) => b",\n    ",
+            (_, true) => b"",
+            (_, false) => b",",
+        });
+    }
+
+    /// Everything behind the last element. A file has no line feed at its end.
+    pub fn close(self, empty: bool, expire_ms: Option<u64>, out: &mut Vec<u8>) {
+        out.extend_from_slice(match (self, empty) {
+            (Style::File, true) => b"],\n  \"expire_at_ms\": ",
+            (Style::File, false) => b"\n  ],\n  \"expire_at_ms\": ",
+            _ => b"],\"expire_at_ms\":",
+        });
+        json::integer_or_null(expire_ms, out);
+        out.extend_from_slice(if self == Style::File { b"\n}" } else { b"}\n" });
+    }
+
+    /// A member or item.
+    pub fn element(self, bytes: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Style::File => json::bytes_indented(bytes, 4, out),
+            Style::Line { .. } => json::bytes(bytes, Escape::Html, out),
+        }
+    }
+
+    /// A field of a hash.
+    pub fn field(self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+        if let Style::Line { .. } = self {
+            out.extend_from_slice(b"{\"name\":");
+            json::bytes(name, Escape::Html, out);
+            out.extend_from_slice(b",\"value\":");
+            json::bytes(value, Escape::Html, out);
+            return out.push(b'}');
+        }
+        out.extend_from_slice(b"{\n      \"name\": ");
+        json::bytes_indented(name, 6, out);
+        out.extend_from_slice(b",\n      \"value\": ");
+        json::bytes_indented(value, 6, out);
+        out.extend_from_slice(b"\n    }");
+    }
+
+    /// A member of a sorted set.
+    pub fn scored(self, member: &[u8], score: f64, out: &mut Vec<u8>) {
+        if let Style::Line { .. } = self {
+            out.extend_from_slice(b"{\"member\":");
+            json::bytes(member, Escape::Html, out);
+            out.extend_from_slice(b",\"score\":");
+            json::score(score, out);
+            return out.push(b'}');
+        }
+        out.extend_from_slice(b"{\n      \"member\": ");
+        json::bytes_indented(member, 6, out);
+        out.extend_from_slice(b",\n      \"score\": ");
+        json::score(score, out);
+        out.extend_from_slice(b"\n    }");
+    }
+
+    /// What a line of a stream begins with: packed, the key as well.
+    fn open_line(self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        if let Style::Line { key } = self {
+            out.extend_from_slice(b"\"key\":");
+            json::bytes(key, Escape::Html, out);
+            out.push(b',');
+        }
+    }
+
+    /// One line of a stream.
+    pub fn entry(self, id: StreamId, entry: &StreamEntry<'_>, out: &mut Vec<u8>) {
+        self.open_line(out);
+        out.extend_from_slice(b"\"id\":\"");
+        json::integer(id.ms, out);
+        out.push(b'-');
+        json::integer(id.seq, out);
+        out.extend_from_slice(b"\",\"fields\":[");
+        for (i, (name, value)) in entry.fields().enumerate() {
+            out.extend_from_slice(if i == 0 { b"{\"name\":" } else { b",{\"name\":" });
+            json::bytes(name, Escape::Html, out);
+            out.extend_from_slice(b",\"value\":");
+            json::bytes(value, Escape::Html, out);
+            out.push(b'}');
+        }
+        out.extend_from_slice(b"]}\n");
+    }
+
+    /// The last line of a stream.
+    pub fn terminator(self, length: i64, last: StreamId, expire_ms: Option<u64>, out: &mut Vec<u8>) {
+        self.open_line(out);
+        out.extend_from_slice(b"\"_meta\":true,\"length\":");
+        json::integer(length, out);
+        out.extend_from_slice(b",\"last_ms\":");
+        json::integer(last.ms, out);
+        out.extend_from_slice(b",\"last_seq\":");
+        json::integer(last.seq, out);
+        out.extend_from_slice(b",\"expire_at_ms\":");
+        json::integer_or_null(expire_ms, out);
+        out.extend_from_slice(b"}\n");
+    }
 }
 
-/// The last line of a stream.
-pub(super) fn terminator(length: i64, last: StreamId, expire_ms: Option<u64>, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"_meta\":true,\"length\":");
-    json::integer(length, out);
-    out.extend_from_slice(b",\"last_ms\":");
-    json::integer(last.ms, out);
-    out.extend_from_slice(b",\"last_seq\":");
-    json::integer(last.seq, out);
+/// A line of packed strings.
+pub(super) fn string_line(key: &[u8], value: &[u8], expire_ms: Option<u64>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"key\":");
+    json::bytes(key, Escape::Html, out);
+    out.extend_from_slice(b",\"value\":");
+    json::bytes(value, Escape::Html, out);
     out.extend_from_slice(b",\"expire_at_ms\":");
     json::integer_or_null(expire_ms, out);
     out.extend_from_slice(b"}\n");
@@ -97,6 +167,15 @@ pub(super) fn terminator(length: i64, last: StreamId, expire_ms: Option<u64>, ou
 pub(super) fn ttl_line(segment: &str, expire_ms: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"key\":");
     json::string(segment, Escape::Plain, out);
+    out.extend_from_slice(b",\"expire_at_ms\":");
+    json::integer(expire_ms, out);
+    out.extend_from_slice(b"}\n");
+}
+
+/// The same, packed.
+pub(super) fn packed_ttl_line(key: &[u8], expire_ms: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"key\":");
+    json::bytes(key, Escape::Html, out);
     out.extend_from_slice(b",\"expire_at_ms\":");
     json::integer(expire_ms, out);
     out.extend_from_slice(b"}\n");

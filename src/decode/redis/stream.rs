@@ -3,7 +3,6 @@
 use super::findings;
 use super::key::{Found, parse};
 use super::merge::{Head, Merge};
-use super::render;
 use super::unit::{Place, Unit};
 use crate::dataset::DataSet;
 use crate::error::Result;
@@ -11,6 +10,7 @@ use crate::format::Family;
 use crate::format::proto::Fields;
 use crate::format::redis::stream::{StreamEntry, StreamId, StreamMeta};
 use crate::format::{Fault, fault};
+use crate::output::unit::Growing;
 use crate::report::Finding;
 
 /// The meta, checked.
@@ -22,7 +22,17 @@ pub(super) fn id_of(set: &DataSet<'_>, head: &Head<'_>) -> Result<StreamId> {
     StreamId::from_key(head.rest).map_err(|fault| set.locate(head.row.fault(Family::StreamEntry, fault)))
 }
 
-/// Writes the stream's file; gives the number of entries. Without a meta (`--include-orphans`) the entries themselves give length and last ID.
+/// What was read of a stream.
+#[derive(Default)]
+struct Read {
+    entries: u64,
+    /// Entries whose value states another ID.
+    mismatched: u64,
+    last: StreamId,
+}
+
+/// Writes the stream's file; gives the number of entries. Without a meta (`--include-orphans`) the entries themselves
+/// give length and last ID.
 pub(super) fn write<'a>(
     unit: &mut Unit<'_, 'a, '_>,
     merge: &mut Merge<'_, 'a>,
@@ -31,29 +41,42 @@ pub(super) fn write<'a>(
     place: &Place<'a>,
 ) -> Result<u64> {
     let mut file = unit.begin("streams", ".jsonl", place)?;
-    let (mut count, mut mismatched, mut last) = (0u64, 0u64, StreamId::default());
+    let read = lines(unit.set, merge, entries, meta, place, &mut file);
+    let read = unit.end("streams", place, file, read)?;
+    if let Some(meta) = meta {
+        unit.compare_length(&findings::STREAM_LENGTH, "observed_entries", place.key, meta.len.into(), read.entries);
+    }
+    if read.mismatched > 0 {
+        let finding = Finding::new(&findings::STREAM_ID).with("user_key_len", place.key.len());
+        unit.out.findings.add(finding.with("entries", read.mismatched).with("key", place.key));
+    }
+    Ok(read.entries)
+}
+
+fn lines<'a>(
+    set: &DataSet<'a>,
+    merge: &mut Merge<'_, 'a>,
+    entries: Option<usize>,
+    meta: Option<StreamMeta>,
+    place: &Place<'a>,
+    file: &mut Growing<'_>,
+) -> Result<Read> {
+    let mut read = Read::default();
     while let Some(head) = take(merge, entries, place.key)? {
-        let id = id_of(unit.set, &head)?;
+        let id = id_of(set, &head)?;
         if meta.is_some_and(|meta| !meta.serves(id)) {
             continue;
         }
-        let entry = parse(unit.set, Family::StreamEntry, &head.row, StreamEntry::parse)?;
-        mismatched += u64::from(StreamId::from_text(entry.id_text) != Some(id));
-        render::entry(id, &entry, &mut file.buffer);
-        (count, last) = (count + 1, id);
+        let entry = parse(set, Family::StreamEntry, &head.row, StreamEntry::parse)?;
+        read.mismatched += u64::from(StreamId::from_text(entry.id_text) != Some(id));
+        place.style.entry(id, &entry, &mut file.buffer);
+        (read.entries, read.last) = (read.entries + 1, id);
         file.spill()?;
     }
-    let length = meta.map_or(count.cast_signed(), |meta| meta.len);
-    render::terminator(length, meta.map_or(last, |meta| meta.last), place.expire_ms, &mut file.buffer);
-    unit.finish("streams", place, file)?;
-    if meta.is_some() {
-        unit.compare_length(&findings::STREAM_LENGTH, "observed_entries", place.key, length.into(), count);
-    }
-    if mismatched > 0 {
-        let finding = Finding::new(&findings::STREAM_ID).with("user_key_len", place.key.len());
-        unit.out.findings.add(finding.with("entries", mismatched).with("key", place.key));
-    }
-    Ok(count)
+    let length = meta.map_or(read.entries.cast_signed(), |meta| meta.len);
+    let last = meta.map_or(read.last, |meta| meta.last);
+    place.style.terminator(length, last, place.expire_ms, &mut file.buffer);
+    Ok(read)
 }
 
 /// Counts entries that are not written; their keys are checked like all others.
@@ -86,13 +109,13 @@ pub(super) fn write_blob<'a>(unit: &mut Unit<'_, 'a, '_>, value: &'a [u8], place
     let Ok(mut entries) = blob_entries(value) else { return Ok(()) };
     entries.sort_by_key(|(id, _)| *id);
     let mut file = unit.begin("streams", ".jsonl", place)?;
-    for (id, entry) in &entries {
-        render::entry(*id, entry, &mut file.buffer);
-        file.spill()?;
-    }
+    let done = entries.iter().try_for_each(|(id, entry)| {
+        place.style.entry(*id, entry, &mut file.buffer);
+        file.spill()
+    });
     let last = entries.last().map(|(id, _)| *id).unwrap_or_default();
-    render::terminator(entries.len() as i64, last, place.expire_ms, &mut file.buffer);
-    unit.finish("streams", place, file)
+    place.style.terminator(entries.len() as i64, last, place.expire_ms, &mut file.buffer);
+    unit.end("streams", place, file, done)
 }
 
 /// The server never reads these blobs, so one that cannot be parsed is no damage: it is only reported.

@@ -7,6 +7,7 @@ use super::findings;
 use super::key::{Expiry, Found, Kind, TtlOwner, collection_owner, expiry, parse};
 use super::merge::Merge;
 use super::plan::{Plan, Span};
+use super::render::Style;
 use super::{list, render, stream};
 use crate::dataset::{DataSet, Row, Shared};
 use crate::decode::Options;
@@ -31,6 +32,7 @@ pub(super) struct Place<'a> {
     pub key: &'a [u8],
     pub base: &'static str,
     pub expire_ms: Option<u64>,
+    pub style: Style<'a>,
 }
 
 /// State of one span.
@@ -41,6 +43,8 @@ pub(super) struct Unit<'s, 'a, 't> {
     /// Live list items that belong to a list.
     pub items_reached: u64,
     name: String,
+    /// The packed files in use: folder, name, and which of the unit's logs it is.
+    logs: Vec<(&'static str, &'static str, usize)>,
     /// Folder and key of the last KEYMAP line.
     mapped: Option<(&'static str, &'a [u8])>,
 }
@@ -67,7 +71,7 @@ pub fn decode_span<'a, 't>(
     tree: &'t Tree,
 ) -> Result<Decoded<'t>> {
     let out = UnitOut::new(tree);
-    let mut unit = Unit { set, options, out, items_reached: 0, name: String::new(), mapped: None };
+    let mut unit = Unit { set, options, out, items_reached: 0, name: String::new(), logs: Vec::new(), mapped: None };
     let mut merge = Merge::new(set, plan, span)?;
     while let Some(key) = merge.next_key() {
         if let Err(error) = unit.gather_and_write(&mut merge, key) {
@@ -190,6 +194,15 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         };
         let Some(place) = self.place(key, owner, index, base) else { return Ok(()) };
         let folder = if family == Family::Hll { "hll" } else { "strings" };
+        if let Style::Line { key } = place.style {
+            let log = self.log(folder, base);
+            let lines = self.out.log_buffer(log);
+            let before = lines.len();
+            render::string_line(key, value.payload, place.expire_ms, lines);
+            let bytes = lines.len() - before;
+            self.count(folder, base, bytes as u64);
+            return Ok(());
+        }
         let dir = self.named(folder, ".bin", &place)?;
         self.out.put(&dir, self.name.as_bytes(), value.payload)?;
         self.count(folder, base, value.payload.len() as u64);
@@ -217,7 +230,7 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         if dropped {
             self.out.tally.add(Adapter::Redis, SCOPE, "dropped_expired", 1, 0);
         }
-        (!dropped).then_some(Place { key, base, expire_ms: at })
+        (!dropped).then_some(Place { key, base, expire_ms: at, style: self.style(key) })
     }
 
     /// Several types under one key: the others are named, and written with `--include-orphans`.
@@ -251,16 +264,37 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         let finding = Finding::new(&findings::ORPHAN_TTL).with("key", key).with("expire_at_ms", ms);
         self.out.findings.add(finding.with("offset", row.offset));
         if self.options.include_orphans {
-            self.name.clear();
-            self.segment(key, ORPHANS);
-            let lines = self.out.lines("redis/db_0/_orphans/ttl.jsonl");
-            render::ttl_line(&self.name, ms, lines);
+            self.orphan_ttl_line(key, ms);
         }
+    }
+
+    fn orphan_ttl_line(&mut self, key: &'a [u8], ms: u64) {
+        if self.options.packed() {
+            let log = self.log("ttl", ORPHANS);
+            return render::packed_ttl_line(key, ms, self.out.log_buffer(log));
+        }
+        self.name.clear();
+        self.segment(key, ORPHANS);
+        render::ttl_line(&self.name, ms, self.out.lines("redis/db_0/_orphans/ttl.jsonl"));
+    }
+
+    fn style(&self, key: &'a [u8]) -> Style<'a> {
+        if self.options.packed() { Style::Line { key } } else { Style::File }
+    }
+
+    /// The packed file of a kind.
+    fn log(&mut self, folder: &'static str, base: &'static str) -> usize {
+        if let Some((_, _, log)) = self.logs.iter().find(|(f, b, _)| *f == folder && *b == base) {
+            return *log;
+        }
+        let log = self.out.log(&format!("{base}/{folder}.jsonl"));
+        self.logs.push((folder, base, log));
+        log
     }
 
     /// Entries or an old blob of a stream that has no meta: the server serves nothing of it.
     fn headless_stream(&mut self, merge: &mut Merge<'_, 'a>, key: &'a [u8], found: &Found<'a>) -> Result<()> {
-        let place = Place { key, base: ORPHANS, expire_ms: None };
+        let place = Place { key, base: ORPHANS, expire_ms: None, style: self.style(key) };
         if found.entries.is_some() {
             let count = if self.options.include_orphans {
                 stream::write(self, merge, found.entries, None, &place)?
@@ -310,17 +344,27 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         }
     }
 
-    /// Begins the file of a collection.
-    pub(super) fn begin(&mut self, folder: &str, extension: &str, place: &Place<'a>) -> Result<Growing<'t>> {
+    /// Begins the file, or the lines, of a collection.
+    pub(super) fn begin(&mut self, folder: &'static str, extension: &str, place: &Place<'a>) -> Result<Growing<'t>> {
+        if self.options.packed() {
+            let log = self.log(folder, place.base);
+            return Ok(self.out.grow_log(log));
+        }
         let dir = self.named(folder, extension, place)?;
         Ok(self.out.grow(&dir, self.name.as_bytes()))
     }
 
-    /// Completes it.
-    pub(super) fn finish(&mut self, folder: &'static str, place: &Place<'a>, file: Growing<'t>) -> Result<()> {
-        let bytes = self.out.finish(file)?;
+    /// Completes it, unless it failed.
+    pub(super) fn end<T>(
+        &mut self,
+        folder: &'static str,
+        place: &Place<'a>,
+        file: Growing<'t>,
+        done: Result<T>,
+    ) -> Result<T> {
+        let (done, bytes) = self.out.end(file, done)?;
         self.count(folder, place.base, bytes);
-        Ok(())
+        Ok(done)
     }
 
     fn count(&mut self, folder: &'static str, base: &'static str, bytes: u64) {

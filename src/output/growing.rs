@@ -1,0 +1,223 @@
+//! What is written piece by piece: a file that may get large, or lines of a shared file.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::sync::Arc;
+
+use super::tree::{Dir, OpenFile, Tree};
+use crate::error::{Error, Result};
+
+/// Bytes that a growing file buffers before they are written.
+const SPILL: usize = 1 << 20;
+
+/// Lines that a unit holds until its turn comes; more go to a temporary file.
+const LOG_SPILL: usize = 16 << 20;
+
+/// Pieces of this size are not worth a copy into the buffer.
+const DIRECT: usize = 128 << 10;
+
+/// An object while it is written. Dropped unfinished, a file leaves nothing.
+pub struct Growing<'t> {
+    tree: &'t Tree,
+    /// Where to append.
+    pub buffer: Vec<u8>,
+    target: Target<'t>,
+    /// Bytes of the object that left the buffer.
+    bytes: u64,
+}
+
+/// Where a growing object goes.
+pub(super) enum Target<'t> {
+    /// To a file of its own, opened when it gets large.
+    File { tree: &'t Tree, dir: Arc<Dir>, name: Vec<u8>, file: Option<Box<OpenFile<'t>>> },
+    /// To the unit's lines of a shared file: it begins at `mark`, behind other lines in buffer or spilled file.
+    Log { log: usize, spilled: Option<File>, mark: usize },
+}
+
+impl<'t> Growing<'t> {
+    pub(super) fn file(tree: &'t Tree, dir: &Arc<Dir>, name: &[u8], buffer: Vec<u8>) -> Self {
+        let target = Target::File { tree, dir: Arc::clone(dir), name: name.to_vec(), file: None };
+        Growing { tree, buffer, target, bytes: 0 }
+    }
+
+    pub(super) fn log(tree: &'t Tree, log: usize, spilled: Option<File>, buffer: Vec<u8>) -> Self {
+        let target = Target::Log { log, spilled, mark: buffer.len() };
+        Growing { tree, buffer, target, bytes: 0 }
+    }
+
+    pub(super) fn is_log(&self) -> bool {
+        matches!(self.target, Target::Log { .. })
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        let before = if let Target::Log { mark, .. } = &self.target { *mark } else { 0 };
+        self.bytes + (self.buffer.len() - before) as u64
+    }
+
+    pub(super) fn into_parts(self) -> (Target<'t>, Vec<u8>) {
+        (self.target, self.buffer)
+    }
+
+    /// Writes what is buffered once it is much: call it between elements.
+    #[inline]
+    pub fn spill(&mut self) -> Result<()> {
+        if self.buffer.len() < SPILL { Ok(()) } else { self.spill_more() }
+    }
+
+    fn spill_more(&mut self) -> Result<()> {
+        if self.is_log() && self.buffer.len() < LOG_SPILL { Ok(()) } else { self.write_out() }
+    }
+
+    /// Appends `bytes`; a large piece goes straight to the file.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.len() < DIRECT || self.is_log() {
+            self.buffer.extend_from_slice(bytes);
+            return self.spill();
+        }
+        self.write_out()?;
+        self.bytes += bytes.len() as u64;
+        if let Target::File { file: Some(file), .. } = &mut self.target { file.write(bytes) } else { Ok(()) }
+    }
+
+    fn write_out(&mut self) -> Result<()> {
+        match &mut self.target {
+            Target::File { tree, dir, name, file } => {
+                let file = match file {
+                    Some(file) => file,
+                    none => none.insert(Box::new(tree.create(dir, name)?)),
+                };
+                file.write(&self.buffer)?;
+                self.bytes += self.buffer.len() as u64;
+            }
+            Target::Log { spilled, mark, .. } => {
+                let file = match spilled {
+                    Some(file) => file,
+                    none => none.insert(self.tree.scratch()?),
+                };
+                file.write_all(&self.buffer).map_err(scratch_failed)?;
+                self.bytes += (self.buffer.len() - *mark) as u64;
+                *mark = 0;
+            }
+        }
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// The lines as they were before this object.
+    pub(super) fn rolled_back(mut self) -> Result<Self> {
+        if let Target::Log { spilled, mark, .. } = &mut self.target {
+            // What was spilled meanwhile ends with this object, and begins with the lines before it.
+            if let Some(file) = spilled
+                && self.bytes > 0
+            {
+                let end = file.stream_position().map_err(scratch_failed)? - self.bytes;
+                file.set_len(end).and_then(|()| file.seek(SeekFrom::Start(end))).map_err(scratch_failed)?;
+            }
+            self.buffer.truncate(*mark);
+            self.bytes = 0;
+        }
+        Ok(self)
+    }
+}
+
+/// Appends a spilled file, which was written to its end, to `to`.
+pub(super) fn copy(mut spilled: &File, to: &mut OpenFile<'_>) -> Result<()> {
+    spilled.rewind().map_err(scratch_failed)?;
+    let mut buffer = vec![0; SPILL];
+    loop {
+        let n = spilled.read(&mut buffer).map_err(scratch_failed)?;
+        if n == 0 {
+            return Ok(());
+        }
+        to.write(&buffer[..n])?;
+    }
+}
+
+fn scratch_failed(e: std::io::Error) -> Error {
+    Error::io("use a temporary file in", "the output's directory", e)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::unit::{Collector, UnitOut};
+
+    #[test]
+    fn a_large_file_is_never_held() {
+        let root = tempfile::tempdir().unwrap();
+        let tree = Tree::open(root.path()).unwrap();
+        let mut out = UnitOut::new(&tree);
+        let dir = out.dir("d").unwrap();
+        let mut file = out.grow(&dir, b"f");
+        let pieces = [1, DIRECT - 1, DIRECT, SPILL, 3 * SPILL, 7];
+        let mut want = Vec::new();
+        for (n, len) in pieces.iter().cycle().take(60).enumerate() {
+            let piece = vec![n as u8; *len];
+            file.write(&piece).unwrap();
+            assert!(file.buffer.capacity() <= 2 * (SPILL + DIRECT), "piece {n}: {}", file.buffer.capacity());
+            want.extend(piece);
+        }
+        assert_eq!(out.finish(file).unwrap(), want.len() as u64);
+        assert!(std::fs::read(root.path().join("d/f")).unwrap() == want);
+    }
+
+    #[test]
+    fn an_unfinished_file_removes_itself() {
+        let root = tempfile::tempdir().unwrap();
+        let tree = Tree::open(root.path()).unwrap();
+        let mut out = UnitOut::new(&tree);
+        let dir = out.dir("d").unwrap();
+        let mut file = out.grow(&dir, b"f");
+        file.write(&[0; SPILL]).unwrap();
+        assert!(root.path().join("d/f").exists());
+        drop(file);
+        assert!(!root.path().join("d/f").exists());
+    }
+
+    /// Lines of growing objects come out in order, spilled or not; one that failed leaves none.
+    #[test]
+    fn lines_are_never_lost() {
+        let root = tempfile::tempdir().unwrap();
+        let tree = Tree::open(root.path()).unwrap();
+        let mut collector = Collector::new(&tree, root.path());
+        let mut want = Vec::new();
+        for unit in 0..3u8 {
+            let mut out = UnitOut::new(&tree);
+            let log = out.log("d/lines");
+            for (n, len) in [10, LOG_SPILL / 2, 3, LOG_SPILL * 2, 7, LOG_SPILL, 1].into_iter().enumerate() {
+                let piece = vec![unit * 16 + n as u8; len];
+                for failed in [true, false] {
+                    let mut object = out.grow_log(log);
+                    for part in piece.chunks(SPILL / 2) {
+                        object.write(part).unwrap();
+                        assert!(object.buffer.len() < LOG_SPILL + SPILL);
+                    }
+                    let done = if failed { Err(Error::usage("no")) } else { Ok(()) };
+                    assert_eq!(out.end(object, done).ok(), (!failed).then_some(((), len as u64)));
+                }
+                want.extend(piece);
+            }
+            collector.take(out).unwrap();
+        }
+        collector.finish().unwrap();
+        assert!(std::fs::read(root.path().join("d/lines")).unwrap() == want);
+    }
+
+    #[test]
+    fn many_shared_files_need_few_handles() {
+        let root = tempfile::tempdir().unwrap();
+        let tree = Tree::open(root.path()).unwrap();
+        let mut collector = Collector::new(&tree, root.path());
+        for round in 0..2 {
+            for n in 0..600 {
+                let mut out = UnitOut::new(&tree);
+                out.lines(&format!("d{n}/f")).extend(format!("{round}\n").bytes());
+                collector.take(out).unwrap();
+            }
+        }
+        let open = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+        assert!(open < 400, "{open}");
+        collector.finish().unwrap();
+        assert_eq!(std::fs::read(root.path().join("d7/f")).unwrap(), b"0\n1\n");
+    }
+}
