@@ -3,112 +3,35 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// Which bytes are escaped beyond what JSON asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Escape {
-    /// Also `<`, `>` and `&`, as per-key files do.
-    Html,
-    /// Only what JSON asks for and U+2028, U+2029, as `*_ttl.jsonl` and `KEYMAP.jsonl` do.
-    Plain,
-}
-
-const HEX: &[u8; 16] = b"0123456789abcdef";
-/// How many bytes are tested at once.
-const BLOCK: usize = 32;
-
-#[inline]
-const fn special(b: u8) -> bool {
-    b < 0x20 || matches!(b, b'"' | b'\\' | b'<' | b'>' | b'&' | 0xe2)
-}
+pub use super::escape::Escape;
+use super::escape::quoted;
 
 /// Appends `text` as a JSON string with its quotes.
 pub fn string(text: &str, escape: Escape, out: &mut Vec<u8>) {
-    out.reserve(text.len() + 2);
-    out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut copied = 0;
-    let mut at = 0;
-    while let Some(offset) = next_special(&bytes[at..]) {
-        at += offset;
-        let len = escaped(&bytes[at..], escape);
-        if let Some((len, code)) = len {
-            out.extend_from_slice(&bytes[copied..at]);
-            push_escape(code, out);
-            at += len;
-            copied = at;
-        } else {
-            at += 1;
-        }
-    }
-    out.extend_from_slice(&bytes[copied..]);
-    out.push(b'"');
-}
-
-/// Offset of the first byte that may need an escape; blocks without one are passed over branch-free.
-#[inline]
-fn next_special(bytes: &[u8]) -> Option<usize> {
-    let (blocks, _) = bytes.as_chunks::<BLOCK>();
-    let clean = blocks.iter().take_while(|block| !block.iter().fold(false, |any, &b| any | special(b))).count();
-    let from = clean * BLOCK;
-    bytes[from..].iter().position(|&b| special(b)).map(|n| from + n)
-}
-
-/// Length and code point of what must be escaped at the start of `rest`; `None` when it stands for itself.
-fn escaped(rest: &[u8], escape: Escape) -> Option<(usize, u32)> {
-    match rest[0] {
-        b'<' | b'>' | b'&' if escape == Escape::Plain => None,
-        0xe2 => match rest {
-            [_, 0x80, 0xa8, ..] => Some((3, 0x2028)),
-            [_, 0x80, 0xa9, ..] => Some((3, 0x2029)),
-            _ => None,
-        },
-        b => Some((1, u32::from(b))),
-    }
-}
-
-fn push_escape(code: u32, out: &mut Vec<u8>) {
-    let short = match code {
-        0x22 => b'"',
-        0x5c => b'\\',
-        0x08 => b'b',
-        0x0c => b'f',
-        0x0a => b'n',
-        0x0d => b'r',
-        0x09 => b't',
-        _ => {
-            out.extend_from_slice(b"\\u");
-            out.extend([12, 8, 4, 0].map(|shift| HEX[(code >> shift) as usize & 15]));
-            return;
-        }
-    };
-    out.extend_from_slice(&[b'\\', short]);
+    quoted(text.as_bytes(), escape, out);
 }
 
 /// Appends `B(x)` on one line: a string if `bytes` are UTF-8, else `{"base64":"…"}` (base64url, no padding).
+#[inline]
 pub fn bytes(bytes: &[u8], escape: Escape, out: &mut Vec<u8>) {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => string(text, escape, out),
-        Err(_) => {
-            out.extend_from_slice(b"{\"base64\":\"");
-            base64url(bytes, out);
-            out.extend_from_slice(b"\"}");
-        }
+    if !quoted(bytes, escape, out) {
+        out.extend_from_slice(b"{\"base64\":\"");
+        base64url(bytes, out);
+        out.extend_from_slice(b"\"}");
     }
 }
 
 /// Appends `B(x)` as it stands in an indented file: the envelope is spread over lines, closed at `indent` spaces.
+#[inline]
 pub fn bytes_indented(bytes: &[u8], indent: usize, out: &mut Vec<u8>) {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => string(text, Escape::Html, out),
-        Err(_) => {
-            out.push(b'{');
-            newline(indent + 2, out);
-            out.extend_from_slice(b"\"base64\": \"");
-            base64url(bytes, out);
-            out.push(b'"');
-            newline(indent, out);
-            out.push(b'}');
-        }
+    if !quoted(bytes, Escape::Html, out) {
+        out.push(b'{');
+        newline(indent + 2, out);
+        out.extend_from_slice(b"\"base64\": \"");
+        base64url(bytes, out);
+        out.push(b'"');
+        newline(indent, out);
+        out.push(b'}');
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where the logical data goes.
 
 pub mod checksums;
+pub mod escape;
 pub mod growing;
 pub mod json;
 pub mod manifest;

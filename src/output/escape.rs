@@ -1,0 +1,199 @@
+//! JSON strings, sixteen bytes at a time.
+//!
+//! The peer escapes what JSON asks for, U+2028 and U+2029, and in most files `<`, `>` and `&` as well (`redis.md` §4.2).
+//! A block is tested with a few comparisons of all its bytes at once; what lies between two escapes is copied as a
+//! whole, over the blocks' borders.
+
+use wide::u8x16;
+
+/// Which bytes are escaped beyond what JSON asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Escape {
+    /// Also `<`, `>` and `&`, as per-key files do.
+    Html,
+    /// Only what JSON asks for and U+2028, U+2029, as `*_ttl.jsonl` and `KEYMAP.jsonl` do.
+    Plain,
+}
+
+/// Bytes that are tested at once.
+const BLOCK: usize = 16;
+
+/// What stands for a byte: up to six bytes, and how many.
+type Code = ([u8; 6], u8);
+
+/// For each byte below 0x80 what stands for it; no bytes: it stands for itself.
+const HTML: [Code; 128] = codes(true);
+const PLAIN: [Code; 128] = codes(false);
+
+const fn codes(html: bool) -> [Code; 128] {
+    let mut codes = [([0; 6], 0); 128];
+    let mut b = 0;
+    while b < 128 {
+        codes[b as usize] = code(b, html);
+        b += 1;
+    }
+    codes
+}
+
+const fn code(b: u8, html: bool) -> Code {
+    let short = match b {
+        b'"' | b'\\' => b,
+        0x08 => b'b',
+        0x0c => b'f',
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        0..0x20 => 0,
+        b'<' | b'>' | b'&' if html => 0,
+        _ => return ([0; 6], 0),
+    };
+    let hex = b"0123456789abcdef";
+    match short {
+        0 => ([b'\\', b'u', b'0', b'0', hex[(b >> 4) as usize], hex[(b & 15) as usize]], 6),
+        short => ([b'\\', short, 0, 0, 0, 0], 2),
+    }
+}
+
+/// Appends `bytes` between quotes; `false`, with nothing appended, when they are not UTF-8.
+pub fn quoted(bytes: &[u8], escape: Escape, out: &mut Vec<u8>) -> bool {
+    let start = out.len();
+    out.reserve(bytes.len() + 2);
+    out.push(b'"');
+    let mut text = Text { bytes, codes: if escape == Escape::Html { &HTML } else { &PLAIN }, copied: 0, ascii: true, out };
+    if !text.all() {
+        out.truncate(start);
+        return false;
+    }
+    out.push(b'"');
+    true
+}
+
+struct Text<'b, 'o> {
+    bytes: &'b [u8],
+    codes: &'static [Code; 128],
+    /// Everything before is in the output.
+    copied: usize,
+    ascii: bool,
+    out: &'o mut Vec<u8>,
+}
+
+impl Text<'_, '_> {
+    #[inline]
+    fn all(&mut self) -> bool {
+        let (blocks, tail) = self.bytes.as_chunks::<BLOCK>();
+        let mut at = 0;
+        for block in blocks {
+            if !self.block(at, *block) {
+                return false;
+            }
+            at += BLOCK;
+        }
+        if !tail.is_empty() {
+            let mut last = [b'a'; BLOCK];
+            last[..tail.len()].copy_from_slice(tail);
+            if !self.block(at, last) {
+                return false;
+            }
+        }
+        self.out.extend_from_slice(&self.bytes[self.copied..]);
+        true
+    }
+
+    #[inline]
+    fn block(&mut self, at: usize, block: [u8; BLOCK]) -> bool {
+        let block = u8x16::new(block);
+        // The first byte of many that is not ASCII decides whether all of them are a text.
+        if self.ascii && block.to_bitmask() != 0 {
+            self.ascii = false;
+            if std::str::from_utf8(&self.bytes[at..]).is_err() {
+                return false;
+            }
+        }
+        let mut special = special(block);
+        while special != 0 {
+            self.replace(at + special.trailing_zeros() as usize);
+            special &= special - 1;
+        }
+        true
+    }
+
+    #[inline]
+    fn replace(&mut self, at: usize) {
+        let (code, len) = match self.codes.get(self.bytes[at] as usize) {
+            Some(code) => *code,
+            None => match self.bytes.get(at..at + 3) {
+                Some([0xe2, 0x80, 0xa8]) => return self.push(at, 3, b"\\u2028"),
+                Some([0xe2, 0x80, 0xa9]) => return self.push(at, 3, b"\\u2029"),
+                _ => return,
+            },
+        };
+        if len > 0 {
+            self.push(at, 1, &code[..len as usize]);
+        }
+    }
+
+    /// Copies what lies before `at`, and `code` in place of `len` bytes there.
+    #[inline]
+    fn push(&mut self, at: usize, len: usize, code: &[u8]) {
+        self.out.extend_from_slice(&self.bytes[self.copied..at]);
+        self.out.extend_from_slice(code);
+        self.copied = at + len;
+    }
+}
+
+/// A bit for each byte that may need an escape: control characters, `"`, `&`, `<`, `>`, `\`, and 0xE2, which begins
+/// U+2028. Pairs that differ in one bit are tested at once.
+#[inline]
+fn special(block: u8x16) -> u32 {
+    let is = |b: u8| u8x16::splat(b);
+    let control = block.min(is(0x1f)).simd_eq(block);
+    let quote_amp = (block | is(4)).simd_eq(is(0x26));
+    let angles = (block | is(2)).simd_eq(is(0x3e));
+    let others = block.simd_eq(is(b'\\')) | block.simd_eq(is(0xe2));
+    (control | quote_amp | angles | others).to_bitmask()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn slow(text: &str, escape: Escape) -> String {
+        let mut out = String::from("\"");
+        for c in text.chars() {
+            match c {
+                '"' => out += "\\\"",
+                '\\' => out += "\\\\",
+                '\u{8}' => out += "\\b",
+                '\u{c}' => out += "\\f",
+                '\n' => out += "\\n",
+                '\r' => out += "\\r",
+                '\t' => out += "\\t",
+                '<' | '>' | '&' if escape == Escape::Plain => out.push(c),
+                '\0'..'\u{20}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => out += &format!("\\u{:04x}", c as u32),
+                _ => out.push(c),
+            }
+        }
+        out + "\""
+    }
+
+    proptest! {
+        #[test]
+        fn as_the_obvious_way(text in "[\\x00-\\x7f]{0,70}|([a-z]{0,20}[\"\\\\<>&\u{2028}\u{2029}\u{202a}é\u{10ffff}\\n]?){0,6}") {
+            for escape in [Escape::Html, Escape::Plain] {
+                let mut out = b"before".to_vec();
+                prop_assert!(quoted(text.as_bytes(), escape, &mut out));
+                prop_assert_eq!(String::from_utf8(out).unwrap(), format!("before{}", slow(&text, escape)));
+            }
+        }
+
+        #[test]
+        fn texts_and_no_others(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(0xe2), Just(0x80), Just(b'a')], 0..60)) {
+            let mut out = b"before".to_vec();
+            let text = std::str::from_utf8(&bytes).is_ok();
+            prop_assert_eq!(quoted(&bytes, Escape::Html, &mut out), text);
+            prop_assert!(text || out == b"before");
+        }
+    }
+}
