@@ -60,6 +60,20 @@ impl<'a> Group<'a> {
         Operational::of(key).is_none().then(|| mvcc::split_key(key).ok().map(|(user_key, _)| user_key)).flatten()
     }
 
+    /// A position at or behind `from` that entries below `target` reach up to: the last checkpoint below it.
+    pub(super) fn sure_below(&self, target: &[u8], from: usize) -> usize {
+        let positions = self.survey.checkpoints.positions();
+        let ahead = &positions[positions.partition_point(|at| *at < from)..];
+        // Pieces are short: what is looked for is among the next few.
+        let mut span = 1;
+        let below = |at: &usize| self.key_at(*at).is_some_and(|key| key < target);
+        while ahead.get(span).is_some_and(below) {
+            span *= 2;
+        }
+        let known = ahead[..ahead.len().min(span)].partition_point(below);
+        if known == 0 { from } else { ahead[known - 1] }
+    }
+
     /// Position of the first entry whose key, as it stands in the file, is not below `target`.
     pub(super) fn seek(&self, target: &[u8]) -> Result<usize> {
         let positions = self.survey.checkpoints.positions();
@@ -102,7 +116,7 @@ impl<'a> Group<'a> {
         let mut scan = Scan::new(self, self.seek(&target)?, view);
         // Rows of the key have the key as prefix: behind the last such row there is none.
         let end = after_prefix(user_key);
-        while let Some(row) = scan.next_below(end.as_deref())? {
+        while let Some(row) = scan.next_below(end.as_deref(), 0)? {
             if row.user_key == user_key {
                 return Ok(Some(row));
             }

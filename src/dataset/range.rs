@@ -101,20 +101,27 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         let boundary = self.boundary(&start);
         let end = boundary.as_ref().map(|b| b.key.as_slice());
         let merge = self.set.is_merged();
-        for scan in &mut self.scans {
-            while let Some(row) = scan.next_below(end)? {
-                if row.user_key >= start.as_slice() && (row.live || merge) {
+        for (scan, group) in self.scans.iter_mut().zip(self.set.groups()) {
+            let sure = end.map_or(usize::MAX, |end| group.sure_below(end, scan.position()));
+            while let Some(row) = scan.next_below(end, sure)? {
+                // What is read at or behind the start has a smaller user key only as a prefix of it.
+                let inside = row.user_key.len() >= start.len() || row.user_key >= start.as_slice();
+                if inside && (row.live || merge) {
                     self.rows.push(row);
                 }
             }
         }
+        let in_order = self.rows.len();
         let overlay = self.set.overlay_rows(&start, end).iter();
         let bare = self.family == Family::Bare;
         self.rows.extend(overlay.filter(|row| !bare || Family::of(row.user_key) == Family::Bare));
         if let Some(boundary) = &boundary {
             self.prefixes_of(&start, boundary, merge)?;
         }
-        self.order(merge);
+        let came_in_order = self.rows.len() == in_order && !merge && self.comes_in_order();
+        if !came_in_order {
+            self.order(merge);
+        }
         let boundary = boundary.map(|b| b.key);
         let more = boundary != self.hi;
         self.start = boundary.filter(|_| more);
@@ -174,6 +181,13 @@ impl<'s, 'a> RangeIter<'s, 'a> {
     /// end of a range only: whole families are also walked to find malformed keys.)
     fn is_cut_short(&self, prefix: &[u8]) -> bool {
         self.family.is_len_prefixed() && user_key_len(self.family.suffix(prefix)).is_none()
+    }
+
+    /// Whether the survey saw that rows of the range stand in user-key order. Families that share a prefix with
+    /// another one, or have none, do not know it of each other.
+    fn comes_in_order(&self) -> bool {
+        let alone = !matches!(self.family, Family::Bare | Family::ListMeta | Family::ListDelta);
+        alone && self.set.groups().iter().all(|group| !group.unordered(self.family))
     }
 
     /// Puts the piece in user-key order, the newest version of each key alone.

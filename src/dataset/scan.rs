@@ -53,8 +53,10 @@ impl<'a> Scan<'a> {
         self.at
     }
 
-    /// The next newest version in an entry whose key, as it stands in the file, is below `limit`.
-    pub(super) fn next_below(&mut self, limit: Option<&[u8]>) -> Result<Option<Row<'a>>> {
+    /// The next newest version in an entry whose key, as it stands in the file, is below `limit`; entries before
+    /// the position `sure` are known to be.
+    #[inline]
+    pub(super) fn next_below(&mut self, limit: Option<&[u8]>, sure: usize) -> Result<Option<Row<'a>>> {
         if self.layout == Layout::Mvcc2 {
             return self.next_mvcc2(limit);
         }
@@ -62,7 +64,7 @@ impl<'a> Scan<'a> {
             let frame::Step::Entry(entry) = frame::step(self.file, self.at).map_err(|_| changed())? else {
                 return Err(changed());
             };
-            if limit.is_some_and(|limit| entry.raw_key >= limit) {
+            if self.at >= sure && limit.is_some_and(|limit| entry.raw_key >= limit) {
                 return Ok(None);
             }
             self.at = entry.end;

@@ -59,7 +59,8 @@ pub fn quoted(bytes: &[u8], escape: Escape, out: &mut Vec<u8>) -> bool {
     let start = out.len();
     out.reserve(bytes.len() + 2);
     out.push(b'"');
-    let mut text = Text { bytes, codes: if escape == Escape::Html { &HTML } else { &PLAIN }, copied: 0, ascii: true, out };
+    let mut text =
+        Text { bytes, codes: if escape == Escape::Html { &HTML } else { &PLAIN }, copied: 0, ascii: true, out };
     if !text.all() {
         out.truncate(start);
         return false;
@@ -78,7 +79,7 @@ struct Text<'b, 'o> {
 }
 
 impl Text<'_, '_> {
-    #[inline]
+    #[inline(always)]
     fn all(&mut self) -> bool {
         let (blocks, tail) = self.bytes.as_chunks::<BLOCK>();
         let mut at = 0;
@@ -99,22 +100,31 @@ impl Text<'_, '_> {
         true
     }
 
-    #[inline]
+    #[inline(always)]
     fn block(&mut self, at: usize, block: [u8; BLOCK]) -> bool {
         let block = u8x16::new(block);
         // The first byte of many that is not ASCII decides whether all of them are a text.
-        if self.ascii && block.to_bitmask() != 0 {
-            self.ascii = false;
-            if std::str::from_utf8(&self.bytes[at..]).is_err() {
-                return false;
-            }
+        if self.ascii && block.to_bitmask() != 0 && !self.is_text(at) {
+            return false;
         }
-        let mut special = special(block);
+        let special = special(block);
+        if special != 0 {
+            self.replace_all(at, special);
+        }
+        true
+    }
+
+    #[cold]
+    fn is_text(&mut self, at: usize) -> bool {
+        self.ascii = false;
+        std::str::from_utf8(&self.bytes[at..]).is_ok()
+    }
+
+    fn replace_all(&mut self, at: usize, mut special: u32) {
         while special != 0 {
             self.replace(at + special.trailing_zeros() as usize);
             special &= special - 1;
         }
-        true
     }
 
     #[inline]

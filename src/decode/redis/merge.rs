@@ -106,8 +106,15 @@ impl<'s, 'a> Merge<'s, 'a> {
         Ok(Merge { streams, heap, here: Vec::new() })
     }
 
-    /// The next user key; its rows are at the head of the streams given by [`Merge::here`].
+    /// The next user key; its rows are at the head of [`Merge::here`] streams.
     pub fn next_key(&mut self) -> Option<&'a [u8]> {
+        // A stream that is alone below all others goes on without a turn in the heap.
+        if let [i] = self.here[..]
+            && let Some(head) = self.streams[i].head
+            && self.heap.peek().is_none_or(|Reverse((top, _))| head.key < *top)
+        {
+            return Some(head.key);
+        }
         for i in self.here.drain(..) {
             if let Some(head) = self.streams[i].head {
                 self.heap.push(Reverse((head.key, i)));
@@ -123,9 +130,14 @@ impl<'s, 'a> Merge<'s, 'a> {
         Some(key)
     }
 
-    /// The streams that have rows of the current key.
-    pub fn here(&self) -> &[usize] {
-        &self.here
+    /// How many streams have rows of the current key.
+    pub fn here(&self) -> usize {
+        self.here.len()
+    }
+
+    /// One of the streams that have rows of the current key.
+    pub fn at(&self, n: usize) -> usize {
+        self.here[n]
     }
 
     pub fn stream(&mut self, i: usize) -> &mut KeyStream<'s, 'a> {

@@ -45,6 +45,8 @@ pub(super) struct Unit<'s, 'a, 't> {
     name: String,
     /// The packed files in use: folder, name, and which of the unit's logs it is.
     logs: Vec<(&'static str, &'static str, usize)>,
+    /// Objects and bytes by kind.
+    counts: Vec<(&'static str, u64, u64)>,
     /// Folder and key of the last KEYMAP line.
     mapped: Option<(&'static str, &'a [u8])>,
 }
@@ -71,24 +73,51 @@ pub fn decode_span<'a, 't>(
     tree: &'t Tree,
 ) -> Result<Decoded<'t>> {
     let out = UnitOut::new(tree);
-    let mut unit = Unit { set, options, out, items_reached: 0, name: String::new(), logs: Vec::new(), mapped: None };
+    let mut unit = Unit {
+        set,
+        options,
+        out,
+        items_reached: 0,
+        name: String::new(),
+        logs: Vec::new(),
+        counts: Vec::new(),
+        mapped: None,
+    };
     let mut merge = Merge::new(set, plan, span)?;
     while let Some(key) = merge.next_key() {
         if let Err(error) = unit.gather_and_write(&mut merge, key) {
             set.tolerate(error)?;
         }
-        for i in merge.here().to_vec() {
+        for n in 0..merge.here() {
+            let i = merge.at(n);
             unit.drain(&mut merge, i, key)?;
         }
     }
+    unit.count_all();
     let shared = merge.shared().collect();
     Ok(Decoded { out: unit.out, items_reached: unit.items_reached, shared })
 }
 
+/// The row of a key that has no other: most strings need no gathering.
+fn lone_string<'a>(merge: &mut Merge<'_, 'a>, key: &[u8]) -> Result<Option<(Family, Row<'a>)>> {
+    let stream = merge.stream(merge.at(0));
+    let family = stream.family;
+    if !matches!(family, Family::Str | Family::Hll | Family::Bare) {
+        return Ok(None);
+    }
+    Ok(stream.take(key)?.map(|head| (family, head.row)))
+}
+
 impl<'a, 't> Unit<'_, 'a, 't> {
     fn gather_and_write(&mut self, merge: &mut Merge<'_, 'a>, key: &'a [u8]) -> Result<()> {
+        if merge.here() == 1
+            && let Some((family, row)) = lone_string(merge, key)?
+        {
+            return self.string(key, Some(row), family, None, BASE);
+        }
         let mut found = Found::default();
-        for i in merge.here().to_vec() {
+        for n in 0..merge.here() {
+            let i = merge.at(n);
             found.gather(self.set, key, i, merge.stream(i))?;
         }
         self.key(merge, key, &found)
@@ -228,7 +257,7 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         }
         let dropped = self.options.drop_expired.is_some_and(|when| at.is_some_and(|at| at <= when));
         if dropped {
-            self.out.tally.add(Adapter::Redis, SCOPE, "dropped_expired", 1, 0);
+            self.count_one("dropped_expired", 0);
         }
         (!dropped).then_some(Place { key, base, expire_ms: at, style: self.style(key) })
     }
@@ -368,7 +397,20 @@ impl<'a, 't> Unit<'_, 'a, 't> {
     }
 
     fn count(&mut self, folder: &'static str, base: &'static str, bytes: u64) {
-        let kind = if base == ORPHANS { "orphans" } else { folder };
-        self.out.tally.add(Adapter::Redis, SCOPE, kind, 1, bytes);
+        self.count_one(if base == ORPHANS { "orphans" } else { folder }, bytes);
+    }
+
+    fn count_one(&mut self, kind: &'static str, bytes: u64) {
+        match self.counts.iter_mut().find(|(known, ..)| *known == kind) {
+            Some((_, objects, sum)) => (*objects, *sum) = (*objects + 1, *sum + bytes),
+            None => self.counts.push((kind, 1, bytes)),
+        }
+    }
+
+    /// Hands over what was counted.
+    fn count_all(&mut self) {
+        for (kind, objects, bytes) in self.counts.drain(..) {
+            self.out.tally.add(Adapter::Redis, SCOPE, kind, objects, bytes);
+        }
     }
 }
