@@ -59,9 +59,8 @@ pub fn quoted(bytes: &[u8], escape: Escape, out: &mut Vec<u8>) -> bool {
     let start = out.len();
     out.reserve(bytes.len() + 2);
     out.push(b'"');
-    let mut text =
-        Text { bytes, codes: if escape == Escape::Html { &HTML } else { &PLAIN }, copied: 0, ascii: true, out };
-    if !text.all() {
+    let codes = if escape == Escape::Html { &HTML } else { &PLAIN };
+    if !(Text { bytes, codes, copied: 0, ascii: true, out }).all() {
         out.truncate(start);
         return false;
     }
@@ -84,7 +83,7 @@ impl Text<'_, '_> {
         let (blocks, tail) = self.bytes.as_chunks::<BLOCK>();
         let mut at = 0;
         for block in blocks {
-            if !self.block(at, *block) {
+            if !self.block(at, block, BLOCK) {
                 return false;
             }
             at += BLOCK;
@@ -92,7 +91,7 @@ impl Text<'_, '_> {
         if !tail.is_empty() {
             let mut last = [b'a'; BLOCK];
             last[..tail.len()].copy_from_slice(tail);
-            if !self.block(at, last) {
+            if !self.block(at, &last, tail.len()) {
                 return false;
             }
         }
@@ -101,15 +100,15 @@ impl Text<'_, '_> {
     }
 
     #[inline(always)]
-    fn block(&mut self, at: usize, block: [u8; BLOCK]) -> bool {
-        let block = u8x16::new(block);
+    fn block(&mut self, at: usize, block: &[u8; BLOCK], len: usize) -> bool {
+        let lanes = u8x16::new(*block);
         // The first byte of many that is not ASCII decides whether all of them are a text.
-        if self.ascii && block.to_bitmask() != 0 && !self.is_text(at) {
+        if self.ascii && lanes.to_bitmask() != 0 && !self.is_text(at) {
             return false;
         }
-        let special = special(block);
+        let special = special(lanes);
         if special != 0 {
-            self.replace_all(at, special);
+            self.replace(at, block, len, special);
         }
         true
     }
@@ -120,15 +119,50 @@ impl Text<'_, '_> {
         std::str::from_utf8(&self.bytes[at..]).is_ok()
     }
 
-    fn replace_all(&mut self, at: usize, mut special: u32) {
+    fn replace(&mut self, at: usize, block: &[u8; BLOCK], len: usize, special: u32) {
+        let ascii = block.iter().all(u8::is_ascii);
+        // What stands for U+2028 takes three bytes, which may lie in two blocks.
+        if ascii && self.copied <= at {
+            self.replace_ascii(at, block, len, special);
+        } else {
+            self.replace_any(at, special);
+        }
+    }
+
+    /// Codes and what lies between them are put together in pieces of a fixed size, which is much faster than to copy
+    /// each by its length.
+    fn replace_ascii(&mut self, at: usize, block: &[u8; BLOCK], len: usize, mut special: u32) {
+        let mut from = [0; 2 * BLOCK];
+        from[..BLOCK].copy_from_slice(block);
+        let mut to = [0; 8 * BLOCK];
+        let (mut read, mut written) = (0, 0);
         while special != 0 {
-            self.replace(at + special.trailing_zeros() as usize);
+            let here = special.trailing_zeros() as usize;
+            special &= special - 1;
+            let (code, code_len) = self.codes[(block[here] & 0x7f) as usize];
+            if code_len > 0 {
+                to[written..written + BLOCK].copy_from_slice(&from[read..read + BLOCK]);
+                written += here - read;
+                to[written..written + 6].copy_from_slice(&code);
+                written += code_len as usize;
+                read = here + 1;
+            }
+        }
+        to[written..written + BLOCK].copy_from_slice(&from[read..read + BLOCK]);
+        written += len - read;
+        self.out.extend_from_slice(&self.bytes[self.copied..at]);
+        self.out.extend_from_slice(&to[..written]);
+        self.copied = at + len;
+    }
+
+    fn replace_any(&mut self, at: usize, mut special: u32) {
+        while special != 0 {
+            self.replace_one(at + special.trailing_zeros() as usize);
             special &= special - 1;
         }
     }
 
-    #[inline]
-    fn replace(&mut self, at: usize) {
+    fn replace_one(&mut self, at: usize) {
         let (code, len) = match self.codes.get(self.bytes[at] as usize) {
             Some(code) => *code,
             None => match self.bytes.get(at..at + 3) {
@@ -143,7 +177,6 @@ impl Text<'_, '_> {
     }
 
     /// Copies what lies before `at`, and `code` in place of `len` bytes there.
-    #[inline]
     fn push(&mut self, at: usize, len: usize, code: &[u8]) {
         self.out.extend_from_slice(&self.bytes[self.copied..at]);
         self.out.extend_from_slice(code);
