@@ -68,9 +68,7 @@ impl Counts {
 
     /// Remembers a live unknown row.
     pub fn note_unknown(&mut self, user_key: &[u8], offset: usize) {
-        let prefix = word_prefix(user_key).unwrap_or(user_key);
-        let room = self.unknown.len() < MOST_PREFIXES || self.unknown.contains_key(prefix);
-        let entry = self.unknown.entry(if room { prefix } else { b"(other)" }.to_vec()).or_default();
+        let entry = self.unknown_by(word_prefix(user_key).unwrap_or(user_key));
         if entry.rows == 0 {
             *entry = Unknown { rows: 0, example: user_key.to_vec(), offset: offset as u64 };
         }
@@ -91,6 +89,23 @@ impl Counts {
             let entry = self.unknown.entry(prefix.clone()).or_insert_with(|| Unknown { rows: 0, ..unknown.clone() });
             entry.rows += unknown.rows;
         }
+    }
+
+    /// Adds the counts of the next part of the same input.
+    pub fn append(&mut self, mut next: Counts) {
+        for (prefix, unknown) in std::mem::take(&mut next.unknown) {
+            let mine = self.unknown_by(&prefix);
+            if mine.rows == 0 || unknown.offset < mine.offset {
+                (mine.example, mine.offset) = (unknown.example, unknown.offset);
+            }
+            mine.rows += unknown.rows;
+        }
+        self.add(&next);
+    }
+
+    fn unknown_by(&mut self, prefix: &[u8]) -> &mut Unknown {
+        let room = self.unknown.len() < MOST_PREFIXES || self.unknown.contains_key(prefix);
+        self.unknown.entry(if room { prefix } else { b"(other)" }.to_vec()).or_default()
     }
 
     /// The peer's counters: rows of each adapter, tombstones, internal, unknown.

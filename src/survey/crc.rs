@@ -12,6 +12,26 @@ use crate::source::{Access, Source};
 /// Bytes of one piece: large enough to hide the cost of combining, small enough to share among threads.
 const PIECE: usize = 8 << 20;
 
+/// CRC32C of a run of bytes, to which the next run's can be appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Crc {
+    value: u64,
+    len: u64,
+}
+
+impl Crc {
+    /// Of these bytes.
+    pub fn of(bytes: &[u8]) -> Crc {
+        Crc { value: checksum(CrcAlgorithm::Crc32Iscsi, bytes), len: bytes.len() as u64 }
+    }
+
+    /// Goes on with the bytes that follow.
+    pub fn append(&mut self, next: Crc) {
+        self.value = checksum_combine(CrcAlgorithm::Crc32Iscsi, self.value, next.value, next.len);
+        self.len += next.len;
+    }
+}
+
 /// CRC32C (Castagnoli) of `bytes`.
 pub fn crc32c(bytes: &[u8]) -> u32 {
     parallel(CrcAlgorithm::Crc32Iscsi, bytes)
@@ -43,6 +63,13 @@ impl Footer {
     pub fn of(file: &[u8]) -> Option<Footer> {
         let (body, stored) = file.split_last_chunk::<FOOTER>()?;
         Some(Footer { stored: u32::from_be_bytes(*stored), computed: crc32c(body) })
+    }
+
+    /// The last four bytes of `file` as a footer, where the checksum of all before them is known.
+    pub(super) fn known(file: &[u8], crc: Crc) -> Option<Footer> {
+        let (body, stored) = file.split_last_chunk::<FOOTER>()?;
+        let known = body.len() as u64 == crc.len;
+        known.then(|| Footer { stored: u32::from_be_bytes(*stored), computed: crc.value as u32 })
     }
 
     /// Whether both agree.

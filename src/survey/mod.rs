@@ -8,6 +8,7 @@ pub mod checkpoints;
 pub mod counts;
 pub mod crc;
 mod open_keys;
+mod parts;
 mod pass;
 
 use std::ops::Range;
@@ -144,41 +145,49 @@ pub fn last_commit_ts(source: &Source) -> Result<u64> {
 /// Surveys a file.
 pub fn survey(source: &Source, view: View, grain: Grain) -> Result<Surveyed> {
     let file = source.bytes();
-    let (passed, footer) = rayon::join(|| one_pass(file, view, grain), || Footer::of(file));
-    let result = match passed {
-        Ok(passed) => check_footer(passed, footer, view.lenient),
-        Err(error) => Err(with_footer(error, file, footer)),
+    let result = match one_pass(file, view, grain) {
+        Ok((passed, footer)) => check_footer(passed, footer, view.lenient),
+        Err(error) => Err(with_footer(error, file)),
     };
     let named = |e: Error| e.input(source.path());
     let (survey, lost) = result.map_err(named)?;
     Ok((survey, lost.into_iter().map(named).collect()))
 }
 
-/// A survey with its losses, and whether a footer stands behind the rows.
-type Passed = (Survey, Vec<Error>, bool);
+/// A survey with its losses.
+type Passed = (Survey, Vec<Error>);
 
-fn one_pass(file: &[u8], view: View, grain: Grain) -> Result<Passed> {
+/// Gives the footer too, if there is one behind the rows.
+fn one_pass(file: &[u8], view: View, grain: Grain) -> Result<(Passed, Option<Footer>)> {
     let front = front(file)?;
-    let mut pass = pass::Pass::new(file, view, grain, front.last_commit_ts);
-    let end = match front.layout {
-        Layout::Empty => pass::End { at: front.rows_start, footer: file.len() > front.rows_start },
-        Layout::Pebble => pass.pebble(front.rows_start)?,
-        Layout::Mvcc2 => pass.mvcc2(front.rows_start)?,
+    let (start, last_commit_ts) = (front.rows_start, front.last_commit_ts);
+    let (pass, end, footer) = match front.layout {
+        Layout::Pebble => {
+            let (pass, end, crc) = parts::run(parts::Ground { file, view, grain, last_commit_ts }, start)?;
+            (pass, end, Footer::known(file, crc))
+        }
+        Layout::Mvcc2 => {
+            let mut pass = pass::Pass::new(file, view, last_commit_ts);
+            let end = pass.mvcc2(start, grain)?;
+            check_mvcc2(file, front.header.len, end.at)?;
+            (pass, end, Footer::of(file))
+        }
+        Layout::Empty => {
+            let pass = pass::Pass::new(file, view, last_commit_ts);
+            (pass, pass::End { at: start, footer: file.len() > start }, Footer::of(file))
+        }
     };
-    if front.layout == Layout::Mvcc2 {
-        check_mvcc2(file, front.header.len, end.at)?;
-    }
     let (mut survey, lost) = pass.finish();
     survey.header = front.header;
     survey.layout = front.layout;
     survey.last_commit_ts = front.last_commit_ts;
     survey.min_retained_ts = survey.min_retained_ts.max(front.min_retained_ts);
-    survey.rows = front.rows_start..end.at;
-    Ok((survey, lost, end.footer))
+    survey.rows = start..end.at;
+    Ok(((survey, lost), footer.filter(|_| end.footer)))
 }
 
-fn check_footer((mut survey, mut lost, present): Passed, footer: Option<Footer>, lenient: bool) -> Result<Surveyed> {
-    if let (true, Some(footer)) = (present, footer) {
+fn check_footer((mut survey, mut lost): Passed, footer: Option<Footer>, lenient: bool) -> Result<Surveyed> {
+    if let Some(footer) = footer {
         let error = || mismatch(footer).at(survey.rows.end);
         match footer.matches() {
             true => survey.crc32c = Some(footer.stored),
@@ -194,10 +203,10 @@ fn mismatch(footer: Footer) -> Error {
 }
 
 /// Only a file that begins like a server's own must end in a footer: there a mismatch is named beside the error.
-fn with_footer(error: Error, file: &[u8], footer: Option<Footer>) -> Error {
-    match footer {
-        Some(footer) if !footer.matches() && file.starts_with(b"EKVTHLC") => error.also(mismatch(footer)),
-        _ => error,
+fn with_footer(error: Error, file: &[u8]) -> Error {
+    match Footer::of(file).filter(|footer| file.starts_with(b"EKVTHLC") && !footer.matches()) {
+        Some(footer) => error.also(mismatch(footer)),
+        None => error,
     }
 }
 

@@ -22,6 +22,17 @@ impl<'a> OpenKeys<'a> {
         self.stack.push(user_key);
         true
     }
+
+    /// Whether `user_key` is open.
+    pub fn contains(&self, user_key: &[u8]) -> bool {
+        self.stack.contains(&user_key)
+    }
+
+    /// Takes over what a later part of the file leaves open; `last` is the last raw key that it read.
+    pub fn absorb(&mut self, later: OpenKeys<'a>, last: &[u8]) {
+        self.stack.retain(|open| last.starts_with(open) && !later.contains(open));
+        self.stack.extend(later.stack);
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The loop of the survey.
 
+use std::ops::Range;
+
 use super::{Checkpoints, Counts, Grain, Layout, OpenKeys, Segment, Survey, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Family;
@@ -22,12 +24,27 @@ pub(super) struct Pass<'a> {
     last_commit_ts: u64,
     classifier: Classifier,
     open: OpenKeys<'a>,
+    /// The raw key of the first row, while keys that it begins with may have been opened by an earlier part.
+    first_key: Option<&'a [u8]>,
+    /// First rows of such keys: whether they are the newest shows when the parts are joined.
+    doubtful: Vec<Doubt<'a>>,
+    /// The last raw key that was entered.
+    last_entered: &'a [u8],
     previous_key: Option<&'a [u8]>,
     /// The user key before, by family: only order within a family matters.
     previous_user: Vec<&'a [u8]>,
+    /// The first user key, by family.
+    first_user: Vec<Option<&'a [u8]>>,
     current: Option<Segment>,
     survey: Survey,
     lost: Vec<Error>,
+}
+
+/// A row that is live if no earlier part has a row of its key.
+struct Doubt<'a> {
+    family: Family,
+    user_key: &'a [u8],
+    start: usize,
 }
 
 /// One version of a key, whatever the stream's layout.
@@ -42,15 +59,19 @@ struct Version<'a> {
 }
 
 impl<'a> Pass<'a> {
-    pub(super) fn new(file: &'a [u8], view: View, grain: Grain, last_commit_ts: u64) -> Self {
+    pub(super) fn new(file: &'a [u8], view: View, last_commit_ts: u64) -> Self {
         Pass {
             file,
             view,
             last_commit_ts,
             classifier: Classifier::default(),
             open: OpenKeys::default(),
+            first_key: None,
+            doubtful: Vec::new(),
+            last_entered: b"",
             previous_key: None,
             previous_user: vec![b""; Family::ALL.len()],
+            first_user: vec![None; Family::ALL.len()],
             current: None,
             lost: Vec::new(),
             survey: Survey {
@@ -64,28 +85,29 @@ impl<'a> Pass<'a> {
                 above_last_commit: 0,
                 crc32c: None,
                 segments: Vec::new(),
-                checkpoints: Checkpoints::new(grain.spacing),
+                checkpoints: Checkpoints::new(1),
                 counts: Counts::new(),
             },
         }
     }
 
-    /// Walks an `EKVPBBL1` stream from `at`.
-    pub(super) fn pebble(&mut self, mut at: usize) -> Result<End> {
-        loop {
-            match frame::step(self.file, at).map_err(|fault| Error::from(fault).at(at))? {
-                frame::Step::Entry(entry) => {
-                    self.pebble_entry(&entry)?;
-                    at = entry.end;
-                }
-                frame::Step::End => return Ok(End { at, footer: false }),
-                frame::Step::Footer => return Ok(End { at, footer: true }),
+    /// Walks entries of an `EKVPBBL1` stream, whose frames are known to be sound.
+    pub(super) fn pebble(&mut self, bytes: Range<usize>, previous_key: Option<&'a [u8]>) -> Result<()> {
+        self.previous_key = previous_key;
+        let mut at = bytes.start;
+        while at < bytes.end
+            && let frame::Step::Entry(entry) = frame::step(self.file, at).map_err(|fault| Error::from(fault).at(at))?
+        {
+            if at == bytes.start && previous_key.is_some() {
+                self.first_key = Some(entry.raw_key);
             }
+            self.pebble_entry(&entry)?;
+            at = entry.end;
         }
+        Ok(())
     }
 
     fn pebble_entry(&mut self, entry: &Entry<'a>) -> Result<()> {
-        self.survey.checkpoints.offer(entry.start);
         if let Some(row) = Operational::of(entry.raw_key) {
             self.ascend(entry.raw_key, entry.start)?;
             return self.operational(row, entry);
@@ -111,6 +133,9 @@ impl<'a> Pass<'a> {
         };
         let visible = commit_ts <= self.view.as_of;
         let newest = visible && self.open.enter(entry.raw_key, user_key);
+        if visible {
+            self.last_entered = entry.raw_key;
+        }
         self.count(&Version {
             start: entry.start,
             end: entry.end,
@@ -133,7 +158,8 @@ impl<'a> Pass<'a> {
     }
 
     /// Walks an `EKVMVCC2` stream from `at`.
-    pub(super) fn mvcc2(&mut self, mut at: usize) -> Result<End> {
+    pub(super) fn mvcc2(&mut self, mut at: usize, grain: Grain) -> Result<End> {
+        self.survey.checkpoints = Checkpoints::new(grain.spacing);
         loop {
             match mvcc2::step(self.file, at).map_err(|fault| Error::from(fault).at(at))? {
                 mvcc2::Step::Entry(entry) => {
@@ -203,36 +229,82 @@ impl<'a> Pass<'a> {
     fn count(&mut self, v: &Version<'a>) {
         let family = self.classifier.family(v.user_key);
         let previous = &mut self.previous_user[family as usize];
-        let unordered = v.user_key.len() < previous.len() && previous.starts_with(v.user_key);
+        let unordered = is_unordered(previous, v.user_key);
         *previous = v.user_key;
+        self.first_user[family as usize].get_or_insert(v.user_key);
+        let doubtful = v.live && self.first_key.is_some_and(|first| first.starts_with(v.user_key));
+        let live = v.live && !doubtful;
         let count = self.survey.counts.family_mut(family);
         count.rows += 1;
         count.tombstones += u64::from(v.tombstone);
-        count.live += u64::from(v.live);
+        count.live += u64::from(live);
         count.bytes += (v.end - v.start) as u64;
         count.unordered |= unordered;
         self.survey.max_commit_ts = self.survey.max_commit_ts.max(v.commit_ts);
         self.survey.above_last_commit += u64::from(v.commit_ts > self.last_commit_ts);
-        if family == Family::Unknown && v.live {
+        if doubtful {
+            self.doubtful.push(Doubt { family, user_key: v.user_key, start: v.start });
+        }
+        if family == Family::Unknown && live {
             self.survey.counts.note_unknown(v.user_key, v.start);
         }
-        self.segment(family, v);
+        let len = super::len_in(family, v.user_key);
+        self.segment(Segment { family, len, bytes: v.start..v.end });
     }
 
+    /// Extends the segment at hand, or begins the next one.
     #[inline]
-    fn segment(&mut self, family: Family, v: &Version<'a>) {
-        let len = super::len_in(family, v.user_key);
+    fn segment(&mut self, next: Segment) {
         match &mut self.current {
-            Some(current) if current.family == family && current.len == len => current.bytes.end = v.end,
-            current => {
-                let next = Segment { family, len, bytes: v.start..v.end };
-                self.survey.segments.extend(current.replace(next));
+            Some(current) if current.family == next.family && current.len == next.len => {
+                current.bytes.end = next.bytes.end;
+            }
+            current => self.survey.segments.extend(current.replace(next)),
+        }
+    }
+
+    /// Goes on with what the next part of the file found.
+    pub(super) fn absorb(&mut self, next: Pass<'a>) {
+        for doubt in next.doubtful {
+            if !self.open.contains(doubt.user_key) {
+                self.survey.counts.family_mut(doubt.family).live += 1;
+                if doubt.family == Family::Unknown {
+                    self.survey.counts.note_unknown(doubt.user_key, doubt.start);
+                }
             }
         }
+        if !next.last_entered.is_empty() {
+            self.open.absorb(next.open, next.last_entered);
+        }
+        for (family, first) in Family::ALL.iter().zip(&next.first_user) {
+            let Some(first) = first else { continue };
+            let previous = &mut self.previous_user[*family as usize];
+            self.survey.counts.family_mut(*family).unordered |= is_unordered(previous, first);
+            *previous = next.previous_user[*family as usize];
+        }
+        next.survey.segments.into_iter().chain(next.current).for_each(|segment| self.segment(segment));
+        let (mine, theirs) = (&mut self.survey, next.survey.counts);
+        mine.counts.append(theirs);
+        mine.min_retained_ts = mine.min_retained_ts.max(next.survey.min_retained_ts);
+        mine.applied_index = next.survey.applied_index.or(mine.applied_index);
+        mine.max_commit_ts = mine.max_commit_ts.max(next.survey.max_commit_ts);
+        mine.above_last_commit += next.survey.above_last_commit;
+        self.lost.extend(next.lost);
+    }
+
+    /// Where reading can start.
+    pub(super) fn set_checkpoints(&mut self, checkpoints: Checkpoints) {
+        self.survey.checkpoints = checkpoints;
     }
 
     pub(super) fn finish(mut self) -> (Survey, Vec<Error>) {
         self.survey.segments.extend(self.current.take());
         (self.survey, self.lost)
     }
+}
+
+/// Whether a user key that follows another one in the file is before it in order.
+#[inline]
+fn is_unordered(previous: &[u8], user_key: &[u8]) -> bool {
+    user_key.len() < previous.len() && previous.starts_with(user_key)
 }

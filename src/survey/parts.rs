@@ -1,0 +1,196 @@
+//! The survey of a Pebble stream on all threads.
+//!
+//! Entries have no marks between them, so one thread hops over the frames and cuts the file into parts; the others
+//! check the parts, and their checksums while the bytes are in cache. When enough parts wait, the one that hops lends
+//! a hand. Parts are joined in file order: what a part cannot know (which keys were open before it) is settled there.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::crc::Crc;
+use super::pass::{End, Pass};
+use super::{Checkpoints, Grain, View};
+use crate::error::{Error, Result};
+use crate::format::frame;
+
+/// Parts that may wait, for each thread.
+const WAITING: usize = 4;
+
+/// What is the same for all parts.
+#[derive(Clone, Copy)]
+pub(super) struct Ground<'a> {
+    pub file: &'a [u8],
+    pub view: View,
+    pub grain: Grain,
+    pub last_commit_ts: u64,
+}
+
+/// A run of entries.
+struct Part<'a> {
+    number: usize,
+    bytes: Range<usize>,
+    /// The raw key before it.
+    previous_key: Option<&'a [u8]>,
+}
+
+/// A checked part and the checksum of its bytes.
+type Checked<'a> = Result<(Pass<'a>, Crc)>;
+
+struct State<'a> {
+    waiting: VecDeque<Part<'a>>,
+    /// No more parts will come.
+    cut: bool,
+    checked: BTreeMap<usize, Checked<'a>>,
+    joined: usize,
+    whole: Option<(Pass<'a>, Crc)>,
+    failed: Option<Error>,
+}
+
+struct Line<'a> {
+    ground: Ground<'a>,
+    state: Mutex<State<'a>>,
+    changed: Condvar,
+}
+
+/// What a pass over all parts gives: what it found, where the rows end, and the checksum of everything before.
+pub(super) type Whole<'a> = (Pass<'a>, End, Crc);
+
+/// Checks the entries from `start` on.
+///
+/// # Errors
+/// The first damage in file order.
+pub(super) fn run(ground: Ground<'_>, start: usize) -> Result<Whole<'_>> {
+    let threads = rayon::current_num_threads();
+    let first = (Pass::new(ground.file, ground.view, ground.last_commit_ts), Crc::of(&ground.file[..start]));
+    let state = State {
+        waiting: VecDeque::new(),
+        cut: false,
+        checked: BTreeMap::new(),
+        joined: 0,
+        whole: Some(first),
+        failed: None,
+    };
+    let line = Line { ground, state: Mutex::new(state), changed: Condvar::new() };
+    let hopped = rayon::in_place_scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(|_| line.serve());
+        }
+        let hopped = line.hop(start, threads * WAITING);
+        line.lock().cut = true;
+        line.changed.notify_all();
+        line.serve();
+        hopped
+    });
+    let state = line.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some(error) = state.failed {
+        return Err(error);
+    }
+    let (end, checkpoints) = hopped?;
+    let (mut pass, crc) = state.whole.ok_or_else(|| Error::usage("a part of the survey was lost"))?;
+    pass.set_checkpoints(checkpoints);
+    Ok((pass, end, crc))
+}
+
+impl<'a> Line<'a> {
+    fn lock(&self) -> MutexGuard<'_, State<'a>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Cuts the file into parts, up to the end of the rows or the first broken frame.
+    fn hop(&self, start: usize, most_waiting: usize) -> Result<(End, Checkpoints)> {
+        let Ground { file, grain, .. } = self.ground;
+        let size = (grain.unit / 4).max(1);
+        let mut checkpoints = Checkpoints::new(grain.spacing);
+        let mut part = Part { number: 0, bytes: start..start, previous_key: None };
+        let mut last_key = None;
+        loop {
+            let at = part.bytes.end;
+            let step = frame::step(file, at);
+            if let Ok(frame::Step::Entry(entry)) = &step {
+                checkpoints.offer(at);
+                part.bytes.end = entry.end;
+                last_key = Some(entry.raw_key);
+                if part.bytes.len() < size {
+                    continue;
+                }
+            }
+            let next = Part { number: part.number + 1, bytes: part.bytes.end..part.bytes.end, previous_key: last_key };
+            let go_on = self.offer(std::mem::replace(&mut part, next), most_waiting);
+            match step {
+                Ok(frame::Step::Entry(_)) if go_on => {}
+                Ok(frame::Step::Footer) => return Ok((End { at, footer: true }, checkpoints)),
+                Ok(_) => return Ok((End { at, footer: false }, checkpoints)),
+                Err(fault) => return Err(Error::from(fault).at(at)),
+            }
+        }
+    }
+
+    /// Gives a part to whoever is free; tells whether it is worth to go on.
+    fn offer(&self, part: Part<'a>, most_waiting: usize) -> bool {
+        let mut state = self.lock();
+        state.waiting.push_back(part);
+        self.changed.notify_one();
+        while state.waiting.len() > most_waiting
+            && let Some(part) = state.waiting.pop_front()
+        {
+            drop(state);
+            self.work(&part);
+            state = self.lock();
+        }
+        state.failed.is_none()
+    }
+
+    fn serve(&self) {
+        loop {
+            let mut state = self.lock();
+            let part = loop {
+                if let Some(part) = state.waiting.pop_front() {
+                    break part;
+                }
+                if state.cut {
+                    return;
+                }
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            };
+            drop(state);
+            self.work(&part);
+        }
+    }
+
+    fn work(&self, part: &Part<'a>) {
+        let checked = self.check(part);
+        let mut state = self.lock();
+        state.checked.insert(part.number, checked);
+        state.join();
+    }
+
+    fn check(&self, part: &Part<'a>) -> Checked<'a> {
+        let Ground { file, view, last_commit_ts, .. } = self.ground;
+        let mut pass = Pass::new(file, view, last_commit_ts);
+        pass.pebble(part.bytes.clone(), part.previous_key)?;
+        Ok((pass, Crc::of(&file[part.bytes.clone()])))
+    }
+}
+
+impl State<'_> {
+    /// Joins the parts whose turn it is.
+    fn join(&mut self) {
+        while let Some(checked) = self.checked.remove(&self.joined) {
+            self.joined += 1;
+            match (checked, &mut self.whole) {
+                (Ok((part, part_crc)), Some((whole, crc))) => {
+                    whole.absorb(part);
+                    crc.append(part_crc);
+                }
+                (Err(error), Some(_)) => {
+                    // What comes behind the first damage does not count.
+                    self.failed = Some(error);
+                    self.whole = None;
+                    self.waiting.clear();
+                }
+                _ => {}
+            }
+        }
+    }
+}
