@@ -65,7 +65,20 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field with its number; `None` at the end.
+    #[inline]
     pub fn next(&mut self) -> Result<Option<(u32, Field<'a>)>> {
+        // Nearly all: bytes of a field below 16, shorter than 128.
+        if let [key @ 0x08..0x80, len @ 0..0x80, rest @ ..] = self.rest
+            && key & 7 == 2
+            && let Some((bytes, rest)) = rest.split_at_checked(usize::from(*len))
+        {
+            self.rest = rest;
+            return Ok(Some((u32::from(key >> 3), Field::Bytes(bytes))));
+        }
+        self.next_of_any_kind()
+    }
+
+    fn next_of_any_kind(&mut self) -> Result<Option<(u32, Field<'a>)>> {
         if self.rest.is_empty() {
             return Ok(None);
         }

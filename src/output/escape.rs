@@ -1,8 +1,7 @@
 //! JSON strings, sixteen bytes at a time.
 //!
 //! The peer escapes what JSON asks for, U+2028 and U+2029, and in most files `<`, `>` and `&` as well (`redis.md` §4.2).
-//! A block is tested with a few comparisons of all its bytes at once; what lies between two escapes is copied as a
-//! whole, over the blocks' borders.
+//! A block is tested with a few comparisons of all its bytes at once.
 
 use wide::u8x16;
 
@@ -57,10 +56,10 @@ const fn code(b: u8, html: bool) -> Code {
 /// Appends `bytes` between quotes; `false`, with nothing appended, when they are not UTF-8.
 pub fn quoted(bytes: &[u8], escape: Escape, out: &mut Vec<u8>) -> bool {
     let start = out.len();
-    out.reserve(bytes.len() + 2);
+    out.reserve(bytes.len() + 2 * BLOCK);
     out.push(b'"');
     let codes = if escape == Escape::Html { &HTML } else { &PLAIN };
-    if !(Text { bytes, codes, copied: 0, ascii: true, out }).all() {
+    if !(Text { bytes, codes, skip: 0, ascii: true, out }).all() {
         out.truncate(start);
         return false;
     }
@@ -71,8 +70,8 @@ pub fn quoted(bytes: &[u8], escape: Escape, out: &mut Vec<u8>) -> bool {
 struct Text<'b, 'o> {
     bytes: &'b [u8],
     codes: &'static [Code; 128],
-    /// Everything before is in the output.
-    copied: usize,
+    /// Bytes of the next block that an escape stands for already.
+    skip: usize,
     ascii: bool,
     out: &'o mut Vec<u8>,
 }
@@ -88,17 +87,11 @@ impl Text<'_, '_> {
             }
             at += BLOCK;
         }
-        if !tail.is_empty() {
-            let mut last = [b'a'; BLOCK];
-            last[..tail.len()].copy_from_slice(tail);
-            if !self.block(at, &last, tail.len()) {
-                return false;
-            }
-        }
-        self.out.extend_from_slice(&self.bytes[self.copied..]);
-        true
+        tail.is_empty() || self.block(at, &padded(tail), tail.len())
     }
 
+    /// Takes the first `len` bytes of a block. Whole blocks are copied, and cut afterwards: that takes a few
+    /// instructions, where copying by length takes a call.
     #[inline(always)]
     fn block(&mut self, at: usize, block: &[u8; BLOCK], len: usize) -> bool {
         let lanes = u8x16::new(*block);
@@ -106,9 +99,14 @@ impl Text<'_, '_> {
         if self.ascii && lanes.to_bitmask() != 0 && !self.is_text(at) {
             return false;
         }
-        let special = special(lanes);
-        if special != 0 {
-            self.replace(at, block, len, special);
+        let special = special(lanes) & (u32::MAX >> (32 - len));
+        if special == 0 && self.skip == 0 {
+            self.out.extend_from_slice(block);
+            self.out.truncate(self.out.len() - (BLOCK - len));
+        } else if self.skip == 0 && block.is_ascii() {
+            self.replace(block, len, special);
+        } else {
+            self.replace_any(at, len);
         }
         true
     }
@@ -119,19 +117,8 @@ impl Text<'_, '_> {
         std::str::from_utf8(&self.bytes[at..]).is_ok()
     }
 
-    fn replace(&mut self, at: usize, block: &[u8; BLOCK], len: usize, special: u32) {
-        let ascii = block.iter().all(u8::is_ascii);
-        // What stands for U+2028 takes three bytes, which may lie in two blocks.
-        if ascii && self.copied <= at {
-            self.replace_ascii(at, block, len, special);
-        } else {
-            self.replace_any(at, special);
-        }
-    }
-
-    /// Codes and what lies between them are put together in pieces of a fixed size, which is much faster than to copy
-    /// each by its length.
-    fn replace_ascii(&mut self, at: usize, block: &[u8; BLOCK], len: usize, mut special: u32) {
+    /// Puts codes and what lies between them together in pieces of a fixed size.
+    fn replace(&mut self, block: &[u8; BLOCK], len: usize, mut special: u32) {
         let mut from = [0; 2 * BLOCK];
         from[..BLOCK].copy_from_slice(block);
         let mut to = [0; 8 * BLOCK];
@@ -150,38 +137,55 @@ impl Text<'_, '_> {
         }
         to[written..written + BLOCK].copy_from_slice(&from[read..read + BLOCK]);
         written += len - read;
-        self.out.extend_from_slice(&self.bytes[self.copied..at]);
-        self.out.extend_from_slice(&to[..written]);
-        self.copied = at + len;
-    }
-
-    fn replace_any(&mut self, at: usize, mut special: u32) {
-        while special != 0 {
-            self.replace_one(at + special.trailing_zeros() as usize);
-            special &= special - 1;
+        if written <= 2 * BLOCK {
+            self.out.extend_from_slice(&to[..2 * BLOCK]);
+            self.out.truncate(self.out.len() - (2 * BLOCK - written));
+        } else {
+            self.out.extend_from_slice(&to[..written]);
         }
     }
 
-    fn replace_one(&mut self, at: usize) {
-        let (code, len) = match self.codes.get(self.bytes[at] as usize) {
-            Some(code) => *code,
-            None => match self.bytes.get(at..at + 3) {
-                Some([0xe2, 0x80, 0xa8]) => return self.push(at, 3, b"\\u2028"),
-                Some([0xe2, 0x80, 0xa9]) => return self.push(at, 3, b"\\u2029"),
-                _ => return,
-            },
-        };
-        if len > 0 {
-            self.push(at, 1, &code[..len as usize]);
+    /// Byte by byte: what stands for U+2028 takes three of them, which may lie in two blocks.
+    fn replace_any(&mut self, at: usize, len: usize) {
+        let mut here = at + self.skip.min(len);
+        self.skip -= self.skip.min(len);
+        while here < at + len {
+            let byte = self.bytes[here];
+            let separator = match self.bytes.get(here..here + 3) {
+                Some([0xe2, 0x80, 0xa8]) => Some(b"\\u2028"),
+                Some([0xe2, 0x80, 0xa9]) => Some(b"\\u2029"),
+                _ => None,
+            };
+            match (separator, self.codes.get(byte as usize)) {
+                (Some(code), _) => {
+                    self.out.extend_from_slice(code);
+                    here += 2;
+                }
+                (None, Some((code, code_len))) if *code_len > 0 => {
+                    self.out.extend_from_slice(&code[..*code_len as usize]);
+                }
+                _ => self.out.push(byte),
+            }
+            here += 1;
         }
+        self.skip += here - (at + len);
     }
+}
 
-    /// Copies what lies before `at`, and `code` in place of `len` bytes there.
-    fn push(&mut self, at: usize, len: usize, code: &[u8]) {
-        self.out.extend_from_slice(&self.bytes[self.copied..at]);
-        self.out.extend_from_slice(code);
-        self.copied = at + len;
-    }
+/// The first bytes of a block, read in one or two overlapping pieces; the rest is zero.
+#[inline(always)]
+fn padded(short: &[u8]) -> [u8; BLOCK] {
+    let len = short.len();
+    let bits = |n: usize| 8 * n as u32;
+    let all = if let (Some(head), Some(tail)) = (short.first_chunk::<8>(), short.last_chunk::<8>()) {
+        u128::from(u64::from_le_bytes(*head)) | u128::from(u64::from_le_bytes(*tail)) << bits(len - 8)
+    } else if let (Some(head), Some(tail)) = (short.first_chunk::<4>(), short.last_chunk::<4>()) {
+        u128::from(u32::from_le_bytes(*head)) | u128::from(u32::from_le_bytes(*tail)) << bits(len - 4)
+    } else {
+        let byte = |n: usize| u128::from(short[n]) << bits(n);
+        if len == 0 { 0 } else { byte(0) | byte(len / 2) | byte(len - 1) }
+    };
+    all.to_le_bytes()
 }
 
 /// A bit for each byte that may need an escape: control characters, `"`, `&`, `<`, `>`, `\`, and 0xE2, which begins
@@ -219,6 +223,16 @@ mod tests {
             }
         }
         out + "\""
+    }
+
+    #[test]
+    fn short_blocks() {
+        let all = *b"0123456789abcdef";
+        for len in 0..BLOCK {
+            let mut want = [0; BLOCK];
+            want[..len].copy_from_slice(&all[..len]);
+            assert_eq!(padded(&all[..len]), want);
+        }
     }
 
     proptest! {

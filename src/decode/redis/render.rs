@@ -119,13 +119,15 @@ impl Style<'_> {
         }
     }
 
-    /// One line of a stream.
-    pub fn entry(self, id: StreamId, entry: &StreamEntry<'_>, out: &mut Vec<u8>) {
+    /// One line of a stream; tells whether the text of the ID inside the entry is the one written.
+    pub fn entry(self, id: StreamId, entry: &StreamEntry<'_>, out: &mut Vec<u8>) -> bool {
         self.open_line(out);
         out.extend_from_slice(b"\"id\":\"");
+        let start = out.len();
         json::integer(id.ms, out);
         out.push(b'-');
         json::integer(id.seq, out);
+        let same = out.get(start..) == Some(entry.id_text);
         out.extend_from_slice(b"\",\"fields\":[");
         for (i, (name, value)) in entry.fields().enumerate() {
             out.extend_from_slice(if i == 0 { b"{\"name\":" } else { b",{\"name\":" });
@@ -135,6 +137,7 @@ impl Style<'_> {
             out.push(b'}');
         }
         out.extend_from_slice(b"]}\n");
+        same
     }
 
     /// The last line of a stream.

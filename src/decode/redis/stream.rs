@@ -68,8 +68,8 @@ fn lines<'a>(
             continue;
         }
         let entry = parse(set, Family::StreamEntry, &head.row, StreamEntry::parse)?;
-        read.mismatched += u64::from(StreamId::from_text(entry.id_text) != Some(id));
-        place.style.entry(id, &entry, &mut file.buffer);
+        let same = place.style.entry(id, &entry, &mut file.buffer) || StreamId::from_text(entry.id_text) == Some(id);
+        read.mismatched += u64::from(!same);
         (read.entries, read.last) = (read.entries + 1, id);
         file.spill()?;
     }
