@@ -81,14 +81,18 @@ pub fn score(x: f64, out: &mut Vec<u8>) {
     if x == 0.0 {
         return out.push(b'0');
     }
-    let (digits, exponent) = decimal(x.abs());
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(x.abs());
+    // Without an exponent both notations are the same, but for the fraction of a whole number.
+    if memchr::memchr2(b'e', b'E', text.as_bytes()).is_none() {
+        return out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
+    }
+    let (digits, exponent) = decimal(text);
     place(&digits, exponent, out);
 }
 
-/// Significant digits of a finite positive number and the power of ten of the first one.
-fn decimal(x: f64) -> (Vec<u8>, i32) {
-    let mut buffer = zmij::Buffer::new();
-    let text = buffer.format_finite(x);
+/// Significant digits of a positive number and the power of ten of the first one.
+fn decimal(text: &str) -> (Vec<u8>, i32) {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or_default();
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));

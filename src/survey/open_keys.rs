@@ -14,7 +14,7 @@ impl<'a> OpenKeys<'a> {
     #[inline]
     pub fn enter(&mut self, raw_key: &[u8], user_key: &'a [u8]) -> bool {
         // Not only from the top: a longer key can lie below a shorter one that was opened after it.
-        self.stack.retain(|open| raw_key.starts_with(open));
+        self.stack.retain(|open| begins(raw_key, open));
         // All open keys and this one are prefixes of one raw key: equal length means equal key.
         if self.stack.iter().any(|open| open.len() == user_key.len()) {
             return false;
@@ -32,6 +32,15 @@ impl<'a> OpenKeys<'a> {
     pub fn absorb(&mut self, later: OpenKeys<'a>, last: &[u8]) {
         self.stack.retain(|open| last.starts_with(open) && !later.contains(open));
         self.stack.extend(later.stack);
+    }
+}
+
+/// Whether `key` begins with `open`. Neighbouring keys differ at their end, if at all: that is where to look first.
+#[inline]
+fn begins(key: &[u8], open: &[u8]) -> bool {
+    match open.len().checked_sub(1) {
+        Some(last) => key.get(last) == open.get(last) && key.starts_with(open),
+        None => true,
     }
 }
 
