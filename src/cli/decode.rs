@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::exit::{self, Exit};
+use super::filter::FilterArgs;
 use super::parse::{self, Adapters};
 use super::progress::Bar;
 use super::{complain, summary};
@@ -48,6 +49,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "now",
           value_parser = parse::moment)]
     drop_expired: Option<u64>,
+
+    #[command(flatten)]
+    filter: FilterArgs,
 
     /// Fail (exit 4) when there are warnings.
     #[arg(long)]
@@ -159,6 +163,7 @@ fn options(args: &Args) -> Options {
         drop_expired: args.drop_expired,
         dynamodb_bundle: (args.dynamodb_bundle_mode == "jsonl").then_some(args.dynamodb_bundle_size),
         layout: if args.layout == "jsonl" { Layout::Packed } else { Layout::Tree },
+        filter: args.filter.filter(),
         force: args.force,
         skip_damage: args.on_error == "skip",
         ..Options::default()

@@ -2,6 +2,7 @@
 
 mod decode;
 mod exit;
+mod filter;
 mod parse;
 mod progress;
 mod summary;

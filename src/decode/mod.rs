@@ -2,6 +2,7 @@
 
 pub mod dynamodb;
 mod engine;
+pub mod filter;
 mod findings;
 mod options;
 pub mod redis;
@@ -117,17 +118,17 @@ fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Prog
 }
 
 fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {
-    let wants = |adapter| job.options.adapters.contains(&adapter);
-    if wants(Adapter::DynamoDb) {
+    let options = job.options;
+    if options.wants(Adapter::DynamoDb) {
         dynamodb::decode(job)?;
     }
-    if wants(Adapter::S3) {
+    if options.wants(Adapter::S3) {
         s3::decode(job)?;
     }
-    if wants(Adapter::Redis) {
+    if options.wants(Adapter::Redis) {
         redis::decode(job)?;
     }
-    if wants(Adapter::Sqs) {
+    if options.wants(Adapter::Sqs) {
         sqs::decode(job)?;
     }
     Ok(())
@@ -205,7 +206,7 @@ fn describe(set: &DataSet<'_>, options: &Options, findings: &Findings, tally: cr
 }
 
 fn selected(options: &Options) -> Vec<Adapter> {
-    Adapter::SELECTABLE.into_iter().filter(|a| options.adapters.contains(a)).collect()
+    Adapter::SELECTABLE.into_iter().filter(|a| options.wants(*a)).collect()
 }
 
 fn input_info(group: &crate::dataset::Group<'_>) -> InputInfo {

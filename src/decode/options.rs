@@ -1,5 +1,6 @@
 //! What a decode is asked to do.
 
+use super::filter::Filter;
 use crate::format::Adapter;
 use crate::survey::Grain;
 
@@ -41,6 +42,8 @@ pub struct Options {
     pub dynamodb_bundle: Option<u64>,
     /// A file for each object, or packed lines.
     pub layout: Layout,
+    /// Which objects are wanted.
+    pub filter: Filter,
     /// Replace an output that is not empty.
     pub force: bool,
     /// Go on without rows that cannot be read, and list them in `ERRORS.jsonl`.
@@ -64,6 +67,7 @@ impl Default for Options {
             drop_expired: None,
             dynamodb_bundle: None,
             layout: Layout::default(),
+            filter: Filter::default(),
             force: false,
             skip_damage: false,
             grain: Grain::default(),
@@ -72,6 +76,11 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Whether any object of an adapter is wanted.
+    pub fn wants(&self, adapter: Adapter) -> bool {
+        self.adapters.contains(&adapter) && self.filter.takes_adapter(adapter)
+    }
+
     /// Whether the output is packed lines.
     pub fn packed(&self) -> bool {
         self.layout == Layout::Packed

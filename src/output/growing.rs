@@ -49,7 +49,8 @@ impl<'t> Growing<'t> {
         matches!(self.target, Target::Log { .. })
     }
 
-    pub(super) fn size(&self) -> u64 {
+    /// Bytes so far.
+    pub fn size(&self) -> u64 {
         let before = if let Target::Log { mark, .. } = &self.target { *mark } else { 0 };
         self.bytes + (self.buffer.len() - before) as u64
     }

@@ -124,13 +124,16 @@ impl<'t> UnitOut<'t> {
     pub fn end<T>(&mut self, growing: Growing<'_>, done: Result<T>) -> Result<(T, u64)> {
         match done {
             Ok(done) => Ok((done, self.finish(growing)?)),
-            Err(error) => {
-                if growing.is_log() {
-                    self.finish(growing.rolled_back()?)?;
-                }
-                Err(error)
-            }
+            Err(error) => self.discard(growing).and(Err(error)),
         }
+    }
+
+    /// Takes back what grew.
+    pub fn discard(&mut self, growing: Growing<'_>) -> Result<()> {
+        if growing.is_log() {
+            self.finish(growing.rolled_back()?)?;
+        }
+        Ok(())
     }
 
     /// Completes what grew; gives its size.

@@ -25,6 +25,19 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// The folder that its objects are in.
+    pub const fn folder(self) -> &'static str {
+        match self {
+            Kind::Str | Kind::Bare => "strings",
+            Kind::Hll => "hll",
+            Kind::List => "lists",
+            Kind::Hash | Kind::HashBlob => "hashes",
+            Kind::Set | Kind::SetBlob => "sets",
+            Kind::Zset | Kind::ZsetBlob => "zsets",
+            Kind::Stream => "streams",
+        }
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             Kind::Str => "string",

@@ -37,7 +37,9 @@ pub fn unreachable_items<'t>(
     if live == reached && !set.is_merged() {
         return Ok(out);
     }
-    for (key, items) in find(set)? {
+    let filter = &options.filter;
+    let found = find(set)?.into_iter();
+    for (key, items) in found.filter(|(key, _)| filter.takes_type("lists") && filter.takes(Adapter::Redis, key, &[])) {
         let finding = Finding::new(&findings::LIST_ORPHANS).with("user_key_len", key.len());
         out.findings.add(finding.with("items", items.len()).with("key", key));
         if options.include_orphans {

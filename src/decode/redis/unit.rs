@@ -42,6 +42,8 @@ pub(super) struct Unit<'s, 'a, 't> {
     pub out: UnitOut<'t>,
     /// Live list items that belong to a list.
     pub items_reached: u64,
+    /// There is no filter.
+    takes_all: bool,
     name: String,
     /// The packed files in use: folder, name, and which of the unit's logs it is.
     logs: Vec<(&'static str, &'static str, usize)>,
@@ -73,16 +75,9 @@ pub fn decode_span<'a, 't>(
     tree: &'t Tree,
 ) -> Result<Decoded<'t>> {
     let out = UnitOut::new(tree);
-    let mut unit = Unit {
-        set,
-        options,
-        out,
-        items_reached: 0,
-        name: String::new(),
-        logs: Vec::new(),
-        counts: Vec::new(),
-        mapped: None,
-    };
+    let takes_all = options.filter.is_trivial();
+    let (name, logs, counts) = (String::new(), Vec::new(), Vec::new());
+    let mut unit = Unit { set, options, out, items_reached: 0, takes_all, name, logs, counts, mapped: None };
     let mut merge = Merge::new(set, plan, span)?;
     while let Some(key) = merge.next_key() {
         if let Err(error) = unit.gather_and_write(&mut merge, key) {
@@ -113,7 +108,8 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         if merge.here() == 1
             && let Some((family, row)) = lone_string(merge, key)?
         {
-            return self.string(key, Some(row), family, None, BASE);
+            let kind = if family == Family::Hll { Kind::Hll } else { Kind::Str };
+            return if self.wants(key, kind) { self.string(key, Some(row), family, None, BASE) } else { Ok(()) };
         }
         let mut found = Found::default();
         for n in 0..merge.here() {
@@ -121,6 +117,11 @@ impl<'a, 't> Unit<'_, 'a, 't> {
             found.gather(self.set, key, i, merge.stream(i))?;
         }
         self.key(merge, key, &found)
+    }
+
+    fn wants(&self, key: &[u8], kind: Kind) -> bool {
+        let filter = &self.options.filter;
+        self.takes_all || (filter.takes_type(kind.folder()) && filter.takes(Adapter::Redis, key, &[]))
     }
 
     fn key(&mut self, merge: &mut Merge<'_, 'a>, key: &'a [u8], found: &Found<'a>) -> Result<()> {
@@ -153,6 +154,13 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         index: Option<(Row<'a>, u64)>,
         base: &'static str,
     ) -> Result<()> {
+        if !self.wants(key, kind) {
+            return if kind == Kind::List {
+                list::pass_over(self, found, list::base(self, found)?, key)
+            } else {
+                Ok(())
+            };
+        }
         match kind {
             Kind::Str => self.string(key, found.str, Family::Str, index, base),
             Kind::Hll => self.string(key, found.hll, Family::Hll, index, base),
@@ -222,6 +230,9 @@ impl<'a, 't> Unit<'_, 'a, 't> {
             string::InlineTtl::At(ms) => TtlOwner::Inline(Some(ms)),
         };
         let Some(place) = self.place(key, owner, index, base) else { return Ok(()) };
+        if !self.options.filter.takes_size(value.payload.len() as u64) {
+            return Ok(());
+        }
         let folder = if family == Family::Hll { "hll" } else { "strings" };
         if let Style::Line { key } = place.style {
             let log = self.log(folder, base);
@@ -290,6 +301,9 @@ impl<'a, 't> Unit<'_, 'a, 't> {
     }
 
     fn orphan_ttl(&mut self, key: &'a [u8], row: &Row<'a>, ms: u64) {
+        if !self.options.filter.takes(Adapter::Redis, key, &[]) {
+            return;
+        }
         let finding = Finding::new(&findings::ORPHAN_TTL).with("key", key).with("expire_at_ms", ms);
         self.out.findings.add(finding.with("offset", row.offset));
         if self.options.include_orphans {
@@ -323,6 +337,9 @@ impl<'a, 't> Unit<'_, 'a, 't> {
 
     /// Entries or an old blob of a stream that has no meta: the server serves nothing of it.
     fn headless_stream(&mut self, merge: &mut Merge<'_, 'a>, key: &'a [u8], found: &Found<'a>) -> Result<()> {
+        if !self.wants(key, Kind::Stream) {
+            return Ok(());
+        }
         let place = Place { key, base: ORPHANS, expire_ms: None, style: self.style(key) };
         if found.entries.is_some() {
             let count = if self.options.include_orphans {
@@ -391,6 +408,10 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         file: Growing<'t>,
         done: Result<T>,
     ) -> Result<T> {
+        if done.is_ok() && !self.options.filter.takes_size(file.size()) {
+            self.out.discard(file)?;
+            return done;
+        }
         let (done, bytes) = self.out.end(file, done)?;
         self.count(folder, place.base, bytes);
         Ok(done)

@@ -1,0 +1,96 @@
+//! Flags that choose objects; the same for every command that has them.
+
+use super::parse;
+use crate::decode::filter::{Filter, Pattern};
+
+/// What is wanted of a snapshot.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Choosing objects")]
+pub(super) struct FilterArgs {
+    /// Take only these: redis:KEY, dynamodb:TABLE[/PK[/SK]], s3:BUCKET[/PREFIX], sqs:QUEUE, with globs; a list, or
+    /// repeated.
+    #[arg(long, value_name = "PATTERNS", value_parser = patterns)]
+    scope: Vec<Patterns>,
+
+    /// Leave these out; patterns as for --scope.
+    #[arg(long, value_name = "PATTERNS", value_parser = patterns)]
+    exclude: Vec<Patterns>,
+
+    /// Take only these Redis types: string, hll, list, hash, set, zset, stream.
+    #[arg(long = "type", value_name = "TYPES", value_delimiter = ',', value_parser = redis_type)]
+    types: Vec<&'static str>,
+
+    /// Take only objects of at least this size.
+    #[arg(long, value_name = "SIZE", value_parser = parse::size)]
+    min_size: Option<u64>,
+
+    /// Take only objects of at most this size.
+    #[arg(long, value_name = "SIZE", value_parser = parse::size)]
+    max_size: Option<u64>,
+}
+
+/// The patterns of one flag.
+#[derive(Debug, Clone)]
+struct Patterns(Vec<Pattern>);
+
+impl FilterArgs {
+    /// The filter that the flags ask for.
+    pub fn filter(&self) -> Filter {
+        let all = |flags: &[Patterns]| flags.iter().flat_map(|list| list.0.clone()).collect();
+        Filter {
+            include: all(&self.scope),
+            exclude: all(&self.exclude),
+            types: self.types.iter().map(|t| (*t).to_owned()).collect(),
+            min_size: self.min_size.unwrap_or(0),
+            max_size: self.max_size.unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// A list of patterns. A comma ends one only where another one begins: globs may have commas too.
+fn patterns(text: &str) -> Result<Patterns, String> {
+    let mut list: Vec<String> = Vec::new();
+    for part in text.split(',') {
+        match list.last_mut() {
+            Some(last) if !begins_pattern(part) => {
+                last.push(',');
+                last.push_str(part);
+            }
+            _ => list.push(part.to_owned()),
+        }
+    }
+    let parsed = list.iter().map(|p| p.parse().map_err(|e| format!("{p}: {e}")));
+    parsed.collect::<Result<_, _>>().map(Patterns)
+}
+
+fn begins_pattern(part: &str) -> bool {
+    ["redis:", "dynamodb:", "s3:", "sqs:"].iter().any(|adapter| part.starts_with(adapter))
+}
+
+/// The folder of a Redis type, named in either way.
+fn redis_type(text: &str) -> Result<&'static str, String> {
+    Ok(match text.to_ascii_lowercase().as_str() {
+        "string" | "strings" => "strings",
+        "hll" | "hyperloglog" => "hll",
+        "list" | "lists" => "lists",
+        "hash" | "hashes" => "hashes",
+        "set" | "sets" => "sets",
+        "zset" | "zsets" => "zsets",
+        "stream" | "streams" => "streams",
+        _ => return Err("unknown type: want string, hll, list, hash, set, zset or stream".into()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commas() {
+        for (text, want) in [("redis:a,b", 1), ("redis:a,s3:b", 2), ("redis:{a,b},sqs:q,dynamodb:t", 3)] {
+            assert_eq!(patterns(text).unwrap().0.len(), want, "{text}");
+        }
+        assert!(patterns("x").is_err());
+        assert!(patterns("redis:a,").is_ok());
+    }
+}
