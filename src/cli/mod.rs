@@ -3,6 +3,7 @@
 mod decode;
 mod exit;
 mod filter;
+mod generated;
 mod parse;
 mod progress;
 mod summary;
@@ -25,6 +26,10 @@ struct Cli {
 enum Command {
     /// Decode snapshots into a directory tree.
     Decode(decode::Args),
+    /// Print a completion script for a shell.
+    Completions(generated::Completions),
+    /// Print the manual page, or write one for each command.
+    Man(generated::Man),
 }
 
 /// Runs the program on the process's arguments.
@@ -32,6 +37,8 @@ pub fn main() -> Exit {
     match Cli::try_parse() {
         Ok(cli) => match cli.command {
             Command::Decode(args) => decode::run(&args),
+            Command::Completions(args) => generated::completions(&args),
+            Command::Man(args) => generated::man(&args),
         },
         Err(error) => {
             // Help and version are answers, not errors; a closed pipe while printing them is nobody's problem.
