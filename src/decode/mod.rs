@@ -110,7 +110,7 @@ fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Prog
     let root = tree.dir(b"")?;
     tree.put(&root, b"MANIFEST.json", &manifest.to_bytes(), &mut last)?;
     sums.add(&last)?;
-    write_checksums(&tree, sums)?;
+    write_checksums(&tree, &mut sums)?;
     drop(root);
     staging.publish()?;
     let elapsed = Duration::ZERO;
@@ -145,13 +145,13 @@ fn write_losses(lost: &[Lost], collector: &mut Collector<'_>) -> Result<()> {
     collector.take(out)
 }
 
-fn write_checksums(tree: &Tree, sums: checksums::Checksums) -> Result<()> {
+fn write_checksums(tree: &Tree, sums: &mut checksums::Checksums) -> Result<()> {
     let root = tree.dir(b"")?;
     let mut file = tree.create(&root, b"CHECKSUMS")?;
     let mut buffer = Vec::new();
     let mut failed = None;
-    let merged = sums.merge(|path, digest| {
-        checksums::row_into(path, digest, &mut buffer);
+    let merged = sums.merge(|path, entry| {
+        checksums::row_into(path, &entry.digest, &mut buffer);
         if buffer.len() >= 1 << 20 && failed.is_none() {
             failed = file.write(&buffer).err();
             buffer.clear();

@@ -3,7 +3,7 @@
 //! Digests are taken from the bytes as they pass. Rows arrive in any order; full batches are sorted and spilled to
 //! unlinked temporary files, and the runs are merged at the end.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
@@ -14,6 +14,26 @@ use crate::error::{Error, Result};
 
 /// SHA-256.
 pub type Digest = [u8; 32];
+
+/// Where the bytes of a file are in a spool, and how many.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Position of the bytes, or of the list of pieces.
+    pub at: u64,
+    /// Bytes of the file.
+    pub len: u64,
+    /// Length of the list of pieces; 0: the bytes stand together.
+    pub pieces: u64,
+}
+
+/// What is known of a file besides its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// SHA-256 of its bytes.
+    pub digest: Digest,
+    /// How many there are, and where.
+    pub place: Place,
+}
 
 /// Digests of some files, with their paths packed into one buffer.
 #[derive(Debug, Default)]
@@ -26,25 +46,25 @@ pub struct Sums {
 struct Sum {
     from: usize,
     to: usize,
-    digest: Digest,
+    entry: Entry,
 }
 
 impl Sums {
     /// Adds the file at `dir/name` (`dir` empty: at the root).
-    pub fn add(&mut self, dir: &[u8], name: &[u8], digest: Digest) {
+    pub fn add(&mut self, dir: &[u8], name: &[u8], digest: Digest, place: Place) {
         let from = self.paths.len();
         self.paths.extend_from_slice(dir);
         if !dir.is_empty() {
             self.paths.push(b'/');
         }
         self.paths.extend_from_slice(name);
-        self.rows.push(Sum { from, to: self.paths.len(), digest });
+        self.rows.push(Sum { from, to: self.paths.len(), entry: Entry { digest, place } });
     }
 
     fn append(&mut self, other: &Sums) {
         let base = self.paths.len();
         self.paths.extend_from_slice(&other.paths);
-        self.rows.extend(other.rows.iter().map(|s| Sum { from: base + s.from, to: base + s.to, digest: s.digest }));
+        self.rows.extend(other.rows.iter().map(|s| Sum { from: base + s.from, to: base + s.to, ..*s }));
     }
 
     fn path(&self, sum: &Sum) -> &[u8] {
@@ -92,54 +112,78 @@ impl Checksums {
         let mut out = BufWriter::new(tempfile::tempfile_in(&self.scratch)?);
         for sum in &self.batch.rows {
             let path = self.batch.path(sum);
+            let Place { at, len, pieces } = sum.entry.place;
             out.write_all(&(path.len() as u32).to_le_bytes())?;
             out.write_all(path)?;
-            out.write_all(&sum.digest)?;
+            out.write_all(&sum.entry.digest)?;
+            [at, len, pieces].iter().try_for_each(|n| out.write_all(&n.to_le_bytes()))?;
         }
-        let mut file = out.into_inner()?;
-        file.rewind()?;
-        self.runs.push(file);
+        self.runs.push(out.into_inner()?);
         self.batch = Sums::default();
         Ok(())
     }
 
-    /// Gives every row in path order.
-    pub fn merge(mut self, mut each: impl FnMut(&[u8], &Digest) -> io::Result<()>) -> io::Result<()> {
+    /// Gives every row in path order. It can be asked for more than once.
+    pub fn merge(&mut self, mut each: impl FnMut(&[u8], &Entry) -> io::Result<()>) -> io::Result<()> {
         self.batch.sort();
-        let mut runs: Vec<_> = self.runs.into_iter().map(BufReader::new).collect();
+        let mut runs = Vec::new();
+        for run in &self.runs {
+            let mut run = run.try_clone()?;
+            run.rewind()?;
+            runs.push(BufReader::new(run));
+        }
         let mut heap = BinaryHeap::new();
         for (i, run) in runs.iter_mut().enumerate() {
-            heap.extend(read_row(run)?.map(|(path, digest)| Reverse((path, i, digest))));
+            heap.extend(read_row(run)?.map(|row| Reverse((row, i))));
         }
         for sum in &self.batch.rows {
             let path = self.batch.path(sum);
             drain(&mut heap, &mut runs, Some(path), &mut each)?;
-            each(path, &sum.digest)?;
+            each(path, &sum.entry)?;
         }
         drain(&mut heap, &mut runs, None, &mut each)
     }
 }
 
-type Heap = BinaryHeap<Reverse<(Vec<u8>, usize, Digest)>>;
+/// A spilled row, in order of paths.
+#[derive(PartialEq, Eq)]
+struct Spilled {
+    path: Vec<u8>,
+    entry: Entry,
+}
+
+impl Ord for Spilled {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.path.cmp(&other.path)
+    }
+}
+
+impl PartialOrd for Spilled {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+type Heap = BinaryHeap<Reverse<(Spilled, usize)>>;
 
 /// Gives the spilled rows up to `limit`.
 fn drain(
     heap: &mut Heap,
     runs: &mut [BufReader<File>],
     limit: Option<&[u8]>,
-    each: &mut impl FnMut(&[u8], &Digest) -> io::Result<()>,
+    each: &mut impl FnMut(&[u8], &Entry) -> io::Result<()>,
 ) -> io::Result<()> {
-    while let Some(Reverse((path, _, _))) = heap.peek()
-        && limit.is_none_or(|limit| path.as_slice() < limit)
+    while let Some(Reverse((row, _))) = heap.peek()
+        && limit.is_none_or(|limit| row.path.as_slice() < limit)
     {
-        let Some(Reverse((path, i, digest))) = heap.pop() else { break };
-        each(&path, &digest)?;
-        heap.extend(read_row(&mut runs[i])?.map(|(path, digest)| Reverse((path, i, digest))));
+        let Some(Reverse((row, i))) = heap.pop() else { break };
+        each(&row.path, &row.entry)?;
+        heap.extend(read_row(&mut runs[i])?.map(|row| Reverse((row, i))));
     }
     Ok(())
 }
 
-fn read_row(run: &mut impl Read) -> io::Result<Option<(Vec<u8>, Digest)>> {
+fn read_row(run: &mut impl Read) -> io::Result<Option<Spilled>> {
     let mut len = [0; 4];
     match run.read_exact(&mut len) {
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -149,7 +193,12 @@ fn read_row(run: &mut impl Read) -> io::Result<Option<(Vec<u8>, Digest)>> {
     let mut digest = Digest::default();
     run.read_exact(&mut path)?;
     run.read_exact(&mut digest)?;
-    Ok(Some((path, digest)))
+    let mut number = || {
+        let mut bytes = [0; 8];
+        run.read_exact(&mut bytes).map(|()| u64::from_le_bytes(bytes))
+    };
+    let place = Place { at: number()?, len: number()?, pieces: number()? };
+    Ok(Some(Spilled { path, entry: Entry { digest, place } }))
 }
 
 /// Appends one row as `sha256sum` writes it: a path with a line feed, carriage return or backslash is escaped and the
@@ -185,7 +234,7 @@ mod tests {
         let names: Vec<String> = (0..100).map(|i| format!("f{}", i * 37 % 100)).collect();
         for name in &names {
             let mut unit = Sums::default();
-            unit.add(b"d", name.as_bytes(), [name.len() as u8; 32]);
+            unit.add(b"d", name.as_bytes(), [name.len() as u8; 32], Place::default());
             all.add(&unit).unwrap();
         }
         assert!(all.runs.len() > 3);

@@ -7,6 +7,7 @@ pub mod json;
 pub mod manifest;
 pub mod names;
 pub mod nested;
+pub mod spool;
 pub mod staging;
 pub mod tree;
 pub mod unit;

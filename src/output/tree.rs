@@ -1,9 +1,9 @@
-//! A directory tree on disk.
+//! A directory tree: on disk, in a spool that becomes an archive, or nowhere at all.
 //!
-//! Every file is created once, below a held directory handle, with `O_EXCL | O_NOFOLLOW`: nothing is overwritten,
-//! no link is followed, no path is resolved twice. Digests are taken from the bytes on their way.
+//! On disk every file is created once, below a held directory handle, with `O_EXCL | O_NOFOLLOW`: nothing is
+//! overwritten, no link is followed, no path is resolved twice. Digests are taken from the bytes on their way.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
-use super::checksums::{Digest, Sums};
+use super::checksums::{Digest, Place, Sums};
+use super::spool::Spool;
 use crate::error::{Error, Result};
 
 /// Mode of a data file: a backup is for its owner.
@@ -23,10 +24,23 @@ const FILE_MODE: Mode = Mode::from_raw_mode(0o600);
 /// Mode of a directory, before the umask.
 const DIR_MODE: Mode = Mode::from_raw_mode(0o755);
 
+/// Where the bytes of files go.
+enum Backing {
+    /// To files below the root.
+    Disk,
+    /// To one temporary file, until they are put in order.
+    Spool(Spool),
+    /// Nowhere: they are counted and their digests taken.
+    Nowhere,
+}
+
 /// The output tree while it is built.
 pub struct Tree {
     path: PathBuf,
+    backing: Backing,
     root: Arc<Dir>,
+    /// Directories that were asked for, where there is no disk to hold them.
+    named: Mutex<BTreeSet<Vec<u8>>>,
     dirs: Mutex<HashMap<Vec<u8>, Arc<Dir>>>,
     files: AtomicU64,
     bytes: AtomicU64,
@@ -37,9 +51,9 @@ pub struct Tree {
 const SPARE: usize = 32;
 const LARGEST_SPARE: usize = 8 << 20;
 
-/// A held directory of the tree.
+/// A directory of the tree; on disk, with its handle.
 pub struct Dir {
-    fd: OwnedFd,
+    fd: Option<OwnedFd>,
     rel: Vec<u8>,
 }
 
@@ -51,7 +65,13 @@ impl Dir {
 
     /// Removes half a file: it must not stay. If this fails too, the whole unfinished tree goes anyway.
     fn remove(&self, name: &[u8]) {
-        let _ = rustix::fs::unlinkat(&self.fd, name, AtFlags::empty());
+        if let Some(fd) = &self.fd {
+            let _ = rustix::fs::unlinkat(fd, name, AtFlags::empty());
+        }
+    }
+
+    fn fd(&self) -> rustix::io::Result<&OwnedFd> {
+        self.fd.as_ref().ok_or(rustix::io::Errno::BADF)
     }
 }
 
@@ -64,9 +84,38 @@ impl Tree {
     /// Takes an existing, empty directory as the root.
     pub fn open(path: &Path) -> Result<Tree> {
         let fd = open_dir(rustix::fs::CWD, path).map_err(|e| Error::io("open", path, e))?;
+        Ok(Tree::new(path, Backing::Disk, Some(fd)))
+    }
+
+    /// A tree in one temporary file in the directory `scratch`.
+    pub fn spooled(scratch: &Path) -> Result<Tree> {
+        Ok(Tree::new(scratch, Backing::Spool(Spool::new(scratch)?), None))
+    }
+
+    /// A tree of which nothing stays but counts and digests. Temporary files go to `scratch`, if there are any.
+    pub fn nowhere(scratch: &Path) -> Tree {
+        Tree::new(scratch, Backing::Nowhere, None)
+    }
+
+    fn new(path: &Path, backing: Backing, fd: Option<OwnedFd>) -> Tree {
         let root = Arc::new(Dir { fd, rel: Vec::new() });
-        let (dirs, files, bytes) = (Mutex::default(), AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Tree { path: path.to_path_buf(), root, dirs, files, bytes, spare: Mutex::default() })
+        let (path, named, dirs, spare) = (path.to_path_buf(), Mutex::default(), Mutex::default(), Mutex::default());
+        Tree { path, backing, root, named, dirs, files: AtomicU64::new(0), bytes: AtomicU64::new(0), spare }
+    }
+
+    /// Whether it can tell by itself whether a name is taken.
+    pub fn knows_names(&self) -> bool {
+        matches!(self.backing, Backing::Disk)
+    }
+
+    /// The spool, if the tree is in one.
+    pub fn spool(&self) -> Option<&Spool> {
+        if let Backing::Spool(spool) = &self.backing { Some(spool) } else { None }
+    }
+
+    /// Directories that were asked for, where there is no disk to hold them: some may have no files.
+    pub fn named_dirs(&self) -> BTreeSet<Vec<u8>> {
+        self.named.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Files and bytes written so far.
@@ -106,9 +155,14 @@ impl Tree {
 
     /// Makes and opens a directory below the root without keeping its handle.
     pub fn make_dir(&self, rel: &[u8]) -> Result<Dir> {
+        if !self.knows_names() {
+            self.named.lock().unwrap_or_else(PoisonError::into_inner).insert(rel.to_vec());
+            return Ok(Dir { fd: None, rel: rel.to_vec() });
+        }
         let mut fd: Option<OwnedFd> = None;
         for name in rel.split(|b| *b == b'/') {
-            let at = fd.as_ref().unwrap_or(&self.root.fd).as_fd();
+            let root = self.root.fd().map_err(|e| self.failed("create directory", rel, b"", e))?;
+            let at = fd.as_ref().unwrap_or(root).as_fd();
             match rustix::fs::mkdirat(at, name, DIR_MODE) {
                 Ok(()) | Err(rustix::io::Errno::EXIST) => {}
                 Err(e) => return Err(self.failed("create directory", rel, b"", e)),
@@ -117,7 +171,7 @@ impl Tree {
             fd = Some(opened);
         }
         let fd = fd.ok_or_else(|| Error::usage("a directory of the output has no name"))?;
-        Ok(Dir { fd, rel: rel.to_vec() })
+        Ok(Dir { fd: Some(fd), rel: rel.to_vec() })
     }
 
     /// A directory whose handle is not kept, unless it is held already.
@@ -134,47 +188,63 @@ impl Tree {
         tempfile::tempfile_in(&self.path).map_err(|e| Error::io("create a temporary file in", &self.path, e))
     }
 
-    /// Makes and opens the directory `name` in `parent` without keeping its handle.
+    /// Makes and opens the directory `name` in `parent` without keeping its handle. Where there is no disk it counts
+    /// only if files come into it.
     pub fn make_dir_in(&self, parent: &Dir, name: &[u8]) -> Result<Dir> {
-        match rustix::fs::mkdirat(&parent.fd, name, DIR_MODE) {
+        let rel = [&parent.rel, &b"/"[..], name].concat();
+        let Some(fd) = &parent.fd else { return Ok(Dir { fd: None, rel }) };
+        match rustix::fs::mkdirat(fd, name, DIR_MODE) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
             Err(e) => return Err(self.failed("create directory", &parent.rel, name, e)),
         }
-        let fd = open_dir(&parent.fd, name).map_err(|e| self.failed("open directory", &parent.rel, name, e))?;
-        Ok(Dir { fd, rel: [&parent.rel, &b"/"[..], name].concat() })
+        let fd = open_dir(fd, name).map_err(|e| self.failed("open directory", &parent.rel, name, e))?;
+        Ok(Dir { fd: Some(fd), rel })
     }
 
     /// Writes a whole file.
     pub fn put(&self, dir: &Dir, name: &[u8], body: &[u8], sums: &mut Sums) -> Result<()> {
-        let fd = self.create_fd(dir, name)?;
-        self.fill(&fd, dir, name, body, sums)
+        let place = match &self.backing {
+            Backing::Disk => self.fill(&self.create_fd(dir, name)?, dir, name, body)?,
+            Backing::Spool(spool) => spool.put(body)?,
+            Backing::Nowhere => Place::default(),
+        };
+        self.put_done(dir, name, body, place, sums);
+        Ok(())
     }
 
-    /// Writes a whole file unless the name is taken; tells whether it was free.
+    /// Writes a whole file unless the name is taken; tells whether it was free. Only for a tree that knows its names.
     pub fn try_put(&self, dir: &Dir, name: &[u8], body: &[u8], sums: &mut Sums) -> Result<bool> {
         match create_in(dir, name) {
-            Ok(fd) => self.fill(&fd, dir, name, body, sums).map(|()| true),
+            Ok(fd) => {
+                let place = self.fill(&fd, dir, name, body)?;
+                self.put_done(dir, name, body, place, sums);
+                Ok(true)
+            }
             Err(rustix::io::Errno::EXIST) => Ok(false),
             Err(e) => Err(self.failed("create", &dir.rel, name, e)),
         }
     }
 
-    fn fill(&self, fd: &OwnedFd, dir: &Dir, name: &[u8], body: &[u8], sums: &mut Sums) -> Result<()> {
+    fn fill(&self, fd: &OwnedFd, dir: &Dir, name: &[u8], body: &[u8]) -> Result<Place> {
         if let Err(e) = write_all(fd, body) {
             dir.remove(name);
             return Err(self.failed("write", &dir.rel, name, e));
         }
-        sums.add(&dir.rel, name, Digest::from(Sha256::digest(body)));
+        Ok(Place::default())
+    }
+
+    fn put_done(&self, dir: &Dir, name: &[u8], body: &[u8], place: Place, sums: &mut Sums) {
+        sums.add(&dir.rel, name, Digest::from(Sha256::digest(body)), Place { len: body.len() as u64, ..place });
         self.count(body.len() as u64);
-        Ok(())
     }
 
     /// Creates a file to be written in pieces. Dropped unfinished, it is removed again.
     pub fn create(&self, dir: &Arc<Dir>, name: &[u8]) -> Result<OpenFile<'_>> {
-        let fd = self.create_fd(dir, name)?;
+        let fd = if self.knows_names() { Some(self.create_fd(dir, name)?) } else { None };
         let handle = Arc::new(Handle { dir: Arc::clone(dir), name: name.to_vec(), fd });
-        let (rel, name) = (dir.rel.clone(), name.to_vec());
-        Ok(OpenFile { tree: self, rel, name, handle: Some(handle), hash: Sha256::new(), bytes: 0, finished: false })
+        let (rel, name, pieces) = (dir.rel.clone(), name.to_vec(), Vec::new());
+        let hash = Sha256::new();
+        Ok(OpenFile { tree: self, rel, name, handle: Some(handle), hash, bytes: 0, pieces, finished: false })
     }
 
     fn create_fd(&self, dir: &Dir, name: &[u8]) -> Result<OwnedFd> {
@@ -210,13 +280,15 @@ pub struct OpenFile<'t> {
     handle: Option<Arc<Handle>>,
     hash: Sha256,
     bytes: u64,
+    /// Where its pieces are in the spool.
+    pieces: Vec<Place>,
     finished: bool,
 }
 
 struct Handle {
     dir: Arc<Dir>,
     name: Vec<u8>,
-    fd: OwnedFd,
+    fd: Option<OwnedFd>,
 }
 
 /// Where bytes that count in a file's digest already are to go. It can be filled from any thread, in any order.
@@ -230,7 +302,11 @@ impl Slot<'_> {
     /// Writes the bytes that the slot was taken for.
     pub fn fill(&self, bytes: &[u8]) -> Result<()> {
         let Handle { dir, name, fd } = &*self.handle;
-        write_at(fd, bytes, self.offset).map_err(|e| self.tree.failed("write", &dir.rel, name, e))
+        match (&self.tree.backing, fd) {
+            (Backing::Spool(spool), _) => spool.fill(self.offset, bytes),
+            (_, Some(fd)) => write_at(fd, bytes, self.offset).map_err(|e| self.tree.failed("write", &dir.rel, name, e)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -247,9 +323,16 @@ impl<'t> OpenFile<'t> {
             None => self.reopen()?,
         };
         self.hash.update(bytes);
-        let slot = Slot { tree: self.tree, handle, offset: self.bytes };
+        let offset = match &self.tree.backing {
+            Backing::Spool(spool) => {
+                let place = spool.reserve(bytes.len() as u64);
+                super::spool::push(&mut self.pieces, place);
+                place.at
+            }
+            _ => self.bytes,
+        };
         self.bytes += bytes.len() as u64;
-        Ok(slot)
+        Ok(Slot { tree: self.tree, handle, offset })
     }
 
     /// Gives the handles back until more bytes come: of many growing files only some can be open.
@@ -261,7 +344,8 @@ impl<'t> OpenFile<'t> {
     fn reopen(&mut self) -> Result<Arc<Handle>> {
         let dir = self.tree.passing_dir(&self.rel)?;
         let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&dir.fd, self.name.as_slice(), flags, Mode::empty());
+        let open = |at: &OwnedFd| rustix::fs::openat(at, self.name.as_slice(), flags, Mode::empty());
+        let fd = dir.fd.as_ref().map(open).transpose();
         let fd = fd.map_err(|e| self.tree.failed("open again", &self.rel, &self.name, e))?;
         let handle = Arc::new(Handle { dir, name: self.name.clone(), fd });
         self.handle = Some(Arc::clone(&handle));
@@ -271,7 +355,12 @@ impl<'t> OpenFile<'t> {
     /// Closes the file and remembers its digest.
     pub fn finish(mut self, sums: &mut Sums) -> Result<()> {
         self.finished = true;
-        sums.add(&self.rel, &self.name, Digest::from(std::mem::take(&mut self.hash).finalize()));
+        let place = match &self.tree.backing {
+            Backing::Spool(spool) => spool.join(&self.pieces)?,
+            _ => Place::default(),
+        };
+        let digest = Digest::from(std::mem::take(&mut self.hash).finalize());
+        sums.add(&self.rel, &self.name, digest, Place { len: self.bytes, ..place });
         self.tree.count(self.bytes);
         Ok(())
     }
@@ -288,14 +377,14 @@ impl Drop for OpenFile<'_> {
 
 fn create_in(dir: &Dir, name: &[u8]) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(&dir.fd, name, flags, FILE_MODE)
+    rustix::fs::openat(dir.fd()?, name, flags, FILE_MODE)
 }
 
 fn write_all(fd: &OwnedFd, bytes: &[u8]) -> rustix::io::Result<()> {
     write_pieces(bytes, |rest, _| rustix::io::write(fd, rest))
 }
 
-fn write_at(fd: &OwnedFd, bytes: &[u8], offset: u64) -> rustix::io::Result<()> {
+pub(super) fn write_at(fd: impl AsFd + Copy, bytes: &[u8], offset: u64) -> rustix::io::Result<()> {
     write_pieces(bytes, |rest, done| rustix::io::pwrite(fd, rest, offset + done))
 }
 
