@@ -95,6 +95,17 @@ pub enum ErrorKind {
          ELASTICKV_PEBBLE_SST_INGEST_SNAPSHOT, take a new snapshot and decode that"
     )]
     SstBundle,
+    /// A directory of snapshots of which none is intact.
+    #[error(
+        "none of its snapshot files is intact; the newest is {}: {why} (name a file itself to read what --on-error skip \
+         can save of it)", .newest.display()
+    )]
+    NoneIntact {
+        /// The newest file.
+        newest: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A row that its family cannot accept.
     #[error("{}", fault_text(.0))]
     Row(Fault),

@@ -129,12 +129,10 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         return Err(Error::usage("standard input (-) can be only one of the inputs"));
     }
     let found = find_inputs(&named)?;
-    for damaged in &found.damaged {
-        summary::warn(&format!("{}: passed over, its CRC footer does not match", damaged.display()));
-    }
     let access = if args.no_mmap { Access::Read } else { Access::Map };
     let sources: Result<Vec<Source>> = found.files.iter().map(|path| Source::open(path, access)).collect();
-    let outcome = decode(&sources?, &args.output, &options(args), bar)?;
+    let options = Options { passed_over: found.passed_over, ..options(args) };
+    let outcome = decode(&sources?, &args.output, &options, bar)?;
     bar.clear();
     if args.json {
         summary::json(&outcome, &args.output);

@@ -14,11 +14,6 @@ use crate::output::manifest::{FindingInfo, Members};
 /// Examples of one warning that people are shown.
 const EXAMPLES: usize = 3;
 
-/// One line on stderr.
-pub(super) fn warn(words: &str) {
-    let _ = writeln!(std::io::stderr(), "warning: {words}");
-}
-
 /// The summary for people. Nobody can be told that stderr is closed: write errors are ignored.
 pub(super) fn words(outcome: &Outcome, target: &Path) {
     let mut out = std::io::stderr().lock();

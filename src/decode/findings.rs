@@ -8,6 +8,7 @@ use crate::report::{Finding, Findings, kinds};
 use crate::survey::Layout;
 
 kinds! {
+    Warning PASSED_OVER "newer_file_passed_over" "a newer snapshot file is damaged; the newest intact one of its group was decoded in its place";
     Warning KEY_IN_GROUPS "key_in_several_groups" "rows of one key in several inputs; the newest version of all was taken";
     Warning UNKNOWN_ROWS "unknown_rows" "rows that no family owns; not decoded";
     Warning FS_ROWS "fs_rows_not_decoded" "rows of the file-system adapter; not decoded yet";
@@ -24,6 +25,11 @@ kinds! {
 
 /// Adds what the survey and the transactions tell.
 pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, findings: &mut Findings) {
+    for passed in &options.passed_over {
+        let finding = Finding::new(&PASSED_OVER).with("file", passed.file.to_string_lossy().as_ref());
+        let finding = finding.with("why", passed.why.as_str());
+        findings.add(finding.with("taken", passed.taken.to_string_lossy().as_ref()));
+    }
     for group in set.groups() {
         let survey = &group.survey;
         let path = group.source.path().to_string_lossy();

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-pub use discover::{Found, find_inputs, index_of};
+pub use discover::{Found, PassedOver, find_inputs, index_of};
 
 use crate::error::{Error, ErrorKind, Result};
 

@@ -10,6 +10,7 @@ mod damaged;
 mod dynamodb;
 mod golden;
 mod groups;
+mod inputs;
 mod ranges;
 mod ranges_model;
 mod redis_errors;
