@@ -1,7 +1,9 @@
 //! From what the user names to snapshot files: a file, a server data directory, its `fsm-snap/`, or a directory of
 //! group directories (`container.md` §1, §4).
 
+use std::collections::HashMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -30,7 +32,8 @@ pub struct PassedOver {
 /// Resolves every INPUT of the command line.
 ///
 /// # Errors
-/// A directory without snapshots, or a group whose snapshot files are all damaged: the data set would lack it.
+/// A directory without snapshots, a group whose snapshot files are all damaged (the data set would lack it), or one
+/// file under two names.
 pub fn find_inputs(inputs: &[PathBuf]) -> Result<Found> {
     let mut found = Found::default();
     for input in inputs {
@@ -40,7 +43,22 @@ pub fn find_inputs(inputs: &[PathBuf]) -> Result<Found> {
             found.files.push(input.clone());
         }
     }
+    refuse_doubles(&found.files)?;
     Ok(found)
+}
+
+/// Fails when two names are one file: each of its rows would count twice.
+fn refuse_doubles(files: &[PathBuf]) -> Result<()> {
+    let mut seen: HashMap<(u64, u64), &Path> = HashMap::new();
+    for file in files.iter().filter(|file| file.as_os_str() != "-") {
+        // What cannot be looked at is reported when it is opened.
+        let Ok(meta) = fs::metadata(file) else { continue };
+        if let Some(same) = seen.insert((meta.dev(), meta.ino()), file) {
+            let (a, b) = (same.display(), file.display());
+            return Err(Error::usage(format!("{a} and {b} are the same file: name each input once")));
+        }
+    }
+    Ok(())
 }
 
 fn in_directory(dir: &Path, found: &mut Found) -> Result<()> {

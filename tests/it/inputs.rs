@@ -69,3 +69,31 @@ fn a_newer_file_that_is_passed_over_is_a_warning() {
     let manifest = fs::read_to_string(dir.path().join("out/MANIFEST.json")).unwrap();
     assert!(manifest.contains("newer_file_passed_over"), "{manifest}");
 }
+
+#[test]
+fn one_file_under_two_names_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    lay_out(dir.path(), &[("g1", OLD, intact("a")), ("g2", OLD, intact("b"))]);
+    let (g1, g2) = ("g1/fsm-snap/0000000000000010.fsm", "g2/fsm-snap/0000000000000010.fsm");
+    fs::hard_link(dir.path().join(g1), dir.path().join("hard.fsm")).unwrap();
+    std::os::unix::fs::symlink(g1, dir.path().join("soft.fsm")).unwrap();
+    fs::write(dir.path().join("copy.fsm"), intact("a")).unwrap();
+    for (i, (inputs, want)) in [
+        (&[g1, g1][..], 1),
+        (&["g1", "g1/fsm-snap"], 1),
+        (&["g2", "g1", "hard.fsm"], 1),
+        (&["soft.fsm", g1], 1),
+        (&[".", g2], 1),
+        (&[g1, g2], 0),
+        (&[g1, "copy.fsm"], 0),
+        (&[g1, "missing.fsm", "missing.fsm"], 1),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let out = format!("out{i}");
+        let got = ekvsnap(dir.path(), &[&["decode", "-o", &out], inputs].concat());
+        assert_eq!(code(&got), want, "{inputs:?}: {}", stderr(&got));
+        assert_eq!(stderr(&got).contains("the same file"), want == 1 && i != 7, "{inputs:?}");
+    }
+}
