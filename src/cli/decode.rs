@@ -25,11 +25,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "PATH")]
     input: Vec<PathBuf>,
 
-    /// Directory to create; must be new or empty.
+    /// Directory to create; must be new or empty, and never holds an input.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
 
-    /// Replace an output that is not empty.
+    /// Replace an output of ekvsnap (a directory with its MANIFEST.json), and remove what a killed run left of it.
     #[arg(long)]
     force: bool,
 

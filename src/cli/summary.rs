@@ -25,6 +25,9 @@ pub(super) fn words(outcome: &Outcome, target: &Path) {
         let places = HumanCount(outcome.manifest.skipped);
         let _ = writeln!(out, "{places} places could not be read and were left out: see ERRORS.jsonl");
     }
+    for leftover in &outcome.leftovers {
+        let _ = writeln!(out, "hint: {} was left by a run that was killed; remove it", leftover.display());
+    }
 }
 
 fn warning_words(warning: &FindingInfo) -> String {
@@ -100,6 +103,9 @@ pub(super) fn json(outcome: &Outcome, target: &Path) {
                 "examples": examples,
             }));
         }
+    }
+    for leftover in &outcome.leftovers {
+        line(&json!({ "event": "hint", "code": "unfinished_output", "path": leftover.to_string_lossy() }));
     }
     line(&json!({
         "event": "summary", "output": target.to_string_lossy(), "files": outcome.files, "bytes": outcome.bytes,

@@ -9,7 +9,7 @@ pub mod redis;
 pub mod s3;
 pub mod sqs;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use options::{Layout, Options};
@@ -20,6 +20,7 @@ use crate::format::mvcc::hlc_millis;
 use crate::format::{Adapter, Family};
 use crate::output::manifest::{self, Manifest};
 use crate::output::staging::Staging;
+use crate::output::target::refuse_inputs;
 use crate::output::tree::Tree;
 use crate::output::unit::{Collector, UnitOut};
 use crate::output::{checksums, manifest::InputInfo};
@@ -66,6 +67,8 @@ pub struct Outcome {
     pub bytes: u64,
     /// Bytes of the inputs.
     pub input_bytes: u64,
+    /// Unfinished outputs of the same name, left by runs that were killed.
+    pub leftovers: Vec<PathBuf>,
     /// Time taken.
     pub elapsed: Duration,
 }
@@ -87,6 +90,7 @@ pub fn decode(sources: &[Source], target: &Path, options: &Options, progress: &d
 }
 
 fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
+    refuse_inputs(target, sources.iter().filter_map(Source::real_path))?;
     let staging = Staging::new(target, options.force)?;
     let bytes = sources.iter().map(|s| s.bytes().len() as u64).sum();
     progress.begin("survey", 1);
@@ -112,9 +116,10 @@ fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Prog
     sums.add(&last)?;
     write_checksums(&tree, sums)?;
     drop(root);
+    let leftovers = staging.leftovers().to_vec();
     staging.publish()?;
     let elapsed = Duration::ZERO;
-    Ok(Outcome { manifest, findings, files, bytes: written, input_bytes: bytes, elapsed })
+    Ok(Outcome { manifest, findings, files, bytes: written, input_bytes: bytes, leftovers, elapsed })
 }
 
 fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {

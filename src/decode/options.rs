@@ -45,7 +45,7 @@ pub struct Options {
     pub layout: Layout,
     /// Which objects are wanted.
     pub filter: Filter,
-    /// Replace an output that is not empty.
+    /// Replace an output of ours, and remove what killed runs left of it.
     pub force: bool,
     /// Go on without rows that cannot be read, and list them in `ERRORS.jsonl`.
     pub skip_damage: bool,

@@ -8,5 +8,6 @@ pub mod manifest;
 pub mod names;
 pub mod nested;
 pub mod staging;
+pub mod target;
 pub mod tree;
 pub mod unit;

@@ -21,6 +21,7 @@ mod s3;
 mod s3_rows;
 mod skip;
 mod sqs;
+mod targets;
 mod truth_dynamodb;
 mod truth_redis;
 mod truth_s3;
