@@ -105,8 +105,8 @@ fn list_bounds_that_disagree_and_items_outside_them() {
     let list = decoded.text("redis/db_0/lists/l.json");
     assert!(list.contains("\"first\",\n    \"second\"") && !list.contains("before") && !list.contains("behind"));
     let kept = with_orphans(&snapshot);
-    assert!(kept.text("redis/db_0/_orphans/lists/l.json").contains("\"before\",\n    \"behind\""));
-    assert!(kept.text("redis/db_0/_orphans/lists/nolist.json").contains("homeless"));
+    assert!(kept.text("redis/db_0/_orphans/list_items/l.json").contains("\"before\",\n    \"behind\""));
+    assert!(kept.text("redis/db_0/_orphans/list_items/nolist.json").contains("homeless"));
 }
 
 #[test]
@@ -163,6 +163,24 @@ fn an_expiry_before_1970_is_kept_as_1() {
     let ttl = decoded.text("redis/db_0/strings_ttl.jsonl");
     assert_eq!(ttl, "{\"key\":\"legacy\",\"expire_at_ms\":1}\n{\"key\":\"s\",\"expire_at_ms\":1}\n");
     assert_eq!(decoded.text("redis/db_0/hll_ttl.jsonl"), "{\"key\":\"h\",\"expire_at_ms\":1}\n");
+}
+
+/// A list that loses against a string, items outside of it, and items of a key that once would have had the same name.
+#[test]
+fn stray_items_share_no_name_with_lists() {
+    let long = "k".repeat(300);
+    let mut snapshot = Snapshot::new().put(item("x.items", 3), "other");
+    for key in ["x", &long] {
+        snapshot = snapshot.put(format!("!redis|str|{key}"), "string").put(format!("!lst|meta|{key}"), be(&[0, 1, 1]));
+        snapshot = snapshot.put(item(key, 0), "in").put(item(key, 7), "out");
+    }
+    let kept = with_orphans(&snapshot);
+    for (path, want) in [("lists/x", "in"), ("list_items/x", "out"), ("list_items/x.items", "other")] {
+        assert!(kept.text(&format!("redis/db_0/_orphans/{path}.json")).contains(&format!("\"{want}\"")), "{path}");
+    }
+    for path in ["KEYMAP.jsonl", "list_items/KEYMAP.jsonl"] {
+        assert_eq!(kept.text(&format!("redis/db_0/_orphans/{path}")).lines().count(), 1, "{path}");
+    }
 }
 
 #[test]
