@@ -237,6 +237,18 @@ fn orphans_are_written_on_demand() {
     assert_eq!(decoded.warnings(), chunks, "two live, two stale");
 }
 
+/// The longest name that a chunk can get: a reference whose version 0 is written out.
+#[test]
+fn orphans_of_long_uploads_have_names_that_fit() {
+    let mut s = payload(base(), b"pay");
+    let ids = ["u".repeat(193), "u".repeat(220), "u".repeat(500), "\u{fc}".repeat(100)];
+    for id in &ids {
+        let key = chunk(Family::S3ChunkRef, b"o", id, (1, 0, 0));
+        s = s.put([key, vec![0; 8]].concat(), reference(b"pay", 3));
+    }
+    assert_eq!(with_orphans(&s).below("s3/bkt/_orphans/o/gen-1/").len(), ids.len());
+}
+
 #[test]
 fn stale_manifests_are_kept_with_their_chunks() {
     let decoded = with_orphans(&generation(Snapshot::new(), 1));

@@ -11,7 +11,11 @@ use crate::format::Family;
 use crate::format::jsonval::replace_invalid;
 use crate::format::s3::{BucketRecord, ChunkKey, Manifest, ObjectKey, Part};
 use crate::output::json::{self, Escape};
-use crate::output::names::{MAX_SEGMENT, segment_into};
+use crate::output::names::{MAX_SEGMENT, NameKind, fallback_into, segment_into};
+
+/// Longest segment of an upload ID in the name of an orphan chunk: three numbers and `.ref.v0.bin` can follow it, and a
+/// name may have 255 bytes.
+const MAX_UPLOAD: usize = 255 - 3 * 17 - 11;
 
 /// Appends `_bucket.json`; `name` is the bucket's name from the key.
 pub fn bucket(name: &[u8], record: &BucketRecord<'_>, out: &mut Vec<u8>) {
@@ -95,8 +99,23 @@ pub fn incomplete_line(family: Family, user_key: &[u8], value: &[u8], out: &mut 
 /// `_orphans/<object>/gen-<generation>/<upload ID>_<part>_<chunk>_<version>.bin`, numbers as 16 hex digits.
 pub fn orphan_path(chunk: &ChunkKey<'_>, out: &mut String) {
     orphan_dir(&chunk.upload.object, out);
-    segment_into(&chunk.upload.upload_id, out);
+    upload_into(&chunk.upload.upload_id, out);
     out.push_str(&format!("_{:016x}_{:016x}_{:016x}.bin", chunk.part_no, chunk.chunk_no, chunk.version));
+}
+
+/// Appends the segment of an upload ID, short enough for what follows it.
+fn upload_into(id: &[u8], out: &mut String) {
+    let start = out.len();
+    if segment_into(id, out) == NameKind::Plain && out.len() - start <= MAX_UPLOAD {
+        return;
+    }
+    out.truncate(start);
+    fallback_into(id, id, out);
+    if out.len() - start > MAX_UPLOAD {
+        // The hash in front tells it from others. A percent sign keeps its digits, or goes.
+        out.truncate(start + MAX_UPLOAD);
+        out.truncate(out.rfind('%').filter(|at| at + 3 > out.len()).unwrap_or(out.len()));
+    }
 }
 
 /// Appends the directory of what is left of an object, relative to the bucket's, with a slash.
@@ -420,6 +439,27 @@ mod tests {
             let file = "u1_0000000000000001_000000000000000a_0000000000000abc.bin";
             assert_eq!(path, format!("_orphans/{want}/gen-12/{file}"));
         }
+    }
+
+    #[test]
+    fn names_of_orphans_fit() {
+        let ids = [vec![b'u'; 193], vec![b'u'; 194], vec![b'u'; 240], vec![b'u'; 241], vec![0xff; 64], vec![0xff; 65]];
+        let odd = [b"u".as_slice(), &[0xff; 63]].concat();
+        let mut paths: Vec<String> = Vec::new();
+        for id in ids.iter().chain([&odd]) {
+            let object = ObjectKey { bucket: Cow::Borrowed(b"b"), generation: 1, object: Cow::Borrowed(&[0xff; 90]) };
+            let upload = UploadKey { object, upload_id: Cow::Borrowed(id) };
+            let mut path = String::new();
+            orphan_path(&ChunkKey { upload, part_no: 1, chunk_no: 10, version: 0xabc }, &mut path);
+            let name = path.rsplit('/').next().unwrap();
+            assert!(path.split('/').all(|segment| segment.len() <= 255 - ".ref.v0".len()), "{path}");
+            assert!(name.split('%').skip(1).all(|rest| rest.starts_with("FF")), "{name}");
+            paths.push(path);
+        }
+        assert!(paths[0].contains(&format!("/{}_0", "u".repeat(193))));
+        paths.sort();
+        paths.dedup();
+        assert_eq!(paths.len(), ids.len() + 1);
     }
 
     #[test]
