@@ -183,6 +183,32 @@ fn stray_items_share_no_name_with_lists() {
     }
 }
 
+/// Bounds that deltas move beyond the sequence numbers there are: what is left of them counts.
+#[test]
+fn list_windows_end_where_sequence_numbers_end() {
+    let [least, most] = [i64::MIN, i64::MAX].map(i64::cast_unsigned);
+    for (base, moved, items, inside) in [
+        ([least, 5], -3i64, &[i64::MIN, i64::MIN + 1, i64::MIN + 2][..], &[0, 1][..]),
+        ([least, 3], -3, &[i64::MIN], &[]),
+        ([most, 1], 0, &[i64::MAX - 1, i64::MAX], &[1]),
+        ([most, 5], 0, &[i64::MAX], &[0]),
+        ([most, 5], 1, &[i64::MAX], &[]),
+        ([most, 5], -2, &[i64::MAX - 3, i64::MAX - 2, i64::MAX - 1, i64::MAX], &[1, 2, 3]),
+    ] {
+        let mut snapshot = Snapshot::new().put("!lst|meta|l", be(&[base[0], base[0].wrapping_add(base[1]), base[1]]));
+        snapshot = snapshot.put(delta("!lst|meta|d|", "l", 9, 0), be(&[moved.cast_unsigned(), 0]));
+        for (i, seq) in items.iter().enumerate() {
+            snapshot = snapshot.put(item("l", *seq), format!("item-{i}"));
+        }
+        let kept = with_orphans(&snapshot);
+        for i in 0..items.len() {
+            let folder = if inside.contains(&i) { "lists" } else { "_orphans/list_items" };
+            assert!(kept.text(&format!("redis/db_0/{folder}/l.json")).contains(&format!("item-{i}")), "{base:?} {i}");
+        }
+        assert!(!inside.is_empty() || !kept.text("redis/db_0/lists/l.json").contains("item-"), "{base:?}");
+    }
+}
+
 #[test]
 fn one_key_in_several_types_the_probe_order_decides() {
     let all = field(Snapshot::new(), "k", "f")

@@ -127,7 +127,7 @@ fn what_a_killed_run_left_is_named_or_removed() {
     let left = |name: &str| format!(".{name}.ekvsnap-unfinished-AbC123");
     let others = [left("other"), left("out") + "4", left("out.ekvsnap-unfinished-AbC123")];
     others.iter().for_each(|name| write(root, &format!("{name}/x"), ""));
-    let alive = format!(".out.ekvsnap-unfinished-alive0");
+    let alive = ".out.ekvsnap-unfinished-alive0".to_owned();
     write(root, &format!("{alive}/x"), "");
     let lock = File::open(root.join(&alive)).unwrap();
     lock.lock().unwrap();
