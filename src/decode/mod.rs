@@ -100,7 +100,7 @@ fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Prog
     progress.advance(1);
     let tree = Tree::open(staging.path())?;
     let mut collector = Collector::new(&tree, staging.path());
-    findings::of_inputs(&set, options, &unresolved, &mut collector.findings);
+    findings::of_inputs(&set, options, &unresolved, &mut collector.findings)?;
     let mut job = Job { set: &set, options, tree: &tree, progress, collector: &mut collector };
     adapters(&mut job)?;
     set.check_unchanged()?;
