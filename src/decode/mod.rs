@@ -23,7 +23,7 @@ use crate::output::staging::Staging;
 use crate::output::target::refuse_inputs;
 use crate::output::tree::Tree;
 use crate::output::unit::{Collector, UnitOut};
-use crate::output::{checksums, manifest::InputInfo};
+use crate::output::{checksums, manifest::InputInfo, time};
 use crate::report::{Finding, Findings, Level};
 use crate::source::{Source, index_of};
 use crate::survey::Summary;
@@ -227,8 +227,7 @@ fn input_info(group: &crate::dataset::Group<'_>) -> InputInfo {
 
 /// An HLC timestamp as a date.
 pub fn iso_time(hlc: u64) -> String {
-    let millis = i64::try_from(hlc_millis(hlc)).unwrap_or_default();
-    jiff::Timestamp::from_millisecond(millis).unwrap_or_default().to_string()
+    time::clamped(hlc_millis(hlc))
 }
 
 fn counters(sum: &Summary) -> manifest::Counters {

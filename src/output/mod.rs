@@ -9,5 +9,6 @@ pub mod names;
 pub mod nested;
 pub mod staging;
 pub mod target;
+pub mod time;
 pub mod tree;
 pub mod unit;

@@ -164,11 +164,13 @@ fn object_at(raw: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
+    type Objects<'o> = &'o [&'o [u8]];
+
     #[test]
     fn cuts_are_short_and_separate() {
         let long = |end: u8| [&[b'k'; 1 << 20][..], &[end]].concat();
         let (a, b, near) = (long(b'a'), long(b'b'), [&[b'k'; 600][..], b"x"].concat());
-        let cases: &[(&[&[u8]], &[&[u8]])] = &[
+        let cases: &[(Objects<'_>, Objects<'_>)] = &[
             (&[], &[]),
             (&[b"photos/1", b"photos/1", b"photos/2"], &[b"phot", b"photos/2"]),
             (&[b"a", b"b/long/name", b"b/long/other"], &[b"a", b"b/lo", b"b/long/othe"]),
