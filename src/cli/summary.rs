@@ -47,7 +47,7 @@ fn shown(value: &crate::report::Value) -> String {
     match value {
         crate::report::Value::Int(n) => n.to_string(),
         crate::report::Value::Text(text) => format!("\"{}\"", Shown(text.as_bytes())),
-        crate::report::Value::Binary { base64 } => format!("base64:{}", Shown(base64.as_bytes())),
+        crate::report::Value::Binary { base64, .. } => format!("base64:{}", Shown(base64.as_bytes())),
     }
 }
 
