@@ -7,9 +7,10 @@ use indicatif::{DecimalBytes, HumanCount};
 use serde_json::{Value, json};
 
 use crate::decode::Outcome;
-use crate::error::{Error, Shown};
+use crate::error::{Error, Shown, Start};
 use crate::format::Adapter;
 use crate::output::manifest::{FindingInfo, Members};
+use crate::report;
 
 /// Examples of one warning that people are shown.
 const EXAMPLES: usize = 3;
@@ -43,11 +44,16 @@ fn warning_words(warning: &FindingInfo) -> String {
     text
 }
 
-fn shown(value: &crate::report::Value) -> String {
+fn shown(value: &report::Value) -> String {
+    use report::Value::{Binary, Cut, Int, Text};
     match value {
-        crate::report::Value::Int(n) => n.to_string(),
-        crate::report::Value::Text(text) => format!("\"{}\"", Shown(text.as_bytes())),
-        crate::report::Value::Binary { base64, .. } => format!("base64:{}", Shown(base64.as_bytes())),
+        Int(n) => n.to_string(),
+        Text(text) => format!("\"{}\"", Shown(text.as_bytes())),
+        Cut(cut) => format!("\"{}\"", Start { head: cut.head.as_bytes(), len: cut.bytes }),
+        Binary { base64, cut_from_bytes } => {
+            let len = cut_from_bytes.unwrap_or(base64.len());
+            format!("base64:{}", Start { head: base64.as_bytes(), len })
+        }
     }
 }
 
@@ -119,7 +125,7 @@ pub(super) fn json(outcome: &Outcome, target: &Path) {
 pub(super) fn json_error(error: &Error) {
     line(&json!({
         "event": "error", "message": error.to_string(), "damage": error.is_damage(), "offset": error.offset(),
-        "family": error.family().map(|f| f.prefix()), "key": error.key().map(crate::report::Value::from),
+        "family": error.family().map(|f| f.prefix()), "key": error.key().map(report::Value::from),
     }));
 }
 

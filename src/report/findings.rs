@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -48,6 +48,8 @@ pub enum Value {
     Int(i128),
     /// Words.
     Text(String),
+    /// What long words begin with.
+    Cut(Cut),
     /// A key that is not UTF-8.
     Binary {
         /// base64url without padding.
@@ -58,6 +60,21 @@ pub enum Value {
     },
 }
 
+/// The start of a long text; in JSON a string that says so at its end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cut {
+    /// What it begins with.
+    pub head: String,
+    /// How many bytes there were.
+    pub bytes: usize,
+}
+
+impl Serialize for Cut {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}… ({} bytes)", self.head, self.bytes))
+    }
+}
+
 impl Value {
     /// The value, or what it begins with and how long it was: a hundred examples with keys of a megabyte must not fill
     /// memory, nor the manifest.
@@ -65,8 +82,7 @@ impl Value {
         match self {
             Value::Text(text) if text.len() > MOST_SHOWN => {
                 let end = (0..=MOST_SHOWN).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
-                let head = &text[..end];
-                Value::Text(format!("{head}… ({} bytes)", text.len()))
+                Value::Cut(Cut { head: text[..end].to_owned(), bytes: text.len() })
             }
             Value::Binary { mut base64, cut_from_bytes: None } if base64.len() > MOST_SHOWN => {
                 let bytes = base64.len() * 3 / 4;

@@ -3,6 +3,7 @@
 use ekvsnap::decode::Options;
 
 use crate::kit::build::{NOW, Snapshot, be, delta, entry, item, message, plain, sized};
+use crate::kit::command::{ekvsnap, stderr};
 use crate::kit::{Decoded, decoded, run_with};
 
 fn with_orphans(snapshot: &Snapshot) -> Decoded {
@@ -272,4 +273,17 @@ fn warnings_fail_only_under_strict_and_fences_are_silent() {
     let decoded = warns(&snapshot, &[]);
     assert_eq!(decoded.notes(), [("redis_fence_rows", 1)]);
     assert_eq!(decoded.outcome.manifest.counters.unknown, 0);
+}
+
+#[test]
+fn a_long_key_is_named_by_its_start_and_its_length() {
+    let key = "k".repeat(1 << 19);
+    let snapshot = Snapshot::new().put(item(&key, 3), "stray");
+    let decoded = warns(&snapshot, &["redis_list_orphan_items"]);
+    let manifest = decoded.text("MANIFEST.json");
+    assert!(manifest.len() < 4000 && manifest.contains("kkk… (524288 bytes)\""), "{}", manifest.len());
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("in.fsm"), snapshot.build()).unwrap();
+    let shown = stderr(&ekvsnap(dir.path(), &["decode", "in.fsm", "-o", "out"]));
+    assert!(shown.contains(&format!("key=\"{}… (524288 bytes)\"", "k".repeat(120))), "{shown}");
 }
