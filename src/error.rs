@@ -95,6 +95,17 @@ pub enum ErrorKind {
          ELASTICKV_PEBBLE_SST_INGEST_SNAPSHOT, take a new snapshot and decode that"
     )]
     SstBundle,
+    /// A directory of snapshots of which none is intact.
+    #[error(
+        "none of its snapshot files is intact; the newest is {}: {why} (name a file itself to read what --on-error skip \
+         can save of it)", .newest.display()
+    )]
+    NoneIntact {
+        /// The newest file.
+        newest: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A row that its family cannot accept.
     #[error("{}", fault_text(.0))]
     Row(Fault),
@@ -306,11 +317,25 @@ pub struct Shown<'a>(pub &'a [u8]);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Start { head: self.0, len: self.0.len() }.fmt(f)
+    }
+}
+
+/// What a key of so many bytes begins with, as [`Shown`].
+pub struct Start<'a> {
+    /// The first bytes, or all.
+    pub head: &'a [u8],
+    /// How many there are.
+    pub len: usize,
+}
+
+impl fmt::Display for Start<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOST: usize = 120;
-        let head = &self.0[..self.0.len().min(MOST)];
+        let head = &self.head[..self.head.len().min(MOST)];
         write!(f, "{}", head.escape_ascii())?;
-        if self.0.len() > MOST {
-            write!(f, "… ({} bytes)", self.0.len())?;
+        if self.len > head.len() {
+            write!(f, "… ({} bytes)", self.len)?;
         }
         Ok(())
     }

@@ -25,11 +25,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "PATH")]
     input: Vec<PathBuf>,
 
-    /// Directory to create; must be new or empty.
+    /// Directory to create; must be new or empty, and never holds an input.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
 
-    /// Replace an output that is not empty.
+    /// Replace an output of ekvsnap (a directory with its MANIFEST.json), and remove what a killed run left of it.
     #[arg(long)]
     force: bool,
 
@@ -129,12 +129,10 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         return Err(Error::usage("standard input (-) can be only one of the inputs"));
     }
     let found = find_inputs(&named)?;
-    for damaged in &found.damaged {
-        summary::warn(&format!("{}: passed over, its CRC footer does not match", damaged.display()));
-    }
     let access = if args.no_mmap { Access::Read } else { Access::Map };
     let sources: Result<Vec<Source>> = found.files.iter().map(|path| Source::open(path, access)).collect();
-    let outcome = decode(&sources?, &args.output, &options(args), bar)?;
+    let options = Options { passed_over: found.passed_over, ..options(args) };
+    let outcome = decode(&sources?, &args.output, &options, bar)?;
     bar.clear();
     if args.json {
         summary::json(&outcome, &args.output);

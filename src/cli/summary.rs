@@ -7,17 +7,13 @@ use indicatif::{DecimalBytes, HumanCount};
 use serde_json::{Value, json};
 
 use crate::decode::Outcome;
-use crate::error::{Error, Shown};
+use crate::error::{Error, Shown, Start};
 use crate::format::Adapter;
 use crate::output::manifest::{FindingInfo, Members};
+use crate::report;
 
 /// Examples of one warning that people are shown.
 const EXAMPLES: usize = 3;
-
-/// One line on stderr.
-pub(super) fn warn(words: &str) {
-    let _ = writeln!(std::io::stderr(), "warning: {words}");
-}
 
 /// The summary for people. Nobody can be told that stderr is closed: write errors are ignored.
 pub(super) fn words(outcome: &Outcome, target: &Path) {
@@ -29,6 +25,9 @@ pub(super) fn words(outcome: &Outcome, target: &Path) {
     if outcome.manifest.skipped > 0 {
         let places = HumanCount(outcome.manifest.skipped);
         let _ = writeln!(out, "{places} places could not be read and were left out: see ERRORS.jsonl");
+    }
+    for leftover in &outcome.leftovers {
+        let _ = writeln!(out, "hint: {} was left by a run that was killed; remove it", leftover.display());
     }
 }
 
@@ -45,11 +44,16 @@ fn warning_words(warning: &FindingInfo) -> String {
     text
 }
 
-fn shown(value: &crate::report::Value) -> String {
+fn shown(value: &report::Value) -> String {
+    use report::Value::{Binary, Cut, Int, Text};
     match value {
-        crate::report::Value::Int(n) => n.to_string(),
-        crate::report::Value::Text(text) => format!("\"{}\"", Shown(text.as_bytes())),
-        crate::report::Value::Binary { base64 } => format!("base64:{}", Shown(base64.as_bytes())),
+        Int(n) => n.to_string(),
+        Text(text) => format!("\"{}\"", Shown(text.as_bytes())),
+        Cut(cut) => format!("\"{}\"", Start { head: cut.head.as_bytes(), len: cut.bytes }),
+        Binary { base64, cut_from_bytes } => {
+            let len = cut_from_bytes.unwrap_or(base64.len());
+            format!("base64:{}", Start { head: base64.as_bytes(), len })
+        }
     }
 }
 
@@ -106,6 +110,9 @@ pub(super) fn json(outcome: &Outcome, target: &Path) {
             }));
         }
     }
+    for leftover in &outcome.leftovers {
+        line(&json!({ "event": "hint", "code": "unfinished_output", "path": leftover.to_string_lossy() }));
+    }
     line(&json!({
         "event": "summary", "output": target.to_string_lossy(), "files": outcome.files, "bytes": outcome.bytes,
         "input_bytes": outcome.input_bytes, "elapsed_ms": outcome.elapsed.as_millis() as u64,
@@ -118,7 +125,7 @@ pub(super) fn json(outcome: &Outcome, target: &Path) {
 pub(super) fn json_error(error: &Error) {
     line(&json!({
         "event": "error", "message": error.to_string(), "damage": error.is_damage(), "offset": error.offset(),
-        "family": error.family().map(|f| f.prefix()), "key": error.key().map(crate::report::Value::from),
+        "family": error.family().map(|f| f.prefix()), "key": error.key().map(report::Value::from),
     }));
 }
 

@@ -113,6 +113,27 @@ impl<'a> DataSet<'a> {
         Ok(if alive { Outcome::Pending } else { Outcome::RolledBack })
     }
 
+    /// Live rows of some families that only applied intents make: no input has a live row of their keys, so that the
+    /// survey did not count them.
+    ///
+    /// # Errors
+    /// An input that changed.
+    pub fn made_by_intents(&self, of: impl Fn(Family) -> bool) -> Result<Vec<Row<'a>>> {
+        let mut made = Vec::new();
+        let mut last: Option<&[u8]> = None;
+        for row in self.overlay.iter().filter(|row| of(Family::of(row.user_key))) {
+            if last.replace(row.user_key) == Some(row.user_key) {
+                continue;
+            }
+            let mut counted = false;
+            for group in &self.groups {
+                counted |= group.newest(row.user_key, self.view)?.is_some_and(|row| row.live);
+            }
+            made.extend(self.get(row.user_key)?.filter(|_| !counted));
+        }
+        Ok(made)
+    }
+
     fn stray_intents(&self) -> Result<u64> {
         let mut stray = 0;
         let mut intents = self.family(Family::TxnIntent);

@@ -2,12 +2,14 @@
 
 use super::{Options, iso_time};
 use crate::dataset::{DataSet, Unresolved};
+use crate::error::Result;
 use crate::format::family::Class;
 use crate::format::{Adapter, Family};
 use crate::report::{Finding, Findings, kinds};
 use crate::survey::Layout;
 
 kinds! {
+    Warning PASSED_OVER "newer_file_passed_over" "a newer snapshot file is damaged; the newest intact one of its group was decoded in its place";
     Warning KEY_IN_GROUPS "key_in_several_groups" "rows of one key in several inputs; the newest version of all was taken";
     Warning UNKNOWN_ROWS "unknown_rows" "rows that no family owns; not decoded";
     Warning FS_ROWS "fs_rows_not_decoded" "rows of the file-system adapter; not decoded yet";
@@ -23,7 +25,15 @@ kinds! {
 }
 
 /// Adds what the survey and the transactions tell.
-pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, findings: &mut Findings) {
+///
+/// # Errors
+/// An input that changed.
+pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, findings: &mut Findings) -> Result<()> {
+    for passed in &options.passed_over {
+        let finding = Finding::new(&PASSED_OVER).with("file", passed.file.to_string_lossy().as_ref());
+        let finding = finding.with("why", passed.why.as_str());
+        findings.add(finding.with("taken", passed.taken.to_string_lossy().as_ref()));
+    }
     for group in set.groups() {
         let survey = &group.survey;
         let path = group.source.path().to_string_lossy();
@@ -38,8 +48,9 @@ pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, 
         }
     }
     group_times(set, findings);
-    unowned_rows(set, options, findings);
+    unowned_rows(set, options, findings)?;
     transactions(txn, findings);
+    Ok(())
 }
 
 fn group_times(set: &DataSet<'_>, findings: &mut Findings) {
@@ -51,14 +62,20 @@ fn group_times(set: &DataSet<'_>, findings: &mut Findings) {
     }
 }
 
-fn unowned_rows(set: &DataSet<'_>, options: &Options, findings: &mut Findings) {
-    let counts = set.counts();
+fn unowned_rows(set: &DataSet<'_>, options: &Options, findings: &mut Findings) -> Result<()> {
+    let mut counts = set.counts();
+    let is_fs = |family: Family| family.class() == Class::Adapter(Adapter::Fs);
+    let mut fs: u64 = counts.families().filter(|(family, _)| is_fs(*family)).map(|(_, count)| count.live).sum();
+    for row in set.made_by_intents(|family| is_fs(family) || family.class() == Class::Unknown)? {
+        match is_fs(Family::of(row.user_key)) {
+            true => fs += 1,
+            false => counts.note_unknown(row.user_key, row.offset),
+        }
+    }
     for (prefix, unknown) in &counts.unknown {
         let finding = Finding::new(&UNKNOWN_ROWS).with("prefix", prefix.as_slice()).with("rows", unknown.rows);
         findings.add(finding.with("key", unknown.example.as_slice()).with("offset", unknown.offset));
     }
-    let fs: u64 =
-        counts.families().filter(|(f, _)| f.class() == Class::Adapter(Adapter::Fs)).map(|(_, c)| c.live).sum();
     if fs > 0 {
         findings.add(Finding::new(&FS_ROWS).with("rows", fs));
     }
@@ -66,6 +83,7 @@ fn unowned_rows(set: &DataSet<'_>, options: &Options, findings: &mut Findings) {
     if fences > 0 && options.adapters.contains(&Adapter::Redis) {
         findings.add(Finding::new(&FENCES).with("rows", fences));
     }
+    Ok(())
 }
 
 fn transactions(txn: &Unresolved, findings: &mut Findings) {

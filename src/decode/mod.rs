@@ -9,7 +9,7 @@ pub mod redis;
 pub mod s3;
 pub mod sqs;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use options::{Layout, Options};
@@ -20,9 +20,10 @@ use crate::format::mvcc::hlc_millis;
 use crate::format::{Adapter, Family};
 use crate::output::manifest::{self, Manifest};
 use crate::output::staging::Staging;
+use crate::output::target::refuse_inputs;
 use crate::output::tree::Tree;
 use crate::output::unit::{Collector, UnitOut};
-use crate::output::{checksums, manifest::InputInfo};
+use crate::output::{checksums, manifest::InputInfo, time};
 use crate::report::{Finding, Findings, Level};
 use crate::source::{Source, index_of};
 use crate::survey::Summary;
@@ -66,6 +67,8 @@ pub struct Outcome {
     pub bytes: u64,
     /// Bytes of the inputs.
     pub input_bytes: u64,
+    /// Unfinished outputs of the same name, left by runs that were killed.
+    pub leftovers: Vec<PathBuf>,
     /// Time taken.
     pub elapsed: Duration,
 }
@@ -87,6 +90,7 @@ pub fn decode(sources: &[Source], target: &Path, options: &Options, progress: &d
 }
 
 fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
+    refuse_inputs(target, sources.iter().filter_map(Source::real_path))?;
     let staging = Staging::new(target, options.force)?;
     let bytes = sources.iter().map(|s| s.bytes().len() as u64).sum();
     progress.begin("survey", 1);
@@ -96,7 +100,7 @@ fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Prog
     progress.advance(1);
     let tree = Tree::open(staging.path())?;
     let mut collector = Collector::new(&tree, staging.path());
-    findings::of_inputs(&set, options, &unresolved, &mut collector.findings);
+    findings::of_inputs(&set, options, &unresolved, &mut collector.findings)?;
     let mut job = Job { set: &set, options, tree: &tree, progress, collector: &mut collector };
     adapters(&mut job)?;
     set.check_unchanged()?;
@@ -112,9 +116,10 @@ fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Prog
     sums.add(&last)?;
     write_checksums(&tree, &mut sums)?;
     drop(root);
+    let leftovers = staging.leftovers().to_vec();
     staging.publish()?;
     let elapsed = Duration::ZERO;
-    Ok(Outcome { manifest, findings, files, bytes: written, input_bytes: bytes, elapsed })
+    Ok(Outcome { manifest, findings, files, bytes: written, input_bytes: bytes, leftovers, elapsed })
 }
 
 fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {
@@ -222,8 +227,7 @@ fn input_info(group: &crate::dataset::Group<'_>) -> InputInfo {
 
 /// An HLC timestamp as a date.
 pub fn iso_time(hlc: u64) -> String {
-    let millis = i64::try_from(hlc_millis(hlc)).unwrap_or_default();
-    jiff::Timestamp::from_millisecond(millis).unwrap_or_default().to_string()
+    time::clamped(hlc_millis(hlc))
 }
 
 fn counters(sum: &Summary) -> manifest::Counters {

@@ -2,6 +2,7 @@
 
 use super::filter::Filter;
 use crate::format::Adapter;
+use crate::source::PassedOver;
 use crate::survey::Grain;
 
 /// How logical data is laid out in files.
@@ -44,10 +45,12 @@ pub struct Options {
     pub layout: Layout,
     /// Which objects are wanted.
     pub filter: Filter,
-    /// Replace an output that is not empty.
+    /// Replace an output of ours, and remove what killed runs left of it.
     pub force: bool,
     /// Go on without rows that cannot be read, and list them in `ERRORS.jsonl`.
     pub skip_damage: bool,
+    /// Files that are newer than the inputs and damaged: warned of.
+    pub passed_over: Vec<PassedOver>,
     /// How finely the work is cut; no output depends on it.
     pub grain: Grain,
 }
@@ -70,6 +73,7 @@ impl Default for Options {
             filter: Filter::default(),
             force: false,
             skip_damage: false,
+            passed_over: Vec::new(),
             grain: Grain::default(),
         }
     }

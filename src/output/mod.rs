@@ -9,5 +9,7 @@ pub mod names;
 pub mod nested;
 pub mod spool;
 pub mod staging;
+pub mod target;
+pub mod time;
 pub mod tree;
 pub mod unit;

@@ -1,37 +1,59 @@
 //! A tree is built under a temporary sibling name and renamed when it is complete.
+//!
+//! The temporary directory is locked as long as its run is alive. One that is not locked was left by a run that was
+//! killed.
 
-use std::fs;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags};
+use sha2::{Digest as _, Sha256};
 
+use super::names::hex_into;
+use super::target::{MAX_NAME, check, resolve, split};
 use crate::error::{Error, Result};
 
 /// Marks the name of an output that is not finished.
 const UNFINISHED: &str = ".ekvsnap-unfinished-";
+/// Letters and digits that follow the mark.
+const RANDOM: usize = 6;
 
 /// The place where an output grows until it is complete.
 #[derive(Debug)]
 pub struct Staging {
     target: PathBuf,
     temporary: Option<PathBuf>,
+    /// Held for its lock.
+    _lock: Option<File>,
+    parents: Parents,
+    leftovers: Vec<PathBuf>,
     force: bool,
 }
 
 impl Staging {
-    /// Prepares to build `target`, which must be new or an empty directory (or anything, with `force`).
+    /// Prepares to build `target`, which must be new or an empty directory (or, with `force`, an output of ours).
     pub fn new(target: &Path, force: bool) -> Result<Staging> {
         let target = resolve(target)?;
-        check_target(&target, force)?;
+        check(&target, force)?;
         let (parent, name) = split(&target)?;
-        fs::create_dir_all(parent).map_err(|e| Error::io("create directory", parent, e))?;
-        let prefix = format!(".{}{UNFINISHED}", name.to_string_lossy());
-        let reserved =
-            tempfile::Builder::new().prefix(&prefix).permissions(fs::Permissions::from_mode(0o755)).tempdir_in(parent);
+        let prefix = prefix_of(name);
+        let parents = Parents::make(parent)?;
+        let mut leftovers = leftovers(parent, &prefix);
+        if force {
+            leftovers.retain(|leftover| fs::remove_dir_all(leftover).is_err());
+        }
+        let reserved = tempfile::Builder::new()
+            .prefix(&prefix)
+            .rand_bytes(RANDOM)
+            .permissions(fs::Permissions::from_mode(0o755))
+            .tempdir_in(parent);
         let temporary = reserved.map_err(|e| Error::io("create a directory in", parent, e))?.keep();
-        Ok(Staging { target, temporary: Some(temporary), force })
+        let lock = lock(&temporary);
+        Ok(Staging { target, temporary: Some(temporary), _lock: lock, parents, leftovers, force })
     }
 
     /// Where to build.
@@ -44,16 +66,24 @@ impl Staging {
         &self.target
     }
 
+    /// What runs that were killed have left of the same target; with `force`, only what could not be removed.
+    pub fn leftovers(&self) -> &[PathBuf] {
+        &self.leftovers
+    }
+
     /// Gives the finished tree its name, in one step.
     pub fn publish(mut self) -> Result<()> {
         let Some(built) = self.temporary.clone() else { return Ok(()) };
         if self.force && fs::symlink_metadata(&self.target).is_ok() {
+            // Much time may have passed since the first look.
+            check(&self.target, true)?;
             self.exchange(&built)?;
         } else {
             fs::rename(&built, &self.target)
                 .map_err(|e| Error::io("rename the finished output to", &self.target, e))?;
         }
         self.temporary = None;
+        self.parents.keep();
         Ok(())
     }
 
@@ -61,9 +91,9 @@ impl Staging {
     fn exchange(&self, built: &Path) -> Result<()> {
         let replaced = |e: io::Error| Error::io("replace", &self.target, e);
         match rustix::fs::renameat_with(CWD, built, CWD, &self.target, RenameFlags::EXCHANGE) {
-            Ok(()) => remove(built).map_err(|e| Error::io("remove the replaced output at", built, e)),
+            Ok(()) => fs::remove_dir_all(built).map_err(|e| Error::io("remove the replaced output at", built, e)),
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-                remove(&self.target).map_err(replaced)?;
+                fs::remove_dir_all(&self.target).map_err(replaced)?;
                 fs::rename(built, &self.target).map_err(replaced)
             }
             Err(e) => Err(replaced(e.into())),
@@ -80,36 +110,86 @@ impl Drop for Staging {
     }
 }
 
-/// An output that is a symlink is resolved once, here.
-fn resolve(target: &Path) -> Result<PathBuf> {
-    match fs::symlink_metadata(target) {
-        Ok(meta) if meta.is_symlink() => fs::canonicalize(target).map_err(|e| Error::io("resolve", target, e)),
-        _ => Ok(target.to_path_buf()),
+/// Directories that were made for the output; removed again, if they are empty, when there is none in the end.
+#[derive(Debug)]
+struct Parents(Vec<PathBuf>);
+
+impl Parents {
+    fn make(dir: &Path) -> Result<Parents> {
+        let mut made = Parents(Vec::new());
+        let missing: Vec<&Path> =
+            dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
+        for dir in missing.into_iter().rev() {
+            match fs::create_dir(dir) {
+                Ok(()) => made.0.push(dir.to_path_buf()),
+                Err(_) if dir.is_dir() => {}
+                Err(e) => return Err(Error::io("create directory", dir, e)),
+            }
+        }
+        Ok(made)
+    }
+
+    fn keep(&mut self) {
+        self.0.clear();
     }
 }
 
-fn check_target(target: &Path, force: bool) -> Result<()> {
-    let Ok(meta) = fs::symlink_metadata(target) else { return Ok(()) };
-    if force {
-        return Ok(());
+impl Drop for Parents {
+    fn drop(&mut self) {
+        for dir in self.0.drain(..).rev() {
+            // Not empty: somebody else uses it by now.
+            let _ = fs::remove_dir(dir);
+        }
     }
-    if !meta.is_dir() {
-        return Err(Error::usage(format!("{} exists and is not a directory (--force replaces it)", target.display())));
-    }
-    let mut entries = fs::read_dir(target).map_err(|e| Error::io("list", target, e))?;
-    if entries.next().is_none() {
-        return Ok(());
-    }
-    Err(Error::usage(format!("{} is not empty: choose a new directory, or --force to replace it", target.display())))
 }
 
-fn split(target: &Path) -> Result<(&Path, &std::ffi::OsStr)> {
-    let bad = || Error::usage(format!("{} cannot be an output: name a new directory", target.display()));
-    let name = target.file_name().ok_or_else(bad)?;
-    let parent = target.parent().ok_or_else(bad)?;
-    Ok((if parent.as_os_str().is_empty() { Path::new(".") } else { parent }, name))
+/// What the temporary names of a target begin with. Of a name that leaves too little room, a hash stands for the end.
+fn prefix_of(name: &OsStr) -> OsString {
+    const MOST: usize = MAX_NAME - 1 - UNFINISHED.len() - RANDOM;
+    const HASH: usize = 16;
+    let (mut prefix, name) = (b".".to_vec(), name.as_bytes());
+    if name.len() <= MOST {
+        prefix.extend_from_slice(name);
+    } else {
+        let mut hash = String::from("~");
+        hex_into(&Sha256::digest(name)[..HASH / 2], &mut hash);
+        prefix.extend_from_slice(&name[..MOST - hash.len()]);
+        prefix.extend_from_slice(hash.as_bytes());
+    }
+    prefix.extend_from_slice(UNFINISHED.as_bytes());
+    OsString::from_vec(prefix)
 }
 
-fn remove(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+/// Temporary directories that no living run holds.
+fn leftovers(parent: &Path, prefix: &OsStr) -> Vec<PathBuf> {
+    let ours = |name: &OsStr| {
+        let random = name.as_bytes().strip_prefix(prefix.as_bytes());
+        random.is_some_and(|random| random.len() == RANDOM && random.iter().all(u8::is_ascii_alphanumeric))
+    };
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    let dirs = entries.filter(|entry| ours(&entry.file_name()) && entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut left: Vec<PathBuf> = dirs.map(|entry| entry.path()).filter(|dir| lock(dir).is_some()).collect();
+    left.sort();
+    left
+}
+
+/// Locks a directory; `None` when another run holds it, or when the file system has no locks.
+fn lock(dir: &Path) -> Option<File> {
+    File::open(dir).ok().filter(|dir| dir.try_lock().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn temporary_names_fit() {
+        let long = "n".repeat(MAX_NAME);
+        for (len, cut) in [(1, false), (228, false), (229, true), (255, true)] {
+            let (name, prefix) = (&long[..len], prefix_of(long[..len].as_ref()));
+            assert!(prefix.len() + RANDOM <= MAX_NAME, "{prefix:?}");
+            assert_eq!(prefix != OsString::from(format!(".{name}{UNFINISHED}")), cut);
+        }
+        assert_ne!(prefix_of(long[..229].as_ref()), prefix_of(long[..230].as_ref()));
+    }
 }

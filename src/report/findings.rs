@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -48,11 +48,51 @@ pub enum Value {
     Int(i128),
     /// Words.
     Text(String),
+    /// What long words begin with.
+    Cut(Cut),
     /// A key that is not UTF-8.
     Binary {
         /// base64url without padding.
         base64: String,
+        /// How many bytes there were, if only the first are shown.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cut_from_bytes: Option<usize>,
     },
+}
+
+/// The start of a long text; in JSON a string that says so at its end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cut {
+    /// What it begins with.
+    pub head: String,
+    /// How many bytes there were.
+    pub bytes: usize,
+}
+
+impl Serialize for Cut {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}… ({} bytes)", self.head, self.bytes))
+    }
+}
+
+impl Value {
+    /// The value, or what it begins with and how long it was: a hundred examples with keys of a megabyte must not fill
+    /// memory, nor the manifest.
+    fn cut(self) -> Value {
+        match self {
+            Value::Text(text) if text.len() > MOST_SHOWN => {
+                let end = (0..=MOST_SHOWN).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+                Value::Cut(Cut { head: text[..end].to_owned(), bytes: text.len() })
+            }
+            Value::Binary { mut base64, cut_from_bytes: None } if base64.len() > MOST_SHOWN => {
+                let bytes = base64.len() * 3 / 4;
+                base64.truncate(MOST_SHOWN);
+                base64.shrink_to_fit();
+                Value::Binary { base64, cut_from_bytes: Some(bytes) }
+            }
+            short => short,
+        }
+    }
 }
 
 impl From<u64> for Value {
@@ -89,7 +129,7 @@ impl From<&[u8]> for Value {
     fn from(bytes: &[u8]) -> Value {
         match std::str::from_utf8(bytes) {
             Ok(text) => Value::Text(text.to_owned()),
-            Err(_) => Value::Binary { base64: URL_SAFE_NO_PAD.encode(bytes) },
+            Err(_) => Value::Binary { base64: URL_SAFE_NO_PAD.encode(bytes), cut_from_bytes: None },
         }
     }
 }
@@ -109,10 +149,10 @@ impl Finding {
         Finding { kind, fields: Vec::new() }
     }
 
-    /// Adds a member.
+    /// Adds a member; a long one is cut.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Finding {
-        self.fields.push((name, value.into()));
+        self.fields.push((name, value.into().cut()));
         self
     }
 }
@@ -128,6 +168,8 @@ pub struct Seen {
 
 /// Examples kept of one kind: a run with a million warnings must not fill memory.
 const EXAMPLES: usize = 100;
+/// Longest text in an example, a multiple of four for base64.
+const MOST_SHOWN: usize = 512;
 
 /// All findings of a unit or a run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -172,5 +214,29 @@ impl Findings {
     /// How many findings have this level.
     pub fn count(&self, level: Level) -> u64 {
         self.iter().filter(|(kind, _)| kind.level == level).map(|(_, seen)| seen.count).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_members_are_cut() {
+        let kind: &'static Kind = &Kind { level: Level::Note, event: "e", hint: "" };
+        let long = |unit: &str| unit.repeat((1 << 20) / unit.len());
+        let binary = [&[0xff][..], &[0; 1 << 20]].concat();
+        let base64 = format!("_w{}", "A".repeat(510));
+        for (value, want) in [
+            (Value::from("k".repeat(512)), serde_json::json!("k".repeat(512))),
+            (Value::from(long("k")), serde_json::json!(format!("{}… (1048576 bytes)", "k".repeat(512)))),
+            (Value::from(long("€uro")), serde_json::json!(format!("{}… (1048572 bytes)", "€uro".repeat(85)))),
+            (Value::from(&binary[..384]), serde_json::json!({ "base64": &base64 })),
+            (Value::from(&binary[..385]), serde_json::json!({ "base64": &base64, "cut_from_bytes": 385 })),
+            (Value::from(&binary[..]), serde_json::json!({ "base64": &base64, "cut_from_bytes": 1_048_577 })),
+        ] {
+            let finding = Finding::new(kind).with("key", value);
+            assert_eq!(serde_json::to_value(&finding.fields[0].1).unwrap(), want);
+        }
     }
 }

@@ -3,4 +3,4 @@
 mod findings;
 
 pub(crate) use findings::kinds;
-pub use findings::{Finding, Findings, Kind, Level, Value};
+pub use findings::{Cut, Finding, Findings, Kind, Level, Value};

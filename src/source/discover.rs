@@ -1,10 +1,12 @@
 //! From what the user names to snapshot files: a file, a server data directory, its `fsm-snap/`, or a directory of
 //! group directories (`container.md` §1, §4).
 
+use std::collections::HashMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::survey::crc;
 
 /// The inputs found, and newer files that were passed over.
@@ -12,11 +14,26 @@ use crate::survey::crc;
 pub struct Found {
     /// One snapshot file for each group.
     pub files: Vec<PathBuf>,
-    /// Newer files whose footer does not match their bytes.
-    pub damaged: Vec<PathBuf>,
+    /// Newer files that are damaged.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// A damaged file that is newer than the one taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    /// The file.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    pub why: String,
+    /// The older file of its group that was taken.
+    pub taken: PathBuf,
 }
 
 /// Resolves every INPUT of the command line.
+///
+/// # Errors
+/// A directory without snapshots, a group whose snapshot files are all damaged (the data set would lack it), or one
+/// file under two names.
 pub fn find_inputs(inputs: &[PathBuf]) -> Result<Found> {
     let mut found = Found::default();
     for input in inputs {
@@ -26,39 +43,76 @@ pub fn find_inputs(inputs: &[PathBuf]) -> Result<Found> {
             found.files.push(input.clone());
         }
     }
+    refuse_doubles(&found.files)?;
     Ok(found)
+}
+
+/// Fails when two names are one file: each of its rows would count twice.
+fn refuse_doubles(files: &[PathBuf]) -> Result<()> {
+    let mut seen: HashMap<(u64, u64), &Path> = HashMap::new();
+    for file in files.iter().filter(|file| file.as_os_str() != "-") {
+        // What cannot be looked at is reported when it is opened.
+        let Ok(meta) = fs::metadata(file) else { continue };
+        if let Some(same) = seen.insert((meta.dev(), meta.ino()), file) {
+            let (a, b) = (same.display(), file.display());
+            return Err(Error::usage(format!("{a} and {b} are the same file: name each input once")));
+        }
+    }
+    Ok(())
 }
 
 fn in_directory(dir: &Path, found: &mut Found) -> Result<()> {
     let before = found.files.len();
-    if newest_intact(dir, found)? || newest_intact(&dir.join("fsm-snap"), found)? {
+    if newest_intact(dir, found)? || group(dir, found)? {
         return Ok(());
     }
-    for group in entries(dir)?.into_iter().filter(|p| p.is_dir()) {
-        newest_intact(&group.join("fsm-snap"), found)?;
+    for below in entries(dir)?.into_iter().filter(|p| p.is_dir()) {
+        group(&below, found)?;
     }
     if found.files.len() > before {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "{} holds no intact snapshot: name a .fsm file, a server data directory or its fsm-snap/",
+        "{} holds no snapshot: name a .fsm file, a server data directory or its fsm-snap/",
         dir.display()
     )))
 }
 
-/// Takes the file with the highest index whose footer matches; tells whether there was one.
+/// Takes the newest intact file of a data directory; tells whether it has snapshots.
+fn group(dir: &Path, found: &mut Found) -> Result<bool> {
+    let dir = dir.join("fsm-snap");
+    if newest_intact(&dir, found)? {
+        return Ok(true);
+    }
+    // Nothing tells which of them is the newest, and to go on without them would lose a group.
+    match entries(&dir)?.iter().find(|path| path.extension().is_some_and(|ext| ext == "fsm")) {
+        Some(other) => Err(Error::usage(format!(
+            "{} is not named as a server names its snapshots (16 hexadecimal digits and .fsm): name the file itself",
+            other.display()
+        ))),
+        None => Ok(false),
+    }
+}
+
+/// Takes the file with the highest index whose footer matches; tells whether there are snapshot files.
 fn newest_intact(dir: &Path, found: &mut Found) -> Result<bool> {
     let mut files: Vec<(u64, PathBuf)> =
         entries(dir)?.into_iter().filter_map(|path| Some((index_of(&path)?, path))).collect();
     files.sort_by_key(|(index, _)| std::cmp::Reverse(*index));
+    let mut damaged: Vec<(PathBuf, String)> = Vec::new();
     for (_, path) in files {
-        if crc::footer_matches(&path)? {
+        let Some(error) = crc::damage_of(&path)? else {
+            let passed = damaged.into_iter();
+            found.passed_over.extend(passed.map(|(file, why)| PassedOver { file, why, taken: path.clone() }));
             found.files.push(path);
             return Ok(true);
-        }
-        found.damaged.push(path);
+        };
+        damaged.push((path, error.reason()));
     }
-    Ok(false)
+    match damaged.into_iter().next() {
+        Some((newest, why)) => Err(Error::new(ErrorKind::NoneIntact { newest, why }).input(dir)),
+        None => Ok(false),
+    }
 }
 
 fn entries(dir: &Path) -> Result<Vec<PathBuf>> {

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-pub use discover::{Found, find_inputs, index_of};
+pub use discover::{Found, PassedOver, find_inputs, index_of};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -26,6 +26,7 @@ pub enum Access {
 /// The bytes of one input.
 pub struct Source {
     path: PathBuf,
+    real_path: Option<PathBuf>,
     bytes: Bytes,
     seen: Option<(File, Stamp)>,
 }
@@ -57,12 +58,14 @@ impl Source {
         let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
         let kind = file.metadata().map_err(|e| Error::io("stat", path, e))?.file_type();
         // A pipe, as a shell's `<(…)` makes one, can be read only once.
-        if kind.is_fifo() { Source::spool(path, file, access) } else { Source::from_file(path, file, access) }
+        let source =
+            if kind.is_fifo() { Source::spool(path, file, access) } else { Source::from_file(path, file, access) };
+        Ok(Source { real_path: path.canonicalize().ok(), ..source? })
     }
 
     /// Bytes that are already in memory, under a name for messages.
     pub fn from_bytes(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Source {
-        Source { path: name.into(), bytes: Bytes::Owned(bytes), seen: None }
+        Source { path: name.into(), real_path: None, bytes: Bytes::Owned(bytes), seen: None }
     }
 
     fn stdin(access: Access) -> Result<Source> {
@@ -88,12 +91,17 @@ impl Source {
             _ => read(&mut file).map(Bytes::Owned),
         };
         let bytes = bytes.map_err(|e| Error::io("read", path, e))?;
-        Ok(Source { path: path.to_path_buf(), bytes, seen: Some((file, Stamp::of(&meta))) })
+        Ok(Source { path: path.to_path_buf(), real_path: None, bytes, seen: Some((file, Stamp::of(&meta))) })
     }
 
     /// The name as the user gave it.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The name without links, if it is in the file system.
+    pub fn real_path(&self) -> Option<&Path> {
+        self.real_path.as_deref()
     }
 
     /// All bytes.

@@ -5,7 +5,7 @@ use std::path::Path;
 use crc_fast::{CrcAlgorithm, checksum, checksum_combine};
 use rayon::prelude::*;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::limits::FOOTER;
 use crate::source::{Access, Source};
 
@@ -76,12 +76,22 @@ impl Footer {
     pub fn matches(self) -> bool {
         self.stored == self.computed
     }
+
+    /// The error of a footer that does not match.
+    #[cold]
+    pub fn mismatch(self) -> Error {
+        Error::new(ErrorKind::FooterCrc { stored: self.stored, computed: self.computed })
+    }
 }
 
-/// Whether a file ends in the CRC32C of its bytes, as every finished file of a server does.
-pub fn footer_matches(path: &Path) -> Result<bool> {
+/// Why a file is none that a server finished: all of those end in the CRC32C of their bytes.
+pub fn damage_of(path: &Path) -> Result<Option<Error>> {
     let source = Source::open(path, Access::Map)?;
-    Ok(Footer::of(source.bytes()).is_some_and(Footer::matches))
+    Ok(match Footer::of(source.bytes()) {
+        Some(footer) => (!footer.matches()).then(|| footer.mismatch()),
+        None if source.bytes().is_empty() => Some(Error::new(ErrorKind::EmptyFile)),
+        None => Some(Error::new(ErrorKind::Truncated("its footer"))),
+    })
 }
 
 #[cfg(test)]

@@ -188,7 +188,7 @@ fn one_pass(file: &[u8], view: View, grain: Grain) -> Result<(Passed, Option<Foo
 
 fn check_footer((mut survey, mut lost): Passed, footer: Option<Footer>, lenient: bool) -> Result<Surveyed> {
     if let Some(footer) = footer {
-        let error = || mismatch(footer).at(survey.rows.end);
+        let error = || footer.mismatch().at(survey.rows.end);
         match footer.matches() {
             true => survey.crc32c = Some(footer.stored),
             false if lenient => lost.push(error()),
@@ -198,14 +198,10 @@ fn check_footer((mut survey, mut lost): Passed, footer: Option<Footer>, lenient:
     Ok((survey, lost))
 }
 
-fn mismatch(footer: Footer) -> Error {
-    Error::new(ErrorKind::FooterCrc { stored: footer.stored, computed: footer.computed })
-}
-
 /// Only a file that begins like a server's own must end in a footer: there a mismatch is named beside the error.
 fn with_footer(error: Error, file: &[u8]) -> Error {
     match Footer::of(file).filter(|footer| file.starts_with(b"EKVTHLC") && !footer.matches()) {
-        Some(footer) => error.also(mismatch(footer)),
+        Some(footer) => error.also(footer.mismatch()),
         None => error,
     }
 }

@@ -24,6 +24,12 @@ fn vector() -> Vec<u8> {
 }
 
 #[test]
+fn the_end_of_time_is_a_date() {
+    let snapshot = Snapshot::new().put_at(u64::MAX, "!redis|str|k", "v");
+    assert_eq!(decoded(snapshot.build()).outcome.manifest.wall_time_iso, "9999-12-31T23:59:59Z");
+}
+
+#[test]
 fn the_test_vector_of_the_spec() {
     assert_eq!(vector().len(), 282);
     let decoded = decoded(vector());

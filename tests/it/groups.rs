@@ -125,6 +125,27 @@ fn an_intent_can_make_a_key_of_any_family() {
     assert!(decoded.text("redis/db_0/hashes/newhash.json").contains("\"value\": \"v\""));
 }
 
+/// A key that no family owns is missed nowhere: in a row, in a committed intent, or in both.
+#[test]
+fn intents_on_keys_that_nobody_owns_are_warned_of() {
+    for (key, event) in [("!zzz|a", "unknown_rows"), ("!fs|a", "fs_rows_not_decoded")] {
+        let intent = |s: Snapshot, op| committed(intent(lock(s, key, P, 20, 0), key, 20, op, "v"), P, 20, 30);
+        let row = |s: Snapshot, ts| s.put_at(ts, key, "v");
+        for (snapshot, warned) in [
+            (intent(before(), 0), true),
+            (intent(row(before(), 10), 0), true),
+            (intent(row(before(), 40), 0), true),
+            (intent(before().delete_at(10, key), 0), true),
+            (intent(before().delete_at(40, key), 0), false),
+            (intent(before(), 1), false),
+        ] {
+            let decoded = run(&[snapshot.build()]).unwrap();
+            assert_eq!(decoded.warnings(), [(event, 1)][..usize::from(warned)], "{key}");
+            assert!(!decoded.text("MANIFEST.json").contains("\"rows\": 2"), "counted twice");
+        }
+    }
+}
+
 #[test]
 fn a_commit_after_as_of_has_not_happened() {
     let snapshot = committed(intent(lock(before(), K, P, 20, 0), K, 20, 0, "after"), P, 20, 30);

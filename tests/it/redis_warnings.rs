@@ -3,6 +3,7 @@
 use ekvsnap::decode::Options;
 
 use crate::kit::build::{NOW, Snapshot, be, delta, entry, item, message, plain, sized};
+use crate::kit::command::{ekvsnap, stderr};
 use crate::kit::{Decoded, decoded, run_with};
 
 fn with_orphans(snapshot: &Snapshot) -> Decoded {
@@ -105,8 +106,8 @@ fn list_bounds_that_disagree_and_items_outside_them() {
     let list = decoded.text("redis/db_0/lists/l.json");
     assert!(list.contains("\"first\",\n    \"second\"") && !list.contains("before") && !list.contains("behind"));
     let kept = with_orphans(&snapshot);
-    assert!(kept.text("redis/db_0/_orphans/lists/l.json").contains("\"before\",\n    \"behind\""));
-    assert!(kept.text("redis/db_0/_orphans/lists/nolist.json").contains("homeless"));
+    assert!(kept.text("redis/db_0/_orphans/list_items/l.json").contains("\"before\",\n    \"behind\""));
+    assert!(kept.text("redis/db_0/_orphans/list_items/nolist.json").contains("homeless"));
 }
 
 #[test]
@@ -163,6 +164,50 @@ fn an_expiry_before_1970_is_kept_as_1() {
     let ttl = decoded.text("redis/db_0/strings_ttl.jsonl");
     assert_eq!(ttl, "{\"key\":\"legacy\",\"expire_at_ms\":1}\n{\"key\":\"s\",\"expire_at_ms\":1}\n");
     assert_eq!(decoded.text("redis/db_0/hll_ttl.jsonl"), "{\"key\":\"h\",\"expire_at_ms\":1}\n");
+}
+
+/// A list that loses against a string, items outside of it, and items of a key that once would have had the same name.
+#[test]
+fn stray_items_share_no_name_with_lists() {
+    let long = "k".repeat(300);
+    let mut snapshot = Snapshot::new().put(item("x.items", 3), "other");
+    for key in ["x", &long] {
+        snapshot = snapshot.put(format!("!redis|str|{key}"), "string").put(format!("!lst|meta|{key}"), be(&[0, 1, 1]));
+        snapshot = snapshot.put(item(key, 0), "in").put(item(key, 7), "out");
+    }
+    let kept = with_orphans(&snapshot);
+    for (path, want) in [("lists/x", "in"), ("list_items/x", "out"), ("list_items/x.items", "other")] {
+        assert!(kept.text(&format!("redis/db_0/_orphans/{path}.json")).contains(&format!("\"{want}\"")), "{path}");
+    }
+    for path in ["KEYMAP.jsonl", "list_items/KEYMAP.jsonl"] {
+        assert_eq!(kept.text(&format!("redis/db_0/_orphans/{path}")).lines().count(), 1, "{path}");
+    }
+}
+
+/// Bounds that deltas move beyond the sequence numbers there are: what is left of them counts.
+#[test]
+fn list_windows_end_where_sequence_numbers_end() {
+    let [least, most] = [i64::MIN, i64::MAX].map(i64::cast_unsigned);
+    for (base, moved, items, inside) in [
+        ([least, 5], -3i64, &[i64::MIN, i64::MIN + 1, i64::MIN + 2][..], &[0, 1][..]),
+        ([least, 3], -3, &[i64::MIN], &[]),
+        ([most, 1], 0, &[i64::MAX - 1, i64::MAX], &[1]),
+        ([most, 5], 0, &[i64::MAX], &[0]),
+        ([most, 5], 1, &[i64::MAX], &[]),
+        ([most, 5], -2, &[i64::MAX - 3, i64::MAX - 2, i64::MAX - 1, i64::MAX], &[1, 2, 3]),
+    ] {
+        let mut snapshot = Snapshot::new().put("!lst|meta|l", be(&[base[0], base[0].wrapping_add(base[1]), base[1]]));
+        snapshot = snapshot.put(delta("!lst|meta|d|", "l", 9, 0), be(&[moved.cast_unsigned(), 0]));
+        for (i, seq) in items.iter().enumerate() {
+            snapshot = snapshot.put(item("l", *seq), format!("item-{i}"));
+        }
+        let kept = with_orphans(&snapshot);
+        for i in 0..items.len() {
+            let folder = if inside.contains(&i) { "lists" } else { "_orphans/list_items" };
+            assert!(kept.text(&format!("redis/db_0/{folder}/l.json")).contains(&format!("item-{i}")), "{base:?} {i}");
+        }
+        assert!(!inside.is_empty() || !kept.text("redis/db_0/lists/l.json").contains("item-"), "{base:?}");
+    }
 }
 
 #[test]
@@ -228,4 +273,17 @@ fn warnings_fail_only_under_strict_and_fences_are_silent() {
     let decoded = warns(&snapshot, &[]);
     assert_eq!(decoded.notes(), [("redis_fence_rows", 1)]);
     assert_eq!(decoded.outcome.manifest.counters.unknown, 0);
+}
+
+#[test]
+fn a_long_key_is_named_by_its_start_and_its_length() {
+    let key = "k".repeat(1 << 19);
+    let snapshot = Snapshot::new().put(item(&key, 3), "stray");
+    let decoded = warns(&snapshot, &["redis_list_orphan_items"]);
+    let manifest = decoded.text("MANIFEST.json");
+    assert!(manifest.len() < 4000 && manifest.contains("kkk… (524288 bytes)\""), "{}", manifest.len());
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("in.fsm"), snapshot.build()).unwrap();
+    let shown = stderr(&ekvsnap(dir.path(), &["decode", "in.fsm", "-o", "out"]));
+    assert!(shown.contains(&format!("key=\"{}… (524288 bytes)\"", "k".repeat(120))), "{shown}");
 }

@@ -2,6 +2,7 @@
 
 use ekvsnap::decode::Options;
 use ekvsnap::format::Family;
+use ekvsnap::survey::Grain;
 use serde_json::json;
 
 use crate::kit::build::Snapshot;
@@ -237,6 +238,18 @@ fn orphans_are_written_on_demand() {
     assert_eq!(decoded.warnings(), chunks, "two live, two stale");
 }
 
+/// The longest name that a chunk can get: a reference whose version 0 is written out.
+#[test]
+fn orphans_of_long_uploads_have_names_that_fit() {
+    let mut s = payload(base(), b"pay");
+    let ids = ["u".repeat(193), "u".repeat(220), "u".repeat(500), "\u{fc}".repeat(100)];
+    for id in &ids {
+        let key = chunk(Family::S3ChunkRef, b"o", id, (1, 0, 0));
+        s = s.put([key, vec![0; 8]].concat(), reference(b"pay", 3));
+    }
+    assert_eq!(with_orphans(&s).below("s3/bkt/_orphans/o/gen-1/").len(), ids.len());
+}
+
 #[test]
 fn stale_manifests_are_kept_with_their_chunks() {
     let decoded = with_orphans(&generation(Snapshot::new(), 1));
@@ -278,5 +291,32 @@ fn damaged_files() {
     assert!(run("s3-blob-orphan").unwrap().warnings().contains(&("s3_orphan_chunks", 1)));
     for name in ["s3-bucket-garbage", "s3-manifest-garbage"] {
         assert!(run(name).err().unwrap().is_damage(), "{name}");
+    }
+}
+
+/// Keys that end inside the object that a span ends with stand behind it in the file: they are reported, and once.
+#[test]
+fn malformed_keys_at_the_seams_are_not_lost() {
+    let families = [
+        Family::S3Object,
+        Family::S3Blob,
+        Family::S3ChunkRef,
+        Family::S3Upload,
+        Family::S3UploadPart,
+        Family::S3GcUpload,
+    ];
+    let part = head(B, 1, b"object")[Family::S3Object.prefix().len()..].to_vec();
+    let mut s = put(put(put(base(), "objeb", "1"), "object", "2"), "objectx", "3");
+    for family in families {
+        for len in 0..part.len() {
+            s = s.put([family.prefix().as_bytes(), &part[..len]].concat(), "malformed");
+        }
+    }
+    for unit in [1, 100, 4 << 20] {
+        let grain = Grain { spacing: 1, piece: unit, unit };
+        let options = Options { grain, skip_damage: true, ..Options::default() };
+        let decoded = run_with(&[s.build()], &options).unwrap();
+        assert_eq!(decoded.text("ERRORS.jsonl").lines().count(), families.len() * part.len(), "{unit}");
+        assert_eq!(decoded.text("s3/bkt/object"), "2");
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Table {
     pub encoded: Vec<u8>,
     /// The name, from the key.
     pub name: Vec<u8>,
-    /// The name as it stands in the manifest.
+    /// The name as it stands in the manifest: that of its folder, which no other table has.
     pub scope: String,
     /// Its folder below the root.
     pub dir: String,
@@ -36,9 +36,11 @@ impl Table {
         let encoded = Family::DdbTable.suffix(row.user_key);
         let name = keys::table_name(encoded).map_err(fault)?;
         let schema = Schema::parse(row.body).map_err(fault)?;
-        let dir = folder(&name);
+        let mut scope = String::new();
+        table_into(&name, &mut scope);
+        let dir = format!("dynamodb/{scope}");
         let items = format!("{dir}/items");
-        Ok(Table { encoded: encoded.to_vec(), scope: scope(&name), dir, items, name, schema })
+        Ok(Table { encoded: encoded.to_vec(), scope, dir, items, name, schema })
     }
 
     /// Whether row keys are of the ordered encoding and all of one generation.
@@ -62,16 +64,6 @@ impl Table {
     pub fn version_of(&self, liveness: Liveness) -> u64 {
         if liveness == Liveness::Active { self.schema.key_encoding_version } else { 0 }
     }
-}
-
-fn scope(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).into_owned()
-}
-
-fn folder(name: &[u8]) -> String {
-    let mut dir = String::from("dynamodb/");
-    table_into(name, &mut dir);
-    dir
 }
 
 /// All tables with a schema, in key order.

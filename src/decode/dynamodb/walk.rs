@@ -151,7 +151,7 @@ impl<'s, 'a> Walk<'s, 'a> {
         let Some(row) = set.get(user_key)? else { return Ok(false) };
         let copy = Item::parse(row.body).and_then(|item| PrimaryKey::of(item, &table.schema.key));
         let copy = copy.map_err(|fault| fault_at(set, &row, fault))?;
-        Ok(identity(copy) == identity(key))
+        Ok(copy == key || identity(copy) == identity(key))
     }
 }
 

@@ -11,11 +11,11 @@ use crate::format::redis::list::{ListMeta, sortable_seq};
 use crate::output::unit::Growing;
 use crate::report::Finding;
 
-/// Where the items of a list are.
+/// Where the items of a list are. Deltas can move it beyond the numbers that items can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Window {
     /// Sequence number of the first item.
-    pub head: i64,
+    head: i128,
     /// Number of items, as declared.
     pub len: i128,
 }
@@ -23,26 +23,27 @@ pub(super) struct Window {
 impl Window {
     /// Base and deltas added; a negative length counts as none.
     pub fn new(base: Option<ListMeta>, head_delta: i128, len_delta: i128) -> Window {
-        let head = i128::from(base.map_or(0, |b| b.head)) + head_delta;
-        let head = i64::try_from(head).unwrap_or(if head < 0 { i64::MIN } else { i64::MAX });
-        Window { head, len: (i128::from(base.map_or(0, |b| b.len)) + len_delta).max(0) }
+        let (head, len) = base.map_or((0, 0), |base| (base.head, base.len));
+        Window { head: i128::from(head) + head_delta, len: (i128::from(len) + len_delta).max(0) }
     }
 
     /// Whether an item with this sequence number is in the list.
     pub fn holds(&self, seq: i64) -> bool {
-        seq >= self.head && i128::from(seq) < i128::from(self.head) + self.len
+        (self.head..self.head + self.len).contains(&seq.into())
     }
 
     /// The live rows of the window; rows of other lists may stand between them.
     pub fn items<'s, 'a>(&self, set: &'s DataSet<'a>, key: &[u8]) -> RangeIter<'s, 'a> {
         let all = [Family::ListItem.prefix().as_bytes(), key].concat();
-        let lo = [all.as_slice(), &sortable_seq(self.head)].concat();
-        let end = i64::try_from(i128::from(self.head) + self.len);
-        let hi = match end {
-            Ok(end) => Some([all.as_slice(), &sortable_seq(end)].concat()),
-            Err(_) => after_prefix(&[all.as_slice(), &[0xff; 8]].concat()),
-        };
-        set.range(Family::ListItem, lo, hi)
+        set.range(Family::ListItem, edge(&all, self.head), Some(edge(&all, self.head + self.len)))
+    }
+}
+
+/// The key of the item with a sequence number, of the first item for a lower one, behind the last for a higher one.
+fn edge(all: &[u8], seq: i128) -> Vec<u8> {
+    match i64::try_from(seq.max(i64::MIN.into())) {
+        Ok(seq) => [all, &sortable_seq(seq)].concat(),
+        Err(_) => after_prefix(&[all, &[0xff; 8]].concat()).unwrap_or_default(),
     }
 }
 

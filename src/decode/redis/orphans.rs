@@ -3,6 +3,9 @@
 //! Spans read the items of each list by its bounds; items outside are never touched. Whether there are any is known
 //! by counting: live items in the inputs less items reached. Only when that does not come out even is the family
 //! walked to find them.
+//!
+//! With `--include-orphans` they go to `_orphans/list_items/KEY.json`, in the shape of a list. That folder has its own
+//! KEYMAP.jsonl and shares no names with `_orphans/lists/`, where whole lists go that are not their key's type.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +23,9 @@ use crate::output::names::{NameKind, keymap_line, segment_into};
 use crate::output::tree::Tree;
 use crate::output::unit::UnitOut;
 use crate::report::Finding;
+
+/// Where they are written, below the folder of orphans.
+const FOLDER: &str = "list_items";
 
 /// Finds items outside the bounds of their list, or of no list, given how many were reached.
 ///
@@ -43,8 +49,7 @@ pub fn unreachable_items<'t>(
         let finding = Finding::new(&findings::LIST_ORPHANS).with("user_key_len", key.len());
         out.findings.add(finding.with("items", items.len()).with("key", key));
         if options.include_orphans {
-            let taken = beside_a_losing_list(set, key)?;
-            write(&mut out, key, items, taken)?;
+            write(&mut out, key, items)?;
         }
     }
     Ok(out)
@@ -93,26 +98,14 @@ fn window_of(set: &DataSet<'_>, key: &[u8]) -> Result<Option<Window>> {
     Ok((base.is_some() || any).then(|| Window::new(base, head, len)))
 }
 
-/// Whether the key is a string to the server, so that the list itself was written among the orphans.
-fn beside_a_losing_list(set: &DataSet<'_>, key: &[u8]) -> Result<bool> {
-    for family in [Family::Str, Family::Hll, Family::Bare] {
-        let row_key = [family.prefix().as_bytes(), key].concat();
-        // A bare key could look like a row of another family.
-        if Family::of(&row_key) == family && set.get(&row_key)?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-fn write(out: &mut UnitOut<'_>, key: &[u8], mut items: Vec<(i64, Row<'_>)>, taken: bool) -> Result<()> {
+fn write(out: &mut UnitOut<'_>, key: &[u8], mut items: Vec<(i64, Row<'_>)>) -> Result<()> {
     items.sort_by_key(|(seq, _)| *seq);
-    let dir = out.dir(&format!("{ORPHANS}/lists"))?;
+    let dir = out.dir(&format!("{ORPHANS}/{FOLDER}"))?;
     let mut name = String::new();
     if segment_into(key, &mut name) == NameKind::ShaFallback {
-        keymap_line(name.as_bytes(), key, "sha-fallback", out.lines(&format!("{ORPHANS}/KEYMAP.jsonl")));
+        keymap_line(name.as_bytes(), key, "sha-fallback", out.lines(&format!("{ORPHANS}/{FOLDER}/KEYMAP.jsonl")));
     }
-    name.push_str(if taken { ".items.json" } else { ".json" });
+    name.push_str(".json");
     let mut file = out.grow(&dir, name.as_bytes());
     Style::File.open(Array::Items, &mut file.buffer);
     for (i, (_, row)) in items.iter().enumerate() {

@@ -9,9 +9,15 @@ use super::names::{Name, safe_segment_into};
 use super::plan;
 use crate::format::Family;
 use crate::format::jsonval::replace_invalid;
+use crate::format::mvcc::hlc_millis;
 use crate::format::s3::{BucketRecord, ChunkKey, Manifest, ObjectKey, Part};
 use crate::output::json::{self, Escape};
-use crate::output::names::{MAX_SEGMENT, segment_into};
+use crate::output::names::{MAX_SEGMENT, NameKind, fallback_into, segment_into};
+use crate::output::time;
+
+/// Longest segment of an upload ID in the name of an orphan chunk: three numbers and `.ref.v0.bin` can follow it, and a
+/// name may have 255 bytes.
+const MAX_UPLOAD: usize = 255 - 3 * 17 - 11;
 
 /// Appends `_bucket.json`; `name` is the bucket's name from the key.
 pub fn bucket(name: &[u8], record: &BucketRecord<'_>, out: &mut Vec<u8>) {
@@ -95,8 +101,23 @@ pub fn incomplete_line(family: Family, user_key: &[u8], value: &[u8], out: &mut 
 /// `_orphans/<object>/gen-<generation>/<upload ID>_<part>_<chunk>_<version>.bin`, numbers as 16 hex digits.
 pub fn orphan_path(chunk: &ChunkKey<'_>, out: &mut String) {
     orphan_dir(&chunk.upload.object, out);
-    segment_into(&chunk.upload.upload_id, out);
+    upload_into(&chunk.upload.upload_id, out);
     out.push_str(&format!("_{:016x}_{:016x}_{:016x}.bin", chunk.part_no, chunk.chunk_no, chunk.version));
+}
+
+/// Appends the segment of an upload ID, short enough for what follows it.
+fn upload_into(id: &[u8], out: &mut String) {
+    let start = out.len();
+    if segment_into(id, out) == NameKind::Plain && out.len() - start <= MAX_UPLOAD {
+        return;
+    }
+    out.truncate(start);
+    fallback_into(id, id, out);
+    if out.len() - start > MAX_UPLOAD {
+        // The hash in front tells it from others. A percent sign keeps its digits, or goes.
+        out.truncate(start + MAX_UPLOAD);
+        out.truncate(out.rfind('%').filter(|at| at + 3 > out.len()).unwrap_or(out.len()));
+    }
 }
 
 /// Appends the directory of what is left of an object, relative to the bucket's, with a slash.
@@ -104,35 +125,6 @@ pub fn orphan_dir(object: &ObjectKey<'_>, out: &mut String) {
     out.push_str("_orphans/");
     safe_segment_into(&object.object, MAX_SEGMENT, out);
     out.push_str(&format!("/gen-{}/", object.generation));
-}
-
-/// Appends the time of an HLC timestamp as RFC 3339 in UTC: milliseconds in the upper 48 bits, trailing zeros of the
-/// fraction dropped, five digits for years above 9999.
-pub fn time_into(hlc: u64, out: &mut Vec<u8>) {
-    let ms = hlc >> 16;
-    let (days, in_day) = (ms / 86_400_000, ms % 86_400_000);
-    let (year, month, day) = civil(days);
-    let (seconds, fraction) = (in_day / 1000, in_day % 1000);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let mut text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
-    if fraction > 0 {
-        text += format!(".{fraction:03}").trim_end_matches('0');
-    }
-    out.extend_from_slice(text.as_bytes());
-    out.push(b'Z');
-}
-
-/// Year, month and day of a day number since 1970-01-01, in the Gregorian calendar.
-const fn civil(days: u64) -> (u64, u64, u64) {
-    // Counted from 0000-03-01, so that the leap day ends a year; 400 years have 146097 days.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * day + 2) / 153;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = era * 400 + year + (month <= 2) as u64;
-    (year, month, day - (153 * shifted + 2) / 5 + 1)
 }
 
 /// Writes nested JSON, indented or on one line.
@@ -225,7 +217,7 @@ impl<'o> Writer<'o> {
         }
         self.name(name);
         self.out.push(b'"');
-        time_into(hlc, self.out);
+        time::millis_into(hlc_millis(hlc), self.out);
         self.out.push(b'"');
     }
 
@@ -423,19 +415,23 @@ mod tests {
     }
 
     #[test]
-    fn times() {
-        for (ms, want) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (1, "1970-01-01T00:00:00.001Z"),
-            (1_700_000_000_000, "2023-11-14T22:13:20Z"),
-            (1_700_000_000_100, "2023-11-14T22:13:20.1Z"),
-            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
-            (951_782_400_000, "2000-02-29T00:00:00Z"),
-            (4_107_542_400_000, "2100-03-01T00:00:00Z"),
-            (253_402_300_800_000, "10000-01-01T00:00:00Z"),
-            ((1 << 48) - 1, "10889-08-02T05:31:50.655Z"),
-        ] {
-            assert_eq!(shown(|o| time_into(ms << 16 | 0xffff, o)), want);
+    fn names_of_orphans_fit() {
+        let ids = [vec![b'u'; 193], vec![b'u'; 194], vec![b'u'; 240], vec![b'u'; 241], vec![0xff; 64], vec![0xff; 65]];
+        let odd = [b"u".as_slice(), &[0xff; 63]].concat();
+        let mut paths: Vec<String> = Vec::new();
+        for id in ids.iter().chain([&odd]) {
+            let object = ObjectKey { bucket: Cow::Borrowed(b"b"), generation: 1, object: Cow::Borrowed(&[0xff; 90]) };
+            let upload = UploadKey { object, upload_id: Cow::Borrowed(id) };
+            let mut path = String::new();
+            orphan_path(&ChunkKey { upload, part_no: 1, chunk_no: 10, version: 0xabc }, &mut path);
+            let name = path.rsplit('/').next().unwrap();
+            assert!(path.split('/').all(|segment| segment.len() <= 255 - ".ref.v0".len()), "{path}");
+            assert!(name.split('%').skip(1).all(|rest| rest.starts_with("FF")), "{name}");
+            paths.push(path);
         }
+        assert!(paths[0].contains(&format!("/{}_0", "u".repeat(193))));
+        paths.sort();
+        paths.dedup();
+        assert_eq!(paths.len(), ids.len() + 1);
     }
 }

@@ -20,6 +20,10 @@ pub const FAMILIES: [Family; 6] =
     [Family::S3Object, Family::S3Blob, Family::S3ChunkRef, Family::S3Upload, Family::S3UploadPart, Family::S3GcUpload];
 /// Bytes of one input that a span covers, about; a larger object is a span of its own.
 const SPAN: usize = 4 << 20;
+/// Bytes of a cut kept behind what its object shares with the one before.
+const CUT_TAIL: usize = 4;
+/// Longest cut.
+const MOST_CUT: usize = 1024;
 
 /// A range of key suffixes: `lo <= suffix < hi`; no `hi`: to the end.
 pub struct Span {
@@ -109,30 +113,75 @@ fn live_keys<'a>(set: &DataSet<'a>, buckets: &Buckets<'_>, span: &Span) -> Resul
 
 /// Where to cut does not depend on the number of threads.
 fn cut(set: &DataSet<'_>) -> Vec<Span> {
-    let mut cuts: Vec<Vec<u8>> = set.groups().iter().flat_map(cuts_of).collect();
-    cuts.sort_unstable();
-    cuts.dedup();
+    let bytes = SPAN.min(set.grain().unit);
+    let mut objects: Vec<&[u8]> = set.groups().iter().flat_map(|group| objects_of(group, bytes)).collect();
+    objects.sort_unstable();
+    let cuts = short_cuts(&objects);
     let los = std::iter::once(Vec::new()).chain(cuts.iter().cloned());
     let his = cuts.iter().cloned().map(Some).chain(std::iter::once(None));
     los.zip(his).map(|(lo, hi)| Span { lo, hi, first: 0 }).collect()
 }
 
-/// The first object of every so many bytes of one input.
-fn cuts_of<'g>(group: &'g Group<'_>) -> impl Iterator<Item = Vec<u8>> + 'g {
-    let mut next = SPAN;
+/// A cut before each of some objects, in order, as short as it can be: a range ends with a look-up of every prefix of
+/// its end that could be a key. No object is cut in two: none is a prefix of another, so that all of an object's rows
+/// are on one side of any part of another one. An object that only a long cut would tell from the one before stays in
+/// its span.
+fn short_cuts(objects: &[&[u8]]) -> Vec<Vec<u8>> {
+    let mut before: &[u8] = b"";
+    let mut cuts = Vec::new();
+    for object in objects {
+        let common = before.iter().zip(*object).take_while(|(a, b)| a == b).count();
+        let cut = &object[..object.len().min(common + CUT_TAIL)];
+        if cut > before && cut.len() <= MOST_CUT {
+            cuts.push(cut.to_vec());
+        }
+        before = object;
+    }
+    cuts
+}
+
+/// What the keys of an object begin with, for the first object of every so many bytes of one input.
+fn objects_of<'g>(group: &'g Group<'_>, bytes: usize) -> impl Iterator<Item = &'g [u8]> {
+    let mut next = bytes;
     let spaced = group.survey.checkpoints.positions().iter().copied().filter(move |at| {
         let due = *at >= next;
         if due {
-            next = at.saturating_add(SPAN);
+            next = at.saturating_add(bytes);
         }
         due
     });
     spaced.filter_map(|at| object_at(group.key_at(at)?))
 }
 
-fn object_at(raw: &[u8]) -> Option<Vec<u8>> {
+fn object_at(raw: &[u8]) -> Option<&[u8]> {
     let family = Family::of(raw);
     let suffix = family.suffix(raw);
     let len = FAMILIES.contains(&family).then(|| object_len(suffix)).flatten()?;
-    suffix.get(..len).map(<[u8]>::to_vec)
+    suffix.get(..len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Objects<'o> = &'o [&'o [u8]];
+
+    #[test]
+    fn cuts_are_short_and_separate() {
+        let long = |end: u8| [&[b'k'; 1 << 20][..], &[end]].concat();
+        let (a, b, near) = (long(b'a'), long(b'b'), [&[b'k'; 600][..], b"x"].concat());
+        let cases: &[(Objects<'_>, Objects<'_>)] = &[
+            (&[], &[]),
+            (&[b"photos/1", b"photos/1", b"photos/2"], &[b"phot", b"photos/2"]),
+            (&[b"a", b"b/long/name", b"b/long/other"], &[b"a", b"b/lo", b"b/long/othe"]),
+            (&[&a, &b], &[b"kkkk"]),
+            (&[&a, &b, &near, b"z"], &[b"kkkk", &near, b"z"]),
+        ];
+        for (objects, want) in cases {
+            assert!(objects.is_sorted());
+            let cuts = short_cuts(objects);
+            assert!(cuts.is_sorted_by(|a, b| a < b));
+            assert_eq!(cuts, *want);
+        }
+    }
 }

@@ -1,17 +1,26 @@
 //! Numbers as text: their canonical form for file names and equality (`dynamodb.md` §4.3), and plain decimals.
 //!
 //! The canonical form of a number is its exact value in lowest terms: `100` for `1E2`, `-11/2` for `-5.50`. A text that
-//! is no number is its own canonical form. Equal numbers share it, unless an exponent is beyond the bounds of
-//! [`MAX_POWER_OF_FIVE`] and [`MAX_POWER_OF_TWO`]: such a text stays as it is.
+//! is no number is its own canonical form. Equal numbers share it, unless they are beyond these bounds: such a text
+//! stays as it is.
+//!
+//! [`MAX_POWER_OF_FIVE`] and [`MAX_POWER_OF_TWO`] are the peer's. [`MAX_BINARY_EXPONENT`] and [`MAX_QUOTIENT_DIGITS`] are
+//! ours, about what the server's own grammar of numbers does not have: 1p10000000 would take seconds, and a quotient of
+//! long numbers a time that grows with the square of their length. All else takes about a second for a megabyte.
 
 use std::borrow::Cow;
 
-use super::ratio;
+use super::ratio::{self, Product};
 
 /// Largest power of five, up or down, that a number may have beside its digits.
 pub const MAX_POWER_OF_FIVE: u64 = 1_000_000;
 /// Largest power of two, up or down, that a number may have beside its digits.
 pub const MAX_POWER_OF_TWO: u64 = 10_000_000;
+
+/// Largest exponent of two, up or down, that a text may state.
+pub const MAX_BINARY_EXPONENT: u64 = 100_000;
+/// Most digits on each side of a quotient.
+pub const MAX_QUOTIENT_DIGITS: usize = 1 << 14;
 
 /// The canonical form of a number's text, borrowed where it is that already.
 pub fn canon(text: &str) -> Cow<'_, str> {
@@ -19,16 +28,29 @@ pub fn canon(text: &str) -> Cow<'_, str> {
     if is_integer(text.as_bytes()) {
         return Cow::Borrowed(text);
     }
-    let exact = match Decimal::parse(text) {
-        Some(decimal) => decimal.exact(),
-        None => ratio::parse(text.as_bytes()),
+    let exact = match product(text) {
+        Some(product) => product.lowest_terms(),
+        None => ratio::quotient(text.as_bytes()),
     };
     exact.map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-/// Whether the text is its own canonical form.
+/// Whether the text is its own canonical form. The value is not worked out but for quotients: any other number is
+/// canonical as an integer only.
 pub fn is_canonical(text: &str) -> bool {
-    is_integer(text.as_bytes()) || canon(text) == text
+    let text_bytes = text.as_bytes();
+    is_integer(text_bytes)
+        || (text.trim() == text
+            && product(text).is_none()
+            && (memchr::memchr(b'/', text_bytes).is_none() || canon(text) == text))
+}
+
+/// A number that is no quotient, within the bounds; not worked out.
+fn product(text: &str) -> Option<Product> {
+    match Decimal::parse(text) {
+        Some(decimal) => decimal.product(),
+        None => ratio::number(text.as_bytes()),
+    }
 }
 
 /// The number as a decimal that the server's own keys can have; `None` when it is none or has no end, as 1/3.
@@ -98,30 +120,20 @@ impl<'a> Decimal<'a> {
         whole.checked_add(self.exponent)?.checked_sub(zeros)
     }
 
-    /// The canonical form; `None` when the power of ten is beyond the bounds.
-    fn exact(&self) -> Option<String> {
+    /// Digits and power; `None` when the power of ten is beyond the bounds.
+    fn product(&self) -> Option<Product> {
         let digits = self.significant();
         if digits.is_empty() {
-            return Some("0".into());
+            return Some(Product::ZERO);
         }
         // Digits behind the point count before zeros are cut off: the bounds are about the text.
         let power = self.exponent.checked_sub(i64::try_from(self.fraction.len()).ok()?)?;
         if power.unsigned_abs() > MAX_POWER_OF_FIVE {
             return None;
         }
-        let digit_count = i64::try_from(digits.len()).ok()?;
-        match usize::try_from(self.scale()?.checked_sub(digit_count)?) {
-            Ok(zeros) => Some(integer(self.negative, digits, zeros)),
-            Err(_) => ratio::decimal(self.negative, &digits, self.scale()?.checked_sub(digit_count)?),
-        }
+        let power = self.scale()?.checked_sub(i64::try_from(digits.len()).ok()?)?;
+        Product::new(self.negative, digits, 10, (power, power))
     }
-}
-
-/// An integer from its digits and the zeros that follow them.
-fn integer(negative: bool, digits: Vec<u8>, zeros: usize) -> String {
-    let sign = if negative { "-" } else { "" };
-    let zeros = std::iter::repeat_n('0', zeros);
-    sign.chars().chain(digits.into_iter().map(char::from)).chain(zeros).collect()
 }
 
 /// Takes off one sign: whether it was a minus, and the rest.
@@ -235,8 +247,17 @@ mod tests {
         assert_eq!(canon("0.1e1000001").len(), 1_000_001);
         assert_eq!(canon("1.0e1000001").len(), 1_000_002);
         assert_eq!(canon("0b1e1000000"), canon("1e1000000"));
-        for kept in ["1e1000001", "1e-1000001", "0.1e-1000000", "1p10000001", "1p-10000001", "1e-9223372036854775808"] {
+        for kept in ["1e1000001", "1e-1000001", "0.1e-1000000", "1p100001", "0x1p-100001", "1e-9223372036854775808"] {
             assert_eq!(canon(kept), kept);
+            assert!(is_canonical(kept), "{kept}");
+        }
+        assert_eq!(canon("1p100000").len(), 30_103);
+        assert_eq!(canon("0x1p-100000").len(), 30_105);
+        let (most, more) = ("3".repeat(MAX_QUOTIENT_DIGITS), "3".repeat(MAX_QUOTIENT_DIGITS + 1));
+        assert_eq!(canon(&format!("{most}/3")), most.replace('3', "1"));
+        for kept in [format!("{more}/3"), format!("3/{more}")] {
+            assert_eq!(canon(&kept), kept.as_str());
+            assert!(is_canonical(&kept));
         }
         assert_eq!(canon("1p100").as_ref(), (1u128 << 100).to_string());
         assert_eq!(canon(&("0.".to_owned() + &"0".repeat(1_000_001) + "e1000001")), "0");
@@ -249,6 +270,25 @@ mod tests {
         assert_eq!(canon(&format!("+{digits}.0")), digits.as_str());
         let hostile = format!("0.{digits}");
         assert_eq!(canon(&hostile), hostile.as_str());
+    }
+
+    /// Numbers whose digits are a power of five: all of it is cancelled, however many digits there are.
+    #[test]
+    fn long_numbers_are_reduced() {
+        let power = |base: u32, exponent| num_bigint::BigUint::from(base).pow(exponent);
+        for fives in [1u32, 26, 27, 28, 1000, 12_345] {
+            let digits = power(5, fives).to_string();
+            for more in [0, 1, 700] {
+                let below = power(2, fives) * power(10, more);
+                assert_eq!(canon(&format!("{digits}e-{}", fives + more)), format!("1/{below}"));
+                assert_eq!(canon(&format!("-{digits}e{more}")), format!("-{digits}{}", "0".repeat(more as usize)));
+            }
+            // Fewer to cancel than there are.
+            let (above, below) = (power(5, fives) * 7u32, power(2, fives / 3));
+            let reduced = power(5, fives - fives / 3) * 7u32;
+            let want = if fives < 3 { reduced.to_string() } else { format!("{reduced}/{below}") };
+            assert_eq!(canon(&format!("{above}e-{}", fives / 3)), want);
+        }
     }
 
     #[test]
@@ -282,6 +322,11 @@ mod tests {
             for text in [decimal, format!("{n}e-{power}"), format!("{n}/{divisor}")] {
                 prop_assert_eq!(canon(&text), want.as_str(), "{}", text);
             }
+        }
+
+        #[test]
+        fn canonical_is_what_stays(text in "[-+ ]?(0[xbo])?[0-9a-f_]{0,6}[./]?[0-9_]{0,6}([eEpP][-+]?[0-9]{1,7})? ?") {
+            prop_assert_eq!(is_canonical(&text), canon(&text) == text);
         }
 
         #[test]

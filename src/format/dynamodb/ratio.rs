@@ -13,7 +13,7 @@
 use num_bigint::BigUint;
 use num_integer::Integer;
 
-use super::number::{MAX_POWER_OF_FIVE, MAX_POWER_OF_TWO};
+use super::number::{MAX_BINARY_EXPONENT, MAX_POWER_OF_FIVE, MAX_POWER_OF_TWO, MAX_QUOTIENT_DIGITS};
 
 /// Most digits that are turned into a big integer. No user key is longer than 1 MiB, so no key of a real row has more;
 /// beyond it a text counts as no number, which keeps the work on a hostile value bounded.
@@ -21,21 +21,20 @@ const MAX_DIGITS: usize = 1 << 20;
 /// Most decimal places of a number of the old grammar that is looked up among those of the new one; each step is a
 /// long division, so this bounds the work on a hostile value.
 const MAX_PLACES: u64 = 1_000;
-/// 5^27, the largest power of five in 64 bits.
-const FIVES: u64 = 7_450_580_596_923_828_125;
+/// Digits that are turned into an integer at once; longer ones are put together from pieces.
+const PIECE: usize = 1024;
 
-/// The canonical form of a text in the wide grammar; `None` when it is not in it or beyond the bounds.
-pub fn parse(text: &[u8]) -> Option<String> {
+/// The canonical form of a quotient; `None` when the text is none or beyond the bounds.
+pub fn quotient(text: &[u8]) -> Option<String> {
     let (negative, text) = sign(text);
-    match memchr::memchr(b'/', text) {
-        Some(at) => quotient(negative, text.get(..at)?, text.get(at.checked_add(1)?..)?),
-        None => number(negative, text),
+    let slash = memchr::memchr(b'/', text)?;
+    let (above, below) = (text.get(..slash)?, text.get(slash.checked_add(1)?..)?);
+    let [above, below] = [whole(above)?, whole(below)?];
+    if below == BigUint::ZERO {
+        return None;
     }
-}
-
-/// The canonical form of DIGITS × 10^power.
-pub fn decimal(negative: bool, digits: &[u8], power: i64) -> Option<String> {
-    Some(Product { mantissa: big(digits, 10)?, fives: power, twos: power }.lowest_terms(negative))
+    let common = above.gcd(&below);
+    Some(fraction(negative, (above / &common).to_string(), (below / common).to_string()))
 }
 
 /// A fraction in lowest terms as digits and a power of ten; `None` for what is no such fraction, or has no end.
@@ -67,15 +66,6 @@ fn sign(text: &[u8]) -> (bool, &[u8]) {
     }
 }
 
-fn quotient(negative: bool, above: &[u8], below: &[u8]) -> Option<String> {
-    let [above, below] = [whole(above)?, whole(below)?];
-    if below == BigUint::ZERO {
-        return None;
-    }
-    let common = above.gcd(&below);
-    Some(fraction(negative, (above / &common).to_string(), (below / common).to_string()))
-}
-
 /// One side of a fraction.
 fn whole(text: &[u8]) -> Option<BigUint> {
     let (base, text) = match split_prefix(text) {
@@ -83,17 +73,19 @@ fn whole(text: &[u8]) -> Option<BigUint> {
         (prefix, rest) => (prefix.unwrap_or(10), rest),
     };
     let scanned = Scanned::new(text, base, base != 10, false)?;
-    if scanned.rest.is_empty() { big(&scanned.digits, base) } else { None }
+    let fine = scanned.rest.is_empty() && without_zeros(&scanned.digits).len() <= MAX_QUOTIENT_DIGITS;
+    if fine { big(&scanned.digits, base) } else { None }
 }
 
-fn number(negative: bool, text: &[u8]) -> Option<String> {
+/// A number of the wide grammar; `None` when the text is none or beyond the bounds.
+pub fn number(text: &[u8]) -> Option<Product> {
+    let (negative, text) = sign(text);
     let (prefix, text) = split_prefix(text);
     let base = prefix.unwrap_or(10);
     let scanned = Scanned::new(text, base, prefix.is_some(), true)?;
     let (power_of, exponent) = exponent(scanned.rest)?;
-    let mantissa = big(&scanned.digits, base)?;
-    if mantissa == BigUint::ZERO {
-        return Some("0".into());
+    if scanned.digits.iter().all(|&b| b == b'0') {
+        return Some(Product::ZERO);
     }
     let behind_point = i64::try_from(scanned.behind_point).ok()?;
     // Digits behind the point divide by a power of the base, that is by twos and, if it is ten, as many fives.
@@ -103,8 +95,11 @@ fn number(negative: bool, text: &[u8]) -> Option<String> {
     };
     let fives = if power_of == 10 { exponent.checked_add(fives)? } else { fives };
     let twos = exponent.checked_add(twos)?;
-    let fine = fives.unsigned_abs() <= MAX_POWER_OF_FIVE && twos.unsigned_abs() <= MAX_POWER_OF_TWO;
-    fine.then(|| Product { mantissa, fives, twos }.lowest_terms(negative))
+    let stated = if power_of == 2 { exponent.unsigned_abs() } else { 0 };
+    let fine = fives.unsigned_abs() <= MAX_POWER_OF_FIVE
+        && twos.unsigned_abs() <= MAX_POWER_OF_TWO
+        && stated <= MAX_BINARY_EXPONENT;
+    if fine { Product::new(negative, scanned.digits, base, (fives, twos)) } else { None }
 }
 
 /// Takes off `0b`, `0o` or `0x`.
@@ -176,26 +171,101 @@ fn exponent(text: &[u8]) -> Option<(u32, i64)> {
     Some((base, str::from_utf8(&digits).ok()?.parse().ok()?))
 }
 
-/// A big integer from ASCII digits.
+/// A big integer from ASCII digits; `None` for too many of them.
 fn big(digits: &[u8], base: u32) -> Option<BigUint> {
-    let zeros = digits.iter().take_while(|&&b| b == b'0').count();
-    match digits.get(zeros..)? {
-        [] => Some(BigUint::ZERO),
-        significant if significant.len() > MAX_DIGITS => None,
-        significant => BigUint::parse_bytes(significant, base),
+    let significant = without_zeros(digits);
+    match significant.len() {
+        0 => Some(BigUint::ZERO),
+        1..=MAX_DIGITS if base == 10 => big_decimal(significant),
+        1..=MAX_DIGITS => BigUint::parse_bytes(significant, base),
+        _ => None,
     }
 }
 
-/// mantissa × 5^fives × 2^twos, the mantissa not zero.
-struct Product {
-    mantissa: BigUint,
+/// Puts neighbours together, and those again: far fewer steps than digit by digit, when there are many.
+fn big_decimal(digits: &[u8]) -> Option<BigUint> {
+    let pieces = digits.rchunks(PIECE).map(|piece| BigUint::parse_bytes(piece, 10));
+    let mut pieces = pieces.collect::<Option<Vec<_>>>()?;
+    let mut weight = BigUint::from(10u32).pow(PIECE as u32);
+    while pieces.len() > 1 {
+        let pairs = pieces.chunks(2).map(|pair| match pair {
+            [low, high] => high * &weight + low,
+            one => one.iter().sum(),
+        });
+        pieces = pairs.collect();
+        if pieces.len() > 1 {
+            weight = &weight * &weight;
+        }
+    }
+    pieces.pop()
+}
+
+fn without_zeros(digits: &[u8]) -> &[u8] {
+    let zeros = digits.iter().take_while(|&&b| b == b'0').count();
+    digits.get(zeros..).unwrap_or_default()
+}
+
+/// DIGITS × 5^fives × 2^twos; no digits for zero.
+#[derive(Debug)]
+pub struct Product {
+    negative: bool,
+    digits: Vec<u8>,
+    base: u32,
     fives: i64,
     twos: i64,
 }
 
 impl Product {
+    /// Zero.
+    pub const ZERO: Product = Product { negative: false, digits: Vec::new(), base: 10, fives: 0, twos: 0 };
+
+    /// From ASCII digits of a base; `None` for more digits than are worked with, unless they are shown as they are.
+    pub fn new(negative: bool, digits: Vec<u8>, base: u32, (fives, twos): (i64, i64)) -> Option<Product> {
+        let product = Product { negative, digits, base, fives, twos };
+        let fine = product.is_integer() || without_zeros(&product.digits).len() <= MAX_DIGITS;
+        fine.then_some(product)
+    }
+
+    /// Whether its digits and zeros behind them are all there is to it.
+    fn is_integer(&self) -> bool {
+        self.base == 10 && self.fives == self.twos && self.fives >= 0
+    }
+
+    /// The canonical form.
+    pub fn lowest_terms(self) -> Option<String> {
+        if self.digits.is_empty() {
+            return Some("0".into());
+        }
+        if self.is_integer() {
+            return Some(shown(self.negative, &self.digits, self.fives));
+        }
+        // Nothing to cancel.
+        if self.base == 10 && self.fives == self.twos && matches!(self.digits.last(), Some(b'1' | b'3' | b'7' | b'9')) {
+            let above = shown(self.negative, &self.digits, 0);
+            return Some(above + "/" + &shown(false, b"1", self.fives.saturating_neg()));
+        }
+        let mantissa = big(&self.digits, self.base)?;
+        Some(Reduced { mantissa, fives: self.fives, twos: self.twos }.text(self.negative))
+    }
+}
+
+/// Digits with a sign in front and zeros behind; leading zeros go.
+fn shown(negative: bool, digits: &[u8], zeros: i64) -> String {
+    let digits = without_zeros(digits).iter().map(|b| char::from(*b));
+    let zeros = std::iter::repeat_n('0', usize::try_from(zeros).unwrap_or_default());
+    negative.then_some('-').into_iter().chain(digits).chain(zeros).collect()
+}
+
+/// mantissa × 5^fives × 2^twos, the mantissa not zero.
+struct Reduced {
+    mantissa: BigUint,
+    fives: i64,
+    twos: i64,
+}
+
+impl Reduced {
     /// Cancels first, so that neither side is ever larger than it is shown.
-    fn lowest_terms(mut self, negative: bool) -> String {
+    fn text(mut self, negative: bool) -> String {
         self.cancel_twos();
         self.cancel_fives();
         let above = decimal_text(self.mantissa, positive(self.fives), positive(self.twos));
@@ -211,14 +281,30 @@ impl Product {
         self.twos = self.twos.saturating_add_unsigned(twos);
     }
 
-    /// Moves fives out of the mantissa as long as there is a denominator to cancel.
+    /// Moves fives out of the mantissa as long as there is a denominator to cancel: by ever larger powers, then by the
+    /// smaller ones again.
     fn cancel_fives(&mut self) {
-        for (divisor, count) in [(FIVES, 27), (5, 1)] {
-            while self.fives <= -count && (&self.mantissa % divisor) == BigUint::ZERO {
-                self.mantissa /= divisor;
-                self.fives = self.fives.saturating_add(count);
-            }
+        let mut powers = vec![(1, BigUint::from(5u32))];
+        while let Some((count, power)) = powers.last().filter(|(count, power)| self.divide(*count, power)).cloned() {
+            powers.push((count.saturating_mul(2), &power * &power));
         }
+        for (count, power) in powers.iter().rev().skip(1) {
+            self.divide(*count, power);
+        }
+    }
+
+    /// Divides by 5^count, if that leaves no rest and there are as many fives to cancel.
+    fn divide(&mut self, count: i64, power: &BigUint) -> bool {
+        if self.fives > count.saturating_neg() {
+            return false;
+        }
+        let (quotient, rest) = self.mantissa.div_rem(power);
+        if rest != BigUint::ZERO {
+            return false;
+        }
+        self.mantissa = quotient;
+        self.fives = self.fives.saturating_add(count);
+        true
     }
 }
 

@@ -164,6 +164,22 @@ fn better_the_manifest_counts_items_of_each_table() {
     assert_eq!(manifest["dynamodb_layout"], "per-item");
 }
 
+/// Names that look alike as text are tables of their own in the manifest, by the names of their folders.
+#[test]
+fn the_manifest_tells_tables_apart() {
+    let names: [&[u8]; 5] = [b".", b"%2E", b"_orphans", b"t\xfe", b"t\xff"];
+    let mut snapshot = Snapshot::new();
+    for name in names {
+        let t = table(name);
+        snapshot = snapshot.table(&t).item(&t, &[S("k")], "x");
+    }
+    let decoded = decoded(snapshot.build());
+    let manifest: serde_json::Value = serde_json::from_str(decoded.text("MANIFEST.json")).unwrap();
+    let tables = &manifest["adapters"]["dynamodb"];
+    assert_eq!(tables["tables"], serde_json::json!(["%252E", "%2E", "%5Forphans", "t%FE", "t%FF"]));
+    assert!(tables["scopes"].as_array().unwrap().iter().all(|scope| scope["objects"] == 1), "{tables}");
+}
+
 #[test]
 fn no_row_is_lost_where_pieces_and_units_meet() {
     // Rows of many sizes, so that a piece or a unit ends at every kind of key; names that are prefixes of others.

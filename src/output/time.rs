@@ -1,0 +1,66 @@
+//! Moments as RFC 3339 in UTC.
+
+/// Milliseconds of 9999-12-31T23:59:59Z.
+const LAST_SECOND: u64 = 253_402_300_799_000;
+
+/// The moment, or the last second of the year 9999 for a later one: RFC 3339 has years of four digits.
+pub fn clamped(millis: u64) -> String {
+    let millis = if millis < LAST_SECOND + 1000 { millis } else { LAST_SECOND };
+    let mut text = Vec::new();
+    millis_into(millis, &mut text);
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// Appends a moment in Unix milliseconds: trailing zeros of the fraction dropped, five digits for years above 9999 (as
+/// the peer has it).
+pub fn millis_into(millis: u64, out: &mut Vec<u8>) {
+    let (days, in_day) = (millis / 86_400_000, millis % 86_400_000);
+    let (year, month, day) = civil(days);
+    let (seconds, fraction) = (in_day / 1000, in_day % 1000);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let mut text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
+    if fraction > 0 {
+        text += format!(".{fraction:03}").trim_end_matches('0');
+    }
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'Z');
+}
+
+/// Year, month and day of a day number since 1970-01-01, in the Gregorian calendar.
+const fn civil(days: u64) -> (u64, u64, u64) {
+    // Counted from 0000-03-01, so that the leap day ends a year; 400 years have 146097 days.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * day + 2) / 153;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = era * 400 + year + (month <= 2) as u64;
+    (year, month, day - (153 * shifted + 2) / 5 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        for (ms, want, clamp) in [
+            (0, "1970-01-01T00:00:00Z", false),
+            (1, "1970-01-01T00:00:00.001Z", false),
+            (1_700_000_000_000, "2023-11-14T22:13:20Z", false),
+            (1_700_000_000_100, "2023-11-14T22:13:20.1Z", false),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z", false),
+            (951_782_400_000, "2000-02-29T00:00:00Z", false),
+            (4_107_542_400_000, "2100-03-01T00:00:00Z", false),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z", false),
+            (253_402_300_800_000, "10000-01-01T00:00:00Z", true),
+            ((1 << 48) - 1, "10889-08-02T05:31:50.655Z", true),
+        ] {
+            let mut text = Vec::new();
+            millis_into(ms, &mut text);
+            assert_eq!(String::from_utf8(text).unwrap(), want);
+            assert_eq!(clamped(ms), if clamp { "9999-12-31T23:59:59Z" } else { want });
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The program as it is run.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+pub fn ekvsnap(dir: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ekvsnap")).current_dir(dir).args(args).stdin(Stdio::null()).output().unwrap()
+}
+
+#[track_caller]
+pub fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
