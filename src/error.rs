@@ -165,6 +165,11 @@ impl Error {
         Error::new(ErrorKind::Io { doing, path, source: source.into() })
     }
 
+    /// Whether whoever read our output has gone away: nobody is left to be told.
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(&self.0.kind, ErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+
     /// Adds the byte offset in the input.
     #[cold]
     #[must_use]

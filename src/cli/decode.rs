@@ -1,5 +1,6 @@
 //! `ekvsnap decode`.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use super::exit::{self, Exit};
@@ -9,6 +10,7 @@ use super::progress::Bar;
 use super::{complain, summary};
 use crate::decode::{Layout, Options, decode};
 use crate::error::{Error, Result};
+use crate::output::archive::Packing;
 use crate::source::{Access, Source, find_inputs};
 
 /// Arguments of `ekvsnap decode`.
@@ -25,9 +27,18 @@ pub(super) struct Args {
     #[arg(long, value_name = "PATH")]
     input: Vec<PathBuf>,
 
-    /// Directory to create; must be new or empty, and never holds an input.
+    /// Directory to create; must be new or empty, and never holds an input. With --format tar or tar.zst a file, or -
+    /// for standard output.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
+
+    /// A directory (dir), or one archive (tar, tar.zst); without the flag the output's name tells.
+    #[arg(long, value_name = "FORMAT", value_parser = ["dir", "tar", "tar.zst"])]
+    format: Option<String>,
+
+    /// Compression of tar.zst: 1 (fast) to 19 (small).
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
+    zstd_level: i32,
 
     /// Replace an output of ekvsnap (a directory with its MANIFEST.json), and remove what a killed run left of it.
     #[arg(long)]
@@ -128,6 +139,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     if named.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
         return Err(Error::usage("standard input (-) can be only one of the inputs"));
     }
+    check_stdout(args)?;
     let found = find_inputs(&named)?;
     let access = if args.no_mmap { Access::Read } else { Access::Map };
     let sources: Result<Vec<Source>> = found.files.iter().map(|path| Source::open(path, access)).collect();
@@ -147,6 +159,35 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     })
 }
 
+/// An archive on standard output leaves no room for anything else there.
+fn check_stdout(args: &Args) -> Result<()> {
+    let to_stdout = args.output.as_os_str() == "-";
+    if to_stdout && args.format.as_deref() == Some("dir") {
+        return Err(Error::usage("a directory cannot go to standard output: use --format tar"));
+    }
+    if to_stdout && args.json {
+        return Err(Error::usage("--json needs standard output, where the archive goes: give it a file with -o"));
+    }
+    if to_stdout && std::io::stdout().is_terminal() {
+        return Err(Error::usage("standard output is a terminal: redirect it, or give a file with -o"));
+    }
+    Ok(())
+}
+
+/// As the flag says, else as the name of the output does.
+fn packing(args: &Args) -> Option<Packing> {
+    let name = args.output.as_os_str().as_encoded_bytes();
+    let zstd = Packing::Zstd { level: args.zstd_level };
+    match args.format.as_deref() {
+        Some("tar") => Some(Packing::Tar),
+        Some("tar.zst") => Some(zstd),
+        Some(_) => None,
+        None if name.ends_with(b".tar.zst") => Some(zstd),
+        None if name == b"-" || name.ends_with(b".tar") => Some(Packing::Tar),
+        None => None,
+    }
+}
+
 fn options(args: &Args) -> Options {
     Options {
         adapters: args.adapter.0.clone(),
@@ -160,6 +201,7 @@ fn options(args: &Args) -> Options {
         rename_s3_collisions: args.rename_collisions,
         drop_expired: args.drop_expired,
         dynamodb_bundle: (args.dynamodb_bundle_mode == "jsonl").then_some(args.dynamodb_bundle_size),
+        archive: packing(args),
         layout: if args.layout == "jsonl" { Layout::Packed } else { Layout::Tree },
         filter: args.filter.filter(),
         force: args.force,

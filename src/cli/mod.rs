@@ -50,6 +50,9 @@ pub fn main() -> Exit {
 
 /// Says why the program stops, on stderr.
 fn complain(error: &crate::Error) -> Exit {
+    if error.is_closed_pipe() {
+        return Exit::of(error);
+    }
     let _ = writeln!(std::io::stderr(), "ekvsnap: {error}");
     Exit::of(error)
 }

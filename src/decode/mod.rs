@@ -1,7 +1,9 @@
 //! From a data set to a finished output.
 
+mod describe;
 pub mod dynamodb;
 mod engine;
+mod fill;
 pub mod filter;
 mod findings;
 mod options;
@@ -12,21 +14,22 @@ pub mod sqs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+pub use describe::iso_time;
 pub use options::{Layout, Options};
 
-use crate::dataset::{DataSet, LossBook, Lost, Shared};
+use crate::dataset::{DataSet, Shared};
 use crate::error::{Error, Result};
+use crate::format::Family;
 use crate::format::mvcc::hlc_millis;
-use crate::format::{Adapter, Family};
-use crate::output::manifest::{self, Manifest};
+use crate::output::archive::{ArchiveFile, Packing};
+use crate::output::manifest::Manifest;
 use crate::output::staging::Staging;
 use crate::output::target::refuse_inputs;
 use crate::output::tree::Tree;
-use crate::output::unit::{Collector, UnitOut};
-use crate::output::{checksums, manifest::InputInfo, time};
-use crate::report::{Finding, Findings, Level};
-use crate::source::{Source, index_of};
-use crate::survey::Summary;
+use crate::output::unit::Collector;
+use crate::report::{Finding, Findings};
+use crate::source::Source;
+use fill::Filled;
 
 /// Hears how far a decode is.
 pub trait Progress: Sync {
@@ -91,158 +94,44 @@ pub fn decode(sources: &[Source], target: &Path, options: &Options, progress: &d
 
 fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
     refuse_inputs(target, sources.iter().filter_map(Source::real_path))?;
+    if let Some(packing) = options.archive {
+        return archive(sources, target, packing, options, progress);
+    }
     let staging = Staging::new(target, options.force)?;
-    let bytes = sources.iter().map(|s| s.bytes().len() as u64).sum();
-    progress.begin("survey", 1);
-    let losses = LossBook::new(options.skip_damage);
-    let mut set = DataSet::survey_with(sources, options.as_of, options.grain, losses)?;
-    let unresolved = set.resolve_transactions()?;
-    progress.advance(1);
     let tree = Tree::open(staging.path())?;
-    let mut collector = Collector::new(&tree, staging.path());
-    findings::of_inputs(&set, options, &unresolved, &mut collector.findings)?;
-    let mut job = Job { set: &set, options, tree: &tree, progress, collector: &mut collector };
-    adapters(&mut job)?;
-    set.check_unchanged()?;
-    let lost = set.losses().all();
-    write_losses(&lost, &mut collector)?;
-    let (mut sums, findings, tally) = collector.finish()?;
-    let (files, written) = tree.written();
-    let mut manifest = describe(&set, options, &findings, tally);
-    manifest.skipped = lost.len() as u64;
-    let mut last = checksums::Sums::default();
-    let root = tree.dir(b"")?;
-    tree.put(&root, b"MANIFEST.json", &manifest.to_bytes(), &mut last)?;
-    sums.add(&last)?;
-    write_checksums(&tree, &mut sums)?;
-    drop(root);
+    let mut filled = fill::fill(sources, &tree, staging.path(), options, progress)?;
+    fill::write_checksums(&tree, &mut filled.index)?;
+    drop(tree);
     let leftovers = staging.leftovers().to_vec();
     staging.publish()?;
-    let elapsed = Duration::ZERO;
-    Ok(Outcome { manifest, findings, files, bytes: written, input_bytes: bytes, leftovers, elapsed })
+    Ok(Outcome::of(filled, leftovers))
 }
 
-fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {
-    let options = job.options;
-    if options.wants(Adapter::DynamoDb) {
-        dynamodb::decode(job)?;
-    }
-    if options.wants(Adapter::S3) {
-        s3::decode(job)?;
-    }
-    if options.wants(Adapter::Redis) {
-        redis::decode(job)?;
-    }
-    if options.wants(Adapter::Sqs) {
-        sqs::decode(job)?;
-    }
-    Ok(())
+/// The same in one file, or on standard output: nothing of it shows before all is known to be sound.
+fn archive(
+    sources: &[Source],
+    target: &Path,
+    packing: Packing,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Outcome> {
+    let file = ArchiveFile::new(target, options.force)?;
+    let tree = Tree::spooled(file.scratch())?;
+    let mut filled = fill::fill(sources, &tree, file.scratch(), options, progress)?;
+    let own = fill::write_checksums(&tree, &mut filled.index)?;
+    filled.index.add(&own)?;
+    progress.begin("archive", 1);
+    let mtime = hlc_millis(filled.manifest.last_commit_ts) / 1000;
+    let file = file.write(&tree, &mut filled.index, packing, mtime, options.threads)?;
+    file.publish()?;
+    progress.advance(1);
+    Ok(Outcome::of(filled, Vec::new()))
 }
 
-/// `ERRORS.jsonl`: what could not be read, by input and offset.
-fn write_losses(lost: &[Lost], collector: &mut Collector<'_>) -> Result<()> {
-    let mut out = UnitOut::new(collector.tree());
-    for loss in lost {
-        let lines = out.lines("ERRORS.jsonl");
-        lines.extend(serde_json::to_vec(loss).unwrap_or_default());
-        lines.push(b'\n');
-    }
-    collector.take(out)
-}
-
-fn write_checksums(tree: &Tree, sums: &mut checksums::Checksums) -> Result<()> {
-    let root = tree.dir(b"")?;
-    let mut file = tree.create(&root, b"CHECKSUMS")?;
-    let mut buffer = Vec::new();
-    let mut failed = None;
-    let merged = sums.merge(|path, entry| {
-        checksums::row_into(path, &entry.digest, &mut buffer);
-        if buffer.len() >= 1 << 20 && failed.is_none() {
-            failed = file.write(&buffer).err();
-            buffer.clear();
-        }
-        Ok(())
-    });
-    merged.map_err(|e| Error::io("merge checksums in", "the temporary directory", e))?;
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    file.write(&buffer)?;
-    file.finish(&mut checksums::Sums::default())
-}
-
-fn describe(set: &DataSet<'_>, options: &Options, findings: &Findings, tally: crate::output::unit::Tally) -> Manifest {
-    let inputs: Vec<InputInfo> = set.groups().iter().map(input_info).collect();
-    let last_commit_ts = inputs.iter().map(|i| i.last_commit_ts).max().unwrap_or(0);
-    let first = inputs.first();
-    Manifest {
-        format_version: 1,
-        phase: "phase0-snapshot-decode",
-        elastickv_version: concat!("ekvsnap ", env!("CARGO_PKG_VERSION")).to_owned(),
-        cluster_id: options.cluster_id.clone(),
-        snapshot_index: first.and_then(|i| i.snapshot_index).filter(|index| *index > 0),
-        last_commit_ts,
-        wall_time_iso: iso_time(last_commit_ts.min(set.view().as_of)),
-        source: manifest::SourceInfo {
-            fsm_path: first.map(|i| i.fsm_path.clone()).unwrap_or_default(),
-            fsm_crc32c: first.and_then(|i| i.fsm_crc32c.clone()),
-        },
-        adapters: manifest::Adapters { selected: selected(options), tally },
-        exclusions: manifest::Exclusions {
-            include_incomplete_uploads: options.include_incomplete_uploads,
-            include_orphans: options.include_orphans,
-            preserve_sqs_visibility: options.preserve_sqs_visibility,
-            include_sqs_side_records: options.include_sqs_side_records,
-            rename_s3_collisions: options.rename_s3_collisions,
-        },
-        checksum_algorithm: "sha256",
-        checksum_format: "sha256sum",
-        encoded_filename_charset: "rfc3986-unreserved-plus-percent",
-        key_segment_max_bytes: 240,
-        s3_meta_suffix: ".elastickv-meta.json",
-        s3_collision_strategy: "leaf-data-suffix",
-        dynamodb_layout: if options.dynamodb_bundle.is_some() { "jsonl" } else { "per-item" },
-        inputs,
-        counters: counters(&set.counts().summary()),
-        warnings: manifest::findings_of(findings, Level::Warning),
-        notes: manifest::findings_of(findings, Level::Note),
-        skipped: 0,
-    }
-}
-
-fn selected(options: &Options) -> Vec<Adapter> {
-    Adapter::SELECTABLE.into_iter().filter(|a| options.wants(*a)).collect()
-}
-
-fn input_info(group: &crate::dataset::Group<'_>) -> InputInfo {
-    let path = group.source.path();
-    InputInfo {
-        fsm_path: path.to_string_lossy().into_owned(),
-        fsm_crc32c: group.survey.crc32c.map(|crc| format!("{crc:08x}")),
-        snapshot_index: index_of(path),
-        last_commit_ts: group.survey.last_commit_ts,
-        bytes: group.file().len() as u64,
-    }
-}
-
-/// An HLC timestamp as a date.
-pub fn iso_time(hlc: u64) -> String {
-    time::clamped(hlc_millis(hlc))
-}
-
-fn counters(sum: &Summary) -> manifest::Counters {
-    manifest::Counters {
-        entries: sum.entries,
-        dynamodb: sum.adapter(Adapter::DynamoDb),
-        s3: sum.adapter(Adapter::S3),
-        redis: sum.adapter(Adapter::Redis),
-        sqs: sum.adapter(Adapter::Sqs),
-        fs: sum.adapter(Adapter::Fs),
-        tombstone: sum.tombstones,
-        internal: sum.internal,
-        unknown: sum.unknown,
-        live: sum.live,
-        operational: sum.operational,
+impl Outcome {
+    fn of(filled: Filled, leftovers: Vec<PathBuf>) -> Outcome {
+        let Filled { manifest, findings, files, bytes, input_bytes, .. } = filled;
+        Outcome { manifest, findings, files, bytes, input_bytes, leftovers, elapsed: Duration::ZERO }
     }
 }
 

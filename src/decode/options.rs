@@ -2,6 +2,7 @@
 
 use super::filter::Filter;
 use crate::format::Adapter;
+use crate::output::archive::Packing;
 use crate::source::PassedOver;
 use crate::survey::Grain;
 
@@ -43,6 +44,8 @@ pub struct Options {
     pub dynamodb_bundle: Option<u64>,
     /// A file for each object, or packed lines.
     pub layout: Layout,
+    /// One archive instead of a directory.
+    pub archive: Option<Packing>,
     /// Which objects are wanted.
     pub filter: Filter,
     /// Replace an output of ours, and remove what killed runs left of it.
@@ -70,6 +73,7 @@ impl Default for Options {
             drop_expired: None,
             dynamodb_bundle: None,
             layout: Layout::default(),
+            archive: None,
             filter: Filter::default(),
             force: false,
             skip_damage: false,

@@ -61,6 +61,16 @@ impl Sums {
         self.rows.push(Sum { from, to: self.paths.len(), entry: Entry { digest, place } });
     }
 
+    /// How many files.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     fn append(&mut self, other: &Sums) {
         let base = self.paths.len();
         self.paths.extend_from_slice(&other.paths);
@@ -105,6 +115,12 @@ impl Checksums {
             return Ok(());
         }
         self.spill().map_err(|e| Error::io("spill checksums to", &self.scratch, e))
+    }
+
+    /// Takes over all that another one has.
+    pub fn absorb(&mut self, other: Checksums) -> Result<()> {
+        self.runs.extend(other.runs);
+        self.add(&other.batch)
     }
 
     fn spill(&mut self) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! Where the logical data goes.
 
+pub mod archive;
 pub mod checksums;
 pub mod escape;
 pub mod growing;

@@ -4,7 +4,7 @@
 //! however the run ends.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,8 +13,6 @@ use super::checksums::Place;
 use super::tree::write_at;
 use crate::error::{Error, Result};
 
-/// Bytes copied at once.
-const COPY: usize = 1 << 20;
 /// Bytes of a piece in a list of pieces: position and length, little endian.
 const PIECE: usize = 16;
 
@@ -61,38 +59,46 @@ impl Spool {
         }
     }
 
-    /// Gives the bytes of a file to `to`.
-    ///
-    /// # Errors
-    /// Of reading the spool, as an error of the spool; of `to`, as it is.
-    pub fn read(&self, place: Place, to: &mut impl Write, buffer: &mut Vec<u8>) -> io::Result<()> {
-        if place.pieces == 0 {
-            return self.copy(place.at, place.len, to, buffer);
+    /// Reads the bytes of a file.
+    pub fn reader(&self, place: Place) -> io::Result<SpoolReader<'_>> {
+        let mut pieces = vec![(place.at, place.len)];
+        if place.pieces > 0 {
+            pieces.clear();
+            let mut piece = [0; PIECE];
+            for n in 0..place.pieces {
+                self.file.read_exact_at(&mut piece, place.at + n * PIECE as u64)?;
+                let (at, len) = piece.split_at(PIECE / 2);
+                let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
+                pieces.push((number(at), number(len)));
+            }
+            pieces.reverse();
         }
-        let mut piece = [0; PIECE];
-        for n in 0..place.pieces {
-            self.file.read_exact_at(&mut piece, place.at + n * PIECE as u64)?;
-            let (at, len) = piece.split_at(PIECE / 2);
-            let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
-            self.copy(number(at), number(len), to, buffer)?;
-        }
-        Ok(())
-    }
-
-    fn copy(&self, mut at: u64, mut len: u64, to: &mut impl Write, buffer: &mut Vec<u8>) -> io::Result<()> {
-        while len > 0 {
-            let now = len.min(COPY as u64);
-            buffer.resize(now as usize, 0);
-            self.file.read_exact_at(buffer, at)?;
-            to.write_all(buffer)?;
-            (at, len) = (at + now, len - now);
-        }
-        Ok(())
+        Ok(SpoolReader { spool: self, pieces })
     }
 
     #[cold]
     fn failed(&self, e: impl Into<io::Error>) -> Error {
         Error::io("write a temporary file in", &self.scratch, e)
+    }
+}
+
+/// Reads one file of a spool.
+pub struct SpoolReader<'s> {
+    spool: &'s Spool,
+    /// Position and length of what is still to be read, the next one last.
+    pieces: Vec<(u64, u64)>,
+}
+
+impl Read for SpoolReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.pieces.last().is_some_and(|(_, len)| *len == 0) {
+            self.pieces.pop();
+        }
+        let Some((at, len)) = self.pieces.last_mut() else { return Ok(0) };
+        let most = buffer.len().min(usize::try_from(*len).unwrap_or(usize::MAX));
+        let n = self.spool.file.read_at(&mut buffer[..most], *at)?;
+        (*at, *len) = (*at + n as u64, *len - n as u64);
+        Ok(n)
     }
 }
 

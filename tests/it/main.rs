@@ -3,6 +3,7 @@
 
 mod kit;
 
+mod archive;
 mod better;
 mod cli;
 mod container;

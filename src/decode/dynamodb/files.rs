@@ -7,6 +7,7 @@ use super::folders::Folders;
 use super::name::{self, Special, Specials};
 use super::render::ItemRenderer;
 use super::table::Table;
+use super::taken::Taken;
 use super::walk::{Left, Live};
 use crate::error::Result;
 use crate::format::Adapter;
@@ -51,12 +52,27 @@ impl<'a> Files<'a> {
         self.store(out, table)
     }
 
-    /// Writes an item under its plain name if that is free. `None`: it is not.
-    pub fn try_put(&mut self, out: &mut UnitOut<'_>, table: &Table, live: &Live<'a>) -> Result<Option<Specials>> {
+    /// Writes an item under its plain name if that is free, as `taken` or the file system tells. `None`: it is not.
+    pub fn try_put(
+        &mut self,
+        out: &mut UnitOut<'_>,
+        table: &Table,
+        live: &Live<'a>,
+        taken: Option<&mut Taken>,
+    ) -> Result<Option<Specials>> {
         let specials = self.prepare(out, table, live);
         let (hash, file) = split(&self.path);
         let dir = self.folders.open(out.tree(), &table.items, hash)?;
-        let free = out.try_put(dir, file.as_bytes(), &self.body)?;
+        let free = match taken {
+            None => out.try_put(dir, file.as_bytes(), &self.body)?,
+            Some(taken) => {
+                let free = taken.take(live);
+                if free {
+                    out.put(dir, file.as_bytes(), &self.body)?;
+                }
+                free
+            }
+        };
         if free {
             self.count.add(out, &table.scope, "items", self.body.len());
         }

@@ -10,6 +10,7 @@ use super::files::{Files, FirstSpecials};
 use super::findings;
 use super::name::{COLLISION, Special};
 use super::table::{Table, Tables};
+use super::taken::Taken;
 use super::unit::Span;
 use super::walk::{Found, Live, Walk};
 use crate::dataset::DataSet;
@@ -78,13 +79,15 @@ pub(super) struct Late<'s, 'a, 't> {
     specials: FirstSpecials,
     files: Files<'a>,
     keymap: Option<Keymap<'t>>,
+    /// The names that are taken, unless the tree itself can tell.
+    taken: Option<Taken>,
     out: UnitOut<'t>,
 }
 
 impl<'s, 'a, 't> Late<'s, 'a, 't> {
-    /// `specials`: of all items that are written already.
-    pub fn new(tables: &'s Tables, tree: &'t Tree, specials: FirstSpecials) -> Self {
-        Late { tables, tree, specials, files: Files::default(), keymap: None, out: UnitOut::new(tree) }
+    /// `specials`: of all items that are written already; `taken`: for a tree that does not know its names.
+    pub fn new(tables: &'s Tables, tree: &'t Tree, specials: FirstSpecials, taken: Option<Taken>) -> Self {
+        Late { tables, tree, specials, files: Files::default(), keymap: None, taken, out: UnitOut::new(tree) }
     }
 
     /// Writes the items of a span that are not sure of their names. Spans must come in key order.
@@ -124,7 +127,7 @@ impl<'s, 'a, 't> Late<'s, 'a, 't> {
         let (tree, table, specials) = (self.tree, self.tables.get(live.table), &mut self.specials);
         let keymap = self.keymap.get_or_insert_with(|| Keymap::new(live.table, specials));
         keymap.advance(tree, table, Some(live.row.user_key))?;
-        if let Some(specials) = self.files.try_put(&mut self.out, table, live)? {
+        if let Some(specials) = self.files.try_put(&mut self.out, table, live, self.taken.as_mut())? {
             return specials.iter().try_for_each(|special| keymap.special(tree, table, special));
         }
         let (specials, path) = self.files.put_collided(&mut self.out, table, live)?;

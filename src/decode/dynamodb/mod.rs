@@ -23,6 +23,7 @@ mod leftovers;
 pub mod name;
 pub mod render;
 mod table;
+mod taken;
 mod unit;
 mod walk;
 
@@ -36,6 +37,7 @@ use files::FirstSpecials;
 use late::Late;
 use leftovers::Leftovers;
 use table::Tables;
+use taken::Taken;
 use unit::{Decoded, Span};
 
 /// Bytes of rows in a unit, about.
@@ -63,7 +65,9 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
         },
     )?;
     let (specials, late_spans) = whole.finish(job.collector)?;
-    let mut late = Late::new(&tables, tree, specials);
+    let unknown = !tree.knows_names() && !late_spans.is_empty();
+    let taken = if unknown { Some(Taken::find(set, &tables, &spans, &late_spans)?) } else { None };
+    let mut late = Late::new(&tables, tree, specials, taken);
     for at in late_spans {
         late.span(set, &spans[at], job.collector)?;
     }

@@ -115,7 +115,7 @@ impl Tables {
         for table in &self.0 {
             let mut out = UnitOut::new(collector.tree());
             let dir = out.tree().make_dir(table.dir.as_bytes())?;
-            out.tree().make_dir_in(&dir, b"items")?;
+            out.tree().make_dir(table.items.as_bytes())?;
             body.clear();
             render::schema(&table.schema, &mut body);
             out.put(&dir, b"_schema.json", &body)?;

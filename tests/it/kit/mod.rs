@@ -8,11 +8,13 @@ pub mod golden;
 pub mod s3;
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use ekvsnap::Error;
 use ekvsnap::decode::{Options, Outcome, Silent, decode};
+use ekvsnap::output::archive::Packing;
 use ekvsnap::source::Source;
 
 /// Path below the output, with slashes, to content.
@@ -60,7 +62,7 @@ pub fn run(inputs: &[Vec<u8>]) -> Result<Decoded, Error> {
     run_with(inputs, &Options::default())
 }
 
-/// Decodes snapshots held in memory.
+/// Decodes snapshots held in memory; what comes out must be the same as an archive.
 pub fn run_with(inputs: &[Vec<u8>], options: &Options) -> Result<Decoded, Error> {
     let name = |i: usize| format!("input-{i}.fsm");
     let sources: Vec<Source> =
@@ -72,7 +74,35 @@ pub fn run_with(inputs: &[Vec<u8>], options: &Options) -> Result<Decoded, Error>
         let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
         assert!(left.is_empty(), "a failed run left {left:?}");
     }
-    Ok(Decoded { outcome: outcome?, tree: read_tree(&target) })
+    let decoded = Decoded { outcome: outcome?, tree: read_tree(&target) };
+    if options.archive.is_none() {
+        let archive = dir.path().join("out.tar");
+        let packed = Options { archive: Some(Packing::Tar), ..options.clone() };
+        decode(&sources, &archive, &packed, &Silent).unwrap();
+        let (tree, _) = read_archive(std::fs::File::open(&archive).unwrap());
+        assert!(tree == decoded.tree, "the archive is not the directory");
+    }
+    Ok(decoded)
+}
+
+/// Files of a tar archive, and the paths of all members in their order.
+pub fn read_archive(archive: impl std::io::Read) -> (Tree, Vec<Vec<u8>>) {
+    let (mut tree, mut members) = (Tree::new(), Vec::new());
+    for entry in tar::Archive::new(archive).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = entry.path_bytes().into_owned();
+        members.push(path.clone());
+        let header = entry.header();
+        let (mode, dir) = (header.mode().unwrap(), header.entry_type().is_dir());
+        assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (0, 0));
+        assert_eq!(mode, if dir { 0o755 } else { 0o600 });
+        if !dir {
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            tree.insert(path, bytes);
+        }
+    }
+    (tree, members)
 }
 
 /// Decodes one snapshot that must be sound.

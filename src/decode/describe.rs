@@ -1,0 +1,88 @@
+//! The manifest of a decode.
+
+use super::Options;
+use crate::dataset::DataSet;
+use crate::format::Adapter;
+use crate::format::mvcc::hlc_millis;
+use crate::output::manifest::{self, InputInfo, Manifest};
+use crate::output::time;
+use crate::output::unit::Tally;
+use crate::report::{Findings, Level};
+use crate::source::index_of;
+use crate::survey::Summary;
+
+/// What the inputs and the options were, and what came out.
+pub(super) fn describe(set: &DataSet<'_>, options: &Options, findings: &Findings, tally: Tally) -> Manifest {
+    let inputs: Vec<InputInfo> = set.groups().iter().map(input_info).collect();
+    let last_commit_ts = inputs.iter().map(|i| i.last_commit_ts).max().unwrap_or(0);
+    let first = inputs.first();
+    Manifest {
+        format_version: 1,
+        phase: "phase0-snapshot-decode",
+        elastickv_version: concat!("ekvsnap ", env!("CARGO_PKG_VERSION")).to_owned(),
+        cluster_id: options.cluster_id.clone(),
+        snapshot_index: first.and_then(|i| i.snapshot_index).filter(|index| *index > 0),
+        last_commit_ts,
+        wall_time_iso: iso_time(last_commit_ts.min(set.view().as_of)),
+        source: manifest::SourceInfo {
+            fsm_path: first.map(|i| i.fsm_path.clone()).unwrap_or_default(),
+            fsm_crc32c: first.and_then(|i| i.fsm_crc32c.clone()),
+        },
+        adapters: manifest::Adapters { selected: selected(options), tally },
+        exclusions: manifest::Exclusions {
+            include_incomplete_uploads: options.include_incomplete_uploads,
+            include_orphans: options.include_orphans,
+            preserve_sqs_visibility: options.preserve_sqs_visibility,
+            include_sqs_side_records: options.include_sqs_side_records,
+            rename_s3_collisions: options.rename_s3_collisions,
+        },
+        checksum_algorithm: "sha256",
+        checksum_format: "sha256sum",
+        encoded_filename_charset: "rfc3986-unreserved-plus-percent",
+        key_segment_max_bytes: 240,
+        s3_meta_suffix: ".elastickv-meta.json",
+        s3_collision_strategy: "leaf-data-suffix",
+        dynamodb_layout: if options.dynamodb_bundle.is_some() { "jsonl" } else { "per-item" },
+        inputs,
+        counters: counters(&set.counts().summary()),
+        warnings: manifest::findings_of(findings, Level::Warning),
+        notes: manifest::findings_of(findings, Level::Note),
+        skipped: 0,
+    }
+}
+
+fn selected(options: &Options) -> Vec<Adapter> {
+    Adapter::SELECTABLE.into_iter().filter(|a| options.wants(*a)).collect()
+}
+
+fn input_info(group: &crate::dataset::Group<'_>) -> InputInfo {
+    let path = group.source.path();
+    InputInfo {
+        fsm_path: path.to_string_lossy().into_owned(),
+        fsm_crc32c: group.survey.crc32c.map(|crc| format!("{crc:08x}")),
+        snapshot_index: index_of(path),
+        last_commit_ts: group.survey.last_commit_ts,
+        bytes: group.file().len() as u64,
+    }
+}
+
+/// An HLC timestamp as a date.
+pub fn iso_time(hlc: u64) -> String {
+    time::clamped(hlc_millis(hlc))
+}
+
+fn counters(sum: &Summary) -> manifest::Counters {
+    manifest::Counters {
+        entries: sum.entries,
+        dynamodb: sum.adapter(Adapter::DynamoDb),
+        s3: sum.adapter(Adapter::S3),
+        redis: sum.adapter(Adapter::Redis),
+        sqs: sum.adapter(Adapter::Sqs),
+        fs: sum.adapter(Adapter::Fs),
+        tombstone: sum.tombstones,
+        internal: sum.internal,
+        unknown: sum.unknown,
+        live: sum.live,
+        operational: sum.operational,
+    }
+}

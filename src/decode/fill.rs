@@ -1,0 +1,124 @@
+//! Fills a tree with the logical data of the inputs, whatever the tree is in.
+
+use std::path::Path;
+
+use super::{Job, Options, Progress, describe, dynamodb, findings, redis, s3, sqs};
+use crate::dataset::{DataSet, LossBook, Lost};
+use crate::error::{Error, Result};
+use crate::format::Adapter;
+use crate::output::checksums::{self, Checksums, Sums};
+use crate::output::manifest::Manifest;
+use crate::output::tree::Tree;
+use crate::output::unit::{Collector, UnitOut};
+use crate::report::Findings;
+use crate::source::Source;
+
+/// Paths of the two files about all others.
+pub const MANIFEST: &str = "MANIFEST.json";
+/// The other one.
+pub const CHECKSUMS: &str = "CHECKSUMS";
+
+/// A filled tree.
+pub struct Filled {
+    /// The manifest as written.
+    pub manifest: Manifest,
+    /// What was noticed.
+    pub findings: Findings,
+    /// Files, MANIFEST.json and CHECKSUMS not counted.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes of the inputs.
+    pub input_bytes: u64,
+    /// Every file but CHECKSUMS, by path.
+    pub index: Checksums,
+}
+
+/// Decodes `sources` into `tree`, MANIFEST.json last; CHECKSUMS is left to [`write_checksums`].
+///
+/// # Errors
+/// An input that is not a sound snapshot, a damaged row, an output that cannot be written.
+pub fn fill(
+    sources: &[Source],
+    tree: &Tree,
+    scratch: &Path,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Filled> {
+    let input_bytes = sources.iter().map(|s| s.bytes().len() as u64).sum();
+    progress.begin("survey", 1);
+    let losses = LossBook::new(options.skip_damage);
+    let mut set = DataSet::survey_with(sources, options.as_of, options.grain, losses)?;
+    let unresolved = set.resolve_transactions()?;
+    progress.advance(1);
+    let mut collector = Collector::new(tree, scratch);
+    findings::of_inputs(&set, options, &unresolved, &mut collector.findings)?;
+    let mut job = Job { set: &set, options, tree, progress, collector: &mut collector };
+    adapters(&mut job)?;
+    set.check_unchanged()?;
+    let lost = set.losses().all();
+    write_losses(&lost, &mut collector)?;
+    let (mut index, findings, tally) = collector.finish()?;
+    let (files, bytes) = tree.written();
+    let mut manifest = describe::describe(&set, options, &findings, tally);
+    manifest.skipped = lost.len() as u64;
+    let mut last = Sums::default();
+    tree.put(&*tree.dir(b"")?, MANIFEST.as_bytes(), &manifest.to_bytes(), &mut last)?;
+    index.add(&last)?;
+    Ok(Filled { manifest, findings, files, bytes, input_bytes, index })
+}
+
+fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {
+    let options = job.options;
+    if options.wants(Adapter::DynamoDb) {
+        dynamodb::decode(job)?;
+    }
+    if options.wants(Adapter::S3) {
+        s3::decode(job)?;
+    }
+    if options.wants(Adapter::Redis) {
+        redis::decode(job)?;
+    }
+    if options.wants(Adapter::Sqs) {
+        sqs::decode(job)?;
+    }
+    Ok(())
+}
+
+/// `ERRORS.jsonl`: what could not be read, by input and offset.
+fn write_losses(lost: &[Lost], collector: &mut Collector<'_>) -> Result<()> {
+    let mut out = UnitOut::new(collector.tree());
+    for loss in lost {
+        let lines = out.lines("ERRORS.jsonl");
+        lines.extend(serde_json::to_vec(loss).unwrap_or_default());
+        lines.push(b'\n');
+    }
+    collector.take(out)
+}
+
+/// Writes CHECKSUMS; gives its own digest and place.
+///
+/// # Errors
+/// A failed write.
+pub fn write_checksums(tree: &Tree, index: &mut Checksums) -> Result<Sums> {
+    let root = tree.dir(b"")?;
+    let mut file = tree.create(&root, CHECKSUMS.as_bytes())?;
+    let mut buffer = Vec::new();
+    let mut failed = None;
+    let merged = index.merge(|path, entry| {
+        checksums::row_into(path, &entry.digest, &mut buffer);
+        if buffer.len() >= 1 << 20 && failed.is_none() {
+            failed = file.write(&buffer).err();
+            buffer.clear();
+        }
+        Ok(())
+    });
+    merged.map_err(|e| Error::io("merge checksums in", "the temporary directory", e))?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    file.write(&buffer)?;
+    let mut own = Sums::default();
+    file.finish(&mut own)?;
+    Ok(own)
+}

@@ -1,0 +1,181 @@
+//! The tree as one tar archive, in a file or on standard output.
+//!
+//! Members come sorted by the bytes of their paths, directories before what is in them, with a fixed owner, mode and
+//! time: the same input gives the same archive. Paths that do not fit a header have GNU long-name members.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use tar::{Builder, EntryType, Header};
+use tempfile::NamedTempFile;
+
+use super::checksums::{Checksums, Place, Sums};
+use super::spool::Spool;
+use super::target::{resolve, split};
+use super::tree::Tree;
+use crate::error::{Error, Result};
+
+/// How an archive is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    /// Not at all.
+    Tar,
+    /// Zstandard, at this level.
+    Zstd {
+        /// 1 to 19.
+        level: i32,
+    },
+}
+
+/// An archive that is not complete yet.
+pub struct ArchiveFile {
+    target: PathBuf,
+    force: bool,
+    /// Temporary files go here.
+    scratch: PathBuf,
+    /// The file under its temporary name; `None`: standard output.
+    file: Option<NamedTempFile>,
+}
+
+impl ArchiveFile {
+    /// Prepares to write `target`, a file that must not be there (but with `force`), or `-` for standard output.
+    pub fn new(target: &Path, force: bool) -> Result<ArchiveFile> {
+        if target.as_os_str() == "-" {
+            let (target, scratch) = (target.to_path_buf(), std::env::temp_dir());
+            return Ok(ArchiveFile { target, force, scratch, file: None });
+        }
+        let target = resolve(target)?;
+        check(&target, force)?;
+        let (parent, _) = split(&target)?;
+        let file = tempfile::Builder::new().prefix(".ekvsnap-unfinished-").tempfile_in(parent);
+        let file = file.map_err(|e| Error::io("create a temporary file in", parent, e))?;
+        let scratch = parent.to_path_buf();
+        Ok(ArchiveFile { target, force, scratch, file: Some(file) })
+    }
+
+    /// Where temporary files can go.
+    pub fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// Writes the whole archive.
+    pub fn write(
+        mut self,
+        tree: &Tree,
+        index: &mut Checksums,
+        packing: Packing,
+        mtime: u64,
+        threads: usize,
+    ) -> Result<Self> {
+        let spool = tree.spool().ok_or_else(|| Error::usage("an archive needs a spooled tree"))?;
+        add_directories(index, tree.named_dirs(), &self.scratch)?;
+        let members = Members { spool, index, mtime };
+        let written = match &mut self.file {
+            Some(file) => compressed(file.as_file_mut(), packing, threads, members),
+            None => compressed(&mut io::stdout().lock(), packing, threads, members),
+        };
+        written.map_err(|e| Error::io("write", &self.target, e))?;
+        Ok(self)
+    }
+
+    /// Gives the finished file its name.
+    pub fn publish(self) -> Result<()> {
+        let Some(file) = self.file else { return Ok(()) };
+        let named = if self.force { file.persist(&self.target) } else { file.persist_noclobber(&self.target) };
+        named.map(drop).map_err(|e| Error::io("rename the finished archive to", &self.target, e.error))
+    }
+}
+
+/// An archive replaces nothing but a file, and that only when asked to.
+fn check(target: &Path, force: bool) -> Result<()> {
+    match std::fs::symlink_metadata(target) {
+        Ok(meta) if !meta.is_file() => {
+            Err(Error::usage(format!("{} exists and is not a file: choose another name", target.display())))
+        }
+        Ok(_) if !force => {
+            Err(Error::usage(format!("{} exists: choose another name, or --force to replace it", target.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Marks the row of a directory in the index.
+const DIRECTORY: Place = Place { at: 0, len: 0, pieces: u64::MAX };
+
+/// Adds a row for every directory: those above files, and those that were asked for.
+fn add_directories(index: &mut Checksums, named: BTreeSet<Vec<u8>>, scratch: &Path) -> Result<()> {
+    let mut found = Checksums::new(scratch);
+    let mut previous: Vec<u8> = Vec::new();
+    let mut sums = Sums::default();
+    let mut failed = None;
+    let merged = index.merge(|path, _| {
+        let common = path.iter().zip(&previous).take_while(|(a, b)| a == b).count();
+        for end in memchr::memchr_iter(b'/', path).filter(|end| *end >= common) {
+            sums.add(b"", &path[..end], [0; 32], DIRECTORY);
+        }
+        previous.clear();
+        previous.extend_from_slice(path);
+        if sums.len() >= 1024 && failed.is_none() {
+            failed = found.add(&std::mem::take(&mut sums)).err();
+        }
+        Ok(())
+    });
+    merged.map_err(|e| Error::io("merge the index in", scratch, e))?;
+    failed.map_or(Ok(()), Err)?;
+    for dir in named {
+        let ends = memchr::memchr_iter(b'/', &dir).chain([dir.len()]);
+        ends.for_each(|end| sums.add(b"", &dir[..end], [0; 32], DIRECTORY));
+    }
+    found.add(&sums)?;
+    index.absorb(found)
+}
+
+struct Members<'s> {
+    spool: &'s Spool,
+    index: &'s mut Checksums,
+    mtime: u64,
+}
+
+fn compressed(out: &mut impl Write, packing: Packing, threads: usize, members: Members<'_>) -> io::Result<()> {
+    let out = BufWriter::with_capacity(1 << 20, out);
+    match packing {
+        Packing::Tar => members.write(out)?.flush(),
+        Packing::Zstd { level } => {
+            let mut encoder = zstd::Encoder::new(out, level)?;
+            let workers = if threads == 0 { rayon::current_num_threads() } else { threads };
+            encoder.multithread(u32::try_from(workers).unwrap_or(u32::MAX))?;
+            members.write(encoder)?.finish()?.flush()
+        }
+    }
+}
+
+impl Members<'_> {
+    fn write<W: Write>(self, out: W) -> io::Result<W> {
+        let Members { spool, index, mtime } = self;
+        let mut builder = Builder::new(out);
+        let mut previous: Vec<u8> = Vec::new();
+        index.merge(|path, entry| {
+            let directory = entry.place == DIRECTORY;
+            if path == previous.as_slice() {
+                return if directory { Ok(()) } else { Err(io::Error::other("two files of one path")) };
+            }
+            previous.clear();
+            previous.extend_from_slice(path);
+            let path = Path::new(std::ffi::OsStr::from_bytes(path));
+            let mut header = Header::new_gnu();
+            header.set_mtime(mtime);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_mode(if directory { 0o755 } else { 0o600 });
+            header.set_entry_type(if directory { EntryType::Directory } else { EntryType::Regular });
+            header.set_size(entry.place.len);
+            if directory {
+                return builder.append_data(&mut header, path, io::empty());
+            }
+            builder.append_data(&mut header, path, spool.reader(entry.place)?.take(entry.place.len))
+        })?;
+        builder.into_inner()
+    }
+}
