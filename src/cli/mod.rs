@@ -25,7 +25,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Decode snapshots into a directory tree.
-    Decode(decode::Args),
+    Decode(Box<decode::Args>),
     /// Print a completion script for a shell.
     Completions(generated::Completions),
     /// Print the manual page, or write one for each command.

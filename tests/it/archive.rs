@@ -58,7 +58,7 @@ fn members_are_sorted_and_their_time_is_that_of_the_snapshot() {
     let file = Snapshot::new()
         .put("!redis|str|a", "1")
         .put(format!("!redis|str|{long}"), "2")
-        .put(sized("!hs|fld|", "a", "f"), "v")
+        .put(sized("!hs|fld|", "h", "f"), "v")
         .put("!redis|str|\u{e9}\n", "3")
         .build();
     let dir = tempfile::tempdir().unwrap();
