@@ -8,6 +8,7 @@ mod cli;
 mod container;
 mod damaged;
 mod dynamodb;
+mod generator;
 mod golden;
 mod groups;
 mod inputs;
