@@ -8,7 +8,7 @@ mod cli;
 mod container;
 mod damaged;
 mod dynamodb;
-mod generator;
+mod generated;
 mod golden;
 mod groups;
 mod inputs;
