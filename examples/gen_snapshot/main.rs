@@ -23,7 +23,8 @@ const WORDS: &str = "What --scale counts:
   sets      members, 100 a set           dynamodb  items of one table
   zsets     members, 100 a sorted set    sqs       messages of one queue
   streams   entries, 1000 a stream       s3        objects of 4 KiB
-  mixed     rows, about: some of each    s3-large  objects of 100 MiB";
+  mixed     rows, about: some of each    s3-large  objects of 100 MiB
+                                         s3-both   objects of 4 KiB but for twelve of 100 MiB";
 
 /// Generates a snapshot.
 #[derive(Parser)]
@@ -40,7 +41,7 @@ struct Args {
     /// Only what the public decoder can read: no header, footer, store metadata, fence rows, older versions, tombstones.
     #[arg(long)]
     bare: bool,
-    /// Bytes of an S3 object [default: 4 KiB; 100 MiB in s3-large].
+    /// Bytes of an S3 object; in s3-both of each of the twelve.
     #[arg(long)]
     object_size: Option<usize>,
     #[arg(short, long)]

@@ -11,14 +11,18 @@ mod tables;
 
 use std::io::{self, Write};
 
+use objects::Sizes;
 pub use rows::Written;
 use rows::{Family, Rows};
 
 /// What can be generated.
-pub const WORKLOADS: [&str; 14] = [
+pub const WORKLOADS: [&str; 15] = [
     "strings", "hashes", "one-hash", "lists", "sets", "zsets", "streams", "ttl", "versions", "dynamodb", "sqs", "s3",
-    "s3-large", "mixed",
+    "s3-large", "s3-both", "mixed",
 ];
+
+const SMALL: usize = 4 << 10;
+const LARGE: usize = 100 << 20;
 
 /// Everything that the bytes of a snapshot follow from.
 #[derive(Clone, Copy)]
@@ -47,8 +51,9 @@ fn workload(spec: Spec<'_>) -> Vec<Family> {
     match spec.workload {
         "dynamodb" => tables::dynamodb(n),
         "sqs" => tables::sqs(n),
-        "s3" => objects::s3(n, spec.object_size.unwrap_or(4 << 10)),
-        "s3-large" => objects::s3(n, spec.object_size.unwrap_or(100 << 20)),
+        "s3" => objects::s3(n, Sizes::all(spec.object_size.unwrap_or(SMALL))),
+        "s3-large" => objects::s3(n, Sizes::all(spec.object_size.unwrap_or(LARGE))),
+        "s3-both" => objects::s3(n, Sizes { usual: SMALL, twelve: spec.object_size.unwrap_or(LARGE) }),
         "mixed" => mixed(spec),
         name => redis::families(name, n),
     }

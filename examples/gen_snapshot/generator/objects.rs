@@ -15,17 +15,35 @@ const FOLDERS: u64 = 200;
 const BUCKET: &str = "{\"bucket_name\":\"bench\",\"generation\":1,\"created_at_hlc\":0,\
                       \"owner\":\"o\",\"region\":\"r\",\"acl\":\"private\"}";
 
-/// `n` objects of `size` bytes in chunks of 1 MiB, in up to 200 folders.
-pub fn s3(n: Amount, size: usize) -> Vec<Family> {
+/// How large objects are.
+#[derive(Clone, Copy)]
+pub struct Sizes {
+    pub usual: usize,
+    /// Twelve objects, spread over all, have this size.
+    pub twelve: usize,
+}
+
+impl Sizes {
+    pub fn all(size: usize) -> Sizes {
+        Sizes { usual: size, twelve: size }
+    }
+
+    fn of(self, n: Amount, i: u64) -> usize {
+        if i.is_multiple_of(n.scale.div_ceil(12)) { self.twelve } else { self.usual }
+    }
+}
+
+/// Objects in chunks of 1 MiB, in up to 200 folders.
+pub fn s3(n: Amount, sizes: Sizes) -> Vec<Family> {
     let row = |prefix: &'static str, value: Vec<u8>| {
         let key = [prefix.as_bytes(), b"bench", &END].concat();
         Family::new(prefix, move |rows| rows.put(&key, &value))
     };
     vec![
-        Family::new("!s3|blob|", move |rows| bodies(rows, n, size)),
+        Family::new("!s3|blob|", move |rows| bodies(rows, n, sizes)),
         row("!s3|bucket|gen|", 1u64.to_be_bytes().to_vec()),
         row("!s3|bucket|meta|", BUCKET.into()),
-        Family::new("!s3|obj|head|", move |rows| manifests(rows, n, size)),
+        Family::new("!s3|obj|head|", move |rows| manifests(rows, n, sizes)),
     ]
 }
 
@@ -42,24 +60,25 @@ fn chunks(n: Amount, i: u64, size: usize) -> impl Iterator<Item = Vec<u8>> {
     (0..size.div_ceil(CHUNK)).map(move |c| random::text(random::mix(seed, c as u64), CHUNK.min(size - c * CHUNK)))
 }
 
-fn bodies(rows: &mut Rows<'_>, n: Amount, size: usize) -> io::Result<()> {
+fn bodies(rows: &mut Rows<'_>, n: Amount, sizes: Sizes) -> io::Result<()> {
     (0..n.scale).try_for_each(|i| {
         let object = object(n, i);
-        chunks(n, i, size).enumerate().try_for_each(|(c, data)| {
+        chunks(n, i, sizes.of(n, i)).enumerate().try_for_each(|(c, data)| {
             let key = [b"!s3|blob|", &object[..], b"u", &END, &1u64.to_be_bytes(), &(c as u64).to_be_bytes()];
             rows.put(&key.concat(), &data)
         })
     })
 }
 
-fn manifests(rows: &mut Rows<'_>, n: Amount, size: usize) -> io::Result<()> {
+fn manifests(rows: &mut Rows<'_>, n: Amount, sizes: Sizes) -> io::Result<()> {
     (0..n.scale).try_for_each(|i| {
-        let (mut md5, mut sizes) = (Md5::new(), Vec::new());
+        let size = sizes.of(n, i);
+        let (mut md5, mut chunk_sizes) = (Md5::new(), Vec::new());
         for chunk in chunks(n, i, size) {
             md5.update(&chunk);
-            sizes.push(chunk.len().to_string());
+            chunk_sizes.push(chunk.len().to_string());
         }
-        let manifest = manifest(&hex(&md5.finalize()), size, &sizes);
+        let manifest = manifest(&hex(&md5.finalize()), size, &chunk_sizes);
         rows.put(&[b"!s3|obj|head|", &object(n, i)[..]].concat(), manifest.as_bytes())
     })
 }
