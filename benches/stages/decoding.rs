@@ -1,0 +1,74 @@
+//! Whole decodes of one family at a time, on one thread, in both layouts.
+
+use std::path::Path;
+use std::time::Duration;
+
+use criterion::{Criterion, SamplingMode, Throughput};
+use ekvsnap::decode::{Layout, Options, Outcome, Silent, decode as run};
+use sha2::{Digest as _, Sha256};
+
+use crate::input::{Input, scratch};
+
+/// Enough rows for some milliseconds.
+const WORKLOADS: [(&str, u64); 11] = [
+    ("strings", 100_000),
+    ("hashes", 100_000),
+    ("one-hash", 100_000),
+    ("lists", 100_000),
+    ("sets", 100_000),
+    ("zsets", 100_000),
+    ("streams", 100_000),
+    ("versions", 40_000),
+    ("dynamodb", 60_000),
+    ("sqs", 30_000),
+    ("s3", 2_000),
+];
+
+/// Fewer where each is a file: they must find room in a small machine's memory.
+const MOST_FILES: u64 = 5_000;
+
+pub fn decode(c: &mut Criterion) {
+    for (layout, name) in [(Layout::Tree, "tree"), (Layout::Packed, "jsonl")] {
+        let mut group = c.benchmark_group(name);
+        group.sampling_mode(SamplingMode::Flat);
+        for (workload, scale) in WORKLOADS {
+            let files = layout == Layout::Tree && ["strings", "versions", "dynamodb"].contains(&workload);
+            let input = Input::new(workload, if files { scale.min(MOST_FILES) } else { scale });
+            let options = Options { threads: 1, layout, ..Options::default() };
+            let digest = answer(&input, &options);
+            group.throughput(Throughput::Bytes(input.bytes));
+            group.bench_function(workload, |b| b.iter_custom(|times| timed(times, &input, &options, digest)));
+        }
+    }
+}
+
+/// The digest that every run must give, with other threads than those measured.
+fn answer(input: &Input, options: &Options) -> [u8; 32] {
+    let folder = scratch();
+    let target = folder.path().join("out");
+    checked(input, &Options { threads: 2, ..options.clone() }, &target);
+    digest(&target)
+}
+
+/// Outputs go when the clock stands still.
+fn timed(times: u64, input: &Input, options: &Options, want: [u8; 32]) -> Duration {
+    let folder = scratch();
+    let one = |n: u64| {
+        let target = folder.path().join(n.to_string());
+        let outcome = checked(input, options, &target);
+        assert_eq!(digest(&target), want, "another output");
+        outcome.elapsed
+    };
+    (0..times).map(one).sum()
+}
+
+fn checked(input: &Input, options: &Options, target: &Path) -> Outcome {
+    let outcome = run(&input.sources, target, options, &Silent).expect("a sound snapshot");
+    assert_eq!(outcome.manifest.counters.entries, input.rows);
+    outcome
+}
+
+/// Of all files' digests.
+fn digest(target: &Path) -> [u8; 32] {
+    Sha256::digest(std::fs::read(target.join("CHECKSUMS")).expect("checksums")).into()
+}

@@ -1,0 +1,38 @@
+//! Survey and checksum.
+
+use criterion::{Criterion, Throughput};
+use ekvsnap::survey::crc::Footer;
+use ekvsnap::survey::{self, Grain, View};
+
+use crate::input::Input;
+
+/// Framing, order, value headers, counts and checksum. The checksum is taken in parallel, here on one thread too.
+pub fn survey(c: &mut Criterion) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    let view = View { as_of: u64::MAX, read_ts: u64::MAX, lenient: false };
+    let mut group = c.benchmark_group("survey");
+    for (workload, scale) in
+        [("mixed", 200_000), ("strings", 200_000), ("hashes", 200_000), ("sqs", 50_000), ("s3", 8_000)]
+    {
+        let input = Input::new(workload, scale);
+        group.throughput(Throughput::Bytes(input.bytes));
+        group.bench_function(workload, |b| {
+            b.iter(|| {
+                let surveyed = pool.install(|| survey::survey(&input.sources[0], view, Grain::default()));
+                let (survey, _) = surveyed.expect("a sound snapshot");
+                assert_eq!(survey.counts.summary().entries, input.rows);
+                assert!(survey.crc32c.is_some());
+            });
+        });
+    }
+}
+
+/// The checksum alone.
+pub fn checksum(c: &mut Criterion) {
+    let input = Input::new("strings", 200_000);
+    let mut group = c.benchmark_group("crc32c");
+    group.throughput(Throughput::Bytes(input.bytes));
+    group.bench_function("all threads", |b| {
+        b.iter(|| assert!(Footer::of(input.sources[0].bytes()).is_some_and(Footer::matches)));
+    });
+}

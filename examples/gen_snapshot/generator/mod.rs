@@ -1,0 +1,111 @@
+//! Snapshots from a few numbers. Tests and benches use this module too.
+//!
+//! A workload is a list of families; each makes its rows in key order, and families are written in order of their
+//! prefixes. So nothing is held but the keys of collections where a family has another order than their numbers.
+
+mod objects;
+mod random;
+mod redis;
+mod rows;
+mod tables;
+
+use std::io::{self, Write};
+
+use objects::Sizes;
+pub use rows::Written;
+use rows::{Family, Rows};
+
+/// What can be generated.
+pub const WORKLOADS: [&str; 15] = [
+    "strings", "hashes", "one-hash", "lists", "sets", "zsets", "streams", "ttl", "versions", "dynamodb", "sqs", "s3",
+    "s3-large", "s3-both", "mixed",
+];
+
+const SMALL: usize = 4 << 10;
+const LARGE: usize = 100 << 20;
+
+/// Everything that the bytes of a snapshot follow from.
+#[derive(Clone, Copy)]
+pub struct Spec<'s> {
+    pub workload: &'s str,
+    pub scale: u64,
+    pub seed: u64,
+    pub bare: bool,
+    pub object_size: Option<usize>,
+}
+
+/// Writes a snapshot.
+pub fn write(spec: Spec<'_>, out: &mut dyn Write) -> io::Result<Written> {
+    let mut families = workload(spec);
+    families.retain(|family| !(spec.bare && family.fence));
+    families.sort_by_key(|family| family.prefix);
+    let mut rows = Rows::begin(out, spec.bare)?;
+    for family in families {
+        (family.emit)(&mut rows)?;
+    }
+    rows.finish()
+}
+
+fn workload(spec: Spec<'_>) -> Vec<Family> {
+    let n = Amount { scale: spec.scale, seed: spec.seed };
+    match spec.workload {
+        "dynamodb" => tables::dynamodb(n),
+        "sqs" => tables::sqs(n),
+        "s3" => objects::s3(n, Sizes::all(spec.object_size.unwrap_or(SMALL))),
+        "s3-large" => objects::s3(n, Sizes::all(spec.object_size.unwrap_or(LARGE))),
+        "s3-both" => objects::s3(n, Sizes { usual: SMALL, twelve: spec.object_size.unwrap_or(LARGE) }),
+        "mixed" => mixed(spec),
+        name => redis::families(name, n),
+    }
+}
+
+/// Each of these has an eighth of the rows; a key with its versions is five rows, an object stands for 400.
+fn mixed(spec: Spec<'_>) -> Vec<Family> {
+    let shares = [
+        ("strings", 8),
+        ("hashes", 8),
+        ("lists", 8),
+        ("sets", 8),
+        ("zsets", 16),
+        ("streams", 8),
+        ("dynamodb", 8),
+        ("sqs", 16),
+        ("versions", 80),
+        ("s3", 400),
+    ];
+    let share = |(name, part)| workload(Spec { workload: name, scale: spec.scale / part, ..spec });
+    shares.into_iter().flat_map(share).collect()
+}
+
+/// How many, and of which seed.
+#[derive(Clone, Copy)]
+struct Amount {
+    scale: u64,
+    seed: u64,
+}
+
+impl Amount {
+    /// Number and size of each collection of at most `per` elements.
+    fn shares(self, per: u64) -> impl Iterator<Item = (u64, u64)> {
+        (0..self.scale.div_ceil(per)).map(move |c| (c, per.min(self.scale - c * per)))
+    }
+
+    /// Something that looks random and belongs to these numbers.
+    fn hash(self, a: u64, b: u64) -> u64 {
+        random::mix(random::mix(self.seed, a), b)
+    }
+
+    /// A key: its number decides the order, its end follows from the seed.
+    fn key(self, kind: &str, number: u64) -> String {
+        format!("{kind}:{number}:{:04x}", self.hash(number, 0) & 0xffff)
+    }
+
+    /// A key for families that are in plain order of bytes: all are equally long.
+    fn padded(self, kind: &str, number: u64) -> String {
+        format!("{kind}:{number:09}:{:04x}", self.hash(number, 0) & 0xffff)
+    }
+
+    fn text(self, a: u64, b: u64, len: usize) -> Vec<u8> {
+        random::text(self.hash(a, b), len)
+    }
+}
