@@ -1,8 +1,10 @@
 //! What the fuzz targets run, so that `cargo test` can replay their inputs without a fuzzer.
 
+use bumpalo::Bump;
+
 use crate::dataset::DataSet;
 use crate::format::redis::{blob, element_key, list, meta, stream, string};
-use crate::format::{Family, header, proto, txn};
+use crate::format::{Family, fs, header, proto, txn};
 use crate::source::Source;
 use crate::survey::Grain;
 
@@ -54,5 +56,27 @@ pub fn redis_values(data: &[u8]) {
     for magic in [blob::HASH, blob::SET, blob::ZSET] {
         let value = [magic, data].concat();
         let _ = (blob::hash(&value, |_, _| ()), blob::set(&value, |_| ()), blob::zset(&value, |_, _| ()));
+    }
+}
+
+/// Runs every parser of the file system on `data`, as key and as value; none may panic, and what a key says must make
+/// the same key again.
+pub fn fs_rows(data: &[u8]) {
+    let arena = Bump::new();
+    let _ = (fs::Inode::parse(&arena, data), fs::Entry::parse(&arena, data), fs::Home::parse(&arena, data));
+    let _ = (fs::Handle::parse(&arena, data), fs::Intent::parse(&arena, data), fs::MoveJob::parse(&arena, data));
+    let _ = (fs::Usage::parse(&arena, data), fs::Counter::parse(&arena, data), fs::number(data));
+    for &family in Family::ALL {
+        let _ = fs::check(&arena, family, &[family.prefix().as_bytes(), data].concat(), b"{}");
+    }
+    if let Ok(key) = fs::EntryKey::parse(data) {
+        assert_eq!(Family::FsEntry.suffix(&fs::key::entry(key.parent, &key.name)), data);
+    }
+    if let Ok(key) = fs::HandleKey::parse(data) {
+        assert_eq!(Family::FsHandle.suffix(&fs::key::handle(key.inode, &key.client, key.handle)), data);
+    }
+    if let Ok(key) = fs::ChunkKey::parse(data) {
+        let numbers = [key.home_slot, key.inode, key.index];
+        assert_eq!(Family::FsChunk.suffix(&fs::key::numbers(Family::FsChunk, &numbers)), data);
     }
 }

@@ -92,8 +92,26 @@ families! {
     Dist Internal "!dist|";
     /// Encryption bookkeeping with a timestamp (the raw writer rows are not MVCC rows).
     Encryption Internal "!encryption|";
-    /// File-system rows.
-    Fs Fs "!fs|";
+    /// Chunks of files.
+    FsChunk Fs "!fs|chk|";
+    /// Names in directories.
+    FsEntry Fs "!fs|dir|";
+    /// Directory versions.
+    FsDirVersion Fs "!fs|dirv|";
+    /// Homes: where the chunks of an inode are.
+    FsHome Fs "!fs|home|";
+    /// Files and directories.
+    FsInode Fs "!fs|ino|";
+    /// What the file system is about to do.
+    FsIntent Fs "!fs|intent|";
+    /// Files being moved to another group.
+    FsMoveJob Fs "!fs|job|move|";
+    /// Open files.
+    FsHandle Fs "!fs|ref|";
+    /// Times of the last opening.
+    FsHandleFence Fs "!fs|reffence|";
+    /// Usage: counters, and one row for all of it (legacy), whose key is no more than this.
+    FsUsage Fs "!fs|usage";
     /// Hash fields.
     HashField Redis "!hs|fld|";
     /// Hash length deltas.
@@ -306,7 +324,13 @@ mod tests {
             (b"", Family::Bare),
             (b"_meta_mine", Family::Bare),
             (b"!txn|other|", Family::Unknown),
-            (b"!fs|chk|", Family::Fs),
+            (b"!fs|chk|", Family::FsChunk),
+            (b"!fs|dirv|x", Family::FsDirVersion),
+            (b"!fs|reffence|x", Family::FsHandleFence),
+            (b"!fs|usage", Family::FsUsage),
+            (b"!fs|usage|route|x", Family::FsUsage),
+            (b"!fs|route|chk|x", Family::Unknown),
+            (b"!fs|job|copy|x", Family::Unknown),
         ];
         for (key, want) in keys {
             assert_eq!(Family::of(key), *want, "{}", key.escape_ascii());

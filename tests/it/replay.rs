@@ -18,6 +18,7 @@ fn seeds_and_regressions() {
     for data in all {
         ekvsnap::replay::survey(&data);
         ekvsnap::replay::redis_values(&data);
+        ekvsnap::replay::fs_rows(&data);
     }
 }
 

@@ -17,9 +17,10 @@ use std::borrow::Cow;
 use crate::format::cursor::Cursor;
 use crate::format::family::Family;
 use crate::format::fault::{Fault, OrFault, Result};
+use crate::format::ordered;
 
-const ESCAPED_NUL: [u8; 2] = [0, 0xff];
-const END: [u8; 2] = [0, 1];
+/// The end of a component, behind a NUL.
+const END: u8 = 1;
 
 const TRAILING: &str = "bytes follow where it should end";
 
@@ -158,18 +159,7 @@ fn read_bucket<'a>(c: &mut Cursor<'a>) -> Result<Cow<'a, [u8]>> {
 
 /// Reads one escaped component; borrowed unless it holds a NUL.
 fn component<'a>(c: &mut Cursor<'a>) -> Option<Cow<'a, [u8]>> {
-    let mut raw = Cow::Borrowed(until_nul(c)?);
-    loop {
-        match c.take(2)? {
-            b"\0\x01" => return Some(raw),
-            b"\0\xff" => {
-                let owned = raw.to_mut();
-                owned.push(0);
-                owned.extend_from_slice(until_nul(c)?);
-            }
-            _ => return None,
-        }
-    }
+    ordered::read(c, END)
 }
 
 /// Length of the bucket, generation and object at the start of `suffix`: what all rows of an object share, whatever
@@ -199,20 +189,9 @@ fn component_len(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// The bytes before the next NUL, which stays unread.
-fn until_nul<'a>(c: &mut Cursor<'a>) -> Option<&'a [u8]> {
-    c.take(memchr::memchr(0, c.rest())?)
-}
-
 /// Appends an escaped component.
 pub fn escape_into(raw: &[u8], out: &mut Vec<u8>) {
-    let mut pieces = raw.split(|&b| b == 0);
-    out.extend_from_slice(pieces.next().unwrap_or_default());
-    for piece in pieces {
-        out.extend_from_slice(&ESCAPED_NUL);
-        out.extend_from_slice(piece);
-    }
-    out.extend_from_slice(&END);
+    ordered::append(raw, END, out);
 }
 
 /// A user key, or the start of one, that grows component by component; each step is a prefix for a range scan.
@@ -395,29 +374,7 @@ mod tests {
         }
     }
 
-    /// Bytes among which the ones that escapes are made of are frequent.
-    fn raw() -> impl Strategy<Value = Vec<u8>> {
-        prop::collection::vec(prop_oneof![Just(0u8), Just(1), Just(255), any::<u8>()], 0..12)
-    }
-
     proptest! {
-        #[test]
-        fn components_round_trip(raw in raw()) {
-            let mut key = Vec::new();
-            escape_into(&raw, &mut key);
-            let mut c = Cursor::new(&key);
-            prop_assert_eq!(component(&mut c).unwrap().into_owned(), raw);
-            prop_assert!(c.is_empty());
-        }
-
-        #[test]
-        fn escapes_keep_the_order(a in raw(), b in raw()) {
-            let (mut x, mut y) = (Vec::new(), Vec::new());
-            escape_into(&a, &mut x);
-            escape_into(&b, &mut y);
-            prop_assert_eq!(a.cmp(&b), x.cmp(&y));
-        }
-
         #[test]
         fn chunk_keys_round_trip(object: Vec<u8>, version: u64) {
             let want = chunk(&object, version);
