@@ -42,7 +42,7 @@ pub(super) fn describe(set: &DataSet<'_>, options: &Options, findings: &Findings
         key_segment_max_bytes: 240,
         s3_meta_suffix: ".elastickv-meta.json",
         s3_collision_strategy: "leaf-data-suffix",
-        dynamodb_layout: if options.dynamodb_bundle.is_some() { "jsonl" } else { "per-item" },
+        dynamodb_layout: if options.packed() || options.dynamodb_bundle.is_some() { "jsonl" } else { "per-item" },
         inputs,
         counters: counters(&set.counts().summary()),
         warnings: manifest::findings_of(findings, Level::Warning),

@@ -93,6 +93,7 @@ pub fn decode(sources: &[Source], target: &Path, options: &Options, progress: &d
 }
 
 fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
+    options.check()?;
     refuse_inputs(target, sources.iter().filter_map(Source::real_path))?;
     if let Some(packing) = options.archive {
         return archive(sources, target, packing, options, progress);

@@ -1,6 +1,7 @@
 //! What a decode is asked to do.
 
 use super::filter::Filter;
+use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::output::archive::Packing;
 use crate::source::PassedOver;
@@ -40,7 +41,7 @@ pub struct Options {
     pub rename_s3_collisions: bool,
     /// Leave out Redis keys that expire at or before this moment (Unix milliseconds).
     pub drop_expired: Option<u64>,
-    /// DynamoDB items in bundles of about this many bytes, instead of a file each.
+    /// DynamoDB items in bundles of about this many bytes, instead of a file each; only in a tree.
     pub dynamodb_bundle: Option<u64>,
     /// A file for each object, or packed lines.
     pub layout: Layout,
@@ -87,6 +88,20 @@ impl Options {
     /// Whether any object of an adapter is wanted.
     pub fn wants(&self, adapter: Adapter) -> bool {
         self.adapters.contains(&adapter) && self.filter.takes_adapter(adapter)
+    }
+
+    /// Refuses what cannot be asked for together.
+    ///
+    /// # Errors
+    /// A usage error that says why.
+    pub fn check(&self) -> Result<()> {
+        if self.packed() && self.dynamodb_bundle.is_some() {
+            return Err(Error::usage(
+                "--dynamodb-bundle-mode jsonl cuts the items of a tree into bundles; --layout jsonl has one file a table: \
+                 give one of the two",
+            ));
+        }
+        Ok(())
     }
 
     /// Whether the output is packed lines.

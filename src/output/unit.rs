@@ -290,6 +290,15 @@ impl<'t> Collector<'t> {
         self.shared.get_mut(path).ok_or_else(|| Error::usage("a shared file is not there"))
     }
 
+    /// Closes a shared file that gets no more lines.
+    pub fn close(&mut self, path: &str) -> Result<()> {
+        let Some(file) = self.shared.remove(path) else { return Ok(()) };
+        self.open.retain(|open| open != path);
+        let mut sums = Sums::default();
+        file.finish(&mut sums)?;
+        self.checksums.add(&sums)
+    }
+
     /// Closes the shared files and gives the checksums of everything.
     pub fn finish(mut self) -> Result<(Checksums, Findings, Tally)> {
         let mut sums = Sums::default();

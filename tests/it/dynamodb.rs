@@ -6,6 +6,7 @@ mod live;
 mod model;
 mod names;
 mod orphans;
+mod packed;
 
 use ekvsnap::decode::Options;
 use ekvsnap::format::Adapter;
@@ -31,6 +32,16 @@ fn marks(decoded: &Decoded) -> Vec<(String, String)> {
         item["v"]["S"].as_str().unwrap_or_default().to_owned()
     };
     items.map(|path| (path["dynamodb/".len()..].to_owned(), mark(&path))).collect()
+}
+
+/// The marks of a file of packed items, in its order.
+#[track_caller]
+fn line_marks(decoded: &Decoded, path: &str) -> Vec<String> {
+    let mark = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line["Item"]["v"]["S"].as_str().unwrap().to_owned()
+    };
+    decoded.text(path).lines().map(mark).collect()
 }
 
 /// Checks paths (below `dynamodb/`) and marks of all items.

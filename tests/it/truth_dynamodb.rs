@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use ekvsnap::decode::{Layout, Options};
 use serde_json::{Value, json};
 
 use crate::kit::fixtures::{load, snapshots};
-use crate::kit::{Tree, run};
+use crate::kit::{Tree, run_with};
 
 /// A value with its sets sorted and its binaries plain: the server answers with `{"b64": …}`.
 fn canonical(value: &Value) -> Value {
@@ -35,17 +36,27 @@ fn sorted<'v>(items: impl Iterator<Item = &'v Value>) -> Vec<String> {
     all
 }
 
+/// The items of a table: a file each, or lines.
+fn decoded_items(tree: &Tree, folder: &str, layout: Layout) -> Vec<Value> {
+    if layout == Layout::Packed {
+        let text = std::str::from_utf8(&tree[format!("dynamodb/{folder}.jsonl").as_bytes()]).unwrap();
+        return text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["Item"].clone()).collect();
+    }
+    let items = format!("dynamodb/{folder}/items/");
+    let items = tree.iter().filter(|(path, _)| path.starts_with(items.as_bytes()));
+    items.map(|(_, body)| serde_json::from_slice(body).unwrap()).collect()
+}
+
 /// Table name to its schema and its items.
-fn decoded_tables(tree: &Tree) -> BTreeMap<String, (Value, Vec<Value>)> {
+fn decoded_tables(tree: &Tree, layout: Layout) -> BTreeMap<String, (Value, Vec<Value>)> {
+    let end = if layout == Layout::Packed { ".schema.json" } else { "/_schema.json" };
     let mut tables = BTreeMap::new();
     for (path, body) in tree {
         let path = std::str::from_utf8(path).unwrap();
-        let Some(folder) = path.strip_prefix("dynamodb/").and_then(|p| p.strip_suffix("/_schema.json")) else {
+        let Some(folder) = path.strip_prefix("dynamodb/").and_then(|p| p.strip_suffix(end)) else {
             continue;
         };
-        let items = format!("dynamodb/{folder}/items/");
-        let items = tree.iter().filter(|(path, _)| path.starts_with(items.as_bytes()));
-        let items = items.map(|(_, body)| serde_json::from_slice(body).unwrap()).collect();
+        let items = decoded_items(tree, folder, layout);
         let schema: Value = serde_json::from_slice(body).unwrap();
         tables.insert(schema["table_name"].as_str().unwrap().to_owned(), (schema, items));
     }
@@ -66,11 +77,12 @@ fn index_names<'v>(indexes: &'v Value, name: &str) -> Vec<&'v str> {
 }
 
 #[track_caller]
-fn check(corpus: &str, things: usize) {
+fn check(corpus: &str, layout: Layout, things: usize) {
     let files = load(corpus);
     let want: Value = serde_json::from_slice(&files["expected.dynamodb.json"]).unwrap();
     let want = want.as_object().unwrap();
-    let got = decoded_tables(&run(&snapshots(&files)).unwrap().tree);
+    let options = Options { layout, ..Options::default() };
+    let got = decoded_tables(&run_with(&snapshots(&files), &options).unwrap().tree, layout);
     assert_eq!(got.keys().collect::<Vec<_>>(), want.keys().collect::<Vec<_>>());
     let mut checked = 0;
     for (name, table) in want {
@@ -88,6 +100,8 @@ fn check(corpus: &str, things: usize) {
 
 #[test]
 fn dynamodb_items_are_what_the_server_answered() {
-    check("dynamodb-small", 92);
-    check("dynamodb-nasty", 94);
+    for layout in [Layout::Tree, Layout::Packed] {
+        check("dynamodb-small", layout, 92);
+        check("dynamodb-nasty", layout, 94);
+    }
 }

@@ -30,7 +30,7 @@ pub(super) struct Files<'a> {
 
 /// What was written of one scope and is not in the tally yet: scopes change rarely.
 #[derive(Default)]
-struct Count {
+pub(super) struct Count {
     scope: String,
     kind: &'static str,
     objects: u64,
@@ -90,13 +90,13 @@ impl<'a> Files<'a> {
 
     /// Writes an item of no live generation. Its name is its row key: nothing tells which attributes made it.
     pub fn put_left(&mut self, out: &mut UnitOut<'_>, left: &Left<'a>) -> Result<()> {
-        let (scope, items) = left.place();
+        let (scope, path) = left.place();
         self.path.clear();
         segment_into(left.key.primary, &mut self.path);
         self.path.push_str(".json");
         self.body.clear();
         self.renderer.file(left.item, &mut self.body);
-        let dir = self.folders.open(out.tree(), &items, None)?;
+        let dir = self.folders.open(out.tree(), &format!("{path}/items"), None)?;
         out.put(dir, self.path.as_bytes(), &self.body)?;
         self.count.add(out, &scope, "orphans", self.body.len());
         Ok(())
@@ -141,7 +141,8 @@ pub(super) fn note_untyped(renderer: &mut ItemRenderer<'_>, out: &mut UnitOut<'_
 }
 
 impl Count {
-    fn add(&mut self, out: &mut UnitOut<'_>, scope: &str, kind: &'static str, bytes: usize) {
+    /// Counts an object.
+    pub fn add(&mut self, out: &mut UnitOut<'_>, scope: &str, kind: &'static str, bytes: usize) {
         if (self.kind, self.scope.as_str()) != (kind, scope) {
             self.flush(out);
             (self.scope, self.kind) = (scope.to_owned(), kind);
@@ -150,7 +151,8 @@ impl Count {
         self.bytes += bytes as u64;
     }
 
-    fn flush(&mut self, out: &mut UnitOut<'_>) {
+    /// Hands over what was counted.
+    pub fn flush(&mut self, out: &mut UnitOut<'_>) {
         let count = std::mem::take(self);
         if count.objects > 0 {
             out.tally.add(Adapter::DynamoDb, &count.scope, count.kind, count.objects, count.bytes);

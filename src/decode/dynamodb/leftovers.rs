@@ -11,6 +11,7 @@ use crate::dataset::DataSet;
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::dynamodb::keys;
+use crate::output::names::segment;
 use crate::report::{Finding, Findings, Kind};
 
 /// Items of one generation that stand together.
@@ -34,16 +35,16 @@ impl Run {
 }
 
 impl Left<'_> {
-    /// Scope in the manifest, and folder: `_orphans/TABLE` and `dynamodb/_orphans/TABLE/gen-N/items`, with N as it
-    /// stands in the row key.
+    /// Scope in the manifest, and path: `_orphans/TABLE` and `dynamodb/_orphans/TABLE/gen-N`, with N as it stands in
+    /// the row key (leading zeros and all, so that it may need a fallback name).
     pub fn place(&self) -> (String, String) {
         let mut scope = String::from("_orphans/");
         // Its encoding was checked with the key.
         table_into(&keys::table_name(self.key.table).unwrap_or_default(), &mut scope);
         let behind = Family::DdbItem.suffix(self.row.user_key).get(self.key.table.len() + 1..).unwrap_or_default();
         let generation = behind.split(|b| *b == b'|').next().unwrap_or_default();
-        let items = format!("dynamodb/{scope}/gen-{}/items", String::from_utf8_lossy(generation));
-        (scope, items)
+        let path = format!("dynamodb/{scope}/{}", segment(&[b"gen-", generation].concat()));
+        (scope, path)
     }
 }
 

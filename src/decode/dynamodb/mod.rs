@@ -12,7 +12,16 @@
 //! | `dynamodb/TABLE/KEYMAP.jsonl` | names that do not tell their key, if there are any |
 //! | `dynamodb/_orphans/TABLE/gen-N/items/KEY.json` | with `--include-orphans`: items of no live generation, by row key |
 //!
-//! A table that is itself named `_orphans` is written to `dynamodb/%5Forphans/`.
+//! With `--layout jsonl` (`ours.md` §6) no name depends on an item, so nothing is looked at twice:
+//!
+//! | output | what it is |
+//! |---|---|
+//! | `dynamodb/TABLE.schema.json` | the schema |
+//! | `dynamodb/TABLE.jsonl` | the items, in user-key order of the rows: `{"Item":{…}}`; empty for an empty table |
+//! | `dynamodb/_orphans/TABLE/gen-N.jsonl` | with `--include-orphans`: `{"key":B,"Item":{…}}`, the key as in the row key |
+//!
+//! A table that is itself named `_orphans` is written as `%5Forphans`. No two tables share a file of the packed layout:
+//! what one is named with an extension ends in `.jsonl` or in `.schema.json`, never in both.
 
 mod bundle;
 mod files;
@@ -21,6 +30,7 @@ mod folders;
 mod late;
 mod leftovers;
 pub mod name;
+mod packed;
 pub mod render;
 mod table;
 mod taken;
@@ -31,7 +41,7 @@ use super::{Job, engine, note_shared};
 use crate::dataset::{DataSet, after_prefix};
 use crate::error::Result;
 use crate::format::Family;
-use crate::output::unit::Collector;
+use crate::output::unit::{Collector, Writes};
 use bundle::Bundle;
 use files::FirstSpecials;
 use late::Late;
@@ -50,19 +60,20 @@ const UNIT: usize = 1 << 20;
 pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let tables = Tables::read(job.set, &mut job.collector.findings)?;
     table::check_counters(job.set, &tables, &mut job.collector.findings)?;
-    tables.write(job.collector)?;
+    tables.write(job.options.layout, job.collector)?;
     let spans = spans(job.set, &tables)?;
     let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
     progress.begin("dynamodb", spans.len() as u64);
     let mut whole = Whole::new(set, &tables, options.dynamodb_bundle.map(|limit| Bundle::new(&tables, tree, limit)));
     let collector = &mut *job.collector;
-    engine::run(
+    engine::run_with(
         spans.len(),
         |i| unit::decode(set, &tables, &spans[i], options, tree),
         |decoded| {
             progress.advance(1);
             whole.take(decoded, collector)
         },
+        Writes::write,
     )?;
     let (specials, late_spans) = whole.finish(job.collector)?;
     let unknown = !tree.knows_names() && !late_spans.is_empty();
@@ -113,7 +124,7 @@ impl<'s, 'a, 't> Whole<'s, 'a, 't> {
         Whole { set, tables, bundle, leftovers, specials, units: 0, late }
     }
 
-    fn take(&mut self, decoded: Decoded<'t>, collector: &mut Collector<'t>) -> Result<()> {
+    fn take(&mut self, decoded: Decoded<'t>, collector: &mut Collector<'t>) -> Result<Writes<'t>> {
         if decoded.late {
             self.late.push(self.units);
         }
@@ -129,7 +140,7 @@ impl<'s, 'a, 't> Whole<'s, 'a, 't> {
             decoded.lines.iter().try_for_each(|lines| bundle.add(lines, collector))?;
         }
         note_shared(decoded.shared.into_iter().collect(), &mut collector.findings);
-        collector.take(decoded.out)
+        collector.place(decoded.out)
     }
 
     /// The special segments of what is written, and the units that hold items which are not.

@@ -4,7 +4,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::format::dynamodb::item::{Entry, Item, Map, Value};
 use crate::format::dynamodb::schema::{Index, KeyNames, Schema};
-use crate::output::json;
+use crate::output::json::{self, Escape};
 use crate::output::nested::Nested;
 
 /// Appends `_schema.json`: the peer's document, then the members that are ours. No newline at the end.
@@ -107,6 +107,17 @@ impl<'a> ItemRenderer<'a> {
     /// Appends the line of a packed file: `{"Item":{…}}` and a line feed.
     pub fn line(&mut self, item: Item<'a>, out: &mut Vec<u8>) {
         Nested::<false>::new(out).object(|w| {
+            w.member("Item");
+            self.map(item.attributes(), w);
+        });
+        out.push(b'\n');
+    }
+
+    /// The same of an item whose row key tells more than its attributes: `{"key":…,"Item":{…}}`.
+    pub fn line_with_key(&mut self, key: &[u8], item: Item<'a>, out: &mut Vec<u8>) {
+        Nested::<false>::new(out).object(|w| {
+            w.member("key");
+            json::bytes(key, Escape::Html, w.out());
             w.member("Item");
             self.map(item.attributes(), w);
         });

@@ -4,7 +4,7 @@ use super::findings;
 use super::name::table_into;
 use super::render;
 use crate::dataset::{DataSet, Row};
-use crate::decode::note_shared;
+use crate::decode::{Layout, note_shared};
 use crate::error::{Error, Result};
 use crate::format::dynamodb::primary::ORDERED_VERSION;
 use crate::format::dynamodb::schema::Liveness;
@@ -43,6 +43,11 @@ impl Table {
         Ok(Table { encoded: encoded.to_vec(), scope, dir, items, name, schema })
     }
 
+    /// Its file of packed lines.
+    pub fn packed(&self) -> String {
+        format!("{}.jsonl", self.dir)
+    }
+
     /// Whether row keys are of the ordered encoding and all of one generation.
     pub fn is_ordered(&self) -> bool {
         self.schema.key_encoding_version >= ORDERED_VERSION && !self.has_source()
@@ -58,6 +63,18 @@ impl Table {
         let mut prefix = Vec::new();
         keys::item_prefix_into(&self.encoded, generation, &mut prefix);
         prefix
+    }
+
+    fn write_folders(&self, schema: &[u8], out: &mut UnitOut<'_>) -> Result<()> {
+        let dir = out.tree().make_dir(self.dir.as_bytes())?;
+        out.tree().make_dir(self.items.as_bytes())?;
+        out.put(&dir, b"_schema.json", schema)
+    }
+
+    fn write_files(&self, schema: &[u8], out: &mut UnitOut<'_>) -> Result<()> {
+        out.log(&self.packed());
+        let dir = out.dir("dynamodb")?;
+        out.put(&dir, format!("{}.schema.json", self.scope).as_bytes(), schema)
     }
 
     /// The key encoding of a generation. Only tables of the old encoding are migrated.
@@ -106,19 +123,20 @@ impl Tables {
         })
     }
 
-    /// Makes every table's folders and writes its schema.
+    /// Writes every table's schema, beside what its items go to: that is there even if the table is empty.
     ///
     /// # Errors
     /// A failed write.
-    pub fn write(&self, collector: &mut Collector<'_>) -> Result<()> {
+    pub fn write(&self, layout: Layout, collector: &mut Collector<'_>) -> Result<()> {
         let mut body = Vec::new();
         for table in &self.0 {
             let mut out = UnitOut::new(collector.tree());
-            let dir = out.tree().make_dir(table.dir.as_bytes())?;
-            out.tree().make_dir(table.items.as_bytes())?;
             body.clear();
             render::schema(&table.schema, &mut body);
-            out.put(&dir, b"_schema.json", &body)?;
+            match layout {
+                Layout::Tree => table.write_folders(&body, &mut out)?,
+                Layout::Packed => table.write_files(&body, &mut out)?,
+            }
             out.tally.scope(Adapter::DynamoDb, &table.scope);
             collector.take(out)?;
         }

@@ -3,11 +3,12 @@
 use super::files::{Files, FirstSpecials, note_untyped};
 use super::findings;
 use super::leftovers::Run;
+use super::packed::Packer;
 use super::render::ItemRenderer;
 use super::table::Tables;
 use super::walk::{Found, Left, Live, Walk};
 use crate::dataset::{DataSet, Shared};
-use crate::decode::Options;
+use crate::decode::{Layout, Options};
 use crate::error::Result;
 use crate::output::tree::Tree;
 use crate::output::unit::UnitOut;
@@ -46,7 +47,8 @@ struct Unit<'s, 'a, 't> {
     tables: &'s Tables,
     options: &'s Options,
     files: Files<'a>,
-    packer: ItemRenderer<'a>,
+    packer: Packer<'a>,
+    bundler: ItemRenderer<'a>,
     done: Decoded<'t>,
 }
 
@@ -66,7 +68,8 @@ pub(super) fn decode<'t>(
         tables,
         options,
         files: Files::default(),
-        packer: ItemRenderer::default(),
+        packer: Packer::default(),
+        bundler: ItemRenderer::default(),
         done: Decoded::new(UnitOut::new(tree)),
     };
     while let Some(row) = walk.next()? {
@@ -77,6 +80,7 @@ pub(super) fn decode<'t>(
     }
     unit.done.shared = walk.shared();
     unit.files.finish(&mut unit.done.out);
+    unit.packer.finish(&mut unit.done.out);
     Ok(unit.done)
 }
 
@@ -103,8 +107,12 @@ impl<'a> Unit<'_, 'a, '_> {
             let finding = finding.with("key", live.row.user_key).with("offset", live.row.offset);
             self.done.out.findings.add(finding);
         }
+        if self.options.packed() {
+            self.packer.put(&mut self.done.out, table, live);
+            return Ok(());
+        }
         if self.options.dynamodb_bundle.is_some() {
-            self.pack(live);
+            self.bundle(live);
             return Ok(());
         }
         if live.sure {
@@ -114,14 +122,14 @@ impl<'a> Unit<'_, 'a, '_> {
         Ok(())
     }
 
-    fn pack(&mut self, live: &Live<'a>) {
+    fn bundle(&mut self, live: &Live<'a>) {
         if self.done.lines.last().is_none_or(|lines| lines.table != live.table) {
             self.done.lines.push(Lines { table: live.table, items: 0, bytes: Vec::new() });
         }
         let Some(lines) = self.done.lines.last_mut() else { return };
-        self.packer.line(live.item, &mut lines.bytes);
+        self.bundler.line(live.item, &mut lines.bytes);
         lines.items += 1;
-        note_untyped(&mut self.packer, &mut self.done.out, self.tables.get(live.table), live);
+        note_untyped(&mut self.bundler, &mut self.done.out, self.tables.get(live.table), live);
     }
 
     fn left(&mut self, left: &Left<'a>) -> Result<()> {
@@ -129,8 +137,10 @@ impl<'a> Unit<'_, 'a, '_> {
             Some(run) if run.is_of(left) => run.items += 1,
             _ => self.done.leftovers.push(Run::new(left)),
         }
-        if self.options.include_orphans {
-            self.files.put_left(&mut self.done.out, left)?;
+        match self.options.layout {
+            _ if !self.options.include_orphans => {}
+            Layout::Tree => self.files.put_left(&mut self.done.out, left)?,
+            Layout::Packed => self.packer.put_left(&mut self.done.out, left),
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bumpalo::Bump;
 
-use super::files::{Piece, Rendered, Writer};
+use super::files::{Piece, Place, Rendered, Writer};
 use super::findings;
 use super::index::{Lines, Target};
 use super::queues::Queues;
@@ -13,13 +13,13 @@ use super::sort::{Entry, Sorted};
 use crate::dataset::{DataSet, Row};
 use crate::decode::{Job, Options, engine};
 use crate::error::Result;
-use crate::format::Family;
 use crate::format::fault::Result as Parsed;
 use crate::format::mvcc::hlc_millis;
 use crate::format::sqs::key::{self, DataKey};
 use crate::format::sqs::{Head, Message, Queue, partition};
+use crate::format::{Adapter, Family, Fault};
 use crate::output::tree::Tree;
-use crate::output::unit::UnitOut;
+use crate::output::unit::{Growing, UnitOut, Writes};
 use crate::report::Finding;
 
 /// Rows taken from the sorter at a time.
@@ -37,7 +37,7 @@ pub fn write<'a>(job: &mut Job<'_, 'a, '_>, queues: &Queues<'a>, files: &[Target
     let (set, tree, progress) = (job.set, job.tree, job.progress);
     let now = i64::try_from(hlc_millis(set.view().read_ts)).unwrap_or(i64::MAX);
     let renderer = Renderer { set, options: job.options, tree, queues, files, now };
-    let mut writer = Writer::new(tree, queues, files, job.collector);
+    let mut writer = Writer::new(queues, files, job.options.layout, job.collector);
     loop {
         let mut batch = rows.next_batch(BATCH)?;
         if batch.is_empty() {
@@ -46,13 +46,14 @@ pub fn write<'a>(job: &mut Job<'_, 'a, '_>, queues: &Queues<'a>, files: &[Target
         renderer.settle(&mut batch)?;
         let chunks = chunks(&batch);
         progress.begin("sqs lines", chunks.len() as u64);
-        engine::run(
+        engine::run_with(
             chunks.len(),
             |i| renderer.unit(chunks[i]),
             |rendered| {
                 progress.advance(1);
                 writer.take(rendered)
             },
+            Writes::write,
         )?;
     }
 }
@@ -114,27 +115,37 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
         let (mut pieces, mut out) = (Vec::new(), UnitOut::new(self.tree));
         for rows in chunk.chunk_by(|a, b| a.file == b.file) {
             let Some(first) = rows.first() else { continue };
-            let mut piece = Piece { file: first.file, lines: Vec::new(), rows: rows.len() as u64, expired: 0 };
-            let target = &self.files[first.file as usize];
-            match target.lines {
-                Lines::Messages => {
-                    if let Err(error) = self.messages(target.queue, rows, &mut piece, &mut out) {
-                        // The queue's record: without it none of its messages can be written.
-                        self.set.tolerate(error)?;
-                        (piece.rows, piece.expired) = (0, 0);
-                        piece.lines.clear();
-                    }
-                }
-                Lines::Side => self.side_records(rows, &mut piece)?,
-                Lines::Left(_) => self.left(rows, &mut piece)?,
-            }
-            pieces.push(piece);
+            let expired = self.piece(first.file, rows, &mut out)?;
+            pieces.push(Piece { file: first.file, expired });
         }
-        Ok(Rendered { pieces, out })
+        Ok(Rendered { out, pieces })
     }
 
-    fn messages(&self, queue: &[u8], rows: &[Entry], piece: &mut Piece, out: &mut UnitOut<'_>) -> Result<()> {
-        let Some(record) = self.queues.get(queue).and_then(|known| known.record) else { return Ok(()) };
+    /// Appends lines to one file; gives the number of messages past their retention.
+    fn piece(&self, file: u32, rows: &[Entry], out: &mut UnitOut<'t>) -> Result<u64> {
+        let target = &self.files[file as usize];
+        let place = Place::of(self.queues, target, self.options.layout);
+        let log = out.log(&place.path);
+        let mut lines = out.grow_log(log);
+        let done = match target.lines {
+            Lines::Messages => self.messages(target.queue, rows, &mut lines, out),
+            Lines::Side => self.side_records(rows, &mut lines),
+            Lines::Left(_) => self.left(rows, &mut lines),
+        };
+        let (written, bytes) = out.end(lines, done)?;
+        out.tally.add(Adapter::Sqs, &place.scope, place.kind, written.rows, bytes);
+        Ok(written.expired)
+    }
+
+    fn messages(
+        &self,
+        queue: &[u8],
+        rows: &[Entry],
+        lines: &mut Growing<'_>,
+        out: &mut UnitOut<'_>,
+    ) -> Result<Written> {
+        let mut written = Written::default();
+        let Some(record) = self.queues.get(queue).and_then(|known| known.record) else { return Ok(written) };
         let at_record = |fault| self.set.locate(record.fault(Family::SqsQueue, fault));
         let (records, mut arena) = (Bump::new(), Bump::new());
         let parsed = Queue::parse(&records, record.body).map_err(at_record)?;
@@ -142,33 +153,34 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
         let owner = Owner { queue: &parsed, name: &name };
         for entry in rows {
             let row = self.set.row_at(entry.row)?;
-            let written = self.message(&owner, &row, &arena, piece, out);
-            self.or_lose(written, &row, piece)?;
+            match self.message(&owner, &row, &arena, &mut lines.buffer, out) {
+                Ok(expired) => written.count(expired),
+                Err(fault) => self.lose(&row, fault)?,
+            }
+            lines.spill()?;
             arena.reset();
         }
-        Ok(())
+        Ok(written)
     }
 
+    /// Renders a message; tells whether it is past its retention.
     fn message(
         &self,
         owner: &Owner<'_>,
         row: &Row<'a>,
         arena: &Bump,
-        piece: &mut Piece,
+        lines: &mut Vec<u8>,
         out: &mut UnitOut<'_>,
-    ) -> Parsed<()> {
+    ) -> Parsed<bool> {
         let key = DataKey::parse(Family::SqsData.suffix(row.user_key))?;
         let message = Message::parse(arena, row.body)?;
         owner.check(&key, &message, row, out);
-        piece.expired += u64::from(owner.is_past_retention(&message, self.now));
-        render::message_line(&message, self.shown(&key), &mut piece.lines);
-        Ok(())
+        render::message_line(&message, self.shown(&key), lines);
+        Ok(owner.is_past_retention(&message, self.now))
     }
 
     /// A message that cannot be rendered is one line less, if losses are taken.
-    fn or_lose(&self, written: Parsed<()>, row: &Row<'_>, piece: &mut Piece) -> Result<()> {
-        let Err(fault) = written else { return Ok(()) };
-        piece.rows = piece.rows.saturating_sub(1);
+    fn lose(&self, row: &Row<'_>, fault: Fault) -> Result<()> {
         self.set.tolerate(self.set.locate(row.fault(Family::SqsData, fault)))
     }
 
@@ -176,30 +188,49 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
         Shown { preserve_visibility: self.options.preserve_sqs_visibility, partition: key.place.partition }
     }
 
-    fn left(&self, rows: &[Entry], piece: &mut Piece) -> Result<()> {
-        let mut arena = Bump::new();
+    fn left(&self, rows: &[Entry], lines: &mut Growing<'_>) -> Result<Written> {
+        let (mut written, mut arena) = (Written::default(), Bump::new());
         for entry in rows {
             let row = self.set.row_at(entry.row)?;
-            let written = self.left_message(&row, &arena, piece);
-            self.or_lose(written, &row, piece)?;
+            match self.left_message(&row, &arena, &mut lines.buffer) {
+                Ok(()) => written.count(false),
+                Err(fault) => self.lose(&row, fault)?,
+            }
+            lines.spill()?;
             arena.reset();
         }
-        Ok(())
+        Ok(written)
     }
 
-    fn left_message(&self, row: &Row<'a>, arena: &Bump, piece: &mut Piece) -> Parsed<()> {
+    fn left_message(&self, row: &Row<'a>, arena: &Bump, lines: &mut Vec<u8>) -> Parsed<()> {
         let key = DataKey::parse(Family::SqsData.suffix(row.user_key))?;
         let message = Message::parse(arena, row.body)?;
-        render::message_line(&message, self.shown(&key), &mut piece.lines);
+        render::message_line(&message, self.shown(&key), lines);
         Ok(())
     }
 
-    fn side_records(&self, rows: &[Entry], piece: &mut Piece) -> Result<()> {
+    fn side_records(&self, rows: &[Entry], lines: &mut Growing<'_>) -> Result<Written> {
         for entry in rows {
             let row = self.set.row_at(entry.row)?;
-            render::side_record_line(Family::of(row.user_key), row.user_key, row.body, &mut piece.lines);
+            render::side_record_line(Family::of(row.user_key), row.user_key, row.body, &mut lines.buffer);
+            lines.spill()?;
         }
-        Ok(())
+        Ok(Written { rows: rows.len() as u64, expired: 0 })
+    }
+}
+
+/// Lines that were written.
+#[derive(Default)]
+struct Written {
+    rows: u64,
+    /// Messages past their retention.
+    expired: u64,
+}
+
+impl Written {
+    fn count(&mut self, expired: bool) {
+        self.rows += 1;
+        self.expired += u64::from(expired);
     }
 }
 

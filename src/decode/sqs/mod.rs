@@ -1,9 +1,8 @@
 //! SQS: queues and their messages (`sqs.md` §3 and §4).
 //!
-//! 1. The queues' own rows are read: records, generations, sequence counters, tombstones. Every record gives a
-//!    `_queue.json`.
+//! 1. The queues' own rows are read: records, generations, sequence counters, tombstones.
 //! 2. Message rows are read in parallel parts. What is kept of each is a small reference that sorts, spilled to disk in
-//!    runs when there are many.
+//!    runs when there are many. Every record gives a `_queue.json`.
 //! 3. The references are walked in the order of the output; in parallel chunks the rows are read again and rendered.
 //!
 //! | path below `sqs/` | what | when |
@@ -17,6 +16,19 @@
 //! `QUEUE` is the encoded name, `Q` its base64url. A queue may be named `_orphans`: its own files stand beside the
 //! directories in there, which all end in `.orphan`. Where a queue is named as a `Q.orphan` of another one, side records
 //! of the latter go to `_orphans/Q.orphan/_internals`.
+//!
+//! With `--layout jsonl` (`ours.md` §6):
+//!
+//! | path below `sqs/` | what | when |
+//! |---|---|---|
+//! | `QUEUE.queue.json` | attributes | always |
+//! | `QUEUE.jsonl` | live messages | always, empty if there are none |
+//! | `QUEUE.side.jsonl` | bookkeeping rows | `--include-sqs-side-records`, empty if there are none |
+//! | `_orphans/QUEUE.orphan/side.jsonl` | the same, of a queue without its record | `--include-sqs-side-records` |
+//! | `_orphans/QUEUE.orphan/generation-N.jsonl` | as above | `--include-orphans` |
+//!
+//! A queue named `X.side` is written as `X%2Eside`, whatever else there is: the side records of a queue `X` have the
+//! plain name. Read back by percent-decoding, both give the name of their queue.
 
 mod files;
 mod findings;
@@ -41,8 +53,8 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let mut shared = Vec::new();
     let queues = Queues::read(job.set, &mut shared)?;
     note_shared(shared, &mut job.collector.findings);
-    queues.write(job)?;
     let index = index::read(job, &queues)?;
+    queues.write(job, &index.files)?;
     left::report(&queues, &index, &mut job.collector.findings);
     lines::write(job, &queues, &index.files, index.entries)
 }

@@ -1,4 +1,4 @@
-//! Directory names of queues (`ours.md` §2).
+//! Names of queues in the output (`ours.md` §2 and §6).
 
 use crate::output::names;
 
@@ -18,9 +18,29 @@ pub fn queue_directory(name: &[u8]) -> String {
     }
 }
 
-/// The path of a queue's directory.
-pub fn queue_path(directory: &str) -> String {
-    format!("sqs/{directory}")
+/// The path of a queue's directory, or of one of its files in the packed layout.
+pub fn queue_path(name: &str) -> String {
+    format!("sqs/{name}")
+}
+
+/// What the files of a queue are named by in the packed layout: its directory's name. One that ends in `.side` has the
+/// dot escaped, so that its messages do not go where another queue has its side records.
+pub fn queue_stem(name: &[u8]) -> String {
+    let directory = queue_directory(name);
+    match directory.strip_suffix(".side") {
+        Some(front) => format!("{front}%2Eside"),
+        None => directory,
+    }
+}
+
+/// The file of a queue's messages in the packed layout.
+pub fn packed_messages(stem: &str) -> String {
+    format!("{stem}.jsonl")
+}
+
+/// The file of a queue's side records in the packed layout.
+pub fn packed_side(stem: &str) -> String {
+    format!("{stem}.side.jsonl")
 }
 
 /// The path of the directory of messages left behind by a queue, or by former lives of one. Every name in it ends in
@@ -59,6 +79,17 @@ mod tests {
         ] {
             assert_eq!(queue_directory(name), want, "{}", name.escape_ascii());
         }
+    }
+
+    #[test]
+    fn stems_are_no_names_of_side_files() {
+        for (name, want) in
+            [("a", "a"), ("a.side", "a%2Eside"), (".side", "%2Eside"), ("a%2Eside", "a%252Eside"), ("aside", "aside")]
+        {
+            assert_eq!(queue_stem(name.as_bytes()), want);
+        }
+        let longest = format!("{}.queue.json", queue_stem(format!("{}.side", "a".repeat(235)).as_bytes()));
+        assert!(longest.len() <= 255, "{longest}");
     }
 
     #[test]

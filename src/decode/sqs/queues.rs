@@ -1,15 +1,16 @@
 //! The queues: what their own rows tell, and their `_queue.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bumpalo::Bump;
 
 use super::findings;
 use super::generation::Live;
+use super::index::{Lines, Target};
 use super::names;
 use super::render;
 use crate::dataset::{DataSet, Row, Shared};
-use crate::decode::{Job, engine};
+use crate::decode::{Job, Options, engine};
 use crate::error::Result;
 use crate::format::fault::Result as Parsed;
 use crate::format::sqs::key::{self, TombstoneKey};
@@ -115,20 +116,26 @@ impl<'a> Queues<'a> {
     /// Directory of the side records of a queue without its record: the peer's, unless a queue has that name.
     pub fn orphan_directory(&self, queue: &[u8]) -> String {
         let directory = names::orphan_directory(queue);
-        let namesake = self.get(&key::encode_queue(directory.as_bytes()));
-        let taken = namesake.is_some_and(|known| known.record.is_some());
+        let taken = self.has_record(&key::encode_queue(directory.as_bytes()));
         if taken { format!("{}/{directory}", names::ORPHANS) } else { directory }
     }
 
-    /// Writes `_queue.json` of every queue that has its record.
+    /// Whether a queue has its record.
+    pub fn has_record(&self, queue: &[u8]) -> bool {
+        self.get(queue).is_some_and(|known| known.record.is_some())
+    }
+
+    /// Writes the document of every queue that has its record; packed, also those of its files that get no lines.
     ///
     /// # Errors
     /// A failed write.
-    pub fn write(&self, job: &mut Job<'_, '_, '_>) -> Result<()> {
+    pub fn write(&self, job: &mut Job<'_, '_, '_>, filled: &[Target<'_>]) -> Result<()> {
         let all: Vec<_> = self.iter().filter_map(|(queue, known)| Some((queue, known, known.record?))).collect();
         let units: Vec<_> = all.chunks(UNIT).collect();
-        let (set, tree, collector) = (job.set, job.tree, &mut *job.collector);
-        engine::run(units.len(), |i| write_unit(set, tree, units[i]), |out| collector.take(out))
+        let documents =
+            Documents { set: job.set, tree: job.tree, options: job.options, filled: filled.iter().collect() };
+        let collector = &mut *job.collector;
+        engine::run(units.len(), |i| documents.unit(units[i]), |out| collector.take(out))
     }
 }
 
@@ -149,24 +156,52 @@ fn each<'a>(
     Ok(())
 }
 
-fn write_unit<'t>(set: &DataSet<'_>, tree: &'t Tree, queues: &[(&[u8], &Known<'_>, Row<'_>)]) -> Result<UnitOut<'t>> {
-    let (mut out, mut arena, mut json) = (UnitOut::new(tree), Bump::new(), Vec::new());
-    for (queue, known, row) in queues {
-        json.clear();
-        let name = match document(queue, known, row, &arena, &mut out, &mut json) {
-            Ok(name) => name,
-            Err(fault) => {
-                set.tolerate(set.locate(row.fault(Family::SqsQueue, fault)))?;
-                continue;
+/// Writes the documents of queues.
+struct Documents<'d, 'a, 't> {
+    set: &'d DataSet<'a>,
+    tree: &'t Tree,
+    options: &'d Options,
+    /// The files that get lines.
+    filled: BTreeSet<&'d Target<'a>>,
+}
+
+impl<'a, 't> Documents<'_, 'a, 't> {
+    fn unit(&self, queues: &[(&'a [u8], &Known<'a>, Row<'a>)]) -> Result<UnitOut<'t>> {
+        let (mut out, mut arena, mut json) = (UnitOut::new(self.tree), Bump::new(), Vec::new());
+        for (queue, known, row) in queues {
+            json.clear();
+            match document(queue, known, row, &arena, &mut out, &mut json) {
+                Ok(name) if self.options.packed() => self.files(queue, &name, &json, &mut out)?,
+                Ok(name) => folder(&name, &json, &mut out)?,
+                Err(fault) => self.set.tolerate(self.set.locate(row.fault(Family::SqsQueue, fault)))?,
             }
-        };
-        let directory = names::queue_directory(&name);
-        let dir = tree.make_dir(names::queue_path(&directory).as_bytes())?;
-        out.put(&dir, b"_queue.json", &json)?;
-        out.tally.scope(Adapter::Sqs, &directory);
-        arena.reset();
+            arena.reset();
+        }
+        Ok(out)
     }
-    Ok(out)
+
+    fn files(&self, queue: &'a [u8], name: &[u8], json: &[u8], out: &mut UnitOut<'_>) -> Result<()> {
+        let stem = names::queue_stem(name);
+        let dir = out.dir("sqs")?;
+        out.put(&dir, format!("{stem}.queue.json").as_bytes(), json)?;
+        out.tally.scope(Adapter::Sqs, &stem);
+        let gets_none = |lines| !self.filled.contains(&Target { queue, lines });
+        if gets_none(Lines::Messages) {
+            out.put(&dir, names::packed_messages(&stem).as_bytes(), b"")?;
+        }
+        if self.options.include_sqs_side_records && gets_none(Lines::Side) {
+            out.put(&dir, names::packed_side(&stem).as_bytes(), b"")?;
+        }
+        Ok(())
+    }
+}
+
+fn folder(name: &[u8], json: &[u8], out: &mut UnitOut<'_>) -> Result<()> {
+    let directory = names::queue_directory(name);
+    let dir = out.tree().make_dir(names::queue_path(&directory).as_bytes())?;
+    out.put(&dir, b"_queue.json", json)?;
+    out.tally.scope(Adapter::Sqs, &directory);
+    Ok(())
 }
 
 /// Renders the record and says what is odd about it; gives the queue's name as its key tells it.

@@ -1,4 +1,4 @@
-//! Packed items, and the same output for any number of threads.
+//! Bundles of items, and the same output for any number of threads.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -100,7 +100,7 @@ fn decode_with(inputs: &[Vec<u8>; 2], threads: usize, bundle: Option<u64>) -> (T
 }
 
 /// Tables with sure and late items, collisions, special names, leftovers and a migration, over two inputs.
-fn large() -> [Vec<u8>; 2] {
+pub fn large() -> [Vec<u8>; 2] {
     let filler = "x".repeat(2000);
     let (s, r) = (table(b"strings"), table(b"ranges").types("S", Some("N")));
     let v0 = table(b"old").version(0).types("N", None);

@@ -1,7 +1,9 @@
-//! File names against a plain model that has all items in memory: random tables full of collisions.
+//! File names, and the order of packed lines, against a plain model that has all items in memory: random tables full
+//! of collisions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ekvsnap::decode::Layout;
 use ekvsnap::decode::dynamodb::name::{collided_item_into, item_into};
 use ekvsnap::format::dynamodb::number::{canon, is_canonical};
 use ekvsnap::format::dynamodb::{KeyValue, PrimaryKey};
@@ -9,7 +11,7 @@ use ekvsnap::survey::Grain;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{marks, with};
+use super::{line_marks, marks, with};
 use crate::kit::build::Snapshot;
 use crate::kit::ddb::V::{B, N, S};
 use crate::kit::ddb::{Table, V, table};
@@ -76,9 +78,8 @@ fn is_regular(table: &Table<'_>, keys: &Keys) -> bool {
     })
 }
 
-/// What `ours.md` §2 says: path to mark.
-fn expected(table: &Table<'_>, mut rows: Vec<Row>) -> BTreeMap<String, String> {
-    rows.sort_by(|a, b| a.0.cmp(&b.0));
+/// What `ours.md` §2 says of rows in user-key order: path to mark.
+fn expected(table: &Table<'_>, rows: Vec<Row>) -> BTreeMap<String, String> {
     let (regular, others): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| is_regular(table, &row.1));
     let mut files = BTreeMap::new();
     for (user_key, keys, mark) in regular.into_iter().chain(others) {
@@ -122,11 +123,15 @@ fn check(shape: Shape, hash: &'static str, range: Option<&'static str>, new: &[K
     for (user_key, keys, mark) in &all {
         snapshot = snapshot.put(user_key, crate::kit::ddb::body(keys, mark));
     }
+    live.sort_by(|a, b| a.0.cmp(&b.0));
+    let in_order: Vec<String> = live.iter().map(|row| row.2.clone()).collect();
     let want = expected(&t, live);
     // Also with as many seams as there can be.
     for grain in [Grain::default(), Grain { spacing: 1, piece: 1, unit: 1 }] {
         let got: BTreeMap<String, String> = marks(&with(&snapshot, |o| o.grain = grain)).into_iter().collect();
         assert_eq!(got, want);
+        let packed = with(&snapshot, |o| (o.grain, o.layout) = (grain, Layout::Packed));
+        assert_eq!(line_marks(&packed, "dynamodb/t.jsonl"), in_order);
     }
 }
 
@@ -143,7 +148,7 @@ fn any_case() -> impl Strategy<Value = (Shape, &'static str, Option<&'static str
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn names_are_those_of_the_model((shape, hash, range, new, old) in any_case()) {
+    fn names_and_order_are_those_of_the_model((shape, hash, range, new, old) in any_case()) {
         check(shape, hash, range, &new, &old);
     }
 }

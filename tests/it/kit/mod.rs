@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use ekvsnap::Error;
-use ekvsnap::decode::{Options, Outcome, Silent, decode};
+use ekvsnap::decode::{Layout, Options, Outcome, Silent, decode};
 use ekvsnap::output::archive::Packing;
 use ekvsnap::source::Source;
 
@@ -55,6 +55,11 @@ impl Decoded {
         let inside = self.tree.keys().filter(|k| k.starts_with(prefix.as_bytes()));
         inside.map(|k| String::from_utf8_lossy(k).into_owned()).collect()
     }
+}
+
+/// The default options with `--layout jsonl`.
+pub fn packed() -> Options {
+    Options { layout: Layout::Packed, ..Options::default() }
 }
 
 /// Decodes snapshots held in memory with the default options.

@@ -129,7 +129,7 @@ fn side_records_are_in_snapshot_order() {
 }
 
 /// Enough rows for several units of every stage.
-fn many() -> Snapshot {
+pub fn many() -> Snapshot {
     let text = "t".repeat(2000);
     let mut snapshot = Snapshot::new().queue("q", 2).queue_with("f", 1, json!({ "name": "f", "partition_count": 4 }));
     for i in 0..4500_i64 {

@@ -4,6 +4,7 @@ mod better;
 mod errors;
 mod findings;
 mod layout;
+mod packed;
 mod rows;
 
 use ekvsnap::decode::Options;
