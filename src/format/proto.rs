@@ -75,13 +75,10 @@ impl<'a> Fields<'a> {
             self.rest = rest;
             return Ok(Some((u32::from(key >> 3), Field::Bytes(bytes))));
         }
-        self.next_of_any_kind()
+        if self.rest.is_empty() { Ok(None) } else { self.next_of_any_kind() }
     }
 
     fn next_of_any_kind(&mut self) -> Result<Option<(u32, Field<'a>)>> {
-        if self.rest.is_empty() {
-            return Ok(None);
-        }
         let (tag, wire) = encoding::decode_key(&mut self.rest).map_err(|_| BROKEN)?;
         let field = match wire {
             WireType::Varint => Field::Varint(self.varint()?),

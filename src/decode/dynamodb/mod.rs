@@ -32,6 +32,7 @@ mod leftovers;
 pub mod name;
 mod packed;
 pub mod render;
+mod straight;
 mod table;
 mod taken;
 mod unit;

@@ -3,34 +3,66 @@
 //! Units come in user-key order, and so do their lines: no item waits for another one, and no name is decided.
 
 use super::files::{Count, note_untyped};
-use super::render::ItemRenderer;
+use super::render::{ItemRenderer, straight_line};
 use super::table::Table;
 use super::walk::{Left, Live};
+use crate::format::Adapter;
+use crate::format::dynamodb::schema::Liveness;
 use crate::output::unit::UnitOut;
 
 /// Writes the lines of a unit.
 #[derive(Default)]
 pub(super) struct Packer<'a> {
     renderer: ItemRenderer<'a>,
-    /// Place of the last item's table, and which of the unit's logs its lines go to.
-    table: Option<(usize, usize)>,
-    count: Count,
+    open: Option<Open>,
+    left: Count,
+    rebuilt: Vec<u8>,
+}
+
+/// The table whose items are being written.
+struct Open {
+    /// Its place.
+    table: usize,
+    scope: String,
+    /// Which of the unit's logs its lines go to.
+    log: usize,
+    /// Bytes that were there before.
+    before: usize,
+    items: u64,
 }
 
 impl<'a> Packer<'a> {
     /// Appends the line of an item.
     pub fn put(&mut self, out: &mut UnitOut<'_>, table: &Table, live: &Live<'a>) {
-        let log = match self.table {
-            Some((at, log)) if at == live.table => log,
-            _ => out.log(&table.packed()),
-        };
-        self.table = Some((live.table, log));
+        let log = self.open(out, table, live.table);
+        self.renderer.line(live.item, out.log_buffer(log));
+        self.wrote_one();
+        note_untyped(&mut self.renderer, out, table, live);
+    }
+
+    /// Appends the line of an item of the active generation if its value is as the server writes it and its key
+    /// attributes are those of its row key. Tells whether it did.
+    pub fn put_straight(
+        &mut self,
+        out: &mut UnitOut<'_>,
+        table: &Table,
+        at: usize,
+        value: &'a [u8],
+        primary: &[u8],
+    ) -> bool {
+        let log = self.open(out, table, at);
         let lines = out.log_buffer(log);
         let before = lines.len();
-        self.renderer.line(live.item, lines);
-        let bytes = lines.len() - before;
-        self.count.add(out, &table.scope, "items", bytes);
-        note_untyped(&mut self.renderer, out, table, live);
+        let version = table.version_of(Liveness::Active);
+        self.rebuilt.clear();
+        let key = straight_line(value, &table.schema.key, lines);
+        let rebuilt = key.and_then(|key| key.row_bytes_into(version, &mut self.rebuilt));
+        if rebuilt.is_none() || self.rebuilt != primary {
+            lines.truncate(before);
+            return false;
+        }
+        self.wrote_one();
+        true
     }
 
     /// Appends the line of an item of no live generation. It has its row key: nothing tells which attributes made it.
@@ -40,11 +72,39 @@ impl<'a> Packer<'a> {
         let before = lines.len();
         self.renderer.line_with_key(left.key.primary, left.item, lines);
         let bytes = lines.len() - before;
-        self.count.add(out, &scope, "orphans", bytes);
+        self.left.add(out, &scope, "orphans", bytes);
+    }
+
+    /// The log of a table.
+    fn open(&mut self, out: &mut UnitOut<'_>, table: &Table, at: usize) -> usize {
+        if let Some(open) = &self.open
+            && open.table == at
+        {
+            return open.log;
+        }
+        self.close(out);
+        let log = out.log(&table.packed());
+        let before = out.log_buffer(log).len();
+        self.open = Some(Open { table: at, scope: table.scope.clone(), log, before, items: 0 });
+        log
+    }
+
+    fn wrote_one(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.items += 1;
+        }
+    }
+
+    fn close(&mut self, out: &mut UnitOut<'_>) {
+        if let Some(Open { scope, log, before, items, .. }) = self.open.take().filter(|open| open.items > 0) {
+            let bytes = out.log_buffer(log).len() - before;
+            out.tally.add(Adapter::DynamoDb, &scope, "items", items, bytes as u64);
+        }
     }
 
     /// Hands over what was counted: call it at the end of a unit.
     pub fn finish(&mut self, out: &mut UnitOut<'_>) {
-        self.count.flush(out);
+        self.close(out);
+        self.left.flush(out);
     }
 }

@@ -7,7 +7,7 @@ use super::packed::Packer;
 use super::render::ItemRenderer;
 use super::table::Tables;
 use super::walk::{Found, Left, Live, Walk};
-use crate::dataset::{DataSet, Shared};
+use crate::dataset::{DataSet, Row, Shared};
 use crate::decode::{Layout, Options};
 use crate::error::Result;
 use crate::output::tree::Tree;
@@ -73,6 +73,9 @@ pub(super) fn decode<'t>(
         done: Decoded::new(UnitOut::new(tree)),
     };
     while let Some(row) = walk.next()? {
+        if options.packed() && unit.straight(&mut walk, &row) {
+            continue;
+        }
         match walk.judge(row) {
             Ok(found) => unit.take(found)?,
             Err(error) => set.tolerate(error)?,
@@ -92,6 +95,13 @@ impl<'t> Decoded<'t> {
 }
 
 impl<'a> Unit<'_, 'a, '_> {
+    /// Packs a row that is all that its table expects; tells whether it did.
+    fn straight(&mut self, walk: &mut Walk<'_, 'a>, row: &Row<'a>) -> bool {
+        let Some((at, primary)) = walk.active(row) else { return false };
+        let table = self.tables.get(at);
+        self.packer.put_straight(&mut self.done.out, table, at, row.body, primary)
+    }
+
     fn take(&mut self, found: Found<'a>) -> Result<()> {
         match found {
             Found::Live(live) => self.live(&live),

@@ -8,6 +8,7 @@ use crate::dataset::{DataSet, RangeIter, Row, Shared};
 use crate::error::{Error, Result};
 use crate::format::dynamodb::schema::Liveness;
 use crate::format::dynamodb::{Item, ItemKey, KeyValue, PrimaryKey, keys};
+use crate::format::fault::Result as Parsed;
 use crate::format::{Family, Fault};
 
 /// An item that the server serves.
@@ -56,13 +57,22 @@ enum Role {
     Left,
 }
 
+/// The rows of one generation, as the last row tells.
+#[derive(Debug, Clone, Copy)]
+struct Run<'a> {
+    /// What their user keys begin with.
+    prefix: &'a [u8],
+    /// The last of their keys.
+    key: ItemKey<'a>,
+    role: Role,
+}
+
 /// Reads the item rows of a key range.
 pub(super) struct Walk<'s, 'a> {
     set: &'s DataSet<'a>,
     tables: &'s Tables,
     rows: RangeIter<'s, 'a>,
-    /// Table, generation and role of the last row.
-    run: Option<(&'a [u8], u64, Role)>,
+    run: Option<Run<'a>>,
     rebuilt: Vec<u8>,
 }
 
@@ -88,29 +98,43 @@ impl<'s, 'a> Walk<'s, 'a> {
     /// # Errors
     /// A malformed key or value.
     pub fn judge(&mut self, row: Row<'a>) -> Result<Found<'a>> {
-        let at = |fault| fault_at(self.set, &row, fault);
-        let key = ItemKey::parse(Family::DdbItem.suffix(row.user_key)).map_err(at)?;
+        let set = self.set;
+        let at = |fault| fault_at(set, &row, fault);
+        let (key, role) = self.place(row.user_key).map_err(at)?;
         let item = Item::parse(row.body).map_err(at)?;
-        match self.role(key) {
+        match role {
             Role::Left => Ok(Found::Left(Left { row, key, item })),
             Role::Live(table, liveness) => self.live(table, liveness, row, item),
         }
     }
 
-    fn role(&mut self, key: ItemKey<'a>) -> Role {
-        if let Some((table, generation, role)) = self.run
-            && (table, generation) == (key.table, key.generation)
-        {
-            return role;
+    /// The table and the primary key of a row that no other row can hide: one of its table's active generation.
+    pub fn active(&mut self, row: &Row<'a>) -> Option<(usize, &'a [u8])> {
+        match self.place(row.user_key) {
+            Ok((key, Role::Live(table, Liveness::Active))) => Some((table, key.primary)),
+            _ => None,
         }
-        let role = self.tables.find(key.table).map_or(Role::Left, |at| {
-            match self.tables.get(at).schema.liveness(key.generation) {
-                Liveness::Stale => Role::Left,
-                liveness => Role::Live(at, liveness),
-            }
-        });
-        self.run = Some((key.table, key.generation, role));
-        role
+    }
+
+    #[inline]
+    fn place(&mut self, user_key: &'a [u8]) -> Parsed<(ItemKey<'a>, Role)> {
+        if let Some(run) = &self.run
+            && let Some(primary) = user_key.strip_prefix(run.prefix)
+            && !primary.is_empty()
+        {
+            return Ok((ItemKey { primary, ..run.key }, run.role));
+        }
+        let key = ItemKey::parse(Family::DdbItem.suffix(user_key))?;
+        let (prefix, role) = (&user_key[..user_key.len() - key.primary.len()], self.role(key));
+        self.run = Some(Run { prefix, key, role });
+        Ok((key, role))
+    }
+
+    fn role(&self, key: ItemKey<'a>) -> Role {
+        self.tables.find(key.table).map_or(Role::Left, |at| match self.tables.get(at).schema.liveness(key.generation) {
+            Liveness::Stale => Role::Left,
+            liveness => Role::Live(at, liveness),
+        })
     }
 
     fn live(&mut self, at: usize, liveness: Liveness, row: Row<'a>, item: Item<'a>) -> Result<Found<'a>> {

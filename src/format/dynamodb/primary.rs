@@ -186,12 +186,13 @@ fn base64_into(raw: &[u8], out: &mut Vec<u8>) {
 
 /// Appends S(raw): sorts like raw and is no prefix of another.
 pub fn escape_into(raw: &[u8], out: &mut Vec<u8>) {
-    for &b in raw {
-        out.push(b);
-        if b == 0 {
-            out.push(0xff);
-        }
+    let mut rest = raw;
+    while let Some((plain, [_, behind @ ..])) = memchr::memchr(0, rest).and_then(|at| rest.split_at_checked(at)) {
+        out.extend_from_slice(plain);
+        out.extend_from_slice(&[0, 0xff]);
+        rest = behind;
     }
+    out.extend_from_slice(rest);
     out.extend_from_slice(&[0, 1]);
 }
 
