@@ -1,6 +1,6 @@
 //! JSON text cut into the pieces it is made of, without decoding any of them.
 //!
-//! This is for what must be copied as it stands, and for reading two or three members of a large record. It trusts
+//! This is for what must be copied as it stands. It trusts
 //! the text where it can: strings and brackets are followed exactly, but scalars are not checked. On text that a
 //! validating parser accepts, the pieces are right; on other text they may be anything or `None`.
 
@@ -139,13 +139,6 @@ pub fn member_at(text: &[u8], index: usize) -> Option<&[u8]> {
     found
 }
 
-/// The text of a string value that has no escapes, `None` for anything else.
-pub fn plain_string(value: &[u8]) -> Option<&str> {
-    let text = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    let plain = text.iter().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\'));
-    plain.then(|| std::str::from_utf8(text).ok()).flatten()
-}
-
 /// An integer written as one, `None` for anything else.
 pub fn integer<T: std::str::FromStr>(value: &[u8]) -> Option<T> {
     let digits = value.strip_prefix(b"-").unwrap_or(value);
@@ -235,10 +228,6 @@ mod tests {
         }
         for text in ["", "-", "+1", "1e2", "1.0", "null", "\"1\"", "9223372036854775808", "1_0", "--1"] {
             assert_eq!(integer::<i64>(text.as_bytes()), None, "{text}");
-        }
-        assert_eq!(plain_string(b"\"ab c\""), Some("ab c"));
-        for text in ["\"a\\n\"", "\"é\"", "null", "\"", "\"a\u{1}\""] {
-            assert_eq!(plain_string(text.as_bytes()), None, "{text}");
         }
     }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use bumpalo::Bump;
 
+use super::generation::Live;
 use super::queues::Queues;
 use super::sort::{Entry, Sorted, Sorter, id_prefix};
 use crate::dataset::{DataSet, Row, Shared, after_prefix};
@@ -15,7 +16,7 @@ use crate::decode::{Job, engine, note_shared};
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::fault::Result as Parsed;
-use crate::format::sqs::key::{self, DataKey, TombstoneKey};
+use crate::format::sqs::key::{self, DataKeys, TombstoneKey};
 use crate::format::sqs::{Head, Message};
 use crate::output::tree::Tree;
 
@@ -90,30 +91,34 @@ impl<'a> Found<'a> {
 /// # Errors
 /// The first malformed row of a family.
 pub fn read<'a>(job: &mut Job<'_, 'a, '_>, queues: &Queues<'a>) -> Result<Index<'a>> {
-    let mut gather = Gather::new(job.tree, job.set.is_merged());
+    let expected = job.set.counts().family(Family::SqsData).live;
+    let mut gather = Gather::new(job.tree, job.set.is_merged(), expected);
     let keep_left = job.options.include_orphans;
     let set = job.set;
-    let message = |row: &Row<'a>, arena: &Bump| message(set, queues, row, keep_left, arena);
-    family(job, Family::SqsData, &mut gather, message)?;
+    let messages = || {
+        let mut messages = Messages { set, queues, keep_left, keys: DataKeys::default(), owner: None };
+        move |row: &Row<'a>, arena: &Bump| messages.judge(row, arena)
+    };
+    family(job, Family::SqsData, &mut gather, messages)?;
     for side in SIDE.into_iter().filter(|_| job.options.include_sqs_side_records) {
-        family(job, side, &mut gather, |row, _| side_record(set, side, row))?;
+        family(job, side, &mut gather, || |row: &Row<'a>, _: &Bump| side_record(set, side, row))?;
     }
     gather.finish()
 }
 
-/// Indexes one family, in parts.
-fn family<'a>(
+/// Indexes one family, in parts; `index` begins a part.
+fn family<'a, I: FnMut(&Row<'a>, &Bump) -> Parsed<(Target<'a>, Option<Entry>)>>(
     job: &mut Job<'_, 'a, '_>,
     family: Family,
     gather: &mut Gather<'a, '_>,
-    index: impl Fn(&Row<'a>, &Bump) -> Parsed<(Target<'a>, Option<Entry>)> + Sync,
+    index: impl Fn() -> I + Sync,
 ) -> Result<()> {
     let (set, progress, findings) = (job.set, job.progress, &mut job.collector.findings);
     let parts = parts(set, family)?;
     progress.begin("sqs rows", parts.len() as u64);
     engine::run(
         parts.len(),
-        |i| unit(set, family, &parts[i], &index),
+        |i| unit(set, family, &parts[i], index()),
         |found: Found<'a>| {
             progress.advance(1);
             // Sequence rows and tombstones were read, and reported, with the queues.
@@ -141,7 +146,7 @@ fn unit<'a>(
     set: &DataSet<'a>,
     family: Family,
     (lo, hi): &Part,
-    index: &(impl Fn(&Row<'a>, &Bump) -> Parsed<(Target<'a>, Option<Entry>)> + Sync),
+    mut index: impl FnMut(&Row<'a>, &Bump) -> Parsed<(Target<'a>, Option<Entry>)>,
 ) -> Result<Found<'a>> {
     let (mut found, mut arena) = (Found::default(), Bump::new());
     let mut rows = set.range(family, lo.clone(), hi.clone());
@@ -158,22 +163,39 @@ fn unit<'a>(
     Ok(found)
 }
 
-fn message<'a>(
-    set: &DataSet<'a>,
-    queues: &Queues<'a>,
-    row: &Row<'a>,
+/// Judges the messages of a part.
+struct Messages<'s, 'a> {
+    set: &'s DataSet<'a>,
+    queues: &'s Queues<'a>,
     keep_left: bool,
-    arena: &Bump,
-) -> Parsed<(Target<'a>, Option<Entry>)> {
-    let queue = DataKey::parse(Family::SqsData.suffix(row.user_key))?.place.queue;
-    let head = Head::parse(arena, row.body)?;
-    let known = queues.get(queue).filter(|known| known.record.is_some());
-    if known.is_some_and(|known| known.live.has(head.queue_generation)) {
-        return Ok((Target { queue, lines: Lines::Messages }, Some(entry(set, row, &head))));
+    keys: DataKeys<'a>,
+    /// Queue of the last message, and which of its messages are live; none are without a record.
+    owner: Option<(&'a [u8], Option<Live>)>,
+}
+
+impl<'a> Messages<'_, 'a> {
+    fn judge(&mut self, row: &Row<'a>, arena: &Bump) -> Parsed<(Target<'a>, Option<Entry>)> {
+        let queue = self.keys.parse(Family::SqsData.suffix(row.user_key))?.place.queue;
+        let head = Head::parse(arena, row.body)?;
+        if self.live(queue).is_some_and(|live| live.has(head.queue_generation)) {
+            return Ok((Target { queue, lines: Lines::Messages }, Some(entry(self.set, row, &head))));
+        }
+        Message::parse(arena, row.body)?;
+        let target = Target { queue, lines: Lines::Left(head.queue_generation) };
+        Ok((target, self.keep_left.then(|| entry(self.set, row, &head))))
     }
-    Message::parse(arena, row.body)?;
-    let target = Target { queue, lines: Lines::Left(head.queue_generation) };
-    Ok((target, keep_left.then(|| entry(set, row, &head))))
+
+    fn live(&mut self, queue: &'a [u8]) -> Option<Live> {
+        match self.owner {
+            Some((same, live)) if same == queue => live,
+            _ => {
+                let known = self.queues.get(queue).filter(|known| known.record.is_some());
+                let live = known.map(|known| known.live);
+                self.owner = Some((queue, live));
+                live
+            }
+        }
+    }
 }
 
 fn side_record<'a>(set: &DataSet<'a>, family: Family, row: &Row<'a>) -> Parsed<(Target<'a>, Option<Entry>)> {
@@ -212,10 +234,10 @@ struct Gather<'a, 't> {
 }
 
 impl<'a, 't> Gather<'a, 't> {
-    fn new(tree: &'t Tree, merged: bool) -> Self {
+    fn new(tree: &'t Tree, merged: bool, expected: u64) -> Self {
         Gather {
             merged,
-            sorter: Sorter::new(tree),
+            sorter: Sorter::new(tree, expected),
             files: Vec::new(),
             numbers: BTreeMap::new(),
             left: BTreeMap::new(),
@@ -224,7 +246,7 @@ impl<'a, 't> Gather<'a, 't> {
         }
     }
 
-    fn take(&mut self, run: Run<'a>) -> Result<()> {
+    fn take(&mut self, mut run: Run<'a>) -> Result<()> {
         let Target { queue, lines } = run.target;
         match lines {
             Lines::Left(generation) => *self.left.entry((queue, generation)).or_default() += run.rows,
@@ -235,11 +257,13 @@ impl<'a, 't> Gather<'a, 't> {
             return Ok(());
         }
         let file = self.number(run.target);
-        for entry in run.entries {
-            let seq = if lines == Lines::Side && self.merged { self.next_side_record() } else { entry.seq };
-            self.sorter.push(Entry { file, seq, ..entry })?;
+        for entry in &mut run.entries {
+            entry.file = file;
+            if lines == Lines::Side && self.merged {
+                entry.seq = self.next_side_record();
+            }
         }
-        Ok(())
+        self.sorter.extend(&run.entries)
     }
 
     /// Side records of several inputs keep the order in which they come: families, then keys.

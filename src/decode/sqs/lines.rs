@@ -15,7 +15,7 @@ use crate::decode::{Job, Options, engine};
 use crate::error::Result;
 use crate::format::fault::Result as Parsed;
 use crate::format::mvcc::hlc_millis;
-use crate::format::sqs::key::{self, DataKey};
+use crate::format::sqs::key::{self, DataKey, DataKeys};
 use crate::format::sqs::{Head, Message, Queue, partition};
 use crate::format::{Adapter, Family, Fault};
 use crate::output::tree::Tree;
@@ -26,6 +26,8 @@ use crate::report::Finding;
 const BATCH: usize = 64 << 10;
 /// Bytes of values that a unit renders, about.
 const CHUNK: usize = 256 << 10;
+/// Rows that are fetched from memory together.
+const AHEAD: usize = 64;
 /// What a row without much of a value counts towards that.
 const ROW: usize = 128;
 
@@ -137,6 +139,15 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
         Ok(written.expired)
     }
 
+    /// Reads rows again, which stand in any order.
+    fn each_row(&self, rows: &[Entry], mut each: impl FnMut(&Row<'a>) -> Result<()>) -> Result<()> {
+        for rows in rows.chunks(AHEAD) {
+            self.set.warm(rows.iter().map(|row| (row.row, row.len as usize + ROW)));
+            rows.iter().try_for_each(|row| each(&self.set.row_at(row.row)?))?;
+        }
+        Ok(())
+    }
+
     fn messages(
         &self,
         queue: &[u8],
@@ -150,16 +161,15 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
         let (records, mut arena) = (Bump::new(), Bump::new());
         let parsed = Queue::parse(&records, record.body).map_err(at_record)?;
         let name = key::queue_name(queue).map_err(at_record)?;
-        let owner = Owner { queue: &parsed, name: &name };
-        for entry in rows {
-            let row = self.set.row_at(entry.row)?;
-            match self.message(&owner, &row, &arena, &mut lines.buffer, out) {
+        let (owner, mut keys) = (Owner { queue: &parsed, name: &name }, DataKeys::default());
+        self.each_row(rows, |row| {
+            match self.message(&owner, &mut keys, row, &arena, &mut lines.buffer, out) {
                 Ok(expired) => written.count(expired),
-                Err(fault) => self.lose(&row, fault)?,
+                Err(fault) => self.lose(row, fault)?,
             }
-            lines.spill()?;
             arena.reset();
-        }
+            lines.spill()
+        })?;
         Ok(written)
     }
 
@@ -167,12 +177,13 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
     fn message(
         &self,
         owner: &Owner<'_>,
+        keys: &mut DataKeys<'a>,
         row: &Row<'a>,
         arena: &Bump,
         lines: &mut Vec<u8>,
         out: &mut UnitOut<'_>,
     ) -> Parsed<bool> {
-        let key = DataKey::parse(Family::SqsData.suffix(row.user_key))?;
+        let key = keys.parse(Family::SqsData.suffix(row.user_key))?;
         let message = Message::parse(arena, row.body)?;
         owner.check(&key, &message, row, out);
         render::message_line(&message, self.shown(&key), lines);
@@ -190,15 +201,14 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
 
     fn left(&self, rows: &[Entry], lines: &mut Growing<'_>) -> Result<Written> {
         let (mut written, mut arena) = (Written::default(), Bump::new());
-        for entry in rows {
-            let row = self.set.row_at(entry.row)?;
-            match self.left_message(&row, &arena, &mut lines.buffer) {
+        self.each_row(rows, |row| {
+            match self.left_message(row, &arena, &mut lines.buffer) {
                 Ok(()) => written.count(false),
-                Err(fault) => self.lose(&row, fault)?,
+                Err(fault) => self.lose(row, fault)?,
             }
-            lines.spill()?;
             arena.reset();
-        }
+            lines.spill()
+        })?;
         Ok(written)
     }
 
@@ -210,11 +220,10 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
     }
 
     fn side_records(&self, rows: &[Entry], lines: &mut Growing<'_>) -> Result<Written> {
-        for entry in rows {
-            let row = self.set.row_at(entry.row)?;
+        self.each_row(rows, |row| {
             render::side_record_line(Family::of(row.user_key), row.user_key, row.body, &mut lines.buffer);
-            lines.spill()?;
-        }
+            lines.spill()
+        })?;
         Ok(Written { rows: rows.len() as u64, expired: 0 })
     }
 }

@@ -9,40 +9,25 @@ use crate::format::sqs::queue::Throttle;
 use crate::format::sqs::{Message, Queue};
 use crate::output::json::{self, Escape};
 
-/// How the members of an object are set apart.
-#[derive(Clone, Copy)]
-enum Style {
-    /// On one line, `<` `>` `&` as they are.
-    Line,
-    /// One a line, behind this many spaces; `<` `>` `&` escaped.
-    Indented(usize),
-}
-
-/// Writes the members of one object.
+/// Writes the members of one object of a document: one a line, `<` `>` `&` escaped.
 struct Members<'o> {
     out: &'o mut Vec<u8>,
-    style: Style,
+    /// Spaces before each.
+    by: usize,
     any: bool,
 }
 
 impl<'o> Members<'o> {
-    fn open(out: &'o mut Vec<u8>, style: Style) -> Members<'o> {
+    fn open(out: &'o mut Vec<u8>, by: usize) -> Members<'o> {
         out.push(b'{');
-        Members { out, style, any: false }
+        Members { out, by, any: false }
     }
 
     fn close(self) {
-        if let (Style::Indented(by), true) = (self.style, self.any) {
-            json::newline(by - 2, self.out);
+        if self.any {
+            json::newline(self.by - 2, self.out);
         }
         self.out.push(b'}');
-    }
-
-    fn escape(&self) -> Escape {
-        match self.style {
-            Style::Line => Escape::Plain,
-            Style::Indented(_) => Escape::Html,
-        }
     }
 
     /// Writes a name; the value is up to the caller.
@@ -51,18 +36,14 @@ impl<'o> Members<'o> {
             self.out.push(b',');
         }
         self.any = true;
-        if let Style::Indented(by) = self.style {
-            json::newline(by, self.out);
-        }
-        json::string(name, self.escape(), self.out);
-        let colon: &[u8] = if matches!(self.style, Style::Line) { b":" } else { b": " };
-        self.out.extend_from_slice(colon);
+        json::newline(self.by, self.out);
+        json::string(name, Escape::Html, self.out);
+        self.out.extend_from_slice(b": ");
         self.out
     }
 
     fn string(&mut self, name: &str, value: &str) {
-        let escape = self.escape();
-        json::string(value, escape, self.name(name));
+        json::string(value, Escape::Html, self.name(name));
     }
 
     fn string_unless_empty(&mut self, name: &str, value: &str) {
@@ -87,13 +68,10 @@ impl<'o> Members<'o> {
         }
     }
 
-    /// An object of the same style.
+    /// An object, further in.
     fn object(&mut self, name: &str, write: impl FnOnce(&mut Members<'_>)) {
-        let style = match self.style {
-            Style::Line => Style::Line,
-            Style::Indented(by) => Style::Indented(by + 2),
-        };
-        let mut inner = Members::open(self.name(name), style);
+        let by = self.by + 2;
+        let mut inner = Members::open(self.name(name), by);
         write(&mut inner);
         inner.close();
     }
@@ -102,7 +80,7 @@ impl<'o> Members<'o> {
 /// Appends `_queue.json`, without a line feed at its end. `key_name` is the name that the key tells, used when the
 /// record has none; `last_sequence` is the value of the `queue|seq` row, 0 without one.
 pub fn queue_file(queue: &Queue<'_>, key_name: &[u8], last_sequence: u64, out: &mut Vec<u8>) {
-    let mut m = Members::open(out, Style::Indented(2));
+    let mut m = Members::open(out, 2);
     peer_members(queue, key_name, &mut m);
     own_members(queue, last_sequence, &mut m);
     m.close();
@@ -161,51 +139,75 @@ pub struct Shown {
     pub partition: Option<u32>,
 }
 
+/// A member on a line: all that stands before the value, whose length the compiler knows, and the value.
+#[inline(always)]
+fn text<const N: usize>(before: &[u8; N], value: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(before);
+    json::string(value, Escape::Plain, out);
+}
+
+#[inline(always)]
+fn text_unless_empty<const N: usize>(before: &[u8; N], value: &str, out: &mut Vec<u8>) {
+    if !value.is_empty() {
+        text(before, value, out);
+    }
+}
+
+#[inline(always)]
+fn integer<const N: usize>(before: &[u8; N], value: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(before);
+    json::integer(value, out);
+}
+
 /// Appends one line of `messages.jsonl`, with its line feed (`sqs.md` §4.2).
 pub fn message_line(message: &Message<'_>, shown: Shown, out: &mut Vec<u8>) {
-    let mut m = Members::open(out, Style::Line);
-    content_members(message, &mut m);
-    m.integer("send_timestamp_millis", message.send_timestamp_millis);
-    m.integer("available_at_millis", message.available_at_millis);
-    visibility_members(message, shown.preserve_visibility, &mut m);
-    m.integer("queue_generation", message.queue_generation);
-    m.string_unless_empty("message_group_id", message.message_group_id);
-    m.string_unless_empty("message_deduplication_id", message.message_deduplication_id);
-    m.integer_unless_zero("sequence_number", message.sequence_number);
-    m.string_unless_empty("dead_letter_source_arn", message.dead_letter_source_arn);
-    if let Some(partition) = shown.partition {
-        m.integer("partition", partition);
+    content(message, out);
+    integer(b",\"send_timestamp_millis\":", message.send_timestamp_millis, out);
+    integer(b",\"available_at_millis\":", message.available_at_millis, out);
+    visibility(message, shown.preserve_visibility, out);
+    integer(b",\"queue_generation\":", message.queue_generation, out);
+    text_unless_empty(b",\"message_group_id\":", message.message_group_id, out);
+    text_unless_empty(b",\"message_deduplication_id\":", message.message_deduplication_id, out);
+    if message.sequence_number != 0 {
+        integer(b",\"sequence_number\":", message.sequence_number, out);
     }
-    m.close();
-    out.push(b'\n');
+    text_unless_empty(b",\"dead_letter_source_arn\":", message.dead_letter_source_arn, out);
+    if let Some(partition) = shown.partition {
+        integer(b",\"partition\":", partition, out);
+    }
+    out.extend_from_slice(b"}\n");
 }
 
 /// ID, body and attributes. The body alone escapes `<` `>` `&`, or is an envelope when it is not UTF-8 (§4.3).
-fn content_members(message: &Message<'_>, m: &mut Members<'_>) {
-    m.string("message_id", message.message_id);
-    json::bytes(message.body, Escape::Html, m.name("body"));
-    m.string_unless_empty("md5_of_body", message.md5_of_body);
-    m.string_unless_empty("md5_of_message_attributes", message.md5_of_message_attributes);
-    if !message.message_attributes.is_empty() {
-        m.object("message_attributes", |m| {
-            message.message_attributes.iter().for_each(|(name, text)| rawjson::compact(text, m.name(name)));
-        });
+fn content(message: &Message<'_>, out: &mut Vec<u8>) {
+    text(b"{\"message_id\":", message.message_id, out);
+    out.extend_from_slice(b",\"body\":");
+    json::bytes(message.body, Escape::Html, out);
+    text_unless_empty(b",\"md5_of_body\":", message.md5_of_body, out);
+    text_unless_empty(b",\"md5_of_message_attributes\":", message.md5_of_message_attributes, out);
+    for (n, (name, value)) in message.message_attributes.iter().enumerate() {
+        out.extend_from_slice(if n == 0 { b",\"message_attributes\":{" } else { b"," });
+        json::string(name, Escape::Plain, out);
+        out.push(b':');
+        rawjson::compact(value, out);
     }
-    m.string_unless_empty("sender_id", message.sender_id);
+    if !message.message_attributes.is_empty() {
+        out.push(b'}');
+    }
+    text_unless_empty(b",\"sender_id\":", message.sender_id, out);
 }
 
-fn visibility_members(message: &Message<'_>, preserve: bool, m: &mut Members<'_>) {
+fn visibility(message: &Message<'_>, preserve: bool, out: &mut Vec<u8>) {
     if !preserve {
-        m.integer("visible_at_millis", 0);
-        m.integer("receive_count", 0);
-        return;
+        return out.extend_from_slice(b",\"visible_at_millis\":0,\"receive_count\":0");
     }
-    m.integer("visible_at_millis", message.visible_at_millis);
-    m.integer("receive_count", message.receive_count);
-    m.integer_unless_zero("first_receive_millis", message.first_receive_millis);
+    integer(b",\"visible_at_millis\":", message.visible_at_millis, out);
+    integer(b",\"receive_count\":", message.receive_count, out);
+    if message.first_receive_millis != 0 {
+        integer(b",\"first_receive_millis\":", message.first_receive_millis, out);
+    }
     if !message.current_receipt_token.is_empty() {
-        let out = m.name("current_receipt_token");
-        out.push(b'"');
+        out.extend_from_slice(b",\"current_receipt_token\":\"");
         json::base64_into(&STANDARD, message.current_receipt_token, out);
         out.push(b'"');
     }
@@ -213,33 +215,26 @@ fn visibility_members(message: &Message<'_>, preserve: bool, m: &mut Members<'_>
 
 /// Appends one line of `side_records.jsonl`, with its line feed (`sqs.md` §4.4).
 pub fn side_record_line(family: Family, user_key: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    let mut m = Members::open(out, Style::Line);
-    m.string("prefix", family.prefix());
-    hex_string(user_key, m.name("key_hex"));
-    let text = m.name("value_b64");
-    text.push(b'"');
-    json::base64url(value, text);
-    text.push(b'"');
-    m.close();
-    out.push(b'\n');
+    text(b"{\"prefix\":", family.prefix(), out);
+    out.extend_from_slice(b",\"key_hex\":\"");
+    out.extend(user_key.iter().flat_map(|&b| hex(b)));
+    out.extend_from_slice(b"\",\"value_b64\":\"");
+    json::base64url(value, out);
+    out.extend_from_slice(b"\"}\n");
 }
 
-fn hex_string(bytes: &[u8], out: &mut Vec<u8>) {
+fn hex(b: u8) -> [u8; 2] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = |b: u8| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]];
-    out.push(b'"');
-    out.extend(bytes.iter().flat_map(|&b| digits(b)));
-    out.push(b'"');
+    [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]
 }
 
 /// Whether the body has the MD5 that the message states; a message that states none is fine.
 pub fn body_matches_md5(message: &Message<'_>) -> bool {
-    let mut hex = Vec::with_capacity(34);
     if message.md5_of_body.is_empty() {
         return true;
     }
-    hex_string(&Md5::digest(message.body), &mut hex);
-    hex[1..33].eq_ignore_ascii_case(message.md5_of_body.as_bytes())
+    let digest: [u8; 16] = Md5::digest(message.body).into();
+    digest.map(hex).as_flattened().eq_ignore_ascii_case(message.md5_of_body.as_bytes())
 }
 
 #[cfg(test)]

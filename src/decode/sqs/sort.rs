@@ -8,6 +8,8 @@ use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write as _};
 
+use rayon::slice::ParallelSliceMut as _;
+
 use crate::dataset::RowRef;
 use crate::error::{Error, Result};
 use crate::output::tree::Tree;
@@ -90,19 +92,26 @@ pub struct Sorter<'t> {
 }
 
 impl<'t> Sorter<'t> {
-    /// Nothing taken yet; runs are spilled beside the files of `tree`.
-    pub fn new(tree: &'t Tree) -> Self {
-        Sorter { tree, batch: Vec::new(), runs: Vec::new(), most: BATCH }
+    /// Nothing taken yet; runs are spilled beside the files of `tree`. `expected`: how many entries may come.
+    pub fn new(tree: &'t Tree, expected: u64) -> Self {
+        let room = usize::try_from(expected).map_or(BATCH, |expected| expected.min(BATCH));
+        Sorter { tree, batch: Vec::with_capacity(room), runs: Vec::new(), most: BATCH }
     }
 
-    /// Takes one entry.
+    /// Takes some entries.
     ///
     /// # Errors
     /// A full batch could not be spilled.
-    #[inline]
-    pub fn push(&mut self, entry: Entry) -> Result<()> {
-        self.batch.push(entry);
-        if self.batch.len() < self.most { Ok(()) } else { self.spill() }
+    pub fn extend(&mut self, mut entries: &[Entry]) -> Result<()> {
+        while !entries.is_empty() {
+            let (now, later) = entries.split_at(entries.len().min(self.most - self.batch.len()));
+            self.batch.extend_from_slice(now);
+            entries = later;
+            if self.batch.len() == self.most {
+                self.spill()?;
+            }
+        }
+        Ok(())
     }
 
     #[cold]
@@ -119,7 +128,8 @@ impl<'t> Sorter<'t> {
     /// # Errors
     /// A run could not be read back.
     pub fn finish(mut self) -> Result<Sorted> {
-        self.batch.sort_by_key(Entry::key);
+        // Not while units run: a thread that waits for its half of a sort may take up another unit.
+        self.batch.par_sort_by_key(Entry::key);
         let mut runs: Vec<Run> = self.runs.into_iter().map(|file| Run::Spilled(BufReader::new(file))).collect();
         runs.push(Run::Held(self.batch.into_iter()));
         let mut sorted = Sorted { runs, heads: BinaryHeap::new() };
@@ -198,6 +208,19 @@ impl Sorted {
         Ok(())
     }
 
+    /// Takes entries of the one run that has any left: nothing is to be merged.
+    fn take_run(&mut self, most: usize, batch: &mut Vec<Entry>) -> Result<()> {
+        let Some(Reverse(Head(_, run, first))) = self.heads.pop() else { return Ok(()) };
+        batch.push(first);
+        while batch.len() < most {
+            match self.runs[run].next().map_err(temporary)? {
+                Some(entry) => batch.push(entry),
+                None => return Ok(()),
+            }
+        }
+        self.refill(run).map_err(temporary)
+    }
+
     /// The next entries, about `most` of them: entries with equal keys are not set apart. Empty: there are no more.
     ///
     /// # Errors
@@ -205,6 +228,10 @@ impl Sorted {
     pub fn next_batch(&mut self, most: usize) -> Result<Vec<Entry>> {
         let mut batch: Vec<Entry> = Vec::new();
         while let Some(Reverse(Head(key, ..))) = self.heads.peek() {
+            if self.heads.len() == 1 && batch.len() < most {
+                self.take_run(most, &mut batch)?;
+                continue;
+            }
             if batch.len() >= most && batch.last().is_some_and(|last| last.key() != *key) {
                 break;
             }
@@ -230,8 +257,8 @@ mod tests {
     fn sort(entries: &[Entry], batch: usize, most: usize) -> Vec<Vec<Entry>> {
         let dir = tempfile::tempdir().unwrap();
         let tree = Tree::open(dir.path()).unwrap();
-        let mut sorter = Sorter { most: batch, ..Sorter::new(&tree) };
-        entries.iter().for_each(|entry| sorter.push(*entry).unwrap());
+        let mut sorter = Sorter { most: batch, ..Sorter::new(&tree, entries.len() as u64) };
+        entries.chunks(5).for_each(|entries| sorter.extend(entries).unwrap());
         let mut sorted = sorter.finish().unwrap();
         let next = || Some(sorted.next_batch(most).unwrap()).filter(|batch| !batch.is_empty());
         std::iter::from_fn(next).collect()

@@ -321,7 +321,8 @@ pub fn last_of_each_name<T>(mut members: Vec<(&str, T)>) -> Vec<(&str, T)> {
     members
 }
 
-fn decode_base64<'a>(arena: &'a Bump, text: &[u8]) -> Result<&'a [u8]> {
+/// Decodes a text in standard base64 with padding.
+pub fn decode_base64<'a>(arena: &'a Bump, text: &[u8]) -> Result<&'a [u8]> {
     let room = arena.alloc_slice_fill_copy(base64::decoded_len_estimate(text.len()), 0);
     let len = BASE64.decode_slice(text, room).ok();
     len.and_then(|len| room.get(..len)).ok_or(NOT_BASE64)

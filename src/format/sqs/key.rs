@@ -95,6 +95,27 @@ impl<'a> DataKey<'a> {
     }
 }
 
+/// Parses keys of messages that stand together: what is the same as in the last key is not looked at again.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DataKeys<'a> {
+    /// What stood before the ID, and what it says.
+    last: Option<(&'a [u8], Place<'a>)>,
+}
+
+impl<'a> DataKeys<'a> {
+    /// As [`DataKey::parse`].
+    pub fn parse(&mut self, suffix: &'a [u8]) -> Result<DataKey<'a>> {
+        if let Some((before, place)) = self.last
+            && let Some(id) = suffix.strip_prefix(before)
+        {
+            return Ok(DataKey { place, id: message_id(Cursor::new(id))? });
+        }
+        let key = DataKey::parse(suffix)?;
+        self.last = suffix.strip_suffix(key.id).map(|before| (before, key.place));
+        Ok(key)
+    }
+}
+
 impl<'a> TimedKey<'a> {
     /// Parses what follows `!sqs|msg|vis|` or `!sqs|msg|byage|`.
     pub fn parse(suffix: &'a [u8]) -> Result<TimedKey<'a>> {
@@ -228,7 +249,25 @@ fn is_base64url(text: &[u8]) -> bool {
         _ => return false,
     };
     let last = text.last().and_then(|&b| sextet(b)).unwrap_or(0);
-    last & loose_bits == 0 && text.iter().all(|&b| sextet(b).is_some())
+    last & loose_bits == 0 && text.iter().fold(true, |fine, &b| fine & is_letter(b))
+}
+
+/// Whether base64url has this letter.
+fn is_letter(b: u8) -> bool {
+    const LETTERS: [bool; 256] = letters();
+    LETTERS.get(usize::from(b)).copied().unwrap_or(false)
+}
+
+const fn letters() -> [bool; 256] {
+    let mut letters = [false; 256];
+    let mut rest: &mut [bool] = &mut letters;
+    let mut b = 0_u8;
+    while let [letter, others @ ..] = rest {
+        *letter = sextet(b).is_some();
+        b = b.wrapping_add(1);
+        rest = others;
+    }
+    letters
 }
 
 /// The name of a queue from its Q.

@@ -2,6 +2,7 @@
 
 use bumpalo::Bump;
 
+use super::straight;
 use crate::format::fault::{OrFault, Result};
 use crate::format::jsonval::{self, Document, last_of_each_name};
 use crate::format::rawjson;
@@ -55,7 +56,20 @@ fn json(value: &[u8]) -> Result<&[u8]> {
 impl<'a> Message<'a> {
     /// Parses the value of a `msg|data` row; what must be decoded lives in `arena`.
     pub fn parse(arena: &'a Bump, value: &'a [u8]) -> Result<Message<'a>> {
-        let document = jsonval::document(arena, json(value)?)?;
+        let json = json(value)?;
+        Message::parse_straight(arena, json).map_or_else(|| Message::parse_any(arena, json), Ok)
+    }
+
+    fn parse_straight(arena: &'a Bump, json: &'a [u8]) -> Option<Message<'a>> {
+        let message = straight::message(arena, json)?;
+        let body = jsonval::decode_base64(arena, message.body).ok()?;
+        let current_receipt_token = jsonval::decode_base64(arena, message.current_receipt_token).ok()?;
+        Some(Message { body, current_receipt_token, ..message })
+    }
+
+    /// Parses any form of the record.
+    pub(super) fn parse_any(arena: &'a Bump, json: &'a [u8]) -> Result<Message<'a>> {
+        let document = jsonval::document(arena, json)?;
         let o = &document.root;
         Ok(Message {
             message_id: o.str("message_id")?,
@@ -119,36 +133,11 @@ pub struct Head<'a> {
 
 impl<'a> Head<'a> {
     /// Reads the head of the value of a `msg|data` row. Where [`Message::parse`] succeeds, this gives the same; it may
-    /// also succeed where that fails, since it looks only at the members it needs and copies none.
+    /// also succeed where that fails, since it decodes neither body nor token.
     pub fn parse(arena: &'a Bump, value: &'a [u8]) -> Result<Head<'a>> {
-        match Head::scan(json(value)?) {
-            Some(head) => Ok(head),
-            None => Message::parse(arena, value).map(|message| message.head()),
-        }
-    }
-
-    /// The quick way: `None` for anything that the server does not write.
-    fn scan(json: &'a [u8]) -> Option<Head<'a>> {
-        let mut head = Head::default();
-        rawjson::each_member(json, |name, value| head.member(name, value))?;
-        Some(head)
-    }
-
-    fn member(&mut self, name: &[u8], value: &'a [u8]) -> Option<()> {
-        if name.contains(&b'\\') {
-            return None;
-        }
-        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
-        if is("queue_generation") {
-            self.queue_generation = rawjson::integer(value)?;
-        } else if is("send_timestamp_millis") {
-            self.send_timestamp_millis = rawjson::integer(value)?;
-        } else if is("sequence_number") {
-            self.sequence_number = rawjson::integer(value)?;
-        } else if is("message_id") {
-            self.message_id = rawjson::plain_string(value)?;
-        }
-        Some(())
+        let json = json(value)?;
+        let straight = straight::head(arena, json);
+        straight.map_or_else(|| Message::parse_any(arena, json), Ok).map(|message| message.head())
     }
 
     /// The order of `messages.jsonl`: send time, sequence number, ID by bytes.

@@ -5,6 +5,7 @@ pub mod key;
 pub mod message;
 pub mod partition;
 pub mod queue;
+mod straight;
 
 pub use message::{Head, Message};
 pub use queue::Queue;

@@ -184,6 +184,21 @@ proptest! {
         prop_assert_eq!(side_row(suffix), Ok((&queue[..], partition)));
     }
 
+    /// Keys one behind the other, in any mixture, are what they are by themselves.
+    #[test]
+    fn keys_in_a_row(parts in prop::collection::vec(
+        (prop::sample::select(vec!["cQ", "cR", "p|cQ|", "p|cQ|\0\0\0\u{1}", "c", "cQAA"]), 0..3u64, "[ABcQ_|]{0,5}"), 0..12,
+    )) {
+        let suffixes: Vec<Vec<u8>> = parts
+            .iter()
+            .map(|(queue, generation, id)| [queue.as_bytes(), &(generation << 62).to_be_bytes(), id.as_bytes()].concat())
+            .collect();
+        let mut keys = DataKeys::default();
+        for suffix in &suffixes {
+            prop_assert_eq!(keys.parse(suffix), DataKey::parse(suffix));
+        }
+    }
+
     #[test]
     fn never_panics(bytes: Vec<u8>, partitioned: bool) {
         let suffix = if partitioned { [&b"p|cQ|"[..], &bytes].concat() } else { bytes };
