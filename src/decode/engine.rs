@@ -6,6 +6,7 @@
 //! the one of the lowest unit, whatever the number of threads: every lower unit still runs to its end.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
@@ -24,8 +25,9 @@ struct State<T> {
     abandoned: bool,
 }
 
-struct Queue<T, C, A> {
-    units: usize,
+struct Queue<'u, T, C, A> {
+    /// How many there are; it may turn out to be less while they run.
+    units: &'u AtomicUsize,
     window: usize,
     state: Mutex<State<T>>,
     turned: Condvar,
@@ -55,13 +57,72 @@ pub fn run_with<T: Send, W>(
     commit: impl FnMut(T) -> Result<W> + Send,
     after: impl Fn(W) -> Result<()> + Sync,
 ) -> Result<()> {
+    run_up_to(&AtomicUsize::new(units), work, commit, after)
+}
+
+/// As [`run`], for units that are found one after the other: `next` gives them, in one thread at a time, while others
+/// work on those before.
+///
+/// # Errors
+/// The error of the lowest unit that failed in any of the three.
+pub fn run_pulled<U: Send, T: Send>(
+    next: impl FnMut() -> Result<Option<U>> + Send,
+    work: impl Fn(U) -> Result<T> + Sync,
+    mut commit: impl FnMut(T) -> Result<()> + Send,
+) -> Result<()> {
+    let units = AtomicUsize::new(usize::MAX);
+    let source = Mutex::new(Source { next, pulled: 0, kept: BTreeMap::new() });
+    let pull = |unit| source.lock().unwrap_or_else(PoisonError::into_inner).pull(unit, &units);
+    run_up_to(
+        &units,
+        |unit| pull(unit).map(|found| found.and_then(&work)).transpose(),
+        |done| done.map_or(Ok(()), &mut commit),
+        |()| Ok(()),
+    )
+}
+
+/// Gives units by their numbers, whoever asks first.
+struct Source<U, N> {
+    next: N,
+    pulled: usize,
+    /// Units pulled for threads that have not asked yet.
+    kept: BTreeMap<usize, Result<U>>,
+}
+
+impl<U, N: FnMut() -> Result<Option<U>>> Source<U, N> {
+    /// The unit of this number; `None` if there are not so many.
+    fn pull(&mut self, unit: usize, units: &AtomicUsize) -> Option<Result<U>> {
+        while self.pulled <= unit && self.pulled < units.load(Ordering::Relaxed) {
+            match (self.next)().transpose() {
+                Some(Ok(found)) => {
+                    self.kept.insert(self.pulled, Ok(found));
+                    self.pulled += 1;
+                }
+                // Nothing comes behind an error.
+                last => {
+                    let failed = last.map(|error| self.kept.insert(self.pulled, error)).is_some();
+                    self.pulled += usize::from(failed);
+                    units.store(self.pulled, Ordering::Relaxed);
+                }
+            }
+        }
+        self.kept.remove(&unit)
+    }
+}
+
+fn run_up_to<T: Send, W>(
+    units: &AtomicUsize,
+    work: impl Fn(usize) -> Result<T> + Sync,
+    commit: impl FnMut(T) -> Result<W> + Send,
+    after: impl Fn(W) -> Result<()> + Sync,
+) -> Result<()> {
     let threads = rayon::current_num_threads();
     let (waiting, commit) = (BTreeMap::new(), Mutex::new(commit));
     let state = State { next: 0, committed: 0, committing: false, waiting, failed: None, abandoned: false };
     let (state, turned) = (Mutex::new(state), Condvar::new());
     let queue = Queue { units, window: threads * WINDOW, state, turned, commit, after };
     rayon::scope(|scope| {
-        for _ in 0..threads.min(units) {
+        for _ in 0..threads.min(units.load(Ordering::Relaxed)) {
             scope.spawn(|_| queue.serve(&work));
         }
     });
@@ -70,9 +131,9 @@ pub fn run_with<T: Send, W>(
 }
 
 /// Wakes the other threads when this one panics.
-struct Alarm<'q, T, C, A>(&'q Queue<T, C, A>);
+struct Alarm<'q, 'u, T, C, A>(&'q Queue<'u, T, C, A>);
 
-impl<T, C, A> Drop for Alarm<'_, T, C, A> {
+impl<T, C, A> Drop for Alarm<'_, '_, T, C, A> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.lock().abandoned = true;
@@ -81,7 +142,7 @@ impl<T, C, A> Drop for Alarm<'_, T, C, A> {
     }
 }
 
-impl<T, C, A> Queue<T, C, A> {
+impl<T, C, A> Queue<'_, T, C, A> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,7 +154,7 @@ impl<T, C, A> Queue<T, C, A> {
         state.next += 1;
         loop {
             let past_failure = state.failed.as_ref().is_some_and(|(failed, _)| unit > *failed);
-            if unit >= self.units || past_failure || state.abandoned {
+            if unit >= self.units.load(Ordering::Relaxed) || past_failure || state.abandoned {
                 return None;
             }
             if unit < state.committed + self.window {
@@ -104,7 +165,7 @@ impl<T, C, A> Queue<T, C, A> {
     }
 }
 
-impl<T: Send, W, C: FnMut(T) -> Result<W> + Send, A: Fn(W) -> Result<()> + Sync> Queue<T, C, A> {
+impl<T: Send, W, C: FnMut(T) -> Result<W> + Send, A: Fn(W) -> Result<()> + Sync> Queue<'_, T, C, A> {
     fn serve(&self, work: &(impl Fn(usize) -> Result<T> + Sync)) {
         let _alarm = Alarm(self);
         while let Some(unit) = self.claim() {
@@ -160,8 +221,6 @@ impl<T> State<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use super::*;
 
     fn with_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
@@ -205,6 +264,39 @@ mod tests {
         for threads in [1, 2, 8] {
             let error = with_threads(threads, || run_with(1000, Ok, Ok, late)).unwrap_err();
             assert_eq!(error.to_string(), "write 37");
+        }
+    }
+
+    #[test]
+    fn pulled_units_come_in_order() {
+        for (threads, units) in [(1, 0), (1, 5), (2, 500), (3, 1), (8, 500)] {
+            let (mut given, mut got) = (0, Vec::new());
+            let next = || {
+                given += 1;
+                Ok((given <= units).then_some(given))
+            };
+            let commit = |n| {
+                got.push(n);
+                Ok(())
+            };
+            with_threads(threads, || run_pulled(next, |n| Ok(n * 2), commit)).unwrap();
+            assert_eq!(got, (1..=units).map(|n| n * 2).collect::<Vec<_>>(), "{threads} threads");
+        }
+    }
+
+    #[test]
+    fn a_source_that_fails_is_a_unit_that_fails() {
+        for threads in [1, 2, 8] {
+            for bad in [5, 12] {
+                let mut given = 0;
+                let next = || {
+                    given += 1;
+                    if given == 10 { Err(Error::usage("source")) } else { Ok(Some(given)) }
+                };
+                let work = |n| if n == bad { Err(Error::usage("work")) } else { Ok(n) };
+                let error = with_threads(threads, || run_pulled(next, work, |_| Ok(()))).unwrap_err();
+                assert_eq!(error.to_string(), if bad == 5 { "work" } else { "source" });
+            }
         }
     }
 

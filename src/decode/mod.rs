@@ -9,6 +9,7 @@ mod findings;
 mod options;
 pub mod redis;
 pub mod s3;
+mod sort;
 pub mod sqs;
 
 use std::path::{Path, PathBuf};

@@ -10,8 +10,9 @@ use bumpalo::Bump;
 
 use super::generation::Live;
 use super::queues::Queues;
-use super::sort::{Entry, Sorted, Sorter, id_prefix};
+use super::sort::{Entry, id_prefix};
 use crate::dataset::{DataSet, Row, Shared, after_prefix};
+use crate::decode::sort::{Record as _, Sorted, Sorter};
 use crate::decode::{Job, engine, note_shared};
 use crate::error::Result;
 use crate::format::Family;
@@ -51,7 +52,7 @@ pub struct Index<'a> {
     /// The files; entries name them by their number.
     pub files: Vec<Target<'a>>,
     /// Rows in the order of the output.
-    pub entries: Sorted,
+    pub entries: Sorted<Entry>,
     /// Messages left behind, by Q and generation.
     pub left: BTreeMap<(&'a [u8], u64), u64>,
     /// Side records by Q, if they are wanted.
@@ -225,7 +226,7 @@ fn entry(set: &DataSet<'_>, row: &Row<'_>, head: &Head<'_>) -> Entry {
 struct Gather<'a, 't> {
     /// Whether positions in files are no order, because there is more than one file.
     merged: bool,
-    sorter: Sorter<'t>,
+    sorter: Sorter<'t, Entry>,
     files: Vec<Target<'a>>,
     numbers: BTreeMap<Target<'a>, u32>,
     left: BTreeMap<(&'a [u8], u64), u64>,

@@ -9,8 +9,9 @@ use super::findings;
 use super::index::{Lines, Target};
 use super::queues::Queues;
 use super::render::{self, Shown};
-use super::sort::{Entry, Sorted};
+use super::sort::Entry;
 use crate::dataset::{DataSet, Row};
+use crate::decode::sort::{Record as _, Sorted};
 use crate::decode::{Job, Options, engine};
 use crate::error::Result;
 use crate::format::fault::Result as Parsed;
@@ -35,7 +36,12 @@ const ROW: usize = 128;
 ///
 /// # Errors
 /// The first damaged message in the order of the output, or a failed write.
-pub fn write<'a>(job: &mut Job<'_, 'a, '_>, queues: &Queues<'a>, files: &[Target<'a>], mut rows: Sorted) -> Result<()> {
+pub fn write<'a>(
+    job: &mut Job<'_, 'a, '_>,
+    queues: &Queues<'a>,
+    files: &[Target<'a>],
+    mut rows: Sorted<Entry>,
+) -> Result<()> {
     let (set, tree, progress) = (job.set, job.tree, job.progress);
     let now = i64::try_from(hlc_millis(set.view().read_ts)).unwrap_or(i64::MAX);
     let renderer = Renderer { set, options: job.options, tree, queues, files, now };
