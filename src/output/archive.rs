@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use tar::{Builder, EntryType, Header};
 use tempfile::NamedTempFile;
 
-use super::checksums::{Checksums, Place, Sums};
+use super::checksums::{Checksums, DIRECTORY, Sums};
 use super::spool::Spool;
 use super::target::{resolve, split};
 use super::tree::Tree;
@@ -101,9 +101,6 @@ fn check(target: &Path, force: bool) -> Result<()> {
     }
 }
 
-/// Marks the row of a directory in the index.
-const DIRECTORY: Place = Place { at: 0, len: 0, pieces: u64::MAX };
-
 /// Adds a row for every directory: those above files, and those that were asked for.
 fn add_directories(index: &mut Checksums, named: BTreeSet<Vec<u8>>, scratch: &Path) -> Result<()> {
     let mut found = Checksums::new(scratch);
@@ -174,7 +171,7 @@ impl Members<'_> {
             if directory {
                 return builder.append_data(&mut header, path, io::empty());
             }
-            builder.append_data(&mut header, path, spool.reader(entry.place)?.take(entry.place.len))
+            builder.append_data(&mut header, path, spool.reader(entry.place).take(entry.place.len))
         })?;
         builder.into_inner()
     }

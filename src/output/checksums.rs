@@ -26,6 +26,11 @@ pub struct Place {
     pub pieces: u64,
 }
 
+/// Marks a directory in an index that becomes an archive.
+pub const DIRECTORY: Place = Place { at: 0, len: 0, pieces: u64::MAX };
+/// Marks a file that becomes a member of an archive some other way.
+pub const ELSEWHERE: Place = Place { at: 0, len: 0, pieces: u64::MAX - 1 };
+
 /// What is known of a file besides its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {

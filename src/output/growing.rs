@@ -13,6 +13,9 @@ const SPILL: usize = 1 << 20;
 /// Lines that a unit holds until its turn comes; more go to a temporary file.
 const LOG_SPILL: usize = 16 << 20;
 
+/// A hole of fewer bytes is not worth one: it is written as zeros.
+const LEAST_HOLE: u64 = 4 << 10;
+
 /// Pieces of this size are not worth a copy into the buffer.
 const DIRECT: usize = 128 << 10;
 
@@ -29,14 +32,15 @@ pub struct Growing<'t> {
 /// Where a growing object goes.
 pub(super) enum Target<'t> {
     /// To a file of its own, opened when it gets large.
-    File { tree: &'t Tree, dir: Arc<Dir>, name: Vec<u8>, file: Option<Box<OpenFile<'t>>> },
+    File { tree: &'t Tree, dir: Arc<Dir>, name: Vec<u8>, file: Option<Box<OpenFile<'t>>>, known: bool },
     /// To the unit's lines of a shared file: it begins at `mark`, behind other lines in buffer or spilled file.
     Log { log: usize, spilled: Option<File>, mark: usize },
 }
 
 impl<'t> Growing<'t> {
-    pub(super) fn file(tree: &'t Tree, dir: &Arc<Dir>, name: &[u8], buffer: Vec<u8>) -> Self {
-        let target = Target::File { tree, dir: Arc::clone(dir), name: name.to_vec(), file: None };
+    /// A file; `known`: the caller takes its digest.
+    pub(super) fn file(tree: &'t Tree, dir: &Arc<Dir>, name: &[u8], buffer: Vec<u8>, known: bool) -> Self {
+        let target = Target::File { tree, dir: Arc::clone(dir), name: name.to_vec(), file: None, known };
         Growing { tree, buffer, target, bytes: 0 }
     }
 
@@ -80,12 +84,24 @@ impl<'t> Growing<'t> {
         if let Target::File { file: Some(file), .. } = &mut self.target { file.write(bytes) } else { Ok(()) }
     }
 
+    /// Leaves a hole in a file whose digest the caller takes, or writes zeros where that is less work.
+    pub fn skip(&mut self, len: u64) -> Result<()> {
+        if len < LEAST_HOLE {
+            self.buffer.resize(self.buffer.len() + len as usize, 0);
+            return self.spill();
+        }
+        self.write_out()?;
+        self.bytes += len;
+        if let Target::File { file: Some(file), .. } = &mut self.target { file.skip(len) } else { Ok(()) }
+    }
+
     fn write_out(&mut self) -> Result<()> {
         match &mut self.target {
-            Target::File { tree, dir, name, file } => {
+            Target::File { tree, dir, name, file, known } => {
+                let create = || if *known { tree.create_known(dir, name) } else { tree.create(dir, name) };
                 let file = match file {
                     Some(file) => file,
-                    none => none.insert(Box::new(tree.create(dir, name)?)),
+                    none => none.insert(Box::new(create()?)),
                 };
                 file.write(&self.buffer)?;
                 self.bytes += self.buffer.len() as u64;

@@ -4,7 +4,7 @@
 //! however the run ends.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +13,12 @@ use super::checksums::Place;
 use super::tree::write_at;
 use crate::error::{Error, Result};
 
+/// Stands for the position of a piece that is a hole.
+pub const HOLE: u64 = u64::MAX;
+/// Pieces of a file that are held; more go to a temporary file.
+const MOST_HELD: usize = 16 << 10;
+/// Pieces read at once.
+const READ_AT_ONCE: u64 = 1 << 10;
 /// Bytes of a piece in a list of pieces: position and length, little endian.
 const PIECE: usize = 16;
 
@@ -46,34 +52,60 @@ impl Spool {
         self.fill(place.at, bytes).map(|()| place)
     }
 
+    /// Adds the next piece of a file; a long list goes to a temporary file.
+    pub(super) fn add(&self, pieces: &mut Pieces, next: Place) -> Result<()> {
+        if pieces.list.len() >= MOST_HELD && !pieces.goes_on(&next) {
+            pieces.spill(&self.scratch).map_err(|e| self.failed(e))?;
+        }
+        pieces.push(next);
+        Ok(())
+    }
+
     /// The place of a file from those of its pieces: several make a list, which has a place of its own.
-    pub(super) fn join(&self, pieces: &[Place]) -> Result<Place> {
-        match pieces {
-            [] => Ok(Place::default()),
-            [one] => Ok(*one),
-            many => {
-                let list: Vec<u8> = many.iter().flat_map(|p| [p.at, p.len]).flat_map(u64::to_le_bytes).collect();
-                let place = self.put(&list)?;
-                Ok(Place { pieces: many.len() as u64, ..place })
+    pub(super) fn join(&self, pieces: &mut Pieces) -> Result<Place> {
+        match (pieces.spilled.take(), pieces.list.as_slice()) {
+            (None, []) => Ok(Place::default()),
+            (None, [one]) if one.at != HOLE => Ok(*one),
+            (spilled, _) => {
+                let place = self.reserve((pieces.before + pieces.list.len() as u64) * PIECE as u64);
+                let held = pieces.encoded();
+                if let Some(spilled) = spilled {
+                    self.copy(spilled, place.at).map_err(|e| self.failed(e))?;
+                }
+                self.fill(place.at + pieces.before * PIECE as u64, &held)?;
+                Ok(Place { pieces: place.len / PIECE as u64, ..place })
             }
         }
     }
 
-    /// Reads the bytes of a file.
-    pub fn reader(&self, place: Place) -> io::Result<SpoolReader<'_>> {
-        let mut pieces = vec![(place.at, place.len)];
-        if place.pieces > 0 {
-            pieces.clear();
-            let mut piece = [0; PIECE];
-            for n in 0..place.pieces {
-                self.file.read_exact_at(&mut piece, place.at + n * PIECE as u64)?;
-                let (at, len) = piece.split_at(PIECE / 2);
-                let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
-                pieces.push((number(at), number(len)));
+    fn copy(&self, mut from: File, mut to: u64) -> io::Result<()> {
+        from.rewind()?;
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let n = from.read(&mut buffer)?;
+            if n == 0 {
+                return Ok(());
             }
-            pieces.reverse();
+            self.file.write_all_at(&buffer[..n], to)?;
+            to += n as u64;
         }
-        Ok(SpoolReader { spool: self, pieces })
+    }
+
+    /// The pieces of a file, in their order.
+    pub fn pieces(&self, place: Place) -> PieceIter<'_> {
+        let listed = place.pieces > 0;
+        let next = if listed { Vec::new() } else { vec![(place.at, place.len)] };
+        PieceIter { spool: self, list: place.at, left: place.pieces, next }
+    }
+
+    /// Reads the bytes of a file.
+    pub fn reader(&self, place: Place) -> SpoolReader<'_> {
+        SpoolReader { pieces: self.pieces(place), current: (0, 0), holes: true }
+    }
+
+    /// Reads the bytes of a file that are there, and none of its holes.
+    pub fn data_reader(&self, place: Place) -> SpoolReader<'_> {
+        SpoolReader { holes: false, ..self.reader(place) }
     }
 
     #[cold]
@@ -82,31 +114,149 @@ impl Spool {
     }
 }
 
+/// The pieces of a file while it is written.
+#[derive(Default)]
+pub(super) struct Pieces {
+    list: Vec<Place>,
+    /// Pieces before those of the list.
+    spilled: Option<File>,
+    before: u64,
+}
+
+impl Pieces {
+    /// Whether a piece is no more than the end of the last one, farther on.
+    fn goes_on(&self, next: &Place) -> bool {
+        let follows = |last: &Place| match last.at {
+            HOLE => next.at == HOLE,
+            at => next.at != HOLE && at + last.len == next.at,
+        };
+        next.len == 0 || self.list.last().is_some_and(follows)
+    }
+
+    fn push(&mut self, next: Place) {
+        let goes_on = self.goes_on(&next);
+        match self.list.last_mut() {
+            Some(last) if goes_on => last.len += next.len,
+            _ if next.len > 0 => self.list.push(next),
+            _ => {}
+        }
+    }
+
+    fn encoded(&self) -> Vec<u8> {
+        self.list.iter().flat_map(|p| [p.at, p.len]).flat_map(u64::to_le_bytes).collect()
+    }
+
+    #[cold]
+    fn spill(&mut self, scratch: &Path) -> io::Result<()> {
+        let encoded = self.encoded();
+        let file = match &mut self.spilled {
+            Some(file) => file,
+            none => none.insert(tempfile::tempfile_in(scratch)?),
+        };
+        file.write_all(&encoded)?;
+        self.before += self.list.len() as u64;
+        self.list.clear();
+        Ok(())
+    }
+}
+
+/// Gives the pieces of a file as position, or [`HOLE`], and length.
+pub struct PieceIter<'s> {
+    spool: &'s Spool,
+    list: u64,
+    left: u64,
+    /// Pieces read from the list, the next one last.
+    next: Vec<(u64, u64)>,
+}
+
+impl PieceIter<'_> {
+    /// The next piece.
+    ///
+    /// # Errors
+    /// The spool cannot be read.
+    pub fn next(&mut self) -> io::Result<Option<(u64, u64)>> {
+        if self.next.is_empty() && self.left > 0 {
+            self.read()?;
+        }
+        Ok(self.next.pop())
+    }
+
+    fn read(&mut self) -> io::Result<()> {
+        let many = self.left.min(READ_AT_ONCE);
+        let mut bytes = vec![0; many as usize * PIECE];
+        self.spool.file.read_exact_at(&mut bytes, self.list)?;
+        let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
+        let piece = |bytes: &[u8]| (number(&bytes[..PIECE / 2]), number(&bytes[PIECE / 2..]));
+        self.next.extend(bytes.chunks_exact(PIECE).rev().map(piece));
+        self.list += bytes.len() as u64;
+        self.left -= many;
+        Ok(())
+    }
+}
+
 /// Reads one file of a spool.
 pub struct SpoolReader<'s> {
-    spool: &'s Spool,
-    /// Position and length of what is still to be read, the next one last.
-    pieces: Vec<(u64, u64)>,
+    pieces: PieceIter<'s>,
+    /// What is left of the piece at hand.
+    current: (u64, u64),
+    /// Whether holes are read, as zeros.
+    holes: bool,
 }
 
 impl Read for SpoolReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.pieces.last().is_some_and(|(_, len)| *len == 0) {
-            self.pieces.pop();
+        while self.current.1 == 0 {
+            match self.pieces.next()? {
+                Some((HOLE, _)) if !self.holes => {}
+                Some(piece) => self.current = piece,
+                None => return Ok(0),
+            }
         }
-        let Some((at, len)) = self.pieces.last_mut() else { return Ok(0) };
+        let (at, len) = &mut self.current;
         let most = buffer.len().min(usize::try_from(*len).unwrap_or(usize::MAX));
-        let n = self.spool.file.read_at(&mut buffer[..most], *at)?;
-        (*at, *len) = (*at + n as u64, *len - n as u64);
+        let n = if *at == HOLE {
+            buffer[..most].fill(0);
+            most
+        } else {
+            let n = self.pieces.spool.file.read_at(&mut buffer[..most], *at)?;
+            *at += n as u64;
+            n
+        };
+        *len -= n as u64;
         Ok(n)
     }
 }
 
-/// Adds a piece; one that goes on where the last one ends becomes part of it.
-pub(super) fn push(pieces: &mut Vec<Place>, next: Place) {
-    match pieces.last_mut() {
-        Some(last) if last.at + last.len == next.at => last.len += next.len,
-        _ if next.len == 0 => {}
-        _ => pieces.push(next),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Files of many pieces and holes, more than are held, come back.
+    #[test]
+    fn pieces_and_holes() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::new(dir.path()).unwrap();
+        for many in [0, 1, 2, 3, 5, MOST_HELD / 2, MOST_HELD, 3 * MOST_HELD + 1] {
+            let (mut pieces, mut want, mut data) = (Pieces::default(), Vec::new(), Vec::<u8>::new());
+            for n in 0..many {
+                let bytes = [n as u8; 2];
+                let place = spool.put(&bytes[..1 + n % 2]).unwrap();
+                spool.put(b"between").unwrap();
+                spool.add(&mut pieces, place).unwrap();
+                want.extend(&bytes[..1 + n % 2]);
+                data.extend(&bytes[..1 + n % 2]);
+                spool.add(&mut pieces, Place { at: HOLE, len: (n % 3) as u64, pieces: 0 }).unwrap();
+                want.extend(vec![0; n % 3]);
+            }
+            let place = spool.join(&mut pieces).unwrap();
+            let place = if place.pieces > 0 { place } else { Place { len: want.len() as u64, ..place } };
+            let read = |mut reader: SpoolReader<'_>| {
+                let mut got = Vec::new();
+                reader.read_to_end(&mut got).unwrap();
+                got
+            };
+            assert!(read(spool.reader(place)) == want, "{many} pieces");
+            assert!(read(spool.data_reader(place)) == data, "{many} pieces");
+        }
     }
 }

@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
-use super::checksums::{Digest, Place, Sums};
-use super::spool::Spool;
+use super::checksums::{Digest, ELSEWHERE, Place, Sums};
+use super::spool::{HOLE, Pieces, Spool};
 use crate::error::{Error, Result};
 
 /// Mode of a data file: a backup is for its owner.
@@ -203,13 +203,46 @@ impl Tree {
 
     /// Writes a whole file.
     pub fn put(&self, dir: &Dir, name: &[u8], body: &[u8], sums: &mut Sums) -> Result<()> {
-        let place = match &self.backing {
-            Backing::Disk => self.fill(&self.create_fd(dir, name)?, dir, name, body)?,
-            Backing::Spool(spool) => spool.put(body)?,
-            Backing::Nowhere => Place::default(),
-        };
+        let place = self.store(dir, name, body)?;
         self.put_done(dir, name, body, place, sums);
         Ok(())
+    }
+
+    /// Writes a whole file, not counted and without a row for its digest.
+    fn store(&self, dir: &Dir, name: &[u8], body: &[u8]) -> Result<Place> {
+        match &self.backing {
+            Backing::Disk => self.fill(&self.create_fd(dir, name)?, dir, name, body),
+            Backing::Spool(spool) => spool.put(body),
+            Backing::Nowhere => Ok(Place::default()),
+        }
+    }
+
+    /// Writes a whole file whose digest is known: see [`OpenFile::finish_known`].
+    pub fn put_known(
+        &self,
+        dir: &Dir,
+        name: &[u8],
+        body: &[u8],
+        digest: Option<Digest>,
+        sums: &mut Sums,
+    ) -> Result<Place> {
+        let place = self.store(dir, name, body)?;
+        self.known_done((&dir.rel, name), Place { len: body.len() as u64, ..place }, digest, sums)
+    }
+
+    fn known_done(
+        &self,
+        (dir, name): (&[u8], &[u8]),
+        place: Place,
+        digest: Option<Digest>,
+        sums: &mut Sums,
+    ) -> Result<Place> {
+        let stands = if self.spool().is_some() { ELSEWHERE } else { place };
+        if let Some(digest) = digest {
+            sums.add(dir, name, digest, Place { len: place.len, ..stands });
+        }
+        self.count(place.len);
+        Ok(place)
     }
 
     /// Writes a whole file unless the name is taken; tells whether it was free. Only for a tree that knows its names.
@@ -240,11 +273,20 @@ impl Tree {
 
     /// Creates a file to be written in pieces. Dropped unfinished, it is removed again.
     pub fn create(&self, dir: &Arc<Dir>, name: &[u8]) -> Result<OpenFile<'_>> {
+        self.create_with(dir, name, Some(Sha256::new()))
+    }
+
+    /// As [`create`](Tree::create); the caller takes the digest, and finishes with [`OpenFile::finish_known`].
+    pub fn create_known(&self, dir: &Arc<Dir>, name: &[u8]) -> Result<OpenFile<'_>> {
+        self.create_with(dir, name, None)
+    }
+
+    fn create_with(&self, dir: &Arc<Dir>, name: &[u8], hash: Option<Sha256>) -> Result<OpenFile<'_>> {
         let fd = if self.knows_names() { Some(self.create_fd(dir, name)?) } else { None };
         let handle = Arc::new(Handle { dir: Arc::clone(dir), name: name.to_vec(), fd });
-        let (rel, name, pieces) = (dir.rel.clone(), name.to_vec(), Vec::new());
-        let hash = Sha256::new();
-        Ok(OpenFile { tree: self, rel, name, handle: Some(handle), hash, bytes: 0, pieces, finished: false })
+        let (rel, name, pieces) = (dir.rel.clone(), name.to_vec(), Pieces::default());
+        let (handle, bytes) = (Some(handle), 0);
+        Ok(OpenFile { tree: self, rel, name, handle, hash, bytes, pieces, open_end: false, finished: false })
     }
 
     fn create_fd(&self, dir: &Dir, name: &[u8]) -> Result<OwnedFd> {
@@ -278,10 +320,12 @@ pub struct OpenFile<'t> {
     rel: Vec<u8>,
     name: Vec<u8>,
     handle: Option<Arc<Handle>>,
-    hash: Sha256,
+    hash: Option<Sha256>,
     bytes: u64,
     /// Where its pieces are in the spool.
-    pieces: Vec<Place>,
+    pieces: Pieces,
+    /// Nothing was written behind the last hole yet.
+    open_end: bool,
     finished: bool,
 }
 
@@ -322,17 +366,38 @@ impl<'t> OpenFile<'t> {
             Some(handle) => Arc::clone(handle),
             None => self.reopen()?,
         };
-        self.hash.update(bytes);
+        if let Some(hash) = &mut self.hash {
+            hash.update(bytes);
+        }
+        self.open_end &= bytes.is_empty();
         let offset = match &self.tree.backing {
             Backing::Spool(spool) => {
                 let place = spool.reserve(bytes.len() as u64);
-                super::spool::push(&mut self.pieces, place);
+                spool.add(&mut self.pieces, place)?;
                 place.at
             }
             _ => self.bytes,
         };
         self.bytes += bytes.len() as u64;
         Ok(Slot { tree: self.tree, handle, offset })
+    }
+
+    /// Leaves a hole: bytes that read as zeros and take no space. Only in a file whose digest the caller takes.
+    pub fn skip(&mut self, len: u64) -> Result<()> {
+        if let Backing::Spool(spool) = &self.tree.backing {
+            spool.add(&mut self.pieces, Place { at: HOLE, len, pieces: 0 })?;
+        }
+        self.bytes += len;
+        self.open_end = true;
+        Ok(())
+    }
+
+    /// Gives the file its length when it ends in a hole.
+    fn end(&mut self) -> Result<()> {
+        let handle = if self.open_end { self.handle.as_ref() } else { None };
+        let Some((handle, fd)) = handle.and_then(|handle| Some((handle, handle.fd.as_ref()?))) else { return Ok(()) };
+        let cut = rustix::fs::ftruncate(fd, self.bytes);
+        cut.map_err(|e| self.tree.failed("write", &handle.dir.rel, &self.name, e))
     }
 
     /// Gives the handles back until more bytes come: of many growing files only some can be open.
@@ -354,15 +419,28 @@ impl<'t> OpenFile<'t> {
 
     /// Closes the file and remembers its digest.
     pub fn finish(mut self, sums: &mut Sums) -> Result<()> {
-        self.finished = true;
-        let place = match &self.tree.backing {
-            Backing::Spool(spool) => spool.join(&self.pieces)?,
-            _ => Place::default(),
-        };
-        let digest = Digest::from(std::mem::take(&mut self.hash).finalize());
-        sums.add(&self.rel, &self.name, digest, Place { len: self.bytes, ..place });
+        let place = self.close()?;
+        let digest = Digest::from(self.hash.take().unwrap_or_default().finalize());
+        sums.add(&self.rel, &self.name, digest, place);
         self.tree.count(self.bytes);
         Ok(())
+    }
+
+    /// Closes a file whose digest the caller has taken; without one, CHECKSUMS has no row for it. Where a spool becomes an
+    /// archive, the file is no member by itself: the caller makes one, with the place that this gives.
+    pub fn finish_known(mut self, digest: Option<Digest>, sums: &mut Sums) -> Result<Place> {
+        self.end()?;
+        let place = self.close()?;
+        self.tree.known_done((&self.rel, &self.name), place, digest, sums)
+    }
+
+    fn close(&mut self) -> Result<Place> {
+        self.finished = true;
+        let place = match &self.tree.backing {
+            Backing::Spool(spool) => spool.join(&mut self.pieces)?,
+            _ => Place::default(),
+        };
+        Ok(Place { len: self.bytes, ..place })
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::sync::Arc;
 
-use super::checksums::{Checksums, Sums};
+use super::checksums::{Checksums, Digest, Place, Sums};
 pub use super::growing::Growing;
 use super::growing::Target;
 use super::tree::{Dir, OpenFile, Slot, Tree};
@@ -108,9 +108,21 @@ impl<'t> UnitOut<'t> {
 
     /// Begins a file that may grow large: it is buffered, and written in pieces when it does.
     pub fn grow(&mut self, dir: &Arc<Dir>, name: &[u8]) -> Growing<'t> {
+        let buffer = self.spare();
+        Growing::file(self.tree, dir, name, buffer, false)
+    }
+
+    /// As [`grow`](UnitOut::grow), for a file with holes: the caller takes its digest, and finishes with
+    /// [`UnitOut::finish_known`].
+    pub fn grow_known(&mut self, dir: &Arc<Dir>, name: &[u8]) -> Growing<'t> {
+        let buffer = self.spare();
+        Growing::file(self.tree, dir, name, buffer, true)
+    }
+
+    fn spare(&mut self) -> Vec<u8> {
         let mut buffer = std::mem::take(&mut self.spare);
         buffer.clear();
-        Growing::file(self.tree, dir, name, buffer)
+        buffer
     }
 
     /// Begins to add to a shared file; it must come back through [`UnitOut::end`].
@@ -154,6 +166,21 @@ impl<'t> UnitOut<'t> {
         }
         self.spare = buffer;
         Ok(bytes)
+    }
+
+    /// Completes a file whose digest the caller has taken; see [`OpenFile::finish_known`].
+    pub fn finish_known(&mut self, growing: Growing<'_>, digest: Option<Digest>) -> Result<Place> {
+        let (target, buffer) = growing.into_parts();
+        let place = match target {
+            Target::File { file: Some(mut file), .. } => {
+                file.write(&buffer)?;
+                file.finish_known(digest, &mut self.sums)?
+            }
+            Target::File { tree, dir, name, .. } => tree.put_known(&dir, &name, &buffer, digest, &mut self.sums)?,
+            Target::Log { .. } => return Err(Error::usage("lines have no digest of their own")),
+        };
+        self.spare = buffer;
+        Ok(place)
     }
 }
 
