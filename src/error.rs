@@ -119,6 +119,19 @@ pub enum ErrorKind {
         /// What is wrong; the row of the error is the manifest.
         fault: ChunkFault,
     },
+    /// A directory of the file system that is too deep to be entered.
+    #[error("the path of this directory has {0} bytes, more than 262144: it was not entered")]
+    FsPath(usize),
+    /// A file that no file system can hold.
+    #[error("the file of inode {inode} has {size} bytes, more than {most}: it cannot be written")]
+    FsSize {
+        /// The inode.
+        inode: u64,
+        /// Its size.
+        size: u64,
+        /// What would be possible.
+        most: &'static str,
+    },
     /// The file changed while it was read.
     #[error("the file changed while it was being read: copy it first, or take it from fsm-snap/ once it is complete")]
     Changed,
@@ -168,6 +181,11 @@ impl Error {
     /// Whether whoever read our output has gone away: nobody is left to be told.
     pub fn is_closed_pipe(&self) -> bool {
         matches!(&self.0.kind, ErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// Whether the file system of the output has no room for a file of that size, not even with holes.
+    pub fn is_too_big(&self) -> bool {
+        matches!(&self.0.kind, ErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::FileTooLarge)
     }
 
     /// Adds the byte offset in the input.

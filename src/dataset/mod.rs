@@ -26,6 +26,9 @@ use crate::survey::{self, Counts, Grain, View};
 /// Bytes of a cut kept behind the length of the start of its range.
 const CUT_TAIL: usize = 48;
 
+/// First key of a part, and the key behind its last.
+pub type Part = (Vec<u8>, Option<Vec<u8>>);
+
 /// Keys that have rows in more than one input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shared {
@@ -186,6 +189,16 @@ impl<'a> DataSet<'a> {
         let mut cuts: Vec<Vec<u8>> = cuts.filter(|key| key.as_slice() > lo).collect();
         cuts.dedup();
         Ok(cuts)
+    }
+
+    /// Cuts the keys of a family into parts of about `bytes` bytes, for [`range`](DataSet::range).
+    pub fn parts(&self, family: Family, bytes: usize) -> Result<Vec<Part>> {
+        let prefix = family.prefix().as_bytes();
+        let end = after_prefix(prefix);
+        let cuts = self.cuts(prefix, end.as_deref(), bytes)?;
+        let los = std::iter::once(prefix.to_vec()).chain(cuts.iter().cloned());
+        let his = cuts.iter().cloned().map(Some).chain(std::iter::once(end));
+        Ok(los.zip(his).collect())
     }
 
     /// The live row of exactly this key.

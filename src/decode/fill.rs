@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Job, Options, Progress, describe, dynamodb, findings, redis, s3, sqs};
+use super::{Job, Options, Progress, describe, dynamodb, findings, fs, redis, s3, sqs};
 use crate::dataset::{DataSet, LossBook, Lost};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
@@ -81,6 +81,9 @@ fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {
     }
     if options.wants(Adapter::Sqs) {
         sqs::decode(job)?;
+    }
+    if options.wants(Adapter::Fs) {
+        fs::decode(job)?;
     }
     Ok(())
 }

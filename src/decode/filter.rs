@@ -6,6 +6,7 @@
 //! | `dynamodb:TABLE` or `dynamodb:TABLE/PK` or `dynamodb:TABLE/PK/SK` | tables; items by their key values as text |
 //! | `s3:BUCKET` or `s3:BUCKET/KEY` | buckets; objects whose key matches, or begins with KEY if that is no glob |
 //! | `sqs:QUEUE` | queues |
+//! | `fs:PATH` | files and directories of the file system, by their path, with all that is below them |
 //!
 //! `*` stands for any bytes (`/` too), `?` for one, `[…]` for one of several, `{a,b}` for alternatives, `\` takes a
 //! special character as it is. Names and keys are matched as bytes.
@@ -44,7 +45,12 @@ pub struct Pattern {
     name: Glob,
     /// What follows: the object's key, or hash and range value.
     rest: Vec<Glob>,
+    /// What the name begins with, up to its first special character; and whether that is all of it.
+    literal: (String, bool),
 }
+
+/// What begins something that stands for more than itself, in a glob.
+const SPECIAL: [char; 5] = ['*', '?', '[', '{', '\\'];
 
 impl FromStr for Pattern {
     type Err = String;
@@ -53,22 +59,27 @@ impl FromStr for Pattern {
         let (adapter, rest) =
             text.split_once(':').ok_or("want ADAPTER:NAME, such as redis:user:* or s3:photos/2026/")?;
         let adapter = Adapter::SELECTABLE.into_iter().find(|a| a.name() == adapter);
-        let adapter = adapter.ok_or("unknown adapter: want redis, dynamodb, s3 or sqs")?;
+        let adapter = adapter.ok_or("unknown adapter: want redis, dynamodb, s3, sqs or fs")?;
         let parts: Vec<&str> = match adapter {
             Adapter::DynamoDb => rest.splitn(3, '/').collect(),
             Adapter::S3 => rest.splitn(2, '/').collect(),
+            // The root has an empty path.
+            Adapter::Fs if !rest.is_empty() => vec![rest.trim_matches('/')],
             _ => vec![rest],
         };
         let (name, rest) = parts.split_first().ok_or("a name is missing")?;
-        if name.is_empty() {
+        if name.is_empty() && !text.ends_with('/') {
             return Err("a name is missing behind the colon".into());
         }
         let open = |part: &&str| match adapter {
             // A prefix, as object stores know it.
-            Adapter::S3 if !part.contains(['*', '?', '[', '{', '\\']) => Glob::new(&format!("{part}*")),
+            Adapter::S3 if !part.contains(SPECIAL) => Glob::new(&format!("{part}*")),
             _ => Glob::new(part),
         };
-        Ok(Pattern { adapter, name: Glob::new(name)?, rest: rest.iter().map(open).collect::<Result<_, _>>()? })
+        let special = name.find(SPECIAL);
+        let literal = (name[..special.unwrap_or(name.len())].to_owned(), special.is_none());
+        let rest = rest.iter().map(open).collect::<Result<_, _>>()?;
+        Ok(Pattern { adapter, name: Glob::new(name)?, rest, literal })
     }
 }
 
@@ -134,6 +145,26 @@ impl Filter {
         included && !self.exclude.iter().any(|p| p.takes(adapter, name, keys))
     }
 
+    /// Whether a file or directory of the file system is asked for by its own path: whatever is below one that is asked
+    /// for is asked for too, and the caller knows what is above.
+    pub fn takes_path(&self, path: &[u8]) -> bool {
+        self.include.is_empty() || self.include.iter().any(|p| p.takes_name(Adapter::Fs, path))
+    }
+
+    /// Whether a file or directory of the file system is left out, with all that is below it.
+    pub fn excludes_path(&self, path: &[u8]) -> bool {
+        self.exclude.iter().any(|p| p.takes_name(Adapter::Fs, path))
+    }
+
+    /// Whether anything below a directory of the file system can be asked for, though the directory is not.
+    pub fn may_take_below(&self, path: &[u8]) -> bool {
+        let leads = |(literal, whole): &(String, bool)| match path.len() < literal.len() {
+            true => literal.as_bytes().starts_with(path) && literal.as_bytes()[path.len()] == b'/',
+            false => !whole && path.starts_with(literal.as_bytes()),
+        };
+        self.include.iter().any(|p| p.adapter == Adapter::Fs && (path.is_empty() || leads(&p.literal)))
+    }
+
     /// Whether a Redis type is wanted.
     pub fn takes_type(&self, folder: &str) -> bool {
         self.types.is_empty() || self.types.iter().any(|t| t == folder)
@@ -192,8 +223,37 @@ mod tests {
     }
 
     #[test]
+    fn paths() {
+        // Pattern, path, whether it is taken by itself, whether something below it can be.
+        for (pattern, path, takes, below) in [
+            ("fs:/", "", true, true),
+            ("fs:/a/b", "", false, true),
+            ("fs:/a/b", "a", false, true),
+            ("fs:a/b/", "a/b", true, false),
+            ("fs:a/b", "a/bc", false, false),
+            ("fs:a/b", "b", false, false),
+            ("fs:ab/c", "a", false, false),
+            ("fs:a/*.md", "a", false, true),
+            ("fs:a/*.md", "a/x/y.md", true, true),
+            ("fs:a/*.md", "a/x/y", false, true),
+            ("fs:a/*.md", "b/x", false, false),
+            ("fs:a*", "ab", true, true),
+            ("redis:a", "a", false, false),
+        ] {
+            let f = filter(&[pattern], &[]);
+            assert_eq!(
+                (f.takes_path(path.as_bytes()), f.may_take_below(path.as_bytes())),
+                (takes, below),
+                "{pattern} {path}"
+            );
+            assert_eq!(filter(&[], &[pattern]).excludes_path(path.as_bytes()), takes, "{pattern} {path}");
+        }
+        assert!(filter(&[], &[]).takes_path(b"x"));
+    }
+
+    #[test]
     fn what_is_no_pattern() {
-        for text in ["", "redis", "redis:", "fs:x", "redis:[", "s3:{"] {
+        for text in ["", "redis", "redis:", "fs:", "nfs:x", "redis:[", "s3:{"] {
             assert!(text.parse::<Pattern>().is_err(), "{text}");
         }
     }

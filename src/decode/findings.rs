@@ -12,7 +12,6 @@ kinds! {
     Warning PASSED_OVER "newer_file_passed_over" "a newer snapshot file is damaged; the newest intact one of its group was decoded in its place";
     Warning KEY_IN_GROUPS "key_in_several_groups" "rows of one key in several inputs; the newest version of all was taken";
     Warning UNKNOWN_ROWS "unknown_rows" "rows that no family owns; not decoded";
-    Warning FS_ROWS "fs_rows_not_decoded" "rows of the file-system adapter; not decoded yet";
     Warning GROUP_TIMES "groups_at_different_times" "transactions over several groups may be torn; decode with --as-of set to the smallest";
     Warning HEADER_ONLY "no_store_stream" "an FSM header with neither stream nor footer: an empty result";
     Warning PENDING "txn_pending" "prepared transactions of unknown outcome; their keys keep the committed state (give the inputs of all groups)";
@@ -64,20 +63,12 @@ fn group_times(set: &DataSet<'_>, findings: &mut Findings) {
 
 fn unowned_rows(set: &DataSet<'_>, options: &Options, findings: &mut Findings) -> Result<()> {
     let mut counts = set.counts();
-    let is_fs = |family: Family| family.class() == Class::Adapter(Adapter::Fs);
-    let mut fs: u64 = counts.families().filter(|(family, _)| is_fs(*family)).map(|(_, count)| count.live).sum();
-    for row in set.made_by_intents(|family| is_fs(family) || family.class() == Class::Unknown)? {
-        match is_fs(Family::of(row.user_key)) {
-            true => fs += 1,
-            false => counts.note_unknown(row.user_key, row.offset),
-        }
+    for row in set.made_by_intents(|family| family.class() == Class::Unknown)? {
+        counts.note_unknown(row.user_key, row.offset);
     }
     for (prefix, unknown) in &counts.unknown {
         let finding = Finding::new(&UNKNOWN_ROWS).with("prefix", prefix.as_slice()).with("rows", unknown.rows);
         findings.add(finding.with("key", unknown.example.as_slice()).with("offset", unknown.offset));
-    }
-    if fs > 0 {
-        findings.add(Finding::new(&FS_ROWS).with("rows", fs));
     }
     let fences = counts.family(Family::Fence).live;
     if fences > 0 && options.adapters.contains(&Adapter::Redis) {

@@ -6,6 +6,7 @@ mod engine;
 mod fill;
 pub mod filter;
 mod findings;
+pub mod fs;
 mod options;
 pub mod redis;
 pub mod s3;

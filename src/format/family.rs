@@ -17,7 +17,7 @@ pub enum Adapter {
 
 impl Adapter {
     /// The adapters that `--adapter` can select, in the order of the manifest.
-    pub const SELECTABLE: [Adapter; 4] = [Adapter::DynamoDb, Adapter::S3, Adapter::Redis, Adapter::Sqs];
+    pub const SELECTABLE: [Adapter; 5] = [Adapter::DynamoDb, Adapter::S3, Adapter::Redis, Adapter::Sqs, Adapter::Fs];
 
     /// The name on the command line and in the manifest.
     pub const fn name(self) -> &'static str {

@@ -27,6 +27,9 @@ pub struct UnitOut<'t> {
     log_of: BTreeMap<String, usize>,
     spare: Vec<u8>,
     dirs: Vec<(String, Arc<Dir>)>,
+    /// The directory of the last path: where paths come sorted it is often that of the next one too. There is no bound to
+    /// the number of such directories, so no other handle is held.
+    last_dir: Option<Arc<Dir>>,
     /// What the unit noticed.
     pub findings: Findings,
     /// What the unit emitted, by scope and kind.
@@ -53,6 +56,7 @@ impl<'t> UnitOut<'t> {
             log_of: BTreeMap::new(),
             spare: Vec::new(),
             dirs: Vec::new(),
+            last_dir: None,
             findings: Findings::default(),
             tally: Tally::default(),
         }
@@ -70,6 +74,33 @@ impl<'t> UnitOut<'t> {
         }
         let dir = self.tree.dir(rel.as_bytes())?;
         self.dirs.push((rel.to_owned(), Arc::clone(&dir)));
+        Ok(dir)
+    }
+
+    /// The directory of a path below the output, made if need be, and the name of the file in it.
+    pub fn place<'n>(&mut self, path: &'n [u8]) -> Result<(Arc<Dir>, &'n [u8])> {
+        let slash = memchr::memrchr(b'/', path).unwrap_or(0);
+        Ok((self.enter(&path[..slash])?, &path[slash + 1..]))
+    }
+
+    /// As [`place`](UnitOut::place), for a file that the caller finishes with [`UnitOut::finish_known`]: where there is no
+    /// disk its directory is none of the output's.
+    pub fn place_known<'n>(&mut self, path: &'n [u8]) -> Result<(Arc<Dir>, &'n [u8])> {
+        if self.tree.knows_names() {
+            return self.place(path);
+        }
+        let slash = memchr::memrchr(b'/', path).unwrap_or(0);
+        Ok((Arc::new(Dir::nowhere(&path[..slash])), &path[slash + 1..]))
+    }
+
+    /// The directory of this path, made if need be.
+    pub fn enter(&mut self, path: &[u8]) -> Result<Arc<Dir>> {
+        let dir = match self.last_dir.take() {
+            Some(dir) if dir.path() == path => dir,
+            Some(dir) => Arc::new(self.tree.make_dir_near(&dir, path)?),
+            None => Arc::new(self.tree.make_dir(path)?),
+        };
+        self.last_dir = Some(Arc::clone(&dir));
         Ok(dir)
     }
 

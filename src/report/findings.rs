@@ -101,6 +101,12 @@ impl From<u64> for Value {
     }
 }
 
+impl From<i128> for Value {
+    fn from(n: i128) -> Value {
+        Value::Int(n)
+    }
+}
+
 impl From<usize> for Value {
     fn from(n: usize) -> Value {
         Value::Int(n as i128)

@@ -25,6 +25,7 @@ mod skip;
 mod sqs;
 mod targets;
 mod truth_dynamodb;
+mod truth_fs;
 mod truth_redis;
 mod truth_s3;
 mod truth_sqs;

@@ -218,7 +218,7 @@ impl<'a> Unit<'_, 'a, '_> {
     }
 
     fn orphan(&mut self, bucket: &[u8], path: String, body: &[u8]) -> Result<()> {
-        let (dir, name) = self.place(path.as_bytes())?;
+        let (dir, name) = self.out.place(path.as_bytes())?;
         self.out.put(&dir, name, body)?;
         self.out.tally.add(Adapter::S3, &segment(bucket), "orphans", 1, body.len() as u64);
         Ok(())

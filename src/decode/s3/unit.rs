@@ -1,7 +1,5 @@
 //! One span: every object in it with all its uploads.
 
-use std::sync::Arc;
-
 use bumpalo::Bump;
 
 use super::body::Body;
@@ -43,9 +41,6 @@ pub(super) struct Unit<'c, 'a, 't> {
     pub out: UnitOut<'t>,
     pub leftovers: Leftovers,
     names: std::slice::Iter<'c, Name>,
-    /// The directory of the last file: keys come sorted, so it is often that of the next one too. There is no bound to
-    /// the number of directories, so no other handle is held.
-    dir: Option<Arc<Dir>>,
     named: Vec<u64>,
 }
 
@@ -68,7 +63,7 @@ pub struct Decoded<'t> {
 pub fn decode_span<'a, 't>(cx: &Context<'_, 'a>, span: &Span, tree: &'t Tree) -> Result<Decoded<'t>> {
     let names = cx.spans.names.get(span.first..).unwrap_or_default().iter();
     let (out, leftovers) = (UnitOut::new(tree), Leftovers::default());
-    let mut unit = Unit { cx, out, leftovers, names, dir: None, named: Vec::new() };
+    let mut unit = Unit { cx, out, leftovers, names, named: Vec::new() };
     let mut merge = Merge::new(cx.set, span)?;
     while let Some(prefix) = merge.next_object() {
         if let Err(error) = unit.object(&mut merge, prefix) {
@@ -103,7 +98,7 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         let manifest = parse(self.cx.set, Family::S3Object, &row, Manifest::parse(&arena, row.body))?;
         let plan = Plan::new(&manifest);
         let path = [folder(&object.key.bucket).as_bytes(), b"/", &name.path(&object.key.object)].concat();
-        let (dir, file) = self.place(&path)?;
+        let (dir, file) = self.out.place(&path)?;
         let growing = self.out.grow(&dir, file);
         let mut body = Body::new(self.cx, object.key, row, &manifest, &plan, growing);
         while let Some(upload) = merge.next_upload(object.prefix) {
@@ -164,17 +159,5 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         }
         self.out.tally.add(Adapter::S3, &segment(&key.bucket), "objects", 1, report.size);
         Ok(())
-    }
-
-    /// The directory of a path below the output, made if need be, and the name of the file in it.
-    pub fn place<'n>(&mut self, path: &'n [u8]) -> Result<(Arc<Dir>, &'n [u8])> {
-        let slash = memchr::memrchr(b'/', path).unwrap_or(0);
-        let (rel, name) = (&path[..slash], &path[slash + 1..]);
-        let dir = match self.dir.take().filter(|dir| dir.path() == rel) {
-            Some(dir) => dir,
-            None => Arc::new(self.out.tree().make_dir(rel)?),
-        };
-        self.dir = Some(Arc::clone(&dir));
-        Ok((dir, name))
     }
 }

@@ -11,7 +11,7 @@ use bumpalo::Bump;
 use super::generation::Live;
 use super::queues::Queues;
 use super::sort::{Entry, id_prefix};
-use crate::dataset::{DataSet, Row, Shared, after_prefix};
+use crate::dataset::{DataSet, Part, Row, Shared};
 use crate::decode::sort::{Record as _, Sorted, Sorter};
 use crate::decode::{Job, engine, note_shared};
 use crate::error::Result;
@@ -115,7 +115,7 @@ fn family<'a, I: FnMut(&Row<'a>, &Bump) -> Parsed<(Target<'a>, Option<Entry>)>>(
     index: impl Fn() -> I + Sync,
 ) -> Result<()> {
     let (set, progress, findings) = (job.set, job.progress, &mut job.collector.findings);
-    let parts = parts(set, family)?;
+    let parts = set.parts(family, UNIT)?;
     progress.begin("sqs rows", parts.len() as u64);
     engine::run(
         parts.len(),
@@ -128,19 +128,6 @@ fn family<'a, I: FnMut(&Row<'a>, &Bump) -> Parsed<(Target<'a>, Option<Entry>)>>(
             found.runs.into_iter().try_for_each(|run| gather.take(run))
         },
     )
-}
-
-/// First key, and the key behind the last.
-type Part = (Vec<u8>, Option<Vec<u8>>);
-
-/// Cuts the keys of a family into parts for the units.
-fn parts(set: &DataSet<'_>, family: Family) -> Result<Vec<Part>> {
-    let prefix = family.prefix().as_bytes();
-    let end = after_prefix(prefix);
-    let cuts = set.cuts(prefix, end.as_deref(), UNIT)?;
-    let los = std::iter::once(prefix.to_vec()).chain(cuts.iter().cloned());
-    let his = cuts.iter().cloned().map(Some).chain(std::iter::once(end));
-    Ok(los.zip(his).collect())
 }
 
 fn unit<'a>(

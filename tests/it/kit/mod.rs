@@ -4,6 +4,7 @@ pub mod build;
 pub mod command;
 pub mod ddb;
 pub mod fixtures;
+pub mod fs;
 pub mod golden;
 pub mod s3;
 

@@ -1,0 +1,184 @@
+//! The content of a file: which bytes of which chunks count, and their digest (`fs.md` §3).
+
+use sha2::{Digest as _, Sha256};
+
+use crate::dataset::{DataSet, RangeIter, after_prefix};
+use crate::error::Result;
+use crate::format::Family;
+use crate::format::fs::{ChunkKey, Inode, key};
+use crate::output::checksums::Digest;
+
+/// Holes of so many bytes are hashed as the zeros that they read as; a file with more has a digest of its extents.
+pub const MOST_ZEROS: u64 = 64 << 20;
+
+/// Gives the stored bytes of a file, with their offsets: what is within the file and within its chunk, in order.
+pub struct Extents<'s, 'a> {
+    rows: RangeIter<'s, 'a>,
+    chunk: u64,
+    size: u64,
+}
+
+impl<'s, 'a> Extents<'s, 'a> {
+    /// Of the file of this number.
+    pub fn new(set: &'s DataSet<'a>, number: u64, inode: &Inode) -> Self {
+        let prefix = key::numbers(Family::FsChunk, &[inode.home_slot, number]);
+        let end = after_prefix(&prefix);
+        Extents { rows: set.range(Family::FsChunk, prefix, end), chunk: inode.chunk(), size: inode.size }
+    }
+
+    /// The next bytes; never none.
+    ///
+    /// # Errors
+    /// An input that changed.
+    pub fn next(&mut self) -> Result<Option<(u64, &'a [u8])>> {
+        while let Some(row) = self.rows.next()? {
+            // The pass over all chunks tells of malformed keys.
+            let Ok(key) = ChunkKey::parse(Family::FsChunk.suffix(row.user_key)) else { continue };
+            let Some(offset) = key.index.checked_mul(self.chunk).filter(|offset| *offset < self.size) else {
+                return Ok(None);
+            };
+            let most = self.chunk.min(self.size - offset);
+            let bytes = &row.body[..row.body.len().min(usize::try_from(most).unwrap_or(usize::MAX))];
+            if !bytes.is_empty() {
+                return Ok(Some((offset, bytes)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The stretches of a file that nothing is stored of.
+pub struct Holes<'s, 'a> {
+    extents: Extents<'s, 'a>,
+    /// Where the last extent ended; `None`: the end of the file was reached.
+    at: Option<u64>,
+}
+
+impl<'s, 'a> Holes<'s, 'a> {
+    /// Of the file of this number.
+    pub fn new(set: &'s DataSet<'a>, number: u64, inode: &Inode) -> Self {
+        Holes { extents: Extents::new(set, number, inode), at: Some(0) }
+    }
+
+    /// Offset and length of the next one.
+    ///
+    /// # Errors
+    /// An input that changed.
+    pub fn next(&mut self) -> Result<Option<(u64, u64)>> {
+        while let Some(at) = self.at {
+            let (start, next) = match self.extents.next()? {
+                Some((offset, bytes)) => (offset, Some(offset + bytes.len() as u64)),
+                None => (self.extents.size, None),
+            };
+            self.at = next;
+            if start > at {
+                return Ok(Some((at, start - at)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A digest of a file's content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sum {
+    /// SHA-256 of all bytes.
+    Whole(Digest),
+    /// SHA-256 of what is stored: for each stretch without a hole its bytes, its offset and its length (u64be), and at the
+    /// end the size of the file (u64be).
+    Extents(Digest),
+}
+
+/// Takes the digest of a file, extent by extent.
+pub struct Summer {
+    hash: Sha256,
+    /// Where the stretch at hand began, for a digest of extents.
+    from: Option<u64>,
+    extents: bool,
+    at: u64,
+}
+
+impl Summer {
+    /// For a file of which `stored` of `size` bytes are stored.
+    pub fn new(size: u64, stored: u64) -> Summer {
+        Summer { hash: Sha256::new(), from: None, extents: size - stored > MOST_ZEROS, at: 0 }
+    }
+
+    /// Adds bytes that follow at `offset`.
+    pub fn add(&mut self, offset: u64, bytes: &[u8]) {
+        self.skip_to(offset);
+        self.from.get_or_insert(offset);
+        self.hash.update(bytes);
+        self.at = offset + bytes.len() as u64;
+    }
+
+    fn skip_to(&mut self, offset: u64) {
+        if offset > self.at {
+            match self.extents {
+                true => self.end_stretch(),
+                false => self.zeros(offset - self.at),
+            }
+        }
+    }
+
+    fn end_stretch(&mut self) {
+        if let Some(from) = self.from.take() {
+            self.hash.update(from.to_be_bytes());
+            self.hash.update((self.at - from).to_be_bytes());
+        }
+    }
+
+    fn zeros(&mut self, mut len: u64) {
+        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        while len > 0 {
+            let n = len.min(ZEROS.len() as u64);
+            self.hash.update(&ZEROS[..n as usize]);
+            len -= n;
+        }
+    }
+
+    /// The digest, at the end of a file of this size.
+    pub fn finish(mut self, size: u64) -> Sum {
+        if !self.extents {
+            self.zeros(size - self.at);
+            return Sum::Whole(self.hash.finalize().into());
+        }
+        self.end_stretch();
+        self.hash.update(size.to_be_bytes());
+        Sum::Extents(self.hash.finalize().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sum(size: u64, extents: &[(u64, &[u8])]) -> Sum {
+        let mut summer = Summer::new(size, extents.iter().map(|(_, bytes)| bytes.len() as u64).sum());
+        extents.iter().for_each(|(offset, bytes)| summer.add(*offset, bytes));
+        summer.finish(size)
+    }
+
+    #[test]
+    fn small_holes_are_zeros() {
+        let want = Sum::Whole(Sha256::digest(b"ab\0\0\0c\0").into());
+        assert_eq!(sum(7, &[(0, b"a"), (1, b"b"), (5, b"c")]), want);
+        assert_eq!(sum(0, &[]), Sum::Whole(Sha256::digest(b"").into()));
+        assert_eq!(sum(100_000, &[]), Sum::Whole(Sha256::digest(vec![0; 100_000]).into()));
+    }
+
+    #[test]
+    fn large_holes_are_left_out() {
+        let size = MOST_ZEROS + 4;
+        assert!(matches!(sum(size, &[(0, b"abcd")]), Sum::Whole(_)));
+        let number = |n: u64| n.to_be_bytes();
+        let stretch = |bytes: &[u8], offset| [bytes, &number(offset), &number(bytes.len() as u64)].concat();
+        let want = [stretch(b"ab", 0), stretch(b"c", 5), number(size).to_vec()].concat();
+        let want = Sum::Extents(Sha256::digest(&want).into());
+        assert_eq!(sum(size, &[(0, b"ab"), (5, b"c")]), want);
+        // However the bytes come.
+        assert_eq!(sum(size, &[(0, b"a"), (1, b"b"), (5, b"c")]), want);
+        assert_ne!(sum(size, &[(0, b"ab"), (6, b"c")]), want);
+        assert_ne!(sum(size + 1, &[(0, b"ab"), (5, b"c")]), want);
+    }
+}

@@ -1,0 +1,176 @@
+//! All chunks, whether a file needs them or not: what is left over is counted and explained.
+
+use bumpalo::Bump;
+
+use super::findings;
+use super::flight::Flight;
+use super::scan::{inode, scan};
+use crate::dataset::DataSet;
+use crate::decode::Job;
+use crate::error::Result;
+use crate::format::Family;
+use crate::format::fs::{ChunkKey, Inode};
+use crate::report::{Finding, Findings, Kind};
+
+/// What there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Chunks {
+    /// How many.
+    pub rows: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Chunks of one inode at one home that are odd in the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Odd {
+    kind: Oddity,
+    home: u64,
+    inode: u64,
+    rows: u64,
+    /// Bytes that are left out.
+    bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Oddity {
+    /// At a home that is not the inode's.
+    Elsewhere,
+    /// Of an inode that is not there.
+    NoInode,
+    /// Behind the end of the file.
+    Behind,
+    /// Longer than a chunk of the file.
+    TooLong,
+}
+
+/// To whom chunks of one inode at one home belong.
+enum Owner {
+    /// A file that has them.
+    File(Inode),
+    /// An inode with another home.
+    Elsewhere,
+    /// Nobody.
+    Nobody,
+    /// An inode that cannot be read, of which others tell.
+    Unknown,
+}
+
+/// What a part of the chunks tells.
+#[derive(Default)]
+struct Part {
+    chunks: Chunks,
+    odd: Vec<Odd>,
+    /// The last home and inode, and to whom they belong.
+    owner: Option<(u64, u64, Owner)>,
+}
+
+/// Reads all chunks, but not their bytes.
+///
+/// # Errors
+/// An input that changed.
+pub fn check(job: &mut Job<'_, '_, '_>, flight: &Flight) -> Result<Chunks> {
+    let (set, mut chunks, mut open) = (job.set, Chunks::default(), Vec::<Odd>::new());
+    scan(
+        job,
+        Family::FsChunk,
+        |row, arena, part: &mut Part| {
+            part.chunks.rows += 1;
+            part.chunks.bytes += row.body.len() as u64;
+            match ChunkKey::parse(Family::FsChunk.suffix(row.user_key)) {
+                Ok(key) => part.take(set, arena, &key, row.body.len() as u64).map(Ok),
+                Err(fault) => Ok(Err(fault)),
+            }
+        },
+        |part, findings| {
+            chunks.rows += part.chunks.rows;
+            chunks.bytes += part.chunks.bytes;
+            // What is odd about the same inode in several parts is told once.
+            part.odd.into_iter().try_for_each(|odd| merge(&mut open, odd, flight, findings))
+        },
+    )?;
+    open.iter().try_for_each(|odd| report(odd, flight, &mut job.collector.findings))?;
+    Ok(chunks)
+}
+
+impl Part {
+    fn take(&mut self, set: &DataSet<'_>, arena: &Bump, key: &ChunkKey, len: u64) -> Result<()> {
+        let same = self.owner.as_ref().is_some_and(|(home, inode, _)| (*home, *inode) == (key.home_slot, key.inode));
+        if !same {
+            self.owner = Some((key.home_slot, key.inode, owner(set, arena, key)?));
+        }
+        match &self.owner {
+            Some((.., Owner::Elsewhere)) => self.add(Oddity::Elsewhere, key, len),
+            Some((.., Owner::Nobody)) => self.add(Oddity::NoInode, key, len),
+            Some((.., Owner::File(inode))) => {
+                let (chunk, size) = (inode.chunk(), inode.size);
+                let room = key.index.checked_mul(chunk).map_or(0, |offset| size.saturating_sub(offset));
+                let (long, behind) = (len.saturating_sub(chunk), len.min(chunk).saturating_sub(room));
+                if long > 0 {
+                    self.add(Oddity::TooLong, key, long);
+                }
+                if behind > 0 || room == 0 {
+                    self.add(Oddity::Behind, key, behind);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, kind: Oddity, key: &ChunkKey, bytes: u64) {
+        let odd = Odd { kind, home: key.home_slot, inode: key.inode, rows: 1, bytes };
+        // The oddities of one inode take turns; there are four at most.
+        match self.odd.iter_mut().rev().take(4).find(|last| last.is_same(&odd)) {
+            Some(last) => last.add(&odd),
+            None => self.odd.push(odd),
+        }
+    }
+}
+
+fn owner(set: &DataSet<'_>, arena: &Bump, key: &ChunkKey) -> Result<Owner> {
+    match inode(set, arena, key.inode) {
+        Ok(None) => Ok(Owner::Nobody),
+        Ok(Some((_, inode))) if inode.home_slot != key.home_slot => Ok(Owner::Elsewhere),
+        Ok(Some((_, inode))) => Ok(Owner::File(inode)),
+        Err(error) if error.is_damage() => Ok(Owner::Unknown),
+        Err(error) => Err(error),
+    }
+}
+
+impl Odd {
+    fn is_same(&self, other: &Odd) -> bool {
+        (self.kind, self.home, self.inode) == (other.kind, other.home, other.inode)
+    }
+
+    fn add(&mut self, other: &Odd) {
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+    }
+}
+
+/// Adds what a part found to what is open; what belongs to another inode than that ends it.
+fn merge(open: &mut Vec<Odd>, odd: Odd, flight: &Flight, findings: &mut Findings) -> Result<()> {
+    if open.first().is_some_and(|first| (first.home, first.inode) != (odd.home, odd.inode)) {
+        open.drain(..).try_for_each(|odd| report(&odd, flight, findings))?;
+    }
+    match open.iter_mut().find(|other| other.is_same(&odd)) {
+        Some(other) => other.add(&odd),
+        None => open.push(odd),
+    }
+    Ok(())
+}
+
+fn report(odd: &Odd, flight: &Flight, findings: &mut Findings) -> Result<()> {
+    let moving = flight.moving.find(odd.inode)?.is_some();
+    let kind: &'static Kind = match odd.kind {
+        Oddity::Elsewhere | Oddity::NoInode if moving => &findings::MOVED_CHUNK,
+        Oddity::Elsewhere => &findings::FOREIGN_CHUNK,
+        Oddity::NoInode => &findings::ORPHAN_CHUNK,
+        Oddity::Behind => &findings::BEYOND_EOF,
+        Oddity::TooLong => &findings::OVER_SIZE,
+    };
+    let finding = Finding::new(kind).with("inode", odd.inode).with("home_slot", odd.home);
+    findings.add(finding.with("chunks", odd.rows).with("bytes", odd.bytes));
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! Rows that no reader needs: homes, handles, intents, move jobs and counters. All are read, so that nothing that is wrong
+//! goes unseen; some tell what the server was about to do.
+
+use std::collections::BTreeMap;
+
+use bumpalo::Bump;
+
+use super::findings;
+use super::marks::Marks;
+use super::scan::scan;
+use crate::dataset::Row;
+use crate::decode::Job;
+use crate::decode::sort::Sorter;
+use crate::error::Result;
+use crate::format::Family;
+use crate::format::fault::Result as Parsed;
+use crate::format::fs::{self, Counter, Home, HomeState, Intent, MoveJob, Usage, UsageKey, key};
+use crate::report::{Finding, Findings};
+
+/// What these rows tell.
+pub struct Flight {
+    /// Inodes that are being moved.
+    pub moving: Marks,
+    /// What the counters add up to; `None`: there are none.
+    pub usage: Option<Total>,
+    /// Live rows, by family.
+    pub rows: BTreeMap<&'static str, u64>,
+}
+
+/// A sum of counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Total {
+    /// Inodes.
+    pub files: i128,
+    /// Bytes of chunks.
+    pub bytes: i128,
+}
+
+/// What a part tells.
+#[derive(Default)]
+struct Part {
+    rows: u64,
+    usage: Total,
+    moving: Vec<u64>,
+    findings: Findings,
+}
+
+/// The families that are read here.
+const FAMILIES: [Family; 7] = [
+    Family::FsDirVersion,
+    Family::FsHome,
+    Family::FsIntent,
+    Family::FsMoveJob,
+    Family::FsHandle,
+    Family::FsHandleFence,
+    Family::FsUsage,
+];
+
+/// Reads them all.
+///
+/// # Errors
+/// An input that changed, or a temporary file that cannot be written.
+pub fn read(job: &mut Job<'_, '_, '_>) -> Result<Flight> {
+    let (tree, mut moving, mut total, mut rows) = (job.tree, Sorter::new(job.tree), Total::default(), BTreeMap::new());
+    for family in FAMILIES {
+        let mut count = 0;
+        scan(
+            job,
+            family,
+            |row, arena, part: &mut Part| Ok(part.take(family, row, arena)),
+            |part, findings| {
+                count += part.rows;
+                total.files += part.usage.files;
+                total.bytes += part.usage.bytes;
+                findings.merge(part.findings);
+                part.moving.into_iter().try_for_each(|inode| moving.push(inode))
+            },
+        )?;
+        rows.insert(name(family), count);
+    }
+    let (mut numbers, mut marks, mut last) = (moving.finish()?, Marks::default(), None);
+    while let Some(number) = numbers.next()? {
+        if last.replace(number) != Some(number) {
+            marks.push(tree, number, 0)?;
+        }
+    }
+    marks.flush(tree)?;
+    let counted = rows.get(name(Family::FsUsage)).is_some_and(|rows| *rows > 0);
+    Ok(Flight { moving: marks, usage: counted.then_some(total), rows })
+}
+
+fn name(family: Family) -> &'static str {
+    match family {
+        Family::FsDirVersion => "directory_versions",
+        Family::FsHome => "homes",
+        Family::FsIntent => "intents",
+        Family::FsMoveJob => "move_jobs",
+        Family::FsHandle => "open_handles",
+        Family::FsHandleFence => "handle_fences",
+        _ => "usage_counters",
+    }
+}
+
+impl Part {
+    fn take(&mut self, family: Family, row: &Row<'_>, arena: &Bump) -> Parsed<()> {
+        self.rows += 1;
+        let suffix = family.suffix(row.user_key);
+        match family {
+            Family::FsIntent => {
+                key::id(suffix)?;
+                self.intent(&Intent::parse(arena, row.body)?);
+            }
+            Family::FsMoveJob => {
+                key::id(suffix)?;
+                self.job(&MoveJob::parse(arena, row.body)?);
+            }
+            Family::FsHome => {
+                let (number, home) = (key::number(suffix)?, Home::parse(arena, row.body)?);
+                self.moving.extend((home.state == HomeState::Migrating).then_some(number));
+            }
+            Family::FsUsage => self.usage(&UsageKey::parse(suffix)?, row, arena)?,
+            _ => fs::check(arena, family, row.user_key, row.body)?,
+        }
+        Ok(())
+    }
+
+    /// One that is still there has not come to pass; one of a move has its job.
+    fn intent(&mut self, intent: &Intent<'_>) {
+        if intent.kind != "move" {
+            let finding = Finding::new(&findings::INTENT_PENDING).with("kind", intent.kind);
+            self.findings.add(finding.with("directory", intent.parent).with("name", intent.name));
+        }
+    }
+
+    fn job(&mut self, job: &MoveJob<'_>) {
+        let finding = Finding::new(&findings::MOVE_PENDING).with("inode", job.inode).with("phase", job.phase);
+        let finding = finding.with("source_home", job.source_home).with("target_home", job.target_home);
+        self.findings.add(finding.with("copied_chunks", job.copied_chunks));
+        self.moving.push(job.inode);
+    }
+
+    fn usage(&mut self, key: &UsageKey<'_>, row: &Row<'_>, arena: &Bump) -> Parsed<()> {
+        let (files, bytes) = match key {
+            UsageKey::Whole => {
+                let usage = Usage::parse(arena, row.body)?;
+                (i128::from(usage.files), i128::from(usage.bytes))
+            }
+            UsageKey::Route(_) => {
+                let counter = Counter::parse(arena, row.body)?;
+                let difference = |add: u64, sub: u64| i128::from(add) - i128::from(sub);
+                (difference(counter.files_add, counter.files_sub), difference(counter.bytes_add, counter.bytes_sub))
+            }
+        };
+        self.usage.files += files;
+        self.usage.bytes += bytes;
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! Where files and directories stand in the output.
+//!
+//! On disk every name is encoded (`seg()`, with `%2E` and `%2E%2E` for the dot segments and `%` for an empty name, as
+//! `ours.md` §2 has them). In an archive names stand as they are: whoever extracts it gets the files that were there. A
+//! name that cannot be one, and a directory whose path is getting too long for the system calls of those who read the
+//! output, stands below `fs/apart` by its inode number. Its line in metadata.jsonl tells where it belongs.
+
+use crate::output::names::{self, NameKind};
+
+/// Where the root directory stands.
+pub const TREE: &str = "fs/tree";
+/// Longest path of a directory: with any name behind it there is room in the 4,095 bytes of a path.
+const MOST_DIR: usize = 3_800;
+/// Longest name.
+const MOST_NAME: usize = 255;
+
+/// How names are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Names {
+    /// As they are, for an archive.
+    pub raw: bool,
+}
+
+/// A path in the output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// The path.
+    pub path: Vec<u8>,
+    /// Why its last name tells less than the name that it stands for: the kind of its KEYMAP line.
+    pub keymap: Option<&'static str>,
+    /// Whether it is not in its directory.
+    pub apart: bool,
+}
+
+impl Names {
+    /// The place of an inode, from that of its directory and its name in there.
+    pub fn place(self, dir: &[u8], name: &[u8], inode: u64, is_dir: bool) -> Placed {
+        let segment = if self.raw { raw(name).map(|name| (name, None)) } else { Some(encoded(name)) };
+        match segment {
+            Some((segment, keymap)) if !is_dir || dir.len() + 1 + segment.len() <= MOST_DIR => {
+                Placed { path: [dir, b"/", &segment].concat(), keymap, apart: false }
+            }
+            _ => Placed { path: numbered("apart", inode), keymap: Some("fs-apart"), apart: true },
+        }
+    }
+}
+
+/// The path of an inode that stands by its number in a folder of `fs`.
+pub fn numbered(folder: &str, inode: u64) -> Vec<u8> {
+    format!("fs/{folder}/{inode}").into_bytes()
+}
+
+fn raw(name: &[u8]) -> Option<Vec<u8>> {
+    let odd = matches!(name, b"" | b"." | b"..") || memchr::memchr2(0, b'/', name).is_some();
+    (!odd && name.len() <= MOST_NAME).then(|| name.to_vec())
+}
+
+fn encoded(name: &[u8]) -> (Vec<u8>, Option<&'static str>) {
+    match name {
+        b"" => (b"%".to_vec(), Some("empty-segment")),
+        b"." => (b"%2E".to_vec(), Some("dot-segment")),
+        b".." => (b"%2E%2E".to_vec(), Some("dot-segment")),
+        _ => {
+            let mut segment = String::new();
+            let kind = names::segment_into(name, &mut segment);
+            (segment.into_bytes(), (kind == NameKind::ShaFallback).then_some("sha-fallback"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn placed(raw: bool, name: &[u8], is_dir: bool) -> (String, Option<&'static str>) {
+        let placed = Names { raw }.place(b"fs/tree", name, 7, is_dir);
+        assert_eq!(placed.apart, placed.path.starts_with(b"fs/apart/"));
+        (String::from_utf8_lossy(&placed.path).into_owned(), placed.keymap)
+    }
+
+    #[test]
+    fn on_disk() {
+        let long = "a".repeat(64);
+        for (name, want, keymap) in [
+            (&b"a b"[..], "fs/tree/a%20b".to_owned(), None),
+            (b"", "fs/tree/%".into(), Some("empty-segment")),
+            (b".", "fs/tree/%2E".into(), Some("dot-segment")),
+            (b"..", "fs/tree/%2E%2E".into(), Some("dot-segment")),
+            (b"../x\0\xff", "fs/tree/..%2Fx%00%FF".into(), None),
+            (&[b'a'; 241], format!("fs/tree/ec6e326ef29fe322b62111584194c54e__{long}"), Some("sha-fallback")),
+        ] {
+            assert_eq!(placed(false, name, true), (want, keymap));
+        }
+    }
+
+    #[test]
+    fn in_an_archive() {
+        let long = "a".repeat(255);
+        let apart = || ("fs/apart/7".to_owned(), Some("fs-apart"));
+        for (name, want) in [
+            (&b"a b%\n"[..], ("fs/tree/a b%\n".to_owned(), None)),
+            (long.as_bytes(), (format!("fs/tree/{long}"), None)),
+            (&[b'a'; 256], apart()),
+            (b"", apart()),
+            (b".", apart()),
+            (b"..", apart()),
+            (b"a/b", apart()),
+            (b"a\0", apart()),
+        ] {
+            assert_eq!(placed(true, name, false), want);
+        }
+        assert_eq!(Names { raw: true }.place(b"d", b"\xff", 7, false).path, b"d/\xff");
+    }
+
+    #[test]
+    fn long_paths() {
+        for raw in [true, false] {
+            let (dir, names) = (vec![b'd'; MOST_DIR - 4], Names { raw });
+            assert!(!names.place(&dir, b"abc", 7, true).apart);
+            assert_eq!(names.place(&dir, b"abcd", 7, true).path, b"fs/apart/7");
+            assert!(!names.place(&dir, b"abcd", 7, false).apart);
+            assert!(MOST_DIR + 1 + MOST_NAME < 4_095);
+        }
+    }
+}

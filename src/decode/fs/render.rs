@@ -1,0 +1,147 @@
+//! Lines of metadata.jsonl (`fs.md` §7).
+
+use super::body::{Holes, Sum};
+use super::findings::code;
+use super::walk::Visit;
+use crate::dataset::DataSet;
+use crate::error::Result;
+use crate::output::json::{self, Escape};
+use crate::output::names::hex_into;
+use crate::output::unit::Growing;
+
+/// What is told of a file's content.
+#[derive(Debug, Clone, Copy)]
+pub struct Content {
+    /// Its digest; `None`: the file could not be written.
+    pub sum: Option<Sum>,
+    /// Bytes of it that are stored.
+    pub stored: u64,
+}
+
+/// Writes the line of a file or directory.
+///
+/// # Errors
+/// A failed write, or an input that changed.
+pub fn line(set: &DataSet<'_>, visit: &Visit<'_>, content: Option<&Content>, out: &mut Growing<'_>) -> Result<()> {
+    begin(visit, &mut out.buffer);
+    if let Some(content) = content {
+        described(content, &mut out.buffer);
+        if content.stored < visit.inode.size {
+            holes(Holes::new(set, visit.number, &visit.inode), out)?;
+        }
+    }
+    let line = &mut out.buffer;
+    if let Some(link) = &visit.link {
+        path_member("hardlink_to", link, line);
+    }
+    if !visit.notes.is_empty() {
+        member("notes", line);
+        line.push(b'[');
+        for (n, kind) in visit.notes.iter().enumerate() {
+            line.extend_from_slice(if n > 0 { b"," } else { b"" });
+            json::string(code(kind), Escape::Plain, line);
+        }
+        line.push(b']');
+    }
+    line.extend_from_slice(b"}\n");
+    out.spill()
+}
+
+fn begin(visit: &Visit<'_>, line: &mut Vec<u8>) {
+    line.push(b'{');
+    match &visit.path {
+        Some(path) => path_member("path", path, line),
+        None => {
+            member("path", line);
+            line.extend_from_slice(b"null");
+        }
+    }
+    // A further name of a file has no file of its own.
+    if visit.link.is_none() {
+        path_member("tree", &visit.tree, line);
+    }
+    let inode = &visit.inode;
+    text("ino", visit.number, line);
+    member("type", line);
+    json::string(if inode.kind.is_dir() { "directory" } else { "file" }, Escape::Plain, line);
+    member("mode", line);
+    json::string(&format!("{:04o}", inode.mode), Escape::Plain, line);
+    number("uid", inode.uid, line);
+    number("gid", inode.gid, line);
+    text("size", inode.size, line);
+    text("atime_ns", inode.atime, line);
+    text("mtime_ns", inode.mtime, line);
+    text("ctime_ns", inode.ctime, line);
+    number("nlink", inode.nlink, line);
+    text("generation", inode.generation, line);
+    text("chunk_size", inode.chunk_size, line);
+    text("home_slot", inode.home_slot, line);
+    text("epoch", inode.epoch, line);
+}
+
+fn described(content: &Content, line: &mut Vec<u8>) {
+    let (name, digest) = match &content.sum {
+        Some(Sum::Whole(digest)) => ("sha256", digest),
+        Some(Sum::Extents(digest)) => ("sha256_extents", digest),
+        None => return number("stored_bytes", content.stored, line),
+    };
+    let mut hex = String::with_capacity(64);
+    hex_into(digest, &mut hex);
+    member(name, line);
+    json::string(&hex, Escape::Plain, line);
+    number("stored_bytes", content.stored, line);
+}
+
+/// There is no bound to their number, so they are spilled.
+fn holes(mut holes: Holes<'_, '_>, out: &mut Growing<'_>) -> Result<()> {
+    member("holes", &mut out.buffer);
+    let mut before = b'[';
+    while let Some((offset, len)) = holes.next()? {
+        out.buffer.extend_from_slice(&[before, b'[']);
+        json::integer(offset, &mut out.buffer);
+        out.buffer.push(b',');
+        json::integer(len, &mut out.buffer);
+        out.buffer.push(b']');
+        out.spill()?;
+        before = b',';
+    }
+    out.buffer.push(b']');
+    Ok(())
+}
+
+fn member(name: &str, line: &mut Vec<u8>) {
+    if line.last() != Some(&b'{') {
+        line.push(b',');
+    }
+    json::string(name, Escape::Plain, line);
+    line.push(b':');
+}
+
+/// A path, as text or, where it is not UTF-8, under another name in base64.
+fn path_member(name: &str, path: &[u8], line: &mut Vec<u8>) {
+    match std::str::from_utf8(path) {
+        Ok(path) => {
+            member(name, line);
+            json::string(path, Escape::Plain, line);
+        }
+        Err(_) => {
+            member(&format!("{name}_b64"), line);
+            line.push(b'"');
+            json::base64_into(&base64::engine::general_purpose::STANDARD, path, line);
+            line.push(b'"');
+        }
+    }
+}
+
+fn number(name: &str, n: impl itoa::Integer, line: &mut Vec<u8>) {
+    member(name, line);
+    json::integer(n, line);
+}
+
+/// Numbers of 64 bits stand as strings: not every reader of JSON keeps them.
+fn text(name: &str, n: impl itoa::Integer, line: &mut Vec<u8>) {
+    member(name, line);
+    line.push(b'"');
+    json::integer(n, line);
+    line.push(b'"');
+}

@@ -1,0 +1,159 @@
+//! One batch of files and directories: written, with their lines.
+
+use bumpalo::Bump;
+
+use super::body::{Extents, Sum, Summer};
+use super::findings;
+use super::render::{self, Content};
+use super::walk::{Batch, Visit};
+use crate::dataset::{DataSet, RowError};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::fs::{Home, HomeState, key};
+use crate::format::{Adapter, Family};
+use crate::output::names::keymap_line;
+use crate::output::tree::Tree;
+use crate::output::unit::UnitOut;
+
+/// Lines about all files and directories.
+pub const METADATA: &str = "fs/metadata.jsonl";
+/// Names that cannot be told from their encoding.
+const KEYMAP: &str = "fs/KEYMAP.jsonl";
+
+/// What every unit works with.
+#[derive(Clone, Copy)]
+pub struct Context<'c, 'a, 't> {
+    /// The inputs.
+    pub set: &'c DataSet<'a>,
+    /// The output.
+    pub tree: &'t Tree,
+    /// Under which scope of the manifest this is counted.
+    pub scope: &'static str,
+}
+
+struct Unit<'c, 'a, 't> {
+    cx: Context<'c, 'a, 't>,
+    out: UnitOut<'t>,
+    lines: usize,
+    arena: Bump,
+}
+
+/// Writes a batch.
+///
+/// # Errors
+/// A file that cannot be written, or an input that changed.
+pub fn write<'a, 't>(cx: Context<'_, 'a, 't>, batch: Batch<'a>) -> Result<UnitOut<'t>> {
+    let mut out = UnitOut::new(cx.tree);
+    out.findings = batch.findings;
+    let lines = out.log(METADATA);
+    let mut unit = Unit { cx, out, lines, arena: Bump::new() };
+    for visit in batch.visits {
+        unit.visit(visit)?;
+        unit.arena.reset();
+    }
+    Ok(unit.out)
+}
+
+impl<'a> Unit<'_, 'a, '_> {
+    fn visit(&mut self, mut visit: Visit<'a>) -> Result<()> {
+        self.home(&mut visit)?;
+        let (kind, content) = match () {
+            () if visit.inode.kind.is_dir() => {
+                self.directory(&visit)?;
+                ("directories", None)
+            }
+            () if visit.link.is_some() => ("links", None),
+            () => ("files", Some(self.file(&mut visit)?)),
+        };
+        let bytes = if content.is_some() { visit.inode.size } else { 0 };
+        self.out.tally.add(Adapter::Fs, self.cx.scope, kind, 1, bytes);
+        if let Some((kind, name)) = &visit.keymap {
+            let encoded = visit.tree.strip_prefix(b"fs/").unwrap_or(&visit.tree);
+            keymap_line(encoded, name, kind, self.out.lines(KEYMAP));
+        }
+        let mut line = self.out.grow_log(self.lines);
+        let done = render::line(self.cx.set, &visit, content.as_ref(), &mut line);
+        self.out.end(line, done).map(drop)
+    }
+
+    fn directory(&mut self, visit: &Visit<'_>) -> Result<()> {
+        // In an archive it is a member of its own.
+        if self.cx.tree.knows_names() { self.out.enter(&visit.tree).map(drop) } else { Ok(()) }
+    }
+
+    /// Readers go by the inode: what its home says is only looked at.
+    fn home(&mut self, visit: &mut Visit<'_>) -> Result<()> {
+        let set = self.cx.set;
+        let row = set.get(&key::numbers(Family::FsHome, &[visit.number]))?;
+        let kind = match row.map(|row| Home::parse(&self.arena, row.body)) {
+            None => &findings::HOME_MISSING,
+            // The pass over all homes tells of those that cannot be read.
+            Some(Err(_)) => return Ok(()),
+            Some(Ok(home)) if !home.agrees(&visit.inode) => &findings::HOME_STALE,
+            Some(Ok(home)) if home.state == HomeState::Migrating => {
+                visit.notes.push(&findings::MOVE_PENDING);
+                return Ok(());
+            }
+            Some(Ok(_)) => return Ok(()),
+        };
+        visit.notes.push(kind);
+        self.out.findings.add(visit.finding(kind));
+        Ok(())
+    }
+
+    fn file(&mut self, visit: &mut Visit<'a>) -> Result<Content> {
+        let stored = self.stored(visit)?;
+        let sum = match self.body(visit, stored) {
+            Ok(sum) => Some(sum),
+            Err(error) => self.cx.set.tolerate(error).map(|()| None)?,
+        };
+        if matches!(sum, Some(Sum::Extents(_))) {
+            visit.notes.push(&findings::EXTENTS);
+            self.out.findings.add(visit.finding(&findings::EXTENTS).with("size", visit.inode.size));
+        }
+        Ok(Content { sum, stored })
+    }
+
+    /// How many bytes of a file are stored.
+    fn stored(&self, visit: &Visit<'_>) -> Result<u64> {
+        let mut extents = Extents::new(self.cx.set, visit.number, &visit.inode);
+        let mut stored = 0;
+        while let Some((_, bytes)) = extents.next()? {
+            stored += bytes.len() as u64;
+        }
+        Ok(stored)
+    }
+
+    fn body(&mut self, visit: &Visit<'a>, stored: u64) -> Result<Sum> {
+        let size = visit.inode.size;
+        if i64::try_from(size).is_err() {
+            return Err(self.too_large(visit, "2^63-1"));
+        }
+        let (dir, name) = self.out.place_known(&visit.tree)?;
+        let (mut file, mut sum, mut at) = (self.out.grow_known(&dir, name), Summer::new(size, stored), 0);
+        let mut extents = Extents::new(self.cx.set, visit.number, &visit.inode);
+        while let Some((offset, bytes)) = extents.next()? {
+            if offset > at {
+                file.skip(offset - at)?;
+            }
+            file.write(bytes)?;
+            sum.add(offset, bytes);
+            at = offset + bytes.len() as u64;
+        }
+        if size > at {
+            file.skip(size - at)?;
+        }
+        let sum = sum.finish(size);
+        let digest = if let Sum::Whole(digest) = sum { Some(digest) } else { None };
+        let done = self.out.finish_known(file, digest);
+        done.map(|_| sum).map_err(|error| {
+            if error.is_too_big() { self.too_large(visit, "the output's file system can hold") } else { error }
+        })
+    }
+
+    #[cold]
+    fn too_large(&self, visit: &Visit<'_>, most: &'static str) -> Error {
+        let kind = ErrorKind::FsSize { inode: visit.number, size: visit.inode.size, most };
+        let error = Error::new(kind).at(visit.row.offset).row(Family::FsInode, visit.row.user_key);
+        self.cx.set.locate(RowError { group: visit.row.group, error })
+    }
+}

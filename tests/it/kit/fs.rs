@@ -1,0 +1,207 @@
+//! File-system rows as the server writes them, and the ways in which they can be wrong; decodes of files with holes.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ekvsnap::Error;
+use ekvsnap::decode::{Options, Outcome, Silent, decode};
+use ekvsnap::format::Family;
+use ekvsnap::format::fs::{ROOT, key};
+use ekvsnap::source::Source;
+use ekvsnap::survey::Grain;
+use serde_json::{Value, json};
+
+use super::build::Snapshot;
+
+/// Files up to this size are read.
+const READ: u64 = 64 << 20;
+
+/// A finished decode.
+pub struct Fs {
+    pub outcome: Outcome,
+    /// Content of all files that are not too large.
+    pub tree: super::Tree,
+    /// Size and bytes on disk of all files.
+    pub sizes: BTreeMap<Vec<u8>, (u64, u64)>,
+    /// Directories.
+    pub dirs: Vec<String>,
+}
+
+impl Fs {
+    /// Lines of metadata.jsonl.
+    pub fn lines(&self) -> Vec<Value> {
+        let text = self.tree.get(&b"fs/metadata.jsonl"[..]).cloned().unwrap_or_default();
+        text.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect()
+    }
+
+    /// The one line with this path.
+    #[track_caller]
+    pub fn line(&self, path: &str) -> Value {
+        let lines: Vec<Value> = self.lines().into_iter().filter(|line| line["path"] == path).collect();
+        assert_eq!(lines.len(), 1, "{path} in {:#?}", self.lines());
+        lines[0].clone()
+    }
+
+    /// Notes in the line of a path.
+    #[track_caller]
+    pub fn notes(&self, path: &str) -> Vec<String> {
+        let notes = self.line(path)["notes"].as_array().cloned().unwrap_or_default();
+        notes.iter().map(|note| note.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Content of a file below the tree.
+    #[track_caller]
+    pub fn file(&self, path: &str) -> &[u8] {
+        let path = format!("fs/{path}");
+        self.tree.get(path.as_bytes()).unwrap_or_else(|| panic!("no {path} in {:#?}", self.paths()))
+    }
+
+    /// Paths of all files below `fs/`, but for the three that are always there.
+    pub fn paths(&self) -> Vec<String> {
+        let always = ["metadata.jsonl", "report.json", "KEYMAP.jsonl"];
+        let names = self.sizes.keys().map(|path| String::from_utf8_lossy(path).into_owned());
+        let inside = names.filter_map(|path| path.strip_prefix("fs/").map(str::to_owned));
+        inside.filter(|path| !always.contains(&path.as_str())).collect()
+    }
+
+    /// Codes of warnings with their counts.
+    pub fn warnings(&self) -> Vec<(&str, u64)> {
+        self.outcome.manifest.warnings.iter().map(|w| (code(w.event), w.count)).collect()
+    }
+
+    /// Codes of notes with their counts; that there is no footer is none of them.
+    pub fn noted(&self) -> Vec<(&str, u64)> {
+        self.outcome.manifest.notes.iter().map(|w| (code(w.event), w.count)).collect()
+    }
+}
+
+fn code(event: &'static str) -> &'static str {
+    event.strip_prefix("fs_").unwrap_or(event)
+}
+
+/// Decodes snapshots that may hold large files with holes: with any number of threads and however the work is cut the
+/// output is the same.
+pub fn run_with(inputs: &[Vec<u8>], options: &Options) -> Result<Fs, Error> {
+    let mut first: Option<Fs> = None;
+    let tiny = Grain { spacing: 1, piece: 1, unit: 1 };
+    for (threads, grain) in [(1, Grain::default()), (3, tiny)] {
+        let next = once(inputs, &Options { threads, grain, ..options.clone() })?;
+        match &first {
+            Some(first) => {
+                assert!(first.tree == next.tree, "threads or cuts change the output");
+                assert_eq!((&first.sizes, &first.dirs), (&next.sizes, &next.dirs));
+            }
+            None => first = Some(next),
+        }
+    }
+    Ok(first.unwrap())
+}
+
+/// Decodes with the default options.
+pub fn run(inputs: &[Vec<u8>]) -> Result<Fs, Error> {
+    run_with(inputs, &Options::default())
+}
+
+/// Decodes one snapshot that must be sound.
+#[track_caller]
+pub fn decoded(snapshot: &Snapshot) -> Fs {
+    run(&[snapshot.build()]).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn once(inputs: &[Vec<u8>], options: &Options) -> Result<Fs, Error> {
+    let source = |(i, bytes): (usize, &Vec<u8>)| Source::from_bytes(format!("input-{i}.fsm"), bytes.clone());
+    let sources: Vec<Source> = inputs.iter().enumerate().map(source).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("out");
+    let outcome = decode(&sources, &target, options, &Silent);
+    if outcome.is_err() {
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+        assert!(left.is_empty(), "a failed run left {left:?}");
+    }
+    let mut fs = Fs { outcome: outcome?, tree: BTreeMap::new(), sizes: BTreeMap::new(), dirs: Vec::new() };
+    read(&target, &target, &mut fs);
+    Ok(fs)
+}
+
+fn read(root: &Path, dir: &Path, fs: &mut Fs) {
+    let mut entries: Vec<_> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        let meta = std::fs::symlink_metadata(&path).unwrap();
+        let rel = path.strip_prefix(root).unwrap();
+        if meta.is_dir() {
+            fs.dirs.push(rel.to_string_lossy().into_owned());
+            read(root, &path, fs);
+            continue;
+        }
+        assert!(meta.is_file(), "{path:?} is neither file nor directory");
+        let rel = rel.as_os_str().as_bytes().to_vec();
+        fs.sizes.insert(rel.clone(), (meta.len(), meta.blocks() * 512));
+        if meta.len() <= READ {
+            fs.tree.insert(rel, std::fs::read(&path).unwrap());
+        }
+    }
+}
+
+/// An inode's value: of a file with one name, at its own home.
+pub fn inode(number: u64, size: u64) -> Value {
+    json!({"inode": number, "parent": 1, "type": "file", "mode": 0o644, "uid": 0, "gid": 0, "size": size,
+        "atime_nsec": 1, "mtime_nsec": 2, "ctime_nsec": 3, "chunk_size": 16, "home_slot": number, "epoch": 1, "nlink": 1,
+        "generation": 1})
+}
+
+/// A value with other members, or further ones.
+pub fn with(mut value: Value, members: Value) -> Value {
+    let Value::Object(members) = members else { panic!("members") };
+    value.as_object_mut().unwrap().extend(members);
+    value
+}
+
+/// Rows of an inode: itself and its home.
+pub fn put(s: Snapshot, number: u64, value: &Value) -> Snapshot {
+    let home = json!({"home_slot": value["home_slot"], "state": "active", "epoch": value["epoch"]});
+    put_alone(s, number, value).put(key::numbers(Family::FsHome, &[number]), home.to_string())
+}
+
+/// The row of an inode without its home.
+pub fn put_alone(s: Snapshot, number: u64, value: &Value) -> Snapshot {
+    s.put(key::numbers(Family::FsInode, &[number]), value.to_string())
+}
+
+/// A directory with so many child directories.
+pub fn dir(s: Snapshot, number: u64, children: u64) -> Snapshot {
+    put(s, number, &with(inode(number, 0), json!({"type": "directory", "mode": 0o755, "nlink": 2 + children})))
+}
+
+/// A name.
+pub fn name(s: Snapshot, parent: u64, name: impl AsRef<[u8]>, number: u64, kind: &str) -> Snapshot {
+    s.put(key::entry(parent, name.as_ref()), json!({"inode": number, "type": kind}).to_string())
+}
+
+/// A chunk at the home of its inode.
+pub fn chunk(s: Snapshot, number: u64, index: u64, bytes: impl AsRef<[u8]>) -> Snapshot {
+    s.put(key::numbers(Family::FsChunk, &[number, number, index]), bytes)
+}
+
+/// A root with so many child directories, and nothing in it.
+pub fn base(children: u64) -> Snapshot {
+    dir(Snapshot::new(), ROOT, children)
+}
+
+/// A file in the root, in chunks of 16 bytes.
+pub fn file(s: Snapshot, path: impl AsRef<[u8]>, number: u64, body: &[u8]) -> Snapshot {
+    let mut s = name(put(s, number, &inode(number, body.len() as u64)), ROOT, path, number, "file");
+    for (index, bytes) in body.chunks(16).enumerate() {
+        s = chunk(s, number, index as u64, bytes);
+    }
+    s
+}
+
+/// Bytes as the server's JSON has them.
+pub fn base64(bytes: impl AsRef<[u8]>) -> String {
+    STANDARD.encode(bytes)
+}
