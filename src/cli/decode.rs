@@ -48,7 +48,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "LAYOUT", default_value = "tree", value_parser = ["tree", "jsonl"])]
     layout: String,
 
-    /// Adapters to decode: dynamodb, s3, redis, sqs.
+    /// Adapters to decode: dynamodb, s3, redis, sqs, fs.
     #[arg(long, value_name = "LIST", default_value = "all", value_parser = parse::adapters)]
     adapter: Adapters,
 
@@ -84,7 +84,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "ID", default_value = "")]
     cluster_id: String,
 
-    /// Also write what the server cannot reach, below _orphans/.
+    /// Also write what the server cannot reach, below _orphans/ (of the file system: below fs/orphans/).
     #[arg(long)]
     include_orphans: bool,
 

@@ -7,8 +7,8 @@ use crate::decode::filter::{Filter, Pattern};
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Choosing objects")]
 pub(super) struct FilterArgs {
-    /// Take only these: redis:KEY, dynamodb:TABLE[/PK[/SK]], s3:BUCKET[/PREFIX], sqs:QUEUE, with globs; a list, or
-    /// repeated.
+    /// Take only these: redis:KEY, dynamodb:TABLE[/PK[/SK]], s3:BUCKET[/PREFIX], sqs:QUEUE, fs:PATH, with globs; a
+    /// list, or repeated.
     #[arg(long, value_name = "PATTERNS", value_parser = patterns)]
     scope: Vec<Patterns>,
 
@@ -64,7 +64,7 @@ fn patterns(text: &str) -> Result<Patterns, String> {
 }
 
 fn begins_pattern(part: &str) -> bool {
-    ["redis:", "dynamodb:", "s3:", "sqs:"].iter().any(|adapter| part.starts_with(adapter))
+    ["redis:", "dynamodb:", "s3:", "sqs:", "fs:"].iter().any(|adapter| part.starts_with(adapter))
 }
 
 /// The folder of a Redis type, named in either way.

@@ -63,7 +63,7 @@ pub(super) fn adapters(text: &str) -> Result<Adapters, String> {
     let mut chosen = Vec::new();
     for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
         let known = Adapter::SELECTABLE.into_iter().find(|a| a.name().eq_ignore_ascii_case(name));
-        chosen.push(known.ok_or_else(|| format!("{name}: unknown adapter name (dynamodb, s3, redis, sqs)"))?);
+        chosen.push(known.ok_or_else(|| format!("{name}: unknown adapter name (dynamodb, s3, redis, sqs, fs)"))?);
     }
     if chosen.is_empty() {
         return Err("selects no adapter".into());
@@ -120,7 +120,7 @@ mod tests {
     fn adapter_lists() {
         let names = |text| adapters(text).map(|a| a.0);
         assert_eq!(names("Redis, s3,"), Ok(vec![Adapter::Redis, Adapter::S3]));
-        assert_eq!(names("all").unwrap().len(), 4);
+        assert_eq!(names("all").unwrap().len(), 5);
         assert!(names("redsi").is_err());
         assert!(names(" ,").is_err());
     }

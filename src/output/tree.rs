@@ -244,6 +244,7 @@ impl Tree {
         sums: &mut Sums,
     ) -> Result<Place> {
         let place = self.store(dir, name, body)?;
+        self.count(body.len() as u64);
         self.known_done((&dir.rel, name), Place { len: body.len() as u64, ..place }, digest, sums)
     }
 
@@ -258,7 +259,6 @@ impl Tree {
         if let Some(digest) = digest {
             sums.add(dir, name, digest, Place { len: place.len, ..stands });
         }
-        self.count(place.len);
         Ok(place)
     }
 
@@ -302,8 +302,8 @@ impl Tree {
         let fd = if self.knows_names() { Some(self.create_fd(dir, name)?) } else { None };
         let handle = Arc::new(Handle { dir: Arc::clone(dir), name: name.to_vec(), fd });
         let (rel, name, pieces) = (dir.rel.clone(), name.to_vec(), Pieces::default());
-        let (handle, bytes) = (Some(handle), 0);
-        Ok(OpenFile { tree: self, rel, name, handle, hash, bytes, pieces, open_end: false, finished: false })
+        let (handle, bytes, holes) = (Some(handle), 0, 0);
+        Ok(OpenFile { tree: self, rel, name, handle, hash, bytes, holes, pieces, open_end: false, finished: false })
     }
 
     fn create_fd(&self, dir: &Dir, name: &[u8]) -> Result<OwnedFd> {
@@ -339,6 +339,8 @@ pub struct OpenFile<'t> {
     handle: Option<Arc<Handle>>,
     hash: Option<Sha256>,
     bytes: u64,
+    /// Bytes of them in holes.
+    holes: u64,
     /// Where its pieces are in the spool.
     pieces: Pieces,
     /// Nothing was written behind the last hole yet.
@@ -405,6 +407,7 @@ impl<'t> OpenFile<'t> {
             spool.add(&mut self.pieces, Place { at: HOLE, len, pieces: 0 })?;
         }
         self.bytes += len;
+        self.holes += len;
         self.open_end = true;
         Ok(())
     }
@@ -448,6 +451,7 @@ impl<'t> OpenFile<'t> {
     pub fn finish_known(mut self, digest: Option<Digest>, sums: &mut Sums) -> Result<Place> {
         self.end()?;
         let place = self.close()?;
+        self.tree.count(self.bytes - self.holes);
         self.tree.known_done((&self.rel, &self.name), place, digest, sums)
     }
 

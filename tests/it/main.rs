@@ -9,6 +9,7 @@ mod cli;
 mod container;
 mod damaged;
 mod dynamodb;
+mod fs;
 mod generated;
 mod golden;
 mod groups;

@@ -36,11 +36,18 @@ pub struct Total {
     pub bytes: i128,
 }
 
+impl Total {
+    fn add(&mut self, other: Total) {
+        self.files += other.files;
+        self.bytes += other.bytes;
+    }
+}
+
 /// What a part tells.
 #[derive(Default)]
 struct Part {
     rows: u64,
-    usage: Total,
+    usage: Option<Total>,
     moving: Vec<u64>,
     findings: Findings,
 }
@@ -61,7 +68,7 @@ const FAMILIES: [Family; 7] = [
 /// # Errors
 /// An input that changed, or a temporary file that cannot be written.
 pub fn read(job: &mut Job<'_, '_, '_>) -> Result<Flight> {
-    let (tree, mut moving, mut total, mut rows) = (job.tree, Sorter::new(job.tree), Total::default(), BTreeMap::new());
+    let (tree, mut moving, mut usage, mut rows) = (job.tree, Sorter::new(job.tree), None::<Total>, BTreeMap::new());
     for family in FAMILIES {
         let mut count = 0;
         scan(
@@ -70,8 +77,7 @@ pub fn read(job: &mut Job<'_, '_, '_>) -> Result<Flight> {
             |row, arena, part: &mut Part| Ok(part.take(family, row, arena)),
             |part, findings| {
                 count += part.rows;
-                total.files += part.usage.files;
-                total.bytes += part.usage.bytes;
+                part.usage.into_iter().for_each(|part| usage.get_or_insert_default().add(part));
                 findings.merge(part.findings);
                 part.moving.into_iter().try_for_each(|inode| moving.push(inode))
             },
@@ -85,8 +91,7 @@ pub fn read(job: &mut Job<'_, '_, '_>) -> Result<Flight> {
         }
     }
     marks.flush(tree)?;
-    let counted = rows.get(name(Family::FsUsage)).is_some_and(|rows| *rows > 0);
-    Ok(Flight { moving: marks, usage: counted.then_some(total), rows })
+    Ok(Flight { moving: marks, usage, rows })
 }
 
 fn name(family: Family) -> &'static str {
@@ -151,8 +156,7 @@ impl Part {
                 (difference(counter.files_add, counter.files_sub), difference(counter.bytes_add, counter.bytes_sub))
             }
         };
-        self.usage.files += files;
-        self.usage.bytes += bytes;
+        self.usage.get_or_insert_default().add(Total { files, bytes });
         Ok(())
     }
 }

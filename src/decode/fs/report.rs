@@ -50,7 +50,7 @@ pub fn write(job: &mut Job<'_, '_, '_>, counted: Option<&Counted<'_>>) -> Result
                 for (kind, objects, bytes) in kinds {
                     w.integer_member(kind, objects);
                     if kind == "files" {
-                        w.integer_member("bytes", bytes);
+                        w.integer_member("stored_bytes", bytes);
                     }
                 }
             });

@@ -64,7 +64,7 @@ impl<'a> Unit<'_, 'a, '_> {
             () if visit.link.is_some() => ("links", None),
             () => ("files", Some(self.file(&mut visit)?)),
         };
-        let bytes = if content.is_some() { visit.inode.size } else { 0 };
+        let bytes = content.map_or(0, |content| content.stored);
         self.out.tally.add(Adapter::Fs, self.cx.scope, kind, 1, bytes);
         if let Some((kind, name)) = &visit.keymap {
             let encoded = visit.tree.strip_prefix(b"fs/").unwrap_or(&visit.tree);

@@ -171,9 +171,10 @@ impl<'w, 'a, 't> Walker<'w, 'a, 't> {
         let (mut visits, mut bytes) = (Vec::new(), 0);
         while visits.len() < MOST_VISITS && bytes < MOST_BYTES {
             let visit = match self.step()? {
-                None => match start(self)? {
-                    Some(visit) => visit,
-                    None => break,
+                None => match start(self) {
+                    Ok(Some(visit)) => visit,
+                    Ok(None) => break,
+                    Err(error) => self.set.tolerate(error).map(|()| None)?,
                 },
                 visit => visit,
             };

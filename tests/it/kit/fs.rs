@@ -123,19 +123,19 @@ fn once(inputs: &[Vec<u8>], options: &Options) -> Result<Fs, Error> {
         assert!(left.is_empty(), "a failed run left {left:?}");
     }
     let mut fs = Fs { outcome: outcome?, tree: BTreeMap::new(), sizes: BTreeMap::new(), dirs: Vec::new() };
-    read(&target, &target, &mut fs);
+    read(&target, &mut fs);
     Ok(fs)
 }
 
-fn read(root: &Path, dir: &Path, fs: &mut Fs) {
-    let mut entries: Vec<_> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
-    entries.sort();
-    for path in entries {
+/// Everything below `root`; depth costs no stack.
+fn read(root: &Path, fs: &mut Fs) {
+    let mut todo = vec![root.to_path_buf()];
+    while let Some(path) = todo.pop() {
         let meta = std::fs::symlink_metadata(&path).unwrap();
         let rel = path.strip_prefix(root).unwrap();
         if meta.is_dir() {
             fs.dirs.push(rel.to_string_lossy().into_owned());
-            read(root, &path, fs);
+            todo.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
             continue;
         }
         assert!(meta.is_file(), "{path:?} is neither file nor directory");
@@ -145,6 +145,7 @@ fn read(root: &Path, dir: &Path, fs: &mut Fs) {
             fs.tree.insert(rel, std::fs::read(&path).unwrap());
         }
     }
+    fs.dirs.sort();
 }
 
 /// An inode's value: of a file with one name, at its own home.

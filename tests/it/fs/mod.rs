@@ -1,0 +1,7 @@
+//! The file system on rows built in place: the reader's rules, anomalies, names.
+
+mod anomalies;
+mod lost;
+mod names;
+mod reading;
+mod values;

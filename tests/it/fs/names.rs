@@ -1,0 +1,154 @@
+//! Names that only a foreign writer makes, and names that no target holds as they are: all stay inside, and come back.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use ekvsnap::format::fs::ROOT;
+use serde_json::Value;
+
+use crate::kit::fs::{Fs, base, decoded, dir, file, inode, name, put};
+
+/// The names in the root, from the paths of the output and KEYMAP.jsonl alone.
+fn recovered(fs: &Fs) -> Vec<Vec<u8>> {
+    let keymap: Vec<Value> = match fs.tree.get(&b"fs/KEYMAP.jsonl"[..]) {
+        Some(text) => {
+            text.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect()
+        }
+        None => Vec::new(),
+    };
+    let original = |path: &str| {
+        let line = keymap.iter().find(|line| line["encoded"] == path)?;
+        Some(URL_SAFE_NO_PAD.decode(line["original"].as_str().unwrap()).unwrap())
+    };
+    let decode = |path: &str| {
+        let (mut out, mut rest) = (Vec::new(), path.strip_prefix("tree/").unwrap().as_bytes());
+        while let Some((b, after)) = rest.split_first() {
+            let hex = (*b == b'%').then(|| std::str::from_utf8(&after[..2]).unwrap());
+            out.push(hex.map_or(*b, |hex| u8::from_str_radix(hex, 16).unwrap()));
+            rest = &after[if *b == b'%' { 2 } else { 0 }..];
+        }
+        out
+    };
+    fs.paths().iter().map(|path| original(path).unwrap_or_else(|| decode(path))).collect()
+}
+
+#[test]
+fn every_name_comes_back() {
+    let long = |n| vec![b'n'; n];
+    let names: Vec<Vec<u8>> = [
+        &b""[..],
+        b".",
+        b"..",
+        b"...",
+        b"/",
+        b"a/b",
+        b"../x",
+        b"/etc/passwd",
+        b"\0",
+        b"a\0b",
+        b"\xff\xfe",
+        b"d/\xff",
+        b"%",
+        b"%2F",
+        b"%2E",
+        b"a%",
+        b"\\",
+        b"a\\b",
+        b"new\nline",
+        b"cr\r",
+        b"\x01\x7f",
+        b" ",
+        b"trail ",
+        b"trail.",
+        b"A",
+        b"a",
+        b"AA",
+        b"Aa",
+        b"aA",
+        b"\xc3\xa9",
+        b"e\xcc\x81",
+        b"CON",
+        b"-dash",
+        b"b64.x",
+        b"~",
+        b"\"quoted\"",
+        b"*?<>:|",
+        b"0123456789abcdef0123456789abcdef__x",
+        &long(240),
+        &long(241),
+        &long(255),
+        &long(256),
+        &long(1024),
+        &long(60_000),
+    ]
+    .iter()
+    .map(|name| name.to_vec())
+    .collect();
+    let mut s = base(0);
+    for (n, name) in names.iter().enumerate() {
+        s = file(s, name, 100 + n as u64, format!("body {n}").as_bytes());
+    }
+    let fs = decoded(&s);
+    let mut got = recovered(&fs);
+    let mut want = names.clone();
+    got.sort();
+    want.sort();
+    assert_eq!(got, want);
+    assert!(
+        fs.paths().iter().all(|path| path.starts_with("tree/") && path.len() < 260 && path.matches('/').count() == 1)
+    );
+    let bad =
+        names.iter().filter(|n| matches!(&n[..], b"" | b"." | b"..") || n.contains(&0) || n.contains(&b'/')).count();
+    assert_eq!(fs.warnings(), [("bad_name", bad as u64)]);
+    // The metadata has each with its path, in the order of the names' bytes.
+    let lines: Vec<Value> = fs.lines().into_iter().skip(1).collect();
+    let paths = lines.iter().map(|line| match line["path"].as_str() {
+        Some(path) => path.as_bytes().to_vec(),
+        None => STANDARD.decode(line["path_b64"].as_str().unwrap()).unwrap(),
+    });
+    assert_eq!(paths.collect::<Vec<_>>(), want);
+    for line in &lines {
+        let n: usize = line["ino"].as_str().unwrap().parse::<usize>().unwrap() - 100;
+        assert_eq!(fs.tree[line["tree"].as_str().unwrap().as_bytes()], format!("body {n}").as_bytes());
+    }
+}
+
+/// Directories of such names hold what is in them.
+#[test]
+fn directories_of_hostile_names() {
+    let names = [&b""[..], b".", b"..", b"../..", b"a\0", b"\xff"];
+    let mut s = base(names.len() as u64);
+    for (n, dir_name) in names.iter().enumerate() {
+        let (d, f) = (100 + n as u64, 200 + n as u64);
+        s = name(dir(s, d, 0), ROOT, dir_name, d, "directory");
+        s = name(put(s, f, &inode(f, 0)), d, "..", f, "file");
+    }
+    let fs = decoded(&s);
+    let segments = ["%", "%2E", "%2E%2E", "..%2F..", "a%00", "%FF"];
+    let mut want: Vec<String> = segments.iter().map(|segment| format!("tree/{segment}/%2E%2E")).collect();
+    want.sort();
+    assert_eq!(fs.paths(), want);
+}
+
+/// Deeper than any system call can name: no recursion, and no path of the output is too long for one.
+#[test]
+fn deep_trees() {
+    for (levels, component) in [(3_000u64, "d"), (40, &*"long".repeat(50))] {
+        let mut s = base(1);
+        for n in 0..levels {
+            let last = n + 1 == levels;
+            let (number, parent) = (1_000_000 - n, if n == 0 { ROOT } else { 1_000_000 - n + 1 });
+            s = name(dir(s, number, u64::from(!last)), parent, component, number, "directory");
+        }
+        let deepest = 1_000_000 - levels + 1;
+        let s = name(put(s, 5, &inode(5, 0)), deepest, "bottom", 5, "file");
+        let fs = decoded(&s);
+        assert_eq!(fs.warnings(), []);
+        assert!(fs.noted().iter().any(|(code, _)| *code == "apart"));
+        let lines = fs.lines();
+        assert_eq!(lines.len() as u64, levels + 2);
+        let path = lines.last().unwrap()["path"].as_str().unwrap();
+        assert_eq!(path, format!("{}/bottom", vec![component; levels as usize].join("/")));
+        assert!(fs.sizes.keys().all(|path| path.len() < 4_096));
+        assert!(fs.paths().iter().any(|path| path.starts_with("apart/") && path.ends_with("/bottom")));
+    }
+}
