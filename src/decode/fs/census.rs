@@ -67,7 +67,7 @@ pub fn marks_of(job: &mut Job<'_, '_, '_>, mut numbers: Sorted<u64>) -> Result<M
 /// The inodes that names lead to, sorted; and the numbers of what has names in it but is no directory.
 fn names(job: &mut Job<'_, '_, '_>) -> Result<(Sorted<u64>, Sorted<u64>)> {
     let (set, tree) = (job.set, job.tree);
-    let (mut children, mut unreachable) = (Sorter::new(tree), Sorter::new(tree));
+    let (mut children, mut unreachable) = (Sorter::new(tree, 0), Sorter::new(tree, 0));
     scan(
         job,
         Family::FsEntry,

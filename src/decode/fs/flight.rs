@@ -68,7 +68,7 @@ const FAMILIES: [Family; 7] = [
 /// # Errors
 /// An input that changed, or a temporary file that cannot be written.
 pub fn read(job: &mut Job<'_, '_, '_>) -> Result<Flight> {
-    let (tree, mut moving, mut usage, mut rows) = (job.tree, Sorter::new(job.tree), None::<Total>, BTreeMap::new());
+    let (tree, mut moving, mut usage, mut rows) = (job.tree, Sorter::new(job.tree, 0), None::<Total>, BTreeMap::new());
     for family in FAMILIES {
         let mut count = 0;
         scan(

@@ -33,7 +33,7 @@ pub struct Left {
 /// # Errors
 /// An input that changed, or a temporary file that cannot be written.
 pub fn find(job: &mut Job<'_, '_, '_>, mut met: Sorted<u64>) -> Result<Left> {
-    let (mut lost, mut orphans) = (Sorter::new(job.tree), Sorter::new(job.tree));
+    let (mut lost, mut orphans) = (Sorter::new(job.tree, 0), Sorter::new(job.tree, 0));
     let (mut inodes, mut orphan_count, mut lost_count) = (0, 0, 0);
     let (mut next, mut arena) = (met.next()?, Bump::new());
     let mut rows = job.set.family(Family::FsInode);

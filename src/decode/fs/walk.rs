@@ -144,7 +144,7 @@ impl<'w, 'a, 't> Walker<'w, 'a, 't> {
             names,
             marks,
             lost,
-            met: Sorter::new(tree),
+            met: Sorter::new(tree, 0),
             frames: Vec::new(),
             path: Vec::new(),
             place: Vec::new(),
