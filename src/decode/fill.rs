@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::output::checksums::{self, Checksums, Sums};
 use crate::output::manifest::Manifest;
+use crate::output::members::MemberList;
 use crate::output::tree::Tree;
 use crate::output::unit::{Collector, UnitOut};
 use crate::report::Findings;
@@ -32,6 +33,8 @@ pub struct Filled {
     pub input_bytes: u64,
     /// Every file but CHECKSUMS, by path.
     pub index: Checksums,
+    /// Members of an archive that are no files of the tree.
+    pub members: MemberList,
 }
 
 /// Decodes `sources` into `tree`, MANIFEST.json last; CHECKSUMS is left to [`write_checksums`].
@@ -58,6 +61,7 @@ pub fn fill(
     set.check_unchanged()?;
     let lost = set.losses().all();
     write_losses(&lost, &mut collector)?;
+    let members = std::mem::take(&mut collector.members);
     let (mut index, findings, tally) = collector.finish()?;
     let (files, bytes) = tree.written();
     let mut manifest = describe::describe(&set, options, &findings, tally);
@@ -65,7 +69,7 @@ pub fn fill(
     let mut last = Sums::default();
     tree.put(&*tree.dir(b"")?, MANIFEST.as_bytes(), &manifest.to_bytes(), &mut last)?;
     index.add(&last)?;
-    Ok(Filled { manifest, findings, files, bytes, input_bytes, index })
+    Ok(Filled { manifest, findings, files, bytes, input_bytes, index, members })
 }
 
 fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {

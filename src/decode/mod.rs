@@ -23,7 +23,7 @@ use crate::dataset::{DataSet, Shared};
 use crate::error::{Error, Result};
 use crate::format::Family;
 use crate::format::mvcc::hlc_millis;
-use crate::output::archive::{ArchiveFile, Packing};
+use crate::output::archive::{ArchiveFile, Contents, Packing};
 use crate::output::manifest::Manifest;
 use crate::output::staging::Staging;
 use crate::output::target::refuse_inputs;
@@ -125,7 +125,9 @@ fn archive(
     filled.index.add(&own)?;
     progress.begin("archive", 1);
     let mtime = hlc_millis(filled.manifest.last_commit_ts) / 1000;
-    let file = file.write(&tree, &mut filled.index, packing, mtime, options.threads)?;
+    let members = std::mem::take(&mut filled.members);
+    let contents = Contents { index: &mut filled.index, members, mtime };
+    let file = file.write(&tree, contents, packing, options.threads)?;
     file.publish()?;
     progress.advance(1);
     Ok(Outcome::of(filled, Vec::new()))

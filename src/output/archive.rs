@@ -1,7 +1,9 @@
 //! The tree as one tar archive, in a file or on standard output.
 //!
 //! Members come sorted by the bytes of their paths, directories before what is in them, with a fixed owner, mode and
-//! time: the same input gives the same archive. Paths that do not fit a header have GNU long-name members.
+//! time: the same input gives the same archive. Paths that do not fit a header have GNU long-name members. Files of the
+//! file system come last, in the order of their directories, with names, owners, modes and times of their own
+//! ([`pax`]): an extractor sets a directory's time when it leaves it.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Read, Write};
@@ -12,6 +14,8 @@ use tar::{Builder, EntryType, Header};
 use tempfile::NamedTempFile;
 
 use super::checksums::{Checksums, DIRECTORY, Sums};
+use super::members::MemberList;
+use super::pax;
 use super::spool::Spool;
 use super::target::{resolve, split};
 use super::tree::Tree;
@@ -27,6 +31,16 @@ pub enum Packing {
         /// 1 to 19.
         level: i32,
     },
+}
+
+/// What goes into an archive.
+pub struct Contents<'i> {
+    /// Files of the tree.
+    pub index: &'i mut Checksums,
+    /// Members with attributes of their own: they come last, in their order.
+    pub members: MemberList,
+    /// Time of all other members, Unix seconds.
+    pub mtime: u64,
 }
 
 /// An archive that is not complete yet.
@@ -61,17 +75,10 @@ impl ArchiveFile {
     }
 
     /// Writes the whole archive.
-    pub fn write(
-        mut self,
-        tree: &Tree,
-        index: &mut Checksums,
-        packing: Packing,
-        mtime: u64,
-        threads: usize,
-    ) -> Result<Self> {
+    pub fn write(mut self, tree: &Tree, contents: Contents<'_>, packing: Packing, threads: usize) -> Result<Self> {
         let spool = tree.spool().ok_or_else(|| Error::usage("an archive needs a spooled tree"))?;
-        add_directories(index, tree.named_dirs(), &self.scratch)?;
-        let members = Members { spool, index, mtime };
+        add_directories(contents.index, tree.named_dirs(), &self.scratch)?;
+        let members = Members { spool, contents };
         let written = match &mut self.file {
             Some(file) => compressed(file.as_file_mut(), packing, threads, members),
             None => compressed(&mut io::stdout().lock(), packing, threads, members),
@@ -107,7 +114,10 @@ fn add_directories(index: &mut Checksums, named: BTreeSet<Vec<u8>>, scratch: &Pa
     let mut previous: Vec<u8> = Vec::new();
     let mut sums = Sums::default();
     let mut failed = None;
-    let merged = index.merge(|path, _| {
+    let merged = index.merge(|path, entry| {
+        if entry.place.is_elsewhere() {
+            return Ok(());
+        }
         let common = path.iter().zip(&previous).take_while(|(a, b)| a == b).count();
         for end in memchr::memchr_iter(b'/', path).filter(|end| *end >= common) {
             sums.add(b"", &path[..end], [0; 32], DIRECTORY);
@@ -131,8 +141,7 @@ fn add_directories(index: &mut Checksums, named: BTreeSet<Vec<u8>>, scratch: &Pa
 
 struct Members<'s> {
     spool: &'s Spool,
-    index: &'s mut Checksums,
-    mtime: u64,
+    contents: Contents<'s>,
 }
 
 fn compressed(out: &mut impl Write, packing: Packing, threads: usize, members: Members<'_>) -> io::Result<()> {
@@ -150,10 +159,13 @@ fn compressed(out: &mut impl Write, packing: Packing, threads: usize, members: M
 
 impl Members<'_> {
     fn write<W: Write>(self, out: W) -> io::Result<W> {
-        let Members { spool, index, mtime } = self;
+        let Members { spool, contents: Contents { index, members, mtime } } = self;
         let mut builder = Builder::new(out);
         let mut previous: Vec<u8> = Vec::new();
         index.merge(|path, entry| {
+            if entry.place.is_elsewhere() {
+                return Ok(());
+            }
             let directory = entry.place == DIRECTORY;
             if path == previous.as_slice() {
                 return if directory { Ok(()) } else { Err(io::Error::other("two files of one path")) };
@@ -173,6 +185,7 @@ impl Members<'_> {
             }
             builder.append_data(&mut header, path, spool.reader(entry.place).take(entry.place.len))
         })?;
+        members.each(|member| pax::write(member, spool, builder.get_mut()))?;
         builder.into_inner()
     }
 }

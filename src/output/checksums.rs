@@ -26,6 +26,13 @@ pub struct Place {
     pub pieces: u64,
 }
 
+impl Place {
+    /// Whether the file becomes a member of an archive some other way.
+    pub fn is_elsewhere(&self) -> bool {
+        self.pieces == ELSEWHERE.pieces
+    }
+}
+
 /// Marks a directory in an index that becomes an archive.
 pub const DIRECTORY: Place = Place { at: 0, len: 0, pieces: u64::MAX };
 /// Marks a file that becomes a member of an archive some other way.

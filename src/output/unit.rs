@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::checksums::{Checksums, Digest, Place, Sums};
 pub use super::growing::Growing;
 use super::growing::Target;
+use super::members::{Member, MemberList, Stored};
 use super::tree::{Dir, OpenFile, Slot, Tree};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
@@ -30,6 +31,8 @@ pub struct UnitOut<'t> {
     /// The directory of the last path: where paths come sorted it is often that of the next one too. There is no bound to
     /// the number of such directories, so no other handle is held.
     last_dir: Option<Arc<Dir>>,
+    /// Members of an archive, in their order.
+    members: Stored,
     /// What the unit noticed.
     pub findings: Findings,
     /// What the unit emitted, by scope and kind.
@@ -57,6 +60,7 @@ impl<'t> UnitOut<'t> {
             spare: Vec::new(),
             dirs: Vec::new(),
             last_dir: None,
+            members: Stored::default(),
             findings: Findings::default(),
             tally: Tally::default(),
         }
@@ -102,6 +106,13 @@ impl<'t> UnitOut<'t> {
         };
         self.last_dir = Some(Arc::clone(&dir));
         Ok(dir)
+    }
+
+    /// Adds a member to the archive, if there is one: with [`UnitOut::finish_known`] it is the only trace of a file there.
+    pub fn member(&mut self, member: &Member) {
+        if self.tree.spool().is_some() {
+            self.members.add(member);
+        }
     }
 
     /// Writes a whole file.
@@ -263,6 +274,8 @@ pub struct Collector<'t> {
     shared: BTreeMap<String, OpenFile<'t>>,
     /// The shared files that are open, the one longest open first.
     open: VecDeque<String>,
+    /// Members of an archive that are not files of the tree.
+    pub members: MemberList,
     /// What was noticed.
     pub findings: Findings,
     /// What was emitted.
@@ -295,6 +308,7 @@ impl<'t> Collector<'t> {
             checksums: Checksums::new(scratch),
             shared: BTreeMap::new(),
             open: VecDeque::new(),
+            members: MemberList::default(),
             findings: Findings::default(),
             tally: Tally::default(),
         }
@@ -313,6 +327,7 @@ impl<'t> Collector<'t> {
     /// Takes the next unit's share, all but the writing of its lines, which need not be done in unit order.
     pub fn place(&mut self, unit: UnitOut<'t>) -> Result<Writes<'t>> {
         self.checksums.add(&unit.sums)?;
+        self.members.append(&unit.members, || self.tree.scratch())?;
         self.findings.merge(unit.findings);
         self.tally.merge(unit.tally);
         let mut list = Vec::new();

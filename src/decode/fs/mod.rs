@@ -79,7 +79,7 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
 
 /// Writes what can be reached from the root; gives the numbers of what was reached.
 fn tree(job: &mut Job<'_, '_, '_>, marks: &mut Marks) -> Result<Sorted<u64>> {
-    let names = Names { raw: false };
+    let names = Names { raw: job.options.archive.is_some() };
     let mut walker = Walker::new(job.set, job.tree, &job.options.filter, names, marks, None);
     let mut root = Some(Start { number: ROOT, tree: TREE.into(), root: true });
     write(job, "tree", || walker.batch(&mut |walker| root.take().map(|root| walker.start(&root)).transpose()))?;
@@ -87,7 +87,7 @@ fn tree(job: &mut Job<'_, '_, '_>, marks: &mut Marks) -> Result<Sorted<u64>> {
 }
 
 fn lost(job: &mut Job<'_, '_, '_>, marks: &mut Marks, lost: &mut Marks, unreachable: Sorted<u64>) -> Result<()> {
-    let names = Names { raw: false };
+    let names = Names { raw: job.options.archive.is_some() };
     let mut walker = Walker::new(job.set, job.tree, &job.options.filter, names, marks, Some(lost));
     let mut starts = left::LostStarts::new(unreachable);
     write(job, "lost+found", || walker.batch(&mut |walker| starts.start(walker)))

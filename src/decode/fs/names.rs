@@ -51,6 +51,24 @@ pub fn numbered(folder: &str, inode: u64) -> Vec<u8> {
     format!("fs/{folder}/{inode}").into_bytes()
 }
 
+/// Whether a path is not where the walk comes to it.
+pub fn is_apart(path: &[u8]) -> bool {
+    path.starts_with(b"fs/apart/")
+}
+
+/// The folder of a path that stands by a number, or by a name in what is no directory: no directory of the file system.
+pub fn folder(path: &[u8]) -> Option<&[u8]> {
+    let mut slashes = memchr::memchr_iter(b'/', path).skip(1);
+    let (folder, number) = (slashes.next()?, slashes.next().unwrap_or(path.len()));
+    if path.starts_with(TREE.as_bytes()) && folder == TREE.len() {
+        return None;
+    }
+    match path[..number].ends_with(b".dir") {
+        true => (slashes.next().is_none() && number < path.len()).then(|| &path[..number]),
+        false => (number == path.len()).then(|| &path[..folder]),
+    }
+}
+
 fn raw(name: &[u8]) -> Option<Vec<u8>> {
     let odd = matches!(name, b"" | b"." | b"..") || memchr::memchr2(0, b'/', name).is_some();
     (!odd && name.len() <= MOST_NAME).then(|| name.to_vec())
@@ -111,6 +129,24 @@ mod tests {
             assert_eq!(placed(true, name, false), want);
         }
         assert_eq!(Names { raw: true }.place(b"d", b"\xff", 7, false).path, b"d/\xff");
+    }
+
+    #[test]
+    fn folders() {
+        for (path, want) in [
+            ("fs/tree", None),
+            ("fs/tree/a", None),
+            ("fs/tree/a/b", None),
+            ("fs/tree/5.dir/x", None),
+            ("fs/apart/7", Some("fs/apart")),
+            ("fs/apart/7/x", None),
+            ("fs/orphans/7", Some("fs/orphans")),
+            ("fs/lost+found/7", Some("fs/lost+found")),
+            ("fs/lost+found/7.dir/x", Some("fs/lost+found/7.dir")),
+            ("fs/lost+found/7.dir/x/y", None),
+        ] {
+            assert_eq!(folder(path.as_bytes()), want.map(str::as_bytes), "{path}");
+        }
     }
 
     #[test]

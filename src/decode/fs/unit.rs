@@ -3,13 +3,14 @@
 use bumpalo::Bump;
 
 use super::body::{Extents, Sum, Summer};
-use super::findings;
 use super::render::{self, Content};
 use super::walk::{Batch, Visit};
+use super::{findings, names};
 use crate::dataset::{DataSet, RowError};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::fs::{Home, HomeState, key};
+use crate::format::fs::{Home, HomeState, Inode, key};
 use crate::format::{Adapter, Family};
+use crate::output::members::{Attributes, Member, MemberKind};
 use crate::output::names::keymap_line;
 use crate::output::tree::Tree;
 use crate::output::unit::UnitOut;
@@ -56,12 +57,16 @@ pub fn write<'a, 't>(cx: Context<'_, 'a, 't>, batch: Batch<'a>) -> Result<UnitOu
 impl<'a> Unit<'_, 'a, '_> {
     fn visit(&mut self, mut visit: Visit<'a>) -> Result<()> {
         self.home(&mut visit)?;
+        self.folder(&visit)?;
         let (kind, content) = match () {
             () if visit.inode.kind.is_dir() => {
                 self.directory(&visit)?;
                 ("directories", None)
             }
-            () if visit.link.is_some() => ("links", None),
+            () if visit.link.is_some() => {
+                self.member(&visit, MemberKind::Link);
+                ("links", None)
+            }
             () => ("files", Some(self.file(&mut visit)?)),
         };
         let bytes = content.map_or(0, |content| content.stored);
@@ -76,8 +81,25 @@ impl<'a> Unit<'_, 'a, '_> {
     }
 
     fn directory(&mut self, visit: &Visit<'_>) -> Result<()> {
-        // In an archive it is a member of its own.
+        self.member(visit, MemberKind::Directory);
+        // In an archive that is all.
         if self.cx.tree.knows_names() { self.out.enter(&visit.tree).map(drop) } else { Ok(()) }
+    }
+
+    /// Makes a folder that is no directory of the file system, where only an archive needs that.
+    fn folder(&mut self, visit: &Visit<'_>) -> Result<()> {
+        match names::folder(&visit.tree) {
+            Some(folder) if !self.cx.tree.knows_names() => self.out.enter(folder).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    fn member(&mut self, visit: &Visit<'_>, kind: MemberKind) {
+        let Inode { mode, uid, gid, atime, mtime, ctime, .. } = visit.inode;
+        let attributes = Attributes { mode, uid, gid, atime, mtime, ctime };
+        let link = visit.link.clone().unwrap_or_default();
+        let late = names::is_apart(&visit.tree) || names::is_apart(&link);
+        self.out.member(&Member { path: visit.tree.clone(), kind, attributes, link, late });
     }
 
     /// Readers go by the inode: what its home says is only looked at.
@@ -145,9 +167,11 @@ impl<'a> Unit<'_, 'a, '_> {
         let sum = sum.finish(size);
         let digest = if let Sum::Whole(digest) = sum { Some(digest) } else { None };
         let done = self.out.finish_known(file, digest);
-        done.map(|_| sum).map_err(|error| {
+        let place = done.map_err(|error| {
             if error.is_too_big() { self.too_large(visit, "the output's file system can hold") } else { error }
-        })
+        })?;
+        self.member(visit, MemberKind::File(place));
+        Ok(sum)
     }
 
     #[cold]

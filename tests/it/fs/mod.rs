@@ -1,6 +1,7 @@
 //! The file system on rows built in place: the reader's rules, anomalies, names.
 
 mod anomalies;
+mod archive;
 mod lost;
 mod names;
 mod reading;
