@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::input::{Input, scratch};
 
 /// Enough rows for some milliseconds.
-const WORKLOADS: [(&str, u64); 11] = [
+const WORKLOADS: [(&str, u64); 13] = [
     ("strings", 100_000),
     ("hashes", 100_000),
     ("one-hash", 100_000),
@@ -22,6 +22,8 @@ const WORKLOADS: [(&str, u64); 11] = [
     ("dynamodb", 60_000),
     ("sqs", 30_000),
     ("s3", 2_000),
+    ("fs", 2_000),
+    ("fs-large", 20),
 ];
 
 /// Fewer where each is a file: they must find room in a small machine's memory.

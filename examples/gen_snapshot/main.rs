@@ -24,7 +24,8 @@ const WORDS: &str = "What --scale counts:
   zsets     members, 100 a sorted set    sqs       messages of one queue
   streams   entries, 1000 a stream       s3        objects of 4 KiB
   mixed     rows, about: some of each    s3-large  objects of 100 MiB
-                                         s3-both   objects of 4 KiB but for twelve of 100 MiB";
+  fs        files of 4 KiB               s3-both   objects of 4 KiB but for twelve of 100 MiB
+  fs-large  chunks of 4 MiB of one file";
 
 /// Generates a snapshot.
 #[derive(Parser)]
@@ -41,7 +42,7 @@ struct Args {
     /// Only what the public decoder can read: no header, footer, store metadata, fence rows, older versions, tombstones.
     #[arg(long)]
     bare: bool,
-    /// Bytes of an S3 object; in s3-both of each of the twelve.
+    /// Bytes of an S3 object, or of a file; in s3-both of each of the twelve, in fs-large of a chunk.
     #[arg(long)]
     object_size: Option<usize>,
     #[arg(short, long)]

@@ -3,6 +3,7 @@
 //! A workload is a list of families; each makes its rows in key order, and families are written in order of their
 //! prefixes. So nothing is held but the keys of collections where a family has another order than their numbers.
 
+mod files;
 mod objects;
 mod random;
 mod redis;
@@ -16,9 +17,9 @@ pub use rows::Written;
 use rows::{Family, Rows};
 
 /// What can be generated.
-pub const WORKLOADS: [&str; 15] = [
+pub const WORKLOADS: [&str; 17] = [
     "strings", "hashes", "one-hash", "lists", "sets", "zsets", "streams", "ttl", "versions", "dynamodb", "sqs", "s3",
-    "s3-large", "s3-both", "mixed",
+    "s3-large", "s3-both", "fs", "fs-large", "mixed",
 ];
 
 const SMALL: usize = 4 << 10;
@@ -54,6 +55,8 @@ fn workload(spec: Spec<'_>) -> Vec<Family> {
         "s3" => objects::s3(n, Sizes::all(spec.object_size.unwrap_or(SMALL))),
         "s3-large" => objects::s3(n, Sizes::all(spec.object_size.unwrap_or(LARGE))),
         "s3-both" => objects::s3(n, Sizes { usual: SMALL, twelve: spec.object_size.unwrap_or(LARGE) }),
+        "fs" => files::small(n, spec.object_size),
+        "fs-large" => files::large(n, spec.object_size),
         "mixed" => mixed(spec),
         name => redis::families(name, n),
     }
