@@ -4,6 +4,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write as _};
 
@@ -192,8 +193,14 @@ impl<R: Record> Sorted<R> {
     /// # Errors
     /// A run could not be read back.
     pub fn next(&mut self) -> Result<Option<R>> {
-        let Some(Reverse(Head(_, run, record))) = self.heads.pop() else { return Ok(None) };
-        self.refill(run).map_err(temporary)?;
+        let Some(mut top) = self.heads.peek_mut() else { return Ok(None) };
+        let Reverse(Head(_, run, record)) = &*top;
+        let (run, record) = (*run, *record);
+        // The next one of the run takes its place: that sifts once, not twice.
+        match self.runs[run].next().map_err(temporary)? {
+            Some(next) => *top = Reverse(Head(next.key(), run, next)),
+            None => drop(PeekMut::pop(top)),
+        }
         Ok(Some(record))
     }
 

@@ -30,12 +30,14 @@
 //! A queue named `X.side` is written as `X%2Eside`, whatever else there is: the side records of a queue `X` have the
 //! plain name. Read back by percent-decoding, both give the name of their queue.
 
+mod check;
 mod files;
 mod findings;
 pub mod generation;
 mod index;
 mod left;
 mod lines;
+mod md5;
 pub mod names;
 mod queues;
 pub mod render;

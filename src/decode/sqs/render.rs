@@ -1,7 +1,6 @@
 //! Queues, messages and side records as JSON text (`sqs.md` §4, `ours.md` §3), appended to a buffer.
 
 use base64::engine::general_purpose::STANDARD;
-use md5::{Digest, Md5};
 
 use crate::format::family::Family;
 use crate::format::rawjson;
@@ -223,18 +222,10 @@ pub fn side_record_line(family: Family, user_key: &[u8], value: &[u8], out: &mut
     out.extend_from_slice(b"\"}\n");
 }
 
-fn hex(b: u8) -> [u8; 2] {
+/// A byte in lower-case hex.
+pub fn hex(b: u8) -> [u8; 2] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]
-}
-
-/// Whether the body has the MD5 that the message states; a message that states none is fine.
-pub fn body_matches_md5(message: &Message<'_>) -> bool {
-    if message.md5_of_body.is_empty() {
-        return true;
-    }
-    let digest: [u8; 16] = Md5::digest(message.body).into();
-    digest.map(hex).as_flattened().eq_ignore_ascii_case(message.md5_of_body.as_bytes())
 }
 
 #[cfg(test)]

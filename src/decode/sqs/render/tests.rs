@@ -156,20 +156,6 @@ fn bodies() {
 }
 
 #[test]
-fn md5() {
-    for (stated, want) in [
-        ("", true),
-        ("49f68a5c8493ec2c0bf489821c21fc3b", true),
-        ("49F68A5C8493EC2C0BF489821C21FC3B", true),
-        ("49f68a5c8493ec2c0bf489821c21fc3c", false),
-        ("49f6", false),
-    ] {
-        let message = Message { body: b"hi", md5_of_body: stated, ..Message::default() };
-        assert_eq!(body_matches_md5(&message), want, "{stated}");
-    }
-}
-
-#[test]
 fn side_records() {
     for (family, key, value, want) in [
         (

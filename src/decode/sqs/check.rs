@@ -1,0 +1,85 @@
+//! Messages against their queue and their key: what is odd about them is a warning, they are written all the same.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bumpalo::Bump;
+
+use super::{findings, md5};
+use crate::dataset::Row;
+use crate::format::Family;
+use crate::format::fault::Result as Parsed;
+use crate::format::sqs::key::{DataKey, DataKeys};
+use crate::format::sqs::{Message, Queue, partition};
+use crate::output::unit::UnitOut;
+use crate::report::Finding;
+
+/// A message that was read.
+pub struct Read<'a, 'm> {
+    /// Its row.
+    pub row: Row<'a>,
+    /// What the key says.
+    pub key: DataKey<'a>,
+    /// What the value says.
+    pub message: Message<'m>,
+}
+
+impl<'a: 'm, 'm> Read<'a, 'm> {
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// A malformed key or value.
+    pub fn parse(row: &Row<'a>, keys: &mut DataKeys<'a>, arena: &'m Bump) -> Parsed<Self> {
+        let key = keys.parse(Family::SqsData.suffix(row.user_key))?;
+        Ok(Read { row: *row, key, message: Message::parse(arena, row.body)? })
+    }
+}
+
+/// A queue as its messages are checked against it.
+pub struct Owner<'q> {
+    /// Its record.
+    pub queue: &'q Queue<'q>,
+    /// Its name, as the keys have it.
+    pub name: &'q [u8],
+}
+
+impl Owner<'_> {
+    /// Warns of what is odd about some messages.
+    pub fn check(&self, messages: &[Read<'_, '_>], out: &mut UnitOut<'_>) {
+        let bodies: Vec<&[u8]> = messages.iter().map(|read| read.message.body).collect();
+        for (Read { row, key, message }, digest) in messages.iter().zip(md5::digests(&bodies)) {
+            let finding = |kind| Finding::new(kind).with("queue", self.name).with("message_id", message.message_id);
+            for member in self.disagreements(key, message) {
+                out.findings.add(finding(&findings::MESSAGE_KEY).with("member", member).with("offset", row.offset));
+            }
+            // One that states none is fine.
+            if !message.md5_of_body.is_empty() && !md5::is_hex_of(message.md5_of_body, digest) {
+                out.findings.add(finding(&findings::BODY_MD5).with("md5_of_body", message.md5_of_body));
+            }
+        }
+    }
+
+    /// What the key tells otherwise than the value.
+    fn disagreements(&self, key: &DataKey<'_>, message: &Message<'_>) -> impl Iterator<Item = &'static str> {
+        let id = !is_encoded(message.message_id.as_bytes(), key.id);
+        let generation = key.place.generation != message.queue_generation;
+        let partition = !partition::agrees(self.queue, message, key.place.partition);
+        let all = [("message_id", id), ("queue_generation", generation), ("partition", partition)];
+        all.into_iter().filter_map(|(member, differs)| differs.then_some(member))
+    }
+
+    /// How many of these messages the queue would not keep until `now` (Unix milliseconds).
+    pub fn past_retention(&self, messages: &[Read<'_, '_>], now: i64) -> u64 {
+        let kept = self.queue.message_retention_seconds.saturating_mul(1000);
+        let is_past = |read: &&Read<'_, '_>| read.message.send_timestamp_millis.saturating_add(kept) <= now;
+        if kept > 0 { messages.iter().filter(is_past).count() as u64 } else { 0 }
+    }
+}
+
+/// Whether `encoded` is `bytes` in base64url.
+fn is_encoded(bytes: &[u8], encoded: &[u8]) -> bool {
+    let mut buffer = [0; 64];
+    match URL_SAFE_NO_PAD.encode_slice(bytes, &mut buffer) {
+        Ok(len) => buffer[..len] == *encoded,
+        Err(_) => URL_SAFE_NO_PAD.encode(bytes).as_bytes() == encoded,
+    }
+}
