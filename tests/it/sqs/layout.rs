@@ -128,15 +128,15 @@ fn side_records_are_in_snapshot_order() {
     assert_eq!(lines(&decoded, path, "value_b64"), ["MQ", "Mg", "Mw", "NA", "NQ", "Ng", "AQ"]);
 }
 
-/// Enough rows for several units of every stage.
+/// Enough messages in two queues for several units of every stage, and small queues.
 pub fn many() -> Snapshot {
-    let text = "t".repeat(2000);
+    let sender = "s".repeat(2500);
     let mut snapshot = Snapshot::new().queue("q", 2).queue_with("f", 1, json!({ "name": "f", "partition_count": 4 }));
     for i in 0..4500_i64 {
         let queue = if i % 3 == 0 { "f" } else { "q" };
         let message = msg(queue, if queue == "q" { 2 } else { 1 }, &format!("{i:032x}"));
         let time = i * 7919 % 1000;
-        let message = message.body(format!("{i} {text}").as_bytes()).set("send_timestamp_millis", time);
+        let message = message.set("sender_id", &*sender).set("send_timestamp_millis", time);
         let partition = (queue == "f").then_some(0);
         snapshot = snapshot.msg(&Msg { partition, ..message });
     }
