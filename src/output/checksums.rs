@@ -15,6 +15,15 @@ use crate::error::{Error, Result};
 /// SHA-256.
 pub type Digest = [u8; 32];
 
+/// A digest of a file's content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sum {
+    /// SHA-256 of all bytes: it has a row in CHECKSUMS.
+    Whole(Digest),
+    /// Of a file with large holes: see [`extents`](super::extents). It has none, for nobody else could check it.
+    Extents(Digest),
+}
+
 /// Where the bytes of a file are in a spool, and how many.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Place {
@@ -51,11 +60,11 @@ pub struct Entry {
 #[derive(Debug, Default)]
 pub struct Sums {
     paths: Vec<u8>,
-    rows: Vec<Sum>,
+    rows: Vec<Row>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Sum {
+struct Row {
     from: usize,
     to: usize,
     entry: Entry,
@@ -70,7 +79,7 @@ impl Sums {
             self.paths.push(b'/');
         }
         self.paths.extend_from_slice(name);
-        self.rows.push(Sum { from, to: self.paths.len(), entry: Entry { digest, place } });
+        self.rows.push(Row { from, to: self.paths.len(), entry: Entry { digest, place } });
     }
 
     /// How many files.
@@ -86,10 +95,10 @@ impl Sums {
     fn append(&mut self, other: &Sums) {
         let base = self.paths.len();
         self.paths.extend_from_slice(&other.paths);
-        self.rows.extend(other.rows.iter().map(|s| Sum { from: base + s.from, to: base + s.to, ..*s }));
+        self.rows.extend(other.rows.iter().map(|s| Row { from: base + s.from, to: base + s.to, ..*s }));
     }
 
-    fn path(&self, sum: &Sum) -> &[u8] {
+    fn path(&self, sum: &Row) -> &[u8] {
         &self.paths[sum.from..sum.to]
     }
 
@@ -99,7 +108,7 @@ impl Sums {
     }
 
     fn bytes(&self) -> usize {
-        self.paths.len() + self.rows.len() * size_of::<Sum>()
+        self.paths.len() + self.rows.len() * size_of::<Row>()
     }
 }
 

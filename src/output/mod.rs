@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod checksums;
 pub mod escape;
+pub mod extents;
 pub mod growing;
 pub mod json;
 pub mod manifest;

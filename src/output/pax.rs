@@ -198,7 +198,8 @@ impl Records {
             self.charset(link);
             self.add("linkpath", link);
         }
-        if fits { link } else { b"" }
+        // Without any name there, bsdtar takes it for an empty file.
+        &link[..link.len().min(MOST_PATH)]
     }
 
     /// Names are UTF-8, and are put in their composed form by some programs, unless this says that they are bytes.

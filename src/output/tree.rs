@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
-use super::checksums::{Digest, ELSEWHERE, Place, Sums};
+use super::checksums::{Digest, ELSEWHERE, Place, Sum, Sums};
 use super::spool::{HOLE, Pieces, Spool};
 use crate::error::{Error, Result};
 
@@ -235,29 +235,20 @@ impl Tree {
     }
 
     /// Writes a whole file whose digest is known: see [`OpenFile::finish_known`].
-    pub fn put_known(
-        &self,
-        dir: &Dir,
-        name: &[u8],
-        body: &[u8],
-        digest: Option<Digest>,
-        sums: &mut Sums,
-    ) -> Result<Place> {
+    pub fn put_known(&self, dir: &Dir, name: &[u8], body: &[u8], sum: Sum, sums: &mut Sums) -> Result<Place> {
         let place = self.store(dir, name, body)?;
         self.count(body.len() as u64);
-        self.known_done((&dir.rel, name), Place { len: body.len() as u64, ..place }, digest, sums)
+        self.known_done((&dir.rel, name), Place { len: body.len() as u64, ..place }, sum, sums)
     }
 
-    fn known_done(
-        &self,
-        (dir, name): (&[u8], &[u8]),
-        place: Place,
-        digest: Option<Digest>,
-        sums: &mut Sums,
-    ) -> Result<Place> {
+    fn known_done(&self, (dir, name): (&[u8], &[u8]), place: Place, sum: Sum, sums: &mut Sums) -> Result<Place> {
         let stands = if self.spool().is_some() { ELSEWHERE } else { place };
-        if let Some(digest) = digest {
-            sums.add(dir, name, digest, Place { len: place.len, ..stands });
+        // Of what is only decoded to be compared, every digest counts.
+        let nowhere = matches!(self.backing, Backing::Nowhere);
+        match sum {
+            Sum::Whole(digest) => sums.add(dir, name, digest, Place { len: place.len, ..stands }),
+            Sum::Extents(digest) if nowhere => sums.add(dir, name, digest, place),
+            Sum::Extents(_) => {}
         }
         Ok(place)
     }
@@ -446,13 +437,13 @@ impl<'t> OpenFile<'t> {
         Ok(())
     }
 
-    /// Closes a file whose digest the caller has taken; without one, CHECKSUMS has no row for it. Where a spool becomes an
+    /// Closes a file whose digest the caller has taken. Where a spool becomes an
     /// archive, the file is no member by itself: the caller makes one, with the place that this gives.
-    pub fn finish_known(mut self, digest: Option<Digest>, sums: &mut Sums) -> Result<Place> {
+    pub fn finish_known(mut self, sum: Sum, sums: &mut Sums) -> Result<Place> {
         self.end()?;
         let place = self.close()?;
         self.tree.count(self.bytes - self.holes);
-        self.tree.known_done((&self.rel, &self.name), place, digest, sums)
+        self.tree.known_done((&self.rel, &self.name), place, sum, sums)
     }
 
     fn close(&mut self) -> Result<Place> {

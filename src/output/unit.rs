@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::sync::Arc;
 
-use super::checksums::{Checksums, Digest, Place, Sums};
+use super::checksums::{Checksums, Place, Sum, Sums};
 pub use super::growing::Growing;
 use super::growing::Target;
 use super::members::{Member, MemberList, Stored};
@@ -211,14 +211,14 @@ impl<'t> UnitOut<'t> {
     }
 
     /// Completes a file whose digest the caller has taken; see [`OpenFile::finish_known`].
-    pub fn finish_known(&mut self, growing: Growing<'_>, digest: Option<Digest>) -> Result<Place> {
+    pub fn finish_known(&mut self, growing: Growing<'_>, sum: Sum) -> Result<Place> {
         let (target, buffer) = growing.into_parts();
         let place = match target {
             Target::File { file: Some(mut file), .. } => {
                 file.write(&buffer)?;
-                file.finish_known(digest, &mut self.sums)?
+                file.finish_known(sum, &mut self.sums)?
             }
-            Target::File { tree, dir, name, .. } => tree.put_known(&dir, &name, &buffer, digest, &mut self.sums)?,
+            Target::File { tree, dir, name, .. } => tree.put_known(&dir, &name, &buffer, sum, &mut self.sums)?,
             Target::Log { .. } => return Err(Error::usage("lines have no digest of their own")),
         };
         self.spare = buffer;

@@ -6,7 +6,8 @@ use crate::dataset::{DataSet, RangeIter, after_prefix};
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::fs::{ChunkKey, Inode, key};
-use crate::output::checksums::Digest;
+use crate::output::checksums::Sum;
+use crate::output::extents::ExtentsHash;
 
 /// Holes of so many bytes are hashed as the zeros that they read as; a file with more has a digest of its extents.
 pub const MOST_ZEROS: u64 = 64 << 20;
@@ -79,73 +80,59 @@ impl<'s, 'a> Holes<'s, 'a> {
     }
 }
 
-/// A digest of a file's content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sum {
-    /// SHA-256 of all bytes.
-    Whole(Digest),
-    /// SHA-256 of what is stored: for each stretch without a hole its bytes, its offset and its length (u64be), and at the
-    /// end the size of the file (u64be).
-    Extents(Digest),
-}
-
 /// Takes the digest of a file, extent by extent.
 pub struct Summer {
-    hash: Sha256,
-    /// Where the stretch at hand began, for a digest of extents.
-    from: Option<u64>,
-    extents: bool,
+    hash: Hash,
     at: u64,
+}
+
+enum Hash {
+    Whole(Sha256),
+    Extents(ExtentsHash),
 }
 
 impl Summer {
     /// For a file of which `stored` of `size` bytes are stored.
     pub fn new(size: u64, stored: u64) -> Summer {
-        Summer { hash: Sha256::new(), from: None, extents: size - stored > MOST_ZEROS, at: 0 }
+        let large = size - stored > MOST_ZEROS;
+        let hash = if large { Hash::Extents(ExtentsHash::default()) } else { Hash::Whole(Sha256::new()) };
+        Summer { hash, at: 0 }
     }
 
     /// Adds bytes that follow at `offset`.
     pub fn add(&mut self, offset: u64, bytes: &[u8]) {
         self.skip_to(offset);
-        self.from.get_or_insert(offset);
-        self.hash.update(bytes);
+        match &mut self.hash {
+            Hash::Whole(hash) => hash.update(bytes),
+            Hash::Extents(hash) => hash.add(bytes),
+        }
         self.at = offset + bytes.len() as u64;
     }
 
     fn skip_to(&mut self, offset: u64) {
-        if offset > self.at {
-            match self.extents {
-                true => self.end_stretch(),
-                false => self.zeros(offset - self.at),
-            }
-        }
-    }
-
-    fn end_stretch(&mut self) {
-        if let Some(from) = self.from.take() {
-            self.hash.update(from.to_be_bytes());
-            self.hash.update((self.at - from).to_be_bytes());
-        }
-    }
-
-    fn zeros(&mut self, mut len: u64) {
-        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-        while len > 0 {
-            let n = len.min(ZEROS.len() as u64);
-            self.hash.update(&ZEROS[..n as usize]);
-            len -= n;
+        let hole = offset - self.at;
+        match &mut self.hash {
+            Hash::Whole(hash) => zeros(hash, hole),
+            Hash::Extents(hash) => hash.skip(hole),
         }
     }
 
     /// The digest, at the end of a file of this size.
     pub fn finish(mut self, size: u64) -> Sum {
-        if !self.extents {
-            self.zeros(size - self.at);
-            return Sum::Whole(self.hash.finalize().into());
+        self.skip_to(size);
+        match self.hash {
+            Hash::Whole(hash) => Sum::Whole(hash.finalize().into()),
+            Hash::Extents(hash) => Sum::Extents(hash.finish()),
         }
-        self.end_stretch();
-        self.hash.update(size.to_be_bytes());
-        Sum::Extents(self.hash.finalize().into())
+    }
+}
+
+fn zeros(hash: &mut Sha256, mut len: u64) {
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    while len > 0 {
+        let n = len.min(ZEROS.len() as u64);
+        hash.update(&ZEROS[..n as usize]);
+        len -= n;
     }
 }
 
@@ -171,10 +158,12 @@ mod tests {
     fn large_holes_are_left_out() {
         let size = MOST_ZEROS + 4;
         assert!(matches!(sum(size, &[(0, b"abcd")]), Sum::Whole(_)));
-        let number = |n: u64| n.to_be_bytes();
-        let stretch = |bytes: &[u8], offset| [bytes, &number(offset), &number(bytes.len() as u64)].concat();
-        let want = [stretch(b"ab", 0), stretch(b"c", 5), number(size).to_vec()].concat();
-        let want = Sum::Extents(Sha256::digest(&want).into());
+        let mut hash = ExtentsHash::default();
+        hash.add(b"ab");
+        hash.skip(3);
+        hash.add(b"c");
+        hash.skip(size - 6);
+        let want = Sum::Extents(hash.finish());
         assert_eq!(sum(size, &[(0, b"ab"), (5, b"c")]), want);
         // However the bytes come.
         assert_eq!(sum(size, &[(0, b"a"), (1, b"b"), (5, b"c")]), want);

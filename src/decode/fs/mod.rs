@@ -79,16 +79,14 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
 
 /// Writes what can be reached from the root; gives the numbers of what was reached.
 fn tree(job: &mut Job<'_, '_, '_>, marks: &mut Marks) -> Result<Sorted<u64>> {
-    let names = Names { raw: job.options.archive.is_some() };
-    let mut walker = Walker::new(job.set, job.tree, &job.options.filter, names, marks, None);
+    let mut walker = Walker::new(job.set, job.tree, &job.options.filter, names_of(job), marks, None);
     let mut root = Some(Start { number: ROOT, tree: TREE.into(), root: true });
     write(job, "tree", || walker.batch(&mut |walker| root.take().map(|root| walker.start(&root)).transpose()))?;
     walker.met.finish()
 }
 
 fn lost(job: &mut Job<'_, '_, '_>, marks: &mut Marks, lost: &mut Marks, unreachable: Sorted<u64>) -> Result<()> {
-    let names = Names { raw: job.options.archive.is_some() };
-    let mut walker = Walker::new(job.set, job.tree, &job.options.filter, names, marks, Some(lost));
+    let mut walker = Walker::new(job.set, job.tree, &job.options.filter, names_of(job), marks, Some(lost));
     let mut starts = left::LostStarts::new(unreachable);
     write(job, "lost+found", || walker.batch(&mut |walker| starts.start(walker)))
 }
@@ -98,13 +96,17 @@ fn orphans(job: &mut Job<'_, '_, '_>, orphans: &mut Sorted<u64>) -> Result<()> {
     write(job, "orphans", || left::orphans(set, orphans))
 }
 
+fn names_of(job: &Job<'_, '_, '_>) -> Names {
+    Names { raw: job.options.archive.is_some() }
+}
+
 /// Writes batches, as they are found.
 fn write<'a>(
     job: &mut Job<'_, 'a, '_>,
     scope: &'static str,
     next: impl FnMut() -> Result<Option<Batch<'a>>> + Send,
 ) -> Result<()> {
-    let cx = Context { set: job.set, tree: job.tree, scope };
+    let cx = Context { set: job.set, tree: job.tree, names: names_of(job), scope };
     let collector: &mut Collector<'_> = job.collector;
     job.progress.begin("fs", 0);
     let progress = job.progress;

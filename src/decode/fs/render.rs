@@ -1,10 +1,12 @@
 //! Lines of metadata.jsonl (`fs.md` §7).
 
-use super::body::{Holes, Sum};
+use super::body::Holes;
 use super::findings::code;
+use super::names::Names;
 use super::walk::Visit;
 use crate::dataset::DataSet;
 use crate::error::Result;
+use crate::output::checksums::Sum;
 use crate::output::json::{self, Escape};
 use crate::output::names::hex_into;
 use crate::output::unit::Growing;
@@ -22,8 +24,14 @@ pub struct Content {
 ///
 /// # Errors
 /// A failed write, or an input that changed.
-pub fn line(set: &DataSet<'_>, visit: &Visit<'_>, content: Option<&Content>, out: &mut Growing<'_>) -> Result<()> {
-    begin(visit, &mut out.buffer);
+pub fn line(
+    set: &DataSet<'_>,
+    visit: &Visit<'_>,
+    content: Option<&Content>,
+    names: Names,
+    out: &mut Growing<'_>,
+) -> Result<()> {
+    begin(visit, names.raw, &mut out.buffer);
     if let Some(content) = content {
         described(content, &mut out.buffer);
         if content.stored < visit.inode.size {
@@ -47,7 +55,7 @@ pub fn line(set: &DataSet<'_>, visit: &Visit<'_>, content: Option<&Content>, out
     out.spill()
 }
 
-fn begin(visit: &Visit<'_>, line: &mut Vec<u8>) {
+fn begin(visit: &Visit<'_>, raw: bool, line: &mut Vec<u8>) {
     line.push(b'{');
     match &visit.path {
         Some(path) => path_member("path", path, line),
@@ -56,8 +64,8 @@ fn begin(visit: &Visit<'_>, line: &mut Vec<u8>) {
             line.extend_from_slice(b"null");
         }
     }
-    // A further name of a file has no file of its own.
-    if visit.link.is_none() {
+    // On disk a further name of a file has no file of its own.
+    if visit.link.is_none() || raw {
         path_member("tree", &visit.tree, line);
     }
     let inode = &visit.inode;

@@ -2,14 +2,16 @@
 
 use bumpalo::Bump;
 
-use super::body::{Extents, Sum, Summer};
+use super::body::{Extents, Summer};
+use super::findings;
+use super::names::{self, Names};
 use super::render::{self, Content};
 use super::walk::{Batch, Visit};
-use super::{findings, names};
 use crate::dataset::{DataSet, RowError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::fs::{Home, HomeState, Inode, key};
 use crate::format::{Adapter, Family};
+use crate::output::checksums::Sum;
 use crate::output::members::{Attributes, Member, MemberKind};
 use crate::output::names::keymap_line;
 use crate::output::tree::Tree;
@@ -27,6 +29,8 @@ pub struct Context<'c, 'a, 't> {
     pub set: &'c DataSet<'a>,
     /// The output.
     pub tree: &'t Tree,
+    /// How names are made.
+    pub names: Names,
     /// Under which scope of the manifest this is counted.
     pub scope: &'static str,
 }
@@ -76,7 +80,7 @@ impl<'a> Unit<'_, 'a, '_> {
             keymap_line(encoded, name, kind, self.out.lines(KEYMAP));
         }
         let mut line = self.out.grow_log(self.lines);
-        let done = render::line(self.cx.set, &visit, content.as_ref(), &mut line);
+        let done = render::line(self.cx.set, &visit, content.as_ref(), self.cx.names, &mut line);
         self.out.end(line, done).map(drop)
     }
 
@@ -165,8 +169,7 @@ impl<'a> Unit<'_, 'a, '_> {
             file.skip(size - at)?;
         }
         let sum = sum.finish(size);
-        let digest = if let Sum::Whole(digest) = sum { Some(digest) } else { None };
-        let done = self.out.finish_known(file, digest);
+        let done = self.out.finish_known(file, sum);
         let place = done.map_err(|error| {
             if error.is_too_big() { self.too_large(visit, "the output's file system can hold") } else { error }
         })?;

@@ -85,7 +85,9 @@ fn compare(root: &Path, is_root: bool) -> Vec<Value> {
         } else {
             assert_eq!(meta.mode() & 0o777, mode & 0o777, "mode of {line}");
         }
-        if meta.is_file() {
+        if path(line, "hardlink_to").is_some() {
+            assert_eq!(meta.nlink(), 2, "names of {line}");
+        } else if meta.is_file() {
             assert_eq!(meta.len(), number("size") as u64, "size of {line}");
             let stretches = 1 + line["holes"].as_array().map_or(0, Vec::len) as u64;
             let most = line["stored_bytes"].as_u64().unwrap() + stretches * (8 << 10);
