@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use ekvsnap::decode::{Layout, Options};
 use serde_json::Value;
 
 use crate::kit::Tree;
 use crate::kit::fixtures::{load, snapshots};
-use crate::kit::run;
+use crate::kit::run_with;
 
 /// TTLs were read a moment after the snapshot's time.
 const SLACK_MS: i64 = 5000;
@@ -91,6 +92,29 @@ fn ours(tree: &Tree) -> BTreeMap<Vec<u8>, Ours> {
     all
 }
 
+/// The same of packed lines, which state their keys.
+fn packed(tree: &Tree) -> BTreeMap<Vec<u8>, Ours> {
+    let mut all = BTreeMap::new();
+    let mut add = |key: &Value, ours| assert!(all.insert(raw(key), ours).is_none(), "{key} is there twice");
+    for (folder, kind) in [("strings", "string"), ("hll", "hll")] {
+        for line in lines(tree, &format!("redis/db_0/{folder}.jsonl")) {
+            let (content, expire_ms) = (Content::Bytes(raw(&line["value"])), line["expire_at_ms"].as_i64());
+            add(&line["key"], Ours { kind, content, expire_ms });
+        }
+    }
+    for folder in ["hashes", "lists", "sets", "zsets"] {
+        for line in lines(tree, &format!("redis/db_0/{folder}.jsonl")) {
+            add(&line["key"], decode(folder, line.to_string().as_bytes(), None));
+        }
+    }
+    let entries = lines(tree, "redis/db_0/streams.jsonl");
+    for rows in entries.split_inclusive(|row| row["_meta"] == true) {
+        assert!(rows.iter().all(|row| row["key"] == rows[0]["key"]), "{}", rows[0]);
+        add(&rows[0]["key"], stream(rows.to_vec()));
+    }
+    all
+}
+
 fn decode(folder: &str, body: &[u8], side: Option<i64>) -> Ours {
     if matches!(folder, "strings" | "hll") {
         let kind = if folder == "hll" { "hll" } else { "string" };
@@ -98,7 +122,7 @@ fn decode(folder: &str, body: &[u8], side: Option<i64>) -> Ours {
     }
     let text = std::str::from_utf8(body).unwrap();
     if folder == "streams" {
-        return stream(text);
+        return stream(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect());
     }
     let json: Value = serde_json::from_str(text).unwrap();
     let array = |name: &str| json[name].as_array().unwrap().clone();
@@ -117,8 +141,7 @@ fn decode(folder: &str, body: &[u8], side: Option<i64>) -> Ours {
     Ours { kind, content, expire_ms: json["expire_at_ms"].as_i64() }
 }
 
-fn stream(text: &str) -> Ours {
-    let mut rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+fn stream(mut rows: Vec<Value>) -> Ours {
     let meta = rows.pop().unwrap();
     assert_eq!(meta["_meta"], true);
     let fields =
@@ -202,12 +225,12 @@ fn folded(content: Content, like: &Value) -> Content {
 }
 
 #[track_caller]
-fn check(corpus: &str) {
+fn check(corpus: &str, layout: Layout) {
     let files = load(corpus);
-    let decoded = run(&snapshots(&files)).unwrap();
+    let decoded = run_with(&snapshots(&files), &Options { layout, ..Options::default() }).unwrap();
     let expected: Value = serde_json::from_slice(&files["expected.redis.json"]).unwrap();
     let t = expected["t_ms"].as_i64().unwrap();
-    let mut ours = ours(&decoded.tree);
+    let mut ours = if layout == Layout::Packed { packed(&decoded.tree) } else { ours(&decoded.tree) };
     let keys = expected["keys"].as_array().unwrap();
     for want in keys {
         let key = theirs_bytes(&want["key"]);
@@ -235,10 +258,12 @@ fn check(corpus: &str) {
 
 #[test]
 fn redis_small() {
-    check("redis-small");
+    check("redis-small", Layout::Tree);
+    check("redis-small", Layout::Packed);
 }
 
 #[test]
 fn redis_nasty() {
-    check("redis-nasty");
+    check("redis-nasty", Layout::Tree);
+    check("redis-nasty", Layout::Packed);
 }
