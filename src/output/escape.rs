@@ -16,16 +16,18 @@ pub enum Escape {
 
 /// Bytes that are tested at once.
 const BLOCK: usize = 16;
+/// Blocks whose marks make one word.
+const WINDOW: usize = 4 * BLOCK;
 
-/// What stands for a byte: up to six bytes, and how many.
-type Code = ([u8; 6], u8);
+/// What stands for a byte: up to six bytes, and in the last one how many; none: it stands for itself.
+type Code = [u8; 8];
 
-/// For each byte below 0x80 what stands for it; no bytes: it stands for itself.
+/// The codes of all bytes below 0x80.
 const HTML: [Code; 128] = codes(true);
 const PLAIN: [Code; 128] = codes(false);
 
 const fn codes(html: bool) -> [Code; 128] {
-    let mut codes = [([0; 6], 0); 128];
+    let mut codes = [[0; 8]; 128];
     let mut b = 0;
     while b < 128 {
         codes[b as usize] = code(b, html);
@@ -44,12 +46,12 @@ const fn code(b: u8, html: bool) -> Code {
         b'\t' => b't',
         0..0x20 => 0,
         b'<' | b'>' | b'&' if html => 0,
-        _ => return ([0; 6], 0),
+        _ => return [0; 8],
     };
     let hex = b"0123456789abcdef";
     match short {
-        0 => ([b'\\', b'u', b'0', b'0', hex[(b >> 4) as usize], hex[(b & 15) as usize]], 6),
-        short => ([b'\\', short, 0, 0, 0, 0], 2),
+        0 => [b'\\', b'u', b'0', b'0', hex[(b >> 4) as usize], hex[(b & 15) as usize], 0, 6],
+        short => [b'\\', short, 0, 0, 0, 0, 0, 2],
     }
 }
 
@@ -59,7 +61,7 @@ pub fn quoted(bytes: &[u8], escape: Escape, out: &mut Vec<u8>) -> bool {
     out.reserve(bytes.len() + 2 * BLOCK);
     out.push(b'"');
     let codes = if escape == Escape::Html { &HTML } else { &PLAIN };
-    if !(Text { bytes, codes, skip: 0, ascii: true, out }).all() {
+    if !(Text { bytes, codes, copied: 0, out }).all() {
         out.truncate(start);
         return false;
     }
@@ -67,109 +69,143 @@ pub fn quoted(bytes: &[u8], escape: Escape, out: &mut Vec<u8>) -> bool {
     true
 }
 
+/// A text on its way. Marks are set for many bytes at once; what lies between two marked bytes is copied at once.
 struct Text<'b, 'o> {
     bytes: &'b [u8],
     codes: &'static [Code; 128],
-    /// Bytes of the next block that an escape stands for already.
-    skip: usize,
-    ascii: bool,
+    /// Bytes that are in `out`, as they are or by what stands for them.
+    copied: usize,
     out: &'o mut Vec<u8>,
 }
 
 impl Text<'_, '_> {
     #[inline(always)]
     fn all(&mut self) -> bool {
-        let (blocks, tail) = self.bytes.as_chunks::<BLOCK>();
-        let mut at = 0;
-        for block in blocks {
-            if !self.block(at, block, BLOCK) {
+        let (windows, rest) = self.bytes.as_chunks::<WINDOW>();
+        let (mut at, mut ascii) = (0, true);
+        for window in windows {
+            let (blocks, _) = window.as_chunks::<BLOCK>();
+            let mut marks = Marks::default();
+            for (n, block) in blocks.iter().enumerate() {
+                marks.add(n, *block);
+            }
+            if !self.window(at, &marks, &mut ascii) {
                 return false;
             }
-            at += BLOCK;
+            at += WINDOW;
         }
-        tail.is_empty() || self.block(at, &padded(tail), tail.len())
+        self.rest(at, rest, ascii)
     }
 
-    /// Takes the first `len` bytes of a block. Whole blocks are copied, and cut afterwards: that takes a few
-    /// instructions, where copying by length takes a call.
+    /// The last bytes. The very last ones are padded: a text shorter than a block never leaves the registers.
     #[inline(always)]
-    fn block(&mut self, at: usize, block: &[u8; BLOCK], len: usize) -> bool {
-        let lanes = u8x16::new(*block);
-        // The first byte of many that is not ASCII decides whether all of them are a text.
-        if self.ascii && lanes.to_bitmask() != 0 && !self.is_text(at) {
+    fn rest(&mut self, at: usize, rest: &[u8], mut ascii: bool) -> bool {
+        let (blocks, tail) = rest.as_chunks::<BLOCK>();
+        let mut marks = Marks::default();
+        for (n, block) in blocks.iter().enumerate() {
+            marks.add(n, *block);
+        }
+        let padded = padded(tail);
+        marks.add(blocks.len(), padded);
+        marks.special &= (1 << rest.len()) - 1;
+        if !self.window(at, &marks, &mut ascii) {
             return false;
         }
-        let special = special(lanes) & (u32::MAX >> (32 - len));
-        if special == 0 && self.skip == 0 {
-            self.out.extend_from_slice(block);
-            self.out.truncate(self.out.len() - (BLOCK - len));
-        } else if self.skip == 0 && block.is_ascii() {
-            self.replace(block, len, special);
+        let end = self.bytes.len() - tail.len();
+        if self.copied <= end {
+            self.copy_up_to(end);
+            self.out.extend_from_slice(&padded);
+            self.out.truncate(self.out.len() - (BLOCK - tail.len()));
         } else {
-            self.replace_any(at, len);
+            self.copy_up_to(self.bytes.len());
         }
         true
     }
 
-    #[cold]
-    fn is_text(&mut self, at: usize) -> bool {
-        self.ascii = false;
-        std::str::from_utf8(&self.bytes[at..]).is_ok()
-    }
-
-    /// Puts codes and what lies between them together in pieces of a fixed size.
-    fn replace(&mut self, block: &[u8; BLOCK], len: usize, mut special: u32) {
-        let mut from = [0; 2 * BLOCK];
-        from[..BLOCK].copy_from_slice(block);
-        let mut to = [0; 8 * BLOCK];
-        let (mut read, mut written) = (0, 0);
+    #[inline(always)]
+    fn window(&mut self, at: usize, marks: &Marks, ascii: &mut bool) -> bool {
+        // The first byte of many that is not ASCII decides whether all of them are a text.
+        if *ascii && !marks.is_ascii() {
+            *ascii = false;
+            if !is_text(&self.bytes[at..]) {
+                return false;
+            }
+        }
+        let mut special = marks.special;
         while special != 0 {
-            let here = special.trailing_zeros() as usize;
+            self.replace(at + special.trailing_zeros() as usize);
             special &= special - 1;
-            let (code, code_len) = self.codes[(block[here] & 0x7f) as usize];
-            if code_len > 0 {
-                to[written..written + BLOCK].copy_from_slice(&from[read..read + BLOCK]);
-                written += here - read;
-                to[written..written + 6].copy_from_slice(&code);
-                written += code_len as usize;
-                read = here + 1;
-            }
         }
-        to[written..written + BLOCK].copy_from_slice(&from[read..read + BLOCK]);
-        written += len - read;
-        if written <= 2 * BLOCK {
-            self.out.extend_from_slice(&to[..2 * BLOCK]);
-            self.out.truncate(self.out.len() - (2 * BLOCK - written));
-        } else {
-            self.out.extend_from_slice(&to[..written]);
+        true
+    }
+
+    /// Puts what stands for a marked byte in its place.
+    #[inline(always)]
+    fn replace(&mut self, here: usize) {
+        let byte = self.bytes[here];
+        if byte >= 0x80 {
+            return self.replace_separator(here);
+        }
+        let code = self.codes[byte as usize];
+        if code[7] > 0 {
+            self.copy_up_to(here);
+            self.out.extend_from_slice(&code);
+            self.out.truncate(self.out.len() - (8 - code[7] as usize));
+            self.copied = here + 1;
         }
     }
 
-    /// Byte by byte: what stands for U+2028 takes three of them, which may lie in two blocks.
-    fn replace_any(&mut self, at: usize, len: usize) {
-        let mut here = at + self.skip.min(len);
-        self.skip -= self.skip.min(len);
-        while here < at + len {
-            let byte = self.bytes[here];
-            let separator = match self.bytes.get(here..here + 3) {
-                Some([0xe2, 0x80, 0xa8]) => Some(b"\\u2028"),
-                Some([0xe2, 0x80, 0xa9]) => Some(b"\\u2029"),
-                _ => None,
-            };
-            match (separator, self.codes.get(byte as usize)) {
-                (Some(code), _) => {
-                    self.out.extend_from_slice(code);
-                    here += 2;
-                }
-                (None, Some((code, code_len))) if *code_len > 0 => {
-                    self.out.extend_from_slice(&code[..*code_len as usize]);
-                }
-                _ => self.out.push(byte),
-            }
-            here += 1;
-        }
-        self.skip += here - (at + len);
+    #[inline(never)]
+    fn replace_separator(&mut self, here: usize) {
+        let code = match self.bytes.get(here..here + 3) {
+            Some([0xe2, 0x80, 0xa8]) => b"\\u2028",
+            Some([0xe2, 0x80, 0xa9]) => b"\\u2029",
+            _ => return,
+        };
+        self.copy_up_to(here);
+        self.out.extend_from_slice(code);
+        self.copied = here + 3;
     }
+
+    /// Copies whole blocks and cuts afterwards: that takes a few instructions, where copying by length takes a call.
+    #[inline(always)]
+    fn copy_up_to(&mut self, end: usize) {
+        let run = end - self.copied;
+        let ahead = &self.bytes[self.copied..];
+        match ahead.first_chunk::<{ 2 * BLOCK }>() {
+            Some(blocks) if run <= 2 * BLOCK => {
+                self.out.extend_from_slice(blocks);
+                self.out.truncate(self.out.len() - (2 * BLOCK - run));
+            }
+            _ => self.out.extend_from_slice(&ahead[..run]),
+        }
+    }
+}
+
+/// Which bytes of a window are not to be copied as they are, or not before a closer look.
+#[derive(Default)]
+struct Marks {
+    special: u64,
+    all: u8x16,
+}
+
+impl Marks {
+    /// Marks the block with the number `n`.
+    #[inline(always)]
+    fn add(&mut self, n: usize, block: [u8; BLOCK]) {
+        let lanes = u8x16::new(block);
+        self.special |= u64::from(special(lanes)) << (n * BLOCK);
+        self.all |= lanes;
+    }
+
+    fn is_ascii(&self) -> bool {
+        self.all.to_bitmask() == 0
+    }
+}
+
+#[cold]
+fn is_text(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok()
 }
 
 /// The first bytes of a block, read in one or two overlapping pieces; the rest is zero.
