@@ -75,12 +75,15 @@ fn orphan(number: u64, inode: &Inode) -> Finding {
     Finding::new(&findings::ORPHAN).with("inode", number).with("size", inode.size).with("nlink", u64::from(inode.nlink))
 }
 
+/// Rounds through the lost inodes.
+const ROUNDS: u64 = 3;
+
 /// Where the walks through what was lost start, one after the other: names in what is no directory; inodes without any
-/// name; and inodes that only one another lead to.
+/// name; directories that only one another lead to, or one that was not entered; and what is in none of them.
 pub struct LostStarts {
     unreachable: Sorted<u64>,
     last: Option<u64>,
-    /// Next of the lost inodes; they are gone through twice.
+    /// Next of the lost inodes, in all rounds.
     next: u64,
 }
 
@@ -102,11 +105,16 @@ impl LostStarts {
             }
         }
         let Some(lost) = walker.lost() else { return Ok(None) };
-        while self.next < 2 * lost.len() {
+        while self.next < ROUNDS * lost.len() {
             let mark = lost.at(self.next % lost.len())?;
-            let second = self.next >= lost.len();
+            let round = self.next / lost.len();
             self.next += 1;
-            if !mark.is_met() && (second || mark.names == 0) {
+            let turn = || match round {
+                0 => Ok(mark.names == 0),
+                1 => walker.is_directory(mark.number),
+                _ => Ok(true),
+            };
+            if !mark.is_met() && turn()? {
                 let tree = numbered("lost+found", mark.number);
                 return walker.start(&Start { number: mark.number, tree, root: false }).map(Some);
             }

@@ -130,6 +130,10 @@ impl<'a> Unit<'_, 'a, '_> {
         let stored = self.stored(visit)?;
         let sum = match self.body(visit, stored) {
             Ok(sum) => Some(sum),
+            Err(error) if error.is_too_big() => {
+                let error = self.too_large(visit, "the output's file system can hold");
+                self.cx.set.tolerate(error).map(|()| None)?
+            }
             Err(error) => self.cx.set.tolerate(error).map(|()| None)?,
         };
         if matches!(sum, Some(Sum::Extents(_))) {
@@ -169,10 +173,7 @@ impl<'a> Unit<'_, 'a, '_> {
             file.skip(size - at)?;
         }
         let sum = sum.finish(size);
-        let done = self.out.finish_known(file, sum);
-        let place = done.map_err(|error| {
-            if error.is_too_big() { self.too_large(visit, "the output's file system can hold") } else { error }
-        })?;
+        let place = self.out.finish_known(file, sum)?;
         self.member(visit, MemberKind::File(place));
         Ok(sum)
     }

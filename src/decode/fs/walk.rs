@@ -159,6 +159,14 @@ impl<'w, 'a, 't> Walker<'w, 'a, 't> {
         self.lost.as_deref()
     }
 
+    /// Whether an inode that can be read is a directory.
+    ///
+    /// # Errors
+    /// A damaged row.
+    pub fn is_directory(&self, number: u64) -> Result<bool> {
+        Ok(inode(self.set, &Bump::new(), number)?.is_some_and(|(_, inode)| inode.kind.is_dir()))
+    }
+
     /// The next visits; `None`: there are no more. `start` begins at the next place: it gives `None` when there is none,
     /// and else what [`start`](Walker::start) gave.
     ///
@@ -196,6 +204,9 @@ impl<'w, 'a, 't> Walker<'w, 'a, 't> {
         self.place.clear();
         self.rooted = start.root;
         self.arena.reset();
+        if self.filter.excludes_path(b"") {
+            return Ok(None);
+        }
         let Some((row, inode)) = inode(self.set, &self.arena, start.number)? else {
             self.findings.add(Finding::new(&findings::NO_ROOT).with("inode", start.number));
             return Ok(None);

@@ -2,6 +2,7 @@
 
 mod anomalies;
 mod archive;
+mod chosen;
 mod lost;
 mod names;
 mod reading;

@@ -2,10 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use ekvsnap::decode::Options;
 use ekvsnap::format::fs::ROOT;
 use serde_json::Value;
 
-use crate::kit::fs::{Fs, base, decoded, dir, file, inode, name, put};
+use crate::kit::fs::{Fs, base, decoded, dir, file, inode, name, put, run, run_with};
 
 /// The names in the root, from the paths of the output and KEYMAP.jsonl alone.
 fn recovered(fs: &Fs) -> Vec<Vec<u8>> {
@@ -127,6 +128,24 @@ fn directories_of_hostile_names() {
     let mut want: Vec<String> = segments.iter().map(|segment| format!("tree/{segment}/%2E%2E")).collect();
     want.sort();
     assert_eq!(fs.paths(), want);
+}
+
+/// Each line has a whole path, so there is an end to how long one may be.
+#[test]
+fn paths_that_are_too_long() {
+    let mut s = base(1);
+    for n in 0..6u64 {
+        let (number, parent) = (100 + n, if n == 0 { ROOT } else { 99 + n });
+        s = name(dir(s, number, u64::from(n < 5)), parent, vec![b'd'; 60_000], number, "directory");
+    }
+    let s = name(put(s, 5, &inode(5, 0)), 105, "bottom", 5, "file").build();
+    let error = run(std::slice::from_ref(&s)).err().unwrap();
+    assert!(error.is_damage() && error.to_string().contains("more than 262144: it was not entered"), "{error:.300}");
+    // What is below it is lost, not gone.
+    let fs = run_with(&[s], &Options { skip_damage: true, ..Options::default() }).unwrap();
+    assert_eq!(fs.outcome.manifest.skipped, 1);
+    let bottom: Vec<String> = fs.paths().into_iter().filter(|path| path.ends_with("/bottom")).collect();
+    assert!(bottom.len() == 1 && bottom[0].starts_with("lost+found/104/"), "{bottom:?}");
 }
 
 /// Deeper than any system call can name: no recursion, and no path of the output is too long for one.

@@ -158,6 +158,24 @@ fn a_tebibyte_with_one_chunk() {
     assert_eq!(fs.notes("big"), ["sha256_of_extents"]);
 }
 
+/// Some file systems hold this, others do not: then it is an error of that file.
+#[test]
+fn sizes_that_not_every_target_holds() {
+    for chunk_at in [None, Some((1 << 58) - 1)] {
+        let mut s = name(put(base(0), 7, &inode(7, 1 << 62)), ROOT, "big", 7, "file");
+        if let Some(index) = chunk_at {
+            s = chunk(s, 7, index, "x");
+        }
+        let s = file(s, "small", 8, b"ok");
+        let fs = run_with(&[s.build()], &Options { skip_damage: true, ..Options::default() }).unwrap();
+        let written = fs.sizes.get(&b"fs/tree/big"[..]).map(|(size, _)| *size);
+        assert_eq!(written, (fs.outcome.manifest.skipped == 0).then_some(1 << 62));
+        assert_eq!((fs.file("tree/small"), fs.line("big").get("sha256")), (&b"ok"[..], None));
+        let refused = run(&[s.build()]).err().map(|error| error.to_string());
+        assert_eq!(refused.is_some_and(|text| text.contains("file system can hold")), written.is_none());
+    }
+}
+
 /// Larger than any file can be: an error of that file alone, when losses are taken.
 #[test]
 fn sizes_that_no_file_can_have() {
