@@ -2,30 +2,7 @@
 //!
 //! Whether a comma is due is seen from the last byte: behind an opening bracket stands the first member.
 
-use super::escape::quoted;
 use super::json::{self, Escape};
-
-/// A name of at most four bytes that need no escapes, ready to be written.
-#[derive(Debug, Clone, Copy)]
-pub struct Name {
-    text: &'static str,
-    /// What an object with this member begins with, filled up to eight bytes.
-    opening: [u8; 8],
-}
-
-impl Name {
-    /// Prepares a name.
-    pub const fn new(text: &'static str) -> Name {
-        let mut opening = *b"{\"      ";
-        let mut n = 0;
-        while n < text.len() {
-            opening[2 + n] = text.as_bytes()[n];
-            n += 1;
-        }
-        (opening[2 + n], opening[3 + n]) = (b'"', b':');
-        Name { text, opening }
-    }
-}
 
 /// Writes nested JSON. `INDENTED`: two spaces a level and `": "`, as the tree's files; otherwise no white space.
 #[derive(Debug)]
@@ -46,25 +23,24 @@ impl<'o, const INDENTED: bool> Nested<'o, INDENTED> {
     }
 
     /// An object; `members` writes what is in it. Without members it is `{}`.
-    pub fn object<R>(&mut self, members: impl FnOnce(&mut Self) -> R) -> R {
-        self.bracketed(*b"{}", members)
+    pub fn object(&mut self, members: impl FnOnce(&mut Self)) {
+        self.bracketed(*b"{}", members);
     }
 
     /// An array; `elements` writes what is in it. Without elements it is `[]`.
-    pub fn array<R>(&mut self, elements: impl FnOnce(&mut Self) -> R) -> R {
-        self.bracketed(*b"[]", elements)
+    pub fn array(&mut self, elements: impl FnOnce(&mut Self)) {
+        self.bracketed(*b"[]", elements);
     }
 
-    fn bracketed<R>(&mut self, [open, close]: [u8; 2], inside: impl FnOnce(&mut Self) -> R) -> R {
+    fn bracketed(&mut self, [open, close]: [u8; 2], inside: impl FnOnce(&mut Self)) {
         self.out.push(open);
         self.depth += 1;
-        let done = inside(self);
+        inside(self);
         self.depth -= 1;
         if self.out.last() != Some(&open) {
             self.line();
         }
         self.out.push(close);
-        done
     }
 
     /// Begins an element: a comma if it is not the first, then its line.
@@ -82,14 +58,6 @@ impl<'o, const INDENTED: bool> Nested<'o, INDENTED> {
         self.colon();
     }
 
-    /// The same of a name that is still to be checked; `None`, without the name, when it is not UTF-8.
-    pub fn member_of_bytes(&mut self, name: &[u8]) -> Option<()> {
-        self.element();
-        self.text_of_bytes(name)?;
-        self.colon();
-        Some(())
-    }
-
     /// The same of a name that needs no escapes.
     pub fn plain_member(&mut self, name: &str) {
         self.element();
@@ -99,30 +67,8 @@ impl<'o, const INDENTED: bool> Nested<'o, INDENTED> {
         self.colon();
     }
 
-    /// An object with one member, whose value is up to `value`.
-    #[inline]
-    pub fn envelope<R>(&mut self, name: &Name, value: impl FnOnce(&mut Self) -> R) -> R {
-        if INDENTED {
-            return self.object(|w| {
-                w.plain_member(name.text);
-                value(w)
-            });
-        }
-        // Eight bytes are one store; copying by length is a call.
-        self.out.extend_from_slice(&name.opening);
-        self.out.truncate(self.out.len() - name.opening.len() + name.text.len() + 4);
-        let done = value(self);
-        self.out.push(b'}');
-        done
-    }
-
     fn colon(&mut self) {
         self.out.extend_from_slice(if INDENTED { b": " } else { b":" });
-    }
-
-    /// A string value that is still to be checked; `None`, and nothing written, when it is not UTF-8.
-    pub fn text_of_bytes(&mut self, text: &[u8]) -> Option<()> {
-        quoted(text, Escape::Html, self.out).then_some(())
     }
 
     /// A string value.
@@ -175,16 +121,14 @@ mod tests {
                 w.element();
                 w.array(|_| {});
             });
-            w.member("b");
-            w.envelope(&Name::new("S"), |w| w.envelope(&Name::new("NULL"), |w| w.text("")));
         });
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn both_styles() {
-        assert_eq!(sample::<false>(), r#"{"\u003c":"[","e":{},"n":7,"a":["{",[]],"b":{"S":{"NULL":""}}}"#);
-        let want = "{\n  \"\\u003c\": \"[\",\n  \"e\": {},\n  \"n\": 7,\n  \"a\": [\n    \"{\",\n    []\n  ],\n  \"b\": {\n    \"S\": {\n      \"NULL\": \"\"\n    }\n  }\n}";
+        assert_eq!(sample::<false>(), r#"{"\u003c":"[","e":{},"n":7,"a":["{",[]]}"#);
+        let want = "{\n  \"\\u003c\": \"[\",\n  \"e\": {},\n  \"n\": 7,\n  \"a\": [\n    \"{\",\n    []\n  ]\n}";
         assert_eq!(sample::<true>(), want);
     }
 }

@@ -3,7 +3,8 @@
 //! Units come in user-key order, and so do their lines: no item waits for another one, and no name is decided.
 
 use super::files::{Count, note_untyped};
-use super::render::{ItemRenderer, straight_line};
+use super::render::ItemRenderer;
+use super::straight::Straight;
 use super::table::Table;
 use super::walk::{Left, Live};
 use crate::format::Adapter;
@@ -14,6 +15,7 @@ use crate::output::unit::UnitOut;
 #[derive(Default)]
 pub(super) struct Packer<'a> {
     renderer: ItemRenderer<'a>,
+    straight: Straight<'a>,
     open: Option<Open>,
     left: Count,
     rebuilt: Vec<u8>,
@@ -55,7 +57,7 @@ impl<'a> Packer<'a> {
         let before = lines.len();
         let version = table.version_of(Liveness::Active);
         self.rebuilt.clear();
-        let key = straight_line(value, &table.schema.key, lines);
+        let key = self.straight.line(value, &table.schema.key, lines);
         let rebuilt = key.and_then(|key| key.row_bytes_into(version, &mut self.rebuilt));
         if rebuilt.is_none() || self.rebuilt != primary {
             lines.truncate(before);
@@ -83,6 +85,7 @@ impl<'a> Packer<'a> {
             return open.log;
         }
         self.close(out);
+        self.straight = Straight::default();
         let log = out.log(&table.packed());
         let before = out.log_buffer(log).len();
         self.open = Some(Open { table: at, scope: table.scope.clone(), log, before, items: 0 });

@@ -2,12 +2,10 @@
 
 use base64::engine::general_purpose::STANDARD;
 
-use super::straight;
-use crate::format::dynamodb::PrimaryKey;
 use crate::format::dynamodb::item::{Entry, Item, Map, Value};
 use crate::format::dynamodb::schema::{Index, KeyNames, Schema};
 use crate::output::json::{self, Escape};
-use crate::output::nested::{Name, Nested};
+use crate::output::nested::Nested;
 
 /// Appends `_schema.json`: the peer's document, then the members that are ours. No newline at the end.
 pub fn schema(schema: &Schema, out: &mut Vec<u8>) {
@@ -88,21 +86,6 @@ fn projection(index: &Index, w: &mut Indented<'_>) {
     });
 }
 
-/// Appends the line of an item whose value the server itself wrote; gives its key attributes. `None`, with nothing
-/// appended, for any other value: it may be another form of a sound one.
-pub(super) fn straight_line<'a>(value: &'a [u8], names: &KeyNames, out: &mut Vec<u8>) -> Option<PrimaryKey<'a>> {
-    let before = out.len();
-    let key = Nested::<false>::new(out).object(|w| {
-        w.plain_member("Item");
-        straight::attributes(value, names, w)
-    });
-    match key {
-        Some(_) => out.push(b'\n'),
-        None => out.truncate(before),
-    }
-    key
-}
-
 /// Renders items; keeps the memory for sorting names from one item to the next.
 #[derive(Debug, Default)]
 pub struct ItemRenderer<'a> {
@@ -157,60 +140,48 @@ impl<'a> ItemRenderer<'a> {
 
     /// A value in its type's envelope. One without a type is written as null, as the peer does.
     fn value<const INDENTED: bool>(&mut self, value: Value<'a>, w: &mut Nested<'_, INDENTED>) {
-        w.envelope(kind(value), |w| match value {
-            Value::S(text) | Value::N(text) => w.text(text),
-            Value::B(bytes) => blob(bytes, w),
-            Value::Bool(flag) | Value::Null(flag) => boolean(flag, w),
-            Value::Ss(set) | Value::Ns(set) => texts(set.iter(), w),
-            Value::Bs(set) => w.array(|w| {
-                for bytes in set.iter() {
-                    w.element();
-                    blob(bytes, w);
+        w.object(|w| {
+            w.plain_member(kind(value));
+            match value {
+                Value::S(text) | Value::N(text) => w.text(text),
+                Value::B(bytes) => blob(bytes, w),
+                Value::Bool(flag) | Value::Null(flag) => boolean(flag, w),
+                Value::Ss(set) | Value::Ns(set) => texts(set.iter(), w),
+                Value::Bs(set) => w.array(|w| {
+                    for bytes in set.iter() {
+                        w.element();
+                        blob(bytes, w);
+                    }
+                }),
+                Value::L(list) => w.array(|w| {
+                    for value in list.iter() {
+                        w.element();
+                        self.value(value, w);
+                    }
+                }),
+                Value::M(map) => self.map(map, w),
+                Value::Unset => {
+                    self.untyped += 1;
+                    boolean(true, w);
                 }
-            }),
-            Value::L(list) => w.array(|w| {
-                for value in list.iter() {
-                    w.element();
-                    self.value(value, w);
-                }
-            }),
-            Value::M(map) => self.map(map, w),
-            Value::Unset => {
-                self.untyped += 1;
-                boolean(true, w);
             }
         });
     }
 }
 
-/// Names of types, by the number of their field in a value.
-pub(super) static KINDS: [Name; 11] = [
-    Name::new(""),
-    Name::new("S"),
-    Name::new("N"),
-    Name::new("B"),
-    Name::new("BOOL"),
-    Name::new("NULL"),
-    Name::new("SS"),
-    Name::new("NS"),
-    Name::new("BS"),
-    Name::new("L"),
-    Name::new("M"),
-];
-
-fn kind(value: Value<'_>) -> &'static Name {
-    &KINDS[match value {
-        Value::S(_) => 1,
-        Value::N(_) => 2,
-        Value::B(_) => 3,
-        Value::Bool(_) => 4,
-        Value::Null(_) | Value::Unset => 5,
-        Value::Ss(_) => 6,
-        Value::Ns(_) => 7,
-        Value::Bs(_) => 8,
-        Value::L(_) => 9,
-        Value::M(_) => 10,
-    }]
+const fn kind(value: Value<'_>) -> &'static str {
+    match value {
+        Value::S(_) => "S",
+        Value::N(_) => "N",
+        Value::B(_) => "B",
+        Value::Bool(_) => "BOOL",
+        Value::Null(_) | Value::Unset => "NULL",
+        Value::Ss(_) => "SS",
+        Value::Ns(_) => "NS",
+        Value::Bs(_) => "BS",
+        Value::L(_) => "L",
+        Value::M(_) => "M",
+    }
 }
 
 fn texts<'t, const INDENTED: bool>(texts: impl Iterator<Item = &'t str>, w: &mut Nested<'_, INDENTED>) {
@@ -222,14 +193,14 @@ fn texts<'t, const INDENTED: bool>(texts: impl Iterator<Item = &'t str>, w: &mut
     });
 }
 
-pub(super) fn blob<const INDENTED: bool>(bytes: &[u8], w: &mut Nested<'_, INDENTED>) {
+fn blob<const INDENTED: bool>(bytes: &[u8], w: &mut Nested<'_, INDENTED>) {
     let out = w.out();
     out.push(b'"');
     json::base64_into(&STANDARD, bytes, out);
     out.push(b'"');
 }
 
-pub(super) fn boolean<const INDENTED: bool>(flag: bool, w: &mut Nested<'_, INDENTED>) {
+fn boolean<const INDENTED: bool>(flag: bool, w: &mut Nested<'_, INDENTED>) {
     w.out().extend_from_slice(if flag { b"true" } else { b"false" });
 }
 

@@ -5,35 +5,134 @@
 //! else — another order, a member given twice, a field that nobody knows, damage — ends the pass with `None`, and
 //! [`Item`](crate::format::dynamodb::Item) with its renderer tells what the row is.
 
-use super::render::{KINDS, blob, boolean};
+use base64::engine::general_purpose::STANDARD;
+
 use crate::format::dynamodb::item::MAGIC;
 use crate::format::dynamodb::schema::KeyNames;
 use crate::format::dynamodb::{KeyValue, PrimaryKey};
 use crate::format::proto::{Field, Fields};
-use crate::output::nested::Nested;
+use crate::output::escape::quoted;
+use crate::output::json::{self, Escape};
 
 /// Levels of values in values; the server has no more.
 const LEVELS: usize = 32;
-/// Appends the object of an item's attributes; gives its key attributes. `None`: what was appended must go.
-pub(super) fn attributes<'a, const INDENTED: bool>(
-    value: &'a [u8],
-    names: &KeyNames,
-    w: &mut Nested<'_, INDENTED>,
-) -> Option<PrimaryKey<'a>> {
-    let (mut hash, mut range) = (None, None);
-    members(value.strip_prefix(MAGIC)?, LEVELS, w, |name, member| {
-        if name == names.hash.as_bytes() {
-            hash = Some(member);
-        } else if name == names.range.as_bytes() {
-            range = Some(member);
-        }
-    })?;
-    let range = if names.range.is_empty() { None } else { Some(key_value(range?)?) };
-    Some(PrimaryKey { hash: key_value(hash?)?, range })
+/// What a value begins with, by the number of its type's field.
+const OPENINGS: [&[u8]; 11] = [
+    b"",
+    b"{\"S\":",
+    b"{\"N\":",
+    b"{\"B\":",
+    b"{\"BOOL\":",
+    b"{\"NULL\":",
+    b"{\"SS\":",
+    b"{\"NS\":",
+    b"{\"BS\":",
+    b"{\"L\":",
+    b"{\"M\":",
+];
+/// Longest heading that is kept.
+const HEADING: usize = 32;
+
+/// Renders lines of one table. Items of a table mostly have the same attributes: what stands before each value is kept.
+#[derive(Default)]
+pub(super) struct Straight<'a> {
+    /// Of the last items, by the place of the attribute.
+    headings: Vec<Heading<'a>>,
+}
+
+/// What stands before the value of an attribute: its name, and the opening of its type.
+struct Heading<'a> {
+    name: &'a [u8],
+    number: u32,
+    part: Part,
+    text: [u8; HEADING],
+    len: usize,
+}
+
+/// What an attribute is to its table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Hash,
+    Range,
+    Other,
 }
 
 /// The number of a type, and the field that has the value.
 type Member<'a> = (u32, Field<'a>);
+
+impl<'a> Straight<'a> {
+    /// Appends the line of an item; gives its key attributes. `None`, with nothing appended: it goes the long way.
+    pub fn line(&mut self, value: &'a [u8], names: &KeyNames, out: &mut Vec<u8>) -> Option<PrimaryKey<'a>> {
+        let before = out.len();
+        out.extend_from_slice(b"{\"Item\":{");
+        let key = self.attributes(value, names, out);
+        match key {
+            Some(_) => out.extend_from_slice(b"}}\n"),
+            None => out.truncate(before),
+        }
+        key
+    }
+
+    fn attributes(&mut self, value: &'a [u8], names: &KeyNames, out: &mut Vec<u8>) -> Option<PrimaryKey<'a>> {
+        let (mut hash, mut range, mut place) = (None, None, 0);
+        sorted_members(value.strip_prefix(MAGIC)?, out, |name, (number, field), out| {
+            match self.heading(place, name, number, names, out)? {
+                Part::Hash => hash = Some((number, field)),
+                Part::Range => range = Some((number, field)),
+                Part::Other => {}
+            }
+            place += 1;
+            content(number, field, LEVELS, out)
+        })?;
+        let range = if names.range.is_empty() { None } else { Some(key_value(range?)?) };
+        Some(PrimaryKey { hash: key_value(hash?)?, range })
+    }
+
+    #[inline]
+    fn heading(
+        &mut self,
+        place: usize,
+        name: &'a [u8],
+        number: u32,
+        names: &KeyNames,
+        out: &mut Vec<u8>,
+    ) -> Option<Part> {
+        match self.headings.get(place) {
+            Some(known) if known.number == number && known.name == name => {
+                // So many bytes are a few stores; copying by length is a call.
+                out.extend_from_slice(&known.text);
+                out.truncate(out.len() - HEADING + known.len);
+                Some(known.part)
+            }
+            _ => self.new_heading(place, name, number, names, out),
+        }
+    }
+
+    #[cold]
+    fn new_heading(
+        &mut self,
+        place: usize,
+        name: &'a [u8],
+        number: u32,
+        names: &KeyNames,
+        out: &mut Vec<u8>,
+    ) -> Option<Part> {
+        let from = out.len();
+        heading(name, number, out)?;
+        let part = match name {
+            _ if name == names.hash.as_bytes() => Part::Hash,
+            _ if name == names.range.as_bytes() => Part::Range,
+            _ => Part::Other,
+        };
+        let (mut text, len) = ([0; HEADING], out.len() - from);
+        if let Some(start) = text.get_mut(..len) {
+            start.copy_from_slice(&out[from..]);
+            self.headings.truncate(place);
+            self.headings.push(Heading { name, number, part, text, len });
+        }
+        Some(part)
+    }
+}
 
 fn key_value((number, field): Member<'_>) -> Option<KeyValue<'_>> {
     match number {
@@ -44,30 +143,41 @@ fn key_value((number, field): Member<'_>) -> Option<KeyValue<'_>> {
     }
 }
 
-/// Names and values in the order in which they stand, which must be that of the names.
-fn members<'a, const INDENTED: bool>(
+/// Appends name and opening.
+fn heading(name: &[u8], number: u32, out: &mut Vec<u8>) -> Option<()> {
+    text(name, out)?;
+    out.push(b':');
+    out.extend_from_slice(OPENINGS.get(number as usize)?);
+    Some(())
+}
+
+/// A string that is a text if it can be written.
+fn text(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    quoted(bytes, Escape::Html, out).then_some(())
+}
+
+/// Calls `each` for names and values, which must stand in the order of the names; what it appends is made a list.
+#[inline(always)]
+fn sorted_members<'a>(
     message: &'a [u8],
-    levels: usize,
-    w: &mut Nested<'_, INDENTED>,
-    mut seen: impl FnMut(&'a [u8], Member<'a>),
+    out: &mut Vec<u8>,
+    mut each: impl FnMut(&'a [u8], Member<'a>, &mut Vec<u8>) -> Option<()>,
 ) -> Option<()> {
-    w.object(|w| {
-        let (mut last, mut first) = (&b""[..], true);
-        elements(message, |entry| {
-            let mut fields = Fields::new(entry);
-            let (Some((1, Field::Bytes(name))), Some((2, Field::Bytes(message))), None) =
-                (fields.next().ok()?, fields.next().ok()?, fields.next().ok()?)
-            else {
-                return None;
-            };
-            if !first && !is_before(last, name) {
-                return None;
-            }
-            (last, first) = (name, false);
-            w.member_of_bytes(name)?;
-            seen(name, value(message, levels, w)?);
-            Some(())
-        })
+    let mut last: Option<&[u8]> = None;
+    elements(message, |entry| {
+        let mut fields = Fields::new(entry);
+        let (Some((1, Field::Bytes(name))), Some((2, Field::Bytes(message))), None) =
+            (fields.next().ok()?, fields.next().ok()?, fields.next().ok()?)
+        else {
+            return None;
+        };
+        if let Some(last) = last {
+            is_before(last, name).then(|| out.push(b','))?;
+        }
+        last = Some(name);
+        each(name, member(message)?, out)?;
+        out.push(b'}');
+        Some(())
     })
 }
 
@@ -80,56 +190,69 @@ fn is_before(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
-fn value<'a, const INDENTED: bool>(
-    message: &'a [u8],
-    levels: usize,
-    w: &mut Nested<'_, INDENTED>,
-) -> Option<Member<'a>> {
+/// The one field of a value.
+#[inline]
+fn member(message: &[u8]) -> Option<Member<'_>> {
     let mut fields = Fields::new(message);
-    let (Some((number, field)), None) = (fields.next().ok()?, fields.next().ok()?) else { return None };
-    w.envelope(KINDS.get(number as usize)?, |w| content(number, field, levels, w))?;
-    Some((number, field))
+    let (member, None) = (fields.next().ok()??, fields.next().ok()?) else { return None };
+    Some(member)
 }
 
-fn content<const INDENTED: bool>(
-    number: u32,
-    field: Field<'_>,
-    levels: usize,
-    w: &mut Nested<'_, INDENTED>,
-) -> Option<()> {
+fn content(number: u32, field: Field<'_>, levels: usize, out: &mut Vec<u8>) -> Option<()> {
     match (number, field) {
-        (1 | 2, Field::Bytes(text)) => w.text_of_bytes(text)?,
-        (3, Field::Bytes(bytes)) => blob(bytes, w),
-        (4 | 5, Field::Varint(flag)) => boolean(flag != 0, w),
-        (6..=10, Field::Bytes(inner)) => return several(number, inner, levels.checked_sub(1)?, w),
+        (1 | 2, Field::Bytes(bytes)) => text(bytes, out)?,
+        (3, Field::Bytes(bytes)) => blob(bytes, out),
+        (4 | 5, Field::Varint(flag)) => out.extend_from_slice(if flag == 0 { b"false" } else { b"true" }),
+        (6..=9, Field::Bytes(inner)) => list(number, inner, levels.checked_sub(1)?, out)?,
+        (10, Field::Bytes(inner)) => map(inner, levels.checked_sub(1)?, out)?,
         _ => return None,
     }
     Some(())
 }
 
-fn several<const INDENTED: bool>(
-    number: u32,
-    message: &[u8],
-    levels: usize,
-    w: &mut Nested<'_, INDENTED>,
-) -> Option<()> {
-    if number == 10 {
-        return members(message, levels, w, |_, _| ());
-    }
-    w.array(|w| {
-        elements(message, |element| {
-            w.element();
-            match number {
-                8 => blob(element, w),
-                9 => drop(value(element, levels, w)?),
-                _ => w.text_of_bytes(element)?,
-            }
-            Some(())
-        })
-    })
+fn blob(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    json::base64_into(&STANDARD, bytes, out);
+    out.push(b'"');
+}
+
+fn list(number: u32, message: &[u8], levels: usize, out: &mut Vec<u8>) -> Option<()> {
+    out.push(b'[');
+    let mut first = true;
+    elements(message, |element| {
+        if !std::mem::take(&mut first) {
+            out.push(b',');
+        }
+        match number {
+            8 => blob(element, out),
+            9 => value(member(element)?, levels, out)?,
+            _ => text(element, out)?,
+        }
+        Some(())
+    })?;
+    out.push(b']');
+    Some(())
+}
+
+fn value((number, field): Member<'_>, levels: usize, out: &mut Vec<u8>) -> Option<()> {
+    out.extend_from_slice(OPENINGS.get(number as usize)?);
+    content(number, field, levels, out)?;
+    out.push(b'}');
+    Some(())
+}
+
+fn map(message: &[u8], levels: usize, out: &mut Vec<u8>) -> Option<()> {
+    out.push(b'{');
+    sorted_members(message, out, |name, (number, field), out| {
+        heading(name, number, out)?;
+        content(number, field, levels, out)
+    })?;
+    out.push(b'}');
+    Some(())
 }
 
 /// Calls `each` for every field 1; there must be no others.
+#[inline(always)]
 fn elements<'a>(message: &'a [u8], mut each: impl FnMut(&'a [u8]) -> Option<()>) -> Option<()> {
     let mut fields = Fields::new(message);
     while let Some(field) = fields.next().ok()? {
@@ -141,7 +264,7 @@ fn elements<'a>(message: &'a [u8], mut each: impl FnMut(&'a [u8]) -> Option<()>)
 
 #[cfg(test)]
 mod tests {
-    use super::super::render::{ItemRenderer, straight_line};
+    use super::super::render::ItemRenderer;
     use super::*;
     use crate::format::dynamodb::Item;
     use crate::format::dynamodb::wire::{any_value, b, field, item, member, n, nested, s};
@@ -154,7 +277,7 @@ mod tests {
     /// The line and the key of a value, if it goes straight: then both are what the long way gives.
     fn straight(value: &[u8], names: &KeyNames) -> Option<String> {
         let mut line = b"before".to_vec();
-        let Some(key) = straight_line(value, names, &mut line) else {
+        let Some(key) = Straight::default().line(value, names, &mut line) else {
             assert_eq!(line, b"before");
             return None;
         };
@@ -212,6 +335,35 @@ mod tests {
         }
         assert_eq!(straight(b"\0DI\x02", &key), None);
         assert_eq!(straight(&item(&[h()]), &names("h", "r")), None);
+    }
+
+    /// Headings that are kept are those of the attributes at hand, whatever came before.
+    #[test]
+    fn items_of_other_attributes() {
+        let long = "x".repeat(HEADING);
+        let items = [
+            vec![member("h", &s("1")), member("n", &n("1"))],
+            vec![member("h", &s("2")), member("n", &n("2"))],
+            vec![member("h", &n("2")), member("n", &s("2"))],
+            vec![member("a", &s("2")), member("h", &s("2")), member("n", &s("2"))],
+            vec![member("g", &s("2")), member("h", &b(b"2"))],
+            vec![member("h", &s("2")), member(&long, &s("2")), member("z", &s("2"))],
+            vec![member("h", &s("2")), member("é\n", &s("2")), member("ü", &s("2"))],
+            vec![member("h", &s("1")), member("n", &n("1"))],
+        ];
+        let mut renderer = Straight::default();
+        let names = names("h", "n");
+        let (mut got, mut want) = (Vec::new(), Vec::new());
+        let rows: Vec<Vec<u8>> = items.iter().chain(items.iter().rev()).map(|members| item(members)).collect();
+        for row in &rows {
+            let parsed = Item::parse(row).unwrap();
+            let key = PrimaryKey::of(parsed, &names).ok();
+            assert_eq!(renderer.line(row, &names, &mut got), key);
+            if key.is_some() {
+                ItemRenderer::default().line(parsed, &mut want);
+            }
+        }
+        assert_eq!(String::from_utf8(got).unwrap(), String::from_utf8(want).unwrap());
     }
 
     proptest! {
