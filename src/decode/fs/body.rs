@@ -92,10 +92,9 @@ enum Hash {
 }
 
 impl Summer {
-    /// For a file of which `stored` of `size` bytes are stored.
-    pub fn new(size: u64, stored: u64) -> Summer {
-        let large = size - stored > MOST_ZEROS;
-        let hash = if large { Hash::Extents(ExtentsHash::default()) } else { Hash::Whole(Sha256::new()) };
+    /// For a file with this many bytes of holes.
+    pub fn new(holes: u64) -> Summer {
+        let hash = if holes > MOST_ZEROS { Hash::Extents(ExtentsHash::default()) } else { Hash::Whole(Sha256::new()) };
         Summer { hash, at: 0 }
     }
 
@@ -141,7 +140,8 @@ mod tests {
     use super::*;
 
     fn sum(size: u64, extents: &[(u64, &[u8])]) -> Sum {
-        let mut summer = Summer::new(size, extents.iter().map(|(_, bytes)| bytes.len() as u64).sum());
+        let stored: u64 = extents.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        let mut summer = Summer::new(size - stored);
         extents.iter().for_each(|(offset, bytes)| summer.add(*offset, bytes));
         summer.finish(size)
     }

@@ -2,7 +2,7 @@
 
 use bumpalo::Bump;
 
-use super::body::{Extents, Summer};
+use super::body::{Extents, MOST_ZEROS, Summer};
 use super::findings;
 use super::names::{self, Names};
 use super::render::{self, Content};
@@ -127,20 +127,20 @@ impl<'a> Unit<'_, 'a, '_> {
     }
 
     fn file(&mut self, visit: &mut Visit<'a>) -> Result<Content> {
-        let stored = self.stored(visit)?;
-        let sum = match self.body(visit, stored) {
-            Ok(sum) => Some(sum),
-            Err(error) if error.is_too_big() => {
-                let error = self.too_large(visit, "the output's file system can hold");
-                self.cx.set.tolerate(error).map(|()| None)?
+        let content = match self.body(visit) {
+            Ok(content) => content,
+            Err(error) => {
+                let too_big = error.is_too_big();
+                let error = if too_big { self.too_large(visit, "the output's file system can hold") } else { error };
+                self.cx.set.tolerate(error)?;
+                Content { sum: None, stored: self.stored(visit)? }
             }
-            Err(error) => self.cx.set.tolerate(error).map(|()| None)?,
         };
-        if matches!(sum, Some(Sum::Extents(_))) {
+        if matches!(content.sum, Some(Sum::Extents(_))) {
             visit.notes.push(&findings::EXTENTS);
             self.out.findings.add(visit.finding(&findings::EXTENTS).with("size", visit.inode.size));
         }
-        Ok(Content { sum, stored })
+        Ok(content)
     }
 
     /// How many bytes of a file are stored.
@@ -153,13 +153,20 @@ impl<'a> Unit<'_, 'a, '_> {
         Ok(stored)
     }
 
-    fn body(&mut self, visit: &Visit<'a>, stored: u64) -> Result<Sum> {
+    /// Bytes of holes, as far as they matter before a file is read: in a small one there cannot be many.
+    fn holes(&self, visit: &Visit<'_>) -> Result<u64> {
+        let size = visit.inode.size;
+        if size > MOST_ZEROS { Ok(size - self.stored(visit)?) } else { Ok(0) }
+    }
+
+    fn body(&mut self, visit: &Visit<'a>) -> Result<Content> {
         let size = visit.inode.size;
         if i64::try_from(size).is_err() {
             return Err(self.too_large(visit, "2^63-1"));
         }
+        let (mut sum, mut at, mut stored) = (Summer::new(self.holes(visit)?), 0, 0);
         let (dir, name) = self.out.place_known(&visit.tree)?;
-        let (mut file, mut sum, mut at) = (self.out.grow_known(&dir, name), Summer::new(size, stored), 0);
+        let mut file = self.out.grow_known(&dir, name);
         let mut extents = Extents::new(self.cx.set, visit.number, &visit.inode);
         while let Some((offset, bytes)) = extents.next()? {
             if offset > at {
@@ -167,6 +174,7 @@ impl<'a> Unit<'_, 'a, '_> {
             }
             file.write(bytes)?;
             sum.add(offset, bytes);
+            stored += bytes.len() as u64;
             at = offset + bytes.len() as u64;
         }
         if size > at {
@@ -175,7 +183,7 @@ impl<'a> Unit<'_, 'a, '_> {
         let sum = sum.finish(size);
         let place = self.out.finish_known(file, sum)?;
         self.member(visit, MemberKind::File(place));
-        Ok(sum)
+        Ok(Content { sum: Some(sum), stored })
     }
 
     #[cold]
