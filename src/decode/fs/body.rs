@@ -111,7 +111,7 @@ impl Summer {
     fn skip_to(&mut self, offset: u64) {
         let hole = offset - self.at;
         match &mut self.hash {
-            Hash::Whole(hash) => zeros(hash, hole),
+            Hash::Whole(hash) => zeros(hole).for_each(|zeros| hash.update(zeros)),
             Hash::Extents(hash) => hash.skip(hole),
         }
     }
@@ -126,13 +126,15 @@ impl Summer {
     }
 }
 
-fn zeros(hash: &mut Sha256, mut len: u64) {
+/// So many zeros, in pieces.
+pub fn zeros(len: u64) -> impl Iterator<Item = &'static [u8]> {
     static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-    while len > 0 {
-        let n = len.min(ZEROS.len() as u64);
-        hash.update(&ZEROS[..n as usize]);
-        len -= n;
-    }
+    let mut left = len;
+    std::iter::from_fn(move || {
+        let now = left.min(ZEROS.len() as u64);
+        left -= now;
+        (now > 0).then(|| &ZEROS[..now as usize])
+    })
 }
 
 #[cfg(test)]

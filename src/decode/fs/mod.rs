@@ -26,6 +26,7 @@ mod flight;
 mod left;
 mod marks;
 pub mod names;
+pub mod open;
 pub mod render;
 mod report;
 mod scan;

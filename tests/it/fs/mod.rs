@@ -5,5 +5,6 @@ mod archive;
 mod chosen;
 mod lost;
 mod names;
+mod open;
 mod reading;
 mod values;
