@@ -2,6 +2,7 @@
 
 use ekvsnap::decode::Options;
 use ekvsnap::format::Family;
+use ekvsnap::survey::Grain;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -10,7 +11,7 @@ use crate::kit::fixtures::load;
 use crate::kit::s3::{
     B, U, base, bucket, chunk, committed_intent, head, manifest, md5, payload, put, put_chunked, record, reference,
 };
-use crate::kit::{Decoded, decoded, run, run_with};
+use crate::kit::{Decoded, Tree, decoded, packed, run, run_with};
 
 /// Bodies: the files that have a sidecar.
 fn bodies(decoded: &Decoded) -> Vec<String> {
@@ -228,6 +229,49 @@ fn the_output_is_the_same_for_any_number_of_threads() {
     });
     assert!(trees[0].len() > 5000 && trees[1..].iter().all(|tree| *tree == trees[0]));
     assert_eq!(trees[0][&b"s3/bkt/large"[..]].len(), 6 << 20);
+}
+
+#[test]
+fn packed_buckets_are_the_same_for_any_number_of_threads_and_seams() {
+    let bytes = many().build();
+    let grains = [Grain::default(), Grain { spacing: 1, piece: 1, unit: 1 }];
+    let trees = [(1, 0), (2, 0), (3, 1), (8, 1)].map(|(threads, grain)| {
+        let options = Options { threads, grain: grains[grain], include_orphans: true, ..packed() };
+        run_with(std::slice::from_ref(&bytes), &options).unwrap().tree
+    });
+    assert!(trees[0].len() > 2500 && trees[1..].iter().all(|tree| *tree == trees[0]));
+    let indexes = trees[0].iter().filter(|(path, _)| path.ends_with(b"/_index.jsonl"));
+    let lines = indexes.flat_map(|(_, text)| text).filter(|b| **b == b'\n').count();
+    let as_tree = run_with(&[bytes], &Options { include_orphans: true, ..Options::default() }).unwrap().tree;
+    let sidecars = as_tree.keys().filter(|path| path.ends_with(b".elastickv-meta.json")).count();
+    assert_eq!(lines, sidecars);
+    // Sidecars and KEYMAP go, the index comes; everything else is what it is in a tree.
+    let apart = |path: &[u8]| {
+        path.ends_with(b".elastickv-meta.json") || path.ends_with(b"KEYMAP.jsonl") || path.ends_with(b"_index.jsonl")
+    };
+    let rest = |tree: &Tree| -> Vec<(Vec<u8>, Vec<u8>)> {
+        let of_s3 = tree.iter().filter(|(path, _)| path.starts_with(b"s3/") && !apart(path));
+        of_s3.map(|(path, bytes)| (path.clone(), bytes.clone())).collect()
+    };
+    assert!(rest(&trees[0]) == rest(&as_tree));
+}
+
+#[test]
+fn an_empty_bucket_has_an_index_and_a_damaged_object_no_line() {
+    let decoded = run_with(&[base().build()], &packed()).unwrap();
+    assert_eq!(decoded.text("s3/bkt/_index.jsonl"), "");
+    let mut snapshot = put(base(), "good", "x");
+    snapshot = manifest(
+        snapshot,
+        b"bad",
+        &json!({"upload_id": U, "etag": md5(b"y"), "size_bytes": 1,
+        "parts": [{"part_no": 1, "chunk_count": 1, "size_bytes": 1}]}),
+    );
+    assert!(run_with(&[snapshot.clone().build()], &packed()).is_err());
+    let decoded = run_with(&[snapshot.build()], &Options { skip_damage: true, ..packed() }).unwrap();
+    let lines: Vec<&str> = decoded.text("s3/bkt/_index.jsonl").lines().collect();
+    assert!(matches!(&lines[..], [one] if one.starts_with(r#"{"key":"good","path":"good","#)), "{lines:?}");
+    assert!(decoded.has("ERRORS.jsonl") && decoded.has("s3/bkt/good") && !decoded.has("s3/bkt/bad"));
 }
 
 #[test]

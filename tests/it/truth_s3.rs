@@ -1,4 +1,4 @@
-//! What the live server answered its S3 clients when the snapshot was taken, against our tree.
+//! What the live server answered its S3 clients when the snapshot was taken, against our tree and our packed layout.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use ekvsnap::decode::{Layout, Options};
+
 use crate::kit::fixtures::{load, snapshots};
-use crate::kit::{Tree, run};
+use crate::kit::{Tree, run_with};
 
 const META: &str = ".elastickv-meta.json";
 
@@ -35,6 +37,56 @@ fn keymap(tree: &Tree, bucket: &str) -> BTreeMap<String, Vec<u8>> {
     text.split(|b| *b == b'\n').filter(|line| !line.is_empty()).map(record).collect()
 }
 
+fn ours(body: &[u8], sidecar: Value) -> Ours {
+    let sha256 = Sha256::digest(body).iter().map(|b| format!("{b:02x}")).collect();
+    Ours { sha256, size: body.len() as u64, sidecar }
+}
+
+/// A path of an index as bytes: lone surrogates, which no `String` can hold, stand for single bytes.
+fn path_bytes(escaped: &str) -> Vec<u8> {
+    let text = |piece: &str| serde_json::from_str::<String>(&format!("\"{piece}\"")).unwrap().into_bytes();
+    let mut pieces = escaped.split("\\udc");
+    let mut bytes = text(pieces.next().unwrap());
+    for piece in pieces {
+        bytes.push(u8::from_str_radix(&piece[..2], 16).unwrap());
+        bytes.extend(text(&piece[2..]));
+    }
+    bytes
+}
+
+/// The path of an index line, as it is escaped there.
+fn escaped_path(line: &str) -> &str {
+    let (_, path) = line.split_once(",\"path\":\"").unwrap();
+    let mut escape = false;
+    let end = path.find(|c| {
+        let ends = c == '"' && !escape;
+        escape = c == '\\' && !escape;
+        ends
+    });
+    &path[..end.unwrap()]
+}
+
+/// The objects of a packed bucket; its lines are sorted by key, and nothing but what they name is there.
+fn indexed(tree: &Tree, bucket: &str) -> Objects {
+    let (mut all, mut last) = (Objects::new(), None);
+    let prefix = format!("s3/{bucket}/");
+    let text = std::str::from_utf8(&tree[format!("{prefix}_index.jsonl").as_bytes()]).unwrap();
+    for line in text.lines() {
+        let path = [prefix.as_bytes(), &path_bytes(escaped_path(line))].concat();
+        let line = json(line.replace("\\udc", "\\\\udc").as_bytes());
+        let key = match &line["key"] {
+            Value::String(key) => key.clone().into_bytes(),
+            key => URL_SAFE_NO_PAD.decode(key["base64"].as_str().unwrap()).unwrap(),
+        };
+        assert!(last < Some(key.clone()), "{bucket}: keys ascend");
+        last = Some(key.clone());
+        all.insert(key, ours(&tree[&path], line));
+    }
+    let files = tree.keys().filter(|path| path.starts_with(prefix.as_bytes())).count();
+    assert_eq!(files, all.len() + 2, "{bucket}: bodies, _bucket.json and _index.jsonl");
+    all
+}
+
 fn objects(tree: &Tree, bucket: &str) -> Objects {
     let (keymap, prefix) = (keymap(tree, bucket), format!("s3/{bucket}/"));
     let mut all = Objects::new();
@@ -44,8 +96,7 @@ fn objects(tree: &Tree, bucket: &str) -> Objects {
             continue;
         };
         let key = keymap.get(&*String::from_utf8_lossy(name)).cloned().unwrap_or_else(|| name.to_vec());
-        let sha256 = Sha256::digest(body).iter().map(|b| format!("{b:02x}")).collect();
-        all.insert(key, Ours { sha256, size: body.len() as u64, sidecar: json(text) });
+        all.insert(key, ours(body, json(text)));
     }
     all
 }
@@ -83,11 +134,11 @@ fn compare(ours: &Ours, theirs: &Value, bad: &mut Vec<String>, key: &str) {
     want("etag", theirs["etag"].as_str().unwrap().trim_matches('"') == side["etag"]);
 }
 
-fn check_bucket(tree: &Tree, name: &str, theirs: &Value, bad: &mut Vec<String>) {
+fn check_bucket(tree: &Tree, layout: Layout, name: &str, theirs: &Value, bad: &mut Vec<String>) {
     if !tree.contains_key(format!("s3/{name}/_bucket.json").as_bytes()) {
         bad.push(format!("missing bucket {name}"));
     }
-    let mut have = objects(tree, name);
+    let mut have = if layout == Layout::Packed { indexed(tree, name) } else { objects(tree, name) };
     for (key, object) in theirs.as_object().unwrap() {
         let found =
             have.keys().find(|k| k.as_slice() == key.as_bytes()).or_else(|| have.keys().find(|k| listed(k) == *key));
@@ -101,12 +152,19 @@ fn check_bucket(tree: &Tree, name: &str, theirs: &Value, bad: &mut Vec<String>) 
 
 #[track_caller]
 fn check(corpus: &str, objects: usize) {
+    for layout in [Layout::Tree, Layout::Packed] {
+        check_layout(corpus, objects, layout);
+    }
+}
+
+#[track_caller]
+fn check_layout(corpus: &str, objects: usize, layout: Layout) {
     let files = load(corpus);
-    let decoded = run(&snapshots(&files)).unwrap();
+    let decoded = run_with(&snapshots(&files), &Options { layout, ..Options::default() }).unwrap();
     let truth = json(&files["expected.s3.json"]);
     let mut bad = Vec::new();
     for (name, theirs) in truth.as_object().unwrap() {
-        check_bucket(&decoded.tree, name, theirs, &mut bad);
+        check_bucket(&decoded.tree, layout, name, theirs, &mut bad);
     }
     assert_eq!(bad, [""; 0], "{corpus}");
     let dirs = decoded.below("s3/").iter().filter(|path| path.ends_with("/_bucket.json")).count();

@@ -129,8 +129,8 @@ impl<'a> Buckets<'a> {
         }
     }
 
-    /// Writes `_bucket.json` of every bucket that has a record.
-    pub fn write(&self, out: &mut UnitOut<'_>) -> Result<()> {
+    /// Writes `_bucket.json` of every bucket that has a record, and begins its index where there is one.
+    pub fn write(&self, packed: bool, out: &mut UnitOut<'_>) -> Result<()> {
         let (mut arena, mut text) = (Bump::new(), Vec::new());
         for Bucket { name, record, .. } in &self.list {
             let Some(row) = record else { continue };
@@ -142,6 +142,9 @@ impl<'a> Buckets<'a> {
             let dir = out.tree().make_dir(folder(name).as_bytes())?;
             out.put(&dir, b"_bucket.json", &text)?;
             out.tally.scope(Adapter::S3, &segment(name));
+            if packed {
+                out.log(&render::index_path(name));
+            }
         }
         Ok(())
     }

@@ -5,6 +5,9 @@
 //! 2. The keys of all manifests are read once, to name the live objects; a byte per object is kept.
 //! 3. Objects are cut into spans of about equal bytes. A span merges the rows of its objects from six families, so
 //!    that a body, its left-overs and its unfinished uploads come together in one pass, and no row stays unread.
+//!
+//! Packed (`ours.md` §6) a bucket has the same bodies at the same paths, and `_index.jsonl` in place of sidecars and
+//! KEYMAP: units come in key order, and so do its lines. Left-overs and unfinished uploads are where they are in a tree.
 
 mod body;
 mod buckets;
@@ -40,7 +43,7 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let payloads = Payloads::check(set)?;
     let spans = Spans::new(set, &buckets, options.rename_s3_collisions)?;
     let mut first = UnitOut::new(tree);
-    buckets.write(&mut first)?;
+    buckets.write(options.packed(), &mut first)?;
     job.collector.take(first)?;
     let cx = Context { set, buckets: &buckets, spans: &spans, payloads: &payloads, options };
     let (mut leftovers, mut named) = (Leftovers::default(), Vec::new());

@@ -5,6 +5,7 @@
 
 use base64::engine::general_purpose::STANDARD;
 
+use super::buckets::folder;
 use super::names::{Name, safe_segment_into};
 use super::plan;
 use crate::format::Family;
@@ -41,6 +42,11 @@ pub fn sidecar(manifest: &Manifest<'_>, out: &mut Vec<u8>) {
     w.integer("format_version", 1);
     w.object(manifest);
     w.end(b'}');
+}
+
+/// Where the objects of a bucket are listed in the packed layout.
+pub fn index_path(bucket: &[u8]) -> String {
+    format!("{}/_index.jsonl", folder(bucket))
 }
 
 /// Appends an object's line of `_index.jsonl`. A key that is not UTF-8 stands as `{"base64":…}`; the path is a string

@@ -91,7 +91,7 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         Ok(())
     }
 
-    /// Writes a live object: body, sidecar, line of the KEYMAP.
+    /// Writes a live object: its body and what stands beside it.
     fn live(&mut self, merge: &mut Merge<'_, 'a>, object: &mut Object<'_, 'a>, row: Row<'a>) -> Result<()> {
         let name = self.names.next().copied().unwrap_or(Name::Encoded);
         let arena = Bump::new();
@@ -139,7 +139,7 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         Ok(chunk)
     }
 
-    /// Writes what stands beside a body.
+    /// Writes what stands beside a body: its sidecar, or its line of the index.
     fn describe(
         &mut self,
         key: &ObjectKey<'_>,
@@ -150,6 +150,23 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         file: &[u8],
     ) -> Result<()> {
         verdict::report(key, manifest, report, &mut self.out.findings);
+        if self.cx.options.packed() {
+            let lines = self.out.lines(&render::index_path(&key.bucket));
+            render::index_line(&key.object, name, manifest, lines);
+        } else {
+            self.sidecar(key, manifest, name, dir, file)?;
+        }
+        self.out.tally.add(Adapter::S3, &segment(&key.bucket), "objects", 1, report.size);
+        Ok(())
+    }
+    fn sidecar(
+        &mut self,
+        key: &ObjectKey<'_>,
+        manifest: &Manifest<'_>,
+        name: Name,
+        dir: &Dir,
+        file: &[u8],
+    ) -> Result<()> {
         let mut text = Vec::new();
         render::sidecar(manifest, &mut text);
         self.out.put(dir, &[file, META_SUFFIX.as_bytes()].concat(), &text)?;
@@ -157,7 +174,6 @@ impl<'a, 't> Unit<'_, 'a, 't> {
             let lines = self.out.lines(&format!("{}/KEYMAP.jsonl", folder(&key.bucket)));
             render::keymap_line(&key.object, name, lines);
         }
-        self.out.tally.add(Adapter::S3, &segment(&key.bucket), "objects", 1, report.size);
         Ok(())
     }
 }
