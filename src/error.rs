@@ -132,6 +132,9 @@ pub enum ErrorKind {
         /// What would be possible.
         most: &'static str,
     },
+    /// An output in an archive that cannot be read to its end.
+    #[error("the archive is damaged: {0}")]
+    Archive(String),
     /// The file changed while it was read.
     #[error("the file changed while it was being read: copy it first, or take it from fsm-snap/ once it is complete")]
     Changed,

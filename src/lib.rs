@@ -12,5 +12,6 @@ pub mod replay;
 pub mod report;
 pub mod source;
 pub mod survey;
+pub mod verify;
 
 pub use error::{Error, ErrorKind, Result};

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use super::exit::{self, Exit};
 use super::filter::FilterArgs;
+use super::inputs::Inputs;
 use super::parse::{self, Adapters};
 use super::progress::Bar;
-use super::{complain, summary};
+use super::{complain, inputs, summary};
 use crate::decode::{Layout, Options, decode};
 use crate::error::{Error, Result};
 use crate::output::archive::Packing;
-use crate::source::{Access, Source, find_inputs};
 
 /// Arguments of `ekvsnap decode`.
 #[derive(Debug, clap::Args)]
@@ -136,15 +136,10 @@ pub(super) fn run(args: &Args) -> Exit {
 
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let named: Vec<PathBuf> = args.inputs.iter().chain(&args.input).cloned().collect();
-    if named.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
-        return Err(Error::usage("standard input (-) can be only one of the inputs"));
-    }
     check_stdout(args)?;
-    let found = find_inputs(&named)?;
-    let access = if args.no_mmap { Access::Read } else { Access::Map };
-    let sources: Result<Vec<Source>> = found.files.iter().map(|path| Source::open(path, access)).collect();
-    let options = Options { passed_over: found.passed_over, ..options(args) };
-    let outcome = decode(&sources?, &args.output, &options, bar)?;
+    let Inputs { sources, passed_over } = inputs::open(&named, args.no_mmap)?;
+    let options = Options { passed_over, ..options(args) };
+    let outcome = decode(&sources, &args.output, &options, bar)?;
     bar.clear();
     if args.json {
         summary::json(&outcome, &args.output);

@@ -9,7 +9,7 @@ pub(super) const TABLE: &str = "\
 Exit codes:
   0  finished
   1  wrong usage, or the environment failed (cannot read, cannot write)
-  2  the input is not a sound snapshot; nothing was left behind
+  2  the input is not a sound snapshot or output; nothing was left behind
   3  finished, but something was skipped
   4  finished, but there were warnings and --strict was given";
 
@@ -21,7 +21,7 @@ pub enum Exit {
     Fine = 0,
     /// Wrong usage, or the environment failed.
     Usage = 1,
-    /// The input is not a sound snapshot.
+    /// The input is not a sound snapshot or output.
     Damage = 2,
     /// Finished, but something was skipped.
     Skipped = 3,

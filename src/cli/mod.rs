@@ -4,9 +4,11 @@ mod decode;
 mod exit;
 mod filter;
 mod generated;
+mod inputs;
 mod parse;
 mod progress;
 mod summary;
+mod verify;
 
 use std::io::Write as _;
 
@@ -26,6 +28,8 @@ struct Cli {
 enum Command {
     /// Decode snapshots into a directory tree.
     Decode(Box<decode::Args>),
+    /// Prove that a snapshot is sound in every row, or that an output is whole.
+    Verify(verify::Args),
     /// Print a completion script for a shell.
     Completions(generated::Completions),
     /// Print the manual page, or write one for each command.
@@ -37,6 +41,7 @@ pub fn main() -> Exit {
     match Cli::try_parse() {
         Ok(cli) => match cli.command {
             Command::Decode(args) => decode::run(&args),
+            Command::Verify(args) => verify::run(&args),
             Command::Completions(args) => generated::completions(&args),
             Command::Man(args) => generated::man(&args),
         },

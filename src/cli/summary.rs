@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::decode::Outcome;
 use crate::error::{Error, Shown, Start};
 use crate::format::Adapter;
-use crate::output::manifest::{FindingInfo, Members};
+use crate::output::manifest::{FindingInfo, Manifest, Members};
 use crate::report;
 
 /// Examples of one warning that people are shown.
@@ -31,7 +31,8 @@ pub(super) fn words(outcome: &Outcome, target: &Path) {
     }
 }
 
-fn warning_words(warning: &FindingInfo) -> String {
+/// A warning with its first examples.
+pub(super) fn warning_words(warning: &FindingInfo) -> String {
     let mut text = format!("warning: {} ({}): {}\n", warning.event, HumanCount(warning.count), warning.hint);
     for example in warning.examples.iter().take(EXAMPLES) {
         let members: Vec<String> = example.iter().map(|(name, value)| format!("{name}={}", shown(value))).collect();
@@ -44,7 +45,8 @@ fn warning_words(warning: &FindingInfo) -> String {
     text
 }
 
-fn shown(value: &report::Value) -> String {
+/// A value of a finding, for people.
+pub(super) fn shown(value: &report::Value) -> String {
     use report::Value::{Binary, Cut, Int, Text};
     match value {
         Int(n) => n.to_string(),
@@ -101,15 +103,7 @@ fn crc_words(outcome: &Outcome) -> &'static str {
 /// Every finding as an event, then the summary.
 pub(super) fn json(outcome: &Outcome, target: &Path) {
     let manifest = &outcome.manifest;
-    for (level, findings) in [("note", &manifest.notes), ("warning", &manifest.warnings)] {
-        for finding in findings {
-            let examples: Vec<Members<'_>> = finding.examples.iter().map(|fields| Members(fields)).collect();
-            line(&json!({
-                "event": level, "code": finding.event, "count": finding.count, "hint": finding.hint,
-                "examples": examples,
-            }));
-        }
-    }
+    json_findings(manifest);
     for leftover in &outcome.leftovers {
         line(&json!({ "event": "hint", "code": "unfinished_output", "path": leftover.to_string_lossy() }));
     }
@@ -121,6 +115,19 @@ pub(super) fn json(outcome: &Outcome, target: &Path) {
     }));
 }
 
+/// Every note and warning as an event.
+pub(super) fn json_findings(manifest: &Manifest) {
+    for (level, findings) in [("note", &manifest.notes), ("warning", &manifest.warnings)] {
+        for finding in findings {
+            let examples: Vec<Members<'_>> = finding.examples.iter().map(|fields| Members(fields)).collect();
+            line(&json!({
+                "event": level, "code": finding.event, "count": finding.count, "hint": finding.hint,
+                "examples": examples,
+            }));
+        }
+    }
+}
+
 /// The error that ended the run.
 pub(super) fn json_error(error: &Error) {
     line(&json!({
@@ -129,7 +136,7 @@ pub(super) fn json_error(error: &Error) {
     }));
 }
 
-/// A reader that has gone away is no error.
-fn line(value: &Value) {
+/// A JSON line on standard output. A reader that has gone away is no error.
+pub(super) fn line(value: &Value) {
     let _ = writeln!(std::io::stdout(), "{value}");
 }

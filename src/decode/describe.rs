@@ -16,6 +16,7 @@ pub(super) fn describe(set: &DataSet<'_>, options: &Options, findings: &Findings
     let inputs: Vec<InputInfo> = set.groups().iter().map(input_info).collect();
     let last_commit_ts = inputs.iter().map(|i| i.last_commit_ts).max().unwrap_or(0);
     let first = inputs.first();
+    let recorded = options.recorded(tally.of(Adapter::Fs).next().is_some());
     Manifest {
         format_version: 1,
         phase: "phase0-snapshot-decode",
@@ -48,6 +49,7 @@ pub(super) fn describe(set: &DataSet<'_>, options: &Options, findings: &Findings
         warnings: manifest::findings_of(findings, Level::Warning),
         notes: manifest::findings_of(findings, Level::Note),
         skipped: 0,
+        options: recorded,
     }
 }
 

@@ -35,6 +35,14 @@ pub struct Filled {
     pub index: Checksums,
     /// Members of an archive that are no files of the tree.
     pub members: MemberList,
+    /// Places that could not be read.
+    pub lost: Vec<Lost>,
+}
+
+impl std::fmt::Debug for Filled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} files of {} bytes", self.files, self.bytes)
+    }
 }
 
 /// Decodes `sources` into `tree`, MANIFEST.json last; CHECKSUMS is left to [`write_checksums`].
@@ -69,7 +77,7 @@ pub fn fill(
     let mut last = Sums::default();
     tree.put(&*tree.dir(b"")?, MANIFEST.as_bytes(), &manifest.to_bytes(), &mut last)?;
     index.add(&last)?;
-    Ok(Filled { manifest, findings, files, bytes, input_bytes, index, members })
+    Ok(Filled { manifest, findings, files, bytes, input_bytes, index, members, lost })
 }
 
 fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {

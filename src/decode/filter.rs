@@ -40,6 +40,8 @@ impl Glob {
 /// Objects of one adapter, by the globs of its parts.
 #[derive(Debug, Clone)]
 pub struct Pattern {
+    /// As it was written.
+    text: String,
     adapter: Adapter,
     /// The key (Redis), table, bucket or queue.
     name: Glob,
@@ -79,7 +81,13 @@ impl FromStr for Pattern {
         let special = name.find(SPECIAL);
         let literal = (name[..special.unwrap_or(name.len())].to_owned(), special.is_none());
         let rest = rest.iter().map(open).collect::<Result<_, _>>()?;
-        Ok(Pattern { adapter, name: Glob::new(name)?, rest, literal })
+        Ok(Pattern { text: text.to_owned(), adapter, name: Glob::new(name)?, rest, literal })
+    }
+}
+
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
     }
 }
 

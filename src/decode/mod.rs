@@ -2,7 +2,7 @@
 
 mod describe;
 pub mod dynamodb;
-mod engine;
+pub(crate) mod engine;
 mod fill;
 pub mod filter;
 mod findings;
@@ -31,7 +31,7 @@ use crate::output::tree::Tree;
 use crate::output::unit::Collector;
 use crate::report::{Finding, Findings};
 use crate::source::Source;
-use fill::Filled;
+pub use fill::{CHECKSUMS, Filled, MANIFEST};
 
 /// Hears how far a decode is.
 pub trait Progress: Sync {
@@ -86,12 +86,20 @@ pub struct Outcome {
 /// # Errors
 /// An input that is not a sound snapshot, a damaged row, an output that cannot be written.
 pub fn decode(sources: &[Source], target: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
-    let pool = pool.map_err(|e| Error::usage(format!("cannot start {} threads: {e}", options.threads)))?;
     let started = Instant::now();
-    let mut outcome = pool.install(|| run(sources, target, options, progress))?;
+    let mut outcome = on_threads(options.threads, || run(sources, target, options, progress))??;
     outcome.elapsed = started.elapsed();
     Ok(outcome)
+}
+
+/// Runs `work` on a pool of so many threads; 0: one for each core.
+///
+/// # Errors
+/// Threads that cannot be started.
+pub fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> Result<T> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|e| Error::usage(format!("cannot start {threads} threads: {e}")))?;
+    Ok(pool.install(work))
 }
 
 fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
@@ -131,6 +139,15 @@ fn archive(
     file.publish()?;
     progress.advance(1);
     Ok(Outcome::of(filled, Vec::new()))
+}
+
+/// The same without writing anything: what stays are counts, findings and the digest of every file.
+///
+/// # Errors
+/// As [`decode`], but for the output.
+pub fn fill_nowhere(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result<Filled> {
+    let scratch = std::env::temp_dir();
+    fill::fill(sources, &Tree::nowhere(&scratch), &scratch, options, progress)
 }
 
 impl Outcome {

@@ -1,9 +1,11 @@
 //! What a decode is asked to do.
 
-use super::filter::Filter;
+use super::filter::{Filter, Pattern};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::output::archive::Packing;
+use crate::output::manifest::Recorded;
+use crate::output::manifest_read::ReadManifest;
 use crate::source::PassedOver;
 use crate::survey::Grain;
 
@@ -107,5 +109,60 @@ impl Options {
     /// Whether the output is packed lines.
     pub fn packed(&self) -> bool {
         self.layout == Layout::Packed
+    }
+
+    /// What the manifest must tell so that the decode can be repeated; `has_fs`: there is a file system.
+    pub(super) fn recorded(&self, has_fs: bool) -> Recorded {
+        let texts = |patterns: &[Pattern]| patterns.iter().map(Pattern::to_string).collect();
+        let filter = &self.filter;
+        Recorded {
+            layout: if self.packed() { "jsonl".into() } else { String::new() },
+            as_of: self.as_of,
+            drop_expired: self.drop_expired,
+            on_error: if self.skip_damage { "skip".into() } else { String::new() },
+            dynamodb_bundle_size: self.dynamodb_bundle,
+            scope: texts(&filter.include),
+            exclude: texts(&filter.exclude),
+            types: filter.types.clone(),
+            min_size: Some(filter.min_size).filter(|n| *n > 0),
+            max_size: Some(filter.max_size).filter(|n| *n < u64::MAX),
+            fs_names: if has_fs && self.archive.is_some() { "raw".into() } else { String::new() },
+        }
+    }
+
+    /// The options that a manifest tells of.
+    ///
+    /// # Errors
+    /// A pattern that cannot be read.
+    pub fn of_manifest(manifest: &ReadManifest) -> Result<Options> {
+        let ReadManifest { adapters, exclusions, options: told, .. } = manifest;
+        let patterns = |texts: &[String]| -> Result<Vec<Pattern>> {
+            let parse = |text: &String| text.parse().map_err(|e| Error::usage(format!("MANIFEST.json: {text}: {e}")));
+            texts.iter().map(parse).collect()
+        };
+        Ok(Options {
+            adapters: adapters.clone(),
+            as_of: told.as_of,
+            cluster_id: manifest.cluster_id.clone(),
+            include_orphans: exclusions.include_orphans,
+            include_incomplete_uploads: exclusions.include_incomplete_uploads,
+            preserve_sqs_visibility: exclusions.preserve_sqs_visibility,
+            include_sqs_side_records: exclusions.include_sqs_side_records,
+            rename_s3_collisions: exclusions.rename_s3_collisions,
+            drop_expired: told.drop_expired,
+            dynamodb_bundle: told.dynamodb_bundle_size,
+            layout: if told.layout == "jsonl" { Layout::Packed } else { Layout::Tree },
+            filter: Filter {
+                include: patterns(&told.scope)?,
+                exclude: patterns(&told.exclude)?,
+                types: told.types.clone(),
+                min_size: told.min_size.unwrap_or(0),
+                max_size: told.max_size.unwrap_or(u64::MAX),
+            },
+            skip_damage: told.on_error == "skip",
+            // Only an archive has them, though it may have been extracted since.
+            archive: (told.fs_names == "raw").then_some(Packing::Tar),
+            ..Options::default()
+        })
     }
 }

@@ -5,12 +5,20 @@
 //! last one may be shorter. So it is one for one with the content, however the file is stored, and whoever can skip
 //! the holes of a file can take it in no time.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
+
+use rustix::fs::{SeekFrom, seek};
+use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use super::checksums::Digest;
 
 /// Bytes of a block.
 const BLOCK: usize = 4096;
+/// Bytes of a file on disk that are read at once.
+const READ: usize = 256 << 10;
 static ZEROS: [u8; BLOCK] = [0; BLOCK];
 
 /// Takes the digest of a file from front to end.
@@ -94,6 +102,51 @@ impl ExtentsHash {
         self.end_run();
         self.hash.update(self.at.to_be_bytes());
         self.hash.finalize().into()
+    }
+}
+
+/// The digest of a file on disk; what the file system knows to be a hole is not read.
+///
+/// # Errors
+/// A failed read.
+pub fn of_file(file: &File) -> io::Result<Digest> {
+    let size = file.metadata()?.len();
+    let (mut hash, mut buffer, mut at) = (ExtentsHash::default(), vec![0; READ], 0);
+    while at < size {
+        let data = match seek(file, SeekFrom::Data(at)) {
+            Ok(data) => data.clamp(at, size),
+            Err(Errno::NXIO) => size,
+            Err(e) => return Err(e.into()),
+        };
+        hash.skip(data - at);
+        at = data;
+        let hole = if at < size { seek(file, SeekFrom::Hole(at))?.clamp(at + 1, size) } else { size };
+        while at < hole {
+            let most = buffer.len().min(usize::try_from(hole - at).unwrap_or(usize::MAX));
+            let n = file.read_at(&mut buffer[..most], at)?;
+            if n == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            hash.add(&buffer[..n]);
+            at += n as u64;
+        }
+    }
+    Ok(hash.finish())
+}
+
+/// The digest of what can be read.
+///
+/// # Errors
+/// A failed read.
+pub fn of_stream(bytes: &mut dyn Read) -> io::Result<Digest> {
+    let (mut hash, mut buffer) = (ExtentsHash::default(), vec![0; READ]);
+    loop {
+        match bytes.read(&mut buffer) {
+            Ok(0) => return Ok(hash.finish()),
+            Ok(n) => hash.add(&buffer[..n]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
     }
 }
 

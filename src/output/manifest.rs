@@ -1,7 +1,7 @@
 //! MANIFEST.json: the peer's members in the peer's order, then ours (`tree.md` §5).
 
 use serde::ser::SerializeMap as _;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::unit::Tally;
 use crate::format::Adapter;
@@ -58,10 +58,58 @@ pub struct Manifest {
     /// Places listed in ERRORS.jsonl.
     #[serde(skip_serializing_if = "is_zero")]
     pub skipped: u64,
+    /// Options that no other member tells.
+    #[serde(skip_serializing_if = "Recorded::is_default")]
+    pub options: Recorded,
 }
 
 fn is_zero(n: &u64) -> bool {
     *n == 0
+}
+
+/// Options of the decode that no other member of the manifest tells, so that it can be repeated; defaults are left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Recorded {
+    /// `jsonl` for packed lines.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub layout: String,
+    /// `--as-of`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<u64>,
+    /// `--drop-expired`, Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drop_expired: Option<u64>,
+    /// `skip` with `--on-error skip`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub on_error: String,
+    /// `--dynamodb-bundle-size`, with that layout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dynamodb_bundle_size: Option<u64>,
+    /// `--scope`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scope: Vec<String>,
+    /// `--exclude`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+    /// `--type`, by the folders of the types.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<String>,
+    /// `--min-size`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_size: Option<u64>,
+    /// `--max-size`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<u64>,
+    /// `raw` where files of the file system have their own names, as in archives.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub fs_names: String,
+}
+
+impl Recorded {
+    fn is_default(&self) -> bool {
+        *self == Recorded::default()
+    }
 }
 
 /// Where the data come from.
@@ -92,7 +140,7 @@ pub struct InputInfo {
 }
 
 /// What the flags left in or out.
-#[derive(Debug, Serialize, Clone, Copy, Default)]
+#[derive(Debug, Serialize, Deserialize, Clone, Copy, Default)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Exclusions {
     /// `--include-incomplete-uploads`
@@ -104,7 +152,7 @@ pub struct Exclusions {
     /// `--include-sqs-side-records`
     pub include_sqs_side_records: bool,
     /// `--rename-collisions`
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rename_s3_collisions: bool,
 }
 

@@ -68,12 +68,21 @@ impl Source {
         Source { path: name.into(), real_path: None, bytes: Bytes::Owned(bytes), seen: None }
     }
 
+    /// The same bytes under another name: what is written about the input, and in messages, has that one.
+    #[must_use]
+    pub fn named(self, name: &Path) -> Source {
+        Source { path: name.to_path_buf(), ..self }
+    }
+
     fn stdin(access: Access) -> Result<Source> {
         Source::spool(Path::new("standard input"), io::stdin().lock(), access)
     }
 
     /// Spools a stream to an unlinked temporary file: a snapshot is read more than once.
-    fn spool(name: &Path, mut stream: impl Read, access: Access) -> Result<Source> {
+    ///
+    /// # Errors
+    /// A failed read or write.
+    pub fn spool(name: &Path, mut stream: impl Read, access: Access) -> Result<Source> {
         let spool = |e| Error::io("spool", name, e);
         let mut file = tempfile::tempfile().map_err(spool)?;
         io::copy(&mut stream, &mut file).map_err(spool)?;

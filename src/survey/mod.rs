@@ -142,6 +142,22 @@ pub fn last_commit_ts(source: &Source) -> Result<u64> {
     front(source.bytes()).map(|f| f.last_commit_ts).map_err(|e| e.input(source.path()))
 }
 
+/// The kind of a file's store stream, and where its rows begin.
+///
+/// # Errors
+/// What is wrong with the headers.
+pub fn stream(file: &[u8]) -> Result<(Layout, usize)> {
+    front(file).map(|front| (front.layout, front.rows_start))
+}
+
+/// Checks the inner checksum of an `EKVMVCC2` stream whose rows end at `end`.
+///
+/// # Errors
+/// A checksum that does not match.
+pub fn check_inner_crc(file: &[u8], end: usize) -> Result<()> {
+    front(file).and_then(|front| check_mvcc2(file, front.header.len, end))
+}
+
 /// Surveys a file.
 pub fn survey(source: &Source, view: View, grain: Grain) -> Result<Surveyed> {
     let file = source.bytes();

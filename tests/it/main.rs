@@ -30,4 +30,5 @@ mod truth_fs;
 mod truth_redis;
 mod truth_s3;
 mod truth_sqs;
+mod verify;
 mod visibility;

@@ -1,0 +1,271 @@
+//! `ekvsnap verify`.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use indicatif::HumanCount;
+use serde_json::{Value, json};
+
+use super::exit::{self, Exit};
+use super::inputs::Inputs;
+use super::progress::Bar;
+use super::summary::{self, line, shown};
+use super::{complain, inputs};
+use crate::dataset::Lost;
+use crate::decode::on_threads;
+use crate::error::{Error, Result};
+use crate::output::reading::{Named, Output, look};
+use crate::source::{PassedOver, Source};
+use crate::verify::output::{Checked, Decode, check};
+use crate::verify::problem::Problem;
+use crate::verify::{Snapshots, against, snapshots};
+
+/// What a snapshot must be, and what an output.
+const ABOUT: &str = "\
+A snapshot is sound if its framing, order and checksums hold, every value of every version of every row can be read,
+and what it holds can be decoded. An output (a directory, .tar or .tar.zst) is whole if MANIFEST.json and CHECKSUMS
+are valid, every file has the bytes of its digest, and no file is missing, foreign or a link. With --against it must
+also be, byte for byte, what a decode of the snapshots gives now; none is written.";
+
+/// Arguments of `ekvsnap verify`.
+#[derive(Debug, clap::Args)]
+#[command(before_help = ABOUT, after_help = exit::TABLE)]
+pub(super) struct Args {
+    /// Snapshots (as for decode; several are one data set), or one output of a decode; - for standard input.
+    #[arg(value_name = "INPUT|OUT", required = true)]
+    inputs: Vec<PathBuf>,
+
+    /// Compare an output with a fresh decode of these snapshots, with the options that its MANIFEST.json tells.
+    #[arg(long, value_name = "SNAPSHOT", num_args = 1..)]
+    against: Vec<PathBuf>,
+
+    /// Show at most so many damaged places; all are counted.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: usize,
+
+    /// Fail (exit 4) when a snapshot is sound but there are warnings.
+    #[arg(long)]
+    strict: bool,
+
+    /// Worker threads; 0 = one for each core.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+
+    /// Read inputs into memory instead of mapping them.
+    #[arg(long)]
+    no_mmap: bool,
+
+    /// Print every damaged place, finding and the summary as JSON lines.
+    #[arg(long)]
+    json: bool,
+
+    /// Show a progress bar on a terminal: auto or never.
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"])]
+    progress: String,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Exit {
+    let bar = Bar::new(args.progress == "auto" && !args.json);
+    let result = go(args, &bar);
+    bar.clear();
+    result.unwrap_or_else(|error| {
+        if args.json {
+            summary::json_error(&error);
+        }
+        complain(&error)
+    })
+}
+
+fn go(args: &Args, bar: &Bar) -> Result<Exit> {
+    let mut outputs = 0;
+    if let [one] = &args.inputs[..] {
+        match look(one)? {
+            Named::Output(mut output) => return verify_output(args, &mut output, bar),
+            Named::Piped(stream) if args.against.is_empty() => {
+                let source = Source::spool(one, stream, inputs::access(args.no_mmap))?;
+                return verify_snapshots(args, &[source], Vec::new(), bar);
+            }
+            _ => {}
+        }
+    } else {
+        // To look into a pipe would take from it what is read later: among several inputs each is a snapshot.
+        let files = args.inputs.iter().filter(|path| path.is_file() || path.is_dir());
+        outputs = files.filter(|path| matches!(look(path), Ok(Named::Output(_)))).count();
+    }
+    if outputs > 0 {
+        return Err(Error::usage("one of the inputs is an output: verify it by itself"));
+    }
+    if !args.against.is_empty() {
+        return Err(Error::usage("--against compares an output with snapshots, but the input is a snapshot"));
+    }
+    let Inputs { sources, passed_over } = inputs::open(&args.inputs, args.no_mmap)?;
+    verify_snapshots(args, &sources, passed_over, bar)
+}
+
+fn verify_output(args: &Args, output: &mut Output, bar: &Bar) -> Result<Exit> {
+    let mut inputs = (!args.against.is_empty()).then(|| inputs::open(&args.against, args.no_mmap)).transpose()?;
+    let mut decode = |manifest: &_| {
+        let Inputs { sources, passed_over } = inputs.take().ok_or_else(|| Error::usage("decoded only once"))?;
+        on_threads(args.threads, || against::decode(sources, passed_over, manifest, bar))?
+    };
+    let against: Option<Decode<'_>> = if args.against.is_empty() { None } else { Some(&mut decode) };
+    let checked = check(output, args.threads, args.limit, bar, against)?;
+    bar.clear();
+    if args.json {
+        output_json(args, &checked);
+    } else {
+        say(&output_words(args, &checked));
+    }
+    Ok(if checked.problems.is_empty() { Exit::Fine } else { Exit::Damage })
+}
+
+fn output_words(args: &Args, checked: &Checked) -> String {
+    let (name, problems) = (args.inputs[0].display(), &checked.problems);
+    let mut text = String::new();
+    for Problem { path, reason, .. } in &problems.shown {
+        text.push_str(&format!("damage: {}: {reason}\n", shown(path)));
+    }
+    text.push_str(&more(problems.shown.len(), problems.total()));
+    let files = HumanCount(checked.files);
+    if let Some(manifest) = checked.manifest.as_ref().filter(|manifest| manifest.skipped > 0) {
+        let places = HumanCount(manifest.skipped);
+        text.push_str(&format!("note: {places} places could not be read when it was made: see its ERRORS.jsonl\n"));
+    }
+    if !problems.is_empty() {
+        let counts: Vec<String> =
+            problems.counts().map(|(kind, n)| format!("{} {}", HumanCount(n), kind.words())).collect();
+        text.push_str(&format!("{name}: not as it was made: {}\n", counts.join(", ")));
+    } else if checked.compared {
+        text.push_str(&format!("{name}: whole; all {files} files equal a fresh decode\n"));
+    } else {
+        text.push_str(&format!("{name}: whole; all {files} files have the digests of CHECKSUMS\n"));
+    }
+    text
+}
+
+fn output_json(args: &Args, checked: &Checked) {
+    for problem in &checked.problems.shown {
+        let mut event = json!({ "event": "damage" });
+        if let (Value::Object(event), Ok(Value::Object(members))) = (&mut event, serde_json::to_value(problem)) {
+            event.extend(members);
+        }
+        line(&event);
+    }
+    let counts: Vec<Value> =
+        checked.problems.counts().map(|(kind, n)| json!({ "problem": kind, "count": n })).collect();
+    line(&json!({
+        "event": "summary", "subject": "output", "name": args.inputs[0].to_string_lossy(),
+        "sound": checked.problems.is_empty(), "files": checked.files, "damaged": checked.problems.total(),
+        "problems": counts, "compared": checked.compared,
+    }));
+}
+
+fn verify_snapshots(args: &Args, sources: &[Source], passed_over: Vec<PassedOver>, bar: &Bar) -> Result<Exit> {
+    let found = on_threads(args.threads, || snapshots(sources, passed_over, args.limit, bar))??;
+    bar.clear();
+    if args.json {
+        snapshots_json(args, sources, &found);
+    } else {
+        say(&snapshots_words(args, sources, &found));
+    }
+    let warned = found.decoded.iter().any(|filled| filled.manifest.warnings.iter().any(|w| w.count > 0));
+    Ok(match found.damaged() {
+        0 if args.strict && warned => Exit::Strict,
+        0 => Exit::Fine,
+        _ => Exit::Damage,
+    })
+}
+
+/// Damaged places in the order of the inputs, as many as are to be shown.
+fn places<'f>(args: &Args, found: &'f Snapshots) -> impl Iterator<Item = &'f Lost> {
+    let rows = found.walked.iter().flat_map(|walked| &walked.shown);
+    rows.chain(&found.beyond_rows).take(args.limit)
+}
+
+fn snapshots_words(args: &Args, sources: &[Source], found: &Snapshots) -> String {
+    let mut text = String::new();
+    for passed in &found.passed_over {
+        text.push_str(&format!("damage: {}: {}\n", passed.file.display(), passed.why));
+    }
+    places(args, found).for_each(|lost| text.push_str(&lost_words(lost)));
+    let shown = places(args, found).count() + found.passed_over.len();
+    text.push_str(&more(shown, found.damaged()));
+    for (source, walked) in sources.iter().zip(&found.walked) {
+        let crc = match (walked.crc32c, walked.damaged) {
+            (Some(crc), _) => format!("CRC32C {crc:08x} matches"),
+            (None, 0) => "no CRC to verify against".to_owned(),
+            (None, _) => "no CRC that matches".to_owned(),
+        };
+        let (rows, tombstones) = (HumanCount(walked.rows), HumanCount(walked.tombstones));
+        let state = if walked.damaged == 0 { "sound" } else { "damaged" };
+        text.push_str(&format!("{}: {state}; {rows} rows, {tombstones} tombstones; {crc}\n", source.path().display()));
+    }
+    match &found.decoded {
+        Some(filled) => {
+            filled.manifest.warnings.iter().for_each(|warning| text.push_str(&summary::warning_words(warning)));
+            let live = HumanCount(filled.manifest.counters.live);
+            text.push_str(&format!("{live} live keys decode to {} files\n", HumanCount(filled.files)));
+        }
+        None => text.push_str("not decoded: where frames are broken or keys out of order no version can be chosen\n"),
+    }
+    if found.damaged() > 0 {
+        text.push_str(&format!(
+            "{} damaged places; decode --on-error skip saves the rest where framing allows\n",
+            HumanCount(found.damaged())
+        ));
+    }
+    text
+}
+
+fn lost_words(lost: &Lost) -> String {
+    let row = lost.family.map_or(String::new(), |family| {
+        let family = if family.is_empty() { "bare" } else { family };
+        let key = lost.key.as_ref().map_or(String::new(), |key| format!(" key {}", shown(key)));
+        format!(", {family}{key}")
+    });
+    format!("damage: {} at byte offset {}{row}: {}\n", lost.input, lost.offset, lost.reason)
+}
+
+fn more(shown: usize, all: u64) -> String {
+    match all.saturating_sub(shown as u64) {
+        0 => String::new(),
+        hidden => format!("        … and {} more: --limit shows them\n", HumanCount(hidden)),
+    }
+}
+
+fn snapshots_json(args: &Args, sources: &[Source], found: &Snapshots) {
+    for passed in &found.passed_over {
+        line(&json!({ "event": "damage", "input": passed.file.to_string_lossy(), "reason": passed.why }));
+    }
+    for lost in places(args, found) {
+        line(&json!({
+            "event": "damage", "input": lost.input, "offset": lost.offset, "family": lost.family, "key": lost.key,
+            "reason": lost.reason,
+        }));
+    }
+    if let Some(filled) = &found.decoded {
+        summary::json_findings(&filled.manifest);
+    }
+    let inputs: Vec<Value> = sources
+        .iter()
+        .zip(&found.walked)
+        .map(|(source, walked)| {
+            let crc = walked.crc32c.map(|crc| format!("{crc:08x}"));
+            json!({
+                "name": source.path().to_string_lossy(), "rows": walked.rows, "tombstones": walked.tombstones,
+                "damaged": walked.damaged, "crc32c": crc,
+            })
+        })
+        .collect();
+    line(&json!({
+        "event": "summary", "subject": "snapshot", "sound": found.damaged() == 0, "damaged": found.damaged(),
+        "inputs": inputs, "files": found.decoded.as_ref().map(|filled| filled.files),
+        "live": found.decoded.as_ref().map(|filled| filled.manifest.counters.live),
+    }));
+}
+
+/// The words are the answer: they go to standard output. A reader that has gone away is no error.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

@@ -1,0 +1,238 @@
+//! MANIFEST.json as a reader takes it (`tree.md` §5.3): ours, the peer's, and what is neither.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::manifest::{Exclusions, Recorded};
+use crate::format::Adapter;
+
+/// What a manifest says, checked.
+#[derive(Debug, Clone)]
+pub struct ReadManifest {
+    /// Which program made the output, and its version.
+    pub maker: String,
+    /// As given with `--cluster-id`.
+    pub cluster_id: String,
+    /// Adapters that were selected.
+    pub adapters: Vec<Adapter>,
+    /// What the flags left in or out.
+    pub exclusions: Exclusions,
+    /// Options that no other member tells; the defaults, if the peer made it.
+    pub options: Recorded,
+    /// The inputs, as they were named.
+    pub inputs: Vec<ReadInput>,
+    /// Places that could not be read when it was made.
+    pub skipped: u64,
+    /// The whole document.
+    pub document: Map<String, Value>,
+}
+
+/// An input that a manifest names.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+pub struct ReadInput {
+    /// As it was named.
+    pub fsm_path: String,
+    /// Its footer.
+    pub fsm_crc32c: Option<String>,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// Flags that must be there, so that nobody has to guess them.
+const FLAGS: [&str; 4] =
+    ["include_incomplete_uploads", "include_orphans", "preserve_sqs_visibility", "include_sqs_side_records"];
+/// Members that must be there and have words.
+const WORDS: [&str; 5] =
+    ["checksum_algorithm", "checksum_format", "encoded_filename_charset", "s3_meta_suffix", "s3_collision_strategy"];
+/// Most bytes of a manifest: it has lists of scopes and examples, and is held.
+pub const MOST: u64 = 256 << 20;
+
+impl ReadManifest {
+    /// Reads and checks a manifest.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn parse(bytes: &[u8]) -> Result<ReadManifest, String> {
+        let document: Value = serde_json::from_slice(bytes).map_err(|e| format!("it is not one JSON object: {e}"))?;
+        let Value::Object(document) = document else { return Err("it is not a JSON object".into()) };
+        format_version(&document)?;
+        let exclusions = exclusions(&document)?;
+        required(&document)?;
+        phase(&document)?;
+        let options = typed(&document, "options")?.unwrap_or_default();
+        Ok(ReadManifest {
+            maker: typed(&document, "elastickv_version")?.unwrap_or_default(),
+            cluster_id: typed(&document, "cluster_id")?.unwrap_or_default(),
+            adapters: adapters(&document)?,
+            exclusions,
+            options,
+            inputs: typed(&document, "inputs")?.unwrap_or_default(),
+            skipped: typed(&document, "skipped")?.unwrap_or_default(),
+            document,
+        })
+    }
+}
+
+/// A member by its name; the peer's reader takes either case.
+fn member<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
+    let other_case = || object.iter().find(|(have, _)| have.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    object.get(name).or_else(other_case).filter(|value| !value.is_null())
+}
+
+fn typed<T: DeserializeOwned>(object: &Map<String, Value>, name: &str) -> Result<Option<T>, String> {
+    let value = member(object, name).cloned();
+    value.map(|value| serde_json::from_value(value).map_err(|e| format!("member {name}: {e}"))).transpose()
+}
+
+/// Decided before anything else is looked at: a newer version may mean anything by the rest.
+fn format_version(document: &Map<String, Value>) -> Result<(), String> {
+    match typed::<u32>(document, "format_version")? {
+        Some(1) => Ok(()),
+        Some(0) => Err("format_version 0 is not supported".into()),
+        Some(newer) => Err(format!("format_version {newer} is newer than 1: update ekvsnap")),
+        None => Err("member format_version is missing".into()),
+    }
+}
+
+fn exclusions(document: &Map<String, Value>) -> Result<Exclusions, String> {
+    let Some(Value::Object(flags)) = member(document, "exclusions") else {
+        return Err("member exclusions is missing or no object".into());
+    };
+    if let Some(missing) = FLAGS.iter().find(|name| member(flags, name).is_none()) {
+        return Err(format!("exclusions.{missing} is missing"));
+    }
+    let flag = |name| typed::<bool>(flags, name).map(Option::unwrap_or_default);
+    Ok(Exclusions {
+        include_incomplete_uploads: flag(FLAGS[0])?,
+        include_orphans: flag(FLAGS[1])?,
+        preserve_sqs_visibility: flag(FLAGS[2])?,
+        include_sqs_side_records: flag(FLAGS[3])?,
+        rename_s3_collisions: flag("rename_s3_collisions")?,
+    })
+}
+
+fn required(document: &Map<String, Value>) -> Result<(), String> {
+    for name in WORDS {
+        if typed::<String>(document, name)?.is_none_or(|text| text.is_empty()) {
+            return Err(format!("member {name} is missing or empty"));
+        }
+    }
+    let time: String = typed(document, "wall_time_iso")?.unwrap_or_default();
+    if time.parse::<jiff::Timestamp>().is_err() {
+        return Err("member wall_time_iso is not a date (RFC 3339)".into());
+    }
+    if typed::<u32>(document, "key_segment_max_bytes")?.is_none_or(|n| n == 0) {
+        return Err("member key_segment_max_bytes is missing or 0".into());
+    }
+    match typed::<String>(document, "dynamodb_layout")?.as_deref() {
+        Some("per-item" | "jsonl") => Ok(()),
+        _ => Err("member dynamodb_layout is neither per-item nor jsonl".into()),
+    }
+}
+
+fn phase(document: &Map<String, Value>) -> Result<(), String> {
+    let live: Option<Map<String, Value>> = typed(document, "live")?;
+    let source: Option<Map<String, Value>> = typed(document, "source")?;
+    match typed::<String>(document, "phase")?.as_deref() {
+        Some("phase0-snapshot-decode") if live.is_some() => {
+            Err("a decoded snapshot cannot have the member live".into())
+        }
+        Some("phase0-snapshot-decode") => Ok(()),
+        Some("phase1-live-pinned") if source.is_some() => Err("a live dump cannot have the member source".into()),
+        Some("phase1-live-pinned") => {
+            let read_ts = live.map(|live| typed::<u64>(&live, "read_ts")).transpose()?.flatten();
+            read_ts.filter(|ts| *ts > 0).map(drop).ok_or_else(|| "a live dump needs live.read_ts".into())
+        }
+        _ => Err("member phase is missing or unknown".into()),
+    }
+}
+
+fn adapters(document: &Map<String, Value>) -> Result<Vec<Adapter>, String> {
+    let all: Map<String, Value> = typed(document, "adapters")?.ok_or("member adapters is missing")?;
+    for (name, scopes) in &all {
+        let Value::Object(scopes) = scopes else { return Err(format!("adapters.{name} is no object")) };
+        for names in ["tables", "buckets", "queues"] {
+            typed::<Vec<String>>(scopes, names)?;
+        }
+        typed::<Vec<u32>>(scopes, "databases")?;
+    }
+    Ok(Adapter::SELECTABLE.into_iter().filter(|adapter| member(&all, adapter.name()).is_some()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn peers() -> Value {
+        json!({
+            "format_version": 1, "phase": "phase0-snapshot-decode", "elastickv_version": "dev",
+            "wall_time_iso": "2026-01-02T03:04:05.6Z", "source": { "fsm_path": "x" }, "adapters": { "redis": {} },
+            "exclusions": {
+                "include_incomplete_uploads": false, "include_orphans": true, "preserve_sqs_visibility": false,
+                "include_sqs_side_records": false,
+            },
+            "checksum_algorithm": "sha256", "checksum_format": "sha256sum", "encoded_filename_charset": "r",
+            "key_segment_max_bytes": 240, "s3_meta_suffix": "m", "s3_collision_strategy": "s",
+            "dynamodb_layout": "per-item",
+        })
+    }
+
+    #[test]
+    fn the_peers_own() {
+        let read = ReadManifest::parse(peers().to_string().as_bytes()).unwrap();
+        assert_eq!((read.maker.as_str(), read.adapters), ("dev", vec![Adapter::Redis]));
+        assert!(read.exclusions.include_orphans && !read.exclusions.rename_s3_collisions);
+        assert_eq!(read.options, Recorded::default());
+        let spaced = format!(" {}\n\n", peers());
+        assert!(ReadManifest::parse(spaced.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn every_rule() {
+        let cases: &[(&str, Value, &str)] = &[
+            ("/format_version", Value::Null, "format_version is missing"),
+            ("/format_version", json!("1"), "format_version"),
+            ("/format_version", json!(0), "not supported"),
+            ("/format_version", json!(2), "newer than 1"),
+            ("/phase", json!("phase9"), "phase"),
+            ("/phase", json!("phase1-live-pinned"), "cannot have the member source"),
+            ("/elastickv_version", json!(7), "elastickv_version"),
+            ("/wall_time_iso", json!("yesterday"), "wall_time_iso"),
+            ("/adapters", Value::Null, "adapters is missing"),
+            ("/adapters/redis", json!([]), "adapters.redis"),
+            ("/adapters/redis", json!({ "databases": ["x"] }), "databases"),
+            ("/exclusions", Value::Null, "exclusions is missing"),
+            ("/exclusions/include_orphans", Value::Null, "exclusions.include_orphans"),
+            ("/exclusions/include_orphans", json!("yes"), "include_orphans"),
+            ("/checksum_format", json!(""), "checksum_format"),
+            ("/key_segment_max_bytes", json!(0), "key_segment_max_bytes"),
+            ("/dynamodb_layout", json!("csv"), "dynamodb_layout"),
+        ];
+        for (place, value, words) in cases {
+            let mut document = peers();
+            *document.pointer_mut(place).unwrap() = value.clone();
+            let error = ReadManifest::parse(document.to_string().as_bytes()).unwrap_err();
+            assert!(error.contains(words), "{place} {value}: {error}");
+        }
+        for text in ["", "[]", "{}{}", &format!("{} 1", peers())] {
+            assert!(ReadManifest::parse(text.as_bytes()).is_err(), "{text}");
+        }
+        // The version decides before the types of others count.
+        let newer = r#"{"format_version": 3, "phase": 5}"#;
+        assert!(ReadManifest::parse(newer.as_bytes()).unwrap_err().contains("newer than 1"));
+    }
+
+    #[test]
+    fn live_dumps() {
+        let mut document = peers();
+        document["phase"] = json!("phase1-live-pinned");
+        document["source"] = Value::Null;
+        let parse = |document: &Value| ReadManifest::parse(document.to_string().as_bytes());
+        assert!(parse(&document).unwrap_err().contains("read_ts"));
+        document["live"] = json!({ "read_ts": 5 });
+        assert!(parse(&document).is_ok());
+        document["phase"] = json!("phase0-snapshot-decode");
+        assert!(parse(&document).unwrap_err().contains("live"));
+    }
+}

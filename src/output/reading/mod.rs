@@ -1,0 +1,188 @@
+//! Reading an output back: a directory, a tar archive or a compressed one, file by file.
+//!
+//! Nothing is followed: a directory is walked from one handle to the next with `O_NOFOLLOW`, and whatever is neither a
+//! directory nor a regular file is given as what it is. An archive is read once, from front to end.
+
+mod archive;
+mod folder;
+mod sparse;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use folder::open_below;
+pub use sparse::{Piece, Sparse};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How an output is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A directory.
+    Directory,
+    /// A tar archive.
+    Tar,
+    /// A tar archive, compressed with Zstandard.
+    TarZst,
+}
+
+/// Bytes that tell an archive from a snapshot.
+const HEAD: u64 = 512;
+/// Where a tar header has its mark, and the mark.
+const USTAR: (usize, &[u8]) = (257, b"ustar");
+const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
+
+impl Form {
+    /// The form of an archive by its first bytes; `None`: it is none.
+    fn of_head(head: &[u8]) -> Option<Form> {
+        if head.starts_with(ZSTD) {
+            return Some(Form::TarZst);
+        }
+        let tar = !head.starts_with(b"EKV") && head.get(USTAR.0..).is_some_and(|rest| rest.starts_with(USTAR.1));
+        tar.then_some(Form::Tar)
+    }
+}
+
+/// What a name on the command line stands for.
+pub enum Named {
+    /// An output of a decode.
+    Output(Output),
+    /// A snapshot, or a directory with some.
+    Snapshot,
+    /// A snapshot that comes through a pipe; its bytes.
+    Piped(Box<dyn Read>),
+}
+
+/// Tells an output from a snapshot by looking at it; `-` is standard input.
+///
+/// # Errors
+/// A name that cannot be opened.
+pub fn look(path: &Path) -> Result<Named> {
+    let failed = |e| Error::io("open", path, e);
+    if path.as_os_str() == "-" {
+        return look_into(path, io::stdin());
+    }
+    let kind = std::fs::metadata(path).map_err(failed)?.file_type();
+    if kind.is_dir() {
+        let is_output = ["MANIFEST.json", "CHECKSUMS"].iter().any(|name| path.join(name).symlink_metadata().is_ok());
+        return Ok(if is_output { Named::Output(Output::directory(path)?) } else { Named::Snapshot });
+    }
+    let file = File::open(path).map_err(failed)?;
+    let once = kind.is_fifo();
+    match look_into(path, file)? {
+        Named::Piped(_) if !once => Ok(Named::Snapshot),
+        named => Ok(named),
+    }
+}
+
+fn look_into(path: &Path, mut stream: impl Read + 'static) -> Result<Named> {
+    let mut head = Vec::new();
+    stream.by_ref().take(HEAD).read_to_end(&mut head).map_err(|e| Error::io("read", path, e))?;
+    let form = Form::of_head(&head);
+    let whole: Box<dyn Read> = Box::new(io::Cursor::new(head).chain(stream));
+    let name = path.to_path_buf();
+    Ok(match form {
+        Some(form) => Named::Output(Output { name, form, bytes: Bytes::Stream(whole) }),
+        None => Named::Piped(whole),
+    })
+}
+
+/// An output that is there to be read.
+pub struct Output {
+    name: PathBuf,
+    form: Form,
+    bytes: Bytes,
+}
+
+enum Bytes {
+    Root(Arc<OwnedFd>),
+    Stream(Box<dyn Read>),
+}
+
+/// Something in an output.
+pub enum Entry<'e> {
+    /// A regular file, by its path.
+    File(&'e [u8], Content<'e>),
+    /// Another name of a file, and the path of that file: only in an archive.
+    Link(&'e [u8], &'e [u8]),
+    /// What is neither file nor directory, and what it is.
+    Strange(&'e [u8], &'static str),
+}
+
+/// The bytes of a file.
+pub enum Content<'e> {
+    /// A file of this name in a directory.
+    OnDisk(&'e Arc<OwnedFd>, &'e [u8]),
+    /// So many bytes that come next in an archive.
+    InArchive(&'e mut dyn Read, u64),
+    /// A file with holes that comes next in an archive.
+    SparseInArchive(Sparse<'e>),
+}
+
+impl Output {
+    fn directory(path: &Path) -> Result<Output> {
+        let root = folder::open_root(path).map_err(|e| Error::io("open", path, e))?;
+        Ok(Output { name: path.to_path_buf(), form: Form::Directory, bytes: Bytes::Root(Arc::new(root)) })
+    }
+
+    /// As the user named it.
+    pub fn name(&self) -> &Path {
+        &self.name
+    }
+
+    /// How it is kept.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// The handle of a directory.
+    pub fn root(&self) -> Option<&Arc<OwnedFd>> {
+        if let Bytes::Root(root) = &self.bytes { Some(root) } else { None }
+    }
+
+    /// Gives every file and whatever else is no directory, in no certain order. An archive can be read only once.
+    ///
+    /// # Errors
+    /// What `each` gives, a failed read, or an archive that is damaged.
+    pub fn each(&mut self, each: &mut dyn FnMut(Entry<'_>) -> Result<()>) -> Result<()> {
+        let (name, form) = (&self.name, self.form);
+        match &mut self.bytes {
+            Bytes::Root(root) => folder::walk(name, root, each),
+            Bytes::Stream(stream) if form == Form::TarZst => {
+                let unpacked = zstd::Decoder::new(stream).map_err(|e| broken(name, e))?;
+                archive::members(name, unpacked, each)
+            }
+            Bytes::Stream(stream) => archive::members(name, io::BufReader::with_capacity(1 << 20, stream), each),
+        }
+    }
+}
+
+/// An archive that cannot be read on: its own fault, unless the system says that it is not.
+#[cold]
+pub fn broken(name: &Path, e: io::Error) -> Error {
+    match e.raw_os_error() {
+        Some(_) => Error::io("read", name, e),
+        None => Error::new(ErrorKind::Archive(e.to_string())).input(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads() {
+        let mut tar = [0; 512];
+        tar[257..262].copy_from_slice(b"ustar");
+        assert_eq!(Form::of_head(&tar), Some(Form::Tar));
+        assert_eq!(Form::of_head(b"\x28\xb5\x2f\xfdrest"), Some(Form::TarZst));
+        tar[..8].copy_from_slice(b"EKVTHLC1");
+        for other in [&tar[..], b"", b"\0\0\0\0", b"EKVPBBL1"] {
+            assert_eq!(Form::of_head(other), None);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! A member of an archive in GNU's sparse format 1.0, read as the file that it is (`output/pax.rs` writes them).
+//!
+//! The content begins with a map: the number of stretches, then offset and length of each, decimal, a line feed behind
+//! every number, filled up with zeros to a block of 512 bytes. The stretches follow without the holes between them.
+
+use std::io::{self, Read};
+
+/// Blocks of an archive.
+const BLOCK: u64 = 512;
+/// Digits of a number, at most.
+const MOST_DIGITS: usize = 20;
+static ZEROS: [u8; 4096] = [0; 4096];
+
+/// The member, from its first byte on.
+pub struct Sparse<'r> {
+    bytes: &'r mut dyn Read,
+    /// Offset and length of the stretches still to come, the next one last.
+    stretches: Vec<(u64, u64)>,
+    at: u64,
+    size: u64,
+}
+
+/// What comes next of a file.
+pub enum Piece<'p> {
+    /// Bytes.
+    Data(&'p [u8]),
+    /// So many zeros.
+    Hole(u64),
+}
+
+impl<'r> Sparse<'r> {
+    /// Reads the map of a file of `size` bytes.
+    pub(super) fn open(bytes: &'r mut dyn Read, size: u64) -> io::Result<Sparse<'r>> {
+        let mut map = Map { bytes, read: 0 };
+        let many = map.number()?;
+        let mut stretches = Vec::new();
+        let mut end = 0;
+        for _ in 0..many {
+            let (offset, len) = (map.number()?, map.number()?);
+            let next = offset.checked_add(len).filter(|next| offset >= end && *next <= size);
+            end = next.ok_or_else(|| broken("its stretches are not in order"))?;
+            stretches.push((offset, len));
+        }
+        map.pad()?;
+        stretches.reverse();
+        Ok(Sparse { bytes: map.bytes, stretches, at: 0, size })
+    }
+
+    /// Bytes of the file.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Gives the whole file, piece by piece, through `buffer`.
+    ///
+    /// # Errors
+    /// A failed read, or an archive that ends too soon.
+    pub fn each(mut self, buffer: &mut [u8], mut each: impl FnMut(Piece<'_>)) -> io::Result<()> {
+        loop {
+            match self.hole() {
+                0 if self.at == self.size => return Ok(()),
+                0 => {
+                    let n = self.data(buffer)?;
+                    each(Piece::Data(&buffer[..n]));
+                }
+                zeros => {
+                    self.at += zeros;
+                    each(Piece::Hole(zeros));
+                }
+            }
+        }
+    }
+
+    /// Zeros that come next.
+    fn hole(&mut self) -> u64 {
+        while self.stretches.last().is_some_and(|(_, len)| *len == 0) {
+            self.stretches.pop();
+        }
+        self.stretches.last().map_or(self.size, |(offset, _)| *offset) - self.at
+    }
+
+    /// Reads on in the stretch that is next.
+    fn data(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some((offset, len)) = self.stretches.last_mut() else { return Ok(0) };
+        let most = buffer.len().min(usize::try_from(*len).unwrap_or(usize::MAX));
+        let n = self.bytes.read(&mut buffer[..most])?;
+        if n == 0 && most > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        (*offset, *len) = (*offset + n as u64, *len - n as u64);
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+impl Read for Sparse<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.hole() {
+            0 => self.data(buffer),
+            zeros => {
+                let n = buffer.len().min(ZEROS.len()).min(usize::try_from(zeros).unwrap_or(usize::MAX));
+                buffer[..n].copy_from_slice(&ZEROS[..n]);
+                self.at += n as u64;
+                Ok(n)
+            }
+        }
+    }
+}
+
+/// The map, number by number.
+struct Map<'r> {
+    bytes: &'r mut dyn Read,
+    read: u64,
+}
+
+impl Map<'_> {
+    fn byte(&mut self) -> io::Result<u8> {
+        let mut byte = [0];
+        self.bytes.read_exact(&mut byte)?;
+        self.read += 1;
+        Ok(byte[0])
+    }
+
+    fn number(&mut self) -> io::Result<u64> {
+        let mut digits = String::new();
+        loop {
+            match self.byte()? {
+                b'\n' => break,
+                digit if digit.is_ascii_digit() && digits.len() < MOST_DIGITS => digits.push(char::from(digit)),
+                _ => return Err(broken("its map has something else than numbers")),
+            }
+        }
+        digits.parse().map_err(|_| broken("a number of its map is none"))
+    }
+
+    fn pad(&mut self) -> io::Result<()> {
+        while !self.read.is_multiple_of(BLOCK) {
+            self.byte()?;
+        }
+        Ok(())
+    }
+}
+
+fn broken(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("a file with holes: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(map: &str, data: &str) -> Vec<u8> {
+        let mut bytes = map.as_bytes().to_vec();
+        bytes.resize(bytes.len().next_multiple_of(BLOCK as usize), 0);
+        bytes.extend_from_slice(data.as_bytes());
+        bytes
+    }
+
+    fn read(map: &str, data: &str, size: u64) -> io::Result<String> {
+        let bytes = member(map, data);
+        let (mut as_file, mut in_pieces) = (Vec::new(), Vec::new());
+        Sparse::open(&mut bytes.as_slice(), size)?.read_to_end(&mut as_file)?;
+        Sparse::open(&mut bytes.as_slice(), size)?.each(&mut [0; 2], |piece| match piece {
+            Piece::Data(data) => in_pieces.extend_from_slice(data),
+            Piece::Hole(zeros) => in_pieces.resize(in_pieces.len() + zeros as usize, 0),
+        })?;
+        assert_eq!(as_file, in_pieces);
+        Ok(String::from_utf8(as_file).unwrap())
+    }
+
+    #[test]
+    fn files_with_holes() {
+        assert_eq!(read("3\n2\n3\n7\n1\n9\n0\n", "abcd", 9).unwrap(), "\0\0abc\0\0d\0");
+        assert_eq!(read("1\n3\n0\n", "", 3).unwrap(), "\0\0\0");
+        assert_eq!(read("0\n", "", 2).unwrap(), "\0\0");
+        assert_eq!(read("1\n0\n2\n", "ab", 2).unwrap(), "ab");
+    }
+
+    #[test]
+    fn broken_ones() {
+        for (map, data, size) in [
+            ("2\n0\n2\n1\n1\n", "abc", 9),
+            ("1\n0\n5\n", "ab", 5),
+            ("1\n0\n5\n", "abcde", 4),
+            ("x\n", "", 1),
+            ("1\n", "", 1),
+        ] {
+            assert!(read(map, data, size).is_err(), "{map:?}");
+        }
+        assert!(read("99999999999999999999\n", "", 1).is_err());
+    }
+}
