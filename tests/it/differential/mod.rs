@@ -1,0 +1,103 @@
+//! The engine against the reference decoder, on histories nobody wrote by hand.
+//!
+//! proptest makes operations; [`history`] makes snapshots of one or more groups of them; both decoders give a tree, and
+//! the trees must be the same, byte for byte, in every layout, for any number of threads and any size of cut. What
+//! fails shrinks and is kept in `tests/proptest-regressions`. `DIFFERENTIAL_CASES=10000 cargo test differential`
+//! runs as many cases of each adapter.
+
+mod history;
+mod redis;
+
+use std::fmt::Debug;
+
+use ekvsnap::decode::{Layout, Options, Silent, decode};
+use ekvsnap::format::Adapter;
+use ekvsnap::output::archive::Packing;
+use ekvsnap::source::Source;
+use ekvsnap::survey::Grain;
+use proptest::prelude::*;
+
+use crate::kit::{read_archive, read_tree};
+use crate::reference::{self, Ask, Tree};
+use history::{History, NOW};
+
+/// How the engine goes about it: nothing of this may show.
+#[derive(Debug, Clone)]
+struct Manner {
+    threads: usize,
+    grain: Grain,
+    archive: bool,
+}
+
+/// Cases of each adapter: as many as take a few seconds, unless more are asked for.
+fn config(cases: u32) -> ProptestConfig {
+    let asked = std::env::var("DIFFERENTIAL_CASES").ok().and_then(|n| n.parse().ok());
+    ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::with_cases(asked.unwrap_or(cases)) }
+}
+
+fn manner() -> impl Strategy<Value = Manner> {
+    let spacing = prop::sample::select(vec![1, 60, 500, 16 << 10]);
+    let piece = prop::sample::select(vec![1, 100, 2000, 256 << 10]);
+    let unit = prop::sample::select(vec![1, 300, 4 << 20]);
+    let grain = (spacing, piece, unit).prop_map(|(spacing, piece, unit)| Grain { spacing, piece, unit });
+    (1..=8usize, grain, any::<bool>()).prop_map(|(threads, grain, archive)| Manner { threads, grain, archive })
+}
+
+/// The switches that change the output, the layout aside.
+fn ask() -> impl Strategy<Value = Ask> {
+    let expired = prop::option::weighted(0.2, (0..4u64).prop_map(|n| n * 1000));
+    let as_of = prop::option::weighted(0.2, (0..60u64).prop_map(|n| NOW + n));
+    (as_of, any::<bool>(), expired)
+        .prop_map(|(as_of, orphans, drop_expired)| Ask { as_of, orphans, drop_expired, ..Ask::default() })
+}
+
+/// Decodes with both in both layouts, and compares.
+fn compare<Op: Debug>(adapter: Adapter, history: &History<Op>, ask: Ask, manner: &Manner) -> Result<(), TestCaseError> {
+    for packed in [false, true] {
+        let ask = Ask { packed, ..ask };
+        let want = reference::decode(&history.files, &ask).map_err(TestCaseError::fail)?;
+        let alone = Manner { threads: 1, grain: Grain::default(), archive: false };
+        for manner in [&alone, manner] {
+            let got = engine(adapter, &history.files, &ask, manner).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            let all = differences(&want, &got);
+            prop_assert!(all.is_empty(), "packed: {packed}, {manner:?}\n{}", all.join("\n"));
+        }
+    }
+    Ok(())
+}
+
+fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ekvsnap::error::Result<Tree> {
+    let source = |(i, file): (usize, &Vec<u8>)| Source::from_bytes(format!("{i}.fsm"), file.clone());
+    let sources: Vec<Source> = files.iter().enumerate().map(source).collect();
+    let options = Options {
+        adapters: vec![adapter],
+        as_of: ask.as_of,
+        include_orphans: ask.orphans,
+        drop_expired: ask.drop_expired,
+        layout: if ask.packed { Layout::Packed } else { Layout::Tree },
+        archive: manner.archive.then_some(Packing::Tar),
+        threads: manner.threads,
+        grain: manner.grain,
+        ..Options::default()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("out");
+    decode(&sources, &target, &options, &Silent)?;
+    let mut tree = match manner.archive {
+        true => read_archive(std::fs::File::open(&target).unwrap()).0,
+        false => read_tree(&target),
+    };
+    tree.retain(|path, _| path != b"MANIFEST.json" && path != b"CHECKSUMS");
+    Ok(tree)
+}
+
+/// Every difference, in words.
+fn differences(want: &Tree, got: &Tree) -> Vec<String> {
+    let show = |bytes: Option<&Vec<u8>>| bytes.map_or("no file".to_owned(), |bytes| bytes.escape_ascii().to_string());
+    let paths: std::collections::BTreeSet<_> = want.keys().chain(got.keys()).collect();
+    let differs = paths.into_iter().filter(|path| want.get(*path) != got.get(*path));
+    let line = |path: &Vec<u8>| {
+        format!("{}\n  want {}\n  got  {}", path.escape_ascii(), show(want.get(path)), show(got.get(path)))
+    };
+    differs.map(line).collect()
+}

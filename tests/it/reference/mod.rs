@@ -1,0 +1,77 @@
+//! A second decoder, for comparison: slow, plain, on one thread, with full copies of everything in ordered maps.
+//!
+//! It is written from the format pages alone and calls nothing of the engine. Where the two differ, one of them has
+//! misread the format.
+
+mod container;
+mod json;
+mod names;
+mod proto;
+mod redis;
+mod transactions;
+
+use std::collections::BTreeMap;
+
+/// Path below the output to content; MANIFEST.json and CHECKSUMS are left out.
+pub type Tree = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// What is wrong with the input, in words.
+pub type Damage = String;
+
+/// The newest live version of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Live {
+    pub ts: u64,
+    pub body: Vec<u8>,
+}
+
+/// Every live key.
+pub type Rows = BTreeMap<Vec<u8>, Live>;
+
+/// What is asked of a decode.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ask {
+    pub as_of: Option<u64>,
+    pub packed: bool,
+    pub orphans: bool,
+    pub drop_expired: Option<u64>,
+}
+
+/// The inputs as one set.
+pub struct Set {
+    /// Live keys with committed transactions applied.
+    pub live: Rows,
+    /// Every key that has any version.
+    pub known: Vec<Vec<u8>>,
+}
+
+/// Decodes the files as one data set.
+pub fn decode(files: &[Vec<u8>], ask: &Ask) -> Result<Tree, Damage> {
+    let set = read(files, ask)?;
+    let mut tree = Tree::new();
+    redis::decode(&set, ask, &mut tree)?;
+    Ok(tree)
+}
+
+/// Reads all versions of all files and takes the newest of each key (`container.md` §3.5, §8; `ours.md` §8).
+fn read(files: &[Vec<u8>], ask: &Ask) -> Result<Set, Damage> {
+    let mut last_commit = 0;
+    let mut versions = Vec::new();
+    for file in files {
+        let stream = container::read(file)?;
+        last_commit = stream.last_commit.max(last_commit);
+        versions.extend(stream.versions);
+    }
+    let time = ask.as_of.unwrap_or(last_commit);
+    let mut known: Vec<Vec<u8>> = versions.iter().map(|version| version.key.clone()).collect();
+    known.sort();
+    known.dedup();
+    let mut newest: BTreeMap<Vec<u8>, container::Version> = BTreeMap::new();
+    for version in versions.into_iter().filter(|version| version.ts <= ask.as_of.unwrap_or(u64::MAX)) {
+        if newest.get(&version.key).is_none_or(|best| best.ts < version.ts) {
+            newest.insert(version.key.clone(), version);
+        }
+    }
+    let live = transactions::apply(&newest, time, ask.as_of.unwrap_or(u64::MAX))?;
+    Ok(Set { live, known })
+}

@@ -1,0 +1,198 @@
+//! What a client would read of a key, and when it expires (`redis.md` §2, §3, §6.1).
+
+use std::collections::BTreeMap;
+
+use super::super::container::Take;
+use super::super::{Damage, proto};
+use super::Type;
+use super::gather::{Delta, Key, Wide};
+
+/// A logical value.
+#[derive(Debug, Clone)]
+pub enum Object {
+    Str(Vec<u8>),
+    Hll(Vec<u8>),
+    Hash(Vec<(Vec<u8>, Vec<u8>)>),
+    Set(Vec<Vec<u8>>),
+    Zset(Vec<(Vec<u8>, f64)>),
+    List(Vec<Vec<u8>>),
+    Stream { entries: Vec<Entry>, length: i64, last: (u64, u64) },
+}
+
+/// An entry of a stream: its ID, names and values.
+pub type Entry = ((u64, u64), Vec<(Vec<u8>, Vec<u8>)>);
+
+type Index<'k> = Option<&'k (u64, u64)>;
+
+/// Reads the object of one type, with its expiry in Unix milliseconds.
+pub fn read(key: &Key, kind: Type, index: Index<'_>) -> Result<(Object, Option<u64>), Damage> {
+    match kind {
+        Type::Str => string(key.str.as_ref().unwrap(), 1, index),
+        Type::Hll => string(key.hll.as_ref().unwrap(), 2, index),
+        Type::Bare => Ok((Object::Str(key.bare.clone().unwrap()), by_index(index))),
+        Type::List => list(key, index),
+        Type::Hash | Type::HashBlob => wide(&key.hash, hash_of, index),
+        Type::Set | Type::SetBlob => wide(&key.set, set_of, index),
+        Type::Zset | Type::ZsetBlob => wide(&key.zset, zset_of, index),
+        Type::Stream => stream(key, index),
+    }
+}
+
+/// An expiry of 0 is a time before 1970: kept, as 1.
+fn by_index(index: Index<'_>) -> Option<u64> {
+    index.map(|(_, ms)| (*ms).max(1))
+}
+
+fn string(value: &[u8], kind: u8, index: Index<'_>) -> Result<(Object, Option<u64>), Damage> {
+    let object = |payload: &[u8]| if kind == 1 { Object::Str(payload.to_vec()) } else { Object::Hll(payload.to_vec()) };
+    if !value.starts_with(&[0xff, kind]) {
+        return Ok((object(value), by_index(index)));
+    }
+    let mut take = Take(&value[2..]);
+    let expiry = if take.byte()? & 1 == 1 { Some(take.be()?.clamp(1, i64::MAX as u64)) } else { None };
+    Ok((object(take.0), expiry))
+}
+
+/// The expiry of a collection: in its meta if that has room, else in the index, unless its row is older than what is
+/// there of a collection without meta.
+fn expiry(meta: Option<Option<u64>>, deltas: &[Delta], index: Index<'_>) -> Option<u64> {
+    if let Some(Some(ms)) = meta {
+        return Some(ms).filter(|ms| *ms > 0);
+    }
+    let stale = |ts: u64| meta.is_none() && !deltas.is_empty() && deltas.iter().all(|delta| ts < delta.ts);
+    by_index(index.filter(|(ts, _)| !stale(*ts)))
+}
+
+fn length(take: &mut Take<'_>) -> Result<i64, Damage> {
+    take.be()?.try_into().map_err(|_| "length".to_owned())
+}
+
+fn wide(
+    wide: &Wide,
+    object: impl Fn(&Wide) -> Result<Object, Damage>,
+    index: Index<'_>,
+) -> Result<(Object, Option<u64>), Damage> {
+    let mut inline = None;
+    if let Some(meta) = &wide.meta {
+        let mut take = Take(meta);
+        length(&mut take)?;
+        inline = Some(if take.0.is_empty() { None } else { Some(take.be()?) });
+        take.end()?;
+    }
+    Ok((object(wide)?, expiry(inline, &wide.deltas, index)))
+}
+
+/// The messages in the fields 1 of a blob; an empty blob is an empty collection.
+fn blob(wide: &Wide, magic: &[u8; 4]) -> Result<Vec<Vec<u8>>, Damage> {
+    let Some(blob) = wide.blob.as_ref().filter(|blob| wide.elements.is_empty() && !blob.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    proto::strings(blob.strip_prefix(magic).ok_or("magic")?, 1)
+}
+
+fn hash_of(wide: &Wide) -> Result<Object, Damage> {
+    let mut all = wide.elements.clone();
+    for entry in blob(wide, b"\0RH\x01")? {
+        all.insert(proto::string(&entry, 1)?, proto::string(&entry, 2)?);
+    }
+    Ok(Object::Hash(all.into_iter().collect()))
+}
+
+fn set_of(wide: &Wide) -> Result<Object, Damage> {
+    let mut all: BTreeMap<Vec<u8>, ()> = wide.elements.keys().map(|member| (member.clone(), ())).collect();
+    all.extend(blob(wide, b"\0RS\x01")?.into_iter().map(|member| (member, ())));
+    Ok(Object::Set(all.into_keys().collect()))
+}
+
+fn zset_of(wide: &Wide) -> Result<Object, Damage> {
+    let mut all = BTreeMap::new();
+    for (member, bits) in &wide.elements {
+        let mut take = Take(bits);
+        all.insert(member.clone(), f64::from_bits(take.be()?));
+        take.end()?;
+    }
+    for entry in blob(wide, b"\0RZ\x01")? {
+        all.insert(proto::string(&entry, 1)?, f64::from_bits(proto::number(&entry, 2)?));
+    }
+    Ok(Object::Zset(all.into_iter().collect()))
+}
+
+/// First sequence number and length of a list.
+fn window(key: &Key) -> Result<((i128, i128), Option<Option<u64>>), Damage> {
+    let (mut head, mut len, mut inline) = (0, 0, None);
+    if let Some(meta) = &key.list_meta {
+        let mut take = Take(meta);
+        head = take.int()?.into();
+        take.int()?;
+        len = length(&mut take)?.into();
+        inline = Some(if take.0.is_empty() { None } else { Some(take.be()?) });
+        take.end()?;
+    }
+    for delta in &key.list_deltas {
+        (head, len) = (head + i128::from(delta.head), len + i128::from(delta.len));
+    }
+    Ok(((head, len.max(0)), inline))
+}
+
+fn list(key: &Key, index: Index<'_>) -> Result<(Object, Option<u64>), Damage> {
+    let ((head, len), inline) = window(key)?;
+    let inside = key.items.iter().filter(|(seq, _)| (head..head + len).contains(&i128::from(**seq)));
+    let items = inside.map(|(_, item)| item.clone()).collect();
+    Ok((Object::List(items), expiry(inline, &key.list_deltas, index)))
+}
+
+/// Items that the list, if there is one, does not reach.
+pub fn items_outside(key: &Key, is_list: bool) -> Result<Vec<Vec<u8>>, Damage> {
+    let (head, len) = if is_list { window(key)?.0 } else { (0, 0) };
+    let outside = key.items.iter().filter(|(seq, _)| !(head..head + len).contains(&i128::from(**seq)));
+    Ok(outside.map(|(_, item)| item.clone()).collect())
+}
+
+fn stream(key: &Key, index: Index<'_>) -> Result<(Object, Option<u64>), Damage> {
+    let mut take = Take(key.stream_meta.as_ref().unwrap());
+    let length = length(&mut take)?;
+    let last = (take.be()?, take.be()?);
+    let inline = if take.0.is_empty() { None } else { Some(take.be()?) };
+    let trimmed = if take.0.is_empty() { (0, 0) } else { (take.be()?, take.be()?) };
+    take.end()?;
+    let served = key.entries.iter().filter(|(id, _)| trimmed == (0, 0) || **id > trimmed);
+    let entries = served.map(|(id, value)| entry(*id, value)).collect::<Result<_, _>>()?;
+    Ok((Object::Stream { entries, length, last }, expiry(Some(inline), &[], index)))
+}
+
+fn entry(id: (u64, u64), value: &[u8]) -> Result<Entry, Damage> {
+    Ok((id, pairs(value.strip_prefix(b"\0RXE\x01").ok_or("magic")?)?))
+}
+
+fn pairs(message: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Damage> {
+    let texts = proto::strings(message, 2)?;
+    if texts.len() % 2 == 1 {
+        return Err("odd number of fields".into());
+    }
+    Ok(texts.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect())
+}
+
+fn without_meta(entries: Vec<Entry>) -> Object {
+    let last = entries.last().map_or((0, 0), |(id, _)| *id);
+    Object::Stream { length: entries.len() as i64, entries, last }
+}
+
+/// Entries whose stream has no meta.
+pub fn stream_without_meta(entries: BTreeMap<(u64, u64), Vec<u8>>) -> Result<Object, Damage> {
+    let entries = entries.into_iter().map(|(id, value)| entry(id, &value)).collect::<Result<_, _>>()?;
+    Ok(without_meta(entries))
+}
+
+/// An old stream in one value.
+pub fn stream_of_blob(blob: &[u8]) -> Result<Object, Damage> {
+    let message = if blob.is_empty() { blob } else { blob.strip_prefix(b"\0RX\x01").ok_or("magic")? };
+    let mut entries = Vec::new();
+    for one in proto::strings(message, 1)? {
+        let id = String::from_utf8(proto::string(&one, 1)?).map_err(|_| "ID")?;
+        let (ms, seq) = id.split_once('-').ok_or("ID")?;
+        let id = (ms.parse().map_err(|_| "ID")?, seq.parse().map_err(|_| "ID")?);
+        entries.push((id, pairs(&one)?));
+    }
+    entries.sort_by_key(|(id, _)| *id);
+    Ok(without_meta(entries))
+}
