@@ -92,21 +92,16 @@ impl<Op: Debug> Debug for History<Op> {
 }
 
 /// Histories of up to `steps` operations.
-pub fn history<Op: Operation>(
-    op: impl Strategy<Value = Op>,
-    steps: usize,
-) -> impl Strategy<Value = History<Op>> {
+pub fn history<Op: Operation>(op: impl Strategy<Value = Op>, steps: usize) -> impl Strategy<Value = History<Op>> {
     let step = (op, how(), 0..3usize, 0..3usize, 0..3u64);
     let step = step.prop_map(|(op, how, group, primary, later)| Step { op, how, group, primary, later });
     let form = prop_oneof![4 => Just(Form::Whole), 1 => Just(Form::Bare), 1 => Just(Form::Mvcc2)];
-    let forms = prop_oneof![3 => Just(1usize), 1 => Just(2), 1 => Just(3)].prop_flat_map(move |n| {
-        prop::collection::vec(form.clone(), n)
-    });
-    (prop::collection::vec(step, 0..steps), forms, 0..20u64)
-        .prop_map(|(steps, forms, lag)| {
-            let files = files(&steps, &forms, lag);
-            History { steps, forms, lag, files }
-        })
+    let forms = prop_oneof![3 => Just(1usize), 1 => Just(2), 1 => Just(3)]
+        .prop_flat_map(move |n| prop::collection::vec(form.clone(), n));
+    (prop::collection::vec(step, 0..steps), forms, 0..20u64).prop_map(|(steps, forms, lag)| {
+        let files = files(&steps, &forms, lag);
+        History { steps, forms, lag, files }
+    })
 }
 
 fn how() -> impl Strategy<Value = How> {

@@ -47,8 +47,12 @@ fn manner() -> impl Strategy<Value = Manner> {
 fn ask() -> impl Strategy<Value = Ask> {
     let expired = prop::option::weighted(0.2, (0..4u64).prop_map(|n| n * 1000));
     let as_of = prop::option::weighted(0.2, (0..60u64).prop_map(|n| NOW + n));
-    (as_of, any::<bool>(), expired)
-        .prop_map(|(as_of, orphans, drop_expired)| Ask { as_of, orphans, drop_expired, ..Ask::default() })
+    (as_of, any::<bool>(), expired).prop_map(|(as_of, orphans, drop_expired)| Ask {
+        as_of,
+        orphans,
+        drop_expired,
+        ..Ask::default()
+    })
 }
 
 /// Decodes with both in both layouts, and compares.

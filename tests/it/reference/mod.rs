@@ -41,7 +41,7 @@ pub struct Ask {
 pub struct Set {
     /// Live keys with committed transactions applied.
     pub live: Rows,
-    /// Every key that has any version.
+    /// Every key that has any version, or gets one by a committed transaction.
     pub known: Vec<Vec<u8>>,
 }
 
@@ -64,14 +64,13 @@ fn read(files: &[Vec<u8>], ask: &Ask) -> Result<Set, Damage> {
     }
     let time = ask.as_of.unwrap_or(last_commit);
     let mut known: Vec<Vec<u8>> = versions.iter().map(|version| version.key.clone()).collect();
-    known.sort();
-    known.dedup();
     let mut newest: BTreeMap<Vec<u8>, container::Version> = BTreeMap::new();
     for version in versions.into_iter().filter(|version| version.ts <= ask.as_of.unwrap_or(u64::MAX)) {
         if newest.get(&version.key).is_none_or(|best| best.ts < version.ts) {
             newest.insert(version.key.clone(), version);
         }
     }
-    let live = transactions::apply(&newest, time, ask.as_of.unwrap_or(u64::MAX))?;
+    let (live, touched) = transactions::apply(&newest, time, ask.as_of.unwrap_or(u64::MAX))?;
+    known.extend(touched);
     Ok(Set { live, known })
 }

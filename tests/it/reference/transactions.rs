@@ -22,8 +22,8 @@ struct Intent {
     body: Option<Vec<u8>>,
 }
 
-/// Takes the live keys, with the intents of committed transactions in their places.
-pub fn apply(newest: &BTreeMap<Vec<u8>, Version>, time: u64, as_of: u64) -> Result<Rows, Damage> {
+/// Takes the live keys, with the intents of committed transactions in their places; also gives the keys of those.
+pub fn apply(newest: &BTreeMap<Vec<u8>, Version>, time: u64, as_of: u64) -> Result<(Rows, Vec<Vec<u8>>), Damage> {
     let mut live = Rows::new();
     for (key, version) in newest.iter().filter(|(_, version)| version.is_live(time)) {
         live.insert(key.clone(), Live { ts: version.ts, body: version.body.clone() });
@@ -38,6 +38,7 @@ pub fn apply(newest: &BTreeMap<Vec<u8>, Version>, time: u64, as_of: u64) -> Resu
             changes.push((key.to_vec(), commit, intent.body));
         }
     }
+    let touched = changes.iter().map(|(key, ..)| key.clone()).collect();
     for (key, commit, body) in changes {
         if newest.get(&key).is_some_and(|version| version.ts >= commit) {
             continue;
@@ -47,7 +48,7 @@ pub fn apply(newest: &BTreeMap<Vec<u8>, Version>, time: u64, as_of: u64) -> Resu
             None => live.remove(&key),
         };
     }
-    Ok(live)
+    Ok((live, touched))
 }
 
 fn committed_at(live: &Rows, lock: &Lock) -> Result<Option<u64>, Damage> {

@@ -147,13 +147,7 @@ fn is_list_meta(body: &[u8]) -> bool {
     matches!(body.len(), 24 | 32)
 }
 
-fn place(
-    keys: &mut BTreeMap<Vec<u8>, Key>,
-    kind: Row,
-    rest: &[u8],
-    ts: u64,
-    body: Vec<u8>,
-) -> Result<(), Damage> {
+fn place(keys: &mut BTreeMap<Vec<u8>, Key>, kind: Row, rest: &[u8], ts: u64, body: Vec<u8>) -> Result<(), Damage> {
     match kind {
         Row::Str | Row::Hll | Row::Ttl | Row::HashBlob | Row::SetBlob | Row::ZsetBlob | Row::StreamBlob => {
             simple(keys.entry(rest.to_vec()).or_default(), kind, ts, body)

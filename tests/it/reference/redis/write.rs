@@ -108,9 +108,8 @@ fn folder(object: &Object) -> &'static str {
 
 /// The member that has the elements.
 fn elements(object: &Object) -> (&'static str, Json) {
-    let pair = |(name, value): &(Vec<u8>, Vec<u8>)| {
-        Json::object([("name", Json::bytes(name)), ("value", Json::bytes(value))])
-    };
+    let pair =
+        |(name, value): &(Vec<u8>, Vec<u8>)| Json::object([("name", Json::bytes(name)), ("value", Json::bytes(value))]);
     let scored = |(member, score): &(Vec<u8>, f64)| {
         Json::object([("member", Json::bytes(member)), ("score", Json::score(*score))])
     };
@@ -142,9 +141,8 @@ fn packed(key: &[u8], object: &Object, expiry: Option<u64>) -> String {
 fn stream(object: &Object, expiry: Option<u64>, first: &[(&'static str, Json)]) -> String {
     let Object::Stream { entries, length, last } = object else { unreachable!("only streams have lines") };
     let line = |members: Members| Json::object([first.to_vec(), members].concat()).line(Html::Escaped) + "\n";
-    let pair = |(name, value): &(Vec<u8>, Vec<u8>)| {
-        Json::object([("name", Json::bytes(name)), ("value", Json::bytes(value))])
-    };
+    let pair =
+        |(name, value): &(Vec<u8>, Vec<u8>)| Json::object([("name", Json::bytes(name)), ("value", Json::bytes(value))]);
     let entry = |((ms, seq), fields): &Entry| {
         let fields = Json::List(fields.iter().map(pair).collect());
         line(vec![("id", Json::text(format!("{ms}-{seq}"))), ("fields", fields)])
