@@ -127,9 +127,12 @@ struct Store {
     taken: BTreeSet<(Vec<u8>, u64)>,
 }
 
+/// Key, timestamp, tombstone, expiry and body.
+type Written = (Vec<u8>, u64, bool, u64, Vec<u8>);
+
 #[derive(Default)]
 struct Group {
-    versions: Vec<(Vec<u8>, u64, bool, u64, Vec<u8>)>,
+    versions: Vec<Written>,
 }
 
 impl Store {

@@ -117,8 +117,10 @@ fn zset_of(wide: &Wide) -> Result<Object, Damage> {
     Ok(Object::Zset(all.into_iter().collect()))
 }
 
-/// First sequence number and length of a list.
-fn window(key: &Key) -> Result<((i128, i128), Option<Option<u64>>), Damage> {
+/// First sequence number and length of a list, and what its meta says of the expiry.
+type Window = ((i128, i128), Option<Option<u64>>);
+
+fn window(key: &Key) -> Result<Window, Damage> {
     let (mut head, mut len, mut inline) = (0, 0, None);
     if let Some(meta) = &key.list_meta {
         let mut take = Take(meta);
@@ -164,7 +166,9 @@ fn entry(id: (u64, u64), value: &[u8]) -> Result<Entry, Damage> {
     Ok((id, pairs(value.strip_prefix(b"\0RXE\x01").ok_or("magic")?)?))
 }
 
-fn pairs(message: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Damage> {
+type Pair = (Vec<u8>, Vec<u8>);
+
+fn pairs(message: &[u8]) -> Result<Vec<Pair>, Damage> {
     let texts = proto::strings(message, 2)?;
     if texts.len() % 2 == 1 {
         return Err("odd number of fields".into());
