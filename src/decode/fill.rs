@@ -11,7 +11,7 @@ use crate::output::manifest::Manifest;
 use crate::output::members::MemberList;
 use crate::output::tree::Tree;
 use crate::output::unit::{Collector, UnitOut};
-use crate::report::Findings;
+use crate::report::{Finding, Findings};
 use crate::source::Source;
 
 /// Paths of the two files about all others.
@@ -67,6 +67,9 @@ pub fn fill(
     let mut job = Job { set: &set, options, tree, progress, collector: &mut collector };
     adapters(&mut job)?;
     set.check_unchanged()?;
+    if !options.filter.is_trivial() && collector.tally.is_empty() {
+        collector.findings.add(Finding::new(&findings::NOTHING_MATCHED));
+    }
     let lost = set.losses().all();
     write_losses(&lost, &mut collector)?;
     let members = std::mem::take(&mut collector.members);

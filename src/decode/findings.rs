@@ -11,6 +11,7 @@ use crate::survey::Layout;
 kinds! {
     Warning PASSED_OVER "newer_file_passed_over" "a newer snapshot file is damaged; the newest intact one of its group was decoded in its place";
     Warning KEY_IN_GROUPS "key_in_several_groups" "rows of one key in several inputs; the newest version of all was taken";
+    Warning NOTHING_MATCHED "nothing_matched" "no object is what --scope, --exclude, --type and the sizes ask for; nothing was written";
     Warning UNKNOWN_ROWS "unknown_rows" "rows that no family owns; not decoded";
     Warning GROUP_TIMES "groups_at_different_times" "transactions over several groups may be torn; decode with --as-of set to the smallest";
     Warning HEADER_ONLY "no_store_stream" "an FSM header with neither stream nor footer: an empty result";

@@ -249,6 +249,11 @@ impl Tally {
         *size += bytes;
     }
 
+    /// Whether there are no objects at all.
+    pub fn is_empty(&self) -> bool {
+        self.scopes.values().flat_map(BTreeMap::values).all(|(objects, _)| *objects == 0)
+    }
+
     /// Adds another tally.
     pub fn merge(&mut self, other: Tally) {
         for ((adapter, scope), kinds) in other.scopes {

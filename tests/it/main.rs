@@ -10,6 +10,7 @@ mod container;
 mod damaged;
 mod differential;
 mod dynamodb;
+mod filters;
 mod fs;
 mod generated;
 mod golden;

@@ -14,6 +14,7 @@ use super::taken::Taken;
 use super::unit::Span;
 use super::walk::{Found, Live, Walk};
 use crate::dataset::DataSet;
+use crate::decode::filter::Filter;
 use crate::error::Result;
 use crate::output::names::keymap_line;
 use crate::output::tree::Tree;
@@ -75,6 +76,7 @@ impl<'t> Keymap<'t> {
 /// Writes what waited.
 pub(super) struct Late<'s, 'a, 't> {
     tables: &'s Tables,
+    filter: &'s Filter,
     tree: &'t Tree,
     specials: FirstSpecials,
     files: Files<'a>,
@@ -86,8 +88,14 @@ pub(super) struct Late<'s, 'a, 't> {
 
 impl<'s, 'a, 't> Late<'s, 'a, 't> {
     /// `specials`: of all items that are written already; `taken`: for a tree that does not know its names.
-    pub fn new(tables: &'s Tables, tree: &'t Tree, specials: FirstSpecials, taken: Option<Taken>) -> Self {
-        Late { tables, tree, specials, files: Files::default(), keymap: None, taken, out: UnitOut::new(tree) }
+    pub fn new(
+        tables: &'s Tables,
+        filter: &'s Filter,
+        tree: &'t Tree,
+        specials: FirstSpecials,
+        taken: Option<Taken>,
+    ) -> Self {
+        Late { tables, filter, tree, specials, files: Files::default(), keymap: None, taken, out: UnitOut::new(tree) }
     }
 
     /// Writes the items of a span that are not sure of their names. Spans must come in key order.
@@ -98,7 +106,7 @@ impl<'s, 'a, 't> Late<'s, 'a, 't> {
         let mut walk = Walk::new(set, self.tables, span);
         while let Some(row) = walk.next()? {
             match walk.judge(row) {
-                Ok(Found::Live(live)) if !live.sure => self.item(&live)?,
+                Ok(Found::Live(live)) if !live.sure && live.is_wanted(self.tables, self.filter) => self.item(&live)?,
                 Ok(_) => {}
                 Err(error) => set.tolerate(error)?,
             }

@@ -38,6 +38,9 @@ mod taken;
 mod unit;
 mod walk;
 
+use std::collections::BTreeSet;
+
+use super::filter::Filter;
 use super::{Job, engine, note_shared};
 use crate::dataset::{DataSet, after_prefix};
 use crate::error::Result;
@@ -60,9 +63,9 @@ const UNIT: usize = 1 << 20;
 /// The first damaged row in key order (schemas before items), or a failed write.
 pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let tables = Tables::read(job.set, &mut job.collector.findings)?;
-    table::check_counters(job.set, &tables, &mut job.collector.findings)?;
-    tables.write(job.options.layout, job.collector)?;
-    let spans = spans(job.set, &tables)?;
+    table::check_counters(job.set, &tables, &job.options.filter, &mut job.collector.findings)?;
+    tables.write(job.options, job.collector)?;
+    let spans = spans(job.set, &tables, &job.options.filter)?;
     let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
     progress.begin("dynamodb", spans.len() as u64);
     let mut whole = Whole::new(set, &tables, options.dynamodb_bundle.map(|limit| Bundle::new(&tables, tree, limit)));
@@ -78,8 +81,8 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     )?;
     let (specials, late_spans) = whole.finish(job.collector)?;
     let unknown = !tree.knows_names() && !late_spans.is_empty();
-    let taken = if unknown { Some(Taken::find(set, &tables, &spans, &late_spans)?) } else { None };
-    let mut late = Late::new(&tables, tree, specials, taken);
+    let taken = if unknown { Some(Taken::find(set, &tables, &options.filter, &spans, &late_spans)?) } else { None };
+    let mut late = Late::new(&tables, &options.filter, tree, specials, taken);
     for at in late_spans {
         late.span(set, &spans[at], job.collector)?;
     }
@@ -87,18 +90,21 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
 }
 
 /// Cuts all item rows into units: each live generation by itself, and what is between them, where there may be rows
-/// of no table. The units do not depend on the number of threads.
-fn spans(set: &DataSet<'_>, tables: &Tables) -> Result<Vec<Span>> {
+/// of no table. Tables that are not asked for are passed over. The units do not depend on the number of threads.
+fn spans(set: &DataSet<'_>, tables: &Tables, filter: &Filter) -> Result<Vec<Span>> {
     let prefix = Family::DdbItem.prefix().as_bytes();
-    let mut seams = vec![prefix.to_vec()];
-    for range in tables.live_ranges() {
+    let (mut seams, mut passed_over) = (vec![prefix.to_vec()], BTreeSet::new());
+    for (range, table) in tables.live_ranges() {
         seams.extend(after_prefix(&range));
+        if !table.is_wanted(filter) {
+            passed_over.insert(range.clone());
+        }
         seams.push(range);
     }
     seams.sort_unstable();
     let ends = seams.iter().skip(1).cloned().map(Some).chain(std::iter::once(after_prefix(prefix)));
     let mut spans = Vec::new();
-    for (lo, hi) in seams.iter().zip(ends) {
+    for (lo, hi) in seams.iter().zip(ends).filter(|(lo, _)| !passed_over.contains(*lo)) {
         let mut lo = lo.clone();
         for cut in set.cuts(&lo, hi.as_deref(), UNIT)? {
             spans.push((std::mem::replace(&mut lo, cut.clone()), Some(cut)));

@@ -4,7 +4,8 @@ use super::findings;
 use super::name::table_into;
 use super::render;
 use crate::dataset::{DataSet, Row};
-use crate::decode::{Layout, note_shared};
+use crate::decode::filter::Filter;
+use crate::decode::{Layout, Options, note_shared};
 use crate::error::{Error, Result};
 use crate::format::dynamodb::primary::ORDERED_VERSION;
 use crate::format::dynamodb::schema::Liveness;
@@ -41,6 +42,11 @@ impl Table {
         let dir = format!("dynamodb/{scope}");
         let items = format!("{dir}/items");
         Ok(Table { encoded: encoded.to_vec(), scope, dir, items, name, schema })
+    }
+
+    /// Whether any of its items can be asked for.
+    pub fn is_wanted(&self, filter: &Filter) -> bool {
+        filter.takes_scope(Adapter::DynamoDb, &self.name)
     }
 
     /// Its file of packed lines.
@@ -115,11 +121,13 @@ impl Tables {
         &self.0[at]
     }
 
-    /// What the user keys of each live generation begin with.
-    pub fn live_ranges(&self) -> impl Iterator<Item = Vec<u8>> {
+    /// What the user keys of each live generation begin with, and its table.
+    pub fn live_ranges(&self) -> impl Iterator<Item = (Vec<u8>, &Table)> {
         self.0.iter().flat_map(|table| {
             let source = Some(table.schema.migrating_from_generation).filter(|_| table.has_source());
-            std::iter::once(table.schema.generation).chain(source).map(|generation| table.item_prefix(generation))
+            std::iter::once(table.schema.generation)
+                .chain(source)
+                .map(move |generation| (table.item_prefix(generation), table))
         })
     }
 
@@ -127,13 +135,13 @@ impl Tables {
     ///
     /// # Errors
     /// A failed write.
-    pub fn write(&self, layout: Layout, collector: &mut Collector<'_>) -> Result<()> {
+    pub fn write(&self, options: &Options, collector: &mut Collector<'_>) -> Result<()> {
         let mut body = Vec::new();
-        for table in &self.0 {
+        for table in self.0.iter().filter(|table| table.is_wanted(&options.filter)) {
             let mut out = UnitOut::new(collector.tree());
             body.clear();
             render::schema(&table.schema, &mut body);
-            match layout {
+            match options.layout {
                 Layout::Tree => table.write_folders(&body, &mut out)?,
                 Layout::Packed => table.write_files(&body, &mut out)?,
             }
@@ -148,11 +156,17 @@ impl Tables {
 ///
 /// # Errors
 /// An input that changed.
-pub(super) fn check_counters(set: &DataSet<'_>, tables: &Tables, findings: &mut Findings) -> Result<()> {
+pub(super) fn check_counters(
+    set: &DataSet<'_>,
+    tables: &Tables,
+    filter: &Filter,
+    findings: &mut Findings,
+) -> Result<()> {
     let mut rows = set.family(Family::DdbGen);
     while let Some(row) = rows.next()? {
         let segment = Family::DdbGen.suffix(row.user_key);
         match keys::table_name(segment).and_then(|name| Ok((name, keys::generation_counter(row.body)?))) {
+            Ok((name, _)) if !filter.takes_scope(Adapter::DynamoDb, &name) => {}
             Ok((name, last)) if tables.find(segment).is_none() => {
                 let finding = Finding::new(&findings::LONE_COUNTER).with("table", name.as_slice());
                 findings.add(finding.with("generation", last));

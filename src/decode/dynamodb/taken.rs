@@ -10,6 +10,7 @@ use super::table::Tables;
 use super::unit::Span;
 use super::walk::{Found, Live, Walk};
 use crate::dataset::DataSet;
+use crate::decode::filter::Filter;
 use crate::error::Result;
 
 /// Table, and path below it.
@@ -24,11 +25,11 @@ impl Taken {
     ///
     /// # Errors
     /// An input that changed.
-    pub fn find(set: &DataSet<'_>, tables: &Tables, spans: &[Span], late: &[usize]) -> Result<Taken> {
+    pub fn find(set: &DataSet<'_>, tables: &Tables, filter: &Filter, spans: &[Span], late: &[usize]) -> Result<Taken> {
         let mut wanted = HashSet::new();
         for at in late {
             each_live(set, tables, &spans[*at], |live| {
-                if !live.sure {
+                if !live.sure && live.is_wanted(tables, filter) {
                     wanted.insert(plain(live));
                 }
             })?;
@@ -40,7 +41,7 @@ impl Taken {
         let affected: HashSet<usize> = wanted.iter().map(|(table, _)| *table).collect();
         for span in spans {
             each_live(set, tables, span, |live| {
-                if live.sure && affected.contains(&live.table) {
+                if live.sure && affected.contains(&live.table) && live.is_wanted(tables, filter) {
                     taken.extend(wanted.take(&plain(live)));
                 }
             })?;

@@ -72,8 +72,9 @@ pub(super) fn decode<'t>(
         bundler: ItemRenderer::default(),
         done: Decoded::new(UnitOut::new(tree)),
     };
+    let takes_all = options.filter.is_trivial();
     while let Some(row) = walk.next()? {
-        if options.packed() && unit.straight(&mut walk, &row) {
+        if options.packed() && takes_all && unit.straight(&mut walk, &row) {
             continue;
         }
         match walk.judge(row) {
@@ -104,9 +105,9 @@ impl<'a> Unit<'_, 'a, '_> {
 
     fn take(&mut self, found: Found<'a>) -> Result<()> {
         match found {
-            Found::Live(live) => self.live(&live),
-            Found::Left(left) => self.left(&left),
-            Found::Copied => Ok(()),
+            Found::Live(live) if live.is_wanted(self.tables, &self.options.filter) => self.live(&live),
+            Found::Left(left) if left.is_wanted(&self.options.filter) => self.left(&left),
+            _ => Ok(()),
         }
     }
 

@@ -5,11 +5,12 @@
 
 use super::table::{Table, Tables};
 use crate::dataset::{DataSet, RangeIter, Row, Shared};
+use crate::decode::filter::Filter;
 use crate::error::{Error, Result};
 use crate::format::dynamodb::schema::Liveness;
 use crate::format::dynamodb::{Item, ItemKey, KeyValue, PrimaryKey, keys};
 use crate::format::fault::Result as Parsed;
-use crate::format::{Family, Fault};
+use crate::format::{Adapter, Family, Fault};
 
 /// An item that the server serves.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +27,28 @@ pub(super) struct Live<'a> {
     pub matches: bool,
     /// Whether it has its plain file name without asking: see [`is_sure`].
     pub sure: bool,
+}
+
+impl Live<'_> {
+    /// Whether it is asked for: by its table, the values of its key attributes, and the bytes that are stored.
+    pub fn is_wanted(&self, tables: &Tables, filter: &Filter) -> bool {
+        if filter.is_trivial() {
+            return true;
+        }
+        let range = self.key.range.map_or(&b""[..], KeyValue::raw);
+        let keys = [self.key.hash.raw(), range];
+        let keys = &keys[..if self.key.range.is_some() { 2 } else { 1 }];
+        let table = tables.get(self.table);
+        filter.takes(Adapter::DynamoDb, &table.name, keys) && filter.takes_size(self.row.body.len() as u64)
+    }
+}
+
+impl Left<'_> {
+    /// Whether its table is asked for.
+    pub fn is_wanted(&self, filter: &Filter) -> bool {
+        let name = || keys::table_name(self.key.table).unwrap_or_default();
+        filter.is_trivial() || filter.takes_scope(Adapter::DynamoDb, &name())
+    }
 }
 
 /// An item that no live generation has.

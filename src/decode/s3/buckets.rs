@@ -6,6 +6,7 @@ use bumpalo::Bump;
 
 use super::render;
 use crate::dataset::{DataSet, Row, after_prefix};
+use crate::decode::Options;
 use crate::error::Result;
 use crate::format::s3::key::{self, generation_prefix};
 use crate::format::s3::{BucketRecord, ObjectKey, record};
@@ -130,10 +131,10 @@ impl<'a> Buckets<'a> {
     }
 
     /// Writes `_bucket.json` of every bucket that has a record, and begins its index where there is one.
-    pub fn write(&self, packed: bool, out: &mut UnitOut<'_>) -> Result<()> {
+    pub fn write(&self, options: &Options, out: &mut UnitOut<'_>) -> Result<()> {
         let (mut arena, mut text) = (Bump::new(), Vec::new());
         for Bucket { name, record, .. } in &self.list {
-            let Some(row) = record else { continue };
+            let Some(row) = record.filter(|_| options.filter.takes_scope(Adapter::S3, name)) else { continue };
             arena.reset();
             text.clear();
             // It parsed before.
@@ -142,7 +143,7 @@ impl<'a> Buckets<'a> {
             let dir = out.tree().make_dir(folder(name).as_bytes())?;
             out.put(&dir, b"_bucket.json", &text)?;
             out.tally.scope(Adapter::S3, &segment(name));
-            if packed {
+            if options.packed() {
                 out.log(&render::index_path(name));
             }
         }

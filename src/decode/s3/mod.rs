@@ -43,7 +43,7 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let payloads = Payloads::check(set)?;
     let spans = Spans::new(set, &buckets, options.rename_s3_collisions)?;
     let mut first = UnitOut::new(tree);
-    buckets.write(options.packed(), &mut first)?;
+    buckets.write(options, &mut first)?;
     job.collector.take(first)?;
     let cx = Context { set, buckets: &buckets, spans: &spans, payloads: &payloads, options };
     let (mut leftovers, mut named) = (Leftovers::default(), Vec::new());
@@ -63,7 +63,7 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     leftovers.report(&buckets, &mut job.collector.findings);
     payloads.note_unreferenced(set, named, &mut job.collector.findings)?;
     if options.include_incomplete_uploads {
-        uploads::write(set, tree, job.collector)?;
+        uploads::write(set, options, tree, job.collector)?;
     }
     Ok(())
 }

@@ -79,7 +79,14 @@ impl<'a, 't> Unit<'_, 'a, 't> {
     fn object(&mut self, merge: &mut Merge<'_, 'a>, prefix: &'a [u8]) -> Result<()> {
         let key = ObjectKey::parse(prefix)?;
         let head = merge.heads.take(prefix)?;
-        let mut object = Object::new(prefix, &key, self.cx.buckets.standing(&key), head.is_some());
+        let standing = self.cx.buckets.standing(&key);
+        if !self.wants(&key, head.as_ref()) {
+            if head.is_some() && standing == Standing::Live {
+                self.names.next();
+            }
+            return self.step_over(merge, prefix);
+        }
+        let mut object = Object::new(prefix, &key, standing, head.is_some());
         let written = match head {
             Some(row) if object.standing == Standing::Live => self.live(merge, &mut object, row),
             Some(row) => self.stale_manifest(&object, &row),
@@ -88,6 +95,29 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         let passed = self.pass_over(merge, &mut object);
         written.and(passed)?;
         self.report(&object);
+        Ok(())
+    }
+
+    /// Whether an object is asked for. Where sizes matter and its manifest cannot be read, it is: that is told then.
+    fn wants(&self, key: &ObjectKey<'_>, head: Option<&Row<'a>>) -> bool {
+        let filter = &self.cx.options.filter;
+        if filter.is_trivial() {
+            return true;
+        }
+        let size = |row: &Row<'a>| Manifest::parse(&Bump::new(), row.body).map(|manifest| manifest.size_bytes);
+        let sized = |row: &Row<'a>| size(row).map_or(true, |n| filter.takes_size(u64::try_from(n).unwrap_or(0)));
+        filter.takes(Adapter::S3, &key.bucket, &[&key.object]) && (!filter.has_sizes() || head.is_none_or(sized))
+    }
+
+    /// Passes over all rows of an object that is not asked for.
+    fn step_over(&mut self, merge: &mut Merge<'_, 'a>, prefix: &'a [u8]) -> Result<()> {
+        while let Some(upload) = merge.next_upload(prefix) {
+            merge.uploads.take(upload)?;
+            merge.garbage.take(upload)?;
+            while merge.parts.take(upload)?.is_some() {}
+            // References are read all the same: what they name is not without an owner.
+            while self.chunk(merge, upload)?.is_some() {}
+        }
         Ok(())
     }
 

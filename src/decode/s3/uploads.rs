@@ -3,9 +3,10 @@
 use super::buckets::{folder, parse};
 use super::render;
 use crate::dataset::DataSet;
+use crate::decode::Options;
 use crate::error::Result;
-use crate::format::Family;
 use crate::format::s3::{PartKey, UploadKey};
+use crate::format::{Adapter, Family};
 use crate::output::tree::Tree;
 use crate::output::unit::{Collector, UnitOut};
 
@@ -16,7 +17,7 @@ const BATCH: usize = 1 << 20;
 ///
 /// # Errors
 /// A malformed key, or a failed write.
-pub fn write<'t>(set: &DataSet<'_>, tree: &'t Tree, collector: &mut Collector<'t>) -> Result<()> {
+pub fn write<'t>(set: &DataSet<'_>, options: &Options, tree: &'t Tree, collector: &mut Collector<'t>) -> Result<()> {
     for family in [Family::S3Upload, Family::S3UploadPart] {
         let (mut out, mut held) = (UnitOut::new(tree), 0);
         let mut rows = set.family(family);
@@ -26,14 +27,17 @@ pub fn write<'t>(set: &DataSet<'_>, tree: &'t Tree, collector: &mut Collector<'t
                 Family::S3Upload => UploadKey::parse(suffix),
                 _ => PartKey::parse(suffix).map(|part| part.upload),
             };
-            let bucket = match parse(set, family, &row, upload) {
-                Ok(upload) => upload.object.bucket,
+            let object = match parse(set, family, &row, upload) {
+                Ok(upload) => upload.object,
                 Err(error) => {
                     set.tolerate(error)?;
                     continue;
                 }
             };
-            let lines = out.lines(&format!("{}/_incomplete_uploads/records.jsonl", folder(&bucket)));
+            if !options.filter.takes(Adapter::S3, &object.bucket, &[&object.object]) {
+                continue;
+            }
+            let lines = out.lines(&format!("{}/_incomplete_uploads/records.jsonl", folder(&object.bucket)));
             render::incomplete_line(family, row.user_key, row.body, lines);
             held += row.user_key.len() + row.body.len();
             if held > BATCH {

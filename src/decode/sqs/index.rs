@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use bumpalo::Bump;
 
 use super::generation::Live;
-use super::queues::Queues;
+use super::queues::{Queues, is_wanted};
 use super::sort::{Entry, id_prefix};
 use crate::dataset::{DataSet, Part, Row, Shared};
+use crate::decode::filter::Filter;
 use crate::decode::sort::{Record as _, Sorted, Sorter};
 use crate::decode::{Job, engine, note_shared};
 use crate::error::Result;
@@ -67,6 +68,9 @@ struct Run<'a> {
     entries: Vec<Entry>,
 }
 
+/// The file of a row, and what sorts it there; a row without is only counted.
+type Place<'a> = (Target<'a>, Option<Entry>);
+
 /// What one unit found.
 #[derive(Default)]
 struct Found<'a> {
@@ -95,20 +99,21 @@ pub fn read<'a>(job: &mut Job<'_, 'a, '_>, queues: &Queues<'a>) -> Result<Index<
     let expected = job.set.counts().family(Family::SqsData).live;
     let mut gather = Gather::new(job.tree, job.set.is_merged(), expected);
     let keep_left = job.options.include_orphans;
-    let set = job.set;
+    let (set, filter) = (job.set, &job.options.filter);
     let messages = || {
-        let mut messages = Messages { set, queues, keep_left, keys: DataKeys::default(), owner: None };
+        let mut messages =
+            Messages { set, queues, filter, keep_left, keys: DataKeys::default(), owner: None, asked: None };
         move |row: &Row<'a>, arena: &Bump| messages.judge(row, arena)
     };
     family(job, Family::SqsData, &mut gather, messages)?;
     for side in SIDE.into_iter().filter(|_| job.options.include_sqs_side_records) {
-        family(job, side, &mut gather, || |row: &Row<'a>, _: &Bump| side_record(set, side, row))?;
+        family(job, side, &mut gather, || |row: &Row<'a>, _: &Bump| side_record(set, filter, side, row))?;
     }
     gather.finish()
 }
 
 /// Indexes one family, in parts; `index` begins a part.
-fn family<'a, I: FnMut(&Row<'a>, &Bump) -> Parsed<(Target<'a>, Option<Entry>)>>(
+fn family<'a, I: FnMut(&Row<'a>, &Bump) -> Parsed<Option<Place<'a>>>>(
     job: &mut Job<'_, 'a, '_>,
     family: Family,
     gather: &mut Gather<'a, '_>,
@@ -134,13 +139,14 @@ fn unit<'a>(
     set: &DataSet<'a>,
     family: Family,
     (lo, hi): &Part,
-    mut index: impl FnMut(&Row<'a>, &Bump) -> Parsed<(Target<'a>, Option<Entry>)>,
+    mut index: impl FnMut(&Row<'a>, &Bump) -> Parsed<Option<Place<'a>>>,
 ) -> Result<Found<'a>> {
     let (mut found, mut arena) = (Found::default(), Bump::new());
     let mut rows = set.range(family, lo.clone(), hi.clone());
     while let Some(row) = rows.next()? {
         match index(&row, &arena) {
-            Ok((target, entry)) => found.add(target, entry),
+            Ok(Some((target, entry))) => found.add(target, entry),
+            Ok(None) => {}
             Err(fault) => set.tolerate(set.locate(row.fault(family, fault)))?,
         }
         arena.reset();
@@ -155,22 +161,38 @@ fn unit<'a>(
 struct Messages<'s, 'a> {
     set: &'s DataSet<'a>,
     queues: &'s Queues<'a>,
+    filter: &'s Filter,
     keep_left: bool,
     keys: DataKeys<'a>,
     /// Queue of the last message, and which of its messages are live; none are without a record.
     owner: Option<(&'a [u8], Option<Live>)>,
+    /// Queue of the last message, and whether it is asked for.
+    asked: Option<(&'a [u8], bool)>,
 }
 
 impl<'a> Messages<'_, 'a> {
-    fn judge(&mut self, row: &Row<'a>, arena: &Bump) -> Parsed<(Target<'a>, Option<Entry>)> {
+    fn judge(&mut self, row: &Row<'a>, arena: &Bump) -> Parsed<Option<Place<'a>>> {
         let queue = self.keys.parse(Family::SqsData.suffix(row.user_key))?.place.queue;
+        if !self.wants(queue) {
+            return Ok(None);
+        }
         let head = Head::parse(arena, row.body)?;
         if self.live(queue).is_some_and(|live| live.has(head.queue_generation)) {
-            return Ok((Target { queue, lines: Lines::Messages }, Some(entry(self.set, row, &head))));
+            return Ok(Some((Target { queue, lines: Lines::Messages }, Some(entry(self.set, row, &head)))));
         }
         Message::parse(arena, row.body)?;
         let target = Target { queue, lines: Lines::Left(head.queue_generation) };
-        Ok((target, self.keep_left.then(|| entry(self.set, row, &head))))
+        Ok(Some((target, self.keep_left.then(|| entry(self.set, row, &head)))))
+    }
+
+    fn wants(&mut self, queue: &'a [u8]) -> bool {
+        if self.filter.is_trivial() {
+            return true;
+        }
+        match self.asked {
+            Some((same, wanted)) if same == queue => wanted,
+            _ => self.asked.insert((queue, is_wanted(queue, self.filter))).1,
+        }
     }
 
     fn live(&mut self, queue: &'a [u8]) -> Option<Live> {
@@ -186,16 +208,19 @@ impl<'a> Messages<'_, 'a> {
     }
 }
 
-fn side_record<'a>(set: &DataSet<'a>, family: Family, row: &Row<'a>) -> Parsed<(Target<'a>, Option<Entry>)> {
+fn side_record<'a>(set: &DataSet<'a>, filter: &Filter, family: Family, row: &Row<'a>) -> Parsed<Option<Place<'a>>> {
     let suffix = family.suffix(row.user_key);
     let queue = match family {
         Family::SqsSeq => key::queue_row(suffix)?,
         Family::SqsTombstone => TombstoneKey::parse(suffix)?.queue,
         _ => key::side_row(suffix)?.0,
     };
+    if !is_wanted(queue, filter) {
+        return Ok(None);
+    }
     // The order of the snapshot: where one key begins with another, not quite that of the keys.
     let order = Head { sequence_number: row.offset as u64, ..Head::default() };
-    Ok((Target { queue, lines: Lines::Side }, Some(entry(set, row, &order))))
+    Ok(Some((Target { queue, lines: Lines::Side }, Some(entry(set, row, &order)))))
 }
 
 fn entry(set: &DataSet<'_>, row: &Row<'_>, head: &Head<'_>) -> Entry {

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::files::name_of;
 use super::findings;
 use super::index::Index;
-use super::queues::{Known, Queues};
+use super::queues::{Known, Queues, is_wanted};
+use crate::decode::filter::Filter;
 use crate::report::{Finding, Findings};
 
 /// Rows of one queue that were left behind.
@@ -19,10 +20,10 @@ struct Left {
 }
 
 /// Adds what there is to say about every queue.
-pub fn report(queues: &Queues<'_>, index: &Index<'_>, findings: &mut Findings) {
+pub fn report(queues: &Queues<'_>, index: &Index<'_>, filter: &Filter, findings: &mut Findings) {
     let left = by_queue(queues, index);
     let names = queues.iter().map(|(queue, _)| queue).chain(left.keys().copied()).chain(index.side.keys().copied());
-    for queue in names.collect::<BTreeSet<_>>() {
+    for queue in names.filter(|queue| is_wanted(queue, filter)).collect::<BTreeSet<_>>() {
         let known = queues.get(queue).cloned().unwrap_or_default();
         let messages = left.get(queue).copied().unwrap_or_default();
         match known.record {

@@ -57,6 +57,6 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     note_shared(shared, &mut job.collector.findings);
     let index = index::read(job, &queues)?;
     queues.write(job, &index.files)?;
-    left::report(&queues, &index, &mut job.collector.findings);
+    left::report(&queues, &index, &job.options.filter, &mut job.collector.findings);
     lines::write(job, &queues, &index.files, index.entries)
 }

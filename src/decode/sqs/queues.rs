@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bumpalo::Bump;
 
+use super::files::name_of;
 use super::findings;
 use super::generation::Live;
 use super::index::{Lines, Target};
 use super::names;
 use super::render;
 use crate::dataset::{DataSet, Row, Shared};
+use crate::decode::filter::Filter;
 use crate::decode::{Job, Options, engine};
 use crate::error::Result;
 use crate::format::fault::Result as Parsed;
@@ -130,13 +132,19 @@ impl<'a> Queues<'a> {
     /// # Errors
     /// A failed write.
     pub fn write(&self, job: &mut Job<'_, '_, '_>, filled: &[Target<'_>]) -> Result<()> {
-        let all: Vec<_> = self.iter().filter_map(|(queue, known)| Some((queue, known, known.record?))).collect();
+        let wanted = self.iter().filter(|(queue, _)| is_wanted(queue, &job.options.filter));
+        let all: Vec<_> = wanted.filter_map(|(queue, known)| Some((queue, known, known.record?))).collect();
         let units: Vec<_> = all.chunks(UNIT).collect();
         let documents =
             Documents { set: job.set, tree: job.tree, options: job.options, filled: filled.iter().collect() };
         let collector = &mut *job.collector;
         engine::run(units.len(), |i| documents.unit(units[i]), |out| collector.take(out))
     }
+}
+
+/// Whether a queue is asked for, by Q.
+pub fn is_wanted(queue: &[u8], filter: &Filter) -> bool {
+    filter.is_trivial() || filter.takes(Adapter::Sqs, &name_of(queue), &[])
 }
 
 /// Calls `take` for every live row of a family, with its suffix.

@@ -1,0 +1,156 @@
+//! `--scope`, `--exclude`, sizes: a filtered decode holds what a whole one holds of what is asked for, byte for byte.
+
+use ekvsnap::decode::filter::Filter;
+use ekvsnap::decode::{Layout, Options};
+
+use crate::kit::build::Snapshot;
+use crate::kit::ddb::{V, table};
+use crate::kit::fixtures::{load, snapshots};
+use crate::kit::{Decoded, Tree, run_with};
+
+/// Four adapters in one data set; `fs:` has tests of its own.
+fn inputs() -> Vec<Vec<u8>> {
+    let corpora = ["redis-small", "dynamodb-small", "s3-small", "sqs-small"];
+    corpora.into_iter().flat_map(|corpus| snapshots(&load(corpus))).collect()
+}
+
+fn filter(scope: &[&str], exclude: &[&str], sizes: (u64, u64)) -> Filter {
+    let all = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+    Filter { include: all(scope), exclude: all(exclude), min_size: sizes.0, max_size: sizes.1, ..Filter::default() }
+}
+
+fn decode(inputs: &[Vec<u8>], filter: Filter, layout: Layout) -> Decoded {
+    run_with(inputs, &Options { filter, layout, ..Options::default() }).unwrap()
+}
+
+/// What a path is of; what is about all of a scope (KEYMAP, TTL lines) is left out.
+fn data(tree: &Tree) -> Vec<(String, &Vec<u8>)> {
+    let about_all = ["KEYMAP.jsonl", "_ttl.jsonl", "MANIFEST.json", "CHECKSUMS"];
+    let path = |path: &Vec<u8>| String::from_utf8_lossy(path).into_owned();
+    let all = tree.iter().map(|(name, bytes)| (path(name), bytes));
+    all.filter(|(path, _)| !about_all.iter().any(|end| path.ends_with(end))).collect()
+}
+
+type Case<'c> = (&'c [&'c str], &'c [&'c str], fn(&str) -> bool);
+
+const CASES: &[Case<'_>] = &[
+    (&["redis:h:*"], &[], |p| p.starts_with("redis/") && (name(p).starts_with("h%3A") || name(p).contains("__h%3A"))),
+    (&["dynamodb:hashrange"], &[], |p| p.starts_with("dynamodb/hashrange/")),
+    (&["dynamodb:hash*"], &["dynamodb:hashonly"], |p| p.starts_with("dynamodb/hashrange/")),
+    (&["dynamodb:{t,T}", "sqs:std"], &[], |p| {
+        p.starts_with("dynamodb/t/") || p.starts_with("dynamodb/T/") || p.starts_with("sqs/std/")
+    }),
+    (&["sqs:*.fifo"], &["sqs:ht*"], |p| p.starts_with("sqs/") && p.contains(".fifo/") && !p.contains("/ht.fifo/")),
+    (&["s3:bucket-one/a/"], &[], |p| p == "s3/bucket-one/_bucket.json" || p.starts_with("s3/bucket-one/a/")),
+    (&["s3:bucket-one"], &["s3:bucket-one/a"], |p| {
+        p.starts_with("s3/bucket-one/") && (p.ends_with("/_bucket.json") || !name_in_bucket(p).starts_with('a'))
+    }),
+    (&[], &["redis:*", "dynamodb:*", "s3:*"], |p| p.starts_with("sqs/")),
+];
+
+/// The last part of a path.
+fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap()
+}
+
+fn name_in_bucket(path: &str) -> &str {
+    path.splitn(3, '/').nth(2).unwrap()
+}
+
+#[test]
+fn what_is_asked_for_is_what_a_whole_decode_has_of_it() {
+    let inputs = inputs();
+    let whole = decode(&inputs, Filter::default(), Layout::Tree);
+    for (scope, exclude, wanted) in CASES {
+        let part = decode(&inputs, filter(scope, exclude, (0, u64::MAX)), Layout::Tree);
+        let (got, want) = (data(&part.tree), data(&whole.tree));
+        let want: Vec<_> = want.into_iter().filter(|(path, _)| wanted(path)).collect();
+        let paths = |all: &[(String, &Vec<u8>)]| all.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
+        assert_eq!(paths(&got), paths(&want), "{scope:?} {exclude:?}");
+        assert!(!want.is_empty() && got == want, "{scope:?} {exclude:?}");
+        let manifest = part.text("MANIFEST.json");
+        assert!(manifest.contains(scope.iter().chain(*exclude).next().unwrap()), "{manifest}");
+    }
+}
+
+#[test]
+fn packed_lines_are_those_of_a_whole_decode() {
+    let inputs = inputs();
+    let whole = decode(&inputs, Filter::default(), Layout::Packed);
+    for (scope, file) in [
+        ("dynamodb:hashonly", "dynamodb/hashonly.jsonl"),
+        ("sqs:std", "sqs/std.jsonl"),
+        ("s3:bucket-one", "s3/bucket-one/_index.jsonl"),
+    ] {
+        let part = decode(&inputs, filter(&[scope], &[], (0, u64::MAX)), Layout::Packed);
+        assert_eq!(part.text(file), whole.text(file), "{scope}");
+        let adapter = file.split('/').next().unwrap();
+        let others = part.tree.keys().filter(|path| !path.starts_with(adapter.as_bytes())).count();
+        assert_eq!(others, 2, "{scope}: MANIFEST and CHECKSUMS alone");
+    }
+    let part = decode(
+        &inputs,
+        filter(&["dynamodb:hashrange/*"], &["dynamodb:hashrange/*/s/1*"], (0, u64::MAX)),
+        Layout::Packed,
+    );
+    let (got, all) = (part.text("dynamodb/hashrange.jsonl"), whole.text("dynamodb/hashrange.jsonl"));
+    assert!(
+        got.lines().count() < all.lines().count() && got.lines().all(|line| all.lines().any(|other| other == line))
+    );
+}
+
+/// One item by its key, one object by its key.
+#[test]
+fn single_objects() {
+    let inputs = inputs();
+    let whole = decode(&inputs, Filter::default(), Layout::Tree);
+    let item = whole.below("dynamodb/hashonly/items/").into_iter().find(|path| !path.contains('%')).unwrap();
+    let key = name(&item).strip_suffix(".json").unwrap();
+    for (scope, file) in [
+        (format!("dynamodb:hashonly/{key}"), item.clone()),
+        ("s3:bucket-one/hello.txt".into(), "s3/bucket-one/hello.txt".into()),
+    ] {
+        let part = decode(&inputs, filter(&[&scope], &[], (0, u64::MAX)), Layout::Tree);
+        assert_eq!(part.tree[file.as_bytes()], whole.tree[file.as_bytes()], "{scope}");
+        let files = part.tree.keys().filter(|path| path.starts_with(b"dynamodb/") || path.starts_with(b"s3/")).count();
+        assert_eq!(files, if scope.starts_with("s3") { 3 } else { 2 }, "{scope}");
+    }
+}
+
+#[test]
+fn sizes() {
+    let inputs = inputs();
+    let whole = decode(&inputs, Filter::default(), Layout::Tree);
+    let part = decode(&inputs, filter(&["s3:*"], &[], (5, 1 << 22)), Layout::Tree);
+    let bodies = |decoded: &Decoded| -> Vec<(Vec<u8>, usize)> {
+        let sidecar = |path: &Vec<u8>| decoded.tree.contains_key(&[path, &b".elastickv-meta.json"[..]].concat());
+        let bodies = decoded.tree.iter().filter(|(path, _)| path.starts_with(b"s3/") && sidecar(path));
+        bodies.map(|(path, bytes)| (path.clone(), bytes.len())).collect()
+    };
+    let want: Vec<_> = bodies(&whole).into_iter().filter(|(_, len)| (5..=1 << 22).contains(len)).collect();
+    assert!(!want.is_empty());
+    assert_eq!(bodies(&part), want);
+    // What is passed over is not taken for something that was left behind.
+    assert!(part.warnings().iter().all(|(event, _)| !event.starts_with("s3_")), "{:?}", part.warnings());
+}
+
+#[test]
+fn a_scope_that_matches_nothing_is_told() {
+    let inputs = inputs();
+    for scope in ["redis:no such key", "dynamodb:nothing", "s3:bucket-one/nothing", "sqs:nothing"] {
+        let part = decode(&inputs, filter(&[scope], &[], (0, u64::MAX)), Layout::Tree);
+        assert!(part.warnings().contains(&("nothing_matched", 1)), "{scope}: {:?}", part.warnings());
+    }
+}
+
+/// A damaged item of a table that nobody asked for ends no run.
+#[test]
+fn tables_that_are_not_asked_for_are_not_read() {
+    let (good, bad) = (table(b"good"), table(b"bad"));
+    let snapshot = Snapshot::new().table(&good).item(&good, &[V::S("k")], "v").table(&bad);
+    let snapshot = snapshot.put(bad.key(&[V::S("k")]), "no item");
+    let inputs = [snapshot.build()];
+    assert!(run_with(&inputs, &Options::default()).is_err());
+    let part = decode(&inputs, filter(&["dynamodb:good"], &[], (0, u64::MAX)), Layout::Tree);
+    assert_eq!(part.below("dynamodb/").len(), 2);
+}
