@@ -112,8 +112,8 @@ pub struct Filter {
     pub exclude: Vec<Pattern>,
     /// Redis types, by the name of their folder; empty: all.
     pub types: Vec<String>,
-    /// Least size in bytes of a Redis key or an S3 object as it is written, of a DynamoDB item as it is stored. Messages
-    /// and files of the file system have none that counts.
+    /// Least size in bytes of a Redis key, an S3 object or a file as it is written, of a DynamoDB item as it is stored;
+    /// messages are taken whatever their size.
     pub min_size: u64,
     /// Largest size.
     pub max_size: u64,
