@@ -1,15 +1,16 @@
 //! `ekvsnap decode`.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::exit::{self, Exit};
 use super::filter::FilterArgs;
 use super::inputs::Inputs;
 use super::parse::{self, Adapters};
 use super::progress::Bar;
+use super::summary::Done;
 use super::{complain, inputs, summary};
-use crate::decode::{Layout, Options, decode};
+use crate::decode::{Layout, Options, decode, estimate};
 use crate::error::{Error, Result};
 use crate::output::archive::Packing;
 
@@ -29,8 +30,12 @@ pub(super) struct Args {
 
     /// Directory to create; must be new or empty, and never holds an input. With --format tar or tar.zst a file, or -
     /// for standard output.
-    #[arg(short, long, value_name = "OUT")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "OUT", required_unless_present = "dry_run")]
+    output: Option<PathBuf>,
+
+    /// Decode, but write nothing: say what a directory would need of files, inodes and bytes.
+    #[arg(long)]
+    dry_run: bool,
 
     /// A directory (dir), or one archive (tar, tar.zst); without the flag the output's name tells.
     #[arg(long, value_name = "FORMAT", value_parser = ["dir", "tar", "tar.zst"])]
@@ -136,15 +141,21 @@ pub(super) fn run(args: &Args) -> Exit {
 
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let named: Vec<PathBuf> = args.inputs.iter().chain(&args.input).cloned().collect();
-    check_stdout(args)?;
+    let target = args.output.as_deref().unwrap_or(Path::new(""));
+    check_stdout(args, target)?;
     let Inputs { sources, passed_over } = inputs::open(&named, args.no_mmap)?;
-    let options = Options { passed_over, ..options(args) };
-    let outcome = decode(&sources, &args.output, &options, bar)?;
+    let options = Options { passed_over, ..options(args, target) };
+    let (outcome, done) = if args.dry_run {
+        let (outcome, need) = estimate(&sources, &options, bar)?;
+        (outcome, Done::Estimated(need))
+    } else {
+        (decode(&sources, target, &options, bar)?, Done::Written(target))
+    };
     bar.clear();
     if args.json {
-        summary::json(&outcome, &args.output);
+        summary::json(&outcome, done);
     } else {
-        summary::words(&outcome, &args.output);
+        summary::words(&outcome, done);
     }
     let warned = outcome.manifest.warnings.iter().any(|w| w.count > 0);
     Ok(match outcome.manifest.skipped {
@@ -155,8 +166,8 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
 }
 
 /// An archive on standard output leaves no room for anything else there.
-fn check_stdout(args: &Args) -> Result<()> {
-    let to_stdout = args.output.as_os_str() == "-";
+fn check_stdout(args: &Args, target: &Path) -> Result<()> {
+    let to_stdout = target.as_os_str() == "-" && !args.dry_run;
     if to_stdout && args.format.as_deref() == Some("dir") {
         return Err(Error::usage("a directory cannot go to standard output: use --format tar"));
     }
@@ -170,8 +181,8 @@ fn check_stdout(args: &Args) -> Result<()> {
 }
 
 /// As the flag says, else as the name of the output does.
-fn packing(args: &Args) -> Option<Packing> {
-    let name = args.output.as_os_str().as_encoded_bytes();
+fn packing(args: &Args, target: &Path) -> Option<Packing> {
+    let name = target.as_os_str().as_encoded_bytes();
     let zstd = Packing::Zstd { level: args.zstd_level };
     match args.format.as_deref() {
         Some("tar") => Some(Packing::Tar),
@@ -183,7 +194,7 @@ fn packing(args: &Args) -> Option<Packing> {
     }
 }
 
-fn options(args: &Args) -> Options {
+fn options(args: &Args, target: &Path) -> Options {
     Options {
         adapters: args.adapter.0.clone(),
         as_of: args.as_of,
@@ -196,7 +207,7 @@ fn options(args: &Args) -> Options {
         rename_s3_collisions: args.rename_collisions,
         drop_expired: args.drop_expired,
         dynamodb_bundle: (args.dynamodb_bundle_mode == "jsonl").then_some(args.dynamodb_bundle_size),
-        archive: packing(args),
+        archive: packing(args, target),
         layout: if args.layout == "jsonl" { Layout::Packed } else { Layout::Tree },
         filter: args.filter.filter(),
         force: args.force,

@@ -6,7 +6,7 @@ use std::path::Path;
 use indicatif::{DecimalBytes, HumanCount};
 use serde_json::{Value, json};
 
-use crate::decode::Outcome;
+use crate::decode::{Need, Outcome};
 use crate::error::{Error, Shown, Start};
 use crate::format::Adapter;
 use crate::output::manifest::{FindingInfo, Manifest, Members};
@@ -15,13 +15,23 @@ use crate::report;
 /// Examples of one warning that people are shown.
 const EXAMPLES: usize = 3;
 
+/// What came of a decode.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Done<'t> {
+    /// It is there.
+    Written(&'t Path),
+    /// Nothing was written; this it would need.
+    Estimated(Need),
+}
+
 /// The summary for people. Nobody can be told that stderr is closed: write errors are ignored.
-pub(super) fn words(outcome: &Outcome, target: &Path) {
+pub(super) fn words(outcome: &Outcome, done: Done<'_>) {
     let mut out = std::io::stderr().lock();
     for warning in &outcome.manifest.warnings {
         let _ = out.write_all(warning_words(warning).as_bytes());
     }
-    let _ = out.write_all(table(outcome, target).as_bytes());
+    let _ = out.write_all(table(outcome).as_bytes());
+    let _ = out.write_all(done_words(outcome, done).as_bytes());
     if outcome.manifest.skipped > 0 {
         let places = HumanCount(outcome.manifest.skipped);
         let _ = writeln!(out, "{places} places could not be read and were left out: see ERRORS.jsonl");
@@ -59,7 +69,7 @@ pub(super) fn shown(value: &report::Value) -> String {
     }
 }
 
-fn table(outcome: &Outcome, target: &Path) -> String {
+fn table(outcome: &Outcome) -> String {
     let manifest = &outcome.manifest;
     let mut text = String::new();
     for adapter in Adapter::SELECTABLE {
@@ -81,15 +91,28 @@ fn table(outcome: &Outcome, target: &Path) -> String {
         manifest.wall_time_iso,
         crc_words(outcome),
     ));
+    text
+}
+
+fn done_words(outcome: &Outcome, done: Done<'_>) -> String {
     let seconds = outcome.elapsed.as_secs_f64().max(1e-6);
     let rate = DecimalBytes((outcome.input_bytes as f64 / seconds) as u64);
-    text.push_str(&format!(
-        "{}: {} files, {} in {seconds:.2} s ({rate}/s of snapshot)\n",
-        target.display(),
-        HumanCount(outcome.files),
-        DecimalBytes(outcome.bytes),
-    ));
-    text
+    match done {
+        Done::Written(target) => format!(
+            "{}: {} files, {} in {seconds:.2} s ({rate}/s of snapshot)\n",
+            target.display(),
+            HumanCount(outcome.files),
+            DecimalBytes(outcome.bytes),
+        ),
+        Done::Estimated(need) => format!(
+            "nothing written; a directory would have {} files in {} directories, {}: {} inodes, about {} of disk\n",
+            HumanCount(need.files),
+            HumanCount(need.directories),
+            DecimalBytes(need.bytes),
+            HumanCount(need.inodes()),
+            DecimalBytes(need.disk_bytes),
+        ),
+    }
 }
 
 fn crc_words(outcome: &Outcome) -> &'static str {
@@ -101,18 +124,28 @@ fn crc_words(outcome: &Outcome) -> &'static str {
 }
 
 /// Every finding as an event, then the summary.
-pub(super) fn json(outcome: &Outcome, target: &Path) {
+pub(super) fn json(outcome: &Outcome, done: Done<'_>) {
     let manifest = &outcome.manifest;
     json_findings(manifest);
     for leftover in &outcome.leftovers {
         line(&json!({ "event": "hint", "code": "unfinished_output", "path": leftover.to_string_lossy() }));
     }
-    line(&json!({
-        "event": "summary", "output": target.to_string_lossy(), "files": outcome.files, "bytes": outcome.bytes,
+    let mut summary = json!({
+        "event": "summary", "files": outcome.files, "bytes": outcome.bytes,
         "input_bytes": outcome.input_bytes, "elapsed_ms": outcome.elapsed.as_millis() as u64,
         "wall_time_iso": manifest.wall_time_iso, "adapters": manifest.adapters, "counters": manifest.counters,
         "skipped": manifest.skipped,
-    }));
+    });
+    match done {
+        Done::Written(target) => summary["output"] = target.to_string_lossy().into(),
+        Done::Estimated(need) => {
+            summary["needs"] = json!({
+                "files": need.files, "directories": need.directories, "inodes": need.inodes(), "bytes": need.bytes,
+                "disk_bytes": need.disk_bytes,
+            });
+        }
+    }
+    line(&summary);
 }
 
 /// Every note and warning as an event.

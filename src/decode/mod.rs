@@ -3,6 +3,7 @@
 mod describe;
 pub mod dynamodb;
 pub(crate) mod engine;
+mod estimate;
 mod fill;
 pub mod filter;
 mod findings;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use describe::iso_time;
+pub use estimate::{Need, estimate};
 pub use options::{Layout, Options};
 
 use crate::dataset::{DataSet, Shared};

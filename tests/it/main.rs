@@ -9,6 +9,7 @@ mod cli;
 mod container;
 mod damaged;
 mod differential;
+mod dry_run;
 mod dynamodb;
 mod filters;
 mod fs;
