@@ -56,6 +56,21 @@ pub fn fill(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<Filled> {
+    let filled = fill_from(sources, tree, scratch, options, progress);
+    // What seems to be damage may be a file that changes while it is read.
+    match filled {
+        Err(error) if error.is_damage() => sources.iter().try_for_each(Source::check_unchanged).and(Err(error)),
+        filled => filled,
+    }
+}
+
+fn fill_from(
+    sources: &[Source],
+    tree: &Tree,
+    scratch: &Path,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Filled> {
     let input_bytes = sources.iter().map(|s| s.bytes().len() as u64).sum();
     progress.begin("survey", 1);
     let losses = LossBook::new(options.skip_damage);

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 pub use discover::{Found, PassedOver, find_inputs, index_of};
+pub use map::survive_torn_maps;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -32,7 +33,7 @@ pub struct Source {
 }
 
 enum Bytes {
-    Mapped(memmap2::Mmap),
+    Mapped(map::Map),
     Owned(Vec<u8>),
 }
 
@@ -116,16 +117,20 @@ impl Source {
     /// All bytes.
     pub fn bytes(&self) -> &[u8] {
         match &self.bytes {
-            Bytes::Mapped(map) => map,
+            Bytes::Mapped(map) => map.bytes(),
             Bytes::Owned(vec) => vec,
         }
     }
 
-    /// Fails when the file changed since it was opened: what was read may be a mixture.
+    /// Fails when the file changed since it was opened, or a part of it was lost: what was read may be a mixture.
     pub fn check_unchanged(&self) -> Result<()> {
         let Some((file, before)) = &self.seen else { return Ok(()) };
         let now = file.metadata().map_err(|e| Error::io("stat", &self.path, e))?;
-        if Stamp::of(&now) == *before { Ok(()) } else { Err(Error::new(ErrorKind::Changed).input(&self.path)) }
+        let torn = matches!(&self.bytes, Bytes::Mapped(map) if map.is_torn());
+        if !torn && Stamp::of(&now) == *before {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Changed).input(&self.path))
     }
 }
 

@@ -60,7 +60,7 @@ struct Ground<'a> {
 /// Walks over a whole file; shows at most `limit` places.
 ///
 /// # Errors
-/// None for a damaged file: that is in the result.
+/// A file that changed meanwhile. What is damaged is in the result.
 pub fn walk(source: &Source, grain: Grain, limit: usize, progress: &dyn Progress) -> Result<Walked> {
     let mut all = Walked::default();
     let (layout, start) = match survey::stream(source.bytes()) {
@@ -84,6 +84,7 @@ pub fn walk(source: &Source, grain: Grain, limit: usize, progress: &dyn Progress
         },
     )?;
     ground.end(end, start, &mut all);
+    source.check_unchanged()?;
     Ok(all)
 }
 

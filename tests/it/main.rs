@@ -29,6 +29,7 @@ mod s3_rows;
 mod skip;
 mod sqs;
 mod targets;
+mod torn;
 mod truth_dynamodb;
 mod truth_fs;
 mod truth_redis;

@@ -1,0 +1,107 @@
+//! Maps whose file was cut, or whose disk failed, while they were read.
+//!
+//! Access to a page that is no longer there raises SIGBUS. The handler puts zeros in the place of all that is left of the
+//! map and marks it; the read goes on, the run ends with the mark (`Source::check_unchanged`), and what it had begun to
+//! write is removed as after any error. A fault anywhere else is none of ours: it ends the process as it always did.
+
+use std::ptr;
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use libc::{c_int, c_void, siginfo_t};
+
+/// Maps that can be guarded at once. Of more than that, the later ones are not.
+const MOST: usize = 256;
+
+/// A guarded map: where it begins (0: the place is free) and ends, and whether it was torn.
+struct Place {
+    start: AtomicUsize,
+    end: AtomicUsize,
+    torn: AtomicBool,
+}
+
+static PLACES: [Place; MOST] =
+    [const { Place { start: AtomicUsize::new(0), end: AtomicUsize::new(0), torn: AtomicBool::new(false) } }; MOST];
+/// Bytes of a page; 0 until the handler is there.
+static PAGE: AtomicUsize = AtomicUsize::new(0);
+
+/// Watches one map until it is dropped: it must go before the map does.
+pub struct Guard(Option<&'static Place>);
+
+impl Guard {
+    /// Watches `bytes`, all of a map. Nothing happens unless [`install`] was called.
+    pub fn new(bytes: &[u8]) -> Guard {
+        let start = bytes.as_ptr() as usize;
+        let free = |place: &&Place| place.start.compare_exchange(0, start, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let place = PLACES.iter().find(free);
+        if let Some(place) = place {
+            place.torn.store(false, Ordering::Release);
+            place.end.store(start + bytes.len(), Ordering::Release);
+        }
+        Guard(place)
+    }
+
+    /// Whether a part of the map was lost.
+    pub fn is_torn(&self) -> bool {
+        self.0.is_some_and(|place| place.torn.load(Ordering::Acquire))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(place) = self.0 {
+            place.end.store(0, Ordering::Release);
+            place.start.store(0, Ordering::Release);
+        }
+    }
+}
+
+/// Sets the handler, once in a process.
+pub fn install() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: `sysconf` only reads a constant of the system.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        PAGE.store(usize::try_from(page).unwrap_or(4096), Ordering::Release);
+        // SAFETY: `action` is a plain struct for which all zeros are valid; the handler has the signature that
+        // SA_SIGINFO asks for, and does only what a signal handler may: atomics and system calls.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = on_sigbus as extern "C" fn(c_int, *mut siginfo_t, *mut c_void) as usize;
+            action.sa_flags = libc::SA_SIGINFO;
+            libc::sigemptyset(&raw mut action.sa_mask);
+            libc::sigaction(libc::SIGBUS, &raw const action, ptr::null_mut());
+        }
+    });
+}
+
+extern "C" fn on_sigbus(signal: c_int, info: *mut siginfo_t, _context: *mut c_void) {
+    // SAFETY: the kernel passes a valid `info` to a SA_SIGINFO handler, and SIGBUS has an address.
+    let address = unsafe { (*info).si_addr() } as usize;
+    if !replace(address) {
+        // SAFETY: back to the default action; the access is repeated when this returns, and ends the process.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
+/// Puts zeros from the page of `address` to the end of its map; tells whether there is such a map.
+fn replace(address: usize) -> bool {
+    let inside =
+        |place: &&Place| (place.start.load(Ordering::Acquire)..place.end.load(Ordering::Acquire)).contains(&address);
+    let Some(place) = PLACES.iter().find(inside) else { return false };
+    let from = address - address % PAGE.load(Ordering::Acquire).max(1);
+    let len = place.end.load(Ordering::Acquire).saturating_sub(from);
+    // Marked first: whoever reads the zeros can know that they are none of the file's.
+    place.torn.store(true, Ordering::Release);
+    // SAFETY: the pages from `from` on belong to a live map of ours (its guard is dropped before it is unmapped), which
+    // is read only through shared slices. They are replaced by pages of zeros with the same protection, so that every
+    // such slice stays valid memory. The system call does not touch anything else; the thread's errno is kept.
+    unsafe {
+        let errno = libc::__errno_location();
+        let kept = *errno;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+        let mapped = libc::mmap(from as *mut c_void, len, libc::PROT_READ, flags, -1, 0);
+        *errno = kept;
+        mapped != libc::MAP_FAILED
+    }
+}
