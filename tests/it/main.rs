@@ -12,6 +12,7 @@ mod differential;
 mod dry_run;
 mod dynamodb;
 mod filters;
+mod flips;
 mod fs;
 mod generated;
 mod golden;

@@ -1,0 +1,136 @@
+//! Every byte of small real snapshots changed, and every length that they can be cut to: the same tree, or a named error.
+//!
+//! With a footer nothing goes unnoticed. Without one a changed value cannot be told from another value; then all that is
+//! asked is that the run ends with a tree or with words.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ekvsnap::Error;
+use ekvsnap::decode::{Options, Silent, fill_nowhere, on_threads};
+use ekvsnap::format::{Family, frame, mvcc};
+use ekvsnap::source::Source;
+
+use crate::kit::build::with_footer;
+use crate::kit::fixtures::{load, snapshots};
+use crate::kit::fs;
+
+/// Rows of a family that are kept, and their largest size.
+const KEPT: usize = 2;
+const LARGEST: usize = 600;
+
+/// A real snapshot with a few rows of each family: header, footer, store metadata and all.
+fn thinned(corpus: &str) -> Vec<u8> {
+    let whole = &snapshots(&load(corpus))[0];
+    let start = whole.windows(8).position(|bytes| bytes == b"EKVPBBL1").unwrap() + 16;
+    let mut small = whole[..start].to_vec();
+    let (mut at, mut kept) = (start, BTreeMap::<Family, usize>::new());
+    while let Ok(frame::Step::Entry(entry)) = frame::step(whole, at) {
+        let family = mvcc::split_key(entry.raw_key).map_or(Family::Bare, |(key, _)| Family::of(key));
+        let bytes = &whole[at..entry.end];
+        let count = kept.entry(family).or_default();
+        let meta = entry.raw_key.starts_with(b"_meta_");
+        if meta || (*count < KEPT && bytes.len() <= LARGEST) {
+            *count += usize::from(!meta);
+            small.extend_from_slice(bytes);
+        }
+        at = entry.end;
+    }
+    with_footer(small)
+}
+
+/// Digests of all files but the manifest, which holds the checksum of the input; and whether there is a footer.
+type Tree = (Vec<(Vec<u8>, [u8; 32])>, bool);
+
+fn decoded(bytes: Vec<u8>) -> Result<Tree, Error> {
+    let mut filled = fill_nowhere(&[Source::from_bytes("x.fsm", bytes)], &Options::default(), &Silent)?;
+    let mut files = Vec::new();
+    filled
+        .index
+        .merge(|path, entry| {
+            files.extend((path != b"MANIFEST.json").then(|| (path.to_vec(), entry.digest)));
+            Ok(())
+        })
+        .unwrap();
+    Ok((files, filled.manifest.inputs[0].fsm_crc32c.is_some()))
+}
+
+/// Runs `check` for every number of a range, on all cores.
+fn each(range: Range<usize>, check: impl Fn(usize) + Sync) {
+    let next = AtomicUsize::new(range.start);
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                on_threads(1, || {
+                    loop {
+                        match next.fetch_add(1, Ordering::Relaxed) {
+                            at if at < range.end => check(at),
+                            _ => break,
+                        }
+                    }
+                })
+                .unwrap();
+            });
+        }
+    });
+}
+
+fn named(error: &Error, what: &str) {
+    assert!(error.is_damage(), "{what}: {error}: not called damage");
+    let empty = error.to_string().contains("0 bytes");
+    assert!(empty || error.offset().is_some(), "{what}: {error}: no offset");
+}
+
+fn check(corpus: &str, whole: &[u8]) {
+    let (tree, footer) = decoded(whole.to_vec()).unwrap();
+    assert!(footer && tree.len() > 2, "{corpus}: {} files", tree.len());
+    let bare = &whole[..whole.len() - 4];
+    each(0..whole.len(), |at| {
+        for mask in [0x01, 0x80, 0xff] {
+            let mut flipped = whole.to_vec();
+            flipped[at] ^= mask;
+            match decoded(flipped) {
+                Ok(_) => panic!("{corpus}: byte {at} ^ {mask:#x}: nobody noticed"),
+                Err(error) => named(&error, &format!("{corpus}: byte {at} ^ {mask:#x}")),
+            }
+        }
+        if at < bare.len() {
+            let mut flipped = bare.to_vec();
+            flipped[at] ^= 0x01;
+            if let Err(error) = decoded(flipped) {
+                named(&error, &format!("{corpus}: byte {at} without a footer"));
+            }
+        }
+        // A file that was cut at the boundary of an entry is one without a footer, and says so.
+        match decoded(whole[..at].to_vec()) {
+            Ok((_, footer)) => assert!(!footer, "{corpus}: cut to {at} bytes"),
+            Err(error) => named(&error, &format!("{corpus}: cut to {at} bytes")),
+        }
+    });
+}
+
+#[test]
+fn redis() {
+    check("redis-small", &thinned("redis-small"));
+}
+
+#[test]
+fn dynamodb() {
+    check("dynamodb-small", &thinned("dynamodb-small"));
+}
+
+#[test]
+fn s3() {
+    check("s3-small", &thinned("s3-small"));
+}
+
+#[test]
+fn sqs() {
+    check("sqs-small", &thinned("sqs-small"));
+}
+
+#[test]
+fn file_system() {
+    check("a built file system", &fs::file(fs::base(1), "name", 7, b"body").build());
+}
