@@ -135,6 +135,9 @@ pub enum ErrorKind {
     /// An output in an archive that cannot be read to its end.
     #[error("the archive is damaged: {0}")]
     Archive(String),
+    /// A line of an output that is not one of a decode.
+    #[error("line {0} is not what a decode writes there")]
+    OutputLine(u64),
     /// The file changed while it was read.
     #[error("the file changed while it was being read: copy it first, or take it from fsm-snap/ once it is complete")]
     Changed,

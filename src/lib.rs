@@ -6,6 +6,8 @@ pub mod dataset;
 pub mod decode;
 pub mod error;
 pub mod format;
+pub mod inspect;
+pub mod objects;
 pub mod output;
 #[doc(hidden)]
 pub mod replay;

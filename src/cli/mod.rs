@@ -5,6 +5,7 @@ mod exit;
 mod filter;
 mod generated;
 mod inputs;
+mod inspect;
 mod parse;
 mod progress;
 mod summary;
@@ -28,6 +29,8 @@ struct Cli {
 enum Command {
     /// Decode snapshots into a directory tree.
     Decode(Box<decode::Args>),
+    /// Show what is in a snapshot: rows and versions, scopes, the largest objects, prefixes, expiries.
+    Inspect(Box<inspect::Args>),
     /// Prove that a snapshot is sound in every row, or that an output is whole.
     Verify(verify::Args),
     /// Print a completion script for a shell.
@@ -41,6 +44,7 @@ pub fn main() -> Exit {
     match Cli::try_parse() {
         Ok(cli) => match cli.command {
             Command::Decode(args) => decode::run(&args),
+            Command::Inspect(args) => inspect::run(&args),
             Command::Verify(args) => verify::run(&args),
             Command::Completions(args) => generated::completions(&args),
             Command::Man(args) => generated::man(&args),

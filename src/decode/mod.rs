@@ -33,7 +33,7 @@ use crate::output::tree::Tree;
 use crate::output::unit::Collector;
 use crate::report::{Finding, Findings};
 use crate::source::Source;
-pub use fill::{CHECKSUMS, Filled, MANIFEST};
+pub use fill::{CHECKSUMS, Filled, MANIFEST, fill};
 
 /// Hears how far a decode is.
 pub trait Progress: Sync {

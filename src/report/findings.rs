@@ -78,7 +78,7 @@ impl Serialize for Cut {
 impl Value {
     /// The value, or what it begins with and how long it was: a hundred examples with keys of a megabyte must not fill
     /// memory, nor the manifest.
-    fn cut(self) -> Value {
+    pub(crate) fn cut(self) -> Value {
         match self {
             Value::Text(text) if text.len() > MOST_SHOWN => {
                 let end = (0..=MOST_SHOWN).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();

@@ -16,6 +16,8 @@ pub struct FamilyCount {
     pub live: u64,
     /// Bytes of all versions, framing included.
     pub bytes: u64,
+    /// Bytes of the versions that can be read.
+    pub live_bytes: u64,
     /// Whether some key arrives after a longer key that it is a prefix of, so that rows are not in key order.
     pub unordered: bool,
 }
@@ -82,6 +84,7 @@ impl Counts {
             mine.tombstones += theirs.tombstones;
             mine.live += theirs.live;
             mine.bytes += theirs.bytes;
+            mine.live_bytes += theirs.live_bytes;
             mine.unordered |= theirs.unordered;
         }
         self.operational += other.operational;

@@ -44,7 +44,7 @@ pub(super) struct Pass<'a> {
 struct Doubt<'a> {
     family: Family,
     user_key: &'a [u8],
-    start: usize,
+    bytes: Range<usize>,
 }
 
 /// One version of a key, whatever the stream's layout.
@@ -238,12 +238,14 @@ impl<'a> Pass<'a> {
         count.rows += 1;
         count.tombstones += u64::from(v.tombstone);
         count.live += u64::from(live);
-        count.bytes += (v.end - v.start) as u64;
+        let bytes = (v.end - v.start) as u64;
+        count.bytes += bytes;
+        count.live_bytes += if live { bytes } else { 0 };
         count.unordered |= unordered;
         self.survey.max_commit_ts = self.survey.max_commit_ts.max(v.commit_ts);
         self.survey.above_last_commit += u64::from(v.commit_ts > self.last_commit_ts);
         if doubtful {
-            self.doubtful.push(Doubt { family, user_key: v.user_key, start: v.start });
+            self.doubtful.push(Doubt { family, user_key: v.user_key, bytes: v.start..v.end });
         }
         if family == Family::Unknown && live {
             self.survey.counts.note_unknown(v.user_key, v.start);
@@ -267,9 +269,11 @@ impl<'a> Pass<'a> {
     pub(super) fn absorb(&mut self, next: Pass<'a>) {
         for doubt in next.doubtful {
             if !self.open.contains(doubt.user_key) {
-                self.survey.counts.family_mut(doubt.family).live += 1;
+                let count = self.survey.counts.family_mut(doubt.family);
+                count.live += 1;
+                count.live_bytes += doubt.bytes.len() as u64;
                 if doubt.family == Family::Unknown {
-                    self.survey.counts.note_unknown(doubt.user_key, doubt.start);
+                    self.survey.counts.note_unknown(doubt.user_key, doubt.bytes.start);
                 }
             }
         }

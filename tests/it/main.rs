@@ -18,6 +18,7 @@ mod generated;
 mod golden;
 mod groups;
 mod inputs;
+mod inspect;
 mod ranges;
 mod ranges_model;
 mod redis_errors;

@@ -1,0 +1,295 @@
+//! `ekvsnap inspect`.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use indicatif::{DecimalBytes, HumanCount};
+use serde_json::{Value, json};
+
+use super::exit::{self, Exit};
+use super::filter::FilterArgs;
+use super::inputs::Inputs;
+use super::parse::{self, Adapters};
+use super::progress::Bar;
+use super::summary::{json_error, line, shown, warning_words};
+use super::{complain, inputs};
+use crate::decode::Options;
+use crate::error::{Error, Result};
+use crate::inspect::census::{Expiry, Report};
+use crate::inspect::{Depth, FamilyRows, Input, Inspection, inspect, page};
+use crate::report;
+
+/// Rows of a table of scopes or families that people are shown; --json has all.
+const SHOWN: usize = 60;
+
+/// Arguments of `ekvsnap inspect`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit::TABLE)]
+pub(super) struct Args {
+    /// Snapshots, as for decode; several are one data set.
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<PathBuf>,
+
+    /// Look at headers, checksums and rows only: much faster, but nothing is told of objects.
+    #[arg(long, conflicts_with_all = ["html", "scope", "exclude", "types", "min_size", "max_size", "drop_expired"])]
+    quick: bool,
+
+    /// Show so many of the largest objects and prefixes.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(..=10_000))]
+    top: u16,
+
+    /// Group keys by what they begin with, up to so many separators (: / # |; in S3 and fs only /).
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(..=32))]
+    prefix_depth: u8,
+
+    /// Also write a page with plots to this file; it works offline.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
+    /// Adapters to look at: dynamodb, s3, redis, sqs, fs.
+    #[arg(long, value_name = "LIST", default_value = "all", value_parser = parse::adapters)]
+    adapter: Adapters,
+
+    /// Show the state at this commit timestamp: an HLC number or a date (RFC 3339).
+    #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
+    as_of: Option<u64>,
+
+    /// Leave out Redis keys that have expired by WHEN: now, Unix milliseconds, or a date.
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "now",
+          value_parser = parse::moment)]
+    drop_expired: Option<u64>,
+
+    #[command(flatten)]
+    filter: FilterArgs,
+
+    /// What to do at a row that cannot be read: fail, or skip it, tell of it and exit with 3.
+    #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = ["fail", "skip"])]
+    on_error: String,
+
+    /// Worker threads; 0 = one for each core.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+
+    /// Read inputs into memory instead of mapping them.
+    #[arg(long)]
+    no_mmap: bool,
+
+    /// Print everything as one JSON object.
+    #[arg(long)]
+    json: bool,
+
+    /// Show a progress bar on a terminal: auto or never.
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"])]
+    progress: String,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Exit {
+    let bar = Bar::new(args.progress == "auto" && !args.json);
+    let result = go(args, &bar);
+    bar.clear();
+    result.unwrap_or_else(|error| {
+        if args.json {
+            json_error(&error);
+        }
+        complain(&error)
+    })
+}
+
+fn go(args: &Args, bar: &Bar) -> Result<Exit> {
+    let Inputs { sources, passed_over } = inputs::open(&args.inputs, args.no_mmap)?;
+    let options = Options {
+        adapters: args.adapter.0.clone(),
+        as_of: args.as_of,
+        threads: args.threads,
+        drop_expired: args.drop_expired,
+        filter: args.filter.filter(),
+        skip_damage: args.on_error == "skip",
+        passed_over,
+        ..Options::default()
+    };
+    let (top, prefix_depth) = (usize::from(args.top), usize::from(args.prefix_depth));
+    let found = inspect(&sources, &options, Depth { objects: !args.quick, top, prefix_depth }, bar)?;
+    bar.clear();
+    if let Some(file) = &args.html {
+        let written = page(&found).and_then(|page| std::fs::write(file, page));
+        written.map_err(|e| Error::io("write", file, e))?;
+    }
+    if args.json {
+        line(&document(&found));
+    } else {
+        // The words are the answer. A reader that has gone away is no error.
+        let _ = std::io::stdout().write_all(words(&found, top).as_bytes());
+    }
+    Ok(if found.lost.is_empty() { Exit::Fine } else { Exit::Skipped })
+}
+
+fn document(found: &Inspection) -> Value {
+    let mut document = json!({ "event": "inspection" });
+    if let (Value::Object(document), Ok(Value::Object(members))) = (&mut document, serde_json::to_value(found)) {
+        document.extend(members);
+    }
+    document
+}
+
+/// Everything, in at most 100 columns.
+fn words(found: &Inspection, top: usize) -> String {
+    let mut text: String = found.inputs.iter().map(input_words).collect();
+    let old = found.rows.saturating_sub(found.live + found.tombstones);
+    text.push_str(&format!(
+        "{} rows: {} live keys, {} tombstones, {} old or expired versions\n",
+        HumanCount(found.rows),
+        HumanCount(found.live),
+        HumanCount(found.tombstones),
+        HumanCount(old),
+    ));
+    let bloat = found.bytes as f64 / found.live_bytes.max(1) as f64;
+    text.push_str(&format!(
+        "{} of rows, {} of them live: {bloat:.2} bytes stored for each live one\nstate of {}\n",
+        DecimalBytes(found.bytes),
+        DecimalBytes(found.live_bytes),
+        found.taken,
+    ));
+    family_table(&found.families, &mut text);
+    if let Some(objects) = &found.objects {
+        object_tables(objects, top, &mut text);
+    }
+    for unknown in &found.unknown {
+        let (rows, example) = (HumanCount(unknown.rows), shown(&unknown.example));
+        let prefix = shown(&unknown.prefix);
+        text.push_str(&format!("unknown: {rows} rows {prefix}, such as {example} at byte offset {}\n", unknown.offset));
+    }
+    found.warnings.iter().for_each(|warning| text.push_str(&warning_words(warning)));
+    for lost in found.lost.iter().take(SHOWN) {
+        text.push_str(&format!("damage: {} at byte offset {}: {}\n", lost.input, lost.offset, lost.reason));
+    }
+    if found.lost.len() > SHOWN {
+        text.push_str(&format!("        … and {} more: --json has them\n", found.lost.len() - SHOWN));
+    }
+    text
+}
+
+fn input_words(input: &Input) -> String {
+    let stream = if input.stream.is_empty() { "an empty store" } else { input.stream };
+    let header = match input.header_version {
+        0 => "no header".to_owned(),
+        version => format!("header EKVTHLC{version}"),
+    };
+    let crc = input.crc32c.as_ref().map_or("no CRC to verify".to_owned(), |crc| format!("CRC32C {crc} matches"));
+    let mut text = format!("{}: {}, {header}, {stream}, {crc}\n", input.path, DecimalBytes(input.bytes));
+    let mut more = vec![format!("committed {} ({})", input.last_commit_ts, input.last_commit_time)];
+    more.extend(input.snapshot_index.map(|index| format!("index {index}")));
+    more.extend(input.applied_index.map(|index| format!("applied {index}")));
+    more.extend((input.min_retained_ts > 0).then(|| format!("history from {}", input.min_retained_ts)));
+    let above = input.rows_above_last_commit;
+    more.extend((above > 0).then(|| format!("{} rows are newer", HumanCount(above))));
+    text.push_str(&format!("  {}\n", more.join(", ")));
+    text
+}
+
+fn family_table(families: &[FamilyRows], text: &mut String) {
+    text.push_str(&format!(
+        "\n{:<24} {:<9} {:>12} {:>12} {:>11} {:>12} {:>12}\n",
+        "family", "owner", "rows", "live", "tombstones", "bytes", "live bytes"
+    ));
+    for family in families {
+        let name = if family.family.is_empty() { "(bare keys)" } else { family.family };
+        text.push_str(&format!(
+            "{name:<24} {:<9} {:>12} {:>12} {:>11} {:>12} {:>12}\n",
+            family.owner,
+            count(family.rows),
+            count(family.live),
+            count(family.tombstones),
+            bytes(family.bytes),
+            bytes(family.live_bytes),
+        ));
+    }
+}
+
+fn object_tables(objects: &Report, top: usize, text: &mut String) {
+    text.push_str(&format!("\n{:<52} {:<12} {:>14} {:>14}\n", "scope", "kind", "objects", "bytes"));
+    for scope in objects.scopes.iter().take(SHOWN) {
+        let name = fitting(&format!("{}/{}", scope.adapter, scope.scope), 52);
+        let (n, size) = (count(scope.sum.objects), bytes(scope.sum.bytes));
+        text.push_str(&format!("{name:<52} {:<12} {n:>14} {size:>14}\n", scope.kind));
+    }
+    if objects.scopes.len() > SHOWN {
+        text.push_str(&format!("… and {} more: --json has them\n", objects.scopes.len() - SHOWN));
+    }
+    largest_table(objects, text);
+    prefix_table(objects, top, text);
+    text.push_str(&expiry_words(&objects.expiry));
+}
+
+fn largest_table(objects: &Report, text: &mut String) {
+    if objects.largest.is_empty() {
+        return;
+    }
+    text.push_str(&format!("\n{:<84} {:>14}\n", "largest", "bytes"));
+    for large in &objects.largest {
+        let key = [Some(&large.key), large.range.as_ref()].into_iter().flatten().map(bare);
+        let scope = if large.adapter == "redis" { "" } else { large.scope.as_str() };
+        let parts: Vec<String> = std::iter::once(scope.to_owned()).filter(|s| !s.is_empty()).chain(key).collect();
+        let name = format!("{}:{} ({})", large.adapter, parts.join("/"), large.kind);
+        text.push_str(&format!("{:<84} {:>14}\n", fitting(&name, 84), bytes(large.bytes)));
+    }
+}
+
+fn prefix_table(objects: &Report, top: usize, text: &mut String) {
+    if objects.prefixes.is_empty() || top == 0 {
+        return;
+    }
+    text.push_str(&format!("\n{:<69} {:>14} {:>14}\n", "prefix", "objects", "bytes"));
+    let mut others = objects.other_prefixes;
+    for (n, prefix) in objects.prefixes.iter().enumerate() {
+        if n >= top {
+            others.objects += prefix.sum.objects;
+            others.bytes += prefix.sum.bytes;
+            continue;
+        }
+        let name = match bare(&prefix.prefix) {
+            none if none.is_empty() => format!("{}:{} (keys without one)", prefix.adapter, prefix.scope),
+            some => format!("{}:{} {some}", prefix.adapter, prefix.scope),
+        };
+        let (n, size) = (count(prefix.sum.objects), bytes(prefix.sum.bytes));
+        text.push_str(&format!("{:<69} {n:>14} {size:>14}\n", fitting(&name, 69)));
+    }
+    if others.objects > 0 {
+        text.push_str(&format!("{:<69} {:>14} {:>14}\n", "(others)", count(others.objects), bytes(others.bytes)));
+    }
+}
+
+fn expiry_words(expiry: &Expiry) -> String {
+    let Expiry { never, expired, within, later } = expiry;
+    let mut parts = vec![format!("{} never", HumanCount(*never)), format!("{} have expired", HumanCount(*expired))];
+    let names = ["an hour", "a day", "a week", "30 days", "a year"];
+    for ((_, keys), name) in within.iter().zip(names).filter(|((_, keys), _)| *keys > 0) {
+        parts.push(format!("{} within {name}", HumanCount(*keys)));
+    }
+    parts.extend((*later > 0).then(|| format!("{} later", HumanCount(*later))));
+    if never + expired + later + within.iter().map(|(_, keys)| keys).sum::<u64>() == 0 {
+        return String::new();
+    }
+    format!("\nRedis keys expire: {}\n", parts.join(", "))
+}
+
+fn count(n: u64) -> String {
+    HumanCount(n).to_string()
+}
+
+fn bytes(n: u64) -> String {
+    DecimalBytes(n).to_string()
+}
+
+/// A key without the quotes.
+fn bare(value: &report::Value) -> String {
+    shown(value).trim_matches('"').to_owned()
+}
+
+/// Text that takes at most so many columns.
+fn fitting(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
+}

@@ -1,0 +1,378 @@
+//! What there is of logical objects, in bounded memory: sums by scope and kind, the largest, common prefixes, sizes, expiries.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use serde::Serialize;
+
+use crate::format::Adapter;
+use crate::objects::Object;
+use crate::report::Value;
+
+/// Prefixes that are told apart; past that the small ones become one.
+const MOST_PREFIXES: usize = 1 << 16;
+/// Bytes of a prefix that count.
+const LONGEST_PREFIX: usize = 256;
+/// Prefixes that a report has, at least.
+const SHOWN_PREFIXES: usize = 100;
+/// Powers of two by which sizes are told apart.
+const SIZES: usize = 65;
+
+/// Ends of the intervals of time left, in seconds: an hour, a day, a week, 30 days, a year.
+const SPANS: [u64; 5] = [3600, 86_400, 7 * 86_400, 30 * 86_400, 365 * 86_400];
+
+/// Objects and their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Sum {
+    /// How many objects.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Sum {
+    fn add(&mut self, bytes: u64) {
+        self.merge(Sum { objects: 1, bytes });
+    }
+
+    fn merge(&mut self, other: Sum) {
+        self.objects += other.objects;
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+}
+
+/// Objects of one kind in one scope.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Scope {
+    /// The front end.
+    pub adapter: &'static str,
+    /// `db_0`, the table, the bucket, the queue.
+    pub scope: String,
+    /// `strings`, `items`, `objects`, `messages`, ….
+    pub kind: &'static str,
+    /// How many, and their bytes.
+    #[serde(flatten)]
+    pub sum: Sum,
+}
+
+/// A large object.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Large {
+    /// The front end.
+    pub adapter: &'static str,
+    /// As of [`Scope`].
+    pub scope: String,
+    /// As of [`Scope`].
+    pub kind: &'static str,
+    /// Its key, cut short if need be.
+    pub key: Value,
+    /// The value of its range attribute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<Value>,
+    /// Its size.
+    pub bytes: u64,
+    /// When it expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expire_at_ms: Option<u64>,
+}
+
+/// Objects whose keys begin alike.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Prefix {
+    /// The front end.
+    pub adapter: &'static str,
+    /// As of [`Scope`].
+    pub scope: String,
+    /// What the keys begin with; empty: keys without a separator.
+    pub prefix: Value,
+    /// How many, and their bytes.
+    #[serde(flatten)]
+    pub sum: Sum,
+}
+
+/// Objects of an adapter whose size is in an interval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Size {
+    /// The front end.
+    pub adapter: &'static str,
+    /// Least size.
+    pub from: u64,
+    /// The size behind the largest.
+    pub below: u64,
+    /// How many, and their bytes.
+    #[serde(flatten)]
+    pub sum: Sum,
+}
+
+/// Redis keys by the time they have left at the snapshot's commit time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Expiry {
+    /// They do not expire.
+    pub never: u64,
+    /// They had expired, and were still there.
+    pub expired: u64,
+    /// `(seconds, keys)`: they expire within so many seconds, and not within those of the interval before.
+    pub within: Vec<(u64, u64)>,
+    /// They expire later.
+    pub later: u64,
+}
+
+/// Everything that is told of objects.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Sums, ordered by adapter, scope, kind.
+    pub scopes: Vec<Scope>,
+    /// The largest objects, the largest first.
+    pub largest: Vec<Large>,
+    /// Common prefixes, those with most bytes first.
+    pub prefixes: Vec<Prefix>,
+    /// All other prefixes.
+    pub other_prefixes: Sum,
+    /// Sizes, by adapter; intervals without objects are left out.
+    pub sizes: Vec<Size>,
+    /// Expiries of Redis keys.
+    pub expiry: Expiry,
+}
+
+/// Place of an object among the largest: by size, then by what it is, so that no order of arrival shows.
+type Rank = (u64, Reverse<(Adapter, String, &'static str, Vec<u8>, Option<Vec<u8>>)>, Option<u64>);
+
+/// Takes objects.
+#[derive(Debug)]
+pub struct Census {
+    top: usize,
+    depth: usize,
+    /// Unix milliseconds from which time left is counted.
+    now: u64,
+    scopes: BTreeMap<(Adapter, String, &'static str), Sum>,
+    largest: BinaryHeap<Reverse<Rank>>,
+    prefixes: BTreeMap<(Adapter, String, Vec<u8>), Sum>,
+    other: Sum,
+    sizes: BTreeMap<Adapter, Box<[Sum; SIZES]>>,
+    never: u64,
+    expired: u64,
+    spans: [u64; SPANS.len() + 1],
+}
+
+impl Census {
+    /// Nothing taken yet: the `top` largest are kept, prefixes have at most `depth` separators.
+    pub fn new(top: usize, depth: usize, now: u64) -> Census {
+        Census {
+            top,
+            depth,
+            now,
+            scopes: BTreeMap::new(),
+            largest: BinaryHeap::new(),
+            prefixes: BTreeMap::new(),
+            other: Sum::default(),
+            sizes: BTreeMap::new(),
+            never: 0,
+            expired: 0,
+            spans: [0; SPANS.len() + 1],
+        }
+    }
+
+    /// Takes an object.
+    pub fn add(&mut self, object: &Object<'_>) {
+        let Object { adapter, scope, kind, key, size, .. } = *object;
+        let holds = match kind {
+            "tables" => Some("items"),
+            "buckets" => Some("objects"),
+            "queues" => Some("messages"),
+            _ => None,
+        };
+        let sum = self.scopes.entry((adapter, scope.to_owned(), holds.unwrap_or(kind))).or_default();
+        if holds.is_some() {
+            return;
+        }
+        sum.add(size);
+        let sizes = self.sizes.entry(adapter).or_insert_with(|| Box::new([Sum::default(); SIZES]));
+        sizes[(u64::BITS - size.leading_zeros()) as usize].add(size);
+        self.rank(object);
+        self.prefix(adapter, scope, key, size);
+        if adapter == Adapter::Redis {
+            self.expiry(object.expire_at_ms);
+        }
+    }
+
+    fn rank(&mut self, object: &Object<'_>) {
+        let least = self.largest.peek().map_or(0, |Reverse(rank)| rank.0);
+        if self.top == 0 || (self.largest.len() == self.top && object.size < least) {
+            return;
+        }
+        let Object { adapter, scope, kind, key, range, size, expire_at_ms, .. } = *object;
+        let id = (adapter, scope.to_owned(), kind, key.to_vec(), range.map(<[u8]>::to_vec));
+        self.largest.push(Reverse((size, Reverse(id), expire_at_ms)));
+        if self.largest.len() > self.top {
+            self.largest.pop();
+        }
+    }
+
+    fn prefix(&mut self, adapter: Adapter, scope: &str, key: &[u8], size: u64) {
+        let prefix = prefix_of(adapter, key, self.depth);
+        self.prefixes.entry((adapter, scope.to_owned(), prefix.to_vec())).or_default().add(size);
+        if self.prefixes.len() > MOST_PREFIXES {
+            self.forget_small();
+        }
+    }
+
+    /// Makes the smaller half of the prefixes one.
+    #[cold]
+    fn forget_small(&mut self) {
+        let mut sizes: Vec<u64> = self.prefixes.values().map(|sum| sum.bytes).collect();
+        let (_, median, _) = sizes.select_nth_unstable(MOST_PREFIXES / 2);
+        let (median, other) = (*median, &mut self.other);
+        let mut room = MOST_PREFIXES / 2;
+        self.prefixes.retain(|_, sum| {
+            let stays = sum.bytes >= median && room > 0;
+            if stays {
+                room -= 1;
+            } else {
+                other.merge(*sum);
+            }
+            stays
+        });
+    }
+
+    fn expiry(&mut self, at: Option<u64>) {
+        match at {
+            None => self.never += 1,
+            Some(at) if at <= self.now => self.expired += 1,
+            Some(at) => {
+                let left = (at - self.now).div_ceil(1000);
+                self.spans[SPANS.partition_point(|span| *span < left)] += 1;
+            }
+        }
+    }
+
+    /// What was found.
+    pub fn report(self) -> Report {
+        let scopes = self.scopes.into_iter().map(|((adapter, scope, kind), sum)| {
+            let adapter = adapter.name();
+            Scope { adapter, scope, kind, sum }
+        });
+        let mut largest = self.largest.into_vec();
+        largest.sort_unstable();
+        let mut prefixes: Vec<_> = self.prefixes.into_iter().collect();
+        prefixes.sort_by(|(a, x), (b, y)| (y.bytes, a).cmp(&(x.bytes, b)));
+        let mut other_prefixes = self.other;
+        let shown = prefixes.len().min(self.top.max(SHOWN_PREFIXES));
+        prefixes.drain(shown..).for_each(|(_, sum)| other_prefixes.merge(sum));
+        let within = SPANS.into_iter().zip(self.spans).collect();
+        Report {
+            scopes: scopes.collect(),
+            largest: largest.into_iter().map(|Reverse(rank)| large(rank)).collect(),
+            prefixes: prefixes.into_iter().map(prefix).collect(),
+            other_prefixes,
+            sizes: self.sizes.into_iter().flat_map(|(adapter, sums)| sizes(adapter, &sums)).collect(),
+            expiry: Expiry { never: self.never, expired: self.expired, within, later: self.spans[SPANS.len()] },
+        }
+    }
+}
+
+fn large((bytes, Reverse((adapter, scope, kind, key, range)), expire_at_ms): Rank) -> Large {
+    let value = |key: &[u8]| Value::from(key).cut();
+    let range = range.as_deref().map(value);
+    Large { adapter: adapter.name(), scope, kind, key: value(&key), range, bytes, expire_at_ms }
+}
+
+fn prefix(((adapter, scope, prefix), sum): ((Adapter, String, Vec<u8>), Sum)) -> Prefix {
+    Prefix { adapter: adapter.name(), scope, prefix: Value::from(prefix.as_slice()).cut(), sum }
+}
+
+fn sizes(adapter: Adapter, sums: &[Sum; SIZES]) -> Vec<Size> {
+    let interval =
+        |n: usize| if n == 0 { (0, 1) } else { (1 << (n - 1), 1u64.checked_shl(n as u32).unwrap_or(u64::MAX)) };
+    let some = sums.iter().enumerate().filter(|(_, sum)| sum.objects > 0);
+    let sizes = some.map(|(n, sum)| {
+        let (from, below) = interval(n);
+        Size { adapter: adapter.name(), from, below, sum: *sum }
+    });
+    sizes.collect()
+}
+
+/// A key up to its separator number `depth`, or the last one if there are fewer.
+fn prefix_of(adapter: Adapter, key: &[u8], depth: usize) -> &[u8] {
+    let separator = |b: &u8| match adapter {
+        Adapter::S3 | Adapter::Fs => *b == b'/',
+        _ => matches!(b, b':' | b'/' | b'#' | b'|'),
+    };
+    let key = &key[..key.len().min(LONGEST_PREFIX)];
+    let ends = key.iter().enumerate().filter(|(_, b)| separator(b)).map(|(at, _)| at + 1);
+    &key[..ends.take(depth).last().unwrap_or(0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object<'a>(key: &'a [u8], size: u64, expire_at_ms: Option<u64>) -> Object<'a> {
+        let (adapter, scope, kind) = (Adapter::Redis, "db_0", "strings");
+        Object { adapter, scope, kind, key, range: None, size, expire_at_ms, value: None, rest: None }
+    }
+
+    #[test]
+    fn prefixes() {
+        for (adapter, key, depth, want) in [
+            (Adapter::Redis, "user:1:x", 1, "user:"),
+            (Adapter::Redis, "user:1:x", 2, "user:1:"),
+            (Adapter::Redis, "user:1:x", 9, "user:1:"),
+            (Adapter::Redis, "user:1:x", 0, ""),
+            (Adapter::Redis, "user", 1, ""),
+            (Adapter::S3, "a:b/c", 1, "a:b/"),
+            (Adapter::DynamoDb, "ORDER#1", 1, "ORDER#"),
+        ] {
+            assert_eq!(prefix_of(adapter, key.as_bytes(), depth), want.as_bytes(), "{key} {depth}");
+        }
+    }
+
+    #[test]
+    fn the_largest_whatever_the_order() {
+        let mut keys: Vec<(String, u64)> = (0..50).map(|n| (format!("k{n:02}"), n % 7)).collect();
+        let report = |keys: &[(String, u64)]| {
+            let mut census = Census::new(10, 1, 0);
+            keys.iter().for_each(|(key, size)| census.add(&object(key.as_bytes(), *size, None)));
+            census.report()
+        };
+        let first = report(&keys);
+        let got: Vec<(u64, Value)> = first.largest.iter().map(|large| (large.bytes, large.key.clone())).collect();
+        let want = [(6, "k06"), (6, "k13"), (6, "k20"), (6, "k27"), (6, "k34"), (6, "k41"), (6, "k48")];
+        assert_eq!(got[..7], want.map(|(bytes, key)| (bytes, Value::from(key.as_bytes()))));
+        assert_eq!(got.len(), 10);
+        keys.reverse();
+        assert_eq!(report(&keys), first);
+    }
+
+    #[test]
+    fn expiries() {
+        let mut census = Census::new(0, 1, 10_000);
+        for at in [None, Some(10_000), Some(10_001), Some(10_000 + 3_600_000), Some(10_000 + 3_600_001), Some(u64::MAX)]
+        {
+            census.add(&object(b"k", 1, at));
+        }
+        let expiry = census.report().expiry;
+        assert_eq!((expiry.never, expiry.expired, expiry.later), (1, 1, 1));
+        assert_eq!(expiry.within[..2], [(3600, 2), (86_400, 1)]);
+    }
+
+    #[test]
+    fn memory_of_prefixes_is_bounded_and_nothing_is_lost() {
+        let mut census = Census::new(0, 1, 0);
+        for n in 0..3 * MOST_PREFIXES as u64 {
+            census.add(&object(format!("{n}:x").as_bytes(), 1 + n % 2, None));
+        }
+        assert!(census.prefixes.len() <= MOST_PREFIXES);
+        let report = census.report();
+        let shown: u64 = report.prefixes.iter().map(|prefix| prefix.sum.objects).sum();
+        assert_eq!(shown + report.other_prefixes.objects, 3 * MOST_PREFIXES as u64);
+    }
+
+    #[test]
+    fn intervals_of_sizes() {
+        let mut census = Census::new(0, 1, 0);
+        [0, 1, 2, 3, 4, u64::MAX].into_iter().for_each(|size| census.add(&object(b"k", size, None)));
+        let sizes = census.report().sizes;
+        let got: Vec<(u64, u64, u64)> = sizes.iter().map(|s| (s.from, s.below, s.sum.objects)).collect();
+        assert_eq!(got, [(0, 1, 1), (1, 2, 1), (2, 4, 2), (4, 8, 1), (1 << 63, u64::MAX, 1)]);
+    }
+}

@@ -1,0 +1,231 @@
+//! `inspect`: what is in a snapshot, without writing any of it.
+//!
+//! Two sources: the survey of the files (rows, versions, tombstones, bytes as stored, by family) and the logical objects
+//! that a decode would write (by scope and kind, by prefix, by size, by expiry).
+
+pub mod census;
+mod page;
+
+use serde::Serialize;
+
+pub use page::page;
+
+use crate::dataset::{DataSet, Group, LossBook, Lost};
+use crate::decode::{Options, Progress, iso_time, on_threads};
+use crate::error::Result;
+use crate::format::family::Class;
+use crate::format::mvcc::hlc_millis;
+use crate::objects;
+use crate::output::manifest::FindingInfo;
+use crate::report::Value;
+use crate::source::{Source, index_of};
+use crate::survey::{Counts, Layout};
+use census::{Census, Report};
+
+/// How much is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Depth {
+    /// Whether objects are looked at, not only rows.
+    pub objects: bool,
+    /// How many of the largest objects are kept.
+    pub top: usize,
+    /// Separators in a prefix.
+    pub prefix_depth: usize,
+}
+
+/// One input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Input {
+    /// As it was named.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// 0: the file has no FSM header.
+    pub header_version: u8,
+    /// The clock's ceiling that the header tells: Unix milliseconds.
+    pub hlc_ceiling_ms: u64,
+    /// Magic of the store stream; empty: none.
+    pub stream: &'static str,
+    /// Raft index, from the name of the file.
+    pub snapshot_index: Option<u64>,
+    /// Raft index, from the store.
+    pub applied_index: Option<u64>,
+    /// Newest commit timestamp that the store vouches for.
+    pub last_commit_ts: u64,
+    /// The same as a date.
+    pub last_commit_time: String,
+    /// Newest commit timestamp of a row.
+    pub max_commit_ts: u64,
+    /// Rows that are newer than the store vouches for.
+    pub rows_above_last_commit: u64,
+    /// History below this timestamp may be compacted away.
+    pub min_retained_ts: u64,
+    /// The footer, which matches; `None`: the file has none.
+    pub crc32c: Option<String>,
+}
+
+/// Rows of a family, over all inputs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FamilyRows {
+    /// The prefix of its keys; empty: bare keys.
+    pub family: &'static str,
+    /// Whose it is: an adapter, `internal` or `unknown`.
+    pub owner: &'static str,
+    /// All versions.
+    pub rows: u64,
+    /// Keys that can be read.
+    pub live: u64,
+    /// Versions that delete.
+    pub tombstones: u64,
+    /// Bytes of all versions.
+    pub bytes: u64,
+    /// Bytes of what can be read; the rest is history.
+    pub live_bytes: u64,
+}
+
+/// Rows that no family owns.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UnknownRows {
+    /// Their prefix.
+    pub prefix: Value,
+    /// How many.
+    pub rows: u64,
+    /// One of them.
+    pub example: Value,
+    /// Where it stands.
+    pub offset: u64,
+}
+
+/// What is in a snapshot.
+#[derive(Debug, Serialize)]
+pub struct Inspection {
+    /// The inputs.
+    pub inputs: Vec<Input>,
+    /// The time that is shown, as a date.
+    pub taken: String,
+    /// All rows.
+    pub rows: u64,
+    /// Keys that can be read.
+    pub live: u64,
+    /// Versions that delete.
+    pub tombstones: u64,
+    /// Bytes of all rows.
+    pub bytes: u64,
+    /// Bytes of what can be read.
+    pub live_bytes: u64,
+    /// Raw rows of the store itself.
+    pub operational: u64,
+    /// Rows by family.
+    pub families: Vec<FamilyRows>,
+    /// Rows that no family owns, by prefix.
+    pub unknown: Vec<UnknownRows>,
+    /// The logical objects, if they were looked at.
+    pub objects: Option<Report>,
+    /// What a decode warns of.
+    pub warnings: Vec<FindingInfo>,
+    /// What a decode notes.
+    pub notes: Vec<FindingInfo>,
+    /// Places that could not be read.
+    pub lost: Vec<Lost>,
+}
+
+/// Inspects snapshots, several as one data set; `options` choose objects as for a decode.
+///
+/// # Errors
+/// As [`fill`](crate::decode::fill).
+pub fn inspect(sources: &[Source], options: &Options, depth: Depth, progress: &dyn Progress) -> Result<Inspection> {
+    progress.begin("survey", 1);
+    let mut found = on_threads(options.threads, || survey(sources, options))??;
+    if !depth.objects {
+        return Ok(found);
+    }
+    let newest = found.inputs.iter().map(|input| input.last_commit_ts).max().unwrap_or(0);
+    let now = hlc_millis(options.as_of.unwrap_or(newest).min(newest));
+    let mut census = Census::new(depth.top, depth.prefix_depth, now);
+    let filled = objects::of_snapshots(sources, options, false, progress, &mut |object| {
+        census.add(object);
+        Ok(())
+    })?;
+    found.objects = Some(census.report());
+    found.warnings = filled.manifest.warnings;
+    found.notes = filled.manifest.notes;
+    found.lost = filled.lost;
+    Ok(found)
+}
+
+fn survey(sources: &[Source], options: &Options) -> Result<Inspection> {
+    let losses = LossBook::new(options.skip_damage);
+    let set = DataSet::survey_with(sources, options.as_of, options.grain, losses)?;
+    set.check_unchanged()?;
+    let counts = set.counts();
+    let families: Vec<FamilyRows> = families(&counts);
+    let sum = |of: fn(&FamilyRows) -> u64| families.iter().map(of).sum();
+    let newest = set.groups().iter().map(|group| group.survey.last_commit_ts).max().unwrap_or(0);
+    Ok(Inspection {
+        inputs: set.groups().iter().map(input).collect(),
+        taken: iso_time(newest.min(set.view().as_of)),
+        rows: sum(|family| family.rows),
+        live: sum(|family| family.live),
+        tombstones: sum(|family| family.tombstones),
+        bytes: sum(|family| family.bytes),
+        live_bytes: sum(|family| family.live_bytes),
+        operational: counts.operational,
+        unknown: unknown(&counts),
+        families,
+        objects: None,
+        warnings: Vec::new(),
+        notes: Vec::new(),
+        lost: set.losses().all(),
+    })
+}
+
+fn input(group: &Group<'_>) -> Input {
+    let survey = &group.survey;
+    Input {
+        path: group.source.path().to_string_lossy().into_owned(),
+        bytes: group.file().len() as u64,
+        header_version: survey.header.version,
+        hlc_ceiling_ms: survey.header.ceiling_ms,
+        stream: match survey.layout {
+            Layout::Empty => "",
+            Layout::Pebble => "EKVPBBL1",
+            Layout::Mvcc2 => "EKVMVCC2",
+        },
+        snapshot_index: index_of(group.source.path()),
+        applied_index: survey.applied_index,
+        last_commit_ts: survey.last_commit_ts,
+        last_commit_time: iso_time(survey.last_commit_ts),
+        max_commit_ts: survey.max_commit_ts,
+        rows_above_last_commit: survey.above_last_commit,
+        min_retained_ts: survey.min_retained_ts,
+        crc32c: survey.crc32c.map(|crc| format!("{crc:08x}")),
+    }
+}
+
+fn families(counts: &Counts) -> Vec<FamilyRows> {
+    let rows = counts.families().map(|(family, count)| FamilyRows {
+        family: family.prefix(),
+        owner: match family.class() {
+            Class::Adapter(adapter) => adapter.name(),
+            Class::Internal => "internal",
+            Class::Unknown => "unknown",
+        },
+        rows: count.rows,
+        live: count.live,
+        tombstones: count.tombstones,
+        bytes: count.bytes,
+        live_bytes: count.live_bytes,
+    });
+    rows.collect()
+}
+
+fn unknown(counts: &Counts) -> Vec<UnknownRows> {
+    let value = |bytes: &[u8]| Value::from(bytes).cut();
+    let rows = counts.unknown.iter().map(|(prefix, unknown)| UnknownRows {
+        prefix: value(prefix),
+        rows: unknown.rows,
+        example: value(&unknown.example),
+        offset: unknown.offset,
+    });
+    rows.collect()
+}

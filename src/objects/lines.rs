@@ -1,0 +1,277 @@
+//! From the bytes of a file, as they come, to its logical objects.
+//!
+//! Lines are not held, unless they are cut by the end of what has come: then their start is, and of their end as much as
+//! has the expiry. So one key of a gigabyte takes a few megabytes.
+
+use sha2::{Digest as _, Sha256};
+
+use super::members::{self, Members};
+use super::place::{Place, Shape};
+use super::{Mark, Object};
+use crate::error::{Error, ErrorKind, Result};
+
+/// What is held of the start of a long line: a key of 1 MiB, each of its bytes escaped.
+const HEAD: usize = 8 << 20;
+/// What is held of its end.
+const TAIL: usize = 64;
+/// What stands before the expiry.
+const EXPIRY: &[u8] = b",\"expire_at_ms\":";
+
+/// Names of a table's key attributes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KeyNames {
+    pub hash: String,
+    pub range: Option<String>,
+}
+
+/// Takes the bytes of one file.
+pub(super) struct Lines {
+    pub place: Place,
+    /// Of a table: known once its schema was read.
+    pub names: KeyNames,
+    marks: bool,
+    number: u64,
+    /// The start of a line that goes on.
+    head: Vec<u8>,
+    long: Option<Long>,
+    stream: Stream,
+}
+
+/// The rest of a line that is too long to be held.
+struct Long {
+    hash: Sha256,
+    /// The last bytes, which are not hashed yet.
+    tail: Vec<u8>,
+    len: u64,
+}
+
+/// Lines of one stream so far.
+#[derive(Default)]
+struct Stream {
+    size: u64,
+    hash: Sha256,
+}
+
+/// What is there of a line.
+struct Line<'l> {
+    head: &'l [u8],
+    tail: &'l [u8],
+    len: u64,
+    /// Hash of what stands before the tail, if the head is not all of it.
+    hash: Option<Sha256>,
+}
+
+/// Takes each object.
+pub(super) type Each<'e> = dyn FnMut(&Object<'_>) -> Result<()> + 'e;
+
+impl Lines {
+    pub fn new(place: Place, names: KeyNames, marks: bool) -> Lines {
+        let (head, stream) = (Vec::new(), Stream::default());
+        Lines { place, names, marks, number: 0, head, long: None, stream }
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// What `each` gives; a line that is not what its file should have.
+    pub fn feed(&mut self, mut bytes: &[u8], each: &mut Each<'_>) -> Result<()> {
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
+            let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
+            bytes = rest;
+            self.number += 1;
+            if self.head.is_empty() && self.long.is_none() {
+                self.whole(line, each)?;
+                continue;
+            }
+            self.hold(line);
+            let head = std::mem::take(&mut self.head);
+            match self.long.take() {
+                None => self.whole(&head, each)?,
+                Some(Long { hash, tail, len }) => {
+                    let hash = Some(hash);
+                    self.line(&Line { head: &head, tail: &tail, len, hash }, each)?;
+                }
+            }
+        }
+        self.hold(bytes);
+        Ok(())
+    }
+
+    fn whole(&mut self, line: &[u8], each: &mut Each<'_>) -> Result<()> {
+        let tail = &line[line.len().saturating_sub(TAIL)..];
+        self.line(&Line { head: line, tail, len: line.len() as u64, hash: None }, each)
+    }
+
+    fn hold(&mut self, bytes: &[u8]) {
+        // The key of an item can be anywhere in it.
+        let most = if self.place.shape == Shape::Item { usize::MAX } else { HEAD };
+        if self.long.is_none() && self.head.len().saturating_add(bytes.len()) <= most {
+            return self.head.extend_from_slice(bytes);
+        }
+        let head = &mut self.head;
+        let long = self.long.get_or_insert_with(|| {
+            let mut long = Long { hash: Sha256::new(), tail: Vec::new(), len: 0 };
+            long.add(head);
+            long
+        });
+        long.add(bytes);
+    }
+
+    fn line(&mut self, line: &Line<'_>, each: &mut Each<'_>) -> Result<()> {
+        let found = match self.place.shape {
+            Shape::Keyed => self.keyed(line, each),
+            Shape::Stream => self.stream(line, each),
+            Shape::Item => self.item(line, each),
+            Shape::S3 => self.s3(line, each),
+            Shape::Message => self.message(line, each),
+            Shape::File => self.file(line, each),
+            Shape::Scope => Some(Ok(())),
+        };
+        found.unwrap_or_else(|| Err(Error::new(ErrorKind::OutputLine(self.number))))
+    }
+
+    fn object<'o>(&'o self, key: &'o [u8], line: &Line<'_>) -> Object<'o> {
+        let Place { adapter, scope, kind, .. } = &self.place;
+        let (adapter, kind, size) = (*adapter, *kind, line.len);
+        Object { adapter, scope, kind, key, range: None, size, expire_at_ms: None, value: None, rest: None }
+    }
+
+    /// A mark of all of the line.
+    fn mark(&self, line: &Line<'_>) -> Option<Mark> {
+        self.marks.then(|| line.mark(line.tail.len()))
+    }
+
+    fn keyed(&self, line: &Line<'_>, each: &mut Each<'_>) -> Option<Result<()>> {
+        let (_, key) = Members::of(line.head).next()?;
+        let key = members::binary(key)?;
+        let (expire_at_ms, before) = line.expiry()?;
+        let value = self.marks.then(|| line.mark(before));
+        let rest = self.marks.then(|| mark_of(&line.tail[before..]));
+        Some(each(&Object { expire_at_ms, value, rest, ..self.object(&key, line) }))
+    }
+
+    fn stream(&mut self, line: &Line<'_>, each: &mut Each<'_>) -> Option<Result<()>> {
+        self.stream.size += line.len + 1;
+        let mut members = Members::of(line.head);
+        let (_, key) = members.next()?;
+        let is_last = members.next()?.0 == "_meta";
+        let (expire_at_ms, before) = if is_last { line.expiry()? } else { (None, line.tail.len()) };
+        if self.marks {
+            self.stream.hash.update(line.mark(before));
+        }
+        if !is_last {
+            return Some(Ok(()));
+        }
+        let Stream { size, hash } = std::mem::take(&mut self.stream);
+        let key = members::binary(key)?;
+        let value = self.marks.then(|| cut(hash));
+        let rest = self.marks.then(|| mark_of(&line.tail[before..]));
+        Some(each(&Object { size: size - 1, expire_at_ms, value, rest, ..self.object(&key, line) }))
+    }
+
+    fn item(&self, line: &Line<'_>, each: &mut Each<'_>) -> Option<Result<()>> {
+        let (_, item) = Members::of(line.head).next()?;
+        let (mut hash, mut range) = (None, None);
+        for (name, value) in Members::of(item.as_bytes()) {
+            if name == self.names.hash {
+                hash = members::key_attribute(value);
+            } else if Some(&*name) == self.names.range.as_deref() {
+                range = members::key_attribute(value);
+            }
+        }
+        let hash = hash?;
+        let object = self.object(&hash, line);
+        Some(each(&Object { range: range.as_deref(), value: self.mark(line), ..object }))
+    }
+
+    fn s3(&self, line: &Line<'_>, each: &mut Each<'_>) -> Option<Result<()>> {
+        let (mut key, mut size, mut body, mut rest) = (None, None, Sha256::new(), Sha256::new());
+        for (name, value) in Members::of(line.head) {
+            match &*name {
+                "key" => key = members::binary(value),
+                "path" => {}
+                "etag" | "size_bytes" => {
+                    size = if name == "size_bytes" { members::number(value) } else { size };
+                    body.update(value);
+                }
+                _ => rest.update([name.as_bytes(), value.as_bytes()].concat()),
+            }
+        }
+        let (key, value, rest) = (key?, self.marks.then(|| cut(body)), self.marks.then(|| cut(rest)));
+        Some(each(&Object { size: size?, value, rest, ..self.object(&key, line) }))
+    }
+
+    fn message(&self, line: &Line<'_>, each: &mut Each<'_>) -> Option<Result<()>> {
+        let (_, id) = Members::of(line.head).next()?;
+        let id = members::text(id)?;
+        Some(each(&Object { value: self.mark(line), ..self.object(id.as_bytes(), line) }))
+    }
+
+    /// Files and directories. When something was read or its inode changed says nothing about it: these times are left
+    /// out of the mark, and so is what only the server's bookkeeping needs.
+    fn file(&self, line: &Line<'_>, each: &mut Each<'_>) -> Option<Result<()>> {
+        let (mut path, mut kind, mut size, mut stored) = (None, None, 0, 0);
+        let (mut content, mut rest) = (Sha256::new(), Sha256::new());
+        for (name, value) in Members::of(line.head) {
+            match &*name {
+                "path" => path = members::text(value).map(String::into_bytes),
+                "path_b64" => path = members::base64(value),
+                "type" => kind = Some(if value == "\"directory\"" { "directories" } else { "files" }),
+                "size" => size = members::number(value)?,
+                "stored_bytes" => stored = members::number(value)?,
+                "sha256" | "sha256_extents" => content.update(value),
+                "mode" | "uid" | "gid" | "mtime_ns" => rest.update([name.as_bytes(), value.as_bytes()].concat()),
+                _ => {}
+            }
+        }
+        content.update([kind?.as_bytes(), &size.to_le_bytes()].concat());
+        // What no directory leads to has no path.
+        let Some(path) = path else { return Some(Ok(())) };
+        let (value, rest) = (self.marks.then(|| cut(content)), self.marks.then(|| cut(rest)));
+        Some(each(&Object { kind: kind?, size: stored, value, rest, ..self.object(&path, line) }))
+    }
+}
+
+impl Long {
+    fn add(&mut self, bytes: &[u8]) {
+        self.len += bytes.len() as u64;
+        self.tail.extend_from_slice(bytes);
+        let over = self.tail.len().saturating_sub(TAIL);
+        self.hash.update(&self.tail[..over]);
+        self.tail.drain(..over);
+    }
+}
+
+impl Line<'_> {
+    /// The expiry at the end of a line, and how many bytes of the tail stand before it.
+    fn expiry(&self) -> Option<(Option<u64>, usize)> {
+        let before = memchr::memmem::rfind(self.tail, EXPIRY)?;
+        let digits = self.tail[before + EXPIRY.len()..].strip_suffix(b"}")?;
+        let at = match digits {
+            b"null" => None,
+            digits => Some(std::str::from_utf8(digits).ok()?.parse().ok()?),
+        };
+        Some((at, before))
+    }
+
+    /// A mark of the line up to so many bytes of its tail.
+    fn mark(&self, of_tail: usize) -> Mark {
+        let mut hash = match &self.hash {
+            Some(hash) => hash.clone(),
+            None => Sha256::new_with_prefix(&self.head[..self.head.len() - self.tail.len()]),
+        };
+        hash.update(&self.tail[..of_tail]);
+        cut(hash)
+    }
+}
+
+pub(super) fn mark_of(bytes: &[u8]) -> Mark {
+    cut(Sha256::new_with_prefix(bytes))
+}
+
+/// Half of a digest is enough to tell two values apart.
+fn cut(hash: Sha256) -> Mark {
+    let mut mark = Mark::default();
+    mark.copy_from_slice(&hash.finalize()[..16]);
+    mark
+}

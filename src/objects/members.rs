@@ -1,0 +1,106 @@
+//! The members of a JSON object, one after the other, also of one whose end is not there.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Gives the members of one object in their order; ends at its end, or where the text does.
+#[derive(Debug, Clone)]
+pub(super) struct Members<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Members<'a> {
+    /// The members of the object that begins here.
+    pub fn of(object: &'a [u8]) -> Members<'a> {
+        Members { rest: object.strip_prefix(b"{").unwrap_or_default() }
+    }
+
+    fn value<T: Deserialize<'a>>(&mut self) -> Option<T> {
+        let mut values = serde_json::Deserializer::from_slice(self.rest).into_iter::<T>();
+        let value = values.next()?.ok()?;
+        self.rest = self.rest.get(values.byte_offset()..)?;
+        Some(value)
+    }
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (Cow<'a, str>, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let name: Name<'a> = self.value()?;
+        self.rest = self.rest.strip_prefix(b":")?;
+        let value: &'a RawValue = self.value()?;
+        self.rest = self.rest.strip_prefix(b",").unwrap_or_default();
+        Some((name.0, value.get()))
+    }
+}
+
+/// A string, borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// `B(x)`: a string, or base64url in an envelope.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Binary<'a> {
+    Text(#[serde(borrow)] Cow<'a, str>),
+    Envelope { base64: String },
+}
+
+/// The bytes of a `B(x)`.
+pub(super) fn binary(json: &str) -> Option<Vec<u8>> {
+    match serde_json::from_str(json).ok()? {
+        Binary::Text(text) => Some(text.into_owned().into_bytes()),
+        Binary::Envelope { base64 } => URL_SAFE_NO_PAD.decode(base64).ok(),
+    }
+}
+
+/// A string.
+pub(super) fn text(json: &str) -> Option<String> {
+    serde_json::from_str(json).ok()
+}
+
+/// The bytes of a string in base64.
+pub(super) fn base64(json: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text(json)?).ok()
+}
+
+/// A number, or a string that is one.
+pub(super) fn number(json: &str) -> Option<u64> {
+    json.trim_matches('"').parse().ok()
+}
+
+/// The value of a DynamoDB key attribute, `{"S":…}`, `{"N":…}` or `{"B":…}`, as `--scope` takes it.
+pub(super) fn key_attribute(json: &str) -> Option<Vec<u8>> {
+    let (kind, value) = Members::of(json.as_bytes()).next()?;
+    if kind == "B" { base64(value) } else { text(value).map(String::into_bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members() {
+        let all =
+            |json: &'static str| Members::of(json.as_bytes()).map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>();
+        assert_eq!(all(r#"{"a":1,"b\n":{"c":[1,"}"]},"d":"x"}"#), ["a=1", "b\n={\"c\":[1,\"}\"]}", "d=\"x\""]);
+        assert_eq!(all(r#"{"a":1,"b":"cut sho"#), ["a=1"]);
+        assert!(all("{}").is_empty());
+        assert!(all("[1]").is_empty());
+    }
+
+    #[test]
+    fn values() {
+        assert_eq!(binary(r#""a\u0000""#), Some(b"a\0".to_vec()));
+        assert_eq!(binary(r#"{"base64":"__48"}"#), Some(b"\xff\xfe<".to_vec()));
+        assert_eq!(binary("1"), None);
+        assert_eq!(number("\"18446744073709551615\""), Some(u64::MAX));
+        assert_eq!(key_attribute(r#"{"B":"/w=="}"#), Some(vec![0xff]));
+        assert_eq!(key_attribute(r#"{"N":"-1.5"}"#), Some(b"-1.5".to_vec()));
+    }
+}

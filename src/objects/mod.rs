@@ -1,0 +1,130 @@
+//! Logical objects one by one: keys, items, objects, messages and files, as a client of the server would count them.
+//!
+//! They are read from the lines of the packed layout (`ours.md` §6), be it on its way out of a decode or in an output that is
+//! there already. So whatever is told of objects — sizes, expiries, differences — is told of what a decode writes.
+
+mod lines;
+mod members;
+mod place;
+mod read;
+
+use std::collections::HashMap;
+
+pub use read::of_output;
+
+use crate::decode::{Filled, Layout, Options, Progress, fill, on_threads};
+use crate::error::{Error, Result};
+use crate::format::Adapter;
+use crate::output::tap::Tap;
+use crate::output::tree::Tree;
+use crate::source::Source;
+use lines::{Each, KeyNames, Lines};
+use place::{Place, Shape};
+
+/// Tells one value from another: the first half of a SHA-256.
+pub type Mark = [u8; 16];
+
+/// A logical object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Object<'a> {
+    /// The front end that it belongs to.
+    pub adapter: Adapter,
+    /// `db_0`, a table, a bucket or a queue, as the output has it in names; `tree` for the file system.
+    pub scope: &'a str,
+    /// `strings`, `hashes`, `items`, `objects`, `messages`, `files`, …; a table, bucket or queue itself is one of `tables`,
+    /// `buckets`, `queues`.
+    pub kind: &'static str,
+    /// The Redis or S3 key, the value of the hash attribute, the message's ID, the path.
+    pub key: &'a [u8],
+    /// The value of the range attribute.
+    pub range: Option<&'a [u8]>,
+    /// Bytes of the body of an S3 object, bytes that are stored of a file; of others those of their lines.
+    pub size: u64,
+    /// When a Redis key expires: Unix milliseconds.
+    pub expire_at_ms: Option<u64>,
+    /// A mark of its value, if marks were asked for.
+    pub value: Option<Mark>,
+    /// A mark of what it has besides: the expiry of a Redis key, an S3 object's metadata, a file's mode, owner and time.
+    pub rest: Option<Mark>,
+}
+
+/// Decodes snapshots and gives their logical objects; nothing is written.
+///
+/// Objects of one file of the packed layout come in the order of its lines. `marks`: whether values are marked.
+///
+/// # Errors
+/// As [`decode`](crate::decode::decode), but for the output; and what `each` gives.
+pub fn of_snapshots(
+    sources: &[Source],
+    options: &Options,
+    marks: bool,
+    progress: &dyn Progress,
+    each: &mut Each<'_>,
+) -> Result<Filled> {
+    let options = Options { layout: Layout::Packed, archive: None, dynamodb_bundle: None, ..options.clone() };
+    let scratch = std::env::temp_dir();
+    let (tap, chunks) = Tap::new(holds_objects);
+    let tree = Tree::tapped(&scratch, tap);
+    std::thread::scope(|scope| {
+        // The tree goes with the thread, and the tap with the tree: then there are no more chunks.
+        let decode = move || on_threads(options.threads, || fill(sources, &tree, &scratch, &options, progress))?;
+        let decoding = scope.spawn(decode);
+        let mut reader = Reader::new(marks);
+        let read = chunks.iter().try_for_each(|chunk| reader.feed(&chunk.path, &chunk.bytes, each));
+        drop(chunks);
+        let decoded = decoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        read.and(decoded)
+    })
+}
+
+/// Whether a file of the packed layout tells of objects.
+fn holds_objects(path: &[u8]) -> bool {
+    Place::of(path).is_some()
+}
+
+/// Reads files of a packed output.
+struct Reader {
+    marks: bool,
+    files: HashMap<Vec<u8>, Lines>,
+    /// Key attributes by table.
+    names: HashMap<String, KeyNames>,
+}
+
+impl Reader {
+    fn new(marks: bool) -> Reader {
+        Reader { marks, files: HashMap::new(), names: HashMap::new() }
+    }
+
+    /// Takes the next bytes of a file; of one that describes a table, bucket or queue: all of them.
+    fn feed(&mut self, path: &[u8], bytes: &[u8], each: &mut Each<'_>) -> Result<()> {
+        if let Some(lines) = self.files.get_mut(path) {
+            return lines.feed(bytes, each);
+        }
+        let Some(place) = Place::of(path) else { return Ok(()) };
+        if place.shape == Shape::Scope {
+            return self.scope(&place, bytes, each);
+        }
+        let names = self.names.get(&place.scope).filter(|_| place.adapter == Adapter::DynamoDb);
+        let lines = Lines::new(place.clone(), names.cloned().unwrap_or_default(), self.marks);
+        self.files.entry(path.to_vec()).or_insert(lines).feed(bytes, each)
+    }
+
+    fn scope(&mut self, place: &Place, bytes: &[u8], each: &mut Each<'_>) -> Result<()> {
+        if place.adapter == Adapter::DynamoDb {
+            let names = key_names(bytes).ok_or_else(|| Error::usage(format!("{}: no table schema", place.scope)))?;
+            self.names.insert(place.scope.clone(), names);
+        }
+        let Place { adapter, scope, kind, .. } = place;
+        let (key, size) = (scope.as_bytes(), bytes.len() as u64);
+        let value = self.marks.then(|| lines::mark_of(bytes));
+        let (adapter, kind) = (*adapter, *kind);
+        each(&Object { adapter, scope, kind, key, range: None, size, expire_at_ms: None, value, rest: None })
+    }
+}
+
+/// Names of the key attributes in a `_schema.json`.
+fn key_names(schema: &[u8]) -> Option<KeyNames> {
+    let schema: serde_json::Value = serde_json::from_slice(schema).ok()?;
+    let name = |which: &str| schema["primary_key"][which]["name"].as_str().map(str::to_owned);
+    Some(KeyNames { hash: name("hash_key")?, range: name("range_key") })
+}

@@ -1,0 +1,44 @@
+//! Where the bytes of a tree go that nobody writes: to somebody who reads them as they come.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use crate::error::{Error, Result};
+
+/// Chunks that wait for the reader.
+const WAITING: usize = 4;
+
+/// Bytes of a file: what comes next in it.
+#[derive(Debug)]
+pub struct Chunk {
+    /// The file, by its path below the output.
+    pub path: Vec<u8>,
+    /// Its next bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Takes the bytes of some files. Bytes of one file come in their order.
+pub struct Tap {
+    wanted: fn(&[u8]) -> bool,
+    chunks: SyncSender<Chunk>,
+}
+
+impl Tap {
+    /// A tap of the files that are `wanted`, by their paths, and the end where their bytes come out.
+    pub fn new(wanted: fn(&[u8]) -> bool) -> (Tap, Receiver<Chunk>) {
+        let (chunks, taken) = sync_channel(WAITING);
+        (Tap { wanted, chunks }, taken)
+    }
+
+    /// Takes the next bytes of a file; waits while too many are there.
+    ///
+    /// # Errors
+    /// Nobody reads any more.
+    pub(super) fn take(&self, dir: &[u8], name: &[u8], bytes: &[u8]) -> Result<()> {
+        let path = if dir.is_empty() { name.to_vec() } else { [dir, b"/", name].concat() };
+        if !(self.wanted)(&path) {
+            return Ok(());
+        }
+        let chunk = Chunk { path, bytes: bytes.to_vec() };
+        self.chunks.send(chunk).map_err(|_| Error::usage("nobody reads what is decoded any more"))
+    }
+}
