@@ -135,6 +135,9 @@ pub enum ErrorKind {
     /// An output in an archive that cannot be read to its end.
     #[error("the archive is damaged: {0}")]
     Archive(String),
+    /// A directory or archive that is no output of a decode.
+    #[error("not a sound output: {0}")]
+    Output(String),
     /// A line of an output that is not one of a decode.
     #[error("line {0} is not what a decode writes there")]
     OutputLine(u64),

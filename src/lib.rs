@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod dataset;
 pub mod decode;
+pub mod diff;
 pub mod error;
 pub mod format;
 pub mod inspect;

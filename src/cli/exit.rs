@@ -13,20 +13,31 @@ Exit codes:
   3  finished, but something was skipped
   4  finished, but there were warnings and --strict was given";
 
+/// The table under `diff --help`: as with diff(1), 1 is an answer.
+pub(super) const DIFF_TABLE: &str = "\
+Exit codes:
+  0  A and B hold the same
+  1  they differ
+  2  wrong usage, the environment failed, or an input is not a sound snapshot or output
+  3  compared, but something could not be read and was skipped";
+
 /// How a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Exit {
     /// Finished.
-    Fine = 0,
+    Fine,
     /// Wrong usage, or the environment failed.
-    Usage = 1,
+    Usage,
+    /// Of `diff`: the two differ.
+    Differ,
     /// The input is not a sound snapshot or output.
-    Damage = 2,
+    Damage,
+    /// Of `diff`: any error.
+    Trouble,
     /// Finished, but something was skipped.
-    Skipped = 3,
+    Skipped,
     /// Warnings under `--strict`.
-    Strict = 4,
+    Strict,
 }
 
 impl Exit {
@@ -38,6 +49,12 @@ impl Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(exit as u8)
+        ExitCode::from(match exit {
+            Exit::Fine => 0,
+            Exit::Usage | Exit::Differ => 1,
+            Exit::Damage | Exit::Trouble => 2,
+            Exit::Skipped => 3,
+            Exit::Strict => 4,
+        })
     }
 }

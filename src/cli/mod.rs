@@ -1,6 +1,7 @@
 //! The command line: arguments in, words and an exit code out.
 
 mod decode;
+mod diff;
 mod exit;
 mod filter;
 mod generated;
@@ -33,6 +34,8 @@ enum Command {
     Inspect(Box<inspect::Args>),
     /// Prove that a snapshot is sound in every row, or that an output is whole.
     Verify(verify::Args),
+    /// Tell which keys, items, objects, messages and files differ between two snapshots or outputs.
+    Diff(Box<diff::Args>),
     /// Print a completion script for a shell.
     Completions(generated::Completions),
     /// Print the manual page, or write one for each command.
@@ -46,13 +49,18 @@ pub fn main() -> Exit {
             Command::Decode(args) => decode::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Verify(args) => verify::run(&args),
+            Command::Diff(args) => diff::run(&args),
             Command::Completions(args) => generated::completions(&args),
             Command::Man(args) => generated::man(&args),
         },
         Err(error) => {
             // Help and version are answers, not errors; a closed pipe while printing them is nobody's problem.
             let _ = error.print();
-            if error.use_stderr() { Exit::Usage } else { Exit::Fine }
+            match error.use_stderr() {
+                true if std::env::args_os().nth(1).is_some_and(|name| name == "diff") => Exit::Trouble,
+                true => Exit::Usage,
+                false => Exit::Fine,
+            }
         }
     }
 }

@@ -9,6 +9,8 @@ use super::members::{self, Members};
 use super::place::{Place, Shape};
 use super::{Mark, Object};
 use crate::error::{Error, ErrorKind, Result};
+use crate::output::checksums::Digest;
+use crate::output::names::raw_of_segment;
 
 /// What is held of the start of a long line: a key of 1 MiB, each of its bytes escaped.
 const HEAD: usize = 8 << 20;
@@ -125,14 +127,15 @@ impl Lines {
             Shape::S3 => self.s3(line, each),
             Shape::Message => self.message(line, each),
             Shape::File => self.file(line, each),
-            Shape::Scope => Some(Ok(())),
+            Shape::Ttl => self.ttl(line, each),
+            Shape::Scope | Shape::Whole => Some(Ok(())),
         };
         found.unwrap_or_else(|| Err(Error::new(ErrorKind::OutputLine(self.number))))
     }
 
     fn object<'o>(&'o self, key: &'o [u8], line: &Line<'_>) -> Object<'o> {
         let Place { adapter, scope, kind, .. } = &self.place;
-        let (adapter, kind, size) = (*adapter, *kind, line.len);
+        let (adapter, kind, size) = (*adapter, *kind, line.len + 1);
         Object { adapter, scope, kind, key, range: None, size, expire_at_ms: None, value: None, rest: None }
     }
 
@@ -148,6 +151,14 @@ impl Lines {
         let value = self.marks.then(|| line.mark(before));
         let rest = self.marks.then(|| mark_of(&line.tail[before..]));
         Some(each(&Object { expire_at_ms, value, rest, ..self.object(&key, line) }))
+    }
+
+    fn ttl(&self, line: &Line<'_>, each: &mut Each<'_>) -> Option<Result<()>> {
+        let (_, segment) = Members::of(line.head).next()?;
+        let key = raw_of_segment(&members::text(segment)?);
+        let (expire_at_ms, before) = line.expiry()?;
+        let rest = self.marks.then(|| mark_of(&line.tail[before..]));
+        Some(each(&Object { expire_at_ms, rest, ..self.object(&key, line) }))
     }
 
     fn stream(&mut self, line: &Line<'_>, each: &mut Each<'_>) -> Option<Result<()>> {
@@ -166,7 +177,7 @@ impl Lines {
         let key = members::binary(key)?;
         let value = self.marks.then(|| cut(hash));
         let rest = self.marks.then(|| mark_of(&line.tail[before..]));
-        Some(each(&Object { size: size - 1, expire_at_ms, value, rest, ..self.object(&key, line) }))
+        Some(each(&Object { size, expire_at_ms, value, rest, ..self.object(&key, line) }))
     }
 
     fn item(&self, line: &Line<'_>, each: &mut Each<'_>) -> Option<Result<()>> {
@@ -269,9 +280,13 @@ pub(super) fn mark_of(bytes: &[u8]) -> Mark {
     cut(Sha256::new_with_prefix(bytes))
 }
 
-/// Half of a digest is enough to tell two values apart.
 fn cut(hash: Sha256) -> Mark {
+    half(&hash.finalize().into())
+}
+
+/// Half of a digest is enough to tell two values apart.
+pub(super) fn half(digest: &Digest) -> Mark {
     let mut mark = Mark::default();
-    mark.copy_from_slice(&hash.finalize()[..16]);
+    mark.copy_from_slice(&digest[..16]);
     mark
 }

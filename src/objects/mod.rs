@@ -10,11 +10,13 @@ mod read;
 
 use std::collections::HashMap;
 
+pub(crate) use read::of_layout;
 pub use read::of_output;
 
 use crate::decode::{Filled, Layout, Options, Progress, fill, on_threads};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
+use crate::output::checksums::Digest;
 use crate::output::tap::Tap;
 use crate::output::tree::Tree;
 use crate::source::Source;
@@ -62,28 +64,50 @@ pub fn of_snapshots(
     each: &mut Each<'_>,
 ) -> Result<Filled> {
     let options = Options { layout: Layout::Packed, archive: None, dynamodb_bundle: None, ..options.clone() };
+    of_decode(sources, &options, marks, progress, each)
+}
+
+/// The same in either layout. In a tree an object may come in parts: its value as a file, its expiry as a line.
+pub(crate) fn of_decode(
+    sources: &[Source],
+    options: &Options,
+    marks: bool,
+    progress: &dyn Progress,
+    each: &mut Each<'_>,
+) -> Result<Filled> {
     let scratch = std::env::temp_dir();
-    let (tap, chunks) = Tap::new(holds_objects);
-    let tree = Tree::tapped(&scratch, tap);
-    std::thread::scope(|scope| {
+    // Whole files are told apart by their digests.
+    let tree_layout = options.layout == Layout::Tree;
+    let (tap, chunks) =
+        Tap::new(if tree_layout { |path| is_read(Layout::Tree, path) } else { |path| is_read(Layout::Packed, path) });
+    let tree = Tree::tapped(&scratch, tap, tree_layout);
+    let mut reader = Reader::new(options.layout, marks);
+    let mut filled = std::thread::scope(|scope| {
         // The tree goes with the thread, and the tap with the tree: then there are no more chunks.
-        let decode = move || on_threads(options.threads, || fill(sources, &tree, &scratch, &options, progress))?;
+        let decode = move || on_threads(options.threads, || fill(sources, &tree, &scratch, options, progress))?;
         let decoding = scope.spawn(decode);
-        let mut reader = Reader::new(marks);
         let read = chunks.iter().try_for_each(|chunk| reader.feed(&chunk.path, &chunk.bytes, each));
         drop(chunks);
         let decoded = decoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         read.and(decoded)
-    })
+    })?;
+    if tree_layout {
+        let whole = filled.index.merge(|path, entry| {
+            reader.whole(path, entry.place.len, &entry.digest, each).map_err(std::io::Error::other)
+        });
+        whole.map_err(|e| Error::io("merge checksums in", "the temporary directory", e))?;
+    }
+    Ok(filled)
 }
 
-/// Whether a file of the packed layout tells of objects.
-fn holds_objects(path: &[u8]) -> bool {
-    Place::of(path).is_some()
+/// Whether a file has to be read: it has lines, or describes a scope.
+fn is_read(layout: Layout, path: &[u8]) -> bool {
+    Place::of(layout, path).is_some_and(|place| place.shape != Shape::Whole)
 }
 
-/// Reads files of a packed output.
+/// Reads files of an output.
 struct Reader {
+    layout: Layout,
     marks: bool,
     files: HashMap<Vec<u8>, Lines>,
     /// Key attributes by table.
@@ -91,8 +115,8 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(marks: bool) -> Reader {
-        Reader { marks, files: HashMap::new(), names: HashMap::new() }
+    fn new(layout: Layout, marks: bool) -> Reader {
+        Reader { layout, marks, files: HashMap::new(), names: HashMap::new() }
     }
 
     /// Takes the next bytes of a file; of one that describes a table, bucket or queue: all of them.
@@ -100,13 +124,25 @@ impl Reader {
         if let Some(lines) = self.files.get_mut(path) {
             return lines.feed(bytes, each);
         }
-        let Some(place) = Place::of(path) else { return Ok(()) };
+        let Some(place) = Place::of(self.layout, path) else { return Ok(()) };
         if place.shape == Shape::Scope {
             return self.scope(&place, bytes, each);
         }
         let names = self.names.get(&place.scope).filter(|_| place.adapter == Adapter::DynamoDb);
         let lines = Lines::new(place.clone(), names.cloned().unwrap_or_default(), self.marks);
         self.files.entry(path.to_vec()).or_insert(lines).feed(bytes, each)
+    }
+
+    /// Takes a file that is an object, or a part of one, by its digest.
+    fn whole(&self, path: &[u8], size: u64, digest: &Digest, each: &mut Each<'_>) -> Result<()> {
+        let Some(place) = Place::of(self.layout, path).filter(|place| place.shape == Shape::Whole) else {
+            return Ok(());
+        };
+        let Place { adapter, scope, kind, key, .. } = &place;
+        let (adapter, kind) = (*adapter, *kind);
+        let mark = self.marks.then(|| lines::half(digest));
+        let (value, rest) = if kind == "metadata" { (None, mark) } else { (mark, None) };
+        each(&Object { adapter, scope, kind, key, range: None, size, expire_at_ms: None, value, rest })
     }
 
     fn scope(&mut self, place: &Place, bytes: &[u8], each: &mut Each<'_>) -> Result<()> {

@@ -1,6 +1,11 @@
 //! Which file of an output holds logical objects, and how.
 
+use crate::decode::Layout;
 use crate::format::Adapter;
+use crate::output::names::raw_of_segment;
+
+/// What the name of an S3 sidecar ends in.
+const META_SUFFIX: &str = ".elastickv-meta.json";
 
 /// How the lines of a file tell of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,28 +22,83 @@ pub(super) enum Shape {
     Message,
     /// `{"path":…,"type":…, …}`.
     File,
+    /// `{"key":…,"expire_at_ms":…}`, the key as it is in file names: only in a tree.
+    Ttl,
     /// No lines: the whole file describes a table, bucket or queue.
     Scope,
+    /// No lines: the whole file is an object, or a part of one. Only in a tree.
+    Whole,
 }
 
-/// A file of a packed output.
+/// A file of an output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     pub adapter: Adapter,
     pub scope: String,
     pub kind: &'static str,
     pub shape: Shape,
+    /// The object's key, if the whole file is one.
+    pub key: Vec<u8>,
 }
 
 /// Folders of Redis types.
 const REDIS: [&str; 7] = ["strings", "hll", "hashes", "lists", "sets", "zsets", "streams"];
 
 impl Place {
+    fn new(adapter: Adapter, scope: &str, kind: &'static str, shape: Shape) -> Place {
+        Place { adapter, scope: scope.to_owned(), kind, shape, key: Vec::new() }
+    }
+
+    /// What a file holds, by its path below an output.
+    pub fn of(layout: Layout, path: &[u8]) -> Option<Place> {
+        match layout {
+            Layout::Packed => Place::packed(path),
+            Layout::Tree => Place::tree(path),
+        }
+    }
+
+    /// In a tree nearly every file is an object; those that are none are about the others.
+    fn tree(path: &[u8]) -> Option<Place> {
+        let mut parts = path.splitn(3, |b| *b == b'/');
+        let (adapter, scope, rest) = (parts.next()?, parts.next()?, parts.next().unwrap_or_default());
+        let adapter = Adapter::SELECTABLE.into_iter().find(|known| known.name().as_bytes() == adapter)?;
+        let scope = String::from_utf8_lossy(scope).into_owned();
+        let place = |kind, shape| Some(Place::new(adapter, &scope, kind, shape));
+        let whole = |kind, key: &[u8]| Some(Place { key: key.to_vec(), ..place(kind, Shape::Whole)? });
+        match (adapter, rest) {
+            (Adapter::Fs, b"") if scope == "metadata.jsonl" => Some(Place::new(adapter, "tree", "files", Shape::File)),
+            (Adapter::Fs, _) | (_, b"KEYMAP.jsonl") => None,
+            (Adapter::Redis, b"strings_ttl.jsonl" | b"hll_ttl.jsonl") => place("expiry", Shape::Ttl),
+            (Adapter::Redis, _) => {
+                let named = std::str::from_utf8(rest).ok().and_then(|rest| rest.split_once('/'));
+                let kind = named.and_then(|(folder, _)| REDIS.into_iter().find(|kind| *kind == folder));
+                match (kind, named) {
+                    (Some(kind), Some((_, name))) => whole(kind, &key_of_name(name)),
+                    _ => whole("others", rest),
+                }
+            }
+            (Adapter::DynamoDb, b"_schema.json") => place("tables", Shape::Scope),
+            (Adapter::DynamoDb, _) => match rest.strip_prefix(b"items/") {
+                Some(name) if name.starts_with(b"data-") && name.ends_with(b".jsonl") => place("items", Shape::Item),
+                Some(name) => whole("items", name.strip_suffix(b".json").unwrap_or(name)),
+                None => whole("others", rest),
+            },
+            (Adapter::S3, b"_bucket.json") => place("buckets", Shape::Scope),
+            (Adapter::S3, _) => match rest.strip_suffix(META_SUFFIX.as_bytes()) {
+                Some(object) => whole("metadata", object),
+                None => whole("objects", rest),
+            },
+            (Adapter::Sqs, b"_queue.json") => place("queues", Shape::Scope),
+            (Adapter::Sqs, b"messages.jsonl") => place("messages", Shape::Message),
+            (Adapter::Sqs, _) => whole("others", rest),
+        }
+    }
+
     /// What a file holds, by its path below a packed output; `None`: no objects (a body, a key map).
-    pub fn of(path: &[u8]) -> Option<Place> {
+    fn packed(path: &[u8]) -> Option<Place> {
         let path = std::str::from_utf8(path).ok()?;
         let (adapter, rest) = path.split_once('/')?;
-        let place = |adapter, scope: &str, kind, shape| Some(Place { adapter, scope: scope.to_owned(), kind, shape });
+        let place = |adapter, scope: &str, kind, shape| Some(Place::new(adapter, scope, kind, shape));
         match adapter {
             "redis" => {
                 let (scope, name) = rest.split_once('/')?;
@@ -69,13 +129,19 @@ impl Place {
     }
 }
 
+/// A Redis key by the name of its file.
+fn key_of_name(name: &str) -> Vec<u8> {
+    raw_of_segment(name.rsplit_once('.').map_or(name, |(segment, _)| segment))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn places() {
-        let shape = |path: &str| Place::of(path.as_bytes()).map(|place| (place.scope, place.kind, place.shape));
+        let shape =
+            |path: &str| Place::of(Layout::Packed, path.as_bytes()).map(|place| (place.scope, place.kind, place.shape));
         let some = |scope: &str, kind, shape| Some((scope.to_owned(), kind, shape));
         assert_eq!(shape("redis/db_0/hashes.jsonl"), some("db_0", "hashes", Shape::Keyed));
         assert_eq!(shape("redis/db_0/streams.jsonl"), some("db_0", "streams", Shape::Stream));
@@ -87,6 +153,36 @@ mod tests {
         for none in ["s3/b/x/_index.jsonl", "s3/b/x.jsonl", "redis/db_0/_orphans/ttl.jsonl", "MANIFEST.json"] {
             assert_eq!(shape(none), None, "{none}");
         }
-        assert_eq!(Place::of(b"s3/\xff/_index.jsonl"), None);
+        assert_eq!(Place::of(Layout::Packed, b"s3/\xff/_index.jsonl"), None);
+    }
+
+    #[test]
+    fn places_in_a_tree() {
+        let tree = |path: &str| Place::of(Layout::Tree, path.as_bytes());
+        let whole =
+            |path: &str| tree(path).map(|place| (place.kind, String::from_utf8(place.key).unwrap(), place.shape));
+        for (path, kind, key) in [
+            ("redis/db_0/hashes/a%3Ab.json", "hashes", "a:b"),
+            ("redis/db_0/streams/x.y.jsonl", "streams", "x.y"),
+            ("redis/db_0/_orphans/ttl.jsonl", "others", "_orphans/ttl.jsonl"),
+            ("dynamodb/t/items/a/b.json", "items", "a/b"),
+            ("s3/b/x/y.txt", "objects", "x/y.txt"),
+            ("s3/b/x/y.txt.elastickv-meta.json", "metadata", "x/y.txt"),
+            ("sqs/q/_internals/side_records.jsonl", "others", "_internals/side_records.jsonl"),
+        ] {
+            assert_eq!(whole(path), Some((kind, key.to_owned(), Shape::Whole)), "{path}");
+        }
+        for (path, shape) in [
+            ("redis/db_0/strings_ttl.jsonl", Shape::Ttl),
+            ("dynamodb/t/_schema.json", Shape::Scope),
+            ("dynamodb/t/items/data-00001.jsonl", Shape::Item),
+            ("sqs/q/messages.jsonl", Shape::Message),
+            ("fs/metadata.jsonl", Shape::File),
+        ] {
+            assert_eq!(tree(path).map(|place| place.shape), Some(shape), "{path}");
+        }
+        for path in ["MANIFEST.json", "CHECKSUMS", "ERRORS.jsonl", "fs/tree/x", "redis/db_0/KEYMAP.jsonl"] {
+            assert_eq!(tree(path), None, "{path}");
+        }
     }
 }

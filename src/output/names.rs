@@ -89,6 +89,28 @@ pub fn fallback_into(hashed: &[u8], shown: &[u8], out: &mut String) {
     percent_into(&shown[..shown.len().min(FALLBACK_SHOWS)], out);
 }
 
+/// The raw bytes of a `seg()` that can be decoded; of a fallback name, which cannot, its own bytes.
+pub fn raw_of_segment(segment: &str) -> Vec<u8> {
+    if looks_like_fallback(segment) {
+        return segment.as_bytes().to_vec();
+    }
+    let (mut raw, mut rest) = (Vec::new(), segment.as_bytes());
+    while let Some((first, next)) = rest.split_first() {
+        let digit = |at: usize| next.get(at).and_then(|b| char::from(*b).to_digit(16));
+        match (*first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                raw.push((high << 4 | low) as u8);
+                rest = &next[2..];
+            }
+            _ => {
+                raw.push(*first);
+                rest = next;
+            }
+        }
+    }
+    raw
+}
+
 /// Appends one line of a KEYMAP.jsonl (`tree.md` §4). A name that is not UTF-8 stands as its replacement text, as
 /// JSON has no other way to show it; `original` is exact.
 pub fn keymap_line(encoded: &[u8], original: &[u8], kind: &str, out: &mut Vec<u8>) {
@@ -109,6 +131,16 @@ fn looks_like_fallback(encoded: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn segments_can_be_decoded() {
+        for raw in [&b""[..], b"plain", b"a/b%c", b"\0\xff", "\u{65e5}".as_bytes()] {
+            assert_eq!(raw_of_segment(&segment(raw)), raw);
+        }
+        for odd in ["%", "%4", "%zz", "0123456789abcdef0123456789abcdef__x%2F"] {
+            assert_eq!(raw_of_segment(odd), odd.as_bytes());
+        }
+    }
 
     #[test]
     fn vectors_of_the_spec() {

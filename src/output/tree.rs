@@ -47,6 +47,7 @@ pub struct Tree {
     bytes: AtomicU64,
     spare: Mutex<Vec<Vec<u8>>>,
     tap: Option<Tap>,
+    digests: bool,
 }
 
 /// Buffers kept for the next unit, and the largest one that is worth it.
@@ -104,15 +105,26 @@ impl Tree {
         Tree::new(scratch, Backing::Nowhere, None)
     }
 
-    /// A tree of which nothing stays but counts: shared files go to the tap, and no digests are taken.
-    pub fn tapped(scratch: &Path, tap: Tap) -> Tree {
-        Tree { tap: Some(tap), ..Tree::nowhere(scratch) }
+    /// A tree of which nothing stays but counts and, if they are wanted, digests; what the tap wants goes to it.
+    pub fn tapped(scratch: &Path, tap: Tap, digests: bool) -> Tree {
+        Tree { tap: Some(tap), digests, ..Tree::nowhere(scratch) }
     }
 
     fn new(path: &Path, backing: Backing, fd: Option<OwnedFd>) -> Tree {
         let root = Arc::new(Dir { fd, rel: Vec::new() });
         let (path, named, dirs, spare) = (path.to_path_buf(), Mutex::default(), Mutex::default(), Mutex::default());
-        Tree { path, backing, root, named, dirs, files: AtomicU64::new(0), bytes: AtomicU64::new(0), spare, tap: None }
+        Tree {
+            path,
+            backing,
+            root,
+            named,
+            dirs,
+            files: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            spare,
+            tap: None,
+            digests: true,
+        }
     }
 
     /// Whether it can tell by itself whether a name is taken.
@@ -282,14 +294,14 @@ impl Tree {
     }
 
     fn put_done(&self, dir: &Dir, name: &[u8], body: &[u8], place: Place, sums: &mut Sums) {
-        let digest = if self.tap.is_none() { Sha256::digest(body).into() } else { Digest::default() };
+        let digest = if self.digests { Sha256::digest(body).into() } else { Digest::default() };
         sums.add(&dir.rel, name, digest, Place { len: body.len() as u64, ..place });
         self.count(body.len() as u64);
     }
 
     /// Creates a file to be written in pieces. Dropped unfinished, it is removed again.
     pub fn create(&self, dir: &Arc<Dir>, name: &[u8]) -> Result<OpenFile<'_>> {
-        self.create_with(dir, name, self.tap.is_none().then(Sha256::new))
+        self.create_with(dir, name, self.digests.then(Sha256::new))
     }
 
     /// As [`create`](Tree::create); the caller takes the digest, and finishes with [`OpenFile::finish_known`].

@@ -68,17 +68,17 @@ fn the_figures_are_those_of_a_decode() {
     }
 }
 
-/// Objects by adapter, scope and kind.
-type Objects = BTreeMap<(String, String, String), u64>;
+/// Objects and bytes by adapter, scope and kind.
+type Objects = BTreeMap<(String, String, String), (u64, u64)>;
 
 fn objects(scopes: &Value) -> Objects {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let scopes = scopes.as_array().unwrap().iter();
     let objects = scopes.map(|scope| {
         let id = (text(&scope["adapter"]), text(&scope["scope"]), text(&scope["kind"]));
-        (id, scope["objects"].as_u64().unwrap())
+        (id, (scope["objects"].as_u64().unwrap(), scope["bytes"].as_u64().unwrap()))
     });
-    objects.filter(|(_, n)| *n > 0).collect()
+    objects.filter(|(_, (n, _))| *n > 0).collect()
 }
 
 /// The same as a manifest has them; a file with two names is one file and one link there.
@@ -90,7 +90,9 @@ fn decoded_objects(adapters: &Value) -> Objects {
             for found in scope["kinds"].as_array().unwrap() {
                 let kind = found["kind"].as_str().map(|kind| if kind == "links" { "files" } else { kind }).unwrap();
                 let id = (adapter.clone(), scope["name"].as_str().unwrap().to_owned(), kind.to_owned());
-                *all.entry(id).or_default() += found["objects"].as_u64().unwrap();
+                let sum = all.entry(id).or_default();
+                sum.0 += found["objects"].as_u64().unwrap();
+                sum.1 += found["bytes"].as_u64().unwrap();
             }
         }
     }

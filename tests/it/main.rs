@@ -8,6 +8,7 @@ mod better;
 mod cli;
 mod container;
 mod damaged;
+mod diff;
 mod differential;
 mod dry_run;
 mod dynamodb;

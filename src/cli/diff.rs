@@ -1,0 +1,216 @@
+//! `ekvsnap diff`.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use indicatif::{DecimalBytes, HumanCount};
+use serde_json::{Value, json};
+
+use super::exit::{self, Exit};
+use super::filter::FilterArgs;
+use super::inputs::Inputs;
+use super::parse::{self, Adapters};
+use super::progress::Bar;
+use super::summary::{json_error, shown};
+use super::{complain, inputs};
+use crate::decode::Options;
+use crate::diff::{Change, Difference, Side, Totals, diff};
+use crate::error::{Error, Result};
+use crate::output::reading::{Named, look};
+use crate::report;
+use crate::source::{PassedOver, Source};
+
+/// Arguments of `ekvsnap diff`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit::DIFF_TABLE)]
+pub(super) struct Args {
+    /// A snapshot (as for decode), or an output of a decode: directory, .tar or .tar.zst.
+    #[arg(value_name = "A")]
+    a: PathBuf,
+
+    /// What to compare it with; an output is compared in its own layout, and with the options it was made with.
+    #[arg(value_name = "B")]
+    b: PathBuf,
+
+    /// Print only how many objects of each scope differ.
+    #[arg(long)]
+    summary: bool,
+
+    /// Adapters to compare: dynamodb, s3, redis, sqs, fs.
+    #[arg(long, value_name = "LIST", default_value = "all", value_parser = parse::adapters)]
+    adapter: Adapters,
+
+    /// Compare the states at this commit timestamp (an HLC number or a date); two, with a comma: that of A, that of B.
+    #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc, value_delimiter = ',')]
+    as_of: Vec<u64>,
+
+    /// Leave out Redis keys that have expired by WHEN: now, Unix milliseconds, or a date.
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "now",
+          value_parser = parse::moment)]
+    drop_expired: Option<u64>,
+
+    #[command(flatten)]
+    filter: FilterArgs,
+
+    /// What to do at a row that cannot be read: fail, or skip it and exit with 3.
+    #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = ["fail", "skip"])]
+    on_error: String,
+
+    /// Worker threads; 0 = one for each core.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+
+    /// Read inputs into memory instead of mapping them.
+    #[arg(long)]
+    no_mmap: bool,
+
+    /// Print every difference and the summary as JSON lines.
+    #[arg(long)]
+    json: bool,
+
+    /// Show a progress bar on a terminal: auto or never.
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"])]
+    progress: String,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Exit {
+    let bar = Bar::new(args.progress == "auto" && !args.json);
+    let result = go(args, &bar);
+    bar.clear();
+    result.unwrap_or_else(|error| {
+        if args.json {
+            json_error(&error);
+        }
+        complain(&error);
+        // 1 is an answer here.
+        Exit::Trouble
+    })
+}
+
+fn go(args: &Args, bar: &Bar) -> Result<Exit> {
+    if args.as_of.len() > 2 {
+        return Err(Error::usage("--as-of takes one timestamp, or two: that of A and that of B"));
+    }
+    let (mut a, passed_a) = open(args, &args.a)?;
+    let (mut b, passed_b) = open(args, &args.b)?;
+    check_choice(args, &[&a, &b])?;
+    let first = options(args, args.as_of.first(), passed_a);
+    let second = options(args, args.as_of.last(), passed_b);
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut closed = false;
+    let totals = diff([&mut a, &mut b], [&first, &second], bar, &mut |difference| {
+        if !args.summary && !closed {
+            // A reader that has gone away has seen enough.
+            closed = out.write_all(line(args, difference).as_bytes()).is_err();
+        }
+        Ok(())
+    })?;
+    bar.clear();
+    let _ = out.write_all(end(args, &totals).as_bytes()).and_then(|()| out.flush());
+    Ok(match totals.skipped {
+        0 if totals.are_equal() => Exit::Fine,
+        0 => Exit::Differ,
+        _ => Exit::Skipped,
+    })
+}
+
+fn open(args: &Args, path: &Path) -> Result<(Side, Vec<PassedOver>)> {
+    Ok(match look(path)? {
+        Named::Output(output) => (Side::output(output)?, Vec::new()),
+        Named::Piped(stream) => {
+            (Side::Snapshots(vec![Source::spool(path, stream, inputs::access(args.no_mmap))?]), Vec::new())
+        }
+        Named::Snapshot => {
+            let Inputs { sources, passed_over } = inputs::open(&[path.to_path_buf()], args.no_mmap)?;
+            (Side::Snapshots(sources), passed_over)
+        }
+    })
+}
+
+/// What an output holds has been chosen when it was made.
+fn check_choice(args: &Args, sides: &[&Side; 2]) -> Result<()> {
+    let chosen = !args.as_of.is_empty() || args.drop_expired.is_some() || !args.filter.filter().is_trivial();
+    if chosen && sides.iter().any(|side| matches!(side, Side::Output(..))) {
+        return Err(Error::usage(
+            "an output is compared as it was made: --scope, --exclude, --type, sizes, --as-of and --drop-expired are for \
+             two snapshots",
+        ));
+    }
+    Ok(())
+}
+
+fn options(args: &Args, as_of: Option<&u64>, passed_over: Vec<PassedOver>) -> Options {
+    Options {
+        adapters: args.adapter.0.clone(),
+        as_of: as_of.copied(),
+        threads: args.threads,
+        drop_expired: args.drop_expired,
+        filter: args.filter.filter(),
+        skip_damage: args.on_error == "skip",
+        passed_over,
+        ..Options::default()
+    }
+}
+
+fn line(args: &Args, difference: &Difference<'_>) -> String {
+    let Difference { change, adapter, scope, kind, key, range, parts, before, after } = difference;
+    let (key, range) = (report::Value::from(*key), range.map(report::Value::from));
+    if args.json {
+        let mut event = json!({ "event": change, "adapter": adapter.name(), "scope": scope, "kind": kind, "key": key });
+        if let Value::Object(event) = &mut event {
+            event.extend(range.map(|range| ("range".to_owned(), json!(range))));
+            event.extend((!parts.is_empty()).then(|| ("parts".to_owned(), json!(parts))));
+            event.extend(before.map(|bytes| ("bytes_before".to_owned(), json!(bytes))));
+            event.extend(after.map(|bytes| ("bytes_after".to_owned(), json!(bytes))));
+        }
+        return format!("{event}\n");
+    }
+    let sign = match change {
+        Change::Added => '+',
+        Change::Removed => '-',
+        Change::Changed => '~',
+    };
+    let key = [Some(&key), range.as_ref()].into_iter().flatten().map(|part| shown(part).trim_matches('"').to_owned());
+    let of_scope = matches!(*kind, "tables" | "buckets" | "queues");
+    let scope = (scope != &"db_0" && !(of_scope)).then(|| (*scope).to_owned());
+    let name: Vec<String> = scope.into_iter().chain(key).collect();
+    let mut text = format!("{sign} {}:{} ({kind})", adapter.name(), name.join("/"));
+    if !parts.is_empty() {
+        text.push_str(&format!(" {}", parts.join(", ")));
+    }
+    if let (Some(before), Some(after)) = (before, after)
+        && before != after
+    {
+        text.push_str(&format!(", {} to {}", DecimalBytes(*before), DecimalBytes(*after)));
+    }
+    text.push('\n');
+    text
+}
+
+fn end(args: &Args, totals: &Totals) -> String {
+    if args.json {
+        let scopes = totals.scopes.iter().map(|((adapter, scope), counts)| {
+            json!({ "adapter": adapter.name(), "scope": scope, "added": counts.added, "removed": counts.removed,
+                    "changed": counts.changed, "same": counts.same })
+        });
+        let scopes: Vec<Value> = scopes.collect();
+        let event =
+            json!({ "event": "summary", "equal": totals.are_equal(), "skipped": totals.skipped, "scopes": scopes });
+        return format!("{event}\n");
+    }
+    let mut text = String::new();
+    for ((adapter, scope), counts) in &totals.scopes {
+        let n = |n: u64| HumanCount(n).to_string();
+        let (added, removed, changed) = (n(counts.added), n(counts.removed), n(counts.changed));
+        text.push_str(&format!(
+            "{}/{scope}: {added} added, {removed} removed, {changed} changed, {} the same\n",
+            adapter.name(),
+            n(counts.same)
+        ));
+    }
+    if totals.skipped > 0 {
+        text.push_str(&format!("{} places could not be read\n", HumanCount(totals.skipped)));
+    }
+    text
+}

@@ -1,0 +1,294 @@
+//! Both sides' objects, sorted together in flat memory.
+
+use std::io;
+use std::path::Path;
+
+use super::{Change, Difference, Totals};
+use crate::error::{Error, Result};
+use crate::format::Adapter;
+use crate::objects::{Mark, Object};
+use crate::output::checksums::{Checksums, Digest, Entry, Place, Sums};
+
+/// Every kind of object and of part of one: a row has the place in this list.
+const KINDS: [&str; 19] = [
+    "others",
+    "strings",
+    "hll",
+    "lists",
+    "hashes",
+    "sets",
+    "zsets",
+    "streams",
+    "expiry",
+    "items",
+    "tables",
+    "objects",
+    "metadata",
+    "buckets",
+    "messages",
+    "queues",
+    "files",
+    "directories",
+    "bare",
+];
+/// Kinds that describe a scope.
+const SCOPES: [&str; 3] = ["tables", "buckets", "queues"];
+/// Rows that are handed over at once.
+const BATCH: usize = 4096;
+
+/// Collects objects.
+pub(super) struct Ledger {
+    rows: Checksums,
+    batch: Sums,
+    id: Vec<u8>,
+}
+
+/// One object, or one part of it, of one side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    kind: &'static str,
+    value: Mark,
+    rest: Mark,
+    size: u64,
+}
+
+/// What is known of one object.
+#[derive(Default)]
+struct Known {
+    id: Vec<u8>,
+    sides: [Vec<Row>; 2],
+}
+
+impl Ledger {
+    pub fn new(scratch: &Path) -> Ledger {
+        Ledger { rows: Checksums::new(scratch), batch: Sums::default(), id: Vec::new() }
+    }
+
+    /// Takes an object of side 0 or 1.
+    pub fn add(&mut self, side: usize, object: &Object<'_>) -> Result<()> {
+        self.id.clear();
+        id_into(object, &mut self.id);
+        let mut marks = Digest::default();
+        marks[..16].copy_from_slice(&object.value.unwrap_or_default());
+        marks[16..].copy_from_slice(&object.rest.unwrap_or_default());
+        let kind = KINDS.iter().position(|kind| *kind == object.kind).unwrap_or_default();
+        let place = Place { at: side as u64 | (kind as u64) << 1, len: object.size, pieces: 0 };
+        self.batch.add(b"", &self.id, marks, place);
+        if self.batch.len() < BATCH { Ok(()) } else { self.rows.add(&std::mem::take(&mut self.batch)) }
+    }
+
+    /// Gives every difference, in order of adapter, scope and key.
+    pub fn judge(mut self, each: &mut dyn FnMut(&Difference<'_>) -> Result<()>) -> Result<Totals> {
+        self.rows.add(&std::mem::take(&mut self.batch))?;
+        let (mut known, mut totals, mut failed) = (Known::default(), Totals::default(), None);
+        let mut settle = |known: &Known| {
+            if failed.is_none() {
+                failed = known.settle(&mut totals, each).err();
+            }
+        };
+        let merged = self.rows.merge(|id, entry| {
+            if id != known.id.as_slice() {
+                settle(&known);
+                known.begin(id);
+            }
+            known.take(entry);
+            Ok(())
+        });
+        settle(&known);
+        merged.map_err(|e: io::Error| Error::io("sort in", "the temporary directory", e))?;
+        failed.map_or(Ok(totals), Err)
+    }
+}
+
+impl Known {
+    fn begin(&mut self, id: &[u8]) {
+        self.id.clear();
+        self.id.extend_from_slice(id);
+        self.sides.iter_mut().for_each(Vec::clear);
+    }
+
+    fn take(&mut self, entry: &Entry) {
+        let (value, rest) = entry.digest.split_at(16);
+        let mark = |half: &[u8]| half.first_chunk().copied().unwrap_or_default();
+        let kind = KINDS.get((entry.place.at >> 1) as usize).copied().unwrap_or("others");
+        let row = Row { kind, value: mark(value), rest: mark(rest), size: entry.place.len };
+        self.sides[(entry.place.at & 1) as usize].push(row);
+    }
+
+    fn settle(&self, totals: &mut Totals, each: &mut dyn FnMut(&Difference<'_>) -> Result<()>) -> Result<()> {
+        let [before, after] = &self.sides;
+        let Some(id) = Id::of(&self.id).filter(|_| !(before.is_empty() && after.is_empty())) else { return Ok(()) };
+        let (change, parts) = match (before.is_empty(), after.is_empty()) {
+            (true, _) => (Some(Change::Added), Vec::new()),
+            (_, true) => (Some(Change::Removed), Vec::new()),
+            _ => {
+                let parts = parts(id.adapter, before, after);
+                ((!parts.is_empty()).then_some(Change::Changed), parts)
+            }
+        };
+        totals.count(id.adapter, id.scope, change);
+        let Some(change) = change else { return Ok(()) };
+        let Id { adapter, scope, key, range } = &id;
+        let (before, after) = (main(before), main(after));
+        let kind = after.or(before).map_or("others", |row| row.kind);
+        let size = |row: Option<&Row>| row.map(|row| row.size);
+        let (before, after) = (size(before), size(after));
+        each(&Difference { change, adapter: *adapter, scope, kind, key, range: range.as_deref(), parts, before, after })
+    }
+}
+
+/// The row that is the object itself, not its expiry or metadata.
+fn main(rows: &[Row]) -> Option<&Row> {
+    rows.iter().find(|row| !matches!(row.kind, "expiry" | "metadata")).or(rows.first())
+}
+
+/// What differs between two states of an object.
+fn parts(adapter: Adapter, before: &[Row], after: &[Row]) -> Vec<&'static str> {
+    let left = |rows: &[Row], others: &[Row]| -> Vec<Row> {
+        let mut rows = rows.to_vec();
+        for other in others {
+            // Sizes follow from values; of an output they are not known.
+            let same = |row: &Row| (row.kind, row.value, row.rest) == (other.kind, other.value, other.rest);
+            if let Some(at) = rows.iter().position(same) {
+                rows.swap_remove(at);
+            }
+        }
+        rows
+    };
+    let (before, after) = (left(before, after), left(after, before));
+    let beside = match adapter {
+        Adapter::Redis => "expiry",
+        Adapter::Fs => "attributes",
+        _ => "metadata",
+    };
+    let mut parts = Vec::new();
+    for row in before.iter().chain(&after) {
+        let others = if before.contains(row) { &after } else { &before };
+        let twin = others.iter().find(|other| other.kind == row.kind);
+        match twin {
+            _ if matches!(row.kind, "expiry" | "metadata") => parts.push(beside),
+            None => parts.push("type"),
+            Some(twin) => {
+                parts.extend((twin.value != row.value).then_some("value"));
+                parts.extend((twin.rest != row.rest).then_some(beside));
+            }
+        }
+    }
+    parts.sort_unstable_by_key(|part| (*part != "type", *part != "value"));
+    parts.dedup();
+    parts
+}
+
+/// What an object is known by: sorts by adapter, scope, and key; what describes a scope stands before its objects.
+fn id_into(object: &Object<'_>, id: &mut Vec<u8>) {
+    id.push(object.adapter as u8);
+    escape_into(object.scope.as_bytes(), id);
+    if SCOPES.contains(&object.kind) {
+        return;
+    }
+    id.extend_from_slice(&[0, 1]);
+    escape_into(object.key, id);
+    if let Some(range) = object.range {
+        id.extend_from_slice(&[0, 1]);
+        escape_into(range, id);
+    }
+}
+
+/// A NUL becomes `00 FF`: so `00 01` ends a part, and order stays.
+fn escape_into(bytes: &[u8], id: &mut Vec<u8>) {
+    for byte in bytes {
+        id.push(*byte);
+        if *byte == 0 {
+            id.push(0xff);
+        }
+    }
+}
+
+/// The parts of an identity again.
+struct Id<'i> {
+    adapter: Adapter,
+    scope: &'i str,
+    key: Vec<u8>,
+    range: Option<Vec<u8>>,
+}
+
+impl<'i> Id<'i> {
+    fn of(id: &'i [u8]) -> Option<Id<'i>> {
+        let (adapter, rest) = id.split_first()?;
+        let adapter = Adapter::SELECTABLE.into_iter().find(|known| *known as u8 == *adapter)?;
+        let end = memchr::memmem::find(rest, &[0, 1]);
+        let (scope, mut rest) = rest.split_at(end.unwrap_or(rest.len()));
+        let mut part = || {
+            rest = rest.strip_prefix(&[0, 1])?;
+            let end = memchr::memmem::find(rest, &[0, 1]).unwrap_or(rest.len());
+            let escaped = &rest[..end];
+            rest = &rest[end..];
+            let after_nul = |at: usize| at > 0 && escaped[at - 1] == 0;
+            Some(escaped.iter().enumerate().filter(|(at, _)| !after_nul(*at)).map(|(_, byte)| *byte).collect())
+        };
+        let scope = std::str::from_utf8(scope).ok()?;
+        let key: Option<Vec<u8>> = part();
+        let range = part();
+        Some(Id { adapter, scope, key: key.unwrap_or_else(|| scope.as_bytes().to_vec()), range })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object<'a>(key: &'a [u8], range: Option<&'a [u8]>, kind: &'static str) -> Object<'a> {
+        let (adapter, scope) = (Adapter::Redis, "db_0");
+        Object { adapter, scope, kind, key, range, size: 1, expire_at_ms: None, value: None, rest: None }
+    }
+
+    #[test]
+    fn identities() {
+        let keys: [&[u8]; 7] = [b"", b"\0", b"\0\x01", b"\0\xff", b"\x01", b"a", b"a\0"];
+        let mut ids = Vec::new();
+        for key in keys {
+            for range in [None].into_iter().chain(keys.map(Some)) {
+                let mut id = Vec::new();
+                id_into(&object(key, range, "items"), &mut id);
+                let back = Id::of(&id).unwrap();
+                assert_eq!((back.key.as_slice(), back.range.as_deref(), back.scope), (key, range, "db_0"));
+                ids.push(id);
+            }
+        }
+        assert!(ids.is_sorted());
+    }
+
+    fn differences(sides: [&[(&'static str, u8, u8)]; 2]) -> Vec<(Change, Vec<&'static str>)> {
+        let mut ledger = Ledger::new(&std::env::temp_dir());
+        for (side, rows) in sides.into_iter().enumerate() {
+            for (kind, value, rest) in rows {
+                let object = Object { value: Some([*value; 16]), rest: Some([*rest; 16]), ..object(b"k", None, kind) };
+                ledger.add(side, &object).unwrap();
+            }
+        }
+        let mut all = Vec::new();
+        let take = &mut |difference: &Difference<'_>| {
+            all.push((difference.change, difference.parts.clone()));
+            Ok(())
+        };
+        ledger.judge(take).unwrap();
+        all
+    }
+
+    #[test]
+    fn what_differs() {
+        use Change::{Added, Changed, Removed};
+        assert_eq!(differences([&[("strings", 1, 1)], &[("strings", 1, 1)]]), []);
+        assert_eq!(differences([&[("strings", 1, 1)], &[("strings", 2, 1)]]), [(Changed, vec!["value"])]);
+        assert_eq!(differences([&[("strings", 1, 1)], &[("strings", 2, 2)]]), [(Changed, vec!["value", "expiry"])]);
+        assert_eq!(differences([&[("strings", 1, 1)], &[("hashes", 1, 1)]]), [(Changed, vec!["type"])]);
+        let with_expiry: &[_] = &[("strings", 1, 0), ("expiry", 0, 1)];
+        assert_eq!(differences([&[("strings", 1, 0)], with_expiry]), [(Changed, vec!["expiry"])]);
+        assert_eq!(differences([&[], with_expiry]), [(Added, vec![])]);
+        assert_eq!(differences([with_expiry, &[]]), [(Removed, vec![])]);
+        // Two objects that look alike are two.
+        let twice: &[_] = &[("items", 1, 0), ("items", 1, 0)];
+        assert_eq!(differences([twice, twice]), []);
+        assert_eq!(differences([&twice[..1], twice]), [(Changed, vec!["type"])]);
+    }
+}

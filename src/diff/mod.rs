@@ -1,0 +1,115 @@
+//! `diff`: which logical objects two snapshots or outputs have not in common.
+//!
+//! Each side is read as a stream of objects with marks of their values; both go into one sorter that spills, behind which the
+//! two states of an object stand together. Two snapshots are compared object by object. An output is compared in its own
+//! layout: a snapshot beside it is decoded with the options that its manifest tells, into nowhere.
+
+mod ledger;
+mod side;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+pub use side::Side;
+
+use crate::decode::{Options, Progress};
+use crate::error::Result;
+use crate::format::Adapter;
+use ledger::Ledger;
+
+/// What happened to an object from A to B.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// Only B has it.
+    Added,
+    /// Only A has it.
+    Removed,
+    /// Both have it, and it differs.
+    Changed,
+}
+
+/// An object in which A and B differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference<'a> {
+    /// How.
+    pub change: Change,
+    /// The front end that it belongs to.
+    pub adapter: Adapter,
+    /// As of [`Object`](crate::objects::Object).
+    pub scope: &'a str,
+    /// Its kind in B, or in A if it was removed.
+    pub kind: &'static str,
+    /// Its key; of a table, bucket or queue the scope.
+    pub key: &'a [u8],
+    /// The value of its range attribute.
+    pub range: Option<&'a [u8]>,
+    /// Of a changed one, what differs: `type`, `value`, `expiry`, `metadata`, `attributes`.
+    pub parts: Vec<&'static str>,
+    /// Its size in A; in trees it is not known.
+    pub before: Option<u64>,
+    /// Its size in B.
+    pub after: Option<u64>,
+}
+
+/// Objects of a scope.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Only in B.
+    pub added: u64,
+    /// Only in A.
+    pub removed: u64,
+    /// In both, and different.
+    pub changed: u64,
+    /// In both, and equal.
+    pub same: u64,
+}
+
+/// Objects of all scopes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// By adapter and scope.
+    pub scopes: BTreeMap<(Adapter, String), Counts>,
+    /// Places of both sides that could not be read.
+    pub skipped: u64,
+}
+
+impl Totals {
+    /// Whether nothing differs.
+    pub fn are_equal(&self) -> bool {
+        self.scopes.values().all(|counts| counts.added + counts.removed + counts.changed == 0)
+    }
+
+    fn count(&mut self, adapter: Adapter, scope: &str, change: Option<Change>) {
+        let counts = self.scopes.entry((adapter, scope.to_owned())).or_default();
+        let count = match change {
+            Some(Change::Added) => &mut counts.added,
+            Some(Change::Removed) => &mut counts.removed,
+            Some(Change::Changed) => &mut counts.changed,
+            None => &mut counts.same,
+        };
+        *count += 1;
+    }
+}
+
+/// Compares A with B and gives every difference, ordered by adapter, scope and key. `options` choose objects of snapshots; of
+/// each side its own, since `--as-of` may differ.
+///
+/// # Errors
+/// A side that cannot be read, two outputs in different layouts, and what `each` gives.
+pub fn diff(
+    sides: [&mut Side; 2],
+    options: [&Options; 2],
+    progress: &dyn Progress,
+    each: &mut dyn FnMut(&Difference<'_>) -> Result<()>,
+) -> Result<Totals> {
+    let told = side::told(&sides)?;
+    let mut ledger = Ledger::new(&std::env::temp_dir());
+    let mut skipped = 0;
+    for (n, (side, options)) in sides.into_iter().zip(options).enumerate() {
+        skipped += side.read(options, told.as_ref(), progress, &mut |object| ledger.add(n, object))?;
+    }
+    let totals = ledger.judge(each)?;
+    Ok(Totals { skipped, ..totals })
+}

@@ -1,0 +1,116 @@
+//! One of the two things that are compared.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use crate::decode::{Layout, MANIFEST, Options, Progress};
+use crate::error::{Error, ErrorKind, Result};
+use crate::objects::{self, Object};
+use crate::output::manifest_read::{self, ReadManifest};
+use crate::output::reading::{Content, Entry, Named, Output, broken, look, open_below};
+use crate::source::Source;
+
+/// A snapshot or an output.
+pub enum Side {
+    /// Snapshots, as one data set.
+    Snapshots(Vec<Source>),
+    /// An output of a decode, by its path, and what its manifest tells.
+    Output(PathBuf, Box<ReadManifest>),
+}
+
+impl Side {
+    /// An output of a decode.
+    ///
+    /// # Errors
+    /// An output that cannot be read, or whose manifest is missing or not valid.
+    pub fn output(mut output: Output) -> Result<Side> {
+        let name = output.name().to_path_buf();
+        if name == Path::new("-") {
+            return Err(Error::usage("an output is read twice, which standard input cannot be: give it as a file"));
+        }
+        let manifest = manifest(&mut output)?;
+        Ok(Side::Output(name, Box::new(manifest)))
+    }
+
+    /// Gives every object with its marks; and the number of places that could not be read.
+    pub(super) fn read(
+        &mut self,
+        options: &Options,
+        told: Option<&Options>,
+        progress: &dyn Progress,
+        each: &mut dyn FnMut(&Object<'_>) -> Result<()>,
+    ) -> Result<u64> {
+        match self {
+            Side::Snapshots(sources) => {
+                let packed = Options { layout: Layout::Packed, ..options.clone() };
+                let told = told.map(|told| Options {
+                    threads: options.threads,
+                    passed_over: options.passed_over.clone(),
+                    ..told.clone()
+                });
+                let options = told.unwrap_or(packed);
+                objects::of_decode(sources, &options, true, progress, each).map(|filled| filled.lost.len() as u64)
+            }
+            Side::Output(path, manifest) => {
+                progress.begin("read", 1);
+                let layout = Options::of_manifest(manifest)?.layout;
+                objects::of_layout(&mut || reopened(path), layout, true, each)?;
+                Ok(manifest.skipped)
+            }
+        }
+    }
+}
+
+/// The options of the outputs among the sides, by which snapshots beside them are decoded.
+pub(super) fn told(sides: &[&mut Side; 2]) -> Result<Option<Options>> {
+    let mut told: Option<Options> = None;
+    for side in sides {
+        let Side::Output(_, manifest) = &**side else { continue };
+        let options = Options::of_manifest(manifest)?;
+        if told.as_ref().is_some_and(|other| other.layout != options.layout) {
+            return Err(Error::usage(
+                "one output is a tree, the other has JSON lines: compare snapshots, or decode one of them again",
+            ));
+        }
+        told = Some(options);
+    }
+    Ok(told)
+}
+
+fn reopened(path: &Path) -> Result<Output> {
+    match look(path)? {
+        Named::Output(output) => Ok(output),
+        _ => Err(Error::new(ErrorKind::Changed).input(path)),
+    }
+}
+
+/// The manifest of an output; of an archive nothing is read behind it.
+fn manifest(output: &mut Output) -> Result<ReadManifest> {
+    let name = output.name().to_path_buf();
+    let failed = |e| broken(&name.join(MANIFEST), e);
+    let mut bytes = None;
+    let read = match output.root() {
+        Some(root) => {
+            let mut held = Vec::new();
+            let file = open_below(root, MANIFEST.as_bytes()).map_err(failed)?;
+            file.take(manifest_read::MOST).read_to_end(&mut held).map_err(failed)?;
+            bytes = Some(held);
+            Ok(())
+        }
+        None => output.each(&mut |entry| match entry {
+            Entry::File(path, Content::InArchive(stream, len)) if path == MANIFEST.as_bytes() => {
+                let mut held = Vec::new();
+                stream.take(len.min(manifest_read::MOST)).read_to_end(&mut held).map_err(failed)?;
+                bytes = Some(held);
+                Err(Error::usage("nothing more is wanted of the archive"))
+            }
+            _ => Ok(()),
+        }),
+    };
+    let Some(bytes) = bytes else {
+        read?;
+        return Err(Error::new(ErrorKind::Output("it has no MANIFEST.json".into())).input(&name));
+    };
+    let parsed = ReadManifest::parse(&bytes);
+    parsed.map_err(|why| Error::new(ErrorKind::Output(format!("MANIFEST.json: {why}"))).input(&name))
+}
