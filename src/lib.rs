@@ -7,6 +7,7 @@ pub mod decode;
 pub mod diff;
 pub mod error;
 pub mod format;
+pub mod get;
 pub mod inspect;
 pub mod objects;
 pub mod output;

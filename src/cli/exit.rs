@@ -13,6 +13,13 @@ Exit codes:
   3  finished, but something was skipped
   4  finished, but there were warnings and --strict was given";
 
+/// The table under `get --help`.
+pub(super) const GET_TABLE: &str = "\
+Exit codes:
+  0  it was there
+  1  there is no such thing, wrong usage, or the environment failed
+  2  the input is not a sound snapshot, or what was asked for is damaged";
+
 /// The table under `diff --help`: as with diff(1), 1 is an answer.
 pub(super) const DIFF_TABLE: &str = "\
 Exit codes:

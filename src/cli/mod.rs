@@ -5,6 +5,7 @@ mod diff;
 mod exit;
 mod filter;
 mod generated;
+mod get;
 mod inputs;
 mod inspect;
 mod parse;
@@ -36,6 +37,8 @@ enum Command {
     Verify(verify::Args),
     /// Tell which keys, items, objects, messages and files differ between two snapshots or outputs.
     Diff(Box<diff::Args>),
+    /// Write one key, item, object, message or file to standard output, or the history of its rows.
+    Get(get::Args),
     /// Print a completion script for a shell.
     Completions(generated::Completions),
     /// Print the manual page, or write one for each command.
@@ -50,6 +53,7 @@ pub fn main() -> Exit {
             Command::Inspect(args) => inspect::run(&args),
             Command::Verify(args) => verify::run(&args),
             Command::Diff(args) => diff::run(&args),
+            Command::Get(args) => get::run(&args),
             Command::Completions(args) => generated::completions(&args),
             Command::Man(args) => generated::man(&args),
         },

@@ -8,6 +8,7 @@ mod range;
 mod row;
 mod scan;
 mod txn;
+mod versions;
 
 pub use again::RowRef;
 pub use group::Group;
@@ -15,6 +16,7 @@ pub use lost::{LossBook, Lost};
 pub use range::{RangeIter, after_prefix};
 pub use row::{Row, RowError};
 pub use txn::Unresolved;
+pub use versions::Version;
 
 use rayon::prelude::*;
 

@@ -171,10 +171,16 @@ impl<'s, 'a> RangeIter<'s, 'a> {
                 let found = group.newest(prefix, self.set.view())?;
                 // What stands before the boundary was read above.
                 let behind = found.filter(|row| row.offset >= scan.position() && (row.live || merge));
-                self.rows.extend(behind.filter(|row| Family::of(row.user_key) == self.family));
+                self.rows.extend(behind.filter(|row| self.is_own(row.user_key)));
             }
         }
         Ok(())
+    }
+
+    /// Whether a key is one of the family. The meta of a list named `d|…` has the prefix of a delta.
+    fn is_own(&self, user_key: &[u8]) -> bool {
+        let family = Family::of(user_key);
+        family == self.family || (family == Family::ListDelta && self.family == Family::ListMeta)
     }
 
     /// Whether `prefix` is no key of the family, because it ends inside the user key whose length it states. (At the

@@ -8,10 +8,11 @@ mod fill;
 pub mod filter;
 mod findings;
 pub mod fs;
+pub mod one;
 mod options;
 pub mod redis;
 pub mod s3;
-mod sort;
+pub(crate) mod sort;
 pub mod sqs;
 
 use std::path::{Path, PathBuf};

@@ -17,6 +17,7 @@ use crate::decode::{Filled, Layout, Options, Progress, fill, on_threads};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::output::checksums::Digest;
+use crate::output::json::{self, Escape};
 use crate::output::tap::Tap;
 use crate::output::tree::Tree;
 use crate::source::Source;
@@ -103,6 +104,38 @@ pub(crate) fn of_decode(
 /// Whether a file has to be read: it has lines, or describes a scope.
 fn is_read(layout: Layout, path: &[u8]) -> bool {
     Place::of(layout, path).is_some_and(|place| place.shape != Shape::Whole)
+}
+
+/// Whether a file of the packed layout has lines of objects.
+pub(crate) fn has_lines(path: &[u8]) -> bool {
+    Place::of(Layout::Packed, path).is_some_and(|place| place.shape != Shape::Scope)
+}
+
+/// Whether a file of a tree is an object, or has the messages of a queue.
+pub(crate) fn has_object(path: &[u8]) -> bool {
+    Place::of(Layout::Tree, path).is_some_and(|place| match place.shape {
+        Shape::Whole => !matches!(place.kind, "metadata" | "others"),
+        shape => shape == Shape::Message,
+    })
+}
+
+/// The ID in the line of a message.
+pub(crate) fn message_id(line: &[u8]) -> Option<Vec<u8>> {
+    let (_, id) = members::Members::of(line).next()?;
+    members::text(id).map(String::into_bytes)
+}
+
+/// The line of an S3 object without the path of its body: an object by itself has none.
+pub(crate) fn without_path(line: &[u8]) -> Vec<u8> {
+    let mut rest = Vec::new();
+    for (name, value) in members::Members::of(line).filter(|(name, _)| name != "path") {
+        rest.push(if rest.is_empty() { b'{' } else { b',' });
+        json::string(&name, Escape::Plain, &mut rest);
+        rest.push(b':');
+        rest.extend_from_slice(value.as_bytes());
+    }
+    rest.extend_from_slice(b"}\n");
+    rest
 }
 
 /// Reads files of an output.

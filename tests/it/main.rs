@@ -16,6 +16,7 @@ mod filters;
 mod flips;
 mod fs;
 mod generated;
+mod get;
 mod golden;
 mod groups;
 mod inputs;

@@ -30,6 +30,7 @@ mod folders;
 mod late;
 mod leftovers;
 pub mod name;
+mod one;
 mod packed;
 pub mod render;
 mod straight;
@@ -50,6 +51,7 @@ use bundle::Bundle;
 use files::FirstSpecials;
 use late::Late;
 use leftovers::Leftovers;
+pub(super) use one::{decode_one, rows_of};
 use table::Tables;
 use taken::Taken;
 use unit::{Decoded, Span};
@@ -66,13 +68,18 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     table::check_counters(job.set, &tables, &job.options.filter, &mut job.collector.findings)?;
     tables.write(job.options, job.collector)?;
     let spans = spans(job.set, &tables, &job.options.filter)?;
+    items(job, &tables, &spans)
+}
+
+/// Decodes the items in some spans.
+fn items(job: &mut Job<'_, '_, '_>, tables: &Tables, spans: &[Span]) -> Result<()> {
     let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
     progress.begin("dynamodb", spans.len() as u64);
-    let mut whole = Whole::new(set, &tables, options.dynamodb_bundle.map(|limit| Bundle::new(&tables, tree, limit)));
+    let mut whole = Whole::new(set, tables, options.dynamodb_bundle.map(|limit| Bundle::new(tables, tree, limit)));
     let collector = &mut *job.collector;
     engine::run_with(
         spans.len(),
-        |i| unit::decode(set, &tables, &spans[i], options, tree),
+        |i| unit::decode(set, tables, &spans[i], options, tree),
         |decoded| {
             progress.advance(1);
             whole.take(decoded, collector)
@@ -81,8 +88,8 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     )?;
     let (specials, late_spans) = whole.finish(job.collector)?;
     let unknown = !tree.knows_names() && !late_spans.is_empty();
-    let taken = if unknown { Some(Taken::find(set, &tables, &options.filter, &spans, &late_spans)?) } else { None };
-    let mut late = Late::new(&tables, &options.filter, tree, specials, taken);
+    let taken = if unknown { Some(Taken::find(set, tables, &options.filter, spans, &late_spans)?) } else { None };
+    let mut late = Late::new(tables, &options.filter, tree, specials, taken);
     for at in late_spans {
         late.span(set, &spans[at], job.collector)?;
     }

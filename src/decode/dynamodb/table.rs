@@ -116,6 +116,11 @@ impl Tables {
         self.0.binary_search_by(|table| table.encoded.as_slice().cmp(encoded)).ok()
     }
 
+    /// The table with this name.
+    pub fn named(&self, name: &[u8]) -> Option<&Table> {
+        self.0.iter().find(|table| table.name == name)
+    }
+
     /// The table at a place.
     pub fn get(&self, at: usize) -> &Table {
         &self.0[at]

@@ -35,9 +35,10 @@ mod walk;
 
 use super::sort::Sorted;
 use super::{Job, engine};
+use crate::dataset::DataSet;
 use crate::error::Result;
 use crate::format::family::Class;
-use crate::format::fs::ROOT;
+use crate::format::fs::{ROOT, key};
 use crate::format::{Adapter, Family};
 use crate::output::unit::{Collector, UnitOut};
 use census::Census;
@@ -119,4 +120,19 @@ fn write<'a>(
             collector.take(out)
         },
     )
+}
+
+/// The rows that tell of what a path leads to: its name, and its inode.
+///
+/// # Errors
+/// A damaged row on the way.
+pub(super) fn rows_of(set: &DataSet<'_>, path: &[u8]) -> Result<Vec<Vec<u8>>> {
+    let path = path.strip_suffix(b"/").unwrap_or(path);
+    let (parent, name) = path.split_at(memchr::memrchr(b'/', path).map_or(0, |slash| slash + 1));
+    let mut rows = Vec::new();
+    if let Some(parent) = open::resolve(set, parent)?.filter(|_| !name.is_empty()) {
+        rows.push(key::entry(parent.number, name));
+    }
+    rows.extend(open::resolve(set, path)?.map(|node| key::numbers(Family::FsInode, &[node.number])));
+    Ok(rows)
 }

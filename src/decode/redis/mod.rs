@@ -19,9 +19,11 @@ mod unit;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Job, engine};
+use crate::dataset::{DataSet, Part, after_prefix};
 use crate::error::Result;
+use crate::format::Family;
 use crate::output::unit::{UnitOut, Writes};
-use plan::Plan;
+use plan::{Plan, Span};
 use unit::Decoded;
 
 /// The packed files: they exist, even if empty, when there are any Redis rows.
@@ -58,4 +60,33 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     )?;
     let orphans = orphans::unreachable_items(set, reached.into_inner(), options, tree)?;
     job.collector.take(orphans)
+}
+
+/// Decodes one key, if it is there.
+///
+/// # Errors
+/// As [`decode`], of this key alone.
+pub(super) fn decode_one(job: &mut Job<'_, '_, '_>, key: &[u8]) -> Result<()> {
+    let span = Span { lo: key.to_vec(), hi: Some([key, &[0]].concat()) };
+    let plan = Plan { spans: vec![span], ..Plan::new(job.set) };
+    let decoded = unit::decode_span(job.set, &plan, &plan.spans[0], job.options, job.tree)?;
+    super::note_shared(decoded.shared, &mut job.collector.findings);
+    job.collector.take(decoded.out)
+}
+
+/// Where the rows of some keys stand, of all families: see [`rows_of`](super::one::rows_of).
+pub(super) fn rows_of(set: &DataSet<'_>, keys: Vec<Vec<u8>>) -> (Vec<Part>, Box<dyn Fn(&[u8]) -> bool>) {
+    let plan = Plan::new(set);
+    let mut parts = Vec::new();
+    for key in &keys {
+        let prefixes = plan.simple.iter().copied().chain([Family::ListItem]).map(|family| (family, None));
+        let runs = plan.runs.iter().filter(|(_, len)| *len as usize == key.len()).map(|(f, len)| (*f, Some(*len)));
+        for (family, len) in prefixes.chain(runs) {
+            let len = len.map(u32::to_be_bytes);
+            let lo = [family.prefix().as_bytes(), len.as_ref().map_or(&[][..], |len| len), key].concat();
+            let hi = after_prefix(&lo);
+            parts.push((lo, hi));
+        }
+    }
+    (parts, Box::new(move |row_key| plan::user_key(row_key).is_some_and(|key| keys.iter().any(|one| one == key))))
 }

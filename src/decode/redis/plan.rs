@@ -69,7 +69,7 @@ impl Plan {
 }
 
 /// The Redis user key in a row's key; `None` for what is not a Redis row.
-fn user_key(row_key: &[u8]) -> Option<&[u8]> {
+pub(super) fn user_key(row_key: &[u8]) -> Option<&[u8]> {
     let family = Family::of(row_key);
     let suffix = family.suffix(row_key);
     match family {

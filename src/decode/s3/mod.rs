@@ -25,7 +25,11 @@ mod uploads;
 mod verdict;
 
 use super::{Job, engine};
+use crate::dataset::DataSet;
 use crate::error::Result;
+use crate::format::Family;
+use crate::format::s3::ObjectKey;
+use crate::format::s3::key::object_prefix;
 use crate::output::unit::UnitOut;
 use buckets::Buckets;
 use leftovers::Leftovers;
@@ -66,4 +70,34 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
         uploads::write(set, options, tree, job.collector)?;
     }
     Ok(())
+}
+
+/// Decodes one object, if it is there; its name is not that of a whole decode.
+///
+/// # Errors
+/// A damaged bucket record, or a damaged row of the object.
+pub(super) fn decode_one(job: &mut Job<'_, '_, '_>, bucket: &[u8], key: &[u8]) -> Result<()> {
+    let buckets = Buckets::read(job.set)?;
+    let Some(prefix) = manifest_key(&buckets, bucket, key) else { return Ok(()) };
+    let spans = Spans::one(Family::S3Object.suffix(&prefix));
+    let (set, options, payloads) = (job.set, job.options, Payloads::unchecked());
+    let cx = Context { set, buckets: &buckets, spans: &spans, payloads: &payloads, options };
+    let decoded = unit::decode_span(&cx, &spans.list[0], job.tree)?;
+    job.collector.take(decoded.out)
+}
+
+/// The rows that tell of some objects: their manifests.
+///
+/// # Errors
+/// A damaged bucket record.
+pub(super) fn rows_of(set: &DataSet<'_>, bucket: &[u8], keys: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+    let buckets = Buckets::read(set)?;
+    Ok(keys.iter().filter_map(|key| manifest_key(&buckets, bucket, key)).collect())
+}
+
+/// User key of an object's manifest in the live generation of its bucket.
+fn manifest_key(buckets: &Buckets<'_>, bucket: &[u8], key: &[u8]) -> Option<Vec<u8>> {
+    let generation = buckets.live(bucket)?;
+    let key = ObjectKey { bucket: bucket.into(), generation, object: key.into() };
+    Some(object_prefix(Family::S3Object, &key).as_bytes().to_vec())
 }

@@ -52,6 +52,12 @@ pub struct Spans {
 }
 
 impl Spans {
+    /// One object, by what its keys begin with; it has some name that it can have.
+    pub fn one(object: &[u8]) -> Spans {
+        let span = Span { lo: object.to_vec(), hi: after_prefix(object), first: 0 };
+        Spans { list: vec![span], names: vec![Name::Encoded] }
+    }
+
     /// Cuts the spans, reads the keys of all manifests and names the live objects.
     ///
     /// # Errors

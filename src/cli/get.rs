@@ -1,0 +1,127 @@
+//! `ekvsnap get`.
+
+use std::ffi::OsString;
+use std::io::{BufWriter, Write};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+use indicatif::DecimalBytes;
+use serde_json::{Value, json};
+
+use super::exit::{self, Exit};
+use super::inputs::Inputs;
+use super::parse;
+use super::progress::Bar;
+use super::summary::{json_error, shown};
+use super::{complain, inputs};
+use crate::dataset::Version;
+use crate::decode::one::One;
+use crate::decode::{Layout, Options, iso_time};
+use crate::error::{Error, Result};
+use crate::format::Family;
+use crate::get::{get, versions};
+use crate::report;
+
+/// What an object is called.
+const ABOUT: &str = "\
+KEY is one of
+  redis:KEY                 a string's bytes, or JSON
+  dynamodb:TABLE/PK[/SK]    the item as JSON; numbers as they are written, binary keys as base64:…
+  s3:BUCKET/KEY             the object's bytes
+  sqs:QUEUE[/ID]            the messages of a queue, or one of them, as JSON lines
+  fs:/PATH                  the file's bytes
+A key that cannot be typed is given as base64: and base64url without padding.";
+
+/// Arguments of `ekvsnap get`.
+#[derive(Debug, clap::Args)]
+#[command(before_help = ABOUT, after_help = exit::GET_TABLE, override_usage = "ekvsnap get [OPTIONS] <INPUT>... <KEY>")]
+pub(super) struct Args {
+    /// Snapshots (as for decode; several are one data set), and behind them KEY: what to get.
+    #[arg(value_name = "INPUT", required = true, num_args = 2..)]
+    words: Vec<OsString>,
+
+    /// Show every version of the object's rows that the snapshot still has, the newest first.
+    #[arg(long)]
+    versions: bool,
+
+    /// Get the state at this commit timestamp: an HLC number or a date (RFC 3339).
+    #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
+    as_of: Option<u64>,
+
+    /// Print JSON lines, as decode --layout jsonl has them, with expiry and metadata; with --versions, a line for each.
+    #[arg(long)]
+    json: bool,
+
+    /// Worker threads; 0 = one for each core.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+
+    /// Read inputs into memory instead of mapping them.
+    #[arg(long)]
+    no_mmap: bool,
+
+    /// Show a progress bar on a terminal: auto or never.
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"])]
+    progress: String,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Exit {
+    let bar = Bar::new(args.progress == "auto" && !args.json);
+    let result = go(args, &bar);
+    bar.clear();
+    result.unwrap_or_else(|error| {
+        if args.json {
+            json_error(&error);
+        }
+        complain(&error)
+    })
+}
+
+fn go(args: &Args, bar: &Bar) -> Result<Exit> {
+    let (key, named) = args.words.split_last().ok_or_else(|| Error::usage("nothing to get"))?;
+    let shown = || key.to_string_lossy().into_owned();
+    let one = One::parse(key.as_bytes()).map_err(|why| Error::usage(format!("{}: {why}", shown())))?;
+    let named: Vec<PathBuf> = named.iter().map(PathBuf::from).collect();
+    let Inputs { sources, passed_over } = inputs::open(&named, args.no_mmap)?;
+    let layout = if args.json { Layout::Packed } else { Layout::Tree };
+    let Args { as_of, threads, .. } = *args;
+    let options = Options { as_of, threads, layout, passed_over, ..Options::default() };
+    let mut out = BufWriter::new(std::io::stdout());
+    let found = if args.versions {
+        let take = &mut |version: &Version<'_>| out.write_all(version_line(args, version).as_bytes()).map_err(failed);
+        versions::versions(&sources, &one, &options, bar, take)? > 0
+    } else {
+        get(&sources, &one, &options, bar, &mut out)?
+    };
+    out.flush().map_err(failed)?;
+    if found {
+        Ok(Exit::Fine)
+    } else {
+        Err(Error::usage(format!("{}: there is no such thing in the snapshot", shown())))
+    }
+}
+
+fn failed(e: std::io::Error) -> Error {
+    Error::io("write to", "standard output", e)
+}
+
+fn version_line(args: &Args, version: &Version<'_>) -> String {
+    let Version { user_key, commit_ts, tombstone, expire_at, body, group, offset } = version;
+    let family = Family::of(user_key);
+    let key = report::Value::from(family.suffix(user_key)).cut();
+    let (op, time) = (if *tombstone { "delete" } else { "put" }, iso_time(*commit_ts));
+    if args.json {
+        let mut event = json!({
+            "event": "version", "commit_ts": commit_ts, "time": time, "op": op, "family": family.prefix(), "key": key,
+            "bytes": body.len(), "input": group, "offset": offset,
+        });
+        if let (Value::Object(event), true) = (&mut event, *expire_at > 0) {
+            event.insert("expire_at".to_owned(), json!(expire_at));
+        }
+        return format!("{event}\n");
+    }
+    let size = if *tombstone { String::new() } else { DecimalBytes(body.len() as u64).to_string() };
+    let name = if family.prefix().is_empty() { "(bare)" } else { family.prefix() };
+    format!("{time}  {commit_ts:>20}  {op:<6} {size:>10}  {name} {}\n", shown(&key))
+}

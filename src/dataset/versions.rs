@@ -1,0 +1,85 @@
+//! Every version of some keys, not only the one that counts.
+
+use super::{DataSet, Group};
+use crate::error::Result;
+use crate::format::mvcc::{self, Operational};
+use crate::format::{frame, mvcc2};
+use crate::survey::Layout;
+
+use super::scan::changed;
+
+/// One version of a key, borrowed from its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version<'a> {
+    /// The user key with its family prefix.
+    pub user_key: &'a [u8],
+    /// Commit timestamp (HLC).
+    pub commit_ts: u64,
+    /// Whether it deletes the key.
+    pub tombstone: bool,
+    /// HLC timestamp from which the key is absent; 0 = never.
+    pub expire_at: u64,
+    /// The family's own value.
+    pub body: &'a [u8],
+    /// Which of the inputs it stands in.
+    pub group: u32,
+    /// Position of its entry.
+    pub offset: usize,
+}
+
+impl<'a> DataSet<'a> {
+    /// Gives every version of every key with `lo <= user key < hi`, of all inputs, in the order of the files; also those
+    /// above `--as-of`. Values that are still intents are not among them.
+    ///
+    /// # Errors
+    /// An input that changed, and what `each` gives.
+    pub fn versions(
+        &self,
+        lo: &[u8],
+        hi: Option<&[u8]>,
+        each: &mut dyn FnMut(Version<'a>) -> Result<()>,
+    ) -> Result<()> {
+        for group in self.groups() {
+            let mut at = group.seek(lo)?;
+            while at < group.survey.rows.end && group.key_at(at).is_some_and(|key| hi.is_none_or(|hi| key < hi)) {
+                at = group.versions_at(at, &mut |version| {
+                    // A key in front of the range can have rows inside it: it is a prefix of the range's start.
+                    if version.user_key >= lo { each(version) } else { Ok(()) }
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The versions in the entry at a position that [`Version`] gave.
+    ///
+    /// # Errors
+    /// As [`versions`](DataSet::versions).
+    pub fn versions_at(&self, group: u32, at: usize, each: &mut dyn FnMut(Version<'a>) -> Result<()>) -> Result<()> {
+        self.groups().get(group as usize).ok_or_else(changed)?.versions_at(at, each).map(drop)
+    }
+}
+
+impl<'a> Group<'a> {
+    /// Gives the versions in one entry; tells where the next entry is.
+    fn versions_at(&self, at: usize, each: &mut dyn FnMut(Version<'a>) -> Result<()>) -> Result<usize> {
+        let group = self.index;
+        if self.survey.layout == Layout::Mvcc2 {
+            let Ok(mvcc2::Step::Entry(entry)) = mvcc2::step(self.file(), at) else { return Err(changed()) };
+            for mvcc2::Version { commit_ts, tombstone, expire_at, body } in entry.versions() {
+                let (user_key, offset) = (entry.user_key, at);
+                each(Version { user_key, commit_ts, tombstone, expire_at, body, group, offset })?;
+            }
+            return Ok(entry.end);
+        }
+        let Ok(frame::Step::Entry(entry)) = frame::step(self.file(), at) else { return Err(changed()) };
+        if Operational::of(entry.raw_key).is_none()
+            && let (Ok((user_key, commit_ts)), Ok(value)) =
+                (mvcc::split_key(entry.raw_key), mvcc::split_value(entry.raw_value))
+        {
+            let mvcc::ValueHeader { tombstone, expire_at, body } = value;
+            each(Version { user_key, commit_ts, tombstone, expire_at, body, group, offset: at })?;
+        }
+        Ok(entry.end)
+    }
+}

@@ -1,0 +1,166 @@
+//! One logical object, without decoding the rest.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::filter::{Filter, Pattern};
+use super::{Job, Options, Progress, dynamodb, fs, redis, s3, sqs};
+use crate::dataset::{DataSet, Part};
+use crate::error::{Error, Result};
+use crate::format::Adapter;
+use crate::output::tree::Tree;
+use crate::output::unit::Collector;
+
+/// What is asked for: `redis:KEY`, `dynamodb:TABLE/PK[/SK]`, `s3:BUCKET/KEY`, `sqs:QUEUE[/ID]`, `fs:PATH`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct One {
+    /// The front end.
+    pub adapter: Adapter,
+    /// The Redis key or path; the table, bucket or queue.
+    pub name: Vec<u8>,
+    /// What stands behind the first slash: key values, the object's key, the message's ID.
+    pub rest: Option<Vec<u8>>,
+}
+
+impl One {
+    /// Reads it from the command line, where a key may be any bytes but NUL.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn parse(text: &[u8]) -> std::result::Result<One, String> {
+        let colon = memchr::memchr(b':', text).ok_or("want ADAPTER:KEY, such as redis:user:1 or s3:photos/a.jpg")?;
+        let adapter = Adapter::SELECTABLE.into_iter().find(|adapter| adapter.name().as_bytes() == &text[..colon]);
+        let adapter = adapter.ok_or("unknown adapter: want redis, dynamodb, s3, sqs or fs")?;
+        let key = &text[colon + 1..];
+        let slash = memchr::memchr(b'/', key).filter(|_| !matches!(adapter, Adapter::Redis | Adapter::Fs));
+        let (name, rest) = match slash {
+            Some(at) => (&key[..at], Some(key[at + 1..].to_vec())),
+            None => (key, None),
+        };
+        match (adapter, &rest) {
+            (Adapter::DynamoDb, None) => return Err("want dynamodb:TABLE/PK or dynamodb:TABLE/PK/SK".into()),
+            (Adapter::S3, None) => return Err("want s3:BUCKET/KEY".into()),
+            _ => {}
+        }
+        Ok(One { adapter, name: name.to_vec(), rest })
+    }
+
+    /// The only file that a decode of it needs a filter for.
+    fn filter(&self) -> Result<Filter> {
+        let name = std::str::from_utf8(&self.name);
+        let name = name.map_err(|_| Error::usage("a queue or path that is not UTF-8 cannot be asked for here"))?;
+        let literal: String = name.chars().flat_map(escaped).collect();
+        // The root has an empty path.
+        let name = if self.adapter == Adapter::Fs { format!("/{literal}") } else { literal };
+        let pattern = Pattern::from_str(&format!("{}:{name}", self.adapter.name())).map_err(Error::usage)?;
+        Ok(Filter { include: vec![pattern], ..Filter::default() })
+    }
+}
+
+/// A character as a glob takes it for itself.
+fn escaped(c: char) -> impl Iterator<Item = char> {
+    let special = !c.is_alphanumeric() && !matches!(c, '/' | '-' | '_');
+    special.then_some('\\').into_iter().chain([c])
+}
+
+/// What a key on the command line can stand for: itself, or, behind `base64:`, the bytes that base64url says.
+pub(crate) fn spellings(text: &[u8]) -> Vec<Vec<u8>> {
+    let encoded = text.strip_prefix(b"base64:").and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded).ok());
+    std::iter::once(text.to_vec()).chain(encoded).collect()
+}
+
+/// Decodes one object into `tree`: nothing comes of it if the object is not there. `scratch` as for
+/// [`fill`](super::fill).
+///
+/// # Errors
+/// A damaged row of the object, or of what its adapter must read first.
+pub fn fill_one(
+    set: &DataSet<'_>,
+    one: &One,
+    options: &Options,
+    tree: &Tree,
+    scratch: &Path,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let filtered = match one.adapter {
+        Adapter::Sqs | Adapter::Fs => Options { filter: one.filter()?, ..options.clone() },
+        _ => options.clone(),
+    };
+    let mut collector = Collector::new(tree, scratch);
+    let mut job = Job { set, options: &filtered, tree, progress, collector: &mut collector };
+    let rest = one.rest.as_deref().unwrap_or_default();
+    match one.adapter {
+        Adapter::Redis => spellings(&one.name).iter().try_for_each(|key| redis::decode_one(&mut job, key))?,
+        Adapter::DynamoDb => dynamodb::decode_one(&mut job, &one.name, rest)?,
+        Adapter::S3 => spellings(rest).iter().try_for_each(|key| s3::decode_one(&mut job, &one.name, key))?,
+        Adapter::Sqs => sqs::decode(&mut job)?,
+        Adapter::Fs => fs::decode(&mut job)?,
+    }
+    set.check_unchanged()?;
+    collector.finish().map(drop)
+}
+
+/// The ranges of user keys in which the rows of an object stand, and whether a user key in them is one of its rows.
+///
+/// # Errors
+/// As [`fill_one`].
+pub fn rows_of(set: &DataSet<'_>, one: &One) -> Result<(Vec<Part>, Box<dyn Fn(&[u8]) -> bool>)> {
+    let rest = one.rest.as_deref().unwrap_or_default();
+    match one.adapter {
+        Adapter::Redis => Ok(redis::rows_of(set, spellings(&one.name))),
+        Adapter::DynamoDb => dynamodb::rows_of(set, &one.name, rest).map(exactly),
+        Adapter::S3 => s3::rows_of(set, &one.name, &spellings(rest)).map(exactly),
+        Adapter::Sqs => Ok(sqs::rows_of(&one.name, rest)),
+        Adapter::Fs => fs::rows_of(set, &one.name).map(exactly),
+    }
+}
+
+/// Ranges of single keys.
+fn exactly(keys: Vec<Vec<u8>>) -> (Vec<Part>, Box<dyn Fn(&[u8]) -> bool>) {
+    let parts = keys.iter().map(|key| part_of(key)).collect();
+    (parts, Box::new(move |user_key| keys.iter().any(|key| key == user_key)))
+}
+
+/// The range of one key.
+pub(crate) fn part_of(key: &[u8]) -> Part {
+    (key.to_vec(), crate::dataset::after_prefix(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets() {
+        let parsed = |text: &str| One::parse(text.as_bytes()).map(|one| (one.adapter, one.name, one.rest));
+        let some = |adapter, name: &str, rest: Option<&str>| {
+            Ok((adapter, name.as_bytes().to_vec(), rest.map(|rest| rest.as_bytes().to_vec())))
+        };
+        assert_eq!(parsed("redis:a/b:c"), some(Adapter::Redis, "a/b:c", None));
+        assert_eq!(parsed("redis:"), some(Adapter::Redis, "", None));
+        assert_eq!(parsed("dynamodb:t/p/s"), some(Adapter::DynamoDb, "t", Some("p/s")));
+        assert_eq!(parsed("s3:b/x/y"), some(Adapter::S3, "b", Some("x/y")));
+        assert_eq!(parsed("sqs:q"), some(Adapter::Sqs, "q", None));
+        assert_eq!(parsed("fs:/a/b"), some(Adapter::Fs, "/a/b", None));
+        for bad in ["", "x", "nfs:x", "s3:b", "dynamodb:t"] {
+            assert!(parsed(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_are_no_globs() {
+        let one = One { adapter: Adapter::Sqs, name: b"a*[b]{c},?.fifo".to_vec(), rest: None };
+        let filter = one.filter().unwrap();
+        assert!(filter.takes_scope(Adapter::Sqs, &one.name));
+        assert!(!filter.takes_scope(Adapter::Sqs, b"aX[b]{c},?.fifo"));
+    }
+
+    #[test]
+    fn keys_in_base64() {
+        assert_eq!(spellings(b"base64:__48"), [&b"base64:__48"[..], b"\xff\xfe<"]);
+        assert_eq!(spellings(b"base64:!"), [b"base64:!"]);
+    }
+}

@@ -1,0 +1,85 @@
+//! The history of an object: every version of its rows that the snapshot has, the newest first.
+
+use std::io;
+
+use super::survey;
+use crate::dataset::{DataSet, Version};
+use crate::decode::one::{One, rows_of};
+use crate::decode::sort::{Record, Sorter, field};
+use crate::decode::{Options, Progress, on_threads};
+use crate::error::Result;
+use crate::output::tree::Tree;
+use crate::source::Source;
+
+/// Where a version stands; the newest sorts first.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Commit timestamp.
+    ts: u64,
+    group: u32,
+    at: u64,
+}
+
+impl Record for Place {
+    type Key = (std::cmp::Reverse<u64>, u32, u64);
+    const STORED: usize = 20;
+
+    fn key(&self) -> Self::Key {
+        (std::cmp::Reverse(self.ts), self.group, self.at)
+    }
+
+    fn write(&self, out: &mut impl io::Write) -> io::Result<()> {
+        out.write_all(&self.ts.to_le_bytes())?;
+        out.write_all(&self.group.to_le_bytes())?;
+        out.write_all(&self.at.to_le_bytes())
+    }
+
+    fn read(stored: &[u8]) -> Place {
+        let (ts, group, at) = (field(stored, 0), field(stored, 8), field(stored, 12));
+        Place { ts: u64::from_le_bytes(ts), group: u32::from_le_bytes(group), at: u64::from_le_bytes(at) }
+    }
+}
+
+/// Gives every version of the rows of an object, also of rows that are deleted; gives their number.
+///
+/// The rows are, by adapter: all rows of a Redis key; an item; an S3 object's manifest; a message, or a queue's record; a
+/// file's name and inode.
+///
+/// # Errors
+/// An input that is not a sound snapshot, and what `each` gives.
+pub fn versions(
+    sources: &[Source],
+    one: &One,
+    options: &Options,
+    progress: &dyn Progress,
+    each: &mut (dyn FnMut(&Version<'_>) -> Result<()> + Send),
+) -> Result<u64> {
+    on_threads(options.threads, || {
+        let set = survey(sources, options, progress)?;
+        let number = in_order(&set, one, each)?;
+        set.check_unchanged()?;
+        Ok(number)
+    })?
+}
+
+fn in_order(set: &DataSet<'_>, one: &One, each: &mut dyn FnMut(&Version<'_>) -> Result<()>) -> Result<u64> {
+    let (parts, is_row) = rows_of(set, one)?;
+    let tree = Tree::nowhere(&std::env::temp_dir());
+    let (mut sorter, mut number) = (Sorter::new(&tree, 0), 0);
+    for (lo, hi) in &parts {
+        set.versions(lo, hi.as_deref(), &mut |version| {
+            if !is_row(version.user_key) || version.commit_ts > set.view().as_of {
+                return Ok(());
+            }
+            number += 1;
+            sorter.push(Place { ts: version.commit_ts, group: version.group, at: version.offset as u64 })
+        })?;
+    }
+    let mut sorted = sorter.finish()?;
+    while let Some(place) = sorted.next()? {
+        set.versions_at(place.group, place.at as usize, &mut |version| {
+            if version.commit_ts == place.ts { each(&version) } else { Ok(()) }
+        })?;
+    }
+    Ok(number)
+}
