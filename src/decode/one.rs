@@ -103,11 +103,19 @@ pub fn fill_one(
     collector.finish().map(drop)
 }
 
-/// The ranges of user keys in which the rows of an object stand, and whether a user key in them is one of its rows.
+/// Where the rows of an object are.
+pub struct RowsOf {
+    /// Ranges of user keys in which they stand.
+    pub parts: Vec<Part>,
+    /// Whether a user key in them is that of one of the rows.
+    pub is_row: Box<dyn Fn(&[u8]) -> bool>,
+}
+
+/// Where the rows of an object are.
 ///
 /// # Errors
 /// As [`fill_one`].
-pub fn rows_of(set: &DataSet<'_>, one: &One) -> Result<(Vec<Part>, Box<dyn Fn(&[u8]) -> bool>)> {
+pub fn rows_of(set: &DataSet<'_>, one: &One) -> Result<RowsOf> {
     let rest = one.rest.as_deref().unwrap_or_default();
     match one.adapter {
         Adapter::Redis => Ok(redis::rows_of(set, spellings(&one.name))),
@@ -119,9 +127,9 @@ pub fn rows_of(set: &DataSet<'_>, one: &One) -> Result<(Vec<Part>, Box<dyn Fn(&[
 }
 
 /// Ranges of single keys.
-fn exactly(keys: Vec<Vec<u8>>) -> (Vec<Part>, Box<dyn Fn(&[u8]) -> bool>) {
+fn exactly(keys: Vec<Vec<u8>>) -> RowsOf {
     let parts = keys.iter().map(|key| part_of(key)).collect();
-    (parts, Box::new(move |user_key| keys.iter().any(|key| key == user_key)))
+    RowsOf { parts, is_row: Box::new(move |user_key| keys.iter().any(|key| key == user_key)) }
 }
 
 /// The range of one key.

@@ -4,7 +4,7 @@ use std::io;
 
 use super::survey;
 use crate::dataset::{DataSet, Version};
-use crate::decode::one::{One, rows_of};
+use crate::decode::one::{One, RowsOf, rows_of};
 use crate::decode::sort::{Record, Sorter, field};
 use crate::decode::{Options, Progress, on_threads};
 use crate::error::Result;
@@ -63,7 +63,7 @@ pub fn versions(
 }
 
 fn in_order(set: &DataSet<'_>, one: &One, each: &mut dyn FnMut(&Version<'_>) -> Result<()>) -> Result<u64> {
-    let (parts, is_row) = rows_of(set, one)?;
+    let RowsOf { parts, is_row } = rows_of(set, one)?;
     let tree = Tree::nowhere(&std::env::temp_dir());
     let (mut sorter, mut number) = (Sorter::new(&tree, 0), 0);
     for (lo, hi) in &parts {

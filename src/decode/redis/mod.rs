@@ -18,8 +18,9 @@ mod unit;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::one::RowsOf;
 use super::{Job, engine};
-use crate::dataset::{DataSet, Part, after_prefix};
+use crate::dataset::{DataSet, after_prefix};
 use crate::error::Result;
 use crate::format::Family;
 use crate::output::unit::{UnitOut, Writes};
@@ -75,7 +76,7 @@ pub(super) fn decode_one(job: &mut Job<'_, '_, '_>, key: &[u8]) -> Result<()> {
 }
 
 /// Where the rows of some keys stand, of all families: see [`rows_of`](super::one::rows_of).
-pub(super) fn rows_of(set: &DataSet<'_>, keys: Vec<Vec<u8>>) -> (Vec<Part>, Box<dyn Fn(&[u8]) -> bool>) {
+pub(super) fn rows_of(set: &DataSet<'_>, keys: Vec<Vec<u8>>) -> RowsOf {
     let plan = Plan::new(set);
     let mut parts = Vec::new();
     for key in &keys {
@@ -88,5 +89,6 @@ pub(super) fn rows_of(set: &DataSet<'_>, keys: Vec<Vec<u8>>) -> (Vec<Part>, Box<
             parts.push((lo, hi));
         }
     }
-    (parts, Box::new(move |row_key| plan::user_key(row_key).is_some_and(|key| keys.iter().any(|one| one == key))))
+    let is_row = move |row: &[u8]| plan::user_key(row).is_some_and(|key| keys.iter().any(|one| one == key));
+    RowsOf { parts, is_row: Box::new(is_row) }
 }

@@ -43,9 +43,8 @@ mod queues;
 pub mod render;
 mod sort;
 
-use super::one::part_of;
+use super::one::{RowsOf, part_of};
 use super::{Job, note_shared};
-use crate::dataset::Part;
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::sqs::key::{self, DataKey};
@@ -66,16 +65,16 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
 }
 
 /// Where the rows of a message stand, or of a queue's record if no ID is given: see [`rows_of`](super::one::rows_of).
-pub(super) fn rows_of(name: &[u8], id: &[u8]) -> (Vec<Part>, Box<dyn Fn(&[u8]) -> bool>) {
+pub(super) fn rows_of(name: &[u8], id: &[u8]) -> RowsOf {
     let queue = key::encode_queue(name);
     if id.is_empty() {
         let record = key::queue_key(Family::SqsQueue, &queue);
-        return (vec![part_of(&record)], Box::new(move |user_key| user_key == record));
+        return RowsOf { parts: vec![part_of(&record)], is_row: Box::new(move |user_key| user_key == record) };
     }
     let id = key::encode_queue(id);
     let prefixes = [key::classic_prefix_any(Family::SqsData, &queue), key::partitioned_prefix(Family::SqsData, &queue)];
     let is_row = move |user_key: &[u8]| {
         DataKey::parse(Family::SqsData.suffix(user_key)).is_ok_and(|key| key.place.queue == queue && key.id == id)
     };
-    (prefixes.iter().map(|prefix| part_of(prefix)).collect(), Box::new(is_row))
+    RowsOf { parts: prefixes.iter().map(|prefix| part_of(prefix)).collect(), is_row: Box::new(is_row) }
 }
