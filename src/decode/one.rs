@@ -103,12 +103,15 @@ pub fn fill_one(
     collector.finish().map(drop)
 }
 
+/// Whether a user key is that of a wanted row.
+pub type IsRow = Box<dyn Fn(&[u8]) -> bool>;
+
 /// Where the rows of an object are.
 pub struct RowsOf {
     /// Ranges of user keys in which they stand.
     pub parts: Vec<Part>,
     /// Whether a user key in them is that of one of the rows.
-    pub is_row: Box<dyn Fn(&[u8]) -> bool>,
+    pub is_row: IsRow,
 }
 
 /// Where the rows of an object are.
