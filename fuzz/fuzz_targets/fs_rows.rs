@@ -1,6 +1,4 @@
-//! Every key and value parser of the file system on the same bytes.
+//! See `ekvsnap::replay::fs_rows`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|data: &[u8]| ekvsnap::replay::fs_rows(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ekvsnap::replay::fs_rows(data));

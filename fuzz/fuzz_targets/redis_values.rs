@@ -1,6 +1,4 @@
-//! Every Redis key and value parser on the same bytes.
+//! See `ekvsnap::replay::redis_values`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|data: &[u8]| ekvsnap::replay::redis_values(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ekvsnap::replay::redis_values(data));

@@ -191,6 +191,25 @@ impl Reader {
     }
 }
 
+/// What lines of a packed file give if they come in pieces of so many bytes: for tests of any cut.
+#[doc(hidden)]
+pub fn feed_in_pieces(path: &str, lines: &[u8], size: usize) -> Vec<String> {
+    let mut reader = Reader::new(Layout::Packed, true);
+    reader.names.insert("t".to_owned(), KeyNames { hash: "h".to_owned(), range: Some("r".to_owned()) });
+    let mut objects = Vec::new();
+    let mut fed = Ok(());
+    for piece in lines.chunks(size) {
+        fed = fed.and_then(|()| {
+            reader.feed(path.as_bytes(), piece, &mut |object| {
+                objects.push(format!("{object:?}"));
+                Ok(())
+            })
+        });
+    }
+    objects.extend(fed.err().map(|error| error.to_string()));
+    objects
+}
+
 /// Names of the key attributes in a `_schema.json`.
 fn key_names(schema: &[u8]) -> Option<KeyNames> {
     let schema: serde_json::Value = serde_json::from_slice(schema).ok()?;

@@ -1,24 +1,36 @@
 //! Replays what fuzzing found and its seeds, without a fuzzer; and flips and cuts of a small snapshot.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::kit::build::{NOW, Snapshot, be, entry, sized};
 
-fn files(folder: &str) -> Vec<Vec<u8>> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(folder);
-    let entries = std::fs::read_dir(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
-    let paths = entries.map(|e| e.unwrap().path()).filter(|p| p.is_file() && !p.ends_with("README.md"));
-    paths.map(|path| std::fs::read(path).unwrap()).collect()
+/// All files below a folder of `fuzz`.
+fn files(folder: &str) -> Vec<PathBuf> {
+    let (mut files, mut folders) = (Vec::new(), vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(folder)]);
+    while let Some(folder) = folders.pop() {
+        let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path)
+            } else if !path.ends_with("README.md") {
+                files.push(path)
+            }
+        }
+    }
+    files
 }
 
+/// Every target takes any bytes: each runs on the seeds of all.
 #[test]
 fn seeds_and_regressions() {
     let all = [files("seeds"), files("regressions")].concat();
-    assert!(all.len() >= 8, "the corpus is not there");
-    for data in all {
-        ekvsnap::replay::survey(&data);
-        ekvsnap::replay::redis_values(&data);
-        ekvsnap::replay::fs_rows(&data);
+    assert!(all.len() >= 100, "the corpus is not there");
+    for path in all {
+        let data = std::fs::read(&path).unwrap();
+        for (name, run) in ekvsnap::replay::TARGETS {
+            println!("{name} on {}", path.display());
+            run(&data);
+        }
     }
 }
 

@@ -9,3 +9,4 @@ mod straight;
 
 pub use message::{Head, Message};
 pub use queue::Queue;
+pub(crate) use straight::both_ways as message_both_ways;

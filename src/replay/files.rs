@@ -1,0 +1,57 @@
+//! Whole files: headers, frames, order, counts.
+
+use crate::dataset::DataSet;
+use crate::format::{Family, frame, header, mvcc, mvcc2};
+use crate::source::Source;
+use crate::survey::Grain;
+
+/// Steps through frames of both kinds: every entry lies behind the one before and inside the file.
+pub fn container(data: &[u8]) {
+    if let Ok(found) = header::parse(data) {
+        assert!(found.len <= data.len(), "a header ends in its file");
+    }
+    let mut at = 0;
+    while let Ok(frame::Step::Entry(entry)) = frame::step(data, at) {
+        assert!(entry.start == at && entry.end > at && entry.end <= data.len(), "entries follow each other");
+        let _ = (mvcc::split_key(entry.raw_key), mvcc::split_value(entry.raw_value));
+        at = entry.end;
+    }
+    let mut at = 0;
+    while let Ok(mvcc2::Step::Entry(entry)) = mvcc2::step(data, at) {
+        assert!(entry.start == at && entry.end > at && entry.end <= data.len(), "entries follow each other");
+        assert_eq!(entry.versions().count() as u64, entry.count, "all versions are there");
+        at = entry.end;
+    }
+}
+
+/// Surveys `data` as a file, and again behind a stream header; walks and looks up every live row of what is sound.
+pub fn survey(data: &[u8]) {
+    for grain in [Grain::default(), Grain { spacing: 1, piece: 1, unit: 1 }] {
+        walk(data.to_vec(), grain);
+        walk([b"EKVPBBL1\0\0\0\0\0\0\0\0", data].concat(), grain);
+    }
+}
+
+fn walk(file: Vec<u8>, grain: Grain) {
+    let sources = [Source::from_bytes("fuzz", file)];
+    let Ok(mut set) = DataSet::survey(&sources, None, grain) else { return };
+    if set.resolve_transactions().is_err() {
+        return;
+    }
+    let (mut rows, mut live) = (0, 0);
+    for &family in Family::ALL.iter().filter(|family| **family != Family::Unknown) {
+        let mut previous: Option<&[u8]> = None;
+        let mut range = set.family(family);
+        while let Ok(Some(row)) = range.next() {
+            assert!(previous < Some(row.user_key), "rows of a range ascend");
+            previous = Some(row.user_key);
+            if Family::of(row.user_key) == family {
+                rows += 1;
+                let found = set.get(row.user_key);
+                assert!(found.is_ok_and(|found| found.is_some_and(|found| found.body == row.body)), "look-up agrees");
+            }
+        }
+        live += set.counts().family(family).live;
+    }
+    assert!(set.is_merged() || rows == live, "{rows} rows walked, {live} counted");
+}

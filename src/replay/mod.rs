@@ -1,0 +1,32 @@
+//! What the fuzz targets run, so that `cargo test` can replay their inputs without a fuzzer.
+//!
+//! A target takes any bytes. None may panic; and each asserts what must hold besides, where two ways lead to the same end.
+
+mod files;
+mod parsers;
+mod text;
+mod whole;
+
+pub use files::{container, survey};
+pub use parsers::{dynamodb_item, fs_rows, redis_values, rows, s3_values, sqs_message};
+pub use text::{json, lines, names};
+pub use whole::{encode_rows, whole};
+
+/// A target: its name, and what it runs.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 12] = [
+    ("container", container),
+    ("survey", survey),
+    ("rows", rows),
+    ("redis_values", redis_values),
+    ("fs_rows", fs_rows),
+    ("dynamodb_item", dynamodb_item),
+    ("s3_values", s3_values),
+    ("sqs_message", sqs_message),
+    ("names", names),
+    ("json", json),
+    ("lines", lines),
+    ("whole", whole),
+];

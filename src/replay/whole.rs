@@ -1,0 +1,118 @@
+//! Whole decodes of snapshots that are sound but for what is in their rows.
+//!
+//! Bytes are taken as rows, so that a fuzzer is past frames, order and checksum at once:
+//!
+//! | field | bytes |
+//! |---|---|
+//! | family | 1, by its place in [`Family::ALL`] |
+//! | flags | 1: bit 0 a tombstone; bit 1: the key is put behind its length where the family has one |
+//! | commit time | 1 |
+//! | length of the key, length of the value | 1 + 2, little endian |
+//! | key behind the family's prefix, value | as many |
+
+use crate::decode::{Layout, Options, Silent, fill_nowhere};
+use crate::error::Error;
+use crate::format::Family;
+use crate::source::Source;
+use crate::survey::Grain;
+use crate::survey::crc::crc32c;
+
+/// Bytes before key and value.
+const HEAD: usize = 6;
+/// A time in 2026, so that inverted timestamps begin as real ones do.
+const TIME: u64 = 1_767_225_600_000 << 16;
+const TOMBSTONE: u8 = 1;
+const BEHIND_LENGTH: u8 = 2;
+
+/// Digests of all files, or the error.
+type Outcome = Result<Vec<(Vec<u8>, [u8; 32])>, String>;
+
+/// Decodes what the rows say: in one piece and in the smallest ones, with the same end; and leniently, without an error.
+pub fn whole(data: &[u8]) {
+    let file = snapshot(data);
+    let tiny = Grain { spacing: 1, piece: 1, unit: 1 };
+    for layout in [Layout::Tree, Layout::Packed] {
+        let options = Options { layout, ..Options::default() };
+        let (large, small) = (decoded(&file, &options), decoded(&file, &Options { grain: tiny, ..options.clone() }));
+        assert_eq!(large, small, "pieces make no difference");
+        let lenient = decoded(&file, &Options { skip_damage: true, include_orphans: true, ..options });
+        assert!(lenient.is_ok(), "damage in rows can be skipped: {lenient:?}");
+    }
+}
+
+fn decoded(file: &[u8], options: &Options) -> Outcome {
+    let sources = [Source::from_bytes("fuzz.fsm", file.to_vec())];
+    let mut filled = fill_nowhere(&sources, options, &Silent).map_err(|error| words(&error))?;
+    let mut files = Vec::new();
+    let merged = filled.index.merge(|path, entry| {
+        files.push((path.to_vec(), entry.digest));
+        Ok(())
+    });
+    merged.map_err(|e| e.to_string())?;
+    Ok(files)
+}
+
+fn words(error: &Error) -> String {
+    assert!(error.is_damage(), "{error}");
+    error.to_string()
+}
+
+/// A snapshot of the rows, with header and footer.
+fn snapshot(data: &[u8]) -> Vec<u8> {
+    let mut rows = rows(data);
+    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    rows.dedup_by(|a, b| a.0 == b.0);
+    let mut file = b"EKVTHLC1\0\0\0\0\0\0\0\0EKVPBBL1".to_vec();
+    file.extend_from_slice(&(TIME + 256).to_le_bytes());
+    for (key, value) in rows {
+        for part in [key, value] {
+            file.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            file.extend_from_slice(&part);
+        }
+    }
+    let footer = crc32c(&file);
+    file.extend_from_slice(&footer.to_be_bytes());
+    file
+}
+
+/// Raw keys and values.
+fn rows(mut data: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut rows = Vec::new();
+    while let Some((head, rest)) = data.split_first_chunk::<HEAD>() {
+        let [family, flags, time, key_len, low, high] = *head;
+        let (suffix, rest) = rest.split_at(rest.len().min(usize::from(key_len)));
+        let (body, rest) = rest.split_at(rest.len().min(usize::from(u16::from_le_bytes([low, high]))));
+        data = rest;
+        let family = Family::ALL[usize::from(family) % Family::ALL.len()];
+        let mut key = family.prefix().as_bytes().to_vec();
+        if family.is_len_prefixed() && flags & BEHIND_LENGTH != 0 {
+            // The key ends at the first NUL; what follows is field, member, number or time.
+            let len = suffix.iter().position(|byte| *byte == 0).unwrap_or(suffix.len());
+            key.extend_from_slice(&(len as u32).to_be_bytes());
+        }
+        key.extend_from_slice(suffix);
+        key.extend_from_slice(&(!(TIME + u64::from(time))).to_be_bytes());
+        let mut value = vec![flags & TOMBSTONE];
+        value.extend_from_slice(&[0; 8]);
+        if flags & TOMBSTONE == 0 {
+            value.extend_from_slice(body);
+        }
+        rows.push((key, value));
+    }
+    rows
+}
+
+/// Rows in the form that [`whole`] takes, for seeds: user keys and values; those that do not fit are left out.
+pub fn encode_rows<'r>(rows: impl Iterator<Item = (&'r [u8], &'r [u8])>) -> Vec<u8> {
+    let mut data = Vec::new();
+    for (user_key, body) in rows {
+        let family = Family::of(user_key);
+        let suffix = family.suffix(user_key);
+        let (Ok(key_len), Ok(len)) = (u8::try_from(suffix.len()), u16::try_from(body.len())) else { continue };
+        let [low, high] = len.to_le_bytes();
+        data.extend_from_slice(&[family as u8, 0, 1, key_len, low, high]);
+        data.extend_from_slice(suffix);
+        data.extend_from_slice(body);
+    }
+    data
+}
