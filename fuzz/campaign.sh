@@ -18,16 +18,18 @@ mkdir -p "$logs"
 # A stable toolchain has what a fuzzer needs, but hides it.
 export RUSTC_BOOTSTRAP=1 RAYON_NUM_THREADS=1
 cargo fuzz build --fuzz-dir fuzz
+programs=fuzz/target/$(rustc -vV | sed -n 's/^host: //p')/release
 
 run() {
     local target=$1 corpus=fuzz/corpus/$1
-    mkdir -p "$corpus" "fuzz/seeds/$target"
-    cargo fuzz run --fuzz-dir fuzz "$target" "$corpus" "fuzz/seeds/$target" fuzz/seeds/any -- \
+    mkdir -p "$corpus" "fuzz/artifacts/$target" "fuzz/seeds/$target"
+    # Not by `cargo fuzz run`, which would build again when a file has changed meanwhile.
+    "$programs/$target" "$corpus" "fuzz/seeds/$target" fuzz/seeds/any -artifact_prefix="fuzz/artifacts/$target/" \
         -max_total_time="$seconds" -max_len=65536 -timeout=60 -rss_limit_mb=4096 -print_final_stats=1 \
         >"$logs/$target.log" 2>&1 || true
 }
 export -f run
-export seconds logs
+export seconds logs programs
 printf '%s\n' "${targets[@]}" | xargs -P "$jobs" -I TARGET bash -c 'run TARGET'
 
 printf '\n%-16s %14s %10s %10s %8s %8s\n' target executions exec/s coverage corpus crashes

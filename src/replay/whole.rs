@@ -34,7 +34,9 @@ pub fn whole(data: &[u8]) {
     for layout in [Layout::Tree, Layout::Packed] {
         let options = Options { layout, ..Options::default() };
         let (large, small) = (decoded(&file, &options), decoded(&file, &Options { grain: tiny, ..options.clone() }));
-        assert_eq!(large, small, "pieces make no difference");
+        // Of several damaged rows any may come first.
+        assert_eq!(large.is_ok(), small.is_ok(), "pieces make no difference");
+        assert_eq!(large.ok(), small.ok(), "pieces make no difference");
         let lenient = decoded(&file, &Options { skip_damage: true, include_orphans: true, ..options });
         assert!(lenient.is_ok(), "damage in rows can be skipped: {lenient:?}");
     }
