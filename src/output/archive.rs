@@ -17,6 +17,7 @@ use super::checksums::{Checksums, DIRECTORY, Sums};
 use super::members::MemberList;
 use super::pax;
 use super::spool::Spool;
+use super::sys;
 use super::target::{resolve, split};
 use super::tree::Tree;
 use crate::error::{Error, Result};
@@ -63,7 +64,8 @@ impl ArchiveFile {
         let target = resolve(target)?;
         check(&target, force)?;
         let (parent, _) = split(&target)?;
-        let file = tempfile::Builder::new().prefix(".ekvsnap-unfinished-").tempfile_in(parent);
+        let create = || tempfile::Builder::new().prefix(".ekvsnap-unfinished-").tempfile_in(parent);
+        let file = sys::about_to().and_then(|()| create());
         let file = file.map_err(|e| Error::io("create a temporary file in", parent, e))?;
         let scratch = parent.to_path_buf();
         Ok(ArchiveFile { target, force, scratch, file: Some(file) })
@@ -90,8 +92,10 @@ impl ArchiveFile {
     /// Gives the finished file its name.
     pub fn publish(self) -> Result<()> {
         let Some(file) = self.file else { return Ok(()) };
+        let renamed = |e| Error::io("rename the finished archive to", &self.target, e);
+        sys::about_to().map_err(renamed)?;
         let named = if self.force { file.persist(&self.target) } else { file.persist_noclobber(&self.target) };
-        named.map(drop).map_err(|e| Error::io("rename the finished archive to", &self.target, e.error))
+        named.map(drop).map_err(|e| renamed(e.error))
     }
 }
 
@@ -145,7 +149,7 @@ struct Members<'s> {
 }
 
 fn compressed(out: &mut impl Write, packing: Packing, threads: usize, members: Members<'_>) -> io::Result<()> {
-    let out = BufWriter::with_capacity(1 << 20, out);
+    let out = BufWriter::with_capacity(1 << 20, sys::Writer(out));
     match packing {
         Packing::Tar => members.write(out)?.flush(),
         Packing::Zstd { level } => {

@@ -10,6 +10,7 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use super::names::hex_into;
+use super::sys;
 use crate::error::{Error, Result};
 
 /// SHA-256.
@@ -146,7 +147,7 @@ impl Checksums {
 
     fn spill(&mut self) -> io::Result<()> {
         self.batch.sort();
-        let mut out = BufWriter::new(tempfile::tempfile_in(&self.scratch)?);
+        let mut out = BufWriter::new(sys::temporary(&self.scratch)?);
         for sum in &self.batch.rows {
             let path = self.batch.path(sum);
             let Place { at, len, pieces } = sum.entry.place;

@@ -16,6 +16,7 @@ pub mod reading;
 pub mod spool;
 pub mod staging;
 pub mod sumfile;
+mod sys;
 pub mod tap;
 pub mod target;
 pub mod time;

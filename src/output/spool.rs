@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::checksums::Place;
+use super::sys;
 use super::tree::write_at;
 use crate::error::{Error, Result};
 
@@ -32,7 +33,7 @@ pub struct Spool {
 impl Spool {
     /// An empty spool on the file system of the directory `scratch`.
     pub fn new(scratch: &Path) -> Result<Spool> {
-        let file = tempfile::tempfile_in(scratch).map_err(|e| Error::io("create a temporary file in", scratch, e))?;
+        let file = sys::temporary(scratch).map_err(|e| Error::io("create a temporary file in", scratch, e))?;
         Ok(Spool { file, next: AtomicU64::new(0), scratch: scratch.to_path_buf() })
     }
 
@@ -146,7 +147,7 @@ impl Pieces {
         let encoded = self.encoded();
         let file = match &mut self.spilled {
             Some(file) => file,
-            none => none.insert(tempfile::tempfile_in(scratch)?),
+            none => none.insert(sys::temporary(scratch)?),
         };
         file.write_all(&encoded)?;
         self.before += self.list.len() as u64;

@@ -14,6 +14,7 @@ use rustix::fs::{CWD, RenameFlags};
 use sha2::{Digest as _, Sha256};
 
 use super::names::hex_into;
+use super::sys;
 use super::target::{MAX_NAME, check, resolve, split};
 use crate::error::{Error, Result};
 
@@ -28,7 +29,7 @@ pub struct Staging {
     target: PathBuf,
     temporary: Option<PathBuf>,
     /// Held for its lock.
-    _lock: Option<File>,
+    lock: Option<File>,
     parents: Parents,
     leftovers: Vec<PathBuf>,
     force: bool,
@@ -46,6 +47,7 @@ impl Staging {
         if force {
             leftovers.retain(|leftover| fs::remove_dir_all(leftover).is_err());
         }
+        sys::about_to().map_err(|e| Error::io("create a directory in", parent, e))?;
         let reserved = tempfile::Builder::new()
             .prefix(&prefix)
             .rand_bytes(RANDOM)
@@ -53,7 +55,7 @@ impl Staging {
             .tempdir_in(parent);
         let temporary = reserved.map_err(|e| Error::io("create a directory in", parent, e))?.keep();
         let lock = lock(&temporary);
-        Ok(Staging { target, temporary: Some(temporary), _lock: lock, parents, leftovers, force })
+        Ok(Staging { target, temporary: Some(temporary), lock, parents, leftovers, force })
     }
 
     /// Where to build.
@@ -79,7 +81,7 @@ impl Staging {
             check(&self.target, true)?;
             self.exchange(&built)?;
         } else {
-            fs::rename(&built, &self.target)
+            sys::rename(&built, &self.target)
                 .map_err(|e| Error::io("rename the finished output to", &self.target, e))?;
         }
         self.temporary = None;
@@ -90,6 +92,7 @@ impl Staging {
     /// Swaps old and new, so that one of them is there at any moment, then removes the old.
     fn exchange(&self, built: &Path) -> Result<()> {
         let replaced = |e: io::Error| Error::io("replace", &self.target, e);
+        sys::about_to().map_err(replaced)?;
         match rustix::fs::renameat_with(CWD, built, CWD, &self.target, RenameFlags::EXCHANGE) {
             Ok(()) => fs::remove_dir_all(built).map_err(|e| Error::io("remove the replaced output at", built, e)),
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
@@ -104,8 +107,11 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         if let Some(unfinished) = self.temporary.take() {
+            // Where handles are the trouble, an empty directory still goes without one.
+            self.lock = None;
+            let removed = fs::remove_dir(&unfinished).or_else(|_| fs::remove_dir_all(&unfinished));
             // Its name says that it is unfinished, should even this fail.
-            let _ = fs::remove_dir_all(unfinished);
+            drop(removed);
         }
     }
 }

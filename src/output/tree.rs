@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::checksums::{Digest, ELSEWHERE, Place, Sum, Sums};
 use super::spool::{HOLE, Pieces, Spool};
+use super::sys;
 use super::tap::Tap;
 use crate::error::{Error, Result};
 
@@ -85,7 +86,7 @@ impl Dir {
 
 fn open_dir(at: impl AsFd, name: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(at, name, flags, Mode::empty())
+    sys::open(at, name, flags, Mode::empty())
 }
 
 impl Tree {
@@ -199,7 +200,7 @@ impl Tree {
         for name in names.split(|b| *b == b'/') {
             let from = from.fd().map_err(|e| self.failed("create directory", rel, b"", e))?;
             let at = fd.as_ref().unwrap_or(from).as_fd();
-            match rustix::fs::mkdirat(at, name, DIR_MODE) {
+            match sys::mkdir(at, name, DIR_MODE) {
                 Ok(()) | Err(rustix::io::Errno::EXIST) => {}
                 Err(e) => return Err(self.failed("create directory", rel, b"", e)),
             }
@@ -221,7 +222,7 @@ impl Tree {
 
     /// An unlinked temporary file on the file system of the output.
     pub fn scratch(&self) -> Result<std::fs::File> {
-        tempfile::tempfile_in(&self.path).map_err(|e| Error::io("create a temporary file in", &self.path, e))
+        sys::temporary(&self.path).map_err(|e| Error::io("create a temporary file in", &self.path, e))
     }
 
     /// Makes and opens the directory `name` in `parent` without keeping its handle. Where there is no disk it counts
@@ -229,7 +230,7 @@ impl Tree {
     pub fn make_dir_in(&self, parent: &Dir, name: &[u8]) -> Result<Dir> {
         let rel = [&parent.rel, &b"/"[..], name].concat();
         let Some(fd) = &parent.fd else { return Ok(Dir { fd: None, rel }) };
-        match rustix::fs::mkdirat(fd, name, DIR_MODE) {
+        match sys::mkdir(fd, name, DIR_MODE) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
             Err(e) => return Err(self.failed("create directory", &parent.rel, name, e)),
         }
@@ -430,7 +431,7 @@ impl<'t> OpenFile<'t> {
     fn end(&mut self) -> Result<()> {
         let handle = if self.open_end { self.handle.as_ref() } else { None };
         let Some((handle, fd)) = handle.and_then(|handle| Some((handle, handle.fd.as_ref()?))) else { return Ok(()) };
-        let cut = rustix::fs::ftruncate(fd, self.bytes);
+        let cut = sys::truncate(fd, self.bytes);
         cut.map_err(|e| self.tree.failed("write", &handle.dir.rel, &self.name, e))
     }
 
@@ -443,7 +444,7 @@ impl<'t> OpenFile<'t> {
     fn reopen(&mut self) -> Result<Arc<Handle>> {
         let dir = self.tree.passing_dir(&self.rel)?;
         let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let open = |at: &OwnedFd| rustix::fs::openat(at, self.name.as_slice(), flags, Mode::empty());
+        let open = |at: &OwnedFd| sys::open(at, self.name.as_slice(), flags, Mode::empty());
         let fd = dir.fd.as_ref().map(open).transpose();
         let fd = fd.map_err(|e| self.tree.failed("open again", &self.rel, &self.name, e))?;
         let handle = Arc::new(Handle { dir, name: self.name.clone(), fd });
@@ -490,15 +491,15 @@ impl Drop for OpenFile<'_> {
 
 fn create_in(dir: &Dir, name: &[u8]) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(dir.fd()?, name, flags, FILE_MODE)
+    sys::open(dir.fd()?, name, flags, FILE_MODE)
 }
 
 fn write_all(fd: &OwnedFd, bytes: &[u8]) -> rustix::io::Result<()> {
-    write_pieces(bytes, |rest, _| rustix::io::write(fd, rest))
+    write_pieces(bytes, |rest, _| sys::write(fd, rest))
 }
 
 pub(super) fn write_at(fd: impl AsFd + Copy, bytes: &[u8], offset: u64) -> rustix::io::Result<()> {
-    write_pieces(bytes, |rest, done| rustix::io::pwrite(fd, rest, offset + done))
+    write_pieces(bytes, |rest, done| sys::pwrite(fd, rest, offset + done))
 }
 
 fn write_pieces(

@@ -12,6 +12,7 @@ mod diff;
 mod differential;
 mod dry_run;
 mod dynamodb;
+mod faults;
 mod filters;
 mod flips;
 mod fs;

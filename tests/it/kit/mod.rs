@@ -7,6 +7,7 @@ pub mod fixtures;
 pub mod fs;
 pub mod golden;
 pub mod s3;
+pub mod thin;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;

@@ -1,0 +1,142 @@
+//! System calls of the output, each a place where a test can make one fail.
+//!
+//! In a build with debug assertions `EKVSNAP_FAULT=N:WHAT` makes the call number N fail: `ENOSPC`, `EIO`, `EMFILE`, `EACCES`, or
+//! `SHORT`: a write that takes one byte only. What users get has none of it.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, Result};
+use rustix::path::Arg;
+
+/// Makes a directory.
+pub(super) fn mkdir(at: impl AsFd, name: impl Arg, mode: Mode) -> Result<()> {
+    fault::point()?;
+    rustix::fs::mkdirat(at, name, mode)
+}
+
+/// Opens or creates a file or directory.
+pub(super) fn open(at: impl AsFd, name: impl Arg, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
+    fault::point()?;
+    rustix::fs::openat(at, name, flags, mode)
+}
+
+/// Writes at the end; tells how many bytes.
+pub(super) fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
+    rustix::io::write(fd, fault::part_of(bytes)?)
+}
+
+/// Writes at a position; tells how many bytes.
+pub(super) fn pwrite(fd: impl AsFd, bytes: &[u8], at: u64) -> Result<usize> {
+    rustix::io::pwrite(fd, fault::part_of(bytes)?, at)
+}
+
+/// Gives a file its length.
+pub(super) fn truncate(fd: impl AsFd, len: u64) -> Result<()> {
+    fault::point()?;
+    rustix::fs::ftruncate(fd, len)
+}
+
+/// Renames a file or directory.
+pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fault::point()?;
+    std::fs::rename(from, to)
+}
+
+/// An unlinked temporary file in a directory.
+pub(super) fn temporary(dir: &Path) -> io::Result<File> {
+    fault::point()?;
+    tempfile::tempfile_in(dir)
+}
+
+/// A call that something else makes.
+pub(super) fn about_to() -> io::Result<()> {
+    Ok(fault::point()?)
+}
+
+/// A file whose writes can be made to fail.
+pub(super) struct Writer<W>(pub W);
+
+impl<W: Write> Write for Writer<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(fault::part_of(bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(debug_assertions)]
+mod fault {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::{Errno, Result};
+
+    /// The calls left until one fails, and how; no error: a short write.
+    struct Plan {
+        left: AtomicU64,
+        error: Option<Errno>,
+    }
+
+    fn plan() -> Option<&'static Plan> {
+        static PLAN: OnceLock<Option<Plan>> = OnceLock::new();
+        let read = || {
+            let text = std::env::var("EKVSNAP_FAULT").ok()?;
+            let (number, what) = text.split_once(':')?;
+            let error = match what {
+                "ENOSPC" => Some(Errno::NOSPC),
+                "EIO" => Some(Errno::IO),
+                "EMFILE" => Some(Errno::MFILE),
+                "EACCES" => Some(Errno::ACCESS),
+                _ => None,
+            };
+            Some(Plan { left: AtomicU64::new(number.parse().ok()?), error })
+        };
+        PLAN.get_or_init(read).as_ref()
+    }
+
+    /// Whether it is this call's turn.
+    fn is_due(plan: &Plan) -> bool {
+        let due = plan.left.fetch_sub(1, Ordering::Relaxed) == 1;
+        if due {
+            eprintln!("fault injected");
+        }
+        due
+    }
+
+    /// Fails, if it is this call's turn.
+    pub fn point() -> Result<()> {
+        match plan() {
+            Some(plan) if is_due(plan) => plan.error.map_or(Ok(()), Err),
+            _ => Ok(()),
+        }
+    }
+
+    /// The bytes that a write takes.
+    pub fn part_of(bytes: &[u8]) -> Result<&[u8]> {
+        match plan() {
+            Some(plan) if is_due(plan) => plan.error.map_or(Ok(&bytes[..bytes.len().min(1)]), Err),
+            _ => Ok(bytes),
+        }
+    }
+}
+
+#[cfg(not(debug_assertions))]
+mod fault {
+    use super::Result;
+
+    #[inline(always)]
+    pub fn point() -> Result<()> {
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub fn part_of(bytes: &[u8]) -> Result<&[u8]> {
+        Ok(bytes)
+    }
+}
