@@ -3,13 +3,12 @@
 //! With a footer nothing goes unnoticed. Without one a changed value cannot be told from another value; then all that is
 //! asked is that the run ends with a tree or with words.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ekvsnap::Error;
 use ekvsnap::decode::{Options, Silent, fill_nowhere, on_threads};
-use ekvsnap::format::{Family, frame, mvcc};
+
 use ekvsnap::source::Source;
 
 use crate::kit::fs;
