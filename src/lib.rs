@@ -1,4 +1,65 @@
 //! ekvsnap turns elastickv snapshot files into logical backups.
+//!
+//! The program of that name is a thin shell around this crate. To embed it, begin with [`Snapshot`].
+//!
+//! Live rows, borrowed from the map of the file, in key order:
+//!
+//! ```
+//! use ekvsnap::{Snapshot, format::Family};
+//!
+//! # fn main() -> ekvsnap::Result<()> {
+//! let snapshot = Snapshot::open(&["testdata/redis-small.fsm"])?;
+//! let set = snapshot.rows()?;
+//! for (family, count) in set.counts().families() {
+//!     println!("{}: {} rows, {} live", family.prefix(), count.rows, count.live);
+//! }
+//! let mut members = set.family(Family::SetMember);
+//! while let Some(row) = members.next()? {
+//!     println!("{} at {}", row.user_key.escape_ascii(), row.commit_ts);
+//! }
+//! assert_eq!(set.counts().family(Family::SetMember).live, 168);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Logical objects — keys, items, objects, messages, files — as a client of the server would count them:
+//!
+//! ```
+//! use ekvsnap::{Snapshot, decode::Options};
+//!
+//! # fn main() -> ekvsnap::Result<()> {
+//! let snapshot = Snapshot::open(&["testdata/redis-small.fsm"])?;
+//! let (mut hashes, mut expiring) = (0, 0);
+//! snapshot.objects(&Options::default(), &mut |object| {
+//!     hashes += u32::from(object.kind == "hashes");
+//!     expiring += u32::from(object.expire_at_ms.is_some());
+//!     Ok(())
+//! })?;
+//! assert_eq!((hashes, expiring), (16, 27));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! One object, and a whole backup:
+//!
+//! ```
+//! use ekvsnap::decode::{Options, Silent, one::One};
+//! use ekvsnap::{Snapshot, get::get};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let snapshot = Snapshot::open(&["testdata/redis-small.fsm"])?;
+//! let mut value = Vec::new();
+//! let key = One::parse(b"redis:lua:x")?;
+//! assert!(get(snapshot.sources(), &key, &Options::default(), &Silent, &mut value)?);
+//!
+//! let dir = tempfile::tempdir()?;
+//! let outcome = snapshot.decode(&dir.path().join("backup"), &Options::default(), &Silent)?;
+//! assert_eq!(outcome.manifest.counters.live, 1491);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`diff`], [`inspect`] and [`verify`] are the other commands; [`mod@format`] has the parsers alone, without any I/O.
 #![deny(unsafe_code)]
 
 pub mod cli;
@@ -14,8 +75,10 @@ pub mod output;
 #[doc(hidden)]
 pub mod replay;
 pub mod report;
+pub mod snapshot;
 pub mod source;
 pub mod survey;
 pub mod verify;
 
 pub use error::{Error, ErrorKind, Result};
+pub use snapshot::Snapshot;

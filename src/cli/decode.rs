@@ -4,9 +4,9 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use super::exit::{self, Exit};
-use super::filter::FilterArgs;
+use super::filter::Choice;
 use super::inputs::Inputs;
-use super::parse::{self, Adapters};
+use super::parse;
 use super::progress::Bar;
 use super::summary::Done;
 use super::{complain, inputs, summary};
@@ -19,65 +19,54 @@ use crate::output::archive::Packing;
 #[command(after_help = exit::TABLE)]
 #[allow(clippy::struct_excessive_bools)]
 pub(super) struct Args {
-    /// A snapshot file, a server data directory or its fsm-snap/ (newest intact file), or - for standard input.
-    /// Several inputs (one for each Raft group) are one data set.
+    /// Snapshot files, data or fsm-snap/ directories (newest intact file), or - for standard
+    /// input; several (one for each Raft group) are one data set.
     #[arg(value_name = "INPUT", required_unless_present = "input")]
     inputs: Vec<PathBuf>,
 
     /// Another way to name an input.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", hide = true)]
     input: Vec<PathBuf>,
 
-    /// Directory to create; must be new or empty, and never holds an input. With --format tar or tar.zst a file, or -
-    /// for standard output.
+    /// A new or empty directory; of an archive a file, or - for standard output.
     #[arg(short, long, value_name = "OUT", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
 
-    /// Decode, but write nothing: say what a directory would need of files, inodes and bytes.
+    /// Write nothing: say what a directory would need of files, inodes and bytes.
     #[arg(long)]
     dry_run: bool,
 
-    /// A directory (dir), or one archive (tar, tar.zst); without the flag the output's name tells.
-    #[arg(long, value_name = "FORMAT", value_parser = ["dir", "tar", "tar.zst"])]
+    /// dir, tar or tar.zst; without the flag the output's name tells.
+    #[arg(long, value_name = "FORMAT", value_parser = ["dir", "tar", "tar.zst"], hide_possible_values = true)]
     format: Option<String>,
 
     /// Compression of tar.zst: 1 (fast) to 19 (small).
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
     zstd_level: i32,
 
-    /// Replace an output of ekvsnap (a directory with its MANIFEST.json), and remove what a killed run left of it.
+    /// Replace an older output of ekvsnap; remove what killed runs left of it.
     #[arg(long)]
     force: bool,
 
-    /// A file for each key, item and object (tree), or JSON lines, a file for each scope and type (jsonl).
-    #[arg(long, value_name = "LAYOUT", default_value = "tree", value_parser = ["tree", "jsonl"])]
+    /// tree: a file for each object; jsonl: lines
+    #[arg(long, value_name = "LAYOUT", default_value = "tree", value_parser = ["tree", "jsonl"],
+          hide_possible_values = true)]
     layout: String,
 
-    /// Adapters to decode: dynamodb, s3, redis, sqs, fs.
-    #[arg(long, value_name = "LIST", default_value = "all", value_parser = parse::adapters)]
-    adapter: Adapters,
-
-    /// Decode the state at this commit timestamp: an HLC number or a date (RFC 3339).
+    /// Decode the state at this commit timestamp: an HLC, or an RFC 3339 date.
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
     as_of: Option<u64>,
-
-    /// Leave out Redis keys that have expired by WHEN: now, Unix milliseconds, or a date.
-    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "now",
-          value_parser = parse::moment)]
-    drop_expired: Option<u64>,
-
-    #[command(flatten)]
-    filter: FilterArgs,
 
     /// Fail (exit 4) when there are warnings.
     #[arg(long)]
     strict: bool,
 
-    /// What to do at a row that cannot be read: fail, or skip it, list it in ERRORS.jsonl and exit with 3.
-    #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = ["fail", "skip"])]
+    /// At damage: fail, or skip it (see ERRORS.jsonl)
+    #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = ["fail", "skip"],
+          hide_possible_values = true)]
     on_error: String,
 
-    /// Worker threads; 0 = one for each core. The output is the same for any number.
+    /// Worker threads (0: one a core); the output is the same
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
 
@@ -85,45 +74,51 @@ pub(super) struct Args {
     #[arg(long)]
     no_mmap: bool,
 
-    /// Copied to MANIFEST.json.
-    #[arg(long, value_name = "ID", default_value = "")]
-    cluster_id: String,
-
-    /// Also write what the server cannot reach, below _orphans/ (of the file system: below fs/orphans/).
-    #[arg(long)]
-    include_orphans: bool,
-
-    /// Also write records of unfinished S3 uploads.
-    #[arg(long)]
-    include_incomplete_uploads: bool,
-
-    /// Rename S3 keys that end in .elastickv-meta.json.
-    #[arg(long)]
-    rename_collisions: bool,
-
-    /// Keep visibility times and receive counts of SQS messages.
-    #[arg(long)]
-    preserve_sqs_visibility: bool,
-
-    /// Also write SQS bookkeeping rows.
-    #[arg(long)]
-    include_sqs_side_records: bool,
-
-    /// DynamoDB items as a file each (per-item), or packed (jsonl): items/data-00001.jsonl and on, an item a line.
-    #[arg(long, value_name = "MODE", default_value = "per-item", value_parser = ["per-item", "jsonl"])]
-    dynamodb_bundle_mode: String,
-
-    /// Size of a packed DynamoDB file: bytes, or with K, M, G (KiB …: the same; KB …: powers of 1000).
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse::size)]
-    dynamodb_bundle_size: u64,
-
     /// Print events and the summary as JSON lines on standard output.
     #[arg(long)]
     json: bool,
 
     /// Show a progress bar on a terminal: auto or never.
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"])]
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"],
+          hide_possible_values = true)]
     progress: String,
+
+    /// Copied to MANIFEST.json.
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    cluster_id: String,
+
+    /// Also write what the server cannot reach, below _orphans/.
+    #[arg(long, help_heading = "More or less than a client sees")]
+    include_orphans: bool,
+
+    /// Also write records of unfinished S3 uploads.
+    #[arg(long, help_heading = "More or less than a client sees")]
+    include_incomplete_uploads: bool,
+
+    /// Also write SQS bookkeeping rows.
+    #[arg(long, help_heading = "More or less than a client sees")]
+    include_sqs_side_records: bool,
+
+    /// Keep visibility times and receive counts of messages.
+    #[arg(long, help_heading = "More or less than a client sees")]
+    preserve_sqs_visibility: bool,
+
+    /// Rename S3 keys that end in .elastickv-meta.json.
+    #[arg(long, help_heading = "More or less than a client sees")]
+    rename_collisions: bool,
+
+    /// per-item, or jsonl: many items in a file.
+    #[arg(long, value_name = "MODE", default_value = "per-item", value_parser = ["per-item", "jsonl"],
+          hide_possible_values = true, help_heading = "More or less than a client sees")]
+    dynamodb_bundle_mode: String,
+
+    /// Size of such a file: K, M, G, KiB, MB, ….
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse::size,
+          help_heading = "More or less than a client sees")]
+    dynamodb_bundle_size: u64,
+
+    #[command(flatten)]
+    choice: Choice,
 }
 
 /// Runs the command.
@@ -196,7 +191,7 @@ fn packing(args: &Args, target: &Path) -> Option<Packing> {
 
 fn options(args: &Args, target: &Path) -> Options {
     Options {
-        adapters: args.adapter.0.clone(),
+        adapters: args.choice.adapters(),
         as_of: args.as_of,
         threads: args.threads,
         cluster_id: args.cluster_id.clone(),
@@ -205,11 +200,11 @@ fn options(args: &Args, target: &Path) -> Options {
         preserve_sqs_visibility: args.preserve_sqs_visibility,
         include_sqs_side_records: args.include_sqs_side_records,
         rename_s3_collisions: args.rename_collisions,
-        drop_expired: args.drop_expired,
+        drop_expired: args.choice.drop_expired,
         dynamodb_bundle: (args.dynamodb_bundle_mode == "jsonl").then_some(args.dynamodb_bundle_size),
         archive: packing(args, target),
         layout: if args.layout == "jsonl" { Layout::Packed } else { Layout::Tree },
-        filter: args.filter.filter(),
+        filter: args.choice.filter(),
         force: args.force,
         skip_damage: args.on_error == "skip",
         ..Options::default()

@@ -7,9 +7,9 @@ use indicatif::{DecimalBytes, HumanCount};
 use serde_json::{Value, json};
 
 use super::exit::{self, Exit};
-use super::filter::FilterArgs;
+use super::filter::Choice;
 use super::inputs::Inputs;
-use super::parse::{self, Adapters};
+use super::parse;
 use super::progress::Bar;
 use super::summary::{json_error, shown};
 use super::{complain, inputs};
@@ -36,24 +36,13 @@ pub(super) struct Args {
     #[arg(long)]
     summary: bool,
 
-    /// Adapters to compare: dynamodb, s3, redis, sqs, fs.
-    #[arg(long, value_name = "LIST", default_value = "all", value_parser = parse::adapters)]
-    adapter: Adapters,
-
     /// Compare the states at this commit timestamp (an HLC number or a date); two, with a comma: that of A, that of B.
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc, value_delimiter = ',')]
     as_of: Vec<u64>,
 
-    /// Leave out Redis keys that have expired by WHEN: now, Unix milliseconds, or a date.
-    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "now",
-          value_parser = parse::moment)]
-    drop_expired: Option<u64>,
-
-    #[command(flatten)]
-    filter: FilterArgs,
-
     /// What to do at a row that cannot be read: fail, or skip it and exit with 3.
-    #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = ["fail", "skip"])]
+    #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = ["fail", "skip"],
+          hide_possible_values = true)]
     on_error: String,
 
     /// Worker threads; 0 = one for each core.
@@ -69,8 +58,12 @@ pub(super) struct Args {
     json: bool,
 
     /// Show a progress bar on a terminal: auto or never.
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"])]
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"],
+          hide_possible_values = true)]
     progress: String,
+
+    #[command(flatten)]
+    choice: Choice,
 }
 
 /// Runs the command.
@@ -130,7 +123,7 @@ fn open(args: &Args, path: &Path) -> Result<(Side, Vec<PassedOver>)> {
 
 /// What an output holds has been chosen when it was made.
 fn check_choice(args: &Args, sides: &[&Side; 2]) -> Result<()> {
-    let chosen = !args.as_of.is_empty() || args.drop_expired.is_some() || !args.filter.filter().is_trivial();
+    let chosen = !args.as_of.is_empty() || args.choice.drop_expired.is_some() || !args.choice.filter().is_trivial();
     if chosen && sides.iter().any(|side| matches!(side, Side::Output(..))) {
         return Err(Error::usage(
             "an output is compared as it was made: --scope, --exclude, --type, sizes, --as-of and --drop-expired are for \
@@ -142,11 +135,11 @@ fn check_choice(args: &Args, sides: &[&Side; 2]) -> Result<()> {
 
 fn options(args: &Args, as_of: Option<&u64>, passed_over: Vec<PassedOver>) -> Options {
     Options {
-        adapters: args.adapter.0.clone(),
+        adapters: args.choice.adapters(),
         as_of: as_of.copied(),
         threads: args.threads,
-        drop_expired: args.drop_expired,
-        filter: args.filter.filter(),
+        drop_expired: args.choice.drop_expired,
+        filter: args.choice.filter(),
         skip_damage: args.on_error == "skip",
         passed_over,
         ..Options::default()

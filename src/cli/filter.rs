@@ -1,39 +1,54 @@
 //! Flags that choose objects; the same for every command that has them.
 
-use super::parse;
+use super::parse::{self, Adapters};
 use crate::decode::filter::{Filter, Pattern};
+use crate::format::Adapter;
 
 /// What is wanted of a snapshot.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Choosing objects")]
-pub(super) struct FilterArgs {
-    /// Take only these: redis:KEY, dynamodb:TABLE[/PK[/SK]], s3:BUCKET[/PREFIX], sqs:QUEUE, fs:PATH, with globs; a
-    /// list, or repeated.
+pub(super) struct Choice {
+    /// Only these adapters: dynamodb, s3, redis, sqs, fs.
+    #[arg(long, value_name = "LIST", default_value = "all", value_parser = parse::adapters)]
+    adapter: Adapters,
+
+    /// Only these: redis:KEY, dynamodb:TABLE[/PK[/SK]], s3:BUCKET[/PREFIX], sqs:QUEUE, fs:PATH, with
+    /// globs; a list, or repeated.
     #[arg(long, value_name = "PATTERNS", value_parser = patterns)]
     scope: Vec<Patterns>,
 
-    /// Leave these out; patterns as for --scope.
+    /// Not these; patterns as for --scope.
     #[arg(long, value_name = "PATTERNS", value_parser = patterns)]
     exclude: Vec<Patterns>,
 
-    /// Take only these Redis types: string, hll, list, hash, set, zset, stream.
+    /// Only these Redis types: string, hll, list, hash, set, zset, stream.
     #[arg(long = "type", value_name = "TYPES", value_delimiter = ',', value_parser = redis_type)]
     types: Vec<&'static str>,
 
-    /// Take only objects of at least this size.
+    /// Only objects of at least this size.
     #[arg(long, value_name = "SIZE", value_parser = parse::size)]
     min_size: Option<u64>,
 
-    /// Take only objects of at most this size.
+    /// Only objects of at most this size.
     #[arg(long, value_name = "SIZE", value_parser = parse::size)]
     max_size: Option<u64>,
+
+    /// Not Redis keys that have expired by WHEN: now, Unix ms, or a date.
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "now",
+          value_parser = parse::moment)]
+    pub drop_expired: Option<u64>,
 }
 
 /// The patterns of one flag.
 #[derive(Debug, Clone)]
 struct Patterns(Vec<Pattern>);
 
-impl FilterArgs {
+impl Choice {
+    /// The adapters that are asked for.
+    pub fn adapters(&self) -> Vec<Adapter> {
+        self.adapter.0.clone()
+    }
+
     /// The filter that the flags ask for.
     pub fn filter(&self) -> Filter {
         let all = |flags: &[Patterns]| flags.iter().flat_map(|list| list.0.clone()).collect();

@@ -61,7 +61,8 @@ pub(super) struct Args {
     no_mmap: bool,
 
     /// Show a progress bar on a terminal: auto or never.
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"])]
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"],
+          hide_possible_values = true)]
     progress: String,
 }
 

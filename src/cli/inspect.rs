@@ -7,9 +7,9 @@ use indicatif::{DecimalBytes, HumanCount};
 use serde_json::{Value, json};
 
 use super::exit::{self, Exit};
-use super::filter::FilterArgs;
+use super::filter::Choice;
 use super::inputs::Inputs;
-use super::parse::{self, Adapters};
+use super::parse;
 use super::progress::Bar;
 use super::summary::{json_error, line, shown, warning_words};
 use super::{complain, inputs};
@@ -46,24 +46,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 
-    /// Adapters to look at: dynamodb, s3, redis, sqs, fs.
-    #[arg(long, value_name = "LIST", default_value = "all", value_parser = parse::adapters)]
-    adapter: Adapters,
-
     /// Show the state at this commit timestamp: an HLC number or a date (RFC 3339).
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
     as_of: Option<u64>,
 
-    /// Leave out Redis keys that have expired by WHEN: now, Unix milliseconds, or a date.
-    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "now",
-          value_parser = parse::moment)]
-    drop_expired: Option<u64>,
-
-    #[command(flatten)]
-    filter: FilterArgs,
-
     /// What to do at a row that cannot be read: fail, or skip it, tell of it and exit with 3.
-    #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = ["fail", "skip"])]
+    #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = ["fail", "skip"],
+          hide_possible_values = true)]
     on_error: String,
 
     /// Worker threads; 0 = one for each core.
@@ -79,8 +68,12 @@ pub(super) struct Args {
     json: bool,
 
     /// Show a progress bar on a terminal: auto or never.
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"])]
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"],
+          hide_possible_values = true)]
     progress: String,
+
+    #[command(flatten)]
+    choice: Choice,
 }
 
 /// Runs the command.
@@ -99,11 +92,11 @@ pub(super) fn run(args: &Args) -> Exit {
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let Inputs { sources, passed_over } = inputs::open(&args.inputs, args.no_mmap)?;
     let options = Options {
-        adapters: args.adapter.0.clone(),
+        adapters: args.choice.adapters(),
         as_of: args.as_of,
         threads: args.threads,
-        drop_expired: args.drop_expired,
-        filter: args.filter.filter(),
+        drop_expired: args.choice.drop_expired,
+        filter: args.choice.filter(),
         skip_damage: args.on_error == "skip",
         passed_over,
         ..Options::default()

@@ -60,7 +60,8 @@ pub(super) struct Args {
     json: bool,
 
     /// Show a progress bar on a terminal: auto or never.
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"])]
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"],
+          hide_possible_values = true)]
     progress: String,
 }
 

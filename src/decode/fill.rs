@@ -45,7 +45,7 @@ impl std::fmt::Debug for Filled {
     }
 }
 
-/// Decodes `sources` into `tree`, MANIFEST.json last; CHECKSUMS is left to [`write_checksums`].
+/// Decodes `sources` into `tree`, MANIFEST.json last; CHECKSUMS is left to the caller.
 ///
 /// # Errors
 /// An input that is not a sound snapshot, a damaged row, an output that cannot be written.

@@ -20,6 +20,7 @@ mod generated;
 mod get;
 mod golden;
 mod groups;
+mod guide;
 mod hostile;
 mod inputs;
 mod inspect;

@@ -1,0 +1,91 @@
+//! The guide's examples, run as they stand; and that every command helps on one screen.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::kit::command::{code, ekvsnap};
+
+/// Lines that a screen has.
+const SCREEN: usize = 50;
+
+/// A command and the lines that it should print.
+struct Example {
+    command: String,
+    want: Vec<String>,
+}
+
+fn examples(text: &str) -> Vec<Example> {
+    let mut examples: Vec<Example> = Vec::new();
+    let mut inside = false;
+    for line in text.lines() {
+        match line.strip_prefix("$ ") {
+            _ if line.starts_with("```") => inside = line == "```text",
+            Some(command) if inside => examples.push(Example { command: command.to_owned(), want: Vec::new() }),
+            None if inside => examples.last_mut().unwrap().want.push(line.to_owned()),
+            _ => {}
+        }
+    }
+    examples
+}
+
+/// Whether lines are there in this order, with nothing between them but where `…` stands.
+fn matches(want: &[String], got: &[&str]) -> bool {
+    match want {
+        [] => got.is_empty(),
+        [gap, rest @ ..] if gap == "…" => (0..=got.len()).any(|skipped| matches(rest, &got[skipped..])),
+        [line, rest @ ..] => got.first().is_some_and(|first| first == line) && matches(rest, &got[1..]),
+    }
+}
+
+#[test]
+fn every_example_is_true() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let examples = examples(&fs::read_to_string(root.join("docs/GUIDE.md")).unwrap());
+    assert!(examples.len() >= 12);
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("testdata")).unwrap();
+    fs::copy(root.join("testdata/redis-small.fsm"), dir.path().join("testdata/redis-small.fsm")).unwrap();
+    let program = format!("ekvsnap() {{ '{}' \"$@\"; }}; ", env!("CARGO_BIN_EXE_ekvsnap"));
+    for Example { command, want } in examples {
+        let out = Command::new("sh")
+            .args(["-c", &format!("{program}{{ {command}; }} 2>&1")])
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(out.stdout).unwrap();
+        let got: Vec<&str> = text.lines().collect();
+        assert!(matches(&want, &got), "{command} prints\n{text}");
+    }
+}
+
+#[test]
+fn help_fits_a_screen_and_names_exit_codes() {
+    for command in ["decode", "inspect", "verify", "diff", "get"] {
+        let out = ekvsnap(Path::new("/"), &[command, "--help"]);
+        assert_eq!(code(&out), 0);
+        let text = String::from_utf8(out.stdout).unwrap();
+        assert!(text.lines().count() <= SCREEN, "{command}: {} lines", text.lines().count());
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{command}");
+        assert!(text.contains("Exit codes:\n  0  "), "{command}");
+        insta::assert_snapshot!(format!("help {command}"), text);
+    }
+}
+
+#[test]
+fn slips_are_put_right() {
+    for (args, want) in [
+        (&["decod"][..], "'decode'"),
+        (&["decode", "x", "--ouput", "y"], "'--output'"),
+        (&["decode", "x", "-o", "y", "--layuot", "jsonl"], "'--layout'"),
+        (&["inspect", "x", "--prefix-dept", "2"], "'--prefix-depth'"),
+        (&["decode", "x", "-o", "y", "--layout", "jsnl"], "'jsonl'"),
+    ] {
+        let out = ekvsnap(Path::new("/"), args);
+        assert_eq!(code(&out), 1);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(said.contains("similar") && said.contains(want), "{args:?}: {said}");
+        assert!(!said.contains('\u{1b}'), "no colours where nobody looks");
+    }
+}
