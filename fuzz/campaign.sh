@@ -36,7 +36,7 @@ printf '\n%-16s %14s %10s %10s %8s %8s\n' target executions exec/s coverage corp
 crashes=0
 for target in "${targets[@]}"; do
     log=$logs/$target.log
-    of() { grep -o "$1" "$log" | tail -1 | grep -o '[0-9]*$' || echo 0; }
+    of() { grep -ao "$1" "$log" | tail -1 | grep -o '[0-9]*$' || echo 0; }
     found=$(find "fuzz/artifacts/$target" -type f 2>/dev/null | wc -l)
     crashes=$((crashes + found))
     printf '%-16s %14s %10s %10s %8s %8s\n' "$target" "$(of 'stat::number_of_executed_units: *[0-9]*')" \

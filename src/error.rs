@@ -135,6 +135,14 @@ pub enum ErrorKind {
     /// An output in an archive that cannot be read to its end.
     #[error("the archive is damaged: {0}")]
     Archive(String),
+    /// What a lenient run leaves out, because entries are found one behind the other and keys by their order.
+    #[error("{why}; what is behind it cannot be trusted: {bytes} bytes up to the end of the file were not read")]
+    RestLost {
+        /// What is wrong at the place.
+        why: String,
+        /// Bytes from there to the end.
+        bytes: u64,
+    },
     /// A directory or archive that is no output of a decode.
     #[error("not a sound output: {0}")]
     Output(String),

@@ -163,11 +163,42 @@ pub fn survey(source: &Source, view: View, grain: Grain) -> Result<Surveyed> {
     let file = source.bytes();
     let result = match one_pass(file, view, grain) {
         Ok((passed, footer)) => check_footer(passed, footer, view.lenient),
+        Err(error) if view.lenient => salvage(file, error, view, grain),
         Err(error) => Err(with_footer(error, file)),
     };
     let named = |e: Error| e.input(source.path());
     let (survey, lost) = result.map_err(named)?;
     Ok((survey, lost.into_iter().map(named).collect()))
+}
+
+/// Surveys what stands before a broken frame or a key out of order: behind it nothing can be found.
+fn salvage(file: &[u8], mut error: Error, view: View, grain: Grain) -> Result<Surveyed> {
+    let mut end = file.len();
+    loop {
+        match break_of(&error).filter(|at| *at < end) {
+            Some(at) => end = at,
+            None => return Err(with_footer(error, file)),
+        }
+        match one_pass(&file[..end], view, grain) {
+            Ok(((survey, mut lost), _)) => {
+                let (why, bytes) = (error.reason(), (file.len() - end) as u64);
+                let rest = Error::new(ErrorKind::RestLost { why, bytes }).at(end);
+                lost.push(match (error.family(), error.key()) {
+                    (Some(family), Some(key)) => rest.row(family, key),
+                    _ => rest,
+                });
+                return Ok((survey, lost));
+            }
+            Err(earlier) => error = earlier,
+        }
+    }
+}
+
+/// Where the chain of entries breaks, if that is what an error is about.
+fn break_of(error: &Error) -> Option<usize> {
+    use ErrorKind::{KeyOrder, KeyTooLarge, Truncated, ValueTooLarge};
+    let breaks = matches!(error.kind(), KeyOrder | KeyTooLarge(_) | ValueTooLarge(_) | Truncated("an entry"));
+    breaks.then(|| error.offset()).flatten().and_then(|at| usize::try_from(at).ok())
 }
 
 /// A survey with its losses.
@@ -177,6 +208,7 @@ type Passed = (Survey, Vec<Error>);
 fn one_pass(file: &[u8], view: View, grain: Grain) -> Result<(Passed, Option<Footer>)> {
     let front = front(file)?;
     let (start, last_commit_ts) = (front.rows_start, front.last_commit_ts);
+    let mut torn = None;
     let (pass, end, footer) = match front.layout {
         Layout::Pebble => {
             let (pass, end, crc) = parts::run(parts::Ground { file, view, grain, last_commit_ts }, start)?;
@@ -185,7 +217,10 @@ fn one_pass(file: &[u8], view: View, grain: Grain) -> Result<(Passed, Option<Foo
         Layout::Mvcc2 => {
             let mut pass = pass::Pass::new(file, view, last_commit_ts);
             let end = pass.mvcc2(start, grain)?;
-            check_mvcc2(file, front.header.len, end.at)?;
+            match check_mvcc2(file, front.header.len, end.at) {
+                Err(error) if view.lenient => torn = Some(error),
+                checked => checked?,
+            }
             (pass, end, Footer::of(file))
         }
         Layout::Empty => {
@@ -193,7 +228,8 @@ fn one_pass(file: &[u8], view: View, grain: Grain) -> Result<(Passed, Option<Foo
             (pass, pass::End { at: start, footer: file.len() > start }, Footer::of(file))
         }
     };
-    let (mut survey, lost) = pass.finish();
+    let (mut survey, mut lost) = pass.finish();
+    lost.extend(torn);
     survey.header = front.header;
     survey.layout = front.layout;
     survey.last_commit_ts = front.last_commit_ts;

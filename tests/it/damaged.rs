@@ -1,7 +1,9 @@
 //! The damaged files, each with its outcome: `damaged/outcomes.tsv`.
 
 use crate::kit::fixtures::{Files, load};
-use crate::kit::{Decoded, run};
+use crate::kit::{Decoded, run, run_with};
+use ekvsnap::decode::Options;
+use sha2::{Digest as _, Sha256};
 
 struct Case<'a> {
     name: &'a str,
@@ -58,6 +60,53 @@ fn every_file_gives_its_outcome() {
         }
     }
     assert_eq!(wrong, [""; 0]);
+}
+
+/// With `--on-error skip` every file that has a readable header gives a whole tree of the rest, and a list of what is not in
+/// it; of the others nothing can be had.
+#[test]
+fn what_can_be_skipped() {
+    let files = load("damaged");
+    let (mut salvaged, mut nothing) = (0, Vec::new());
+    for case in &cases(&files) {
+        let bytes = files[&format!("{}.fsm", case.name)].clone();
+        let options = Options { skip_damage: true, ..Options::default() };
+        let decoded = match run_with(&[bytes], &options) {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                assert!(error.is_damage() && case.outcome == "reject", "{}: {error}", case.name);
+                nothing.push(case.name);
+                continue;
+            }
+        };
+        let lines = if decoded.has("ERRORS.jsonl") { decoded.text("ERRORS.jsonl").lines().count() } else { 0 };
+        assert_eq!(decoded.outcome.manifest.skipped, lines as u64, "{}", case.name);
+        assert_eq!(lines > 0, case.outcome == "reject", "{}: {lines} losses", case.name);
+        for line in decoded.tree.get(&b"ERRORS.jsonl"[..]).map_or("", |text| std::str::from_utf8(text).unwrap()).lines()
+        {
+            let loss: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert!(loss["offset"].is_u64() && loss["reason"].as_str().is_some_and(|why| !why.is_empty()), "{line}");
+        }
+        salvaged += usize::from(lines > 0);
+        for (path, body) in decoded.tree.iter().filter(|(path, _)| path.as_slice() != b"CHECKSUMS") {
+            let hex: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+            let row = format!("{hex}  {}\n", std::str::from_utf8(path).unwrap());
+            assert!(decoded.text("CHECKSUMS").contains(&row), "{}: {row}", case.name);
+        }
+    }
+    // Their headers cannot be read: a newer server's, none of ours, or cut.
+    let headers = [
+        "bad-magic",
+        "bad-magic-hlc3",
+        "empty-file",
+        "runtime-hlc2-len2000",
+        "sst-bundle",
+        "trunc-magic-5",
+        "trunc-ts-12",
+    ];
+    nothing.sort_unstable();
+    assert_eq!(nothing, headers);
+    assert!(salvaged > 80, "{salvaged}");
 }
 
 /// A rejected row names its family, key and offset, and what is wrong in the family's words.
