@@ -7,7 +7,6 @@ use crate::decode::{self, Options, Outcome, Progress, Silent};
 use crate::error::Result;
 use crate::objects::{self, Object};
 use crate::source::{Access, PassedOver, Source, find_inputs};
-use crate::survey::Grain;
 
 /// One or several snapshots, as one data set: usually one for each Raft group of a cluster.
 pub struct Snapshot {
@@ -49,9 +48,7 @@ impl Snapshot {
     /// # Errors
     /// A file that is not a sound snapshot.
     pub fn rows(&self) -> Result<DataSet<'_>> {
-        let mut set = DataSet::survey(&self.sources, None, Grain::default())?;
-        set.resolve_transactions()?;
-        Ok(set)
+        decode::survey(&self.sources, &Options::default(), &Silent).map(|surveyed| surveyed.set)
     }
 
     /// Gives the logical objects, those that `options` choose.

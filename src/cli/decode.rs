@@ -3,13 +3,14 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
+use super::common::Watch;
 use super::exit::{self, Exit};
 use super::filter::Choice;
 use super::inputs::Inputs;
 use super::parse;
 use super::progress::Bar;
 use super::summary::Done;
-use super::{complain, inputs, summary};
+use super::{inputs, summary};
 use crate::decode::{Layout, Options, decode, estimate};
 use crate::error::{Error, Result};
 use crate::output::archive::Packing;
@@ -78,10 +79,8 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Show a progress bar on a terminal: auto or never.
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"],
-          hide_possible_values = true)]
-    progress: String,
+    #[command(flatten)]
+    watch: Watch,
 
     /// Copied to MANIFEST.json.
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
@@ -123,15 +122,7 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Exit {
-    let bar = Bar::new(args.progress == "auto" && !args.json);
-    let result = go(args, &bar);
-    bar.clear();
-    result.unwrap_or_else(|error| {
-        if args.json {
-            summary::json_error(&error);
-        }
-        complain(&error)
-    })
+    args.watch.run(args.json, |bar| go(args, bar))
 }
 
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {

@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 use indicatif::{DecimalBytes, HumanCount};
 use serde_json::{Value, json};
 
+use super::common::{Watch, Work};
 use super::exit::{self, Exit};
 use super::filter::Choice;
+use super::inputs;
 use super::inputs::Inputs;
 use super::parse;
 use super::progress::Bar;
-use super::summary::{json_error, shown};
-use super::{complain, inputs};
+use super::summary::object_name;
 use crate::decode::Options;
 use crate::diff::{Change, Difference, Side, Totals, diff};
 use crate::error::{Error, Result};
+use crate::objects::describes_scope;
 use crate::output::reading::{Named, look};
 use crate::report;
 use crate::source::{PassedOver, Source};
@@ -45,22 +47,15 @@ pub(super) struct Args {
           hide_possible_values = true)]
     on_error: String,
 
-    /// Worker threads; 0 = one for each core.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    threads: usize,
-
-    /// Read inputs into memory instead of mapping them.
-    #[arg(long)]
-    no_mmap: bool,
+    #[command(flatten)]
+    work: Work,
 
     /// Print every difference and the summary as JSON lines.
     #[arg(long)]
     json: bool,
 
-    /// Show a progress bar on a terminal: auto or never.
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"],
-          hide_possible_values = true)]
-    progress: String,
+    #[command(flatten)]
+    watch: Watch,
 
     #[command(flatten)]
     choice: Choice,
@@ -68,17 +63,11 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Exit {
-    let bar = Bar::new(args.progress == "auto" && !args.json);
-    let result = go(args, &bar);
-    bar.clear();
-    result.unwrap_or_else(|error| {
-        if args.json {
-            json_error(&error);
-        }
-        complain(&error);
+    match args.watch.run(args.json, |bar| go(args, bar)) {
         // 1 is an answer here.
-        Exit::Trouble
-    })
+        Exit::Usage | Exit::Damage => Exit::Trouble,
+        exit => exit,
+    }
 }
 
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
@@ -112,10 +101,10 @@ fn open(args: &Args, path: &Path) -> Result<(Side, Vec<PassedOver>)> {
     Ok(match look(path)? {
         Named::Output(output) => (Side::output(output)?, Vec::new()),
         Named::Piped(stream) => {
-            (Side::Snapshots(vec![Source::spool(path, stream, inputs::access(args.no_mmap))?]), Vec::new())
+            (Side::Snapshots(vec![Source::spool(path, stream, inputs::access(args.work.no_mmap))?]), Vec::new())
         }
         Named::Snapshot => {
-            let Inputs { sources, passed_over } = inputs::open(&[path.to_path_buf()], args.no_mmap)?;
+            let Inputs { sources, passed_over } = inputs::open(&[path.to_path_buf()], args.work.no_mmap)?;
             (Side::Snapshots(sources), passed_over)
         }
     })
@@ -137,7 +126,7 @@ fn options(args: &Args, as_of: Option<&u64>, passed_over: Vec<PassedOver>) -> Op
     Options {
         adapters: args.choice.adapters(),
         as_of: as_of.copied(),
-        threads: args.threads,
+        threads: args.work.threads,
         drop_expired: args.choice.drop_expired,
         filter: args.choice.filter(),
         skip_damage: args.on_error == "skip",
@@ -164,11 +153,9 @@ fn line(args: &Args, difference: &Difference<'_>) -> String {
         Change::Removed => '-',
         Change::Changed => '~',
     };
-    let key = [Some(&key), range.as_ref()].into_iter().flatten().map(|part| shown(part).trim_matches('"').to_owned());
-    let of_scope = matches!(*kind, "tables" | "buckets" | "queues");
-    let scope = (scope != &"db_0" && !(of_scope)).then(|| (*scope).to_owned());
-    let name: Vec<String> = scope.into_iter().chain(key).collect();
-    let mut text = format!("{sign} {}:{} ({kind})", adapter.name(), name.join("/"));
+    // What describes a scope has that for its key.
+    let scope = if describes_scope(kind) { "" } else { scope };
+    let mut text = format!("{sign} {} ({kind})", object_name(adapter.name(), scope, &key, range.as_ref()));
     if !parts.is_empty() {
         text.push_str(&format!(" {}", parts.join(", ")));
     }

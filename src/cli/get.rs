@@ -8,18 +8,19 @@ use std::path::PathBuf;
 use indicatif::DecimalBytes;
 use serde_json::{Value, json};
 
+use super::common::{Watch, Work};
 use super::exit::{self, Exit};
+use super::inputs;
 use super::inputs::Inputs;
 use super::parse;
 use super::progress::Bar;
-use super::summary::{json_error, shown};
-use super::{complain, inputs};
+use super::summary::shown;
 use crate::dataset::Version;
 use crate::decode::one::One;
 use crate::decode::{Layout, Options, iso_time};
 use crate::error::{Error, Result};
 use crate::format::Family;
-use crate::get::{get, versions};
+use crate::get::{failed, get, versions};
 use crate::report;
 
 /// What an object is called.
@@ -52,31 +53,16 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Worker threads; 0 = one for each core.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    threads: usize,
+    #[command(flatten)]
+    work: Work,
 
-    /// Read inputs into memory instead of mapping them.
-    #[arg(long)]
-    no_mmap: bool,
-
-    /// Show a progress bar on a terminal: auto or never.
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"],
-          hide_possible_values = true)]
-    progress: String,
+    #[command(flatten)]
+    watch: Watch,
 }
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Exit {
-    let bar = Bar::new(args.progress == "auto" && !args.json);
-    let result = go(args, &bar);
-    bar.clear();
-    result.unwrap_or_else(|error| {
-        if args.json {
-            json_error(&error);
-        }
-        complain(&error)
-    })
+    args.watch.run(args.json, |bar| go(args, bar))
 }
 
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
@@ -84,9 +70,9 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let shown = || key.to_string_lossy().into_owned();
     let one = One::parse(key.as_bytes()).map_err(|why| Error::usage(format!("{}: {why}", shown())))?;
     let named: Vec<PathBuf> = named.iter().map(PathBuf::from).collect();
-    let Inputs { sources, passed_over } = inputs::open(&named, args.no_mmap)?;
+    let Inputs { sources, passed_over } = inputs::open(&named, args.work.no_mmap)?;
     let layout = if args.json { Layout::Packed } else { Layout::Tree };
-    let Args { as_of, threads, .. } = *args;
+    let (as_of, threads) = (args.as_of, args.work.threads);
     let options = Options { as_of, threads, layout, passed_over, ..Options::default() };
     let mut out = BufWriter::new(std::io::stdout());
     let found = if args.versions {
@@ -101,10 +87,6 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     } else {
         Err(Error::usage(format!("{}: there is no such thing in the snapshot", shown())))
     }
-}
-
-fn failed(e: std::io::Error) -> Error {
-    Error::io("write to", "standard output", e)
 }
 
 fn version_line(args: &Args, version: &Version<'_>) -> String {

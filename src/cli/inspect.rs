@@ -6,18 +6,18 @@ use std::path::PathBuf;
 use indicatif::{DecimalBytes, HumanCount};
 use serde_json::{Value, json};
 
+use super::common::{Watch, Work};
 use super::exit::{self, Exit};
 use super::filter::Choice;
+use super::inputs;
 use super::inputs::Inputs;
 use super::parse;
 use super::progress::Bar;
-use super::summary::{json_error, line, shown, warning_words};
-use super::{complain, inputs};
+use super::summary::{bare, line, object_name, shown, warning_words};
 use crate::decode::Options;
 use crate::error::{Error, Result};
 use crate::inspect::census::{Expiry, Report};
 use crate::inspect::{Depth, FamilyRows, Input, Inspection, inspect, page};
-use crate::report;
 
 /// Rows of a table of scopes or families that people are shown; --json has all.
 const SHOWN: usize = 60;
@@ -55,22 +55,15 @@ pub(super) struct Args {
           hide_possible_values = true)]
     on_error: String,
 
-    /// Worker threads; 0 = one for each core.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    threads: usize,
-
-    /// Read inputs into memory instead of mapping them.
-    #[arg(long)]
-    no_mmap: bool,
+    #[command(flatten)]
+    work: Work,
 
     /// Print everything as one JSON object.
     #[arg(long)]
     json: bool,
 
-    /// Show a progress bar on a terminal: auto or never.
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"],
-          hide_possible_values = true)]
-    progress: String,
+    #[command(flatten)]
+    watch: Watch,
 
     #[command(flatten)]
     choice: Choice,
@@ -78,23 +71,15 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Exit {
-    let bar = Bar::new(args.progress == "auto" && !args.json);
-    let result = go(args, &bar);
-    bar.clear();
-    result.unwrap_or_else(|error| {
-        if args.json {
-            json_error(&error);
-        }
-        complain(&error)
-    })
+    args.watch.run(args.json, |bar| go(args, bar))
 }
 
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
-    let Inputs { sources, passed_over } = inputs::open(&args.inputs, args.no_mmap)?;
+    let Inputs { sources, passed_over } = inputs::open(&args.inputs, args.work.no_mmap)?;
     let options = Options {
         adapters: args.choice.adapters(),
         as_of: args.as_of,
-        threads: args.threads,
+        threads: args.work.threads,
         drop_expired: args.choice.drop_expired,
         filter: args.choice.filter(),
         skip_damage: args.on_error == "skip",
@@ -220,10 +205,8 @@ fn largest_table(objects: &Report, text: &mut String) {
     }
     text.push_str(&format!("\n{:<84} {:>14}\n", "largest", "bytes"));
     for large in &objects.largest {
-        let key = [Some(&large.key), large.range.as_ref()].into_iter().flatten().map(bare);
-        let scope = if large.adapter == "redis" { "" } else { large.scope.as_str() };
-        let parts: Vec<String> = std::iter::once(scope.to_owned()).filter(|s| !s.is_empty()).chain(key).collect();
-        let name = format!("{}:{} ({})", large.adapter, parts.join("/"), large.kind);
+        let name = object_name(large.adapter, &large.scope, &large.key, large.range.as_ref());
+        let name = format!("{name} ({})", large.kind);
         text.push_str(&format!("{:<84} {:>14}\n", fitting(&name, 84), bytes(large.bytes)));
     }
 }
@@ -272,11 +255,6 @@ fn count(n: u64) -> String {
 
 fn bytes(n: u64) -> String {
     DecimalBytes(n).to_string()
-}
-
-/// A key without the quotes.
-fn bare(value: &report::Value) -> String {
-    shown(value).trim_matches('"').to_owned()
 }
 
 /// Text that takes at most so many columns.

@@ -69,6 +69,19 @@ pub(super) fn shown(value: &report::Value) -> String {
     }
 }
 
+/// A key without the quotes.
+pub(super) fn bare(value: &report::Value) -> String {
+    shown(value).trim_matches('"').to_owned()
+}
+
+/// An object as `get` takes it, but for what cannot be typed: `ADAPTER:SCOPE/KEY/RANGE`. Redis has one scope, which is left out, and
+/// so is an empty one.
+pub(super) fn object_name(adapter: &str, scope: &str, key: &report::Value, range: Option<&report::Value>) -> String {
+    let scope = Some(scope).filter(|scope| adapter != Adapter::Redis.name() && !scope.is_empty());
+    let parts = scope.map(str::to_owned).into_iter().chain([Some(key), range].into_iter().flatten().map(bare));
+    format!("{adapter}:{}", parts.collect::<Vec<_>>().join("/"))
+}
+
 fn table(outcome: &Outcome) -> String {
     let manifest = &outcome.manifest;
     let mut text = String::new();

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
+use super::common::{Watch, Work};
 use super::exit::{self, Exit};
+use super::inputs;
 use super::inputs::Inputs;
 use super::progress::Bar;
 use super::summary::{self, line, shown};
-use super::{complain, inputs};
 use crate::dataset::Lost;
 use crate::decode::on_threads;
 use crate::error::{Error, Result};
@@ -47,35 +48,20 @@ pub(super) struct Args {
     #[arg(long)]
     strict: bool,
 
-    /// Worker threads; 0 = one for each core.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    threads: usize,
-
-    /// Read inputs into memory instead of mapping them.
-    #[arg(long)]
-    no_mmap: bool,
+    #[command(flatten)]
+    work: Work,
 
     /// Print every damaged place, finding and the summary as JSON lines.
     #[arg(long)]
     json: bool,
 
-    /// Show a progress bar on a terminal: auto or never.
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"],
-          hide_possible_values = true)]
-    progress: String,
+    #[command(flatten)]
+    watch: Watch,
 }
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Exit {
-    let bar = Bar::new(args.progress == "auto" && !args.json);
-    let result = go(args, &bar);
-    bar.clear();
-    result.unwrap_or_else(|error| {
-        if args.json {
-            summary::json_error(&error);
-        }
-        complain(&error)
-    })
+    args.watch.run(args.json, |bar| go(args, bar))
 }
 
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
@@ -84,7 +70,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         match look(one)? {
             Named::Output(mut output) => return verify_output(args, &mut output, bar),
             Named::Piped(stream) if args.against.is_empty() => {
-                let source = Source::spool(one, stream, inputs::access(args.no_mmap))?;
+                let source = Source::spool(one, stream, inputs::access(args.work.no_mmap))?;
                 return verify_snapshots(args, &[source], Vec::new(), bar);
             }
             _ => {}
@@ -100,18 +86,18 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     if !args.against.is_empty() {
         return Err(Error::usage("--against compares an output with snapshots, but the input is a snapshot"));
     }
-    let Inputs { sources, passed_over } = inputs::open(&args.inputs, args.no_mmap)?;
+    let Inputs { sources, passed_over } = inputs::open(&args.inputs, args.work.no_mmap)?;
     verify_snapshots(args, &sources, passed_over, bar)
 }
 
 fn verify_output(args: &Args, output: &mut Output, bar: &Bar) -> Result<Exit> {
-    let mut inputs = (!args.against.is_empty()).then(|| inputs::open(&args.against, args.no_mmap)).transpose()?;
+    let mut inputs = (!args.against.is_empty()).then(|| inputs::open(&args.against, args.work.no_mmap)).transpose()?;
     let mut decode = |manifest: &_| {
         let Inputs { sources, passed_over } = inputs.take().ok_or_else(|| Error::usage("decoded only once"))?;
-        on_threads(args.threads, || against::decode(sources, passed_over, manifest, bar))?
+        on_threads(args.work.threads, || against::decode(sources, passed_over, manifest, bar))?
     };
     let against: Option<Decode<'_>> = if args.against.is_empty() { None } else { Some(&mut decode) };
-    let checked = check(output, args.threads, args.limit, bar, against)?;
+    let checked = check(output, args.work.threads, args.limit, bar, against)?;
     bar.clear();
     if args.json {
         output_json(args, &checked);
@@ -163,7 +149,7 @@ fn output_json(args: &Args, checked: &Checked) {
 }
 
 fn verify_snapshots(args: &Args, sources: &[Source], passed_over: Vec<PassedOver>, bar: &Bar) -> Result<Exit> {
-    let found = on_threads(args.threads, || snapshots(sources, passed_over, args.limit, bar))??;
+    let found = on_threads(args.work.threads, || snapshots(sources, passed_over, args.limit, bar))??;
     bar.clear();
     if args.json {
         snapshots_json(args, sources, &found);

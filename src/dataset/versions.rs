@@ -1,12 +1,11 @@
 //! Every version of some keys, not only the one that counts.
 
+use super::scan::changed;
 use super::{DataSet, Group};
 use crate::error::Result;
 use crate::format::mvcc::{self, Operational};
 use crate::format::{frame, mvcc2};
 use crate::survey::Layout;
-
-use super::scan::changed;
 
 /// One version of a key, borrowed from its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Job, Options, Progress, describe, dynamodb, findings, fs, redis, s3, sqs};
-use crate::dataset::{DataSet, LossBook, Lost};
+use crate::dataset::{DataSet, LossBook, Lost, Unresolved};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::output::checksums::{self, Checksums, Sums};
@@ -56,30 +56,59 @@ pub fn fill(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<Filled> {
-    let filled = fill_from(sources, tree, scratch, options, progress);
-    // What seems to be damage may be a file that changes while it is read.
-    match filled {
+    or_changed(sources, || {
+        let surveyed = survey(sources, options, progress)?;
+        fill_surveyed(&surveyed, tree, scratch, options, progress)
+    })
+}
+
+/// Does something with sources. What seems to be damage then may be a file that changes while it is read.
+///
+/// # Errors
+/// That one did, or what `work` gives.
+pub fn or_changed<T>(sources: &[Source], work: impl FnOnce() -> Result<T>) -> Result<T> {
+    match work() {
         Err(error) if error.is_damage() => sources.iter().try_for_each(Source::check_unchanged).and(Err(error)),
-        filled => filled,
+        done => done,
     }
 }
 
-fn fill_from(
-    sources: &[Source],
-    tree: &Tree,
-    scratch: &Path,
-    options: &Options,
-    progress: &dyn Progress,
-) -> Result<Filled> {
-    let input_bytes = sources.iter().map(|s| s.bytes().len() as u64).sum();
+/// Surveyed inputs, with the values of committed transactions.
+pub struct Surveyed<'a> {
+    /// Their rows.
+    pub set: DataSet<'a>,
+    unresolved: Unresolved,
+}
+
+/// Surveys the inputs.
+///
+/// # Errors
+/// An input that is not a sound snapshot.
+pub fn survey<'a>(sources: &'a [Source], options: &Options, progress: &dyn Progress) -> Result<Surveyed<'a>> {
     progress.begin("survey", 1);
     let losses = LossBook::new(options.skip_damage);
     let mut set = DataSet::survey_with(sources, options.as_of, options.grain, losses)?;
     let unresolved = set.resolve_transactions()?;
     progress.advance(1);
+    Ok(Surveyed { set, unresolved })
+}
+
+/// The part of [`fill`] that follows the survey, which was made with the same options.
+///
+/// # Errors
+/// As [`fill`].
+pub fn fill_surveyed(
+    surveyed: &Surveyed<'_>,
+    tree: &Tree,
+    scratch: &Path,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Filled> {
+    let Surveyed { set, unresolved } = surveyed;
+    let input_bytes = set.groups().iter().map(|group| group.file().len() as u64).sum();
     let mut collector = Collector::new(tree, scratch);
-    findings::of_inputs(&set, options, &unresolved, &mut collector.findings)?;
-    let mut job = Job { set: &set, options, tree, progress, collector: &mut collector };
+    findings::of_inputs(set, options, unresolved, &mut collector.findings)?;
+    let mut job = Job { set, options, tree, progress, collector: &mut collector };
     adapters(&mut job)?;
     set.check_unchanged()?;
     if !options.filter.is_trivial() && collector.tally.is_empty() {
@@ -90,7 +119,7 @@ fn fill_from(
     let members = std::mem::take(&mut collector.members);
     let (mut index, findings, tally) = collector.finish()?;
     let (files, bytes) = tree.written();
-    let mut manifest = describe::describe(&set, options, &findings, tally);
+    let mut manifest = describe::describe(set, options, &findings, tally);
     manifest.skipped = lost.len() as u64;
     let mut last = Sums::default();
     tree.put(&*tree.dir(b"")?, MANIFEST.as_bytes(), &manifest.to_bytes(), &mut last)?;

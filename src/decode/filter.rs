@@ -60,8 +60,8 @@ impl FromStr for Pattern {
     fn from_str(text: &str) -> Result<Pattern, String> {
         let (adapter, rest) =
             text.split_once(':').ok_or("want ADAPTER:NAME, such as redis:user:* or s3:photos/2026/")?;
-        let adapter = Adapter::SELECTABLE.into_iter().find(|a| a.name() == adapter);
-        let adapter = adapter.ok_or("unknown adapter: want redis, dynamodb, s3, sqs or fs")?;
+        let adapter =
+            Adapter::named(adapter.as_bytes()).ok_or("unknown adapter: want redis, dynamodb, s3, sqs or fs")?;
         let parts: Vec<&str> = match adapter {
             Adapter::DynamoDb => rest.splitn(3, '/').collect(),
             Adapter::S3 => rest.splitn(2, '/').collect(),

@@ -32,8 +32,7 @@ impl One {
     /// What is wrong, in words.
     pub fn parse(text: &[u8]) -> std::result::Result<One, String> {
         let colon = memchr::memchr(b':', text).ok_or("want ADAPTER:KEY, such as redis:user:1 or s3:photos/a.jpg")?;
-        let adapter = Adapter::SELECTABLE.into_iter().find(|adapter| adapter.name().as_bytes() == &text[..colon]);
-        let adapter = adapter.ok_or("unknown adapter: want redis, dynamodb, s3, sqs or fs")?;
+        let adapter = Adapter::named(&text[..colon]).ok_or("unknown adapter: want redis, dynamodb, s3, sqs or fs")?;
         let key = &text[colon + 1..];
         let slash = memchr::memchr(b'/', key).filter(|_| !matches!(adapter, Adapter::Redis | Adapter::Fs));
         let (name, rest) = match slash {

@@ -6,11 +6,11 @@ use std::path::Path;
 use super::{Change, Difference, Totals};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
-use crate::objects::{Mark, Object};
+use crate::objects::{Mark, Object, describes_scope};
 use crate::output::checksums::{Checksums, Digest, Entry, Place, Sums};
 
 /// Every kind of object and of part of one: a row has the place in this list.
-const KINDS: [&str; 19] = [
+const KINDS: [&str; 18] = [
     "others",
     "strings",
     "hll",
@@ -29,10 +29,7 @@ const KINDS: [&str; 19] = [
     "queues",
     "files",
     "directories",
-    "bare",
 ];
-/// Kinds that describe a scope.
-const SCOPES: [&str; 3] = ["tables", "buckets", "queues"];
 /// Rows that are handed over at once.
 const BATCH: usize = 4096;
 
@@ -183,7 +180,7 @@ fn parts(adapter: Adapter, before: &[Row], after: &[Row]) -> Vec<&'static str> {
 fn id_into(object: &Object<'_>, id: &mut Vec<u8>) {
     id.push(object.adapter as u8);
     escape_into(object.scope.as_bytes(), id);
-    if SCOPES.contains(&object.kind) {
+    if describes_scope(object.kind) {
         return;
     }
     id.extend_from_slice(&[0, 1]);

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::decode::{Layout, MANIFEST, Options, Progress};
+use crate::decode::{MANIFEST, Options, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::objects::{self, Object};
 use crate::output::manifest_read::{self, ReadManifest};
@@ -42,13 +42,12 @@ impl Side {
     ) -> Result<u64> {
         match self {
             Side::Snapshots(sources) => {
-                let packed = Options { layout: Layout::Packed, ..options.clone() };
                 let told = told.map(|told| Options {
                     threads: options.threads,
                     passed_over: options.passed_over.clone(),
                     ..told.clone()
                 });
-                let options = told.unwrap_or(packed);
+                let options = told.unwrap_or_else(|| objects::packed(options));
                 objects::of_decode(sources, &options, true, progress, each).map(|filled| filled.lost.len() as u64)
             }
             Side::Output(path, manifest) => {

@@ -16,6 +16,11 @@ pub enum Adapter {
 }
 
 impl Adapter {
+    /// The adapter of this name.
+    pub fn named(name: &[u8]) -> Option<Adapter> {
+        Adapter::SELECTABLE.into_iter().find(|adapter| adapter.name().as_bytes() == name)
+    }
+
     /// The adapters that `--adapter` can select, in the order of the manifest.
     pub const SELECTABLE: [Adapter; 5] = [Adapter::DynamoDb, Adapter::S3, Adapter::Redis, Adapter::Sqs, Adapter::Fs];
 

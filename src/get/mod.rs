@@ -3,14 +3,14 @@
 pub mod versions;
 
 use std::io::{self, Write};
+use std::path::Path;
 
-use crate::dataset::{DataSet, LossBook};
 use crate::decode::one::{One, fill_one};
-use crate::decode::{Layout, Options, Progress, fs, on_threads};
+use crate::decode::{Layout, Options, Progress, fs, on_threads, or_changed, survey};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::objects;
-use crate::output::tap::{Chunk, Tap};
+use crate::output::tap::{Chunk, tapped};
 use crate::output::tree::Tree;
 use crate::source::Source;
 
@@ -29,37 +29,20 @@ pub fn get(
     out: &mut (dyn Write + Send),
 ) -> Result<bool> {
     if one.adapter == Adapter::Fs && options.layout == Layout::Tree {
-        return on_threads(options.threads, || file(sources, one, options, progress, out))?;
+        return on_threads(options.threads, || or_changed(sources, || file(sources, one, options, progress, out)))?;
     }
     let packed = options.layout == Layout::Packed;
-    let (tap, chunks) = Tap::new(if packed { objects::has_lines } else { objects::has_object });
-    let scratch = std::env::temp_dir();
-    let tree = Tree::tapped(&scratch, tap, false);
-    std::thread::scope(|scope| {
-        // The tree goes with the thread, and the tap with the tree: then there are no more chunks.
-        let decode = move || {
-            on_threads(options.threads, || {
-                let set = survey(sources, options, progress)?;
-                fill_one(&set, one, options, &tree, &scratch, progress)
-            })?
-        };
-        let decoding = scope.spawn(decode);
-        let mut writer = Writer::new(one, packed, out);
-        let written = chunks.iter().try_for_each(|chunk| writer.take(&chunk));
-        drop(chunks);
-        let decoded = decoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        written.map_err(failed).and(decoded)?;
-        Ok(writer.any)
-    })
-}
-
-/// Surveys the inputs.
-fn survey<'a>(sources: &'a [Source], options: &Options, progress: &dyn Progress) -> Result<DataSet<'a>> {
-    progress.begin("survey", 1);
-    let losses = LossBook::new(options.skip_damage);
-    let mut set = DataSet::survey_with(sources, options.as_of, options.grain, losses)?;
-    set.resolve_transactions()?;
-    Ok(set)
+    let decode = |tree: &Tree, scratch: &Path| {
+        on_threads(options.threads, || {
+            or_changed(sources, || {
+                fill_one(&survey(sources, options, progress)?.set, one, options, tree, scratch, progress)
+            })
+        })?
+    };
+    let wanted = if packed { objects::has_lines } else { objects::has_object };
+    let mut writer = Writer::new(one, packed, out);
+    tapped(wanted, false, decode, |chunk| writer.take(&chunk).map_err(failed))?;
+    Ok(writer.any)
 }
 
 fn file(
@@ -69,7 +52,7 @@ fn file(
     progress: &dyn Progress,
     out: &mut dyn Write,
 ) -> Result<bool> {
-    let set = survey(sources, options, progress)?;
+    let set = survey(sources, options, progress)?.set;
     let Some(node) = fs::open::resolve(&set, &one.name)? else { return Ok(false) };
     if node.inode.kind.is_dir() {
         return Err(Error::usage("it is a directory: --json gives a line for each file and directory in it"));
@@ -79,7 +62,8 @@ fn file(
     Ok(true)
 }
 
-fn failed(e: io::Error) -> Error {
+/// An output that cannot be written.
+pub(crate) fn failed(e: io::Error) -> Error {
     Error::io("write to", "standard output", e)
 }
 

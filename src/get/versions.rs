@@ -2,11 +2,10 @@
 
 use std::io;
 
-use super::survey;
 use crate::dataset::{DataSet, Version};
 use crate::decode::one::{One, RowsOf, rows_of};
 use crate::decode::sort::{Record, Sorter, field};
-use crate::decode::{Options, Progress, on_threads};
+use crate::decode::{Options, Progress, on_threads, or_changed, survey};
 use crate::error::Result;
 use crate::output::tree::Tree;
 use crate::source::Source;
@@ -55,10 +54,12 @@ pub fn versions(
     each: &mut (dyn FnMut(&Version<'_>) -> Result<()> + Send),
 ) -> Result<u64> {
     on_threads(options.threads, || {
-        let set = survey(sources, options, progress)?;
-        let number = in_order(&set, one, each)?;
-        set.check_unchanged()?;
-        Ok(number)
+        or_changed(sources, || {
+            let set = survey(sources, options, progress)?.set;
+            let number = in_order(&set, one, each)?;
+            set.check_unchanged()?;
+            Ok(number)
+        })
     })?
 }
 

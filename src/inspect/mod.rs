@@ -6,17 +6,20 @@
 pub mod census;
 mod page;
 
+use std::path::Path;
+
 use serde::Serialize;
 
 pub use page::page;
 
 use crate::dataset::{DataSet, Group, LossBook, Lost};
-use crate::decode::{Options, Progress, iso_time, on_threads};
+use crate::decode::{Options, Progress, fill_surveyed, iso_time, on_threads, or_changed, survey};
 use crate::error::Result;
 use crate::format::family::Class;
 use crate::format::mvcc::hlc_millis;
 use crate::objects;
 use crate::output::manifest::FindingInfo;
+use crate::output::tree::Tree;
 use crate::report::Value;
 use crate::source::{Source, index_of};
 use crate::survey::{Counts, Layout};
@@ -134,15 +137,27 @@ pub struct Inspection {
 /// # Errors
 /// As [`fill`](crate::decode::fill).
 pub fn inspect(sources: &[Source], options: &Options, depth: Depth, progress: &dyn Progress) -> Result<Inspection> {
-    progress.begin("survey", 1);
-    let mut found = on_threads(options.threads, || survey(sources, options))??;
-    if !depth.objects {
-        return Ok(found);
+    if depth.objects {
+        return or_changed(sources, || with_objects(sources, options, depth, progress));
     }
+    progress.begin("survey", 1);
+    on_threads(options.threads, || {
+        let losses = LossBook::new(options.skip_damage);
+        let set = DataSet::survey_with(sources, options.as_of, options.grain, losses)?;
+        set.check_unchanged()?;
+        Ok(rows(&set))
+    })?
+}
+
+fn with_objects(sources: &[Source], options: &Options, depth: Depth, progress: &dyn Progress) -> Result<Inspection> {
+    let options = &objects::packed(options);
+    let surveyed = on_threads(options.threads, || survey(sources, options, progress))??;
+    let mut found = rows(&surveyed.set);
     let newest = found.inputs.iter().map(|input| input.last_commit_ts).max().unwrap_or(0);
     let now = hlc_millis(options.as_of.unwrap_or(newest).min(newest));
     let mut census = Census::new(depth.top, depth.prefix_depth, now);
-    let filled = objects::of_snapshots(sources, options, false, progress, &mut |object| {
+    let fill = |tree: &Tree, scratch: &Path| fill_surveyed(&surveyed, tree, scratch, options, progress);
+    let filled = objects::of_filling(options, false, fill, &mut |object| {
         census.add(object);
         Ok(())
     })?;
@@ -153,15 +168,13 @@ pub fn inspect(sources: &[Source], options: &Options, depth: Depth, progress: &d
     Ok(found)
 }
 
-fn survey(sources: &[Source], options: &Options) -> Result<Inspection> {
-    let losses = LossBook::new(options.skip_damage);
-    let set = DataSet::survey_with(sources, options.as_of, options.grain, losses)?;
-    set.check_unchanged()?;
+/// What the survey tells.
+fn rows(set: &DataSet<'_>) -> Inspection {
     let counts = set.counts();
     let families: Vec<FamilyRows> = families(&counts);
     let sum = |of: fn(&FamilyRows) -> u64| families.iter().map(of).sum();
     let newest = set.groups().iter().map(|group| group.survey.last_commit_ts).max().unwrap_or(0);
-    Ok(Inspection {
+    Inspection {
         inputs: set.groups().iter().map(input).collect(),
         taken: iso_time(newest.min(set.view().as_of)),
         rows: sum(|family| family.rows),
@@ -176,7 +189,7 @@ fn survey(sources: &[Source], options: &Options) -> Result<Inspection> {
         warnings: Vec::new(),
         notes: Vec::new(),
         lost: set.losses().all(),
-    })
+    }
 }
 
 fn input(group: &Group<'_>) -> Input {

@@ -9,6 +9,7 @@ mod place;
 mod read;
 
 use std::collections::HashMap;
+use std::path::Path;
 
 pub(crate) use read::of_layout;
 pub use read::of_output;
@@ -18,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::output::checksums::Digest;
 use crate::output::json::{self, Escape};
-use crate::output::tap::Tap;
+use crate::output::tap::tapped;
 use crate::output::tree::Tree;
 use crate::source::Source;
 use lines::{Each, KeyNames, Lines};
@@ -51,6 +52,11 @@ pub struct Object<'a> {
     pub rest: Option<Mark>,
 }
 
+/// Whether an object of this kind is a table, bucket or queue itself.
+pub fn describes_scope(kind: &str) -> bool {
+    matches!(kind, "tables" | "buckets" | "queues")
+}
+
 /// Decodes snapshots and gives their logical objects; nothing is written.
 ///
 /// Objects of one file of the packed layout come in the order of its lines. `marks`: whether values are marked.
@@ -64,8 +70,12 @@ pub fn of_snapshots(
     progress: &dyn Progress,
     each: &mut Each<'_>,
 ) -> Result<Filled> {
-    let options = Options { layout: Layout::Packed, archive: None, dynamodb_bundle: None, ..options.clone() };
-    of_decode(sources, &options, marks, progress, each)
+    of_decode(sources, &packed(options), marks, progress, each)
+}
+
+/// The options with the packed layout, in which every object is lines of its own.
+pub(crate) fn packed(options: &Options) -> Options {
+    Options { layout: Layout::Packed, archive: None, dynamodb_bundle: None, ..options.clone() }
 }
 
 /// The same in either layout. In a tree an object may come in parts: its value as a file, its expiry as a line.
@@ -76,23 +86,27 @@ pub(crate) fn of_decode(
     progress: &dyn Progress,
     each: &mut Each<'_>,
 ) -> Result<Filled> {
-    let scratch = std::env::temp_dir();
+    let fill = |tree: &Tree, scratch: &Path| fill(sources, tree, scratch, options, progress);
+    of_filling(options, marks, fill, each)
+}
+
+/// The same of anything that fills a tree as `options` say.
+pub(crate) fn of_filling(
+    options: &Options,
+    marks: bool,
+    fill: impl FnOnce(&Tree, &Path) -> Result<Filled> + Send,
+    each: &mut Each<'_>,
+) -> Result<Filled> {
+    let wanted: fn(&[u8]) -> bool = match options.layout {
+        Layout::Tree => |path| is_read(Layout::Tree, path),
+        Layout::Packed => |path| is_read(Layout::Packed, path),
+    };
     // Whole files are told apart by their digests.
-    let tree_layout = options.layout == Layout::Tree;
-    let (tap, chunks) =
-        Tap::new(if tree_layout { |path| is_read(Layout::Tree, path) } else { |path| is_read(Layout::Packed, path) });
-    let tree = Tree::tapped(&scratch, tap, tree_layout);
+    let has_whole = options.layout == Layout::Tree;
     let mut reader = Reader::new(options.layout, marks);
-    let mut filled = std::thread::scope(|scope| {
-        // The tree goes with the thread, and the tap with the tree: then there are no more chunks.
-        let decode = move || on_threads(options.threads, || fill(sources, &tree, &scratch, options, progress))?;
-        let decoding = scope.spawn(decode);
-        let read = chunks.iter().try_for_each(|chunk| reader.feed(&chunk.path, &chunk.bytes, each));
-        drop(chunks);
-        let decoded = decoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        read.and(decoded)
-    })?;
-    if tree_layout {
+    let decode = |tree: &Tree, scratch: &Path| on_threads(options.threads, || fill(tree, scratch))?;
+    let mut filled = tapped(wanted, has_whole, decode, |chunk| reader.feed(&chunk.path, &chunk.bytes, each))?;
+    if has_whole {
         let whole = filled.index.merge(|path, entry| {
             reader.whole(path, entry.place.len, &entry.digest, each).map_err(std::io::Error::other)
         });

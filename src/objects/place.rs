@@ -1,11 +1,10 @@
 //! Which file of an output holds logical objects, and how.
 
 use crate::decode::Layout;
+use crate::decode::redis::FOLDERS;
+use crate::decode::s3::names::META_SUFFIX;
 use crate::format::Adapter;
 use crate::output::names::raw_of_segment;
-
-/// What the name of an S3 sidecar ends in.
-const META_SUFFIX: &str = ".elastickv-meta.json";
 
 /// How the lines of a file tell of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +40,6 @@ pub(super) struct Place {
     pub key: Vec<u8>,
 }
 
-/// Folders of Redis types.
-const REDIS: [&str; 7] = ["strings", "hll", "hashes", "lists", "sets", "zsets", "streams"];
-
 impl Place {
     fn new(adapter: Adapter, scope: &str, kind: &'static str, shape: Shape) -> Place {
         Place { adapter, scope: scope.to_owned(), kind, shape, key: Vec::new() }
@@ -61,7 +57,7 @@ impl Place {
     fn tree(path: &[u8]) -> Option<Place> {
         let mut parts = path.splitn(3, |b| *b == b'/');
         let (adapter, scope, rest) = (parts.next()?, parts.next()?, parts.next().unwrap_or_default());
-        let adapter = Adapter::SELECTABLE.into_iter().find(|known| known.name().as_bytes() == adapter)?;
+        let adapter = Adapter::named(adapter)?;
         let scope = String::from_utf8_lossy(scope).into_owned();
         let place = |kind, shape| Some(Place::new(adapter, &scope, kind, shape));
         let whole = |kind, key: &[u8]| Some(Place { key: key.to_vec(), ..place(kind, Shape::Whole)? });
@@ -71,7 +67,7 @@ impl Place {
             (Adapter::Redis, b"strings_ttl.jsonl" | b"hll_ttl.jsonl") => place("expiry", Shape::Ttl),
             (Adapter::Redis, _) => {
                 let named = std::str::from_utf8(rest).ok().and_then(|rest| rest.split_once('/'));
-                let kind = named.and_then(|(folder, _)| REDIS.into_iter().find(|kind| *kind == folder));
+                let kind = named.and_then(|(folder, _)| FOLDERS.into_iter().find(|kind| *kind == folder));
                 match (kind, named) {
                     (Some(kind), Some((_, name))) => whole(kind, &key_of_name(name)),
                     _ => whole("others", rest),
@@ -102,7 +98,7 @@ impl Place {
         match adapter {
             "redis" => {
                 let (scope, name) = rest.split_once('/')?;
-                let kind = REDIS.into_iter().find(|kind| name.strip_suffix(".jsonl") == Some(kind))?;
+                let kind = FOLDERS.into_iter().find(|kind| name.strip_suffix(".jsonl") == Some(kind))?;
                 let shape = if kind == "streams" { Shape::Stream } else { Shape::Keyed };
                 place(Adapter::Redis, scope, kind, shape)
             }

@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::checksums::Place;
 use super::sys;
-use super::tree::write_at;
 use crate::error::{Error, Result};
 
 /// Stands for the position of a piece that is a hole.
@@ -44,7 +43,7 @@ impl Spool {
 
     /// Writes into reserved space.
     pub(super) fn fill(&self, at: u64, bytes: &[u8]) -> Result<()> {
-        write_at(&self.file, bytes, at).map_err(|e| self.failed(e))
+        sys::write_at(&self.file, bytes, at).map_err(|e| self.failed(e))
     }
 
     /// Writes bytes wherever there is space.

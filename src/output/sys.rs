@@ -25,13 +25,36 @@ pub(super) fn open(at: impl AsFd, name: impl Arg, flags: OFlags, mode: Mode) -> 
 }
 
 /// Writes at the end; tells how many bytes.
-pub(super) fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
+fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
     rustix::io::write(fd, fault::part_of(bytes)?)
 }
 
 /// Writes at a position; tells how many bytes.
-pub(super) fn pwrite(fd: impl AsFd, bytes: &[u8], at: u64) -> Result<usize> {
+fn pwrite(fd: impl AsFd, bytes: &[u8], at: u64) -> Result<usize> {
     rustix::io::pwrite(fd, fault::part_of(bytes)?, at)
+}
+
+/// Writes all bytes at the end.
+pub(super) fn write_all(fd: impl AsFd + Copy, bytes: &[u8]) -> Result<()> {
+    write_pieces(bytes, |rest, _| write(fd, rest))
+}
+
+/// Writes all bytes at a position.
+pub(super) fn write_at(fd: impl AsFd + Copy, bytes: &[u8], offset: u64) -> Result<()> {
+    write_pieces(bytes, |rest, done| pwrite(fd, rest, offset + done))
+}
+
+fn write_pieces(bytes: &[u8], mut write: impl FnMut(&[u8], u64) -> Result<usize>) -> Result<()> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match write(&bytes[done..], done as u64) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(n) => done += n,
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
 }
 
 /// Gives a file its length.

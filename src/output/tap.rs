@@ -1,7 +1,9 @@
 //! Where the bytes of a tree go that nobody writes: to somebody who reads them as they come.
 
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use super::tree::Tree;
 use crate::error::{Error, Result};
 
 /// Chunks that wait for the reader.
@@ -22,9 +24,33 @@ pub struct Tap {
     chunks: SyncSender<Chunk>,
 }
 
+/// Lets `decode` fill a tree of which nothing stays (see [`Tree::tapped`]), on a thread of its own, and gives what is `wanted` of
+/// it to `each` meanwhile.
+///
+/// # Errors
+/// What `each` gives, or what `decode` gives.
+pub fn tapped<T: Send>(
+    wanted: fn(&[u8]) -> bool,
+    digests: bool,
+    decode: impl FnOnce(&Tree, &Path) -> Result<T> + Send,
+    each: impl FnMut(Chunk) -> Result<()>,
+) -> Result<T> {
+    let scratch = std::env::temp_dir();
+    let (tap, chunks) = Tap::new(wanted);
+    let tree = Tree::tapped(&scratch, tap, digests);
+    std::thread::scope(|scope| {
+        // The tree goes with the thread, and the tap with the tree: then there are no more chunks.
+        let decoding = scope.spawn(move || decode(&tree, &scratch));
+        let read = chunks.iter().try_for_each(each);
+        drop(chunks);
+        let decoded = decoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        read.and(decoded)
+    })
+}
+
 impl Tap {
     /// A tap of the files that are `wanted`, by their paths, and the end where their bytes come out.
-    pub fn new(wanted: fn(&[u8]) -> bool) -> (Tap, Receiver<Chunk>) {
+    fn new(wanted: fn(&[u8]) -> bool) -> (Tap, Receiver<Chunk>) {
         let (chunks, taken) = sync_channel(WAITING);
         (Tap { wanted, chunks }, taken)
     }

@@ -287,7 +287,7 @@ impl Tree {
     }
 
     fn fill(&self, fd: &OwnedFd, dir: &Dir, name: &[u8], body: &[u8]) -> Result<Place> {
-        if let Err(e) = write_all(fd, body) {
+        if let Err(e) = sys::write_all(fd, body) {
             dir.remove(name);
             return Err(self.failed("write", &dir.rel, name, e));
         }
@@ -379,7 +379,9 @@ impl Slot<'_> {
         let Handle { dir, name, fd } = &*self.handle;
         match (&self.tree.backing, fd) {
             (Backing::Spool(spool), _) => spool.fill(self.offset, bytes),
-            (_, Some(fd)) => write_at(fd, bytes, self.offset).map_err(|e| self.tree.failed("write", &dir.rel, name, e)),
+            (_, Some(fd)) => {
+                sys::write_at(fd, bytes, self.offset).map_err(|e| self.tree.failed("write", &dir.rel, name, e))
+            }
             _ => Ok(()),
         }
     }
@@ -492,28 +494,4 @@ impl Drop for OpenFile<'_> {
 fn create_in(dir: &Dir, name: &[u8]) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     sys::open(dir.fd()?, name, flags, FILE_MODE)
-}
-
-fn write_all(fd: &OwnedFd, bytes: &[u8]) -> rustix::io::Result<()> {
-    write_pieces(bytes, |rest, _| sys::write(fd, rest))
-}
-
-pub(super) fn write_at(fd: impl AsFd + Copy, bytes: &[u8], offset: u64) -> rustix::io::Result<()> {
-    write_pieces(bytes, |rest, done| sys::pwrite(fd, rest, offset + done))
-}
-
-fn write_pieces(
-    bytes: &[u8],
-    mut write: impl FnMut(&[u8], u64) -> rustix::io::Result<usize>,
-) -> rustix::io::Result<()> {
-    let mut done = 0;
-    while done < bytes.len() {
-        match write(&bytes[done..], done as u64) {
-            Ok(0) => return Err(rustix::io::Errno::IO),
-            Ok(n) => done += n,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(())
 }

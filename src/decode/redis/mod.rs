@@ -27,8 +27,8 @@ use crate::output::unit::{UnitOut, Writes};
 use plan::{Plan, Span};
 use unit::Decoded;
 
-/// The packed files: they exist, even if empty, when there are any Redis rows.
-const PACKED: [&str; 7] = ["strings", "hll", "hashes", "lists", "sets", "zsets", "streams"];
+/// Folders of the types. Packed, each has a file, even if it is empty, when there are any Redis rows.
+pub(crate) const FOLDERS: [&str; 7] = ["strings", "hll", "hashes", "lists", "sets", "zsets", "streams"];
 
 /// Decodes all Redis keys.
 ///
@@ -42,7 +42,7 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     progress.begin("redis", plan.spans.len() as u64);
     if options.packed() && plan.has_rows() {
         let mut files = UnitOut::new(tree);
-        for name in PACKED {
+        for name in FOLDERS {
             files.log(&format!("{}/{name}.jsonl", unit::BASE));
         }
         job.collector.take(files)?;

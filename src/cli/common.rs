@@ -1,0 +1,43 @@
+//! Flags that commands share, and the way each of them runs.
+
+use super::complain;
+use super::exit::Exit;
+use super::progress::Bar;
+use super::summary::json_error;
+use crate::error::Result;
+
+/// How the work is done.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct Work {
+    /// Worker threads; 0 = one for each core.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub threads: usize,
+
+    /// Read inputs into memory instead of mapping them.
+    #[arg(long)]
+    pub no_mmap: bool,
+}
+
+/// What is seen of the work.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Watch {
+    /// Show a progress bar on a terminal: auto or never.
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"],
+          hide_possible_values = true)]
+    progress: String,
+}
+
+impl Watch {
+    /// Runs a command under a progress bar; says why it fails, as a JSON line too if there are such lines.
+    pub fn run(&self, json: bool, go: impl FnOnce(&Bar) -> Result<Exit>) -> Exit {
+        let bar = Bar::new(self.progress == "auto" && !json);
+        let result = go(&bar);
+        bar.clear();
+        result.unwrap_or_else(|error| {
+            if json {
+                json_error(&error);
+            }
+            complain(&error)
+        })
+    }
+}
