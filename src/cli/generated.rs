@@ -3,11 +3,10 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::exit::Exit;
-use super::{Cli, complain};
+use super::{complain, program};
 use crate::error::Error;
 
 /// Arguments of `ekvsnap completions`.
@@ -27,13 +26,13 @@ pub(super) struct Man {
 /// Prints a completion script.
 pub(super) fn completions(args: &Completions) -> Exit {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "ekvsnap", &mut script);
+    clap_complete::generate(args.shell, &mut program(), "ekvsnap", &mut script);
     printed(io::stdout().write_all(&script))
 }
 
 /// Prints the main page, or writes all pages.
 pub(super) fn man(args: &Man) -> Exit {
-    let command = Cli::command();
+    let command = program();
     let Some(directory) = &args.directory else {
         let mut page = Vec::new();
         return printed(clap_mangen::Man::new(command).render(&mut page).and_then(|()| io::stdout().write_all(&page)));

@@ -16,58 +16,70 @@ mod verify;
 
 use std::io::Write as _;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 
 pub use exit::Exit;
 
-/// Turns elastickv snapshot files (.fsm) into logical backups that people can read, diff, verify and restore.
-#[derive(Debug, Parser)]
-#[command(name = "ekvsnap", version, max_term_width = 100, after_help = exit::TABLE)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
+/// The program with its commands. The flags of a command are made only when they are needed: most runs need those of one.
+fn program() -> Command {
+    let about =
+        "Turns elastickv snapshot files (.fsm) into logical backups that people can read, diff, verify and restore";
+    let program = Command::new("ekvsnap").version(env!("CARGO_PKG_VERSION")).about(about).max_term_width(100);
+    let program = program.after_help(exit::TABLE).subcommand_required(true).arg_required_else_help(true);
+    program.subcommands([
+        command::<decode::Args>("decode", "Decode snapshots into a directory tree"),
+        command::<inspect::Args>(
+            "inspect",
+            "Show what is in a snapshot: rows and versions, scopes, the largest objects, prefixes, expiries",
+        ),
+        command::<verify::Args>("verify", "Prove that a snapshot is sound in every row, or that an output is whole"),
+        command::<diff::Args>(
+            "diff",
+            "Tell which keys, items, objects, messages and files differ between two snapshots or outputs",
+        ),
+        command::<get::Args>(
+            "get",
+            "Write one key, item, object, message or file to standard output, or the history of its rows",
+        ),
+        command::<generated::Completions>("completions", "Print a completion script for a shell"),
+        command::<generated::Man>("man", "Print the manual page, or write one for each command"),
+    ])
 }
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Decode snapshots into a directory tree.
-    Decode(Box<decode::Args>),
-    /// Show what is in a snapshot: rows and versions, scopes, the largest objects, prefixes, expiries.
-    Inspect(Box<inspect::Args>),
-    /// Prove that a snapshot is sound in every row, or that an output is whole.
-    Verify(verify::Args),
-    /// Tell which keys, items, objects, messages and files differ between two snapshots or outputs.
-    Diff(Box<diff::Args>),
-    /// Write one key, item, object, message or file to standard output, or the history of its rows.
-    Get(get::Args),
-    /// Print a completion script for a shell.
-    Completions(generated::Completions),
-    /// Print the manual page, or write one for each command.
-    Man(generated::Man),
+fn command<A: Args>(name: &'static str, about: &'static str) -> Command {
+    Command::new(name).about(about).defer(|command| {
+        let about = command.get_about().cloned();
+        // What is said of the flags is for those who read the code.
+        A::augment_args(command).about(about.unwrap_or_default()).long_about(None)
+    })
+}
+
+/// Runs a command on its arguments.
+fn run(name: &str, given: &ArgMatches) -> Result<Exit, clap::Error> {
+    Ok(match name {
+        "decode" => decode::run(&decode::Args::from_arg_matches(given)?),
+        "inspect" => inspect::run(&inspect::Args::from_arg_matches(given)?),
+        "verify" => verify::run(&verify::Args::from_arg_matches(given)?),
+        "diff" => diff::run(&diff::Args::from_arg_matches(given)?),
+        "get" => get::run(&get::Args::from_arg_matches(given)?),
+        "completions" => generated::completions(&generated::Completions::from_arg_matches(given)?),
+        _ => generated::man(&generated::Man::from_arg_matches(given)?),
+    })
 }
 
 /// Runs the program on the process's arguments.
 pub fn main() -> Exit {
-    match Cli::try_parse() {
-        Ok(cli) => match cli.command {
-            Command::Decode(args) => decode::run(&args),
-            Command::Inspect(args) => inspect::run(&args),
-            Command::Verify(args) => verify::run(&args),
-            Command::Diff(args) => diff::run(&args),
-            Command::Get(args) => get::run(&args),
-            Command::Completions(args) => generated::completions(&args),
-            Command::Man(args) => generated::man(&args),
-        },
-        Err(error) => {
-            // Help and version are answers, not errors; a closed pipe while printing them is nobody's problem.
-            let _ = error.print();
-            match error.use_stderr() {
-                true if std::env::args_os().nth(1).is_some_and(|name| name == "diff") => Exit::Trouble,
-                true => Exit::Usage,
-                false => Exit::Fine,
-            }
+    let parsed = program().try_get_matches();
+    let ran = parsed.and_then(|given| given.subcommand().map_or(Ok(Exit::Usage), |(name, given)| run(name, given)));
+    ran.unwrap_or_else(|error| {
+        // Help and version are answers, not errors; a closed pipe while printing them is nobody's problem.
+        let _ = error.print();
+        match error.use_stderr() {
+            true if std::env::args_os().nth(1).is_some_and(|name| name == "diff") => Exit::Trouble,
+            true => Exit::Usage,
+            false => Exit::Fine,
         }
-    }
+    })
 }
 
 /// Says why the program stops, on stderr.

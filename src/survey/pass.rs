@@ -201,13 +201,18 @@ impl<'a> Pass<'a> {
     #[inline]
     fn ascend(&mut self, key: &'a [u8], at: usize) -> Result<()> {
         if self.previous_key.is_some_and(|previous| key <= previous) {
-            let user_key = mvcc::split_key(key).map_or(key, |(user_key, _)| user_key);
-            let error = Error::new(ErrorKind::KeyOrder).at(at).row(Family::of(user_key), user_key);
-            // The same key again is a version that does not count: order holds.
-            return if self.previous_key == Some(key) { self.lose(error) } else { Err(error) };
+            return self.out_of_order(key, at);
         }
         self.previous_key = Some(key);
         Ok(())
+    }
+
+    #[cold]
+    fn out_of_order(&mut self, key: &'a [u8], at: usize) -> Result<()> {
+        let user_key = mvcc::split_key(key).map_or(key, |(user_key, _)| user_key);
+        let error = Error::new(ErrorKind::KeyOrder).at(at).row(Family::of(user_key), user_key);
+        // The same key again is a version that does not count: order holds.
+        if self.previous_key == Some(key) { self.lose(error) } else { Err(error) }
     }
 
     #[cold]
