@@ -59,7 +59,7 @@ fn ask() -> impl Strategy<Value = Ask> {
 fn compare<Op: Debug>(adapter: Adapter, history: &History<Op>, ask: Ask, manner: &Manner) -> Result<(), TestCaseError> {
     for packed in [false, true] {
         let ask = Ask { packed, ..ask };
-        let want = reference::decode(&history.files, &ask).map_err(TestCaseError::fail)?;
+        let want = reference::decode(&history.files, adapter, &ask).map_err(TestCaseError::fail)?;
         let alone = Manner { threads: 1, grain: Grain::default(), archive: false };
         for manner in [&alone, manner] {
             let got = engine(adapter, &history.files, &ask, manner).map_err(|e| TestCaseError::fail(e.to_string()))?;

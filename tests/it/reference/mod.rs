@@ -12,6 +12,8 @@ mod transactions;
 
 use std::collections::BTreeMap;
 
+use ekvsnap::format::Adapter;
+
 /// Path below the output to content; MANIFEST.json and CHECKSUMS are left out.
 pub type Tree = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -45,11 +47,14 @@ pub struct Set {
     pub known: Vec<Vec<u8>>,
 }
 
-/// Decodes the files as one data set.
-pub fn decode(files: &[Vec<u8>], ask: &Ask) -> Result<Tree, Damage> {
+/// Decodes what is one adapter's of the files as one data set.
+pub fn decode(files: &[Vec<u8>], adapter: Adapter, ask: &Ask) -> Result<Tree, Damage> {
     let set = read(files, ask)?;
     let mut tree = Tree::new();
-    redis::decode(&set, ask, &mut tree)?;
+    match adapter {
+        Adapter::Redis => redis::decode(&set, ask, &mut tree)?,
+        other => return Err(format!("there is no reference decoder for {other:?}")),
+    }
     Ok(tree)
 }
 
