@@ -135,8 +135,22 @@ pub enum ErrorKind {
     /// An output in an archive that cannot be read to its end.
     #[error("the archive is damaged: {0}")]
     Archive(String),
-    /// What a lenient run leaves out, because entries are found one behind the other and keys by their order.
-    #[error("{why}; what is behind it cannot be trusted: {bytes} bytes up to the end of the file were not read")]
+    /// What a lenient run leaves out up to the next place where entries begin.
+    #[error("{why}; {bytes} bytes up to the next sound entry were not read")]
+    Gap {
+        /// What is wrong at the place.
+        why: String,
+        /// Bytes from there to the next entry.
+        bytes: u64,
+    },
+    /// A row that a lenient run leaves out, because its lengths lead to no entry.
+    #[error("no entry follows this one: its lengths may be wrong, so it was left out")]
+    BeforeBroken,
+    /// A key that a lenient run leaves out, because damaged bytes stand before its versions.
+    #[error("a newer version of this key may have stood in the damaged bytes before it: the key was left out")]
+    PerhapsOlder,
+    /// What a lenient run leaves out, because nothing behind it can be found.
+    #[error("{why}; {bytes} bytes up to the end of the file were not read")]
     RestLost {
         /// What is wrong at the place.
         why: String,

@@ -60,7 +60,12 @@ pub struct DataSet<'a> {
 fn view_of(sources: &[Source], as_of: Option<u64>, lenient: bool) -> Result<View> {
     let mut newest = 0;
     for source in sources {
-        newest = survey::last_commit_ts(source)?.max(newest);
+        match survey::last_commit_ts(source) {
+            Ok(time) => newest = time.max(newest),
+            // The survey will list it.
+            Err(_) if lenient => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(View { as_of: as_of.unwrap_or(u64::MAX), read_ts: as_of.unwrap_or(newest), lenient })
 }
@@ -78,7 +83,7 @@ impl<'a> DataSet<'a> {
     /// Surveys the inputs, with a book for rows that cannot be read.
     ///
     /// # Errors
-    /// As [`DataSet::survey`]; with a lenient book, not for rows whose header cannot be read, nor for a wrong footer.
+    /// As [`DataSet::survey`]; with a lenient book, only for streams of which nothing is known.
     pub fn survey_with(
         sources: &'a [Source],
         as_of: Option<u64>,
@@ -88,10 +93,12 @@ impl<'a> DataSet<'a> {
         let view = view_of(sources, as_of, losses.is_lenient())?;
         let surveys: Vec<_> = sources.par_iter().map(|source| survey::survey(source, view, grain)).collect();
         let mut groups = Vec::new();
-        for (index, (source, survey)) in sources.iter().zip(surveys).enumerate() {
-            let (survey, lost) = survey?;
+        for (source, surveyed) in sources.iter().zip(surveys) {
+            let (surveys, lost) = surveyed?;
             lost.into_iter().try_for_each(|error| losses.tolerate(error))?;
-            groups.push(Group::new(index as u32, source, survey));
+            for survey in surveys {
+                groups.push(Group::new(groups.len() as u32, source, survey));
+            }
         }
         let set = DataSet { groups, view, grain, losses, overlay: Vec::new() };
         set.check_history(as_of)?;
@@ -112,9 +119,15 @@ impl<'a> DataSet<'a> {
         Ok(())
     }
 
-    /// The inputs.
+    /// What is merged: the inputs, but of an input that is broken in places each sound run.
     pub fn groups(&self) -> &[Group<'a>] {
         &self.groups
+    }
+
+    /// The inputs; one that is broken in places is there as its first run.
+    pub fn inputs(&self) -> impl Iterator<Item = &Group<'a>> {
+        let runs = self.groups.chunk_by(|a, b| std::ptr::eq(a.source, b.source));
+        runs.filter_map(|runs| runs.first())
     }
 
     /// Which versions count.

@@ -209,10 +209,12 @@ impl<'s, 'a> RangeIter<'s, 'a> {
     }
 
     fn note_shared(&mut self) {
-        let inputs = self.set.groups().len() as u32;
+        let source = |row: &Row<'_>| Some(std::ptr::from_ref(self.set.groups().get(row.group as usize)?.source));
         for pair in self.rows.windows(2) {
             let [a, b] = pair else { continue };
-            let both = a.user_key == b.user_key && a.group != b.group && a.group < inputs && b.group < inputs;
+            let same_key = a.user_key == b.user_key && a.group != b.group;
+            // Neither is an applied intent, nor are they runs of one broken input.
+            let both = same_key && source(a).zip(source(b)).is_some_and(|(a, b)| a != b);
             if both && (a.live || b.live) {
                 self.shared.get_or_insert_with(|| Shared::new(a)).count += 1;
             }

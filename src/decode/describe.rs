@@ -13,7 +13,7 @@ use crate::survey::Summary;
 
 /// What the inputs and the options were, and what came out.
 pub(super) fn describe(set: &DataSet<'_>, options: &Options, findings: &Findings, tally: Tally) -> Manifest {
-    let inputs: Vec<InputInfo> = set.groups().iter().map(input_info).collect();
+    let inputs: Vec<InputInfo> = set.inputs().map(input_info).collect();
     let last_commit_ts = inputs.iter().map(|i| i.last_commit_ts).max().unwrap_or(0);
     let first = inputs.first();
     let recorded = options.recorded(tally.of(Adapter::Fs).next().is_some());

@@ -105,7 +105,7 @@ pub fn fill_surveyed(
     progress: &dyn Progress,
 ) -> Result<Filled> {
     let Surveyed { set, unresolved } = surveyed;
-    let input_bytes = set.groups().iter().map(|group| group.file().len() as u64).sum();
+    let input_bytes = set.inputs().map(|group| group.file().len() as u64).sum();
     let mut collector = Collector::new(tree, scratch);
     findings::of_inputs(set, options, unresolved, &mut collector.findings)?;
     let mut job = Job { set, options, tree, progress, collector: &mut collector };

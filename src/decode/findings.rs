@@ -1,7 +1,7 @@
 //! What is said about the inputs as a whole.
 
 use super::{Options, iso_time};
-use crate::dataset::{DataSet, Unresolved};
+use crate::dataset::{DataSet, Group, Unresolved};
 use crate::error::Result;
 use crate::format::family::Class;
 use crate::format::{Adapter, Family};
@@ -34,18 +34,15 @@ pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, 
         let finding = finding.with("why", passed.why.as_str());
         findings.add(finding.with("taken", passed.taken.to_string_lossy().as_ref()));
     }
-    for group in set.groups() {
-        let survey = &group.survey;
-        let path = group.source.path().to_string_lossy();
-        let about = |kind| Finding::new(kind).with("input", path.as_ref());
-        if survey.layout == Layout::Empty && survey.crc32c.is_none() {
-            findings.add(about(&HEADER_ONLY));
-        } else if survey.crc32c.is_none() {
-            findings.add(about(&NO_FOOTER));
-        }
-        if survey.above_last_commit > 0 {
-            findings.add(about(&ABOVE_COMMIT).with("rows", survey.above_last_commit));
-        }
+    let about =
+        |kind, group: &Group<'_>| Finding::new(kind).with("input", group.source.path().to_string_lossy().as_ref());
+    // Of an input that is broken, what is missing is listed.
+    for group in set.inputs().filter(|group| group.survey.is_whole && group.survey.crc32c.is_none()) {
+        let kind = if group.survey.layout == Layout::Empty { &HEADER_ONLY } else { &NO_FOOTER };
+        findings.add(about(kind, group));
+    }
+    for group in set.groups().iter().filter(|group| group.survey.above_last_commit > 0) {
+        findings.add(about(&ABOVE_COMMIT, group).with("rows", group.survey.above_last_commit));
     }
     group_times(set, findings);
     unowned_rows(set, options, findings)?;
@@ -54,7 +51,7 @@ pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, 
 }
 
 fn group_times(set: &DataSet<'_>, findings: &mut Findings) {
-    let times = || set.groups().iter().map(|g| g.survey.last_commit_ts);
+    let times = || set.inputs().map(|g| g.survey.last_commit_ts);
     let (Some(low), Some(high)) = (times().min(), times().max()) else { return };
     if low != high && set.view().as_of > low {
         let finding = Finding::new(&GROUP_TIMES).with("smallest", low).with("largest", high);

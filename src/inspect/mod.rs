@@ -173,9 +173,9 @@ fn rows(set: &DataSet<'_>) -> Inspection {
     let counts = set.counts();
     let families: Vec<FamilyRows> = families(&counts);
     let sum = |of: fn(&FamilyRows) -> u64| families.iter().map(of).sum();
-    let newest = set.groups().iter().map(|group| group.survey.last_commit_ts).max().unwrap_or(0);
+    let newest = set.inputs().map(|group| group.survey.last_commit_ts).max().unwrap_or(0);
     Inspection {
-        inputs: set.groups().iter().map(input).collect(),
+        inputs: set.inputs().map(input).collect(),
         taken: iso_time(newest.min(set.view().as_of)),
         rows: sum(|family| family.rows),
         live: sum(|family| family.live),

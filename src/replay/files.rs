@@ -1,6 +1,6 @@
 //! Whole files: headers, frames, order, counts.
 
-use crate::dataset::DataSet;
+use crate::dataset::{DataSet, LossBook};
 use crate::format::{Family, frame, header, mvcc, mvcc2};
 use crate::source::Source;
 use crate::survey::Grain;
@@ -24,7 +24,8 @@ pub fn container(data: &[u8]) {
     }
 }
 
-/// Surveys `data` as a file, and again behind a stream header; walks and looks up every live row of what is sound.
+/// Surveys `data` as a file, and again behind a stream header; walks and looks up every live row of what is sound, and of
+/// the sound runs of what is not.
 pub fn survey(data: &[u8]) {
     for grain in [Grain::default(), Grain { spacing: 1, piece: 1, unit: 1 }] {
         walk(data.to_vec(), grain);
@@ -34,7 +35,8 @@ pub fn survey(data: &[u8]) {
 
 fn walk(file: Vec<u8>, grain: Grain) {
     let sources = [Source::from_bytes("fuzz", file)];
-    let Ok(mut set) = DataSet::survey(&sources, None, grain) else { return };
+    let survey = |lenient| DataSet::survey_with(&sources, None, grain, LossBook::new(lenient));
+    let Ok(mut set) = survey(false).or_else(|_| survey(true)) else { return };
     if set.resolve_transactions().is_err() {
         return;
     }

@@ -7,6 +7,7 @@
 pub mod checkpoints;
 pub mod counts;
 pub mod crc;
+mod mend;
 mod open_keys;
 mod parts;
 mod pass;
@@ -25,7 +26,7 @@ use crate::source::Source;
 use crc::Footer;
 
 /// Which version of a key counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct View {
     /// Versions above this commit timestamp do not exist (`--as-of`); `u64::MAX` = no bound.
     pub as_of: u64,
@@ -117,6 +118,8 @@ pub struct Survey {
     pub above_last_commit: u64,
     /// The verified footer; `None` when the file has none.
     pub crc32c: Option<u32>,
+    /// Whether `rows` are all rows of the file, not a sound run of one that is broken.
+    pub is_whole: bool,
     /// Runs of rows, in file order.
     pub segments: Vec<Segment>,
     /// Positions from which reading can start.
@@ -125,8 +128,9 @@ pub struct Survey {
     pub counts: Counts,
 }
 
-/// A survey, and what it passed over because it was asked to be lenient.
-pub type Surveyed = (Survey, Vec<Error>);
+/// The surveys of a file, and what was passed over because that was asked for. A file that is broken in places has a
+/// survey for each of its sound runs (see [`Survey::is_whole`]), any other one.
+pub type Surveyed = (Vec<Survey>, Vec<Error>);
 
 /// The fixed part at the front of a file.
 struct Front {
@@ -159,6 +163,9 @@ pub fn check_inner_crc(file: &[u8], end: usize) -> Result<()> {
 }
 
 /// Surveys a file.
+///
+/// # Errors
+/// What is wrong first; of a lenient view, only what [`mend`] cannot do without: an inner checksum, an unknown layout.
 pub fn survey(source: &Source, view: View, grain: Grain) -> Result<Surveyed> {
     let file = source.bytes();
     let result = match one_pass(file, view, grain) {
@@ -167,12 +174,63 @@ pub fn survey(source: &Source, view: View, grain: Grain) -> Result<Surveyed> {
         Err(error) => Err(with_footer(error, file)),
     };
     let named = |e: Error| e.input(source.path());
-    let (survey, lost) = result.map_err(named)?;
-    Ok((survey, lost.into_iter().map(named).collect()))
+    let (surveys, lost) = result.map_err(named)?;
+    Ok((surveys, lost.into_iter().map(named).collect()))
 }
 
-/// Surveys what stands before a broken frame or a key out of order: behind it nothing can be found.
-fn salvage(file: &[u8], mut error: Error, view: View, grain: Grain) -> Result<Surveyed> {
+/// Surveys what can be read of a damaged file.
+fn salvage(file: &[u8], error: Error, view: View, grain: Grain) -> Result<Surveyed> {
+    let Ok(front) = front(file) else { return Ok(unreadable(file, &error)) };
+    match front.layout {
+        Layout::Pebble => runs(file, &front, view, grain),
+        _ => before_break(file, error, view, grain),
+    }
+}
+
+/// Of a file whose headers mean nothing to us, nothing is read.
+fn unreadable(file: &[u8], error: &Error) -> Surveyed {
+    let mut survey = pass::Pass::new(file, View::default(), 0).finish().0;
+    survey.is_whole = false;
+    let rest = ErrorKind::RestLost { why: error.reason(), bytes: file.len() as u64 };
+    (vec![survey], vec![Error::new(rest).at(0)])
+}
+
+/// Surveys the sound runs of a stream, each like a file of its own.
+fn runs(file: &[u8], front: &Front, view: View, grain: Grain) -> Result<Surveyed> {
+    let mend::Mended { runs, mut lost, footer } = mend::mend(file, front.rows_start);
+    let mut crc32c = None;
+    if let Some(footer) = Footer::of(file).filter(|_| footer) {
+        match footer.matches() {
+            true => crc32c = Some(footer.stored),
+            false => lost.push(footer.mismatch().at(file.len() - FOOTER)),
+        }
+    }
+    let none = front.rows_start..front.rows_start;
+    let runs = if runs.is_empty() { vec![none] } else { runs };
+    let mut surveys = Vec::with_capacity(runs.len());
+    for run in runs {
+        let ground = parts::Ground { file: &file[..run.end], view, grain, last_commit_ts: front.last_commit_ts };
+        let (pass, ..) = parts::run(ground, run.start, b"")?;
+        let (survey, passed_over) = pass.finish();
+        lost.extend(passed_over);
+        surveys.push(Survey { crc32c, is_whole: false, ..of_front(survey, front, run) });
+    }
+    share(&mut surveys);
+    Ok((surveys, lost))
+}
+
+/// What the store says of the whole file stands in one run, but is true of all.
+fn share(runs: &mut [Survey]) {
+    let min_retained_ts = runs.iter().map(|run| run.min_retained_ts).max().unwrap_or(0);
+    let max_commit_ts = runs.iter().map(|run| run.max_commit_ts).max().unwrap_or(0);
+    let applied_index = runs.iter().find_map(|run| run.applied_index);
+    for run in runs {
+        (run.min_retained_ts, run.max_commit_ts, run.applied_index) = (min_retained_ts, max_commit_ts, applied_index);
+    }
+}
+
+/// Surveys what stands before a broken entry of an `EKVMVCC2` stream: behind it nothing is looked for.
+fn before_break(file: &[u8], mut error: Error, view: View, grain: Grain) -> Result<Surveyed> {
     let mut end = file.len();
     loop {
         match break_of(&error).filter(|at| *at < end) {
@@ -180,14 +238,15 @@ fn salvage(file: &[u8], mut error: Error, view: View, grain: Grain) -> Result<Su
             None => return Err(with_footer(error, file)),
         }
         match one_pass(&file[..end], view, grain) {
-            Ok(((survey, mut lost), _)) => {
+            Ok(((mut survey, mut lost), _)) => {
+                survey.is_whole = false;
                 let (why, bytes) = (error.reason(), (file.len() - end) as u64);
                 let rest = Error::new(ErrorKind::RestLost { why, bytes }).at(end);
                 lost.push(match (error.family(), error.key()) {
                     (Some(family), Some(key)) => rest.row(family, key),
                     _ => rest,
                 });
-                return Ok((survey, lost));
+                return Ok((vec![survey], lost));
             }
             Err(earlier) => error = earlier,
         }
@@ -211,7 +270,8 @@ fn one_pass(file: &[u8], view: View, grain: Grain) -> Result<(Passed, Option<Foo
     let mut torn = None;
     let (pass, end, footer) = match front.layout {
         Layout::Pebble => {
-            let (pass, end, crc) = parts::run(parts::Ground { file, view, grain, last_commit_ts }, start)?;
+            let (pass, end, crc) =
+                parts::run(parts::Ground { file, view, grain, last_commit_ts }, start, &file[..start])?;
             (pass, end, Footer::known(file, crc))
         }
         Layout::Mvcc2 => {
@@ -228,14 +288,16 @@ fn one_pass(file: &[u8], view: View, grain: Grain) -> Result<(Passed, Option<Foo
             (pass, pass::End { at: start, footer: file.len() > start }, Footer::of(file))
         }
     };
-    let (mut survey, mut lost) = pass.finish();
+    let (survey, mut lost) = pass.finish();
     lost.extend(torn);
-    survey.header = front.header;
-    survey.layout = front.layout;
-    survey.last_commit_ts = front.last_commit_ts;
-    survey.min_retained_ts = survey.min_retained_ts.max(front.min_retained_ts);
-    survey.rows = start..end.at;
-    Ok(((survey, lost), footer.filter(|_| end.footer)))
+    Ok(((of_front(survey, &front, start..end.at), lost), footer.filter(|_| end.footer)))
+}
+
+/// Adds what the front of the file says.
+fn of_front(survey: Survey, front: &Front, rows: Range<usize>) -> Survey {
+    let (header, layout, last_commit_ts) = (front.header, front.layout, front.last_commit_ts);
+    let min_retained_ts = survey.min_retained_ts.max(front.min_retained_ts);
+    Survey { header, layout, last_commit_ts, min_retained_ts, rows, ..survey }
 }
 
 fn check_footer((mut survey, mut lost): Passed, footer: Option<Footer>, lenient: bool) -> Result<Surveyed> {
@@ -247,7 +309,7 @@ fn check_footer((mut survey, mut lost): Passed, footer: Option<Footer>, lenient:
             false => return Err(error()),
         }
     }
-    Ok((survey, lost))
+    Ok((vec![survey], lost))
 }
 
 /// Only a file that begins like a server's own must end in a footer: there a mismatch is named beside the error.

@@ -56,13 +56,13 @@ struct Line<'a> {
 /// What a pass over all parts gives: what it found, where the rows end, and the checksum of everything before.
 pub(super) type Whole<'a> = (Pass<'a>, End, Crc);
 
-/// Checks the entries from `start` on.
+/// Checks the entries from `start` on; the checksum is that of `before` and of them.
 ///
 /// # Errors
 /// The first damage in file order.
-pub(super) fn run(ground: Ground<'_>, start: usize) -> Result<Whole<'_>> {
+pub(super) fn run<'a>(ground: Ground<'a>, start: usize, before: &[u8]) -> Result<Whole<'a>> {
     let threads = rayon::current_num_threads();
-    let first = (Pass::new(ground.file, ground.view, ground.last_commit_ts), Crc::of(&ground.file[..start]));
+    let first = (Pass::new(ground.file, ground.view, ground.last_commit_ts), Crc::of(before));
     let state = State {
         waiting: VecDeque::new(),
         cut: false,

@@ -84,6 +84,7 @@ impl<'a> Pass<'a> {
                 max_commit_ts: 0,
                 above_last_commit: 0,
                 crc32c: None,
+                is_whole: true,
                 segments: Vec::new(),
                 checkpoints: Checkpoints::new(1),
                 counts: Counts::new(),
@@ -217,9 +218,10 @@ impl<'a> Pass<'a> {
 
     #[cold]
     fn operational(&mut self, row: Operational, entry: &Entry<'a>) -> Result<()> {
-        let n = row
-            .value(entry.raw_value)
-            .map_err(|fault| Error::from(fault).at(entry.start).row(Family::Bare, entry.raw_key))?;
+        let n = match row.value(entry.raw_value) {
+            Ok(n) => n,
+            Err(fault) => return self.lose(Error::from(fault).at(entry.start).row(Family::Bare, entry.raw_key)),
+        };
         self.survey.counts.operational += 1;
         match row {
             // A compaction under way may have removed history up to its own mark already.

@@ -62,23 +62,15 @@ fn every_file_gives_its_outcome() {
     assert_eq!(wrong, [""; 0]);
 }
 
-/// With `--on-error skip` every file that has a readable header gives a whole tree of the rest, and a list of what is not in
-/// it; of the others nothing can be had.
+/// With `--on-error skip` every file gives a whole tree of what can be read, and a list of what is not in it.
 #[test]
 fn what_can_be_skipped() {
     let files = load("damaged");
-    let (mut salvaged, mut nothing) = (0, Vec::new());
+    let mut salvaged = 0;
     for case in &cases(&files) {
         let bytes = files[&format!("{}.fsm", case.name)].clone();
         let options = Options { skip_damage: true, ..Options::default() };
-        let decoded = match run_with(&[bytes], &options) {
-            Ok(decoded) => decoded,
-            Err(error) => {
-                assert!(error.is_damage() && case.outcome == "reject", "{}: {error}", case.name);
-                nothing.push(case.name);
-                continue;
-            }
-        };
+        let decoded = run_with(&[bytes], &options).unwrap_or_else(|error| panic!("{}: {error}", case.name));
         let lines = if decoded.has("ERRORS.jsonl") { decoded.text("ERRORS.jsonl").lines().count() } else { 0 };
         assert_eq!(decoded.outcome.manifest.skipped, lines as u64, "{}", case.name);
         assert_eq!(lines > 0, case.outcome == "reject", "{}: {lines} losses", case.name);
@@ -94,18 +86,6 @@ fn what_can_be_skipped() {
             assert!(decoded.text("CHECKSUMS").contains(&row), "{}: {row}", case.name);
         }
     }
-    // Their headers cannot be read: a newer server's, none of ours, or cut.
-    let headers = [
-        "bad-magic",
-        "bad-magic-hlc3",
-        "empty-file",
-        "runtime-hlc2-len2000",
-        "sst-bundle",
-        "trunc-magic-5",
-        "trunc-ts-12",
-    ];
-    nothing.sort_unstable();
-    assert_eq!(nothing, headers);
     assert!(salvaged > 80, "{salvaged}");
 }
 

@@ -33,6 +33,7 @@ mod reference;
 mod replay;
 mod s3;
 mod s3_rows;
+mod salvage;
 mod skip;
 mod sqs;
 mod targets;

@@ -1,0 +1,148 @@
+//! `--on-error skip` behind broken frames and keys out of order: what comes out was in the snapshot, and is the newest.
+
+use std::collections::BTreeMap;
+
+use ekvsnap::dataset::{DataSet, LossBook, Lost};
+use ekvsnap::format::Family;
+use ekvsnap::format::frame::{self, Entry, Step};
+use ekvsnap::source::Source;
+use ekvsnap::survey::Grain;
+
+use crate::kit::build::{NOW, Snapshot};
+
+type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
+const FAMILIES: [Family; 2] = [Family::Str, Family::S3Blob];
+
+/// Live rows of a few families, and what is not among them.
+fn lenient(file: Vec<u8>) -> (Rows, Vec<Lost>) {
+    let sources = [Source::from_bytes("a.fsm", file)];
+    let set = DataSet::survey_with(&sources, None, Grain::default(), LossBook::new(true)).unwrap();
+    let mut rows = Rows::new();
+    for family in FAMILIES {
+        let mut range = set.family(family);
+        while let Some(row) = range.next().unwrap() {
+            rows.insert(row.user_key.to_vec(), row.body.to_vec());
+        }
+        assert_eq!(range.shared(), None, "runs of one file are not several inputs");
+    }
+    (rows, set.losses().all())
+}
+
+/// Twenty keys with up to three versions, some deleted.
+fn history() -> Vec<u8> {
+    let mut snapshot = Snapshot::new();
+    for n in 0..20u64 {
+        let key = format!("!redis|str|key {n:02}{}", "x".repeat(n as usize % 5));
+        for version in 0..n % 4 {
+            let tombstone = u8::from(n % 7 == 6 && version == 2);
+            snapshot = snapshot.version(NOW + version, &key, tombstone, 0, format!("{n} {version}"));
+        }
+    }
+    snapshot.build()
+}
+
+fn entries(file: &[u8]) -> Vec<Entry<'_>> {
+    let (_, mut at) = ekvsnap::survey::stream(file).unwrap();
+    let mut all = Vec::new();
+    while let Ok(Step::Entry(entry)) = frame::step(file, at) {
+        at = entry.end;
+        all.push(entry);
+    }
+    all
+}
+
+/// Whatever one bit of a length is changed to, every row that comes out is the newest version of its key, at most three keys
+/// are missing, and something is listed.
+#[test]
+fn one_bit_of_a_length_costs_its_neighbours_at_most() {
+    let whole = history();
+    let (want, none) = lenient(whole.clone());
+    assert!(want.len() > 12 && none.is_empty());
+    for entry in entries(&whole) {
+        let value = entry.start + 8 + entry.raw_key.len();
+        for bit in (entry.start * 8..entry.start * 8 + 64).chain(value * 8..value * 8 + 64) {
+            let mut file = whole.clone();
+            file[bit / 8] ^= 1 << (bit % 8);
+            let (got, lost) = lenient(file);
+            assert!(!lost.is_empty(), "bit {bit}");
+            for (key, body) in &got {
+                assert_eq!(want.get(key), Some(body), "bit {bit} {}: {lost:?}", key.escape_ascii());
+            }
+            assert!(got.len() + 3 >= want.len(), "bit {bit}: {} of {}, {lost:?}", got.len(), want.len());
+        }
+    }
+}
+
+/// The same for a bit of a key that takes it out of its order.
+#[test]
+fn one_bit_of_a_key_out_of_order_costs_its_neighbours_at_most() {
+    let whole = history();
+    let (want, _) = lenient(whole.clone());
+    let mut seen = 0;
+    for pair in entries(&whole).windows(3) {
+        let [before, entry, after] = pair else { continue };
+        for bit in (entry.start + 8) * 8..(entry.start + 8 + entry.raw_key.len() - 8) * 8 {
+            let mut file = whole.clone();
+            file[bit / 8] ^= 1 << (bit % 8);
+            let key = &file[entry.start + 8..entry.start + 8 + entry.raw_key.len()];
+            if (before.raw_key..after.raw_key).contains(&key) {
+                continue;
+            }
+            seen += 1;
+            let (got, lost) = lenient(file);
+            for (key, body) in &got {
+                assert_eq!(want.get(key), Some(body), "bit {bit} {}: {lost:?}", key.escape_ascii());
+            }
+            assert!(got.len() + 3 >= want.len(), "bit {bit}: {} of {}, {lost:?}", got.len(), want.len());
+        }
+    }
+    assert!(seen > 1000, "{seen}");
+}
+
+/// A snapshot that somebody stored in a value is not taken for rows when the frame around it breaks.
+#[test]
+fn rows_inside_a_value_are_not_rows() {
+    let inner = (0..50).fold(Snapshot::new(), |all, n| all.put(format!("!s3|blob|{n:02}"), "inner")).build();
+    let outer = (0..30).fold(Snapshot::new(), |all, n| all.put(format!("!redis|str|{n:02}"), "outer"));
+    let outer = outer.put("!s3|blob|.", &inner).put("!s3|blob|~1", "behind").put("!s3|blob|~2", "last").build();
+    let (want, _) = lenient(outer.clone());
+    let holder = entries(&outer).into_iter().find(|entry| entry.raw_value.len() > inner.len()).unwrap();
+    let (start, value) = (holder.start, holder.start + 8 + holder.raw_key.len());
+    for at in [start + 4, value + 4] {
+        let mut file = outer.clone();
+        file[at] ^= 1;
+        let (got, lost) = lenient(file);
+        assert!(got.iter().all(|(key, body)| want.get(key) == Some(body)), "{got:?}");
+        assert!(got.contains_key(&b"!s3|blob|~2"[..]) && got.len() == want.len() - 2, "{lost:?}");
+        assert_eq!(lost.len(), 3, "the frame, the key behind it, and the checksum: {lost:?}");
+    }
+}
+
+/// Two swapped rows: neither is known to be right.
+#[test]
+fn swapped_rows_are_both_left_out() {
+    let rows: Vec<Vec<u8>> = (0..10).map(|n| format!("!redis|str|{n}").into_bytes()).collect();
+    let whole = rows.iter().fold(Snapshot::new(), |all, key| all.put(key, "v")).build();
+    let all = entries(&whole);
+    let (a, b) = (all[4].start..all[4].end, all[5].start..all[5].end);
+    let mut file = whole.clone();
+    file[a.clone()].copy_from_slice(&whole[b.clone()]);
+    file[b].copy_from_slice(&whole[a]);
+    let (got, lost) = lenient(file);
+    let left: Vec<&Vec<u8>> = rows.iter().filter(|key| !got.contains_key(*key)).collect();
+    assert_eq!(left, [&rows[4], &rows[5], &rows[6]], "{lost:?}");
+}
+
+/// More damage than is worth a search: what is behind is told of in one line, in bounded time.
+#[test]
+fn more_gaps_than_are_taken() {
+    let mut file = (0..2000).fold(Snapshot::new(), |all, n| all.put(format!("!redis|str|{n:05}"), "v")).build();
+    let starts: Vec<usize> = entries(&file).iter().skip(10).step_by(6).map(|entry| entry.start).collect();
+    for start in starts {
+        file[start + 8] = b'"';
+    }
+    let (got, lost) = lenient(file);
+    assert!(got.len() > 256 * 4 && got.len() < 2000 - 300, "{}", got.len());
+    assert!(lost.iter().any(|loss| loss.reason.contains("more than 256 places")), "{lost:?}");
+}
