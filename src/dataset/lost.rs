@@ -21,6 +21,10 @@ pub struct Lost {
     pub key: Option<Value>,
     /// What is wrong.
     pub reason: String,
+    /// In a decode: live rows that are left out, which is the row with all others of the object that needs it. Not there
+    /// where nobody can tell, as of bytes that were not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
 }
 
 impl Lost {
@@ -32,8 +36,15 @@ impl Lost {
             family: error.family().map(|family| family.prefix()),
             key: error.key().map(Value::from),
             reason: error.reason(),
+            rows: None,
         }
     }
+}
+
+/// Whether an error is about a row, not about bytes that may hold any number of them.
+fn is_of_a_row(error: &Error) -> bool {
+    use ErrorKind::{FooterCrc, Gap, Mvcc2Crc, RestLost};
+    !matches!(error.kind(), Gap { .. } | RestLost { .. } | FooterCrc { .. } | Mvcc2Crc { .. })
 }
 
 /// Collects losses, each place once, in the order of inputs and offsets: the same for any number of threads.
@@ -61,12 +72,25 @@ impl LossBook {
     /// cannot be written, ends every run.
     #[cold]
     pub fn tolerate(&self, error: Error) -> Result<()> {
+        self.tolerate_with(error, || Ok(1))
+    }
+
+    /// Takes a loss, with the number of rows that go with it.
+    ///
+    /// # Errors
+    /// As [`tolerate`](LossBook::tolerate), and what `rows` gives.
+    #[cold]
+    pub fn tolerate_with(&self, error: Error, rows: impl FnOnce() -> Result<u64>) -> Result<()> {
         if !self.lenient || !error.is_damage() || matches!(error.kind(), ErrorKind::Changed) {
             return Err(error);
         }
-        let lost = Lost::of(&error);
+        let rows = is_of_a_row(&error).then(rows).transpose()?;
+        let lost = Lost { rows, ..Lost::of(&error) };
         let place = (lost.input.clone(), lost.offset, lost.reason.clone());
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).entry(place).or_insert(lost);
+        let mut book = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        // A place can be met on two ways, of which one knows the object.
+        let known = book.entry(place).or_insert(lost);
+        known.rows = known.rows.max(rows);
         Ok(())
     }
 

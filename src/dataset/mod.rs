@@ -148,6 +148,28 @@ impl<'a> DataSet<'a> {
         self.losses.tolerate(error)
     }
 
+    /// Goes on without a damaged row and all rows in some ranges of user keys, of which `is_row` tells which belong to its
+    /// object.
+    ///
+    /// # Errors
+    /// As [`tolerate`](DataSet::tolerate); an input that changed.
+    #[cold]
+    pub fn tolerate_object(&self, error: Error, parts: Vec<Part>, is_row: &dyn Fn(&[u8]) -> bool) -> Result<()> {
+        let count = || {
+            let mut count = 0;
+            for (lo, hi) in parts {
+                let family = Family::of(&lo);
+                let mut rows = self.range(family, lo, hi);
+                while let Some(row) = rows.next()? {
+                    count += u64::from(Family::of(row.user_key) == family && is_row(row.user_key));
+                }
+            }
+            // The damaged row itself is not live where its header cannot be read.
+            Ok(count.max(1))
+        };
+        self.losses.tolerate_with(error, count)
+    }
+
     /// How finely the work is cut.
     pub fn grain(&self) -> Grain {
         self.grain

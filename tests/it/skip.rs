@@ -1,11 +1,12 @@
 //! `--on-error skip`: a row that cannot be read costs itself, and is listed.
 
 use ekvsnap::decode::Options;
+use ekvsnap::format::Family;
 
 use crate::kit::build::{NOW, Snapshot, be, delta, entry, plain, sized};
 use crate::kit::fixtures::{load, snapshots};
 use crate::kit::golden::differences;
-use crate::kit::{Decoded, run, run_with};
+use crate::kit::{Decoded, fs, run, run_with, s3};
 
 fn lenient(inputs: &[Vec<u8>]) -> Decoded {
     let options = Options { skip_damage: true, ..Options::default() };
@@ -106,6 +107,38 @@ fn a_damaged_object_is_left_out_whole_and_its_neighbours_stay() {
     assert_eq!(lost.len(), 1);
     assert_eq!(lost[0]["family"], "!stream|entry|");
     assert!(lost[0]["reason"].as_str().unwrap().contains("magic"), "{}", lost[0]);
+    assert_eq!(lost[0]["rows"], 3, "the meta and both entries");
+}
+
+/// Every row that is not decoded is counted: those of a whole object with the one that cost it.
+#[test]
+fn rows_that_go_with_a_damaged_one_are_counted() {
+    let hash = (0..7).fold(Snapshot::new(), |all, n| all.put(sized("!hs|fld|", "h", format!("f{n}")), "v"));
+    let hash = hash.put(sized("!hs|meta|", "h", ""), "short").put(delta("!hs|meta|d|", "h", NOW, 0), be(&[7]));
+    let hash = hash.put("!redis|ttl|h", be(&[NOW])).put(sized("!hs|fld|", "hh", "f"), "another key's");
+    let lists = hash.put("!lst|meta|d|h", "short").put("!lst|meta|l", "short").put("!redis|str|s", b"\xff\x01");
+    let items = lists.put(sized("!hs|meta|", "hh", ""), be(&[1])).version(NOW, "!redis|str|e", 2, 0, "encrypted");
+    let lost = lost(&lenient(&[items.build()]));
+    let rows = |key: &str| lost.iter().find(|loss| loss["key"].to_string().contains(key)).map(|loss| &loss["rows"]);
+    assert_eq!(rows("!hs|meta|"), Some(&10.into()), "{lost:?}");
+    assert_eq!(rows("!lst|meta|d|h"), Some(&1.into()), "{lost:?}");
+    assert_eq!(rows("!lst|meta|l"), Some(&1.into()), "{lost:?}");
+    assert_eq!(rows("!redis|str|s"), Some(&1.into()), "{lost:?}");
+    assert_eq!(rows("!redis|str|e"), Some(&1.into()), "{lost:?}");
+}
+
+/// So are the chunks of an object, and those of a file.
+#[test]
+fn rows_of_bodies_are_counted() {
+    let object = s3::manifest(s3::base(), b"k", &serde_json::json!("no manifest"));
+    let chunk = |n| s3::chunk(Family::S3Blob, b"k", s3::U, (1, n, 0));
+    let object = (0..3).fold(object, |all, n| all.put(chunk(n), "part of the body"));
+    let found = lost(&lenient(&[s3::put(object, "l", "sound").build()]));
+    assert_eq!((found.len(), &found[0]["rows"]), (1, &4.into()), "{found:?}");
+    let file = fs::put(fs::base(1), 2, &fs::inode(2, u64::MAX));
+    let file = fs::chunk(fs::chunk(fs::name(file, 1, "f", 2, "file"), 2, 0, "a"), 2, 7, "b");
+    let found = lost(&lenient(&[file.build()]));
+    assert_eq!((found.len(), &found[0]["rows"]), (1, &2.into()), "its inode is in the metadata: {found:?}");
 }
 
 /// An unreadable newest version does not bring an older one back.

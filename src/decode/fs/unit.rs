@@ -8,6 +8,7 @@ use super::names::{self, Names};
 use super::render::{self, Content};
 use super::walk::{Batch, Visit};
 use crate::dataset::{DataSet, RowError};
+use crate::decode::one::part_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::fs::{Home, HomeState, Inode, key};
 use crate::format::{Adapter, Family};
@@ -132,7 +133,8 @@ impl<'a> Unit<'_, 'a, '_> {
             Err(error) => {
                 let too_big = error.is_too_big();
                 let error = if too_big { self.too_large(visit, "the output's file system can hold") } else { error };
-                self.cx.set.tolerate(error)?;
+                let chunks = key::numbers(Family::FsChunk, &[visit.inode.home_slot, visit.number]);
+                self.cx.set.tolerate_object(error, vec![part_of(&chunks)], &|_| true)?;
                 Content { sum: None, stored: self.stored(visit)? }
             }
         };

@@ -20,9 +20,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::one::RowsOf;
 use super::{Job, engine};
-use crate::dataset::{DataSet, after_prefix};
+use crate::dataset::DataSet;
 use crate::error::Result;
-use crate::format::Family;
 use crate::output::unit::{UnitOut, Writes};
 use plan::{Plan, Span};
 use unit::Decoded;
@@ -77,18 +76,5 @@ pub(super) fn decode_one(job: &mut Job<'_, '_, '_>, key: &[u8]) -> Result<()> {
 
 /// Where the rows of some keys stand, of all families: see [`rows_of`](super::one::rows_of).
 pub(super) fn rows_of(set: &DataSet<'_>, keys: Vec<Vec<u8>>) -> RowsOf {
-    let plan = Plan::new(set);
-    let mut parts = Vec::new();
-    for key in &keys {
-        let prefixes = plan.simple.iter().copied().chain([Family::ListItem]).map(|family| (family, None));
-        let runs = plan.runs.iter().filter(|(_, len)| *len as usize == key.len()).map(|(f, len)| (*f, Some(*len)));
-        for (family, len) in prefixes.chain(runs) {
-            let len = len.map(u32::to_be_bytes);
-            let lo = [family.prefix().as_bytes(), len.as_ref().map_or(&[][..], |len| len), key].concat();
-            let hi = after_prefix(&lo);
-            parts.push((lo, hi));
-        }
-    }
-    let is_row = move |row: &[u8]| plan::user_key(row).is_some_and(|key| keys.iter().any(|one| one == key));
-    RowsOf { parts, is_row: Box::new(is_row) }
+    Plan::new(set).rows_of(keys)
 }

@@ -1,6 +1,7 @@
 //! Cuts the space of user keys into spans of about equal bytes.
 
 use crate::dataset::DataSet;
+use crate::decode::one::{RowsOf, part_of};
 use crate::format::redis::{element_key, list};
 use crate::format::{Adapter, Family, family::Class};
 use crate::survey::MALFORMED;
@@ -33,6 +34,22 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Where the rows of some keys stand, of all families.
+    pub fn rows_of(&self, keys: Vec<Vec<u8>>) -> RowsOf {
+        let mut parts = Vec::new();
+        for key in &keys {
+            let prefixes = self.simple.iter().copied().chain([Family::ListItem]).map(|family| (family, None));
+            let runs = self.runs.iter().filter(|(_, len)| *len as usize == key.len()).map(|(f, len)| (*f, Some(*len)));
+            for (family, len) in prefixes.chain(runs) {
+                let len = len.map(u32::to_be_bytes);
+                let lo = [family.prefix().as_bytes(), len.as_ref().map_or(&[][..], |len| len), key].concat();
+                parts.push(part_of(&lo));
+            }
+        }
+        let is_row = move |row: &[u8]| user_key(row).is_some_and(|key| keys.iter().any(|one| one == key));
+        RowsOf { parts, is_row: Box::new(is_row) }
+    }
+
     /// Plans the decode of all Redis keys of `set`.
     pub fn new(set: &DataSet<'_>) -> Plan {
         let mut plan = Plan { spans: spans(set), simple: Vec::new(), runs: Vec::new(), malformed: Vec::new() };

@@ -11,6 +11,7 @@ use super::render::Style;
 use super::{list, render, stream};
 use crate::dataset::{DataSet, Row, Shared};
 use crate::decode::Options;
+use crate::decode::one::RowsOf;
 use crate::error::Result;
 use crate::format::redis::{meta, string};
 use crate::format::{Adapter, Family};
@@ -81,7 +82,8 @@ pub fn decode_span<'a, 't>(
     let mut merge = Merge::new(set, plan, span)?;
     while let Some(key) = merge.next_key() {
         if let Err(error) = unit.gather_and_write(&mut merge, key) {
-            set.tolerate(error)?;
+            let RowsOf { parts, is_row } = plan.rows_of(vec![key.to_vec()]);
+            set.tolerate_object(error, parts, &is_row)?;
         }
         for n in 0..merge.here() {
             let i = merge.at(n);

@@ -9,6 +9,10 @@ use crate::format::s3::key::{object_len, upload_len};
 use crate::format::s3::{ChunkKey, ChunkRef, ObjectKey, PartKey, UploadKey};
 use crate::format::{Family, fault};
 
+/// The families whose rows an object has.
+pub const FAMILIES: [Family; 6] =
+    [Family::S3Object, Family::S3Upload, Family::S3UploadPart, Family::S3GcUpload, Family::S3Blob, Family::S3ChunkRef];
+
 /// Rows of one family in user-key order; every key is checked before it is shown.
 pub struct Stream<'s, 'a> {
     set: &'s DataSet<'a>,
@@ -117,15 +121,8 @@ pub struct Merge<'s, 'a> {
 impl<'s, 'a> Merge<'s, 'a> {
     /// The rows of a span.
     pub fn new(set: &'s DataSet<'a>, span: &Span) -> Result<Self> {
-        let stream = |family| Stream::new(set, span, family);
-        Ok(Merge {
-            heads: stream(Family::S3Object)?,
-            uploads: stream(Family::S3Upload)?,
-            parts: stream(Family::S3UploadPart)?,
-            garbage: stream(Family::S3GcUpload)?,
-            blobs: stream(Family::S3Blob)?,
-            refs: stream(Family::S3ChunkRef)?,
-        })
+        let [heads, uploads, parts, garbage, blobs, refs] = FAMILIES.map(|family| Stream::new(set, span, family));
+        Ok(Merge { heads: heads?, uploads: uploads?, parts: parts?, garbage: garbage?, blobs: blobs?, refs: refs? })
     }
 
     fn below_heads(&self) -> impl Iterator<Item = Next<'a>> {

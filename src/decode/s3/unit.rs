@@ -6,14 +6,15 @@ use super::body::Body;
 use super::buckets::{Buckets, Standing, folder, parse};
 use super::etag::Report;
 use super::leftovers::{Leftovers, Object};
-use super::merge::{Chunk, Merge};
+use super::merge::{Chunk, FAMILIES, Merge};
 use super::names::{META_SUFFIX, Name};
 use super::payloads::{Payloads, brief};
 use super::plan::Plan;
 use super::spans::{Span, Spans};
 use super::{render, verdict};
-use crate::dataset::{DataSet, Row, Shared};
+use crate::dataset::{DataSet, Part, Row, Shared};
 use crate::decode::Options;
+use crate::decode::one::part_of;
 use crate::error::Result;
 use crate::format::s3::{Manifest, ObjectKey, UploadKey};
 use crate::format::{Adapter, Family};
@@ -67,11 +68,16 @@ pub fn decode_span<'a, 't>(cx: &Context<'_, 'a>, span: &Span, tree: &'t Tree) ->
     let mut merge = Merge::new(cx.set, span)?;
     while let Some(prefix) = merge.next_object() {
         if let Err(error) = unit.object(&mut merge, prefix) {
-            cx.set.tolerate(error)?;
+            cx.set.tolerate_object(error, rows_of(prefix), &|_| true)?;
         }
     }
     let shared = merge.shared();
     Ok(Decoded { out: unit.out, leftovers: unit.leftovers, named: unit.named, shared })
+}
+
+/// Where the rows of an object stand.
+fn rows_of(prefix: &[u8]) -> Vec<Part> {
+    FAMILIES.iter().map(|family| part_of(&[family.prefix().as_bytes(), prefix].concat())).collect()
 }
 
 impl<'a, 't> Unit<'_, 'a, 't> {
