@@ -198,7 +198,7 @@ fn snapshots_words(args: &Args, sources: &[Source], found: &Snapshots) -> String
     }
     if found.damaged() > 0 {
         text.push_str(&format!(
-            "{} damaged places; decode --on-error skip saves the rest where framing allows\n",
+            "{} damaged places; decode --on-error skip saves the rest\n",
             HumanCount(found.damaged())
         ));
     }

@@ -20,20 +20,24 @@ use globset::{GlobBuilder, GlobMatcher};
 
 use crate::format::Adapter;
 
-/// A glob over bytes.
+/// What a name must be: like a glob, or just that.
 #[derive(Debug, Clone)]
-struct Glob {
-    matcher: GlobMatcher,
+enum Glob {
+    Like(GlobMatcher),
+    Exactly(Vec<u8>),
 }
 
 impl Glob {
     fn new(text: &str) -> Result<Glob, String> {
         let glob = GlobBuilder::new(text).literal_separator(false).backslash_escape(true).build();
-        glob.map(|glob| Glob { matcher: glob.compile_matcher() }).map_err(|e| e.to_string())
+        glob.map(|glob| Glob::Like(glob.compile_matcher())).map_err(|e| e.to_string())
     }
 
     fn matches(&self, bytes: &[u8]) -> bool {
-        self.matcher.is_match(Path::new(OsStr::from_bytes(bytes)))
+        match self {
+            Glob::Like(matcher) => matcher.is_match(Path::new(OsStr::from_bytes(bytes))),
+            Glob::Exactly(name) => name == bytes,
+        }
     }
 }
 
@@ -48,7 +52,15 @@ pub struct Pattern {
     /// What follows: the object's key, or hash and range value.
     rest: Vec<Glob>,
     /// What the name begins with, up to its first special character; and whether that is all of it.
-    literal: (String, bool),
+    literal: (Vec<u8>, bool),
+}
+
+/// A path without slashes at its ends.
+fn trimmed(mut path: &[u8]) -> &[u8] {
+    while let [b'/', rest @ ..] | [rest @ .., b'/'] = path {
+        path = rest;
+    }
+    path
 }
 
 /// What begins something that stands for more than itself, in a glob.
@@ -79,7 +91,7 @@ impl FromStr for Pattern {
             _ => Glob::new(part),
         };
         let special = name.find(SPECIAL);
-        let literal = (name[..special.unwrap_or(name.len())].to_owned(), special.is_none());
+        let literal = (name.as_bytes()[..special.unwrap_or(name.len())].to_vec(), special.is_none());
         let rest = rest.iter().map(open).collect::<Result<_, _>>()?;
         Ok(Pattern { text: text.to_owned(), adapter, name: Glob::new(name)?, rest, literal })
     }
@@ -92,6 +104,13 @@ impl std::fmt::Display for Pattern {
 }
 
 impl Pattern {
+    /// Takes exactly this Redis key, table, bucket, queue or path, and all that is in it.
+    pub fn exactly(adapter: Adapter, name: &[u8]) -> Pattern {
+        let text = format!("{}:{}", adapter.name(), String::from_utf8_lossy(name));
+        let name = if adapter == Adapter::Fs { trimmed(name) } else { name };
+        Pattern { text, adapter, name: Glob::Exactly(name.to_vec()), rest: Vec::new(), literal: (name.to_vec(), true) }
+    }
+
     /// Whether it can take objects of this table, bucket or queue.
     fn takes_name(&self, adapter: Adapter, name: &[u8]) -> bool {
         self.adapter == adapter && self.name.matches(name)
@@ -167,9 +186,9 @@ impl Filter {
 
     /// Whether anything below a directory of the file system can be asked for, though the directory is not.
     pub fn may_take_below(&self, path: &[u8]) -> bool {
-        let leads = |(literal, whole): &(String, bool)| match path.len() < literal.len() {
-            true => literal.as_bytes().starts_with(path) && literal.as_bytes()[path.len()] == b'/',
-            false => !whole && path.starts_with(literal.as_bytes()),
+        let leads = |(literal, whole): &(Vec<u8>, bool)| match path.len() < literal.len() {
+            true => literal.starts_with(path) && literal[path.len()] == b'/',
+            false => !whole && path.starts_with(literal),
         };
         self.include.iter().any(|p| p.adapter == Adapter::Fs && (path.is_empty() || leads(&p.literal)))
     }

@@ -42,6 +42,10 @@ pub trait Progress: Sync {
     fn begin(&self, stage: &'static str, steps: u64);
     /// Steps are done.
     fn advance(&self, steps: u64);
+    /// So many bytes were written until now; of a verification, read.
+    fn bytes(&self, bytes: u64) {
+        let _ = bytes;
+    }
 }
 
 /// Hears nothing.
@@ -51,6 +55,12 @@ pub struct Silent;
 impl Progress for Silent {
     fn begin(&self, _: &'static str, _: u64) {}
     fn advance(&self, _: u64) {}
+}
+
+/// A step of a stage that writes is done.
+fn step(progress: &dyn Progress, tree: &Tree) {
+    progress.advance(1);
+    progress.bytes(tree.written().1);
 }
 
 /// What the adapters work on.

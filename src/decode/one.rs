@@ -1,7 +1,6 @@
 //! One logical object, without decoding the rest.
 
 use std::path::Path;
-use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::filter::{Filter, Pattern};
 use super::{Job, Options, Progress, dynamodb, fs, redis, s3, sqs};
 use crate::dataset::{DataSet, Part};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::Adapter;
 use crate::output::tree::Tree;
 use crate::output::unit::Collector;
@@ -47,22 +46,10 @@ impl One {
         Ok(One { adapter, name: name.to_vec(), rest })
     }
 
-    /// The only file that a decode of it needs a filter for.
-    fn filter(&self) -> Result<Filter> {
-        let name = std::str::from_utf8(&self.name);
-        let name = name.map_err(|_| Error::usage("a queue or path that is not UTF-8 cannot be asked for here"))?;
-        let literal: String = name.chars().flat_map(escaped).collect();
-        // The root has an empty path.
-        let name = if self.adapter == Adapter::Fs { format!("/{literal}") } else { literal };
-        let pattern = Pattern::from_str(&format!("{}:{name}", self.adapter.name())).map_err(Error::usage)?;
-        Ok(Filter { include: vec![pattern], ..Filter::default() })
+    /// What a decode of the adapter needs to find only it.
+    fn filter(&self) -> Filter {
+        Filter { include: vec![Pattern::exactly(self.adapter, &self.name)], ..Filter::default() }
     }
-}
-
-/// A character as a glob takes it for itself.
-fn escaped(c: char) -> impl Iterator<Item = char> {
-    let special = !c.is_alphanumeric() && !matches!(c, '/' | '-' | '_');
-    special.then_some('\\').into_iter().chain([c])
 }
 
 /// What a key on the command line can stand for: itself, or, behind `base64:`, the bytes that base64url says.
@@ -85,7 +72,7 @@ pub fn fill_one(
     progress: &dyn Progress,
 ) -> Result<()> {
     let filtered = match one.adapter {
-        Adapter::Sqs | Adapter::Fs => Options { filter: one.filter()?, ..options.clone() },
+        Adapter::Sqs | Adapter::Fs => Options { filter: one.filter(), ..options.clone() },
         _ => options.clone(),
     };
     let mut collector = Collector::new(tree, scratch);
@@ -163,7 +150,7 @@ mod tests {
     #[test]
     fn names_are_no_globs() {
         let one = One { adapter: Adapter::Sqs, name: b"a*[b]{c},?.fifo".to_vec(), rest: None };
-        let filter = one.filter().unwrap();
+        let filter = one.filter();
         assert!(filter.takes_scope(Adapter::Sqs, &one.name));
         assert!(!filter.takes_scope(Adapter::Sqs, b"aX[b]{c},?.fifo"));
     }

@@ -15,7 +15,7 @@ pub(crate) use read::of_layout;
 pub use read::of_output;
 
 use crate::decode::{Filled, Layout, Options, Progress, fill, on_threads};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::Adapter;
 use crate::output::checksums::Digest;
 use crate::output::json::{self, Escape};
@@ -194,7 +194,9 @@ impl Reader {
 
     fn scope(&mut self, place: &Place, bytes: &[u8], each: &mut Each<'_>) -> Result<()> {
         if place.adapter == Adapter::DynamoDb {
-            let names = key_names(bytes).ok_or_else(|| Error::usage(format!("{}: no table schema", place.scope)))?;
+            let names = key_names(bytes).ok_or_else(|| {
+                Error::new(ErrorKind::Output(format!("the schema of table {} cannot be read", place.scope)))
+            })?;
             self.names.insert(place.scope.clone(), names);
         }
         let Place { adapter, scope, kind, .. } = place;

@@ -7,7 +7,7 @@
 //!   neighbours do; where either could be wrong, both go.
 //! * **A broken frame**: the next sound entry is looked for byte by byte. One counts as found where entries in order follow, and
 //!   frames hold up to the end of the file or for longer than any value can be: so entries *inside* a value (somebody stores
-//!   snapshots in S3) are not taken for rows.
+//!   snapshots in S3) are not taken for rows. A few entries are enough where one bit of a length explains the broken frame.
 //! * **The key behind a gap** may have lost a newer version in it. Unless the gap shows that it did not, the key is left out
 //!   as well: an older version is never taken for the truth.
 
@@ -27,6 +27,8 @@ const MOST_TRIED: u64 = 1 << 26;
 const ENOUGH: usize = 8;
 /// What is said of bytes that have the form of an entry.
 const NO_ROW: &str = "no row begins here";
+/// As many are enough where one bit of a length explains the break before them.
+const A_FEW: usize = 3;
 /// Bytes of a length in a frame.
 const LENGTH: usize = 8;
 
@@ -67,6 +69,14 @@ struct Gap {
     lengths: Option<Vec<usize>>,
     /// The key that is left out because a newer version of it may be in the gap.
     doubtful: Option<Vec<u8>>,
+}
+
+/// What follows a place where entries may begin.
+enum Chain {
+    /// Frames to the end of the file, or more than fit in a value.
+    Holds,
+    /// So many entries, then something else.
+    Breaks(usize),
 }
 
 struct Walk<'a> {
@@ -191,20 +201,25 @@ impl<'a> Walk<'a> {
             self.mended.lost.push(lost(ErrorKind::BeforeBroken, &last));
         }
         let above = self.last.map(|last| last.raw_key);
-        let Some(found) = self.find(from + 1, above) else { return self.stop(from, why) };
+        let Some(found) = self.find(from, above) else { return self.stop(from, why) };
         let bytes = (found - from) as u64;
         self.mended.lost.push(self.named(Error::new(ErrorKind::Gap { why, bytes }).at(from), at));
         self.open_gap(from).lengths = None;
         Some(found)
     }
 
-    /// The next position where entries begin that are above a key.
+    /// The next position where entries begin that are above a key, behind the broken frame at `from`.
     fn find(&mut self, from: usize, above: Option<&[u8]>) -> Option<usize> {
         let file = self.file;
-        for (i, length) in file.get(from..)?.windows(LENGTH).enumerate() {
+        for (at, length) in (from + 1..).zip(file.get(from + 1..)?.windows(LENGTH)) {
             let length = u64::from_le_bytes(length.try_into().ok()?);
-            if (1..=MAX_RAW_KEY).contains(&length) && self.begins_entries(from + i, above) {
-                return Some(from + i);
+            let found = (1..=MAX_RAW_KEY).contains(&length)
+                && match self.chain(at, above) {
+                    Chain::Holds => true,
+                    Chain::Breaks(seen) => seen >= A_FEW && one_bit_explains(file, from, at),
+                };
+            if found {
+                return Some(at);
             }
             if self.tries == 0 {
                 return None;
@@ -213,7 +228,8 @@ impl<'a> Walk<'a> {
         None
     }
 
-    fn begins_entries(&mut self, start: usize, above: Option<&[u8]>) -> bool {
+    /// Follows the frames from `start`.
+    fn chain(&mut self, start: usize, above: Option<&[u8]>) -> Chain {
         let (mut at, mut previous, mut seen) = (start, above, 0);
         let prefixed = above.is_none_or(has_prefix);
         while self.tries > 0 {
@@ -223,18 +239,18 @@ impl<'a> Walk<'a> {
                     let in_order = previous.is_none_or(|previous| previous < entry.raw_key);
                     let is_key = !prefixed || has_prefix(entry.raw_key);
                     if seen < ENOUGH && !(in_order && is_key && is_row(&entry)) {
-                        return false;
+                        return Chain::Breaks(0);
                     }
                     (at, previous, seen) = (entry.end, Some(entry.raw_key), seen + 1);
                     if seen >= ENOUGH && (at - start) as u64 > MAX_RAW_VALUE {
-                        return true;
+                        return Chain::Holds;
                     }
                 }
-                Ok(_) => return seen > 0,
-                Err(_) => return false,
+                Ok(_) if seen > 0 => return Chain::Holds,
+                _ => return Chain::Breaks(seen),
             }
         }
-        false
+        Chain::Breaks(0)
     }
 
     /// Gives up all that is behind `at`.
@@ -265,6 +281,19 @@ impl<'a> Walk<'a> {
             self.end_run(at);
         }
     }
+}
+
+/// Whether the frame at `start` ends at `end` when one bit of one of its lengths is changed.
+fn one_bit_explains(file: &[u8], start: usize, end: usize) -> bool {
+    let length_at = |at: usize| file.get(at..)?.first_chunk::<LENGTH>().map(|bytes| u64::from_le_bytes(*bytes));
+    // The length that a value behind a key of so many bytes states, and the one it should.
+    let value = |key: u64| {
+        let at = start + LENGTH + usize::try_from(key).ok().filter(|_| key <= MAX_RAW_KEY)?;
+        Some((length_at(at)?, end.checked_sub(at + LENGTH)? as u64))
+    };
+    let Some(key) = length_at(start) else { return false };
+    let of_value = value(key).is_some_and(|(stated, should)| (stated ^ should).count_ones() == 1);
+    of_value || (0..u64::BITS).any(|bit| value(key ^ 1 << bit).is_some_and(|(stated, should)| stated == should))
 }
 
 /// The key without its timestamp; `None` for a row of the store itself.

@@ -74,11 +74,13 @@ pub fn walk(source: &Source, grain: Grain, limit: usize, progress: &dyn Progress
     let ground = Ground { source, layout, limit, cuts };
     progress.begin("rows", ground.cuts.len() as u64);
     let pieces = ground.cuts.len().saturating_sub(1);
+    let mut ends = ground.cuts.iter().skip(1);
     engine::run(
         pieces,
         |i| Ok(ground.piece(i)),
         |walked| {
             progress.advance(1);
+            progress.bytes(ends.next().map_or(0, |end| *end as u64));
             all.absorb(walked, limit);
             Ok(())
         },

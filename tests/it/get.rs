@@ -1,8 +1,10 @@
 //! `get`: every object of every corpus is what a whole decode writes, and the history of its rows.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
+use std::process::Command;
 
 use ekvsnap::decode::one::One;
 use ekvsnap::decode::{Layout, Options, Silent, decode, on_threads};
@@ -17,6 +19,7 @@ use crate::kit::build::{NOW, Snapshot, sized};
 use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::ddb::{V, table};
 use crate::kit::fixtures::{load, snapshots};
+use crate::kit::fs as kit_fs;
 use crate::kit::{Tree, decoded, packed};
 
 fn one_of(object: &Object<'_>) -> Option<One> {
@@ -192,6 +195,27 @@ fn what_is_not_there() {
             assert_eq!(code(&out), want, "{key} {flags:?}: {}", stderr(&out));
             assert!(stderr(&out).contains(words), "{key}: {}", stderr(&out));
         }
+    }
+}
+
+/// A path that is not UTF-8 can be asked for, in every form of answer.
+#[test]
+fn paths_of_any_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = OsStr::from_bytes(b"fs:/\xff[*]/f");
+    let inner = kit_fs::name(kit_fs::dir(kit_fs::base(1), 2, 1), 1, b"\xff[*]", 2, "dir");
+    let file =
+        kit_fs::chunk(kit_fs::put(kit_fs::name(inner, 2, "f", 3, "file"), 3, &kit_fs::inode(3, 4)), 3, 0, "text");
+    fs::write(dir.path().join("x.fsm"), file.build()).unwrap();
+    for (flag, want) in [(None, "text"), (Some("--json"), "path_b64"), (Some("--versions"), "!fs|ino|")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ekvsnap"));
+        let out = command.current_dir(dir.path()).args(["get", "x.fsm"]).arg(path).args(flag).output().unwrap();
+        assert_eq!(code(&out), 0, "{flag:?}: {}", stderr(&out));
+        assert!(
+            String::from_utf8_lossy(&out.stdout).contains(want),
+            "{flag:?}: {}",
+            String::from_utf8_lossy(&out.stdout)
+        );
     }
 }
 

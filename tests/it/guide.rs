@@ -45,7 +45,9 @@ fn every_example_is_true() {
     assert!(examples.len() >= 12);
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("testdata")).unwrap();
-    fs::copy(root.join("testdata/redis-small.fsm"), dir.path().join("testdata/redis-small.fsm")).unwrap();
+    for name in ["testdata/redis-small.fsm", "testdata/damaged.fsm"] {
+        fs::copy(root.join(name), dir.path().join(name)).unwrap();
+    }
     let program = format!("ekvsnap() {{ '{}' \"$@\"; }}; ", env!("CARGO_BIN_EXE_ekvsnap"));
     for Example { command, want } in examples {
         let out = Command::new("sh")

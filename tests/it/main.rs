@@ -45,3 +45,4 @@ mod truth_s3;
 mod truth_sqs;
 mod verify;
 mod visibility;
+mod words;

@@ -74,6 +74,29 @@ fn one_bit_of_a_length_costs_its_neighbours_at_most() {
     }
 }
 
+/// Two broken frames with rows between them.
+#[test]
+fn what_is_between_two_broken_frames_is_saved() {
+    let whole = history();
+    let (want, _) = lenient(whole.clone());
+    let all = entries(&whole);
+    let mut saved = 0;
+    for (n, first) in all.iter().enumerate() {
+        for second in all.iter().skip(n + 5) {
+            for at in [first.start + 4, first.start + 8 + first.raw_key.len() + 4] {
+                let mut file = whole.clone();
+                file[at] ^= 1;
+                file[second.start + 3] ^= 128;
+                let (got, lost) = lenient(file);
+                assert!(got.iter().all(|(key, body)| want.get(key) == Some(body)), "{lost:?}");
+                assert!(got.len() + 6 >= want.len(), "{} of {}: {lost:?}", got.len(), want.len());
+                saved += 1;
+            }
+        }
+    }
+    assert!(saved > 500, "{saved}");
+}
+
 /// The same for a bit of a key that takes it out of its order.
 #[test]
 fn one_bit_of_a_key_out_of_order_costs_its_neighbours_at_most() {
@@ -113,7 +136,7 @@ fn rows_inside_a_value_are_not_rows() {
         let mut file = outer.clone();
         file[at] ^= 1;
         let (got, lost) = lenient(file);
-        assert!(got.iter().all(|(key, body)| want.get(key) == Some(body)), "{got:?}");
+        assert!(got.iter().all(|(key, body)| want.get(key) == Some(body)), "{lost:?}");
         assert!(got.contains_key(&b"!s3|blob|~2"[..]) && got.len() == want.len() - 2, "{lost:?}");
         assert_eq!(lost.len(), 3, "the frame, the key behind it, and the checksum: {lost:?}");
     }

@@ -81,7 +81,7 @@ fn items(job: &mut Job<'_, '_, '_>, tables: &Tables, spans: &[Span]) -> Result<(
         spans.len(),
         |i| unit::decode(set, tables, &spans[i], options, tree),
         |decoded| {
-            progress.advance(1);
+            super::step(progress, tree);
             whole.take(decoded, collector)
         },
         Writes::write,

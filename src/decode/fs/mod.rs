@@ -111,12 +111,12 @@ fn write<'a>(
     let cx = Context { set: job.set, tree: job.tree, names: names_of(job), scope };
     let collector: &mut Collector<'_> = job.collector;
     job.progress.begin("fs", 0);
-    let progress = job.progress;
+    let (progress, tree) = (job.progress, job.tree);
     engine::run_pulled(
         next,
         |batch| unit::write(cx, batch),
         |out| {
-            progress.advance(1);
+            super::step(progress, tree);
             collector.take(out)
         },
     )

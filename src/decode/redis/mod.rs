@@ -53,7 +53,7 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
         |decoded: Decoded<'_>| {
             reached.fetch_add(decoded.items_reached, Ordering::Relaxed);
             super::note_shared(decoded.shared, &mut collector.findings);
-            progress.advance(1);
+            super::step(progress, tree);
             collector.place(decoded.out)
         },
         Writes::write,

@@ -60,7 +60,7 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
             leftovers.merge(decoded.leftovers);
             named.extend(decoded.named);
             super::note_shared(decoded.shared, &mut collector.findings);
-            progress.advance(1);
+            super::step(progress, tree);
             collector.take(decoded.out)
         },
     )?;

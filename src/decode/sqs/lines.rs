@@ -52,7 +52,7 @@ pub fn write<'a>(
                 chunks.len(),
                 |i| renderer.unit(chunks[i]),
                 |rendered| {
-                    progress.advance(1);
+                    crate::decode::step(progress, tree);
                     writer.take(rendered)
                 },
                 Writes::write,
