@@ -165,7 +165,7 @@ pub fn check_inner_crc(file: &[u8], end: usize) -> Result<()> {
 /// Surveys a file.
 ///
 /// # Errors
-/// What is wrong first; of a lenient view, only what [`mend`] cannot do without: an inner checksum, an unknown layout.
+/// What is wrong first; of a lenient view, only an `EKVMVCC2` stream that breaks in another way than a frame or an order.
 pub fn survey(source: &Source, view: View, grain: Grain) -> Result<Surveyed> {
     let file = source.bytes();
     let result = match one_pass(file, view, grain) {
