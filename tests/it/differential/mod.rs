@@ -7,6 +7,7 @@
 
 mod history;
 mod redis;
+mod sqs;
 
 use std::fmt::Debug;
 
@@ -47,12 +48,16 @@ fn manner() -> impl Strategy<Value = Manner> {
 fn ask() -> impl Strategy<Value = Ask> {
     let expired = prop::option::weighted(0.2, (0..4u64).prop_map(|n| n * 1000));
     let as_of = prop::option::weighted(0.2, (0..60u64).prop_map(|n| NOW + n));
-    (as_of, any::<bool>(), expired).prop_map(|(as_of, orphans, drop_expired)| Ask {
-        as_of,
-        orphans,
-        drop_expired,
-        ..Ask::default()
-    })
+    (as_of, any::<bool>(), expired, any::<bool>(), any::<bool>()).prop_map(
+        |(as_of, orphans, drop_expired, side_records, preserve_visibility)| Ask {
+            as_of,
+            orphans,
+            drop_expired,
+            side_records,
+            preserve_visibility,
+            packed: false,
+        },
+    )
 }
 
 /// Decodes with both in both layouts, and compares.
@@ -78,6 +83,8 @@ fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ek
         as_of: ask.as_of,
         include_orphans: ask.orphans,
         drop_expired: ask.drop_expired,
+        include_sqs_side_records: ask.side_records,
+        preserve_sqs_visibility: ask.preserve_visibility,
         layout: if ask.packed { Layout::Packed } else { Layout::Tree },
         archive: manner.archive.then_some(Packing::Tar),
         threads: manner.threads,

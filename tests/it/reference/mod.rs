@@ -8,6 +8,7 @@ mod json;
 mod names;
 mod proto;
 mod redis;
+mod sqs;
 mod transactions;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,8 @@ pub struct Ask {
     pub packed: bool,
     pub orphans: bool,
     pub drop_expired: Option<u64>,
+    pub side_records: bool,
+    pub preserve_visibility: bool,
 }
 
 /// The inputs as one set.
@@ -53,6 +56,7 @@ pub fn decode(files: &[Vec<u8>], adapter: Adapter, ask: &Ask) -> Result<Tree, Da
     let mut tree = Tree::new();
     match adapter {
         Adapter::Redis => redis::decode(&set, ask, &mut tree)?,
+        Adapter::Sqs => sqs::decode(&set, ask, &mut tree)?,
         other => return Err(format!("there is no reference decoder for {other:?}")),
     }
     Ok(tree)

@@ -5,7 +5,7 @@ mod errors;
 mod findings;
 mod layout;
 mod packed;
-mod rows;
+pub mod rows;
 
 use ekvsnap::decode::Options;
 
