@@ -151,8 +151,9 @@ fn unit<'a>(
         }
         arena.reset();
     }
-    // Sorted runs make the sort of all of them short.
-    found.runs.iter_mut().for_each(|run| run.entries.sort_by_key(Entry::key));
+    // Sorted runs make the sort of all of them short. Side records are in the order that they keep in several inputs.
+    let messages = found.runs.iter_mut().filter(|run| run.target.lines != Lines::Side);
+    messages.for_each(|run| run.entries.sort_by_key(Entry::key));
     found.shared = rows.shared();
     Ok(found)
 }
