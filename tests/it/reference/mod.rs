@@ -4,6 +4,7 @@
 //! misread the format.
 
 mod container;
+mod dynamodb;
 mod json;
 mod names;
 mod proto;
@@ -56,6 +57,7 @@ pub fn decode(files: &[Vec<u8>], adapter: Adapter, ask: &Ask) -> Result<Tree, Da
     let mut tree = Tree::new();
     match adapter {
         Adapter::Redis => redis::decode(&set, ask, &mut tree)?,
+        Adapter::DynamoDb => dynamodb::decode(&set, ask, &mut tree)?,
         Adapter::Sqs => sqs::decode(&set, ask, &mut tree)?,
         other => return Err(format!("there is no reference decoder for {other:?}")),
     }
