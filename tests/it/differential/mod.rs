@@ -8,6 +8,7 @@
 mod dynamodb;
 mod history;
 mod redis;
+mod s3;
 mod sqs;
 
 use std::fmt::Debug;
@@ -49,13 +50,14 @@ fn manner() -> impl Strategy<Value = Manner> {
 fn ask() -> impl Strategy<Value = Ask> {
     let expired = prop::option::weighted(0.2, (0..4u64).prop_map(|n| n * 1000));
     let as_of = prop::option::weighted(0.2, (0..60u64).prop_map(|n| NOW + n));
-    (as_of, any::<bool>(), expired, any::<bool>(), any::<bool>()).prop_map(
-        |(as_of, orphans, drop_expired, side_records, preserve_visibility)| Ask {
+    (as_of, expired, any::<[bool; 4]>()).prop_map(
+        |(as_of, drop_expired, [orphans, side_records, preserve_visibility, incomplete_uploads])| Ask {
             as_of,
             orphans,
             drop_expired,
             side_records,
             preserve_visibility,
+            incomplete_uploads,
             packed: false,
         },
     )
@@ -86,6 +88,7 @@ fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ek
         drop_expired: ask.drop_expired,
         include_sqs_side_records: ask.side_records,
         preserve_sqs_visibility: ask.preserve_visibility,
+        include_incomplete_uploads: ask.incomplete_uploads,
         layout: if ask.packed { Layout::Packed } else { Layout::Tree },
         archive: manner.archive.then_some(Packing::Tar),
         threads: manner.threads,

@@ -9,6 +9,7 @@ mod json;
 mod names;
 mod proto;
 mod redis;
+mod s3;
 mod sqs;
 mod transactions;
 
@@ -41,6 +42,7 @@ pub struct Ask {
     pub drop_expired: Option<u64>,
     pub side_records: bool,
     pub preserve_visibility: bool,
+    pub incomplete_uploads: bool,
 }
 
 /// The inputs as one set.
@@ -58,6 +60,7 @@ pub fn decode(files: &[Vec<u8>], adapter: Adapter, ask: &Ask) -> Result<Tree, Da
     match adapter {
         Adapter::Redis => redis::decode(&set, ask, &mut tree)?,
         Adapter::DynamoDb => dynamodb::decode(&set, ask, &mut tree)?,
+        Adapter::S3 => s3::decode(&set, ask, &mut tree)?,
         Adapter::Sqs => sqs::decode(&set, ask, &mut tree)?,
         other => return Err(format!("there is no reference decoder for {other:?}")),
     }

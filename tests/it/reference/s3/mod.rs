@@ -1,0 +1,244 @@
+//! S3 buckets and objects (`s3.md`, `ours.md` §1, §3, §6).
+
+mod names;
+mod render;
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::json::{Html, Json};
+use super::names::segment;
+use super::{Ask, Damage, Rows, Set, Tree};
+
+/// Bucket, generation and key.
+type ObjectId = (Vec<u8>, u64, Vec<u8>);
+
+/// Upload, part, chunk and version.
+type ChunkId = (Vec<u8>, u64, u64, u64);
+
+/// What there is of one object.
+#[derive(Default)]
+struct Object {
+    manifest: Option<Vec<u8>>,
+    blobs: BTreeMap<ChunkId, Vec<u8>>,
+    /// Digests of offloaded chunks.
+    references: BTreeMap<ChunkId, Vec<u8>>,
+}
+
+#[derive(Default)]
+struct Store {
+    /// Bucket records.
+    buckets: BTreeMap<Vec<u8>, Value>,
+    objects: BTreeMap<ObjectId, Object>,
+    /// Payloads by digest.
+    payloads: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+/// Writes everything below `s3/`.
+pub fn decode(set: &Set, ask: &Ask, tree: &mut Tree) -> Result<(), Damage> {
+    let store = gather(&set.live)?;
+    for (name, record) in &store.buckets {
+        let folder = folder(name);
+        tree.insert(
+            format!("{folder}/_bucket.json").into(),
+            render::bucket(name, record).indented(Html::Escaped).into(),
+        );
+        if ask.packed {
+            tree.insert(format!("{folder}/_index.jsonl").into(), Vec::new());
+        }
+        live_objects(&store, name, record["generation"].as_u64().unwrap_or(0), ask, tree)?;
+    }
+    if ask.orphans {
+        store.objects.iter().for_each(|(id, object)| orphans(&store, id, object, tree));
+    }
+    if ask.incomplete_uploads {
+        incomplete_uploads(&set.live, tree)?;
+    }
+    Ok(())
+}
+
+fn folder(bucket: &[u8]) -> String {
+    format!("s3/{}", segment(bucket).0)
+}
+
+/// Takes an escaped string off the front (§1).
+fn escaped<'r>(rest: &'r [u8]) -> Result<(Vec<u8>, &'r [u8]), Damage> {
+    let mut out = Vec::new();
+    let mut rest = rest;
+    loop {
+        match rest {
+            [0, 1, behind @ ..] => return Ok((out, behind)),
+            [0, 0xff, behind @ ..] => {
+                out.push(0);
+                rest = behind;
+            }
+            [0, ..] | [] => return Err("a key segment without an end".into()),
+            [byte, behind @ ..] => {
+                out.push(*byte);
+                rest = behind;
+            }
+        }
+    }
+}
+
+fn number(rest: &[u8]) -> Result<(u64, &[u8]), Damage> {
+    let (n, rest) = rest.split_first_chunk::<8>().ok_or("a key without a number")?;
+    Ok((u64::from_be_bytes(*n), rest))
+}
+
+fn object_id(rest: &[u8]) -> Result<(ObjectId, &[u8]), Damage> {
+    let (bucket, rest) = escaped(rest)?;
+    let (generation, rest) = number(rest)?;
+    let (key, rest) = escaped(rest)?;
+    Ok(((bucket, generation, key), rest))
+}
+
+fn chunk_id(rest: &[u8]) -> Result<ChunkId, Damage> {
+    let (upload, rest) = escaped(rest)?;
+    let (part, rest) = number(rest)?;
+    let (chunk, rest) = number(rest)?;
+    let version = if rest.is_empty() { 0 } else { number(rest)?.0 };
+    Ok((upload, part, chunk, version))
+}
+
+fn of<'r>(rows: &'r Rows, prefix: &'static str) -> impl Iterator<Item = (&'r [u8], &'r Vec<u8>)> {
+    rows.iter().filter_map(move |(key, row)| Some((key.strip_prefix(prefix.as_bytes())?, &row.body)))
+}
+
+fn gather(rows: &Rows) -> Result<Store, Damage> {
+    let mut store = Store::default();
+    for (rest, body) in of(rows, "!s3|bucket|meta|") {
+        let record = serde_json::from_slice(body).map_err(|e| e.to_string())?;
+        store.buckets.insert(escaped(rest)?.0, record);
+    }
+    for (rest, body) in of(rows, "!s3|obj|head|") {
+        store.objects.entry(object_id(rest)?.0).or_default().manifest = Some(body.clone());
+    }
+    for (rest, body) in of(rows, "!s3|blob|") {
+        let (id, rest) = object_id(rest)?;
+        store.objects.entry(id).or_default().blobs.insert(chunk_id(rest)?, body.clone());
+    }
+    for (rest, body) in of(rows, "!s3|chunkref|") {
+        let (id, rest) = object_id(rest)?;
+        store.objects.entry(id).or_default().references.insert(chunk_id(rest)?, body[1..33].to_vec());
+    }
+    for (digest, body) in of(rows, "!s3|chunkblob|") {
+        let hex = std::str::from_utf8(digest).map_err(|e| e.to_string())?;
+        let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).map_err(|e| e.to_string());
+        let digest = (0..hex.len()).step_by(2).map(byte).collect::<Result<_, _>>()?;
+        store.payloads.insert(digest, body.clone());
+    }
+    Ok(store)
+}
+
+/// A part as the manifest declares it.
+#[derive(Clone)]
+struct Part {
+    number: u64,
+    version: u64,
+    offloaded: bool,
+    chunks: u64,
+    value: Value,
+}
+
+/// The parts in order, the last declaration of each.
+fn parts(manifest: &Value) -> Vec<Part> {
+    let mut parts = BTreeMap::new();
+    for value in manifest["parts"].as_array().into_iter().flatten() {
+        let number = |member: &str| value[member].as_u64().unwrap_or(0);
+        let offloaded = value["offloaded"] == true;
+        let version = number(if offloaded { "chunk_ref_version" } else { "part_version" });
+        let part =
+            Part { number: number("part_no"), version, offloaded, chunks: number("chunk_count"), value: value.clone() };
+        parts.insert((part.number, version, offloaded), part);
+    }
+    parts.into_values().collect()
+}
+
+/// The chunks of a body in order: whether each is offloaded, and which it is.
+fn chunks_of(manifest: &Value) -> Vec<(bool, ChunkId)> {
+    let upload = manifest["upload_id"].as_str().unwrap_or("").as_bytes().to_vec();
+    let of_part = |part: Part| (0..part.chunks).map(move |chunk| (part.offloaded, (part.number, chunk, part.version)));
+    let all = parts(manifest).into_iter().flat_map(of_part);
+    all.map(|(offloaded, (part, chunk, version))| (offloaded, (upload.clone(), part, chunk, version))).collect()
+}
+
+fn live_objects(store: &Store, bucket: &[u8], generation: u64, ask: &Ask, tree: &mut Tree) -> Result<(), Damage> {
+    let is_live = |((b, g, _), _): &(&ObjectId, &Object)| b == bucket && *g == generation;
+    let all = store.objects.iter().filter(is_live);
+    let live: Vec<_> = all.filter_map(|((.., key), object)| Some((key, object, object.manifest.as_ref()?))).collect();
+    let names = names::of(&live.iter().map(|(key, ..)| key.as_slice()).collect::<Vec<_>>());
+    let folder = folder(bucket);
+    for ((key, object, manifest), name) in live.into_iter().zip(names) {
+        let manifest: Value = serde_json::from_slice(manifest).map_err(|e| e.to_string())?;
+        let mut body = Vec::new();
+        for (offloaded, chunk) in chunks_of(&manifest) {
+            let stored = if offloaded {
+                object.references.get(&chunk).and_then(|digest| store.payloads.get(digest))
+            } else {
+                object.blobs.get(&chunk)
+            };
+            body.extend(stored.ok_or_else(|| format!("{chunk:?} is missing"))?);
+        }
+        let path = [folder.as_bytes(), b"/", &name.path].concat();
+        if ask.packed {
+            let line = render::index_line(key, &name.path, &manifest).line(Html::Escaped) + "\n";
+            tree.entry(format!("{folder}/_index.jsonl").into()).or_default().extend(line.into_bytes());
+        } else {
+            let sidecar = render::sidecar(&manifest).indented(Html::Escaped);
+            tree.insert([&path[..], b".elastickv-meta.json"].concat(), sidecar.into());
+            if let Some(kind) = name.kind {
+                let line = super::names::keymap(&String::from_utf8_lossy(&name.path), key, kind);
+                tree.entry(format!("{folder}/KEYMAP.jsonl").into()).or_default().extend(line.into_bytes());
+            }
+        }
+        tree.insert(path, body);
+    }
+    Ok(())
+}
+
+/// What is no part of a live body.
+fn orphans(store: &Store, (bucket, generation, key): &ObjectId, object: &Object, tree: &mut Tree) {
+    let is_live = store.buckets.get(bucket).is_some_and(|record| record["generation"].as_u64() == Some(*generation));
+    let place = format!("{}/_orphans/{}/gen-{generation}", folder(bucket), names::safe(key, 240));
+    let used = match &object.manifest {
+        Some(manifest) if is_live => chunks_of(&serde_json::from_slice(manifest).unwrap_or(Value::Null)),
+        Some(manifest) => {
+            tree.insert(format!("{place}/manifest.json").into(), manifest.clone());
+            Vec::new()
+        }
+        None => Vec::new(),
+    };
+    let blobs = object.blobs.iter().map(|(id, body)| (false, id, Some(body)));
+    let references = object.references.iter().map(|(id, digest)| (true, id, store.payloads.get(digest)));
+    for (offloaded, id, body) in
+        blobs.chain(references).filter(|(offloaded, id, _)| !used.contains(&(*offloaded, (*id).clone())))
+    {
+        let (upload, part, chunk, version) = id;
+        let name = format!("{}_{part:016x}_{chunk:016x}_{version:016x}", segment(upload).0);
+        let extension = if offloaded { "ref.bin" } else { "bin" };
+        if let Some(body) = body {
+            tree.insert(format!("{place}/{name}.{extension}").into(), body.clone());
+        }
+    }
+}
+
+/// Rows of unfinished uploads as they are (§7).
+fn incomplete_uploads(rows: &Rows, tree: &mut Tree) -> Result<(), Damage> {
+    for prefix in ["!s3|upload|meta|", "!s3|upload|part|"] {
+        for (rest, body) in of(rows, prefix) {
+            let key = [prefix.as_bytes(), rest].concat();
+            let line = Json::object([
+                ("prefix", Json::text(prefix)),
+                ("key", Json::text(STANDARD.encode(key))),
+                ("value", Json::text(STANDARD.encode(body))),
+            ]);
+            let path = format!("{}/_incomplete_uploads/records.jsonl", folder(&escaped(rest)?.0));
+            tree.entry(path.into()).or_default().extend((line.line(Html::Plain) + "\n").into_bytes());
+        }
+    }
+    Ok(())
+}
