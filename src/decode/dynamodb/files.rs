@@ -15,8 +15,8 @@ use crate::output::names::segment_into;
 use crate::output::unit::UnitOut;
 use crate::report::Finding;
 
-/// The first user key of every special segment, by place of the table.
-pub(super) type FirstSpecials = BTreeMap<(usize, Special), Vec<u8>>;
+/// The first user key of every special segment, and which of its special segments it is, by place of the table.
+pub(super) type FirstSpecials = BTreeMap<(usize, Special), (Vec<u8>, usize)>;
 
 /// Writes items.
 #[derive(Default)]
@@ -46,8 +46,8 @@ impl<'a> Files<'a> {
         live: &Live<'a>,
         first: &mut FirstSpecials,
     ) -> Result<()> {
-        for special in self.prepare(out, table, live).iter() {
-            first.entry((live.table, special)).or_insert_with(|| live.row.user_key.to_vec());
+        for (place, special) in self.prepare(out, table, live).iter().enumerate() {
+            first.entry((live.table, special)).or_insert_with(|| (live.row.user_key.to_vec(), place));
         }
         self.store(out, table)
     }

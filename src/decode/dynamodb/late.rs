@@ -32,12 +32,13 @@ struct Keymap<'t> {
 
 impl<'t> Keymap<'t> {
     fn new(table: usize, specials: &mut FirstSpecials) -> Self {
-        let mut pending: Vec<(Vec<u8>, Special)> = Vec::new();
+        let mut pending = Vec::new();
         for special in [Special::Dot, Special::DotDot, Special::Empty] {
-            pending.extend(specials.remove(&(table, special)).map(|key| (key, special)));
+            pending.extend(specials.remove(&(table, special)).map(|first| (first, special)));
         }
         pending.sort();
-        Keymap { pending: pending.into(), done: Vec::new(), table, file: None }
+        let pending = pending.into_iter().map(|((key, _), special)| (key, special)).collect();
+        Keymap { pending, done: Vec::new(), table, file: None }
     }
 
     fn line(&mut self, tree: &'t Tree, table: &Table, encoded: &str, original: &[u8], kind: &str) -> Result<()> {

@@ -143,9 +143,9 @@ impl<'s, 'a, 't> Whole<'s, 'a, 't> {
             self.late.push(self.units);
         }
         self.units += 1;
-        for (of, user_key) in decoded.specials {
+        for (of, first) in decoded.specials {
             // Units come in key order: the first one to have it has the first key.
-            self.specials.entry(of).or_insert(user_key);
+            self.specials.entry(of).or_insert(first);
         }
         for run in &decoded.leftovers {
             self.leftovers.take(self.set, self.tables, run, &mut collector.findings)?;
