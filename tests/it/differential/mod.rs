@@ -6,6 +6,7 @@
 //! runs as many cases of each adapter.
 
 mod dynamodb;
+mod fs;
 mod history;
 mod redis;
 mod s3;
@@ -79,6 +80,8 @@ fn compare<Op: Debug>(adapter: Adapter, history: &History<Op>, ask: Ask, manner:
 }
 
 fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ekvsnap::error::Result<Tree> {
+    // Archives of the file system have names as they are: `tests/it/fs/archive.rs` compares them.
+    let is_archive = manner.archive && adapter != Adapter::Fs;
     let source = |(i, file): (usize, &Vec<u8>)| Source::from_bytes(format!("{i}.fsm"), file.clone());
     let sources: Vec<Source> = files.iter().enumerate().map(source).collect();
     let options = Options {
@@ -90,7 +93,7 @@ fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ek
         preserve_sqs_visibility: ask.preserve_visibility,
         include_incomplete_uploads: ask.incomplete_uploads,
         layout: if ask.packed { Layout::Packed } else { Layout::Tree },
-        archive: manner.archive.then_some(Packing::Tar),
+        archive: is_archive.then_some(Packing::Tar),
         threads: manner.threads,
         grain: manner.grain,
         ..Options::default()
@@ -98,11 +101,11 @@ fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ek
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("out");
     decode(&sources, &target, &options, &Silent)?;
-    let mut tree = match manner.archive {
+    let mut tree = match is_archive {
         true => read_archive(std::fs::File::open(&target).unwrap()).0,
         false => read_tree(&target),
     };
-    tree.retain(|path, _| path != b"MANIFEST.json" && path != b"CHECKSUMS");
+    tree.retain(|path, _| path != b"MANIFEST.json" && path != b"CHECKSUMS" && path != reference::fs::REPORT);
     Ok(tree)
 }
 

@@ -222,7 +222,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    #![proptest_config(config(100))]
+    #![proptest_config(config(60))]
     #[test]
     fn both_decoders_agree(history in history(op(), 50), ask in ask(), manner in manner()) {
         // Rows of one operation can be committed one after the other: an earlier state need not be whole.

@@ -5,6 +5,7 @@
 
 mod container;
 mod dynamodb;
+pub mod fs;
 mod json;
 mod names;
 mod proto;
@@ -60,9 +61,9 @@ pub fn decode(files: &[Vec<u8>], adapter: Adapter, ask: &Ask) -> Result<Tree, Da
     match adapter {
         Adapter::Redis => redis::decode(&set, ask, &mut tree)?,
         Adapter::DynamoDb => dynamodb::decode(&set, ask, &mut tree)?,
+        Adapter::Fs => fs::decode(&set, ask, &mut tree)?,
         Adapter::S3 => s3::decode(&set, ask, &mut tree)?,
         Adapter::Sqs => sqs::decode(&set, ask, &mut tree)?,
-        other => return Err(format!("there is no reference decoder for {other:?}")),
     }
     Ok(tree)
 }

@@ -65,7 +65,7 @@ fn folder(bucket: &[u8]) -> String {
 }
 
 /// Takes an escaped string off the front (§1).
-fn escaped<'r>(rest: &'r [u8]) -> Result<(Vec<u8>, &'r [u8]), Damage> {
+fn escaped(rest: &[u8]) -> Result<(Vec<u8>, &[u8]), Damage> {
     let mut out = Vec::new();
     let mut rest = rest;
     loop {
