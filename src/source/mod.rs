@@ -135,8 +135,72 @@ impl Source {
 }
 
 /// Reads everything; what the file says of its size reserves nothing.
-fn read(file: &mut File) -> io::Result<Vec<u8>> {
+fn read(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
+    stream.read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives some bytes at a time, is interrupted each other time, and fails at a call.
+    struct Faulty<'b> {
+        bytes: &'b [u8],
+        at_a_time: usize,
+        calls: usize,
+        fails_at: usize,
+    }
+
+    impl Read for Faulty<'_> {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            self.calls += 1;
+            if self.calls == self.fails_at {
+                return Err(io::Error::from_raw_os_error(5));
+            } else if self.calls.is_multiple_of(2) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let n = self.at_a_time.min(out.len());
+            Read::read(&mut self.bytes, &mut out[..n])
+        }
+    }
+
+    fn faulty(bytes: &[u8], at_a_time: usize, fails_at: usize) -> Faulty<'_> {
+        Faulty { bytes, at_a_time, calls: 0, fails_at }
+    }
+
+    /// Each read fails once, into memory and through a spooled stream: an error of the environment that says what was
+    /// being done.
+    #[test]
+    fn reads_that_fail() {
+        let bytes = vec![7; 100];
+        for fails_at in 1..40 {
+            let mut stream = faulty(&bytes, 7, fails_at);
+            match read(&mut stream) {
+                Ok(got) => assert!(stream.calls < fails_at && got == bytes, "{fails_at}"),
+                Err(error) => assert_eq!((error.raw_os_error(), stream.calls), (Some(5), fails_at)),
+            }
+            for access in [Access::Map, Access::Read] {
+                match Source::spool(Path::new("pipe"), faulty(&bytes, 7, fails_at), access) {
+                    Ok(source) => assert_eq!(source.bytes(), bytes),
+                    Err(error) => {
+                        assert!(!error.is_damage());
+                        assert!(error.to_string().starts_with("cannot spool pipe: "), "{error}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Nothing is lost to short reads.
+    #[test]
+    fn short_reads() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(5000).collect();
+        for at_a_time in [1, 2, 4096] {
+            assert_eq!(read(&mut faulty(&bytes, at_a_time, 0)).unwrap(), bytes);
+            let spooled = Source::spool(Path::new("pipe"), faulty(&bytes, at_a_time, 0), Access::Map).unwrap();
+            assert_eq!(spooled.bytes(), bytes);
+        }
+    }
 }

@@ -44,3 +44,63 @@ pub(super) fn map(file: &File) -> io::Result<Map> {
     let _ = map.advise(Advice::WillNeed);
     Ok(Map { guard: Guard::new(&map), map })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::sync::{Mutex, PoisonError};
+
+    use super::*;
+
+    const PAGE: usize = 64 << 10;
+    /// One test takes all guards, another needs some.
+    static GUARDS: Mutex<()> = Mutex::new(());
+
+    fn file_of(pages: usize) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![7; pages * PAGE]).unwrap();
+        file
+    }
+
+    #[test]
+    fn all_bytes_of_a_file() {
+        let map = map(&file_of(3)).unwrap();
+        assert!(map.bytes().len() == 3 * PAGE && map.bytes().iter().all(|byte| *byte == 7));
+        assert!(!map.is_torn());
+    }
+
+    /// What was lost reads as zeros, and the map says so; other maps do not, before and after.
+    #[test]
+    fn a_file_that_is_cut() {
+        let _alone = GUARDS.lock().unwrap_or_else(PoisonError::into_inner);
+        survive_torn_maps();
+        survive_torn_maps();
+        for _ in 0..3 {
+            let (cut, whole) = (file_of(3), file_of(3));
+            let (torn, sound) = (map(&cut).unwrap(), map(&whole).unwrap());
+            cut.set_len(PAGE as u64).unwrap();
+            assert!(!torn.is_torn(), "nobody has read what is lost");
+            assert!(torn.bytes()[..PAGE].iter().all(|byte| *byte == 7));
+            assert!(torn.bytes()[2 * PAGE..].iter().all(|byte| *byte == 0));
+            assert!(torn.is_torn() && !sound.is_torn());
+            assert!(torn.bytes()[PAGE..].iter().all(|byte| *byte == 0), "all behind the cut");
+            assert!(sound.bytes().iter().all(|byte| *byte == 7));
+        }
+    }
+
+    /// There are places for so many guards; a map without one can be read all the same, and places are used again.
+    #[test]
+    fn more_maps_than_guards() {
+        let _alone = GUARDS.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..2 {
+            let file = file_of(1);
+            let maps: Vec<Map> = (0..300).map(|_| map(&file).unwrap()).collect();
+            assert!(maps.iter().all(|map| map.bytes()[PAGE - 1] == 7 && !map.is_torn()));
+        }
+    }
+
+    #[test]
+    fn nothing_can_be_mapped_of_nothing() {
+        assert!(map(&tempfile::tempfile().unwrap()).map_or(true, |map| map.bytes().is_empty()));
+    }
+}
