@@ -6,14 +6,16 @@ use std::fs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ekvsnap::output::names::raw_of_segment;
-use serde_json::Value;
+use ekvsnap::format::Family;
+use ekvsnap::output::names::{raw_of_segment, segment};
+use serde_json::{Value, json};
 
 use crate::kit::build::Snapshot;
 use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::ddb::{V, table};
 use crate::kit::fs as files;
 use crate::kit::{Tree, read_tree, s3};
+use crate::sqs::rows::{Rows as _, msg, queue_key, record};
 
 /// Keys that somebody may have thought of.
 fn keys() -> Vec<Vec<u8>> {
@@ -207,6 +209,37 @@ fn s3_keys() {
         Some(key)
     });
     check("s3", &keys, &names.collect());
+}
+
+/// Queues that only a foreign writer can name so. Each has a message with its name.
+#[test]
+fn queue_names() {
+    // A long name that is no text is in its document as far as it is one: there is no such name for a queue.
+    let can_be = |name: &Vec<u8>| std::str::from_utf8(name).is_ok() || raw_of_segment(&segment(name)) == *name;
+    let names: Vec<Vec<u8>> = keys().into_iter().filter(|name| name.len() <= 4096 && can_be(name)).collect();
+    let mut s = Snapshot::new();
+    for name in &names {
+        let mut message = msg("", 1, "id").body(name);
+        message.queue.clone_from(name);
+        s = s.row(queue_key(Family::SqsQueue, name), &record(1, json!({}))).msg(&message);
+    }
+    let tree = decoded(&s);
+    let found = tree.iter().filter_map(|(path, body)| {
+        let folder = std::str::from_utf8(path).ok()?.strip_prefix("sqs/")?.strip_suffix("/_queue.json")?;
+        assert!(!folder.contains('/'), "{folder}");
+        let document: Value = serde_json::from_slice(body).unwrap();
+        let told = document["name"].as_str().unwrap();
+        let name = if told.contains('\u{fffd}') { raw_of_segment(folder) } else { told.as_bytes().to_vec() };
+        let lines = &tree[format!("sqs/{folder}/messages.jsonl").as_bytes()];
+        let line: Value = serde_json::from_slice(lines).unwrap();
+        let body = match &line["body"] {
+            Value::String(text) => text.as_bytes().to_vec(),
+            binary => URL_SAFE_NO_PAD.decode(binary["base64"].as_str().unwrap()).unwrap(),
+        };
+        assert!(name == body, "{folder} holds another queue's message");
+        Some(name)
+    });
+    check("sqs", &names, &found.collect());
 }
 
 #[test]

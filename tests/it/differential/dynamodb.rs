@@ -144,20 +144,29 @@ fn key(version: u64) -> BoxedStrategy<V<'static>> {
     prop_oneof![4 => texts, 1 => long, 4 => select(numbers).prop_map(N), 1 => bytes].boxed()
 }
 
+/// The first two more often than the others, so that items meet.
+fn a_table() -> impl Strategy<Value = usize> {
+    prop_oneof![2 => Just(0), 1 => Just(1), 2 => 0..TABLES.len()]
+}
+
 fn item() -> impl Strategy<Value = Op> {
     let others = prop::collection::vec((select(vec!["v", "<a>", "\u{fc}", "pk2", "a"]), value()), 0..3);
     let keys = (0..4u64).prop_flat_map(|n| (Just(n), key(version_of(n)), key(version_of(n))));
-    (0..TABLES.len(), keys, others, any::<bool>()).prop_map(|(table, (generation, hash, range), others, first)| {
-        Op::Item { table, generation, keys: [hash, range], others, first }
+    (a_table(), keys, others, any::<bool>()).prop_map(|(table, (generation, hash, range), others, first)| Op::Item {
+        table,
+        generation,
+        keys: [hash, range],
+        others,
+        first,
     })
 }
 
 fn op() -> impl Strategy<Value = Op> {
     let kind = || select(vec!["S", "N", "B"]);
     // Only the ordered encoding is moved to, from the old one.
-    let generations = prop_oneof![3 => (0..4u64, Just(0)), 1 => (2..4u64, 0..2u64)];
+    let generations = prop_oneof![1 => (0..4u64, Just(0)), 1 => (2..4u64, 0..2u64)];
     let index = prop::option::weighted(0.3, select(vec!["i", "i<"]));
-    let schema = (0..TABLES.len() - 1, kind(), kind(), generations, index);
+    let schema = (a_table().prop_map(|table| table % (TABLES.len() - 1)), kind(), kind(), generations, index);
     prop_oneof![
         3 => schema.prop_map(|(table, hash, range, (generation, from), index)| {
             Op::Schema { table, types: (hash, range), generation, from, index }
