@@ -19,12 +19,14 @@ use crate::reference::Ask;
 type Shape = (u64, u64, bool, u64);
 
 /// The uploads that objects are made of, with their parts as the manifest declares them.
-const UPLOADS: [(&str, &[Shape]); 6] = [
+const UPLOADS: [(&str, &[Shape]); 7] = [
     ("one", &[(1, 0, false, 1)]),
     ("three", &[(1, 0, false, 3)]),
     ("multi", &[(1, 5, false, 2), (3, 6, false, 1)]),
     ("offloaded", &[(1, 0, true, 2), (2, 9, false, 1)]),
     ("backwards", &[(2, 7, false, 1), (1, 8, false, 2), (4, 3, false, 0)]),
+    // The last declaration of a part counts.
+    ("again", &[(1, 4, false, 1), (2, 1, false, 1), (1, 4, false, 2)]),
     ("twice", &[(1, 4, false, 1), (1, 4, true, 1), (1, 2, false, 2)]),
 ];
 /// IDs of uploads that no manifest names.
