@@ -195,3 +195,26 @@ fn sizes_that_no_file_can_have() {
         assert_eq!((&line["size"], line.get("sha256")), (&size.to_string().into(), None));
     }
 }
+
+/// More directories below one another than are held open: what follows the way down is found on the way back.
+#[test]
+fn names_on_the_way_back() {
+    const DEPTH: u64 = 60;
+    let mut s = base(1);
+    for n in 1..=DEPTH {
+        s = if n > 1 { dir(s, n, u64::from(n < DEPTH)) } else { s };
+        for (at, before) in [(1, "a"), (2, "z"), (3, "m\u{0}"), (4, "mm")] {
+            let file = n * 100 + at;
+            s = chunk(put(name(s, n, before, file, "file"), file, &inode(file, 1)), file, 0, "x");
+        }
+        s = if n < DEPTH { name(s, n, "m", n + 1, "directory") } else { s };
+    }
+    let fs = decoded(&s);
+    assert_eq!(fs.warnings().into_iter().filter(|(code, _)| *code != "bad_name").collect::<Vec<_>>(), []);
+    assert_eq!(fs.lines().len() as u64, DEPTH * 5);
+    for n in 0..DEPTH as usize {
+        for name in ["a", "z", "m%00", "mm"] {
+            assert_eq!(fs.file(&format!("tree/{}{name}", "m/".repeat(n))), b"x");
+        }
+    }
+}
