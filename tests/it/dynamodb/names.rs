@@ -62,8 +62,8 @@ fn better_key_dot_dot_is_encoded() {
         "t/items/x/.json",
     ];
     // In the order of the user keys that need them first: ("", "."), ("", ".."), ("..", "a").
-    // The item that needs two of them gives them in this order.
-    check(table(b"t").types("S", Some("S")), items, &paths, &[DOT, EMPTY, DOT_DOT].concat(), &[]);
+    // The item that needs two of them gives them in the order of its path.
+    check(table(b"t").types("S", Some("S")), items, &paths, &[EMPTY, DOT, DOT_DOT].concat(), &[]);
 }
 
 #[test]
