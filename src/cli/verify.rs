@@ -84,7 +84,9 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         return Err(Error::usage("one of the inputs is an output: verify it by itself"));
     }
     if !args.against.is_empty() {
-        return Err(Error::usage("--against compares an output with snapshots, but the input is a snapshot"));
+        return Err(Error::usage(
+            "--against compares an output with snapshots, but the input is a snapshot: name the output first, as in `ekvsnap verify OUTPUT --against SNAPSHOT`",
+        ));
     }
     let Inputs { sources, passed_over } = inputs::open(&args.inputs, args.work.no_mmap)?;
     verify_snapshots(args, &sources, passed_over, bar)
