@@ -99,6 +99,7 @@ def report(about, bench):
 def write_record(repo, text):
     today = datetime.date.today().isoformat()
     folder = repo / "benches" / "records"
+    folder.mkdir(exist_ok=True)
     names = [today] + [f"{today}-{n}" for n in range(2, 100)]
     name = next(name for name in names if not (folder / f"{name}.md").exists())
     (folder / f"{name}.md").write_text(f"# benches/ratios, {name}\n\n{text}")
