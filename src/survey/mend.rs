@@ -25,10 +25,10 @@ const MOST_GAPS: usize = 256;
 const MOST_TRIED: u64 = 1 << 26;
 /// Entries in order that show where entries begin.
 const ENOUGH: usize = 8;
-/// What is said of bytes that have the form of an entry.
-const NO_ROW: &str = "no row begins here";
 /// As many are enough where one bit of a length explains the break before them.
 const A_FEW: usize = 3;
+/// What is said of bytes that have the form of an entry.
+const NO_ROW: &str = "no row begins here";
 /// Bytes of a length in a frame.
 const LENGTH: usize = 8;
 

@@ -8,11 +8,13 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::json::{Html, Json};
-use super::names::{keymap, segment};
-use super::{Ask, Damage, Rows, Set, Tree};
+use super::names::{directory, keymap, segment};
+use super::{Ask, Damage, Rows, Set, Tree, escaped, of};
 
 /// Inode of the root.
 const ROOT: u64 = 1;
+/// Behind a zero, the end of a name in a key (§1).
+const END: u8 = 0;
 
 #[derive(Default)]
 struct Store {
@@ -79,49 +81,31 @@ fn numbers<const N: usize>(rest: &[u8]) -> Result<[u64; N], Damage> {
 }
 
 fn gather(rows: &Rows) -> Result<Store, Damage> {
-    let of = |prefix: &'static str| {
-        rows.iter().filter_map(move |(key, row)| Some((key.strip_prefix(prefix.as_bytes())?, &row.body)))
-    };
     let json = |body: &[u8]| serde_json::from_slice::<Value>(body).map_err(|e| e.to_string());
     let mut store = Store::default();
-    for (rest, body) in of("!fs|ino|") {
+    for (rest, body) in of(rows, "!fs|ino|") {
         let [number] = numbers(rest)?;
         store.inodes.insert(number, json(body)?);
     }
-    for (rest, body) in of("!fs|home|") {
+    for (rest, body) in of(rows, "!fs|home|") {
         let [number] = numbers(rest)?;
         store.homes.insert(number, json(body)?);
     }
-    for (rest, body) in of("!fs|dir|") {
+    for (rest, body) in of(rows, "!fs|dir|") {
         let [parent] = numbers(&rest[..8])?;
         let entry = json(body)?;
         *store.count.entry(entry["inode"].as_u64().unwrap_or(0)).or_default() += 1;
-        store.names.entry(parent).or_default().insert(name(&rest[8..])?, entry);
+        let (name, behind) = escaped(&rest[8..], END)?;
+        if !behind.is_empty() {
+            return Err("a name that goes on behind its end".into());
+        }
+        store.names.entry(parent).or_default().insert(name, entry);
     }
-    for (rest, body) in of("!fs|chk|") {
+    for (rest, body) in of(rows, "!fs|chk|") {
         let [home, number, index] = numbers(rest)?;
         store.chunks.insert((home, number, index), body.clone());
     }
     Ok(store)
-}
-
-/// Ordered bytes: `00 FF` is a zero, `00 00` the end (§1).
-fn name(mut rest: &[u8]) -> Result<Vec<u8>, Damage> {
-    let mut out = Vec::new();
-    loop {
-        match rest {
-            [0, 0] => return Ok(out),
-            [0, 0xff, behind @ ..] => {
-                out.push(0);
-                rest = behind;
-            }
-            [0, ..] | [] => return Err("a name without an end".into()),
-            [byte, behind @ ..] => {
-                out.push(*byte);
-                rest = behind;
-            }
-        }
-    }
 }
 
 fn number(value: &Value, member: &str) -> u64 {
@@ -138,15 +122,12 @@ fn is_unlinked(inode: &Value) -> bool {
 
 /// The segment of a name, and the kind of its KEYMAP line.
 fn placed(name: &[u8]) -> (String, Option<&'static str>) {
-    match name {
-        b"" => ("%".into(), Some("empty-segment")),
-        b"." => ("%2E".into(), Some("dot-segment")),
-        b".." => ("%2E%2E".into(), Some("dot-segment")),
-        _ => {
-            let (segment, is_fallback) = segment(name);
-            (segment, is_fallback.then_some("sha-fallback"))
-        }
-    }
+    let kind = match name {
+        b"" => Some("empty-segment"),
+        b"." | b".." => Some("dot-segment"),
+        _ => segment(name).1.then_some("sha-fallback"),
+    };
+    (directory(name), kind)
 }
 
 impl Store {

@@ -89,3 +89,27 @@ fn read(files: &[Vec<u8>], ask: &Ask) -> Result<Set, Damage> {
     known.extend(touched);
     Ok(Set { live, known })
 }
+
+/// Live rows whose key begins like this, with what follows.
+fn of<'r>(rows: &'r Rows, prefix: &'static str) -> impl Iterator<Item = (&'r [u8], &'r Vec<u8>)> {
+    rows.iter().filter_map(move |(key, row)| Some((key.strip_prefix(prefix.as_bytes())?, &row.body)))
+}
+
+/// Takes a string in which a zero is `00 FF`, and which ends in `00` and `end`, off the front of a key.
+fn escaped(mut rest: &[u8], end: u8) -> Result<(Vec<u8>, &[u8]), Damage> {
+    let mut out = Vec::new();
+    loop {
+        match rest {
+            [0, byte, behind @ ..] if *byte == end => return Ok((out, behind)),
+            [0, 0xff, behind @ ..] => {
+                out.push(0);
+                rest = behind;
+            }
+            [0, ..] | [] => return Err("a string in a key has no end".into()),
+            [byte, behind @ ..] => {
+                out.push(*byte);
+                rest = behind;
+            }
+        }
+    }
+}

@@ -34,6 +34,16 @@ pub fn segment(raw: &[u8]) -> (String, bool) {
     }
 }
 
+/// The segment of a directory: never empty or dots (`ours.md` §2).
+pub fn directory(raw: &[u8]) -> String {
+    match raw {
+        b"" => "%".into(),
+        b"." => "%2E".into(),
+        b".." => "%2E%2E".into(),
+        _ => segment(raw).0,
+    }
+}
+
 /// A line of KEYMAP.jsonl.
 pub fn keymap(encoded: &str, original: &[u8], kind: &str) -> String {
     let line = Json::object([

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use super::json::{Html, Json, base64url};
-use super::names::{fallback, segment};
-use super::{Ask, Damage, Rows, Set, Tree};
+use super::names::{directory, fallback};
+use super::{Ask, Damage, Rows, Set, Tree, of};
 
 /// Families of side records, in their order; `queue|seq` and `queue|tombstone` tell the decoder something too.
 const SIDE: [&str; 6] = [
@@ -77,46 +77,33 @@ fn left_behind(name: &[u8], left: &[&Message], ask: &Ask, tree: &mut Tree) {
     }
 }
 
-/// The name of a queue's directory.
-fn directory(name: &[u8]) -> String {
-    match name {
-        b"" => "%".into(),
-        b"." => "%2E".into(),
-        b".." => "%2E%2E".into(),
-        _ => segment(name).0,
-    }
-}
-
 fn gather(rows: &Rows) -> Result<BTreeMap<String, Queue>, Damage> {
     let mut queues: BTreeMap<String, Queue> = BTreeMap::new();
-    let of = |prefix: &'static str| {
-        rows.iter().filter_map(move |(key, row)| Some((key.strip_prefix(prefix.as_bytes())?, row)))
-    };
-    for (q, row) in of("!sqs|queue|meta|") {
-        let json = row.body.strip_prefix(b"\0SQ\x01").ok_or("a queue without magic")?;
+    for (q, body) in of(rows, "!sqs|queue|meta|") {
+        let json = body.strip_prefix(b"\0SQ\x01").ok_or("a queue without magic")?;
         let record = serde_json::from_slice(json).map_err(|e| e.to_string())?;
         queues.entry(text(q)?).or_default().record = Some(record);
     }
-    for (q, row) in of("!sqs|queue|gen|") {
-        queues.entry(text(q)?).or_default().generation = decimal(&row.body)?;
+    for (q, body) in of(rows, "!sqs|queue|gen|") {
+        queues.entry(text(q)?).or_default().generation = decimal(body)?;
     }
-    for (q, row) in of("!sqs|queue|seq|") {
-        queues.entry(text(q)?).or_default().sequence = decimal(&row.body)?;
+    for (q, body) in of(rows, "!sqs|queue|seq|") {
+        queues.entry(text(q)?).or_default().sequence = decimal(body)?;
     }
-    for (rest, row) in of("!sqs|msg|data|") {
+    for (rest, body) in of(rows, "!sqs|msg|data|") {
         let (q, partition) = queue_of(rest)?;
-        let json = row.body.strip_prefix(b"\0SM\x01").ok_or("a message without magic")?;
+        let json = body.strip_prefix(b"\0SM\x01").ok_or("a message without magic")?;
         let value = serde_json::from_slice(json).map_err(|e| e.to_string())?;
         queues.entry(q).or_default().messages.push(Message { partition, value });
     }
     for prefix in SIDE {
-        for (rest, row) in of(prefix) {
+        for (rest, body) in of(rows, prefix) {
             let q = if prefix == "!sqs|queue|seq|" { text(rest)? } else { queue_of(rest)?.0 };
             let key: String = prefix.bytes().chain(rest.iter().copied()).map(|b| format!("{b:02x}")).collect();
             let line = Json::object([
                 ("prefix", Json::text(prefix)),
                 ("key_hex", Json::Text(key)),
-                ("value_b64", Json::Text(base64url(&row.body))),
+                ("value_b64", Json::Text(base64url(body))),
             ]);
             queues.entry(q).or_default().side.push(line.line(Html::Plain) + "\n");
         }

@@ -7,8 +7,8 @@ mod value;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::json::{Html, Json};
-use super::names::segment;
-use super::{Ask, Damage, Rows, Set, Tree, proto};
+use super::names::{directory as plain_directory, segment};
+use super::{Ask, Damage, Set, Tree, of, proto};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use names::{Identity, Primary};
@@ -50,17 +50,17 @@ struct ItemRow {
 /// Writes everything below `dynamodb/`.
 pub fn decode(set: &Set, ask: &Ask, tree: &mut Tree) -> Result<(), Damage> {
     let mut schemas = BTreeMap::new();
-    for (name, row) in of(&set.live, "!ddb|meta|table|") {
-        schemas.insert(name_of(name)?, schema(&row.body)?);
+    for (name, body) in of(&set.live, "!ddb|meta|table|") {
+        schemas.insert(name_of(name)?, schema(body)?);
     }
     let mut items: BTreeMap<Vec<u8>, Vec<ItemRow>> = BTreeMap::new();
-    for (rest, row) in of(&set.live, "!ddb|item|") {
+    for (rest, body) in of(&set.live, "!ddb|item|") {
         let mut parts = rest.splitn(3, |b| *b == b'|');
         let mut part = || parts.next().map(<[u8]>::to_vec).ok_or("an item key is short");
         let (table, generation, primary) = (part()?, part()?, part()?);
         let user_key = [b"!ddb|item|", rest].concat();
         let generation = text(generation)?;
-        let row = ItemRow { user_key, generation, primary, item: value::item(&row.body)? };
+        let row = ItemRow { user_key, generation, primary, item: value::item(body)? };
         items.entry(name_of(&table)?).or_default().push(row);
     }
     for (name, schema) in &schemas {
@@ -73,10 +73,6 @@ pub fn decode(set: &Set, ask: &Ask, tree: &mut Tree) -> Result<(), Damage> {
         leave(&name, &left, ask, tree);
     }
     Ok(())
-}
-
-fn of<'r>(rows: &'r Rows, prefix: &'static str) -> impl Iterator<Item = (&'r [u8], &'r super::Live)> {
-    rows.iter().filter_map(move |(key, row)| Some((key.strip_prefix(prefix.as_bytes())?, row)))
 }
 
 fn text(bytes: Vec<u8>) -> Result<String, Damage> {
@@ -143,13 +139,7 @@ fn split(schema: &Schema, rows: Vec<ItemRow>) -> Result<(Vec<LiveRow>, Vec<ItemR
 
 /// The name of a table's directory.
 fn directory(name: &[u8]) -> String {
-    match name {
-        b"_orphans" => "%5Forphans".into(),
-        b"" => "%".into(),
-        b"." => "%2E".into(),
-        b".." => "%2E%2E".into(),
-        _ => segment(name).0,
-    }
+    if name == b"_orphans" { "%5Forphans".into() } else { plain_directory(name) }
 }
 
 fn table(name: &[u8], schema: &Schema, live: &[LiveRow], ask: &Ask, tree: &mut Tree) {

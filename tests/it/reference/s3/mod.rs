@@ -11,7 +11,10 @@ use serde_json::Value;
 
 use super::json::{Html, Json};
 use super::names::segment;
-use super::{Ask, Damage, Rows, Set, Tree};
+use super::{Ask, Damage, Rows, Set, Tree, escaped, of};
+
+/// Behind a zero, the end of a string in a key (§1).
+const END: u8 = 1;
 
 /// Bucket, generation and key.
 type ObjectId = (Vec<u8>, u64, Vec<u8>);
@@ -64,55 +67,31 @@ fn folder(bucket: &[u8]) -> String {
     format!("s3/{}", segment(bucket).0)
 }
 
-/// Takes an escaped string off the front (§1).
-fn escaped(rest: &[u8]) -> Result<(Vec<u8>, &[u8]), Damage> {
-    let mut out = Vec::new();
-    let mut rest = rest;
-    loop {
-        match rest {
-            [0, 1, behind @ ..] => return Ok((out, behind)),
-            [0, 0xff, behind @ ..] => {
-                out.push(0);
-                rest = behind;
-            }
-            [0, ..] | [] => return Err("a key segment without an end".into()),
-            [byte, behind @ ..] => {
-                out.push(*byte);
-                rest = behind;
-            }
-        }
-    }
-}
-
 fn number(rest: &[u8]) -> Result<(u64, &[u8]), Damage> {
     let (n, rest) = rest.split_first_chunk::<8>().ok_or("a key without a number")?;
     Ok((u64::from_be_bytes(*n), rest))
 }
 
 fn object_id(rest: &[u8]) -> Result<(ObjectId, &[u8]), Damage> {
-    let (bucket, rest) = escaped(rest)?;
+    let (bucket, rest) = escaped(rest, END)?;
     let (generation, rest) = number(rest)?;
-    let (key, rest) = escaped(rest)?;
+    let (key, rest) = escaped(rest, END)?;
     Ok(((bucket, generation, key), rest))
 }
 
 fn chunk_id(rest: &[u8]) -> Result<ChunkId, Damage> {
-    let (upload, rest) = escaped(rest)?;
+    let (upload, rest) = escaped(rest, END)?;
     let (part, rest) = number(rest)?;
     let (chunk, rest) = number(rest)?;
     let version = if rest.is_empty() { 0 } else { number(rest)?.0 };
     Ok((upload, part, chunk, version))
 }
 
-fn of<'r>(rows: &'r Rows, prefix: &'static str) -> impl Iterator<Item = (&'r [u8], &'r Vec<u8>)> {
-    rows.iter().filter_map(move |(key, row)| Some((key.strip_prefix(prefix.as_bytes())?, &row.body)))
-}
-
 fn gather(rows: &Rows) -> Result<Store, Damage> {
     let mut store = Store::default();
     for (rest, body) in of(rows, "!s3|bucket|meta|") {
         let record = serde_json::from_slice(body).map_err(|e| e.to_string())?;
-        store.buckets.insert(escaped(rest)?.0, record);
+        store.buckets.insert(escaped(rest, END)?.0, record);
     }
     for (rest, body) in of(rows, "!s3|obj|head|") {
         store.objects.entry(object_id(rest)?.0).or_default().manifest = Some(body.clone());
@@ -236,7 +215,7 @@ fn incomplete_uploads(rows: &Rows, tree: &mut Tree) -> Result<(), Damage> {
                 ("key", Json::text(STANDARD.encode(key))),
                 ("value", Json::text(STANDARD.encode(body))),
             ]);
-            let path = format!("{}/_incomplete_uploads/records.jsonl", folder(&escaped(rest)?.0));
+            let path = format!("{}/_incomplete_uploads/records.jsonl", folder(&escaped(rest, END)?.0));
             tree.entry(path.into()).or_default().extend((line.line(Html::Plain) + "\n").into_bytes());
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::names::{fallback, segment};
+use super::super::names::{directory, fallback};
 
 const META: &[u8] = b".elastickv-meta.json";
 const LEAF: &[u8] = b".elastickv-leaf-data";
@@ -26,12 +26,7 @@ impl Name {
 
 /// `segx()`: never empty or dots, hashed when it is over `limit` bytes.
 pub fn safe(key: &[u8], limit: usize) -> String {
-    match key {
-        b"" => "%".into(),
-        b"." => "%2E".into(),
-        b".." => "%2E%2E".into(),
-        _ => Some(segment(key).0).filter(|name| name.len() <= limit).unwrap_or_else(|| fallback(key)),
-    }
+    Some(directory(key)).filter(|name| name.len() <= limit).unwrap_or_else(|| fallback(key))
 }
 
 /// Strict directory prefixes of a path.
