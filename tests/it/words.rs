@@ -107,3 +107,8 @@ fn diff_and_get() {
         ],
     );
 }
+
+#[test]
+fn generated() {
+    check("generated", &["completions fish", "man"]);
+}
