@@ -16,7 +16,10 @@ def least(answers):
 
 
 class Row:
-    """A workload at some scale; --quick takes a hundredth of it."""
+    """A workload at some scale; --quick takes a hundredth of it, large objects included."""
+
+    #: Bytes of each of the twelve large objects of "s3-both".
+    LARGE = 100 << 20
 
     def __init__(self, workload, scale):
         self.workload, self.full = workload, scale
@@ -24,15 +27,24 @@ class Row:
     def scale(self, bench):
         return max(self.full // 100, 1200) if bench.quick else self.full
 
+    def large(self, bench):
+        """Bytes of large objects, or nothing for workloads without them."""
+        if self.workload != "s3-both":
+            return None
+        return self.LARGE // 100 if bench.quick else self.LARGE
+
+    def snapshot(self, bench):
+        return bench.snapshot(self.workload, self.scale(bench), self.large(bench))
+
 
 class Survey(Row):
     """Survey with checksum, against reading the map."""
 
-    def needs(self, _):
-        return Needs(2 << 30, 10)
+    def needs(self, bench):
+        return Needs(400 * self.scale(bench), 10)
 
     def measure(self, bench):
-        fsm, rows = bench.snapshot(self.workload, self.scale(bench))
+        fsm, rows = self.snapshot(bench)
         runs = {(command, threads): [] for command in ("survey", "read") for threads in (1, 2)}
         bench.raw("read", fsm)
         for _ in range(bench.runs):
@@ -63,7 +75,7 @@ class Jsonl(Row):
 
     def measure(self, bench):
         scale = self.scale(bench)
-        fsm, rows = bench.snapshot(self.workload, scale)
+        fsm, rows = self.snapshot(bench)
         first = bench.decode(fsm, "jsonl", 2, watch=True)
         check(first["counters"]["entries"] == rows, "rows are missing")
         lines = machine.count_lines(first["out"])
@@ -96,12 +108,12 @@ class Tree(Row):
 
     def needs(self, bench):
         files = self.files(self.scale(bench)) * (3 * bench.runs + 1)
-        large = 2 << 30 if self.workload == "s3-both" else 0
+        large = 12 * (self.large(bench) or 0)
         return Needs(files * SMALL_FILE * 11 // 10 + large * (3 * bench.runs + 2), files + 10_000)
 
     def measure(self, bench):
         scale = self.scale(bench)
-        fsm, rows = bench.snapshot(self.workload, scale)
+        fsm, rows = self.snapshot(bench)
         first = bench.decode(fsm, "tree", 2, watch=True)
         check(first["counters"]["entries"] == rows, "rows are missing")
         check(first["files"] == self.files(scale), f"{first['files']} files, {self.files(scale)} expected")
