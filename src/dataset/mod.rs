@@ -245,7 +245,7 @@ impl<'a> DataSet<'a> {
 
     /// As [`get`](DataSet::get), without regard to `--as-of`: for node-local rows, whose timestamps mean nothing.
     pub fn get_of_any_time(&self, user_key: &[u8]) -> Result<Option<Row<'a>>> {
-        self.get_in(user_key, View { as_of: u64::MAX, ..self.view })
+        self.get_in(user_key, self.view.of_any_time())
     }
 
     fn get_in(&self, user_key: &[u8], view: View) -> Result<Option<Row<'a>>> {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use super::row::Row;
 use super::scan::Scan;
-use super::{DataSet, Shared};
+use super::{DataSet, Shared, View};
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::redis::key::user_key_len;
@@ -33,6 +33,7 @@ const MOST_BOUNDARY: usize = 1024;
 pub struct RangeIter<'s, 'a> {
     set: &'s DataSet<'a>,
     family: Family,
+    view: View,
     /// Start of the next piece; `None` when all pieces are read.
     start: Option<Vec<u8>>,
     hi: Option<Vec<u8>>,
@@ -56,7 +57,15 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         let empty = hi.as_ref().is_some_and(|hi| *hi <= lo);
         let start = (!empty).then_some(lo);
         let (scans, rows) = (Vec::new(), Vec::new());
-        RangeIter { set, family, start, hi, scans, rows, at: 0, shared: None, prefixes_of_end: true }
+        let view = set.view();
+        RangeIter { set, family, view, start, hi, scans, rows, at: 0, shared: None, prefixes_of_end: true }
+    }
+
+    /// Without regard to `--as-of`: for node-local rows, whose timestamps mean nothing.
+    #[must_use]
+    pub fn of_any_time(mut self) -> Self {
+        self.view = self.view.of_any_time();
+        self
     }
 
     /// The caller has no use for keys that are a proper prefix of the range's end: saves looking for them.
@@ -90,7 +99,7 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         let Some(start) = self.start.take() else { return Ok(()) };
         if self.scans.is_empty() {
             for group in self.set.groups() {
-                let scan = Scan::new(group, group.seek(&start)?, self.set.view());
+                let scan = Scan::new(group, group.seek(&start)?, self.view);
                 // Bare keys have no prefix of their own: their range is that of all keys.
                 let bare = self.family == Family::Bare;
                 self.scans.push(if bare { scan.only(Arc::clone(&group.bare)) } else { scan });
@@ -168,7 +177,7 @@ impl<'s, 'a> RangeIter<'s, 'a> {
                 if none || (at_end && self.is_cut_short(prefix)) {
                     continue;
                 }
-                let found = group.newest(prefix, self.set.view())?;
+                let found = group.newest(prefix, self.view)?;
                 // What stands before the boundary was read above.
                 let behind = found.filter(|row| row.offset >= scan.position() && (row.live || merge));
                 self.rows.extend(behind.filter(|row| self.is_own(row.user_key)));

@@ -36,6 +36,13 @@ pub struct View {
     pub lenient: bool,
 }
 
+impl View {
+    /// The same without a bound on commit timestamps: for node-local rows, whose timestamps mean nothing.
+    pub fn of_any_time(self) -> View {
+        View { as_of: u64::MAX, ..self }
+    }
+}
+
 /// How finely the work is cut. No output depends on it: tests make it tiny, so that small inputs have many seams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grain {

@@ -178,8 +178,19 @@ fn chunkblob_at(body: &[u8], ts: u64) -> Snapshot {
 fn digests_in_upper_case_are_found() {
     let key = ekvsnap::format::s3::key::chunkblob_key(&Sha256::digest([2; 50]).into());
     let upper = key.as_bytes()[14..].to_ascii_uppercase();
-    let decoded = decoded(multipart(true).put([b"!s3|chunkblob|", &upper[..]].concat(), [2; 50]).build());
-    assert!(decoded.has("s3/bkt/mp") && decoded.notes().is_empty());
+    let upper = [b"!s3|chunkblob|", &upper[..]].concat();
+    let at_once = multipart(true).put(&upper, [2; 50]);
+    assert!(decoded(at_once.build()).notes().is_empty());
+    // The moment that is asked for means nothing to payloads, whichever way they are written.
+    let late = multipart(true).put_at(NOW + 9, &upper, [2; 50]);
+    let gone = multipart(true).put(&upper, [2; 50]).delete_at(NOW + 9, &upper);
+    let options = Options { as_of: Some(NOW), ..Options::default() };
+    for snapshot in [&at_once, &late, &gone] {
+        assert!(run_with(&[snapshot.build()], &options).unwrap().has("s3/bkt/mp"));
+    }
+    let wrong = multipart(true).put_at(NOW + 9, &upper, [3; 50]);
+    let error = run_with(&[wrong.build()], &options).err().unwrap().to_string();
+    assert!(error.contains("SHA-256 is not the digest"), "{error}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! They stay on their node and do not take part in the store's clock, so their timestamps mean nothing.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -27,8 +28,9 @@ pub struct Payloads<'a> {
     pub any: bool,
     /// Whether each was compared with its digest.
     checked: bool,
-    /// Those whose keys are not as the server writes them, with upper-case digits.
-    odd: BTreeMap<Digest, Row<'a>>,
+    /// Those whose keys are not as the server writes them, with upper-case digits; read when a payload is not found
+    /// by the key that it should have.
+    odd: OnceLock<BTreeMap<Digest, Row<'a>>>,
 }
 
 /// Part of a digest: enough to tell the payloads of a store apart, to count those without a reference.
@@ -48,21 +50,19 @@ impl<'a> Payloads<'a> {
         bounds.extend(set.cuts(prefix, end.as_deref(), SLICE)?);
         bounds.extend(end);
         let slices: Vec<_> = bounds.par_windows(2).map(|pair| check_slice(set, &pair[0], &pair[1])).collect();
-        let mut payloads = Payloads { any: false, checked: true, odd: BTreeMap::new() };
+        let mut any = false;
         for slice in slices {
-            let (rows, odd) = slice?;
-            payloads.any |= rows > 0;
-            payloads.odd.extend(odd);
+            any |= slice? > 0;
         }
-        Ok(payloads)
+        Ok(Payloads { any, checked: true, odd: OnceLock::new() })
     }
 
-    /// Payloads that are compared with their digests when they are asked for; those with odd keys are not found.
+    /// Payloads that are compared with their digests when they are asked for.
     pub fn unchecked() -> Payloads<'a> {
-        Payloads { any: true, checked: false, odd: BTreeMap::new() }
+        Payloads { any: true, checked: false, odd: OnceLock::new() }
     }
 
-    /// The payload of this digest.
+    /// The payload of this digest, or one of any time if there is none at the moment that is asked for.
     pub fn get(&self, set: &DataSet<'a>, digest: &Digest) -> Result<Option<Row<'a>>> {
         let key = chunkblob_key(digest);
         if let Some(row) = set.get(key.as_bytes())? {
@@ -73,13 +73,25 @@ impl<'a> Payloads<'a> {
                 Ok(Some(row))
             };
         }
-        if let Some(row) = self.odd.get(digest) {
-            return Ok(Some(*row));
+        let of_any_time = set.get_of_any_time(key.as_bytes())?;
+        let found = if of_any_time.is_some() { of_any_time } else { self.odd(set)?.get(digest).copied() };
+        found.map(|row| check_row(set, &row).map(|_| row)).transpose()
+    }
+
+    /// Payloads with upper-case digits in their keys.
+    fn odd(&self, set: &DataSet<'a>) -> Result<&BTreeMap<Digest, Row<'a>>> {
+        if let Some(odd) = self.odd.get() {
+            return Ok(odd);
         }
-        match set.get_of_any_time(key.as_bytes())? {
-            Some(row) => check_row(set, &row).map(|_| Some(row)),
-            None => Ok(None),
+        let mut odd = BTreeMap::new();
+        for mut rows in [set.family(FAMILY).of_any_time(), set.family(FAMILY)] {
+            while let Some(row) = rows.next()? {
+                let digits = FAMILY.suffix(row.user_key);
+                let digest = key::digest(digits).ok().filter(|_| digits.iter().any(u8::is_ascii_uppercase));
+                odd.extend(digest.map(|digest| (digest, row)));
+            }
         }
+        Ok(self.odd.get_or_init(|| odd))
     }
 
     /// Notes the payloads that no reference names; `named` are the digests of all references, in brief.
@@ -103,24 +115,16 @@ impl<'a> Payloads<'a> {
     }
 }
 
-type Odd<'a> = Vec<(Digest, Row<'a>)>;
-
-fn check_slice<'a>(set: &DataSet<'a>, lo: &[u8], hi: &[u8]) -> Result<(u64, Odd<'a>)> {
-    let (mut count, mut odd, mut rows) = (0, Odd::new(), set.range(FAMILY, lo.to_vec(), Some(hi.to_vec())));
+/// Checks the payloads of a range of keys, and counts the sound ones.
+fn check_slice(set: &DataSet<'_>, lo: &[u8], hi: &[u8]) -> Result<u64> {
+    let (mut count, mut rows) = (0, set.range(FAMILY, lo.to_vec(), Some(hi.to_vec())));
     while let Some(row) = rows.next()? {
-        let digest = match check_row(set, &row) {
-            Ok(digest) => digest,
-            Err(error) => {
-                set.tolerate(error)?;
-                continue;
-            }
-        };
-        count += 1;
-        if FAMILY.suffix(row.user_key).iter().any(u8::is_ascii_uppercase) {
-            odd.push((digest, row));
+        match check_row(set, &row) {
+            Ok(_) => count += 1,
+            Err(error) => set.tolerate(error)?,
         }
     }
-    Ok((count, odd))
+    Ok(count)
 }
 
 fn check_row<'a>(set: &DataSet<'a>, row: &Row<'a>) -> Result<Digest> {

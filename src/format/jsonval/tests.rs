@@ -118,9 +118,12 @@ fn arrays_and_base64() {
     }
 }
 
+/// Nesting that no stack would hold if a level took a frame.
+const FAR: usize = if cfg!(miri) { 20_000 } else { 1 << 20 };
+
 #[test]
 fn depth_costs_no_stack() {
-    for (n, fine) in [(MAX_DEPTH - 1, true), (MAX_DEPTH, false), (1 << 20, false)] {
+    for (n, fine) in [(MAX_DEPTH - 1, true), (MAX_DEPTH, false), (FAR, false)] {
         let deep = format!("{{\"x\":{}1{}}}", "[".repeat(n), "]".repeat(n));
         let arena = Bump::new();
         assert_eq!(parse(&arena, deep.as_bytes()).is_ok(), fine, "{n}");
@@ -197,7 +200,7 @@ fn broken_text_is_replaced() {
 
 #[test]
 fn deep_nesting_is_no_danger() {
-    for depth in [500, 5_000, 200_000] {
+    for depth in [500, 5_000, FAR] {
         let text = format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
         assert_eq!(with(&text, |o| o.is_ok()), depth < MAX_DEPTH);
         assert!(with("{\"a\":".repeat(depth), |o| o.is_err()));

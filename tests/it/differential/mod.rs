@@ -68,11 +68,17 @@ fn ask() -> impl Strategy<Value = Ask> {
 fn compare<Op: Debug>(adapter: Adapter, history: &History<Op>, ask: Ask, manner: &Manner) -> Result<(), TestCaseError> {
     for packed in [false, true] {
         let ask = Ask { packed, ..ask };
-        let want = reference::decode(&history.files, adapter, &ask).map_err(TestCaseError::fail)?;
+        let want = reference::decode(&history.files, adapter, &ask);
         let alone = Manner { threads: 1, grain: Grain::default(), archive: false };
         for manner in [&alone, manner] {
-            let got = engine(adapter, &history.files, &ask, manner).map_err(|e| TestCaseError::fail(e.to_string()))?;
-            let all = differences(&want, &got);
+            let all = match (&want, engine(adapter, &history.files, &ask, manner)) {
+                (Ok(want), Ok(got)) => differences(want, &got),
+                // An earlier state need not be whole: rows of one operation can be committed one after the other.
+                (Err(_), Err(error)) if error.is_damage() && ask.as_of.is_some() => continue,
+                (Err(damage), Err(error)) => vec![damage.clone(), error.to_string()],
+                (Err(damage), Ok(_)) => vec![format!("only the reference finds: {damage}")],
+                (Ok(_), Err(error)) => vec![format!("only the engine finds: {error}")],
+            };
             prop_assert!(all.is_empty(), "packed: {packed}, {manner:?}\n{}", all.join("\n"));
         }
     }

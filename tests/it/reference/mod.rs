@@ -52,6 +52,8 @@ pub struct Set {
     pub live: Rows,
     /// Every key that has any version, or gets one by a committed transaction.
     pub known: Vec<Vec<u8>>,
+    /// Keys whose newest version of all is live and was committed after the moment that is asked for.
+    pub later: Rows,
 }
 
 /// Decodes what is one adapter's of the files as one data set.
@@ -79,15 +81,24 @@ fn read(files: &[Vec<u8>], ask: &Ask) -> Result<Set, Damage> {
     }
     let time = ask.as_of.unwrap_or(last_commit);
     let mut known: Vec<Vec<u8>> = versions.iter().map(|version| version.key.clone()).collect();
+    let as_of = ask.as_of.unwrap_or(u64::MAX);
+    let behind =
+        newest(&versions, u64::MAX).into_iter().filter(|(_, version)| version.ts > as_of && version.is_live(time));
+    let later = behind.map(|(key, version)| (key, Live { ts: version.ts, body: version.body })).collect();
+    let (live, touched) = transactions::apply(&newest(&versions, as_of), time, as_of)?;
+    known.extend(touched);
+    Ok(Set { live, known, later })
+}
+
+/// The newest version of each key, of those up to `as_of`.
+fn newest(versions: &[container::Version], as_of: u64) -> BTreeMap<Vec<u8>, container::Version> {
     let mut newest: BTreeMap<Vec<u8>, container::Version> = BTreeMap::new();
-    for version in versions.into_iter().filter(|version| version.ts <= ask.as_of.unwrap_or(u64::MAX)) {
+    for version in versions.iter().filter(|version| version.ts <= as_of) {
         if newest.get(&version.key).is_none_or(|best| best.ts < version.ts) {
-            newest.insert(version.key.clone(), version);
+            newest.insert(version.key.clone(), version.clone());
         }
     }
-    let (live, touched) = transactions::apply(&newest, time, ask.as_of.unwrap_or(u64::MAX))?;
-    known.extend(touched);
-    Ok(Set { live, known })
+    newest
 }
 
 /// Live rows whose key begins like this, with what follows.

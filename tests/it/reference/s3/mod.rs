@@ -19,8 +19,8 @@ const END: u8 = 1;
 /// Bucket, generation and key.
 type ObjectId = (Vec<u8>, u64, Vec<u8>);
 
-/// Upload, part, chunk and version.
-type ChunkId = (Vec<u8>, u64, u64, u64);
+/// Upload, part, chunk, version, and whether a version of 0 is written out in the key.
+type ChunkId = (Vec<u8>, u64, u64, u64, bool);
 
 /// What there is of one object.
 #[derive(Default)]
@@ -42,7 +42,11 @@ struct Store {
 
 /// Writes everything below `s3/`.
 pub fn decode(set: &Set, ask: &Ask, tree: &mut Tree) -> Result<(), Damage> {
-    let store = gather(&set.live)?;
+    let mut store = gather(&set.live)?;
+    // They stay on their node, and their timestamps mean nothing (§1.2).
+    for (digest, body) in payloads(&set.later)? {
+        store.payloads.entry(digest).or_insert(body);
+    }
     for (name, record) in &store.buckets {
         let folder = folder(name);
         tree.insert(
@@ -52,7 +56,7 @@ pub fn decode(set: &Set, ask: &Ask, tree: &mut Tree) -> Result<(), Damage> {
         if ask.packed {
             tree.insert(format!("{folder}/_index.jsonl").into(), Vec::new());
         }
-        live_objects(&store, name, record["generation"].as_u64().unwrap_or(0), ask, tree)?;
+        live_objects(&store, name, generation(&store, name), ask, tree)?;
     }
     if ask.orphans {
         store.objects.iter().for_each(|(id, object)| orphans(&store, id, object, tree));
@@ -61,6 +65,15 @@ pub fn decode(set: &Set, ask: &Ask, tree: &mut Tree) -> Result<(), Damage> {
         incomplete_uploads(&set.live, tree)?;
     }
     Ok(())
+}
+
+/// The generation of a bucket whose objects are live. Generation 0, which no server writes, is that of the newest object.
+fn generation(store: &Store, bucket: &[u8]) -> u64 {
+    let manifests = store.objects.iter().filter(|((name, ..), object)| name == bucket && object.manifest.is_some());
+    match store.buckets.get(bucket).and_then(|record| record["generation"].as_u64()) {
+        None | Some(0) => manifests.map(|((_, generation, _), _)| *generation).max().unwrap_or(0),
+        Some(generation) => generation,
+    }
 }
 
 fn folder(bucket: &[u8]) -> String {
@@ -84,7 +97,7 @@ fn chunk_id(rest: &[u8]) -> Result<ChunkId, Damage> {
     let (part, rest) = number(rest)?;
     let (chunk, rest) = number(rest)?;
     let version = if rest.is_empty() { 0 } else { number(rest)?.0 };
-    Ok((upload, part, chunk, version))
+    Ok((upload, part, chunk, version, version == 0 && !rest.is_empty()))
 }
 
 fn gather(rows: &Rows) -> Result<Store, Damage> {
@@ -104,13 +117,19 @@ fn gather(rows: &Rows) -> Result<Store, Damage> {
         let (id, rest) = object_id(rest)?;
         store.objects.entry(id).or_default().references.insert(chunk_id(rest)?, body[1..33].to_vec());
     }
+    store.payloads = payloads(rows)?;
+    Ok(store)
+}
+
+/// Offloaded payloads by digest, which a key has in digits of either case.
+fn payloads(rows: &Rows) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Damage> {
+    let mut all = BTreeMap::new();
     for (digest, body) in of(rows, "!s3|chunkblob|") {
         let hex = std::str::from_utf8(digest).map_err(|e| e.to_string())?;
         let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).map_err(|e| e.to_string());
-        let digest = (0..hex.len()).step_by(2).map(byte).collect::<Result<_, _>>()?;
-        store.payloads.insert(digest, body.clone());
+        all.insert((0..hex.len()).step_by(2).map(byte).collect::<Result<_, _>>()?, body.clone());
     }
-    Ok(store)
+    Ok(all)
 }
 
 /// A part as the manifest declares it.
@@ -142,7 +161,7 @@ fn chunks_of(manifest: &Value) -> Vec<(bool, ChunkId)> {
     let upload = manifest["upload_id"].as_str().unwrap_or("").as_bytes().to_vec();
     let of_part = |part: Part| (0..part.chunks).map(move |chunk| (part.offloaded, (part.number, chunk, part.version)));
     let all = parts(manifest).into_iter().flat_map(of_part);
-    all.map(|(offloaded, (part, chunk, version))| (offloaded, (upload.clone(), part, chunk, version))).collect()
+    all.map(|(offloaded, (part, chunk, version))| (offloaded, (upload.clone(), part, chunk, version, false))).collect()
 }
 
 fn live_objects(store: &Store, bucket: &[u8], generation: u64, ask: &Ask, tree: &mut Tree) -> Result<(), Damage> {
@@ -156,9 +175,9 @@ fn live_objects(store: &Store, bucket: &[u8], generation: u64, ask: &Ask, tree: 
         let mut body = Vec::new();
         for (offloaded, chunk) in chunks_of(&manifest) {
             let stored = if offloaded {
-                object.references.get(&chunk).and_then(|digest| store.payloads.get(digest))
+                find(&object.references, &chunk).and_then(|digest| store.payloads.get(digest))
             } else {
-                object.blobs.get(&chunk)
+                find(&object.blobs, &chunk)
             };
             body.extend(stored.ok_or_else(|| format!("{chunk:?} is missing"))?);
         }
@@ -179,9 +198,18 @@ fn live_objects(store: &Store, bucket: &[u8], generation: u64, ask: &Ask, tree: 
     Ok(())
 }
 
+/// Whether a chunk is the one that a manifest means. An empty upload ID stands for any (§6).
+fn is_meant(meant: &ChunkId, id: &ChunkId) -> bool {
+    (meant.0.is_empty() || meant.0 == id.0) && (meant.1, meant.2, meant.3) == (id.1, id.2, id.3)
+}
+
+fn find<'m, T>(map: &'m BTreeMap<ChunkId, T>, meant: &ChunkId) -> Option<&'m T> {
+    map.iter().find(|(id, _)| is_meant(meant, id)).map(|(_, stored)| stored)
+}
+
 /// What is no part of a live body.
 fn orphans(store: &Store, (bucket, generation, key): &ObjectId, object: &Object, tree: &mut Tree) {
-    let is_live = store.buckets.get(bucket).is_some_and(|record| record["generation"].as_u64() == Some(*generation));
+    let is_live = store.buckets.contains_key(bucket) && self::generation(store, bucket) == *generation;
     let place = format!("{}/_orphans/{}/gen-{generation}", folder(bucket), names::safe(key, 240));
     let used = match &object.manifest {
         Some(manifest) if is_live => chunks_of(&serde_json::from_slice(manifest).unwrap_or(Value::Null)),
@@ -193,14 +221,14 @@ fn orphans(store: &Store, (bucket, generation, key): &ObjectId, object: &Object,
     };
     let blobs = object.blobs.iter().map(|(id, body)| (false, id, Some(body)));
     let references = object.references.iter().map(|(id, digest)| (true, id, store.payloads.get(digest)));
-    for (offloaded, id, body) in
-        blobs.chain(references).filter(|(offloaded, id, _)| !used.contains(&(*offloaded, (*id).clone())))
-    {
-        let (upload, part, chunk, version) = id;
+    let is_used = |offloaded, id| used.iter().any(|(kind, meant)| *kind == offloaded && is_meant(meant, id));
+    for (offloaded, id, body) in blobs.chain(references).filter(|(offloaded, id, _)| !is_used(*offloaded, id)) {
+        let (upload, part, chunk, version, written) = id;
         let name = format!("{}_{part:016x}_{chunk:016x}_{version:016x}", segment(upload).0);
-        let extension = if offloaded { "ref.bin" } else { "bin" };
+        let kind = if offloaded { ".ref" } else { "" };
+        let zero = if *written { ".v0" } else { "" };
         if let Some(body) = body {
-            tree.insert(format!("{place}/{name}.{extension}").into(), body.clone());
+            tree.insert(format!("{place}/{name}{kind}{zero}.bin").into(), body.clone());
         }
     }
 }
