@@ -173,6 +173,7 @@ mod tests {
     /// Each read fails once, into memory and through a spooled stream: an error of the environment that says what was
     /// being done.
     #[test]
+    #[cfg_attr(miri, ignore = "it has no maps of files")]
     fn reads_that_fail() {
         let bytes = vec![7; 100];
         for fails_at in 1..40 {
@@ -195,6 +196,7 @@ mod tests {
 
     /// Nothing is lost to short reads.
     #[test]
+    #[cfg_attr(miri, ignore = "it has no maps of files")]
     fn short_reads() {
         let bytes: Vec<u8> = (0..=255).cycle().take(5000).collect();
         for at_a_time in [1, 2, 4096] {
