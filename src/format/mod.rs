@@ -9,6 +9,7 @@
     deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)
 )]
 
+pub(crate) mod b64;
 pub mod cursor;
 pub mod dynamodb;
 pub mod family;

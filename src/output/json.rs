@@ -1,10 +1,10 @@
 //! JSON as the peer writes it (`redis.md` §4.2): appended to a reused buffer, one pass over the bytes.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::Engine as _;
 
 pub use super::escape::Escape;
 use super::escape::quoted;
+use crate::format::b64::{Engine, STANDARD, URL_SAFE};
 
 /// Appends `text` as a JSON string with its quotes.
 pub fn string(text: &str, escape: Escape, out: &mut Vec<u8>) {
@@ -43,11 +43,15 @@ pub fn newline(indent: usize, out: &mut Vec<u8>) {
 
 /// Appends `bytes` as base64url without padding, without quotes.
 pub fn base64url(bytes: &[u8], out: &mut Vec<u8>) {
-    base64_into(&URL_SAFE_NO_PAD, bytes, out);
+    base64_into(&URL_SAFE, bytes, out);
 }
 
-/// Appends `bytes` in the given base64 alphabet, without quotes.
-pub fn base64_into(engine: &impl Engine, bytes: &[u8], out: &mut Vec<u8>) {
+/// Appends `bytes` as standard base64 with padding, without quotes.
+pub fn base64(bytes: &[u8], out: &mut Vec<u8>) {
+    base64_into(&STANDARD, bytes, out);
+}
+
+fn base64_into(engine: &Engine, bytes: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + bytes.len().div_ceil(3) * 4, 0);
     let written = engine.encode_slice(bytes, &mut out[start..]).unwrap_or_default();

@@ -1,7 +1,5 @@
 //! `_schema.json`, item files and packed lines (`dynamodb.md` §4, `ours.md` §3 and §6).
 
-use base64::engine::general_purpose::STANDARD;
-
 use crate::format::dynamodb::item::{Entry, Item, Map, Value};
 use crate::format::dynamodb::schema::{Index, KeyNames, Schema};
 use crate::output::json::{self, Escape};
@@ -196,7 +194,7 @@ fn texts<'t, const INDENTED: bool>(texts: impl Iterator<Item = &'t str>, w: &mut
 fn blob<const INDENTED: bool>(bytes: &[u8], w: &mut Nested<'_, INDENTED>) {
     let out = w.out();
     out.push(b'"');
-    json::base64_into(&STANDARD, bytes, out);
+    json::base64(bytes, out);
     out.push(b'"');
 }
 

@@ -5,8 +5,6 @@
 //! else — another order, a member given twice, a field that nobody knows, damage — ends the pass with `None`, and
 //! [`Item`](crate::format::dynamodb::Item) with its renderer tells what the row is.
 
-use base64::engine::general_purpose::STANDARD;
-
 use crate::format::dynamodb::item::MAGIC;
 use crate::format::dynamodb::schema::KeyNames;
 use crate::format::dynamodb::{KeyValue, PrimaryKey};
@@ -212,7 +210,7 @@ fn content(number: u32, field: Field<'_>, levels: usize, out: &mut Vec<u8>) -> O
 
 fn blob(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    json::base64_into(&STANDARD, bytes, out);
+    json::base64(bytes, out);
     out.push(b'"');
 }
 

@@ -135,7 +135,7 @@ fn path_member(name: &str, path: &[u8], line: &mut Vec<u8>) {
         Err(_) => {
             member(&format!("{name}_b64"), line);
             line.push(b'"');
-            json::base64_into(&base64::engine::general_purpose::STANDARD, path, line);
+            json::base64(path, line);
             line.push(b'"');
         }
     }

@@ -3,8 +3,6 @@
 //! Every function appends to a buffer. Files are indented by two spaces and end without a line feed, lines are compact
 //! and end with one.
 
-use base64::engine::general_purpose::STANDARD;
-
 use super::buckets::folder;
 use super::names::{Name, safe_segment_into};
 use super::plan;
@@ -97,7 +95,7 @@ pub fn incomplete_line(family: Family, user_key: &[u8], value: &[u8], out: &mut 
         out.extend_from_slice(b",\"");
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"\":\"");
-        json::base64_into(&STANDARD, bytes, out);
+        json::base64(bytes, out);
         out.push(b'"');
     }
     out.extend_from_slice(b"}\n");

@@ -1,12 +1,12 @@
 //! Messages against their queue and their key: what is odd about them is a warning, they are written all the same.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bumpalo::Bump;
 
 use super::{findings, md5};
 use crate::dataset::Row;
 use crate::format::Family;
+use crate::format::b64::URL_SAFE;
 use crate::format::fault::Result as Parsed;
 use crate::format::sqs::key::{DataKey, DataKeys};
 use crate::format::sqs::{Message, Queue, partition};
@@ -78,8 +78,8 @@ impl Owner<'_> {
 /// Whether `encoded` is `bytes` in base64url.
 fn is_encoded(bytes: &[u8], encoded: &[u8]) -> bool {
     let mut buffer = [0; 64];
-    match URL_SAFE_NO_PAD.encode_slice(bytes, &mut buffer) {
+    match URL_SAFE.encode_slice(bytes, &mut buffer) {
         Ok(len) => buffer[..len] == *encoded,
-        Err(_) => URL_SAFE_NO_PAD.encode(bytes).as_bytes() == encoded,
+        Err(_) => URL_SAFE.encode(bytes).as_bytes() == encoded,
     }
 }

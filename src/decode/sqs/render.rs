@@ -1,7 +1,5 @@
 //! Queues, messages and side records as JSON text (`sqs.md` §4, `ours.md` §3), appended to a buffer.
 
-use base64::engine::general_purpose::STANDARD;
-
 use crate::format::family::Family;
 use crate::format::rawjson;
 use crate::format::sqs::queue::Throttle;
@@ -207,7 +205,7 @@ fn visibility(message: &Message<'_>, preserve: bool, out: &mut Vec<u8>) {
     }
     if !message.current_receipt_token.is_empty() {
         out.extend_from_slice(b",\"current_receipt_token\":\"");
-        json::base64_into(&STANDARD, message.current_receipt_token, out);
+        json::base64(message.current_receipt_token, out);
         out.push(b'"');
     }
 }

@@ -13,20 +13,16 @@ mod text;
 use std::cell::RefCell;
 
 use base64::Engine as _;
-use base64::alphabet::STANDARD as ALPHABET;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use bumpalo::Bump;
 use simd_json::{Buffers, INPUT_PADDING, Node, StaticNode, Tape};
 
 pub use text::replace_invalid;
 
+use super::b64::LENIENT;
 use super::fault::{Fault, OrFault, Result};
 
 /// How deep the server lets objects and arrays nest.
 const MAX_DEPTH: usize = 10_000;
-/// Standard base64 with padding; like the server's, it does not mind bits behind the last byte.
-const BASE64: GeneralPurpose =
-    GeneralPurpose::new(&ALPHABET, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
 const NOT_JSON: Fault = Fault::Value("it is not JSON");
 const NOT_OBJECT: Fault = Fault::Value("the record, or a member that must be an object, is none");
@@ -324,7 +320,7 @@ pub fn last_of_each_name<T>(mut members: Vec<(&str, T)>) -> Vec<(&str, T)> {
 /// Decodes a text in standard base64 with padding.
 pub fn decode_base64<'a>(arena: &'a Bump, text: &[u8]) -> Result<&'a [u8]> {
     let room = arena.alloc_slice_fill_copy(base64::decoded_len_estimate(text.len()), 0);
-    let len = BASE64.decode_slice(text, room).ok();
+    let len = LENIENT.decode_slice(text, room).ok();
     len.and_then(|len| room.get(..len)).ok_or(NOT_BASE64)
 }
 

@@ -125,12 +125,17 @@ impl<'a, const WHOLE: bool> Reader<'a, WHOLE> {
 
     fn unsigned(&mut self, name: &[u8]) -> Option<u64> {
         self.eat(name)?;
-        let len = self.rest.iter().take_while(|b| b.is_ascii_digit()).count();
-        let (digits, rest) = self.rest.split_at_checked(len)?;
-        let canonical = len == 1 || (2..=19).contains(&len) && digits.first() != Some(&b'0');
-        self.rest = rest;
-        let add = |n: u64, b: &u8| n.wrapping_mul(10).wrapping_add(u64::from(b.wrapping_sub(b'0')));
-        canonical.then(|| digits.iter().fold(0, add))
+        let (mut n, mut len, first) = (0_u64, 0_usize, self.rest.first());
+        for b in self.rest {
+            let digit = b.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            n = n.wrapping_mul(10).wrapping_add(u64::from(digit));
+            len = len.wrapping_add(1);
+        }
+        self.rest = self.rest.get(len..)?;
+        (len == 1 || (2..=19).contains(&len) && first != Some(&b'0')).then_some(n)
     }
 
     fn integer(&mut self, name: &[u8]) -> Option<i64> {

@@ -176,7 +176,7 @@ proptest! {
     fn lines_parse_and_say_what_was_stored(
         id in ".*", text in ".*", name in ".+", sequence: u64, sent: i64, generation: u64, partition: u32,
     ) {
-        let body = base64::Engine::encode(&STANDARD, &text);
+        let body = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &text);
         let attributes = json!({ name.clone(): { "DataType": "String", "StringValue": text }, "": [text, 1.5, null] });
         let record = json!({
             "message_id": id, "body": body, "message_attributes": attributes, "sender_id": name,
