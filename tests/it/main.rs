@@ -13,6 +13,7 @@ mod differential;
 mod dry_run;
 mod dynamodb;
 mod faults;
+mod field;
 mod filters;
 mod flips;
 mod fs;

@@ -1,0 +1,5 @@
+//! Flat memory and few handles.
+
+use super::Case;
+
+pub const CASES: &[Case] = &[];
