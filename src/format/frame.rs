@@ -78,15 +78,27 @@ fn split(bytes: &[u8], n: u64) -> Result<(&[u8], &[u8]), FrameFault> {
     bytes.split_at_checked(n).ok_or(FrameFault::Truncated)
 }
 
+/// Appends the header of a stream.
+pub fn stream_header_into(last_commit_ts: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(MAGIC);
+    out.extend_from_slice(&last_commit_ts.to_le_bytes());
+}
+
+/// Appends an entry. The caller keeps to the limits and to the order of raw keys.
+pub fn entry_into(raw_key: &[u8], raw_value: &[u8], out: &mut Vec<u8>) {
+    for part in [raw_key, raw_value] {
+        out.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        out.extend_from_slice(part);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn entry(key: &[u8], value: &[u8]) -> Vec<u8> {
-        let mut out = (key.len() as u64).to_le_bytes().to_vec();
-        out.extend(key);
-        out.extend((value.len() as u64).to_le_bytes());
-        out.extend(value);
+        let mut out = Vec::new();
+        entry_into(key, value, &mut out);
         out
     }
 
@@ -117,5 +129,19 @@ mod tests {
         let at = huge.len() - 8;
         huge[at..].copy_from_slice(&(1u64 << 63).to_le_bytes());
         assert_eq!(step(&huge, 0), Err(FrameFault::ValueTooLarge(1 << 63)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn encoded_entries_are_read(entries: Vec<(Vec<u8>, Vec<u8>)>) {
+            let mut file = Vec::new();
+            entries.iter().for_each(|(key, value)| entry_into(key, value, &mut file));
+            let (mut at, mut read) = (0, Vec::new());
+            while let Step::Entry(entry) = step(&file, at).unwrap() {
+                read.push((entry.raw_key.to_vec(), entry.raw_value.to_vec()));
+                at = entry.end;
+            }
+            proptest::prop_assert_eq!((read, at), (entries, file.len()));
+        }
     }
 }

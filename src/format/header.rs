@@ -66,6 +66,22 @@ fn v2(mut c: Cursor<'_>) -> Result<FsmHeader, HeaderFault> {
     Ok(FsmHeader { version: 2, ceiling_ms, cutover_index, len })
 }
 
+impl FsmHeader {
+    /// Appends the header in its version; nothing for version 0. The length that [`parse`] gives is `len`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let Some(digit) = [b'1', b'2'].get(usize::from(self.version).wrapping_sub(1)) else { return };
+        out.extend_from_slice(FAMILY);
+        out.push(*digit);
+        if self.version == 2 {
+            out.extend_from_slice(&MIN_HEADER_PAYLOAD.to_be_bytes());
+        }
+        out.extend_from_slice(&self.ceiling_ms.to_be_bytes());
+        if self.version == 2 {
+            out.extend_from_slice(&self.cutover_index.to_be_bytes());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,5 +106,19 @@ mod tests {
         assert_eq!(parse(&file), Err(HeaderFault::Truncated));
         assert_eq!(parse(b"EKVTHLC2\0\x0f"), Err(HeaderFault::BadLength(15)));
         assert_eq!(parse(b"EKVTHLC2\x04\x01"), Err(HeaderFault::BadLength(1025)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn encoded_headers_are_parsed(version in 0u8..3, ceiling_ms: u64, cutover_index: u64) {
+            let header = match version {
+                0 => FsmHeader::default(),
+                1 => FsmHeader { version, ceiling_ms, cutover_index: 0, len: 16 },
+                _ => FsmHeader { version, ceiling_ms, cutover_index, len: 26 },
+            };
+            let mut file = Vec::new();
+            header.encode(&mut file);
+            proptest::prop_assert_eq!((parse(&file), file.len()), (Ok(header), header.len));
+        }
     }
 }

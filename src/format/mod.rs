@@ -1,4 +1,5 @@
-//! Bytes in, borrowed records out.
+//! Bytes in, borrowed records out, and the other way: beside each `parse` stands an `encode` (or a function `…_into`) that
+//! appends what `parse` reads, with a property test that one undoes the other.
 //!
 //! Nothing here does I/O, allocates per row or panics on any input. A parser that meets bytes it cannot accept returns
 //! a [`Fault`]: what is wrong, without where. The caller, which knows the row, turns it into an
@@ -17,8 +18,10 @@ pub mod fault;
 pub mod frame;
 pub mod fs;
 pub mod header;
+pub(crate) mod jsonout;
 pub mod jsonval;
 pub mod limits;
+pub mod messages;
 pub mod mvcc;
 pub mod mvcc2;
 pub mod ordered;
@@ -32,3 +35,11 @@ pub mod txn;
 pub use cursor::Cursor;
 pub use family::{Adapter, Family};
 pub use fault::Fault;
+
+/// What an encoder appends, for tests.
+#[cfg(test)]
+pub(crate) fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode(&mut out);
+    out
+}

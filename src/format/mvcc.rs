@@ -125,6 +125,21 @@ pub const fn hlc_millis(ts: u64) -> u64 {
     ts >> 16
 }
 
+/// Appends the raw key of a version: user key and inverted commit timestamp.
+pub fn raw_key_into(user_key: &[u8], commit_ts: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(user_key);
+    out.extend_from_slice(&(!commit_ts).to_be_bytes());
+}
+
+impl ValueHeader<'_> {
+    /// Appends header and body of a clear value.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(self.tombstone));
+        out.extend_from_slice(&self.expire_at.to_le_bytes());
+        out.extend_from_slice(self.body);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,5 +181,17 @@ mod tests {
         assert_eq!(Operational::of(&writer), None);
         assert_eq!(Operational::AppliedIndex.value(&7u64.to_le_bytes()), Ok(7));
         assert_eq!(Operational::AppliedIndex.value(b"7"), Err(MvccFault::OperationalValue(1)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn encoded_rows_are_parsed(key: Vec<u8>, ts: u64, tombstone: bool, expire_at: u64, body: Vec<u8>) {
+            let (mut raw_key, mut raw_value) = (Vec::new(), Vec::new());
+            raw_key_into(&key, ts, &mut raw_key);
+            let header = ValueHeader { tombstone, expire_at, body: &body };
+            header.encode(&mut raw_value);
+            proptest::prop_assert_eq!(split_key(&raw_key), Ok((&key[..], ts)));
+            proptest::prop_assert_eq!(split_value(&raw_value), Ok(header));
+        }
     }
 }

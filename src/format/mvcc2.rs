@@ -130,3 +130,17 @@ impl<'a> KeyEntry<'a> {
         })
     }
 }
+
+/// Appends a key with its versions, oldest first.
+pub fn key_into(user_key: &[u8], versions: &[Version<'_>], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(user_key.len() as u64).to_le_bytes());
+    out.extend_from_slice(user_key);
+    out.extend_from_slice(&(versions.len() as u64).to_le_bytes());
+    for version in versions {
+        out.extend_from_slice(&version.commit_ts.to_le_bytes());
+        out.push(u8::from(version.tombstone));
+        out.extend_from_slice(&version.expire_at.to_le_bytes());
+        out.extend_from_slice(&(version.body.len() as u64).to_le_bytes());
+        out.extend_from_slice(version.body);
+    }
+}

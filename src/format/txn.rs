@@ -80,10 +80,45 @@ pub fn commit_ts(value: &[u8]) -> Result<u64> {
     ts.or_value("it is not a version byte and a commit timestamp")
 }
 
+/// Appends what locks and intents begin with: version byte and start timestamp.
+fn begin(start_ts: u64, out: &mut Vec<u8>) {
+    out.push(1);
+    out.extend_from_slice(&start_ts.to_be_bytes());
+}
+
+fn sized_into(bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+    out.extend_from_slice(bytes);
+}
+
+impl Lock<'_> {
+    /// Appends the value of a `!txn|lock|` row. `is_primary` is the one flag that the server writes.
+    pub fn encode(&self, is_primary: bool, out: &mut Vec<u8>) {
+        begin(self.start_ts, out);
+        out.extend_from_slice(&self.expire_at.to_be_bytes());
+        out.push(u8::from(is_primary));
+        sized_into(self.primary, out);
+    }
+}
+
+impl Intent<'_> {
+    /// Appends the value of a `!txn|int|` row.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        begin(self.start_ts, out);
+        out.push(u8::from(self.body.is_none()));
+        sized_into(self.body.unwrap_or_default(), out);
+    }
+}
+
+/// Appends the value of a `!txn|cmt|` row.
+pub fn commit_ts_into(ts: u64, out: &mut Vec<u8>) {
+    begin(ts, out);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::Fault;
+    use crate::format::{Fault, encoded};
 
     #[test]
     fn lock_and_intent() {
@@ -108,5 +143,19 @@ mod tests {
         assert!(Intent::parse(&[2]).is_err());
         assert_eq!(commit_ts(b"\x01\0\0\0\0\0\0\0\x05"), Ok(5));
         assert!(commit_ts(b"\x01\0").is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn encoded_rows_are_parsed(start_ts: u64, expire_at: u64, primary: Vec<u8>, body: Option<Vec<u8>>, first: bool) {
+            let lock = Lock { start_ts, expire_at, primary: &primary };
+            let value = encoded(|out| lock.encode(first, out));
+            proptest::prop_assert_eq!(Lock::parse(&value), Ok(lock));
+            let intent = Intent { start_ts, body: body.as_deref() };
+            let value = encoded(|out| intent.encode(out));
+            proptest::prop_assert_eq!(Intent::parse(&value), Ok(intent));
+            let value = encoded(|out| commit_ts_into(start_ts, out));
+            proptest::prop_assert_eq!(commit_ts(&value), Ok(start_ts));
+        }
     }
 }

@@ -12,9 +12,13 @@
 //! bytes are read again, nothing is copied. Of a map key, a field of a map entry or a oneof member given twice the
 //! last one counts; an absent map value is an empty message.
 
+use std::collections::BTreeMap;
 use std::str;
 
 use crate::format::fault::{Fault, OrFault, Result};
+use crate::format::messages::{
+    self, DynamoAttributeValue, DynamoBinaries, DynamoItem, DynamoList, DynamoMap, DynamoTexts, DynamoValue,
+};
 use crate::format::proto::{Field, Fields, map_entry};
 
 /// Magic of an item value.
@@ -253,9 +257,48 @@ fn check_text(field: Field<'_>) -> Result<()> {
     str::from_utf8(field.bytes()?).map(drop).map_err(|_| NOT_UTF8)
 }
 
+/// Appends the value of a `!ddb|item|` row.
+pub fn item_into(item: &DynamoItem, out: &mut Vec<u8>) {
+    out.extend_from_slice(MAGIC);
+    messages::append(item, out);
+}
+
+impl From<Item<'_>> for DynamoItem {
+    fn from(item: Item<'_>) -> DynamoItem {
+        DynamoItem { attributes: owned_map(item.attributes()) }
+    }
+}
+
+impl From<Value<'_>> for DynamoAttributeValue {
+    /// The depth is bounded by [`MAX_NESTING`], which the parser has checked.
+    fn from(value: Value<'_>) -> DynamoAttributeValue {
+        let texts = |set: Texts<'_>| DynamoTexts { values: set.iter().map(str::to_owned).collect() };
+        let value = match value {
+            Value::S(text) => DynamoValue::S(text.to_owned()),
+            Value::N(text) => DynamoValue::N(text.to_owned()),
+            Value::B(bytes) => DynamoValue::B(bytes.to_vec()),
+            Value::Bool(flag) => DynamoValue::Bool(flag),
+            Value::Null(flag) => DynamoValue::Null(flag),
+            Value::Ss(set) => DynamoValue::Ss(texts(set)),
+            Value::Ns(set) => DynamoValue::Ns(texts(set)),
+            Value::Bs(set) => DynamoValue::Bs(DynamoBinaries { values: set.iter().map(<[u8]>::to_vec).collect() }),
+            Value::L(list) => DynamoValue::L(DynamoList { values: list.iter().map(Into::into).collect() }),
+            Value::M(map) => DynamoValue::M(DynamoMap { values: owned_map(map) }),
+            Value::Unset => return DynamoAttributeValue::default(),
+        };
+        DynamoAttributeValue { value: Some(value) }
+    }
+}
+
+fn owned_map(map: Map<'_>) -> BTreeMap<String, DynamoAttributeValue> {
+    map.stored().map(|entry| (entry.name.to_owned(), entry.value().into())).collect()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::format::dynamodb::wire::{b, field, item, member, n, nested, pair, s};
 
@@ -355,6 +398,38 @@ mod tests {
         for bytes in &broken {
             let want = Err(Fault::Value("its protobuf cannot be decoded"));
             assert_eq!(Item::parse(&item(std::slice::from_ref(bytes))), want, "{bytes:02x?}");
+        }
+    }
+
+    fn any_value() -> impl Strategy<Value = DynamoAttributeValue> {
+        let some = |value| DynamoAttributeValue { value: Some(value) };
+        let leaf = prop_oneof![
+            Just(DynamoAttributeValue::default()),
+            any::<String>().prop_map(move |text| some(DynamoValue::S(text))),
+            any::<String>().prop_map(move |text| some(DynamoValue::N(text))),
+            any::<Vec<u8>>().prop_map(move |bytes| some(DynamoValue::B(bytes))),
+            any::<bool>().prop_map(move |flag| some(DynamoValue::Bool(flag))),
+            any::<bool>().prop_map(move |flag| some(DynamoValue::Null(flag))),
+            any::<Vec<String>>().prop_map(move |values| some(DynamoValue::Ss(DynamoTexts { values }))),
+            any::<Vec<String>>().prop_map(move |values| some(DynamoValue::Ns(DynamoTexts { values }))),
+            any::<Vec<Vec<u8>>>().prop_map(move |values| some(DynamoValue::Bs(DynamoBinaries { values }))),
+        ];
+        leaf.prop_recursive(4, 24, 4, move |inner| {
+            let list = prop::collection::vec(inner.clone(), 0..4);
+            let map = prop::collection::btree_map(any::<String>(), inner, 0..4);
+            prop_oneof![
+                list.prop_map(move |values| some(DynamoValue::L(DynamoList { values }))),
+                map.prop_map(move |values| some(DynamoValue::M(DynamoMap { values }))),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn encoded_items_are_parsed(attributes in prop::collection::btree_map(any::<String>(), any_value(), 0..5)) {
+            let message = DynamoItem { attributes };
+            let value = crate::format::encoded(|out| item_into(&message, out));
+            prop_assert_eq!(DynamoItem::from(Item::parse(&value).unwrap()), message);
         }
     }
 }

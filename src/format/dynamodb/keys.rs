@@ -105,6 +105,40 @@ const fn sextet(b: u8) -> Option<u8> {
     }
 }
 
+impl ItemKey<'_> {
+    /// Appends the whole user key.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        item_prefix_into(self.table, self.generation, out);
+        out.extend_from_slice(self.primary);
+    }
+}
+
+/// Appends the user key of a table's schema (`DdbTable`) or counter (`DdbGen`).
+pub fn table_key_into(family: Family, table_name: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(family.prefix().as_bytes());
+    out.extend_from_slice(URL_SAFE_NO_PAD.encode(table_name).as_bytes());
+}
+
+/// Appends the user key of an index row; its value is the user key of the item.
+///
+/// `index_key` is the primary key of the index and that of the item, each as
+/// [`row_bytes_into`](super::PrimaryKey::row_bytes_into) gives it.
+pub fn index_key_into(table: &[u8], generation: u64, index: &str, index_key: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(Family::DdbGsi.prefix().as_bytes());
+    out.extend_from_slice(table);
+    out.push(b'|');
+    out.extend_from_slice(itoa::Buffer::new().format(generation).as_bytes());
+    out.push(b'|');
+    out.extend_from_slice(URL_SAFE_NO_PAD.encode(index).as_bytes());
+    out.push(b'|');
+    out.extend_from_slice(index_key);
+}
+
+/// Appends the value of a `!ddb|meta|gen|` row.
+pub fn generation_counter_into(generation: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(generation).as_bytes());
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -170,6 +204,22 @@ mod tests {
         #[test]
         fn the_check_agrees_with_decoding(segment in "[A-Za-z0-9_=+ -]{0,9}") {
             prop_assert_eq!(check_segment(segment.as_bytes()).is_ok(), table_name(segment.as_bytes()).is_ok());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn encoded_keys_are_parsed(name in prop::collection::vec(any::<u8>(), 1..9), generation: u64, primary in prop::collection::vec(any::<u8>(), 1..9)) {
+            let table = URL_SAFE_NO_PAD.encode(&name);
+            let key = ItemKey { table: table.as_bytes(), generation, primary: &primary };
+            let user_key = crate::format::encoded(|out| key.encode(out));
+            prop_assert_eq!(ItemKey::parse(Family::DdbItem.suffix(&user_key)), Ok(key));
+            for family in [Family::DdbTable, Family::DdbGen] {
+                let user_key = crate::format::encoded(|out| table_key_into(family, &name, out));
+                prop_assert_eq!(table_name(family.suffix(&user_key)), Ok(name.clone()));
+            }
+            let counter = crate::format::encoded(|out| generation_counter_into(generation, out));
+            prop_assert_eq!(generation_counter(&counter), Ok(generation));
         }
     }
 }

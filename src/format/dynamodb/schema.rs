@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 
 use crate::format::fault::{OrFault, Result};
+use crate::format::messages;
 use crate::format::proto::{Field, Fields, map_entry};
 
 /// Magic of a schema value.
@@ -166,9 +167,48 @@ fn owned(field: Field<'_>) -> Result<String> {
     field.text().map(str::to_owned)
 }
 
+impl Schema {
+    /// Appends the value of a `!ddb|meta|table|` row.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let message = messages::DynamoTableSchema {
+            table_name: self.table_name.clone(),
+            attribute_definitions: self.attributes.clone(),
+            primary_key: Some(self.key.message()),
+            global_secondary_indexes: self
+                .indexes
+                .iter()
+                .map(|(name, index)| (name.clone(), index.message()))
+                .collect(),
+            key_encoding_version: self.key_encoding_version,
+            migrating_from_generation: self.migrating_from_generation,
+            generation: self.generation,
+        };
+        out.extend_from_slice(MAGIC);
+        messages::append(&message, out);
+    }
+}
+
+impl KeyNames {
+    fn message(&self) -> messages::DynamoKeySchema {
+        messages::DynamoKeySchema { hash_key: self.hash.clone(), range_key: self.range.clone() }
+    }
+}
+
+impl Index {
+    fn message(&self) -> messages::DynamoGlobalSecondaryIndex {
+        let projection = messages::DynamoGsiProjection {
+            projection_type: self.projection.clone(),
+            non_key_attributes: self.non_key_attributes.clone(),
+        };
+        messages::DynamoGlobalSecondaryIndex { key_schema: Some(self.key.message()), projection: Some(projection) }
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::format::dynamodb::wire::{field, pair};
     use crate::format::fault::Fault;
@@ -234,6 +274,36 @@ mod tests {
         ];
         for part in broken {
             assert!(matches!(Schema::parse(&value(std::slice::from_ref(part))), Err(Fault::Value(_))), "{part:02x?}");
+        }
+    }
+
+    fn key() -> impl Strategy<Value = KeyNames> {
+        any::<(String, String)>().prop_map(|(hash, range)| KeyNames { hash, range })
+    }
+
+    fn index() -> impl Strategy<Value = Index> {
+        (key(), any::<String>(), any::<Vec<String>>()).prop_map(|(key, projection, non_key_attributes)| Index {
+            key,
+            projection,
+            non_key_attributes,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn encoded_schemas_are_parsed(
+            table_name: String,
+            attributes: BTreeMap<String, String>,
+            key in key(),
+            indexes in prop::collection::btree_map(any::<String>(), index(), 0..3),
+            numbers: [u64; 3],
+        ) {
+            let [key_encoding_version, migrating_from_generation, generation] = numbers;
+            let schema = Schema {
+                table_name, attributes, key, indexes, key_encoding_version, migrating_from_generation, generation,
+            };
+            let value = crate::format::encoded(|out| schema.encode(out));
+            prop_assert_eq!(Schema::parse(&value), Ok(schema));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Legacy collections: a whole hash, set or sorted set in one protobuf value.
 
 use crate::format::fault::{OrFault, Result};
+use crate::format::messages;
 use crate::format::proto::{Fields, map_entry};
 
 /// Magic of a hash blob.
@@ -63,6 +64,26 @@ pub fn zset<'a>(value: &'a [u8], mut each: impl FnMut(&'a [u8], f64)) -> Result<
     })
 }
 
+/// Appends a hash blob.
+pub fn hash_into<'f>(fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>, out: &mut Vec<u8>) {
+    let entry = |(key, value): (&[u8], &[u8])| messages::RedisHashEntry { key: key.to_vec(), value: value.to_vec() };
+    out.extend_from_slice(HASH);
+    messages::append(&messages::RedisHashValue { entries: fields.into_iter().map(entry).collect() }, out);
+}
+
+/// Appends a set blob, which is the payload of a HyperLogLog too.
+pub fn set_into<'m>(members: impl IntoIterator<Item = &'m [u8]>, out: &mut Vec<u8>) {
+    out.extend_from_slice(SET);
+    messages::append(&messages::RedisSetValue { members: members.into_iter().map(<[u8]>::to_vec).collect() }, out);
+}
+
+/// Appends a sorted-set blob.
+pub fn zset_into<'m>(members: impl IntoIterator<Item = (&'m [u8], f64)>, out: &mut Vec<u8>) {
+    let entry = |(member, score): (&[u8], f64)| messages::RedisZSetEntry { member: member.to_vec(), score };
+    out.extend_from_slice(ZSET);
+    messages::append(&messages::RedisZSetValue { entries: members.into_iter().map(entry).collect() }, out);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,5 +103,23 @@ mod tests {
         assert!(zset(b"", |_, _| unreachable!()).is_ok());
         assert!(zset(b"garbage", |_, _| ()).is_err());
         assert!(hash(b"\0RH\x01\x0a\x7f", |_, _| ()).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn encoded_blobs_are_parsed(pairs: Vec<(Vec<u8>, Vec<u8>)>, scores: Vec<(Vec<u8>, i32)>) {
+            let (mut out, mut read) = (Vec::new(), Vec::new());
+            hash_into(pairs.iter().map(|(n, v)| (&n[..], &v[..])), &mut out);
+            hash(&out, |n, v| read.push((n.to_vec(), v.to_vec()))).unwrap();
+            proptest::prop_assert_eq!(&read, &pairs);
+            let (mut out, mut read) = (Vec::new(), Vec::new());
+            set_into(pairs.iter().map(|(n, _)| &n[..]), &mut out);
+            set(&out, |m| read.push(m.to_vec())).unwrap();
+            proptest::prop_assert!(read.iter().eq(pairs.iter().map(|(n, _)| n)));
+            let (mut out, mut read) = (Vec::new(), Vec::new());
+            zset_into(scores.iter().map(|(m, s)| (&m[..], f64::from(*s))), &mut out);
+            zset(&out, |m, s| read.push((m.to_vec(), s as i32))).unwrap();
+            proptest::prop_assert_eq!(&read, &scores);
+        }
     }
 }

@@ -41,6 +41,32 @@ pub fn no_rest(rest: &[u8]) -> Result<()> {
     if rest.is_empty() { Ok(()) } else { Err(Fault::Key("bytes follow the user key of a meta")) }
 }
 
+/// Appends a length and the user key: what follows the prefix of a family that counts its keys.
+pub fn sized_into(user_key: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    let len = u32::try_from(user_key.len()).ok().or_key("its user key is longer than 2^32-1 bytes")?;
+    out.extend_from_slice(&len.to_be_bytes());
+    out.extend_from_slice(user_key);
+    Ok(())
+}
+
+impl ElementKey<'_> {
+    /// Appends what follows the family prefix.
+    ///
+    /// # Errors
+    /// A user key whose length has no 32 bits.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        sized_into(self.user_key, out)?;
+        out.extend_from_slice(self.rest);
+        Ok(())
+    }
+}
+
+/// Appends the rest of a delta key: commit timestamp and sequence within the transaction.
+pub fn delta_rest_into(commit_ts: u64, seq: u32, out: &mut Vec<u8>) {
+    out.extend_from_slice(&commit_ts.to_be_bytes());
+    out.extend_from_slice(&seq.to_be_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +80,18 @@ mod tests {
         assert_eq!(user_key_len(b"\0\0\0\x03ab"), None);
         assert_eq!(delta_ts(b"\0\0\0\0\0\0\0\x09\0\0\0\x01"), Ok(9));
         assert!(delta_ts(b"\0\0\0\0\0\0\0\x09\0\0\0\x01\0").is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn encoded_keys_are_parsed(user_key: Vec<u8>, rest: Vec<u8>, ts: u64, seq: u32) {
+            let key = ElementKey { user_key: &user_key, rest: &rest };
+            let mut out = Vec::new();
+            key.encode(&mut out).unwrap();
+            proptest::prop_assert_eq!(element_key(&out), Ok(key));
+            out.clear();
+            delta_rest_into(ts, seq, &mut out);
+            proptest::prop_assert_eq!(delta_ts(&out), Ok(ts));
+        }
     }
 }

@@ -57,9 +57,43 @@ pub fn check_score_index(rest: &[u8]) -> Result<()> {
     if rest.len() < 8 { Err(Fault::Key("it has no score before the member")) } else { Ok(()) }
 }
 
+impl CollectionMeta {
+    /// Appends 8 bytes, or 16 with an expiry.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.len.to_be_bytes());
+        out.extend(self.expire_ms.into_iter().flat_map(u64::to_be_bytes));
+    }
+}
+
+/// Appends a length delta.
+pub fn delta_into(delta: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&delta.to_be_bytes());
+}
+
+/// Appends a score. Every NaN becomes the one that the server writes.
+pub fn score_into(score: f64, out: &mut Vec<u8>) {
+    const NAN: u64 = 0x7ff8_0000_0000_0001;
+    let bits = if score.is_nan() { NAN } else { score.to_bits() };
+    out.extend_from_slice(&bits.to_be_bytes());
+}
+
+/// The eight bytes of the score index, which sort like the score; both zeros are one.
+pub fn sortable_score(score: f64) -> [u8; 8] {
+    const SIGN: u64 = 1 << 63;
+    let bits = if score == 0.0 { 0 } else { score.to_bits() };
+    let sortable = if bits & SIGN == 0 { bits ^ SIGN } else { !bits };
+    sortable.to_be_bytes()
+}
+
+/// Appends an entry of the TTL index.
+pub fn index_ttl_into(expire_ms: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&clamp_ms(expire_ms).to_be_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::encoded;
 
     #[test]
     fn metas() {
@@ -77,5 +111,24 @@ mod tests {
         assert_eq!(score(&1.5f64.to_bits().to_be_bytes()), Ok(1.5));
         assert_eq!(index_ttl(&u64::MAX.to_be_bytes()), Ok(i64::MAX as u64));
         assert!(index_ttl(b"").is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn encoded_values_are_parsed(len in 0..=i64::MAX, expire_ms: Option<u64>, delta_len: i64, x: f64, ttl: u64) {
+            let meta = CollectionMeta { len, expire_ms };
+            proptest::prop_assert_eq!(CollectionMeta::parse(&encoded(|out| meta.encode(out))), Ok(meta));
+            proptest::prop_assert_eq!(delta(&encoded(|out| delta_into(delta_len, out))), Ok(delta_len));
+            let parsed = score(&encoded(|out| score_into(x, out))).unwrap();
+            proptest::prop_assert!(parsed.to_bits() == x.to_bits() || parsed.is_nan() && x.is_nan());
+            proptest::prop_assert_eq!(index_ttl(&encoded(|out| index_ttl_into(ttl, out))), Ok(clamp_ms(ttl)));
+        }
+
+        #[test]
+        fn the_score_index_sorts_like_the_scores(a: f64, b: f64) {
+            if let Some(order) = a.partial_cmp(&b) {
+                proptest::prop_assert_eq!(sortable_score(a).cmp(&sortable_score(b)), order);
+            }
+        }
     }
 }

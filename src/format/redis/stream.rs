@@ -1,9 +1,15 @@
 //! Streams: metas, entry keys and entries.
 
+use std::fmt;
+
 use super::meta::length;
 use crate::format::cursor::Cursor;
 use crate::format::fault::{Fault, OrFault, Result};
+use crate::format::messages;
 use crate::format::proto::{Field, Fields};
+
+/// Magic of an entry.
+pub const ENTRY_MAGIC: &[u8; 5] = b"\0RXE\x01";
 
 /// A stream ID; orders by milliseconds, then sequence, as numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -74,7 +80,7 @@ pub struct StreamEntry<'a> {
 impl<'a> StreamEntry<'a> {
     /// Checks magic, protobuf and that names and values come in pairs.
     pub fn parse(value: &'a [u8]) -> Result<StreamEntry<'a>> {
-        let message = value.strip_prefix(b"\0RXE\x01").or_value("it lacks its magic 00 52 58 45 01")?;
+        let message = value.strip_prefix(ENTRY_MAGIC).or_value("it lacks its magic 00 52 58 45 01")?;
         StreamEntry::from_message(message)
     }
 
@@ -111,6 +117,39 @@ impl<'a> StreamEntry<'a> {
         };
         std::iter::from_fn(move || Some((next()?, next()?)))
     }
+}
+
+impl StreamId {
+    /// Appends the rest of an entry key.
+    pub fn encode(self, out: &mut Vec<u8>) {
+        [self.ms, self.seq].iter().for_each(|n| out.extend_from_slice(&n.to_be_bytes()));
+    }
+}
+
+impl fmt::Display for StreamId {
+    /// `<ms>-<seq>` in decimal, as [`from_text`](StreamId::from_text) reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.ms, self.seq)
+    }
+}
+
+impl StreamMeta {
+    /// Appends the 48-byte form, or 24 bytes where there is no expiry field.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.len.to_be_bytes());
+        self.last.encode(out);
+        if let Some(expire_ms) = self.expire_ms {
+            out.extend_from_slice(&expire_ms.to_be_bytes());
+            self.trimmed.encode(out);
+        }
+    }
+}
+
+/// Appends the value of an entry row: magic, and the ID and fields as protobuf.
+pub fn entry_into<'f>(id: StreamId, fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>, out: &mut Vec<u8>) {
+    let fields = fields.into_iter().flat_map(|(name, value)| [name.to_vec(), value.to_vec()]).collect();
+    out.extend_from_slice(ENTRY_MAGIC);
+    messages::append(&messages::RedisStreamEntry { id: id.to_string().into_bytes(), fields }, out);
 }
 
 #[cfg(test)]
@@ -153,5 +192,29 @@ mod tests {
         assert!(StreamEntry::parse(b"\0RXE\x02").is_err());
         assert!(StreamEntry::parse(b"").is_err());
         assert_eq!(StreamEntry::parse(b"\0RXE\x01").unwrap().fields().count(), 0);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn encoded_rows_are_parsed(
+            len in 0..=i64::MAX, numbers: [u64; 6], expires: bool, fields: Vec<(Vec<u8>, Vec<u8>)>,
+        ) {
+            let [ms, seq, expire_ms, trimmed_ms, trimmed_seq, _] = numbers;
+            let id = StreamId { ms, seq };
+            let trimmed = if expires { StreamId { ms: trimmed_ms, seq: trimmed_seq } } else { StreamId::default() };
+            let meta = StreamMeta { len, last: id, expire_ms: expires.then_some(expire_ms), trimmed };
+            let mut out = Vec::new();
+            meta.encode(&mut out);
+            proptest::prop_assert_eq!(StreamMeta::parse(&out), Ok(meta));
+            out.clear();
+            id.encode(&mut out);
+            proptest::prop_assert_eq!(StreamId::from_key(&out), Ok(id));
+            out.clear();
+            entry_into(id, fields.iter().map(|(n, v)| (&n[..], &v[..])), &mut out);
+            let entry = StreamEntry::parse(&out).unwrap();
+            proptest::prop_assert_eq!(StreamId::from_text(entry.id_text), Some(id));
+            let read: Vec<_> = entry.fields().map(|(n, v)| (n.to_vec(), v.to_vec())).collect();
+            proptest::prop_assert_eq!(read, fields);
+        }
     }
 }

@@ -52,9 +52,33 @@ fn envelope(value: &[u8], kind: u8) -> Result<Enveloped<'_>> {
     Ok(Enveloped { payload: c.rest(), ttl })
 }
 
+/// Appends the value of a `!redis|str|` row.
+pub fn string_into(value: &Enveloped<'_>, out: &mut Vec<u8>) {
+    envelope_into(value, 1, out);
+}
+
+/// Appends the value of a `!redis|hll|` row.
+pub fn hll_into(value: &Enveloped<'_>, out: &mut Vec<u8>) {
+    envelope_into(value, 2, out);
+}
+
+/// In the legacy form a payload that begins like an envelope would be read as one: the server cannot have stored it.
+fn envelope_into(value: &Enveloped<'_>, kind: u8, out: &mut Vec<u8>) {
+    match value.ttl {
+        InlineTtl::Legacy => {}
+        InlineTtl::Never => out.extend_from_slice(&[0xff, kind, 0]),
+        InlineTtl::At(ms) => {
+            out.extend_from_slice(&[0xff, kind, 1]);
+            out.extend_from_slice(&clamp_ms(ms).to_be_bytes());
+        }
+    }
+    out.extend_from_slice(value.payload);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::encoded;
 
     #[test]
     fn envelopes() {
@@ -70,6 +94,19 @@ mod tests {
         assert_eq!(far.ttl, InlineTtl::At(i64::MAX as u64));
         for bad in [&b"\xff\x01"[..], b"\xff\x01\x01", b"\xff\x01\x01\0\0\0\0\0\0\0"] {
             assert!(string(bad).is_err());
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn encoded_values_are_parsed(payload: Vec<u8>, ms in 0..=i64::MAX.unsigned_abs(), form in 0u8..3) {
+            let ttl = [InlineTtl::Legacy, InlineTtl::Never, InlineTtl::At(ms)][usize::from(form)];
+            let value = Enveloped { payload: &payload, ttl };
+            proptest::prop_assume!(ttl != InlineTtl::Legacy || payload.first() != Some(&0xff));
+            let stored = encoded(|out| string_into(&value, out));
+            proptest::prop_assert_eq!(string(&stored), Ok(value));
+            let stored = encoded(|out| hll_into(&value, out));
+            proptest::prop_assert_eq!(hll(&stored), Ok(value));
         }
     }
 }

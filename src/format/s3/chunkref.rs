@@ -50,6 +50,22 @@ fn text<'a>(c: &mut Cursor<'a>) -> Option<&'a [u8]> {
     c.take(usize::from(len))
 }
 
+impl ChunkRef<'_> {
+    /// Appends a reference of version 1, which names no replicas.
+    ///
+    /// # Errors
+    /// A peer of more than 65,535 bytes.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        let len = u16::try_from(self.peer.len()).ok().or_value("its peer is longer than 65,535 bytes")?;
+        out.push(1);
+        out.extend_from_slice(&self.digest);
+        out.extend_from_slice(&self.size.to_be_bytes());
+        out.extend_from_slice(&len.to_be_bytes());
+        out.extend_from_slice(self.peer);
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +96,15 @@ mod tests {
         }
         for bad in [sample(0, b""), sample(3, b""), sample(1, b"\0\0"), sample(2, b"\0\0x")] {
             assert!(ChunkRef::parse(&bad).is_err());
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn encoded_references_are_parsed(digest: [u8; 32], size: u64, peer: Vec<u8>) {
+            let reference = ChunkRef { digest, size, peer: &peer, replicas: 0 };
+            let value = crate::format::encoded(|out| reference.encode(out).unwrap());
+            proptest::prop_assert_eq!(ChunkRef::parse(&value), Ok(reference));
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Object manifests and part descriptors (`s3.md` §2.2).
 
 use bumpalo::Bump;
+use serde::Serialize;
 
 use crate::format::fault::{Fault, Result};
+use crate::format::jsonout::{self, is_zero};
 use crate::format::jsonval::{self, Object, Value};
 
 /// Value of an `obj|head` row: JSON. Strings live in the arena; absent members are empty or 0.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Manifest<'a> {
     /// The upload whose chunks are the body; an empty one matches every upload of the object.
     pub upload_id: &'a str,
@@ -17,21 +19,27 @@ pub struct Manifest<'a> {
     /// Time of the write: Unix milliseconds in the upper 48 bits, a counter in the lower 16.
     pub last_modified_hlc: u64,
     /// `Content-Type`.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub content_type: &'a str,
     /// `Content-Encoding`.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub content_encoding: &'a str,
     /// `Cache-Control`.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub cache_control: &'a str,
     /// `Content-Disposition`.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub content_disposition: &'a str,
     /// User metadata without `x-amz-meta-`, sorted by name, each once.
+    #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "jsonout::map")]
     pub user_metadata: &'a [(&'a str, &'a str)],
     /// Parts in the order of the manifest; none when the object is empty.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub parts: &'a [Part<'a>],
 }
 
 /// A part of an object; also the value of an `upload|part` row.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Part<'a> {
     /// Part number, 1 to 10000.
     pub part_no: u64,
@@ -42,12 +50,16 @@ pub struct Part<'a> {
     /// How many chunks it has.
     pub chunk_count: u64,
     /// Length of every chunk in bytes; may be absent for inline parts.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub chunk_sizes: &'a [u64],
     /// Version in the keys of its inline chunks.
+    #[serde(skip_serializing_if = "is_zero")]
     pub part_version: u64,
     /// Version in the keys of its chunk references; without meaning for inline parts.
+    #[serde(skip_serializing_if = "is_zero")]
     pub chunk_ref_version: u64,
     /// Whether the chunks are references to content-addressed rows.
+    #[serde(skip_serializing_if = "is_zero")]
     pub offloaded: bool,
 }
 
@@ -107,9 +119,32 @@ impl<'a> Part<'a> {
     }
 }
 
+impl Manifest<'_> {
+    /// Appends the value of an `obj|head` row.
+    ///
+    /// # Errors
+    /// None; the type is that of all encoders of JSON.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        jsonout::append(self, out)
+    }
+}
+
+impl Part<'_> {
+    /// Appends the value of an `upload|part` row.
+    ///
+    /// # Errors
+    /// None; the type is that of all encoders of JSON.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        jsonout::append(self, out)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::format::encoded;
 
     fn check(text: &str, want: std::result::Result<Manifest<'_>, ()>) {
         assert_eq!(Manifest::parse(&Bump::new(), text.as_bytes()).map_err(|_| ()), want, "{text}");
@@ -192,5 +227,34 @@ mod tests {
         let part = Part::parse(&arena, br#"{"part_no":3,"offloaded":true,"chunk_count":1}"#).unwrap();
         assert_eq!((part.part_no, part.offloaded), (3, true));
         assert!(Part::parse(&arena, b"[]").is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn encoded_manifests_are_parsed(
+            texts: [String; 6], size_bytes: i64, last_modified_hlc: u64, metadata: BTreeMap<String, String>,
+            numbers: Vec<([u64; 3], i64, Vec<u64>, bool)>,
+        ) {
+            let arena = Bump::new();
+            let [upload_id, etag, content_type, content_encoding, cache_control, content_disposition] = &texts;
+            let user_metadata: Vec<_> = metadata.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+            let part = |(numbers, size_bytes, sizes, offloaded): &'_ ([u64; 3], i64, Vec<u64>, bool)| {
+                let [part_no, part_version, chunk_ref_version] = *numbers;
+                let chunk_sizes: &[u64] = arena.alloc_slice_copy(sizes);
+                let (size_bytes, offloaded, chunk_count) = (*size_bytes, *offloaded, sizes.len() as u64);
+                Part { part_no, etag, size_bytes, chunk_count, chunk_sizes, part_version, chunk_ref_version, offloaded }
+            };
+            let parts: Vec<_> = numbers.iter().map(part).collect();
+            let manifest = Manifest {
+                upload_id, etag, size_bytes, last_modified_hlc, content_type, content_encoding, cache_control,
+                content_disposition, user_metadata: &user_metadata, parts: &parts,
+            };
+            let value = encoded(|out| manifest.encode(out).unwrap());
+            proptest::prop_assert_eq!(Manifest::parse(&arena, &value), Ok(manifest));
+            for part in parts {
+                let value = encoded(|out| part.encode(out).unwrap());
+                proptest::prop_assert_eq!(Part::parse(&arena, &value), Ok(part));
+            }
+        }
     }
 }

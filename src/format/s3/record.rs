@@ -1,13 +1,14 @@
 //! Bucket and upload records, generation counters (`s3.md` §1, §2.1, §2.2).
 
 use bumpalo::Bump;
+use serde::Serialize;
 
 use crate::format::cursor;
 use crate::format::fault::{OrFault, Result};
-use crate::format::jsonval;
+use crate::format::{jsonout, jsonval};
 
 /// Value of a `bucket|meta` row: JSON.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct BucketRecord<'a> {
     /// The name; the key's is the law.
     pub bucket_name: &'a str,
@@ -16,10 +17,13 @@ pub struct BucketRecord<'a> {
     /// Time of creation: Unix milliseconds in the upper 48 bits, a counter in the lower 16.
     pub created_at_hlc: u64,
     /// Owner.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub owner: &'a str,
     /// Region.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub region: &'a str,
     /// `private` or `public-read`.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub acl: &'a str,
 }
 
@@ -49,7 +53,7 @@ fn decimal(text: &[u8]) -> Option<u64> {
 }
 
 /// Value of an `upload|meta` or `gc|upload` row: JSON.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct UploadRecord<'a> {
     /// The bucket.
     pub bucket: &'a str,
@@ -62,8 +66,10 @@ pub struct UploadRecord<'a> {
     /// Time of its start: Unix milliseconds in the upper 48 bits, a counter in the lower 16.
     pub created_hlc: u64,
     /// `Content-Type`.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub content_type: &'a str,
     /// User metadata, sorted by name, each once.
+    #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "jsonout::map")]
     pub metadata: &'a [(&'a str, &'a str)],
 }
 
@@ -83,9 +89,37 @@ impl<'a> UploadRecord<'a> {
     }
 }
 
+impl BucketRecord<'_> {
+    /// Appends the value of a `bucket|meta` row.
+    ///
+    /// # Errors
+    /// None; the type is that of all encoders of JSON.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        jsonout::append(self, out)
+    }
+}
+
+impl UploadRecord<'_> {
+    /// Appends the value of an `upload|meta` row.
+    ///
+    /// # Errors
+    /// None; the type is that of all encoders of JSON.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        jsonout::append(self, out)
+    }
+}
+
+/// Appends the value of a `bucket|gen` row.
+pub fn generation_into(generation: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&generation.to_be_bytes());
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::format::encoded;
 
     #[test]
     fn buckets() {
@@ -133,5 +167,25 @@ mod tests {
         let got = UploadRecord::parse(&arena, text).unwrap();
         assert_eq!((got.object, got.created_hlc, got.metadata), ("o", 9, &[("k", "v")][..]));
         assert!(UploadRecord::parse(&arena, br#"{"metadata":{"k":2}}"#).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn encoded_records_are_parsed(texts: [String; 4], numbers: [u64; 2], metadata: BTreeMap<String, String>) {
+            let arena = Bump::new();
+            let [a, b, c, d] = &texts;
+            let [generation, hlc] = numbers;
+            let bucket = BucketRecord { bucket_name: a, generation, created_at_hlc: hlc, owner: b, region: c, acl: d };
+            let value = encoded(|out| bucket.encode(out).unwrap());
+            proptest::prop_assert_eq!(BucketRecord::parse(&arena, &value), Ok(bucket));
+            let metadata: Vec<_> = metadata.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+            let upload = UploadRecord {
+                bucket: a, object: b, generation, upload_id: c, created_hlc: hlc, content_type: d, metadata: &metadata,
+            };
+            let value = encoded(|out| upload.encode(out).unwrap());
+            proptest::prop_assert_eq!(UploadRecord::parse(&arena, &value), Ok(upload));
+            let value = encoded(|out| generation_into(generation, out));
+            proptest::prop_assert_eq!(super::generation(&value), Ok(generation));
+        }
     }
 }

@@ -20,6 +20,19 @@ pub fn tombstone(value: &[u8]) -> u32 {
     count.filter(|n| (1..=MAX_PARTITIONS).contains(n)).unwrap_or(1)
 }
 
+/// Appends the value of a `queue|gen` or `queue|seq` row.
+pub fn decimal_into(n: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+}
+
+/// Appends the value of a `queue|tombstone` row.
+pub fn tombstone_into(partitions: u32, out: &mut Vec<u8>) {
+    match partitions {
+        0 | 1 => out.push(1),
+        more => out.extend_from_slice(&u64::from(more).to_be_bytes()),
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::arithmetic_side_effects)]
 mod tests {
@@ -65,6 +78,16 @@ mod tests {
             ([eight(4), vec![0]].concat(), 1),
         ] {
             assert_eq!(tombstone(&value), want, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn encoded_values_are_parsed() {
+        for n in [0, 1, 1234567890, u64::MAX] {
+            assert_eq!(decimal(&crate::format::encoded(|out| decimal_into(n, out))), Ok(n));
+        }
+        for n in 1..=MAX_PARTITIONS {
+            assert_eq!(tombstone(&crate::format::encoded(|out| tombstone_into(n, out))), n);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Messages: `00 53 4D 01` · JSON (`sqs.md` §2.2).
 
 use bumpalo::Bump;
+use serde::Serialize;
 
 use super::straight;
 use crate::format::fault::{OrFault, Result};
+use crate::format::jsonout::{self, is_zero};
 use crate::format::jsonval::{self, Document, last_of_each_name};
 use crate::format::rawjson;
 
@@ -11,19 +13,23 @@ use crate::format::rawjson;
 pub const MAGIC: &[u8; 4] = b"\0SM\x01";
 
 /// A message. Absent members are zero or empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Message<'a> {
     /// ID: 32 hex digits when the server wrote it.
     pub message_id: &'a str,
     /// Body, decoded.
+    #[serde(serialize_with = "jsonout::base64")]
     pub body: &'a [u8],
     /// MD5 of the body, hex.
     pub md5_of_body: &'a str,
     /// MD5 of the attributes, hex.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub md5_of_message_attributes: &'a str,
     /// Attributes: name (sorted by bytes, each once) and value as stored, JSON text with its white space.
+    #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "jsonout::raw_map")]
     pub message_attributes: &'a [(&'a str, &'a [u8])],
     /// Who sent it.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub sender_id: &'a str,
     /// When it was sent, Unix milliseconds.
     pub send_timestamp_millis: i64,
@@ -34,18 +40,24 @@ pub struct Message<'a> {
     /// How often it was received.
     pub receive_count: i64,
     /// When it was first received, Unix milliseconds; 0 = never.
+    #[serde(skip_serializing_if = "is_zero")]
     pub first_receive_millis: i64,
     /// Token of the last receive, decoded.
+    #[serde(serialize_with = "jsonout::base64_or_null")]
     pub current_receipt_token: &'a [u8],
     /// Generation of the queue that it belongs to.
     pub queue_generation: u64,
     /// Message group (FIFO).
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub message_group_id: &'a str,
     /// Deduplication ID (FIFO).
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub message_deduplication_id: &'a str,
     /// Sequence number (FIFO); 0 = none.
+    #[serde(skip_serializing_if = "is_zero")]
     pub sequence_number: u64,
     /// Queue that it failed in, when this is a dead-letter queue.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub dead_letter_source_arn: &'a str,
 }
 
@@ -143,6 +155,17 @@ impl<'a> Head<'a> {
     /// The order of `messages.jsonl`: send time, sequence number, ID by bytes.
     pub fn sort_key(&self) -> (i64, u64, &'a [u8]) {
         (self.send_timestamp_millis, self.sequence_number, self.message_id.as_bytes())
+    }
+}
+
+impl Message<'_> {
+    /// Appends the value of a `msg|data` row.
+    ///
+    /// # Errors
+    /// A message attribute that is no JSON text.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        out.extend_from_slice(MAGIC);
+        jsonout::append(self, out)
     }
 }
 
@@ -285,6 +308,41 @@ mod tests {
             let value = [MAGIC, &bytes[..]].concat();
             let arena = Bump::new();
             let _ = (Message::parse(&arena, &value), Head::parse(&arena, &value), Message::parse(&arena, &bytes));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn encoded_messages_are_parsed(
+            texts: [String; 7], bytes: [Vec<u8>; 2], signed: [i64; 5], numbers: [u64; 2],
+            names: std::collections::BTreeSet<String>,
+        ) {
+            let arena = Bump::new();
+            let attribute: &[u8] = br#"{"DataType":"String","StringValue":"v"}"#;
+            let attributes: Vec<_> = names.iter().map(|name| (&name[..], attribute)).collect();
+            let message = Message {
+                message_id: &texts[0],
+                body: &bytes[0],
+                md5_of_body: &texts[1],
+                md5_of_message_attributes: &texts[2],
+                message_attributes: &attributes,
+                sender_id: &texts[3],
+                send_timestamp_millis: signed[0],
+                available_at_millis: signed[1],
+                visible_at_millis: signed[2],
+                receive_count: signed[3],
+                first_receive_millis: signed[4],
+                current_receipt_token: &bytes[1],
+                queue_generation: numbers[0],
+                message_group_id: &texts[4],
+                message_deduplication_id: &texts[5],
+                sequence_number: numbers[1],
+                dead_letter_source_arn: &texts[6],
+            };
+            let value = crate::format::encoded(|out| message.encode(out).unwrap());
+            prop_assert_eq!(Message::parse(&arena, &value), Ok(message));
+            let no_json = Message { message_attributes: &[("a", b"{")], ..message };
+            prop_assert!(no_json.encode(&mut Vec::new()).is_err());
         }
     }
 }

@@ -1,27 +1,33 @@
 //! Queue records: `00 53 51 01` · JSON (`sqs.md` §2.1).
 
 use bumpalo::Bump;
+use serde::Serialize;
 
 use crate::format::fault::{OrFault, Result};
+use crate::format::jsonout::{self, is_zero};
 use crate::format::jsonval::{self, Object};
 
 /// What a queue record begins with: `\0SQ\1`.
 pub const MAGIC: &[u8; 4] = b"\0SQ\x01";
 
 /// The attributes of a queue. Absent members are zero or empty.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Queue<'a> {
     /// Name; empty when only the key tells it.
     pub name: &'a str,
     /// Generation whose messages live; 0 = not said.
     pub generation: u64,
     /// Number of the queue's present life.
+    #[serde(skip_serializing_if = "is_zero")]
     pub incarnation: u64,
     /// When it was created: a hybrid logical clock, Unix milliseconds in the upper 48 bits.
+    #[serde(skip_serializing_if = "is_zero")]
     pub created_at_hlc: u64,
     /// First in, first out.
+    #[serde(skip_serializing_if = "is_zero")]
     pub is_fifo: bool,
     /// A message without an own ID is deduplicated by its body.
+    #[serde(skip_serializing_if = "is_zero")]
     pub content_based_dedup: bool,
     /// How long a received message stays hidden, seconds.
     pub visibility_timeout_seconds: i64,
@@ -34,29 +40,39 @@ pub struct Queue<'a> {
     /// Longest body, bytes.
     pub maximum_message_size: i64,
     /// Where failed messages go: JSON text as the client sent it.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub redrive_policy: &'a str,
     /// Who may send failed messages here: JSON text as the client sent it.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub redrive_allow_policy: &'a str,
     /// Tags, sorted by name, each name once.
+    #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "jsonout::map")]
     pub tags: &'a [(&'a str, &'a str)],
     /// Last purge, Unix milliseconds.
+    #[serde(skip_serializing_if = "is_zero")]
     pub last_purged_at_millis: i64,
     /// Creation, Unix milliseconds.
+    #[serde(skip_serializing_if = "is_zero")]
     pub created_at_millis: i64,
     /// Last change of an attribute, Unix milliseconds.
+    #[serde(skip_serializing_if = "is_zero")]
     pub last_modified_at_millis: i64,
     /// Limits of the rates of requests.
+    #[serde(skip_serializing_if = "is_zero")]
     pub throttle: Throttle,
     /// Number of partitions, a power of two; 0 and 1 mean none.
+    #[serde(skip_serializing_if = "is_zero")]
     pub partition_count: u32,
     /// `perMessageGroupId` or `perQueue`.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub fifo_throughput_limit: &'a str,
     /// `messageGroup` or `queue`.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub deduplication_scope: &'a str,
 }
 
 /// Token buckets for the rates of requests: capacity in requests, refill in requests per second.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Throttle {
     /// Sends: capacity.
     pub send_capacity: f64,
@@ -133,11 +149,24 @@ fn tags<'a>(arena: &'a Bump, o: &Object<'a>) -> Result<&'a [(&'a str, &'a str)]>
     Ok(arena.alloc_slice_copy(&jsonval::last_of_each_name(tags?)))
 }
 
+impl Queue<'_> {
+    /// Appends the value of a `queue|meta` row.
+    ///
+    /// # Errors
+    /// None; the type is that of all encoders of JSON.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        out.extend_from_slice(MAGIC);
+        jsonout::append(self, out)
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::arithmetic_side_effects)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::format::Fault;
+    use crate::format::{Fault, encoded};
 
     fn value(json: &str) -> Vec<u8> {
         [MAGIC, json.as_bytes()].concat()
@@ -211,6 +240,50 @@ mod tests {
         }
         for bad in [&b""[..], b"{}", b"\0SM\x01{}", b"\0SQ\x02{}", b"\0SQ"] {
             assert!(matches!(Queue::parse(&Bump::new(), bad), Err(Fault::Value(_))), "{}", bad.escape_ascii());
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn encoded_records_are_parsed(
+            texts: [String; 5], numbers: [u64; 3], flags: [bool; 2], signed: [i64; 8], tags: BTreeMap<String, String>,
+            rates: [i32; 6], partition_count: u32,
+        ) {
+            let arena = Bump::new();
+            let tags: Vec<_> = tags.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+            let rates = rates.map(|n| f64::from(n) / 8.0);
+            let queue = Queue {
+                name: &texts[0],
+                generation: numbers[0],
+                incarnation: numbers[1],
+                created_at_hlc: numbers[2],
+                is_fifo: flags[0],
+                content_based_dedup: flags[1],
+                visibility_timeout_seconds: signed[0],
+                message_retention_seconds: signed[1],
+                delay_seconds: signed[2],
+                receive_message_wait_seconds: signed[3],
+                maximum_message_size: signed[4],
+                redrive_policy: &texts[1],
+                redrive_allow_policy: &texts[2],
+                tags: &tags,
+                last_purged_at_millis: signed[5],
+                created_at_millis: signed[6],
+                last_modified_at_millis: signed[7],
+                throttle: Throttle {
+                    send_capacity: rates[0],
+                    send_refill_per_second: rates[1],
+                    recv_capacity: rates[2],
+                    recv_refill_per_second: rates[3],
+                    default_capacity: rates[4],
+                    default_refill_per_second: rates[5],
+                },
+                partition_count,
+                fifo_throughput_limit: &texts[3],
+                deduplication_scope: &texts[4],
+            };
+            let value = encoded(|out| queue.encode(out).unwrap());
+            proptest::prop_assert_eq!(Queue::parse(&arena, &value), Ok(queue));
         }
     }
 }
