@@ -11,6 +11,7 @@
 )]
 
 pub(crate) mod b64;
+pub mod container;
 pub mod cursor;
 pub mod dynamodb;
 pub mod family;

@@ -12,10 +12,11 @@
 
 use crate::decode::{Layout, Options, Silent, fill_nowhere};
 use crate::error::Error;
-use crate::format::Family;
+use crate::format::header::FsmHeader;
+use crate::format::mvcc::{self, ValueHeader};
+use crate::format::{Family, container, frame};
 use crate::source::Source;
 use crate::survey::Grain;
-use crate::survey::crc::crc32c;
 
 /// Bytes before key and value.
 const HEAD: usize = 6;
@@ -64,16 +65,11 @@ fn snapshot(data: &[u8]) -> Vec<u8> {
     let mut rows = rows(data);
     rows.sort_by(|a, b| a.0.cmp(&b.0));
     rows.dedup_by(|a, b| a.0 == b.0);
-    let mut file = b"EKVTHLC1\0\0\0\0\0\0\0\0EKVPBBL1".to_vec();
-    file.extend_from_slice(&(TIME + 256).to_le_bytes());
-    for (key, value) in rows {
-        for part in [key, value] {
-            file.extend_from_slice(&(part.len() as u64).to_le_bytes());
-            file.extend_from_slice(&part);
-        }
-    }
-    let footer = crc32c(&file);
-    file.extend_from_slice(&footer.to_be_bytes());
+    let mut file = Vec::new();
+    FsmHeader { version: 1, ..FsmHeader::default() }.encode(&mut file);
+    frame::stream_header_into(TIME + 256, &mut file);
+    rows.iter().for_each(|(key, value)| frame::entry_into(key, value, &mut file));
+    container::footer_into(&mut file);
     file
 }
 
@@ -93,13 +89,12 @@ fn rows(mut data: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
             key.extend_from_slice(&(len as u32).to_be_bytes());
         }
         key.extend_from_slice(suffix);
-        key.extend_from_slice(&(!(TIME + u64::from(time))).to_be_bytes());
-        let mut value = vec![flags & TOMBSTONE];
-        value.extend_from_slice(&[0; 8]);
-        if flags & TOMBSTONE == 0 {
-            value.extend_from_slice(body);
-        }
-        rows.push((key, value));
+        let mut raw_key = Vec::new();
+        mvcc::raw_key_into(&key, TIME + u64::from(time), &mut raw_key);
+        let tombstone = flags & TOMBSTONE != 0;
+        let mut value = Vec::new();
+        ValueHeader { tombstone, expire_at: 0, body: if tombstone { b"" } else { body } }.encode(&mut value);
+        rows.push((raw_key, value));
     }
     rows
 }

@@ -1,8 +1,10 @@
 //! Rows in, a snapshot file out.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 
-use crc_fast::{CrcAlgorithm, Digest};
+use ekvsnap::format::container::Encoder;
+use ekvsnap::format::header::FsmHeader;
+use ekvsnap::format::mvcc::ValueHeader;
 
 /// 2026 in HLC form: inverted timestamps begin with FE, as on a live server.
 pub const NOW: u64 = 1_767_225_600_000 << 16;
@@ -35,31 +37,23 @@ pub struct Written {
 
 /// A snapshot being written.
 pub struct Rows<'w> {
-    out: BufWriter<&'w mut dyn Write>,
-    crc: Digest,
+    out: &'w mut dyn Write,
+    encoder: Encoder,
+    /// What the encoder has made and `out` has not got yet.
+    buffer: Vec<u8>,
     bare: bool,
     written: Written,
-    /// The last raw key, to prove the order; and the one being made.
-    last: Vec<u8>,
-    key: Vec<u8>,
 }
+
+/// Bytes of the buffer at which it is written out.
+const FULL: usize = 1 << 20;
 
 impl<'w> Rows<'w> {
     pub fn begin(out: &'w mut dyn Write, bare: bool) -> io::Result<Self> {
-        let mut rows = Rows {
-            out: BufWriter::with_capacity(1 << 20, out),
-            crc: Digest::new(CrcAlgorithm::Crc32Iscsi),
-            bare,
-            written: Written { rows: 0, bytes: 0 },
-            last: Vec::new(),
-            key: Vec::new(),
-        };
-        if !bare {
-            rows.bytes(b"EKVTHLC1\0\0\0\0\0\0\0\0")?;
-        }
-        rows.bytes(b"EKVPBBL1")?;
-        rows.bytes(&LAST_COMMIT.to_le_bytes())?;
-        Ok(rows)
+        let header = FsmHeader { version: u8::from(!bare), ..FsmHeader::default() };
+        let mut buffer = Vec::with_capacity(FULL);
+        let encoder = Encoder::begin(&header, LAST_COMMIT, &mut buffer);
+        Ok(Rows { out, encoder, buffer, bare, written: Written { rows: 0, bytes: 0 } })
     }
 
     /// A key with one version.
@@ -79,42 +73,34 @@ impl<'w> Rows<'w> {
     }
 
     fn version(&mut self, key: &[u8], ts: u64, body: Option<&[u8]>) -> io::Result<()> {
-        std::mem::swap(&mut self.last, &mut self.key);
-        self.key.clear();
-        self.key.extend_from_slice(key);
-        self.key.extend_from_slice(&(!ts).to_be_bytes());
-        assert!(self.last < self.key, "{:?} is out of order", String::from_utf8_lossy(key));
-        let mut front = [0; 8 + 9];
-        front[..8].copy_from_slice(&(9 + body.map_or(0, <[u8]>::len) as u64).to_le_bytes());
-        front[8] = u8::from(body.is_none());
-        let raw_key = std::mem::take(&mut self.key);
-        self.bytes(&(raw_key.len() as u64).to_le_bytes())?;
-        self.bytes(&raw_key)?;
-        self.key = raw_key;
-        self.bytes(&front)?;
-        self.bytes(body.unwrap_or_default())?;
+        let value = ValueHeader { tombstone: body.is_none(), expire_at: 0, body: body.unwrap_or_default() };
+        let encoded = self.encoder.row(key, ts, &value, &mut self.buffer);
+        assert!(encoded.is_ok(), "{:?}: {encoded:?}", String::from_utf8_lossy(key));
         self.written.rows += 1;
-        Ok(())
+        if self.buffer.len() >= FULL { self.flush() } else { Ok(()) }
     }
 
     /// Store metadata and footer, where they belong.
     pub fn finish(mut self) -> io::Result<Written> {
         if !self.bare {
-            let name = b"_meta_last_commit_ts";
-            self.bytes(&(name.len() as u64).to_le_bytes())?;
-            self.bytes(name)?;
-            self.bytes(&8u64.to_le_bytes())?;
-            self.bytes(&LAST_COMMIT.to_le_bytes())?;
-            let crc = self.crc.finalize() as u32;
-            self.bytes(&crc.to_be_bytes())?;
+            let last_commit =
+                self.encoder.raw(b"_meta_last_commit_ts".to_vec(), &LAST_COMMIT.to_le_bytes(), &mut self.buffer);
+            assert!(last_commit.is_ok(), "{last_commit:?}");
+        }
+        self.flush()?;
+        if !self.bare {
+            self.encoder.finish(&mut self.buffer);
+            self.written.bytes += self.buffer.len() as u64;
+            self.out.write_all(&self.buffer)?;
         }
         self.out.flush()?;
         Ok(self.written)
     }
 
-    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.crc.update(bytes);
-        self.written.bytes += bytes.len() as u64;
-        self.out.write_all(bytes)
+    fn flush(&mut self) -> io::Result<()> {
+        self.written.bytes += self.buffer.len() as u64;
+        self.out.write_all(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
     }
 }

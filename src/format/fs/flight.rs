@@ -1,22 +1,28 @@
 //! What is under way: open handles, intents and move jobs (`fs.md` §2.4 to §2.6).
 
 use bumpalo::Bump;
+use serde::Serialize;
 
 use crate::format::fault::Result;
+use crate::format::jsonout::{self, is_zero};
 use crate::format::jsonval;
 
 /// A file that a mount has open. Times are Unix nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Handle<'a> {
     /// The inode.
     pub inode: u64,
     /// Which mount.
+    #[serde(rename = "client_id", serialize_with = "jsonout::base64")]
     pub client: &'a [u8],
     /// The mount's number for it.
+    #[serde(rename = "fh")]
     pub handle: u64,
     /// When it was opened.
+    #[serde(rename = "created_nsec")]
     pub created: i64,
     /// When it ends by itself; 0: never.
+    #[serde(rename = "expires_nsec", skip_serializing_if = "is_zero")]
     pub expires: i64,
 }
 
@@ -35,25 +41,32 @@ impl<'a> Handle<'a> {
 }
 
 /// Something that is about to be done. One to create or delete that is still there was not done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Intent<'a> {
     /// Its ID.
+    #[serde(serialize_with = "jsonout::base64")]
     pub id: &'a [u8],
     /// `create`, `delete` or `move`.
     pub kind: &'a str,
     /// `prepared`, or the phase of the move.
     pub phase: &'a str,
     /// The inode; 0: not said.
+    #[serde(skip_serializing_if = "is_zero")]
     pub inode: u64,
     /// The directory; 0: not said.
+    #[serde(skip_serializing_if = "is_zero")]
     pub parent: u64,
     /// The name in the directory; may be empty.
+    #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "jsonout::base64")]
     pub name: &'a [u8],
     /// The move job; may be empty.
+    #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "jsonout::base64")]
     pub job_id: &'a [u8],
     /// Unix nanoseconds.
+    #[serde(rename = "created_at_nsec")]
     pub created_at: i64,
     /// Unix nanoseconds.
+    #[serde(rename = "updated_at_nsec")]
     pub updated_at: i64,
 }
 
@@ -76,9 +89,10 @@ impl<'a> Intent<'a> {
 }
 
 /// A file that is being moved from one home slot to another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct MoveJob<'a> {
     /// Its ID.
+    #[serde(serialize_with = "jsonout::base64")]
     pub id: &'a [u8],
     /// The inode.
     pub inode: u64,
@@ -91,18 +105,24 @@ pub struct MoveJob<'a> {
     /// Epoch while it moves.
     pub migration_epoch: u64,
     /// Epoch once it has moved; 0: not yet.
+    #[serde(skip_serializing_if = "is_zero")]
     pub switch_epoch: u64,
     /// `target_cleanup`, `copy`, `switch`, `source_cleanup` or `completed`.
     pub phase: &'a str,
     /// The raw chunk key that comes next; may be empty.
+    #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "jsonout::base64")]
     pub cursor: &'a [u8],
     /// Chunks copied so far.
+    #[serde(skip_serializing_if = "is_zero")]
     pub copied_chunks: u64,
     /// Chunks of the source deleted so far.
+    #[serde(skip_serializing_if = "is_zero")]
     pub cleaned_chunks: u64,
     /// Unix nanoseconds.
+    #[serde(rename = "created_at_nsec")]
     pub created_at: i64,
     /// Unix nanoseconds.
+    #[serde(rename = "updated_at_nsec")]
     pub updated_at: i64,
 }
 
@@ -128,10 +148,41 @@ impl<'a> MoveJob<'a> {
     }
 }
 
+impl Handle<'_> {
+    /// Appends the value of a `ref` row.
+    ///
+    /// # Errors
+    /// None; the type is that of all encoders of JSON.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        jsonout::append(self, out)
+    }
+}
+
+impl Intent<'_> {
+    /// Appends the value of an `intent` row.
+    ///
+    /// # Errors
+    /// None; the type is that of all encoders of JSON.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        jsonout::append(self, out)
+    }
+}
+
+impl MoveJob<'_> {
+    /// Appends the value of a `job|move` row.
+    ///
+    /// # Errors
+    /// None; the type is that of all encoders of JSON.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        jsonout::append(self, out)
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
+    use crate::format::encoded;
 
     #[test]
     fn full_records() {
@@ -183,5 +234,45 @@ mod tests {
         assert!(Handle::parse(&arena, br#"{"client_id":"%"}"#).is_err());
         assert!(Intent::parse(&arena, br#"{"name":"a"}"#).is_err());
         assert!(MoveJob::parse(&arena, br#"{"cursor":1}"#).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn encoded_rows_are_parsed(n: [u64; 8], times: [i64; 2], bytes: [Vec<u8>; 3], words: [String; 2]) {
+            let arena = Bump::new();
+            let handle = Handle { inode: n[0], client: &bytes[0], handle: n[1], created: times[0], expires: times[1] };
+            let value = encoded(|out| handle.encode(out).unwrap());
+            proptest::prop_assert_eq!(Handle::parse(&arena, &value), Ok(handle));
+            let intent = Intent {
+                id: &bytes[0],
+                kind: &words[0],
+                phase: &words[1],
+                inode: n[0],
+                parent: n[1],
+                name: &bytes[1],
+                job_id: &bytes[2],
+                created_at: times[0],
+                updated_at: times[1],
+            };
+            let value = encoded(|out| intent.encode(out).unwrap());
+            proptest::prop_assert_eq!(Intent::parse(&arena, &value), Ok(intent));
+            let job = MoveJob {
+                id: &bytes[0],
+                inode: n[0],
+                source_home: n[1],
+                target_home: n[2],
+                target_group: n[3],
+                migration_epoch: n[4],
+                switch_epoch: n[5],
+                phase: &words[0],
+                cursor: &bytes[1],
+                copied_chunks: n[6],
+                cleaned_chunks: n[7],
+                created_at: times[0],
+                updated_at: times[1],
+            };
+            let value = encoded(|out| job.encode(out).unwrap());
+            proptest::prop_assert_eq!(MoveJob::parse(&arena, &value), Ok(job));
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! Inodes, directory entries and homes (`fs.md` §2.1 to §2.3).
 
 use bumpalo::Bump;
+use serde::Serialize;
 
 use crate::format::fault::Result;
+use crate::format::jsonout::{self, is_zero};
 use crate::format::jsonval;
 
 /// Chunk size where an inode says none: 4 MiB.
@@ -11,7 +13,8 @@ const DEFAULT_CHUNK: u64 = 4 << 20;
 const MODE: u32 = 0o7777;
 
 /// What an inode or an entry says it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// `file`
     File,
@@ -38,13 +41,15 @@ impl Kind {
 }
 
 /// A file or directory. Times are Unix nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Inode {
     /// Its number, as the value has it; that of the key counts.
+    #[serde(rename = "inode")]
     pub number: u64,
     /// Directory it was created in.
     pub parent: u64,
     /// File or directory.
+    #[serde(rename = "type")]
     pub kind: Kind,
     /// Permission bits, without the type.
     pub mode: u32,
@@ -55,10 +60,13 @@ pub struct Inode {
     /// Bytes of the file.
     pub size: u64,
     /// Last access, as far as it is kept.
+    #[serde(rename = "atime_nsec")]
     pub atime: i64,
     /// Last change of the content.
+    #[serde(rename = "mtime_nsec")]
     pub mtime: i64,
     /// Last change of the inode.
+    #[serde(rename = "ctime_nsec")]
     pub ctime: i64,
     /// Bytes of a chunk, as stored; see [`Inode::chunk`].
     pub chunk_size: u64,
@@ -71,6 +79,7 @@ pub struct Inode {
     /// 1
     pub generation: u64,
     /// Without a name, but not freed yet.
+    #[serde(skip_serializing_if = "is_zero")]
     pub orphaned: bool,
 }
 
@@ -110,11 +119,12 @@ impl Inode {
 }
 
 /// A name in a directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Entry {
     /// What it names.
     pub inode: u64,
     /// What listings show; the inode's own kind counts.
+    #[serde(rename = "type")]
     pub kind: Kind,
 }
 
@@ -127,7 +137,8 @@ impl Entry {
 }
 
 /// What a home does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum HomeState {
     /// `active`
     Active,
@@ -139,11 +150,13 @@ pub enum HomeState {
 }
 
 /// Where an inode's data lives, as writers check it; readers go by the inode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Home {
     /// Where the data is.
+    #[serde(rename = "home_slot")]
     pub slot: u64,
     /// Where it is moved to; 0: nowhere.
+    #[serde(rename = "target_home_slot", skip_serializing_if = "is_zero")]
     pub target: u64,
     /// Whether it is being moved.
     pub state: HomeState,
@@ -169,11 +182,44 @@ impl Home {
     }
 }
 
+impl Inode {
+    /// Appends the value of an `ino` row.
+    ///
+    /// # Errors
+    /// None; the type is that of all encoders of JSON.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        jsonout::append(self, out)
+    }
+}
+
+impl Entry {
+    /// Appends the value of a `dir` row.
+    ///
+    /// # Errors
+    /// None; the type is that of all encoders of JSON.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        jsonout::append(self, out)
+    }
+}
+
+impl Home {
+    /// Appends the value of a `home` row.
+    ///
+    /// # Errors
+    /// None; the type is that of all encoders of JSON.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        jsonout::append(self, out)
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::arithmetic_side_effects)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::format::Fault;
+    use crate::format::encoded;
 
     fn inode(json: &str) -> Result<Inode> {
         Inode::parse(&Bump::new(), json.as_bytes())
@@ -251,5 +297,43 @@ mod tests {
             assert!(!other.agrees(&inode), "{other:?}");
         }
         assert!(Entry::parse(&arena, b"[]").is_err() && Home::parse(&arena, br#"{"epoch":-1}"#).is_err());
+    }
+
+    fn kind() -> impl Strategy<Value = Kind> {
+        prop_oneof![Just(Kind::File), Just(Kind::Directory), Just(Kind::Other)]
+    }
+
+    proptest! {
+        #[test]
+        fn encoded_rows_are_parsed(n: [u64; 7], small: [u32; 4], times: [i64; 3], kind in kind(), orphaned: bool) {
+            let arena = Bump::new();
+            let inode = Inode {
+                number: n[0],
+                parent: n[1],
+                kind,
+                mode: small[0] & MODE,
+                uid: small[1],
+                gid: small[2],
+                size: n[2],
+                atime: times[0],
+                mtime: times[1],
+                ctime: times[2],
+                chunk_size: n[3],
+                home_slot: n[4],
+                epoch: n[5],
+                nlink: small[3],
+                generation: n[6],
+                orphaned,
+            };
+            let value = encoded(|out| inode.encode(out).unwrap());
+            prop_assert_eq!(Inode::parse(&arena, &value), Ok(inode));
+            let entry = Entry { inode: n[0], kind };
+            let value = encoded(|out| entry.encode(out).unwrap());
+            prop_assert_eq!(Entry::parse(&arena, &value), Ok(entry));
+            let state = [HomeState::Active, HomeState::Migrating, HomeState::Other][(n[0] % 3) as usize];
+            let home = Home { slot: n[0], target: n[1], state, epoch: n[2] };
+            let value = encoded(|out| home.encode(out).unwrap());
+            prop_assert_eq!(Home::parse(&arena, &value), Ok(home));
+        }
     }
 }

@@ -50,6 +50,11 @@ pub fn number(value: &[u8]) -> Result<u64> {
     }
 }
 
+/// Appends a document that is one number.
+pub fn number_into(n: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -103,5 +108,12 @@ mod tests {
             assert_eq!(value.is_err(), *family != Family::FsChunk, "{family:?}");
         }
         assert!(check(&Bump::new(), Family::Str, b"!redis|str|x", b"").is_err());
+    }
+
+    #[test]
+    fn encoded_numbers_are_parsed() {
+        for n in [0, 1, u64::MAX] {
+            assert_eq!(number(&crate::format::encoded(|out| number_into(n, out))), Ok(n));
+        }
     }
 }

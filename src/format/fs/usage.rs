@@ -1,12 +1,13 @@
 //! What the server counts (`fs.md` §2.7).
 
 use bumpalo::Bump;
+use serde::Serialize;
 
 use crate::format::fault::Result;
-use crate::format::jsonval;
+use crate::format::{jsonout, jsonval};
 
 /// The legacy row: files and bytes of the whole file system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Usage {
     /// Inodes: root and orphans too.
     pub files: u64,
@@ -23,7 +24,7 @@ impl Usage {
 }
 
 /// One counter: what was added and taken away along one route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Counter {
     /// Inodes made.
     pub files_add: u64,
@@ -48,10 +49,31 @@ impl Counter {
     }
 }
 
+impl Usage {
+    /// Appends the value of the `usage` row.
+    ///
+    /// # Errors
+    /// None; the type is that of all encoders of JSON.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        jsonout::append(self, out)
+    }
+}
+
+impl Counter {
+    /// Appends the value of a `usage|route` row.
+    ///
+    /// # Errors
+    /// None; the type is that of all encoders of JSON.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        jsonout::append(self, out)
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::format::encoded;
 
     #[test]
     fn both_kinds() {
@@ -62,5 +84,18 @@ mod tests {
         assert_eq!(counter, Ok(Counter { files_add: 1, files_sub: 2, bytes_add: 3, bytes_sub: 4 }));
         assert_eq!(Counter::parse(&arena, b"{}"), Ok(Counter::default()));
         assert!(Usage::parse(&arena, br#"{"files":-1}"#).is_err() && Counter::parse(&arena, b"1").is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn encoded_rows_are_parsed(n: [u64; 4]) {
+            let arena = Bump::new();
+            let usage = Usage { files: n[0], bytes: n[1] };
+            let value = encoded(|out| usage.encode(out).unwrap());
+            proptest::prop_assert_eq!(Usage::parse(&arena, &value), Ok(usage));
+            let counter = Counter { files_add: n[0], files_sub: n[1], bytes_add: n[2], bytes_sub: n[3] };
+            let value = encoded(|out| counter.encode(out).unwrap());
+            proptest::prop_assert_eq!(Counter::parse(&arena, &value), Ok(counter));
+        }
     }
 }

@@ -306,6 +306,52 @@ pub fn partitioned_prefix(family: Family, queue: &[u8]) -> Vec<u8> {
     [family.prefix().as_bytes(), PARTITIONED, queue, b"|"].concat()
 }
 
+impl Place<'_> {
+    /// Starts the user key of a message row.
+    fn begin(&self, family: Family) -> Vec<u8> {
+        let mut key = match self.partition {
+            None => queue_key(family, self.queue),
+            Some(partition) => [&partitioned_prefix(family, self.queue)[..], &partition.to_be_bytes()].concat(),
+        };
+        key.extend_from_slice(&self.generation.to_be_bytes());
+        key
+    }
+}
+
+impl DataKey<'_> {
+    /// The user key of a message.
+    pub fn encode(&self) -> Vec<u8> {
+        [&self.place.begin(Family::SqsData)[..], self.id].concat()
+    }
+}
+
+impl TimedKey<'_> {
+    /// The user key of an index row: `family` is `SqsVis` or `SqsByAge`.
+    pub fn encode(&self, family: Family) -> Vec<u8> {
+        [&self.place.begin(family)[..], &self.ms.to_be_bytes(), self.id].concat()
+    }
+}
+
+impl DedupKey<'_> {
+    /// The user key of a deduplication record. The group counts in a partitioned key only.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut key = self.place.begin(Family::SqsDedup);
+        if let (Some(_), Some(group)) = (self.place.partition, self.group) {
+            key.extend_from_slice(group);
+            key.push(b'|');
+        }
+        key.extend_from_slice(self.dedup);
+        key
+    }
+}
+
+impl GroupKey<'_> {
+    /// The user key of a lock of a message group.
+    pub fn encode(&self) -> Vec<u8> {
+        [&self.place.begin(Family::SqsGroup)[..], self.group].concat()
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::arithmetic_side_effects)]
 mod tests;

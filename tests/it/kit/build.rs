@@ -1,6 +1,8 @@
 //! Builds snapshot files row by row.
 
-use ekvsnap::survey::crc::{crc32_ieee, crc32c};
+use ekvsnap::format::header::FsmHeader;
+use ekvsnap::format::{self, container, frame, mvcc};
+use ekvsnap::survey::crc::crc32_ieee;
 
 /// A snapshot under construction: rows in any order, sorted when built.
 #[derive(Clone, Default)]
@@ -42,8 +44,9 @@ impl Snapshot {
         expire_at: u64,
         body: impl AsRef<[u8]>,
     ) -> Self {
-        let mut raw = key.as_ref().to_vec();
-        raw.extend((!ts).to_be_bytes());
+        let mut raw = Vec::new();
+        mvcc::raw_key_into(key.as_ref(), ts, &mut raw);
+        // Written by hand, because tests need flags that no encoder writes.
         let mut value = vec![flags];
         value.extend(expire_at.to_le_bytes());
         value.extend(body.as_ref());
@@ -67,20 +70,16 @@ impl Snapshot {
     pub fn bare(&self) -> Vec<u8> {
         let mut rows = self.rows.clone();
         rows.sort();
-        let mut out = b"EKVPBBL1".to_vec();
-        out.extend(self.last_commit_ts.unwrap_or(self.newest).to_le_bytes());
-        for (key, value) in rows {
-            for part in [key, value] {
-                out.extend((part.len() as u64).to_le_bytes());
-                out.extend(part);
-            }
-        }
+        let mut out = Vec::new();
+        frame::stream_header_into(self.last_commit_ts.unwrap_or(self.newest), &mut out);
+        rows.iter().for_each(|(key, value)| frame::entry_into(key, value, &mut out));
         out
     }
 
     /// What a server writes: header, stream, footer.
     pub fn build(&self) -> Vec<u8> {
-        let mut out = b"EKVTHLC1\0\0\0\0\0\0\0\0".to_vec();
+        let mut out = Vec::new();
+        FsmHeader { version: 1, ..FsmHeader::default() }.encode(&mut out);
         out.extend(self.bare());
         with_footer(out)
     }
@@ -88,8 +87,7 @@ impl Snapshot {
 
 /// Appends the CRC32C of `bytes`.
 pub fn with_footer(mut bytes: Vec<u8>) -> Vec<u8> {
-    let crc = crc32c(&bytes);
-    bytes.extend(crc.to_be_bytes());
+    container::footer_into(&mut bytes);
     bytes
 }
 
@@ -101,16 +99,16 @@ pub fn mvcc2(last_commit_ts: u64, keys: &[(&[u8], &[Version<'_>])]) -> Vec<u8> {
     let mut rest = last_commit_ts.to_le_bytes().to_vec();
     rest.extend(0u64.to_le_bytes());
     for (key, versions) in keys {
-        rest.extend((key.len() as u64).to_le_bytes());
-        rest.extend(*key);
-        rest.extend((versions.len() as u64).to_le_bytes());
-        for (ts, tombstone, expire_at, body) in *versions {
-            rest.extend(ts.to_le_bytes());
-            rest.push(u8::from(*tombstone));
-            rest.extend(expire_at.to_le_bytes());
-            rest.extend((body.len() as u64).to_le_bytes());
-            rest.extend(*body);
-        }
+        let versions: Vec<_> = versions
+            .iter()
+            .map(|&(commit_ts, tombstone, expire_at, body)| format::mvcc2::Version {
+                commit_ts,
+                tombstone,
+                expire_at,
+                body,
+            })
+            .collect();
+        format::mvcc2::key_into(key, &versions, &mut rest);
     }
     let mut out = b"EKVMVCC2\x01\0\0\0".to_vec();
     out.extend(crc32_ieee(&rest).to_le_bytes());

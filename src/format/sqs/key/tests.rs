@@ -205,4 +205,27 @@ proptest! {
         let _ = (DataKey::parse(&suffix), TimedKey::parse(&suffix), DedupKey::parse(&suffix));
         let _ = (GroupKey::parse(&suffix), TombstoneKey::parse(&suffix), side_row(&suffix), queue_row(&suffix));
     }
+
+    #[test]
+    fn encoded_keys_are_parsed(
+        name: String, partition: Option<u32>, generation in 0..1u64 << 56, ms: u64, ids: [Vec<u8>; 2],
+    ) {
+        let queue = encode_queue(format!("q{name}").as_bytes());
+        let place = Place { queue: &queue, partition, generation };
+        let [id, group] = ids.map(|id| encode_queue(&[&b"x"[..], &id].concat()));
+        let data = DataKey { place, id: &id };
+        let key = data.encode();
+        prop_assert_eq!(DataKey::parse(Family::SqsData.suffix(&key)), Ok(data));
+        for family in [Family::SqsVis, Family::SqsByAge] {
+            let timed = TimedKey { place, ms, id: &id };
+            let key = timed.encode(family);
+            prop_assert_eq!(TimedKey::parse(family.suffix(&key)), Ok(timed));
+        }
+        let dedup = DedupKey { place, group: partition.map(|_| &group[..]), dedup: &id };
+        let key = dedup.encode();
+        prop_assert_eq!(DedupKey::parse(Family::SqsDedup.suffix(&key)), Ok(dedup));
+        let group = GroupKey { place, group: &group };
+        let key = group.encode();
+        prop_assert_eq!(GroupKey::parse(Family::SqsGroup.suffix(&key)), Ok(group));
+    }
 }
