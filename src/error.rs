@@ -179,6 +179,9 @@ pub enum ErrorKind {
     /// A request that cannot be met.
     #[error("{0}")]
     Usage(String),
+    /// A command line that is not understood.
+    #[error("{0}")]
+    CommandLine(String),
 }
 
 fn fault_text(fault: &Fault) -> String {
@@ -200,6 +203,12 @@ impl Error {
     #[cold]
     pub fn usage(words: impl Into<String>) -> Error {
         Error::new(ErrorKind::Usage(words.into()))
+    }
+
+    /// A command line that is not understood, or whose flags exclude each other; `words` say what to do.
+    #[cold]
+    pub fn command_line(words: impl Into<String>) -> Error {
+        Error::new(ErrorKind::CommandLine(words.into()))
     }
 
     /// A failed operation on a path.
@@ -286,9 +295,14 @@ impl Error {
         self.0.also.as_ref()
     }
 
-    /// Whether the input is at fault (exit code 2), and not the request or the environment (1).
+    /// Whether the command line is at fault, whatever the inputs hold (exit code 64).
+    pub fn is_misuse(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::CommandLine(_))
+    }
+
+    /// Whether the input is at fault (exit code 2), and not the request or the environment (1), nor the command line (64).
     pub fn is_damage(&self) -> bool {
-        !matches!(self.0.kind, ErrorKind::Io { .. } | ErrorKind::Usage(_))
+        !matches!(self.0.kind, ErrorKind::Io { .. } | ErrorKind::Usage(_) | ErrorKind::CommandLine(_))
     }
 }
 

@@ -155,13 +155,15 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
 fn check_stdout(args: &Args, target: &Path) -> Result<()> {
     let to_stdout = target.as_os_str() == "-" && !args.dry_run;
     if to_stdout && args.format.as_deref() == Some("dir") {
-        return Err(Error::usage("a directory cannot go to standard output: use --format tar"));
+        return Err(Error::command_line("a directory cannot go to standard output: use --format tar"));
     }
     if to_stdout && args.json {
-        return Err(Error::usage("--json needs standard output, where the archive goes: give it a file with -o"));
+        return Err(Error::command_line(
+            "--json needs standard output, where the archive goes: give it a file with -o",
+        ));
     }
     if to_stdout && std::io::stdout().is_terminal() {
-        return Err(Error::usage("standard output is a terminal: redirect it, or give a file with -o"));
+        return Err(Error::command_line("standard output is a terminal: redirect it, or give a file with -o"));
     }
     Ok(())
 }

@@ -65,14 +65,14 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Exit {
     match args.watch.run(args.json, |bar| go(args, bar)) {
         // 1 is an answer here.
-        Exit::Usage | Exit::Damage => Exit::Trouble,
+        Exit::Failed | Exit::Damage => Exit::Trouble,
         exit => exit,
     }
 }
 
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     if args.as_of.len() > 2 {
-        return Err(Error::usage("--as-of takes one timestamp, or two: that of A and that of B"));
+        return Err(Error::command_line("--as-of takes one timestamp, or two: that of A and that of B"));
     }
     let (mut a, passed_a) = open(args, &args.a)?;
     let (mut b, passed_b) = open(args, &args.b)?;
@@ -114,7 +114,7 @@ fn open(args: &Args, path: &Path) -> Result<(Side, Vec<PassedOver>)> {
 fn check_choice(args: &Args, sides: &[&Side; 2]) -> Result<()> {
     let chosen = !args.as_of.is_empty() || args.choice.drop_expired.is_some() || !args.choice.filter().is_trivial();
     if chosen && sides.iter().any(|side| matches!(side, Side::Output(..))) {
-        return Err(Error::usage(
+        return Err(Error::command_line(
             "an output is compared as it was made: --scope, --exclude, --type, sizes, --as-of and --drop-expired are for \
              two snapshots",
         ));

@@ -8,7 +8,7 @@ use crate::Error;
 pub(super) const TABLE: &str = "\
 Exit codes:
   0  finished
-  1  wrong usage, or the environment failed (cannot read, cannot write)
+  1  the environment failed, or the request cannot be met; 64 if the command line is wrong
   2  the input is not a sound snapshot or output; nothing was left behind
   3  finished, but something was skipped
   4  finished, but there were warnings and --strict was given";
@@ -16,25 +16,29 @@ Exit codes:
 /// The table under `get --help`.
 pub(super) const GET_TABLE: &str = "\
 Exit codes:
-  0  it was there
-  1  there is no such thing, wrong usage, or the environment failed
-  2  the input is not a sound snapshot, or what was asked for is damaged";
+  0  found
+  1  not found, or the environment failed (cannot read, cannot write)
+  2  the input is not a sound snapshot, or what was asked for is damaged
+  64 wrong usage: the command line is not understood";
 
 /// The table under `diff --help`: as with diff(1), 1 is an answer.
 pub(super) const DIFF_TABLE: &str = "\
 Exit codes:
   0  A and B hold the same
   1  they differ
-  2  wrong usage, the environment failed, or an input is not a sound snapshot or output
-  3  compared, but something could not be read and was skipped";
+  2  the environment failed, or an input is not a sound snapshot or output
+  3  compared, but something could not be read and was skipped
+  64 wrong usage: the command line is not understood";
 
 /// How a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Finished.
     Fine,
-    /// Wrong usage, or the environment failed.
-    Usage,
+    /// The environment failed, or a request cannot be met.
+    Failed,
+    /// The command line is not understood: `EX_USAGE` of sysexits(3).
+    Misuse,
     /// Of `diff`: the two differ.
     Differ,
     /// The input is not a sound snapshot or output.
@@ -50,7 +54,13 @@ pub enum Exit {
 impl Exit {
     /// The code for an error.
     pub fn of(error: &Error) -> Exit {
-        if error.is_damage() { Exit::Damage } else { Exit::Usage }
+        if error.is_misuse() {
+            Exit::Misuse
+        } else if error.is_damage() {
+            Exit::Damage
+        } else {
+            Exit::Failed
+        }
     }
 }
 
@@ -58,10 +68,11 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(match exit {
             Exit::Fine => 0,
-            Exit::Usage | Exit::Differ => 1,
+            Exit::Failed | Exit::Differ => 1,
             Exit::Damage | Exit::Trouble => 2,
             Exit::Skipped => 3,
             Exit::Strict => 4,
+            Exit::Misuse => 64,
         })
     }
 }

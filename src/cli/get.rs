@@ -66,9 +66,9 @@ pub(super) fn run(args: &Args) -> Exit {
 }
 
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
-    let (key, named) = args.words.split_last().ok_or_else(|| Error::usage("nothing to get"))?;
+    let (key, named) = args.words.split_last().ok_or_else(|| Error::command_line("nothing to get"))?;
     let shown = || key.to_string_lossy().into_owned();
-    let one = One::parse(key.as_bytes()).map_err(|why| Error::usage(format!("{}: {why}", shown())))?;
+    let one = One::parse(key.as_bytes()).map_err(|why| Error::command_line(format!("{}: {why}", shown())))?;
     let named: Vec<PathBuf> = named.iter().map(PathBuf::from).collect();
     let Inputs { sources, passed_over } = inputs::open(&named, args.work.no_mmap)?;
     let layout = if args.json { Layout::Packed } else { Layout::Tree };
@@ -82,11 +82,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         get(&sources, &one, &options, bar, &mut out)?
     };
     out.flush().map_err(failed)?;
-    if found {
-        Ok(Exit::Fine)
-    } else {
-        Err(Error::usage(format!("{}: there is no such thing in the snapshot", shown())))
-    }
+    if found { Ok(Exit::Fine) } else { Err(Error::usage(format!("not found in the snapshot: {}", one.words()))) }
 }
 
 fn version_line(args: &Args, version: &Version<'_>) -> String {

@@ -16,7 +16,7 @@ pub(super) struct Inputs {
 /// Finds and opens the snapshots that `named` stand for.
 pub(super) fn open(named: &[PathBuf], no_mmap: bool) -> Result<Inputs> {
     if named.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
-        return Err(Error::usage("standard input (-) can be only one of the inputs"));
+        return Err(Error::command_line("standard input (-) can be only one of the inputs"));
     }
     let found = find_inputs(named)?;
     let sources: Result<Vec<Source>> = found.files.iter().map(|path| Source::open(path, access(no_mmap))).collect();

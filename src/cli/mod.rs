@@ -70,15 +70,11 @@ fn run(name: &str, given: &ArgMatches) -> Result<Exit, clap::Error> {
 /// Runs the program on the process's arguments.
 pub fn main() -> Exit {
     let parsed = program().try_get_matches();
-    let ran = parsed.and_then(|given| given.subcommand().map_or(Ok(Exit::Usage), |(name, given)| run(name, given)));
+    let ran = parsed.and_then(|given| given.subcommand().map_or(Ok(Exit::Misuse), |(name, given)| run(name, given)));
     ran.unwrap_or_else(|error| {
         // Help and version are answers, not errors; a closed pipe while printing them is nobody's problem.
         let _ = error.print();
-        match error.use_stderr() {
-            true if std::env::args_os().nth(1).is_some_and(|name| name == "diff") => Exit::Trouble,
-            true => Exit::Usage,
-            false => Exit::Fine,
-        }
+        if error.use_stderr() { Exit::Misuse } else { Exit::Fine }
     })
 }
 

@@ -81,10 +81,10 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         outputs = files.filter(|path| matches!(look(path), Ok(Named::Output(_)))).count();
     }
     if outputs > 0 {
-        return Err(Error::usage("one of the inputs is an output: verify it by itself"));
+        return Err(Error::command_line("one of the inputs is an output: verify it by itself"));
     }
     if !args.against.is_empty() {
-        return Err(Error::usage(
+        return Err(Error::command_line(
             "--against compares an output with snapshots, but the input is a snapshot: name the output first, as in `ekvsnap verify OUTPUT --against SNAPSHOT`",
         ));
     }

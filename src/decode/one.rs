@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::filter::{Filter, Pattern};
 use super::{Job, Options, Progress, dynamodb, fs, redis, s3, sqs};
 use crate::dataset::{DataSet, Part};
-use crate::error::Result;
+use crate::error::{Result, Shown};
 use crate::format::Adapter;
 use crate::output::tree::Tree;
 use crate::output::unit::Collector;
@@ -44,6 +44,22 @@ impl One {
             _ => {}
         }
         Ok(One { adapter, name: name.to_vec(), rest })
+    }
+
+    /// What it is, for people.
+    pub fn words(&self) -> String {
+        let (adapter, name) = (self.adapter.name(), Shown(&self.name));
+        let of = |what: &str, rest: &[u8], scope: &str| {
+            format!("{adapter} {what} \"{}\" of {scope} \"{name}\"", Shown(rest))
+        };
+        match (self.adapter, &self.rest) {
+            (Adapter::DynamoDb, Some(rest)) => of("item", rest, "table"),
+            (Adapter::S3, Some(rest)) => of("object", rest, "bucket"),
+            (Adapter::Sqs, Some(rest)) => of("message", rest, "queue"),
+            (Adapter::Sqs, None) => format!("{adapter} queue \"{name}\""),
+            (Adapter::Fs, _) => format!("{adapter} path \"{name}\""),
+            _ => format!("{adapter} key \"{name}\""),
+        }
     }
 
     /// What a decode of the adapter needs to find only it.

@@ -98,7 +98,7 @@ impl Options {
     /// A usage error that says why.
     pub fn check(&self) -> Result<()> {
         if self.packed() && self.dynamodb_bundle.is_some() {
-            return Err(Error::usage(
+            return Err(Error::command_line(
                 "--dynamodb-bundle-mode jsonl cuts the items of a tree into bundles; --layout jsonl has one file a table: \
                  give one of the two",
             ));

@@ -26,7 +26,9 @@ impl Side {
     pub fn output(mut output: Output) -> Result<Side> {
         let name = output.name().to_path_buf();
         if name == Path::new("-") {
-            return Err(Error::usage("an output is read twice, which standard input cannot be: give it as a file"));
+            return Err(Error::command_line(
+                "an output is read twice, which standard input cannot be: give it as a file",
+            ));
         }
         let manifest = manifest(&mut output)?;
         Ok(Side::Output(name, Box::new(manifest)))

@@ -177,16 +177,17 @@ fn trouble() {
     write(dir.path(), "b.fsm", &damaged);
     ekvsnap(dir.path(), &["decode", "a.fsm", "--layout", "jsonl", "-o", "lines"]);
     ekvsnap(dir.path(), &["decode", "a.fsm", "-o", "tree"]);
-    let fails = |args: &[&str], words: &str| {
+    let ends = |want: i32, args: &[&str], words: &str| {
         let out = ekvsnap(dir.path(), &[&["diff"], args].concat());
-        assert_eq!(code(&out), 2, "{args:?}");
+        assert_eq!(code(&out), want, "{args:?}");
         assert!(stderr(&out).contains(words), "{args:?}: {}", stderr(&out));
     };
+    let fails = |args: &[&str], words: &str| ends(2, args, words);
     fails(&["a.fsm", "b.fsm"], "!redis|ttl|");
-    fails(&["a.fsm"], "required");
+    ends(64, &["a.fsm"], "required");
     fails(&["a.fsm", "none.fsm"], "No such file");
-    fails(&["lines", "a.fsm", "--scope", "redis:a"], "compared as it was made");
-    fails(&["a.fsm", "a.fsm", "--as-of", "1,2,3"], "--as-of");
+    ends(64, &["lines", "a.fsm", "--scope", "redis:a"], "compared as it was made");
+    ends(64, &["a.fsm", "a.fsm", "--as-of", "1,2,3"], "--as-of");
     diff(dir.path(), 3, &["a.fsm", "b.fsm", "--on-error", "skip"]);
     fs::write(dir.path().join("lines/redis/db_0/strings.jsonl"), "{\"key\":\"a\"}\n").unwrap();
     fails(&["lines", "a.fsm"], "lines/redis/db_0/strings.jsonl: line 1 is not what a decode writes there");

@@ -60,5 +60,5 @@ fn words_and_exit_codes() {
     assert!(stderr(&dry).contains("nothing written; a directory would have"), "{}", stderr(&dry));
     fs::write(dir.path().join("x.fsm"), "no snapshot").unwrap();
     assert_eq!(code(&ekvsnap(dir.path(), &["decode", "x.fsm", "--dry-run"])), 2);
-    assert_eq!(code(&ekvsnap(dir.path(), &["decode", "x.fsm"])), 1, "an output or --dry-run is needed");
+    assert_eq!(code(&ekvsnap(dir.path(), &["decode", "x.fsm"])), 64, "an output or --dry-run is needed");
 }

@@ -182,13 +182,13 @@ fn what_is_not_there() {
     fs::write(dir.path().join("x.fsm"), Snapshot::new().put("!redis|str|k", "v").build()).unwrap();
     for (key, want, words) in [
         ("redis:k", 0, ""),
-        ("redis:kk", 1, "no such thing"),
-        ("dynamodb:t/x", 1, "no such thing"),
-        ("s3:b/x", 1, "no such thing"),
-        ("sqs:q", 1, "no such thing"),
-        ("fs:/x", 1, "no such thing"),
-        ("k", 1, "want ADAPTER:KEY"),
-        ("s3:b", 1, "want s3:BUCKET/KEY"),
+        ("redis:kk", 1, "not found in the snapshot: "),
+        ("dynamodb:t/x", 1, "not found in the snapshot: "),
+        ("s3:b/x", 1, "not found in the snapshot: "),
+        ("sqs:q", 1, "not found in the snapshot: "),
+        ("fs:/x", 1, "not found in the snapshot: "),
+        ("k", 64, "want ADAPTER:KEY"),
+        ("s3:b", 64, "want s3:BUCKET/KEY"),
     ] {
         for flags in [&[][..], &["--json"], &["--versions"]] {
             let out = ekvsnap(dir.path(), &[&["get", "x.fsm", key], flags].concat());

@@ -85,7 +85,7 @@ fn slips_are_put_right() {
         (&["decode", "x", "-o", "y", "--layout", "jsnl"], "'jsonl'"),
     ] {
         let out = ekvsnap(Path::new("/"), args);
-        assert_eq!(code(&out), 1);
+        assert_eq!(code(&out), 64);
         let said = String::from_utf8_lossy(&out.stderr).into_owned();
         assert!(said.contains("similar") && said.contains(want), "{args:?}: {said}");
         assert!(!said.contains('\u{1b}'), "no colours where nobody looks");

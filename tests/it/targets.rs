@@ -194,7 +194,7 @@ fn parents_go_with_a_failed_output() {
         ("dangling", 1),
         ("dangling/out", 1),
         (&too_long, 1),
-        ("", 1),
+        ("", 64),
         ("/", 1),
     ] {
         let got = ekvsnap(root, &["decode", "bad.fsm", "-o", output]);
