@@ -212,10 +212,16 @@ impl Error {
     }
 
     /// A failed operation on a path.
+    ///
+    /// `EFAULT` is the system's answer to bytes that it cannot read. All bytes that we give it are ours, but for those of
+    /// a map whose file was cut.
     #[cold]
     pub fn io(doing: &'static str, path: impl AsRef<Path>, source: impl Into<io::Error>) -> Error {
-        let path = path.as_ref().to_path_buf();
-        Error::new(ErrorKind::Io { doing, path, source: source.into() })
+        let (path, source) = (path.as_ref().to_path_buf(), source.into());
+        match source.raw_os_error() {
+            Some(libc::EFAULT) => Error::new(ErrorKind::Changed),
+            _ => Error::new(ErrorKind::Io { doing, path, source }),
+        }
     }
 
     /// Whether whoever read our output has gone away: nobody is left to be told.

@@ -1,7 +1,8 @@
 //! System calls of the output, each a place where a test can make one fail.
 //!
-//! In a build with debug assertions `EKVSNAP_FAULT=N:WHAT` makes the call number N fail: `ENOSPC`, `EIO`, `EMFILE`, `EACCES`, or
-//! `SHORT`: a write that takes one byte only. What users get has none of it.
+//! In a build with debug assertions `EKVSNAP_FAULT=N:WHAT` makes the call number N fail: `ENOSPC`, `EIO`, `EMFILE`, `EACCES`, `EFAULT`, or
+//! `SHORT`: a write that takes one byte only. `N:WAIT` makes the call wait until standard input ends, so that a test can do
+//! something in the middle of a run. What users get has none of it.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -80,6 +81,11 @@ pub(super) fn about_to() -> io::Result<()> {
     Ok(fault::point()?)
 }
 
+/// A write of which nothing stays.
+pub(super) fn nothing() -> io::Result<()> {
+    Ok(fault::point()?)
+}
+
 /// A file whose writes can be made to fail.
 pub(super) struct Writer<W>(pub W);
 
@@ -100,10 +106,11 @@ mod fault {
 
     use super::{Errno, Result};
 
-    /// The calls left until one fails, and how; no error: a short write.
+    /// The calls left until one fails, and how; no error: a short write, or a wait.
     struct Plan {
         left: AtomicU64,
         error: Option<Errno>,
+        waits: bool,
     }
 
     fn plan() -> Option<&'static Plan> {
@@ -116,9 +123,10 @@ mod fault {
                 "EIO" => Some(Errno::IO),
                 "EMFILE" => Some(Errno::MFILE),
                 "EACCES" => Some(Errno::ACCESS),
+                "EFAULT" => Some(Errno::FAULT),
                 _ => None,
             };
-            Some(Plan { left: AtomicU64::new(number.parse().ok()?), error })
+            Some(Plan { left: AtomicU64::new(number.parse().ok()?), error, waits: what == "WAIT" })
         };
         PLAN.get_or_init(read).as_ref()
     }
@@ -129,7 +137,10 @@ mod fault {
         if due {
             eprintln!("fault injected");
         }
-        due
+        if due && plan.waits {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        }
+        due && !plan.waits
     }
 
     /// Fails, if it is this call's turn.

@@ -240,8 +240,9 @@ impl Tree {
 
     /// Writes a whole file.
     pub fn put(&self, dir: &Dir, name: &[u8], body: &[u8], sums: &mut Sums) -> Result<()> {
+        let digest = self.digest_of(body);
         let place = self.store(dir, name, body)?;
-        self.put_done(dir, name, body, place, sums);
+        self.put_done(dir, name, digest, Place { len: body.len() as u64, ..place }, sums);
         self.tap.as_ref().map_or(Ok(()), |tap| tap.take(&dir.rel, name, body))
     }
 
@@ -250,7 +251,9 @@ impl Tree {
         match &self.backing {
             Backing::Disk => self.fill(&self.create_fd(dir, name)?, dir, name, body),
             Backing::Spool(spool) => spool.put(body),
-            Backing::Nowhere => Ok(Place::default()),
+            Backing::Nowhere => {
+                sys::nothing().map(|()| Place::default()).map_err(|e| self.failed("write", &dir.rel, name, e))
+            }
         }
     }
 
@@ -277,8 +280,9 @@ impl Tree {
     pub fn try_put(&self, dir: &Dir, name: &[u8], body: &[u8], sums: &mut Sums) -> Result<bool> {
         match create_in(dir, name) {
             Ok(fd) => {
+                let digest = self.digest_of(body);
                 let place = self.fill(&fd, dir, name, body)?;
-                self.put_done(dir, name, body, place, sums);
+                self.put_done(dir, name, digest, Place { len: body.len() as u64, ..place }, sums);
                 Ok(true)
             }
             Err(rustix::io::Errno::EXIST) => Ok(false),
@@ -294,10 +298,15 @@ impl Tree {
         Ok(Place::default())
     }
 
-    fn put_done(&self, dir: &Dir, name: &[u8], body: &[u8], place: Place, sums: &mut Sums) {
-        let digest = if self.digests { Sha256::digest(body).into() } else { Digest::default() };
-        sums.add(&dir.rel, name, digest, Place { len: body.len() as u64, ..place });
-        self.count(body.len() as u64);
+    /// Taken before the bytes are written: where they lie in a map that lost them, this thread meets the loss, which is
+    /// survived (`source::map`), and not the kernel.
+    fn digest_of(&self, body: &[u8]) -> Digest {
+        if self.digests { Sha256::digest(body).into() } else { Digest::default() }
+    }
+
+    fn put_done(&self, dir: &Dir, name: &[u8], digest: Digest, place: Place, sums: &mut Sums) {
+        sums.add(&dir.rel, name, digest, place);
+        self.count(place.len);
     }
 
     /// Creates a file to be written in pieces. Dropped unfinished, it is removed again.
@@ -382,7 +391,7 @@ impl Slot<'_> {
             (_, Some(fd)) => {
                 sys::write_at(fd, bytes, self.offset).map_err(|e| self.tree.failed("write", &dir.rel, name, e))
             }
-            _ => Ok(()),
+            _ => sys::nothing().map_err(|e| self.tree.failed("write", &dir.rel, name, e)),
         }
     }
 }

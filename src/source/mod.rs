@@ -5,9 +5,8 @@ mod map;
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek};
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 pub use discover::{Found, PassedOver, find_inputs, index_of};
 pub use map::survive_torn_maps;
@@ -38,15 +37,30 @@ enum Bytes {
 }
 
 /// What changes when somebody writes to a file.
-#[derive(PartialEq, Eq)]
 struct Stamp {
     len: u64,
-    modified: Option<SystemTime>,
+    modified: (i64, i64),
+    /// When anything of the inode changed: this moment cannot be set back.
+    changed: (i64, i64),
+    /// Names, mode, owner and group: what can change without the content.
+    attributes: (u64, u32, u32, u32),
 }
 
 impl Stamp {
     fn of(meta: &Metadata) -> Stamp {
-        Stamp { len: meta.len(), modified: meta.modified().ok() }
+        Stamp {
+            len: meta.len(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+            attributes: (meta.nlink(), meta.mode(), meta.uid(), meta.gid()),
+        }
+    }
+
+    /// Whether the content is the same. A server removes old snapshots while they are read, and a backup links to them:
+    /// that explains another moment of change.
+    fn has_content_of(&self, before: &Stamp) -> bool {
+        let written = (self.len, self.modified) != (before.len, before.modified);
+        !written && (self.changed == before.changed || self.attributes != before.attributes)
     }
 }
 
@@ -127,7 +141,7 @@ impl Source {
         let Some((file, before)) = &self.seen else { return Ok(()) };
         let now = file.metadata().map_err(|e| Error::io("stat", &self.path, e))?;
         let torn = matches!(&self.bytes, Bytes::Mapped(map) if map.is_torn());
-        if !torn && Stamp::of(&now) == *before {
+        if !torn && Stamp::of(&now).has_content_of(before) {
             return Ok(());
         }
         Err(Error::new(ErrorKind::Changed).input(&self.path))

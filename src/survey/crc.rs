@@ -85,13 +85,18 @@ impl Footer {
 }
 
 /// Why a file is none that a server finished: all of those end in the CRC32C of their bytes.
+///
+/// # Errors
+/// A file that cannot be read, or that changes meanwhile.
 pub fn damage_of(path: &Path) -> Result<Option<Error>> {
     let source = Source::open(path, Access::Map)?;
-    Ok(match Footer::of(source.bytes()) {
+    let damage = match Footer::of(source.bytes()) {
         Some(footer) => (!footer.matches()).then(|| footer.mismatch()),
         None if source.bytes().is_empty() => Some(Error::new(ErrorKind::EmptyFile)),
         None => Some(Error::new(ErrorKind::Truncated("its footer"))),
-    })
+    };
+    source.check_unchanged()?;
+    Ok(damage)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub mod snapshot;
 
 use crate::dataset::Lost;
 use crate::decode::{Filled, Options, Progress, fill_nowhere};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::source::{PassedOver, Source};
 use crate::survey::Grain;
 use snapshot::Walked;
@@ -63,6 +63,8 @@ pub fn snapshots(
             let lost = std::mem::take(&mut filled.lost);
             (Some(filled), lost.into_iter().filter(|lost| !is_counted(sources, lost)).collect())
         }
+        // What was seen of a file that changes is no verdict on it.
+        Err(error) if matches!(error.kind(), ErrorKind::Changed) => return Err(error),
         // The walk has met the damage that ends every decode: broken frames, and keys out of order.
         Err(error) if error.is_damage() && walked.iter().any(|walked| walked.damaged > 0) => (None, Vec::new()),
         Err(error) if error.is_damage() => (None, vec![Lost::of(&error)]),

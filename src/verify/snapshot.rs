@@ -66,6 +66,7 @@ pub fn walk(source: &Source, grain: Grain, limit: usize, progress: &dyn Progress
     let (layout, start) = match survey::stream(source.bytes()) {
         Ok(stream) => stream,
         Err(error) => {
+            source.check_unchanged()?;
             all.lose(&error.input(source.path()), limit);
             return Ok(all);
         }

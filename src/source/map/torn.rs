@@ -5,13 +5,13 @@
 //! write is removed as after any error. A fault anywhere else is none of ours: it ends the process as it always did.
 
 use std::ptr;
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Once, OnceLock};
 
 use libc::{c_int, c_void, siginfo_t};
 
-/// Maps that can be guarded at once. Of more than that, the later ones are not.
-const MOST: usize = 256;
+/// Places that are made at once.
+const MANY: usize = 64;
 
 /// A guarded map: where it begins (0: the place is free) and ends, and whether it was torn.
 struct Place {
@@ -20,39 +20,69 @@ struct Place {
     torn: AtomicBool,
 }
 
-static PLACES: [Place; MOST] =
-    [const { Place { start: AtomicUsize::new(0), end: AtomicUsize::new(0), torn: AtomicBool::new(false) } }; MOST];
+impl Place {
+    const fn free() -> Place {
+        Place { start: AtomicUsize::new(0), end: AtomicUsize::new(0), torn: AtomicBool::new(false) }
+    }
+}
+
+/// Some places, and more behind them. What was made stays: the handler may look at any moment, and takes no lock.
+struct Places {
+    here: [Place; MANY],
+    more: OnceLock<Box<Places>>,
+}
+
+impl Places {
+    const fn new() -> Places {
+        Places { here: [const { Place::free() }; MANY], more: OnceLock::new() }
+    }
+
+    /// All places there are: only loads.
+    fn all(&'static self) -> impl Iterator<Item = &'static Place> {
+        std::iter::successors(Some(self), |places| places.more.get().map(|more| &**more))
+            .flat_map(|places| &places.here)
+    }
+
+    /// A place for a map that begins at `start`.
+    fn take(&'static self, start: usize) -> &'static Place {
+        let free = |place: &&Place| place.start.compare_exchange(0, start, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let mut places = self;
+        loop {
+            if let Some(place) = places.here.iter().find(free) {
+                return place;
+            }
+            places = places.more.get_or_init(|| Box::new(Places::new()));
+        }
+    }
+}
+
+static PLACES: Places = Places::new();
 /// Bytes of a page; 0 until the handler is there.
 static PAGE: AtomicUsize = AtomicUsize::new(0);
 
 /// Watches one map until it is dropped: it must go before the map does.
-pub struct Guard(Option<&'static Place>);
+pub struct Guard(&'static Place);
 
 impl Guard {
     /// Watches `bytes`, all of a map. Nothing happens unless [`install`] was called.
     pub fn new(bytes: &[u8]) -> Guard {
         let start = bytes.as_ptr() as usize;
-        let free = |place: &&Place| place.start.compare_exchange(0, start, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-        let place = PLACES.iter().find(free);
-        if let Some(place) = place {
-            place.torn.store(false, Ordering::Release);
-            place.end.store(start + bytes.len(), Ordering::Release);
-        }
+        let place = PLACES.take(start);
+        place.torn.store(false, Ordering::Release);
+        place.end.store(start + bytes.len(), Ordering::Release);
         Guard(place)
     }
 
     /// Whether a part of the map was lost.
     pub fn is_torn(&self) -> bool {
-        self.0.is_some_and(|place| place.torn.load(Ordering::Acquire))
+        self.0.torn.load(Ordering::Acquire)
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some(place) = self.0 {
-            place.end.store(0, Ordering::Release);
-            place.start.store(0, Ordering::Release);
-        }
+        self.0.end.store(0, Ordering::Release);
+        self.0.start.store(0, Ordering::Release);
     }
 }
 
@@ -88,7 +118,7 @@ extern "C" fn on_sigbus(signal: c_int, info: *mut siginfo_t, _context: *mut c_vo
 fn replace(address: usize) -> bool {
     let inside =
         |place: &&Place| (place.start.load(Ordering::Acquire)..place.end.load(Ordering::Acquire)).contains(&address);
-    let Some(place) = PLACES.iter().find(inside) else { return false };
+    let Some(place) = PLACES.all().find(inside) else { return false };
     let from = address - address % PAGE.load(Ordering::Acquire).max(1);
     let len = place.end.load(Ordering::Acquire).saturating_sub(from);
     // Marked first: whoever reads the zeros can know that they are none of the file's.

@@ -6,6 +6,7 @@ pub mod ddb;
 pub mod fixtures;
 pub mod fs;
 pub mod golden;
+pub mod paused;
 pub mod s3;
 pub mod thin;
 
