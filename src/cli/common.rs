@@ -3,6 +3,7 @@
 use super::complain;
 use super::exit::Exit;
 use super::progress::Bar;
+use super::signals;
 use super::summary::json_error;
 use crate::error::Result;
 
@@ -34,6 +35,7 @@ impl Watch {
         let result = go(&bar);
         bar.clear();
         result.unwrap_or_else(|error| {
+            signals::settle();
             if json {
                 json_error(&error);
             }

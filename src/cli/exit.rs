@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::Error;
 
-/// The table shown under every `--help`.
+/// The table shown under every `--help`. A screen has no room for those of signals (`cli/signals.rs`): the README has.
 pub(super) const TABLE: &str = "\
 Exit codes:
   0  finished
@@ -49,6 +49,8 @@ pub enum Exit {
     Skipped,
     /// Warnings under `--strict`.
     Strict,
+    /// A file grew over the limit of the process (SIGXFSZ).
+    FileSize,
 }
 
 impl Exit {
@@ -73,6 +75,7 @@ impl From<Exit> for ExitCode {
             Exit::Skipped => 3,
             Exit::Strict => 4,
             Exit::Misuse => 64,
+            Exit::FileSize => 153,
         })
     }
 }

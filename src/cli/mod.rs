@@ -11,6 +11,7 @@ mod inputs;
 mod inspect;
 mod parse;
 mod progress;
+mod signals;
 mod summary;
 mod verify;
 
@@ -69,6 +70,13 @@ fn run(name: &str, given: &ArgMatches) -> Result<Exit, clap::Error> {
 
 /// Runs the program on the process's arguments.
 pub fn main() -> Exit {
+    let heard = signals::listen();
+    let exit = on_arguments();
+    signals::settle();
+    if heard.too_large() && matches!(exit, Exit::Failed | Exit::Trouble) { Exit::FileSize } else { exit }
+}
+
+fn on_arguments() -> Exit {
     let parsed = program().try_get_matches();
     let ran = parsed.and_then(|given| given.subcommand().map_or(Ok(Exit::Misuse), |(name, given)| run(name, given)));
     ran.unwrap_or_else(|error| {
@@ -80,6 +88,7 @@ pub fn main() -> Exit {
 
 /// Says why the program stops, on stderr.
 fn complain(error: &crate::Error) -> Exit {
+    signals::settle();
     if error.is_closed_pipe() {
         return Exit::of(error);
     }

@@ -16,6 +16,7 @@ use tempfile::NamedTempFile;
 use super::checksums::{Checksums, DIRECTORY, Sums};
 use super::members::MemberList;
 use super::pax;
+use super::pending::{Made, Pending};
 use super::spool::Spool;
 use super::sys;
 use super::target::{resolve, split};
@@ -52,6 +53,8 @@ pub struct ArchiveFile {
     scratch: PathBuf,
     /// The file under its temporary name; `None`: standard output.
     file: Option<NamedTempFile>,
+    /// Dropped when nothing is left to remove.
+    _pending: Option<Pending>,
 }
 
 impl ArchiveFile {
@@ -59,16 +62,20 @@ impl ArchiveFile {
     pub fn new(target: &Path, force: bool) -> Result<ArchiveFile> {
         if target.as_os_str() == "-" {
             let (target, scratch) = (target.to_path_buf(), std::env::temp_dir());
-            return Ok(ArchiveFile { target, force, scratch, file: None });
+            return Ok(ArchiveFile { target, force, scratch, file: None, _pending: None });
         }
         let target = resolve(target)?;
         check(&target, force)?;
         let (parent, _) = split(&target)?;
-        let create = || tempfile::Builder::new().prefix(".ekvsnap-unfinished-").tempfile_in(parent);
-        let file = sys::about_to().and_then(|()| create());
-        let file = file.map_err(|e| Error::io("create a temporary file in", parent, e))?;
+        let create = || {
+            let file = tempfile::Builder::new().prefix(".ekvsnap-unfinished-").tempfile_in(parent)?;
+            let made = Made::Temporary(file.path().to_path_buf());
+            Ok((file, made))
+        };
+        let file = sys::about_to().and_then(|()| Pending::enter(create));
+        let (file, pending) = file.map_err(|e| Error::io("create a temporary file in", parent, e))?;
         let scratch = parent.to_path_buf();
-        Ok(ArchiveFile { target, force, scratch, file: Some(file) })
+        Ok(ArchiveFile { target, force, scratch, file: Some(file), _pending: Some(pending) })
     }
 
     /// Where temporary files can go.
@@ -93,9 +100,11 @@ impl ArchiveFile {
     pub fn publish(self) -> Result<()> {
         let Some(file) = self.file else { return Ok(()) };
         let renamed = |e| Error::io("rename the finished archive to", &self.target, e);
-        sys::about_to().map_err(renamed)?;
-        let named = if self.force { file.persist(&self.target) } else { file.persist_noclobber(&self.target) };
-        named.map(drop).map_err(|e| renamed(e.error))
+        Pending::publish(|| {
+            sys::about_to().map_err(renamed)?;
+            let named = if self.force { file.persist(&self.target) } else { file.persist_noclobber(&self.target) };
+            named.map(drop).map_err(|e| renamed(e.error))
+        })
     }
 }
 

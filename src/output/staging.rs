@@ -14,6 +14,8 @@ use rustix::fs::{CWD, RenameFlags};
 use sha2::{Digest as _, Sha256};
 
 use super::names::hex_into;
+use super::pending::{Made, Pending};
+use super::remove::remove;
 use super::sys;
 use super::target::{MAX_NAME, check, resolve, split};
 use crate::error::{Error, Result};
@@ -30,6 +32,8 @@ pub struct Staging {
     temporary: Option<PathBuf>,
     /// Held for its lock.
     lock: Option<File>,
+    /// Dropped when nothing is left to remove.
+    _pending: Pending,
     parents: Parents,
     leftovers: Vec<PathBuf>,
     force: bool,
@@ -45,17 +49,19 @@ impl Staging {
         let parents = Parents::make(parent)?;
         let mut leftovers = leftovers(parent, &prefix);
         if force {
-            leftovers.retain(|leftover| fs::remove_dir_all(leftover).is_err());
+            leftovers.retain(|leftover| remove(leftover).is_err());
         }
         sys::about_to().map_err(|e| Error::io("create a directory in", parent, e))?;
-        let reserved = tempfile::Builder::new()
-            .prefix(&prefix)
-            .rand_bytes(RANDOM)
-            .permissions(fs::Permissions::from_mode(0o755))
-            .tempdir_in(parent);
-        let temporary = reserved.map_err(|e| Error::io("create a directory in", parent, e))?.keep();
+        let reserve = || {
+            let mut builder = tempfile::Builder::new();
+            builder.prefix(&prefix).rand_bytes(RANDOM).permissions(fs::Permissions::from_mode(0o755));
+            let temporary = builder.tempdir_in(parent)?.keep();
+            Ok((temporary.clone(), Made::Temporary(temporary)))
+        };
+        let reserved = Pending::enter(reserve).map_err(|e| Error::io("create a directory in", parent, e));
+        let (temporary, _pending) = reserved?;
         let lock = lock(&temporary);
-        Ok(Staging { target, temporary: Some(temporary), lock, parents, leftovers, force })
+        Ok(Staging { target, temporary: Some(temporary), lock, _pending, parents, leftovers, force })
     }
 
     /// Where to build.
@@ -81,8 +87,8 @@ impl Staging {
             check(&self.target, true)?;
             self.exchange(&built)?;
         } else {
-            sys::rename(&built, &self.target)
-                .map_err(|e| Error::io("rename the finished output to", &self.target, e))?;
+            let rename = || sys::rename(&built, &self.target);
+            Pending::publish(|| rename().map_err(|e| Error::io("rename the finished output to", &self.target, e)))?;
         }
         self.temporary = None;
         self.parents.keep();
@@ -93,32 +99,31 @@ impl Staging {
     fn exchange(&self, built: &Path) -> Result<()> {
         let replaced = |e: io::Error| Error::io("replace", &self.target, e);
         sys::about_to().map_err(replaced)?;
-        match rustix::fs::renameat_with(CWD, built, CWD, &self.target, RenameFlags::EXCHANGE) {
-            Ok(()) => fs::remove_dir_all(built).map_err(|e| Error::io("remove the replaced output at", built, e)),
+        let exchange = || match rustix::fs::renameat_with(CWD, built, CWD, &self.target, RenameFlags::EXCHANGE) {
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-                fs::remove_dir_all(&self.target).map_err(replaced)?;
+                remove(&self.target).map_err(replaced)?;
                 fs::rename(built, &self.target).map_err(replaced)
             }
-            Err(e) => Err(replaced(e.into())),
-        }
+            other => other.map_err(|e| replaced(e.into())),
+        };
+        Pending::publish(exchange)?;
+        remove(built).map_err(|e| Error::io("remove the replaced output at", built, e))
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
         if let Some(unfinished) = self.temporary.take() {
-            // Where handles are the trouble, an empty directory still goes without one.
             self.lock = None;
-            let removed = fs::remove_dir(&unfinished).or_else(|_| fs::remove_dir_all(&unfinished));
-            // Its name says that it is unfinished, should even this fail.
-            drop(removed);
+            // Its name says that it is unfinished, should this fail.
+            let _ = remove(&unfinished);
         }
     }
 }
 
 /// Directories that were made for the output; removed again, if they are empty, when there is none in the end.
 #[derive(Debug)]
-struct Parents(Vec<PathBuf>);
+struct Parents(Vec<(PathBuf, Pending)>);
 
 impl Parents {
     fn make(dir: &Path) -> Result<Parents> {
@@ -126,8 +131,8 @@ impl Parents {
         let missing: Vec<&Path> =
             dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
         for dir in missing.into_iter().rev() {
-            match fs::create_dir(dir) {
-                Ok(()) => made.0.push(dir.to_path_buf()),
+            match Pending::enter(|| Ok((fs::create_dir(dir)?, Made::Parent(dir.to_path_buf())))) {
+                Ok(((), pending)) => made.0.push((dir.to_path_buf(), pending)),
                 Err(_) if dir.is_dir() => {}
                 Err(e) => return Err(Error::io("create directory", dir, e)),
             }
@@ -142,7 +147,7 @@ impl Parents {
 
 impl Drop for Parents {
     fn drop(&mut self) {
-        for dir in self.0.drain(..).rev() {
+        for (dir, _pending) in self.0.drain(..).rev() {
             // Not empty: somebody else uses it by now.
             let _ = fs::remove_dir(dir);
         }

@@ -13,15 +13,24 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, Result};
 use rustix::path::Arg;
 
+use super::pending;
+
+/// Nothing new comes into a tree that is being removed.
+fn goes_on() -> Result<()> {
+    if pending::is_ended() { Err(Errno::CANCELED) } else { Ok(()) }
+}
+
 /// Makes a directory.
 pub(super) fn mkdir(at: impl AsFd, name: impl Arg, mode: Mode) -> Result<()> {
     fault::point()?;
+    goes_on()?;
     rustix::fs::mkdirat(at, name, mode)
 }
 
 /// Opens or creates a file or directory.
 pub(super) fn open(at: impl AsFd, name: impl Arg, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
     fault::point()?;
+    goes_on()?;
     rustix::fs::openat(at, name, flags, mode)
 }
 

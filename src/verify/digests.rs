@@ -25,6 +25,8 @@ const BATCH_FILES: usize = 256;
 const BATCH_BYTES: usize = 1 << 20;
 /// Batches that may wait, for each thread.
 const WAITING: usize = 2;
+/// Directories that all batches together keep open, or one each if there are more batches.
+const MOST_DIRS: usize = 64;
 /// Bytes read at once.
 const BUFFER: usize = 256 << 10;
 
@@ -43,6 +45,8 @@ enum Body {
 struct Batch {
     files: Vec<File>,
     bytes: usize,
+    /// Directories of the files: each is open as long as one of them waits.
+    dirs: usize,
 }
 
 /// What all threads share.
@@ -59,6 +63,8 @@ pub struct Feeder<'d> {
     name: &'d Path,
     sender: SyncSender<Batch>,
     batch: Batch,
+    /// Directories that a batch may keep open.
+    most_dirs: usize,
     roll: &'d Mutex<Roll>,
 }
 
@@ -80,7 +86,9 @@ pub fn run(
         for _ in 0..threads {
             scope.spawn(|| desk.serve());
         }
-        let mut feeder = Feeder { name, sender, batch: Batch::default(), roll };
+        // Those that wait, those at work, and the one that is filled.
+        let most_dirs = (MOST_DIRS / (threads * (WAITING + 1) + 1)).max(1);
+        let mut feeder = Feeder { name, sender, batch: Batch::default(), most_dirs, roll };
         let fed = feed(&mut feeder);
         feeder.hand_out();
         fed
@@ -97,6 +105,7 @@ impl Feeder<'_> {
     pub fn file(&mut self, path: &[u8], content: Content<'_>) -> Result<()> {
         match content {
             Content::OnDisk(dir, file) => {
+                self.enter(dir);
                 let body = Body::OnDisk(Arc::clone(dir), path.len() - file.len());
                 self.batch.files.push((path.to_vec(), body));
             }
@@ -110,6 +119,18 @@ impl Feeder<'_> {
             self.hand_out();
         }
         Ok(())
+    }
+
+    /// Hands the batch out if the next file is in one directory too many.
+    fn enter(&mut self, dir: &Arc<OwnedFd>) {
+        let last = self.batch.files.last().map(|(_, body)| body);
+        if matches!(last, Some(Body::OnDisk(last, _)) if Arc::ptr_eq(last, dir)) {
+            return;
+        }
+        if self.batch.dirs == self.most_dirs {
+            self.hand_out();
+        }
+        self.batch.dirs += 1;
     }
 
     /// Takes a file whose digest is that of its extents: where the holes are known they are not read.

@@ -35,6 +35,7 @@ mod replay;
 mod s3;
 mod s3_rows;
 mod salvage;
+mod signals;
 mod skip;
 mod sqs;
 mod targets;

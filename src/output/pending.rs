@@ -1,0 +1,81 @@
+//! What a run has on the disk that is not finished: whoever ends the run from outside finds it here and removes it.
+//!
+//! A thing is made and entered in one step, and gets its final name and is struck out in one step, so that at any moment
+//! either all of it is known here or none is left to remove.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Error, Result};
+
+/// The entries, in the order in which things were made.
+static MADE: Mutex<Vec<(u64, Made)>> = Mutex::new(Vec::new());
+/// Nothing is made or published any more.
+static ENDED: AtomicBool = AtomicBool::new(false);
+
+/// What was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Made {
+    /// A file or a tree under a temporary name.
+    Temporary(PathBuf),
+    /// A directory above the output: it goes only if it is empty.
+    Parent(PathBuf),
+}
+
+/// An entry; dropped, it is struck out.
+#[derive(Debug)]
+pub struct Pending(u64);
+
+fn made() -> MutexGuard<'static, Vec<(u64, Made)>> {
+    MADE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Pending {
+    /// Makes something, and enters it.
+    ///
+    /// # Errors
+    /// What `make` gives, or that the run was ended.
+    pub fn enter<T>(make: impl FnOnce() -> io::Result<(T, Made)>) -> io::Result<(T, Pending)> {
+        let mut all = made();
+        if is_ended() {
+            return Err(rustix::io::Errno::CANCELED.into());
+        }
+        let (thing, what) = make()?;
+        let number = all.last().map_or(0, |(last, _)| last + 1);
+        all.push((number, what));
+        Ok((thing, Pending(number)))
+    }
+
+    /// Runs the step that gives something its final name: no signal comes between.
+    ///
+    /// # Errors
+    /// What `step` gives, or that the run was ended.
+    pub fn publish<T>(step: impl FnOnce() -> Result<T>) -> Result<T> {
+        let _alone = made();
+        if is_ended() {
+            return Err(Error::usage("the run was ended"));
+        }
+        step()
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        made().retain(|(number, _)| *number != self.0);
+    }
+}
+
+/// Whether the run was ended from outside.
+#[inline]
+pub fn is_ended() -> bool {
+    ENDED.load(Ordering::Relaxed)
+}
+
+/// Ends the run: from now on nothing is made or published. Gives what is to be removed, the last one first.
+pub fn end() -> Vec<Made> {
+    let all = made();
+    ENDED.store(true, Ordering::Relaxed);
+    all.iter().rev().map(|(_, made)| made.clone()).collect()
+}
