@@ -53,11 +53,12 @@ impl<'a> Group<'a> {
 
     /// The user key of the entry at `at`; `None` for a raw row of the store itself.
     pub fn user_key_at(&self, at: usize) -> Option<&'a [u8]> {
-        let key = self.key_at(at)?;
-        if self.survey.layout == Layout::Mvcc2 {
-            return Some(key);
+        if self.survey.layout != Layout::Pebble {
+            return self.key_at(at);
         }
-        Operational::of(key).is_none().then(|| mvcc::split_key(key).ok().map(|(user_key, _)| user_key)).flatten()
+        let Ok(frame::Step::Entry(entry)) = frame::step(self.file(), at) else { return None };
+        let row = Operational::of(entry.raw_key, entry.raw_value).is_none();
+        row.then(|| mvcc::split_key(entry.raw_key).ok().map(|(user_key, _)| user_key)).flatten()
     }
 
     /// A position at or behind `from` that entries below `target` reach up to: the last checkpoint below it.

@@ -4,6 +4,7 @@
 mod again;
 mod group;
 mod lost;
+mod marks;
 mod range;
 mod row;
 mod scan;

@@ -78,7 +78,7 @@ impl<'a> Scan<'a> {
 
     #[inline]
     fn pebble_row(&mut self, entry: &frame::Entry<'a>) -> Result<Option<Row<'a>>> {
-        if Operational::of(entry.raw_key).is_some() {
+        if Operational::of(entry.raw_key, entry.raw_value).is_some() {
             return Ok(None);
         }
         let Ok((user_key, commit_ts)) = mvcc::split_key(entry.raw_key) else { return self.unreadable(None) };

@@ -1,9 +1,10 @@
 //! Prepared transactions: committed intents become rows, the others are counted (`container.md` §8).
 
 use super::DataSet;
+use super::marks::Marks;
 use super::row::Row;
 use crate::error::{Error, Result};
-use crate::format::txn::{self, Intent, Lock};
+use crate::format::txn::{self, Intent, Lock, Marker};
 use crate::format::{Family, Fault};
 
 /// What became of the locks and intents that are still in the inputs.
@@ -19,7 +20,7 @@ pub struct Unresolved {
     pub rolled_back: u64,
     /// Intents without a live lock, or with another start timestamp than their lock's: ignored.
     pub stray_intents: u64,
-    /// Live commit and rollback records, kept by the server as history.
+    /// Live records of commits and rollbacks, kept by the server as history.
     pub records: u64,
 }
 
@@ -53,20 +54,27 @@ impl<'a> DataSet<'a> {
     }
 
     fn resolve_locks(&self, report: &mut Unresolved, overlay: &mut Vec<Row<'a>>) -> Result<()> {
+        let marks = self.marks()?;
         let mut locks = self.family(Family::TxnLock);
         while let Some(row) = locks.next()? {
-            if let Err(error) = self.resolve_lock(&row, report, overlay) {
+            if let Err(error) = self.resolve_lock(&row, &marks, report, overlay) {
                 self.tolerate(error)?;
             }
         }
         Ok(())
     }
 
-    fn resolve_lock(&self, row: &Row<'a>, report: &mut Unresolved, overlay: &mut Vec<Row<'a>>) -> Result<()> {
+    fn resolve_lock(
+        &self,
+        row: &Row<'a>,
+        marks: &Marks<'a>,
+        report: &mut Unresolved,
+        overlay: &mut Vec<Row<'a>>,
+    ) -> Result<()> {
         let lock = Lock::parse(row.body).map_err(|fault| self.at(row, Family::TxnLock, fault))?;
         let key = Family::TxnLock.suffix(row.user_key);
         let intent = self.intent_of(key, lock.start_ts)?;
-        match (self.outcome(&lock)?, intent) {
+        match (self.outcome(&lock, marks)?, intent) {
             (Outcome::Committed(ts), Some((intent_row, intent))) => {
                 if ts <= self.view.as_of {
                     overlay.push(self.overlay_row(key, ts, &intent_row, intent));
@@ -94,12 +102,15 @@ impl<'a> DataSet<'a> {
         Ok((intent.start_ts == start_ts).then_some((row, intent)))
     }
 
-    fn outcome(&self, lock: &Lock<'_>) -> Result<Outcome> {
+    fn outcome(&self, lock: &Lock<'_>, marks: &Marks<'a>) -> Result<Outcome> {
         let id = |family: Family| {
             [family.prefix().as_bytes(), lock.primary, lock.start_ts.to_be_bytes().as_slice()].concat()
         };
         if let Some(row) = self.get(&id(Family::TxnCommit))? {
             let ts = txn::commit_ts(row.body).map_err(|fault| self.at(&row, Family::TxnCommit, fault))?;
+            return Ok(Outcome::Committed(ts));
+        }
+        if let Some(ts) = marks.commit_ts(lock) {
             return Ok(Outcome::Committed(ts));
         }
         if self.get(&id(Family::TxnRollback))?.is_some() {
@@ -153,14 +164,15 @@ impl<'a> DataSet<'a> {
         Ok(stray)
     }
 
-    /// Parses every live commit and rollback record: a malformed one is damage.
+    /// Parses every live record of a commit or rollback: a malformed one is damage.
     fn check_records(&self) -> Result<u64> {
         let mut records = 0;
-        for family in [Family::TxnCommit, Family::TxnRollback] {
+        for family in [Family::TxnCommit, Family::TxnOk, Family::TxnRollback] {
             let mut rows = self.family(family);
             while let Some(row) = rows.next()? {
                 let ok = match family {
                     Family::TxnCommit => txn::commit_ts(row.body).map(|_| ()),
+                    Family::TxnOk => Marker::parse(family.suffix(row.user_key)).map(drop),
                     _ if row.body == [1] => Ok(()),
                     _ => Err(Fault::Value("it is not the single byte 01")),
                 };

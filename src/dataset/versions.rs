@@ -72,7 +72,7 @@ impl<'a> Group<'a> {
             return Ok(entry.end);
         }
         let Ok(frame::Step::Entry(entry)) = frame::step(self.file(), at) else { return Err(changed()) };
-        if Operational::of(entry.raw_key).is_none()
+        if Operational::of(entry.raw_key, entry.raw_value).is_none()
             && let (Ok((user_key, commit_ts)), Ok(value)) =
                 (mvcc::split_key(entry.raw_key), mvcc::split_value(entry.raw_value))
         {

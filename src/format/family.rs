@@ -93,10 +93,22 @@ families! {
     DdbGen DynamoDb "!ddb|meta|gen|";
     /// DynamoDB table schemas.
     DdbTable DynamoDb "!ddb|meta|table|";
-    /// Route catalog.
-    Dist Internal "!dist|";
+    /// Changes of the route catalog.
+    DistDelta Internal "!dist|delta|";
+    /// Running splits and migrations.
+    DistJob Internal "!dist|job|";
+    /// Finished splits and migrations.
+    DistJobHistory Internal "!dist|jobhist|";
+    /// Counters of the route catalog.
+    DistMeta Internal "!dist|meta|";
+    /// Copies of rows of another group, not yet promoted: versions of the keys behind the job (`future.md` F4).
+    Staged Internal "!dist|migstage|";
+    /// Routes.
+    DistRoute Internal "!dist|route|";
+    /// How far a re-encryption is.
+    EncryptionCursor Internal "!encryption|rewrite|cursor|";
     /// Encryption bookkeeping with a timestamp (the raw writer rows are not MVCC rows).
-    Encryption Internal "!encryption|";
+    EncryptionWriters Internal "!encryption|writers|";
     /// Chunks of files.
     FsChunk Fs "!fs|chk|";
     /// Names in directories.
@@ -127,10 +139,18 @@ families! {
     ListClaim Redis "!lst|claim|";
     /// List items.
     ListItem Redis "!lst|itm|";
+    /// List deltas of newer servers; the older prefix is still read.
+    ListDeltaNew Redis "!lst|delta|";
     /// List deltas, and metas of lists whose key begins with `d|`.
     ListDelta Redis "!lst|meta|d|";
     /// List metas.
     ListMeta Redis "!lst|meta|";
+    /// Migrations: writes are refused.
+    MigFence Internal "!migfence|";
+    /// Migrations: state of the receiving group, where it has a timestamp.
+    MigStage Internal "!migstage|";
+    /// Migrations: writes are watched.
+    MigWrite Internal "!migwrite|";
     /// Hashes as one blob (legacy).
     HashBlob Redis "!redis|hash|";
     /// HyperLogLog keys.
@@ -157,8 +177,12 @@ families! {
     S3BucketMeta S3 "!s3|bucket|meta|";
     /// S3 content-addressed chunks.
     S3ChunkBlob S3 "!s3|chunkblob|";
+    /// S3 content-addressed chunks that wait for garbage collection.
+    S3ChunkBlobQueue Internal "!s3|chunkblob-gc-queue|";
     /// S3 references to content-addressed chunks.
     S3ChunkRef S3 "!s3|chunkref|";
+    /// S3 counts of references to content-addressed chunks.
+    S3ChunkRefCount Internal "!s3|chunkref-rc|";
     /// S3 uploads waiting for garbage collection.
     S3GcUpload S3 "!s3|gc|upload|";
     /// S3 object manifests.
@@ -201,6 +225,10 @@ families! {
     TxnIntent Internal "!txn|int|";
     /// Locks of prepared transactions.
     TxnLock Internal "!txn|lock|";
+    /// Transaction records of the Raft log, normally not stored.
+    TxnMeta Internal "!txn|meta|";
+    /// Transaction outcomes: committed, as a key that was locked tells it.
+    TxnOk Internal "!txn|ok|";
     /// Transaction outcomes: rolled back.
     TxnRollback Internal "!txn|rb|";
     /// Sorted-set members with their scores.
@@ -224,8 +252,10 @@ impl Family {
             return Family::Bare;
         }
         let known = PREFIXES.iter().filter(|(p, _)| p.len() > 1);
+        let second = user_key.get(1);
         for (prefix, family) in known {
-            if user_key.starts_with(prefix.as_bytes()) {
+            // Most prefixes differ in their second byte: no need to compare them whole.
+            if prefix.as_bytes().get(1) == second && user_key.starts_with(prefix.as_bytes()) {
                 return *family;
             }
         }
@@ -243,6 +273,7 @@ impl Family {
                 | HashMeta
                 | ListClaim
                 | ListDelta
+                | ListDeltaNew
                 | SetMember
                 | SetDelta
                 | SetMeta
@@ -274,6 +305,18 @@ pub fn word_prefix(user_key: &[u8]) -> Option<&[u8]> {
     let len = body.iter().position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')))?;
     let end = len.checked_add(2)?;
     (len > 0 && body.get(len) == Some(&b'|')).then(|| user_key.get(..end)).flatten()
+}
+
+/// Namespaces of the server itself: what follows them tells one kind of rows from another.
+const OWN: [&[u8]; 4] = [b"!dist|", b"!s3|", b"!encryption|", b"!txn|"];
+
+/// What rows that no family owns are counted by: `!word|`, in the server's own namespaces with the word behind it.
+pub fn unknown_prefix(user_key: &[u8]) -> Option<&[u8]> {
+    let first = word_prefix(user_key)?;
+    let rest = user_key.get(first.len()..).filter(|_| OWN.contains(&first)).unwrap_or_default();
+    let word = rest.iter().position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')));
+    let len = word.filter(|len| *len > 0 && rest.get(*len) == Some(&b'|')).map_or(0, |len| len.saturating_add(1));
+    user_key.get(..first.len().saturating_add(len))
 }
 
 /// Classifies keys that arrive in order: nearly always the family is the one before.
@@ -329,6 +372,17 @@ mod tests {
             (b"", Family::Bare),
             (b"_meta_mine", Family::Bare),
             (b"!txn|other|", Family::Unknown),
+            (b"!dist|other|", Family::Unknown),
+            (b"!dist|job|x", Family::DistJob),
+            (b"!dist|jobhist|x", Family::DistJobHistory),
+            (b"!dist|", Family::Unknown),
+            (b"!encryption|other", Family::Unknown),
+            (b"!s3|chunkref|x", Family::S3ChunkRef),
+            (b"!s3|chunkref-rc|x", Family::S3ChunkRefCount),
+            (b"!s3|chunkblob-gc-queue|x", Family::S3ChunkBlobQueue),
+            (b"!s3|other|", Family::Unknown),
+            (b"!lst|delta|x", Family::ListDeltaNew),
+            (b"!migfence|x", Family::MigFence),
             (b"!fs|chk|", Family::FsChunk),
             (b"!fs|dirv|x", Family::FsDirVersion),
             (b"!fs|reffence|x", Family::FsHandleFence),
@@ -344,6 +398,20 @@ mod tests {
                 c.family(before);
                 assert_eq!(c.family(key), *want, "{} after {}", key.escape_ascii(), before.escape_ascii());
             }
+        }
+    }
+
+    #[test]
+    fn what_unknown_rows_are_counted_by() {
+        let cases: &[(&[u8], Option<&[u8]>)] = &[
+            (b"!dist|new|x", Some(b"!dist|new|")),
+            (b"!dist|new", Some(b"!dist|")),
+            (b"!dist||x", Some(b"!dist|")),
+            (b"!admin|a|b", Some(b"!admin|")),
+            (b"!admin", None),
+        ];
+        for (key, want) in cases {
+            assert_eq!(unknown_prefix(key), *want, "{}", key.escape_ascii());
         }
     }
 }

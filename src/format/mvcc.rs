@@ -11,6 +11,11 @@ use super::limits::{TS_SUFFIX, VALUE_HEADER};
 /// Prefix of the raw rows that register the writers of encryption keys.
 const WRITERS: &[u8] = b"!encryption|writers|";
 
+/// State of a migration in the Pebble store: raw rows by their exact keys.
+const MIGRATION: [&[u8]; 3] = [b"_migack", b"_mighlc", b"_migpromote"];
+/// State of a migration: raw rows whose keys go on with the job, without a timestamp.
+const MIGRATION_JOBS: [&[u8]; 4] = [b"ack|", b"hlc_floor|", b"promote|", b"ready|"];
+
 /// Why an entry is not an MVCC row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MvccFault {
@@ -50,30 +55,46 @@ pub enum Operational {
     AppliedIndex,
     /// `!encryption|writers|…`: a registered writer of an encryption key.
     EncryptionWriter,
+    /// `_mig…`, `!migstage|…`: state of a migration between groups (`future.md` F1, F2).
+    Migration,
 }
 
 impl Operational {
-    /// Recognises the complete raw key of an operational row.
+    /// Recognises an operational row: by its complete raw key or, of a migration, by its prefix.
     #[inline]
-    pub fn of(raw_key: &[u8]) -> Option<Operational> {
-        match raw_key.first()? {
-            b'_' => Self::meta(raw_key),
-            b'!' if raw_key.len() == 27 => {
-                let writer = raw_key.starts_with(WRITERS) && raw_key.get(24) == Some(&b'|');
-                writer.then_some(Operational::EncryptionWriter)
-            }
+    pub fn of(raw_key: &[u8], raw_value: &[u8]) -> Option<Operational> {
+        match raw_key {
+            [b'_', ..] => Self::meta(raw_key, raw_value),
+            [b'!', b'e' | b'm', ..] => Self::internal(raw_key, raw_value),
             _ => None,
         }
     }
 
-    fn meta(raw_key: &[u8]) -> Option<Operational> {
+    fn meta(raw_key: &[u8], raw_value: &[u8]) -> Option<Operational> {
         match raw_key {
             b"_meta_last_commit_ts" => Some(Operational::LastCommitTs),
             b"_meta_min_retained_ts" => Some(Operational::MinRetainedTs),
             b"_meta_pending_min_retained_ts" => Some(Operational::PendingMinRetainedTs),
             b"_meta_applied_index" => Some(Operational::AppliedIndex),
+            _ if MIGRATION.contains(&raw_key) => Some(Operational::Migration),
+            _ if raw_key.starts_with(b"_mig") => Self::not_mvcc(raw_key, raw_value),
             _ => None,
         }
+    }
+
+    fn internal(raw_key: &[u8], raw_value: &[u8]) -> Option<Operational> {
+        if let Some(rest) = raw_key.strip_prefix(b"!migstage|") {
+            let of_job = MIGRATION_JOBS.iter().any(|kind| rest.starts_with(kind));
+            return if of_job { Some(Operational::Migration) } else { Self::not_mvcc(raw_key, raw_value) };
+        }
+        let writer = raw_key.len() == 27 && raw_key.starts_with(WRITERS) && raw_key.get(24) == Some(&b'|');
+        writer.then_some(Operational::EncryptionWriter)
+    }
+
+    /// A row in the name space of migrations that has no room for a timestamp or a value header.
+    fn not_mvcc(raw_key: &[u8], raw_value: &[u8]) -> Option<Operational> {
+        let short = raw_key.len() < TS_SUFFIX || raw_value.len() < VALUE_HEADER;
+        short.then_some(Operational::Migration)
     }
 
     /// Checks the value's length; gives the number of a `_meta_*` row.
@@ -82,6 +103,8 @@ impl Operational {
         match self {
             Operational::EncryptionWriter if value.len() == 12 => Ok(0),
             Operational::EncryptionWriter => Err(fault),
+            // Its layout is that of whoever migrates; nothing here depends on it.
+            Operational::Migration => Ok(0),
             _ => super::cursor::u64_le(value).ok_or(fault),
         }
     }
@@ -172,14 +195,16 @@ mod tests {
 
     #[test]
     fn only_the_exact_operational_keys_are_special() {
-        assert_eq!(Operational::of(b"_meta_applied_index"), Some(Operational::AppliedIndex));
-        assert_eq!(Operational::of(b"_meta_applied_index2"), None);
-        assert_eq!(Operational::of(b""), None);
+        let of = |raw_key: &[u8]| Operational::of(raw_key, &[0; 9]);
+        assert_eq!(of(b"_meta_applied_index"), Some(Operational::AppliedIndex));
+        assert_eq!(of(b"_meta_applied_index2"), None);
+        assert_eq!(of(b""), None);
         let mut writer = b"!encryption|writers|\0\0\0\x01|\0\x02".to_vec();
-        assert_eq!(Operational::of(&writer), Some(Operational::EncryptionWriter));
+        assert_eq!(of(&writer), Some(Operational::EncryptionWriter));
         writer[24] = b'-';
-        assert_eq!(Operational::of(&writer), None);
+        assert_eq!(of(&writer), None);
         assert_eq!(Operational::AppliedIndex.value(&7u64.to_le_bytes()), Ok(7));
+        assert_eq!(of(b"!encryption|writers|"), None);
         assert_eq!(Operational::AppliedIndex.value(b"7"), Err(MvccFault::OperationalValue(1)));
     }
 
@@ -192,6 +217,30 @@ mod tests {
             header.encode(&mut raw_value);
             proptest::prop_assert_eq!(split_key(&raw_key), Ok((&key[..], ts)));
             proptest::prop_assert_eq!(split_value(&raw_value), Ok(header));
+        }
+    }
+
+    #[test]
+    fn rows_of_migrations() {
+        let migration = Some(Operational::Migration);
+        let cases: &[(&[u8], usize, Option<Operational>)] = &[
+            (b"_migack", 2, migration),
+            (b"_migack", 900, migration),
+            (b"_mighlc", 9, migration),
+            (b"_migpromote", 64, migration),
+            (b"_migfuture-thing", 8, migration),
+            (b"_mig", 9, migration),
+            // A user's key with its timestamp.
+            (b"_migrate\xfe_;\xaf\x93\xff\xff\xff", 9, None),
+            (b"_mi", 2, None),
+            (b"!migstage|ready|\0\0\0\0\0\0\0\x07", 31, migration),
+            (b"!migstage|hlc_floor|", 31, migration),
+            (b"!migstage|future|12345678", 8, migration),
+            (b"!migstage|future|12345678", 9, None),
+            (b"!migwrite|12345678", 8, None),
+        ];
+        for (key, len, want) in cases {
+            assert_eq!(Operational::of(key, &vec![0; *len]), *want, "{} with {len} bytes", key.escape_ascii());
         }
     }
 }

@@ -6,6 +6,7 @@
 //! | `!txn\|int\|`K | `01` · `u64be` startTS · op · `u64be` len · body |
 //! | `!txn\|cmt\|`P `u64be` startTS | `01` · `u64be` commitTS |
 //! | `!txn\|rb\|`P `u64be` startTS | `01` |
+//! | `!txn\|ok\|` `01` · uvarint len · K · `u64be` startTS · `u64be` commitTS · uvarint len · P | empty |
 //!
 //! K is the full key of the locked row, P the primary key of the transaction.
 
@@ -71,6 +72,42 @@ impl<'a> Intent<'a> {
             _ => None.or_value("its operation is neither put nor delete"),
         }
     }
+}
+
+/// A success marker: the transaction that had locked K is committed. All of it stands in the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marker<'a> {
+    /// The key that was locked.
+    pub locked: &'a [u8],
+    /// Start timestamp of the transaction.
+    pub start_ts: u64,
+    /// When it was committed.
+    pub commit_ts: u64,
+    /// The primary key of the transaction.
+    pub primary: &'a [u8],
+}
+
+impl<'a> Marker<'a> {
+    /// Parses a `!txn|ok|` key behind its prefix.
+    pub fn parse(suffix: &'a [u8]) -> Result<Marker<'a>> {
+        let mut c = Cursor::new(suffix);
+        c.strip(&[1]).or_key("its version byte is not 01")?;
+        let mut fields = || {
+            let locked = sized(&mut c)?;
+            let (start_ts, commit_ts) = (c.u64_be()?, c.u64_be()?);
+            let primary = sized(&mut c)?;
+            c.is_empty().then_some(Marker { locked, start_ts, commit_ts, primary })
+        };
+        fields().or_key("its length does not fit its fields")
+    }
+}
+
+/// Bytes behind their length.
+fn sized<'a>(c: &mut Cursor<'a>) -> Option<&'a [u8]> {
+    let mut rest = c.rest();
+    let len = prost::encoding::decode_varint(&mut rest).ok()?;
+    *c = Cursor::new(rest);
+    c.take_u64(len)
 }
 
 /// Parses the value of a `!txn|cmt|` row: the commit timestamp.
@@ -157,5 +194,15 @@ mod tests {
             let value = encoded(|out| commit_ts_into(start_ts, out));
             proptest::prop_assert_eq!(commit_ts(&value), Ok(start_ts));
         }
+    }
+
+    #[test]
+    fn marker() {
+        let (start, commit) = (7u64.to_be_bytes(), 9u64.to_be_bytes());
+        let key = [&b"\x01\x01k"[..], &start, &commit, b"\x02pk"].concat();
+        assert_eq!(Marker::parse(&key), Ok(Marker { locked: b"k", start_ts: 7, commit_ts: 9, primary: b"pk" }));
+        assert!(Marker::parse(&[&key[..], b"x"].concat()).is_err());
+        (0..key.len()).for_each(|end| assert!(Marker::parse(&key[..end]).is_err(), "{end}"));
+        assert!(Marker::parse(&[b"\x02", &key[1..]].concat()).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::format::family::{Class, word_prefix};
+use crate::format::family::{Class, unknown_prefix};
 use crate::format::{Adapter, Family};
 
 /// Rows of one family in one input.
@@ -70,7 +70,7 @@ impl Counts {
 
     /// Remembers a live unknown row.
     pub fn note_unknown(&mut self, user_key: &[u8], offset: usize) {
-        let entry = self.unknown_by(word_prefix(user_key).unwrap_or(user_key));
+        let entry = self.unknown_by(unknown_prefix(user_key).unwrap_or(user_key));
         if entry.rows == 0 {
             *entry = Unknown { rows: 0, example: user_key.to_vec(), offset: offset as u64 };
         }

@@ -16,7 +16,7 @@ use std::ops::Range;
 use crate::error::{Error, ErrorKind};
 use crate::format::Family;
 use crate::format::frame::{self, Entry, Step};
-use crate::format::limits::{MAX_RAW_KEY, MAX_RAW_VALUE};
+use crate::format::limits::{MAX_RAW_KEY, MAX_RAW_VALUE, VALUE_HEADER};
 use crate::format::mvcc::{self, Operational};
 
 /// Most gaps of a file; behind the last of them nothing is read. Each makes one more input to merge.
@@ -298,7 +298,7 @@ fn one_bit_explains(file: &[u8], start: usize, end: usize) -> bool {
 
 /// The key without its timestamp; `None` for a row of the store itself.
 fn user_key<'a>(entry: &Entry<'a>) -> Option<&'a [u8]> {
-    match Operational::of(entry.raw_key) {
+    match Operational::of(entry.raw_key, entry.raw_value) {
         Some(_) => None,
         None => mvcc::split_key(entry.raw_key).ok().map(|(user_key, _)| user_key),
     }
@@ -306,19 +306,19 @@ fn user_key<'a>(entry: &Entry<'a>) -> Option<&'a [u8]> {
 
 /// Whether a raw key begins like those of all families but one, or is of the store itself.
 fn has_prefix(raw_key: &[u8]) -> bool {
-    raw_key.starts_with(b"!") || Operational::of(raw_key).is_some()
+    raw_key.starts_with(b"!") || Operational::of(raw_key, &[0; VALUE_HEADER]).is_some()
 }
 
 /// Whether an entry looks like a row.
 fn is_row(entry: &Entry<'_>) -> bool {
-    match Operational::of(entry.raw_key) {
+    match Operational::of(entry.raw_key, entry.raw_value) {
         Some(row) => row.value(entry.raw_value).is_ok(),
         None => mvcc::split_key(entry.raw_key).is_ok() && mvcc::split_value(entry.raw_value).is_ok(),
     }
 }
 
 fn lost(why: ErrorKind, entry: &Entry<'_>) -> Error {
-    match (Operational::of(entry.raw_key), mvcc::split_key(entry.raw_key)) {
+    match (Operational::of(entry.raw_key, entry.raw_value), mvcc::split_key(entry.raw_key)) {
         (Some(_), _) => Error::new(why).at(entry.start).row(Family::Bare, entry.raw_key),
         (None, Ok((key, _))) => Error::new(why).at(entry.start).row(Family::of(key), key),
         (None, Err(fault)) => Error::from(fault).at(entry.start),

@@ -109,7 +109,7 @@ impl<'a> Pass<'a> {
     }
 
     fn pebble_entry(&mut self, entry: &Entry<'a>) -> Result<()> {
-        if let Some(row) = Operational::of(entry.raw_key) {
+        if let Some(row) = Operational::of(entry.raw_key, entry.raw_value) {
             self.ascend(entry.raw_key, entry.start)?;
             return self.operational(row, entry);
         }

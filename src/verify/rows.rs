@@ -21,7 +21,7 @@ pub fn check(arena: &Bump, family: Family, user_key: &[u8], body: &[u8]) -> Resu
     let suffix = family.suffix(user_key);
     match family {
         Family::DdbGsi | Family::DdbItem | Family::DdbGen | Family::DdbTable => dynamodb_row(family, suffix, body),
-        Family::TxnCommit | Family::TxnIntent | Family::TxnLock | Family::TxnRollback => {
+        Family::TxnCommit | Family::TxnIntent | Family::TxnLock | Family::TxnOk | Family::TxnRollback => {
             transaction(arena, family, suffix, body)
         }
         _ if family.prefix().starts_with("!s3|") => s3_row(arena, family, suffix, body),
@@ -58,7 +58,9 @@ fn element(family: Family, rest: &[u8], body: &[u8]) -> Result<()> {
         Family::HashDelta | Family::SetDelta | Family::ZsetDelta => {
             key::delta_ts(rest).and_then(|_| meta::delta(body).map(drop))
         }
-        Family::ListDelta => key::delta_ts(rest).and_then(|_| list::ListDelta::parse(body).map(drop)),
+        Family::ListDelta | Family::ListDeltaNew => {
+            key::delta_ts(rest).and_then(|_| list::ListDelta::parse(body).map(drop))
+        }
         Family::ListClaim => list::check_claim(rest),
         Family::ZsetMember => meta::score(body).map(drop),
         Family::ZsetScore => meta::check_score_index(rest),
@@ -129,6 +131,7 @@ fn transaction(arena: &Bump, family: Family, suffix: &[u8], body: &[u8]) -> Resu
     match family {
         Family::TxnCommit => txn::commit_ts(body).map(drop),
         Family::TxnLock => txn::Lock::parse(body).map(drop),
+        Family::TxnOk => txn::Marker::parse(suffix).map(drop),
         Family::TxnIntent => match txn::Intent::parse(body)?.body {
             Some(body) if Family::of(suffix) != Family::TxnIntent => check(arena, Family::of(suffix), suffix, body),
             _ => Ok(()),

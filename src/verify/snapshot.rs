@@ -253,7 +253,7 @@ impl<'g, 'a> Piece<'g, 'a> {
 
     /// One fault a row, in the order of `container.md` §8.1.
     fn pebble(&mut self, entry: &frame::Entry<'a>) -> Result<()> {
-        if let Some(row) = Operational::of(entry.raw_key) {
+        if let Some(row) = Operational::of(entry.raw_key, entry.raw_value) {
             self.ascends(entry.raw_key, entry.raw_key)?;
             let value = row.value(entry.raw_value);
             return value.map(drop).map_err(|fault| Error::from(fault).row(Family::Bare, entry.raw_key));

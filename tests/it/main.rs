@@ -17,6 +17,7 @@ mod field;
 mod filters;
 mod flips;
 mod fs;
+mod future;
 mod generated;
 mod get;
 mod golden;

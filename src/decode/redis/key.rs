@@ -156,7 +156,7 @@ impl<'a> Found<'a> {
             Family::HashDelta => self.hash.deltas.add(key::delta_ts(head.rest)?, 0, meta::delta(head.row.body)?),
             Family::SetDelta => self.set.deltas.add(key::delta_ts(head.rest)?, 0, meta::delta(head.row.body)?),
             Family::ZsetDelta => self.zset.deltas.add(key::delta_ts(head.rest)?, 0, meta::delta(head.row.body)?),
-            Family::ListDelta => {
+            Family::ListDelta | Family::ListDeltaNew => {
                 let delta = ListDelta::parse(head.row.body)?;
                 self.list_deltas.add(key::delta_ts(head.rest)?, delta.head, delta.len);
             }

@@ -86,13 +86,15 @@ fn find<'a>(set: &DataSet<'a>) -> Result<Orphans<'a>> {
 fn window_of(set: &DataSet<'_>, key: &[u8]) -> Result<Option<Window>> {
     let row = set.get(&[Family::ListMeta.prefix().as_bytes(), key].concat())?;
     let base = row.map(|row| parse(set, Family::ListMeta, &row, ListMeta::parse)).transpose()?;
-    let prefix = [Family::ListDelta.prefix().as_bytes(), &(key.len() as u32).to_be_bytes(), key].concat();
     let (mut head, mut len, mut any) = (0i128, 0i128, false);
-    let mut deltas = set.range(Family::ListDelta, prefix.clone(), after_prefix(&prefix));
-    while let Some(row) = deltas.next()? {
-        if !list::is_meta_len(row.body.len()) {
-            let delta = parse(set, Family::ListDelta, &row, ListDelta::parse)?;
-            (head, len, any) = (head + i128::from(delta.head), len + i128::from(delta.len), true);
+    for family in [Family::ListDelta, Family::ListDeltaNew] {
+        let prefix = [family.prefix().as_bytes(), &(key.len() as u32).to_be_bytes(), key].concat();
+        let mut deltas = set.range(family, prefix.clone(), after_prefix(&prefix));
+        while let Some(row) = deltas.next()? {
+            if family == Family::ListDeltaNew || !list::is_meta_len(row.body.len()) {
+                let delta = parse(set, family, &row, ListDelta::parse)?;
+                (head, len, any) = (head + i128::from(delta.head), len + i128::from(delta.len), true);
+            }
         }
     }
     Ok((base.is_some() || any).then(|| Window::new(base, head, len)))

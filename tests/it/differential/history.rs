@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 
 pub use crate::kit::build::NOW;
-use crate::kit::build::{Snapshot, be, mvcc2};
+use crate::kit::build::{Snapshot, be, marker, mvcc2};
 
 /// A row's key and value, without version.
 pub type Row = (Vec<u8>, Vec<u8>);
@@ -37,6 +37,8 @@ enum How {
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     Committed,
+    /// Only a success marker tells.
+    Marked,
     RolledBack,
     Pending,
     Expired,
@@ -105,9 +107,9 @@ pub fn history<Op: Operation>(op: impl Strategy<Value = Op>, steps: usize) -> im
 }
 
 fn how() -> impl Strategy<Value = How> {
-    use Fate::{Committed, Expired, Gone, NoIntent, OtherStart, Pending, RolledBack};
+    use Fate::{Committed, Expired, Gone, Marked, NoIntent, OtherStart, Pending, RolledBack};
     let fate = prop::sample::select(vec![
-        Committed, Committed, Committed, RolledBack, Pending, Expired, Gone, OtherStart, NoIntent,
+        Committed, Committed, Committed, Marked, RolledBack, Pending, Expired, Gone, OtherStart, NoIntent,
     ]);
     let change = prop_oneof![3 => Just(Change::Put), 1 => Just(Change::Delete)];
     prop_oneof![
@@ -189,12 +191,16 @@ impl Store {
         }
         let record = |prefix: &str| [prefix.as_bytes(), &name, &be(&[start])].concat();
         match fate {
-            Fate::Committed | Fate::OtherStart | Fate::NoIntent => {
+            Fate::Committed | Fate::Marked | Fate::OtherStart | Fate::NoIntent => {
                 self.now += 1;
                 while self.taken.contains(&(key.to_vec(), self.now)) {
                     self.now += 1;
                 }
                 self.taken.insert((key.to_vec(), self.now));
+                if let Fate::Marked = fate {
+                    let key = marker(key, start, self.now, &name);
+                    return self.put(group, key, Vec::new());
+                }
                 self.put(primary, record("!txn|cmt|"), [&[1], &be(&[self.now])[..]].concat());
             }
             Fate::RolledBack => self.put(primary, record("!txn|rb|"), vec![1]),

@@ -38,7 +38,8 @@ enum Op {
     Blob(Wide, Vec<u8>, Vec<(Vec<u8>, f64)>),
     EmptyBlob(Wide, Vec<u8>),
     ListMeta(Vec<u8>, i64, i64, u64, Option<u64>),
-    ListDelta(Vec<u8>, u64, i64, i64),
+    /// Below the prefix of newer servers or that of older ones.
+    ListDelta(bool, Vec<u8>, u64, i64, i64),
     Item(Vec<u8>, i64, Vec<u8>),
     Claim(Vec<u8>, u64),
     StreamMeta(Vec<u8>, Vec<u64>),
@@ -119,7 +120,10 @@ impl Operation for Op {
                 let bounds = signed(&[*head, head.wrapping_add(*len as i64 + skew), *len as i64]);
                 (plain("!lst|meta|", key), [bounds, tail(*expiry)].concat())
             }
-            Op::ListDelta(key, ts, head, len) => (delta("!lst|meta|d|", key, NOW + ts, 0), signed(&[*head, *len])),
+            Op::ListDelta(newer, key, ts, head, len) => {
+                let prefix = if *newer { "!lst|delta|" } else { "!lst|meta|d|" };
+                (delta(prefix, key, NOW + ts, 0), signed(&[*head, *len]))
+            }
             Op::Item(key, seq, value) => (item(key, *seq), value.clone()),
             Op::Claim(key, seq) => (sized("!lst|claim|", key, be(&[*seq])), Vec::new()),
             Op::StreamMeta(key, numbers) => (sized("!stream|meta|", key, ""), be(numbers)),
@@ -205,7 +209,8 @@ fn list_op() -> impl Strategy<Value = Op> {
     let meta = (key(), seq(), -1..2i64, 0..6u64, prop::option::of(millis()));
     prop_oneof![
         2 => meta.prop_map(|(k, head, skew, len, e)| Op::ListMeta(k, head, skew, len, e)),
-        1 => (key(), 0..20u64, seq(), -3..4i64).prop_map(|(k, ts, h, n)| Op::ListDelta(k, ts, h, n)),
+        2 => (any::<bool>(), key(), 0..20u64, seq(), -3..4i64)
+            .prop_map(|(newer, k, ts, h, n)| Op::ListDelta(newer, k, ts, h, n)),
         6 => (key(), seq(), value()).prop_map(|(k, n, v)| Op::Item(k, n, v)),
         1 => (key(), 0..4u64).prop_map(|(k, n)| Op::Claim(k, n)),
     ]
@@ -226,7 +231,8 @@ fn stream_op() -> impl Strategy<Value = Op> {
 
 fn op() -> impl Strategy<Value = Op> {
     let envelope = || prop_oneof![Just(Envelope::Legacy), Just(Envelope::Never), millis().prop_map(Envelope::At)];
-    let other = ["!redis|txn-wide-hash|", "!redis|nobody|", "!admin|", "!dist|", "!fs|ino|", "!s3route|"].to_vec();
+    let other = ["!redis|txn-wide-hash|", "!redis|nobody|", "!admin|", "!dist|", "!dist|new|", "!fs|ino|", "!s3route|"]
+        .to_vec();
     prop_oneof![
         3 => (key(), envelope(), value()).prop_map(|(k, e, v)| Op::Str(k, e, v)),
         1 => (key(), envelope(), value()).prop_map(|(k, e, v)| Op::Hll(k, e, v)),

@@ -137,6 +137,24 @@ pub fn delta(prefix: &str, key: impl AsRef<[u8]>, ts: u64, seq: u32) -> Vec<u8> 
     sized(prefix, key, [&ts.to_be_bytes()[..], &seq.to_be_bytes()].concat())
 }
 
+/// A success marker's key.
+pub fn marker(locked: impl AsRef<[u8]>, start: u64, commit: u64, primary: impl AsRef<[u8]>) -> Vec<u8> {
+    let (locked, primary) = (locked.as_ref(), primary.as_ref());
+    let [of_locked, of_primary] = [locked, primary].map(|bytes| uvarint(bytes.len()));
+    [b"!txn|ok|\x01", &of_locked[..], locked, &be(&[start, commit]), &of_primary, primary].concat()
+}
+
+/// A number in groups of seven bits, the lowest first.
+fn uvarint(n: usize) -> Vec<u8> {
+    let low = (n & 0x7f) as u8;
+    if n < 0x80 { vec![low] } else { [vec![low | 0x80], uvarint(n >> 7)].concat() }
+}
+
+/// The key of a row that a migration has staged.
+pub fn staged(job: u64, key: impl AsRef<[u8]>) -> Vec<u8> {
+    [b"!dist|migstage|", &job.to_be_bytes()[..], b"|", key.as_ref()].concat()
+}
+
 /// A list item's key.
 pub fn item(key: impl AsRef<[u8]>, seq: i64) -> Vec<u8> {
     let sortable = (seq.cast_unsigned() ^ (1 << 63)).to_be_bytes();

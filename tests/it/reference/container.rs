@@ -103,19 +103,24 @@ fn pebble(mut take: Take<'_>, crc: impl Fn(&[u8]) -> Result<(), Damage>) -> Resu
         let raw = take.bytes(len)?;
         let len = take.le()?;
         let value = take.bytes(len)?;
-        if !is_bookkeeping(raw) {
+        if !is_bookkeeping(raw, value) {
             versions.push(version(raw, value)?);
         }
     }
     Ok(Stream { last_commit, versions })
 }
 
-/// Rows that are not versions of a key (`container.md` §3.4).
-fn is_bookkeeping(raw: &[u8]) -> bool {
+/// Rows that are not versions of a key (`container.md` §3.4, `future.md` F1, F2).
+fn is_bookkeeping(raw: &[u8], value: &[u8]) -> bool {
     let meta: [&[u8]; 4] =
         [b"_meta_last_commit_ts", b"_meta_min_retained_ts", b"_meta_pending_min_retained_ts", b"_meta_applied_index"];
     let writer = raw.starts_with(b"!encryption|writers|") && raw.len() == 27 && raw[24] == b'|';
-    meta.contains(&raw) || writer
+    let migration: [&[u8]; 3] = [b"_migack", b"_mighlc", b"_migpromote"];
+    let jobs: [&[u8]; 4] = [b"!migstage|ack|", b"!migstage|ready|", b"!migstage|hlc_floor|", b"!migstage|promote|"];
+    let of_job = jobs.iter().any(|prefix| raw.starts_with(prefix));
+    let short = raw.len() < 8 || value.len() < 9;
+    let future = short && (raw.starts_with(b"_mig") || raw.starts_with(b"!migstage|"));
+    meta.contains(&raw) || writer || migration.contains(&raw) || of_job || future
 }
 
 fn version(raw: &[u8], value: &[u8]) -> Result<Version, Damage> {

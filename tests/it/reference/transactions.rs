@@ -8,6 +8,7 @@ use super::{Damage, Live, Rows};
 const LOCK: &[u8] = b"!txn|lock|";
 const INTENT: &[u8] = b"!txn|int|";
 const COMMIT: &[u8] = b"!txn|cmt|";
+const MARKER: &[u8] = b"!txn|ok|";
 const ROLLBACK: &[u8] = b"!txn|rb|";
 
 struct Lock {
@@ -60,9 +61,40 @@ fn committed_at(live: &Rows, lock: &Lock) -> Result<Option<u64>, Damage> {
         take.end()?;
         return Ok(Some(ts));
     }
+    for (row, _) in below(live, MARKER) {
+        let (start, commit, primary) = read_marker(&row[MARKER.len()..])?;
+        if start == lock.start && primary == lock.primary {
+            return Ok(Some(commit));
+        }
+    }
     // Rolled back, expired and pending come to the same here: the intent does not count.
     let _ = (live.get(&id(ROLLBACK)), lock.expire_at);
     Ok(None)
+}
+
+/// Start and commit timestamp and primary key of a success marker (`future.md` F5).
+fn read_marker(key: &[u8]) -> Result<(u64, u64, Vec<u8>), Damage> {
+    let mut take = Take(key);
+    one(take.byte()?)?;
+    let len = uvarint(&mut take)?;
+    take.bytes(len)?;
+    let (start, commit) = (take.be()?, take.be()?);
+    let len = uvarint(&mut take)?;
+    let primary = take.bytes(len)?.to_vec();
+    take.end()?;
+    Ok((start, commit, primary))
+}
+
+fn uvarint(take: &mut Take<'_>) -> Result<u64, Damage> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = take.byte()?;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Ok(number);
+        }
+    }
+    Err("a number without an end".into())
 }
 
 fn below<'r>(live: &'r Rows, prefix: &'static [u8]) -> impl Iterator<Item = (&'r Vec<u8>, &'r Live)> {

@@ -68,6 +68,7 @@ enum Row {
     ZsetMember,
     ZsetScore,
     ListDelta,
+    ListDeltaNew,
     ListMeta,
     ListItem,
     ListClaim,
@@ -75,7 +76,7 @@ enum Row {
     StreamEntry,
 }
 
-const PREFIXES: [(&[u8], Row); 23] = [
+const PREFIXES: [(&[u8], Row); 24] = [
     (b"!redis|str|", Row::Str),
     (b"!redis|hll|", Row::Hll),
     (b"!redis|ttl|", Row::Ttl),
@@ -93,6 +94,7 @@ const PREFIXES: [(&[u8], Row); 23] = [
     (b"!zs|meta|", Row::ZsetMeta),
     (b"!zs|mem|", Row::ZsetMember),
     (b"!zs|scr|", Row::ZsetScore),
+    (b"!lst|delta|", Row::ListDeltaNew),
     (b"!lst|meta|d|", Row::ListDelta),
     (b"!lst|meta|", Row::ListMeta),
     (b"!lst|itm|", Row::ListItem),
@@ -208,7 +210,7 @@ fn element(key: &mut Key, kind: Row, mut behind: Take<'_>, body: Vec<u8>) -> Res
             wide.elements.insert(behind.0.to_vec(), body);
         }
         Row::HashDelta | Row::SetDelta | Row::ZsetDelta => wide.deltas.push(delta(behind, &body, false)?),
-        Row::ListDelta => key.list_deltas.push(delta(behind, &body, true)?),
+        Row::ListDelta | Row::ListDeltaNew => key.list_deltas.push(delta(behind, &body, true)?),
         Row::StreamMeta => {
             behind.end()?;
             key.stream_meta = Some(body);

@@ -1,0 +1,124 @@
+//! Rows that newer servers write: known ones are silent, unknown ones are named.
+
+use ekvsnap::decode::Options;
+
+use crate::kit::build::{NOW, Snapshot, be, marker, plain};
+use crate::kit::{decoded, run, run_with};
+
+/// One string beside what a test is about.
+fn base() -> Snapshot {
+    Snapshot::new().put("!redis|str|a", b"\xff\x01\x001")
+}
+
+#[test]
+fn bookkeeping_by_name_is_silent() {
+    let prefixes = [
+        "!dist|delta|",
+        "!dist|job|",
+        "!dist|jobhist|",
+        "!dist|meta|",
+        "!dist|route|",
+        "!encryption|rewrite|cursor|",
+        "!encryption|writers|",
+        "!migfence|",
+        "!migstage|future|",
+        "!migwrite|",
+        "!s3|chunkblob-gc-queue|",
+        "!s3|chunkref-rc|",
+        "!s3route|",
+        "!txn|meta|",
+    ];
+    for prefix in prefixes {
+        let decoded = decoded(base().put(plain(prefix, "x"), "anything").build());
+        assert_eq!(decoded.warnings(), [], "{prefix}");
+        assert_eq!(decoded.text("redis/db_0/strings/a.bin"), "1");
+        assert!(decoded.text("MANIFEST.json").contains("\"internal\": 1"), "{prefix}");
+    }
+}
+
+/// The route catalog is not parsed: a record of version 3 is no more than a row of bookkeeping.
+#[test]
+fn routes_of_any_version() {
+    for version in 1..=9 {
+        let record = [&[version][..], &be(&[7, 8, 9]), b"more"].concat();
+        let decoded = decoded(base().put(plain("!dist|route|", be(&[1])), record).build());
+        assert_eq!((decoded.warnings(), decoded.notes()), (vec![], vec![]));
+    }
+}
+
+#[test]
+fn other_rows_of_the_server_are_named() {
+    let snapshot = base().put("!dist|new|a", "1").put("!dist|new|b", "2").put("!dist|x", "3");
+    let snapshot = snapshot.put("!s3|tagging|b", "4").put("!encryption|kms|1", "5").put("!txn|save|k", "6");
+    let decoded = decoded(snapshot.build());
+    assert_eq!(decoded.warnings(), [("unknown_rows", 5)]);
+    let manifest = decoded.text("MANIFEST.json");
+    for prefix in ["!dist|", "!dist|new|", "!s3|tagging|", "!encryption|kms|", "!txn|save|"] {
+        assert!(manifest.contains(&format!("\"prefix\": \"{prefix}\"")), "{prefix}: {manifest}");
+    }
+}
+
+#[test]
+fn raw_rows_that_are_no_rows_of_a_key() {
+    let known: [(&[u8], usize); 6] = [
+        (b"_migack", 2),
+        (b"_mighlc", 30),
+        (b"_migpromote", 200),
+        (b"_migfuture", 3),
+        (b"!migstage|ready|\0\0\0\0\0\0\0\x07", 31),
+        (b"!migstage|future|", 1),
+    ];
+    for (key, len) in known {
+        let decoded = decoded(base().raw(key, vec![1; len]).build());
+        assert_eq!(decoded.warnings(), [], "{}", key.escape_ascii());
+        assert!(decoded.text("MANIFEST.json").contains("\"operational\": 1"), "{}", key.escape_ascii());
+    }
+    for (key, len) in [(&b"_mi"[..], 2), (b"_meta_future", 3), (b"!migwrite|12345678", 8), (b"abc", 40)] {
+        assert!(run(&[base().raw(key, vec![1; len]).build()]).is_err(), "{}", key.escape_ascii());
+    }
+}
+
+/// `SET k` by a transaction whose primary is in another group, whose record may be missing.
+fn prepared(start: u64) -> Snapshot {
+    let (k, p) = (&b"!redis|str|k"[..], &b"!redis|str|p"[..]);
+    let sized = |bytes: &[u8]| [&be(&[bytes.len() as u64])[..], bytes].concat();
+    let lock = [&[1][..], &be(&[start, 0]), &[0], &sized(p)].concat();
+    let intent = [&[1][..], &be(&[start]), &[0], &sized(b"after")].concat();
+    base()
+        .put_at(NOW - 9, k, "before")
+        .put_at(start, plain("!txn|lock|", k), lock)
+        .put_at(start, plain("!txn|int|", k), intent)
+        // The primary's own lock: without it the transaction would count as rolled back.
+        .put_at(start, plain("!txn|lock|", p), [&[1][..], &be(&[start, 0]), &[1], &sized(p)].concat())
+}
+
+#[test]
+fn a_success_marker_is_evidence_of_a_commit() {
+    let (start, commit) = (NOW - 5, NOW - 2);
+    let value = |snapshot: Snapshot| {
+        let decoded = decoded(snapshot.last_commit(NOW).build());
+        decoded.text("redis/db_0/strings/k.bin").to_owned()
+    };
+    assert_eq!(value(prepared(start)), "before");
+    // Of this key, or of another one of the same transaction.
+    for locked in ["!redis|str|k", "!redis|str|other"] {
+        let marked = prepared(start).put_at(commit, marker(locked, start, commit, "!redis|str|p"), "");
+        assert_eq!(value(marked), "after", "{locked}");
+    }
+    // Of another transaction.
+    for (start_of, primary) in [(start + 1, "!redis|str|p"), (start, "!redis|str|q")] {
+        let other = prepared(start).put_at(commit, marker("!redis|str|k", start_of, commit, primary), "");
+        assert_eq!(value(other), "before", "{primary}");
+    }
+    // A transaction that was committed later than asked for.
+    let marked = prepared(start).put_at(commit, marker("!redis|str|k", start, commit, "!redis|str|p"), "");
+    let options = Options { as_of: Some(commit - 1), ..Options::default() };
+    let earlier = run_with(&[marked.build()], &options).unwrap();
+    assert_eq!(earlier.text("redis/db_0/strings/k.bin"), "before");
+}
+
+#[test]
+fn a_malformed_success_marker_is_damage() {
+    let error = run(&[base().put("!txn|ok|\x01\x09short", "").build()]).err().unwrap();
+    assert!(error.is_damage() && error.to_string().contains("!txn|ok|"), "{error}");
+}
