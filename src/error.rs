@@ -49,6 +49,9 @@ pub enum ErrorKind {
     /// A value length (or, in `EKVMVCC2`, a version count) over the limit.
     #[error("snapshot value length exceeds limit: {0} > 268435499")]
     ValueTooLarge(u64),
+    /// A number or length in the state of migrations over the limit.
+    #[error("EKVMVCC2 state of migrations exceeds limit: {0} > 1048576")]
+    StateTooLarge(u64),
     /// A key without room for its timestamp.
     #[error("encoded key shorter than timestamp suffix: {0} < 8 bytes")]
     ShortKey(usize),
@@ -87,7 +90,7 @@ pub enum ErrorKind {
         computed: u32,
     },
     /// An `EKVMVCC2` stream of another version.
-    #[error("EKVMVCC2 version {0} is not known (only 1)")]
+    #[error("EKVMVCC2 version {0} is not known (only 1 and 2): the file was written by a newer server; update ekvsnap")]
     Mvcc2Version(u32),
     /// An SST-ingest bundle.
     #[error(
@@ -95,6 +98,9 @@ pub enum ErrorKind {
          ELASTICKV_PEBBLE_SST_INGEST_SNAPSHOT, take a new snapshot and decode that"
     )]
     SstBundle,
+    /// Only snapshots of the timestamp group.
+    #[error("the file is the state of the timestamp group, no user data: name the snapshots of the other groups")]
+    TimestampGroup,
     /// A directory of snapshots of which none is intact.
     #[error(
         "none of its snapshot files is intact; the newest is {}: {why} (name a file itself to read what --on-error skip \
@@ -330,6 +336,7 @@ impl From<FrameFault> for Error {
             FrameFault::Truncated => ErrorKind::Truncated("an entry"),
             FrameFault::KeyTooLarge(n) => ErrorKind::KeyTooLarge(n),
             FrameFault::ValueTooLarge(n) => ErrorKind::ValueTooLarge(n),
+            FrameFault::StateTooLarge(n) => ErrorKind::StateTooLarge(n),
         })
     }
 }

@@ -39,7 +39,7 @@ impl<'a> Group<'a> {
     /// The key of the entry at `at`, as it stands in the file.
     pub fn key_at(&self, at: usize) -> Option<&'a [u8]> {
         match self.survey.layout {
-            Layout::Empty => None,
+            Layout::Empty | Layout::Timestamps => None,
             Layout::Pebble => match frame::step(self.file(), at) {
                 Ok(frame::Step::Entry(entry)) => Some(entry.raw_key),
                 _ => None,
@@ -105,7 +105,7 @@ impl<'a> Group<'a> {
 
     /// The newest visible version of exactly this key, be it a tombstone.
     pub(super) fn newest(&self, user_key: &[u8], view: View) -> Result<Option<Row<'a>>> {
-        if self.survey.layout == Layout::Empty {
+        if matches!(self.survey.layout, Layout::Empty | Layout::Timestamps) {
             return Ok(None);
         }
         let mut target = user_key.to_vec();

@@ -21,10 +21,10 @@ pub use versions::Version;
 
 use rayon::prelude::*;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::Family;
 use crate::source::Source;
-use crate::survey::{self, Counts, Grain, View};
+use crate::survey::{self, Counts, Grain, Layout, View};
 
 /// Bytes of a cut kept behind the length of the start of its range.
 const CUT_TAIL: usize = 48;
@@ -101,6 +101,11 @@ impl<'a> DataSet<'a> {
                 groups.push(Group::new(groups.len() as u32, source, survey));
             }
         }
+        if let Some(first) = groups.first()
+            && groups.iter().all(|group| group.survey.layout == Layout::Timestamps)
+        {
+            return Err(Error::new(ErrorKind::TimestampGroup).input(first.source.path()));
+        }
         let set = DataSet { groups, view, grain, losses, overlay: Vec::new() };
         set.check_history(as_of)?;
         Ok(set)
@@ -129,6 +134,11 @@ impl<'a> DataSet<'a> {
     pub fn inputs(&self) -> impl Iterator<Item = &Group<'a>> {
         let runs = self.groups.chunk_by(|a, b| std::ptr::eq(a.source, b.source));
         runs.filter_map(|runs| runs.first())
+    }
+
+    /// The inputs that can have rows: all but those of the timestamp group.
+    pub fn stores(&self) -> impl Iterator<Item = &Group<'a>> {
+        self.inputs().filter(|group| group.survey.layout != Layout::Timestamps)
     }
 
     /// Which versions count.

@@ -4,7 +4,7 @@ use super::{Options, iso_time};
 use crate::dataset::{DataSet, Group, Unresolved};
 use crate::error::Result;
 use crate::format::family::Class;
-use crate::format::{Adapter, Family};
+use crate::format::{Adapter, Family, tso::Timestamps};
 use crate::report::{Finding, Findings, kinds};
 use crate::survey::Layout;
 
@@ -17,6 +17,7 @@ kinds! {
     Warning HEADER_ONLY "no_store_stream" "an FSM header with neither stream nor footer: an empty result";
     Warning PENDING "txn_pending" "prepared transactions of unknown outcome; their keys keep the committed state (give the inputs of all groups)";
     Warning STRAY_INTENTS "txn_stray_intents" "intents without a lock of the same transaction; ignored, as the server does";
+    Note TIMESTAMP_GROUP "timestamp_group" "the state of the timestamp group, no user data; skipped";
     Note NO_FOOTER "no_footer" "the file has no CRC footer: a cut at an entry boundary cannot be seen";
     Note ABOVE_COMMIT "rows_above_last_commit" "rows newer than the store's last commit timestamp (node-local rows, or a crash); kept";
     Note TXN_APPLIED "txn_intents_applied" "values of committed transactions that were still intents; applied";
@@ -41,6 +42,11 @@ pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, 
         let kind = if group.survey.layout == Layout::Empty { &HEADER_ONLY } else { &NO_FOOTER };
         findings.add(about(kind, group));
     }
+    for group in set.inputs() {
+        if let (Layout::Timestamps, Some(state)) = (group.survey.layout, Timestamps::parse(group.file())) {
+            findings.add(about(&TIMESTAMP_GROUP, group).with("ceiling_ms", state.ceiling_ms));
+        }
+    }
     for group in set.groups().iter().filter(|group| group.survey.above_last_commit > 0) {
         findings.add(about(&ABOVE_COMMIT, group).with("rows", group.survey.above_last_commit));
     }
@@ -51,7 +57,7 @@ pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, 
 }
 
 fn group_times(set: &DataSet<'_>, findings: &mut Findings) {
-    let times = || set.inputs().map(|g| g.survey.last_commit_ts);
+    let times = || set.stores().map(|g| g.survey.last_commit_ts);
     let (Some(low), Some(high)) = (times().min(), times().max()) else { return };
     if low != high && set.view().as_of > low {
         let finding = Finding::new(&GROUP_TIMES).with("smallest", low).with("largest", high);

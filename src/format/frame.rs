@@ -33,6 +33,8 @@ pub enum FrameFault {
     KeyTooLarge(u64),
     /// The value length is over the limit.
     ValueTooLarge(u64),
+    /// A number or length in the state of migrations (`EKVMVCC2`, version 2) is over the limit.
+    StateTooLarge(u64),
 }
 
 /// What stands at a position of the stream.

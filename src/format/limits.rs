@@ -18,5 +18,7 @@ pub const FOOTER: usize = 4;
 pub const MVCC2_MAX_KEY: u64 = 1 << 20;
 /// Most versions of one key of an `EKVMVCC2` stream.
 pub const MVCC2_MAX_VERSIONS: u64 = 1 << 20;
+/// Longest part of the state of migrations in an `EKVMVCC2` stream, and the largest number of readiness states.
+pub const MVCC2_MAX_STATE: u64 = 1 << 20;
 /// Longest value of an `EKVMVCC2` stream.
 pub const MVCC2_MAX_VALUE: u64 = 256 << 20;

@@ -1,8 +1,10 @@
 //! L2, `EKVMVCC2`: the stream of the in-memory store (`container.md` §7).
 //!
 //! ```text
-//! "EKVMVCC2" · u32le version (1) · u32le CRC32-IEEE of all that follows
+//! "EKVMVCC2" · u32le version (1 or 2) · u32le CRC32-IEEE of all that follows
 //! u64le lastCommitTS · u64le minRetainedTS
+//! version 2: u64le count · { u64le len · readiness state }*
+//!            optional: "EKVMIG2!" · u64le len · import acknowledgements · u64le len · HLC floors
 //! { u64le klen · key · u64le nver · { u64le ts · u8 tombstone · u64le expireAt · u64le vlen · value }* }*
 //! ```
 //!
@@ -10,11 +12,13 @@
 
 use super::cursor::Cursor;
 use super::frame::FrameFault;
-use super::limits::{FOOTER, MVCC2_MAX_KEY, MVCC2_MAX_VALUE, MVCC2_MAX_VERSIONS};
+use super::limits::{FOOTER, MVCC2_MAX_KEY, MVCC2_MAX_STATE, MVCC2_MAX_VALUE, MVCC2_MAX_VERSIONS};
 
 /// Magic of the in-memory store's stream.
 pub const MAGIC: &[u8; 8] = b"EKVMVCC2";
-/// Bytes before the first key.
+/// In front of the state of migrations, other than readiness; no length of a key is as large.
+pub const MIGRATION_MARK: &[u8; 8] = b"EKVMIG2!";
+/// Bytes before the first key, but for the state of migrations in version 2.
 pub const STREAM_HEADER: usize = 32;
 /// Position, in the stream, from which its own checksum counts.
 pub const CRC_FROM: usize = 16;
@@ -22,7 +26,7 @@ pub const CRC_FROM: usize = 16;
 /// The fixed header of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamHeader {
-    /// Format version; 1 is the only one.
+    /// Format version; 1 and 2 are known.
     pub version: u32,
     /// CRC32-IEEE of everything behind this field, up to the footer.
     pub crc: u32,
@@ -42,6 +46,44 @@ pub fn stream_header(stream: &[u8]) -> Option<StreamHeader> {
         last_commit_ts: c.u64_le()?,
         min_retained_ts: c.u64_le()?,
     })
+}
+
+/// Where the state of migrations ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migration {
+    /// Position of the first key in the stream.
+    pub end: usize,
+    /// Parts that were skipped: readiness states, and what stands behind the mark.
+    pub parts: u64,
+}
+
+/// Skips the state of migrations behind the header of a stream of version 2.
+pub fn migration(stream: &[u8]) -> Result<Migration, FrameFault> {
+    let mut c = Cursor::new(stream);
+    c.take(STREAM_HEADER).ok_or(FrameFault::Truncated)?;
+    let count = c.u64_le().ok_or(FrameFault::Truncated)?;
+    if count > MVCC2_MAX_STATE {
+        return Err(FrameFault::StateTooLarge(count));
+    }
+    for _ in 0..count {
+        state(&mut c)?;
+    }
+    let marked = c.strip(MIGRATION_MARK).is_some();
+    if marked {
+        state(&mut c)?;
+        state(&mut c)?;
+    }
+    let parts = count.saturating_add(if marked { 2 } else { 0 });
+    Ok(Migration { end: stream.len().saturating_sub(c.len()), parts })
+}
+
+/// Skips one part behind its length.
+fn state(c: &mut Cursor<'_>) -> Result<(), FrameFault> {
+    let len = c.u64_le().ok_or(FrameFault::Truncated)?;
+    if len > MVCC2_MAX_STATE {
+        return Err(FrameFault::StateTooLarge(len));
+    }
+    c.take_u64(len).map(drop).ok_or(FrameFault::Truncated)
 }
 
 /// One key with its versions.

@@ -201,6 +201,7 @@ fn input(group: &Group<'_>) -> Input {
         hlc_ceiling_ms: survey.header.ceiling_ms,
         stream: match survey.layout {
             Layout::Empty => "",
+            Layout::Timestamps => "TSO",
             Layout::Pebble => "EKVPBBL1",
             Layout::Mvcc2 => "EKVMVCC2",
         },

@@ -21,6 +21,8 @@ pub use open_keys::OpenKeys;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::header::{self, FsmHeader};
 use crate::format::limits::FOOTER;
+use crate::format::mvcc2::Migration;
+use crate::format::tso::Timestamps;
 use crate::format::{Family, frame, mvcc2, redis};
 use crate::source::Source;
 use crc::Footer;
@@ -77,6 +79,8 @@ pub enum Layout {
     Pebble,
     /// `EKVMVCC2`.
     Mvcc2,
+    /// No stream: the state of the timestamp group.
+    Timestamps,
 }
 
 /// A run of rows of one family and, where keys carry it, one length of user key.
@@ -146,6 +150,8 @@ struct Front {
     last_commit_ts: u64,
     min_retained_ts: u64,
     rows_start: usize,
+    /// Parts in front of the rows that are no rows of a key.
+    operational: u64,
 }
 
 /// Reads headers only: the commit timestamp that the store vouches for (0 when there is no stream).
@@ -290,7 +296,7 @@ fn one_pass(file: &[u8], view: View, grain: Grain) -> Result<(Passed, Option<Foo
             }
             (pass, end, Footer::of(file))
         }
-        Layout::Empty => {
+        Layout::Empty | Layout::Timestamps => {
             let pass = pass::Pass::new(file, view, last_commit_ts);
             (pass, pass::End { at: start, footer: file.len() > start }, Footer::of(file))
         }
@@ -301,9 +307,10 @@ fn one_pass(file: &[u8], view: View, grain: Grain) -> Result<(Passed, Option<Foo
 }
 
 /// Adds what the front of the file says.
-fn of_front(survey: Survey, front: &Front, rows: Range<usize>) -> Survey {
+fn of_front(mut survey: Survey, front: &Front, rows: Range<usize>) -> Survey {
     let (header, layout, last_commit_ts) = (front.header, front.layout, front.last_commit_ts);
     let min_retained_ts = survey.min_retained_ts.max(front.min_retained_ts);
+    survey.counts.operational += front.operational;
     Survey { header, layout, last_commit_ts, min_retained_ts, rows, ..survey }
 }
 
@@ -331,15 +338,32 @@ fn front(file: &[u8]) -> Result<Front> {
     if file.is_empty() {
         return Err(Error::new(ErrorKind::EmptyFile));
     }
-    let header = header::parse(file).map_err(|fault| Error::from(fault).at(0))?;
-    let stream = &file[header.len..];
-    let mut front =
-        Front { header, layout: Layout::Empty, last_commit_ts: 0, min_retained_ts: 0, rows_start: header.len };
+    let mut front = Front {
+        header: FsmHeader::default(),
+        layout: Layout::Empty,
+        last_commit_ts: 0,
+        min_retained_ts: 0,
+        rows_start: 0,
+        operational: 0,
+    };
+    if is_timestamps(file) {
+        // All of it is before the rows, of which there are none.
+        (front.layout, front.rows_start) = (Layout::Timestamps, file.len() - FOOTER);
+        return Ok(front);
+    }
+    front.header = header::parse(file).map_err(|fault| Error::from(fault).at(0))?;
+    front.rows_start = front.header.len;
+    let stream = &file[front.rows_start..];
     if stream.is_empty() || stream.len() == FOOTER {
         return Ok(front);
     }
-    stream_front(stream, &mut front).map_err(|e| e.at(header.len))?;
+    stream_front(stream, &mut front).map_err(|e| e.at(front.header.len))?;
     Ok(front)
+}
+
+/// Whether a file is the snapshot of the timestamp group.
+fn is_timestamps(file: &[u8]) -> bool {
+    Timestamps::parse(file).is_some() && Footer::of(file).is_some_and(Footer::matches)
 }
 
 fn stream_front(stream: &[u8], front: &mut Front) -> Result<()> {
@@ -353,12 +377,15 @@ fn stream_front(stream: &[u8], front: &mut Front) -> Result<()> {
         }
         mvcc2::MAGIC => {
             let header = mvcc2::stream_header(stream).ok_or_else(truncated)?;
-            if header.version != 1 {
-                return Err(Error::new(ErrorKind::Mvcc2Version(header.version)));
-            }
+            let state = match header.version {
+                1 => Migration { end: mvcc2::STREAM_HEADER, parts: 0 },
+                2 => mvcc2::migration(stream)?,
+                other => return Err(Error::new(ErrorKind::Mvcc2Version(other))),
+            };
             (front.layout, front.last_commit_ts) = (Layout::Mvcc2, header.last_commit_ts);
             front.min_retained_ts = header.min_retained_ts;
-            front.rows_start += mvcc2::STREAM_HEADER;
+            front.rows_start += state.end;
+            front.operational = state.parts;
         }
         b"EKVSSTI1" => return Err(Error::new(ErrorKind::SstBundle)),
         _ => return Err(Error::new(ErrorKind::BadMagic(*magic))),

@@ -123,7 +123,7 @@ enum Step {
 
 fn step(file: &[u8], layout: Layout, at: usize) -> Result<Step> {
     Ok(match layout {
-        Layout::Empty => Step::End { footer: file.len() > at },
+        Layout::Empty | Layout::Timestamps => Step::End { footer: file.len() > at },
         Layout::Pebble => match frame::step(file, at)? {
             frame::Step::Entry(entry) => Step::Row(entry.end),
             frame::Step::End => Step::End { footer: false },
@@ -201,7 +201,7 @@ impl<'g, 'a> Piece<'g, 'a> {
     fn pass_over(&mut self, at: usize) -> Option<usize> {
         let file = self.ground.source.bytes();
         let (key, end) = match self.ground.layout {
-            Layout::Empty => return None,
+            Layout::Empty | Layout::Timestamps => return None,
             Layout::Pebble => match frame::step(file, at).ok()? {
                 frame::Step::Entry(entry) => (entry.raw_key, entry.end),
                 _ => return None,
@@ -219,7 +219,7 @@ impl<'g, 'a> Piece<'g, 'a> {
     fn entry(&mut self, at: usize) -> Option<usize> {
         let file = self.ground.source.bytes();
         match self.ground.layout {
-            Layout::Empty => None,
+            Layout::Empty | Layout::Timestamps => None,
             Layout::Pebble => {
                 let Ok(frame::Step::Entry(entry)) = frame::step(file, at) else { return None };
                 if let Err(error) = self.pebble(&entry) {

@@ -175,10 +175,10 @@ fn damage_of_the_in_memory_layout() {
     let mut flipped = good.clone();
     *flipped.last_mut().unwrap() ^= 1;
     let mut version = good.clone();
-    version[8] = 2;
+    version[8] = 3;
     for (file, words) in [
         (flipped, "EKVMVCC2 checksum mismatch"),
-        (version, "version 2"),
+        (version, "version 3"),
         (good[..good.len() - 1].to_vec(), "truncated"),
         (good[..20].to_vec(), "truncated"),
         (mvcc2(9, &[(b"b", &[]), (b"a", &[])]), "ascend"),

@@ -2,7 +2,8 @@
 
 use ekvsnap::decode::Options;
 
-use crate::kit::build::{NOW, Snapshot, be, marker, plain};
+use crate::kit::build::{NOW, Snapshot, Version, be, marker, mvcc2_with, plain, with_footer};
+use crate::kit::command::{code, ekvsnap};
 use crate::kit::{decoded, run, run_with};
 
 /// One string beside what a test is about.
@@ -121,4 +122,96 @@ fn a_success_marker_is_evidence_of_a_commit() {
 fn a_malformed_success_marker_is_damage() {
     let error = run(&[base().put("!txn|ok|\x01\x09short", "").build()]).err().unwrap();
     assert!(error.is_damage() && error.to_string().contains("!txn|ok|"), "{error}");
+}
+
+/// A snapshot of the timestamp group with so many bytes of state.
+fn timestamps(len: usize) -> Vec<u8> {
+    let state = [&be(&[NOW >> 16, NOW])[..], &[1, 1], &be(&[NOW])].concat();
+    with_footer(state[..len].to_vec())
+}
+
+#[test]
+fn the_timestamp_group_has_no_data() {
+    for len in [8, 16, 17, 26] {
+        let error = run(&[timestamps(len)]).err().unwrap();
+        assert!(
+            error.is_damage() && error.to_string().contains("state of the timestamp group, no user data"),
+            "{error}"
+        );
+        for inputs in [[timestamps(len), base().build()], [base().build(), timestamps(len)]] {
+            let decoded = run(&inputs).unwrap();
+            assert_eq!((decoded.warnings(), decoded.notes()), (vec![], vec![("timestamp_group", 1)]));
+            assert_eq!(decoded.text("redis/db_0/strings/a.bin"), "1");
+        }
+    }
+}
+
+#[test]
+fn what_only_has_the_length_of_the_timestamp_group_is_damage() {
+    let mut torn = timestamps(16);
+    torn[3] ^= 1;
+    for bytes in [torn, with_footer(vec![1; 9]), with_footer(vec![1; 25]), vec![1; 17]] {
+        let error = run(&[base().build(), bytes]).err().unwrap().to_string();
+        assert!(!error.contains("timestamp group"), "{error}");
+    }
+    // An empty store has a header and a footer, in as many bytes.
+    let empty = run(&[with_footer(b"EKVTHLC1\0\0\0\0\0\0\0\0".to_vec())]).unwrap();
+    assert_eq!((empty.warnings(), empty.notes()), (vec![], vec![]));
+}
+
+#[test]
+fn streams_of_the_memory_store_with_the_state_of_migrations() {
+    let le = |n: u64| n.to_le_bytes().to_vec();
+    let part = |bytes: &[u8]| [&le(bytes.len() as u64)[..], bytes].concat();
+    let (ready, extended) = ([le(2), part(b"one"), part(b"")].concat(), [part(b"acks"), part(b"floors")].concat());
+    let marked = [&ready[..], b"EKVMIG2!", &extended].concat();
+    let row: &[Version<'_>] = &[(NOW, false, 0, b"\xff\x01\x001")];
+    let file = |version, state: &[u8]| mvcc2_with(version, state, NOW, &[(b"!redis|str|a", row)]);
+    for (state, parts) in
+        [(&le(0), 0), (&ready, 2), (&marked, 4), (&[&le(0)[..], &marked[le(2).len() + 19..]].concat(), 2)]
+    {
+        for file in [file(2, state), with_footer(file(2, state))] {
+            let decoded = decoded(file);
+            assert_eq!((decoded.text("redis/db_0/strings/a.bin"), decoded.warnings()), ("1", vec![]));
+            assert!(decoded.text("MANIFEST.json").contains(&format!("\"operational\": {parts}")));
+        }
+    }
+    let huge = [le(1), le((1 << 20) + 1), vec![0; 40]].concat();
+    let many = [le((1 << 20) + 1), vec![0; 40]].concat();
+    let long = [&le(0)[..], b"EKVMIG2!", &le(1 << 40)].concat();
+    let cut = [le(1 << 20), part(b"one")].concat();
+    let unmarked = [&le(0)[..], b"EKVMIG3!", &extended].concat();
+    for (state, why) in [
+        (huge, "1048577 > 1048576"),
+        (many, "1048577 > 1048576"),
+        (long, "1099511627776 > 1048576"),
+        (cut, "exceeds limit"),
+        (unmarked, "key length exceeds limit"),
+    ] {
+        let error = run(&[file(2, &state)]).err().unwrap();
+        assert!(error.is_damage() && error.to_string().contains(why), "{why}: {error}");
+    }
+    assert!(run(&[file(2, b"")]).err().unwrap().is_damage());
+    let error = run(&[file(3, &le(0))]).err().unwrap().to_string();
+    assert!(error.contains("version 3 is not known"), "{error}");
+}
+
+/// A server directory with the timestamp group beside a group of data.
+#[test]
+fn a_directory_with_the_timestamp_group() {
+    let dir = tempfile::tempdir().unwrap();
+    for (group, bytes) in [("0", timestamps(17)), ("1", base().build())] {
+        let folder = dir.path().join(group).join("fsm-snap");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("0000000000000010.fsm"), bytes).unwrap();
+    }
+    let output = ekvsnap(dir.path(), &["decode", "--strict", ".", "-o", "out"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    assert_eq!(std::fs::read(dir.path().join("out/redis/db_0/strings/a.bin")).unwrap(), b"1");
+    for command in [&["verify", "0"][..], &["inspect", "0"], &["decode", "0", "-o", "none"]] {
+        let output = ekvsnap(dir.path(), command);
+        let text = String::from_utf8([output.stdout.clone(), output.stderr.clone()].concat()).unwrap();
+        assert!(code(&output) == 2 && text.contains("no user data"), "{command:?}: {text}");
+    }
+    assert!(!dir.path().join("none").exists());
 }

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 
 pub use crate::kit::build::NOW;
-use crate::kit::build::{Snapshot, be, marker, mvcc2};
+use crate::kit::build::{Snapshot, be, marker, mvcc2_with};
 
 /// A row's key and value, without version.
 pub type Row = (Vec<u8>, Vec<u8>);
@@ -74,6 +74,8 @@ enum Form {
     Whole,
     Bare,
     Mvcc2,
+    /// With the state of migrations, or more of it.
+    Migrating(bool),
 }
 
 /// Snapshots of one data set, and how they came about.
@@ -97,7 +99,8 @@ impl<Op: Debug> Debug for History<Op> {
 pub fn history<Op: Operation>(op: impl Strategy<Value = Op>, steps: usize) -> impl Strategy<Value = History<Op>> {
     let step = (op, how(), 0..3usize, 0..3usize, 0..3u64);
     let step = step.prop_map(|(op, how, group, primary, later)| Step { op, how, group, primary, later });
-    let form = prop_oneof![4 => Just(Form::Whole), 1 => Just(Form::Bare), 1 => Just(Form::Mvcc2)];
+    let form = prop_oneof![4 => Just(Form::Whole), 1 => Just(Form::Bare), 1 => Just(Form::Mvcc2),
+        1 => any::<bool>().prop_map(Form::Migrating)];
     let forms = prop_oneof![3 => Just(1usize), 1 => Just(2), 1 => Just(3)]
         .prop_flat_map(move |n| prop::collection::vec(form.clone(), n));
     (prop::collection::vec(step, 0..steps), forms, 0..20u64).prop_map(|(steps, forms, lag)| {
@@ -224,8 +227,13 @@ fn files<Op: Operation>(steps: &[Step<Op>], forms: &[Form], lag: u64) -> Vec<Vec
 
 impl Group {
     fn file(&self, form: Form, last_commit: u64) -> Vec<u8> {
-        if let Form::Mvcc2 = form {
-            return self.mvcc2(last_commit);
+        let ready = [1, 3].map(u64::to_le_bytes).concat();
+        let marked = [&b"EKVMIG2!"[..], &2u64.to_le_bytes(), b"ok", &0u64.to_le_bytes()].concat();
+        match form {
+            Form::Mvcc2 => return self.mvcc2(1, b"", last_commit),
+            Form::Migrating(false) => return self.mvcc2(2, &[&ready[..], b"abc"].concat(), last_commit),
+            Form::Migrating(true) => return self.mvcc2(2, &[&ready[..], b"abc", &marked].concat(), last_commit),
+            Form::Whole | Form::Bare => {}
         }
         let mut snapshot = Snapshot::new().last_commit(last_commit);
         for (key, ts, tombstone, expire_at, body) in &self.versions {
@@ -237,7 +245,7 @@ impl Group {
         }
     }
 
-    fn mvcc2(&self, last_commit: u64) -> Vec<u8> {
+    fn mvcc2(&self, version: u8, state: &[u8], last_commit: u64) -> Vec<u8> {
         let mut versions = self.versions.clone();
         versions.sort();
         let keys: BTreeSet<&[u8]> = versions.iter().map(|(key, ..)| key.as_slice()).collect();
@@ -247,6 +255,6 @@ impl Group {
         };
         let all: Vec<_> = keys.into_iter().map(|key| (key, of(key))).collect();
         let all: Vec<_> = all.iter().map(|(key, versions)| (*key, versions.as_slice())).collect();
-        mvcc2(last_commit, &all)
+        mvcc2_with(version, state, last_commit, &all)
     }
 }

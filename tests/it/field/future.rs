@@ -15,8 +15,15 @@ fn is_list(run: &Run) {
     assert!(v0 < v1 && v1 < v2, "{list}");
 }
 
+fn nothing_left(run: &Run) {
+    assert!(!run.has("out"));
+}
+
 /// Nothing is said, under `--strict`, and the one string is there.
 const SILENT: Case = Case { args: STRICT, never: &["warning", "note"], check: is_base, ..CASE };
+
+const ALONE: &[&str] = &["decode", "{}", "-o", "out"];
+const TSO: &str = "state of the timestamp group, no user data";
 
 pub const CASES: &[Case] = &[
     // F1, F2, F5, and two forms that today's servers write already.
@@ -37,4 +44,24 @@ pub const CASES: &[Case] = &[
         says: &["!lst|delta|", "!lst|meta|"],
         ..CASE
     },
+    // F7
+    Case { file: "future/tso8.fsm", args: ALONE, code: 2, says: &[TSO], check: nothing_left, ..CASE },
+    Case { file: "future/tso17.fsm", args: ALONE, code: 2, says: &[TSO], check: nothing_left, ..CASE },
+    Case { file: "future/tso8.fsm", args: &["verify", "{}"], code: 2, says: &[TSO], ..CASE },
+    Case { file: "future/tso8.fsm", args: &["inspect", "{}"], code: 2, says: &[TSO], ..CASE },
+    Case {
+        file: "future/tso17.fsm",
+        args: &["decode", "--strict", "--json", "{}", "{F:future/base.fsm}", "-o", "out"],
+        says: &["timestamp_group"],
+        never: &["warning"],
+        check: |run| {
+            is_base(run);
+            assert!(run.output.stderr.is_empty());
+        },
+        ..CASE
+    },
+    Case { file: "future/tso17.fsm", args: &["verify", "{}", "{F:future/base.fsm}"], ..CASE },
+    // F9
+    Case { file: "future/mvcc2v2.fsm", args: &["decode", "--strict", "{}", "-o", "out"], never: &["warning"], ..CASE },
+    Case { file: "future/mvcc2v2.fsm", args: &["verify", "{}"], ..CASE },
 ];

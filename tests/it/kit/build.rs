@@ -96,8 +96,14 @@ pub type Version<'a> = (u64, bool, u64, &'a [u8]);
 
 /// An `EKVMVCC2` stream of keys with their versions, oldest first.
 pub fn mvcc2(last_commit_ts: u64, keys: &[(&[u8], &[Version<'_>])]) -> Vec<u8> {
+    mvcc2_with(1, b"", last_commit_ts, keys)
+}
+
+/// An `EKVMVCC2` stream of some version, with what stands between its header and the keys.
+pub fn mvcc2_with(version: u8, state: &[u8], last_commit_ts: u64, keys: &[(&[u8], &[Version<'_>])]) -> Vec<u8> {
     let mut rest = last_commit_ts.to_le_bytes().to_vec();
     rest.extend(0u64.to_le_bytes());
+    rest.extend(state);
     for (key, versions) in keys {
         let versions: Vec<_> = versions
             .iter()
@@ -110,7 +116,7 @@ pub fn mvcc2(last_commit_ts: u64, keys: &[(&[u8], &[Version<'_>])]) -> Vec<u8> {
             .collect();
         format::mvcc2::key_into(key, &versions, &mut rest);
     }
-    let mut out = b"EKVMVCC2\x01\0\0\0".to_vec();
+    let mut out = [b"EKVMVCC2", &[version, 0, 0, 0][..]].concat();
     out.extend(crc32_ieee(&rest).to_le_bytes());
     out.extend(rest);
     out
@@ -148,11 +154,6 @@ pub fn marker(locked: impl AsRef<[u8]>, start: u64, commit: u64, primary: impl A
 fn uvarint(n: usize) -> Vec<u8> {
     let low = (n & 0x7f) as u8;
     if n < 0x80 { vec![low] } else { [vec![low | 0x80], uvarint(n >> 7)].concat() }
-}
-
-/// The key of a row that a migration has staged.
-pub fn staged(job: u64, key: impl AsRef<[u8]>) -> Vec<u8> {
-    [b"!dist|migstage|", &job.to_be_bytes()[..], b"|", key.as_ref()].concat()
 }
 
 /// A list item's key.

@@ -139,9 +139,13 @@ fn version(raw: &[u8], value: &[u8]) -> Result<Version, Damage> {
 
 fn mvcc2(mut take: Take<'_>, crc: impl Fn(&[u8]) -> Result<(), Damage>) -> Result<Stream, Damage> {
     // Its own checksum is another test's work.
-    take.bytes(8)?;
+    let version = u32::from_le_bytes(take.array()?);
+    take.bytes(4)?;
     let last_commit = take.le()?;
     take.le()?;
+    if version == 2 {
+        behind_state(&mut take)?;
+    }
     let mut versions = Vec::new();
     while !take.0.is_empty() {
         if take.0.len() == 4 {
@@ -157,6 +161,23 @@ fn mvcc2(mut take: Take<'_>, crc: impl Fn(&[u8]) -> Result<(), Damage>) -> Resul
         }
     }
     Ok(Stream { last_commit, versions })
+}
+
+/// Readiness states, and perhaps acknowledgements and floors (`future.md` F9).
+fn behind_state(take: &mut Take<'_>) -> Result<(), Damage> {
+    let mut parts = take.le()?;
+    let mut marked = false;
+    loop {
+        for _ in 0..parts {
+            let len = take.le()?;
+            take.bytes(len)?;
+        }
+        if marked || !take.0.starts_with(b"EKVMIG2!") {
+            return Ok(());
+        }
+        take.bytes(8)?;
+        (marked, parts) = (true, 2);
+    }
 }
 
 /// Bit by bit, as the definition has it.
