@@ -2,6 +2,7 @@
 
 use super::complain;
 use super::exit::Exit;
+use super::parse;
 use super::progress::Bar;
 use super::signals;
 use super::summary::json_error;
@@ -11,7 +12,7 @@ use crate::error::Result;
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(super) struct Work {
     /// Worker threads; 0 = one for each core.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse::threads)]
     pub threads: usize,
 
     /// Read inputs into memory instead of mapping them.

@@ -68,7 +68,7 @@ pub(super) struct Args {
     on_error: String,
 
     /// Worker threads (0: one a core); the output is the same
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse::threads)]
     threads: usize,
 
     /// Read inputs into memory instead of mapping them.

@@ -33,6 +33,15 @@ pub(super) fn moment(text: &str) -> Result<u64, String> {
     }
 }
 
+/// `--threads`: more than four times the cores gains nothing, and a slip such as 5000 costs minutes. Eight always work.
+pub(super) fn threads(text: &str) -> Result<usize, String> {
+    const ALWAYS: usize = 8;
+    let threads: usize = text.parse().map_err(|_| "not a number of threads".to_owned())?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let most = (4 * cores).max(ALWAYS);
+    if threads <= most { Ok(threads) } else { Err(format!("at most {most} are of use here")) }
+}
+
 /// A size in bytes: `67108864`, `64M`, `64MiB` (powers of 1024), `64MB` (powers of 1000). Not zero.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let text = text.trim();

@@ -319,6 +319,14 @@ impl Tree {
         self.create_with(dir, name, None)
     }
 
+    /// Creates a file that stays unfinished for long, one of many: its directory is not kept open. Dropped unfinished, it
+    /// is left to whoever removes the tree.
+    pub fn create_shared(&self, dir: &[u8], name: &[u8]) -> Result<OpenFile<'_>> {
+        let mut file = self.create(&self.passing_dir(dir)?, name)?;
+        file.handle = file.handle.take().and_then(Arc::into_inner).map(|handle| Arc::new(handle.without_dir()));
+        Ok(file)
+    }
+
     fn create_with(&self, dir: &Arc<Dir>, name: &[u8], hash: Option<Sha256>) -> Result<OpenFile<'_>> {
         let fd = if self.knows_names() { Some(self.create_fd(dir, name)?) } else { None };
         let handle = Arc::new(Handle { dir: Arc::clone(dir), name: name.to_vec(), fd });
@@ -373,6 +381,12 @@ struct Handle {
     dir: Arc<Dir>,
     name: Vec<u8>,
     fd: Option<OwnedFd>,
+}
+
+impl Handle {
+    fn without_dir(self) -> Handle {
+        Handle { dir: Arc::new(Dir::nowhere(&self.dir.rel)), ..self }
+    }
 }
 
 /// Where bytes that count in a file's digest already are to go. It can be filled from any thread, in any order.
@@ -458,7 +472,7 @@ impl<'t> OpenFile<'t> {
         let open = |at: &OwnedFd| sys::open(at, self.name.as_slice(), flags, Mode::empty());
         let fd = dir.fd.as_ref().map(open).transpose();
         let fd = fd.map_err(|e| self.tree.failed("open again", &self.rel, &self.name, e))?;
-        let handle = Arc::new(Handle { dir, name: self.name.clone(), fd });
+        let handle = Arc::new(Handle { dir, name: self.name.clone(), fd }.without_dir());
         self.handle = Some(Arc::clone(&handle));
         Ok(handle)
     }
@@ -493,7 +507,7 @@ impl<'t> OpenFile<'t> {
 
 impl Drop for OpenFile<'_> {
     fn drop(&mut self) {
-        // A parked file is one of the collector's: it goes with the whole unfinished tree.
+        // A shared file is not removed here: it goes with the whole unfinished tree.
         if let (false, Some(handle)) = (self.finished, &self.handle) {
             handle.dir.remove(&self.name);
         }

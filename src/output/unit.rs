@@ -17,8 +17,10 @@ use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::report::Findings;
 
-/// Shared files that are open at once.
-const MOST_OPEN: usize = 64;
+/// Shared files that the collector keeps open.
+const MOST_OPEN: usize = 32;
+/// Shared files that the lines of a unit keep open until they are written.
+const MOST_WAITING: usize = 8;
 
 /// One unit's share of the output.
 pub struct UnitOut<'t> {
@@ -345,6 +347,9 @@ impl<'t> Collector<'t> {
                 super::growing::copy(&spilled, file)?;
             }
             list.push((file.append(&log.buffer)?, log.buffer));
+            if list.len() >= MOST_WAITING {
+                Writes { tree: self.tree, list: std::mem::take(&mut list) }.write()?;
+            }
         }
         Ok(Writes { tree: self.tree, list })
     }
@@ -362,7 +367,7 @@ impl<'t> Collector<'t> {
         }
         if !self.shared.contains_key(path) {
             let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
-            let file = self.tree.create(&self.tree.passing_dir(dir.as_bytes())?, name.as_bytes())?;
+            let file = self.tree.create_shared(dir.as_bytes(), name.as_bytes())?;
             self.shared.insert(path.to_owned(), file);
         }
         self.shared.get_mut(path).ok_or_else(|| Error::usage("a shared file is not there"))
