@@ -121,11 +121,24 @@ fn done_words(outcome: &Outcome, done: Done<'_>) -> String {
             "nothing written; a directory would have {} files in {} directories, {}: {} inodes, about {} of disk\n",
             HumanCount(need.files),
             HumanCount(need.directories),
-            DecimalBytes(need.bytes),
+            many_bytes(need.bytes),
             HumanCount(need.inodes()),
-            DecimalBytes(need.disk_bytes),
+            many_bytes(need.disk_bytes),
         ),
     }
+}
+
+/// Bytes as people read them, beyond 64 bits too.
+fn many_bytes(bytes: u128) -> String {
+    match u64::try_from(bytes) {
+        Ok(bytes) => DecimalBytes(bytes).to_string(),
+        Err(_) => format!("{:.2} EB", bytes as f64 / 1e18),
+    }
+}
+
+/// A number, or its digits where it has more than 64 bits.
+fn many_json(bytes: u128) -> Value {
+    u64::try_from(bytes).map_or_else(|_| json!(bytes.to_string()), |bytes| json!(bytes))
 }
 
 fn crc_words(outcome: &Outcome) -> &'static str {
@@ -153,8 +166,8 @@ pub(super) fn json(outcome: &Outcome, done: Done<'_>) {
         Done::Written(target) => summary["output"] = target.to_string_lossy().into(),
         Done::Estimated(need) => {
             summary["needs"] = json!({
-                "files": need.files, "directories": need.directories, "inodes": need.inodes(), "bytes": need.bytes,
-                "disk_bytes": need.disk_bytes,
+                "files": need.files, "directories": need.directories, "inodes": need.inodes(),
+                "bytes": many_json(need.bytes), "disk_bytes": many_json(need.disk_bytes),
             });
         }
     }

@@ -7,11 +7,8 @@ use super::fill;
 use super::{Options, Outcome, Progress, on_threads};
 use crate::error::{Error, Result};
 use crate::output::checksums;
-use crate::output::tree::Tree;
+use crate::output::tree::{BLOCK, Tree};
 use crate::source::Source;
-
-/// Blocks of most file systems.
-const BLOCK: u64 = 4096;
 
 /// Files, directories and bytes of an output directory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,10 +17,11 @@ pub struct Need {
     pub files: u64,
     /// Directories, the output itself too.
     pub directories: u64,
-    /// Bytes of all files; holes count as what they read as.
-    pub bytes: u64,
-    /// The same in whole blocks of 4 KiB, with one for each directory: what most file systems take, or a little less.
-    pub disk_bytes: u64,
+    /// Bytes of all files; holes count as what they read as. A few files of holes can have more than 64 bits can tell.
+    pub bytes: u128,
+    /// Those that are stored, in whole blocks of 4 KiB, with one for each directory: what most file systems take, or a little
+    /// less.
+    pub disk_bytes: u128,
 }
 
 impl Need {
@@ -32,15 +30,16 @@ impl Need {
         self.files + self.directories
     }
 
-    fn file(&mut self, bytes: u64) {
+    /// A file with so many bytes in blocks that take no space.
+    fn file(&mut self, bytes: u64, unused: u64) {
         self.files += 1;
-        self.bytes += bytes;
-        self.disk_bytes += bytes.next_multiple_of(BLOCK);
+        self.bytes += u128::from(bytes);
+        self.disk_bytes += u128::from(bytes.saturating_sub(unused)).next_multiple_of(BLOCK.into());
     }
 
     fn directory(&mut self) {
         self.directories += 1;
-        self.disk_bytes += BLOCK;
+        self.disk_bytes += u128::from(BLOCK);
     }
 }
 
@@ -65,14 +64,14 @@ fn run(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result
     let (mut row, mut rows) = (Vec::new(), 0);
     let merged = filled.index.merge(|path, entry| {
         (0..folders.enter(path)).for_each(|_| need.directory());
-        need.file(entry.place.len);
+        need.file(entry.place.len, entry.place.at);
         row.clear();
         checksums::row_into(path, &entry.digest, &mut row);
         rows += row.len() as u64;
         Ok(())
     });
     merged.map_err(|e| Error::io("merge checksums in", "the temporary directory", e))?;
-    need.file(rows);
+    need.file(rows, 0);
     (0..folders.without_files()).for_each(|_| need.directory());
     Ok((Outcome::of(filled, Vec::new()), need))
 }

@@ -28,7 +28,7 @@ pub enum Sum {
 /// Where the bytes of a file are in a spool, and how many.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Place {
-    /// Position of the bytes, or of the list of pieces.
+    /// Position of the bytes, or of the list of pieces; of a tree that is nowhere, bytes that would take no space.
     pub at: u64,
     /// Bytes of the file.
     pub len: u64,

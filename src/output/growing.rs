@@ -178,6 +178,29 @@ mod tests {
         assert!(std::fs::read(root.path().join("d/f")).unwrap() == want);
     }
 
+    /// Of a tree that is nowhere: bytes in whole blocks of holes, also where a file ends in one.
+    #[test]
+    fn what_takes_no_space() {
+        use crate::output::checksums::Sum;
+        const B: u64 = 4096;
+        let tree = Tree::nowhere(&std::env::temp_dir());
+        let unused = |pieces: &[(u64, u64)]| {
+            let mut out = UnitOut::new(&tree);
+            let mut file = out.grow_known(&tree.dir(b"d").unwrap(), b"f");
+            for (hole, bytes) in pieces {
+                file.skip(*hole).unwrap();
+                file.write(&vec![7; *bytes as usize]).unwrap();
+            }
+            out.finish_known(file, Sum::Whole([0; 32])).unwrap().at
+        };
+        assert_eq!(unused(&[(0, 10)]), 0);
+        assert_eq!(unused(&[(3 * B, 1)]), 3 * B);
+        assert_eq!(unused(&[(3 * B + 1, 1), (B - 2, 5)]), 3 * B);
+        assert_eq!(unused(&[(0, 1), (3 * B, 1)]), 2 * B);
+        assert_eq!(unused(&[(0, 1), (3 * B, 0), (3 * B, 0)]), 5 * B + 1);
+        assert_eq!(unused(&[(u64::MAX, 0)]), u64::MAX);
+    }
+
     #[test]
     fn an_unfinished_file_removes_itself() {
         let root = tempfile::tempdir().unwrap();

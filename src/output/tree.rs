@@ -26,6 +26,9 @@ const FILE_MODE: Mode = Mode::from_raw_mode(0o600);
 /// Mode of a directory, before the umask.
 const DIR_MODE: Mode = Mode::from_raw_mode(0o755);
 
+/// Blocks of most file systems.
+pub const BLOCK: u64 = 4096;
+
 /// Where the bytes of files go.
 enum Backing {
     /// To files below the root.
@@ -331,8 +334,8 @@ impl Tree {
         let fd = if self.knows_names() { Some(self.create_fd(dir, name)?) } else { None };
         let handle = Arc::new(Handle { dir: Arc::clone(dir), name: name.to_vec(), fd });
         let (rel, name, pieces) = (dir.rel.clone(), name.to_vec(), Pieces::default());
-        let (handle, bytes, holes) = (Some(handle), 0, 0);
-        Ok(OpenFile { tree: self, rel, name, handle, hash, bytes, holes, pieces, open_end: false, finished: false })
+        let (handle, bytes, holes, unused) = (Some(handle), 0, 0, 0);
+        Ok(OpenFile { tree: self, rel, name, handle, hash, bytes, holes, unused, pieces, hole: None, finished: false })
     }
 
     fn create_fd(&self, dir: &Dir, name: &[u8]) -> Result<OwnedFd> {
@@ -370,10 +373,12 @@ pub struct OpenFile<'t> {
     bytes: u64,
     /// Bytes of them in holes.
     holes: u64,
+    /// Bytes of them in whole blocks of holes, which take no space.
+    unused: u64,
     /// Where its pieces are in the spool.
     pieces: Pieces,
-    /// Nothing was written behind the last hole yet.
-    open_end: bool,
+    /// Where the hole begins that the file ends in until now.
+    hole: Option<u64>,
     finished: bool,
 }
 
@@ -428,7 +433,9 @@ impl<'t> OpenFile<'t> {
         if let Some(tap) = &self.tree.tap {
             tap.take(&self.rel, &self.name, bytes)?;
         }
-        self.open_end &= bytes.is_empty();
+        if !bytes.is_empty() {
+            self.leave_hole(self.bytes / BLOCK * BLOCK);
+        }
         let offset = match &self.tree.backing {
             Backing::Spool(spool) => {
                 let place = spool.reserve(bytes.len() as u64);
@@ -446,15 +453,22 @@ impl<'t> OpenFile<'t> {
         if let Backing::Spool(spool) = &self.tree.backing {
             spool.add(&mut self.pieces, Place { at: HOLE, len, pieces: 0 })?;
         }
+        self.hole.get_or_insert(self.bytes);
         self.bytes += len;
         self.holes += len;
-        self.open_end = true;
         Ok(())
+    }
+
+    /// Counts the blocks of a hole, up to the last that nothing else is in.
+    fn leave_hole(&mut self, end: u64) {
+        if let Some(start) = self.hole.take() {
+            self.unused += end.saturating_sub(start.div_ceil(BLOCK).saturating_mul(BLOCK));
+        }
     }
 
     /// Gives the file its length when it ends in a hole.
     fn end(&mut self) -> Result<()> {
-        let handle = if self.open_end { self.handle.as_ref() } else { None };
+        let handle = if self.hole.is_some() { self.handle.as_ref() } else { None };
         let Some((handle, fd)) = handle.and_then(|handle| Some((handle, handle.fd.as_ref()?))) else { return Ok(()) };
         let cut = sys::truncate(fd, self.bytes);
         cut.map_err(|e| self.tree.failed("write", &handle.dir.rel, &self.name, e))
@@ -490,6 +504,7 @@ impl<'t> OpenFile<'t> {
     /// archive, the file is no member by itself: the caller makes one, with the place that this gives.
     pub fn finish_known(mut self, sum: Sum, sums: &mut Sums) -> Result<Place> {
         self.end()?;
+        self.leave_hole(self.bytes);
         let place = self.close()?;
         self.tree.count(self.bytes - self.holes);
         self.tree.known_done((&self.rel, &self.name), place, sum, sums)
@@ -499,7 +514,9 @@ impl<'t> OpenFile<'t> {
         self.finished = true;
         let place = match &self.tree.backing {
             Backing::Spool(spool) => spool.join(&mut self.pieces)?,
-            _ => Place::default(),
+            // Bytes that stand nowhere have no place: what takes no space is told instead.
+            Backing::Nowhere => Place { at: self.unused, ..Place::default() },
+            Backing::Disk => Place::default(),
         };
         Ok(Place { len: self.bytes, ..place })
     }

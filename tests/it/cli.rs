@@ -179,6 +179,8 @@ fn exit_codes() {
         (&["diff", "sound.fsm", "missing.fsm"], 2),
         (&["verify", "sound.fsm", "--against", "sound.fsm"], 64),
         (&["get", "sound.fsm", "nothing"], 64),
+        (&["decode", "sound.fsm", "-o", "o9", "--threads", "5000"], 64),
+        (&["verify", "sound.fsm", "--threads", "5000"], 64),
         (&["get", "sound.fsm", "redis:nothing"], 1),
         (&[], 64),
         (&["--help"], 0),

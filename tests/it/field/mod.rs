@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use crate::kit::command::{code, ekvsnap};
+use crate::kit::command::{code, with_few_handles};
 use crate::kit::fixtures::{Files, load};
 
 /// One command on one input, and what it must give.
@@ -21,7 +21,7 @@ pub struct Case {
     /// Path in the fixture.
     pub file: &'static str,
     /// Arguments. `{}` stands for the path of the input, `{F:name}` for that of another file of the fixture.
-    /// The command runs in an empty directory of its own.
+    /// The command runs in an empty directory of its own, with 256 handles.
     pub args: &'static [&'static str],
     /// The exit code.
     pub code: i32,
@@ -40,6 +40,8 @@ pub const CASE: Case = Case { file: "", args: &[], code: 0, says: &[], never: &[
 pub struct Run {
     /// The directory it ran in.
     pub dir: PathBuf,
+    /// The file it ran on.
+    pub input: PathBuf,
     /// What it gave.
     pub output: Output,
 }
@@ -84,7 +86,7 @@ fn filled(argument: &str, file: &str, root: &Path) -> String {
 fn failures(case: &Case, root: &Path) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let args: Vec<String> = case.args.iter().map(|argument| filled(argument, case.file, root)).collect();
-    let output = ekvsnap(dir.path(), &args.iter().map(String::as_str).collect::<Vec<_>>());
+    let output = with_few_handles(dir.path(), &args.iter().map(String::as_str).collect::<Vec<_>>());
     let text =
         [&output.stdout[..], &output.stderr[..]].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
     let mut wrong = Vec::new();
@@ -95,7 +97,7 @@ fn failures(case: &Case, root: &Path) -> Vec<String> {
     case.says.iter().filter(|words| !text.contains(**words)).for_each(|words| note(format!("does not say {words:?}")));
     case.never.iter().filter(|words| text.contains(**words)).for_each(|words| note(format!("says {words:?}")));
     if wrong.is_empty() {
-        (case.check)(&Run { dir: dir.path().to_path_buf(), output });
+        (case.check)(&Run { dir: dir.path().to_path_buf(), input: root.join(case.file), output });
     }
     wrong
 }

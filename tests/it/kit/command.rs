@@ -7,6 +7,13 @@ pub fn ekvsnap(dir: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ekvsnap")).current_dir(dir).args(args).stdin(Stdio::null()).output().unwrap()
 }
 
+/// The same with 256 handles, the limit of some systems.
+pub fn with_few_handles(dir: &Path, args: &[&str]) -> Output {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -n 256; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_ekvsnap")]).args(args);
+    shell.current_dir(dir).stdin(Stdio::null()).output().unwrap()
+}
+
 #[track_caller]
 pub fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
