@@ -8,8 +8,9 @@ use super::row::Row;
 use super::scan::{Scan, changed};
 use crate::error::Result;
 use crate::format::mvcc::{self, Operational};
-use crate::format::{Family, frame, mvcc2};
+use crate::format::{Family, frame, mvcc2, staged};
 use crate::source::Source;
+use crate::survey::staged::Staged;
 use crate::survey::{Layout, Survey, View};
 
 /// One input: usually the snapshot of one Raft group.
@@ -21,6 +22,10 @@ pub struct Group<'a> {
     pub source: &'a Source,
     /// What the survey found.
     pub survey: Survey,
+    /// The migration whose staged rows these are: keys are those behind the job (`future.md` F4).
+    pub job: Option<u64>,
+    /// Bytes in front of each key that are no part of it.
+    pub(super) strip: usize,
     /// Where the bare keys are: all over the file.
     pub(super) bare: Arc<[Range<usize>]>,
 }
@@ -28,7 +33,19 @@ pub struct Group<'a> {
 impl<'a> Group<'a> {
     pub(super) fn new(index: u32, source: &'a Source, survey: Survey) -> Self {
         let bare = survey.segments.iter().filter(|s| s.family == Family::Bare).map(|s| s.bytes.clone()).collect();
-        Group { index, source, survey, bare }
+        Group { index, source, survey, job: None, strip: 0, bare }
+    }
+
+    /// The staged rows of a job, as an input of their own.
+    pub(super) fn staged(index: u32, source: &'a Source, staged: Staged) -> Self {
+        let job = Some(staged.job);
+        Group { job, strip: staged::PREFIX, ..Group::new(index, source, staged.survey) }
+    }
+
+    /// A key of the file as a key of this group.
+    #[inline]
+    pub(super) fn stripped(&self, key: &'a [u8]) -> &'a [u8] {
+        key.get(self.strip..).unwrap_or_default()
     }
 
     /// All bytes of the file.
@@ -36,16 +53,16 @@ impl<'a> Group<'a> {
         self.source.bytes()
     }
 
-    /// The key of the entry at `at`, as it stands in the file.
+    /// The key of the entry at `at`, as it stands in the file; of staged rows, behind the job.
     pub fn key_at(&self, at: usize) -> Option<&'a [u8]> {
         match self.survey.layout {
             Layout::Empty | Layout::Timestamps => None,
             Layout::Pebble => match frame::step(self.file(), at) {
-                Ok(frame::Step::Entry(entry)) => Some(entry.raw_key),
+                Ok(frame::Step::Entry(entry)) => Some(self.stripped(entry.raw_key)),
                 _ => None,
             },
             Layout::Mvcc2 => match mvcc2::step(self.file(), at) {
-                Ok(mvcc2::Step::Entry(entry)) => Some(entry.user_key),
+                Ok(mvcc2::Step::Entry(entry)) => Some(self.stripped(entry.user_key)),
                 _ => None,
             },
         }
@@ -57,8 +74,9 @@ impl<'a> Group<'a> {
             return self.key_at(at);
         }
         let Ok(frame::Step::Entry(entry)) = frame::step(self.file(), at) else { return None };
-        let row = Operational::of(entry.raw_key, entry.raw_value).is_none();
-        row.then(|| mvcc::split_key(entry.raw_key).ok().map(|(user_key, _)| user_key)).flatten()
+        let raw_key = self.stripped(entry.raw_key);
+        let row = Operational::of(raw_key, entry.raw_value).is_none();
+        row.then(|| mvcc::split_key(raw_key).ok().map(|(user_key, _)| user_key)).flatten()
     }
 
     /// A position at or behind `from` that entries below `target` reach up to: the last checkpoint below it.
@@ -93,11 +111,11 @@ impl<'a> Group<'a> {
     fn entry_key(&self, at: usize) -> Result<(&'a [u8], usize)> {
         match self.survey.layout {
             Layout::Mvcc2 => match mvcc2::step(self.file(), at) {
-                Ok(mvcc2::Step::Entry(entry)) => Ok((entry.user_key, entry.end)),
+                Ok(mvcc2::Step::Entry(entry)) => Ok((self.stripped(entry.user_key), entry.end)),
                 _ => Err(changed()),
             },
             _ => match frame::step(self.file(), at) {
-                Ok(frame::Step::Entry(entry)) => Ok((entry.raw_key, entry.end)),
+                Ok(frame::Step::Entry(entry)) => Ok((self.stripped(entry.raw_key), entry.end)),
                 _ => Err(changed()),
             },
         }

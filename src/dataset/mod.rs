@@ -8,6 +8,7 @@ mod marks;
 mod range;
 mod row;
 mod scan;
+mod staged;
 mod txn;
 mod versions;
 
@@ -16,6 +17,7 @@ pub use group::Group;
 pub use lost::{LossBook, Lost};
 pub use range::{RangeIter, after_prefix};
 pub use row::{Row, RowError};
+pub use staged::StagedRows;
 pub use txn::Unresolved;
 pub use versions::Version;
 
@@ -49,7 +51,10 @@ impl Shared {
 
 /// The surveyed inputs.
 pub struct DataSet<'a> {
+    /// The inputs, and behind them the staged rows of each migration, as inputs of their own.
     groups: Vec<Group<'a>>,
+    /// How many of the groups are inputs.
+    stored: usize,
     view: View,
     grain: Grain,
     losses: LossBook,
@@ -106,7 +111,11 @@ impl<'a> DataSet<'a> {
         {
             return Err(Error::new(ErrorKind::TimestampGroup).input(first.source.path()));
         }
-        let set = DataSet { groups, view, grain, losses, overlay: Vec::new() };
+        let stored = groups.len();
+        for index in 0..stored {
+            staged::add(&mut groups, index, view, grain)?;
+        }
+        let set = DataSet { groups, stored, view, grain, losses, overlay: Vec::new() };
         set.check_history(as_of)?;
         Ok(set)
     }
@@ -125,14 +134,15 @@ impl<'a> DataSet<'a> {
         Ok(())
     }
 
-    /// What is merged: the inputs, but of an input that is broken in places each sound run.
+    /// What is merged: the inputs, but of an input that is broken in places each sound run; and the staged rows of
+    /// migrations, each job of an input by itself.
     pub fn groups(&self) -> &[Group<'a>] {
         &self.groups
     }
 
     /// The inputs; one that is broken in places is there as its first run.
     pub fn inputs(&self) -> impl Iterator<Item = &Group<'a>> {
-        let runs = self.groups.chunk_by(|a, b| std::ptr::eq(a.source, b.source));
+        let runs = self.groups[..self.stored].chunk_by(|a, b| std::ptr::eq(a.source, b.source));
         runs.filter_map(|runs| runs.first())
     }
 
@@ -186,10 +196,19 @@ impl<'a> DataSet<'a> {
         self.grain
     }
 
-    /// Counts over all inputs.
+    /// Counts over all inputs: each row once, as what it is in the file.
     pub fn counts(&self) -> Counts {
+        Self::sum(&self.groups[..self.stored])
+    }
+
+    /// Counts of what is merged: staged rows are in them again, as rows of their inner keys' families.
+    pub fn merged_counts(&self) -> Counts {
+        Self::sum(&self.groups)
+    }
+
+    fn sum(groups: &[Group<'a>]) -> Counts {
         let mut all = Counts::new();
-        for group in &self.groups {
+        for group in groups {
             all.add(&group.survey.counts);
         }
         all

@@ -41,7 +41,15 @@ pub struct RangeIter<'s, 'a> {
     rows: Vec<Row<'a>>,
     at: usize,
     shared: Option<Shared>,
+    alone: Option<Alone>,
     prefixes_of_end: bool,
+}
+
+/// Live keys that only a group of staged rows has.
+struct Alone {
+    group: u32,
+    count: u64,
+    example: Option<Vec<u8>>,
 }
 
 /// Where a piece ends, and the input of whose user key that was cut.
@@ -58,7 +66,19 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         let start = (!empty).then_some(lo);
         let (scans, rows) = (Vec::new(), Vec::new());
         let view = set.view();
-        RangeIter { set, family, view, start, hi, scans, rows, at: 0, shared: None, prefixes_of_end: true }
+        RangeIter { set, family, view, start, hi, scans, rows, at: 0, shared: None, alone: None, prefixes_of_end: true }
+    }
+
+    /// Counts the live keys of a group of staged rows that no input has any row of.
+    #[must_use]
+    pub(super) fn noting_alone(mut self, group: u32) -> Self {
+        self.alone = Some(Alone { group, count: 0, example: None });
+        self
+    }
+
+    /// How many were met, and the first of them.
+    pub(super) fn alone(self) -> (u64, Option<Vec<u8>>) {
+        self.alone.map_or((0, None), |alone| (alone.count, alone.example))
     }
 
     /// Without regard to `--as-of`: for node-local rows, whose timestamps mean nothing.
@@ -212,8 +232,21 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         }
         if merge {
             self.note_shared();
+            self.note_alone();
             self.rows.dedup_by_key(|row| row.user_key);
             self.rows.retain(|row| row.live);
+        }
+    }
+
+    fn note_alone(&mut self) {
+        let Some(alone) = &mut self.alone else { return };
+        for versions in self.rows.chunk_by(|a, b| a.user_key == b.user_key) {
+            let [newest, ..] = versions else { continue };
+            let copied = newest.live && newest.group == alone.group && Family::of(newest.user_key) == self.family;
+            if copied && versions.iter().all(|row| self.set.is_staged(row.group)) {
+                alone.count += 1;
+                alone.example.get_or_insert_with(|| newest.user_key.to_vec());
+            }
         }
     }
 
@@ -222,8 +255,9 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         for pair in self.rows.windows(2) {
             let [a, b] = pair else { continue };
             let same_key = a.user_key == b.user_key && a.group != b.group;
-            // Neither is an applied intent, nor are they runs of one broken input.
-            let both = same_key && source(a).zip(source(b)).is_some_and(|(a, b)| a != b);
+            // Neither is an applied intent or a staged copy, nor are they runs of one broken input.
+            let stored = same_key && ![a, b].into_iter().any(|row| self.set.is_staged(row.group));
+            let both = stored && source(a).zip(source(b)).is_some_and(|(a, b)| a != b);
             if both && (a.live || b.live) {
                 self.shared.get_or_insert_with(|| Shared::new(a)).count += 1;
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::group::Group;
 use super::row::Row;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::limits::TS_SUFFIX;
 use crate::format::mvcc::{self, Operational};
 use crate::format::{frame, mvcc2};
 use crate::survey::{Layout, OpenKeys, View};
@@ -17,7 +18,8 @@ use crate::survey::{Layout, OpenKeys, View};
 #[derive(Debug, Clone)]
 pub(super) struct Scan<'a> {
     file: &'a [u8],
-    layout: Layout,
+    /// How entries are read.
+    manner: Manner,
     end: usize,
     at: usize,
     view: View,
@@ -27,11 +29,25 @@ pub(super) struct Scan<'a> {
     only: Option<Arc<[Range<usize>]>>,
 }
 
+/// How entries are read: the plainest form, which nearly all have, is told from the others by one comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Pebble,
+    /// So many bytes in front of each key are no part of it.
+    Staged(usize),
+    Mvcc2(usize),
+}
+
 impl<'a> Scan<'a> {
     pub(super) fn new(group: &Group<'a>, at: usize, view: View) -> Self {
         let (file, survey) = (group.file(), &group.survey);
-        let (layout, end) = (survey.layout, survey.rows.end);
-        Scan { file, layout, end, at, view, group: group.index, open: OpenKeys::default(), only: None }
+        let manner = match (survey.layout, group.strip) {
+            (Layout::Mvcc2, strip) => Manner::Mvcc2(strip),
+            (_, 0) => Manner::Pebble,
+            (_, strip) => Manner::Staged(strip),
+        };
+        let end = survey.rows.end;
+        Scan { file, manner, end, at, view, group: group.index, open: OpenKeys::default(), only: None }
     }
 
     /// Reads only these parts of the file. Their rows must be all rows of their keys.
@@ -57,8 +73,8 @@ impl<'a> Scan<'a> {
     /// the position `sure` are known to be.
     #[inline]
     pub(super) fn next_below(&mut self, limit: Option<&[u8]>, sure: usize) -> Result<Option<Row<'a>>> {
-        if self.layout == Layout::Mvcc2 {
-            return self.next_mvcc2(limit);
+        if self.manner != Manner::Pebble {
+            return self.next_other(limit);
         }
         while self.at < self.end {
             let frame::Step::Entry(entry) = frame::step(self.file, self.at).map_err(|_| changed())? else {
@@ -98,11 +114,42 @@ impl<'a> Scan<'a> {
         if self.view.lenient { Ok(row) } else { Err(changed()) }
     }
 
-    fn next_mvcc2(&mut self, limit: Option<&[u8]>) -> Result<Option<Row<'a>>> {
+    fn next_other(&mut self, limit: Option<&[u8]>) -> Result<Option<Row<'a>>> {
+        match self.manner {
+            Manner::Mvcc2(strip) => self.next_mvcc2(strip, limit),
+            Manner::Staged(strip) => self.next_staged(strip, limit),
+            Manner::Pebble => Ok(None),
+        }
+    }
+
+    fn next_staged(&mut self, strip: usize, limit: Option<&[u8]>) -> Result<Option<Row<'a>>> {
         while self.at < self.end {
-            let mvcc2::Step::Entry(entry) = mvcc2::step(self.file, self.at).map_err(|_| changed())? else {
+            let frame::Step::Entry(mut entry) = frame::step(self.file, self.at).map_err(|_| changed())? else {
                 return Err(changed());
             };
+            entry.raw_key = entry.raw_key.get(strip..).unwrap_or_default();
+            if limit.is_some_and(|limit| entry.raw_key >= limit) {
+                return Ok(None);
+            }
+            self.at = entry.end;
+            self.jump();
+            // An unknown row can stand here whose timestamp goes on like a job: too short to be a staged one.
+            if entry.raw_key.len() < TS_SUFFIX {
+                continue;
+            }
+            if let Some(row) = self.pebble_row(&entry)? {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_mvcc2(&mut self, strip: usize, limit: Option<&[u8]>) -> Result<Option<Row<'a>>> {
+        while self.at < self.end {
+            let mvcc2::Step::Entry(mut entry) = mvcc2::step(self.file, self.at).map_err(|_| changed())? else {
+                return Err(changed());
+            };
+            entry.user_key = entry.user_key.get(strip..).unwrap_or_default();
             if limit.is_some_and(|limit| entry.user_key >= limit) {
                 return Ok(None);
             }

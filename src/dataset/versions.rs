@@ -20,7 +20,7 @@ pub struct Version<'a> {
     pub expire_at: u64,
     /// The family's own value.
     pub body: &'a [u8],
-    /// Which of the inputs it stands in.
+    /// Which of the groups it stands in; see [`DataSet::input_of`].
     pub group: u32,
     /// Position of its entry.
     pub offset: usize,
@@ -50,6 +50,13 @@ impl<'a> DataSet<'a> {
         Ok(())
     }
 
+    /// Which of the inputs a group belongs to: a broken one has several, and staged rows are one of their own.
+    pub fn input_of(&self, group: u32) -> u32 {
+        let source = self.groups().get(group as usize).map(|group| group.source);
+        let same = |input: &Group<'a>| source.is_some_and(|source| std::ptr::eq(input.source, source));
+        self.inputs().position(same).map_or(group, |input| input as u32)
+    }
+
     /// The versions in the entry at a position that [`Version`] gave.
     ///
     /// # Errors
@@ -66,15 +73,16 @@ impl<'a> Group<'a> {
         if self.survey.layout == Layout::Mvcc2 {
             let Ok(mvcc2::Step::Entry(entry)) = mvcc2::step(self.file(), at) else { return Err(changed()) };
             for mvcc2::Version { commit_ts, tombstone, expire_at, body } in entry.versions() {
-                let (user_key, offset) = (entry.user_key, at);
+                let (user_key, offset) = (self.stripped(entry.user_key), at);
                 each(Version { user_key, commit_ts, tombstone, expire_at, body, group, offset })?;
             }
             return Ok(entry.end);
         }
         let Ok(frame::Step::Entry(entry)) = frame::step(self.file(), at) else { return Err(changed()) };
-        if Operational::of(entry.raw_key, entry.raw_value).is_none()
+        let raw_key = self.stripped(entry.raw_key);
+        if Operational::of(raw_key, entry.raw_value).is_none()
             && let (Ok((user_key, commit_ts)), Ok(value)) =
-                (mvcc::split_key(entry.raw_key), mvcc::split_value(entry.raw_value))
+                (mvcc::split_key(raw_key), mvcc::split_value(entry.raw_value))
         {
             let mvcc::ValueHeader { tombstone, expire_at, body } = value;
             each(Version { user_key, commit_ts, tombstone, expire_at, body, group, offset: at })?;

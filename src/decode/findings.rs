@@ -18,6 +18,8 @@ kinds! {
     Warning PENDING "txn_pending" "prepared transactions of unknown outcome; their keys keep the committed state (give the inputs of all groups)";
     Warning STRAY_INTENTS "txn_stray_intents" "intents without a lock of the same transaction; ignored, as the server does";
     Note TIMESTAMP_GROUP "timestamp_group" "the state of the timestamp group, no user data; skipped";
+    Warning STAGED_ALONE "staged_rows_alone" "copies that a migration between groups has made of rows of a group that is missing here; decoded as they are, which may not be the newest state (give the inputs of all groups)";
+    Note STAGED "staged_rows" "copies of a migration between groups that are not yet promoted; merged with all other rows, the newest version was taken";
     Note NO_FOOTER "no_footer" "the file has no CRC footer: a cut at an entry boundary cannot be seen";
     Note ABOVE_COMMIT "rows_above_last_commit" "rows newer than the store's last commit timestamp (node-local rows, or a crash); kept";
     Note TXN_APPLIED "txn_intents_applied" "values of committed transactions that were still intents; applied";
@@ -51,6 +53,7 @@ pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, 
         findings.add(about(&ABOVE_COMMIT, group).with("rows", group.survey.above_last_commit));
     }
     group_times(set, findings);
+    staged_rows(set, findings)?;
     unowned_rows(set, options, findings)?;
     transactions(txn, findings);
     Ok(())
@@ -65,8 +68,23 @@ fn group_times(set: &DataSet<'_>, findings: &mut Findings) {
     }
 }
 
+fn staged_rows(set: &DataSet<'_>, findings: &mut Findings) -> Result<()> {
+    for staged in set.staged()? {
+        let input = set.groups().get(staged.group as usize).map(|group| group.source.path().to_string_lossy());
+        let about = |kind| {
+            let finding = Finding::new(kind).with("input", input.as_deref().unwrap_or_default());
+            finding.with("job", staged.job).with("rows", staged.rows)
+        };
+        findings.add(match &staged.example {
+            Some(key) => about(&STAGED_ALONE).with("alone", staged.alone).with("key", key.as_slice()),
+            None => about(&STAGED),
+        });
+    }
+    Ok(())
+}
+
 fn unowned_rows(set: &DataSet<'_>, options: &Options, findings: &mut Findings) -> Result<()> {
-    let mut counts = set.counts();
+    let mut counts = set.merged_counts();
     for row in set.made_by_intents(|family| family.class() == Class::Unknown)? {
         counts.note_unknown(row.user_key, row.offset);
     }

@@ -1,5 +1,7 @@
 //! Key families: which prefix belongs to whom (`container.md` §9).
 
+use super::staged::StagedKey;
+
 /// A front end of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Adapter {
@@ -256,7 +258,9 @@ impl Family {
         for (prefix, family) in known {
             // Most prefixes differ in their second byte: no need to compare them whole.
             if prefix.as_bytes().get(1) == second && user_key.starts_with(prefix.as_bytes()) {
-                return *family;
+                // What only begins like a staged key is no row of a known kind.
+                let shaped = *family != Family::Staged || StagedKey::parse(user_key).is_some();
+                return if shaped { *family } else { Family::Unknown };
             }
         }
         let word = word_prefix(user_key);
@@ -286,10 +290,10 @@ impl Family {
         )
     }
 
-    /// Whether some longer prefix of another family begins with this one.
+    /// Whether not all keys that begin with the prefix are of the family.
     const fn has_inner(self) -> bool {
         use Family::*;
-        matches!(self, HashMeta | ListMeta | SetMeta | ZsetMeta | Bare | Unknown | Fence)
+        matches!(self, HashMeta | ListMeta | SetMeta | ZsetMeta | Bare | Unknown | Fence | Staged)
     }
 
     /// The part of `user_key` behind the prefix.

@@ -31,6 +31,7 @@ pub mod rawjson;
 pub mod redis;
 pub mod s3;
 pub mod sqs;
+pub mod staged;
 pub mod tso;
 pub mod txn;
 

@@ -79,7 +79,8 @@ fn in_order(set: &DataSet<'_>, one: &One, each: &mut dyn FnMut(&Version<'_>) -> 
     let mut sorted = sorter.finish()?;
     while let Some(place) = sorted.next()? {
         set.versions_at(place.group, place.at as usize, &mut |version| {
-            if version.commit_ts == place.ts { each(&version) } else { Ok(()) }
+            let group = set.input_of(version.group);
+            if version.commit_ts == place.ts { each(&Version { group, ..version }) } else { Ok(()) }
         })?;
     }
     Ok(number)

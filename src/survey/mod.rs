@@ -11,6 +11,7 @@ mod mend;
 mod open_keys;
 mod parts;
 mod pass;
+pub mod staged;
 
 use std::ops::Range;
 

@@ -8,7 +8,7 @@ use crate::format::Family;
 use crate::format::family::Classifier;
 use crate::format::frame::{self, Entry};
 use crate::format::header::FsmHeader;
-use crate::format::mvcc::{self, Operational};
+use crate::format::mvcc::{self, Operational, ValueHeader};
 use crate::format::mvcc2;
 
 /// Where the rows end.
@@ -132,6 +132,12 @@ impl<'a> Pass<'a> {
             Err(mvcc::MvccFault::ShortValue(_)) => None,
             Err(fault) => self.lose(row(fault)).map(|()| None)?,
         };
+        self.pebble_row(entry, user_key, commit_ts, value);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn pebble_row(&mut self, entry: &Entry<'a>, user_key: &'a [u8], commit_ts: u64, value: Option<ValueHeader<'a>>) {
         let visible = commit_ts <= self.view.as_of;
         let newest = visible && self.open.enter(entry.raw_key, user_key);
         if visible {
@@ -145,7 +151,17 @@ impl<'a> Pass<'a> {
             tombstone: value.is_some_and(|v| v.tombstone),
             live: newest && value.is_some_and(|v| !v.tombstone && self.view.serves(v.expire_at)),
         });
-        Ok(())
+    }
+
+    /// Counts an entry of which the survey knows that it is sound, under the key that `entry` has now.
+    pub(super) fn again_pebble(&mut self, entry: &Entry<'a>) {
+        if Operational::of(entry.raw_key, entry.raw_value).is_some() {
+            return;
+        }
+        if let Ok((user_key, commit_ts)) = mvcc::split_key(entry.raw_key) {
+            self.survey.checkpoints.offer(entry.start);
+            self.pebble_row(entry, user_key, commit_ts, mvcc::split_value(entry.raw_value).ok());
+        }
     }
 
     /// Takes note of a row that cannot be read, or ends the survey.
@@ -173,7 +189,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn mvcc2_entry(&mut self, entry: &mvcc2::KeyEntry<'a>) -> Result<()> {
+    pub(super) fn mvcc2_entry(&mut self, entry: &mvcc2::KeyEntry<'a>) -> Result<()> {
         self.ascend(entry.user_key, entry.start)?;
         self.survey.checkpoints.offer(entry.start);
         let newest = entry.versions().filter(|v| v.commit_ts <= self.view.as_of).map(|v| v.commit_ts).last();

@@ -11,6 +11,7 @@ use crate::format::fault::Result;
 use crate::format::redis::{element_key, key, list, meta, stream, string};
 use crate::format::s3::{self, key as s3_key, record};
 use crate::format::sqs::{self, counter, key as sqs_key};
+use crate::format::staged::StagedKey;
 use crate::format::{Family, Fault, dynamodb, fs, jsonval, redis::blob, txn};
 
 /// Checks a row that is no tombstone. What must be decoded on the way lives in `arena`.
@@ -24,6 +25,7 @@ pub fn check(arena: &Bump, family: Family, user_key: &[u8], body: &[u8]) -> Resu
         Family::TxnCommit | Family::TxnIntent | Family::TxnLock | Family::TxnOk | Family::TxnRollback => {
             transaction(arena, family, suffix, body)
         }
+        Family::Staged => staged(arena, user_key, body),
         _ if family.prefix().starts_with("!s3|") => s3_row(arena, family, suffix, body),
         _ if family.prefix().starts_with("!sqs|") => sqs_row(arena, family, suffix, body),
         _ if family.prefix().starts_with("!fs|") => fs::check(arena, family, user_key, body),
@@ -123,6 +125,14 @@ fn sqs_row(arena: &Bump, family: Family, suffix: &[u8], body: &[u8]) -> Result<(
         Family::SqsGen | Family::SqsSeq => sqs_key::queue_row(suffix).and_then(|_| counter::decimal(body).map(drop)),
         Family::SqsTombstone => sqs_key::TombstoneKey::parse(suffix).map(drop),
         _ => Ok(()),
+    }
+}
+
+/// A copy that a migration has made: it has the shape of its inner key's family.
+fn staged(arena: &Bump, user_key: &[u8], body: &[u8]) -> Result<()> {
+    match StagedKey::parse(user_key) {
+        Some(StagedKey { inner, .. }) => check(arena, Family::of(inner), inner, body),
+        None => Err(Fault::Key("no key follows the job")),
     }
 }
 

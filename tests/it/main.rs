@@ -39,6 +39,7 @@ mod salvage;
 mod signals;
 mod skip;
 mod sqs;
+mod staged;
 mod targets;
 mod torn;
 mod truth_dynamodb;

@@ -54,7 +54,7 @@ use walk::{Batch, Start, Walker};
 /// The first damaged row that a file or directory needs, or a failed write.
 pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let is_fs = |family: Family| family.class() == Class::Adapter(Adapter::Fs);
-    let counted = job.set.counts().families().any(|(family, count)| is_fs(family) && count.live > 0);
+    let counted = job.set.merged_counts().families().any(|(family, count)| is_fs(family) && count.live > 0);
     if !counted && job.set.made_by_intents(is_fs)?.is_empty() {
         return Ok(());
     }

@@ -96,7 +96,7 @@ impl<'a> Found<'a> {
 /// # Errors
 /// The first malformed row of a family.
 pub fn read<'a>(job: &mut Job<'_, 'a, '_>, queues: &Queues<'a>) -> Result<Index<'a>> {
-    let expected = job.set.counts().family(Family::SqsData).live;
+    let expected = job.set.merged_counts().family(Family::SqsData).live;
     let mut gather = Gather::new(job.tree, job.set.is_merged(), expected);
     let keep_left = job.options.include_orphans;
     let (set, filter) = (job.set, &job.options.filter);

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 
 pub use crate::kit::build::NOW;
-use crate::kit::build::{Snapshot, be, marker, mvcc2_with};
+use crate::kit::build::{Snapshot, be, marker, mvcc2_with, staged};
 
 /// A row's key and value, without version.
 pub type Row = (Vec<u8>, Vec<u8>);
@@ -31,6 +31,10 @@ enum How {
     Prepared(Fate, Change),
     /// By one that left tombstones in their places.
     Settled,
+    /// In another group, with a copy in this one that a migration has staged.
+    Copied(u64),
+    /// Staged only: the group that it comes from is not among them.
+    Staged(u64, Change),
 }
 
 /// What became of a transaction.
@@ -121,6 +125,8 @@ fn how() -> impl Strategy<Value = How> {
         1 => (-3..4i8).prop_map(How::Expiring),
         2 => (fate, change).prop_map(|(fate, change)| How::Prepared(fate, change)),
         1 => Just(How::Settled),
+        1 => (0..3u64).prop_map(How::Copied),
+        1 => (0..3u64, prop_oneof![Just(Change::Put), Just(Change::Delete)]).prop_map(|(job, c)| How::Staged(job, c)),
     ]
 }
 
@@ -166,6 +172,20 @@ impl Store {
                 How::Expiring(by) => {
                     let expire_at = (NOW + 30).saturating_add_signed(by.into());
                     self.write(group, key, false, expire_at, body);
+                }
+                How::Copied(job) => {
+                    self.put(primary, key.clone(), body.clone());
+                    // The same moment: it is the same version.
+                    self.groups[group].versions.push((staged(job, &key), self.now, false, 0, body));
+                }
+                How::Staged(job, change) => {
+                    // Versions of a key differ in their moments, wherever they stand.
+                    while !self.taken.insert((key.clone(), self.now)) {
+                        self.now += 1;
+                    }
+                    let delete = matches!(change, Change::Delete);
+                    let body = if delete { Vec::new() } else { body };
+                    self.groups[group].versions.push((staged(job, &key), self.now, delete, 0, body));
                 }
                 How::Prepared(fate, change) => self.prepare(group, primary, fate, change, &key, &body),
                 How::Settled => {

@@ -9,6 +9,11 @@ fn is_base(run: &Run) {
     assert_eq!(run.read("out/redis/db_0/strings/a.bin"), b"1");
 }
 
+fn is_moved(run: &Run) {
+    is_base(run);
+    assert_eq!(run.read("out/redis/db_0/strings/moved.bin"), b"zz");
+}
+
 fn is_list(run: &Run) {
     let list = String::from_utf8(run.read("out/redis/db_0/lists/L.json")).unwrap();
     let [v0, v1, v2] = ["v0", "v1", "v2"].map(|item| list.find(item).unwrap_or_else(|| panic!("{list}")));
@@ -64,4 +69,15 @@ pub const CASES: &[Case] = &[
     // F9
     Case { file: "future/mvcc2v2.fsm", args: &["decode", "--strict", "{}", "-o", "out"], never: &["warning"], ..CASE },
     Case { file: "future/mvcc2v2.fsm", args: &["verify", "{}"], ..CASE },
+    // F4
+    Case { file: "future/staged.fsm", args: ALONE, says: &["staged_rows_alone"], check: is_moved, ..CASE },
+    Case { file: "future/staged.fsm", args: STRICT, code: 4, says: &["staged_rows_alone"], ..CASE },
+    Case {
+        file: "future/src.fsm",
+        args: &["decode", "--strict", "{}", "{F:future/tgt.fsm}", "-o", "out"],
+        never: &["warning"],
+        check: is_moved,
+        ..CASE
+    },
+    Case { file: "future/tgt.fsm", args: STRICT, code: 4, says: &["staged_rows_alone"], ..CASE },
 ];

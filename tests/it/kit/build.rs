@@ -156,6 +156,11 @@ fn uvarint(n: usize) -> Vec<u8> {
     if n < 0x80 { vec![low] } else { [vec![low | 0x80], uvarint(n >> 7)].concat() }
 }
 
+/// The key of a row that a migration has staged.
+pub fn staged(job: u64, key: impl AsRef<[u8]>) -> Vec<u8> {
+    [b"!dist|migstage|", &job.to_be_bytes()[..], b"|", key.as_ref()].concat()
+}
+
 /// A list item's key.
 pub fn item(key: impl AsRef<[u8]>, seq: i64) -> Vec<u8> {
     let sortable = (seq.cast_unsigned() ^ (1 << 63)).to_be_bytes();

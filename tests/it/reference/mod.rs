@@ -77,6 +77,7 @@ fn read(files: &[Vec<u8>], ask: &Ask) -> Result<Set, Damage> {
     for file in files {
         let stream = container::read(file)?;
         last_commit = stream.last_commit.max(last_commit);
+        versions.extend(stream.versions.iter().filter_map(unstaged));
         versions.extend(stream.versions);
     }
     let time = ask.as_of.unwrap_or(last_commit);
@@ -88,6 +89,13 @@ fn read(files: &[Vec<u8>], ask: &Ask) -> Result<Set, Damage> {
     let (live, touched) = transactions::apply(&newest(&versions, as_of), time, as_of)?;
     known.extend(touched);
     Ok(Set { live, known, later })
+}
+
+/// A staged row as a version of its inner key (`future.md` F4).
+fn unstaged(version: &container::Version) -> Option<container::Version> {
+    let key = version.key.strip_prefix(b"!dist|migstage|")?;
+    let key = key.get(9..).filter(|_| key[8] == b'|')?.to_vec();
+    Some(container::Version { key, ..version.clone() })
 }
 
 /// The newest version of each key, of those up to `as_of`.

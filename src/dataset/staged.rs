@@ -1,0 +1,83 @@
+//! Staged rows of migrations: versions of their inner keys, merged with all others (`future.md` F4).
+//!
+//! The staged rows of a job are an input of their own whose keys begin behind the job. So every range and look-up sees
+//! them, the newest version wins, a tombstone hides what is older, and nobody above knows of them.
+
+use super::DataSet;
+use super::group::Group;
+use crate::error::Result;
+use crate::format::Family;
+use crate::survey::{Grain, View, staged};
+
+/// The staged rows of one job in one input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StagedRows {
+    /// Which of the groups.
+    pub group: u32,
+    /// The migration.
+    pub job: u64,
+    /// Versions of all keys.
+    pub rows: u64,
+    /// Live keys of which no input has a row, in families of which no other input has any: the group that they were copied
+    /// from is missing, or part of it is.
+    pub alone: u64,
+    /// One of them.
+    pub example: Option<Vec<u8>>,
+}
+
+/// Adds the staged rows of a group as groups of their own.
+pub(super) fn add(groups: &mut Vec<Group<'_>>, index: usize, view: View, grain: Grain) -> Result<()> {
+    let Some(group) = groups.get(index) else { return Ok(()) };
+    if group.survey.counts.family(Family::Staged).rows == 0 {
+        return Ok(());
+    }
+    let source = group.source;
+    let found = staged::staged(source.bytes(), &group.survey, view, grain).map_err(|e| e.input(source.path()))?;
+    for job in found {
+        groups.push(Group::staged(groups.len() as u32, source, job));
+    }
+    Ok(())
+}
+
+impl DataSet<'_> {
+    /// What is staged, and whether the groups that it was copied from are there.
+    ///
+    /// # Errors
+    /// An input that changed.
+    pub fn staged(&self) -> Result<Vec<StagedRows>> {
+        let mut all = Vec::new();
+        for group in self.groups.get(self.stored..).unwrap_or_default() {
+            let rows = group.survey.counts.families().map(|(_, count)| count.rows).sum();
+            let mut found =
+                StagedRows { group: group.index, job: group.job.unwrap_or(0), rows, alone: 0, example: None };
+            for (family, _) in group.survey.counts.families().filter(|(_, count)| count.live > 0) {
+                if !self.others_have(group, family) {
+                    self.count_alone(family, &mut found)?;
+                }
+            }
+            all.push(found);
+        }
+        Ok(all)
+    }
+
+    /// Whether an input other than that of the staged rows has rows of a family.
+    fn others_have(&self, staged: &Group<'_>, family: Family) -> bool {
+        let mut others = self.groups[..self.stored].iter().filter(|group| !std::ptr::eq(group.source, staged.source));
+        others.any(|group| group.survey.counts.family(family).rows > 0)
+    }
+
+    fn count_alone(&self, family: Family, found: &mut StagedRows) -> Result<()> {
+        let mut rows = self.family(family).noting_alone(found.group);
+        while rows.next()?.is_some() {}
+        let (alone, example) = rows.alone();
+        found.alone += alone;
+        found.example = found.example.take().or(example);
+        Ok(())
+    }
+
+    /// Whether a row comes from the staged rows of a job.
+    pub(super) fn is_staged(&self, group: u32) -> bool {
+        // Rows of applied intents have numbers behind those of all groups.
+        self.groups.get(group as usize).is_some_and(|group| group.job.is_some())
+    }
+}
