@@ -8,7 +8,7 @@ use ekvsnap::format::mvcc::{self, Operational};
 use ekvsnap::source::Source;
 use ekvsnap::survey::{self, Grain};
 
-use crate::kit::build::{NOW, Snapshot, mvcc2, staged};
+use crate::kit::build::{NOW, Snapshot, Version, mvcc2, staged};
 use crate::kit::command::{code, ekvsnap};
 use crate::kit::fixtures::{load, snapshots};
 use crate::kit::{decoded, run, run_with};
@@ -172,8 +172,7 @@ fn copies_of_a_missing_group_are_warned_of() {
 #[test]
 fn the_memory_store_stages_too() {
     let (inner, other) = (string("zz"), string("1"));
-    let row: [&[(u64, bool, u64, &[u8])]; 2] =
-        [&[(5, false, 0, b"old"), (9, false, 0, &inner)], &[(9, false, 0, &other)]];
+    let row: [&[Version<'_>]; 2] = [&[(5, false, 0, b"old"), (9, false, 0, &inner)], &[(9, false, 0, &other)]];
     let decoded = decoded(mvcc2(9, &[(&k(), row[0]), (b"!redis|str|a", row[1])]));
     assert_eq!((decoded.text(FILE), decoded.text("redis/db_0/strings/a.bin")), ("zz", "1"));
 }
