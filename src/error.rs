@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::decode::s3::plan::ChunkFault;
+use crate::format::envelope::{EnvelopeFault, Sealed};
 use crate::format::frame::FrameFault;
 use crate::format::header::HeaderFault;
 use crate::format::mvcc::MvccFault;
@@ -60,10 +61,13 @@ pub enum ErrorKind {
     ShortValue(usize),
     /// An encrypted row.
     #[error(
-        "snapshot contains encrypted entries; ekvsnap has no keys: restore the file on a node that has them, \
-         turn storage encryption off there and take a new snapshot"
+        "snapshot contains encrypted entries, which ekvsnap cannot decrypt: this one has envelope version {}, key id {}",
+        .0.version, .0.key_id
     )]
-    Encrypted,
+    Encrypted(Sealed),
+    /// A row whose header says that it is encrypted, but whose body is no envelope.
+    #[error("snapshot contains encrypted entries, and this one is damaged: {0}")]
+    Envelope(EnvelopeFault),
     /// A flag byte that no writer uses.
     #[error("value header byte {0:#010b} carries reserved bits or a reserved encryption_state")]
     ReservedFlags(u8),
@@ -347,7 +351,8 @@ impl From<MvccFault> for Error {
         Error::new(match fault {
             MvccFault::ShortKey(n) => ErrorKind::ShortKey(n),
             MvccFault::ShortValue(n) => ErrorKind::ShortValue(n),
-            MvccFault::Encrypted => ErrorKind::Encrypted,
+            MvccFault::Encrypted(Ok(sealed)) => ErrorKind::Encrypted(sealed),
+            MvccFault::Encrypted(Err(fault)) => ErrorKind::Envelope(fault),
             MvccFault::ReservedFlags(flags) => ErrorKind::ReservedFlags(flags),
             MvccFault::OperationalValue(n) => ErrorKind::OperationalValue(n),
         })

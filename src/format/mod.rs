@@ -14,6 +14,7 @@ pub(crate) mod b64;
 pub mod container;
 pub mod cursor;
 pub mod dynamodb;
+pub mod envelope;
 pub mod family;
 pub mod fault;
 pub mod frame;

@@ -6,6 +6,7 @@
 //! | raw value | flags (1 byte) · `u64le` expiry (HLC, 0 = never) · body |
 //! | flags | bit 0 tombstone, bits 1–2 encryption state, bits 3–7 zero |
 
+use super::envelope::{Envelope, EnvelopeFault, Sealed};
 use super::limits::{TS_SUFFIX, VALUE_HEADER};
 
 /// Prefix of the raw rows that register the writers of encryption keys.
@@ -23,8 +24,8 @@ pub enum MvccFault {
     ShortKey(usize),
     /// The raw value is shorter than the value header.
     ShortValue(usize),
-    /// The body is encrypted.
-    Encrypted,
+    /// The body is encrypted, with this envelope.
+    Encrypted(Result<Sealed, EnvelopeFault>),
     /// The flag byte has bits or an encryption state that no writer uses.
     ReservedFlags(u8),
     /// An operational row whose value has the wrong length.
@@ -135,7 +136,7 @@ pub fn split_value(raw_value: &[u8]) -> Result<ValueHeader<'_>, MvccFault> {
     if flags & !1 != 0 {
         return Err(match flags & 0b110 {
             _ if flags & 0b1111_1000 != 0 => MvccFault::ReservedFlags(*flags),
-            0b010 => MvccFault::Encrypted,
+            0b010 => MvccFault::Encrypted(Envelope::parse(body).map(|envelope| envelope.sealed)),
             _ => MvccFault::ReservedFlags(*flags),
         });
     }
@@ -181,8 +182,8 @@ mod tests {
     #[test]
     fn flags() {
         for (flags, want) in [
-            (0x02, MvccFault::Encrypted),
-            (0x03, MvccFault::Encrypted),
+            (0x02, MvccFault::Encrypted(Err(EnvelopeFault::Short(0)))),
+            (0x03, MvccFault::Encrypted(Err(EnvelopeFault::Short(0)))),
             (0x04, MvccFault::ReservedFlags(0x04)),
             (0x06, MvccFault::ReservedFlags(0x06)),
             (0x08, MvccFault::ReservedFlags(0x08)),

@@ -215,3 +215,25 @@ fn a_directory_with_the_timestamp_group() {
     }
     assert!(!dir.path().join("none").exists());
 }
+
+/// The error of an encrypted row tells which key it needs, and of a damaged envelope what is wrong.
+#[test]
+fn encrypted_rows_name_their_key() {
+    let sealed = |body: &[u8]| {
+        let snapshot = base().version(NOW, "!redis|str|secret", 2, 0, body);
+        run(&[snapshot.build()]).err().unwrap().to_string()
+    };
+    let rest = [7; 40];
+    for (head, words) in [
+        ([1, 0, 0, 0, 0, 3], "envelope version 1, key id 3"),
+        ([2, 1, 0, 0, 1, 0], "envelope version 2, key id 256"),
+        ([3, 0, 0, 0, 0, 3], "envelope version 3 is not known"),
+        ([1, 0, 0, 0, 0, 0], "reserved key id 0"),
+        ([1, 1, 0, 0, 0, 3], "envelope version 1 with flag 0x01"),
+        ([2, 2, 0, 0, 0, 3], "envelope version 2 with flag 0x02"),
+    ] {
+        let error = sealed(&[&head[..], &rest].concat());
+        assert!(error.contains(words) && error.contains("!redis|str|secret"), "{words}: {error}");
+    }
+    assert!(sealed(&[1; 33]).contains("envelope of 33 bytes"));
+}

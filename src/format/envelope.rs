@@ -1,0 +1,313 @@
+//! Encrypted bodies (`future.md` F8, `encryption.md` §2, §8).
+//!
+//! | offset | field |
+//! |---|---|
+//! | 0 | envelope version: 1 or 2 |
+//! | 1 | flag; version 2: bit 0 = the plaintext is a raw Snappy block |
+//! | 2 | `u32be` key id, never 0 |
+//! | 6 | nonce, 12 bytes |
+//! | 18 | ciphertext of AES-256-GCM |
+//! | end | tag, 16 bytes |
+//!
+//! Authenticated beside the ciphertext: the first six bytes, the nine bytes of the value header, the whole raw key.
+
+use aes_gcm::aead::AeadInOut;
+use aes_gcm::{Aes256Gcm, KeyInit};
+
+use super::limits::VALUE_HEADER;
+
+/// Bytes that authenticate with the row: version, flag and key id.
+pub const HEAD: usize = 6;
+/// Bytes of the nonce.
+pub const NONCE: usize = 12;
+/// Bytes of the tag.
+pub const TAG: usize = 16;
+/// The shortest envelope: that of an empty body.
+pub const SHORTEST: usize = HEAD + NONCE + TAG;
+/// The longest body that a compressed plaintext may stand for.
+pub const MAX_PLAINTEXT: usize = 256 << 20;
+/// Snappy's copies stand for at most 64 bytes each and take at least two.
+const MOST_EXPANSION: usize = 32;
+
+/// Why a body is no envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeFault {
+    /// There is no room for its fields.
+    #[error("envelope of {0} bytes, shorter than 34")]
+    Short(usize),
+    /// A version of a newer server.
+    #[error("envelope version {0} is not known (only 1 and 2): the row was written by a newer server; update ekvsnap")]
+    Version(u8),
+    /// A key id that no key has.
+    #[error("envelope with the reserved key id 0")]
+    KeyId,
+    /// A flag that the version does not have.
+    #[error("envelope version {version} with flag {flag:#04x}")]
+    Flag {
+        /// The envelope's version.
+        version: u8,
+        /// Its flag byte.
+        flag: u8,
+    },
+}
+
+/// Why an envelope does not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpenFault {
+    /// The tag does not match: another key, or the row was changed.
+    #[error("the row does not match its tag: body, key, timestamp or header were changed, or the key is another one")]
+    Integrity,
+    /// The plaintext is no Snappy block.
+    #[error("the decrypted body is no Snappy block")]
+    Snappy,
+    /// The plaintext stands for more than a body may have.
+    #[error("the decrypted body would have {0} bytes")]
+    TooLong(usize),
+}
+
+/// Which key an envelope needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sealed {
+    /// The envelope's version.
+    pub version: u8,
+    /// The key's id.
+    pub key_id: u32,
+}
+
+/// An encrypted body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Envelope<'a> {
+    /// Version and key.
+    pub sealed: Sealed,
+    /// Whether the plaintext is a Snappy block.
+    pub snappy: bool,
+    /// The nonce.
+    pub nonce: &'a [u8; NONCE],
+    /// The encrypted bytes.
+    pub ciphertext: &'a [u8],
+    /// What authenticates them.
+    pub tag: &'a [u8; TAG],
+    head: &'a [u8; HEAD],
+}
+
+/// A data key, ready for use.
+pub struct DataKey(Aes256Gcm);
+
+impl DataKey {
+    /// From its bytes.
+    pub fn new(key: &[u8; 32]) -> DataKey {
+        DataKey(Aes256Gcm::new(key.into()))
+    }
+}
+
+impl<'a> Envelope<'a> {
+    /// Parses a body.
+    pub fn parse(body: &'a [u8]) -> Result<Envelope<'a>, EnvelopeFault> {
+        let short = EnvelopeFault::Short(body.len());
+        let (head, rest) = body.split_first_chunk::<HEAD>().ok_or(short)?;
+        let (nonce, rest) = rest.split_first_chunk().ok_or(short)?;
+        let (ciphertext, tag) = rest.split_last_chunk().ok_or(short)?;
+        let [version, flag, id @ ..] = *head;
+        let sealed = Sealed { version, key_id: u32::from_be_bytes(id) };
+        match (version, flag) {
+            (1 | 2, _) if sealed.key_id == 0 => Err(EnvelopeFault::KeyId),
+            (1, 0) | (2, 0 | 1) => Ok(Envelope { sealed, snappy: flag == 1, nonce, ciphertext, tag, head }),
+            (1 | 2, _) => Err(EnvelopeFault::Flag { version, flag }),
+            _ => Err(EnvelopeFault::Version(version)),
+        }
+    }
+
+    /// Appends what is authenticated beside the ciphertext: `header` are the first bytes of the raw value.
+    pub fn aad_into(&self, header: &[u8; VALUE_HEADER], raw_key: &[u8], out: &mut Vec<u8>) {
+        out.extend(self.head);
+        out.extend(header);
+        out.extend(raw_key);
+    }
+
+    /// Appends the plain body; of one that does not open, nothing. What is compressed is authenticated before it is
+    /// inflated, and its length is checked before memory is reserved.
+    pub fn open(&self, key: &DataKey, aad: &[u8], out: &mut Vec<u8>) -> Result<(), OpenFault> {
+        let start = out.len();
+        out.extend(self.ciphertext);
+        let plain = out.get_mut(start..).unwrap_or_default();
+        if key.0.decrypt_inout_detached(self.nonce.into(), aad, plain.into(), self.tag.into()).is_err() {
+            out.truncate(start);
+            return Err(OpenFault::Integrity);
+        }
+        if self.snappy {
+            let inflated = inflate(plain);
+            out.truncate(start);
+            out.extend(inflated?);
+        }
+        Ok(())
+    }
+}
+
+fn inflate(block: &[u8]) -> Result<Vec<u8>, OpenFault> {
+    let len = snap::raw::decompress_len(block).map_err(|_| OpenFault::Snappy)?;
+    if len > MAX_PLAINTEXT {
+        return Err(OpenFault::TooLong(len));
+    }
+    // A block that is too short for what it states fails anyhow, but only after its length was reserved.
+    if len > block.len().saturating_mul(MOST_EXPANSION) {
+        return Err(OpenFault::Snappy);
+    }
+    snap::raw::Decoder::new().decompress_vec(block).map_err(|_| OpenFault::Snappy)
+}
+
+/// How a body is to be sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seal<'a> {
+    /// Version and key id.
+    pub sealed: Sealed,
+    /// Whether to compress it.
+    pub snappy: bool,
+    /// The nonce, never used twice with a key.
+    pub nonce: &'a [u8; NONCE],
+    /// The first bytes of the raw value.
+    pub header: &'a [u8; VALUE_HEADER],
+    /// The whole raw key.
+    pub raw_key: &'a [u8],
+}
+
+impl Seal<'_> {
+    /// Appends the envelope of a body; `None` for a body too long to be encrypted or compressed.
+    pub fn encode(&self, key: &DataKey, body: &[u8], out: &mut Vec<u8>) -> Option<()> {
+        let compressed = match self.snappy {
+            true => Some(snap::raw::Encoder::new().compress_vec(body).ok()?),
+            false => None,
+        };
+        let mut head = vec![self.sealed.version, u8::from(self.snappy)];
+        head.extend(self.sealed.key_id.to_be_bytes());
+        let aad = [&head, &self.header[..], self.raw_key].concat();
+        let mut text = compressed.unwrap_or_else(|| body.to_vec());
+        let tag = key.0.encrypt_inout_detached(self.nonce.into(), &aad, text.as_mut_slice().into()).ok()?;
+        out.extend(head);
+        out.extend(self.nonce);
+        out.extend(text);
+        out.extend(tag);
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex<const N: usize>(text: &str) -> [u8; N] {
+        let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        digits.chunks(2).map(byte).collect::<Vec<_>>().try_into().unwrap()
+    }
+
+    const DEK: &str = "906ab75b3c761db5cbaf48177dd56877d88b503e02eb138c2490a03f5d45efdb";
+    const HEADER: &str = "02 0000000000000000";
+    const RAW_KEY: &str = "2172656469737c7374727c7a7a3a666f726365 fe5ddc9ba5e4ff30";
+    const BODY: &str = "01 00 00000003 d4c0 0000 0000000000000a10 61184706 87242374ca1435509f169f43ff677ca6";
+
+    fn opened(dek: &[u8; 32], header: &[u8; 9], raw_key: &[u8], body: &[u8]) -> Result<Vec<u8>, OpenFault> {
+        let (envelope, mut aad, mut out) = (Envelope::parse(body).unwrap(), Vec::new(), b"before".to_vec());
+        envelope.aad_into(header, raw_key, &mut aad);
+        let opened = envelope.open(&DataKey::new(dek), &aad, &mut out);
+        assert_eq!(&out[..6], b"before");
+        assert!(opened.is_ok() || out.len() == 6, "nothing is left of what does not open");
+        opened.map(|()| out.split_off(6))
+    }
+
+    /// A row that a server wrote (`encryption.md` §6).
+    #[test]
+    fn the_worked_example() {
+        let (dek, header, raw_key, body) = (hex(DEK), hex(HEADER), hex::<27>(RAW_KEY), hex::<38>(BODY));
+        assert_eq!(opened(&dek, &header, &raw_key, &body).unwrap(), b"\xff\x01\x00v");
+        for at in 0..header.len() {
+            let mut other = header;
+            other[at] ^= 1;
+            assert_eq!(opened(&dek, &other, &raw_key, &body), Err(OpenFault::Integrity), "header {at}");
+        }
+        for at in 0..raw_key.len() {
+            let mut other = raw_key;
+            other[at] ^= 0x80;
+            assert_eq!(opened(&dek, &header, &other, &body), Err(OpenFault::Integrity), "key {at}");
+        }
+        // Version and flag are authenticated too, as are key id, nonce, text and tag.
+        for at in (0..body.len()).filter(|at| *at != 1) {
+            let mut other = body;
+            other[at] ^= if at == 0 { 3 } else { 4 };
+            assert_eq!(opened(&dek, &header, &raw_key, &other), Err(OpenFault::Integrity), "body {at}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_envelope() {
+        let body: [u8; 38] = hex(BODY);
+        let with = |at: usize, byte: u8| {
+            let mut body = body;
+            body[at] = byte;
+            Envelope::parse(&body).map(|envelope| envelope.sealed)
+        };
+        (0..SHORTEST).for_each(|len| assert_eq!(Envelope::parse(&body[..len]), Err(EnvelopeFault::Short(len))));
+        assert!(Envelope::parse(&body[..SHORTEST]).unwrap().ciphertext.is_empty());
+        assert_eq!(with(0, 2), Ok(Sealed { version: 2, key_id: 3 }));
+        assert_eq!(with(0, 0), Err(EnvelopeFault::Version(0)));
+        assert_eq!(with(0, 3), Err(EnvelopeFault::Version(3)));
+        assert_eq!(with(5, 0), Err(EnvelopeFault::KeyId));
+        assert_eq!(with(1, 1), Err(EnvelopeFault::Flag { version: 1, flag: 1 }));
+    }
+
+    fn seal(snappy: bool, body: &[u8]) -> Vec<u8> {
+        let sealed = Sealed { version: 2, key_id: 9 };
+        let seal = Seal { sealed, snappy, nonce: &[7; 12], header: &[2; 9], raw_key: b"k" };
+        let mut out = Vec::new();
+        seal.encode(&DataKey::new(&[5; 32]), body, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn flags_of_version_2() {
+        let mut body = seal(true, &[b'x'; 1000]);
+        assert!(body.len() < 200, "{}", body.len());
+        assert_eq!(opened(&[5; 32], &[2; 9], b"k", &body).unwrap(), [b'x'; 1000]);
+        body[1] = 2;
+        assert_eq!(Envelope::parse(&body), Err(EnvelopeFault::Flag { version: 2, flag: 2 }));
+    }
+
+    /// Seals bytes that claim to be compressed.
+    fn claimed(block: &[u8]) -> Vec<u8> {
+        let (key, nonce) = (DataKey::new(&[5; 32]), [7; 12]);
+        let head = [2, 1, 0, 0, 0, 9];
+        let aad = [&head[..], &[2; 9], b"k"].concat();
+        let mut text = block.to_vec();
+        let tag = key.0.encrypt_inout_detached(&nonce.into(), &aad, text.as_mut_slice().into()).unwrap();
+        [&head[..], &nonce, &text, &tag].concat()
+    }
+
+    #[test]
+    fn blocks_that_do_not_inflate() {
+        let open = |block: &[u8]| opened(&[5; 32], &[2; 9], b"k", &claimed(block));
+        assert_eq!(open(b""), Err(OpenFault::Snappy));
+        assert_eq!(open(b"\x05\x10ab"), Err(OpenFault::Snappy));
+        // 2^28 + 1 bytes, and as many as there may be, in a block of a few.
+        assert_eq!(open(b"\x81\x80\x80\x80\x01"), Err(OpenFault::TooLong(MAX_PLAINTEXT + 1)));
+        assert_eq!(open(b"\x80\x80\x80\x80\x01\0a"), Err(OpenFault::Snappy));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_sealed_opens(
+            dek: [u8; 32], version in 1..=2u8, snappy: bool, key_id in 1..=u32::MAX, nonce: [u8; 12], header: [u8; 9],
+            raw_key: Vec<u8>, body in proptest::collection::vec(0..4u8, 0..3000),
+        ) {
+            let sealed = Sealed { version, key_id };
+            let snappy = snappy && version == 2;
+            let seal = Seal { sealed, snappy, nonce: &nonce, header: &header, raw_key: &raw_key };
+            let mut out = Vec::new();
+            seal.encode(&DataKey::new(&dek), &body, &mut out).unwrap();
+            let envelope = Envelope::parse(&out).unwrap();
+            proptest::prop_assert_eq!((envelope.sealed, envelope.snappy), (sealed, snappy));
+            proptest::prop_assert_eq!(opened(&dek, &header, &raw_key, &out), Ok(body));
+            let mut other = dek;
+            other[31] ^= 1;
+            proptest::prop_assert_eq!(opened(&other, &header, &raw_key, &out), Err(OpenFault::Integrity));
+        }
+    }
+}
