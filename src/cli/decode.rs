@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::common::Watch;
 use super::exit::{self, Exit};
-use super::filter::Choice;
+use super::filter::{self, Choice};
 use super::inputs::Inputs;
 use super::parse;
 use super::progress::Bar;
@@ -17,7 +17,7 @@ use crate::output::archive::Packing;
 
 /// Arguments of `ekvsnap decode`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit::TABLE)]
+#[command(after_help = filter::help(exit::TABLE))]
 #[allow(clippy::struct_excessive_bools)]
 pub(super) struct Args {
     /// Snapshot files, data or fsm-snap/ directories (newest intact file), or - for standard

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::common::{Watch, Work};
 use super::exit::{self, Exit};
-use super::filter::Choice;
+use super::filter::{self, Choice};
 use super::inputs;
 use super::inputs::Inputs;
 use super::parse;
@@ -24,7 +24,7 @@ use crate::source::{PassedOver, Source};
 
 /// Arguments of `ekvsnap diff`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit::DIFF_TABLE)]
+#[command(after_help = filter::help(exit::DIFF_TABLE))]
 pub(super) struct Args {
     /// A snapshot (as for decode), or an output of a decode: directory, .tar or .tar.zst.
     #[arg(value_name = "A")]

@@ -4,6 +4,18 @@ use super::parse::{self, Adapters};
 use crate::decode::filter::{Filter, Pattern};
 use crate::format::Adapter;
 
+/// The grammar of patterns, shown under the help of every command that takes them.
+const PATTERNS: &str = "\
+Patterns: redis:KEY, dynamodb:TABLE[/PK[/SK]], s3:BUCKET[/KEY], sqs:QUEUE, fs:PATH (with all below it).
+  * is any bytes (/ too), ? one byte, [a-z] one of these, [!a-z] any other, {a,b} a or b; \\x is x
+  itself, and so are braces without a comma: redis:{user1}:*. A slash in a table's or bucket's name is \\/.
+  An S3 KEY that is plain or ends in / takes all keys that begin with it.";
+
+/// That, and a table of exit codes.
+pub(super) fn help(exit_codes: &str) -> String {
+    format!("{PATTERNS}\n\n{exit_codes}")
+}
+
 /// What is wanted of a snapshot.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Choosing objects")]
@@ -12,8 +24,7 @@ pub(super) struct Choice {
     #[arg(long, value_name = "LIST", default_value = "all", value_parser = parse::adapters)]
     adapter: Adapters,
 
-    /// Only these: redis:KEY, dynamodb:TABLE[/PK[/SK]], s3:BUCKET[/PREFIX], sqs:QUEUE, fs:PATH, with
-    /// globs; a list, or repeated.
+    /// Only these, by patterns such as redis:user:* (see below); a list, or repeated.
     #[arg(long, value_name = "PATTERNS", value_parser = patterns)]
     scope: Vec<Patterns>,
 

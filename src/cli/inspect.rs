@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 
 use super::common::{Watch, Work};
 use super::exit::{self, Exit};
-use super::filter::Choice;
+use super::filter::{self, Choice};
 use super::inputs;
 use super::inputs::Inputs;
 use super::parse;
 use super::progress::Bar;
 use super::summary::{bare, line, object_name, shown, warning_words};
 use crate::decode::Options;
+use crate::decode::filter::Matched;
 use crate::error::{Error, Result};
 use crate::inspect::census::{Expiry, Report};
 use crate::inspect::{Depth, FamilyRows, Input, Inspection, inspect, page};
@@ -24,7 +25,7 @@ const SHOWN: usize = 60;
 
 /// Arguments of `ekvsnap inspect`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit::TABLE)]
+#[command(after_help = filter::help(exit::TABLE))]
 pub(super) struct Args {
     /// Snapshots, as for decode; several are one data set.
     #[arg(value_name = "INPUT", required = true)]
@@ -99,6 +100,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         // The words are the answer. A reader that has gone away is no error.
         let _ = std::io::stdout().write_all(words(&found, top).as_bytes());
     }
+    found.matched.as_ref().map_or(Ok(()), Matched::check)?;
     Ok(if found.lost.is_empty() { Exit::Fine } else { Exit::Skipped })
 }
 

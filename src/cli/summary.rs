@@ -44,11 +44,13 @@ pub(super) fn words(outcome: &Outcome, done: Done<'_>) {
 /// A warning with its first examples.
 pub(super) fn warning_words(warning: &FindingInfo) -> String {
     let mut text = format!("warning: {} ({}): {}\n", warning.event, HumanCount(warning.count), warning.hint);
-    for example in warning.examples.iter().take(EXAMPLES) {
+    // Each flag that came to nothing is named: what is missing may be why the run was made.
+    let most = if warning.event == "flag_matched_nothing" { usize::MAX } else { EXAMPLES };
+    for example in warning.examples.iter().take(most) {
         let members: Vec<String> = example.iter().map(|(name, value)| format!("{name}={}", shown(value))).collect();
         text.push_str(&format!("         {}\n", members.join(" ")));
     }
-    let more = warning.count.saturating_sub(EXAMPLES as u64);
+    let more = warning.count.saturating_sub(most.min(warning.examples.len()) as u64);
     if more > 0 && !warning.examples.is_empty() {
         text.push_str(&format!("         … and {} more, see MANIFEST.json\n", HumanCount(more)));
     }

@@ -59,6 +59,7 @@ fn run(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result
     let scratch = std::env::temp_dir();
     let tree = Tree::nowhere(&scratch);
     let mut filled = fill::fill(sources, &tree, &scratch, options, progress)?;
+    filled.matched.check()?;
     let (mut need, mut folders) = (Need::default(), Folders::new(tree.named_dirs()));
     need.directory();
     let (mut row, mut rows) = (Vec::new(), 0);

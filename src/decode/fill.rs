@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::filter::Matched;
 use super::{Job, Options, Progress, describe, dynamodb, findings, fs, redis, s3, sqs};
 use crate::dataset::{DataSet, LossBook, Lost, Unresolved};
 use crate::error::{Error, Result};
@@ -11,7 +12,7 @@ use crate::output::manifest::Manifest;
 use crate::output::members::MemberList;
 use crate::output::tree::Tree;
 use crate::output::unit::{Collector, UnitOut};
-use crate::report::{Finding, Findings};
+use crate::report::Findings;
 use crate::source::Source;
 
 /// Paths of the two files about all others.
@@ -37,6 +38,24 @@ pub struct Filled {
     pub members: MemberList,
     /// Places that could not be read.
     pub lost: Vec<Lost>,
+    /// What the flags that choose objects came to.
+    pub matched: Matched,
+}
+
+impl Filled {
+    /// Refuses an output of nothing, if that was not what the inputs hold, or if it would take the place of another.
+    ///
+    /// # Errors
+    /// What to do.
+    pub(super) fn check_replaces(&self, replaces: bool, target: &Path) -> Result<()> {
+        self.matched.check()?;
+        if !replaces || self.manifest.adapters.tally.has_scopes() {
+            return Ok(());
+        }
+        let words =
+            "the inputs hold no object, and an output of nothing replaces no other: look at the inputs, or remove";
+        Err(Error::usage(format!("{words} {} yourself", target.display())))
+    }
 }
 
 impl std::fmt::Debug for Filled {
@@ -105,15 +124,16 @@ pub fn fill_surveyed(
     progress: &dyn Progress,
 ) -> Result<Filled> {
     let Surveyed { set, unresolved } = surveyed;
+    // Its patterns have taken nothing yet, whatever they took in another run.
+    let options = &options.clone();
     let input_bytes = set.inputs().map(|group| group.file().len() as u64).sum();
     let mut collector = Collector::new(tree, scratch);
     findings::of_inputs(set, options, unresolved, &mut collector.findings)?;
     let mut job = Job { set, options, tree, progress, collector: &mut collector };
     adapters(&mut job)?;
     set.check_unchanged()?;
-    if !options.filter.is_trivial() && collector.tally.is_empty() {
-        collector.findings.add(Finding::new(&findings::NOTHING_MATCHED));
-    }
+    let matched = Matched::of(options, &collector.tally, |adapter| set.counts().summary().adapter(adapter) > 0);
+    findings::of_choice(&matched, &mut collector.findings);
     let lost = set.losses().all();
     write_losses(&lost, &mut collector)?;
     let members = std::mem::take(&mut collector.members);
@@ -124,7 +144,7 @@ pub fn fill_surveyed(
     let mut last = Sums::default();
     tree.put(&*tree.dir(b"")?, MANIFEST.as_bytes(), &manifest.to_bytes(), &mut last)?;
     index.add(&last)?;
-    Ok(Filled { manifest, findings, files, bytes, input_bytes, index, members, lost })
+    Ok(Filled { manifest, findings, files, bytes, input_bytes, index, members, lost, matched })
 }
 
 fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {

@@ -1,5 +1,6 @@
 //! What is said about the inputs as a whole.
 
+use super::filter::Matched;
 use super::{Options, iso_time};
 use crate::dataset::{DataSet, Group, Unresolved};
 use crate::error::Result;
@@ -11,7 +12,8 @@ use crate::survey::Layout;
 kinds! {
     Warning PASSED_OVER "newer_file_passed_over" "a newer snapshot file is damaged; the newest intact one of its group was decoded in its place";
     Warning KEY_IN_GROUPS "key_in_several_groups" "rows of one key in several inputs; the newest version of all was taken";
-    Warning NOTHING_MATCHED "nothing_matched" "no object is what --scope, --exclude, --type and the sizes ask for; nothing was written";
+    Warning NOTHING_MATCHED "nothing_matched" "no object is what --adapter, --scope, --exclude, --type and the sizes ask for";
+    Warning FLAG_UNMATCHED "flag_matched_nothing" "a flag that chooses objects, of which none is there: is its pattern mistyped?";
     Warning UNKNOWN_ROWS "unknown_rows" "rows that no family owns; not decoded";
     Warning GROUP_TIMES "groups_at_different_times" "transactions over several groups may be torn; decode with --as-of set to the smallest";
     Warning HEADER_ONLY "no_store_stream" "an FSM header with neither stream nor footer: an empty result";
@@ -57,6 +59,16 @@ pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, 
     unowned_rows(set, options, findings)?;
     transactions(txn, findings);
     Ok(())
+}
+
+/// Adds what the flags that choose objects came to.
+pub(super) fn of_choice(matched: &Matched, findings: &mut Findings) {
+    if matched.nothing {
+        findings.add(Finding::new(&NOTHING_MATCHED));
+    }
+    for flag in &matched.unmet {
+        findings.add(Finding::new(&FLAG_UNMATCHED).with("flag", flag.as_str()));
+    }
 }
 
 fn group_times(set: &DataSet<'_>, findings: &mut Findings) {

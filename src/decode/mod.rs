@@ -124,6 +124,7 @@ fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Prog
     let staging = Staging::new(target, options.force)?;
     let tree = Tree::open(staging.path())?;
     let mut filled = fill::fill(sources, &tree, staging.path(), options, progress)?;
+    filled.check_replaces(staging.replaces(), target)?;
     fill::write_checksums(&tree, &mut filled.index)?;
     drop(tree);
     let leftovers = staging.leftovers().to_vec();
@@ -142,6 +143,7 @@ fn archive(
     let file = ArchiveFile::new(target, options.force)?;
     let tree = Tree::spooled(file.scratch())?;
     let mut filled = fill::fill(sources, &tree, file.scratch(), options, progress)?;
+    filled.check_replaces(file.replaces(), target)?;
     let own = fill::write_checksums(&tree, &mut filled.index)?;
     filled.index.add(&own)?;
     progress.begin("archive", 1);

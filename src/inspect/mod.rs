@@ -13,6 +13,7 @@ use serde::Serialize;
 pub use page::page;
 
 use crate::dataset::{DataSet, Group, LossBook, Lost};
+use crate::decode::filter::Matched;
 use crate::decode::{Options, Progress, fill_surveyed, iso_time, on_threads, or_changed, survey};
 use crate::error::Result;
 use crate::format::family::Class;
@@ -130,6 +131,9 @@ pub struct Inspection {
     pub notes: Vec<FindingInfo>,
     /// Places that could not be read.
     pub lost: Vec<Lost>,
+    /// What the flags that choose objects came to, if objects were looked at.
+    #[serde(skip)]
+    pub matched: Option<Matched>,
 }
 
 /// Inspects snapshots, several as one data set; `options` choose objects as for a decode.
@@ -165,6 +169,7 @@ fn with_objects(sources: &[Source], options: &Options, depth: Depth, progress: &
     found.warnings = filled.manifest.warnings;
     found.notes = filled.manifest.notes;
     found.lost = filled.lost;
+    found.matched = Some(filled.matched);
     Ok(found)
 }
 
@@ -189,6 +194,7 @@ fn rows(set: &DataSet<'_>) -> Inspection {
         warnings: Vec::new(),
         notes: Vec::new(),
         lost: set.losses().all(),
+        matched: None,
     }
 }
 

@@ -78,6 +78,11 @@ impl ArchiveFile {
         Ok(ArchiveFile { target, force, scratch, file: Some(file), _pending: Some(pending) })
     }
 
+    /// Whether an archive is there, whose place this one takes.
+    pub fn replaces(&self) -> bool {
+        self.force && self.file.is_some() && self.target.symlink_metadata().is_ok()
+    }
+
     /// Where temporary files can go.
     pub fn scratch(&self) -> &Path {
         &self.scratch

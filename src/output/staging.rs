@@ -74,6 +74,11 @@ impl Staging {
         &self.target
     }
 
+    /// Whether an output of ours is there, whose place this one takes.
+    pub fn replaces(&self) -> bool {
+        self.force && fs::read_dir(&self.target).is_ok_and(|mut entries| entries.next().is_some())
+    }
+
     /// What runs that were killed have left of the same target; with `force`, only what could not be removed.
     pub fn leftovers(&self) -> &[PathBuf] {
         &self.leftovers

@@ -256,6 +256,11 @@ impl Tally {
         self.scopes.values().flat_map(BTreeMap::values).all(|(objects, _)| *objects == 0)
     }
 
+    /// Whether any scope is known.
+    pub fn has_scopes(&self) -> bool {
+        !self.scopes.is_empty()
+    }
+
     /// Adds another tally.
     pub fn merge(&mut self, other: Tally) {
         for ((adapter, scope), kinds) in other.scopes {

@@ -72,8 +72,8 @@ fn golden_trees_are_byte_identical() {
 
 #[test]
 fn another_adapter_writes_no_tables() {
-    let files = load("dynamodb-small");
+    let inputs = [snapshots(&load("dynamodb-small")), snapshots(&load("redis-small"))].concat();
     let options = Options { adapters: vec![Adapter::Redis], ..Options::default() };
-    let decoded = run_with(&snapshots(&files), &options).unwrap();
+    let decoded = run_with(&inputs, &options).unwrap();
     assert_eq!(decoded.below("dynamodb"), [""; 0]);
 }

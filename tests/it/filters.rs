@@ -4,6 +4,7 @@ use ekvsnap::decode::filter::Filter;
 use ekvsnap::decode::{Layout, Options};
 
 use crate::kit::build::Snapshot;
+use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::ddb::{V, table};
 use crate::kit::fixtures::{load, snapshots};
 use crate::kit::{Decoded, Tree, run_with};
@@ -134,12 +135,94 @@ fn sizes() {
     assert!(part.warnings().iter().all(|(event, _)| !event.starts_with("s3_")), "{:?}", part.warnings());
 }
 
+/// Each flag that took nothing is named, and the exit code is 1 when all of them took nothing.
 #[test]
-fn a_scope_that_matches_nothing_is_told() {
-    let inputs = inputs();
-    for scope in ["redis:no such key", "dynamodb:nothing", "s3:bucket-one/nothing", "sqs:nothing"] {
-        let part = decode(&inputs, filter(&[scope], &[], (0, u64::MAX)), Layout::Tree);
-        assert!(part.warnings().contains(&("nothing_matched", 1)), "{scope}: {:?}", part.warnings());
+fn what_took_nothing_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    for (n, input) in inputs().into_iter().enumerate() {
+        std::fs::write(dir.path().join(format!("{n}.fsm")), input).unwrap();
+    }
+    let inputs = ["0.fsm", "1.fsm", "2.fsm", "3.fsm"];
+    type Case<'c> = (&'c [&'c str], i32, &'c [&'c str]);
+    let cases: &[Case<'_>] = &[
+        (&["--scope", "redis:no such key"], 1, &["--scope redis:no such key"]),
+        (&["--scope", "dynamodb:nothing"], 1, &["--scope dynamodb:nothing"]),
+        (&["--scope", "dynamodb:hashonly/nothing"], 1, &["--scope dynamodb:hashonly/nothing"]),
+        (&["--scope", "s3:bucket-one/nothing"], 1, &["--scope s3:bucket-one/nothing"]),
+        (&["--scope", "sqs:nothing,fs:/x"], 1, &["--scope sqs:nothing", "--scope fs:/x"]),
+        (&["--adapter", "fs"], 1, &["--adapter fs"]),
+        (
+            &["--adapter", "redis", "--type", "stream", "--scope", "redis:h:*"],
+            1,
+            &["--type streams, --scope redis:h:*"],
+        ),
+        (&["--adapter", "redis", "--min-size", "1T"], 1, &["no object is what the flags ask for"]),
+        (&["--exclude", "redis:*,s3:*,sqs:*,dynamodb:*"], 1, &["no object is what the flags ask for"]),
+        (&["--scope", "redis:h:*", "--scope", "redis:no,sqs:no"], 0, &["--scope redis:no", "--scope sqs:no"]),
+        (&["--scope", "redis:*,redis:h:*"], 0, &[]),
+        (&["--scope", "s3:bucket-one,s3:bucket-one/a/"], 0, &[]),
+        (&["--adapter", "redis,fs"], 0, &["--adapter fs"]),
+        (&["--exclude", "sqs:nothing"], 0, &["--exclude sqs:nothing"]),
+        (&["--scope", "redis:{h:*,s:*}", "--type", "hash"], 0, &[]),
+        (&["--scope", "redis:h:*,redis:no", "--strict"], 4, &["--scope redis:no"]),
+    ];
+    for (n, (flags, want, named)) in cases.iter().enumerate() {
+        for more in [&[][..], &["--dry-run"], &["--layout", "jsonl"]] {
+            let out = format!("{n}-{}", more.len());
+            let args = [&["decode", "-o", &out][..], &inputs, flags, more].concat();
+            let got = ekvsnap(dir.path(), &args);
+            let text = stderr(&got);
+            assert_eq!(code(&got), *want, "{args:?}: {text}");
+            named.iter().for_each(|flag| assert!(text.contains(flag), "{args:?}: {text}"));
+            let warned = text.matches("flag=").count();
+            assert_eq!(warned, if *want == 1 { 0 } else { named.len() }, "{args:?}: {text}");
+            assert_eq!(dir.path().join(&out).exists(), *want != 1 && more != ["--dry-run"], "{args:?}");
+        }
+        let args = [&["inspect"][..], &inputs, flags].concat();
+        if !flags.contains(&"--strict") {
+            assert_eq!(code(&ekvsnap(dir.path(), &args)), *want, "{args:?}");
+        }
+    }
+}
+
+/// An output of nothing takes the place of none.
+#[test]
+fn nothing_replaces_no_output() {
+    let dir = tempfile::tempdir().unwrap();
+    let put = |name: &str, snapshot: Snapshot| std::fs::write(dir.path().join(name), snapshot.build()).unwrap();
+    put("in.fsm", Snapshot::new().put("!redis|str|k", "v"));
+    put("empty.fsm", Snapshot::new());
+    for out in ["out", "out.tar"] {
+        let run = |args: &[&str]| ekvsnap(dir.path(), &[&["decode", "-o", out], args].concat());
+        let kept =
+            || ekvsnap(dir.path(), &["get", "in.fsm", "redis:k"]).stdout == b"v" && dir.path().join(out).exists();
+        assert_eq!(code(&run(&["in.fsm"])), 0);
+        let before = stderr(&ekvsnap(dir.path(), &["verify", out]));
+        for (args, words) in [
+            (&["empty.fsm", "--force"][..], "an output of nothing replaces no other"),
+            (&["in.fsm", "--force", "--scope", "redis:x"], "nothing matches --scope redis:x"),
+        ] {
+            let got = run(args);
+            assert!(code(&got) == 1 && stderr(&got).contains(words), "{args:?}: {}", stderr(&got));
+            assert!(kept(), "{args:?}");
+            assert_eq!(stderr(&ekvsnap(dir.path(), &["verify", out])), before, "{args:?}");
+        }
+        // An empty store is one, where nothing is lost by it.
+        let new = ekvsnap(dir.path(), &["decode", "empty.fsm", "--force", "-o", &format!("new-{out}")]);
+        assert_eq!(code(&new), 0, "{}", stderr(&new));
+    }
+}
+
+#[test]
+fn patterns_that_cannot_be_used_are_usage_errors() {
+    let deep = format!("redis:{}a{}", "{".repeat(2000), ",b}".repeat(2000));
+    let long = format!("redis:*{}", "[!a-z]".repeat(10_000));
+    let many = format!("redis:*{}", "{a,b}".repeat(20_000));
+    for text in ["redis", "redis:[", "redis:a\\", "nfs:x", &deep, &long, &many] {
+        for flag in ["--scope", "--exclude"] {
+            let got = ekvsnap(std::path::Path::new("/"), &["inspect", "x.fsm", flag, text]);
+            assert!(code(&got) == 1 && stderr(&got).contains("error: invalid value"), "{}", stderr(&got));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::kit::command::{code, ekvsnap};
 
 /// Lines that a screen has.
-const SCREEN: usize = 50;
+const SCREEN: usize = 60;
 
 /// A command and the lines that it should print.
 struct Example {

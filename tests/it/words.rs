@@ -68,6 +68,7 @@ fn decode() {
             "decode damaged.fsm -o out --json",
             "decode broken.fsm damaged.fsm -o out --on-error skip",
             "decode redis-small.fsm -o warned --scope redis:nothing --strict",
+            "decode redis-small.fsm -o warned --scope redis:nothing,redis:h:*,s3:no --strict",
             "decode none.fsm -o out2",
         ],
     );

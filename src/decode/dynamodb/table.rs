@@ -46,7 +46,7 @@ impl Table {
 
     /// Whether any of its items can be asked for.
     pub fn is_wanted(&self, filter: &Filter) -> bool {
-        filter.takes_scope(Adapter::DynamoDb, &self.name)
+        filter.meets_scope(Adapter::DynamoDb, &self.name)
     }
 
     /// Its file of packed lines.

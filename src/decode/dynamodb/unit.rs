@@ -106,7 +106,7 @@ impl<'a> Unit<'_, 'a, '_> {
     fn take(&mut self, found: Found<'a>) -> Result<()> {
         match found {
             Found::Live(live) if live.is_wanted(self.tables, &self.options.filter) => self.live(&live),
-            Found::Left(left) if left.is_wanted(&self.options.filter) => self.left(&left),
+            Found::Left(left) if left.is_wanted(self.options) => self.left(&left),
             _ => Ok(()),
         }
     }

@@ -5,6 +5,7 @@
 
 use super::table::{Table, Tables};
 use crate::dataset::{DataSet, RangeIter, Row, Shared};
+use crate::decode::Options;
 use crate::decode::filter::Filter;
 use crate::error::{Error, Result};
 use crate::format::dynamodb::schema::Liveness;
@@ -39,15 +40,16 @@ impl Live<'_> {
         let keys = [self.key.hash.raw(), range];
         let keys = &keys[..if self.key.range.is_some() { 2 } else { 1 }];
         let table = tables.get(self.table);
-        filter.takes(Adapter::DynamoDb, &table.name, keys) && filter.takes_size(self.row.body.len() as u64)
+        filter.meets(Adapter::DynamoDb, &table.name, keys) && filter.takes_size(self.row.body.len() as u64)
     }
 }
 
 impl Left<'_> {
     /// Whether its table is asked for.
-    pub fn is_wanted(&self, filter: &Filter) -> bool {
+    pub fn is_wanted(&self, options: &Options) -> bool {
         let name = || keys::table_name(self.key.table).unwrap_or_default();
-        filter.is_trivial() || filter.takes_scope(Adapter::DynamoDb, &name())
+        let filter = &options.filter;
+        filter.is_trivial() || filter.judge_scope(Adapter::DynamoDb, &name(), options.include_orphans)
     }
 }
 

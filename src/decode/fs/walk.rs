@@ -211,7 +211,7 @@ impl<'w, 'a, 't> Walker<'w, 'a, 't> {
             self.findings.add(Finding::new(&findings::NO_ROOT).with("inode", start.number));
             return Ok(None);
         };
-        let wanted = self.filter.takes_path(b"");
+        let wanted = self.filter.meets_path(b"");
         if let Some(known) = self.known(start.number)? {
             self.meet(&known, &start.tree)?;
         }
@@ -328,7 +328,8 @@ impl<'w, 'a, 't> Walker<'w, 'a, 't> {
             self.path.push(b'/');
         }
         self.path.extend_from_slice(&key.name);
-        let wanted = inside || self.filter.takes_path(&self.path);
+        // Asked even inside: a pattern that names it has taken something.
+        let wanted = self.filter.meets_path(&self.path) || inside;
         if self.filter.excludes_path(&self.path) || !(wanted || self.filter.may_take_below(&self.path)) {
             return Ok(None);
         }

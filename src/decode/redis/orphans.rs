@@ -45,7 +45,8 @@ pub fn unreachable_items<'t>(
     }
     let filter = &options.filter;
     let found = find(set)?.into_iter();
-    for (key, items) in found.filter(|(key, _)| filter.takes_type("lists") && filter.takes(Adapter::Redis, key, &[])) {
+    let takes = |key: &[u8]| filter.judge(Adapter::Redis, key, &[], options.include_orphans);
+    for (key, items) in found.filter(|(key, _)| filter.takes_type("lists") && takes(key)) {
         let finding = Finding::new(&findings::LIST_ORPHANS).with("user_key_len", key.len());
         out.findings.add(finding.with("items", items.len()).with("key", key));
         if options.include_orphans {

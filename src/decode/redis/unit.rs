@@ -123,7 +123,7 @@ impl<'a, 't> Unit<'_, 'a, 't> {
 
     fn wants(&self, key: &[u8], kind: Kind) -> bool {
         let filter = &self.options.filter;
-        self.takes_all || (filter.takes_type(kind.folder()) && filter.takes(Adapter::Redis, key, &[]))
+        self.takes_all || (filter.takes_type(kind.folder()) && filter.meets(Adapter::Redis, key, &[]))
     }
 
     fn key(&mut self, merge: &mut Merge<'_, 'a>, key: &'a [u8], found: &Found<'a>) -> Result<()> {
@@ -303,7 +303,7 @@ impl<'a, 't> Unit<'_, 'a, 't> {
     }
 
     fn orphan_ttl(&mut self, key: &'a [u8], row: &Row<'a>, ms: u64) {
-        if !self.options.filter.takes(Adapter::Redis, key, &[]) {
+        if !self.options.filter.judge(Adapter::Redis, key, &[], self.options.include_orphans) {
             return;
         }
         let finding = Finding::new(&findings::ORPHAN_TTL).with("key", key).with("expire_at_ms", ms);
@@ -339,7 +339,12 @@ impl<'a, 't> Unit<'_, 'a, 't> {
 
     /// Entries or an old blob of a stream that has no meta: the server serves nothing of it.
     fn headless_stream(&mut self, merge: &mut Merge<'_, 'a>, key: &'a [u8], found: &Found<'a>) -> Result<()> {
-        if !self.wants(key, Kind::Stream) {
+        if found.entries.is_none() && found.stream_blob.is_none() {
+            return Ok(());
+        }
+        let filter = &self.options.filter;
+        let taken = || filter.judge(Adapter::Redis, key, &[], self.options.include_orphans);
+        if !self.takes_all && !(filter.takes_type(Kind::Stream.folder()) && taken()) {
             return Ok(());
         }
         let place = Place { key, base: ORPHANS, expire_ms: None, style: self.style(key) };

@@ -134,7 +134,7 @@ impl<'a> Buckets<'a> {
     pub fn write(&self, options: &Options, out: &mut UnitOut<'_>) -> Result<()> {
         let (mut arena, mut text) = (Bump::new(), Vec::new());
         for Bucket { name, record, .. } in &self.list {
-            let Some(row) = record.filter(|_| options.filter.takes_scope(Adapter::S3, name)) else { continue };
+            let Some(row) = record.filter(|_| options.filter.meets_scope(Adapter::S3, name)) else { continue };
             arena.reset();
             text.clear();
             // It parsed before.

@@ -86,7 +86,7 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         let key = ObjectKey::parse(prefix)?;
         let head = merge.heads.take(prefix)?;
         let standing = self.cx.buckets.standing(&key);
-        if !self.wants(&key, head.as_ref()) {
+        if !self.wants(&key, head.as_ref(), standing) {
             if head.is_some() && standing == Standing::Live {
                 self.names.next();
             }
@@ -105,14 +105,16 @@ impl<'a, 't> Unit<'_, 'a, 't> {
     }
 
     /// Whether an object is asked for. Where sizes matter and its manifest cannot be read, it is: that is told then.
-    fn wants(&self, key: &ObjectKey<'_>, head: Option<&Row<'a>>) -> bool {
+    fn wants(&self, key: &ObjectKey<'_>, head: Option<&Row<'a>>, standing: Standing) -> bool {
         let filter = &self.cx.options.filter;
         if filter.is_trivial() {
             return true;
         }
         let size = |row: &Row<'a>| Manifest::parse(&Bump::new(), row.body).map(|manifest| manifest.size_bytes);
         let sized = |row: &Row<'a>| size(row).map_or(true, |n| filter.takes_size(u64::try_from(n).unwrap_or(0)));
-        filter.takes(Adapter::S3, &key.bucket, &[&key.object]) && (!filter.has_sizes() || head.is_none_or(sized))
+        let written = (head.is_some() && standing == Standing::Live) || self.cx.options.include_orphans;
+        let taken = filter.judge(Adapter::S3, &key.bucket, &[&key.object], written);
+        taken && (!filter.has_sizes() || head.is_none_or(sized))
     }
 
     /// Passes over all rows of an object that is not asked for.

@@ -34,7 +34,7 @@ pub fn write<'t>(set: &DataSet<'_>, options: &Options, tree: &'t Tree, collector
                     continue;
                 }
             };
-            if !options.filter.takes(Adapter::S3, &object.bucket, &[&object.object]) {
+            if !options.filter.meets(Adapter::S3, &object.bucket, &[&object.object]) {
                 continue;
             }
             let lines = out.lines(&format!("{}/_incomplete_uploads/records.jsonl", folder(&object.bucket)));

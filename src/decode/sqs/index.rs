@@ -192,7 +192,7 @@ impl<'a> Messages<'_, 'a> {
         }
         match self.asked {
             Some((same, wanted)) if same == queue => wanted,
-            _ => self.asked.insert((queue, is_wanted(queue, self.filter))).1,
+            _ => self.asked.insert((queue, is_wanted(queue, self.filter, self.keep_left))).1,
         }
     }
 
@@ -216,7 +216,7 @@ fn side_record<'a>(set: &DataSet<'a>, filter: &Filter, family: Family, row: &Row
         Family::SqsTombstone => TombstoneKey::parse(suffix)?.queue,
         _ => key::side_row(suffix)?.0,
     };
-    if !is_wanted(queue, filter) {
+    if !is_wanted(queue, filter, true) {
         return Ok(None);
     }
     // The order of the snapshot: where one key begins with another, not quite that of the keys.

@@ -23,7 +23,7 @@ struct Left {
 pub fn report(queues: &Queues<'_>, index: &Index<'_>, filter: &Filter, findings: &mut Findings) {
     let left = by_queue(queues, index);
     let names = queues.iter().map(|(queue, _)| queue).chain(left.keys().copied()).chain(index.side.keys().copied());
-    for queue in names.filter(|queue| is_wanted(queue, filter)).collect::<BTreeSet<_>>() {
+    for queue in names.filter(|queue| is_wanted(queue, filter, false)).collect::<BTreeSet<_>>() {
         let known = queues.get(queue).cloned().unwrap_or_default();
         let messages = left.get(queue).copied().unwrap_or_default();
         match known.record {

@@ -132,8 +132,8 @@ impl<'a> Queues<'a> {
     /// # Errors
     /// A failed write.
     pub fn write(&self, job: &mut Job<'_, '_, '_>, filled: &[Target<'_>]) -> Result<()> {
-        let wanted = self.iter().filter(|(queue, _)| is_wanted(queue, &job.options.filter));
-        let all: Vec<_> = wanted.filter_map(|(queue, known)| Some((queue, known, known.record?))).collect();
+        let there = self.iter().filter_map(|(queue, known)| Some((queue, known, known.record?)));
+        let all: Vec<_> = there.filter(|(queue, ..)| is_wanted(queue, &job.options.filter, true)).collect();
         let units: Vec<_> = all.chunks(UNIT).collect();
         let documents =
             Documents { set: job.set, tree: job.tree, options: job.options, filled: filled.iter().collect() };
@@ -142,9 +142,9 @@ impl<'a> Queues<'a> {
     }
 }
 
-/// Whether a queue is asked for, by Q.
-pub fn is_wanted(queue: &[u8], filter: &Filter) -> bool {
-    filter.is_trivial() || filter.takes(Adapter::Sqs, &name_of(queue), &[])
+/// Whether a queue is asked for, by Q; `written`: something of it is there to be written.
+pub fn is_wanted(queue: &[u8], filter: &Filter, written: bool) -> bool {
+    filter.is_trivial() || filter.judge(Adapter::Sqs, &name_of(queue), &[], written)
 }
 
 /// Calls `take` for every live row of a family, with its suffix.

@@ -106,7 +106,14 @@ fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ek
     };
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("out");
-    decode(&sources, &target, &options, &Silent)?;
+    let done = decode(&sources, &target, &options, &Silent);
+    if done.as_ref().is_err_and(|error| error.reason() == format!("nothing matches --adapter {}", adapter.name())) {
+        // Of a store without an object that is refused where one adapter is asked for, but not of all of them.
+        let options = Options { adapters: Adapter::SELECTABLE.to_vec(), ..options };
+        decode(&sources, &target, &options, &Silent)?;
+    } else {
+        done?;
+    }
     let mut tree = match is_archive {
         true => read_archive(std::fs::File::open(&target).unwrap()).0,
         false => read_tree(&target),

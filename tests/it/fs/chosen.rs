@@ -46,16 +46,17 @@ fn scopes() {
         (&["fs:*.md"], &[], &["a.md", "docs/b.md"]),
         (&["fs:/docs/deep/c.txt", "fs:/tmp"], &[], &["docs/deep/c.txt", "tmp", "tmp/again", "tmp/d"]),
         (&[], &["fs:/docs", "fs:*/d"], &["", "a.md", "tmp", "tmp/again"]),
-        (&[], &["fs:/"], &[]),
-        (&["fs:/nothing"], &[], &[]),
     ] {
         let fs = decode(chosen(include, exclude));
         assert_eq!(paths(&fs), want, "{include:?} {exclude:?}");
         // What was not asked for is not missed.
-        let told = [("nothing_matched", 1)];
-        assert_eq!(fs.warnings(), &told[..usize::from(want.is_empty())], "{include:?} {exclude:?}");
+        assert_eq!(fs.warnings(), [], "{include:?} {exclude:?}");
         let files = fs.lines().iter().filter(|line| line["type"] == "file" && line.get("tree").is_some()).count();
         assert_eq!(fs.paths().len(), files);
+    }
+    for (include, exclude) in [(&["fs:/nothing"][..], &[][..]), (&[], &["fs:/"])] {
+        let filter = chosen(include, exclude);
+        assert!(run_with(&[tree().build()], &Options { filter, ..Options::default() }).is_err());
     }
     // The data is at the first name that was asked for.
     let fs = decode(chosen(&["fs:/tmp"], &[]));
@@ -64,10 +65,14 @@ fn scopes() {
 
 #[test]
 fn other_adapters_do_not_take_it() {
-    let fs = decode(chosen(&["redis:*"], &[]));
-    assert!(fs.paths().is_empty() && fs.lines().is_empty());
-    let options = Options { adapters: vec![ekvsnap::format::Adapter::Redis], ..Options::default() };
-    assert!(run_with(&[tree().build()], &options).unwrap().lines().is_empty());
+    let redis = vec![ekvsnap::format::Adapter::Redis];
+    for options in [
+        Options { filter: chosen(&["redis:*"], &[]), ..Options::default() },
+        Options { adapters: redis, ..Options::default() },
+    ] {
+        let fs = run_with(&[tree().put("!redis|str|k", "v").build()], &options).unwrap();
+        assert!(fs.paths().is_empty() && fs.lines().is_empty());
+    }
 }
 
 #[test]

@@ -4,42 +4,24 @@
 //! |---|---|
 //! | `redis:GLOB` | keys that match |
 //! | `dynamodb:TABLE` or `dynamodb:TABLE/PK` or `dynamodb:TABLE/PK/SK` | tables; items by their key values as text |
-//! | `s3:BUCKET` or `s3:BUCKET/KEY` | buckets; objects whose key matches, or begins with KEY if that is no glob |
+//! | `s3:BUCKET` or `s3:BUCKET/KEY` | buckets; objects whose key matches, or begins with KEY if that ends in `/` or is no glob |
 //! | `sqs:QUEUE` | queues |
 //! | `fs:PATH` | files and directories of the file system, by their path, with all that is below them |
 //!
 //! `*` stands for any bytes (`/` too), `?` for one, `[…]` for one of several, `{a,b}` for alternatives, `\` takes a
-//! special character as it is. Names and keys are matched as bytes.
+//! special character as it is; braces without a comma stand for themselves. Names and keys are matched as bytes.
+//!
+//! A pattern knows whether it took anything: that is told when a run ends, since a mistyped one is an empty backup.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+mod glob;
+mod matched;
+
 use std::str::FromStr;
-
-use globset::{GlobBuilder, GlobMatcher};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::format::Adapter;
-
-/// What a name must be: like a glob, or just that.
-#[derive(Debug, Clone)]
-enum Glob {
-    Like(GlobMatcher),
-    Exactly(Vec<u8>),
-}
-
-impl Glob {
-    fn new(text: &str) -> Result<Glob, String> {
-        let glob = GlobBuilder::new(text).literal_separator(false).backslash_escape(true).build();
-        glob.map(|glob| Glob::Like(glob.compile_matcher())).map_err(|e| e.to_string())
-    }
-
-    fn matches(&self, bytes: &[u8]) -> bool {
-        match self {
-            Glob::Like(matcher) => matcher.is_match(Path::new(OsStr::from_bytes(bytes))),
-            Glob::Exactly(name) => name == bytes,
-        }
-    }
-}
+use glob::Glob;
+pub use matched::Matched;
 
 /// Objects of one adapter, by the globs of its parts.
 #[derive(Debug, Clone)]
@@ -51,8 +33,17 @@ pub struct Pattern {
     name: Glob,
     /// What follows: the object's key, or hash and range value.
     rest: Vec<Glob>,
-    /// What the name begins with, up to its first special character; and whether that is all of it.
-    literal: (Vec<u8>, bool),
+    met: Met,
+}
+
+/// Whether a pattern took anything. A copy of it has taken nothing yet.
+#[derive(Debug, Default)]
+struct Met(AtomicBool);
+
+impl Clone for Met {
+    fn clone(&self) -> Met {
+        Met::default()
+    }
 }
 
 /// A path without slashes at its ends.
@@ -63,9 +54,6 @@ fn trimmed(mut path: &[u8]) -> &[u8] {
     path
 }
 
-/// What begins something that stands for more than itself, in a glob.
-const SPECIAL: [char; 5] = ['*', '?', '[', '{', '\\'];
-
 impl FromStr for Pattern {
     type Err = String;
 
@@ -75,8 +63,8 @@ impl FromStr for Pattern {
         let adapter =
             Adapter::named(adapter.as_bytes()).ok_or("unknown adapter: want redis, dynamodb, s3, sqs or fs")?;
         let parts: Vec<&str> = match adapter {
-            Adapter::DynamoDb => rest.splitn(3, '/').collect(),
-            Adapter::S3 => rest.splitn(2, '/').collect(),
+            Adapter::DynamoDb => glob::split(rest, 3),
+            Adapter::S3 => glob::split(rest, 2),
             // The root has an empty path.
             Adapter::Fs if !rest.is_empty() => vec![rest.trim_matches('/')],
             _ => vec![rest],
@@ -85,15 +73,14 @@ impl FromStr for Pattern {
         if name.is_empty() && !text.ends_with('/') {
             return Err("a name is missing behind the colon".into());
         }
-        let open = |part: &&str| match adapter {
+        let open = |part: &&str| {
+            let glob = Glob::new(part)?;
             // A prefix, as object stores know it.
-            Adapter::S3 if !part.contains(SPECIAL) => Glob::new(&format!("{part}*")),
-            _ => Glob::new(part),
+            let is_prefix = adapter == Adapter::S3 && (glob.is_plain() || part.ends_with('/'));
+            if is_prefix { glob.and_below(part) } else { Ok(glob) }
         };
-        let special = name.find(SPECIAL);
-        let literal = (name.as_bytes()[..special.unwrap_or(name.len())].to_vec(), special.is_none());
-        let rest = rest.iter().map(open).collect::<Result<_, _>>()?;
-        Ok(Pattern { text: text.to_owned(), adapter, name: Glob::new(name)?, rest, literal })
+        let rest = rest.iter().map(open).collect::<Result<_, String>>()?;
+        Ok(Pattern { text: text.to_owned(), adapter, name: Glob::new(name)?, rest, met: Met::default() })
     }
 }
 
@@ -108,7 +95,7 @@ impl Pattern {
     pub fn exactly(adapter: Adapter, name: &[u8]) -> Pattern {
         let text = format!("{}:{}", adapter.name(), String::from_utf8_lossy(name));
         let name = if adapter == Adapter::Fs { trimmed(name) } else { name };
-        Pattern { text, adapter, name: Glob::Exactly(name.to_vec()), rest: Vec::new(), literal: (name.to_vec(), true) }
+        Pattern { text, adapter, name: Glob::exactly(name), rest: Vec::new(), met: Met::default() }
     }
 
     /// Whether it can take objects of this table, bucket or queue.
@@ -144,6 +131,21 @@ impl Default for Filter {
     }
 }
 
+/// Whether any pattern takes something. Of those that are to be marked, all that do are, not only the first.
+fn any(patterns: &[Pattern], marks: impl Fn(&Pattern) -> bool, takes: impl Fn(&Pattern) -> bool) -> bool {
+    let mut taken = false;
+    for pattern in patterns {
+        let marks = marks(pattern) && !pattern.met.0.load(Relaxed);
+        if (marks || !taken) && takes(pattern) {
+            taken = true;
+            if marks {
+                pattern.met.0.store(true, Relaxed);
+            }
+        }
+    }
+    taken
+}
+
 impl Filter {
     /// Whether anything is left out.
     pub fn is_trivial(&self) -> bool {
@@ -162,35 +164,76 @@ impl Filter {
 
     /// Whether any object of this table, bucket or queue can be wanted.
     pub fn takes_scope(&self, adapter: Adapter, name: &[u8]) -> bool {
-        let included = self.include.is_empty() || self.include.iter().any(|p| p.takes_name(adapter, name));
-        included && !self.exclude.iter().any(|p| p.rest.is_empty() && p.takes_name(adapter, name))
+        self.judge_scope(adapter, name, false)
+    }
+
+    /// As [`takes_scope`](Filter::takes_scope), of one that exists: patterns of its whole have taken something.
+    pub fn meets_scope(&self, adapter: Adapter, name: &[u8]) -> bool {
+        self.judge_scope(adapter, name, true)
+    }
+
+    /// As the one or the other: `met` tells which.
+    pub(super) fn judge_scope(&self, adapter: Adapter, name: &[u8], met: bool) -> bool {
+        let included = any(&self.include, |p| met && p.rest.is_empty(), |p| p.takes_name(adapter, name));
+        let excludes = |p: &Pattern| p.rest.is_empty() && p.takes_name(adapter, name);
+        (self.include.is_empty() || included) && !any(&self.exclude, |_| met, excludes)
     }
 
     /// Whether an object is wanted, by its table, bucket or queue and its key values. A Redis key or SQS queue is a name
     /// without keys.
     pub fn takes(&self, adapter: Adapter, name: &[u8], keys: &[&[u8]]) -> bool {
-        let included = self.include.is_empty() || self.include.iter().any(|p| p.takes(adapter, name, keys));
-        included && !self.exclude.iter().any(|p| p.takes(adapter, name, keys))
+        self.judge(adapter, name, keys, false)
+    }
+
+    /// As [`takes`](Filter::takes), of one that exists: the patterns that match have taken something.
+    pub fn meets(&self, adapter: Adapter, name: &[u8], keys: &[&[u8]]) -> bool {
+        self.judge(adapter, name, keys, true)
+    }
+
+    /// As the one or the other: `met` tells which.
+    pub(super) fn judge(&self, adapter: Adapter, name: &[u8], keys: &[&[u8]], met: bool) -> bool {
+        let included = any(&self.include, |_| met, |p| p.takes(adapter, name, keys));
+        (self.include.is_empty() || included) && !any(&self.exclude, |_| met, |p| p.takes(adapter, name, keys))
     }
 
     /// Whether a file or directory of the file system is asked for by its own path: whatever is below one that is asked
     /// for is asked for too, and the caller knows what is above.
-    pub fn takes_path(&self, path: &[u8]) -> bool {
-        self.include.is_empty() || self.include.iter().any(|p| p.takes_name(Adapter::Fs, path))
+    pub fn meets_path(&self, path: &[u8]) -> bool {
+        self.include.is_empty() || any(&self.include, |_| true, |p| p.takes_name(Adapter::Fs, path))
     }
 
     /// Whether a file or directory of the file system is left out, with all that is below it.
     pub fn excludes_path(&self, path: &[u8]) -> bool {
-        self.exclude.iter().any(|p| p.takes_name(Adapter::Fs, path))
+        any(&self.exclude, |_| true, |p| p.takes_name(Adapter::Fs, path))
     }
 
     /// Whether anything below a directory of the file system can be asked for, though the directory is not.
     pub fn may_take_below(&self, path: &[u8]) -> bool {
-        let leads = |(literal, whole): &(Vec<u8>, bool)| match path.len() < literal.len() {
-            true => literal.starts_with(path) && literal[path.len()] == b'/',
-            false => !whole && path.starts_with(literal),
+        let leads = |name: &Glob| match path.len() < name.head().len() {
+            true => name.head().starts_with(path) && name.head()[path.len()] == b'/',
+            false => !name.is_plain() && path.starts_with(name.head()),
         };
-        self.include.iter().any(|p| p.adapter == Adapter::Fs && (path.is_empty() || leads(&p.literal)))
+        self.include.iter().any(|p| p.adapter == Adapter::Fs && (path.is_empty() || leads(&p.name)))
+    }
+
+    /// Patterns that took nothing, as the flags that they were given with.
+    pub(super) fn unmet(&self) -> impl Iterator<Item = String> {
+        let of = |flag: &'static str, patterns: &'_ [Pattern]| -> Vec<String> {
+            let unmet = patterns.iter().filter(|pattern| !pattern.met.0.load(Relaxed));
+            unmet.map(|pattern| format!("{flag} {pattern}")).collect()
+        };
+        of("--scope", &self.include).into_iter().chain(of("--exclude", &self.exclude))
+    }
+
+    /// Whether anything is asked for, or was there and is left out.
+    pub(super) fn asks_or_met_exclusions(&self) -> bool {
+        let excluded = self.exclude.iter().any(|pattern| pattern.met.0.load(Relaxed));
+        excluded || !self.include.is_empty() || !self.types.is_empty() || self.has_sizes()
+    }
+
+    /// Whether no pattern of what is asked for took anything, though there are some.
+    pub(super) fn met_nothing(&self) -> bool {
+        !self.include.is_empty() && self.include.iter().all(|pattern| !pattern.met.0.load(Relaxed))
     }
 
     /// Whether a Redis type is wanted.
@@ -234,6 +277,15 @@ mod tests {
             (&["dynamodb:t/p?/2"], &[], DynamoDb, b"t", &[b"p1", b"2"], true),
             (&["dynamodb:t/p?/2"], &[], DynamoDb, b"t", &[b"p1"], false),
             (&["dynamodb:{t,u}"], &[], DynamoDb, b"u", &[b"p1"], true),
+            (&["dynamodb:a\\/b"], &[], DynamoDb, b"a/b", &[b"p1"], true),
+            (&["dynamodb:t/p\\/1"], &[], DynamoDb, b"t", &[b"p/1"], true),
+            (&["redis:{user1}:*"], &[], Redis, b"{user1}:a", &[], true),
+            (&["redis:{user1}:*"], &[], Redis, b"user1:a", &[], false),
+            (&["s3:b/2026-*/"], &[], S3, b"b", &[b"2026-11/x"], true),
+            (&["s3:b/2026-*/"], &[], S3, b"b", &[b"2026-11"], false),
+            (&["s3:b/"], &[], S3, b"b", &[b"x"], true),
+            (&["s3:b/{x}"], &[], S3, b"b", &[b"{x}y"], true),
+            (&["s3:b/a\\*"], &[], S3, b"b", &[b"a*b"], true),
         ];
         for (include, exclude, adapter, name, keys, want) in cases {
             let got = filter(include, exclude).takes(*adapter, name, keys);
@@ -248,6 +300,21 @@ mod tests {
         assert!(!f.takes_scope(Adapter::S3, b"bad"));
         assert!(!f.takes_scope(Adapter::S3, b"c"));
         assert!(!f.takes_adapter(Adapter::Redis));
+    }
+
+    #[test]
+    fn what_took_nothing() {
+        let unmet = |f: &Filter| f.unmet().collect::<Vec<_>>();
+        let f = filter(&["redis:a*", "redis:ab", "redis:x", "s3:b", "s3:b/k"], &["redis:abc", "redis:y"]);
+        let all = ["--scope redis:a*", "--scope redis:ab", "--scope redis:x", "--scope s3:b", "--scope s3:b/k"];
+        assert!(f.met_nothing());
+        assert!(f.takes(Adapter::Redis, b"ab", &[]) && f.takes_scope(Adapter::S3, b"b"));
+        assert_eq!(unmet(&f)[..5], all);
+        assert!(f.meets(Adapter::Redis, b"ab", &[]) && !f.meets(Adapter::Redis, b"abc", &[]));
+        assert!(f.meets_scope(Adapter::S3, b"b"));
+        assert!(!f.met_nothing());
+        assert_eq!(unmet(&f), ["--scope redis:x", "--scope s3:b/k", "--exclude redis:y"]);
+        assert_eq!(unmet(&f.clone())[..5], all);
     }
 
     #[test]
@@ -270,18 +337,18 @@ mod tests {
         ] {
             let f = filter(&[pattern], &[]);
             assert_eq!(
-                (f.takes_path(path.as_bytes()), f.may_take_below(path.as_bytes())),
+                (f.meets_path(path.as_bytes()), f.may_take_below(path.as_bytes())),
                 (takes, below),
                 "{pattern} {path}"
             );
             assert_eq!(filter(&[], &[pattern]).excludes_path(path.as_bytes()), takes, "{pattern} {path}");
         }
-        assert!(filter(&[], &[]).takes_path(b"x"));
+        assert!(filter(&[], &[]).meets_path(b"x"));
     }
 
     #[test]
     fn what_is_no_pattern() {
-        for text in ["", "redis", "redis:", "fs:", "nfs:x", "redis:[", "s3:{"] {
+        for text in ["", "redis", "redis:", "fs:", "nfs:x", "redis:[", "s3:b/[", "sqs:a\\"] {
             assert!(text.parse::<Pattern>().is_err(), "{text}");
         }
     }

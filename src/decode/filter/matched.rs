@@ -1,0 +1,62 @@
+//! What the flags that choose objects came to: each of them that took nothing is named.
+
+use crate::decode::Options;
+use crate::error::{Error, Result, Shown};
+use crate::format::Adapter;
+use crate::output::unit::Tally;
+
+/// Flags that an error names.
+const MOST_NAMED: usize = 20;
+
+/// What the flags came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matched {
+    /// Flags that took nothing, each with its one value.
+    pub unmet: Vec<String>,
+    /// Whether there is neither an object nor a table, bucket or queue of what is asked for.
+    pub nothing: bool,
+}
+
+impl Matched {
+    /// What came of a run with these options, by what it counted.
+    /// `has_rows`: whether there are any rows of an adapter.
+    pub(in crate::decode) fn of(options: &Options, tally: &Tally, has_rows: impl Fn(Adapter) -> bool) -> Matched {
+        let Options { adapters, filter, .. } = options;
+        let chosen = adapters.len() < Adapter::SELECTABLE.len();
+        // Where there are rows, it may be the other flags that took nothing of them.
+        let is_there =
+            |adapter: Adapter| tally.of(adapter).next().is_some() || (has_rows(adapter) && !filter.is_trivial());
+        let missing = |adapter: &&Adapter| chosen && !is_there(**adapter);
+        let mut unmet: Vec<String> =
+            adapters.iter().filter(missing).map(|adapter| format!("--adapter {}", adapter.name())).collect();
+        let has_type = |folder: &str| {
+            let is_kind = |(kind, objects, _): &(&str, u64, u64)| *kind == folder && *objects > 0;
+            tally.of(Adapter::Redis).any(|(_, kinds)| kinds.iter().any(is_kind))
+        };
+        unmet.extend(filter.types.iter().filter(|folder| !has_type(folder)).map(|folder| format!("--type {folder}")));
+        unmet.extend(filter.unmet());
+        let without_scope = filter.met_nothing() || !tally.has_scopes();
+        // A store without an object is whole, unless something of it was asked for or excluded.
+        let asked = chosen || filter.asks_or_met_exclusions();
+        let nothing = asked && tally.is_empty() && (filter.has_sizes() || without_scope);
+        Matched { unmet, nothing }
+    }
+
+    /// Refuses an output of nothing.
+    ///
+    /// # Errors
+    /// One that names what took nothing.
+    pub fn check(&self) -> Result<()> {
+        if !self.nothing {
+            return Ok(());
+        }
+        let named: Vec<String> =
+            self.unmet.iter().take(MOST_NAMED).map(|flag| Shown(flag.as_bytes()).to_string()).collect();
+        let more = self.unmet.len().saturating_sub(MOST_NAMED);
+        Err(Error::usage(match (named.join(", "), more) {
+            (none, _) if none.is_empty() => "no object is what the flags ask for".to_owned(),
+            (named, 0) => format!("nothing matches {named}"),
+            (named, more) => format!("nothing matches {named} and {more} more"),
+        }))
+    }
+}
