@@ -103,8 +103,8 @@ fn archives_replace_files_only_when_told() {
     assert_eq!(run(&["-o", "x.tar", "--force"]), 0);
     assert_eq!(run(&["-o", "d.tar", "--force"]), 1);
     assert_eq!(run(&["-o", "in.fsm", "--format", "tar", "--force"]), 1);
-    assert_eq!(run(&["-o", "-", "--json"]), 1);
-    assert_eq!(run(&["-o", "-", "--format", "dir"]), 1);
+    assert_eq!(run(&["-o", "-", "--json"]), 64);
+    assert_eq!(run(&["-o", "-", "--format", "dir"]), 64);
     assert_eq!(run(&["-o", "e.tar", "--format", "dir"]), 0);
     assert!(dir.path().join("e.tar").is_dir());
 }

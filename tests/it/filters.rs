@@ -221,7 +221,7 @@ fn patterns_that_cannot_be_used_are_usage_errors() {
     for text in ["redis", "redis:[", "redis:a\\", "nfs:x", &deep, &long, &many] {
         for flag in ["--scope", "--exclude"] {
             let got = ekvsnap(std::path::Path::new("/"), &["inspect", "x.fsm", flag, text]);
-            assert!(code(&got) == 1 && stderr(&got).contains("error: invalid value"), "{}", stderr(&got));
+            assert!(code(&got) == 64 && stderr(&got).contains("error: invalid value"), "{}", stderr(&got));
         }
     }
 }

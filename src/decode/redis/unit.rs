@@ -344,7 +344,8 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         }
         let filter = &self.options.filter;
         let taken = || filter.judge(Adapter::Redis, key, &[], self.options.include_orphans);
-        if !self.takes_all && !(filter.takes_type(Kind::Stream.folder()) && taken()) {
+        let wanted = self.takes_all || (filter.takes_type(Kind::Stream.folder()) && taken());
+        if !wanted {
             return Ok(());
         }
         let place = Place { key, base: ORPHANS, expire_ms: None, style: self.style(key) };
