@@ -194,6 +194,9 @@ pub enum ErrorKind {
     CommandLine(String),
 }
 
+/// What standard output is called.
+const STDOUT: &str = "standard output";
+
 fn fault_text(fault: &Fault) -> String {
     match fault {
         Fault::Key(reason) => format!("malformed key: {reason}"),
@@ -232,6 +235,17 @@ impl Error {
             Some(libc::EFAULT) => Error::new(ErrorKind::Changed),
             _ => Error::new(ErrorKind::Io { doing, path, source }),
         }
+    }
+
+    /// Standard output that takes nothing more.
+    #[cold]
+    pub fn stdout(source: io::Error) -> Error {
+        Error::io("write to", STDOUT, source)
+    }
+
+    /// Whether standard output takes nothing more.
+    pub fn is_stdout(&self) -> bool {
+        matches!(&self.0.kind, ErrorKind::Io { path, .. } if path == Path::new(STDOUT))
     }
 
     /// Whether whoever read our output has gone away: nobody is left to be told.

@@ -60,7 +60,7 @@
 //! ```
 //!
 //! [`diff`], [`inspect`] and [`verify`] are the other commands; [`mod@format`] has the parsers alone, without any I/O.
-#![deny(unsafe_code)]
+#![deny(unsafe_code, clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
 
 pub mod cli;
 pub mod dataset;

@@ -1,7 +1,7 @@
 //! Flags that commands share, and the way each of them runs.
 
-use super::complain;
 use super::exit::Exit;
+use super::out::complain;
 use super::parse;
 use super::progress::Bar;
 use super::signals;
@@ -37,7 +37,7 @@ impl Watch {
         bar.clear();
         result.unwrap_or_else(|error| {
             signals::settle();
-            if json {
+            if json && !error.is_stdout() {
                 json_error(&error);
             }
             complain(&error)

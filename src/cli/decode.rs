@@ -1,6 +1,5 @@
 //! `ekvsnap decode`.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use super::common::Watch;
@@ -10,7 +9,7 @@ use super::inputs::Inputs;
 use super::parse;
 use super::progress::Bar;
 use super::summary::Done;
-use super::{inputs, summary};
+use super::{inputs, out, summary};
 use crate::decode::{Layout, Options, decode, estimate};
 use crate::error::{Error, Result};
 use crate::output::archive::Packing;
@@ -162,7 +161,7 @@ fn check_stdout(args: &Args, target: &Path) -> Result<()> {
             "--json needs standard output, where the archive goes: give it a file with -o",
         ));
     }
-    if to_stdout && std::io::stdout().is_terminal() {
+    if to_stdout && out::answers_are_seen() {
         return Err(Error::command_line("standard output is a terminal: redirect it, or give a file with -o"));
     }
     Ok(())

@@ -1,6 +1,5 @@
 //! `ekvsnap diff`.
 
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use indicatif::{DecimalBytes, HumanCount};
@@ -11,15 +10,16 @@ use super::exit::{self, Exit};
 use super::filter::{self, Choice};
 use super::inputs;
 use super::inputs::Inputs;
-use super::parse;
 use super::progress::Bar;
 use super::summary::object_name;
+use super::{out, parse};
 use crate::decode::Options;
 use crate::diff::{Change, Difference, Side, Totals, diff};
 use crate::error::{Error, Result};
 use crate::objects::describes_scope;
 use crate::output::reading::{Named, look};
 use crate::report;
+use crate::report::visible::Visible;
 use crate::source::{PassedOver, Source};
 
 /// Arguments of `ekvsnap diff`.
@@ -79,17 +79,15 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     check_choice(args, &[&a, &b])?;
     let first = options(args, args.as_of.first(), passed_a);
     let second = options(args, args.as_of.last(), passed_b);
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let mut closed = false;
     let totals = diff([&mut a, &mut b], [&first, &second], bar, &mut |difference| {
-        if !args.summary && !closed {
-            // A reader that has gone away has seen enough.
-            closed = out.write_all(line(args, difference).as_bytes()).is_err();
+        // A reader that has gone away has seen enough.
+        if !args.summary && !out::is_lost() {
+            show(args, difference);
         }
         Ok(())
     })?;
     bar.clear();
-    let _ = out.write_all(end(args, &totals).as_bytes()).and_then(|()| out.flush());
+    end(args, &totals);
     Ok(match totals.skipped {
         0 if totals.are_equal() => Exit::Fine,
         0 => Exit::Differ,
@@ -135,7 +133,7 @@ fn options(args: &Args, as_of: Option<&u64>, passed_over: Vec<PassedOver>) -> Op
     }
 }
 
-fn line(args: &Args, difference: &Difference<'_>) -> String {
+fn show(args: &Args, difference: &Difference<'_>) {
     let Difference { change, adapter, scope, kind, key, range, parts, before, after } = difference;
     let (key, range) = (report::Value::from(*key), range.map(report::Value::from));
     if args.json {
@@ -146,7 +144,7 @@ fn line(args: &Args, difference: &Difference<'_>) -> String {
             event.extend(before.map(|bytes| ("bytes_before".to_owned(), json!(bytes))));
             event.extend(after.map(|bytes| ("bytes_after".to_owned(), json!(bytes))));
         }
-        return format!("{event}\n");
+        return out::line(&event);
     }
     let sign = match change {
         Change::Added => '+',
@@ -165,32 +163,33 @@ fn line(args: &Args, difference: &Difference<'_>) -> String {
         text.push_str(&format!(", {} to {}", DecimalBytes(*before), DecimalBytes(*after)));
     }
     text.push('\n');
-    text
+    out::say(&text);
 }
 
-fn end(args: &Args, totals: &Totals) -> String {
+fn end(args: &Args, totals: &Totals) {
     if args.json {
         let scopes = totals.scopes.iter().map(|((adapter, scope), counts)| {
             json!({ "adapter": adapter.name(), "scope": scope, "added": counts.added, "removed": counts.removed,
                     "changed": counts.changed, "same": counts.same })
         });
         let scopes: Vec<Value> = scopes.collect();
-        let event =
-            json!({ "event": "summary", "equal": totals.are_equal(), "skipped": totals.skipped, "scopes": scopes });
-        return format!("{event}\n");
+        return out::line(
+            &json!({ "event": "summary", "equal": totals.are_equal(), "skipped": totals.skipped, "scopes": scopes }),
+        );
     }
     let mut text = String::new();
     for ((adapter, scope), counts) in &totals.scopes {
         let n = |n: u64| HumanCount(n).to_string();
         let (added, removed, changed) = (n(counts.added), n(counts.removed), n(counts.changed));
         text.push_str(&format!(
-            "{}/{scope}: {added} added, {removed} removed, {changed} changed, {} the same\n",
+            "{}/{}: {added} added, {removed} removed, {changed} changed, {} the same\n",
             adapter.name(),
+            Visible(scope),
             n(counts.same)
         ));
     }
     if totals.skipped > 0 {
         text.push_str(&format!("{} places could not be read\n", HumanCount(totals.skipped)));
     }
-    text
+    out::say(&text);
 }

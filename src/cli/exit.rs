@@ -25,7 +25,7 @@ Exit codes:
 pub(super) const DIFF_TABLE: &str = "\
 Exit codes:
   0  A and B hold the same
-  1  they differ
+  1  they differ, or standard output cannot be written
   2  the environment failed, or an input is not a sound snapshot or output
   3  compared, but something could not be read and was skipped
   64 wrong usage: the command line is not understood";

@@ -1,12 +1,13 @@
 //! Shell completions and manual pages, generated from the same definitions as `--help`.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap_complete::Shell;
 
 use super::exit::Exit;
-use super::{complain, program};
+use super::out::{self, complain};
+use super::program;
 use crate::error::Error;
 
 /// Arguments of `ekvsnap completions`.
@@ -27,31 +28,30 @@ pub(super) struct Man {
 pub(super) fn completions(args: &Completions) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut program(), "ekvsnap", &mut script);
-    printed(io::stdout().write_all(&script))
+    out::own(&script);
+    Exit::Fine
 }
 
 /// Prints the main page, or writes all pages.
 pub(super) fn man(args: &Man) -> Exit {
     let command = program();
-    let Some(directory) = &args.directory else {
-        let mut page = Vec::new();
-        return printed(clap_mangen::Man::new(command).render(&mut page).and_then(|()| io::stdout().write_all(&page)));
+    let written = match &args.directory {
+        Some(directory) => {
+            write_pages(command, directory).map_err(|e| Error::io("write manual pages to", directory, e))
+        }
+        None => page(command).map_err(|e| Error::io("make", "the manual page", e)),
     };
-    match write_pages(command, directory) {
-        Ok(()) => Exit::Fine,
-        Err(e) => complain(&Error::io("write manual pages to", directory, e)),
-    }
+    written.map_or_else(|error| complain(&error), |()| Exit::Fine)
+}
+
+fn page(command: clap::Command) -> io::Result<()> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command).render(&mut page)?;
+    out::own(&page);
+    Ok(())
 }
 
 fn write_pages(command: clap::Command, directory: &Path) -> io::Result<()> {
     std::fs::create_dir_all(directory)?;
     clap_mangen::generate_to(command, directory)
-}
-
-/// A reader that has gone away is no error.
-fn printed(result: io::Result<()>) -> Exit {
-    match result {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => complain(&Error::io("write to", "standard output", e)),
-        _ => Exit::Fine,
-    }
 }

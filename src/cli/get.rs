@@ -1,7 +1,7 @@
 //! `ekvsnap get`.
 
 use std::ffi::OsString;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
@@ -12,16 +12,17 @@ use super::common::{Watch, Work};
 use super::exit::{self, Exit};
 use super::inputs;
 use super::inputs::Inputs;
-use super::parse;
 use super::progress::Bar;
 use super::summary::shown;
+use super::{out, parse};
 use crate::dataset::Version;
 use crate::decode::one::One;
 use crate::decode::{Layout, Options, iso_time};
 use crate::error::{Error, Result};
 use crate::format::Family;
-use crate::get::{failed, get, versions};
+use crate::get::{get, versions};
 use crate::report;
+use crate::report::visible::Form;
 
 /// What an object is called.
 const ABOUT: &str = "\
@@ -74,15 +75,25 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let layout = if args.json { Layout::Packed } else { Layout::Tree };
     let (as_of, threads) = (args.as_of, args.work.threads);
     let options = Options { as_of, threads, layout, passed_over, ..Options::default() };
-    let mut out = BufWriter::new(std::io::stdout());
+    let mut out = writer(args);
     let found = if args.versions {
-        let take = &mut |version: &Version<'_>| out.write_all(version_line(args, version).as_bytes()).map_err(failed);
+        let take =
+            &mut |version: &Version<'_>| out.write_all(version_line(args, version).as_bytes()).map_err(Error::stdout);
         versions::versions(&sources, &one, &options, bar, take)? > 0
     } else {
         get(&sources, &one, &options, bar, &mut out)?
     };
-    out.flush().map_err(failed)?;
+    out.flush().map_err(Error::stdout)?;
     if found { Ok(Exit::Fine) } else { Err(Error::usage(format!("not found in the snapshot: {}", one.words()))) }
+}
+
+/// A value goes out as it is; lines about it, as all lines.
+fn writer(args: &Args) -> Box<dyn Write + Send> {
+    match (args.json, args.versions) {
+        (true, _) => Box::new(out::lines_of_data(Form::Json)),
+        (_, true) => Box::new(out::lines_of_data(Form::Words)),
+        _ => Box::new(out::data()),
+    }
 }
 
 fn version_line(args: &Args, version: &Version<'_>) -> String {

@@ -1,6 +1,5 @@
 //! `ekvsnap inspect`.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use indicatif::{DecimalBytes, HumanCount};
@@ -11,14 +10,16 @@ use super::exit::{self, Exit};
 use super::filter::{self, Choice};
 use super::inputs;
 use super::inputs::Inputs;
+use super::out::{line, say};
 use super::parse;
 use super::progress::Bar;
-use super::summary::{bare, line, object_name, shown, warning_words};
+use super::summary::{bare, object_name, shown, warning_words};
 use crate::decode::Options;
 use crate::decode::filter::Matched;
 use crate::error::{Error, Result};
 use crate::inspect::census::{Expiry, Report};
 use crate::inspect::{Depth, FamilyRows, Input, Inspection, inspect, page};
+use crate::report::visible::Visible;
 
 /// Rows of a table of scopes or families that people are shown; --json has all.
 const SHOWN: usize = 60;
@@ -97,8 +98,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     if args.json {
         line(&document(&found));
     } else {
-        // The words are the answer. A reader that has gone away is no error.
-        let _ = std::io::stdout().write_all(words(&found, top).as_bytes());
+        say(&words(&found, top));
     }
     found.matched.as_ref().map_or(Ok(()), Matched::check)?;
     Ok(if found.lost.is_empty() { Exit::Fine } else { Exit::Skipped })
@@ -141,7 +141,12 @@ fn words(found: &Inspection, top: usize) -> String {
     }
     found.warnings.iter().for_each(|warning| text.push_str(&warning_words(warning)));
     for lost in found.lost.iter().take(SHOWN) {
-        text.push_str(&format!("damage: {} at byte offset {}: {}\n", lost.input, lost.offset, lost.reason));
+        text.push_str(&format!(
+            "damage: {} at byte offset {}: {}\n",
+            Visible(&lost.input),
+            lost.offset,
+            Visible(&lost.reason)
+        ));
     }
     if found.lost.len() > SHOWN {
         text.push_str(&format!("        … and {} more: --json has them\n", found.lost.len() - SHOWN));
@@ -156,7 +161,7 @@ fn input_words(input: &Input) -> String {
         version => format!("header EKVTHLC{version}"),
     };
     let crc = input.crc32c.as_ref().map_or("no CRC to verify".to_owned(), |crc| format!("CRC32C {crc} matches"));
-    let mut text = format!("{}: {}, {header}, {stream}, {crc}\n", input.path, DecimalBytes(input.bytes));
+    let mut text = format!("{}: {}, {header}, {stream}, {crc}\n", Visible(&input.path), DecimalBytes(input.bytes));
     let mut more = vec![format!("committed {} ({})", input.last_commit_ts, input.last_commit_time)];
     more.extend(input.snapshot_index.map(|index| format!("index {index}")));
     more.extend(input.applied_index.map(|index| format!("applied {index}")));
@@ -189,7 +194,7 @@ fn family_table(families: &[FamilyRows], text: &mut String) {
 fn object_tables(objects: &Report, top: usize, text: &mut String) {
     text.push_str(&format!("\n{:<52} {:<12} {:>14} {:>14}\n", "scope", "kind", "objects", "bytes"));
     for scope in objects.scopes.iter().take(SHOWN) {
-        let name = fitting(&format!("{}/{}", scope.adapter, scope.scope), 52);
+        let name = fitting(&format!("{}/{}", scope.adapter, Visible(&scope.scope)), 52);
         let (n, size) = (count(scope.sum.objects), bytes(scope.sum.bytes));
         text.push_str(&format!("{name:<52} {:<12} {n:>14} {size:>14}\n", scope.kind));
     }
@@ -225,9 +230,10 @@ fn prefix_table(objects: &Report, top: usize, text: &mut String) {
             others.bytes += prefix.sum.bytes;
             continue;
         }
+        let scope = Visible(&prefix.scope);
         let name = match bare(&prefix.prefix) {
-            none if none.is_empty() => format!("{}:{} (keys without one)", prefix.adapter, prefix.scope),
-            some => format!("{}:{} {some}", prefix.adapter, prefix.scope),
+            none if none.is_empty() => format!("{}:{scope} (keys without one)", prefix.adapter),
+            some => format!("{}:{scope} {some}", prefix.adapter),
         };
         let (n, size) = (count(prefix.sum.objects), bytes(prefix.sum.bytes));
         text.push_str(&format!("{:<69} {n:>14} {size:>14}\n", fitting(&name, 69)));

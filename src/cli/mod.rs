@@ -9,13 +9,12 @@ mod generated;
 mod get;
 mod inputs;
 mod inspect;
+mod out;
 mod parse;
 mod progress;
 mod signals;
 mod summary;
 mod verify;
-
-use std::io::Write as _;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 
@@ -25,7 +24,8 @@ pub use exit::Exit;
 fn program() -> Command {
     let about =
         "Turns elastickv snapshot files (.fsm) into logical backups that people can read, diff, verify and restore";
-    let program = Command::new("ekvsnap").version(env!("CARGO_PKG_VERSION")).about(about).max_term_width(100);
+    let program =
+        Command::new("ekvsnap").bin_name("ekvsnap").version(env!("CARGO_PKG_VERSION")).about(about).max_term_width(100);
     let program = program.after_help(exit::TABLE).subcommand_required(true).arg_required_else_help(true);
     program.subcommands([
         command::<decode::Args>("decode", "Decode snapshots into a directory tree"),
@@ -71,7 +71,7 @@ fn run(name: &str, given: &ArgMatches) -> Result<Exit, clap::Error> {
 /// Runs the program on the process's arguments.
 pub fn main() -> Exit {
     let heard = signals::listen();
-    let exit = on_arguments();
+    let exit = out::settle(on_arguments());
     signals::settle();
     if heard.too_large() && matches!(exit, Exit::Failed | Exit::Trouble) { Exit::FileSize } else { exit }
 }
@@ -79,19 +79,5 @@ pub fn main() -> Exit {
 fn on_arguments() -> Exit {
     let parsed = program().try_get_matches();
     let ran = parsed.and_then(|given| given.subcommand().map_or(Ok(Exit::Misuse), |(name, given)| run(name, given)));
-    ran.unwrap_or_else(|error| {
-        // Help and version are answers, not errors; a closed pipe while printing them is nobody's problem.
-        let _ = error.print();
-        if error.use_stderr() { Exit::Misuse } else { Exit::Fine }
-    })
-}
-
-/// Says why the program stops, on stderr.
-fn complain(error: &crate::Error) -> Exit {
-    signals::settle();
-    if error.is_closed_pipe() {
-        return Exit::of(error);
-    }
-    let _ = writeln!(std::io::stderr(), "ekvsnap: {error}");
-    Exit::of(error)
+    ran.unwrap_or_else(|error| out::clap(&error))
 }

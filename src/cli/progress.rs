@@ -1,10 +1,10 @@
 //! A progress bar on a terminal, silence elsewhere.
 
-use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
 
+use super::out;
 use crate::decode::Progress;
 
 /// Shows how far a decode is, how fast, and how long it will take.
@@ -18,7 +18,7 @@ pub(super) struct Bar {
 impl Bar {
     /// A bar on stderr if that is a terminal and nobody asked for quiet.
     pub fn new(wanted: bool) -> Bar {
-        let show = wanted && std::io::stderr().is_terminal();
+        let show = wanted && out::words_are_seen();
         let bar = if show { ProgressBar::no_length() } else { ProgressBar::hidden() };
         let style = ProgressStyle::with_template("{msg:>9} [{bar:30}] {percent:>3}%  {prefix}{elapsed}, {eta} left");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));

@@ -8,7 +8,6 @@
 //!
 //! A signal that the parent had ignored (`nohup`, a job in the background of a script) stays ignored.
 
-use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,8 +18,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level};
 
+use super::out::break_off;
 use crate::output::pending::{self, Made};
 use crate::output::remove::remove;
+use crate::report::visible::Visible;
 
 /// A SIGINT that follows the first one sooner comes from the same key: to a terminal's whole group, and passed on by a parent.
 const SAME: Duration = Duration::from_millis(200);
@@ -91,13 +92,13 @@ fn end(signal: i32) {
     let made = pending::end();
     let temporary: Vec<String> = made.iter().filter_map(shown).collect();
     let removing = if temporary.is_empty() { String::new() } else { format!(", removing {}", temporary.join(", ")) };
-    say(&format!("{}{removing}", words(signal)));
+    break_off(&format!("{}{removing}", words(signal)));
     for made in made {
         match made {
             Made::Parent(dir) => drop(std::fs::remove_dir(dir)),
             Made::Temporary(path) => {
                 if let Err(e) = remove(&path) {
-                    say(&format!("cannot remove {}: {e}", path.display()));
+                    break_off(&format!("cannot remove {}: {e}", Visible(path.display())));
                 }
             }
         }
@@ -106,7 +107,7 @@ fn end(signal: i32) {
 }
 
 fn shown(made: &Made) -> Option<String> {
-    let name = |path: &Path| path.display().to_string();
+    let name = |path: &Path| Visible(path.display()).to_string();
     if let Made::Temporary(path) = made { Some(name(path)) } else { None }
 }
 
@@ -116,11 +117,4 @@ fn words(signal: i32) -> &'static str {
         SIGTERM => "ended by SIGTERM",
         _ => "ended by SIGHUP",
     }
-}
-
-fn say(words: &str) {
-    let mut out = io::stderr();
-    // The line may have a progress bar.
-    let clear = if out.is_terminal() { "\r\x1b[2K" } else { "" };
-    let _ = out.write_all(format!("{clear}ekvsnap: {words}\n").as_bytes());
 }

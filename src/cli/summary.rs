@@ -1,16 +1,17 @@
 //! What a finished decode says: words on stderr for people, JSON lines on stdout for programs.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use indicatif::{DecimalBytes, HumanCount};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::out::{line, tell};
 use crate::decode::{Need, Outcome};
 use crate::error::{Error, Shown, Start};
 use crate::format::Adapter;
 use crate::output::manifest::{FindingInfo, Manifest, Members};
 use crate::report;
+use crate::report::visible::Visible;
 
 /// Examples of one warning that people are shown.
 const EXAMPLES: usize = 3;
@@ -24,21 +25,20 @@ pub(super) enum Done<'t> {
     Estimated(Need),
 }
 
-/// The summary for people. Nobody can be told that stderr is closed: write errors are ignored.
+/// The summary for people.
 pub(super) fn words(outcome: &Outcome, done: Done<'_>) {
-    let mut out = std::io::stderr().lock();
-    for warning in &outcome.manifest.warnings {
-        let _ = out.write_all(warning_words(warning).as_bytes());
-    }
-    let _ = out.write_all(table(outcome).as_bytes());
-    let _ = out.write_all(done_words(outcome, done).as_bytes());
+    let mut text: String = outcome.manifest.warnings.iter().map(warning_words).collect();
+    text.push_str(&table(outcome));
+    text.push_str(&done_words(outcome, done));
     if outcome.manifest.skipped > 0 {
         let places = HumanCount(outcome.manifest.skipped);
-        let _ = writeln!(out, "{places} places could not be read and were left out: see ERRORS.jsonl");
+        text.push_str(&format!("{places} places could not be read and were left out: see ERRORS.jsonl\n"));
     }
     for leftover in &outcome.leftovers {
-        let _ = writeln!(out, "hint: {} was left by a run that was killed; remove it", leftover.display());
+        let leftover = Visible(leftover.display());
+        text.push_str(&format!("hint: {leftover} was left by a run that was killed; remove it\n"));
     }
+    tell(&text);
 }
 
 /// A warning with its first examples.
@@ -80,7 +80,10 @@ pub(super) fn bare(value: &report::Value) -> String {
 /// so is an empty one.
 pub(super) fn object_name(adapter: &str, scope: &str, key: &report::Value, range: Option<&report::Value>) -> String {
     let scope = Some(scope).filter(|scope| adapter != Adapter::Redis.name() && !scope.is_empty());
-    let parts = scope.map(str::to_owned).into_iter().chain([Some(key), range].into_iter().flatten().map(bare));
+    let parts = scope
+        .map(|scope| Visible(scope).to_string())
+        .into_iter()
+        .chain([Some(key), range].into_iter().flatten().map(bare));
     format!("{adapter}:{}", parts.collect::<Vec<_>>().join("/"))
 }
 
@@ -90,7 +93,7 @@ fn table(outcome: &Outcome) -> String {
     for adapter in Adapter::SELECTABLE {
         for (scope, kinds) in manifest.adapters.tally.of(adapter) {
             for (kind, objects, bytes) in kinds {
-                let name = format!("{}/{scope}", adapter.name());
+                let name = format!("{}/{}", adapter.name(), Visible(scope));
                 let size = DecimalBytes(bytes).to_string();
                 text.push_str(&format!("{name:<32} {kind:<16} {:>14} {size:>14}\n", HumanCount(objects).to_string()));
             }
@@ -115,7 +118,7 @@ fn done_words(outcome: &Outcome, done: Done<'_>) -> String {
     match done {
         Done::Written(target) => format!(
             "{}: {} files, {} in {seconds:.2} s ({rate}/s of snapshot)\n",
-            target.display(),
+            Visible(target.display()),
             HumanCount(outcome.files),
             DecimalBytes(outcome.bytes),
         ),
@@ -195,9 +198,4 @@ pub(super) fn json_error(error: &Error) {
         "event": "error", "message": error.to_string(), "damage": error.is_damage(), "offset": error.offset(),
         "family": error.family().map(|f| f.prefix()), "key": error.key().map(report::Value::from),
     }));
-}
-
-/// A JSON line on standard output. A reader that has gone away is no error.
-pub(super) fn line(value: &Value) {
-    let _ = writeln!(std::io::stdout(), "{value}");
 }

@@ -1,6 +1,5 @@
 //! `ekvsnap verify`.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use indicatif::HumanCount;
@@ -10,12 +9,14 @@ use super::common::{Watch, Work};
 use super::exit::{self, Exit};
 use super::inputs;
 use super::inputs::Inputs;
+use super::out::{line, say};
 use super::progress::Bar;
-use super::summary::{self, line, shown};
+use super::summary::{self, shown};
 use crate::dataset::Lost;
 use crate::decode::on_threads;
 use crate::error::{Error, Result};
 use crate::output::reading::{Named, Output, look};
+use crate::report::visible::Visible;
 use crate::source::{PassedOver, Source};
 use crate::verify::output::{Checked, Decode, check};
 use crate::verify::problem::Problem;
@@ -110,10 +111,10 @@ fn verify_output(args: &Args, output: &mut Output, bar: &Bar) -> Result<Exit> {
 }
 
 fn output_words(args: &Args, checked: &Checked) -> String {
-    let (name, problems) = (args.inputs[0].display(), &checked.problems);
+    let (name, problems) = (Visible(args.inputs[0].display()), &checked.problems);
     let mut text = String::new();
     for Problem { path, reason, .. } in &problems.shown {
-        text.push_str(&format!("damage: {}: {reason}\n", shown(path)));
+        text.push_str(&format!("damage: {}: {}\n", shown(path), Visible(reason)));
     }
     text.push_str(&more(problems.shown.len(), problems.total()));
     let files = HumanCount(checked.files);
@@ -175,7 +176,7 @@ fn places<'f>(args: &Args, found: &'f Snapshots) -> impl Iterator<Item = &'f Los
 fn snapshots_words(args: &Args, sources: &[Source], found: &Snapshots) -> String {
     let mut text = String::new();
     for passed in &found.passed_over {
-        text.push_str(&format!("damage: {}: {}\n", passed.file.display(), passed.why));
+        text.push_str(&format!("damage: {}: {}\n", Visible(passed.file.display()), passed.why));
     }
     places(args, found).for_each(|lost| text.push_str(&lost_words(lost)));
     let shown = places(args, found).count() + found.passed_over.len();
@@ -188,7 +189,10 @@ fn snapshots_words(args: &Args, sources: &[Source], found: &Snapshots) -> String
         };
         let (rows, tombstones) = (HumanCount(walked.rows), HumanCount(walked.tombstones));
         let state = if walked.damaged == 0 { "sound" } else { "damaged" };
-        text.push_str(&format!("{}: {state}; {rows} rows, {tombstones} tombstones; {crc}\n", source.path().display()));
+        text.push_str(&format!(
+            "{}: {state}; {rows} rows, {tombstones} tombstones; {crc}\n",
+            Visible(source.path().display())
+        ));
     }
     match &found.decoded {
         Some(filled) => {
@@ -213,7 +217,7 @@ fn lost_words(lost: &Lost) -> String {
         let key = lost.key.as_ref().map_or(String::new(), |key| format!(" key {}", shown(key)));
         format!(", {family}{key}")
     });
-    format!("damage: {} at byte offset {}{row}: {}\n", lost.input, lost.offset, lost.reason)
+    format!("damage: {} at byte offset {}{row}: {}\n", Visible(&lost.input), lost.offset, Visible(&lost.reason))
 }
 
 fn more(shown: usize, all: u64) -> String {
@@ -252,9 +256,4 @@ fn snapshots_json(args: &Args, sources: &[Source], found: &Snapshots) {
         "inputs": inputs, "files": found.decoded.as_ref().map(|filled| filled.files),
         "live": found.decoded.as_ref().map(|filled| filled.manifest.counters.live),
     }));
-}
-
-/// The words are the answer: they go to standard output. A reader that has gone away is no error.
-fn say(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -41,7 +41,7 @@ pub fn get(
     };
     let wanted = if packed { objects::has_lines } else { objects::has_object };
     let mut writer = Writer::new(one, packed, out);
-    tapped(wanted, false, decode, |chunk| writer.take(&chunk).map_err(failed))?;
+    tapped(wanted, false, decode, |chunk| writer.take(&chunk).map_err(Error::stdout))?;
     Ok(writer.any)
 }
 
@@ -60,11 +60,6 @@ fn file(
     fs::open::copy(&set, &node, out)?;
     set.check_unchanged()?;
     Ok(true)
-}
-
-/// An output that cannot be written.
-pub(crate) fn failed(e: io::Error) -> Error {
-    Error::io("write to", "standard output", e)
 }
 
 /// Writes what comes of a decode of one object.

@@ -93,11 +93,11 @@ impl ArchiveFile {
         let spool = tree.spool().ok_or_else(|| Error::usage("an archive needs a spooled tree"))?;
         add_directories(contents.index, tree.named_dirs(), &self.scratch)?;
         let members = Members { spool, contents };
-        let written = match &mut self.file {
-            Some(file) => compressed(file.as_file_mut(), packing, threads, members),
-            None => compressed(&mut io::stdout().lock(), packing, threads, members),
-        };
-        written.map_err(|e| Error::io("write", &self.target, e))?;
+        match &mut self.file {
+            Some(file) => compressed(file.as_file_mut(), packing, threads, members)
+                .map_err(|e| Error::io("write", &self.target, e))?,
+            None => to_stdout(packing, threads, members).map_err(Error::stdout)?,
+        }
         Ok(self)
     }
 
@@ -160,6 +160,12 @@ fn add_directories(index: &mut Checksums, named: BTreeSet<Vec<u8>>, scratch: &Pa
 struct Members<'s> {
     spool: &'s Spool,
     contents: Contents<'s>,
+}
+
+/// Data, not words: the archive goes there as it is.
+#[allow(clippy::disallowed_methods)]
+fn to_stdout(packing: Packing, threads: usize, members: Members<'_>) -> io::Result<()> {
+    compressed(&mut io::stdout().lock(), packing, threads, members)
 }
 
 fn compressed(out: &mut impl Write, packing: Packing, threads: usize, members: Members<'_>) -> io::Result<()> {

@@ -144,7 +144,10 @@ mod fault {
     fn is_due(plan: &Plan) -> bool {
         let due = plan.left.fetch_sub(1, Ordering::Relaxed) == 1;
         if due {
-            eprintln!("fault injected");
+            #[allow(clippy::print_stderr)]
+            {
+                eprintln!("fault injected");
+            }
         }
         if due && plan.waits {
             let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());

@@ -26,6 +26,7 @@ mod guide;
 mod hostile;
 mod inputs;
 mod inspect;
+mod leaving;
 mod ranges;
 mod ranges_model;
 mod redis_errors;

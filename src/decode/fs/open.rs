@@ -60,7 +60,7 @@ fn child(set: &DataSet<'_>, arena: &Bump, dir: u64, name: &[u8]) -> Result<Optio
 /// An input that changed, or a failed write.
 pub fn copy(set: &DataSet<'_>, node: &Node<'_>, out: &mut dyn Write) -> Result<()> {
     let (mut extents, mut at) = (Extents::new(set, node.number, &node.inode), 0);
-    let failed = |e| Error::io("write", "standard output", e);
+    let failed = Error::stdout;
     while let Some((offset, bytes)) = extents.next()? {
         zeros(offset - at)
             .try_for_each(|zeros| out.write_all(zeros))
