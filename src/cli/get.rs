@@ -103,11 +103,11 @@ fn version_line(args: &Args, version: &Version<'_>) -> String {
     let (op, time) = (if *tombstone { "delete" } else { "put" }, iso_time(*commit_ts));
     if args.json {
         let mut event = json!({
-            "event": "version", "commit_ts": commit_ts, "time": time, "op": op, "family": family.prefix(), "key": key,
+            "event": "version", "commit_ts": commit_ts.to_string(), "time": time, "op": op, "family": family.prefix(), "key": key,
             "bytes": body.len(), "input": group, "offset": offset,
         });
         if let (Value::Object(event), true) = (&mut event, *expire_at > 0) {
-            event.insert("expire_at".to_owned(), json!(expire_at));
+            event.insert("expire_at".to_owned(), json!(expire_at.to_string()));
         }
         return format!("{event}\n");
     }

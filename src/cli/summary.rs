@@ -59,9 +59,10 @@ pub(super) fn warning_words(warning: &FindingInfo) -> String {
 
 /// A value of a finding, for people.
 pub(super) fn shown(value: &report::Value) -> String {
-    use report::Value::{Binary, Cut, Int, Text};
+    use report::Value::{Binary, Cut, Exact, Int, Text};
     match value {
         Int(n) => n.to_string(),
+        Exact(n) => n.to_string(),
         Text(text) => format!("\"{}\"", Shown(text.as_bytes())),
         Cut(cut) => format!("\"{}\"", Start { head: cut.head.as_bytes(), len: cut.bytes }),
         Binary { base64, cut_from_bytes } => {
@@ -159,7 +160,7 @@ pub(super) fn json(outcome: &Outcome, done: Done<'_>) {
     let manifest = &outcome.manifest;
     json_findings(manifest);
     for leftover in &outcome.leftovers {
-        line(&json!({ "event": "hint", "code": "unfinished_output", "path": leftover.to_string_lossy() }));
+        line(&json!({ "event": "hint", "code": "unfinished_output", "path": report::Value::from(leftover.as_path()) }));
     }
     let mut summary = json!({
         "event": "summary", "files": outcome.files, "bytes": outcome.bytes,
@@ -168,7 +169,7 @@ pub(super) fn json(outcome: &Outcome, done: Done<'_>) {
         "skipped": manifest.skipped,
     });
     match done {
-        Done::Written(target) => summary["output"] = target.to_string_lossy().into(),
+        Done::Written(target) => summary["output"] = json!(report::Value::from(target)),
         Done::Estimated(need) => {
             summary["needs"] = json!({
                 "files": need.files, "directories": need.directories, "inodes": need.inodes(),

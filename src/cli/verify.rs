@@ -16,6 +16,7 @@ use crate::dataset::Lost;
 use crate::decode::on_threads;
 use crate::error::{Error, Result};
 use crate::output::reading::{Named, Output, look};
+use crate::report;
 use crate::report::visible::Visible;
 use crate::source::{PassedOver, Source};
 use crate::verify::output::{Checked, Decode, check};
@@ -145,7 +146,7 @@ fn output_json(args: &Args, checked: &Checked) {
     let counts: Vec<Value> =
         checked.problems.counts().map(|(kind, n)| json!({ "problem": kind, "count": n })).collect();
     line(&json!({
-        "event": "summary", "subject": "output", "name": args.inputs[0].to_string_lossy(),
+        "event": "summary", "subject": "output", "name": report::Value::from(args.inputs[0].as_path()),
         "sound": checked.problems.is_empty(), "files": checked.files, "damaged": checked.problems.total(),
         "problems": counts, "compared": checked.compared,
     }));
@@ -229,7 +230,7 @@ fn more(shown: usize, all: u64) -> String {
 
 fn snapshots_json(args: &Args, sources: &[Source], found: &Snapshots) {
     for passed in &found.passed_over {
-        line(&json!({ "event": "damage", "input": passed.file.to_string_lossy(), "reason": passed.why }));
+        line(&json!({ "event": "damage", "input": report::Value::from(passed.file.as_path()), "reason": passed.why }));
     }
     for lost in places(args, found) {
         line(&json!({
@@ -246,7 +247,7 @@ fn snapshots_json(args: &Args, sources: &[Source], found: &Snapshots) {
         .map(|(source, walked)| {
             let crc = walked.crc32c.map(|crc| format!("{crc:08x}"));
             json!({
-                "name": source.path().to_string_lossy(), "rows": walked.rows, "tombstones": walked.tombstones,
+                "name": report::Value::from(source.path()), "rows": walked.rows, "tombstones": walked.tombstones,
                 "damaged": walked.damaged, "crc32c": crc,
             })
         })

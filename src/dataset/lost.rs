@@ -6,13 +6,16 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::report::Value;
+use crate::report::{Value, exact_path};
 
 /// One loss: a line of `ERRORS.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Lost {
     /// The input, as it was named.
     pub input: String,
+    /// The same in base64, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_b64: Option<String>,
     /// Byte offset of the entry.
     pub offset: u64,
     /// Prefix of the row's family.
@@ -32,6 +35,7 @@ impl Lost {
     pub fn of(error: &Error) -> Lost {
         Lost {
             input: error.path().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
+            input_b64: error.path().and_then(exact_path),
             offset: error.offset().unwrap_or_default(),
             family: error.family().map(|family| family.prefix()),
             key: error.key().map(Value::from),

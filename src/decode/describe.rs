@@ -7,7 +7,7 @@ use crate::format::mvcc::hlc_millis;
 use crate::output::manifest::{self, InputInfo, Manifest};
 use crate::output::time;
 use crate::output::unit::Tally;
-use crate::report::{Findings, Level};
+use crate::report::{Findings, Level, exact_path};
 use crate::source::index_of;
 use crate::survey::Summary;
 
@@ -27,7 +27,8 @@ pub(super) fn describe(set: &DataSet<'_>, options: &Options, findings: &Findings
         wall_time_iso: iso_time(last_commit_ts.min(set.view().as_of)),
         source: manifest::SourceInfo {
             fsm_path: first.as_ref().map(|i| i.fsm_path.clone()).unwrap_or_default(),
-            fsm_crc32c: first.and_then(|i| i.fsm_crc32c.clone()),
+            fsm_crc32c: first.as_ref().and_then(|i| i.fsm_crc32c.clone()),
+            fsm_path_b64: first.and_then(|i| i.fsm_path_b64),
         },
         adapters: manifest::Adapters { selected: selected(options), tally },
         exclusions: manifest::Exclusions {
@@ -44,6 +45,7 @@ pub(super) fn describe(set: &DataSet<'_>, options: &Options, findings: &Findings
         s3_meta_suffix: ".elastickv-meta.json",
         s3_collision_strategy: "leaf-data-suffix",
         dynamodb_layout: if options.packed() || options.dynamodb_bundle.is_some() { "jsonl" } else { "per-item" },
+        last_commit_ts_str: if last_commit_ts == 0 { String::new() } else { last_commit_ts.to_string() },
         inputs,
         counters: counters(&set.counts().summary()),
         warnings: manifest::findings_of(findings, Level::Warning),
@@ -65,6 +67,7 @@ fn input_info(group: &crate::dataset::Group<'_>) -> InputInfo {
         snapshot_index: index_of(path),
         last_commit_ts: group.survey.last_commit_ts,
         bytes: group.file().len() as u64,
+        fsm_path_b64: exact_path(path),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::dataset::{DataSet, Group, Unresolved};
 use crate::error::Result;
 use crate::format::family::Class;
 use crate::format::{Adapter, Family, tso::Timestamps};
-use crate::report::{Finding, Findings, kinds};
+use crate::report::{Finding, Findings, Value, kinds};
 use crate::survey::Layout;
 
 kinds! {
@@ -35,12 +35,11 @@ kinds! {
 /// An input that changed.
 pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, findings: &mut Findings) -> Result<()> {
     for passed in &options.passed_over {
-        let finding = Finding::new(&PASSED_OVER).with("file", passed.file.to_string_lossy().as_ref());
+        let finding = Finding::new(&PASSED_OVER).with("file", passed.file.as_path());
         let finding = finding.with("why", passed.why.as_str());
-        findings.add(finding.with("taken", passed.taken.to_string_lossy().as_ref()));
+        findings.add(finding.with("taken", passed.taken.as_path()));
     }
-    let about =
-        |kind, group: &Group<'_>| Finding::new(kind).with("input", group.source.path().to_string_lossy().as_ref());
+    let about = |kind, group: &Group<'_>| Finding::new(kind).with("input", group.source.path());
     // Of an input that is broken, what is missing is listed.
     for group in set.inputs().filter(|group| group.survey.is_whole && group.survey.crc32c.is_none()) {
         let kind = if group.survey.layout == Layout::Empty { &HEADER_ONLY } else { &NO_FOOTER };
@@ -75,7 +74,8 @@ fn group_times(set: &DataSet<'_>, findings: &mut Findings) {
     let times = || set.stores().map(|g| g.survey.last_commit_ts);
     let (Some(low), Some(high)) = (times().min(), times().max()) else { return };
     if low != high && set.view().as_of > low {
-        let finding = Finding::new(&GROUP_TIMES).with("smallest", low).with("largest", high);
+        let finding =
+            Finding::new(&GROUP_TIMES).with("smallest", Value::Exact(low)).with("largest", Value::Exact(high));
         findings.add(finding.with("smallest_iso", iso_time(low)).with("largest_iso", iso_time(high)));
     }
 }

@@ -21,7 +21,7 @@ use crate::format::mvcc::hlc_millis;
 use crate::objects;
 use crate::output::manifest::FindingInfo;
 use crate::output::tree::Tree;
-use crate::report::Value;
+use crate::report::{Value, digits, exact_path};
 use crate::source::{Source, index_of};
 use crate::survey::{Counts, Layout};
 use census::{Census, Report};
@@ -42,6 +42,9 @@ pub struct Depth {
 pub struct Input {
     /// As it was named.
     pub path: String,
+    /// The same in base64, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_b64: Option<String>,
     /// Its size.
     pub bytes: u64,
     /// 0: the file has no FSM header.
@@ -55,14 +58,17 @@ pub struct Input {
     /// Raft index, from the store.
     pub applied_index: Option<u64>,
     /// Newest commit timestamp that the store vouches for.
+    #[serde(serialize_with = "digits")]
     pub last_commit_ts: u64,
     /// The same as a date.
     pub last_commit_time: String,
     /// Newest commit timestamp of a row.
+    #[serde(serialize_with = "digits")]
     pub max_commit_ts: u64,
     /// Rows that are newer than the store vouches for.
     pub rows_above_last_commit: u64,
     /// History below this timestamp may be compacted away.
+    #[serde(serialize_with = "digits")]
     pub min_retained_ts: u64,
     /// The footer, which matches; `None`: the file has none.
     pub crc32c: Option<String>,
@@ -202,6 +208,7 @@ fn input(group: &Group<'_>) -> Input {
     let survey = &group.survey;
     Input {
         path: group.source.path().to_string_lossy().into_owned(),
+        path_b64: exact_path(group.source.path()),
         bytes: group.file().len() as u64,
         header_version: survey.header.version,
         hlc_ceiling_ms: survey.header.ceiling_ms,

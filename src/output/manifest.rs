@@ -1,11 +1,12 @@
 //! MANIFEST.json: the peer's members in the peer's order, then ours (`tree.md` §5).
 
+use serde::de::Error as _;
 use serde::ser::SerializeMap as _;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::unit::Tally;
 use crate::format::Adapter;
-use crate::report::{Findings, Level, Value};
+use crate::report::{Findings, Level, Value, digits};
 
 /// The document.
 #[derive(Debug, Serialize)]
@@ -47,6 +48,9 @@ pub struct Manifest {
     pub s3_collision_strategy: &'static str,
     /// `per-item` or `jsonl`.
     pub dynamodb_layout: &'static str,
+    /// `last_commit_ts` as a string: not every reader of JSON keeps numbers above 2^53. The first member of ours.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub last_commit_ts_str: String,
     /// Every input.
     pub inputs: Vec<InputInfo>,
     /// Rows of the inputs.
@@ -74,8 +78,12 @@ pub struct Recorded {
     /// `jsonl` for packed lines.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub layout: String,
-    /// `--as-of`
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// `--as-of`: a string, or a number in outputs of old.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "digits_of",
+        deserialize_with = "number_or_digits"
+    )]
     pub as_of: Option<u64>,
     /// `--drop-expired`, Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,6 +114,24 @@ pub struct Recorded {
     pub fs_names: String,
 }
 
+fn digits_of<S: Serializer>(n: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    n.map(|n| n.to_string()).serialize(serializer)
+}
+
+fn number_or_digits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Number(u64),
+        Digits(String),
+    }
+    match Option::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(Either::Number(n)) => Ok(Some(n)),
+        Some(Either::Digits(digits)) => digits.parse().map(Some).map_err(D::Error::custom),
+    }
+}
+
 impl Recorded {
     fn is_default(&self) -> bool {
         *self == Recorded::default()
@@ -120,6 +146,9 @@ pub struct SourceInfo {
     /// The verified footer, eight lower-case hex digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fsm_crc32c: Option<String>,
+    /// In base64, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fsm_path_b64: Option<String>,
 }
 
 /// One input.
@@ -134,9 +163,13 @@ pub struct InputInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot_index: Option<u64>,
     /// Newest commit timestamp of the input.
+    #[serde(serialize_with = "digits")]
     pub last_commit_ts: u64,
     /// Size in bytes.
     pub bytes: u64,
+    /// Its name in base64, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fsm_path_b64: Option<String>,
 }
 
 /// What the flags left in or out.

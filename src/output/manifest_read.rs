@@ -1,5 +1,11 @@
 //! MANIFEST.json as a reader takes it (`tree.md` §5.3): ours, the peer's, and what is neither.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -36,6 +42,16 @@ pub struct ReadInput {
     pub fsm_crc32c: Option<String>,
     /// Its size.
     pub bytes: u64,
+    /// Its name in base64, if that is not UTF-8.
+    fsm_path_b64: Option<String>,
+}
+
+impl ReadInput {
+    /// As it was named.
+    pub fn path(&self) -> PathBuf {
+        let exact = self.fsm_path_b64.as_ref().and_then(|base64| STANDARD.decode(base64).ok());
+        exact.map_or_else(|| PathBuf::from(&self.fsm_path), |path| PathBuf::from(OsString::from_vec(path)))
+    }
 }
 
 /// Flags that must be there, so that nobody has to guess them.

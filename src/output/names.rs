@@ -111,8 +111,8 @@ pub fn raw_of_segment(segment: &str) -> Vec<u8> {
     raw
 }
 
-/// Appends one line of a KEYMAP.jsonl (`tree.md` §4). A name that is not UTF-8 stands as its replacement text, as
-/// JSON has no other way to show it; `original` is exact.
+/// Appends one line of a KEYMAP.jsonl (`tree.md` §4). A name that is not UTF-8 stands as its replacement text,
+/// and exactly, in base64, in a member of ours behind the peer's.
 pub fn keymap_line(encoded: &[u8], original: &[u8], kind: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"encoded\":");
     json::string(&String::from_utf8_lossy(encoded), Escape::Plain, out);
@@ -120,6 +120,10 @@ pub fn keymap_line(encoded: &[u8], original: &[u8], kind: &str, out: &mut Vec<u8
     json::base64url(original, out);
     out.extend_from_slice(b"\",\"kind\":\"");
     out.extend_from_slice(kind.as_bytes());
+    if std::str::from_utf8(encoded).is_err() {
+        out.extend_from_slice(b"\",\"encoded_b64\":\"");
+        json::base64(encoded, out);
+    }
     out.extend_from_slice(b"\"}\n");
 }
 

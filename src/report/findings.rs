@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::{Serialize, Serializer};
 
 /// How much a finding weighs.
@@ -46,6 +48,10 @@ pub(crate) use kinds;
 pub enum Value {
     /// A count or a length.
     Int(i128),
+    /// A number whose kind goes beyond 2^53, such as a commit timestamp or an inode: in JSON its digits as a string, since
+    /// not every reader keeps them in a number.
+    #[serde(serialize_with = "digits")]
+    Exact(u64),
     /// Words.
     Text(String),
     /// What long words begin with.
@@ -58,6 +64,19 @@ pub enum Value {
         #[serde(skip_serializing_if = "Option::is_none")]
         cut_from_bytes: Option<usize>,
     },
+}
+
+/// A path that is not UTF-8, and so is not exact as text, in standard base64.
+pub fn exact_path(path: &Path) -> Option<String> {
+    path.to_str().is_none().then(|| STANDARD.encode(path.as_os_str().as_bytes()))
+}
+
+/// A number as the string of its digits.
+///
+/// # Errors
+/// The serializer's.
+pub fn digits<S: Serializer>(n: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(n)
 }
 
 /// The start of a long text; in JSON a string that says so at its end.
@@ -128,6 +147,12 @@ impl From<String> for Value {
 impl From<&str> for Value {
     fn from(text: &str) -> Value {
         Value::Text(text.to_owned())
+    }
+}
+
+impl From<&Path> for Value {
+    fn from(path: &Path) -> Value {
+        Value::from(path.as_os_str().as_bytes())
     }
 }
 

@@ -4,4 +4,4 @@ mod findings;
 pub mod visible;
 
 pub(crate) use findings::kinds;
-pub use findings::{Cut, Finding, Findings, Kind, Level, Value};
+pub use findings::{Cut, Finding, Findings, Kind, Level, Value, digits, exact_path};

@@ -62,7 +62,7 @@ fn as_recorded(sources: Vec<Source>, inputs: &[ReadInput]) -> (Vec<Source>, Vec<
     }
     let ordered: Vec<Source> = places.iter().filter_map(|place| left[*place].take()).collect();
     let given = ordered.iter().map(|source| source.path().to_path_buf()).collect();
-    let named = ordered.into_iter().zip(inputs).map(|(source, input)| source.named(input.fsm_path.as_ref()));
+    let named = ordered.into_iter().zip(inputs).map(|(source, input)| source.named(&input.path()));
     (named.collect(), given)
 }
 

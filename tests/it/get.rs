@@ -83,9 +83,7 @@ fn lines_of(tree: &Tree, object: &Object<'_>) -> Vec<u8> {
         base64.map_or_else(|| text(value), Result::ok)
     };
     let is_it = |line: &&[u8]| {
-        // Paths that are not UTF-8 have lone surrogates, which not every reader of JSON takes.
-        let line = String::from_utf8_lossy(line).replace("\\udc", "\\\\udc");
-        let line: Value = serde_json::from_str(&line).unwrap();
+        let line: Value = serde_json::from_slice(line).unwrap();
         match adapter {
             Adapter::Redis | Adapter::S3 => envelope(&line["key"]).as_deref() == Some(key),
             Adapter::Sqs => text(&line["message_id"]).as_deref() == Some(key),

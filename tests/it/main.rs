@@ -41,6 +41,7 @@ mod signals;
 mod skip;
 mod sqs;
 mod staged;
+mod strict;
 mod targets;
 mod torn;
 mod truth_dynamodb;

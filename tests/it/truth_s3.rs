@@ -42,28 +42,12 @@ fn ours(body: &[u8], sidecar: Value) -> Ours {
     Ours { sha256, size: body.len() as u64, sidecar }
 }
 
-/// A path of an index as bytes: lone surrogates, which no `String` can hold, stand for single bytes.
-fn path_bytes(escaped: &str) -> Vec<u8> {
-    let text = |piece: &str| serde_json::from_str::<String>(&format!("\"{piece}\"")).unwrap().into_bytes();
-    let mut pieces = escaped.split("\\udc");
-    let mut bytes = text(pieces.next().unwrap());
-    for piece in pieces {
-        bytes.push(u8::from_str_radix(&piece[..2], 16).unwrap());
-        bytes.extend(text(&piece[2..]));
+/// Bytes: text, or an envelope.
+fn bytes(value: &Value) -> Vec<u8> {
+    match value {
+        Value::String(text) => text.clone().into_bytes(),
+        envelope => URL_SAFE_NO_PAD.decode(envelope["base64"].as_str().unwrap()).unwrap(),
     }
-    bytes
-}
-
-/// The path of an index line, as it is escaped there.
-fn escaped_path(line: &str) -> &str {
-    let (_, path) = line.split_once(",\"path\":\"").unwrap();
-    let mut escape = false;
-    let end = path.find(|c| {
-        let ends = c == '"' && !escape;
-        escape = c == '\\' && !escape;
-        ends
-    });
-    &path[..end.unwrap()]
 }
 
 /// The objects of a packed bucket; its lines are sorted by key, and nothing but what they name is there.
@@ -72,12 +56,9 @@ fn indexed(tree: &Tree, bucket: &str) -> Objects {
     let prefix = format!("s3/{bucket}/");
     let text = std::str::from_utf8(&tree[format!("{prefix}_index.jsonl").as_bytes()]).unwrap();
     for line in text.lines() {
-        let path = [prefix.as_bytes(), &path_bytes(escaped_path(line))].concat();
-        let line = json(line.replace("\\udc", "\\\\udc").as_bytes());
-        let key = match &line["key"] {
-            Value::String(key) => key.clone().into_bytes(),
-            key => URL_SAFE_NO_PAD.decode(key["base64"].as_str().unwrap()).unwrap(),
-        };
+        let line = json(line.as_bytes());
+        let path = [prefix.as_bytes(), &bytes(&line["path"])].concat();
+        let key = bytes(&line["key"]);
         assert!(last < Some(key.clone()), "{bucket}: keys ascend");
         last = Some(key.clone());
         all.insert(key, ours(&tree[&path], line));

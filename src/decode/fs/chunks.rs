@@ -10,7 +10,7 @@ use crate::decode::Job;
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::fs::{ChunkKey, Inode};
-use crate::report::{Finding, Findings, Kind};
+use crate::report::{Finding, Findings, Kind, Value};
 
 /// What there is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -170,7 +170,7 @@ fn report(odd: &Odd, flight: &Flight, findings: &mut Findings) -> Result<()> {
         Oddity::Behind => &findings::BEYOND_EOF,
         Oddity::TooLong => &findings::OVER_SIZE,
     };
-    let finding = Finding::new(kind).with("inode", odd.inode).with("home_slot", odd.home);
+    let finding = Finding::new(kind).with("inode", Value::Exact(odd.inode)).with("home_slot", odd.home);
     findings.add(finding.with("chunks", odd.rows).with("bytes", odd.bytes));
     Ok(())
 }

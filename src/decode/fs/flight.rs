@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::format::Family;
 use crate::format::fault::Result as Parsed;
 use crate::format::fs::{self, Counter, Home, HomeState, Intent, MoveJob, Usage, UsageKey, key};
-use crate::report::{Finding, Findings};
+use crate::report::{Finding, Findings, Value};
 
 /// What these rows tell.
 pub struct Flight {
@@ -138,7 +138,8 @@ impl Part {
     }
 
     fn job(&mut self, job: &MoveJob<'_>) {
-        let finding = Finding::new(&findings::MOVE_PENDING).with("inode", job.inode).with("phase", job.phase);
+        let finding =
+            Finding::new(&findings::MOVE_PENDING).with("inode", Value::Exact(job.inode)).with("phase", job.phase);
         let finding = finding.with("source_home", job.source_home).with("target_home", job.target_home);
         self.findings.add(finding.with("copied_chunks", job.copied_chunks));
         self.moving.push(job.inode);

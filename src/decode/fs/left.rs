@@ -14,7 +14,7 @@ use crate::decode::sort::{Sorted, Sorter};
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::fs::{Inode, key};
-use crate::report::{Finding, Findings};
+use crate::report::{Finding, Findings, Value};
 
 /// What was left.
 pub struct Left {
@@ -72,7 +72,10 @@ pub fn find(job: &mut Job<'_, '_, '_>, mut met: Sorted<u64>) -> Result<Left> {
 }
 
 fn orphan(number: u64, inode: &Inode) -> Finding {
-    Finding::new(&findings::ORPHAN).with("inode", number).with("size", inode.size).with("nlink", u64::from(inode.nlink))
+    Finding::new(&findings::ORPHAN)
+        .with("inode", Value::Exact(number))
+        .with("size", Value::Exact(inode.size))
+        .with("nlink", u64::from(inode.nlink))
 }
 
 /// Rounds through the lost inodes.

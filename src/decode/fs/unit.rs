@@ -17,6 +17,7 @@ use crate::output::members::{Attributes, Member, MemberKind};
 use crate::output::names::keymap_line;
 use crate::output::tree::Tree;
 use crate::output::unit::UnitOut;
+use crate::report::Value;
 
 /// Lines about all files and directories.
 pub const METADATA: &str = "fs/metadata.jsonl";
@@ -140,7 +141,7 @@ impl<'a> Unit<'_, 'a, '_> {
         };
         if matches!(content.sum, Some(Sum::Extents(_))) {
             visit.notes.push(&findings::EXTENTS);
-            self.out.findings.add(visit.finding(&findings::EXTENTS).with("size", visit.inode.size));
+            self.out.findings.add(visit.finding(&findings::EXTENTS).with("size", Value::Exact(visit.inode.size)));
         }
         Ok(content)
     }

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::Family;
 use crate::format::fs::{Entry, EntryKey, Inode, Kind, key};
 use crate::output::tree::Tree;
-use crate::report::{self, Finding, Findings};
+use crate::report::{self, Finding, Findings, Value};
 
 /// Directories whose readers stay open.
 const MOST_OPEN: usize = 16;
@@ -52,7 +52,7 @@ impl Visit<'_> {
 
     /// A finding about it.
     pub fn finding(&self, kind: &'static report::Kind) -> Finding {
-        Finding::new(kind).with("path", self.shown()).with("inode", self.number)
+        Finding::new(kind).with("path", self.shown()).with("inode", Value::Exact(self.number))
     }
 }
 
@@ -208,7 +208,7 @@ impl<'w, 'a, 't> Walker<'w, 'a, 't> {
             return Ok(None);
         }
         let Some((row, inode)) = inode(self.set, &self.arena, start.number)? else {
-            self.findings.add(Finding::new(&findings::NO_ROOT).with("inode", start.number));
+            self.findings.add(Finding::new(&findings::NO_ROOT).with("inode", Value::Exact(start.number)));
             return Ok(None);
         };
         let wanted = self.filter.meets_path(b"");
@@ -283,7 +283,7 @@ impl<'w, 'a, 't> Walker<'w, 'a, 't> {
     /// What shows when all names of a directory are known.
     fn report(&mut self, frame: &Frame<'_, '_>) {
         let shown = if self.rooted { &self.path[..frame.path] } else { &self.place[frame.tree.clone()] };
-        let finding = |kind| Finding::new(kind).with("path", shown).with("inode", frame.number);
+        let finding = |kind| Finding::new(kind).with("path", shown).with("inode", Value::Exact(frame.number));
         match frame.links {
             // With a filter not all of them were seen.
             Some(links) if u64::from(links) != frame.children + 2 && self.filter.is_trivial() => {
@@ -338,8 +338,11 @@ impl<'w, 'a, 't> Walker<'w, 'a, 't> {
         let Some((child, inode)) = inode(self.set, &self.arena, entry.inode)? else {
             let shown = self.shown(&key.name);
             if wanted {
-                self.findings
-                    .add(Finding::new(&findings::DANGLING).with("path", shown.as_slice()).with("inode", entry.inode));
+                self.findings.add(
+                    Finding::new(&findings::DANGLING)
+                        .with("path", shown.as_slice())
+                        .with("inode", Value::Exact(entry.inode)),
+                );
             }
             return Ok(None);
         };

@@ -47,32 +47,15 @@ pub fn index_path(bucket: &[u8]) -> String {
     format!("{}/_index.jsonl", folder(bucket))
 }
 
-/// Appends an object's line of `_index.jsonl`. A key that is not UTF-8 stands as `{"base64":…}`; the path is a string
-/// in any case, see [`path_string`].
+/// Appends an object's line of `_index.jsonl`. A key or path that is not UTF-8 stands as `{"base64":…}`.
 pub fn index_line(key: &[u8], name: Name, manifest: &Manifest<'_>, out: &mut Vec<u8>) {
     let mut w = Writer::compact(out);
     w.begin(b'{');
     w.bytes("key", key);
-    w.path("path", &name.path(key));
+    w.bytes("path", &name.path(key));
     w.object(manifest);
     w.end(b'}');
     out.push(b'\n');
-}
-
-/// Appends a path as a JSON string. A byte that is not part of UTF-8 stands as `\udc80` to `\udcff`, the lone surrogate
-/// by which Python's `os.fsdecode` and others name such a byte in a file name.
-pub fn path_string(path: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    let mut text = Vec::new();
-    for chunk in path.utf8_chunks() {
-        text.clear();
-        json::string(chunk.valid(), Escape::Html, &mut text);
-        out.extend_from_slice(&text[1..text.len() - 1]);
-        for byte in chunk.invalid() {
-            out.extend_from_slice(format!("\\udc{byte:02x}").as_bytes());
-        }
-    }
-    out.push(b'"');
 }
 
 /// Appends an object's line of `KEYMAP.jsonl`; nothing when its path is its key.
@@ -208,11 +191,6 @@ impl<'o> Writer<'o> {
     fn bytes(&mut self, name: &str, bytes: &[u8]) {
         self.name(name);
         json::bytes(bytes, Escape::Html, self.out);
-    }
-
-    fn path(&mut self, name: &str, path: &[u8]) {
-        self.name(name);
-        path_string(path, self.out);
     }
 
     fn time(&mut self, name: &str, hlc: u64) {
@@ -380,7 +358,7 @@ mod tests {
         let want = r#"{"key":"dir/","path":"_encoded/dir%2F","size_bytes":3,"user_metadata":{"a":"1"}}"#;
         assert_eq!(line, format!("{want}\n"));
         let line = shown(|o| index_line(b"<\xff\x80>", Name::Verbatim, &Manifest::default(), o));
-        let want = r#"{"key":{"base64":"PP-APg"},"path":"\u003c\udcff\udc80\u003e","size_bytes":0}"#;
+        let want = r#"{"key":{"base64":"PP-APg"},"path":{"base64":"PP-APg"},"size_bytes":0}"#;
         assert_eq!(line, format!("{want}\n"));
         let line = shown(|o| index_line(b"k", Name::Verbatim, &full(), o));
         assert!(line.ends_with(

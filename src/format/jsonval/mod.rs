@@ -74,8 +74,8 @@ pub fn document<'a>(arena: &'a Bump, text: &'a [u8]) -> Result<Document<'a>> {
 /// The slow way, for text that the fast parser rejects: repairs what the server would repair.
 #[cold]
 fn parse_document<'a>(arena: &'a Bump, text: &[u8]) -> Result<Document<'a>> {
-    let text = arena.alloc_slice_copy(replace_invalid(text).as_bytes());
-    let nodes = nodes(arena, &text::paired_surrogates(text)).ok_or(NOT_JSON)?;
+    let text = &*arena.alloc_slice_copy(&text::paired_surrogates(replace_invalid(text).as_bytes()));
+    let nodes = nodes(arena, text).ok_or(NOT_JSON)?;
     Ok(Document { text, root: Value { nodes }.object()? })
 }
 

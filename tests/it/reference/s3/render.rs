@@ -26,20 +26,9 @@ pub fn sidecar(manifest: &Value) -> Json {
 }
 
 pub fn index_line(key: &[u8], path: &[u8], manifest: &Value) -> Json {
-    let mut all = vec![("key", Json::bytes(key)), ("path", path_string(path))];
+    let mut all = vec![("key", Json::bytes(key)), ("path", Json::bytes(path))];
     all.extend(members(manifest));
     Json::object(all)
-}
-
-/// Bytes outside UTF-8 as lone surrogates, as Python has them in file names.
-fn path_string(path: &[u8]) -> Json {
-    let mut out = String::from("\"");
-    for chunk in path.utf8_chunks() {
-        let quoted = Json::text(chunk.valid()).line(super::Html::Escaped);
-        out.push_str(&quoted[1..quoted.len() - 1]);
-        chunk.invalid().iter().for_each(|byte| out.push_str(&format!("\\udc{byte:02x}")));
-    }
-    Json::Raw(out + "\"")
 }
 
 fn text(value: &Value, member: &str, name: &'static str) -> Option<(&'static str, Json)> {
