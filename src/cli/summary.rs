@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use indicatif::{DecimalBytes, HumanCount};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::out::{line, tell};
 use crate::decode::{Need, Outcome};

@@ -260,7 +260,7 @@ fn versions() {
         let line = |line: &str| {
             let event: Value = serde_json::from_str(line).unwrap();
             let text = |name: &str| event[name].as_str().unwrap().to_owned();
-            ((event["commit_ts"].as_u64().unwrap() - NOW) >> 16, text("op"), text("family"))
+            ((text("commit_ts").parse::<u64>().unwrap() - NOW) >> 16, text("op"), text("family"))
         };
         text.lines().map(line).collect()
     };

@@ -109,7 +109,8 @@ fn members(path: &Path) -> Tree {
 
 fn own_of_s3(path: &[u8]) -> bool {
     let rest = path.splitn(3, |b| *b == b'/').nth(2).unwrap_or_default();
-    matches!(rest, b"_index.jsonl" | b"_bucket.json" | b"KEYMAP.jsonl") || rest.ends_with(b".elastickv-meta.json")
+    matches!(rest, b"_index.jsonl" | b"_bucket.json" | b"KEYMAP.jsonl")
+        || (rest.ends_with(b".elastickv-meta.json") && !rest.starts_with(b"_"))
 }
 
 /// Snapshots of all corpora, one by one.
