@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::kit::build::Snapshot;
 use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::fixtures::load;
-use crate::kit::{Tree, fs as fs_kit, read_tree, s3};
+use crate::kit::{Tree, fs as fs_kit, s3};
 
 const CORPORA: &[&str] = &[
     "dynamodb-nasty",
@@ -78,21 +78,40 @@ fn said(dir: &Path, args: &[&str]) {
 
 /// Files of an output that are JSON by their names.
 fn written(name: &str, out: &Path) {
-    let tree = if out.is_dir() { read_tree(out) } else { members(out) };
-    for (path, bytes) in tree {
+    let tree = if out.is_dir() { files(out) } else { members(out) };
+    for (path, bytes) in tree.into_iter().filter(|(path, _)| is_json(path)) {
         let what = format!("{name}: {}", path.escape_ascii());
-        // Bodies of S3 objects and of files are what they are.
-        let is_body = path.starts_with(b"fs/tree/") || path.starts_with(b"fs/apart/") || path.starts_with(b"s3/");
-        let (own, is_lines) = match &path[..] {
-            path if path.starts_with(b"s3/") => (own_of_s3(path), path.ends_with(b".jsonl")),
-            path => (!is_body && (path.ends_with(b".json") || path.ends_with(b".jsonl")), path.ends_with(b".jsonl")),
-        };
-        if own && is_lines {
+        if path.ends_with(b".jsonl") {
             lines(&what, &bytes);
-        } else if own {
+        } else {
             document(&what, &bytes);
         }
     }
+}
+
+/// Bodies of S3 objects and of files are what they are.
+fn is_json(path: &[u8]) -> bool {
+    match path {
+        path if path.starts_with(b"fs/") => path == b"fs/metadata.jsonl",
+        path if path.starts_with(b"s3/") => own_of_s3(path),
+        path => path.ends_with(b".json") || path.ends_with(b".jsonl"),
+    }
+}
+
+/// Those of a directory.
+fn files(root: &Path) -> Tree {
+    let (mut tree, mut todo) = (Tree::new(), vec![root.to_path_buf()]);
+    while let Some(dir) = todo.pop() {
+        for path in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+            let below = path.strip_prefix(root).unwrap().as_os_str().as_bytes().to_vec();
+            if path.is_dir() {
+                todo.push(path);
+            } else if is_json(&below) {
+                tree.insert(below, fs::read(&path).unwrap());
+            }
+        }
+    }
+    tree
 }
 
 /// Regular members of an archive.
