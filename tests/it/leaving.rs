@@ -235,7 +235,7 @@ fn no_argument_acts_on_a_terminal() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("x.fsm"), own().build()).unwrap();
     for (args, want) in [
-        (&["decode", "x.fsm", "-o", HOSTILE, "--scope", "redis:k"][..], None),
+        (&["decode", "x.fsm", "-o", HOSTILE][..], Some(0)),
         (&["decode", HOSTILE, "-o", "out"], Some(1)),
         (&["decode", "x.fsm", "-o", "out", "--\u{1b}[31m"], Some(64)),
         (&["decode", "x.fsm", "-o", "out", "--layout", HOSTILE], Some(64)),
