@@ -5,6 +5,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::above::Above;
 use super::members::{self, Members};
 use super::place::{Place, Shape};
 use super::{Mark, Object};
@@ -37,6 +38,8 @@ pub(super) struct Lines {
     head: Vec<u8>,
     long: Option<Long>,
     stream: Stream,
+    /// Of the file system: the directories above the line at hand.
+    above: Above,
 }
 
 /// The rest of a line that is too long to be held.
@@ -68,8 +71,8 @@ pub(super) type Each<'e> = dyn FnMut(&Object<'_>) -> Result<()> + 'e;
 
 impl Lines {
     pub fn new(place: Place, names: KeyNames, marks: bool) -> Lines {
-        let (head, stream) = (Vec::new(), Stream::default());
-        Lines { place, names, marks, number: 0, head, long: None, stream }
+        let (head, stream, above) = (Vec::new(), Stream::default(), Above::default());
+        Lines { place, names, marks, number: 0, head, long: None, stream, above }
     }
 
     /// Takes the next bytes.
@@ -220,13 +223,18 @@ impl Lines {
 
     /// Files and directories. When something was read or its inode changed says nothing about it: these times are left
     /// out of the mark, and so is what only the server's bookkeeping needs.
-    fn file(&self, line: &Line<'_>, each: &mut Each<'_>) -> Option<Result<()>> {
+    fn file(&mut self, line: &Line<'_>, each: &mut Each<'_>) -> Option<Result<()>> {
         let (mut path, mut kind, mut size, mut stored) = (None, None, 0, 0);
+        let (mut ino, mut parent, mut file_name) = (None, None, None);
         let (mut content, mut rest) = (Sha256::new(), Sha256::new());
         for (name, value) in Members::of(line.head) {
             match &*name {
                 "path" => path = members::text(value).map(String::into_bytes),
                 "path_b64" => path = members::base64(value),
+                "ino" => ino = members::number(value),
+                "parent_ino" => parent = members::number(value),
+                "name" => file_name = members::text(value).map(String::into_bytes),
+                "name_b64" => file_name = members::base64(value),
                 "type" => kind = Some(if value == "\"directory\"" { "directories" } else { "files" }),
                 "size" => size = members::number(value)?,
                 "stored_bytes" => stored = members::number(value)?,
@@ -236,8 +244,16 @@ impl Lines {
             }
         }
         content.update([kind?.as_bytes(), &size.to_le_bytes()].concat());
-        // What no directory leads to has no path.
-        let Some(path) = path else { return Some(Ok(())) };
+        let is_dir = kind? == "directories";
+        let path = match (path, parent) {
+            (Some(path), _) => {
+                self.above.whole(&path, ino?, is_dir);
+                path
+            }
+            (None, Some(parent)) => self.above.below(parent, &file_name?, ino?, is_dir)?,
+            // What no directory leads to has no path.
+            (None, None) => return Some(Ok(())),
+        };
         let (value, rest) = (self.marks.then(|| cut(content)), self.marks.then(|| cut(rest)));
         Some(each(&Object { kind: kind?, size: stored, value, rest, ..self.object(&path, line) }))
     }

@@ -3,6 +3,7 @@
 //! They are read from the lines of the packed layout (`ours.md` §6), be it on its way out of a decode or in an output that is
 //! there already. So whatever is told of objects — sizes, expiries, differences — is told of what a decode writes.
 
+mod above;
 mod lines;
 mod members;
 mod place;

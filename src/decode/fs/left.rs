@@ -7,7 +7,7 @@ use super::findings;
 use super::marks::Marks;
 use super::names::numbered;
 use super::scan::{inode, unreadable};
-use super::walk::{Batch, Start, Visit, Walker};
+use super::walk::{Batch, Named, Start, Visit, Walker};
 use crate::dataset::DataSet;
 use crate::decode::Job;
 use crate::decode::sort::{Sorted, Sorter};
@@ -135,7 +135,7 @@ pub fn orphans<'a>(set: &DataSet<'a>, orphans: &mut Sorted<u64>) -> Result<Optio
     for number in orphans.next_batch(64)? {
         if let Some((row, inode)) = inode(set, &arena, number)? {
             let (tree, notes) = (numbered("orphans", number), vec![&findings::ORPHAN]);
-            visits.push(Visit { number, row, inode, path: None, tree, keymap: None, link: None, notes });
+            visits.push(Visit { number, row, inode, named: Named::Nowhere, tree, keymap: None, link: None, notes });
         }
     }
     Ok(Some(Batch { visits, findings: Findings::default() }).filter(|batch| !batch.visits.is_empty()))

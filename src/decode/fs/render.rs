@@ -1,9 +1,13 @@
 //! Lines of metadata.jsonl (`fs.md` §7).
+//!
+//! A path of more than 4,096 bytes is not told as a whole: in the place of `path` such a line has `parent_ino`, the inode
+//! number of its directory, and `name` (or `name_b64`), its name in there. The line of that directory stands before it.
+//! Otherwise the lines of n nested directories would have n²/2 names.
 
 use super::body::Holes;
 use super::findings::code;
 use super::names::Names;
-use super::walk::Visit;
+use super::walk::{Named, Visit};
 use crate::dataset::DataSet;
 use crate::error::Result;
 use crate::output::checksums::Sum;
@@ -57,9 +61,13 @@ pub fn line(
 
 fn begin(visit: &Visit<'_>, raw: bool, line: &mut Vec<u8>) {
     line.push(b'{');
-    match &visit.path {
-        Some(path) => path_member("path", path, line),
-        None => {
+    match &visit.named {
+        Named::Whole(path) => path_member("path", path, line),
+        Named::Below(above, name) => {
+            text("parent_ino", *above, line);
+            path_member("name", name, line);
+        }
+        Named::Nowhere => {
             member("path", line);
             line.extend_from_slice(b"null");
         }

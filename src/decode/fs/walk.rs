@@ -21,8 +21,22 @@ use crate::report::{self, Finding, Findings, Value};
 
 /// Directories whose readers stay open.
 const MOST_OPEN: usize = 16;
-/// Longest path of a directory that is entered: each line of metadata.jsonl has a whole path.
+/// Longest path of a directory that is entered.
 const MOST_PATH: usize = 256 << 10;
+/// Longest path that is told as a whole. Of a longer one the directory above and the name are told: paths of deep
+/// directories would else be quadratic in their number.
+const MOST_WHOLE: usize = 4 << 10;
+
+/// How something is named from the root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// By all names that lead to it.
+    Whole(Vec<u8>),
+    /// By the directory that it is in, whose line stands before its own, and its name in there.
+    Below(u64, Vec<u8>),
+    /// No name leads to it from the root.
+    Nowhere,
+}
 
 /// A file or directory that was reached.
 pub struct Visit<'a> {
@@ -32,8 +46,8 @@ pub struct Visit<'a> {
     pub row: Row<'a>,
     /// What the row says.
     pub inode: Inode,
-    /// Its names from the root; `None`: no name leads to it from there.
-    pub path: Option<Vec<u8>>,
+    /// Its names from the root.
+    pub named: Named,
     /// Where it goes.
     pub tree: Vec<u8>,
     /// Kind of its KEYMAP line, and the name that the line is for.
@@ -47,7 +61,7 @@ pub struct Visit<'a> {
 impl Visit<'_> {
     /// Its path, or where it goes: to name it in a finding.
     pub fn shown(&self) -> &[u8] {
-        self.path.as_deref().unwrap_or(&self.tree)
+        if let Named::Whole(path) = &self.named { path } else { &self.tree }
     }
 
     /// A finding about it.
@@ -215,10 +229,10 @@ impl<'w, 'a, 't> Walker<'w, 'a, 't> {
         if let Some(known) = self.known(start.number)? {
             self.meet(&known, &start.tree)?;
         }
-        let path = start.root.then(Vec::new);
+        let named = if start.root { Named::Whole(Vec::new()) } else { Named::Nowhere };
         let (number, tree) = (start.number, start.tree.clone());
         let notes = if start.root { Vec::new() } else { vec![&findings::LOST] };
-        let mut visit = Visit { number, row, inode, path, tree, keymap: None, link: None, notes };
+        let mut visit = Visit { number, row, inode, named, tree, keymap: None, link: None, notes };
         check(&mut visit, None);
         if inode.kind.is_dir() {
             self.enter(&visit, wanted);
@@ -282,7 +296,8 @@ impl<'w, 'a, 't> Walker<'w, 'a, 't> {
 
     /// What shows when all names of a directory are known.
     fn report(&mut self, frame: &Frame<'_, '_>) {
-        let shown = if self.rooted { &self.path[..frame.path] } else { &self.place[frame.tree.clone()] };
+        let told = self.rooted && frame.path <= MOST_WHOLE;
+        let shown = if told { &self.path[..frame.path] } else { &self.place[frame.tree.clone()] };
         let finding = |kind| Finding::new(kind).with("path", shown).with("inode", Value::Exact(frame.number));
         match frame.links {
             // With a filter not all of them were seen.
@@ -367,8 +382,19 @@ impl<'w, 'a, 't> Walker<'w, 'a, 't> {
         let placed = self.names.place(dir, &key.name, entry.inode, inode.kind.is_dir());
         let keymap = placed.keymap.map(|kind| (kind, key.name.to_vec()));
         let notes = if placed.apart { vec![&findings::APART] } else { Vec::new() };
-        let path = self.rooted.then(|| self.path.clone());
-        Visit { number: entry.inode, row, inode, path, tree: placed.path, keymap, link: None, notes }
+        let named = self.named(&key.name);
+        Visit { number: entry.inode, row, inode, named, tree: placed.path, keymap, link: None, notes }
+    }
+
+    /// How the path at hand is told, which ends in this name. In the root the name is the path; a directory that was not
+    /// asked for has no line.
+    fn named(&self, name: &[u8]) -> Named {
+        let long = |above: &&Frame<'_, '_>| above.wanted && above.path > 0 && self.path.len() > MOST_WHOLE;
+        match self.frames.last().filter(long) {
+            _ if !self.rooted => Named::Nowhere,
+            Some(above) => Named::Below(above.number, name.to_vec()),
+            None => Named::Whole(self.path.clone()),
+        }
     }
 
     /// Meets what a name leads to: for the first time, or again.
@@ -437,7 +463,9 @@ impl<'w, 'a, 't> Walker<'w, 'a, 't> {
     /// A path for a finding: from the root, or the place of the directory and the name.
     fn shown(&self, name: &[u8]) -> Vec<u8> {
         match self.frames.last() {
-            Some(frame) if !self.rooted => [&self.place[frame.tree.clone()], b"/", name].concat(),
+            Some(frame) if !self.rooted || self.path.len() > MOST_WHOLE => {
+                [&self.place[frame.tree.clone()], b"/", name].concat()
+            }
             _ => self.path.clone(),
         }
     }

@@ -6,6 +6,8 @@ use ekvsnap::decode::Options;
 use ekvsnap::format::fs::ROOT;
 use serde_json::Value;
 
+use crate::kit::build::Snapshot;
+use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::fs::{Fs, base, decoded, dir, file, inode, name, put, run, run_with};
 
 /// The names in the root, from the paths of the output and KEYMAP.jsonl alone.
@@ -102,11 +104,7 @@ fn every_name_comes_back() {
     assert_eq!(fs.warnings(), [("bad_name", bad as u64)]);
     // The metadata has each with its path, in the order of the names' bytes.
     let lines: Vec<Value> = fs.lines().into_iter().skip(1).collect();
-    let paths = lines.iter().map(|line| match line["path"].as_str() {
-        Some(path) => path.as_bytes().to_vec(),
-        None => STANDARD.decode(line["path_b64"].as_str().unwrap()).unwrap(),
-    });
-    assert_eq!(paths.collect::<Vec<_>>(), want);
+    assert_eq!(whole_paths(&fs)[1..], want);
     for line in &lines {
         let n: usize = line["ino"].as_str().unwrap().parse::<usize>().unwrap() - 100;
         assert_eq!(fs.tree[line["tree"].as_str().unwrap().as_bytes()], format!("body {n}").as_bytes());
@@ -130,7 +128,86 @@ fn directories_of_hostile_names() {
     assert_eq!(fs.paths(), want);
 }
 
-/// Each line has a whole path, so there is an end to how long one may be.
+/// Whole paths by the lines: of long ones by the line of the directory and the name.
+fn whole_paths(fs: &Fs) -> Vec<Vec<u8>> {
+    let bytes = |line: &Value, name: &str| match line[name].as_str() {
+        Some(text) => Some(text.as_bytes().to_vec()),
+        None => Some(STANDARD.decode(line[&format!("{name}_b64")].as_str()?).unwrap()),
+    };
+    let mut by_ino = std::collections::HashMap::new();
+    let mut all = Vec::new();
+    for line in fs.lines() {
+        let path = bytes(&line, "path").unwrap_or_else(|| {
+            let above: &Vec<u8> = &by_ino[line["parent_ino"].as_str().unwrap()];
+            [above, &b"/"[..], &bytes(&line, "name").unwrap()].concat()
+        });
+        let is_short = line.get("parent_ino").is_none();
+        assert!(is_short == (path.len() <= 4096) || is_short && !path.contains(&b'/'), "{} bytes", path.len());
+        by_ino.insert(line["ino"].as_str().unwrap().to_owned(), path.clone());
+        all.push(path);
+    }
+    all
+}
+
+/// Fifty directories in one another, each with a file in front of the next one and one behind; `mode` is that of the last.
+fn nested(mode: u32) -> Snapshot {
+    let mut s = base(150);
+    for n in 0..50 {
+        let (number, parent) = (1000 + n, if n == 0 { ROOT } else { 999 + n });
+        s = name(dir(s, number, u64::from(n < 49)), parent, [b'd'; 120], number, "directory");
+        for (at, file) in [(2000 + n, &b"!"[..]), (3000 + n, b"~\xff")] {
+            let mut inode = inode(at, 0);
+            if at == 2049 {
+                inode["mode"] = mode.into();
+            }
+            s = name(put(s, at, &inode), number, file, at, "file");
+        }
+    }
+    s
+}
+
+/// Lines do not grow with the depth, and every reader finds its way.
+#[test]
+fn lines_of_deep_directories() {
+    let fs = decoded(&nested(0o600));
+    let (mut path, mut want, mut behind) = (Vec::new(), vec![Vec::new()], Vec::new());
+    for n in 0..50 {
+        path.extend_from_slice(if n == 0 { b"" } else { b"/" });
+        path.extend_from_slice(&[b'd'; 120]);
+        want.extend([path.clone(), [&path[..], b"/!"].concat()]);
+        behind.push([&path[..], b"/~\xff"].concat());
+    }
+    want.extend(behind.into_iter().rev());
+    assert!(whole_paths(&fs) == want);
+    // The place in the output has at most 3,000 bytes and a name.
+    let longest = fs.lines().iter().map(|line| line.to_string().len()).max().unwrap();
+    assert!(longest < 7700, "{longest}");
+}
+
+#[test]
+fn deep_directories_are_read_back() {
+    let tmp = tempfile::tempdir().unwrap();
+    let run = |args: &[&str], want: i32| {
+        let out = ekvsnap(tmp.path(), args);
+        assert_eq!(code(&out), want, "{args:?}: {}", stderr(&out));
+        String::from_utf8(out.stdout).unwrap()
+    };
+    for (file, mode) in [("a.fsm", 0o600), ("b.fsm", 0o644)] {
+        std::fs::write(tmp.path().join(file), nested(mode).build()).unwrap();
+    }
+    run(&["decode", "a.fsm", "-o", "a"], 0);
+    run(&["decode", "a.fsm", "-o", "a.tar", "--layout", "jsonl"], 0);
+    run(&["verify", "a", "--against", "a.fsm"], 0);
+    for (a, b) in [("a.fsm", "a.fsm"), ("a", "a.fsm"), ("a.tar", "a.fsm")] {
+        assert!(run(&["diff", a, b], 0).contains("151 the same"));
+        let said = run(&["diff", a, "b.fsm"], 1);
+        let changed: Vec<&str> = said.lines().filter(|line| line.starts_with('~')).collect();
+        assert!(matches!(changed[..], [line] if line.contains("/! (files) attributes")), "{said}");
+    }
+    assert!(run(&["inspect", "a.fsm", "--json"], 0).contains(r#""objects":151"#));
+}
+
+/// There is an end to how long a path may be.
 #[test]
 fn paths_that_are_too_long() {
     let mut s = base(1);
@@ -165,8 +242,9 @@ fn deep_trees() {
         assert!(fs.noted().iter().any(|(code, _)| *code == "apart"));
         let lines = fs.lines();
         assert_eq!(lines.len() as u64, levels + 2);
-        let path = lines.last().unwrap()["path"].as_str().unwrap();
-        assert_eq!(path, format!("{}/bottom", vec![component; levels as usize].join("/")));
+        let paths = whole_paths(&fs);
+        let path = format!("{}/bottom", vec![component; levels as usize].join("/"));
+        assert!(*paths.last().unwrap() == path.as_bytes());
         assert!(fs.sizes.keys().all(|path| path.len() < 4_096));
         assert!(fs.paths().iter().any(|path| path.starts_with("apart/") && path.ends_with("/bottom")));
     }

@@ -42,6 +42,8 @@ struct Visit<'v> {
     number: u64,
     /// Below the root; `None` outside the tree.
     path: Option<&'v [u8]>,
+    /// The directory that it was met in, and its name there.
+    met_in: Option<(u64, &'v [u8])>,
     place: &'v str,
     link: Option<&'v str>,
     notes: Vec<&'static str>,
@@ -62,8 +64,14 @@ pub fn decode(set: &Set, ask: &Ask, tree: &mut Tree) -> Result<(), Damage> {
         unmet.into_iter().partition(|number| is_unlinked(&store.inodes[number]));
     walk.lost(&lost);
     for number in orphans.into_iter().filter(|_| ask.orphans) {
-        let visit =
-            Visit { number, path: None, place: &format!("fs/orphans/{number}"), link: None, notes: vec!["orphan"] };
+        let visit = Visit {
+            number,
+            path: None,
+            met_in: None,
+            place: &format!("fs/orphans/{number}"),
+            link: None,
+            notes: vec!["orphan"],
+        };
         walk.line(visit);
     }
     let Walk { lines, keymap, .. } = walk;
@@ -187,7 +195,7 @@ impl Walk<'_, '_> {
     fn start(&mut self, number: u64, path: Option<&[u8]>, place: &str, mut notes: Vec<&'static str>) {
         notes.extend(self.store.oddities(number, None));
         self.met.insert(number, place.to_owned());
-        self.line(Visit { number, path, place, link: None, notes });
+        self.line(Visit { number, path, met_in: None, place, link: None, notes });
         if self.store.is_directory(number) {
             self.directory(number, path, place);
         }
@@ -217,6 +225,7 @@ impl Walk<'_, '_> {
         for (name, entry) in store.names.get(&number).into_iter().flatten() {
             let child = entry["inode"].as_u64().unwrap_or(0);
             let Some(inode) = store.inodes.get(&child) else { continue };
+            let in_root = path.is_some_and(<[u8]>::is_empty);
             let path = path.map(|above| if above.is_empty() { name.clone() } else { [above, b"/", name].concat() });
             let (segment, kind) = placed(name);
             let place = format!("{place}/{segment}");
@@ -231,7 +240,8 @@ impl Walk<'_, '_> {
                 }
             }
             let notes = store.oddities(child, Some((name, entry)));
-            self.line(Visit { number: child, path: path.as_deref(), place: &place, link: first.as_deref(), notes });
+            let (path_of, met_in) = (path.as_deref(), (!in_root).then_some((number, name.as_slice())));
+            self.line(Visit { number: child, path: path_of, met_in, place: &place, link: first.as_deref(), notes });
             if is_directory(inode) {
                 self.directory(child, path.as_deref(), &place);
             }
@@ -245,9 +255,13 @@ impl Walk<'_, '_> {
         let text = |member: &str| Json::text(number(inode, member).to_string());
         let signed = |member: &str| Json::text(inode[member].as_i64().unwrap_or(0).to_string());
         let mut all = Vec::new();
-        match visit.path {
-            Some(path) => all.push(path_member("path", path)),
-            None => all.push(("path".to_owned(), Json::Raw("null".into()))),
+        match (visit.path, visit.met_in) {
+            (Some(path), Some((above, name))) if path.len() > 4096 => {
+                all.push(("parent_ino".to_owned(), Json::text(above.to_string())));
+                all.push(path_member("name", name));
+            }
+            (Some(path), _) => all.push(path_member("path", path)),
+            (None, _) => all.push(("path".to_owned(), Json::Raw("null".into()))),
         }
         if visit.link.is_none() {
             all.push(path_member("tree", visit.place.as_bytes()));
