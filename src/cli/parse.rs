@@ -37,9 +37,11 @@ pub(super) fn moment(text: &str) -> Result<u64, String> {
 pub(super) fn threads(text: &str) -> Result<usize, String> {
     const ALWAYS: usize = 8;
     let threads: usize = text.parse().map_err(|_| "not a number of threads".to_owned())?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let most = (4 * cores).max(ALWAYS);
-    if threads <= most { Ok(threads) } else { Err(format!("at most {most} are of use here")) }
+    if threads <= ALWAYS {
+        return Ok(threads);
+    }
+    let most = 4 * std::thread::available_parallelism().map_or(1, usize::from);
+    if threads <= most { Ok(threads) } else { Err(format!("at most {} are of use here", most.max(ALWAYS))) }
 }
 
 /// A size in bytes: `67108864`, `64M`, `64MiB` (powers of 1024), `64MB` (powers of 1000). Not zero.
