@@ -13,16 +13,17 @@ use super::exit::{self, Exit};
 use super::inputs;
 use super::inputs::Inputs;
 use super::progress::Bar;
-use super::summary::shown;
+use super::summary::{shown, warning_words};
 use super::{out, parse};
 use crate::dataset::Version;
 use crate::decode::one::One;
 use crate::decode::{Layout, Options, iso_time};
 use crate::error::{Error, Result};
-use crate::format::Family;
-use crate::get::{get, versions};
-use crate::report;
+use crate::format::{Adapter, Family};
+use crate::get::{get_noting, versions};
+use crate::output::manifest;
 use crate::report::visible::Form;
+use crate::report::{self, Level};
 
 /// What an object is called.
 const ABOUT: &str = "\
@@ -32,7 +33,7 @@ KEY is one of
   s3:BUCKET/KEY             the object's bytes
   sqs:QUEUE[/ID]            the messages of a queue, or one of them, as JSON lines
   fs:/PATH                  the file's bytes
-A key that cannot be typed is given as base64: and base64url without padding.";
+A key that cannot be typed is given as base64: and its bytes in base64, url-safe or standard.";
 
 /// Arguments of `ekvsnap get`.
 #[derive(Debug, clap::Args)]
@@ -75,16 +76,29 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let layout = if args.json { Layout::Packed } else { Layout::Tree };
     let (as_of, threads) = (args.as_of, args.work.threads);
     let options = Options { as_of, threads, layout, passed_over, ..Options::default() };
-    let mut out = writer(args);
+    let (mut out, mut warnings) = (writer(args), Vec::new());
     let found = if args.versions {
         let take =
             &mut |version: &Version<'_>| out.write_all(version_line(args, version).as_bytes()).map_err(Error::stdout);
         versions::versions(&sources, &one, &options, bar, take)? > 0
     } else {
-        get(&sources, &one, &options, bar, &mut out)?
+        let (found, findings) = get_noting(&sources, &one, &options, bar, &mut out)?;
+        warnings = manifest::findings_of(&findings, Level::Warning);
+        found
     };
     out.flush().map_err(Error::stdout)?;
-    if found { Ok(Exit::Fine) } else { Err(Error::usage(format!("not found in the snapshot: {}", one.words()))) }
+    out::tell(&warnings.iter().map(warning_words).collect::<String>());
+    if found {
+        Ok(Exit::Fine)
+    } else {
+        Err(Error::usage(format!("not found in the snapshot: {}{}", one.words(), hint(&one))))
+    }
+}
+
+/// What may have been meant: the key of an item has two parts where its table has a range key.
+fn hint(one: &One) -> &'static str {
+    let is_half = one.adapter == Adapter::DynamoDb && one.rest.as_ref().is_some_and(|rest| !rest.contains(&b'/'));
+    if is_half { "; of a table with a range key, name that too: dynamodb:TABLE/PK/SK" } else { "" }
 }
 
 /// A value goes out as it is; lines about it, as all lines.

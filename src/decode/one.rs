@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use super::filter::{Filter, Pattern};
 use super::{Job, Options, Progress, dynamodb, fs, redis, s3, sqs};
@@ -12,6 +12,7 @@ use crate::error::{Result, Shown};
 use crate::format::Adapter;
 use crate::output::tree::Tree;
 use crate::output::unit::Collector;
+use crate::report::Findings;
 
 /// What is asked for: `redis:KEY`, `dynamodb:TABLE/PK[/SK]`, `s3:BUCKET/KEY`, `sqs:QUEUE[/ID]`, `fs:PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,13 +69,18 @@ impl One {
     }
 }
 
-/// What a key on the command line can stand for: itself, or, behind `base64:`, the bytes that base64url says.
+/// What a key on the command line can stand for: itself, or, behind `base64:`, the bytes that base64 says: url-safe or
+/// standard, with padding or without.
 pub(crate) fn spellings(text: &[u8]) -> Vec<Vec<u8>> {
-    let encoded = text.strip_prefix(b"base64:").and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded).ok());
-    std::iter::once(text.to_vec()).chain(encoded).collect()
+    let encoded = text.strip_prefix(b"base64:").map(|encoded| {
+        let end = encoded.iter().rposition(|b| *b != b'=').map_or(0, |at| at + 1);
+        &encoded[..end]
+    });
+    let decoded = encoded.and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded).or(STANDARD_NO_PAD.decode(encoded)).ok());
+    std::iter::once(text.to_vec()).chain(decoded).collect()
 }
 
-/// Decodes one object into `tree`: nothing comes of it if the object is not there. `scratch` as for
+/// Decodes one object into `tree`, and gives what was noticed: nothing comes of it if the object is not there. `scratch` as for
 /// [`fill`](super::fill).
 ///
 /// # Errors
@@ -86,7 +92,7 @@ pub fn fill_one(
     tree: &Tree,
     scratch: &Path,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Findings> {
     let filtered = match one.adapter {
         Adapter::Sqs | Adapter::Fs => Options { filter: one.filter(), ..options.clone() },
         _ => options.clone(),
@@ -102,7 +108,7 @@ pub fn fill_one(
         Adapter::Fs => fs::decode(&mut job)?,
     }
     set.check_unchanged()?;
-    collector.finish().map(drop)
+    collector.finish().map(|(_, findings, _)| findings)
 }
 
 /// Whether a user key is that of a wanted row.
@@ -174,6 +180,9 @@ mod tests {
     #[test]
     fn keys_in_base64() {
         assert_eq!(spellings(b"base64:__48"), [&b"base64:__48"[..], b"\xff\xfe<"]);
+        for text in [&b"base64:-_8"[..], b"base64:-_8=", b"base64:+/8", b"base64:+/8="] {
+            assert_eq!(spellings(text)[1..], [b"\xfb\xff"], "{}", text.escape_ascii());
+        }
         assert_eq!(spellings(b"base64:!"), [b"base64:!"]);
     }
 }

@@ -5,13 +5,15 @@ pub mod versions;
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::decode::one::{One, fill_one};
+use crate::decode::one::{One, fill_one, spellings};
+use crate::decode::s3::names::Name;
 use crate::decode::{Layout, Options, Progress, fs, on_threads, or_changed, survey};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::objects;
 use crate::output::tap::{Chunk, tapped};
 use crate::output::tree::Tree;
+use crate::report::Findings;
 use crate::source::Source;
 
 /// Writes one object to `out`; tells whether it is there.
@@ -28,8 +30,24 @@ pub fn get(
     progress: &dyn Progress,
     out: &mut (dyn Write + Send),
 ) -> Result<bool> {
+    get_noting(sources, one, options, progress, out).map(|(found, _)| found)
+}
+
+/// As [`get`], with what a decode of the object would warn of.
+///
+/// # Errors
+/// As [`get`].
+pub fn get_noting(
+    sources: &[Source],
+    one: &One,
+    options: &Options,
+    progress: &dyn Progress,
+    out: &mut (dyn Write + Send),
+) -> Result<(bool, Findings)> {
     if one.adapter == Adapter::Fs && options.layout == Layout::Tree {
-        return on_threads(options.threads, || or_changed(sources, || file(sources, one, options, progress, out)))?;
+        let there =
+            on_threads(options.threads, || or_changed(sources, || file(sources, one, options, progress, out)))??;
+        return Ok((there, Findings::default()));
     }
     let packed = options.layout == Layout::Packed;
     let decode = |tree: &Tree, scratch: &Path| {
@@ -39,10 +57,15 @@ pub fn get(
             })
         })?
     };
-    let wanted = if packed { objects::has_lines } else { objects::has_object };
+    let wanted = match one.adapter {
+        Adapter::S3 if !packed => |path: &[u8]| path.starts_with(b"s3/"),
+        Adapter::Sqs => objects::is_of_queue,
+        _ if packed => objects::has_lines,
+        _ => objects::has_object,
+    };
     let mut writer = Writer::new(one, packed, out);
-    tapped(wanted, false, decode, |chunk| writer.take(&chunk).map_err(Error::stdout))?;
-    Ok(writer.any)
+    let findings = tapped(wanted, false, decode, |chunk| writer.take(&chunk).map_err(Error::stdout))?;
+    Ok((writer.any, findings))
 }
 
 fn file(
@@ -69,6 +92,10 @@ struct Writer<'w> {
     path: Option<Vec<u8>>,
     /// What comes is the line of an S3 object.
     index: bool,
+    /// Of an S3 object in a tree, how its path ends: any other file is about it.
+    ends: Vec<Vec<u8>>,
+    /// A queue is there even if it is empty.
+    queue: bool,
     /// The message that is wanted of a queue.
     message: Option<&'w [u8]>,
     line: Vec<u8>,
@@ -79,10 +106,21 @@ impl<'w> Writer<'w> {
     fn new(one: &'w One, packed: bool, out: &'w mut dyn Write) -> Writer<'w> {
         let index = packed && one.adapter == Adapter::S3;
         let message = one.rest.as_deref().filter(|_| one.adapter == Adapter::Sqs);
-        Writer { out, path: None, index, message, line: Vec::new(), any: false }
+        let body = one.rest.as_deref().filter(|_| !packed && one.adapter == Adapter::S3);
+        let end = |key: &Vec<u8>| [b"/", &Name::Encoded.path(key)[..]].concat();
+        let ends = body.map_or_else(Vec::new, |key| spellings(key).iter().map(end).collect());
+        let queue = one.adapter == Adapter::Sqs && message.is_none();
+        Writer { out, path: None, index, ends, queue, message, line: Vec::new(), any: false }
     }
 
     fn take(&mut self, chunk: &Chunk) -> io::Result<()> {
+        if objects::describes_queue(&chunk.path) {
+            self.any |= self.queue;
+            return Ok(());
+        }
+        if !self.ends.is_empty() && !self.ends.iter().any(|end| chunk.path.ends_with(end)) {
+            return Ok(());
+        }
         if self.path.get_or_insert_with(|| chunk.path.clone()) != &chunk.path {
             return Ok(());
         }

@@ -134,6 +134,16 @@ pub(crate) fn has_object(path: &[u8]) -> bool {
     })
 }
 
+/// Whether a file of either layout describes a queue, or has its messages.
+pub(crate) fn is_of_queue(path: &[u8]) -> bool {
+    describes_queue(path) || (path.starts_with(b"sqs/") && (has_object(path) || has_lines(path)))
+}
+
+/// Whether a file of either layout describes a queue.
+pub(crate) fn describes_queue(path: &[u8]) -> bool {
+    path.starts_with(b"sqs/") && (path.ends_with(b"/_queue.json") || path.ends_with(b".queue.json"))
+}
+
 /// The ID in the line of a message.
 pub(crate) fn message_id(line: &[u8]) -> Option<Vec<u8>> {
     let (_, id) = members::Members::of(line).next()?;
