@@ -21,7 +21,7 @@ use crate::report::visible::Visible;
 use crate::source::{PassedOver, Source};
 use crate::verify::output::{Checked, Decode, check};
 use crate::verify::problem::Problem;
-use crate::verify::{Snapshots, against, snapshots};
+use crate::verify::{Snapshots, against, live, snapshots};
 
 /// What a snapshot must be, and what an output.
 const ABOUT: &str = "\
@@ -122,6 +122,9 @@ fn output_words(args: &Args, checked: &Checked) -> String {
     if let Some(manifest) = checked.manifest.as_ref().filter(|manifest| manifest.skipped > 0) {
         let places = HumanCount(manifest.skipped);
         text.push_str(&format!("note: {places} places could not be read when it was made: see its ERRORS.jsonl\n"));
+    }
+    if let Some(read_ts) = checked.manifest.as_ref().and_then(|manifest| manifest.live_read_ts) {
+        text.push_str(&format!("{name}: {}\n", live::origin(read_ts)));
     }
     if !problems.is_empty() {
         let counts: Vec<String> =

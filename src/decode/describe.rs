@@ -15,20 +15,20 @@ use crate::survey::Summary;
 pub(super) fn describe(set: &DataSet<'_>, options: &Options, findings: &Findings, tally: Tally) -> Manifest {
     let inputs: Vec<InputInfo> = set.inputs().map(input_info).collect();
     let last_commit_ts = inputs.iter().map(|i| i.last_commit_ts).max().unwrap_or(0);
-    let first = set.stores().next().map(input_info);
+    let first = inputs.first();
     let recorded = options.recorded(tally.of(Adapter::Fs).next().is_some());
     Manifest {
         format_version: 1,
         phase: "phase0-snapshot-decode",
         elastickv_version: concat!("ekvsnap ", env!("CARGO_PKG_VERSION")).to_owned(),
         cluster_id: options.cluster_id.clone(),
-        snapshot_index: first.as_ref().and_then(|i| i.snapshot_index).filter(|index| *index > 0),
+        snapshot_index: first.and_then(|i| i.snapshot_index).filter(|index| *index > 0),
         last_commit_ts,
         wall_time_iso: iso_time(last_commit_ts.min(set.view().as_of)),
         source: manifest::SourceInfo {
-            fsm_path: first.as_ref().map(|i| i.fsm_path.clone()).unwrap_or_default(),
-            fsm_crc32c: first.as_ref().and_then(|i| i.fsm_crc32c.clone()),
-            fsm_path_b64: first.and_then(|i| i.fsm_path_b64),
+            fsm_path: first.map(|i| i.fsm_path.clone()).unwrap_or_default(),
+            fsm_crc32c: first.and_then(|i| i.fsm_crc32c.clone()),
+            fsm_path_b64: first.and_then(|i| i.fsm_path_b64.clone()),
         },
         adapters: manifest::Adapters { selected: selected(options), tally },
         exclusions: manifest::Exclusions {

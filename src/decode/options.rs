@@ -9,6 +9,9 @@ use crate::output::manifest_read::ReadManifest;
 use crate::source::PassedOver;
 use crate::survey::Grain;
 
+/// Size of a bundle of items where nobody says another.
+const BUNDLE: u64 = 64 << 20;
+
 /// How logical data is laid out in files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Layout {
@@ -140,9 +143,12 @@ impl Options {
             let parse = |text: &String| text.parse().map_err(|e| Error::usage(format!("MANIFEST.json: {text}: {e}")));
             texts.iter().map(parse).collect()
         };
+        // The server's own tool has no members for what the other ones already tell.
+        let bundled = manifest.document.get("dynamodb_layout").is_some_and(|layout| layout == "jsonl");
+        let bundle = told.dynamodb_bundle_size.or((bundled && told.layout != "jsonl").then_some(BUNDLE));
         Ok(Options {
             adapters: adapters.clone(),
-            as_of: told.as_of,
+            as_of: told.as_of.or(manifest.live_read_ts),
             cluster_id: manifest.cluster_id.clone(),
             include_orphans: exclusions.include_orphans,
             include_incomplete_uploads: exclusions.include_incomplete_uploads,
@@ -150,7 +156,7 @@ impl Options {
             include_sqs_side_records: exclusions.include_sqs_side_records,
             rename_s3_collisions: exclusions.rename_s3_collisions,
             drop_expired: told.drop_expired,
-            dynamodb_bundle: told.dynamodb_bundle_size,
+            dynamodb_bundle: bundle,
             layout: if told.layout == "jsonl" { Layout::Packed } else { Layout::Tree },
             filter: Filter {
                 include: patterns(&told.scope)?,

@@ -27,6 +27,8 @@ pub struct ReadManifest {
     pub options: Recorded,
     /// The inputs, as they were named.
     pub inputs: Vec<ReadInput>,
+    /// Of a backup that the running server made: the moment at which it was read.
+    pub live_read_ts: Option<u64>,
     /// Places that could not be read when it was made.
     pub skipped: u64,
     /// The whole document.
@@ -74,7 +76,7 @@ impl ReadManifest {
         format_version(&document)?;
         let exclusions = exclusions(&document)?;
         required(&document)?;
-        phase(&document)?;
+        let live_read_ts = phase(&document)?;
         let options = typed(&document, "options")?.unwrap_or_default();
         Ok(ReadManifest {
             maker: typed(&document, "elastickv_version")?.unwrap_or_default(),
@@ -83,6 +85,7 @@ impl ReadManifest {
             exclusions,
             options,
             inputs: typed(&document, "inputs")?.unwrap_or_default(),
+            live_read_ts,
             skipped: typed(&document, "skipped")?.unwrap_or_default(),
             document,
         })
@@ -146,18 +149,19 @@ fn required(document: &Map<String, Value>) -> Result<(), String> {
     }
 }
 
-fn phase(document: &Map<String, Value>) -> Result<(), String> {
+/// Whether it was made of snapshots, or by the running server: then the moment.
+fn phase(document: &Map<String, Value>) -> Result<Option<u64>, String> {
     let live: Option<Map<String, Value>> = typed(document, "live")?;
     let source: Option<Map<String, Value>> = typed(document, "source")?;
     match typed::<String>(document, "phase")?.as_deref() {
         Some("phase0-snapshot-decode") if live.is_some() => {
             Err("a decoded snapshot cannot have the member live".into())
         }
-        Some("phase0-snapshot-decode") => Ok(()),
+        Some("phase0-snapshot-decode") => Ok(None),
         Some("phase1-live-pinned") if source.is_some() => Err("a live dump cannot have the member source".into()),
         Some("phase1-live-pinned") => {
             let read_ts = live.map(|live| typed::<u64>(&live, "read_ts")).transpose()?.flatten();
-            read_ts.filter(|ts| *ts > 0).map(drop).ok_or_else(|| "a live dump needs live.read_ts".into())
+            read_ts.filter(|ts| *ts > 0).map(Some).ok_or_else(|| "a live dump needs live.read_ts".into())
         }
         _ => Err("member phase is missing or unknown".into()),
     }
@@ -246,8 +250,14 @@ mod tests {
         document["source"] = Value::Null;
         let parse = |document: &Value| ReadManifest::parse(document.to_string().as_bytes());
         assert!(parse(&document).unwrap_err().contains("read_ts"));
-        document["live"] = json!({ "read_ts": 5 });
-        assert!(parse(&document).is_ok());
+        document["live"] = json!({ "read_ts": 5, "pin_token_sha256": "00" });
+        document["shards"] = json!([{ "raft_group_id": 1, "applied_index": 7 }]);
+        document["backup_ts_ttl_ms"] = json!(60000);
+        document["max_active_backup_pins"] = json!(4);
+        assert_eq!(parse(&document).unwrap().live_read_ts, Some(5));
+        document["shards"] = Value::Null;
+        document["live"]["read_ts"] = json!(0);
+        assert!(parse(&document).unwrap_err().contains("read_ts"));
         document["phase"] = json!("phase0-snapshot-decode");
         assert!(parse(&document).unwrap_err().contains("live"));
     }

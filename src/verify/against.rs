@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
+use super::live;
 use crate::decode::{Filled, Options, Progress, fill_nowhere};
 use crate::error::{Error, Result};
 use crate::output::checksums::Checksums;
@@ -84,14 +85,20 @@ fn renamed(error: Error, sources: &[Source], given: &[PathBuf]) -> Error {
 impl Fresh {
     /// Whether a manifest tells of other data than the fresh one, and where.
     pub fn differs_from(&self, other: &ReadManifest) -> Option<String> {
+        if other.live_read_ts.is_some() {
+            return words_of(&live::differing(&self.manifest, other));
+        }
         let names: std::collections::BTreeSet<&String> = self.manifest.keys().chain(other.document.keys()).collect();
         let differ = names.into_iter().filter(|name| {
             let (mine, theirs) = (self.manifest.get(*name), other.document.get(*name));
             !FREE.contains(&name.as_str()) && comparable(mine) != comparable(theirs)
         });
-        let differ: Vec<&str> = differ.map(String::as_str).collect();
-        (!differ.is_empty()).then(|| format!("these members differ from a fresh decode: {}", differ.join(", ")))
+        words_of(&differ.cloned().collect::<Vec<String>>())
     }
+}
+
+fn words_of(differ: &[String]) -> Option<String> {
+    (!differ.is_empty()).then(|| format!("these members differ from a fresh decode: {}", differ.join(", ")))
 }
 
 fn comparable(member: Option<&Value>) -> Option<Value> {

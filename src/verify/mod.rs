@@ -8,6 +8,7 @@
 
 pub mod against;
 pub mod digests;
+pub mod live;
 pub mod output;
 pub mod problem;
 pub mod promised;

@@ -27,6 +27,7 @@ mod hostile;
 mod inputs;
 mod inspect;
 mod leaving;
+mod live;
 mod ranges;
 mod ranges_model;
 mod redis_errors;
