@@ -21,7 +21,7 @@ struct Inner {
     kind: ErrorKind,
     input: Option<PathBuf>,
     offset: Option<u64>,
-    row: Option<(Family, Vec<u8>)>,
+    row: Option<(Family, Brief)>,
     also: Option<Error>,
 }
 
@@ -266,11 +266,19 @@ impl Error {
         self
     }
 
-    /// Adds the row: its family and user key.
+    /// Adds the row: its family and user key, of which the first [`Brief::MOST`] bytes are kept.
     #[cold]
     #[must_use]
     pub fn row(mut self, family: Family, user_key: &[u8]) -> Error {
-        self.0.row = Some((family, user_key.to_vec()));
+        self.0.row = Some((family, Brief::of(user_key)));
+        self
+    }
+
+    /// Names the row that another error names.
+    #[cold]
+    #[must_use]
+    pub(crate) fn row_of(mut self, other: &Error) -> Error {
+        self.0.row.clone_from(&other.0.row);
         self
     }
 
@@ -305,9 +313,14 @@ impl Error {
         self.0.row.as_ref().map(|(family, _)| *family)
     }
 
-    /// User key of the row at fault, with its prefix.
+    /// User key of the row at fault, with its prefix, or what it begins with: see [`Brief`].
     pub fn key(&self) -> Option<&[u8]> {
-        self.0.row.as_ref().map(|(_, key)| key.as_slice())
+        self.brief().map(|key| &*key.head)
+    }
+
+    /// The same with the length of the whole key.
+    pub fn brief(&self) -> Option<&Brief> {
+        self.0.row.as_ref().map(|(_, key)| key)
     }
 
     /// The input, as it was named.
@@ -391,7 +404,7 @@ impl fmt::Display for Error {
             _ => write!(f, "{kind}")?,
         }
         if let Some((_, key)) = row {
-            write!(f, ", key \"{}\"", Shown(key))?;
+            write!(f, ", key \"{key}\"")?;
         }
         if let Some(offset) = offset {
             write!(f, ", at byte offset {offset}")?;
@@ -409,6 +422,31 @@ fn write_fault(f: &mut fmt::Formatter<'_>, family: Family, fault: &Fault) -> fmt
         Fault::Key(reason) => write!(f, "malformed {prefix} key: {reason}"),
         Fault::Value(reason) => write!(f, "invalid {prefix} value: {reason}"),
         Fault::ValueLen { got, want } => write!(f, "invalid {prefix} value: its length is {got}, not {want}"),
+    }
+}
+
+/// What a key begins with, and its length: errors can be many and keys a megabyte long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brief {
+    /// The first bytes, or all.
+    pub head: Box<[u8]>,
+    /// How many there are.
+    pub len: usize,
+}
+
+impl Brief {
+    /// Bytes that are kept.
+    pub const MOST: usize = 512;
+
+    /// The start of a key.
+    pub fn of(key: &[u8]) -> Brief {
+        Brief { head: key[..key.len().min(Brief::MOST)].into(), len: key.len() }
+    }
+}
+
+impl fmt::Display for Brief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Start { head: &self.head, len: self.len }.fmt(f)
     }
 }
 

@@ -9,7 +9,7 @@ pub(super) const TABLE: &str = "\
 Exit codes:
   0  finished
   1  the environment failed, or the request cannot be met; 64 if the command line is wrong
-  2  the input is not a sound snapshot or output; nothing was left behind
+  2  the input is not an intact snapshot or output; nothing was left behind
   3  finished, but something was skipped
   4  finished, but there were warnings and --strict was given";
 
@@ -18,7 +18,7 @@ pub(super) const GET_TABLE: &str = "\
 Exit codes:
   0  found
   1  not found, or the environment failed (cannot read, cannot write)
-  2  the input is not a sound snapshot, or what was asked for is damaged
+  2  the input is not an intact snapshot, or what was asked for is damaged
   64 wrong usage: the command line is not understood";
 
 /// The table under `diff --help`: as with diff(1), 1 is an answer.
@@ -26,7 +26,7 @@ pub(super) const DIFF_TABLE: &str = "\
 Exit codes:
   0  A and B hold the same
   1  they differ, or standard output cannot be written
-  2  the environment failed, or an input is not a sound snapshot or output
+  2  the environment failed, or an input is not an intact snapshot or output
   3  compared, but something could not be read and was skipped
   64 wrong usage: the command line is not understood";
 
@@ -41,7 +41,7 @@ pub enum Exit {
     Misuse,
     /// Of `diff`: the two differ.
     Differ,
-    /// The input is not a sound snapshot or output.
+    /// The input is not an intact snapshot or output.
     Damage,
     /// Of `diff`: any error.
     Trouble,

@@ -197,6 +197,6 @@ pub(super) fn json_findings(manifest: &Manifest) {
 pub(super) fn json_error(error: &Error) {
     line(&json!({
         "event": "error", "message": error.to_string(), "damage": error.is_damage(), "offset": error.offset(),
-        "family": error.family().map(|f| f.prefix()), "key": error.key().map(report::Value::from),
+        "family": error.family().map(|f| f.prefix()), "key": error.brief().map(report::Value::from),
     }));
 }

@@ -25,10 +25,14 @@ use crate::verify::{Snapshots, against, live, snapshots};
 
 /// What a snapshot must be, and what an output.
 const ABOUT: &str = "\
-A snapshot is sound if its framing, order and checksums hold, every value of every version of every row can be read,
-and what it holds can be decoded. An output (a directory, .tar or .tar.zst) is whole if MANIFEST.json and CHECKSUMS
+A snapshot is intact if a decode of it would succeed: its framing, order and checksums hold, and every row that counts
+can be read and put together. Damage in rows that a decode does not read, such as old versions, is a warning. An output (a directory, .tar or .tar.zst) is whole if MANIFEST.json and CHECKSUMS
 are valid, every file has the bytes of its digest, and no file is missing, foreign or a link. With --against it must
 also be, byte for byte, what a decode of the snapshots gives now; none is written.";
+
+/// What is said of damaged rows that a decode leaves alone.
+const UNREAD: &str =
+    "are old versions or internal rows, which a decode of the present state does not read; --as-of may";
 
 /// Arguments of `ekvsnap verify`.
 #[derive(Debug, clap::Args)]
@@ -46,7 +50,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
 
-    /// Fail (exit 4) when a snapshot is sound but there are warnings.
+    /// Fail (exit 4) when a snapshot is intact but there are warnings.
     #[arg(long)]
     strict: bool,
 
@@ -164,64 +168,58 @@ fn verify_snapshots(args: &Args, sources: &[Source], passed_over: Vec<PassedOver
         say(&snapshots_words(args, sources, &found));
     }
     let warned = found.decoded.iter().any(|filled| filled.manifest.warnings.iter().any(|w| w.count > 0));
-    Ok(match found.damaged() {
-        0 if args.strict && warned => Exit::Strict,
+    Ok(match found.damaged {
+        0 if args.strict && (warned || found.unread() > 0) => Exit::Strict,
         0 => Exit::Fine,
         _ => Exit::Damage,
     })
 }
 
-/// Damaged places in the order of the inputs, as many as are to be shown.
-fn places<'f>(args: &Args, found: &'f Snapshots) -> impl Iterator<Item = &'f Lost> {
-    let rows = found.walked.iter().flat_map(|walked| &walked.shown);
-    rows.chain(&found.beyond_rows).take(args.limit)
+/// Damaged rows that a decode does not read, as many as are to be shown.
+fn unread<'f>(args: &Args, found: &'f Snapshots) -> impl Iterator<Item = &'f Lost> {
+    found.walked.iter().flat_map(|walked| &walked.shown).take(args.limit)
 }
 
 fn snapshots_words(args: &Args, sources: &[Source], found: &Snapshots) -> String {
-    let mut text = String::new();
-    for passed in &found.passed_over {
-        text.push_str(&format!("damage: {}: {}\n", Visible(passed.file.display()), passed.why));
-    }
-    places(args, found).for_each(|lost| text.push_str(&lost_words(lost)));
-    let shown = places(args, found).count() + found.passed_over.len();
-    text.push_str(&more(shown, found.damaged()));
+    let mut text: String = found.lost.iter().map(|lost| lost_words("damage", lost)).collect();
+    text.push_str(&more(found.lost.len(), found.damaged));
     for (source, walked) in sources.iter().zip(&found.walked) {
-        let crc = match (walked.crc32c, walked.damaged) {
-            (Some(crc), _) => format!("CRC32C {crc:08x} matches"),
-            (None, 0) => "no CRC to verify against".to_owned(),
-            (None, _) => "no CRC that matches".to_owned(),
+        let (state, no_crc) = match walked.damaged {
+            0 => ("intact", "no CRC to verify against"),
+            _ => ("damaged", "no CRC that matches"),
         };
+        let crc = walked.crc32c.map_or(no_crc.to_owned(), |crc| format!("CRC32C {crc:08x} matches"));
         let (rows, tombstones) = (HumanCount(walked.rows), HumanCount(walked.tombstones));
-        let state = if walked.damaged == 0 { "sound" } else { "damaged" };
         text.push_str(&format!(
             "{}: {state}; {rows} rows, {tombstones} tombstones; {crc}\n",
             Visible(source.path().display())
         ));
     }
-    match &found.decoded {
-        Some(filled) => {
-            filled.manifest.warnings.iter().for_each(|warning| text.push_str(&summary::warning_words(warning)));
-            let live = HumanCount(filled.manifest.counters.live);
-            text.push_str(&format!("{live} live keys decode to {} files\n", HumanCount(filled.files)));
+    if let Some(filled) = &found.decoded {
+        filled.manifest.warnings.iter().for_each(|warning| text.push_str(&summary::warning_words(warning)));
+        unread(args, found).for_each(|lost| text.push_str(&lost_words("warning", lost)));
+        text.push_str(&more(unread(args, found).count(), found.unread()));
+        if found.unread() > 0 {
+            text.push_str(&format!("warning: {} damaged rows {UNREAD}\n", HumanCount(found.unread())));
         }
-        None => text.push_str("not decoded: where frames are broken or keys out of order no version can be chosen\n"),
+        let live = HumanCount(filled.manifest.counters.live);
+        text.push_str(&format!("{live} live keys decode to {} files\n", HumanCount(filled.files)));
     }
-    if found.damaged() > 0 {
-        text.push_str(&format!(
-            "{} damaged places; decode --on-error skip saves the rest\n",
-            HumanCount(found.damaged())
-        ));
+    if found.damaged > 0 {
+        let saves =
+            if found.decoded.is_some() { "decode --on-error skip saves the rest" } else { "nothing can be read" };
+        text.push_str(&format!("{} damaged places; {saves}\n", HumanCount(found.damaged)));
     }
     text
 }
 
-fn lost_words(lost: &Lost) -> String {
+fn lost_words(level: &str, lost: &Lost) -> String {
     let row = lost.family.map_or(String::new(), |family| {
         let family = if family.is_empty() { "bare" } else { family };
         let key = lost.key.as_ref().map_or(String::new(), |key| format!(" key {}", shown(key)));
         format!(", {family}{key}")
     });
-    format!("damage: {} at byte offset {}{row}: {}\n", Visible(&lost.input), lost.offset, Visible(&lost.reason))
+    format!("{level}: {} at byte offset {}{row}: {}\n", Visible(&lost.input), lost.offset, Visible(&lost.reason))
 }
 
 fn more(shown: usize, all: u64) -> String {
@@ -232,17 +230,22 @@ fn more(shown: usize, all: u64) -> String {
 }
 
 fn snapshots_json(args: &Args, sources: &[Source], found: &Snapshots) {
-    for passed in &found.passed_over {
-        line(&json!({ "event": "damage", "input": report::Value::from(passed.file.as_path()), "reason": passed.why }));
-    }
-    for lost in places(args, found) {
-        line(&json!({
-            "event": "damage", "input": lost.input, "offset": lost.offset, "family": lost.family, "key": lost.key,
-            "reason": lost.reason,
-        }));
+    for lost in &found.lost {
+        let mut event = json!({ "event": "damage" });
+        if let (Value::Object(event), Ok(Value::Object(members))) = (&mut event, serde_json::to_value(lost)) {
+            event.extend(members);
+        }
+        line(&event);
     }
     if let Some(filled) = &found.decoded {
         summary::json_findings(&filled.manifest);
+    }
+    if found.unread() > 0 {
+        let examples: Vec<&Lost> = unread(args, found).collect();
+        line(&json!({
+            "event": "warning", "code": "unread_rows_damaged", "count": found.unread(), "hint": UNREAD,
+            "examples": examples,
+        }));
     }
     let inputs: Vec<Value> = sources
         .iter()
@@ -251,12 +254,12 @@ fn snapshots_json(args: &Args, sources: &[Source], found: &Snapshots) {
             let crc = walked.crc32c.map(|crc| format!("{crc:08x}"));
             json!({
                 "name": report::Value::from(source.path()), "rows": walked.rows, "tombstones": walked.tombstones,
-                "damaged": walked.damaged, "crc32c": crc,
+                "damaged": walked.damaged, "unread_damaged": walked.unread, "crc32c": crc,
             })
         })
         .collect();
     line(&json!({
-        "event": "summary", "subject": "snapshot", "sound": found.damaged() == 0, "damaged": found.damaged(),
+        "event": "summary", "subject": "snapshot", "intact": found.damaged == 0, "damaged": found.damaged,
         "inputs": inputs, "files": found.decoded.as_ref().map(|filled| filled.files),
         "live": found.decoded.as_ref().map(|filled| filled.manifest.counters.live),
     }));

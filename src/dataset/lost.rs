@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Brief, Error, ErrorKind, Result};
 use crate::report::{Value, exact_path};
 
 /// One loss: a line of `ERRORS.jsonl`.
@@ -20,8 +20,14 @@ pub struct Lost {
     pub offset: u64,
     /// Prefix of the row's family.
     pub family: Option<&'static str>,
-    /// User key of the row, with its prefix.
+    /// User key of the row, with its prefix; a long one is cut.
     pub key: Option<Value>,
+    /// The bucket, where the body of an S3 object cannot be put together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<Value>,
+    /// The object of that bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<Value>,
     /// What is wrong.
     pub reason: String,
     /// In a decode: live rows that are left out, which is the row with all others of the object that needs it. Not there
@@ -33,12 +39,16 @@ pub struct Lost {
 impl Lost {
     /// The loss that an error tells of.
     pub fn of(error: &Error) -> Lost {
+        let of_body =
+            |part: fn(&ErrorKind) -> Option<&[u8]>| part(error.kind()).map(|name| Value::from(&Brief::of(name)));
         Lost {
             input: error.path().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
             input_b64: error.path().and_then(exact_path),
             offset: error.offset().unwrap_or_default(),
             family: error.family().map(|family| family.prefix()),
-            key: error.key().map(Value::from),
+            key: error.brief().map(Value::from),
+            bucket: of_body(|kind| if let ErrorKind::Body { bucket, .. } = kind { Some(bucket) } else { None }),
+            object: of_body(|kind| if let ErrorKind::Body { object, .. } = kind { Some(object) } else { None }),
             reason: error.reason(),
             rows: None,
         }

@@ -66,12 +66,7 @@ pub struct DataSet<'a> {
 fn view_of(sources: &[Source], as_of: Option<u64>, lenient: bool) -> Result<View> {
     let mut newest = 0;
     for source in sources {
-        match survey::last_commit_ts(source) {
-            Ok(time) => newest = time.max(newest),
-            // The survey will list it.
-            Err(_) if lenient => {}
-            Err(error) => return Err(error),
-        }
+        newest = newest.max(survey::last_commit_ts(source)?);
     }
     Ok(View { as_of: as_of.unwrap_or(u64::MAX), read_ts: as_of.unwrap_or(newest), lenient })
 }

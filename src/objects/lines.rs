@@ -205,7 +205,7 @@ impl Lines {
                 "key" => key = members::binary(value),
                 "path" => {}
                 "etag" | "size_bytes" => {
-                    size = if name == "size_bytes" { members::number(value) } else { size };
+                    size = if name == "size_bytes" { members::size(value) } else { size };
                     body.update(value);
                 }
                 _ => rest.update([name.as_bytes(), value.as_bytes()].concat()),

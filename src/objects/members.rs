@@ -74,6 +74,11 @@ pub(super) fn number(json: &str) -> Option<u64> {
     json.trim_matches('"').parse().ok()
 }
 
+/// A size. One below 0 is as good as none: a decode warns of it.
+pub(super) fn size(json: &str) -> Option<u64> {
+    number(json).or_else(|| json.trim_matches('"').parse::<i64>().is_ok().then_some(0))
+}
+
 /// The value of a DynamoDB key attribute, `{"S":…}`, `{"N":…}` or `{"B":…}`, as `--scope` takes it.
 pub(super) fn key_attribute(json: &str) -> Option<Vec<u8>> {
     let (kind, value) = Members::of(json.as_bytes()).next()?;
@@ -100,6 +105,7 @@ mod tests {
         assert_eq!(binary(r#"{"base64":"__48"}"#), Some(b"\xff\xfe<".to_vec()));
         assert_eq!(binary("1"), None);
         assert_eq!(number("\"18446744073709551615\""), Some(u64::MAX));
+        assert_eq!((size("-1"), size("7"), size("x")), (Some(0), Some(7), None));
         assert_eq!(key_attribute(r#"{"B":"/w=="}"#), Some(vec![0xff]));
         assert_eq!(key_attribute(r#"{"N":"-1.5"}"#), Some(b"-1.5".to_vec()));
     }

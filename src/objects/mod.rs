@@ -241,5 +241,7 @@ pub fn feed_in_pieces(path: &str, lines: &[u8], size: usize) -> Vec<String> {
 fn key_names(schema: &[u8]) -> Option<KeyNames> {
     let schema: serde_json::Value = serde_json::from_slice(schema).ok()?;
     let name = |which: &str| schema["primary_key"][which]["name"].as_str().map(str::to_owned);
-    Some(KeyNames { hash: name("hash_key")?, range: name("range_key") })
+    // A table without a key attribute has no items: its schema is one all the same.
+    schema["primary_key"]["hash_key"].is_object().then(|| ())?;
+    Some(KeyNames { hash: name("hash_key").unwrap_or_default(), range: name("range_key") })
 }

@@ -9,6 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::{Serialize, Serializer};
 
+use crate::error::Brief;
+
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -161,6 +163,28 @@ impl From<&[u8]> for Value {
         match std::str::from_utf8(bytes) {
             Ok(text) => Value::Text(text.to_owned()),
             Err(_) => Value::Binary { base64: URL_SAFE_NO_PAD.encode(bytes), cut_from_bytes: None },
+        }
+    }
+}
+
+impl From<&Brief> for Value {
+    fn from(key: &Brief) -> Value {
+        let head = &key.head[..];
+        if head.len() == key.len {
+            return Value::from(head).cut();
+        }
+        match std::str::from_utf8(head) {
+            Ok(text) => Value::Cut(Cut { head: text.to_owned(), bytes: key.len }),
+            // A character that the cut goes through.
+            Err(e) if e.error_len().is_none() => {
+                let head = String::from_utf8_lossy(&head[..e.valid_up_to()]).into_owned();
+                Value::Cut(Cut { head, bytes: key.len })
+            }
+            Err(_) => {
+                let mut base64 = URL_SAFE_NO_PAD.encode(head);
+                base64.truncate(MOST_SHOWN);
+                Value::Binary { base64, cut_from_bytes: Some(key.len) }
+            }
         }
     }
 }

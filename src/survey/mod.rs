@@ -179,7 +179,8 @@ pub fn check_inner_crc(file: &[u8], end: usize) -> Result<()> {
 /// Surveys a file.
 ///
 /// # Errors
-/// What is wrong first; of a lenient view, only an `EKVMVCC2` stream that breaks in another way than a frame or an order.
+/// What is wrong first; of a lenient view, only headers that mean nothing to us, and an `EKVMVCC2` stream that breaks in another
+/// way than a frame or an order.
 pub fn survey(source: &Source, view: View, grain: Grain) -> Result<Surveyed> {
     let file = source.bytes();
     let result = match one_pass(file, view, grain) {
@@ -194,19 +195,12 @@ pub fn survey(source: &Source, view: View, grain: Grain) -> Result<Surveyed> {
 
 /// Surveys what can be read of a damaged file.
 fn salvage(file: &[u8], error: Error, view: View, grain: Grain) -> Result<Surveyed> {
-    let Ok(front) = front(file) else { return Ok(unreadable(file, &error)) };
+    // Of a file whose headers mean nothing to us, there is nothing to skip to.
+    let front = front(file)?;
     match front.layout {
         Layout::Pebble => runs(file, &front, view, grain),
         _ => before_break(file, error, view, grain),
     }
-}
-
-/// Of a file whose headers mean nothing to us, nothing is read.
-fn unreadable(file: &[u8], error: &Error) -> Surveyed {
-    let mut survey = pass::Pass::new(file, View::default(), 0).finish().0;
-    survey.is_whole = false;
-    let rest = ErrorKind::RestLost { why: error.reason(), bytes: file.len() as u64 };
-    (vec![survey], vec![Error::new(rest).at(0)])
 }
 
 /// Surveys the sound runs of a stream, each like a file of its own.
@@ -255,11 +249,7 @@ fn before_break(file: &[u8], mut error: Error, view: View, grain: Grain) -> Resu
             Ok(((mut survey, mut lost), _)) => {
                 survey.is_whole = false;
                 let (why, bytes) = (error.reason(), (file.len() - end) as u64);
-                let rest = Error::new(ErrorKind::RestLost { why, bytes }).at(end);
-                lost.push(match (error.family(), error.key()) {
-                    (Some(family), Some(key)) => rest.row(family, key),
-                    _ => rest,
-                });
+                lost.push(Error::new(ErrorKind::RestLost { why, bytes }).at(end).row_of(&error));
                 return Ok((vec![survey], lost));
             }
             Err(earlier) => error = earlier,

@@ -1,8 +1,8 @@
-//! Proofs: that a snapshot is sound in every row, and that an output is whole.
+//! Proofs: that a snapshot is intact, and that an output is whole.
 //!
 //! | subject | what is proved |
 //! |---|---|
-//! | snapshot | framing, limits, order, headers, checksums; every key and value of every version parses ([`snapshot`]); and what it holds can be decoded: chunks are there, references lead somewhere ([`snapshots`]) |
+//! | snapshot | it can be decoded, with all that a decode checks ([`snapshots`]); rows that a decode does not read are looked at besides ([`snapshot`]) |
 //! | output | MANIFEST.json and CHECKSUMS are what readers accept; every file has the bytes of its digest; none is missing, none foreign, none a link ([`output`]) |
 //! | output and snapshot | a decode with the options of the manifest would give the same bytes; none is written ([`against`]) |
 
@@ -28,55 +28,49 @@ use snapshot::Walked;
 pub struct Snapshots {
     /// For each input, what a walk over its rows found.
     pub walked: Vec<Walked>,
-    /// What only shows when rows are put together.
-    pub beyond_rows: Vec<Lost>,
-    /// Newer files of a directory that are damaged.
-    pub passed_over: Vec<PassedOver>,
-    /// The decode, if the order of the rows let it happen.
+    /// What a decode cannot read: the first places, in the order of inputs and offsets.
+    pub lost: Vec<Lost>,
+    /// How many places a decode cannot read.
+    pub damaged: u64,
+    /// The decode, if there was anything to decode.
     pub decoded: Option<Filled>,
 }
 
 impl Snapshots {
-    /// How many places are damaged.
-    pub fn damaged(&self) -> u64 {
-        let rows: u64 = self.walked.iter().map(|walked| walked.damaged).sum();
-        rows + (self.beyond_rows.len() + self.passed_over.len()) as u64
+    /// How many rows are damaged that a decode of the present state does not read.
+    pub fn unread(&self) -> u64 {
+        self.walked.iter().map(|walked| walked.unread).sum()
     }
 }
 
-/// Verifies snapshots, several of them as one data set; shows at most `limit` places of each.
+/// Verifies snapshots, several of them as one data set; shows at most `limit` places.
+///
+/// They are intact exactly if a decode of them succeeds: it is made, into nowhere, and what it would stop at is the verdict. Rows
+/// that it does not read (old versions, internal rows) are looked at besides.
 ///
 /// # Errors
-/// What is no fault of the snapshots, or no snapshot at all.
+/// What is no fault of the snapshots.
 pub fn snapshots(
     sources: &[Source],
     passed_over: Vec<PassedOver>,
     limit: usize,
     progress: &dyn Progress,
 ) -> Result<Snapshots> {
-    let mut walked = Vec::new();
-    for source in sources {
-        walked.push(snapshot::walk(source, Grain::default(), limit, progress)?);
-    }
-    let options = Options { skip_damage: true, ..Options::default() };
-    let (decoded, beyond_rows) = match fill_nowhere(sources, &options, progress) {
+    let options = Options { skip_damage: true, passed_over, ..Options::default() };
+    let (decoded, all) = match fill_nowhere(sources, &options, progress) {
         Ok(mut filled) => {
             let lost = std::mem::take(&mut filled.lost);
-            (Some(filled), lost.into_iter().filter(|lost| !is_counted(sources, lost)).collect())
+            (Some(filled), lost)
         }
         // What was seen of a file that changes is no verdict on it.
         Err(error) if matches!(error.kind(), ErrorKind::Changed) => return Err(error),
-        // The walk has met the damage that ends every decode: broken frames, and keys out of order.
-        Err(error) if error.is_damage() && walked.iter().any(|walked| walked.damaged > 0) => (None, Vec::new()),
         Err(error) if error.is_damage() => (None, vec![Lost::of(&error)]),
         Err(error) => return Err(error),
     };
-    Ok(Snapshots { walked, beyond_rows, passed_over, decoded })
-}
-
-/// Whether the walk over the rows has counted a loss of the decode.
-fn is_counted(sources: &[Source], lost: &Lost) -> bool {
-    let source = sources.iter().find(|source| source.path().to_string_lossy() == lost.input);
-    // A footer is no row of a family; the walk has compared it.
-    lost.family.is_none() || source.is_some_and(|source| snapshot::is_damaged_row(source, lost.offset as usize))
+    let mut walked = Vec::new();
+    for source in sources {
+        walked.push(snapshot::walk(source, &all, Grain::default(), limit, progress)?);
+    }
+    let damaged = all.len() as u64;
+    Ok(Snapshots { walked, lost: all.into_iter().take(limit).collect(), damaged, decoded })
 }

@@ -62,6 +62,10 @@ fn every_file_gives_its_outcome() {
     assert_eq!(wrong, [""; 0]);
 }
 
+/// Files whose headers mean nothing to us: there is nothing to skip to.
+const NO_SNAPSHOTS: [&str; 7] =
+    ["bad-magic", "bad-magic-hlc3", "empty-file", "runtime-hlc2-len2000", "sst-bundle", "trunc-magic-5", "trunc-ts-12"];
+
 /// With `--on-error skip` every file gives a whole tree of what can be read, and a list of what is not in it.
 #[test]
 fn what_can_be_skipped() {
@@ -70,7 +74,14 @@ fn what_can_be_skipped() {
     for case in &cases(&files) {
         let bytes = files[&format!("{}.fsm", case.name)].clone();
         let options = Options { skip_damage: true, ..Options::default() };
-        let decoded = run_with(&[bytes], &options).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        let decoded = match run_with(&[bytes], &options) {
+            Err(error) if NO_SNAPSHOTS.contains(&case.name) => {
+                assert!(error.is_damage(), "{}: {error}", case.name);
+                continue;
+            }
+            decoded => decoded.unwrap_or_else(|error| panic!("{}: {error}", case.name)),
+        };
+        assert!(!NO_SNAPSHOTS.contains(&case.name), "{}: was taken for a snapshot", case.name);
         let lines = if decoded.has("ERRORS.jsonl") { decoded.text("ERRORS.jsonl").lines().count() } else { 0 };
         assert_eq!(decoded.outcome.manifest.skipped, lines as u64, "{}", case.name);
         assert_eq!(lines > 0, case.outcome == "reject", "{}: {lines} losses", case.name);

@@ -50,6 +50,7 @@ mod truth_fs;
 mod truth_redis;
 mod truth_s3;
 mod truth_sqs;
+mod verdicts;
 mod verify;
 mod visibility;
 mod words;

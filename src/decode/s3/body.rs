@@ -104,7 +104,8 @@ impl<'p, 'c, 'a, 't> Body<'p, 'c, 'a, 't> {
     fn damage(&self, fault: ChunkFault) -> Error {
         let (bucket, object) = (self.key.bucket.to_vec(), self.key.object.to_vec());
         let row = &self.manifest_row;
-        let error = Error::new(ErrorKind::Body { bucket, object, fault }).at(row.offset);
+        let error =
+            Error::new(ErrorKind::Body { bucket, object, fault }).at(row.offset).row(Family::S3Object, row.user_key);
         self.cx.set.locate(RowError { group: row.group, error })
     }
 }

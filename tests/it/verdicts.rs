@@ -1,0 +1,110 @@
+//! One verdict in every command: what a decode does not stop at, `verify`, `inspect` and `diff` accept, and nothing else.
+
+use ekvsnap::dataset::Lost;
+use ekvsnap::decode::{Options, Silent, fill_nowhere, on_threads};
+use ekvsnap::diff::{Side, diff};
+use ekvsnap::error::Result;
+use ekvsnap::inspect::{Depth, inspect};
+use ekvsnap::source::Source;
+use ekvsnap::verify::snapshots as verify;
+
+use crate::kit::fixtures::{load, snapshots};
+use crate::kit::thin::thinned;
+
+const DEPTH: Depth = Depth { objects: true, top: 3, prefix_depth: 1 };
+
+fn source(bytes: &[u8]) -> Vec<Source> {
+    vec![Source::from_bytes("x.fsm", bytes.to_vec())]
+}
+
+/// What is wrong with the verdicts of all commands on one input.
+fn verdicts(bytes: &[u8]) -> Result<Vec<String>> {
+    let options = Options::default();
+    let decoded = fill_nowhere(&source(bytes), &options, &Silent).map(drop);
+    let intact = decoded.is_ok();
+    assert!(decoded.as_ref().err().is_none_or(|error| error.is_damage()), "{decoded:?}");
+    let mut wrong = Vec::new();
+    let found = verify(&source(bytes), Vec::new(), usize::MAX, &Silent)?;
+    if (found.damaged == 0) != intact {
+        wrong.push(format!("verify: {} places, decode: {decoded:?}", found.damaged));
+    }
+    wrong.extend(found.lost.iter().filter(|lost| !is_named(lost)).map(|lost| format!("{lost:?}")));
+    let inspected = inspect(&source(bytes), &options, DEPTH, &Silent).map(drop);
+    let sides = [&mut Side::Snapshots(source(bytes)), &mut Side::Snapshots(source(bytes))];
+    let compared = diff(sides, [&options; 2], &Silent, &mut |_| Ok(()));
+    let equal = compared.as_ref().map_or(true, |totals| totals.are_equal());
+    for (name, got) in [("inspect", inspected), ("diff", compared.map(drop))] {
+        if got.is_ok() != intact {
+            wrong.push(format!("{name}: {got:?}, decode: {decoded:?}"));
+        }
+    }
+    if !equal {
+        wrong.push("diff: not the same as itself".to_owned());
+    }
+    Ok(wrong)
+}
+
+/// Whether a loss says where, and of a row which.
+fn is_named(lost: &Lost) -> bool {
+    // Of bytes that are no row, nobody can name one.
+    const OF_BYTES: [&str; 8] =
+        ["CRC32C", "checksum", "were not read", "snapshot ", "the file is ", "FSM header", "EKVMVCC2", "key shorter"];
+    lost.family.is_some() && lost.key.is_some() || OF_BYTES.iter().any(|words| lost.reason.contains(words))
+}
+
+#[track_caller]
+fn all_agree(files: impl Iterator<Item = (String, Vec<u8>)> + Send) {
+    let wrong = on_threads(2, || {
+        let agree = |(name, bytes): (String, Vec<u8>)| -> Vec<String> {
+            let wrong = verdicts(&bytes).unwrap_or_else(|error| vec![error.to_string()]);
+            wrong.into_iter().map(|wrong| format!("{name}: {wrong}")).collect()
+        };
+        files.flat_map(agree).collect::<Vec<String>>()
+    });
+    assert_eq!(wrong.unwrap(), [""; 0]);
+}
+
+#[test]
+fn on_damaged_files() {
+    all_agree(load("damaged").into_iter().filter(|(name, _)| name.ends_with(".fsm")));
+}
+
+#[test]
+fn on_field_cases() {
+    let is_small = |bytes: &[u8]| bytes.len() < 1 << 22;
+    all_agree(load("field").into_iter().filter(|(name, bytes)| name.ends_with(".fsm") && is_small(bytes)));
+}
+
+#[test]
+fn on_corpora() {
+    let corpora =
+        ["redis-nasty", "mvcc-interleave", "dynamodb-nasty", "s3-nasty", "sqs-nasty", "fs-small", "two-groups"];
+    all_agree(corpora.iter().flat_map(|corpus| {
+        snapshots(&load(corpus)).into_iter().map(|bytes| ((*corpus).to_owned(), bytes)).collect::<Vec<_>>()
+    }));
+}
+
+/// Random changes of real rows, without a footer that would tell of them.
+#[test]
+fn on_random_damage() {
+    let cases = std::env::var("VERDICTS").map_or(40, |n| n.parse().unwrap());
+    for corpus in ["redis-nasty", "dynamodb-nasty", "s3-nasty", "sqs-nasty", "fs-small"] {
+        let mut whole = thinned(corpus);
+        whole.truncate(whole.len() - 4);
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        all_agree((0..cases).map(|n| {
+            let mut file = whole.clone();
+            for _ in 0..=n % 4 {
+                let at = random() as usize % file.len();
+                file[at] ^= if n % 2 == 0 { 1 << (random() % 8) } else { random() as u8 };
+            }
+            (format!("{corpus} {n}"), file)
+        }));
+    }
+}
