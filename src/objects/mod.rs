@@ -242,6 +242,6 @@ fn key_names(schema: &[u8]) -> Option<KeyNames> {
     let schema: serde_json::Value = serde_json::from_slice(schema).ok()?;
     let name = |which: &str| schema["primary_key"][which]["name"].as_str().map(str::to_owned);
     // A table without a key attribute has no items: its schema is one all the same.
-    schema["primary_key"]["hash_key"].is_object().then(|| ())?;
+    schema["primary_key"]["hash_key"].is_object().then_some(())?;
     Some(KeyNames { hash: name("hash_key").unwrap_or_default(), range: name("range_key") })
 }
