@@ -106,9 +106,8 @@ fn timed_survey(file: &Path) -> Result<Answer> {
     let started = Instant::now();
     let source = Source::open(file, Access::Map)?;
     let view = View { as_of: u64::MAX, read_ts: u64::MAX, lenient: false };
-    let (surveys, _) = survey(&source, view, Grain::default())?;
+    let (survey, _) = survey(&source, view, Grain::default())?;
     let seconds = started.elapsed().as_secs_f64();
-    let [survey] = surveys.as_slice() else { return Err("the snapshot is broken".into()) };
     if survey.crc32c.is_none() {
         return Err("the snapshot has no checksum to verify".into());
     }

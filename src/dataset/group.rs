@@ -97,15 +97,26 @@ impl<'a> Group<'a> {
     pub(super) fn seek(&self, target: &[u8]) -> Result<usize> {
         let positions = self.survey.checkpoints.positions();
         let after = positions.partition_point(|at| self.key_at(*at).is_some_and(|key| key < target));
-        let mut at = if after == 0 { self.survey.rows.start } else { positions[after - 1] };
-        while at < self.survey.rows.end {
-            let (key, end) = self.entry_key(at)?;
-            if key >= target {
-                break;
+        let at = if after == 0 { self.survey.rows.start } else { positions[after - 1] };
+        let mut stretch = self.stretch(at);
+        loop {
+            while stretch.start < stretch.end {
+                let (key, end) = self.entry_key(stretch.start)?;
+                if key >= target {
+                    return Ok(stretch.start);
+                }
+                stretch.start = end;
             }
-            at = end;
+            stretch = self.stretch(stretch.start);
+            if stretch.is_empty() {
+                return Ok(self.survey.rows.end);
+            }
         }
-        Ok(at)
+    }
+
+    /// The first stretch of rows at or behind a position, up to the next hole.
+    pub(super) fn stretch(&self, at: usize) -> Range<usize> {
+        self.survey.holes.from(at, self.survey.rows.end)
     }
 
     fn entry_key(&self, at: usize) -> Result<(&'a [u8], usize)> {

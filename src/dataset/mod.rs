@@ -95,11 +95,9 @@ impl<'a> DataSet<'a> {
         let surveys: Vec<_> = sources.par_iter().map(|source| survey::survey(source, view, grain)).collect();
         let mut groups = Vec::new();
         for (source, surveyed) in sources.iter().zip(surveys) {
-            let (surveys, lost) = surveyed?;
+            let (survey, lost) = surveyed?;
             lost.into_iter().try_for_each(|error| losses.tolerate(error))?;
-            for survey in surveys {
-                groups.push(Group::new(groups.len() as u32, source, survey));
-            }
+            groups.push(Group::new(groups.len() as u32, source, survey));
         }
         if let Some(first) = groups.first()
             && groups.iter().all(|group| group.survey.layout == Layout::Timestamps)
@@ -129,16 +127,14 @@ impl<'a> DataSet<'a> {
         Ok(())
     }
 
-    /// What is merged: the inputs, but of an input that is broken in places each sound run; and the staged rows of
-    /// migrations, each job of an input by itself.
+    /// What is merged: the inputs, and the staged rows of migrations, each job of an input by itself.
     pub fn groups(&self) -> &[Group<'a>] {
         &self.groups
     }
 
-    /// The inputs; one that is broken in places is there as its first run.
+    /// The inputs.
     pub fn inputs(&self) -> impl Iterator<Item = &Group<'a>> {
-        let runs = self.groups[..self.stored].chunk_by(|a, b| std::ptr::eq(a.source, b.source));
-        runs.filter_map(|runs| runs.first())
+        self.groups[..self.stored].iter()
     }
 
     /// The inputs that can have rows: all but those of the timestamp group.

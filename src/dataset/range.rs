@@ -251,13 +251,13 @@ impl<'s, 'a> RangeIter<'s, 'a> {
     }
 
     fn note_shared(&mut self) {
-        let source = |row: &Row<'_>| Some(std::ptr::from_ref(self.set.groups().get(row.group as usize)?.source));
+        let stands_in_an_input = |row: &Row<'_>| (row.group as usize) < self.set.groups().len();
         for pair in self.rows.windows(2) {
             let [a, b] = pair else { continue };
             let same_key = a.user_key == b.user_key && a.group != b.group;
-            // Neither is an applied intent or a staged copy, nor are they runs of one broken input.
+            // Neither is an applied intent or a staged copy.
             let stored = same_key && ![a, b].into_iter().any(|row| self.set.is_staged(row.group));
-            let both = stored && source(a).zip(source(b)).is_some_and(|(a, b)| a != b);
+            let both = stored && stands_in_an_input(a) && stands_in_an_input(b);
             if both && (a.live || b.live) {
                 self.shared.get_or_insert_with(|| Shared::new(a)).count += 1;
             }

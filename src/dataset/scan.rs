@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::limits::TS_SUFFIX;
 use crate::format::mvcc::{self, Operational};
 use crate::format::{frame, mvcc2};
-use crate::survey::{Layout, OpenKeys, View};
+use crate::survey::{Holes, Layout, OpenKeys, View};
 
 /// Walks the newest visible version of each user key, tombstones included, in file order.
 ///
@@ -20,6 +20,10 @@ pub(super) struct Scan<'a> {
     file: &'a [u8],
     /// How entries are read.
     manner: Manner,
+    /// Where the rows end.
+    rows_end: usize,
+    holes: Holes,
+    /// Where the stretch at hand ends: at the next hole, or the end of the rows.
     end: usize,
     at: usize,
     view: View,
@@ -46,8 +50,9 @@ impl<'a> Scan<'a> {
             (_, 0) => Manner::Pebble,
             (_, strip) => Manner::Staged(strip),
         };
-        let end = survey.rows.end;
-        Scan { file, manner, end, at, view, group: group.index, open: OpenKeys::default(), only: None }
+        let (rows_end, holes) = (survey.rows.end, survey.holes.clone());
+        let Range { start: at, end } = holes.from(at, rows_end);
+        Scan { file, manner, rows_end, holes, end, at, view, group: group.index, open: OpenKeys::default(), only: None }
     }
 
     /// Reads only these parts of the file. Their rows must be all rows of their keys.
@@ -61,7 +66,21 @@ impl<'a> Scan<'a> {
     fn jump(&mut self) {
         let Some(parts) = &self.only else { return };
         let next = parts.get(parts.partition_point(|part| part.end <= self.at));
-        self.at = next.map_or(self.end, |part| self.at.max(part.start));
+        self.at = next.map_or(self.rows_end, |part| self.at.max(part.start));
+    }
+
+    /// Goes on behind the stretch at hand; tells whether there are more rows.
+    #[cold]
+    fn next_stretch(&mut self) -> bool {
+        while self.at < self.rows_end {
+            let next = self.holes.from(self.at, self.rows_end);
+            (self.at, self.end) = (next.start, next.end);
+            self.jump();
+            if self.at < self.end {
+                return true;
+            }
+        }
+        false
     }
 
     /// The position of the next entry.
@@ -76,7 +95,7 @@ impl<'a> Scan<'a> {
         if self.manner != Manner::Pebble {
             return self.next_other(limit);
         }
-        while self.at < self.end {
+        while self.at < self.end || self.next_stretch() {
             let frame::Step::Entry(entry) = frame::step(self.file, self.at).map_err(|_| changed())? else {
                 return Err(changed());
             };
@@ -123,7 +142,7 @@ impl<'a> Scan<'a> {
     }
 
     fn next_staged(&mut self, strip: usize, limit: Option<&[u8]>) -> Result<Option<Row<'a>>> {
-        while self.at < self.end {
+        while self.at < self.end || self.next_stretch() {
             let frame::Step::Entry(mut entry) = frame::step(self.file, self.at).map_err(|_| changed())? else {
                 return Err(changed());
             };
@@ -145,7 +164,7 @@ impl<'a> Scan<'a> {
     }
 
     fn next_mvcc2(&mut self, strip: usize, limit: Option<&[u8]>) -> Result<Option<Row<'a>>> {
-        while self.at < self.end {
+        while self.at < self.end || self.next_stretch() {
             let mvcc2::Step::Entry(mut entry) = mvcc2::step(self.file, self.at).map_err(|_| changed())? else {
                 return Err(changed());
             };

@@ -41,10 +41,11 @@ impl<'a> DataSet<'a> {
         for group in self.groups() {
             let mut at = group.seek(lo)?;
             while at < group.survey.rows.end && group.key_at(at).is_some_and(|key| hi.is_none_or(|hi| key < hi)) {
-                at = group.versions_at(at, &mut |version| {
+                let next = group.versions_at(at, &mut |version| {
                     // A key in front of the range can have rows inside it: it is a prefix of the range's start.
                     if version.user_key >= lo { each(version) } else { Ok(()) }
                 })?;
+                at = group.stretch(next).start;
             }
         }
         Ok(())

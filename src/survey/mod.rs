@@ -7,16 +7,20 @@
 pub mod checkpoints;
 pub mod counts;
 pub mod crc;
+mod holes;
 mod mend;
 mod open_keys;
+mod order;
 mod parts;
 mod pass;
+mod search;
 pub mod staged;
 
 use std::ops::Range;
 
 pub use checkpoints::Checkpoints;
 pub use counts::{Counts, Summary};
+pub use holes::Holes;
 pub use open_keys::OpenKeys;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -130,8 +134,10 @@ pub struct Survey {
     pub above_last_commit: u64,
     /// The verified footer; `None` when the file has none.
     pub crc32c: Option<u32>,
-    /// Whether `rows` are all rows of the file, not a sound run of one that is broken.
+    /// Whether all rows of the file can be read.
     pub is_whole: bool,
+    /// Stretches of `rows` that are not read.
+    pub holes: Holes,
     /// Runs of rows, in file order.
     pub segments: Vec<Segment>,
     /// Positions from which reading can start.
@@ -140,9 +146,8 @@ pub struct Survey {
     pub counts: Counts,
 }
 
-/// The surveys of a file, and what was passed over because that was asked for. A file that is broken in places has a
-/// survey for each of its sound runs (see [`Survey::is_whole`]), any other one.
-pub type Surveyed = (Vec<Survey>, Vec<Error>);
+/// The survey of a file, and what was passed over because that was asked for.
+pub type Surveyed = (Survey, Vec<Error>);
 
 /// The fixed part at the front of a file.
 struct Front {
@@ -189,8 +194,8 @@ pub fn survey(source: &Source, view: View, grain: Grain) -> Result<Surveyed> {
         Err(error) => Err(with_footer(error, file)),
     };
     let named = |e: Error| e.input(source.path());
-    let (surveys, lost) = result.map_err(named)?;
-    Ok((surveys, lost.into_iter().map(named).collect()))
+    let (survey, lost) = result.map_err(named)?;
+    Ok((survey, lost.into_iter().map(named).collect()))
 }
 
 /// Surveys what can be read of a damaged file.
@@ -198,14 +203,16 @@ fn salvage(file: &[u8], error: Error, view: View, grain: Grain) -> Result<Survey
     // Of a file whose headers mean nothing to us, there is nothing to skip to.
     let front = front(file)?;
     match front.layout {
-        Layout::Pebble => runs(file, &front, view, grain),
+        Layout::Pebble => mended(file, &front, view, grain),
         _ => before_break(file, error, view, grain),
     }
 }
 
-/// Surveys the sound runs of a stream, each like a file of its own.
-fn runs(file: &[u8], front: &Front, view: View, grain: Grain) -> Result<Surveyed> {
-    let mend::Mended { runs, mut lost, footer } = mend::mend(file, front.rows_start);
+/// Surveys a stream without what is damaged in it.
+fn mended(file: &[u8], front: &Front, view: View, grain: Grain) -> Result<Surveyed> {
+    let mut lost = Vec::new();
+    let mended = mend::mend(file, front.rows_start, view.as_of, &mut |error| lost.push(error))?;
+    let mend::Mended { holes, end, footer } = mended;
     let mut crc32c = None;
     if let Some(footer) = Footer::of(file).filter(|_| footer) {
         match footer.matches() {
@@ -213,28 +220,13 @@ fn runs(file: &[u8], front: &Front, view: View, grain: Grain) -> Result<Surveyed
             false => lost.push(footer.mismatch().at(file.len() - FOOTER)),
         }
     }
-    let none = front.rows_start..front.rows_start;
-    let runs = if runs.is_empty() { vec![none] } else { runs };
-    let mut surveys = Vec::with_capacity(runs.len());
-    for run in runs {
-        let ground = parts::Ground { file: &file[..run.end], view, grain, last_commit_ts: front.last_commit_ts };
-        let (pass, ..) = parts::run(ground, run.start, b"")?;
-        let (survey, passed_over) = pass.finish();
-        lost.extend(passed_over);
-        surveys.push(Survey { crc32c, is_whole: false, ..of_front(survey, front, run) });
-    }
-    share(&mut surveys);
-    Ok((surveys, lost))
-}
-
-/// What the store says of the whole file stands in one run, but is true of all.
-fn share(runs: &mut [Survey]) {
-    let min_retained_ts = runs.iter().map(|run| run.min_retained_ts).max().unwrap_or(0);
-    let max_commit_ts = runs.iter().map(|run| run.max_commit_ts).max().unwrap_or(0);
-    let applied_index = runs.iter().find_map(|run| run.applied_index);
-    for run in runs {
-        (run.min_retained_ts, run.max_commit_ts, run.applied_index) = (min_retained_ts, max_commit_ts, applied_index);
-    }
+    let last_commit_ts = front.last_commit_ts;
+    let ground = parts::Ground { file: &file[..end], view, grain, last_commit_ts, holes: &holes };
+    let (pass, ..) = parts::run(ground, front.rows_start, b"")?;
+    let (survey, passed_over) = pass.finish();
+    lost.extend(passed_over);
+    let survey = of_front(survey, front, front.rows_start..end);
+    Ok((Survey { crc32c, is_whole: false, holes, ..survey }, lost))
 }
 
 /// Surveys what stands before a broken entry of an `EKVMVCC2` stream: behind it nothing is looked for.
@@ -250,7 +242,7 @@ fn before_break(file: &[u8], mut error: Error, view: View, grain: Grain) -> Resu
                 survey.is_whole = false;
                 let (why, bytes) = (error.reason(), (file.len() - end) as u64);
                 lost.push(Error::new(ErrorKind::RestLost { why, bytes }).at(end).row_of(&error));
-                return Ok((vec![survey], lost));
+                return Ok((survey, lost));
             }
             Err(earlier) => error = earlier,
         }
@@ -271,11 +263,11 @@ type Passed = (Survey, Vec<Error>);
 fn one_pass(file: &[u8], view: View, grain: Grain) -> Result<(Passed, Option<Footer>)> {
     let front = front(file)?;
     let (start, last_commit_ts) = (front.rows_start, front.last_commit_ts);
-    let mut torn = None;
+    let (none, mut torn) = (Holes::default(), None);
     let (pass, end, footer) = match front.layout {
         Layout::Pebble => {
             let (pass, end, crc) =
-                parts::run(parts::Ground { file, view, grain, last_commit_ts }, start, &file[..start])?;
+                parts::run(parts::Ground { file, view, grain, last_commit_ts, holes: &none }, start, &file[..start])?;
             (pass, end, Footer::known(file, crc))
         }
         Layout::Mvcc2 => {
@@ -314,7 +306,7 @@ fn check_footer((mut survey, mut lost): Passed, footer: Option<Footer>, lenient:
             false => return Err(error()),
         }
     }
-    Ok((vec![survey], lost))
+    Ok((survey, lost))
 }
 
 /// Only a file that begins like a server's own must end in a footer: there a mismatch is named beside the error.

@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::crc::Crc;
 use super::pass::{End, Pass};
-use super::{Checkpoints, Grain, View};
+use super::{Checkpoints, Grain, Holes, View};
 use crate::error::{Error, Result};
 use crate::format::frame;
 
@@ -36,6 +36,8 @@ pub(super) struct Ground<'a> {
     pub view: View,
     pub grain: Grain,
     pub last_commit_ts: u64,
+    /// Stretches that are left out.
+    pub holes: &'a Holes,
 }
 
 /// A run of entries.
@@ -111,14 +113,17 @@ impl<'a> Line<'a> {
 
     /// Cuts the file into parts, up to the end of the rows or the first broken frame.
     fn hop(&self, start: usize, most_waiting: usize) -> Result<(End, Checkpoints)> {
-        let Ground { file, grain, .. } = self.ground;
+        let Ground { file, grain, holes, .. } = self.ground;
         let size = (grain.unit / 4).max(1);
         let mut checkpoints = Checkpoints::new(grain.spacing);
-        let mut part = Part { number: 0, bytes: start..start, previous_key: None };
+        let first = holes.from(start, file.len());
+        let mut part = Part { number: 0, bytes: first.start..first.start, previous_key: None };
         let mut last_key = None;
+        // The bytes up to the next hole.
+        let mut before = file.get(..first.end).unwrap_or(file);
         loop {
             let at = part.bytes.end;
-            let step = frame::step(file, at);
+            let step = frame::step(before, at);
             if let Ok(frame::Step::Entry(entry)) = &step {
                 checkpoints.offer(at);
                 warm(file, entry.end + AHEAD * (entry.end - at));
@@ -128,10 +133,16 @@ impl<'a> Line<'a> {
                     continue;
                 }
             }
-            let next = Part { number: part.number + 1, bytes: part.bytes.end..part.bytes.end, previous_key: last_key };
+            let end = part.bytes.end;
+            let next = Part { number: part.number + 1, bytes: end..end, previous_key: last_key };
             let go_on = self.offer(std::mem::replace(&mut part, next), most_waiting);
             match step {
                 Ok(frame::Step::Entry(_)) if go_on => {}
+                Ok(frame::Step::End) if go_on && before.len() < file.len() => {
+                    let behind = holes.from(at, file.len());
+                    part.bytes = behind.start..behind.start;
+                    before = file.get(..behind.end).unwrap_or(file);
+                }
                 Ok(frame::Step::Footer) => return Ok((End { at, footer: true }, checkpoints)),
                 Ok(_) => return Ok((End { at, footer: false }, checkpoints)),
                 Err(fault) => return Err(Error::from(fault).at(at)),

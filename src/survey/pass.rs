@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Checkpoints, Counts, Grain, Layout, OpenKeys, Segment, Survey, View};
+use super::{Checkpoints, Counts, Grain, Holes, Layout, OpenKeys, Segment, Survey, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Family;
 use crate::format::family::Classifier;
@@ -85,6 +85,7 @@ impl<'a> Pass<'a> {
                 above_last_commit: 0,
                 crc32c: None,
                 is_whole: true,
+                holes: Holes::default(),
                 segments: Vec::new(),
                 checkpoints: Checkpoints::new(1),
                 counts: Counts::new(),

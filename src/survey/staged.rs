@@ -72,7 +72,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Surveys the staged rows of a file, or of a sound run of one.
+/// Surveys the staged rows of a file.
 ///
 /// # Errors
 /// More jobs than a file can have.
@@ -80,9 +80,10 @@ pub fn staged(file: &[u8], whole: &Survey, view: View, grain: Grain) -> Result<V
     let mut jobs: Vec<(u64, Pass<'_>, Range<usize>)> = Vec::new();
     for segment in whole.segments.iter().filter(|segment| segment.family == Family::Staged) {
         let mut at = segment.bytes.start;
-        while at < segment.bytes.end
-            && let Some(entry) = Entry::read(file, whole.layout, at)
-        {
+        loop {
+            at = whole.holes.from(at, segment.bytes.end).start;
+            let entry = (at < segment.bytes.end).then(|| Entry::read(file, whole.layout, at)).flatten();
+            let Some(entry) = entry else { break };
             let bytes = entry.bytes();
             at = bytes.end;
             // Raw rows of the store can stand between the rows of a segment.

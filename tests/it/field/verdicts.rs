@@ -34,6 +34,8 @@ pub const CASES: &[Case] = &[
     Case { file: "ddb-schema-without-key.fsm", args: &["inspect", "{}"], ..CASE },
     Case { file: "ddb-schema-without-key.fsm", args: &["diff", "{}", "{}"], ..CASE },
     Case { file: "ddb-schema-without-key.fsm", args: &["get", "{}", "redis:a"], ..CASE },
+    Case { file: "two-bit-flips.fsm", args: SALVAGE, code: 3, check: |run| saved(run, 2), ..CASE },
+    Case { file: "449-damaged-keys.fsm", args: SALVAGE, code: 3, check: |run| saved(run, 449), ..CASE },
     // A file that is no snapshot: there is nothing to skip to.
     Case {
         file: "longname-bomb.tar.zst",
@@ -48,6 +50,15 @@ pub const CASES: &[Case] = &[
 const SAYS_PLACE: &[&str] =
     &[r#""bucket":"b""#, r#""object":"big""#, r#""family":"!s3|obj|head|""#, r#""intact":false"#];
 const NEGATIVE: &[&str] = &["s3_size_mismatch", "size_bytes=-1"];
+
+const SALVAGE: &[&str] = &["decode", "{}", "-o", "o", "--layout", "jsonl", "--on-error", "skip"];
+
+/// Of ten thousand strings all but so many are there, and each is told of.
+fn saved(run: &Run, lost: usize) {
+    let lines = |path: &str| run.read(path).iter().filter(|byte| **byte == b'\n').count();
+    assert_eq!(lines("o/redis/db_0/strings.jsonl"), 10_000 - lost);
+    assert_eq!(lines("o/ERRORS.jsonl"), lost);
+}
 
 fn no_output(run: &Run) {
     assert!(!run.has("o"));

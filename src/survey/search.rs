@@ -1,0 +1,257 @@
+//! Where entries go on behind a broken frame.
+//!
+//! The next sound entry is looked for byte by byte. One counts as found where rows in order follow, and besides
+//!
+//! * frames hold up to the end of the file or for longer than any value can be, or
+//! * one bit of a length explains the broken frame, or
+//! * all of these rows are of known families, no snapshot begins in the bytes passed over, and where their frames break again,
+//!   rows above them go on.
+//!
+//! So entries *inside* a value (somebody stores snapshots in S3) are not taken for rows.
+
+use std::collections::HashSet;
+
+use super::mend::{has_prefix, is_row};
+use crate::format::Family;
+use crate::format::frame::{self, Entry, Step};
+use crate::format::limits::{MAX_RAW_KEY, MAX_RAW_VALUE};
+use crate::format::mvcc::{self, Operational};
+use crate::format::mvcc2;
+
+/// Rows that are looked at of each candidate.
+const ENOUGH: usize = 8;
+/// Rows in order that the shortest run between two broken frames has.
+pub(super) const A_FEW: usize = 3;
+/// Of the rows behind the first few, so many may be damaged themselves.
+const MOST_BAD: usize = 2;
+/// Bytes behind a second break in which rows must go on.
+const NEAR: usize = 1 << 20;
+/// Entries that may be tried, for each byte of the file: much more than damage needs, so that only files made for it meet the end.
+const TRIED_PER_BYTE: u64 = 4;
+/// Bytes of a length in a frame.
+const LENGTH: usize = 8;
+/// One of so many positions of a chain of frames is remembered.
+const SAMPLED: usize = 64;
+
+/// How a chain of frames ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// At the end of the file, or not within the length of a value.
+    Holds,
+    /// Here.
+    Breaks(usize),
+}
+
+/// What stands at a place where entries may begin.
+struct Candidate<'a> {
+    /// Rows in order.
+    seen: usize,
+    /// Whether the first few of them are of known families.
+    known: bool,
+    /// The last key of the first few.
+    last: &'a [u8],
+    fate: Fate,
+}
+
+/// Looks for entries in one file.
+pub(super) struct Search<'a> {
+    file: &'a [u8],
+    tries: u64,
+    /// Positions of the chain of frames that was followed last, as far as it was followed, and how it ends if that is known.
+    chain: HashSet<usize>,
+    tip: usize,
+    end: Option<Fate>,
+    /// The first keys behind a break.
+    behind: Option<(usize, Vec<&'a [u8]>)>,
+}
+
+impl<'a> Search<'a> {
+    pub fn new(file: &'a [u8]) -> Search<'a> {
+        let tries = (1 << 20) + TRIED_PER_BYTE * file.len() as u64;
+        Search { file, tries, chain: HashSet::new(), tip: 0, end: None, behind: None }
+    }
+
+    /// The next position where entries begin that are above a key, behind the broken frame at `from`.
+    pub fn find(&mut self, from: usize, above: Option<&[u8]>) -> Option<usize> {
+        let file = self.file;
+        // Where a snapshot begins in the bytes passed over, rows behind it are its own.
+        let mut snapshot = memchr::memmem::find(file.get(from..)?, b"EKV").map(|at| from + at);
+        for (at, length) in (from + 1..).zip(file.get(from + 1..)?.windows(LENGTH)) {
+            let length = u64::from_le_bytes(length.try_into().ok()?);
+            if !(1..=MAX_RAW_KEY).contains(&length) {
+                continue;
+            }
+            if let Some(found) = self.candidate(at, above) {
+                while let Some(begin) = snapshot.filter(|begin| *begin < at && !is_magic(file, *begin)) {
+                    snapshot = memchr::memmem::find(&file[begin + 1..], b"EKV").map(|at| begin + 1 + at);
+                }
+                let alone = snapshot.is_none_or(|begin| begin >= at);
+                let few = found.seen >= A_FEW;
+                match found.fate {
+                    Fate::Holds => return Some(at),
+                    Fate::Breaks(_) if few && one_bit_explains(file, from, at) => return Some(at),
+                    Fate::Breaks(end) if few && found.known && alone && self.goes_on(end, found.last) => {
+                        return Some(at);
+                    }
+                    Fate::Breaks(_) => {}
+                }
+            }
+            if self.tries == 0 {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Whether rows follow the entry that ends at `at`, so that its lengths are right. Some of them may be damaged too.
+    pub fn follows(&self, mut at: usize) -> bool {
+        let (mut previous, mut seen) = (None::<&[u8]>, 0);
+        for _ in 0..ENOUGH + A_FEW {
+            let entry = match frame::step(self.file, at) {
+                Ok(Step::Entry(entry)) => entry,
+                Ok(_) => return true,
+                Err(_) => return false,
+            };
+            at = entry.end;
+            if is_row(&entry) && has_prefix(entry.raw_key) && previous < Some(entry.raw_key) {
+                (previous, seen) = (Some(entry.raw_key), seen + 1);
+            }
+            if seen >= A_FEW {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The rows at `start`, if there are some above a key.
+    fn candidate(&mut self, start: usize, above: Option<&'_ [u8]>) -> Option<Candidate<'a>> {
+        let prefixed = above.is_none_or(has_prefix);
+        let (mut at, mut known, mut seen, mut bad) = (start, true, 0, 0);
+        let (mut last, mut low) = (None::<&'a [u8]>, None);
+        while seen < ENOUGH && self.tries > 0 {
+            self.tries -= 1;
+            let entry = match frame::step(self.file, at) {
+                Ok(Step::Entry(entry)) => entry,
+                Ok(_) if seen > 0 => return Some(Candidate { seen, known, last: low?, fate: Fate::Holds }),
+                Err(_) if seen > 0 => return Some(Candidate { seen, known, last: low?, fate: Fate::Breaks(at) }),
+                _ => return None,
+            };
+            at = entry.end;
+            let in_order = last.or(above).is_none_or(|last| last < entry.raw_key);
+            if in_order && (!prefixed || has_prefix(entry.raw_key)) && is_row(&entry) {
+                (last, seen) = (Some(entry.raw_key), seen + 1);
+                low = if seen <= A_FEW { last } else { low };
+                known &= seen > A_FEW || is_known(&entry);
+                continue;
+            }
+            bad += 1;
+            if seen < A_FEW || bad > MOST_BAD {
+                return None;
+            }
+        }
+        let fate = self.follow(start, at)?;
+        Some(Candidate { seen, known, last: low?, fate })
+    }
+
+    /// Follows the frames of a candidate from `at` on; `None`: that would take too long.
+    fn follow(&mut self, start: usize, mut at: usize) -> Option<Fate> {
+        let (mut met, mut joined) = (Vec::new(), false);
+        let fate = loop {
+            if !joined && self.chain.contains(&at) {
+                // The way from here to the tip is known.
+                (joined, at) = (true, self.tip);
+                if self.end.is_some() {
+                    break self.end;
+                }
+            }
+            if at.saturating_sub(start) as u64 > MAX_RAW_VALUE {
+                break None;
+            }
+            self.tries = self.tries.checked_sub(1)?;
+            match frame::step(self.file, at) {
+                Ok(Step::Entry(entry)) => {
+                    met.extend((at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40).is_multiple_of(SAMPLED).then_some(at));
+                    at = entry.end;
+                }
+                Ok(_) => break Some(Fate::Holds),
+                Err(_) => break Some(Fate::Breaks(at)),
+            }
+        };
+        if !joined {
+            self.chain.clear();
+        }
+        self.chain.extend(met);
+        (self.tip, self.end) = (at, fate);
+        Some(fate.unwrap_or(Fate::Holds))
+    }
+
+    /// Whether most of the first rows behind a second break are above a key. Where none are near, nothing speaks against it.
+    fn goes_on(&mut self, at: usize, last: &[u8]) -> bool {
+        let first = match self.behind.take() {
+            Some((known, first)) if known == at => first,
+            _ => self.first_behind(at),
+        };
+        let above = first.iter().filter(|key| **key > last).count();
+        let goes_on = above * 2 > first.len() || first.is_empty();
+        self.behind = Some((at, first));
+        goes_on
+    }
+
+    fn first_behind(&mut self, at: usize) -> Vec<&'a [u8]> {
+        let near = self.file.get(at + 1..).unwrap_or_default();
+        let near = &near[..near.len().min(NEAR)];
+        for (n, length) in near.windows(LENGTH).enumerate() {
+            let length = length.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
+            let here = at + 1 + n;
+            if (1..=MAX_RAW_KEY).contains(&length)
+                && let Ok(Step::Entry(entry)) = frame::step(self.file, here)
+                && is_row(&entry)
+                && has_prefix(entry.raw_key)
+                && self.follows(entry.end)
+            {
+                self.tries = self.tries.saturating_sub(n as u64 / 8);
+                return self.keys(here);
+            }
+        }
+        self.tries = self.tries.saturating_sub(NEAR as u64 / 8);
+        Vec::new()
+    }
+
+    /// The keys of a few rows.
+    fn keys(&self, mut at: usize) -> Vec<&'a [u8]> {
+        let mut keys = Vec::new();
+        while keys.len() < ENOUGH
+            && let Ok(Step::Entry(entry)) = frame::step(self.file, at)
+        {
+            keys.push(entry.raw_key);
+            at = entry.end;
+        }
+        keys
+    }
+}
+
+/// Whether a snapshot or a store stream begins here.
+fn is_magic(file: &[u8], at: usize) -> bool {
+    file.get(at..).is_some_and(|rest| {
+        rest.starts_with(frame::MAGIC) || rest.starts_with(mvcc2::MAGIC) || rest.starts_with(b"EKVTHLC")
+    })
+}
+
+fn is_known(entry: &Entry<'_>) -> bool {
+    let family = || mvcc::split_key(entry.raw_key).map(|(key, _)| Family::of(key));
+    Operational::of(entry.raw_key, entry.raw_value).is_some()
+        || family().is_ok_and(|family| !matches!(family, Family::Bare | Family::Unknown))
+}
+
+/// Whether the frame at `start` ends at `end` when one bit of one of its lengths is changed.
+fn one_bit_explains(file: &[u8], start: usize, end: usize) -> bool {
+    let length_at = |at: usize| file.get(at..)?.first_chunk::<LENGTH>().map(|bytes| u64::from_le_bytes(*bytes));
+    // The length that a value behind a key of so many bytes states, and the one it should.
+    let value = |key: u64| {
+        let at = start + LENGTH + usize::try_from(key).ok().filter(|_| key <= MAX_RAW_KEY)?;
+        Some((length_at(at)?, end.checked_sub(at + LENGTH)? as u64))
+    };
+    let Some(key) = length_at(start) else { return false };
+    let of_value = value(key).is_some_and(|(stated, should)| (stated ^ should).count_ones() == 1);
+    of_value || (0..u64::BITS).any(|bit| value(key ^ 1 << bit).is_some_and(|(stated, should)| stated == should))
+}
