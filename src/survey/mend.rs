@@ -165,8 +165,10 @@ impl<'a> Walk<'a, '_> {
     fn broken(&mut self, at: usize, why: String) -> Option<usize> {
         let mut from = at;
         // What stands here is no entry, perhaps because the lengths of the last one are wrong.
-        let is_suspect = |item: &mut Item<'a>| item.entry.end == at && self.file.get(at + LENGTH) != Some(&b'!');
-        if let Some(Item { entry, .. }) = self.window.pop_back_if(is_suspect) {
+        let is_suspect = |item: &Item<'a>| item.entry.end == at && self.file.get(at + LENGTH) != Some(&b'!');
+        if self.window.back().is_some_and(is_suspect)
+            && let Some(Item { entry, .. }) = self.window.pop_back()
+        {
             from = entry.start;
             (self.lost)(lost(ErrorKind::BeforeBroken, &entry));
         }

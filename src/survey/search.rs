@@ -197,36 +197,40 @@ impl<'a> Search<'a> {
         goes_on
     }
 
+    /// The first keys behind a break, and behind further ones if these are near.
     fn first_behind(&mut self, at: usize) -> Vec<&'a [u8]> {
-        let near = self.file.get(at + 1..).unwrap_or_default();
-        let near = &near[..near.len().min(NEAR)];
-        for (n, length) in near.windows(LENGTH).enumerate() {
-            let length = length.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
-            let here = at + 1 + n;
-            if (1..=MAX_RAW_KEY).contains(&length)
-                && let Ok(Step::Entry(entry)) = frame::step(self.file, here)
-                && is_row(&entry)
-                && has_prefix(entry.raw_key)
-                && self.follows(entry.end)
-            {
-                self.tries = self.tries.saturating_sub(n as u64 / 8);
-                return self.keys(here);
+        let (mut keys, mut from) = (Vec::new(), at + 1);
+        let most = at.saturating_add(NEAR).min(self.file.len().saturating_sub(LENGTH));
+        while from <= most && keys.len() < ENOUGH {
+            match self.begins(from) {
+                true => from = self.keys(from, &mut keys).max(from + 1),
+                false => from += 1,
             }
         }
-        self.tries = self.tries.saturating_sub(NEAR as u64 / 8);
-        Vec::new()
+        self.tries = self.tries.saturating_sub((from - at) as u64 / 8);
+        keys
     }
 
-    /// The keys of a few rows.
-    fn keys(&self, mut at: usize) -> Vec<&'a [u8]> {
-        let mut keys = Vec::new();
+    /// Whether an entry begins at `at`, and rows behind it.
+    fn begins(&self, at: usize) -> bool {
+        let length =
+            self.file.get(at..).and_then(<[u8]>::first_chunk::<LENGTH>).map(|length| u64::from_le_bytes(*length));
+        length.is_some_and(|length| (1..=MAX_RAW_KEY).contains(&length))
+            && match frame::step(self.file, at) {
+                Ok(Step::Entry(entry)) => is_row(&entry) && has_prefix(entry.raw_key) && self.follows(entry.end),
+                _ => false,
+            }
+    }
+
+    /// Takes the keys of the next rows; gives where they end.
+    fn keys(&self, mut at: usize, keys: &mut Vec<&'a [u8]>) -> usize {
         while keys.len() < ENOUGH
             && let Ok(Step::Entry(entry)) = frame::step(self.file, at)
         {
             keys.push(entry.raw_key);
             at = entry.end;
         }
-        keys
+        at
     }
 }
 
