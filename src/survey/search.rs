@@ -226,6 +226,8 @@ impl<'a> Search<'a> {
     fn keys(&self, mut at: usize, keys: &mut Vec<&'a [u8]>) -> usize {
         while keys.len() < ENOUGH
             && let Ok(Step::Entry(entry)) = frame::step(self.file, at)
+            && is_row(&entry)
+            && has_prefix(entry.raw_key)
         {
             keys.push(entry.raw_key);
             at = entry.end;
