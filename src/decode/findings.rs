@@ -41,11 +41,11 @@ pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, 
     }
     let about = |kind, group: &Group<'_>| Finding::new(kind).with("input", group.source.path());
     // Of an input that is broken, what is missing is listed.
-    for group in set.groups().iter().filter(|group| group.survey.is_whole && group.survey.crc32c.is_none()) {
+    for group in set.inputs().filter(|group| group.survey.is_whole && group.survey.crc32c.is_none()) {
         let kind = if group.survey.layout == Layout::Empty { &HEADER_ONLY } else { &NO_FOOTER };
         findings.add(about(kind, group));
     }
-    for group in set.groups().iter() {
+    for group in set.inputs() {
         if let (Layout::Timestamps, Some(state)) = (group.survey.layout, Timestamps::parse(group.file())) {
             findings.add(about(&TIMESTAMP_GROUP, group).with("ceiling_ms", state.ceiling_ms));
         }
