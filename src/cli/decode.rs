@@ -48,6 +48,10 @@ pub(super) struct Args {
     #[arg(long)]
     force: bool,
 
+    /// Bring the output to the disk before it gets its name; without the flag: archives and jsonl, not trees.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    fsync: Option<bool>,
+
     /// tree: a file for each object; jsonl: lines
     #[arg(long, value_name = "LAYOUT", default_value = "tree", value_parser = ["tree", "jsonl"],
           hide_possible_values = true)]
@@ -128,6 +132,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let named: Vec<PathBuf> = args.inputs.iter().chain(&args.input).cloned().collect();
     let target = args.output.as_deref().unwrap_or(Path::new(""));
     check_stdout(args, target)?;
+    check_name(args, target)?;
     let Inputs { sources, passed_over } = inputs::open(&named, args.no_mmap)?;
     let options = Options { passed_over, ..options(args, target) };
     let (outcome, done) = if args.dry_run {
@@ -167,6 +172,37 @@ fn check_stdout(args: &Args, target: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Ends of names that promise something else than a directory, and what is possible.
+const OTHER_NAMES: [(&str, &str); 5] = [
+    (".jsonl .json .ndjson", "JSON lines are a directory of files: name one, with --layout jsonl"),
+    (
+        ".tar.gz .tgz .tar.xz .txz .tar.bz2 .tbz2 .tar.lz4 .tar.br",
+        "archives are written as .tar or .tar.zst; or pipe -o - into a compressor",
+    ),
+    (
+        ".tzst .tar.zstd .zst .gz .xz .bz2 .lz4 .br",
+        "archives are written as .tar or .tar.zst; or pipe -o - into a compressor",
+    ),
+    (".zip .7z .rar .cpio", "archives are written as .tar or .tar.zst"),
+    (".csv .parquet .sqlite .db", "it is no form of output: name a directory, .tar or .tar.zst"),
+];
+
+/// Refuses the name of a file that cannot be written; a directory may have it where --format dir asks for it.
+fn check_name(args: &Args, target: &Path) -> Result<()> {
+    let name = target.file_name().unwrap_or_default().as_encoded_bytes().to_ascii_lowercase();
+    let ends = |ends: &str| ends.split(' ').find(|end| name.ends_with(end.as_bytes())).map(str::to_owned);
+    let Some((end, words)) = OTHER_NAMES.iter().find_map(|(list, words)| Some((ends(list)?, words))) else {
+        return Ok(());
+    };
+    if args.dry_run || args.format.is_some() || target.is_dir() || packing(args, target).is_some() {
+        return Ok(());
+    }
+    Err(Error::command_line(format!(
+        "{} is not written as {end}: {words} (--format says what is meant)",
+        target.display()
+    )))
+}
+
 /// As the flag says, else as the name of the output does.
 fn packing(args: &Args, target: &Path) -> Option<Packing> {
     let name = target.as_os_str().as_encoded_bytes();
@@ -198,6 +234,7 @@ fn options(args: &Args, target: &Path) -> Options {
         layout: if args.layout == "jsonl" { Layout::Packed } else { Layout::Tree },
         filter: args.choice.filter(),
         force: args.force,
+        fsync: args.fsync,
         skip_damage: args.on_error == "skip",
         ..Options::default()
     }

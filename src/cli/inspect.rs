@@ -1,6 +1,7 @@
 //! `ekvsnap inspect`.
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use indicatif::{DecimalBytes, HumanCount};
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use super::exit::{self, Exit};
 use super::filter::{self, Choice};
 use super::inputs;
 use super::inputs::Inputs;
-use super::out::{line, say};
+use super::out::{line, own, say, tell};
 use super::parse;
 use super::progress::Bar;
 use super::summary::{bare, object_name, shown, warning_words};
@@ -18,8 +19,11 @@ use crate::decode::Options;
 use crate::decode::filter::Matched;
 use crate::error::{Error, Result};
 use crate::inspect::census::{Expiry, Report};
-use crate::inspect::{Depth, FamilyRows, Input, Inspection, inspect, page};
+use crate::inspect::{Depth, FamilyRows, Input, Inspection, inspect, is_page, page};
+use crate::output::single::SingleFile;
+use crate::output::target::refuse_inputs;
 use crate::report::visible::Visible;
+use crate::source::Source;
 
 /// Rows of a table of scopes or families that people are shown; --json has all.
 const SHOWN: usize = 60;
@@ -44,9 +48,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(..=32))]
     prefix_depth: u8,
 
-    /// Also write a page with plots to this file; it works offline.
+    /// Also write a page with plots to this file; it works offline. - is standard output, in place of the words.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+
+    /// Replace an older page of ekvsnap.
+    #[arg(long, requires = "html")]
+    force: bool,
 
     /// Show the state at this commit timestamp: an HLC number or a date (RFC 3339).
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
@@ -77,7 +85,14 @@ pub(super) fn run(args: &Args) -> Exit {
 }
 
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
+    let page_on_stdout = args.html.as_deref().is_some_and(|file| file.as_os_str() == "-");
+    if page_on_stdout && args.json {
+        return Err(Error::command_line(
+            "--json needs standard output, where the page goes: give it a file with --html",
+        ));
+    }
     let Inputs { sources, passed_over } = inputs::open(&args.inputs, args.work.no_mmap)?;
+    let file = args.html.as_deref().map(|file| begin_page(file, args.force, &sources)).transpose()?;
     let options = Options {
         adapters: args.choice.adapters(),
         as_of: args.as_of,
@@ -91,17 +106,33 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let (top, prefix_depth) = (usize::from(args.top), usize::from(args.prefix_depth));
     let found = inspect(&sources, &options, Depth { objects: !args.quick, top, prefix_depth }, bar)?;
     bar.clear();
-    if let Some(file) = &args.html {
-        let written = page(&found).and_then(|page| std::fs::write(file, page));
-        written.map_err(|e| Error::io("write", file, e))?;
+    if let Some(file) = file {
+        write_page(file, &found)?;
     }
-    if args.json {
+    if page_on_stdout {
+        found.warnings.iter().for_each(|warning| tell(&warning_words(warning)));
+    } else if args.json {
         line(&document(&found));
     } else {
         say(&words(&found, top));
     }
     found.matched.as_ref().map_or(Ok(()), Matched::check)?;
     Ok(if found.lost.is_empty() { Exit::Fine } else { Exit::Skipped })
+}
+
+/// The file of the page, before the work: what may not be replaced is told at once.
+fn begin_page(file: &Path, force: bool, sources: &[Source]) -> Result<SingleFile> {
+    refuse_inputs(file, sources.iter().filter_map(Source::real_path))?;
+    SingleFile::new(file, force, is_page)
+}
+
+fn write_page(mut file: SingleFile, found: &Inspection) -> Result<()> {
+    let page = page(found).map_err(|e| Error::io("write", file.target(), e))?;
+    match file.file() {
+        Some(out) => out.write_all(page.as_bytes()).map_err(|e| Error::io("write", file.target(), e))?,
+        None => own(page.as_bytes()),
+    }
+    file.publish(false)
 }
 
 fn document(found: &Inspection) -> Value {

@@ -26,7 +26,7 @@ use crate::dataset::{DataSet, Shared};
 use crate::error::{Error, Result};
 use crate::format::Family;
 use crate::format::mvcc::hlc_millis;
-use crate::output::archive::{ArchiveFile, Contents, Packing};
+use crate::output::archive::{self, Contents, Packing};
 use crate::output::manifest::Manifest;
 use crate::output::staging::Staging;
 use crate::output::target::refuse_inputs;
@@ -119,7 +119,7 @@ fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Prog
     options.check()?;
     refuse_inputs(target, sources.iter().filter_map(Source::real_path))?;
     if let Some(packing) = options.archive {
-        return archive(sources, target, packing, options, progress);
+        return pack(sources, target, packing, options, progress);
     }
     let staging = Staging::new(target, options.force)?;
     let tree = Tree::open(staging.path())?;
@@ -128,19 +128,19 @@ fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Prog
     fill::write_checksums(&tree, &mut filled.index)?;
     drop(tree);
     let leftovers = staging.leftovers().to_vec();
-    staging.publish()?;
+    staging.publish(options.syncs())?;
     Ok(Outcome::of(filled, leftovers))
 }
 
 /// The same in one file, or on standard output: nothing of it shows before all is known to be sound.
-fn archive(
+fn pack(
     sources: &[Source],
     target: &Path,
     packing: Packing,
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<Outcome> {
-    let file = ArchiveFile::new(target, options.force)?;
+    let mut file = archive::begin(target, options.force)?;
     let tree = Tree::spooled(file.scratch())?;
     let mut filled = fill::fill(sources, &tree, file.scratch(), options, progress)?;
     filled.check_replaces(file.replaces(), target)?;
@@ -150,10 +150,11 @@ fn archive(
     let mtime = hlc_millis(filled.manifest.last_commit_ts) / 1000;
     let members = std::mem::take(&mut filled.members);
     let contents = Contents { index: &mut filled.index, members, mtime };
-    let file = file.write(&tree, contents, packing, options.threads)?;
-    file.publish()?;
+    archive::write(&mut file, &tree, contents, packing, options.threads)?;
+    let leftovers = file.leftovers().to_vec();
+    file.publish(options.syncs())?;
     progress.advance(1);
-    Ok(Outcome::of(filled, Vec::new()))
+    Ok(Outcome::of(filled, leftovers))
 }
 
 /// The same without writing anything: what stays are counts, findings and the digest of every file.

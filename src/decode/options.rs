@@ -56,6 +56,9 @@ pub struct Options {
     pub filter: Filter,
     /// Replace an output of ours, and remove what killed runs left of it.
     pub force: bool,
+    /// Whether all of the output is on the disk before it has its name; `None`: that of archives and packed lines, not of
+    /// trees, which have too many files.
+    pub fsync: Option<bool>,
     /// Go on without rows that cannot be read, and list them in `ERRORS.jsonl`.
     pub skip_damage: bool,
     /// Files that are newer than the inputs and damaged: warned of.
@@ -82,6 +85,7 @@ impl Default for Options {
             archive: None,
             filter: Filter::default(),
             force: false,
+            fsync: None,
             skip_damage: false,
             passed_over: Vec::new(),
             grain: Grain::default(),
@@ -107,6 +111,11 @@ impl Options {
             ));
         }
         Ok(())
+    }
+
+    /// Whether all of the output is on the disk before it has its name.
+    pub fn syncs(&self) -> bool {
+        self.fsync.unwrap_or(self.archive.is_some() || self.packed())
     }
 
     /// Whether the output is packed lines.

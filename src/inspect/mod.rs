@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-pub use page::page;
+pub use page::{is_page, page};
 
 use crate::dataset::{DataSet, Group, LossBook, Lost};
 use crate::decode::filter::Matched;

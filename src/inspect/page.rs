@@ -1,6 +1,8 @@
 //! The HTML page of an inspection: one file that needs nothing else.
 
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
 
 use super::Inspection;
 use crate::report::visible::{Form, Screened};
@@ -8,6 +10,9 @@ use crate::report::visible::{Form, Screened};
 /// The page, with a mark where the figures go.
 const PAGE: &str = include_str!("page.html");
 const MARK: &str = "/*FIGURES*/";
+/// What tells a page of ours, in its first bytes.
+const TITLE: &[u8] = b"<title>ekvsnap inspect</title>";
+const HEAD: u64 = 512;
 
 /// The page that shows an inspection.
 ///
@@ -21,4 +26,11 @@ pub fn page(found: &Inspection) -> io::Result<String> {
     let figures = String::from_utf8(screened).map_err(io::Error::other)?;
     let (before, after) = PAGE.split_once(MARK).unwrap_or((PAGE, ""));
     Ok([before, &figures, after].concat())
+}
+
+/// Whether a file is such a page, as its head says.
+pub fn is_page(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
+    read.is_ok() && head.starts_with(b"<!doctype html>") && memchr::memmem::find(&head, TITLE).is_some()
 }

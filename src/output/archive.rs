@@ -8,18 +8,17 @@
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tar::{Builder, EntryType, Header};
-use tempfile::NamedTempFile;
 
 use super::checksums::{Checksums, DIRECTORY, Sums};
 use super::members::MemberList;
 use super::pax;
-use super::pending::{Made, Pending};
+use super::single::SingleFile;
 use super::spool::Spool;
 use super::sys;
-use super::target::{resolve, split};
+use super::target::is_our_archive;
 use super::tree::Tree;
 use crate::error::{Error, Result};
 
@@ -45,84 +44,32 @@ pub struct Contents<'i> {
     pub mtime: u64,
 }
 
-/// An archive that is not complete yet.
-pub struct ArchiveFile {
-    target: PathBuf,
-    force: bool,
-    /// Temporary files go here.
-    scratch: PathBuf,
-    /// The file under its temporary name; `None`: standard output.
-    file: Option<NamedTempFile>,
-    /// Dropped when nothing is left to remove.
-    _pending: Option<Pending>,
+/// Prepares to write an archive: a file that must not be there (with `force` it may be an archive of ours), or `-` for
+/// standard output.
+///
+/// # Errors
+/// As [`SingleFile::new`].
+pub fn begin(target: &Path, force: bool) -> Result<SingleFile> {
+    SingleFile::new(target, force, is_our_archive)
 }
 
-impl ArchiveFile {
-    /// Prepares to write `target`, a file that must not be there (but with `force`), or `-` for standard output.
-    pub fn new(target: &Path, force: bool) -> Result<ArchiveFile> {
-        if target.as_os_str() == "-" {
-            let (target, scratch) = (target.to_path_buf(), std::env::temp_dir());
-            return Ok(ArchiveFile { target, force, scratch, file: None, _pending: None });
-        }
-        let target = resolve(target)?;
-        check(&target, force)?;
-        let (parent, _) = split(&target)?;
-        let create = || {
-            let file = tempfile::Builder::new().prefix(".ekvsnap-unfinished-").tempfile_in(parent)?;
-            let made = Made::Temporary(file.path().to_path_buf());
-            Ok((file, made))
-        };
-        let file = sys::about_to().and_then(|()| Pending::enter(create));
-        let (file, pending) = file.map_err(|e| Error::io("create a temporary file in", parent, e))?;
-        let scratch = parent.to_path_buf();
-        Ok(ArchiveFile { target, force, scratch, file: Some(file), _pending: Some(pending) })
-    }
-
-    /// Whether an archive is there, whose place this one takes.
-    pub fn replaces(&self) -> bool {
-        self.force && self.file.is_some() && self.target.symlink_metadata().is_ok()
-    }
-
-    /// Where temporary files can go.
-    pub fn scratch(&self) -> &Path {
-        &self.scratch
-    }
-
-    /// Writes the whole archive.
-    pub fn write(mut self, tree: &Tree, contents: Contents<'_>, packing: Packing, threads: usize) -> Result<Self> {
-        let spool = tree.spool().ok_or_else(|| Error::usage("an archive needs a spooled tree"))?;
-        add_directories(contents.index, tree.named_dirs(), &self.scratch)?;
-        let members = Members { spool, contents };
-        match &mut self.file {
-            Some(file) => compressed(file.as_file_mut(), packing, threads, members)
-                .map_err(|e| Error::io("write", &self.target, e))?,
-            None => to_stdout(packing, threads, members).map_err(Error::stdout)?,
-        }
-        Ok(self)
-    }
-
-    /// Gives the finished file its name.
-    pub fn publish(self) -> Result<()> {
-        let Some(file) = self.file else { return Ok(()) };
-        let renamed = |e| Error::io("rename the finished archive to", &self.target, e);
-        Pending::publish(|| {
-            sys::about_to().map_err(renamed)?;
-            let named = if self.force { file.persist(&self.target) } else { file.persist_noclobber(&self.target) };
-            named.map(drop).map_err(|e| renamed(e.error))
-        })
-    }
-}
-
-/// An archive replaces nothing but a file, and that only when asked to.
-fn check(target: &Path, force: bool) -> Result<()> {
-    match std::fs::symlink_metadata(target) {
-        Ok(meta) if !meta.is_file() => {
-            Err(Error::usage(format!("{} exists and is not a file: choose another name", target.display())))
-        }
-        Ok(_) if !force => {
-            Err(Error::usage(format!("{} exists: choose another name, or --force to replace it", target.display())))
-        }
-        _ => Ok(()),
+/// Writes the whole archive.
+///
+/// # Errors
+/// A failed write, or a tree that is not spooled.
+pub fn write(
+    out: &mut SingleFile,
+    tree: &Tree,
+    contents: Contents<'_>,
+    packing: Packing,
+    threads: usize,
+) -> Result<()> {
+    let spool = tree.spool().ok_or_else(|| Error::usage("an archive needs a spooled tree"))?;
+    add_directories(contents.index, tree.named_dirs(), out.scratch())?;
+    let members = Members { spool, contents };
+    match out.file() {
+        Some(file) => compressed(file, packing, threads, members).map_err(|e| Error::io("write", out.target(), e)),
+        None => to_stdout(packing, threads, members).map_err(Error::stdout),
     }
 }
 

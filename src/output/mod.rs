@@ -16,6 +16,7 @@ pub mod pax;
 pub mod pending;
 pub mod reading;
 pub mod remove;
+pub mod single;
 pub mod spool;
 pub mod staging;
 pub mod sumfile;

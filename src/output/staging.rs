@@ -42,12 +42,21 @@ pub struct Staging {
 impl Staging {
     /// Prepares to build `target`, which must be new or an empty directory (or, with `force`, an output of ours).
     pub fn new(target: &Path, force: bool) -> Result<Staging> {
+        let asked: PathBuf = target.components().collect();
         let target = resolve(target)?;
         check(&target, force)?;
+        let is_link = fs::symlink_metadata(&asked).is_ok_and(|meta| meta.is_symlink());
+        if is_link && fs::read_dir(&target).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(Error::usage(format!(
+                "{} is a link, through which nothing is replaced: name {} itself",
+                asked.display(),
+                target.display()
+            )));
+        }
         let (parent, name) = split(&target)?;
         let prefix = prefix_of(name);
         let parents = Parents::make(parent)?;
-        let mut leftovers = leftovers(parent, &prefix);
+        let mut leftovers = leftovers(parent, &prefix, fs::FileType::is_dir);
         if force {
             leftovers.retain(|leftover| remove(leftover).is_err());
         }
@@ -84,9 +93,12 @@ impl Staging {
         &self.leftovers
     }
 
-    /// Gives the finished tree its name, in one step.
-    pub fn publish(mut self) -> Result<()> {
+    /// Gives the finished tree its name, in one step; with `sync` all of it is on the disk before, and its name is after.
+    pub fn publish(mut self, sync: bool) -> Result<()> {
         let Some(built) = self.temporary.clone() else { return Ok(()) };
+        if sync {
+            sys::sync_tree(&built).map_err(|e| Error::io("write to the disk", &self.target, e))?;
+        }
         if self.force && fs::symlink_metadata(&self.target).is_ok() {
             // Much time may have passed since the first look.
             check(&self.target, true)?;
@@ -97,7 +109,7 @@ impl Staging {
         }
         self.temporary = None;
         self.parents.keep();
-        Ok(())
+        if sync { sys::sync_name(split(&self.target)?.0) } else { Ok(()) }
     }
 
     /// Swaps old and new, so that one of them is there at any moment, then removes the old.
@@ -160,7 +172,7 @@ impl Drop for Parents {
 }
 
 /// What the temporary names of a target begin with. Of a name that leaves too little room, a hash stands for the end.
-fn prefix_of(name: &OsStr) -> OsString {
+pub(super) fn prefix_of(name: &OsStr) -> OsString {
     const MOST: usize = MAX_NAME - 1 - UNFINISHED.len() - RANDOM;
     const HASH: usize = 16;
     let (mut prefix, name) = (b".".to_vec(), name.as_bytes());
@@ -176,22 +188,22 @@ fn prefix_of(name: &OsStr) -> OsString {
     OsString::from_vec(prefix)
 }
 
-/// Temporary directories that no living run holds.
-fn leftovers(parent: &Path, prefix: &OsStr) -> Vec<PathBuf> {
+/// Temporary files or directories, as `kind` tells, that no living run holds.
+pub(super) fn leftovers(parent: &Path, prefix: &OsStr, kind: fn(&fs::FileType) -> bool) -> Vec<PathBuf> {
     let ours = |name: &OsStr| {
         let random = name.as_bytes().strip_prefix(prefix.as_bytes());
         random.is_some_and(|random| random.len() == RANDOM && random.iter().all(u8::is_ascii_alphanumeric))
     };
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
-    let dirs = entries.filter(|entry| ours(&entry.file_name()) && entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    let mut left: Vec<PathBuf> = dirs.map(|entry| entry.path()).filter(|dir| lock(dir).is_some()).collect();
+    let found = entries.filter(|entry| ours(&entry.file_name()) && entry.file_type().is_ok_and(|other| kind(&other)));
+    let mut left: Vec<PathBuf> = found.map(|entry| entry.path()).filter(|path| lock(path).is_some()).collect();
     left.sort();
     left
 }
 
-/// Locks a directory; `None` when another run holds it, or when the file system has no locks.
-fn lock(dir: &Path) -> Option<File> {
-    File::open(dir).ok().filter(|dir| dir.try_lock().is_ok())
+/// Locks a file or directory; `None` when another run holds it, or when the file system has no locks.
+fn lock(path: &Path) -> Option<File> {
+    File::open(path).ok().filter(|file| file.try_lock().is_ok())
 }
 
 #[cfg(test)]

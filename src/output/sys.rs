@@ -79,6 +79,29 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::rename(from, to)
 }
 
+/// Brings a file to the disk.
+pub(super) fn sync(file: &File) -> io::Result<()> {
+    fault::point()?;
+    file.sync_all()
+}
+
+/// Brings all files of a tree to the disk: one call for its file system, where there is one, not one for each file.
+pub(super) fn sync_tree(root: &Path) -> io::Result<()> {
+    fault::point()?;
+    let root = File::open(root)?;
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(&root)?;
+    #[cfg(not(target_os = "linux"))]
+    rustix::fs::sync();
+    root.sync_all()
+}
+
+/// Brings the names in a directory to the disk.
+pub(super) fn sync_name(dir: &Path) -> crate::error::Result<()> {
+    let synced = about_to().and_then(|()| File::open(dir)?.sync_all());
+    synced.map_err(|e| crate::error::Error::io("write to the disk the directory", dir, e))
+}
+
 /// An unlinked temporary file in a directory.
 pub(super) fn temporary(dir: &Path) -> io::Result<File> {
     fault::point()?;

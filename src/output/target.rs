@@ -1,15 +1,25 @@
 //! Where an output may go: never over an input, and over nothing that is not an output of this program.
 
+use std::collections::hash_map::RandomState;
 use std::fs::{self, File};
-use std::io::{self, BufReader};
+use std::hash::BuildHasher as _;
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::error::{Error, Result};
+use super::manifest_read;
+use super::reading::{Content, Entry, Named, look, open_below};
+use super::sumfile::{Line, Lines};
+use crate::decode::{CHECKSUMS, MANIFEST};
+use crate::error::{Error, Result, Shown};
 
 /// What a MANIFEST.json of ours begins its `elastickv_version` with.
 const MAKER: &str = "ekvsnap ";
+
+/// Files that an error names.
+const MOST_NAMED: usize = 10;
 
 /// Longest file name.
 pub(super) const MAX_NAME: usize = 255;
@@ -47,11 +57,17 @@ pub(super) fn check(target: &Path, force: bool) -> Result<()> {
     if !meta.is_dir() {
         return refuse("exists and is not a directory: choose another name, or remove it yourself");
     }
+    if is_mount_point(target, &meta) {
+        return refuse(&format!(
+            "is a mount point, whose place no finished output can take: name a directory in it, such as {}",
+            target.join("backup").display()
+        ));
+    }
     if fs::read_dir(target).map_err(|e| Error::io("list", target, e))?.next().is_none() {
         return Ok(());
     }
     match (is_ours(target), force) {
-        (true, true) => Ok(()),
+        (true, true) => refuse_strangers(target),
         (true, false) => refuse("is not empty: choose a new directory, or --force to replace it"),
         (false, _) => refuse(
             "is not empty and has no MANIFEST.json of ekvsnap, so that not even --force replaces it: choose a new \
@@ -60,17 +76,123 @@ pub(super) fn check(target: &Path, force: bool) -> Result<()> {
     }
 }
 
+/// Whether something is mounted at a path: a rename would fail there, when all the work is done.
+pub(super) fn is_mount_point(path: &Path, meta: &fs::Metadata) -> bool {
+    let above = path.parent().map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above });
+    let other_device = above.and_then(|above| fs::metadata(above).ok()).is_some_and(|above| above.dev() != meta.dev());
+    other_device || is_mount_root(path)
+}
+
+/// What the kernel says, which knows bind mounts of one device too.
+#[cfg(target_os = "linux")]
+fn is_mount_root(path: &Path) -> bool {
+    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+    let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS);
+    found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_mount_root(_: &Path) -> bool {
+    false
+}
+
+/// What tells a manifest of ours.
+#[derive(Deserialize)]
+struct Mark {
+    elastickv_version: String,
+}
+
+impl Mark {
+    fn is_ours(manifest: impl Read) -> bool {
+        let read = serde_json::from_reader::<_, Mark>(BufReader::new(manifest.take(manifest_read::MOST)));
+        read.is_ok_and(|mark| mark.elastickv_version.starts_with(MAKER))
+    }
+}
+
 /// Whether a directory is an output of ours, as its manifest says.
 fn is_ours(dir: &Path) -> bool {
-    #[derive(Deserialize)]
-    struct Mark {
-        elastickv_version: String,
-    }
-    let path = dir.join("MANIFEST.json");
+    let path = dir.join(MANIFEST);
     // Not through a link, and never from a pipe that nobody writes to.
     let file = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file()).then(|| File::open(path).ok()).flatten();
-    let mark = file.and_then(|file| serde_json::from_reader::<_, Mark>(BufReader::new(file)).ok());
-    mark.is_some_and(|mark| mark.elastickv_version.starts_with(MAKER))
+    file.is_some_and(Mark::is_ours)
+}
+
+/// Whether a file is an archive of ours, as the manifest in it says.
+pub(super) fn is_our_archive(path: &Path) -> bool {
+    // In one of ours only CHECKSUMS and ERRORS.jsonl come before it.
+    const BEFORE: usize = 2;
+    let Ok(Named::Output(mut output)) = look(path) else { return false };
+    let (mut ours, mut passed) = (false, 0);
+    let read = output.each(&mut |entry| {
+        if let Entry::File(name, Content::InArchive(stream, _)) = entry {
+            let found = name == MANIFEST.as_bytes();
+            ours = found && Mark::is_ours(stream);
+            passed += 1;
+            if !found && passed <= BEFORE {
+                return Ok(());
+            }
+        }
+        Err(Error::usage("nothing more is wanted of the archive"))
+    });
+    // Whatever stands behind the manifest was not read.
+    drop(read);
+    ours
+}
+
+/// Refuses to replace a directory of ours that has files of somebody else.
+fn refuse_strangers(dir: &Path) -> Result<()> {
+    let (mut strangers, mut more) = (Vec::new(), 0_u64);
+    each_stranger(dir, &mut |path| {
+        if strangers.len() < MOST_NAMED {
+            strangers.push(Shown(path).to_string());
+        } else {
+            more += 1;
+        }
+    })?;
+    if strangers.is_empty() {
+        return Ok(());
+    }
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Err(Error::usage(format!(
+        "{} has files that are not in its CHECKSUMS, so that not even --force replaces it: {}{more}; move them away, or \
+         choose a new directory",
+        dir.display(),
+        strangers.join(", "),
+    )))
+}
+
+/// Calls `each` for every path of a directory that its CHECKSUMS do not name. Of each path that they name a hash is held.
+fn each_stranger(dir: &Path, each: &mut dyn FnMut(&[u8])) -> Result<()> {
+    let Named::Output(mut output) = look(dir)? else { return Ok(()) };
+    let Some(root) = output.root().cloned() else { return Ok(()) };
+    let hashes = RandomState::new();
+    let mut known = Vec::new();
+    let sums = dir.join(CHECKSUMS);
+    match open_below(&root, CHECKSUMS.as_bytes()) {
+        Ok(file) => {
+            let mut lines = Lines::new(BufReader::with_capacity(1 << 16, file));
+            while let Some(line) = lines.next().map_err(|e| Error::io("read", &sums, e))? {
+                if let Line::Row(path, _) = line {
+                    known.push(hashes.hash_one(path.as_slice()));
+                }
+            }
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(Error::io("open", &sums, e)),
+    }
+    known.sort_unstable();
+    output.each(&mut |entry| {
+        let (path, is_file) = match entry {
+            Entry::File(path, _) => (path, true),
+            Entry::Link(path, _) | Entry::Strange(path, _) => (path, false),
+        };
+        let is_ours = [MANIFEST.as_bytes(), CHECKSUMS.as_bytes()].contains(&path)
+            || known.binary_search(&hashes.hash_one(path)).is_ok();
+        if !(is_file && is_ours) {
+            each(path);
+        }
+        Ok(())
+    })
 }
 
 /// Fails when a target is an input, or a directory that an input is in: to replace it would delete the input.
@@ -80,8 +202,12 @@ fn is_ours(dir: &Path) -> bool {
 pub fn refuse_inputs<'p>(asked: &Path, inputs: impl IntoIterator<Item = &'p Path>) -> Result<()> {
     // What is not there yet holds no input.
     let Ok(target) = fs::canonicalize(asked) else { return Ok(()) };
-    match inputs.into_iter().find(|input| input.starts_with(&target)) {
-        Some(input) if input == target => {
+    let place = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+    let of_target = place(&target);
+    // Another name of an input is an input.
+    let is_same = |input: &Path| input == target || (of_target.is_some() && place(input) == of_target);
+    match inputs.into_iter().find(|input| input.starts_with(&target) || is_same(input)) {
+        Some(input) if is_same(input) => {
             Err(Error::usage(format!("{} is an input: choose another output", asked.display())))
         }
         Some(input) => Err(Error::usage(format!(

@@ -96,11 +96,16 @@ fn archives_replace_files_only_when_told() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("in.fsm"), Snapshot::new().put("!redis|str|k", "v").build()).unwrap();
     fs::write(dir.path().join("x.tar"), "old").unwrap();
+    fs::write(dir.path().join("y.tar"), "").unwrap();
     fs::create_dir(dir.path().join("d.tar")).unwrap();
     let run = |args: &[&str]| code(&ekvsnap(dir.path(), &[&["decode", "in.fsm"], args].concat()));
     assert_eq!(run(&["-o", "x.tar"]), 1);
     assert_eq!(fs::read(dir.path().join("x.tar")).unwrap(), b"old");
-    assert_eq!(run(&["-o", "x.tar", "--force"]), 0);
+    assert_eq!(run(&["-o", "x.tar", "--force"]), 1);
+    assert_eq!(fs::read(dir.path().join("x.tar")).unwrap(), b"old");
+    assert_eq!(run(&["-o", "y.tar"]), 1);
+    assert_eq!(run(&["-o", "y.tar", "--force"]), 0);
+    assert_eq!(run(&["-o", "y.tar", "--force"]), 0);
     assert_eq!(run(&["-o", "d.tar", "--force"]), 1);
     assert_eq!(run(&["-o", "in.fsm", "--format", "tar", "--force"]), 1);
     assert_eq!(run(&["-o", "-", "--json"]), 64);

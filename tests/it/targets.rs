@@ -10,6 +10,9 @@ use crate::kit::command::{code, ekvsnap, stderr};
 
 const OURS: &str = r#"{"format_version": 1, "elastickv_version": "ekvsnap 0.0.1"}"#;
 
+/// One file, whatever its digest.
+const SUMS: &str = "0000000000000000000000000000000000000000000000000000000000000000  old/stale\n";
+
 fn sound() -> Vec<u8> {
     Snapshot::new().put("!redis|str|k", "v").build()
 }
@@ -78,6 +81,8 @@ fn an_input_is_never_replaced() {
             refused(root, &[&[input, "-o", output], flags].concat(), "choose another output");
         }
     }
+    refused(root, &["in.fsm", "-o", "tree", "--force"], "--force replaces it: in.fsm;");
+    fs::remove_file(root.join("tree/in.fsm")).unwrap();
     let got = ekvsnap(root, &["decode", "in.fsm", "-o", "tree", "--force"]);
     assert_eq!(code(&got), 0, "{}", stderr(&got));
 }
@@ -87,7 +92,14 @@ fn only_an_output_of_ours_is_replaced() {
     let other = OURS.replace("ekvsnap ", "elastickv ");
     for (files, words) in [
         (&[][..], ""),
-        (&[("MANIFEST.json", OURS), ("stale", "")], ""),
+        (&[("MANIFEST.json", OURS)], ""),
+        (&[("MANIFEST.json", OURS), ("CHECKSUMS", SUMS), ("old/stale", "")], ""),
+        (
+            &[("MANIFEST.json", OURS), ("CHECKSUMS", SUMS), ("old/stale", ""), ("notes.txt", "")],
+            "--force replaces it: notes.txt;",
+        ),
+        (&[("MANIFEST.json", OURS), ("CHECKSUMS", SUMS), ("old/new", ""), ("a\x1b", "")], "a\\x1b"),
+        (&[("MANIFEST.json", OURS), ("stale", "")], "--force replaces it: stale;"),
         (&[("photo.jpg", "")], "no MANIFEST.json of ekvsnap"),
         (&[("MANIFEST.json", "")], "no MANIFEST.json of ekvsnap"),
         (&[("MANIFEST.json", "{}")], "no MANIFEST.json of ekvsnap"),
@@ -102,7 +114,7 @@ fn only_an_output_of_ours_is_replaced() {
         files.iter().for_each(|(name, body)| write(root, &format!("out/{name}"), body));
         if !words.is_empty() {
             refused(root, &["in.fsm", "-o", "out", "--force"], words);
-            refused(root, &["in.fsm", "-o", "out"], words);
+            refused(root, &["in.fsm", "-o", "out"], "is not empty");
             continue;
         }
         if !files.is_empty() {
@@ -110,7 +122,7 @@ fn only_an_output_of_ours_is_replaced() {
         }
         let got = ekvsnap(root, &["decode", "in.fsm", "-o", "out", "--force"]);
         assert_eq!(code(&got), 0, "{files:?}: {}", stderr(&got));
-        assert!(!root.join("out/stale").exists() && root.join("out/redis").exists());
+        assert!(!root.join("out/old").exists() && root.join("out/redis").exists());
     }
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "in.fsm", sound());
@@ -201,4 +213,215 @@ fn parents_go_with_a_failed_output() {
         assert_eq!(code(&got), want, "{output}: {}", stderr(&got));
         assert_eq!(names(root), before, "{output}");
     }
+}
+
+/// A link in the output, and one to it.
+#[test]
+fn nothing_is_replaced_through_links() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    write(root, "in.fsm", sound());
+    for out in ["out", "out.tar"] {
+        assert_eq!(code(&ekvsnap(root, &["decode", "in.fsm", "-o", out])), 0);
+    }
+    symlink("out", root.join("link")).unwrap();
+    symlink("out.tar", root.join("link.tar")).unwrap();
+    symlink("nowhere", root.join("dangling.tar")).unwrap();
+    refused(root, &["in.fsm", "-o", "link", "--force"], "is a link");
+    refused(root, &["in.fsm", "-o", "link/", "--force"], "is a link");
+    refused(root, &["in.fsm", "-o", "link.tar", "--force"], "is a link");
+    refused(root, &["in.fsm", "-o", "dangling.tar", "--force"], "is a link");
+    symlink("../in.fsm", root.join("out/in.fsm")).unwrap();
+    refused(root, &["in.fsm", "-o", "out", "--force"], "--force replaces it: in.fsm;");
+    fs::remove_file(root.join("out/in.fsm")).unwrap();
+    fs::hard_link(root.join("in.fsm"), root.join("twin.tar")).unwrap();
+    refused(root, &["in.fsm", "-o", "twin.tar", "--force"], "is an input");
+    assert_eq!(code(&ekvsnap(root, &["decode", "in.fsm", "-o", "out", "--force"])), 0);
+    assert_eq!(code(&ekvsnap(root, &["decode", "in.fsm", "-o", "out.tar", "--force"])), 0);
+}
+
+/// An archive that is replaced has a manifest of ours.
+#[test]
+fn only_an_archive_of_ours_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    write(root, "in.fsm", sound());
+    let tar = |files: &[(&str, &str)]| {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, body) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(body.len() as u64);
+            header.set_mode(0o600);
+            builder.append_data(&mut header, name, body.as_bytes()).unwrap();
+        }
+        builder.into_inner().unwrap()
+    };
+    let other = OURS.replace("ekvsnap ", "elastickv ");
+    for (bytes, ours) in [
+        (tar(&[("CHECKSUMS", SUMS), ("MANIFEST.json", OURS)]), true),
+        (tar(&[("MANIFEST.json", OURS), ("x", "")]), true),
+        (Vec::new(), true),
+        (tar(&[("CHECKSUMS", SUMS), ("MANIFEST.json", &other)]), false),
+        (tar(&[("a", ""), ("b", ""), ("c", ""), ("MANIFEST.json", OURS)]), false),
+        (tar(&[("a", "")]), false),
+        (OURS.into(), false),
+        (b"my photo".to_vec(), false),
+    ] {
+        for name in ["x.tar", "x.tar.zst"] {
+            let packed = name.ends_with("zst") && !bytes.is_empty();
+            let bytes = if packed { zstd::encode_all(bytes.as_slice(), 1).unwrap() } else { bytes.clone() };
+            write(root, name, &bytes);
+            refused(root, &["in.fsm", "-o", name], "--force");
+            if ours {
+                let got = ekvsnap(root, &["decode", "in.fsm", "-o", name, "--force"]);
+                assert_eq!(code(&got), 0, "{}", stderr(&got));
+            } else {
+                refused(root, &["in.fsm", "-o", name, "--force"], "was not made by ekvsnap");
+                assert!(fs::read(root.join(name)).unwrap() == bytes);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_killed_archive_run_left_is_named_or_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    write(root, "in.fsm", sound());
+    let left = ".x.tar.ekvsnap-unfinished-AbC123";
+    let others = [".y.tar.ekvsnap-unfinished-AbC123", ".x.tar.ekvsnap-unfinished-alive0", "x.tar2"];
+    [left].iter().chain(&others).for_each(|name| write(root, name, "part"));
+    let lock = File::open(root.join(others[1])).unwrap();
+    lock.lock().unwrap();
+    let got = ekvsnap(root, &["decode", "in.fsm", "-o", "x.tar"]);
+    let hint = format!("hint: ./{left} was left by a run that was killed");
+    assert!(code(&got) == 0 && stderr(&got).contains(&hint), "{}", stderr(&got));
+    assert_eq!(stderr(&got).matches("hint: ").count(), 1, "{}", stderr(&got));
+    assert_eq!(code(&ekvsnap(root, &["decode", "in.fsm", "-o", "x.tar", "--force"])), 0);
+    assert!(!root.join(left).exists() && others.iter().all(|name| root.join(name).exists()));
+}
+
+/// A page obeys the rules of every output.
+#[test]
+fn pages() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    write(root, "in.fsm", sound());
+    write(root, "photo.jpg", "mine");
+    write(root, "other.html", "<!doctype html><title>mine</title>");
+    fs::hard_link(root.join("in.fsm"), root.join("twin")).unwrap();
+    symlink("photo.jpg", root.join("link")).unwrap();
+    symlink("nowhere", root.join("dangling")).unwrap();
+    fs::create_dir(root.join("d")).unwrap();
+    let run = |args: &[&str]| ekvsnap(root, &[&["inspect", "in.fsm", "--html"], args].concat());
+    let before = names(root);
+    for (file, words) in [
+        ("in.fsm", "is an input"),
+        ("./d/../in.fsm", "is an input"),
+        ("twin", "is an input"),
+        ("link", "is a link"),
+        ("dangling", "is a link"),
+        ("d", "is not a file"),
+        ("photo.jpg", "was not made by ekvsnap"),
+        ("other.html", "was not made by ekvsnap"),
+    ] {
+        let got = run(&[file, "--force"]);
+        assert!(code(&got) == 1 && stderr(&got).contains(words), "{file}: {}", stderr(&got));
+        assert!(got.stdout.is_empty() && names(root) == before, "{file}");
+        assert_eq!(code(&run(&[file])), 1);
+    }
+    assert_eq!(fs::read(root.join("photo.jpg")).unwrap(), b"mine");
+    assert_eq!(fs::read(root.join("in.fsm")).unwrap(), sound());
+    assert_eq!(code(&run(&["p.html"])), 0);
+    let page = fs::read(root.join("p.html")).unwrap();
+    assert_eq!(fs::metadata(root.join("p.html")).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = run(&["p.html"]);
+    assert!(code(&again) == 1 && stderr(&again).contains("--force to replace it"), "{}", stderr(&again));
+    assert_eq!(code(&run(&["p.html", "--force"])), 0);
+    let out = run(&["-"]);
+    assert!(code(&out) == 0 && out.stdout == page, "{}", stderr(&out));
+    assert_eq!(code(&run(&["-", "--json"])), 64);
+    // A run that fails leaves neither a page nor part of one.
+    let before = names(root);
+    write(root, "bad.fsm", damaged());
+    assert_eq!(code(&ekvsnap(root, &["inspect", "bad.fsm", "--html", "q.html"])), 2);
+    assert_eq!(names(root).len(), before.len() + 1);
+}
+
+#[test]
+fn names_that_promise_something_else_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    write(root, "in.fsm", sound());
+    let before = names(root);
+    for (name, words) in [
+        ("x.jsonl", "--layout jsonl"),
+        ("x.zip", ".tar or .tar.zst"),
+        ("x.ZIP", ".tar or .tar.zst"),
+        ("a/x.7z", ".tar or .tar.zst"),
+        ("x.tar.gz", "-o - into a compressor"),
+        ("x.tgz", "-o - into a compressor"),
+        ("x.tar.bz2", "-o - into a compressor"),
+        ("x.tar.xz", "-o - into a compressor"),
+        ("x.csv", "name a directory"),
+    ] {
+        let got = ekvsnap(root, &["decode", "in.fsm", "-o", name]);
+        assert!(code(&got) == 64 && stderr(&got).contains(words), "{name}: {}", stderr(&got));
+        assert_eq!(names(root), before, "{name}");
+    }
+    for (name, format) in [("x.zip", "dir"), ("y.jsonl", "tar"), ("z.tar.gz", "tar.zst")] {
+        assert_eq!(code(&ekvsnap(root, &["decode", "in.fsm", "-o", name, "--format", format])), 0, "{name}");
+        assert_eq!(root.join(name).is_dir(), format == "dir");
+    }
+    for name in ["x.y", "backup.2026-11-24", "jsonl", "zip"] {
+        assert_eq!(code(&ekvsnap(root, &["decode", "in.fsm", "-o", name])), 0, "{name}");
+    }
+}
+
+/// A mount point is refused before the work. Only root can mount.
+#[test]
+fn mount_points_are_refused_at_once() {
+    use std::process::Command;
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    // Damaged: had it been read, the exit code would be 2.
+    write(root, "in.fsm", damaged());
+    fs::create_dir_all(root.join("bound")).unwrap();
+    fs::create_dir_all(root.join("inner")).unwrap();
+    fs::create_dir(root.join("m")).unwrap();
+    let mount = |args: &[&str]| Command::new("mount").args(args).current_dir(root).output();
+    for args in [&["-t", "tmpfs", "none", "m"][..], &["--bind", "inner", "bound"]] {
+        if !mount(args).is_ok_and(|done| done.status.success()) {
+            eprintln!("skipped: mount {args:?} is not permitted here");
+            continue;
+        }
+        let point = args.last().unwrap();
+        let got =
+            [&[][..], &["--force"]].map(|more| ekvsnap(root, &[&["decode", "in.fsm", "-o", point], more].concat()));
+        let inside = ekvsnap(root, &["decode", "in.fsm", "-o", &format!("{point}/backup")]);
+        let gone = Command::new("umount").arg(point).current_dir(root).output().unwrap();
+        assert!(gone.status.success());
+        for got in got {
+            assert!(code(&got) == 1 && stderr(&got).contains("is a mount point"), "{}", stderr(&got));
+            assert!(stderr(&got).contains(&format!("{point}/backup")), "{}", stderr(&got));
+        }
+        assert_eq!(code(&inside), 2, "{}", stderr(&inside));
+    }
+}
+
+/// The same output, on the disk or not yet.
+#[test]
+fn fsync() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    write(root, "in.fsm", sound());
+    for (n, flag) in ["--fsync", "--fsync=true", "--fsync=false"].iter().enumerate() {
+        for (out, layout) in [(format!("{n}.tar"), "tree"), (format!("{n}"), "tree"), (format!("{n}l"), "jsonl")] {
+            let got = ekvsnap(root, &["decode", "in.fsm", "-o", &out, "--layout", layout, flag]);
+            assert_eq!(code(&got), 0, "{out} {flag}: {}", stderr(&got));
+            assert_eq!(code(&ekvsnap(root, &["verify", &out])), 0);
+        }
+    }
+    assert_eq!(code(&ekvsnap(root, &["decode", "in.fsm", "-o", "x", "--fsync=perhaps"])), 64);
 }

@@ -101,6 +101,7 @@ fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ek
         layout: if ask.packed { Layout::Packed } else { Layout::Tree },
         archive: is_archive.then_some(Packing::Tar),
         threads: manner.threads,
+        fsync: Some(false),
         grain: manner.grain,
         ..Options::default()
     };

@@ -1,0 +1,130 @@
+//! An output that is one file: built under a temporary name beside its target, or on standard output.
+//!
+//! The temporary file is locked as long as its run is alive, as temporary directories are.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::pending::{Made, Pending};
+use super::remove::remove;
+use super::staging::{leftovers, prefix_of};
+use super::sys;
+use super::target::{is_mount_point, resolve, split};
+use crate::error::{Error, Result};
+
+/// Tells whether a file is one that may be replaced.
+pub type IsOurs = fn(&Path) -> bool;
+
+/// A file that is not complete yet.
+pub struct SingleFile {
+    target: PathBuf,
+    force: bool,
+    is_ours: IsOurs,
+    /// Temporary files go here.
+    scratch: PathBuf,
+    /// The file under its temporary name; `None`: standard output.
+    file: Option<NamedTempFile>,
+    /// Dropped when nothing is left to remove.
+    _pending: Option<Pending>,
+    leftovers: Vec<PathBuf>,
+}
+
+impl SingleFile {
+    /// Prepares to write `target`, a file that must not be there (with `force` it may be one of ours, as `is_ours` tells),
+    /// or `-` for standard output. Its mode will be 0600.
+    ///
+    /// # Errors
+    /// A target that may not be replaced, or a directory that cannot be written.
+    pub fn new(target: &Path, force: bool, is_ours: IsOurs) -> Result<SingleFile> {
+        if target.as_os_str() == "-" {
+            let (target, scratch) = (target.to_path_buf(), std::env::temp_dir());
+            let leftovers = Vec::new();
+            return Ok(SingleFile { target, force, is_ours, scratch, file: None, _pending: None, leftovers });
+        }
+        check(target, force, is_ours)?;
+        let target = resolve(target)?;
+        let (parent, name) = split(&target)?;
+        let prefix = prefix_of(name);
+        let mut leftovers = leftovers(parent, &prefix, fs::FileType::is_file);
+        if force {
+            leftovers.retain(|leftover| remove(leftover).is_err());
+        }
+        let create = || {
+            let file = tempfile::Builder::new().prefix(&prefix).tempfile_in(parent)?;
+            let made = Made::Temporary(file.path().to_path_buf());
+            Ok((file, made))
+        };
+        let file = sys::about_to().and_then(|()| Pending::enter(create));
+        let (file, pending) = file.map_err(|e| Error::io("create a temporary file in", parent, e))?;
+        // Where the file system has no locks, other runs cannot tell, and remove nothing.
+        let _ = file.as_file().try_lock();
+        let scratch = parent.to_path_buf();
+        Ok(SingleFile { target, force, is_ours, scratch, file: Some(file), _pending: Some(pending), leftovers })
+    }
+
+    /// Whether a file is there, whose place this one takes.
+    pub fn replaces(&self) -> bool {
+        self.force && self.file.is_some() && self.target.symlink_metadata().is_ok()
+    }
+
+    /// What runs that were killed have left of the same target; with `force`, only what could not be removed.
+    pub fn leftovers(&self) -> &[PathBuf] {
+        &self.leftovers
+    }
+
+    /// Where temporary files can go.
+    pub fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// As it was named.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// The file to write to; `None`: standard output.
+    pub fn file(&mut self) -> Option<&mut File> {
+        self.file.as_mut().map(NamedTempFile::as_file_mut)
+    }
+
+    /// Gives the finished file its name; with `sync` all of it is on the disk before, and its name is after.
+    ///
+    /// # Errors
+    /// A target that has come about since, or a failed call.
+    pub fn publish(self, sync: bool) -> Result<()> {
+        let Some(file) = self.file else { return Ok(()) };
+        if sync {
+            sys::sync(file.as_file()).map_err(|e| Error::io("write to the disk", &self.target, e))?;
+        }
+        let renamed = |e| Error::io("rename the finished file to", &self.target, e);
+        Pending::publish(|| {
+            // Much time may have passed since the first look.
+            check(&self.target, self.force, self.is_ours)?;
+            sys::about_to().map_err(renamed)?;
+            let named = if self.force { file.persist(&self.target) } else { file.persist_noclobber(&self.target) };
+            named.map(drop).map_err(|e| renamed(e.error))
+        })?;
+        if sync { sys::sync_name(&self.scratch) } else { Ok(()) }
+    }
+}
+
+/// A file replaces nothing but one of ours, and that only when asked to.
+fn check(target: &Path, force: bool, is_ours: IsOurs) -> Result<()> {
+    let refuse = |words: &str| Err(Error::usage(format!("{} {words}", target.display())));
+    // A slash at the end would make the look follow a link.
+    let target: &Path = &target.components().collect::<PathBuf>();
+    match fs::symlink_metadata(target) {
+        Ok(meta) if meta.is_symlink() => refuse("is a link: name the file itself, or another one"),
+        Ok(meta) if !meta.is_file() => refuse("exists and is not a file: choose another name"),
+        Ok(meta) if is_mount_point(target, &meta) => {
+            refuse("is a mount point, whose place no finished file can take: choose another name")
+        }
+        Ok(_) if !force => refuse("exists: choose another name, or --force to replace it"),
+        Ok(meta) if meta.len() > 0 && !is_ours(target) => refuse(
+            "was not made by ekvsnap, so that not even --force replaces it: choose another name, or remove it yourself",
+        ),
+        _ => Ok(()),
+    }
+}
