@@ -42,17 +42,8 @@ pub struct Staging {
 impl Staging {
     /// Prepares to build `target`, which must be new or an empty directory (or, with `force`, an output of ours).
     pub fn new(target: &Path, force: bool) -> Result<Staging> {
-        let asked: PathBuf = target.components().collect();
         let target = resolve(target)?;
         check(&target, force)?;
-        let is_link = fs::symlink_metadata(&asked).is_ok_and(|meta| meta.is_symlink());
-        if is_link && fs::read_dir(&target).is_ok_and(|mut entries| entries.next().is_some()) {
-            return Err(Error::usage(format!(
-                "{} is a link, through which nothing is replaced: name {} itself",
-                asked.display(),
-                target.display()
-            )));
-        }
         let (parent, name) = split(&target)?;
         let prefix = prefix_of(name);
         let parents = Parents::make(parent)?;

@@ -136,15 +136,20 @@ fn an_output_that_is_not_empty_is_refused_or_replaced_whole() {
     fs::write(dir.path().join("out/stale"), b"x").unwrap();
     let refused = decode(&[]);
     assert!(code(&refused) == 1 && stderr(&refused).contains("not empty"), "{}", stderr(&refused));
+    assert_eq!(code(&decode(&["--force"])), 1, "a file that is not ours");
+    fs::remove_file(dir.path().join("out/stale")).unwrap();
+    fs::write(dir.path().join("old.fsm"), sound().put("!redis|str|stale", "x").build()).unwrap();
+    let old = ekvsnap(dir.path(), &["decode", "old.fsm", "-o", "out", "--force"]);
+    assert!(code(&old) == 0 && dir.path().join("out/redis/db_0/strings/stale.bin").exists(), "{}", stderr(&old));
     assert_eq!(code(&decode(&["--force"])), 0);
-    assert!(!dir.path().join("out/stale").exists(), "replaced, not merged into");
+    assert!(!dir.path().join("out/redis/db_0/strings/stale.bin").exists(), "replaced, not merged into");
     // A symlinked output is resolved once: the link stays, its target is replaced.
     symlink("out", dir.path().join("link")).unwrap();
     let linked = ekvsnap(dir.path(), &["decode", "in.fsm", "-o", "link", "--force"]);
     assert_eq!(code(&linked), 0, "{}", stderr(&linked));
     assert!(fs::symlink_metadata(dir.path().join("link")).unwrap().is_symlink());
     let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert_eq!(names.len(), 3, "no temporary is left: {names:?}");
+    assert_eq!(names.len(), 4, "no temporary is left: {names:?}");
 }
 
 #[test]
