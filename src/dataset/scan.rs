@@ -111,7 +111,8 @@ impl<'a> Scan<'a> {
         Ok(None)
     }
 
-    #[inline]
+    // Two callers, of which only the plain one is hot: left to itself it would be a call for each row.
+    #[inline(always)]
     fn pebble_row(&mut self, entry: &frame::Entry<'a>) -> Result<Option<Row<'a>>> {
         if Operational::of(entry.raw_key, entry.raw_value).is_some() {
             return Ok(None);
@@ -133,6 +134,7 @@ impl<'a> Scan<'a> {
         if self.view.lenient { Ok(row) } else { Err(changed()) }
     }
 
+    #[inline(never)]
     fn next_other(&mut self, limit: Option<&[u8]>) -> Result<Option<Row<'a>>> {
         match self.manner {
             Manner::Mvcc2(strip) => self.next_mvcc2(strip, limit),
