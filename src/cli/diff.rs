@@ -11,7 +11,7 @@ use super::filter::{self, Choice};
 use super::inputs;
 use super::inputs::Inputs;
 use super::progress::Bar;
-use super::summary::object_name;
+use super::summary::{object_name, warning_words};
 use super::{out, parse};
 use crate::decode::Options;
 use crate::diff::{Change, Difference, Side, Totals, diff};
@@ -87,12 +87,22 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         Ok(())
     })?;
     bar.clear();
+    warn(args, &totals);
     end(args, &totals);
     Ok(match totals.skipped {
         0 if totals.are_equal() => Exit::Fine,
         0 => Exit::Differ,
         _ => Exit::Skipped,
     })
+}
+
+/// Says what the decodes warned of, on standard error: a side with damaged bodies is compared all the same.
+fn warn(args: &Args, totals: &Totals) {
+    for (path, warnings) in [&args.a, &args.b].into_iter().zip(&totals.warnings) {
+        for warning in warnings {
+            out::tell(&format!("{}: {}", path.display(), warning_words(warning)));
+        }
+    }
 }
 
 fn open(args: &Args, path: &Path) -> Result<(Side, Vec<PassedOver>)> {

@@ -12,6 +12,7 @@ use crate::format::Adapter;
 use crate::output::manifest::{FindingInfo, Manifest, Members};
 use crate::report;
 use crate::report::visible::Visible;
+use crate::verify::told;
 
 /// Examples of one warning that people are shown.
 const EXAMPLES: usize = 3;
@@ -118,10 +119,11 @@ fn done_words(outcome: &Outcome, done: Done<'_>) -> String {
     let rate = DecimalBytes((outcome.input_bytes as f64 / seconds) as u64);
     match done {
         Done::Written(target) => format!(
-            "{}: {} files, {} in {seconds:.2} s ({rate}/s of snapshot)\n",
+            "{}: {} files, {} in {seconds:.2} s ({rate}/s of snapshot){}\n",
             Visible(target.display()),
             HumanCount(outcome.files),
             DecimalBytes(outcome.bytes),
+            part_words(part_of(&outcome.manifest)),
         ),
         Done::Estimated(need) => format!(
             "nothing written; a directory would have {} files in {} directories, {}: {} inodes, about {} of disk\n",
@@ -147,6 +149,16 @@ fn many_json(bytes: u128) -> Value {
     u64::try_from(bytes).map_or_else(|_| json!(bytes.to_string()), |bytes| json!(bytes))
 }
 
+/// What of its snapshots an output is, if not all.
+fn part_of(manifest: &Manifest) -> Option<String> {
+    told::part(&manifest.adapters.selected, &manifest.options)
+}
+
+/// The same as the end of a line.
+pub(super) fn part_words(part: Option<String>) -> String {
+    part.map_or(String::new(), |part| format!("; a part of the snapshot: {part}"))
+}
+
 fn crc_words(outcome: &Outcome) -> &'static str {
     if outcome.manifest.inputs.iter().all(|input| input.fsm_crc32c.is_some()) {
         ", CRC verified"
@@ -166,7 +178,7 @@ pub(super) fn json(outcome: &Outcome, done: Done<'_>) {
         "event": "summary", "files": outcome.files, "bytes": outcome.bytes,
         "input_bytes": outcome.input_bytes, "elapsed_ms": outcome.elapsed.as_millis() as u64,
         "wall_time_iso": manifest.wall_time_iso, "adapters": manifest.adapters, "counters": manifest.counters,
-        "skipped": manifest.skipped,
+        "skipped": manifest.skipped, "part": part_of(manifest),
     });
     match done {
         Done::Written(target) => summary["output"] = json!(report::Value::from(target)),

@@ -20,7 +20,8 @@ use crate::report;
 use crate::report::visible::Visible;
 use crate::source::{PassedOver, Source};
 use crate::verify::output::{Checked, Decode, check};
-use crate::verify::problem::Problem;
+use crate::verify::problem::{Kind, Problem};
+use crate::verify::told::part;
 use crate::verify::{Snapshots, against, live, snapshots};
 
 /// What a snapshot must be, and what an output.
@@ -118,6 +119,9 @@ fn verify_output(args: &Args, output: &mut Output, bar: &Bar) -> Result<Exit> {
 fn output_words(args: &Args, checked: &Checked) -> String {
     let (name, problems) = (Visible(args.inputs[0].display()), &checked.problems);
     let mut text = String::new();
+    if let Some(origin) = &checked.origin {
+        text.push_str(&format!("{name}: {origin}\n"));
+    }
     for Problem { path, reason, .. } in &problems.shown {
         text.push_str(&format!("damage: {}: {}\n", shown(path), Visible(reason)));
     }
@@ -130,16 +134,27 @@ fn output_words(args: &Args, checked: &Checked) -> String {
     if let Some(read_ts) = checked.manifest.as_ref().and_then(|manifest| manifest.live_read_ts) {
         text.push_str(&format!("{name}: {}\n", live::origin(read_ts)));
     }
+    let part = summary::part_words(part_of(checked));
     if !problems.is_empty() {
         let counts: Vec<String> =
             problems.counts().map(|(kind, n)| format!("{} {}", HumanCount(n), kind.words())).collect();
-        text.push_str(&format!("{name}: not as it was made: {}\n", counts.join(", ")));
+        let equal = if checked.compared && problems.counts().all(|(kind, _)| kind == Kind::Origin) {
+            "; the data equal those of a fresh decode"
+        } else {
+            ""
+        };
+        text.push_str(&format!("{name}: not as it was made: {}{equal}{part}\n", counts.join(", ")));
     } else if checked.compared {
-        text.push_str(&format!("{name}: whole; all {files} files equal a fresh decode\n"));
+        text.push_str(&format!("{name}: whole; all {files} files equal a fresh decode{part}\n"));
     } else {
-        text.push_str(&format!("{name}: whole; all {files} files have the digests of CHECKSUMS\n"));
+        text.push_str(&format!("{name}: whole; all {files} files have the digests of CHECKSUMS{part}\n"));
     }
     text
+}
+
+/// What of its snapshots the output is, if not all.
+fn part_of(checked: &Checked) -> Option<String> {
+    checked.manifest.as_ref().and_then(|manifest| part(&manifest.adapters, &manifest.options))
 }
 
 fn output_json(args: &Args, checked: &Checked) {
@@ -155,7 +170,7 @@ fn output_json(args: &Args, checked: &Checked) {
     line(&json!({
         "event": "summary", "subject": "output", "name": report::Value::from(args.inputs[0].as_path()),
         "sound": checked.problems.is_empty(), "files": checked.files, "damaged": checked.problems.total(),
-        "problems": counts, "compared": checked.compared,
+        "problems": counts, "compared": checked.compared, "origin": checked.origin, "part": part_of(checked),
     }));
 }
 

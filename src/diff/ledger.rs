@@ -1,5 +1,6 @@
 //! Both sides' objects, sorted together in flat memory.
 
+use std::cmp::Ordering;
 use std::io;
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use crate::objects::{Mark, Object, describes_scope};
 use crate::output::checksums::{Checksums, Digest, Entry, Place, Sums};
 
 /// Every kind of object and of part of one: a row has the place in this list.
-const KINDS: [&str; 18] = [
+const KINDS: [&str; 19] = [
     "others",
     "strings",
     "hll",
@@ -24,6 +25,7 @@ const KINDS: [&str; 18] = [
     "tables",
     "objects",
     "metadata",
+    "body",
     "buckets",
     "messages",
     "queues",
@@ -134,46 +136,68 @@ impl Known {
     }
 }
 
-/// The row that is the object itself, not its expiry or metadata.
+/// The row that is the object itself, not its expiry, metadata or body.
 fn main(rows: &[Row]) -> Option<&Row> {
-    rows.iter().find(|row| !matches!(row.kind, "expiry" | "metadata")).or(rows.first())
+    rows.iter().find(|row| !matches!(row.kind, "expiry" | "metadata" | "body")).or(rows.first())
 }
 
 /// What differs between two states of an object.
 fn parts(adapter: Adapter, before: &[Row], after: &[Row]) -> Vec<&'static str> {
-    let left = |rows: &[Row], others: &[Row]| -> Vec<Row> {
-        let mut rows = rows.to_vec();
-        for other in others {
-            // Sizes follow from values; of an output they are not known.
-            let same = |row: &Row| (row.kind, row.value, row.rest) == (other.kind, other.value, other.rest);
-            if let Some(at) = rows.iter().position(same) {
-                rows.swap_remove(at);
-            }
-        }
-        rows
-    };
-    let (before, after) = (left(before, after), left(after, before));
+    let (before, after) = without_common(before, after);
     let beside = match adapter {
         Adapter::Redis => "expiry",
         Adapter::Fs => "attributes",
         _ => "metadata",
     };
     let mut parts = Vec::new();
-    for row in before.iter().chain(&after) {
-        let others = if before.contains(row) { &after } else { &before };
-        let twin = others.iter().find(|other| other.kind == row.kind);
-        match twin {
-            _ if matches!(row.kind, "expiry" | "metadata") => parts.push(beside),
-            None => parts.push("type"),
-            Some(twin) => {
-                parts.extend((twin.value != row.value).then_some("value"));
-                parts.extend((twin.rest != row.rest).then_some(beside));
+    for (rows, others) in [(&before, &after), (&after, &before)] {
+        for row in rows {
+            let twin = others.get(others.partition_point(|other| other.kind < row.kind));
+            match twin.filter(|twin| twin.kind == row.kind) {
+                _ if matches!(row.kind, "expiry" | "metadata") => parts.push(beside),
+                None if row.kind == "body" => parts.push("value"),
+                None => parts.push("type"),
+                Some(twin) => {
+                    parts.extend((twin.value != row.value).then_some("value"));
+                    parts.extend((twin.rest != row.rest).then_some(beside));
+                }
             }
         }
     }
     parts.sort_unstable_by_key(|part| (*part != "type", *part != "value"));
     parts.dedup();
     parts
+}
+
+/// The rows of each side that the other has not, sorted. Many rows can have one identity: their number must not be squared.
+fn without_common(before: &[Row], after: &[Row]) -> (Vec<Row>, Vec<Row>) {
+    // Sizes follow from values.
+    let key = |row: &Row| (row.kind, row.value, row.rest);
+    let sorted = |rows: &[Row]| {
+        let mut rows = rows.to_vec();
+        rows.sort_unstable_by_key(key);
+        rows
+    };
+    let (before, after) = (sorted(before), sorted(after));
+    let (mut only_before, mut only_after) = (Vec::new(), Vec::new());
+    let (mut left, mut right) = (before.iter().peekable(), after.iter().peekable());
+    loop {
+        match (left.peek(), right.peek()) {
+            (Some(a), Some(b)) => match key(a).cmp(&key(b)) {
+                Ordering::Less => only_before.extend(left.next()),
+                Ordering::Greater => only_after.extend(right.next()),
+                Ordering::Equal => {
+                    left.next();
+                    right.next();
+                }
+            },
+            _ => {
+                only_before.extend(left);
+                only_after.extend(right);
+                return (only_before, only_after);
+            }
+        }
+    }
 }
 
 /// What an object is known by: sorts by adapter, scope, and key; what describes a scope stands before its objects.
@@ -283,6 +307,9 @@ mod tests {
         assert_eq!(differences([&[("strings", 1, 0)], with_expiry]), [(Changed, vec!["expiry"])]);
         assert_eq!(differences([&[], with_expiry]), [(Added, vec![])]);
         assert_eq!(differences([with_expiry, &[]]), [(Removed, vec![])]);
+        let body: fn(u8) -> [(&'static str, u8, u8); 2] = |value| [("objects", 1, 1), ("body", value, 0)];
+        assert_eq!(differences([&body(1), &body(1)]), []);
+        assert_eq!(differences([&body(1), &body(2)]), [(Changed, vec!["value"])]);
         // Two objects that look alike are two.
         let twice: &[_] = &[("items", 1, 0), ("items", 1, 0)];
         assert_eq!(differences([twice, twice]), []);

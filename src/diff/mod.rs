@@ -16,6 +16,7 @@ pub use side::Side;
 use crate::decode::{Options, Progress};
 use crate::error::Result;
 use crate::format::Adapter;
+use crate::output::manifest::FindingInfo;
 use ledger::Ledger;
 
 /// What happened to an object from A to B.
@@ -47,7 +48,7 @@ pub struct Difference<'a> {
     pub range: Option<&'a [u8]>,
     /// Of a changed one, what differs: `type`, `value`, `expiry`, `metadata`, `attributes`.
     pub parts: Vec<&'static str>,
-    /// Its size in A; in trees it is not known.
+    /// Its size in A.
     pub before: Option<u64>,
     /// Its size in B.
     pub after: Option<u64>,
@@ -67,12 +68,14 @@ pub struct Counts {
 }
 
 /// Objects of all scopes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Totals {
     /// By adapter and scope.
     pub scopes: BTreeMap<(Adapter, String), Counts>,
     /// Places of both sides that could not be read.
     pub skipped: u64,
+    /// What the decodes of A and of B warned of.
+    pub warnings: [Vec<FindingInfo>; 2],
 }
 
 impl Totals {
@@ -106,10 +109,12 @@ pub fn diff(
 ) -> Result<Totals> {
     let told = side::told(&sides)?;
     let mut ledger = Ledger::new(&std::env::temp_dir());
-    let mut skipped = 0;
+    let (mut skipped, mut warnings) = (0, [Vec::new(), Vec::new()]);
     for (n, (side, options)) in sides.into_iter().zip(options).enumerate() {
-        skipped += side.read(options, told.as_ref(), progress, &mut |object| ledger.add(n, object))?;
+        let seen = side.read(options, told.as_ref(), progress, &mut |object| ledger.add(n, object))?;
+        skipped += seen.skipped;
+        warnings[n] = seen.warnings;
     }
     let totals = ledger.judge(each)?;
-    Ok(Totals { skipped, ..totals })
+    Ok(Totals { skipped, warnings, ..totals })
 }

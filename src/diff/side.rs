@@ -1,14 +1,17 @@
 //! One of the two things that are compared.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::decode::{MANIFEST, Options, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::objects::{self, Object};
+use crate::output::manifest::FindingInfo;
 use crate::output::manifest_read::{self, ReadManifest};
 use crate::output::reading::{Content, Entry, Named, Output, broken, look, open_below};
 use crate::source::Source;
+use crate::verify;
+use crate::verify::roll::{Roll, Tag};
 
 /// A snapshot or an output.
 pub enum Side {
@@ -34,14 +37,14 @@ impl Side {
         Ok(Side::Output(name, Box::new(manifest)))
     }
 
-    /// Gives every object with its marks; and the number of places that could not be read.
+    /// Gives every object with its marks.
     pub(super) fn read(
         &mut self,
         options: &Options,
         told: Option<&Options>,
         progress: &dyn Progress,
         each: &mut dyn FnMut(&Object<'_>) -> Result<()>,
-    ) -> Result<u64> {
+    ) -> Result<Seen> {
         match self {
             Side::Snapshots(sources) => {
                 let told = told.map(|told| Options {
@@ -50,16 +53,47 @@ impl Side {
                     ..told.clone()
                 });
                 let options = told.unwrap_or_else(|| objects::packed(options));
-                objects::of_decode(sources, &options, true, progress, each).map(|filled| filled.lost.len() as u64)
+                let filled = objects::of_decode(sources, &options, true, progress, each)?;
+                Ok(Seen { skipped: filled.lost.len() as u64, warnings: filled.manifest.warnings })
             }
             Side::Output(path, manifest) => {
+                let mut roll = proven(path, options.threads, progress)?;
                 progress.begin("read", 1);
                 let layout = Options::of_manifest(manifest)?.layout;
-                objects::of_layout(&mut || reopened(path), layout, true, each)?;
-                Ok(manifest.skipped)
+                let mut found = |each: &mut objects::File<'_>| {
+                    roll.judge(|path, known| match known.digest(Tag::Found) {
+                        Some(digest) => each(path, known.size, &digest).map_err(io::Error::other),
+                        None => Ok(()),
+                    })
+                };
+                objects::of_layout(&mut || reopened(path), layout, true, &mut found, each)?;
+                Ok(Seen { skipped: manifest.skipped, warnings: Vec::new() })
             }
         }
     }
+}
+
+/// What was noticed while a side was read.
+pub(super) struct Seen {
+    /// Places that could not be read.
+    pub skipped: u64,
+    /// Warnings of the decode.
+    pub warnings: Vec<FindingInfo>,
+}
+
+/// Proves that an output is as it was made: digests that somebody wrote down are no content. Gives what was found.
+fn proven(path: &Path, threads: usize, progress: &dyn Progress) -> Result<Roll> {
+    let (checked, roll) = verify::output::read(&mut reopened(path)?, threads, 1, progress, None)?;
+    if !checked.problems.concern_data() {
+        return Ok(roll);
+    }
+    let first = checked
+        .problems
+        .shown
+        .first()
+        .map_or(String::new(), |problem| format!(": {}: {}", serde_json::json!(problem.path), problem.reason));
+    let why = format!("it is not as it was made{first}; verify it first, `ekvsnap verify` shows everything");
+    Err(Error::new(ErrorKind::Output(why)).input(path))
 }
 
 /// The options of the outputs among the sides, by which snapshots beside them are decoded.

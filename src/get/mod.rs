@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::objects;
 use crate::output::tap::{Chunk, tapped};
-use crate::output::tree::Tree;
+use crate::output::tree::{Digests, Tree};
 use crate::report::Findings;
 use crate::source::Source;
 
@@ -64,7 +64,7 @@ pub fn get_noting(
         _ => objects::has_object,
     };
     let mut writer = Writer::new(one, packed, out);
-    let findings = tapped(wanted, false, decode, |chunk| writer.take(&chunk).map_err(Error::stdout))?;
+    let findings = tapped(wanted, Digests::None, decode, |chunk| writer.take(&chunk).map_err(Error::stdout))?;
     Ok((writer.any, findings))
 }
 

@@ -6,6 +6,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::above::Above;
+use super::item::ItemHash;
 use super::members::{self, Members};
 use super::place::{Place, Shape};
 use super::{Mark, Object};
@@ -40,6 +41,8 @@ pub(super) struct Lines {
     stream: Stream,
     /// Of the file system: the directories above the line at hand.
     above: Above,
+    /// Keys of S3 objects with the paths of their bodies: taken by the caller.
+    pub bodies: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// The rest of a line that is too long to be held.
@@ -72,7 +75,7 @@ pub(super) type Each<'e> = dyn FnMut(&Object<'_>) -> Result<()> + 'e;
 impl Lines {
     pub fn new(place: Place, names: KeyNames, marks: bool) -> Lines {
         let (head, stream, above) = (Vec::new(), Stream::default(), Above::default());
-        Lines { place, names, marks, number: 0, head, long: None, stream, above }
+        Lines { place, names, marks, number: 0, head, long: None, stream, above, bodies: Vec::new() }
     }
 
     /// Takes the next bytes.
@@ -131,7 +134,7 @@ impl Lines {
             Shape::Message => self.message(line, each),
             Shape::File => self.file(line, each),
             Shape::Ttl => self.ttl(line, each),
-            Shape::Scope | Shape::Whole => Some(Ok(())),
+            Shape::Scope | Shape::Whole | Shape::ItemFile => Some(Ok(())),
         };
         found.unwrap_or_else(|| Err(Error::new(ErrorKind::OutputLine(self.number))))
     }
@@ -188,22 +191,27 @@ impl Lines {
         let (mut hash, mut range) = (None, None);
         for (name, value) in Members::of(item.as_bytes()) {
             if name == self.names.hash {
-                hash = members::key_attribute(value);
+                hash = members::key_attribute(value, self.marks);
             } else if Some(&*name) == self.names.range.as_deref() {
-                range = members::key_attribute(value);
+                range = members::key_attribute(value, self.marks);
             }
         }
         let hash = hash?;
         let object = self.object(&hash, line);
-        Some(each(&Object { range: range.as_deref(), value: self.mark(line), ..object }))
+        let value = self.marks.then(|| {
+            let mut mark = ItemHash::default();
+            mark.feed(item.as_bytes());
+            mark.finish()
+        });
+        Some(each(&Object { range: range.as_deref(), value, ..object }))
     }
 
-    fn s3(&self, line: &Line<'_>, each: &mut Each<'_>) -> Option<Result<()>> {
-        let (mut key, mut size, mut body, mut rest) = (None, None, Sha256::new(), Sha256::new());
+    fn s3(&mut self, line: &Line<'_>, each: &mut Each<'_>) -> Option<Result<()>> {
+        let (mut key, mut path, mut size, mut body, mut rest) = (None, None, None, Sha256::new(), Sha256::new());
         for (name, value) in Members::of(line.head) {
             match &*name {
                 "key" => key = members::binary(value),
-                "path" => {}
+                "path" => path = members::binary(value),
                 "etag" | "size_bytes" => {
                     size = if name == "size_bytes" { members::size(value) } else { size };
                     body.update(value);
@@ -212,7 +220,11 @@ impl Lines {
             }
         }
         let (key, value, rest) = (key?, self.marks.then(|| cut(body)), self.marks.then(|| cut(rest)));
-        Some(each(&Object { size: size?, value, rest, ..self.object(&key, line) }))
+        let given = each(&Object { size: size?, value, rest, ..self.object(&key, line) });
+        if let Some(path) = path.filter(|_| self.marks) {
+            self.bodies.push((path, key));
+        }
+        Some(given)
     }
 
     fn message(&self, line: &Line<'_>, each: &mut Each<'_>) -> Option<Result<()>> {
@@ -296,7 +308,7 @@ pub(super) fn mark_of(bytes: &[u8]) -> Mark {
     cut(Sha256::new_with_prefix(bytes))
 }
 
-fn cut(hash: Sha256) -> Mark {
+pub(super) fn cut(hash: Sha256) -> Mark {
     half(&hash.finalize().into())
 }
 

@@ -7,6 +7,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::format::dynamodb::number::plain;
+
 /// Gives the members of one object in their order; ends at its end, or where the text does.
 #[derive(Debug, Clone)]
 pub(super) struct Members<'a> {
@@ -79,10 +81,15 @@ pub(super) fn size(json: &str) -> Option<u64> {
     number(json).or_else(|| json.trim_matches('"').parse::<i64>().is_ok().then_some(0))
 }
 
-/// The value of a DynamoDB key attribute, `{"S":…}`, `{"N":…}` or `{"B":…}`, as `--scope` takes it.
-pub(super) fn key_attribute(json: &str) -> Option<Vec<u8>> {
+/// The value of a DynamoDB key attribute, `{"S":…}`, `{"N":…}` or `{"B":…}`, as `--scope` takes it. With `by_value`,
+/// equal numbers have one text.
+pub(super) fn key_attribute(json: &str, by_value: bool) -> Option<Vec<u8>> {
     let (kind, value) = Members::of(json.as_bytes()).next()?;
-    if kind == "B" { base64(value) } else { text(value).map(String::into_bytes) }
+    match &*kind {
+        "B" => base64(value),
+        "N" if by_value => text(value).map(|text| plain(&text).into_owned().into_bytes()),
+        _ => text(value).map(String::into_bytes),
+    }
 }
 
 #[cfg(test)]
@@ -106,7 +113,8 @@ mod tests {
         assert_eq!(binary("1"), None);
         assert_eq!(number("\"18446744073709551615\""), Some(u64::MAX));
         assert_eq!((size("-1"), size("7"), size("x")), (Some(0), Some(7), None));
-        assert_eq!(key_attribute(r#"{"B":"/w=="}"#), Some(vec![0xff]));
-        assert_eq!(key_attribute(r#"{"N":"-1.5"}"#), Some(b"-1.5".to_vec()));
+        assert_eq!(key_attribute(r#"{"B":"/w=="}"#, false), Some(vec![0xff]));
+        assert_eq!(key_attribute(r#"{"N":"-1.50"}"#, false), Some(b"-1.50".to_vec()));
+        assert_eq!(key_attribute(r#"{"N":"-1.50"}"#, true), Some(b"-1.5".to_vec()));
     }
 }

@@ -4,6 +4,8 @@
 //! there already. So whatever is told of objects — sizes, expiries, differences — is told of what a decode writes.
 
 mod above;
+mod bodies;
+mod item;
 mod lines;
 mod members;
 mod place;
@@ -12,8 +14,8 @@ mod read;
 use std::collections::HashMap;
 use std::path::Path;
 
-pub(crate) use read::of_layout;
 pub use read::of_output;
+pub(crate) use read::{File, of_layout};
 
 use crate::decode::{Filled, Layout, Options, Progress, fill, on_threads};
 use crate::error::{Error, ErrorKind, Result};
@@ -21,8 +23,10 @@ use crate::format::Adapter;
 use crate::output::checksums::Digest;
 use crate::output::json::{self, Escape};
 use crate::output::tap::tapped;
-use crate::output::tree::Tree;
+use crate::output::tree::{Digests, Tree};
 use crate::source::Source;
+use bodies::Bodies;
+use item::ItemHash;
 use lines::{Each, KeyNames, Lines};
 use place::{Place, Shape};
 
@@ -102,17 +106,22 @@ pub(crate) fn of_filling(
         Layout::Tree => |path| is_read(Layout::Tree, path),
         Layout::Packed => |path| is_read(Layout::Packed, path),
     };
-    // Whole files are told apart by their digests.
-    let has_whole = options.layout == Layout::Tree;
+    // Whole files are told apart by their digests; of lines, only bodies are whole files.
+    let digests = match (options.layout, marks) {
+        (Layout::Tree, _) => Digests::All,
+        (Layout::Packed, true) => Digests::NotShared,
+        (Layout::Packed, false) => Digests::None,
+    };
     let mut reader = Reader::new(options.layout, marks);
     let decode = |tree: &Tree, scratch: &Path| on_threads(options.threads, || fill(tree, scratch))?;
-    let mut filled = tapped(wanted, has_whole, decode, |chunk| reader.feed(&chunk.path, &chunk.bytes, each))?;
-    if has_whole {
+    let mut filled = tapped(wanted, digests, decode, |chunk| reader.feed(&chunk.path, &chunk.bytes, each))?;
+    if digests != Digests::None {
         let whole = filled.index.merge(|path, entry| {
             reader.whole(path, entry.place.len, &entry.digest, each).map_err(std::io::Error::other)
         });
         whole.map_err(|e| Error::io("merge checksums in", "the temporary directory", e))?;
     }
+    reader.end(each)?;
     Ok(filled)
 }
 
@@ -130,7 +139,7 @@ pub(crate) fn has_lines(path: &[u8]) -> bool {
 pub(crate) fn has_object(path: &[u8]) -> bool {
     Place::of(Layout::Tree, path).is_some_and(|place| match place.shape {
         Shape::Whole => !matches!(place.kind, "metadata" | "others"),
-        shape => shape == Shape::Message,
+        shape => matches!(shape, Shape::Message | Shape::ItemFile),
     })
 }
 
@@ -170,29 +179,60 @@ struct Reader {
     files: HashMap<Vec<u8>, Lines>,
     /// Key attributes by table.
     names: HashMap<String, KeyNames>,
+    /// Items of a tree that have not come to their end.
+    items: HashMap<Vec<u8>, (ItemHash, u64)>,
+    bodies: Option<Bodies>,
 }
 
 impl Reader {
     fn new(layout: Layout, marks: bool) -> Reader {
-        Reader { layout, marks, files: HashMap::new(), names: HashMap::new() }
+        let bodies = (layout == Layout::Packed && marks).then(Bodies::new);
+        Reader { layout, marks, files: HashMap::new(), names: HashMap::new(), items: HashMap::new(), bodies }
     }
 
     /// Takes the next bytes of a file; of one that describes a table, bucket or queue: all of them.
     fn feed(&mut self, path: &[u8], bytes: &[u8], each: &mut Each<'_>) -> Result<()> {
         if let Some(lines) = self.files.get_mut(path) {
-            return lines.feed(bytes, each);
+            lines.feed(bytes, each)?;
+            let bodies = lines.bodies.drain(..);
+            return take_bodies(path, bodies, self.bodies.as_mut());
         }
         let Some(place) = Place::of(self.layout, path) else { return Ok(()) };
         if place.shape == Shape::Scope {
             return self.scope(&place, bytes, each);
         }
+        if place.shape == Shape::ItemFile {
+            return self.item(path, &place, bytes, each);
+        }
         let names = self.names.get(&place.scope).filter(|_| place.adapter == Adapter::DynamoDb);
         let lines = Lines::new(place.clone(), names.cloned().unwrap_or_default(), self.marks);
-        self.files.entry(path.to_vec()).or_insert(lines).feed(bytes, each)
+        self.files.insert(path.to_vec(), lines);
+        self.feed(path, bytes, each)
+    }
+
+    /// Takes the next bytes of the file of an item.
+    fn item(&mut self, path: &[u8], place: &Place, bytes: &[u8], each: &mut Each<'_>) -> Result<()> {
+        let (mut hash, size) = self.items.remove(path).unwrap_or_default();
+        let size = size + bytes.len() as u64;
+        if !hash.feed(bytes).1 {
+            self.items.insert(path.to_vec(), (hash, size));
+            return Ok(());
+        }
+        let Place { adapter, scope, kind, key, .. } = place;
+        let (adapter, kind, value) = (*adapter, *kind, self.marks.then(|| hash.finish()));
+        each(&Object { adapter, scope, kind, key, range: None, size, expire_at_ms: None, value, rest: None })
+    }
+
+    /// Gives what is only known when all was read.
+    fn end(&mut self, each: &mut Each<'_>) -> Result<()> {
+        self.bodies.take().map_or(Ok(()), |bodies| bodies.give(each))
     }
 
     /// Takes a file that is an object, or a part of one, by its digest.
-    fn whole(&self, path: &[u8], size: u64, digest: &Digest, each: &mut Each<'_>) -> Result<()> {
+    fn whole(&mut self, path: &[u8], size: u64, digest: &Digest, each: &mut Each<'_>) -> Result<()> {
+        if let Some(bodies) = &mut self.bodies {
+            return bodies.file(path, size, digest);
+        }
         let Some(place) = Place::of(self.layout, path).filter(|place| place.shape == Shape::Whole) else {
             return Ok(());
         };
@@ -216,6 +256,20 @@ impl Reader {
         let (adapter, kind) = (*adapter, *kind);
         each(&Object { adapter, scope, kind, key, range: None, size, expire_at_ms: None, value, rest: None })
     }
+}
+
+/// Paths in lines are below the bucket; `index` is that of the lines.
+fn take_bodies(
+    index: &[u8],
+    lines: impl Iterator<Item = (Vec<u8>, Vec<u8>)>,
+    bodies: Option<&mut Bodies>,
+) -> Result<()> {
+    let Some(bodies) = bodies else { return Ok(()) };
+    let dir = memchr::memrchr(b'/', index).and_then(|at| index.get(..=at)).unwrap_or_default();
+    for (path, key) in lines {
+        bodies.key(&[dir, &path].concat(), &key)?;
+    }
+    Ok(())
 }
 
 /// What lines of a packed file give if they come in pieces of so many bytes: for tests of any cut.

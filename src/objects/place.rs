@@ -15,6 +15,8 @@ pub(super) enum Shape {
     Stream,
     /// `{"Item":{…}}`; the table's schema tells which attributes are the key.
     Item,
+    /// One item over many lines, which is the whole file: only in a tree.
+    ItemFile,
     /// `{"key":…, …,"size_bytes":…}`.
     S3,
     /// `{"message_id":…, …}`.
@@ -76,7 +78,10 @@ impl Place {
             (Adapter::DynamoDb, b"_schema.json") => place("tables", Shape::Scope),
             (Adapter::DynamoDb, _) => match rest.strip_prefix(b"items/") {
                 Some(name) if name.starts_with(b"data-") && name.ends_with(b".jsonl") => place("items", Shape::Item),
-                Some(name) => whole("items", name.strip_suffix(b".json").unwrap_or(name)),
+                Some(name) => {
+                    let key = name.strip_suffix(b".json").unwrap_or(name).to_vec();
+                    Some(Place { key, ..place("items", Shape::ItemFile)? })
+                }
                 None => whole("others", rest),
             },
             (Adapter::S3, b"_bucket.json") => place("buckets", Shape::Scope),
@@ -161,7 +166,6 @@ mod tests {
             ("redis/db_0/hashes/a%3Ab.json", "hashes", "a:b"),
             ("redis/db_0/streams/x.y.jsonl", "streams", "x.y"),
             ("redis/db_0/_orphans/ttl.jsonl", "others", "_orphans/ttl.jsonl"),
-            ("dynamodb/t/items/a/b.json", "items", "a/b"),
             ("s3/b/x/y.txt", "objects", "x/y.txt"),
             ("s3/b/x/y.txt.elastickv-meta.json", "metadata", "x/y.txt"),
             ("sqs/q/_internals/side_records.jsonl", "others", "_internals/side_records.jsonl"),
@@ -172,6 +176,7 @@ mod tests {
             ("redis/db_0/strings_ttl.jsonl", Shape::Ttl),
             ("dynamodb/t/_schema.json", Shape::Scope),
             ("dynamodb/t/items/data-00001.jsonl", Shape::Item),
+            ("dynamodb/t/items/a/b.json", Shape::ItemFile),
             ("sqs/q/messages.jsonl", Shape::Message),
             ("fs/metadata.jsonl", Shape::File),
         ] {

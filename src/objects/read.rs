@@ -1,15 +1,15 @@
 //! The objects of an output that is there already.
 
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 
 use super::lines::Each;
 use super::place::{Place, Shape};
 use super::{Reader, is_read};
-use crate::decode::{CHECKSUMS, Layout};
-use crate::error::{Error, ErrorKind, Result};
+use crate::decode::Layout;
+use crate::error::{Error, Result};
+use crate::output::checksums::Digest;
 use crate::output::reading::{Content, Entry, Output, broken, open_below};
-use crate::output::sumfile::{Line, Lines};
 
 /// Bytes that are read at once.
 const PIECE: u64 = 1 << 20;
@@ -21,14 +21,20 @@ const PIECE: u64 = 1 << 20;
 /// # Errors
 /// A failed read, a line that is not one of a decode, and what `each` gives.
 pub fn of_output(open: &mut dyn FnMut() -> Result<Output>, marks: bool, each: &mut Each<'_>) -> Result<()> {
-    of_layout(open, Layout::Packed, marks, each)
+    of_layout(open, Layout::Packed, marks, &mut |_| Ok(()), each)
 }
 
-/// The same in either layout. Whole files are known by what CHECKSUMS says of them.
+/// Takes a file: its path, size and digest.
+pub(crate) type File<'f> = dyn FnMut(&[u8], u64, &Digest) -> Result<()> + 'f;
+/// Gives every file.
+pub(crate) type Files<'f> = dyn FnMut(&mut File<'_>) -> Result<()> + 'f;
+
+/// The same in either layout. Of files that are whole objects, or bodies of them, `files` gives what was found in them.
 pub(crate) fn of_layout(
     open: &mut dyn FnMut() -> Result<Output>,
     layout: Layout,
     marks: bool,
+    files: &mut Files<'_>,
     each: &mut Each<'_>,
 ) -> Result<()> {
     let mut reader = Reader::new(layout, marks);
@@ -38,14 +44,10 @@ pub(crate) fn of_layout(
         output.each(&mut |entry| {
             let Entry::File(path, content) = entry else { return Ok(()) };
             let is_scope = Place::of(layout, path).is_some_and(|place| place.shape == Shape::Scope);
-            let is_sums = layout == Layout::Tree && path == CHECKSUMS.as_bytes();
-            if is_scope != scopes || !(is_sums || is_read(layout, path)) {
+            if is_scope != scopes || !is_read(layout, path) {
                 return Ok(());
             }
-            let mut read = |bytes: &mut dyn Read| match is_sums {
-                true => reader.sums(bytes, &name, each),
-                false => reader.read(path, is_scope, bytes, &name, each),
-            };
+            let mut read = |bytes: &mut dyn Read| reader.read(path, is_scope, bytes, &name, each);
             match content {
                 Content::OnDisk(dir, file) => read(&mut open_below(dir, file).map_err(|e| broken(&name, e))?),
                 Content::InArchive(bytes, len) => read(&mut bytes.take(len)),
@@ -53,7 +55,8 @@ pub(crate) fn of_layout(
             }
         })?;
     }
-    Ok(())
+    files(&mut |path, size, digest| reader.whole(path, size, digest, each))?;
+    reader.end(each)
 }
 
 impl Reader {
@@ -69,18 +72,5 @@ impl Reader {
             }
             self.feed(path, &piece, each).map_err(named)?;
         }
-    }
-
-    fn sums(&self, bytes: &mut dyn Read, name: &Path, each: &mut Each<'_>) -> Result<()> {
-        let mut lines = Lines::new(BufReader::with_capacity(PIECE as usize, bytes));
-        while let Some(line) = lines.next().map_err(|e| broken(name, e))? {
-            match line {
-                Line::Row(path, digest) => self.whole(&path, 0, &digest, each)?,
-                Line::Bad(number, _) => {
-                    return Err(Error::new(ErrorKind::OutputLine(number)).input(&name.join(CHECKSUMS)));
-                }
-            }
-        }
-        Ok(())
     }
 }

@@ -76,6 +76,7 @@ fn row(line: &[u8]) -> Result<Line, &'static str> {
     match path.as_slice() {
         b"" | b"." => Err("it has no path"),
         _ if !is_below(&path) => Err("its path leads out of the output"),
+        path if path.contains(&0) => Err("its path has a NUL"),
         _ => Ok(Line::Row(path, digest)),
     }
 }
@@ -157,6 +158,7 @@ mod tests {
             (&format!("{hex}  ."), "no path"),
             (&format!("{hex}  /etc/passwd"), "out of"),
             (&format!("{hex}  a/../../b"), "out of"),
+            (&format!("{hex}  a\0b"), "NUL"),
             (&format!("\\{hex}  a\\"), "escape"),
             (&format!("\\{hex}  a\\t"), "escape"),
             (&long, "longer"),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use super::tree::Tree;
+use super::tree::{Digests, Tree};
 use crate::error::{Error, Result};
 
 /// Chunks that wait for the reader.
@@ -31,7 +31,7 @@ pub struct Tap {
 /// What `each` gives, or what `decode` gives.
 pub fn tapped<T: Send>(
     wanted: fn(&[u8]) -> bool,
-    digests: bool,
+    digests: Digests,
     decode: impl FnOnce(&Tree, &Path) -> Result<T> + Send,
     each: impl FnMut(Chunk) -> Result<()>,
 ) -> Result<T> {

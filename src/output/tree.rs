@@ -51,7 +51,18 @@ pub struct Tree {
     bytes: AtomicU64,
     spare: Mutex<Vec<Vec<u8>>>,
     tap: Option<Tap>,
-    digests: bool,
+    digests: Digests,
+}
+
+/// Of which files the digests are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Digests {
+    /// Of all.
+    All,
+    /// Of those that are written at once, not of those that grow until the end.
+    NotShared,
+    /// Of none.
+    None,
 }
 
 /// Buffers kept for the next unit, and the largest one that is worth it.
@@ -110,7 +121,7 @@ impl Tree {
     }
 
     /// A tree of which nothing stays but counts and, if they are wanted, digests; what the tap wants goes to it.
-    pub fn tapped(scratch: &Path, tap: Tap, digests: bool) -> Tree {
+    pub fn tapped(scratch: &Path, tap: Tap, digests: Digests) -> Tree {
         Tree { tap: Some(tap), digests, ..Tree::nowhere(scratch) }
     }
 
@@ -127,7 +138,7 @@ impl Tree {
             bytes: AtomicU64::new(0),
             spare,
             tap: None,
-            digests: true,
+            digests: Digests::All,
         }
     }
 
@@ -304,7 +315,7 @@ impl Tree {
     /// Taken before the bytes are written: where they lie in a map that lost them, this thread meets the loss, which is
     /// survived (`source::map`), and not the kernel.
     fn digest_of(&self, body: &[u8]) -> Digest {
-        if self.digests { Sha256::digest(body).into() } else { Digest::default() }
+        if self.digests == Digests::None { Digest::default() } else { Sha256::digest(body).into() }
     }
 
     fn put_done(&self, dir: &Dir, name: &[u8], digest: Digest, place: Place, sums: &mut Sums) {
@@ -314,7 +325,7 @@ impl Tree {
 
     /// Creates a file to be written in pieces. Dropped unfinished, it is removed again.
     pub fn create(&self, dir: &Arc<Dir>, name: &[u8]) -> Result<OpenFile<'_>> {
-        self.create_with(dir, name, self.digests.then(Sha256::new))
+        self.create_with(dir, name, (self.digests != Digests::None).then(Sha256::new))
     }
 
     /// As [`create`](Tree::create); the caller takes the digest, and finishes with [`OpenFile::finish_known`].
@@ -325,7 +336,8 @@ impl Tree {
     /// Creates a file that stays unfinished for long, one of many: its directory is not kept open. Dropped unfinished, it
     /// is left to whoever removes the tree.
     pub fn create_shared(&self, dir: &[u8], name: &[u8]) -> Result<OpenFile<'_>> {
-        let mut file = self.create(&self.passing_dir(dir)?, name)?;
+        let hash = (self.digests == Digests::All).then(Sha256::new);
+        let mut file = self.create_with(&self.passing_dir(dir)?, name, hash)?;
         file.handle = file.handle.take().and_then(Arc::into_inner).map(|handle| Arc::new(handle.without_dir()));
         Ok(file)
     }

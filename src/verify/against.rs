@@ -23,6 +23,9 @@ pub struct Fresh {
 
 /// Members in which a manifest may differ although the data are the same.
 const FREE: [&str; 1] = ["elastickv_version"];
+/// Members that tell of the snapshots and not of their data: another replica has the same data in other rows.
+const ORIGIN: [&str; 7] =
+    ["counters", "inputs", "last_commit_ts", "last_commit_ts_str", "snapshot_index", "source", "wall_time_iso"];
 /// The warning that depends on how the inputs were named: as files, or as a directory.
 const PASSED_OVER: &str = "newer_file_passed_over";
 
@@ -83,22 +86,45 @@ fn renamed(error: Error, sources: &[Source], given: &[PathBuf]) -> Error {
 }
 
 impl Fresh {
-    /// Whether a manifest tells of other data than the fresh one, and where.
-    pub fn differs_from(&self, other: &ReadManifest) -> Option<String> {
+    /// In what a manifest differs from the fresh one.
+    pub fn differs_from(&self, other: &ReadManifest) -> Difference {
         if other.live_read_ts.is_some() {
-            return words_of(&live::differing(&self.manifest, other));
+            return Difference { data: live::differing(&self.manifest, other), ..Difference::default() };
         }
         let names: std::collections::BTreeSet<&String> = self.manifest.keys().chain(other.document.keys()).collect();
         let differ = names.into_iter().filter(|name| {
             let (mine, theirs) = (self.manifest.get(*name), other.document.get(*name));
             !FREE.contains(&name.as_str()) && comparable(mine) != comparable(theirs)
         });
-        words_of(&differ.cloned().collect::<Vec<String>>())
+        let (origin, data): (Vec<String>, _) = differ.cloned().partition(|name| ORIGIN.contains(&name.as_str()));
+        let words = (!origin.is_empty()).then(|| {
+            let (made, now) = (snapshots(&other.document), snapshots(&self.manifest));
+            if made == now {
+                return "what is told of its snapshot is not true".to_owned();
+            }
+            format!("made from another snapshot: {made}; compared with {now}")
+        });
+        Difference { origin, data, words }
     }
 }
 
-fn words_of(differ: &[String]) -> Option<String> {
-    (!differ.is_empty()).then(|| format!("these members differ from a fresh decode: {}", differ.join(", ")))
+/// In what a manifest differs from a fresh one.
+#[derive(Debug, Default)]
+pub struct Difference {
+    /// Members that tell of the snapshots.
+    pub origin: Vec<String>,
+    /// All others.
+    pub data: Vec<String>,
+    /// How the snapshots differ.
+    pub words: Option<String>,
+}
+
+/// Checksums and time of the snapshots of a manifest.
+fn snapshots(manifest: &Map<String, Value>) -> String {
+    let inputs = manifest.get("inputs").and_then(Value::as_array).into_iter().flatten();
+    let sums: Vec<&str> = inputs.map(|input| input["fsm_crc32c"].as_str().unwrap_or("unknown")).collect();
+    let taken = manifest.get("wall_time_iso").and_then(Value::as_str).unwrap_or("at an unknown time");
+    format!("CRC32C {} of about {taken}", sums.join(", "))
 }
 
 fn comparable(member: Option<&Value>) -> Option<Value> {

@@ -4,21 +4,26 @@
 //! does not matter: the rows are sorted when they are collected.
 
 use std::ffi::OsStr;
+use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
-use super::roll::{Roll, Tag};
+use super::attributes::{self, Is};
+use super::counted::{Counted, LineCount};
+use super::roll::{Roll, Tag, name_of_inode};
 use crate::decode::Progress;
+use crate::decode::fs::MOST_ZEROS;
 use crate::error::{Error, Result};
 use crate::output::checksums::{Digest, Sums};
 use crate::output::extents::{self, ExtentsHash};
-use crate::output::reading::{Content, Piece, Sparse, broken, open_below};
+use crate::output::reading::{Attributes, Content, Piece, Sparse, broken, open_known_below};
 
 /// Files of a batch, and the bytes of archive members that it may hold.
 const BATCH_FILES: usize = 256;
@@ -30,8 +35,12 @@ const MOST_DIRS: usize = 64;
 /// Bytes read at once.
 const BUFFER: usize = 256 << 10;
 
-/// A file by its path; where it is.
-type File = (Vec<u8>, Body);
+/// A file by its path, where it is, and its place in an archive.
+struct File {
+    path: Vec<u8>,
+    body: Body,
+    at: u64,
+}
 
 enum Body {
     /// In this directory, by its name: the path from here on.
@@ -66,6 +75,41 @@ pub struct Feeder<'d> {
     /// Directories that a batch may keep open.
     most_dirs: usize,
     roll: &'d Mutex<Roll>,
+    /// Members of an archive so far.
+    at: u64,
+}
+
+/// What was learnt of some files.
+#[derive(Default)]
+struct Learnt {
+    sums: Sums,
+    names: Sums,
+    counted: Counted,
+}
+
+impl Learnt {
+    fn hand_over(self, roll: &Mutex<Roll>) {
+        let mut roll = roll.lock().unwrap_or_else(PoisonError::into_inner);
+        roll.take(&self.sums);
+        roll.take_names(&self.names);
+        roll.counted.merge(self.counted);
+    }
+
+    fn file(&mut self, path: &[u8], digest: Digest, [size, at]: [u64; 2], lines: &LineCount) {
+        Tag::Found.add_file(path, digest, [size, at], &mut self.sums);
+        self.counted.file(path, size, lines);
+    }
+
+    /// What a file on disk has besides its bytes: names elsewhere, and a mode that no decode sets.
+    fn on_disk(&mut self, path: &[u8], known: &Metadata) {
+        if known.nlink() > 1 {
+            name_of_inode(known.dev(), known.ino(), path, known.nlink(), &mut self.names);
+        }
+        if known.mode() & attributes::SPECIAL != 0 {
+            let mode = Attributes { mode: Some(known.mode() & 0o7777), ..Attributes::default() };
+            Tag::HasAttributes.add(path, attributes::packed(Is::File, &mode), &mut self.sums);
+        }
+    }
 }
 
 /// Runs `feed` beside threads that take the digests of what it is fed, into `roll`. `name` is that of the output.
@@ -88,7 +132,7 @@ pub fn run(
         }
         // Those that wait, those at work, and the one that is filled.
         let most_dirs = (MOST_DIRS / (threads * (WAITING + 1) + 1)).max(1);
-        let mut feeder = Feeder { name, sender, batch: Batch::default(), most_dirs, roll };
+        let mut feeder = Feeder { name, sender, batch: Batch::default(), most_dirs, roll, at: 0 };
         let fed = feed(&mut feeder);
         feeder.hand_out();
         fed
@@ -107,9 +151,14 @@ impl Feeder<'_> {
             Content::OnDisk(dir, file) => {
                 self.enter(dir);
                 let body = Body::OnDisk(Arc::clone(dir), path.len() - file.len());
-                self.batch.files.push((path.to_vec(), body));
+                self.batch.files.push(File { path: path.to_vec(), body, at: self.at });
             }
             Content::InArchive(bytes, len) => self.member(path, bytes, len).map_err(|e| broken(self.name, e))?,
+            // A decode writes one with so many zeros with a digest of its extents.
+            Content::SparseInArchive(bytes) if bytes.holes() > MOST_ZEROS => {
+                let digest = sparse_digest(bytes).map_err(|e| broken(self.name, e))?;
+                self.note(path, digest);
+            }
             Content::SparseInArchive(mut bytes) => {
                 let len = bytes.size();
                 self.member(path, &mut bytes, len).map_err(|e| broken(self.name, e))?;
@@ -123,7 +172,7 @@ impl Feeder<'_> {
 
     /// Hands the batch out if the next file is in one directory too many.
     fn enter(&mut self, dir: &Arc<OwnedFd>) {
-        let last = self.batch.files.last().map(|(_, body)| body);
+        let last = self.batch.files.last().map(|file| &file.body);
         if matches!(last, Some(Body::OnDisk(last, _)) if Arc::ptr_eq(last, dir)) {
             return;
         }
@@ -140,13 +189,38 @@ impl Feeder<'_> {
     pub fn extents(&mut self, path: &[u8], content: Content<'_>) -> Result<()> {
         let digest = match content {
             Content::OnDisk(dir, name) => {
-                let read = open_below(dir, name).and_then(|file| extents::of_file(&file));
-                read.map_err(|e| Error::io("read", self.name.join(OsStr::from_bytes(path)), e))?
+                let opened = open_known_below(dir, name);
+                let read = opened.and_then(|(file, known)| Ok((extents::of_file(&file)?, known)));
+                let (digest, known) =
+                    read.map_err(|e| Error::io("read", self.name.join(OsStr::from_bytes(path)), e))?;
+                self.known(path, &known);
+                digest
             }
             Content::InArchive(bytes, _) => extents::of_stream(bytes).map_err(|e| broken(self.name, e))?,
             Content::SparseInArchive(file) => sparse_digest(file).map_err(|e| broken(self.name, e))?,
         };
         self.note(path, digest);
+        Ok(())
+    }
+
+    /// Takes a file of an archive of which it is not known yet which digest is told.
+    ///
+    /// # Errors
+    /// A failed read.
+    pub fn either(&mut self, path: &[u8], content: Content<'_>) -> Result<()> {
+        let failed = |e| broken(self.name, e);
+        let (plain, extents) = match content {
+            Content::OnDisk(..) => return self.file(path, content),
+            Content::InArchive(bytes, len) => {
+                let mut both = Both { bytes, hash: Sha256::new(), read: 0 };
+                let extents = extents::of_stream(&mut both).map_err(failed)?;
+                whole(both.read, len).map_err(failed)?;
+                (both.hash.finalize().into(), extents)
+            }
+            Content::SparseInArchive(file) => both_of_sparse(file).map_err(failed)?,
+        };
+        self.note(path, plain);
+        self.row(|sums| Tag::FoundExtents.add(path, extents, sums));
         Ok(())
     }
 
@@ -157,20 +231,41 @@ impl Feeder<'_> {
             bytes.read_to_end(&mut held)?;
             whole(held.len() as u64, len)?;
             self.batch.bytes += held.len();
-            self.batch.files.push((path.to_vec(), Body::Held(held)));
+            self.batch.files.push(File { path: path.to_vec(), body: Body::Held(held), at: self.at });
             return Ok(());
         }
-        let (digest, read) = digest(bytes, &mut vec![0; BUFFER])?;
+        let mut lines = LineCount::of(path);
+        let (digest, read) = digest(bytes, &mut vec![0; BUFFER], &mut lines)?;
         whole(read, len)?;
-        self.note(path, digest);
+        let mut learnt = Learnt::default();
+        learnt.file(path, digest, [read, self.at], &lines);
+        learnt.hand_over(self.roll);
         Ok(())
     }
 
     /// Takes a file whose bytes were read already.
     pub fn note(&self, path: &[u8], digest: Digest) {
+        self.row(|sums| Tag::Found.add_file(path, digest, [0, self.at], sums));
+    }
+
+    /// Takes what the file system knows of a file on disk that was read already.
+    pub fn known(&self, path: &[u8], known: &Metadata) {
+        let mut learnt = Learnt::default();
+        learnt.on_disk(path, known);
+        learnt.hand_over(self.roll);
+    }
+
+    /// Takes a row.
+    pub fn row(&self, add: impl FnOnce(&mut Sums)) {
         let mut sums = Sums::default();
-        Tag::Found.add(path, digest, &mut sums);
+        add(&mut sums);
         self.roll.lock().unwrap_or_else(PoisonError::into_inner).take(&sums);
+    }
+
+    /// The next member of an archive begins; gives its place.
+    pub fn step(&mut self) -> u64 {
+        self.at += 1;
+        self.at
     }
 
     fn hand_out(&mut self) {
@@ -186,6 +281,45 @@ fn sparse_digest(file: Sparse<'_>) -> io::Result<Digest> {
         Piece::Hole(zeros) => hash.skip(zeros),
     })?;
     Ok(hash.finish())
+}
+
+/// Digest of all bytes and of the extents; where there are too many zeros for the first, it is the second too.
+fn both_of_sparse(file: Sparse<'_>) -> io::Result<(Digest, Digest)> {
+    if file.holes() > MOST_ZEROS {
+        return sparse_digest(file).map(|digest| (digest, digest));
+    }
+    let (mut hash, mut extents, zeros) = (Sha256::new(), ExtentsHash::default(), vec![0; BUFFER]);
+    file.each(&mut vec![0; BUFFER], |piece| match piece {
+        Piece::Data(bytes) => {
+            hash.update(bytes);
+            extents.add(bytes);
+        }
+        Piece::Hole(mut n) => {
+            extents.skip(n);
+            while n > 0 {
+                let now = n.min(BUFFER as u64);
+                hash.update(&zeros[..now as usize]);
+                n -= now;
+            }
+        }
+    })?;
+    Ok((hash.finalize().into(), extents.finish()))
+}
+
+/// Takes the digest of what passes.
+struct Both<'b> {
+    bytes: &'b mut dyn Read,
+    hash: Sha256,
+    read: u64,
+}
+
+impl Read for Both<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.bytes.read(buffer)?;
+        self.hash.update(&buffer[..n]);
+        self.read += n as u64;
+        Ok(n)
+    }
 }
 
 /// An archive may end inside a member.
@@ -208,30 +342,38 @@ impl Desk<'_> {
     }
 
     fn work(&self, batch: Batch, buffer: &mut [u8]) -> Result<()> {
-        let mut sums = Sums::default();
-        for (path, body) in batch.files {
-            let digest = match body {
-                Body::Held(bytes) => Digest::from(Sha256::digest(bytes)),
+        let mut learnt = Learnt::default();
+        for File { path, body, at } in batch.files {
+            let mut lines = LineCount::of(&path);
+            let (digest, size) = match body {
+                Body::Held(bytes) => {
+                    lines.add(&bytes);
+                    (Digest::from(Sha256::digest(&bytes)), bytes.len() as u64)
+                }
                 Body::OnDisk(dir, name) => {
-                    let read = open_below(&dir, &path[name..]).and_then(|mut file| digest(&mut file, buffer));
-                    read.map_err(|e| Error::io("read", self.name.join(OsStr::from_bytes(&path)), e))?.0
+                    let read = open_known_below(&dir, &path[name..]).and_then(|(mut file, known)| {
+                        learnt.on_disk(&path, &known);
+                        digest(&mut file, buffer, &mut lines)
+                    });
+                    read.map_err(|e| Error::io("read", self.name.join(OsStr::from_bytes(&path)), e))?
                 }
             };
-            Tag::Found.add(&path, digest, &mut sums);
+            learnt.file(&path, digest, [size, at], &lines);
         }
-        self.roll.lock().unwrap_or_else(PoisonError::into_inner).take(&sums);
+        learnt.hand_over(self.roll);
         Ok(())
     }
 }
 
 /// The digest of all that can be read, and how much it was.
-fn digest(bytes: &mut (impl Read + ?Sized), buffer: &mut [u8]) -> io::Result<(Digest, u64)> {
+fn digest(bytes: &mut (impl Read + ?Sized), buffer: &mut [u8], lines: &mut LineCount) -> io::Result<(Digest, u64)> {
     let (mut hash, mut len) = (Sha256::new(), 0);
     loop {
         match bytes.read(buffer) {
             Ok(0) => return Ok((hash.finalize().into(), len)),
             Ok(n) => {
                 hash.update(&buffer[..n]);
+                lines.add(&buffer[..n]);
                 len += n as u64;
             }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

@@ -3,11 +3,14 @@
 //! | subject | what is proved |
 //! |---|---|
 //! | snapshot | it can be decoded, with all that a decode checks ([`snapshots`]); rows that a decode does not read are looked at besides ([`snapshot`]) |
-//! | output | MANIFEST.json and CHECKSUMS are what readers accept; every file has the bytes of its digest; none is missing, none foreign, none a link ([`output`]) |
+//! | output | MANIFEST.json and CHECKSUMS are what readers accept; every file has the bytes of its digest; none is missing, none foreign, none a link; counts, and in an archive modes, owners and times, are what is told ([`output`]) |
 //! | output and snapshot | a decode with the options of the manifest would give the same bytes; none is written ([`against`]) |
 
 pub mod against;
+pub mod attributes;
+pub mod counted;
 pub mod digests;
+mod judge;
 pub mod live;
 pub mod output;
 pub mod problem;
@@ -15,6 +18,7 @@ pub mod promised;
 pub mod roll;
 pub mod rows;
 pub mod snapshot;
+pub mod told;
 
 use crate::dataset::Lost;
 use crate::decode::{Filled, Options, Progress, fill_nowhere};

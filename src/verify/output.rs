@@ -1,20 +1,24 @@
 //! An output: MANIFEST and CHECKSUMS are what they should be, every file is there with its bytes, and nothing else is.
+//!
+//! Here it is read; [`judge`](super::judge) compares what was found with what was told.
 
+use std::fs::Metadata;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::against::Fresh;
+use super::attributes::{self, Is};
 use super::digests::{self, Feeder};
+use super::judge::Judge;
 use super::problem::{Kind, Problems};
-use super::promised::{METADATA, Promised};
-use super::roll::{Known, Roll, Tag};
+use super::promised::{METADATA, Promised, of_target};
+use super::roll::{Roll, Tag};
 use crate::decode::{CHECKSUMS, MANIFEST, Progress};
 use crate::error::{Error, Result};
 use crate::output::checksums::{Digest, Sums};
 use crate::output::manifest_read::{self, ReadManifest};
-use crate::output::names::hex_into;
-use crate::output::reading::{Content, Entry, Output, broken, open_below};
+use crate::output::reading::{Attributes, Content, Entry, Output, broken, open_below, open_known_below};
 use crate::output::sumfile::{Line, Lines};
 use sha2::{Digest as _, Sha256};
 
@@ -29,6 +33,8 @@ pub struct Checked {
     pub problems: Problems,
     /// Whether it was compared with a fresh decode.
     pub compared: bool,
+    /// That it was made from other snapshots than those that it was compared with, and how they differ.
+    pub origin: Option<String>,
 }
 
 /// Makes a fresh decode with the options of a manifest.
@@ -45,12 +51,33 @@ pub fn check(
     progress: &dyn Progress,
     against: Option<Decode<'_>>,
 ) -> Result<Checked> {
+    read(output, threads, limit, progress, against).map(|(checked, _)| checked)
+}
+
+/// The same; gives the rows of what was found too.
+pub(crate) fn read(
+    output: &mut Output,
+    threads: usize,
+    limit: usize,
+    progress: &dyn Progress,
+    against: Option<Decode<'_>>,
+) -> Result<(Checked, Roll)> {
     let scratch = std::env::temp_dir();
-    let checked = Checked { manifest: None, files: 0, problems: Problems::new(limit), compared: false };
+    let problems = Problems::new(limit);
+    let checked = Checked { manifest: None, files: 0, problems, compared: false, origin: None };
     let roll = Mutex::new(Roll::new(&scratch));
-    let (seen_checksums, seen_manifest, broken) = (false, false, false);
-    let promised = promised_on_disk(output)?;
-    let mut desk = Desk { checked, seen_checksums, seen_manifest, broken, promised, links: 0 };
+    let in_archive = output.root().is_none();
+    let promised = promised_on_disk(output, &roll)?;
+    let mut desk = Desk {
+        checked,
+        seen_checksums: false,
+        seen_manifest: false,
+        seen_metadata: !in_archive,
+        broken: false,
+        in_archive,
+        promised,
+        attributes: Attributes::default(),
+    };
     progress.begin("verify", 1);
     desk.read(output, threads, progress, &roll)?;
     let mut roll = roll.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -61,20 +88,23 @@ pub fn check(
     if let Some(fresh) = &mut fresh {
         roll.take_all(Tag::Fresh, &mut fresh.index)?;
     }
-    desk.judge(roll, fresh.as_ref())?;
-    Ok(desk.checked)
+    desk.judge(&mut roll, fresh.as_ref())?;
+    Ok((desk.checked, roll))
 }
 
 struct Desk {
     checked: Checked,
     seen_checksums: bool,
     seen_manifest: bool,
+    /// Whether it is known which files have a digest of their extents.
+    seen_metadata: bool,
     /// The archive could not be read to its end: what is missing tells nothing.
     broken: bool,
-    /// Files that CHECKSUMS has no row of.
+    in_archive: bool,
+    /// What the metadata of the file system tells.
     promised: Promised,
-    /// Links that were promised and are there.
-    links: u64,
+    /// Of the member of an archive that comes next.
+    attributes: Attributes,
 }
 
 impl Desk {
@@ -101,41 +131,86 @@ impl Desk {
     fn entry(&mut self, name: &Path, entry: Entry<'_>, feeder: &mut Feeder<'_>, roll: &Mutex<Roll>) -> Result<()> {
         match entry {
             Entry::Strange(path, what) => self.add(Kind::NotAFile, path, format!("it is {what}")),
-            Entry::Link(path, target) if self.promised.is_link(path, target) => self.links += 1,
+            Entry::Odd(path, what) => self.add(Kind::Odd, path, what),
+            Entry::Attributes(_, attributes) => self.attributes = *attributes,
+            Entry::Directory(path) => {
+                self.member(path, Is::Directory, feeder);
+                feeder.row(|sums| Tag::HasDir.add(path, Digest::default(), sums));
+            }
             Entry::Link(path, target) => {
-                let why = format!("it is a link to {}, which {METADATA} does not tell of", target.escape_ascii());
-                self.add(Kind::NotAFile, path, why);
+                let at = self.member(path, Is::Link, feeder);
+                feeder.row(|sums| {
+                    Tag::HasLink.add(path, of_target(target), sums);
+                    Tag::LinkedAt.add_file(target, Digest::default(), [0, at], sums);
+                });
             }
-            Entry::File(path, content) if path == CHECKSUMS.as_bytes() => {
-                let read = opened(content, |bytes| self.said(bytes, roll));
-                read.map_err(|e| broken(&name.join(CHECKSUMS), e))?;
+            Entry::File(path, content) => {
+                self.member(path, Is::File, feeder);
+                self.file(name, path, content, feeder, roll)?;
             }
-            Entry::File(path, content) if path == MANIFEST.as_bytes() => {
-                let digest = opened(content, |bytes| self.manifest(bytes));
-                feeder.note(path, digest.map_err(|e| broken(&name.join(MANIFEST), e))?);
-            }
-            // In an archive it comes before the files that it tells of.
-            Entry::File(path, content @ Content::InArchive(..)) if path == METADATA.as_bytes() => {
-                let digest = opened(content, |bytes| self.metadata(bytes));
-                feeder.note(path, digest.map_err(|e| broken(&name.join(METADATA), e))?);
-            }
-            Entry::File(path, content) if self.promised.extents(path).is_some() => feeder.extents(path, content)?,
-            Entry::File(path, content) => feeder.file(path, content)?,
         }
         Ok(())
     }
 
-    /// Reads what is told of files without a row in CHECKSUMS; gives the digest of all that was read.
-    fn metadata(&mut self, bytes: &mut dyn Read) -> io::Result<Digest> {
+    /// Takes the attributes of a member of an archive; gives its place.
+    fn member(&mut self, path: &[u8], is: Is, feeder: &mut Feeder<'_>) -> u64 {
+        let attributes = std::mem::take(&mut self.attributes);
+        let packed = attributes::packed(is, &attributes);
+        if self.in_archive && (is_of_file_system(path) || attributes::special(&packed).is_some()) {
+            feeder.row(|sums| Tag::HasAttributes.add(path, packed, sums));
+        }
+        feeder.step()
+    }
+
+    fn file(
+        &mut self,
+        name: &Path,
+        path: &[u8],
+        content: Content<'_>,
+        feeder: &mut Feeder<'_>,
+        roll: &Mutex<Roll>,
+    ) -> Result<()> {
+        let failed = |e| broken(&name.join(String::from_utf8_lossy(path).into_owned()), e);
+        if path == CHECKSUMS.as_bytes() {
+            let ((), known) = opened(content, |bytes| self.said(bytes, roll)).map_err(failed)?;
+            known.iter().for_each(|known| feeder.known(path, known));
+        } else if path == MANIFEST.as_bytes() {
+            let (digest, known) = opened(content, |bytes| self.manifest(bytes)).map_err(failed)?;
+            feeder.note(path, digest);
+            known.iter().for_each(|known| feeder.known(path, known));
+        } else if path == METADATA.as_bytes() && self.in_archive {
+            // A decode writes it before the files that it tells of.
+            let (digest, _) = opened(content, |bytes| self.metadata(bytes, roll)).map_err(failed)?;
+            feeder.note(path, digest);
+        } else if !self.seen_metadata && is_of_file_system(path) {
+            feeder.either(path, content)?;
+        } else if self.is_known_by_extents(path) {
+            feeder.extents(path, content)?;
+        } else {
+            feeder.file(path, content)?;
+        }
+        Ok(())
+    }
+
+    fn is_known_by_extents(&self, path: &[u8]) -> bool {
+        let first = self.promised.copy_of(path).unwrap_or(path);
+        self.promised.extents(first).is_some()
+    }
+
+    /// Reads what is told of the file system; gives the digest of all that was read.
+    fn metadata(&mut self, bytes: &mut dyn Read, roll: &Mutex<Roll>) -> io::Result<Digest> {
         let mut hashed = Hashed { bytes, hash: Sha256::new() };
-        self.promised = Promised::read(&mut hashed)?;
+        self.promised = promised(&mut hashed, true, roll)?;
+        self.seen_metadata = true;
         io::copy(&mut hashed, &mut io::sink())?;
         Ok(hashed.hash.finalize().into())
     }
 
     /// Reads CHECKSUMS into the roll.
     fn said(&mut self, bytes: &mut dyn Read, roll: &Mutex<Roll>) -> io::Result<()> {
-        self.seen_checksums = true;
+        if std::mem::replace(&mut self.seen_checksums, true) {
+            self.add(Kind::Doubled, CHECKSUMS.as_bytes(), "it stands there twice");
+        }
         let mut lines = Lines::new(BufReader::with_capacity(1 << 20, bytes));
         let mut sums = Sums::default();
         let take = |sums: &Sums| roll.lock().unwrap_or_else(PoisonError::into_inner).take(sums);
@@ -144,6 +219,9 @@ impl Desk {
                 Line::Row(path, digest) => {
                     self.checked.files += 1;
                     Tag::Said.add(&path, digest, &mut sums);
+                    if let Some(items) = items_of_table(&path) {
+                        Tag::ToldDir.add(&items, Digest::default(), &mut sums);
+                    }
                 }
                 Line::Bad(number, why) => {
                     self.add(Kind::Malformed, CHECKSUMS.as_bytes(), format!("line {number}: {why}"));
@@ -186,92 +264,77 @@ impl Desk {
         }
     }
 
-    fn judge(&mut self, mut roll: Roll, fresh: Option<&Fresh>) -> Result<()> {
+    fn judge(&mut self, roll: &mut Roll, fresh: Option<&Fresh>) -> Result<()> {
         if self.broken {
             return Ok(());
         }
         let mut sums = Sums::default();
         self.promised.with_extents().for_each(|(path, digest)| Tag::Said.add(path, digest, &mut sums));
         roll.take(&sums);
+        roll.counted.fs = std::mem::take(&mut self.promised.counts);
         self.checked.files += self.promised.with_extents().count() as u64;
-        if self.links < self.promised.links() {
-            let missing = self.promised.links() - self.links;
-            self.add(Kind::Missing, METADATA.as_bytes(), format!("{missing} links that it tells of are not there"));
-        }
         self.checked.compared = fresh.is_some();
-        let said = self.seen_checksums;
-        roll.judge(|path, known| {
-            if said {
-                self.integrity(path, known);
-            }
-            if let Some(fresh) = fresh {
-                self.equality(path, known, fresh);
-            }
-            Ok(())
-        })
-    }
-
-    fn integrity(&mut self, path: &[u8], known: &Known) {
-        if known.doubled {
-            self.add(Kind::Doubled, path, "it stands there twice");
-        }
-        match (known.digest(Tag::Said), known.digest(Tag::Found)) {
-            (Some(_), None) => self.add(Kind::Missing, path, "CHECKSUMS has it, but it is not there"),
-            (None, Some(_)) => self.add(Kind::Foreign, path, "it is not in CHECKSUMS"),
-            (Some(want), Some(have)) if want != have => {
-                let (what, who) = match self.promised.extents(path) {
-                    Some(_) => ("sha256_extents", METADATA),
-                    None => ("SHA-256", CHECKSUMS),
-                };
-                self.add(Kind::Differs, path, format!("{what} is {}, {who} says {}", hex(&have), hex(&want)));
-            }
-            _ => {}
-        }
-    }
-
-    fn equality(&mut self, path: &[u8], known: &Known, fresh: &Fresh) {
-        // Its digest stands in the metadata, and those are compared.
-        if self.promised.extents(path).is_some() {
-            return;
-        }
-        match (known.digest(Tag::Found), known.digest(Tag::Fresh)) {
-            (Some(_), None) => self.add(Kind::OnlyHere, path, "a fresh decode does not have it"),
-            (None, Some(_)) => self.add(Kind::OnlyInDecode, path, "a fresh decode has it, the output does not"),
-            (Some(have), Some(want)) if want != have => {
-                if path != MANIFEST.as_bytes() {
-                    self.add(Kind::NotEqual, path, format!("SHA-256 is {}, decoded {}", hex(&have), hex(&want)));
-                } else if let Some(why) = self.checked.manifest.as_ref().and_then(|have| fresh.differs_from(have)) {
-                    self.add(Kind::NotEqual, path, why);
-                }
-            }
-            _ => {}
-        }
+        let judge = Judge {
+            promised: &self.promised,
+            in_archive: self.in_archive,
+            said: self.seen_checksums,
+            manifest: self.checked.manifest.as_ref(),
+            fresh,
+        };
+        self.checked.origin = judge.all(roll, &mut self.checked.problems)?;
+        Ok(())
     }
 }
 
-fn hex(digest: &Digest) -> String {
-    let mut text = String::new();
-    hex_into(digest, &mut text);
-    text
+/// Whether a path is one that `fs/metadata.jsonl` tells of.
+fn is_of_file_system(path: &[u8]) -> bool {
+    const OTHERS: [&[u8]; 3] = [b"fs/metadata.jsonl", b"fs/report.json", b"fs/KEYMAP.jsonl"];
+    path.starts_with(b"fs/") && !OTHERS.contains(&path)
 }
 
-fn opened<T>(content: Content<'_>, read: impl FnOnce(&mut dyn Read) -> io::Result<T>) -> io::Result<T> {
+/// The directory of a table's items, by the path of its schema: it is there even if the table is empty.
+fn items_of_table(path: &[u8]) -> Option<Vec<u8>> {
+    let table = path.strip_suffix(b"/_schema.json").filter(|table| table.starts_with(b"dynamodb/"))?;
+    (memchr::memchr_iter(b'/', table).count() == 1).then(|| [table, b"/items"].concat())
+}
+
+/// Reads a file; gives what is known of one on disk, too.
+fn opened<T>(
+    content: Content<'_>,
+    read: impl FnOnce(&mut dyn Read) -> io::Result<T>,
+) -> io::Result<(T, Option<Metadata>)> {
     match content {
-        Content::OnDisk(dir, name) => read(&mut open_below(dir, name)?),
-        Content::InArchive(bytes, _) => read(bytes),
-        Content::SparseInArchive(mut bytes) => read(&mut bytes),
+        Content::OnDisk(dir, name) => {
+            let (mut file, known) = open_known_below(dir, name)?;
+            Ok((read(&mut file)?, Some(known)))
+        }
+        Content::InArchive(bytes, _) => Ok((read(bytes)?, None)),
+        Content::SparseInArchive(mut bytes) => Ok((read(&mut bytes)?, None)),
     }
 }
 
-/// Digests of files that CHECKSUMS has no row of, where they can be read before the files.
-fn promised_on_disk(output: &Output) -> Result<Promised> {
+/// What is told of the file system, where it can be read before the files.
+fn promised_on_disk(output: &Output, roll: &Mutex<Roll>) -> Result<Promised> {
     let Some(root) = output.root() else { return Ok(Promised::default()) };
     let file = match open_below(root, METADATA.as_bytes()) {
         Ok(file) => file,
         // No file system; what else is wrong with the name shows when its directory is listed.
         Err(_) => return Ok(Promised::default()),
     };
-    Promised::read(file).map_err(|e| Error::io("read", output.name().join(METADATA), e))
+    promised(file, false, roll).map_err(|e| Error::io("read", output.name().join(METADATA), e))
+}
+
+fn promised(bytes: impl Read, in_archive: bool, roll: &Mutex<Roll>) -> io::Result<Promised> {
+    let mut sums = Sums::default();
+    let take = |sums: &Sums| roll.lock().unwrap_or_else(PoisonError::into_inner).take(sums);
+    let promised = Promised::read(bytes, in_archive, &mut |tag, path, digest| {
+        tag.add(path, digest, &mut sums);
+        if sums.len() >= 1024 {
+            take(&std::mem::take(&mut sums));
+        }
+    })?;
+    take(&sums);
+    Ok(promised)
 }
 
 /// Reads and takes the digest.

@@ -16,12 +16,22 @@ pub enum Kind {
     Doubled,
     /// Neither a directory nor a regular file.
     NotAFile,
+    /// In an archive: what no decode writes, and an extractor may act upon.
+    Odd,
     /// In CHECKSUMS, but not there.
     Missing,
-    /// There, but not in CHECKSUMS.
+    /// There, but neither in CHECKSUMS nor in the metadata.
     Foreign,
     /// Its bytes are not those that CHECKSUMS tells of.
     Differs,
+    /// Another mode, owner or time than the metadata tells of, or a mode that no decode sets.
+    Attributes,
+    /// A file that has names outside of the output too.
+    Shared,
+    /// MANIFEST.json counts otherwise, or contradicts itself.
+    Counts,
+    /// MANIFEST.json tells of other snapshots than a fresh decode was made of.
+    Origin,
     /// A fresh decode has other bytes.
     NotEqual,
     /// Only in this output.
@@ -39,8 +49,13 @@ impl Kind {
             Kind::Doubled => "listed twice",
             Kind::NotAFile => "not regular files",
             Kind::Missing => "missing",
-            Kind::Foreign => "not in CHECKSUMS",
+            Kind::Foreign => "foreign",
             Kind::Differs => "with other bytes than CHECKSUMS tells of",
+            Kind::Odd => "that no decode writes",
+            Kind::Attributes => "with another mode, owner or time",
+            Kind::Shared => "with names outside of the output",
+            Kind::Counts => "that MANIFEST.json tells otherwise",
+            Kind::Origin => "about where it came from",
             Kind::NotEqual => "with other bytes than a fresh decode",
             Kind::OnlyHere => "only in this output",
             Kind::OnlyInDecode => "only in a fresh decode",
@@ -90,6 +105,11 @@ impl Problems {
     /// How many of each kind.
     pub fn counts(&self) -> impl Iterator<Item = (Kind, u64)> {
         self.counts.iter().map(|(kind, n)| (*kind, *n))
+    }
+
+    /// Whether the data may be other than the output tells: names elsewhere and modes say nothing about them.
+    pub fn concern_data(&self) -> bool {
+        self.counts.keys().any(|kind| !matches!(kind, Kind::Shared | Kind::Attributes | Kind::Origin))
     }
 
     /// How many of all kinds.

@@ -1,16 +1,21 @@
-//! What `fs/metadata.jsonl` tells of files that CHECKSUMS has no row of: those with large holes, which have a digest of
-//! their extents, and in an archive further names of a file, which are links.
+//! What `fs/metadata.jsonl` tells: of files with large holes, which CHECKSUMS has no row of, the digest of their extents;
+//! of directories, that they are there; of an archive, owner, mode and time of every member, and which are links.
 //!
-//! All of them are held: paths and digests of what is rare.
+//! Most of it goes into the sorter. Held are paths and digests of what is rare: files with large holes and, where an
+//! archive was extracted, further names of a file.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufRead, BufReader, Read};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
+use super::attributes::{Is, packed};
+use super::roll::Tag;
 use crate::output::checksums::Digest;
+use crate::output::reading::Attributes;
 
 /// Where the metadata of the file system stands.
 pub const METADATA: &str = "fs/metadata.jsonl";
@@ -19,19 +24,25 @@ const MOST_LINE: u64 = 8 << 20;
 /// The member that may be of any length. It is the last but for a few short ones that mean nothing here.
 const HOLES: &[u8] = b",\"holes\":[";
 
-/// Files without a row in CHECKSUMS, by path.
+/// What was read.
 #[derive(Debug, Default)]
 pub struct Promised {
     extents: HashMap<Vec<u8>, Digest>,
-    links: HashMap<Vec<u8>, Vec<u8>>,
+    /// Further names of files, and the first name, where links are files on disk.
+    copies: HashMap<Vec<u8>, Vec<u8>>,
+    /// Objects and bytes by kind.
+    pub counts: BTreeMap<&'static str, (u64, u64)>,
 }
+
+/// Takes a row for the sorter.
+pub type Sink<'s> = &'s mut dyn FnMut(Tag, &[u8], Digest);
 
 impl Promised {
     /// Reads all lines. One that makes no sense promises nothing: the file's own digest tells whether it is whole.
     ///
     /// # Errors
     /// A failed read.
-    pub fn read(bytes: impl Read) -> io::Result<Promised> {
+    pub fn read(bytes: impl Read, in_archive: bool, sink: Sink<'_>) -> io::Result<Promised> {
         let mut bytes = BufReader::with_capacity(1 << 16, bytes);
         let (mut promised, mut line) = (Promised::default(), Vec::new());
         while next_line(&mut bytes, &mut line)? {
@@ -39,17 +50,35 @@ impl Promised {
                 line.truncate(at);
                 line.push(b'}');
             }
-            promised.line(&serde_json::from_slice(&line).unwrap_or_default());
+            promised.line(&serde_json::from_slice(&line).unwrap_or_default(), in_archive, sink);
         }
         Ok(promised)
     }
 
-    fn line(&mut self, line: &Value) {
+    fn line(&mut self, line: &Value, in_archive: bool, sink: Sink<'_>) {
+        if !line.is_object() {
+            return;
+        }
+        let target = path(line, "hardlink_to");
+        let (is, kind) = match line["type"].as_str() {
+            Some("directory") => (Is::Directory, "directories"),
+            _ if target.is_some() => (Is::Link, "links"),
+            _ => (Is::File, "files"),
+        };
+        let count = self.counts.entry(kind).or_default();
+        *count = (count.0 + 1, count.1 + line["stored_bytes"].as_u64().unwrap_or_default());
         let Some(path) = path(line, "tree") else { return };
-        if let Some(digest) = line["sha256_extents"].as_str().and_then(digest) {
-            self.extents.insert(path, digest);
-        } else if let Some(target) = path_of_link(line) {
-            self.links.insert(path, target);
+        let digest = line["sha256_extents"].as_str().and_then(digest);
+        match (is, target) {
+            (Is::Directory, _) => sink(Tag::ToldDir, &path, Digest::default()),
+            (Is::Link, Some(target)) if in_archive => sink(Tag::ToldLink, &path, of_target(&target)),
+            (Is::Link, Some(target)) => drop(self.copies.insert(path.clone(), target)),
+            _ => drop(digest.and_then(|digest| self.extents.insert(path.clone(), digest))),
+        }
+        // Of a file that could not be read there is the line alone.
+        let is_there = is != Is::File || digest.is_some() || line["sha256"].is_string();
+        if is_there {
+            sink(Tag::ToldAttributes, &path, packed(is, &attributes(line)));
         }
     }
 
@@ -58,19 +87,35 @@ impl Promised {
         self.extents.get(path).copied()
     }
 
-    /// Whether a path is to be another name of `target`.
-    pub fn is_link(&self, path: &[u8], target: &[u8]) -> bool {
-        self.links.get(path).is_some_and(|have| have == target)
+    /// The file that a path on disk is a further name of.
+    pub fn copy_of(&self, path: &[u8]) -> Option<&[u8]> {
+        self.copies.get(path).map(Vec::as_slice)
+    }
+
+    /// All further names on disk.
+    pub fn copies(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.copies.iter().map(|(path, target)| (path.as_slice(), target.as_slice()))
     }
 
     /// All files with a digest of their extents.
     pub fn with_extents(&self) -> impl Iterator<Item = (&[u8], Digest)> {
         self.extents.iter().map(|(path, digest)| (path.as_slice(), *digest))
     }
+}
 
-    /// How many links there are to be.
-    pub fn links(&self) -> u64 {
-        self.links.len() as u64
+/// A digest that stands for the target of a link.
+pub fn of_target(path: &[u8]) -> Digest {
+    Sha256::digest(path).into()
+}
+
+fn attributes(line: &Value) -> Attributes {
+    let small = |name: &str| line[name].as_u64().and_then(|n| u32::try_from(n).ok());
+    Attributes {
+        mode: line["mode"].as_str().and_then(|mode| u32::from_str_radix(mode, 8).ok()).map(|mode| mode & 0o7777),
+        uid: small("uid"),
+        gid: small("gid"),
+        mtime: line["mtime_ns"].as_str().and_then(|nanos| nanos.parse().ok()),
+        named: false,
     }
 }
 
@@ -84,16 +129,14 @@ fn next_line(bytes: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     Ok(!line.is_empty())
 }
 
-fn path_of_link(line: &Value) -> Option<Vec<u8>> {
-    path(line, "hardlink_to")
-}
-
 /// A path as text, or under another name in base64.
 fn path(line: &Value, name: &str) -> Option<Vec<u8>> {
-    match line[name].as_str() {
-        Some(path) => Some(path.as_bytes().to_vec()),
-        None => STANDARD.decode(line[&format!("{name}_b64")].as_str()?).ok(),
-    }
+    let path = match line[name].as_str() {
+        Some(path) => path.as_bytes().to_vec(),
+        None => STANDARD.decode(line[&format!("{name}_b64")].as_str()?).ok()?,
+    };
+    // In the sorter a NUL stands for the slash.
+    (!path.contains(&0)).then_some(path)
 }
 
 fn digest(hex: &str) -> Option<Digest> {
@@ -117,13 +160,22 @@ mod tests {
         let digest = "0a".repeat(32);
         let text = format!(
             "{{\"tree\":\"fs/tree/a\",\"sha256_extents\":\"{digest}\",\"holes\":[{long}[0,1]]}}\n\
-             {{\"tree\":\"fs/tree/b\",\"sha256\":\"{digest}\"}}\nno line\n\
+             {{\"tree\":\"fs/tree/b\",\"sha256\":\"{digest}\",\"stored_bytes\":7}}\nno line\n\
              {{\"tree_b64\":\"/w==\",\"hardlink_to\":\"fs/tree/b\"}}\n\
-             {{\"path\":\"on disk\",\"hardlink_to\":\"fs/tree/b\"}}\n"
+             {{\"path\":\"on disk\",\"hardlink_to\":\"fs/tree/b\"}}\n\
+             {{\"tree\":\"fs/tree/d\",\"type\":\"directory\",\"mode\":\"0755\"}}\n"
         );
-        let promised = Promised::read(text.as_bytes()).unwrap();
+        let mut rows = Vec::new();
+        let mut sink = |tag, path: &[u8], digest: Digest| rows.push((tag, path.to_vec(), digest));
+        let promised = Promised::read(text.as_bytes(), true, &mut sink).unwrap();
         assert_eq!(promised.with_extents().collect::<Vec<_>>(), [(&b"fs/tree/a"[..], [10; 32])]);
-        assert_eq!((promised.links(), promised.is_link(b"\xff", b"fs/tree/b")), (1, true));
-        assert!(!promised.is_link(b"\xff", b"fs/tree/a") && promised.extents(b"fs/tree/b").is_none());
+        assert!(promised.extents(b"fs/tree/b").is_none());
+        assert_eq!(promised.counts, BTreeMap::from([("directories", (1, 0)), ("files", (2, 7)), ("links", (2, 0))]));
+        let told: Vec<_> = rows.iter().filter(|(tag, ..)| *tag != Tag::ToldAttributes).cloned().collect();
+        let link = (Tag::ToldLink, b"\xff".to_vec(), of_target(b"fs/tree/b"));
+        assert_eq!(told, [link, (Tag::ToldDir, b"fs/tree/d".to_vec(), [0; 32])]);
+        assert_eq!(rows.len() - told.len(), 4);
+        let on_disk = Promised::read(text.as_bytes(), false, &mut |_, _, _| ()).unwrap();
+        assert_eq!(on_disk.copy_of(b"\xff"), Some(&b"fs/tree/b"[..]));
     }
 }

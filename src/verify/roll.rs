@@ -1,10 +1,12 @@
 //! What is said, found and wanted of every path, brought together in flat memory.
 //!
-//! Rows of all three kinds go into one sorter, which spills; behind it the rows of one path stand together.
+//! Rows of all kinds go into one sorter, which spills; behind it the rows of one path stand together. Paths are sorted
+//! name by name: what is below a directory follows it at once.
 
 use std::io;
 use std::path::Path;
 
+use super::counted::Counted;
 use crate::error::{Error, Result};
 use crate::output::checksums::{Checksums, Digest, Entry, Place, Sums};
 
@@ -18,12 +20,38 @@ pub enum Tag {
     Found,
     /// A fresh decode has it.
     Fresh,
+    /// There is to be a directory.
+    ToldDir,
+    /// There is one.
+    HasDir,
+    /// There is to be a link; the digest is that of the path of its file.
+    ToldLink,
+    /// There is one.
+    HasLink,
+    /// What `fs/metadata.jsonl` says of mode, owner and time ([`attributes`](super::attributes)).
+    ToldAttributes,
+    /// What the headers of an archive say; of a file on disk, that its mode has a bit that no decode sets.
+    HasAttributes,
+    /// What was found, as a digest of its extents, where it was not known yet which one is told.
+    FoundExtents,
+    /// A link to it comes at this place of the archive.
+    LinkedAt,
 }
+
+/// How many there are.
+const TAGS: usize = Tag::LinkedAt as usize + 1;
 
 impl Tag {
     /// Adds a row.
     pub fn add(self, path: &[u8], digest: Digest, sums: &mut Sums) {
-        sums.add(b"", path, digest, Place { at: self as u64, len: 0, pieces: 0 });
+        self.add_file(path, digest, [0, 0], sums);
+    }
+
+    /// Adds a row with the size of a file, and its place in an archive.
+    pub fn add_file(self, path: &[u8], digest: Digest, [size, at]: [u64; 2], sums: &mut Sums) {
+        // The least byte stands for the slash.
+        let sorted: Vec<u8> = path.iter().map(|byte| if *byte == b'/' { 0 } else { *byte }).collect();
+        sums.add(b"", &sorted, digest, Place { at: self as u64, len: size, pieces: at });
     }
 }
 
@@ -31,7 +59,13 @@ impl Tag {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Known {
     /// By [`Tag`].
-    digests: [Option<Digest>; 3],
+    digests: [Option<Digest>; TAGS],
+    /// Bytes of the file that was found.
+    pub size: u64,
+    /// Its place in an archive.
+    pub at: u64,
+    /// The first place of a link to it.
+    pub linked_at: Option<u64>,
     /// Two rows of one kind.
     pub doubled: bool,
 }
@@ -42,8 +76,21 @@ impl Known {
         self.digests[tag as usize]
     }
 
+    /// Whether there is a row of a kind.
+    pub fn has(&self, tag: Tag) -> bool {
+        self.digests[tag as usize].is_some()
+    }
+
     fn take(&mut self, entry: &Entry) {
-        let slot = usize::try_from(entry.place.at).ok().and_then(|tag| self.digests.get_mut(tag));
+        let Place { at: tag, len, pieces } = entry.place;
+        if tag == Tag::LinkedAt as u64 {
+            self.linked_at = Some(self.linked_at.map_or(pieces, |first| first.min(pieces)));
+            return;
+        }
+        if tag == Tag::Found as u64 {
+            (self.size, self.at) = (len, pieces);
+        }
+        let slot = usize::try_from(tag).ok().and_then(|tag| self.digests.get_mut(tag));
         if let Some(slot) = slot {
             self.doubled |= slot.replace(entry.digest).is_some();
         }
@@ -53,13 +100,22 @@ impl Known {
 /// Collects rows. A failed spill is told at the end.
 pub struct Roll {
     rows: Checksums,
+    /// Names of files with several: by device and inode.
+    names: Checksums,
+    /// What there is, to be compared with what MANIFEST.json counts.
+    pub counted: Counted,
     failed: Option<Error>,
 }
 
 impl Roll {
     /// No rows yet; they are spilled to the file system of `scratch`.
     pub fn new(scratch: &Path) -> Roll {
-        Roll { rows: Checksums::new(scratch), failed: None }
+        Roll {
+            rows: Checksums::new(scratch),
+            names: Checksums::new(scratch),
+            counted: Counted::default(),
+            failed: None,
+        }
     }
 
     /// Takes rows.
@@ -67,6 +123,40 @@ impl Roll {
         if let Err(error) = self.rows.add(sums) {
             self.failed.get_or_insert(error);
         }
+    }
+
+    /// Takes names of files that have several: see [`name_of_inode`].
+    pub fn take_names(&mut self, names: &Sums) {
+        if let Err(error) = self.names.add(names) {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    /// Gives the files of which not all names are in the output: their first name here, how many there are here, and how many
+    /// in all.
+    ///
+    /// # Errors
+    /// A failed spill, or a failed read of what was spilled.
+    pub fn shared(&mut self, mut each: impl FnMut(&[u8], u64, u64)) -> Result<()> {
+        let (mut first, mut here, mut all) = (Vec::new(), 0, 0);
+        let mut settle = |first: &[u8], here: u64, all: u64| {
+            if here > 0 && here != all {
+                each(first.get(INODE..).unwrap_or_default(), here, all);
+            }
+        };
+        let read = self.names.merge(|name, entry| {
+            if here > 0 && first.get(..INODE) == name.get(..INODE) {
+                here += 1;
+                return Ok(());
+            }
+            settle(&first, here, all);
+            first.clear();
+            first.extend_from_slice(name);
+            (here, all) = (1, entry.place.len);
+            Ok(())
+        });
+        settle(&first, here, all);
+        read.map_err(merge_failed)
     }
 
     /// Takes every row of another collection as rows of one kind.
@@ -90,10 +180,14 @@ impl Roll {
     ///
     /// # Errors
     /// A failed spill, or what `each` gives.
-    pub fn judge(mut self, mut each: impl FnMut(&[u8], &Known) -> io::Result<()>) -> Result<()> {
-        if let Some(error) = self.failed {
+    pub fn judge(&mut self, mut each: impl FnMut(&[u8], &Known) -> io::Result<()>) -> Result<()> {
+        if let Some(error) = self.failed.take() {
             return Err(error);
         }
+        let mut each = |sorted: &[u8], known: &Known| {
+            let path: Vec<u8> = sorted.iter().map(|byte| if *byte == 0 { b'/' } else { *byte }).collect();
+            each(&path, known)
+        };
         let (mut path, mut known, mut any): (Vec<u8>, Known, bool) = Default::default();
         let read = self.rows.merge(|next, entry| {
             if any && next != path.as_slice() {
@@ -108,6 +202,15 @@ impl Roll {
         });
         read.and_then(|()| if any { each(&path, &known) } else { Ok(()) }).map_err(merge_failed)
     }
+}
+
+/// Bytes of device and inode.
+const INODE: usize = 16;
+
+/// Adds a name of a file that has several.
+pub fn name_of_inode(device: u64, inode: u64, path: &[u8], links: u64, names: &mut Sums) {
+    let name = [&device.to_be_bytes(), &inode.to_be_bytes(), path].concat();
+    names.add(b"", &name, Digest::default(), Place { at: 0, len: links, pieces: 0 });
 }
 
 fn merge_failed(e: io::Error) -> Error {
@@ -140,5 +243,33 @@ mod tests {
             got,
             [(b"a".to_vec(), [Some(2), None, None], true), (b"b".to_vec(), [Some(4), Some(1), Some(3)], false)]
         );
+    }
+
+    #[test]
+    fn what_is_below_a_directory_follows_it() {
+        let (mut roll, mut sums) = (Roll::new(&std::env::temp_dir()), Sums::default());
+        for path in ["a.b", "a/b", "a", "a-b"] {
+            Tag::Found.add(path.as_bytes(), [0; 32], &mut sums);
+        }
+        roll.take(&sums);
+        let mut got = Vec::new();
+        roll.judge(|path, _| {
+            got.push(String::from_utf8(path.to_vec()).unwrap());
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(got, ["a", "a/b", "a-b", "a.b"]);
+    }
+
+    #[test]
+    fn names_outside() {
+        let (mut roll, mut names) = (Roll::new(&std::env::temp_dir()), Sums::default());
+        for (inode, path, links) in [(1, "a", 2), (2, "b", 3), (1, "c", 2), (2, "d", 3), (3, "e", 2)] {
+            name_of_inode(7, inode, path.as_bytes(), links, &mut names);
+        }
+        roll.take_names(&names);
+        let mut got = Vec::new();
+        roll.shared(|path, here, all| got.push((path.to_vec(), here, all))).unwrap();
+        assert_eq!(got, [(b"b".to_vec(), 2, 3), (b"e".to_vec(), 1, 2)]);
     }
 }

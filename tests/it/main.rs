@@ -43,6 +43,7 @@ mod skip;
 mod sqs;
 mod staged;
 mod strict;
+mod tamper;
 mod targets;
 mod torn;
 mod truth_dynamodb;

@@ -48,6 +48,8 @@ use report::Counted;
 use unit::Context;
 use walk::{Batch, Start, Walker};
 
+pub(crate) use body::MOST_ZEROS;
+
 /// Decodes the file system, if there is one.
 ///
 /// # Errors

@@ -63,6 +63,38 @@ pub fn as_decimal(text: &str) -> Option<Cow<'_, str>> {
     decimal.or_else(|| ratio::to_decimal(&exact)).map(Cow::Owned)
 }
 
+/// How many zeros [`plain`] writes out before it takes an exponent.
+const MOST_ZEROS: i64 = 40;
+
+/// The one decimal text of a number: equal numbers share it, as DynamoDB holds them equal. `1.50` is `1.5`, `1E2` is `100`;
+/// an exponent is written where many zeros would be. A text that is no decimal stays as it is.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let trimmed = text.trim();
+    if is_integer(trimmed.as_bytes()) && trimmed.len() <= MOST_ZEROS as usize {
+        return Cow::Borrowed(trimmed);
+    }
+    let parts = Decimal::parse(trimmed).and_then(|decimal| Some((decimal, decimal.scale()?)));
+    let Some((decimal, scale)) = parts else { return Cow::Borrowed(text) };
+    let digits = String::from_utf8_lossy(&decimal.significant()).into_owned();
+    if digits.is_empty() {
+        return Cow::Borrowed("0");
+    }
+    let sign = if decimal.negative { "-" } else { "" };
+    let len = i64::try_from(digits.len()).unwrap_or(i64::MAX);
+    let behind = scale.saturating_sub(len);
+    Cow::Owned(match usize::try_from(scale).ok().and_then(|scale| digits.split_at_checked(scale)) {
+        Some((whole, "")) => format!("{sign}{whole}"),
+        Some((whole, fraction)) if !whole.is_empty() => format!("{sign}{whole}.{fraction}"),
+        _ if (0..=MOST_ZEROS).contains(&behind) => format!("{sign}{digits}{}", zeros(behind)),
+        _ if (-MOST_ZEROS..=0).contains(&scale) => format!("{sign}0.{}{digits}", zeros(scale)),
+        _ => format!("{sign}0.{digits}e{scale}"),
+    })
+}
+
+fn zeros(n: i64) -> String {
+    "0".repeat(usize::try_from(n.unsigned_abs()).unwrap_or(0))
+}
+
 /// Digits without a leading zero, with `-` if negative: what nearly every number in a key is.
 fn is_integer(text: &[u8]) -> bool {
     match text.strip_prefix(b"-").unwrap_or(text) {
@@ -148,6 +180,35 @@ pub(super) fn sign(text: &str) -> (bool, &str) {
 #[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_texts() {
+        for (text, want) in [
+            ("1", "1"),
+            ("1.0", "1"),
+            ("1.50", "1.5"),
+            ("-5.50", "-5.5"),
+            ("1E2", "100"),
+            ("100", "100"),
+            ("0.05", "0.05"),
+            ("5e-2", "0.05"),
+            (".5", "0.5"),
+            ("-0.0", "0"),
+            ("+7", "7"),
+            ("007", "7"),
+            ("123.456e1", "1234.56"),
+            ("1e100", "0.1e101"),
+            ("10e99", "0.1e101"),
+            ("1e-100", "0.1e-99"),
+            ("1e40", "10000000000000000000000000000000000000000"),
+            ("10000000000000000000000000000000000000000", "10000000000000000000000000000000000000000"),
+            ("1e99999999999999999999", "1e99999999999999999999"),
+            ("1/3", "1/3"),
+            ("abc", "abc"),
+        ] {
+            assert_eq!(plain(text), want, "{text}");
+        }
+    }
     use proptest::prelude::*;
 
     #[test]

@@ -1,7 +1,7 @@
 //! A directory, walked without following anything.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -25,13 +25,22 @@ pub(super) fn open_root(path: &Path) -> io::Result<OwnedFd> {
 /// # Errors
 /// A failed open, or anything that is no regular file.
 pub fn open_below(dir: impl AsFd, name: &[u8]) -> io::Result<File> {
+    open_known_below(dir, name).map(|(file, _)| file)
+}
+
+/// The same, with what the file system knows of the file.
+///
+/// # Errors
+/// As [`open_below`].
+pub fn open_known_below(dir: impl AsFd, name: &[u8]) -> io::Result<(File, Metadata)> {
     // A pipe that has taken the file's place since must not block the run.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::openat(dir, name, flags, Mode::empty())?);
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no longer a regular file")) }
+    let known = file.metadata()?;
+    if known.is_file() { Ok((file, known)) } else { Err(io::Error::other("it is no longer a regular file")) }
 }
 
-/// Gives everything below `root` that is no directory.
+/// Gives everything below `root`.
 pub(super) fn walk(name: &Path, root: &Arc<OwnedFd>, each: &mut dyn FnMut(Entry<'_>) -> Result<()>) -> Result<()> {
     let failed = |path: &[u8], e: io::Error| Error::io("list", name.join(OsStr::from_bytes(path)), e);
     let mut levels = Levels::below(root).map_err(|e| failed(b"", e))?;
@@ -57,6 +66,7 @@ pub(super) fn walk(name: &Path, root: &Arc<OwnedFd>, each: &mut dyn FnMut(Entry<
                 each(Entry::File(&path, Content::OnDisk(fd, file_name.to_bytes())))?;
             }
             FileType::Directory => {
+                each(Entry::Directory(&path))?;
                 levels.down(file_name).map_err(|e| failed(&path, e))?;
                 lengths.push(dir);
                 continue;

@@ -3,9 +3,9 @@
 //! Nothing is followed: a directory is walked from one handle to the next with `O_NOFOLLOW`, and whatever is neither a
 //! directory nor a regular file is given as what it is. An archive is read once, from front to end.
 
-mod archive;
 mod folder;
 mod sparse;
+mod tar;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,7 +14,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use folder::open_below;
+pub use folder::{open_below, open_known_below};
 pub use sparse::{Piece, Sparse};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -35,6 +35,8 @@ const HEAD: u64 = 512;
 /// Where a tar header has its mark, and the mark.
 const USTAR: (usize, &[u8]) = (257, b"ustar");
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
+/// Most bytes, as a power of two, that unpacking may hold of what is behind it: level 19 has 8 MiB.
+const MOST_WINDOW: u32 = 25;
 
 impl Form {
     /// The form of an archive by its first bytes; `None`: it is none.
@@ -107,10 +109,32 @@ enum Bytes {
 pub enum Entry<'e> {
     /// A regular file, by its path.
     File(&'e [u8], Content<'e>),
+    /// A directory below the output.
+    Directory(&'e [u8]),
+    /// Attributes of the file, directory or link of an archive that comes next.
+    Attributes(&'e [u8], &'e Attributes),
     /// Another name of a file, and the path of that file: only in an archive.
     Link(&'e [u8], &'e [u8]),
     /// What is neither file nor directory, and what it is.
     Strange(&'e [u8], &'static str),
+    /// What an archive has besides files and directories, and what it is: no decode writes it. An empty path stands for
+    /// the archive itself.
+    Odd(&'e [u8], &'static str),
+}
+
+/// What the headers of a member say of it besides its content; `None`: nothing that could be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Attributes {
+    /// Permission bits.
+    pub mode: Option<u32>,
+    /// Owner.
+    pub uid: Option<u32>,
+    /// Group.
+    pub gid: Option<u32>,
+    /// Last change, Unix nanoseconds.
+    pub mtime: Option<i64>,
+    /// Whether an owner is named, which an extractor prefers to the number.
+    pub named: bool,
 }
 
 /// The bytes of a file.
@@ -153,10 +177,11 @@ impl Output {
         match &mut self.bytes {
             Bytes::Root(root) => folder::walk(name, root, each),
             Bytes::Stream(stream) if form == Form::TarZst => {
-                let unpacked = zstd::Decoder::new(stream).map_err(|e| broken(name, e))?;
-                archive::members(name, unpacked, each)
+                let mut unpacked = zstd::Decoder::new(stream).map_err(|e| broken(name, e))?;
+                unpacked.window_log_max(MOST_WINDOW).map_err(|e| broken(name, e))?;
+                tar::members(name, unpacked, each)
             }
-            Bytes::Stream(stream) => archive::members(name, io::BufReader::with_capacity(1 << 20, stream), each),
+            Bytes::Stream(stream) => tar::members(name, io::BufReader::with_capacity(1 << 20, stream), each),
         }
     }
 }

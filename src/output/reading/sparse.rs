@@ -3,21 +3,28 @@
 //! The content begins with a map: the number of stretches, then offset and length of each, decimal, a line feed behind
 //! every number, filled up with zeros to a block of 512 bytes. The stretches follow without the holes between them.
 
-use std::io::{self, Read};
+use std::io::{self, BufReader, BufWriter, Read, Seek as _, Write as _};
+
+use tempfile::SpooledTempFile;
 
 /// Blocks of an archive.
 const BLOCK: u64 = 512;
 /// Digits of a number, at most.
 const MOST_DIGITS: usize = 20;
+/// Bytes of stretches that are held; more go to a temporary file, for there is no bound to their number.
+const HELD: usize = 1 << 20;
 static ZEROS: [u8; 4096] = [0; 4096];
 
 /// The member, from its first byte on.
 pub struct Sparse<'r> {
     bytes: &'r mut dyn Read,
-    /// Offset and length of the stretches still to come, the next one last.
-    stretches: Vec<(u64, u64)>,
+    /// Offset and length of the stretches that come behind the next one.
+    later: BufReader<SpooledTempFile>,
+    next: Option<(u64, u64)>,
     at: u64,
     size: u64,
+    /// Bytes of all stretches.
+    data: u64,
 }
 
 /// What comes next of a file.
@@ -29,26 +36,54 @@ pub enum Piece<'p> {
 }
 
 impl<'r> Sparse<'r> {
-    /// Reads the map of a file of `size` bytes.
-    pub(super) fn open(bytes: &'r mut dyn Read, size: u64) -> io::Result<Sparse<'r>> {
+    /// Reads the map of a file of `size` bytes, whose member has `content` bytes.
+    pub(super) fn open(bytes: &'r mut dyn Read, content: u64, size: u64) -> io::Result<Sparse<'r>> {
         let mut map = Map { bytes, read: 0 };
         let many = map.number()?;
-        let mut stretches = Vec::new();
-        let mut end = 0;
+        let mut stretches = BufWriter::new(SpooledTempFile::new(HELD));
+        let (mut end, mut data) = (0, 0);
         for _ in 0..many {
             let (offset, len) = (map.number()?, map.number()?);
             let next = offset.checked_add(len).filter(|next| offset >= end && *next <= size);
             end = next.ok_or_else(|| broken("its stretches are not in order"))?;
-            stretches.push((offset, len));
+            if len > 0 {
+                [offset, len].iter().try_for_each(|n| stretches.write_all(&n.to_le_bytes()))?;
+            }
+            data += len;
         }
         map.pad()?;
-        stretches.reverse();
-        Ok(Sparse { bytes: map.bytes, stretches, at: 0, size })
+        if content.checked_sub(map.read) != Some(data) {
+            return Err(broken("its stretches are not all that the member has"));
+        }
+        let mut later = stretches.into_inner()?;
+        later.rewind()?;
+        let mut sparse = Sparse { bytes: map.bytes, later: BufReader::new(later), next: None, at: 0, size, data };
+        sparse.step()?;
+        Ok(sparse)
+    }
+
+    fn step(&mut self) -> io::Result<()> {
+        let mut numbers = [0; 16];
+        self.next = match self.later.read_exact(&mut numbers) {
+            Ok(()) => {
+                let (offset, len) = numbers.split_at(8);
+                let number = |bytes: &[u8]| u64::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default());
+                Some((number(offset), number(len)))
+            }
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => None,
+            Err(e) => return Err(e),
+        };
+        Ok(())
     }
 
     /// Bytes of the file.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Bytes of its holes.
+    pub fn holes(&self) -> u64 {
+        self.size.saturating_sub(self.data)
     }
 
     /// Gives the whole file, piece by piece, through `buffer`.
@@ -72,23 +107,23 @@ impl<'r> Sparse<'r> {
     }
 
     /// Zeros that come next.
-    fn hole(&mut self) -> u64 {
-        while self.stretches.last().is_some_and(|(_, len)| *len == 0) {
-            self.stretches.pop();
-        }
-        self.stretches.last().map_or(self.size, |(offset, _)| *offset) - self.at
+    fn hole(&self) -> u64 {
+        self.next.map_or(self.size, |(offset, _)| offset) - self.at
     }
 
     /// Reads on in the stretch that is next.
     fn data(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some((offset, len)) = self.stretches.last_mut() else { return Ok(0) };
-        let most = buffer.len().min(usize::try_from(*len).unwrap_or(usize::MAX));
+        let Some((offset, len)) = self.next else { return Ok(0) };
+        let most = buffer.len().min(usize::try_from(len).unwrap_or(usize::MAX));
         let n = self.bytes.read(&mut buffer[..most])?;
         if n == 0 && most > 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        (*offset, *len) = (*offset + n as u64, *len - n as u64);
         self.at += n as u64;
+        match len - n as u64 {
+            0 => self.step()?,
+            left => self.next = Some((offset + n as u64, left)),
+        }
         Ok(n)
     }
 }
@@ -158,9 +193,10 @@ mod tests {
 
     fn read(map: &str, data: &str, size: u64) -> io::Result<String> {
         let bytes = member(map, data);
+        let len = bytes.len() as u64;
         let (mut as_file, mut in_pieces) = (Vec::new(), Vec::new());
-        Sparse::open(&mut bytes.as_slice(), size)?.read_to_end(&mut as_file)?;
-        Sparse::open(&mut bytes.as_slice(), size)?.each(&mut [0; 2], |piece| match piece {
+        Sparse::open(&mut bytes.as_slice(), len, size)?.read_to_end(&mut as_file)?;
+        Sparse::open(&mut bytes.as_slice(), len, size)?.each(&mut [0; 2], |piece| match piece {
             Piece::Data(data) => in_pieces.extend_from_slice(data),
             Piece::Hole(zeros) => in_pieces.resize(in_pieces.len() + zeros as usize, 0),
         })?;
@@ -184,6 +220,7 @@ mod tests {
             ("1\n0\n5\n", "abcde", 4),
             ("x\n", "", 1),
             ("1\n", "", 1),
+            ("1\n0\n2\n", "abc", 5),
         ] {
             assert!(read(map, data, size).is_err(), "{map:?}");
         }

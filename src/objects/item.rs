@@ -1,0 +1,169 @@
+//! Marks of DynamoDB items: of their JSON without its white space, numbers by value.
+//!
+//! The text comes in pieces of any size. A number is the string behind the member name `N`, or within the array behind
+//! `NS`; an attribute of that name has an object for its value, not a string or array.
+
+use sha2::{Digest as _, Sha256};
+
+use super::Mark;
+use super::lines::cut;
+use crate::format::dynamodb::number::plain;
+
+/// The longest text of a number that is held; a longer one is no number of the server's.
+const LONGEST: usize = 1 << 10;
+
+/// Takes the text of one item.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ItemHash {
+    hash: Sha256,
+    /// How many objects and arrays are open.
+    depth: u64,
+    state: State,
+    /// The string at hand: its text so far, if it is short.
+    text: Vec<u8>,
+    is_long: bool,
+    /// What the last string was, if it may be the name of a number or of a set of them.
+    name: Name,
+    /// Within an array behind `NS`.
+    in_set: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum State {
+    #[default]
+    Outside,
+    InString,
+    Escaped,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Name {
+    #[default]
+    Other,
+    Number,
+    NumberSet,
+}
+
+impl ItemHash {
+    /// Takes bytes up to the end of the outermost object; gives how many, and whether that end is among them.
+    pub fn feed(&mut self, bytes: &[u8]) -> (usize, bool) {
+        for (at, byte) in bytes.iter().enumerate() {
+            match self.state {
+                State::Outside => {
+                    if self.outside(*byte) {
+                        return (at + 1, true);
+                    }
+                }
+                State::Escaped => self.hold(*byte, State::InString),
+                State::InString if *byte == b'"' => self.string_ends(),
+                State::InString => self.hold(*byte, if *byte == b'\\' { State::Escaped } else { State::InString }),
+            }
+        }
+        (bytes.len(), false)
+    }
+
+    fn outside(&mut self, byte: u8) -> bool {
+        match byte {
+            b' ' | b'\n' | b'\r' | b'\t' => return false,
+            b'"' => {
+                self.state = State::InString;
+                return false;
+            }
+            b'{' | b'[' => {
+                self.depth += 1;
+                self.in_set = byte == b'[' && self.name == Name::NumberSet;
+            }
+            b'}' | b']' => {
+                self.depth = self.depth.saturating_sub(1);
+                self.in_set = false;
+            }
+            _ => {}
+        }
+        if !matches!(byte, b':' | b'[') {
+            self.name = Name::Other;
+        }
+        self.hash.update([byte]);
+        self.depth == 0
+    }
+
+    fn hold(&mut self, byte: u8, next: State) {
+        self.state = next;
+        self.text.push(byte);
+        if self.text.len() > LONGEST {
+            if !self.is_long {
+                self.hash.update([b'"']);
+                self.is_long = true;
+            }
+            self.hash.update(&self.text);
+            self.text.clear();
+        }
+    }
+
+    fn string_ends(&mut self) {
+        self.state = State::Outside;
+        let is_number = (self.name == Name::Number || self.in_set) && !self.is_long;
+        if !self.is_long {
+            self.hash.update([b'"']);
+        }
+        match std::str::from_utf8(&self.text) {
+            Ok(text) if is_number => self.hash.update(plain(text).as_bytes()),
+            _ => self.hash.update(&self.text),
+        }
+        self.hash.update([b'"']);
+        self.name = match self.text.as_slice() {
+            b"N" if !self.is_long => Name::Number,
+            b"NS" if !self.is_long => Name::NumberSet,
+            _ => Name::Other,
+        };
+        self.text.clear();
+        self.is_long = false;
+    }
+
+    /// The mark of what was taken.
+    pub fn finish(self) -> Mark {
+        cut(self.hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(text: &str, size: usize) -> Mark {
+        let mut hash = ItemHash::default();
+        for piece in text.as_bytes().chunks(size) {
+            hash.feed(piece);
+        }
+        hash.finish()
+    }
+
+    #[test]
+    fn what_is_equal() {
+        let one = r#"{"pk":{"N":"1"},"s":{"NS":["1","2.5"]},"m":{"M":{"N":{"S":"1.0"},"NS":{"L":[{"N":"1e2"}]}}}}"#;
+        let other = "{\n  \"pk\": {\"N\": \"1.0\"}, \"s\": {\"NS\": [\"1.00\", \"25e-1\"]},\n \"m\": {\"M\": \
+                     {\"N\": {\"S\": \"1.0\"}, \"NS\": {\"L\": [{\"N\": \"100\"}]}}}\n}";
+        for size in [1, 2, 7, 1000] {
+            assert_eq!(mark(one, size), mark(other, size), "{size}");
+        }
+    }
+
+    #[test]
+    fn what_is_not() {
+        let one = r#"{"pk":{"N":"1"},"s":{"S":"1"},"ss":{"SS":["1"]}}"#;
+        for (from, to) in
+            [(r#"{"N":"1"}"#, r#"{"N":"2"}"#), (r#"{"S":"1"}"#, r#"{"S":"1.0"}"#), (r#"["1"]"#, r#"["1.0"]"#)]
+        {
+            assert_ne!(mark(one, 5), mark(&one.replace(from, to), 5), "{to}");
+        }
+        let long = |n: &str| format!(r#"{{"a":{{"S":"{}{n}"}}}}"#, "x".repeat(3000));
+        assert_ne!(mark(&long("1"), 100), mark(&long("2"), 100));
+        assert_eq!(mark(&long("1"), 100), mark(&long("1"), 33));
+    }
+
+    #[test]
+    fn the_end_is_found() {
+        let mut hash = ItemHash::default();
+        assert_eq!(hash.feed(br#"{"a":{"S":"}\"}"#), (15, false));
+        assert_eq!(hash.feed(br#""}}rest"#), (3, true));
+    }
+}

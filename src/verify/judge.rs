@@ -1,0 +1,266 @@
+//! What was found of an output, against what it tells of itself and what a fresh decode has.
+
+use std::collections::HashMap;
+
+use super::against::{Difference, Fresh};
+use super::attributes;
+use super::problem::{Kind, Problems};
+use super::promised::{METADATA, Promised};
+use super::roll::{Known, Roll, Tag};
+use super::told;
+use crate::decode::{CHECKSUMS, MANIFEST};
+use crate::error::Result;
+use crate::output::checksums::Digest;
+use crate::output::manifest_read::ReadManifest;
+use crate::output::names::hex_into;
+
+/// What is known before paths are compared.
+pub(super) struct Judge<'j> {
+    pub promised: &'j Promised,
+    pub in_archive: bool,
+    /// Whether there is a CHECKSUMS.
+    pub said: bool,
+    pub manifest: Option<&'j ReadManifest>,
+    pub fresh: Option<&'j Fresh>,
+}
+
+impl Judge<'_> {
+    /// Judges every path; gives in words how the snapshots differ that it was made from and is compared with.
+    pub fn all(&self, roll: &mut Roll, problems: &mut Problems) -> Result<Option<String>> {
+        let (mut folders, mut copies, mut origin) = (Folders::default(), Copies::of(self.promised), None);
+        let lenient = self.manifest.is_some_and(told::leaves_folders);
+        roll.judge(|path, known| {
+            let is_told = [Tag::Said, Tag::ToldDir, Tag::ToldLink].into_iter().any(|tag| known.has(tag))
+                || self.promised.copy_of(path).is_some();
+            folders.step(path, is_told, known.has(Tag::HasDir), |path| foreign_folder(path, lenient, problems));
+            if self.said {
+                self.integrity(path, known, problems);
+                copies.take(path, known);
+            }
+            self.attributes(path, known, problems);
+            if let Some(fresh) = self.fresh {
+                origin = self.equality(path, known, fresh, problems).or(origin.take());
+            }
+            Ok(())
+        })?;
+        folders.end(|path| foreign_folder(path, lenient, problems));
+        roll.shared(|path, here, all| {
+            let outside = all.saturating_sub(here);
+            let why = format!("it is a hard link: {outside} names of it are outside, where it can be changed");
+            problems.add(Kind::Shared, path, why);
+        })?;
+        copies.judge(self.promised, problems);
+        if let Some(manifest) = self.manifest.filter(|manifest| told::is_ours(manifest)) {
+            let differences = roll.counted.differences(manifest).into_iter().chain(told::contradictions(manifest));
+            differences.for_each(|why| problems.add(Kind::Counts, MANIFEST.as_bytes(), why));
+        }
+        Ok(origin)
+    }
+
+    fn integrity(&self, path: &[u8], known: &Known, problems: &mut Problems) {
+        if known.doubled {
+            problems.add(Kind::Doubled, path, "it stands there twice");
+        }
+        match (known.digest(Tag::Said), known.digest(Tag::Found)) {
+            (Some(_), None) => problems.add(Kind::Missing, path, "CHECKSUMS has it, but it is not there"),
+            (None, Some(_)) if self.promised.copy_of(path).is_some() => {}
+            (None, Some(_)) => problems.add(Kind::Foreign, path, "it is not in CHECKSUMS"),
+            (Some(_), Some(_)) => {
+                if self.manifest.is_some_and(told::is_ours) && !told::can_be(path) {
+                    problems.add(Kind::Foreign, path, "no decode writes a file there");
+                }
+                self.bytes(path, known, problems);
+            }
+            (None, None) => {}
+        }
+        if known.has(Tag::ToldDir) && !known.has(Tag::HasDir) {
+            problems.add(Kind::Missing, path, "it is a directory that is told of, but it is not there");
+        }
+        match (known.digest(Tag::ToldLink), known.digest(Tag::HasLink)) {
+            (Some(_), None) => {
+                problems.add(Kind::Missing, path, format!("{METADATA} has this link, but it is not there"))
+            }
+            (None, Some(_)) => {
+                problems.add(Kind::NotAFile, path, format!("it is a link, which {METADATA} does not tell of"))
+            }
+            (Some(want), Some(have)) if want != have => {
+                problems.add(Kind::Differs, path, format!("it is a link to another file than {METADATA} tells of"));
+            }
+            _ => {}
+        }
+        if known.has(Tag::Found) && known.linked_at.is_some_and(|link| link < known.at) {
+            problems.add(Kind::Odd, path, "links to it come before it in the archive: they cannot be extracted");
+        }
+    }
+
+    fn bytes(&self, path: &[u8], known: &Known, problems: &mut Problems) {
+        let extents = self.promised.extents(path);
+        let by_extents = known.digest(Tag::FoundExtents).filter(|_| extents.is_some());
+        let (Some(want), Some(have)) = (known.digest(Tag::Said), by_extents.or(known.digest(Tag::Found))) else {
+            return;
+        };
+        if want != have {
+            let (what, who) = if extents.is_some() { ("sha256_extents", METADATA) } else { ("SHA-256", CHECKSUMS) };
+            problems.add(Kind::Differs, path, format!("{what} is {}, {who} says {}", hex(&have), hex(&want)));
+        }
+    }
+
+    /// Files of the file system have modes, owners and times of their own in an archive. Of all others a decode sets no
+    /// bit that gives a program the rights of others.
+    fn attributes(&self, path: &[u8], known: &Known, problems: &mut Problems) {
+        let Some(have) = known.digest(Tag::HasAttributes) else { return };
+        let raw = self.manifest.is_some_and(|manifest| manifest.options.fs_names == "raw");
+        let told = known.digest(Tag::ToldAttributes).filter(|_| raw);
+        if let Some(told) = told.filter(|_| self.in_archive) {
+            if let Some(why) = attributes::differences(&have, &told) {
+                problems.add(Kind::Attributes, path, why);
+            }
+            return;
+        }
+        let allowed = told.and_then(|told| attributes::special(&told)).unwrap_or(0);
+        if let Some(mode) = attributes::special(&have).filter(|mode| mode & attributes::SPECIAL & !allowed != 0) {
+            let why =
+                format!("its mode is {mode:04o}: it gives the rights of its owner or group, which no decode sets");
+            problems.add(Kind::Attributes, path, why);
+        }
+    }
+
+    fn equality(&self, path: &[u8], known: &Known, fresh: &Fresh, problems: &mut Problems) -> Option<String> {
+        // Its digest stands in the metadata, and those are compared.
+        if self.promised.extents(path).is_some() || self.promised.copy_of(path).is_some() {
+            return None;
+        }
+        match (known.digest(Tag::Found), known.digest(Tag::Fresh)) {
+            (Some(_), None) => problems.add(Kind::OnlyHere, path, "a fresh decode does not have it"),
+            (None, Some(_)) => problems.add(Kind::OnlyInDecode, path, "a fresh decode has it, the output does not"),
+            (Some(have), Some(want)) if want != have && path != MANIFEST.as_bytes() => {
+                problems.add(Kind::NotEqual, path, format!("SHA-256 is {}, decoded {}", hex(&have), hex(&want)));
+            }
+            (Some(have), Some(want)) if want != have => {
+                let Difference { origin, data, words } = fresh.differs_from(self.manifest?);
+                if !origin.is_empty() {
+                    let why = format!("where it came from differs from the fresh decode: {}", origin.join(", "));
+                    problems.add(Kind::Origin, path, why);
+                }
+                if !data.is_empty() {
+                    let why = format!("these members differ from a fresh decode: {}", data.join(", "));
+                    problems.add(Kind::NotEqual, path, why);
+                }
+                return words;
+            }
+            _ => {}
+        }
+        None
+    }
+}
+
+fn foreign_folder(path: &[u8], lenient: bool, problems: &mut Problems) {
+    // The server's own tool leaves an empty one of this name.
+    if !lenient && path != b".scratch" {
+        problems.add(Kind::Foreign, path, "it is a directory that nothing in the output is told to be in");
+    }
+}
+
+fn hex(digest: &Digest) -> String {
+    let mut text = String::new();
+    hex_into(digest, &mut text);
+    text
+}
+
+/// Directories of which it is not known yet whether anything belongs into them: each is the start of the next.
+#[derive(Default)]
+struct Folders {
+    last: Vec<u8>,
+    open: Vec<usize>,
+}
+
+impl Folders {
+    /// Takes the next path. `is_told`: something tells that it is to be there.
+    fn step(&mut self, path: &[u8], is_told: bool, is_folder: bool, mut foreign: impl FnMut(&[u8])) {
+        while let Some(len) = self.open.last() {
+            let folder = &self.last[..*len];
+            if path.strip_prefix(folder).is_some_and(|rest| rest.starts_with(b"/")) {
+                break;
+            }
+            foreign(folder);
+            self.open.pop();
+        }
+        if is_told {
+            self.open.clear();
+        } else if is_folder {
+            self.open.push(path.len());
+            self.last.clear();
+            self.last.extend_from_slice(path);
+        }
+    }
+
+    fn end(self, foreign: impl FnMut(&[u8])) {
+        self.open.iter().rev().map(|len| &self.last[..*len]).for_each(foreign);
+    }
+}
+
+/// Further names of files where an archive was extracted: the metadata tells of them, and they have the bytes of the first.
+struct Copies {
+    found: HashMap<Vec<u8>, Digest>,
+    said: HashMap<Vec<u8>, Option<Digest>>,
+}
+
+impl Copies {
+    fn of(promised: &Promised) -> Copies {
+        Copies { found: HashMap::new(), said: promised.copies().map(|(_, first)| (first.to_vec(), None)).collect() }
+    }
+
+    fn take(&mut self, path: &[u8], known: &Known) {
+        if let Some(said) = self.said.get_mut(path) {
+            *said = known.digest(Tag::Said);
+        } else if let Some(found) = known.digest(Tag::Found).filter(|_| !known.has(Tag::Said) && !self.said.is_empty())
+        {
+            self.found.insert(path.to_vec(), found);
+        }
+    }
+
+    fn judge(&self, promised: &Promised, problems: &mut Problems) {
+        let mut all: Vec<_> = promised.copies().collect();
+        all.sort_unstable();
+        for (path, first) in all {
+            match (self.found.get(path), self.said.get(first).copied().flatten()) {
+                (None, _) => {
+                    problems.add(Kind::Missing, path, format!("{METADATA} has this name, but it is not there"))
+                }
+                (Some(have), Some(want)) if *have != want => {
+                    let why = format!("it should be another name of {}, but has other bytes", first.escape_ascii());
+                    problems.add(Kind::Differs, path, why);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders() {
+        let mut foreign = Vec::new();
+        let mut folders = Folders::default();
+        // Path, whether it is told of, whether it is a directory; in the order of the sorter.
+        for (path, is_told, is_folder) in [
+            ("a", false, true),
+            ("a/b", false, true),
+            ("a/b/f", true, false),
+            ("a/c", false, true),
+            ("a-b", false, true),
+            ("d", false, true),
+            ("d/e", false, true),
+            ("d.x", true, false),
+            ("g", true, true),
+            ("h", false, true),
+        ] {
+            folders.step(path.as_bytes(), is_told, is_folder, |path| foreign.push(path.to_vec()));
+        }
+        folders.end(|path| foreign.push(path.to_vec()));
+        assert_eq!(foreign, ["a/c", "a-b", "d/e", "d", "h"].map(|path| path.as_bytes().to_vec()));
+    }
+}
