@@ -36,8 +36,8 @@ pub(super) struct Args {
     #[arg(long)]
     dry_run: bool,
 
-    /// dir, tar or tar.zst; without the flag the output's name tells.
-    #[arg(long, value_name = "FORMAT", value_parser = ["dir", "tar", "tar.zst"], hide_possible_values = true)]
+    /// dir, tar, tar.zst or tar.gz; without the flag the output's name tells.
+    #[arg(long, value_name = "FORMAT", value_parser = ["dir", "tar", "tar.zst", "tar.gz"], hide_possible_values = true)]
     format: Option<String>,
 
     /// Compression of tar.zst: 1 (fast) to 19 (small).
@@ -173,18 +173,14 @@ fn check_stdout(args: &Args, target: &Path) -> Result<()> {
 }
 
 /// Ends of names that promise something else than a directory, and what is possible.
-const OTHER_NAMES: [(&str, &str); 5] = [
+const OTHER_NAMES: [(&str, &str); 4] = [
     (".jsonl .json .ndjson", "JSON lines are a directory of files: name one, with --layout jsonl"),
     (
-        ".tar.gz .tgz .tar.xz .txz .tar.bz2 .tbz2 .tar.lz4 .tar.br",
-        "archives are written as .tar or .tar.zst; or pipe -o - into a compressor",
+        ".tar.xz .txz .tar.bz2 .tbz2 .tar.lz4 .tar.br .tzst .tar.zstd .zst .gz .xz .bz2 .lz4 .br",
+        "archives are written as .tar, .tar.zst or .tar.gz; or pipe -o - into a compressor",
     ),
-    (
-        ".tzst .tar.zstd .zst .gz .xz .bz2 .lz4 .br",
-        "archives are written as .tar or .tar.zst; or pipe -o - into a compressor",
-    ),
-    (".zip .7z .rar .cpio", "archives are written as .tar or .tar.zst"),
-    (".csv .parquet .sqlite .db", "it is no form of output: name a directory, .tar or .tar.zst"),
+    (".zip .7z .rar .cpio", "archives are written as .tar, .tar.zst or .tar.gz"),
+    (".csv .parquet .sqlite .db", "it is no form of output: name a directory, .tar, .tar.zst or .tar.gz"),
 ];
 
 /// Refuses the name of a file that cannot be written; a directory may have it where --format dir asks for it.
@@ -210,8 +206,10 @@ fn packing(args: &Args, target: &Path) -> Option<Packing> {
     match args.format.as_deref() {
         Some("tar") => Some(Packing::Tar),
         Some("tar.zst") => Some(zstd),
+        Some("tar.gz") => Some(Packing::Gzip),
         Some(_) => None,
         None if name.ends_with(b".tar.zst") => Some(zstd),
+        None if name.ends_with(b".tar.gz") || name.ends_with(b".tgz") => Some(Packing::Gzip),
         None if name == b"-" || name.ends_with(b".tar") => Some(Packing::Tar),
         None => None,
     }

@@ -26,7 +26,7 @@ use crate::source::{PassedOver, Source};
 #[derive(Debug, clap::Args)]
 #[command(after_help = filter::help(exit::DIFF_TABLE))]
 pub(super) struct Args {
-    /// A snapshot (as for decode), or an output of a decode: directory, .tar or .tar.zst.
+    /// A snapshot (as for decode), or an output of a decode: directory, .tar, .tar.zst or .tar.gz.
     #[arg(value_name = "A")]
     a: PathBuf,
 

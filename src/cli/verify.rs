@@ -27,7 +27,7 @@ use crate::verify::{Snapshots, against, live, snapshots};
 /// What a snapshot must be, and what an output.
 const ABOUT: &str = "\
 A snapshot is intact if a decode of it would succeed: its framing, order and checksums hold, and every row that counts
-can be read and put together. Damage in rows that a decode does not read, such as old versions, is a warning. An output (a directory, .tar or .tar.zst) is whole if MANIFEST.json and CHECKSUMS
+can be read and put together. Damage in rows that a decode does not read, such as old versions, is a warning. An output (a directory, .tar, .tar.zst or .tar.gz) is whole if MANIFEST.json and CHECKSUMS
 are valid, every file has the bytes of its digest, and no file is missing, foreign or a link. With --against it must
 also be, byte for byte, what a decode of the snapshots gives now; none is written.";
 

@@ -27,6 +27,8 @@ use crate::error::{Error, Result};
 pub enum Packing {
     /// Not at all.
     Tar,
+    /// gzip, for those who have nothing else.
+    Gzip,
     /// Zstandard, at this level.
     Zstd {
         /// 1 to 19.
@@ -119,6 +121,11 @@ fn compressed(out: &mut impl Write, packing: Packing, threads: usize, members: M
     let out = BufWriter::with_capacity(1 << 20, sys::Writer(out));
     match packing {
         Packing::Tar => members.write(out)?.flush(),
+        Packing::Gzip => {
+            // The header has no time and no name: the same input gives the same bytes.
+            let encoder = flate2::GzBuilder::new().mtime(0).write(out, flate2::Compression::new(6));
+            members.write(encoder)?.finish()?.flush()
+        }
         Packing::Zstd { level } => {
             let mut encoder = zstd::Encoder::new(out, level)?;
             let workers = if threads == 0 { rayon::current_num_threads() } else { threads };

@@ -49,6 +49,32 @@ fn the_same_bytes_for_any_number_of_threads() {
         assert_eq!(code(&out), 0, "{}", stderr(&out));
         let unpacked = zstd::decode_all(fs::File::open(dir.path().join("z")).unwrap()).unwrap();
         assert!(unpacked == archives[0], "{corpus}: zstd");
+        for (name, threads) in [("a.tar.gz", "1"), ("b.tgz", "4")] {
+            let out = ekvsnap(dir.path(), &["decode", "in.fsm", "-o", name, "--threads", threads]);
+            assert_eq!(code(&out), 0, "{}", stderr(&out));
+            let packed = fs::read(dir.path().join(name)).unwrap();
+            // No flags, so that there is no name, and no time.
+            assert_eq!(packed[..8], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
+            let mut unpacked = Vec::new();
+            std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed.as_slice()), &mut unpacked).unwrap();
+            assert!(unpacked == archives[0], "{corpus}: {name}");
+            for args in [&["verify", name][..], &["verify", name, "--against", "in.fsm"]] {
+                let out = ekvsnap(dir.path(), args);
+                assert_eq!(code(&out), 0, "{args:?}: {}", stderr(&out));
+            }
+            let out = ekvsnap(dir.path(), &["diff", name, "in.fsm"]);
+            assert_eq!(code(&out), 0, "{}", stderr(&out));
+            // Cut, with a byte behind it, with another byte in it.
+            for damage in [&packed[..packed.len() - 9], &[&packed[..], b"x"].concat(), &{
+                let mut other = packed.clone();
+                other[packed.len() / 2] ^= 1;
+                other
+            }] {
+                fs::write(dir.path().join("bad.tgz"), damage).unwrap();
+                let out = ekvsnap(dir.path(), &["verify", "bad.tgz"]);
+                assert_eq!(code(&out), 2, "{}", stderr(&out));
+            }
+        }
     }
 }
 

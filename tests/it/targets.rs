@@ -264,9 +264,17 @@ fn only_an_archive_of_ours_is_replaced() {
         (OURS.into(), false),
         (b"my photo".to_vec(), false),
     ] {
-        for name in ["x.tar", "x.tar.zst"] {
-            let packed = name.ends_with("zst") && !bytes.is_empty();
-            let bytes = if packed { zstd::encode_all(bytes.as_slice(), 1).unwrap() } else { bytes.clone() };
+        for name in ["x.tar", "x.tar.zst", "x.tar.gz", "x.tgz"] {
+            let bytes = match name.rsplit('.').next() {
+                _ if bytes.is_empty() => Vec::new(),
+                Some("zst") => zstd::encode_all(bytes.as_slice(), 1).unwrap(),
+                Some("tar") => bytes.clone(),
+                _ => {
+                    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                    std::io::Write::write_all(&mut encoder, &bytes).unwrap();
+                    encoder.finish().unwrap()
+                }
+            };
             write(root, name, &bytes);
             refused(root, &["in.fsm", "-o", name], "--force");
             if ours {
@@ -354,11 +362,10 @@ fn names_that_promise_something_else_are_refused() {
     let before = names(root);
     for (name, words) in [
         ("x.jsonl", "--layout jsonl"),
-        ("x.zip", ".tar or .tar.zst"),
-        ("x.ZIP", ".tar or .tar.zst"),
-        ("a/x.7z", ".tar or .tar.zst"),
-        ("x.tar.gz", "-o - into a compressor"),
-        ("x.tgz", "-o - into a compressor"),
+        ("x.zip", ".tar, .tar.zst or .tar.gz"),
+        ("x.ZIP", ".tar, .tar.zst or .tar.gz"),
+        ("a/x.7z", ".tar, .tar.zst or .tar.gz"),
+        ("x.gz", "-o - into a compressor"),
         ("x.tar.bz2", "-o - into a compressor"),
         ("x.tar.xz", "-o - into a compressor"),
         ("x.csv", "name a directory"),
@@ -367,7 +374,7 @@ fn names_that_promise_something_else_are_refused() {
         assert!(code(&got) == 64 && stderr(&got).contains(words), "{name}: {}", stderr(&got));
         assert_eq!(names(root), before, "{name}");
     }
-    for (name, format) in [("x.zip", "dir"), ("y.jsonl", "tar"), ("z.tar.gz", "tar.zst")] {
+    for (name, format) in [("x.zip", "dir"), ("y.jsonl", "tar"), ("z.tar.gz", "tar.zst"), ("z.tgz", "dir")] {
         assert_eq!(code(&ekvsnap(root, &["decode", "in.fsm", "-o", name, "--format", format])), 0, "{name}");
         assert_eq!(root.join(name).is_dir(), format == "dir");
     }

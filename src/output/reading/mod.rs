@@ -28,12 +28,16 @@ pub enum Form {
     Tar,
     /// A tar archive, compressed with Zstandard.
     TarZst,
+    /// A tar archive, compressed with gzip.
+    TarGz,
 }
 
 /// Bytes that tell an archive from a snapshot.
 const HEAD: u64 = 512;
 /// Where a tar header has its mark, and the mark.
 const USTAR: (usize, &[u8]) = (257, b"ustar");
+/// Its only method of compression, deflate, with it.
+const GZIP: &[u8] = b"\x1f\x8b\x08";
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 /// Most bytes, as a power of two, that unpacking may hold of what is behind it: level 19 has 8 MiB.
 const MOST_WINDOW: u32 = 25;
@@ -43,6 +47,9 @@ impl Form {
     fn of_head(head: &[u8]) -> Option<Form> {
         if head.starts_with(ZSTD) {
             return Some(Form::TarZst);
+        }
+        if head.starts_with(GZIP) {
+            return Some(Form::TarGz);
         }
         let tar = !head.starts_with(b"EKV") && head.get(USTAR.0..).is_some_and(|rest| rest.starts_with(USTAR.1));
         tar.then_some(Form::Tar)
@@ -176,6 +183,11 @@ impl Output {
         let (name, form) = (&self.name, self.form);
         match &mut self.bytes {
             Bytes::Root(root) => folder::walk(name, root, each),
+            Bytes::Stream(stream) if form == Form::TarGz => {
+                // What stands behind the stream must be one more, as gunzip has it.
+                let unpacked = flate2::bufread::MultiGzDecoder::new(io::BufReader::with_capacity(1 << 18, stream));
+                archive::members(name, io::BufReader::with_capacity(1 << 20, unpacked), each)
+            }
             Bytes::Stream(stream) if form == Form::TarZst => {
                 let mut unpacked = zstd::Decoder::new(stream).map_err(|e| broken(name, e))?;
                 unpacked.window_log_max(MOST_WINDOW).map_err(|e| broken(name, e))?;
@@ -205,6 +217,7 @@ mod tests {
         tar[257..262].copy_from_slice(b"ustar");
         assert_eq!(Form::of_head(&tar), Some(Form::Tar));
         assert_eq!(Form::of_head(b"\x28\xb5\x2f\xfdrest"), Some(Form::TarZst));
+        assert_eq!(Form::of_head(b"\x1f\x8b\x08\0rest"), Some(Form::TarGz));
         tar[..8].copy_from_slice(b"EKVTHLC1");
         for other in [&tar[..], b"", b"\0\0\0\0", b"EKVPBBL1"] {
             assert_eq!(Form::of_head(other), None);
