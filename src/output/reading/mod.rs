@@ -186,7 +186,7 @@ impl Output {
             Bytes::Stream(stream) if form == Form::TarGz => {
                 // What stands behind the stream must be one more, as gunzip has it.
                 let unpacked = flate2::bufread::MultiGzDecoder::new(io::BufReader::with_capacity(1 << 18, stream));
-                archive::members(name, io::BufReader::with_capacity(1 << 20, unpacked), each)
+                tar::members(name, io::BufReader::with_capacity(1 << 20, unpacked), each)
             }
             Bytes::Stream(stream) if form == Form::TarZst => {
                 let mut unpacked = zstd::Decoder::new(stream).map_err(|e| broken(name, e))?;
