@@ -124,13 +124,17 @@ pub(super) fn is_our_archive(path: &Path) -> bool {
     let Ok(Named::Output(mut output)) = look(path) else { return false };
     let (mut ours, mut passed) = (false, 0);
     let read = output.each(&mut |entry| {
-        if let Entry::File(name, Content::InArchive(stream, _)) = entry {
-            let found = name == MANIFEST.as_bytes();
-            ours = found && Mark::is_ours(stream);
-            passed += 1;
-            if !found && passed <= BEFORE {
-                return Ok(());
+        match entry {
+            Entry::Attributes(..) => return Ok(()),
+            Entry::File(name, Content::InArchive(stream, _)) => {
+                let found = name == MANIFEST.as_bytes();
+                ours = found && Mark::is_ours(stream);
+                passed += 1;
+                if !found && passed <= BEFORE {
+                    return Ok(());
+                }
             }
+            _ => {}
         }
         Err(Error::usage("nothing more is wanted of the archive"))
     });
