@@ -290,6 +290,13 @@ impl Family {
         )
     }
 
+    /// Whether its rows only index, count or guard those of others. A client can write any bytes under such a name
+    /// (`redis.md` §3.4), so that one which cannot be parsed is no damage.
+    pub const fn is_auxiliary(self) -> bool {
+        use Family::*;
+        matches!(self, Ttl | HashDelta | SetDelta | ZsetDelta | ListDelta | ListDeltaNew | ListClaim | ZsetScore | Fence)
+    }
+
     /// Whether not all keys that begin with the prefix are of the family.
     const fn has_inner(self) -> bool {
         use Family::*;

@@ -2,7 +2,8 @@
 //!
 //! The parsers are those of the decode, but here they see every version, not only what a client could read. Bodies of
 //! internal rows (routes, conflict fences) and of rows that no family owns mean nothing to us and are not looked at; nor
-//! are old stream blobs, which the server never reads.
+//! are old stream blobs, which the server never reads, and rows of auxiliary families, of which a client can write any: the
+//! decode warns of those that it cannot parse.
 
 use bumpalo::Bump;
 use sha2::{Digest as _, Sha256};
@@ -26,6 +27,7 @@ pub fn check(arena: &Bump, family: Family, user_key: &[u8], body: &[u8]) -> Resu
             transaction(arena, family, suffix, body)
         }
         Family::Staged => staged(arena, user_key, body),
+        _ if family.is_auxiliary() => Ok(()),
         _ if family.prefix().starts_with("!s3|") => s3_row(arena, family, suffix, body),
         _ if family.prefix().starts_with("!sqs|") => sqs_row(arena, family, suffix, body),
         _ if family.prefix().starts_with("!fs|") => fs::check(arena, family, user_key, body),
@@ -37,14 +39,11 @@ fn redis_row(family: Family, suffix: &[u8], body: &[u8]) -> Result<()> {
     match family {
         Family::Str => string::string(body).map(drop),
         Family::Hll => string::hll(body).map(drop),
-        Family::Ttl => meta::index_ttl(body).map(drop),
         Family::HashBlob => blob::hash(body, |_, _| ()),
         Family::SetBlob => blob::set(body, |_| ()),
         Family::ZsetBlob => blob::zset(body, |_, _| ()),
         Family::ListItem => list::item_key(suffix).map(drop),
         Family::ListMeta => list::ListMeta::parse(body).map(drop),
-        // A list whose name begins with "d|" has its meta among the deltas.
-        Family::ListDelta if list::is_meta_len(body.len()) => Ok(()),
         _ if family.is_len_prefixed() => element(family, element_key(suffix)?.rest, body),
         _ => Ok(()),
     }
@@ -57,15 +56,7 @@ fn element(family: Family, rest: &[u8], body: &[u8]) -> Result<()> {
             key::no_rest(rest).and_then(|()| meta::CollectionMeta::parse(body).map(drop))
         }
         Family::StreamMeta => key::no_rest(rest).and_then(|()| stream::StreamMeta::parse(body).map(drop)),
-        Family::HashDelta | Family::SetDelta | Family::ZsetDelta => {
-            key::delta_ts(rest).and_then(|_| meta::delta(body).map(drop))
-        }
-        Family::ListDelta | Family::ListDeltaNew => {
-            key::delta_ts(rest).and_then(|_| list::ListDelta::parse(body).map(drop))
-        }
-        Family::ListClaim => list::check_claim(rest),
         Family::ZsetMember => meta::score(body).map(drop),
-        Family::ZsetScore => meta::check_score_index(rest),
         Family::StreamEntry => {
             stream::StreamId::from_key(rest).and_then(|_| stream::StreamEntry::parse(body).map(drop))
         }

@@ -1,7 +1,7 @@
 //! All that the inputs hold about one user key, and what the server makes of it (`redis.md` §3).
 
 use crate::dataset::{DataSet, Row};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::redis::list::{self, ListDelta};
 use crate::format::redis::{key, meta};
 use crate::format::{Family, Fault};
@@ -22,6 +22,7 @@ pub(super) enum Kind {
     SetBlob,
     ZsetBlob,
     Stream,
+    StreamBlob,
 }
 
 impl Kind {
@@ -34,7 +35,7 @@ impl Kind {
             Kind::Hash | Kind::HashBlob => "hashes",
             Kind::Set | Kind::SetBlob => "sets",
             Kind::Zset | Kind::ZsetBlob => "zsets",
-            Kind::Stream => "streams",
+            Kind::Stream | Kind::StreamBlob => "streams",
         }
     }
 
@@ -51,6 +52,7 @@ impl Kind {
             Kind::SetBlob => "legacy set",
             Kind::ZsetBlob => "legacy zset",
             Kind::Stream => "stream",
+            Kind::StreamBlob => "legacy stream",
         }
     }
 }
@@ -61,13 +63,10 @@ pub(super) struct Deltas {
     pub count: u64,
     pub len: i128,
     pub head: i128,
-    /// Smallest commit timestamp of them.
-    pub oldest: u64,
 }
 
 impl Deltas {
-    fn add(&mut self, ts: u64, head: i64, len: i64) {
-        self.oldest = if self.count == 0 { ts } else { self.oldest.min(ts) };
+    fn add(&mut self, head: i64, len: i64) {
         self.count += 1;
         self.head += i128::from(head);
         self.len += i128::from(len);
@@ -97,7 +96,8 @@ impl Wide<'_> {
 /// Everything about one user key.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Found<'a> {
-    pub ttl: Option<Row<'a>>,
+    /// The row of the TTL index, and the expiry it states.
+    pub ttl: Option<(Row<'a>, u64)>,
     pub str: Option<Row<'a>>,
     pub hll: Option<Row<'a>>,
     pub bare: Option<Row<'a>>,
@@ -113,16 +113,17 @@ pub(super) struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    /// Takes what a stream has of `key`; element rows stay where they are, to be streamed.
+    /// Takes what a stream has of `key`; element rows stay where they are, to be streamed. `planted` is told of auxiliary
+    /// rows that cannot be parsed: the key is taken as if they were not there.
     pub fn gather(
         &mut self,
         set: &DataSet<'a>,
         key: &[u8],
         index: usize,
         stream: &mut KeyStream<'_, 'a>,
+        planted: &mut dyn FnMut(Error),
     ) -> Result<()> {
         let family = stream.family;
-        let located = |row: &Row<'_>, fault| set.locate(row.fault(family, fault));
         match family {
             Family::HashField => self.hash.elements = Some(index),
             Family::SetMember => self.set.elements = Some(index),
@@ -130,7 +131,12 @@ impl<'a> Found<'a> {
             Family::StreamEntry => self.entries = Some(index),
             _ => {
                 while let Some(head) = stream.take(key)? {
-                    self.take(family, &head).map_err(|fault| located(&head.row, fault))?;
+                    let Err(fault) = self.take(family, &head) else { continue };
+                    let error = set.locate(head.row.fault(family, fault));
+                    match family.is_auxiliary() {
+                        true => planted(error),
+                        false => return Err(error),
+                    }
                 }
             }
         }
@@ -140,7 +146,7 @@ impl<'a> Found<'a> {
     fn take(&mut self, family: Family, head: &Head<'a>) -> std::result::Result<(), Fault> {
         let row = Some(head.row);
         match family {
-            Family::Ttl => self.ttl = row,
+            Family::Ttl => self.ttl = Some((head.row, meta::index_ttl(head.row.body)?)),
             Family::Str => self.str = row,
             Family::Hll => self.hll = row,
             Family::Bare => self.bare = row,
@@ -153,12 +159,12 @@ impl<'a> Found<'a> {
                 key::no_rest(head.rest)?;
                 *self.meta_slot(family) = row;
             }
-            Family::HashDelta => self.hash.deltas.add(key::delta_ts(head.rest)?, 0, meta::delta(head.row.body)?),
-            Family::SetDelta => self.set.deltas.add(key::delta_ts(head.rest)?, 0, meta::delta(head.row.body)?),
-            Family::ZsetDelta => self.zset.deltas.add(key::delta_ts(head.rest)?, 0, meta::delta(head.row.body)?),
+            Family::HashDelta => self.hash.deltas.add(0, length_delta(head)?),
+            Family::SetDelta => self.set.deltas.add(0, length_delta(head)?),
+            Family::ZsetDelta => self.zset.deltas.add(0, length_delta(head)?),
             Family::ListDelta | Family::ListDeltaNew => {
-                let delta = ListDelta::parse(head.row.body)?;
-                self.list_deltas.add(key::delta_ts(head.rest)?, delta.head, delta.len);
+                let delta = list_delta(head.rest, head.row.body)?;
+                self.list_deltas.add(delta.head, delta.len);
             }
             Family::ListClaim => list::check_claim(head.rest)?,
             Family::ZsetScore => meta::check_score_index(head.rest)?,
@@ -179,8 +185,9 @@ impl<'a> Found<'a> {
     /// The types that the key has rows of, in probe order: the first is what the server answers.
     pub fn kinds(&self) -> impl Iterator<Item = Kind> {
         let list = self.list_meta.is_some() || self.list_deltas.count > 0;
-        // Without its meta a stream does not exist for the server; with it the old blob is shadowed.
-        let stream = if self.stream_meta.is_some() { Some(Kind::Stream) } else { None };
+        // With a meta the old blob is shadowed; without one the server answers the type, and that the stream is empty.
+        let blob = self.stream_blob.map(|_| Kind::StreamBlob);
+        let stream = self.stream_meta.map_or(blob, |_| Some(Kind::Stream));
         let mut kinds = [
             self.str.map(|_| Kind::Str),
             self.hll.map(|_| Kind::Hll),
@@ -196,44 +203,15 @@ impl<'a> Found<'a> {
     }
 }
 
-/// Where the expiry of a key comes from.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum TtlOwner {
-    /// The value or meta says it: `None` for never. The index is ignored.
-    Inline(Option<u64>),
-    /// The index decides.
-    Index,
-    /// The index decides, unless its row is older than these deltas, which have no meta.
-    Deltas(Deltas),
+fn length_delta(head: &Head<'_>) -> std::result::Result<i64, Fault> {
+    key::check_delta(head.rest)?;
+    meta::delta(head.row.body)
 }
 
-/// The expiry of a key, and whether its index row is stale.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Expiry {
-    /// Unix milliseconds; never 0, which a restore would take for "none".
-    pub at: Option<u64>,
-    pub stale_index: bool,
-}
-
-/// Resolves the expiry (`redis.md` §3.4, §6.1). A time before 1970 is written as 1.
-pub(super) fn expiry(owner: TtlOwner, index: Option<(Row<'_>, u64)>) -> Expiry {
-    let kept = |at: Option<u64>| Expiry { at: at.map(|ms| ms.max(1)), stale_index: false };
-    match (owner, index) {
-        (TtlOwner::Inline(at), _) => kept(at),
-        (TtlOwner::Deltas(deltas), Some((row, _))) if row.commit_ts < deltas.oldest => {
-            Expiry { at: None, stale_index: true }
-        }
-        (_, index) => kept(index.map(|(_, ms)| ms)),
-    }
-}
-
-/// The owner of the TTL of a collection: its meta if that has room for one (`0` = none), else the index.
-pub(super) fn collection_owner(meta: Option<Option<u64>>, deltas: Deltas) -> TtlOwner {
-    match meta {
-        Some(Some(ms)) => TtlOwner::Inline((ms > 0).then_some(ms)),
-        None if deltas.count > 0 => TtlOwner::Deltas(deltas),
-        _ => TtlOwner::Index,
-    }
+/// A list delta, with what its key has behind the user key.
+pub(super) fn list_delta(rest: &[u8], body: &[u8]) -> std::result::Result<ListDelta, Fault> {
+    key::check_delta(rest)?;
+    ListDelta::parse(body)
 }
 
 /// Located parse of a row.

@@ -6,6 +6,7 @@
 //! give one stream for each length, since their order is (length, key).
 
 mod collection;
+mod expiry;
 mod findings;
 mod key;
 mod list;
@@ -35,7 +36,7 @@ pub(crate) const FOLDERS: [&str; 7] = ["strings", "hll", "hashes", "lists", "set
 /// The first damaged row in key order, or a failed write.
 pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let plan = Plan::new(job.set);
-    orphans::malformed_keys(job.set, &plan.malformed)?;
+    orphans::malformed_keys(job.set, &plan.malformed, &mut job.collector.findings)?;
     let reached = AtomicU64::new(0);
     let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
     progress.begin("redis", plan.spans.len() as u64);

@@ -10,19 +10,19 @@
 use std::collections::BTreeMap;
 
 use super::findings;
-use super::key::parse;
+use super::key::{list_delta, parse};
 use super::list::Window;
 use super::render::{Array, Style};
 use super::unit::ORPHANS;
 use crate::dataset::{DataSet, Row, after_prefix};
 use crate::decode::Options;
-use crate::error::Result;
-use crate::format::redis::list::{self, ListDelta, ListMeta};
+use crate::error::{Error, Result};
+use crate::format::redis::list::{self, ListMeta};
 use crate::format::{Adapter, Family};
 use crate::output::names::{NameKind, keymap_line, segment_into};
 use crate::output::tree::Tree;
 use crate::output::unit::UnitOut;
-use crate::report::Finding;
+use crate::report::{Finding, Findings};
 
 /// Where they are written, below the folder of orphans.
 const FOLDER: &str = "list_items";
@@ -92,8 +92,10 @@ fn window_of(set: &DataSet<'_>, key: &[u8]) -> Result<Option<Window>> {
         let prefix = [family.prefix().as_bytes(), &(key.len() as u32).to_be_bytes(), key].concat();
         let mut deltas = set.range(family, prefix.clone(), after_prefix(&prefix));
         while let Some(row) = deltas.next()? {
-            if family == Family::ListDeltaNew || !list::is_meta_len(row.body.len()) {
-                let delta = parse(set, family, &row, ListDelta::parse)?;
+            // One that cannot be parsed has been named, and does not count.
+            let rest = row.user_key.get(prefix.len()..).unwrap_or_default();
+            let is_meta = family == Family::ListDelta && list::is_meta_len(row.body.len());
+            if let (false, Ok(delta)) = (is_meta, list_delta(rest, row.body)) {
                 (head, len, any) = (head + i128::from(delta.head), len + i128::from(delta.len), true);
             }
         }
@@ -125,8 +127,8 @@ fn write(out: &mut UnitOut<'_>, key: &[u8], mut items: Vec<(i64, Row<'_>)>) -> R
 /// Reports keys too short for the length of the user key that they announce.
 ///
 /// # Errors
-/// The first such live row.
-pub fn malformed_keys(set: &DataSet<'_>, families: &[Family]) -> Result<()> {
+/// The first such live row of a family that holds data.
+pub fn malformed_keys(set: &DataSet<'_>, families: &[Family], findings: &mut Findings) -> Result<()> {
     for &family in families {
         let mut rows = set.family(family);
         while let Some(row) = rows.next()? {
@@ -137,9 +139,20 @@ pub fn malformed_keys(set: &DataSet<'_>, families: &[Family]) -> Result<()> {
                 continue;
             }
             if let Err(fault) = crate::format::redis::element_key(family.suffix(row.user_key)) {
-                set.tolerate(set.locate(row.fault(family, fault)))?;
+                let error = set.locate(row.fault(family, fault));
+                match family.is_auxiliary() {
+                    true => planted(&error, findings),
+                    false => set.tolerate(error)?,
+                }
             }
         }
     }
     Ok(())
+}
+
+/// Names an auxiliary row that cannot be parsed.
+pub(super) fn planted(error: &Error, findings: &mut Findings) {
+    let family = error.family().map_or("", Family::prefix);
+    let finding = Finding::new(&findings::PLANTED).with("family", family).with("key", error.key().unwrap_or_default());
+    findings.add(finding.with("offset", error.offset().unwrap_or_default()).with("reason", error.reason()));
 }

@@ -81,7 +81,7 @@ impl Plan {
 impl Plan {
     /// Whether there are any Redis rows at all, list items of no list aside.
     pub fn has_rows(&self) -> bool {
-        !(self.simple.is_empty() && self.runs.is_empty())
+        !(self.simple.is_empty() && self.runs.is_empty() && self.malformed.is_empty())
     }
 }
 

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use super::collection::{self, Shape};
 use super::findings;
-use super::key::{Expiry, Found, Kind, TtlOwner, collection_owner, expiry, parse};
+use super::expiry;
+use super::key::{Found, Kind, parse};
 use super::merge::Merge;
 use super::plan::{Plan, Span};
 use super::render::Style;
-use super::{list, render, stream};
+use super::{list, orphans, render, stream};
 use crate::dataset::{DataSet, Row, Shared};
 use crate::decode::Options;
 use crate::decode::one::RowsOf;
 use crate::error::Result;
-use crate::format::redis::{meta, string};
+use crate::format::redis::string;
+use crate::format::redis::stream::StreamMeta;
 use crate::format::{Adapter, Family};
 use crate::output::names::{NameKind, keymap_line, segment_into};
 use crate::output::tree::{Dir, Tree};
@@ -116,7 +118,12 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         let mut found = Found::default();
         for n in 0..merge.here() {
             let i = merge.at(n);
-            found.gather(self.set, key, i, merge.stream(i))?;
+            let (filter, findings) = (&self.options.filter, &mut self.out.findings);
+            found.gather(self.set, key, i, merge.stream(i), &mut |error| {
+                if filter.takes(Adapter::Redis, key, &[]) {
+                    orphans::planted(&error, findings);
+                }
+            })?;
         }
         self.key(merge, key, &found)
     }
@@ -127,17 +134,13 @@ impl<'a, 't> Unit<'_, 'a, 't> {
     }
 
     fn key(&mut self, merge: &mut Merge<'_, 'a>, key: &'a [u8], found: &Found<'a>) -> Result<()> {
-        let index = match found.ttl {
-            Some(row) => Some((row, parse(self.set, Family::Ttl, &row, meta::index_ttl)?)),
-            None => None,
-        };
         let mut kinds = found.kinds();
         let winner = kinds.next();
         if let Some(kind) = winner {
-            self.object(merge, key, found, kind, index, BASE)?;
+            self.object(merge, key, found, kind, expiry::of_key(self.set, found, kind)?, BASE)?;
             let others: Vec<Kind> = kinds.collect();
             self.conflict(merge, key, found, kind, &others)?;
-        } else if let Some((row, ms)) = index {
+        } else if let Some((row, ms)) = found.ttl {
             self.orphan_ttl(key, &row, ms);
         }
         if found.stream_meta.is_none() {
@@ -146,14 +149,14 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         Ok(())
     }
 
-    /// Writes one object in the folder of its kind.
+    /// Writes one object in the folder of its kind. `expiry`: unless a string states its own.
     fn object(
         &mut self,
         merge: &mut Merge<'_, 'a>,
         key: &'a [u8],
         found: &Found<'a>,
         kind: Kind,
-        index: Option<(Row<'a>, u64)>,
+        expiry: Option<u64>,
         base: &'static str,
     ) -> Result<()> {
         if !self.wants(key, kind) {
@@ -164,28 +167,30 @@ impl<'a, 't> Unit<'_, 'a, 't> {
             };
         }
         match kind {
-            Kind::Str => self.string(key, found.str, Family::Str, index, base),
-            Kind::Hll => self.string(key, found.hll, Family::Hll, index, base),
-            Kind::Bare => self.string(key, found.bare, Family::Bare, index, base),
+            Kind::Str => self.string(key, found.str, Family::Str, expiry, base),
+            Kind::Hll => self.string(key, found.hll, Family::Hll, expiry, base),
+            Kind::Bare => self.string(key, found.bare, Family::Bare, expiry, base),
             Kind::List => {
                 let meta = list::base(self, found)?;
-                let owner = collection_owner(meta.map(|m| m.expire_ms), found.list_deltas);
-                match self.place(key, owner, index, base) {
+                match self.place(key, expiry, base) {
                     Some(place) => list::write(self, found, meta, &place),
                     None => list::pass_over(self, found, meta, key),
                 }
             }
-            Kind::Hash | Kind::HashBlob => self.collection(merge, key, found, Shape::Hash, index, base),
-            Kind::Set | Kind::SetBlob => self.collection(merge, key, found, Shape::Set, index, base),
-            Kind::Zset | Kind::ZsetBlob => self.collection(merge, key, found, Shape::Zset, index, base),
+            Kind::Hash | Kind::HashBlob => self.collection(merge, key, found, Shape::Hash, expiry, base),
+            Kind::Set | Kind::SetBlob => self.collection(merge, key, found, Shape::Set, expiry, base),
+            Kind::Zset | Kind::ZsetBlob => self.collection(merge, key, found, Shape::Zset, expiry, base),
             Kind::Stream => {
                 let meta = stream::base(self, found)?;
-                let owner = meta.map_or(TtlOwner::Index, |m| collection_owner(Some(m.expire_ms), found.list_deltas));
-                match self.place(key, owner, index, base) {
+                match self.place(key, expiry, base) {
                     Some(place) => stream::write(self, merge, found.entries, meta, &place).map(|_| ()),
                     None => Ok(()),
                 }
             }
+            Kind::StreamBlob => match self.place(key, expiry, base) {
+                Some(place) => stream::write(self, merge, None, Some(StreamMeta::default()), &place).map(|_| ()),
+                None => Ok(()),
+            },
         }
     }
 
@@ -195,7 +200,7 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         key: &'a [u8],
         found: &Found<'a>,
         shape: Shape,
-        index: Option<(Row<'a>, u64)>,
+        expiry: Option<u64>,
         base: &'static str,
     ) -> Result<()> {
         let wide = match shape {
@@ -204,20 +209,20 @@ impl<'a, 't> Unit<'_, 'a, 't> {
             Shape::Zset => &found.zset,
         };
         let meta = collection::base(self, shape, wide)?;
-        let owner = collection_owner(meta.map(|m| m.expire_ms), wide.deltas);
-        match self.place(key, owner, index, base) {
+        match self.place(key, expiry, base) {
             Some(place) => collection::write(self, merge, shape, wide, meta, &place),
             None => Ok(()),
         }
     }
 
-    /// Strings, HLL keys and bare strings: the payload as it is, the expiry in a sidecar line.
+    /// Strings, HLL keys and bare strings: the payload as it is, the expiry in a sidecar line. `expiry` counts if the value
+    /// states none.
     fn string(
         &mut self,
         key: &'a [u8],
         row: Option<Row<'a>>,
         family: Family,
-        index: Option<(Row<'a>, u64)>,
+        expiry: Option<u64>,
         base: &'static str,
     ) -> Result<()> {
         let Some(row) = row else { return Ok(()) };
@@ -226,12 +231,8 @@ impl<'a, 't> Unit<'_, 'a, 't> {
             Family::Str => parse(self.set, family, &row, string::string)?,
             _ => string::Enveloped { payload: row.body, ttl: string::InlineTtl::Legacy },
         };
-        let owner = match value.ttl {
-            string::InlineTtl::Legacy => TtlOwner::Index,
-            string::InlineTtl::Never => TtlOwner::Inline(None),
-            string::InlineTtl::At(ms) => TtlOwner::Inline(Some(ms)),
-        };
-        let Some(place) = self.place(key, owner, index, base) else { return Ok(()) };
+        let expiry = expiry::in_envelope(value.ttl).unwrap_or(expiry);
+        let Some(place) = self.place(key, expiry, base) else { return Ok(()) };
         if !self.options.filter.takes_size(value.payload.len() as u64) {
             return Ok(());
         }
@@ -256,23 +257,13 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         Ok(())
     }
 
-    /// Resolves the expiry; `None` when the key is left out because it has expired (`--drop-expired`).
-    fn place(
-        &mut self,
-        key: &'a [u8],
-        owner: TtlOwner,
-        index: Option<(Row<'a>, u64)>,
-        base: &'static str,
-    ) -> Option<Place<'a>> {
-        let Expiry { at, stale_index } = expiry(owner, index);
-        if stale_index {
-            self.out.findings.add(Finding::new(&findings::STALE_TTL).with("user_key_len", key.len()).with("key", key));
-        }
-        let dropped = self.options.drop_expired.is_some_and(|when| at.is_some_and(|at| at <= when));
+    /// `None` when the key is left out because it has expired (`--drop-expired`).
+    fn place(&mut self, key: &'a [u8], expire_ms: Option<u64>, base: &'static str) -> Option<Place<'a>> {
+        let dropped = self.options.drop_expired.is_some_and(|when| expire_ms.is_some_and(|at| at <= when));
         if dropped {
             self.count_one("dropped_expired", 0);
         }
-        (!dropped).then_some(Place { key, base, expire_ms: at, style: self.style(key) })
+        (!dropped).then_some(Place { key, base, expire_ms, style: self.style(key) })
     }
 
     /// Several types under one key: the others are named, and written with `--include-orphans`.
@@ -292,8 +283,9 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         let finding = finding.with("key", key).with("type", winner.name()).with("others", names.join(", "));
         self.out.findings.add(finding);
         for kind in others {
-            if self.options.include_orphans {
-                self.object(merge, key, found, *kind, None, ORPHANS)?;
+            // What is in an old blob is written with what else a stream has without meta.
+            if self.options.include_orphans && *kind != Kind::StreamBlob {
+                self.object(merge, key, found, *kind, expiry::of_type(found, *kind), ORPHANS)?;
             } else if *kind == Kind::List {
                 let meta = list::base(self, found)?;
                 list::pass_over(self, found, meta, key)?;

@@ -37,7 +37,7 @@ impl StreamId {
 }
 
 /// The record of a stream: `i64be` length · `u64be` lastMs · lastSeq [· expiry [· trimmedMs · trimmedSeq]].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StreamMeta {
     /// Number of entries.
     pub len: i64,

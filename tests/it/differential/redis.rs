@@ -45,6 +45,8 @@ enum Op {
     StreamMeta(Vec<u8>, Vec<u64>),
     Entry(Vec<u8>, u64, u64, Vec<Vec<u8>>),
     StreamBlob(Vec<u8>, Vec<u64>),
+    /// Any bytes below the prefix of an auxiliary family: behind a sized user key, or right behind the prefix.
+    Planted(&'static str, Option<Vec<u8>>, Vec<u8>, Vec<u8>),
     /// Rows that are not of this adapter, or of nobody.
     Other(&'static str, Vec<u8>),
 }
@@ -136,6 +138,8 @@ impl Operation for Op {
                 let body: Vec<u8> = ids.iter().flat_map(one).collect();
                 (plain("!redis|stream|", key), [&b"\0RX\x01"[..], &body].concat())
             }
+            Op::Planted(prefix, Some(key), rest, value) => (sized(prefix, key, rest), value.clone()),
+            Op::Planted(prefix, None, rest, value) => (plain(prefix, rest), value.clone()),
             Op::Other(prefix, key) => (plain(prefix, key), b"x".to_vec()),
         };
         vec![row]
@@ -229,6 +233,19 @@ fn stream_op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// Rows that a client put below an internal name; not the lengths that make a list's meta of a delta.
+fn planted() -> impl Strategy<Value = Op> {
+    let deltas = ["!hs|meta|d|", "!st|meta|d|", "!zs|meta|d|", "!lst|meta|d|"];
+    let prefix = prop::sample::select([&deltas[..], &["!lst|claim|", "!zs|scr|"]].concat());
+    let bytes = |most| prop::collection::vec(any::<u8>(), 0..most);
+    let lengths = prop_oneof![3 => bytes(14), 1 => Just(vec![0; 12]), 1 => Just(vec![1; 8])];
+    let row = (prefix, prop::option::weighted(0.8, key()), lengths, bytes(18));
+    prop_oneof![
+        2 => row.prop_map(|(prefix, key, rest, value)| Op::Planted(prefix, key, rest, value)),
+        1 => (key(), bytes(12)).prop_map(|(key, value)| Op::Planted("!redis|ttl|", None, key, value)),
+    ]
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let envelope = || prop_oneof![Just(Envelope::Legacy), Just(Envelope::Never), millis().prop_map(Envelope::At)];
     let other = ["!redis|txn-wide-hash|", "!redis|nobody|", "!admin|", "!dist|", "!dist|new|", "!fs|ino|", "!s3route|"]
@@ -238,6 +255,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (key(), envelope(), value()).prop_map(|(k, e, v)| Op::Hll(k, e, v)),
         2 => (bare_key(), value()).prop_map(|(k, v)| Op::Bare(k, v)),
         3 => (key(), millis()).prop_map(|(k, ms)| Op::Ttl(k, ms)),
+        2 => planted(),
         8 => wide_op(),
         6 => list_op(),
         5 => stream_op(),

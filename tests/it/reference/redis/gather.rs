@@ -8,7 +8,6 @@ use super::super::{Damage, Rows};
 /// Length deltas of a collection; a list's move its head too.
 #[derive(Debug, Clone, Copy)]
 pub struct Delta {
-    pub ts: u64,
     pub head: i64,
     pub len: i64,
 }
@@ -31,8 +30,8 @@ impl Wide {
 /// One user key.
 #[derive(Debug, Clone, Default)]
 pub struct Key {
-    /// Commit timestamp of the index row, and the expiry it states.
-    pub ttl: Option<(u64, u64)>,
+    /// The expiry that the index row states.
+    pub ttl: Option<u64>,
     pub str: Option<Vec<u8>>,
     pub hll: Option<Vec<u8>>,
     pub bare: Option<Vec<u8>>,
@@ -128,12 +127,24 @@ pub fn gather(live: &Rows) -> Result<BTreeMap<Vec<u8>, Key>, Damage> {
     for (row, value) in live {
         let body = value.body.clone();
         match classify(row) {
-            Some((kind, rest)) => place(&mut keys, kind, rest, value.ts, body)?,
+            Some((kind, rest)) => {
+                let placed = place(&mut keys, kind, rest, body);
+                // A client can write anything below the names of these (§3.4): it is as if it were not there.
+                if !is_auxiliary(kind) {
+                    placed?;
+                }
+            }
             None if is_bare(row) => keys.entry(row.clone()).or_default().bare = Some(body),
             None => {}
         }
     }
     Ok(keys)
+}
+
+/// Whether rows of a kind hold nothing that a client wrote.
+fn is_auxiliary(kind: Row) -> bool {
+    use Row::{HashDelta, ListClaim, ListDelta, SetDelta, Ttl, ZsetDelta, ZsetScore};
+    matches!(kind, Ttl | HashDelta | SetDelta | ZsetDelta | ListDelta | ListClaim | ZsetScore)
 }
 
 /// The user key behind its length, and what follows.
@@ -149,10 +160,10 @@ fn is_list_meta(body: &[u8]) -> bool {
     matches!(body.len(), 24 | 32)
 }
 
-fn place(keys: &mut BTreeMap<Vec<u8>, Key>, kind: Row, rest: &[u8], ts: u64, body: Vec<u8>) -> Result<(), Damage> {
+fn place(keys: &mut BTreeMap<Vec<u8>, Key>, kind: Row, rest: &[u8], body: Vec<u8>) -> Result<(), Damage> {
     match kind {
         Row::Str | Row::Hll | Row::Ttl | Row::HashBlob | Row::SetBlob | Row::ZsetBlob | Row::StreamBlob => {
-            simple(keys.entry(rest.to_vec()).or_default(), kind, ts, body)
+            simple(keys.entry(rest.to_vec()).or_default(), kind, body)
         }
         Row::ListDelta if is_list_meta(&body) => {
             keys.entry([b"d|", rest].concat()).or_default().list_meta = Some(body);
@@ -176,13 +187,14 @@ fn place(keys: &mut BTreeMap<Vec<u8>, Key>, kind: Row, rest: &[u8], ts: u64, bod
     }
 }
 
-fn simple(key: &mut Key, kind: Row, ts: u64, body: Vec<u8>) -> Result<(), Damage> {
+fn simple(key: &mut Key, kind: Row, body: Vec<u8>) -> Result<(), Damage> {
     let slot = match kind {
         Row::Ttl => {
             let mut take = Take(&body);
             let ms = take.be()?.min(i64::MAX as u64);
-            key.ttl = Some((ts, ms));
-            return take.end();
+            take.end()?;
+            key.ttl = Some(ms);
+            return Ok(());
         }
         Row::Str => &mut key.str,
         Row::Hll => &mut key.hll,
@@ -232,12 +244,11 @@ fn element(key: &mut Key, kind: Row, mut behind: Take<'_>, body: Vec<u8>) -> Res
 }
 
 fn delta(mut behind: Take<'_>, body: &[u8], list: bool) -> Result<Delta, Damage> {
-    let ts = behind.be()?;
-    behind.bytes(4)?;
+    behind.bytes(12)?;
     behind.end()?;
     let mut take = Take(body);
     let head = if list { take.int()? } else { 0 };
     let len = take.int()?;
     take.end()?;
-    Ok(Delta { ts, head, len })
+    Ok(Delta { head, len })
 }

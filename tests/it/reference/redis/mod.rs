@@ -1,5 +1,6 @@
 //! Redis keys (`redis.md`, `ours.md` §6, §7).
 
+mod expiry;
 mod gather;
 mod object;
 mod write;
@@ -35,6 +36,7 @@ enum Type {
     SetBlob,
     ZsetBlob,
     Stream,
+    StreamBlob,
 }
 
 fn types_of(key: &Key) -> Vec<Type> {
@@ -51,24 +53,22 @@ fn types_of(key: &Key) -> Vec<Type> {
         (Type::SetBlob, legacy(&key.set)),
         (Type::ZsetBlob, legacy(&key.zset)),
         (Type::Stream, key.stream_meta.is_some()),
+        (Type::StreamBlob, key.stream_meta.is_none() && key.stream_blob.is_some()),
     ];
     all.into_iter().filter(|(_, there)| *there).map(|(kind, _)| kind).collect()
 }
 
 fn one_key(name: &[u8], key: &Key, ask: &Ask, out: &mut Out<'_>) -> Result<(), Damage> {
     let types = types_of(key);
-    let index = key.ttl.as_ref();
     if let Some((winner, others)) = types.split_first() {
-        let (object, expiry) = object::read(key, *winner, index)?;
-        out.object("redis/db_0", name, &object, expiry);
-        for other in others.iter().filter(|_| ask.orphans) {
-            let (object, expiry) = object::read(key, *other, None)?;
-            out.object(write::ORPHANS, name, &object, expiry);
+        out.object("redis/db_0", name, &object::read(key, *winner)?, expiry::of_key(key, *winner)?);
+        for other in others.iter().filter(|other| ask.orphans && **other != Type::StreamBlob) {
+            out.object(write::ORPHANS, name, &object::read(key, *other)?, expiry::of_type(key, *other)?);
         }
-    } else if let Some((_, ms)) = index
+    } else if let Some(ms) = key.ttl
         && ask.orphans
     {
-        out.orphan_ttl(name, *ms);
+        out.orphan_ttl(name, ms);
     }
     if ask.orphans {
         headless_stream(name, key, out)?;

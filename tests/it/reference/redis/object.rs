@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::container::Take;
 use super::super::{Damage, proto};
 use super::Type;
-use super::gather::{Delta, Key, Wide};
+use super::gather::{Key, Wide};
 
 /// A logical value.
 #[derive(Debug, Clone)]
@@ -22,64 +22,52 @@ pub enum Object {
 /// An entry of a stream: its ID, names and values.
 pub type Entry = ((u64, u64), Vec<(Vec<u8>, Vec<u8>)>);
 
-type Index<'k> = Option<&'k (u64, u64)>;
-
-/// Reads the object of one type, with its expiry in Unix milliseconds.
-pub fn read(key: &Key, kind: Type, index: Index<'_>) -> Result<(Object, Option<u64>), Damage> {
+/// Reads the object of one type.
+pub fn read(key: &Key, kind: Type) -> Result<Object, Damage> {
     match kind {
-        Type::Str => string(key.str.as_ref().unwrap(), 1, index),
-        Type::Hll => string(key.hll.as_ref().unwrap(), 2, index),
-        Type::Bare => Ok((Object::Str(key.bare.clone().unwrap()), by_index(index))),
-        Type::List => list(key, index),
-        Type::Hash | Type::HashBlob => wide(&key.hash, hash_of, index),
-        Type::Set | Type::SetBlob => wide(&key.set, set_of, index),
-        Type::Zset | Type::ZsetBlob => wide(&key.zset, zset_of, index),
-        Type::Stream => stream(key, index),
+        Type::Str => string(key.str.as_ref().unwrap(), 1).map(Object::Str),
+        Type::Hll => string(key.hll.as_ref().unwrap(), 2).map(Object::Hll),
+        Type::Bare => Ok(Object::Str(key.bare.clone().unwrap())),
+        Type::List => list(key),
+        Type::Hash | Type::HashBlob => wide(&key.hash, hash_of),
+        Type::Set | Type::SetBlob => wide(&key.set, set_of),
+        Type::Zset | Type::ZsetBlob => wide(&key.zset, zset_of),
+        Type::Stream => stream(key),
+        Type::StreamBlob => Ok(without_meta(Vec::new())),
     }
 }
 
-/// An expiry of 0 is a time before 1970: kept, as 1.
-fn by_index(index: Index<'_>) -> Option<u64> {
-    index.map(|(_, ms)| (*ms).max(1))
-}
-
-fn string(value: &[u8], kind: u8, index: Index<'_>) -> Result<(Object, Option<u64>), Damage> {
-    let object = |payload: &[u8]| if kind == 1 { Object::Str(payload.to_vec()) } else { Object::Hll(payload.to_vec()) };
+/// The value without its envelope.
+fn string(value: &[u8], kind: u8) -> Result<Vec<u8>, Damage> {
     if !value.starts_with(&[0xff, kind]) {
-        return Ok((object(value), by_index(index)));
+        return Ok(value.to_vec());
     }
     let mut take = Take(&value[2..]);
-    let expiry = if take.byte()? & 1 == 1 { Some(take.be()?.clamp(1, i64::MAX as u64)) } else { None };
-    Ok((object(take.0), expiry))
-}
-
-/// The expiry of a collection: in its meta if that has room, else in the index, unless its row is older than what is
-/// there of a collection without meta.
-fn expiry(meta: Option<Option<u64>>, deltas: &[Delta], index: Index<'_>) -> Option<u64> {
-    if let Some(Some(ms)) = meta {
-        return Some(ms).filter(|ms| *ms > 0);
+    if take.byte()? & 1 == 1 {
+        take.be()?;
     }
-    let stale = |ts: u64| meta.is_none() && !deltas.is_empty() && deltas.iter().all(|delta| ts < delta.ts);
-    by_index(index.filter(|(ts, _)| !stale(*ts)))
+    Ok(take.0.to_vec())
 }
 
 fn length(take: &mut Take<'_>) -> Result<i64, Damage> {
     take.be()?.try_into().map_err(|_| "length".to_owned())
 }
 
-fn wide(
-    wide: &Wide,
-    object: impl Fn(&Wide) -> Result<Object, Damage>,
-    index: Index<'_>,
-) -> Result<(Object, Option<u64>), Damage> {
-    let mut inline = None;
+fn wide(wide: &Wide, object: impl Fn(&Wide) -> Result<Object, Damage>) -> Result<Object, Damage> {
     if let Some(meta) = &wide.meta {
         let mut take = Take(meta);
         length(&mut take)?;
-        inline = Some(if take.0.is_empty() { None } else { Some(take.be()?) });
-        take.end()?;
+        rest_of_meta(&mut take)?;
     }
-    Ok((object(wide)?, expiry(inline, &wide.deltas, index)))
+    object(wide)
+}
+
+/// Metas of the present form end in an expiry.
+fn rest_of_meta(take: &mut Take<'_>) -> Result<(), Damage> {
+    if !take.0.is_empty() {
+        take.be()?;
+    }
+    take.end()
 }
 
 /// The messages in the fields 1 of a blob; an empty blob is an empty collection.
@@ -117,49 +105,47 @@ fn zset_of(wide: &Wide) -> Result<Object, Damage> {
     Ok(Object::Zset(all.into_iter().collect()))
 }
 
-/// First sequence number and length of a list, and what its meta says of the expiry.
-type Window = ((i128, i128), Option<Option<u64>>);
-
-fn window(key: &Key) -> Result<Window, Damage> {
-    let (mut head, mut len, mut inline) = (0, 0, None);
+/// First sequence number and length of a list.
+fn window(key: &Key) -> Result<(i128, i128), Damage> {
+    let (mut head, mut len) = (0, 0);
     if let Some(meta) = &key.list_meta {
         let mut take = Take(meta);
         head = take.int()?.into();
         take.int()?;
         len = length(&mut take)?.into();
-        inline = Some(if take.0.is_empty() { None } else { Some(take.be()?) });
-        take.end()?;
+        rest_of_meta(&mut take)?;
     }
     for delta in &key.list_deltas {
         (head, len) = (head + i128::from(delta.head), len + i128::from(delta.len));
     }
-    Ok(((head, len.max(0)), inline))
+    Ok((head, len.max(0)))
 }
 
-fn list(key: &Key, index: Index<'_>) -> Result<(Object, Option<u64>), Damage> {
-    let ((head, len), inline) = window(key)?;
+fn list(key: &Key) -> Result<Object, Damage> {
+    let (head, len) = window(key)?;
     let inside = key.items.iter().filter(|(seq, _)| (head..head + len).contains(&i128::from(**seq)));
-    let items = inside.map(|(_, item)| item.clone()).collect();
-    Ok((Object::List(items), expiry(inline, &key.list_deltas, index)))
+    Ok(Object::List(inside.map(|(_, item)| item.clone()).collect()))
 }
 
 /// Items that the list, if there is one, does not reach.
 pub fn items_outside(key: &Key, is_list: bool) -> Result<Vec<Vec<u8>>, Damage> {
-    let (head, len) = if is_list { window(key)?.0 } else { (0, 0) };
+    let (head, len) = if is_list { window(key)? } else { (0, 0) };
     let outside = key.items.iter().filter(|(seq, _)| !(head..head + len).contains(&i128::from(**seq)));
     Ok(outside.map(|(_, item)| item.clone()).collect())
 }
 
-fn stream(key: &Key, index: Index<'_>) -> Result<(Object, Option<u64>), Damage> {
+fn stream(key: &Key) -> Result<Object, Damage> {
     let mut take = Take(key.stream_meta.as_ref().unwrap());
     let length = length(&mut take)?;
     let last = (take.be()?, take.be()?);
-    let inline = if take.0.is_empty() { None } else { Some(take.be()?) };
+    if !take.0.is_empty() {
+        take.be()?;
+    }
     let trimmed = if take.0.is_empty() { (0, 0) } else { (take.be()?, take.be()?) };
     take.end()?;
     let served = key.entries.iter().filter(|(id, _)| trimmed == (0, 0) || **id > trimmed);
     let entries = served.map(|(id, value)| entry(*id, value)).collect::<Result<_, _>>()?;
-    Ok((Object::Stream { entries, length, last }, expiry(Some(inline), &[], index)))
+    Ok(Object::Stream { entries, length, last })
 }
 
 fn entry(id: (u64, u64), value: &[u8]) -> Result<Entry, Damage> {
