@@ -1,6 +1,6 @@
 //! Every error of `redis.md` §5: the row, the words.
 
-use crate::kit::build::{NOW, Snapshot, be, delta, entry, item, plain, sized};
+use crate::kit::build::{NOW, Snapshot, be, entry, item, plain, sized};
 use crate::kit::run;
 
 /// One damaged row in an otherwise sound snapshot.
@@ -20,7 +20,7 @@ fn check(cases: &[(&str, Vec<u8>, Vec<u8>)]) {
 }
 
 #[test]
-fn invalid_string_hll_and_ttl_values() {
+fn invalid_string_and_hll_values() {
     check(&[
         ("invalid !redis|str| value: it ends before its flags", plain("!redis|str|", "k"), b"\xff\x01".to_vec()),
         (
@@ -30,7 +30,6 @@ fn invalid_string_hll_and_ttl_values() {
         ),
         ("invalid !redis|hll| value: it ends before its flags", plain("!redis|hll|", "k"), b"\xff\x02".to_vec()),
         ("invalid !redis|hll| value: it ends inside its expiry", plain("!redis|hll|", "k"), b"\xff\x02\x01".to_vec()),
-        ("invalid !redis|ttl| value: its length is 7, not 8", plain("!redis|ttl|", "k"), vec![0; 7]),
     ]);
 }
 
@@ -72,7 +71,7 @@ fn invalid_metas() {
 fn malformed_keys() {
     let short = [b'!', 0, 0];
     for prefix in
-        ["!hs|fld|", "!st|mem|", "!zs|mem|", "!stream|entry|", "!hs|meta|", "!zs|scr|", "!lst|claim|", "!st|meta|d|"]
+        ["!hs|fld|", "!st|mem|", "!zs|mem|", "!stream|entry|", "!hs|meta|", "!st|meta|", "!zs|meta|", "!stream|meta|"]
     {
         let none = plain(prefix, &short[1..]);
         let over = [prefix.as_bytes(), &[0xff, 0xff, 0xff, 0xfe], b"k"].concat();
@@ -117,20 +116,6 @@ fn invalid_scores_blobs_and_entries() {
         assert!(error.to_string().contains(words), "{error}");
         assert_eq!(error.key(), Some(entry_key().as_slice()));
     }
-}
-
-#[test]
-fn malformed_score_claim_and_delta_rows_are_damage() {
-    check(&[
-        ("malformed !zs|scr| key: it has no score", sized("!zs|scr|", "k", "short"), Vec::new()),
-        ("malformed !lst|claim| key", sized("!lst|claim|", "k", "short"), Vec::new()),
-        ("malformed !hs|meta|d| key", sized("!hs|meta|d|", "k", "short"), be(&[1])),
-        ("malformed !lst|meta|d| key", sized("!lst|meta|d|", "k", "short"), be(&[0, 1])),
-        ("invalid !hs|meta|d| value: its length is 7, not 8", delta("!hs|meta|d|", "k", 1, 0), vec![0; 7]),
-        ("invalid !st|meta|d| value: its length is 9, not 8", delta("!st|meta|d|", "k", 1, 0), vec![0; 9]),
-        ("invalid !zs|meta|d| value: its length is 0, not 8", delta("!zs|meta|d|", "k", 1, 0), Vec::new()),
-        ("invalid !lst|meta|d| value: its length is 8, not 16", delta("!lst|meta|d|", "k", 1, 0), vec![0; 8]),
-    ]);
 }
 
 /// The first damaged row in key order is named, whatever the number of threads.

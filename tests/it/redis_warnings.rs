@@ -139,21 +139,6 @@ fn a_legacy_blob_with_an_inline_meta_takes_content_from_the_one_and_ttl_from_the
 }
 
 #[test]
-fn a_ttl_row_older_than_every_delta_is_stale() {
-    let element = |s: Snapshot| {
-        s.put_at(30, sized("!st|mem|", "s", "m"), "").put_at(30, delta("!st|meta|d|", "s", 30, 0), be(&[1]))
-    };
-    let stale = element(Snapshot::new().put_at(20, "!redis|ttl|s", be(&[5])));
-    let decoded = warns(&stale, &["redis_stale_ttl"]);
-    assert!(decoded.text("redis/db_0/sets/s.json").contains("\"expire_at_ms\": null"));
-    let fresh = element(Snapshot::new().put_at(40, "!redis|ttl|s", be(&[5])));
-    assert!(warns(&fresh, &[]).text("redis/db_0/sets/s.json").contains("\"expire_at_ms\": 5"));
-    // With a base record of the old form the index row counts, whatever its age.
-    let based = stale.put_at(10, sized("!st|meta|", "s", ""), be(&[0]));
-    assert!(warns(&based, &[]).text("redis/db_0/sets/s.json").contains("\"expire_at_ms\": 5"));
-}
-
-#[test]
 fn an_expiry_before_1970_is_kept_as_1() {
     let snapshot = Snapshot::new()
         .put("!redis|str|s", b"\xff\x01\x01\0\0\0\0\0\0\0\0v")
@@ -254,17 +239,24 @@ fn a_nan_score_is_written_and_warned_of() {
 }
 
 #[test]
-fn a_legacy_stream_blob_is_reported_and_left_out_as_the_server_does() {
+fn a_legacy_stream_blob_is_an_empty_stream_as_the_server_answers() {
     let inner = [message(1, b"5-6"), message(2, b"f"), message(2, b"v")].concat();
     let blob = [b"\0RX\x01", &message(1, &inner)[..]].concat();
-    let snapshot = Snapshot::new().put("!redis|stream|s", &blob);
-    assert!(warns(&snapshot, &["redis_legacy_stream_blob"]).below("redis/").is_empty());
+    let snapshot = Snapshot::new().put("!redis|stream|s", &blob).put("!redis|ttl|s", be(&[7]));
+    let empty = "{\"_meta\":true,\"length\":0,\"last_ms\":0,\"last_seq\":0,\"expire_at_ms\":7}\n";
+    assert_eq!(warns(&snapshot, &["redis_legacy_stream_blob"]).text("redis/db_0/streams/s.jsonl"), empty);
     let kept = with_orphans(&snapshot);
+    assert_eq!(kept.text("redis/db_0/streams/s.jsonl"), empty);
     let text = kept.text("redis/db_0/_orphans/streams/s.jsonl");
     assert!(text.starts_with("{\"id\":\"5-6\",\"fields\":[{\"name\":\"f\",\"value\":\"v\"}]}\n"), "{text}");
     // With a meta the stream is what its wide rows say, silently.
-    let shadowed = snapshot.put(sized("!stream|meta|", "s", ""), be(&[0, 5, 6]));
+    let shadowed = snapshot.clone().put(sized("!stream|meta|", "s", ""), be(&[0, 5, 6]));
     assert!(warns(&shadowed, &[]).has("redis/db_0/streams/s.jsonl"));
+    // Any other type comes before it.
+    let string = snapshot.put("!redis|str|s", "v");
+    let decoded = warns(&string, &["redis_legacy_stream_blob", "redis_type_conflict"]);
+    assert_eq!(decoded.below("redis/db_0/str"), ["redis/db_0/strings/s.bin", "redis/db_0/strings_ttl.jsonl"]);
+    assert!(with_orphans(&string).text("redis/db_0/_orphans/streams/s.jsonl").contains("5-6"));
 }
 
 #[test]

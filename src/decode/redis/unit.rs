@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::collection::{self, Shape};
-use super::findings;
 use super::expiry;
+use super::findings;
 use super::key::{Found, Kind, parse};
 use super::merge::Merge;
 use super::plan::{Plan, Span};
@@ -14,8 +14,8 @@ use crate::dataset::{DataSet, Row, Shared};
 use crate::decode::Options;
 use crate::decode::one::RowsOf;
 use crate::error::Result;
-use crate::format::redis::string;
 use crate::format::redis::stream::StreamMeta;
+use crate::format::redis::string;
 use crate::format::{Adapter, Family};
 use crate::output::names::{NameKind, keymap_line, segment_into};
 use crate::output::tree::{Dir, Tree};
