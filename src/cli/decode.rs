@@ -57,7 +57,7 @@ pub(super) struct Args {
           hide_possible_values = true)]
     layout: String,
 
-    /// Decode the state at this commit timestamp: an HLC, or an RFC 3339 date.
+    /// Decode the state at this commit timestamp (HLC), or at a date + 10 s.
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
     as_of: Option<u64>,
 

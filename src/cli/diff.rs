@@ -38,7 +38,7 @@ pub(super) struct Args {
     #[arg(long)]
     summary: bool,
 
-    /// Compare the states at this commit timestamp (an HLC number or a date); two, with a comma: that of A, that of B.
+    /// Compare the states at this commit timestamp or date, as for decode; two, with a comma: that of A, that of B.
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc, value_delimiter = ',')]
     as_of: Vec<u64>,
 

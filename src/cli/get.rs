@@ -47,7 +47,7 @@ pub(super) struct Args {
     #[arg(long)]
     versions: bool,
 
-    /// Get the state at this commit timestamp: an HLC number or a date (RFC 3339).
+    /// Get the state at this commit timestamp or date, as for decode.
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
     as_of: Option<u64>,
 

@@ -56,7 +56,7 @@ pub(super) struct Args {
     #[arg(long, requires = "html")]
     force: bool,
 
-    /// Show the state at this commit timestamp: an HLC number or a date (RFC 3339).
+    /// Show the state at this commit timestamp or date, as for decode.
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
     as_of: Option<u64>,
 
@@ -156,7 +156,7 @@ fn words(found: &Inspection, top: usize) -> String {
     ));
     let bloat = found.bytes as f64 / found.live_bytes.max(1) as f64;
     text.push_str(&format!(
-        "{} of rows, {} of them live: {bloat:.2} bytes stored for each live one\nstate of {}\n",
+        "{} of rows, {} of them live: {bloat:.2} bytes stored for each live one\nstate of about {}\n",
         DecimalBytes(found.bytes),
         DecimalBytes(found.live_bytes),
         found.taken,
@@ -193,7 +193,7 @@ fn input_words(input: &Input) -> String {
     };
     let crc = input.crc32c.as_ref().map_or("no CRC to verify".to_owned(), |crc| format!("CRC32C {crc} matches"));
     let mut text = format!("{}: {}, {header}, {stream}, {crc}\n", Visible(&input.path), DecimalBytes(input.bytes));
-    let mut more = vec![format!("committed {} ({})", input.last_commit_ts, input.last_commit_time)];
+    let mut more = vec![format!("committed {} (about {})", input.last_commit_ts, input.last_commit_time)];
     more.extend(input.snapshot_index.map(|index| format!("index {index}")));
     more.extend(input.applied_index.map(|index| format!("applied {index}")));
     more.extend((input.min_retained_ts > 0).then(|| format!("history from {}", input.min_retained_ts)));

@@ -2,26 +2,31 @@
 
 use crate::format::Adapter;
 
-/// `--as-of`: an HLC timestamp (decimal or `0x…`), or a date: all commits up to and in that millisecond.
+/// How far commit timestamps run ahead of the clock (`container.md` §8.3), in milliseconds.
+const AHEAD: u64 = 10_000;
+
+/// `--as-of`: a commit timestamp (decimal or `0x…`), or a date: all that was committed by then.
 pub(super) fn hlc(text: &str) -> Result<u64, String> {
-    let text = text.trim();
+    // Our own JSON has timestamps in quotes.
+    let text = text.trim().trim_matches('"');
     if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         return u64::from_str_radix(hex, 16).map_err(|e| e.to_string());
     }
     if let Ok(n) = text.parse() {
         return Ok(n);
     }
-    let millis = millis(text)?;
+    let millis = millis(text)?.saturating_add(AHEAD);
     if millis >= 1 << 48 {
-        return Err("the date is beyond what an HLC timestamp can hold".into());
+        return Err("the date is beyond what a commit timestamp can hold".into());
     }
     Ok(millis << 16 | 0xffff)
 }
 
-/// A date as RFC 3339 has it, in Unix milliseconds.
+/// A date as RFC 3339 has it, or its day alone (at midnight, UTC), in Unix milliseconds.
 pub(super) fn millis(text: &str) -> Result<u64, String> {
+    let time = text.parse().or_else(|_| format!("{text}T00:00:00Z").parse());
     let time: jiff::Timestamp =
-        text.parse().map_err(|_| "neither a number nor a date such as 2026-11-24T08:30:00Z".to_owned())?;
+        time.map_err(|_| "neither a number nor a date such as 2026-11-24T08:30:00Z or 2026-11-24".to_owned())?;
     u64::try_from(time.as_millisecond()).map_err(|_| "the date is before 1970".into())
 }
 
@@ -94,7 +99,14 @@ mod tests {
     fn timestamps() {
         assert_eq!(hlc("1966080"), Ok(1_966_080));
         assert_eq!(hlc("0x1e0000"), Ok(1_966_080));
-        assert_eq!(hlc("1970-01-01T00:00:00.030Z"), Ok(30 << 16 | 0xffff));
+        assert_eq!(hlc("\"117668384251052033\""), Ok(117_668_384_251_052_033));
+        // Commit timestamps run ahead of the clock.
+        assert_eq!(hlc("1970-01-01T00:00:00.030Z"), Ok(10_030 << 16 | 0xffff));
+        assert_eq!(hlc("1970-01-02"), Ok(86_410_000 << 16 | 0xffff));
+        for bad in ["1970-01", "1970-01-32", "1970-01-01T", "\"\"", "10889-08-02T05:31:50.655Z"] {
+            assert!(hlc(bad).is_err(), "{bad}");
+        }
+        assert_eq!(moment("1970-01-02"), Ok(86_400_000));
         assert!(hlc("yesterday").is_err());
         assert!(hlc("1969-12-31T23:59:59Z").is_err());
         assert_eq!(moment("5"), Ok(5));

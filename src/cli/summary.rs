@@ -103,7 +103,7 @@ fn table(outcome: &Outcome) -> String {
     }
     let counters = &manifest.counters;
     text.push_str(&format!(
-        "{} rows: {} live keys, {} tombstones, {} unknown; taken {}{}\n",
+        "{} rows: {} live keys, {} tombstones, {} unknown; taken about {}{}\n",
         HumanCount(counters.entries),
         HumanCount(counters.live),
         HumanCount(counters.tombstone),

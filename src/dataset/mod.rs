@@ -5,6 +5,7 @@ mod again;
 mod group;
 mod lost;
 mod marks;
+mod moment;
 mod range;
 mod row;
 mod scan;
@@ -109,22 +110,8 @@ impl<'a> DataSet<'a> {
             staged::add(&mut groups, index, view, grain)?;
         }
         let set = DataSet { groups, stored, view, grain, losses, overlay: Vec::new() };
-        set.check_history(as_of)?;
+        as_of.map_or(Ok(()), |as_of| set.check_moment(as_of))?;
         Ok(set)
-    }
-
-    fn check_history(&self, as_of: Option<u64>) -> Result<()> {
-        let Some(as_of) = as_of else { return Ok(()) };
-        for group in &self.groups {
-            let retained = group.survey.min_retained_ts;
-            if as_of < retained {
-                return Err(Error::usage(format!(
-                    "--as-of {as_of} asks for history that is compacted away: {} keeps versions from {retained} on",
-                    group.source.path().display()
-                )));
-            }
-        }
-        Ok(())
     }
 
     /// What is merged: the inputs, and the staged rows of migrations, each job of an input by itself.
@@ -282,6 +269,11 @@ impl<'a> DataSet<'a> {
         let from = self.overlay.partition_point(|row| row.user_key < user_key);
         self.overlay[from..].iter().take_while(|row| row.user_key == user_key).copied().for_each(&mut offer);
         Ok(newest.filter(|row| row.live))
+    }
+
+    /// Applied intents, in the order of their keys.
+    pub fn applied(&self) -> &[Row<'a>] {
+        &self.overlay
     }
 
     /// Families (with the length of the user key where keys carry it) that have applied intents.

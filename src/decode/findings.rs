@@ -24,7 +24,7 @@ kinds! {
     Note STAGED "staged_rows" "copies of a migration between groups that are not yet promoted; merged with all other rows, the newest version was taken";
     Note NO_FOOTER "no_footer" "the file has no CRC footer: a cut at an entry boundary cannot be seen";
     Note ABOVE_COMMIT "rows_above_last_commit" "rows newer than the store's last commit timestamp (node-local rows, or a crash); kept";
-    Note TXN_APPLIED "txn_intents_applied" "values of committed transactions that were still intents; applied";
+    Warning TXN_APPLIED "txn_intents_applied" "values of committed transactions whose locks were never removed; applied, though the server may answer without them (see the guide)";
     Note TXN_ROLLED_BACK "txn_rolled_back" "locks of transactions that were rolled back or have expired; ignored, as the server does";
     Note FENCES "redis_fence_rows" "conflict fences without data";
 }
@@ -56,6 +56,8 @@ pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, 
     group_times(set, findings);
     staged_rows(set, findings)?;
     unowned_rows(set, options, findings)?;
+    findings
+        .add_all(&TXN_APPLIED, set.applied().iter().map(|row| Finding::new(&TXN_APPLIED).with("key", row.user_key)));
     transactions(txn, findings);
     Ok(())
 }
@@ -117,7 +119,6 @@ fn transactions(txn: &Unresolved, findings: &mut Findings) {
             findings.add(Finding::new(kind).with("rows", rows));
         }
     };
-    add(&TXN_APPLIED, txn.applied);
     add(&TXN_ROLLED_BACK, txn.rolled_back);
     add(&STRAY_INTENTS, txn.stray_intents);
     if txn.pending > 0 {

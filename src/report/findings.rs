@@ -240,6 +240,15 @@ impl Findings {
         self.merge_kind(finding.kind, seen);
     }
 
+    /// Adds findings of one kind; those of which no example is kept are counted only.
+    pub fn add_all(&mut self, kind: &'static Kind, findings: impl ExactSizeIterator<Item = Finding>) {
+        let count = findings.len() as u64;
+        if count > 0 {
+            let examples = findings.take(EXAMPLES).map(|finding| finding.fields).collect();
+            self.merge_kind(kind, Seen { count, examples });
+        }
+    }
+
     fn merge_kind(&mut self, kind: &'static Kind, seen: Seen) {
         match self.kinds.entry(kind.event) {
             Entry::Vacant(slot) => {

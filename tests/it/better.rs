@@ -84,8 +84,8 @@ fn better_c12_intents_of_committed_transactions_are_applied() {
     let files = load("two-groups-pending");
     let decoded = run(&snapshots(&files)).unwrap();
     assert_eq!(
-        decoded.notes().iter().find(|(event, _)| *event == "txn_intents_applied"),
-        Some(&("txn_intents_applied", 1))
+        decoded.warnings().iter().find(|(event, _)| *event == "txn_intents_applied"),
+        Some(&("txn_intents_applied", 10))
     );
 }
 

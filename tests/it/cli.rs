@@ -162,7 +162,7 @@ fn exit_codes() {
     let mut damaged = sound().build();
     damaged.pop();
     write("damaged.fsm", damaged);
-    write("row.fsm", sound().put("!redis|ttl|k", "short").build());
+    write("row.fsm", sound().put("!redis|zset|z", "no blob").build());
     for (args, want) in [
         (&["decode", "sound.fsm", "-o", "o1"][..], 0),
         (&["decode", "--input", "sound.fsm", "--output", "o2"], 0),

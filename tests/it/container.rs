@@ -1,6 +1,7 @@
 //! The container: headers, footers, limits, operational rows, the in-memory layout.
 
 use ekvsnap::decode::Options;
+use ekvsnap::format::Adapter;
 
 use crate::kit::build::{NOW, Snapshot, Version, mvcc2, plain, with_footer};
 use crate::kit::{decoded, run, run_with};
@@ -117,6 +118,39 @@ fn value_header_expiry_counts_at_the_read_timestamp() {
     assert_eq!(names(&Options::default()), ["redis/db_0/strings/future.bin"]);
     let early = Options { as_of: Some(at(15)), ..Options::default() };
     assert_eq!(names(&early), ["redis/db_0/strings/future.bin", "redis/db_0/strings/past.bin"]);
+}
+
+/// What is not in doubt for being close.
+#[test]
+fn a_moment_before_the_first_commit_is_refused_with_the_range() {
+    let routes = Snapshot::new().put_at(1, "!dist|meta|version", "v").put_at(5, "!s3|chunkblob|x", "node-local");
+    let with = |key: &str| routes.clone().put_at(NOW, key, "v").delete_at(NOW + (60_000 << 16), key);
+    for key in ["!redis|str|k", "k", "!nobody|k", "!ddb|item|k"] {
+        let file = with(key).build();
+        let at = |as_of| {
+            let options = Options { as_of: Some(as_of), adapters: vec![Adapter::Redis], ..Options::default() };
+            run_with(std::slice::from_ref(&file), &options)
+        };
+        for as_of in [0, 4, NOW >> 16, 1_577_836_800_000 << 16, NOW - (10_001 << 16)] {
+            let error = at(as_of).err().unwrap().to_string();
+            let range =
+                format!("there are commits from {NOW} (about 2026-01-01T00:00:00Z) to {}", NOW + (60_000 << 16));
+            assert!(error.contains(&range), "{error}");
+            assert_eq!(error.contains("Unix milliseconds"), as_of == NOW >> 16, "{error}");
+        }
+        // Timestamps run up to ten seconds ahead; and behind the first commit all can be deleted.
+        for as_of in [NOW - (10_000 << 16), NOW - 1, NOW, NOW + (60_000 << 16), u64::MAX] {
+            assert!(at(as_of).is_ok(), "{as_of}");
+        }
+    }
+    // Of several inputs the first of all counts, and where nothing was committed there is nothing to be before.
+    let late = Snapshot::new().put_at(NOW + (1 << 40), "!redis|str|k", "v").build();
+    let both = |inputs: &[Vec<u8>]| {
+        run_with(inputs, &Options { as_of: Some(NOW), adapters: vec![Adapter::Redis], ..Options::default() })
+    };
+    assert!(both(&[late.clone(), with("k").build()]).is_ok());
+    assert!(!both(std::slice::from_ref(&late)).err().unwrap().is_damage());
+    assert!(both(&[routes.build()]).is_ok());
 }
 
 #[test]

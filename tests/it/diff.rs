@@ -173,7 +173,7 @@ fn trouble() {
     let dir = tempfile::tempdir().unwrap();
     let (a, b) = two();
     write(dir.path(), "a.fsm", &a);
-    let damaged = b.put("!redis|ttl|value", "short");
+    let damaged = b.put("!redis|zset|z", "no blob");
     write(dir.path(), "b.fsm", &damaged);
     ekvsnap(dir.path(), &["decode", "a.fsm", "--layout", "jsonl", "-o", "lines"]);
     ekvsnap(dir.path(), &["decode", "a.fsm", "-o", "tree"]);
@@ -183,7 +183,7 @@ fn trouble() {
         assert!(stderr(&out).contains(words), "{args:?}: {}", stderr(&out));
     };
     let fails = |args: &[&str], words: &str| ends(2, args, words);
-    fails(&["a.fsm", "b.fsm"], "!redis|ttl|");
+    fails(&["a.fsm", "b.fsm"], "!redis|zset|");
     ends(64, &["a.fsm"], "required");
     fails(&["a.fsm", "none.fsm"], "No such file");
     ends(64, &["lines", "a.fsm", "--scope", "redis:a"], "compared as it was made");

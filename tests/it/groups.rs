@@ -102,19 +102,35 @@ fn check(inputs: &[Snapshot], value: Option<&str>, notes: &[(&str, u64)], warnin
 fn a_committed_intent_is_applied() {
     let prepared = intent(lock(before(), K, P, 20, 0), K, 20, 0, "after");
     let applied = [("txn_intents_applied", 1)];
-    check(&[committed(prepared.clone(), P, 20, 30)], Some("after"), &applied, &[]);
+    check(&[committed(prepared.clone(), P, 20, 30)], Some("after"), &[], &applied);
     // The outcome may stand in another group's file.
     let other = committed(Snapshot::new().last_commit(100), P, 20, 30);
-    check(&[prepared.clone(), other], Some("after"), &applied, &[]);
+    check(&[prepared.clone(), other], Some("after"), &[], &applied);
     // A row newer than the commit wins.
     let newer = committed(prepared.put_at(40, K, "newer"), P, 20, 30);
-    check(&[newer], Some("newer"), &applied, &[]);
+    check(&[newer], Some("newer"), &[], &applied);
+}
+
+/// A warning, since the server may answer without them: the keys are named, at most a hundred.
+#[test]
+fn applied_intents_are_named() {
+    let key = |n| format!("!redis|str|k{n:03}");
+    let prepared = (0..150).fold(before(), |snapshot, n| {
+        let locked = lock(snapshot, &key(n), P, 20, 0);
+        intent(locked, &key(n), 20, 0, "after")
+    });
+    let decoded = run(&[committed(prepared, P, 20, 30).build()]).unwrap();
+    let warning = &decoded.outcome.manifest.warnings[0];
+    assert_eq!((warning.event, warning.count, warning.examples.len()), ("txn_intents_applied", 150, 100));
+    for (n, example) in warning.examples.iter().enumerate() {
+        assert_eq!(serde_json::to_value(&example[0].1).unwrap(), key(n), "{example:?}");
+    }
 }
 
 #[test]
 fn a_committed_delete_hides_the_row() {
     let prepared = intent(lock(before(), K, P, 20, 0), K, 20, 1, "");
-    check(&[committed(prepared, P, 20, 30)], None, &[("txn_intents_applied", 1)], &[]);
+    check(&[committed(prepared, P, 20, 30)], None, &[], &[("txn_intents_applied", 1)]);
 }
 
 #[test]
@@ -140,7 +156,11 @@ fn intents_on_keys_that_nobody_owns_are_warned_of() {
             (intent(before(), 1), false),
         ] {
             let decoded = run(&[snapshot.build()]).unwrap();
-            assert_eq!(decoded.warnings(), [(event, 1)][..usize::from(warned)], "{key}");
+            assert_eq!(
+                decoded.warnings(),
+                [("txn_intents_applied", 1), (event, 1)][..1 + usize::from(warned)],
+                "{key}"
+            );
             assert!(!decoded.text("MANIFEST.json").contains("\"rows\": 2"), "counted twice");
         }
     }

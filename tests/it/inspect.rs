@@ -129,11 +129,11 @@ fn prefixes_expiries_and_filters() {
 #[test]
 fn damage_and_threads() {
     let dir = tempfile::tempdir().unwrap();
-    let damaged = Snapshot::new().put("!redis|str|a", "v").put("!redis|ttl|a", "short").put("!redis|str|b", "w");
+    let damaged = Snapshot::new().put("!redis|str|a", "v").put("!redis|zset|z", "short").put("!redis|str|b", "w");
     fs::write(dir.path().join("x.fsm"), damaged.build()).unwrap();
     let out = ekvsnap(dir.path(), &["inspect", "x.fsm"]);
     assert_eq!(code(&out), 2);
-    assert!(stderr(&out).contains("!redis|ttl|"), "{}", stderr(&out));
+    assert!(stderr(&out).contains("!redis|zset|"), "{}", stderr(&out));
     let out = ekvsnap(dir.path(), &["inspect", "x.fsm", "--on-error", "skip"]);
     assert_eq!(code(&out), 3, "{}", stderr(&out));
     assert!(String::from_utf8_lossy(&out.stdout).contains("damage: x.fsm at byte offset"));

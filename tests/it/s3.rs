@@ -318,7 +318,7 @@ fn a_committed_intent_is_applied() {
     let s = committed_intent(s, &head(B, 1, b"deleted"), NOW + 1, NOW + 2, None);
     let decoded = decoded(s.build());
     assert!(decoded.has("s3/bkt/kept") && !decoded.has("s3/bkt/deleted"));
-    assert_eq!(decoded.warnings(), [("s3_orphan_chunks", 1)], "its chunk is left");
+    assert_eq!(decoded.warnings(), [("s3_orphan_chunks", 1), ("txn_intents_applied", 1)], "its chunk is left");
     let s = committed_intent(base(), &head(B, 1, b"made"), NOW + 1, NOW + 2, Some(b"{\"size_bytes\":0}"));
     assert!(crate::kit::decoded(s.build()).has("s3/bkt/made"));
 }

@@ -2,7 +2,8 @@
 //!
 //! * Names match without regard to ASCII case, the last of several members counts, unknown ones are ignored.
 //! * `null` and an absent member are the zero value; any other value must have the right type.
-//! * An integer must be written as one (`1e2` is wrong) and be in range.
+//! * An integer must be written as one (`1e2` is wrong) and be in range. A number that no float holds (`1e400`) is wrong only
+//!   where it is read.
 //! * Bytes that are not UTF-8 and surrogates without their pair read as U+FFFD.
 //!
 //! The text is copied into an arena and parsed there into a flat list of nodes, so that strings are borrowed, deep
@@ -75,7 +76,7 @@ pub fn document<'a>(arena: &'a Bump, text: &'a [u8]) -> Result<Document<'a>> {
 #[cold]
 fn parse_document<'a>(arena: &'a Bump, text: &[u8]) -> Result<Document<'a>> {
     let text = &*arena.alloc_slice_copy(&text::paired_surrogates(replace_invalid(text).as_bytes()));
-    let nodes = nodes(arena, text).ok_or(NOT_JSON)?;
+    let nodes = nodes(arena, &text::numbers_in_range(text)).ok_or(NOT_JSON)?;
     Ok(Document { text, root: Value { nodes }.object()? })
 }
 
@@ -260,7 +261,7 @@ impl<'a> Value<'a> {
     /// Any number; `null` is 0.
     pub fn f64(self) -> Result<f64> {
         match self.nodes {
-            [Node::Static(StaticNode::F64(x))] => Ok(*x),
+            [Node::Static(StaticNode::F64(x))] if *x != text::OUT_OF_RANGE => Ok(*x),
             [Node::Static(StaticNode::I64(n))] => Ok(*n as f64),
             [Node::Static(StaticNode::U64(n))] => Ok(*n as f64),
             [Node::Static(StaticNode::Null)] => Ok(0.0),

@@ -47,6 +47,29 @@ fn types() {
     }
 }
 
+/// The server skips what it does not read, and fails where it must hold such a number.
+#[test]
+fn numbers_that_no_float_holds_are_wrong_only_where_they_are_read() {
+    let long = ["9".repeat(400), format!("{}.5", "9".repeat(400)), format!("0.1e{}", "9".repeat(40))];
+    let short = ["1e400", "-1e400", "1E+400", "1.5e309", "9e99999999999999999999"].map(str::to_owned);
+    for number in long.iter().chain(&short) {
+        check(number, ["error"; 7]);
+        for unread in [number.clone(), format!("[{number},{{\"z\":{number}}}]")] {
+            let text = format!("{{\"y\":{unread},\"x\":7,\"s\":\"1e400 \\\" \\ud800\"}}");
+            assert_eq!(shown(&text, |o| o.u64("x")), "7", "{text}");
+            assert_eq!(shown(&text, |o| o.str("s").map(str::to_owned)), "\"1e400 \\\" \u{fffd}\"", "{text}");
+        }
+    }
+    for tiny in ["1e-400", "0e400", "0.0e999999999999", "1e-99999999999999999999", "-1e-400"] {
+        assert_ne!(shown(&format!("{{\"x\":{tiny}}}"), |o| o.f64("x")), "error", "{tiny}");
+    }
+    for broken in ["01e400", "1e400x", "1.e400", "-e400", "1e400e400", "1e", "+1e400", "1e400 1", "\"1e400"] {
+        check(broken, ["error"; 7]);
+        let text = format!("{{\"y\":{broken},\"x\":7}}");
+        assert_eq!(shown(&text, |o| o.u64("x")), "error", "{text}");
+    }
+}
+
 #[test]
 fn names_and_order() {
     for (text, want) in [

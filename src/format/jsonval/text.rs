@@ -1,4 +1,5 @@
-//! Text as the server reads it: what is not UTF-8 and what is half of a surrogate pair becomes U+FFFD.
+//! Text as the server reads it: what is not UTF-8 and what is half of a surrogate pair becomes U+FFFD, and a number that no
+//! float holds is no error until it is read.
 
 use std::borrow::Cow;
 
@@ -58,4 +59,71 @@ fn mend(escape: &mut [u8]) -> usize {
         digits.copy_from_slice(b"fffd");
     }
     6
+}
+
+/// Stands for every number that no float holds. Nothing is as large as this, so reading it is an error, too.
+pub(super) const OUT_OF_RANGE: f64 = f64::MAX;
+
+/// The text with numbers in it that the parser can take: one that no float holds becomes [`OUT_OF_RANGE`].
+pub(super) fn numbers_in_range(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(&first) = rest.first() {
+        let len = match first {
+            b'"' => string_len(rest),
+            b'-' | b'0'..=b'9' => rest.iter().position(|b| !is_of_number(*b)).unwrap_or(rest.len()),
+            _ => 1,
+        };
+        let (token, behind) = rest.split_at_checked(len).unwrap_or((rest, &[]));
+        match first != b'"' && is_number(token) && is_infinite(token) {
+            true => out.extend_from_slice(format!("{OUT_OF_RANGE:e}").as_bytes()),
+            false => out.extend_from_slice(token),
+        }
+        rest = behind;
+    }
+    out
+}
+
+const fn is_of_number(b: u8) -> bool {
+    b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E')
+}
+
+/// Bytes of the string at the start of `text`, quotes included.
+fn string_len(text: &[u8]) -> usize {
+    let mut at = 1_usize;
+    loop {
+        let Some(found) = text.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) else { return text.len() };
+        at = at.saturating_add(found);
+        match text.get(at) {
+            Some(b'"') => return at.saturating_add(1),
+            _ => at = at.saturating_add(2),
+        }
+    }
+}
+
+fn is_infinite(number: &[u8]) -> bool {
+    std::str::from_utf8(number).is_ok_and(|text| text.parse().is_ok_and(f64::is_infinite))
+}
+
+/// Whether this is a number as the grammar of JSON has it.
+fn is_number(token: &[u8]) -> bool {
+    let digits = |text: &[u8]| text.iter().take_while(|b| b.is_ascii_digit()).count();
+    let mut rest = token.strip_prefix(b"-").unwrap_or(token);
+    let whole = digits(rest);
+    if whole == 0 || whole > 1 && rest.starts_with(b"0") {
+        return false;
+    }
+    rest = rest.get(whole..).unwrap_or_default();
+    if let Some(fraction) = rest.strip_prefix(b".") {
+        let len = digits(fraction);
+        rest = fraction.get(len..).unwrap_or_default();
+        if len == 0 {
+            return false;
+        }
+    }
+    if let Some(exponent) = rest.strip_prefix(b"e").or_else(|| rest.strip_prefix(b"E")) {
+        let exponent = exponent.strip_prefix(b"+").or_else(|| exponent.strip_prefix(b"-")).unwrap_or(exponent);
+        return !exponent.is_empty() && digits(exponent) == exponent.len();
+    }
+    rest.is_empty()
 }

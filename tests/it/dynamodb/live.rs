@@ -115,7 +115,7 @@ fn intents_of_committed_transactions_apply() {
     }
     let one = decoded(snapshot.build());
     check_marks(&one, &[("t/items/a.json", "new"), ("t/items/c.json", "new")]);
-    assert_eq!(one.notes(), [("txn_intents_applied", 1)]);
+    assert_eq!(one.warnings(), [("txn_intents_applied", 3)]);
     // A schema that is still an intent makes its table.
     let u = table(b"u");
     let snapshot = committed(Snapshot::new().item(&u, &[S("x")], "x"), u.schema_key().as_bytes(), Some(&u.schema()));

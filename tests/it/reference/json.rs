@@ -20,6 +20,21 @@ pub enum Html {
     Plain,
 }
 
+/// `1.25e2` as `125`.
+fn fixed(text: &str) -> String {
+    let (mantissa, exponent) = text.split_once('e').unwrap();
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let (digits, exponent) = (mantissa.replace('.', ""), exponent.parse::<i32>().unwrap());
+    if exponent < 0 {
+        return format!("{sign}0.{}{digits}", "0".repeat(-exponent as usize - 1));
+    }
+    let whole = exponent as usize + 1;
+    match digits.split_at_checked(whole).filter(|(_, rest)| !rest.is_empty()) {
+        Some((before, behind)) => format!("{sign}{before}.{behind}"),
+        None => format!("{sign}{digits:0<whole$}"),
+    }
+}
+
 impl Json {
     pub fn number(n: impl ToString) -> Json {
         Json::Raw(n.to_string())
@@ -52,11 +67,17 @@ impl Json {
         } else if x.is_infinite() {
             return Json::text(if x > 0.0 { "+inf" } else { "-inf" });
         }
+        let shortest = format!("{x:e}");
+        // Of as many digits, those nearest to the number; of two equally near ones the even (std takes the larger).
+        let digits = shortest.bytes().take_while(|b| *b != b'e').filter(u8::is_ascii_digit).count();
+        let nearest = format!("{x:.*e}", digits - 1);
+        let text = if nearest.parse() == Ok(x) { nearest } else { shortest };
         Json::Raw(if x == 0.0 || (1e-6..1e21).contains(&x.abs()) {
-            format!("{x}")
+            fixed(&text)
+        } else if text.contains("e-") {
+            text
         } else {
-            let text = format!("{x:e}");
-            if text.contains("e-") { text } else { text.replace('e', "e+") }
+            text.replace('e', "e+")
         })
     }
 

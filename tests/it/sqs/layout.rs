@@ -232,7 +232,7 @@ fn committed_intents_are_applied() {
     let committed = snapshot.put([b"!txn|cmt|", &primary[..], &start].concat(), commit);
     let applied = decoded(committed.build());
     assert_eq!(ids(&applied, "q"), ["kept", "new"]);
-    assert_eq!(applied.warnings(), []);
+    assert_eq!(applied.warnings(), [("txn_intents_applied", 4)]);
 }
 
 #[test]

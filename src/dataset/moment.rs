@@ -1,0 +1,73 @@
+//! Whether the inputs can tell the state of an earlier moment (`--as-of`).
+
+use super::DataSet;
+use crate::error::{Error, Result};
+use crate::format::Family;
+use crate::output::time;
+
+/// How far commit timestamps run ahead of the clock (`container.md` §8.3): within it nobody can tell what came first.
+const AHEAD: u64 = 10_000 << 16;
+
+impl DataSet<'_> {
+    /// Refuses a moment that is clearly before the first commit, or one whose history is compacted away.
+    pub(super) fn check_moment(&self, as_of: u64) -> Result<()> {
+        for group in &self.groups {
+            let retained = group.survey.min_retained_ts;
+            if as_of < retained {
+                return Err(Error::usage(format!(
+                    "--as-of {as_of} asks for history that is compacted away: {} keeps versions from {retained} on",
+                    group.source.path().display()
+                )));
+            }
+        }
+        // Usually there are live keys, and nothing has to be read again.
+        let counts = self.counts();
+        if counts.families().any(|(family, count)| is_dated(family) && count.live > 0) {
+            return Ok(());
+        }
+        match self.first_commit().filter(|first| as_of.saturating_add(AHEAD) < *first) {
+            Some(first) => Err(self.too_early(as_of, first)),
+            None => Ok(()),
+        }
+    }
+
+    /// The smallest commit timestamp of what clients wrote.
+    fn first_commit(&self) -> Option<u64> {
+        let mut first: Option<u64> = None;
+        for group in &self.groups {
+            let mut at = group.survey.rows.start;
+            while at < group.survey.rows.end {
+                let offer = &mut |version: super::Version<'_>| {
+                    if is_dated(Family::of(version.user_key)) {
+                        first = Some(first.map_or(version.commit_ts, |first| first.min(version.commit_ts)));
+                    }
+                    Ok(())
+                };
+                // What changes meanwhile is found by whoever reads on.
+                let Ok(next) = group.versions_at(at, offer) else { break };
+                at = next;
+            }
+        }
+        first
+    }
+
+    #[cold]
+    fn too_early(&self, as_of: u64, first: u64) -> Error {
+        let last = self.groups.iter().map(|group| group.survey.last_commit_ts.max(group.survey.max_commit_ts)).max();
+        let shown = |ts: u64| format!("{ts} (about {})", time::clamped(ts >> 16));
+        let (from, to) = (shown(first), shown(last.unwrap_or(first)));
+        let millis = as_of.checked_mul(1 << 16).filter(|hlc| *hlc >= first).map_or(
+            "",
+            |_| "; it looks like Unix milliseconds: a commit timestamp is that times 65536, and a date is taken too",
+        );
+        Error::usage(format!(
+            "--as-of {as_of} is before the first commit: there are commits from {from} to {to}{millis}"
+        ))
+    }
+}
+
+/// Whether rows of a family carry the time of a commit by a client: routes are written at 1, and payloads of S3 by each node
+/// as it likes.
+fn is_dated(family: Family) -> bool {
+    !matches!(family, Family::Dist | Family::Encryption | Family::S3Route | Family::S3ChunkBlob)
+}
