@@ -3,6 +3,7 @@
 use super::DataSet;
 use crate::error::{Error, Result};
 use crate::format::Family;
+use crate::format::family::Class;
 use crate::output::time;
 
 /// How far commit timestamps run ahead of the clock (`container.md` §8.3): within it nobody can tell what came first.
@@ -66,8 +67,12 @@ impl DataSet<'_> {
     }
 }
 
-/// Whether rows of a family carry the time of a commit by a client: routes are written at 1, and payloads of S3 by each node
-/// as it likes.
+/// Whether rows of a family carry the time of a commit by a client: the store's own begin at 1, and payloads of S3 are
+/// written by each node as it likes.
 fn is_dated(family: Family) -> bool {
-    !matches!(family, Family::Dist | Family::Encryption | Family::S3Route | Family::S3ChunkBlob)
+    use Family::{S3ChunkBlob, TxnCommit, TxnIntent, TxnLock, TxnRollback};
+    match family.class() {
+        Class::Internal => matches!(family, TxnCommit | TxnIntent | TxnLock | TxnRollback),
+        _ => family != S3ChunkBlob,
+    }
 }

@@ -294,7 +294,10 @@ impl Family {
     /// (`redis.md` §3.4), so that one which cannot be parsed is no damage.
     pub const fn is_auxiliary(self) -> bool {
         use Family::*;
-        matches!(self, Ttl | HashDelta | SetDelta | ZsetDelta | ListDelta | ListDeltaNew | ListClaim | ZsetScore | Fence)
+        matches!(
+            self,
+            Ttl | HashDelta | SetDelta | ZsetDelta | ListDelta | ListDeltaNew | ListClaim | ZsetScore | Fence
+        )
     }
 
     /// Whether not all keys that begin with the prefix are of the family.

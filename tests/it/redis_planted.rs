@@ -25,7 +25,7 @@ fn planted() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
             all.push(("invalid value: its length is", plain("!redis|ttl|", key), vec![b'1'; len]));
         }
     }
-    for prefix in ["!hs|meta|d|", "!st|meta|d|", "!zs|meta|d|", "!lst|meta|d|"] {
+    for prefix in ["!hs|meta|d|", "!st|meta|d|", "!zs|meta|d|", "!lst|meta|d|", "!lst|delta|"] {
         for key in ["k", "l", "s", "z", "nobody"] {
             all.push(("value: its length is 1, not", delta(prefix, key, NOW + 1, 0), b"1".to_vec()));
             for rest in [0, 11, 13] {
@@ -38,7 +38,9 @@ fn planted() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
         all.push(("a claim ends in 8 bytes", sized("!lst|claim|", key, "short"), b"1".to_vec()));
         all.push(("it has no score before the member", sized("!zs|scr|", key, "short"), b"1".to_vec()));
     }
-    for prefix in ["!hs|meta|d|", "!st|meta|d|", "!zs|meta|d|", "!lst|meta|d|", "!lst|claim|", "!zs|scr|"] {
+    for prefix in
+        ["!hs|meta|d|", "!st|meta|d|", "!zs|meta|d|", "!lst|meta|d|", "!lst|delta|", "!lst|claim|", "!zs|scr|"]
+    {
         all.push(("it has no length of the user key", plain(prefix, "abc"), b"1".to_vec()));
         all.push(("its user key is shorter than the length says", plain(prefix, "abcd"), b"1".to_vec()));
     }

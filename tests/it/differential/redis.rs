@@ -235,7 +235,7 @@ fn stream_op() -> impl Strategy<Value = Op> {
 
 /// Rows that a client put below an internal name; not the lengths that make a list's meta of a delta.
 fn planted() -> impl Strategy<Value = Op> {
-    let deltas = ["!hs|meta|d|", "!st|meta|d|", "!zs|meta|d|", "!lst|meta|d|"];
+    let deltas = ["!hs|meta|d|", "!st|meta|d|", "!zs|meta|d|", "!lst|meta|d|", "!lst|delta|"];
     let prefix = prop::sample::select([&deltas[..], &["!lst|claim|", "!zs|scr|"]].concat());
     let bytes = |most| prop::collection::vec(any::<u8>(), 0..most);
     let lengths = prop_oneof![3 => bytes(14), 1 => Just(vec![0; 12]), 1 => Just(vec![1; 8])];

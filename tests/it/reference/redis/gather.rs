@@ -143,8 +143,8 @@ pub fn gather(live: &Rows) -> Result<BTreeMap<Vec<u8>, Key>, Damage> {
 
 /// Whether rows of a kind hold nothing that a client wrote.
 fn is_auxiliary(kind: Row) -> bool {
-    use Row::{HashDelta, ListClaim, ListDelta, SetDelta, Ttl, ZsetDelta, ZsetScore};
-    matches!(kind, Ttl | HashDelta | SetDelta | ZsetDelta | ListDelta | ListClaim | ZsetScore)
+    use Row::{HashDelta, ListClaim, ListDelta, ListDeltaNew, SetDelta, Ttl, ZsetDelta, ZsetScore};
+    matches!(kind, Ttl | HashDelta | SetDelta | ZsetDelta | ListDelta | ListDeltaNew | ListClaim | ZsetScore)
 }
 
 /// The user key behind its length, and what follows.
