@@ -1,7 +1,6 @@
 //! The container: headers, footers, limits, operational rows, the in-memory layout.
 
 use ekvsnap::decode::Options;
-use ekvsnap::format::Adapter;
 
 use crate::kit::build::{NOW, Snapshot, Version, mvcc2, plain, with_footer};
 use crate::kit::{decoded, run, run_with};
@@ -123,12 +122,12 @@ fn value_header_expiry_counts_at_the_read_timestamp() {
 /// What is not in doubt for being close.
 #[test]
 fn a_moment_before_the_first_commit_is_refused_with_the_range() {
-    let routes = Snapshot::new().put_at(1, "!dist|meta|version", "v").put_at(5, "!s3|chunkblob|x", "node-local");
+    let routes = Snapshot::new().put_at(1, "!dist|meta|version", "v");
     let with = |key: &str| routes.clone().put_at(NOW, key, "v").delete_at(NOW + (60_000 << 16), key);
-    for key in ["!redis|str|k", "k", "!nobody|k", "!ddb|item|k"] {
+    for key in ["!redis|str|k", "k", "!nobody|k"] {
         let file = with(key).build();
         let at = |as_of| {
-            let options = Options { as_of: Some(as_of), adapters: vec![Adapter::Redis], ..Options::default() };
+            let options = Options { as_of: Some(as_of), ..Options::default() };
             run_with(std::slice::from_ref(&file), &options)
         };
         for as_of in [0, 4, NOW >> 16, 1_577_836_800_000 << 16, NOW - (10_001 << 16)] {
