@@ -144,9 +144,7 @@ fn a_moment_before_the_first_commit_is_refused_with_the_range() {
     }
     // Of several inputs the first of all counts, and where nothing was committed there is nothing to be before.
     let late = Snapshot::new().put_at(NOW + (1 << 40), "!redis|str|k", "v").build();
-    let both = |inputs: &[Vec<u8>]| {
-        run_with(inputs, &Options { as_of: Some(NOW), adapters: vec![Adapter::Redis], ..Options::default() })
-    };
+    let both = |inputs: &[Vec<u8>]| run_with(inputs, &Options { as_of: Some(NOW), ..Options::default() });
     assert!(both(&[late.clone(), with("k").build()]).is_ok());
     assert!(!both(std::slice::from_ref(&late)).err().unwrap().is_damage());
     assert!(both(&[routes.build()]).is_ok());
