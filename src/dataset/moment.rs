@@ -26,30 +26,22 @@ impl DataSet<'_> {
         if counts.families().any(|(family, count)| is_dated(family) && count.live > 0) {
             return Ok(());
         }
-        match self.first_commit().filter(|first| as_of.saturating_add(AHEAD) < *first) {
+        match self.first_commit()?.filter(|first| as_of.saturating_add(AHEAD) < *first) {
             Some(first) => Err(self.too_early(as_of, first)),
             None => Ok(()),
         }
     }
 
     /// The smallest commit timestamp of what clients wrote.
-    fn first_commit(&self) -> Option<u64> {
+    fn first_commit(&self) -> Result<Option<u64>> {
         let mut first: Option<u64> = None;
-        for group in &self.groups {
-            let mut at = group.survey.rows.start;
-            while at < group.survey.rows.end {
-                let offer = &mut |version: super::Version<'_>| {
-                    if is_dated(Family::of(version.user_key)) {
-                        first = Some(first.map_or(version.commit_ts, |first| first.min(version.commit_ts)));
-                    }
-                    Ok(())
-                };
-                // What changes meanwhile is found by whoever reads on.
-                let Ok(next) = group.versions_at(at, offer) else { break };
-                at = next;
+        self.versions(b"", None, &mut |version| {
+            if is_dated(Family::of(version.user_key)) {
+                first = Some(first.map_or(version.commit_ts, |first| first.min(version.commit_ts)));
             }
-        }
-        first
+            Ok(())
+        })?;
+        Ok(first)
     }
 
     #[cold]

@@ -69,7 +69,7 @@ impl<'a> DataSet<'a> {
 
 impl<'a> Group<'a> {
     /// Gives the versions in one entry; tells where the next entry is.
-    pub(super) fn versions_at(&self, at: usize, each: &mut dyn FnMut(Version<'a>) -> Result<()>) -> Result<usize> {
+    fn versions_at(&self, at: usize, each: &mut dyn FnMut(Version<'a>) -> Result<()>) -> Result<usize> {
         let group = self.index;
         if self.survey.layout == Layout::Mvcc2 {
             let Ok(mvcc2::Step::Entry(entry)) = mvcc2::step(self.file(), at) else { return Err(changed()) };
