@@ -14,7 +14,7 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::Parser;
-use generator::{Spec, WORKLOADS};
+use generator::{HOSTILE, Spec, WORKLOADS, hostile};
 
 const WORDS: &str = "What --scale counts:
   strings   keys of 100 bytes            versions  keys of 5 versions, 10 % of them deleted
@@ -25,13 +25,20 @@ const WORDS: &str = "What --scale counts:
   streams   entries, 1000 a stream       s3        objects of 4 KiB
   mixed     rows, about: some of each    s3-large  objects of 100 MiB
   fs        files of 4 KiB               s3-both   objects of 4 KiB but for twelve of 100 MiB
-  fs-large  chunks of 4 MiB of one file";
+  fs-large  chunks of 4 MiB of one file
+and hostile/KIND, made to cost much (see generator/hostile): rows, or elements of one value";
+
+/// The name of a workload, or of a hostile kind.
+fn workload(name: &str) -> Result<String, String> {
+    let kind = name.strip_prefix(HOSTILE).is_some_and(|name| hostile::kinds().any(|(kind, _)| kind == name));
+    if kind || WORKLOADS.contains(&name) { Ok(name.to_owned()) } else { Err("no such workload".to_owned()) }
+}
 
 /// Generates a snapshot.
 #[derive(Parser)]
 #[command(after_help = WORDS)]
 struct Args {
-    #[arg(value_parser = clap::builder::PossibleValuesParser::new(WORKLOADS))]
+    #[arg(value_parser = workload)]
     workload: String,
     /// How many rows that carry data.
     #[arg(long, default_value_t = 100_000)]
@@ -59,6 +66,6 @@ fn main() -> io::Result<()> {
         object_size: args.object_size,
     };
     let written = generator::write(spec, &mut File::create(&args.output)?)?;
-    eprintln!("{} rows, {} bytes", written.rows, written.bytes);
+    eprintln!("{} rows, {} bytes, the largest row {}", written.rows, written.bytes, written.largest);
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! prefixes. So nothing is held but the keys of collections where a family has another order than their numbers.
 
 mod files;
+pub mod hostile;
 mod objects;
 mod random;
 mod redis;
@@ -22,6 +23,9 @@ pub const WORKLOADS: [&str; 17] = [
     "s3-large", "s3-both", "fs", "fs-large", "mixed",
 ];
 
+/// Begins the names of snapshots made to cost much; the kind follows: see [`hostile::kinds`].
+pub const HOSTILE: &str = "hostile/";
+
 const SMALL: usize = 4 << 10;
 const LARGE: usize = 100 << 20;
 
@@ -37,6 +41,12 @@ pub struct Spec<'s> {
 
 /// Writes a snapshot.
 pub fn write(spec: Spec<'_>, out: &mut dyn Write) -> io::Result<Written> {
+    if let Some(kind) = spec.workload.strip_prefix(HOSTILE) {
+        let mut rows = Rows::begin(out, spec.bare)?;
+        let unknown = || Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{kind} is no hostile kind")));
+        hostile::emit(kind, spec.scale, &mut rows).unwrap_or_else(unknown)?;
+        return rows.finish();
+    }
     let mut families = workload(spec);
     families.retain(|family| !(spec.bare && family.fence));
     families.sort_by_key(|family| family.prefix);

@@ -28,11 +28,12 @@ impl Family {
     }
 }
 
-/// What was written: rows of keys, and bytes of everything.
+/// What was written: rows of keys, bytes of everything, and bytes of the largest row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
     pub rows: u64,
     pub bytes: u64,
+    pub largest: u64,
 }
 
 /// A snapshot being written.
@@ -53,7 +54,7 @@ impl<'w> Rows<'w> {
         let header = FsmHeader { version: u8::from(!bare), ..FsmHeader::default() };
         let mut buffer = Vec::with_capacity(FULL);
         let encoder = Encoder::begin(&header, LAST_COMMIT, &mut buffer);
-        Ok(Rows { out, encoder, buffer, bare, written: Written { rows: 0, bytes: 0 } })
+        Ok(Rows { out, encoder, buffer, bare, written: Written { rows: 0, bytes: 0, largest: 0 } })
     }
 
     /// A key with one version.
@@ -72,11 +73,13 @@ impl<'w> Rows<'w> {
         Ok(())
     }
 
-    fn version(&mut self, key: &[u8], ts: u64, body: Option<&[u8]>) -> io::Result<()> {
+    /// A version of a key.
+    pub fn version(&mut self, key: &[u8], ts: u64, body: Option<&[u8]>) -> io::Result<()> {
         let value = ValueHeader { tombstone: body.is_none(), expire_at: 0, body: body.unwrap_or_default() };
         let encoded = self.encoder.row(key, ts, &value, &mut self.buffer);
         assert!(encoded.is_ok(), "{:?}: {encoded:?}", String::from_utf8_lossy(key));
         self.written.rows += 1;
+        self.written.largest = self.written.largest.max((key.len() + 8 + 9 + value.body.len()) as u64);
         if self.buffer.len() >= FULL { self.flush() } else { Ok(()) }
     }
 

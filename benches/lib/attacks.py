@@ -1,0 +1,74 @@
+"""The kinds of hostile snapshots, and how large each is made."""
+
+from collections import namedtuple
+
+#: name: of examples/gen_snapshot, behind hostile/. most: the largest size of a full run; a tenth and a hundredth of it
+#: show how time grows. quick: the largest size of a quick run. files: whether a tree has a file for each of so many.
+Attack = namedtuple("Attack", "name most quick files", defaults=(False,))
+
+ATTACKS = [
+    # One large value.
+    Attack("string-control", 30_000_000, 15_000_000),
+    Attack("strings-control", 30_000_000, 10_000_000),
+    Attack("strings-ascii", 30_000_000, 10_000_000),
+    # Many small elements in one value.
+    Attack("set-blob-empty", 8_000_000, 2_000_000),
+    Attack("zset-blob-empty", 8_000_000, 2_000_000),
+    Attack("hash-blob-empty", 8_000_000, 2_000_000),
+    Attack("list-blob", 8_000_000, 2_000_000),
+    Attack("stream-blob", 8_000_000, 2_000_000),
+    Attack("set-blob", 2_000_000, 500_000),
+    Attack("zset-blob", 2_000_000, 500_000),
+    Attack("hash-blob", 2_000_000, 500_000),
+    Attack("stream-fields", 4_000_000, 1_000_000),
+    Attack("attributes", 2_000_000, 500_000),
+    Attack("attributes-empty", 8_000_000, 2_000_000),
+    Attack("list-empty", 8_000_000, 2_000_000),
+    Attack("map-empty", 8_000_000, 2_000_000),
+    Attack("string-set-empty", 8_000_000, 2_000_000),
+    Attack("indexes", 1_000_000, 300_000),
+    Attack("parts-empty", 4_000_000, 1_000_000),
+    Attack("parts-unknown", 8_000_000, 2_000_000),
+    Attack("chunk-sizes", 8_000_000, 2_000_000),
+    Attack("user-metadata", 1_000_000, 300_000),
+    Attack("unknown-members", 8_000_000, 2_000_000),
+    Attack("queue-unknown", 8_000_000, 2_000_000),
+    Attack("queue-tags", 1_000_000, 300_000),
+    Attack("message-unknown", 8_000_000, 2_000_000),
+    Attack("message-attributes", 1_000_000, 300_000),
+    # Nested without end.
+    Attack("deep-item", 1_000_000, 100_000),
+    Attack("deep-manifest", 4_000_000, 100_000),
+    Attack("queue-deep", 4_000_000, 100_000),
+    Attack("message-deep", 4_000_000, 100_000),
+    Attack("deep", 10_000, 1_000),
+    # Many of what has a state of its own.
+    Attack("tables", 100_000, 20_000, True),
+    Attack("tables-items", 100_000, 10_000, True),
+    Attack("buckets", 100_000, 10_000, True),
+    Attack("buckets-gone", 100_000, 20_000, True),
+    Attack("queues", 100_000, 10_000, True),
+    Attack("objects", 1_000_000, 30_000, True),
+    Attack("long-directories", 100_000, 10_000, True),
+    Attack("prefix-stack", 100_000, 10_000, True),
+    Attack("nul-keys", 100, 30),
+    Attack("parts", 1_000_000, 30_000),
+    Attack("one-payload", 10_000, 1_000),
+    # Rows that gather.
+    Attack("nested-keys", 4_000, 1_000, True),
+    Attack("long-keys", 1_000, 300, True),
+    Attack("long-hash", 1_000, 300),
+    Attack("one-key", 1_000_000, 100_000),
+    Attack("deltas", 1_000_000, 100_000),
+    Attack("ttl-alone", 1_000_000, 100_000),
+    Attack("damaged-metas", 1_000_000, 20_000),
+    Attack("damaged-long", 100, 30),
+    Attack("unknown", 1_000_000, 100_000),
+    Attack("intents", 300_000, 30_000, True),
+    Attack("equal-numbers", 1_000, 300, True),
+    Attack("equal-short", 10_000, 3_000, True),
+    Attack("same-id", 100_000, 10_000, True),
+    Attack("wide", 1_000_000, 30_000, True),
+    Attack("links", 1_000_000, 30_000, True),
+    Attack("holes", 100_000, 10_000, True),
+]

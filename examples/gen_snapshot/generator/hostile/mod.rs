@@ -1,0 +1,94 @@
+//! Snapshots made to cost much: each kind puts its load on one place of a decoder.
+//!
+//! Rows are gathered in any order and sorted before they are written, so a kind says only what it is about.
+
+mod files;
+mod objects;
+mod queues;
+mod redis;
+mod tables;
+
+use std::io;
+
+use super::rows::{NOW, Rows};
+
+/// A kind of hostile snapshot: its name, and the rows for a size.
+pub type Kind = (&'static str, fn(u64) -> Pile);
+
+/// All of them.
+pub fn kinds() -> impl Iterator<Item = Kind> {
+    [redis::KINDS, tables::KINDS, objects::KINDS, queues::KINDS, files::KINDS].into_iter().flatten().copied()
+}
+
+/// Writes the rows of a kind; `None` if it is not known.
+pub fn emit(name: &str, scale: u64, rows: &mut Rows<'_>) -> Option<io::Result<()>> {
+    let (_, make) = kinds().find(|(kind, _)| *kind == name)?;
+    Some(make(scale).write(rows))
+}
+
+/// Rows in no order.
+#[derive(Default)]
+pub struct Pile(Vec<(Vec<u8>, Vec<u8>)>);
+
+impl Pile {
+    /// A key with one version.
+    fn put(&mut self, key: impl Into<Vec<u8>>, body: impl Into<Vec<u8>>) {
+        self.put_at(key, NOW, body);
+    }
+
+    /// A version of a key.
+    fn put_at(&mut self, key: impl Into<Vec<u8>>, ts: u64, body: impl Into<Vec<u8>>) {
+        let mut key = key.into();
+        key.extend((!ts).to_be_bytes());
+        self.0.push((key, body.into()));
+    }
+
+    fn write(mut self, rows: &mut Rows<'_>) -> io::Result<()> {
+        self.0.sort_unstable();
+        self.0.iter().try_for_each(|(key, body)| {
+            let (key, version) = key.split_last_chunk::<8>().expect("put_at appended it");
+            rows.version(key, !u64::from_be_bytes(*version), Some(body))
+        })
+    }
+}
+
+/// As many rows as `n`.
+fn each(n: u64, mut put: impl FnMut(&mut Pile, u64)) -> Pile {
+    let mut pile = Pile::default();
+    (0..n).for_each(|i| put(&mut pile, i));
+    pile
+}
+
+/// `part` so often, with commas between.
+fn list(part: &str, n: u64) -> String {
+    let mut out = format!("{part},").repeat(n as usize);
+    out.pop();
+    out
+}
+
+/// A part of an ordered key, with its end.
+fn part(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + 2);
+    for byte in bytes {
+        out.push(*byte);
+        out.extend((*byte == 0).then_some(0xff));
+    }
+    out.extend([0, 1]);
+    out
+}
+
+fn varint(mut n: u64, out: &mut Vec<u8>) {
+    while n >= 128 {
+        out.push(n as u8 | 128);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+/// A length-delimited protobuf field.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![number << 3 | 2];
+    varint(bytes.len() as u64, &mut out);
+    out.extend(bytes);
+    out
+}
