@@ -111,20 +111,103 @@ fn unquoted(string: &[u8]) -> &[u8] {
     string.strip_prefix(b"\"").and_then(|s| s.strip_suffix(b"\"")).unwrap_or(string)
 }
 
+/// The members of an object, as they stand: names between their quotes. Ends early where the text is none.
+#[derive(Debug, Clone, Copy)]
+pub struct Members<'a>(Parts<'a>);
+
+/// The elements of an array, as they stand. Ends early where the text is none.
+#[derive(Debug, Clone, Copy)]
+pub struct Elements<'a>(Parts<'a>);
+
+/// What stands between brackets, with commas between.
+#[derive(Debug, Clone, Copy)]
+struct Parts<'a> {
+    scan: Scanner<'a>,
+    close: u8,
+    begun: bool,
+}
+
+impl<'a> Parts<'a> {
+    fn new(text: &'a [u8], open: u8, close: u8) -> Option<Self> {
+        let mut scan = Scanner { rest: text };
+        scan.eat(open)?;
+        Some(Parts { scan, close, begun: false })
+    }
+
+    /// Whether another part follows; `None` when something else does.
+    fn more(&mut self) -> Option<bool> {
+        if self.scan.eat(self.close).is_some() {
+            return self.scan.at_end().then_some(false);
+        }
+        if std::mem::replace(&mut self.begun, true) {
+            self.scan.eat(b',')?;
+        }
+        Some(true)
+    }
+}
+
+impl<'a> Members<'a> {
+    /// The members of the object that `text` is; `None` when it begins as something else.
+    pub fn of(text: &'a [u8]) -> Option<Self> {
+        Parts::new(text, b'{', b'}').map(Members)
+    }
+
+    /// The next member; `None` at damage, `Some(None)` at the end.
+    fn step(&mut self) -> Option<Option<(&'a [u8], &'a [u8])>> {
+        if !self.0.more()? {
+            return Some(None);
+        }
+        Some(Some((self.0.scan.name()?, self.0.scan.value()?)))
+    }
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step()?
+    }
+}
+
+impl<'a> Elements<'a> {
+    /// The elements of the array that `text` is; `None` when it begins as something else.
+    pub fn of(text: &'a [u8]) -> Option<Self> {
+        Parts::new(text, b'[', b']').map(Elements)
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.0.more()? { self.0.scan.value() } else { None }
+    }
+}
+
 /// Calls `visit` for every member of the object that `text` is: the name between its quotes and the value, both as
 /// they stand. `None` when the text is no object, something follows it, or `visit` gives up.
 pub fn each_member<'a>(text: &'a [u8], mut visit: impl FnMut(&'a [u8], &'a [u8]) -> Option<()>) -> Option<()> {
-    let mut scan = Scanner { rest: text };
-    scan.eat(b'{')?;
-    if scan.eat(b'}').is_none() {
-        loop {
-            visit(scan.name()?, scan.value()?)?;
-            if scan.eat(b',').is_none() {
-                break scan.eat(b'}')?;
-            }
-        }
+    let mut members = Members::of(text)?;
+    while let Some((name, value)) = members.step()? {
+        visit(name, value)?;
     }
-    scan.at_end().then_some(())
+    Some(())
+}
+
+/// How deep objects and arrays nest.
+pub fn depth(text: &[u8]) -> usize {
+    let (mut scan, mut depth, mut deepest) = (Scanner { rest: text }, 0_usize, 0);
+    while let Some(byte) = scan.rest.first() {
+        match byte {
+            b'"' if scan.string().is_some() => continue,
+            b'{' | b'[' => depth = depth.saturating_add(1),
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+        scan.rest = scan.rest.get(1..).unwrap_or_default();
+    }
+    deepest
 }
 
 /// The value of the member at `index`, counted from 0, repeated names included.

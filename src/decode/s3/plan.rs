@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use crate::format::s3::manifest::last_of_each;
 use crate::format::s3::{ChunkKey, Manifest, Part};
 
 /// Names a chunk within an object. Orders as the chunks stand in the body.
@@ -102,29 +103,23 @@ impl Expected {
     }
 }
 
-const fn part_key(part: &Part<'_>) -> (u64, u64, bool) {
-    (part.part_no, part.version(), part.offloaded)
-}
-
 fn find_part(parts: &[Part<'_>], id: ChunkId) -> Option<usize> {
-    parts.binary_search_by_key(&(id.part_no, id.version, id.offloaded), part_key).ok()
+    parts.binary_search_by_key(&(id.part_no, id.version, id.offloaded), Part::identity).ok()
 }
 
 /// The parts that count, in body order: of several with the same number, version and kind the last one.
 pub fn declared_parts<'a>(manifest: &Manifest<'a>) -> Cow<'a, [Part<'a>]> {
-    if manifest.parts.is_sorted_by(|a, b| part_key(a) < part_key(b)) {
+    if manifest.parts.is_sorted_by(|a, b| a.identity() < b.identity()) {
         return Cow::Borrowed(manifest.parts);
     }
-    // Latest first, so that the stable sort and the removal of repetitions keep the last declaration.
-    let mut parts: Vec<_> = manifest.parts.iter().rev().copied().collect();
-    parts.sort_by_key(part_key);
-    parts.dedup_by_key(|part| part_key(part));
+    let mut parts = manifest.parts.to_vec();
+    last_of_each(&mut parts);
     Cow::Owned(parts)
 }
 
 /// Whether an object was uploaded in parts: it has several, or an ETag of the form `<MD5>-<n>`.
 pub fn is_multipart(manifest: &Manifest<'_>) -> bool {
-    manifest.parts.len() > 1 || super::etag::Form::of(manifest.etag).is_composite()
+    manifest.declared_parts > 1 || super::etag::Form::of(manifest.etag).is_composite()
 }
 
 /// The body of one object, chunk by chunk.
@@ -187,7 +182,7 @@ impl Chunks<'_> {
             self.chunk_no = 0;
         }
         let part = &self.parts[self.part];
-        let (part_no, version, offloaded) = part_key(part);
+        let (part_no, version, offloaded) = part.identity();
         let id = ChunkId { part_no, version, offloaded, chunk_no: self.chunk_no };
         let size = usize::try_from(self.chunk_no).ok().and_then(|n| part.chunk_sizes.get(n)).copied();
         Some(Expected { id, part: self.part, size })
@@ -335,7 +330,11 @@ mod tests {
         for (etag, parts, want) in
             [(md5, &parts[..1], false), (md5, &parts, true), (&composite, &parts[..1], true), ("", &[], false)]
         {
-            assert_eq!(is_multipart(&Manifest { etag, parts, ..Manifest::default() }), want, "{etag}");
+            assert_eq!(
+                is_multipart(&Manifest { etag, parts, declared_parts: parts.len(), ..Manifest::default() }),
+                want,
+                "{etag}"
+            );
         }
     }
 }

@@ -313,6 +313,7 @@ mod tests {
             content_disposition: "x",
             user_metadata: &[("a&", "1"), ("b", "")],
             parts: &PARTS,
+            declared_parts: PARTS.len(),
         }
     }
 
@@ -347,7 +348,7 @@ mod tests {
   ]
 }"#;
         assert_eq!(shown(|o| sidecar(&full(), o)), want);
-        let single = Manifest { parts: &PARTS[..1], ..full() };
+        let single = Manifest { parts: &PARTS[..1], declared_parts: 1, ..full() };
         assert!(!shown(|o| sidecar(&single, o)).contains("parts"));
     }
 

@@ -7,8 +7,10 @@
 //! * Bytes that are not UTF-8 and surrogates without their pair read as U+FFFD.
 //!
 //! The text is copied into an arena and parsed there into a flat list of nodes, so that strings are borrowed, deep
-//! nesting costs no stack and nothing has to be dropped.
+//! nesting costs no stack and nothing has to be dropped. A node takes 24 bytes and stands for two bytes of text or more,
+//! so a large text is not made nodes: it is checked, and stays text until a part of it is asked for (`large.rs`).
 
+mod large;
 mod text;
 
 use std::cell::RefCell;
@@ -18,6 +20,8 @@ use bumpalo::Bump;
 use simd_json::{Buffers, INPUT_PADDING, Node, StaticNode, Tape};
 
 pub use text::replace_invalid;
+
+use large::Text;
 
 use super::b64::LENIENT;
 use super::fault::{Fault, OrFault, Result};
@@ -46,28 +50,38 @@ pub struct Document<'a> {
 
 /// The members of an object, repeated ones included.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Object<'a> {
-    nodes: &'a [Node<'a>],
-}
+pub struct Object<'a>(Members<'a>);
 
 /// Any value.
 #[derive(Debug, Clone, Copy)]
-pub struct Value<'a> {
-    nodes: &'a [Node<'a>],
+pub struct Value<'a>(Repr<'a>);
+
+/// What a value is kept as.
+#[derive(Debug, Clone, Copy)]
+enum Repr<'a> {
+    Nodes(&'a [Node<'a>]),
+    /// Text that has been checked.
+    Text(Text<'a>),
 }
 
 /// Parses a record: an object, or `null` for one without members. Nothing but white space may follow.
 pub fn parse<'a>(arena: &'a Bump, text: &[u8]) -> Result<Object<'a>> {
+    if text.len() >= large::LARGE {
+        return large::parse(arena, arena.alloc_slice_copy(text)).map(|d| d.root);
+    }
     match nodes(arena, text) {
-        Some(nodes) => Value { nodes }.object(),
+        Some(nodes) => Value(Repr::Nodes(nodes)).object(),
         None => parse_document(arena, text).map(|d| d.root),
     }
 }
 
 /// Parses a record and keeps its text, for values that must be copied as they stand.
 pub fn document<'a>(arena: &'a Bump, text: &'a [u8]) -> Result<Document<'a>> {
+    if text.len() >= large::LARGE {
+        return large::parse(arena, text);
+    }
     match nodes(arena, text) {
-        Some(nodes) => Ok(Document { text, root: Value { nodes }.object()? }),
+        Some(nodes) => Ok(Document { text, root: Value(Repr::Nodes(nodes)).object()? }),
         None => parse_document(arena, text),
     }
 }
@@ -77,7 +91,7 @@ pub fn document<'a>(arena: &'a Bump, text: &'a [u8]) -> Result<Document<'a>> {
 fn parse_document<'a>(arena: &'a Bump, text: &[u8]) -> Result<Document<'a>> {
     let text = &*arena.alloc_slice_copy(&text::paired_surrogates(replace_invalid(text).as_bytes()));
     let nodes = nodes(arena, &text::numbers_in_range(text)).ok_or(NOT_JSON)?;
-    Ok(Document { text, root: Value { nodes }.object()? })
+    Ok(Document { text, root: Value(Repr::Nodes(nodes)).object()? })
 }
 
 /// What the parser needs beside its input; kept, because a snapshot has millions of records.
@@ -116,7 +130,7 @@ fn width(node: &Node<'_>) -> usize {
 fn take<'a>(nodes: &mut &'a [Node<'a>]) -> Option<Value<'a>> {
     let (value, rest) = nodes.split_at_checked(width(nodes.first()?))?;
     *nodes = rest;
-    Some(Value { nodes: value })
+    Some(Value(Repr::Nodes(value)))
 }
 
 macro_rules! typed_members {
@@ -151,16 +165,15 @@ typed_members! {
 
 impl<'a> Object<'a> {
     /// The members in their order, repeated ones included.
-    pub fn members(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
-        let mut nodes = self.nodes;
-        std::iter::from_fn(move || match take(&mut nodes)?.nodes {
-            [Node::String(name)] => Some((*name, take(&mut nodes)?)),
-            _ => None,
-        })
+    pub const fn members(&self) -> Members<'a> {
+        self.0
     }
 
     /// Place (counted from 0) and value of the last member of this name.
     pub fn position(&self, name: &str) -> Option<(usize, Value<'a>)> {
+        if let Kept::Text(members) = &self.0.0 {
+            return members.position(name);
+        }
         let named = |(_, (own, _)): &(usize, (&str, Value<'a>))| own.eq_ignore_ascii_case(name);
         self.members().enumerate().filter(named).last().map(|(at, (_, value))| (at, value))
     }
@@ -172,13 +185,26 @@ impl<'a> Object<'a> {
 
     /// A map from string to string: names as they are, sorted, the last of equal ones kept.
     pub fn string_map(&self, arena: &'a Bump) -> Result<&'a [(&'a str, &'a str)]> {
-        let pairs = self.members().map(|(name, value)| Ok((name, value.str()?)));
-        Ok(arena.alloc_slice_copy(&last_of_each_name(pairs.collect::<Result<_>>()?)))
+        self.map(arena, |value| value.str())
+    }
+
+    /// A map: names as they are, sorted, the last of equal ones kept.
+    pub fn map<T: Copy>(
+        &self,
+        arena: &'a Bump,
+        mut convert: impl FnMut(Value<'a>) -> Result<T>,
+    ) -> Result<&'a [(&'a str, T)]> {
+        let mut members = self.members();
+        let mut next = |_| members.next().ok_or(NOT_OBJECT).and_then(|(name, value)| Ok((name, convert(value)?)));
+        // So many, each in its place at once: a list that grows would take twice as much.
+        let all = arena.alloc_slice_try_fill_with(self.members().len(), &mut next)?;
+        let many = last_of_each_name(all);
+        Ok(all.get(..many).unwrap_or_default())
     }
 
     /// Whether there are no members.
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+        self.members().is_empty()
     }
 
     /// Bytes in standard base64; empty when absent.
@@ -187,11 +213,78 @@ impl<'a> Object<'a> {
     }
 }
 
-/// The elements of an array; iterates over them.
+/// The members of an object, in their order.
 #[derive(Debug, Clone, Copy, Default)]
+pub struct Members<'a>(Kept<'a>);
+
+/// What is left of an object.
+#[derive(Debug, Clone, Copy)]
+enum Kept<'a> {
+    Nodes(&'a [Node<'a>]),
+    /// Of a large object with few members.
+    Listed(&'a [(&'a str, Value<'a>)]),
+    Text(large::Members<'a>),
+}
+
+impl Default for Kept<'_> {
+    fn default() -> Self {
+        Kept::Nodes(&[])
+    }
+}
+
+impl Members<'_> {
+    /// How many are left.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Kept::Text(members) => members.len(),
+            _ => self.count(),
+        }
+    }
+
+    /// Whether none is left.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (&'a str, Value<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Kept::Nodes(nodes) => match take(nodes)?.0 {
+                Repr::Nodes([Node::String(name)]) => Some((*name, take(nodes)?)),
+                _ => None,
+            },
+            Kept::Listed(members) => {
+                let (first, rest) = members.split_first()?;
+                *members = rest;
+                Some(*first)
+            }
+            Kept::Text(members) => members.next(),
+        }
+    }
+}
+
+/// The elements of an array; iterates over them.
+#[derive(Debug, Clone, Copy)]
 pub struct Array<'a> {
     len: usize,
-    nodes: &'a [Node<'a>],
+    parts: Parts<'a>,
+}
+
+/// What is left of an array.
+#[derive(Debug, Clone, Copy)]
+enum Parts<'a> {
+    Nodes(&'a [Node<'a>]),
+    Text(large::Elements<'a>),
+}
+
+impl Default for Array<'_> {
+    fn default() -> Self {
+        Array { len: 0, parts: Parts::Nodes(&[]) }
+    }
 }
 
 impl<'a> Array<'a> {
@@ -203,6 +296,11 @@ impl<'a> Array<'a> {
     /// Whether it has none.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Whether there may be so many elements that it matters what is kept of one.
+    pub const fn is_large(&self) -> bool {
+        matches!(self.parts, Parts::Text(_))
     }
 
     /// Converts every element and keeps the results in the arena.
@@ -217,14 +315,42 @@ impl<'a> Iterator for Array<'a> {
     type Item = Value<'a>;
 
     fn next(&mut self) -> Option<Value<'a>> {
-        take(&mut self.nodes)
+        match &mut self.parts {
+            Parts::Nodes(nodes) => take(nodes),
+            Parts::Text(text) => text.next(),
+        }
     }
 }
 
 impl<'a> Value<'a> {
+    /// The nodes of a value that is no large object or array.
+    #[inline]
+    fn nodes(self) -> &'a [Node<'a>] {
+        match self.0 {
+            Repr::Nodes(nodes) => nodes,
+            Repr::Text(text) => text.nodes().unwrap_or_default(),
+        }
+    }
+
+    /// The same value, with `arena` for what has to be made of it.
+    pub fn within<'b>(self, arena: &'b Bump) -> Value<'b>
+    where
+        'a: 'b,
+    {
+        match self.0 {
+            Repr::Nodes(nodes) => Value(Repr::Nodes(nodes)),
+            Repr::Text(text) => Value(Repr::Text(text.within(arena))),
+        }
+    }
+
     /// A string; `null` is empty.
     pub fn str(self) -> Result<&'a str> {
-        match self.nodes {
+        if let Repr::Text(text) = self.0
+            && let Some(plain) = text.plain()
+        {
+            return Ok(plain);
+        }
+        match self.nodes() {
             [Node::String(text)] => Ok(text),
             [Node::Static(StaticNode::Null)] => Ok(""),
             _ => Err(NOT_STRING),
@@ -233,7 +359,12 @@ impl<'a> Value<'a> {
 
     /// An unsigned integer; `null` is 0.
     pub fn u64(self) -> Result<u64> {
-        let number = match self.nodes {
+        if let Repr::Text(text) = self.0
+            && let Some(n) = text.integer()
+        {
+            return Ok(n);
+        }
+        let number = match self.nodes() {
             [Node::Static(StaticNode::U64(n))] => Some(*n),
             [Node::Static(StaticNode::I64(n))] => u64::try_from(*n).ok(),
             [Node::Static(StaticNode::Null)] => Some(0),
@@ -249,7 +380,7 @@ impl<'a> Value<'a> {
 
     /// A signed integer; `null` is 0.
     pub fn i64(self) -> Result<i64> {
-        let number = match self.nodes {
+        let number = match self.nodes() {
             [Node::Static(StaticNode::I64(n))] => Some(*n),
             [Node::Static(StaticNode::U64(n))] => i64::try_from(*n).ok(),
             [Node::Static(StaticNode::Null)] => Some(0),
@@ -260,7 +391,7 @@ impl<'a> Value<'a> {
 
     /// Any number; `null` is 0.
     pub fn f64(self) -> Result<f64> {
-        match self.nodes {
+        match self.nodes() {
             [Node::Static(StaticNode::F64(x))] if *x != text::OUT_OF_RANGE => Ok(*x),
             [Node::Static(StaticNode::I64(n))] => Ok(*n as f64),
             [Node::Static(StaticNode::U64(n))] => Ok(*n as f64),
@@ -271,7 +402,7 @@ impl<'a> Value<'a> {
 
     /// `true` or `false`; `null` is `false`.
     pub fn bool(self) -> Result<bool> {
-        match self.nodes {
+        match self.nodes() {
             [Node::Static(StaticNode::Bool(b))] => Ok(*b),
             [Node::Static(StaticNode::Null)] => Ok(false),
             _ => Err(NOT_BOOL),
@@ -280,8 +411,13 @@ impl<'a> Value<'a> {
 
     /// An object; `null` has no members.
     pub fn object(self) -> Result<Object<'a>> {
-        match self.nodes {
-            [Node::Object { .. }, nodes @ ..] => Ok(Object { nodes }),
+        if let Repr::Text(text) = self.0
+            && text.is_large()
+        {
+            return text.object().ok_or(NOT_OBJECT);
+        }
+        match self.nodes() {
+            [Node::Object { .. }, nodes @ ..] => Ok(Object(Members(Kept::Nodes(nodes)))),
             [Node::Static(StaticNode::Null)] => Ok(Object::default()),
             _ => Err(NOT_OBJECT),
         }
@@ -289,8 +425,14 @@ impl<'a> Value<'a> {
 
     /// An array; `null` has no elements.
     pub fn array(self) -> Result<Array<'a>> {
-        match self.nodes {
-            [Node::Array { len, .. }, nodes @ ..] => Ok(Array { len: *len, nodes }),
+        if let Repr::Text(text) = self.0
+            && text.is_large()
+        {
+            let elements = text.elements().ok_or(NOT_ARRAY)?;
+            return Ok(Array { len: elements.count(), parts: Parts::Text(elements) });
+        }
+        match self.nodes() {
+            [Node::Array { len, .. }, nodes @ ..] => Ok(Array { len: *len, parts: Parts::Nodes(nodes) }),
             [Node::Static(StaticNode::Null)] => Ok(Array::default()),
             _ => Err(NOT_ARRAY),
         }
@@ -309,13 +451,21 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Sorts what a map holds by name and keeps the last of each name.
-pub fn last_of_each_name<T>(mut members: Vec<(&str, T)>) -> Vec<(&str, T)> {
+/// Sorts what a map holds by name and moves the last of each name to the front; gives how many names there are.
+fn last_of_each_name<T: Copy>(members: &mut [(&str, T)]) -> usize {
+    // Stable, so that the last of equal ones stays the last; what is in order costs nothing.
     members.sort_by_key(|(name, _)| *name);
-    members.reverse();
-    members.dedup_by_key(|(name, _)| *name);
-    members.reverse();
-    members
+    let mut kept = 0_usize;
+    for at in 0..members.len() {
+        let Some(member) = members.get(at).copied() else { break };
+        let before = kept.checked_sub(1).and_then(|last| members.get(last));
+        let place = if before.is_some_and(|(name, _)| *name == member.0) { kept.saturating_sub(1) } else { kept };
+        if let Some(slot) = members.get_mut(place) {
+            *slot = member;
+        }
+        kept = place.saturating_add(1);
+    }
+    kept
 }
 
 /// Decodes a text in standard base64 with padding.

@@ -238,7 +238,54 @@ fn maps_are_sorted_and_exact() {
     assert!(parse(&arena, br#"{"b":1}"#).unwrap().string_map(&arena).is_err());
 }
 
+/// A value with everything that is read of it.
+fn everything(arena: &Bump, value: Value<'_>) -> String {
+    let object = value.object().map(|o| {
+        let members: Vec<_> = o.members().map(|(name, value)| (name, everything(arena, value))).collect();
+        let found: Vec<_> =
+            members.iter().map(|(name, _)| o.position(name).map(|(at, v)| (at, everything(arena, v)))).collect();
+        let map = o.map(arena, |value| Ok(value.str().is_ok())).unwrap().to_vec();
+        (members.len() == o.members().len(), members, found, map)
+    });
+    let array = value.array().map(|a| (a.len(), a.map(|value| everything(arena, value)).collect::<Vec<_>>()));
+    let numbers = (value.u64(), value.u32(), value.i64(), value.f64().map(f64::to_bits));
+    format!("{:?} {numbers:?} {:?} {object:?} {array:?}", value.str(), value.bool())
+}
+
+/// JSON of any kind; members may be repeated, and names have escapes.
+fn any_json() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        any::<i32>().prop_map(|n| n.to_string()),
+        any::<u64>().prop_map(|n| n.to_string()),
+        any::<bool>().prop_map(|b| b.to_string()),
+        Just("1.5e3".to_owned()),
+        ".*".prop_map(|text| serde_json::json!(text).to_string()),
+        Just("\"\\ud83d x\"".to_owned()),
+    ];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        let name = prop_oneof![Just("\"a\""), Just("\"A\""), Just("\"\\u0061\""), Just("\"b\\n\""), Just("\"c\"")];
+        let member = (name, inner.clone()).prop_map(|(name, value)| format!("{name} : {value}"));
+        prop_oneof![
+            prop::collection::vec(inner, 0..6).prop_map(|all| format!("[{}]", all.join(" , "))),
+            prop::collection::vec(member, 0..6).prop_map(|all| format!("{{{}}}", all.join(","))),
+        ]
+    })
+}
+
 proptest! {
+    /// What stays text is read as what becomes nodes.
+    #[test]
+    fn text_and_nodes_say_the_same(json in any_json()) {
+        let arena = Bump::new();
+        let text = format!("{{\"x\":{json}}}");
+        let parsed = nodes(&arena, text.as_bytes()).or_else(|| nodes(&arena, &text::paired_surrogates(text.as_bytes())));
+        let by_nodes = Value(Repr::Nodes(parsed.unwrap()));
+        let by_text = large::parse(&arena, text.as_bytes()).unwrap().root.get("x").unwrap();
+        let want = everything(&arena, by_nodes.object().unwrap().get("x").unwrap());
+        prop_assert_eq!(everything(&arena, by_text), want, "{}", text);
+    }
+
     #[test]
     fn agrees_with_another_parser(text in "[{}\\[\\]\",:0-9a-z\\\\\\- .\n\u{1}\u{7f}é]{0,24}") {
         let arena = Bump::new();

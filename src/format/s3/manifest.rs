@@ -5,7 +5,10 @@ use serde::Serialize;
 
 use crate::format::fault::{Fault, Result};
 use crate::format::jsonout::{self, is_zero};
-use crate::format::jsonval::{self, Object, Value};
+use crate::format::jsonval::{self, Array, Object, Value};
+
+/// Parts of a long list that are kept before repetitions are looked for; the server has no more in an object.
+const FEW_PARTS: usize = if cfg!(test) { 4 } else { 10_000 };
 
 /// Value of an `obj|head` row: JSON. Strings live in the arena; absent members are empty or 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -33,9 +36,12 @@ pub struct Manifest<'a> {
     /// User metadata without `x-amz-meta-`, sorted by name, each once.
     #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "jsonout::map")]
     pub user_metadata: &'a [(&'a str, &'a str)],
-    /// Parts in the order of the manifest; none when the object is empty.
+    /// Parts in the order of the manifest; none when the object is empty. Of very many only those that count.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub parts: &'a [Part<'a>],
+    /// How many parts are declared, repetitions and all.
+    #[serde(skip)]
+    pub declared_parts: usize,
 }
 
 /// A part of an object; also the value of an `upload|part` row.
@@ -67,14 +73,15 @@ impl<'a> Manifest<'a> {
     /// Parses a manifest; `null` is an empty object without an upload.
     pub fn parse(arena: &'a Bump, value: &[u8]) -> Result<Manifest<'a>> {
         let o = jsonval::parse(arena, value)?;
-        let parts = o.array("parts")?.collect_in(arena, |part| Part::read(arena, part))?;
-        if parts.iter().any(|part| part.offloaded && part.chunk_sizes.len() as u64 != part.chunk_count) {
-            return Err(Fault::Value("an offloaded part has not as many chunk_sizes as its chunk_count says"));
-        }
-        Self::read(arena, o, parts)
+        let list = o.array("parts")?;
+        let parts = match list.is_large() {
+            true => many_parts(arena, list)?,
+            false => list.collect_in(arena, |part| Part::read(arena, part))?,
+        };
+        Ok(Manifest { parts, declared_parts: list.len(), ..Self::read(arena, o)? })
     }
 
-    fn read(arena: &'a Bump, o: Object<'a>, parts: &'a [Part<'a>]) -> Result<Manifest<'a>> {
+    fn read(arena: &'a Bump, o: Object<'a>) -> Result<Manifest<'a>> {
         Ok(Manifest {
             upload_id: o.str("upload_id")?,
             etag: o.str("etag")?,
@@ -85,9 +92,35 @@ impl<'a> Manifest<'a> {
             cache_control: o.str("cache_control")?,
             content_disposition: o.str("content_disposition")?,
             user_metadata: o.object("user_metadata")?.string_map(arena)?,
-            parts,
+            ..Manifest::default()
         })
     }
+}
+
+/// The parts of a list that may be mere repetitions: two bytes of text make a part of 88.
+fn many_parts<'a>(arena: &'a Bump, list: Array<'a>) -> Result<&'a [Part<'a>]> {
+    let (mut parts, mut scratch, mut most) = (Vec::new(), Bump::new(), FEW_PARTS);
+    for part in list {
+        scratch.reset();
+        let part = Part::read(&scratch, part.within(&scratch))?;
+        parts.push(part.kept_in(arena));
+        if parts.len() >= most {
+            last_of_each(&mut parts);
+            most = parts.len().saturating_mul(2).max(FEW_PARTS);
+        }
+    }
+    if list.len() >= FEW_PARTS {
+        last_of_each(&mut parts);
+    }
+    Ok(arena.alloc_slice_copy(&parts))
+}
+
+/// The parts that count, in body order.
+pub fn last_of_each(parts: &mut Vec<Part<'_>>) {
+    // Latest first, so that the stable sort and the removal of repetitions keep the last declaration.
+    parts.reverse();
+    parts.sort_by_key(Part::identity);
+    parts.dedup_by_key(|part| part.identity());
 }
 
 impl<'a> Part<'a> {
@@ -97,7 +130,22 @@ impl<'a> Part<'a> {
     }
 
     fn read(arena: &'a Bump, part: Value<'a>) -> Result<Part<'a>> {
-        Self::from_object(arena, part.object()?)
+        let part = Self::from_object(arena, part.object()?)?;
+        if part.offloaded && part.chunk_sizes.len() as u64 != part.chunk_count {
+            return Err(Fault::Value("an offloaded part has not as many chunk_sizes as its chunk_count says"));
+        }
+        Ok(part)
+    }
+
+    /// The same, copied into `arena`.
+    fn kept_in<'b>(&self, arena: &'b Bump) -> Part<'b> {
+        let (etag, chunk_sizes) = (arena.alloc_str(self.etag), arena.alloc_slice_copy(self.chunk_sizes));
+        Part { etag, chunk_sizes, ..*self }
+    }
+
+    /// Number, version and kind: of several parts with the same the last one counts. Orders as parts do in the body.
+    pub const fn identity(&self) -> (u64, u64, bool) {
+        (self.part_no, self.version(), self.offloaded)
     }
 
     fn from_object(arena: &'a Bump, o: Object<'a>) -> Result<Part<'a>> {
@@ -190,6 +238,7 @@ mod tests {
             content_disposition: "d",
             user_metadata: &[("a", "1"), ("b", "2")],
             parts: &parts,
+            declared_parts: 3,
         };
         check(text, Ok(want));
     }
@@ -219,6 +268,23 @@ mod tests {
         ] {
             check(bad, Err(()));
         }
+    }
+
+    /// Of many parts only the last of each number is kept, in body order; of few all are.
+    #[test]
+    fn many_parts_are_few() {
+        let part = |part_no, size_bytes| Part { part_no, size_bytes, ..Part::default() };
+        let text = |parts: &[Part<'_>]| {
+            let each = |p: &Part<'_>| format!("{{\"part_no\":{},\"size_bytes\":{}}}", p.part_no, p.size_bytes);
+            format!("{{\"parts\":[{}]}}", parts.iter().map(each).collect::<Vec<_>>().join(","))
+        };
+        let all: Vec<_> = (0..100).map(|i| part(i * 7 % 3, i64::try_from(i).unwrap())).collect();
+        let arena = Bump::new();
+        let many = text(&all);
+        let manifest = Manifest::parse(&arena, many.as_bytes()).unwrap();
+        assert_eq!((manifest.parts, manifest.declared_parts), (&[part(0, 99), part(1, 97), part(2, 98)][..], 100));
+        let few = text(&all[..3]);
+        assert_eq!(Manifest::parse(&arena, few.as_bytes()).unwrap().parts, &all[..3]);
     }
 
     #[test]

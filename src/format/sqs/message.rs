@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::straight;
 use crate::format::fault::{OrFault, Result};
 use crate::format::jsonout::{self, is_zero};
-use crate::format::jsonval::{self, Document, last_of_each_name};
+use crate::format::jsonval::{self, Document};
 use crate::format::rawjson;
 
 /// What a message begins with: `\0SM\1`.
@@ -118,16 +118,9 @@ impl<'a> Message<'a> {
 /// The attributes: names come from the parsed record, values from its text, matched by their places.
 fn attributes<'a>(arena: &'a Bump, document: &Document<'a>) -> Result<&'a [(&'a str, &'a [u8])]> {
     let Some((place, value)) = document.root.position("message_attributes") else { return Ok(&[]) };
-    let names = value.object()?;
-    if names.is_empty() {
-        return Ok(&[]);
-    }
-    let text = rawjson::member_at(document.text, place);
-    let mut members = Vec::new();
-    let mut parsed = names.members();
-    let mut visit = |_, raw| parsed.next().map(|(name, _)| members.push((name, raw)));
-    text.and_then(|text| rawjson::each_member(text, &mut visit)).or_value("its message_attributes are not JSON")?;
-    Ok(arena.alloc_slice_copy(&last_of_each_name(members)))
+    let mut stored = rawjson::member_at(document.text, place).and_then(rawjson::Members::of);
+    let mut next = || stored.as_mut()?.next();
+    value.object()?.map(arena, |_| next().map(|(_, raw)| raw).or_value("its message_attributes are not JSON"))
 }
 
 /// What sorting and filtering need of a message, without its body: 24 bytes and the ID.

@@ -132,7 +132,7 @@ impl<'a> Queue<'a> {
             maximum_message_size: o.i64("maximum_message_size")?,
             redrive_policy: o.str("redrive_policy")?,
             redrive_allow_policy: o.str("redrive_allow_policy")?,
-            tags: tags(arena, &o.object("tags")?)?,
+            tags: o.object("tags")?.string_map(arena)?,
             last_purged_at_millis: o.i64("last_purged_at_millis")?,
             created_at_millis: o.i64("created_at_millis")?,
             last_modified_at_millis: o.i64("last_modified_at_millis")?,
@@ -142,11 +142,6 @@ impl<'a> Queue<'a> {
             deduplication_scope: o.str("deduplication_scope")?,
         })
     }
-}
-
-fn tags<'a>(arena: &'a Bump, o: &Object<'a>) -> Result<&'a [(&'a str, &'a str)]> {
-    let tags: Result<Vec<_>> = o.members().map(|(name, value)| Ok((name, value.str()?))).collect();
-    Ok(arena.alloc_slice_copy(&jsonval::last_of_each_name(tags?)))
 }
 
 impl Queue<'_> {

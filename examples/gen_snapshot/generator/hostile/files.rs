@@ -2,7 +2,8 @@
 
 use super::{Kind, Pile, each};
 
-pub const KINDS: &[Kind] = &[("deep", deep), ("wide", |n| flat(n, 0)), ("links", links), ("holes", |n| flat(n, 1 << 40))];
+pub const KINDS: &[Kind] =
+    &[("deep", deep), ("wide", |n| flat(n, 0)), ("links", links), ("holes", |n| flat(n, 1 << 40))];
 
 const ROOT: u64 = 1;
 /// The first inode that is given out.

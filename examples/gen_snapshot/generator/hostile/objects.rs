@@ -36,7 +36,9 @@ fn key(prefix: &str, bucket: &str, name: &str) -> Vec<u8> {
 
 fn manifest(etag: &str, size: u64, more: &str) -> String {
     let upload = "0".repeat(32);
-    format!("{{\"upload_id\":\"{upload}\",\"etag\":\"{etag}\",\"size_bytes\":{size},\"last_modified_hlc\":{NOW}{more}}}")
+    format!(
+        "{{\"upload_id\":\"{upload}\",\"etag\":\"{etag}\",\"size_bytes\":{size},\"last_modified_hlc\":{NOW}{more}}}"
+    )
 }
 
 fn empty_manifest() -> String {
@@ -51,7 +53,9 @@ fn chunk(prefix: &str, bucket: &str, name: &str, part_no: u64, chunk_no: u64) ->
 
 fn buckets(n: u64) -> Pile {
     let etag = hex(&Md5::digest(b"x"));
-    let parts = format!(",\"parts\":[{{\"part_no\":1,\"etag\":\"{etag}\",\"size_bytes\":1,\"chunk_count\":1,\"chunk_sizes\":[1]}}]");
+    let parts = format!(
+        ",\"parts\":[{{\"part_no\":1,\"etag\":\"{etag}\",\"size_bytes\":1,\"chunk_count\":1,\"chunk_sizes\":[1]}}]"
+    );
     each(n, |pile, i| {
         let name = format!("bucket{i:07}");
         bucket(pile, &name);

@@ -16,13 +16,16 @@ pub const KINDS: &[Kind] = &[
     ("indexes", |n| each(1, |pile, _| table(pile, "t", b"S", &numbered(n, |name| field(4, &field(1, name)))))),
     ("deep-item", |n| item(&entry(b"zz", &nested(n)))),
     ("equal-numbers", |n| each_number(n, |i| format!("1.{}", "0".repeat(i as usize)))),
-    ("equal-short", |n| each_number(n, |i| format!("{}1.{}", "0".repeat(i as usize % 500), "0".repeat(i as usize / 500)))),
+    ("equal-short", |n| {
+        each_number(n, |i| format!("{}1.{}", "0".repeat(i as usize % 500), "0".repeat(i as usize / 500)))
+    }),
 ];
 
 fn table(pile: &mut Pile, name: &str, kind: &[u8], more: &[u8]) {
     let definition = field(2, &[field(1, b"pk"), field(2, kind)].concat());
     let key = field(3, &field(1, b"pk"));
-    let value = [b"\0DS\x01", &field(1, name.as_bytes())[..], &definition, &key, &[5 << 3, 2, 7 << 3, 1], more].concat();
+    let value =
+        [b"\0DS\x01", &field(1, name.as_bytes())[..], &definition, &key, &[5 << 3, 2, 7 << 3, 1], more].concat();
     pile.put(format!("!ddb|meta|table|{}", URL_SAFE_NO_PAD.encode(name)), value);
 }
 
