@@ -1,7 +1,7 @@
 //! Runs units of work on all threads and hands their results over in unit order.
 //!
 //! Units are claimed in order and committed in order; a fast thread may run at most a window ahead of the slowest
-//! unit, so that what waits for its turn stays small. One thread commits at a time, while the others work; what need
+//! unit, and no farther once what waits for its turn is much, so that it stays small. One thread commits at a time, while the others work; what need
 //! not be in order (writing bytes whose place is settled) follows the commit, beside the next one. The first error is
 //! the one of the lowest unit, whatever the number of threads: every lower unit still runs to its end.
 
@@ -10,16 +10,28 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
+use crate::output::unit::UnitOut;
 
 /// Units that may wait for their turn, for each thread.
 const WINDOW: usize = 8;
+/// Bytes that may wait for their turn before no other unit is begun.
+const MOST_WAITING: usize = 16 << 20;
+
+/// What a unit gives.
+pub trait Done: Send {
+    /// Bytes that it holds while it waits for its turn, about.
+    fn held(&self) -> usize;
+}
 
 struct State<T> {
     next: usize,
     committed: usize,
     /// Whether a thread is committing.
     committing: bool,
-    waiting: BTreeMap<usize, T>,
+    /// Results with the bytes that each holds.
+    waiting: BTreeMap<usize, (T, usize)>,
+    /// Those bytes, of all of them.
+    held: usize,
     failed: Option<(usize, Error)>,
     /// A thread has panicked: nobody may wait for its unit.
     abandoned: bool,
@@ -39,7 +51,7 @@ struct Queue<'u, T, C, A> {
 ///
 /// # Errors
 /// The error of the lowest unit that failed in either.
-pub fn run<T: Send>(
+pub fn run<T: Done>(
     units: usize,
     work: impl Fn(usize) -> Result<T> + Sync,
     commit: impl FnMut(T) -> Result<()> + Send,
@@ -51,7 +63,7 @@ pub fn run<T: Send>(
 ///
 /// # Errors
 /// The error of the lowest unit that failed in any of the three.
-pub fn run_with<T: Send, W>(
+pub fn run_with<T: Done, W>(
     units: usize,
     work: impl Fn(usize) -> Result<T> + Sync,
     commit: impl FnMut(T) -> Result<W> + Send,
@@ -65,7 +77,7 @@ pub fn run_with<T: Send, W>(
 ///
 /// # Errors
 /// The error of the lowest unit that failed in any of the three.
-pub fn run_pulled<U: Send, T: Send>(
+pub fn run_pulled<U: Send, T: Done>(
     next: impl FnMut() -> Result<Option<U>> + Send,
     work: impl Fn(U) -> Result<T> + Sync,
     mut commit: impl FnMut(T) -> Result<()> + Send,
@@ -110,7 +122,7 @@ impl<U, N: FnMut() -> Result<Option<U>>> Source<U, N> {
     }
 }
 
-fn run_up_to<T: Send, W>(
+fn run_up_to<T: Done, W>(
     units: &AtomicUsize,
     work: impl Fn(usize) -> Result<T> + Sync,
     commit: impl FnMut(T) -> Result<W> + Send,
@@ -118,7 +130,7 @@ fn run_up_to<T: Send, W>(
 ) -> Result<()> {
     let threads = rayon::current_num_threads();
     let (waiting, commit) = (BTreeMap::new(), Mutex::new(commit));
-    let state = State { next: 0, committed: 0, committing: false, waiting, failed: None, abandoned: false };
+    let state = State { next: 0, committed: 0, committing: false, waiting, held: 0, failed: None, abandoned: false };
     let (state, turned) = (Mutex::new(state), Condvar::new());
     let queue = Queue { units, window: threads * WINDOW, state, turned, commit, after };
     rayon::scope(|scope| {
@@ -157,7 +169,9 @@ impl<T, C, A> Queue<'_, T, C, A> {
             if unit >= self.units.load(Ordering::Relaxed) || past_failure || state.abandoned {
                 return None;
             }
-            if unit < state.committed + self.window {
+            // The unit whose turn it is goes on in any case: all others wait for it.
+            let room = unit < state.committed + self.window && state.held < MOST_WAITING;
+            if room || unit == state.committed {
                 return Some(unit);
             }
             state = self.turned.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -165,7 +179,7 @@ impl<T, C, A> Queue<'_, T, C, A> {
     }
 }
 
-impl<T: Send, W, C: FnMut(T) -> Result<W> + Send, A: Fn(W) -> Result<()> + Sync> Queue<'_, T, C, A> {
+impl<T: Done, W, C: FnMut(T) -> Result<W> + Send, A: Fn(W) -> Result<()> + Sync> Queue<'_, T, C, A> {
     fn serve(&self, work: &(impl Fn(usize) -> Result<T> + Sync)) {
         let _alarm = Alarm(self);
         while let Some(unit) = self.claim() {
@@ -178,7 +192,9 @@ impl<T: Send, W, C: FnMut(T) -> Result<W> + Send, A: Fn(W) -> Result<()> + Sync>
         let mut state = self.lock();
         match result {
             Ok(done) => {
-                state.waiting.insert(unit, done);
+                let held = done.held();
+                state.held += held;
+                state.waiting.insert(unit, (done, held));
             }
             Err(error) => state.fail(unit, error),
         }
@@ -207,7 +223,8 @@ impl<T> State<T> {
             return None;
         }
         let turn = self.committed;
-        let done = self.waiting.remove(&turn)?;
+        let (done, held) = self.waiting.remove(&turn)?;
+        self.held -= held;
         self.committing = true;
         Some((turn, done))
     }
@@ -219,9 +236,70 @@ impl<T> State<T> {
     }
 }
 
+impl<T: Done> Done for Option<T> {
+    fn held(&self) -> usize {
+        self.as_ref().map_or(0, Done::held)
+    }
+}
+
+impl<T: Send, S: Send> Done for (T, UnitOut<'_>, S) {
+    fn held(&self) -> usize {
+        self.1.held()
+    }
+}
+
+impl Done for UnitOut<'_> {
+    fn held(&self) -> usize {
+        Self::held(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Done for usize {
+        fn held(&self) -> usize {
+            0
+        }
+    }
+
+    impl Done for () {
+        fn held(&self) -> usize {
+            0
+        }
+    }
+
+    /// While the first unit works, others are done until they hold enough, and no more.
+    #[test]
+    fn what_waits_is_bounded_in_bytes() {
+        struct Large(usize);
+        impl Done for Large {
+            fn held(&self) -> usize {
+                MOST_WAITING / 4
+            }
+        }
+        let begun = AtomicUsize::new(0);
+        let work = |i: usize| {
+            begun.fetch_add(1, Ordering::SeqCst);
+            if i == 0 {
+                while begun.load(Ordering::SeqCst) < 5 {
+                    std::thread::yield_now();
+                }
+                std::thread::sleep(std::time::Duration::from_millis(30));
+            }
+            Ok(Large(i))
+        };
+        let (mut got, mut most) = (Vec::new(), 0);
+        let commit = |done: Large| {
+            most = most.max(if got.is_empty() { begun.load(Ordering::SeqCst) } else { 0 });
+            got.push(done.0);
+            Ok(())
+        };
+        with_threads(2, || run(12, work, commit)).unwrap();
+        assert_eq!(got, (0..12).collect::<Vec<_>>());
+        assert_eq!(most, 5);
+    }
 
     fn with_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(f)

@@ -93,6 +93,11 @@ impl Sums {
         self.rows.is_empty()
     }
 
+    /// Bytes that it holds in memory.
+    pub fn held(&self) -> usize {
+        self.paths.capacity() + self.rows.capacity() * size_of::<Row>()
+    }
+
     fn append(&mut self, other: &Sums) {
         let base = self.paths.len();
         self.paths.extend_from_slice(&other.paths);

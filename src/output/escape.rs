@@ -69,6 +69,13 @@ pub fn quoted(bytes: &[u8], escape: Escape, out: &mut Vec<u8>) -> bool {
     true
 }
 
+/// Appends what stands between the quotes of `text`.
+pub fn inside(text: &str, escape: Escape, out: &mut Vec<u8>) {
+    let codes = if escape == Escape::Html { &HTML } else { &PLAIN };
+    out.reserve(text.len() + 2 * BLOCK);
+    (Text { bytes: text.as_bytes(), codes, copied: 0, out }).all();
+}
+
 /// A text on its way. Marks are set for many bytes at once; what lies between two marked bytes is copied at once.
 struct Text<'b, 'o> {
     bytes: &'b [u8],

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::sync::Arc;
 
+use super::out::Out;
 use super::tree::{Dir, OpenFile, Tree};
 use crate::error::{Error, Result};
 
@@ -11,7 +12,7 @@ use crate::error::{Error, Result};
 const SPILL: usize = 1 << 20;
 
 /// Lines that a unit holds until its turn comes; more go to a temporary file.
-const LOG_SPILL: usize = 16 << 20;
+const LOG_SPILL: usize = 4 << 20;
 
 /// A hole of fewer bytes is not worth one: it is written as zeros.
 const LEAST_HOLE: u64 = 4 << 10;
@@ -27,6 +28,8 @@ pub struct Growing<'t> {
     target: Target<'t>,
     /// Bytes of the object that left the buffer.
     bytes: u64,
+    /// What went wrong in [`Out::relieve`]; the next call that can fail gives it.
+    failed: Option<Error>,
 }
 
 /// Where a growing object goes.
@@ -41,12 +44,19 @@ impl<'t> Growing<'t> {
     /// A file; `known`: the caller takes its digest.
     pub(super) fn file(tree: &'t Tree, dir: &Arc<Dir>, name: &[u8], buffer: Vec<u8>, known: bool) -> Self {
         let target = Target::File { tree, dir: Arc::clone(dir), name: name.to_vec(), file: None, known };
-        Growing { tree, buffer, target, bytes: 0 }
+        Growing { tree, buffer, target, bytes: 0, failed: None }
+    }
+
+    /// A file that is there already, without a byte.
+    pub(super) fn begun(tree: &'t Tree, dir: &Arc<Dir>, name: &[u8], buffer: Vec<u8>, file: OpenFile<'t>) -> Self {
+        let (dir, name, file) = (Arc::clone(dir), name.to_vec(), Some(Box::new(file)));
+        let target = Target::File { tree, dir, name, file, known: false };
+        Growing { tree, buffer, target, bytes: 0, failed: None }
     }
 
     pub(super) fn log(tree: &'t Tree, log: usize, spilled: Option<File>, buffer: Vec<u8>) -> Self {
         let target = Target::Log { log, spilled, mark: buffer.len() };
-        Growing { tree, buffer, target, bytes: 0 }
+        Growing { tree, buffer, target, bytes: 0, failed: None }
     }
 
     pub(super) fn is_log(&self) -> bool {
@@ -59,8 +69,8 @@ impl<'t> Growing<'t> {
         self.bytes + (self.buffer.len() - before) as u64
     }
 
-    pub(super) fn into_parts(self) -> (Target<'t>, Vec<u8>) {
-        (self.target, self.buffer)
+    pub(super) fn into_parts(self) -> Result<(Target<'t>, Vec<u8>)> {
+        self.failed.map_or(Ok((self.target, self.buffer)), Err)
     }
 
     /// Writes what is buffered once it is much: call it between elements.
@@ -70,7 +80,11 @@ impl<'t> Growing<'t> {
     }
 
     fn spill_more(&mut self) -> Result<()> {
-        if self.is_log() && self.buffer.len() < LOG_SPILL { Ok(()) } else { self.write_out() }
+        if self.is_log() && self.buffer.len() < LOG_SPILL { self.sound() } else { self.write_out() }
+    }
+
+    fn sound(&mut self) -> Result<()> {
+        self.failed.take().map_or(Ok(()), Err)
     }
 
     /// Appends `bytes`; a large piece goes straight to the file.
@@ -96,6 +110,7 @@ impl<'t> Growing<'t> {
     }
 
     fn write_out(&mut self) -> Result<()> {
+        self.sound()?;
         match &mut self.target {
             Target::File { tree, dir, name, file, known } => {
                 let create = || if *known { tree.create_known(dir, name) } else { tree.create(dir, name) };
@@ -134,6 +149,25 @@ impl<'t> Growing<'t> {
             self.bytes = 0;
         }
         Ok(self)
+    }
+}
+
+impl Out for Growing<'_> {
+    const GROWS: bool = true;
+
+    #[inline]
+    fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    #[inline]
+    fn relieve(&mut self) {
+        let most = if self.is_log() { LOG_SPILL } else { SPILL };
+        if self.buffer.len() >= most && self.size() > 0 {
+            let last = self.buffer.pop();
+            self.failed = self.write_out().err();
+            self.buffer.extend(last);
+        }
     }
 }
 

@@ -15,9 +15,7 @@ pub fn string(text: &str, escape: Escape, out: &mut Vec<u8>) {
 #[inline]
 pub fn bytes(bytes: &[u8], escape: Escape, out: &mut Vec<u8>) {
     if !quoted(bytes, escape, out) {
-        out.extend_from_slice(b"{\"base64\":\"");
-        base64url(bytes, out);
-        out.extend_from_slice(b"\"}");
+        envelope(bytes, None, out);
     }
 }
 
@@ -25,14 +23,32 @@ pub fn bytes(bytes: &[u8], escape: Escape, out: &mut Vec<u8>) {
 #[inline]
 pub fn bytes_indented(bytes: &[u8], indent: usize, out: &mut Vec<u8>) {
     if !quoted(bytes, Escape::Html, out) {
-        out.push(b'{');
-        newline(indent + 2, out);
-        out.extend_from_slice(b"\"base64\": \"");
-        base64url(bytes, out);
-        out.push(b'"');
-        newline(indent, out);
-        out.push(b'}');
+        envelope(bytes, Some(indent), out);
     }
+}
+
+fn envelope(bytes: &[u8], indent: Option<usize>, out: &mut Vec<u8>) {
+    open_envelope(indent, out);
+    base64url(bytes, out);
+    close_envelope(indent, out);
+}
+
+/// Appends what stands before the base64 of bytes that are no text; `indent`: in an indented file.
+pub fn open_envelope(indent: Option<usize>, out: &mut Vec<u8>) {
+    out.push(b'{');
+    if let Some(indent) = indent {
+        newline(indent + 2, out);
+    }
+    out.extend_from_slice(if indent.is_some() { b"\"base64\": \"" } else { b"\"base64\":\"" });
+}
+
+/// Appends what stands behind it.
+pub fn close_envelope(indent: Option<usize>, out: &mut Vec<u8>) {
+    out.push(b'"');
+    if let Some(indent) = indent {
+        newline(indent, out);
+    }
+    out.push(b'}');
 }
 
 /// Appends a line feed and `indent` spaces.

@@ -58,6 +58,11 @@ pub struct Stored {
 }
 
 impl Stored {
+    /// Bytes that it holds in memory.
+    pub fn held(&self) -> usize {
+        self.lists.iter().map(Vec::capacity).sum()
+    }
+
     /// Adds a member.
     pub fn add(&mut self, member: &Member) {
         let [first, late] = &mut self.lists;

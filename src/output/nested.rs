@@ -3,22 +3,23 @@
 //! Whether a comma is due is seen from the last byte: behind an opening bracket stands the first member.
 
 use super::json::{self, Escape};
+use super::out::Out;
 
 /// Writes nested JSON. `INDENTED`: two spaces a level and `": "`, as the tree's files; otherwise no white space.
 #[derive(Debug)]
-pub struct Nested<'o, const INDENTED: bool> {
-    out: &'o mut Vec<u8>,
+pub struct Nested<'o, const INDENTED: bool, O = Vec<u8>> {
+    out: &'o mut O,
     depth: usize,
 }
 
-impl<'o, const INDENTED: bool> Nested<'o, INDENTED> {
+impl<'o, const INDENTED: bool, O: Out> Nested<'o, INDENTED, O> {
     /// Starts at the outermost level.
-    pub fn new(out: &'o mut Vec<u8>) -> Self {
+    pub fn new(out: &'o mut O) -> Self {
         Nested { out, depth: 0 }
     }
 
     /// The buffer, to append a value to.
-    pub fn out(&mut self) -> &mut Vec<u8> {
+    pub fn out(&mut self) -> &mut O {
         self.out
     }
 
@@ -33,20 +34,21 @@ impl<'o, const INDENTED: bool> Nested<'o, INDENTED> {
     }
 
     fn bracketed(&mut self, [open, close]: [u8; 2], inside: impl FnOnce(&mut Self)) {
-        self.out.push(open);
+        self.out.buffer().push(open);
         self.depth += 1;
         inside(self);
         self.depth -= 1;
-        if self.out.last() != Some(&open) {
+        if self.out.buffer().last() != Some(&open) {
             self.line();
         }
-        self.out.push(close);
+        self.out.buffer().push(close);
     }
 
     /// Begins an element: a comma if it is not the first, then its line.
     pub fn element(&mut self) {
-        if !matches!(self.out.last(), Some(b'{' | b'[')) {
-            self.out.push(b',');
+        self.out.relieve();
+        if !matches!(self.out.buffer().last(), Some(b'{' | b'[')) {
+            self.out.buffer().push(b',');
         }
         self.line();
     }
@@ -61,19 +63,19 @@ impl<'o, const INDENTED: bool> Nested<'o, INDENTED> {
     /// The same of a name that needs no escapes.
     pub fn plain_member(&mut self, name: &str) {
         self.element();
-        self.out.push(b'"');
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.push(b'"');
+        self.out.buffer().push(b'"');
+        self.out.buffer().extend_from_slice(name.as_bytes());
+        self.out.buffer().push(b'"');
         self.colon();
     }
 
     fn colon(&mut self) {
-        self.out.extend_from_slice(if INDENTED { b": " } else { b":" });
+        self.out.buffer().extend_from_slice(if INDENTED { b": " } else { b":" });
     }
 
     /// A string value.
     pub fn text(&mut self, text: &str) {
-        json::string(text, Escape::Html, self.out);
+        self.out.string(text, Escape::Html);
     }
 
     /// A member with a string value.
@@ -85,7 +87,7 @@ impl<'o, const INDENTED: bool> Nested<'o, INDENTED> {
     /// A member with a number value.
     pub fn integer_member(&mut self, name: &str, n: u64) {
         self.member(name);
-        json::integer(n, self.out);
+        json::integer(n, self.out.buffer());
     }
 
     /// A member with a number value, left out when it is zero.
@@ -97,7 +99,7 @@ impl<'o, const INDENTED: bool> Nested<'o, INDENTED> {
 
     fn line(&mut self) {
         if INDENTED {
-            json::newline(2 * self.depth, self.out);
+            json::newline(2 * self.depth, self.out.buffer());
         }
     }
 }

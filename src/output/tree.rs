@@ -65,9 +65,12 @@ pub enum Digests {
     None,
 }
 
-/// Buffers kept for the next unit, and the largest one that is worth it.
+/// Buffers kept for the next unit, and the bytes that all of them may have.
 const SPARE: usize = 32;
-const LARGEST_SPARE: usize = 8 << 20;
+const MOST_SPARE: usize = 16 << 20;
+
+/// Bytes of a growing file that go to the tap at once: they are copied.
+const TAPPED: usize = 1 << 20;
 
 /// A directory of the tree; on disk, with its handle.
 pub struct Dir {
@@ -171,7 +174,8 @@ impl Tree {
     pub fn recycle(&self, mut buffer: Vec<u8>) {
         buffer.clear();
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.len() < SPARE && (1..=LARGEST_SPARE).contains(&buffer.capacity()) {
+        let kept: usize = spare.iter().map(Vec::capacity).sum();
+        if buffer.capacity() > 0 && spare.len() < SPARE && kept + buffer.capacity() <= MOST_SPARE {
             spare.push(buffer);
         }
     }
@@ -328,6 +332,15 @@ impl Tree {
         self.create_with(dir, name, (self.digests != Digests::None).then(Sha256::new))
     }
 
+    /// As [`create`](Tree::create), unless the name is taken. Only for a tree that knows its names.
+    pub fn create_new(&self, dir: &Arc<Dir>, name: &[u8]) -> Result<Option<OpenFile<'_>>> {
+        match create_in(dir, name) {
+            Ok(fd) => Ok(Some(self.opened(dir, name, Some(fd), self.digests.then(Sha256::new)))),
+            Err(rustix::io::Errno::EXIST) => Ok(None),
+            Err(e) => Err(self.failed("create", &dir.rel, name, e)),
+        }
+    }
+
     /// As [`create`](Tree::create); the caller takes the digest, and finishes with [`OpenFile::finish_known`].
     pub fn create_known(&self, dir: &Arc<Dir>, name: &[u8]) -> Result<OpenFile<'_>> {
         self.create_with(dir, name, None)
@@ -344,10 +357,14 @@ impl Tree {
 
     fn create_with(&self, dir: &Arc<Dir>, name: &[u8], hash: Option<Sha256>) -> Result<OpenFile<'_>> {
         let fd = if self.knows_names() { Some(self.create_fd(dir, name)?) } else { None };
+        Ok(self.opened(dir, name, fd, hash))
+    }
+
+    fn opened(&self, dir: &Arc<Dir>, name: &[u8], fd: Option<OwnedFd>, hash: Option<Sha256>) -> OpenFile<'_> {
         let handle = Arc::new(Handle { dir: Arc::clone(dir), name: name.to_vec(), fd });
         let (rel, name, pieces) = (dir.rel.clone(), name.to_vec(), Pieces::default());
         let (handle, bytes, holes, unused) = (Some(handle), 0, 0, 0);
-        Ok(OpenFile { tree: self, rel, name, handle, hash, bytes, holes, unused, pieces, hole: None, finished: false })
+        OpenFile { tree: self, rel, name, handle, hash, bytes, holes, unused, pieces, hole: None, finished: false }
     }
 
     fn create_fd(&self, dir: &Dir, name: &[u8]) -> Result<OwnedFd> {
@@ -443,7 +460,7 @@ impl<'t> OpenFile<'t> {
             hash.update(bytes);
         }
         if let Some(tap) = &self.tree.tap {
-            tap.take(&self.rel, &self.name, bytes)?;
+            bytes.chunks(TAPPED).try_for_each(|piece| tap.take(&self.rel, &self.name, piece))?;
         }
         if !bytes.is_empty() {
             self.leave_hole(self.bytes / BLOCK * BLOCK);

@@ -73,6 +73,12 @@ impl<'t> UnitOut<'t> {
         self.tree
     }
 
+    /// Bytes that it holds in memory, about.
+    pub fn held(&self) -> usize {
+        let logs: usize = self.logs.iter().map(|log| log.buffer.capacity()).sum();
+        logs + self.sums.held() + self.members.held()
+    }
+
     /// A directory whose number is bounded (a Redis type, a table): its handle is held.
     pub fn dir(&mut self, rel: &str) -> Result<Arc<Dir>> {
         if let Some((_, dir)) = self.dirs.iter().find(|(name, _)| name == rel) {
@@ -163,6 +169,13 @@ impl<'t> UnitOut<'t> {
         Growing::file(self.tree, dir, name, buffer, true)
     }
 
+    /// As [`grow`](UnitOut::grow), unless the name is taken. Only for a tree that knows its names.
+    pub fn grow_new(&mut self, dir: &Arc<Dir>, name: &[u8]) -> Result<Option<Growing<'t>>> {
+        let Some(file) = self.tree.create_new(dir, name)? else { return Ok(None) };
+        let buffer = self.spare();
+        Ok(Some(Growing::begun(self.tree, dir, name, buffer, file)))
+    }
+
     fn spare(&mut self) -> Vec<u8> {
         let mut buffer = std::mem::take(&mut self.spare);
         buffer.clear();
@@ -195,7 +208,7 @@ impl<'t> UnitOut<'t> {
     /// Completes what grew; gives its size.
     pub fn finish(&mut self, growing: Growing<'_>) -> Result<u64> {
         let bytes = growing.size();
-        let (target, buffer) = growing.into_parts();
+        let (target, buffer) = growing.into_parts()?;
         match target {
             Target::Log { log, spilled, .. } => {
                 let log = &mut self.logs[log];
@@ -214,7 +227,7 @@ impl<'t> UnitOut<'t> {
 
     /// Completes a file whose digest the caller has taken; see [`OpenFile::finish_known`].
     pub fn finish_known(&mut self, growing: Growing<'_>, sum: Sum) -> Result<Place> {
-        let (target, buffer) = growing.into_parts();
+        let (target, buffer) = growing.into_parts()?;
         let place = match target {
             Target::File { file: Some(mut file), .. } => {
                 file.write(&buffer)?;

@@ -92,6 +92,13 @@ pub fn walk(source: &Source, lost: &[Lost], grain: Grain, limit: usize, progress
     Ok(all)
 }
 
+impl engine::Done for Walked {
+    /// What is shown is bounded.
+    fn held(&self) -> usize {
+        0
+    }
+}
+
 /// Hops from frame to frame; gives the footer too, if one stands behind the last row.
 fn hop(file: &[u8], layout: Layout, start: usize, grain: Grain) -> (Vec<usize>, Option<Footer>) {
     let mut cuts = Checkpoints::new((grain.unit / 4).max(1));

@@ -12,11 +12,14 @@ use super::walk::{Left, Live};
 use crate::error::Result;
 use crate::format::Adapter;
 use crate::output::names::segment_into;
-use crate::output::unit::UnitOut;
+use crate::output::unit::{Growing, UnitOut};
 use crate::report::Finding;
 
 /// The first user key of every special segment, and which of its special segments it is, by place of the table.
 pub(super) type FirstSpecials = BTreeMap<(usize, Special), (Vec<u8>, usize)>;
+
+/// Items whose rows have so many bytes are not held as a whole once they are rendered.
+pub(super) const LARGE: usize = 128 << 10;
 
 /// Writes items.
 #[derive(Default)]
@@ -46,10 +49,10 @@ impl<'a> Files<'a> {
         live: &Live<'a>,
         first: &mut FirstSpecials,
     ) -> Result<()> {
-        for (place, special) in self.prepare(out, table, live).iter().enumerate() {
+        for (place, special) in self.name(live).iter().enumerate() {
             first.entry((live.table, special)).or_insert_with(|| (live.row.user_key.to_vec(), place));
         }
-        self.store(out, table)
+        self.store(out, table, live)
     }
 
     /// Writes an item under its plain name if that is free, as `taken` or the file system tells. `None`: it is not.
@@ -60,21 +63,13 @@ impl<'a> Files<'a> {
         live: &Live<'a>,
         taken: Option<&mut Taken>,
     ) -> Result<Option<Specials>> {
-        let specials = self.prepare(out, table, live);
-        let (hash, file) = split(&self.path);
-        let dir = self.folders.open(out.tree(), &table.items, hash)?;
+        let specials = self.name(live);
         let free = match taken {
-            None => out.try_put(dir, file.as_bytes(), &self.body)?,
-            Some(taken) => {
-                let free = taken.take(live);
-                if free {
-                    out.put(dir, file.as_bytes(), &self.body)?;
-                }
-                free
-            }
+            Some(taken) => taken.take(live),
+            None => return Ok(self.store_if_free(out, table, live)?.then_some(specials)),
         };
         if free {
-            self.count.add(out, &table.scope, "items", self.body.len());
+            self.store(out, table, live)?;
         }
         Ok(free.then_some(specials))
     }
@@ -84,7 +79,7 @@ impl<'a> Files<'a> {
     pub fn put_collided(&mut self, out: &mut UnitOut<'_>, table: &Table, live: &Live<'a>) -> Result<(Specials, &str)> {
         self.path.clear();
         let specials = name::collided_item_into(live.key, live.row.user_key, &mut self.path);
-        self.store(out, table)?;
+        self.store(out, table, live)?;
         Ok((specials, &self.path))
     }
 
@@ -94,11 +89,18 @@ impl<'a> Files<'a> {
         self.path.clear();
         segment_into(left.key.primary, &mut self.path);
         self.path.push_str(".json");
-        self.body.clear();
-        self.renderer.file(left.item, &mut self.body);
         let dir = self.folders.open(out.tree(), &format!("{path}/items"), None)?;
-        out.put(dir, self.path.as_bytes(), &self.body)?;
-        self.count.add(out, &scope, "orphans", self.body.len());
+        let bytes = if left.row.body.len() < LARGE {
+            self.body.clear();
+            self.renderer.file(left.item, &mut self.body);
+            out.put(dir, self.path.as_bytes(), &self.body)?;
+            self.body.len() as u64
+        } else {
+            let mut file = out.grow(dir, self.path.as_bytes());
+            self.renderer.file(left.item, &mut file);
+            out.finish(file)?
+        };
+        self.count.add(out, &scope, "orphans", bytes);
         Ok(())
     }
 
@@ -107,20 +109,59 @@ impl<'a> Files<'a> {
         self.count.flush(out);
     }
 
-    /// Sets the plain path and the body.
-    fn prepare(&mut self, out: &mut UnitOut<'_>, table: &Table, live: &Live<'a>) -> Specials {
+    /// Sets the plain path.
+    fn name(&mut self, live: &Live<'a>) -> Specials {
         self.path.clear();
-        self.body.clear();
-        self.renderer.file(live.item, &mut self.body);
-        note_untyped(&mut self.renderer, out, table, live);
         name::item_into(live.key, &mut self.path)
     }
 
-    fn store(&mut self, out: &mut UnitOut<'_>, table: &Table) -> Result<()> {
+    fn render(&mut self, out: &mut UnitOut<'_>, table: &Table, live: &Live<'a>) {
+        self.body.clear();
+        self.renderer.file(live.item, &mut self.body);
+        note_untyped(&mut self.renderer, out, table, live);
+    }
+
+    fn store(&mut self, out: &mut UnitOut<'_>, table: &Table, live: &Live<'a>) -> Result<()> {
+        let large = live.row.body.len() >= LARGE;
+        if !large {
+            self.render(out, table, live);
+        }
         let (hash, file) = split(&self.path);
         let dir = self.folders.open(out.tree(), &table.items, hash)?;
+        if large {
+            let file = out.grow(dir, file.as_bytes());
+            return self.grown(out, table, live, file);
+        }
         out.put(dir, file.as_bytes(), &self.body)?;
-        self.count.add(out, &table.scope, "items", self.body.len());
+        self.count.add(out, &table.scope, "items", self.body.len() as u64);
+        Ok(())
+    }
+
+    /// The same if the file system has no such name yet; tells whether it was free.
+    fn store_if_free(&mut self, out: &mut UnitOut<'_>, table: &Table, live: &Live<'a>) -> Result<bool> {
+        let large = live.row.body.len() >= LARGE;
+        if !large {
+            self.render(out, table, live);
+        }
+        let (hash, file) = split(&self.path);
+        let dir = self.folders.open(out.tree(), &table.items, hash)?;
+        if large {
+            let Some(file) = out.grow_new(dir, file.as_bytes())? else { return Ok(false) };
+            return self.grown(out, table, live, file).map(|()| true);
+        }
+        let free = out.try_put(dir, file.as_bytes(), &self.body)?;
+        if free {
+            self.count.add(out, &table.scope, "items", self.body.len() as u64);
+        }
+        Ok(free)
+    }
+
+    /// Writes an item that is not held as a whole.
+    fn grown(&mut self, out: &mut UnitOut<'_>, table: &Table, live: &Live<'a>, mut file: Growing<'_>) -> Result<()> {
+        self.renderer.file(live.item, &mut file);
+        note_untyped(&mut self.renderer, out, table, live);
+        let bytes = out.finish(file)?;
+        self.count.add(out, &table.scope, "items", bytes);
         Ok(())
     }
 }
@@ -142,13 +183,13 @@ pub(super) fn note_untyped(renderer: &mut ItemRenderer<'_>, out: &mut UnitOut<'_
 
 impl Count {
     /// Counts an object.
-    pub fn add(&mut self, out: &mut UnitOut<'_>, scope: &str, kind: &'static str, bytes: usize) {
+    pub fn add(&mut self, out: &mut UnitOut<'_>, scope: &str, kind: &'static str, bytes: u64) {
         if (self.kind, self.scope.as_str()) != (kind, scope) {
             self.flush(out);
             (self.scope, self.kind) = (scope.to_owned(), kind);
         }
         self.objects += 1;
-        self.bytes += bytes as u64;
+        self.bytes += bytes;
     }
 
     /// Hands over what was counted.

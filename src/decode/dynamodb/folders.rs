@@ -1,5 +1,7 @@
 //! The folders that items are written to: the last ones stay open, since items come sorted.
 
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::output::tree::{Dir, Tree};
 
@@ -7,8 +9,8 @@ use crate::output::tree::{Dir, Tree};
 /// many tables and hash keys there are.
 #[derive(Default)]
 pub(super) struct Folders {
-    items: Option<(String, Dir)>,
-    hash: Option<(String, Dir)>,
+    items: Option<(String, Arc<Dir>)>,
+    hash: Option<(String, Arc<Dir>)>,
 }
 
 impl Folders {
@@ -16,7 +18,7 @@ impl Folders {
     ///
     /// # Errors
     /// It cannot be made.
-    pub fn open(&mut self, tree: &Tree, items: &str, hash: Option<&str>) -> Result<&Dir> {
+    pub fn open(&mut self, tree: &Tree, items: &str, hash: Option<&str>) -> Result<&Arc<Dir>> {
         if self.items.as_ref().is_none_or(|(path, _)| path != items) {
             self.hash = None;
         }
@@ -29,10 +31,14 @@ impl Folders {
 }
 
 /// The folder that is held if it has this name, else a new one in its place.
-fn held<'d>(slot: &'d mut Option<(String, Dir)>, name: &str, make: impl FnOnce() -> Result<Dir>) -> Result<&'d Dir> {
+fn held<'d>(
+    slot: &'d mut Option<(String, Arc<Dir>)>,
+    name: &str,
+    make: impl FnOnce() -> Result<Dir>,
+) -> Result<&'d Arc<Dir>> {
     let folder = match slot.take().filter(|(held, _)| held == name) {
         Some(folder) => folder,
-        None => (name.to_owned(), make()?),
+        None => (name.to_owned(), Arc::new(make()?)),
     };
     Ok(&slot.insert(folder).1)
 }

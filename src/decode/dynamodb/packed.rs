@@ -2,11 +2,12 @@
 //!
 //! Units come in user-key order, and so do their lines: no item waits for another one, and no name is decided.
 
-use super::files::{Count, note_untyped};
+use super::files::{Count, LARGE, note_untyped};
 use super::render::ItemRenderer;
 use super::straight::Straight;
 use super::table::Table;
 use super::walk::{Left, Live};
+use crate::error::Result;
 use crate::format::Adapter;
 use crate::format::dynamodb::schema::Liveness;
 use crate::output::unit::UnitOut;
@@ -28,18 +29,27 @@ struct Open {
     scope: String,
     /// Which of the unit's logs its lines go to.
     log: usize,
-    /// Bytes that were there before.
-    before: usize,
     items: u64,
+    bytes: u64,
 }
 
 impl<'a> Packer<'a> {
     /// Appends the line of an item.
-    pub fn put(&mut self, out: &mut UnitOut<'_>, table: &Table, live: &Live<'a>) {
+    ///
+    /// # Errors
+    /// A failed write.
+    pub fn put(&mut self, out: &mut UnitOut<'_>, table: &Table, live: &Live<'a>) -> Result<()> {
         let log = self.open(out, table, live.table);
-        self.renderer.line(live.item, out.log_buffer(log));
-        self.wrote_one();
+        let bytes = if live.row.body.len() < LARGE {
+            appended(out.log_buffer(log), |lines| self.renderer.line(live.item, lines))
+        } else {
+            let mut line = out.grow_log(log);
+            self.renderer.line(live.item, &mut line);
+            out.finish(line)?
+        };
+        self.wrote_one(bytes);
         note_untyped(&mut self.renderer, out, table, live);
+        Ok(())
     }
 
     /// Appends the line of an item of the active generation if its value is as the server writes it and its key
@@ -52,6 +62,9 @@ impl<'a> Packer<'a> {
         value: &'a [u8],
         primary: &[u8],
     ) -> bool {
+        if value.len() >= LARGE {
+            return false;
+        }
         let log = self.open(out, table, at);
         let lines = out.log_buffer(log);
         let before = lines.len();
@@ -63,18 +76,23 @@ impl<'a> Packer<'a> {
             lines.truncate(before);
             return false;
         }
-        self.wrote_one();
+        let bytes = lines.len() - before;
+        self.wrote_one(bytes as u64);
         true
     }
 
     /// Appends the line of an item of no live generation. It has its row key: nothing tells which attributes made it.
-    pub fn put_left(&mut self, out: &mut UnitOut<'_>, left: &Left<'a>) {
+    ///
+    /// # Errors
+    /// A failed write.
+    pub fn put_left(&mut self, out: &mut UnitOut<'_>, left: &Left<'a>) -> Result<()> {
         let (scope, path) = left.place();
-        let lines = out.lines(&format!("{path}.jsonl"));
-        let before = lines.len();
-        self.renderer.line_with_key(left.key.primary, left.item, lines);
-        let bytes = lines.len() - before;
+        let log = out.log(&format!("{path}.jsonl"));
+        let mut line = out.grow_log(log);
+        self.renderer.line_with_key(left.key.primary, left.item, &mut line);
+        let bytes = out.finish(line)?;
         self.left.add(out, &scope, "orphans", bytes);
+        Ok(())
     }
 
     /// The log of a table.
@@ -87,21 +105,20 @@ impl<'a> Packer<'a> {
         self.close(out);
         self.straight = Straight::default();
         let log = out.log(&table.packed());
-        let before = out.log_buffer(log).len();
-        self.open = Some(Open { table: at, scope: table.scope.clone(), log, before, items: 0 });
+        self.open = Some(Open { table: at, scope: table.scope.clone(), log, items: 0, bytes: 0 });
         log
     }
 
-    fn wrote_one(&mut self) {
+    fn wrote_one(&mut self, bytes: u64) {
         if let Some(open) = &mut self.open {
             open.items += 1;
+            open.bytes += bytes;
         }
     }
 
     fn close(&mut self, out: &mut UnitOut<'_>) {
-        if let Some(Open { scope, log, before, items, .. }) = self.open.take().filter(|open| open.items > 0) {
-            let bytes = out.log_buffer(log).len() - before;
-            out.tally.add(Adapter::DynamoDb, &scope, "items", items, bytes as u64);
+        if let Some(Open { scope, items, bytes, .. }) = self.open.take().filter(|open| open.items > 0) {
+            out.tally.add(Adapter::DynamoDb, &scope, "items", items, bytes);
         }
     }
 
@@ -110,4 +127,11 @@ impl<'a> Packer<'a> {
         self.close(out);
         self.left.flush(out);
     }
+}
+
+/// Bytes that `append` appends.
+fn appended(lines: &mut Vec<u8>, append: impl FnOnce(&mut Vec<u8>)) -> u64 {
+    let before = lines.len();
+    append(lines);
+    (lines.len() - before) as u64
 }

@@ -4,10 +4,11 @@ use crate::format::dynamodb::item::{Entry, Item, Map, Value};
 use crate::format::dynamodb::schema::{Index, KeyNames, Schema};
 use crate::output::json::{self, Escape};
 use crate::output::nested::Nested;
+use crate::output::out::Out;
 
 /// Appends `_schema.json`: the peer's document, then the members that are ours. No newline at the end.
-pub fn schema(schema: &Schema, out: &mut Vec<u8>) {
-    Nested::<true>::new(out).object(|w| {
+pub fn schema(schema: &Schema, out: &mut impl Out) {
+    Nested::<true, _>::new(out).object(|w| {
         w.integer_member("format_version", 1);
         w.text_member("table_name", &schema.table_name);
         w.member("primary_key");
@@ -20,9 +21,9 @@ pub fn schema(schema: &Schema, out: &mut Vec<u8>) {
     });
 }
 
-type Indented<'o> = Nested<'o, true>;
+type Indented<'o, O> = Nested<'o, true, O>;
 
-fn key_names(schema: &Schema, key: &KeyNames, w: &mut Indented<'_>) {
+fn key_names(schema: &Schema, key: &KeyNames, w: &mut Indented<'_, impl Out>) {
     w.object(|w| {
         w.member("hash_key");
         key_attribute(schema, &key.hash, w);
@@ -32,7 +33,7 @@ fn key_names(schema: &Schema, key: &KeyNames, w: &mut Indented<'_>) {
 }
 
 /// A key attribute with its declared type; `{}` when the key has none.
-fn key_attribute(schema: &Schema, name: &str, w: &mut Indented<'_>) {
+fn key_attribute(schema: &Schema, name: &str, w: &mut Indented<'_, impl Out>) {
     w.object(|w| {
         if !name.is_empty() {
             w.text_member("name", name);
@@ -42,7 +43,7 @@ fn key_attribute(schema: &Schema, name: &str, w: &mut Indented<'_>) {
     });
 }
 
-fn attribute_definitions(schema: &Schema, w: &mut Indented<'_>) {
+fn attribute_definitions(schema: &Schema, w: &mut Indented<'_, impl Out>) {
     w.member("attribute_definitions");
     w.array(|w| {
         for (name, kind) in &schema.attributes {
@@ -55,7 +56,7 @@ fn attribute_definitions(schema: &Schema, w: &mut Indented<'_>) {
     });
 }
 
-fn indexes(schema: &Schema, w: &mut Indented<'_>) {
+fn indexes(schema: &Schema, w: &mut Indented<'_, impl Out>) {
     if schema.indexes.is_empty() {
         return;
     }
@@ -73,7 +74,7 @@ fn indexes(schema: &Schema, w: &mut Indented<'_>) {
     });
 }
 
-fn projection(index: &Index, w: &mut Indented<'_>) {
+fn projection(index: &Index, w: &mut Indented<'_, impl Out>) {
     w.member("projection");
     w.object(|w| {
         w.text_member("type", &index.projection);
@@ -98,31 +99,31 @@ impl<'a> ItemRenderer<'a> {
     }
 
     /// Appends the body of an item file: indented, no newline at the end.
-    pub fn file(&mut self, item: Item<'a>, out: &mut Vec<u8>) {
-        self.map(item.attributes(), &mut Nested::<true>::new(out));
+    pub fn file(&mut self, item: Item<'a>, out: &mut impl Out) {
+        self.map(item.attributes(), &mut Nested::<true, _>::new(out));
     }
 
     /// Appends the line of a packed file: `{"Item":{…}}` and a line feed.
-    pub fn line(&mut self, item: Item<'a>, out: &mut Vec<u8>) {
-        Nested::<false>::new(out).object(|w| {
+    pub fn line(&mut self, item: Item<'a>, out: &mut impl Out) {
+        Nested::<false, _>::new(out).object(|w| {
             w.plain_member("Item");
             self.map(item.attributes(), w);
         });
-        out.push(b'\n');
+        out.buffer().push(b'\n');
     }
 
     /// The same of an item whose row key tells more than its attributes: `{"key":…,"Item":{…}}`.
-    pub fn line_with_key(&mut self, key: &[u8], item: Item<'a>, out: &mut Vec<u8>) {
-        Nested::<false>::new(out).object(|w| {
+    pub fn line_with_key(&mut self, key: &[u8], item: Item<'a>, out: &mut impl Out) {
+        Nested::<false, _>::new(out).object(|w| {
             w.member("key");
-            json::bytes(key, Escape::Html, w.out());
+            w.out().bytes(key, Escape::Html);
             w.member("Item");
             self.map(item.attributes(), w);
         });
-        out.push(b'\n');
+        out.buffer().push(b'\n');
     }
 
-    fn map<const INDENTED: bool>(&mut self, map: Map<'a>, w: &mut Nested<'_, INDENTED>) {
+    fn map<const INDENTED: bool, O: Out>(&mut self, map: Map<'a>, w: &mut Nested<'_, INDENTED, O>) {
         let from = self.entries.len();
         map.push_sorted(&mut self.entries);
         let to = self.entries.len();
@@ -137,7 +138,7 @@ impl<'a> ItemRenderer<'a> {
     }
 
     /// A value in its type's envelope. One without a type is written as null, as the peer does.
-    fn value<const INDENTED: bool>(&mut self, value: Value<'a>, w: &mut Nested<'_, INDENTED>) {
+    fn value<const INDENTED: bool, O: Out>(&mut self, value: Value<'a>, w: &mut Nested<'_, INDENTED, O>) {
         w.object(|w| {
             w.plain_member(kind(value));
             match value {
@@ -182,7 +183,7 @@ const fn kind(value: Value<'_>) -> &'static str {
     }
 }
 
-fn texts<'t, const INDENTED: bool>(texts: impl Iterator<Item = &'t str>, w: &mut Nested<'_, INDENTED>) {
+fn texts<'t, const INDENTED: bool, O: Out>(texts: impl Iterator<Item = &'t str>, w: &mut Nested<'_, INDENTED, O>) {
     w.array(|w| {
         for text in texts {
             w.element();
@@ -191,15 +192,15 @@ fn texts<'t, const INDENTED: bool>(texts: impl Iterator<Item = &'t str>, w: &mut
     });
 }
 
-fn blob<const INDENTED: bool>(bytes: &[u8], w: &mut Nested<'_, INDENTED>) {
+fn blob<const INDENTED: bool, O: Out>(bytes: &[u8], w: &mut Nested<'_, INDENTED, O>) {
     let out = w.out();
-    out.push(b'"');
-    json::base64(bytes, out);
-    out.push(b'"');
+    out.buffer().push(b'"');
+    out.encoded(bytes, json::base64);
+    out.buffer().push(b'"');
 }
 
-fn boolean<const INDENTED: bool>(flag: bool, w: &mut Nested<'_, INDENTED>) {
-    w.out().extend_from_slice(if flag { b"true" } else { b"false" });
+fn boolean<const INDENTED: bool, O: Out>(flag: bool, w: &mut Nested<'_, INDENTED, O>) {
+    w.out().buffer().extend_from_slice(if flag { b"true" } else { b"false" });
 }
 
 #[cfg(test)]

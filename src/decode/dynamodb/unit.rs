@@ -8,6 +8,7 @@ use super::render::ItemRenderer;
 use super::table::Tables;
 use super::walk::{Found, Left, Live, Walk};
 use crate::dataset::{DataSet, Row, Shared};
+use crate::decode::engine::Done;
 use crate::decode::{Layout, Options};
 use crate::error::Result;
 use crate::output::tree::Tree;
@@ -41,6 +42,12 @@ pub(super) struct Decoded<'t> {
     pub leftovers: Vec<Run>,
     /// Keys with rows in more than one input.
     pub shared: Option<Shared>,
+}
+
+impl Done for Decoded<'_> {
+    fn held(&self) -> usize {
+        self.out.held() + self.lines.iter().map(|lines| lines.bytes.capacity()).sum::<usize>()
+    }
 }
 
 struct Unit<'s, 'a, 't> {
@@ -119,8 +126,7 @@ impl<'a> Unit<'_, 'a, '_> {
             self.done.out.findings.add(finding);
         }
         if self.options.packed() {
-            self.packer.put(&mut self.done.out, table, live);
-            return Ok(());
+            return self.packer.put(&mut self.done.out, table, live);
         }
         if self.options.dynamodb_bundle.is_some() {
             self.bundle(live);
@@ -151,7 +157,7 @@ impl<'a> Unit<'_, 'a, '_> {
         match self.options.layout {
             _ if !self.options.include_orphans => {}
             Layout::Tree => self.files.put_left(&mut self.done.out, left)?,
-            Layout::Packed => self.packer.put_left(&mut self.done.out, left),
+            Layout::Packed => self.packer.put_left(&mut self.done.out, left)?,
         }
         Ok(())
     }

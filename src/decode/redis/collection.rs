@@ -89,13 +89,13 @@ fn object<'a>(
     place: &Place<'a>,
     file: &mut Growing<'_>,
 ) -> Result<u64> {
-    place.style.open(shape.array(), &mut file.buffer);
+    place.style.open(shape.array(), file);
     let count = match (wide.elements, wide.blob) {
         (Some(elements), _) => from_rows(unit, merge, shape, elements, place, file)?,
         (None, Some(blob)) => from_blob(unit, shape, &blob, place, file)?,
         (None, None) => 0,
     };
-    place.style.close(count == 0, place.expire_ms, &mut file.buffer);
+    place.style.close(count == 0, place.expire_ms, file);
     Ok(count)
 }
 
@@ -111,14 +111,14 @@ fn from_rows<'a>(
     let (key, style) = (place.key, place.style);
     let mut count = 0;
     while let Some(head) = merge.stream(elements).take(key)? {
-        style.separate(count == 0, &mut file.buffer);
+        style.separate(count == 0, file);
         match shape {
-            Shape::Hash => style.field(head.rest, head.row.body, &mut file.buffer),
-            Shape::Set => style.element(head.rest, &mut file.buffer),
+            Shape::Hash => style.field(head.rest, head.row.body, file),
+            Shape::Set => style.element(head.rest, file),
             Shape::Zset => {
                 let score = parse(unit.set, family, &head.row, meta::score)?;
                 unit.note_nan(key, head.rest, score);
-                style.scored(head.rest, score, &mut file.buffer);
+                style.scored(head.rest, score, file);
             }
         }
         count += 1;
@@ -147,13 +147,13 @@ fn from_blob<'a>(
     elements.sort_by_key(|(name, _, _)| *name);
     elements.dedup_by_key(|(name, _, _)| *name);
     for (i, (name, value, score)) in elements.iter().enumerate() {
-        style.separate(i == 0, &mut file.buffer);
+        style.separate(i == 0, file);
         match shape {
-            Shape::Hash => style.field(name, value, &mut file.buffer),
-            Shape::Set => style.element(name, &mut file.buffer),
+            Shape::Hash => style.field(name, value, file),
+            Shape::Set => style.element(name, file),
             Shape::Zset => {
                 unit.note_nan(key, name, *score);
-                style.scored(name, *score, &mut file.buffer);
+                style.scored(name, *score, file);
             }
         }
         file.spill()?;

@@ -72,15 +72,15 @@ pub(super) fn write<'a>(
 /// The object from brace to brace; gives the number of items.
 fn object(set: &DataSet<'_>, window: &Window, place: &Place<'_>, file: &mut Growing<'_>) -> Result<u64> {
     let style = place.style;
-    style.open(Array::Items, &mut file.buffer);
+    style.open(Array::Items, file);
     let mut count = 0;
     each_item(set, window, place.key, |item| {
-        style.separate(count == 0, &mut file.buffer);
-        style.element(item, &mut file.buffer);
+        style.separate(count == 0, file);
+        style.element(item, file);
         count += 1;
         file.spill()
     })?;
-    style.close(count == 0, place.expire_ms, &mut file.buffer);
+    style.close(count == 0, place.expire_ms, file);
     Ok(count)
 }
 

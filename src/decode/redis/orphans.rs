@@ -112,13 +112,13 @@ fn write(out: &mut UnitOut<'_>, key: &[u8], mut items: Vec<(i64, Row<'_>)>) -> R
     }
     name.push_str(".json");
     let mut file = out.grow(&dir, name.as_bytes());
-    Style::File.open(Array::Items, &mut file.buffer);
+    Style::File.open(Array::Items, &mut file);
     for (i, (_, row)) in items.iter().enumerate() {
-        Style::File.separate(i == 0, &mut file.buffer);
-        Style::File.element(row.body, &mut file.buffer);
+        Style::File.separate(i == 0, &mut file);
+        Style::File.element(row.body, &mut file);
         file.spill()?;
     }
-    Style::File.close(items.is_empty(), None, &mut file.buffer);
+    Style::File.close(items.is_empty(), None, &mut file);
     let bytes = out.finish(file)?;
     out.tally.add(Adapter::Redis, super::unit::SCOPE, "orphans", 1, bytes);
     Ok(())

@@ -68,14 +68,14 @@ fn lines<'a>(
             continue;
         }
         let entry = parse(set, Family::StreamEntry, &head.row, StreamEntry::parse)?;
-        let same = place.style.entry(id, &entry, &mut file.buffer) || StreamId::from_text(entry.id_text) == Some(id);
+        let same = place.style.entry(id, &entry, file) || StreamId::from_text(entry.id_text) == Some(id);
         read.mismatched += u64::from(!same);
         (read.entries, read.last) = (read.entries + 1, id);
         file.spill()?;
     }
     let length = meta.map_or(read.entries.cast_signed(), |meta| meta.len);
     let last = meta.map_or(read.last, |meta| meta.last);
-    place.style.terminator(length, last, place.expire_ms, &mut file.buffer);
+    place.style.terminator(length, last, place.expire_ms, file);
     Ok(read)
 }
 
@@ -110,11 +110,11 @@ pub(super) fn write_blob<'a>(unit: &mut Unit<'_, 'a, '_>, value: &'a [u8], place
     entries.sort_by_key(|(id, _)| *id);
     let mut file = unit.begin("streams", ".jsonl", place)?;
     let done = entries.iter().try_for_each(|(id, entry)| {
-        place.style.entry(*id, entry, &mut file.buffer);
+        place.style.entry(*id, entry, &mut file);
         file.spill()
     });
     let last = entries.last().map(|(id, _)| *id).unwrap_or_default();
-    place.style.terminator(entries.len() as i64, last, place.expire_ms, &mut file.buffer);
+    place.style.terminator(entries.len() as i64, last, place.expire_ms, &mut file);
     unit.end("streams", place, file, done)
 }
 

@@ -12,6 +12,7 @@ use super::render::Style;
 use super::{list, orphans, render, stream};
 use crate::dataset::{DataSet, Row, Shared};
 use crate::decode::Options;
+use crate::decode::engine::Done;
 use crate::decode::one::RowsOf;
 use crate::error::Result;
 use crate::format::redis::stream::StreamMeta;
@@ -28,6 +29,9 @@ pub(super) const SCOPE: &str = "db_0";
 pub(super) const BASE: &str = "redis/db_0";
 /// Where what the server cannot reach goes with `--include-orphans`.
 pub(super) const ORPHANS: &str = "redis/db_0/_orphans";
+
+/// Strings of so many bytes, with their keys, are not held as a line.
+const LARGE: usize = 128 << 10;
 
 /// Where and how one key is written.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +68,12 @@ pub struct Decoded<'t> {
     pub items_reached: u64,
     /// Keys with rows in more than one input.
     pub shared: Vec<Shared>,
+}
+
+impl Done for Decoded<'_> {
+    fn held(&self) -> usize {
+        self.out.held()
+    }
 }
 
 /// Decodes the keys of one span.
@@ -239,11 +249,8 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         let folder = if family == Family::Hll { "hll" } else { "strings" };
         if let Style::Line { key } = place.style {
             let log = self.log(folder, base);
-            let lines = self.out.log_buffer(log);
-            let before = lines.len();
-            render::string_line(key, value.payload, place.expire_ms, lines);
-            let bytes = lines.len() - before;
-            self.count(folder, base, bytes as u64);
+            let bytes = self.string_line(log, key, value.payload, place.expire_ms)?;
+            self.count(folder, base, bytes);
             return Ok(());
         }
         let dir = self.named(folder, ".bin", &place)?;
@@ -255,6 +262,19 @@ impl<'a, 't> Unit<'_, 'a, 't> {
             render::ttl_line(segment, ms, self.out.lines(&format!("{base}/{side}")));
         }
         Ok(())
+    }
+
+    /// Adds the line of a string; gives its size.
+    fn string_line(&mut self, log: usize, key: &[u8], value: &[u8], expire_ms: Option<u64>) -> Result<u64> {
+        if key.len() + value.len() < LARGE {
+            let lines = self.out.log_buffer(log);
+            let before = lines.len();
+            render::string_line(key, value, expire_ms, lines);
+            return Ok((lines.len() - before) as u64);
+        }
+        let mut line = self.out.grow_log(log);
+        render::string_line(key, value, expire_ms, &mut line);
+        self.out.finish(line)
     }
 
     /// `None` when the key is left out because it has expired (`--drop-expired`).

@@ -89,6 +89,8 @@ impl<'a> Buckets<'a> {
     fn counters(&mut self, set: &DataSet<'a>) -> Result<()> {
         let family = Family::S3BucketGen;
         let mut rows = set.family(family);
+        // Both come in the order of names: what has a record is passed by, what has none goes between.
+        let mut known = std::mem::take(&mut self.list).into_iter().peekable();
         while let Some(row) = rows.next()? {
             let counter =
                 key::bucket(family.suffix(row.user_key)).and_then(|name| Ok((name, record::generation(row.body)?)));
@@ -99,11 +101,12 @@ impl<'a> Buckets<'a> {
                     continue;
                 }
             };
-            match self.find(&name) {
-                Ok(at) => self.list[at].last = last,
-                Err(at) => self.list.insert(at, Bucket { name, live: None, last, record: None }),
-            }
+            self.list.extend(std::iter::from_fn(|| known.next_if(|bucket| bucket.name < name)));
+            let bucket = known.next_if(|bucket| bucket.name == name);
+            let bucket = bucket.unwrap_or(Bucket { name, live: None, last: None, record: None });
+            self.list.push(Bucket { last, ..bucket });
         }
+        self.list.extend(known);
         Ok(())
     }
 

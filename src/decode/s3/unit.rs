@@ -14,6 +14,7 @@ use super::spans::{Span, Spans};
 use super::{render, verdict};
 use crate::dataset::{DataSet, Part, Row, Shared};
 use crate::decode::Options;
+use crate::decode::engine::Done;
 use crate::decode::one::part_of;
 use crate::error::Result;
 use crate::format::s3::{Manifest, ObjectKey, UploadKey};
@@ -55,6 +56,12 @@ pub struct Decoded<'t> {
     pub named: Vec<u64>,
     /// Keys with rows in more than one input.
     pub shared: Vec<Shared>,
+}
+
+impl Done for Decoded<'_> {
+    fn held(&self) -> usize {
+        self.out.held() + self.named.capacity() * size_of::<u64>()
+    }
 }
 
 /// Decodes the objects of one span.

@@ -7,6 +7,7 @@ use super::index::{Lines, Target};
 use super::names;
 use super::queues::Queues;
 use crate::decode::Layout;
+use crate::decode::engine::Done;
 use crate::error::Result;
 use crate::format::sqs::key;
 use crate::output::unit::{Collector, UnitOut, Writes};
@@ -18,6 +19,12 @@ pub struct Rendered<'t> {
     pub out: UnitOut<'t>,
     /// The files that they go to, in order.
     pub pieces: Vec<Piece>,
+}
+
+impl Done for Rendered<'_> {
+    fn held(&self) -> usize {
+        self.out.held()
+    }
 }
 
 /// Lines of one file.

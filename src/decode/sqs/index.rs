@@ -78,6 +78,12 @@ struct Found<'a> {
     shared: Option<Shared>,
 }
 
+impl engine::Done for Found<'_> {
+    fn held(&self) -> usize {
+        self.runs.iter().map(|run| size_of::<Run<'_>>() + run.entries.capacity() * size_of::<Entry>()).sum()
+    }
+}
+
 impl<'a> Found<'a> {
     /// Adds a row; one without an entry is only counted.
     fn add(&mut self, target: Target<'a>, entry: Option<Entry>) {

@@ -172,7 +172,7 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
             for Read { key, message, .. } in &messages {
                 let preserve_visibility = self.options.preserve_sqs_visibility;
                 let shown = Shown { preserve_visibility, partition: key.place.partition };
-                render::message_line(message, shown, &mut lines.buffer);
+                render::message_line(message, shown, lines);
                 lines.spill()?;
             }
             written.rows += messages.len() as u64;
@@ -201,7 +201,7 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
     fn side_records(&self, rows: &[Entry], lines: &mut Growing<'_>) -> Result<Written> {
         for rows in rows.chunks(AHEAD) {
             self.each_row(rows, |row| {
-                render::side_record_line(Family::of(row.user_key), row.user_key, row.body, &mut lines.buffer);
+                render::side_record_line(Family::of(row.user_key), row.user_key, row.body, lines);
                 lines.spill()
             })?;
         }

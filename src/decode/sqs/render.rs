@@ -5,6 +5,7 @@ use crate::format::rawjson;
 use crate::format::sqs::queue::Throttle;
 use crate::format::sqs::{Message, Queue};
 use crate::output::json::{self, Escape};
+use crate::output::out::Out;
 
 /// Writes the members of one object of a document: one a line, `<` `>` `&` escaped.
 struct Members<'o> {
@@ -138,26 +139,26 @@ pub struct Shown {
 
 /// A member on a line: all that stands before the value, whose length the compiler knows, and the value.
 #[inline(always)]
-fn text<const N: usize>(before: &[u8; N], value: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(before);
-    json::string(value, Escape::Plain, out);
+fn text<const N: usize>(before: &[u8; N], value: &str, out: &mut impl Out) {
+    out.buffer().extend_from_slice(before);
+    out.string(value, Escape::Plain);
 }
 
 #[inline(always)]
-fn text_unless_empty<const N: usize>(before: &[u8; N], value: &str, out: &mut Vec<u8>) {
+fn text_unless_empty<const N: usize>(before: &[u8; N], value: &str, out: &mut impl Out) {
     if !value.is_empty() {
         text(before, value, out);
     }
 }
 
 #[inline(always)]
-fn integer<const N: usize>(before: &[u8; N], value: impl itoa::Integer, out: &mut Vec<u8>) {
-    out.extend_from_slice(before);
-    json::integer(value, out);
+fn integer<const N: usize>(before: &[u8; N], value: impl itoa::Integer, out: &mut impl Out) {
+    out.buffer().extend_from_slice(before);
+    json::integer(value, out.buffer());
 }
 
 /// Appends one line of `messages.jsonl`, with its line feed (`sqs.md` §4.2).
-pub fn message_line(message: &Message<'_>, shown: Shown, out: &mut Vec<u8>) {
+pub fn message_line(message: &Message<'_>, shown: Shown, out: &mut impl Out) {
     content(message, out);
     integer(b",\"send_timestamp_millis\":", message.send_timestamp_millis, out);
     integer(b",\"available_at_millis\":", message.available_at_millis, out);
@@ -172,31 +173,32 @@ pub fn message_line(message: &Message<'_>, shown: Shown, out: &mut Vec<u8>) {
     if let Some(partition) = shown.partition {
         integer(b",\"partition\":", partition, out);
     }
-    out.extend_from_slice(b"}\n");
+    out.buffer().extend_from_slice(b"}\n");
 }
 
 /// ID, body and attributes. The body alone escapes `<` `>` `&`, or is an envelope when it is not UTF-8 (§4.3).
-fn content(message: &Message<'_>, out: &mut Vec<u8>) {
+fn content(message: &Message<'_>, out: &mut impl Out) {
     text(b"{\"message_id\":", message.message_id, out);
-    out.extend_from_slice(b",\"body\":");
-    json::bytes(message.body, Escape::Html, out);
+    out.buffer().extend_from_slice(b",\"body\":");
+    out.bytes(message.body, Escape::Html);
     text_unless_empty(b",\"md5_of_body\":", message.md5_of_body, out);
     text_unless_empty(b",\"md5_of_message_attributes\":", message.md5_of_message_attributes, out);
     for (n, (name, value)) in message.message_attributes.iter().enumerate() {
-        out.extend_from_slice(if n == 0 { b",\"message_attributes\":{" } else { b"," });
-        json::string(name, Escape::Plain, out);
-        out.push(b':');
-        rawjson::compact(value, out);
+        out.buffer().extend_from_slice(if n == 0 { b",\"message_attributes\":{" } else { b"," });
+        out.string(name, Escape::Plain);
+        out.buffer().push(b':');
+        rawjson::compact(value, out.buffer());
+        out.relieve();
     }
     if !message.message_attributes.is_empty() {
-        out.push(b'}');
+        out.buffer().push(b'}');
     }
     text_unless_empty(b",\"sender_id\":", message.sender_id, out);
 }
 
-fn visibility(message: &Message<'_>, preserve: bool, out: &mut Vec<u8>) {
+fn visibility(message: &Message<'_>, preserve: bool, out: &mut impl Out) {
     if !preserve {
-        return out.extend_from_slice(b",\"visible_at_millis\":0,\"receive_count\":0");
+        return out.buffer().extend_from_slice(b",\"visible_at_millis\":0,\"receive_count\":0");
     }
     integer(b",\"visible_at_millis\":", message.visible_at_millis, out);
     integer(b",\"receive_count\":", message.receive_count, out);
@@ -204,20 +206,20 @@ fn visibility(message: &Message<'_>, preserve: bool, out: &mut Vec<u8>) {
         integer(b",\"first_receive_millis\":", message.first_receive_millis, out);
     }
     if !message.current_receipt_token.is_empty() {
-        out.extend_from_slice(b",\"current_receipt_token\":\"");
-        json::base64(message.current_receipt_token, out);
-        out.push(b'"');
+        out.buffer().extend_from_slice(b",\"current_receipt_token\":\"");
+        out.encoded(message.current_receipt_token, json::base64);
+        out.buffer().push(b'"');
     }
 }
 
 /// Appends one line of `side_records.jsonl`, with its line feed (`sqs.md` §4.4).
-pub fn side_record_line(family: Family, user_key: &[u8], value: &[u8], out: &mut Vec<u8>) {
+pub fn side_record_line(family: Family, user_key: &[u8], value: &[u8], out: &mut impl Out) {
     text(b"{\"prefix\":", family.prefix(), out);
-    out.extend_from_slice(b",\"key_hex\":\"");
-    out.extend(user_key.iter().flat_map(|&b| hex(b)));
-    out.extend_from_slice(b"\",\"value_b64\":\"");
-    json::base64url(value, out);
-    out.extend_from_slice(b"\"}\n");
+    out.buffer().extend_from_slice(b",\"key_hex\":\"");
+    out.buffer().extend(user_key.iter().flat_map(|&b| hex(b)));
+    out.buffer().extend_from_slice(b"\",\"value_b64\":\"");
+    out.encoded(value, json::base64url);
+    out.buffer().extend_from_slice(b"\"}\n");
 }
 
 /// A byte in lower-case hex.

@@ -1,0 +1,151 @@
+//! What text is appended to: a buffer, or something that grows and is never held as a whole.
+//!
+//! A byte of a value can become six of JSON, so a large value is rendered in pieces, and what is rendered leaves the
+//! memory between them.
+
+use super::escape::{self, Escape};
+use super::json;
+
+/// Values of so many bytes are rendered in pieces of so many; divisible by three, so that base64 has no seams.
+const PIECE: usize = 192 << 10;
+
+/// Takes text.
+pub trait Out {
+    /// Where to append what is small.
+    fn buffer(&mut self) -> &mut Vec<u8>;
+
+    /// Call it between elements: what is buffered may leave the memory, all but its last byte.
+    fn relieve(&mut self) {}
+
+    /// Whether what is appended can leave the memory.
+    const GROWS: bool;
+
+    /// Appends `text` as a JSON string.
+    #[inline]
+    fn string(&mut self, text: &str, escape: Escape) {
+        if Self::GROWS && text.len() >= PIECE {
+            return pieces(text, escape, self);
+        }
+        json::string(text, escape, self.buffer());
+    }
+
+    /// Appends `B(x)` on one line: see [`json::bytes`].
+    #[inline]
+    fn bytes(&mut self, bytes: &[u8], escape: Escape) {
+        if Self::GROWS && bytes.len() >= PIECE {
+            return large_bytes(bytes, escape, None, self);
+        }
+        json::bytes(bytes, escape, self.buffer());
+    }
+
+    /// Appends `B(x)` as it stands in an indented file: see [`json::bytes_indented`].
+    #[inline]
+    fn bytes_indented(&mut self, bytes: &[u8], indent: usize) {
+        if Self::GROWS && bytes.len() >= PIECE {
+            return large_bytes(bytes, Escape::Html, Some(indent), self);
+        }
+        json::bytes_indented(bytes, indent, self.buffer());
+    }
+
+    /// Appends `bytes` in an encoding that takes three bytes at a time.
+    #[inline]
+    fn encoded(&mut self, bytes: &[u8], encode: fn(&[u8], &mut Vec<u8>)) {
+        if !Self::GROWS {
+            return encode(bytes, self.buffer());
+        }
+        for piece in bytes.chunks(PIECE) {
+            encode(piece, self.buffer());
+            self.relieve();
+        }
+    }
+}
+
+impl Out for Vec<u8> {
+    const GROWS: bool = false;
+
+    #[inline]
+    fn buffer(&mut self) -> &mut Vec<u8> {
+        self
+    }
+}
+
+/// A long text, in pieces that end between characters.
+#[cold]
+fn pieces<O: Out + ?Sized>(mut text: &str, escape: Escape, out: &mut O) {
+    out.buffer().push(b'"');
+    while !text.is_empty() {
+        let (piece, rest) = text.split_at(text.floor_char_boundary(PIECE));
+        escape::inside(piece, escape, out.buffer());
+        out.relieve();
+        text = rest;
+    }
+    out.buffer().push(b'"');
+}
+
+#[cold]
+fn large_bytes<O: Out + ?Sized>(bytes: &[u8], escape: Escape, indent: Option<usize>, out: &mut O) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return pieces(text, escape, out);
+    }
+    json::open_envelope(indent, out.buffer());
+    for piece in bytes.chunks(PIECE) {
+        json::base64url(piece, out.buffer());
+        out.relieve();
+    }
+    json::close_envelope(indent, out.buffer());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives away what it can, and counts how much it held at most.
+    #[derive(Default)]
+    struct Away {
+        buffer: Vec<u8>,
+        gone: Vec<u8>,
+        most: usize,
+    }
+
+    impl Out for Away {
+        const GROWS: bool = true;
+
+        fn buffer(&mut self) -> &mut Vec<u8> {
+            &mut self.buffer
+        }
+
+        fn relieve(&mut self) {
+            self.most = self.most.max(self.buffer.len());
+            let last = self.buffer.pop();
+            self.gone.append(&mut self.buffer);
+            self.buffer.extend(last);
+        }
+    }
+
+    #[test]
+    fn pieces_make_the_whole() {
+        let long = |unit: &str| unit.repeat(3 * PIECE / unit.len() + 7).into_bytes();
+        let mut broken = long("a");
+        broken.extend(b"\xff");
+        for bytes in [long("\u{1}"), long("<"), long("ab\u{2028}\u{1f600}"), long("v"), broken, b"short\n".to_vec()] {
+            let mut whole = Vec::new();
+            let mut away = Away::default();
+            for escape in [Escape::Html, Escape::Plain] {
+                whole.bytes(&bytes, escape);
+                away.bytes(&bytes, escape);
+            }
+            whole.bytes_indented(&bytes, 4);
+            away.bytes_indented(&bytes, 4);
+            if let Ok(text) = std::str::from_utf8(&bytes) {
+                whole.string(text, Escape::Html);
+                away.string(text, Escape::Html);
+            }
+            whole.encoded(&bytes, json::base64);
+            away.encoded(&bytes, json::base64);
+            away.relieve();
+            away.gone.append(&mut away.buffer);
+            assert!(away.gone == whole, "{}", bytes[..8.min(bytes.len())].escape_ascii());
+            assert!(away.most <= 6 * PIECE + 64, "{}", away.most);
+        }
+    }
+}
