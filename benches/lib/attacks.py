@@ -15,7 +15,6 @@ ATTACKS = [
     Attack("set-blob-empty", 8_000_000, 2_000_000),
     Attack("zset-blob-empty", 8_000_000, 2_000_000),
     Attack("hash-blob-empty", 8_000_000, 2_000_000),
-    Attack("list-blob", 8_000_000, 2_000_000),
     Attack("stream-blob", 8_000_000, 2_000_000),
     Attack("set-blob", 2_000_000, 500_000),
     Attack("zset-blob", 2_000_000, 500_000),

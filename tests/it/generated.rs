@@ -3,6 +3,8 @@
 #[path = "../../examples/gen_snapshot/generator/mod.rs"]
 mod generator;
 
+use ekvsnap::decode::{Options, Silent, estimate};
+use ekvsnap::source::Source;
 use generator::{Spec, WORKLOADS, Written};
 
 use crate::kit::{Decoded, Tree, decoded};
@@ -56,5 +58,18 @@ fn the_seed_decides() {
         let first = made(spec(workload)).0;
         assert!(first == made(spec(workload)).0, "{workload}: the same seed, other bytes");
         assert!(first != made(Spec { seed: 8, ..spec(workload) }).0, "{workload}: another seed, the same bytes");
+    }
+}
+
+/// Hostile snapshots cost much, but all of them are sound, but for those that say otherwise.
+#[test]
+fn hostile_kinds_are_sound() {
+    for (kind, _) in generator::hostile::kinds() {
+        let workload = format!("{}{kind}", generator::HOSTILE);
+        let (bytes, written) = made(Spec { scale: 5, ..spec(&workload) });
+        assert!(written.largest > 16 && written.largest < written.bytes, "{kind}");
+        let source = Source::from_bytes(kind, bytes);
+        let damaged = estimate(&[source], &Options::default(), &Silent).err().map(|error| error.to_string());
+        assert_eq!(damaged.is_some(), kind.starts_with("damaged"), "{kind}: {damaged:?}");
     }
 }

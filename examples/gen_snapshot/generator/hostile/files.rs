@@ -15,7 +15,7 @@ fn name(pile: &mut Pile, parent: u64, name: &str, inode: u64, kind: &str) {
 }
 
 fn inode(pile: &mut Pile, number: u64, kind: &str, size: u64, links: u64) {
-    let mode = if kind == "directory" { 0o755 } else { 0o644 };
+    let mode = if kind == "directory" { 0o755 } else { 0o600 };
     let value = format!(
         "{{\"inode\":{number},\"parent\":1,\"type\":\"{kind}\",\"mode\":{mode},\"uid\":0,\"gid\":0,\"size\":{size},\
          \"atime_nsec\":0,\"mtime_nsec\":0,\"ctime_nsec\":0,\"chunk_size\":4194304,\"home_slot\":{number},\"epoch\":1,\

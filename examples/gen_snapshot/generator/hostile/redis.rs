@@ -13,7 +13,6 @@ pub const KINDS: &[Kind] = &[
     ("set-blob", |n| blob("set", b"\0RS\x01", &numbered(n, |name| field(1, name)))),
     ("zset-blob", |n| blob("zset", b"\0RZ\x01", &numbered(n, |name| field(1, &field(1, name))))),
     ("hash-blob", |n| blob("hash", b"\0RH\x01", &numbered(n, |name| field(1, &field(1, name))))),
-    ("list-blob", |n| blob("list", b"\0RL\x01", &b"\x0a\0".repeat(n as usize))),
     ("stream-blob", |n| blob("stream", b"\0RX\x01", &b"\x0a\0".repeat(n as usize))),
     ("stream-fields", stream_fields),
     ("nested-keys", |n| each(n, |pile, i| pile.put(string(&vec![b'a'; i as usize + 1]), value(b"v")))),
