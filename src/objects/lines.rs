@@ -22,7 +22,7 @@ const TAIL: usize = 64;
 const EXPIRY: &[u8] = b",\"expire_at_ms\":";
 
 /// Names of a table's key attributes.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct KeyNames {
     pub hash: String,
     pub range: Option<String>,

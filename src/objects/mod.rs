@@ -13,6 +13,7 @@ mod read;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use read::of_output;
 pub(crate) use read::{File, of_layout};
@@ -22,7 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::Adapter;
 use crate::output::checksums::Digest;
 use crate::output::json::{self, Escape};
-use crate::output::tap::tapped;
+use crate::output::tap::{Chunk, tapped};
 use crate::output::tree::{Digests, Tree};
 use crate::source::Source;
 use bodies::Bodies;
@@ -114,7 +115,7 @@ pub(crate) fn of_filling(
     };
     let mut reader = Reader::new(options.layout, marks);
     let decode = |tree: &Tree, scratch: &Path| on_threads(options.threads, || fill(tree, scratch))?;
-    let mut filled = tapped(wanted, digests, decode, |chunk| reader.feed(&chunk.path, &chunk.bytes, each))?;
+    let mut filled = tapped(wanted, digests, decode, |chunk| reader.take(&chunk, each))?;
     if digests != Digests::None {
         let whole = filled.index.merge(|path, entry| {
             reader.whole(path, entry.place.len, &entry.digest, each).map_err(std::io::Error::other)
@@ -178,7 +179,9 @@ struct Reader {
     marks: bool,
     files: HashMap<Vec<u8>, Lines>,
     /// Key attributes by table.
-    names: HashMap<String, KeyNames>,
+    names: HashMap<String, Arc<KeyNames>>,
+    /// The last of them: most tables have the same.
+    last_names: Arc<KeyNames>,
     /// Items of a tree that have not come to their end.
     items: HashMap<Vec<u8>, (ItemHash, u64)>,
     bodies: Option<Bodies>,
@@ -187,7 +190,17 @@ struct Reader {
 impl Reader {
     fn new(layout: Layout, marks: bool) -> Reader {
         let bodies = (layout == Layout::Packed && marks).then(Bodies::new);
-        Reader { layout, marks, files: HashMap::new(), names: HashMap::new(), items: HashMap::new(), bodies }
+        let (files, names, items) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Reader { layout, marks, files, names, last_names: Arc::default(), items, bodies }
+    }
+
+    /// Takes the next bytes of a file that is tapped. What is known of one that ends is forgotten: there may be many.
+    fn take(&mut self, chunk: &Chunk, each: &mut Each<'_>) -> Result<()> {
+        if !chunk.last {
+            return self.feed(&chunk.path, &chunk.bytes, each);
+        }
+        self.files.remove(&chunk.path);
+        Ok(())
     }
 
     /// Takes the next bytes of a file; of one that describes a table, bucket or queue: all of them.
@@ -205,7 +218,7 @@ impl Reader {
             return self.item(path, &place, bytes, each);
         }
         let names = self.names.get(&place.scope).filter(|_| place.adapter == Adapter::DynamoDb);
-        let lines = Lines::new(place.clone(), names.cloned().unwrap_or_default(), self.marks);
+        let lines = Lines::new(place.clone(), names.map(|names| names.as_ref().clone()).unwrap_or_default(), self.marks);
         self.files.insert(path.to_vec(), lines);
         self.feed(path, bytes, each)
     }
@@ -248,7 +261,10 @@ impl Reader {
             let names = key_names(bytes).ok_or_else(|| {
                 Error::new(ErrorKind::Output(format!("the schema of table {} cannot be read", place.scope)))
             })?;
-            self.names.insert(place.scope.clone(), names);
+            if *self.last_names != names {
+                self.last_names = Arc::new(names);
+            }
+            self.names.insert(place.scope.clone(), Arc::clone(&self.last_names));
         }
         let Place { adapter, scope, kind, .. } = place;
         let (key, size) = (scope.as_bytes(), bytes.len() as u64);
@@ -276,7 +292,7 @@ fn take_bodies(
 #[doc(hidden)]
 pub fn feed_in_pieces(path: &str, lines: &[u8], size: usize) -> Vec<String> {
     let mut reader = Reader::new(Layout::Packed, true);
-    reader.names.insert("t".to_owned(), KeyNames { hash: "h".to_owned(), range: Some("r".to_owned()) });
+    reader.names.insert("t".to_owned(), Arc::new(KeyNames { hash: "h".to_owned(), range: Some("r".to_owned()) }));
     let mut objects = Vec::new();
     let mut fed = Ok(());
     for piece in lines.chunks(size) {

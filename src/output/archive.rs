@@ -5,14 +5,13 @@
 //! file system come last, in the order of their directories, with names, owners, modes and times of their own
 //! ([`pax`]): an extractor sets a directory's time when it leaves it.
 
-use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use tar::{Builder, EntryType, Header};
 
-use super::checksums::{Checksums, DIRECTORY, Sums};
+use super::checksums::{Checksums, DIRECTORY};
 use super::members::MemberList;
 use super::pax;
 use super::single::SingleFile;
@@ -67,7 +66,7 @@ pub fn write(
     threads: usize,
 ) -> Result<()> {
     let spool = tree.spool().ok_or_else(|| Error::usage("an archive needs a spooled tree"))?;
-    add_directories(contents.index, tree.named_dirs(), out.scratch())?;
+    add_directories(contents.index, tree.take_named_dirs())?;
     let members = Members { spool, contents };
     match out.file() {
         Some(file) => compressed(file, packing, threads, members).map_err(|e| Error::io("write", out.target(), e)),
@@ -75,35 +74,30 @@ pub fn write(
     }
 }
 
-/// Adds a row for every directory: those above files, and those that were asked for.
-fn add_directories(index: &mut Checksums, named: BTreeSet<Vec<u8>>, scratch: &Path) -> Result<()> {
-    let mut found = Checksums::new(scratch);
-    let mut previous: Vec<u8> = Vec::new();
-    let mut sums = Sums::default();
-    let mut failed = None;
-    let merged = index.merge(|path, entry| {
-        if entry.place.is_elsewhere() {
-            return Ok(());
-        }
-        let common = path.iter().zip(&previous).take_while(|(a, b)| a == b).count();
-        for end in memchr::memchr_iter(b'/', path).filter(|end| *end >= common) {
-            sums.add(b"", &path[..end], [0; 32], DIRECTORY);
-        }
-        previous.clear();
-        previous.extend_from_slice(path);
-        if sums.len() >= 1024 && failed.is_none() {
-            failed = found.add(&std::mem::take(&mut sums)).err();
+/// Adds a row for every directory: those above files, and those that were asked for. One may have several rows.
+pub fn add_directories(index: &mut Checksums, mut named: Checksums) -> Result<()> {
+    let mut found = index.beside();
+    directories_above(index, &mut found)?;
+    directories_above(&mut named, &mut found)?;
+    index.absorb(named)?;
+    index.absorb(found)
+}
+
+/// Adds the directories above all rows.
+fn directories_above(rows: &mut Checksums, found: &mut Checksums) -> Result<()> {
+    let (mut previous, mut failed): (Vec<u8>, _) = (Vec::new(), None);
+    rows.each(|path, entry| {
+        if !entry.place.is_elsewhere() {
+            let common = path.iter().zip(&previous).take_while(|(a, b)| a == b).count();
+            for end in memchr::memchr_iter(b'/', path).filter(|end| *end >= common) {
+                failed = failed.take().or(found.add_directory(&path[..end]).err());
+            }
+            previous.clear();
+            previous.extend_from_slice(path);
         }
         Ok(())
-    });
-    merged.map_err(|e| Error::io("merge the index in", scratch, e))?;
-    failed.map_or(Ok(()), Err)?;
-    for dir in named {
-        let ends = memchr::memchr_iter(b'/', &dir).chain([dir.len()]);
-        ends.for_each(|end| sums.add(b"", &dir[..end], [0; 32], DIRECTORY));
-    }
-    found.add(&sums)?;
-    index.absorb(found)
+    })?;
+    failed.map_or(Ok(()), Err)
 }
 
 struct Members<'s> {

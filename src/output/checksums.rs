@@ -1,12 +1,13 @@
 //! CHECKSUMS: SHA-256 of every file, sorted by path, in flat memory (`tree.md` §6).
 //!
-//! Digests are taken from the bytes as they pass. Rows arrive in any order; full batches are sorted and spilled to
-//! unlinked temporary files, and the runs are merged at the end.
+//! Digests are taken from the bytes as they pass. Rows arrive in any order; full batches are sorted and spilled to an
+//! unlinked temporary file, and the runs in it are merged at the end.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use super::names::hex_into;
@@ -121,23 +122,46 @@ impl Sums {
 /// Collects the digests of a whole output.
 pub struct Checksums {
     batch: Sums,
-    runs: Vec<File>,
+    /// Temporary files: one, and those of others that were taken over.
+    files: Vec<File>,
+    runs: Vec<Run>,
     batch_bytes: usize,
     scratch: PathBuf,
 }
 
+/// A sorted batch that was spilled.
+struct Run {
+    /// Which of the files it is in.
+    file: usize,
+    from: u64,
+    to: u64,
+}
+
 /// Bytes of a batch before it is spilled.
-const BATCH: usize = 24 << 20;
+const BATCH: usize = 8 << 20;
 
 impl Checksums {
     /// Nothing collected yet; runs are spilled to the file system of `scratch`.
     pub fn new(scratch: &Path) -> Checksums {
-        Checksums { batch: Sums::default(), runs: Vec::new(), batch_bytes: BATCH, scratch: scratch.to_path_buf() }
+        let (files, runs, scratch) = (Vec::new(), Vec::new(), scratch.to_path_buf());
+        Checksums { batch: Sums::default(), files, runs, batch_bytes: BATCH, scratch }
     }
 
     /// Adds the files of a unit.
     pub fn add(&mut self, sums: &Sums) -> Result<()> {
         self.batch.append(sums);
+        self.spill_if_full()
+    }
+
+    /// Adds a directory; the same one may come any number of times.
+    pub fn add_directory(&mut self, path: &[u8]) -> Result<()> {
+        if self.batch.rows.last().is_none_or(|last| self.batch.path(last) != path) {
+            self.batch.add(b"", path, Digest::default(), DIRECTORY);
+        }
+        self.spill_if_full()
+    }
+
+    fn spill_if_full(&mut self) -> Result<()> {
         if self.batch.bytes() < self.batch_bytes {
             return Ok(());
         }
@@ -146,13 +170,19 @@ impl Checksums {
 
     /// Takes over all that another one has.
     pub fn absorb(&mut self, other: Checksums) -> Result<()> {
-        self.runs.extend(other.runs);
+        let before = self.files.len();
+        self.files.extend(other.files);
+        self.runs.extend(other.runs.into_iter().map(|run| Run { file: before + run.file, ..run }));
         self.add(&other.batch)
     }
 
     fn spill(&mut self) -> io::Result<()> {
         self.batch.sort();
-        let mut out = BufWriter::new(sys::temporary(&self.scratch)?);
+        if self.files.is_empty() {
+            self.files.push(sys::temporary(&self.scratch)?);
+        }
+        let from = self.files[0].seek(io::SeekFrom::End(0))?;
+        let mut out = BufWriter::new(&self.files[0]);
         for sum in &self.batch.rows {
             let path = self.batch.path(sum);
             let Place { at, len, pieces } = sum.entry.place;
@@ -161,19 +191,31 @@ impl Checksums {
             out.write_all(&sum.entry.digest)?;
             [at, len, pieces].iter().try_for_each(|n| out.write_all(&n.to_le_bytes()))?;
         }
-        self.runs.push(out.into_inner()?);
+        out.flush()?;
+        drop(out);
+        let to = self.files[0].stream_position()?;
+        self.runs.push(Run { file: 0, from, to });
         self.batch = Sums::default();
         Ok(())
+    }
+
+    /// An empty one that spills to the same place.
+    pub fn beside(&self) -> Checksums {
+        Checksums::new(&self.scratch)
+    }
+
+    /// As [`merge`](Checksums::merge), with an error that names the place of the spilled rows.
+    pub fn each(&mut self, each: impl FnMut(&[u8], &Entry) -> io::Result<()>) -> Result<()> {
+        let merged = self.merge(each);
+        merged.map_err(|e| Error::io("merge checksums in", &self.scratch, e))
     }
 
     /// Gives every row in path order. It can be asked for more than once.
     pub fn merge(&mut self, mut each: impl FnMut(&[u8], &Entry) -> io::Result<()>) -> io::Result<()> {
         self.batch.sort();
         let mut runs = Vec::new();
-        for run in &self.runs {
-            let mut run = run.try_clone()?;
-            run.rewind()?;
-            runs.push(BufReader::new(run));
+        for Run { file, from, to } in &self.runs {
+            runs.push(BufReader::new(Stretch { file: &self.files[*file], at: *from, end: *to }));
         }
         let mut heap = BinaryHeap::new();
         for (i, run) in runs.iter_mut().enumerate() {
@@ -185,6 +227,22 @@ impl Checksums {
             each(path, &sum.entry)?;
         }
         drain(&mut heap, &mut runs, None, &mut each)
+    }
+}
+
+/// Reads a part of a file.
+struct Stretch<'f> {
+    file: &'f File,
+    at: u64,
+    end: u64,
+}
+
+impl Read for Stretch<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.end - self.at).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let n = self.file.read_at(&mut buffer[..most], self.at)?;
+        self.at += n as u64;
+        Ok(n)
     }
 }
 
@@ -212,7 +270,7 @@ type Heap = BinaryHeap<Reverse<(Spilled, usize)>>;
 /// Gives the spilled rows up to `limit`.
 fn drain(
     heap: &mut Heap,
-    runs: &mut [BufReader<File>],
+    runs: &mut [BufReader<Stretch<'_>>],
     limit: Option<&[u8]>,
     each: &mut impl FnMut(&[u8], &Entry) -> io::Result<()>,
 ) -> io::Result<()> {

@@ -16,6 +16,8 @@ pub struct Chunk {
     pub path: Vec<u8>,
     /// Its next bytes.
     pub bytes: Vec<u8>,
+    /// Whether nothing follows: so it is of files that grow.
+    pub last: bool,
 }
 
 /// Takes the bytes of some files. Bytes of one file come in their order.
@@ -60,11 +62,23 @@ impl Tap {
     /// # Errors
     /// Nobody reads any more.
     pub(super) fn take(&self, dir: &[u8], name: &[u8], bytes: &[u8]) -> Result<()> {
+        self.send(dir, name, bytes, false)
+    }
+
+    /// Tells that a file that grew gets no more bytes.
+    ///
+    /// # Errors
+    /// As [`take`](Tap::take).
+    pub(super) fn end(&self, dir: &[u8], name: &[u8]) -> Result<()> {
+        self.send(dir, name, b"", true)
+    }
+
+    fn send(&self, dir: &[u8], name: &[u8], bytes: &[u8], last: bool) -> Result<()> {
         let path = if dir.is_empty() { name.to_vec() } else { [dir, b"/", name].concat() };
         if !(self.wanted)(&path) {
             return Ok(());
         }
-        let chunk = Chunk { path, bytes: bytes.to_vec() };
+        let chunk = Chunk { path, bytes: bytes.to_vec(), last };
         self.chunks.send(chunk).map_err(|_| Error::usage("nobody reads what is decoded any more"))
     }
 }

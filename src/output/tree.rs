@@ -3,7 +3,7 @@
 //! On disk every file is created once, below a held directory handle, with `O_EXCL | O_NOFOLLOW`: nothing is
 //! overwritten, no link is followed, no path is resolved twice. Digests are taken from the bytes on their way.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
-use super::checksums::{Digest, ELSEWHERE, Place, Sum, Sums};
+use super::checksums::{Checksums, Digest, ELSEWHERE, Place, Sum, Sums};
 use super::spool::{HOLE, Pieces, Spool};
 use super::sys;
 use super::tap::Tap;
@@ -45,7 +45,7 @@ pub struct Tree {
     backing: Backing,
     root: Arc<Dir>,
     /// Directories that were asked for, where there is no disk to hold them.
-    named: Mutex<BTreeSet<Vec<u8>>>,
+    named: Mutex<Checksums>,
     dirs: Mutex<HashMap<Vec<u8>, Arc<Dir>>>,
     files: AtomicU64,
     bytes: AtomicU64,
@@ -130,7 +130,8 @@ impl Tree {
 
     fn new(path: &Path, backing: Backing, fd: Option<OwnedFd>) -> Tree {
         let root = Arc::new(Dir { fd, rel: Vec::new() });
-        let (path, named, dirs, spare) = (path.to_path_buf(), Mutex::default(), Mutex::default(), Mutex::default());
+        let (dirs, spare) = (Mutex::default(), Mutex::default());
+        let (path, named) = (path.to_path_buf(), Mutex::new(Checksums::new(path)));
         Tree {
             path,
             backing,
@@ -155,9 +156,10 @@ impl Tree {
         if let Backing::Spool(spool) = &self.backing { Some(spool) } else { None }
     }
 
-    /// Directories that were asked for, where there is no disk to hold them: some may have no files.
-    pub fn named_dirs(&self) -> BTreeSet<Vec<u8>> {
-        self.named.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Takes the directories that were asked for, where there is no disk to hold them: some may have no files.
+    pub fn take_named_dirs(&self) -> Checksums {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *named, Checksums::new(&self.path))
     }
 
     /// Files and bytes written so far.
@@ -211,7 +213,7 @@ impl Tree {
 
     fn make_dir_from(&self, from: &Dir, names: &[u8], rel: &[u8]) -> Result<Dir> {
         if !self.knows_names() {
-            self.named.lock().unwrap_or_else(PoisonError::into_inner).insert(rel.to_vec());
+            self.named.lock().unwrap_or_else(PoisonError::into_inner).add_directory(rel)?;
             return Ok(Dir::nowhere(rel));
         }
         let mut fd: Option<OwnedFd> = None;
@@ -523,6 +525,9 @@ impl<'t> OpenFile<'t> {
     /// Closes the file and remembers its digest.
     pub fn finish(mut self, sums: &mut Sums) -> Result<()> {
         let place = self.close()?;
+        if let Some(tap) = &self.tree.tap {
+            tap.end(&self.rel, &self.name)?;
+        }
         let digest = Digest::from(self.hash.take().unwrap_or_default().finalize());
         sums.add(&self.rel, &self.name, digest, place);
         self.tree.count(self.bytes);

@@ -13,7 +13,7 @@ use crate::output::unit::{Collector, Growing, UnitOut};
 
 /// Writes the parts, one table after the other.
 pub(super) struct Bundle<'s, 't> {
-    tables: &'s Tables,
+    tables: &'s Tables<'s>,
     tree: &'t Tree,
     /// Most bytes of a part, unless one line alone has more.
     limit: u64,
@@ -29,7 +29,7 @@ struct Part<'t> {
 
 impl<'s, 't> Bundle<'s, 't> {
     /// Parts of up to `limit` bytes.
-    pub fn new(tables: &'s Tables, tree: &'t Tree, limit: u64) -> Self {
+    pub fn new(tables: &'s Tables<'s>, tree: &'t Tree, limit: u64) -> Self {
         Bundle { tables, tree, limit, table: None, number: 0, part: None }
     }
 
@@ -42,8 +42,8 @@ impl<'s, 't> Bundle<'s, 't> {
             self.finish(collector)?;
             (self.table, self.number) = (Some(lines.table), 0);
         }
-        let scope = &self.tables.get(lines.table).scope;
-        collector.tally.add(Adapter::DynamoDb, scope, "items", lines.items, lines.bytes.len() as u64);
+        let table = self.tables.get(lines.table);
+        collector.tally.add(Adapter::DynamoDb, &table.scope, "items", lines.items, lines.bytes.len() as u64);
         let mut rest = lines.bytes.as_slice();
         while !rest.is_empty() {
             let written = self.part.as_ref().map_or(0, |part| part.bytes);

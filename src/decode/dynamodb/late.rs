@@ -76,7 +76,7 @@ impl<'t> Keymap<'t> {
 
 /// Writes what waited.
 pub(super) struct Late<'s, 'a, 't> {
-    tables: &'s Tables,
+    tables: &'s Tables<'s>,
     filter: &'s Filter,
     tree: &'t Tree,
     specials: FirstSpecials,
@@ -90,7 +90,7 @@ pub(super) struct Late<'s, 'a, 't> {
 impl<'s, 'a, 't> Late<'s, 'a, 't> {
     /// `specials`: of all items that are written already; `taken`: for a tree that does not know its names.
     pub fn new(
-        tables: &'s Tables,
+        tables: &'s Tables<'s>,
         filter: &'s Filter,
         tree: &'t Tree,
         specials: FirstSpecials,
@@ -133,7 +133,8 @@ impl<'s, 'a, 't> Late<'s, 'a, 't> {
         if self.keymap.as_ref().is_none_or(|keymap| keymap.table != live.table) {
             self.close()?;
         }
-        let (tree, table, specials) = (self.tree, self.tables.get(live.table), &mut self.specials);
+        let (tree, specials) = (self.tree, &mut self.specials);
+        let table = &*self.tables.get(live.table);
         let keymap = self.keymap.get_or_insert_with(|| Keymap::new(live.table, specials));
         keymap.advance(tree, table, Some(live.row.user_key))?;
         if let Some(specials) = self.files.try_put(&mut self.out, table, live, self.taken.as_mut())? {
@@ -149,7 +150,7 @@ impl<'s, 'a, 't> Late<'s, 'a, 't> {
 
     fn close(&mut self) -> Result<()> {
         let Some(mut keymap) = self.keymap.take() else { return Ok(()) };
-        keymap.advance(self.tree, self.tables.get(keymap.table), None)?;
+        keymap.advance(self.tree, &self.tables.get(keymap.table), None)?;
         if let Some(file) = keymap.file {
             self.out.finish(file)?;
         }

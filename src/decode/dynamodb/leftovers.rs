@@ -67,7 +67,7 @@ impl Leftovers {
     ///
     /// # Errors
     /// An input that changed.
-    pub fn take(&mut self, set: &DataSet<'_>, tables: &Tables, run: &Run, findings: &mut Findings) -> Result<()> {
+    pub fn take(&mut self, set: &DataSet<'_>, tables: &Tables<'_>, run: &Run, findings: &mut Findings) -> Result<()> {
         if self.current.as_ref().is_none_or(|current| current.encoded != run.encoded) {
             self.finish(tables, findings);
         }
@@ -88,10 +88,10 @@ impl Leftovers {
     }
 
     /// Reports the last table.
-    pub fn finish(&mut self, tables: &Tables, findings: &mut Findings) {
+    pub fn finish(&mut self, tables: &Tables<'_>, findings: &mut Findings) {
         let Some(done) = self.current.take() else { return };
         match tables.find(&done.encoded) {
-            Some(at) => done.report_stale(tables.get(at), findings),
+            Some(at) => done.report_stale(&tables.get(at), findings),
             None => done.report_orphans(findings),
         }
     }

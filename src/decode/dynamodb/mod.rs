@@ -68,11 +68,12 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     table::check_counters(job.set, &tables, &job.options.filter, &mut job.collector.findings)?;
     tables.write(job.options, job.collector)?;
     let spans = spans(job.set, &tables, &job.options.filter)?;
-    items(job, &tables, &spans)
+    let filled = items(job, &tables, &spans)?;
+    if job.options.packed() { tables.write_empty(job.options, &filled, job.collector) } else { Ok(()) }
 }
 
-/// Decodes the items in some spans.
-fn items(job: &mut Job<'_, '_, '_>, tables: &Tables, spans: &[Span]) -> Result<()> {
+/// Decodes the items in some spans; tells by place which tables got packed lines.
+fn items(job: &mut Job<'_, '_, '_>, tables: &Tables<'_>, spans: &[Span]) -> Result<Vec<bool>> {
     let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
     progress.begin("dynamodb", spans.len() as u64);
     let mut whole = Whole::new(set, tables, options.dynamodb_bundle.map(|limit| Bundle::new(tables, tree, limit)));
@@ -86,27 +87,31 @@ fn items(job: &mut Job<'_, '_, '_>, tables: &Tables, spans: &[Span]) -> Result<(
         },
         Writes::write,
     )?;
-    let (specials, late_spans) = whole.finish(job.collector)?;
+    let (specials, late_spans, filled) = whole.finish(job.collector)?;
     let unknown = !tree.knows_names() && !late_spans.is_empty();
     let taken = if unknown { Some(Taken::find(set, tables, &options.filter, spans, &late_spans)?) } else { None };
     let mut late = Late::new(tables, &options.filter, tree, specials, taken);
     for at in late_spans {
         late.span(set, &spans[at], job.collector)?;
     }
-    late.finish(job.collector)
+    late.finish(job.collector)?;
+    Ok(filled)
 }
 
-/// Cuts all item rows into units: each live generation by itself, and what is between them, where there may be rows
-/// of no table. Tables that are not asked for are passed over. The units do not depend on the number of threads.
-fn spans(set: &DataSet<'_>, tables: &Tables, filter: &Filter) -> Result<Vec<Span>> {
+/// Cuts all item rows into units. With a filter each live generation stands by itself, and what is between them, where
+/// there may be rows of no table; tables that are not asked for are passed over. The units do not depend on the number of threads.
+fn spans(set: &DataSet<'_>, tables: &Tables<'_>, filter: &Filter) -> Result<Vec<Span>> {
     let prefix = Family::DdbItem.prefix().as_bytes();
     let (mut seams, mut passed_over) = (vec![prefix.to_vec()], BTreeSet::new());
-    for (range, table) in tables.live_ranges() {
-        seams.extend(after_prefix(&range));
-        if !table.is_wanted(filter) {
-            passed_over.insert(range.clone());
+    // Where all are wanted there is nothing to part.
+    for (_, table) in tables.all().filter(|_| !filter.is_trivial()) {
+        for range in table.live_ranges() {
+            seams.extend(after_prefix(&range));
+            if !table.is_wanted(filter) {
+                passed_over.insert(range.clone());
+            }
+            seams.push(range);
         }
-        seams.push(range);
     }
     seams.sort_unstable();
     let ends = seams.iter().skip(1).cloned().map(Some).chain(std::iter::once(after_prefix(prefix)));
@@ -124,18 +129,22 @@ fn spans(set: &DataSet<'_>, tables: &Tables, filter: &Filter) -> Result<Vec<Span
 /// What comes together over the units, in their order.
 struct Whole<'s, 'a, 't> {
     set: &'s DataSet<'a>,
-    tables: &'s Tables,
+    tables: &'s Tables<'s>,
     bundle: Option<Bundle<'s, 't>>,
     leftovers: Leftovers,
     specials: FirstSpecials,
     units: usize,
     late: Vec<usize>,
+    /// The tables that got packed lines, by place, and the last of them: only it can get more.
+    filled: Vec<bool>,
+    open: Option<usize>,
 }
 
 impl<'s, 'a, 't> Whole<'s, 'a, 't> {
-    fn new(set: &'s DataSet<'a>, tables: &'s Tables, bundle: Option<Bundle<'s, 't>>) -> Self {
+    fn new(set: &'s DataSet<'a>, tables: &'s Tables<'s>, bundle: Option<Bundle<'s, 't>>) -> Self {
         let (leftovers, specials, late) = (Leftovers::default(), FirstSpecials::default(), Vec::new());
-        Whole { set, tables, bundle, leftovers, specials, units: 0, late }
+        let filled = vec![false; tables.len()];
+        Whole { set, tables, bundle, leftovers, specials, units: 0, late, filled, open: None }
     }
 
     fn take(&mut self, decoded: Decoded<'t>, collector: &mut Collector<'t>) -> Result<Writes<'t>> {
@@ -154,15 +163,28 @@ impl<'s, 'a, 't> Whole<'s, 'a, 't> {
             decoded.lines.iter().try_for_each(|lines| bundle.add(lines, collector))?;
         }
         note_shared(decoded.shared.into_iter().collect(), &mut collector.findings);
-        collector.place(decoded.out)
+        let writes = collector.place(decoded.out)?;
+        decoded.packed.into_iter().try_for_each(|at| self.pack(at, collector))?;
+        Ok(writes)
     }
 
-    /// The special segments of what is written, and the units that hold items which are not.
-    fn finish(mut self, collector: &mut Collector<'t>) -> Result<(FirstSpecials, Vec<usize>)> {
+    /// Closes the file of the table before, once another one gets lines.
+    fn pack(&mut self, at: usize, collector: &mut Collector<'t>) -> Result<()> {
+        if let Some(before) = self.open.replace(at).filter(|before| *before != at) {
+            collector.close(&self.tables.get(before).packed())?;
+        }
+        if let Some(filled) = self.filled.get_mut(at) {
+            *filled = true;
+        }
+        Ok(())
+    }
+
+    /// The special segments of what is written, the units that hold items which are not, and the tables with packed lines.
+    fn finish(mut self, collector: &mut Collector<'t>) -> Result<(FirstSpecials, Vec<usize>, Vec<bool>)> {
         self.leftovers.finish(self.tables, &mut collector.findings);
         if let Some(bundle) = &mut self.bundle {
             bundle.finish(collector)?;
         }
-        Ok((self.specials, self.late))
+        Ok((self.specials, self.late, self.filled))
     }
 }

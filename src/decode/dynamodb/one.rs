@@ -24,7 +24,7 @@ pub(in crate::decode) fn decode_one(job: &mut Job<'_, '_, '_>, table: &[u8], tex
             spans.push(part_of(&key));
         }
     }
-    super::items(job, &tables, &spans)
+    super::items(job, &tables, &spans).map(drop)
 }
 
 /// The rows that such items would have.
@@ -36,8 +36,9 @@ pub(in crate::decode) fn rows_of(set: &DataSet<'_>, table: &[u8], text: &[u8]) -
     Ok(row_keys(&tables, table, text))
 }
 
-fn row_keys(tables: &Tables, name: &[u8], text: &[u8]) -> Vec<Vec<u8>> {
+fn row_keys(tables: &Tables<'_>, name: &[u8], text: &[u8]) -> Vec<Vec<u8>> {
     let Some(table) = tables.named(name) else { return Vec::new() };
+    let table = &*table;
     let mut keys = Vec::new();
     for (hash, range) in parted(table, text) {
         for hash in values(table, &table.schema.key.hash, &hash) {

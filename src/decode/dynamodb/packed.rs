@@ -18,6 +18,8 @@ pub(super) struct Packer<'a> {
     renderer: ItemRenderer<'a>,
     straight: Straight<'a>,
     open: Option<Open>,
+    /// Places of the tables that were opened, in order.
+    opened: Vec<usize>,
     left: Count,
     rebuilt: Vec<u8>,
 }
@@ -105,6 +107,7 @@ impl<'a> Packer<'a> {
         self.close(out);
         self.straight = Straight::default();
         let log = out.log(&table.packed());
+        self.opened.push(at);
         self.open = Some(Open { table: at, scope: table.scope.clone(), log, items: 0, bytes: 0 });
         log
     }
@@ -122,10 +125,11 @@ impl<'a> Packer<'a> {
         }
     }
 
-    /// Hands over what was counted: call it at the end of a unit.
-    pub fn finish(&mut self, out: &mut UnitOut<'_>) {
+    /// Hands over what was counted, and gives the places of the tables that were opened: call it at the end of a unit.
+    pub fn finish(&mut self, out: &mut UnitOut<'_>) -> Vec<usize> {
         self.close(out);
         self.left.flush(out);
+        std::mem::take(&mut self.opened)
     }
 }
 

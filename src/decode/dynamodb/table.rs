@@ -1,5 +1,7 @@
 //! The tables: their schemas, and what a generation counter tells about those that are gone.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use super::findings;
 use super::name::table_into;
 use super::render;
@@ -10,12 +12,12 @@ use crate::error::{Error, Result};
 use crate::format::dynamodb::primary::ORDERED_VERSION;
 use crate::format::dynamodb::schema::Liveness;
 use crate::format::dynamodb::{Schema, keys};
-use crate::format::{Adapter, Family};
+use crate::format::{Adapter, Family, fault};
 use crate::output::unit::{Collector, UnitOut};
 use crate::report::{Finding, Findings};
 
 /// A table with a schema.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Table {
     /// The name in base64url: its identity across families.
     pub encoded: Vec<u8>,
@@ -33,10 +35,13 @@ pub(super) struct Table {
 
 impl Table {
     fn parse(set: &DataSet<'_>, row: &Row<'_>) -> Result<Table> {
-        let fault = |fault| set.locate(row.fault(Family::DdbTable, fault));
+        Table::of(row).map_err(|fault| set.locate(row.fault(Family::DdbTable, fault)))
+    }
+
+    fn of(row: &Row<'_>) -> fault::Result<Table> {
         let encoded = Family::DdbTable.suffix(row.user_key);
-        let name = keys::table_name(encoded).map_err(fault)?;
-        let schema = Schema::parse(row.body).map_err(fault)?;
+        let name = keys::table_name(encoded)?;
+        let schema = Schema::parse(row.body)?;
         let mut scope = String::new();
         table_into(&name, &mut scope);
         let dir = format!("dynamodb/{scope}");
@@ -65,6 +70,12 @@ impl Table {
         source != 0 && source != self.schema.generation
     }
 
+    /// What the user keys of each live generation begin with.
+    pub fn live_ranges(&self) -> impl Iterator<Item = Vec<u8>> {
+        let source = Some(self.schema.migrating_from_generation).filter(|_| self.has_source());
+        std::iter::once(self.schema.generation).chain(source).map(|generation| self.item_prefix(generation))
+    }
+
     fn item_prefix(&self, generation: u64) -> Vec<u8> {
         let mut prefix = Vec::new();
         keys::item_prefix_into(&self.encoded, generation, &mut prefix);
@@ -77,8 +88,7 @@ impl Table {
         out.put(&dir, b"_schema.json", schema)
     }
 
-    fn write_files(&self, schema: &[u8], out: &mut UnitOut<'_>) -> Result<()> {
-        out.log(&self.packed());
+    fn write_schema(&self, schema: &[u8], out: &mut UnitOut<'_>) -> Result<()> {
         let dir = out.dir("dynamodb")?;
         out.put(&dir, format!("{}.schema.json", self.scope).as_bytes(), schema)
     }
@@ -89,68 +99,114 @@ impl Table {
     }
 }
 
-/// All tables with a schema, in key order.
+/// All tables with a schema, in key order. There may be many, so only their rows are held; what is asked for is parsed
+/// again.
 #[derive(Debug)]
-pub(super) struct Tables(Vec<Table>);
+pub(super) struct Tables<'a> {
+    rows: Vec<Row<'a>>,
+    /// The last one that was asked for.
+    last: Mutex<Option<(usize, Arc<Table>)>>,
+}
 
-impl Tables {
-    /// Reads every schema. Tables are few: they are held.
+/// A table that is asked for again and again.
+#[derive(Debug, Default)]
+pub(super) struct Held(Option<(usize, Arc<Table>)>);
+
+impl Held {
+    /// The table at a place.
+    #[inline]
+    pub fn get(&mut self, tables: &Tables<'_>, at: usize) -> &Arc<Table> {
+        let (_, table) = match self.0.take() {
+            Some(held) if held.0 == at => self.0.insert(held),
+            _ => self.0.insert((at, Arc::new(tables.parse(at)))),
+        };
+        table
+    }
+}
+
+impl<'a> Tables<'a> {
+    /// Reads and checks every schema.
     ///
     /// # Errors
     /// The first malformed schema row.
-    pub fn read(set: &DataSet<'_>, findings: &mut Findings) -> Result<Tables> {
+    pub fn read(set: &DataSet<'a>, findings: &mut Findings) -> Result<Tables<'a>> {
         let mut tables = Vec::new();
         let mut rows = set.family(Family::DdbTable);
         while let Some(row) = rows.next()? {
             match Table::parse(set, &row) {
-                Ok(table) => tables.push(table),
+                Ok(_) => tables.push(row),
                 Err(error) => set.tolerate(error)?,
             }
         }
         note_shared(rows.shared().into_iter().collect(), findings);
-        Ok(Tables(tables))
+        Ok(Tables { rows: tables, last: Mutex::default() })
     }
 
     /// The place of the table with this encoded name.
     pub fn find(&self, encoded: &[u8]) -> Option<usize> {
-        self.0.binary_search_by(|table| table.encoded.as_slice().cmp(encoded)).ok()
+        self.rows.binary_search_by(|row| Family::DdbTable.suffix(row.user_key).cmp(encoded)).ok()
     }
 
     /// The table with this name.
-    pub fn named(&self, name: &[u8]) -> Option<&Table> {
-        self.0.iter().find(|table| table.name == name)
+    pub fn named(&self, name: &[u8]) -> Option<Arc<Table>> {
+        let is_named = |row: &Row<'_>| keys::table_name(Family::DdbTable.suffix(row.user_key)).is_ok_and(|n| n == name);
+        self.rows.iter().position(is_named).map(|at| self.get(at))
     }
 
     /// The table at a place.
-    pub fn get(&self, at: usize) -> &Table {
-        &self.0[at]
+    pub fn get(&self, at: usize) -> Arc<Table> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((held, table)) if *held == at => Arc::clone(table),
+            _ => Arc::clone(&last.insert((at, Arc::new(self.parse(at)))).1),
+        }
     }
 
-    /// What the user keys of each live generation begin with, and its table.
-    pub fn live_ranges(&self) -> impl Iterator<Item = (Vec<u8>, &Table)> {
-        self.0.iter().flat_map(|table| {
-            let source = Some(table.schema.migrating_from_generation).filter(|_| table.has_source());
-            std::iter::once(table.schema.generation)
-                .chain(source)
-                .map(move |generation| (table.item_prefix(generation), table))
-        })
+    fn parse(&self, at: usize) -> Table {
+        // It parsed before.
+        self.rows.get(at).and_then(|row| Table::of(row).ok()).unwrap_or_default()
     }
 
-    /// Writes every table's schema, beside what its items go to: that is there even if the table is empty.
+    /// Every table with its place.
+    pub fn all(&self) -> impl Iterator<Item = (usize, Table)> {
+        (0..self.rows.len()).map(|at| (at, self.parse(at)))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Writes every table's schema, and makes the folders of its items: they are there even if the table is empty.
     ///
     /// # Errors
     /// A failed write.
     pub fn write(&self, options: &Options, collector: &mut Collector<'_>) -> Result<()> {
         let mut body = Vec::new();
-        for table in self.0.iter().filter(|table| table.is_wanted(&options.filter)) {
+        for (_, table) in self.all().filter(|(_, table)| table.is_wanted(&options.filter)) {
             let mut out = UnitOut::new(collector.tree());
             body.clear();
             render::schema(&table.schema, &mut body);
             match options.layout {
                 Layout::Tree => table.write_folders(&body, &mut out)?,
-                Layout::Packed => table.write_files(&body, &mut out)?,
+                Layout::Packed => table.write_schema(&body, &mut out)?,
             }
             out.tally.scope(Adapter::DynamoDb, &table.scope);
+            collector.take(out)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the files of packed lines of those tables that got none.
+    ///
+    /// # Errors
+    /// A failed write.
+    pub fn write_empty(&self, options: &Options, filled: &[bool], collector: &mut Collector<'_>) -> Result<()> {
+        let is_empty = |at: &usize| !filled.get(*at).copied().unwrap_or(false);
+        for (_, table) in self.all().filter(|(at, table)| is_empty(at) && table.is_wanted(&options.filter)) {
+            let mut out = UnitOut::new(collector.tree());
+            let dir = out.dir("dynamodb")?;
+            out.put(&dir, format!("{}.jsonl", table.scope).as_bytes(), b"")?;
             collector.take(out)?;
         }
         Ok(())
@@ -163,7 +219,7 @@ impl Tables {
 /// An input that changed.
 pub(super) fn check_counters(
     set: &DataSet<'_>,
-    tables: &Tables,
+    tables: &Tables<'_>,
     filter: &Filter,
     findings: &mut Findings,
 ) -> Result<()> {

@@ -25,7 +25,13 @@ impl Taken {
     ///
     /// # Errors
     /// An input that changed.
-    pub fn find(set: &DataSet<'_>, tables: &Tables, filter: &Filter, spans: &[Span], late: &[usize]) -> Result<Taken> {
+    pub fn find(
+        set: &DataSet<'_>,
+        tables: &Tables<'_>,
+        filter: &Filter,
+        spans: &[Span],
+        late: &[usize],
+    ) -> Result<Taken> {
         let mut wanted = HashSet::new();
         for at in late {
             each_live(set, tables, &spans[*at], |live| {
@@ -61,7 +67,7 @@ fn plain(live: &Live<'_>) -> Name {
     (live.table, path)
 }
 
-fn each_live(set: &DataSet<'_>, tables: &Tables, span: &Span, mut each: impl FnMut(&Live<'_>)) -> Result<()> {
+fn each_live(set: &DataSet<'_>, tables: &Tables<'_>, span: &Span, mut each: impl FnMut(&Live<'_>)) -> Result<()> {
     let mut walk = Walk::new(set, tables, span);
     while let Some(row) = walk.next()? {
         // Rows that cannot be read were reported when they were read first.

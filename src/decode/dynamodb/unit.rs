@@ -5,7 +5,7 @@ use super::findings;
 use super::leftovers::Run;
 use super::packed::Packer;
 use super::render::ItemRenderer;
-use super::table::Tables;
+use super::table::{Held, Tables};
 use super::walk::{Found, Left, Live, Walk};
 use crate::dataset::{DataSet, Row, Shared};
 use crate::decode::engine::Done;
@@ -38,6 +38,8 @@ pub(super) struct Decoded<'t> {
     pub late: bool,
     /// Packed items, in key order.
     pub lines: Vec<Lines>,
+    /// Places of the tables that got packed lines in this unit, in key order.
+    pub packed: Vec<usize>,
     /// Counts of what no live generation has, in key order.
     pub leftovers: Vec<Run>,
     /// Keys with rows in more than one input.
@@ -51,7 +53,8 @@ impl Done for Decoded<'_> {
 }
 
 struct Unit<'s, 'a, 't> {
-    tables: &'s Tables,
+    tables: &'s Tables<'s>,
+    held: Held,
     options: &'s Options,
     files: Files<'a>,
     packer: Packer<'a>,
@@ -65,7 +68,7 @@ struct Unit<'s, 'a, 't> {
 /// The first damaged row, or a failed write.
 pub(super) fn decode<'t>(
     set: &DataSet<'_>,
-    tables: &Tables,
+    tables: &Tables<'_>,
     span: &Span,
     options: &Options,
     tree: &'t Tree,
@@ -73,6 +76,7 @@ pub(super) fn decode<'t>(
     let mut walk = Walk::new(set, tables, span);
     let mut unit = Unit {
         tables,
+        held: Held::default(),
         options,
         files: Files::default(),
         packer: Packer::default(),
@@ -91,14 +95,22 @@ pub(super) fn decode<'t>(
     }
     unit.done.shared = walk.shared();
     unit.files.finish(&mut unit.done.out);
-    unit.packer.finish(&mut unit.done.out);
+    unit.done.packed = unit.packer.finish(&mut unit.done.out);
     Ok(unit.done)
 }
 
 impl<'t> Decoded<'t> {
     fn new(out: UnitOut<'t>) -> Self {
         let specials = FirstSpecials::default();
-        Decoded { out, specials, late: false, lines: Vec::new(), leftovers: Vec::new(), shared: None }
+        Decoded {
+            out,
+            specials,
+            late: false,
+            lines: Vec::new(),
+            packed: Vec::new(),
+            leftovers: Vec::new(),
+            shared: None,
+        }
     }
 }
 
@@ -106,7 +118,7 @@ impl<'a> Unit<'_, 'a, '_> {
     /// Packs a row that is all that its table expects; tells whether it did.
     fn straight(&mut self, walk: &mut Walk<'_, 'a>, row: &Row<'a>) -> bool {
         let Some((at, primary)) = walk.active(row) else { return false };
-        let table = self.tables.get(at);
+        let table = self.held.get(self.tables, at);
         self.packer.put_straight(&mut self.done.out, table, at, row.body, primary)
     }
 
@@ -119,7 +131,7 @@ impl<'a> Unit<'_, 'a, '_> {
     }
 
     fn live(&mut self, live: &Live<'a>) -> Result<()> {
-        let table = self.tables.get(live.table);
+        let table = self.held.get(self.tables, live.table);
         if !live.matches {
             let finding = Finding::new(&findings::KEY_MISMATCH).with("table", table.name.as_slice());
             let finding = finding.with("key", live.row.user_key).with("offset", live.row.offset);
@@ -146,7 +158,7 @@ impl<'a> Unit<'_, 'a, '_> {
         let Some(lines) = self.done.lines.last_mut() else { return };
         self.bundler.line(live.item, &mut lines.bytes);
         lines.items += 1;
-        note_untyped(&mut self.bundler, &mut self.done.out, self.tables.get(live.table), live);
+        note_untyped(&mut self.bundler, &mut self.done.out, &self.tables.get(live.table), live);
     }
 
     fn left(&mut self, left: &Left<'a>) -> Result<()> {

@@ -3,7 +3,9 @@
 //! Rows of one generation of a table stand together, so what a generation means is looked up once for a whole run of
 //! rows. Every row is checked, live or not.
 
-use super::table::{Table, Tables};
+use std::sync::Arc;
+
+use super::table::{Held, Table, Tables};
 use crate::dataset::{DataSet, RangeIter, Row, Shared};
 use crate::decode::Options;
 use crate::decode::filter::Filter;
@@ -32,7 +34,7 @@ pub(super) struct Live<'a> {
 
 impl Live<'_> {
     /// Whether it is asked for: by its table, the values of its key attributes, and the bytes that are stored.
-    pub fn is_wanted(&self, tables: &Tables, filter: &Filter) -> bool {
+    pub fn is_wanted(&self, tables: &Tables<'_>, filter: &Filter) -> bool {
         if filter.is_trivial() {
             return true;
         }
@@ -95,17 +97,18 @@ struct Run<'a> {
 /// Reads the item rows of a key range.
 pub(super) struct Walk<'s, 'a> {
     set: &'s DataSet<'a>,
-    tables: &'s Tables,
+    tables: &'s Tables<'s>,
     rows: RangeIter<'s, 'a>,
     run: Option<Run<'a>>,
+    held: Held,
     rebuilt: Vec<u8>,
 }
 
 impl<'s, 'a> Walk<'s, 'a> {
     /// Rows with `lo <= user key < hi`.
-    pub fn new(set: &'s DataSet<'a>, tables: &'s Tables, (lo, hi): &(Vec<u8>, Option<Vec<u8>>)) -> Self {
+    pub fn new(set: &'s DataSet<'a>, tables: &'s Tables<'s>, (lo, hi): &(Vec<u8>, Option<Vec<u8>>)) -> Self {
         let rows = set.range(Family::DdbItem, lo.clone(), hi.clone());
-        Walk { set, tables, rows, run: None, rebuilt: Vec::new() }
+        Walk { set, tables, rows, run: None, held: Held::default(), rebuilt: Vec::new() }
     }
 
     /// The next row.
@@ -163,7 +166,7 @@ impl<'s, 'a> Walk<'s, 'a> {
     }
 
     fn live(&mut self, at: usize, liveness: Liveness, row: Row<'a>, item: Item<'a>) -> Result<Found<'a>> {
-        let table = self.tables.get(at);
+        let table = &*Arc::clone(self.held.get(self.tables, at));
         let key = PrimaryKey::of(item, &table.schema.key).map_err(|fault| fault_at(self.set, &row, fault))?;
         if liveness == Liveness::Source && self.is_copied(table, key)? {
             return Ok(Found::Copied);

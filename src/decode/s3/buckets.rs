@@ -133,7 +133,36 @@ impl<'a> Buckets<'a> {
         }
     }
 
-    /// Writes `_bucket.json` of every bucket that has a record, and begins its index where there is one.
+    /// Writes the index of those buckets that have a record and got no lines; `indexed` tells by place which did.
+    ///
+    /// # Errors
+    /// A failed write.
+    pub fn write_empty(&self, options: &Options, indexed: &[bool], out: &mut UnitOut<'_>) -> Result<()> {
+        for (Bucket { name, record, .. }, indexed) in self.list.iter().zip(indexed) {
+            if record.is_some() && !indexed && options.filter.takes_scope(Adapter::S3, name) {
+                let dir = out.tree().make_dir(folder(name).as_bytes())?;
+                out.put(&dir, render::INDEX.as_bytes(), b"")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// The name of the bucket at a place.
+    pub fn name(&self, at: usize) -> &[u8] {
+        self.list.get(at).map_or(&[], |bucket| &bucket.name)
+    }
+
+    /// The place of a bucket.
+    pub fn place(&self, name: &[u8]) -> Option<usize> {
+        self.find(name).ok()
+    }
+
+    /// Writes `_bucket.json` of every bucket that has a record.
     pub fn write(&self, options: &Options, out: &mut UnitOut<'_>) -> Result<()> {
         let (mut arena, mut text) = (Bump::new(), Vec::new());
         for Bucket { name, record, .. } in &self.list {
@@ -146,9 +175,6 @@ impl<'a> Buckets<'a> {
             let dir = out.tree().make_dir(folder(name).as_bytes())?;
             out.put(&dir, b"_bucket.json", &text)?;
             out.tally.scope(Adapter::S3, &segment(name));
-            if options.packed() {
-                out.log(&render::index_path(name));
-            }
         }
         Ok(())
     }

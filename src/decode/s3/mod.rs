@@ -51,6 +51,7 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     job.collector.take(first)?;
     let cx = Context { set, buckets: &buckets, spans: &spans, payloads: &payloads, options };
     let (mut leftovers, mut named) = (Leftovers::default(), Vec::new());
+    let (mut indexed, mut open) = (vec![false; buckets.len()], None);
     progress.begin("s3", spans.list.len() as u64);
     let collector = &mut *job.collector;
     engine::run(
@@ -61,9 +62,22 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
             named.extend(decoded.named);
             super::note_shared(decoded.shared, &mut collector.findings);
             super::step(progress, tree);
-            collector.take(decoded.out)
+            collector.take(decoded.out)?;
+            for at in decoded.indexed.iter().filter_map(|bucket| buckets.place(bucket)) {
+                // Buckets come one after the other: the one before gets no more lines.
+                if let Some(before) = open.replace(at).filter(|before| *before != at) {
+                    collector.close(&render::index_path(buckets.name(before)))?;
+                }
+                indexed[at] = true;
+            }
+            Ok(())
         },
     )?;
+    if options.packed() {
+        let mut empty = UnitOut::new(tree);
+        buckets.write_empty(options, &indexed, &mut empty)?;
+        job.collector.take(empty)?;
+    }
     leftovers.report(&buckets, &mut job.collector.findings);
     payloads.note_unreferenced(set, named, &mut job.collector.findings)?;
     if options.include_incomplete_uploads {

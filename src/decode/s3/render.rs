@@ -42,9 +42,12 @@ pub fn sidecar(manifest: &Manifest<'_>, out: &mut Vec<u8>) {
     w.end(b'}');
 }
 
+/// Name of the index of a bucket.
+pub const INDEX: &str = "_index.jsonl";
+
 /// Where the objects of a bucket are listed in the packed layout.
 pub fn index_path(bucket: &[u8]) -> String {
-    format!("{}/_index.jsonl", folder(bucket))
+    format!("{}/{INDEX}", folder(bucket))
 }
 
 /// Appends an object's line of `_index.jsonl`. A key or path that is not UTF-8 stands as `{"base64":…}`.

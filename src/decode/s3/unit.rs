@@ -44,6 +44,7 @@ pub(super) struct Unit<'c, 'a, 't> {
     pub leftovers: Leftovers,
     names: std::slice::Iter<'c, Name>,
     named: Vec<u64>,
+    indexed: Vec<Vec<u8>>,
 }
 
 /// What a span gives.
@@ -54,6 +55,8 @@ pub struct Decoded<'t> {
     pub leftovers: Leftovers,
     /// Digests of all references, in brief.
     pub named: Vec<u64>,
+    /// Buckets that got lines of their index, in order.
+    pub indexed: Vec<Vec<u8>>,
     /// Keys with rows in more than one input.
     pub shared: Vec<Shared>,
 }
@@ -71,7 +74,7 @@ impl Done for Decoded<'_> {
 pub fn decode_span<'a, 't>(cx: &Context<'_, 'a>, span: &Span, tree: &'t Tree) -> Result<Decoded<'t>> {
     let names = cx.spans.names.get(span.first..).unwrap_or_default().iter();
     let (out, leftovers) = (UnitOut::new(tree), Leftovers::default());
-    let mut unit = Unit { cx, out, leftovers, names, named: Vec::new() };
+    let mut unit = Unit { cx, out, leftovers, names, named: Vec::new(), indexed: Vec::new() };
     let mut merge = Merge::new(cx.set, span)?;
     while let Some(prefix) = merge.next_object() {
         if let Err(error) = unit.object(&mut merge, prefix) {
@@ -79,7 +82,7 @@ pub fn decode_span<'a, 't>(cx: &Context<'_, 'a>, span: &Span, tree: &'t Tree) ->
         }
     }
     let shared = merge.shared();
-    Ok(Decoded { out: unit.out, leftovers: unit.leftovers, named: unit.named, shared })
+    Ok(Decoded { out: unit.out, leftovers: unit.leftovers, named: unit.named, indexed: unit.indexed, shared })
 }
 
 /// Where the rows of an object stand.
@@ -196,6 +199,9 @@ impl<'a, 't> Unit<'_, 'a, 't> {
     ) -> Result<()> {
         verdict::report(key, manifest, report, &mut self.out.findings);
         if self.cx.options.packed() {
+            if self.indexed.last().is_none_or(|last| last.as_slice() != &*key.bucket) {
+                self.indexed.push(key.bucket.to_vec());
+            }
             let lines = self.out.lines(&render::index_path(&key.bucket));
             render::index_line(&key.object, name, manifest, lines);
         } else {
