@@ -125,8 +125,12 @@ impl<'w> Writer<'w> {
             return Ok(());
         }
         if self.index {
-            self.any = true;
-            return self.out.write_all(&objects::without_path(&chunk.bytes));
+            self.any |= !chunk.last;
+            self.line.extend_from_slice(&chunk.bytes);
+            return if chunk.last { self.out.write_all(&objects::without_path(&self.line)) } else { Ok(()) };
+        }
+        if chunk.last {
+            return Ok(());
         }
         if self.message.is_none() {
             self.any = true;
