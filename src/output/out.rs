@@ -74,7 +74,9 @@ impl Out for Vec<u8> {
 fn pieces<O: Out + ?Sized>(mut text: &str, escape: Escape, out: &mut O) {
     out.buffer().push(b'"');
     while !text.is_empty() {
-        let (piece, rest) = text.split_at(text.floor_char_boundary(PIECE));
+        let fits = |end: &usize| text.is_char_boundary(*end);
+        let end = if text.len() > PIECE { (1..=PIECE).rev().find(fits).unwrap_or(PIECE) } else { text.len() };
+        let (piece, rest) = text.split_at(end);
         escape::inside(piece, escape, out.buffer());
         out.relieve();
         text = rest;

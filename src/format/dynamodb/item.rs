@@ -119,7 +119,13 @@ impl<'a> Map<'a> {
     /// again.
     pub fn push_sorted(self, stack: &mut Vec<Entry<'a>>) {
         let from = stack.len();
-        stack.extend(self.stored());
+        for entry in self.stored() {
+            // A name given again and again takes two bytes of the row each time: only the last one is kept.
+            match stack.get_mut(from..).unwrap_or_default().last_mut() {
+                Some(last) if last.name == entry.name => *last = entry,
+                _ => stack.push(entry),
+            }
+        }
         let pushed = stack.get(from..).unwrap_or_default();
         // The server sorts what it stores: this holds for every row but foreign ones.
         if !pushed.is_sorted_by(|a, b| a.name < b.name) {
