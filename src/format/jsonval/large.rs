@@ -27,6 +27,8 @@ pub(super) fn parse<'a>(arena: &'a Bump, text: &'a [u8]) -> Result<Document<'a>>
         Ok(_) => text,
         Err(_) => arena.alloc_slice_copy(replace_invalid(text).as_bytes()),
     };
+    let escapes = [&b"\\ud"[..], b"\\uD"].iter().any(|escape| memchr::memmem::find(text, escape).is_some());
+    let text = if escapes { arena.alloc_slice_copy(&text::paired_surrogates(text)) } else { text };
     if rawjson::depth(text) > MAX_DEPTH || serde_json::from_slice::<IgnoredAny>(text).is_err() {
         return Err(NOT_JSON);
     }
