@@ -196,11 +196,11 @@ impl Reader {
 
     /// Takes the next bytes of a file that is tapped. What is known of one that ends is forgotten: there may be many.
     fn take(&mut self, chunk: &Chunk, each: &mut Each<'_>) -> Result<()> {
-        if !chunk.last {
-            return self.feed(&chunk.path, &chunk.bytes, each);
+        if chunk.last {
+            self.files.remove(&chunk.path);
         }
-        self.files.remove(&chunk.path);
-        Ok(())
+        // An empty file has no objects.
+        if chunk.bytes.is_empty() { Ok(()) } else { self.feed(&chunk.path, &chunk.bytes, each) }
     }
 
     /// Takes the next bytes of a file; of one that describes a table, bucket or queue: all of them.
@@ -218,7 +218,8 @@ impl Reader {
             return self.item(path, &place, bytes, each);
         }
         let names = self.names.get(&place.scope).filter(|_| place.adapter == Adapter::DynamoDb);
-        let lines = Lines::new(place.clone(), names.map(|names| names.as_ref().clone()).unwrap_or_default(), self.marks);
+        let lines =
+            Lines::new(place.clone(), names.map(|names| names.as_ref().clone()).unwrap_or_default(), self.marks);
         self.files.insert(path.to_vec(), lines);
         self.feed(path, bytes, each)
     }

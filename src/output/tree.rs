@@ -337,7 +337,10 @@ impl Tree {
     /// As [`create`](Tree::create), unless the name is taken. Only for a tree that knows its names.
     pub fn create_new(&self, dir: &Arc<Dir>, name: &[u8]) -> Result<Option<OpenFile<'_>>> {
         match create_in(dir, name) {
-            Ok(fd) => Ok(Some(self.opened(dir, name, Some(fd), self.digests.then(Sha256::new)))),
+            Ok(fd) => {
+                let hash = (self.digests != Digests::None).then(Sha256::new);
+                Ok(Some(self.opened(dir, name, Some(fd), hash)))
+            }
             Err(rustix::io::Errno::EXIST) => Ok(None),
             Err(e) => Err(self.failed("create", &dir.rel, name, e)),
         }
