@@ -37,7 +37,7 @@ pub(super) fn parse<'a>(arena: &'a Bump, text: &'a [u8]) -> Result<Document<'a>>
 }
 
 fn parsed<'a>(arena: &'a Bump, text: &[u8]) -> Option<&'a [Node<'a>]> {
-    nodes(arena, text).or_else(|| nodes(arena, &text::paired_surrogates(text)))
+    nodes(arena, text).or_else(|| nodes(arena, &text::numbers_in_range(&text::paired_surrogates(text))))
 }
 
 impl<'a> Text<'a> {
