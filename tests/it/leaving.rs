@@ -200,7 +200,8 @@ fn hostile() -> Vec<(String, Vec<u8>)> {
 }
 
 fn own() -> Snapshot {
-    let s = fs_kit::file(s3::put(s3::base(), HOSTILE, "body"), HOSTILE, 2, b"text");
+    let s = fs_kit::dir(s3::put(s3::base(), HOSTILE, "body"), ekvsnap::format::fs::ROOT, 0);
+    let s = fs_kit::file(s, HOSTILE, 2, b"text");
     let s = s.table(&table(b"t")).item(&table(b"t"), &[V::S(HOSTILE)], HOSTILE);
     s.put(format!("!redis|str|{HOSTILE}"), "v").put(format!("!nobody|{HOSTILE}"), "v")
 }
