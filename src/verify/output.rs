@@ -1,6 +1,6 @@
 //! An output: MANIFEST and CHECKSUMS are what they should be, every file is there with its bytes, and nothing else is.
 //!
-//! Here it is read; [`judge`](super::judge) compares what was found with what was told.
+//! Here it is read; `judge` compares what was found with what was told.
 
 use std::fs::Metadata;
 use std::io::{self, BufReader, Read};
