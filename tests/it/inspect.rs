@@ -150,8 +150,9 @@ fn damage_and_threads() {
 fn the_page_in_a_browser() {
     let dir = with(&CORPORA);
     for corpus in CORPORA {
-        let found = json(dir.path(), &[&format!("{corpus}.fsm"), "--html", "page.html"]);
-        let dom = rendered(&dir.path().join("page.html"));
+        let page = format!("{corpus}.html");
+        let found = json(dir.path(), &[&format!("{corpus}.fsm"), "--html", &page]);
+        let dom = rendered(&dir.path().join(&page));
         assert!(dom.contains("data-done=\"yes\""), "{corpus}: the script ended early");
         for member in ["rows", "live", "tombstones", "bytes", "live_bytes"] {
             let tile = format!("id=\"tile-{member}\" data-n=\"{}\"", found[member]);
