@@ -1,5 +1,5 @@
 //! Several inputs as one data set: the newest version of every key over all of them, with committed transactions
-//! applied (`container.md` §3.5, §8; `ours.md` §8).
+//! applied (`container.md` §3.5, §8; `rules.md` §8).
 
 mod again;
 mod group;

@@ -18,7 +18,7 @@ pub enum Layout {
     /// A file for each key, item and object (`tree.md`).
     #[default]
     Tree,
-    /// A JSONL file for each scope and type, a line for each key, item and message (`ours.md` §6).
+    /// A JSONL file for each scope and type, a line for each key, item and message (`rules.md` §6).
     Packed,
 }
 

@@ -1,6 +1,6 @@
 //! Logical objects one by one: keys, items, objects, messages and files, as a client of the server would count them.
 //!
-//! They are read from the lines of the packed layout (`ours.md` §6), be it on its way out of a decode or in an output that is
+//! They are read from the lines of the packed layout (`rules.md` §6), be it on its way out of a decode or in an output that is
 //! there already. So whatever is told of objects — sizes, expiries, differences — is told of what a decode writes.
 
 mod above;

@@ -1,4 +1,4 @@
-//! Notes and warnings: counted by event, with the first few as examples (`ours.md` §5).
+//! Notes and warnings: counted by event, with the first few as examples (`rules.md` §5).
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

@@ -37,7 +37,7 @@ use crc::Footer;
 pub struct View {
     /// Versions above this commit timestamp do not exist (`--as-of`); `u64::MAX` = no bound.
     pub as_of: u64,
-    /// Read timestamp for the expiry of value headers (`container.md` §3.5, `ours.md` §8).
+    /// Read timestamp for the expiry of value headers (`container.md` §3.5, `rules.md` §8).
     pub read_ts: u64,
     /// Rows whose header cannot be read are passed over, their keys absent, instead of ending the survey.
     pub lenient: bool,

@@ -12,7 +12,7 @@
 //! | `dynamodb/TABLE/KEYMAP.jsonl` | names that do not tell their key, if there are any |
 //! | `dynamodb/_orphans/TABLE/gen-N/items/KEY.json` | with `--include-orphans`: items of no live generation, by row key |
 //!
-//! With `--layout jsonl` (`ours.md` §6) no name depends on an item, so nothing is looked at twice:
+//! With `--layout jsonl` (`rules.md` §6) no name depends on an item, so nothing is looked at twice:
 //!
 //! | output | what it is |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! File names of tables and items (`dynamodb.md` §4.3, `ours.md` §2).
+//! File names of tables and items (`dynamodb.md` §4.3, `rules.md` §2).
 
 use crate::format::dynamodb::number::canon;
 use crate::format::dynamodb::primary::{KeyValue, PrimaryKey};

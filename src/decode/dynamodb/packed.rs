@@ -1,4 +1,4 @@
-//! A line for each item, in one file a table (`ours.md` §6).
+//! A line for each item, in one file a table (`rules.md` §6).
 //!
 //! Units come in user-key order, and so do their lines: no item waits for another one, and no name is decided.
 

@@ -1,4 +1,4 @@
-//! `_schema.json`, item files and packed lines (`dynamodb.md` §4, `ours.md` §3 and §6).
+//! `_schema.json`, item files and packed lines (`dynamodb.md` §4, `rules.md` §3 and §6).
 
 use crate::format::dynamodb::item::{Entry, Item, Map, Value};
 use crate::format::dynamodb::schema::{Index, KeyNames, Schema};

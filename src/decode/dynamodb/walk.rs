@@ -221,7 +221,7 @@ fn identity(key: PrimaryKey<'_>) -> Vec<u8> {
 /// Whether an item's plain file name is its own whatever else the table holds: it can be written at once, in any
 /// order. The others are rare; they wait until all sure ones are written.
 ///
-/// An item is sure when it is regular (`ours.md` §2) and its row key says the same as its attributes. So is one whose
+/// An item is sure when it is regular (`rules.md` §2) and its row key says the same as its attributes. So is one whose
 /// number texts are not canonical, such as `0.5`, in a table of the ordered encoding: there equal numbers have one
 /// row, and a string that looks like the number has a later user key, so this item comes first among the irregular
 /// ones that could share its name. That does not hold beside a string that could be taken for a number.

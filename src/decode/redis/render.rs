@@ -27,7 +27,7 @@ impl Array {
 pub(super) enum Style<'a> {
     /// An indented file of its own (`redis.md` §4).
     File,
-    /// A line among others, which states the key (`ours.md` §6).
+    /// A line among others, which states the key (`rules.md` §6).
     Line {
         /// The user key.
         key: &'a [u8],

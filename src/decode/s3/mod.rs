@@ -6,7 +6,7 @@
 //! 3. Objects are cut into spans of about equal bytes. A span merges the rows of its objects from six families, so
 //!    that a body, its left-overs and its unfinished uploads come together in one pass, and no row stays unread.
 //!
-//! Packed (`ours.md` §6) a bucket has the same bodies at the same paths, and `_index.jsonl` in place of sidecars and
+//! Packed (`rules.md` §6) a bucket has the same bodies at the same paths, and `_index.jsonl` in place of sidecars and
 //! KEYMAP: units come in key order, and so do its lines. Left-overs and unfinished uploads are where they are in a tree.
 
 mod body;

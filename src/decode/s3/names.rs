@@ -1,4 +1,4 @@
-//! Which file a live object goes to (`ours.md` §1).
+//! Which file a live object goes to (`rules.md` §1).
 //!
 //! | name | file, below the bucket's directory | kind in KEYMAP |
 //! |---|---|---|

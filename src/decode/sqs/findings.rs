@@ -1,4 +1,4 @@
-//! The vocabulary of SQS notes and warnings (`sqs.md` §5, `ours.md` §5).
+//! The vocabulary of SQS notes and warnings (`sqs.md` §5, `rules.md` §5).
 
 use crate::report::kinds;
 

@@ -1,4 +1,4 @@
-//! Which generation of a queue is live (`ours.md` §4).
+//! Which generation of a queue is live (`rules.md` §4).
 
 /// Which messages of a queue are live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

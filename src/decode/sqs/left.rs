@@ -1,5 +1,5 @@
 //! What is said about rows that belong to no live queue: a note where the store explains them, a warning otherwise
-//! (`ours.md` §5).
+//! (`rules.md` §5).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -17,7 +17,7 @@
 //! directories in there, which all end in `.orphan`. Where a queue is named as a `Q.orphan` of another one, side records
 //! of the latter go to `_orphans/Q.orphan/_internals`.
 //!
-//! With `--layout jsonl` (`ours.md` §6):
+//! With `--layout jsonl` (`rules.md` §6):
 //!
 //! | path below `sqs/` | what | when |
 //! |---|---|---|

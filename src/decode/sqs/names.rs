@@ -1,4 +1,4 @@
-//! Names of queues in the output (`ours.md` §2 and §6).
+//! Names of queues in the output (`rules.md` §2 and §6).
 
 use crate::output::names;
 

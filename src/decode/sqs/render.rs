@@ -1,4 +1,4 @@
-//! Queues, messages and side records as JSON text (`sqs.md` §4, `ours.md` §3), appended to a buffer.
+//! Queues, messages and side records as JSON text (`sqs.md` §4, `rules.md` §3), appended to a buffer.
 
 use crate::format::family::Family;
 use crate::format::rawjson;
@@ -105,7 +105,7 @@ fn peer_members(queue: &Queue<'_>, key_name: &[u8], m: &mut Members<'_>) {
     m.string_unless_empty("deduplication_scope", queue.deduplication_scope);
 }
 
-/// The members that only we write (`ours.md` §3).
+/// The members that only we write (`rules.md` §3).
 fn own_members(queue: &Queue<'_>, last_sequence: u64, m: &mut Members<'_>) {
     m.integer_unless_zero("generation", queue.generation);
     m.integer_unless_zero("incarnation", queue.incarnation);

@@ -121,7 +121,7 @@ impl<'a> PrimaryKey<'a> {
         std::iter::once(self.hash).chain(self.range)
     }
 
-    /// Whether every key attribute has its declared type and canonical text (`ours.md` §2): no two such items of
+    /// Whether every key attribute has its declared type and canonical text (`rules.md` §2): no two such items of
     /// one table have the same file name.
     pub fn is_regular(self, schema: &Schema) -> bool {
         let names = [&schema.key.hash, &schema.key.range];
@@ -135,7 +135,7 @@ impl<'a> PrimaryKey<'a> {
     }
 
     /// Appends bytes that are equal for two items of a table exactly if they are the same item: the kinds and values
-    /// of the key attributes, numbers in canonical form (`ours.md` §2).
+    /// of the key attributes, numbers in canonical form (`rules.md` §2).
     pub fn identity_into(self, out: &mut Vec<u8>) {
         self.values().for_each(|value| value.identity_into(out));
     }

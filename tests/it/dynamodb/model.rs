@@ -78,7 +78,7 @@ fn is_regular(table: &Table<'_>, keys: &Keys) -> bool {
     })
 }
 
-/// What `ours.md` §2 says of rows in user-key order: path to mark.
+/// What `rules.md` §2 says of rows in user-key order: path to mark.
 fn expected(table: &Table<'_>, rows: Vec<Row>) -> BTreeMap<String, String> {
     let (regular, others): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| is_regular(table, &row.1));
     let mut files = BTreeMap::new();

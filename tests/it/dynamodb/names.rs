@@ -1,4 +1,4 @@
-//! File names: special segments, collisions, KEYMAP.jsonl (`ours.md` §2).
+//! File names: special segments, collisions, KEYMAP.jsonl (`rules.md` §2).
 
 use super::{check_marks, with};
 use crate::kit::build::Snapshot;

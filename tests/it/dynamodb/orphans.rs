@@ -1,4 +1,4 @@
-//! Items of no live generation (`ours.md` §5).
+//! Items of no live generation (`rules.md` §5).
 
 use super::{check_marks, with};
 use crate::kit::build::Snapshot;

@@ -70,7 +70,7 @@ pub fn decode(files: &[Vec<u8>], adapter: Adapter, ask: &Ask) -> Result<Tree, Da
     Ok(tree)
 }
 
-/// Reads all versions of all files and takes the newest of each key (`container.md` §3.5, §8; `ours.md` §8).
+/// Reads all versions of all files and takes the newest of each key (`container.md` §3.5, §8; `rules.md` §8).
 fn read(files: &[Vec<u8>], ask: &Ask) -> Result<Set, Damage> {
     let mut last_commit = 0;
     let mut versions = Vec::new();

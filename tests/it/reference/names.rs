@@ -34,7 +34,7 @@ pub fn segment(raw: &[u8]) -> (String, bool) {
     }
 }
 
-/// The segment of a directory: never empty or dots (`ours.md` §2).
+/// The segment of a directory: never empty or dots (`rules.md` §2).
 pub fn directory(raw: &[u8]) -> String {
     match raw {
         b"" => "%".into(),

@@ -1,4 +1,4 @@
-//! SQS queues, messages and side records (`sqs.md`, `ours.md` §2, §3, §4, §6).
+//! SQS queues, messages and side records (`sqs.md`, `rules.md` §2, §3, §4, §6).
 
 use std::collections::BTreeMap;
 
@@ -132,7 +132,7 @@ fn queue_of(rest: &[u8]) -> Result<(String, Option<u32>), Damage> {
 }
 
 impl Queue {
-    /// Whether a message is of the live generation: the record's, else the row's, else any (`ours.md` §4).
+    /// Whether a message is of the live generation: the record's, else the row's, else any (`rules.md` §4).
     fn has(&self, message: &Message) -> bool {
         let Some(record) = &self.record else { return false };
         let said = [record["generation"].as_u64().unwrap_or(0), self.generation];
@@ -162,7 +162,7 @@ impl Queue {
         }
     }
 
-    /// `_queue.json` (`sqs.md` §4.1, `ours.md` §3).
+    /// `_queue.json` (`sqs.md` §4.1, `rules.md` §3).
     fn document(&self, name: &[u8]) -> String {
         let record = self.record.as_ref().unwrap_or(&Value::Null);
         let given = string(record, "name").unwrap_or_else(|| String::from_utf8_lossy(name).into_owned());

@@ -1,4 +1,4 @@
-//! `--layout jsonl`: a file a queue (`ours.md` §6).
+//! `--layout jsonl`: a file a queue (`rules.md` §6).
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! DynamoDB tables and items (`dynamodb.md`, `ours.md` §2, §3, §6).
+//! DynamoDB tables and items (`dynamodb.md`, `rules.md` §2, §3, §6).
 
 mod names;
 mod render;

@@ -1,4 +1,4 @@
-//! What items are called (`dynamodb.md` §4.3, `ours.md` §2).
+//! What items are called (`dynamodb.md` §4.3, `rules.md` §2).
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! `_schema.json` (`dynamodb.md` §4.2, `ours.md` §3).
+//! `_schema.json` (`dynamodb.md` §4.2, `rules.md` §3).
 
 use super::super::json::Json;
 use super::{KeyNames, Schema};

@@ -1,4 +1,4 @@
-//! Redis keys (`redis.md`, `ours.md` §6, §7).
+//! Redis keys (`redis.md`, `rules.md` §6, §7).
 
 mod expiry;
 mod gather;

@@ -1,4 +1,4 @@
-//! Objects to files (`redis.md` §4, `ours.md` §6, §7).
+//! Objects to files (`redis.md` §4, `rules.md` §6, §7).
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! S3 buckets and objects (`s3.md`, `ours.md` §1, §3, §6).
+//! S3 buckets and objects (`s3.md`, `rules.md` §1, §3, §6).
 
 mod names;
 mod render;

@@ -1,4 +1,4 @@
-//! What objects are called (`ours.md` §1), with sets of all names; without `--rename-collisions`.
+//! What objects are called (`rules.md` §1), with sets of all names; without `--rename-collisions`.
 
 use std::collections::BTreeSet;
 
