@@ -4,7 +4,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use indicatif::{DecimalBytes, HumanCount};
-use serde_json::{Value, json};
+use serde::ser::{Error as _, SerializeMap as _};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::common::{Watch, Work};
 use super::exit::{self, Exit};
@@ -112,9 +114,9 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     if page_on_stdout {
         found.warnings.iter().for_each(|warning| tell(&warning_words(warning)));
     } else if args.json {
-        line(&document(&found));
+        line(&Document(&found));
     } else {
-        say(&words(&found, top));
+        say(&words(&found, top)?);
     }
     found.matched.as_ref().map_or(Ok(()), Matched::check)?;
     Ok(if found.lost.is_empty() { Exit::Fine } else { Exit::Skipped })
@@ -135,16 +137,23 @@ fn write_page(mut file: SingleFile, found: &Inspection) -> Result<()> {
     file.publish(false)
 }
 
-fn document(found: &Inspection) -> Value {
-    let mut document = json!({ "event": "inspection" });
-    if let (Value::Object(document), Ok(Value::Object(members))) = (&mut document, serde_json::to_value(found)) {
-        document.extend(members);
+/// What is told as one line of JSON. Losses can be many: they are not put together in memory.
+struct Document<'i>(&'i Inspection);
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut document = serializer.serialize_map(None)?;
+        document.serialize_entry("event", "inspection")?;
+        if let Value::Object(members) = serde_json::to_value(self.0).map_err(S::Error::custom)? {
+            members.iter().try_for_each(|(name, value)| document.serialize_entry(name, value))?;
+        }
+        document.serialize_entry("lost", &self.0.lost)?;
+        document.end()
     }
-    document
 }
 
 /// Everything, in at most 100 columns.
-fn words(found: &Inspection, top: usize) -> String {
+fn words(found: &Inspection, top: usize) -> Result<String> {
     let mut text: String = found.inputs.iter().map(input_words).collect();
     let old = found.rows.saturating_sub(found.live + found.tombstones);
     text.push_str(&format!(
@@ -171,7 +180,7 @@ fn words(found: &Inspection, top: usize) -> String {
         text.push_str(&format!("unknown: {rows} rows {prefix}, such as {example} at byte offset {}\n", unknown.offset));
     }
     found.warnings.iter().for_each(|warning| text.push_str(&warning_words(warning)));
-    for lost in found.lost.iter().take(SHOWN) {
+    for lost in found.lost.first(SHOWN)? {
         text.push_str(&format!(
             "damage: {} at byte offset {}: {}\n",
             Visible(&lost.input),
@@ -179,10 +188,10 @@ fn words(found: &Inspection, top: usize) -> String {
             Visible(&lost.reason)
         ));
     }
-    if found.lost.len() > SHOWN {
-        text.push_str(&format!("        … and {} more: --json has them\n", found.lost.len() - SHOWN));
+    if found.lost.len() > SHOWN as u64 {
+        text.push_str(&format!("        … and {} more: --json has them\n", found.lost.len() - SHOWN as u64));
     }
-    text
+    Ok(text)
 }
 
 fn input_words(input: &Input) -> String {

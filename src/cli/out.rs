@@ -5,7 +5,7 @@
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use serde_json::Value;
+use serde::Serialize;
 
 use super::exit::Exit;
 use super::signals;
@@ -50,8 +50,12 @@ pub(super) fn say(text: &str) {
 }
 
 /// A JSON line.
-pub(super) fn line(value: &Value) {
-    answers().put(|out| writeln!(Screened::new(out, Form::Json), "{value}"));
+pub(super) fn line(value: &impl Serialize) {
+    answers().put(|out| {
+        let mut out = Screened::new(out, Form::Json);
+        serde_json::to_writer(&mut out, value)?;
+        out.write_all(b"\n")
+    });
 }
 
 /// What the program itself is made of: a script, a page, help.

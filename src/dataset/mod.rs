@@ -15,12 +15,14 @@ mod versions;
 
 pub use again::RowRef;
 pub use group::Group;
-pub use lost::{LossBook, Lost};
+pub use lost::LossBook;
 pub use range::{RangeIter, after_prefix};
 pub use row::{Row, RowError};
 pub use staged::StagedRows;
 pub use txn::Unresolved;
 pub use versions::Version;
+
+pub use crate::report::{Losses, Lost};
 
 use rayon::prelude::*;
 
@@ -97,7 +99,7 @@ impl<'a> DataSet<'a> {
         let mut groups = Vec::new();
         for (source, surveyed) in sources.iter().zip(surveys) {
             let (survey, lost) = surveyed?;
-            lost.into_iter().try_for_each(|error| losses.tolerate(error))?;
+            losses.append(lost);
             groups.push(Group::new(groups.len() as u32, source, survey));
         }
         if let Some(first) = groups.first()

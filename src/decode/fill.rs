@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::filter::Matched;
 use super::{Job, Options, Progress, describe, dynamodb, findings, fs, redis, s3, sqs};
-use crate::dataset::{DataSet, LossBook, Lost, Unresolved};
+use crate::dataset::{DataSet, LossBook, Losses, Unresolved};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::output::checksums::{self, Checksums, Sums};
@@ -19,6 +19,9 @@ use crate::source::Source;
 pub const MANIFEST: &str = "MANIFEST.json";
 /// The other one.
 pub const CHECKSUMS: &str = "CHECKSUMS";
+
+/// Bytes of lines about losses that are handed over together.
+const LINES_AT_ONCE: usize = 1 << 20;
 
 /// A filled tree.
 pub struct Filled {
@@ -37,7 +40,7 @@ pub struct Filled {
     /// Members of an archive that are no files of the tree.
     pub members: MemberList,
     /// Places that could not be read.
-    pub lost: Vec<Lost>,
+    pub lost: Losses,
     /// What the flags that choose objects came to.
     pub matched: Matched,
 }
@@ -134,13 +137,13 @@ pub fn fill_surveyed(
     set.check_unchanged()?;
     let matched = Matched::of(options, &collector.tally, |adapter| set.counts().summary().adapter(adapter) > 0);
     findings::of_choice(&matched, &mut collector.findings);
-    let lost = set.losses().all();
+    let lost = set.losses().take()?;
     write_losses(&lost, &mut collector)?;
     let members = std::mem::take(&mut collector.members);
     let (mut index, findings, tally) = collector.finish()?;
     let (files, bytes) = tree.written();
     let mut manifest = describe::describe(set, options, &findings, tally);
-    manifest.skipped = lost.len() as u64;
+    manifest.skipped = lost.len();
     let mut last = Sums::default();
     tree.put(&*tree.dir(b"")?, MANIFEST.as_bytes(), &manifest.to_bytes(), &mut last)?;
     index.add(&last)?;
@@ -168,12 +171,15 @@ fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {
 }
 
 /// `ERRORS.jsonl`: what could not be read, by input and offset.
-fn write_losses(lost: &[Lost], collector: &mut Collector<'_>) -> Result<()> {
+fn write_losses(lost: &Losses, collector: &mut Collector<'_>) -> Result<()> {
     let mut out = UnitOut::new(collector.tree());
     for loss in lost {
         let lines = out.lines("ERRORS.jsonl");
-        lines.extend(serde_json::to_vec(loss).unwrap_or_default());
+        lines.extend(serde_json::to_vec(&loss?).unwrap_or_default());
         lines.push(b'\n');
+        if lines.len() >= LINES_AT_ONCE {
+            collector.take(std::mem::replace(&mut out, UnitOut::new(collector.tree())))?;
+        }
     }
     collector.take(out)
 }

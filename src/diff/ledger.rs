@@ -1,6 +1,5 @@
 //! Both sides' objects, sorted together in flat memory.
 
-use std::cmp::Ordering;
 use std::io;
 use std::path::Path;
 
@@ -51,12 +50,29 @@ struct Row {
     size: u64,
 }
 
-/// What is known of one object.
+/// What is known of one object. Many rows can have one identity: equal ones meet in the sorter, and of those that have no
+/// equal on the other side few are held.
 #[derive(Default)]
 struct Known {
     id: Vec<u8>,
-    sides: [Vec<Row>; 2],
+    /// The marks of the rows at hand.
+    marks: Digest,
+    /// Rows with these marks, by kind: how many each side has.
+    equal: Vec<(Row, [u64; 2])>,
+    sides: [Side; 2],
 }
+
+/// What is known of one side.
+#[derive(Default)]
+struct Side {
+    /// The row that is the object itself, not its expiry, metadata or body; if there is none, another.
+    main: Option<Row>,
+    /// Rows that the other side has not, sorted by kind; the first of many.
+    only: Vec<Row>,
+}
+
+/// Rows of one side that are held: they tell what differs, and one is enough to tell that something does.
+const MOST_HELD: usize = 64;
 
 impl Ledger {
     pub fn new(scratch: &Path) -> Ledger {
@@ -87,12 +103,14 @@ impl Ledger {
         };
         let merged = self.rows.merge(|id, entry| {
             if id != known.id.as_slice() {
+                known.finish();
                 settle(&known);
                 known.begin(id);
             }
             known.take(entry);
             Ok(())
         });
+        known.finish();
         settle(&known);
         merged.map_err(|e: io::Error| Error::io("sort in", "the temporary directory", e))?;
         failed.map_or(Ok(totals), Err)
@@ -103,54 +121,79 @@ impl Known {
     fn begin(&mut self, id: &[u8]) {
         self.id.clear();
         self.id.extend_from_slice(id);
-        self.sides.iter_mut().for_each(Vec::clear);
+        self.sides = Default::default();
     }
 
     fn take(&mut self, entry: &Entry) {
+        if entry.digest != self.marks {
+            self.finish();
+            self.marks = entry.digest;
+        }
         let (value, rest) = entry.digest.split_at(16);
         let mark = |half: &[u8]| half.first_chunk().copied().unwrap_or_default();
         let kind = KINDS.get((entry.place.at >> 1) as usize).copied().unwrap_or("others");
         let row = Row { kind, value: mark(value), rest: mark(rest), size: entry.place.len };
-        self.sides[(entry.place.at & 1) as usize].push(row);
+        let side = (entry.place.at & 1) as usize;
+        let main = &mut self.sides[side].main;
+        if main.is_none_or(|main| is_beside(&main) && !is_beside(&row)) {
+            *main = Some(row);
+        }
+        match self.equal.iter_mut().find(|(known, _)| known.kind == kind) {
+            Some((_, many)) => many[side] += 1,
+            None => {
+                let mut many = [0, 0];
+                many[side] = 1;
+                self.equal.push((row, many));
+            }
+        }
+    }
+
+    /// The rows at hand are all with their marks: those that both sides have cancel each other.
+    fn finish(&mut self) {
+        for (row, [before, after]) in self.equal.drain(..) {
+            let only = &mut self.sides[usize::from(after > before)].only;
+            if before != after && only.len() < MOST_HELD {
+                only.insert(only.partition_point(|other| other.kind <= row.kind), row);
+            }
+        }
     }
 
     fn settle(&self, totals: &mut Totals, each: &mut dyn FnMut(&Difference<'_>) -> Result<()>) -> Result<()> {
         let [before, after] = &self.sides;
-        let Some(id) = Id::of(&self.id).filter(|_| !(before.is_empty() && after.is_empty())) else { return Ok(()) };
-        let (change, parts) = match (before.is_empty(), after.is_empty()) {
-            (true, _) => (Some(Change::Added), Vec::new()),
-            (_, true) => (Some(Change::Removed), Vec::new()),
+        let (before_main, after_main) = (before.main.as_ref(), after.main.as_ref());
+        let Some(id) = Id::of(&self.id).filter(|_| before_main.or(after_main).is_some()) else { return Ok(()) };
+        let (change, parts) = match (before_main, after_main) {
+            (None, _) => (Some(Change::Added), Vec::new()),
+            (_, None) => (Some(Change::Removed), Vec::new()),
             _ => {
-                let parts = parts(id.adapter, before, after);
+                let parts = parts(id.adapter, &before.only, &after.only);
                 ((!parts.is_empty()).then_some(Change::Changed), parts)
             }
         };
         totals.count(id.adapter, id.scope, change);
         let Some(change) = change else { return Ok(()) };
         let Id { adapter, scope, key, range } = &id;
-        let (before, after) = (main(before), main(after));
-        let kind = after.or(before).map_or("others", |row| row.kind);
+        let kind = after_main.or(before_main).map_or("others", |row| row.kind);
         let size = |row: Option<&Row>| row.map(|row| row.size);
-        let (before, after) = (size(before), size(after));
+        let (before, after) = (size(before_main), size(after_main));
         each(&Difference { change, adapter: *adapter, scope, kind, key, range: range.as_deref(), parts, before, after })
     }
 }
 
-/// The row that is the object itself, not its expiry, metadata or body.
-fn main(rows: &[Row]) -> Option<&Row> {
-    rows.iter().find(|row| !matches!(row.kind, "expiry" | "metadata" | "body")).or(rows.first())
+/// Whether a row is about an object: its expiry, metadata or body.
+fn is_beside(row: &Row) -> bool {
+    matches!(row.kind, "expiry" | "metadata" | "body")
 }
 
-/// What differs between two states of an object.
+/// What differs between two states of an object, by the rows that the other has not, sorted by kind.
 fn parts(adapter: Adapter, before: &[Row], after: &[Row]) -> Vec<&'static str> {
-    let (before, after) = without_common(before, after);
     let beside = match adapter {
         Adapter::Redis => "expiry",
         Adapter::Fs => "attributes",
         _ => "metadata",
     };
     let mut parts = Vec::new();
-    for (rows, others) in [(&before, &after), (&after, &before)] {
+    for (rows, others) in [(before, after), (after, before)] {
         for row in rows {
             let twin = others.get(others.partition_point(|other| other.kind < row.kind));
             match twin.filter(|twin| twin.kind == row.kind) {
@@ -167,37 +210,6 @@ fn parts(adapter: Adapter, before: &[Row], after: &[Row]) -> Vec<&'static str> {
     parts.sort_unstable_by_key(|part| (*part != "type", *part != "value"));
     parts.dedup();
     parts
-}
-
-/// The rows of each side that the other has not, sorted. Many rows can have one identity: their number must not be squared.
-fn without_common(before: &[Row], after: &[Row]) -> (Vec<Row>, Vec<Row>) {
-    // Sizes follow from values.
-    let key = |row: &Row| (row.kind, row.value, row.rest);
-    let sorted = |rows: &[Row]| {
-        let mut rows = rows.to_vec();
-        rows.sort_unstable_by_key(key);
-        rows
-    };
-    let (before, after) = (sorted(before), sorted(after));
-    let (mut only_before, mut only_after) = (Vec::new(), Vec::new());
-    let (mut left, mut right) = (before.iter().peekable(), after.iter().peekable());
-    loop {
-        match (left.peek(), right.peek()) {
-            (Some(a), Some(b)) => match key(a).cmp(&key(b)) {
-                Ordering::Less => only_before.extend(left.next()),
-                Ordering::Greater => only_after.extend(right.next()),
-                Ordering::Equal => {
-                    left.next();
-                    right.next();
-                }
-            },
-            _ => {
-                only_before.extend(left);
-                only_after.extend(right);
-                return (only_before, only_after);
-            }
-        }
-    }
 }
 
 /// What an object is known by: sorts by adapter, scope, and key; what describes a scope stands before its objects.
@@ -314,5 +326,20 @@ mod tests {
         let twice: &[_] = &[("items", 1, 0), ("items", 1, 0)];
         assert_eq!(differences([twice, twice]), []);
         assert_eq!(differences([&twice[..1], twice]), [(Changed, vec!["type"])]);
+    }
+
+    /// More rows of one identity than are held: in any order, one that differs is seen.
+    #[test]
+    fn many_of_one_identity() {
+        let rows: Vec<_> = (0..1000u32).map(|n| ("messages", (n * 7 % 250) as u8, (n % 3) as u8)).collect();
+        let reversed: Vec<_> = rows.iter().rev().copied().collect();
+        assert_eq!(differences([&rows, &reversed]), []);
+        for at in [0, 500, 999] {
+            let mut other = reversed.clone();
+            other[at].1 = 255;
+            assert_eq!(differences([&rows, &other]), [(Change::Changed, vec!["value"])], "{at}");
+        }
+        let shifted: Vec<_> = rows.iter().map(|(kind, value, rest)| (*kind, value ^ 1, rest + 3)).collect();
+        assert_eq!(differences([&rows, &shifted]), [(Change::Changed, vec!["value", "expiry"])]);
     }
 }

@@ -54,7 +54,7 @@ impl Side {
                 });
                 let options = told.unwrap_or_else(|| objects::packed(options));
                 let filled = objects::of_decode(sources, &options, true, progress, each)?;
-                Ok(Seen { skipped: filled.lost.len() as u64, warnings: filled.manifest.warnings })
+                Ok(Seen { skipped: filled.lost.len(), warnings: filled.manifest.warnings })
             }
             Side::Output(path, manifest) => {
                 let mut roll = proven(path, options.threads, progress)?;

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 pub use page::{is_page, page};
 
-use crate::dataset::{DataSet, Group, LossBook, Lost};
+use crate::dataset::{DataSet, Group, LossBook, Losses};
 use crate::decode::filter::Matched;
 use crate::decode::{Options, Progress, fill_surveyed, iso_time, on_threads, or_changed, survey};
 use crate::error::Result;
@@ -135,8 +135,9 @@ pub struct Inspection {
     pub warnings: Vec<FindingInfo>,
     /// What a decode notes.
     pub notes: Vec<FindingInfo>,
-    /// Places that could not be read.
-    pub lost: Vec<Lost>,
+    /// Places that could not be read: they are no member of what is serialized, for they can be many.
+    #[serde(skip)]
+    pub lost: Losses,
     /// What the flags that choose objects came to, if objects were looked at.
     #[serde(skip)]
     pub matched: Option<Matched>,
@@ -155,7 +156,7 @@ pub fn inspect(sources: &[Source], options: &Options, depth: Depth, progress: &d
         let losses = LossBook::new(options.skip_damage);
         let set = DataSet::survey_with(sources, options.as_of, options.grain, losses)?;
         set.check_unchanged()?;
-        Ok(rows(&set))
+        Ok(Inspection { lost: set.losses().take()?, ..rows(&set) })
     })?
 }
 
@@ -199,7 +200,7 @@ fn rows(set: &DataSet<'_>) -> Inspection {
         objects: None,
         warnings: Vec::new(),
         notes: Vec::new(),
-        lost: set.losses().all(),
+        lost: Losses::default(),
         matched: None,
     }
 }

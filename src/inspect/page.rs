@@ -13,14 +13,20 @@ const MARK: &str = "/*FIGURES*/";
 /// What tells a page of ours, in its first bytes.
 const TITLE: &[u8] = b"<title>ekvsnap inspect</title>";
 const HEAD: u64 = 512;
+/// Places that could not be read, of which a page tells one by one.
+const MOST_LOST: usize = 1000;
 
 /// The page that shows an inspection.
 ///
 /// # Errors
-/// Never, but for a failure to serialize.
+/// A failure to serialize.
 pub fn page(found: &Inspection) -> io::Result<String> {
     // In a script element nothing may look like its end.
-    let figures = serde_json::to_string(found)?.replace('<', "\\u003c");
+    let mut figures = serde_json::to_value(found)?;
+    let lost = found.lost.first(MOST_LOST).map_err(io::Error::other)?;
+    figures["more_lost"] = (found.lost.len() - lost.len() as u64).into();
+    figures["lost"] = serde_json::to_value(lost)?;
+    let figures = figures.to_string().replace('<', "\\u003c");
     let mut screened = Vec::new();
     Screened::new(&mut screened, Form::Json).write_all(figures.as_bytes())?;
     let figures = String::from_utf8(screened).map_err(io::Error::other)?;

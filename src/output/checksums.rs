@@ -111,7 +111,10 @@ impl Sums {
 
     fn sort(&mut self) {
         let Sums { paths, rows } = self;
-        rows.sort_unstable_by(|a, b| paths[a.from..a.to].cmp(&paths[b.from..b.to]));
+        let digest = |row: &Row| row.entry.digest;
+        rows.sort_unstable_by(|a, b| {
+            paths[a.from..a.to].cmp(&paths[b.from..b.to]).then_with(|| digest(a).cmp(&digest(b)))
+        });
     }
 
     fn bytes(&self) -> usize {
@@ -210,7 +213,8 @@ impl Checksums {
         merged.map_err(|e| Error::io("merge checksums in", &self.scratch, e))
     }
 
-    /// Gives every row in path order. It can be asked for more than once.
+    /// Gives every row in the order of paths, and those of one path in that of their digests. It can be asked for more
+    /// than once.
     pub fn merge(&mut self, mut each: impl FnMut(&[u8], &Entry) -> io::Result<()>) -> io::Result<()> {
         self.batch.sort();
         let mut runs = Vec::new();
@@ -223,7 +227,7 @@ impl Checksums {
         }
         for sum in &self.batch.rows {
             let path = self.batch.path(sum);
-            drain(&mut heap, &mut runs, Some(path), &mut each)?;
+            drain(&mut heap, &mut runs, Some((path, &sum.entry.digest)), &mut each)?;
             each(path, &sum.entry)?;
         }
         drain(&mut heap, &mut runs, None, &mut each)
@@ -246,7 +250,7 @@ impl Read for Stretch<'_> {
     }
 }
 
-/// A spilled row, in order of paths.
+/// A spilled row, in order of paths and digests.
 #[derive(PartialEq, Eq)]
 struct Spilled {
     path: Vec<u8>,
@@ -255,7 +259,7 @@ struct Spilled {
 
 impl Ord for Spilled {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.path.cmp(&other.path)
+        self.path.cmp(&other.path).then_with(|| self.entry.digest.cmp(&other.entry.digest))
     }
 }
 
@@ -271,11 +275,11 @@ type Heap = BinaryHeap<Reverse<(Spilled, usize)>>;
 fn drain(
     heap: &mut Heap,
     runs: &mut [BufReader<Stretch<'_>>],
-    limit: Option<&[u8]>,
+    limit: Option<(&[u8], &Digest)>,
     each: &mut impl FnMut(&[u8], &Entry) -> io::Result<()>,
 ) -> io::Result<()> {
     while let Some(Reverse((row, _))) = heap.peek()
-        && limit.is_none_or(|limit| row.path.as_slice() < limit)
+        && limit.is_none_or(|limit| (row.path.as_slice(), &row.entry.digest) < limit)
     {
         let Some(Reverse((row, i))) = heap.pop() else { break };
         each(&row.path, &row.entry)?;
@@ -348,6 +352,25 @@ mod tests {
         let mut want: Vec<String> = names.iter().map(|n| format!("d/{n}")).collect();
         want.sort();
         assert_eq!(got, want);
+    }
+
+    #[test]
+    fn rows_of_one_path_are_sorted_by_digest() {
+        let mut all = Checksums::new(&std::env::temp_dir());
+        all.batch_bytes = 400;
+        for n in 0..100u8 {
+            let mut unit = Sums::default();
+            unit.add(b"", if n % 3 == 0 { b"a" } else { b"b" }, [n.wrapping_mul(37); 32], Place::default());
+            all.add(&unit).unwrap();
+        }
+        assert!(all.runs.len() > 3);
+        let mut got = Vec::new();
+        all.merge(|path, entry| {
+            got.push((path.to_vec(), entry.digest));
+            Ok(())
+        })
+        .unwrap();
+        assert!(got.len() == 100 && got.is_sorted());
     }
 
     #[test]

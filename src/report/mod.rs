@@ -1,7 +1,12 @@
 //! What a run noticed, for people and for programs.
 
 mod findings;
+mod losses;
+mod lost;
 pub mod visible;
 
 pub(crate) use findings::kinds;
 pub use findings::{Cut, Finding, Findings, Kind, Level, Value, digits, exact_path};
+pub use losses::{Losses, Pile};
+pub use lost::Lost;
+pub(crate) use lost::is_of_a_row;

@@ -29,6 +29,7 @@ use crate::format::limits::FOOTER;
 use crate::format::mvcc2::Migration;
 use crate::format::tso::Timestamps;
 use crate::format::{Family, frame, mvcc2, redis};
+use crate::report::Pile;
 use crate::source::Source;
 use crc::Footer;
 
@@ -147,7 +148,7 @@ pub struct Survey {
 }
 
 /// The survey of a file, and what was passed over because that was asked for.
-pub type Surveyed = (Survey, Vec<Error>);
+pub type Surveyed = (Survey, Pile);
 
 /// The fixed part at the front of a file.
 struct Front {
@@ -188,60 +189,60 @@ pub fn check_inner_crc(file: &[u8], end: usize) -> Result<()> {
 /// way than a frame or an order.
 pub fn survey(source: &Source, view: View, grain: Grain) -> Result<Surveyed> {
     let file = source.bytes();
-    let result = match one_pass(file, view, grain) {
-        Ok((passed, footer)) => check_footer(passed, footer, view.lenient),
-        Err(error) if view.lenient => salvage(file, error, view, grain),
+    let result = match one_pass(source, file, view, grain) {
+        Ok((passed, footer)) => check_footer(source, passed, footer, view.lenient),
+        Err(error) if view.lenient => salvage(source, error, view, grain),
         Err(error) => Err(with_footer(error, file)),
     };
-    let named = |e: Error| e.input(source.path());
-    let (survey, lost) = result.map_err(named)?;
-    Ok((survey, lost.into_iter().map(named).collect()))
+    result.map_err(|error| error.input(source.path()))
 }
 
 /// Surveys what can be read of a damaged file.
-fn salvage(file: &[u8], error: Error, view: View, grain: Grain) -> Result<Surveyed> {
+fn salvage(source: &Source, error: Error, view: View, grain: Grain) -> Result<Surveyed> {
     // Of a file whose headers mean nothing to us, there is nothing to skip to.
-    let front = front(file)?;
+    let front = front(source.bytes())?;
     match front.layout {
-        Layout::Pebble => mended(file, &front, view, grain),
-        _ => before_break(file, error, view, grain),
+        Layout::Pebble => mended(source, &front, view, grain),
+        _ => before_break(source, error, view, grain),
     }
 }
 
 /// Surveys a stream without what is damaged in it.
-fn mended(file: &[u8], front: &Front, view: View, grain: Grain) -> Result<Surveyed> {
-    let mut lost = Vec::new();
-    let mended = mend::mend(file, front.rows_start, view.as_of, &mut |error| lost.push(error))?;
+fn mended(source: &Source, front: &Front, view: View, grain: Grain) -> Result<Surveyed> {
+    let (file, mut lost) = (source.bytes(), Pile::default());
+    let mended = mend::mend(file, front.rows_start, view.as_of, &mut |error| lost.add(error.input(source.path())))?;
     let mend::Mended { holes, end, footer } = mended;
     let mut crc32c = None;
     if let Some(footer) = Footer::of(file).filter(|_| footer) {
         match footer.matches() {
             true => crc32c = Some(footer.stored),
-            false => lost.push(footer.mismatch().at(file.len() - FOOTER)),
+            false => lost.add(footer.mismatch().at(file.len() - FOOTER).input(source.path())),
         }
     }
     let last_commit_ts = front.last_commit_ts;
-    let ground = parts::Ground { file: &file[..end], view, grain, last_commit_ts, holes: &holes };
+    let ground = parts::Ground { source, file: &file[..end], view, grain, last_commit_ts, holes: &holes };
     let (pass, ..) = parts::run(ground, front.rows_start, b"")?;
     let (survey, passed_over) = pass.finish();
-    lost.extend(passed_over);
+    lost.append(passed_over);
     let survey = of_front(survey, front, front.rows_start..end);
     Ok((Survey { crc32c, is_whole: false, holes, ..survey }, lost))
 }
 
 /// Surveys what stands before a broken entry of an `EKVMVCC2` stream: behind it nothing is looked for.
-fn before_break(file: &[u8], mut error: Error, view: View, grain: Grain) -> Result<Surveyed> {
+fn before_break(source: &Source, mut error: Error, view: View, grain: Grain) -> Result<Surveyed> {
+    let file = source.bytes();
     let mut end = file.len();
     loop {
         match break_of(&error).filter(|at| *at < end) {
             Some(at) => end = at,
             None => return Err(with_footer(error, file)),
         }
-        match one_pass(&file[..end], view, grain) {
+        match one_pass(source, &file[..end], view, grain) {
             Ok(((mut survey, mut lost), _)) => {
                 survey.is_whole = false;
                 let (why, bytes) = (error.reason(), (file.len() - end) as u64);
-                lost.push(Error::new(ErrorKind::RestLost { why, bytes }).at(end).row_of(&error));
+                let rest = Error::new(ErrorKind::RestLost { why, bytes }).at(end).row_of(&error);
+                lost.add(rest.input(source.path()));
                 return Ok((survey, lost));
             }
             Err(earlier) => error = earlier,
@@ -257,21 +258,24 @@ fn break_of(error: &Error) -> Option<usize> {
 }
 
 /// A survey with its losses.
-type Passed = (Survey, Vec<Error>);
+type Passed = (Survey, Pile);
 
-/// Gives the footer too, if there is one behind the rows.
-fn one_pass(file: &[u8], view: View, grain: Grain) -> Result<(Passed, Option<Footer>)> {
+/// Surveys a file, or what stands before a break of it. Gives the footer too, if there is one behind the rows.
+fn one_pass(source: &Source, file: &[u8], view: View, grain: Grain) -> Result<(Passed, Option<Footer>)> {
     let front = front(file)?;
     let (start, last_commit_ts) = (front.rows_start, front.last_commit_ts);
     let (none, mut torn) = (Holes::default(), None);
     let (pass, end, footer) = match front.layout {
         Layout::Pebble => {
-            let (pass, end, crc) =
-                parts::run(parts::Ground { file, view, grain, last_commit_ts, holes: &none }, start, &file[..start])?;
+            let (pass, end, crc) = parts::run(
+                parts::Ground { source, file, view, grain, last_commit_ts, holes: &none },
+                start,
+                &file[..start],
+            )?;
             (pass, end, Footer::known(file, crc))
         }
         Layout::Mvcc2 => {
-            let mut pass = pass::Pass::new(file, view, last_commit_ts);
+            let mut pass = pass::Pass::new(source, file, view, last_commit_ts).whole();
             let end = pass.mvcc2(start, grain)?;
             match check_mvcc2(file, front.header.len, end.at) {
                 Err(error) if view.lenient => torn = Some(error),
@@ -280,12 +284,12 @@ fn one_pass(file: &[u8], view: View, grain: Grain) -> Result<(Passed, Option<Foo
             (pass, end, Footer::of(file))
         }
         Layout::Empty | Layout::Timestamps => {
-            let pass = pass::Pass::new(file, view, last_commit_ts);
+            let pass = pass::Pass::new(source, file, view, last_commit_ts);
             (pass, pass::End { at: start, footer: file.len() > start }, Footer::of(file))
         }
     };
     let (survey, mut lost) = pass.finish();
-    lost.extend(torn);
+    torn.into_iter().for_each(|error: Error| lost.add(error.input(source.path())));
     Ok(((of_front(survey, &front, start..end.at), lost), footer.filter(|_| end.footer)))
 }
 
@@ -297,12 +301,17 @@ fn of_front(mut survey: Survey, front: &Front, rows: Range<usize>) -> Survey {
     Survey { header, layout, last_commit_ts, min_retained_ts, rows, ..survey }
 }
 
-fn check_footer((mut survey, mut lost): Passed, footer: Option<Footer>, lenient: bool) -> Result<Surveyed> {
+fn check_footer(
+    source: &Source,
+    (mut survey, mut lost): Passed,
+    footer: Option<Footer>,
+    lenient: bool,
+) -> Result<Surveyed> {
     if let Some(footer) = footer {
         let error = || footer.mismatch().at(survey.rows.end);
         match footer.matches() {
             true => survey.crc32c = Some(footer.stored),
-            false if lenient => lost.push(error()),
+            false if lenient => lost.add(error().input(source.path())),
             false => return Err(error()),
         }
     }

@@ -13,6 +13,7 @@ use super::pass::{End, Pass};
 use super::{Checkpoints, Grain, Holes, View};
 use crate::error::{Error, Result};
 use crate::format::frame;
+use crate::source::Source;
 
 /// Parts that may wait, for each thread.
 const WAITING: usize = 4;
@@ -32,6 +33,7 @@ fn warm(file: &[u8], at: usize) {
 /// What is the same for all parts.
 #[derive(Clone, Copy)]
 pub(super) struct Ground<'a> {
+    pub source: &'a Source,
     pub file: &'a [u8],
     pub view: View,
     pub grain: Grain,
@@ -76,7 +78,7 @@ pub(super) type Whole<'a> = (Pass<'a>, End, Crc);
 /// The first damage in file order.
 pub(super) fn run<'a>(ground: Ground<'a>, start: usize, before: &[u8]) -> Result<Whole<'a>> {
     let threads = rayon::current_num_threads();
-    let first = (Pass::new(ground.file, ground.view, ground.last_commit_ts), Crc::of(before));
+    let first = (Pass::new(ground.source, ground.file, ground.view, ground.last_commit_ts).whole(), Crc::of(before));
     let state = State {
         waiting: VecDeque::new(),
         cut: false,
@@ -190,8 +192,8 @@ impl<'a> Line<'a> {
     }
 
     fn check(&self, part: &Part<'a>) -> Checked<'a> {
-        let Ground { file, view, last_commit_ts, .. } = self.ground;
-        let mut pass = Pass::new(file, view, last_commit_ts);
+        let Ground { source, file, view, last_commit_ts, .. } = self.ground;
+        let mut pass = Pass::new(source, file, view, last_commit_ts);
         pass.pebble(part.bytes.clone(), part.previous_key)?;
         Ok((pass, Crc::of(&file[part.bytes.clone()])))
     }

@@ -10,6 +10,8 @@ use crate::format::frame::{self, Entry};
 use crate::format::header::FsmHeader;
 use crate::format::mvcc::{self, Operational, ValueHeader};
 use crate::format::mvcc2;
+use crate::report::Pile;
+use crate::source::Source;
 
 /// Where the rows end.
 pub(super) struct End {
@@ -19,6 +21,7 @@ pub(super) struct End {
 
 /// State of the one pass over a file.
 pub(super) struct Pass<'a> {
+    source: &'a Source,
     file: &'a [u8],
     view: View,
     last_commit_ts: u64,
@@ -37,7 +40,7 @@ pub(super) struct Pass<'a> {
     first_user: Vec<Option<&'a [u8]>>,
     current: Option<Segment>,
     survey: Survey,
-    lost: Vec<Error>,
+    lost: Pile,
 }
 
 /// A row that is live if no earlier part has a row of its key.
@@ -59,8 +62,9 @@ struct Version<'a> {
 }
 
 impl<'a> Pass<'a> {
-    pub(super) fn new(file: &'a [u8], view: View, last_commit_ts: u64) -> Self {
+    pub(super) fn new(source: &'a Source, file: &'a [u8], view: View, last_commit_ts: u64) -> Self {
         Pass {
+            source,
             file,
             view,
             last_commit_ts,
@@ -73,7 +77,7 @@ impl<'a> Pass<'a> {
             previous_user: vec![b""; Family::ALL.len()],
             first_user: vec![None; Family::ALL.len()],
             current: None,
-            lost: Vec::new(),
+            lost: Pile::small(),
             survey: Survey {
                 header: FsmHeader::default(),
                 layout: Layout::Empty,
@@ -91,6 +95,11 @@ impl<'a> Pass<'a> {
                 counts: Counts::new(),
             },
         }
+    }
+
+    /// Makes it a pass over a whole file, which can find more losses than a part has room for.
+    pub(super) fn whole(self) -> Self {
+        Pass { lost: Pile::default(), ..self }
     }
 
     /// Walks entries of an `EKVPBBL1` stream, whose frames are known to be sound.
@@ -171,7 +180,7 @@ impl<'a> Pass<'a> {
         if !self.view.lenient {
             return Err(error);
         }
-        self.lost.push(error);
+        self.lost.add(error.input(self.source.path()));
         Ok(())
     }
 
@@ -319,7 +328,7 @@ impl<'a> Pass<'a> {
         mine.applied_index = next.survey.applied_index.or(mine.applied_index);
         mine.max_commit_ts = mine.max_commit_ts.max(next.survey.max_commit_ts);
         mine.above_last_commit += next.survey.above_last_commit;
-        self.lost.extend(next.lost);
+        self.lost.append(next.lost);
     }
 
     /// Where reading can start.
@@ -327,7 +336,7 @@ impl<'a> Pass<'a> {
         self.survey.checkpoints = checkpoints;
     }
 
-    pub(super) fn finish(mut self) -> (Survey, Vec<Error>) {
+    pub(super) fn finish(mut self) -> (Survey, Pile) {
         self.survey.segments.extend(self.current.take());
         (self.survey, self.lost)
     }

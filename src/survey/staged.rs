@@ -10,6 +10,7 @@ use super::{Checkpoints, Grain, Layout, Survey, View};
 use crate::error::{Error, Result};
 use crate::format::staged::{self, StagedKey};
 use crate::format::{Family, Fault, frame, mvcc, mvcc2};
+use crate::source::Source;
 
 /// Most jobs of one file. A group takes part in one or two at a time; without a bound a hostile file could have as many as
 /// it has rows, each with counts of its own.
@@ -76,7 +77,8 @@ impl<'a> Entry<'a> {
 ///
 /// # Errors
 /// More jobs than a file can have.
-pub fn staged(file: &[u8], whole: &Survey, view: View, grain: Grain) -> Result<Vec<Staged>> {
+pub fn staged(source: &Source, whole: &Survey, view: View, grain: Grain) -> Result<Vec<Staged>> {
+    let file = source.bytes();
     let mut jobs: Vec<(u64, Pass<'_>, Range<usize>)> = Vec::new();
     for segment in whole.segments.iter().filter(|segment| segment.family == Family::Staged) {
         let mut at = segment.bytes.start;
@@ -93,7 +95,7 @@ pub fn staged(file: &[u8], whole: &Survey, view: View, grain: Grain) -> Result<V
                     let fault = Fault::Key("more than 64 migration jobs have staged rows");
                     return Err(Error::from(fault).at(bytes.start).row(Family::Staged, entry.user_key()));
                 }
-                let mut pass = Pass::new(file, view, whole.last_commit_ts);
+                let mut pass = Pass::new(source, file, view, whole.last_commit_ts);
                 pass.set_checkpoints(Checkpoints::new(grain.spacing));
                 jobs.push((job, pass, bytes.clone()));
             }

@@ -35,7 +35,7 @@ impl Judge<'_> {
             folders.step(path, is_told, known.has(Tag::HasDir), |path| foreign_folder(path, lenient, problems));
             if self.said {
                 self.integrity(path, known, problems);
-                copies.take(path, known);
+                copies.take(path, known, self.promised);
             }
             self.attributes(path, known, problems);
             if let Some(fresh) = self.fresh {
@@ -210,10 +210,11 @@ impl Copies {
         Copies { found: HashMap::new(), said: promised.copies().map(|(_, first)| (first.to_vec(), None)).collect() }
     }
 
-    fn take(&mut self, path: &[u8], known: &Known) {
+    fn take(&mut self, path: &[u8], known: &Known, promised: &Promised) {
         if let Some(said) = self.said.get_mut(path) {
             *said = known.digest(Tag::Said);
-        } else if let Some(found) = known.digest(Tag::Found).filter(|_| !known.has(Tag::Said) && !self.said.is_empty())
+        } else if let Some(found) = known.digest(Tag::Found)
+            && promised.copy_of(path).is_some()
         {
             self.found.insert(path.to_vec(), found);
         }

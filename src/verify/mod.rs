@@ -20,7 +20,7 @@ pub mod rows;
 pub mod snapshot;
 pub mod told;
 
-use crate::dataset::Lost;
+use crate::dataset::{Losses, Lost};
 use crate::decode::{Filled, Options, Progress, fill_nowhere};
 use crate::error::{ErrorKind, Result};
 use crate::source::{PassedOver, Source};
@@ -68,13 +68,13 @@ pub fn snapshots(
         }
         // What was seen of a file that changes is no verdict on it.
         Err(error) if matches!(error.kind(), ErrorKind::Changed) => return Err(error),
-        Err(error) if error.is_damage() => (None, vec![Lost::of(&error)]),
+        Err(error) if error.is_damage() => (None, Losses::one(&error)),
         Err(error) => return Err(error),
     };
     let mut walked = Vec::new();
     for source in sources {
         walked.push(snapshot::walk(source, &all, Grain::default(), limit, progress)?);
     }
-    let damaged = all.len() as u64;
-    Ok(Snapshots { walked, lost: all.into_iter().take(limit).collect(), damaged, decoded })
+    let damaged = all.len();
+    Ok(Snapshots { walked, lost: all.first(limit)?, damaged, decoded })
 }

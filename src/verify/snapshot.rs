@@ -9,7 +9,7 @@
 use bumpalo::Bump;
 
 use super::rows;
-use crate::dataset::Lost;
+use crate::dataset::{Losses, Lost};
 use crate::decode::{Progress, engine};
 use crate::error::{Error, Result};
 use crate::format::mvcc::{self, Operational};
@@ -55,10 +55,10 @@ struct Piece {
 /// Walks over a whole file. `lost`: what a decode cannot read, by input and offset. Shows at most `limit` places.
 ///
 /// # Errors
-/// A file that changed meanwhile.
-pub fn walk(source: &Source, lost: &[Lost], grain: Grain, limit: usize, progress: &dyn Progress) -> Result<Walked> {
+/// A file that changed meanwhile, or a temporary file that cannot be read.
+pub fn walk(source: &Source, lost: &Losses, grain: Grain, limit: usize, progress: &dyn Progress) -> Result<Walked> {
     let name = source.path().to_string_lossy();
-    let known = || lost.iter().filter(|lost| lost.input == name).map(|lost| lost.offset);
+    let known = || lost.offsets(&name);
     let mut all = Walked { damaged: known().count() as u64, ..Walked::default() };
     // A file without a stream that we know is told of by the decode.
     let Ok((layout, start)) = survey::stream(source.bytes()) else { return Ok(all) };
@@ -67,7 +67,8 @@ pub fn walk(source: &Source, lost: &[Lost], grain: Grain, limit: usize, progress
     progress.begin("rows", ground.cuts.len() as u64);
     let pieces = ground.cuts.len().saturating_sub(1);
     let mut ends = ground.cuts.iter().skip(1);
-    let mut known = known().peekable();
+    let mut known = known();
+    let mut next = known.next().transpose()?;
     engine::run(
         pieces,
         |i| Ok(ground.piece(i)),
@@ -77,8 +78,10 @@ pub fn walk(source: &Source, lost: &[Lost], grain: Grain, limit: usize, progress
             all.rows += piece.rows;
             all.tombstones += piece.tombstones;
             for at in piece.damaged {
-                while known.next_if(|offset| *offset < at as u64).is_some() {}
-                if known.peek() != Some(&(at as u64)) {
+                while next.is_some_and(|offset| offset < at as u64) {
+                    next = known.next().transpose()?;
+                }
+                if next != Some(at as u64) {
                     all.unread += 1;
                     let room = all.shown.len() < limit;
                     all.shown.extend(room.then(|| ground.why(at)).flatten());

@@ -26,7 +26,8 @@ fn lenient(file: Vec<u8>) -> (Rows, Vec<Lost>) {
         }
         assert_eq!(range.shared(), None, "runs of one file are not several inputs");
     }
-    (rows, set.losses().all())
+    let lost = set.losses().take().unwrap();
+    (rows, lost.iter().collect::<ekvsnap::error::Result<_>>().unwrap())
 }
 
 /// Twenty keys with up to three versions, some deleted.

@@ -136,16 +136,13 @@ fn from_blob<'a>(
 ) -> Result<u64> {
     let (_, _, family) = shape.families();
     let (key, style) = (place.key, place.style);
-    let mut elements: Vec<(&[u8], &[u8], f64)> = Vec::new();
+    let mut elements = Elements::default();
     parse(unit.set, family, row, |value| match shape {
         Shape::Hash => blob::hash(value, |name, value| elements.push((name, value, 0.0))),
         Shape::Set => blob::set(value, |member| elements.push((member, b"", 0.0))),
         Shape::Zset => blob::zset(value, |member, score| elements.push((member, b"", score))),
     })?;
-    // Of a repeated name the last one counts: reversed, it is the first of its run after a stable sort.
-    elements.reverse();
-    elements.sort_by_key(|(name, _, _)| *name);
-    elements.dedup_by_key(|(name, _, _)| *name);
+    let elements = elements.finish();
     for (i, (name, value, score)) in elements.iter().enumerate() {
         style.separate(i == 0, file);
         match shape {
@@ -159,6 +156,44 @@ fn from_blob<'a>(
         file.spill()?;
     }
     Ok(elements.len() as u64)
+}
+
+/// Name, value and score.
+type Element<'a> = (&'a [u8], &'a [u8], f64);
+
+/// Elements of a blob, in any order.
+#[derive(Default)]
+struct Elements<'a> {
+    all: Vec<Element<'a>>,
+    /// How many there may be before those with one name become one: a blob can repeat a name of no bytes without end.
+    most: usize,
+}
+
+impl<'a> Elements<'a> {
+    /// Of so many elements, names are looked at for the first time.
+    const FEW: usize = 64 << 10;
+
+    fn push(&mut self, element: Element<'a>) {
+        if self.all.len() >= self.most.max(Self::FEW) {
+            self.tidy();
+            // The next time twice as many have come, so that the work grows as their number.
+            self.most = 2 * self.all.len();
+        }
+        self.all.push(element);
+    }
+
+    /// Sorts by name. Of a repeated name the last one counts.
+    fn tidy(&mut self) {
+        // Reversed, it is the first of its run after a stable sort.
+        self.all.reverse();
+        self.all.sort_by_key(|(name, _, _)| *name);
+        self.all.dedup_by_key(|(name, _, _)| *name);
+    }
+
+    fn finish(mut self) -> Vec<Element<'a>> {
+        self.tidy();
+        self.all
+    }
 }
 
 impl Unit<'_, '_, '_> {
