@@ -62,6 +62,7 @@
 //! [`diff`], [`inspect`] and [`verify`] are the other commands; [`mod@format`] has the parsers alone, without any I/O.
 #![deny(unsafe_code, clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
 
+pub mod adapters;
 pub mod cli;
 pub mod dataset;
 pub mod decode;
@@ -70,6 +71,8 @@ pub mod error;
 pub mod format;
 pub mod get;
 pub mod inspect;
+pub mod layouts;
+pub mod model;
 pub mod objects;
 pub mod output;
 #[doc(hidden)]

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::filter::Matched;
-use super::{Job, Options, Progress, describe, dynamodb, findings, fs, redis, s3, sqs};
+use super::{Job, Options, Progress, describe, dynamodb, findings, fs, s3, sqs};
 use crate::dataset::{DataSet, LossBook, Losses, Unresolved};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
+use crate::layouts;
 use crate::output::checksums::{self, Checksums, Sums};
 use crate::output::manifest::Manifest;
 use crate::output::members::MemberList;
@@ -159,7 +160,7 @@ fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {
         s3::decode(job)?;
     }
     if options.wants(Adapter::Redis) {
-        redis::decode(job)?;
+        layouts::redis_keys(job)?;
     }
     if options.wants(Adapter::Sqs) {
         sqs::decode(job)?;

@@ -10,7 +10,6 @@ mod findings;
 pub mod fs;
 pub mod one;
 mod options;
-pub mod redis;
 pub mod s3;
 pub(crate) mod sort;
 pub mod sqs;
@@ -58,18 +57,18 @@ impl Progress for Silent {
 }
 
 /// A step of a stage that writes is done.
-fn step(progress: &dyn Progress, tree: &Tree) {
+pub(crate) fn step(progress: &dyn Progress, tree: &Tree) {
     progress.advance(1);
     progress.bytes(tree.written().1);
 }
 
 /// What the adapters work on.
-struct Job<'j, 'a, 't> {
-    set: &'j DataSet<'a>,
-    options: &'j Options,
-    tree: &'t Tree,
-    progress: &'j dyn Progress,
-    collector: &'j mut Collector<'t>,
+pub(crate) struct Job<'j, 'a, 't> {
+    pub set: &'j DataSet<'a>,
+    pub options: &'j Options,
+    pub tree: &'t Tree,
+    pub progress: &'j dyn Progress,
+    pub collector: &'j mut Collector<'t>,
 }
 
 /// What a finished decode tells.
@@ -174,7 +173,7 @@ impl Outcome {
 }
 
 /// Reports keys that have rows in more than one input.
-fn note_shared(shared: Vec<Shared>, findings: &mut Findings) {
+pub(crate) fn note_shared(shared: Vec<Shared>, findings: &mut Findings) {
     for keys in shared {
         let family = Family::of(&keys.example).prefix();
         let finding = Finding::new(&findings::KEY_IN_GROUPS).with("keys", keys.count).with("family", family);

@@ -6,10 +6,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use super::filter::{Filter, Pattern};
-use super::{Job, Options, Progress, dynamodb, fs, redis, s3, sqs};
+use super::{Job, Options, Progress, dynamodb, fs, s3, sqs};
+use crate::adapters::redis;
 use crate::dataset::{DataSet, Part};
 use crate::error::{Result, Shown};
 use crate::format::Adapter;
+use crate::layouts;
 use crate::output::tree::Tree;
 use crate::output::unit::Collector;
 use crate::report::Findings;
@@ -101,7 +103,7 @@ pub fn fill_one(
     let mut job = Job { set, options: &filtered, tree, progress, collector: &mut collector };
     let rest = one.rest.as_deref().unwrap_or_default();
     match one.adapter {
-        Adapter::Redis => spellings(&one.name).iter().try_for_each(|key| redis::decode_one(&mut job, key))?,
+        Adapter::Redis => spellings(&one.name).iter().try_for_each(|key| layouts::redis_key(&mut job, key))?,
         Adapter::DynamoDb => dynamodb::decode_one(&mut job, &one.name, rest)?,
         Adapter::S3 => spellings(rest).iter().try_for_each(|key| s3::decode_one(&mut job, &one.name, key))?,
         Adapter::Sqs => sqs::decode(&mut job)?,
@@ -129,7 +131,7 @@ pub struct RowsOf {
 pub fn rows_of(set: &DataSet<'_>, one: &One) -> Result<RowsOf> {
     let rest = one.rest.as_deref().unwrap_or_default();
     match one.adapter {
-        Adapter::Redis => Ok(redis::rows_of(set, spellings(&one.name))),
+        Adapter::Redis => Ok(redis::Splits::new(set).rows_of(spellings(&one.name))),
         Adapter::DynamoDb => dynamodb::rows_of(set, &one.name, rest).map(exactly),
         Adapter::S3 => s3::rows_of(set, &one.name, &spellings(rest)).map(exactly),
         Adapter::Sqs => Ok(sqs::rows_of(&one.name, rest)),

@@ -1,9 +1,9 @@
 //! Which file of an output holds logical objects, and how.
 
 use crate::decode::Layout;
-use crate::decode::redis::FOLDERS;
 use crate::decode::s3::names::META_SUFFIX;
 use crate::format::Adapter;
+use crate::model::redis::Type;
 use crate::output::names::raw_of_segment;
 
 /// How the lines of a file tell of objects.
@@ -69,7 +69,8 @@ impl Place {
             (Adapter::Redis, b"strings_ttl.jsonl" | b"hll_ttl.jsonl") => place("expiry", Shape::Ttl),
             (Adapter::Redis, _) => {
                 let named = std::str::from_utf8(rest).ok().and_then(|rest| rest.split_once('/'));
-                let kind = named.and_then(|(folder, _)| FOLDERS.into_iter().find(|kind| *kind == folder));
+                let kind =
+                    named.and_then(|(folder, _)| Type::ALL.map(Type::plural).into_iter().find(|kind| *kind == folder));
                 match (kind, named) {
                     (Some(kind), Some((_, name))) => whole(kind, &key_of_name(name)),
                     _ => whole("others", rest),
@@ -103,7 +104,8 @@ impl Place {
         match adapter {
             "redis" => {
                 let (scope, name) = rest.split_once('/')?;
-                let kind = FOLDERS.into_iter().find(|kind| name.strip_suffix(".jsonl") == Some(kind))?;
+                let kind =
+                    Type::ALL.map(Type::plural).into_iter().find(|kind| name.strip_suffix(".jsonl") == Some(kind))?;
                 let shape = if kind == "streams" { Shape::Stream } else { Shape::Keyed };
                 place(Adapter::Redis, scope, kind, shape)
             }

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
-use crate::decode::redis::FOLDERS;
 use crate::decode::s3::names::META_SUFFIX;
 use crate::format::Adapter;
+use crate::model::redis::Type;
 use crate::output::manifest_read::ReadManifest;
 
 /// Kinds of MANIFEST.json that are compared, but for those of the file system.
@@ -81,7 +81,7 @@ impl<'p> Place<'p> {
     }
 
     fn of_redis(scope: &'p [u8], rest: &[u8]) -> Option<Place<'p>> {
-        let folder = |name: &[u8]| FOLDERS.into_iter().find(|folder| folder.as_bytes() == name);
+        let folder = |name: &[u8]| Type::ALL.map(Type::plural).into_iter().find(|folder| folder.as_bytes() == name);
         if let Some(slash) = memchr::memchr(b'/', rest) {
             return folder(&rest[..slash]).map(|kind| Place::One(scope, kind));
         }

@@ -191,7 +191,7 @@ impl Filter {
     }
 
     /// As the one or the other: `met` tells which.
-    pub(super) fn judge(&self, adapter: Adapter, name: &[u8], keys: &[&[u8]], met: bool) -> bool {
+    pub(crate) fn judge(&self, adapter: Adapter, name: &[u8], keys: &[&[u8]], met: bool) -> bool {
         let included = any(&self.include, |_| met, |p| p.takes(adapter, name, keys));
         (self.include.is_empty() || included) && !any(&self.exclude, |_| met, |p| p.takes(adapter, name, keys))
     }

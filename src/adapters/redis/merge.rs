@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::plan::{Plan, Span};
+use super::splits::{Split, Splits};
 use crate::dataset::{DataSet, RangeIter, Row, Shared, after_prefix};
 use crate::error::Result;
 use crate::format::Family;
@@ -20,7 +20,7 @@ pub(super) struct Head<'a> {
     pub row: Row<'a>,
 }
 
-/// The rows of one family (and one key length) in a span, in user-key order.
+/// The rows of one family (and one key length) in a split, in user-key order.
 pub(super) struct KeyStream<'s, 'a> {
     pub family: Family,
     rows: RangeIter<'s, 'a>,
@@ -82,7 +82,7 @@ impl<'s, 'a> KeyStream<'s, 'a> {
     }
 }
 
-/// Merges the streams of a span by user key.
+/// Merges the streams of a split by user key.
 pub(super) struct Merge<'s, 'a> {
     streams: Vec<KeyStream<'s, 'a>>,
     heap: BinaryHeap<Reverse<(&'a [u8], usize)>>,
@@ -90,14 +90,14 @@ pub(super) struct Merge<'s, 'a> {
 }
 
 impl<'s, 'a> Merge<'s, 'a> {
-    pub fn new(set: &'s DataSet<'a>, plan: &Plan, span: &Span) -> Result<Self> {
+    pub fn new(set: &'s DataSet<'a>, splits: &Splits, split: &Split) -> Result<Self> {
         let mut streams = Vec::new();
-        for family in &plan.simple {
-            let (lo, hi) = simple_range(*family, span);
+        for family in &splits.simple {
+            let (lo, hi) = simple_range(*family, split);
             streams.push(KeyStream::new(*family, set.range(*family, lo, hi))?);
         }
-        for (family, len) in &plan.runs {
-            if let Some((lo, hi)) = run_range(*family, *len, span) {
+        for (family, len) in &splits.runs {
+            if let Some((lo, hi)) = run_range(*family, *len, split) {
                 streams.push(KeyStream::new(*family, set.range(*family, lo, hi))?);
             }
         }
@@ -150,25 +150,25 @@ impl<'s, 'a> Merge<'s, 'a> {
     }
 }
 
-fn simple_range(family: Family, span: &Span) -> (Vec<u8>, Option<Vec<u8>>) {
+fn simple_range(family: Family, split: &Split) -> (Vec<u8>, Option<Vec<u8>>) {
     let prefix = family.prefix().as_bytes();
-    let hi = match &span.hi {
+    let hi = match &split.hi {
         Some(hi) => Some([prefix, hi].concat()),
         None => after_prefix(prefix),
     };
-    ([prefix, &span.lo].concat(), hi)
+    ([prefix, &split.lo].concat(), hi)
 }
 
-/// Row keys of the user keys of length `len` in the span; `None` when there can be none.
-fn run_range(family: Family, len: u32, span: &Span) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+/// Row keys of the user keys of length `len` in the split; `None` when there can be none.
+fn run_range(family: Family, len: u32, split: &Split) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
     let base = [family.prefix().as_bytes(), &len.to_be_bytes()].concat();
     let at = |bound: &[u8]| match bound.get(..len as usize) {
         // A key shorter than the bound is below it when it is its prefix: the next one counts.
         Some(cut) if bound.len() > len as usize => after_prefix(&[&base, cut].concat()),
         _ => Some([&base, bound].concat()),
     };
-    let lo = at(&span.lo)?;
-    let hi = match &span.hi {
+    let lo = at(&split.lo)?;
+    let hi = match &split.hi {
         Some(hi) => at(hi),
         None => after_prefix(&base),
     };
@@ -181,13 +181,13 @@ mod tests {
 
     #[test]
     fn ranges_of_short_keys() {
-        let span = Span { lo: b"abc".to_vec(), hi: Some(b"abd".to_vec()) };
+        let split = Split { lo: b"abc".to_vec(), hi: Some(b"abd".to_vec()) };
         // Keys of two bytes: "ab" is below both bounds, "ac" above both.
-        assert_eq!(run_range(Family::HashMeta, 2, &span), None);
-        let (lo, hi) = run_range(Family::HashMeta, 3, &span).unwrap();
+        assert_eq!(run_range(Family::HashMeta, 2, &split), None);
+        let (lo, hi) = run_range(Family::HashMeta, 3, &split).unwrap();
         assert!(lo.ends_with(b"abc") && hi.unwrap().ends_with(b"abd"));
-        let span = Span { lo: Vec::new(), hi: Some(b"abd".to_vec()) };
-        let (lo, hi) = run_range(Family::HashMeta, 2, &span).unwrap();
+        let split = Split { lo: Vec::new(), hi: Some(b"abd".to_vec()) };
+        let (lo, hi) = run_range(Family::HashMeta, 2, &split).unwrap();
         assert!(lo.ends_with(b"\0\0\0\x02") && hi.unwrap().ends_with(b"ac"));
     }
 }

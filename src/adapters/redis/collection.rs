@@ -1,16 +1,15 @@
-//! Hashes, sets and sorted sets: one file each.
+//! Hashes, sets and sorted sets.
 
 use super::findings;
 use super::key::{Wide, parse};
 use super::merge::Merge;
-use super::render::Array;
-use super::unit::{Place, Unit};
-use crate::dataset::Row;
+use super::task::Task;
+use crate::dataset::{DataSet, Row};
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::redis::blob;
 use crate::format::redis::meta::{self, CollectionMeta};
-use crate::output::unit::Growing;
+use crate::model::redis::{Key, StreamEnd, Type, Visitor};
 use crate::report::{Finding, Kind};
 
 /// What tells the three types apart.
@@ -22,11 +21,11 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    pub const fn folder(self) -> &'static str {
+    pub const fn of_type(self) -> Type {
         match self {
-            Shape::Hash => "hashes",
-            Shape::Set => "sets",
-            Shape::Zset => "zsets",
+            Shape::Hash => Type::Hash,
+            Shape::Set => Type::Set,
+            Shape::Zset => Type::Zset,
         }
     }
 
@@ -35,13 +34,6 @@ impl Shape {
             Shape::Hash => (Family::HashMeta, Family::HashField, Family::HashBlob),
             Shape::Set => (Family::SetMeta, Family::SetMember, Family::SetBlob),
             Shape::Zset => (Family::ZsetMeta, Family::ZsetMember, Family::ZsetBlob),
-        }
-    }
-
-    const fn array(self) -> Array {
-        match self {
-            Shape::Hash => Array::Fields,
-            _ => Array::Members,
         }
     }
 
@@ -55,105 +47,79 @@ impl Shape {
 }
 
 /// The base record, checked.
-pub(super) fn base(unit: &Unit<'_, '_, '_>, shape: Shape, wide: &Wide<'_>) -> Result<Option<CollectionMeta>> {
+pub(super) fn base(set: &DataSet<'_>, shape: Shape, wide: &Wide<'_>) -> Result<Option<CollectionMeta>> {
     let (family, _, _) = shape.families();
-    wide.meta.map(|row| parse(unit.set, family, &row, CollectionMeta::parse)).transpose()
+    wide.meta.map(|row| parse(set, family, &row, CollectionMeta::parse)).transpose()
 }
 
-/// Writes the collection's file.
-pub(super) fn write<'a>(
-    unit: &mut Unit<'_, 'a, '_>,
+/// Gives the collection.
+pub(super) fn give<'a, V: Visitor>(
+    task: &mut Task<'_, 'a, '_, V>,
     merge: &mut Merge<'_, 'a>,
     shape: Shape,
     wide: &Wide<'a>,
     base: Option<CollectionMeta>,
-    place: &Place<'a>,
+    key: &Key<'a>,
 ) -> Result<()> {
-    let mut file = unit.begin(shape.folder(), ".json", place)?;
-    let count = object(unit, merge, shape, wide, place, &mut file);
-    let count = unit.end(shape.folder(), place, file, count)?;
+    let count = task.give(key, |task| {
+        let count = match (wide.elements, wide.blob) {
+            (Some(elements), _) => from_rows(task, merge, shape, elements, key)?,
+            (None, Some(blob)) => from_blob(task, shape, &blob, key)?,
+            (None, None) => 0,
+        };
+        Ok((count, StreamEnd::default()))
+    })?;
     if base.is_some() || wide.deltas.count > 0 {
         let declared = i128::from(base.map_or(0, |b| b.len)) + wide.deltas.len;
         let (kind, observed) = shape.mismatch();
-        unit.compare_length(kind, observed, place.key, declared.max(0), count);
+        task.compare_length(kind, observed, key.name, declared.max(0), count);
     }
     Ok(())
 }
 
-/// The object from brace to brace; gives the number of elements.
-fn object<'a>(
-    unit: &mut Unit<'_, 'a, '_>,
-    merge: &mut Merge<'_, 'a>,
-    shape: Shape,
-    wide: &Wide<'a>,
-    place: &Place<'a>,
-    file: &mut Growing<'_>,
-) -> Result<u64> {
-    place.style.open(shape.array(), file);
-    let count = match (wide.elements, wide.blob) {
-        (Some(elements), _) => from_rows(unit, merge, shape, elements, place, file)?,
-        (None, Some(blob)) => from_blob(unit, shape, &blob, place, file)?,
-        (None, None) => 0,
-    };
-    place.style.close(count == 0, place.expire_ms, file);
-    Ok(count)
-}
-
-fn from_rows<'a>(
-    unit: &mut Unit<'_, 'a, '_>,
+fn from_rows<'a, V: Visitor>(
+    task: &mut Task<'_, 'a, '_, V>,
     merge: &mut Merge<'_, 'a>,
     shape: Shape,
     elements: usize,
-    place: &Place<'a>,
-    file: &mut Growing<'_>,
+    key: &Key<'a>,
 ) -> Result<u64> {
     let (_, family, _) = shape.families();
-    let (key, style) = (place.key, place.style);
     let mut count = 0;
-    while let Some(head) = merge.stream(elements).take(key)? {
-        style.separate(count == 0, file);
+    while let Some(head) = merge.stream(elements).take(key.name)? {
         match shape {
-            Shape::Hash => style.field(head.rest, head.row.body, file),
-            Shape::Set => style.element(head.rest, file),
+            Shape::Hash => task.visitor.field(key, head.rest, head.row.body)?,
+            Shape::Set => task.visitor.member(key, head.rest)?,
             Shape::Zset => {
-                let score = parse(unit.set, family, &head.row, meta::score)?;
-                unit.note_nan(key, head.rest, score);
-                style.scored(head.rest, score, file);
+                let score = parse(task.set, family, &head.row, meta::score)?;
+                task.scored(key, head.rest, score)?;
             }
         }
         count += 1;
-        file.spill()?;
     }
     Ok(count)
 }
 
-fn from_blob<'a>(
-    unit: &mut Unit<'_, 'a, '_>,
+fn from_blob<'a, V: Visitor>(
+    task: &mut Task<'_, 'a, '_, V>,
     shape: Shape,
     row: &Row<'a>,
-    place: &Place<'a>,
-    file: &mut Growing<'_>,
+    key: &Key<'a>,
 ) -> Result<u64> {
     let (_, _, family) = shape.families();
-    let (key, style) = (place.key, place.style);
     let mut elements = Elements::default();
-    parse(unit.set, family, row, |value| match shape {
+    parse(task.set, family, row, |value| match shape {
         Shape::Hash => blob::hash(value, |name, value| elements.push((name, value, 0.0))),
         Shape::Set => blob::set(value, |member| elements.push((member, b"", 0.0))),
         Shape::Zset => blob::zset(value, |member, score| elements.push((member, b"", score))),
     })?;
     let elements = elements.finish();
-    for (i, (name, value, score)) in elements.iter().enumerate() {
-        style.separate(i == 0, file);
+    for (name, value, score) in &elements {
         match shape {
-            Shape::Hash => style.field(name, value, file),
-            Shape::Set => style.element(name, file),
-            Shape::Zset => {
-                unit.note_nan(key, name, *score);
-                style.scored(name, *score, file);
-            }
+            Shape::Hash => task.visitor.field(key, name, value)?,
+            Shape::Set => task.visitor.member(key, name)?,
+            Shape::Zset => task.scored(key, name, *score)?,
         }
-        file.spill()?;
     }
     Ok(elements.len() as u64)
 }
@@ -196,7 +162,7 @@ impl<'a> Elements<'a> {
     }
 }
 
-impl Unit<'_, '_, '_> {
+impl<V: Visitor> Task<'_, '_, '_, V> {
     /// Warns of a length that is not the number of elements.
     pub(super) fn compare_length(
         &mut self,
@@ -209,14 +175,15 @@ impl Unit<'_, '_, '_> {
         if declared != i128::from(count) {
             let declared = i64::try_from(declared).unwrap_or(i64::MAX);
             let finding = Finding::new(kind).with("user_key_len", key.len()).with("declared_len", declared);
-            self.out.findings.add(finding.with(observed, count).with("key", key));
+            self.report.findings.add(finding.with(observed, count).with("key", key));
         }
     }
 
-    fn note_nan(&mut self, key: &[u8], member: &[u8], score: f64) {
+    fn scored(&mut self, key: &Key<'_>, member: &[u8], score: f64) -> Result<()> {
         if score.is_nan() {
-            let finding = Finding::new(&findings::NAN_SCORE).with("user_key_len", key.len());
-            self.out.findings.add(finding.with("key", key).with("member", member));
+            let finding = Finding::new(&findings::NAN_SCORE).with("user_key_len", key.name.len());
+            self.report.findings.add(finding.with("key", key.name).with("member", member));
         }
+        self.visitor.scored(key, member, score)
     }
 }

@@ -1,4 +1,4 @@
-//! Cuts the space of user keys into spans of about equal bytes.
+//! Cuts the space of user keys into splits of about equal bytes.
 
 use crate::dataset::DataSet;
 use crate::decode::one::{RowsOf, part_of};
@@ -6,25 +6,25 @@ use crate::format::redis::{element_key, list};
 use crate::format::{Adapter, Family, family::Class};
 use crate::survey::MALFORMED;
 
-/// Most spans of a run, so that their number does not grow with the file.
-const MOST_SPANS: usize = 4096;
+/// Most splits of a run, so that their number does not grow with the file.
+const MOST_SPLITS: usize = 4096;
 /// Bytes of a key that a boundary keeps.
 const BOUNDARY: usize = 40;
 
 /// A range of user keys: `lo <= key < hi`; no `hi`: to the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Span {
+pub struct Split {
     /// First key.
     pub lo: Vec<u8>,
     /// The key behind the last.
     pub hi: Option<Vec<u8>>,
 }
 
-/// All spans, and the streams that each of them merges.
+/// All splits, and the streams that each of them merges.
 #[derive(Debug)]
-pub struct Plan {
-    /// The spans in key order; together they cover every key.
-    pub spans: Vec<Span>,
+pub struct Splits {
+    /// The splits in key order; together they cover every key.
+    pub all: Vec<Split>,
     /// Families whose keys are a prefix and the user key.
     pub simple: Vec<Family>,
     /// Families with the key behind a length, and every length that occurs.
@@ -33,7 +33,7 @@ pub struct Plan {
     pub malformed: Vec<Family>,
 }
 
-impl Plan {
+impl Splits {
     /// Where the rows of some keys stand, of all families.
     pub fn rows_of(&self, keys: Vec<Vec<u8>>) -> RowsOf {
         let mut parts = Vec::new();
@@ -50,9 +50,9 @@ impl Plan {
         RowsOf { parts, is_row: Box::new(is_row) }
     }
 
-    /// Plans the decode of all Redis keys of `set`.
-    pub fn new(set: &DataSet<'_>) -> Plan {
-        let mut plan = Plan { spans: spans(set), simple: Vec::new(), runs: Vec::new(), malformed: Vec::new() };
+    /// Cuts all Redis keys of `set` into splits.
+    pub fn new(set: &DataSet<'_>) -> Splits {
+        let mut found = Splits { all: splits(set), simple: Vec::new(), runs: Vec::new(), malformed: Vec::new() };
         let segments = set.groups().iter().flat_map(|group| &group.survey.segments);
         let mut kinds: Vec<(Family, u32)> = segments.map(|s| (s.family, s.len)).collect();
         kinds.extend(set.overlay_families());
@@ -63,22 +63,28 @@ impl Plan {
                 continue;
             }
             match len {
-                MALFORMED => plan.malformed.push(family),
-                _ if family.is_len_prefixed() => plan.runs.push((family, len)),
-                _ => plan.simple.push(family),
+                MALFORMED => found.malformed.push(family),
+                _ if family.is_len_prefixed() => found.runs.push((family, len)),
+                _ => found.simple.push(family),
             }
         }
         // A meta of a list named "d|…" stands among the deltas.
-        if plan.malformed.contains(&Family::ListDelta) || plan.runs.iter().any(|(f, _)| *f == Family::ListDelta) {
-            plan.simple.push(Family::ListMeta);
-            plan.simple.sort_unstable();
-            plan.simple.dedup();
+        if found.malformed.contains(&Family::ListDelta) || found.runs.iter().any(|(f, _)| *f == Family::ListDelta) {
+            found.simple.push(Family::ListMeta);
+            found.simple.sort_unstable();
+            found.simple.dedup();
         }
-        plan
+        found
+    }
+
+    /// The split of one key instead of all.
+    pub fn only(mut self, key: &[u8]) -> Splits {
+        self.all = vec![Split { lo: key.to_vec(), hi: Some([key, &[0]].concat()) }];
+        self
     }
 }
 
-impl Plan {
+impl Splits {
     /// Whether there are any Redis rows at all, list items of no list aside.
     pub fn has_rows(&self) -> bool {
         !(self.simple.is_empty() && self.runs.is_empty() && self.malformed.is_empty())
@@ -86,7 +92,7 @@ impl Plan {
 }
 
 /// The Redis user key in a row's key; `None` for what is not a Redis row.
-pub(super) fn user_key(row_key: &[u8]) -> Option<&[u8]> {
+fn user_key(row_key: &[u8]) -> Option<&[u8]> {
     let family = Family::of(row_key);
     let suffix = family.suffix(row_key);
     match family {
@@ -97,7 +103,7 @@ pub(super) fn user_key(row_key: &[u8]) -> Option<&[u8]> {
     }
 }
 
-fn spans(set: &DataSet<'_>) -> Vec<Span> {
+fn splits(set: &DataSet<'_>) -> Vec<Split> {
     let mut samples: Vec<&[u8]> = Vec::new();
     let mut spacing = usize::MAX;
     for group in set.groups() {
@@ -106,7 +112,7 @@ fn spans(set: &DataSet<'_>) -> Vec<Span> {
         samples.extend(checkpoints.positions().iter().filter_map(|at| user_key(group.user_key_at(*at)?)));
     }
     samples.sort_unstable();
-    let every = (set.grain().unit / spacing).max(samples.len() / MOST_SPANS).max(1);
+    let every = (set.grain().unit / spacing).max(samples.len() / MOST_SPLITS).max(1);
     let mut cuts: Vec<Vec<u8>> = Vec::new();
     for sample in samples.iter().skip(every).step_by(every) {
         let cut = &sample[..sample.len().min(BOUNDARY)];
@@ -116,5 +122,5 @@ fn spans(set: &DataSet<'_>) -> Vec<Span> {
     }
     let los = std::iter::once(Vec::new()).chain(cuts.iter().cloned());
     let his = cuts.iter().cloned().map(Some).chain(std::iter::once(None));
-    los.zip(his).map(|(lo, hi)| Span { lo, hi }).collect()
+    los.zip(his).map(|(lo, hi)| Split { lo, hi }).collect()
 }

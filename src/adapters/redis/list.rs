@@ -2,13 +2,12 @@
 
 use super::findings;
 use super::key::{Found, parse};
-use super::render::Array;
-use super::unit::{Place, Unit};
+use super::task::Task;
 use crate::dataset::{DataSet, RangeIter, after_prefix};
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::redis::list::{ListMeta, sortable_seq};
-use crate::output::unit::Growing;
+use crate::model::redis::{Key, StreamEnd, Visitor};
 use crate::report::Finding;
 
 /// Where the items of a list are. Deltas can move it beyond the numbers that items can have.
@@ -48,56 +47,46 @@ fn edge(all: &[u8], seq: i128) -> Vec<u8> {
 }
 
 /// The base record, checked.
-pub(super) fn base(unit: &Unit<'_, '_, '_>, found: &Found<'_>) -> Result<Option<ListMeta>> {
-    found.list_meta.map(|row| parse(unit.set, Family::ListMeta, &row, ListMeta::parse)).transpose()
+pub(super) fn base(set: &DataSet<'_>, found: &Found<'_>) -> Result<Option<ListMeta>> {
+    found.list_meta.map(|row| parse(set, Family::ListMeta, &row, ListMeta::parse)).transpose()
 }
 
-/// Writes the list's file.
-pub(super) fn write<'a>(
-    unit: &mut Unit<'_, 'a, '_>,
+/// Gives the list.
+pub(super) fn give<'a, V: Visitor>(
+    task: &mut Task<'_, 'a, '_, V>,
     found: &Found<'a>,
     base: Option<ListMeta>,
-    place: &Place<'a>,
+    key: &Key<'a>,
 ) -> Result<()> {
-    check_bounds(unit, base, place.key);
+    check_bounds(task, base, key.name);
     let window = Window::new(base, found.list_deltas.head, found.list_deltas.len);
-    let mut file = unit.begin("lists", ".json", place)?;
-    let count = object(unit.set, &window, place, &mut file);
-    let count = unit.end("lists", place, file, count)?;
-    unit.items_reached += count;
-    unit.compare_length(&findings::LIST_LENGTH, "observed_items", place.key, window.len, count);
+    let count = task.give(key, |task| {
+        let mut count = 0;
+        each_item(task.set, &window, key.name, |item| {
+            count += 1;
+            task.visitor.item(key, item)
+        })?;
+        Ok((count, StreamEnd::default()))
+    })?;
+    task.report.items_reached += count;
+    task.compare_length(&findings::LIST_LENGTH, "observed_items", key.name, window.len, count);
     Ok(())
 }
 
-/// The object from brace to brace; gives the number of items.
-fn object(set: &DataSet<'_>, window: &Window, place: &Place<'_>, file: &mut Growing<'_>) -> Result<u64> {
-    let style = place.style;
-    style.open(Array::Items, file);
-    let mut count = 0;
-    each_item(set, window, place.key, |item| {
-        style.separate(count == 0, file);
-        style.element(item, file);
-        count += 1;
-        file.spill()
-    })?;
-    style.close(count == 0, place.expire_ms, file);
-    Ok(count)
-}
-
-/// Counts the items of a list that is not written, so that they do not pass for unreachable ones.
-pub(super) fn pass_over<'a>(
-    unit: &mut Unit<'_, 'a, '_>,
+/// Counts the items of a list that is not given, so that they do not pass for unreachable ones.
+pub(super) fn pass_over<'a, V: Visitor>(
+    task: &mut Task<'_, 'a, '_, V>,
     found: &Found<'a>,
     base: Option<ListMeta>,
     key: &[u8],
 ) -> Result<()> {
     let window = Window::new(base, found.list_deltas.head, found.list_deltas.len);
     let mut count = 0;
-    each_item(unit.set, &window, key, |_| {
+    each_item(task.set, &window, key, |_| {
         count += 1;
         Ok(())
     })?;
-    unit.items_reached += count;
+    task.report.items_reached += count;
     Ok(())
 }
 
@@ -120,11 +109,11 @@ fn each_item<'a>(
     Ok(())
 }
 
-fn check_bounds(unit: &mut Unit<'_, '_, '_>, base: Option<ListMeta>, key: &[u8]) {
+fn check_bounds<V: Visitor>(task: &mut Task<'_, '_, '_, V>, base: Option<ListMeta>, key: &[u8]) {
     let Some(base) = base else { return };
     if i128::from(base.tail) != i128::from(base.head) + i128::from(base.len) {
         let finding = Finding::new(&findings::LIST_BOUNDS).with("user_key_len", key.len());
         let finding = finding.with("head", base.head).with("tail", base.tail).with("declared_len", base.len);
-        unit.out.findings.add(finding.with("key", key));
+        task.report.findings.add(finding.with("key", key));
     }
 }

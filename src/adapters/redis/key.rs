@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::format::redis::list::{self, ListDelta};
 use crate::format::redis::{key, meta};
 use crate::format::{Family, Fault};
+use crate::model::redis::Type;
 
 use super::merge::{Head, KeyStream};
 
@@ -26,16 +27,16 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The folder that its objects are in.
-    pub const fn folder(self) -> &'static str {
+    /// The type that its objects have.
+    pub const fn of_type(self) -> Type {
         match self {
-            Kind::Str | Kind::Bare => "strings",
-            Kind::Hll => "hll",
-            Kind::List => "lists",
-            Kind::Hash | Kind::HashBlob => "hashes",
-            Kind::Set | Kind::SetBlob => "sets",
-            Kind::Zset | Kind::ZsetBlob => "zsets",
-            Kind::Stream | Kind::StreamBlob => "streams",
+            Kind::Str | Kind::Bare => Type::String,
+            Kind::Hll => Type::Hll,
+            Kind::List => Type::List,
+            Kind::Hash | Kind::HashBlob => Type::Hash,
+            Kind::Set | Kind::SetBlob => Type::Set,
+            Kind::Zset | Kind::ZsetBlob => Type::Zset,
+            Kind::Stream | Kind::StreamBlob => Type::Stream,
         }
     }
 

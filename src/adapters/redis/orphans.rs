@@ -1,59 +1,51 @@
 //! List items that no list reaches.
 //!
-//! Spans read the items of each list by its bounds; items outside are never touched. Whether there are any is known
+//! Splits read the items of each list by its bounds; items outside are never touched. Whether there are any is known
 //! by counting: live items in the inputs less items reached. Only when that does not come out even is the family
 //! walked to find them.
-//!
-//! With `--include-orphans` they go to `_orphans/list_items/KEY.json`, in the shape of a list. That folder has its own
-//! KEYMAP.jsonl and shares no names with `_orphans/lists/`, where whole lists go that are not their key's type.
 
 use std::collections::BTreeMap;
 
 use super::findings;
 use super::key::{list_delta, parse};
 use super::list::Window;
-use super::render::{Array, Style};
-use super::unit::ORPHANS;
 use crate::dataset::{DataSet, Row, after_prefix};
 use crate::decode::Options;
 use crate::error::{Error, Result};
 use crate::format::redis::list::{self, ListMeta};
 use crate::format::{Adapter, Family};
-use crate::output::names::{NameKind, keymap_line, segment_into};
-use crate::output::tree::Tree;
-use crate::output::unit::UnitOut;
+use crate::model::redis::{Type, Visitor};
 use crate::report::{Finding, Findings};
-
-/// Where they are written, below the folder of orphans.
-const FOLDER: &str = "list_items";
 
 /// Finds items outside the bounds of their list, or of no list, given how many were reached.
 ///
 /// # Errors
 /// A malformed item key, or a damaged base record or delta of a list.
-pub fn unreachable_items<'t>(
+pub fn unreachable_items(
     set: &DataSet<'_>,
     reached: u64,
     options: &Options,
-    tree: &'t Tree,
-) -> Result<UnitOut<'t>> {
-    let mut out = UnitOut::new(tree);
+    visitor: &mut impl Visitor,
+    findings: &mut Findings,
+) -> Result<()> {
     let live = set.counts().family(Family::ListItem).live;
     // With several inputs or applied intents a key may be live more than once: the count proves nothing.
     if live == reached && !set.is_merged() {
-        return Ok(out);
+        return Ok(());
     }
     let filter = &options.filter;
     let found = find(set)?.into_iter();
     let takes = |key: &[u8]| filter.judge(Adapter::Redis, key, &[], options.include_orphans);
-    for (key, items) in found.filter(|(key, _)| filter.takes_type("lists") && takes(key)) {
+    for (key, mut items) in found.filter(|(key, _)| filter.takes_type(Type::List.plural()) && takes(key)) {
         let finding = Finding::new(&findings::LIST_ORPHANS).with("user_key_len", key.len());
-        out.findings.add(finding.with("items", items.len()).with("key", key));
+        findings.add(finding.with("items", items.len()).with("key", key));
         if options.include_orphans {
-            write(&mut out, key, items)?;
+            items.sort_by_key(|(seq, _)| *seq);
+            let bodies: Vec<&[u8]> = items.iter().map(|(_, row)| row.body).collect();
+            visitor.stray_items(key, &bodies)?;
         }
     }
-    Ok(out)
+    Ok(())
 }
 
 type Orphans<'a> = BTreeMap<&'a [u8], Vec<(i64, Row<'a>)>>;
@@ -101,27 +93,6 @@ fn window_of(set: &DataSet<'_>, key: &[u8]) -> Result<Option<Window>> {
         }
     }
     Ok((base.is_some() || any).then(|| Window::new(base, head, len)))
-}
-
-fn write(out: &mut UnitOut<'_>, key: &[u8], mut items: Vec<(i64, Row<'_>)>) -> Result<()> {
-    items.sort_by_key(|(seq, _)| *seq);
-    let dir = out.dir(&format!("{ORPHANS}/{FOLDER}"))?;
-    let mut name = String::new();
-    if segment_into(key, &mut name) == NameKind::ShaFallback {
-        keymap_line(name.as_bytes(), key, "sha-fallback", out.lines(&format!("{ORPHANS}/{FOLDER}/KEYMAP.jsonl")));
-    }
-    name.push_str(".json");
-    let mut file = out.grow(&dir, name.as_bytes());
-    Style::File.open(Array::Items, &mut file);
-    for (i, (_, row)) in items.iter().enumerate() {
-        Style::File.separate(i == 0, &mut file);
-        Style::File.element(row.body, &mut file);
-        file.spill()?;
-    }
-    Style::File.close(items.is_empty(), None, &mut file);
-    let bytes = out.finish(file)?;
-    out.tally.add(Adapter::Redis, super::unit::SCOPE, "orphans", 1, bytes);
-    Ok(())
 }
 
 /// Reports keys too short for the length of the user key that they announce.

@@ -1,0 +1,21 @@
+//! Redis: from rows of some twenty families to keys.
+//!
+//! A *split* is a range of user keys. Every family gives a stream of its rows in that range, in user-key order; the
+//! streams are merged by user key, so that all that is known of a key — its anchors, elements, deltas and TTL row —
+//! comes together in one place, in one pass, without an index of keys. Families that carry the key behind its length
+//! give one stream for each length, since their order is (length, key).
+
+mod collection;
+mod expiry;
+mod findings;
+mod key;
+mod list;
+mod merge;
+mod orphans;
+mod splits;
+mod stream;
+mod task;
+
+pub use orphans::{malformed_keys, unreachable_items};
+pub use splits::{Split, Splits};
+pub use task::{Report, read};

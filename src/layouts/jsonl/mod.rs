@@ -1,0 +1,3 @@
+//! A file of JSON lines for each scope and type, a line for each object (`docs/format/rules.md` §6).
+
+pub(super) mod redis;

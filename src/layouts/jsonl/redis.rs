@@ -1,0 +1,198 @@
+//! Redis keys as lines (`docs/format/rules.md` §6): a file for each type, a line for each key; of a stream one for each entry, and
+//! one that ends it.
+//!
+//! Stray list items are files of their own here too: there are few of them.
+
+use crate::decode::Options;
+use crate::decode::filter::Filter;
+use crate::error::{Error, Result};
+use crate::format::redis::stream::{StreamEntry, StreamId};
+use crate::layouts::redis::{self, BASE, Counts, ORPHANS, base, entry_members, terminator_members};
+use crate::layouts::run::Writer;
+use crate::layouts::tree::redis::stray_items;
+use crate::model::redis::{Key, StreamEnd, Type, Visitor};
+use crate::output::json::{self, Escape};
+use crate::output::out::Out;
+use crate::output::unit::{Growing, UnitOut};
+
+/// Strings of so many bytes, with their keys, are not held as a line.
+const LARGE: usize = 128 << 10;
+
+/// Writes a line for each key.
+pub(in crate::layouts) struct Lines<'o, 't> {
+    out: UnitOut<'t>,
+    filter: &'o Filter,
+    /// The files in use: folder of the base, name, and which of the unit's logs it is.
+    logs: Vec<(&'static str, &'static str, usize)>,
+    /// The line of the collection at hand, or the lines of the stream, and how many elements there are.
+    open: Option<Growing<'t>>,
+    elements: u64,
+    counts: Counts,
+}
+
+impl<'o, 't> Writer<'o, 't> for Lines<'o, 't> {
+    fn new(out: UnitOut<'t>, options: &'o Options) -> Self {
+        Lines { out, filter: &options.filter, logs: Vec::new(), open: None, elements: 0, counts: Counts::default() }
+    }
+
+    fn prepare(out: &mut UnitOut<'t>) {
+        for kind in Type::ALL {
+            out.log(&format!("{BASE}/{}.jsonl", kind.plural()));
+        }
+    }
+
+    fn finish(mut self) -> UnitOut<'t> {
+        self.counts.flush(&mut self.out.tally);
+        self.out
+    }
+}
+
+impl<'t> Lines<'_, 't> {
+    /// The file of some name.
+    fn log(&mut self, base: &'static str, name: &'static str) -> usize {
+        if let Some((.., log)) = self.logs.iter().find(|(b, n, _)| *n == name && *b == base) {
+            return *log;
+        }
+        let log = self.out.log(&format!("{base}/{name}.jsonl"));
+        self.logs.push((base, name, log));
+        log
+    }
+
+    /// The collection at hand, before its next element.
+    #[inline]
+    fn element(&mut self) -> Result<&mut Growing<'t>> {
+        let line = self.open.as_mut().ok_or_else(not_begun)?;
+        if self.elements > 0 {
+            line.buffer().push(b',');
+        }
+        self.elements += 1;
+        Ok(line)
+    }
+}
+
+fn not_begun() -> Error {
+    Error::usage("an element came before its key; please report this")
+}
+
+impl Visitor for Lines<'_, '_> {
+    #[inline]
+    fn string(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
+        let log = self.log(base(key.standing), key.kind.plural());
+        let bytes = if key.name.len() + value.len() < LARGE {
+            let lines = self.out.log_buffer(log);
+            let before = lines.len();
+            string_line(key, value, lines);
+            (lines.len() - before) as u64
+        } else {
+            let mut line = self.out.grow_log(log);
+            string_line(key, value, &mut line);
+            self.out.finish(line)?
+        };
+        self.counts.add(key, bytes);
+        Ok(())
+    }
+
+    fn begin(&mut self, key: &Key<'_>) -> Result<()> {
+        let log = self.log(base(key.standing), key.kind.plural());
+        let line = self.open.insert(self.out.grow_log(log));
+        self.elements = 0;
+        if key.kind != Type::Stream {
+            line.buffer().extend_from_slice(b"{\"key\":");
+            line.bytes(key.name, Escape::Html);
+            line.buffer().extend_from_slice(b",\"");
+            line.buffer().extend_from_slice(redis::elements_of(key.kind).as_bytes());
+            line.buffer().extend_from_slice(b"\":[");
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn field(&mut self, _: &Key<'_>, name: &[u8], value: &[u8]) -> Result<()> {
+        let line = self.element()?;
+        redis::field(name, value, line);
+        line.spill()
+    }
+
+    #[inline]
+    fn item(&mut self, _: &Key<'_>, value: &[u8]) -> Result<()> {
+        let line = self.element()?;
+        line.bytes(value, Escape::Html);
+        line.spill()
+    }
+
+    #[inline]
+    fn member(&mut self, key: &Key<'_>, member: &[u8]) -> Result<()> {
+        self.item(key, member)
+    }
+
+    #[inline]
+    fn scored(&mut self, _: &Key<'_>, member: &[u8], score: f64) -> Result<()> {
+        let line = self.element()?;
+        line.buffer().extend_from_slice(b"{\"member\":");
+        line.bytes(member, Escape::Html);
+        line.buffer().extend_from_slice(b",\"score\":");
+        json::score(score, line.buffer());
+        line.buffer().push(b'}');
+        line.spill()
+    }
+
+    #[inline]
+    fn entry(&mut self, key: &Key<'_>, id: StreamId, entry: &StreamEntry<'_>) -> Result<()> {
+        let lines = self.open.as_mut().ok_or_else(not_begun)?;
+        open_stream_line(key, lines);
+        entry_members(id, entry, lines);
+        lines.spill()
+    }
+
+    fn end(&mut self, key: &Key<'_>, stream: StreamEnd) -> Result<()> {
+        let mut line = self.open.take().ok_or_else(not_begun)?;
+        if key.kind == Type::Stream {
+            open_stream_line(key, &mut line);
+            terminator_members(stream, key.expire_at_ms, &mut line);
+        } else {
+            line.buffer().push(b']');
+            close(key.expire_at_ms, &mut line);
+        }
+        redis::finish(&mut self.out, line, self.filter, key, &mut self.counts)
+    }
+
+    fn abandon(&mut self, _: &Key<'_>) -> Result<()> {
+        self.open.take().map_or(Ok(()), |line| self.out.discard(line))
+    }
+
+    fn stray_items(&mut self, key: &[u8], items: &[&[u8]]) -> Result<()> {
+        let bytes = stray_items(&mut self.out, key, items)?;
+        self.counts.add_orphan(bytes);
+        Ok(())
+    }
+
+    fn stray_expiry(&mut self, key: &[u8], expire_at_ms: u64) -> Result<()> {
+        let log = self.log(ORPHANS, "ttl");
+        let lines = self.out.log_buffer(log);
+        lines.extend_from_slice(b"{\"key\":");
+        lines.bytes(key, Escape::Html);
+        close(Some(expire_at_ms), lines);
+        Ok(())
+    }
+}
+
+fn string_line(key: &Key<'_>, value: &[u8], out: &mut impl Out) {
+    out.buffer().extend_from_slice(b"{\"key\":");
+    out.bytes(key.name, Escape::Html);
+    out.buffer().extend_from_slice(b",\"value\":");
+    out.bytes(value, Escape::Html);
+    close(key.expire_at_ms, out);
+}
+
+fn open_stream_line(key: &Key<'_>, out: &mut impl Out) {
+    out.buffer().extend_from_slice(b"{\"key\":");
+    out.bytes(key.name, Escape::Html);
+    out.buffer().push(b',');
+}
+
+/// The end of a line: the expiry is its last member.
+fn close(expire_at_ms: Option<u64>, out: &mut impl Out) {
+    out.buffer().extend_from_slice(b",\"expire_at_ms\":");
+    json::integer_or_null(expire_at_ms, out.buffer());
+    out.buffer().extend_from_slice(b"}\n");
+}

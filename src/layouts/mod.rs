@@ -1,0 +1,11 @@
+//! From logical objects to named files.
+//!
+//! A layout decides what is a file, what is its name and what is in it. It takes the objects of [`crate::model`] from the adapters;
+//! it never sees a row.
+
+pub mod jsonl;
+mod redis;
+mod run;
+pub mod tree;
+
+pub(crate) use run::{redis_key, redis_keys};

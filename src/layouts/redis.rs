@@ -1,0 +1,126 @@
+//! What both layouts have in common of Redis: folders, counts, and the members of the lines of a stream.
+
+use crate::decode::filter::Filter;
+use crate::error::Result;
+use crate::format::Adapter;
+use crate::format::redis::stream::{StreamEntry, StreamId};
+use crate::model::redis::{Key, Standing, StreamEnd, Type};
+use crate::output::json::{self, Escape};
+use crate::output::out::Out;
+use crate::output::unit::{Growing, Tally, UnitOut};
+
+/// Scope of the one Redis database.
+pub(super) const SCOPE: &str = "db_0";
+/// Its folder.
+pub(super) const BASE: &str = "redis/db_0";
+/// The folder of what the server does not serve.
+pub(super) const ORPHANS: &str = "redis/db_0/_orphans";
+
+/// The folder of what stands so.
+pub(super) const fn base(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Served => BASE,
+        Standing::Orphan => ORPHANS,
+    }
+}
+
+/// The name of the array of a collection's elements.
+pub(super) const fn elements_of(kind: Type) -> &'static str {
+    match kind {
+        Type::Hash => "fields",
+        Type::List => "items",
+        _ => "members",
+    }
+}
+
+/// Keys and bytes by type. There are few types, and a split mostly has keys of one.
+#[derive(Debug, Default)]
+pub(super) struct Counts(Vec<(&'static str, u64, u64)>);
+
+impl Counts {
+    /// Counts a key.
+    #[inline]
+    pub fn add(&mut self, key: &Key<'_>, bytes: u64) {
+        match key.standing {
+            Standing::Served => self.add_as(key.kind.plural(), bytes),
+            Standing::Orphan => self.add_orphan(bytes),
+        }
+    }
+
+    /// Counts what the server does not serve.
+    pub fn add_orphan(&mut self, bytes: u64) {
+        self.add_as("orphans", bytes);
+    }
+
+    #[inline]
+    fn add_as(&mut self, kind: &'static str, bytes: u64) {
+        match self.0.iter_mut().find(|(known, ..)| *known == kind) {
+            Some((_, objects, sum)) => (*objects, *sum) = (*objects + 1, *sum + bytes),
+            None => self.0.push((kind, 1, bytes)),
+        }
+    }
+
+    /// Hands over what was counted.
+    pub fn flush(&mut self, tally: &mut Tally) {
+        for (kind, objects, bytes) in self.0.drain(..) {
+            tally.add(Adapter::Redis, SCOPE, kind, objects, bytes);
+        }
+    }
+}
+
+/// Completes a collection, unless its size is not asked for.
+pub(super) fn finish(
+    out: &mut UnitOut<'_>,
+    file: Growing<'_>,
+    filter: &Filter,
+    key: &Key<'_>,
+    counts: &mut Counts,
+) -> Result<()> {
+    if !filter.takes_size(file.size()) {
+        return out.discard(file);
+    }
+    let bytes = out.finish(file)?;
+    counts.add(key, bytes);
+    Ok(())
+}
+
+/// A field of a hash or stream entry, on one line.
+#[inline]
+pub(super) fn field(name: &[u8], value: &[u8], out: &mut impl Out) {
+    out.buffer().extend_from_slice(b"{\"name\":");
+    out.bytes(name, Escape::Html);
+    out.buffer().extend_from_slice(b",\"value\":");
+    out.bytes(value, Escape::Html);
+    out.buffer().push(b'}');
+}
+
+/// The members of the line of a stream entry, and its end.
+#[inline]
+pub(super) fn entry_members(id: StreamId, entry: &StreamEntry<'_>, out: &mut impl Out) {
+    out.buffer().extend_from_slice(b"\"id\":\"");
+    json::integer(id.ms, out.buffer());
+    out.buffer().push(b'-');
+    json::integer(id.seq, out.buffer());
+    out.buffer().extend_from_slice(b"\",\"fields\":[");
+    for (i, (name, value)) in entry.fields().enumerate() {
+        if i > 0 {
+            out.buffer().push(b',');
+        }
+        field(name, value, out);
+        out.relieve();
+    }
+    out.buffer().extend_from_slice(b"]}\n");
+}
+
+/// The members of the line that ends a stream, and its end.
+pub(super) fn terminator_members(stream: StreamEnd, expire_at_ms: Option<u64>, out: &mut impl Out) {
+    out.buffer().extend_from_slice(b"\"_meta\":true,\"length\":");
+    json::integer(stream.length, out.buffer());
+    out.buffer().extend_from_slice(b",\"last_ms\":");
+    json::integer(stream.last.ms, out.buffer());
+    out.buffer().extend_from_slice(b",\"last_seq\":");
+    json::integer(stream.last.seq, out.buffer());
+    out.buffer().extend_from_slice(b",\"expire_at_ms\":");
+    json::integer_or_null(expire_at_ms, out.buffer());
+    out.buffer().extend_from_slice(b"}\n");
+}

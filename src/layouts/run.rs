@@ -1,0 +1,114 @@
+//! Runs the splits of an adapter on all threads; what each gives goes to a writer of the layout that is asked for.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::redis::SCOPE;
+use super::{jsonl, tree};
+use crate::adapters::redis::{self, Report, Split, Splits};
+use crate::dataset::{DataSet, Shared};
+use crate::decode::engine::{self, Done};
+use crate::decode::{Job, Layout, Options, note_shared, step};
+use crate::error::Result;
+use crate::format::Adapter;
+use crate::model::redis::Visitor;
+use crate::output::tree::Tree;
+use crate::output::unit::{UnitOut, Writes};
+
+/// Writes what a visitor is given to its share of the output.
+pub(super) trait Writer<'o, 't>: Visitor + Sized {
+    /// Writes to `out`.
+    fn new(out: UnitOut<'t>, options: &'o Options) -> Self;
+
+    /// Begins the files that are there even if they stay empty, when the inputs have rows of the adapter.
+    fn prepare(out: &mut UnitOut<'t>);
+
+    /// The share, complete.
+    fn finish(self) -> UnitOut<'t>;
+}
+
+/// What a split of Redis keys gave.
+struct Written<'t> {
+    out: UnitOut<'t>,
+    items_reached: u64,
+    shared: Vec<Shared>,
+}
+
+impl Done for Written<'_> {
+    fn held(&self) -> usize {
+        self.out.held()
+    }
+}
+
+/// Writes all Redis keys.
+///
+/// # Errors
+/// The first damaged row in key order, or a failed write.
+pub(crate) fn redis_keys(job: &mut Job<'_, '_, '_>) -> Result<()> {
+    match job.options.layout {
+        Layout::Tree => write_all::<tree::redis::Files<'_, '_>>(job),
+        Layout::Packed => write_all::<jsonl::redis::Lines<'_, '_>>(job),
+    }
+}
+
+/// Writes one Redis key, if it is there.
+///
+/// # Errors
+/// As [`redis_keys`], of this key alone.
+pub(crate) fn redis_key(job: &mut Job<'_, '_, '_>, key: &[u8]) -> Result<()> {
+    let splits = Splits::new(job.set).only(key);
+    let (set, options, tree) = (job.set, job.options, job.tree);
+    for split in &splits.all {
+        let written = match options.layout {
+            Layout::Tree => write_split::<tree::redis::Files<'_, '_>>(set, &splits, split, options, tree)?,
+            Layout::Packed => write_split::<jsonl::redis::Lines<'_, '_>>(set, &splits, split, options, tree)?,
+        };
+        note_shared(written.shared, &mut job.collector.findings);
+        job.collector.take(written.out)?;
+    }
+    Ok(())
+}
+
+fn write_all<'j, 't, W: Writer<'j, 't>>(job: &mut Job<'j, '_, 't>) -> Result<()> {
+    let splits = Splits::new(job.set);
+    redis::malformed_keys(job.set, &splits.malformed, &mut job.collector.findings)?;
+    let reached = AtomicU64::new(0);
+    let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
+    progress.begin("redis", splits.all.len() as u64);
+    if splits.has_rows() {
+        let mut out = UnitOut::new(tree);
+        W::prepare(&mut out);
+        job.collector.take(out)?;
+    }
+    let collector = &mut *job.collector;
+    engine::run_with(
+        splits.all.len(),
+        |i| write_split::<W>(set, &splits, &splits.all[i], options, tree),
+        |written| {
+            reached.fetch_add(written.items_reached, Ordering::Relaxed);
+            note_shared(written.shared, &mut collector.findings);
+            step(progress, tree);
+            collector.place(written.out)
+        },
+        Writes::write,
+    )?;
+    let mut writer = W::new(UnitOut::new(tree), options);
+    redis::unreachable_items(set, reached.into_inner(), options, &mut writer, &mut job.collector.findings)?;
+    job.collector.take(writer.finish())
+}
+
+fn write_split<'o, 't, W: Writer<'o, 't>>(
+    set: &DataSet<'_>,
+    splits: &Splits,
+    split: &Split,
+    options: &'o Options,
+    tree: &'t Tree,
+) -> Result<Written<'t>> {
+    let mut writer = W::new(UnitOut::new(tree), options);
+    let Report { items_reached, dropped, findings, shared } = redis::read(set, splits, split, options, &mut writer)?;
+    let mut out = writer.finish();
+    out.findings.merge(findings);
+    if dropped > 0 {
+        out.tally.add(Adapter::Redis, SCOPE, "dropped_expired", dropped, 0);
+    }
+    Ok(Written { out, items_reached, shared })
+}

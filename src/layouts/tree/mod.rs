@@ -1,0 +1,3 @@
+//! A file for each object (`docs/format/tree.md`): what the public decoder writes too.
+
+pub(super) mod redis;

@@ -1,0 +1,238 @@
+//! Redis keys as files (`docs/format/redis.md` §4): a string is its bytes, its expiry a line of a sidecar; a collection is an
+//! indented JSON document, a stream has a line for each entry.
+//!
+//! | output | what it is |
+//! |---|---|
+//! | `redis/db_0/strings/KEY.bin`, `hll/KEY.bin` | the bytes |
+//! | `redis/db_0/strings_ttl.jsonl`, `hll_ttl.jsonl` | their expiries |
+//! | `redis/db_0/hashes/KEY.json`, `lists/`, `sets/`, `zsets/` | a collection |
+//! | `redis/db_0/streams/KEY.jsonl` | entries, then a line that ends them |
+//! | `redis/db_0/KEYMAP.jsonl` | names that do not tell their key, if there are any |
+//! | `redis/db_0/_orphans/…` | with `Options::include_orphans`: the same of what the server does not serve |
+//!
+//! Stray list items go to `_orphans/list_items/KEY.json`, in the shape of a list. That folder has its own KEYMAP.jsonl and shares no
+//! names with `_orphans/lists/`, where whole lists go that are not their key's type.
+
+use std::sync::Arc;
+
+use crate::decode::Options;
+use crate::decode::filter::Filter;
+use crate::error::{Error, Result};
+use crate::format::redis::stream::{StreamEntry, StreamId};
+use crate::layouts::redis::{self, Counts, ORPHANS, base, entry_members, terminator_members};
+use crate::layouts::run::Writer;
+use crate::model::redis::{Key, StreamEnd, Type, Visitor};
+use crate::output::json::{self, Escape};
+use crate::output::names::{NameKind, keymap_line, segment_into};
+use crate::output::out::Out;
+use crate::output::tree::Dir;
+use crate::output::unit::{Growing, UnitOut};
+
+/// Where stray list items are written, below the folder of orphans.
+const STRAY_ITEMS: &str = "list_items";
+
+/// Writes a file for each key.
+pub(in crate::layouts) struct Files<'o, 't> {
+    out: UnitOut<'t>,
+    filter: &'o Filter,
+    /// The name of the file at hand.
+    name: String,
+    /// The file of the collection at hand, and how many elements it has.
+    open: Option<Growing<'t>>,
+    elements: u64,
+    /// Folder and key of the last KEYMAP line.
+    mapped: Option<(&'static str, Vec<u8>)>,
+    counts: Counts,
+}
+
+impl<'o, 't> Writer<'o, 't> for Files<'o, 't> {
+    fn new(out: UnitOut<'t>, options: &'o Options) -> Self {
+        let (name, counts) = (String::new(), Counts::default());
+        Files { out, filter: &options.filter, name, open: None, elements: 0, mapped: None, counts }
+    }
+
+    fn prepare(_: &mut UnitOut<'t>) {}
+
+    fn finish(mut self) -> UnitOut<'t> {
+        self.counts.flush(&mut self.out.tally);
+        self.out
+    }
+}
+
+impl<'t> Files<'_, 't> {
+    /// Opens the folder of a type and sets the file's name; a name that cannot be decoded goes to KEYMAP.
+    fn place(&mut self, key: &Key<'_>, extension: &str) -> Result<Arc<Dir>> {
+        let base = base(key.standing);
+        let dir = self.out.dir(&format!("{base}/{}", key.kind.plural()))?;
+        self.segment(key.name, base);
+        self.name.push_str(extension);
+        Ok(dir)
+    }
+
+    fn segment(&mut self, key: &[u8], base: &'static str) {
+        self.name.clear();
+        let kind = segment_into(key, &mut self.name);
+        let is_mapped = |mapped: &(&str, Vec<u8>)| mapped.0 == base && mapped.1 == key;
+        if kind == NameKind::ShaFallback && !self.mapped.as_ref().is_some_and(is_mapped) {
+            self.mapped = Some((base, key.to_vec()));
+            let lines = self.out.lines(&format!("{base}/KEYMAP.jsonl"));
+            keymap_line(self.name.as_bytes(), key, "sha-fallback", lines);
+        }
+    }
+
+    /// The collection at hand, before its next element.
+    #[inline]
+    fn element(&mut self) -> Result<&mut Growing<'t>> {
+        let file = self.open.as_mut().ok_or_else(not_begun)?;
+        separate(self.elements == 0, file);
+        self.elements += 1;
+        Ok(file)
+    }
+}
+
+fn not_begun() -> Error {
+    Error::usage("an element came before its key; please report this")
+}
+
+impl Visitor for Files<'_, '_> {
+    fn string(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
+        let dir = self.place(key, ".bin")?;
+        self.out.put(&dir, self.name.as_bytes(), value)?;
+        self.counts.add(key, value.len() as u64);
+        if let Some(ms) = key.expire_at_ms {
+            let side = if key.kind == Type::Hll { "hll_ttl.jsonl" } else { "strings_ttl.jsonl" };
+            let segment = self.name.strip_suffix(".bin").unwrap_or(&self.name);
+            expiry_line(segment, ms, self.out.lines(&format!("{}/{side}", base(key.standing))));
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, key: &Key<'_>) -> Result<()> {
+        let is_stream = key.kind == Type::Stream;
+        let dir = self.place(key, if is_stream { ".jsonl" } else { ".json" })?;
+        let file = self.open.insert(self.out.grow(&dir, self.name.as_bytes()));
+        self.elements = 0;
+        if !is_stream {
+            open(key.kind, file);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn field(&mut self, _: &Key<'_>, name: &[u8], value: &[u8]) -> Result<()> {
+        let file = self.element()?;
+        file.buffer().extend_from_slice(b"{\n      \"name\": ");
+        file.bytes_indented(name, 6);
+        file.buffer().extend_from_slice(b",\n      \"value\": ");
+        file.bytes_indented(value, 6);
+        file.buffer().extend_from_slice(b"\n    }");
+        file.spill()
+    }
+
+    #[inline]
+    fn item(&mut self, _: &Key<'_>, value: &[u8]) -> Result<()> {
+        let file = self.element()?;
+        file.bytes_indented(value, 4);
+        file.spill()
+    }
+
+    #[inline]
+    fn member(&mut self, key: &Key<'_>, member: &[u8]) -> Result<()> {
+        self.item(key, member)
+    }
+
+    #[inline]
+    fn scored(&mut self, _: &Key<'_>, member: &[u8], score: f64) -> Result<()> {
+        let file = self.element()?;
+        file.buffer().extend_from_slice(b"{\n      \"member\": ");
+        file.bytes_indented(member, 6);
+        file.buffer().extend_from_slice(b",\n      \"score\": ");
+        json::score(score, file.buffer());
+        file.buffer().extend_from_slice(b"\n    }");
+        file.spill()
+    }
+
+    #[inline]
+    fn entry(&mut self, _: &Key<'_>, id: StreamId, entry: &StreamEntry<'_>) -> Result<()> {
+        let file = self.open.as_mut().ok_or_else(not_begun)?;
+        file.buffer().push(b'{');
+        entry_members(id, entry, file);
+        file.spill()
+    }
+
+    fn end(&mut self, key: &Key<'_>, stream: StreamEnd) -> Result<()> {
+        let mut file = self.open.take().ok_or_else(not_begun)?;
+        if key.kind == Type::Stream {
+            file.buffer().push(b'{');
+            terminator_members(stream, key.expire_at_ms, &mut file);
+        } else {
+            close(self.elements == 0, key.expire_at_ms, &mut file);
+        }
+        redis::finish(&mut self.out, file, self.filter, key, &mut self.counts)
+    }
+
+    fn abandon(&mut self, _: &Key<'_>) -> Result<()> {
+        self.open.take().map_or(Ok(()), |file| self.out.discard(file))
+    }
+
+    fn stray_items(&mut self, key: &[u8], items: &[&[u8]]) -> Result<()> {
+        let bytes = stray_items(&mut self.out, key, items)?;
+        self.counts.add_orphan(bytes);
+        Ok(())
+    }
+
+    fn stray_expiry(&mut self, key: &[u8], expire_at_ms: u64) -> Result<()> {
+        self.segment(key, ORPHANS);
+        expiry_line(&self.name, expire_at_ms, self.out.lines(&format!("{ORPHANS}/ttl.jsonl")));
+        Ok(())
+    }
+}
+
+/// Writes stray items in the shape of a list; gives the size of the file.
+pub(in crate::layouts) fn stray_items(out: &mut UnitOut<'_>, key: &[u8], items: &[&[u8]]) -> Result<u64> {
+    let dir = out.dir(&format!("{ORPHANS}/{STRAY_ITEMS}"))?;
+    let mut name = String::new();
+    if segment_into(key, &mut name) == NameKind::ShaFallback {
+        keymap_line(name.as_bytes(), key, "sha-fallback", out.lines(&format!("{ORPHANS}/{STRAY_ITEMS}/KEYMAP.jsonl")));
+    }
+    name.push_str(".json");
+    let mut file = out.grow(&dir, name.as_bytes());
+    open(Type::List, &mut file);
+    for (i, item) in items.iter().enumerate() {
+        separate(i == 0, &mut file);
+        file.bytes_indented(item, 4);
+        file.spill()?;
+    }
+    close(items.is_empty(), None, &mut file);
+    out.finish(file)
+}
+
+/// Everything before the first element.
+fn open(kind: Type, out: &mut impl Out) {
+    out.buffer().extend_from_slice(b"{\n  \"format_version\": 1,\n  \"");
+    out.buffer().extend_from_slice(redis::elements_of(kind).as_bytes());
+    out.buffer().extend_from_slice(b"\": [");
+}
+
+/// What stands between elements, and before the first one.
+#[inline]
+fn separate(first: bool, out: &mut impl Out) {
+    out.buffer().extend_from_slice(if first { b"\n    " } else { b",\n    " });
+}
+
+/// Everything behind the last element. A file has no line feed at its end.
+fn close(empty: bool, expire_at_ms: Option<u64>, out: &mut impl Out) {
+    let end: &[u8] = if empty { b"],\n  \"expire_at_ms\": " } else { b"\n  ],\n  \"expire_at_ms\": " };
+    out.buffer().extend_from_slice(end);
+    json::integer_or_null(expire_at_ms, out.buffer());
+    out.buffer().extend_from_slice(b"\n}");
+}
+
+/// One line of `strings_ttl.jsonl` or `hll_ttl.jsonl`.
+fn expiry_line(segment: &str, expire_at_ms: u64, out: &mut impl Out) {
+    out.buffer().extend_from_slice(b"{\"key\":");
+    out.string(segment, Escape::Plain);
+    out.buffer().extend_from_slice(b",\"expire_at_ms\":");
+    json::integer(expire_at_ms, out.buffer());
+    out.buffer().extend_from_slice(b"}\n");
+}
