@@ -3,6 +3,7 @@
 
 mod again;
 mod group;
+mod key_range;
 mod lost;
 mod marks;
 mod moment;
@@ -15,6 +16,7 @@ mod versions;
 
 pub use again::RowRef;
 pub use group::Group;
+pub use key_range::{IsRow, KeyRange, RowsOf};
 pub use lost::LossBook;
 pub use range::{RangeIter, after_prefix};
 pub use row::{Row, RowError};
@@ -33,9 +35,6 @@ use crate::survey::{self, Counts, Grain, Layout, View};
 
 /// Bytes of a cut kept behind the length of the start of its range.
 const CUT_TAIL: usize = 48;
-
-/// First key of a part, and the key behind its last.
-pub type Part = (Vec<u8>, Option<Vec<u8>>);
 
 /// Keys that have rows in more than one input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,10 +154,10 @@ impl<'a> DataSet<'a> {
     /// # Errors
     /// As [`tolerate`](DataSet::tolerate); an input that changed.
     #[cold]
-    pub fn tolerate_object(&self, error: Error, parts: Vec<Part>, is_row: &dyn Fn(&[u8]) -> bool) -> Result<()> {
+    pub fn tolerate_object(&self, error: Error, ranges: Vec<KeyRange>, is_row: &dyn Fn(&[u8]) -> bool) -> Result<()> {
         let count = || {
             let mut count = 0;
-            for (lo, hi) in parts {
+            for KeyRange { lo, hi } in ranges {
                 let family = Family::of(&lo);
                 let mut rows = self.range(family, lo, hi);
                 while let Some(row) = rows.next()? {
@@ -239,13 +238,13 @@ impl<'a> DataSet<'a> {
     }
 
     /// Cuts the keys of a family into parts of about `bytes` bytes, for [`range`](DataSet::range).
-    pub fn parts(&self, family: Family, bytes: usize) -> Result<Vec<Part>> {
+    pub fn parts(&self, family: Family, bytes: usize) -> Result<Vec<KeyRange>> {
         let prefix = family.prefix().as_bytes();
         let end = after_prefix(prefix);
         let cuts = self.cuts(prefix, end.as_deref(), bytes)?;
         let los = std::iter::once(prefix.to_vec()).chain(cuts.iter().cloned());
         let his = cuts.iter().cloned().map(Some).chain(std::iter::once(end));
-        Ok(los.zip(his).collect())
+        Ok(los.zip(his).map(|(lo, hi)| KeyRange { lo, hi }).collect())
     }
 
     /// The live row of exactly this key.

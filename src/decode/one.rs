@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use super::filter::{Filter, Pattern};
 use super::{Job, Options, Progress, dynamodb, fs, s3, sqs};
 use crate::adapters::redis;
-use crate::dataset::{DataSet, Part};
+use crate::dataset::{DataSet, RowsOf};
 use crate::error::{Result, Shown};
 use crate::format::Adapter;
 use crate::layouts;
@@ -113,17 +113,6 @@ pub fn fill_one(
     collector.finish().map(|(_, findings, _)| findings)
 }
 
-/// Whether a user key is that of a wanted row.
-pub type IsRow = Box<dyn Fn(&[u8]) -> bool>;
-
-/// Where the rows of an object are.
-pub struct RowsOf {
-    /// Ranges of user keys in which they stand.
-    pub parts: Vec<Part>,
-    /// Whether a user key in them is that of one of the rows.
-    pub is_row: IsRow,
-}
-
 /// Where the rows of an object are.
 ///
 /// # Errors
@@ -132,22 +121,11 @@ pub fn rows_of(set: &DataSet<'_>, one: &One) -> Result<RowsOf> {
     let rest = one.rest.as_deref().unwrap_or_default();
     match one.adapter {
         Adapter::Redis => Ok(redis::Splits::new(set).rows_of(spellings(&one.name))),
-        Adapter::DynamoDb => dynamodb::rows_of(set, &one.name, rest).map(exactly),
-        Adapter::S3 => s3::rows_of(set, &one.name, &spellings(rest)).map(exactly),
+        Adapter::DynamoDb => dynamodb::rows_of(set, &one.name, rest).map(RowsOf::exactly),
+        Adapter::S3 => s3::rows_of(set, &one.name, &spellings(rest)).map(RowsOf::exactly),
         Adapter::Sqs => Ok(sqs::rows_of(&one.name, rest)),
-        Adapter::Fs => fs::rows_of(set, &one.name).map(exactly),
+        Adapter::Fs => fs::rows_of(set, &one.name).map(RowsOf::exactly),
     }
-}
-
-/// Ranges of single keys.
-fn exactly(keys: Vec<Vec<u8>>) -> RowsOf {
-    let parts = keys.iter().map(|key| part_of(key)).collect();
-    RowsOf { parts, is_row: Box::new(move |user_key| keys.iter().any(|key| key == user_key)) }
-}
-
-/// The range of one key.
-pub(crate) fn part_of(key: &[u8]) -> Part {
-    (key.to_vec(), crate::dataset::after_prefix(key))
 }
 
 #[cfg(test)]

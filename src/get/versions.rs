@@ -2,8 +2,8 @@
 
 use std::io;
 
-use crate::dataset::{DataSet, Version};
-use crate::decode::one::{One, RowsOf, rows_of};
+use crate::dataset::{DataSet, KeyRange, RowsOf, Version};
+use crate::decode::one::{One, rows_of};
 use crate::decode::sort::{Record, Sorter, field};
 use crate::decode::{Options, Progress, on_threads, or_changed, survey};
 use crate::error::Result;
@@ -64,10 +64,10 @@ pub fn versions(
 }
 
 fn in_order(set: &DataSet<'_>, one: &One, each: &mut dyn FnMut(&Version<'_>) -> Result<()>) -> Result<u64> {
-    let RowsOf { parts, is_row } = rows_of(set, one)?;
+    let RowsOf { ranges, is_row } = rows_of(set, one)?;
     let tree = Tree::nowhere(&std::env::temp_dir());
     let (mut sorter, mut number) = (Sorter::new(&tree, 0), 0);
-    for (lo, hi) in &parts {
+    for KeyRange { lo, hi } in &ranges {
         set.versions(lo, hi.as_deref(), &mut |version| {
             if !is_row(version.user_key) || version.commit_ts > set.view().as_of {
                 return Ok(());

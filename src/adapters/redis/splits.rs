@@ -1,7 +1,6 @@
 //! Cuts the space of user keys into splits of about equal bytes.
 
-use crate::dataset::DataSet;
-use crate::decode::one::{RowsOf, part_of};
+use crate::dataset::{DataSet, KeyRange, RowsOf};
 use crate::format::redis::{element_key, list};
 use crate::format::{Adapter, Family, family::Class};
 use crate::survey::MALFORMED;
@@ -11,14 +10,8 @@ const MOST_SPLITS: usize = 4096;
 /// Bytes of a key that a boundary keeps.
 const BOUNDARY: usize = 40;
 
-/// A range of user keys: `lo <= key < hi`; no `hi`: to the end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Split {
-    /// First key.
-    pub lo: Vec<u8>,
-    /// The key behind the last.
-    pub hi: Option<Vec<u8>>,
-}
+/// A range of Redis user keys.
+pub type Split = KeyRange;
 
 /// All splits, and the streams that each of them merges.
 #[derive(Debug)]
@@ -36,18 +29,18 @@ pub struct Splits {
 impl Splits {
     /// Where the rows of some keys stand, of all families.
     pub fn rows_of(&self, keys: Vec<Vec<u8>>) -> RowsOf {
-        let mut parts = Vec::new();
+        let mut ranges = Vec::new();
         for key in &keys {
             let prefixes = self.simple.iter().copied().chain([Family::ListItem]).map(|family| (family, None));
             let runs = self.runs.iter().filter(|(_, len)| *len as usize == key.len()).map(|(f, len)| (*f, Some(*len)));
             for (family, len) in prefixes.chain(runs) {
                 let len = len.map(u32::to_be_bytes);
                 let lo = [family.prefix().as_bytes(), len.as_ref().map_or(&[][..], |len| len), key].concat();
-                parts.push(part_of(&lo));
+                ranges.push(KeyRange::below(&lo));
             }
         }
         let is_row = move |row: &[u8]| user_key(row).is_some_and(|key| keys.iter().any(|one| one == key));
-        RowsOf { parts, is_row: Box::new(is_row) }
+        RowsOf { ranges, is_row: Box::new(is_row) }
     }
 
     /// Cuts all Redis keys of `set` into splits.
@@ -79,7 +72,7 @@ impl Splits {
 
     /// The split of one key instead of all.
     pub fn only(mut self, key: &[u8]) -> Splits {
-        self.all = vec![Split { lo: key.to_vec(), hi: Some([key, &[0]].concat()) }];
+        self.all = vec![Split::one(key)];
         self
     }
 }

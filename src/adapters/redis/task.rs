@@ -7,9 +7,8 @@ use super::key::{Found, Kind, parse};
 use super::merge::Merge;
 use super::splits::{Split, Splits};
 use super::{list, orphans, stream};
-use crate::dataset::{DataSet, Row, Shared};
+use crate::dataset::{DataSet, Row, RowsOf, Shared};
 use crate::decode::Options;
-use crate::decode::one::RowsOf;
 use crate::error::Result;
 use crate::format::redis::stream::StreamMeta;
 use crate::format::redis::string;
@@ -56,8 +55,8 @@ pub fn read<V: Visitor>(
     let mut merge = Merge::new(set, splits, split)?;
     while let Some(key) = merge.next_key() {
         if let Err(error) = task.gather_and_give(&mut merge, key) {
-            let RowsOf { parts, is_row } = splits.rows_of(vec![key.to_vec()]);
-            set.tolerate_object(error, parts, &is_row)?;
+            let RowsOf { ranges, is_row } = splits.rows_of(vec![key.to_vec()]);
+            set.tolerate_object(error, ranges, &is_row)?;
         }
         for n in 0..merge.here() {
             let i = merge.at(n);

@@ -3,7 +3,7 @@
 use super::table::{Table, Tables};
 use crate::dataset::DataSet;
 use crate::decode::Job;
-use crate::decode::one::{part_of, spellings};
+use crate::decode::one::spellings;
 use crate::error::Result;
 use crate::format::dynamodb::schema::Liveness;
 use crate::format::dynamodb::{KeyValue, PrimaryKey, keys};
@@ -21,7 +21,7 @@ pub(in crate::decode) fn decode_one(job: &mut Job<'_, '_, '_>, table: &[u8], tex
     let mut spans = Vec::new();
     for key in row_keys(&tables, table, text) {
         if job.set.get(&key)?.is_some() {
-            spans.push(part_of(&key));
+            spans.push((key.clone(), crate::dataset::after_prefix(&key)));
         }
     }
     super::items(job, &tables, &spans).map(drop)

@@ -3,7 +3,7 @@
 use bumpalo::Bump;
 
 use super::findings::{BAD_JSON, BAD_KEY};
-use crate::dataset::{DataSet, Row};
+use crate::dataset::{DataSet, KeyRange, Row};
 use crate::decode::{Job, engine, note_shared};
 use crate::error::Result;
 use crate::format::fault::{Fault, Result as Parsed};
@@ -33,7 +33,7 @@ pub fn scan<'a, T: Default + Send>(
         parts.len(),
         |i| {
             let (mut gathered, mut arena, mut out) = (T::default(), Bump::new(), UnitOut::new(tree));
-            let (lo, hi) = &parts[i];
+            let KeyRange { lo, hi } = &parts[i];
             let mut rows = set.range(family, lo.clone(), hi.clone());
             while let Some(row) = rows.next()? {
                 // A family whose prefix another one goes on from meets rows of that one.

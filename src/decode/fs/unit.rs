@@ -7,8 +7,7 @@ use super::findings;
 use super::names::{self, Names};
 use super::render::{self, Content};
 use super::walk::{Batch, Visit};
-use crate::dataset::{DataSet, RowError};
-use crate::decode::one::part_of;
+use crate::dataset::{DataSet, KeyRange, RowError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::fs::{Home, HomeState, Inode, key};
 use crate::format::{Adapter, Family};
@@ -135,7 +134,7 @@ impl<'a> Unit<'_, 'a, '_> {
                 let too_big = error.is_too_big();
                 let error = if too_big { self.too_large(visit, "the output's file system can hold") } else { error };
                 let chunks = key::numbers(Family::FsChunk, &[visit.inode.home_slot, visit.number]);
-                self.cx.set.tolerate_object(error, vec![part_of(&chunks)], &|_| true)?;
+                self.cx.set.tolerate_object(error, vec![KeyRange::below(&chunks)], &|_| true)?;
                 Content { sum: None, stored: self.stored(visit)? }
             }
         };

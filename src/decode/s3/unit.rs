@@ -12,10 +12,9 @@ use super::payloads::{Payloads, brief};
 use super::plan::Plan;
 use super::spans::{Span, Spans};
 use super::{render, verdict};
-use crate::dataset::{DataSet, Part, Row, Shared};
+use crate::dataset::{DataSet, KeyRange, Row, Shared};
 use crate::decode::Options;
 use crate::decode::engine::Done;
-use crate::decode::one::part_of;
 use crate::error::Result;
 use crate::format::s3::{Manifest, ObjectKey, UploadKey};
 use crate::format::{Adapter, Family};
@@ -86,8 +85,8 @@ pub fn decode_span<'a, 't>(cx: &Context<'_, 'a>, span: &Span, tree: &'t Tree) ->
 }
 
 /// Where the rows of an object stand.
-fn rows_of(prefix: &[u8]) -> Vec<Part> {
-    FAMILIES.iter().map(|family| part_of(&[family.prefix().as_bytes(), prefix].concat())).collect()
+fn rows_of(prefix: &[u8]) -> Vec<KeyRange> {
+    FAMILIES.iter().map(|family| KeyRange::below(&[family.prefix().as_bytes(), prefix].concat())).collect()
 }
 
 impl<'a, 't> Unit<'_, 'a, 't> {

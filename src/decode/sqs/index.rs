@@ -11,7 +11,7 @@ use bumpalo::Bump;
 use super::generation::Live;
 use super::queues::{Queues, is_wanted};
 use super::sort::{Entry, id_prefix};
-use crate::dataset::{DataSet, Part, Row, Shared};
+use crate::dataset::{DataSet, KeyRange, Row, Shared};
 use crate::decode::filter::Filter;
 use crate::decode::sort::{Record as _, Sorted, Sorter};
 use crate::decode::{Job, engine, note_shared};
@@ -144,7 +144,7 @@ fn family<'a, I: FnMut(&Row<'a>, &Bump) -> Parsed<Option<Place<'a>>>>(
 fn unit<'a>(
     set: &DataSet<'a>,
     family: Family,
-    (lo, hi): &Part,
+    KeyRange { lo, hi }: &KeyRange,
     mut index: impl FnMut(&Row<'a>, &Bump) -> Parsed<Option<Place<'a>>>,
 ) -> Result<Found<'a>> {
     let (mut found, mut arena) = (Found::default(), Bump::new());

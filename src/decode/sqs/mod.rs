@@ -43,8 +43,8 @@ mod queues;
 pub mod render;
 mod sort;
 
-use super::one::{RowsOf, part_of};
 use super::{Job, note_shared};
+use crate::dataset::{KeyRange, RowsOf};
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::sqs::key::{self, DataKey};
@@ -64,17 +64,17 @@ pub(super) fn decode(job: &mut Job<'_, '_, '_>) -> Result<()> {
     lines::write(job, &queues, &index.files, index.entries)
 }
 
-/// Where the rows of a message stand, or of a queue's record if no ID is given: see [`rows_of`](super::one::rows_of).
+/// Where the rows of a message stand, or of a queue's record if no ID is given: see [`rows_of`](crate::decode::one::rows_of).
 pub(super) fn rows_of(name: &[u8], id: &[u8]) -> RowsOf {
     let queue = key::encode_queue(name);
     if id.is_empty() {
         let record = key::queue_key(Family::SqsQueue, &queue);
-        return RowsOf { parts: vec![part_of(&record)], is_row: Box::new(move |user_key| user_key == record) };
+        return RowsOf { ranges: vec![KeyRange::below(&record)], is_row: Box::new(move |user_key| user_key == record) };
     }
     let id = key::encode_queue(id);
     let prefixes = [key::classic_prefix_any(Family::SqsData, &queue), key::partitioned_prefix(Family::SqsData, &queue)];
     let is_row = move |user_key: &[u8]| {
         DataKey::parse(Family::SqsData.suffix(user_key)).is_ok_and(|key| key.place.queue == queue && key.id == id)
     };
-    RowsOf { parts: prefixes.iter().map(|prefix| part_of(prefix)).collect(), is_row: Box::new(is_row) }
+    RowsOf { ranges: prefixes.iter().map(|prefix| KeyRange::below(prefix)).collect(), is_row: Box::new(is_row) }
 }
