@@ -31,27 +31,31 @@ impl StreamId {
 
     /// Parses `<ms>-<seq>` in decimal.
     pub fn from_text(text: &[u8]) -> Option<StreamId> {
-        let dash = memchr::memchr(b'-', text)?;
+        let dash = text.iter().position(|b| *b == b'-')?;
         Some(StreamId { ms: decimal(text.get(..dash)?)?, seq: decimal(text.get(dash + 1..)?)? })
     }
 }
 
 /// Digits alone, up to `u64::MAX`. Every entry has two of them: `str::parse` takes five times the instructions.
+#[inline]
 fn decimal(digits: &[u8]) -> Option<u64> {
-    /// So many digits cannot overflow.
-    const SAFE: usize = 19;
-    let (mut n, mut sound) = (0u64, !digits.is_empty());
-    for digit in digits.iter().take(SAFE) {
+    // So few digits cannot overflow.
+    if digits.len() > 19 || digits.is_empty() {
+        return long_decimal(digits);
+    }
+    let (mut n, mut most) = (0u64, 0u8);
+    for digit in digits {
         let value = digit.wrapping_sub(b'0');
-        sound &= value <= 9;
+        most = most.max(value);
         n = n.wrapping_mul(10).wrapping_add(u64::from(value));
     }
-    for digit in digits.iter().skip(SAFE) {
-        let value = digit.wrapping_sub(b'0');
-        sound &= value <= 9;
-        n = n.checked_mul(10)?.checked_add(u64::from(value))?;
-    }
-    sound.then_some(n)
+    (most <= 9).then_some(n)
+}
+
+#[cold]
+fn long_decimal(digits: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()))?;
+    text.parse().ok()
 }
 
 /// The record of a stream: `i64be` length · `u64be` lastMs · lastSeq [· expiry [· trimmedMs · trimmedSeq]].
