@@ -32,7 +32,7 @@ impl StreamId {
     /// Parses `<ms>-<seq>` in decimal.
     pub fn from_text(text: &[u8]) -> Option<StreamId> {
         let dash = text.iter().position(|b| *b == b'-')?;
-        Some(StreamId { ms: decimal(text.get(..dash)?)?, seq: decimal(text.get(dash + 1..)?)? })
+        Some(StreamId { ms: decimal(text.get(..dash)?)?, seq: decimal(text.get(dash..)?.strip_prefix(b"-")?)? })
     }
 }
 
