@@ -28,6 +28,7 @@ mod inputs;
 mod inspect;
 mod leaving;
 mod live;
+mod pages;
 mod ranges;
 mod ranges_model;
 mod redis_errors;

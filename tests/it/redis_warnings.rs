@@ -1,4 +1,4 @@
-//! Every warning of `redis.md` §6, and every row of its §6.1.
+//! Every warning of `redis.md` §6, and what is not one.
 
 use ekvsnap::decode::Options;
 

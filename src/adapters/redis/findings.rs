@@ -1,4 +1,4 @@
-//! The vocabulary of Redis warnings (`redis.md` §6, §6.1).
+//! The vocabulary of Redis warnings (`redis.md` §6).
 
 use crate::report::kinds;
 

@@ -1,4 +1,4 @@
-//! The JSON and the paths around object bodies (`s3.md` §5.1, §5.2, §6, §7; `rules.md` §3, §6).
+//! The JSON and the paths around object bodies (`s3.md` §5, §5.1, §6, §7; `rules.md` §3, §6).
 //!
 //! Every function appends to a buffer. Files are indented by two spaces and end without a line feed, lines are compact
 //! and end with one.

@@ -1,4 +1,4 @@
-//! Compares an output with a golden tree, byte for byte but for what `spec/rules.md` says is ours.
+//! Compares an output with a golden tree, byte for byte but for what `rules.md` says is ours.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -107,7 +107,7 @@ fn classify(key: &[u8]) -> Option<(Row, &[u8])> {
     Some((known.1, &key[known.0.len()..]))
 }
 
-/// Whether a key is a string from before the prefixes (`redis.md` §4.3, §6.1).
+/// Whether a key is a string from before the prefixes (`redis.md` §4.3).
 fn is_bare(key: &[u8]) -> bool {
     let word = key.strip_prefix(b"!").and_then(|rest| {
         let len = rest.iter().position(|b| *b == b'|').filter(|len| *len > 0)?;

@@ -1,4 +1,4 @@
-//! What a client would read of a key, and when it expires (`redis.md` §2, §3, §6.1).
+//! What a client would read of a key, and when it expires (`redis.md` §2, §3).
 
 use std::collections::BTreeMap;
 

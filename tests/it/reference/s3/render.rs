@@ -1,4 +1,4 @@
-//! The JSON around bodies (`s3.md` §5.1, §5.2, `rules.md` §3, §6).
+//! The JSON around bodies (`s3.md` §5, §5.1, `rules.md` §3, §6).
 
 use serde_json::Value;
 
