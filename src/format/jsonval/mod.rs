@@ -133,6 +133,20 @@ fn take<'a>(nodes: &mut &'a [Node<'a>]) -> Option<Value<'a>> {
     Some(Value(Repr::Nodes(value)))
 }
 
+/// [`Object::position`] among nodes: most members that are looked for stand in small objects, of which every one is asked many times.
+#[inline]
+fn position_in<'a>(mut nodes: &'a [Node<'a>], name: &str) -> Option<(usize, Value<'a>)> {
+    let (mut found, mut at) = (None, 0usize);
+    while let [Node::String(own), rest @ ..] = nodes {
+        let (value, behind) = rest.split_at_checked(width(rest.first()?))?;
+        if own.eq_ignore_ascii_case(name) {
+            found = Some((at, value));
+        }
+        (nodes, at) = (behind, at.wrapping_add(1));
+    }
+    found.map(|(at, value)| (at, Value(Repr::Nodes(value))))
+}
+
 macro_rules! typed_members {
     ($($(#[$doc:meta])* $name:ident -> $type:ty;)*) => {
         impl<'a> Object<'a> {
@@ -171,11 +185,14 @@ impl<'a> Object<'a> {
 
     /// Place (counted from 0) and value of the last member of this name.
     pub fn position(&self, name: &str) -> Option<(usize, Value<'a>)> {
-        if let Kept::Text(members) = &self.0.0 {
-            return members.position(name);
+        match &self.0.0 {
+            Kept::Nodes(nodes) => position_in(nodes, name),
+            Kept::Text(members) => members.position(name),
+            Kept::Listed(members) => {
+                let at = members.iter().rposition(|(own, _)| own.eq_ignore_ascii_case(name))?;
+                members.get(at).map(|(_, value)| (at, *value))
+            }
         }
-        let named = |(_, (own, _)): &(usize, (&str, Value<'a>))| own.eq_ignore_ascii_case(name);
-        self.members().enumerate().filter(named).last().map(|(at, (_, value))| (at, value))
     }
 
     /// The last member of this name.
@@ -236,14 +253,19 @@ impl Members<'_> {
     /// How many are left.
     pub fn len(&self) -> usize {
         match &self.0 {
+            Kept::Nodes(_) => self.count(),
+            Kept::Listed(members) => members.len(),
             Kept::Text(members) => members.len(),
-            _ => self.count(),
         }
     }
 
     /// Whether none is left.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        match &self.0 {
+            Kept::Nodes(nodes) => nodes.is_empty(),
+            Kept::Listed(members) => members.is_empty(),
+            Kept::Text(members) => members.len() == 0,
+        }
     }
 }
 
