@@ -264,7 +264,7 @@ impl Members<'_> {
         match &self.0 {
             Kept::Nodes(nodes) => nodes.is_empty(),
             Kept::Listed(members) => members.is_empty(),
-            Kept::Text(members) => members.len() == 0,
+            Kept::Text(members) => members.clone().next().is_none(),
         }
     }
 }
