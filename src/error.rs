@@ -4,11 +4,11 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::decode::s3::plan::ChunkFault;
 use crate::format::envelope::{EnvelopeFault, Sealed};
 use crate::format::frame::FrameFault;
 use crate::format::header::HeaderFault;
 use crate::format::mvcc::MvccFault;
+use crate::format::s3::chunk::ChunkFault;
 use crate::format::{Family, Fault};
 
 /// Shorthand for fallible calls of this crate.

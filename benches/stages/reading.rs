@@ -1,7 +1,7 @@
 //! Survey and checksum.
 
 use criterion::{Criterion, Throughput};
-use ekvsnap::survey::crc::Footer;
+use ekvsnap::source::crc::Footer;
 use ekvsnap::survey::{self, Grain, View};
 
 use crate::input::Input;

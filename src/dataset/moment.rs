@@ -4,7 +4,7 @@ use super::DataSet;
 use crate::error::{Error, Result};
 use crate::format::Family;
 use crate::format::family::Class;
-use crate::output::time;
+use crate::report::time;
 
 /// How far commit timestamps run ahead of the clock (`container.md` §8.3): within it nobody can tell what came first.
 const AHEAD: u64 = 10_000 << 16;

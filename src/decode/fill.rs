@@ -13,13 +13,9 @@ use crate::output::manifest::Manifest;
 use crate::output::members::MemberList;
 use crate::output::tree::Tree;
 use crate::output::unit::{Collector, UnitOut};
+use crate::output::{CHECKSUMS, MANIFEST};
 use crate::report::Findings;
 use crate::source::Source;
-
-/// Paths of the two files about all others.
-pub const MANIFEST: &str = "MANIFEST.json";
-/// The other one.
-pub const CHECKSUMS: &str = "CHECKSUMS";
 
 /// Bytes of lines about losses that are handed over together.
 const LINES_AT_ONCE: usize = 1 << 20;

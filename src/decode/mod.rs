@@ -33,7 +33,7 @@ use crate::output::tree::Tree;
 use crate::output::unit::Collector;
 use crate::report::{Finding, Findings};
 use crate::source::Source;
-pub use fill::{CHECKSUMS, Filled, MANIFEST, Surveyed, fill, fill_surveyed, or_changed, survey};
+pub use fill::{Filled, Surveyed, fill, fill_surveyed, or_changed, survey};
 
 /// Hears how far a decode is.
 pub trait Progress: Sync {

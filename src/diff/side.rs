@@ -3,9 +3,10 @@
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use crate::decode::{MANIFEST, Options, Progress};
+use crate::decode::{Options, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::objects::{self, Object};
+use crate::output::MANIFEST;
 use crate::output::manifest::FindingInfo;
 use crate::output::manifest_read::{self, ReadManifest};
 use crate::output::reading::{Content, Entry, Named, Output, broken, look, open_below};

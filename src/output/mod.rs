@@ -24,6 +24,10 @@ pub mod sumfile;
 mod sys;
 pub mod tap;
 pub mod target;
-pub mod time;
 pub mod tree;
 pub mod unit;
+
+/// The file that tells what an output is, below its root.
+pub const MANIFEST: &str = "MANIFEST.json";
+/// The file with the digest of every other.
+pub const CHECKSUMS: &str = "CHECKSUMS";

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::manifest_read;
 use super::reading::{Content, Entry, Named, look, open_below};
 use super::sumfile::{Line, Lines};
-use crate::decode::{CHECKSUMS, MANIFEST};
+use super::{CHECKSUMS, MANIFEST};
 use crate::error::{Error, Result, Shown};
 
 /// What a MANIFEST.json of ours begins its `elastickv_version` with.

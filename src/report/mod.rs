@@ -3,6 +3,7 @@
 mod findings;
 mod losses;
 mod lost;
+pub mod time;
 pub mod visible;
 
 pub(crate) use findings::kinds;

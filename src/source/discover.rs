@@ -6,8 +6,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use super::crc;
 use crate::error::{Error, ErrorKind, Result};
-use crate::survey::crc;
 
 /// The inputs found, and newer files that were passed over.
 #[derive(Debug, Default)]

@@ -1,5 +1,6 @@
 //! Where the bytes come from: a mapped file, a read file, or standard input spooled to a temporary file.
 
+pub mod crc;
 mod discover;
 mod map;
 

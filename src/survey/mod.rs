@@ -6,7 +6,6 @@
 
 pub mod checkpoints;
 pub mod counts;
-pub mod crc;
 mod holes;
 mod mend;
 mod open_keys;
@@ -31,7 +30,7 @@ use crate::format::tso::Timestamps;
 use crate::format::{Family, frame, mvcc2, redis};
 use crate::report::Pile;
 use crate::source::Source;
-use crc::Footer;
+use crate::source::crc::{self, Footer};
 
 /// Which version of a key counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

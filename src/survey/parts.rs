@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::crc::Crc;
 use super::pass::{End, Pass};
 use super::{Checkpoints, Grain, Holes, View};
 use crate::error::{Error, Result};
 use crate::format::frame;
 use crate::source::Source;
+use crate::source::crc::Crc;
 
 /// Parts that may wait, for each thread.
 const WAITING: usize = 4;

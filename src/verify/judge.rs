@@ -8,11 +8,11 @@ use super::problem::{Kind, Problems};
 use super::promised::{METADATA, Promised};
 use super::roll::{Known, Roll, Tag};
 use super::told;
-use crate::decode::{CHECKSUMS, MANIFEST};
 use crate::error::Result;
 use crate::output::checksums::Digest;
 use crate::output::manifest_read::ReadManifest;
 use crate::output::names::hex_into;
+use crate::output::{CHECKSUMS, MANIFEST};
 
 /// What is known before paths are compared.
 pub(super) struct Judge<'j> {

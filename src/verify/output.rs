@@ -14,12 +14,13 @@ use super::judge::Judge;
 use super::problem::{Kind, Problems};
 use super::promised::{METADATA, Promised, of_target};
 use super::roll::{Roll, Tag};
-use crate::decode::{CHECKSUMS, MANIFEST, Progress};
+use crate::decode::Progress;
 use crate::error::{Error, Result};
 use crate::output::checksums::{Digest, Sums};
 use crate::output::manifest_read::{self, ReadManifest};
 use crate::output::reading::{Attributes, Content, Entry, Output, broken, open_below, open_known_below};
 use crate::output::sumfile::{Line, Lines};
+use crate::output::{CHECKSUMS, MANIFEST};
 use sha2::{Digest as _, Sha256};
 
 /// What was found out about an output.

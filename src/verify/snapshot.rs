@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::format::mvcc::{self, Operational};
 use crate::format::{Family, frame, mvcc2};
 use crate::source::Source;
-use crate::survey::crc::Footer;
+use crate::source::crc::Footer;
 use crate::survey::{self, Checkpoints, Grain, Layout};
 
 /// What a walk over a file found.

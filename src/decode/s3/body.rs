@@ -3,10 +3,11 @@
 use super::buckets::parse;
 use super::etag::{BodyCheck, Report};
 use super::merge::Chunk;
-use super::plan::{ChunkFault, Expected, Join, Plan};
+use super::plan::{Expected, Join, Plan};
 use super::unit::Context;
 use crate::dataset::{Row, RowError};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::s3::chunk::ChunkFault;
 use crate::format::s3::{Manifest, ObjectKey};
 use crate::format::{Family, Fault};
 use crate::output::unit::{Growing, UnitOut};

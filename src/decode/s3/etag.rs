@@ -5,7 +5,8 @@
 
 use md5::{Digest, Md5};
 
-use super::plan::{ChunkId, Expected, Plan};
+use super::plan::{Expected, Plan};
+use crate::format::s3::chunk::ChunkId;
 use crate::format::s3::{Manifest, Part};
 use crate::output::names::hex_into;
 

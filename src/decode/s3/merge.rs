@@ -1,10 +1,10 @@
 //! Brings together all rows of an object, and within it all rows of an upload, from six families.
 
 use super::buckets::parse;
-use super::plan::ChunkId;
 use super::spans::Span;
 use crate::dataset::{DataSet, RangeIter, Row, Shared};
 use crate::error::Result;
+use crate::format::s3::chunk::ChunkId;
 use crate::format::s3::key::{object_len, upload_len};
 use crate::format::s3::{ChunkKey, ChunkRef, ObjectKey, PartKey, UploadKey};
 use crate::format::{Family, fault};

@@ -12,7 +12,7 @@ use crate::format::mvcc::hlc_millis;
 use crate::format::s3::{BucketRecord, ChunkKey, Manifest, ObjectKey, Part};
 use crate::output::json::{self, Escape};
 use crate::output::names::{MAX_SEGMENT, NameKind, fallback_into, segment_into};
-use crate::output::time;
+use crate::report::time;
 
 /// Longest segment of an upload ID in the name of an orphan chunk: three numbers and `.ref.v0.bin` can follow it, and a
 /// name may have 255 bytes.

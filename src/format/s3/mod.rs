@@ -1,5 +1,6 @@
 //! S3 keys and values (`s3.md` §1 and §2).
 
+pub mod chunk;
 pub mod chunkref;
 pub mod key;
 pub mod manifest;

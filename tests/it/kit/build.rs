@@ -2,7 +2,7 @@
 
 use ekvsnap::format::header::FsmHeader;
 use ekvsnap::format::{self, container, frame, mvcc};
-use ekvsnap::survey::crc::crc32_ieee;
+use ekvsnap::source::crc::crc32_ieee;
 
 /// A snapshot under construction: rows in any order, sorted when built.
 #[derive(Clone, Default)]

@@ -5,16 +5,16 @@ use std::path::Path;
 use crc_fast::{CrcAlgorithm, checksum, checksum_combine};
 use rayon::prelude::*;
 
+use super::{Access, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::limits::FOOTER;
-use crate::source::{Access, Source};
 
 /// Bytes of one piece: large enough to hide the cost of combining, small enough to share among threads.
 const PIECE: usize = 8 << 20;
 
 /// CRC32C of a run of bytes, to which the next run's can be appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Crc {
+pub(crate) struct Crc {
     value: u64,
     len: u64,
 }
@@ -66,7 +66,7 @@ impl Footer {
     }
 
     /// The last four bytes of `file` as a footer, where the checksum of all before them is known.
-    pub(super) fn known(file: &[u8], crc: Crc) -> Option<Footer> {
+    pub(crate) fn known(file: &[u8], crc: Crc) -> Option<Footer> {
         let (body, stored) = file.split_last_chunk::<FOOTER>()?;
         let known = body.len() as u64 == crc.len;
         known.then(|| Footer { stored: u32::from_be_bytes(*stored), computed: crc.value as u32 })
