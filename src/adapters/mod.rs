@@ -5,3 +5,4 @@
 //! knows nothing of files.
 
 pub mod redis;
+pub mod sqs;

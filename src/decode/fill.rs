@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::filter::Matched;
-use super::{Job, Options, Progress, describe, dynamodb, findings, fs, s3, sqs};
+use super::{Job, Options, Progress, describe, dynamodb, findings, fs, s3};
 use crate::dataset::{DataSet, LossBook, Losses, Unresolved};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
@@ -159,7 +159,7 @@ fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {
         layouts::redis_keys(job)?;
     }
     if options.wants(Adapter::Sqs) {
-        sqs::decode(job)?;
+        layouts::sqs_queues(job)?;
     }
     if options.wants(Adapter::Fs) {
         fs::decode(job)?;

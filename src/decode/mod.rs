@@ -12,7 +12,6 @@ pub mod one;
 mod options;
 pub mod s3;
 pub(crate) mod sort;
-pub mod sqs;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use super::filter::{Filter, Pattern};
-use super::{Job, Options, Progress, dynamodb, fs, s3, sqs};
-use crate::adapters::redis;
+use super::{Job, Options, Progress, dynamodb, fs, s3};
+use crate::adapters::{redis, sqs};
 use crate::dataset::{DataSet, RowsOf};
 use crate::error::{Result, Shown};
 use crate::format::Adapter;
@@ -106,7 +106,7 @@ pub fn fill_one(
         Adapter::Redis => spellings(&one.name).iter().try_for_each(|key| layouts::redis_key(&mut job, key))?,
         Adapter::DynamoDb => dynamodb::decode_one(&mut job, &one.name, rest)?,
         Adapter::S3 => spellings(rest).iter().try_for_each(|key| s3::decode_one(&mut job, &one.name, key))?,
-        Adapter::Sqs => sqs::decode(&mut job)?,
+        Adapter::Sqs => layouts::sqs_queues(&mut job)?,
         Adapter::Fs => fs::decode(&mut job)?,
     }
     set.check_unchanged()?;

@@ -20,6 +20,7 @@ pub mod fault;
 pub mod frame;
 pub mod fs;
 pub mod header;
+pub mod hex;
 pub(crate) mod jsonout;
 pub mod jsonval;
 pub mod limits;

@@ -6,6 +6,8 @@
 pub mod jsonl;
 mod redis;
 mod run;
+pub mod sqs;
 pub mod tree;
 
 pub(crate) use run::{redis_key, redis_keys};
+pub(crate) use sqs::queues as sqs_queues;

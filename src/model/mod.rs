@@ -7,3 +7,4 @@
 //! objects implements the visitor of their kind. What is borrowed is valid during the call; what has to stay is copied.
 
 pub mod redis;
+pub mod sqs;

@@ -5,7 +5,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::output::names::hex_into;
+use crate::format::hex;
 
 /// Bytes of a long path that its key begins with.
 const START: usize = 64;
@@ -68,7 +68,7 @@ impl Above {
 
     fn key(&self, dir: &[u8; 32], name: &[u8]) -> Vec<u8> {
         let mut hex = String::new();
-        hex_into(&dir[..HASH], &mut hex);
+        hex::push(&dir[..HASH], &mut hex);
         let start = &self.path[..self.path.len().min(START)];
         [start, "…".as_bytes(), hex.as_bytes(), b"/", name].concat()
     }

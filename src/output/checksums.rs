@@ -10,9 +10,9 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use super::names::hex_into;
 use super::sys;
 use crate::error::{Error, Result};
+use crate::format::hex;
 
 /// SHA-256.
 pub type Digest = [u8; 32];
@@ -310,7 +310,7 @@ fn read_row(run: &mut impl Read) -> io::Result<Option<Spilled>> {
 /// row begins with a backslash.
 pub fn row_into(path: &[u8], digest: &Digest, out: &mut Vec<u8>) {
     let mut hex = String::with_capacity(64);
-    hex_into(digest, &mut hex);
+    hex::push(digest, &mut hex);
     let escape = path.iter().any(|b| matches!(b, b'\n' | b'\r' | b'\\'));
     if escape {
         out.push(b'\\');

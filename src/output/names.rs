@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
+use crate::format::hex;
+
 use super::json::{self, Escape};
 
 /// Longest encoded segment; an extension comes on top.
@@ -11,7 +13,6 @@ pub const MAX_SEGMENT: usize = 240;
 /// How many raw bytes a fallback name shows.
 const FALLBACK_SHOWS: usize = 64;
 const HEX_UPPER: &[u8; 16] = b"0123456789ABCDEF";
-const HEX_LOWER: &[u8; 16] = b"0123456789abcdef";
 
 /// Bytes that stand for themselves.
 const fn unreserved(b: u8) -> bool {
@@ -28,14 +29,6 @@ pub fn percent_into(raw: &[u8], out: &mut String) {
             out.push(char::from(HEX_UPPER[usize::from(b >> 4)]));
             out.push(char::from(HEX_UPPER[usize::from(b & 15)]));
         }
-    }
-}
-
-/// Appends `bytes` as lower-case hex.
-pub fn hex_into(bytes: &[u8], out: &mut String) {
-    for &b in bytes {
-        out.push(char::from(HEX_LOWER[usize::from(b >> 4)]));
-        out.push(char::from(HEX_LOWER[usize::from(b & 15)]));
     }
 }
 
@@ -84,7 +77,7 @@ pub fn binary_segment_into(raw: &[u8], out: &mut String) -> NameKind {
 
 /// A fallback name: the hash of `hashed`, `__`, and the start of `shown`.
 pub fn fallback_into(hashed: &[u8], shown: &[u8], out: &mut String) {
-    hex_into(&Sha256::digest(hashed)[..16], out);
+    hex::push(&Sha256::digest(hashed)[..16], out);
     out.push_str("__");
     percent_into(&shown[..shown.len().min(FALLBACK_SHOWS)], out);
 }

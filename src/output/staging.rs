@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags};
 use sha2::{Digest as _, Sha256};
 
-use super::names::hex_into;
 use super::pending::{Made, Pending};
 use super::remove::remove;
 use super::sys;
 use super::target::{MAX_NAME, check, resolve, split};
 use crate::error::{Error, Result};
+use crate::format::hex;
 
 /// Marks the name of an output that is not finished.
 const UNFINISHED: &str = ".ekvsnap-unfinished-";
@@ -171,7 +171,7 @@ pub(super) fn prefix_of(name: &OsStr) -> OsString {
         prefix.extend_from_slice(name);
     } else {
         let mut hash = String::from("~");
-        hex_into(&Sha256::digest(name)[..HASH / 2], &mut hash);
+        hex::push(&Sha256::digest(name)[..HASH / 2], &mut hash);
         prefix.extend_from_slice(&name[..MOST - hash.len()]);
         prefix.extend_from_slice(hash.as_bytes());
     }

@@ -3,9 +3,9 @@
 use bumpalo::Bump;
 
 use crate::decode::dynamodb::render::ItemRenderer;
-use crate::decode::sqs::render::{Shown, message_line};
 use crate::format::redis::{blob, element_key, list, meta, stream, string};
 use crate::format::{Family, dynamodb, fs, header, proto, s3, sqs, txn};
+use crate::layouts::sqs::render::{Shown, message_line};
 use crate::verify::rows::check;
 
 /// The parsers of one family, which the first byte chooses: the second is the length of the key.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::decode::dynamodb::name::table_into;
 use crate::decode::s3::names::assign;
-use crate::decode::sqs::names::{queue_directory, queue_stem};
+use crate::layouts::sqs::names::{queue_directory, queue_stem};
 use crate::objects::feed_in_pieces;
 use crate::output::json::{self, Escape};
 use crate::output::names::{NameKind, raw_of_segment, segment_into};

@@ -9,9 +9,9 @@ use super::promised::{METADATA, Promised};
 use super::roll::{Known, Roll, Tag};
 use super::told;
 use crate::error::Result;
+use crate::format::hex;
 use crate::output::checksums::Digest;
 use crate::output::manifest_read::ReadManifest;
-use crate::output::names::hex_into;
 use crate::output::{CHECKSUMS, MANIFEST};
 
 /// What is known before paths are compared.
@@ -101,7 +101,11 @@ impl Judge<'_> {
         };
         if want != have {
             let (what, who) = if extents.is_some() { ("sha256_extents", METADATA) } else { ("SHA-256", CHECKSUMS) };
-            problems.add(Kind::Differs, path, format!("{what} is {}, {who} says {}", hex(&have), hex(&want)));
+            problems.add(
+                Kind::Differs,
+                path,
+                format!("{what} is {}, {who} says {}", hex::text(&have), hex::text(&want)),
+            );
         }
     }
 
@@ -134,7 +138,11 @@ impl Judge<'_> {
             (Some(_), None) => problems.add(Kind::OnlyHere, path, "a fresh decode does not have it"),
             (None, Some(_)) => problems.add(Kind::OnlyInDecode, path, "a fresh decode has it, the output does not"),
             (Some(have), Some(want)) if want != have && path != MANIFEST.as_bytes() => {
-                problems.add(Kind::NotEqual, path, format!("SHA-256 is {}, decoded {}", hex(&have), hex(&want)));
+                problems.add(
+                    Kind::NotEqual,
+                    path,
+                    format!("SHA-256 is {}, decoded {}", hex::text(&have), hex::text(&want)),
+                );
             }
             (Some(have), Some(want)) if want != have => {
                 let Difference { origin, data, words } = fresh.differs_from(self.manifest?);
@@ -159,12 +167,6 @@ fn foreign_folder(path: &[u8], lenient: bool, problems: &mut Problems) {
     if !lenient && path != b".scratch" {
         problems.add(Kind::Foreign, path, "it is a directory that nothing in the output is told to be in");
     }
-}
-
-fn hex(digest: &Digest) -> String {
-    let mut text = String::new();
-    hex_into(digest, &mut text);
-    text
 }
 
 /// Directories of which it is not known yet whether anything belongs into them: each is the start of the next.

@@ -10,9 +10,9 @@ use super::names::Names;
 use super::walk::{Named, Visit};
 use crate::dataset::DataSet;
 use crate::error::Result;
+use crate::format::hex;
 use crate::output::checksums::Sum;
 use crate::output::json::{self, Escape};
-use crate::output::names::hex_into;
 use crate::output::unit::Growing;
 
 /// What is told of a file's content.
@@ -102,7 +102,7 @@ fn described(content: &Content, line: &mut Vec<u8>) {
         None => return number("stored_bytes", content.stored, line),
     };
     let mut hex = String::with_capacity(64);
-    hex_into(digest, &mut hex);
+    hex::push(digest, &mut hex);
     member(name, line);
     json::string(&hex, Escape::Plain, line);
     number("stored_bytes", content.stored, line);

@@ -6,9 +6,9 @@
 use md5::{Digest, Md5};
 
 use super::plan::{Expected, Plan};
+use crate::format::hex;
 use crate::format::s3::chunk::ChunkId;
 use crate::format::s3::{Manifest, Part};
-use crate::output::names::hex_into;
 
 /// How an ETag was made, as its text tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,7 +190,7 @@ impl<'p> BodyCheck<'p> {
         let Hash::Parts { current, ended } = &mut self.hash else { return };
         let digest = current.finalize_reset();
         ended.update(digest);
-        let got = hex(&digest);
+        let got = hex::text(&digest);
         if is_md5(etag) && !got.eq_ignore_ascii_case(etag) {
             self.part_differs.get_or_insert(PartDiffers::Etag { part_no, want: etag.to_owned(), got });
         }
@@ -200,9 +200,9 @@ impl<'p> BodyCheck<'p> {
     pub fn finish(mut self) -> Report {
         self.end_parts_before(self.parts.len());
         let etag = match self.hash {
-            Hash::Body(md5) => verdict(self.want_etag, hex(&md5.finalize())),
+            Hash::Body(md5) => verdict(self.want_etag, hex::text(&md5.finalize())),
             Hash::Parts { ended, .. } => {
-                verdict(self.want_etag, format!("{}-{}", hex(&ended.finalize()), self.parts.len()))
+                verdict(self.want_etag, format!("{}-{}", hex::text(&ended.finalize()), self.parts.len()))
             }
             Hash::None => Verdict::NotCheckable,
         };
@@ -220,12 +220,6 @@ fn verdict(want: &str, got: String) -> Verdict {
     // The number may have leading zeros in the manifest; its value was compared before.
     let md5 = |etag: &str| etag[..32].to_ascii_lowercase();
     if md5(want) == md5(&got) { Verdict::Match } else { Verdict::Mismatch { want: want.to_owned(), got } }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut out = String::new();
-    hex_into(bytes, &mut out);
-    out
 }
 
 #[cfg(test)]

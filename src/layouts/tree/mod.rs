@@ -1,3 +1,4 @@
 //! A file for each object (`docs/format/tree.md`): what the public decoder writes too.
 
 pub(super) mod redis;
+pub(super) mod sqs;

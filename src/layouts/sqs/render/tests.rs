@@ -19,7 +19,8 @@ fn shown(write: impl FnOnce(&mut Vec<u8>)) -> String {
 fn queue_json(record: &str, key_name: &[u8], last_sequence: u64) -> String {
     let (arena, value) = (Bump::new(), [queue::MAGIC, record.as_bytes()].concat());
     let queue = Queue::parse(&arena, &value).unwrap();
-    shown(|out| queue_file(&queue, key_name, last_sequence, out))
+    let queue = model::Queue { encoded: b"", name: key_name, record: &queue, last_sequence };
+    shown(|out| queue_document(&queue, out))
 }
 
 fn message_json(record: &str, how: Shown) -> String {

@@ -45,7 +45,7 @@ pub fn packed_side(stem: &str) -> String {
 
 /// The path of the directory of messages left behind by a queue, or by former lives of one. Every name in it ends in
 /// `.orphan`, so that a queue named `_orphans` can have its files beside them.
-pub fn left_path(name: &[u8]) -> String {
+pub fn stale_path(name: &[u8]) -> String {
     format!("sqs/{ORPHANS}/{}.orphan", queue_directory(name))
 }
 

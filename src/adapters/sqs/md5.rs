@@ -5,7 +5,7 @@
 
 use wide::u32x8;
 
-use super::render::hex;
+use crate::format::hex;
 
 /// Texts side by side.
 const LANES: usize = 8;
@@ -38,7 +38,7 @@ pub fn digests(texts: &[&[u8]]) -> Vec<Digest> {
 
 /// Whether `text` is a digest in hex, of either case.
 pub fn is_hex_of(text: &str, digest: Digest) -> bool {
-    digest.map(hex).as_flattened().eq_ignore_ascii_case(text.as_bytes())
+    digest.map(hex::byte).as_flattened().eq_ignore_ascii_case(text.as_bytes())
 }
 
 /// The digests of up to eight texts.

@@ -1,4 +1,4 @@
-//! Messages against their queue and their key: what is odd about them is a warning, they are written all the same.
+//! Messages against their queue and their key: what is odd about them is a warning, they are given all the same.
 
 use base64::Engine as _;
 use bumpalo::Bump;
@@ -7,14 +7,13 @@ use super::{findings, md5};
 use crate::dataset::Row;
 use crate::format::Family;
 use crate::format::b64::URL_SAFE;
-use crate::format::fault::Result as Parsed;
+use crate::format::fault::Result as FormatResult;
 use crate::format::sqs::key::{DataKey, DataKeys};
 use crate::format::sqs::{Message, Queue, partition};
-use crate::output::unit::UnitOut;
-use crate::report::Finding;
+use crate::report::{Finding, Findings};
 
 /// A message that was read.
-pub struct Read<'a, 'm> {
+pub struct Parsed<'a, 'm> {
     /// Its row.
     pub row: Row<'a>,
     /// What the key says.
@@ -23,14 +22,14 @@ pub struct Read<'a, 'm> {
     pub message: Message<'m>,
 }
 
-impl<'a: 'm, 'm> Read<'a, 'm> {
+impl<'a: 'm, 'm> Parsed<'a, 'm> {
     /// Reads a message.
     ///
     /// # Errors
     /// A malformed key or value.
-    pub fn parse(row: &Row<'a>, keys: &mut DataKeys<'a>, arena: &'m Bump) -> Parsed<Self> {
+    pub fn new(row: &Row<'a>, keys: &mut DataKeys<'a>, arena: &'m Bump) -> FormatResult<Self> {
         let key = keys.parse(Family::SqsData.suffix(row.user_key))?;
-        Ok(Read { row: *row, key, message: Message::parse(arena, row.body)? })
+        Ok(Parsed { row: *row, key, message: Message::parse(arena, row.body)? })
     }
 }
 
@@ -44,16 +43,16 @@ pub struct Owner<'q> {
 
 impl Owner<'_> {
     /// Warns of what is odd about some messages.
-    pub fn check(&self, messages: &[Read<'_, '_>], out: &mut UnitOut<'_>) {
+    pub fn check(&self, messages: &[Parsed<'_, '_>], found: &mut Findings) {
         let bodies: Vec<&[u8]> = messages.iter().map(|read| read.message.body).collect();
-        for (Read { row, key, message }, digest) in messages.iter().zip(md5::digests(&bodies)) {
+        for (Parsed { row, key, message }, digest) in messages.iter().zip(md5::digests(&bodies)) {
             let finding = |kind| Finding::new(kind).with("queue", self.name).with("message_id", message.message_id);
             for member in self.disagreements(key, message) {
-                out.findings.add(finding(&findings::MESSAGE_KEY).with("member", member).with("offset", row.offset));
+                found.add(finding(&findings::MESSAGE_KEY).with("member", member).with("offset", row.offset));
             }
             // One that states none is fine.
             if !message.md5_of_body.is_empty() && !md5::is_hex_of(message.md5_of_body, digest) {
-                out.findings.add(finding(&findings::BODY_MD5).with("md5_of_body", message.md5_of_body));
+                found.add(finding(&findings::BODY_MD5).with("md5_of_body", message.md5_of_body));
             }
         }
     }
@@ -68,9 +67,9 @@ impl Owner<'_> {
     }
 
     /// How many of these messages the queue would not keep until `now` (Unix milliseconds).
-    pub fn past_retention(&self, messages: &[Read<'_, '_>], now: i64) -> u64 {
+    pub fn past_retention(&self, messages: &[Parsed<'_, '_>], now: i64) -> u64 {
         let kept = self.queue.message_retention_seconds.saturating_mul(1000);
-        let is_past = |read: &&Read<'_, '_>| read.message.send_timestamp_millis.saturating_add(kept) <= now;
+        let is_past = |read: &&Parsed<'_, '_>| read.message.send_timestamp_millis.saturating_add(kept) <= now;
         if kept > 0 { messages.iter().filter(is_past).count() as u64 } else { 0 }
     }
 }

@@ -3,10 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::files::name_of;
 use super::findings;
-use super::index::Index;
-use super::queues::{Known, Queues, is_wanted};
+use super::heads::Counts;
+use super::queues::{Known, Queues, is_wanted, name_of};
 use crate::decode::filter::Filter;
 use crate::report::{Finding, Findings};
 
@@ -20,22 +19,22 @@ struct Left {
 }
 
 /// Adds what there is to say about every queue.
-pub fn report(queues: &Queues<'_>, index: &Index<'_>, filter: &Filter, findings: &mut Findings) {
-    let left = by_queue(queues, index);
-    let names = queues.iter().map(|(queue, _)| queue).chain(left.keys().copied()).chain(index.side.keys().copied());
+pub(super) fn report(queues: &Queues<'_>, counts: &Counts<'_>, filter: &Filter, findings: &mut Findings) {
+    let left = by_queue(queues, counts);
+    let names = queues.iter().map(|(queue, _)| queue).chain(left.keys().copied()).chain(counts.side.keys().copied());
     for queue in names.filter(|queue| is_wanted(queue, filter, false)).collect::<BTreeSet<_>>() {
         let known = queues.get(queue).cloned().unwrap_or_default();
         let messages = left.get(queue).copied().unwrap_or_default();
         match known.record {
             Some(_) => stale(queue, &known, messages, findings),
-            None => orphan(queue, &known, messages, index.side.get(queue).copied().unwrap_or(0), findings),
+            None => orphan(queue, &known, messages, counts.side.get(queue).copied().unwrap_or(0), findings),
         }
     }
 }
 
-fn by_queue<'a>(queues: &Queues<'a>, index: &Index<'a>) -> BTreeMap<&'a [u8], Left> {
+fn by_queue<'a>(queues: &Queues<'a>, counts: &Counts<'a>) -> BTreeMap<&'a [u8], Left> {
     let mut all = BTreeMap::<&[u8], Left>::new();
-    for (&(queue, generation), &rows) in &index.left {
+    for (&(queue, generation), &rows) in &counts.stale {
         let left = all.entry(queue).or_default();
         let explained = queues.get(queue).is_some_and(|known| known.explains(generation));
         *(if explained { &mut left.explained } else { &mut left.orphaned }) += rows;

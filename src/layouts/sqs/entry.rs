@@ -1,9 +1,10 @@
-//! References to rows, as they are sorted: 56 bytes of each.
+//! References to records, as they are sorted: 56 bytes of each.
 
 use std::io;
 
 use crate::dataset::RowRef;
 use crate::decode::sort::{Record, field};
+use crate::model::sqs::Located;
 
 /// Bytes of a message ID that an entry holds.
 pub const ID_PREFIX: usize = 16;
@@ -27,6 +28,16 @@ pub struct Entry {
 
 /// What entries are sorted by. Messages with equal keys differ in the rest of their IDs, if at all.
 pub type Key = (u32, i64, u64, [u8; ID_PREFIX]);
+
+impl Located for Entry {
+    fn row(&self) -> RowRef {
+        self.row
+    }
+
+    fn len(&self) -> usize {
+        self.len as usize
+    }
+}
 
 impl Record for Entry {
     type Key = Key;

@@ -1,9 +1,11 @@
 //! Queues, messages and side records as JSON text (`sqs.md` §4, `rules.md` §3), appended to a buffer.
 
 use crate::format::family::Family;
+use crate::format::hex;
 use crate::format::rawjson;
 use crate::format::sqs::queue::Throttle;
 use crate::format::sqs::{Message, Queue};
+use crate::model::sqs as model;
 use crate::output::json::{self, Escape};
 use crate::output::out::Out;
 
@@ -75,12 +77,11 @@ impl<'o> Members<'o> {
     }
 }
 
-/// Appends `_queue.json`, without a line feed at its end. `key_name` is the name that the key tells, used when the
-/// record has none; `last_sequence` is the value of the `queue|seq` row, 0 without one.
-pub fn queue_file(queue: &Queue<'_>, key_name: &[u8], last_sequence: u64, out: &mut Vec<u8>) {
+/// Appends the document of a queue, without a line feed at its end. The name that the key tells is used when the record has none.
+pub fn queue_document(queue: &model::Queue<'_>, out: &mut Vec<u8>) {
     let mut m = Members::open(out, 2);
-    peer_members(queue, key_name, &mut m);
-    own_members(queue, last_sequence, &mut m);
+    peer_members(queue.record, queue.name, &mut m);
+    own_members(queue.record, queue.last_sequence, &mut m);
     m.close();
 }
 
@@ -216,16 +217,10 @@ fn visibility(message: &Message<'_>, preserve: bool, out: &mut impl Out) {
 pub fn side_record_line(family: Family, user_key: &[u8], value: &[u8], out: &mut impl Out) {
     text(b"{\"prefix\":", family.prefix(), out);
     out.buffer().extend_from_slice(b",\"key_hex\":\"");
-    out.buffer().extend(user_key.iter().flat_map(|&b| hex(b)));
+    out.buffer().extend(user_key.iter().flat_map(|b| hex::byte(*b)));
     out.buffer().extend_from_slice(b"\",\"value_b64\":\"");
     out.encoded(value, json::base64url);
     out.buffer().extend_from_slice(b"\"}\n");
-}
-
-/// A byte in lower-case hex.
-pub fn hex(b: u8) -> [u8; 2] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]
 }
 
 #[cfg(test)]

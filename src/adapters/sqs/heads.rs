@@ -1,0 +1,188 @@
+//! The heads of records: of messages, and of side records when they are wanted, in splits.
+
+use std::collections::BTreeMap;
+
+use bumpalo::Bump;
+
+use super::generation::Live;
+use super::queues::{Queues, is_wanted};
+use crate::dataset::{DataSet, KeyRange, Row, Shared};
+use crate::decode::Options;
+use crate::decode::filter::Filter;
+use crate::error::Result;
+use crate::format::Family;
+use crate::format::fault::Result as Parsed;
+use crate::format::sqs::key::{self, DataKeys, TombstoneKey};
+use crate::format::sqs::{self, Message};
+use crate::model::sqs::{Head, HeadVisitor, RecordKind, Records};
+
+/// Bytes of rows in a split, about.
+const SPLIT: usize = 4 << 20;
+/// Families of side records, in the order of a snapshot.
+const SIDE: [Family; 6] =
+    [Family::SqsByAge, Family::SqsDedup, Family::SqsGroup, Family::SqsVis, Family::SqsSeq, Family::SqsTombstone];
+
+/// The families whose rows are records, in the order of a snapshot.
+pub fn families(options: &Options) -> impl Iterator<Item = Family> + use<> {
+    let side = if options.include_sqs_side_records { &SIDE[..] } else { &[] };
+    std::iter::once(Family::SqsData).chain(side.iter().copied())
+}
+
+/// Cuts the rows of a family into splits.
+///
+/// # Errors
+/// An input that changed.
+pub fn splits(set: &DataSet<'_>, family: Family) -> Result<Vec<KeyRange>> {
+    set.parts(family, SPLIT)
+}
+
+/// How many records were found.
+#[derive(Debug, Default)]
+pub struct Counts<'a> {
+    /// Messages that are not live, by queue and generation.
+    pub stale: BTreeMap<(&'a [u8], u64), u64>,
+    /// Side records by queue, if they are wanted.
+    pub side: BTreeMap<&'a [u8], u64>,
+    /// Keys with rows in more than one input.
+    pub shared: Option<Shared>,
+}
+
+impl<'a> Counts<'a> {
+    fn add(&mut self, of: Records<'a>) {
+        match of.kind {
+            RecordKind::Messages => {}
+            RecordKind::Side => *self.side.entry(of.queue).or_default() += 1,
+            RecordKind::Stale(generation) => *self.stale.entry((of.queue, generation)).or_default() += 1,
+        }
+    }
+
+    /// Adds those of another split.
+    pub fn merge(&mut self, other: Counts<'a>) {
+        other.side.into_iter().for_each(|(queue, rows)| *self.side.entry(queue).or_default() += rows);
+        other.stale.into_iter().for_each(|(of, rows)| *self.stale.entry(of).or_default() += rows);
+    }
+}
+
+/// Reads the heads of one split.
+///
+/// # Errors
+/// The first malformed row, unless damage is skipped.
+pub fn read<'a>(
+    set: &DataSet<'a>,
+    queues: &Queues<'a>,
+    family: Family,
+    split: &KeyRange,
+    options: &Options,
+    visitor: &mut impl HeadVisitor<'a>,
+) -> Result<Counts<'a>> {
+    let mut task = Task {
+        set,
+        queues,
+        filter: &options.filter,
+        keep_stale: options.include_orphans,
+        keys: DataKeys::default(),
+        owner: None,
+        asked: None,
+        counts: Counts::default(),
+    };
+    let mut arena = Bump::new();
+    let mut rows = set.range(family, split.lo.clone(), split.hi.clone());
+    while let Some(row) = rows.next()? {
+        let given = match family {
+            Family::SqsData => task.message(&row, &arena, visitor),
+            _ => task.side_record(family, &row, visitor),
+        };
+        if let Err(fault) = given {
+            set.tolerate(set.locate(row.fault(family, fault)))?;
+        }
+        arena.reset();
+    }
+    // Sequence rows and tombstones were read, and reported, with the queues.
+    let first_time = !matches!(family, Family::SqsSeq | Family::SqsTombstone);
+    task.counts.shared = rows.shared().filter(|_| first_time);
+    Ok(task.counts)
+}
+
+/// State of a split.
+struct Task<'s, 'a> {
+    set: &'s DataSet<'a>,
+    queues: &'s Queues<'a>,
+    filter: &'s Filter,
+    keep_stale: bool,
+    keys: DataKeys<'a>,
+    /// Queue of the last message, and which of its messages are live; none are without a record.
+    owner: Option<(&'a [u8], Option<Live>)>,
+    /// Queue of the last message, and whether it is asked for.
+    asked: Option<(&'a [u8], bool)>,
+    counts: Counts<'a>,
+}
+
+impl<'a> Task<'_, 'a> {
+    fn message(&mut self, row: &Row<'a>, arena: &Bump, visitor: &mut impl HeadVisitor<'a>) -> Parsed<()> {
+        let queue = self.keys.parse(Family::SqsData.suffix(row.user_key))?.place.queue;
+        if !self.wants(queue) {
+            return Ok(());
+        }
+        let head = sqs::Head::parse(arena, row.body)?;
+        if self.live(queue).is_some_and(|live| live.has(head.queue_generation)) {
+            visitor.head(Records { queue, kind: RecordKind::Messages }, &self.head(row, &head));
+            return Ok(());
+        }
+        Message::parse(arena, row.body)?;
+        let of = Records { queue, kind: RecordKind::Stale(head.queue_generation) };
+        self.counts.add(of);
+        if self.keep_stale {
+            visitor.head(of, &self.head(row, &head));
+        }
+        Ok(())
+    }
+
+    fn side_record(&mut self, family: Family, row: &Row<'a>, visitor: &mut impl HeadVisitor<'a>) -> Parsed<()> {
+        let suffix = family.suffix(row.user_key);
+        let queue = match family {
+            Family::SqsSeq => key::queue_row(suffix)?,
+            Family::SqsTombstone => TombstoneKey::parse(suffix)?.queue,
+            _ => key::side_row(suffix)?.0,
+        };
+        if is_wanted(queue, self.filter, true) {
+            // The order of the snapshot: where one key begins with another, not quite that of the keys.
+            let order = sqs::Head { sequence_number: row.offset as u64, ..sqs::Head::default() };
+            let of = Records { queue, kind: RecordKind::Side };
+            self.counts.add(of);
+            visitor.head(of, &self.head(row, &order));
+        }
+        Ok(())
+    }
+
+    fn head<'m>(&self, row: &Row<'_>, head: &sqs::Head<'m>) -> Head<'m> {
+        Head {
+            sent_at_ms: head.send_timestamp_millis,
+            sequence: head.sequence_number,
+            id: head.message_id.as_bytes(),
+            len: u32::try_from(row.body.len()).unwrap_or(u32::MAX),
+            row: self.set.place_of(row),
+        }
+    }
+
+    fn wants(&mut self, queue: &'a [u8]) -> bool {
+        if self.filter.is_trivial() {
+            return true;
+        }
+        match self.asked {
+            Some((same, wanted)) if same == queue => wanted,
+            _ => self.asked.insert((queue, is_wanted(queue, self.filter, self.keep_stale))).1,
+        }
+    }
+
+    fn live(&mut self, queue: &'a [u8]) -> Option<Live> {
+        match self.owner {
+            Some((same, live)) if same == queue => live,
+            _ => {
+                let known = self.queues.get(queue).filter(|known| known.record.is_some());
+                let live = known.map(|known| known.live);
+                self.owner = Some((queue, live));
+                live
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! SQS as lines (`docs/format/rules.md` §6).
+//!
+//! | path below `sqs/` | what | when |
+//! |---|---|---|
+//! | `QUEUE.queue.json` | attributes | always |
+//! | `QUEUE.jsonl` | live messages | always, empty if there are none |
+//! | `QUEUE.side.jsonl` | bookkeeping rows | `Options::include_sqs_side_records`, empty if there are none |
+//! | `_orphans/QUEUE.orphan/side.jsonl` | the same, of a queue without its record | the same |
+//! | `_orphans/QUEUE.orphan/generation-N.jsonl` | messages that are not live | `Options::include_orphans` |
+//!
+//! A queue named `X.side` is written as `X%2Eside`, whatever else there is: the side records of a queue `X` have the
+//! plain name. Read back by percent-decoding, both give the name of their queue.
+
+use crate::adapters::sqs::{Queues, name_of};
+use crate::decode::Options;
+use crate::error::Result;
+use crate::format::Adapter;
+use crate::layouts::sqs::{self, Place, names};
+use crate::model::sqs::{Queue, RecordKind, Records};
+use crate::output::unit::UnitOut;
+
+/// The paths of lines.
+pub(in crate::layouts) struct Paths;
+
+impl sqs::Paths for Paths {
+    fn lines(&self, queues: &Queues<'_>, of: &Records<'_>) -> Place {
+        let name = name_of(of.queue);
+        let stem = || names::queue_stem(&name);
+        let place = |scope: String, path, kind| Place { path: names::queue_path(path), scope, kind };
+        match of.kind {
+            RecordKind::Messages => place(stem(), &names::packed_messages(&stem()), "messages"),
+            RecordKind::Stale(generation) => sqs::stale(&name, generation),
+            RecordKind::Side if queues.has_record(of.queue) => {
+                place(stem(), &names::packed_side(&stem()), "side_records")
+            }
+            RecordKind::Side => {
+                let path = format!("{}/side.jsonl", names::stale_path(&name));
+                Place { path, scope: names::ORPHANS.into(), kind: "side_records" }
+            }
+        }
+    }
+
+    fn document(
+        &self,
+        queue: &Queue<'_>,
+        document: &[u8],
+        options: &Options,
+        gets_lines: &dyn Fn(&Records<'_>) -> bool,
+        out: &mut UnitOut<'_>,
+    ) -> Result<()> {
+        let stem = names::queue_stem(queue.name);
+        let dir = out.dir("sqs")?;
+        out.put(&dir, format!("{stem}.queue.json").as_bytes(), document)?;
+        out.tally.scope(Adapter::Sqs, &stem);
+        let gets_none = |kind| !gets_lines(&Records { queue: queue.encoded, kind });
+        if gets_none(RecordKind::Messages) {
+            out.put(&dir, names::packed_messages(&stem).as_bytes(), b"")?;
+        }
+        if options.include_sqs_side_records && gets_none(RecordKind::Side) {
+            out.put(&dir, names::packed_side(&stem).as_bytes(), b"")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,38 @@
+//! The documents of queues.
+
+use std::collections::BTreeSet;
+
+use super::{paths_of, render};
+use crate::adapters::sqs::Queues;
+use crate::decode::{Job, engine};
+use crate::error::Result;
+use crate::model::sqs::Records;
+use crate::output::unit::UnitOut;
+
+/// Queues whose documents are written together.
+const TOGETHER: usize = 64;
+
+/// Writes the document of every queue that has its record. `filled`: the files that get lines.
+///
+/// # Errors
+/// A failed write, or a record that cannot be read.
+pub fn write(job: &mut Job<'_, '_, '_>, queues: &Queues<'_>, filled: &[Records<'_>]) -> Result<()> {
+    let (set, tree, options) = (job.set, job.tree, job.options);
+    let (paths, filled): (_, BTreeSet<_>) = (paths_of(options.layout), filled.iter().copied().collect());
+    let all = queues.wanted(&options.filter);
+    let tasks: Vec<_> = all.chunks(TOGETHER).collect();
+    let gets_lines = |records: &Records<'_>| filled.contains(records);
+    let task = |queues_of_task: &[&[u8]]| {
+        let (mut out, mut document) = (UnitOut::new(tree), Vec::new());
+        let mut findings = std::mem::take(&mut out.findings);
+        queues.records(set, queues_of_task, &mut findings, |queue| {
+            document.clear();
+            render::queue_document(queue, &mut document);
+            paths.document(queue, &document, options, &gets_lines, &mut out)
+        })?;
+        out.findings = findings;
+        Ok(out)
+    };
+    let collector = &mut *job.collector;
+    engine::run(tasks.len(), |i| task(tasks[i]), |out| collector.take(out))
+}

@@ -1,0 +1,146 @@
+//! The order of the lines: references to records, by the file that they go to and by what sorts them there.
+
+use std::collections::BTreeMap;
+
+use super::entry::{Entry, id_prefix};
+use crate::adapters::sqs::{Counts, Queues, heads};
+use crate::dataset::{DataSet, KeyRange};
+use crate::decode::sort::{Record as _, Sorted, Sorter};
+use crate::decode::{Job, Options, engine, note_shared};
+use crate::error::Result;
+use crate::format::Family;
+use crate::model::sqs::{Head, HeadVisitor, RecordKind, Records};
+use crate::output::tree::Tree;
+
+/// Everything found.
+pub struct Index<'a> {
+    /// The files, by what goes to them; entries name them by their number.
+    pub files: Vec<Records<'a>>,
+    /// References in the order of the output.
+    pub entries: Sorted<Entry>,
+    /// How many records there are.
+    pub counts: Counts<'a>,
+}
+
+/// Entries of one file that stand together.
+struct Run<'a> {
+    of: Records<'a>,
+    entries: Vec<Entry>,
+}
+
+/// What a split gave.
+struct Found<'a> {
+    runs: Vec<Run<'a>>,
+    counts: Counts<'a>,
+}
+
+impl engine::Done for Found<'_> {
+    fn held(&self) -> usize {
+        self.runs.iter().map(|run| size_of::<Run<'_>>() + run.entries.capacity() * size_of::<Entry>()).sum()
+    }
+}
+
+/// Takes the heads of a split.
+#[derive(Default)]
+struct Runs<'a>(Vec<Run<'a>>);
+
+impl<'a> HeadVisitor<'a> for Runs<'a> {
+    #[inline]
+    fn head(&mut self, of: Records<'a>, head: &Head<'_>) {
+        let Head { sent_at_ms, sequence, id, len, row } = *head;
+        let entry = Entry { file: 0, len, time: sent_at_ms, seq: sequence, id: id_prefix(id), row };
+        match self.0.last_mut() {
+            Some(run) if run.of == of => run.entries.push(entry),
+            _ => self.0.push(Run { of, entries: vec![entry] }),
+        }
+    }
+}
+
+/// Reads the heads of all records.
+///
+/// # Errors
+/// The first malformed row of a family.
+pub fn read<'a>(job: &mut Job<'_, 'a, '_>, queues: &Queues<'a>) -> Result<Index<'a>> {
+    let (set, options, progress) = (job.set, job.options, job.progress);
+    let expected = set.merged_counts().family(Family::SqsData).live;
+    let mut gather = Gather::new(job.tree, set.is_merged(), expected);
+    let findings = &mut job.collector.findings;
+    for family in heads::families(options) {
+        let splits = heads::splits(set, family)?;
+        progress.begin("sqs rows", splits.len() as u64);
+        engine::run(
+            splits.len(),
+            |i| split(set, queues, family, &splits[i], options),
+            |mut found: Found<'a>| {
+                progress.advance(1);
+                note_shared(found.counts.shared.take().into_iter().collect(), findings);
+                gather.counts.merge(found.counts);
+                found.runs.into_iter().try_for_each(|run| gather.take(run))
+            },
+        )?;
+    }
+    gather.finish()
+}
+
+fn split<'a>(
+    set: &DataSet<'a>,
+    queues: &Queues<'a>,
+    family: Family,
+    split: &KeyRange,
+    options: &Options,
+) -> Result<Found<'a>> {
+    let mut runs = Runs::default();
+    let counts = heads::read(set, queues, family, split, options, &mut runs)?;
+    // Sorted runs make the sort of all of them short. Side records are in the order that they keep in several inputs.
+    let messages = runs.0.iter_mut().filter(|run| run.of.kind != RecordKind::Side);
+    messages.for_each(|run| run.entries.sort_by_key(Entry::key));
+    Ok(Found { runs: runs.0, counts })
+}
+
+/// Takes the runs of all splits, in order.
+struct Gather<'a, 't> {
+    /// Whether positions in files are no order, because there is more than one file.
+    merged: bool,
+    sorter: Sorter<'t, Entry>,
+    files: Vec<Records<'a>>,
+    numbers: BTreeMap<Records<'a>, u32>,
+    counts: Counts<'a>,
+    side_records: u64,
+}
+
+impl<'a, 't> Gather<'a, 't> {
+    fn new(tree: &'t Tree, merged: bool, expected: u64) -> Self {
+        let (files, numbers, counts) = (Vec::new(), BTreeMap::new(), Counts::default());
+        Gather { merged, sorter: Sorter::new(tree, expected), files, numbers, counts, side_records: 0 }
+    }
+
+    fn take(&mut self, mut run: Run<'a>) -> Result<()> {
+        let file = self.number(run.of);
+        for entry in &mut run.entries {
+            entry.file = file;
+            if run.of.kind == RecordKind::Side && self.merged {
+                entry.seq = self.next_side_record();
+            }
+        }
+        self.sorter.extend(&run.entries)
+    }
+
+    /// Side records of several inputs keep the order in which they come: families, then keys.
+    fn next_side_record(&mut self) -> u64 {
+        self.side_records += 1;
+        self.side_records
+    }
+
+    fn number(&mut self, of: Records<'a>) -> u32 {
+        let files = &mut self.files;
+        *self.numbers.entry(of).or_insert_with(|| {
+            files.push(of);
+            (files.len() - 1) as u32
+        })
+    }
+
+    fn finish(self) -> Result<Index<'a>> {
+        let Gather { sorter, files, counts, .. } = self;
+        Ok(Index { files, entries: sorter.finish()?, counts })
+    }
+}

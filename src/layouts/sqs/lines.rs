@@ -1,0 +1,142 @@
+//! Renders the sorted records as lines, in chunks: in parallel, handed over in order.
+
+use super::entry::Entry;
+use super::files::{Collected, Piece, Rendered};
+use super::render;
+use super::{Paths, paths_of};
+use crate::adapters::sqs::{Queues, Read, Reader};
+use crate::decode::sort::{Record as _, Sorted};
+use crate::decode::{Job, engine};
+use crate::error::Result;
+use crate::format::Adapter;
+use crate::model::sqs::{Message, Records, SideRecord, Visitor};
+use crate::output::tree::Tree;
+use crate::output::unit::{Growing, UnitOut, Writes};
+
+/// Records taken from the sorter at a time.
+const BATCH: usize = 64 << 10;
+/// Bytes of values in a chunk, about.
+const CHUNK: usize = 256 << 10;
+/// What a record without much of a value counts towards that.
+const ROW: usize = 128;
+
+/// Writes all lines.
+///
+/// # Errors
+/// The first damaged message in the order of the output, or a failed write.
+pub fn write<'a>(
+    job: &mut Job<'_, 'a, '_>,
+    queues: &Queues<'a>,
+    files: &[Records<'a>],
+    mut rows: Sorted<Entry>,
+) -> Result<()> {
+    let (tree, progress, paths) = (job.tree, job.progress, paths_of(job.options.layout));
+    let preserve_visibility = job.options.preserve_sqs_visibility;
+    let reader = Reader::new(job.set, queues);
+    let renderer = Renderer { reader, tree, queues, files, paths, preserve_visibility };
+    let mut collected = Collected::new(queues, files, paths, job.collector);
+    let mut next = || renderer.settled(rows.next_batch(BATCH)?);
+    let mut batch = next()?;
+    while !batch.is_empty() {
+        let chunks = chunks(&batch);
+        progress.begin("sqs lines", chunks.len() as u64);
+        let render = || {
+            engine::run_with(
+                chunks.len(),
+                |i| renderer.chunk(chunks[i]),
+                |rendered| {
+                    crate::decode::step(progress, tree);
+                    collected.take(rendered)
+                },
+                Writes::write,
+            )
+        };
+        let (rendered, ahead) = rayon::join(render, &mut next);
+        rendered?;
+        batch = ahead?;
+    }
+    collected.close()
+}
+
+/// Cuts records into chunks of about equal bytes.
+fn chunks(mut rows: &[Entry]) -> Vec<&[Entry]> {
+    let mut chunks = Vec::new();
+    while !rows.is_empty() {
+        let mut bytes = 0;
+        let fits = |row: &&Entry| {
+            bytes += row.len as usize + ROW;
+            bytes <= CHUNK
+        };
+        let len = rows.iter().take_while(fits).count().max(1);
+        let (chunk, rest) = rows.split_at(len);
+        chunks.push(chunk);
+        rows = rest;
+    }
+    chunks
+}
+
+/// What renders.
+struct Renderer<'r, 'a, 't> {
+    reader: Reader<'r, 'a>,
+    tree: &'t Tree,
+    queues: &'r Queues<'a>,
+    files: &'r [Records<'a>],
+    paths: &'static dyn Paths,
+    preserve_visibility: bool,
+}
+
+impl<'t> Renderer<'_, '_, 't> {
+    /// Messages whose sort entries are equal come in the order of their whole IDs.
+    fn settled(&self, mut batch: Vec<Entry>) -> Result<Vec<Entry>> {
+        for ties in batch.chunk_by_mut(|a, b| a.key() == b.key()).filter(|ties| ties.len() > 1) {
+            let with_id = |entry: &Entry| Ok((self.reader.message_id(entry)?, *entry));
+            let mut whole = ties.iter().map(with_id).collect::<Result<Vec<_>>>()?;
+            whole.sort_by(|a, b| a.0.cmp(&b.0));
+            ties.iter_mut().zip(whole).for_each(|(slot, (_, entry))| *slot = entry);
+        }
+        Ok(batch)
+    }
+
+    fn chunk(&self, chunk: &[Entry]) -> Result<Rendered<'t>> {
+        let (mut pieces, mut out) = (Vec::new(), UnitOut::new(self.tree));
+        for rows in chunk.chunk_by(|a, b| a.file == b.file) {
+            let Some(first) = rows.first() else { continue };
+            let past_retention = self.piece(first.file, rows, &mut out)?;
+            pieces.push(Piece { file: first.file, past_retention });
+        }
+        Ok(Rendered { out, pieces })
+    }
+
+    /// Appends lines to one file; gives the number of messages past their retention.
+    fn piece(&self, file: u32, rows: &[Entry], out: &mut UnitOut<'t>) -> Result<u64> {
+        let of = &self.files[file as usize];
+        let place = self.paths.lines(self.queues, of);
+        let log = out.log(&place.path);
+        let mut lines = Lines { out: out.grow_log(log), preserve_visibility: self.preserve_visibility };
+        let done = self.reader.read(of, rows, &mut lines);
+        let (Read { records, past_retention, findings }, bytes) = out.end(lines.out, done)?;
+        out.findings.merge(findings);
+        out.tally.add(Adapter::Sqs, &place.scope, place.kind, records, bytes);
+        Ok(past_retention)
+    }
+}
+
+/// Appends lines to a file.
+struct Lines<'t> {
+    out: Growing<'t>,
+    preserve_visibility: bool,
+}
+
+impl Visitor for Lines<'_> {
+    #[inline]
+    fn message(&mut self, message: &Message<'_>) -> Result<()> {
+        let shown = render::Shown { preserve_visibility: self.preserve_visibility, partition: message.partition };
+        render::message_line(message.value, shown, &mut self.out);
+        self.out.spill()
+    }
+
+    fn side_record(&mut self, record: &SideRecord<'_>) -> Result<()> {
+        render::side_record_line(record.family, record.key, record.value, &mut self.out);
+        self.out.spill()
+    }
+}

@@ -1,0 +1,73 @@
+//! SQS in both layouts: a document for each queue, and files of lines in the order of sending.
+//!
+//! 1. Heads of all records are sorted by file, send time, sequence number and ID, in runs that spill to a temporary file.
+//! 2. Documents of queues are written.
+//! 3. Records are read again in the order of the sort, rendered in parallel chunks, and handed over in order.
+
+mod documents;
+mod entry;
+mod files;
+mod index;
+mod lines;
+pub mod names;
+pub mod render;
+
+use crate::adapters::sqs::Queues;
+use crate::decode::{Job, Layout, Options, note_shared};
+use crate::error::Result;
+use crate::layouts::{jsonl, tree};
+use crate::model::sqs::{Queue, Records};
+use crate::output::unit::UnitOut;
+
+/// Where lines go, and as what they are counted.
+pub(super) struct Place {
+    /// Below the root.
+    pub path: String,
+    /// Scope in the manifest.
+    pub scope: String,
+    /// Kind in the manifest.
+    pub kind: &'static str,
+}
+
+/// What a layout decides of SQS: the paths of its files.
+pub(super) trait Paths: Sync {
+    /// Where the lines of some records go.
+    fn lines(&self, queues: &Queues<'_>, of: &Records<'_>) -> Place;
+
+    /// Writes the document of a queue, and those of its files that `gets_lines` says nothing of.
+    fn document(
+        &self,
+        queue: &Queue<'_>,
+        document: &[u8],
+        options: &Options,
+        gets_lines: &dyn Fn(&Records<'_>) -> bool,
+        out: &mut UnitOut<'_>,
+    ) -> Result<()>;
+}
+
+fn paths_of(layout: Layout) -> &'static dyn Paths {
+    match layout {
+        Layout::Tree => &tree::sqs::Paths,
+        Layout::Packed => &jsonl::sqs::Paths,
+    }
+}
+
+/// Where stale messages go: the same in both layouts.
+pub(super) fn stale(name: &[u8], generation: u64) -> Place {
+    let path = format!("{}/generation-{generation}.jsonl", names::stale_path(name));
+    Place { path, scope: names::ORPHANS.into(), kind: "orphans" }
+}
+
+/// Writes all queues.
+///
+/// # Errors
+/// A damaged row, or a failed write.
+pub(crate) fn queues(job: &mut Job<'_, '_, '_>) -> Result<()> {
+    let mut shared = Vec::new();
+    let queues = Queues::read(job.set, &mut shared)?;
+    note_shared(shared, &mut job.collector.findings);
+    let index = index::read(job, &queues)?;
+    documents::write(job, &queues, &index.files)?;
+    queues.report(&index.counts, &job.options.filter, &mut job.collector.findings);
+    lines::write(job, &queues, &index.files, index.entries)
+}

@@ -1,0 +1,72 @@
+//! SQS as a tree (`docs/format/sqs.md` §4).
+//!
+//! | path below `sqs/` | what | when |
+//! |---|---|---|
+//! | `QUEUE/_queue.json` | attributes | always |
+//! | `QUEUE/messages.jsonl` | live messages | if there are any |
+//! | `QUEUE/_internals/side_records.jsonl` | bookkeeping rows of all generations | `Options::include_sqs_side_records` |
+//! | `Q.orphan/_internals/side_records.jsonl` | the same, of a queue without its record | the same |
+//! | `_orphans/QUEUE.orphan/generation-N.jsonl` | messages that are not live, as `messages.jsonl` has them | `Options::include_orphans` |
+//!
+//! `QUEUE` is the encoded name, `Q` its base64url. A queue may be named `_orphans`: its own files stand beside the
+//! directories in there, which all end in `.orphan`. Where a queue is named as a `Q.orphan` of another one, side records
+//! of the latter go to `_orphans/Q.orphan/_internals`.
+
+use crate::adapters::sqs::{Queues, name_of};
+use crate::decode::Options;
+use crate::error::Result;
+use crate::format::Adapter;
+use crate::format::sqs::key;
+use crate::layouts::sqs::{self, Place, names};
+use crate::model::sqs::{Queue, RecordKind, Records};
+use crate::output::unit::UnitOut;
+
+/// The paths of a tree.
+pub(in crate::layouts) struct Paths;
+
+impl sqs::Paths for Paths {
+    fn lines(&self, queues: &Queues<'_>, of: &Records<'_>) -> Place {
+        let name = name_of(of.queue);
+        match of.kind {
+            RecordKind::Messages => {
+                let scope = names::queue_directory(&name);
+                Place { path: format!("{}/messages.jsonl", names::queue_path(&scope)), scope, kind: "messages" }
+            }
+            RecordKind::Stale(generation) => sqs::stale(&name, generation),
+            RecordKind::Side => side(queues, of.queue, &name),
+        }
+    }
+
+    fn document(
+        &self,
+        queue: &Queue<'_>,
+        document: &[u8],
+        _: &Options,
+        _: &dyn Fn(&Records<'_>) -> bool,
+        out: &mut UnitOut<'_>,
+    ) -> Result<()> {
+        let directory = names::queue_directory(queue.name);
+        let dir = out.tree().make_dir(names::queue_path(&directory).as_bytes())?;
+        out.put(&dir, b"_queue.json", document)?;
+        out.tally.scope(Adapter::Sqs, &directory);
+        Ok(())
+    }
+}
+
+fn side(queues: &Queues<'_>, queue: &[u8], name: &[u8]) -> Place {
+    let (directory, scope) = if queues.has_record(queue) {
+        let directory = names::queue_directory(name);
+        (directory.clone(), directory)
+    } else {
+        (orphan_directory(queues, queue), names::ORPHANS.into())
+    };
+    let path = format!("{}/_internals/side_records.jsonl", names::queue_path(&directory));
+    Place { path, scope, kind: "side_records" }
+}
+
+/// Directory of the side records of a queue without its record: the peer's, unless a queue has that name.
+fn orphan_directory(queues: &Queues<'_>, queue: &[u8]) -> String {
+    let directory = names::orphan_directory(queue);
+    let taken = queues.has_record(&key::encode_queue(directory.as_bytes()));
+    if taken { format!("{}/{directory}", names::ORPHANS) } else { directory }
+}

@@ -1,0 +1,107 @@
+//! SQS queues and messages (`docs/format/sqs.md` §3).
+//!
+//! Messages are stored by queue, partition and ID; clients see them by the time at which they were sent. So an adapter gives the
+//! *heads* of messages in the order of the store, each with a reference that is plain data, and reads whole messages again by
+//! their references, in any order.
+
+use crate::dataset::RowRef;
+use crate::error::Result;
+use crate::format::Family;
+use crate::format::sqs;
+
+/// A queue that has its record.
+#[derive(Debug, Clone, Copy)]
+pub struct Queue<'q> {
+    /// The queue as keys have it, in base64url; it names the queue in [`Records`].
+    pub encoded: &'q [u8],
+    /// Its name, as its key tells it.
+    pub name: &'q [u8],
+    /// Its record.
+    pub record: &'q sqs::Queue<'q>,
+    /// The last sequence number of a FIFO queue; 0: none.
+    pub last_sequence: u64,
+}
+
+/// Records of one queue that belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Records<'q> {
+    /// The queue as keys have it.
+    pub queue: &'q [u8],
+    /// What they are.
+    pub kind: RecordKind,
+}
+
+/// What records are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RecordKind {
+    /// Messages that clients can receive.
+    Messages,
+    /// Bookkeeping rows.
+    Side,
+    /// Messages of a generation that is not live, or whose queue has no record.
+    Stale(u64),
+}
+
+/// What a message is sorted by, and how to read it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head<'m> {
+    /// When it was sent: Unix milliseconds. 0 for side records.
+    pub sent_at_ms: i64,
+    /// The sequence number of a FIFO queue, or the position of a side record in its input.
+    pub sequence: u64,
+    /// The message's ID; empty for side records.
+    pub id: &'m [u8],
+    /// Bytes of the value.
+    pub len: u32,
+    /// Where it stands.
+    pub row: RowRef,
+}
+
+/// A message.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'m> {
+    /// Its value.
+    pub value: &'m sqs::Message<'m>,
+    /// The partition of its key; `None` for a classic key.
+    pub partition: Option<u32>,
+}
+
+/// A bookkeeping row, as it is stored.
+#[derive(Debug, Clone, Copy)]
+pub struct SideRecord<'r> {
+    /// Its family.
+    pub family: Family,
+    /// Its whole key.
+    pub key: &'r [u8],
+    /// Its value.
+    pub value: &'r [u8],
+}
+
+/// Takes heads, those of one [`Records`] in runs.
+pub trait HeadVisitor<'a> {
+    /// A record that can be read again.
+    fn head(&mut self, of: Records<'a>, head: &Head<'_>);
+}
+
+/// Takes records, in the order in which they were asked for.
+pub trait Visitor {
+    /// A message.
+    fn message(&mut self, message: &Message<'_>) -> Result<()>;
+
+    /// A bookkeeping row.
+    fn side_record(&mut self, record: &SideRecord<'_>) -> Result<()>;
+}
+
+/// What knows where a record stands.
+pub trait Located {
+    /// Where.
+    fn row(&self) -> RowRef;
+
+    /// Bytes of its value.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
