@@ -13,17 +13,20 @@ use super::exit::{self, Exit};
 use super::inputs;
 use super::inputs::Inputs;
 use super::progress::Bar;
-use super::summary::{shown, warning_words};
+use super::summary::{part_words, shown, warning_words};
 use super::{out, parse};
 use crate::dataset::Version;
 use crate::decode::one::One;
 use crate::decode::{Layout, Options, iso_time};
+use crate::diff::Side;
 use crate::error::{Error, Result};
 use crate::format::{Adapter, Family};
-use crate::get::{get_noting, versions};
+use crate::get::{get_from_output, get_noting, versions};
 use crate::output::manifest;
+use crate::output::reading::{Named, look};
 use crate::report::visible::Form;
 use crate::report::{self, Level};
+use crate::verify::told;
 
 /// What an object is called.
 const ABOUT: &str = "\
@@ -39,7 +42,7 @@ A key that cannot be typed is given as base64: and its bytes in base64, url-safe
 #[derive(Debug, clap::Args)]
 #[command(before_help = ABOUT, after_help = exit::GET_TABLE, override_usage = "ekvsnap get [OPTIONS] <INPUT>... <KEY>")]
 pub(super) struct Args {
-    /// Snapshots (as for decode; several are one data set), and behind them KEY: what to get.
+    /// Snapshots (as for decode; several are one data set) or one output of a decode, and behind them KEY: what to get.
     #[arg(value_name = "INPUT", required = true, num_args = 2..)]
     words: Vec<OsString>,
 
@@ -72,7 +75,10 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let shown = || key.to_string_lossy().into_owned();
     let one = One::parse(key.as_bytes()).map_err(|why| Error::command_line(format!("{}: {why}", shown())))?;
     let named: Vec<PathBuf> = named.iter().map(PathBuf::from).collect();
-    let Inputs { sources, passed_over } = inputs::open(&named, args.work.no_mmap)?;
+    let Inputs { sources, passed_over } = match output_of(&named)? {
+        Some(output) => return from_output(args, output, &one),
+        None => inputs::open(&named, args.work.no_mmap)?,
+    };
     let layout = if args.json { Layout::Packed } else { Layout::Tree };
     let (as_of, threads) = (args.as_of, args.work.threads);
     let options = Options { as_of, threads, layout, passed_over, ..Options::default() };
@@ -93,6 +99,40 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     } else {
         Err(Error::usage(format!("not found in the snapshot: {}{}", one.words(), hint(&one))))
     }
+}
+
+/// The output of a decode that is named, if it is one.
+fn output_of(named: &[PathBuf]) -> Result<Option<Side>> {
+    // A pipe can be read only once, and what is missing is told with the inputs.
+    let can_be = |path: &&PathBuf| std::fs::metadata(path).is_ok_and(|known| known.is_dir() || known.is_file());
+    for path in named.iter().filter(can_be) {
+        match look(path)? {
+            Named::Output(output) if named.len() == 1 => return Side::output(output).map(Some),
+            Named::Output(_) => {
+                return Err(Error::command_line("an output of a decode is read alone: name no other input"));
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+fn from_output(args: &Args, output: Side, one: &One) -> Result<Exit> {
+    let Side::Output(path, manifest) = output else { return Err(Error::command_line("it is no output")) };
+    if args.versions || args.as_of.is_some() {
+        return Err(Error::command_line(
+            "an output has one state of each object: --versions and --as-of are for snapshots",
+        ));
+    }
+    let mut out = writer(args);
+    let found = get_from_output(&path, &manifest, one, args.json, &mut out)?;
+    out.flush().map_err(Error::stdout)?;
+    if found {
+        return Ok(Exit::Fine);
+    }
+    let part = part_words(told::part(&manifest.adapters, &manifest.options));
+    let part = part.replacen("a part", "it is a part", 1);
+    Err(Error::usage(format!("not found in the output: {}{}{part}", one.words(), hint(one))))
 }
 
 /// What may have been meant: the key of an item has two parts where its table has a range key.

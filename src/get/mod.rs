@@ -1,9 +1,14 @@
-//! `get`: one logical object of a snapshot, and its history.
+//! `get`: one logical object of a snapshot or an output, and its history.
 
+mod files;
+mod output;
+mod rendered;
 pub mod versions;
 
 use std::io::{self, Write};
 use std::path::Path;
+
+pub use output::get_from_output;
 
 use crate::decode::one::{One, fill_one, spellings};
 use crate::decode::s3::names::Name;

@@ -23,7 +23,7 @@ const EXPIRY: &[u8] = b",\"expire_at_ms\":";
 
 /// Names of a table's key attributes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct KeyNames {
+pub(crate) struct KeyNames {
     pub hash: String,
     pub range: Option<String>,
 }

@@ -28,7 +28,8 @@ use crate::output::tree::{Digests, Tree};
 use crate::source::Source;
 use bodies::Bodies;
 use item::ItemHash;
-use lines::{Each, KeyNames, Lines};
+pub(crate) use lines::KeyNames;
+use lines::{Each, Lines};
 use place::{Place, Shape};
 
 /// Tells one value from another: the first half of a SHA-256.
@@ -158,6 +159,39 @@ pub(crate) fn describes_queue(path: &[u8]) -> bool {
 pub(crate) fn message_id(line: &[u8]) -> Option<Vec<u8>> {
     let (_, id) = members::Members::of(line).next()?;
     members::text(id).map(String::into_bytes)
+}
+
+/// The value of a member of a line: the text or the bytes of `B(x)`.
+pub(crate) fn member(line: &[u8], name: &str) -> Option<Vec<u8>> {
+    let (_, value) = members::Members::of(line).find(|(found, _)| found == name)?;
+    members::binary(value)
+}
+
+/// The value of a member that is base64url.
+pub(crate) fn member_of_base64(line: &[u8], name: &str) -> Option<Vec<u8>> {
+    use base64::Engine as _;
+    let encoded = member(line, name)?;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(encoded).ok()
+}
+
+/// Where the value of the first member of a line ends.
+pub(crate) fn first_value_end(line: &[u8]) -> Option<usize> {
+    let (_, value) = members::Members::of(line).next()?;
+    Some(value.as_ptr().addr() - line.as_ptr().addr() + value.len())
+}
+
+/// The values of the key attributes in the line of an item; numbers in their one text.
+pub(crate) fn item_key(line: &[u8], names: &KeyNames) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+    let (_, item) = members::Members::of(line).next()?;
+    let (mut hash, mut range) = (None, None);
+    for (name, value) in members::Members::of(item.as_bytes()) {
+        if name == names.hash {
+            hash = members::key_attribute(value, true);
+        } else if Some(&*name) == names.range.as_deref() {
+            range = members::key_attribute(value, true);
+        }
+    }
+    Some((hash?, range))
 }
 
 /// The line of an S3 object without the path of its body: an object by itself has none.
@@ -309,7 +343,7 @@ pub fn feed_in_pieces(path: &str, lines: &[u8], size: usize) -> Vec<String> {
 }
 
 /// Names of the key attributes in a `_schema.json`.
-fn key_names(schema: &[u8]) -> Option<KeyNames> {
+pub(crate) fn key_names(schema: &[u8]) -> Option<KeyNames> {
     let schema: serde_json::Value = serde_json::from_slice(schema).ok()?;
     let name = |which: &str| schema["primary_key"][which]["name"].as_str().map(str::to_owned);
     // A table without a key attribute has no items: its schema is one all the same.

@@ -1,0 +1,204 @@
+//! Files of an output by their paths, each compared with CHECKSUMS before its first byte is given.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufReader, Read};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags};
+use sha2::{Digest as _, Sha256};
+
+use crate::decode::CHECKSUMS;
+use crate::error::{Error, ErrorKind, Result};
+use crate::output::checksums::Digest;
+use crate::output::reading::{Content, Entry, Named, Output, broken, look, open_below};
+use crate::output::sumfile::{Line, Lines, is_below};
+
+/// Bytes that are read at once.
+const PIECE: usize = 1 << 18;
+
+/// Which files of an output are asked for.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    /// By their paths.
+    pub paths: BTreeSet<Vec<u8>>,
+    /// All that begin so.
+    pub prefix: Option<Vec<u8>>,
+}
+
+impl Wanted {
+    fn has(&self, path: &[u8]) -> bool {
+        self.paths.contains(path) || self.prefix.as_ref().is_some_and(|prefix| path.starts_with(prefix))
+    }
+}
+
+/// The wanted files of an output that CHECKSUMS lists.
+pub(super) struct Files {
+    output: PathBuf,
+    sums: BTreeMap<Vec<u8>, Digest>,
+}
+
+impl Files {
+    /// Looks for the files in CHECKSUMS.
+    ///
+    /// # Errors
+    /// An output without CHECKSUMS, or with a wanted file that CHECKSUMS does not list.
+    pub fn open(output: &Path, wanted: &Wanted) -> Result<Files> {
+        let (mut sums, mut there, mut is_listed) = (BTreeMap::new(), BTreeSet::new(), false);
+        let mut list = |bytes: &mut dyn Read| {
+            is_listed = true;
+            let mut lines = Lines::new(BufReader::with_capacity(PIECE, bytes));
+            while let Some(line) = lines.next().map_err(|e| broken(output, e))? {
+                match line {
+                    Line::Row(path, digest) if wanted.has(&path) => drop(sums.insert(path, digest)),
+                    Line::Row(..) => {}
+                    Line::Bad(number, why) => return Err(wrong(output, format!("CHECKSUMS, line {number}: {why}"))),
+                }
+            }
+            Ok(())
+        };
+        let mut opened = reopened(output)?;
+        match opened.root() {
+            Some(root) => {
+                if let Some(mut file) = open_path(root, CHECKSUMS.as_bytes()) {
+                    list(&mut file)?;
+                }
+                there.extend(wanted.paths.iter().filter(|path| open_path(root, path).is_some()).cloned());
+            }
+            None => opened.each(&mut |entry| match entry {
+                Entry::File(path, Content::InArchive(bytes, len)) if path == CHECKSUMS.as_bytes() => {
+                    list(&mut bytes.take(len))
+                }
+                Entry::File(path, _) if wanted.has(path) => {
+                    there.insert(path.to_vec());
+                    Ok(())
+                }
+                _ => Ok(()),
+            })?,
+        }
+        if !is_listed {
+            return Err(wrong(output, "it has no CHECKSUMS".into()));
+        }
+        match there.iter().find(|path| !sums.contains_key(*path)) {
+            Some(path) => Err(wrong(output, format!("{}: CHECKSUMS does not list it", shown(path)))),
+            None => Ok(Files { output: output.to_path_buf(), sums }),
+        }
+    }
+
+    /// Whether CHECKSUMS lists it.
+    pub fn has(&self, path: &[u8]) -> bool {
+        self.sums.contains_key(path)
+    }
+
+    /// Paths that begin so.
+    pub fn below(&self, prefix: &[u8]) -> Vec<Vec<u8>> {
+        self.sums.keys().filter(|path| path.starts_with(prefix)).cloned().collect()
+    }
+
+    /// Gives the bytes of a file, if CHECKSUMS lists it; nothing is given of one that is not as CHECKSUMS says.
+    ///
+    /// # Errors
+    /// A file that is missing or differs from its digest; a failed read; what `each` gives.
+    pub fn read(&self, path: &[u8], each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
+        let Some(want) = self.sums.get(path) else { return Ok(false) };
+        for gives in [false, true] {
+            let mut hash = Sha256::new();
+            self.pass(path, &mut |bytes| {
+                hash.update(bytes);
+                if gives { each(bytes) } else { Ok(()) }
+            })?;
+            let found: Digest = hash.finalize().into();
+            if found != *want {
+                return Err(wrong(&self.output, format!("{}: it differs from its digest in CHECKSUMS", shown(path))));
+            }
+        }
+        Ok(true)
+    }
+
+    /// All bytes of a small file.
+    pub fn whole(&self, path: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut held = Vec::new();
+        let there = self.read(path, &mut |bytes| {
+            held.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        Ok(there.then_some(held))
+    }
+
+    fn pass(&self, path: &[u8], each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let mut read = |bytes: &mut dyn Read| pieces(&self.output, bytes, each);
+        let mut opened = reopened(&self.output)?;
+        let done = match opened.root() {
+            Some(root) => open_path(root, path).map(|mut file| read(&mut file)),
+            None => {
+                let mut done = None;
+                let walked = opened.each(&mut |entry| {
+                    let Entry::File(found, content) = entry else { return Ok(()) };
+                    if found != path {
+                        return Ok(());
+                    }
+                    done = Some(match content {
+                        Content::InArchive(bytes, len) => read(&mut bytes.take(len)),
+                        Content::SparseInArchive(mut sparse) => read(&mut sparse),
+                        Content::OnDisk(dir, name) => open_below(dir, name)
+                            .map_err(|e| broken(&self.output, e))
+                            .and_then(|mut file| read(&mut file)),
+                    });
+                    Err(Error::usage("nothing more is wanted of the archive"))
+                });
+                if done.is_none() {
+                    walked?;
+                }
+                done
+            }
+        };
+        done.unwrap_or_else(|| {
+            Err(wrong(&self.output, format!("{}: CHECKSUMS lists it, but it is missing", shown(path))))
+        })
+    }
+}
+
+fn pieces(output: &Path, bytes: &mut dyn Read, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let mut buffer = vec![0; PIECE];
+    loop {
+        match bytes.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(n) => each(&buffer[..n])?,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(broken(output, e)),
+        }
+    }
+}
+
+/// Opens a file below a directory, name by name, so that no link is followed; `None`: there is no regular file.
+fn open_path(root: &Arc<OwnedFd>, path: &[u8]) -> Option<std::fs::File> {
+    if !is_below(path) {
+        return None;
+    }
+    let (mut dir, mut names) = (Arc::clone(root), path.split(|b| *b == b'/').peekable());
+    while let Some(name) = names.next() {
+        if names.peek().is_none() {
+            return open_below(&dir, name).ok();
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        dir = Arc::new(rustix::fs::openat(&dir, name, flags, Mode::empty()).ok()?);
+    }
+    None
+}
+
+fn reopened(path: &Path) -> Result<Output> {
+    match look(path)? {
+        Named::Output(output) => Ok(output),
+        _ => Err(Error::new(ErrorKind::Changed).input(path)),
+    }
+}
+
+#[cold]
+pub(super) fn wrong(output: &Path, why: String) -> Error {
+    Error::new(ErrorKind::Output(why)).input(output)
+}
+
+fn shown(path: &[u8]) -> String {
+    serde_json::json!(String::from_utf8_lossy(path)).to_string()
+}

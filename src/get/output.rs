@@ -1,0 +1,396 @@
+//! `get` from an output of a decode: the same bytes as from the snapshot that it was made of.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use super::files::{Files, Wanted, wrong};
+use super::rendered::as_file;
+use crate::decode::dynamodb::name;
+use crate::decode::one::{One, spellings};
+use crate::decode::redis::FOLDERS;
+use crate::decode::s3::names::{Name, assign};
+use crate::decode::sqs::names as queues;
+use crate::decode::{Layout, Options};
+use crate::error::{Error, Result};
+use crate::format::Adapter;
+use crate::format::dynamodb::number::plain;
+use crate::format::dynamodb::{KeyValue, PrimaryKey};
+use crate::objects;
+use crate::output::json::{self, Escape};
+use crate::output::manifest_read::ReadManifest;
+use crate::output::names::segment;
+
+/// Slashes at which hash and range value may part.
+const MOST_SLASHES: usize = 64;
+
+/// Writes one object of the output at `path` to `out`; tells whether it is there. `lines`: as [`Layout::Packed`] has it.
+///
+/// Every file that is read is compared with CHECKSUMS first.
+///
+/// # Errors
+/// A file of the output that is missing, is not listed or differs; lines that the layout of the output does not have.
+pub fn get_from_output(
+    path: &Path,
+    manifest: &ReadManifest,
+    one: &One,
+    lines: bool,
+    out: &mut dyn Write,
+) -> Result<bool> {
+    let packed = Options::of_manifest(manifest)?.layout == Layout::Packed;
+    if lines && !packed && !matches!(one.adapter, Adapter::Sqs | Adapter::Fs) {
+        return Err(Error::command_line(
+            "the output is a tree of files, which has no lines: leave out --json, or give a snapshot or an output of \
+             decode --layout jsonl",
+        ));
+    }
+    let mut kept = Kept { path, one, lines, packed, out };
+    match one.adapter {
+        Adapter::Redis if packed => kept.redis_lines(),
+        Adapter::Redis => kept.redis_file(),
+        Adapter::DynamoDb => kept.item(),
+        Adapter::S3 if packed => kept.s3_line(),
+        Adapter::S3 => kept.s3_file(),
+        Adapter::Sqs => kept.queue(),
+        Adapter::Fs => kept.file(),
+    }
+}
+
+/// What is asked of which output.
+struct Kept<'k> {
+    path: &'k Path,
+    one: &'k One,
+    lines: bool,
+    packed: bool,
+    out: &'k mut dyn Write,
+}
+
+impl Kept<'_> {
+    fn files(&self, paths: impl IntoIterator<Item = Vec<u8>>) -> Result<Files> {
+        Files::open(self.path, &Wanted { paths: paths.into_iter().collect(), prefix: None })
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.one.rest.as_deref().unwrap_or_default()
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.out.write_all(bytes).map_err(Error::stdout)
+    }
+
+    /// Writes a file as it is.
+    fn copy(&mut self, files: &Files, path: &[u8]) -> Result<bool> {
+        let out = &mut *self.out;
+        files.read(path, &mut |bytes| out.write_all(bytes).map_err(Error::stdout))
+    }
+
+    /// Writes the first of the files that is there.
+    fn first(&mut self, files: &Files, paths: &[Vec<u8>]) -> Result<bool> {
+        match paths.iter().find(|path| files.has(path)) {
+            Some(path) => self.copy(files, path),
+            None => Ok(false),
+        }
+    }
+
+    fn put_lines(&mut self, kind: &str, file: &[u8], lines: &[u8]) -> Result<bool> {
+        if lines.is_empty() {
+            return Ok(false);
+        }
+        if self.lines {
+            self.put(lines)?;
+        } else {
+            let bytes = as_file(self.one.adapter, kind, lines).ok_or_else(|| self.odd(file))?;
+            self.put(&bytes)?;
+        }
+        Ok(true)
+    }
+
+    fn odd(&self, file: &[u8]) -> Error {
+        wrong(self.path, format!("{}: a line that no decode writes", String::from_utf8_lossy(file)))
+    }
+
+    fn redis_file(&mut self) -> Result<bool> {
+        let ending = |kind| match kind {
+            "strings" | "hll" => "bin",
+            "streams" => "jsonl",
+            _ => "json",
+        };
+        let path = |key: &Vec<u8>, kind| format!("redis/db_0/{kind}/{}.{}", segment(key), ending(kind)).into_bytes();
+        let keys = spellings(&self.one.name);
+        let paths: Vec<_> = keys.iter().flat_map(|key| FOLDERS.map(|kind| path(key, kind))).collect();
+        let files = self.files(paths.clone())?;
+        self.first(&files, &paths)
+    }
+
+    fn redis_lines(&mut self) -> Result<bool> {
+        let path = |kind| format!("redis/db_0/{kind}.jsonl").into_bytes();
+        let files = self.files(FOLDERS.map(path))?;
+        let mut any = false;
+        for key in spellings(&self.one.name) {
+            for kind in FOLDERS {
+                let mut found = Vec::new();
+                scan(&files, &path(kind), &[keyed(&key)], &mut |line| {
+                    found.extend_from_slice(line);
+                    Ok(())
+                })?;
+                any |= self.put_lines(kind, &path(kind), &found)?;
+                if any && !self.lines {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(any)
+    }
+
+    fn s3_line(&mut self) -> Result<bool> {
+        let bucket = format!("s3/{}", bucket(&self.one.name));
+        let index = format!("{bucket}/_index.jsonl").into_bytes();
+        let (files, mut found) = (self.files([index.clone()])?, BTreeMap::new());
+        let keys = spellings(self.rest());
+        let heads: Vec<_> = keys.iter().map(|key| keyed(key)).collect();
+        scan(&files, &index, &heads, &mut |line| {
+            let which = heads.iter().position(|head| line.starts_with(head));
+            found.insert(which, line.to_vec());
+            Ok(())
+        })?;
+        let Some((_, line)) = found.pop_first() else { return Ok(false) };
+        if self.lines {
+            return self.put(&objects::without_path(&line)).map(|()| true);
+        }
+        let body = objects::member(&line, "path").ok_or_else(|| self.odd(&index))?;
+        let body = [bucket.as_bytes(), b"/", &body].concat();
+        let files = self.files([body.clone()])?;
+        if self.copy(&files, &body)? { Ok(true) } else { Err(self.missing(&body)) }
+    }
+
+    fn missing(&self, file: &[u8]) -> Error {
+        wrong(self.path, format!("{}: it is missing, and CHECKSUMS does not list it", String::from_utf8_lossy(file)))
+    }
+
+    fn s3_file(&mut self) -> Result<bool> {
+        const NAMES: [Name; 5] = [Name::Verbatim, Name::LeafData, Name::UserData, Name::Encoded, Name::Hashed];
+        let (bucket, keys) = (format!("s3/{}/", bucket(&self.one.name)), spellings(self.rest()));
+        let below = |path: &[u8]| [bucket.as_bytes(), path].concat();
+        let candidates = keys.iter().flat_map(|key| NAMES.map(|name| below(&name.path(key))));
+        let keymap = below(b"KEYMAP.jsonl");
+        let files = self.files(candidates.chain([keymap.clone()]))?;
+        // What is renamed, by its path and by its key.
+        let mut renamed = BTreeMap::new();
+        scan(&files, &keymap, &[], &mut |line| {
+            let record = objects::member(line, "encoded").zip(objects::member_of_base64(line, "original"));
+            let Some((encoded, original)) = record else { return Ok(()) };
+            if keys.contains(&original) || files.has(&below(&encoded)) {
+                renamed.insert(encoded, original);
+            }
+            Ok(())
+        })?;
+        for key in &keys {
+            let other = renamed.iter().find(|(_, original)| *original == key).map(|(encoded, _)| encoded.clone());
+            let own = || (!renamed.contains_key(key) && assign(&[key], false) == [Name::Verbatim]).then(|| key.clone());
+            if let Some(path) = other.or_else(own)
+                && self.copy(&files, &below(&path))?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn queue(&mut self) -> Result<bool> {
+        let name = &self.one.name;
+        let (dir, stem) = (queues::queue_directory(name), queues::queue_stem(name));
+        let (about, messages) = match self.packed {
+            true => (format!("sqs/{stem}.queue.json"), format!("sqs/{stem}.jsonl")),
+            false => (format!("sqs/{dir}/_queue.json"), format!("sqs/{dir}/messages.jsonl")),
+        };
+        let files = self.files([about.clone().into_bytes(), messages.clone().into_bytes()])?;
+        let Some(id) = &self.one.rest else {
+            return Ok(self.copy(&files, messages.as_bytes())? || files.has(about.as_bytes()));
+        };
+        let mut found = Vec::new();
+        scan(&files, messages.as_bytes(), &[], &mut |line| {
+            if objects::message_id(line).as_ref() == Some(id) {
+                found.extend_from_slice(line);
+            }
+            Ok(())
+        })?;
+        self.put(&found)?;
+        Ok(!found.is_empty())
+    }
+
+    fn file(&mut self) -> Result<bool> {
+        let (metadata, path) = (b"fs/metadata.jsonl".to_vec(), resolved(&self.one.name));
+        let files = self.files([metadata.clone()])?;
+        let (lines, mut any, mut found) = (self.lines, false, None);
+        let out = &mut *self.out;
+        scan(&files, &metadata, &[], &mut |line| {
+            let named = objects::member(line, "path").or_else(|| objects::member_of_base64(line, "path_b64"));
+            let Some(named) = named else { return Ok(()) };
+            let is_it = named == path;
+            let is_below = named.strip_prefix(&*path).is_some_and(|rest| path.is_empty() || rest.starts_with(b"/"));
+            if lines && (is_it || is_below) {
+                any = true;
+                out.write_all(line).map_err(Error::stdout)?;
+            } else if is_it {
+                found = Some(line.to_vec());
+            }
+            Ok(())
+        })?;
+        let Some(line) = found else { return Ok(any) };
+        if objects::member(&line, "type").as_deref() == Some(b"directory") {
+            return Err(Error::usage("it is a directory: --json gives a line for each file and directory in it"));
+        }
+        let body = objects::member(&line, "tree").or_else(|| objects::member_of_base64(&line, "tree_b64"));
+        let body = body.ok_or_else(|| self.odd(&metadata))?;
+        let files = self.files([body.clone()])?;
+        if self.copy(&files, &body)? { Ok(true) } else { Err(self.missing(&body)) }
+    }
+
+    fn item(&mut self) -> Result<bool> {
+        let mut table = String::new();
+        name::table_into(&self.one.name, &mut table);
+        let schema = match self.packed {
+            true => format!("dynamodb/{table}.schema.json"),
+            false => format!("dynamodb/{table}/_schema.json"),
+        };
+        let Some(schema) = self.files([schema.clone().into_bytes()])?.whole(schema.as_bytes())? else {
+            return Ok(false);
+        };
+        let names = objects::key_names(&schema).ok_or_else(|| wrong(self.path, "a schema cannot be read".into()))?;
+        let keys = parted(self.rest(), names.range.is_some());
+        let below = format!("dynamodb/{table}/").into_bytes();
+        let (mut wanted, mut paths) = (Wanted::default(), Vec::new());
+        if self.packed {
+            wanted.paths.insert(format!("dynamodb/{table}.jsonl").into_bytes());
+        } else {
+            paths = keys.iter().flat_map(item_paths).map(|path| [&*below, path.as_bytes()].concat()).collect();
+            wanted.paths.extend(paths.iter().cloned());
+            wanted.prefix = Some([&*below, b"items/data-"].concat());
+        }
+        let files = Files::open(self.path, &wanted)?;
+        if !self.packed && self.first(&files, &paths)? {
+            return Ok(true);
+        }
+        let mut bundles = files.below(wanted.prefix.as_deref().unwrap_or(&below));
+        bundles.extend(files.below(format!("dynamodb/{table}.jsonl").as_bytes()));
+        bundles.retain(|path| path.ends_with(b".jsonl"));
+        let mut any = false;
+        for path in bundles {
+            let mut found: Vec<Vec<u8>> = Vec::new();
+            scan(&files, &path, &[], &mut |line| {
+                let is_it = objects::item_key(line, &names).is_some_and(|(hash, range)| {
+                    keys.iter().any(|(h, r)| {
+                        is_value(h, &hash)
+                            && r.is_some() == range.is_some()
+                            && r.iter().zip(&range).all(|(r, range)| is_value(r, range))
+                    })
+                });
+                found.extend(is_it.then(|| line.to_vec()));
+                Ok(())
+            })?;
+            for line in &found {
+                any |= self.put_lines("items", &path, line)?;
+                if !self.lines {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(any)
+    }
+}
+
+fn bucket(name: &[u8]) -> String {
+    match name {
+        b"" => "%".into(),
+        b"." => "%2E".into(),
+        b".." => "%2E%2E".into(),
+        _ => segment(name),
+    }
+}
+
+/// How the line of a key begins.
+fn keyed(key: &[u8]) -> Vec<u8> {
+    let mut head = b"{\"key\":".to_vec();
+    json::bytes(key, Escape::Html, &mut head);
+    head.push(b',');
+    head
+}
+
+/// A path without what does not count in it.
+fn resolved(path: &[u8]) -> Vec<u8> {
+    let mut names: Vec<&[u8]> = Vec::new();
+    for name in path.split(|byte| *byte == b'/') {
+        match name {
+            b"" | b"." => {}
+            b".." => drop(names.pop()),
+            _ => names.push(name),
+        }
+    }
+    names.join(&b'/')
+}
+
+/// Hash and range value, wherever a slash can part them.
+fn parted(text: &[u8], has_range: bool) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    if !has_range {
+        return vec![(text.to_vec(), None)];
+    }
+    let slashes = memchr::memchr_iter(b'/', text).take(MOST_SLASHES);
+    slashes.map(|at| (text[..at].to_vec(), Some(text[at + 1..].to_vec()))).collect()
+}
+
+/// Whether a text stands for the value of a key attribute.
+fn is_value(text: &[u8], value: &[u8]) -> bool {
+    spellings(text)
+        .iter()
+        .any(|text| text == value || std::str::from_utf8(text).is_ok_and(|text| plain(text).as_bytes() == value))
+}
+
+/// Where an item of such a key may stand below its table.
+fn item_paths((hash, range): &(Vec<u8>, Option<Vec<u8>>)) -> Vec<String> {
+    let (hashes, ranges) = (spellings(hash), range.as_deref().map(spellings));
+    let mut paths = Vec::new();
+    for hash in hashes.iter().flat_map(|text| values(text)) {
+        let ranges = ranges.iter().flatten().flat_map(|text| values(text)).map(Some);
+        let ranges: Vec<_> = if range.is_some() { ranges.collect() } else { vec![None] };
+        for range in ranges {
+            let mut path = String::new();
+            name::item_into(PrimaryKey { hash, range }, &mut path);
+            paths.push(path);
+        }
+    }
+    paths
+}
+
+fn values(bytes: &[u8]) -> impl Iterator<Item = KeyValue<'_>> {
+    let text = std::str::from_utf8(bytes).ok();
+    text.into_iter().flat_map(|text| [KeyValue::S(text), KeyValue::N(text)]).chain([KeyValue::B(bytes)])
+}
+
+/// Gives the lines of a file that begin with one of `heads` (all, if there are none). Others are not held.
+fn scan(files: &Files, path: &[u8], heads: &[Vec<u8>], each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
+    let (mut line, mut skips) = (Vec::new(), false);
+    let may_be = |line: &[u8]| {
+        let agrees = |head: &Vec<u8>| head.iter().zip(line).all(|(want, got)| want == got);
+        heads.is_empty() || heads.iter().any(agrees)
+    };
+    let is_it = |line: &[u8]| heads.is_empty() || heads.iter().any(|head| line.starts_with(head));
+    files.read(path, &mut |bytes| {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if !skips {
+                line.extend_from_slice(piece);
+                skips = !may_be(&line);
+            }
+            if skips {
+                line.clear();
+            }
+            if piece.ends_with(b"\n") {
+                if !skips && is_it(&line) {
+                    each(&line)?;
+                }
+                line.clear();
+                skips = false;
+            }
+        }
+        Ok(())
+    })
+}

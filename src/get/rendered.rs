@@ -1,0 +1,87 @@
+//! Packed lines as the files of a tree have them.
+
+use crate::format::Adapter;
+use crate::objects;
+
+/// The lines of one object, compact and whole, as its file in a tree; `None`: they are not what a decode writes.
+pub(super) fn as_file(adapter: Adapter, kind: &str, lines: &[u8]) -> Option<Vec<u8>> {
+    match (adapter, kind) {
+        (Adapter::Redis, "strings" | "hll") => objects::member(lines, "value"),
+        (Adapter::Redis, "streams") => {
+            let lines = lines.split_inclusive(|byte| *byte == b'\n');
+            lines
+                .map(|line| Some([b"{", without_key(line)?].concat()))
+                .collect::<Option<Vec<_>>>()
+                .map(|all| all.concat())
+        }
+        (Adapter::Redis, _) => {
+            let rest = without_key(lines)?.trim_ascii_end();
+            Some(indented(&[b"{\"format_version\":1,", rest].concat()))
+        }
+        (Adapter::DynamoDb, _) => {
+            let item = lines.strip_prefix(b"{\"Item\":")?.trim_ascii_end().strip_suffix(b"}")?;
+            Some(indented(item))
+        }
+        _ => Some(lines.to_vec()),
+    }
+}
+
+/// What stands behind the key and its comma.
+fn without_key(line: &[u8]) -> Option<&[u8]> {
+    let end = objects::first_value_end(line)?;
+    line.get(end..)?.strip_prefix(b",")
+}
+
+/// JSON with a line for each member and element, two spaces a level. No token is changed.
+fn indented(compact: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(compact.len() * 2);
+    let (mut depth, mut in_string, mut is_escaped, mut opens) = (0, false, false, false);
+    let newline = |depth: usize, out: &mut Vec<u8>| {
+        out.push(b'\n');
+        out.resize(out.len() + 2 * depth, b' ');
+    };
+    for byte in compact {
+        if in_string {
+            out.push(*byte);
+            match (is_escaped, byte) {
+                (true, _) => is_escaped = false,
+                (false, b'\\') => is_escaped = true,
+                (false, b'"') => in_string = false,
+                _ => {}
+            }
+            continue;
+        }
+        let closes = matches!(byte, b'}' | b']');
+        if closes {
+            depth = usize::saturating_sub(depth, 1);
+        }
+        // Nothing is between the brackets of what is empty.
+        if opens != closes {
+            newline(depth, &mut out);
+        }
+        opens = matches!(byte, b'{' | b'[');
+        out.push(*byte);
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b',' => newline(depth, &mut out),
+            b':' => out.push(b' '),
+            b'"' => in_string = true,
+            _ => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indents() {
+        let compact = br#"{"a":[],"b":{},"c":[1,{"d\"}":"x,:{"}],"e":null}"#;
+        let value: serde_json::Value = serde_json::from_slice(compact).unwrap();
+        assert_eq!(String::from_utf8(indented(compact)).unwrap(), serde_json::to_string_pretty(&value).unwrap());
+        assert_eq!(as_file(Adapter::Redis, "strings", br#"{"key":"k","value":{"base64":"_w"}}"#).unwrap(), b"\xff");
+        assert_eq!(as_file(Adapter::DynamoDb, "items", b"[]"), None);
+    }
+}
