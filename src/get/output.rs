@@ -177,7 +177,7 @@ impl Kept<'_> {
         // What is renamed, by its path and by its key.
         let mut renamed = BTreeMap::new();
         scan(&files, &keymap, &[], &mut |line| {
-            let record = objects::member(line, "encoded").zip(objects::member_of_base64(line, "original"));
+            let record = objects::member(line, "encoded").zip(objects::member_of_base64url(line, "original"));
             let Some((encoded, original)) = record else { return Ok(()) };
             if keys.contains(&original) || files.has(&below(&encoded)) {
                 renamed.insert(encoded, original);

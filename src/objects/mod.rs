@@ -167,11 +167,17 @@ pub(crate) fn member(line: &[u8], name: &str) -> Option<Vec<u8>> {
     members::binary(value)
 }
 
-/// The value of a member that is base64url.
-pub(crate) fn member_of_base64(line: &[u8], name: &str) -> Option<Vec<u8>> {
+/// The value of a member that is base64url, as in key maps.
+pub(crate) fn member_of_base64url(line: &[u8], name: &str) -> Option<Vec<u8>> {
     use base64::Engine as _;
     let encoded = member(line, name)?;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(encoded).ok()
+}
+
+/// The value of a member that is standard base64, as of paths.
+pub(crate) fn member_of_base64(line: &[u8], name: &str) -> Option<Vec<u8>> {
+    let (_, value) = members::Members::of(line).find(|(found, _)| found == name)?;
+    members::base64(value)
 }
 
 /// Where the value of the first member of a line ends.
