@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
-use crate::decode::CHECKSUMS;
+use crate::output::CHECKSUMS;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::checksums::Digest;
 use crate::output::reading::{Content, Entry, Named, Output, broken, look, open_below};

@@ -8,7 +8,6 @@ use super::files::{Files, Wanted, wrong};
 use super::rendered::as_file;
 use crate::decode::dynamodb::name;
 use crate::decode::one::{One, spellings};
-use crate::decode::redis::FOLDERS;
 use crate::decode::s3::names::{Name, assign};
 use crate::decode::sqs::names as queues;
 use crate::decode::{Layout, Options};
@@ -16,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::format::dynamodb::number::plain;
 use crate::format::dynamodb::{KeyValue, PrimaryKey};
+use crate::model::redis::Type;
 use crate::objects;
 use crate::output::json::{self, Escape};
 use crate::output::manifest_read::ReadManifest;
@@ -111,29 +111,31 @@ impl Kept<'_> {
 
     fn redis_file(&mut self) -> Result<bool> {
         let ending = |kind| match kind {
-            "strings" | "hll" => "bin",
-            "streams" => "jsonl",
+            Type::String | Type::Hll => "bin",
+            Type::Stream => "jsonl",
             _ => "json",
         };
-        let path = |key: &Vec<u8>, kind| format!("redis/db_0/{kind}/{}.{}", segment(key), ending(kind)).into_bytes();
+        let path = |key: &Vec<u8>, kind: Type| {
+            format!("redis/db_0/{}/{}.{}", kind.plural(), segment(key), ending(kind)).into_bytes()
+        };
         let keys = spellings(&self.one.name);
-        let paths: Vec<_> = keys.iter().flat_map(|key| FOLDERS.map(|kind| path(key, kind))).collect();
+        let paths: Vec<_> = keys.iter().flat_map(|key| Type::ALL.map(|kind| path(key, kind))).collect();
         let files = self.files(paths.clone())?;
         self.first(&files, &paths)
     }
 
     fn redis_lines(&mut self) -> Result<bool> {
-        let path = |kind| format!("redis/db_0/{kind}.jsonl").into_bytes();
-        let files = self.files(FOLDERS.map(path))?;
+        let path = |kind: Type| format!("redis/db_0/{}.jsonl", kind.plural()).into_bytes();
+        let files = self.files(Type::ALL.map(path))?;
         let mut any = false;
         for key in spellings(&self.one.name) {
-            for kind in FOLDERS {
+            for kind in Type::ALL {
                 let mut found = Vec::new();
                 scan(&files, &path(kind), &[keyed(&key)], &mut |line| {
                     found.extend_from_slice(line);
                     Ok(())
                 })?;
-                any |= self.put_lines(kind, &path(kind), &found)?;
+                any |= self.put_lines(kind.plural(), &path(kind), &found)?;
                 if any && !self.lines {
                     return Ok(true);
                 }

@@ -67,6 +67,17 @@ fn from_output(path: &Path, one: &One, lines: bool) -> Option<Vec<u8>> {
     get_from_output(&path, &manifest, one, lines, &mut out).ok()?.then_some(out)
 }
 
+/// Lines of a file system without the names that files have in the tree.
+fn without_tree(lines: &Option<Vec<u8>>) -> Vec<serde_json::Value> {
+    let lines = lines.iter().flat_map(|lines| lines.split(|byte| *byte == b'\n')).filter(|line| !line.is_empty());
+    let parsed = lines.map(|line| serde_json::from_slice::<serde_json::Value>(line).unwrap());
+    let without = parsed.map(|mut line| {
+        ["tree", "tree_b64"].map(|name| line.as_object_mut().unwrap().remove(name));
+        line
+    });
+    without.collect()
+}
+
 #[test]
 fn same_bytes() {
     for corpus in [
@@ -98,7 +109,11 @@ fn same_bytes() {
                 let what = format!("{corpus}, {target}: {}", one.words());
                 assert!(&from_output(&path, one, false) == file, "{what}");
                 if target.contains("lines") {
-                    assert!(&from_output(&path, one, true) == line, "{what} as a line");
+                    let found = from_output(&path, one, true);
+                    // An archive keeps files under their raw names, so its lines tell of other names in the tree.
+                    let is_raw = target.contains('.') && one.adapter == Adapter::Fs;
+                    let same = if is_raw { without_tree(&found) == without_tree(line) } else { &found == line };
+                    assert!(same, "{what} as a line");
                 }
             }
         }
