@@ -9,8 +9,8 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
-use crate::output::CHECKSUMS;
 use crate::error::{Error, ErrorKind, Result};
+use crate::output::CHECKSUMS;
 use crate::output::checksums::Digest;
 use crate::output::reading::{Content, Entry, Named, Output, broken, look, open_below};
 use crate::output::sumfile::{Line, Lines, is_below};

@@ -68,14 +68,14 @@ fn from_output(path: &Path, one: &One, lines: bool) -> Option<Vec<u8>> {
 }
 
 /// Lines of a file system without the names that files have in the tree.
-fn without_tree(lines: &Option<Vec<u8>>) -> Vec<serde_json::Value> {
-    let lines = lines.iter().flat_map(|lines| lines.split(|byte| *byte == b'\n')).filter(|line| !line.is_empty());
+fn without_tree(lines: &Option<Vec<u8>>) -> Option<Vec<serde_json::Value>> {
+    let lines = lines.as_ref()?.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let parsed = lines.map(|line| serde_json::from_slice::<serde_json::Value>(line).unwrap());
     let without = parsed.map(|mut line| {
-        ["tree", "tree_b64"].map(|name| line.as_object_mut().unwrap().remove(name));
+        line.as_object_mut().unwrap().retain(|name, _| !["tree", "tree_b64"].contains(&&**name));
         line
     });
-    without.collect()
+    Some(without.collect())
 }
 
 #[test]
