@@ -39,6 +39,8 @@ pub fn splits(set: &DataSet<'_>, family: Family) -> Result<Vec<KeyRange>> {
 /// How many records were found.
 #[derive(Debug, Default)]
 pub struct Counts<'a> {
+    /// Records of one kind that stand together: they are added once they are over.
+    run: Option<(Records<'a>, u64)>,
     /// Messages that are not live, by queue and generation.
     pub stale: BTreeMap<(&'a [u8], u64), u64>,
     /// Side records by queue, if they are wanted.
@@ -49,14 +51,30 @@ pub struct Counts<'a> {
 
 impl<'a> Counts<'a> {
     fn add(&mut self, of: Records<'a>) {
-        match of.kind {
-            RecordKind::Messages => {}
-            RecordKind::Side => *self.side.entry(of.queue).or_default() += 1,
-            RecordKind::Stale(generation) => *self.stale.entry((of.queue, generation)).or_default() += 1,
+        match &mut self.run {
+            Some((same, rows)) if *same == of => *rows += 1,
+            _ => {
+                self.end_run();
+                self.run = Some((of, 1));
+            }
         }
     }
 
-    /// Adds those of another split.
+    fn end_run(&mut self) {
+        let Some((Records { queue, kind }, rows)) = self.run.take() else { return };
+        match kind {
+            RecordKind::Messages => {}
+            RecordKind::Side => *self.side.entry(queue).or_default() += rows,
+            RecordKind::Stale(generation) => *self.stale.entry((queue, generation)).or_default() += rows,
+        }
+    }
+
+    /// Bytes that they hold in memory, about.
+    pub fn held(&self) -> usize {
+        (self.stale.len() + self.side.len()) * size_of::<((&[u8], u64), u64)>()
+    }
+
+    /// Adds those of another split; its shared keys are for the caller.
     pub fn merge(&mut self, other: Counts<'a>) {
         other.side.into_iter().for_each(|(queue, rows)| *self.side.entry(queue).or_default() += rows);
         other.stale.into_iter().for_each(|(of, rows)| *self.stale.entry(of).or_default() += rows);
@@ -99,6 +117,7 @@ pub fn read<'a>(
     }
     // Sequence rows and tombstones were read, and reported, with the queues.
     let first_time = !matches!(family, Family::SqsSeq | Family::SqsTombstone);
+    task.counts.end_run();
     task.counts.shared = rows.shared().filter(|_| first_time);
     Ok(task.counts)
 }

@@ -11,7 +11,7 @@ use crate::report::{Finding, Findings};
 
 /// Rows of one queue that were left behind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Left {
+struct Stale {
     /// Messages with a tombstone or a later generation row.
     explained: u64,
     /// The other messages.
@@ -32,8 +32,8 @@ pub(super) fn report(queues: &Queues<'_>, counts: &Counts<'_>, filter: &Filter, 
     }
 }
 
-fn by_queue<'a>(queues: &Queues<'a>, counts: &Counts<'a>) -> BTreeMap<&'a [u8], Left> {
-    let mut all = BTreeMap::<&[u8], Left>::new();
+fn by_queue<'a>(queues: &Queues<'a>, counts: &Counts<'a>) -> BTreeMap<&'a [u8], Stale> {
+    let mut all = BTreeMap::<&[u8], Stale>::new();
     for (&(queue, generation), &rows) in &counts.stale {
         let left = all.entry(queue).or_default();
         let explained = queues.get(queue).is_some_and(|known| known.explains(generation));
@@ -43,7 +43,7 @@ fn by_queue<'a>(queues: &Queues<'a>, counts: &Counts<'a>) -> BTreeMap<&'a [u8], 
 }
 
 /// Messages of other generations than the live one.
-fn stale(queue: &[u8], known: &Known<'_>, messages: Left, findings: &mut Findings) {
+fn stale(queue: &[u8], known: &Known<'_>, messages: Stale, findings: &mut Findings) {
     for (kind, dropped) in [(&findings::PURGED, messages.explained), (&findings::STALE, messages.orphaned)] {
         if dropped > 0 {
             let finding = Finding::new(kind).with("queue", name_of(queue).as_slice());
@@ -53,7 +53,7 @@ fn stale(queue: &[u8], known: &Known<'_>, messages: Left, findings: &mut Finding
 }
 
 /// Rows of a queue without its record.
-fn orphan(queue: &[u8], known: &Known<'_>, messages: Left, side: u64, findings: &mut Findings) {
+fn orphan(queue: &[u8], known: &Known<'_>, messages: Stale, side: u64, findings: &mut Findings) {
     let finding = |kind, rows: u64| {
         let finding = Finding::new(kind).with("encoded_queue", queue).with("buffered_messages", rows);
         finding.with("buffered_side_records", side).with("queue", name_of(queue).as_slice())

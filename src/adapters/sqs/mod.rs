@@ -18,7 +18,7 @@ mod queues;
 
 pub use heads::Counts;
 pub use messages::{Read, Reader, past_retention};
-pub use queues::{Known, Queues, is_wanted, name_of};
+pub use queues::{Queues, name_of};
 
 use crate::dataset::{KeyRange, RowsOf};
 use crate::format::Family;

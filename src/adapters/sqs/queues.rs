@@ -20,7 +20,7 @@ use crate::report::{Finding, Findings};
 
 /// What the rows of one queue tell.
 #[derive(Debug, Clone)]
-pub struct Known<'a> {
+pub(super) struct Known<'a> {
     /// The queue record; none: the queue was deleted.
     pub record: Option<Row<'a>>,
     /// Which messages live.
@@ -111,12 +111,12 @@ impl<'a> Queues<'a> {
     }
 
     /// What is known of Q.
-    pub fn get(&self, queue: &[u8]) -> Option<&Known<'a>> {
+    pub(super) fn get(&self, queue: &[u8]) -> Option<&Known<'a>> {
         self.known.get(queue)
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], &Known<'a>)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'a [u8], &Known<'a>)> {
         self.known.iter().map(|(queue, known)| (*queue, known))
     }
 
@@ -165,7 +165,7 @@ impl<'a> Queues<'a> {
 }
 
 /// Whether a queue is asked for, by Q; `written`: something of it is there to be written.
-pub fn is_wanted(queue: &[u8], filter: &Filter, written: bool) -> bool {
+pub(super) fn is_wanted(queue: &[u8], filter: &Filter, written: bool) -> bool {
     filter.is_trivial() || filter.judge(Adapter::Sqs, &name_of(queue), &[], written)
 }
 

@@ -36,7 +36,8 @@ struct Found<'a> {
 
 impl engine::Done for Found<'_> {
     fn held(&self) -> usize {
-        self.runs.iter().map(|run| size_of::<Run<'_>>() + run.entries.capacity() * size_of::<Entry>()).sum()
+        let runs = self.runs.iter().map(|run| size_of::<Run<'_>>() + run.entries.capacity() * size_of::<Entry>());
+        runs.sum::<usize>() + self.counts.held()
     }
 }
 
