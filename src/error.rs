@@ -186,6 +186,9 @@ pub enum ErrorKind {
         /// The system's answer.
         source: io::Error,
     },
+    /// What was asked for is not in what can be read of damaged inputs.
+    #[error("{0}")]
+    Unread(String),
     /// A request that cannot be met.
     #[error("{0}")]
     Usage(String),

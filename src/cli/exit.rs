@@ -19,6 +19,7 @@ Exit codes:
   0  found
   1  not found, or the environment failed (cannot read, cannot write)
   2  the input is not an intact snapshot or output, or what was asked for is damaged
+  3  found, but something could not be read and was skipped
   64 wrong usage: the command line is not understood";
 
 /// The table under `diff --help`: as with diff(1), 1 is an answer.

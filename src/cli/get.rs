@@ -13,19 +13,19 @@ use super::exit::{self, Exit};
 use super::inputs;
 use super::inputs::Inputs;
 use super::progress::Bar;
-use super::summary::{part_words, shown, warning_words};
+use super::summary::{lost_words, more, part_words, shown, warning_words};
 use super::{out, parse};
-use crate::dataset::Version;
+use crate::dataset::{Losses, Version};
 use crate::decode::one::One;
 use crate::decode::{Layout, Options, iso_time};
 use crate::diff::Side;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Adapter, Family};
-use crate::get::{get_from_output, get_noting, versions};
+use crate::get::{Found, Got, get_from_output, get_noting, versions};
 use crate::output::manifest;
 use crate::output::reading::{Named, look};
 use crate::report::visible::Form;
-use crate::report::{self, Level};
+use crate::report::{self, Findings, Level};
 use crate::verify::told;
 
 /// What an object is called.
@@ -37,6 +37,9 @@ KEY is one of
   sqs:QUEUE[/ID]            the messages of a queue, or one of them, as JSON lines
   fs:/PATH                  the file's bytes
 A key that cannot be typed is given as base64: and its bytes in base64, url-safe or standard.";
+
+/// Damaged places that are named.
+const LOSSES: usize = 100;
 
 /// Arguments of `ekvsnap get`.
 #[derive(Debug, clap::Args)]
@@ -53,6 +56,11 @@ pub(super) struct Args {
     /// Get the state at this commit timestamp or date, as for decode.
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
     as_of: Option<u64>,
+
+    /// What to do at damage: fail, or skip it, name each place and exit with 3 (2 if the object was not found).
+    #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = ["fail", "skip"],
+          hide_possible_values = true)]
+    on_error: String,
 
     /// Print JSON lines, as decode --layout jsonl has them, with expiry and metadata; with --versions, a line for each.
     #[arg(long)]
@@ -81,24 +89,42 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     };
     let layout = if args.json { Layout::Packed } else { Layout::Tree };
     let (as_of, threads) = (args.as_of, args.work.threads);
-    let options = Options { as_of, threads, layout, passed_over, ..Options::default() };
-    let (mut out, mut warnings) = (writer(args), Vec::new());
-    let found = if args.versions {
+    let skip_damage = skips(args);
+    let options = Options { as_of, threads, layout, passed_over, skip_damage, ..Options::default() };
+    let mut out = writer(args);
+    let Got { found, findings, lost } = if args.versions {
         let take =
             &mut |version: &Version<'_>| out.write_all(version_line(args, version).as_bytes()).map_err(Error::stdout);
-        versions::versions(&sources, &one, &options, bar, take)? > 0
+        let (number, lost) = versions::versions(&sources, &one, &options, bar, take)?;
+        let found = if number > 0 { Found::Whole } else { Found::No };
+        Got { found, findings: Findings::default(), lost }
     } else {
-        let (found, findings) = get_noting(&sources, &one, &options, bar, &mut out)?;
-        warnings = manifest::findings_of(&findings, Level::Warning);
-        found
+        get_noting(&sources, &one, &options, bar, &mut out)?
     };
     out.flush().map_err(Error::stdout)?;
+    let warnings = manifest::findings_of(&findings, Level::Warning);
     out::tell(&warnings.iter().map(warning_words).collect::<String>());
-    if found {
-        Ok(Exit::Fine)
-    } else {
-        Err(Error::usage(format!("not found in the snapshot: {}{}", one.words(), hint(&one))))
+    tell_losses(&lost)?;
+    let unread = |words: String| Err(Error::new(ErrorKind::Unread(words)));
+    match (found, lost.is_empty()) {
+        (Found::Whole, true) => Ok(Exit::Fine),
+        (Found::Whole, false) => Ok(Exit::Skipped),
+        (Found::No, true) => Err(Error::usage(format!("not found in the snapshot: {}{}", one.words(), hint(&one)))),
+        (Found::No, false) => unread(format!("not found in what can be read of the snapshot: {}", one.words())),
+        (Found::Torn, _) => unread(format!("damaged, and only its beginning was written: {}", one.words())),
     }
+}
+
+fn skips(args: &Args) -> bool {
+    args.on_error == "skip"
+}
+
+/// Names the places that could not be read.
+fn tell_losses(lost: &Losses) -> Result<()> {
+    let first = lost.first(LOSSES)?;
+    let words: String = first.iter().map(|lost| lost_words("damage", lost)).collect();
+    out::tell(&format!("{words}{}", more(first.len(), lost.len(), "verify shows them")));
+    Ok(())
 }
 
 /// The output of a decode that is named, if it is one.
@@ -119,9 +145,10 @@ fn output_of(named: &[PathBuf]) -> Result<Option<Side>> {
 
 fn from_output(args: &Args, output: Side, one: &One) -> Result<Exit> {
     let Side::Output(path, manifest) = output else { return Err(Error::command_line("it is no output")) };
-    if args.versions || args.as_of.is_some() {
+    if args.versions || args.as_of.is_some() || skips(args) {
         return Err(Error::command_line(
-            "an output has one state of each object: --versions and --as-of are for snapshots",
+            "an output has one state of each object, and is proven or refused: --versions, --as-of and --on-error are for \
+             snapshots",
         ));
     }
     let mut out = writer(args);

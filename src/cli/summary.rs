@@ -6,6 +6,7 @@ use indicatif::{DecimalBytes, HumanCount};
 use serde_json::{Value, json};
 
 use super::out::{line, tell};
+use crate::dataset::Lost;
 use crate::decode::{Need, Outcome};
 use crate::error::{Error, Shown, Start};
 use crate::format::Adapter;
@@ -56,6 +57,24 @@ pub(super) fn warning_words(warning: &FindingInfo) -> String {
         text.push_str(&format!("         … and {} more, see MANIFEST.json\n", HumanCount(more)));
     }
     text
+}
+
+/// A place that could not be read.
+pub(super) fn lost_words(level: &str, lost: &Lost) -> String {
+    let row = lost.family.map_or(String::new(), |family| {
+        let family = if family.is_empty() { "bare" } else { family };
+        let key = lost.key.as_ref().map_or(String::new(), |key| format!(" key {}", shown(key)));
+        format!(", {family}{key}")
+    });
+    format!("{level}: {} at byte offset {}{row}: {}\n", Visible(&lost.input), lost.offset, Visible(&lost.reason))
+}
+
+/// How many places are not shown, and how to see them.
+pub(super) fn more(shown: usize, all: u64, how: &str) -> String {
+    match all.saturating_sub(shown as u64) {
+        0 => String::new(),
+        hidden => format!("        … and {} more: {how}\n", HumanCount(hidden)),
+    }
 }
 
 /// A value of a finding, for people.

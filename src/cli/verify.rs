@@ -11,7 +11,7 @@ use super::inputs;
 use super::inputs::Inputs;
 use super::out::{line, say};
 use super::progress::Bar;
-use super::summary::{self, shown};
+use super::summary::{self, lost_words, more, shown};
 use crate::dataset::Lost;
 use crate::decode::on_threads;
 use crate::error::{Error, Result};
@@ -34,6 +34,9 @@ also be, byte for byte, what a decode of the snapshots gives now; none is writte
 /// What is said of damaged rows that a decode leaves alone.
 const UNREAD: &str =
     "are old versions or internal rows, which a decode of the present state does not read; --as-of may";
+
+/// How to see places beyond the limit.
+const HIDDEN: &str = "--limit shows them";
 
 /// Arguments of `ekvsnap verify`.
 #[derive(Debug, clap::Args)]
@@ -125,7 +128,7 @@ fn output_words(args: &Args, checked: &Checked) -> String {
     for Problem { path, reason, .. } in &problems.shown {
         text.push_str(&format!("damage: {}: {}\n", shown(path), Visible(reason)));
     }
-    text.push_str(&more(problems.shown.len(), problems.total()));
+    text.push_str(&more(problems.shown.len(), problems.total(), HIDDEN));
     let files = HumanCount(checked.files);
     if let Some(manifest) = checked.manifest.as_ref().filter(|manifest| manifest.skipped > 0) {
         let places = HumanCount(manifest.skipped);
@@ -197,7 +200,7 @@ fn unread<'f>(args: &Args, found: &'f Snapshots) -> impl Iterator<Item = &'f Los
 
 fn snapshots_words(args: &Args, sources: &[Source], found: &Snapshots) -> String {
     let mut text: String = found.lost.iter().map(|lost| lost_words("damage", lost)).collect();
-    text.push_str(&more(found.lost.len(), found.damaged));
+    text.push_str(&more(found.lost.len(), found.damaged, HIDDEN));
     for (source, walked) in sources.iter().zip(&found.walked) {
         let (state, no_crc) = match walked.damaged {
             0 => ("intact", "no CRC to verify against"),
@@ -213,7 +216,7 @@ fn snapshots_words(args: &Args, sources: &[Source], found: &Snapshots) -> String
     if let Some(filled) = &found.decoded {
         filled.manifest.warnings.iter().for_each(|warning| text.push_str(&summary::warning_words(warning)));
         unread(args, found).for_each(|lost| text.push_str(&lost_words("warning", lost)));
-        text.push_str(&more(unread(args, found).count(), found.unread()));
+        text.push_str(&more(unread(args, found).count(), found.unread(), HIDDEN));
         if found.unread() > 0 {
             text.push_str(&format!("warning: {} damaged rows {UNREAD}\n", HumanCount(found.unread())));
         }
@@ -226,22 +229,6 @@ fn snapshots_words(args: &Args, sources: &[Source], found: &Snapshots) -> String
         text.push_str(&format!("{} damaged places; {saves}\n", HumanCount(found.damaged)));
     }
     text
-}
-
-fn lost_words(level: &str, lost: &Lost) -> String {
-    let row = lost.family.map_or(String::new(), |family| {
-        let family = if family.is_empty() { "bare" } else { family };
-        let key = lost.key.as_ref().map_or(String::new(), |key| format!(" key {}", shown(key)));
-        format!(", {family}{key}")
-    });
-    format!("{level}: {} at byte offset {}{row}: {}\n", Visible(&lost.input), lost.offset, Visible(&lost.reason))
-}
-
-fn more(shown: usize, all: u64) -> String {
-    match all.saturating_sub(shown as u64) {
-        0 => String::new(),
-        hidden => format!("        … and {} more: --limit shows them\n", HumanCount(hidden)),
-    }
 }
 
 fn snapshots_json(args: &Args, sources: &[Source], found: &Snapshots) {

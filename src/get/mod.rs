@@ -16,10 +16,32 @@ use crate::decode::{Layout, Options, Progress, fs, on_threads, or_changed, surve
 use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::objects;
-use crate::output::tap::{Chunk, tapped};
+use crate::output::tap::{Chunk, Part, tapped};
 use crate::output::tree::{Digests, Tree};
-use crate::report::Findings;
+use crate::report::{Findings, Losses};
 use crate::source::Source;
+
+/// What became of the search for an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// It is not there.
+    No,
+    /// It was written.
+    Whole,
+    /// Its beginning was written, then damage came.
+    Torn,
+}
+
+/// What is known of an object besides its bytes.
+#[derive(Debug)]
+pub struct Got {
+    /// Whether it is there.
+    pub found: Found,
+    /// What a decode of it would warn of.
+    pub findings: Findings,
+    /// With [`Options::skip_damage`], what could not be read on the way: the object may have stood there, or rows of it.
+    pub lost: Losses,
+}
 
 /// Writes one object to `out`; tells whether it is there.
 ///
@@ -35,10 +57,11 @@ pub fn get(
     progress: &dyn Progress,
     out: &mut (dyn Write + Send),
 ) -> Result<bool> {
-    get_noting(sources, one, options, progress, out).map(|(found, _)| found)
+    let got = get_noting(sources, one, options, progress, out)?;
+    Ok(got.found == Found::Whole)
 }
 
-/// As [`get`], with what a decode of the object would warn of.
+/// As [`get`], with what there is to know besides.
 ///
 /// # Errors
 /// As [`get`].
@@ -48,17 +71,17 @@ pub fn get_noting(
     options: &Options,
     progress: &dyn Progress,
     out: &mut (dyn Write + Send),
-) -> Result<(bool, Findings)> {
+) -> Result<Got> {
     if one.adapter == Adapter::Fs && options.layout == Layout::Tree {
-        let there =
-            on_threads(options.threads, || or_changed(sources, || file(sources, one, options, progress, out)))??;
-        return Ok((there, Findings::default()));
+        return on_threads(options.threads, || or_changed(sources, || file(sources, one, options, progress, out)))?;
     }
     let packed = options.layout == Layout::Packed;
     let decode = |tree: &Tree, scratch: &Path| {
         on_threads(options.threads, || {
             or_changed(sources, || {
-                fill_one(&survey(sources, options, progress)?.set, one, options, tree, scratch, progress)
+                let set = survey(sources, options, progress)?.set;
+                let findings = fill_one(&set, one, options, tree, scratch, progress)?;
+                Ok((findings, set.losses().take()?))
             })
         })?
     };
@@ -69,25 +92,23 @@ pub fn get_noting(
         _ => objects::has_object,
     };
     let mut writer = Writer::new(one, packed, out);
-    let findings = tapped(wanted, Digests::None, decode, |chunk| writer.take(&chunk).map_err(Error::stdout))?;
-    Ok((writer.any, findings))
+    let (findings, lost) = tapped(wanted, Digests::None, decode, |chunk| writer.take(&chunk).map_err(Error::stdout))?;
+    Ok(Got { found: writer.found(), findings, lost })
 }
 
-fn file(
-    sources: &[Source],
-    one: &One,
-    options: &Options,
-    progress: &dyn Progress,
-    out: &mut dyn Write,
-) -> Result<bool> {
+fn file(sources: &[Source], one: &One, options: &Options, progress: &dyn Progress, out: &mut dyn Write) -> Result<Got> {
     let set = survey(sources, options, progress)?.set;
-    let Some(node) = fs::open::resolve(&set, &one.name)? else { return Ok(false) };
-    if node.inode.kind.is_dir() {
-        return Err(Error::usage("it is a directory: --json gives a line for each file and directory in it"));
+    let node = fs::open::resolve(&set, &one.name).or_else(|error| set.tolerate(error).map(|()| None))?;
+    let mut found = Found::No;
+    if let Some(node) = node {
+        if node.inode.kind.is_dir() {
+            return Err(Error::usage("it is a directory: --json gives a line for each file and directory in it"));
+        }
+        let copied = fs::open::copy(&set, &node, out).map(|()| Found::Whole);
+        found = copied.or_else(|error| set.tolerate(error).map(|()| Found::Torn))?;
     }
-    fs::open::copy(&set, &node, out)?;
     set.check_unchanged()?;
-    Ok(true)
+    Ok(Got { found, findings: Findings::default(), lost: set.losses().take()? })
 }
 
 /// Writes what comes of a decode of one object.
@@ -105,6 +126,8 @@ struct Writer<'w> {
     message: Option<&'w [u8]>,
     line: Vec<u8>,
     any: bool,
+    /// More of the file must come.
+    is_open: bool,
 }
 
 impl<'w> Writer<'w> {
@@ -115,7 +138,15 @@ impl<'w> Writer<'w> {
         let end = |key: &Vec<u8>| [b"/", &Name::Encoded.path(key)[..]].concat();
         let ends = body.map_or_else(Vec::new, |key| spellings(key).iter().map(end).collect());
         let queue = one.adapter == Adapter::Sqs && message.is_none();
-        Writer { out, path: None, index, ends, queue, message, line: Vec::new(), any: false }
+        Writer { out, path: None, index, ends, queue, message, line: Vec::new(), any: false, is_open: false }
+    }
+
+    fn found(&self) -> Found {
+        match (self.any, self.is_open) {
+            (false, _) => Found::No,
+            (true, false) => Found::Whole,
+            (true, true) => Found::Torn,
+        }
     }
 
     fn take(&mut self, chunk: &Chunk) -> io::Result<()> {
@@ -129,12 +160,14 @@ impl<'w> Writer<'w> {
         if self.path.get_or_insert_with(|| chunk.path.clone()) != &chunk.path {
             return Ok(());
         }
+        self.is_open = chunk.part == Part::Next;
+        let is_end = chunk.part == Part::End;
         if self.index {
-            self.any |= !chunk.last;
+            self.any |= !is_end;
             self.line.extend_from_slice(&chunk.bytes);
-            return if chunk.last { self.out.write_all(&objects::without_path(&self.line)) } else { Ok(()) };
+            return if is_end { self.out.write_all(&objects::without_path(&self.line)) } else { Ok(()) };
         }
-        if chunk.last {
+        if is_end {
             return Ok(());
         }
         if self.message.is_none() {

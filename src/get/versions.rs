@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::dataset::{DataSet, KeyRange, RowsOf, Version};
+use crate::dataset::{DataSet, KeyRange, Losses, RowsOf, Version};
 use crate::decode::one::{One, rows_of};
 use crate::decode::sort::{Record, Sorter, field};
 use crate::decode::{Options, Progress, on_threads, or_changed, survey};
@@ -39,7 +39,8 @@ impl Record for Place {
     }
 }
 
-/// Gives every version of the rows of an object, also of rows that are deleted; gives their number.
+/// Gives every version of the rows of an object, also of rows that are deleted; gives their number, and with
+/// [`Options::skip_damage`] what could not be read.
 ///
 /// The rows are, by adapter: all rows of a Redis key; an item; an S3 object's manifest; a message, or a queue's record; a
 /// file's name and inode.
@@ -52,13 +53,13 @@ pub fn versions(
     options: &Options,
     progress: &dyn Progress,
     each: &mut (dyn FnMut(&Version<'_>) -> Result<()> + Send),
-) -> Result<u64> {
+) -> Result<(u64, Losses)> {
     on_threads(options.threads, || {
         or_changed(sources, || {
             let set = survey(sources, options, progress)?.set;
             let number = in_order(&set, one, each)?;
             set.check_unchanged()?;
-            Ok(number)
+            Ok((number, set.losses().take()?))
         })
     })?
 }

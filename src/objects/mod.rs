@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::Adapter;
 use crate::output::checksums::Digest;
 use crate::output::json::{self, Escape};
-use crate::output::tap::{Chunk, tapped};
+use crate::output::tap::{Chunk, Part, tapped};
 use crate::output::tree::{Digests, Tree};
 use crate::source::Source;
 use bodies::Bodies;
@@ -236,7 +236,7 @@ impl Reader {
 
     /// Takes the next bytes of a file that is tapped. What is known of one that ends is forgotten: there may be many.
     fn take(&mut self, chunk: &Chunk, each: &mut Each<'_>) -> Result<()> {
-        if chunk.last {
+        if chunk.part == Part::End {
             self.files.remove(&chunk.path);
         }
         // An empty file has no objects.

@@ -16,8 +16,19 @@ pub struct Chunk {
     pub path: Vec<u8>,
     /// Its next bytes.
     pub bytes: Vec<u8>,
-    /// Whether nothing follows: so it is of files that grow.
-    pub last: bool,
+    /// What they are of it.
+    pub part: Part,
+}
+
+/// Which bytes of a file come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of them.
+    Whole,
+    /// The next ones of a file that grows.
+    Next,
+    /// None: a file that grew is finished. It does not come to one that is taken back.
+    End,
 }
 
 /// Takes the bytes of some files. Bytes of one file come in their order.
@@ -57,28 +68,16 @@ impl Tap {
         (Tap { wanted, chunks }, taken)
     }
 
-    /// Takes the next bytes of a file; waits while too many are there.
+    /// Takes bytes of a file; waits while too many are there.
     ///
     /// # Errors
     /// Nobody reads any more.
-    pub(super) fn take(&self, dir: &[u8], name: &[u8], bytes: &[u8]) -> Result<()> {
-        self.send(dir, name, bytes, false)
-    }
-
-    /// Tells that a file that grew gets no more bytes.
-    ///
-    /// # Errors
-    /// As [`take`](Tap::take).
-    pub(super) fn end(&self, dir: &[u8], name: &[u8]) -> Result<()> {
-        self.send(dir, name, b"", true)
-    }
-
-    fn send(&self, dir: &[u8], name: &[u8], bytes: &[u8], last: bool) -> Result<()> {
+    pub(super) fn take(&self, dir: &[u8], name: &[u8], bytes: &[u8], part: Part) -> Result<()> {
         let path = if dir.is_empty() { name.to_vec() } else { [dir, b"/", name].concat() };
         if !(self.wanted)(&path) {
             return Ok(());
         }
-        let chunk = Chunk { path, bytes: bytes.to_vec(), last };
+        let chunk = Chunk { path, bytes: bytes.to_vec(), part };
         self.chunks.send(chunk).map_err(|_| Error::usage("nobody reads what is decoded any more"))
     }
 }

@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use super::checksums::{Checksums, Digest, ELSEWHERE, Place, Sum, Sums};
 use super::spool::{HOLE, Pieces, Spool};
 use super::sys;
-use super::tap::Tap;
+use super::tap::{Part, Tap};
 use crate::error::{Error, Result};
 
 /// Mode of a data file: a backup is for its owner.
@@ -263,7 +263,7 @@ impl Tree {
         let digest = self.digest_of(body);
         let place = self.store(dir, name, body)?;
         self.put_done(dir, name, digest, Place { len: body.len() as u64, ..place }, sums);
-        self.tap.as_ref().map_or(Ok(()), |tap| tap.take(&dir.rel, name, body))
+        self.tap.as_ref().map_or(Ok(()), |tap| tap.take(&dir.rel, name, body, Part::Whole))
     }
 
     /// Writes a whole file, not counted and without a row for its digest.
@@ -465,7 +465,7 @@ impl<'t> OpenFile<'t> {
             hash.update(bytes);
         }
         if let Some(tap) = &self.tree.tap {
-            bytes.chunks(TAPPED).try_for_each(|piece| tap.take(&self.rel, &self.name, piece))?;
+            bytes.chunks(TAPPED).try_for_each(|piece| tap.take(&self.rel, &self.name, piece, Part::Next))?;
         }
         if !bytes.is_empty() {
             self.leave_hole(self.bytes / BLOCK * BLOCK);
@@ -529,7 +529,7 @@ impl<'t> OpenFile<'t> {
     pub fn finish(mut self, sums: &mut Sums) -> Result<()> {
         let place = self.close()?;
         if let Some(tap) = &self.tree.tap {
-            tap.end(&self.rel, &self.name)?;
+            tap.take(&self.rel, &self.name, b"", Part::End)?;
         }
         let digest = Digest::from(self.hash.take().unwrap_or_default().finalize());
         sums.add(&self.rel, &self.name, digest, place);

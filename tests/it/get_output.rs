@@ -41,7 +41,7 @@ fn one_of(object: &Object<'_>) -> Option<One> {
 }
 
 /// A sample of the names in a snapshot: all of small ones.
-fn names(source: &[Source]) -> Vec<One> {
+pub fn names(source: &[Source]) -> Vec<One> {
     let mut names = Vec::new();
     of_snapshots(source, &Options::default(), false, &Silent, &mut |object| {
         // Files of holes alone: `size` counts what is stored, but a terabyte of zeros would be held here.
@@ -186,6 +186,7 @@ fn words() {
         (&["tree", "redis:k", "--json"], 64, "leave out --json"),
         (&["tree", "redis:k", "--versions"], 64, "are for snapshots"),
         (&["tree", "redis:k", "--as-of", "2026-01-01"], 64, "are for snapshots"),
+        (&["tree", "redis:k", "--on-error", "skip"], 64, "are for snapshots"),
         (&["tree", "x.fsm", "redis:k"], 64, "read alone"),
     ] {
         let out = ekvsnap(dir.path(), &[&["get"], args].concat());

@@ -20,6 +20,7 @@ mod fs;
 mod future;
 mod generated;
 mod get;
+mod get_damaged;
 mod get_output;
 mod golden;
 mod groups;

@@ -22,7 +22,7 @@ fn lost(decoded: &Decoded) -> Vec<serde_json::Value> {
 }
 
 /// Rows that their families cannot accept, of every adapter and of transactions.
-fn damaged_rows() -> Vec<(Vec<u8>, Vec<u8>)> {
+pub fn damaged_rows() -> Vec<(Vec<u8>, Vec<u8>)> {
     let bucket = b"zzz\0\x01".to_vec();
     let object = [&bucket[..], &be(&[1]), b"k\0\x01"].concat();
     let rows: Vec<(Vec<u8>, &[u8])> = vec![
