@@ -86,27 +86,24 @@ pub(super) fn finish(
 
 /// A field of a hash or stream entry, on one line.
 #[inline]
-pub(super) fn field(name: &[u8], value: &[u8], out: &mut impl Out) {
-    out.buffer().extend_from_slice(b"{\"name\":");
+pub(super) fn field(first: bool, name: &[u8], value: &[u8], out: &mut impl Out) {
+    out.buffer().extend_from_slice(if first { b"{\"name\":" } else { b",{\"name\":" });
     out.bytes(name, Escape::Html);
     out.buffer().extend_from_slice(b",\"value\":");
     out.bytes(value, Escape::Html);
     out.buffer().push(b'}');
 }
 
-/// The members of the line of a stream entry, and its end.
+/// The members of the line of a stream entry, and its end; `before` begins the line, or goes on with it, up to the ID.
 #[inline]
-pub(super) fn entry_members(id: StreamId, entry: &StreamEntry<'_>, out: &mut impl Out) {
-    out.buffer().extend_from_slice(b"\"id\":\"");
+pub(super) fn entry_members(before: &[u8; 7], id: StreamId, entry: &StreamEntry<'_>, out: &mut impl Out) {
+    out.buffer().extend_from_slice(before);
     json::integer(id.ms, out.buffer());
     out.buffer().push(b'-');
     json::integer(id.seq, out.buffer());
     out.buffer().extend_from_slice(b"\",\"fields\":[");
     for (i, (name, value)) in entry.fields().enumerate() {
-        if i > 0 {
-            out.buffer().push(b',');
-        }
-        field(name, value, out);
+        field(i == 0, name, value, out);
         out.relieve();
     }
     out.buffer().extend_from_slice(b"]}\n");

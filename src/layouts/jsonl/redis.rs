@@ -108,8 +108,10 @@ impl Visitor for Lines<'_, '_> {
 
     #[inline]
     fn field(&mut self, _: &Key<'_>, name: &[u8], value: &[u8]) -> Result<()> {
-        let line = self.element()?;
-        redis::field(name, value, line);
+        let first = self.elements == 0;
+        self.elements += 1;
+        let line = self.open.as_mut().ok_or_else(not_begun)?;
+        redis::field(first, name, value, line);
         line.spill()
     }
 
@@ -140,7 +142,7 @@ impl Visitor for Lines<'_, '_> {
     fn entry(&mut self, key: &Key<'_>, id: StreamId, entry: &StreamEntry<'_>) -> Result<()> {
         let lines = self.open.as_mut().ok_or_else(not_begun)?;
         open_stream_line(key, lines);
-        entry_members(id, entry, lines);
+        entry_members(b",\"id\":\"", id, entry, lines);
         lines.spill()
     }
 
@@ -148,6 +150,7 @@ impl Visitor for Lines<'_, '_> {
         let mut line = self.open.take().ok_or_else(not_begun)?;
         if key.kind == Type::Stream {
             open_stream_line(key, &mut line);
+            line.buffer().push(b',');
             terminator_members(stream, key.expire_at_ms, &mut line);
         } else {
             line.buffer().push(b']');
@@ -187,7 +190,6 @@ fn string_line(key: &Key<'_>, value: &[u8], out: &mut impl Out) {
 fn open_stream_line(key: &Key<'_>, out: &mut impl Out) {
     out.buffer().extend_from_slice(b"{\"key\":");
     out.bytes(key.name, Escape::Html);
-    out.buffer().push(b',');
 }
 
 /// The end of a line: the expiry is its last member.

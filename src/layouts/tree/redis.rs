@@ -155,8 +155,7 @@ impl Visitor for Files<'_, '_> {
     #[inline]
     fn entry(&mut self, _: &Key<'_>, id: StreamId, entry: &StreamEntry<'_>) -> Result<()> {
         let file = self.open.as_mut().ok_or_else(not_begun)?;
-        file.buffer().push(b'{');
-        entry_members(id, entry, file);
+        entry_members(b"{\"id\":\"", id, entry, file);
         file.spill()
     }
 
