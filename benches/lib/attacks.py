@@ -1,10 +1,25 @@
 """The kinds of hostile snapshots, and how large each is made."""
 
+import gzip
+import tarfile
 from collections import namedtuple
 
 #: name: of examples/gen_snapshot, behind hostile/. most: the largest size of a full run; a tenth and a hundredth of it
 #: show how time grows. quick: the largest size of a quick run. files: whether a tree has a file for each of so many.
-Attack = namedtuple("Attack", "name most quick files", defaults=(False,))
+#: archive: what makes it, where it is no snapshot but an archive to be verified.
+Attack = namedtuple("Attack", "name most quick files archive", defaults=(False, None))
+
+
+def long_name(path, n):
+    """A member whose name has so many bytes, which compress to next to nothing."""
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, n
+    with gzip.open(path, "wb", compresslevel=1) as archive:
+        archive.write(header.tobuf(tarfile.GNU_FORMAT))
+        for start in range(0, n, 1 << 20):
+            archive.write(b"a" * min(1 << 20, n - start))
+        archive.write(bytes(-n % 512) + tarfile.TarInfo("a").tobuf() + bytes(1024))
+
 
 ATTACKS = [
     # One large value.
@@ -62,6 +77,7 @@ ATTACKS = [
     Attack("ttl-alone", 1_000_000, 100_000),
     Attack("damaged-metas", 1_000_000, 20_000),
     Attack("damaged-long", 100, 30),
+    Attack("damaged-keys", 1_000_000, 100_000, True),
     Attack("unknown", 1_000_000, 100_000),
     Attack("intents", 300_000, 30_000, True),
     Attack("equal-numbers", 1_000, 300, True),
@@ -70,4 +86,6 @@ ATTACKS = [
     Attack("wide", 1_000_000, 30_000, True),
     Attack("links", 1_000_000, 30_000, True),
     Attack("holes", 100_000, 10_000, True),
+    # Outputs.
+    Attack("long-name", 4_000_000_000, 400_000_000, archive=long_name),
 ]

@@ -31,8 +31,6 @@ const KINDS: [&str; 19] = [
     "files",
     "directories",
 ];
-/// Rows that are handed over at once.
-const BATCH: usize = 4096;
 
 /// Collects objects.
 pub(super) struct Ledger {
@@ -89,7 +87,7 @@ impl Ledger {
         let kind = KINDS.iter().position(|kind| *kind == object.kind).unwrap_or_default();
         let place = Place { at: side as u64 | (kind as u64) << 1, len: object.size, pieces: 0 };
         self.batch.add(b"", &self.id, marks, place);
-        if self.batch.len() < BATCH { Ok(()) } else { self.rows.add(&std::mem::take(&mut self.batch)) }
+        if self.batch.are_many() { self.rows.add(&std::mem::take(&mut self.batch)) } else { Ok(()) }
     }
 
     /// Gives every difference, in order of adapter, scope and key.

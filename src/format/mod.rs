@@ -23,6 +23,7 @@ pub mod header;
 pub mod hex;
 pub(crate) mod jsonout;
 pub mod jsonval;
+pub mod last;
 pub mod limits;
 pub mod messages;
 pub mod mvcc;

@@ -14,8 +14,6 @@ use crate::output::checksums::{Checksums, Digest, Place, Sums};
 /// Ends a path: no name of an output has it. Behind it, a digest sorts before keys.
 const END: u8 = 0;
 const KEY: u8 = 1;
-/// Rows that are handed over at once.
-const BATCH: usize = 4096;
 
 /// Collects both.
 pub(super) struct Bodies {
@@ -40,7 +38,7 @@ impl Bodies {
 
     fn add(&mut self, row: &[u8], digest: Digest, size: u64) -> Result<()> {
         self.batch.add(b"", row, digest, Place { at: 0, len: size, pieces: 0 });
-        if self.batch.len() < BATCH { Ok(()) } else { self.rows.add(&std::mem::take(&mut self.batch)) }
+        if self.batch.are_many() { self.rows.add(&std::mem::take(&mut self.batch)) } else { Ok(()) }
     }
 
     /// Gives the bodies of all objects. Of one without a file, the value is zeros.

@@ -10,6 +10,7 @@ mod lines;
 mod members;
 mod place;
 mod read;
+mod schema;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -31,6 +32,7 @@ use item::ItemHash;
 pub(crate) use lines::KeyNames;
 use lines::{Each, Lines};
 use place::{Place, Shape};
+use schema::SchemaText;
 
 /// Tells one value from another: the first half of a SHA-256.
 pub type Mark = [u8; 16];
@@ -224,14 +226,16 @@ struct Reader {
     last_names: Arc<KeyNames>,
     /// Items of a tree that have not come to their end.
     items: HashMap<Vec<u8>, (ItemHash, u64)>,
+    /// Schemas of tables that have not.
+    schemas: HashMap<Vec<u8>, SchemaText>,
     bodies: Option<Bodies>,
 }
 
 impl Reader {
     fn new(layout: Layout, marks: bool) -> Reader {
         let bodies = (layout == Layout::Packed && marks).then(Bodies::new);
-        let (files, names, items) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Reader { layout, marks, files, names, last_names: Arc::default(), items, bodies }
+        let (files, names, items, schemas) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
+        Reader { layout, marks, files, names, last_names: Arc::default(), items, schemas, bodies }
     }
 
     /// Takes the next bytes of a file that is tapped. What is known of one that ends is forgotten: there may be many.
@@ -243,7 +247,7 @@ impl Reader {
         if chunk.bytes.is_empty() { Ok(()) } else { self.feed(&chunk.path, &chunk.bytes, each) }
     }
 
-    /// Takes the next bytes of a file; of one that describes a table, bucket or queue: all of them.
+    /// Takes the next bytes of a file; of one that describes a bucket or queue: all of them.
     fn feed(&mut self, path: &[u8], bytes: &[u8], each: &mut Each<'_>) -> Result<()> {
         if let Some(lines) = self.files.get_mut(path) {
             lines.feed(bytes, each)?;
@@ -252,7 +256,10 @@ impl Reader {
         }
         let Some(place) = Place::of(self.layout, path) else { return Ok(()) };
         if place.shape == Shape::Scope {
-            return self.scope(&place, bytes, each);
+            return match place.adapter {
+                Adapter::DynamoDb => self.schema(path, &place, bytes, each),
+                _ => self.scope(&place, bytes.len(), self.marks.then(|| lines::mark_of(bytes)), each),
+            };
         }
         if place.shape == Shape::ItemFile {
             return self.item(path, &place, bytes, each);
@@ -279,6 +286,9 @@ impl Reader {
 
     /// Gives what is only known when all was read.
     fn end(&mut self, each: &mut Each<'_>) -> Result<()> {
+        if let Some(Place { scope, .. }) = self.schemas.keys().find_map(|path| Place::of(self.layout, path)) {
+            return Err(unread_schema(&scope));
+        }
         self.bodies.take().map_or(Ok(()), |bodies| bodies.give(each))
     }
 
@@ -297,19 +307,25 @@ impl Reader {
         each(&Object { adapter, scope, kind, key, range: None, size, expire_at_ms: None, value, rest })
     }
 
-    fn scope(&mut self, place: &Place, bytes: &[u8], each: &mut Each<'_>) -> Result<()> {
-        if place.adapter == Adapter::DynamoDb {
-            let names = key_names(bytes).ok_or_else(|| {
-                Error::new(ErrorKind::Output(format!("the schema of table {} cannot be read", place.scope)))
-            })?;
-            if *self.last_names != names {
-                self.last_names = Arc::new(names);
-            }
-            self.names.insert(place.scope.clone(), Arc::clone(&self.last_names));
+    /// Takes the next bytes of the schema of a table.
+    fn schema(&mut self, path: &[u8], place: &Place, bytes: &[u8], each: &mut Each<'_>) -> Result<()> {
+        let mut text = self.schemas.remove(path).unwrap_or_default();
+        if !text.feed(bytes) {
+            self.schemas.insert(path.to_vec(), text);
+            return Ok(());
         }
+        let names = text.key_names().ok_or_else(|| unread_schema(&place.scope))?;
+        if *self.last_names != names {
+            self.last_names = Arc::new(names);
+        }
+        self.names.insert(place.scope.clone(), Arc::clone(&self.last_names));
+        self.scope(place, text.size, self.marks.then(|| text.mark()), each)
+    }
+
+    /// Gives a table, bucket or queue.
+    fn scope(&mut self, place: &Place, size: usize, value: Option<Mark>, each: &mut Each<'_>) -> Result<()> {
         let Place { adapter, scope, kind, .. } = place;
-        let (key, size) = (scope.as_bytes(), bytes.len() as u64);
-        let value = self.marks.then(|| lines::mark_of(bytes));
+        let (key, size) = (scope.as_bytes(), size as u64);
         let (adapter, kind) = (*adapter, *kind);
         each(&Object { adapter, scope, kind, key, range: None, size, expire_at_ms: None, value, rest: None })
     }
@@ -350,9 +366,11 @@ pub fn feed_in_pieces(path: &str, lines: &[u8], size: usize) -> Vec<String> {
 
 /// Names of the key attributes in a `_schema.json`.
 pub(crate) fn key_names(schema: &[u8]) -> Option<KeyNames> {
-    let schema: serde_json::Value = serde_json::from_slice(schema).ok()?;
-    let name = |which: &str| schema["primary_key"][which]["name"].as_str().map(str::to_owned);
-    // A table without a key attribute has no items: its schema is one all the same.
-    schema["primary_key"]["hash_key"].is_object().then_some(())?;
-    Some(KeyNames { hash: name("hash_key").unwrap_or_default(), range: name("range_key") })
+    let mut text = SchemaText::default();
+    text.feed(schema);
+    text.key_names()
+}
+
+fn unread_schema(table: &str) -> Error {
+    Error::new(ErrorKind::Output(format!("the schema of table {table} cannot be read")))
 }

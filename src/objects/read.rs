@@ -8,6 +8,7 @@ use super::place::{Place, Shape};
 use super::{Reader, is_read};
 use crate::decode::Layout;
 use crate::error::{Error, Result};
+use crate::format::Adapter;
 use crate::output::checksums::Digest;
 use crate::output::reading::{Content, Entry, Output, broken, open_below};
 
@@ -43,11 +44,13 @@ pub(crate) fn of_layout(
         let name = output.name().to_path_buf();
         output.each(&mut |entry| {
             let Entry::File(path, content) = entry else { return Ok(()) };
-            let is_scope = Place::of(layout, path).is_some_and(|place| place.shape == Shape::Scope);
+            let place = Place::of(layout, path);
+            let is_scope = place.as_ref().is_some_and(|place| place.shape == Shape::Scope);
             if is_scope != scopes || !is_read(layout, path) {
                 return Ok(());
             }
-            let mut read = |bytes: &mut dyn Read| reader.read(path, is_scope, bytes, &name, each);
+            let whole = is_scope && place.is_some_and(|place| place.adapter != Adapter::DynamoDb);
+            let mut read = |bytes: &mut dyn Read| reader.read(path, whole, bytes, &name, each);
             match content {
                 Content::OnDisk(dir, file) => read(&mut open_below(dir, file).map_err(|e| broken(&name, e))?),
                 Content::InArchive(bytes, len) => read(&mut bytes.take(len)),

@@ -58,6 +58,11 @@ pub struct Entry {
     pub place: Place,
 }
 
+/// Rows that are handed over at once.
+const MANY: usize = 4096;
+/// Bytes of their paths.
+const MANY_BYTES: usize = 1 << 20;
+
 /// Digests of some files, with their paths packed into one buffer.
 #[derive(Debug, Default)]
 pub struct Sums {
@@ -87,6 +92,11 @@ impl Sums {
     /// How many files.
     pub fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Whether there are so many that they are to be handed over: their paths may be long.
+    pub fn are_many(&self) -> bool {
+        self.rows.len() >= MANY || self.paths.len() >= MANY_BYTES
     }
 
     /// Whether there are none.
@@ -141,7 +151,7 @@ struct Run {
 }
 
 /// Bytes of a batch before it is spilled.
-const BATCH: usize = 8 << 20;
+const BATCH: usize = 4 << 20;
 
 impl Checksums {
     /// Nothing collected yet; runs are spilled to the file system of `scratch`.

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 const SPILL: usize = 1 << 20;
 
 /// Lines that a unit holds until its turn comes; more go to a temporary file.
-const LOG_SPILL: usize = 4 << 20;
+pub(super) const LOG_SPILL: usize = 4 << 20;
 
 /// A hole of fewer bytes is not worth one: it is written as zeros.
 const LEAST_HOLE: u64 = 4 << 10;

@@ -46,6 +46,8 @@ pub struct Tree {
     root: Arc<Dir>,
     /// Directories that were asked for, where there is no disk to hold them.
     named: Mutex<Checksums>,
+    /// Digests of files that units had no room for.
+    early: Mutex<Checksums>,
     dirs: Mutex<HashMap<Vec<u8>, Arc<Dir>>>,
     files: AtomicU64,
     bytes: AtomicU64,
@@ -131,12 +133,14 @@ impl Tree {
     fn new(path: &Path, backing: Backing, fd: Option<OwnedFd>) -> Tree {
         let root = Arc::new(Dir { fd, rel: Vec::new() });
         let (dirs, spare) = (Mutex::default(), Mutex::default());
-        let (path, named) = (path.to_path_buf(), Mutex::new(Checksums::new(path)));
+        let checksums = || Mutex::new(Checksums::new(path));
+        let (path, named, early) = (path.to_path_buf(), checksums(), checksums());
         Tree {
             path,
             backing,
             root,
             named,
+            early,
             dirs,
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -160,6 +164,19 @@ impl Tree {
     pub fn take_named_dirs(&self) -> Checksums {
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *named, Checksums::new(&self.path))
+    }
+
+    /// Takes digests of a unit before its turn: their order does not matter.
+    pub(super) fn take_early(&self, sums: &mut Sums) -> Result<()> {
+        let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
+        early.add(&std::mem::take(sums))
+    }
+
+    /// Gives them.
+    pub(super) fn early(&self) -> Checksums {
+        let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
+        let beside = early.beside();
+        std::mem::replace(&mut *early, beside)
     }
 
     /// Files and bytes written so far.

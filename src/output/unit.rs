@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::checksums::{Checksums, Place, Sum, Sums};
 pub use super::growing::Growing;
-use super::growing::Target;
+use super::growing::{LOG_SPILL, Target};
 use super::members::{Member, MemberList, Stored};
 use super::tree::{Dir, OpenFile, Slot, Tree};
 use crate::error::{Error, Result};
@@ -21,6 +21,9 @@ use crate::report::Findings;
 const MOST_OPEN: usize = 32;
 /// Shared files that the lines of a unit keep open until they are written.
 const MOST_WAITING: usize = 8;
+
+/// Bytes that a unit holds for a shared file beside its lines, about: its path, and what is counted of its scope.
+const BESIDE_LINES: usize = 512;
 
 /// One unit's share of the output.
 pub struct UnitOut<'t> {
@@ -39,6 +42,8 @@ pub struct UnitOut<'t> {
     pub findings: Findings,
     /// What the unit emitted, by scope and kind.
     pub tally: Tally,
+    /// Why lines could not be spilled: told when they are taken.
+    failed: Option<Error>,
 }
 
 /// What a unit adds to a shared file.
@@ -49,6 +54,8 @@ struct Log {
     buffer: Vec<u8>,
     /// A growing object has the two others.
     lent: bool,
+    /// Nothing follows, in this unit or in a later one.
+    complete: bool,
 }
 
 impl<'t> UnitOut<'t> {
@@ -65,6 +72,7 @@ impl<'t> UnitOut<'t> {
             members: Stored::default(),
             findings: Findings::default(),
             tally: Tally::default(),
+            failed: None,
         }
     }
 
@@ -75,7 +83,7 @@ impl<'t> UnitOut<'t> {
 
     /// Bytes that it holds in memory, about.
     pub fn held(&self) -> usize {
-        let logs: usize = self.logs.iter().map(|log| log.buffer.capacity()).sum();
+        let logs: usize = self.logs.iter().map(|log| log.buffer.capacity() + BESIDE_LINES).sum();
         logs + self.sums.held() + self.members.held()
     }
 
@@ -125,12 +133,20 @@ impl<'t> UnitOut<'t> {
 
     /// Writes a whole file.
     pub fn put(&mut self, dir: &Dir, name: &[u8], body: &[u8]) -> Result<()> {
-        self.tree.put(dir, name, body, &mut self.sums)
+        self.tree.put(dir, name, body, &mut self.sums)?;
+        self.relieve()
+    }
+
+    /// Hands digests over when they are many: paths can be long.
+    #[inline]
+    fn relieve(&mut self) -> Result<()> {
+        if self.sums.are_many() { self.tree.take_early(&mut self.sums) } else { Ok(()) }
     }
 
     /// Writes a whole file unless the name is taken; tells whether it was free.
     pub fn try_put(&mut self, dir: &Dir, name: &[u8], body: &[u8]) -> Result<bool> {
-        self.tree.try_put(dir, name, body, &mut self.sums)
+        let free = self.tree.try_put(dir, name, body, &mut self.sums)?;
+        self.relieve().map(|()| free)
     }
 
     /// The number of a shared file, for [`UnitOut::log_buffer`]: it will exist, even if nothing is added to it.
@@ -141,7 +157,7 @@ impl<'t> UnitOut<'t> {
         let index = self.logs.len();
         self.log_of.insert(path.to_owned(), index);
         let (path, buffer) = (path.to_owned(), self.tree.buffer());
-        self.logs.push(Log { path, spilled: None, buffer, lent: false });
+        self.logs.push(Log { path, spilled: None, buffer, lent: false, complete: false });
         index
     }
 
@@ -150,10 +166,26 @@ impl<'t> UnitOut<'t> {
         &mut self.logs[log].buffer
     }
 
-    /// The lines that this unit adds to a shared file, by its path.
+    /// The lines that this unit adds to a shared file, by its path. Full ones are spilled.
     pub fn lines(&mut self, path: &str) -> &mut Vec<u8> {
         let log = self.log(path);
+        if self.logs[log].buffer.len() >= LOG_SPILL {
+            self.spill(log);
+        }
         self.log_buffer(log)
+    }
+
+    #[cold]
+    fn spill(&mut self, log: usize) {
+        let mut lines = self.grow_log(log);
+        let spilled = lines.spill().and_then(|()| self.finish(lines));
+        self.failed = self.failed.take().or(spilled.err());
+    }
+
+    /// Tells that a shared file gets no lines behind those of this unit: it is closed when they are taken, before the others of
+    /// the unit are opened.
+    pub fn complete(&mut self, log: usize) {
+        self.logs[log].complete = true;
     }
 
     /// Begins a file that may grow large: it is buffered, and written in pieces when it does.
@@ -222,7 +254,7 @@ impl<'t> UnitOut<'t> {
             }
         }
         self.spare = buffer;
-        Ok(bytes)
+        self.relieve().map(|()| bytes)
     }
 
     /// Completes a file whose digest the caller has taken; see [`OpenFile::finish_known`].
@@ -237,7 +269,7 @@ impl<'t> UnitOut<'t> {
             Target::Log { .. } => return Err(Error::usage("lines have no digest of their own")),
         };
         self.spare = buffer;
-        Ok(place)
+        self.relieve().map(|()| place)
     }
 }
 
@@ -359,6 +391,9 @@ impl<'t> Collector<'t> {
 
     /// Takes the next unit's share, all but the writing of its lines, which need not be done in unit order.
     pub fn place(&mut self, unit: UnitOut<'t>) -> Result<Writes<'t>> {
+        if let Some(error) = unit.failed {
+            return Err(error);
+        }
         self.checksums.add(&unit.sums)?;
         self.members.append(&unit.members, || self.tree.scratch())?;
         self.findings.merge(unit.findings);
@@ -373,6 +408,10 @@ impl<'t> Collector<'t> {
                 super::growing::copy(&spilled, file)?;
             }
             list.push((file.append(&log.buffer)?, log.buffer));
+            if log.complete {
+                Writes { tree: self.tree, list: std::mem::take(&mut list) }.write()?;
+                self.close(&log.path)?;
+            }
             if list.len() >= MOST_WAITING {
                 Writes { tree: self.tree, list: std::mem::take(&mut list) }.write()?;
             }
@@ -415,6 +454,7 @@ impl<'t> Collector<'t> {
             file.finish(&mut sums)?;
         }
         self.checksums.add(&sums)?;
+        self.checksums.absorb(self.tree.early())?;
         Ok((self.checksums, self.findings, self.tally))
     }
 }

@@ -70,7 +70,9 @@ fn dynamodb_row(family: Family, suffix: &[u8], body: &[u8]) -> Result<()> {
         Family::DdbGen => {
             dynamodb::keys::table_name(suffix).and_then(|_| dynamodb::keys::generation_counter(body).map(drop))
         }
-        Family::DdbTable => dynamodb::keys::table_name(suffix).and_then(|_| dynamodb::Schema::parse(body).map(drop)),
+        Family::DdbTable => {
+            dynamodb::keys::table_name(suffix).and_then(|_| dynamodb::StoredSchema::parse(body).map(drop))
+        }
         _ => index_row(suffix, body),
     }
 }

@@ -7,6 +7,7 @@ use super::task::Task;
 use crate::dataset::{DataSet, Row};
 use crate::error::Result;
 use crate::format::Family;
+use crate::format::last::LastOfEach;
 use crate::format::redis::blob;
 use crate::format::redis::meta::{self, CollectionMeta};
 use crate::model::redis::{Key, StreamEnd, Type, Visitor};
@@ -107,7 +108,7 @@ fn from_blob<'a, V: Visitor>(
     key: &Key<'a>,
 ) -> Result<u64> {
     let (_, _, family) = shape.families();
-    let mut elements = Elements::default();
+    let mut elements = LastOfEach::new(|(name, ..): &Element<'a>| *name);
     parse(task.set, family, row, |value| match shape {
         Shape::Hash => blob::hash(value, |name, value| elements.push((name, value, 0.0))),
         Shape::Set => blob::set(value, |member| elements.push((member, b"", 0.0))),
@@ -126,41 +127,6 @@ fn from_blob<'a, V: Visitor>(
 
 /// Name, value and score.
 type Element<'a> = (&'a [u8], &'a [u8], f64);
-
-/// Elements of a blob, in any order.
-#[derive(Default)]
-struct Elements<'a> {
-    all: Vec<Element<'a>>,
-    /// How many there may be before those with one name become one: a blob can repeat a name of no bytes without end.
-    most: usize,
-}
-
-impl<'a> Elements<'a> {
-    /// Of so many elements, names are looked at for the first time.
-    const FEW: usize = 64 << 10;
-
-    fn push(&mut self, element: Element<'a>) {
-        if self.all.len() >= self.most.max(Self::FEW) {
-            self.tidy();
-            // The next time twice as many have come, so that the work grows as their number.
-            self.most = 2 * self.all.len();
-        }
-        self.all.push(element);
-    }
-
-    /// Sorts by name. Of a repeated name the last one counts.
-    fn tidy(&mut self) {
-        // Reversed, it is the first of its run after a stable sort.
-        self.all.reverse();
-        self.all.sort_by_key(|(name, _, _)| *name);
-        self.all.dedup_by_key(|(name, _, _)| *name);
-    }
-
-    fn finish(mut self) -> Vec<Element<'a>> {
-        self.tidy();
-        self.all
-    }
-}
 
 impl<V: Visitor> Task<'_, '_, '_, V> {
     /// Warns of a length that is not the number of elements.

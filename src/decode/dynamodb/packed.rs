@@ -104,6 +104,8 @@ impl<'a> Packer<'a> {
         {
             return open.log;
         }
+        // Tables come one after the other: the one before gets no more lines.
+        self.open.iter().for_each(|before| out.complete(before.log));
         self.close(out);
         self.straight = Straight::default();
         let log = out.log(&table.packed());

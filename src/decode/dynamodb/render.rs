@@ -1,29 +1,31 @@
 //! `_schema.json`, item files and packed lines (`dynamodb.md` §4, `rules.md` §3 and §6).
 
 use crate::format::dynamodb::item::{Entry, Item, Map, Value};
-use crate::format::dynamodb::schema::{Index, KeyNames, Schema};
+use crate::format::dynamodb::schema::KeyNames;
+use crate::format::dynamodb::stored::{StoredIndex, StoredSchema};
 use crate::output::json::{self, Escape};
 use crate::output::nested::Nested;
 use crate::output::out::Out;
 
 /// Appends `_schema.json`: the peer's document, then the members that are ours. No newline at the end.
-pub fn schema(schema: &Schema, out: &mut impl Out) {
+pub fn schema(schema: &StoredSchema<'_>, out: &mut impl Out) {
+    let head = &schema.head;
     Nested::<true, _>::new(out).object(|w| {
         w.integer_member("format_version", 1);
-        w.text_member("table_name", &schema.table_name);
+        w.text_member("table_name", &head.table_name);
         w.member("primary_key");
-        key_names(schema, &schema.key, w);
+        key_names(schema, &head.key, w);
         attribute_definitions(schema, w);
         indexes(schema, w);
-        w.nonzero_member("generation", schema.generation);
-        w.nonzero_member("key_encoding_version", schema.key_encoding_version);
-        w.nonzero_member("migrating_from_generation", schema.migrating_from_generation);
+        w.nonzero_member("generation", head.generation);
+        w.nonzero_member("key_encoding_version", head.key_encoding_version);
+        w.nonzero_member("migrating_from_generation", head.migrating_from_generation);
     });
 }
 
 type Indented<'o, O> = Nested<'o, true, O>;
 
-fn key_names(schema: &Schema, key: &KeyNames, w: &mut Indented<'_, impl Out>) {
+fn key_names(schema: &StoredSchema<'_>, key: &KeyNames, w: &mut Indented<'_, impl Out>) {
     w.object(|w| {
         w.member("hash_key");
         key_attribute(schema, &key.hash, w);
@@ -33,7 +35,7 @@ fn key_names(schema: &Schema, key: &KeyNames, w: &mut Indented<'_, impl Out>) {
 }
 
 /// A key attribute with its declared type; `{}` when the key has none.
-fn key_attribute(schema: &Schema, name: &str, w: &mut Indented<'_, impl Out>) {
+fn key_attribute(schema: &StoredSchema<'_>, name: &str, w: &mut Indented<'_, impl Out>) {
     w.object(|w| {
         if !name.is_empty() {
             w.text_member("name", name);
@@ -43,10 +45,10 @@ fn key_attribute(schema: &Schema, name: &str, w: &mut Indented<'_, impl Out>) {
     });
 }
 
-fn attribute_definitions(schema: &Schema, w: &mut Indented<'_, impl Out>) {
+fn attribute_definitions(schema: &StoredSchema<'_>, w: &mut Indented<'_, impl Out>) {
     w.member("attribute_definitions");
     w.array(|w| {
-        for (name, kind) in &schema.attributes {
+        for (name, kind) in schema.attributes() {
             w.element();
             w.object(|w| {
                 w.text_member("name", name);
@@ -56,31 +58,38 @@ fn attribute_definitions(schema: &Schema, w: &mut Indented<'_, impl Out>) {
     });
 }
 
-fn indexes(schema: &Schema, w: &mut Indented<'_, impl Out>) {
-    if schema.indexes.is_empty() {
+fn indexes(schema: &StoredSchema<'_>, w: &mut Indented<'_, impl Out>) {
+    if schema.indexes().len() == 0 {
         return;
     }
     w.member("global_secondary_indexes");
     w.array(|w| {
-        for (name, index) in &schema.indexes {
+        for (name, index) in schema.indexes() {
             w.element();
             w.object(|w| {
                 w.text_member("name", name);
                 w.member("key_schema");
-                key_names(schema, &index.key, w);
+                key_names(schema, &index.key(), w);
                 projection(index, w);
             });
         }
     });
 }
 
-fn projection(index: &Index, w: &mut Indented<'_, impl Out>) {
+fn projection(index: StoredIndex<'_>, w: &mut Indented<'_, impl Out>) {
     w.member("projection");
     w.object(|w| {
-        w.text_member("type", &index.projection);
-        if !index.non_key_attributes.is_empty() {
+        w.text_member("type", index.projection());
+        let mut any = false;
+        index.each_non_key(|_| any = true);
+        if any {
             w.member("non_key_attributes");
-            texts(index.non_key_attributes.iter().map(String::as_str), w);
+            w.array(|w| {
+                index.each_non_key(|name| {
+                    w.element();
+                    w.text(name);
+                });
+            });
         }
     });
 }
@@ -206,7 +215,9 @@ fn boolean<const INDENTED: bool, O: Out>(flag: bool, w: &mut Nested<'_, INDENTED
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::dynamodb::Schema;
     use crate::format::dynamodb::item::MAX_NESTING;
+    use crate::format::dynamodb::schema::Index;
     use crate::format::dynamodb::wire::{any_value, b, field, item, member, n, nested, s};
     use proptest::prelude::*;
 
@@ -294,9 +305,13 @@ mod tests {
             migrating_from_generation: 7,
             generation: 9,
         };
-        assert_eq!(shown(|o| schema(&full, o)), SCHEMA);
+        let shown = |whole: &Schema| {
+            let value = crate::format::encoded(|out| whole.encode(out));
+            shown(|o| schema(&StoredSchema::parse(&value).unwrap(), o))
+        };
+        assert_eq!(shown(&full), SCHEMA);
         let bare = Schema { table_name: "<t>".into(), key: key("", "r"), ..Schema::default() };
-        assert_eq!(shown(|o| schema(&bare, o)), BARE);
+        assert_eq!(shown(&bare), BARE);
     }
 
     /// Renders one attribute `a` on one line, without what is around it.

@@ -11,8 +11,9 @@ use crate::decode::{Layout, Options, note_shared};
 use crate::error::{Error, Result};
 use crate::format::dynamodb::primary::ORDERED_VERSION;
 use crate::format::dynamodb::schema::Liveness;
-use crate::format::dynamodb::{Schema, keys};
+use crate::format::dynamodb::{Schema, StoredSchema, keys};
 use crate::format::{Adapter, Family, fault};
+use crate::output::tree::Dir;
 use crate::output::unit::{Collector, UnitOut};
 use crate::report::{Finding, Findings};
 
@@ -29,7 +30,7 @@ pub(super) struct Table {
     pub dir: String,
     /// The folder of its items.
     pub items: String,
-    /// What the server stored.
+    /// What the server stored, without indexes, and of the attributes those of the key.
     pub schema: Schema,
 }
 
@@ -41,7 +42,7 @@ impl Table {
     fn of(row: &Row<'_>) -> fault::Result<Table> {
         let encoded = Family::DdbTable.suffix(row.user_key);
         let name = keys::table_name(encoded)?;
-        let schema = Schema::parse(row.body)?;
+        let schema = StoredSchema::parse(row.body)?.outline();
         let mut scope = String::new();
         table_into(&name, &mut scope);
         let dir = format!("dynamodb/{scope}");
@@ -82,15 +83,14 @@ impl Table {
         prefix
     }
 
-    fn write_folders(&self, schema: &[u8], out: &mut UnitOut<'_>) -> Result<()> {
+    /// Where its schema goes; in a tree, the folder of its items is made.
+    fn schema_place(&self, layout: Layout, out: &mut UnitOut<'_>) -> Result<(Arc<Dir>, String)> {
+        if layout == Layout::Packed {
+            return Ok((out.dir("dynamodb")?, format!("{}.schema.json", self.scope)));
+        }
         let dir = out.tree().make_dir(self.dir.as_bytes())?;
         out.tree().make_dir(self.items.as_bytes())?;
-        out.put(&dir, b"_schema.json", schema)
-    }
-
-    fn write_schema(&self, schema: &[u8], out: &mut UnitOut<'_>) -> Result<()> {
-        let dir = out.dir("dynamodb")?;
-        out.put(&dir, format!("{}.schema.json", self.scope).as_bytes(), schema)
+        Ok((Arc::new(dir), "_schema.json".to_owned()))
     }
 
     /// The key encoding of a generation. Only tables of the old encoding are migrated.
@@ -182,15 +182,15 @@ impl<'a> Tables<'a> {
     /// # Errors
     /// A failed write.
     pub fn write(&self, options: &Options, collector: &mut Collector<'_>) -> Result<()> {
-        let mut body = Vec::new();
-        for (_, table) in self.all().filter(|(_, table)| table.is_wanted(&options.filter)) {
+        for (at, table) in self.all().filter(|(_, table)| table.is_wanted(&options.filter)) {
             let mut out = UnitOut::new(collector.tree());
-            body.clear();
-            render::schema(&table.schema, &mut body);
-            match options.layout {
-                Layout::Tree => table.write_folders(&body, &mut out)?,
-                Layout::Packed => table.write_schema(&body, &mut out)?,
+            let (dir, name) = table.schema_place(options.layout, &mut out)?;
+            let mut file = out.grow(&dir, name.as_bytes());
+            // It parsed before.
+            if let Some(schema) = self.rows.get(at).and_then(|row| StoredSchema::parse(row.body).ok()) {
+                render::schema(&schema, &mut file);
             }
+            out.finish(file)?;
             out.tally.scope(Adapter::DynamoDb, &table.scope);
             collector.take(out)?;
         }

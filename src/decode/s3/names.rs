@@ -22,7 +22,7 @@ pub const USER_SUFFIX: &str = ".user-data";
 pub const ENCODED_DIR: &str = "_encoded";
 
 /// Longest key that can be a path, in bytes.
-const MAX_KEY: usize = 1024;
+pub const MAX_KEY: usize = 1024;
 /// Longest file name of a body: its sidecar adds 20 bytes, and a name may have 255.
 const MAX_LAST: usize = 235;
 /// Longest directory name.
@@ -110,10 +110,10 @@ pub fn safe_segment_into(raw: &[u8], limit: usize, out: &mut String) {
     }
 }
 
-/// Names every live object of one bucket; `keys` are the keys of all of them, strictly ascending, and the names come
-/// in the same order. `rename_collisions` is the flag of that name.
+/// Names every live object of one bucket; `keys` are the keys of all of them, ascending, and the names come in the same
+/// order. Of a key that is longer than a path can be, the start will do. `rename_collisions` is the flag of that name.
 pub fn assign<K: AsRef<[u8]>>(keys: &[K], rename_collisions: bool) -> Vec<Name> {
-    debug_assert!(keys.is_sorted_by(|a, b| a.as_ref() < b.as_ref()), "keys must ascend");
+    debug_assert!(keys.is_sorted_by(|a, b| a.as_ref() < b.as_ref() || a.as_ref().len() > MAX_KEY), "keys must ascend");
     let mut namer = Namer { keys, names: Vec::new() };
     namer.names = keys.iter().map(|key| namer.by_key_alone(key.as_ref(), rename_collisions)).collect();
     namer.mark_leaves();

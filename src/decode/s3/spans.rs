@@ -110,11 +110,21 @@ fn live_keys<'a>(set: &DataSet<'a>, buckets: &Buckets<'_>, span: &Span) -> Resul
             continue;
         }
         match keys.last_mut() {
-            Some((last, names)) if *last == key.bucket => names.push(key.object),
-            _ => keys.push((key.bucket, vec![key.object])),
+            Some((last, names)) if *last == key.bucket => names.push(cut_long(key.object)),
+            _ => keys.push((key.bucket, vec![cut_long(key.object)])),
         }
     }
     Ok(keys)
+}
+
+/// What a long key begins with: it is no path, whatever follows, and nothing can be named after it.
+fn cut_long(key: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    const MOST: usize = 4 * names::MAX_KEY;
+    match key {
+        Cow::Borrowed(key) => Cow::Borrowed(&key[..key.len().min(MOST)]),
+        Cow::Owned(key) if key.len() > MOST => Cow::Owned(key[..MOST].to_vec()),
+        short => short,
+    }
 }
 
 /// Where to cut does not depend on the number of threads.

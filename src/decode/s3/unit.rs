@@ -199,6 +199,11 @@ impl<'a, 't> Unit<'_, 'a, 't> {
         verdict::report(key, manifest, report, &mut self.out.findings);
         if self.cx.options.packed() {
             if self.indexed.last().is_none_or(|last| last.as_slice() != &*key.bucket) {
+                // Buckets come one after the other: the one before gets no more lines.
+                if let Some(before) = self.indexed.last() {
+                    let log = self.out.log(&render::index_path(before));
+                    self.out.complete(log);
+                }
                 self.indexed.push(key.bucket.to_vec());
             }
             let lines = self.out.lines(&render::index_path(&key.bucket));

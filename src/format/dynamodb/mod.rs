@@ -14,6 +14,7 @@ pub mod number;
 pub mod primary;
 mod ratio;
 pub mod schema;
+pub mod stored;
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects)]
 pub(crate) mod wire;
@@ -22,3 +23,4 @@ pub use item::{Item, Value};
 pub use keys::ItemKey;
 pub use primary::{KeyValue, PrimaryKey};
 pub use schema::Schema;
+pub use stored::StoredSchema;

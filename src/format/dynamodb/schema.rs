@@ -9,14 +9,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::format::fault::{OrFault, Result};
+use super::stored::{StoredIndex, StoredSchema};
+use crate::format::fault::Result;
 use crate::format::messages;
-use crate::format::proto::{Field, Fields, map_entry};
+use crate::format::proto::{Field, Fields};
 
 /// Magic of a schema value.
 pub const MAGIC: &[u8; 4] = b"\0DS\x01";
 
-/// A table as the server stored it. Tables are few, so it owns its strings.
+/// A table as the server stored it, with strings of its own: of a row with millions of indexes, see [`StoredSchema`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Schema {
     /// The name inside the value; the key carries it too, and the two may differ.
@@ -69,35 +70,22 @@ pub enum Liveness {
 impl Schema {
     /// Parses the value of a `!ddb|meta|table|` row.
     pub fn parse(value: &[u8]) -> Result<Schema> {
-        let message = value.strip_prefix(MAGIC).or_value("it lacks the magic of a table schema")?;
-        let mut schema = Schema::default();
-        each(message, |number, field| schema.set(number, field))?;
-        Ok(schema)
+        let stored = StoredSchema::parse(value)?;
+        let attributes = stored.attributes().map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect();
+        let indexes = stored.indexes().map(|(name, index)| (name.to_owned(), Index::of(index))).collect();
+        Ok(Schema { attributes, indexes, ..stored.head })
     }
 
-    fn set(&mut self, number: u32, field: Field<'_>) -> Result<()> {
+    /// Sets what a field has; attributes and indexes are left out.
+    pub(super) fn set(&mut self, number: u32, field: Field<'_>) -> Result<()> {
         match number {
             1 => self.table_name = owned(field)?,
-            2 => self.define(field.bytes()?)?,
             3 => self.key.merge(field.bytes()?)?,
-            4 => self.index(field.bytes()?)?,
             5 => self.key_encoding_version = field.varint()?,
             6 => self.migrating_from_generation = field.varint()?,
             7 => self.generation = field.varint()?,
             _ => {}
         }
-        Ok(())
-    }
-
-    fn define(&mut self, entry: &[u8]) -> Result<()> {
-        let (name, kind) = map_entry(entry)?;
-        self.attributes.insert(owned(Field::Bytes(name))?, owned(Field::Bytes(kind))?);
-        Ok(())
-    }
-
-    fn index(&mut self, entry: &[u8]) -> Result<()> {
-        let (name, index) = map_entry(entry)?;
-        self.indexes.insert(owned(Field::Bytes(name))?, Index::parse(index)?);
         Ok(())
     }
 
@@ -119,7 +107,7 @@ impl Schema {
 }
 
 impl KeyNames {
-    fn merge(&mut self, message: &[u8]) -> Result<()> {
+    pub(super) fn merge(&mut self, message: &[u8]) -> Result<()> {
         each(message, |number, field| {
             match number {
                 1 => self.hash = owned(field)?,
@@ -132,30 +120,15 @@ impl KeyNames {
 }
 
 impl Index {
-    fn parse(message: &[u8]) -> Result<Index> {
-        let mut index = Index::default();
-        each(message, |number, field| match number {
-            1 => index.key.merge(field.bytes()?),
-            2 => index.project(field.bytes()?),
-            _ => Ok(()),
-        })?;
-        Ok(index)
-    }
-
-    fn project(&mut self, message: &[u8]) -> Result<()> {
-        each(message, |number, field| {
-            match number {
-                1 => self.projection = owned(field)?,
-                2 => self.non_key_attributes.push(owned(field)?),
-                _ => {}
-            }
-            Ok(())
-        })
+    fn of(stored: StoredIndex<'_>) -> Index {
+        let mut non_key_attributes = Vec::new();
+        stored.each_non_key(|name| non_key_attributes.push(name.to_owned()));
+        Index { key: stored.key(), projection: stored.projection().to_owned(), non_key_attributes }
     }
 }
 
 /// Calls `take` for every field of a message in wire order.
-fn each(message: &[u8], mut take: impl FnMut(u32, Field<'_>) -> Result<()>) -> Result<()> {
+pub(super) fn each<'v>(message: &'v [u8], mut take: impl FnMut(u32, Field<'v>) -> Result<()>) -> Result<()> {
     let mut fields = Fields::new(message);
     while let Some((number, field)) = fields.next()? {
         take(number, field)?;

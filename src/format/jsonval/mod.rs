@@ -345,6 +345,11 @@ impl<'a> Iterator for Array<'a> {
 }
 
 impl<'a> Value<'a> {
+    /// Whether it stays text: what is converted from it leaves nothing else in its arena.
+    pub fn is_large(self) -> bool {
+        matches!(self.0, Repr::Text(text) if text.is_large())
+    }
+
     /// The nodes of a value that is no large object or array.
     #[inline]
     fn nodes(self) -> &'a [Node<'a>] {

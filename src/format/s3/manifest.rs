@@ -101,9 +101,12 @@ impl<'a> Manifest<'a> {
 fn many_parts<'a>(arena: &'a Bump, list: Array<'a>) -> Result<&'a [Part<'a>]> {
     let (mut parts, mut scratch, mut most) = (Vec::new(), Bump::new(), FEW_PARTS);
     for part in list {
-        scratch.reset();
-        let part = Part::read(&scratch, part.within(&scratch))?;
-        parts.push(part.kept_in(arena));
+        if part.is_large() {
+            parts.push(Part::read(arena, part)?);
+        } else {
+            scratch.reset();
+            parts.push(Part::read(&scratch, part.within(&scratch))?.kept_in(arena));
+        }
         if parts.len() >= most {
             last_of_each(&mut parts);
             most = parts.len().saturating_mul(2).max(FEW_PARTS);

@@ -28,7 +28,11 @@ pub fn emit(name: &str, scale: u64, rows: &mut Rows<'_>) -> Option<io::Result<()
 
 /// Rows in no order.
 #[derive(Default)]
-pub struct Pile(Vec<(Vec<u8>, Vec<u8>)>);
+pub struct Pile {
+    rows: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Of so many rows, one has a damaged key.
+    damaged: Option<usize>,
+}
 
 impl Pile {
     /// A key with one version.
@@ -40,12 +44,19 @@ impl Pile {
     fn put_at(&mut self, key: impl Into<Vec<u8>>, ts: u64, body: impl Into<Vec<u8>>) {
         let mut key = key.into();
         key.extend((!ts).to_be_bytes());
-        self.0.push((key, body.into()));
+        self.rows.push((key, body.into()));
+    }
+
+    /// Flips a bit of one key of so many, when all are in order.
+    fn damaged(self, every: usize) -> Pile {
+        Pile { damaged: Some(every), ..self }
     }
 
     fn write(mut self, rows: &mut Rows<'_>) -> io::Result<()> {
-        self.0.sort_unstable();
-        self.0.iter().try_for_each(|(key, body)| {
+        self.rows.sort_unstable();
+        let every = self.damaged.unwrap_or(usize::MAX);
+        self.rows.iter_mut().skip(every / 2).step_by(every).for_each(|(key, _)| key[0] ^= 0x80);
+        self.rows.iter().try_for_each(|(key, body)| {
             let (key, version) = key.split_last_chunk::<8>().expect("put_at appended it");
             rows.version(key, !u64::from_be_bytes(*version), Some(body))
         })

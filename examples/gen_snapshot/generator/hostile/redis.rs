@@ -23,6 +23,7 @@ pub const KINDS: &[Kind] = &[
     ("ttl-alone", |n| each(n, |pile, i| pile.put(format!("!redis|ttl|nobody{i:07}"), NOW.to_be_bytes()))),
     ("damaged-metas", |n| each(n, |pile, i| pile.put(meta(&number(i)), [0; 7]))),
     ("damaged-long", |n| each(n, |pile, i| pile.put(meta(&[&number(i)[..], &[b'k'; 1_000_000]].concat()), [0; 7]))),
+    ("damaged-keys", |n| each(n, |pile, i| pile.put(string(&number(i)), value(b"v"))).damaged(1000)),
     ("unknown", |n| each(n, |pile, i| pile.put(format!("!u{i:07}|x"), *b"v"))),
     ("intents", intents),
 ];
