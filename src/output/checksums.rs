@@ -151,7 +151,7 @@ struct Run {
 }
 
 /// Bytes of a batch before it is spilled.
-const BATCH: usize = 4 << 20;
+const BATCH: usize = 2 << 20;
 
 impl Checksums {
     /// Nothing collected yet; runs are spilled to the file system of `scratch`.

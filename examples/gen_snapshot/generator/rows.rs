@@ -83,6 +83,15 @@ impl<'w> Rows<'w> {
         if self.buffer.len() >= FULL { self.flush() } else { Ok(()) }
     }
 
+    /// The same with a bit of the stored key flipped, so that it is out of order. The checksum is that of the sound row.
+    pub fn damaged(&mut self, key: &[u8], ts: u64, body: Option<&[u8]>) -> io::Result<()> {
+        self.flush()?;
+        self.version(key, ts, body)?;
+        let at = self.buffer.windows(key.len()).position(|bytes| bytes == key);
+        at.into_iter().for_each(|at| self.buffer[at] ^= 0x80);
+        Ok(())
+    }
+
     /// Store metadata and footer, where they belong.
     pub fn finish(mut self) -> io::Result<Written> {
         if !self.bare {

@@ -54,11 +54,13 @@ impl Pile {
 
     fn write(mut self, rows: &mut Rows<'_>) -> io::Result<()> {
         self.rows.sort_unstable();
-        let every = self.damaged.unwrap_or(usize::MAX);
-        self.rows.iter_mut().skip(every / 2).step_by(every).for_each(|(key, _)| key[0] ^= 0x80);
-        self.rows.iter().try_for_each(|(key, body)| {
+        self.rows.iter().enumerate().try_for_each(|(n, (key, body))| {
             let (key, version) = key.split_last_chunk::<8>().expect("put_at appended it");
-            rows.version(key, !u64::from_be_bytes(*version), Some(body))
+            let ts = !u64::from_be_bytes(*version);
+            match self.damaged {
+                Some(every) if n % every == every / 2 => rows.damaged(key, ts, Some(body)),
+                _ => rows.version(key, ts, Some(body)),
+            }
         })
     }
 }
