@@ -1,28 +1,25 @@
 //! `get` from an output of a decode: the same bytes as from the snapshot that it was made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 
 use super::files::{Files, Wanted, wrong};
 use super::rendered::as_file;
+use crate::decode::dynamodb::key_text::{Key, keys, rows};
 use crate::decode::dynamodb::name;
 use crate::decode::one::{One, spellings};
 use crate::decode::s3::names::{Name, assign};
 use crate::decode::{Layout, Options};
 use crate::error::{Error, Result};
-use crate::format::Adapter;
-use crate::format::dynamodb::number::plain;
-use crate::format::dynamodb::{KeyValue, PrimaryKey};
+use crate::format::dynamodb::keys::ItemKey;
+use crate::format::{Adapter, Family};
 use crate::layouts::sqs::names as queues;
 use crate::model::redis::Type;
-use crate::objects;
+use crate::objects::{self, KeyNames};
 use crate::output::json::{self, Escape};
 use crate::output::manifest_read::ReadManifest;
 use crate::output::names::segment;
-
-/// Slashes at which hash and range value may part.
-const MOST_SLASHES: usize = 64;
 
 /// Writes one object of the output at `path` to `out`; tells whether it is there. `lines`: as [`Layout::Packed`] has it.
 ///
@@ -258,46 +255,110 @@ impl Kept<'_> {
         let Some(schema) = self.files([schema.clone().into_bytes()])?.whole(schema.as_bytes())? else {
             return Ok(false);
         };
-        let names = objects::key_names(&schema).ok_or_else(|| wrong(self.path, "a schema cannot be read".into()))?;
-        let keys = parted(self.rest(), names.range.is_some());
+        let asked = Asked::of(&schema, self.rest())
+            .ok_or_else(|| wrong(self.path, "the schema of a table cannot be read".into()))?;
         let below = format!("dynamodb/{table}/").into_bytes();
-        let (mut wanted, mut paths) = (Wanted::default(), Vec::new());
         if self.packed {
-            wanted.paths.insert(format!("dynamodb/{table}.jsonl").into_bytes());
-        } else {
-            paths = keys.iter().flat_map(item_paths).map(|path| [&*below, path.as_bytes()].concat()).collect();
-            wanted.paths.extend(paths.iter().cloned());
-            wanted.prefix = Some([&*below, b"items/data-"].concat());
+            let path = format!("dynamodb/{table}.jsonl").into_bytes();
+            let files = self.files([path.clone()])?;
+            return self.item_line(&files, &path, &asked);
         }
-        let files = Files::open(self.path, &wanted)?;
-        if !self.packed && self.first(&files, &paths)? {
+        if self.item_file(&below, &asked)? {
             return Ok(true);
         }
-        let mut bundles = files.below(wanted.prefix.as_deref().unwrap_or(&below));
-        bundles.extend(files.below(format!("dynamodb/{table}.jsonl").as_bytes()));
-        bundles.retain(|path| path.ends_with(b".jsonl"));
-        let mut any = false;
-        for path in bundles {
-            let mut found: Vec<Vec<u8>> = Vec::new();
-            scan(&files, &path, &[], &mut |line| {
-                let is_it = objects::item_key(line, &names).is_some_and(|(hash, range)| {
-                    keys.iter().any(|(h, r)| {
-                        is_value(h, &hash)
-                            && r.is_some() == range.is_some()
-                            && r.iter().zip(&range).all(|(r, range)| is_value(r, range))
-                    })
-                });
-                found.extend(is_it.then(|| line.to_vec()));
-                Ok(())
-            })?;
-            for line in &found {
-                any |= self.put_lines("items", &path, line)?;
-                if !self.lines {
-                    return Ok(true);
-                }
+        let prefix = Some([&*below, b"items/data-"].concat());
+        let bundles = Files::open(self.path, &Wanted { prefix, ..Wanted::default() })?;
+        for path in bundles.below(&below).iter().filter(|path| path.ends_with(b".jsonl")) {
+            if self.item_line(&bundles, path, &asked)? {
+                return Ok(true);
             }
         }
-        Ok(any)
+        Ok(false)
+    }
+
+    /// Writes an item that is a line; as lines, all that the text can stand for.
+    fn item_line(&mut self, files: &Files, path: &[u8], asked: &Asked) -> Result<bool> {
+        let mut found: Vec<Vec<u8>> = Vec::new();
+        scan(files, path, &[], &mut |line| {
+            let is_it = objects::item_of(line).is_some_and(|item| asked.is(item));
+            found.extend(is_it.then(|| line.to_vec()));
+            Ok(())
+        })?;
+        found.truncate(if self.lines { usize::MAX } else { 1 });
+        found.iter().try_fold(false, |any, line| Ok(self.put_lines("items", path, line)? || any))
+    }
+
+    /// Writes an item that is a file: under its own name, or another one where an equal name was taken.
+    fn item_file(&mut self, below: &[u8], asked: &Asked) -> Result<bool> {
+        let mut paths: Vec<Vec<u8>> = asked.paths().map(|path| [below, path.as_bytes()].concat()).collect();
+        let keymap = [below, b"KEYMAP.jsonl"].concat();
+        let renamed = self.files([keymap.clone()])?;
+        scan(&renamed, &keymap, &[], &mut |line| {
+            let encoded = objects::member(line, "encoded");
+            let original = objects::member_of_base64url(line, "original");
+            let is_it = original.is_some_and(|row| asked.is_row(&row));
+            paths.extend(encoded.filter(|_| is_it).map(|path| [below, &path].concat()));
+            Ok(())
+        })?;
+        let files = self.files(paths.clone())?;
+        for path in paths {
+            // Names tell neither types nor how numbers are written.
+            if let Some(item) = files.whole(&path)?.filter(|item| asked.is(item)) {
+                self.put(&item)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The item that is asked for, by all that its text can stand for.
+struct Asked {
+    names: KeyNames,
+    keys: Vec<Key>,
+    /// The ends of their row keys, by the encodings of the table: as the server tells items apart.
+    rows: BTreeSet<(u64, Vec<u8>)>,
+    versions: Vec<u64>,
+}
+
+impl Asked {
+    /// `None`: it is no schema.
+    fn of(schema: &[u8], text: &[u8]) -> Option<Asked> {
+        let names = objects::key_names(schema)?;
+        let schema: serde_json::Value = serde_json::from_slice(schema).ok()?;
+        let number = |name: &str| schema[name].as_u64().or_else(|| schema[name].as_str()?.parse().ok()).unwrap_or(0);
+        let mut versions = vec![number("key_encoding_version")];
+        // While a table migrates, items that were not moved yet have rows of the old encoding.
+        versions.extend((number("migrating_from_generation") > 0).then_some(0));
+        let keys = keys(text, names.range.is_some());
+        Some(Asked { rows: rows(&keys, &versions), names, keys, versions })
+    }
+
+    /// Whether the JSON of an item is that of one of them.
+    fn is(&self, item: &[u8]) -> bool {
+        let key = objects::item_key(item, &self.names);
+        key.is_some_and(|key| {
+            self.versions
+                .iter()
+                .any(|version| key.row(*version).is_some_and(|row| self.rows.contains(&(*version, row))))
+        })
+    }
+
+    /// Whether a whole row key is that of one of them.
+    fn is_row(&self, row: &[u8]) -> bool {
+        let parsed = ItemKey::parse(Family::DdbItem.suffix(row));
+        parsed.is_ok_and(|row| self.rows.iter().any(|(_, asked)| asked == row.primary))
+    }
+
+    /// Where they stand below their table, if their names are free.
+    fn paths(&self) -> impl Iterator<Item = String> {
+        let paths = self.keys.iter().map(|key| {
+            let mut path = String::new();
+            name::item_into(key.primary(), &mut path);
+            path
+        });
+        let mut seen = BTreeSet::new();
+        paths.filter(move |path| seen.insert(path.clone()))
     }
 }
 
@@ -329,43 +390,6 @@ fn resolved(path: &[u8]) -> Vec<u8> {
         }
     }
     names.join(&b'/')
-}
-
-/// Hash and range value, wherever a slash can part them.
-fn parted(text: &[u8], has_range: bool) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
-    if !has_range {
-        return vec![(text.to_vec(), None)];
-    }
-    let slashes = memchr::memchr_iter(b'/', text).take(MOST_SLASHES);
-    slashes.map(|at| (text[..at].to_vec(), Some(text[at + 1..].to_vec()))).collect()
-}
-
-/// Whether a text stands for the value of a key attribute.
-fn is_value(text: &[u8], value: &[u8]) -> bool {
-    spellings(text)
-        .iter()
-        .any(|text| text == value || std::str::from_utf8(text).is_ok_and(|text| plain(text).as_bytes() == value))
-}
-
-/// Where an item of such a key may stand below its table.
-fn item_paths((hash, range): &(Vec<u8>, Option<Vec<u8>>)) -> Vec<String> {
-    let (hashes, ranges) = (spellings(hash), range.as_deref().map(spellings));
-    let mut paths = Vec::new();
-    for hash in hashes.iter().flat_map(|text| values(text)) {
-        let ranges = ranges.iter().flatten().flat_map(|text| values(text)).map(Some);
-        let ranges: Vec<_> = if range.is_some() { ranges.collect() } else { vec![None] };
-        for range in ranges {
-            let mut path = String::new();
-            name::item_into(PrimaryKey { hash, range }, &mut path);
-            paths.push(path);
-        }
-    }
-    paths
-}
-
-fn values(bytes: &[u8]) -> impl Iterator<Item = KeyValue<'_>> {
-    let text = std::str::from_utf8(bytes).ok();
-    text.into_iter().flat_map(|text| [KeyValue::S(text), KeyValue::N(text)]).chain([KeyValue::B(bytes)])
 }
 
 /// Gives the lines of a file that begin with one of `heads` (all, if there are none). Others are not held.

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::decode::dynamodb::key_text::Value;
 use crate::format::dynamodb::number::plain;
 
 /// Gives the members of one object in their order; ends at its end, or where the text does.
@@ -89,6 +90,17 @@ pub(super) fn key_attribute(json: &str, by_value: bool) -> Option<Vec<u8>> {
         "B" => base64(value),
         "N" if by_value => text(value).map(|text| plain(&text).into_owned().into_bytes()),
         _ => text(value).map(String::into_bytes),
+    }
+}
+
+/// The same, with its type.
+pub(super) fn key_value(json: &str) -> Option<Value> {
+    let (kind, value) = Members::of(json.as_bytes()).next()?;
+    match &*kind {
+        "S" => text(value).map(Value::S),
+        "N" => text(value).map(Value::N),
+        "B" => base64(value).map(Value::B),
+        _ => None,
     }
 }
 

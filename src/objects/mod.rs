@@ -19,6 +19,7 @@ use std::sync::Arc;
 pub use read::of_output;
 pub(crate) use read::{File, of_layout};
 
+use crate::decode::dynamodb::key_text::Key;
 use crate::decode::{Filled, Layout, Options, Progress, fill, on_threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Adapter;
@@ -188,18 +189,22 @@ pub(crate) fn first_value_end(line: &[u8]) -> Option<usize> {
     Some(value.as_ptr().addr() - line.as_ptr().addr() + value.len())
 }
 
-/// The values of the key attributes in the line of an item; numbers in their one text.
-pub(crate) fn item_key(line: &[u8], names: &KeyNames) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
-    let (_, item) = members::Members::of(line).next()?;
+/// The values of the key attributes in the JSON of an item.
+pub(crate) fn item_key(item: &[u8], names: &KeyNames) -> Option<Key> {
     let (mut hash, mut range) = (None, None);
-    for (name, value) in members::Members::of(item.as_bytes()) {
+    for (name, value) in members::Members::of(item) {
         if name == names.hash {
-            hash = members::key_attribute(value, true);
+            hash = members::key_value(value);
         } else if Some(&*name) == names.range.as_deref() {
-            range = members::key_attribute(value, true);
+            range = members::key_value(value);
         }
     }
-    Some((hash?, range))
+    Some(Key { hash: hash?, range })
+}
+
+/// The item in its line.
+pub(crate) fn item_of(line: &[u8]) -> Option<&[u8]> {
+    members::Members::of(line).next().map(|(_, item)| item.as_bytes())
 }
 
 /// The line of an S3 object without the path of its body: an object by itself has none.

@@ -14,7 +14,7 @@ use ekvsnap::source::Source;
 
 use crate::kit::build::Snapshot;
 use crate::kit::command::{code, ekvsnap, stderr};
-use crate::kit::ddb::{V, table};
+use crate::kit::ddb::{V, item, table};
 use crate::kit::fixtures::{load, snapshots};
 
 const LAYOUTS: [(&str, &[&str]); 5] = [
@@ -127,6 +127,100 @@ fn small() -> Snapshot {
         .put("!redis|str|other", "w")
         .put(b"!redis|str|\xfb\xff".as_slice(), "b");
     snapshot.table(&items).item(&items, &[V::S("p"), V::S("s")], "item")
+}
+
+/// Outputs of a snapshot by their names, and what `get` gives of one name from each.
+fn from_each(snapshot: &[u8], key: &str) -> Vec<(&'static str, i32, String, String)> {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("x.fsm"), snapshot).unwrap();
+    let get = |from: &'static str| {
+        let out = ekvsnap(dir.path(), &["get", from, key]);
+        (from, code(&out), String::from_utf8_lossy(&out.stdout).into_owned(), stderr(&out))
+    };
+    let mut all = vec![get("x.fsm")];
+    for (target, flags) in LAYOUTS {
+        let out = ekvsnap(dir.path(), &[&["decode", "x.fsm", "-o", target], flags].concat());
+        assert_eq!(code(&out), 0, "{}", stderr(&out));
+        all.push(get(target));
+    }
+    all
+}
+
+/// Names that look like those of other files, and objects without bytes.
+#[test]
+fn odd_names_and_empty_ones() {
+    let field = load("field");
+    for (file, key, want, value) in [
+        ("s3-metasuffix.fsm", "s3:b/x.elastickv-meta.json", 0, Some("hello")),
+        ("s3-metasuffix.fsm", "s3:b/x.elastickv-meta.json.elastickv-meta.json", 1, Some("")),
+        ("s3-metasuffix.fsm", "s3:b/y", 1, Some("")),
+        ("sqs-empty.fsm", "sqs:empty", 0, Some("")),
+        ("sqs-empty.fsm", "sqs:empty/id", 1, Some("")),
+        ("sqs-empty.fsm", "sqs:none", 1, Some("")),
+        ("get-warn.fsm", "s3:b/o", 0, None),
+        ("get-warn.fsm", "sqs:q", 0, None),
+    ] {
+        let all = from_each(&field[file], key);
+        let first = all[0].2.clone();
+        for (from, code, out, words) in all {
+            assert_eq!(code, want, "{key} of {from}: {words}");
+            assert_eq!(out, value.unwrap_or(&first), "{key} of {from}");
+            assert_eq!(words.contains("not found"), want == 1, "{key} of {from}: {words}");
+        }
+    }
+}
+
+/// Items whose file has another item's name, and texts that are equal only as numbers, or only as texts.
+#[test]
+fn items_that_are_alike() {
+    let (new, old, text) = (table(b"new"), table(b"old").version(0).types("N", None), table(b"text"));
+    let both = table(b"both").types("S", Some("N"));
+    let snapshot = Snapshot::new().table(&new).item(&new, &[V::N("1.0")], "number").item(&new, &[V::S("2.0")], "text");
+    let snapshot = snapshot.table(&old).item(&old, &[V::N("1")], "regular").item(&old, &[V::N("1.0")], "renamed");
+    let snapshot = snapshot.table(&text).item(&text, &[V::S("1")], "text").item(&text, &[V::N("2")], "number");
+    let snapshot = snapshot.table(&both).item(&both, &[V::S("a/b"), V::N("5")], "number");
+    let snapshot =
+        snapshot.item(&both, &[V::S("a"), V::S("b/5")], "text").item(&both, &[V::N("7"), V::S("5")], "renamed");
+    let snapshot = snapshot.item(&both, &[V::S("7"), V::N("5")], "plain").build();
+    for (key, want) in [
+        ("new/1", Some("number")),
+        ("new/1.00", Some("number")),
+        ("new/2.0", Some("text")),
+        ("new/2", None),
+        ("old/1", Some("regular")),
+        ("old/1.0", Some("renamed")),
+        ("old/1.00", None),
+        ("text/1", Some("text")),
+        ("text/1.0", None),
+        ("text/2.0", Some("number")),
+        ("both/a/b/6", None),
+        ("both/7/5.0", Some("plain")),
+        ("both/7", None),
+    ] {
+        for (from, code, out, words) in from_each(&snapshot, &format!("dynamodb:{key}")) {
+            assert_eq!(code, i32::from(want.is_none()), "{key} of {from}: {words}");
+            assert!(out.contains(want.unwrap_or_default()), "{key} of {from}: {out}");
+        }
+    }
+}
+
+/// What a decode of the item warns of is on standard error.
+#[test]
+fn warnings_of_items() {
+    let t = table(b"t");
+    let untyped = item(&[("pk", V::S("k")), ("v", V::Unset)]);
+    let snapshot = Snapshot::new().table(&t).put(t.key(&[V::S("other")]), untyped).item(&t, &[V::S("sound")], "x");
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("x.fsm"), snapshot.build()).unwrap();
+    for (key, words) in [("other", &["ddb_key_mismatch (1)", "ddb_untyped_values (1)"][..]), ("sound", &[])] {
+        for flags in [&[][..], &["--json"]] {
+            let out = ekvsnap(dir.path(), &[&["get", "x.fsm", &format!("dynamodb:t/{key}")], flags].concat());
+            assert_eq!(code(&out), 0, "{}", stderr(&out));
+            assert_eq!(stderr(&out).matches("warning: ").count(), words.len(), "{}", stderr(&out));
+            assert!(words.iter().all(|word| stderr(&out).contains(word)), "{}", stderr(&out));
+            assert!(!String::from_utf8_lossy(&out.stdout).contains("warning"));
+        }
+    }
 }
 
 /// What is not as CHECKSUMS says is no answer.

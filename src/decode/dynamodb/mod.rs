@@ -27,6 +27,7 @@ mod bundle;
 mod files;
 mod findings;
 mod folders;
+pub(crate) mod key_text;
 mod late;
 mod leftovers;
 pub mod name;
