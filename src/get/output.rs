@@ -5,11 +5,11 @@ use std::io::Write;
 use std::path::Path;
 
 use super::files::{Files, Wanted, wrong};
-use super::rendered::as_file;
+use super::rendered::{as_file, as_lines};
 use crate::decode::dynamodb::key_text::{Key, keys, rows};
 use crate::decode::dynamodb::name;
 use crate::decode::one::{One, spellings};
-use crate::decode::s3::names::{Name, assign};
+use crate::decode::s3::names::{META_SUFFIX, Name, assign};
 use crate::decode::{Layout, Options};
 use crate::error::{Error, Result};
 use crate::format::dynamodb::keys::ItemKey;
@@ -26,7 +26,7 @@ use crate::output::names::segment;
 /// Every file that is read is compared with CHECKSUMS first.
 ///
 /// # Errors
-/// A file of the output that is missing, is not listed or differs; lines that the layout of the output does not have.
+/// A file of the output that is missing, is not listed or differs, or is not what a decode writes.
 pub fn get_from_output(
     path: &Path,
     manifest: &ReadManifest,
@@ -35,12 +35,6 @@ pub fn get_from_output(
     out: &mut dyn Write,
 ) -> Result<bool> {
     let packed = Options::of_manifest(manifest)?.layout == Layout::Packed;
-    if lines && !packed && !matches!(one.adapter, Adapter::Sqs | Adapter::Fs) {
-        return Err(Error::command_line(
-            "the output is a tree of files, which has no lines: leave out --json, or give a snapshot or an output of \
-             decode --layout jsonl",
-        ));
-    }
     let mut kept = Kept { path, one, lines, packed, out };
     match one.adapter {
         Adapter::Redis if packed => kept.redis_lines(),
@@ -81,14 +75,6 @@ impl Kept<'_> {
         files.read(path, &mut |bytes| out.write_all(bytes).map_err(Error::stdout))
     }
 
-    /// Writes the first of the files that is there.
-    fn first(&mut self, files: &Files, paths: &[Vec<u8>]) -> Result<bool> {
-        match paths.iter().find(|path| files.has(path)) {
-            Some(path) => self.copy(files, path),
-            None => Ok(false),
-        }
-    }
-
     fn put_lines(&mut self, kind: &str, file: &[u8], lines: &[u8]) -> Result<bool> {
         if lines.is_empty() {
             return Ok(false);
@@ -106,6 +92,10 @@ impl Kept<'_> {
         wrong(self.path, format!("{}: a line that no decode writes", String::from_utf8_lossy(file)))
     }
 
+    fn odd_file(&self, file: &[u8]) -> Error {
+        wrong(self.path, format!("{}: no decode writes such a file", String::from_utf8_lossy(file)))
+    }
+
     fn redis_file(&mut self) -> Result<bool> {
         let ending = |kind| match kind {
             Type::String | Type::Hll => "bin",
@@ -116,9 +106,25 @@ impl Kept<'_> {
             format!("redis/db_0/{}/{}.{}", kind.plural(), segment(key), ending(kind)).into_bytes()
         };
         let keys = spellings(&self.one.name);
-        let paths: Vec<_> = keys.iter().flat_map(|key| Type::ALL.map(|kind| path(key, kind))).collect();
-        let files = self.files(paths.clone())?;
-        self.first(&files, &paths)
+        let all = || keys.iter().flat_map(|key| Type::ALL.map(|kind| (key, kind, path(key, kind))));
+        let expiries = [Type::String, Type::Hll].map(expiries);
+        let files = self.files(all().map(|(.., path)| path).chain(expiries))?;
+        let mut any = false;
+        for (key, kind, path) in all().filter(|(.., path)| files.has(path)) {
+            if !self.lines {
+                return self.copy(&files, &path);
+            }
+            let expiry = expiry_of(&files, key, kind)?;
+            any |= self.put_as_lines(&files, kind.plural(), key, &expiry, &path)?;
+        }
+        Ok(any)
+    }
+
+    /// Writes a file of a tree as its lines in the packed layout; the file is held meanwhile.
+    fn put_as_lines(&mut self, files: &Files, kind: &str, key: &[u8], expiry: &str, path: &[u8]) -> Result<bool> {
+        let Some(file) = files.whole(path)? else { return Ok(false) };
+        let lines = as_lines(self.one.adapter, kind, key, expiry, &file).ok_or_else(|| self.odd_file(path))?;
+        self.put(&lines).map(|()| true)
     }
 
     fn redis_lines(&mut self) -> Result<bool> {
@@ -170,7 +176,9 @@ impl Kept<'_> {
         const NAMES: [Name; 5] = [Name::Verbatim, Name::LeafData, Name::UserData, Name::Encoded, Name::Hashed];
         let (bucket, keys) = (format!("s3/{}/", bucket(&self.one.name)), spellings(self.rest()));
         let below = |path: &[u8]| [bucket.as_bytes(), path].concat();
-        let candidates = keys.iter().flat_map(|key| NAMES.map(|name| below(&name.path(key))));
+        let about = |path: &[u8]| [&below(path), META_SUFFIX.as_bytes()].concat();
+        let paths = keys.iter().flat_map(|key| NAMES.map(|name| name.path(key)));
+        let candidates = paths.flat_map(|path| [below(&path), about(&path)]);
         let keymap = below(b"KEYMAP.jsonl");
         let files = self.files(candidates.chain([keymap.clone()]))?;
         // What is renamed, by its path and by its key.
@@ -186,11 +194,13 @@ impl Kept<'_> {
         for key in &keys {
             let other = renamed.iter().find(|(_, original)| *original == key).map(|(encoded, _)| encoded.clone());
             let own = || (!renamed.contains_key(key) && assign(&[key], false) == [Name::Verbatim]).then(|| key.clone());
-            if let Some(path) = other.or_else(own)
-                && self.copy(&files, &below(&path))?
-            {
-                return Ok(true);
+            let Some(path) = other.or_else(own).filter(|path| files.has(&below(path))) else { continue };
+            if !self.lines {
+                return self.copy(&files, &below(&path));
             }
+            let about = about(&path);
+            let there = self.put_as_lines(&files, "objects", key, "", &about)?;
+            return if there { Ok(true) } else { Err(self.missing(&about)) };
         }
         Ok(false)
     }
@@ -304,8 +314,10 @@ impl Kept<'_> {
         for path in paths {
             // Names tell neither types nor how numbers are written.
             if let Some(item) = files.whole(&path)?.filter(|item| asked.is(item)) {
-                self.put(&item)?;
-                return Ok(true);
+                if self.lines {
+                    return self.put_as_lines(&files, "items", b"", "", &path);
+                }
+                return self.put(&item).map(|()| true);
             }
         }
         Ok(false)
@@ -369,6 +381,26 @@ fn bucket(name: &[u8]) -> String {
         b".." => "%2E%2E".into(),
         _ => segment(name),
     }
+}
+
+/// Where a tree has the expiries of strings.
+fn expiries(kind: Type) -> Vec<u8> {
+    format!("redis/db_0/{}_ttl.jsonl", kind.plural()).into_bytes()
+}
+
+/// The expiry of a string of a tree, which has a line for each string that expires.
+fn expiry_of(files: &Files, key: &[u8], kind: Type) -> Result<String> {
+    let mut expiry = "null".to_owned();
+    if matches!(kind, Type::String | Type::Hll) {
+        let mut head = b"{\"key\":".to_vec();
+        json::string(&segment(key), Escape::Plain, &mut head);
+        head.push(b',');
+        scan(files, &expiries(kind), &[head], &mut |line| {
+            expiry = objects::raw_member(line, "expire_at_ms").unwrap_or("null").to_owned();
+            Ok(())
+        })?;
+    }
+    Ok(expiry)
 }
 
 /// How the line of a key begins.

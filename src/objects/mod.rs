@@ -158,6 +158,11 @@ pub(crate) fn describes_queue(path: &[u8]) -> bool {
     path.starts_with(b"sqs/") && (path.ends_with(b"/_queue.json") || path.ends_with(b".queue.json"))
 }
 
+/// A member of a line as it stands there.
+pub(crate) fn raw_member<'l>(line: &'l [u8], name: &str) -> Option<&'l str> {
+    members::Members::of(line).find(|(found, _)| found == name).map(|(_, value)| value)
+}
+
 /// The ID in the line of a message.
 pub(crate) fn message_id(line: &[u8]) -> Option<Vec<u8>> {
     let (_, id) = members::Members::of(line).next()?;

@@ -108,13 +108,11 @@ fn same_bytes() {
             for ((one, file), line) in names.iter().zip(&files).zip(&lines).step_by(step) {
                 let what = format!("{corpus}, {target}: {}", one.words());
                 assert!(&from_output(&path, one, false) == file, "{what}");
-                if target.contains("lines") {
-                    let found = from_output(&path, one, true);
-                    // An archive keeps files under their raw names, so its lines tell of other names in the tree.
-                    let is_raw = target.contains('.') && one.adapter == Adapter::Fs;
-                    let same = if is_raw { without_tree(&found) == without_tree(line) } else { &found == line };
-                    assert!(same, "{what} as a line");
-                }
+                let found = from_output(&path, one, true);
+                // An archive keeps files under their raw names, so its lines tell of other names in the tree.
+                let is_raw = target.contains('.') && one.adapter == Adapter::Fs;
+                let same = if is_raw { without_tree(&found) == without_tree(line) } else { &found == line };
+                assert!(same, "{what} as a line");
             }
         }
     }
@@ -277,7 +275,8 @@ fn words() {
         (&["lines", "redis:base64:+/8="], 0, ""),
         (&["lines", "redis:base64:+/8"], 0, ""),
         (&["lines", "redis:k", "--json"], 0, ""),
-        (&["tree", "redis:k", "--json"], 64, "leave out --json"),
+        (&["tree", "redis:k", "--json"], 0, ""),
+        (&["tree", "redis:none", "--json"], 1, "not found in the output"),
         (&["tree", "redis:k", "--versions"], 64, "are for snapshots"),
         (&["tree", "redis:k", "--as-of", "2026-01-01"], 64, "are for snapshots"),
         (&["tree", "redis:k", "--on-error", "skip"], 64, "are for snapshots"),
