@@ -28,6 +28,7 @@ struct Inner {
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[non_exhaustive]
 pub enum ErrorKind {
     /// The input has no bytes at all.
     #[error("the file is empty (0 bytes); a snapshot of an empty store has at least its 4-byte footer")]
@@ -192,6 +193,9 @@ pub enum ErrorKind {
     /// A request that cannot be met.
     #[error("{0}")]
     Usage(String),
+    /// Something that the program itself must not let happen.
+    #[error("internal error: {0}; please report this")]
+    Internal(String),
     /// A command line that is not understood.
     #[error("{0}")]
     CommandLine(String),
@@ -219,6 +223,11 @@ impl Error {
     #[cold]
     pub fn usage(words: impl Into<String>) -> Error {
         Error::new(ErrorKind::Usage(words.into()))
+    }
+
+    /// A broken invariant of the program: no input and no wish of the user may lead to it.
+    pub fn internal(words: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Internal(words.into()))
     }
 
     /// A command line that is not understood, or whose flags exclude each other; `words` say what to do.
@@ -348,7 +357,10 @@ impl Error {
 
     /// Whether the input is at fault (exit code 2), and not the request or the environment (1), nor the command line (64).
     pub fn is_damage(&self) -> bool {
-        !matches!(self.0.kind, ErrorKind::Io { .. } | ErrorKind::Usage(_) | ErrorKind::CommandLine(_))
+        !matches!(
+            self.0.kind,
+            ErrorKind::Io { .. } | ErrorKind::Usage(_) | ErrorKind::CommandLine(_) | ErrorKind::Internal(_)
+        )
     }
 }
 

@@ -65,7 +65,7 @@ pub fn write(
     packing: Packing,
     threads: usize,
 ) -> Result<()> {
-    let spool = tree.spool().ok_or_else(|| Error::usage("an archive needs a spooled tree"))?;
+    let spool = tree.spool().ok_or_else(|| Error::internal("an archive needs a spooled tree"))?;
     add_directories(contents.index, tree.take_named_dirs())?;
     let members = Members { spool, contents };
     match out.file() {

@@ -78,6 +78,6 @@ impl Tap {
             return Ok(());
         }
         let chunk = Chunk { path, bytes: bytes.to_vec(), part };
-        self.chunks.send(chunk).map_err(|_| Error::usage("nobody reads what is decoded any more"))
+        self.chunks.send(chunk).map_err(|_| Error::internal("nobody reads what is decoded any more"))
     }
 }

@@ -244,7 +244,7 @@ impl Tree {
             let opened = open_dir(at, name).map_err(|e| self.failed("open directory", rel, b"", e))?;
             fd = Some(opened);
         }
-        let fd = fd.ok_or_else(|| Error::usage("a directory of the output has no name"))?;
+        let fd = fd.ok_or_else(|| Error::internal("a directory of the output has no name"))?;
         Ok(Dir { fd: Some(fd), rel: rel.to_vec() })
     }
 

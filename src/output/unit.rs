@@ -266,7 +266,7 @@ impl<'t> UnitOut<'t> {
                 file.finish_known(sum, &mut self.sums)?
             }
             Target::File { tree, dir, name, .. } => tree.put_known(&dir, &name, &buffer, sum, &mut self.sums)?,
-            Target::Log { .. } => return Err(Error::usage("lines have no digest of their own")),
+            Target::Log { .. } => return Err(Error::internal("lines have no digest of their own")),
         };
         self.spare = buffer;
         self.relieve().map(|()| place)
@@ -401,7 +401,7 @@ impl<'t> Collector<'t> {
         let mut list = Vec::new();
         for log in unit.logs {
             if log.lent {
-                return Err(Error::usage(format!("{}: lines of it went astray; please report this", log.path)));
+                return Err(Error::internal(format!("lines of {} went astray", log.path)));
             }
             let file = self.shared(&log.path)?;
             if let Some(spilled) = log.spilled {
@@ -435,7 +435,7 @@ impl<'t> Collector<'t> {
             let file = self.tree.create_shared(dir.as_bytes(), name.as_bytes())?;
             self.shared.insert(path.to_owned(), file);
         }
-        self.shared.get_mut(path).ok_or_else(|| Error::usage("a shared file is not there"))
+        self.shared.get_mut(path).ok_or_else(|| Error::internal("a shared file is not there"))
     }
 
     /// Closes a shared file that gets no more lines.

@@ -28,6 +28,7 @@ mod guide;
 mod hostile;
 mod inputs;
 mod inspect;
+mod layers;
 mod leaving;
 mod live;
 mod pages;

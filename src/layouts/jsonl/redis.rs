@@ -71,7 +71,7 @@ impl<'t> Lines<'_, 't> {
 }
 
 fn not_begun() -> Error {
-    Error::usage("an element came before its key; please report this")
+    Error::internal("an element came before its key")
 }
 
 impl Visitor for Lines<'_, '_> {

@@ -91,7 +91,7 @@ impl<'t> Files<'_, 't> {
 }
 
 fn not_begun() -> Error {
-    Error::usage("an element came before its key; please report this")
+    Error::internal("an element came before its key")
 }
 
 impl Visitor for Files<'_, '_> {
