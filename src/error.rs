@@ -28,7 +28,6 @@ struct Inner {
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-#[non_exhaustive]
 pub enum ErrorKind {
     /// The input has no bytes at all.
     #[error("the file is empty (0 bytes); a snapshot of an empty store has at least its 4-byte footer")]
