@@ -74,10 +74,12 @@ pub mod inspect;
 pub mod layouts;
 pub mod model;
 pub mod objects;
+pub mod options;
 pub mod output;
 #[doc(hidden)]
 pub mod replay;
 pub mod report;
+pub(crate) mod run;
 pub mod snapshot;
 pub mod source;
 pub mod survey;

@@ -11,7 +11,6 @@ use crate::survey::Layout;
 
 kinds! {
     Warning PASSED_OVER "newer_file_passed_over" "a newer snapshot file is damaged; the newest intact one of its group was decoded in its place";
-    Warning KEY_IN_GROUPS "key_in_several_groups" "rows of one key in several inputs; the newest version of all was taken";
     Warning NOTHING_MATCHED "nothing_matched" "no object is what --adapter, --scope, --exclude, --type and the sizes ask for";
     Warning FLAG_UNMATCHED "flag_matched_nothing" "a flag that chooses objects, of which none is there: is its pattern mistyped?";
     Warning UNKNOWN_ROWS "unknown_rows" "rows that no family owns; not decoded";

@@ -2,73 +2,32 @@
 
 mod describe;
 pub mod dynamodb;
-pub(crate) mod engine;
 mod estimate;
 mod fill;
-pub mod filter;
 mod findings;
 pub mod fs;
 pub mod one;
-mod options;
 pub mod s3;
-pub(crate) mod sort;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use describe::iso_time;
 pub use estimate::{Need, estimate};
-pub use options::{Layout, Options};
 
-use crate::dataset::{DataSet, Shared};
 use crate::error::{Error, Result};
-use crate::format::Family;
 use crate::format::mvcc::hlc_millis;
+pub use crate::options::{Layout, Options, filter};
 use crate::output::archive::{self, Contents, Packing};
 use crate::output::manifest::Manifest;
 use crate::output::staging::Staging;
 use crate::output::target::refuse_inputs;
 use crate::output::tree::Tree;
-use crate::output::unit::Collector;
-use crate::report::{Finding, Findings};
+use crate::report::Findings;
+pub(crate) use crate::run::{Job, engine, note_shared, sort, step};
+pub use crate::run::{Progress, Silent};
 use crate::source::Source;
 pub use fill::{Filled, Surveyed, fill, fill_surveyed, or_changed, survey};
-
-/// Hears how far a decode is.
-pub trait Progress: Sync {
-    /// A stage begins, of so many steps.
-    fn begin(&self, stage: &'static str, steps: u64);
-    /// Steps are done.
-    fn advance(&self, steps: u64);
-    /// So many bytes were written until now; of a verification, read.
-    fn bytes(&self, bytes: u64) {
-        let _ = bytes;
-    }
-}
-
-/// Hears nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Silent;
-
-impl Progress for Silent {
-    fn begin(&self, _: &'static str, _: u64) {}
-    fn advance(&self, _: u64) {}
-}
-
-/// A step of a stage that writes is done.
-pub(crate) fn step(progress: &dyn Progress, tree: &Tree) {
-    progress.advance(1);
-    progress.bytes(tree.written().1);
-}
-
-/// What the adapters work on.
-pub(crate) struct Job<'j, 'a, 't> {
-    pub set: &'j DataSet<'a>,
-    pub options: &'j Options,
-    pub tree: &'t Tree,
-    pub progress: &'j dyn Progress,
-    pub collector: &'j mut Collector<'t>,
-}
 
 /// What a finished decode tells.
 #[derive(Debug)]
@@ -168,14 +127,5 @@ impl Outcome {
     fn of(filled: Filled, leftovers: Vec<PathBuf>) -> Outcome {
         let Filled { manifest, findings, files, bytes, input_bytes, .. } = filled;
         Outcome { manifest, findings, files, bytes, input_bytes, leftovers, elapsed: Duration::ZERO }
-    }
-}
-
-/// Reports keys that have rows in more than one input.
-pub(crate) fn note_shared(shared: Vec<Shared>, findings: &mut Findings) {
-    for keys in shared {
-        let family = Family::of(&keys.example).prefix();
-        let finding = Finding::new(&findings::KEY_IN_GROUPS).with("keys", keys.count).with("family", family);
-        findings.add(finding.with("key", keys.example.as_slice()));
     }
 }

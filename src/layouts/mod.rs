@@ -5,9 +5,8 @@
 
 pub mod jsonl;
 mod redis;
-mod run;
 pub mod sqs;
 pub mod tree;
 
-pub(crate) use run::{redis_key, redis_keys};
+pub(crate) use redis::run::{redis_key, redis_keys};
 pub(crate) use sqs::queues as sqs_queues;

@@ -1,10 +1,10 @@
-//! The order of the rooms: a folder of `src` uses only those below it. What is not so yet is listed, and the list may only get shorter.
+//! The order of the rooms: a folder of `src` uses only those below it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 /// From the bottom to the top. Rooms on one line do not use each other.
-const LAYERS: [&[&str]; 14] = [
+const LAYERS: [&[&str]; 16] = [
     &["format"],
     &["error"],
     &["report"],
@@ -12,6 +12,8 @@ const LAYERS: [&[&str]; 14] = [
     &["survey"],
     &["dataset"],
     &["model", "output"],
+    &["options"],
+    &["run"],
     &["adapters"],
     &["layouts"],
     &["decode"],
@@ -20,10 +22,6 @@ const LAYERS: [&[&str]; 14] = [
     &["inspect", "diff", "get", "snapshot"],
     &["cli", "replay"],
 ];
-
-/// Uses that go upwards: what is left of the time when the adapters wrote files themselves. `Options`, the executor and the sorter go
-/// below the adapters next.
-const UPWARDS: [(&str, &str); 2] = [("adapters", "decode"), ("layouts", "decode")];
 
 #[test]
 fn rooms_use_what_is_below() {
@@ -39,7 +37,7 @@ fn rooms_use_what_is_below() {
         })
         .map(|(from, to)| (from.as_str(), to.as_str()))
         .collect();
-    assert_eq!(upwards, UPWARDS.into_iter().collect());
+    assert!(upwards.is_empty(), "these go upwards: {upwards:?}");
     assert!(uses.len() > 60, "the uses are no longer found: {uses:?}");
 }
 

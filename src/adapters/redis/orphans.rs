@@ -10,11 +10,11 @@ use super::findings;
 use super::key::{list_delta, parse};
 use super::list::Window;
 use crate::dataset::{DataSet, Row, after_prefix};
-use crate::decode::Options;
 use crate::error::{Error, Result};
 use crate::format::redis::list::{self, ListMeta};
 use crate::format::{Adapter, Family};
 use crate::model::redis::{Type, Visitor};
+use crate::options::Options;
 use crate::report::{Finding, Findings};
 
 /// Finds items outside the bounds of their list, or of no list, given how many were reached.

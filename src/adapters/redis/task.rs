@@ -8,12 +8,12 @@ use super::merge::Merge;
 use super::splits::{Split, Splits};
 use super::{list, orphans, stream};
 use crate::dataset::{DataSet, Row, RowsOf, Shared};
-use crate::decode::Options;
 use crate::error::Result;
 use crate::format::redis::stream::StreamMeta;
 use crate::format::redis::string;
 use crate::format::{Adapter, Family};
 use crate::model::redis::{Key, Standing, StreamEnd, Type, Visitor};
+use crate::options::Options;
 use crate::report::{Finding, Findings};
 
 /// What the read of a split tells beside the objects.

@@ -7,14 +7,14 @@ use bumpalo::Bump;
 use super::generation::Live;
 use super::queues::{Queues, is_wanted};
 use crate::dataset::{DataSet, KeyRange, Row, Shared};
-use crate::decode::Options;
-use crate::decode::filter::Filter;
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::fault::Result as Parsed;
 use crate::format::sqs::key::{self, DataKeys, TombstoneKey};
 use crate::format::sqs::{self, Message};
 use crate::model::sqs::{Head, HeadVisitor, RecordKind, Records};
+use crate::options::Options;
+use crate::options::filter::Filter;
 
 /// Bytes of rows in a split, about.
 const SPLIT: usize = 4 << 20;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::findings;
 use super::heads::Counts;
 use super::queues::{Known, Queues, is_wanted, name_of};
-use crate::decode::filter::Filter;
+use crate::options::filter::Filter;
 use crate::report::{Finding, Findings};
 
 /// Rows of one queue that were left behind.

@@ -9,13 +9,13 @@ use super::generation::Live;
 use super::heads::Counts;
 use super::leftovers;
 use crate::dataset::{DataSet, Row, Shared};
-use crate::decode::filter::Filter;
 use crate::error::Result;
 use crate::format::fault::Result as Parsed;
 use crate::format::sqs::key::{self, TombstoneKey};
 use crate::format::sqs::{self, counter};
 use crate::format::{Adapter, Family};
 use crate::model::sqs::Queue;
+use crate::options::filter::Filter;
 use crate::report::{Finding, Findings};
 
 /// What the rows of one queue tell.

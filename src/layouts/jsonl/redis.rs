@@ -3,14 +3,14 @@
 //!
 //! Stray list items are files of their own here too: there are few of them.
 
-use crate::decode::Options;
-use crate::decode::filter::Filter;
 use crate::error::{Error, Result};
 use crate::format::redis::stream::{StreamEntry, StreamId};
+use crate::layouts::redis::run::Writer;
 use crate::layouts::redis::{self, BASE, Counts, ORPHANS, base, entry_members, terminator_members};
-use crate::layouts::run::Writer;
 use crate::layouts::tree::redis::stray_items;
 use crate::model::redis::{Key, StreamEnd, Type, Visitor};
+use crate::options::Options;
+use crate::options::filter::Filter;
 use crate::output::json::{self, Escape};
 use crate::output::out::Out;
 use crate::output::unit::{Growing, UnitOut};

@@ -12,11 +12,11 @@
 //! plain name. Read back by percent-decoding, both give the name of their queue.
 
 use crate::adapters::sqs::{Queues, name_of};
-use crate::decode::Options;
 use crate::error::Result;
 use crate::format::Adapter;
 use crate::layouts::sqs::{self, Place, names};
 use crate::model::sqs::{Queue, RecordKind, Records};
+use crate::options::Options;
 use crate::output::unit::UnitOut;
 
 /// The paths of lines.

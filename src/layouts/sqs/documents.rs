@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{paths_of, render};
 use crate::adapters::sqs::Queues;
-use crate::decode::{Job, engine};
 use crate::error::Result;
 use crate::model::sqs::Records;
 use crate::output::unit::UnitOut;
+use crate::run::{Job, engine};
 
 /// Queues whose documents are written together.
 const TOGETHER: usize = 64;

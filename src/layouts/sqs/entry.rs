@@ -3,8 +3,8 @@
 use std::io;
 
 use crate::dataset::RowRef;
-use crate::decode::sort::{Record, field};
 use crate::model::sqs::Located;
+use crate::run::sort::{Record, field};
 
 /// Bytes of a message ID that an entry holds.
 pub const ID_PREFIX: usize = 16;

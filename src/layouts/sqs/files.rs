@@ -4,10 +4,10 @@
 
 use super::{Paths, Place};
 use crate::adapters::sqs::{Queues, past_retention};
-use crate::decode::engine::Done;
 use crate::error::Result;
 use crate::model::sqs::Records;
 use crate::output::unit::{Collector, UnitOut, Writes};
+use crate::run::engine::Done;
 
 /// What a chunk gives.
 pub struct Rendered<'t> {

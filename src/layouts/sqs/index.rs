@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use super::entry::{Entry, id_prefix};
 use crate::adapters::sqs::{Counts, Queues, heads};
 use crate::dataset::{DataSet, KeyRange};
-use crate::decode::sort::{Record as _, Sorted, Sorter};
-use crate::decode::{Job, Options, engine, note_shared};
 use crate::error::Result;
 use crate::format::Family;
 use crate::model::sqs::{Head, HeadVisitor, RecordKind, Records};
+use crate::options::Options;
 use crate::output::tree::Tree;
+use crate::run::sort::{Record as _, Sorted, Sorter};
+use crate::run::{Job, engine, note_shared};
 
 /// Everything found.
 pub struct Index<'a> {

@@ -5,13 +5,13 @@ use super::files::{Collected, Piece, Rendered};
 use super::render;
 use super::{Paths, paths_of};
 use crate::adapters::sqs::{Queues, Read, Reader};
-use crate::decode::sort::{Record as _, Sorted};
-use crate::decode::{Job, engine};
 use crate::error::Result;
 use crate::format::Adapter;
 use crate::model::sqs::{Message, Records, SideRecord, Visitor};
 use crate::output::tree::Tree;
 use crate::output::unit::{Growing, UnitOut, Writes};
+use crate::run::sort::{Record as _, Sorted};
+use crate::run::{Job, engine};
 
 /// Records taken from the sorter at a time.
 const BATCH: usize = 64 << 10;
@@ -45,7 +45,7 @@ pub fn write<'a>(
                 chunks.len(),
                 |i| renderer.chunk(chunks[i]),
                 |rendered| {
-                    crate::decode::step(progress, tree);
+                    crate::run::step(progress, tree);
                     collected.take(rendered)
                 },
                 Writes::write,

@@ -13,11 +13,12 @@ pub mod names;
 pub mod render;
 
 use crate::adapters::sqs::Queues;
-use crate::decode::{Job, Layout, Options, note_shared};
 use crate::error::Result;
 use crate::layouts::{jsonl, tree};
 use crate::model::sqs::{Queue, Records};
+use crate::options::{Layout, Options};
 use crate::output::unit::UnitOut;
+use crate::run::{Job, note_shared};
 
 /// Where lines go, and as what they are counted.
 pub(super) struct Place {

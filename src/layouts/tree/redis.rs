@@ -15,13 +15,13 @@
 
 use std::sync::Arc;
 
-use crate::decode::Options;
-use crate::decode::filter::Filter;
 use crate::error::{Error, Result};
 use crate::format::redis::stream::{StreamEntry, StreamId};
+use crate::layouts::redis::run::Writer;
 use crate::layouts::redis::{self, Counts, ORPHANS, base, entry_members, terminator_members};
-use crate::layouts::run::Writer;
 use crate::model::redis::{Key, StreamEnd, Type, Visitor};
+use crate::options::Options;
+use crate::options::filter::Filter;
 use crate::output::json::{self, Escape};
 use crate::output::names::{NameKind, keymap_line, segment_into};
 use crate::output::out::Out;

@@ -13,12 +13,12 @@
 //! of the latter go to `_orphans/Q.orphan/_internals`.
 
 use crate::adapters::sqs::{Queues, name_of};
-use crate::decode::Options;
 use crate::error::Result;
 use crate::format::Adapter;
 use crate::format::sqs::key;
 use crate::layouts::sqs::{self, Place, names};
 use crate::model::sqs::{Queue, RecordKind, Records};
+use crate::options::Options;
 use crate::output::unit::UnitOut;
 
 /// The paths of a tree.

@@ -2,20 +2,21 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::redis::SCOPE;
-use super::{jsonl, tree};
+use super::SCOPE;
 use crate::adapters::redis::{self, Report, Split, Splits};
 use crate::dataset::{DataSet, Shared};
-use crate::decode::engine::{self, Done};
-use crate::decode::{Job, Layout, Options, note_shared, step};
 use crate::error::Result;
 use crate::format::Adapter;
+use crate::layouts::{jsonl, tree};
 use crate::model::redis::Visitor;
+use crate::options::{Layout, Options};
 use crate::output::tree::Tree;
 use crate::output::unit::{UnitOut, Writes};
+use crate::run::engine::{self, Done};
+use crate::run::{Job, note_shared, step};
 
 /// Writes what a visitor is given to its share of the output.
-pub(super) trait Writer<'o, 't>: Visitor + Sized {
+pub trait Writer<'o, 't>: Visitor + Sized {
     /// Writes to `out`.
     fn new(out: UnitOut<'t>, options: &'o Options) -> Self;
 

@@ -173,7 +173,7 @@ impl Filter {
     }
 
     /// As the one or the other: `met` tells which.
-    pub(super) fn judge_scope(&self, adapter: Adapter, name: &[u8], met: bool) -> bool {
+    pub(crate) fn judge_scope(&self, adapter: Adapter, name: &[u8], met: bool) -> bool {
         let included = any(&self.include, |p| met && p.rest.is_empty(), |p| p.takes_name(adapter, name));
         let excludes = |p: &Pattern| p.rest.is_empty() && p.takes_name(adapter, name);
         (self.include.is_empty() || included) && !any(&self.exclude, |_| met, excludes)

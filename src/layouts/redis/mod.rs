@@ -1,10 +1,12 @@
 //! What both layouts have in common of Redis: folders, counts, and the members of the lines of a stream.
 
-use crate::decode::filter::Filter;
+pub mod run;
+
 use crate::error::Result;
 use crate::format::Adapter;
 use crate::format::redis::stream::{StreamEntry, StreamId};
 use crate::model::redis::{Key, Standing, StreamEnd, Type};
+use crate::options::filter::Filter;
 use crate::output::json::{self, Escape};
 use crate::output::out::Out;
 use crate::output::unit::{Growing, Tally, UnitOut};

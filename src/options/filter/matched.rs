@@ -1,8 +1,8 @@
 //! What the flags that choose objects came to: each of them that took nothing is named.
 
-use crate::decode::Options;
 use crate::error::{Error, Result, Shown};
 use crate::format::Adapter;
+use crate::options::Options;
 use crate::output::unit::Tally;
 
 /// Flags that an error names.
@@ -20,7 +20,7 @@ pub struct Matched {
 impl Matched {
     /// What came of a run with these options, by what it counted.
     /// `has_rows`: whether there are any rows of an adapter.
-    pub(in crate::decode) fn of(options: &Options, tally: &Tally, has_rows: impl Fn(Adapter) -> bool) -> Matched {
+    pub(crate) fn of(options: &Options, tally: &Tally, has_rows: impl Fn(Adapter) -> bool) -> Matched {
         let Options { adapters, filter, .. } = options;
         let chosen = adapters.len() < Adapter::SELECTABLE.len();
         // Where there are rows, it may be the other flags that took nothing of them.

@@ -1,6 +1,7 @@
 //! What a decode is asked to do.
 
-use super::filter::{Filter, Pattern};
+pub mod filter;
+
 use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::output::archive::Packing;
@@ -8,6 +9,7 @@ use crate::output::manifest::Recorded;
 use crate::output::manifest_read::ReadManifest;
 use crate::source::PassedOver;
 use crate::survey::Grain;
+use filter::{Filter, Pattern};
 
 /// Size of a bundle of items where nobody says another.
 const BUNDLE: u64 = 64 << 20;
@@ -124,7 +126,7 @@ impl Options {
     }
 
     /// What the manifest must tell so that the decode can be repeated; `has_fs`: there is a file system.
-    pub(super) fn recorded(&self, has_fs: bool) -> Recorded {
+    pub(crate) fn recorded(&self, has_fs: bool) -> Recorded {
         let texts = |patterns: &[Pattern]| patterns.iter().map(Pattern::to_string).collect();
         let filter = &self.filter;
         Recorded {
