@@ -63,6 +63,7 @@
 #![deny(unsafe_code, clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
 
 pub mod adapters;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod dataset;
 pub mod decode;

@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::adapters::redis::{self, Splits};
 use crate::dataset::DataSet;
 use crate::decode::{self, Options, Outcome, Progress, Silent};
 use crate::error::Result;
+use crate::model::redis::Visitor;
 use crate::objects::{self, Object};
+use crate::report::Findings;
 use crate::source::{Access, PassedOver, Source, find_inputs};
 
 /// One or several snapshots, as one data set: usually one for each Raft group of a cluster.
@@ -57,6 +60,59 @@ impl Snapshot {
     /// A file that is not a sound snapshot, a damaged row, and what `each` gives.
     pub fn objects(&self, options: &Options, each: &mut dyn FnMut(&Object<'_>) -> Result<()>) -> Result<()> {
         objects::of_snapshots(&self.sources, options, false, &Silent, each).map(drop)
+    }
+
+    /// Gives every Redis key with its value, in the order of keys; `options` choose which. Damaged rows end it, unless they are
+    /// skipped. Lists, whose items stand apart, are given like all other keys; items of no list come last.
+    ///
+    /// ```
+    /// use ekvsnap::decode::Options;
+    /// use ekvsnap::format::redis::stream::{StreamEntry, StreamId};
+    /// use ekvsnap::model::redis::{Key, StreamEnd, Visitor};
+    /// use ekvsnap::{Result, Snapshot};
+    ///
+    /// /// Counts the bytes of values.
+    /// #[derive(Default)]
+    /// struct Bytes(usize);
+    ///
+    /// impl Visitor for Bytes {
+    ///     fn string(&mut self, _: &Key<'_>, value: &[u8]) -> Result<()> { self.0 += value.len(); Ok(()) }
+    ///     fn begin(&mut self, _: &Key<'_>) -> Result<()> { Ok(()) }
+    ///     fn field(&mut self, _: &Key<'_>, name: &[u8], value: &[u8]) -> Result<()> { self.0 += name.len() + value.len(); Ok(()) }
+    ///     fn item(&mut self, _: &Key<'_>, value: &[u8]) -> Result<()> { self.0 += value.len(); Ok(()) }
+    ///     fn member(&mut self, _: &Key<'_>, member: &[u8]) -> Result<()> { self.0 += member.len(); Ok(()) }
+    ///     fn scored(&mut self, _: &Key<'_>, member: &[u8], _: f64) -> Result<()> { self.0 += member.len(); Ok(()) }
+    ///     fn entry(&mut self, _: &Key<'_>, _: StreamId, entry: &StreamEntry<'_>) -> Result<()> {
+    ///         self.0 += entry.fields().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    ///         Ok(())
+    ///     }
+    ///     fn end(&mut self, _: &Key<'_>, _: StreamEnd) -> Result<()> { Ok(()) }
+    ///     fn abandon(&mut self, _: &Key<'_>) -> Result<()> { Ok(()) }
+    ///     fn stray_items(&mut self, _: &[u8], _: &[&[u8]]) -> Result<()> { Ok(()) }
+    ///     fn stray_expiry(&mut self, _: &[u8], _: u64) -> Result<()> { Ok(()) }
+    /// }
+    ///
+    /// # fn main() -> Result<()> {
+    /// let mut bytes = Bytes::default();
+    /// Snapshot::open(&["testdata/redis-small.fsm"])?.redis(&Options::default(), &mut bytes)?;
+    /// assert!(bytes.0 > 10_000);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// A file that is not a sound snapshot, a damaged row, and what the visitor gives.
+    pub fn redis(&self, options: &Options, visitor: &mut impl Visitor) -> Result<Findings> {
+        let set = decode::survey(&self.sources, options, &Silent)?.set;
+        let splits = Splits::new(&set);
+        let (mut findings, mut reached) = (Findings::default(), 0);
+        for split in &splits.all {
+            let read = redis::read(&set, &splits, split, options, visitor)?;
+            findings.merge(read.findings);
+            reached += read.items_reached;
+        }
+        redis::unreachable_items(&set, reached, options, visitor, &mut findings)?;
+        Ok(findings)
     }
 
     /// Decodes into a new directory or archive: see [`decode`](crate::decode::decode).

@@ -5,7 +5,7 @@
 //! something in the middle of a run. What users get has none of it.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -126,9 +126,11 @@ pub(super) fn nothing() -> io::Result<()> {
 }
 
 /// A file whose writes can be made to fail.
+#[cfg(feature = "archive")]
 pub(super) struct Writer<W>(pub W);
 
-impl<W: Write> Write for Writer<W> {
+#[cfg(feature = "archive")]
+impl<W: io::Write> io::Write for Writer<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.write(fault::part_of(bytes)?)
     }

@@ -40,6 +40,7 @@ const USTAR: (usize, &[u8]) = (257, b"ustar");
 const GZIP: &[u8] = b"\x1f\x8b\x08";
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 /// Most bytes, as a power of two, that unpacking may hold of what is behind it: level 19 has 8 MiB.
+#[cfg(feature = "archive")]
 const MOST_WINDOW: u32 = 25;
 
 impl Form {
@@ -183,15 +184,21 @@ impl Output {
         let (name, form) = (&self.name, self.form);
         match &mut self.bytes {
             Bytes::Root(root) => folder::walk(name, root, each),
+            #[cfg(feature = "archive")]
             Bytes::Stream(stream) if form == Form::TarGz => {
                 // What stands behind the stream must be one more, as gunzip has it.
                 let unpacked = flate2::bufread::MultiGzDecoder::new(io::BufReader::with_capacity(1 << 18, stream));
                 tar::members(name, io::BufReader::with_capacity(1 << 20, unpacked), each)
             }
+            #[cfg(feature = "archive")]
             Bytes::Stream(stream) if form == Form::TarZst => {
                 let mut unpacked = zstd::Decoder::new(stream).map_err(|e| broken(name, e))?;
                 unpacked.window_log_max(MOST_WINDOW).map_err(|e| broken(name, e))?;
                 tar::members(name, unpacked, each)
+            }
+            #[cfg(not(feature = "archive"))]
+            Bytes::Stream(_) if form != Form::Tar => {
+                Err(Error::usage("this build reads no compressed archives: it lacks the feature `archive`"))
             }
             Bytes::Stream(stream) => tar::members(name, io::BufReader::with_capacity(1 << 20, stream), each),
         }

@@ -1,9 +1,4 @@
-//! The tree as one tar archive, in a file or on standard output.
-//!
-//! Members come sorted by the bytes of their paths, directories before what is in them, with a fixed owner, mode and
-//! time: the same input gives the same archive. Paths that do not fit a header have GNU long-name members. Files of the
-//! file system come last, in the order of their directories, with names, owners, modes and times of their own
-//! ([`pax`]): an extractor sets a directory's time when it leaves it.
+//! Writes the archive.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::ffi::OsStrExt as _;
@@ -11,54 +6,17 @@ use std::path::Path;
 
 use tar::{Builder, EntryType, Header};
 
-use super::checksums::{Checksums, DIRECTORY};
-use super::members::MemberList;
-use super::pax;
-use super::single::SingleFile;
-use super::spool::Spool;
-use super::sys;
-use super::target::is_our_archive;
-use super::tree::Tree;
+use super::{Contents, Packing};
 use crate::error::{Error, Result};
+use crate::output::checksums::DIRECTORY;
+use crate::output::pax;
+use crate::output::single::SingleFile;
+use crate::output::spool::Spool;
+use crate::output::sys;
+use crate::output::tree::Tree;
 
-/// How an archive is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Packing {
-    /// Not at all.
-    Tar,
-    /// gzip, for those who have nothing else.
-    Gzip,
-    /// Zstandard, at this level.
-    Zstd {
-        /// 1 to 19.
-        level: i32,
-    },
-}
-
-/// What goes into an archive.
-pub struct Contents<'i> {
-    /// Files of the tree.
-    pub index: &'i mut Checksums,
-    /// Members with attributes of their own: they come last, in their order.
-    pub members: MemberList,
-    /// Time of all other members, Unix seconds.
-    pub mtime: u64,
-}
-
-/// Prepares to write an archive: a file that must not be there (with `force` it may be an archive of ours), or `-` for
-/// standard output.
-///
-/// # Errors
-/// As [`SingleFile::new`].
-pub fn begin(target: &Path, force: bool) -> Result<SingleFile> {
-    SingleFile::new(target, force, is_our_archive)
-}
-
-/// Writes the whole archive.
-///
-/// # Errors
-/// A failed write, or a tree that is not spooled.
-pub fn write(
+/// See [`super::write`].
+pub(super) fn write(
     out: &mut SingleFile,
     tree: &Tree,
     contents: Contents<'_>,
@@ -66,38 +24,12 @@ pub fn write(
     threads: usize,
 ) -> Result<()> {
     let spool = tree.spool().ok_or_else(|| Error::internal("an archive needs a spooled tree"))?;
-    add_directories(contents.index, tree.take_named_dirs())?;
+    super::add_directories(contents.index, tree.take_named_dirs())?;
     let members = Members { spool, contents };
     match out.file() {
         Some(file) => compressed(file, packing, threads, members).map_err(|e| Error::io("write", out.target(), e)),
         None => to_stdout(packing, threads, members).map_err(Error::stdout),
     }
-}
-
-/// Adds a row for every directory: those above files, and those that were asked for. One may have several rows.
-pub fn add_directories(index: &mut Checksums, mut named: Checksums) -> Result<()> {
-    let mut found = index.beside();
-    directories_above(index, &mut found)?;
-    directories_above(&mut named, &mut found)?;
-    index.absorb(named)?;
-    index.absorb(found)
-}
-
-/// Adds the directories above all rows.
-fn directories_above(rows: &mut Checksums, found: &mut Checksums) -> Result<()> {
-    let (mut previous, mut failed): (Vec<u8>, _) = (Vec::new(), None);
-    rows.each(|path, entry| {
-        if !entry.place.is_elsewhere() {
-            let common = path.iter().zip(&previous).take_while(|(a, b)| a == b).count();
-            for end in memchr::memchr_iter(b'/', path).filter(|end| *end >= common) {
-                failed = failed.take().or(found.add_directory(&path[..end]).err());
-            }
-            previous.clear();
-            previous.extend_from_slice(path);
-        }
-        Ok(())
-    })?;
-    failed.map_or(Ok(()), Err)
 }
 
 struct Members<'s> {

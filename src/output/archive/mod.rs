@@ -1,0 +1,97 @@
+//! The tree as one tar archive, in a file or on standard output.
+//!
+//! Members come sorted by the bytes of their paths, directories before what is in them, with a fixed owner, mode and
+//! time: the same input gives the same archive. Paths that do not fit a header have GNU long-name members. Files of the
+//! file system come last, in the order of their directories, with names, owners, modes and times of their own
+//! ([`pax`]): an extractor sets a directory's time when it leaves it.
+
+#[cfg(feature = "archive")]
+mod tarball;
+
+use std::path::Path;
+
+use super::checksums::Checksums;
+use super::members::MemberList;
+use super::single::SingleFile;
+use super::target::is_our_archive;
+use super::tree::Tree;
+use crate::error::{Error, Result};
+
+/// How an archive is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    /// Not at all.
+    Tar,
+    /// gzip, for those who have nothing else.
+    Gzip,
+    /// Zstandard, at this level.
+    Zstd {
+        /// 1 to 19.
+        level: i32,
+    },
+}
+
+/// What goes into an archive.
+pub struct Contents<'i> {
+    /// Files of the tree.
+    pub index: &'i mut Checksums,
+    /// Members with attributes of their own: they come last, in their order.
+    pub members: MemberList,
+    /// Time of all other members, Unix seconds.
+    pub mtime: u64,
+}
+
+/// Prepares to write an archive: a file that must not be there (with `force` it may be an archive of ours), or `-` for
+/// standard output.
+///
+/// # Errors
+/// As [`SingleFile::new`].
+pub fn begin(target: &Path, force: bool) -> Result<SingleFile> {
+    SingleFile::new(target, force, is_our_archive)
+}
+
+/// Writes the whole archive.
+///
+/// # Errors
+/// A failed write, or a tree that is not spooled.
+pub fn write(
+    out: &mut SingleFile,
+    tree: &Tree,
+    contents: Contents<'_>,
+    packing: Packing,
+    threads: usize,
+) -> Result<()> {
+    #[cfg(feature = "archive")]
+    return tarball::write(out, tree, contents, packing, threads);
+    #[cfg(not(feature = "archive"))]
+    {
+        let _ = (out, tree, contents, packing, threads);
+        Err(Error::usage("this build writes no archives: it lacks the feature `archive`"))
+    }
+}
+
+/// Adds a row for every directory: those above files, and those that were asked for. One may have several rows.
+pub fn add_directories(index: &mut Checksums, mut named: Checksums) -> Result<()> {
+    let mut found = index.beside();
+    directories_above(index, &mut found)?;
+    directories_above(&mut named, &mut found)?;
+    index.absorb(named)?;
+    index.absorb(found)
+}
+
+/// Adds the directories above all rows.
+fn directories_above(rows: &mut Checksums, found: &mut Checksums) -> Result<()> {
+    let (mut previous, mut failed): (Vec<u8>, _) = (Vec::new(), None);
+    rows.each(|path, entry| {
+        if !entry.place.is_elsewhere() {
+            let common = path.iter().zip(&previous).take_while(|(a, b)| a == b).count();
+            for end in memchr::memchr_iter(b'/', path).filter(|end| *end >= common) {
+                failed = failed.take().or(found.add_directory(&path[..end]).err());
+            }
+            previous.clear();
+            previous.extend_from_slice(path);
+        }
+        Ok(())
+    })?;
+    failed.map_or(Ok(()), Err)
+}
