@@ -15,7 +15,7 @@ use super::members::MemberList;
 use super::single::SingleFile;
 use super::target::is_our_archive;
 use super::tree::Tree;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// How an archive is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub fn write(
     #[cfg(not(feature = "archive"))]
     {
         let _ = (out, tree, contents, packing, threads);
-        Err(Error::usage("this build writes no archives: it lacks the feature `archive`"))
+        Err(crate::Error::usage("this build writes no archives: it lacks the feature `archive`"))
     }
 }
 
