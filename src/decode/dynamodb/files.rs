@@ -52,7 +52,7 @@ impl<'a> Files<'a> {
         for (place, special) in self.name(live).iter().enumerate() {
             first.entry((live.table, special)).or_insert_with(|| (live.row.user_key.to_vec(), place));
         }
-        self.store(out, table, live)
+        self.store(out, table, live, false).map(drop)
     }
 
     /// Writes an item under its plain name if that is free, as `taken` or the file system tells. `None`: it is not.
@@ -64,14 +64,11 @@ impl<'a> Files<'a> {
         taken: Option<&mut Taken>,
     ) -> Result<Option<Specials>> {
         let specials = self.name(live);
-        let free = match taken {
-            Some(taken) => taken.take(live),
-            None => return Ok(self.store_if_free(out, table, live)?.then_some(specials)),
+        let written = match taken {
+            Some(taken) => taken.take(live) && self.store(out, table, live, false)?,
+            None => self.store(out, table, live, true)?,
         };
-        if free {
-            self.store(out, table, live)?;
-        }
-        Ok(free.then_some(specials))
+        Ok(written.then_some(specials))
     }
 
     /// Writes the item that [`try_put`](Self::try_put) found no place for, under a name that has its hash; gives the
@@ -79,7 +76,7 @@ impl<'a> Files<'a> {
     pub fn put_collided(&mut self, out: &mut UnitOut<'_>, table: &Table, live: &Live<'a>) -> Result<(Specials, &str)> {
         self.path.clear();
         let specials = name::collided_item_into(live.key, live.row.user_key, &mut self.path);
-        self.store(out, table, live)?;
+        self.store(out, table, live, false)?;
         Ok((specials, &self.path))
     }
 
@@ -121,39 +118,27 @@ impl<'a> Files<'a> {
         note_untyped(&mut self.renderer, out, table, live);
     }
 
-    fn store(&mut self, out: &mut UnitOut<'_>, table: &Table, live: &Live<'a>) -> Result<()> {
+    /// Writes an item under the path at hand; `if_free`: only if the file system has no such name yet. Tells whether it did.
+    fn store(&mut self, out: &mut UnitOut<'_>, table: &Table, live: &Live<'a>, if_free: bool) -> Result<bool> {
         let large = live.row.body.len() >= LARGE;
         if !large {
             self.render(out, table, live);
         }
         let (hash, file) = split(&self.path);
-        let dir = self.folders.open(out.tree(), &table.items, hash)?;
+        let (dir, file) = (self.folders.open(out.tree(), &table.items, hash)?, file.as_bytes());
         if large {
-            let file = out.grow(dir, file.as_bytes());
-            return self.grown(out, table, live, file);
+            let file = if if_free { out.grow_new(dir, file)? } else { Some(out.grow(dir, file)) };
+            return file.map_or(Ok(false), |file| self.grown(out, table, live, file).map(|()| true));
         }
-        out.put(dir, file.as_bytes(), &self.body)?;
-        self.count.add(out, &table.scope, "items", self.body.len() as u64);
-        Ok(())
-    }
-
-    /// The same if the file system has no such name yet; tells whether it was free.
-    fn store_if_free(&mut self, out: &mut UnitOut<'_>, table: &Table, live: &Live<'a>) -> Result<bool> {
-        let large = live.row.body.len() >= LARGE;
-        if !large {
-            self.render(out, table, live);
-        }
-        let (hash, file) = split(&self.path);
-        let dir = self.folders.open(out.tree(), &table.items, hash)?;
-        if large {
-            let Some(file) = out.grow_new(dir, file.as_bytes())? else { return Ok(false) };
-            return self.grown(out, table, live, file).map(|()| true);
-        }
-        let free = out.try_put(dir, file.as_bytes(), &self.body)?;
-        if free {
+        let written = if if_free {
+            out.try_put(dir, file, &self.body)?
+        } else {
+            out.put(dir, file, &self.body).map(|()| true)?
+        };
+        if written {
             self.count.add(out, &table.scope, "items", self.body.len() as u64);
         }
-        Ok(free)
+        Ok(written)
     }
 
     /// Writes an item that is not held as a whole.
