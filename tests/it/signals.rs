@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::kit::build::Snapshot;
-use crate::kit::command::{code, ekvsnap, stderr};
+use crate::kit::command::{code, ekvsnap, listening, stderr};
 use crate::kit::paused::{Ended, Paused, paused_at};
 
 const SIGNALS: [(&str, i32, &str); 3] =
@@ -122,7 +122,7 @@ fn a_run_that_waits_for_its_input() {
     for args in [&["decode", "-", "-o", "out"][..], &["verify", "-"], &["inspect", "-"], &["get", "-", "redis:k"]] {
         for (signal, want, words) in SIGNALS {
             let dir = tempfile::tempdir().unwrap();
-            let mut command = Command::new(env!("CARGO_BIN_EXE_ekvsnap"));
+            let mut command = listening();
             command.args(args).current_dir(dir.path()).stdin(Stdio::piped()).stderr(Stdio::piped());
             let mut child = command.spawn().unwrap();
             // It listens before it reads: what it takes from a full pipe, it takes while it listens.
@@ -149,7 +149,7 @@ fn at_any_moment() {
     let mut ended = 0;
     for round in 0..24u64 {
         let target = ["out", "out.tar", "out.tar.zst"][round as usize % 3];
-        let mut run = Command::new(env!("CARGO_BIN_EXE_ekvsnap"));
+        let mut run = listening();
         let run = run.args(["decode", "x.fsm", "-o", target]).current_dir(dir.path());
         let child = run.stderr(Stdio::piped()).spawn().unwrap();
         sleep(Duration::from_millis(5 + round * 7));
@@ -175,7 +175,9 @@ fn at_any_moment() {
 
 fn in_shell(dir: &Path, before: &str, args: &str) -> std::process::Output {
     let script = format!("{before}; exec \"$0\" decode x.fsm --threads 1 {args}");
-    Command::new("sh").args(["-c", &script, env!("CARGO_BIN_EXE_ekvsnap")]).current_dir(dir).output().unwrap()
+    let mut shell = Command::new("env");
+    shell.args(["--default-signal=HUP,INT,TERM,XFSZ", "sh", "-c", &script, env!("CARGO_BIN_EXE_ekvsnap")]);
+    shell.current_dir(dir).output().unwrap()
 }
 
 /// A file that grows over the limit of the process.

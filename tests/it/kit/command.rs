@@ -7,6 +7,14 @@ pub fn ekvsnap(dir: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ekvsnap")).current_dir(dir).args(args).stdin(Stdio::null()).output().unwrap()
 }
 
+/// The program, listening to signals: a child keeps what its parent ignores, and whoever runs the tests may be in the background of a
+/// script or behind `nohup`.
+pub fn listening() -> Command {
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP,INT,TERM,XFSZ", env!("CARGO_BIN_EXE_ekvsnap")]);
+    command
+}
+
 /// The same with 256 handles, the limit of some systems.
 pub fn with_few_handles(dir: &Path, args: &[&str]) -> Output {
     let mut shell = Command::new("sh");

@@ -4,6 +4,8 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 
+use super::command::listening;
+
 /// A run that waits.
 pub struct Paused {
     child: Child,
@@ -19,7 +21,7 @@ pub struct Ended {
 
 /// Starts a run that waits at its call of this number; `None`: it ended before.
 pub fn paused_at(call: u64, dir: &Path, args: &[&str]) -> Option<Paused> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ekvsnap"));
+    let mut command = listening();
     command.current_dir(dir).args(args).env("EKVSNAP_FAULT", format!("{call}:WAIT"));
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
