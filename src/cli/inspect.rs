@@ -42,11 +42,11 @@ pub(super) struct Args {
     #[arg(long, conflicts_with_all = ["html", "scope", "exclude", "types", "min_size", "max_size", "drop_expired"])]
     quick: bool,
 
-    /// Show so many of the largest objects and prefixes.
+    /// Show the N largest objects and prefixes.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(..=10_000))]
     top: u16,
 
-    /// Group keys by what they begin with, up to so many separators (: / # |; in S3 and fs only /).
+    /// Group keys by their prefix of up to N separators (: / # |; in S3 and fs only /).
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(..=32))]
     prefix_depth: u8,
 

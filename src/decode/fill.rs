@@ -104,7 +104,7 @@ pub struct Surveyed<'a> {
 /// # Errors
 /// An input that is not a sound snapshot.
 pub fn survey<'a>(sources: &'a [Source], options: &Options, progress: &dyn Progress) -> Result<Surveyed<'a>> {
-    progress.begin("survey", 1);
+    progress.begin("scan", 1);
     let losses = LossBook::new(options.skip_damage);
     let mut set = DataSet::survey_with(sources, options.as_of, options.grain, losses)?;
     let unresolved = set.resolve_transactions()?;

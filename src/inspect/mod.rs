@@ -151,7 +151,7 @@ pub fn inspect(sources: &[Source], options: &Options, depth: Depth, progress: &d
     if depth.objects {
         return or_changed(sources, || with_objects(sources, options, depth, progress));
     }
-    progress.begin("survey", 1);
+    progress.begin("scan", 1);
     on_threads(options.threads, || {
         let losses = LossBook::new(options.skip_damage);
         let set = DataSet::survey_with(sources, options.as_of, options.grain, losses)?;
