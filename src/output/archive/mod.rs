@@ -3,7 +3,7 @@
 //! Members come sorted by the bytes of their paths, directories before what is in them, with a fixed owner, mode and
 //! time: the same input gives the same archive. Paths that do not fit a header have GNU long-name members. Files of the
 //! file system come last, in the order of their directories, with names, owners, modes and times of their own
-//! ([`pax`]): an extractor sets a directory's time when it leaves it.
+//! ([`pax`](super::pax)): an extractor sets a directory's time when it leaves it.
 
 #[cfg(feature = "archive")]
 mod tarball;
