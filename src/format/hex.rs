@@ -1,17 +1,43 @@
 //! Bytes as lower-case hexadecimal digits.
 
-/// The two digits of a byte.
-#[inline]
-pub const fn byte(b: u8) -> [u8; 2] {
-    const fn digit(nibble: u8) -> u8 {
-        if nibble < 10 { b'0'.wrapping_add(nibble) } else { b'a'.wrapping_add(nibble.wrapping_sub(10)) }
+/// The two digits of every byte: every file has a digest, so they are looked up.
+static DIGITS: [[u8; 2]; 256] = digits();
+
+// The compiler runs it.
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+const fn digits() -> [[u8; 2]; 256] {
+    const TEXT: &[u8; 16] = b"0123456789abcdef";
+    let mut all = [[0; 2]; 256];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = [TEXT[at >> 4], TEXT[at & 15]];
+        at += 1;
     }
-    [digit(b >> 4), digit(b & 15)]
+    all
+}
+
+/// Bytes whose digits are appended together.
+const TOGETHER: usize = 32;
+
+/// The two digits of a byte.
+// There are as many as a byte has values.
+#[allow(clippy::indexing_slicing)]
+#[inline]
+pub fn byte(b: u8) -> [u8; 2] {
+    DIGITS[b as usize]
 }
 
 /// Appends `bytes`.
 pub fn push(bytes: &[u8], out: &mut String) {
-    out.extend(bytes.iter().flat_map(|b| byte(*b)).map(char::from));
+    for bytes in bytes.chunks(TOGETHER) {
+        let mut text = [[0; 2]; TOGETHER];
+        for (digits, b) in text.iter_mut().zip(bytes) {
+            *digits = byte(*b);
+        }
+        let text = text.get(..bytes.len()).unwrap_or_default().as_flattened();
+        // Digits are text.
+        out.push_str(std::str::from_utf8(text).unwrap_or_default());
+    }
 }
 
 /// `bytes` as a text of its own.
@@ -26,5 +52,10 @@ mod tests {
     #[test]
     fn digits() {
         assert_eq!(super::text(&[0x00, 0x09, 0x0a, 0x5f, 0xff]), "00090a5fff");
+        for len in [0, 1, 31, 32, 33, 64, 100] {
+            let bytes: Vec<u8> = (0..len).map(|n| (n * 37) as u8).collect();
+            let want: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+            assert_eq!(super::text(&bytes), want);
+        }
     }
 }
