@@ -38,6 +38,11 @@ impl Type {
             Type::Stream => "streams",
         }
     }
+
+    /// The type with this collective name.
+    pub fn of_plural(name: &str) -> Option<Type> {
+        Type::ALL.into_iter().find(|kind| kind.plural() == name)
+    }
 }
 
 /// Whether the server answers with an object.

@@ -69,8 +69,7 @@ impl Place {
             (Adapter::Redis, b"strings_ttl.jsonl" | b"hll_ttl.jsonl") => place("expiry", Shape::Ttl),
             (Adapter::Redis, _) => {
                 let named = std::str::from_utf8(rest).ok().and_then(|rest| rest.split_once('/'));
-                let kind =
-                    named.and_then(|(folder, _)| Type::ALL.map(Type::plural).into_iter().find(|kind| *kind == folder));
+                let kind = named.and_then(|(folder, _)| Type::of_plural(folder)).map(Type::plural);
                 match (kind, named) {
                     (Some(kind), Some((_, name))) => whole(kind, &key_of_name(name)),
                     _ => whole("others", rest),
@@ -104,8 +103,7 @@ impl Place {
         match adapter {
             "redis" => {
                 let (scope, name) = rest.split_once('/')?;
-                let kind =
-                    Type::ALL.map(Type::plural).into_iter().find(|kind| name.strip_suffix(".jsonl") == Some(kind))?;
+                let kind = name.strip_suffix(".jsonl").and_then(Type::of_plural).map(Type::plural)?;
                 let shape = if kind == "streams" { Shape::Stream } else { Shape::Keyed };
                 place(Adapter::Redis, scope, kind, shape)
             }

@@ -3,7 +3,7 @@
 //!
 //! Stray list items are files of their own here too: there are few of them.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::redis::stream::{StreamEntry, StreamId};
 use crate::layouts::redis::run::Writer;
 use crate::layouts::redis::{self, BASE, Counts, ORPHANS, base, entry_members, terminator_members};
@@ -61,17 +61,13 @@ impl<'t> Lines<'_, 't> {
     /// The collection at hand, before its next element.
     #[inline]
     fn element(&mut self) -> Result<&mut Growing<'t>> {
-        let line = self.open.as_mut().ok_or_else(not_begun)?;
+        let line = self.open.as_mut().ok_or_else(redis::not_begun)?;
         if self.elements > 0 {
             line.buffer().push(b',');
         }
         self.elements += 1;
         Ok(line)
     }
-}
-
-fn not_begun() -> Error {
-    Error::internal("an element came before its key")
 }
 
 impl Visitor for Lines<'_, '_> {
@@ -110,7 +106,7 @@ impl Visitor for Lines<'_, '_> {
     fn field(&mut self, _: &Key<'_>, name: &[u8], value: &[u8]) -> Result<()> {
         let first = self.elements == 0;
         self.elements += 1;
-        let line = self.open.as_mut().ok_or_else(not_begun)?;
+        let line = self.open.as_mut().ok_or_else(redis::not_begun)?;
         redis::field(first, name, value, line);
         line.spill()
     }
@@ -140,14 +136,14 @@ impl Visitor for Lines<'_, '_> {
 
     #[inline]
     fn entry(&mut self, key: &Key<'_>, id: StreamId, entry: &StreamEntry<'_>) -> Result<()> {
-        let lines = self.open.as_mut().ok_or_else(not_begun)?;
+        let lines = self.open.as_mut().ok_or_else(redis::not_begun)?;
         open_stream_line(key, lines);
         entry_members(b",\"id\":\"", id, entry, lines);
         lines.spill()
     }
 
     fn end(&mut self, key: &Key<'_>, stream: StreamEnd) -> Result<()> {
-        let mut line = self.open.take().ok_or_else(not_begun)?;
+        let mut line = self.open.take().ok_or_else(redis::not_begun)?;
         if key.kind == Type::Stream {
             open_stream_line(key, &mut line);
             line.buffer().push(b',');

@@ -2,7 +2,7 @@
 
 pub mod run;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::format::redis::stream::{StreamEntry, StreamId};
 use crate::model::redis::{Key, Standing, StreamEnd, Type};
@@ -68,6 +68,12 @@ impl Counts {
             tally.add(Adapter::Redis, SCOPE, kind, objects, bytes);
         }
     }
+}
+
+/// An adapter gave an element before it began its key.
+#[cold]
+pub(super) fn not_begun() -> Error {
+    Error::internal("an element came before its key")
 }
 
 /// Completes a collection, unless its size is not asked for.

@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::redis::stream::{StreamEntry, StreamId};
 use crate::layouts::redis::run::Writer;
 use crate::layouts::redis::{self, Counts, ORPHANS, base, entry_members, terminator_members};
@@ -83,15 +83,11 @@ impl<'t> Files<'_, 't> {
     /// The collection at hand, before its next element.
     #[inline]
     fn element(&mut self) -> Result<&mut Growing<'t>> {
-        let file = self.open.as_mut().ok_or_else(not_begun)?;
+        let file = self.open.as_mut().ok_or_else(redis::not_begun)?;
         separate(self.elements == 0, file);
         self.elements += 1;
         Ok(file)
     }
-}
-
-fn not_begun() -> Error {
-    Error::internal("an element came before its key")
 }
 
 impl Visitor for Files<'_, '_> {
@@ -154,13 +150,13 @@ impl Visitor for Files<'_, '_> {
 
     #[inline]
     fn entry(&mut self, _: &Key<'_>, id: StreamId, entry: &StreamEntry<'_>) -> Result<()> {
-        let file = self.open.as_mut().ok_or_else(not_begun)?;
+        let file = self.open.as_mut().ok_or_else(redis::not_begun)?;
         entry_members(b"{\"id\":\"", id, entry, file);
         file.spill()
     }
 
     fn end(&mut self, key: &Key<'_>, stream: StreamEnd) -> Result<()> {
-        let mut file = self.open.take().ok_or_else(not_begun)?;
+        let mut file = self.open.take().ok_or_else(redis::not_begun)?;
         if key.kind == Type::Stream {
             file.buffer().push(b'{');
             terminator_members(stream, key.expire_at_ms, &mut file);
