@@ -81,7 +81,7 @@ impl<'p> Place<'p> {
     }
 
     fn of_redis(scope: &'p [u8], rest: &[u8]) -> Option<Place<'p>> {
-        let folder = |name: &[u8]| Type::ALL.map(Type::plural).into_iter().find(|folder| folder.as_bytes() == name);
+        let folder = |name: &[u8]| std::str::from_utf8(name).ok().and_then(Type::of_plural).map(Type::plural);
         if let Some(slash) = memchr::memchr(b'/', rest) {
             return folder(&rest[..slash]).map(|kind| Place::One(scope, kind));
         }
