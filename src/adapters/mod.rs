@@ -4,5 +4,6 @@
 //! of keys that can be read in any order and by any thread, and gives the objects of a split to a visitor of [`crate::model`]. It
 //! knows nothing of files.
 
+pub mod dynamodb;
 pub mod redis;
 pub mod sqs;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::filter::Matched;
-use super::{Job, Options, Progress, describe, dynamodb, findings, fs, s3};
+use super::{Job, Options, Progress, describe, findings, fs, s3};
 use crate::dataset::{DataSet, LossBook, Losses, Unresolved};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
@@ -150,7 +150,7 @@ pub fn fill_surveyed(
 fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let options = job.options;
     if options.wants(Adapter::DynamoDb) {
-        dynamodb::decode(job)?;
+        layouts::dynamodb_tables(job)?;
     }
     if options.wants(Adapter::S3) {
         s3::decode(job)?;

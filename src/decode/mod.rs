@@ -1,7 +1,6 @@
 //! From a data set to a finished output.
 
 mod describe;
-pub mod dynamodb;
 mod estimate;
 mod fill;
 mod findings;

@@ -2,16 +2,14 @@
 
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-
 use super::filter::{Filter, Pattern};
-use super::{Job, Options, Progress, dynamodb, fs, s3};
-use crate::adapters::{redis, sqs};
+use super::{Job, Options, Progress, fs, s3};
+use crate::adapters::{dynamodb, redis, sqs};
 use crate::dataset::{DataSet, RowsOf};
 use crate::error::{Result, Shown};
 use crate::format::Adapter;
 use crate::layouts;
+use crate::options::spellings;
 use crate::output::tree::Tree;
 use crate::output::unit::Collector;
 use crate::report::Findings;
@@ -71,17 +69,6 @@ impl One {
     }
 }
 
-/// What a key on the command line can stand for: itself, or, behind `base64:`, the bytes that base64 says: url-safe or
-/// standard, with padding or without.
-pub(crate) fn spellings(text: &[u8]) -> Vec<Vec<u8>> {
-    let encoded = text.strip_prefix(b"base64:").map(|encoded| {
-        let end = encoded.iter().rposition(|b| *b != b'=').map_or(0, |at| at + 1);
-        &encoded[..end]
-    });
-    let decoded = encoded.and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded).or(STANDARD_NO_PAD.decode(encoded)).ok());
-    std::iter::once(text.to_vec()).chain(decoded).collect()
-}
-
 /// Decodes one object into `tree`, and gives what was noticed: nothing comes of it if the object is not there. `scratch` as for
 /// [`fill`](super::fill).
 ///
@@ -104,7 +91,7 @@ pub fn fill_one(
     let rest = one.rest.as_deref().unwrap_or_default();
     match one.adapter {
         Adapter::Redis => spellings(&one.name).iter().try_for_each(|key| layouts::redis_key(&mut job, key))?,
-        Adapter::DynamoDb => dynamodb::decode_one(&mut job, &one.name, rest)?,
+        Adapter::DynamoDb => layouts::dynamodb_item(&mut job, &one.name, rest)?,
         Adapter::S3 => spellings(rest).iter().try_for_each(|key| s3::decode_one(&mut job, &one.name, key))?,
         Adapter::Sqs => layouts::sqs_queues(&mut job)?,
         Adapter::Fs => fs::decode(&mut job)?,
@@ -155,14 +142,5 @@ mod tests {
         let filter = one.filter();
         assert!(filter.takes_scope(Adapter::Sqs, &one.name));
         assert!(!filter.takes_scope(Adapter::Sqs, b"aX[b]{c},?.fifo"));
-    }
-
-    #[test]
-    fn keys_in_base64() {
-        assert_eq!(spellings(b"base64:__48"), [&b"base64:__48"[..], b"\xff\xfe<"]);
-        for text in [&b"base64:-_8"[..], b"base64:-_8=", b"base64:+/8", b"base64:+/8="] {
-            assert_eq!(spellings(text)[1..], [b"\xfb\xff"], "{}", text.escape_ascii());
-        }
-        assert_eq!(spellings(b"base64:!"), [b"base64:!"]);
     }
 }

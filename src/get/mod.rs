@@ -10,12 +10,13 @@ use std::path::Path;
 
 pub use output::get_from_output;
 
-use crate::decode::one::{One, fill_one, spellings};
+use crate::decode::one::{One, fill_one};
 use crate::decode::s3::names::Name;
 use crate::decode::{Layout, Options, Progress, fs, on_threads, or_changed, survey};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::objects;
+use crate::options::spellings;
 use crate::output::tap::{Chunk, Part, tapped};
 use crate::output::tree::{Digests, Tree};
 use crate::report::{Findings, Losses};

@@ -3,10 +3,12 @@
 //! A layout decides what is a file, what is its name and what is in it. It takes the objects of [`crate::model`] from the adapters;
 //! it never sees a row.
 
+pub mod dynamodb;
 pub mod jsonl;
 mod redis;
 pub mod sqs;
 pub mod tree;
 
+pub(crate) use dynamodb::{item as dynamodb_item, tables as dynamodb_tables};
 pub(crate) use redis::run::{redis_key, redis_keys};
 pub(crate) use sqs::queues as sqs_queues;

@@ -6,5 +6,6 @@
 //! One key can be larger than the memory, so collections are streamed: an object begins, its elements follow, it ends. Whoever takes
 //! objects implements the visitor of their kind. What is borrowed is valid during the call; what has to stay is copied.
 
+pub mod dynamodb;
 pub mod redis;
 pub mod sqs;

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::decode::dynamodb::key_text::Value;
+use crate::adapters::dynamodb::key_text::Value;
 use crate::format::dynamodb::number::plain;
 
 /// Gives the members of one object in their order; ends at its end, or where the text does.

@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub use read::of_output;
 pub(crate) use read::{File, of_layout};
 
-use crate::decode::dynamodb::key_text::Key;
+use crate::adapters::dynamodb::key_text::Key;
 use crate::decode::{Filled, Layout, Options, Progress, fill, on_threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Adapter;

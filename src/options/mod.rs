@@ -1,6 +1,7 @@
 //! What a decode is asked to do.
 
 pub mod filter;
+mod spelling;
 
 use crate::error::{Error, Result};
 use crate::format::Adapter;
@@ -10,6 +11,7 @@ use crate::output::manifest_read::ReadManifest;
 use crate::source::PassedOver;
 use crate::survey::Grain;
 use filter::{Filter, Pattern};
+pub(crate) use spelling::spellings;
 
 /// Size of a bundle of items where nobody says another.
 const BUNDLE: u64 = 64 << 20;

@@ -2,9 +2,9 @@
 
 use bumpalo::Bump;
 
-use crate::decode::dynamodb::render::ItemRenderer;
 use crate::format::redis::{blob, element_key, list, meta, stream, string};
 use crate::format::{Family, dynamodb, fs, header, proto, s3, sqs, txn};
+use crate::layouts::dynamodb::render::ItemRenderer;
 use crate::layouts::sqs::render::{Shown, message_line};
 use crate::verify::rows::check;
 
@@ -46,7 +46,7 @@ pub fn s3_values(data: &[u8]) {
     }
 }
 
-/// A message: read straight it is what the parser of any form reads, and its line is JSON.
+/// A message: read as canonical it is what the parser of any form reads, and its line is JSON.
 pub fn sqs_message(data: &[u8]) {
     sqs::message_both_ways(data);
     let value = [sqs::message::MAGIC, data].concat();

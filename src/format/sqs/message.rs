@@ -3,7 +3,7 @@
 use bumpalo::Bump;
 use serde::Serialize;
 
-use super::straight;
+use super::canonical;
 use crate::format::fault::{OrFault, Result};
 use crate::format::jsonout::{self, is_zero};
 use crate::format::jsonval::{self, Document};
@@ -69,11 +69,11 @@ impl<'a> Message<'a> {
     /// Parses the value of a `msg|data` row; what must be decoded lives in `arena`.
     pub fn parse(arena: &'a Bump, value: &'a [u8]) -> Result<Message<'a>> {
         let json = json(value)?;
-        Message::parse_straight(arena, json).map_or_else(|| Message::parse_any(arena, json), Ok)
+        Message::parse_canonical(arena, json).map_or_else(|| Message::parse_any(arena, json), Ok)
     }
 
-    fn parse_straight(arena: &'a Bump, json: &'a [u8]) -> Option<Message<'a>> {
-        let message = straight::message(arena, json)?;
+    fn parse_canonical(arena: &'a Bump, json: &'a [u8]) -> Option<Message<'a>> {
+        let message = canonical::message(arena, json)?;
         let body = jsonval::decode_base64(arena, message.body).ok()?;
         let current_receipt_token = jsonval::decode_base64(arena, message.current_receipt_token).ok()?;
         Some(Message { body, current_receipt_token, ..message })
@@ -141,8 +141,8 @@ impl<'a> Head<'a> {
     /// also succeed where that fails, since it decodes neither body nor token.
     pub fn parse(arena: &'a Bump, value: &'a [u8]) -> Result<Head<'a>> {
         let json = json(value)?;
-        let straight = straight::head(arena, json);
-        straight.map_or_else(|| Message::parse_any(arena, json), Ok).map(|message| message.head())
+        let canonical = canonical::head(arena, json);
+        canonical.map_or_else(|| Message::parse_any(arena, json), Ok).map(|message| message.head())
     }
 
     /// The order of `messages.jsonl`: send time, sequence number, ID by bytes.

@@ -1,4 +1,5 @@
 //! A file of JSON lines for each scope and type, a line for each object (`docs/format/rules.md` §6).
 
+pub(super) mod dynamodb;
 pub(super) mod redis;
 pub(super) mod sqs;

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ekvsnap::decode::Layout;
-use ekvsnap::decode::dynamodb::name::{collided_item_into, item_into};
 use ekvsnap::format::dynamodb::number::{canon, is_canonical};
 use ekvsnap::format::dynamodb::{KeyValue, PrimaryKey};
+use ekvsnap::layouts::dynamodb::name::{collided_item_into, item_into};
 use ekvsnap::survey::Grain;
 use proptest::prelude::*;
 use proptest::sample::select;

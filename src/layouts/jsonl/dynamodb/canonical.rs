@@ -33,7 +33,7 @@ const HEADING: usize = 32;
 
 /// Renders lines of one table. Items of a table mostly have the same attributes: what stands before each value is kept.
 #[derive(Default)]
-pub(super) struct Straight<'a> {
+pub(super) struct Canonical<'a> {
     /// Of the last items, by the place of the attribute.
     headings: Vec<Heading<'a>>,
 }
@@ -58,8 +58,8 @@ enum Part {
 /// The number of a type, and the field that has the value.
 type Member<'a> = (u32, Field<'a>);
 
-impl<'a> Straight<'a> {
-    /// Appends the line of an item; gives its key attributes. `None`, with nothing appended: it goes the long way.
+impl<'a> Canonical<'a> {
+    /// Appends the line of an item; gives its key attributes. `None`, with nothing appended: the parser tells what it is.
     pub fn line(&mut self, value: &'a [u8], names: &KeyNames, out: &mut Vec<u8>) -> Option<PrimaryKey<'a>> {
         let before = out.len();
         out.extend_from_slice(b"{\"Item\":{");
@@ -262,20 +262,20 @@ fn elements<'a>(message: &'a [u8], mut each: impl FnMut(&'a [u8]) -> Option<()>)
 
 #[cfg(test)]
 mod tests {
-    use super::super::render::ItemRenderer;
     use super::*;
     use crate::format::dynamodb::Item;
     use crate::format::dynamodb::wire::{any_value, b, field, item, member, n, nested, s};
+    use crate::layouts::dynamodb::render::ItemRenderer;
     use proptest::prelude::*;
 
     fn names(hash: &str, range: &str) -> KeyNames {
         KeyNames { hash: hash.into(), range: range.into() }
     }
 
-    /// The line and the key of a value, if it goes straight: then both are what the long way gives.
-    fn straight(value: &[u8], names: &KeyNames) -> Option<String> {
+    /// The line and the key of a value, if it is canonical: then both are what the parser gives.
+    fn canonical(value: &[u8], names: &KeyNames) -> Option<String> {
         let mut line = b"before".to_vec();
-        let Some(key) = Straight::default().line(value, names, &mut line) else {
+        let Some(key) = Canonical::default().line(value, names, &mut line) else {
             assert_eq!(line, b"before");
             return None;
         };
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_writes_goes_straight() {
+    fn what_the_server_writes_is_canonical() {
         let sets = [field(6, &field(1, b"x")), field(7, &field(1, b"1")), field(8, &field(1, b"\xff"))];
         let map = field(10, &[member("", &s("")), member("a", &sets[0]), member("b", &field(10, b""))].concat());
         let list = field(9, &[field(1, &map), field(1, &n("-1.5e3")), field(1, &b(b""))].concat());
@@ -297,13 +297,13 @@ mod tests {
         let mut members: Vec<Vec<u8>> = values.iter().enumerate().map(|(i, v)| member(&format!("v{i}"), v)).collect();
         members.insert(0, member("h", &s(&"long\u{2028}\n".repeat(40))));
         members.insert(1, member("r", &b(b"\x00")));
-        assert!(straight(&item(&members), &names("h", "r")).is_some());
-        assert!(straight(&item(&members), &names("h", "")).is_some());
-        assert!(straight(&item(&[member("h", &n("1"))]), &names("h", "")).is_some());
+        assert!(canonical(&item(&members), &names("h", "r")).is_some());
+        assert!(canonical(&item(&members), &names("h", "")).is_some());
+        assert!(canonical(&item(&[member("h", &n("1"))]), &names("h", "")).is_some());
     }
 
     #[test]
-    fn all_else_goes_the_long_way() {
+    fn all_else_goes_to_the_parser() {
         let key = names("h", "");
         let h = || member("h", &s("x"));
         let cases = [
@@ -329,10 +329,10 @@ mod tests {
             vec![member("h", &field(6, &field(1, b"x")))],
         ];
         for members in cases {
-            assert_eq!(straight(&item(&members), &key), None, "{members:02x?}");
+            assert_eq!(canonical(&item(&members), &key), None, "{members:02x?}");
         }
-        assert_eq!(straight(b"\0DI\x02", &key), None);
-        assert_eq!(straight(&item(&[h()]), &names("h", "r")), None);
+        assert_eq!(canonical(b"\0DI\x02", &key), None);
+        assert_eq!(canonical(&item(&[h()]), &names("h", "r")), None);
     }
 
     /// Headings that are kept are those of the attributes at hand, whatever came before.
@@ -349,7 +349,7 @@ mod tests {
             vec![member("h", &s("2")), member("é\n", &s("2")), member("ü", &s("2"))],
             vec![member("h", &s("1")), member("n", &n("1"))],
         ];
-        let mut renderer = Straight::default();
+        let mut renderer = Canonical::default();
         let names = names("h", "n");
         let (mut got, mut want) = (Vec::new(), Vec::new());
         let rows: Vec<Vec<u8>> = items.iter().chain(items.iter().rev()).map(|members| item(members)).collect();
@@ -372,13 +372,13 @@ mod tests {
             }
             let row = item(&members.iter().map(|(name, value)| member(name, value)).collect::<Vec<_>>());
             for key in [names("a", ""), names("b", "c")] {
-                straight(&row, &key);
+                canonical(&row, &key);
             }
         }
 
         #[test]
         fn no_bytes_panic(bytes in any::<Vec<u8>>()) {
-            straight(&[&MAGIC[..], &bytes].concat(), &names("a", ""));
+            canonical(&[&MAGIC[..], &bytes].concat(), &names("a", ""));
         }
     }
 }

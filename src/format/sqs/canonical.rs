@@ -44,7 +44,7 @@ fn members<'a, const WHOLE: bool>(arena: &'a Bump, json: &'a [u8]) -> Option<Mes
     (r.rest == b"}").then_some(message)
 }
 
-/// Whether a text goes straight; panics if then it is not what the parser of any form makes of it.
+/// Whether a text is canonical; panics if then it is not what the parser of any form makes of it.
 pub(crate) fn both_ways(json: &[u8]) -> bool {
     let arena = Bump::new();
     let Some(got) = message(&arena, json) else { return false };

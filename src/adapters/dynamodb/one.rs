@@ -1,34 +1,33 @@
 //! One item, by its table and the values of its key attributes as text.
 
 use super::key_text::{Key, keys};
-use super::table::{Table, Tables};
-use crate::dataset::DataSet;
-use crate::decode::Job;
+use super::tables::Tables;
+use crate::dataset::{DataSet, KeyRange};
 use crate::error::Result;
 use crate::format::dynamodb::keys::item_prefix_into;
 use crate::format::dynamodb::schema::Liveness;
+use crate::model::dynamodb::Table;
 use crate::report::Findings;
 
-/// Decodes the items that a text can stand for: rarely more than one is there.
+/// Splits that hold just the items that a text can stand for: rarely more than one is there.
 ///
 /// # Errors
-/// A damaged schema, or a damaged row of the item.
-pub(in crate::decode) fn decode_one(job: &mut Job<'_, '_, '_>, table: &[u8], text: &[u8]) -> Result<()> {
-    let tables = Tables::read(job.set, &mut job.collector.findings)?;
-    let mut spans = Vec::new();
-    for key in row_keys(&tables, table, text) {
-        if job.set.get(&key)?.is_some() {
-            spans.push((key.clone(), crate::dataset::after_prefix(&key)));
+/// An input that changed.
+pub fn splits_of(set: &DataSet<'_>, tables: &Tables<'_>, table: &[u8], text: &[u8]) -> Result<Vec<KeyRange>> {
+    let mut splits = Vec::new();
+    for key in row_keys(tables, table, text) {
+        if set.get(&key)?.is_some() {
+            splits.push(KeyRange::below(&key));
         }
     }
-    super::items(job, &tables, &spans).map(drop)
+    Ok(splits)
 }
 
 /// The rows that such items would have.
 ///
 /// # Errors
 /// A damaged schema.
-pub(in crate::decode) fn rows_of(set: &DataSet<'_>, table: &[u8], text: &[u8]) -> Result<Vec<Vec<u8>>> {
+pub fn rows_of(set: &DataSet<'_>, table: &[u8], text: &[u8]) -> Result<Vec<Vec<u8>>> {
     let tables = Tables::read(set, &mut Findings::default())?;
     Ok(row_keys(&tables, table, text))
 }

@@ -1,15 +1,84 @@
-//! Packed items: `items/data-00001.jsonl` and on, each up to a size (`--dynamodb-bundle-mode jsonl`).
+//! Bundled items: `items/data-00001.jsonl` and on, each up to a size (`Options::dynamodb_bundle`).
 //!
 //! Lines come in key order, and a part takes lines as long as they fit. So where parts end depends on the items alone.
 
 use std::sync::Arc;
 
-use super::table::Tables;
-use super::unit::Lines;
+use super::files::Files;
+use crate::adapters::dynamodb::Tables;
 use crate::error::Result;
 use crate::format::Adapter;
+use crate::layouts::dynamodb::count::note_untyped;
+use crate::layouts::dynamodb::paths::Paths;
+use crate::layouts::dynamodb::render::ItemRenderer;
+use crate::layouts::dynamodb::{Gather, Share, Writer};
+use crate::model::dynamodb::{Item, StaleItem, Table, Visitor};
 use crate::output::tree::Tree;
 use crate::output::unit::{Collector, Growing, UnitOut};
+
+/// Lines of one table.
+pub(super) struct Lines {
+    /// Place of the table.
+    table: usize,
+    /// How many.
+    items: u64,
+    /// The lines.
+    bytes: Vec<u8>,
+}
+
+impl Share for Vec<Lines> {
+    fn held(&self) -> usize {
+        self.iter().map(|lines| lines.bytes.capacity()).sum()
+    }
+}
+
+/// Renders the items of a split.
+pub(super) struct Bundled<'a, 't> {
+    out: UnitOut<'t>,
+    renderer: ItemRenderer<'a>,
+    lines: Vec<Lines>,
+    /// Writes stale items, which are not bundled.
+    files: Files<'a>,
+}
+
+impl<'a, 't> Writer<'a, 't> for Bundled<'a, 't> {
+    type Share = Vec<Lines>;
+
+    fn new(out: UnitOut<'t>) -> Self {
+        Bundled { out, renderer: ItemRenderer::default(), lines: Vec::new(), files: Files::default() }
+    }
+
+    fn finish(mut self) -> (UnitOut<'t>, Vec<Lines>) {
+        self.files.finish(&mut self.out);
+        (self.out, self.lines)
+    }
+}
+
+impl<'a> Visitor<'a> for Bundled<'a, '_> {
+    fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()> {
+        if self.lines.last().is_none_or(|lines| lines.table != table.place) {
+            self.lines.push(Lines { table: table.place, items: 0, bytes: Vec::new() });
+        }
+        if let Some(lines) = self.lines.last_mut() {
+            self.renderer.line(item.value, &mut lines.bytes);
+            lines.items += 1;
+        }
+        note_untyped(&mut self.renderer, &mut self.out, table, item);
+        Ok(())
+    }
+
+    fn stale(&mut self, item: &StaleItem<'a>) -> Result<()> {
+        self.files.put_stale(&mut self.out, item)
+    }
+}
+
+impl<'t> Gather<'t> for Bundle<'_, 't> {
+    type Share = Vec<Lines>;
+
+    fn take(&mut self, share: Vec<Lines>, collector: &mut Collector<'t>) -> Result<()> {
+        share.iter().try_for_each(|lines| self.add(lines, collector))
+    }
+}
 
 /// Writes the parts, one table after the other.
 pub(super) struct Bundle<'s, 't> {
@@ -37,13 +106,13 @@ impl<'s, 't> Bundle<'s, 't> {
     ///
     /// # Errors
     /// A failed write.
-    pub fn add(&mut self, lines: &Lines, collector: &mut Collector<'t>) -> Result<()> {
+    fn add(&mut self, lines: &Lines, collector: &mut Collector<'t>) -> Result<()> {
         if self.table != Some(lines.table) {
             self.finish(collector)?;
             (self.table, self.number) = (Some(lines.table), 0);
         }
-        let table = self.tables.get(lines.table);
-        collector.tally.add(Adapter::DynamoDb, &table.scope, "items", lines.items, lines.bytes.len() as u64);
+        let scope = Paths::of(&self.tables.get(lines.table)).scope;
+        collector.tally.add(Adapter::DynamoDb, &scope, "items", lines.items, lines.bytes.len() as u64);
         let mut rest = lines.bytes.as_slice();
         while !rest.is_empty() {
             let written = self.part.as_ref().map_or(0, |part| part.bytes);
@@ -63,7 +132,7 @@ impl<'s, 't> Bundle<'s, 't> {
             Some(part) => part,
             none => {
                 self.number += 1;
-                let dir = Arc::new(self.tree.make_dir(self.tables.get(table).items.as_bytes())?);
+                let dir = Arc::new(self.tree.make_dir(Paths::of(&self.tables.get(table)).items.as_bytes())?);
                 let name = format!("data-{:05}.jsonl", self.number);
                 none.insert(Part { file: UnitOut::new(self.tree).grow(&dir, name.as_bytes()), bytes: 0 })
             }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::decode::one::spellings;
 use crate::format::dynamodb::{KeyValue, PrimaryKey};
+use crate::options::spellings;
 
 /// Slashes at which hash and range value may part.
 const MOST_SLASHES: usize = 64;

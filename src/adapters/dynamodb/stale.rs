@@ -4,18 +4,16 @@
 //! generation row, which survives, says that their generation was handed out. They are a note; others are a warning.
 
 use super::findings;
-use super::name::table_into;
-use super::table::{Table, Tables, counter};
-use super::walk::Left;
+use super::tables::{Tables, counter};
 use crate::dataset::DataSet;
 use crate::error::Result;
-use crate::format::Family;
 use crate::format::dynamodb::keys;
-use crate::output::names::segment;
+use crate::model::dynamodb::{StaleItem, Table};
 use crate::report::{Finding, Findings, Kind};
 
 /// Items of one generation that stand together.
-pub(super) struct Run {
+#[derive(Debug)]
+pub struct Run {
     encoded: Vec<u8>,
     generation: u64,
     /// How many.
@@ -24,36 +22,23 @@ pub(super) struct Run {
 
 impl Run {
     /// A run of one item.
-    pub fn new(left: &Left<'_>) -> Run {
-        Run { encoded: left.key.table.to_vec(), generation: left.key.generation, items: 1 }
+    pub fn new(item: &StaleItem<'_>) -> Run {
+        Run { encoded: item.key.table.to_vec(), generation: item.key.generation, items: 1 }
     }
 
     /// Whether an item belongs to it.
-    pub fn is_of(&self, left: &Left<'_>) -> bool {
-        self.encoded == left.key.table && self.generation == left.key.generation
-    }
-}
-
-impl Left<'_> {
-    /// Scope in the manifest, and path: `_orphans/TABLE` and `dynamodb/_orphans/TABLE/gen-N`, with N as it stands in
-    /// the row key (leading zeros and all, so that it may need a fallback name).
-    pub fn place(&self) -> (String, String) {
-        let mut scope = String::from("_orphans/");
-        // Its encoding was checked with the key.
-        table_into(&keys::table_name(self.key.table).unwrap_or_default(), &mut scope);
-        let behind = Family::DdbItem.suffix(self.row.user_key).get(self.key.table.len() + 1..).unwrap_or_default();
-        let generation = behind.split(|b| *b == b'|').next().unwrap_or_default();
-        let path = format!("dynamodb/{scope}/{}", segment(&[b"gen-", generation].concat()));
-        (scope, path)
+    pub fn is_of(&self, item: &StaleItem<'_>) -> bool {
+        self.encoded == item.key.table && self.generation == item.key.generation
     }
 }
 
 /// Counts runs that arrive in key order, one table at a time.
-#[derive(Default)]
-pub(super) struct Leftovers {
+#[derive(Debug, Default)]
+pub struct Stale {
     current: Option<OfTable>,
 }
 
+#[derive(Debug)]
 struct OfTable {
     encoded: Vec<u8>,
     /// The last generation handed out under this name.
@@ -62,7 +47,7 @@ struct OfTable {
     unexplained: u64,
 }
 
-impl Leftovers {
+impl Stale {
     /// Takes the next run.
     ///
     /// # Errors

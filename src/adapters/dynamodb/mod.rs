@@ -1,0 +1,21 @@
+//! DynamoDB: tables and their items (`docs/format/dynamodb.md` §3).
+//!
+//! Schemas are read first; they are few ([`Tables`]). Item rows are then read in key order, in *splits*, each row checked and given
+//! to a visitor at once: nothing is held but what a split is about.
+//!
+//! Items of no live generation need a second look, which tells whether an earlier table of the name explains them ([`Stale`]).
+
+mod findings;
+pub(crate) mod key_text;
+mod one;
+mod splits;
+mod stale;
+mod tables;
+mod task;
+mod walk;
+
+pub use one::{rows_of, splits_of};
+pub use splits::splits;
+pub use stale::Stale;
+pub use tables::{Held, Tables, check_counters};
+pub use task::{Report, read};

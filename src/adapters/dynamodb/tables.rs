@@ -1,0 +1,168 @@
+//! The tables: their schemas, and what a generation counter tells about those that are gone.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::findings;
+use crate::dataset::{DataSet, Row};
+use crate::error::{Error, Result};
+use crate::format::dynamodb::{StoredSchema, keys};
+use crate::format::{Adapter, Family, fault};
+use crate::model::dynamodb::Table;
+use crate::options::filter::Filter;
+use crate::report::{Finding, Findings};
+use crate::run::note_shared;
+
+fn parse(set: &DataSet<'_>, row: &Row<'_>) -> Result<Table> {
+    of_row(0, row).map_err(|fault| set.locate(row.fault(Family::DdbTable, fault)))
+}
+
+fn of_row(place: usize, row: &Row<'_>) -> fault::Result<Table> {
+    let encoded = Family::DdbTable.suffix(row.user_key);
+    let name = keys::table_name(encoded)?;
+    let schema = StoredSchema::parse(row.body)?.outline();
+    Ok(Table { place, encoded: encoded.to_vec(), name, schema })
+}
+
+/// Whether any of a table's items can be asked for.
+pub(super) fn is_wanted(table: &Table, filter: &Filter) -> bool {
+    filter.meets_scope(Adapter::DynamoDb, &table.name)
+}
+
+/// What the user keys of each live generation of a table begin with.
+pub(super) fn live_ranges(table: &Table) -> impl Iterator<Item = Vec<u8>> {
+    let source = Some(table.schema.migrating_from_generation).filter(|_| table.has_source());
+    std::iter::once(table.schema.generation).chain(source).map(|generation| {
+        let mut prefix = Vec::new();
+        keys::item_prefix_into(&table.encoded, generation, &mut prefix);
+        prefix
+    })
+}
+
+/// All tables with a schema, in key order. There may be many, so only their rows are held; what is asked for is parsed
+/// again.
+#[derive(Debug)]
+pub struct Tables<'a> {
+    rows: Vec<Row<'a>>,
+    /// The last one that was asked for.
+    last: Mutex<Option<Arc<Table>>>,
+}
+
+/// A table that is asked for again and again.
+#[derive(Debug, Default)]
+pub struct Held(Option<Arc<Table>>);
+
+impl Held {
+    /// The table at a place.
+    #[inline]
+    pub fn get(&mut self, tables: &Tables<'_>, at: usize) -> &Arc<Table> {
+        match self.0.take() {
+            Some(held) if held.place == at => self.0.insert(held),
+            _ => self.0.insert(Arc::new(tables.parse(at))),
+        }
+    }
+}
+
+impl<'a> Tables<'a> {
+    /// Reads and checks every schema.
+    ///
+    /// # Errors
+    /// The first malformed schema row.
+    pub fn read(set: &DataSet<'a>, findings: &mut Findings) -> Result<Tables<'a>> {
+        let mut tables = Vec::new();
+        let mut rows = set.family(Family::DdbTable);
+        while let Some(row) = rows.next()? {
+            match parse(set, &row) {
+                Ok(_) => tables.push(row),
+                Err(error) => set.tolerate(error)?,
+            }
+        }
+        note_shared(rows.shared().into_iter().collect(), findings);
+        Ok(Tables { rows: tables, last: Mutex::default() })
+    }
+
+    /// The place of the table with this encoded name.
+    pub fn find(&self, encoded: &[u8]) -> Option<usize> {
+        self.rows.binary_search_by(|row| Family::DdbTable.suffix(row.user_key).cmp(encoded)).ok()
+    }
+
+    /// The table with this name.
+    pub fn named(&self, name: &[u8]) -> Option<Arc<Table>> {
+        let is_named = |row: &Row<'_>| keys::table_name(Family::DdbTable.suffix(row.user_key)).is_ok_and(|n| n == name);
+        self.rows.iter().position(is_named).map(|at| self.get(at))
+    }
+
+    /// The table at a place.
+    pub fn get(&self, at: usize) -> Arc<Table> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some(table) if table.place == at => Arc::clone(table),
+            _ => Arc::clone(last.insert(Arc::new(self.parse(at)))),
+        }
+    }
+
+    fn parse(&self, at: usize) -> Table {
+        // It parsed before.
+        self.rows.get(at).and_then(|row| of_row(at, row).ok()).unwrap_or_default()
+    }
+
+    /// Every table.
+    pub fn all(&self) -> impl Iterator<Item = Table> {
+        (0..self.rows.len()).map(|at| self.parse(at))
+    }
+
+    /// Those of which any item can be asked for.
+    pub fn wanted(&self, filter: &Filter) -> impl Iterator<Item = Table> {
+        self.all().filter(|table| is_wanted(table, filter))
+    }
+
+    /// The schema of a table with all its indexes and attributes, borrowed.
+    pub fn stored(&self, at: usize) -> Option<StoredSchema<'a>> {
+        // It parsed before.
+        self.rows.get(at).and_then(|row| StoredSchema::parse(row.body).ok())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+/// Looks at every generation row. They hold no data, so a bad one is only a warning.
+///
+/// # Errors
+/// An input that changed.
+pub fn check_counters(set: &DataSet<'_>, tables: &Tables<'_>, filter: &Filter, findings: &mut Findings) -> Result<()> {
+    let mut rows = set.family(Family::DdbGen);
+    while let Some(row) = rows.next()? {
+        let segment = Family::DdbGen.suffix(row.user_key);
+        match keys::table_name(segment).and_then(|name| Ok((name, keys::generation_counter(row.body)?))) {
+            Ok((name, _)) if !filter.takes_scope(Adapter::DynamoDb, &name) => {}
+            Ok((name, last)) if tables.find(segment).is_none() => {
+                let finding = Finding::new(&findings::LONE_COUNTER).with("table", name.as_slice());
+                findings.add(finding.with("generation", last));
+            }
+            Ok(_) => {}
+            Err(fault) => {
+                let finding = Finding::new(&findings::BAD_COUNTER).with("key", row.user_key);
+                let finding = finding.with("offset", row.offset);
+                findings.add(finding.with("reason", Error::from(fault).to_string()));
+            }
+        }
+    }
+    note_shared(rows.shared().into_iter().collect(), findings);
+    Ok(())
+}
+
+/// The last generation that was handed out for a table name; `None` when no row tells.
+///
+/// # Errors
+/// An input that changed.
+pub(super) fn counter(set: &DataSet<'_>, encoded: &[u8]) -> Result<Option<u64>> {
+    let row = set.get(&[Family::DdbGen.prefix().as_bytes(), encoded].concat())?;
+    Ok(row.and_then(|row| keys::generation_counter(row.body).ok()))
+}

@@ -1,0 +1,113 @@
+//! One split: each row is checked, and given to the visitor as what it is.
+
+use super::findings;
+use super::stale::Run;
+use super::tables::{Held, Tables};
+use super::walk::{Found, Live, Walk};
+use crate::dataset::{DataSet, KeyRange, Row, Shared};
+use crate::error::Result;
+use crate::format::Adapter;
+use crate::format::dynamodb::{KeyValue, keys};
+use crate::model::dynamodb::{Item, StaleItem, StoredItem, Table, Visitor};
+use crate::options::Options;
+use crate::report::{Finding, Findings};
+
+/// What the read of a split tells beside the items.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What was noticed.
+    pub findings: Findings,
+    /// Items that no live generation has, in runs in key order.
+    pub stale: Vec<Run>,
+    /// Keys with rows in more than one input.
+    pub shared: Option<Shared>,
+}
+
+struct Task<'s, 'v, V> {
+    tables: &'s Tables<'s>,
+    held: Held,
+    options: &'s Options,
+    visitor: &'v mut V,
+    takes_all: bool,
+    report: Report,
+}
+
+/// Reads the items of one split. One that is read again is given again, and reported again.
+///
+/// # Errors
+/// The first damaged row, and what the visitor gives.
+pub fn read<'a, V: Visitor<'a>>(
+    set: &DataSet<'a>,
+    tables: &Tables<'_>,
+    split: &KeyRange,
+    options: &Options,
+    visitor: &mut V,
+) -> Result<Report> {
+    let takes_all = options.filter.is_trivial();
+    let mut walk = Walk::new(set, tables, split);
+    let mut task = Task { tables, held: Held::default(), options, visitor, takes_all, report: Report::default() };
+    while let Some(row) = walk.next()? {
+        if V::TAKES_STORED && takes_all && task.stored(&mut walk, &row) {
+            continue;
+        }
+        match walk.classify(row) {
+            Ok(found) => task.take(found)?,
+            Err(error) => set.tolerate(error)?,
+        }
+    }
+    task.report.shared = walk.shared();
+    Ok(task.report)
+}
+
+impl<'a, V: Visitor<'a>> Task<'_, '_, V> {
+    /// Offers a row that is all that its table expects, unparsed; tells whether it was taken.
+    fn stored(&mut self, walk: &mut Walk<'_, 'a>, row: &Row<'a>) -> bool {
+        let Some((place, primary)) = walk.active(row) else { return false };
+        let table = self.held.get(self.tables, place);
+        self.visitor.stored(table, &StoredItem { value: row.body, primary })
+    }
+
+    fn take(&mut self, found: Found<'a>) -> Result<()> {
+        match found {
+            Found::Live(live) => self.live(&live),
+            Found::Stale(item) if self.wants_stale(&item) => self.stale(&item),
+            Found::Stale(_) | Found::Copied => Ok(()),
+        }
+    }
+
+    fn live(&mut self, live: &Live<'a>) -> Result<()> {
+        let table = self.held.get(self.tables, live.table);
+        if !self.takes_all && !is_wanted(table, &live.item, self.options) {
+            return Ok(());
+        }
+        if !live.item.matches_row_key {
+            let finding = Finding::new(&findings::KEY_MISMATCH).with("table", table.name.as_slice());
+            let finding = finding.with("key", live.item.row_key).with("offset", live.offset);
+            self.report.findings.add(finding);
+        }
+        self.visitor.item(table, &live.item)
+    }
+
+    fn wants_stale(&self, item: &StaleItem<'_>) -> bool {
+        let name = || keys::table_name(item.key.table).unwrap_or_default();
+        let (filter, asked) = (&self.options.filter, self.options.include_orphans);
+        self.takes_all || filter.judge_scope(Adapter::DynamoDb, &name(), asked)
+    }
+
+    fn stale(&mut self, item: &StaleItem<'a>) -> Result<()> {
+        match self.report.stale.last_mut() {
+            Some(run) if run.is_of(item) => run.items += 1,
+            _ => self.report.stale.push(Run::new(item)),
+        }
+        if self.options.include_orphans { self.visitor.stale(item) } else { Ok(()) }
+    }
+}
+
+/// Whether an item is asked for: by its table, the values of its key attributes, and the bytes that are stored.
+fn is_wanted(table: &Table, item: &Item<'_>, options: &Options) -> bool {
+    let range = item.key.range.map_or(&b""[..], KeyValue::raw);
+    let keys = [item.key.hash.raw(), range];
+    let keys = &keys[..if item.key.range.is_some() { 2 } else { 1 }];
+    let filter = &options.filter;
+    filter.meets(Adapter::DynamoDb, &table.name, keys) && filter.takes_size(item.stored_len as u64)
+}

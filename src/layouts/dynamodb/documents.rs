@@ -1,0 +1,41 @@
+//! The schema of each table, as a document of its own.
+
+use std::sync::Arc;
+
+use super::paths::Paths;
+use super::render;
+use crate::adapters::dynamodb::Tables;
+use crate::error::Result;
+use crate::format::Adapter;
+use crate::options::{Layout, Options};
+use crate::output::tree::Dir;
+use crate::output::unit::{Collector, UnitOut};
+
+/// Writes every table's schema; in a tree, the folder of its items is made, which is there even if the table is empty.
+///
+/// # Errors
+/// A failed write.
+pub fn write(tables: &Tables<'_>, options: &Options, collector: &mut Collector<'_>) -> Result<()> {
+    for table in tables.wanted(&options.filter) {
+        let mut out = UnitOut::new(collector.tree());
+        let paths = Paths::of(&table);
+        let (dir, name) = place(&paths, options.layout, &mut out)?;
+        let mut file = out.grow(&dir, name.as_bytes());
+        if let Some(schema) = tables.stored(table.place) {
+            render::schema(&schema, &mut file);
+        }
+        out.finish(file)?;
+        out.tally.scope(Adapter::DynamoDb, &paths.scope);
+        collector.take(out)?;
+    }
+    Ok(())
+}
+
+fn place(paths: &Paths, layout: Layout, out: &mut UnitOut<'_>) -> Result<(Arc<Dir>, String)> {
+    if layout == Layout::Packed {
+        return Ok((out.dir("dynamodb")?, format!("{}.schema.json", paths.scope)));
+    }
+    let dir = out.tree().make_dir(paths.dir.as_bytes())?;
+    out.tree().make_dir(paths.items.as_bytes())?;
+    Ok((Arc::new(dir), "_schema.json".to_owned()))
+}

@@ -1,0 +1,58 @@
+//! DynamoDB in both layouts: a document for each schema, and the run over the splits of items.
+//!
+//! A table that is itself named `_orphans` is written as `%5Forphans`. No two tables share a file of lines:
+//! what one is named with an extension ends in `.jsonl` or in `.schema.json`, never in both.
+
+pub mod count;
+mod documents;
+mod findings;
+pub mod name;
+pub mod paths;
+pub mod render;
+mod run;
+
+use crate::adapters::dynamodb::{self, Tables};
+use crate::dataset::KeyRange;
+use crate::error::Result;
+use crate::layouts::{jsonl, tree};
+use crate::options::Layout;
+use crate::run::Job;
+
+pub(super) use run::{Gather, Share, Writer, write_splits};
+
+/// Items whose rows have so many bytes are not held as a whole once they are rendered.
+pub(super) const LARGE: usize = 128 << 10;
+
+/// Writes all tables.
+///
+/// # Errors
+/// The first damaged row in key order (schemas before items), or a failed write.
+pub(crate) fn tables(job: &mut Job<'_, '_, '_>) -> Result<()> {
+    let tables = Tables::read(job.set, &mut job.collector.findings)?;
+    dynamodb::check_counters(job.set, &tables, &job.options.filter, &mut job.collector.findings)?;
+    documents::write(&tables, job.options, job.collector)?;
+    let splits = dynamodb::splits(job.set, &tables, &job.options.filter)?;
+    let with_lines = items(job, &tables, &splits)?;
+    match job.options.layout {
+        Layout::Tree => Ok(()),
+        Layout::Packed => jsonl::dynamodb::write_empty(&tables, &with_lines, job),
+    }
+}
+
+/// Writes the items that a text can stand for: rarely more than one is there.
+///
+/// # Errors
+/// A damaged schema, or a damaged row of the item.
+pub(crate) fn item(job: &mut Job<'_, '_, '_>, table: &[u8], text: &[u8]) -> Result<()> {
+    let tables = Tables::read(job.set, &mut job.collector.findings)?;
+    let splits = dynamodb::splits_of(job.set, &tables, table, text)?;
+    items(job, &tables, &splits).map(drop)
+}
+
+/// Writes the items of some splits; tells by place which tables got lines.
+fn items(job: &mut Job<'_, '_, '_>, tables: &Tables<'_>, splits: &[KeyRange]) -> Result<Vec<bool>> {
+    match job.options.layout {
+        Layout::Packed => jsonl::dynamodb::write(job, tables, splits),
+        Layout::Tree => tree::dynamodb::write(job, tables, splits).map(|()| Vec::new()),
+    }
+}

@@ -1,0 +1,104 @@
+//! Runs the splits of items on all threads; what each gives goes to a writer, and what the writers give comes together in order.
+
+use crate::adapters::dynamodb::{self, Report, Stale, Tables};
+use crate::dataset::{DataSet, KeyRange};
+use crate::error::Result;
+use crate::model::dynamodb::Visitor;
+use crate::options::Options;
+use crate::output::tree::Tree;
+use crate::output::unit::{Collector, UnitOut, Writes};
+use crate::run::engine::{self, Done};
+use crate::run::{Job, note_shared, step};
+
+/// Writes the items of one split to its share of the output.
+pub trait Writer<'a, 't>: Visitor<'a> {
+    /// What it gives beside files and lines.
+    type Share: Share;
+
+    /// Writes to `out`.
+    fn new(out: UnitOut<'t>) -> Self;
+
+    /// Its share, complete.
+    fn finish(self) -> (UnitOut<'t>, Self::Share);
+}
+
+/// What a split gives to those behind it.
+pub trait Share: Send {
+    /// Bytes that it holds.
+    fn held(&self) -> usize {
+        0
+    }
+}
+
+/// Takes the shares of all splits in their order.
+pub trait Gather<'t> {
+    /// What it takes.
+    type Share;
+
+    /// Takes the share of the next split, whose files and lines the collector has.
+    fn take(&mut self, share: Self::Share, collector: &mut Collector<'t>) -> Result<()>;
+}
+
+struct Written<'t, S> {
+    out: UnitOut<'t>,
+    share: S,
+    report: Report,
+}
+
+impl<S: Share> Done for Written<'_, S> {
+    fn held(&self) -> usize {
+        self.out.held() + self.share.held()
+    }
+}
+
+/// Writes the items of some splits.
+///
+/// # Errors
+/// The first damaged row in key order, or a failed write.
+pub fn write_splits<'a, 't, W, G>(
+    job: &mut Job<'_, 'a, 't>,
+    tables: &Tables<'_>,
+    splits: &[KeyRange],
+    gather: &mut G,
+) -> Result<()>
+where
+    W: Writer<'a, 't>,
+    G: Gather<'t, Share = W::Share> + Send,
+{
+    let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
+    progress.begin("dynamodb", splits.len() as u64);
+    let mut stale = Stale::default();
+    let collector = &mut *job.collector;
+    engine::run_with(
+        splits.len(),
+        |i| write_split::<W>(set, tables, &splits[i], options, tree),
+        |written| {
+            step(progress, tree);
+            let Written { out, share, report } = written;
+            for run in &report.stale {
+                stale.take(set, tables, run, &mut collector.findings)?;
+            }
+            note_shared(report.shared.into_iter().collect(), &mut collector.findings);
+            let writes = collector.place(out)?;
+            gather.take(share, collector)?;
+            Ok(writes)
+        },
+        Writes::write,
+    )?;
+    stale.finish(tables, &mut job.collector.findings);
+    Ok(())
+}
+
+fn write_split<'a, 't, W: Writer<'a, 't>>(
+    set: &DataSet<'a>,
+    tables: &Tables<'_>,
+    split: &KeyRange,
+    options: &Options,
+    tree: &'t Tree,
+) -> Result<Written<'t, W::Share>> {
+    let mut writer = W::new(UnitOut::new(tree));
+    let mut report = dynamodb::read(set, tables, split, options, &mut writer)?;
+    let (mut out, share) = writer.finish();
+    out.findings.merge(std::mem::take(&mut report.findings));
+    Ok(Written { out, share, report })
+}

@@ -1,0 +1,64 @@
+//! The files of lines over all splits: a file is closed once another table gets lines, and a table without items has an empty one.
+
+use crate::adapters::dynamodb::Tables;
+use crate::error::Result;
+use crate::layouts::dynamodb::paths::Paths;
+use crate::layouts::dynamodb::{Gather, Share};
+use crate::output::unit::{Collector, UnitOut};
+use crate::run::Job;
+
+/// Places of the tables that got lines in a split, in key order.
+pub(super) struct TablesWithLines(pub Vec<usize>);
+
+impl Share for TablesWithLines {}
+
+/// The files of all tables.
+pub(super) struct FilesOfTables<'s> {
+    tables: &'s Tables<'s>,
+    /// The tables that got lines, by place.
+    pub with_lines: Vec<bool>,
+    /// The last of them: only it can get more.
+    open: Option<usize>,
+}
+
+impl<'s> FilesOfTables<'s> {
+    /// None has lines yet.
+    pub fn new(tables: &'s Tables<'s>) -> Self {
+        FilesOfTables { tables, with_lines: vec![false; tables.len()], open: None }
+    }
+}
+
+impl<'t> Gather<'t> for FilesOfTables<'_> {
+    type Share = TablesWithLines;
+
+    fn take(&mut self, share: TablesWithLines, collector: &mut Collector<'t>) -> Result<()> {
+        for at in share.0 {
+            if let Some(before) = self.open.replace(at).filter(|before| *before != at) {
+                collector.close(&Paths::of(&self.tables.get(before)).lines())?;
+            }
+            if let Some(has_lines) = self.with_lines.get_mut(at) {
+                *has_lines = true;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes the files of those tables that got no lines.
+///
+/// # Errors
+/// A failed write.
+pub(in crate::layouts) fn write_empty(
+    tables: &Tables<'_>,
+    with_lines: &[bool],
+    job: &mut Job<'_, '_, '_>,
+) -> Result<()> {
+    let is_empty = |at: usize| !with_lines.get(at).copied().unwrap_or(false);
+    for table in tables.wanted(&job.options.filter).filter(|table| is_empty(table.place)) {
+        let mut out = UnitOut::new(job.tree);
+        let dir = out.dir("dynamodb")?;
+        out.put(&dir, format!("{}.jsonl", Paths::of(&table).scope).as_bytes(), b"")?;
+        job.collector.take(out)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! DynamoDB as lines: one for each item, in one file a table (`docs/format/rules.md` §6).
+//!
+//! Splits come in row-key order, and so do their lines: no item waits for another one, and no name is decided.
+//!
+//! | output | what it is |
+//! |---|---|
+//! | `dynamodb/TABLE.schema.json` | the schema |
+//! | `dynamodb/TABLE.jsonl` | the items, in the order of their row keys: `{"Item":{…}}`; empty for an empty table |
+//! | `dynamodb/_orphans/TABLE/gen-N.jsonl` | with `Options::include_orphans`: `{"key":B,"Item":{…}}`, the key as in the row key |
+
+mod canonical;
+mod files;
+
+use crate::adapters::dynamodb::Tables;
+use crate::dataset::KeyRange;
+use crate::error::Result;
+use crate::format::Adapter;
+use crate::format::dynamodb::schema::Liveness;
+use crate::layouts::dynamodb::count::{Count, note_untyped};
+use crate::layouts::dynamodb::paths::{self, Paths};
+use crate::layouts::dynamodb::render::ItemRenderer;
+use crate::layouts::dynamodb::{LARGE, Writer, write_splits};
+use crate::model::dynamodb::{Item, StaleItem, StoredItem, Table, Visitor};
+use crate::output::unit::UnitOut;
+use crate::run::Job;
+use canonical::Canonical;
+use files::{FilesOfTables, TablesWithLines};
+
+pub(in crate::layouts) use files::write_empty;
+
+/// Writes the items of some splits; tells by place which tables got lines.
+///
+/// # Errors
+/// The first damaged row in key order, or a failed write.
+pub(in crate::layouts) fn write(
+    job: &mut Job<'_, '_, '_>,
+    tables: &Tables<'_>,
+    splits: &[KeyRange],
+) -> Result<Vec<bool>> {
+    let mut files = FilesOfTables::new(tables);
+    write_splits::<Lines<'_, '_>, _>(job, tables, splits, &mut files)?;
+    Ok(files.with_lines)
+}
+
+/// Writes the lines of a split.
+struct Lines<'a, 't> {
+    out: UnitOut<'t>,
+    renderer: ItemRenderer<'a>,
+    canonical: Canonical<'a>,
+    open: Option<Open>,
+    /// Places of the tables that were opened, in order.
+    opened: Vec<usize>,
+    stale: Count,
+    rebuilt: Vec<u8>,
+}
+
+/// The table whose items are being written.
+struct Open {
+    /// Its place.
+    table: usize,
+    scope: String,
+    /// Which of the share's logs its lines go to.
+    log: usize,
+    items: u64,
+    bytes: u64,
+}
+
+impl<'a, 't> Writer<'a, 't> for Lines<'a, 't> {
+    type Share = TablesWithLines;
+
+    fn new(out: UnitOut<'t>) -> Self {
+        let (renderer, canonical, stale) = (ItemRenderer::default(), Canonical::default(), Count::default());
+        Lines { out, renderer, canonical, open: None, opened: Vec::new(), stale, rebuilt: Vec::new() }
+    }
+
+    fn finish(mut self) -> (UnitOut<'t>, TablesWithLines) {
+        self.close();
+        self.stale.flush(&mut self.out);
+        (self.out, TablesWithLines(self.opened))
+    }
+}
+
+impl<'a> Visitor<'a> for Lines<'a, '_> {
+    const TAKES_STORED: bool = true;
+
+    fn stored(&mut self, table: &Table, item: &StoredItem<'a>) -> bool {
+        if item.value.len() >= LARGE {
+            return false;
+        }
+        let log = self.open(table);
+        let lines = self.out.log_buffer(log);
+        let before = lines.len();
+        let version = table.version_of(Liveness::Active);
+        self.rebuilt.clear();
+        let key = self.canonical.line(item.value, &table.schema.key, lines);
+        let rebuilt = key.and_then(|key| key.row_bytes_into(version, &mut self.rebuilt));
+        if rebuilt.is_none() || self.rebuilt != item.primary {
+            lines.truncate(before);
+            return false;
+        }
+        let bytes = lines.len() - before;
+        self.wrote_one(bytes as u64);
+        true
+    }
+
+    fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()> {
+        let log = self.open(table);
+        let bytes = if item.stored_len < LARGE {
+            appended(self.out.log_buffer(log), |lines| self.renderer.line(item.value, lines))
+        } else {
+            let mut line = self.out.grow_log(log);
+            self.renderer.line(item.value, &mut line);
+            self.out.finish(line)?
+        };
+        self.wrote_one(bytes);
+        note_untyped(&mut self.renderer, &mut self.out, table, item);
+        Ok(())
+    }
+
+    /// Its line has its row key: nothing tells which attributes made it.
+    fn stale(&mut self, item: &StaleItem<'a>) -> Result<()> {
+        let (scope, path) = paths::stale(item);
+        let log = self.out.log(&format!("{path}.jsonl"));
+        let mut line = self.out.grow_log(log);
+        self.renderer.line_with_key(item.key.primary, item.value, &mut line);
+        let bytes = self.out.finish(line)?;
+        self.stale.add(&mut self.out, &scope, "orphans", bytes);
+        Ok(())
+    }
+}
+
+impl Lines<'_, '_> {
+    /// The log of a table.
+    fn open(&mut self, table: &Table) -> usize {
+        if let Some(open) = &self.open
+            && open.table == table.place
+        {
+            return open.log;
+        }
+        // Tables come one after the other: the one before gets no more lines.
+        self.open.iter().for_each(|before| self.out.complete(before.log));
+        self.close();
+        self.canonical = Canonical::default();
+        let paths = Paths::of(table);
+        let log = self.out.log(&paths.lines());
+        self.opened.push(table.place);
+        self.open = Some(Open { table: table.place, scope: paths.scope, log, items: 0, bytes: 0 });
+        log
+    }
+
+    fn wrote_one(&mut self, bytes: u64) {
+        if let Some(open) = &mut self.open {
+            open.items += 1;
+            open.bytes += bytes;
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(Open { scope, items, bytes, .. }) = self.open.take().filter(|open| open.items > 0) {
+            self.out.tally.add(Adapter::DynamoDb, &scope, "items", items, bytes);
+        }
+    }
+}
+
+/// Bytes that `append` appends.
+fn appended(lines: &mut Vec<u8>, append: impl FnOnce(&mut Vec<u8>)) -> u64 {
+    let before = lines.len();
+    append(lines);
+    (lines.len() - before) as u64
+}

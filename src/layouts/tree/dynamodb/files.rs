@@ -1,0 +1,211 @@
+//! A file for each item.
+
+use std::collections::BTreeMap;
+
+use super::folders::Folders;
+use super::unambiguous::is_unambiguous;
+use super::used_names::UsedNames;
+use crate::error::Result;
+use crate::layouts::dynamodb::count::{Count, note_untyped};
+use crate::layouts::dynamodb::name::{self, Special, Specials};
+use crate::layouts::dynamodb::paths::{self, HeldPaths};
+use crate::layouts::dynamodb::render::ItemRenderer;
+use crate::layouts::dynamodb::{self, Gather, LARGE, Share};
+use crate::model::dynamodb::{Item, StaleItem, Table, Visitor};
+use crate::output::names::segment_into;
+use crate::output::unit::{Collector, Growing, UnitOut};
+
+/// The first user key of every special segment, and which of its special segments it is, by place of the table.
+pub(super) type FirstUses = BTreeMap<(usize, Special), (Vec<u8>, usize)>;
+
+/// Writes items.
+#[derive(Default)]
+pub(super) struct Files<'a> {
+    renderer: ItemRenderer<'a>,
+    folders: Folders,
+    body: Vec<u8>,
+    path: String,
+    count: Count,
+    paths: HeldPaths,
+}
+
+/// What the files of a split leave to do.
+#[derive(Default)]
+pub(super) struct FromFiles {
+    /// Where special segments are used first.
+    pub first_uses: FirstUses,
+    /// Splits that hold items whose names depend on others.
+    pub with_deferred: Vec<usize>,
+    /// Splits so far.
+    splits: usize,
+}
+
+/// The share of one split.
+#[derive(Default)]
+pub(super) struct FileShare {
+    first_uses: FirstUses,
+    has_deferred: bool,
+}
+
+impl Share for FileShare {}
+
+impl<'t> Gather<'t> for FromFiles {
+    type Share = FileShare;
+
+    fn take(&mut self, share: FileShare, _: &mut Collector<'t>) -> Result<()> {
+        if share.has_deferred {
+            self.with_deferred.push(self.splits);
+        }
+        self.splits += 1;
+        for (of, first) in share.first_uses {
+            // Splits come in key order: the first one to have it has the first key.
+            self.first_uses.entry(of).or_insert(first);
+        }
+        Ok(())
+    }
+}
+
+/// Writes the items of a split whose names are unambiguous.
+pub(super) struct Writer<'a, 't> {
+    out: UnitOut<'t>,
+    files: Files<'a>,
+    share: FileShare,
+}
+
+impl<'a, 't> dynamodb::Writer<'a, 't> for Writer<'a, 't> {
+    type Share = FileShare;
+
+    fn new(out: UnitOut<'t>) -> Self {
+        Writer { out, files: Files::default(), share: FileShare::default() }
+    }
+
+    fn finish(mut self) -> (UnitOut<'t>, FileShare) {
+        self.files.finish(&mut self.out);
+        (self.out, self.share)
+    }
+}
+
+impl<'a> Visitor<'a> for Writer<'a, '_> {
+    fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()> {
+        if is_unambiguous(table, item) {
+            return self.files.put(&mut self.out, table, item, &mut self.share.first_uses);
+        }
+        self.share.has_deferred = true;
+        Ok(())
+    }
+
+    fn stale(&mut self, item: &StaleItem<'a>) -> Result<()> {
+        self.files.put_stale(&mut self.out, item)
+    }
+}
+
+impl<'a> Files<'a> {
+    /// Writes an item whose plain name is its own; remembers its special segments.
+    pub fn put(&mut self, out: &mut UnitOut<'_>, table: &Table, item: &Item<'a>, first: &mut FirstUses) -> Result<()> {
+        for (place, special) in self.name(item).iter().enumerate() {
+            first.entry((table.place, special)).or_insert_with(|| (item.row_key.to_vec(), place));
+        }
+        self.store(out, table, item, false).map(drop)
+    }
+
+    /// Writes an item under its plain name if that is free, as `used` or the file system tells. `None`: it is not.
+    pub fn try_put(
+        &mut self,
+        out: &mut UnitOut<'_>,
+        table: &Table,
+        item: &Item<'a>,
+        used: Option<&mut UsedNames>,
+    ) -> Result<Option<Specials>> {
+        let specials = self.name(item);
+        let written = match used {
+            Some(used) => used.take(table, item) && self.store(out, table, item, false)?,
+            None => self.store(out, table, item, true)?,
+        };
+        Ok(written.then_some(specials))
+    }
+
+    /// Writes the item that [`try_put`](Self::try_put) found no place for, under a name that has its hash; gives the
+    /// path below the table.
+    pub fn put_collided(&mut self, out: &mut UnitOut<'_>, table: &Table, item: &Item<'a>) -> Result<(Specials, &str)> {
+        self.path.clear();
+        let specials = name::collided_item_into(item.key, item.row_key, &mut self.path);
+        self.store(out, table, item, false)?;
+        Ok((specials, &self.path))
+    }
+
+    /// Writes an item of no live generation. Its name is its row key: nothing tells which attributes made it.
+    pub fn put_stale(&mut self, out: &mut UnitOut<'_>, item: &StaleItem<'a>) -> Result<()> {
+        let (scope, path) = paths::stale(item);
+        self.path.clear();
+        segment_into(item.key.primary, &mut self.path);
+        self.path.push_str(".json");
+        let dir = self.folders.open(out.tree(), &format!("{path}/items"), None)?;
+        let bytes = if item.stored_len < LARGE {
+            self.body.clear();
+            self.renderer.file(item.value, &mut self.body);
+            out.put(dir, self.path.as_bytes(), &self.body)?;
+            self.body.len() as u64
+        } else {
+            let mut file = out.grow(dir, self.path.as_bytes());
+            self.renderer.file(item.value, &mut file);
+            out.finish(file)?
+        };
+        self.count.add(out, &scope, "orphans", bytes);
+        Ok(())
+    }
+
+    /// Hands over what was counted: call it at the end of a unit.
+    pub fn finish(&mut self, out: &mut UnitOut<'_>) {
+        self.count.flush(out);
+    }
+
+    /// Sets the plain path.
+    fn name(&mut self, item: &Item<'a>) -> Specials {
+        self.path.clear();
+        name::item_into(item.key, &mut self.path)
+    }
+
+    fn render(&mut self, out: &mut UnitOut<'_>, table: &Table, item: &Item<'a>) {
+        self.body.clear();
+        self.renderer.file(item.value, &mut self.body);
+        note_untyped(&mut self.renderer, out, table, item);
+    }
+
+    /// Writes an item under the path at hand; `if_free`: only if the file system has no such name yet. Tells whether it did.
+    fn store(&mut self, out: &mut UnitOut<'_>, table: &Table, item: &Item<'a>, if_free: bool) -> Result<bool> {
+        let large = item.stored_len >= LARGE;
+        if !large {
+            self.render(out, table, item);
+        }
+        let (hash, file) = split(&self.path);
+        let (dir, file) = (self.folders.open(out.tree(), &self.paths.get(table).items, hash)?, file.as_bytes());
+        if large {
+            let file = if if_free { out.grow_new(dir, file)? } else { Some(out.grow(dir, file)) };
+            return file.map_or(Ok(false), |file| self.grown(out, table, item, file).map(|()| true));
+        }
+        let written = if if_free {
+            out.try_put(dir, file, &self.body)?
+        } else {
+            out.put(dir, file, &self.body).map(|()| true)?
+        };
+        if written {
+            self.count.add(out, &self.paths.get(table).scope, "items", self.body.len() as u64);
+        }
+        Ok(written)
+    }
+
+    /// Writes an item that is not held as a whole.
+    fn grown(&mut self, out: &mut UnitOut<'_>, table: &Table, item: &Item<'a>, mut file: Growing<'_>) -> Result<()> {
+        self.renderer.file(item.value, &mut file);
+        note_untyped(&mut self.renderer, out, table, item);
+        let bytes = out.finish(file)?;
+        self.count.add(out, &self.paths.get(table).scope, "items", bytes);
+        Ok(())
+    }
+}
+
+/// `items/H.json` or `items/H/R.json`: folder in `items`, and file.
+fn split(path: &str) -> (Option<&str>, &str) {
+    let below = path.strip_prefix("items/").unwrap_or(path);
+    below.split_once('/').map_or((None, below), |(hash, file)| (Some(hash), file))
+}

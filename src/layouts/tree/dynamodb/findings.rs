@@ -1,0 +1,7 @@
+//! What naming files tells (`rules.md` §2).
+
+use crate::report::kinds;
+
+kinds! {
+    Warning COLLISION "ddb_name_collision" "another item has the plain file name; this one has a hash in its name, see KEYMAP.jsonl";
+}

@@ -1,0 +1,97 @@
+//! DynamoDB tables and items (`docs/format/dynamodb.md` §3).
+
+use crate::error::Result;
+use crate::format::dynamodb::primary::ORDERED_VERSION;
+use crate::format::dynamodb::schema::Liveness;
+use crate::format::dynamodb::{self, ItemKey, PrimaryKey, Schema};
+
+/// A table that has a schema.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// Its place among the tables of the inputs, in key order: it identifies the table.
+    pub place: usize,
+    /// The name in base64url, as keys of all families have it.
+    pub encoded: Vec<u8>,
+    /// The name, as its key tells it: any bytes.
+    pub name: Vec<u8>,
+    /// What the server stored, without indexes, and of the attributes those of the key.
+    pub schema: Schema,
+}
+
+impl Table {
+    /// Whether a migration still reads from another generation.
+    pub fn has_source(&self) -> bool {
+        let source = self.schema.migrating_from_generation;
+        source != 0 && source != self.schema.generation
+    }
+
+    /// Whether row keys are of the ordered encoding and all of one generation.
+    pub fn is_ordered(&self) -> bool {
+        self.schema.key_encoding_version >= ORDERED_VERSION && !self.has_source()
+    }
+
+    /// The key encoding of a generation. Only tables of the old encoding are migrated.
+    pub fn version_of(&self, liveness: Liveness) -> u64 {
+        if liveness == Liveness::Active { self.schema.key_encoding_version } else { 0 }
+    }
+}
+
+/// An item that the server serves.
+#[derive(Debug, Clone, Copy)]
+pub struct Item<'a> {
+    /// Its attributes.
+    pub value: dynamodb::Item<'a>,
+    /// Its key attributes.
+    pub key: PrimaryKey<'a>,
+    /// The user key of its row: items of a table come in its order, and no two have the same.
+    pub row_key: &'a [u8],
+    /// Bytes of its value as it is stored.
+    pub stored_len: usize,
+    /// Whether the row key is the one that the key attributes give.
+    pub matches_row_key: bool,
+}
+
+/// An item that no live generation has: its generation is over, or its table has no schema, so that nothing tells which of its
+/// attributes made its row key.
+#[derive(Debug, Clone, Copy)]
+pub struct StaleItem<'a> {
+    /// Its attributes.
+    pub value: dynamodb::Item<'a>,
+    /// The parts of its row key.
+    pub key: ItemKey<'a>,
+    /// The user key of its row.
+    pub row_key: &'a [u8],
+    /// Bytes of its value as it is stored.
+    pub stored_len: usize,
+}
+
+/// An item as the server stores it, not parsed yet. It is of the active generation of its table.
+#[derive(Debug, Clone, Copy)]
+pub struct StoredItem<'a> {
+    /// The value.
+    pub value: &'a [u8],
+    /// What its row key has behind the table and the generation.
+    pub primary: &'a [u8],
+}
+
+/// Takes the items of one split in the order of their row keys.
+///
+/// An error that a visitor gives ends the read of the split.
+pub trait Visitor<'a> {
+    /// Whether [`stored`](Visitor::stored) is worth a call for each item.
+    const TAKES_STORED: bool = false;
+
+    /// Takes an item unparsed; `false`: the visitor did nothing with it, it comes again as an [`item`](Visitor::item). A visitor
+    /// that takes one has to check it as a parser does, and that its key attributes give `primary`.
+    #[inline]
+    fn stored(&mut self, table: &Table, item: &StoredItem<'a>) -> bool {
+        let _ = (table, item);
+        false
+    }
+
+    /// An item.
+    fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()>;
+
+    /// An item of no live generation; given only on request.
+    fn stale(&mut self, item: &StaleItem<'a>) -> Result<()>;
+}

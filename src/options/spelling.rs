@@ -1,0 +1,29 @@
+//! Keys as people type them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
+/// What a key on the command line can stand for: itself, or, behind `base64:`, the bytes that base64 says: url-safe or
+/// standard, with padding or without.
+pub(crate) fn spellings(text: &[u8]) -> Vec<Vec<u8>> {
+    let encoded = text.strip_prefix(b"base64:").map(|encoded| {
+        let end = encoded.iter().rposition(|b| *b != b'=').map_or(0, |at| at + 1);
+        &encoded[..end]
+    });
+    let decoded = encoded.and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded).or(STANDARD_NO_PAD.decode(encoded)).ok());
+    std::iter::once(text.to_vec()).chain(decoded).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_in_base64() {
+        assert_eq!(spellings(b"base64:__48"), [&b"base64:__48"[..], b"\xff\xfe<"]);
+        for text in [&b"base64:-_8"[..], b"base64:-_8=", b"base64:+/8", b"base64:+/8="] {
+            assert_eq!(spellings(text)[1..], [b"\xfb\xff"], "{}", text.escape_ascii());
+        }
+        assert_eq!(spellings(b"base64:!"), [b"base64:!"]);
+    }
+}
