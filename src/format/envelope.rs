@@ -15,6 +15,7 @@ use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit};
 
 use super::limits::VALUE_HEADER;
+use super::snappy::{self, SnappyFault};
 
 /// Bytes that authenticate with the row: version, flag and key id.
 pub const HEAD: usize = 6;
@@ -26,8 +27,6 @@ pub const TAG: usize = 16;
 pub const SHORTEST: usize = HEAD + NONCE + TAG;
 /// The longest body that a compressed plaintext may stand for.
 pub const MAX_PLAINTEXT: usize = 256 << 20;
-/// Snappy's copies stand for at most 64 bytes each and take at least two.
-const MOST_EXPANSION: usize = 32;
 
 /// Why a body is no envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -144,15 +143,12 @@ impl<'a> Envelope<'a> {
 }
 
 fn inflate(block: &[u8]) -> Result<Vec<u8>, OpenFault> {
-    let len = snap::raw::decompress_len(block).map_err(|_| OpenFault::Snappy)?;
-    if len > MAX_PLAINTEXT {
-        return Err(OpenFault::TooLong(len));
-    }
-    // A block that is too short for what it states fails anyhow, but only after its length was reserved.
-    if len > block.len().saturating_mul(MOST_EXPANSION) {
-        return Err(OpenFault::Snappy);
-    }
-    snap::raw::Decoder::new().decompress_vec(block).map_err(|_| OpenFault::Snappy)
+    let mut plain = Vec::new();
+    let inflated = snappy::inflate(block, MAX_PLAINTEXT, &mut plain);
+    inflated.map(|_| plain).map_err(|fault| match fault {
+        SnappyFault::Broken => OpenFault::Snappy,
+        SnappyFault::TooLong(len) => OpenFault::TooLong(len),
+    })
 }
 
 /// How a body is to be sealed.

@@ -47,6 +47,20 @@ pub fn text(bytes: &[u8]) -> String {
     out
 }
 
+/// The bytes that the digits stand for; `None` unless there are two for each and no others.
+pub fn parse<const N: usize>(digits: &str) -> Option<[u8; N]> {
+    let value = |digit: &u8| char::from(*digit).to_digit(16).map(|value| value as u8);
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    let mut bytes = [0; N];
+    if pairs.len() != N || !rest.is_empty() {
+        return None;
+    }
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = value(high)? << 4 | value(low)?;
+    }
+    Some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -56,6 +70,10 @@ mod tests {
             let bytes: Vec<u8> = (0..len).map(|n| (n * 37) as u8).collect();
             let want: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
             assert_eq!(super::text(&bytes), want);
+        }
+        assert_eq!(super::parse("00fF5a"), Some([0, 0xff, 0x5a]));
+        for not in ["", "00f", "00ff", "00ff5a00", "00fg5a", "00f\u{e9}5", "+0ff5a"] {
+            assert_eq!(super::parse::<3>(not), None, "{not}");
         }
     }
 }
