@@ -5,5 +5,6 @@
 //! knows nothing of files.
 
 pub mod dynamodb;
+pub mod fs;
 pub mod redis;
 pub mod sqs;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::filter::Matched;
-use super::{Job, Options, Progress, describe, findings, fs, s3};
+use super::{Job, Options, Progress, describe, findings, s3};
 use crate::dataset::{DataSet, LossBook, Losses, Unresolved};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
@@ -162,7 +162,7 @@ fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {
         layouts::sqs_queues(job)?;
     }
     if options.wants(Adapter::Fs) {
-        fs::decode(job)?;
+        layouts::fs_files(job)?;
     }
     Ok(())
 }

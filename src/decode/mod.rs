@@ -4,7 +4,6 @@ mod describe;
 mod estimate;
 mod fill;
 mod findings;
-pub mod fs;
 pub mod one;
 pub mod s3;
 

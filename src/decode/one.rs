@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::filter::{Filter, Pattern};
-use super::{Job, Options, Progress, fs, s3};
-use crate::adapters::{dynamodb, redis, sqs};
+use super::{Job, Options, Progress, s3};
+use crate::adapters::{dynamodb, fs, redis, sqs};
 use crate::dataset::{DataSet, RowsOf};
 use crate::error::{Result, Shown};
 use crate::format::Adapter;
@@ -94,7 +94,7 @@ pub fn fill_one(
         Adapter::DynamoDb => layouts::dynamodb_item(&mut job, &one.name, rest)?,
         Adapter::S3 => spellings(rest).iter().try_for_each(|key| s3::decode_one(&mut job, &one.name, key))?,
         Adapter::Sqs => layouts::sqs_queues(&mut job)?,
-        Adapter::Fs => fs::decode(&mut job)?,
+        Adapter::Fs => layouts::fs_files(&mut job)?,
     }
     set.check_unchanged()?;
     collector.finish().map(|(_, findings, _)| findings)

@@ -10,11 +10,13 @@ use std::path::Path;
 
 pub use output::get_from_output;
 
+use crate::adapters::fs;
 use crate::decode::one::{One, fill_one};
 use crate::decode::s3::names::Name;
-use crate::decode::{Layout, Options, Progress, fs, on_threads, or_changed, survey};
+use crate::decode::{Layout, Options, Progress, on_threads, or_changed, survey};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
+use crate::layouts;
 use crate::objects;
 use crate::options::spellings;
 use crate::output::tap::{Chunk, Part, tapped};
@@ -99,13 +101,13 @@ pub fn get_noting(
 
 fn file(sources: &[Source], one: &One, options: &Options, progress: &dyn Progress, out: &mut dyn Write) -> Result<Got> {
     let set = survey(sources, options, progress)?.set;
-    let node = fs::open::resolve(&set, &one.name).or_else(|error| set.tolerate(error).map(|()| None))?;
+    let node = fs::resolve(&set, &one.name).or_else(|error| set.tolerate(error).map(|()| None))?;
     let mut found = Found::No;
     if let Some(node) = node {
         if node.inode.kind.is_dir() {
             return Err(Error::usage("it is a directory: --json gives a line for each file and directory in it"));
         }
-        let copied = fs::open::copy(&set, &node, out).map(|()| Found::Whole);
+        let copied = layouts::fs::copy(&set, &node, out).map(|()| Found::Whole);
         found = copied.or_else(|error| set.tolerate(error).map(|()| Found::Torn))?;
     }
     set.check_unchanged()?;

@@ -7,5 +7,6 @@
 //! objects implements the visitor of their kind. What is borrowed is valid during the call; what has to stay is copied.
 
 pub mod dynamodb;
+pub mod fs;
 pub mod redis;
 pub mod sqs;

@@ -242,12 +242,6 @@ impl<T: Done> Done for Option<T> {
     }
 }
 
-impl<T: Send, S: Send> Done for (T, UnitOut<'_>, S) {
-    fn held(&self) -> usize {
-        self.1.held()
-    }
-}
-
 impl Done for UnitOut<'_> {
     fn held(&self) -> usize {
         Self::held(self)

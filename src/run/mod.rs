@@ -1,6 +1,7 @@
 //! How work is run: in ordered tasks on all threads, with sorters that spill, and somebody who hears how far it is.
 
 pub mod engine;
+pub mod scratch;
 pub mod sort;
 
 use crate::dataset::{DataSet, Shared};
@@ -9,6 +10,7 @@ use crate::options::Options;
 use crate::output::tree::Tree;
 use crate::output::unit::Collector;
 use crate::report::{Finding, Findings, kinds};
+pub use scratch::Scratch;
 
 kinds! {
     Warning KEY_IN_GROUPS "key_in_several_groups" "rows of one key in several inputs; the newest version of all was taken";

@@ -11,7 +11,7 @@ use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write as _};
 use rayon::slice::ParallelSliceMut as _;
 
 use crate::error::{Error, Result};
-use crate::output::tree::Tree;
+use crate::run::Scratch;
 
 /// Records of a batch.
 const BATCH: usize = 1 << 20;
@@ -55,17 +55,17 @@ impl Record for u64 {
 
 /// Takes records in any order.
 pub struct Sorter<'t, R> {
-    tree: &'t Tree,
+    scratch: &'t dyn Scratch,
     batch: Vec<R>,
     runs: Vec<File>,
     most: usize,
 }
 
 impl<'t, R: Record> Sorter<'t, R> {
-    /// Nothing taken yet; runs are spilled beside the files of `tree`. `expected`: how many records may come.
-    pub fn new(tree: &'t Tree, expected: u64) -> Self {
+    /// Nothing taken yet; runs are spilled to files of `scratch`. `expected`: how many records may come.
+    pub fn new(scratch: &'t dyn Scratch, expected: u64) -> Self {
         let room = usize::try_from(expected).map_or(BATCH, |expected| expected.min(BATCH));
-        Sorter { tree, batch: Vec::with_capacity(room), runs: Vec::new(), most: BATCH }
+        Sorter { scratch, batch: Vec::with_capacity(room), runs: Vec::new(), most: BATCH }
     }
 
     /// Takes one record.
@@ -97,7 +97,7 @@ impl<'t, R: Record> Sorter<'t, R> {
     #[cold]
     fn spill(&mut self) -> Result<()> {
         self.batch.sort_by_key(R::key);
-        let file = self.tree.scratch()?;
+        let file = self.scratch.file()?;
         self.runs.push(write_run(file, &self.batch).map_err(temporary)?);
         self.batch.clear();
         Ok(())
@@ -242,6 +242,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::output::tree::Tree;
 
     /// A record whose second half does not count in the order.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]

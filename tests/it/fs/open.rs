@@ -1,8 +1,9 @@
 //! One file by its path.
 
+use ekvsnap::adapters::fs::resolve;
 use ekvsnap::dataset::DataSet;
-use ekvsnap::decode::fs::open::{copy, resolve};
 use ekvsnap::format::fs::ROOT;
+use ekvsnap::layouts::fs::copy;
 use ekvsnap::source::Source;
 use ekvsnap::survey::Grain;
 use serde_json::json;

@@ -1,84 +1,12 @@
-//! The content of a file: which bytes of which chunks count, and their digest (`fs.md` §3).
+//! The digest of a file with holes, taken while it is written.
 
 use sha2::{Digest as _, Sha256};
 
-use crate::dataset::{DataSet, RangeIter, after_prefix};
-use crate::error::Result;
-use crate::format::Family;
-use crate::format::fs::{ChunkKey, Inode, key};
 use crate::output::checksums::Sum;
 use crate::output::extents::ExtentsHash;
 
 /// Holes of so many bytes are hashed as the zeros that they read as; a file with more has a digest of its extents.
 pub const MOST_ZEROS: u64 = 64 << 20;
-
-/// Gives the stored bytes of a file, with their offsets: what is within the file and within its chunk, in order.
-pub struct Extents<'s, 'a> {
-    rows: RangeIter<'s, 'a>,
-    chunk: u64,
-    size: u64,
-}
-
-impl<'s, 'a> Extents<'s, 'a> {
-    /// Of the file of this number.
-    pub fn new(set: &'s DataSet<'a>, number: u64, inode: &Inode) -> Self {
-        let prefix = key::numbers(Family::FsChunk, &[inode.home_slot, number]);
-        let end = after_prefix(&prefix);
-        Extents { rows: set.range(Family::FsChunk, prefix, end), chunk: inode.chunk(), size: inode.size }
-    }
-
-    /// The next bytes; never none.
-    ///
-    /// # Errors
-    /// An input that changed.
-    pub fn next(&mut self) -> Result<Option<(u64, &'a [u8])>> {
-        while let Some(row) = self.rows.next()? {
-            // The pass over all chunks tells of malformed keys.
-            let Ok(key) = ChunkKey::parse(Family::FsChunk.suffix(row.user_key)) else { continue };
-            let Some(offset) = key.index.checked_mul(self.chunk).filter(|offset| *offset < self.size) else {
-                return Ok(None);
-            };
-            let most = self.chunk.min(self.size - offset);
-            let bytes = &row.body[..row.body.len().min(usize::try_from(most).unwrap_or(usize::MAX))];
-            if !bytes.is_empty() {
-                return Ok(Some((offset, bytes)));
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// The stretches of a file that nothing is stored of.
-pub struct Holes<'s, 'a> {
-    extents: Extents<'s, 'a>,
-    /// Where the last extent ended; `None`: the end of the file was reached.
-    at: Option<u64>,
-}
-
-impl<'s, 'a> Holes<'s, 'a> {
-    /// Of the file of this number.
-    pub fn new(set: &'s DataSet<'a>, number: u64, inode: &Inode) -> Self {
-        Holes { extents: Extents::new(set, number, inode), at: Some(0) }
-    }
-
-    /// Offset and length of the next one.
-    ///
-    /// # Errors
-    /// An input that changed.
-    pub fn next(&mut self) -> Result<Option<(u64, u64)>> {
-        while let Some(at) = self.at {
-            let (start, next) = match self.extents.next()? {
-                Some((offset, bytes)) => (offset, Some(offset + bytes.len() as u64)),
-                None => (self.extents.size, None),
-            };
-            self.at = next;
-            if start > at {
-                return Ok(Some((at, start - at)));
-            }
-        }
-        Ok(None)
-    }
-}
 
 /// Takes the digest of a file, extent by extent.
 pub struct Summer {

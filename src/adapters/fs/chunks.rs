@@ -1,12 +1,12 @@
-//! All chunks, whether a file needs them or not: what is left over is counted and explained.
+//! All chunks, whether a file needs them or not: those that none needs are counted and explained.
 
 use bumpalo::Bump;
 
+use super::Inputs;
 use super::findings;
-use super::flight::Flight;
-use super::scan::{inode, scan};
+use super::internal::InternalRows;
+use super::scan::{node, scan};
 use crate::dataset::DataSet;
-use crate::decode::Job;
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::fs::{ChunkKey, Inode};
@@ -56,44 +56,47 @@ enum Owner {
     Unknown,
 }
 
-/// What a part of the chunks tells.
+/// What a split of the chunks tells.
 #[derive(Default)]
-struct Part {
+struct Gathered {
     chunks: Chunks,
     odd: Vec<Odd>,
     /// The last home and inode, and to whom they belong.
     owner: Option<(u64, u64, Owner)>,
 }
 
-/// Reads all chunks, but not their bytes.
-///
-/// # Errors
-/// An input that changed.
-pub fn check(job: &mut Job<'_, '_, '_>, flight: &Flight) -> Result<Chunks> {
-    let (set, mut chunks, mut open) = (job.set, Chunks::default(), Vec::<Odd>::new());
-    scan(
-        job,
-        Family::FsChunk,
-        |row, arena, part: &mut Part| {
-            part.chunks.rows += 1;
-            part.chunks.bytes += row.body.len() as u64;
-            match ChunkKey::parse(Family::FsChunk.suffix(row.user_key)) {
-                Ok(key) => part.take(set, arena, &key, row.body.len() as u64).map(Ok),
-                Err(fault) => Ok(Err(fault)),
-            }
-        },
-        |part, findings| {
-            chunks.rows += part.chunks.rows;
-            chunks.bytes += part.chunks.bytes;
-            // What is odd about the same inode in several parts is told once.
-            part.odd.into_iter().try_for_each(|odd| merge(&mut open, odd, flight, findings))
-        },
-    )?;
-    open.iter().try_for_each(|odd| report(odd, flight, &mut job.collector.findings))?;
-    Ok(chunks)
+impl Chunks {
+    /// Reads all chunks, but not their bytes.
+    ///
+    /// # Errors
+    /// An input that changed.
+    pub fn read(inputs: Inputs<'_, '_>, internal: &InternalRows<'_>, findings: &mut Findings) -> Result<Chunks> {
+        let (set, mut chunks, mut open) = (inputs.set, Chunks::default(), Vec::<Odd>::new());
+        scan(
+            inputs,
+            Family::FsChunk,
+            findings,
+            |row, arena, split: &mut Gathered| {
+                split.chunks.rows += 1;
+                split.chunks.bytes += row.body.len() as u64;
+                match ChunkKey::parse(Family::FsChunk.suffix(row.user_key)) {
+                    Ok(key) => split.take(set, arena, &key, row.body.len() as u64).map(Ok),
+                    Err(fault) => Ok(Err(fault)),
+                }
+            },
+            |split, findings| {
+                chunks.rows += split.chunks.rows;
+                chunks.bytes += split.chunks.bytes;
+                // What is odd about the same inode in several splits is told once.
+                split.odd.into_iter().try_for_each(|odd| merge(&mut open, odd, internal, findings))
+            },
+        )?;
+        open.iter().try_for_each(|odd| report(odd, internal, findings))?;
+        Ok(chunks)
+    }
 }
 
-impl Part {
+impl Gathered {
     fn take(&mut self, set: &DataSet<'_>, arena: &Bump, key: &ChunkKey, len: u64) -> Result<()> {
         let same = self.owner.as_ref().is_some_and(|(home, inode, _)| (*home, *inode) == (key.home_slot, key.inode));
         if !same {
@@ -129,10 +132,10 @@ impl Part {
 }
 
 fn owner(set: &DataSet<'_>, arena: &Bump, key: &ChunkKey) -> Result<Owner> {
-    match inode(set, arena, key.inode) {
+    match node(set, arena, key.inode) {
         Ok(None) => Ok(Owner::Nobody),
-        Ok(Some((_, inode))) if inode.home_slot != key.home_slot => Ok(Owner::Elsewhere),
-        Ok(Some((_, inode))) => Ok(Owner::File(inode)),
+        Ok(Some(node)) if node.inode.home_slot != key.home_slot => Ok(Owner::Elsewhere),
+        Ok(Some(node)) => Ok(Owner::File(node.inode)),
         Err(error) if error.is_damage() => Ok(Owner::Unknown),
         Err(error) => Err(error),
     }
@@ -149,10 +152,10 @@ impl Odd {
     }
 }
 
-/// Adds what a part found to what is open; what belongs to another inode than that ends it.
-fn merge(open: &mut Vec<Odd>, odd: Odd, flight: &Flight, findings: &mut Findings) -> Result<()> {
+/// Adds what a split found to what is open; what belongs to another inode than that ends it.
+fn merge(open: &mut Vec<Odd>, odd: Odd, internal: &InternalRows<'_>, findings: &mut Findings) -> Result<()> {
     if open.first().is_some_and(|first| (first.home, first.inode) != (odd.home, odd.inode)) {
-        open.drain(..).try_for_each(|odd| report(&odd, flight, findings))?;
+        open.drain(..).try_for_each(|odd| report(&odd, internal, findings))?;
     }
     match open.iter_mut().find(|other| other.is_same(&odd)) {
         Some(other) => other.add(&odd),
@@ -161,8 +164,8 @@ fn merge(open: &mut Vec<Odd>, odd: Odd, flight: &Flight, findings: &mut Findings
     Ok(())
 }
 
-fn report(odd: &Odd, flight: &Flight, findings: &mut Findings) -> Result<()> {
-    let moving = flight.moving.find(odd.inode)?.is_some();
+fn report(odd: &Odd, internal: &InternalRows<'_>, findings: &mut Findings) -> Result<()> {
+    let moving = internal.moving.find(odd.inode)?.is_some();
     let kind: &'static Kind = match odd.kind {
         Oddity::Elsewhere | Oddity::NoInode if moving => &findings::MOVED_CHUNK,
         Oddity::Elsewhere => &findings::FOREIGN_CHUNK,

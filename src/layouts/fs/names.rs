@@ -51,6 +51,11 @@ pub fn numbered(folder: &str, inode: u64) -> Vec<u8> {
     format!("fs/{folder}/{inode}").into_bytes()
 }
 
+/// The path of names in something that is no directory.
+pub fn unreachable(inode: u64) -> Vec<u8> {
+    [&numbered("lost+found", inode)[..], b".dir"].concat()
+}
+
 /// Whether a path is not where the walk comes to it.
 pub fn is_apart(path: &[u8]) -> bool {
     path.starts_with(b"fs/apart/")

@@ -1,13 +1,14 @@
-//! Lines of metadata.jsonl (`fs.md` §7).
+//! Lines of metadata.jsonl (`docs/format/fs.md` §7).
 //!
 //! A path of more than 4,096 bytes is not told as a whole: in the place of `path` such a line has `parent_ino`, the inode
 //! number of its directory, and `name` (or `name_b64`), its name in there. The line of that directory stands before it.
 //! Otherwise the lines of n nested directories would have n²/2 names.
 
-use super::body::Holes;
 use super::findings::code;
 use super::names::Names;
-use super::walk::{Named, Visit};
+use super::places::Named;
+use super::plan::Planned;
+use crate::adapters::fs::Holes;
 use crate::dataset::DataSet;
 use crate::error::Result;
 use crate::format::hex;
@@ -30,26 +31,26 @@ pub struct Content {
 /// A failed write, or an input that changed.
 pub fn line(
     set: &DataSet<'_>,
-    visit: &Visit<'_>,
+    planned: &Planned,
     content: Option<&Content>,
     names: Names,
     out: &mut Growing<'_>,
 ) -> Result<()> {
-    begin(visit, names.raw, &mut out.buffer);
+    begin(planned, names.raw, &mut out.buffer);
     if let Some(content) = content {
         described(content, &mut out.buffer);
-        if content.stored < visit.inode.size {
-            holes(Holes::new(set, visit.number, &visit.inode), out)?;
+        if content.stored < planned.node.inode.size {
+            holes(Holes::new(set, &planned.node), out)?;
         }
     }
     let line = &mut out.buffer;
-    if let Some(link) = &visit.link {
+    if let Some(link) = &planned.link {
         path_member("hardlink_to", link, line);
     }
-    if !visit.notes.is_empty() {
+    if !planned.notes.is_empty() {
         member("notes", line);
         line.push(b'[');
-        for (n, kind) in visit.notes.iter().enumerate() {
+        for (n, kind) in planned.notes.iter().enumerate() {
             line.extend_from_slice(if n > 0 { b"," } else { b"" });
             json::string(code(kind), Escape::Plain, line);
         }
@@ -59,9 +60,9 @@ pub fn line(
     out.spill()
 }
 
-fn begin(visit: &Visit<'_>, raw: bool, line: &mut Vec<u8>) {
+fn begin(planned: &Planned, raw: bool, line: &mut Vec<u8>) {
     line.push(b'{');
-    match &visit.named {
+    match &planned.named {
         Named::Whole(path) => path_member("path", path, line),
         Named::Below(above, name) => {
             text("parent_ino", *above, line);
@@ -73,11 +74,11 @@ fn begin(visit: &Visit<'_>, raw: bool, line: &mut Vec<u8>) {
         }
     }
     // On disk a further name of a file has no file of its own.
-    if visit.link.is_none() || raw {
-        path_member("tree", &visit.tree, line);
+    if planned.link.is_none() || raw {
+        path_member("tree", &planned.tree, line);
     }
-    let inode = &visit.inode;
-    text("ino", visit.number, line);
+    let inode = &planned.node.inode;
+    text("ino", planned.node.number, line);
     member("type", line);
     json::string(if inode.kind.is_dir() { "directory" } else { "file" }, Escape::Plain, line);
     member("mode", line);

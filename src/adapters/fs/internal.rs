@@ -1,26 +1,26 @@
-//! Rows that no reader needs: homes, handles, intents, move jobs and counters. All are read, so that nothing that is wrong
+//! Rows that no client sees: homes, handles, intents, move jobs and counters. All are read, so that nothing that is wrong
 //! goes unseen; some tell what the server was about to do.
 
 use std::collections::BTreeMap;
 
 use bumpalo::Bump;
 
+use super::Inputs;
 use super::findings;
-use super::marks::Marks;
+use super::links::LinkTable;
 use super::scan::scan;
 use crate::dataset::Row;
-use crate::decode::Job;
-use crate::decode::sort::Sorter;
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::fault::Result as Parsed;
 use crate::format::fs::{self, Counter, Home, HomeState, Intent, MoveJob, Usage, UsageKey, key};
 use crate::report::{Finding, Findings, Value};
+use crate::run::sort::{Sorted, Sorter};
 
 /// What these rows tell.
-pub struct Flight {
+pub struct InternalRows<'r> {
     /// Inodes that are being moved.
-    pub moving: Marks,
+    pub(super) moving: LinkTable<'r>,
     /// What the counters add up to; `None`: there are none.
     pub usage: Option<Total>,
     /// Live rows, by family.
@@ -43,9 +43,9 @@ impl Total {
     }
 }
 
-/// What a part tells.
+/// What a split tells.
 #[derive(Default)]
-struct Part {
+struct Gathered {
     rows: u64,
     usage: Option<Total>,
     moving: Vec<u64>,
@@ -63,35 +63,43 @@ const FAMILIES: [Family; 7] = [
     Family::FsUsage,
 ];
 
-/// Reads them all.
-///
-/// # Errors
-/// An input that changed, or a temporary file that cannot be written.
-pub fn read(job: &mut Job<'_, '_, '_>) -> Result<Flight> {
-    let (tree, mut moving, mut usage, mut rows) = (job.tree, Sorter::new(job.tree, 0), None::<Total>, BTreeMap::new());
-    for family in FAMILIES {
-        let mut count = 0;
-        scan(
-            job,
-            family,
-            |row, arena, part: &mut Part| Ok(part.take(family, row, arena)),
-            |part, findings| {
-                count += part.rows;
-                part.usage.into_iter().for_each(|part| usage.get_or_insert_default().add(part));
-                findings.merge(part.findings);
-                part.moving.into_iter().try_for_each(|inode| moving.push(inode))
-            },
-        )?;
-        rows.insert(name(family), count);
+impl<'r> InternalRows<'r> {
+    /// Reads them all.
+    ///
+    /// # Errors
+    /// An input that changed, or a temporary file that cannot be written.
+    pub fn read(inputs: Inputs<'r, '_>, findings: &mut Findings) -> Result<InternalRows<'r>> {
+        let (mut moving, mut usage, mut rows) = (Sorter::new(inputs.scratch, 0), None::<Total>, BTreeMap::new());
+        for family in FAMILIES {
+            let mut count = 0;
+            scan(
+                inputs,
+                family,
+                findings,
+                |row, arena, split: &mut Gathered| Ok(split.take(family, row, arena)),
+                |split, findings| {
+                    count += split.rows;
+                    split.usage.into_iter().for_each(|sum| usage.get_or_insert_default().add(sum));
+                    findings.merge(split.findings);
+                    split.moving.into_iter().try_for_each(|inode| moving.push(inode))
+                },
+            )?;
+            rows.insert(name(family), count);
+        }
+        Ok(InternalRows { moving: table_of(inputs, moving.finish()?)?, usage, rows })
     }
-    let (mut numbers, mut marks, mut last) = (moving.finish()?, Marks::default(), None);
+}
+
+/// A table of inodes that may come several times.
+fn table_of<'r>(inputs: Inputs<'r, '_>, mut numbers: Sorted<u64>) -> Result<LinkTable<'r>> {
+    let (mut table, mut last) = (LinkTable::new(inputs.scratch), None);
     while let Some(number) = numbers.next()? {
         if last.replace(number) != Some(number) {
-            marks.push(tree, number, 0)?;
+            table.push(number, 0)?;
         }
     }
-    marks.flush(tree)?;
-    Ok(Flight { moving: marks, usage, rows })
+    table.flush()?;
+    Ok(table)
 }
 
 fn name(family: Family) -> &'static str {
@@ -106,7 +114,7 @@ fn name(family: Family) -> &'static str {
     }
 }
 
-impl Part {
+impl Gathered {
     fn take(&mut self, family: Family, row: &Row<'_>, arena: &Bump) -> Parsed<()> {
         self.rows += 1;
         let suffix = family.suffix(row.user_key);

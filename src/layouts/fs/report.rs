@@ -1,40 +1,22 @@
-//! What there is in all: compared with the server's counters, and written to `fs/report.json`.
+//! `fs/report.json`: what there is in all.
 
-use super::chunks::Chunks;
-use super::findings::{self, code};
-use super::flight::Flight;
-use super::left::Left;
-use crate::decode::Job;
+use super::findings::code;
+use crate::adapters::fs::{Chunks, InternalRows, Unreached};
 use crate::error::Result;
 use crate::format::Adapter;
 use crate::output::json;
 use crate::output::nested::Nested;
 use crate::output::unit::UnitOut;
-use crate::report::Finding;
+use crate::run::Job;
 
 /// What was counted.
 pub struct Counted<'c> {
     /// Inodes.
-    pub left: &'c Left,
+    pub unreached: &'c Unreached<'c>,
     /// Chunks.
     pub chunks: Chunks,
     /// Everything else.
-    pub flight: &'c Flight,
-}
-
-/// Warns where the server's counters tell otherwise.
-///
-/// They count inodes and the bytes of chunks as they are stored. While files are moved, copies are not counted.
-pub fn compare(job: &mut Job<'_, '_, '_>, counted: &Counted<'_>) {
-    let Some(usage) = counted.flight.usage else { return };
-    let files = i128::from(counted.left.inodes);
-    let bytes = i128::from(counted.chunks.bytes);
-    let moving = counted.flight.moving.len() > 0;
-    if usage.files != files || (usage.bytes != bytes && !moving) {
-        let finding = Finding::new(&findings::USAGE).with("files", usage.files).with("inodes", counted.left.inodes);
-        let finding = finding.with("bytes", usage.bytes).with("chunk_bytes", counted.chunks.bytes);
-        job.collector.findings.add(finding);
-    }
+    pub internal: &'c InternalRows<'c>,
 }
 
 /// Writes the report.
@@ -74,15 +56,15 @@ pub fn write(job: &mut Job<'_, '_, '_>, counted: Option<&Counted<'_>>) -> Result
 }
 
 fn rows(w: &mut Nested<'_, true>, counted: &Counted<'_>) {
-    w.integer_member("inodes", counted.left.inodes);
-    w.integer_member("lost_inodes", counted.left.lost.len());
-    w.integer_member("orphans", counted.left.orphan_count);
+    w.integer_member("inodes", counted.unreached.inodes);
+    w.integer_member("lost_inodes", counted.unreached.lost.len());
+    w.integer_member("orphans", counted.unreached.deleted_count);
     w.integer_member("chunks", counted.chunks.rows);
     w.integer_member("chunk_bytes", counted.chunks.bytes);
-    for (name, rows) in &counted.flight.rows {
+    for (name, rows) in &counted.internal.rows {
         w.integer_member(name, *rows);
     }
-    if let Some(usage) = counted.flight.usage {
+    if let Some(usage) = counted.internal.usage {
         for (name, n) in [("usage_files", usage.files), ("usage_bytes", usage.bytes)] {
             w.member(name);
             json::integer(n, w.out());

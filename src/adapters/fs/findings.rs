@@ -1,7 +1,6 @@
-//! The vocabulary of file-system notes and warnings (`fs.md` §7). Without `fs_`, each is a code in `notes` of
-//! metadata.jsonl too.
+//! The vocabulary of file-system notes and warnings (`docs/format/fs.md` §7).
 
-use crate::report::{Kind, kinds};
+use crate::report::kinds;
 
 kinds! {
     Warning NO_ROOT "fs_no_root" "the root directory is in no input: the other groups' snapshots may be missing";
@@ -28,11 +27,4 @@ kinds! {
     Note MOVED_CHUNK "fs_moved_chunk" "chunks at the other home of a file that is being moved; left out";
     Note INTENT_PENDING "fs_intent_pending" "something about to be created or deleted; it has not happened";
     Note MOVE_PENDING "fs_move_pending" "a file that is being moved to another group; read where its inode says";
-    Note EXTENTS "fs_sha256_of_extents" "large holes: CHECKSUMS has no row, metadata.jsonl has sha256_extents";
-    Note APART "fs_apart" "a name or path that cannot stand in the tree; written below fs/apart by its inode number";
-}
-
-/// The code of a kind: its event without `fs_`.
-pub fn code(kind: &Kind) -> &'static str {
-    kind.event.strip_prefix("fs_").unwrap_or(kind.event)
 }

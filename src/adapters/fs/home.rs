@@ -1,0 +1,27 @@
+//! Homes: where an inode's writers find it. Readers go by the inode, so what a home says is only compared.
+
+use bumpalo::Bump;
+
+use super::findings;
+use crate::dataset::DataSet;
+use crate::error::Result;
+use crate::format::Family;
+use crate::format::fs::{Home, HomeState, key};
+use crate::model::fs::Node;
+use crate::report::Kind;
+
+/// What is odd about the home of an inode. That it is being moved is told in all by [`InternalRows`](super::InternalRows).
+///
+/// # Errors
+/// An input that changed.
+pub fn home_note(set: &DataSet<'_>, arena: &Bump, node: &Node) -> Result<Option<&'static Kind>> {
+    let row = set.get(&key::numbers(Family::FsHome, &[node.number]))?;
+    Ok(match row.map(|row| Home::parse(arena, row.body)) {
+        None => Some(&findings::HOME_MISSING),
+        // The pass over all homes tells of those that cannot be read.
+        Some(Err(_)) => None,
+        Some(Ok(home)) if !home.agrees(&node.inode) => Some(&findings::HOME_STALE),
+        Some(Ok(home)) if home.state == HomeState::Migrating => Some(&findings::MOVE_PENDING),
+        Some(Ok(_)) => None,
+    })
+}

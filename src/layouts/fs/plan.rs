@@ -1,0 +1,154 @@
+//! What the walk finds, with its place in the output: planned in the walking thread, batch by batch, written by others.
+
+use super::findings;
+use super::names::{self, Names};
+use super::paths::Paths;
+use super::places::{Named, Places, is_long};
+use crate::error::Result;
+use crate::model::fs::{Found, Name, Node, Reference, Subject, Visitor};
+use crate::report::{self, Finding, Findings, Value};
+use crate::run::Scratch;
+
+/// Files and directories of a batch, at most; and the bytes that end one.
+const MOST_PLANNED: usize = 256;
+const MOST_BYTES: u64 = 4 << 20;
+
+/// A file or directory that is to be written.
+pub struct Planned {
+    /// What it is.
+    pub node: Node,
+    /// Its names from the root.
+    pub named: Named,
+    /// Where it goes.
+    pub tree: Vec<u8>,
+    /// Kind of its KEYMAP line, and the name that the line is for.
+    pub keymap: Option<(&'static str, Vec<u8>)>,
+    /// Where its data went, if this is a further name.
+    pub link: Option<Vec<u8>>,
+    /// What is odd about it.
+    pub notes: Vec<&'static report::Kind>,
+}
+
+impl Planned {
+    /// Its path, or where it goes: to name it in a finding.
+    fn shown(&self) -> &[u8] {
+        if let Named::Whole(path) = &self.named { path } else { &self.tree }
+    }
+
+    /// A finding about it.
+    pub fn finding(&self, kind: &'static report::Kind) -> Finding {
+        Finding::new(kind).with("path", self.shown()).with("inode", Value::Exact(self.node.number))
+    }
+}
+
+/// What one task writes.
+#[derive(Default)]
+pub struct Batch {
+    /// In the order of the output.
+    pub planned: Vec<Planned>,
+    /// What was noticed on the way to them.
+    pub findings: Findings,
+}
+
+/// Plans.
+pub struct Plan<'p> {
+    places: Places,
+    /// Where what can be met again was met first.
+    paths: Paths<'p>,
+    batch: Batch,
+    /// Bytes of the batch, about.
+    bytes: u64,
+}
+
+impl<'p> Plan<'p> {
+    /// Nothing is planned.
+    pub fn new(names: Names, scratch: &'p dyn Scratch) -> Self {
+        Plan { places: Places::new(names), paths: Paths::new(scratch), batch: Batch::default(), bytes: 0 }
+    }
+
+    /// Whether there is room for more in the batch.
+    pub fn has_room(&self) -> bool {
+        self.batch.planned.len() < MOST_PLANNED && self.bytes < MOST_BYTES
+    }
+
+    /// Takes the batch, with what else was noticed; `None`: it is empty.
+    pub fn take(&mut self, findings: Findings) -> Option<Batch> {
+        self.bytes = 0;
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.findings.merge(findings);
+        Some(batch).filter(|batch| !batch.planned.is_empty() || batch.findings.iter().next().is_some())
+    }
+
+    /// What was not met before, so that it has a file or directory of its own.
+    fn first(&self, found: &Found<'_>) -> Planned {
+        let placed = self.places.place(found);
+        let keymap = match found.name {
+            Name::Entry { name, .. } => placed.keymap.map(|kind| (kind, name.to_vec())),
+            Name::Root | Name::Lost | Name::Deleted => None,
+        };
+        let mut notes = found.notes.to_vec();
+        if placed.apart {
+            notes.insert(0, &findings::APART);
+        }
+        let named = self.places.named(&found.name);
+        Planned { node: found.node, named, tree: placed.path, keymap, link: None, notes }
+    }
+
+    fn add(&mut self, planned: Planned) {
+        if planned.notes.contains(&&findings::APART) {
+            self.batch.findings.add(planned.finding(&findings::APART));
+        }
+        let size = planned.node.inode.size.min(MOST_BYTES);
+        self.bytes += size + (planned.shown().len() + planned.tree.len()) as u64;
+        self.batch.planned.push(planned);
+    }
+}
+
+impl Visitor for Plan<'_> {
+    fn enter(&mut self, directory: &Found<'_>, wanted: bool) {
+        let planned = self.first(directory);
+        self.places.enter(directory.node.number, &directory.name, &planned.tree, wanted);
+        if wanted {
+            self.add(planned);
+        }
+    }
+
+    fn enter_unreachable(&mut self, number: u64) {
+        self.places.enter(number, &Name::Lost, &names::unreachable(number), true);
+    }
+
+    fn leave(&mut self) {
+        self.places.leave();
+    }
+
+    fn file(&mut self, file: &Found<'_>) {
+        let planned = self.first(file);
+        self.add(planned);
+    }
+
+    fn further_name(&mut self, file: &Found<'_>, first: Reference) -> Result<()> {
+        let (named, tree) = (self.places.named(&file.name), self.places.place(file).path);
+        let (link, notes) = (Some(self.paths.get(first)?), file.notes.to_vec());
+        self.add(Planned { node: file.node, named, tree, keymap: None, link, notes });
+        Ok(())
+    }
+
+    fn refer(&mut self, found: &Found<'_>) -> Result<Reference> {
+        self.paths.add(&self.places.place(found).path)
+    }
+
+    fn path_of(&self, subject: &Subject<'_>) -> Result<Vec<u8>> {
+        let told = |path: Option<&[u8]>| path.filter(|path| !is_long(path)).map(<[u8]>::to_vec);
+        Ok(match *subject {
+            Subject::Found(found) => match self.places.named(&found.name) {
+                Named::Whole(path) => path,
+                Named::Below(..) | Named::Nowhere => self.places.place(found).path,
+            },
+            Subject::Entry { name, path } => {
+                told(path).unwrap_or_else(|| [self.places.directory(), b"/", name].concat())
+            }
+            Subject::Directory(path) => told(path).unwrap_or_else(|| self.places.directory().to_vec()),
+            Subject::Reference(first) => self.paths.get(first)?,
+        })
+    }
+}
