@@ -1,4 +1,4 @@
-//! Files and directories (`docs/format/fs.md` §3).
+//! Files and directories (`docs/format/fs.md` §3 and §4).
 //!
 //! A directory is *entered* and *left*: what comes between is in it. So a visitor knows where it is, and depth costs it what it
 //! keeps for itself. Contents are not part of this: they are read by inode, when and by whom they are wanted.

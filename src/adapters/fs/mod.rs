@@ -1,4 +1,4 @@
-//! The file system: inodes, directory entries and chunks (`docs/format/fs.md` §3).
+//! The file system: inodes, directory entries and chunks (`docs/format/fs.md` §3 to §5).
 //!
 //! 1. A census of all directory entries tells which inodes have several names, and which names stand in what is no directory
 //!    ([`Census`]).

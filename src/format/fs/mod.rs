@@ -3,15 +3,15 @@
 //! Values are JSON documents, but for chunks, which are bare bytes; of the JSON, [`jsonval`](super::jsonval) tells how
 //! the server reads it.
 
-pub mod flight;
 pub mod inode;
+pub mod internal;
 pub mod key;
 pub mod usage;
 
 use bumpalo::Bump;
 
-pub use flight::{Handle, Intent, MoveJob};
 pub use inode::{Entry, Home, HomeState, Inode, Kind};
+pub use internal::{Handle, Intent, MoveJob};
 pub use key::{ChunkKey, EntryKey, HandleKey, UsageKey};
 pub use usage::{Counter, Usage};
 

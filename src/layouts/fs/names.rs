@@ -1,7 +1,7 @@
 //! Where files and directories stand in the output.
 //!
 //! On disk every name is encoded (`seg()`, with `%2E` and `%2E%2E` for the dot segments and `%` for an empty name, as
-//! `rules.md` §2 has them). In an archive names stand as they are: whoever extracts it gets the files that were there. A
+//! `docs/format/rules.md` §2 has them). In an archive names stand as they are: whoever extracts it gets the files that were there. A
 //! name that cannot be one, and a directory whose path is getting too long for the system calls of those who read the
 //! output, stands below `fs/apart` by its inode number. Its line in metadata.jsonl tells where it belongs.
 

@@ -1,4 +1,4 @@
-//! What is under way: open handles, intents and move jobs (`fs.md` §2.4 to §2.6).
+//! Rows that no client sees: open handles, intents and move jobs (`docs/format/fs.md` §2.4 to §2.6).
 
 use bumpalo::Bump;
 use serde::Serialize;
