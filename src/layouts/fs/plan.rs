@@ -152,3 +152,58 @@ impl Visitor for Plan<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::fs::Inode;
+    use crate::run::scratch::Anywhere;
+
+    /// A finding names its subject by the path from the root, or where there is none, or none of a decent length, by its place.
+    #[test]
+    fn findings_name_their_subjects() {
+        let mut plan = Plan::new(Names { raw: false }, &Anywhere);
+        let found = |name| Found { node: Node { number: 7, inode: Inode::default() }, name, notes: &[] };
+        let long = [b'a'; 5000];
+        let shown = |plan: &Plan<'_>, subject| String::from_utf8(plan.path_of(&subject).unwrap()).unwrap();
+        plan.enter(&found(Name::Root), true);
+        assert_eq!(shown(&plan, Subject::Directory(Some(b""))), "");
+        plan.enter(&found(Name::Entry { name: b"d", path: Some(b"d") }), true);
+        for (path, directory, name) in [
+            (Some(&b"d"[..]), "d", "d"),
+            (Some(&long), "fs/tree/d", "fs/tree/d/a b"),
+            (None, "fs/tree/d", "fs/tree/d/a b"),
+        ] {
+            assert_eq!(shown(&plan, Subject::Directory(path)), directory);
+            assert_eq!(shown(&plan, Subject::Entry { name: b"a b", path }), name);
+        }
+        plan.enter_unreachable(9);
+        assert_eq!(shown(&plan, Subject::Directory(None)), "fs/lost+found/9.dir");
+        let file = found(Name::Entry { name: b"a b", path: None });
+        let place = "fs/lost+found/9.dir/a%20b";
+        assert_eq!(shown(&plan, Subject::Found(&file)), place);
+        let first = plan.refer(&file).unwrap();
+        plan.leave();
+        assert_eq!(shown(&plan, Subject::Reference(first)), place);
+        assert_eq!(shown(&plan, Subject::Found(&found(Name::Entry { name: b"x", path: Some(b"d/x") }))), "d/x");
+    }
+
+    #[test]
+    fn a_further_name_has_no_file_of_its_own() {
+        let mut plan = Plan::new(Names { raw: false }, &Anywhere);
+        let node = Node { number: 7, inode: Inode::default() };
+        let found = |name| Found { node, name: Name::Entry { name, path: Some(name) }, notes: &[] };
+        plan.enter(&Found { name: Name::Root, ..found(b"") }, true);
+        let long = [b'n'; 241];
+        let first = plan.refer(&found(b"a")).unwrap();
+        plan.file(&found(b"a"));
+        plan.further_name(&found(&long), first).unwrap();
+        plan.file(&found(&long));
+        let batch = plan.take(Findings::default()).unwrap();
+        let links: Vec<_> = batch.planned.iter().map(|planned| planned.link.as_deref()).collect();
+        assert_eq!(links, [None, None, Some(&b"fs/tree/a"[..]), None]);
+        let keymaps: Vec<_> = batch.planned.iter().map(|planned| planned.keymap.is_some()).collect();
+        assert_eq!(keymaps, [false, false, false, true]);
+        assert!(plan.take(Findings::default()).is_none());
+    }
+}
