@@ -7,4 +7,5 @@
 pub mod dynamodb;
 pub mod fs;
 pub mod redis;
+pub mod s3;
 pub mod sqs;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::filter::Matched;
-use super::{Job, Options, Progress, describe, findings, s3};
+use super::{Job, Options, Progress, describe, findings};
 use crate::dataset::{DataSet, LossBook, Losses, Unresolved};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
@@ -153,7 +153,7 @@ fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {
         layouts::dynamodb_tables(job)?;
     }
     if options.wants(Adapter::S3) {
-        s3::decode(job)?;
+        layouts::s3_objects(job)?;
     }
     if options.wants(Adapter::Redis) {
         layouts::redis_keys(job)?;

@@ -5,7 +5,6 @@ mod estimate;
 mod fill;
 mod findings;
 pub mod one;
-pub mod s3;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -22,7 +21,7 @@ use crate::output::staging::Staging;
 use crate::output::target::refuse_inputs;
 use crate::output::tree::Tree;
 use crate::report::Findings;
-pub(crate) use crate::run::{Job, engine, note_shared, sort, step};
+pub(crate) use crate::run::{Job, engine, sort};
 pub use crate::run::{Progress, Silent};
 use crate::source::Source;
 pub use fill::{Filled, Surveyed, fill, fill_surveyed, or_changed, survey};

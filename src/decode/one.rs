@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::filter::{Filter, Pattern};
-use super::{Job, Options, Progress, s3};
-use crate::adapters::{dynamodb, fs, redis, sqs};
+use super::{Job, Options, Progress};
+use crate::adapters::{dynamodb, fs, redis, s3, sqs};
 use crate::dataset::{DataSet, RowsOf};
 use crate::error::{Result, Shown};
 use crate::format::Adapter;
@@ -92,7 +92,7 @@ pub fn fill_one(
     match one.adapter {
         Adapter::Redis => spellings(&one.name).iter().try_for_each(|key| layouts::redis_key(&mut job, key))?,
         Adapter::DynamoDb => layouts::dynamodb_item(&mut job, &one.name, rest)?,
-        Adapter::S3 => spellings(rest).iter().try_for_each(|key| s3::decode_one(&mut job, &one.name, key))?,
+        Adapter::S3 => spellings(rest).iter().try_for_each(|key| layouts::s3_object(&mut job, &one.name, key))?,
         Adapter::Sqs => layouts::sqs_queues(&mut job)?,
         Adapter::Fs => layouts::fs_files(&mut job)?,
     }
@@ -109,7 +109,7 @@ pub fn rows_of(set: &DataSet<'_>, one: &One) -> Result<RowsOf> {
     match one.adapter {
         Adapter::Redis => Ok(redis::Splits::new(set).rows_of(spellings(&one.name))),
         Adapter::DynamoDb => dynamodb::rows_of(set, &one.name, rest).map(RowsOf::exactly),
-        Adapter::S3 => s3::rows_of(set, &one.name, &spellings(rest)).map(RowsOf::exactly),
+        Adapter::S3 => s3::rows_of(set, &one.name, &spellings(rest)),
         Adapter::Sqs => Ok(sqs::rows_of(&one.name, rest)),
         Adapter::Fs => fs::rows_of(set, &one.name).map(RowsOf::exactly),
     }

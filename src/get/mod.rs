@@ -12,11 +12,11 @@ pub use output::get_from_output;
 
 use crate::adapters::fs;
 use crate::decode::one::{One, fill_one};
-use crate::decode::s3::names::Name;
 use crate::decode::{Layout, Options, Progress, on_threads, or_changed, survey};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::layouts;
+use crate::layouts::s3::names::Name;
 use crate::objects;
 use crate::options::spellings;
 use crate::output::tap::{Chunk, Part, tapped};

@@ -1,8 +1,8 @@
 //! Which file of an output holds logical objects, and how.
 
 use crate::decode::Layout;
-use crate::decode::s3::names::META_SUFFIX;
 use crate::format::Adapter;
+use crate::layouts::s3::names::META_SUFFIX;
 use crate::model::redis::Type;
 use crate::output::names::raw_of_segment;
 

@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use crate::decode::s3::names::assign;
 use crate::layouts::dynamodb::name::table_into;
+use crate::layouts::s3::names::assign;
 use crate::layouts::sqs::names::{queue_directory, queue_stem};
 use crate::objects::feed_in_pieces;
 use crate::output::json::{self, Escape};

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
-use crate::decode::s3::names::META_SUFFIX;
 use crate::format::Adapter;
+use crate::layouts::s3::names::META_SUFFIX;
 use crate::model::redis::Type;
 use crate::output::manifest_read::ReadManifest;
 

@@ -1,8 +1,11 @@
 //! Object manifests and part descriptors (`s3.md` §2.2).
 
+use std::borrow::Cow;
+
 use bumpalo::Bump;
 use serde::Serialize;
 
+use super::etag::Form;
 use crate::format::fault::{Fault, Result};
 use crate::format::jsonout::{self, is_zero};
 use crate::format::jsonval::{self, Array, Object, Value};
@@ -119,7 +122,7 @@ fn many_parts<'a>(arena: &'a Bump, list: Array<'a>) -> Result<&'a [Part<'a>]> {
 }
 
 /// The parts that count, in body order.
-pub fn last_of_each(parts: &mut Vec<Part<'_>>) {
+fn last_of_each(parts: &mut Vec<Part<'_>>) {
     // Latest first, so that the stable sort and the removal of repetitions keep the last declaration.
     parts.reverse();
     parts.sort_by_key(Part::identity);
@@ -170,7 +173,22 @@ impl<'a> Part<'a> {
     }
 }
 
-impl Manifest<'_> {
+impl<'a> Manifest<'a> {
+    /// The parts that count, in body order: of several with the same number, version and kind the last one.
+    pub fn parts_in_order(&self) -> Cow<'a, [Part<'a>]> {
+        if self.parts.is_sorted_by(|a, b| a.identity() < b.identity()) {
+            return Cow::Borrowed(self.parts);
+        }
+        let mut parts = self.parts.to_vec();
+        last_of_each(&mut parts);
+        Cow::Owned(parts)
+    }
+
+    /// Whether the object was uploaded in parts: it has several, or an ETag of the form `<MD5>-<n>`.
+    pub fn is_multipart(&self) -> bool {
+        self.declared_parts > 1 || Form::of(self.etag).is_composite()
+    }
+
     /// Appends the value of an `obj|head` row.
     ///
     /// # Errors
@@ -325,6 +343,22 @@ mod tests {
                 let value = encoded(|out| part.encode(out).unwrap());
                 proptest::prop_assert_eq!(Part::parse(&arena, &value), Ok(part));
             }
+        }
+    }
+
+    #[test]
+    fn multipart_or_not() {
+        let md5 = "0123456789abcdef0123456789abcdef";
+        let parts = [Part::default(), Part { part_no: 2, ..Part::default() }];
+        let composite = format!("{md5}-1");
+        for (etag, parts, want) in
+            [(md5, &parts[..1], false), (md5, &parts, true), (&composite, &parts[..1], true), ("", &[], false)]
+        {
+            assert_eq!(
+                Manifest { etag, parts, declared_parts: parts.len(), ..Manifest::default() }.is_multipart(),
+                want,
+                "{etag}"
+            );
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod chunk;
 pub mod chunkref;
+pub mod etag;
 pub mod key;
 pub mod manifest;
 pub mod record;

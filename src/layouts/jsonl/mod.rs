@@ -2,4 +2,5 @@
 
 pub(super) mod dynamodb;
 pub(super) mod redis;
+pub(super) mod s3;
 pub(super) mod sqs;

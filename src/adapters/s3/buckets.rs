@@ -4,53 +4,28 @@ use std::borrow::Cow;
 
 use bumpalo::Bump;
 
-use super::render;
+use super::rows::parse;
 use crate::dataset::{DataSet, Row, after_prefix};
-use crate::decode::Options;
 use crate::error::Result;
 use crate::format::s3::key::{self, generation_prefix};
 use crate::format::s3::{BucketRecord, ObjectKey, record};
-use crate::format::{Adapter, Family, fault};
-use crate::output::names::segment;
-use crate::output::unit::UnitOut;
+use crate::format::{Adapter, Family};
+use crate::model::s3::{self as model, Standing};
+use crate::options::filter::Filter;
 
 /// A bucket that has a record, or had one as its generation counter tells.
-pub struct Bucket<'a> {
-    /// Its name.
-    pub name: Cow<'a, [u8]>,
+struct Bucket<'a> {
+    name: Cow<'a, [u8]>,
     /// Generation of its record; `None` when it was deleted.
-    pub live: Option<u64>,
+    live: Option<u64>,
     /// Last generation handed out, if the counter is there.
     last: Option<u64>,
     record: Option<Row<'a>>,
 }
 
-/// What an object's generation says about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
-    /// Its bucket has this generation.
-    Live,
-    /// Its bucket was deleted, perhaps created again: what is left is not collected yet.
-    Earlier,
-    /// Its bucket has another generation, for no known reason.
-    Stale,
-    /// There is no such bucket, and nothing tells that there was.
-    NoBucket,
-}
-
 /// All buckets, by name.
 pub struct Buckets<'a> {
     list: Vec<Bucket<'a>>,
-}
-
-/// Folder of a bucket, below the output.
-pub fn folder(name: &[u8]) -> String {
-    format!("s3/{}", segment(name))
-}
-
-/// Parses part of a row; a fault becomes an error that names the row.
-pub fn parse<'a, T>(set: &DataSet<'a>, family: Family, row: &Row<'a>, result: fault::Result<T>) -> Result<T> {
-    result.map_err(|fault| set.locate(row.fault(family, fault)))
 }
 
 impl<'a> Buckets<'a> {
@@ -60,12 +35,12 @@ impl<'a> Buckets<'a> {
     /// The first one that is malformed.
     pub fn read(set: &DataSet<'a>) -> Result<Buckets<'a>> {
         let mut buckets = Buckets { list: Vec::new() };
-        buckets.records(set)?;
-        buckets.counters(set)?;
+        buckets.read_records(set)?;
+        buckets.read_counters(set)?;
         Ok(buckets)
     }
 
-    fn records(&mut self, set: &DataSet<'a>) -> Result<()> {
+    fn read_records(&mut self, set: &DataSet<'a>) -> Result<()> {
         let (family, mut arena) = (Family::S3BucketMeta, Bump::new());
         let mut rows = set.family(family);
         while let Some(row) = rows.next()? {
@@ -86,7 +61,7 @@ impl<'a> Buckets<'a> {
         Ok(())
     }
 
-    fn counters(&mut self, set: &DataSet<'a>) -> Result<()> {
+    fn read_counters(&mut self, set: &DataSet<'a>) -> Result<()> {
         let family = Family::S3BucketGen;
         let mut rows = set.family(family);
         // Both come in the order of names: what has a record is passed by, what has none goes between.
@@ -133,23 +108,14 @@ impl<'a> Buckets<'a> {
         }
     }
 
-    /// Writes the index of those buckets that have a record and got no lines; `indexed` tells by place which did.
-    ///
-    /// # Errors
-    /// A failed write.
-    pub fn write_empty(&self, options: &Options, indexed: &[bool], out: &mut UnitOut<'_>) -> Result<()> {
-        for (Bucket { name, record, .. }, indexed) in self.list.iter().zip(indexed) {
-            if record.is_some() && !indexed && options.filter.takes_scope(Adapter::S3, name) {
-                let dir = out.tree().make_dir(folder(name).as_bytes())?;
-                out.put(&dir, render::INDEX.as_bytes(), b"")?;
-            }
-        }
-        Ok(())
-    }
-
-    /// How many there are.
+    /// How many there are, those without a record among them.
     pub fn len(&self) -> usize {
         self.list.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
     }
 
     /// The name of the bucket at a place.
@@ -162,19 +128,23 @@ impl<'a> Buckets<'a> {
         self.find(name).ok()
     }
 
-    /// Writes `_bucket.json` of every bucket that has a record.
-    pub fn write(&self, options: &Options, out: &mut UnitOut<'_>) -> Result<()> {
-        let (mut arena, mut text) = (Bump::new(), Vec::new());
+    /// Whether the bucket at a place has its record.
+    pub fn has_record(&self, at: usize) -> bool {
+        self.list.get(at).is_some_and(|bucket| bucket.record.is_some())
+    }
+
+    /// Gives every bucket that has its record and is asked for, by name.
+    ///
+    /// # Errors
+    /// What `each` gives.
+    pub fn records(&self, filter: &Filter, mut each: impl FnMut(&model::Bucket<'_>) -> Result<()>) -> Result<()> {
+        let mut arena = Bump::new();
         for Bucket { name, record, .. } in &self.list {
-            let Some(row) = record.filter(|_| options.filter.meets_scope(Adapter::S3, name)) else { continue };
+            let Some(row) = record.filter(|_| filter.meets_scope(Adapter::S3, name)) else { continue };
             arena.reset();
-            text.clear();
             // It parsed before.
             let record = BucketRecord::parse(&arena, row.body).unwrap_or_default();
-            render::bucket(name, &record, &mut text);
-            let dir = out.tree().make_dir(folder(name).as_bytes())?;
-            out.put(&dir, b"_bucket.json", &text)?;
-            out.tally.scope(Adapter::S3, &segment(name));
+            each(&model::Bucket { name, record: &record })?;
         }
         Ok(())
     }

@@ -1,50 +1,49 @@
-//! Puts one body together: chunk by chunk from the map to the file, checked on the way.
+//! Puts one body together: chunk by chunk from the map to the visitor, checked on the way.
 
-use super::buckets::parse;
-use super::etag::{BodyCheck, Report};
+use super::check::{BodyCheck, BodyReport};
 use super::merge::Chunk;
+use super::payloads::Payloads;
 use super::plan::{Expected, Join, Plan};
-use super::unit::Context;
-use crate::dataset::{Row, RowError};
+use crate::dataset::{DataSet, Row, RowError};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::Family;
 use crate::format::s3::chunk::ChunkFault;
 use crate::format::s3::{Manifest, ObjectKey};
-use crate::format::{Family, Fault};
-use crate::output::unit::{Growing, UnitOut};
+use crate::model::s3::Visitor;
 
-/// A body while it is written. Dropped unfinished, it leaves no file.
-pub struct Body<'p, 'c, 'a, 't> {
-    cx: &'c Context<'c, 'a>,
+/// A body while it is given.
+pub struct Body<'p, 's, 'a> {
+    set: &'s DataSet<'a>,
+    payloads: &'s Payloads<'a>,
     key: &'p ObjectKey<'a>,
     manifest_row: Row<'a>,
     upload_id: &'p str,
     join: Join<'p>,
     check: BodyCheck<'p>,
-    file: Growing<'t>,
     /// Chunks kept back because their rows do not come in body order.
     kept: Option<Vec<Chunk<'a>>>,
 }
 
-impl<'p, 'c, 'a, 't> Body<'p, 'c, 'a, 't> {
+impl<'p, 's, 'a> Body<'p, 's, 'a> {
     /// A body of the object `key`, as its manifest in `row` plans it.
     pub fn new(
-        cx: &'c Context<'c, 'a>,
+        set: &'s DataSet<'a>,
+        payloads: &'s Payloads<'a>,
         key: &'p ObjectKey<'a>,
         row: Row<'a>,
         manifest: &Manifest<'p>,
         plan: &'p Plan<'_>,
-        file: Growing<'t>,
     ) -> Self {
         // Rows come by upload, part and chunk number. An empty upload ID takes those of every upload.
         let in_order = plan.is_in_key_order() && !manifest.upload_id.is_empty();
         Body {
-            cx,
+            set,
+            payloads,
             key,
             manifest_row: row,
             upload_id: manifest.upload_id,
             join: plan.join(),
             check: BodyCheck::new(manifest, plan),
-            file,
             kept: (!in_order).then(Vec::new),
         }
     }
@@ -55,49 +54,48 @@ impl<'p, 'c, 'a, 't> Body<'p, 'c, 'a, 't> {
     }
 
     /// Takes the next chunk of an upload of the body; gives it back when it is a left-over.
-    pub fn take(&mut self, chunk: Chunk<'a>) -> Result<Option<Chunk<'a>>> {
+    pub fn take(&mut self, chunk: Chunk<'a>, visitor: &mut impl Visitor) -> Result<Option<Chunk<'a>>> {
         match &mut self.kept {
             Some(kept) => kept.push(chunk),
-            None => return self.append(chunk),
+            None => return self.append(chunk, visitor),
         }
         Ok(None)
     }
 
     /// Takes the chunks that were kept back; gives back the left-overs.
-    pub fn sort_in(&mut self) -> Result<Vec<Chunk<'a>>> {
+    pub fn sort_in(&mut self, visitor: &mut impl Visitor) -> Result<Vec<Chunk<'a>>> {
         let mut kept = self.kept.take().unwrap_or_default();
         kept.sort_by_key(Chunk::id);
         let mut spare = Vec::new();
         for chunk in kept {
-            spare.extend(self.append(chunk)?);
+            spare.extend(self.append(chunk, visitor)?);
         }
         Ok(spare)
     }
 
-    fn append(&mut self, chunk: Chunk<'a>) -> Result<Option<Chunk<'a>>> {
+    fn append(&mut self, chunk: Chunk<'a>, visitor: &mut impl Visitor) -> Result<Option<Chunk<'a>>> {
         let expected = self.join.row(chunk.id()).map_err(|fault| self.damage(fault))?;
         let Some(expected) = expected else { return Ok(Some(chunk)) };
         let payload = self.payload(&chunk, &expected)?;
         self.check.feed(&expected, payload);
-        self.file.write(payload)?;
+        visitor.body(payload)?;
         Ok(None)
     }
 
     fn payload(&self, chunk: &Chunk<'a>, expected: &Expected) -> Result<&'a [u8]> {
         let Some(reference) = &chunk.reference else { return Ok(chunk.row.body) };
-        let stored = self.cx.payloads.get(self.cx.set, &reference.digest)?;
+        let stored = self.payloads.get(self.set, &reference.digest)?;
         let missing = ChunkFault::Payload { id: expected.id, digest: reference.digest };
         let row = stored.ok_or(missing).map_err(|fault| self.damage(fault))?;
         let fits = expected.check_reference(reference.size, row.body.len() as u64);
         fits.map(|()| row.body).map_err(|fault| self.damage(fault))
     }
 
-    /// Completes the file; gives what the checks found.
-    pub fn finish(self, out: &mut UnitOut<'_>) -> Result<Report> {
+    /// Sees that nothing is missing; gives what the checks found.
+    pub fn finish(self) -> Result<BodyReport> {
         if let Err(fault) = self.join.clone().finish() {
             return Err(self.damage(fault));
         }
-        out.finish(self.file)?;
         Ok(self.check.finish())
     }
 
@@ -107,22 +105,6 @@ impl<'p, 'c, 'a, 't> Body<'p, 'c, 'a, 't> {
         let row = &self.manifest_row;
         let error =
             Error::new(ErrorKind::Body { bucket, object, fault }).at(row.offset).row(Family::S3Object, row.user_key);
-        self.cx.set.locate(RowError { group: row.group, error })
-    }
-}
-
-/// Checks a value that is only looked at.
-pub fn check_value<T>(
-    cx: &Context<'_, '_>,
-    family: Family,
-    row: Option<Row<'_>>,
-    parsed: impl FnOnce(&[u8]) -> std::result::Result<T, Fault>,
-) -> Result<bool> {
-    match row {
-        Some(row) => match parse(cx.set, family, &row, parsed(row.body)) {
-            Ok(_) => Ok(true),
-            Err(error) => cx.set.tolerate(error).map(|()| true),
-        },
-        None => Ok(false),
+        self.set.locate(RowError { group: row.group, error })
     }
 }

@@ -1,7 +1,7 @@
 //! Brings together all rows of an object, and within it all rows of an upload, from six families.
 
-use super::buckets::parse;
-use super::spans::Span;
+use super::rows::parse;
+use super::splits::Split;
 use crate::dataset::{DataSet, RangeIter, Row, Shared};
 use crate::error::Result;
 use crate::format::s3::chunk::ChunkId;
@@ -9,7 +9,7 @@ use crate::format::s3::key::{object_len, upload_len};
 use crate::format::s3::{ChunkKey, ChunkRef, ObjectKey, PartKey, UploadKey};
 use crate::format::{Family, fault};
 
-/// The families whose rows an object has.
+/// The families whose rows an object has: their keys begin with bucket, generation and object.
 pub const FAMILIES: [Family; 6] =
     [Family::S3Object, Family::S3Upload, Family::S3UploadPart, Family::S3GcUpload, Family::S3Blob, Family::S3ChunkRef];
 
@@ -50,8 +50,8 @@ fn check_key(family: Family, suffix: &[u8]) -> fault::Result<()> {
 }
 
 impl<'s, 'a> Stream<'s, 'a> {
-    fn new(set: &'s DataSet<'a>, span: &Span, family: Family) -> Result<Self> {
-        let mut stream = Stream { set, family, rows: span.rows(set, family), next: None };
+    fn new(set: &'s DataSet<'a>, split: &Split, family: Family) -> Result<Self> {
+        let mut stream = Stream { set, family, rows: split.rows(set, family), next: None };
         stream.advance()?;
         Ok(stream)
     }
@@ -104,7 +104,7 @@ pub fn plain_len(chunk: &Chunk<'_>) -> usize {
     family.prefix().len() + upload + 2 * size_of::<u64>()
 }
 
-/// The six streams of a span.
+/// The six streams of a split.
 pub struct Merge<'s, 'a> {
     /// Manifests.
     pub heads: Stream<'s, 'a>,
@@ -119,9 +119,9 @@ pub struct Merge<'s, 'a> {
 }
 
 impl<'s, 'a> Merge<'s, 'a> {
-    /// The rows of a span.
-    pub fn new(set: &'s DataSet<'a>, span: &Span) -> Result<Self> {
-        let [heads, uploads, parts, garbage, blobs, refs] = FAMILIES.map(|family| Stream::new(set, span, family));
+    /// The rows of a split.
+    pub fn new(set: &'s DataSet<'a>, split: &Split) -> Result<Self> {
+        let [heads, uploads, parts, garbage, blobs, refs] = FAMILIES.map(|family| Stream::new(set, split, family));
         Ok(Merge { heads: heads?, uploads: uploads?, parts: parts?, garbage: garbage?, blobs: blobs?, refs: refs? })
     }
 

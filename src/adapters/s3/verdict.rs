@@ -1,6 +1,6 @@
 //! Words for what the checks of a body found.
 
-use super::etag::{PartDiffers, Report, Verdict};
+use super::check::{BodyReport, PartDiffers, Verdict};
 use super::findings;
 use crate::format::s3::{Manifest, ObjectKey};
 use crate::report::{Finding, Findings, Kind};
@@ -10,7 +10,7 @@ fn about(kind: &'static Kind, key: &ObjectKey<'_>) -> Finding {
 }
 
 /// Warns of everything in which the body of `key` is not as its manifest says.
-pub fn report(key: &ObjectKey<'_>, manifest: &Manifest<'_>, report: &Report, findings: &mut Findings) {
+pub fn report(key: &ObjectKey<'_>, manifest: &Manifest<'_>, report: &BodyReport, findings: &mut Findings) {
     match &report.etag {
         Verdict::Match => {}
         Verdict::Mismatch { want, got } => {

@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use super::buckets::parse;
 use super::findings;
+use super::rows::parse;
 use crate::dataset::{DataSet, Row, after_prefix};
 use crate::error::Result;
 use crate::format::s3::key::{self, chunkblob_key};

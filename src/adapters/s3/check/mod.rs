@@ -8,40 +8,8 @@ use md5::{Digest, Md5};
 use super::plan::{Expected, Plan};
 use crate::format::hex;
 use crate::format::s3::chunk::ChunkId;
+use crate::format::s3::etag::{Form, is_md5};
 use crate::format::s3::{Manifest, Part};
-
-/// How an ETag was made, as its text tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// 32 hex digits: MD5 of the body.
-    Plain,
-    /// 32 hex digits, `-` and this number of parts.
-    Composite(usize),
-    /// Something else.
-    Other,
-}
-
-impl Form {
-    /// The form of an unquoted ETag.
-    pub fn of(etag: &str) -> Form {
-        match etag.split_once('-') {
-            None if is_md5(etag) => Form::Plain,
-            Some((md5, count)) if is_md5(md5) && count.bytes().all(|b| b.is_ascii_digit()) => {
-                count.parse().map_or(Form::Other, Form::Composite)
-            }
-            _ => Form::Other,
-        }
-    }
-
-    /// Whether it is that of a multipart upload.
-    pub const fn is_composite(self) -> bool {
-        matches!(self, Form::Composite(_))
-    }
-}
-
-fn is_md5(text: &str) -> bool {
-    text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())
-}
 
 /// Whether a body has the ETag of its manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +64,7 @@ pub struct ChunkDiffers {
 
 /// The outcome for one body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct BodyReport {
     /// The ETag.
     pub etag: Verdict,
     /// Length of the body in bytes.
@@ -109,7 +77,7 @@ pub struct Report {
     pub chunk: Option<ChunkDiffers>,
 }
 
-impl Report {
+impl BodyReport {
     /// Whether there is nothing to warn of.
     pub fn is_clean(&self) -> bool {
         let etag_differs = matches!(self.etag, Verdict::Mismatch { .. });
@@ -197,7 +165,7 @@ impl<'p> BodyCheck<'p> {
     }
 
     /// The outcome after the last chunk.
-    pub fn finish(mut self) -> Report {
+    pub fn finish(mut self) -> BodyReport {
         self.end_parts_before(self.parts.len());
         let etag = match self.hash {
             Hash::Body(md5) => verdict(self.want_etag, hex::text(&md5.finalize())),
@@ -206,7 +174,7 @@ impl<'p> BodyCheck<'p> {
             }
             Hash::None => Verdict::NotCheckable,
         };
-        Report {
+        BodyReport {
             etag,
             size: self.size,
             size_matches: u64::try_from(self.want_size) == Ok(self.size),
@@ -223,92 +191,4 @@ fn verdict(want: &str, got: String) -> Verdict {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HELLO: &str = "5d41402abc4b2a76b9719d911017c592";
-    const EMPTY: &str = "d41d8cd98f00b204e9800998ecf8427e";
-
-    /// Parts as (declared size, ETag, chunks); every chunk is stored as it stands.
-    fn report(etag: &str, size_bytes: i64, parts: &[(i64, &str, &[&str])]) -> Report {
-        let number = |(at, &(size_bytes, etag, chunks)): (usize, &(i64, _, &[&str]))| Part {
-            part_no: at as u64 + 1,
-            etag,
-            size_bytes,
-            chunk_count: chunks.len() as u64,
-            ..Part::default()
-        };
-        let declared: Vec<_> = parts.iter().enumerate().map(number).collect();
-        let manifest = Manifest { etag, size_bytes, parts: &declared, ..Manifest::default() };
-        let plan = Plan::new(&manifest);
-        let mut check = BodyCheck::new(&manifest, &plan);
-        for (chunk, bytes) in plan.chunks().zip(parts.iter().flat_map(|part| part.2)) {
-            check.feed(&chunk, bytes.as_bytes());
-        }
-        check.finish()
-    }
-
-    #[test]
-    fn forms() {
-        for (etag, want) in [
-            (HELLO.to_string(), Form::Plain),
-            (HELLO.to_uppercase(), Form::Plain),
-            (format!("{HELLO}-12"), Form::Composite(12)),
-            (format!("{HELLO}-"), Form::Other),
-            (format!("{HELLO}-+1"), Form::Other),
-            (format!("{HELLO}-1-2"), Form::Other),
-            (format!("\"{HELLO}\""), Form::Other),
-            (HELLO[1..].to_string(), Form::Other),
-            (String::new(), Form::Other),
-        ] {
-            assert_eq!(Form::of(&etag), want, "{etag}");
-        }
-    }
-
-    #[test]
-    fn single_puts() {
-        assert!(report(HELLO, 5, &[(5, HELLO, &["he", "llo"])]).is_clean());
-        assert!(report(&HELLO.to_uppercase(), 5, &[(5, "", &["hello"])]).is_clean());
-        assert!(report(EMPTY, 0, &[]).is_clean());
-        let bad = report(EMPTY, 5, &[(5, EMPTY, &["hello"])]);
-        assert_eq!(bad.etag, Verdict::Mismatch { want: EMPTY.into(), got: HELLO.into() });
-        assert!(!bad.is_clean());
-        let other = report("x", 5, &[(5, "", &["hello"])]);
-        assert_eq!((&other.etag, other.is_clean()), (&Verdict::NotCheckable, true));
-    }
-
-    #[test]
-    fn multipart() {
-        // MD5 over the two digests, computed elsewhere.
-        let etag = "a169f9255cc30bf56198c64ae2a09832-2";
-        let parts: &[(i64, &str, &[&str])] = &[(5, HELLO, &["he", "llo"]), (0, EMPTY, &[])];
-        assert_eq!(report(etag, 5, parts).etag, Verdict::Match);
-        assert!(report(etag, 5, parts).is_clean());
-        let wrong: &[(i64, &str, &[&str])] = &[(5, HELLO, &["jello"]), (0, EMPTY, &[])];
-        let bad = report(etag, 5, wrong);
-        assert!(matches!(bad.etag, Verdict::Mismatch { .. }));
-        assert!(matches!(bad.part, Some(PartDiffers::Etag { part_no: 1, .. })), "{bad:?}");
-        let restored = report(&etag.replace("-2", "-3"), 5, parts);
-        assert_eq!(restored.etag, Verdict::NotCheckable);
-    }
-
-    #[test]
-    fn sizes() {
-        let bad = report(HELLO, 9, &[(7, "", &["hello"])]);
-        assert_eq!((bad.size, bad.size_matches, &bad.etag), (5, false, &Verdict::Match));
-        assert_eq!(bad.part, Some(PartDiffers::Size { part_no: 1, want: 7, got: 5 }));
-        assert!(!report(HELLO, -5, &[(5, "", &["hello"])]).size_matches);
-    }
-
-    #[test]
-    fn chunk_sizes() {
-        let part = Part { part_no: 1, size_bytes: 5, chunk_count: 1, chunk_sizes: &[6], ..Part::default() };
-        let parts = [part];
-        let manifest = Manifest { size_bytes: 5, parts: &parts, ..Manifest::default() };
-        let plan = Plan::new(&manifest);
-        let mut check = BodyCheck::new(&manifest, &plan);
-        let chunk = plan.chunks().next().unwrap();
-        check.feed(&chunk, b"hello");
-        assert_eq!(check.finish().chunk, Some(ChunkDiffers { id: chunk.id, want: 6, got: 5 }));
-    }
-}
+mod tests;

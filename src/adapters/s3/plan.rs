@@ -7,7 +7,6 @@
 use std::borrow::Cow;
 
 use crate::format::s3::chunk::{ChunkFault, ChunkId};
-use crate::format::s3::manifest::last_of_each;
 use crate::format::s3::{Manifest, Part};
 
 /// A chunk that the manifest declares.
@@ -36,21 +35,6 @@ fn find_part(parts: &[Part<'_>], id: ChunkId) -> Option<usize> {
     parts.binary_search_by_key(&(id.part_no, id.version, id.offloaded), Part::identity).ok()
 }
 
-/// The parts that count, in body order: of several with the same number, version and kind the last one.
-pub fn declared_parts<'a>(manifest: &Manifest<'a>) -> Cow<'a, [Part<'a>]> {
-    if manifest.parts.is_sorted_by(|a, b| a.identity() < b.identity()) {
-        return Cow::Borrowed(manifest.parts);
-    }
-    let mut parts = manifest.parts.to_vec();
-    last_of_each(&mut parts);
-    Cow::Owned(parts)
-}
-
-/// Whether an object was uploaded in parts: it has several, or an ETag of the form `<MD5>-<n>`.
-pub fn is_multipart(manifest: &Manifest<'_>) -> bool {
-    manifest.declared_parts > 1 || super::etag::Form::of(manifest.etag).is_composite()
-}
-
 /// The body of one object, chunk by chunk.
 #[derive(Debug, Clone)]
 pub struct Plan<'a> {
@@ -60,7 +44,7 @@ pub struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// The plan of a manifest; borrows its parts unless they are out of order.
     pub fn new(manifest: &Manifest<'a>) -> Plan<'a> {
-        Plan { parts: declared_parts(manifest) }
+        Plan { parts: manifest.parts_in_order() }
     }
 
     /// The parts in body order.
@@ -73,20 +57,10 @@ impl<'a> Plan<'a> {
         Chunks { parts: &self.parts, part: 0, chunk_no: 0 }
     }
 
-    /// The part that a chunk belongs to.
-    pub fn part_of(&self, id: ChunkId) -> Option<usize> {
-        find_part(&self.parts, id)
-    }
-
     /// Whether the wanted rows of one family come in body order when read in key order. So it is unless a part number
     /// is declared twice, which no server does: then the rows must be sorted by [`ChunkId`] first.
     pub fn is_in_key_order(&self) -> bool {
         self.parts.windows(2).all(|pair| pair[0].part_no != pair[1].part_no)
-    }
-
-    /// Whether some part is offloaded, so that `chunkref` rows count.
-    pub fn has_offloaded(&self) -> bool {
-        self.parts.iter().any(|part| part.offloaded)
     }
 
     /// Starts to match stored rows with the plan.
@@ -199,7 +173,7 @@ mod tests {
             [(1, 5, false, 0), (1, 5, false, 1), (1, 5, true, 0), (2, 0, false, 0), (2, 0, false, 1), (2, 0, false, 2)];
         with_plan(&declared, |plan| {
             assert!(plan.chunks().map(|c| c.id).eq(want.map(id)));
-            assert!(plan.has_offloaded() && !plan.is_in_key_order());
+            assert!(!plan.is_in_key_order());
             assert_eq!(plan.parts().len(), 4);
         });
         with_plan(&[(1, 5, false, 2), (2, 4, false, 1)], |plan| {
@@ -248,22 +222,6 @@ mod tests {
             (&[], &[], Ok(0)),
         ] {
             assert_eq!(joined(declared, stored), want, "{declared:?} {stored:?}");
-        }
-    }
-
-    #[test]
-    fn multipart_or_not() {
-        let md5 = "0123456789abcdef0123456789abcdef";
-        let parts = [Part::default(), Part { part_no: 2, ..Part::default() }];
-        let composite = format!("{md5}-1");
-        for (etag, parts, want) in
-            [(md5, &parts[..1], false), (md5, &parts, true), (&composite, &parts[..1], true), ("", &[], false)]
-        {
-            assert_eq!(
-                is_multipart(&Manifest { etag, parts, declared_parts: parts.len(), ..Manifest::default() }),
-                want,
-                "{etag}"
-            );
         }
     }
 }

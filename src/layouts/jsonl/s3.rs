@@ -1,0 +1,97 @@
+//! S3 as lines (`docs/format/rules.md` §6): the bodies of a tree, and a line for each.
+//!
+//! | path below `s3/BUCKET/` | what | when |
+//! |---|---|---|
+//! | `_index.jsonl` | key, path and what the manifest says, a line for each object, in key order | always, empty if there are none |
+
+use crate::adapters::s3::Buckets;
+use crate::error::Result;
+use crate::format::Adapter;
+use crate::layouts::s3::{Body, Describe, folder, render};
+use crate::model::s3::Object;
+use crate::options::Options;
+use crate::output::tree::Tree;
+use crate::output::unit::{Collector, UnitOut};
+
+/// Name of the index of a bucket.
+const INDEX: &str = "_index.jsonl";
+
+/// Where the objects of a bucket are listed.
+fn index_path(bucket: &[u8]) -> String {
+    format!("{}/{INDEX}", folder(bucket))
+}
+
+/// Adds lines to indexes.
+#[derive(Default)]
+pub(in crate::layouts) struct Lines {
+    /// The buckets that got some, in order.
+    buckets: Vec<Vec<u8>>,
+}
+
+impl Describe for Lines {
+    fn object(&mut self, object: &Object<'_>, body: &Body<'_>, out: &mut UnitOut<'_>) -> Result<()> {
+        let bucket = &*object.key.bucket;
+        if self.buckets.last().is_none_or(|last| last.as_slice() != bucket) {
+            // Buckets come one after the other: the one before gets no more lines.
+            if let Some(before) = self.buckets.last() {
+                let log = out.log(&index_path(before));
+                out.complete(log);
+            }
+            self.buckets.push(bucket.to_vec());
+        }
+        let lines = out.lines(&index_path(bucket));
+        render::index_line(&object.key.object, body.name, object.manifest, lines);
+        Ok(())
+    }
+
+    fn indexed(self) -> Vec<Vec<u8>> {
+        self.buckets
+    }
+}
+
+/// The indexes of all buckets, while their splits come in order.
+pub(in crate::layouts) struct Indexes<'b, 'a> {
+    buckets: &'b Buckets<'a>,
+    /// The bucket whose index is open.
+    open: Option<usize>,
+    /// Which buckets got lines.
+    filled: Vec<bool>,
+}
+
+impl<'b, 'a> Indexes<'b, 'a> {
+    /// None has lines yet.
+    pub fn new(buckets: &'b Buckets<'a>) -> Self {
+        Indexes { buckets, open: None, filled: vec![false; buckets.len()] }
+    }
+
+    /// Notes the buckets that the next split had lines of, which were taken.
+    ///
+    /// # Errors
+    /// A failed write.
+    pub fn take(&mut self, indexed: &[Vec<u8>], collector: &mut Collector<'_>) -> Result<()> {
+        for at in indexed.iter().filter_map(|bucket| self.buckets.place(bucket)) {
+            // Buckets come one after the other: the one before gets no more lines.
+            if let Some(before) = self.open.replace(at).filter(|before| *before != at) {
+                collector.close(&index_path(self.buckets.name(before)))?;
+            }
+            self.filled[at] = true;
+        }
+        Ok(())
+    }
+
+    /// The indexes of the buckets that have a record and no objects.
+    ///
+    /// # Errors
+    /// A failed write.
+    pub fn empty<'t>(&self, options: &Options, tree: &'t Tree) -> Result<UnitOut<'t>> {
+        let mut out = UnitOut::new(tree);
+        for at in (0..self.buckets.len()).filter(|at| !self.filled[*at] && self.buckets.has_record(*at)) {
+            let bucket = self.buckets.name(at);
+            if options.filter.takes_scope(Adapter::S3, bucket) {
+                let dir = tree.make_dir(folder(bucket).as_bytes())?;
+                out.put(&dir, INDEX.as_bytes(), b"")?;
+            }
+        }
+        Ok(out)
+    }
+}

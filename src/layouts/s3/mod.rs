@@ -1,0 +1,52 @@
+//! S3 in both layouts: bodies at the same paths, and what a layout tells of each object beside them.
+//!
+//! | path below `s3/BUCKET/` | what | when |
+//! |---|---|---|
+//! | `_bucket.json` | the bucket's record | it has one |
+//! | KEY, or the name that [`names`] gives it | the body | always |
+//! | `_orphans/KEY/gen-N/` | chunks that are in no body, manifests that are not live | `Options::include_orphans` |
+//! | `_incomplete_uploads/records.jsonl` | the rows of unfinished uploads | `Options::include_incomplete_uploads` |
+//!
+//! 1. The keys of all live objects are read once, to name them; a byte per object is kept ([`mod@named`]).
+//! 2. The objects of a split are written ([`files`]); the layout tells of each what its manifest says ([`Describe`]).
+
+mod files;
+mod named;
+pub mod names;
+mod paths;
+pub(super) mod render;
+mod run;
+mod uploads;
+
+pub(crate) use run::{object, objects};
+
+use crate::error::Result;
+use crate::model::s3::Object;
+use crate::output::names::segment;
+use crate::output::tree::Dir;
+use crate::output::unit::UnitOut;
+use names::Name;
+
+/// The folder of a bucket, below the output.
+pub(super) fn folder(bucket: &[u8]) -> String {
+    format!("s3/{}", segment(bucket))
+}
+
+/// Where a body was written.
+pub(super) struct Body<'b> {
+    /// How it is named.
+    pub name: Name,
+    /// Its directory.
+    pub dir: &'b Dir,
+    /// Its file in there.
+    pub file: &'b [u8],
+}
+
+/// How a layout tells of objects, beside their bodies: one for each split.
+pub(super) trait Describe: Default {
+    /// Tells of an object whose body was written.
+    fn object(&mut self, object: &Object<'_>, body: &Body<'_>, out: &mut UnitOut<'_>) -> Result<()>;
+
+    /// The buckets that got lines of an index, in order.
+    fn indexed(self) -> Vec<Vec<u8>>;
+}

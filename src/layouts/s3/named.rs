@@ -1,0 +1,77 @@
+//! The names of all live objects of all buckets.
+
+use std::borrow::Cow;
+
+use rayon::prelude::*;
+
+use super::names::{self, Name};
+use crate::adapters::s3::{self, Buckets, Split};
+use crate::dataset::DataSet;
+use crate::error::Result;
+
+/// A name for each live object, in key order over all buckets.
+pub struct Named {
+    names: Vec<Name>,
+    /// How many live objects stand before each split.
+    before: Vec<usize>,
+}
+
+impl Named {
+    /// Reads the keys of all live objects and names them.
+    ///
+    /// # Errors
+    /// The first manifest with a malformed key, unless damage is skipped.
+    pub fn all(set: &DataSet<'_>, buckets: &Buckets<'_>, splits: &[Split], rename_collisions: bool) -> Result<Named> {
+        let found: Vec<_> = splits.par_iter().map(|split| keys_of(set, buckets, split)).collect();
+        let (mut keys, mut counts, mut before) = (Vec::new(), Vec::new(), Vec::new());
+        for live in found {
+            before.push(keys.len());
+            live?.into_iter().for_each(|(bucket, of_bucket)| {
+                count(&mut counts, bucket, of_bucket.len());
+                keys.extend(of_bucket);
+            });
+        }
+        let mut names = Vec::with_capacity(keys.len());
+        let mut rest = keys.as_slice();
+        for (_, count) in counts {
+            let (bucket, after) = rest.split_at(count);
+            names.extend(names::assign(bucket, rename_collisions));
+            rest = after;
+        }
+        Ok(Named { names, before })
+    }
+
+    /// The names of a split, and of those behind it.
+    pub fn of(&self, split: usize) -> &[Name] {
+        self.before.get(split).and_then(|before| self.names.get(*before..)).unwrap_or_default()
+    }
+}
+
+/// Live keys by bucket, in order.
+type Keys<'a> = Vec<(Cow<'a, [u8]>, Vec<Cow<'a, [u8]>>)>;
+
+fn count<'a>(counts: &mut Vec<(Cow<'a, [u8]>, usize)>, bucket: Cow<'a, [u8]>, more: usize) {
+    match counts.last_mut() {
+        Some((last, count)) if *last == bucket => *count += more,
+        _ => counts.push((bucket, more)),
+    }
+}
+
+fn keys_of<'a>(set: &DataSet<'a>, buckets: &Buckets<'_>, split: &Split) -> Result<Keys<'a>> {
+    let mut keys = Keys::new();
+    s3::live_keys(set, buckets, split, |key| match keys.last_mut() {
+        Some((last, of_bucket)) if *last == key.bucket => of_bucket.push(cut_long(key.object)),
+        _ => keys.push((key.bucket, vec![cut_long(key.object)])),
+    })?;
+    Ok(keys)
+}
+
+/// What a long key begins with: it is no path, whatever follows, and nothing can be named after it.
+fn cut_long(key: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    const MOST: usize = 4 * names::MAX_KEY;
+    match key {
+        Cow::Borrowed(key) => Cow::Borrowed(&key[..key.len().min(MOST)]),
+        Cow::Owned(key) if key.len() > MOST => Cow::Owned(key[..MOST].to_vec()),
+        short => short,
+    }
+}

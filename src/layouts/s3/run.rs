@@ -1,0 +1,125 @@
+//! Runs the splits of S3 on all threads; each writes its files, and what has an order comes together in the order of splits.
+
+use super::files::Files;
+use super::named::Named;
+use super::names::Name;
+use super::{Describe, folder, render, uploads};
+use crate::adapters::s3::{self, Buckets, Leftovers, Payloads, Report, Split};
+use crate::dataset::DataSet;
+use crate::error::Result;
+use crate::format::Adapter;
+use crate::layouts::jsonl::s3::Indexes;
+use crate::layouts::{jsonl, tree};
+use crate::options::{Layout, Options};
+use crate::output::names::segment;
+use crate::output::tree::Tree;
+use crate::output::unit::UnitOut;
+use crate::run::engine::{self, Done};
+use crate::run::{Job, note_shared, step};
+
+/// What a split gave.
+struct Written<'t> {
+    out: UnitOut<'t>,
+    indexed: Vec<Vec<u8>>,
+    report: Report,
+}
+
+impl Done for Written<'_> {
+    fn held(&self) -> usize {
+        self.out.held() + self.report.named.capacity() * size_of::<u64>()
+    }
+}
+
+/// Writes all buckets.
+///
+/// # Errors
+/// The first damaged bucket record, payload, manifest key or object, or a failed write.
+pub(crate) fn objects(job: &mut Job<'_, '_, '_>) -> Result<()> {
+    match job.options.layout {
+        Layout::Tree => write_all::<tree::s3::Sidecars>(job),
+        Layout::Packed => write_all::<jsonl::s3::Lines>(job),
+    }
+}
+
+/// Writes one object, if it is there; its name is not that of a whole decode.
+///
+/// # Errors
+/// A damaged bucket record, or a damaged row of the object.
+pub(crate) fn object(job: &mut Job<'_, '_, '_>, bucket: &[u8], key: &[u8]) -> Result<()> {
+    let (set, options, tree) = (job.set, job.options, job.tree);
+    let buckets = Buckets::read(set)?;
+    let Some(split) = s3::split_of(&buckets, bucket, key) else { return Ok(()) };
+    let cx = Context { set, buckets: &buckets, payloads: &Payloads::unchecked(), options, tree };
+    let names = [Name::Encoded];
+    let written = match options.layout {
+        Layout::Tree => write_split::<tree::s3::Sidecars>(&cx, &split, &names)?,
+        Layout::Packed => write_split::<jsonl::s3::Lines>(&cx, &split, &names)?,
+    };
+    job.collector.take(written.out)
+}
+
+/// What all splits are written with.
+struct Context<'c, 'a, 't> {
+    set: &'c DataSet<'a>,
+    buckets: &'c Buckets<'a>,
+    payloads: &'c Payloads<'a>,
+    options: &'c Options,
+    tree: &'t Tree,
+}
+
+fn write_all<D: Describe>(job: &mut Job<'_, '_, '_>) -> Result<()> {
+    let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
+    let buckets = Buckets::read(set)?;
+    let payloads = Payloads::check(set)?;
+    let splits = s3::splits(set);
+    let named = Named::all(set, &buckets, &splits, options.rename_s3_collisions)?;
+    job.collector.take(records(&buckets, options, tree)?)?;
+    let cx = Context { set, buckets: &buckets, payloads: &payloads, options, tree };
+    let (mut leftovers, mut references) = (Leftovers::default(), Vec::new());
+    let mut indexes = Indexes::new(&buckets);
+    progress.begin("s3", splits.len() as u64);
+    let collector = &mut *job.collector;
+    engine::run(
+        splits.len(),
+        |i| write_split::<D>(&cx, &splits[i], named.of(i)),
+        |Written { out, indexed, report }: Written<'_>| {
+            leftovers.merge(report.leftovers);
+            references.extend(report.named);
+            note_shared(report.shared, &mut collector.findings);
+            step(progress, tree);
+            collector.take(out)?;
+            indexes.take(&indexed, collector)
+        },
+    )?;
+    if options.packed() {
+        collector.take(indexes.empty(options, tree)?)?;
+    }
+    leftovers.report(&buckets, &mut collector.findings);
+    payloads.note_unreferenced(set, references, &mut collector.findings)?;
+    if options.include_incomplete_uploads {
+        uploads::write(set, options, tree, collector)?;
+    }
+    Ok(())
+}
+
+/// `_bucket.json` of every bucket that has a record.
+fn records<'t>(buckets: &Buckets<'_>, options: &Options, tree: &'t Tree) -> Result<UnitOut<'t>> {
+    let (mut out, mut text) = (UnitOut::new(tree), Vec::new());
+    buckets.records(&options.filter, |bucket| {
+        text.clear();
+        render::bucket(bucket.name, bucket.record, &mut text);
+        let dir = tree.make_dir(folder(bucket.name).as_bytes())?;
+        out.put(&dir, b"_bucket.json", &text)?;
+        out.tally.scope(Adapter::S3, &segment(bucket.name));
+        Ok(())
+    })?;
+    Ok(out)
+}
+
+fn write_split<'t, D: Describe>(cx: &Context<'_, '_, 't>, split: &Split, names: &[Name]) -> Result<Written<'t>> {
+    let mut files = Files::<D>::new(UnitOut::new(cx.tree), names);
+    let mut report = s3::read(cx.set, cx.buckets, cx.payloads, split, cx.options, &mut files)?;
+    let Files { mut out, describe, .. } = files;
+    out.findings.merge(std::mem::take(&mut report.findings));
+    Ok(Written { out, indexed: describe.indexed(), report })
+}

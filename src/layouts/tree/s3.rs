@@ -1,0 +1,39 @@
+//! S3 as a tree (`docs/format/s3.md` §5): beside each body a sidecar.
+//!
+//! | path below `s3/BUCKET/` | what | when |
+//! |---|---|---|
+//! | NAME`.elastickv-meta.json` | what the manifest says of the object in NAME | always |
+//! | `KEYMAP.jsonl` | names that are not the key | if there are any |
+
+use crate::error::Result;
+use crate::layouts::s3::names::META_SUFFIX;
+use crate::layouts::s3::{Body, Describe, folder, render};
+use crate::model::s3::Object;
+use crate::output::unit::UnitOut;
+
+/// Writes sidecars.
+#[derive(Default)]
+pub(in crate::layouts) struct Sidecars {
+    text: Vec<u8>,
+    name: Vec<u8>,
+}
+
+impl Describe for Sidecars {
+    fn object(&mut self, object: &Object<'_>, body: &Body<'_>, out: &mut UnitOut<'_>) -> Result<()> {
+        self.text.clear();
+        render::sidecar(object.manifest, &mut self.text);
+        self.name.clear();
+        self.name.extend_from_slice(body.file);
+        self.name.extend_from_slice(META_SUFFIX.as_bytes());
+        out.put(body.dir, &self.name, &self.text)?;
+        if body.name.keymap_kind().is_some() {
+            let lines = out.lines(&format!("{}/KEYMAP.jsonl", folder(&object.key.bucket)));
+            render::keymap_line(&object.key.object, body.name, lines);
+        }
+        Ok(())
+    }
+
+    fn indexed(self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+}
