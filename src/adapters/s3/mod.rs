@@ -19,7 +19,6 @@ mod rows;
 mod splits;
 mod task;
 mod uploads;
-mod verdict;
 
 pub use buckets::Buckets;
 pub use leftovers::Leftovers;

@@ -4,14 +4,13 @@ use bumpalo::Bump;
 
 use super::body::Body;
 use super::buckets::Buckets;
-use super::check::BodyReport;
+use super::check::{self, BodyReport};
 use super::leftovers::{Leftovers, Walk};
 use super::merge::{Chunk, FAMILIES, Merge};
 use super::payloads::{Payloads, brief};
 use super::plan::Plan;
 use super::rows::parse;
 use super::splits::Split;
-use super::verdict;
 use crate::dataset::{DataSet, KeyRange, Row, Shared};
 use crate::error::Result;
 use crate::format::s3::{Manifest, ObjectKey, UploadKey};
@@ -129,7 +128,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         self.visitor.begin(&object)?;
         match self.body(merge, walk, row, &manifest) {
             Ok(report) => {
-                verdict::report(walk.key, &manifest, &report, &mut self.report.findings);
+                check::report(walk.key, &manifest, &report, &mut self.report.findings);
                 self.visitor.end(&object)
             }
             Err(error) => self.visitor.abandon(&object).and(Err(error)),

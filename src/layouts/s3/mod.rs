@@ -7,11 +7,10 @@
 //! | `_orphans/KEY/gen-N/` | chunks that are in no body, manifests that are not live | `Options::include_orphans` |
 //! | `_incomplete_uploads/records.jsonl` | the rows of unfinished uploads | `Options::include_incomplete_uploads` |
 //!
-//! 1. The keys of all live objects are read once, to name them; a byte per object is kept ([`mod@named`]).
-//! 2. The objects of a split are written ([`files`]); the layout tells of each what its manifest says ([`Describe`]).
+//! 1. The keys of all live objects are read once, to name them; a byte per object is kept ([`names`]).
+//! 2. The objects of a split are written (`files`); the layout tells of each what its manifest says (`Describe`).
 
 mod files;
-mod named;
 pub mod names;
 mod paths;
 pub(super) mod render;

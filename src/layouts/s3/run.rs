@@ -1,8 +1,7 @@
 //! Runs the splits of S3 on all threads; each writes its files, and what has an order comes together in the order of splits.
 
 use super::files::Files;
-use super::named::Named;
-use super::names::Name;
+use super::names::{Name, Names};
 use super::{Describe, folder, render, uploads};
 use crate::adapters::s3::{self, Buckets, Leftovers, Payloads, Report, Split};
 use crate::dataset::DataSet;
@@ -72,7 +71,7 @@ fn write_all<D: Describe>(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let buckets = Buckets::read(set)?;
     let payloads = Payloads::check(set)?;
     let splits = s3::splits(set);
-    let named = Named::all(set, &buckets, &splits, options.rename_s3_collisions)?;
+    let names = Names::all(set, &buckets, &splits, options.rename_s3_collisions)?;
     job.collector.take(records(&buckets, options, tree)?)?;
     let cx = Context { set, buckets: &buckets, payloads: &payloads, options, tree };
     let (mut leftovers, mut references) = (Leftovers::default(), Vec::new());
@@ -81,7 +80,7 @@ fn write_all<D: Describe>(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let collector = &mut *job.collector;
     engine::run(
         splits.len(),
-        |i| write_split::<D>(&cx, &splits[i], named.of(i)),
+        |i| write_split::<D>(&cx, &splits[i], names.of(i)),
         |Written { out, indexed, report }: Written<'_>| {
             leftovers.merge(report.leftovers);
             references.extend(report.named);

@@ -5,6 +5,10 @@
 
 use md5::{Digest, Md5};
 
+mod report;
+
+pub use report::report;
+
 use super::plan::{Expected, Plan};
 use crate::format::hex;
 use crate::format::s3::chunk::ChunkId;

@@ -10,8 +10,10 @@
 //! The keys come sorted, so every set that the rules speak of is either a stack over one pass or a binary search:
 //! one byte per key is all that is kept.
 
+mod all;
 mod assign;
 
+pub(super) use all::Names;
 pub use assign::assign;
 
 use crate::output::names::{NameKind, fallback_into, segment_into};

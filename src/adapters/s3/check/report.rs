@@ -1,7 +1,7 @@
-//! Words for what the checks of a body found.
+//! The findings about a body that is not as its manifest says.
 
-use super::check::{BodyReport, PartDiffers, Verdict};
-use super::findings;
+use super::{BodyReport, PartDiffers, Verdict};
+use crate::adapters::s3::findings;
 use crate::format::s3::{Manifest, ObjectKey};
 use crate::report::{Finding, Findings, Kind};
 

@@ -4,24 +4,24 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 
-use super::names::{self, Name};
+use super::{MAX_KEY, Name, assign};
 use crate::adapters::s3::{self, Buckets, Split};
 use crate::dataset::DataSet;
 use crate::error::Result;
 
 /// A name for each live object, in key order over all buckets.
-pub struct Named {
+pub struct Names {
     names: Vec<Name>,
     /// How many live objects stand before each split.
     before: Vec<usize>,
 }
 
-impl Named {
+impl Names {
     /// Reads the keys of all live objects and names them.
     ///
     /// # Errors
     /// The first manifest with a malformed key, unless damage is skipped.
-    pub fn all(set: &DataSet<'_>, buckets: &Buckets<'_>, splits: &[Split], rename_collisions: bool) -> Result<Named> {
+    pub fn all(set: &DataSet<'_>, buckets: &Buckets<'_>, splits: &[Split], rename_collisions: bool) -> Result<Names> {
         let found: Vec<_> = splits.par_iter().map(|split| keys_of(set, buckets, split)).collect();
         let (mut keys, mut counts, mut before) = (Vec::new(), Vec::new(), Vec::new());
         for live in found {
@@ -35,10 +35,10 @@ impl Named {
         let mut rest = keys.as_slice();
         for (_, count) in counts {
             let (bucket, after) = rest.split_at(count);
-            names.extend(names::assign(bucket, rename_collisions));
+            names.extend(assign(bucket, rename_collisions));
             rest = after;
         }
-        Ok(Named { names, before })
+        Ok(Names { names, before })
     }
 
     /// The names of a split, and of those behind it.
@@ -68,7 +68,7 @@ fn keys_of<'a>(set: &DataSet<'a>, buckets: &Buckets<'_>, split: &Split) -> Resul
 
 /// What a long key begins with: it is no path, whatever follows, and nothing can be named after it.
 fn cut_long(key: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
-    const MOST: usize = 4 * names::MAX_KEY;
+    const MOST: usize = 4 * MAX_KEY;
     match key {
         Cow::Borrowed(key) => Cow::Borrowed(&key[..key.len().min(MOST)]),
         Cow::Owned(key) if key.len() > MOST => Cow::Owned(key[..MOST].to_vec()),
