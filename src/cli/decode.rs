@@ -105,6 +105,10 @@ pub(super) struct Args {
     #[arg(long, help_heading = "More or less than a client sees")]
     preserve_sqs_visibility: bool,
 
+    /// Also write all that a restore needs.
+    #[arg(long, conflicts_with = "include_orphans", help_heading = "More or less than a client sees")]
+    for_restore: bool,
+
     /// Rename S3 keys that end in .elastickv-meta.json.
     #[arg(long, help_heading = "More or less than a client sees")]
     rename_collisions: bool,
@@ -216,7 +220,7 @@ fn packing(args: &Args, target: &Path) -> Option<Packing> {
 }
 
 fn options(args: &Args, target: &Path) -> Options {
-    Options {
+    let options = Options {
         adapters: args.choice.adapters(),
         as_of: args.as_of,
         threads: args.threads,
@@ -235,5 +239,6 @@ fn options(args: &Args, target: &Path) -> Options {
         fsync: args.fsync,
         skip_damage: args.on_error == "skip",
         ..Options::default()
-    }
+    };
+    if args.for_restore { options.for_restore() } else { options }
 }

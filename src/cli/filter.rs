@@ -24,7 +24,7 @@ pub(super) struct Choice {
     #[arg(long, value_name = "LIST", default_value = "all", value_parser = parse::adapters)]
     adapter: Adapters,
 
-    /// Only these, by patterns such as redis:user:* (see below); a list, or repeated.
+    /// Only these, by patterns such as redis:user:* (below); repeatable.
     #[arg(long, value_name = "PATTERNS", value_parser = patterns)]
     scope: Vec<Patterns>,
 

@@ -3,8 +3,9 @@
 use super::Options;
 use crate::dataset::DataSet;
 use crate::format::Adapter;
+use crate::format::header::FsmHeader;
 use crate::format::mvcc::hlc_millis;
-use crate::output::manifest::{self, InputInfo, Manifest};
+use crate::output::manifest::{self, HeaderInfo, InputInfo, Manifest};
 use crate::output::unit::Tally;
 use crate::report::time;
 use crate::report::{Findings, Level, exact_path};
@@ -13,7 +14,7 @@ use crate::survey::Summary;
 
 /// What the inputs and the options were, and what came out.
 pub(super) fn describe(set: &DataSet<'_>, options: &Options, findings: &Findings, tally: Tally) -> Manifest {
-    let inputs: Vec<InputInfo> = set.inputs().map(input_info).collect();
+    let inputs: Vec<InputInfo> = set.inputs().map(|group| input_info(group, options.for_restore)).collect();
     let last_commit_ts = inputs.iter().map(|i| i.last_commit_ts).max().unwrap_or(0);
     let first = inputs.first();
     let recorded = options.recorded(tally.of(Adapter::Fs).next().is_some());
@@ -59,7 +60,7 @@ fn selected(options: &Options) -> Vec<Adapter> {
     Adapter::SELECTABLE.into_iter().filter(|a| options.wants(*a)).collect()
 }
 
-fn input_info(group: &crate::dataset::Group<'_>) -> InputInfo {
+fn input_info(group: &crate::dataset::Group<'_>, for_restore: bool) -> InputInfo {
     let path = group.source.path();
     InputInfo {
         fsm_path: path.to_string_lossy().into_owned(),
@@ -68,7 +69,15 @@ fn input_info(group: &crate::dataset::Group<'_>) -> InputInfo {
         last_commit_ts: group.survey.last_commit_ts,
         bytes: group.file().len() as u64,
         fsm_path_b64: exact_path(path),
+        fsm_header: for_restore.then(|| header_info(group)),
     }
+}
+
+fn header_info(group: &crate::dataset::Group<'_>) -> HeaderInfo {
+    let FsmHeader { version, ceiling_ms, cutover_index, .. } = group.survey.header;
+    let mut folders = group.source.path().ancestors().skip(1).filter_map(|folder| folder.file_name()?.to_str());
+    let group = folders.find_map(|name| name.strip_prefix("group-")?.parse().ok());
+    HeaderInfo { version, ceiling_ms, cutover_index, group }
 }
 
 /// An HLC timestamp as a date.

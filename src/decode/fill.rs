@@ -171,7 +171,7 @@ fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {
 fn write_losses(lost: &Losses, collector: &mut Collector<'_>) -> Result<()> {
     let mut out = UnitOut::new(collector.tree());
     for loss in lost {
-        let lines = out.lines("ERRORS.jsonl");
+        let lines = out.lines(crate::output::ERRORS);
         lines.extend(serde_json::to_vec(&loss?).unwrap_or_default());
         lines.push(b'\n');
         if lines.len() >= LINES_AT_ONCE {

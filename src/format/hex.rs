@@ -48,17 +48,16 @@ pub fn text(bytes: &[u8]) -> String {
 }
 
 /// The bytes that the digits stand for; `None` unless there are two for each and no others.
-pub fn parse<const N: usize>(digits: &str) -> Option<[u8; N]> {
+pub fn bytes(digits: &str) -> Option<Vec<u8>> {
     let value = |digit: &u8| char::from(*digit).to_digit(16).map(|value| value as u8);
-    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-    let mut bytes = [0; N];
-    if pairs.len() != N || !rest.is_empty() {
-        return None;
-    }
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = value(high)? << 4 | value(low)?;
-    }
-    Some(bytes)
+    let (pairs, rest) = digits.as_bytes().as_chunks();
+    let pair = |[high, low]: &[u8; 2]| Some(value(high)? << 4 | value(low)?);
+    rest.is_empty().then(|| pairs.iter().map(pair).collect()).flatten()
+}
+
+/// The same where there must be so many.
+pub fn parse<const N: usize>(digits: &str) -> Option<[u8; N]> {
+    bytes(digits)?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -66,10 +65,14 @@ mod tests {
     #[test]
     fn digits() {
         assert_eq!(super::text(&[0x00, 0x09, 0x0a, 0x5f, 0xff]), "00090a5fff");
+        for bad in ["0", "0g", "é"] {
+            assert_eq!(super::bytes(bad), None);
+        }
         for len in [0, 1, 31, 32, 33, 64, 100] {
             let bytes: Vec<u8> = (0..len).map(|n| (n * 37) as u8).collect();
             let want: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
             assert_eq!(super::text(&bytes), want);
+            assert_eq!(super::bytes(&want), Some(bytes));
         }
         assert_eq!(super::parse("00fF5a"), Some([0, 0xff, 0x5a]));
         for not in ["", "00f", "00ff", "00ff5a00", "00fg5a", "00f\u{e9}5", "+0ff5a"] {

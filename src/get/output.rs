@@ -14,6 +14,7 @@ use crate::format::dynamodb::keys::ItemKey;
 use crate::format::{Adapter, Family};
 use crate::layouts::dynamodb::name;
 use crate::layouts::s3::names::{META_SUFFIX, Name, assign};
+use crate::layouts::redis::paths;
 use crate::layouts::sqs::names as queues;
 use crate::model::redis::Type;
 use crate::objects::{self, KeyNames};
@@ -98,14 +99,7 @@ impl Kept<'_> {
     }
 
     fn redis_file(&mut self) -> Result<bool> {
-        let ending = |kind| match kind {
-            Type::String | Type::Hll => "bin",
-            Type::Stream => "jsonl",
-            _ => "json",
-        };
-        let path = |key: &Vec<u8>, kind: Type| {
-            format!("redis/db_0/{}/{}.{}", kind.plural(), segment(key), ending(kind)).into_bytes()
-        };
+        let path = |key: &Vec<u8>, kind: Type| paths::file_of_key(kind, key).into_bytes();
         let keys = spellings(&self.one.name);
         let all = || keys.iter().flat_map(|key| Type::ALL.map(|kind| (key, kind, path(key, kind))));
         let expiries = [Type::String, Type::Hll].map(expiries);
@@ -129,7 +123,7 @@ impl Kept<'_> {
     }
 
     fn redis_lines(&mut self) -> Result<bool> {
-        let path = |kind: Type| format!("redis/db_0/{}.jsonl", kind.plural()).into_bytes();
+        let path = |kind: Type| paths::file_of_lines(kind).into_bytes();
         let files = self.files(Type::ALL.map(path))?;
         let mut any = false;
         for key in spellings(&self.one.name) {
@@ -386,7 +380,7 @@ fn bucket(name: &[u8]) -> String {
 
 /// Where a tree has the expiries of strings.
 fn expiries(kind: Type) -> Vec<u8> {
-    format!("redis/db_0/{}_ttl.jsonl", kind.plural()).into_bytes()
+    paths::file_of_expiries(kind).into_bytes()
 }
 
 /// The expiry of a string of a tree, which has a line for each string that expires.

@@ -6,7 +6,8 @@
 pub mod dynamodb;
 pub mod fs;
 pub mod jsonl;
-mod redis;
+pub mod reading;
+pub mod redis;
 pub mod s3;
 pub mod sqs;
 pub mod tree;

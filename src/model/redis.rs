@@ -61,10 +61,14 @@ pub struct Key<'k> {
     pub name: &'k [u8],
     /// Its type.
     pub kind: Type,
-    /// When it expires: Unix milliseconds; `None` is never.
+    /// When it expires: Unix milliseconds; `None` is never. Of a collection that is read from an output, only
+    /// [`end`](Visitor::end) is told.
     pub expire_at_ms: Option<u64>,
     /// Whether the server answers with it.
     pub standing: Standing,
+    /// Whether it is a string that is stored under its own name, as servers of old and the raw-KV interface write it: a client of Redis
+    /// sees no difference, one of that interface does.
+    pub bare: bool,
 }
 
 /// What a stream states of itself; no other type has anything behind its elements.

@@ -92,6 +92,18 @@ pub trait Visitor {
     fn side_record(&mut self, record: &SideRecord<'_>) -> Result<()>;
 }
 
+/// Takes the queues of an output, in the order of its files: a queue can come behind its messages.
+pub trait QueueVisitor: Visitor {
+    /// A queue.
+    fn queue(&mut self, queue: &Queue<'_>) -> Result<()>;
+
+    /// The messages and bookkeeping rows that follow are these.
+    fn records(&mut self, of: &Records<'_>) -> Result<()>;
+
+    /// The generation that a queue had last whose record does not tell it; it may have none.
+    fn generation(&mut self, queue: &[u8], generation: u64) -> Result<()>;
+}
+
 /// What knows where a record stands.
 pub trait Located {
     /// Where.

@@ -48,6 +48,8 @@ pub struct Options {
     pub include_sqs_side_records: bool,
     /// Rename S3 keys that end in the sidecar's suffix.
     pub rename_s3_collisions: bool,
+    /// Write what only a restore needs: see [`Options::for_restore`].
+    pub for_restore: bool,
     /// Leave out Redis keys that expire at or before this moment (Unix milliseconds).
     pub drop_expired: Option<u64>,
     /// DynamoDB items in bundles of about this many bytes, instead of a file each; only in a tree.
@@ -83,6 +85,7 @@ impl Default for Options {
             preserve_sqs_visibility: false,
             include_sqs_side_records: false,
             rename_s3_collisions: false,
+            for_restore: false,
             drop_expired: None,
             dynamodb_bundle: None,
             layout: Layout::default(),
@@ -98,6 +101,21 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Everything that a restore needs, and nothing that the server cannot reach: live visibility of messages, locks and deduplication
+    /// records of the live generation, unfinished uploads, generations of scopes that are gone, and which strings are stored
+    /// under their own names.
+    #[must_use]
+    pub fn for_restore(self) -> Options {
+        Options {
+            include_orphans: false,
+            include_incomplete_uploads: true,
+            preserve_sqs_visibility: true,
+            include_sqs_side_records: true,
+            for_restore: true,
+            ..self
+        }
+    }
+
     /// Whether any object of an adapter is wanted.
     pub fn wants(&self, adapter: Adapter) -> bool {
         self.adapters.contains(&adapter) && self.filter.takes_adapter(adapter)
@@ -143,6 +161,7 @@ impl Options {
             min_size: Some(filter.min_size).filter(|n| *n > 0),
             max_size: Some(filter.max_size).filter(|n| *n < u64::MAX),
             fs_names: if has_fs && self.archive.is_some() { "raw".into() } else { String::new() },
+            for_restore: self.for_restore,
         }
     }
 
@@ -168,6 +187,7 @@ impl Options {
             preserve_sqs_visibility: exclusions.preserve_sqs_visibility,
             include_sqs_side_records: exclusions.include_sqs_side_records,
             rename_s3_collisions: exclusions.rename_s3_collisions,
+            for_restore: told.for_restore,
             drop_expired: told.drop_expired,
             dynamodb_bundle: bundle,
             layout: if told.layout == "jsonl" { Layout::Packed } else { Layout::Tree },

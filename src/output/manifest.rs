@@ -112,6 +112,9 @@ pub struct Recorded {
     /// `raw` where files of the file system have their own names, as in archives.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub fs_names: String,
+    /// `--for-restore`
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub for_restore: bool,
 }
 
 fn digits_of<S: Serializer>(n: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -170,6 +173,25 @@ pub struct InputInfo {
     /// Its name in base64, if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fsm_path_b64: Option<String>,
+    /// With `--for-restore`, what its header tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fsm_header: Option<HeaderInfo>,
+}
+
+/// What the header of an input tells of the group that wrote it.
+#[derive(Debug, Serialize)]
+pub struct HeaderInfo {
+    /// 1 or 2; 0: it has none.
+    pub version: u8,
+    /// Ceiling of the hybrid logical clock, Unix milliseconds.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ceiling_ms: u64,
+    /// Raft index from which log entries are encrypted.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cutover_index: u64,
+    /// The Raft group, if the directory of the input tells it: `group-N`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<u64>,
 }
 
 /// What the flags left in or out.

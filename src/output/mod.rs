@@ -27,7 +27,11 @@ pub mod target;
 pub mod tree;
 pub mod unit;
 
+pub(crate) use sys::temporary;
+
 /// The file that tells what an output is, below its root.
 pub const MANIFEST: &str = "MANIFEST.json";
 /// The file with the digest of every other.
 pub const CHECKSUMS: &str = "CHECKSUMS";
+/// The file that lists what a decode could not read.
+pub const ERRORS: &str = "ERRORS.jsonl";

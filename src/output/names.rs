@@ -10,6 +10,8 @@ use super::json::{self, Escape};
 
 /// Longest encoded segment; an extension comes on top.
 pub const MAX_SEGMENT: usize = 240;
+/// The file below an adapter's folder that tells the generations of scopes that are gone. No segment has a tilde.
+pub const GENERATIONS: &str = "_generations~.jsonl";
 /// How many raw bytes a fallback name shows.
 const FALLBACK_SHOWS: usize = 64;
 const HEX_UPPER: &[u8; 16] = b"0123456789ABCDEF";
@@ -104,6 +106,27 @@ pub fn raw_of_segment(segment: &str) -> Vec<u8> {
     raw
 }
 
+/// The raw bytes of a `seg()`, read strictly: `None`, if no raw bytes have this segment in any spelling of its escapes, or if only
+/// KEYMAP tells them.
+pub fn unsegment(segment: &str) -> Option<Vec<u8>> {
+    if segment.len() > MAX_SEGMENT || looks_like_fallback(segment) {
+        return None;
+    }
+    if let Some(encoded) = segment.strip_prefix("b64.") {
+        return URL_SAFE_NO_PAD.decode(encoded).ok();
+    }
+    let (mut raw, mut bytes) = (Vec::with_capacity(segment.len()), segment.bytes());
+    let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+    while let Some(byte) = bytes.next() {
+        raw.push(match byte {
+            b'%' => (digit(bytes.next())? << 4 | digit(bytes.next())?) as u8,
+            byte if unreserved(byte) => byte,
+            _ => return None,
+        });
+    }
+    Some(raw)
+}
+
 /// Appends one line of a KEYMAP.jsonl (`tree.md` §4). A name that is not UTF-8 stands as its replacement text,
 /// and exactly, in base64, in a member of ours behind the peer's.
 pub fn keymap_line(encoded: &[u8], original: &[u8], kind: &str, out: &mut Vec<u8>) {
@@ -120,7 +143,8 @@ pub fn keymap_line(encoded: &[u8], original: &[u8], kind: &str, out: &mut Vec<u8
     out.extend_from_slice(b"\"}\n");
 }
 
-fn looks_like_fallback(encoded: &str) -> bool {
+/// Whether a segment has the shape of a fallback name, whose original only KEYMAP tells.
+pub fn looks_like_fallback(encoded: &str) -> bool {
     let bytes = encoded.as_bytes();
     bytes.len() >= 34 && bytes[..32].iter().all(u8::is_ascii_hexdigit) && &bytes[32..34] == b"__"
 }
@@ -128,6 +152,18 @@ fn looks_like_fallback(encoded: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn segments_are_read_strictly() {
+        for raw in [&b""[..], b"plain", b"a/b%c", b"\0\xff", "\u{65e5}".as_bytes(), b"..", b"b64"] {
+            assert_eq!(unsegment(&segment(raw)).as_deref(), Some(raw), "{}", raw.escape_ascii());
+        }
+        assert_eq!(unsegment("%c3%Bc").unwrap(), "\u{fc}".as_bytes());
+        assert_eq!(unsegment("b64._w").unwrap(), b"\xff");
+        for bad in ["a b", "%", "%4", "%4x", "b64.=", "~", "0123456789abcdef0123456789abcdef__x", &"a".repeat(241)] {
+            assert_eq!(unsegment(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn segments_can_be_decoded() {

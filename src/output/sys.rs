@@ -110,7 +110,7 @@ pub(super) fn sync_name(dir: &Path) -> crate::error::Result<()> {
 }
 
 /// An unlinked temporary file in a directory.
-pub(super) fn temporary(dir: &Path) -> io::Result<File> {
+pub(crate) fn temporary(dir: &Path) -> io::Result<File> {
     fault::point()?;
     tempfile::tempfile_in(dir)
 }

@@ -3,6 +3,8 @@
 pub mod engine;
 pub mod scratch;
 pub mod sort;
+pub mod spill;
+pub mod table;
 
 use crate::dataset::{DataSet, Shared};
 use crate::format::Family;

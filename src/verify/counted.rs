@@ -11,6 +11,7 @@ use crate::format::Adapter;
 use crate::layouts::s3::names::META_SUFFIX;
 use crate::model::redis::Type;
 use crate::output::manifest_read::ReadManifest;
+use crate::output::names::GENERATIONS;
 
 /// Kinds of MANIFEST.json that are compared, but for those of the file system.
 const KINDS: [&str; 10] =
@@ -60,6 +61,9 @@ impl<'p> Place<'p> {
         let (adapter, rest) = (&path[..slash], &path[slash + 1..]);
         let Some(end) = memchr::memchr(b'/', rest) else {
             // Packed lines of a table or queue.
+            if rest == GENERATIONS.as_bytes() {
+                return None;
+            }
             let scope = path.strip_suffix(b".jsonl")?;
             return match adapter {
                 b"dynamodb" => Some(Place::Lines(scope, "items")),

@@ -34,6 +34,7 @@ mod live;
 mod pages;
 mod ranges;
 mod ranges_model;
+mod readers;
 mod redis_errors;
 mod redis_expiry;
 mod redis_families;

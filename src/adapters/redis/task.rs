@@ -206,7 +206,8 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         };
         let expiry = expiry::in_envelope(value.ttl).unwrap_or(expiry);
         let kind = if family == Family::Hll { Type::Hll } else { Type::String };
-        match self.unless_dropped(key, kind, expiry, standing) {
+        let key = self.unless_dropped(key, kind, expiry, standing);
+        match key.map(|key| Key { bare: family == Family::Bare, ..key }) {
             Some(key) if self.options.filter.takes_size(value.payload.len() as u64) => {
                 self.visitor.string(&key, value.payload)
             }
@@ -224,7 +225,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
     ) -> Option<Key<'a>> {
         let dropped = self.options.drop_expired.is_some_and(|when| expire_at_ms.is_some_and(|at| at <= when));
         self.report.dropped += u64::from(dropped);
-        (!dropped).then_some(Key { name, kind, expire_at_ms, standing })
+        (!dropped).then_some(Key { name, kind, expire_at_ms, standing, bare: false })
     }
 
     /// Several types under one key: the others are named, and given on request.
@@ -275,7 +276,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         if !wanted {
             return Ok(());
         }
-        let orphan = Key { name: key, kind: Type::Stream, expire_at_ms: None, standing: Standing::Orphan };
+        let orphan = Key { name: key, kind: Type::Stream, expire_at_ms: None, standing: Standing::Orphan, bare: false };
         if found.entries.is_some() {
             let count = if self.options.include_orphans {
                 stream::give(self, merge, found.entries, None, &orphan)?

@@ -22,9 +22,16 @@ const SPLIT: usize = 4 << 20;
 const SIDE: [Family; 6] =
     [Family::SqsByAge, Family::SqsDedup, Family::SqsGroup, Family::SqsVis, Family::SqsSeq, Family::SqsTombstone];
 
+/// Those of them that nothing else tells.
+const RESTORED: [Family; 2] = [Family::SqsDedup, Family::SqsGroup];
+
 /// The families whose rows are records, in the order of a snapshot.
 pub fn families(options: &Options) -> impl Iterator<Item = Family> + use<> {
-    let side = if options.include_sqs_side_records { &SIDE[..] } else { &[] };
+    let side = match (options.include_sqs_side_records, options.for_restore) {
+        (false, _) => &[][..],
+        (true, false) => &SIDE,
+        (true, true) => &RESTORED,
+    };
     std::iter::once(Family::SqsData).chain(side.iter().copied())
 }
 
@@ -98,6 +105,7 @@ pub fn read<'a>(
         queues,
         filter: &options.filter,
         keep_stale: options.include_orphans,
+        only_live: options.for_restore,
         keys: DataKeys::default(),
         owner: None,
         asked: None,
@@ -128,6 +136,8 @@ struct Task<'s, 'a> {
     queues: &'s Queues<'a>,
     filter: &'s Filter,
     keep_stale: bool,
+    /// Whether bookkeeping rows of generations that are not live are left out.
+    only_live: bool,
     keys: DataKeys<'a>,
     /// Queue of the last message, and which of its messages are live; none are without a record.
     owner: Option<(&'a [u8], Option<Live>)>,
@@ -163,6 +173,12 @@ impl<'a> Task<'_, 'a> {
             Family::SqsTombstone => TombstoneKey::parse(suffix)?.queue,
             _ => key::side_row(suffix)?.0,
         };
+        if self.only_live {
+            let generation = key::side_generation(suffix);
+            if !generation.is_some_and(|of| self.live(queue).is_some_and(|live| live.has(of))) {
+                return Ok(());
+            }
+        }
         if is_wanted(queue, self.filter, true) {
             // The order of the snapshot: where one key begins with another, not quite that of the keys.
             let order = sqs::Head { sequence_number: row.offset as u64, ..sqs::Head::default() };

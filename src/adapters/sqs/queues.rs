@@ -29,13 +29,16 @@ pub(super) struct Known<'a> {
     pub last_sequence: u64,
     /// Value of the generation row.
     generation: Option<u64>,
+    /// The generation that the record tells; 0: none.
+    recorded: u64,
     /// Generations with a tombstone, ascending.
     gone: Vec<u64>,
 }
 
 impl Default for Known<'_> {
     fn default() -> Self {
-        Known { record: None, live: Live::decide(0, None), last_sequence: 0, generation: None, gone: Vec::new() }
+        let live = Live::decide(0, None);
+        Known { record: None, live, last_sequence: 0, generation: None, recorded: 0, gone: Vec::new() }
     }
 }
 
@@ -102,6 +105,7 @@ impl<'a> Queues<'a> {
         let generation = sqs::Queue::parse(arena, row.body)?.generation;
         let known = self.of(key::queue_row(suffix)?);
         known.live = Live::decide(generation, known.generation);
+        known.recorded = generation;
         known.record = Some(row);
         Ok(())
     }
@@ -129,6 +133,15 @@ impl<'a> Queues<'a> {
     pub fn wanted(&self, filter: &Filter) -> Vec<&'a [u8]> {
         let there = self.iter().filter(|(_, known)| known.record.is_some()).map(|(queue, _)| queue);
         there.filter(|queue| is_wanted(queue, filter, true)).collect()
+    }
+
+    /// The last generations that generation rows alone tell: of queues that are gone, and of those whose record tells another.
+    /// By Q, those that are asked for.
+    pub fn generations(&self, filter: &Filter) -> Vec<(&'a [u8], u64)> {
+        let told = self.iter().filter_map(|(queue, known)| Some((queue, known, known.generation?)));
+        let alone = told.filter(|(_, known, generation)| known.record.is_none() || known.recorded != *generation);
+        let wanted = alone.filter(|(queue, ..)| is_wanted(queue, filter, true));
+        wanted.map(|(queue, _, generation)| (queue, generation)).collect()
     }
 
     /// Gives some queues that have their record.

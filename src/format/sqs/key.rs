@@ -179,6 +179,11 @@ pub fn side_row(suffix: &[u8]) -> Result<(&[u8], Option<u32>)> {
     }
 }
 
+/// The generation of a side row of a message, if its key is long enough to tell it.
+pub fn side_generation(suffix: &[u8]) -> Option<u64> {
+    place(suffix).ok().map(|(place, _)| place.generation)
+}
+
 /// Splits queue and tail; tells whether the key is partitioned.
 fn split(suffix: &[u8]) -> Result<(&[u8], Cursor<'_>, bool)> {
     let (queue, tail, partitioned) = match suffix.strip_prefix(PARTITIONED) {

@@ -3,12 +3,14 @@
 //!
 //! Stray list items are files of their own here too: there are few of them.
 
+pub mod read;
+
 use crate::error::Result;
 use crate::format::redis::stream::{StreamEntry, StreamId};
 use crate::layouts::redis::run::Writer;
-use crate::layouts::redis::{self, BASE, Counts, ORPHANS, base, entry_members, terminator_members};
+use crate::layouts::redis::{self, Counts, ORPHANS, base, entry_members, paths, terminator_members};
 use crate::layouts::tree::redis::stray_items;
-use crate::model::redis::{Key, StreamEnd, Type, Visitor};
+use crate::model::redis::{Key, Standing, StreamEnd, Type, Visitor};
 use crate::options::Options;
 use crate::options::filter::Filter;
 use crate::output::json::{self, Escape};
@@ -22,6 +24,7 @@ const LARGE: usize = 128 << 10;
 pub(in crate::layouts) struct Lines<'o, 't> {
     out: UnitOut<'t>,
     filter: &'o Filter,
+    marks_bare: bool,
     /// The files in use: folder of the base, name, and which of the unit's logs it is.
     logs: Vec<(&'static str, &'static str, usize)>,
     /// The line of the collection at hand, or the lines of the stream, and how many elements there are.
@@ -32,12 +35,13 @@ pub(in crate::layouts) struct Lines<'o, 't> {
 
 impl<'o, 't> Writer<'o, 't> for Lines<'o, 't> {
     fn new(out: UnitOut<'t>, options: &'o Options) -> Self {
-        Lines { out, filter: &options.filter, logs: Vec::new(), open: None, elements: 0, counts: Counts::default() }
+        let (filter, marks_bare) = (&options.filter, options.for_restore);
+        Lines { out, filter, marks_bare, logs: Vec::new(), open: None, elements: 0, counts: Counts::default() }
     }
 
     fn prepare(out: &mut UnitOut<'t>) {
         for kind in Type::ALL {
-            out.log(&format!("{BASE}/{}.jsonl", kind.plural()));
+            out.log(&paths::lines(Standing::Served, kind));
         }
     }
 
@@ -85,6 +89,9 @@ impl Visitor for Lines<'_, '_> {
             self.out.finish(line)?
         };
         self.counts.add(key, bytes);
+        if key.bare && self.marks_bare {
+            redis::mark_bare(&mut self.out, key);
+        }
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! What both layouts have in common of Redis: folders, counts, and the members of the lines of a stream.
 
+pub mod paths;
+pub mod read;
 pub mod run;
 
 use crate::error::{Error, Result};
@@ -67,6 +69,16 @@ impl Counts {
         for (kind, objects, bytes) in self.0.drain(..) {
             tally.add(Adapter::Redis, SCOPE, kind, objects, bytes);
         }
+    }
+}
+
+/// Marks a string that is stored under its own name, where somebody wants to know it.
+pub(super) fn mark_bare(out: &mut UnitOut<'_>, key: &Key<'_>) {
+    if key.standing == Standing::Served {
+        let lines = out.lines(&paths::bare());
+        lines.extend_from_slice(b"{\"key\":");
+        lines.bytes(key.name, Escape::Plain);
+        lines.extend_from_slice(b"}\n");
     }
 }
 

@@ -1,11 +1,13 @@
-//! The documents of queues.
+//! The documents of queues, and what a restore needs besides.
 
 use std::collections::BTreeSet;
 
-use super::{paths_of, render};
-use crate::adapters::sqs::Queues;
+use super::{paths, paths_of, render};
+use crate::adapters::sqs::{Queues, name_of};
 use crate::error::Result;
 use crate::model::sqs::Records;
+use crate::output::json::{self, Escape};
+use crate::output::out::Out as _;
 use crate::output::unit::UnitOut;
 use crate::run::{Job, engine};
 
@@ -34,5 +36,24 @@ pub fn write(job: &mut Job<'_, '_, '_>, queues: &Queues<'_>, filled: &[Records<'
         Ok(out)
     };
     let collector = &mut *job.collector;
-    engine::run(tasks.len(), |i| task(tasks[i]), |out| collector.take(out))
+    engine::run(tasks.len(), |i| task(tasks[i]), |out| collector.take(out))?;
+    if options.for_restore { generations(job, queues) } else { Ok(()) }
+}
+
+/// Writes the generations that no document tells, if there are any.
+fn generations(job: &mut Job<'_, '_, '_>, queues: &Queues<'_>) -> Result<()> {
+    let all = queues.generations(&job.options.filter);
+    if all.is_empty() {
+        return Ok(());
+    }
+    let mut out = UnitOut::new(job.tree);
+    let lines = out.lines(&paths::generations());
+    for (queue, generation) in all {
+        lines.extend_from_slice(b"{\"name\":");
+        lines.bytes(&name_of(queue), Escape::Plain);
+        lines.extend_from_slice(b",\"generation\":");
+        json::integer(generation, lines);
+        lines.extend_from_slice(b"}\n");
+    }
+    job.collector.take(out)
 }

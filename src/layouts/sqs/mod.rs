@@ -10,6 +10,8 @@ mod files;
 mod index;
 mod lines;
 pub mod names;
+pub mod paths;
+pub mod read;
 pub mod render;
 
 use crate::adapters::sqs::Queues;

@@ -8,18 +8,22 @@
 //! | `redis/db_0/hashes/KEY.json`, `lists/`, `sets/`, `zsets/` | a collection |
 //! | `redis/db_0/streams/KEY.jsonl` | entries, then a line that ends them |
 //! | `redis/db_0/KEYMAP.jsonl` | names that do not tell their key, if there are any |
+//! | `redis/db_0/bare.jsonl` | with `Options::for_restore`: strings that are stored under their own names, if there are any |
 //! | `redis/db_0/_orphans/…` | with `Options::include_orphans`: the same of what the server does not serve |
 //!
 //! Stray list items go to `_orphans/list_items/KEY.json`, in the shape of a list. That folder has its own KEYMAP.jsonl and shares no
 //! names with `_orphans/lists/`, where whole lists go that are not their key's type.
 
+pub mod read;
+
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::format::redis::stream::{StreamEntry, StreamId};
+use crate::layouts::redis::paths::{self, STRAY_ITEMS, extension};
 use crate::layouts::redis::run::Writer;
-use crate::layouts::redis::{self, Counts, ORPHANS, base, entry_members, terminator_members};
-use crate::model::redis::{Key, StreamEnd, Type, Visitor};
+use crate::layouts::redis::{self, Counts, ORPHANS, entry_members, terminator_members};
+use crate::model::redis::{Key, Standing, StreamEnd, Type, Visitor};
 use crate::options::Options;
 use crate::options::filter::Filter;
 use crate::output::json::{self, Escape};
@@ -28,27 +32,26 @@ use crate::output::out::Out;
 use crate::output::tree::Dir;
 use crate::output::unit::{Growing, UnitOut};
 
-/// Where stray list items are written, below the folder of orphans.
-const STRAY_ITEMS: &str = "list_items";
-
 /// Writes a file for each key.
 pub(in crate::layouts) struct Files<'o, 't> {
     out: UnitOut<'t>,
     filter: &'o Filter,
+    marks_bare: bool,
     /// The name of the file at hand.
     name: String,
     /// The file of the collection at hand, and how many elements it has.
     open: Option<Growing<'t>>,
     elements: u64,
-    /// Folder and key of the last KEYMAP line.
-    mapped: Option<(&'static str, Vec<u8>)>,
+    /// The key of the last KEYMAP line.
+    mapped: Option<(Standing, Vec<u8>)>,
     counts: Counts,
 }
 
 impl<'o, 't> Writer<'o, 't> for Files<'o, 't> {
     fn new(out: UnitOut<'t>, options: &'o Options) -> Self {
         let (name, counts) = (String::new(), Counts::default());
-        Files { out, filter: &options.filter, name, open: None, elements: 0, mapped: None, counts }
+        let (filter, marks_bare) = (&options.filter, options.for_restore);
+        Files { out, filter, marks_bare, name, open: None, elements: 0, mapped: None, counts }
     }
 
     fn prepare(_: &mut UnitOut<'t>) {}
@@ -61,21 +64,20 @@ impl<'o, 't> Writer<'o, 't> for Files<'o, 't> {
 
 impl<'t> Files<'_, 't> {
     /// Opens the folder of a type and sets the file's name; a name that cannot be decoded goes to KEYMAP.
-    fn place(&mut self, key: &Key<'_>, extension: &str) -> Result<Arc<Dir>> {
-        let base = base(key.standing);
-        let dir = self.out.dir(&format!("{base}/{}", key.kind.plural()))?;
-        self.segment(key.name, base);
-        self.name.push_str(extension);
+    fn place(&mut self, key: &Key<'_>) -> Result<Arc<Dir>> {
+        let dir = self.out.dir(&paths::folder(key.standing, key.kind))?;
+        self.segment(key.name, key.standing);
+        self.name.push_str(extension(key.kind));
         Ok(dir)
     }
 
-    fn segment(&mut self, key: &[u8], base: &'static str) {
+    fn segment(&mut self, key: &[u8], standing: Standing) {
         self.name.clear();
         let kind = segment_into(key, &mut self.name);
-        let is_mapped = |mapped: &(&str, Vec<u8>)| mapped.0 == base && mapped.1 == key;
+        let is_mapped = |mapped: &(Standing, Vec<u8>)| mapped.0 == standing && mapped.1 == key;
         if kind == NameKind::ShaFallback && !self.mapped.as_ref().is_some_and(is_mapped) {
-            self.mapped = Some((base, key.to_vec()));
-            let lines = self.out.lines(&format!("{base}/KEYMAP.jsonl"));
+            self.mapped = Some((standing, key.to_vec()));
+            let lines = self.out.lines(&paths::keymap(standing));
             keymap_line(self.name.as_bytes(), key, "sha-fallback", lines);
         }
     }
@@ -92,20 +94,22 @@ impl<'t> Files<'_, 't> {
 
 impl Visitor for Files<'_, '_> {
     fn string(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
-        let dir = self.place(key, ".bin")?;
+        let dir = self.place(key)?;
         self.out.put(&dir, self.name.as_bytes(), value)?;
         self.counts.add(key, value.len() as u64);
         if let Some(ms) = key.expire_at_ms {
-            let side = if key.kind == Type::Hll { "hll_ttl.jsonl" } else { "strings_ttl.jsonl" };
-            let segment = self.name.strip_suffix(".bin").unwrap_or(&self.name);
-            expiry_line(segment, ms, self.out.lines(&format!("{}/{side}", base(key.standing))));
+            let segment = self.name.strip_suffix(extension(key.kind)).unwrap_or(&self.name);
+            expiry_line(segment, ms, self.out.lines(&paths::expiries(key.standing, key.kind)));
+        }
+        if key.bare && self.marks_bare {
+            redis::mark_bare(&mut self.out, key);
         }
         Ok(())
     }
 
     fn begin(&mut self, key: &Key<'_>) -> Result<()> {
         let is_stream = key.kind == Type::Stream;
-        let dir = self.place(key, if is_stream { ".jsonl" } else { ".json" })?;
+        let dir = self.place(key)?;
         let file = self.open.insert(self.out.grow(&dir, self.name.as_bytes()));
         self.elements = 0;
         if !is_stream {
@@ -177,7 +181,7 @@ impl Visitor for Files<'_, '_> {
     }
 
     fn stray_expiry(&mut self, key: &[u8], expire_at_ms: u64) -> Result<()> {
-        self.segment(key, ORPHANS);
+        self.segment(key, Standing::Orphan);
         expiry_line(&self.name, expire_at_ms, self.out.lines(&format!("{ORPHANS}/ttl.jsonl")));
         Ok(())
     }

@@ -6,6 +6,7 @@
 //! | `QUEUE/messages.jsonl` | live messages | if there are any |
 //! | `QUEUE/_internals/side_records.jsonl` | bookkeeping rows of all generations | `Options::include_sqs_side_records` |
 //! | `Q.orphan/_internals/side_records.jsonl` | the same, of a queue without its record | the same |
+//! | `_generations~.jsonl` | generations that no record tells | `Options::for_restore`, if there are any |
 //! | `_orphans/QUEUE.orphan/generation-N.jsonl` | messages that are not live, as `messages.jsonl` has them | `Options::include_orphans` |
 //!
 //! `QUEUE` is the encoded name, `Q` its base64url. A queue may be named `_orphans`: its own files stand beside the
@@ -16,6 +17,7 @@ use crate::adapters::sqs::{Queues, name_of};
 use crate::error::Result;
 use crate::format::Adapter;
 use crate::format::sqs::key;
+use crate::layouts::sqs::paths::{DOCUMENT, MESSAGES, SIDE};
 use crate::layouts::sqs::{self, Place, names};
 use crate::model::sqs::{Queue, RecordKind, Records};
 use crate::options::Options;
@@ -30,7 +32,7 @@ impl sqs::Paths for Paths {
         match of.kind {
             RecordKind::Messages => {
                 let scope = names::queue_directory(&name);
-                Place { path: format!("{}/messages.jsonl", names::queue_path(&scope)), scope, kind: "messages" }
+                Place { path: format!("{}/{MESSAGES}", names::queue_path(&scope)), scope, kind: "messages" }
             }
             RecordKind::Stale(generation) => sqs::stale(&name, generation),
             RecordKind::Side => side(queues, of.queue, &name),
@@ -47,7 +49,7 @@ impl sqs::Paths for Paths {
     ) -> Result<()> {
         let directory = names::queue_directory(queue.name);
         let dir = out.tree().make_dir(names::queue_path(&directory).as_bytes())?;
-        out.put(&dir, b"_queue.json", document)?;
+        out.put(&dir, DOCUMENT.as_bytes(), document)?;
         out.tally.scope(Adapter::Sqs, &directory);
         Ok(())
     }
@@ -60,7 +62,7 @@ fn side(queues: &Queues<'_>, queue: &[u8], name: &[u8]) -> Place {
     } else {
         (orphan_directory(queues, queue), names::ORPHANS.into())
     };
-    let path = format!("{}/_internals/side_records.jsonl", names::queue_path(&directory));
+    let path = format!("{}/{SIDE}", names::queue_path(&directory));
     Place { path, scope, kind: "side_records" }
 }
 

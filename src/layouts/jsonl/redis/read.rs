@@ -1,0 +1,55 @@
+//! Lines of keys, back to the keys.
+
+use std::io::Read;
+use std::marker::PhantomData;
+
+use crate::error::Result;
+use crate::layouts::reading::{Lines, Text, wrong};
+use crate::layouts::redis::read::{Line, Named, Object, Session, StreamLine, give_entry, served};
+use crate::model::redis::{Key, Type, Visitor};
+
+/// Gives the keys of the file at `path`.
+pub(in crate::layouts) fn keys<V: Visitor>(
+    session: &mut Session<'_, V>,
+    kind: Type,
+    path: &[u8],
+    bytes: &mut dyn Read,
+) -> Result<()> {
+    let (held, mut lines) = (session.held, Text::new(path, bytes).lines());
+    if kind == Type::Stream {
+        return streams(session, path, &mut lines);
+    }
+    while lines.next(held.budget, Object { session, kind, named: Named::InLine }, held.failed)?.is_some() {}
+    Ok(())
+}
+
+fn streams<V: Visitor>(session: &mut Session<'_, V>, path: &[u8], lines: &mut Lines<'_>) -> Result<()> {
+    let held = session.held;
+    let mut open: Option<Vec<u8>> = None;
+    while let Some(line) = lines.next(held.budget, PhantomData::<Line>, held.failed)? {
+        let read = line.read().map_err(|why| lines.wrong(why))?;
+        let name = line.key.ok_or_else(|| lines.wrong("it has no key"))?.0;
+        if open.as_ref().is_some_and(|open| *open != name) {
+            return Err(lines.wrong("the stream before it has no end"));
+        }
+        let key = served(&name, Type::Stream, None);
+        if open.is_none() {
+            session.visitor.begin(&key)?;
+        }
+        match read {
+            StreamLine::Entry(id, value) => {
+                give_entry(session.visitor, &key, id, &value)
+                    .map_err(|fault| lines.wrong(format_args!("{fault:?}")))??;
+                open = Some(name);
+            }
+            StreamLine::End(end, expire_at_ms) => {
+                session.visitor.end(&Key { expire_at_ms, ..key }, end)?;
+                open = None;
+            }
+        }
+    }
+    match open {
+        None => Ok(()),
+        Some(_) => Err(wrong(path, "the last stream has no end")),
+    }
+}

@@ -1,0 +1,213 @@
+//! JSON text of any length in bounded memory: what is short is read whole, what is long as a stream.
+
+use std::cell::Cell;
+use std::io::{self, BufRead, BufReader, Read};
+
+use memchr::memchr;
+use serde::de::{DeserializeSeed, Error as _};
+
+use super::wrong;
+use crate::error::{Error, Result};
+use crate::format::limits::MAX_RAW_VALUE;
+use crate::output::reading::broken;
+
+/// Text up to this length is read whole.
+const SHORT: usize = 1 << 20;
+/// Most bytes that a parser may have to hold of a long text: a value in base64, and its names.
+const MOST_HELD: u64 = MAX_RAW_VALUE.div_ceil(3) * 4 + (8 << 20);
+/// Bytes of a file that are read at once.
+const PIECE: usize = 256 << 10;
+
+/// How many bytes a parser may have to hold since the last element that was given away.
+#[derive(Debug, Default)]
+pub(in crate::layouts) struct Budget(Cell<u64>);
+
+impl Budget {
+    /// An element was given away.
+    pub fn renew(&self) {
+        self.0.set(0);
+    }
+}
+
+/// A file with text.
+pub(in crate::layouts) struct Text<'t> {
+    path: &'t [u8],
+    input: BufReader<&'t mut dyn Read>,
+    buffer: Vec<u8>,
+}
+
+impl<'t> Text<'t> {
+    /// The text of the file at `path`.
+    pub fn new(path: &'t [u8], bytes: &'t mut dyn Read) -> Text<'t> {
+        Text { path, input: BufReader::with_capacity(PIECE, bytes), buffer: Vec::new() }
+    }
+
+    /// Reads the whole file as one value. `failed`: an error that the seed has met, which counts before the parser's.
+    ///
+    /// # Errors
+    /// A failed read, text that is not what the seed takes.
+    pub fn document<T>(
+        mut self,
+        budget: &Budget,
+        seed: impl for<'de> DeserializeSeed<'de, Value = T>,
+        failed: &Cell<Option<Error>>,
+    ) -> Result<T> {
+        let Text { path, input, buffer } = &mut self;
+        input.by_ref().take(SHORT as u64).read_to_end(buffer).map_err(|e| failed_read(path, e))?;
+        let parsed = if buffer.len() < SHORT {
+            from_slice(buffer, seed)
+        } else {
+            from_reader(Counted::new(buffer.as_slice().chain(input), budget), seed)
+        };
+        parsed.map_err(|e| failed.take().unwrap_or_else(|| of_parser(path, "", e)))
+    }
+
+    /// Reads the file line by line.
+    pub fn lines(self) -> Lines<'t> {
+        Lines { text: self, number: 0 }
+    }
+}
+
+/// Reads the lines of a file, each one value.
+pub(in crate::layouts) struct Lines<'t> {
+    text: Text<'t>,
+    number: u64,
+}
+
+impl Lines<'_> {
+    /// Reads the next line, if there is one.
+    ///
+    /// # Errors
+    /// As [`Text::document`]; a line that does not end.
+    pub fn next<T>(
+        &mut self,
+        budget: &Budget,
+        seed: impl for<'de> DeserializeSeed<'de, Value = T>,
+        failed: &Cell<Option<Error>>,
+    ) -> Result<Option<T>> {
+        let Text { path, input, buffer } = &mut self.text;
+        buffer.clear();
+        self.number += 1;
+        input.by_ref().take(SHORT as u64).read_until(b'\n', buffer).map_err(|e| failed_read(path, e))?;
+        budget.renew();
+        let parsed = match buffer.last() {
+            None => return Ok(None),
+            Some(b'\n') => from_slice(buffer, seed),
+            Some(_) if buffer.len() < SHORT => Err(serde_json::Error::custom("it has no line feed at its end")),
+            Some(_) => {
+                let mut rest = UpToLineFeed { input, ended: false };
+                let parsed = from_reader(Counted::new(buffer.as_slice().chain(&mut rest), budget), seed);
+                parsed.and_then(|value| {
+                    let ended = rest.ended;
+                    ended.then_some(value).ok_or_else(|| serde_json::Error::custom("it has no line feed at its end"))
+                })
+            }
+        };
+        let place = || format!("line {}: ", self.number);
+        parsed.map(Some).map_err(|e| failed.take().unwrap_or_else(|| of_parser(path, &place(), e)))
+    }
+
+    /// An error about the line that was read last.
+    #[cold]
+    pub fn wrong(&self, why: impl std::fmt::Display) -> Error {
+        wrong(self.text.path, format_args!("line {}: {why}", self.number))
+    }
+}
+
+fn from_slice<T>(
+    bytes: &[u8],
+    seed: impl for<'de> DeserializeSeed<'de, Value = T>,
+) -> std::result::Result<T, serde_json::Error> {
+    let mut parser = serde_json::Deserializer::from_slice(bytes);
+    let value = seed.deserialize(&mut parser)?;
+    parser.end().map(|()| value)
+}
+
+fn from_reader<T>(
+    bytes: impl Read,
+    seed: impl for<'de> DeserializeSeed<'de, Value = T>,
+) -> std::result::Result<T, serde_json::Error> {
+    // The parser takes one byte at a time.
+    let mut parser = serde_json::Deserializer::from_reader(BufReader::with_capacity(PIECE, bytes));
+    let value = seed.deserialize(&mut parser)?;
+    parser.end().map(|()| value)
+}
+
+#[cold]
+fn of_parser(path: &[u8], place: &str, e: serde_json::Error) -> Error {
+    if e.is_io() {
+        return failed_read(path, e.into());
+    }
+    wrong(path, format_args!("{place}{e}"))
+}
+
+#[cold]
+fn failed_read(path: &[u8], e: io::Error) -> Error {
+    use std::os::unix::ffi::OsStrExt as _;
+    broken(std::path::Path::new(std::ffi::OsStr::from_bytes(path)), e)
+}
+
+/// Reads up to a line feed, which it gives too.
+struct UpToLineFeed<'u, 't> {
+    input: &'u mut BufReader<&'t mut dyn Read>,
+    ended: bool,
+}
+
+impl Read for UpToLineFeed<'_, '_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.ended {
+            return Ok(0);
+        }
+        let here = self.input.fill_buf()?;
+        let line = memchr(b'\n', here).map_or(here.len(), |at| at + 1);
+        let len = line.min(out.len());
+        out[..len].copy_from_slice(&here[..len]);
+        self.ended = here[..len].ends_with(b"\n");
+        self.input.consume(len);
+        Ok(len)
+    }
+}
+
+/// Counts what the parser may have to hold: an escape is longer in the text than in a string.
+struct Counted<'b, R> {
+    input: R,
+    budget: &'b Budget,
+    /// The last byte was a backslash that begins an escape.
+    in_escape: bool,
+}
+
+impl<'b, R: Read> Counted<'b, R> {
+    fn new(input: R, budget: &'b Budget) -> Self {
+        budget.renew();
+        Counted { input, budget, in_escape: false }
+    }
+
+    /// How long a string of these bytes can be. Escapes that are cut by the end of a piece count as they stand.
+    fn held(&mut self, bytes: &[u8]) -> u64 {
+        let mut rest = if std::mem::take(&mut self.in_escape) { bytes.get(1..).unwrap_or_default() } else { bytes };
+        let mut saved = 0;
+        while let Some(at) = memchr(b'\\', rest) {
+            let escape = &rest[at + 1..];
+            saved += match escape {
+                [b'u', b'0', b'0', _, _, ..] => 5,
+                [b'u', _, _, _, _, ..] => 3,
+                _ => 1,
+            };
+            self.in_escape = escape.is_empty();
+            rest = escape.get(1..).unwrap_or_default();
+        }
+        (bytes.len() as u64).saturating_sub(saved)
+    }
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let n = self.input.read(out)?;
+        let held = self.budget.0.get() + self.held(&out[..n]);
+        self.budget.0.set(held);
+        if held > MOST_HELD {
+            return Err(io::Error::other("a value in it is longer than a snapshot can hold"));
+        }
+        Ok(n)
+    }
+}

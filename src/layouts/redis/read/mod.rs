@@ -1,0 +1,117 @@
+//! Redis keys of an output, back to objects.
+//!
+//! In a tree the name of a file tells the key, unless the name is a hash: then KEYMAP.jsonl does. Expiries of strings stand in files
+//! of their own. Both are read first, into tables on disk.
+
+mod entries;
+mod object;
+mod sidecars;
+
+use std::cell::Cell;
+use std::io::Read;
+use std::path::Path;
+
+pub(in crate::layouts) use entries::{Line, Read as StreamLine, give_entry};
+pub(in crate::layouts) use object::{Named, Object};
+pub(in crate::layouts) use sidecars::Sidecars;
+
+use super::paths::File;
+use crate::error::{Error, Result};
+use crate::layouts::reading::{Budget, Part, wrong};
+use crate::layouts::{jsonl, tree};
+use crate::model::redis::{Key, Standing, Type, Visitor};
+use crate::options::Layout;
+
+/// Reads the keys of one output.
+pub struct Reader {
+    layout: Layout,
+    sidecars: Sidecars,
+}
+
+/// What the reads of all files of a session share.
+pub(in crate::layouts) struct Session<'s, V> {
+    pub visitor: &'s mut V,
+    pub sidecars: &'s Sidecars,
+    pub held: Held<'s>,
+}
+
+/// Where the visitor's errors wait while a parser unwinds, and what a parser may hold.
+#[derive(Clone, Copy)]
+pub(in crate::layouts) struct Held<'s> {
+    pub budget: &'s Budget,
+    pub failed: &'s Cell<Option<Error>>,
+}
+
+impl Held<'_> {
+    /// Keeps the error of a visitor; the parser is told of one of its own.
+    pub fn keep<T, E: serde::de::Error>(self, given: Result<T>) -> std::result::Result<T, E> {
+        given.map_err(|error| {
+            self.failed.set(Some(error));
+            E::custom("an object was not taken")
+        })
+    }
+}
+
+impl Reader {
+    /// Reads an output of some layout; tables go to the file system of `scratch`.
+    pub fn new(layout: Layout, scratch: &Path) -> Reader {
+        Reader { layout, sidecars: Sidecars::new(scratch) }
+    }
+
+    /// What the file at a path is; `None`: no decode writes it.
+    pub fn part(&self, path: &[u8]) -> Option<Part> {
+        Some(match File::of(self.layout, path)? {
+            File::Key(..) | File::Keys(_) => Part::Objects,
+            File::Expiries(_) | File::KeyMap | File::Bare => Part::Sidecar,
+            File::Aside => Part::Aside,
+        })
+    }
+
+    /// Reads a sidecar.
+    ///
+    /// # Errors
+    /// A failed read, or a file that is not what a decode writes.
+    pub fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read) -> Result<()> {
+        match File::of(self.layout, path) {
+            Some(file) => self.sidecars.read(file, path, bytes),
+            None => Err(wrong(path, "no decode writes such a file")),
+        }
+    }
+
+    /// All sidecars were read.
+    ///
+    /// # Errors
+    /// A failed spill.
+    pub fn settle(&mut self) -> Result<()> {
+        self.sidecars.settle()
+    }
+
+    /// Gives the objects of a file. The expiry of a collection stands behind its elements: before [`Visitor::end`] the key does not
+    /// tell it. After an error nothing counts that was given.
+    ///
+    /// # Errors
+    /// A failed read, a file that is not what a decode writes, and what the visitor gives.
+    pub fn objects(&self, path: &[u8], bytes: &mut dyn Read, visitor: &mut impl Visitor) -> Result<()> {
+        let (budget, failed) = (Budget::default(), Cell::new(None));
+        let held = Held { budget: &budget, failed: &failed };
+        let mut session = Session { visitor, sidecars: &self.sidecars, held };
+        match File::of(self.layout, path) {
+            Some(File::Key(kind, segment)) => tree::redis::read::key(&mut session, kind, segment, path, bytes),
+            Some(File::Keys(kind)) => jsonl::redis::read::keys(&mut session, kind, path, bytes),
+            _ => Err(wrong(path, "no decode writes such a file")),
+        }
+    }
+
+    /// All files were read.
+    ///
+    /// # Errors
+    /// An expiry of a string that is not there.
+    pub fn finish(&self) -> Result<()> {
+        self.sidecars.all_are_used()
+    }
+}
+
+/// A key that the server serves.
+pub(in crate::layouts) fn served(name: &[u8], kind: Type, expire_at_ms: Option<u64>) -> Key<'_> {
+    Key { name, kind, expire_at_ms, standing: Standing::Served, bare: false }
+}

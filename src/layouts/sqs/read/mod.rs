@@ -1,0 +1,117 @@
+//! Queues of an output, back to objects.
+//!
+//! The documents are read first: names of files do not always tell those of queues.
+
+mod document;
+mod lines;
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+
+use super::names;
+use super::paths::File;
+use crate::error::Result;
+use crate::format::sqs::key::encode_queue;
+use crate::layouts::reading::{Binary, Budget, Part, Text, wrong};
+use crate::model::sqs::{QueueVisitor, RecordKind, Records};
+use crate::options::Layout;
+use crate::output::names::unsegment;
+
+/// Reads the queues of one output.
+pub struct Reader {
+    layout: Layout,
+    /// Names of queues by those of their files.
+    queues: BTreeMap<String, Vec<u8>>,
+}
+
+/// A line of the file of generations.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Counter {
+    name: Binary,
+    generation: u64,
+}
+
+impl Reader {
+    /// Reads an output of some layout.
+    pub fn new(layout: Layout) -> Reader {
+        Reader { layout, queues: BTreeMap::new() }
+    }
+
+    /// What the file at a path is, once the documents were read; `None`: no decode writes it.
+    pub fn part(&self, path: &[u8]) -> Option<Part> {
+        Some(match File::of(self.layout, path)? {
+            File::Document(_) => Part::Both,
+            File::Side(queue) if self.layout == Layout::Tree && !self.queues.contains_key(queue) => {
+                return queue.ends_with(".orphan").then_some(Part::Aside);
+            }
+            File::Messages(_) | File::Side(_) | File::Generations => Part::Objects,
+            File::Aside => Part::Aside,
+        })
+    }
+
+    /// Reads the document of a queue for its name.
+    ///
+    /// # Errors
+    /// A failed read, or a file that is not what a decode writes.
+    pub fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read) -> Result<()> {
+        let Some(File::Document(file)) = File::of(self.layout, path) else {
+            return Err(wrong(path, "no decode writes such a file"));
+        };
+        let document = document::read(path, bytes)?;
+        let name = self.name(file, document.name()).ok_or_else(|| wrong(path, "its path is not that of its queue"))?;
+        self.queues.insert(file.to_owned(), name);
+        Ok(())
+    }
+
+    /// The name of the queue whose files have this one; `told`: what its record says.
+    fn name(&self, file: &str, told: &str) -> Option<Vec<u8>> {
+        let file_of = |name: &[u8]| match self.layout {
+            Layout::Tree => names::queue_directory(name),
+            Layout::Packed => names::queue_stem(name),
+        };
+        let by_file = || if file == "%" { Some(Vec::new()) } else { unsegment(file) };
+        let all = [Some(told.as_bytes().to_vec()), by_file()];
+        all.into_iter().flatten().find(|name| file_of(name) == file)
+    }
+
+    /// Gives the objects of a file.
+    ///
+    /// # Errors
+    /// A failed read, a file that is not what a decode writes, and what the visitor gives.
+    pub fn objects(&self, path: &[u8], bytes: &mut dyn Read, visitor: &mut impl QueueVisitor) -> Result<()> {
+        let of = |file: &str| {
+            let name = self.queues.get(file).ok_or_else(|| wrong(path, "its queue has no document"))?;
+            Ok::<_, crate::Error>((name.as_slice(), encode_queue(name)))
+        };
+        match File::of(self.layout, path) {
+            Some(File::Document(file)) => {
+                let (name, encoded) = of(file)?;
+                document::read(path, bytes)?.give(name, &encoded, visitor)
+            }
+            Some(File::Messages(file)) => {
+                visitor.records(&Records { queue: &of(file)?.1, kind: RecordKind::Messages })?;
+                lines::messages(path, bytes, visitor)
+            }
+            Some(File::Side(file)) => {
+                visitor.records(&Records { queue: &of(file)?.1, kind: RecordKind::Side })?;
+                lines::side_records(path, bytes, visitor)
+            }
+            Some(File::Generations) => generations(path, bytes, visitor),
+            _ => Err(wrong(path, "no decode writes such a file")),
+        }
+    }
+}
+
+fn generations(path: &[u8], bytes: &mut dyn Read, visitor: &mut impl QueueVisitor) -> Result<()> {
+    let (budget, failed) = (Budget::default(), Cell::new(None));
+    let mut lines = Text::new(path, bytes).lines();
+    while let Some(Counter { name, generation }) = lines.next(&budget, PhantomData::<Counter>, &failed)? {
+        visitor.generation(&encode_queue(&name.0), generation)?;
+    }
+    Ok(())
+}
