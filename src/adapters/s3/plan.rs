@@ -1,4 +1,4 @@
-//! Which chunks make an object's body, and in which order (`s3.md` §5, `rules.md` §4).
+//! Which chunks make an object's body, and in which order (`docs/format/s3.md` §5, `docs/format/rules.md` §4).
 //!
 //! A manifest declares parts; each part has chunks 0 to n-1 of one version, inline or as references. Stored chunks of
 //! other versions, and those of a part declared with no chunks, are left-overs and mean nothing. A declared chunk that

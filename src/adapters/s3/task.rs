@@ -24,7 +24,7 @@ use crate::report::Findings;
 pub struct Report {
     /// What there is of objects that are not live, by bucket.
     pub leftovers: Leftovers,
-    /// Digests of all references, in brief.
+    /// Digests of all references, in brief: for [`Payloads::note_unreferenced`].
     pub named: Vec<u64>,
     /// What was noticed.
     pub findings: Findings,

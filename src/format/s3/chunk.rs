@@ -1,4 +1,4 @@
-//! The chunks of an object's body by their names, and what can be wrong with them (`s3.md` §5).
+//! The chunks of an object's body by their names, and what can be wrong with them (`docs/format/s3.md` §5).
 
 use super::ChunkKey;
 use crate::format::hex;

@@ -1,4 +1,4 @@
-//! References to content-addressed chunks (`s3.md` §2.3).
+//! References to content-addressed chunks (`docs/format/s3.md` §2.3).
 
 use crate::format::cursor::Cursor;
 use crate::format::fault::{Fault, OrFault, Result};

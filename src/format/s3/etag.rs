@@ -1,4 +1,4 @@
-//! The ETag of an object as a text (`s3.md` §2.2): how it was made.
+//! The ETag of an object as a text (`docs/format/s3.md` §2.2): how it was made.
 
 /// How an ETag was made, as its text tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

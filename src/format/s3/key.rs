@@ -1,4 +1,4 @@
-//! Keys of the S3 families: parsers of what follows the prefix, and builders for look-ups (`s3.md` §1).
+//! Keys of the S3 families: parsers of what follows the prefix, and builders for look-ups (`docs/format/s3.md` §1).
 //!
 //! A component is escaped so that it keeps its order and ends where it says: `00` is `00 FF`, the end is `00 01`.
 //! Integers are `u64be`.

@@ -1,4 +1,4 @@
-//! Object manifests and part descriptors (`s3.md` §2.2).
+//! Object manifests and part descriptors (`docs/format/s3.md` §2.2).
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! S3 keys and values (`s3.md` §1 and §2).
+//! S3 keys and values (`docs/format/s3.md` §1 and §2).
 
 pub mod chunk;
 pub mod chunkref;

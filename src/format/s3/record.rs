@@ -1,4 +1,4 @@
-//! Bucket and upload records, generation counters (`s3.md` §1, §2.1, §2.2).
+//! Bucket and upload records, generation counters (`docs/format/s3.md` §1, §2.1, §2.2).
 
 use bumpalo::Bump;
 use serde::Serialize;

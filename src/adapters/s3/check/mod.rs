@@ -1,4 +1,4 @@
-//! Checks of a body while it streams by: MD5 ETag and sizes (`s3.md` §2.2, `rules.md` §5).
+//! Checks of a body while it streams by: MD5 ETag and sizes (`docs/format/s3.md` §2.2, `docs/format/rules.md` §5).
 //!
 //! The ETag of a single PUT is the MD5 of the body. That of a multipart upload is the MD5 of the parts' 16-byte MD5s,
 //! `-` and the number of parts. Nothing here is damage: the body is written in any case, differences are warnings.

@@ -1,4 +1,4 @@
-//! Which file a live object goes to (`rules.md` §1).
+//! Which file a live object goes to (`docs/format/rules.md` §1).
 //!
 //! | name | file, below the bucket's directory | kind in KEYMAP |
 //! |---|---|---|
