@@ -4,9 +4,10 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::format::envelope::{EnvelopeFault, Sealed};
+use crate::format::envelope::{EnvelopeFault, OpenFault, Sealed};
 use crate::format::frame::FrameFault;
 use crate::format::header::HeaderFault;
+use crate::format::keys::SidecarFault;
 use crate::format::mvcc::MvccFault;
 use crate::format::s3::chunk::ChunkFault;
 use crate::format::{Family, Fault};
@@ -59,14 +60,41 @@ pub enum ErrorKind {
     /// A value without room for its header.
     #[error("encoded value shorter than value-header: {0} < 9 bytes")]
     ShortValue(usize),
-    /// An encrypted row.
-    #[error(
-        "snapshot contains encrypted entries, which ekvsnap cannot decrypt: this one has envelope version {}, key id {}",
-        .0.version, .0.key_id
-    )]
+    /// An encrypted row whose key is not there.
+    #[error("the row is encrypted with key id {}, which is not among the keys: give the key file and keys.json of a node", .0.key_id)]
     Encrypted(Sealed),
+    /// Encrypted rows whose keys are not there.
+    #[error("{}", missing_keys(*.first, .used, .there))]
+    MissingKeys {
+        /// The first of those rows.
+        first: Sealed,
+        /// Key ids that visible rows use, with the number of those rows.
+        used: Vec<(u32, u64)>,
+        /// Key ids that are there.
+        there: Vec<u32>,
+    },
+    /// An encrypted row that its key does not open.
+    #[error("encrypted row, key id {key_id}: {fault}")]
+    Sealed {
+        /// The id of the key.
+        key_id: u32,
+        /// What is wrong.
+        fault: OpenFault,
+    },
+    /// An encrypted row with the mark of a tombstone.
+    #[error("encrypted row, key id {}, with the tombstone bit, which no server writes: the header was changed", .0.key_id)]
+    SealedTombstone(Sealed),
+    /// A row that is stored as clear, but that a key opens.
+    #[error("the row is stored as clear, but key id {0} opens it: its encryption state was changed")]
+    StateChanged(u32),
+    /// A side-car with keys that cannot be used.
+    #[error("the side-car of keys: {0}")]
+    Sidecar(SidecarFault),
+    /// A key file that cannot be used.
+    #[error("the key file: {0}")]
+    KeyFile(String),
     /// A row whose header says that it is encrypted, but whose body is no envelope.
-    #[error("snapshot contains encrypted entries, and this one is damaged: {0}")]
+    #[error("encrypted row: {0}")]
     Envelope(EnvelopeFault),
     /// A flag byte that no writer uses.
     #[error("value header byte {0:#010b} carries reserved bits or a reserved encryption_state")]
@@ -202,6 +230,21 @@ pub enum ErrorKind {
 
 /// What standard output is called.
 const STDOUT: &str = "standard output";
+
+fn missing_keys(first: Sealed, used: &[(u32, u64)], there: &[u32]) -> String {
+    let uses = used.iter().map(|(id, rows)| {
+        let state = if there.contains(id) { "there" } else { "missing" };
+        format!("key id {id} ({rows} rows, {state})")
+    });
+    let uses: Vec<String> = uses.collect();
+    format!(
+        "the snapshot has encrypted rows whose keys are missing ({}): give the key file and the keys.json of a node of the \
+         cluster, or the data keys themselves; the first has envelope version {}, key id {}",
+        uses.join(", "),
+        first.version,
+        first.key_id,
+    )
+}
 
 fn fault_text(fault: &Fault) -> String {
     match fault {
@@ -358,7 +401,13 @@ impl Error {
     pub fn is_damage(&self) -> bool {
         !matches!(
             self.0.kind,
-            ErrorKind::Io { .. } | ErrorKind::Usage(_) | ErrorKind::CommandLine(_) | ErrorKind::Internal(_)
+            ErrorKind::Io { .. }
+                | ErrorKind::Usage(_)
+                | ErrorKind::CommandLine(_)
+                | ErrorKind::Internal(_)
+                | ErrorKind::MissingKeys { .. }
+                | ErrorKind::Sidecar(_)
+                | ErrorKind::KeyFile(_)
         )
     }
 }
@@ -394,6 +443,7 @@ impl From<MvccFault> for Error {
             MvccFault::ShortValue(n) => ErrorKind::ShortValue(n),
             MvccFault::Encrypted(Ok(sealed)) => ErrorKind::Encrypted(sealed),
             MvccFault::Encrypted(Err(fault)) => ErrorKind::Envelope(fault),
+            MvccFault::SealedTombstone(sealed) => ErrorKind::SealedTombstone(sealed),
             MvccFault::ReservedFlags(flags) => ErrorKind::ReservedFlags(flags),
             MvccFault::OperationalValue(n) => ErrorKind::OperationalValue(n),
         })

@@ -6,6 +6,7 @@ use super::common::Watch;
 use super::exit::{self, Exit};
 use super::filter::{self, Choice};
 use super::inputs::Inputs;
+use super::keys::Keys;
 use super::parse;
 use super::progress::Bar;
 use super::summary::Done;
@@ -19,8 +20,7 @@ use crate::output::archive::Packing;
 #[command(after_help = filter::help(exit::TABLE))]
 #[allow(clippy::struct_excessive_bools)]
 pub(super) struct Args {
-    /// Snapshot files, data or fsm-snap/ directories (newest intact file), or - for standard
-    /// input; several (one for each Raft group) are one data set.
+    /// Snapshot files, data or fsm-snap/ directories, or -; several are one data set.
     #[arg(value_name = "INPUT", required_unless_present = "input")]
     inputs: Vec<PathBuf>,
 
@@ -48,8 +48,8 @@ pub(super) struct Args {
     #[arg(long)]
     force: bool,
 
-    /// Bring the output to the disk before it gets its name; without the flag: archives and jsonl, not trees.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    /// Bring the output to the disk; without the flag: archives and jsonl.
+    #[arg(long, hide_possible_values = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     fsync: Option<bool>,
 
     /// tree: a file for each object; jsonl: lines
@@ -125,6 +125,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     choice: Choice,
+
+    #[command(flatten)]
+    keys: Keys,
 }
 
 /// Runs the command.
@@ -137,7 +140,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let target = args.output.as_deref().unwrap_or(Path::new(""));
     check_stdout(args, target)?;
     check_name(args, target)?;
-    let Inputs { sources, passed_over } = inputs::open(&named, args.no_mmap)?;
+    let Inputs { sources, passed_over } = inputs::open(&named, args.no_mmap, &args.keys, args.threads)?;
     let options = Options { passed_over, ..options(args, target) };
     let (outcome, done) = if args.dry_run {
         let (outcome, need) = estimate(&sources, &options, bar)?;

@@ -10,6 +10,7 @@ use super::exit::{self, Exit};
 use super::filter::{self, Choice};
 use super::inputs;
 use super::inputs::Inputs;
+use super::keys::Keys;
 use super::progress::Bar;
 use super::summary::{object_name, warning_words};
 use super::{out, parse};
@@ -20,7 +21,7 @@ use crate::objects::describes_scope;
 use crate::output::reading::{Named, look};
 use crate::report;
 use crate::report::visible::Visible;
-use crate::source::{PassedOver, Source};
+use crate::source::PassedOver;
 
 /// Arguments of `ekvsnap diff`.
 #[derive(Debug, clap::Args)]
@@ -59,6 +60,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     choice: Choice,
+
+    #[command(flatten)]
+    keys: Keys,
 }
 
 /// Runs the command.
@@ -109,10 +113,12 @@ fn open(args: &Args, path: &Path) -> Result<(Side, Vec<PassedOver>)> {
     Ok(match look(path)? {
         Named::Output(output) => (Side::output(output)?, Vec::new()),
         Named::Piped(stream) => {
-            (Side::Snapshots(vec![Source::spool(path, stream, inputs::access(args.work.no_mmap))?]), Vec::new())
+            let sources = inputs::spool(path, stream, args.work.no_mmap, &args.keys, args.work.threads)?;
+            (Side::Snapshots(sources), Vec::new())
         }
         Named::Snapshot => {
-            let Inputs { sources, passed_over } = inputs::open(&[path.to_path_buf()], args.work.no_mmap)?;
+            let Inputs { sources, passed_over } =
+                inputs::open(&[path.to_path_buf()], args.work.no_mmap, &args.keys, args.work.threads)?;
             (Side::Snapshots(sources), passed_over)
         }
     })

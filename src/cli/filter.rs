@@ -6,9 +6,9 @@ use crate::format::Adapter;
 
 /// The grammar of patterns, shown under the help of every command that takes them.
 const PATTERNS: &str = "\
-Patterns: redis:KEY, dynamodb:TABLE[/PK[/SK]], s3:BUCKET[/KEY], sqs:QUEUE, fs:PATH (with all below it).
+Patterns: redis:KEY, dynamodb:TABLE[/PK[/SK]], s3:BUCKET[/KEY], sqs:QUEUE, fs:PATH (and all below).
   * is any bytes (/ too), ? one byte, [a-z] one of these, [!a-z] any other, {a,b} a or b; \\x is x
-  itself, and so are braces without a comma: redis:{user1}:*. A slash in a table's or bucket's name is \\/.
+  itself (\\/ in a table's or bucket's name), as are braces without a comma: redis:{user1}:*.
   An S3 KEY that is plain or ends in / takes all keys that begin with it.";
 
 /// That, and a table of exit codes.
@@ -24,7 +24,7 @@ pub(super) struct Choice {
     #[arg(long, value_name = "LIST", default_value = "all", value_parser = parse::adapters)]
     adapter: Adapters,
 
-    /// Only these, by patterns such as redis:user:* (below); repeatable.
+    /// Only these, by patterns such as redis:user:*; can be repeated.
     #[arg(long, value_name = "PATTERNS", value_parser = patterns)]
     scope: Vec<Patterns>,
 

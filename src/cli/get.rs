@@ -12,6 +12,7 @@ use super::common::{Watch, Work};
 use super::exit::{self, Exit};
 use super::inputs;
 use super::inputs::Inputs;
+use super::keys::Keys;
 use super::progress::Bar;
 use super::summary::{lost_words, more, part_words, shown, warning_words};
 use super::{out, parse};
@@ -71,6 +72,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     watch: Watch,
+
+    #[command(flatten)]
+    keys: Keys,
 }
 
 /// Runs the command.
@@ -85,7 +89,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let named: Vec<PathBuf> = named.iter().map(PathBuf::from).collect();
     let Inputs { sources, passed_over } = match output_of(&named)? {
         Some(output) => return from_output(args, output, &one),
-        None => inputs::open(&named, args.work.no_mmap)?,
+        None => inputs::open(&named, args.work.no_mmap, &args.keys, args.work.threads)?,
     };
     let layout = if args.json { Layout::Packed } else { Layout::Tree };
     let (as_of, threads) = (args.as_of, args.work.threads);
@@ -178,7 +182,7 @@ fn writer(args: &Args) -> Box<dyn Write + Send> {
 }
 
 fn version_line(args: &Args, version: &Version<'_>) -> String {
-    let Version { user_key, commit_ts, tombstone, expire_at, body, group, offset } = version;
+    let Version { user_key, commit_ts, tombstone, expire_at, body, group, offset, key_id } = version;
     let family = Family::of(user_key);
     let key = report::Value::from(family.suffix(user_key)).cut();
     let (op, time) = (if *tombstone { "delete" } else { "put" }, iso_time(*commit_ts));
@@ -190,9 +194,13 @@ fn version_line(args: &Args, version: &Version<'_>) -> String {
         if let (Value::Object(event), true) = (&mut event, *expire_at > 0) {
             event.insert("expire_at".to_owned(), json!(expire_at.to_string()));
         }
+        if let (Value::Object(event), Some(key_id)) = (&mut event, key_id) {
+            event.insert("encrypted_with".to_owned(), json!(key_id));
+        }
         return format!("{event}\n");
     }
+    let sealed = key_id.map_or(String::new(), |key_id| format!(", encrypted with key id {key_id}"));
     let size = if *tombstone { String::new() } else { DecimalBytes(body.len() as u64).to_string() };
     let name = if family.prefix().is_empty() { "(bare)" } else { family.prefix() };
-    format!("{time}  {commit_ts:>20}  {op:<6} {size:>10}  {name} {}\n", shown(&key))
+    format!("{time}  {commit_ts:>20}  {op:<6} {size:>10}  {name} {}{sealed}\n", shown(&key))
 }

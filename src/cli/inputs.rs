@@ -1,9 +1,14 @@
 //! From names on the command line to opened snapshots.
 
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::keys::Keys;
+use crate::decode::on_threads;
 use crate::error::{Error, Result};
 use crate::source::{Access, PassedOver, Source, find_inputs};
+use crate::survey::{Grain, decrypt};
 
 /// Opened snapshots.
 pub(super) struct Inputs {
@@ -13,14 +18,36 @@ pub(super) struct Inputs {
     pub passed_over: Vec<PassedOver>,
 }
 
-/// Finds and opens the snapshots that `named` stand for.
-pub(super) fn open(named: &[PathBuf], no_mmap: bool) -> Result<Inputs> {
+/// Finds and opens the snapshots that `named` stand for, and decrypts them if there are keys.
+pub(super) fn open(named: &[PathBuf], no_mmap: bool, keys: &Keys, threads: usize) -> Result<Inputs> {
     if named.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
         return Err(Error::command_line("standard input (-) can be only one of the inputs"));
     }
     let found = find_inputs(named)?;
-    let sources: Result<Vec<Source>> = found.files.iter().map(|path| Source::open(path, access(no_mmap))).collect();
-    Ok(Inputs { sources: sources?, passed_over: found.passed_over })
+    let open = |path: &PathBuf| Source::open(path, access(no_mmap));
+    let sources: Result<Vec<Source>> = found.files.iter().map(open).collect();
+    let sources = decrypted(sources?, &found.sidecars(), no_mmap, keys, threads)?;
+    Ok(Inputs { sources, passed_over: found.passed_over })
+}
+
+/// Spools a snapshot from a stream, and decrypts it if there are keys.
+pub(super) fn spool(name: &Path, stream: impl Read, no_mmap: bool, keys: &Keys, threads: usize) -> Result<Vec<Source>> {
+    decrypted(vec![Source::spool(name, stream, access(no_mmap))?], &[], no_mmap, keys, threads)
+}
+
+fn decrypted(
+    sources: Vec<Source>,
+    sidecars: &[PathBuf],
+    no_mmap: bool,
+    keys: &Keys,
+    threads: usize,
+) -> Result<Vec<Source>> {
+    let ring = Arc::new(keys.files().load(sidecars)?);
+    if ring.is_empty() {
+        return Ok(sources);
+    }
+    let decrypt = |source| decrypt(source, &ring, access(no_mmap), Grain::default());
+    on_threads(threads, || sources.into_iter().map(decrypt).collect())?
 }
 
 /// How to bring files into the address space.

@@ -13,6 +13,7 @@ use super::exit::{self, Exit};
 use super::filter::{self, Choice};
 use super::inputs;
 use super::inputs::Inputs;
+use super::keys::Keys;
 use super::out::{line, own, say, tell};
 use super::parse;
 use super::progress::Bar;
@@ -21,7 +22,7 @@ use crate::decode::Options;
 use crate::decode::filter::Matched;
 use crate::error::{Error, Result};
 use crate::inspect::census::{Expiry, Report};
-use crate::inspect::{Depth, FamilyRows, Input, Inspection, inspect, is_page, page};
+use crate::inspect::{Depth, EncryptedRows, FamilyRows, Input, Inspection, inspect, is_page, page};
 use crate::output::single::SingleFile;
 use crate::output::target::refuse_inputs;
 use crate::report::visible::Visible;
@@ -79,6 +80,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     choice: Choice,
+
+    #[command(flatten)]
+    keys: Keys,
 }
 
 /// Runs the command.
@@ -93,7 +97,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
             "--json needs standard output, where the page goes: give it a file with --html",
         ));
     }
-    let Inputs { sources, passed_over } = inputs::open(&args.inputs, args.work.no_mmap)?;
+    let Inputs { sources, passed_over } = inputs::open(&args.inputs, args.work.no_mmap, &args.keys, args.work.threads)?;
     let file = args.html.as_deref().map(|file| begin_page(file, args.force, &sources)).transpose()?;
     let options = Options {
         adapters: args.choice.adapters(),
@@ -170,6 +174,11 @@ fn words(found: &Inspection, top: usize) -> Result<String> {
         DecimalBytes(found.live_bytes),
         found.taken,
     ));
+    for EncryptedRows { key_id, rows, live, decrypted } in &found.encrypted {
+        let state = if *decrypted { "decrypted" } else { "its key is not there" };
+        let (rows, live) = (HumanCount(*rows), HumanCount(*live));
+        text.push_str(&format!("encrypted with key id {key_id}: {rows} rows, {live} of them live; {state}\n"));
+    }
     family_table(&found.families, &mut text);
     if let Some(objects) = &found.objects {
         object_tables(objects, top, &mut text);

@@ -9,6 +9,7 @@ mod generated;
 mod get;
 mod inputs;
 mod inspect;
+mod keys;
 mod out;
 mod parse;
 mod progress;

@@ -9,6 +9,7 @@ use super::common::{Watch, Work};
 use super::exit::{self, Exit};
 use super::inputs;
 use super::inputs::Inputs;
+use super::keys::Keys;
 use super::out::{line, say};
 use super::progress::Bar;
 use super::summary::{self, lost_words, more, shown};
@@ -22,7 +23,7 @@ use crate::source::{PassedOver, Source};
 use crate::verify::output::{Checked, Decode, check};
 use crate::verify::problem::{Kind, Problem};
 use crate::verify::told::part;
-use crate::verify::{Snapshots, against, live, snapshots};
+use crate::verify::{Depth, Snapshots, against, live, snapshots};
 
 /// What a snapshot must be, and what an output.
 const ABOUT: &str = "\
@@ -34,6 +35,9 @@ also be, byte for byte, what a decode of the snapshots gives now; none is writte
 /// What is said of damaged rows that a decode leaves alone.
 const UNREAD: &str =
     "are old versions or internal rows, which a decode of the present state does not read; --as-of may";
+
+/// What opens encrypted rows.
+const KEYS: &str = "give their keys with --kek and --keys-json, or --dek";
 
 /// How to see places beyond the limit.
 const HIDDEN: &str = "--limit shows them";
@@ -67,6 +71,13 @@ pub(super) struct Args {
 
     #[command(flatten)]
     watch: Watch,
+
+    /// Also try the keys on rows that are stored as clear: their state is not authenticated.
+    #[arg(long, help_heading = "Encrypted snapshots")]
+    check_clear_rows: bool,
+
+    #[command(flatten)]
+    keys: Keys,
 }
 
 /// Runs the command.
@@ -80,8 +91,8 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         match look(one)? {
             Named::Output(mut output) => return verify_output(args, &mut output, bar),
             Named::Piped(stream) if args.against.is_empty() => {
-                let source = Source::spool(one, stream, inputs::access(args.work.no_mmap))?;
-                return verify_snapshots(args, &[source], Vec::new(), bar);
+                let sources = inputs::spool(one, stream, args.work.no_mmap, &args.keys, args.work.threads)?;
+                return verify_snapshots(args, &sources, Vec::new(), bar);
             }
             _ => {}
         }
@@ -98,12 +109,14 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
             "--against compares an output with snapshots, but the input is a snapshot: name the output first, as in `ekvsnap verify OUTPUT --against SNAPSHOT`",
         ));
     }
-    let Inputs { sources, passed_over } = inputs::open(&args.inputs, args.work.no_mmap)?;
+    let Inputs { sources, passed_over } = inputs::open(&args.inputs, args.work.no_mmap, &args.keys, args.work.threads)?;
     verify_snapshots(args, &sources, passed_over, bar)
 }
 
 fn verify_output(args: &Args, output: &mut Output, bar: &Bar) -> Result<Exit> {
-    let mut inputs = (!args.against.is_empty()).then(|| inputs::open(&args.against, args.work.no_mmap)).transpose()?;
+    let mut inputs = (!args.against.is_empty())
+        .then(|| inputs::open(&args.against, args.work.no_mmap, &args.keys, args.work.threads))
+        .transpose()?;
     let mut decode = |manifest: &_| {
         let Inputs { sources, passed_over } = inputs.take().ok_or_else(|| Error::usage("decoded only once"))?;
         on_threads(args.work.threads, || against::decode(sources, passed_over, manifest, bar))?
@@ -178,7 +191,8 @@ fn output_json(args: &Args, checked: &Checked) {
 }
 
 fn verify_snapshots(args: &Args, sources: &[Source], passed_over: Vec<PassedOver>, bar: &Bar) -> Result<Exit> {
-    let found = on_threads(args.work.threads, || snapshots(sources, passed_over, args.limit, bar))??;
+    let depth = Depth { limit: args.limit, try_clear: args.check_clear_rows };
+    let found = on_threads(args.work.threads, || snapshots(sources, passed_over, depth, bar))??;
     bar.clear();
     if args.json {
         snapshots_json(args, sources, &found);
@@ -187,7 +201,7 @@ fn verify_snapshots(args: &Args, sources: &[Source], passed_over: Vec<PassedOver
     }
     let warned = found.decoded.iter().any(|filled| filled.manifest.warnings.iter().any(|w| w.count > 0));
     Ok(match found.damaged {
-        0 if args.strict && (warned || found.unread() > 0) => Exit::Strict,
+        0 if args.strict && (warned || found.unread() + found.unopened() > 0) => Exit::Strict,
         0 => Exit::Fine,
         _ => Exit::Damage,
     })
@@ -212,6 +226,12 @@ fn snapshots_words(args: &Args, sources: &[Source], found: &Snapshots) -> String
             "{}: {state}; {rows} rows, {tombstones} tombstones; {crc}\n",
             Visible(source.path().display())
         ));
+    }
+    let state_changed = found.walked.iter().filter(|walked| walked.state_changed > 0);
+    state_changed.flat_map(|walked| &walked.shown).for_each(|lost| text.push_str(&lost_words("damage", lost)));
+    if found.unopened() > 0 {
+        let rows = HumanCount(found.unopened());
+        text.push_str(&format!("{rows} encrypted rows were not opened, and nothing was decoded: {KEYS}\n"));
     }
     if let Some(filled) = &found.decoded {
         filled.manifest.warnings.iter().for_each(|warning| text.push_str(&summary::warning_words(warning)));
@@ -257,6 +277,7 @@ fn snapshots_json(args: &Args, sources: &[Source], found: &Snapshots) {
             json!({
                 "name": report::Value::from(source.path()), "rows": walked.rows, "tombstones": walked.tombstones,
                 "damaged": walked.damaged, "unread_damaged": walked.unread, "crc32c": crc,
+                "encrypted_not_opened": walked.unopened, "state_changed": walked.state_changed,
             })
         })
         .collect();

@@ -10,6 +10,7 @@ mod moment;
 mod range;
 mod row;
 mod scan;
+mod sealed;
 mod staged;
 mod txn;
 mod versions;
@@ -62,6 +63,8 @@ pub struct DataSet<'a> {
     losses: LossBook,
     /// Values of committed transactions whose rows are still intents, by user key, newest first.
     overlay: Vec<Row<'a>>,
+    /// Whether there are encrypted rows whose keys are missing.
+    missing_keys: bool,
 }
 
 /// The versions that count: `as_of` as asked, the read timestamp from the inputs.
@@ -110,7 +113,8 @@ impl<'a> DataSet<'a> {
         for index in 0..stored {
             staged::add(&mut groups, index, view, grain)?;
         }
-        let set = DataSet { groups, stored, view, grain, losses, overlay: Vec::new() };
+        let missing_keys = groups.iter().any(sealed::has_missing_keys);
+        let set = DataSet { groups, stored, view, grain, losses, overlay: Vec::new(), missing_keys };
         as_of.map_or(Ok(()), |as_of| set.check_moment(as_of))?;
         Ok(set)
     }
@@ -269,7 +273,10 @@ impl<'a> DataSet<'a> {
         }
         let from = self.overlay.partition_point(|row| row.user_key < user_key);
         self.overlay[from..].iter().take_while(|row| row.user_key == user_key).copied().for_each(&mut offer);
-        Ok(newest.filter(|row| row.live))
+        match newest.filter(|row| row.live) {
+            Some(row) if row.sealed => self.tolerate(self.missing_key(&row)).map(|()| None),
+            row => Ok(row),
+        }
     }
 
     /// Applied intents, in the order of their keys.

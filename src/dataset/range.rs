@@ -151,6 +151,9 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         if !came_in_order {
             self.order(merge);
         }
+        if self.set.has_missing_keys() {
+            self.leave_out_sealed()?;
+        }
         let boundary = boundary.map(|b| b.key);
         let more = boundary != self.hi;
         self.start = boundary.filter(|_| more);
@@ -236,6 +239,16 @@ impl<'s, 'a> RangeIter<'s, 'a> {
             self.rows.dedup_by_key(|row| row.user_key);
             self.rows.retain(|row| row.live);
         }
+    }
+
+    /// Leaves out rows whose keys are missing, if damage is skipped.
+    #[cold]
+    fn leave_out_sealed(&mut self) -> Result<()> {
+        for row in self.rows.iter().filter(|row| row.sealed && row.live) {
+            self.set.tolerate(self.set.missing_key(row))?;
+        }
+        self.rows.retain(|row| !row.sealed);
+        Ok(())
     }
 
     fn note_alone(&mut self) {

@@ -18,6 +18,8 @@ pub struct Row<'a> {
     pub group: u32,
     /// Neither a tombstone nor expired.
     pub live: bool,
+    /// It is encrypted, and its key is not there: the body is not known.
+    pub sealed: bool,
 }
 
 impl Row<'_> {

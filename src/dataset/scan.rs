@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::limits::TS_SUFFIX;
 use crate::format::mvcc::{self, Operational};
 use crate::format::{frame, mvcc2};
+use crate::source::Values;
 use crate::survey::{Holes, Layout, OpenKeys, View};
 
 /// Walks the newest visible version of each user key, tombstones included, in file order.
@@ -18,6 +19,7 @@ use crate::survey::{Holes, Layout, OpenKeys, View};
 #[derive(Debug, Clone)]
 pub(super) struct Scan<'a> {
     file: &'a [u8],
+    values: Values<'a>,
     /// How entries are read.
     manner: Manner,
     /// Where the rows end.
@@ -52,7 +54,9 @@ impl<'a> Scan<'a> {
         };
         let (rows_end, holes) = (survey.rows.end, survey.holes.clone());
         let Range { start: at, end } = holes.from(at, rows_end);
-        Scan { file, manner, rows_end, holes, end, at, view, group: group.index, open: OpenKeys::default(), only: None }
+        let values = group.source.values();
+        let (group, open) = (group.index, OpenKeys::default());
+        Scan { file, values, manner, rows_end, holes, end, at, view, group, open, only: None }
     }
 
     /// Reads only these parts of the file. Their rows must be all rows of their keys.
@@ -121,11 +125,21 @@ impl<'a> Scan<'a> {
         if commit_ts > self.view.as_of || !self.open.enter(entry.raw_key, user_key) {
             return Ok(None);
         }
-        let Ok(value) = mvcc::split_value(entry.raw_value) else {
-            return self.unreadable(Some(self.row(user_key, commit_ts, false, &[], entry.start)));
+        let Ok(value) = self.values.split(entry.raw_value) else {
+            return self.without_body(entry, user_key, commit_ts);
         };
         let live = !value.tombstone && self.view.serves(value.expire_at);
         Ok(Some(self.row(user_key, commit_ts, live, value.body, entry.start)))
+    }
+
+    /// A row whose body cannot be read: its key is missing, or the survey passed over it.
+    #[cold]
+    fn without_body(&self, entry: &frame::Entry<'a>, user_key: &'a [u8], commit_ts: u64) -> Result<Option<Row<'a>>> {
+        let row = |live| self.row(user_key, commit_ts, live, &[], entry.start);
+        match self.values.without_key(entry.raw_value) {
+            Some(value) => Ok(Some(Row { sealed: true, ..row(self.view.serves(value.expire_at)) })),
+            None => self.unreadable(Some(row(false))),
+        }
     }
 
     /// A row that the survey passed over: its key is absent, older versions are not taken for the truth.
@@ -188,7 +202,7 @@ impl<'a> Scan<'a> {
     #[inline]
     fn row(&self, user_key: &'a [u8], commit_ts: u64, live: bool, body: &'a [u8], offset: usize) -> Row<'a> {
         let body = if live { body } else { &[] };
-        Row { user_key, body, commit_ts, offset, group: self.group, live }
+        Row { user_key, body, commit_ts, offset, group: self.group, live, sealed: false }
     }
 }
 

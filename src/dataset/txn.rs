@@ -93,7 +93,8 @@ impl<'a> DataSet<'a> {
         let body = intent.body.unwrap_or_default();
         // Not an input of its own, but errors must still find the file: see `locate`.
         let group = row.group + self.groups.len() as u32;
-        Row { user_key: key, body, commit_ts, offset: row.offset, group, live: intent.body.is_some() }
+        let live = intent.body.is_some();
+        Row { user_key: key, body, commit_ts, offset: row.offset, group, live, sealed: false }
     }
 
     fn intent_of(&self, key: &[u8], start_ts: u64) -> Result<Option<(Row<'a>, Intent<'a>)>> {

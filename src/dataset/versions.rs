@@ -3,6 +3,7 @@
 use super::scan::changed;
 use super::{DataSet, Group};
 use crate::error::Result;
+use crate::format::limits::VALUE_HEADER;
 use crate::format::mvcc::{self, Operational};
 use crate::format::{frame, mvcc2};
 use crate::survey::Layout;
@@ -24,6 +25,8 @@ pub struct Version<'a> {
     pub group: u32,
     /// Position of its entry.
     pub offset: usize,
+    /// The key that its body is, or was, encrypted with.
+    pub key_id: Option<u32>,
 }
 
 impl<'a> DataSet<'a> {
@@ -75,19 +78,29 @@ impl<'a> Group<'a> {
             let Ok(mvcc2::Step::Entry(entry)) = mvcc2::step(self.file(), at) else { return Err(changed()) };
             for mvcc2::Version { commit_ts, tombstone, expire_at, body } in entry.versions() {
                 let (user_key, offset) = (self.stripped(entry.user_key), at);
-                each(Version { user_key, commit_ts, tombstone, expire_at, body, group, offset })?;
+                each(Version { user_key, commit_ts, tombstone, expire_at, body, group, offset, key_id: None })?;
             }
             return Ok(entry.end);
         }
         let Ok(frame::Step::Entry(entry)) = frame::step(self.file(), at) else { return Err(changed()) };
         let raw_key = self.stripped(entry.raw_key);
         if Operational::of(raw_key, entry.raw_value).is_none()
-            && let (Ok((user_key, commit_ts)), Ok(value)) =
-                (mvcc::split_key(raw_key), mvcc::split_value(entry.raw_value))
+            && let (Ok((user_key, commit_ts)), Some(value)) = (mvcc::split_key(raw_key), self.value_of(&entry))
         {
             let mvcc::ValueHeader { tombstone, expire_at, body } = value;
-            each(Version { user_key, commit_ts, tombstone, expire_at, body, group, offset: at })?;
+            let key_id = self.source.values().sealed(entry.raw_value).map(|sealed| sealed.key_id);
+            each(Version { user_key, commit_ts, tombstone, expire_at, body, group, offset: at, key_id })?;
         }
         Ok(entry.end)
+    }
+
+    /// The value of an entry; of an encrypted one whose key is missing, the envelope stands for the body.
+    fn value_of(&self, entry: &frame::Entry<'a>) -> Option<mvcc::ValueHeader<'a>> {
+        let values = self.source.values();
+        let sealed = || {
+            let value = values.without_key(entry.raw_value)?;
+            Some(mvcc::ValueHeader { body: entry.raw_value.get(VALUE_HEADER..)?, ..value })
+        };
+        values.split(entry.raw_value).ok().or_else(sealed)
     }
 }

@@ -104,12 +104,35 @@ pub struct Surveyed<'a> {
 /// # Errors
 /// An input that is not a sound snapshot.
 pub fn survey<'a>(sources: &'a [Source], options: &Options, progress: &dyn Progress) -> Result<Surveyed<'a>> {
+    let set = scan(sources, options, progress)?;
+    // What needs bodies fails later, and says which keys are missing; the rest goes without the outcome of transactions.
+    if set.has_missing_keys() && !options.skip_damage {
+        return Ok(Surveyed { set, unresolved: Unresolved::default() });
+    }
+    Surveyed::of(set)
+}
+
+/// The same without the values of transactions.
+///
+/// # Errors
+/// As [`survey`].
+pub fn scan<'a>(sources: &'a [Source], options: &Options, progress: &dyn Progress) -> Result<DataSet<'a>> {
     progress.begin("scan", 1);
     let losses = LossBook::new(options.skip_damage);
-    let mut set = DataSet::survey_with(sources, options.as_of, options.grain, losses)?;
-    let unresolved = set.resolve_transactions()?;
+    let set = DataSet::survey_with(sources, options.as_of, options.grain, losses)?;
     progress.advance(1);
-    Ok(Surveyed { set, unresolved })
+    Ok(set)
+}
+
+impl<'a> Surveyed<'a> {
+    /// Applies the values of transactions.
+    ///
+    /// # Errors
+    /// A malformed row of a transaction.
+    pub fn of(mut set: DataSet<'a>) -> Result<Surveyed<'a>> {
+        let unresolved = set.resolve_transactions()?;
+        Ok(Surveyed { set, unresolved })
+    }
 }
 
 /// The part of [`fill`] that follows the survey, which was made with the same options.
@@ -124,6 +147,7 @@ pub fn fill_surveyed(
     progress: &dyn Progress,
 ) -> Result<Filled> {
     let Surveyed { set, unresolved } = surveyed;
+    set.check_keys()?;
     // Its patterns have taken nothing yet, whatever they took in another run.
     let options = &options.clone();
     let input_bytes = set.inputs().map(|group| group.file().len() as u64).sum();

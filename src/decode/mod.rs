@@ -24,7 +24,7 @@ use crate::report::Findings;
 pub(crate) use crate::run::{Job, engine, sort};
 pub use crate::run::{Progress, Silent};
 use crate::source::Source;
-pub use fill::{Filled, Surveyed, fill, fill_surveyed, or_changed, survey};
+pub use fill::{Filled, Surveyed, fill, fill_surveyed, or_changed, scan, survey};
 
 /// What a finished decode tells.
 #[derive(Debug)]

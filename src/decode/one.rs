@@ -82,6 +82,7 @@ pub fn fill_one(
     scratch: &Path,
     progress: &dyn Progress,
 ) -> Result<Findings> {
+    set.check_keys()?;
     let filtered = match one.adapter {
         Adapter::Sqs | Adapter::Fs => Options { filter: one.filter(), ..options.clone() },
         _ => options.clone(),

@@ -26,6 +26,8 @@ pub enum MvccFault {
     ShortValue(usize),
     /// The body is encrypted, with this envelope.
     Encrypted(Result<Sealed, EnvelopeFault>),
+    /// The body is encrypted, and the header has the tombstone bit.
+    SealedTombstone(Sealed),
     /// The flag byte has bits or an encryption state that no writer uses.
     ReservedFlags(u8),
     /// An operational row whose value has the wrong length.
@@ -136,7 +138,11 @@ pub fn split_value(raw_value: &[u8]) -> Result<ValueHeader<'_>, MvccFault> {
     if flags & !1 != 0 {
         return Err(match flags & 0b110 {
             _ if flags & 0b1111_1000 != 0 => MvccFault::ReservedFlags(*flags),
-            0b010 => MvccFault::Encrypted(Envelope::parse(body).map(|envelope| envelope.sealed)),
+            0b010 => match Envelope::parse(body).map(|envelope| envelope.sealed) {
+                // The bit is authenticated, and no server sets it on what it encrypts.
+                Ok(sealed) if flags & 1 == 1 => MvccFault::SealedTombstone(sealed),
+                sealed => MvccFault::Encrypted(sealed),
+            },
             _ => MvccFault::ReservedFlags(*flags),
         });
     }

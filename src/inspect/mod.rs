@@ -106,6 +106,19 @@ pub struct UnknownRows {
     pub offset: u64,
 }
 
+/// Encrypted rows of one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct EncryptedRows {
+    /// The id of the key.
+    pub key_id: u32,
+    /// Every version.
+    pub rows: u64,
+    /// Keys that can be read with it.
+    pub live: u64,
+    /// Whether the key is there.
+    pub decrypted: bool,
+}
+
 /// What is in a snapshot.
 #[derive(Debug, Serialize)]
 pub struct Inspection {
@@ -127,6 +140,9 @@ pub struct Inspection {
     pub operational: u64,
     /// Rows by family.
     pub families: Vec<FamilyRows>,
+    /// Encrypted rows, by the key that they need.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub encrypted: Vec<EncryptedRows>,
     /// Rows that no family owns, by prefix.
     pub unknown: Vec<UnknownRows>,
     /// The logical objects, if they were looked at.
@@ -195,6 +211,7 @@ fn rows(set: &DataSet<'_>) -> Inspection {
         bytes: sum(|family| family.bytes),
         live_bytes: sum(|family| family.live_bytes),
         operational: counts.operational,
+        encrypted: encrypted(set),
         unknown: unknown(&counts),
         families,
         objects: None,
@@ -228,6 +245,18 @@ fn input(group: &Group<'_>) -> Input {
         min_retained_ts: survey.min_retained_ts,
         crc32c: survey.crc32c.map(|crc| format!("{crc:08x}")),
     }
+}
+
+fn encrypted(set: &DataSet<'_>) -> Vec<EncryptedRows> {
+    let has = |key_id| set.inputs().all(|group| group.source.keys().get(key_id).is_some());
+    let sealed = set.sealed();
+    let rows = sealed.keys().map(|(key_id, of_key)| EncryptedRows {
+        key_id,
+        rows: of_key.rows,
+        live: of_key.live,
+        decrypted: has(key_id),
+    });
+    rows.collect()
 }
 
 fn families(counts: &Counts) -> Vec<FamilyRows> {

@@ -8,7 +8,7 @@ mod text;
 mod whole;
 
 pub use files::{container, survey};
-pub use parsers::{dynamodb_item, fs_rows, redis_values, rows, s3_values, sqs_message};
+pub use parsers::{dynamodb_item, envelope, fs_rows, redis_values, rows, s3_values, sqs_message};
 pub use text::{json, lines, names};
 pub use whole::{encode_rows, whole};
 
@@ -16,9 +16,10 @@ pub use whole::{encode_rows, whole};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("container", container),
     ("survey", survey),
+    ("envelope", envelope),
     ("rows", rows),
     ("redis_values", redis_values),
     ("fs_rows", fs_rows),

@@ -2,11 +2,32 @@
 
 use bumpalo::Bump;
 
+use crate::format::envelope::Envelope;
+use crate::format::keys::{Key, KeyRing, Sidecar};
+use crate::format::opened::{self, Body};
 use crate::format::redis::{blob, element_key, list, meta, stream, string};
 use crate::format::{Family, dynamodb, fs, header, proto, s3, sqs, txn};
 use crate::layouts::dynamodb::render::ItemRenderer;
 use crate::layouts::sqs::render::{Shown, message_line};
 use crate::verify::rows::check;
+
+/// Envelopes, key files and decrypted values: what is no envelope stays one, and nothing opens with a made-up key.
+pub fn envelope(data: &[u8]) {
+    let _ = (Envelope::parse(data).is_ok(), opened::parse(data, data));
+    if let Ok(sidecar) = Sidecar::parse(data) {
+        assert!(sidecar.wrapped.is_empty() || sidecar.unwrap(&Key::default()).is_err());
+    }
+    let mut keys = KeyRing::default();
+    keys.add(1, Key::default());
+    let (raw_key, raw_value) = data.split_at(data.len().min(20));
+    let (mut aad, mut body) = (Vec::new(), Vec::new());
+    assert!(keys.open_into(raw_key, raw_value, &mut aad, &mut body).is_none_or(|opened| opened.is_err()));
+    assert!(body.is_empty() && keys.opens_clear(raw_key, raw_value).is_none());
+    let mut value = raw_value.to_vec();
+    if opened::encode(Body::Near(raw_key), &mut value).is_some() {
+        assert_eq!(opened::parse(&value, b"").map(|value| value.body), Some(raw_key));
+    }
+}
 
 /// The parsers of one family, which the first byte chooses: the second is the length of the key.
 pub fn rows(data: &[u8]) {

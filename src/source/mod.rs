@@ -2,17 +2,22 @@
 
 pub mod crc;
 mod discover;
+pub mod keys;
 mod map;
+mod values;
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use discover::{Found, PassedOver, find_inputs, index_of};
 pub use map::survive_torn_maps;
+pub use values::Values;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::keys::KeyRing;
 
 /// How to bring a file's bytes into the address space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,11 +35,30 @@ pub struct Source {
     real_path: Option<PathBuf>,
     bytes: Bytes,
     seen: Option<(File, Stamp)>,
+    keys: Arc<KeyRing>,
+    /// The rows in clear, of a source with encrypted ones whose keys are there.
+    copy: Option<Bytes>,
 }
 
 enum Bytes {
     Mapped(map::Map),
     Owned(Vec<u8>),
+}
+
+impl Bytes {
+    fn of(file: &mut File, len: u64, access: Access) -> io::Result<Bytes> {
+        match access {
+            Access::Map if len > 0 => map::map(file).map(Bytes::Mapped),
+            _ => read(file).map(Bytes::Owned),
+        }
+    }
+
+    fn get(&self) -> &[u8] {
+        match self {
+            Bytes::Mapped(map) => map.bytes(),
+            Bytes::Owned(vec) => vec,
+        }
+    }
 }
 
 /// What changes when somebody writes to a file.
@@ -79,9 +103,13 @@ impl Source {
         Ok(Source { real_path: path.canonicalize().ok(), ..source? })
     }
 
+    fn new(path: PathBuf, bytes: Bytes, seen: Option<(File, Stamp)>) -> Source {
+        Source { path, real_path: None, bytes, seen, keys: Arc::default(), copy: None }
+    }
+
     /// Bytes that are already in memory, under a name for messages.
     pub fn from_bytes(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Source {
-        Source { path: name.into(), real_path: None, bytes: Bytes::Owned(bytes), seen: None }
+        Source::new(name.into(), Bytes::Owned(bytes), None)
     }
 
     /// The same bytes under another name: what is written about the input, and in messages, has that one.
@@ -111,12 +139,8 @@ impl Source {
         if !meta.is_file() {
             return Err(Error::usage(format!("{} is not a regular file", path.display())));
         }
-        let bytes = match access {
-            Access::Map if meta.len() > 0 => map::map(&file).map(Bytes::Mapped),
-            _ => read(&mut file).map(Bytes::Owned),
-        };
-        let bytes = bytes.map_err(|e| Error::io("read", path, e))?;
-        Ok(Source { path: path.to_path_buf(), real_path: None, bytes, seen: Some((file, Stamp::of(&meta))) })
+        let bytes = Bytes::of(&mut file, meta.len(), access).map_err(|e| Error::io("read", path, e))?;
+        Ok(Source::new(path.to_path_buf(), bytes, Some((file, Stamp::of(&meta)))))
     }
 
     /// The name as the user gave it.
@@ -129,12 +153,49 @@ impl Source {
         self.real_path.as_deref()
     }
 
-    /// All bytes.
+    /// All bytes: where rows were decrypted, those of the private copy, which has every row in its place.
     pub fn bytes(&self) -> &[u8] {
-        match &self.bytes {
-            Bytes::Mapped(map) => map.bytes(),
-            Bytes::Owned(vec) => vec,
+        match &self.copy {
+            Some(copy) => copy.get().get(..self.stored().len()).unwrap_or_default(),
+            None => self.stored(),
         }
+    }
+
+    /// All bytes as they are stored.
+    pub fn stored(&self) -> &[u8] {
+        self.bytes.get()
+    }
+
+    /// How its values are read.
+    pub fn values(&self) -> Values<'_> {
+        match &self.copy {
+            Some(copy) => Values::of_copy(&self.keys, self.stored(), copy.get()),
+            None => Values::stored(&self.keys),
+        }
+    }
+
+    /// The keys of its encrypted rows.
+    pub fn keys(&self) -> &Arc<KeyRing> {
+        &self.keys
+    }
+
+    /// Adds keys; rows are decrypted by [`survey::decrypt`](crate::survey::decrypt).
+    #[must_use]
+    pub fn with_keys(self, keys: Arc<KeyRing>) -> Source {
+        Source { keys, ..self }
+    }
+
+    /// Adds the copy of its bytes in which rows are in clear; behind them may stand bodies that need more room.
+    ///
+    /// # Errors
+    /// A file that cannot be mapped or read.
+    pub(crate) fn with_copy(self, mut copy: File, access: Access) -> Result<Source> {
+        let path = self.path.clone();
+        let failed = |e| Error::io("read the decrypted copy of", &path, e);
+        let len = copy.metadata().map_err(failed)?.len();
+        copy.rewind().map_err(failed)?;
+        let copy = Bytes::of(&mut copy, len, access).map_err(failed)?;
+        Ok(Source { copy: Some(copy), ..self })
     }
 
     /// Fails when the file changed since it was opened, or a part of it was lost: what was read may be a mixture.

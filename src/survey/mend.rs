@@ -301,7 +301,10 @@ pub(super) fn has_prefix(raw_key: &[u8]) -> bool {
 pub(super) fn is_row(entry: &Entry<'_>) -> bool {
     match Operational::of(entry.raw_key, entry.raw_value) {
         Some(row) => row.value(entry.raw_value).is_ok(),
-        None => mvcc::split_key(entry.raw_key).is_ok() && mvcc::split_value(entry.raw_value).is_ok(),
+        None => {
+            let value = mvcc::split_value(entry.raw_value);
+            mvcc::split_key(entry.raw_key).is_ok() && matches!(value, Ok(_) | Err(mvcc::MvccFault::Encrypted(Ok(_))))
+        }
     }
 }
 

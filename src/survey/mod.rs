@@ -6,12 +6,14 @@
 
 pub mod checkpoints;
 pub mod counts;
+mod decrypt;
 mod holes;
 mod mend;
 mod open_keys;
 mod order;
 mod parts;
 mod pass;
+mod sealed;
 mod search;
 pub mod staged;
 
@@ -19,8 +21,10 @@ use std::ops::Range;
 
 pub use checkpoints::Checkpoints;
 pub use counts::{Counts, Summary};
+pub use decrypt::decrypt;
 pub use holes::Holes;
 pub use open_keys::OpenKeys;
+pub use sealed::{OfKey, SealedRows};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::header::{self, FsmHeader};
@@ -144,6 +148,8 @@ pub struct Survey {
     pub checkpoints: Checkpoints,
     /// What was counted.
     pub counts: Counts,
+    /// Encrypted rows by key.
+    pub sealed: SealedRows,
 }
 
 /// The survey of a file, and what was passed over because that was asked for.
@@ -191,7 +197,7 @@ pub fn survey(source: &Source, view: View, grain: Grain) -> Result<Surveyed> {
     let result = match one_pass(source, file, view, grain) {
         Ok((passed, footer)) => check_footer(source, passed, footer, view.lenient),
         Err(error) if view.lenient => salvage(source, error, view, grain),
-        Err(error) => Err(with_footer(error, file)),
+        Err(error) => Err(with_footer(error, source.stored())),
     };
     result.map_err(|error| error.input(source.path()))
 }
@@ -209,10 +215,11 @@ fn salvage(source: &Source, error: Error, view: View, grain: Grain) -> Result<Su
 /// Surveys a stream without what is damaged in it.
 fn mended(source: &Source, front: &Front, view: View, grain: Grain) -> Result<Surveyed> {
     let (file, mut lost) = (source.bytes(), Pile::default());
-    let mended = mend::mend(file, front.rows_start, view.as_of, &mut |error| lost.add(error.input(source.path())))?;
+    let mended =
+        mend::mend(source.stored(), front.rows_start, view.as_of, &mut |error| lost.add(error.input(source.path())))?;
     let mend::Mended { holes, end, footer } = mended;
     let mut crc32c = None;
-    if let Some(footer) = Footer::of(file).filter(|_| footer) {
+    if let Some(footer) = Footer::of(source.stored()).filter(|_| footer) {
         match footer.matches() {
             true => crc32c = Some(footer.stored),
             false => lost.add(footer.mismatch().at(file.len() - FOOTER).input(source.path())),

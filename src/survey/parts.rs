@@ -195,7 +195,7 @@ impl<'a> Line<'a> {
         let Ground { source, file, view, last_commit_ts, .. } = self.ground;
         let mut pass = Pass::new(source, file, view, last_commit_ts);
         pass.pebble(part.bytes.clone(), part.previous_key)?;
-        Ok((pass, Crc::of(&file[part.bytes.clone()])))
+        Ok((pass, Crc::of(&source.stored()[part.bytes.clone()])))
     }
 }
 

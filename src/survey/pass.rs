@@ -2,16 +2,18 @@
 
 use std::ops::Range;
 
-use super::{Checkpoints, Counts, Grain, Holes, Layout, OpenKeys, Segment, Survey, View};
-use crate::error::{Error, ErrorKind, Result};
+use super::sealed::Unopened;
+use super::{Checkpoints, Counts, Grain, Holes, Layout, OpenKeys, SealedRows, Segment, Survey, View};
+use crate::error::{Brief, Error, ErrorKind, Result};
 use crate::format::Family;
+use crate::format::envelope::Sealed;
 use crate::format::family::Classifier;
 use crate::format::frame::{self, Entry};
 use crate::format::header::FsmHeader;
-use crate::format::mvcc::{self, Operational, ValueHeader};
+use crate::format::mvcc::{self, MvccFault, Operational, ValueHeader};
 use crate::format::mvcc2;
 use crate::report::Pile;
-use crate::source::Source;
+use crate::source::{Source, Values};
 
 /// Where the rows end.
 pub(super) struct End {
@@ -23,6 +25,7 @@ pub(super) struct End {
 pub(super) struct Pass<'a> {
     source: &'a Source,
     file: &'a [u8],
+    values: Values<'a>,
     view: View,
     last_commit_ts: u64,
     classifier: Classifier,
@@ -66,6 +69,7 @@ impl<'a> Pass<'a> {
         Pass {
             source,
             file,
+            values: source.values(),
             view,
             last_commit_ts,
             classifier: Classifier::default(),
@@ -93,6 +97,7 @@ impl<'a> Pass<'a> {
                 segments: Vec::new(),
                 checkpoints: Checkpoints::new(1),
                 counts: Counts::new(),
+                sealed: SealedRows::default(),
             },
         }
     }
@@ -140,9 +145,38 @@ impl<'a> Pass<'a> {
             Ok(value) => Some(value),
             // A value without room for its header is known already.
             Err(mvcc::MvccFault::ShortValue(_)) => None,
-            Err(fault) => self.lose(row(fault)).map(|()| None)?,
+            Err(fault) => return self.other_row(entry, user_key, commit_ts, fault),
         };
         self.pebble_row(entry, user_key, commit_ts, value);
+        Ok(())
+    }
+
+    /// A row whose value is not a plain one: it is, or was, encrypted, or it is damaged.
+    #[inline(never)]
+    fn other_row(&mut self, entry: &Entry<'a>, user_key: &'a [u8], commit_ts: u64, fault: MvccFault) -> Result<()> {
+        let (family, sealed) = (Family::of(user_key), self.values.sealed(entry.raw_value));
+        let value = match self.values.split(entry.raw_value).ok().or_else(|| self.values.without_key(entry.raw_value)) {
+            None => {
+                let kind = sealed
+                    .map(|Sealed { key_id, .. }| (key_id, self.values.why_closed(entry.raw_key, entry.raw_value)));
+                let error = match kind {
+                    Some((key_id, Some(fault))) => Error::new(ErrorKind::Sealed { key_id, fault }),
+                    _ => Error::from(fault),
+                };
+                self.lose(error.at(entry.start).row(family, user_key)).map(|()| None)?
+            }
+            value => value,
+        };
+        let live = self.survey.counts.family(family).live;
+        self.pebble_row(entry, user_key, commit_ts, value);
+        if let Some(sealed) = sealed {
+            let is_live = self.survey.counts.family(family).live > live;
+            self.survey.sealed.add(sealed.key_id, is_live);
+            if is_live && self.survey.sealed.unopened.is_none() && self.values.without_key(entry.raw_value).is_some() {
+                let (offset, key) = (entry.start, Brief::of(user_key));
+                self.survey.sealed.unopened = Some(Unopened { offset, sealed, family, key });
+            }
+        }
         Ok(())
     }
 
@@ -170,7 +204,8 @@ impl<'a> Pass<'a> {
         }
         if let Ok((user_key, commit_ts)) = mvcc::split_key(entry.raw_key) {
             self.survey.checkpoints.offer(entry.start);
-            self.pebble_row(entry, user_key, commit_ts, mvcc::split_value(entry.raw_value).ok());
+            let value = self.values.split(entry.raw_value).ok().or_else(|| self.values.without_key(entry.raw_value));
+            self.pebble_row(entry, user_key, commit_ts, value);
         }
     }
 
@@ -328,6 +363,7 @@ impl<'a> Pass<'a> {
         mine.applied_index = next.survey.applied_index.or(mine.applied_index);
         mine.max_commit_ts = mine.max_commit_ts.max(next.survey.max_commit_ts);
         mine.above_last_commit += next.survey.above_last_commit;
+        mine.sealed.append(&next.survey.sealed);
         self.lost.append(next.lost);
     }
 

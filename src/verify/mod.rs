@@ -21,10 +21,12 @@ pub mod snapshot;
 pub mod told;
 
 use crate::dataset::{Losses, Lost};
-use crate::decode::{Filled, Options, Progress, fill_nowhere};
+use crate::decode::{Filled, Options, Progress, Surveyed, fill_surveyed, or_changed, scan};
 use crate::error::{ErrorKind, Result};
+use crate::output::tree::Tree;
 use crate::source::{PassedOver, Source};
 use crate::survey::Grain;
+pub use snapshot::Depth;
 use snapshot::Walked;
 
 /// What was found out about snapshots.
@@ -41,13 +43,18 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
+    /// How many rows are encrypted with keys that are missing: nothing is known of their bodies.
+    pub fn unopened(&self) -> u64 {
+        self.walked.iter().map(|walked| walked.unopened).sum()
+    }
+
     /// How many rows are damaged that a decode of the present state does not read.
     pub fn unread(&self) -> u64 {
         self.walked.iter().map(|walked| walked.unread).sum()
     }
 }
 
-/// Verifies snapshots, several of them as one data set; shows at most `limit` places.
+/// Verifies snapshots, several of them as one data set.
 ///
 /// They are intact exactly if a decode of them succeeds: it is made, into nowhere, and what it would stop at is the verdict. Rows
 /// that it does not read (old versions, internal rows) are looked at besides.
@@ -57,15 +64,12 @@ impl Snapshots {
 pub fn snapshots(
     sources: &[Source],
     passed_over: Vec<PassedOver>,
-    limit: usize,
+    depth: Depth,
     progress: &dyn Progress,
 ) -> Result<Snapshots> {
     let options = Options { skip_damage: true, passed_over, ..Options::default() };
-    let (decoded, all) = match fill_nowhere(sources, &options, progress) {
-        Ok(mut filled) => {
-            let lost = std::mem::take(&mut filled.lost);
-            (Some(filled), lost)
-        }
+    let (decoded, all) = match decoded(sources, &options, progress) {
+        Ok(done) => done,
         // What was seen of a file that changes is no verdict on it.
         Err(error) if matches!(error.kind(), ErrorKind::Changed) => return Err(error),
         Err(error) if error.is_damage() => (None, Losses::one(&error)),
@@ -73,8 +77,22 @@ pub fn snapshots(
     };
     let mut walked = Vec::new();
     for source in sources {
-        walked.push(snapshot::walk(source, &all, Grain::default(), limit, progress)?);
+        walked.push(snapshot::walk(source, &all, Grain::default(), depth, progress)?);
     }
-    let damaged = all.len();
-    Ok(Snapshots { walked, lost: all.first(limit)?, damaged, decoded })
+    let damaged = all.len() + walked.iter().map(|walked| walked.state_changed).sum::<u64>();
+    Ok(Snapshots { walked, lost: all.first(depth.limit)?, damaged, decoded })
+}
+
+/// Decodes into nowhere. Without the keys of encrypted rows there is nothing to decode: only headers were looked at.
+fn decoded(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result<(Option<Filled>, Losses)> {
+    or_changed(sources, || {
+        let set = scan(sources, options, progress)?;
+        if set.has_missing_keys() {
+            return Ok((None, set.losses().take()?));
+        }
+        let scratch = std::env::temp_dir();
+        let mut filled = fill_surveyed(&Surveyed::of(set)?, &Tree::nowhere(&scratch), &scratch, options, progress)?;
+        let lost = std::mem::take(&mut filled.lost);
+        Ok((Some(filled), lost))
+    })
 }

@@ -11,7 +11,7 @@ use bumpalo::Bump;
 use super::rows;
 use crate::dataset::{Losses, Lost};
 use crate::decode::{Progress, engine};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::mvcc::{self, Operational};
 use crate::format::{Family, frame, mvcc2};
 use crate::source::Source;
@@ -33,6 +33,10 @@ pub struct Walked {
     pub shown: Vec<Lost>,
     /// The footer that matches; `None` when there is none, or a wrong one.
     pub crc32c: Option<u32>,
+    /// Encrypted rows whose keys are missing: their bodies were not looked at.
+    pub unopened: u64,
+    /// Rows that are stored as clear, but are encrypted: somebody changed their state.
+    pub state_changed: u64,
 }
 
 /// Where the rows are, how they are framed, and where to cut.
@@ -41,6 +45,17 @@ struct Ground<'a> {
     layout: Layout,
     /// Starts of the pieces, and the end of the rows.
     cuts: Vec<usize>,
+    /// Whether clear rows are tried with every key.
+    try_clear: bool,
+}
+
+/// How much of a file is looked at, and shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Depth {
+    /// Most places that are shown.
+    pub limit: usize,
+    /// Whether each clear row is tried with every key: the mark of an encrypted row is not authenticated.
+    pub try_clear: bool,
 }
 
 /// What a walk over one piece found.
@@ -48,22 +63,26 @@ struct Ground<'a> {
 struct Piece {
     rows: u64,
     tombstones: u64,
+    unopened: u64,
     /// Where damaged rows begin.
     damaged: Vec<usize>,
+    /// Where rows begin whose state was changed, and the key that opens them.
+    state_changed: Vec<(usize, u32)>,
 }
 
-/// Walks over a whole file. `lost`: what a decode cannot read, by input and offset. Shows at most `limit` places.
+/// Walks over a whole file. `lost`: what a decode cannot read, by input and offset.
 ///
 /// # Errors
 /// A file that changed meanwhile, or a temporary file that cannot be read.
-pub fn walk(source: &Source, lost: &Losses, grain: Grain, limit: usize, progress: &dyn Progress) -> Result<Walked> {
+pub fn walk(source: &Source, lost: &Losses, grain: Grain, depth: Depth, progress: &dyn Progress) -> Result<Walked> {
+    let limit = depth.limit;
     let name = source.path().to_string_lossy();
     let known = || lost.offsets(&name);
     let mut all = Walked { damaged: known().count() as u64, ..Walked::default() };
     // A file without a stream that we know is told of by the decode.
     let Ok((layout, start)) = survey::stream(source.bytes()) else { return Ok(all) };
-    let (cuts, footer) = hop(source.bytes(), layout, start, grain);
-    let ground = Ground { source, layout, cuts };
+    let (cuts, footer) = hop(source.stored(), layout, start, grain);
+    let ground = Ground { source, layout, cuts, try_clear: depth.try_clear };
     progress.begin("rows", ground.cuts.len() as u64);
     let pieces = ground.cuts.len().saturating_sub(1);
     let mut ends = ground.cuts.iter().skip(1);
@@ -77,6 +96,12 @@ pub fn walk(source: &Source, lost: &Losses, grain: Grain, limit: usize, progress
             progress.bytes(ends.next().map_or(0, |end| *end as u64));
             all.rows += piece.rows;
             all.tombstones += piece.tombstones;
+            all.unopened += piece.unopened;
+            all.state_changed += piece.state_changed.len() as u64;
+            for (at, key_id) in piece.state_changed {
+                let room = all.shown.len() < limit;
+                all.shown.extend(room.then(|| ground.state_changed(at, key_id)).flatten());
+            }
             for at in piece.damaged {
                 while next.is_some_and(|offset| offset < at as u64) {
                     next = known.next().transpose()?;
@@ -97,7 +122,7 @@ pub fn walk(source: &Source, lost: &Losses, grain: Grain, limit: usize, progress
 
 impl engine::Done for Piece {
     fn held(&self) -> usize {
-        self.damaged.capacity() * size_of::<usize>()
+        self.damaged.capacity() * size_of::<usize>() + self.state_changed.capacity() * size_of::<(usize, u32)>()
     }
 }
 
@@ -177,10 +202,9 @@ impl Ground<'_> {
             Layout::Pebble => {
                 let Ok(frame::Step::Entry(entry)) = frame::step(file, at) else { return None };
                 if Operational::of(entry.raw_key, entry.raw_value).is_none()
-                    && let (Ok((user_key, _)), Ok(value)) =
-                        (mvcc::split_key(entry.raw_key), mvcc::split_value(entry.raw_value))
+                    && let Ok((user_key, _)) = mvcc::split_key(entry.raw_key)
                 {
-                    each(checked(arena, user_key, value.tombstone, value.body));
+                    self.pebble(arena, user_key, &entry).into_iter().for_each(each);
                 }
                 Some(entry.end)
             }
@@ -195,25 +219,57 @@ impl Ground<'_> {
     }
 }
 
+impl<'a> Ground<'a> {
+    fn pebble(&self, arena: &mut Bump, user_key: &'a [u8], entry: &frame::Entry<'a>) -> Option<Checked<'a>> {
+        let values = self.source.values();
+        let Ok(value) = values.split(entry.raw_value) else {
+            values.without_key(entry.raw_value)?;
+            let family = Family::of(user_key);
+            return Some(Checked { family, user_key, tombstone: false, body: Ok(()), unopened: true, opened_by: None });
+        };
+        let row = checked(arena, user_key, value.tombstone, value.body);
+        let is_tried = self.try_clear && !value.tombstone && values.sealed(entry.raw_value).is_none();
+        let opened_by = is_tried.then(|| self.source.keys().opens_clear(entry.raw_key, entry.raw_value)).flatten();
+        Some(Checked { opened_by, ..row })
+    }
+
+    #[cold]
+    fn state_changed(&self, at: usize, key_id: u32) -> Option<Lost> {
+        let Ok(frame::Step::Entry(entry)) = frame::step(self.source.stored(), at) else { return None };
+        let (user_key, _) = mvcc::split_key(entry.raw_key).ok()?;
+        let error = Error::new(ErrorKind::StateChanged(key_id)).row(Family::of(user_key), user_key);
+        Some(Lost::of(&error.at(at).input(self.source.path())))
+    }
+}
+
 /// A version with what was found of its body.
 struct Checked<'a> {
     family: Family,
     user_key: &'a [u8],
     tombstone: bool,
     body: crate::format::fault::Result<()>,
+    /// Its key is missing.
+    unopened: bool,
+    /// It is stored as clear, but this key opens it.
+    opened_by: Option<u32>,
 }
 
 fn checked<'a>(arena: &mut Bump, user_key: &'a [u8], tombstone: bool, body: &[u8]) -> Checked<'a> {
     let family = Family::of(user_key);
     let body = if tombstone { Ok(()) } else { rows::check(arena, family, user_key, body) };
     arena.reset();
-    Checked { family, user_key, tombstone, body }
+    Checked { family, user_key, tombstone, body, unopened: false, opened_by: None }
 }
 
 impl Piece {
     fn take(&mut self, at: usize, row: Checked<'_>) {
         self.rows += 1;
         self.tombstones += u64::from(row.tombstone);
+        self.unopened += u64::from(row.unopened);
+        if let Some(key_id) = row.opened_by {
+            self.state_changed.push((at, key_id));
+            return;
+        }
         if row.body.is_err() && self.damaged.last() != Some(&at) {
             self.damaged.push(at);
         }

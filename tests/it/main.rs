@@ -12,6 +12,7 @@ mod diff;
 mod differential;
 mod dry_run;
 mod dynamodb;
+mod encrypted;
 mod faults;
 mod field;
 mod filters;

@@ -8,6 +8,7 @@ pub mod fs;
 pub mod golden;
 pub mod paused;
 pub mod s3;
+pub mod sealed;
 pub mod thin;
 
 use std::collections::BTreeMap;

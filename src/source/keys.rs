@@ -1,0 +1,94 @@
+//! Files with keys, for encrypted snapshots (`encryption.md` §3).
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::keys::{KEY, Key, KeyRing, Sidecar};
+
+/// Largest side-car that is read: a key takes about 200 bytes.
+const MOST_SIDECAR: u64 = 64 << 20;
+
+/// Where keys are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyFiles {
+    /// The key file of the server, which opens side-cars.
+    pub kek: Option<PathBuf>,
+    /// Side-cars: `keys.json`.
+    pub sidecars: Vec<PathBuf>,
+    /// Data keys that were unwrapped elsewhere, by key id.
+    pub data_keys: Vec<(u32, PathBuf)>,
+}
+
+impl KeyFiles {
+    /// Reads the keys; `found`: side-cars that stand beside the inputs. They are opened only if there is a key file for them.
+    ///
+    /// # Errors
+    /// A file that cannot be read or that others may read, a side-car that is not valid or of another key file, two keys with
+    /// one id.
+    pub fn load(&self, found: &[PathBuf]) -> Result<KeyRing> {
+        let mut ring = KeyRing::default();
+        for (id, path) in &self.data_keys {
+            add(&mut ring, *id, read_key(path)?, path)?;
+        }
+        let Some(kek) = &self.kek else {
+            return match self.sidecars.first() {
+                Some(_) => Err(Error::usage("a side-car is of no use without the key file that opens it (KEK)")),
+                None => Ok(ring),
+            };
+        };
+        let kek = read_key(kek)?;
+        let sidecars = if self.sidecars.is_empty() { found } else { &self.sidecars };
+        if sidecars.is_empty() {
+            return Err(Error::usage(
+                "the key file (KEK) opens keys.json, which is not beside the inputs: name that file too",
+            ));
+        }
+        for path in sidecars {
+            let fault = |fault| Error::new(ErrorKind::Sidecar(fault)).input(path);
+            let keys = Sidecar::parse(&read_sidecar(path)?).and_then(|sidecar| sidecar.unwrap(&kek)).map_err(fault)?;
+            for (id, key) in keys {
+                add(&mut ring, id, key, path)?;
+            }
+        }
+        Ok(ring)
+    }
+}
+
+fn add(ring: &mut KeyRing, id: u32, key: Key, path: &Path) -> Result<()> {
+    if ring.add(id, key) {
+        return Ok(());
+    }
+    let words =
+        format!("another file has a different key with id {id}: they are of two clusters, decode them one by one");
+    Err(Error::new(ErrorKind::Usage(words)).input(path))
+}
+
+/// Reads a file of exactly 32 bytes that only its owner can read, as the server demands.
+fn read_key(path: &Path) -> Result<Key> {
+    let insecure = |words: &str| Error::new(ErrorKind::KeyFile(words.to_owned())).input(path);
+    let mut file = File::open(path).map_err(|e| Error::io("open", path, e))?;
+    let meta = file.metadata().map_err(|e| Error::io("stat", path, e))?;
+    if !meta.is_file() {
+        return Err(insecure("it is not a regular file"));
+    }
+    if meta.mode() & 0o077 != 0 {
+        let mode = meta.mode() & 0o777;
+        return Err(insecure(&format!("others than its owner have rights on it (mode {mode:03o}): chmod 600")));
+    }
+    if meta.len() != KEY as u64 {
+        return Err(insecure(&format!("it has {} bytes, a key has exactly 32", meta.len())));
+    }
+    let mut key = Key::default();
+    file.read_exact(key.as_mut_slice()).map_err(|e| Error::io("read", path, e))?;
+    Ok(key)
+}
+
+fn read_sidecar(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
+    file.take(MOST_SIDECAR).read_to_end(&mut bytes).map_err(|e| Error::io("read", path, e))?;
+    Ok(bytes)
+}

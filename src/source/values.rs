@@ -1,0 +1,91 @@
+//! How the values of a source are read: as they are stored, or, where rows were decrypted, from a private copy.
+
+use crate::format::envelope::{OpenFault, Sealed};
+use crate::format::keys::KeyRing;
+use crate::format::limits::VALUE_HEADER;
+use crate::format::mvcc::{self, MvccFault, ValueHeader};
+use crate::format::opened;
+
+/// Reads the raw values of a source.
+#[derive(Debug, Clone, Copy)]
+pub struct Values<'a> {
+    /// The keys of the source.
+    keys: &'a KeyRing,
+    /// The file and its copy, of a source whose rows were decrypted.
+    copy: Option<Copy<'a>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Copy<'a> {
+    stored: &'a [u8],
+    bytes: &'a [u8],
+}
+
+impl<'a> Values<'a> {
+    /// Those of a file without a copy.
+    pub(super) fn stored(keys: &'a KeyRing) -> Values<'a> {
+        Values { keys, copy: None }
+    }
+
+    /// Those of a file with a copy.
+    pub(super) fn of_copy(keys: &'a KeyRing, stored: &'a [u8], bytes: &'a [u8]) -> Values<'a> {
+        Values { keys, copy: Some(Copy { stored, bytes }) }
+    }
+
+    /// Decodes a raw value, which stands in the bytes of the source.
+    ///
+    /// # Errors
+    /// As [`mvcc::split_value`]; of a row that was decrypted, none.
+    #[inline]
+    pub fn split(self, raw_value: &'a [u8]) -> Result<ValueHeader<'a>, MvccFault> {
+        match mvcc::split_value(raw_value) {
+            Err(fault) => self.split_other(raw_value, fault),
+            plain => plain,
+        }
+    }
+
+    #[cold]
+    fn split_other(self, raw_value: &'a [u8], fault: MvccFault) -> Result<ValueHeader<'a>, MvccFault> {
+        let Some(copy) = self.copy else { return Err(fault) };
+        // What a file has that looks like a decrypted row is none.
+        match copy.stored_value(raw_value).map(mvcc::split_value) {
+            Some(Err(MvccFault::Encrypted(sealed))) => {
+                opened::parse(raw_value, copy.bytes).ok_or(MvccFault::Encrypted(sealed))
+            }
+            Some(Err(fault)) => Err(fault),
+            _ => Err(fault),
+        }
+    }
+
+    /// The envelope that a raw value has, or had before it was decrypted.
+    pub fn sealed(self, raw_value: &'a [u8]) -> Option<Sealed> {
+        let stored = self.copy.and_then(|copy| copy.stored_value(raw_value)).unwrap_or(raw_value);
+        match mvcc::split_value(stored) {
+            Err(MvccFault::Encrypted(sealed)) => sealed.ok(),
+            _ => None,
+        }
+    }
+
+    /// What can be told of an encrypted row without its body; `None`: it is not one whose key is missing.
+    #[cold]
+    pub fn without_key(self, raw_value: &'a [u8]) -> Option<ValueHeader<'a>> {
+        let Err(MvccFault::Encrypted(Ok(sealed))) = mvcc::split_value(raw_value) else { return None };
+        let ([_, expire @ ..], _) = raw_value.split_first_chunk::<VALUE_HEADER>()?;
+        let is_missing = self.keys.get(sealed.key_id).is_none();
+        is_missing.then(|| ValueHeader { tombstone: false, expire_at: u64::from_le_bytes(*expire), body: &[] })
+    }
+
+    /// Why an encrypted row does not open although its key is there.
+    #[cold]
+    pub fn why_closed(self, raw_key: &[u8], raw_value: &'a [u8]) -> Option<OpenFault> {
+        self.keys.open_into(raw_key, raw_value, &mut Vec::new(), &mut Vec::new())?.err()
+    }
+}
+
+impl<'a> Copy<'a> {
+    /// The same value as it is stored.
+    fn stored_value(self, raw_value: &[u8]) -> Option<&'a [u8]> {
+        let at = raw_value.as_ptr().addr().checked_sub(self.bytes.as_ptr().addr())?;
+        self.stored.get(at..at.checked_add(raw_value.len())?)
+    }
+}
