@@ -125,6 +125,11 @@ impl Tree {
         Tree::new(scratch, Backing::Nowhere, None)
     }
 
+    /// A tree of which nothing stays but counts: for a decode that is a mere check.
+    pub fn checked(scratch: &Path) -> Tree {
+        Tree { digests: Digests::None, ..Tree::nowhere(scratch) }
+    }
+
     /// A tree of which nothing stays but counts and, if they are wanted, digests; what the tap wants goes to it.
     pub fn tapped(scratch: &Path, tap: Tap, digests: Digests) -> Tree {
         Tree { tap: Some(tap), digests, ..Tree::nowhere(scratch) }
@@ -306,8 +311,8 @@ impl Tree {
         // Of what is only decoded to be compared, every digest counts.
         let nowhere = matches!(self.backing, Backing::Nowhere);
         match sum {
-            Sum::Whole(digest) => sums.add(dir, name, digest, Place { len: place.len, ..stands }),
-            Sum::Extents(digest) if nowhere => sums.add(dir, name, digest, place),
+            Sum::Whole(digest) => self.note(dir, name, digest, Place { len: place.len, ..stands }, sums),
+            Sum::Extents(digest) if nowhere => self.note(dir, name, digest, place, sums),
             Sum::Extents(_) => {}
         }
         Ok(place)
@@ -342,8 +347,21 @@ impl Tree {
     }
 
     fn put_done(&self, dir: &Dir, name: &[u8], digest: Digest, place: Place, sums: &mut Sums) {
-        sums.add(&dir.rel, name, digest, place);
+        self.note(&dir.rel, name, digest, place, sums);
         self.count(place.len);
+    }
+
+    /// Takes note of a file for CHECKSUMS, if there will be one.
+    #[inline]
+    fn note(&self, dir: &[u8], name: &[u8], digest: Digest, place: Place, sums: &mut Sums) {
+        if self.digests != Digests::None {
+            sums.add(dir, name, digest, place);
+        }
+    }
+
+    /// Whether anybody wants to know the digests of files.
+    pub fn takes_digests(&self) -> bool {
+        self.digests != Digests::None
     }
 
     /// Creates a file to be written in pieces. Dropped unfinished, it is removed again.
@@ -548,8 +566,8 @@ impl<'t> OpenFile<'t> {
         if let Some(tap) = &self.tree.tap {
             tap.take(&self.rel, &self.name, b"", Part::End)?;
         }
-        let digest = Digest::from(self.hash.take().unwrap_or_default().finalize());
-        sums.add(&self.rel, &self.name, digest, place);
+        let digest = self.hash.take().map_or_else(Digest::default, |hash| hash.finalize().into());
+        self.tree.note(&self.rel, &self.name, digest, place, sums);
         self.tree.count(self.bytes);
         Ok(())
     }

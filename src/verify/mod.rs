@@ -91,7 +91,7 @@ fn decoded(sources: &[Source], options: &Options, progress: &dyn Progress) -> Re
             return Ok((None, set.losses().take()?));
         }
         let scratch = std::env::temp_dir();
-        let mut filled = fill_surveyed(&Surveyed::of(set)?, &Tree::nowhere(&scratch), &scratch, options, progress)?;
+        let mut filled = fill_surveyed(&Surveyed::of(set)?, &Tree::checked(&scratch), &scratch, options, progress)?;
         let lost = std::mem::take(&mut filled.lost);
         Ok((Some(filled), lost))
     })

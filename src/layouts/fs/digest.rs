@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::output::checksums::Sum;
+use crate::output::checksums::{Digest, Sum};
 use crate::output::extents::ExtentsHash;
 
 /// Holes of so many bytes are hashed as the zeros that they read as; a file with more has a digest of its extents.
@@ -15,14 +15,22 @@ pub struct Summer {
 }
 
 enum Hash {
+    /// Nobody wants it.
+    None,
     Whole(Sha256),
     Extents(ExtentsHash),
 }
 
 impl Summer {
-    /// For a file with this many bytes of holes.
-    pub fn new(holes: u64) -> Summer {
-        let hash = if holes > MOST_ZEROS { Hash::Extents(ExtentsHash::default()) } else { Hash::Whole(Sha256::new()) };
+    /// For a file with this many bytes of holes; `wanted`: whether its digest is.
+    pub fn new(holes: u64, wanted: bool) -> Summer {
+        let hash = if !wanted {
+            Hash::None
+        } else if holes > MOST_ZEROS {
+            Hash::Extents(ExtentsHash::default())
+        } else {
+            Hash::Whole(Sha256::new())
+        };
         Summer { hash, at: 0 }
     }
 
@@ -30,6 +38,7 @@ impl Summer {
     pub fn add(&mut self, offset: u64, bytes: &[u8]) {
         self.skip_to(offset);
         match &mut self.hash {
+            Hash::None => {}
             Hash::Whole(hash) => hash.update(bytes),
             Hash::Extents(hash) => hash.add(bytes),
         }
@@ -39,6 +48,7 @@ impl Summer {
     fn skip_to(&mut self, offset: u64) {
         let hole = offset - self.at;
         match &mut self.hash {
+            Hash::None => {}
             Hash::Whole(hash) => zeros(hole).for_each(|zeros| hash.update(zeros)),
             Hash::Extents(hash) => hash.skip(hole),
         }
@@ -48,6 +58,7 @@ impl Summer {
     pub fn finish(mut self, size: u64) -> Sum {
         self.skip_to(size);
         match self.hash {
+            Hash::None => Sum::Whole(Digest::default()),
             Hash::Whole(hash) => Sum::Whole(hash.finalize().into()),
             Hash::Extents(hash) => Sum::Extents(hash.finish()),
         }
@@ -71,7 +82,7 @@ mod tests {
 
     fn sum(size: u64, extents: &[(u64, &[u8])]) -> Sum {
         let stored: u64 = extents.iter().map(|(_, bytes)| bytes.len() as u64).sum();
-        let mut summer = Summer::new(size - stored);
+        let mut summer = Summer::new(size - stored, true);
         extents.iter().for_each(|(offset, bytes)| summer.add(*offset, bytes));
         summer.finish(size)
     }
