@@ -94,6 +94,7 @@ pub fn fill_one(
         Adapter::Redis => spellings(&one.name).iter().try_for_each(|key| layouts::redis_key(&mut job, key))?,
         Adapter::DynamoDb => layouts::dynamodb_item(&mut job, &one.name, rest)?,
         Adapter::S3 => spellings(rest).iter().try_for_each(|key| layouts::s3_object(&mut job, &one.name, key))?,
+        Adapter::Sqs if one.rest.is_some() => layouts::sqs_message(&mut job, &one.name, rest)?,
         Adapter::Sqs => layouts::sqs_queues(&mut job)?,
         Adapter::Fs => layouts::fs_files(&mut job)?,
     }

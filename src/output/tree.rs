@@ -359,9 +359,9 @@ impl Tree {
         }
     }
 
-    /// Whether anybody wants to know the digests of files.
-    pub fn takes_digests(&self) -> bool {
-        self.digests != Digests::None
+    /// Whether it is a mere check: nobody sees any of its bytes.
+    pub fn is_check(&self) -> bool {
+        self.digests == Digests::None && self.tap.is_none()
     }
 
     /// Creates a file to be written in pieces. Dropped unfinished, it is removed again.

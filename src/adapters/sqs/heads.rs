@@ -10,7 +10,7 @@ use crate::dataset::{DataSet, KeyRange, Row, Shared};
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::fault::Result as Parsed;
-use crate::format::sqs::key::{self, DataKeys, TombstoneKey};
+use crate::format::sqs::key::{self, DataKey, DataKeys, TombstoneKey};
 use crate::format::sqs::{self, Message};
 use crate::model::sqs::{Head, HeadVisitor, RecordKind, Records};
 use crate::options::Options;
@@ -41,6 +41,45 @@ pub fn families(options: &Options) -> impl Iterator<Item = Family> + use<> {
 /// An input that changed.
 pub fn splits(set: &DataSet<'_>, family: Family) -> Result<Vec<KeyRange>> {
     set.parts(family, SPLIT)
+}
+
+/// One message, by its key.
+#[derive(Debug, Clone)]
+pub struct Only {
+    queue: Vec<u8>,
+    id: Vec<u8>,
+}
+
+impl Only {
+    /// The message of a queue with this ID.
+    pub fn new(queue: &[u8], id: &[u8]) -> Only {
+        Only { queue: key::encode_queue(queue), id: key::encode_queue(id) }
+    }
+
+    /// Splits that hold all messages of its queue.
+    ///
+    /// # Errors
+    /// An input that changed.
+    pub fn splits(&self, set: &DataSet<'_>) -> Result<Vec<KeyRange>> {
+        let mut splits = Vec::new();
+        for KeyRange { mut lo, hi } in ranges_of(&self.queue) {
+            for cut in set.cuts(&lo, hi.as_deref(), SPLIT)? {
+                splits.push(KeyRange { lo: std::mem::replace(&mut lo, cut.clone()), hi: Some(cut) });
+            }
+            splits.push(KeyRange { lo, hi });
+        }
+        Ok(splits)
+    }
+
+    fn is(&self, key: &DataKey<'_>) -> bool {
+        key.id == self.id && key.place.queue == self.queue
+    }
+}
+
+/// The keys of all messages of a queue.
+pub(super) fn ranges_of(queue: &[u8]) -> Vec<KeyRange> {
+    let prefixes = [key::classic_prefix_any(Family::SqsData, queue), key::partitioned_prefix(Family::SqsData, queue)];
+    prefixes.iter().map(|prefix| KeyRange::below(prefix)).collect()
 }
 
 /// How many records were found.
@@ -88,7 +127,7 @@ impl<'a> Counts<'a> {
     }
 }
 
-/// Reads the heads of one split.
+/// Reads the heads of one split; with `only`, of one message: the values of others are not looked at.
 ///
 /// # Errors
 /// The first malformed row, unless damage is skipped.
@@ -98,11 +137,13 @@ pub fn read<'a>(
     family: Family,
     split: &KeyRange,
     options: &Options,
+    only: Option<&Only>,
     visitor: &mut impl HeadVisitor<'a>,
 ) -> Result<Counts<'a>> {
     let mut task = Task {
         set,
         queues,
+        only,
         filter: &options.filter,
         keep_stale: options.include_orphans,
         only_live: options.for_restore,
@@ -134,6 +175,7 @@ pub fn read<'a>(
 struct Task<'s, 'a> {
     set: &'s DataSet<'a>,
     queues: &'s Queues<'a>,
+    only: Option<&'s Only>,
     filter: &'s Filter,
     keep_stale: bool,
     /// Whether bookkeeping rows of generations that are not live are left out.
@@ -148,8 +190,9 @@ struct Task<'s, 'a> {
 
 impl<'a> Task<'_, 'a> {
     fn message(&mut self, row: &Row<'a>, arena: &Bump, visitor: &mut impl HeadVisitor<'a>) -> Parsed<()> {
-        let queue = self.keys.parse(Family::SqsData.suffix(row.user_key))?.place.queue;
-        if !self.wants(queue) {
+        let key = self.keys.parse(Family::SqsData.suffix(row.user_key))?;
+        let queue = key.place.queue;
+        if !self.wants(queue) || self.only.is_some_and(|only| !only.is(&key)) {
             return Ok(());
         }
         let head = sqs::Head::parse(arena, row.body)?;

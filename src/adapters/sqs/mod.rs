@@ -16,7 +16,7 @@ mod md5;
 mod messages;
 mod queues;
 
-pub use heads::Counts;
+pub use heads::{Counts, Only};
 pub use messages::{Read, Reader, past_retention};
 pub use queues::{Queues, name_of};
 
@@ -32,9 +32,9 @@ pub fn rows_of(name: &[u8], id: &[u8]) -> RowsOf {
         return RowsOf { ranges: vec![KeyRange::below(&record)], is_row: Box::new(move |user_key| user_key == record) };
     }
     let id = key::encode_queue(id);
-    let prefixes = [key::classic_prefix_any(Family::SqsData, &queue), key::partitioned_prefix(Family::SqsData, &queue)];
+    let ranges = heads::ranges_of(&queue);
     let is_row = move |user_key: &[u8]| {
         DataKey::parse(Family::SqsData.suffix(user_key)).is_ok_and(|key| key.place.queue == queue && key.id == id)
     };
-    RowsOf { ranges: prefixes.iter().map(|prefix| KeyRange::below(prefix)).collect(), is_row: Box::new(is_row) }
+    RowsOf { ranges, is_row: Box::new(is_row) }
 }

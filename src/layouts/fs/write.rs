@@ -160,7 +160,7 @@ impl Task<'_, '_, '_> {
         if i64::try_from(size).is_err() {
             return Err(too_large(self.cx.set, &planned.node, "2^63-1"));
         }
-        let (mut sum, mut at, mut stored) = (Summer::new(self.holes(planned)?, self.out.tree().takes_digests()), 0, 0);
+        let (mut sum, mut at, mut stored) = (Summer::new(self.holes(planned)?, !self.out.tree().is_check()), 0, 0);
         let (dir, name) = self.out.place_known(&planned.tree)?;
         let mut file = self.out.grow_known(&dir, name);
         let mut extents = Extents::new(self.cx.set, &planned.node);

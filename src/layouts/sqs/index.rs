@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::entry::{Entry, id_prefix};
-use crate::adapters::sqs::{Counts, Queues, heads};
+use crate::adapters::sqs::{Counts, Only, Queues, heads};
 use crate::dataset::{DataSet, KeyRange};
 use crate::error::Result;
 use crate::format::Family;
@@ -72,7 +72,7 @@ pub fn read<'a>(job: &mut Job<'_, 'a, '_>, queues: &Queues<'a>) -> Result<Index<
         progress.begin("sqs rows", splits.len() as u64);
         engine::run(
             splits.len(),
-            |i| split(set, queues, family, &splits[i], options),
+            |i| split(set, queues, family, &splits[i], options, None),
             |mut found: Found<'a>| {
                 progress.advance(1);
                 note_shared(found.counts.shared.take().into_iter().collect(), findings);
@@ -84,15 +84,36 @@ pub fn read<'a>(job: &mut Job<'_, 'a, '_>, queues: &Queues<'a>) -> Result<Index<
     gather.finish()
 }
 
+/// Reads the head of one message.
+///
+/// # Errors
+/// A malformed row of it, or a malformed key of its queue.
+pub fn read_one<'a>(job: &mut Job<'_, 'a, '_>, queues: &Queues<'a>, only: &Only) -> Result<Index<'a>> {
+    let (set, options, progress) = (job.set, job.options, job.progress);
+    let mut gather = Gather::new(job.tree, set.is_merged(), 1);
+    let splits = only.splits(set)?;
+    progress.begin("sqs rows", splits.len() as u64);
+    engine::run(
+        splits.len(),
+        |i| split(set, queues, Family::SqsData, &splits[i], options, Some(only)),
+        |found: Found<'a>| {
+            progress.advance(1);
+            found.runs.into_iter().try_for_each(|run| gather.take(run))
+        },
+    )?;
+    gather.finish()
+}
+
 fn split<'a>(
     set: &DataSet<'a>,
     queues: &Queues<'a>,
     family: Family,
     split: &KeyRange,
     options: &Options,
+    only: Option<&Only>,
 ) -> Result<Found<'a>> {
     let mut runs = Runs::default();
-    let counts = heads::read(set, queues, family, split, options, &mut runs)?;
+    let counts = heads::read(set, queues, family, split, options, only, &mut runs)?;
     // Sorted runs make the sort of all of them short. Side records are in the order that they keep in several inputs.
     let messages = runs.0.iter_mut().filter(|run| run.of.kind != RecordKind::Side);
     messages.for_each(|run| run.entries.sort_by_key(Entry::key));

@@ -14,7 +14,7 @@ pub mod paths;
 pub mod read;
 pub mod render;
 
-use crate::adapters::sqs::Queues;
+use crate::adapters::sqs::{Only, Queues};
 use crate::error::Result;
 use crate::layouts::{jsonl, tree};
 use crate::model::sqs::{Queue, Records};
@@ -73,4 +73,17 @@ pub(crate) fn queues(job: &mut Job<'_, '_, '_>) -> Result<()> {
     documents::write(job, &queues, &index.files)?;
     queues.report(&index.counts, &job.options.filter, &mut job.collector.findings);
     lines::write(job, &queues, &index.files, index.entries)
+}
+
+/// Writes one message, by the ID of its key; where there is none such, all of its queue, since an ID can stand in a value alone.
+///
+/// # Errors
+/// As [`queues`].
+pub(crate) fn message(job: &mut Job<'_, '_, '_>, queue: &[u8], id: &[u8]) -> Result<()> {
+    let known = Queues::read(job.set, &mut Vec::new())?;
+    let index = index::read_one(job, &known, &Only::new(queue, id))?;
+    if index.files.is_empty() {
+        return queues(job);
+    }
+    lines::write(job, &known, &index.files, index.entries)
 }
