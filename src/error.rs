@@ -10,6 +10,7 @@ use crate::format::header::HeaderFault;
 use crate::format::keys::SidecarFault;
 use crate::format::mvcc::MvccFault;
 use crate::format::s3::chunk::ChunkFault;
+use crate::format::sst::{SstFault, bundle};
 use crate::format::{Family, Fault};
 
 /// Shorthand for fallible calls of this crate.
@@ -23,7 +24,36 @@ struct Inner {
     input: Option<PathBuf>,
     offset: Option<u64>,
     row: Option<(Family, Brief)>,
+    /// Of a bundle: where the input has what is wrong. `offset` is the position among its unpacked rows.
+    place: Option<(u64, Option<SstPlace>)>,
     also: Option<Error>,
+}
+
+/// A place in a bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct SstPlace {
+    /// The file of the bundle, by its position.
+    #[serde(rename = "sst_file", serialize_with = "sst_file")]
+    pub file: u32,
+    /// Where the block begins in that file, if it is one of a block.
+    #[serde(rename = "sst_block", skip_serializing_if = "Option::is_none")]
+    pub block: Option<u64>,
+}
+
+// Serde gives a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn sst_file<S: serde::Serializer>(file: &u32, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&bundle::name_of(*file as usize))
+}
+
+impl fmt::Display for SstPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&bundle::name_of(self.file as usize))?;
+        match self.block {
+            Some(block) => write!(f, ", block at {block}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What went wrong.
@@ -124,12 +154,9 @@ pub enum ErrorKind {
     /// An `EKVMVCC2` stream of another version.
     #[error("EKVMVCC2 version {0} is not known (only 1 and 2): the file was written by a newer server; update ekvsnap")]
     Mvcc2Version(u32),
-    /// An SST-ingest bundle.
-    #[error(
-        "the file is an EKVSSTI1 SST-ingest bundle, which ekvsnap does not read: restart the server without \
-         ELASTICKV_PEBBLE_SST_INGEST_SNAPSHOT, take a new snapshot and decode that"
-    )]
-    SstBundle,
+    /// An SST-ingest bundle (`EKVSSTI1`) that is not sound.
+    #[error(transparent)]
+    Sst(SstFault),
     /// Only snapshots of the timestamp group.
     #[error("the file is the state of the timestamp group, no user data: name the snapshots of the other groups")]
     TimestampGroup,
@@ -258,7 +285,7 @@ impl Error {
     /// An error that is about no place in an input.
     #[cold]
     pub fn new(kind: ErrorKind) -> Error {
-        Error(Box::new(Inner { kind, input: None, offset: None, row: None, also: None }))
+        Error(Box::new(Inner { kind, input: None, offset: None, row: None, place: None, also: None }))
     }
 
     /// A request that cannot be met; `words` say what to do.
@@ -344,6 +371,14 @@ impl Error {
         self
     }
 
+    /// Adds where a bundle has it: the byte offset in the input, with file and block.
+    #[cold]
+    #[must_use]
+    pub(crate) fn placed(mut self, offset: u64, place: Option<SstPlace>) -> Error {
+        self.0.place = Some((offset, place));
+        self
+    }
+
     /// Names a second error beside this one, such as a CRC mismatch beside a damaged row.
     #[cold]
     #[must_use]
@@ -357,9 +392,19 @@ impl Error {
         &self.0.kind
     }
 
-    /// Byte offset in the input, of the entry that is at fault.
+    /// Byte offset in the input, of the entry that is at fault; in a bundle, of its block.
     pub fn offset(&self) -> Option<u64> {
+        self.0.place.map(|(offset, _)| offset).or(self.0.offset)
+    }
+
+    /// Byte offset among the rows as they are read: that in the input, or in what a bundle was unpacked to.
+    pub(crate) fn position(&self) -> Option<u64> {
         self.0.offset
+    }
+
+    /// File and block, if the input is a bundle.
+    pub fn place(&self) -> Option<SstPlace> {
+        self.0.place.and_then(|(_, place)| place)
     }
 
     /// Family of the row at fault.
@@ -450,6 +495,13 @@ impl From<MvccFault> for Error {
     }
 }
 
+impl From<SstFault> for Error {
+    #[cold]
+    fn from(fault: SstFault) -> Error {
+        Error::new(ErrorKind::Sst(fault))
+    }
+}
+
 impl From<Fault> for Error {
     #[cold]
     fn from(fault: Fault) -> Error {
@@ -459,7 +511,7 @@ impl From<Fault> for Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, input, offset, row, also } = &*self.0;
+        let Inner { kind, input, row, also, .. } = &*self.0;
         if let Some(input) = input {
             write!(f, "{}: ", input.display())?;
         }
@@ -470,8 +522,11 @@ impl fmt::Display for Error {
         if let Some((_, key)) = row {
             write!(f, ", key \"{key}\"")?;
         }
-        if let Some(offset) = offset {
+        if let Some(offset) = self.offset() {
             write!(f, ", at byte offset {offset}")?;
+        }
+        if let Some(place) = self.place() {
+            write!(f, " ({place})")?;
         }
         match also {
             Some(also) => write!(f, "; also: {also}"),

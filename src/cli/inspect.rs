@@ -190,12 +190,9 @@ fn words(found: &Inspection, top: usize) -> Result<String> {
     }
     found.warnings.iter().for_each(|warning| text.push_str(&warning_words(warning)));
     for lost in found.lost.first(SHOWN)? {
-        text.push_str(&format!(
-            "damage: {} at byte offset {}: {}\n",
-            Visible(&lost.input),
-            lost.offset,
-            Visible(&lost.reason)
-        ));
+        let place = lost.place.map_or(String::new(), |place| format!(" ({place})"));
+        let (input, reason) = (Visible(&lost.input), Visible(&lost.reason));
+        text.push_str(&format!("damage: {input} at byte offset {}{place}: {reason}\n", lost.offset));
     }
     if found.lost.len() > SHOWN as u64 {
         text.push_str(&format!("        … and {} more: --json has them\n", found.lost.len() - SHOWN as u64));

@@ -66,7 +66,9 @@ pub(super) fn lost_words(level: &str, lost: &Lost) -> String {
         let key = lost.key.as_ref().map_or(String::new(), |key| format!(" key {}", shown(key)));
         format!(", {family}{key}")
     });
-    format!("{level}: {} at byte offset {}{row}: {}\n", Visible(&lost.input), lost.offset, Visible(&lost.reason))
+    let place = lost.place.map_or(String::new(), |place| format!(" ({place})"));
+    let (input, reason) = (Visible(&lost.input), Visible(&lost.reason));
+    format!("{level}: {input} at byte offset {}{place}{row}: {reason}\n", lost.offset)
 }
 
 /// How many places are not shown, and how to see them.

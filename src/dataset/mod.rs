@@ -71,6 +71,7 @@ pub struct DataSet<'a> {
 fn view_of(sources: &[Source], as_of: Option<u64>, lenient: bool) -> Result<View> {
     let mut newest = 0;
     for source in sources {
+        source.unpack(lenient)?;
         newest = newest.max(survey::last_commit_ts(source)?);
     }
     Ok(View { as_of: as_of.unwrap_or(u64::MAX), read_ts: as_of.unwrap_or(newest), lenient })
@@ -301,7 +302,7 @@ impl<'a> DataSet<'a> {
         // Rows of the overlay carry the group of their intent in the upper half of the numbers.
         let index = error.group as usize % self.groups.len().max(1);
         match self.groups.get(index) {
-            Some(group) => error.error.input(group.source.path()),
+            Some(group) => group.source.locate(error.error),
             None => error.error,
         }
     }

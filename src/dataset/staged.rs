@@ -32,7 +32,7 @@ pub(super) fn add(groups: &mut Vec<Group<'_>>, index: usize, view: View, grain: 
         return Ok(());
     }
     let source = group.source;
-    let found = staged::staged(source, &group.survey, view, grain).map_err(|e| e.input(source.path()))?;
+    let found = staged::staged(source, &group.survey, view, grain).map_err(|e| source.locate(e))?;
     for job in found {
         groups.push(Group::staged(groups.len() as u32, source, job));
     }

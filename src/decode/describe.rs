@@ -67,7 +67,7 @@ fn input_info(group: &crate::dataset::Group<'_>, for_restore: bool) -> InputInfo
         fsm_crc32c: group.survey.crc32c.map(|crc| format!("{crc:08x}")),
         snapshot_index: index_of(path),
         last_commit_ts: group.survey.last_commit_ts,
-        bytes: group.file().len() as u64,
+        bytes: group.source.file().len() as u64,
         fsm_path_b64: exact_path(path),
         fsm_header: for_restore.then(|| header_info(group)),
     }

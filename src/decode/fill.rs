@@ -150,7 +150,7 @@ pub fn fill_surveyed(
     set.check_keys()?;
     // Its patterns have taken nothing yet, whatever they took in another run.
     let options = &options.clone();
-    let input_bytes = set.inputs().map(|group| group.file().len() as u64).sum();
+    let input_bytes = set.inputs().map(|group| group.source.file().len() as u64).sum();
     let mut collector = Collector::new(tree, scratch);
     findings::of_inputs(set, options, unresolved, &mut collector.findings)?;
     let mut job = Job { set, options, tree, progress, collector: &mut collector };

@@ -227,12 +227,13 @@ fn input(group: &Group<'_>) -> Input {
     Input {
         path: group.source.path().to_string_lossy().into_owned(),
         path_b64: exact_path(group.source.path()),
-        bytes: group.file().len() as u64,
+        bytes: group.source.file().len() as u64,
         header_version: survey.header.version,
         hlc_ceiling_ms: survey.header.ceiling_ms,
         stream: match survey.layout {
             Layout::Empty => "",
             Layout::Timestamps => "TSO",
+            Layout::Pebble if group.source.unpacked().is_some() => "EKVSSTI1",
             Layout::Pebble => "EKVPBBL1",
             Layout::Mvcc2 => "EKVMVCC2",
         },

@@ -2,11 +2,13 @@
 //!
 //! A target takes any bytes. None may panic; and each asserts what must hold besides, where two ways lead to the same end.
 
+mod bundles;
 mod files;
 mod parsers;
 mod text;
 mod whole;
 
+pub use bundles::{sst_block, sst_bundle};
 pub use files::{container, survey};
 pub use parsers::{dynamodb_item, envelope, fs_rows, redis_values, rows, s3_values, sqs_message};
 pub use text::{json, lines, names};
@@ -16,8 +18,10 @@ pub use whole::{encode_rows, whole};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 15] = [
     ("container", container),
+    ("sst_block", sst_block),
+    ("sst_bundle", sst_bundle),
     ("survey", survey),
     ("envelope", envelope),
     ("rows", rows),

@@ -238,10 +238,10 @@ impl Losses {
         Iter { held: self.held.iter(), run: self.run.as_ref().map(Run::read) }
     }
 
-    /// Where those of an input stand, ascending.
-    pub fn offsets<'l>(&'l self, input: &'l str) -> impl Iterator<Item = Result<u64>> + 'l {
+    /// Where those of an input stand, ascending: of a bundle, in what it was unpacked to.
+    pub fn positions<'l>(&'l self, input: &'l str) -> impl Iterator<Item = Result<u64>> + 'l {
         let is_its = move |lost: &Result<Lost>| lost.as_ref().map_or(true, |lost| lost.input == input);
-        self.iter().filter(is_its).map(|lost| lost.map(|lost| lost.offset))
+        self.iter().filter(is_its).map(|lost| lost.map(|lost| lost.position))
     }
 
     /// The first of them.
@@ -295,14 +295,16 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::error::ErrorKind;
+    use crate::error::{ErrorKind, SstPlace};
     use crate::format::{Family, Fault};
 
     /// One of a few hundred places: what is known of a place does not depend on who tells of it.
     fn loss(n: usize) -> Error {
         let (reason, at) = (["odd", "even"][n % 2], n % 97);
         let error = |fault: Fault| Error::from(fault).at(at).input(Path::new(["a", "b"][n % 2]));
-        match n % 3 {
+        match n % 4 {
+            3 => error(Fault::Value(reason))
+                .placed(n as u64, Some(SstPlace { file: n as u32 % 3, block: (n % 8 > 3).then_some(at as u64) })),
             0 => error(Fault::Value(reason)).row(Family::HashMeta, &[b"!hs|meta|", &[b'k'; 700][..at * 7]].concat()),
             1 => error(Fault::Key(reason)).row(Family::Bare, &[0xff; 600][..at * 6]),
             _ => Error::new(ErrorKind::Gap { why: "x".repeat(n % 50), bytes: n as u64 }).at(n).input(Path::new("c")),

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use serde::Serialize;
 
 use super::findings::{Cut, Value, exact_path};
-use crate::error::{Brief, Error, ErrorKind};
+use crate::error::{Brief, Error, ErrorKind, SstPlace};
 use crate::format::Family;
 
 /// One loss: a line of `ERRORS.jsonl`.
@@ -17,8 +17,14 @@ pub struct Lost {
     /// The same in base64, if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_b64: Option<String>,
-    /// Byte offset of the entry.
+    /// Byte offset of the entry; in a bundle, of its block.
     pub offset: u64,
+    /// Where it stands among the rows as they are read: of a bundle, in what it was unpacked to.
+    #[serde(skip)]
+    pub(crate) position: u64,
+    /// File and block of a bundle.
+    #[serde(flatten)]
+    pub place: Option<SstPlace>,
     /// Prefix of the row's family.
     pub family: Option<&'static str>,
     /// User key of the row, with its prefix; a long one is cut.
@@ -46,6 +52,8 @@ impl Lost {
             input: error.path().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
             input_b64: error.path().and_then(exact_path),
             offset: error.offset().unwrap_or_default(),
+            position: error.position().unwrap_or_default(),
+            place: error.place(),
             family: error.family().map(|family| family.prefix()),
             key: error.brief().map(Value::from),
             bucket: of_body(|kind| if let ErrorKind::Body { bucket, .. } = kind { Some(bucket) } else { None }),
@@ -58,8 +66,8 @@ impl Lost {
 
 /// Whether an error is about a row, not about bytes that may hold any number of them.
 pub(crate) fn is_of_a_row(error: &Error) -> bool {
-    use ErrorKind::{FooterCrc, Gap, Mvcc2Crc, RestLost};
-    !matches!(error.kind(), Gap { .. } | RestLost { .. } | FooterCrc { .. } | Mvcc2Crc { .. })
+    use ErrorKind::{FooterCrc, Gap, Mvcc2Crc, RestLost, Sst};
+    !matches!(error.kind(), Gap { .. } | RestLost { .. } | FooterCrc { .. } | Mvcc2Crc { .. } | Sst(_))
 }
 
 /// In a temporary file: what an optional member begins with.
@@ -72,10 +80,11 @@ const CUT_BINARY: u8 = 4;
 impl Lost {
     /// Losses are told in this order; those that are equal in it are one.
     pub(super) fn order(&self, other: &Lost) -> Ordering {
-        (&self.input, &self.input_b64, self.offset, &self.reason).cmp(&(
+        let key = |lost: &Lost| (lost.position, lost.offset);
+        (&self.input, &self.input_b64, key(self), &self.reason).cmp(&(
             &other.input,
             &other.input_b64,
-            other.offset,
+            key(other),
             &other.reason,
         ))
     }
@@ -90,6 +99,8 @@ impl Lost {
     pub(super) fn store(&self, out: &mut impl Write) -> io::Result<()> {
         put_text(out, &self.input)?;
         out.write_all(&self.offset.to_le_bytes())?;
+        out.write_all(&self.position.to_le_bytes())?;
+        put_place(out, self.place)?;
         put_text(out, &self.reason)?;
         put_value(out, self.input_b64.clone().map(Value::Text).as_ref())?;
         put_value(out, self.family.map(Value::from).as_ref())?;
@@ -104,7 +115,8 @@ impl Lost {
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             input => input?,
         };
-        let (offset, reason) = (take_number(stored)?, take_text(stored)?);
+        let (offset, position, place) = (take_number(stored)?, take_number(stored)?, take_place(stored)?);
+        let reason = take_text(stored)?;
         let input_b64 = take_value(stored)?.map(text_of);
         let family = take_value(stored)?.map(text_of).and_then(|prefix| {
             let family = Family::ALL.iter().find(|family| family.prefix() == prefix);
@@ -114,13 +126,26 @@ impl Lost {
         let [any] = take(stored)?;
         let rows = take_number(stored)?;
         let rows = (any > 0).then_some(rows);
-        Ok(Some(Lost { input, input_b64, offset, family, key, bucket, object, reason, rows }))
+        Ok(Some(Lost { input, input_b64, offset, position, place, family, key, bucket, object, reason, rows }))
     }
 }
 
 fn put_text(out: &mut impl Write, text: &str) -> io::Result<()> {
     out.write_all(&(text.len() as u64).to_le_bytes())?;
     out.write_all(text.as_bytes())
+}
+
+/// One more than the file, and than the block: 0 stands for none.
+fn put_place(out: &mut impl Write, place: Option<SstPlace>) -> io::Result<()> {
+    let file = place.map_or(0, |place| u64::from(place.file) + 1);
+    let block = place.and_then(|place| place.block).map_or(0, |block| block.saturating_add(1));
+    out.write_all(&file.to_le_bytes())?;
+    out.write_all(&block.to_le_bytes())
+}
+
+fn take_place(stored: &mut impl Read) -> io::Result<Option<SstPlace>> {
+    let (file, block) = (take_number(stored)?, take_number(stored)?);
+    Ok(file.checked_sub(1).map(|file| SstPlace { file: file as u32, block: block.checked_sub(1) }))
 }
 
 fn put_value(out: &mut impl Write, value: Option<&Value>) -> io::Result<()> {

@@ -90,9 +90,9 @@ impl Footer {
 /// A file that cannot be read, or that changes meanwhile.
 pub fn damage_of(path: &Path) -> Result<Option<Error>> {
     let source = Source::open(path, Access::Map)?;
-    let damage = match Footer::of(source.bytes()) {
+    let damage = match Footer::of(source.file()) {
         Some(footer) => (!footer.matches()).then(|| footer.mismatch()),
-        None if source.bytes().is_empty() => Some(Error::new(ErrorKind::EmptyFile)),
+        None if source.file().is_empty() => Some(Error::new(ErrorKind::EmptyFile)),
         None => Some(Error::new(ErrorKind::Truncated("its footer"))),
     };
     source.check_unchanged()?;

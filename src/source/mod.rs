@@ -1,23 +1,32 @@
-//! Where the bytes come from: a mapped file, a read file, or standard input spooled to a temporary file.
+//! Where the bytes come from: a mapped file, a read file, or standard input spooled to a temporary file; a bundle is
+//! unpacked to one.
 
+mod bundle;
 pub mod crc;
 mod discover;
 pub mod keys;
 mod map;
+mod spill;
 mod values;
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+pub use bundle::{Bound, Missing};
 pub use discover::{Found, PassedOver, find_inputs, index_of};
 pub use map::survive_torn_maps;
+pub(crate) use spill::{Spill, Spilled};
 pub use values::Values;
+
+pub(crate) use bundle::Unpacked;
+use crc::Footer;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::keys::KeyRing;
+use crate::format::limits::FOOTER;
 
 /// How to bring a file's bytes into the address space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,6 +47,9 @@ pub struct Source {
     keys: Arc<KeyRing>,
     /// The rows in clear, of a source with encrypted ones whose keys are there.
     copy: Option<Bytes>,
+    access: Access,
+    /// Of a bundle: the stream of its rows.
+    unpacked: OnceLock<(Bytes, Unpacked)>,
 }
 
 enum Bytes {
@@ -46,14 +58,14 @@ enum Bytes {
 }
 
 impl Bytes {
-    fn of(file: &mut File, len: u64, access: Access) -> io::Result<Bytes> {
+    fn of(file: &mut File, access: Access) -> io::Result<Bytes> {
         match access {
-            Access::Map if len > 0 => map::map(file).map(Bytes::Mapped),
+            Access::Map if file.metadata()?.len() > 0 => map::map(file).map(Bytes::Mapped),
             _ => read(file).map(Bytes::Owned),
         }
     }
 
-    fn get(&self) -> &[u8] {
+    fn all(&self) -> &[u8] {
         match self {
             Bytes::Mapped(map) => map.bytes(),
             Bytes::Owned(vec) => vec,
@@ -103,13 +115,14 @@ impl Source {
         Ok(Source { real_path: path.canonicalize().ok(), ..source? })
     }
 
-    fn new(path: PathBuf, bytes: Bytes, seen: Option<(File, Stamp)>) -> Source {
-        Source { path, real_path: None, bytes, seen, keys: Arc::default(), copy: None }
+    fn new(path: PathBuf, bytes: Bytes, seen: Option<(File, Stamp)>, access: Access) -> Source {
+        let (keys, unpacked) = (Arc::default(), OnceLock::new());
+        Source { path, real_path: None, bytes, seen, keys, copy: None, access, unpacked }
     }
 
     /// Bytes that are already in memory, under a name for messages.
     pub fn from_bytes(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Source {
-        Source::new(name.into(), Bytes::Owned(bytes), None)
+        Source::new(name.into(), Bytes::Owned(bytes), None, Access::Map)
     }
 
     /// The same bytes under another name: what is written about the input, and in messages, has that one.
@@ -139,8 +152,8 @@ impl Source {
         if !meta.is_file() {
             return Err(Error::usage(format!("{} is not a regular file", path.display())));
         }
-        let bytes = Bytes::of(&mut file, meta.len(), access).map_err(|e| Error::io("read", path, e))?;
-        Ok(Source::new(path.to_path_buf(), bytes, Some((file, Stamp::of(&meta)))))
+        let bytes = Bytes::of(&mut file, access).map_err(|e| Error::io("read", path, e))?;
+        Ok(Source::new(path.to_path_buf(), bytes, Some((file, Stamp::of(&meta))), access))
     }
 
     /// The name as the user gave it.
@@ -156,20 +169,70 @@ impl Source {
     /// All bytes: where rows were decrypted, those of the private copy, which has every row in its place.
     pub fn bytes(&self) -> &[u8] {
         match &self.copy {
-            Some(copy) => copy.get().get(..self.stored().len()).unwrap_or_default(),
+            Some(copy) => copy.all().get(..self.stored().len()).unwrap_or_default(),
             None => self.stored(),
         }
     }
 
-    /// All bytes as they are stored.
+    /// All bytes of the rows as they are stored: of a bundle that was [unpacked](Source::unpack), the stream of its rows.
     pub fn stored(&self) -> &[u8] {
-        self.bytes.get()
+        self.unpacked.get().map_or(&self.bytes, |(stream, _)| stream).all()
+    }
+
+    /// All bytes of the file.
+    pub fn file(&self) -> &[u8] {
+        self.bytes.all()
+    }
+
+    /// Unpacks a bundle; nothing is to be done for another file, nor a second time. A lenient run goes on behind what is
+    /// broken, and tells of it by the survey.
+    ///
+    /// # Errors
+    /// What is wrong with the bundle; a temporary file that cannot be written.
+    pub fn unpack(&self, lenient: bool) -> Result<()> {
+        let done = self.unpacked.get().is_some_and(|(_, unpacked)| lenient || unpacked.lost().is_empty());
+        if done || !bundle::is_bundle(self.file()) {
+            return Ok(());
+        }
+        let (mut stream, unpacked) = bundle::unpack(self.file(), &self.path, lenient)?;
+        let bytes = Bytes::of(&mut stream, self.access).map_err(|e| Error::io("read", "a temporary file", e))?;
+        // Two threads that did this at once did the same.
+        let _ = self.unpacked.set((bytes, unpacked));
+        Ok(())
+    }
+
+    /// Whether the file is a bundle, and what it was unpacked to.
+    pub(crate) fn unpacked(&self) -> Option<&Unpacked> {
+        self.unpacked.get().map(|(_, unpacked)| unpacked)
+    }
+
+    /// The footer of the file. `of_rows` gives it, from what stands behind the rows, where the rows are those of the file.
+    pub(crate) fn footer(&self, of_rows: impl FnOnce() -> Option<Footer>) -> Option<Footer> {
+        self.unpacked().map_or_else(of_rows, Unpacked::footer)
+    }
+
+    /// Names the input on an error about bytes of it, and of a bundle the block that has them.
+    #[cold]
+    #[must_use]
+    pub fn locate(&self, error: Error) -> Error {
+        let placed = match (self.unpacked(), error.position()) {
+            (Some(_), _) if matches!(error.kind(), ErrorKind::FooterCrc { .. }) => {
+                let footer = (self.file().len() as u64).saturating_sub(FOOTER as u64);
+                error.placed(footer, None)
+            }
+            (Some(unpacked), Some(position)) if error.place().is_none() => match unpacked.place(position) {
+                Some((offset, place)) => error.placed(offset, Some(place)),
+                None => error,
+            },
+            _ => error,
+        };
+        placed.input(&self.path)
     }
 
     /// How its values are read.
     pub fn values(&self) -> Values<'_> {
         match &self.copy {
-            Some(copy) => Values::of_copy(&self.keys, self.stored(), copy.get()),
+            Some(copy) => Values::of_copy(&self.keys, self.stored(), copy.all()),
             None => Values::stored(&self.keys),
         }
     }
@@ -192,9 +255,8 @@ impl Source {
     pub(crate) fn with_copy(self, mut copy: File, access: Access) -> Result<Source> {
         let path = self.path.clone();
         let failed = |e| Error::io("read the decrypted copy of", &path, e);
-        let len = copy.metadata().map_err(failed)?.len();
         copy.rewind().map_err(failed)?;
-        let copy = Bytes::of(&mut copy, len, access).map_err(failed)?;
+        let copy = Bytes::of(&mut copy, access).map_err(failed)?;
         Ok(Source { copy: Some(copy), ..self })
     }
 

@@ -1,29 +1,16 @@
 //! Stretches of a damaged file that are not read.
 
-use std::fs::File;
-use std::io::{self, Seek as _, Write as _};
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
-use crate::source::{Access, Source};
+use crate::error::Result;
+use crate::source::{Spill, Spilled};
 
 /// Bytes of a stretch in the list: where it begins and where it ends.
 const STORED: usize = 16;
-/// Bytes of the list that are held; a longer one goes to a temporary file, which is mapped.
-const HELD: usize = 1 << 20;
-/// What a temporary file is called in messages.
-const NAME: &str = "a temporary file";
-
 /// The stretches of a file, ascending, that do not touch one another. A file without damage has none.
 #[derive(Clone, Default)]
-pub struct Holes(Option<Arc<Store>>);
-
-enum Store {
-    Held(Vec<u8>),
-    Spilled(Source),
-}
+pub struct Holes(Option<Arc<Spilled>>);
 
 impl std::fmt::Debug for Holes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -54,15 +41,6 @@ impl Holes {
     }
 }
 
-impl Store {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Store::Held(bytes) => bytes,
-            Store::Spilled(source) => source.bytes(),
-        }
-    }
-}
-
 fn hole(list: &[u8], n: usize) -> Option<Range<usize>> {
     let (start, end) = list.get(n * STORED..)?.first_chunk::<STORED>()?.split_at(STORED / 2);
     let number = |bytes: &[u8]| bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes) as usize);
@@ -71,10 +49,7 @@ fn hole(list: &[u8], n: usize) -> Option<Range<usize>> {
 
 /// Takes holes in ascending order.
 #[derive(Default)]
-pub(super) struct Builder {
-    held: Vec<u8>,
-    spilled: Option<File>,
-}
+pub(super) struct Builder(Spill);
 
 impl Builder {
     /// Adds a hole behind all others.
@@ -82,43 +57,18 @@ impl Builder {
     /// # Errors
     /// A full list could not be spilled.
     pub fn push(&mut self, hole: &Range<usize>) -> Result<()> {
-        self.held.extend((hole.start as u64).to_le_bytes());
-        self.held.extend((hole.end as u64).to_le_bytes());
-        if self.held.len() < HELD { Ok(()) } else { self.spill().map_err(failed) }
-    }
-
-    fn spill(&mut self) -> io::Result<()> {
-        let file = match &mut self.spilled {
-            Some(file) => file,
-            none => none.insert(tempfile::tempfile()?),
-        };
-        file.write_all(&self.held)?;
-        self.held.clear();
-        Ok(())
+        self.0.push(&(hole.start as u64).to_le_bytes())?;
+        self.0.push(&(hole.end as u64).to_le_bytes())
     }
 
     /// The list.
     ///
     /// # Errors
     /// As [`push`](Builder::push).
-    pub fn finish(mut self) -> Result<Holes> {
-        if self.spilled.is_some() {
-            self.spill().map_err(failed)?;
-        }
-        Ok(Holes(match self.spilled {
-            None if self.held.is_empty() => None,
-            None => Some(Arc::new(Store::Held(self.held))),
-            Some(mut file) => {
-                file.rewind().map_err(failed)?;
-                Some(Arc::new(Store::Spilled(Source::spool(Path::new(NAME), file, Access::Map)?)))
-            }
-        }))
+    pub fn finish(self) -> Result<Holes> {
+        let list = self.0.finish()?;
+        Ok(Holes((!list.bytes().is_empty()).then(|| Arc::new(list))))
     }
-}
-
-#[cold]
-fn failed(e: io::Error) -> Error {
-    Error::io("write", NAME, e)
 }
 
 #[cfg(test)]
@@ -127,7 +77,7 @@ mod tests {
 
     #[test]
     fn what_is_read_between_holes() {
-        for most in [4, 3 * HELD / STORED] {
+        for most in [4, 200_000] {
             let mut builder = Builder::default();
             (1..=most).for_each(|n| builder.push(&(n * 10..n * 10 + 3)).unwrap());
             let holes = builder.finish().unwrap();

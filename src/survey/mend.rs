@@ -9,6 +9,9 @@
 //! * **The keys behind a gap** may have lost a newer version in it: the key of the first entry, and those that it begins with.
 //!   Unless the keys in the gap show that they did not ([`is_version`]), or a version of theirs stands before it, they are left
 //!   out as well: an older version is never taken for the truth.
+//!
+//! The stream of a bundle has sound frames. There rows are missing where a block could not be unpacked ([`Missing`]): such a
+//! place is a gap with a bound, the largest raw key that can have been in it.
 
 use std::collections::VecDeque;
 
@@ -21,6 +24,7 @@ use crate::format::Family;
 use crate::format::frame::{self, Entry, Step};
 use crate::format::limits::{MAX_RAW_KEY, TS_SUFFIX, VALUE_HEADER};
 use crate::format::mvcc::{self, Operational};
+use crate::source::{Bound, Missing};
 
 /// Entries that are decided upon at once, with as many before them or behind them in sight.
 const STEP: usize = 1 << 13;
@@ -47,13 +51,28 @@ pub(super) struct Mended {
     pub footer: bool,
 }
 
-/// Walks over all entries from `start` on; `lost` takes what is left out. Versions above `as_of` are none.
+/// What is to be walked over.
+pub(super) struct Ground<'a, 'm> {
+    pub file: &'a [u8],
+    /// Where its entries begin.
+    pub start: usize,
+    /// Versions above this commit timestamp are none.
+    pub as_of: u64,
+    /// Where entries are missing, ascending.
+    pub missing: &'m mut dyn Iterator<Item = Missing<'a>>,
+}
+
+/// Walks over all entries; `lost` takes what is left out.
 ///
 /// # Errors
 /// A list of holes that could not be spilled.
-pub(super) fn mend(file: &[u8], start: usize, as_of: u64, lost: &mut dyn FnMut(Error)) -> Result<Mended> {
+pub(super) fn mend(ground: Ground<'_, '_>, lost: &mut dyn FnMut(Error)) -> Result<Mended> {
+    let Ground { file, start, as_of, missing } = ground;
+    let next_missing = missing.next();
     let mut walk = Walk {
         file,
+        missing,
+        next_missing,
         search: Search::new(file),
         window: VecDeque::new(),
         broken: false,
@@ -62,6 +81,7 @@ pub(super) fn mend(file: &[u8], start: usize, as_of: u64, lost: &mut dyn FnMut(E
             end: start,
             floor: None,
             gap: None,
+            missing: None,
             doubt: Doubt::default(),
             open: OpenKeys::default(),
             holes: Builder::default(),
@@ -97,10 +117,14 @@ struct Item<'a> {
     entry: Entry<'a>,
     /// Whether bytes before it are no entries.
     behind_break: bool,
+    /// The bound of what is missing before it.
+    missing: Option<Bound<'a>>,
 }
 
 struct Walk<'a, 'l> {
     file: &'a [u8],
+    missing: &'l mut dyn Iterator<Item = Missing<'a>>,
+    next_missing: Option<Missing<'a>>,
     search: Search<'a>,
     /// Entries that are not decided upon yet.
     window: VecDeque<Item<'a>>,
@@ -119,6 +143,8 @@ struct Chosen<'a> {
     floor: Option<&'a [u8]>,
     /// What was left out behind it.
     gap: Option<Gap<'a>>,
+    /// The bound of what is missing behind it.
+    missing: Option<Bound<'a>>,
     doubt: Doubt<'a>,
     /// Keys of which a version stays.
     open: OpenKeys<'a>,
@@ -137,6 +163,8 @@ struct Doubt<'a> {
     damaged: Vec<&'a [u8]>,
     /// All user keys up to this length, behind bytes of which nothing is known.
     up_to: Option<usize>,
+    /// Those of which a version may be missing.
+    bound: Option<Bound<'a>>,
     /// The key that was told of last.
     told: Option<&'a [u8]>,
 }
@@ -154,7 +182,12 @@ impl<'a> Walk<'a, '_> {
 
     fn take(&mut self, entry: Entry<'a>) -> Result<Option<usize>> {
         let behind_break = std::mem::take(&mut self.broken);
-        self.window.push_back(Item { entry, behind_break });
+        let mut missing = None;
+        while let Some(next) = self.next_missing.filter(|next| next.position <= entry.start) {
+            missing = Some(next.bound);
+            self.next_missing = self.missing.next();
+        }
+        self.window.push_back(Item { entry, behind_break, missing });
         if self.window.len() >= 2 * STEP {
             self.settle(STEP)?;
         }
@@ -192,6 +225,8 @@ impl<'a> Walk<'a, '_> {
             if item.behind_break {
                 self.chosen.gap = Some(None);
             }
+            // Bounds ascend.
+            self.chosen.missing = item.missing.or(self.chosen.missing.take());
             let entry = &item.entry;
             match believed {
                 true => self.chosen.keep(entry, self.lost)?,
@@ -213,6 +248,9 @@ impl<'a> Chosen<'a> {
         if let Some(gap) = self.gap.take() {
             self.doubt.add(entry.raw_key, gap);
         }
+        if let Some(bound) = self.missing.take() {
+            self.doubt.add_missing(entry.raw_key, bound);
+        }
         if let Some((key, ts)) = version_of(entry) {
             if self.doubt.is_of(entry.raw_key, key) && !self.open.contains(key) {
                 if self.doubt.told.replace(key) != Some(key) {
@@ -233,13 +271,23 @@ impl<'a> Chosen<'a> {
 }
 
 impl<'a> Doubt<'a> {
-    /// A gap ends at the entry of this key.
-    fn add(&mut self, first: &'a [u8], gap: Gap<'a>) {
-        // Keys that were doubtful before are so as long as the file has keys that begin with them.
+    /// Keys that were doubtful before are so as long as the file has keys that begin with them.
+    fn goes_on_at(&mut self, first: &'a [u8]) {
         let common = self.first.iter().zip(first).take_while(|(a, b)| a == b).count();
         self.damaged.retain(|key| key.len() <= common + TS_SUFFIX);
         self.up_to = self.up_to.map(|length| length.min(common));
         self.first = first;
+    }
+
+    /// Entries are missing in front of the entry of this key. What an earlier bound reaches, a later one does.
+    fn add_missing(&mut self, first: &'a [u8], bound: Bound<'a>) {
+        self.goes_on_at(first);
+        self.bound = Some(bound);
+    }
+
+    /// A gap ends at the entry of this key.
+    fn add(&mut self, first: &'a [u8], gap: Gap<'a>) {
+        self.goes_on_at(first);
         match gap {
             Some(keys) if keys.len() + self.damaged.len() <= MOST_HELD => self.damaged.extend(keys),
             _ => self.up_to = Some(first.len()),
@@ -249,6 +297,7 @@ impl<'a> Doubt<'a> {
     fn is_of(&self, raw_key: &[u8], key: &[u8]) -> bool {
         self.first.starts_with(key)
             && (self.up_to.is_some_and(|up_to| key.len() <= up_to)
+                || self.bound.is_some_and(|bound| bound.reaches(key))
                 || self.damaged.iter().any(|damaged| is_version(damaged, raw_key)))
     }
 }

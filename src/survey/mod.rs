@@ -30,11 +30,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::header::{self, FsmHeader};
 use crate::format::limits::FOOTER;
 use crate::format::mvcc2::Migration;
+use crate::format::sst::bundle;
 use crate::format::tso::Timestamps;
 use crate::format::{Family, frame, mvcc2, redis};
 use crate::report::Pile;
-use crate::source::Source;
 use crate::source::crc::{self, Footer};
+use crate::source::{Source, Unpacked};
 
 /// Which version of a key counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -166,7 +167,7 @@ struct Front {
     operational: u64,
 }
 
-/// Reads headers only: the commit timestamp that the store vouches for (0 when there is no stream).
+/// Reads headers only: the commit timestamp that the store vouches for (0 when there is no stream). A bundle must be unpacked.
 pub fn last_commit_ts(source: &Source) -> Result<u64> {
     front(source.bytes()).map(|f| f.last_commit_ts).map_err(|e| e.input(source.path()))
 }
@@ -193,13 +194,26 @@ pub fn check_inner_crc(file: &[u8], end: usize) -> Result<()> {
 /// What is wrong first; of a lenient view, only headers that mean nothing to us, and an `EKVMVCC2` stream that breaks in another
 /// way than a frame or an order.
 pub fn survey(source: &Source, view: View, grain: Grain) -> Result<Surveyed> {
-    let file = source.bytes();
-    let result = match one_pass(source, file, view, grain) {
+    source.unpack(view.lenient)?;
+    let result = match source.unpacked() {
+        // What is not there cannot be seen in the stream.
+        Some(unpacked) if unpacked.has_missing() => front(source.bytes()).and_then(|f| mended(source, &f, view, grain)),
+        _ => of_stream(source, view, grain),
+    };
+    let (mut survey, mut lost) = result.map_err(|error| source.locate(error))?;
+    for loss in source.unpacked().iter().flat_map(|unpacked| unpacked.lost()) {
+        survey.is_whole = false;
+        lost.push(loss?);
+    }
+    Ok((survey, lost))
+}
+
+fn of_stream(source: &Source, view: View, grain: Grain) -> Result<Surveyed> {
+    match one_pass(source, source.bytes(), view, grain) {
         Ok((passed, footer)) => check_footer(source, passed, footer, view.lenient),
         Err(error) if view.lenient => salvage(source, error, view, grain),
-        Err(error) => Err(with_footer(error, source.stored())),
-    };
-    result.map_err(|error| error.input(source.path()))
+        Err(error) => Err(with_footer(error, source)),
+    }
 }
 
 /// Surveys what can be read of a damaged file.
@@ -215,14 +229,16 @@ fn salvage(source: &Source, error: Error, view: View, grain: Grain) -> Result<Su
 /// Surveys a stream without what is damaged in it.
 fn mended(source: &Source, front: &Front, view: View, grain: Grain) -> Result<Surveyed> {
     let (file, mut lost) = (source.bytes(), Pile::default());
-    let mended =
-        mend::mend(source.stored(), front.rows_start, view.as_of, &mut |error| lost.add(error.input(source.path())))?;
+    let mut missing = source.unpacked().into_iter().flat_map(Unpacked::missing);
+    let ground =
+        mend::Ground { file: source.stored(), start: front.rows_start, as_of: view.as_of, missing: &mut missing };
+    let mended = mend::mend(ground, &mut |error| lost.add(source.locate(error)))?;
     let mend::Mended { holes, end, footer } = mended;
     let mut crc32c = None;
-    if let Some(footer) = Footer::of(source.stored()).filter(|_| footer) {
+    if let Some(footer) = source.footer(|| Footer::of(source.stored()).filter(|_| footer)) {
         match footer.matches() {
             true => crc32c = Some(footer.stored),
-            false => lost.add(footer.mismatch().at(file.len() - FOOTER).input(source.path())),
+            false => lost.add(source.locate(footer.mismatch().at(file.len().saturating_sub(FOOTER)))),
         }
     }
     let last_commit_ts = front.last_commit_ts;
@@ -241,7 +257,7 @@ fn before_break(source: &Source, mut error: Error, view: View, grain: Grain) -> 
     loop {
         match break_of(&error).filter(|at| *at < end) {
             Some(at) => end = at,
-            None => return Err(with_footer(error, file)),
+            None => return Err(with_footer(error, source)),
         }
         match one_pass(source, &file[..end], view, grain) {
             Ok(((mut survey, mut lost), _)) => {
@@ -296,7 +312,8 @@ fn one_pass(source: &Source, file: &[u8], view: View, grain: Grain) -> Result<(P
     };
     let (survey, mut lost) = pass.finish();
     torn.into_iter().for_each(|error: Error| lost.add(error.input(source.path())));
-    Ok(((of_front(survey, &front, start..end.at), lost), footer.filter(|_| end.footer)))
+    let footer = source.footer(|| footer.filter(|_| end.footer));
+    Ok(((of_front(survey, &front, start..end.at), lost), footer))
 }
 
 /// Adds what the front of the file says.
@@ -317,7 +334,7 @@ fn check_footer(
         let error = || footer.mismatch().at(survey.rows.end);
         match footer.matches() {
             true => survey.crc32c = Some(footer.stored),
-            false if lenient => lost.add(error().input(source.path())),
+            false if lenient => lost.add(source.locate(error())),
             false => return Err(error()),
         }
     }
@@ -325,8 +342,9 @@ fn check_footer(
 }
 
 /// Only a file that begins like a server's own must end in a footer: there a mismatch is named beside the error.
-fn with_footer(error: Error, file: &[u8]) -> Error {
-    match Footer::of(file).filter(|footer| file.starts_with(b"EKVTHLC") && !footer.matches()) {
+fn with_footer(error: Error, source: &Source) -> Error {
+    let is_servers = source.bytes().starts_with(b"EKVTHLC");
+    match source.footer(|| Footer::of(source.stored())).filter(|footer| is_servers && !footer.matches()) {
         Some(footer) => error.also(footer.mismatch()),
         None => error,
     }
@@ -385,7 +403,8 @@ fn stream_front(stream: &[u8], front: &mut Front) -> Result<()> {
             front.rows_start += state.end;
             front.operational = state.parts;
         }
-        b"EKVSSTI1" => return Err(Error::new(ErrorKind::SstBundle)),
+        // Whoever reads a bundle unpacks it first.
+        bundle::MAGIC => return Err(Error::internal("a bundle was not unpacked")),
         _ => return Err(Error::new(ErrorKind::BadMagic(*magic))),
     }
     Ok(())

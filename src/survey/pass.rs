@@ -215,7 +215,7 @@ impl<'a> Pass<'a> {
         if !self.view.lenient {
             return Err(error);
         }
-        self.lost.add(error.input(self.source.path()));
+        self.lost.add(self.source.locate(error));
         Ok(())
     }
 

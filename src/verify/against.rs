@@ -71,7 +71,7 @@ fn as_recorded(sources: Vec<Source>, inputs: &[ReadInput]) -> (Vec<Source>, Vec<
 }
 
 fn is_input(source: &Source, input: &ReadInput) -> bool {
-    let bytes = source.bytes();
+    let bytes = source.file();
     let footer = bytes.last_chunk::<4>().map(|footer| format!("{:08x}", u32::from_be_bytes(*footer)));
     bytes.len() as u64 == input.bytes && (input.fsm_crc32c.is_none() || input.fsm_crc32c == footer)
 }

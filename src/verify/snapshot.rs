@@ -77,7 +77,7 @@ struct Piece {
 pub fn walk(source: &Source, lost: &Losses, grain: Grain, depth: Depth, progress: &dyn Progress) -> Result<Walked> {
     let limit = depth.limit;
     let name = source.path().to_string_lossy();
-    let known = || lost.offsets(&name);
+    let known = || lost.positions(&name);
     let mut all = Walked { damaged: known().count() as u64, ..Walked::default() };
     // A file without a stream that we know is told of by the decode.
     let Ok((layout, start)) = survey::stream(source.bytes()) else { return Ok(all) };
@@ -115,7 +115,7 @@ pub fn walk(source: &Source, lost: &Losses, grain: Grain, depth: Depth, progress
             Ok(())
         },
     )?;
-    all.crc32c = footer.filter(|footer| footer.matches()).map(|footer| footer.stored);
+    all.crc32c = source.footer(|| footer).filter(|footer| footer.matches()).map(|footer| footer.stored);
     source.check_unchanged()?;
     Ok(all)
 }
@@ -187,7 +187,7 @@ impl Ground<'_> {
         self.entry(at, &mut Bump::new(), &mut |row: Checked<'_>| {
             if let (None, Err(fault)) = (&why, row.body) {
                 let error = Error::from(fault).row(row.family, row.user_key);
-                why = Some(Lost::of(&error.at(at).input(self.source.path())));
+                why = Some(Lost::of(&self.source.locate(error.at(at))));
             }
         });
         why

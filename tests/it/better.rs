@@ -2,8 +2,10 @@
 //! `container.md` (c) and `redis.md` (r) that is about decoding.
 
 use ekvsnap::decode::Options;
+use ekvsnap::format::sst::writer::Shape;
 
 use crate::kit::build::{NOW, Snapshot, be, delta, entry, item, mvcc2, sized};
+use crate::kit::bundle::bundle_of;
 use crate::kit::fixtures::{load, snapshots};
 use crate::kit::{Decoded, decoded, run, run_with};
 
@@ -45,11 +47,11 @@ fn better_c07_value_header_expiry_is_honoured() {
 }
 
 #[test]
-fn better_c08_the_in_memory_layout_is_read_and_the_sst_bundle_named() {
+fn better_c08_the_in_memory_layout_and_the_sst_bundle_are_read() {
     let decoded = decoded(mvcc2(9, &[(b"!redis|str|k", &[(1, false, 0, b"v")])]));
     assert_eq!(decoded.text(STR), "v");
-    let error = run(&[b"EKVSSTI1\0\0\0\0\0\0\0\0".to_vec()]).err().unwrap();
-    assert!(error.to_string().contains("SST-ingest bundle"), "{error}");
+    let bundle = bundle_of(&Snapshot::new().put("!redis|str|k", "v").build(), Shape::default());
+    assert_eq!(run(&[bundle]).unwrap().text(STR), "v");
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn rejections_of_the_container_name_the_offset() {
         ("bad-magic", "EKVPBBL2"),
         ("bad-magic-hlc3", "newer server"),
         ("runtime-hlc2-len2000", "2000 bytes"),
-        ("sst-bundle", "ELASTICKV_PEBBLE_SST_INGEST_SNAPSHOT"),
+        ("sst-bundle", "manifest SHA-256 mismatch"),
         ("runtime-footer-bitflip", "CRC32C mismatch"),
         ("runtime-body-bitflip", "; also: CRC32C mismatch"),
     ] {

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ekvsnap::Error;
 use ekvsnap::decode::{Options, Silent, fill_nowhere, on_threads};
-
+use ekvsnap::format::sst::writer::Shape;
 use ekvsnap::source::Source;
 
+use crate::kit::bundle::{TINY, bundle_of};
 use crate::kit::fs;
 use crate::kit::thin::thinned;
 
@@ -102,6 +103,12 @@ fn s3() {
 #[test]
 fn sqs() {
     check("sqs-small", &thinned("sqs-small"));
+}
+
+/// As a bundle: several files, blocks and levels of indexes.
+#[test]
+fn bundles() {
+    check("redis-small as a bundle", &bundle_of(&thinned("redis-small"), Shape { file: 1500, ..TINY }));
 }
 
 #[test]

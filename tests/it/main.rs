@@ -5,6 +5,7 @@ mod kit;
 
 mod archive;
 mod better;
+mod bundle;
 mod cli;
 mod container;
 mod damaged;

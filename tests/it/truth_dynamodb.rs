@@ -103,5 +103,6 @@ fn dynamodb_items_are_what_the_server_answered() {
     for layout in [Layout::Tree, Layout::Packed] {
         check("dynamodb-small", layout, 92);
         check("dynamodb-nasty", layout, 94);
+        check("sst-plain", layout, 77);
     }
 }

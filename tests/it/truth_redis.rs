@@ -277,6 +277,19 @@ fn redis_nasty() {
     check("redis-nasty", 187, &[]);
 }
 
+/// Snapshots in the form of bundles.
+#[test]
+fn bundles() {
+    check("sst-tiny", 1, &[]);
+    check("sst-plain", 53, &[]);
+}
+
+/// A bundle of two files.
+#[test]
+fn a_bundle_of_two_files() {
+    check_layout("sst-two-files", Layout::Packed, 91, &[]);
+}
+
 /// Keys that were made anew after they expired: as another type, and with an index row of their former life.
 #[test]
 fn reused_keys() {

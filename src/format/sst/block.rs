@@ -43,6 +43,13 @@ impl Handle {
         uvarint_into(self.len, out);
     }
 
+    /// The handle by itself.
+    pub fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.encode(&mut bytes);
+        bytes
+    }
+
     /// Where the block ends, its trailer included.
     pub const fn end(self) -> u64 {
         self.offset.saturating_add(self.len).saturating_add(TRAILER as u64)
@@ -110,7 +117,47 @@ fn of_snappy(fault: SnappyFault) -> SstFault {
 
 /// The checksum as it stands behind a block.
 fn masked_crc(checked: &[u8]) -> u32 {
-    (checksum(CrcAlgorithm::Crc32Iscsi, checked) as u32).rotate_right(15).wrapping_add(0xa282_ead8)
+    masked(checksum(CrcAlgorithm::Crc32Iscsi, checked) as u32)
+}
+
+/// As stored bytes that hold checksums are themselves checked, checksums are not stored as they are.
+const fn masked(crc: u32) -> u32 {
+    crc.rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+/// CRC32C of each byte by itself.
+static BYTES: [u32; 256] = byte_crcs();
+
+// The compiler runs it.
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+const fn byte_crcs() -> [u32; 256] {
+    let mut all = [0; 256];
+    let mut byte = 0;
+    while byte < all.len() {
+        let (mut crc, mut bit) = (byte as u32, 0);
+        while bit < 8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
+            bit += 1;
+        }
+        all[byte] = crc;
+        byte += 1;
+    }
+    all
+}
+
+/// The length of the payload of the block that begins with these bytes, where no handle tells it: the first one whose
+/// checksum matches.
+pub fn find_len(bytes: &[u8]) -> Option<usize> {
+    let mut crc = u32::MAX;
+    for (at, window) in bytes.windows(TRAILER).enumerate().take(MAX_BLOCK) {
+        let (kind, stored) = window.split_first()?;
+        // There are as many as a byte has values.
+        crc = BYTES.get(usize::from(crc as u8 ^ kind)).copied().unwrap_or_default() ^ crc >> 8;
+        if *kind <= SNAPPY && masked(!crc).to_le_bytes() == *stored {
+            return Some(at);
+        }
+    }
+    None
 }
 
 /// Appends a payload as a block; compressed only if that saves an eighth, as the server does. Gives its handle.
@@ -217,7 +264,7 @@ impl Builder {
 
     /// Appends an entry.
     pub fn push(&mut self, key: &[u8], value: &[u8]) {
-        let whole = self.entries.checked_rem(self.interval).unwrap_or_default() == 0;
+        let whole = self.restarts_next();
         let shared = match whole {
             true => {
                 self.restarts.push(self.payload.len() as u32);
@@ -239,6 +286,11 @@ impl Builder {
     /// Bytes of the payload if it ended here.
     pub const fn len(&self) -> usize {
         self.payload.len().saturating_add(self.restarts.len().saturating_add(1).saturating_mul(OFFSET))
+    }
+
+    /// Whether the key of the next entry is whole.
+    pub fn restarts_next(&self) -> bool {
+        self.entries.checked_rem(self.interval).unwrap_or_default() == 0
     }
 
     /// Whether it has no entry.
@@ -291,6 +343,7 @@ mod tests {
             let mut rest = &bytes[..];
             prop_assert_eq!((Handle::parse(&mut rest), rest), (Some(handle), &[9][..]));
             prop_assert_eq!(handle.end(), table.len() as u64);
+            prop_assert_eq!(find_len(&table[handle.offset as usize..]), Some(handle.len as usize));
             let mut block = handle.of(&table).unwrap().to_vec();
             let mut room = Vec::new();
             let mut read = Entries::new(Payload::parse(&block).unwrap().inflate(&mut room).unwrap()).unwrap();

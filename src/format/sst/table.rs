@@ -85,7 +85,7 @@ pub struct Properties {
     pub data_blocks: u64,
     /// Bytes of all keys, their trailers included.
     pub key_size: u64,
-    /// Bytes of all values, their prefixes included.
+    /// Bytes of all values, without their prefixes.
     pub value_size: u64,
 }
 

@@ -3,6 +3,7 @@
 //! Nothing here does I/O. A bundle begins with digests of what follows, so its tables are handed out one by one, and the
 //! front is made when all are there.
 
+use prost::encoding;
 use sha2::{Digest as _, Sha256};
 
 use super::block::{self, Builder, Handle};
@@ -178,9 +179,7 @@ impl Table {
         let (mut key, mut value) = (Vec::new(), Vec::new());
         row::key_into(raw_key, &mut key);
         row::value_into(raw_value, &mut value);
-        let full = self.shape.block.saturating_sub(self.shape.block / 10);
-        let with = self.block.len().saturating_add(key.len()).saturating_add(value.len());
-        if self.block.len() >= self.shape.block || (self.block.len() >= full && with > self.shape.block) {
+        if self.is_full(key.len(), value.len()) {
             self.close_block();
         }
         if let Some(handle) = self.closed.take() {
@@ -191,13 +190,24 @@ impl Table {
         let properties = &mut self.properties;
         properties.entries = properties.entries.saturating_add(1);
         properties.key_size = properties.key_size.saturating_add(key.len() as u64);
-        properties.value_size = properties.value_size.saturating_add(value.len() as u64);
+        properties.value_size = properties.value_size.saturating_add(raw_value.len() as u64);
         let bytes = (raw_key.len() as u64).saturating_add(raw_value.len() as u64);
         self.bytes_of_rows = self.bytes_of_rows.saturating_add(bytes);
         if self.first.is_none() {
             self.first = Some(raw_key.to_vec());
         }
         self.last = Some(raw_key.to_vec());
+    }
+
+    /// Whether the server closes the block before such an entry.
+    fn is_full(&self, key: usize, value: usize) -> bool {
+        let (len, target) = (self.block.len(), self.shape.block);
+        let nine_tenths = target.saturating_mul(90).saturating_add(99) / 100;
+        // Four bytes for what is shared, whatever it is, and four for a restart.
+        let restart = if self.block.restarts_next() { 4 } else { 0 };
+        let lengths = [key, value].map(|len| encoding::encoded_len_varint(len as u64));
+        let entry = [key, value, 4, restart].into_iter().chain(lengths).fold(0usize, usize::saturating_add);
+        !self.block.is_empty() && (len >= target || (len > nine_tenths && len.saturating_add(entry) > target))
     }
 
     fn close_block(&mut self) {
@@ -219,7 +229,7 @@ impl Table {
         self.properties.encode(self.shape.snappy, &mut properties);
         let properties = block::encode(&properties.finish(), false, &mut self.bytes);
         let mut metaindex = Builder::new(1);
-        metaindex.push(PROPERTIES, &handle_bytes(properties));
+        metaindex.push(PROPERTIES, &properties.to_bytes());
         let metaindex = block::encode(&metaindex.finish(), false, &mut self.bytes);
         Footer { metaindex, index }.encode(&mut self.bytes);
         let sha256 = Sha256::digest(&self.bytes).into();
@@ -243,7 +253,7 @@ impl TableIndex {
         if self.lower.len() >= shape.index {
             self.close();
         }
-        self.lower.push(separator, &handle_bytes(handle));
+        self.lower.push(separator, &handle.to_bytes());
     }
 
     fn close(&mut self) {
@@ -258,17 +268,11 @@ impl TableIndex {
         self.close();
         for (separator, payload) in &self.waiting {
             let handle = block::encode(payload, shape.snappy, bytes);
-            self.upper.push(separator, &handle_bytes(handle));
+            self.upper.push(separator, &handle.to_bytes());
             self.partitions = self.partitions.saturating_add(1);
         }
         (block::encode(&self.upper.finish(), shape.snappy, bytes), Some(self.partitions))
     }
-}
-
-fn handle_bytes(handle: Handle) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    handle.encode(&mut bytes);
-    bytes
 }
 
 /// A short key that is not below `last` and below `next`, with its trailer.
@@ -357,7 +361,7 @@ mod tests {
             entries: rows.len() as u64,
             data_blocks: handles.len() as u64,
             key_size: sizes(|(key, _)| key.len() + 8),
-            value_size: sizes(|(_, value)| value.len() + 1),
+            value_size: sizes(|(_, value)| value.len()),
         };
         assert_eq!(table.properties, counted);
         rows

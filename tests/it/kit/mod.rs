@@ -1,6 +1,7 @@
 //! What the tests share: fixtures, a builder of snapshots, and a decode whose output is read back.
 
 pub mod build;
+pub mod bundle;
 pub mod command;
 pub mod ddb;
 pub mod fixtures;

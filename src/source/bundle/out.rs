@@ -1,0 +1,322 @@
+//! The stream that a bundle is unpacked to, written by all threads.
+//!
+//! How long a run of blocks gets is known only when it is unpacked. So each run has its turn: then it knows where it
+//! begins, tells the next one where that begins, and writes its bytes while the others go on. A run that holds too many
+//! bytes waits for its turn at once, and writes until it is done.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::places;
+use crate::error::{Error, Result, SstPlace};
+use crate::format::sst::bundle::File as Listed;
+use crate::format::sst::table::Properties;
+use crate::format::sst::{At, SstFault};
+use crate::report::Pile;
+use crate::source::crc::Crc;
+
+/// Bytes that a run holds.
+const HELD: usize = 4 << 20;
+
+/// What all threads write to.
+pub(super) struct Out<'a> {
+    /// What the bundle is called.
+    name: &'a Path,
+    pub files: &'a [Listed],
+    /// Where each file begins in the input.
+    pub starts: &'a [u64],
+    stream: File,
+    state: Mutex<State>,
+    turned: Condvar,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    /// The run that is the next to learn where it begins, and where that is.
+    turn: usize,
+    pub at: u64,
+    pub places: places::Builder,
+    pub gaps: places::GapBuilder,
+    pub lost: Pile,
+    pub any_lost: bool,
+    /// The first fault, and what orders it.
+    pub first: Option<((usize, Rank), Error)>,
+    /// Checksums of the files.
+    pub crcs: Vec<Option<Crc>>,
+    /// Of the file whose runs have their turns.
+    file: Counted,
+    /// Of all files.
+    pub all: Counted,
+    failed: Option<Error>,
+}
+
+/// In which order faults of a file are told.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rank {
+    Block,
+    Hash,
+    Count,
+}
+
+/// What was counted of rows.
+#[derive(Default, Clone, Copy)]
+pub(super) struct Counted {
+    pub entries: u64,
+    pub key_bytes: u64,
+    /// Bytes of the rows in the stream.
+    pub bytes: u64,
+    pub blocks: u64,
+    /// Whether some could not be unpacked.
+    pub broken: bool,
+}
+
+impl Counted {
+    fn add(&mut self, other: Counted) {
+        self.entries += other.entries;
+        self.key_bytes += other.key_bytes;
+        self.bytes += other.bytes;
+        self.blocks += other.blocks;
+        self.broken |= other.broken;
+    }
+
+    /// Bytes of values.
+    pub fn value_bytes(&self) -> u64 {
+        // Each key and each value stands behind its length.
+        self.bytes.saturating_sub(self.key_bytes + 16 * self.entries)
+    }
+}
+
+/// Another thread failed: nothing more is to be done.
+pub(super) struct Stopped;
+
+impl<'a> Out<'a> {
+    /// Begins the stream with these bytes.
+    pub fn new(name: &'a Path, files: &'a [Listed], starts: &'a [u64], front: &[u8]) -> Result<Out<'a>> {
+        let made = tempfile::tempfile().and_then(|stream| stream.write_all_at(front, 0).map(|()| stream));
+        let stream = made.map_err(|e| Error::io("unpack", name, e))?;
+        let state = State { at: front.len() as u64, crcs: vec![None; files.len()], ..State::default() };
+        Ok(Out { name, files, starts, stream, state: Mutex::new(state), turned: Condvar::new() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What came out, and the stream, cut to what is in it.
+    pub fn finish(self) -> Result<(State, File)> {
+        let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = state.failed.take() {
+            return Err(error);
+        }
+        self.stream.set_len(state.at).map_err(|e| Error::io("unpack", self.name, e))?;
+        Ok((state, self.stream))
+    }
+
+    /// Waits until a run knows where it begins.
+    fn turn(&self, run: usize) -> std::result::Result<u64, Stopped> {
+        let mut state = self.lock();
+        while state.turn != run && state.failed.is_none() {
+            state = self.turned.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.failed.is_some() { Err(Stopped) } else { Ok(state.at) }
+    }
+
+    fn write(&self, bytes: &[u8], at: u64) -> std::result::Result<(), Stopped> {
+        self.stream.write_all_at(bytes, at).map_err(|e| self.fail(Error::io("unpack", self.name, e)))
+    }
+
+    /// Ends the work of all threads.
+    pub fn fail(&self, error: Error) -> Stopped {
+        self.lock().failed.get_or_insert(error);
+        self.turned.notify_all();
+        Stopped
+    }
+
+    /// Takes the checksum of a file, and what is wrong with all of it.
+    pub fn hashed(&self, file: usize, crc: Crc, fault: Option<SstFault>) {
+        let mut state = self.lock();
+        if let Some(place) = state.crcs.get_mut(file) {
+            *place = Some(crc);
+        }
+        if let Some(fault) = fault {
+            // Where the rows of the file begin is not known yet.
+            self.note(&mut state, file, 0, fault.into(), Rank::Hash);
+        }
+    }
+
+    /// Takes note of a fault; those of blocks come before those of their file.
+    fn note(&self, state: &mut State, file: usize, position: u64, at: At, rank: Rank) {
+        let start = self.starts.get(file).copied().unwrap_or_default();
+        let place = SstPlace { file: file as u32, block: at.block };
+        let offset = start.saturating_add(at.block.unwrap_or_default());
+        let error = || Error::from(at.fault).at(position as usize).placed(offset, Some(place)).input(self.name);
+        let order = (file, rank);
+        if state.first.as_ref().is_none_or(|(first, _)| order < *first) {
+            state.first = Some((order, error()));
+        }
+        state.lost.add(error());
+        state.any_lost = true;
+    }
+
+    /// Compares what was counted of a file with what it says of itself.
+    fn check(&self, state: &mut State, file: usize, told: Option<Properties>) {
+        let counted = std::mem::take(&mut state.file);
+        state.all.add(counted);
+        let Some(told) = told.filter(|_| !counted.broken) else { return };
+        let trailers = 8 * counted.entries;
+        for (what, stated, found) in [
+            ("number of data blocks", told.data_blocks, counted.blocks),
+            ("number of rows", told.entries, counted.entries),
+            ("size of keys", told.key_size, counted.key_bytes + trailers),
+            ("size of values", told.value_size, counted.value_bytes()),
+        ] {
+            if stated != found {
+                let fault = SstFault::Count { what, stated, found };
+                self.note(state, file, state.at - 1, fault.into(), Rank::Count);
+            }
+        }
+    }
+}
+
+/// What became of a run of blocks.
+pub(super) struct Part<'o, 'a> {
+    out: &'o Out<'a>,
+    run: usize,
+    pub file: usize,
+    /// Where it begins in the stream, once that is known.
+    start: Option<u64>,
+    /// Bytes that were written.
+    written: u64,
+    buffer: Vec<u8>,
+    /// Positions and blocks.
+    places: Vec<(u64, u64)>,
+    gaps: Vec<(u64, Vec<u8>)>,
+    faults: Vec<(u64, At)>,
+    pub counted: Counted,
+}
+
+/// Where a part was when a block began.
+#[derive(Clone, Copy)]
+pub(super) struct Mark(u64, Counted);
+
+impl<'o, 'a> Part<'o, 'a> {
+    /// An empty one; the buffer is used again.
+    pub fn new(out: &'o Out<'a>, run: usize, file: usize, mut buffer: Vec<u8>) -> Part<'o, 'a> {
+        buffer.clear();
+        let (places, gaps, faults, counted) = (Vec::new(), Vec::new(), Vec::new(), Counted::default());
+        Part { out, run, file, start: None, written: 0, buffer, places, gaps, faults, counted }
+    }
+
+    fn position(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    pub fn mark(&self) -> Mark {
+        Mark(self.position(), self.counted)
+    }
+
+    /// Takes a row.
+    #[inline]
+    pub fn row(&mut self, raw_key: &[u8], raw_value: &[u8]) -> std::result::Result<(), Stopped> {
+        self.counted.entries += 1;
+        self.counted.key_bytes += raw_key.len() as u64;
+        for (part, length) in [(raw_key, raw_key.len()), (raw_value, raw_value.len())] {
+            self.buffer.extend_from_slice(&(length as u64).to_le_bytes());
+            if length > HELD {
+                self.flush()?;
+                self.out.write(part, self.start.unwrap_or_default() + self.written)?;
+                self.written += length as u64;
+            } else {
+                self.buffer.extend_from_slice(part);
+            }
+        }
+        if self.buffer.len() > HELD { self.flush() } else { Ok(()) }
+    }
+
+    /// Waits for the turn: one run at a time has it.
+    pub fn take_turn(&mut self) -> std::result::Result<u64, Stopped> {
+        match self.start {
+            Some(start) => Ok(start),
+            None => Ok(*self.start.insert(self.out.turn(self.run)?)),
+        }
+    }
+
+    #[cold]
+    fn flush(&mut self) -> std::result::Result<(), Stopped> {
+        let start = self.take_turn()?;
+        self.out.write(&self.buffer, start + self.written)?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// A block of rows ends.
+    pub fn block(&mut self, Mark(start, _): Mark, offset: u64) {
+        self.counted.blocks += 1;
+        self.places.push((start, offset));
+    }
+
+    /// Takes back what came of a block.
+    pub fn back_to(&mut self, Mark(position, counted): Mark) {
+        match position.checked_sub(self.written) {
+            Some(left) => self.buffer.truncate(left as usize),
+            None => {
+                self.buffer.clear();
+                self.written = position;
+            }
+        }
+        self.counted = counted;
+    }
+
+    /// Something is wrong; rows up to a raw key are missing, if any are.
+    pub fn fault(&mut self, at: At, missing_up_to: Option<&[u8]>) {
+        self.faults.push((self.position(), at));
+        if let Some(bound) = missing_up_to {
+            self.gaps.push((self.position(), bound.to_vec()));
+            self.counted.broken = true;
+        }
+    }
+
+    pub fn has_faults(&self) -> bool {
+        !self.faults.is_empty()
+    }
+
+    /// Gives the next run its turn and writes what is left. Gives the buffer back. `end`: the file ends here, with what it
+    /// says of itself.
+    pub fn finish(mut self, end: Option<Option<Properties>>) -> std::result::Result<Vec<u8>, Stopped> {
+        let start = self.take_turn()?;
+        let mut state = self.out.lock();
+        if let Err(error) = self.join(&mut state, start) {
+            drop(state);
+            return Err(self.out.fail(error));
+        }
+        self.counted.bytes = self.position();
+        state.at = start + self.position();
+        state.file.add(self.counted);
+        if let Some(told) = end {
+            self.out.check(&mut state, self.file, told);
+        }
+        state.turn += 1;
+        drop(state);
+        self.out.turned.notify_all();
+        self.out.write(&self.buffer, start + self.written)?;
+        Ok(self.buffer)
+    }
+
+    fn join(&mut self, state: &mut State, start: u64) -> Result<()> {
+        let file = self.out.starts.get(self.file).copied().unwrap_or_default();
+        for (position, offset) in &self.places {
+            state.places.push(start + position, file + offset)?;
+        }
+        for (position, bound) in &self.gaps {
+            state.gaps.push(start + position, bound)?;
+        }
+        for (position, at) in std::mem::take(&mut self.faults) {
+            // In front of the next row: no row begins there.
+            self.out.note(state, self.file, start + position - 1, at, Rank::Block);
+        }
+        Ok(())
+    }
+}
