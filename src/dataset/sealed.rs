@@ -39,7 +39,7 @@ impl DataSet<'_> {
         let kind =
             ErrorKind::MissingKeys { first: first.sealed, used: used.collect(), there: there.into_iter().collect() };
         let error = Error::new(kind).at(first.offset).row(first.family, &first.key.head);
-        Err(error.input(group.source.path()))
+        Err(group.source.locate(error))
     }
 
     /// The error of a row whose key is missing.
@@ -52,6 +52,6 @@ impl DataSet<'_> {
         });
         let kind = ErrorKind::Encrypted(entry.unwrap_or(Sealed { version: 1, key_id: 0 }));
         let error = Error::new(kind).at(row.offset).row(Family::of(row.user_key), row.user_key);
-        group.map_or_else(|| Error::internal("a row of no group"), |group| error.input(group.source.path()))
+        group.map_or_else(|| Error::internal("a row of no group"), |group| group.source.locate(error))
     }
 }

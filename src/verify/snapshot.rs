@@ -238,7 +238,7 @@ impl<'a> Ground<'a> {
         let Ok(frame::Step::Entry(entry)) = frame::step(self.source.stored(), at) else { return None };
         let (user_key, _) = mvcc::split_key(entry.raw_key).ok()?;
         let error = Error::new(ErrorKind::StateChanged(key_id)).row(Family::of(user_key), user_key);
-        Some(Lost::of(&error.at(at).input(self.source.path())))
+        Some(Lost::of(&self.source.locate(error.at(at))))
     }
 }
 
