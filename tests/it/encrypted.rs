@@ -6,11 +6,13 @@ use std::sync::Arc;
 use ekvsnap::decode::{Layout, Options, Silent, decode, fill_nowhere, on_threads};
 use ekvsnap::error::ErrorKind;
 use ekvsnap::format::keys::KeyRing;
+use ekvsnap::format::sst::writer::Shape;
 use ekvsnap::source::Source;
 use ekvsnap::survey::Grain;
 use ekvsnap::verify::{Depth, Snapshots, snapshots as verify};
 
 use crate::kit::build::{NOW, Snapshot, with_footer};
+use crate::kit::bundle;
 use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::fixtures::load;
 use crate::kit::sealed::{KEK, in_clear, keys_of, ring, sidecar, source_with, write_secret};
@@ -55,6 +57,23 @@ fn a_real_snapshot_gives_the_bytes_of_its_rows_in_clear() {
             }
         }
     }
+}
+
+/// The same rows as a bundle: they are unpacked, then decrypted.
+#[test]
+fn encrypted_rows_in_a_bundle() {
+    let files = load("enc-mixed");
+    let (keys, snapshot) = (keys_of(&files), &files["snapshot.fsm"]);
+    let want = output(clear(in_clear(snapshot, &keys)), &Options::default()).unwrap();
+    for shape in [Shape::default(), bundle::TINY] {
+        let bundle = bundle::bundle_of(snapshot, shape);
+        let got = output(source_with(bundle, &keys, Grain::default()), &Options::default()).unwrap();
+        assert!(got == want, "{shape:?}");
+    }
+    // A row that does not open is told with its block.
+    let whole = bundle::bundle_of(&small().build(), bundle::TINY);
+    let error = tried(whole, &ring(&[1])).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::MissingKeys { .. }) && error.place().is_some(), "{error}");
 }
 
 fn small() -> Snapshot {

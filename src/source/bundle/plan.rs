@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::scan::Scan;
 use crate::format::sst::block::Handle;
 use crate::format::sst::bundle::File;
-use crate::format::sst::table::{Index, Properties, Table, payload_of};
+use crate::format::sst::table::{Footer, Index, Properties, Table, payload_of};
 use crate::format::sst::{At, SstFault, row};
 
 /// Things of a run that are no bytes of blocks, at most.
@@ -181,6 +181,9 @@ impl<'a> Open<'a> {
             }
             Err(at) => {
                 open.pending = Some(Item::Fault(at, None));
+                if let Ok(Footer { index, .. }) = Footer::parse(table) {
+                    open.scan.end_before(index.offset);
+                }
                 open.scan.begin(0);
             }
         }

@@ -10,8 +10,10 @@ pub(super) struct Scan<'a> {
     on: bool,
     /// Where the next block would begin.
     at: u64,
-    /// Where the blocks of rows end, if that is known.
-    end: Option<u64>,
+    /// No rows stand behind this place.
+    end: u64,
+    /// Whether rows stand up to there: else an index may be in front of it.
+    is_exact: bool,
     /// The last raw key: behind the blocks of rows stands an index that looks like one of them.
     last: Vec<u8>,
     /// Bytes that may still be searched in vain.
@@ -20,12 +22,25 @@ pub(super) struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     pub fn new(table: &'a [u8]) -> Scan<'a> {
-        Scan { table, on: false, at: 0, end: None, last: Vec::new(), budget: table.len().saturating_mul(2) }
+        Scan {
+            table,
+            on: false,
+            at: 0,
+            end: u64::MAX,
+            is_exact: false,
+            last: Vec::new(),
+            budget: table.len().saturating_mul(2),
+        }
     }
 
-    /// No rows stand behind this place.
+    /// Rows stand up to this place.
     pub fn end_at(&mut self, end: u64) {
-        self.end = Some(end);
+        (self.end, self.is_exact) = (end, true);
+    }
+
+    /// Rows end at this place or before.
+    pub fn end_before(&mut self, end: u64) {
+        self.end = end;
     }
 
     /// Looks for blocks from a place on.
@@ -45,7 +60,7 @@ impl<'a> Scan<'a> {
     /// The next block; an error where there is none although rows should stand there. Both end the search but for a block.
     pub fn next(&mut self) -> Option<Result<Handle, At>> {
         self.on = false;
-        let end = usize::try_from(self.end.unwrap_or(u64::MAX)).unwrap_or(usize::MAX).min(self.table.len());
+        let end = usize::try_from(self.end).unwrap_or(usize::MAX).min(self.table.len());
         let bytes = usize::try_from(self.at).ok().and_then(|at| self.table.get(at..end))?;
         if bytes.is_empty() {
             return None;
@@ -55,7 +70,7 @@ impl<'a> Scan<'a> {
             return Some(Err(SstFault::Block("no block begins here whose checksum matches").at(self.at)));
         };
         let handle = Handle { offset: self.at, len: len as u64 };
-        if !self.has_rows(handle) && self.end.is_none() {
+        if !self.has_rows(handle) && !self.is_exact {
             return None;
         }
         (self.on, self.at) = (true, handle.end());

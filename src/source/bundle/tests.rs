@@ -44,6 +44,11 @@ fn last_commit_ts(stream: &[u8]) -> u64 {
     u64::from_le_bytes(stream[24..32].try_into().unwrap())
 }
 
+/// More with `BUNDLE_CASES`.
+fn cases() -> u32 {
+    std::env::var("BUNDLE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(48)
+}
+
 fn rows() -> impl Strategy<Value = Rows> {
     let key = prop_oneof![proptest::collection::vec(any::<u8>(), 1..20), "[ab]{1,12}".prop_map(String::into_bytes)];
     let value = prop_oneof![any::<Vec<u8>>(), (0..3000usize).prop_map(|len| vec![b'v'; len])];
@@ -51,7 +56,7 @@ fn rows() -> impl Strategy<Value = Rows> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// A bundle of any shape becomes the stream of the same rows, however it is cut into runs and on any number of threads;
     /// every row is known by its block.
