@@ -48,8 +48,17 @@ fn verdicts(bytes: &[u8]) -> Result<Vec<String>> {
 /// Whether a loss says where, and of a row which.
 fn is_named(lost: &Lost) -> bool {
     // Of bytes that are no row, nobody can name one.
-    const OF_BYTES: [&str; 8] =
-        ["CRC32C", "checksum", "were not read", "snapshot ", "the file is ", "FSM header", "EKVMVCC2", "key shorter"];
+    const OF_BYTES: [&str; 9] = [
+        "CRC32C",
+        "checksum",
+        "were not read",
+        "snapshot ",
+        "the file is ",
+        "FSM header",
+        "EKVMVCC2",
+        "key shorter",
+        "SST ingest",
+    ];
     lost.family.is_some() && lost.key.is_some() || OF_BYTES.iter().any(|words| lost.reason.contains(words))
 }
 

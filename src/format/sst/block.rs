@@ -395,7 +395,7 @@ mod tests {
         assert_eq!(Payload::parse(&zstd[..4]), Err(SstFault::Truncated("a block")));
     }
 
-    /// A block of `sst.md` §5, to the byte.
+    /// A block as a server wrote it, to the byte.
     #[test]
     fn the_checksum_of_the_server() {
         let metaindex = b"\0\x12\x04rocksdb.properties\xd6\x09\xbe\x03\0\0\0\0\x01\0\0\0";

@@ -1,4 +1,4 @@
-//! Writes tables and bundles, as a server does: blocks of 4 KiB, files of 64 MiB (`sst.md` §2.1, §3).
+//! Writes tables and bundles, as a server does: blocks of 4 KiB, files of 64 MiB (`sst.md` §2, §3).
 //!
 //! Nothing here does I/O. A bundle begins with digests of what follows, so its tables are handed out one by one, and the
 //! front is made when all are there.
