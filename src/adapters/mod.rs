@@ -7,5 +7,6 @@
 pub mod dynamodb;
 pub mod fs;
 pub mod redis;
+pub mod rows;
 pub mod s3;
 pub mod sqs;

@@ -14,7 +14,7 @@ pub struct Table {
     pub encoded: Vec<u8>,
     /// The name, as its key tells it: any bytes.
     pub name: Vec<u8>,
-    /// What the server stored, without indexes, and of the attributes those of the key.
+    /// What the server stored. A snapshot's adapter leaves out indexes, and of the attributes all but those of the key.
     pub schema: Schema,
 }
 
@@ -94,4 +94,13 @@ pub trait Visitor<'a> {
 
     /// An item of no live generation; given only on request.
     fn stale(&mut self, item: &StaleItem<'a>) -> Result<()>;
+}
+
+/// Takes the tables of an output.
+pub trait TableVisitor: for<'a> Visitor<'a> {
+    /// A table, with its whole schema. Its items can come before it.
+    fn table(&mut self, table: &Table) -> Result<()>;
+
+    /// The generation that the table of this name had last, whose schema does not tell it; it may have none.
+    fn generation(&mut self, table: &[u8], generation: u64) -> Result<()>;
 }

@@ -4,7 +4,7 @@ use crate::decode::Layout;
 use crate::format::Adapter;
 use crate::layouts::s3::names::META_SUFFIX;
 use crate::model::redis::Type;
-use crate::output::names::{GENERATIONS, raw_of_segment};
+use crate::output::names::{is_for_restore, raw_of_segment};
 
 /// How the lines of a file tell of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Place {
         match (adapter, rest) {
             (Adapter::Fs, b"") if scope == "metadata.jsonl" => Some(Place::new(adapter, "tree", "files", Shape::File)),
             (Adapter::Fs, _) | (_, b"KEYMAP.jsonl") => None,
-            (_, b"") if scope == GENERATIONS => None,
+            (_, b"") if is_for_restore(&scope) => None,
             (Adapter::Redis, b"strings_ttl.jsonl" | b"hll_ttl.jsonl") => place("expiry", Shape::Ttl),
             (Adapter::Redis, _) => {
                 let named = std::str::from_utf8(rest).ok().and_then(|rest| rest.split_once('/'));
@@ -109,7 +109,7 @@ impl Place {
                 place(Adapter::Redis, scope, kind, shape)
             }
             "dynamodb" => match (rest.strip_suffix(".schema.json"), rest.strip_suffix(".jsonl")) {
-                _ if rest.contains('/') => None,
+                _ if rest.contains('/') || is_for_restore(rest) => None,
                 (Some(table), _) => place(Adapter::DynamoDb, table, "tables", Shape::Scope),
                 (_, Some(table)) => place(Adapter::DynamoDb, table, "items", Shape::Item),
                 _ => None,
@@ -120,7 +120,7 @@ impl Place {
                 _ => None,
             },
             "sqs" => match (rest.strip_suffix(".queue.json"), rest.strip_suffix(".jsonl")) {
-                _ if rest.contains('/') || rest.ends_with(".side.jsonl") || rest == GENERATIONS => None,
+                _ if rest.contains('/') || rest.ends_with(".side.jsonl") || is_for_restore(rest) => None,
                 (Some(queue), _) => place(Adapter::Sqs, queue, "queues", Shape::Scope),
                 (_, Some(queue)) => place(Adapter::Sqs, queue, "messages", Shape::Message),
                 _ => None,

@@ -12,6 +12,14 @@ use super::json::{self, Escape};
 pub const MAX_SEGMENT: usize = 240;
 /// The file below an adapter's folder that tells the generations of scopes that are gone. No segment has a tilde.
 pub const GENERATIONS: &str = "_generations~.jsonl";
+/// The one that tells the row keys of items whose attributes do not.
+pub const ROWS: &str = "_rows~.jsonl";
+
+/// Whether a name below an adapter's folder is that of a file that only a restore needs.
+pub fn is_for_restore(name: &str) -> bool {
+    [GENERATIONS, ROWS].contains(&name)
+}
+
 /// How many raw bytes a fallback name shows.
 const FALLBACK_SHOWS: usize = 64;
 const HEX_UPPER: &[u8; 16] = b"0123456789ABCDEF";

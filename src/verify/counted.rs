@@ -11,7 +11,7 @@ use crate::format::Adapter;
 use crate::layouts::s3::names::META_SUFFIX;
 use crate::model::redis::Type;
 use crate::output::manifest_read::ReadManifest;
-use crate::output::names::GENERATIONS;
+use crate::output::names::is_for_restore;
 
 /// Kinds of MANIFEST.json that are compared, but for those of the file system.
 const KINDS: [&str; 10] =
@@ -61,7 +61,7 @@ impl<'p> Place<'p> {
         let (adapter, rest) = (&path[..slash], &path[slash + 1..]);
         let Some(end) = memchr::memchr(b'/', rest) else {
             // Packed lines of a table or queue.
-            if rest == GENERATIONS.as_bytes() {
+            if std::str::from_utf8(rest).is_ok_and(is_for_restore) {
                 return None;
             }
             let scope = path.strip_suffix(b".jsonl")?;

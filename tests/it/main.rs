@@ -13,6 +13,7 @@ mod diff;
 mod differential;
 mod dry_run;
 mod dynamodb;
+mod encoded;
 mod encrypted;
 mod faults;
 mod field;

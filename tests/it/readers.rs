@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ekvsnap::decode::{Layout, Options, Silent};
+use ekvsnap::format::Adapter;
 use ekvsnap::format::redis::stream::{StreamEntry, StreamId};
-use ekvsnap::layouts::reading::output::{READABLE, read};
+use ekvsnap::layouts::reading::output::read;
 use ekvsnap::layouts::sqs::render;
 use ekvsnap::model::redis::{Key, StreamEnd};
-use ekvsnap::model::{redis, sqs};
+use ekvsnap::model::{dynamodb, redis, sqs};
 use ekvsnap::output::archive::Packing;
 use ekvsnap::output::reading::{Named, look};
 use ekvsnap::{Error, Result, Snapshot};
@@ -113,6 +114,27 @@ impl sqs::QueueVisitor for Recorder {
     }
     fn generation(&mut self, _: &[u8], _: u64) -> Result<()> {
         Ok(())
+    }
+}
+
+/// Those of which the test has objects; see `encoded.rs` for the others.
+const READABLE: [Adapter; 2] = [Adapter::Redis, Adapter::Sqs];
+
+impl<'a> dynamodb::Visitor<'a> for Recorder {
+    fn item(&mut self, _: &dynamodb::Table, _: &dynamodb::Item<'a>) -> Result<()> {
+        unreachable!()
+    }
+    fn stale(&mut self, _: &dynamodb::StaleItem<'a>) -> Result<()> {
+        unreachable!()
+    }
+}
+
+impl dynamodb::TableVisitor for Recorder {
+    fn table(&mut self, _: &dynamodb::Table) -> Result<()> {
+        unreachable!()
+    }
+    fn generation(&mut self, _: &[u8], _: u64) -> Result<()> {
+        unreachable!()
     }
 }
 

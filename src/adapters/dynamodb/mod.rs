@@ -5,6 +5,7 @@
 //!
 //! Items of no live generation need a second look, which tells whether an earlier table of the name explains them ([`Stale`]).
 
+pub mod encode;
 mod findings;
 pub(crate) mod key_text;
 mod one;
@@ -17,5 +18,5 @@ mod walk;
 pub use one::{rows_of, splits_of};
 pub use splits::splits;
 pub use stale::Stale;
-pub use tables::{Held, Tables, check_counters};
+pub use tables::{Held, Tables, check_counters, counters};
 pub use task::{Report, read};

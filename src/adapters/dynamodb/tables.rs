@@ -158,6 +158,29 @@ pub fn check_counters(set: &DataSet<'_>, tables: &Tables<'_>, filter: &Filter, f
     Ok(())
 }
 
+/// Gives the last generations that generation rows alone tell, by the names of their tables: of tables that are gone, and of those
+/// whose schema tells another. Rows that cannot be read are left out.
+///
+/// # Errors
+/// An input that changed.
+pub fn counters(
+    set: &DataSet<'_>,
+    tables: &Tables<'_>,
+    filter: &Filter,
+    mut each: impl FnMut(&[u8], u64),
+) -> Result<()> {
+    let mut rows = set.family(Family::DdbGen);
+    while let Some(row) = rows.next()? {
+        let segment = Family::DdbGen.suffix(row.user_key);
+        let (Ok(name), Ok(last)) = (keys::table_name(segment), keys::generation_counter(row.body)) else { continue };
+        let is_told = tables.find(segment).is_some_and(|at| tables.get(at).schema.generation == last);
+        if !is_told && filter.takes_scope(Adapter::DynamoDb, &name) {
+            each(&name, last);
+        }
+    }
+    Ok(())
+}
+
 /// The last generation that was handed out for a table name; `None` when no row tells.
 ///
 /// # Errors

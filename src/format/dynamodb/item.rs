@@ -91,6 +91,12 @@ impl<'a> Item<'a> {
     pub fn get(self, name: &str) -> Option<Value<'a>> {
         self.attributes.get(name)
     }
+
+    /// Appends the value that was parsed.
+    pub fn encode(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(self.attributes.0);
+    }
 }
 
 impl<'a> Entry<'a> {
@@ -435,7 +441,9 @@ mod tests {
         fn encoded_items_are_parsed(attributes in prop::collection::btree_map(any::<String>(), any_value(), 0..5)) {
             let message = DynamoItem { attributes };
             let value = crate::format::encoded(|out| item_into(&message, out));
-            prop_assert_eq!(DynamoItem::from(Item::parse(&value).unwrap()), message);
+            let item = Item::parse(&value).unwrap();
+            prop_assert_eq!(crate::format::encoded(|out| item.encode(out)), value.clone());
+            prop_assert_eq!(DynamoItem::from(item), message);
         }
     }
 }

@@ -161,6 +161,16 @@ impl<'a> PrimaryKey<'a> {
         Some(())
     }
 
+    /// Appends what an index row of the item has behind the name of the index; `self` is the key of the index. `None` as in
+    /// [`row_bytes_into`](Self::row_bytes_into).
+    pub fn index_bytes_into(self, item: PrimaryKey<'_>, key_encoding_version: u64, out: &mut Vec<u8>) -> Option<()> {
+        self.row_bytes_into(key_encoding_version, out)?;
+        if key_encoding_version < ORDERED_VERSION {
+            out.push(b'|');
+        }
+        item.row_bytes_into(key_encoding_version, out)
+    }
+
     fn legacy_into(self, out: &mut Vec<u8>) {
         base64_into(self.hash.raw(), out);
         out.push(b'|');

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use super::paths::Paths;
+use super::paths::{self, DOCUMENT, PACKED_DOCUMENT, Paths};
 use super::render;
-use crate::adapters::dynamodb::Tables;
+use crate::adapters::dynamodb::{self, Tables};
+use crate::dataset::DataSet;
 use crate::error::Result;
 use crate::format::Adapter;
 use crate::options::{Layout, Options};
+use crate::output::json::{self, Escape};
+use crate::output::out::Out as _;
 use crate::output::tree::Dir;
 use crate::output::unit::{Collector, UnitOut};
 
@@ -22,7 +25,7 @@ pub fn write(tables: &Tables<'_>, options: &Options, collector: &mut Collector<'
         let (dir, name) = place(&paths, options.layout, &mut out)?;
         let mut file = out.grow(&dir, name.as_bytes());
         if let Some(schema) = tables.stored(table.place) {
-            render::schema(&schema, &mut file);
+            render::schema(&schema, options.for_restore, &mut file);
         }
         out.finish(file)?;
         out.tally.scope(Adapter::DynamoDb, &paths.scope);
@@ -31,11 +34,34 @@ pub fn write(tables: &Tables<'_>, options: &Options, collector: &mut Collector<'
     Ok(())
 }
 
+/// Writes the generations that no schema tells, if there are any.
+///
+/// # Errors
+/// An input that changed, or a failed write.
+pub fn generations(
+    set: &DataSet<'_>,
+    tables: &Tables<'_>,
+    options: &Options,
+    collector: &mut Collector<'_>,
+) -> Result<()> {
+    let mut out = UnitOut::new(collector.tree());
+    let path = paths::generations();
+    dynamodb::counters(set, tables, &options.filter, |name, generation| {
+        let lines = out.lines(&path);
+        lines.extend_from_slice(b"{\"name\":");
+        lines.bytes(name, Escape::Plain);
+        lines.extend_from_slice(b",\"generation\":");
+        json::integer(generation, lines);
+        lines.extend_from_slice(b"}\n");
+    })?;
+    collector.take(out)
+}
+
 fn place(paths: &Paths, layout: Layout, out: &mut UnitOut<'_>) -> Result<(Arc<Dir>, String)> {
     if layout == Layout::Packed {
-        return Ok((out.dir("dynamodb")?, format!("{}.schema.json", paths.scope)));
+        return Ok((out.dir("dynamodb")?, format!("{}{PACKED_DOCUMENT}", paths.scope)));
     }
     let dir = out.tree().make_dir(paths.dir.as_bytes())?;
     out.tree().make_dir(paths.items.as_bytes())?;
-    Ok((Arc::new(dir), "_schema.json".to_owned()))
+    Ok((Arc::new(dir), DOCUMENT.to_owned()))
 }

@@ -8,7 +8,9 @@ mod documents;
 mod findings;
 pub mod name;
 pub mod paths;
+pub mod read;
 pub mod render;
+mod rows;
 mod run;
 
 use crate::adapters::dynamodb::{self, Tables};
@@ -31,6 +33,9 @@ pub(crate) fn tables(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let tables = Tables::read(job.set, &mut job.collector.findings)?;
     dynamodb::check_counters(job.set, &tables, &job.options.filter, &mut job.collector.findings)?;
     documents::write(&tables, job.options, job.collector)?;
+    if job.options.for_restore {
+        documents::generations(job.set, &tables, job.options, job.collector)?;
+    }
     let splits = dynamodb::splits(job.set, &tables, &job.options.filter)?;
     let with_lines = items(job, &tables, &splits)?;
     match job.options.layout {

@@ -1,10 +1,28 @@
 //! Paths of tables (`rules.md` §2).
 
-use super::name::table_into;
+use super::name::{ORPHANS, Special, table_into};
 use crate::format::Family;
 use crate::format::dynamodb::keys;
 use crate::model::dynamodb::{StaleItem, Table};
-use crate::output::names::segment;
+use crate::options::Layout;
+use crate::output::names::{GENERATIONS, ROWS, segment, unsegment};
+
+/// The folder of all tables.
+const FOLDER: &str = "dynamodb";
+/// The schema of a table, in its folder.
+pub(in crate::layouts) const DOCUMENT: &str = "_schema.json";
+/// The same, behind the name of the table.
+pub(in crate::layouts) const PACKED_DOCUMENT: &str = ".schema.json";
+
+/// The file of generations that no schema tells, in both layouts.
+pub(in crate::layouts) fn generations() -> String {
+    format!("{FOLDER}/{GENERATIONS}")
+}
+
+/// The file of row keys that the attributes of items do not tell, in both layouts.
+pub(in crate::layouts) fn rows() -> String {
+    format!("{FOLDER}/{ROWS}")
+}
 
 /// Where a table's files go.
 #[derive(Debug, Default)]
@@ -60,4 +78,127 @@ pub fn stale(item: &StaleItem<'_>) -> (String, String) {
     let generation = behind.split(|b| *b == b'|').next().unwrap_or_default();
     let path = format!("dynamodb/{scope}/{}", segment(&[b"gen-", generation].concat()));
     (scope, path)
+}
+
+/// A file of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum File<'p> {
+    /// The schema of the table whose files are named so.
+    Document(&'p str),
+    /// One of its items.
+    Item(&'p str),
+    /// Its items, or some of them, as lines.
+    Items(&'p str),
+    /// Names of items that do not tell their keys. The items do.
+    KeyMap,
+    /// Generations that no schema tells.
+    Generations,
+    /// Row keys that the attributes of items do not tell.
+    Rows,
+    /// Items that the server does not serve.
+    Aside,
+}
+
+impl File<'_> {
+    /// The file at a path; `None`: no decode writes it.
+    pub fn of(layout: Layout, path: &[u8]) -> Option<File<'_>> {
+        let below = std::str::from_utf8(path).ok()?.strip_prefix(FOLDER)?.strip_prefix('/')?;
+        match below {
+            GENERATIONS => return Some(File::Generations),
+            ROWS => return Some(File::Rows),
+            _ => {}
+        }
+        let Some((table, rest)) = below.split_once('/') else {
+            let stem = |end| below.strip_suffix(end).filter(|_| layout == Layout::Packed);
+            return stem(PACKED_DOCUMENT).map(File::Document).or_else(|| stem(".jsonl").map(File::Items));
+        };
+        if table.as_bytes() == ORPHANS && is_aside(layout, rest) {
+            return Some(File::Aside);
+        }
+        match rest {
+            _ if layout == Layout::Packed => None,
+            DOCUMENT => Some(File::Document(table)),
+            "KEYMAP.jsonl" => Some(File::KeyMap),
+            _ => of_items(table, rest.strip_prefix("items/")?),
+        }
+    }
+}
+
+/// `TABLE/gen-N/items/KEY.json`, or `TABLE/gen-N.jsonl`. A table of the public decoder can have the folder of orphans.
+fn is_aside(layout: Layout, rest: &str) -> bool {
+    let parts: Vec<&str> = rest.splitn(5, '/').collect();
+    match (layout, &*parts) {
+        (Layout::Tree, [_, generation, "items", _]) => !generation.ends_with(".json"),
+        (Layout::Packed, [_, file]) => file.ends_with(".jsonl"),
+        _ => false,
+    }
+}
+
+fn of_items<'p>(table: &'p str, below: &'p str) -> Option<File<'p>> {
+    match below.split_once('/') {
+        Some((_, file)) if file.contains('/') || !file.ends_with(".json") => None,
+        None if below.ends_with(".jsonl") => Some(File::Items(table)),
+        None if !below.ends_with(".json") => None,
+        _ => Some(File::Item(table)),
+    }
+}
+
+/// The name of the table whose files are named `scope`; `told`: what its schema says, which need not be what its key says.
+pub(super) fn table_of(scope: &str, told: &str) -> Option<Vec<u8>> {
+    let scope_of = |name: &[u8]| {
+        let mut scope = String::new();
+        table_into(name, &mut scope);
+        scope
+    };
+    let by_scope = || match scope {
+        _ if scope == Special::Empty.encoded() => Some(Vec::new()),
+        "%5Forphans" => Some(ORPHANS.to_vec()),
+        _ => unsegment(scope),
+    };
+    // The public decoder gives no way to the folder of orphans.
+    let is_named = |name: &Vec<u8>| scope_of(name) == scope || (name == ORPHANS && scope.as_bytes() == ORPHANS);
+    [Some(told.as_bytes().to_vec()), by_scope()].into_iter().flatten().find(is_named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_read_as_they_are_written() {
+        for name in ["t", "a.jsonl", "a.schema.json", "_orphans", "items", ".", "..", "_generations~"] {
+            let paths = Paths::of(&Table { name: name.into(), ..Table::default() });
+            let scope = &*paths.scope;
+            let cases = [
+                (Layout::Tree, format!("{}/{DOCUMENT}", paths.dir), File::Document(scope)),
+                (Layout::Tree, format!("{}/KEYMAP.jsonl", paths.dir), File::KeyMap),
+                (Layout::Tree, format!("{}/h.json", paths.items), File::Item(scope)),
+                (Layout::Tree, format!("{}/h/r.json", paths.items), File::Item(scope)),
+                (Layout::Tree, format!("{}/data-00001.jsonl", paths.items), File::Items(scope)),
+                (Layout::Tree, format!("dynamodb/_orphans/{scope}/gen-3/items/k.json"), File::Aside),
+                (Layout::Packed, format!("{}{PACKED_DOCUMENT}", paths.dir), File::Document(scope)),
+                (Layout::Packed, paths.lines(), File::Items(scope)),
+                (Layout::Packed, format!("dynamodb/_orphans/{scope}/gen-3.jsonl"), File::Aside),
+            ];
+            for (layout, path, want) in cases {
+                assert_eq!(File::of(layout, path.as_bytes()), Some(want), "{path}");
+            }
+            for told in [name, "other"] {
+                assert_eq!(table_of(scope, told), Some(name.into()), "{name}");
+            }
+        }
+        for layout in [Layout::Tree, Layout::Packed] {
+            assert_eq!(File::of(layout, generations().as_bytes()), Some(File::Generations));
+            assert_eq!(File::of(layout, rows().as_bytes()), Some(File::Rows));
+            for odd in ["dynamodb/t/x", "dynamodb/t/items/a/b/c.json", "dynamodb/t/items/x.bin", "dynamodb/t"] {
+                assert_eq!(File::of(layout, odd.as_bytes()), None, "{odd}");
+            }
+        }
+        assert_eq!(File::of(Layout::Tree, b"dynamodb/_orphans/items/h/r.json"), Some(File::Item("_orphans")));
+        assert_eq!(table_of("_orphans", "_orphans"), Some(b"_orphans".to_vec()));
+        let long = "x".repeat(300);
+        let scope = Paths::of(&Table { name: long.clone().into(), ..Table::default() }).scope;
+        assert_eq!(table_of(&scope, &long), Some(long.into_bytes()));
+        assert_eq!(table_of(&scope, "other"), None);
+    }
 }

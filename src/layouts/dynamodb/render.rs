@@ -7,8 +7,9 @@ use crate::output::json::{self, Escape};
 use crate::output::nested::Nested;
 use crate::output::out::Out;
 
-/// Appends `_schema.json`: the peer's document, then the members that are ours. No newline at the end.
-pub fn schema(schema: &StoredSchema<'_>, out: &mut impl Out) {
+/// Appends `_schema.json`: the peer's document, then the members that are ours. No newline at the end. `for_restore`: generation and
+/// key encoding are told though they are 0, for a document of the peer's, which never tells them, is that of a new table.
+pub fn schema(schema: &StoredSchema<'_>, for_restore: bool, out: &mut impl Out) {
     let head = &schema.head;
     Nested::<true, _>::new(out).object(|w| {
         w.integer_member("format_version", 1);
@@ -17,8 +18,9 @@ pub fn schema(schema: &StoredSchema<'_>, out: &mut impl Out) {
         key_names(schema, &head.key, w);
         attribute_definitions(schema, w);
         indexes(schema, w);
-        w.nonzero_member("generation", head.generation);
-        w.nonzero_member("key_encoding_version", head.key_encoding_version);
+        for (name, value) in [("generation", head.generation), ("key_encoding_version", head.key_encoding_version)] {
+            if for_restore { w.integer_member(name, value) } else { w.nonzero_member(name, value) }
+        }
         w.nonzero_member("migrating_from_generation", head.migrating_from_generation);
     });
 }
@@ -307,7 +309,7 @@ mod tests {
         };
         let shown = |whole: &Schema| {
             let value = crate::format::encoded(|out| whole.encode(out));
-            shown(|o| schema(&StoredSchema::parse(&value).unwrap(), o))
+            shown(|o| schema(&StoredSchema::parse(&value).unwrap(), false, o))
         };
         assert_eq!(shown(&full), SCHEMA);
         let bare = Schema { table_name: "<t>".into(), key: key("", "r"), ..Schema::default() };

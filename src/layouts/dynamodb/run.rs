@@ -1,5 +1,6 @@
 //! Runs the splits of items on all threads; what each gives goes to a writer, and what the writers give comes together in order.
 
+use super::rows::{self, WithRows};
 use crate::adapters::dynamodb::{self, Report, Stale, Tables};
 use crate::dataset::{DataSet, KeyRange};
 use crate::error::Result;
@@ -97,8 +98,14 @@ fn write_split<'a, 't, W: Writer<'a, 't>>(
     tree: &'t Tree,
 ) -> Result<Written<'t, W::Share>> {
     let mut writer = W::new(UnitOut::new(tree));
-    let mut report = dynamodb::read(set, tables, split, options, &mut writer)?;
+    let (mut report, rows) = if options.for_restore {
+        let mut writer = WithRows::new(&mut writer);
+        (dynamodb::read(set, tables, split, options, &mut writer)?, writer.finish())
+    } else {
+        (dynamodb::read(set, tables, split, options, &mut writer)?, Vec::new())
+    };
     let (mut out, share) = writer.finish();
+    rows::append(&rows, &mut out);
     out.findings.merge(std::mem::take(&mut report.findings));
     Ok(Written { out, share, report })
 }

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Part, wrong};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Adapter;
-use crate::layouts::{redis, sqs};
+use crate::layouts::{dynamodb, redis, sqs};
 use crate::model;
 use crate::options::Layout;
 use crate::output::checksums::Digest;
@@ -18,12 +18,12 @@ use crate::output::{CHECKSUMS, ERRORS, MANIFEST};
 use crate::run::spill::Spill;
 
 /// Takes the objects of all adapters whose outputs can be read.
-pub trait Visitor: model::redis::Visitor + model::sqs::QueueVisitor {}
+pub trait Visitor: model::redis::Visitor + model::sqs::QueueVisitor + model::dynamodb::TableVisitor {}
 
-impl<V: model::redis::Visitor + model::sqs::QueueVisitor> Visitor for V {}
+impl<V: model::redis::Visitor + model::sqs::QueueVisitor + model::dynamodb::TableVisitor> Visitor for V {}
 
 /// The adapters whose outputs can be read.
-pub const READABLE: [Adapter; 2] = [Adapter::Redis, Adapter::Sqs];
+pub const READABLE: [Adapter; 3] = [Adapter::Redis, Adapter::Sqs, Adapter::DynamoDb];
 
 /// What was read of an output besides its objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,6 +52,7 @@ pub fn read(
     let mut pass = Pass {
         redis: redis::read::Reader::new(layout, scratch),
         sqs: sqs::read::Reader::new(layout),
+        dynamodb: dynamodb::read::Reader::new(layout, scratch),
         adapters,
         sums: Spill::new(scratch),
         is_listed: false,
@@ -62,8 +63,10 @@ pub fn read(
         return Err(Error::new(ErrorKind::Output("it has no CHECKSUMS".into())));
     }
     pass.redis.settle()?;
+    pass.dynamodb.settle()?;
     pass.each(open, &mut |pass, path, bytes| pass.second(path, bytes, visitor))?;
     pass.redis.finish()?;
+    pass.dynamodb.finish()?;
     let seen = pass.seen;
     prove(pass.sums)?;
     Ok(seen)
@@ -73,6 +76,7 @@ pub fn read(
 struct Pass<'p> {
     redis: redis::read::Reader,
     sqs: sqs::read::Reader,
+    dynamodb: dynamodb::read::Reader,
     adapters: &'p [Adapter],
     /// Digests of files: what CHECKSUMS tells, and what was found.
     sums: Spill,
@@ -131,6 +135,7 @@ impl<'p> Pass<'p> {
         let part = match self.adapter(path) {
             Some(Adapter::Redis) => self.redis.part(path),
             Some(Adapter::Sqs) => self.sqs.part(path),
+            Some(Adapter::DynamoDb) => self.dynamodb.part(path),
             Some(adapter) => return Err(wrong(path, format_args!("objects of {} cannot be read", adapter.name()))),
             // Lines about rows that a decode could not read.
             None if path == ERRORS.as_bytes() => Some(Part::Aside),
@@ -158,6 +163,12 @@ impl<'p> Pass<'p> {
                 }
                 return Ok(());
             }
+            Some(Adapter::DynamoDb) => match self.dynamodb.part(path) {
+                Some(Part::Sidecar) => self.dynamodb.sidecar(path, bytes)?,
+                // It is read again, with the objects.
+                Some(Part::Both) => return self.dynamodb.sidecar(path, bytes),
+                _ => return Ok(()),
+            },
             Some(_) => return Ok(()),
         }
         self.found(path, bytes)
@@ -173,6 +184,9 @@ impl<'p> Pass<'p> {
             Part::Aside => self.seen.aside += 1,
             Part::Objects | Part::Both if self.adapter(path) == Some(Adapter::Redis) => {
                 self.redis.objects(path, bytes, visitor)?;
+            }
+            Part::Objects | Part::Both if self.adapter(path) == Some(Adapter::DynamoDb) => {
+                self.dynamodb.objects(path, bytes, visitor)?;
             }
             Part::Objects | Part::Both => self.sqs.objects(path, bytes, visitor)?,
         }

@@ -119,6 +119,8 @@ fn from_slice<T>(
     seed: impl for<'de> DeserializeSeed<'de, Value = T>,
 ) -> std::result::Result<T, serde_json::Error> {
     let mut parser = serde_json::Deserializer::from_slice(bytes);
+    // Items are nested deeper than its own limit. What is nested has a limit where it is read.
+    parser.disable_recursion_limit();
     let value = seed.deserialize(&mut parser)?;
     parser.end().map(|()| value)
 }
@@ -129,6 +131,7 @@ fn from_reader<T>(
 ) -> std::result::Result<T, serde_json::Error> {
     // The parser takes one byte at a time.
     let mut parser = serde_json::Deserializer::from_reader(BufReader::with_capacity(PIECE, bytes));
+    parser.disable_recursion_limit();
     let value = seed.deserialize(&mut parser)?;
     parser.end().map(|()| value)
 }

@@ -1,0 +1,184 @@
+//! Tables and items of an output, back to objects.
+//!
+//! The schemas are read first: they tell which attributes of an item make its row key. Names of files tell nothing that the items
+//! do not. An output that was made for a restore has a file of those row keys that the attributes do not tell.
+
+mod attributes;
+mod document;
+mod moved;
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::marker::PhantomData;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+
+use super::paths::{File, table_of};
+use crate::error::Result;
+use crate::format::dynamodb::item::item_into;
+use crate::format::dynamodb::keys::{ItemKey, item_prefix_into};
+use crate::format::dynamodb::schema::Liveness;
+use crate::format::dynamodb::{self, PrimaryKey};
+use crate::format::messages::DynamoItem;
+use crate::layouts::reading::{Binary, Budget, Part, Text, wrong};
+use crate::model::dynamodb::{Item, Table, TableVisitor};
+use crate::options::Layout;
+use moved::Moved;
+
+/// Reads the tables of one output.
+pub struct Reader {
+    layout: Layout,
+    /// Tables by the names of their files.
+    tables: BTreeMap<String, Table>,
+    moved: Moved,
+}
+
+/// A line of the file of generations.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Counter {
+    name: Binary,
+    generation: u64,
+}
+
+/// Items are rendered and encoded into these.
+#[derive(Default)]
+struct Buffers {
+    value: Vec<u8>,
+    row_key: Vec<u8>,
+}
+
+impl Reader {
+    /// Reads an output of some layout; tables go to the file system of `scratch`.
+    pub fn new(layout: Layout, scratch: &Path) -> Reader {
+        Reader { layout, tables: BTreeMap::new(), moved: Moved::new(scratch) }
+    }
+
+    /// What the file at a path is; `None`: no decode writes it.
+    pub fn part(&self, path: &[u8]) -> Option<Part> {
+        Some(match File::of(self.layout, path)? {
+            File::Document(_) => Part::Both,
+            File::Item(_) | File::Items(_) | File::Generations => Part::Objects,
+            File::KeyMap | File::Rows => Part::Sidecar,
+            File::Aside => Part::Aside,
+        })
+    }
+
+    /// Reads a document, or what else must be known before the items.
+    ///
+    /// # Errors
+    /// A failed read, or a file that is not what a decode writes.
+    pub fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read) -> Result<()> {
+        match File::of(self.layout, path) {
+            Some(File::Document(scope)) => {
+                let schema = document::read(path, bytes)?;
+                let name = table_of(scope, &schema.table_name);
+                let name = name.ok_or_else(|| wrong(path, "its path is not that of its table"))?;
+                let encoded = URL_SAFE_NO_PAD.encode(&name).into_bytes();
+                let table = Table { place: self.tables.len(), encoded, name, schema };
+                self.tables.insert(scope.to_owned(), table);
+                Ok(())
+            }
+            // Its bytes are proven, and nothing of it is needed.
+            Some(File::KeyMap) => Ok(()),
+            Some(File::Rows) => self.moved.read(path, bytes),
+            _ => Err(wrong(path, "it is no sidecar")),
+        }
+    }
+
+    /// All sidecars were read.
+    ///
+    /// # Errors
+    /// A failed spill.
+    pub fn settle(&mut self) -> Result<()> {
+        self.moved.settle()
+    }
+
+    /// Gives the objects of a file.
+    ///
+    /// # Errors
+    /// A failed read, a file that is not what a decode writes, and what the visitor gives.
+    pub fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut impl TableVisitor) -> Result<()> {
+        let file = File::of(self.layout, path);
+        let (Some(File::Document(scope)) | Some(File::Item(scope)) | Some(File::Items(scope))) = file else {
+            return match file {
+                Some(File::Generations) => generations(path, bytes, visitor),
+                _ => Err(wrong(path, "no decode writes such a file")),
+            };
+        };
+        let table = self.tables.get(scope).ok_or_else(|| wrong(path, "its table has no schema"))?;
+        let (budget, failed, mut buffers) = (Budget::default(), Cell::new(None), Buffers::default());
+        let text = Text::new(path, bytes);
+        match file {
+            Some(File::Document(_)) => visitor.table(table),
+            Some(File::Item(_)) => {
+                let item = text.document(&budget, attributes::Attributes, &failed)?;
+                give(table, &mut self.moved, &item, &mut buffers, visitor, &|why| wrong(path, why))
+            }
+            _ => {
+                let mut lines = text.lines();
+                while let Some(item) = lines.next(&budget, attributes::Line, &failed)? {
+                    give(table, &mut self.moved, &item, &mut buffers, visitor, &|why| lines.wrong(why))?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// All files were read.
+    ///
+    /// # Errors
+    /// A row key of an item that is not there.
+    pub fn finish(&self) -> Result<()> {
+        self.moved.all_are_used()
+    }
+}
+
+fn give(
+    table: &Table,
+    moved: &mut Moved,
+    item: &DynamoItem,
+    buffers: &mut Buffers,
+    visitor: &mut impl TableVisitor,
+    wrong: &dyn Fn(&str) -> crate::Error,
+) -> Result<()> {
+    let Buffers { value, row_key } = buffers;
+    value.clear();
+    item_into(item, value);
+    let parsed = dynamodb::Item::parse(value).map_err(|fault| wrong(&crate::Error::from(fault).to_string()))?;
+    let key = PrimaryKey::of(parsed, &table.schema.key);
+    let key = key.map_err(|fault| wrong(&crate::Error::from(fault).to_string()))?;
+    row_key.clear();
+    item_prefix_into(&table.encoded, table.schema.generation, row_key);
+    let told = key.row_bytes_into(table.version_of(Liveness::Active), row_key);
+    let matches_row_key = match moved.row_of(table, parsed)? {
+        Some((generation, primary)) => {
+            row_key.clear();
+            ItemKey { table: &table.encoded, generation, primary: &primary }.encode(row_key);
+            is_told(table, key, generation, &primary)
+        }
+        None if told.is_some() => true,
+        None => return Err(wrong("a number in its key is none that a row can have")),
+    };
+    visitor.item(table, &Item { value: parsed, key, row_key, stored_len: value.len(), matches_row_key })
+}
+
+/// Whether the attributes of an item give its row key in a generation.
+pub(super) fn is_told(table: &Table, key: PrimaryKey<'_>, generation: u64, primary: &[u8]) -> bool {
+    let mut told = Vec::new();
+    let version = table.version_of(table.schema.liveness(generation));
+    key.row_bytes_into(version, &mut told).is_some() && told == primary
+}
+
+fn generations(path: &[u8], bytes: &mut dyn Read, visitor: &mut impl TableVisitor) -> Result<()> {
+    let (budget, failed) = (Budget::default(), Cell::new(None));
+    let mut lines = Text::new(path, bytes).lines();
+    while let Some(Counter { name, generation }) = lines.next(&budget, PhantomData::<Counter>, &failed)? {
+        visitor.generation(&name.0, generation)?;
+    }
+    Ok(())
+}
