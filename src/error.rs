@@ -225,6 +225,9 @@ pub enum ErrorKind {
     /// A directory or archive that is no output of a decode.
     #[error("not a sound output: {0}")]
     Output(String),
+    /// A snapshot that was encoded, and does not hold what it was made of.
+    #[error("the snapshot was written, read again and removed: {0}; please report this")]
+    Encoded(String),
     /// A line of an output that is not one of a decode.
     #[error("line {0} is not what a decode writes there")]
     OutputLine(u64),

@@ -68,6 +68,7 @@ pub mod cli;
 pub mod dataset;
 pub mod decode;
 pub mod diff;
+pub mod encode;
 pub mod error;
 pub mod format;
 pub mod get;

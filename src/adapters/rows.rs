@@ -7,6 +7,12 @@ pub trait RowSink {
     /// A row: its user key, and its value without header.
     ///
     /// # Errors
-    /// What taking it gives, such as a failed write.
+    /// A row that no snapshot can hold; what taking it gives, such as a failed write.
     fn row(&mut self, key: &[u8], value: &[u8]) -> Result<()>;
+}
+
+impl<S: RowSink> RowSink for &mut S {
+    fn row(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        (**self).row(key, value)
+    }
 }

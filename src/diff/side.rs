@@ -1,15 +1,14 @@
 //! One of the two things that are compared.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::decode::{Options, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::objects::{self, Object};
-use crate::output::MANIFEST;
 use crate::output::manifest::FindingInfo;
-use crate::output::manifest_read::{self, ReadManifest};
-use crate::output::reading::{Content, Entry, Named, Output, broken, look, open_below};
+use crate::output::manifest_read::ReadManifest;
+use crate::output::reading::{Named, Output, look};
 use crate::source::Source;
 use crate::verify;
 use crate::verify::roll::{Roll, Tag};
@@ -34,7 +33,7 @@ impl Side {
                 "an output is read twice, which standard input cannot be: give it as a file",
             ));
         }
-        let manifest = manifest(&mut output)?;
+        let manifest = ReadManifest::of(&mut output)?;
         Ok(Side::Output(name, Box::new(manifest)))
     }
 
@@ -118,35 +117,4 @@ fn reopened(path: &Path) -> Result<Output> {
         Named::Output(output) => Ok(output),
         _ => Err(Error::new(ErrorKind::Changed).input(path)),
     }
-}
-
-/// The manifest of an output; of an archive nothing is read behind it.
-fn manifest(output: &mut Output) -> Result<ReadManifest> {
-    let name = output.name().to_path_buf();
-    let failed = |e| broken(&name.join(MANIFEST), e);
-    let mut bytes = None;
-    let read = match output.root() {
-        Some(root) => {
-            let mut held = Vec::new();
-            let file = open_below(root, MANIFEST.as_bytes()).map_err(failed)?;
-            file.take(manifest_read::MOST).read_to_end(&mut held).map_err(failed)?;
-            bytes = Some(held);
-            Ok(())
-        }
-        None => output.each(&mut |entry| match entry {
-            Entry::File(path, Content::InArchive(stream, len)) if path == MANIFEST.as_bytes() => {
-                let mut held = Vec::new();
-                stream.take(len.min(manifest_read::MOST)).read_to_end(&mut held).map_err(failed)?;
-                bytes = Some(held);
-                Err(Error::usage("nothing more is wanted of the archive"))
-            }
-            _ => Ok(()),
-        }),
-    };
-    let Some(bytes) = bytes else {
-        read?;
-        return Err(Error::new(ErrorKind::Output("it has no MANIFEST.json".into())).input(&name));
-    };
-    let parsed = ReadManifest::parse(&bytes);
-    parsed.map_err(|why| Error::new(ErrorKind::Output(format!("MANIFEST.json: {why}"))).input(&name))
 }

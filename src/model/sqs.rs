@@ -92,7 +92,7 @@ pub trait Visitor {
     fn side_record(&mut self, record: &SideRecord<'_>) -> Result<()>;
 }
 
-/// Takes the queues of an output, in the order of its files: a queue can come behind its messages.
+/// Takes the queues of an output, and then their records in the order of its files.
 pub trait QueueVisitor: Visitor {
     /// A queue.
     fn queue(&mut self, queue: &Queue<'_>) -> Result<()>;

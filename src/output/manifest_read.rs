@@ -1,6 +1,7 @@
 //! MANIFEST.json as a reader takes it (`tree.md` §5.3): ours, the peer's, and what is neither.
 
 use std::ffi::OsString;
+use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
@@ -9,7 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::MANIFEST;
 use super::manifest::{Exclusions, Recorded};
+use super::reading::{Content, Entry, Output, broken, open_below};
+use crate::error::{Error, ErrorKind};
 use crate::format::Adapter;
 
 /// What a manifest says, checked.
@@ -66,6 +70,47 @@ const WORDS: [&str; 5] =
 pub const MOST: u64 = 256 << 20;
 
 impl ReadManifest {
+    /// The manifest of an output; of an archive nothing is read behind it.
+    ///
+    /// # Errors
+    /// A failed read, an output without a manifest, or one that is not valid.
+    pub fn of(output: &mut Output) -> Result<ReadManifest, Error> {
+        let name = output.name().to_path_buf();
+        let failed = |e| broken(&name.join(MANIFEST), e);
+        let mut bytes = None;
+        let read = match output.root() {
+            Some(root) => {
+                let mut held = Vec::new();
+                let file = open_below(root, MANIFEST.as_bytes()).map_err(failed)?;
+                file.take(MOST).read_to_end(&mut held).map_err(failed)?;
+                bytes = Some(held);
+                Ok(())
+            }
+            None => output.each(&mut |entry| match entry {
+                Entry::File(path, Content::InArchive(stream, len)) if path == MANIFEST.as_bytes() => {
+                    let mut held = Vec::new();
+                    stream.take(len.min(MOST)).read_to_end(&mut held).map_err(failed)?;
+                    bytes = Some(held);
+                    Err(Error::usage("nothing more is wanted of the archive"))
+                }
+                _ => Ok(()),
+            }),
+        };
+        let Some(bytes) = bytes else {
+            read?;
+            return Err(Error::new(ErrorKind::Output("it has no MANIFEST.json".into())).input(&name));
+        };
+        let parsed = ReadManifest::parse(&bytes);
+        parsed.map_err(|why| Error::new(ErrorKind::Output(format!("MANIFEST.json: {why}"))).input(&name))
+    }
+
+    /// The newest commit timestamp of the inputs, or the moment at which a running server was read; 0: it tells none.
+    pub fn last_commit_ts(&self) -> u64 {
+        let number = |name| self.document.get(name).and_then(Value::as_u64);
+        let digits = || self.document.get("last_commit_ts_str")?.as_str()?.parse().ok();
+        digits().or_else(|| number("last_commit_ts")).or(self.live_read_ts).unwrap_or(0)
+    }
+
     /// Reads and checks a manifest.
     ///
     /// # Errors

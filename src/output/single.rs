@@ -89,6 +89,11 @@ impl SingleFile {
         self.file.as_mut().map(NamedTempFile::as_file_mut)
     }
 
+    /// Where it is under its temporary name; `None`: standard output.
+    pub fn path(&self) -> Option<&Path> {
+        self.file.as_ref().map(NamedTempFile::path)
+    }
+
     /// Gives the finished file its name; with `sync` all of it is on the disk before, and its name is after.
     ///
     /// # Errors

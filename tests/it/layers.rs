@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 16] = [
     &["decode"],
     &["objects"],
     &["verify"],
-    &["inspect", "diff", "get", "snapshot"],
+    &["inspect", "diff", "encode", "get", "snapshot"],
     &["cli", "replay"],
 ];
 

@@ -6,6 +6,7 @@
 //! give one stream for each length, since their order is (length, key).
 
 mod collection;
+pub mod encode;
 mod expiry;
 mod findings;
 mod key;

@@ -8,6 +8,7 @@
 //! parsed in full at once, so that a damaged row is found wherever it stands.
 
 mod check;
+pub mod encode;
 mod findings;
 mod generation;
 pub mod heads;

@@ -2,6 +2,7 @@
 
 mod canonical;
 pub mod counter;
+pub mod guard;
 pub mod key;
 pub mod message;
 pub mod partition;

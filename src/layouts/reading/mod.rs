@@ -20,26 +20,14 @@ use crate::output::names::{looks_like_fallback, segment, unsegment};
 /// What a reader makes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// It is read before the others.
+    /// It is read before the others, for it tells of them.
     Sidecar,
     /// It has objects.
     Objects,
-    /// Both: it has objects, and the names of others.
+    /// Both: it is read twice.
     Both,
     /// It has what the server does not serve.
     Aside,
-}
-
-impl Part {
-    /// Whether it is read before the others.
-    pub fn is_sidecar(self) -> bool {
-        matches!(self, Part::Sidecar | Part::Both)
-    }
-
-    /// Whether it has objects.
-    pub fn has_objects(self) -> bool {
-        matches!(self, Part::Objects | Part::Both)
-    }
 }
 
 /// A file is not what a decode writes.

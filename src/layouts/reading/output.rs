@@ -58,7 +58,7 @@ pub fn read(
         is_listed: false,
         seen: Seen::default(),
     };
-    pass.each(open, &mut |pass, path, bytes| pass.first(path, bytes))?;
+    pass.each(open, &mut |pass, path, bytes| pass.first(path, bytes, visitor))?;
     if !pass.is_listed {
         return Err(Error::new(ErrorKind::Output("it has no CHECKSUMS".into())));
     }
@@ -136,7 +136,12 @@ impl<'p> Pass<'p> {
             Some(Adapter::Redis) => self.redis.part(path),
             Some(Adapter::Sqs) => self.sqs.part(path),
             Some(Adapter::DynamoDb) => self.dynamodb.part(path),
-            Some(adapter) => return Err(wrong(path, format_args!("objects of {} cannot be read", adapter.name()))),
+            Some(adapter) => {
+                let name = adapter.name();
+                return Err(Error::usage(format!(
+                    "objects of {name} cannot be read back from an output yet: choose other adapters"
+                )));
+            }
             // Lines about rows that a decode could not read.
             None if path == ERRORS.as_bytes() => Some(Part::Aside),
             None => None,
@@ -145,23 +150,22 @@ impl<'p> Pass<'p> {
     }
 
     /// Sidecars, and what is told of all files.
-    fn first(&mut self, path: &[u8], bytes: &mut Opened<'_>) -> Result<()> {
+    fn first(&mut self, path: &[u8], bytes: &mut Opened<'_>, visitor: &mut impl Visitor) -> Result<()> {
         match self.adapter(path) {
             None if path == CHECKSUMS.as_bytes() => return self.told(bytes),
             None if path == MANIFEST.as_bytes() => return self.found(path, bytes),
             None => return Ok(()),
             Some(Adapter::Redis) => {
-                if !self.redis.part(path).is_some_and(Part::is_sidecar) {
+                if self.redis.part(path) != Some(Part::Sidecar) {
                     return Ok(());
                 }
                 self.redis.sidecar(path, bytes)?;
             }
             Some(Adapter::Sqs) => {
-                // The names of queues are not all known yet, but those that have documents are.
-                if self.sqs.part(path) == Some(Part::Both) {
-                    self.sqs.sidecar(path, bytes)?;
+                if self.sqs.part(path) != Some(Part::Sidecar) {
+                    return Ok(());
                 }
-                return Ok(());
+                self.sqs.sidecar(path, bytes, visitor)?;
             }
             Some(Adapter::DynamoDb) => match self.dynamodb.part(path) {
                 Some(Part::Sidecar) => self.dynamodb.sidecar(path, bytes)?,
@@ -182,7 +186,7 @@ impl<'p> Pass<'p> {
         match self.part(path)? {
             Part::Sidecar => return Ok(()),
             Part::Aside => self.seen.aside += 1,
-            Part::Objects | Part::Both if self.adapter(path) == Some(Adapter::Redis) => {
+            Part::Objects if self.adapter(path) == Some(Adapter::Redis) => {
                 self.redis.objects(path, bytes, visitor)?;
             }
             Part::Objects | Part::Both if self.adapter(path) == Some(Adapter::DynamoDb) => {

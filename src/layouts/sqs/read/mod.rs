@@ -45,27 +45,32 @@ impl Reader {
     /// What the file at a path is, once the documents were read; `None`: no decode writes it.
     pub fn part(&self, path: &[u8]) -> Option<Part> {
         Some(match File::of(self.layout, path)? {
-            File::Document(_) => Part::Both,
+            File::Document(_) | File::Generations => Part::Sidecar,
             File::Side(queue) if self.layout == Layout::Tree && !self.queues.contains_key(queue) => {
                 return queue.ends_with(".orphan").then_some(Part::Aside);
             }
-            File::Messages(_) | File::Side(_) | File::Generations => Part::Objects,
+            File::Messages(_) | File::Side(_) => Part::Objects,
             File::Aside => Part::Aside,
         })
     }
 
-    /// Reads the document of a queue for its name.
+    /// Reads the document of a queue, or the generations of those that are gone, and gives them.
     ///
     /// # Errors
-    /// A failed read, or a file that is not what a decode writes.
-    pub fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read) -> Result<()> {
-        let Some(File::Document(file)) = File::of(self.layout, path) else {
-            return Err(wrong(path, "no decode writes such a file"));
-        };
-        let document = document::read(path, bytes)?;
-        let name = self.name(file, document.name()).ok_or_else(|| wrong(path, "its path is not that of its queue"))?;
-        self.queues.insert(file.to_owned(), name);
-        Ok(())
+    /// A failed read, a file that is not what a decode writes, and what the visitor gives.
+    pub fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut impl QueueVisitor) -> Result<()> {
+        match File::of(self.layout, path) {
+            Some(File::Document(file)) => {
+                let document = document::read(path, bytes)?;
+                let name = self.name(file, document.name());
+                let name = name.ok_or_else(|| wrong(path, "its path is not that of its queue"))?;
+                document.give(&name, &encode_queue(&name), visitor)?;
+                self.queues.insert(file.to_owned(), name);
+                Ok(())
+            }
+            Some(File::Generations) => generations(path, bytes, visitor),
+            _ => Err(wrong(path, "no decode writes such a file")),
+        }
     }
 
     /// The name of the queue whose files have this one; `told`: what its record says.
@@ -86,22 +91,17 @@ impl Reader {
     pub fn objects(&self, path: &[u8], bytes: &mut dyn Read, visitor: &mut impl QueueVisitor) -> Result<()> {
         let of = |file: &str| {
             let name = self.queues.get(file).ok_or_else(|| wrong(path, "its queue has no document"))?;
-            Ok::<_, crate::Error>((name.as_slice(), encode_queue(name)))
+            Ok::<_, crate::Error>(encode_queue(name))
         };
         match File::of(self.layout, path) {
-            Some(File::Document(file)) => {
-                let (name, encoded) = of(file)?;
-                document::read(path, bytes)?.give(name, &encoded, visitor)
-            }
             Some(File::Messages(file)) => {
-                visitor.records(&Records { queue: &of(file)?.1, kind: RecordKind::Messages })?;
+                visitor.records(&Records { queue: &of(file)?, kind: RecordKind::Messages })?;
                 lines::messages(path, bytes, visitor)
             }
             Some(File::Side(file)) => {
-                visitor.records(&Records { queue: &of(file)?.1, kind: RecordKind::Side })?;
+                visitor.records(&Records { queue: &of(file)?, kind: RecordKind::Side })?;
                 lines::side_records(path, bytes, visitor)
             }
-            Some(File::Generations) => generations(path, bytes, visitor),
             _ => Err(wrong(path, "no decode writes such a file")),
         }
     }

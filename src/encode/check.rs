@@ -1,0 +1,93 @@
+//! The finished snapshot, read again as a decode reads it.
+
+use std::path::Path;
+
+use crate::adapters::redis::{self, Splits};
+use crate::adapters::sqs::{Queues, Reader, heads};
+use crate::dataset::{DataSet, RowRef};
+use crate::decode::{Progress, survey};
+use crate::error::{Error, Result};
+use crate::model::sqs::{Head, HeadVisitor, Located, QueueVisitor as _, Records};
+use crate::options::Options as Decode;
+use crate::report::Findings;
+use crate::source::{Access, Source};
+
+use super::marks::Marks;
+
+/// Gives the objects of the snapshot at `path`.
+///
+/// # Errors
+/// A file that is no intact snapshot.
+pub(super) fn read(path: &Path, progress: &dyn Progress, marks: &mut Marks) -> Result<()> {
+    let options = Decode::default().for_restore();
+    let sources = [Source::open(path, Access::Map)?];
+    let surveyed = survey(&sources, &options, progress)?;
+    let set = &surveyed.set;
+    progress.begin("compare", 2);
+    keys(set, &options, marks)?;
+    progress.advance(1);
+    queues(set, &options, marks)?;
+    progress.advance(1);
+    Ok(())
+}
+
+fn keys(set: &DataSet<'_>, options: &Decode, marks: &mut Marks) -> Result<()> {
+    let splits = Splits::new(set);
+    let (mut findings, mut reached) = (Findings::default(), 0);
+    for split in &splits.all {
+        reached += redis::read(set, &splits, split, options, marks)?.items_reached;
+    }
+    redis::unreachable_items(set, reached, options, marks, &mut findings)?;
+    match findings.iter().next() {
+        None => Ok(()),
+        Some((kind, _)) => Err(Error::internal(format!("a snapshot with items of no list was written: {}", kind.event))),
+    }
+}
+
+/// Records of one kind that stand together.
+#[derive(Default)]
+struct Runs<'a>(Vec<(Records<'a>, Vec<Place>)>);
+
+/// Where a record stands.
+struct Place {
+    row: RowRef,
+    len: usize,
+}
+
+impl Located for Place {
+    fn row(&self) -> RowRef {
+        self.row
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+}
+
+impl<'a> HeadVisitor<'a> for Runs<'a> {
+    fn head(&mut self, of: Records<'a>, head: &Head<'_>) {
+        let place = Place { row: head.row, len: head.len as usize };
+        match self.0.last_mut() {
+            Some((same, places)) if *same == of => places.push(place),
+            _ => self.0.push((of, vec![place])),
+        }
+    }
+}
+
+fn queues(set: &DataSet<'_>, options: &Decode, marks: &mut Marks) -> Result<()> {
+    let queues = Queues::read(set, &mut Vec::new())?;
+    let wanted = queues.wanted(&options.filter);
+    queues.records(set, &wanted, &mut Findings::default(), |queue| marks.queue(queue))?;
+    let reader = Reader::new(set, &queues);
+    for family in heads::families(options) {
+        for split in heads::splits(set, family)? {
+            let mut runs = Runs::default();
+            heads::read(set, &queues, family, &split, options, &mut runs)?;
+            for (of, places) in &runs.0 {
+                marks.records(of)?;
+                reader.read(of, places, marks)?;
+            }
+        }
+    }
+    Ok(())
+}

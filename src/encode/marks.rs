@@ -1,0 +1,339 @@
+//! Fingerprints of objects, of what was read and of what was written: both must be the same, object by object.
+//!
+//! Elements of a hash, set or sorted set count in any order, as the server has them; items of a list and entries of a stream in theirs.
+
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::redis::stream::{StreamEntry, StreamId};
+use crate::format::sqs::key::queue_name;
+use crate::model::redis::{self, Key, Standing, StreamEnd, Type};
+use crate::model::sqs::{self, Message, Queue, Records, SideRecord};
+use crate::run::spill::Spill;
+
+/// What an object is known by: a letter, then its name.
+const KEY: u8 = b'k';
+const QUEUE: u8 = b'q';
+const GENERATION: u8 = b'g';
+const SEQUENCE: u8 = b's';
+const MESSAGE: u8 = b'm';
+const GUARD: u8 = b'r';
+
+/// Where a fingerprint comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Side {
+    /// It was read from an output.
+    Read,
+    /// It is in the snapshot.
+    Written,
+}
+
+/// Takes objects of both sides.
+pub(super) struct Marks {
+    spill: Spill,
+    side: Side,
+    /// Of the collection at hand.
+    ordered: Sha256,
+    unordered: u128,
+    /// The queue whose records come.
+    of: Vec<u8>,
+    id: Vec<u8>,
+    buffer: Vec<u8>,
+}
+
+impl Marks {
+    /// No objects yet; marks are spilled to the file system of `scratch`.
+    pub fn new(scratch: &Path) -> Marks {
+        Marks {
+            spill: Spill::new(scratch),
+            side: Side::Read,
+            ordered: Sha256::new(),
+            unordered: 0,
+            of: Vec::new(),
+            id: Vec::new(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// The objects that come are of this side.
+    pub fn turn(&mut self, side: Side) {
+        self.side = side;
+    }
+
+    fn put(&mut self, kind: u8, names: &[&[u8]], digest: u128) -> Result<()> {
+        self.id.clear();
+        self.id.push(kind);
+        for (n, name) in names.iter().enumerate() {
+            // All names but the last have no line feed.
+            if n > 0 {
+                self.id.push(b'\n');
+            }
+            self.id.extend_from_slice(name);
+        }
+        let mut mark = [0; 17];
+        mark[0] = self.side as u8;
+        mark[1..].copy_from_slice(&digest.to_be_bytes());
+        self.spill.push(&self.id, &mark)
+    }
+
+    /// Adds an element whose place does not count.
+    fn element(&mut self, first: &[u8], second: &[u8]) {
+        self.unordered = self.unordered.wrapping_add(digest_of(&[first, second]));
+    }
+
+    /// Adds an element behind those that came before.
+    fn next(&mut self, bytes: &[u8]) {
+        self.ordered.update((bytes.len() as u64).to_le_bytes());
+        self.ordered.update(bytes);
+    }
+
+    fn key(&mut self, key: &Key<'_>, value: u128) -> Result<()> {
+        if key.standing == Standing::Orphan {
+            return Ok(());
+        }
+        let expiry = key.expire_at_ms.map_or([0; 8], u64::to_le_bytes);
+        let digest = digest_of(&[&[key.kind as u8, u8::from(key.bare)], &expiry, &value.to_le_bytes()]);
+        self.put(KEY, &[key.name], digest)
+    }
+
+    /// Requires that both sides have the same objects.
+    ///
+    /// # Errors
+    /// The first object that differs.
+    pub fn compare(self) -> Result<()> {
+        let mut sorted = self.spill.finish()?;
+        let (mut id, mut seen) = (Vec::new(), Seen::default());
+        loop {
+            let next = sorted.next()?;
+            if next.is_none_or(|(next, _)| next != id) && !seen.agree(id.first().copied()) {
+                let why = format!("{} is not the same in it", named(&id));
+                return Err(Error::new(ErrorKind::Encoded(why)));
+            }
+            let Some((next, mark)) = next else { return Ok(()) };
+            if next != id {
+                id.clear();
+                id.extend_from_slice(next);
+                seen = Seen::default();
+            }
+            seen.take(mark);
+        }
+    }
+}
+
+/// The marks of one object.
+#[derive(Default)]
+struct Seen {
+    read: Vec<Vec<u8>>,
+    written: Vec<Vec<u8>>,
+}
+
+impl Seen {
+    fn take(&mut self, mark: &[u8]) {
+        let Some((side, digest)) = mark.split_first() else { return };
+        let side = if *side == Side::Read as u8 { &mut self.read } else { &mut self.written };
+        // A third one would make no difference.
+        if side.len() < 2 {
+            side.push(digest.to_vec());
+        }
+    }
+
+    /// What is derived may be in the snapshot alone.
+    fn agree(&self, kind: Option<u8>) -> bool {
+        let may_be_derived = matches!(kind, Some(GENERATION | SEQUENCE | GUARD));
+        (self.read.is_empty() && may_be_derived) || (self.read == self.written && self.read.len() < 2)
+    }
+}
+
+/// What an object is called in an error.
+fn named(id: &[u8]) -> String {
+    let (kind, name) = id.split_first().unwrap_or((&0, b""));
+    let mut names = name.splitn(2, |byte| *byte == b'\n');
+    let queue = queue_name(names.next().unwrap_or_default()).unwrap_or_default();
+    let (queue, rest) = (queue.escape_ascii(), names.next().unwrap_or_default().escape_ascii());
+    match *kind {
+        KEY => format!("the Redis key \"{}\"", name.escape_ascii()),
+        QUEUE => format!("the queue \"{queue}\""),
+        GENERATION => format!("the generation of the queue \"{queue}\""),
+        SEQUENCE => format!("the last sequence number of the queue \"{queue}\""),
+        MESSAGE => format!("the message \"{rest}\" of the queue \"{queue}\""),
+        _ => format!("the bookkeeping row \"{rest}\" of the queue \"{queue}\""),
+    }
+}
+
+/// The start of a SHA-256 of parts that are kept apart.
+fn digest_of(parts: &[&[u8]]) -> u128 {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    first_half(hash)
+}
+
+fn first_half(hash: Sha256) -> u128 {
+    hash.finalize().first_chunk().map_or(0, |half| u128::from_be_bytes(*half))
+}
+
+impl redis::Visitor for Marks {
+    fn string(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
+        self.key(key, digest_of(&[value]))
+    }
+
+    fn begin(&mut self, _: &Key<'_>) -> Result<()> {
+        (self.ordered, self.unordered) = (Sha256::new(), 0);
+        Ok(())
+    }
+
+    fn field(&mut self, _: &Key<'_>, name: &[u8], value: &[u8]) -> Result<()> {
+        self.element(name, value);
+        Ok(())
+    }
+
+    fn item(&mut self, _: &Key<'_>, value: &[u8]) -> Result<()> {
+        self.next(value);
+        Ok(())
+    }
+
+    fn member(&mut self, _: &Key<'_>, member: &[u8]) -> Result<()> {
+        self.element(member, b"");
+        Ok(())
+    }
+
+    fn scored(&mut self, _: &Key<'_>, member: &[u8], score: f64) -> Result<()> {
+        // Every NaN is one.
+        let bits = if score.is_nan() { f64::NAN.to_bits() } else { score.to_bits() };
+        self.element(member, &bits.to_le_bytes());
+        Ok(())
+    }
+
+    fn entry(&mut self, _: &Key<'_>, id: StreamId, entry: &StreamEntry<'_>) -> Result<()> {
+        self.next(&[id.ms.to_le_bytes(), id.seq.to_le_bytes()].concat());
+        for (name, value) in entry.fields() {
+            self.next(name);
+            self.next(value);
+        }
+        // Fields end here: those of the next entry are no more of this one.
+        self.ordered.update(u64::MAX.to_le_bytes());
+        Ok(())
+    }
+
+    fn end(&mut self, key: &Key<'_>, stream: StreamEnd) -> Result<()> {
+        let ordered = first_half(std::mem::take(&mut self.ordered));
+        let mut value = digest_of(&[&ordered.to_le_bytes(), &self.unordered.to_le_bytes()]);
+        if key.kind == Type::Stream {
+            let StreamEnd { length, last } = stream;
+            let end = [length.to_le_bytes(), last.ms.to_le_bytes(), last.seq.to_le_bytes()].concat();
+            value = digest_of(&[&value.to_le_bytes(), &end]);
+        }
+        self.key(key, value)
+    }
+
+    fn abandon(&mut self, _: &Key<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn stray_items(&mut self, _: &[u8], _: &[&[u8]]) -> Result<()> {
+        Ok(())
+    }
+
+    fn stray_expiry(&mut self, _: &[u8], _: u64) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl sqs::Visitor for Marks {
+    fn message(&mut self, message: &Message<'_>) -> Result<()> {
+        let value = message.value;
+        // A delay hides a message too.
+        let visible_at_millis = value.visible_at_millis.max(value.available_at_millis);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        let value = crate::format::sqs::Message { visible_at_millis, ..*value };
+        value.encode(&mut buffer).map_err(|fault| Error::internal(format!("a message: {fault:?}")))?;
+        let partition = message.partition.map_or([0xff; 8], |n| u64::from(n).to_le_bytes());
+        let digest = digest_of(&[&buffer, &partition]);
+        self.buffer = buffer;
+        let of = std::mem::take(&mut self.of);
+        let put = self.put(MESSAGE, &[&of, value.message_id.as_bytes()], digest);
+        self.of = of;
+        put
+    }
+
+    fn side_record(&mut self, record: &SideRecord<'_>) -> Result<()> {
+        let of = std::mem::take(&mut self.of);
+        let put = self.put(GUARD, &[&of, record.key], digest_of(&[record.value]));
+        self.of = of;
+        put
+    }
+}
+
+impl sqs::QueueVisitor for Marks {
+    fn queue(&mut self, queue: &Queue<'_>) -> Result<()> {
+        let mut value = Vec::new();
+        // A record without its name is known by its key.
+        let name = String::from_utf8_lossy(queue.name);
+        let name = if queue.record.name.is_empty() { &*name } else { queue.record.name };
+        let record = crate::format::sqs::Queue { name, generation: 0, ..*queue.record };
+        record.encode(&mut value).map_err(|fault| Error::internal(format!("a queue: {fault:?}")))?;
+        self.put(QUEUE, &[queue.encoded], digest_of(&[&value]))?;
+        for (kind, number) in [(GENERATION, queue.record.generation), (SEQUENCE, queue.last_sequence)] {
+            if number > 0 {
+                self.put(kind, &[queue.encoded], u128::from(number))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn records(&mut self, of: &Records<'_>) -> Result<()> {
+        self.of.clear();
+        self.of.extend_from_slice(of.queue);
+        Ok(())
+    }
+
+    fn generation(&mut self, _: &[u8], _: u64) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::redis::Visitor as _;
+
+    fn set(marks: &mut Marks, name: &str, expire_at_ms: Option<u64>, members: &[&str]) {
+        let key = Key { name: name.as_bytes(), kind: Type::Set, expire_at_ms, standing: Standing::Served, bare: false };
+        marks.begin(&key).unwrap();
+        members.iter().for_each(|member| marks.member(&key, member.as_bytes()).unwrap());
+        marks.end(&key, StreamEnd::default()).unwrap();
+    }
+
+    #[test]
+    fn every_difference_is_seen() {
+        type Object<'o> = (&'o str, Option<u64>, &'o [&'o str]);
+        let read: [Object<'_>; 2] = [("a", None, &["x", "y"]), ("b", Some(1), &[])];
+        let cases: [(&[Object<'_>], Option<&str>); 7] = [
+            (&read, None),
+            (&[("b", Some(1), &[]), ("a", None, &["y", "x"])], None),
+            (&[("a", None, &["x"]), ("b", Some(1), &[])], Some("\"a\"")),
+            (&[("a", None, &["x", "y"]), ("b", None, &[])], Some("\"b\"")),
+            (&[("a", None, &["x", "y"])], Some("\"b\"")),
+            (&[("a", None, &["x", "y"]), ("b", Some(1), &[]), ("c", None, &[])], Some("\"c\"")),
+            (&[("a", None, &["x", "y"]), ("b", Some(1), &[]), ("b", Some(1), &[])], Some("\"b\"")),
+        ];
+        for (written, want) in cases {
+            let mut marks = Marks::new(&std::env::temp_dir());
+            read.iter().for_each(|(name, at, members)| set(&mut marks, name, *at, members));
+            marks.turn(Side::Written);
+            written.iter().for_each(|(name, at, members)| set(&mut marks, name, *at, members));
+            let error = marks.compare().err().map(|error| error.to_string());
+            match (want, error) {
+                (None, None) => {}
+                (Some(words), Some(error)) => assert!(error.contains(words), "{error}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! `encode`: outputs of a decode, back to a snapshot that a server boots from.
+//!
+//! 1. Every output is read, proven by CHECKSUMS, and its objects become rows ([`rows`], `adapters/*/encode.rs`).
+//! 2. The rows are sorted, in runs that spill, and written to a temporary file.
+//! 3. That file is decoded again, and its objects are compared with those that were read ([`marks`]).
+//! 4. Only then does the file get its name.
+
+mod check;
+mod findings;
+mod marks;
+mod objects;
+mod rows;
+
+use std::cell::RefCell;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::adapters::sqs::encode::Told;
+use crate::decode::{Progress, on_threads};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Adapter;
+use crate::format::mvcc::hlc_millis;
+use crate::layouts::reading::output::{self, READABLE, Seen};
+use crate::options::Options as Decode;
+use crate::output::manifest_read::ReadManifest;
+use crate::output::reading::{Named, Output, look};
+use crate::output::single::SingleFile;
+use crate::output::target::refuse_inputs;
+use crate::report::Findings;
+use crate::source::index_of;
+use marks::{Marks, Side};
+use objects::Objects;
+use rows::Rows;
+
+/// What an encode is asked to do.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The adapters whose objects are encoded; `None`: all that the outputs have.
+    pub adapters: Option<Vec<Adapter>>,
+    /// The commit timestamp of all rows, if not the newest that the manifests tell.
+    pub last_commit_ts: Option<u64>,
+    /// Worker threads; 0 = one for each core. The file is the same for any number.
+    pub threads: usize,
+    /// Whether the file is on the disk before it has its name; `None`: it is.
+    pub fsync: Option<bool>,
+}
+
+/// What a finished encode tells.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Rows of the snapshot, without those that the store keeps for itself.
+    pub rows: u64,
+    /// Its bytes.
+    pub bytes: u64,
+    /// The commit timestamp of all rows.
+    pub last_commit_ts: u64,
+    /// The Raft index, if the name of the file tells it.
+    pub index: Option<u64>,
+    /// Files that were read.
+    pub files: u64,
+    /// Their bytes.
+    pub read: u64,
+    /// Objects by adapter and kind.
+    pub objects: Vec<(Adapter, &'static str, u64)>,
+    /// Places that the outputs list as not read.
+    pub skipped: u64,
+    /// What was noticed.
+    pub findings: Findings,
+    /// Time taken.
+    pub elapsed: Duration,
+}
+
+/// An output that is encoded.
+struct Input {
+    path: PathBuf,
+    manifest: ReadManifest,
+    /// What the decode was asked to do that made it.
+    made: Decode,
+}
+
+/// Encodes outputs, several of them as one, into a new snapshot file at `target`.
+///
+/// The file is built under a temporary name beside `target`, decoded again and compared with the outputs, object by object: on an
+/// error nothing is left.
+///
+/// # Errors
+/// An output that cannot be read or that is not as CHECKSUMS tells, adapters that cannot be encoded, a file that cannot be
+/// written, an object that is not the same in the snapshot.
+pub fn encode(outputs: &[PathBuf], target: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
+    let started = Instant::now();
+    let mut outcome = on_threads(options.threads, || run(outputs, target, options, progress))??;
+    outcome.elapsed = started.elapsed();
+    Ok(outcome)
+}
+
+fn run(outputs: &[PathBuf], target: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
+    if target.as_os_str() == "-" {
+        return Err(Error::command_line("the snapshot is read again before it is given away: name a file"));
+    }
+    refuse_inputs(target, outputs.iter().filter_map(|path| path.canonicalize().ok()))?;
+    let inputs = outputs.iter().map(|path| Input::open(path)).collect::<Result<Vec<_>>>()?;
+    let ts = timestamp(&inputs, options)?;
+    let mut file = SingleFile::new(target, false, |_| false)?;
+    let scratch = file.scratch().to_path_buf();
+    let rows = RefCell::new(Rows::new(ts, &scratch));
+    let (mut marks, mut outcome) = (Marks::new(&scratch), Outcome::new(ts, index_of(target)));
+    progress.begin("read", inputs.len() as u64);
+    for input in &inputs {
+        input.read(options, &rows, &mut marks, &mut outcome)?;
+        progress.advance(1);
+    }
+    let rows = rows.into_inner();
+    outcome.rows = rows.count();
+    if ts == 0 && outcome.rows > 0 {
+        return Err(Error::usage("no manifest tells a commit timestamp, and rows need one: give it"));
+    }
+    progress.begin("write", 1);
+    let sorted = rows.finish(outcome.index)?;
+    let out = file.file().ok_or_else(|| Error::internal("a file was asked for"))?;
+    outcome.bytes = rows::write(sorted, ts, out, target)?;
+    out.flush().map_err(|e| Error::io("write", target, e))?;
+    progress.advance(1);
+    marks.turn(Side::Written);
+    let written = file.path().ok_or_else(|| Error::internal("a file was asked for"))?;
+    check::read(written, progress, &mut marks)?;
+    marks.compare()?;
+    file.publish(options.fsync.unwrap_or(true))?;
+    Ok(outcome)
+}
+
+/// The commit timestamp of all rows: the newest of the outputs, or a later one that is asked for.
+fn timestamp(inputs: &[Input], options: &Options) -> Result<u64> {
+    let told = inputs.iter().map(|input| input.manifest.last_commit_ts()).max().unwrap_or(0);
+    match options.last_commit_ts {
+        None => Ok(told),
+        Some(asked) if asked >= told => Ok(asked),
+        Some(asked) => Err(Error::usage(format!(
+            "the commit timestamp {asked} is older than {told}, which the outputs tell: timestamps of a store never go back"
+        ))),
+    }
+}
+
+impl Input {
+    fn open(path: &Path) -> Result<Input> {
+        if path.as_os_str() == "-" {
+            return Err(Error::command_line(
+                "an output is read twice, which standard input cannot be: give it as a file",
+            ));
+        }
+        let manifest = ReadManifest::of(&mut opened(path)?)?;
+        let made = Decode::of_manifest(&manifest)?;
+        Ok(Input { path: path.to_path_buf(), manifest, made })
+    }
+
+    /// The adapters whose objects are read.
+    fn adapters(&self, options: &Options) -> Result<Vec<Adapter>> {
+        let wanted = options.adapters.as_deref().unwrap_or(&self.manifest.adapters);
+        if let Some(other) = options.adapters.iter().flatten().find(|adapter| !READABLE.contains(adapter)) {
+            return Err(Error::usage(format!("{} cannot be encoded yet, only {}", other.name(), readable())));
+        }
+        Ok(wanted.to_vec())
+    }
+
+    fn read(&self, options: &Options, rows: &RefCell<Rows>, marks: &mut Marks, outcome: &mut Outcome) -> Result<()> {
+        let adapters = self.adapters(options)?;
+        let made = &self.made;
+        let told = Told {
+            all: made.for_restore,
+            side_records: made.include_sqs_side_records,
+            visibility: made.preserve_sqs_visibility,
+            now_ms: i64::try_from(hlc_millis(outcome.last_commit_ts)).unwrap_or(i64::MAX),
+        };
+        let scratch = std::env::temp_dir();
+        let mut objects = Objects::new(rows, told, marks, &scratch);
+        let named = |error: Error| if error.path().is_none() { error.input(&self.path) } else { error };
+        let mut open = || opened(&self.path);
+        let read = output::read(&mut open, made.layout, &adapters, &scratch, &mut objects);
+        let Seen { files, bytes, aside } = read.map_err(named)?;
+        let done = objects.finish().map_err(named)?;
+        done.check(&self.manifest, &adapters).map_err(named)?;
+        (outcome.files, outcome.read) = (outcome.files + files, outcome.read + bytes);
+        findings::of_output(&self.path, &self.manifest, made, &adapters, aside, done.left_out, &mut outcome.findings);
+        outcome.skipped += self.manifest.skipped;
+        outcome.add(&done);
+        Ok(())
+    }
+}
+
+/// The names of the adapters that can be encoded.
+fn readable() -> String {
+    READABLE.map(Adapter::name).join(" and ")
+}
+
+fn opened(path: &Path) -> Result<Output> {
+    match look(path)? {
+        Named::Output(output) => Ok(output),
+        _ => Err(Error::new(ErrorKind::Output("it is no output of a decode".into())).input(path)),
+    }
+}
+
+impl Outcome {
+    fn new(last_commit_ts: u64, index: Option<u64>) -> Outcome {
+        Outcome {
+            rows: 0,
+            bytes: 0,
+            last_commit_ts,
+            index,
+            files: 0,
+            read: 0,
+            objects: Vec::new(),
+            skipped: 0,
+            findings: Findings::default(),
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    fn add(&mut self, done: &objects::Done) {
+        for (adapter, kind, count) in done.totals() {
+            match self.objects.iter_mut().find(|(a, k, _)| (*a, *k) == (adapter, kind)) {
+                Some((.., sum)) => *sum += count,
+                None => self.objects.push((adapter, kind, count)),
+            }
+        }
+    }
+}

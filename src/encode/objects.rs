@@ -1,0 +1,202 @@
+//! Objects of an output: each becomes rows, a mark and a count.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::marks::Marks;
+use super::rows::Rows;
+use crate::adapters::sqs::encode::Told;
+use crate::adapters::{redis as redis_rows, sqs as sqs_rows};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Adapter;
+use crate::format::redis::stream::{StreamEntry, StreamId};
+use crate::layouts::sqs::names;
+use crate::model::redis::{self, Key, StreamEnd, Type};
+use crate::model::sqs::{self, Message, Queue, Records, SideRecord};
+use crate::output::manifest_read::ReadManifest;
+
+/// Takes the objects of one output.
+pub(super) struct Objects<'o> {
+    redis: redis_rows::encode::Encoder<&'o RefCell<Rows>>,
+    sqs: sqs_rows::encode::Encoder<&'o RefCell<Rows>>,
+    marks: &'o mut Marks,
+    keys: [u64; Type::ALL.len()],
+    /// Messages by queue.
+    messages: BTreeMap<Vec<u8>, u64>,
+    of: Vec<u8>,
+}
+
+/// What was taken of an output.
+pub(super) struct Done {
+    keys: [u64; Type::ALL.len()],
+    messages: BTreeMap<Vec<u8>, u64>,
+    /// Bookkeeping rows that have no place in a new store.
+    pub left_out: u64,
+}
+
+impl<'o> Objects<'o> {
+    /// Rows go to `rows`, marks to `marks`.
+    pub fn new(rows: &'o RefCell<Rows>, told: Told, marks: &'o mut Marks, scratch: &Path) -> Self {
+        Objects {
+            redis: redis_rows::encode::Encoder::new(rows),
+            sqs: sqs_rows::encode::Encoder::new(rows, told, scratch),
+            marks,
+            keys: [0; Type::ALL.len()],
+            messages: BTreeMap::new(),
+            of: Vec::new(),
+        }
+    }
+
+    /// All objects of the output were given.
+    pub fn finish(self) -> Result<Done> {
+        let left_out = self.sqs.finish()?;
+        Ok(Done { keys: self.keys, messages: self.messages, left_out })
+    }
+
+    fn count(&mut self, key: &Key<'_>) {
+        if let Some(count) = self.keys.get_mut(key.kind as usize) {
+            *count += 1;
+        }
+    }
+}
+
+impl Done {
+    /// Objects by adapter and kind.
+    pub fn totals(&self) -> Vec<(Adapter, &'static str, u64)> {
+        let keys = Type::ALL.iter().zip(self.keys).map(|(kind, count)| (Adapter::Redis, kind.plural(), count));
+        let queues = (Adapter::Sqs, "queues", self.messages.len() as u64);
+        let messages = (Adapter::Sqs, "messages", self.messages.values().sum());
+        keys.chain([queues, messages]).filter(|(.., count)| *count > 0).collect()
+    }
+
+    /// Requires that all is there that the manifest counts. That of the public tool counts nothing.
+    pub fn check(&self, manifest: &ReadManifest, adapters: &[Adapter]) -> Result<()> {
+        let told = |adapter: Adapter| manifest.document.get("adapters")?.get(adapter.name())?.get("scopes")?.as_array();
+        let differs = |what: &str, told: u64, found: u64| {
+            let why = format!("MANIFEST.json counts {told} {what}, and {found} are there");
+            Err(Error::new(ErrorKind::Output(why)))
+        };
+        if let Some(scopes) = told(Adapter::Redis).filter(|_| adapters.contains(&Adapter::Redis)) {
+            for (kind, found) in Type::ALL.iter().zip(self.keys) {
+                let told = scopes.iter().map(|scope| objects_of(scope, kind.plural())).sum();
+                if told != found {
+                    return differs(&format!("Redis {}", kind.plural()), told, found);
+                }
+            }
+        }
+        for scope in told(Adapter::Sqs).filter(|_| adapters.contains(&Adapter::Sqs)).into_iter().flatten() {
+            let Some(name) = scope["name"].as_str().filter(|name| *name != names::ORPHANS) else { continue };
+            let told = objects_of(scope, "messages");
+            let is_scope = |queue: &[u8]| {
+                let queue = sqs_rows::name_of(queue);
+                [names::queue_directory(&queue), names::queue_stem(&queue)].iter().any(|file| file == name)
+            };
+            let found = self.messages.iter().filter(|(queue, _)| is_scope(queue)).map(|(_, count)| *count).sum();
+            if told != found {
+                return differs(&format!("messages of the queue {name}"), told, found);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a scope of a manifest counts of one kind.
+fn objects_of(scope: &Value, kind: &str) -> u64 {
+    let kinds = scope["kinds"].as_array().map_or(&[][..], Vec::as_slice);
+    kinds.iter().filter(|counted| counted["kind"] == kind).filter_map(|counted| counted["objects"].as_u64()).sum()
+}
+
+impl redis::Visitor for Objects<'_> {
+    fn string(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
+        self.count(key);
+        self.marks.string(key, value)?;
+        self.redis.string(key, value)
+    }
+
+    fn begin(&mut self, key: &Key<'_>) -> Result<()> {
+        self.marks.begin(key)?;
+        self.redis.begin(key)
+    }
+
+    fn field(&mut self, key: &Key<'_>, name: &[u8], value: &[u8]) -> Result<()> {
+        self.marks.field(key, name, value)?;
+        self.redis.field(key, name, value)
+    }
+
+    fn item(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
+        self.marks.item(key, value)?;
+        self.redis.item(key, value)
+    }
+
+    fn member(&mut self, key: &Key<'_>, member: &[u8]) -> Result<()> {
+        self.marks.member(key, member)?;
+        self.redis.member(key, member)
+    }
+
+    fn scored(&mut self, key: &Key<'_>, member: &[u8], score: f64) -> Result<()> {
+        self.marks.scored(key, member, score)?;
+        self.redis.scored(key, member, score)
+    }
+
+    fn entry(&mut self, key: &Key<'_>, id: StreamId, entry: &StreamEntry<'_>) -> Result<()> {
+        self.marks.entry(key, id, entry)?;
+        self.redis.entry(key, id, entry)
+    }
+
+    fn end(&mut self, key: &Key<'_>, stream: StreamEnd) -> Result<()> {
+        self.count(key);
+        self.marks.end(key, stream)?;
+        self.redis.end(key, stream)
+    }
+
+    fn abandon(&mut self, key: &Key<'_>) -> Result<()> {
+        self.redis.abandon(key)
+    }
+
+    fn stray_items(&mut self, _: &[u8], _: &[&[u8]]) -> Result<()> {
+        Ok(())
+    }
+
+    fn stray_expiry(&mut self, _: &[u8], _: u64) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl sqs::Visitor for Objects<'_> {
+    fn message(&mut self, message: &Message<'_>) -> Result<()> {
+        if let Some(count) = self.messages.get_mut(&self.of) {
+            *count += 1;
+        }
+        self.marks.message(message)?;
+        self.sqs.message(message)
+    }
+
+    fn side_record(&mut self, record: &SideRecord<'_>) -> Result<()> {
+        if self.sqs.restores(record) {
+            self.marks.side_record(record)?;
+        }
+        self.sqs.side_record(record)
+    }
+}
+
+impl sqs::QueueVisitor for Objects<'_> {
+    fn queue(&mut self, queue: &Queue<'_>) -> Result<()> {
+        self.messages.entry(queue.encoded.to_vec()).or_default();
+        self.marks.queue(queue)?;
+        self.sqs.queue(queue)
+    }
+
+    fn records(&mut self, of: &Records<'_>) -> Result<()> {
+        self.of.clear();
+        self.of.extend_from_slice(of.queue);
+        self.marks.records(of)?;
+        self.sqs.records(of)
+    }
+
+    fn generation(&mut self, queue: &[u8], generation: u64) -> Result<()> {
+        self.sqs.generation(queue, generation)
+    }
+}

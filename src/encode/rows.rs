@@ -1,0 +1,101 @@
+//! Rows, sorted as a snapshot has them, and the file that is made of them.
+
+use std::cell::RefCell;
+use std::io::Write;
+use std::path::Path;
+
+use crate::adapters::rows::RowSink;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Family;
+use crate::format::container::Encoder;
+use crate::format::header::FsmHeader;
+use crate::format::limits::{MAX_RAW_KEY, MAX_RAW_VALUE, VALUE_HEADER};
+use crate::format::mvcc::{hlc_millis, raw_key_into, split_key};
+use crate::run::spill::{Sorted, Spill};
+
+/// Bytes that are written at once.
+const PIECE: usize = 1 << 20;
+/// The rows that the store keeps for itself.
+const APPLIED_INDEX: &[u8] = b"_meta_applied_index";
+const LAST_COMMIT: &[u8] = b"_meta_last_commit_ts";
+const MIN_RETAINED: &[u8] = b"_meta_min_retained_ts";
+
+/// Sorts rows that all have one commit timestamp.
+pub(super) struct Rows {
+    spill: Spill,
+    ts: u64,
+    count: u64,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl Rows {
+    /// No rows yet; they are spilled to the file system of `scratch`.
+    pub fn new(ts: u64, scratch: &Path) -> Rows {
+        Rows { spill: Spill::new(scratch), ts, count: 0, key: Vec::new(), value: Vec::new() }
+    }
+
+    /// How many rows were taken.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Adds the store's own rows, and sorts all. Versions before the timestamp are gone: the store says so.
+    pub fn finish(mut self, index: Option<u64>) -> Result<Sorted> {
+        if let Some(index) = index {
+            self.spill.push(APPLIED_INDEX, &index.to_le_bytes())?;
+        }
+        self.spill.push(LAST_COMMIT, &self.ts.to_le_bytes())?;
+        self.spill.push(MIN_RETAINED, &self.ts.to_le_bytes())?;
+        self.spill.finish()
+    }
+}
+
+impl RowSink for &RefCell<Rows> {
+    fn row(&mut self, user_key: &[u8], value: &[u8]) -> Result<()> {
+        let Rows { spill, ts, count, key, value: stored } = &mut *self.borrow_mut();
+        key.clear();
+        raw_key_into(user_key, *ts, key);
+        stored.clear();
+        // No flags, no expiry of the row itself.
+        stored.resize(VALUE_HEADER, 0);
+        stored.extend_from_slice(value);
+        if key.len() as u64 > MAX_RAW_KEY || stored.len() as u64 > MAX_RAW_VALUE {
+            return Err(refused(user_key, "a key or value in it is longer than a snapshot can hold"));
+        }
+        *count += 1;
+        spill.push(key, stored)
+    }
+}
+
+fn refused(user_key: &[u8], why: &str) -> Error {
+    const SHOWN: usize = 200;
+    let shown = user_key.get(..SHOWN).unwrap_or(user_key);
+    let family = Family::of(user_key).prefix();
+    Error::new(ErrorKind::Output(format!("row {} of {} bytes ({family}): {why}", shown.escape_ascii(), user_key.len())))
+}
+
+/// Writes sorted rows as a snapshot file; gives its size.
+///
+/// # Errors
+/// A failed write; two rows of one key.
+pub(super) fn write(mut rows: Sorted, ts: u64, out: &mut impl Write, target: &Path) -> Result<u64> {
+    let failed = |e| Error::io("write", target, e);
+    let header = FsmHeader { version: 1, ceiling_ms: hlc_millis(ts) + 1, ..FsmHeader::default() };
+    let (mut buffer, mut written) = (Vec::with_capacity(PIECE * 2), 0);
+    let mut encoder = Encoder::begin(&header, ts, &mut buffer);
+    while let Some((key, value)) = rows.next()? {
+        if encoder.raw(key.to_vec(), value, &mut buffer).is_err() {
+            let user_key = split_key(key).map_or(key, |(user_key, _)| user_key);
+            return Err(refused(user_key, "two objects have it: one of them is there twice, or a key has two types"));
+        }
+        if buffer.len() >= PIECE {
+            out.write_all(&buffer).map_err(failed)?;
+            written += buffer.len() as u64;
+            buffer.clear();
+        }
+    }
+    encoder.finish(&mut buffer);
+    out.write_all(&buffer).map_err(failed)?;
+    Ok(written + buffer.len() as u64)
+}
