@@ -3,6 +3,7 @@
 mod common;
 mod decode;
 mod diff;
+mod encode;
 mod exit;
 mod filter;
 mod generated;
@@ -43,6 +44,7 @@ fn program() -> Command {
             "get",
             "Write one key, item, object, message or file to standard output, or the history of its rows",
         ),
+        command::<encode::Args>("encode", "Encode outputs of a decode into a snapshot that a server boots from"),
         command::<generated::Completions>("completions", "Print a completion script for a shell"),
         command::<generated::Man>("man", "Print the manual page, or write one for each command"),
     ])
@@ -64,6 +66,7 @@ fn run(name: &str, given: &ArgMatches) -> Result<Exit, clap::Error> {
         "verify" => verify::run(&verify::Args::from_arg_matches(given)?),
         "diff" => diff::run(&diff::Args::from_arg_matches(given)?),
         "get" => get::run(&get::Args::from_arg_matches(given)?),
+        "encode" => encode::run(&encode::Args::from_arg_matches(given)?),
         "completions" => generated::completions(&generated::Completions::from_arg_matches(given)?),
         _ => generated::man(&generated::Man::from_arg_matches(given)?),
     })

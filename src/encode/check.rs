@@ -40,7 +40,9 @@ fn keys(set: &DataSet<'_>, options: &Decode, marks: &mut Marks) -> Result<()> {
     redis::unreachable_items(set, reached, options, marks, &mut findings)?;
     match findings.iter().next() {
         None => Ok(()),
-        Some((kind, _)) => Err(Error::internal(format!("a snapshot with items of no list was written: {}", kind.event))),
+        Some((kind, _)) => {
+            Err(Error::internal(format!("a snapshot with items of no list was written: {}", kind.event)))
+        }
     }
 }
 
@@ -82,7 +84,7 @@ fn queues(set: &DataSet<'_>, options: &Decode, marks: &mut Marks) -> Result<()> 
     for family in heads::families(options) {
         for split in heads::splits(set, family)? {
             let mut runs = Runs::default();
-            heads::read(set, &queues, family, &split, options, &mut runs)?;
+            heads::read(set, &queues, family, &split, options, None, &mut runs)?;
             for (of, places) in &runs.0 {
                 marks.records(of)?;
                 reader.read(of, places, marks)?;

@@ -98,7 +98,8 @@ fn run(outputs: &[PathBuf], target: &Path, options: &Options, progress: &dyn Pro
     if target.as_os_str() == "-" {
         return Err(Error::command_line("the snapshot is read again before it is given away: name a file"));
     }
-    refuse_inputs(target, outputs.iter().filter_map(|path| path.canonicalize().ok()))?;
+    let real: Vec<PathBuf> = outputs.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    refuse_inputs(target, real.iter().map(PathBuf::as_path))?;
     let inputs = outputs.iter().map(|path| Input::open(path)).collect::<Result<Vec<_>>>()?;
     let ts = timestamp(&inputs, options)?;
     let mut file = SingleFile::new(target, false, |_| false)?;

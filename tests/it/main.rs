@@ -15,6 +15,7 @@ mod dry_run;
 mod dynamodb;
 mod encoded;
 mod encrypted;
+mod encode;
 mod faults;
 mod field;
 mod filters;

@@ -88,7 +88,9 @@ impl<S: RowSink> Visitor for Encoder<S> {
             }
             _ if key.bare => {
                 if Family::of(key.name) != Family::Bare {
-                    let fault = Fault::Key("a string of this name cannot be stored under it, since the name is that of other rows");
+                    let fault = Fault::Key(
+                        "a string of this name cannot be stored under it, since the name is that of other rows",
+                    );
                     return Err(refused(Family::Bare, key.name, fault));
                 }
                 self.begin_row(Family::Bare, key.name)?;
@@ -237,7 +239,8 @@ mod tests {
         let stream = key("x", Type::Stream, None);
         encoder.begin(&stream).unwrap();
         encoder.end(&stream, StreamEnd { length: 3, last: StreamId { ms: 1, seq: 2 } }).unwrap();
-        let (zero, one, two, nine) = ("0".repeat(16), format!("{:016x}", 1), format!("{:016x}", 2), format!("{:016x}", 9));
+        let (zero, one, two, nine) =
+            ("0".repeat(16), format!("{:016x}", 1), format!("{:016x}", 2), format!("{:016x}", 9));
         let want = [
             ("!redis|str|s", "ff010076".to_owned()),
             ("!redis|str|t", format!("ff0101{nine}76")),

@@ -80,14 +80,7 @@ enum Generations {
 impl<S: RowSink> Encoder<S> {
     /// Gives rows to `rows`; derived ones are sorted in the file system of `scratch`.
     pub fn new(rows: S, told: Told, scratch: &Path) -> Self {
-        Encoder {
-            rows,
-            told,
-            queues: BTreeMap::new(),
-            of: Vec::new(),
-            guards: Spill::new(scratch),
-            left_out: 0,
-        }
+        Encoder { rows, told, queues: BTreeMap::new(), of: Vec::new(), guards: Spill::new(scratch), left_out: 0 }
     }
 
     /// Gives the rows of queues themselves and what follows from messages. Tells how many bookkeeping rows have no place in a new
@@ -203,7 +196,10 @@ impl State {
             encoded.map_err(|fault| Error::internal(format!("a queue's record: {fault:?}")))?;
             put(Family::SqsQueue, &value)?;
         }
-        let counter = self.counter.or((derived > 0).then_some(derived)).filter(|_| self.record.is_some() || self.counter.is_some());
+        let counter = self
+            .counter
+            .or((derived > 0).then_some(derived))
+            .filter(|_| self.record.is_some() || self.counter.is_some());
         let mut value = Vec::new();
         if let Some(generation) = counter {
             counter::decimal_into(generation, &mut value);
@@ -223,9 +219,7 @@ impl State {
 impl<S: RowSink> QueueVisitor for Encoder<S> {
     fn queue(&mut self, queue: &Queue<'_>) -> Result<()> {
         let mut value = Vec::new();
-        queue.record.encode(&mut value).map_err(|fault| {
-            of_queue(queue.name, format_args!("has no row: {fault:?}"))
-        })?;
+        queue.record.encode(&mut value).map_err(|fault| of_queue(queue.name, format_args!("has no row: {fault:?}")))?;
         let state = self.queues.entry(queue.encoded.to_vec()).or_default();
         if state.record.replace(value).is_some() {
             return Err(of_queue(queue.name, "is there twice"));
@@ -249,9 +243,7 @@ impl<S: RowSink> QueueVisitor for Encoder<S> {
     fn generation(&mut self, queue: &[u8], generation: u64) -> Result<()> {
         let state = self.queues.entry(queue.to_vec()).or_default();
         match state.counter.replace(generation) {
-            Some(other) if other != generation => {
-                Err(of_queue(&name_of(queue), "has two last generations"))
-            }
+            Some(other) if other != generation => Err(of_queue(&name_of(queue), "has two last generations")),
             _ => Ok(()),
         }
     }

@@ -1,0 +1,199 @@
+//! `encode`: a decode, an encode and a decode again give the same files.
+
+use std::path::Path;
+
+use ekvsnap::Snapshot;
+use ekvsnap::decode::{Layout, Options, Silent};
+use ekvsnap::encode::{self, encode};
+use ekvsnap::layouts::reading::output::READABLE;
+use ekvsnap::output::archive::Packing;
+
+use crate::kit::build;
+use crate::kit::command::{code, ekvsnap, stderr};
+use crate::kit::fixtures::{load, snapshots};
+use crate::kit::{Tree, read_archive, read_tree};
+
+const CORPORA: [&str; 12] = [
+    "empty",
+    "expired-retype",
+    "incr-poison",
+    "mvcc-interleave",
+    "prefix-lock",
+    "redis-nasty",
+    "redis-small",
+    "sqs-nasty",
+    "sqs-small",
+    "stale-ttl",
+    "two-groups",
+    "two-groups-pending",
+];
+
+/// The files of an output, but for those that tell of its inputs.
+fn files(path: &Path) -> Tree {
+    let mut files = match path.is_dir() {
+        true => read_tree(path),
+        false => read_archive(std::fs::File::open(path).unwrap()).0,
+    };
+    assert!(files.remove(&b"MANIFEST.json"[..]).is_some() && files.remove(&b"CHECKSUMS"[..]).is_some());
+    files
+}
+
+fn encoded(outputs: &[&Path], target: &Path, threads: usize) -> ekvsnap::Result<encode::Outcome> {
+    let outputs: Vec<_> = outputs.iter().map(|path| path.to_path_buf()).collect();
+    let options = encode::Options { threads, fsync: Some(false), ..encode::Options::default() };
+    encode(&outputs, target, &options, &Silent)
+}
+
+/// The first path at which two outputs differ.
+fn difference(a: &Tree, b: &Tree) -> Option<String> {
+    let paths = a.keys().chain(b.keys()).filter(|path| a.get(*path) != b.get(*path));
+    let text = |tree: &Tree, path: &Vec<u8>| tree.get(path).map(|bytes| bytes.escape_ascii().to_string());
+    paths.map(|path| format!("{}: {:?} and {:?}", path.escape_ascii(), text(a, path), text(b, path))).next()
+}
+
+#[test]
+fn a_snapshot_comes_back() {
+    let (mut rows, mut made) = (0, 0);
+    for corpus in CORPORA {
+        for (n, bytes) in snapshots(&load(corpus)).into_iter().enumerate() {
+            let snapshot = Snapshot::from_bytes("input.fsm", bytes);
+            let dir = tempfile::tempdir().unwrap();
+            let mut first: Option<Vec<u8>> = None;
+            for (name, layout, archive) in
+                [("tree", Layout::Tree, None), ("lines", Layout::Packed, None), ("x.tar", Layout::Tree, Some(Packing::Tar))]
+            {
+                let options = Options { adapters: READABLE.to_vec(), layout, archive, ..Options::default() }.for_restore();
+                let (before, after) = (dir.path().join(name), dir.path().join(format!("again-{name}")));
+                match snapshot.decode(&before, &options, &Silent) {
+                    Err(error) if error.to_string().contains("nothing matches") => continue,
+                    decoded => drop(decoded.unwrap()),
+                }
+                let target = dir.path().join(format!("{name}.fsm"));
+                let outcome = encoded(&[&before], &target, 2).unwrap_or_else(|e| panic!("{corpus} {n} {name}: {e}"));
+                let written = std::fs::read(&target).unwrap();
+                let again = Snapshot::from_bytes("again.fsm", written.clone());
+                again.decode(&after, &options, &Silent).unwrap();
+                let differs = difference(&files(&before), &files(&after));
+                assert!(differs.is_none(), "{corpus} {n} {name}: {}", differs.unwrap());
+                // Neither the layout nor the number of threads shows in it.
+                assert!(first.get_or_insert(written.clone()) == &written, "{corpus} {n} {name}");
+                let alone = dir.path().join(format!("{name}-alone.fsm"));
+                encoded(&[&before], &alone, 1).unwrap();
+                assert!(std::fs::read(&alone).unwrap() == written, "{corpus} {n} {name}");
+                (rows, made) = (rows + outcome.rows, made + 1);
+            }
+        }
+    }
+    assert!(made > 30 && rows > 9000, "{made} snapshots, {rows} rows");
+}
+
+/// Without `--for-restore` a client still sees the same.
+#[test]
+fn an_output_of_any_flags() {
+    for corpus in ["redis-small", "redis-nasty", "sqs-small", "sqs-nasty"] {
+        let snapshot = Snapshot::from_bytes("input.fsm", snapshots(&load(corpus)).remove(0));
+        let dir = tempfile::tempdir().unwrap();
+        for all in [false, true] {
+            let options = Options {
+                adapters: READABLE.to_vec(),
+                layout: Layout::Packed,
+                preserve_sqs_visibility: all,
+                include_sqs_side_records: all,
+                include_orphans: all,
+                ..Options::default()
+            };
+            let [before, after, target] = ["before", "after", "x.fsm"].map(|name| dir.path().join(format!("{all}-{name}")));
+            snapshot.decode(&before, &options, &Silent).unwrap();
+            encoded(&[&before], &target, 0).unwrap();
+            let plain = Options { include_sqs_side_records: false, include_orphans: false, ..options };
+            Snapshot::open(&[&target]).unwrap().decode(&after, &plain, &Silent).unwrap();
+            let mut before = files(&before);
+            before.retain(|path, _| {
+                !path.ends_with(b".side.jsonl") && !path.windows(9).any(|part| part == b"/_orphans")
+            });
+            // Queues without `generation`, and FIFO queues without their last number, have been given one.
+            let told = |tree: Tree| -> Tree {
+                tree.into_iter().filter(|(path, _)| !path.ends_with(b".queue.json")).collect()
+            };
+            let differs = difference(&told(before), &told(files(&after)));
+            assert!(differs.is_none(), "{corpus} {all}: {}", differs.unwrap());
+        }
+    }
+}
+
+/// What the store keeps for itself, byte by byte.
+#[test]
+fn the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, target) = (dir.path().join("out"), dir.path().join("00000000000000ff.fsm"));
+    let rows = build::Snapshot::new().put_at(7 << 16, b"!redis|str|k", b"\xff\x01\0v");
+    Snapshot::from_bytes("x.fsm", rows.build()).decode(&out, &Options::default(), &Silent).unwrap();
+    let outcome = encoded(&[&out], &target, 0).unwrap();
+    assert_eq!((outcome.rows, outcome.index, outcome.last_commit_ts), (1, Some(255), 7 << 16));
+    let entry = |key: &[u8], value: &[u8]| {
+        let len = |bytes: &[u8]| (bytes.len() as u64).to_le_bytes();
+        [&len(key), key, &len(value), value].concat()
+    };
+    let ts = (7u64 << 16).to_le_bytes();
+    let want = [
+        &b"EKVTHLC1\0\0\0\0\0\0\0\x08EKVPBBL1"[..],
+        &ts,
+        &entry(b"!redis|str|k\xff\xff\xff\xff\xff\xf8\xff\xff", b"\0\0\0\0\0\0\0\0\0\xff\x01\0v"),
+        &entry(b"_meta_applied_index", &255u64.to_le_bytes()),
+        &entry(b"_meta_last_commit_ts", &ts),
+        &entry(b"_meta_min_retained_ts", &ts),
+    ];
+    assert_eq!(std::fs::read(&target).unwrap().escape_ascii().to_string(), build::with_footer(want.concat()).escape_ascii().to_string());
+}
+
+/// Several outputs become one snapshot; what cannot be one is refused, and leaves nothing.
+#[test]
+fn several_outputs() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let decoded = |name: &str, ts: u64, key: &[u8], value: &[u8]| {
+        let rows = build::Snapshot::new().put_at(ts << 16, key, value);
+        Snapshot::from_bytes("x.fsm", rows.build()).decode(&path(name), &Options::default(), &Silent).unwrap();
+    };
+    decoded("a", 7, b"!redis|str|a", b"\xff\x01\0v");
+    decoded("b", 9, b"!redis|str|b", b"\xff\x01\0v");
+    decoded("same", 9, b"!redis|str|a", b"\xff\x01\0w");
+    decoded("other", 9, b"!st|mem|\0\0\0\x01amember", b"");
+    let outcome = encoded(&[&path("a"), &path("b")], &path("ab.fsm"), 0).unwrap();
+    assert_eq!((outcome.rows, outcome.last_commit_ts), (2, 9 << 16));
+    for (other, words) in [("same", "there twice"), ("other", "key \"a\" is not the same")] {
+        let error = encoded(&[&path("a"), &path(other)], &path("x.fsm"), 0).unwrap_err();
+        assert!(error.is_damage() && error.to_string().contains(words), "{error}");
+    }
+    let mut left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["a", "ab.fsm", "b", "other", "same"]);
+}
+
+#[test]
+fn the_command() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("in.fsm"), &snapshots(&load("redis-small"))[0]).unwrap();
+    let run = |args: &[&str]| ekvsnap(dir.path(), args);
+    assert_eq!(code(&run(&["decode", "in.fsm", "-o", "out", "--for-restore"])), 0);
+    assert_eq!(code(&run(&["encode", "out", "-o", "again.fsm", "--strict"])), 0);
+    assert_eq!(code(&run(&["verify", "again.fsm"])), 0);
+    assert_eq!(code(&run(&["diff", "in.fsm", "again.fsm"])), 0);
+    let there = run(&["encode", "out", "-o", "again.fsm"]);
+    assert!(code(&there) == 1 && stderr(&there).contains("exists"), "{}", stderr(&there));
+    assert_eq!(code(&run(&["decode", "in.fsm", "-o", "plain"])), 0);
+    let plain = run(&["encode", "plain", "-o", "plain.fsm", "--strict"]);
+    assert!(code(&plain) == 4 && stderr(&plain).contains("--for-restore"), "{}", stderr(&plain));
+    std::fs::write(dir.path().join("db.fsm"), &snapshots(&load("dynamodb-small"))[0]).unwrap();
+    assert_eq!(code(&run(&["decode", "db.fsm", "-o", "db"])), 0);
+    let other = run(&["encode", "db", "-o", "db.again.fsm"]);
+    assert!(code(&other) == 1 && stderr(&other).contains("dynamodb"), "{}", stderr(&other));
+    assert_eq!(code(&run(&["encode", "db", "-o", "db.again.fsm", "--adapter", "dynamodb"])), 1);
+    assert_eq!(code(&run(&["encode", "in.fsm", "-o", "x.fsm"])), 2);
+    assert_eq!(code(&run(&["encode", "-", "-o", "x.fsm"])), 64);
+    // A file that was changed.
+    std::fs::write(dir.path().join("out/redis/db_0/strings/new.bin"), "x").unwrap();
+    let changed = run(&["encode", "out", "-o", "x.fsm"]);
+    assert!(code(&changed) == 2 && stderr(&changed).contains("new.bin"), "{}", stderr(&changed));
+    assert!(!dir.path().join("x.fsm").exists());
+}
