@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use indicatif::{DecimalBytes, HumanCount, HumanDuration};
+use indicatif::{DecimalBytes, HumanCount};
 use serde_json::json;
 
 use super::common::Watch;
@@ -92,13 +92,13 @@ fn in_words(args: &Args, outcome: &Outcome) {
         out::say(&format!("{:<10} {:<10} {:>12}\n", adapter.name(), kind, HumanCount(*count).to_string()));
     }
     out::say(&format!(
-        "{}: {} rows, {}, read again and compared, from {} files of {} in {}\n",
+        "{}: {} rows, {}, read again and compared, from {} files of {} in {:.2} s\n",
         args.output.display(),
         HumanCount(outcome.rows),
         DecimalBytes(outcome.bytes),
         HumanCount(outcome.files),
         DecimalBytes(outcome.read),
-        HumanDuration(outcome.elapsed),
+        outcome.elapsed.as_secs_f64(),
     ));
 }
 

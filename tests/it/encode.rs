@@ -59,10 +59,13 @@ fn a_snapshot_comes_back() {
             let snapshot = Snapshot::from_bytes("input.fsm", bytes);
             let dir = tempfile::tempdir().unwrap();
             let mut first: Option<Vec<u8>> = None;
-            for (name, layout, archive) in
-                [("tree", Layout::Tree, None), ("lines", Layout::Packed, None), ("x.tar", Layout::Tree, Some(Packing::Tar))]
-            {
-                let options = Options { adapters: READABLE.to_vec(), layout, archive, ..Options::default() }.for_restore();
+            for (name, layout, archive) in [
+                ("tree", Layout::Tree, None),
+                ("lines", Layout::Packed, None),
+                ("x.tar", Layout::Tree, Some(Packing::Tar)),
+            ] {
+                let options =
+                    Options { adapters: READABLE.to_vec(), layout, archive, ..Options::default() }.for_restore();
                 let (before, after) = (dir.path().join(name), dir.path().join(format!("again-{name}")));
                 match snapshot.decode(&before, &options, &Silent) {
                     Err(error) if error.to_string().contains("nothing matches") => continue,
@@ -102,19 +105,18 @@ fn an_output_of_any_flags() {
                 include_orphans: all,
                 ..Options::default()
             };
-            let [before, after, target] = ["before", "after", "x.fsm"].map(|name| dir.path().join(format!("{all}-{name}")));
+            let [before, after, target] =
+                ["before", "after", "x.fsm"].map(|name| dir.path().join(format!("{all}-{name}")));
             snapshot.decode(&before, &options, &Silent).unwrap();
             encoded(&[&before], &target, 0).unwrap();
             let plain = Options { include_sqs_side_records: false, include_orphans: false, ..options };
             Snapshot::open(&[&target]).unwrap().decode(&after, &plain, &Silent).unwrap();
             let mut before = files(&before);
-            before.retain(|path, _| {
-                !path.ends_with(b".side.jsonl") && !path.windows(9).any(|part| part == b"/_orphans")
-            });
+            before
+                .retain(|path, _| !path.ends_with(b".side.jsonl") && !path.windows(9).any(|part| part == b"/_orphans"));
             // Queues without `generation`, and FIFO queues without their last number, have been given one.
-            let told = |tree: Tree| -> Tree {
-                tree.into_iter().filter(|(path, _)| !path.ends_with(b".queue.json")).collect()
-            };
+            let told =
+                |tree: Tree| -> Tree { tree.into_iter().filter(|(path, _)| !path.ends_with(b".queue.json")).collect() };
             let differs = difference(&told(before), &told(files(&after)));
             assert!(differs.is_none(), "{corpus} {all}: {}", differs.unwrap());
         }
@@ -143,7 +145,10 @@ fn the_file() {
         &entry(b"_meta_last_commit_ts", &ts),
         &entry(b"_meta_min_retained_ts", &ts),
     ];
-    assert_eq!(std::fs::read(&target).unwrap().escape_ascii().to_string(), build::with_footer(want.concat()).escape_ascii().to_string());
+    assert_eq!(
+        std::fs::read(&target).unwrap().escape_ascii().to_string(),
+        build::with_footer(want.concat()).escape_ascii().to_string()
+    );
 }
 
 /// Several outputs become one snapshot; what cannot be one is refused, and leaves nothing.

@@ -64,7 +64,7 @@ fn every_example_is_true() {
 
 #[test]
 fn help_fits_a_screen_and_names_exit_codes() {
-    for command in ["decode", "inspect", "verify", "diff", "get"] {
+    for command in ["decode", "inspect", "verify", "diff", "get", "encode"] {
         let out = ekvsnap(Path::new("/"), &[command, "--help"]);
         assert_eq!(code(&out), 0);
         let text = String::from_utf8(out.stdout).unwrap();
