@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
+use crate::adapters::dynamodb::{self, Tables};
 use crate::adapters::redis::{self, Splits};
 use crate::adapters::sqs::{Queues, Reader, heads};
 use crate::dataset::{DataSet, RowRef};
 use crate::decode::{Progress, survey};
 use crate::error::{Error, Result};
+use crate::format::Family;
+use crate::format::dynamodb::keys::table_name;
 use crate::model::sqs::{Head, HeadVisitor, Located, QueueVisitor as _, Records};
 use crate::options::Options as Decode;
 use crate::report::Findings;
@@ -23,10 +26,12 @@ pub(super) fn read(path: &Path, progress: &dyn Progress, marks: &mut Marks) -> R
     let sources = [Source::open(path, Access::Map)?];
     let surveyed = survey(&sources, &options, progress)?;
     let set = &surveyed.set;
-    progress.begin("compare", 2);
+    progress.begin("compare", 3);
     keys(set, &options, marks)?;
     progress.advance(1);
     queues(set, &options, marks)?;
+    progress.advance(1);
+    tables(set, &options, marks)?;
     progress.advance(1);
     Ok(())
 }
@@ -44,6 +49,19 @@ fn keys(set: &DataSet<'_>, options: &Decode, marks: &mut Marks) -> Result<()> {
             Err(Error::internal(format!("a snapshot with items of no list was written: {}", kind.event)))
         }
     }
+}
+
+fn tables(set: &DataSet<'_>, options: &Decode, marks: &mut Marks) -> Result<()> {
+    let mut schemas = set.family(Family::DdbTable);
+    while let Some(row) = schemas.next()? {
+        let name = table_name(Family::DdbTable.suffix(row.user_key));
+        marks.schema(&name.map_err(|fault| set.locate(row.fault(Family::DdbTable, fault)))?, row.body)?;
+    }
+    let tables = Tables::read(set, &mut Findings::default())?;
+    for split in dynamodb::splits(set, &tables, &options.filter)? {
+        dynamodb::read(set, &tables, &split, options, marks)?;
+    }
+    Ok(())
 }
 
 /// Records of one kind that stand together.

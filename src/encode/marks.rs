@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::redis::stream::{StreamEntry, StreamId};
 use crate::format::sqs::key::queue_name;
+use crate::model::dynamodb::{self, Item, StaleItem, Table};
 use crate::model::redis::{self, Key, Standing, StreamEnd, Type};
 use crate::model::sqs::{self, Message, Queue, Records, SideRecord};
 use crate::run::spill::Spill;
@@ -20,6 +21,8 @@ const GENERATION: u8 = b'g';
 const SEQUENCE: u8 = b's';
 const MESSAGE: u8 = b'm';
 const GUARD: u8 = b'r';
+const TABLE: u8 = b't';
+const ITEM: u8 = b'i';
 
 /// Where a fingerprint comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +157,8 @@ fn named(id: &[u8]) -> String {
     let queue = queue_name(names.next().unwrap_or_default()).unwrap_or_default();
     let (queue, rest) = (queue.escape_ascii(), names.next().unwrap_or_default().escape_ascii());
     match *kind {
+        TABLE => format!("the table \"{}\"", name.escape_ascii()),
+        ITEM => format!("the item of the row \"{}\"", name.escape_ascii()),
         KEY => format!("the Redis key \"{}\"", name.escape_ascii()),
         QUEUE => format!("the queue \"{queue}\""),
         GENERATION => format!("the generation of the queue \"{queue}\""),
@@ -294,6 +299,28 @@ impl sqs::QueueVisitor for Marks {
     }
 
     fn generation(&mut self, _: &[u8], _: u64) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Marks {
+    /// A table, by its schema as a row has it.
+    pub fn schema(&mut self, table: &[u8], schema: &[u8]) -> Result<()> {
+        self.put(TABLE, &[table], digest_of(&[schema]))
+    }
+}
+
+impl<'a> dynamodb::Visitor<'a> for Marks {
+    fn item(&mut self, _: &Table, item: &Item<'a>) -> Result<()> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        item.value.encode(&mut buffer);
+        let digest = digest_of(&[&buffer]);
+        self.buffer = buffer;
+        self.put(ITEM, &[item.row_key], digest)
+    }
+
+    fn stale(&mut self, _: &StaleItem<'a>) -> Result<()> {
         Ok(())
     }
 }

@@ -9,11 +9,12 @@ use serde_json::Value;
 use super::marks::Marks;
 use super::rows::Rows;
 use crate::adapters::sqs::encode::Told;
-use crate::adapters::{redis as redis_rows, sqs as sqs_rows};
+use crate::adapters::{dynamodb as dynamodb_rows, redis as redis_rows, sqs as sqs_rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Adapter;
 use crate::format::redis::stream::{StreamEntry, StreamId};
 use crate::layouts::sqs::names;
+use crate::model::dynamodb::{self, Item, StaleItem, Table};
 use crate::model::redis::{self, Key, StreamEnd, Type};
 use crate::model::sqs::{self, Message, Queue, Records, SideRecord};
 use crate::output::manifest_read::ReadManifest;
@@ -22,38 +23,54 @@ use crate::output::manifest_read::ReadManifest;
 pub(super) struct Objects<'o> {
     redis: redis_rows::encode::Encoder<&'o RefCell<Rows>>,
     sqs: sqs_rows::encode::Encoder<&'o RefCell<Rows>>,
+    dynamodb: dynamodb_rows::encode::Encoder<'o, &'o RefCell<Rows>>,
     marks: &'o mut Marks,
     keys: [u64; Type::ALL.len()],
     /// Messages by queue.
     messages: BTreeMap<Vec<u8>, u64>,
     of: Vec<u8>,
+    tables: u64,
+    items: u64,
 }
 
 /// What was taken of an output.
 pub(super) struct Done {
     keys: [u64; Type::ALL.len()],
     messages: BTreeMap<Vec<u8>, u64>,
+    tables: u64,
+    items: u64,
     /// Bookkeeping rows that have no place in a new store.
     pub left_out: u64,
 }
 
 impl<'o> Objects<'o> {
     /// Rows go to `rows`, marks to `marks`.
-    pub fn new(rows: &'o RefCell<Rows>, told: Told, marks: &'o mut Marks, scratch: &Path) -> Self {
+    pub fn new(
+        rows: &'o RefCell<Rows>,
+        sink: &'o mut &'o RefCell<Rows>,
+        told: Told,
+        marks: &'o mut Marks,
+        scratch: &Path,
+    ) -> Self {
         Objects {
             redis: redis_rows::encode::Encoder::new(rows),
             sqs: sqs_rows::encode::Encoder::new(rows, told, scratch),
+            dynamodb: dynamodb_rows::encode::Encoder::new(sink),
             marks,
             keys: [0; Type::ALL.len()],
             messages: BTreeMap::new(),
             of: Vec::new(),
+            tables: 0,
+            items: 0,
         }
     }
 
     /// All objects of the output were given.
     pub fn finish(self) -> Result<Done> {
         let left_out = self.sqs.finish()?;
-        Ok(Done { keys: self.keys, messages: self.messages, left_out })
+        self.dynamodb.finish()?;
+        let Objects { keys, messages, tables, items, .. } = self;
+        Ok(Done { keys, messages, tables, items, left_out })
     }
 
     fn count(&mut self, key: &Key<'_>) {
@@ -69,7 +86,9 @@ impl Done {
         let keys = Type::ALL.iter().zip(self.keys).map(|(kind, count)| (Adapter::Redis, kind.plural(), count));
         let queues = (Adapter::Sqs, "queues", self.messages.len() as u64);
         let messages = (Adapter::Sqs, "messages", self.messages.values().sum());
-        keys.chain([queues, messages]).filter(|(.., count)| *count > 0).collect()
+        let tables = (Adapter::DynamoDb, "tables", self.tables);
+        let items = (Adapter::DynamoDb, "items", self.items);
+        keys.chain([queues, messages, tables, items]).filter(|(.., count)| *count > 0).collect()
     }
 
     /// Requires that all is there that the manifest counts. That of the public tool counts nothing.
@@ -85,6 +104,12 @@ impl Done {
                 if told != found {
                     return differs(&format!("Redis {}", kind.plural()), told, found);
                 }
+            }
+        }
+        if let Some(scopes) = told(Adapter::DynamoDb).filter(|_| adapters.contains(&Adapter::DynamoDb)) {
+            let told = scopes.iter().map(|scope| objects_of(scope, "items")).sum();
+            if told != self.items {
+                return differs("items", told, self.items);
             }
         }
         for scope in told(Adapter::Sqs).filter(|_| adapters.contains(&Adapter::Sqs)).into_iter().flatten() {
@@ -198,5 +223,31 @@ impl sqs::QueueVisitor for Objects<'_> {
 
     fn generation(&mut self, queue: &[u8], generation: u64) -> Result<()> {
         self.sqs.generation(queue, generation)
+    }
+}
+
+impl<'a> dynamodb::Visitor<'a> for Objects<'_> {
+    fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()> {
+        self.items += 1;
+        self.marks.item(table, item)?;
+        self.dynamodb.item(table, item)
+    }
+
+    fn stale(&mut self, item: &StaleItem<'a>) -> Result<()> {
+        self.dynamodb.stale(item)
+    }
+}
+
+impl dynamodb::TableVisitor for Objects<'_> {
+    fn table(&mut self, table: &Table) -> Result<()> {
+        self.tables += 1;
+        let mut schema = Vec::new();
+        table.schema.encode(&mut schema);
+        self.marks.schema(&table.name, &schema)?;
+        self.dynamodb.table(table)
+    }
+
+    fn generation(&mut self, table: &[u8], generation: u64) -> Result<()> {
+        self.dynamodb.generation(table, generation)
     }
 }

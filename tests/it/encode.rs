@@ -13,7 +13,9 @@ use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::fixtures::{load, snapshots};
 use crate::kit::{Tree, read_archive, read_tree};
 
-const CORPORA: [&str; 12] = [
+const CORPORA: [&str; 14] = [
+    "dynamodb-nasty",
+    "dynamodb-small",
     "empty",
     "expired-retype",
     "incr-poison",
@@ -189,11 +191,11 @@ fn the_command() {
     assert_eq!(code(&run(&["decode", "in.fsm", "-o", "plain"])), 0);
     let plain = run(&["encode", "plain", "-o", "plain.fsm", "--strict"]);
     assert!(code(&plain) == 4 && stderr(&plain).contains("--for-restore"), "{}", stderr(&plain));
-    std::fs::write(dir.path().join("db.fsm"), &snapshots(&load("dynamodb-small"))[0]).unwrap();
+    std::fs::write(dir.path().join("db.fsm"), &snapshots(&load("s3-small"))[0]).unwrap();
     assert_eq!(code(&run(&["decode", "db.fsm", "-o", "db"])), 0);
     let other = run(&["encode", "db", "-o", "db.again.fsm"]);
-    assert!(code(&other) == 1 && stderr(&other).contains("dynamodb"), "{}", stderr(&other));
-    assert_eq!(code(&run(&["encode", "db", "-o", "db.again.fsm", "--adapter", "dynamodb"])), 1);
+    assert!(code(&other) == 1 && stderr(&other).contains("s3"), "{}", stderr(&other));
+    assert_eq!(code(&run(&["encode", "db", "-o", "db.again.fsm", "--adapter", "s3"])), 1);
     assert_eq!(code(&run(&["encode", "in.fsm", "-o", "x.fsm"])), 2);
     assert_eq!(code(&run(&["encode", "-", "-o", "x.fsm"])), 64);
     // A file that was changed.

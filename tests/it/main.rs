@@ -15,7 +15,6 @@ mod dry_run;
 mod dynamodb;
 mod encode;
 mod encoded;
-mod encode;
 mod encrypted;
 mod faults;
 mod field;
