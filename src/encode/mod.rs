@@ -1,8 +1,8 @@
 //! `encode`: outputs of a decode, back to a snapshot that a server boots from.
 //!
-//! 1. Every output is read, proven by CHECKSUMS, and its objects become rows ([`rows`], `adapters/*/encode.rs`).
+//! 1. Every output is read, proven by CHECKSUMS, and its objects become rows (`rows.rs`, `adapters/*/encode.rs`).
 //! 2. The rows are sorted, in runs that spill, and written to a temporary file.
-//! 3. That file is decoded again, and its objects are compared with those that were read ([`marks`]).
+//! 3. That file is decoded again, and its objects are compared with those that were read (`marks.rs`).
 //! 4. Only then does the file get its name.
 
 mod check;
