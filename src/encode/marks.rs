@@ -163,7 +163,7 @@ fn named(id: &[u8]) -> String {
         QUEUE => format!("the queue \"{queue}\""),
         GENERATION => format!("the generation of the queue \"{queue}\""),
         SEQUENCE => format!("the last sequence number of the queue \"{queue}\""),
-        MESSAGE => format!("the message \"{rest}\" of the queue \"{queue}\""),
+        MESSAGE => format!("the message \"{}\" of the queue \"{queue}\"", rest.to_string().replacen("\\n", ": ", 1)),
         _ => format!("the bookkeeping row \"{rest}\" of the queue \"{queue}\""),
     }
 }
@@ -262,7 +262,9 @@ impl sqs::Visitor for Marks {
         let digest = digest_of(&[&buffer, &partition]);
         self.buffer = buffer;
         let of = std::mem::take(&mut self.of);
-        let put = self.put(MESSAGE, &[&of, value.message_id.as_bytes()], digest);
+        // One ID can be in several generations and partitions of a damaged queue.
+        let place = format!("generation {}, partition {}", value.queue_generation, message.partition.unwrap_or(0));
+        let put = self.put(MESSAGE, &[&of, place.as_bytes(), value.message_id.as_bytes()], digest);
         self.of = of;
         put
     }

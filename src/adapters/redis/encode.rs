@@ -79,6 +79,10 @@ impl<S: RowSink> Visitor for Encoder<S> {
         if !is_served(key) {
             return Ok(());
         }
+        if key.expire_at_ms.is_some_and(|ms| meta::clamp_ms(ms) != ms) {
+            // Only metas of collections can say it; a string has it from one that was left behind.
+            return Err(refused(Family::Str, key.name, Fault::Value("its expiry is over 2^63-1")));
+        }
         let ttl = key.expire_at_ms.map_or(InlineTtl::Never, InlineTtl::At);
         let enveloped = Enveloped { payload: value, ttl };
         match key.kind {
@@ -268,6 +272,7 @@ mod tests {
     fn what_has_no_row() {
         let mut encoder = Encoder::new(Rows::default());
         assert!(encoder.string(&Key { bare: true, ..key("!redis|str|x", Type::String, None) }, b"v").is_err());
+        assert!(encoder.string(&key("late", Type::String, Some(1 << 63)), b"v").is_err());
         let end = StreamEnd { length: -1, ..StreamEnd::default() };
         assert!(encoder.end(&key("x", Type::Stream, None), end).is_err());
         let orphan = Key { standing: Standing::Orphan, ..key("o", Type::Hash, None) };

@@ -252,6 +252,9 @@ impl<S: RowSink> QueueVisitor for Encoder<S> {
 impl<S: RowSink> Visitor for Encoder<S> {
     fn message(&mut self, message: &Message<'_>) -> Result<()> {
         let mut value = *message.value;
+        if value.message_id.is_empty() {
+            return Err(refused("", Fault::Key("a message without an ID has no key")));
+        }
         let visible_at = value.visible_at_millis.max(value.available_at_millis);
         if !self.told.visibility {
             // It was zeroed: a delay still counts, also in the numbers that the server tells.

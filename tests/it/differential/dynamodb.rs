@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::history::{Operation, Row, history};
-use super::{ask, compare, config, manner};
+use super::{ask, comes_back, compare, config, manner};
 use crate::kit::ddb::V::{B, N, S};
 use crate::kit::ddb::{Table, V, field, table};
 
@@ -182,5 +182,13 @@ proptest! {
     #[test]
     fn both_decoders_agree(history in history(op(), 60), ask in ask(), manner in manner()) {
         compare(Adapter::DynamoDb, &history, ask, &manner)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(config(60))]
+    #[test]
+    fn what_is_encoded_is_decoded_alike(history in history(op(), 60), manner in manner()) {
+        comes_back(Adapter::DynamoDb, &history, &manner)?;
     }
 }

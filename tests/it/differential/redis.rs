@@ -4,7 +4,7 @@ use ekvsnap::format::Adapter;
 use proptest::prelude::*;
 
 use super::history::{NOW, Operation, Row, history};
-use super::{ask, compare, config, manner};
+use super::{ask, comes_back, compare, config, manner};
 use crate::kit::build::{be, delta, entry, item, message, plain, sized};
 
 /// Hash, set or sorted set.
@@ -268,5 +268,13 @@ proptest! {
     #[test]
     fn both_decoders_agree(history in history(op(), 60), ask in ask(), manner in manner()) {
         compare(Adapter::Redis, &history, ask, &manner)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(config(60))]
+    #[test]
+    fn what_is_encoded_is_decoded_alike(history in history(op(), 60), manner in manner()) {
+        comes_back(Adapter::Redis, &history, &manner)?;
     }
 }

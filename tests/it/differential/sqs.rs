@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::history::{Operation, Row, history};
-use super::{ask, compare, config, manner};
+use super::{ask, comes_back, compare, config, manner};
 use crate::kit::build::be;
 use crate::sqs::rows::{Msg, message_key, msg, q, queue_key, record};
 
@@ -200,5 +200,13 @@ proptest! {
     #[test]
     fn both_decoders_agree(history in history(op(), 60), ask in ask(), manner in manner()) {
         compare(Adapter::Sqs, &history, ask, &manner)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(config(60))]
+    #[test]
+    fn what_is_encoded_is_decoded_alike(history in history(op(), 60), manner in manner()) {
+        comes_back(Adapter::Sqs, &history, &manner)?;
     }
 }
