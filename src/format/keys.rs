@@ -14,9 +14,8 @@ use zeroize::Zeroizing;
 
 use super::envelope::{DataKey, Envelope, NONCE, OpenFault, TAG};
 use super::limits::VALUE_HEADER;
+use super::mvcc::ENCRYPTED;
 
-/// Flags of an encrypted value.
-const ENCRYPTED: u8 = 2;
 /// Bytes of a key.
 pub const KEY: usize = 32;
 /// Bytes of a wrapped key.

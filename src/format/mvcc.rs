@@ -9,6 +9,9 @@
 use super::envelope::{Envelope, EnvelopeFault, Sealed};
 use super::limits::{TS_SUFFIX, VALUE_HEADER};
 
+/// Flags of an encrypted value.
+pub const ENCRYPTED: u8 = 0b010;
+
 /// Prefix of the raw rows that register the writers of encryption keys.
 const WRITERS: &[u8] = b"!encryption|writers|";
 

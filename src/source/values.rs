@@ -3,7 +3,7 @@
 use crate::format::envelope::{OpenFault, Sealed};
 use crate::format::keys::KeyRing;
 use crate::format::limits::VALUE_HEADER;
-use crate::format::mvcc::{self, MvccFault, ValueHeader};
+use crate::format::mvcc::{self, ENCRYPTED, MvccFault, ValueHeader};
 use crate::format::opened;
 
 /// Reads the raw values of a source.
@@ -44,22 +44,23 @@ impl<'a> Values<'a> {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn split_other(self, raw_value: &'a [u8], fault: MvccFault) -> Result<ValueHeader<'a>, MvccFault> {
         let Some(copy) = self.copy else { return Err(fault) };
         // What a file has that looks like a decrypted row is none.
-        match copy.stored_value(raw_value).map(mvcc::split_value) {
-            Some(Err(MvccFault::Encrypted(sealed))) => {
-                opened::parse(raw_value, copy.bytes).ok_or(MvccFault::Encrypted(sealed))
-            }
-            Some(Err(fault)) => Err(fault),
-            _ => Err(fault),
+        let stored = copy.stored_value(raw_value).unwrap_or_default();
+        if stored.first() != Some(&ENCRYPTED) {
+            return Err(mvcc::split_value(stored).err().unwrap_or(fault));
         }
+        opened::parse(raw_value, copy.bytes).ok_or_else(|| mvcc::split_value(stored).err().unwrap_or(fault))
     }
 
     /// The envelope that a raw value has, or had before it was decrypted.
     pub fn sealed(self, raw_value: &'a [u8]) -> Option<Sealed> {
         let stored = self.copy.and_then(|copy| copy.stored_value(raw_value)).unwrap_or(raw_value);
+        if stored.first() != Some(&ENCRYPTED) {
+            return None;
+        }
         match mvcc::split_value(stored) {
             Err(MvccFault::Encrypted(sealed)) => sealed.ok(),
             _ => None,

@@ -154,7 +154,7 @@ impl<'a> Pass<'a> {
     /// A row whose value is not a plain one: it is, or was, encrypted, or it is damaged.
     #[inline(never)]
     fn other_row(&mut self, entry: &Entry<'a>, user_key: &'a [u8], commit_ts: u64, fault: MvccFault) -> Result<()> {
-        let (family, sealed) = (Family::of(user_key), self.values.sealed(entry.raw_value));
+        let (family, sealed) = (self.classifier.family(user_key), self.values.sealed(entry.raw_value));
         let value = match self.values.split(entry.raw_value).ok().or_else(|| self.values.without_key(entry.raw_value)) {
             None => {
                 let kind = sealed
