@@ -106,7 +106,7 @@ pub trait Visitor {
     /// A member of a sorted set; the score can be infinite, or, of damaged data, not a number.
     fn scored(&mut self, key: &Key<'_>, member: &[u8], score: f64) -> Result<()>;
 
-    /// An entry of a stream. `id` counts, whatever the entry itself says.
+    /// An entry of a stream; its `id_text` is the text of `id`, whatever stands in the row.
     fn entry(&mut self, key: &Key<'_>, id: StreamId, entry: &StreamEntry<'_>) -> Result<()>;
 
     /// The collection is complete.

@@ -8,7 +8,7 @@ use crate::dataset::DataSet;
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::proto::Fields;
-use crate::format::redis::stream::{StreamEntry, StreamId, StreamMeta};
+use crate::format::redis::stream::{IdText, StreamEntry, StreamId, StreamMeta};
 use crate::format::{Fault, fault};
 use crate::model::redis::{Key, StreamEnd, Visitor};
 use crate::report::Finding;
@@ -68,8 +68,12 @@ fn each_entry<'a, V: Visitor>(
             continue;
         }
         let entry = parse(task.set, Family::StreamEntry, &head.row, StreamEntry::parse)?;
-        read.mismatched += u64::from(StreamId::from_text(entry.id_text) != Some(id));
-        task.visitor.entry(key, id, &entry)?;
+        // Formatting and comparing costs less than reading the text, and whoever takes the entry need not format the ID.
+        let text = IdText::of(id);
+        if entry.id_text != text.as_bytes() {
+            read.mismatched += u64::from(StreamId::from_text(entry.id_text) != Some(id));
+        }
+        task.visitor.entry(key, id, &entry.with_id(&text))?;
         (read.entries, read.last) = (read.entries + 1, id);
     }
     Ok(read)
@@ -107,7 +111,9 @@ pub(super) fn give_blob<'a, V: Visitor>(task: &mut Task<'_, 'a, '_, V>, value: &
     let last = entries.last().map(|(id, _)| *id).unwrap_or_default();
     let end = StreamEnd { length: entries.len() as i64, last };
     task.give(key, |task| {
-        entries.iter().try_for_each(|(id, entry)| task.visitor.entry(key, *id, entry))?;
+        for (id, entry) in &entries {
+            task.visitor.entry(key, *id, &entry.with_id(&IdText::of(*id)))?;
+        }
         Ok(((), end))
     })
 }

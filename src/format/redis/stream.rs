@@ -122,6 +122,12 @@ pub struct StreamEntry<'a> {
 }
 
 impl<'a> StreamEntry<'a> {
+    /// The same entry with this text of its ID.
+    #[inline]
+    pub fn with_id<'t>(&'t self, text: &'t IdText) -> StreamEntry<'t> {
+        StreamEntry { id_text: text.as_bytes(), message: self.message }
+    }
+
     /// Checks magic, protobuf and that names and values come in pairs.
     pub fn parse(value: &'a [u8]) -> Result<StreamEntry<'a>> {
         let message = value.strip_prefix(ENTRY_MAGIC).or_value("it lacks its magic 00 52 58 45 01")?;
@@ -170,6 +176,40 @@ impl StreamId {
     }
 }
 
+/// The text of an ID: `<ms>-<seq>` in decimal, without leading zeros.
+#[derive(Debug, Clone, Copy)]
+pub struct IdText {
+    bytes: [u8; IdText::MOST],
+    len: usize,
+}
+
+impl IdText {
+    /// Two numbers of 20 digits, and what joins them.
+    const MOST: usize = 41;
+
+    /// The text of an ID.
+    #[inline]
+    pub fn of(id: StreamId) -> IdText {
+        let (mut ms, mut seq) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let (ms, seq) = (ms.format(id.ms).as_bytes(), seq.format(id.seq).as_bytes());
+        let mut text =
+            IdText { bytes: [b'-'; IdText::MOST], len: ms.len().saturating_add(seq.len()).saturating_add(1) };
+        if let Some((head, tail)) = text.bytes.split_at_mut_checked(ms.len()) {
+            head.copy_from_slice(ms);
+            if let Some(tail) = tail.get_mut(1..).and_then(|tail| tail.get_mut(..seq.len())) {
+                tail.copy_from_slice(seq);
+            }
+        }
+        text
+    }
+
+    /// Its bytes.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
 impl fmt::Display for StreamId {
     /// `<ms>-<seq>` in decimal, as [`from_text`](StreamId::from_text) reads it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -205,6 +245,10 @@ mod tests {
         let a = StreamId::from_text(b"9-0").unwrap();
         assert!(a < StreamId::from_text(b"10-0").unwrap());
         assert_eq!(StreamId::from_text(b"1-x"), None);
+        for (ms, seq) in [(0, 0), (1, 20), (1_767_225_600_000, 7), (u64::MAX, u64::MAX)] {
+            let id = StreamId { ms, seq };
+            assert_eq!(IdText::of(id).as_bytes(), id.to_string().as_bytes());
+        }
         assert_eq!(StreamId::from_text(b"1"), None);
         let text = |text: &str| StreamId::from_text(text.as_bytes()).map(|id| (id.ms, id.seq));
         assert_eq!(text("18446744073709551615-018446744073709551615"), Some((u64::MAX, u64::MAX)));

@@ -142,10 +142,10 @@ impl Visitor for Lines<'_, '_> {
     }
 
     #[inline]
-    fn entry(&mut self, key: &Key<'_>, id: StreamId, entry: &StreamEntry<'_>) -> Result<()> {
+    fn entry(&mut self, key: &Key<'_>, _: StreamId, entry: &StreamEntry<'_>) -> Result<()> {
         let lines = self.open.as_mut().ok_or_else(redis::not_begun)?;
         open_stream_line(key, lines);
-        entry_members(b",\"id\":\"", id, entry, lines);
+        entry_members(b",\"id\":\"", entry, lines);
         lines.spill()
     }
 

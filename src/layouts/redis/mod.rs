@@ -6,7 +6,7 @@ pub mod run;
 
 use crate::error::{Error, Result};
 use crate::format::Adapter;
-use crate::format::redis::stream::{StreamEntry, StreamId};
+use crate::format::redis::stream::StreamEntry;
 use crate::model::redis::{Key, Standing, StreamEnd, Type};
 use crate::options::filter::Filter;
 use crate::output::json::{self, Escape};
@@ -116,11 +116,9 @@ pub(super) fn field(first: bool, name: &[u8], value: &[u8], out: &mut impl Out) 
 
 /// The members of the line of a stream entry, and its end; `before` begins the line, or goes on with it, up to the ID.
 #[inline]
-pub(super) fn entry_members(before: &[u8; 7], id: StreamId, entry: &StreamEntry<'_>, out: &mut impl Out) {
+pub(super) fn entry_members(before: &[u8; 7], entry: &StreamEntry<'_>, out: &mut impl Out) {
     out.buffer().extend_from_slice(before);
-    json::integer(id.ms, out.buffer());
-    out.buffer().push(b'-');
-    json::integer(id.seq, out.buffer());
+    out.buffer().extend_from_slice(entry.id_text);
     out.buffer().extend_from_slice(b"\",\"fields\":[");
     for (i, (name, value)) in entry.fields().enumerate() {
         field(i == 0, name, value, out);

@@ -153,9 +153,9 @@ impl Visitor for Files<'_, '_> {
     }
 
     #[inline]
-    fn entry(&mut self, _: &Key<'_>, id: StreamId, entry: &StreamEntry<'_>) -> Result<()> {
+    fn entry(&mut self, _: &Key<'_>, _: StreamId, entry: &StreamEntry<'_>) -> Result<()> {
         let file = self.open.as_mut().ok_or_else(redis::not_begun)?;
-        entry_members(b"{\"id\":\"", id, entry, file);
+        entry_members(b"{\"id\":\"", entry, file);
         file.spill()
     }
 
