@@ -35,7 +35,8 @@ fn invalid(what: &str) -> io::Error {
 fn main() -> io::Result<()> {
     let args = Args::parse();
     let key: [u8; 32] = std::fs::read(&args.dek)?.try_into().map_err(|_| invalid("a key has 32 bytes"))?;
-    let (key, input) = (DataKey::new(&key), std::fs::read(&args.input)?);
+    let (key, input) =
+        (DataKey::new(&key).ok_or_else(|| invalid("no memory for the key"))?, std::fs::read(&args.input)?);
     let stream = memchr::memmem::find(&input, frame::MAGIC).ok_or_else(|| invalid("no EKVPBBL1 stream"))?;
     let mut at = stream + frame::STREAM_HEADER;
     let mut sealed = input[..at].to_vec();

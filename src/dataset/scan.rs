@@ -125,16 +125,20 @@ impl<'a> Scan<'a> {
         if commit_ts > self.view.as_of || !self.open.enter(entry.raw_key, user_key) {
             return Ok(None);
         }
-        let Ok(value) = self.values.split(entry.raw_value) else {
-            return self.without_body(entry, user_key, commit_ts);
+        let Ok(value) = mvcc::split_value(entry.raw_value) else {
+            return self.other_row(entry, user_key, commit_ts);
         };
         let live = !value.tombstone && self.view.serves(value.expire_at);
         Ok(Some(self.row(user_key, commit_ts, live, value.body, entry.start)))
     }
 
-    /// A row whose body cannot be read: its key is missing, or the survey passed over it.
-    #[cold]
-    fn without_body(&self, entry: &frame::Entry<'a>, user_key: &'a [u8], commit_ts: u64) -> Result<Option<Row<'a>>> {
+    /// A row that was decrypted, or whose body cannot be read: its key is missing, or the survey passed over it.
+    #[inline(never)]
+    fn other_row(&self, entry: &frame::Entry<'a>, user_key: &'a [u8], commit_ts: u64) -> Result<Option<Row<'a>>> {
+        if let Ok(value) = self.values.split(entry.raw_value) {
+            let live = !value.tombstone && self.view.serves(value.expire_at);
+            return Ok(Some(self.row(user_key, commit_ts, live, value.body, entry.start)));
+        }
         let row = |live| self.row(user_key, commit_ts, live, &[], entry.start);
         match self.values.without_key(entry.raw_value) {
             Some(value) => Ok(Some(Row { sealed: true, ..row(self.view.serves(value.expire_at)) })),

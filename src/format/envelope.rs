@@ -11,8 +11,7 @@
 //!
 //! Authenticated beside the ciphertext: the first six bytes, the nine bytes of the value header, the whole raw key.
 
-use aes_gcm::aead::AeadInOut;
-use aes_gcm::{Aes256Gcm, KeyInit};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
 use super::limits::VALUE_HEADER;
 use super::snappy::{self, SnappyFault};
@@ -89,13 +88,40 @@ pub struct Envelope<'a> {
     head: &'a [u8; HEAD],
 }
 
-/// A data key, ready for use.
-pub struct DataKey(Aes256Gcm);
+/// A key of AES-256-GCM, ready for use; the library overwrites it when it is dropped.
+pub struct DataKey(LessSafeKey);
 
 impl DataKey {
-    /// From its bytes.
-    pub fn new(key: &[u8; 32]) -> DataKey {
-        DataKey(Aes256Gcm::new(key.into()))
+    /// From its bytes; `None`: the library has no memory for it.
+    pub fn new(key: &[u8; 32]) -> Option<DataKey> {
+        UnboundKey::new(&AES_256_GCM, key).ok().map(|key| DataKey(LessSafeKey::new(key)))
+    }
+
+    /// Appends the plain text; of what does not match its tag, nothing.
+    pub(super) fn open(
+        &self,
+        nonce: &[u8; NONCE],
+        aad: &[u8],
+        text: &[u8],
+        tag: &[u8; TAG],
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let start = out.len();
+        out.resize(start.saturating_add(text.len()), 0);
+        let plain = out.get_mut(start..).unwrap_or_default();
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let opened = self.0.open_separate_gather(nonce, Aad::from(aad), text, tag, plain).is_ok();
+        if !opened {
+            out.truncate(start);
+        }
+        opened
+    }
+
+    /// Encrypts in place; gives the tag. `None`: the text is too long.
+    pub(super) fn seal(&self, nonce: &[u8; NONCE], aad: &[u8], text: &mut [u8]) -> Option<[u8; TAG]> {
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(aad), text).ok()?;
+        tag.as_ref().try_into().ok()
     }
 }
 
@@ -127,14 +153,11 @@ impl<'a> Envelope<'a> {
     /// inflated, and its length is checked before memory is reserved.
     pub fn open(&self, key: &DataKey, aad: &[u8], out: &mut Vec<u8>) -> Result<(), OpenFault> {
         let start = out.len();
-        out.extend(self.ciphertext);
-        let plain = out.get_mut(start..).unwrap_or_default();
-        if key.0.decrypt_inout_detached(self.nonce.into(), aad, plain.into(), self.tag.into()).is_err() {
-            out.truncate(start);
+        if !key.open(self.nonce, aad, self.ciphertext, self.tag, out) {
             return Err(OpenFault::Integrity);
         }
         if self.snappy {
-            let inflated = inflate(plain);
+            let inflated = inflate(out.get(start..).unwrap_or_default());
             out.truncate(start);
             out.extend(inflated?);
         }
@@ -177,7 +200,7 @@ impl Seal<'_> {
         head.extend(self.sealed.key_id.to_be_bytes());
         let aad = [&head, &self.header[..], self.raw_key].concat();
         let mut text = compressed.unwrap_or_else(|| body.to_vec());
-        let tag = key.0.encrypt_inout_detached(self.nonce.into(), &aad, text.as_mut_slice().into()).ok()?;
+        let tag = key.seal(self.nonce, &aad, &mut text)?;
         out.extend(head);
         out.extend(self.nonce);
         out.extend(text);
@@ -204,7 +227,7 @@ mod tests {
     fn opened(dek: &[u8; 32], header: &[u8; 9], raw_key: &[u8], body: &[u8]) -> Result<Vec<u8>, OpenFault> {
         let (envelope, mut aad, mut out) = (Envelope::parse(body).unwrap(), Vec::new(), b"before".to_vec());
         envelope.aad_into(header, raw_key, &mut aad);
-        let opened = envelope.open(&DataKey::new(dek), &aad, &mut out);
+        let opened = envelope.open(&DataKey::new(dek).unwrap(), &aad, &mut out);
         assert_eq!(&out[..6], b"before");
         assert!(opened.is_ok() || out.len() == 6, "nothing is left of what does not open");
         opened.map(|()| out.split_off(6))
@@ -254,7 +277,7 @@ mod tests {
         let sealed = Sealed { version: 2, key_id: 9 };
         let seal = Seal { sealed, snappy, nonce: &[7; 12], header: &[2; 9], raw_key: b"k" };
         let mut out = Vec::new();
-        seal.encode(&DataKey::new(&[5; 32]), body, &mut out).unwrap();
+        seal.encode(&DataKey::new(&[5; 32]).unwrap(), body, &mut out).unwrap();
         out
     }
 
@@ -269,11 +292,11 @@ mod tests {
 
     /// Seals bytes that claim to be compressed.
     fn claimed(block: &[u8]) -> Vec<u8> {
-        let (key, nonce) = (DataKey::new(&[5; 32]), [7; 12]);
+        let (key, nonce) = (DataKey::new(&[5; 32]).unwrap(), [7; 12]);
         let head = [2, 1, 0, 0, 0, 9];
         let aad = [&head[..], &[2; 9], b"k"].concat();
         let mut text = block.to_vec();
-        let tag = key.0.encrypt_inout_detached(&nonce.into(), &aad, text.as_mut_slice().into()).unwrap();
+        let tag = key.seal(&nonce, &aad, &mut text).unwrap();
         [&head[..], &nonce, &text, &tag].concat()
     }
 
@@ -297,7 +320,7 @@ mod tests {
             let snappy = snappy && version == 2;
             let seal = Seal { sealed, snappy, nonce: &nonce, header: &header, raw_key: &raw_key };
             let mut out = Vec::new();
-            seal.encode(&DataKey::new(&dek), &body, &mut out).unwrap();
+            seal.encode(&DataKey::new(&dek).unwrap(), &body, &mut out).unwrap();
             let envelope = Envelope::parse(&out).unwrap();
             proptest::prop_assert_eq!((envelope.sealed, envelope.snappy), (sealed, snappy));
             proptest::prop_assert_eq!(opened(&dek, &header, &raw_key, &out), Ok(body));

@@ -5,8 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use aes_gcm::aead::AeadInOut;
-use aes_gcm::{Aes256Gcm, KeyInit};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
@@ -107,27 +105,26 @@ impl Sidecar {
 
     /// Opens all keys.
     pub fn unwrap(&self, kek: &Key) -> Result<Vec<(u32, Key)>, SidecarFault> {
-        let kek = Aes256Gcm::new((&**kek).into());
+        let kek = DataKey::new(kek);
         let open = |(id, wrapped): (&u32, &[u8; WRAPPED])| {
-            unwrap(&kek, wrapped).map(|key| (*id, key)).ok_or(SidecarFault::Kek(*id))
+            unwrap(kek.as_ref(), wrapped).map(|key| (*id, key)).ok_or(SidecarFault::Kek(*id))
         };
         self.wrapped.iter().map(open).collect()
     }
 }
 
-fn unwrap(kek: &Aes256Gcm, wrapped: &[u8; WRAPPED]) -> Option<Key> {
+fn unwrap(kek: Option<&DataKey>, wrapped: &[u8; WRAPPED]) -> Option<Key> {
     let (nonce, rest) = wrapped.split_first_chunk::<NONCE>()?;
     let (text, tag) = rest.split_last_chunk::<TAG>()?;
-    let mut key = Key::new(text.try_into().ok()?);
-    kek.decrypt_inout_detached(nonce.into(), b"", key.as_mut_slice().into(), tag.into()).ok()?;
-    Some(key)
+    let mut key = Zeroizing::new(Vec::with_capacity(KEY));
+    kek?.open(nonce, b"", text, tag, &mut key).then_some(())?;
+    Some(Key::new(key.as_slice().try_into().ok()?))
 }
 
 /// Wraps a key as a side-car has it; the nonce must never be used twice with a KEK.
 pub fn wrap(kek: &Key, nonce: &[u8; NONCE], key: &Key) -> Option<[u8; WRAPPED]> {
     let mut text = key.clone();
-    let cipher = Aes256Gcm::new((&**kek).into());
-    let tag = cipher.encrypt_inout_detached(nonce.into(), b"", text.as_mut_slice().into()).ok()?;
+    let tag = DataKey::new(kek)?.seal(nonce, b"", text.as_mut_slice())?;
     [&nonce[..], &text[..], &tag[..]].concat().try_into().ok()
 }
 
@@ -151,7 +148,8 @@ impl KeyRing {
         match self.keys.get(&id) {
             Some((_, known)) => *known == key,
             None => {
-                self.keys.insert(id, (DataKey::new(&key), key));
+                let Some(ready) = DataKey::new(&key) else { return false };
+                self.keys.insert(id, (ready, key));
                 true
             }
         }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
-use super::{Grain, Layout, Survey, View};
+use super::{Grain, Holes, Layout, View};
 use crate::error::{Error, Result};
 use crate::format::frame::{self, Entry};
 use crate::format::keys::KeyRing;
@@ -29,25 +29,67 @@ const PIECE: usize = 1 << 20;
 /// # Errors
 /// A temporary file that cannot be written. What is wrong with the snapshot is left to its survey.
 pub fn decrypt(source: Source, keys: &Arc<KeyRing>, access: Access, grain: Grain) -> Result<Source> {
-    let view = View { as_of: u64::MAX, read_ts: 0, lenient: true };
-    // Without keys: where the rows stand is all that matters here.
-    let survey = match super::survey(&source, view, grain) {
-        Ok((survey, _)) if survey.layout == Layout::Pebble && !survey.sealed.is_empty() => survey,
-        _ => return Ok(source.with_keys(Arc::clone(keys))),
+    let Some(rows) = Rows::of(&source, grain).filter(|rows| rows.any_sealed) else {
+        return Ok(source.with_keys(Arc::clone(keys)));
     };
     let name = source.path().to_path_buf();
     let failed = |e| Error::io("write the decrypted copy of", &name, e);
     let file = tempfile::tempfile().map_err(failed)?;
-    let copy = Copying { file: &file, stored: source.stored(), survey: &survey, keys, end: AtomicU64::new(0) };
-    copy.run(grain).map_err(failed)?;
+    let copy = Copying { file: &file, stored: source.stored(), rows: &rows, keys, end: AtomicU64::new(0) };
+    copy.run().map_err(failed)?;
     source.check_unchanged()?;
     source.with_keys(Arc::clone(keys)).with_copy(file, access)
+}
+
+/// Where the rows of a snapshot stand.
+struct Rows {
+    range: Range<usize>,
+    holes: Holes,
+    /// Starts of pieces, each that of an entry.
+    cuts: Vec<usize>,
+    any_sealed: bool,
+}
+
+impl Rows {
+    /// Hops from frame to frame; of a file with a broken one, a lenient survey tells. `None`: it has no rows that can be encrypted.
+    fn of(source: &Source, grain: Grain) -> Option<Rows> {
+        let (file, size) = (source.stored(), PIECE.min(grain.unit));
+        let (Layout::Pebble, start) = super::stream(file).ok()? else { return None };
+        let (mut cuts, mut at, mut any_sealed) = (vec![0], start, false);
+        loop {
+            match frame::step(file, at) {
+                Ok(frame::Step::Entry(entry)) => {
+                    any_sealed |= entry.raw_value.first() == Some(&mvcc::ENCRYPTED);
+                    cut(&mut cuts, at, size);
+                    at = entry.end;
+                }
+                Ok(_) => return Some(Rows { range: start..at, holes: Holes::default(), cuts, any_sealed }),
+                Err(_) => return Rows::of_broken(source, grain),
+            }
+        }
+    }
+
+    #[cold]
+    fn of_broken(source: &Source, grain: Grain) -> Option<Rows> {
+        let view = View { as_of: u64::MAX, read_ts: 0, lenient: true };
+        let (survey, _) = super::survey(source, view, grain).ok()?;
+        let (mut cuts, any_sealed) = (vec![0], !survey.sealed.is_empty());
+        survey.checkpoints.positions().iter().for_each(|at| cut(&mut cuts, *at, PIECE.min(grain.unit)));
+        Some(Rows { range: survey.rows, holes: survey.holes, cuts, any_sealed })
+    }
+}
+
+/// Begins a piece at an entry, if the one before is large enough.
+fn cut(cuts: &mut Vec<usize>, at: usize, size: usize) {
+    if cuts.last().is_none_or(|last| at - last >= size) {
+        cuts.push(at);
+    }
 }
 
 struct Copying<'c> {
     file: &'c File,
     stored: &'c [u8],
-    survey: &'c Survey,
+    rows: &'c Rows,
     keys: &'c KeyRing,
     /// Where the next body goes that has no room in its row.
     end: AtomicU64,
@@ -62,32 +104,21 @@ struct Buffers {
 }
 
 impl Copying<'_> {
-    fn run(&self, grain: Grain) -> std::io::Result<()> {
+    fn run(&self) -> std::io::Result<()> {
         self.file.set_len(self.stored.len() as u64)?;
         self.end.store(self.stored.len() as u64, Ordering::Relaxed);
-        let pieces = self.pieces(PIECE.min(grain.unit));
+        let ends = self.rows.cuts.iter().skip(1).copied().chain(std::iter::once(self.stored.len()));
+        let pieces: Vec<_> = self.rows.cuts.iter().zip(ends).map(|(start, end)| *start..end).collect();
         pieces.into_par_iter().try_for_each_init(Buffers::default, |buffers, piece| self.copy(piece, buffers))
-    }
-
-    /// The whole file in pieces that begin where an entry does.
-    fn pieces(&self, size: usize) -> Vec<Range<usize>> {
-        let mut cuts = vec![0];
-        for at in self.survey.checkpoints.positions() {
-            if cuts.last().is_none_or(|last| at - last >= size) {
-                cuts.push(*at);
-            }
-        }
-        cuts.push(self.stored.len());
-        cuts.windows(2).map(|pair| pair[0]..pair[1]).collect()
     }
 
     fn copy(&self, bytes: Range<usize>, buffers: &mut Buffers) -> std::io::Result<()> {
         buffers.piece.clear();
         buffers.piece.extend_from_slice(&self.stored[bytes.clone()]);
         let mut at = bytes.start;
-        let rows_end = self.survey.rows.end.min(bytes.end);
+        let rows_end = self.rows.range.end.min(bytes.end);
         while at < rows_end {
-            let stretch = self.survey.holes.from(at.max(self.survey.rows.start), rows_end);
+            let stretch = self.rows.holes.from(at.max(self.rows.range.start), rows_end);
             at = stretch.start;
             while at < stretch.end {
                 let Ok(frame::Step::Entry(entry)) = frame::step(self.stored, at) else { break };

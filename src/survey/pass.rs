@@ -168,7 +168,7 @@ impl<'a> Pass<'a> {
             value => value,
         };
         let live = self.survey.counts.family(family).live;
-        self.pebble_row(entry, user_key, commit_ts, value);
+        self.rare_row(entry, user_key, commit_ts, value);
         if let Some(sealed) = sealed {
             let is_live = self.survey.counts.family(family).live > live;
             self.survey.sealed.add(sealed.key_id, is_live);
@@ -205,8 +205,14 @@ impl<'a> Pass<'a> {
         if let Ok((user_key, commit_ts)) = mvcc::split_key(entry.raw_key) {
             self.survey.checkpoints.offer(entry.start);
             let value = self.values.split(entry.raw_value).ok().or_else(|| self.values.without_key(entry.raw_value));
-            self.pebble_row(entry, user_key, commit_ts, value);
+            self.rare_row(entry, user_key, commit_ts, value);
         }
+    }
+
+    /// The same out of line, for callers that are not hot: another copy would keep the hot one from being inlined.
+    #[inline(never)]
+    fn rare_row(&mut self, entry: &Entry<'a>, user_key: &'a [u8], commit_ts: u64, value: Option<ValueHeader<'a>>) {
+        self.pebble_row(entry, user_key, commit_ts, value);
     }
 
     /// Takes note of a row that cannot be read, or ends the survey.

@@ -58,7 +58,7 @@ impl Snapshot {
         let sealed = Sealed { version, key_id };
         let seal = Seal { sealed, snappy: version == 2, nonce: &nonce, header: &header, raw_key: &raw_key };
         let mut value = header.to_vec();
-        seal.encode(&DataKey::new(&data_key(key_id)), body.as_ref(), &mut value).unwrap();
+        seal.encode(&DataKey::new(&data_key(key_id)).unwrap(), body.as_ref(), &mut value).unwrap();
         self.last_commit(ts).raw(raw_key, value)
     }
 }
