@@ -53,6 +53,8 @@ struct Rows {
 impl Rows {
     /// Hops from frame to frame; of a file with a broken one, a lenient survey tells. `None`: it has no rows that can be encrypted.
     fn of(source: &Source, grain: Grain) -> Option<Rows> {
+        // What is wrong with a bundle is told by the survey.
+        source.unpack(true).ok()?;
         let (file, size) = (source.stored(), PIECE.min(grain.unit));
         let (Layout::Pebble, start) = super::stream(file).ok()? else { return None };
         let (mut cuts, mut at, mut any_sealed) = (vec![0], start, false);
