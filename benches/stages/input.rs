@@ -6,7 +6,7 @@ mod generator;
 use std::path::Path;
 
 use ekvsnap::source::Source;
-use generator::{Spec, WORKLOADS};
+use generator::{Form, Spec, WORKLOADS};
 use tempfile::TempDir;
 
 /// A snapshot, and what is known of it.
@@ -22,7 +22,7 @@ impl Input {
         assert!(WORKLOADS.contains(&workload), "{workload} is no workload");
         let scale = if testing() { scale.div_ceil(20) } else { scale };
         let mut bytes = Vec::new();
-        let spec = Spec { workload, scale, seed: 1, bare: false, object_size: None };
+        let spec = Spec { workload, scale, seed: 1, form: Form::Stream, object_size: None };
         let written = generator::write(spec, &mut bytes).expect("memory can be written to");
         Input { sources: [Source::from_bytes(workload, bytes)], rows: written.rows, bytes: written.bytes }
     }

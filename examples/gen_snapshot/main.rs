@@ -14,7 +14,7 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::Parser;
-use generator::{HOSTILE, Spec, WORKLOADS, hostile};
+use generator::{Form, HOSTILE, Spec, WORKLOADS, hostile};
 
 const WORDS: &str = "What --scale counts:
   strings   keys of 100 bytes            versions  keys of 5 versions, 10 % of them deleted
@@ -49,6 +49,9 @@ struct Args {
     /// Only what the public decoder can read: no header, footer, store metadata, fence rows, older versions, tombstones.
     #[arg(long)]
     bare: bool,
+    /// As a bundle of tables (EKVSSTI1), as a server with SST ingest writes it; stored: its blocks are not compressed.
+    #[arg(long, value_name = "BLOCKS", value_parser = ["snappy", "stored"], conflicts_with = "bare")]
+    bundle: Option<String>,
     /// Bytes of an S3 object, or of a file; in s3-both of each of the twelve, in fs-large of a chunk.
     #[arg(long)]
     object_size: Option<usize>,
@@ -62,7 +65,11 @@ fn main() -> io::Result<()> {
         workload: &args.workload,
         scale: args.scale,
         seed: args.seed,
-        bare: args.bare,
+        form: match &args.bundle {
+            Some(blocks) => Form::Bundle { snappy: blocks == "snappy" },
+            None if args.bare => Form::Bare,
+            None => Form::Stream,
+        },
         object_size: args.object_size,
     };
     let written = generator::write(spec, &mut File::create(&args.output)?)?;

@@ -31,7 +31,7 @@ const CRC: CrcAlgorithm = CrcAlgorithm::Crc32Iscsi;
 /// ```
 #[derive(Debug)]
 pub struct Encoder {
-    crc: Digest,
+    crc: Checksum,
     /// The last raw key, and the value in the making.
     last: Option<Vec<u8>>,
     value: Vec<u8>,
@@ -40,7 +40,7 @@ pub struct Encoder {
 impl Encoder {
     /// Appends header and stream header.
     pub fn begin(header: &FsmHeader, last_commit_ts: u64, out: &mut Vec<u8>) -> Encoder {
-        let mut encoder = Encoder { crc: Digest::new(CRC), last: None, value: Vec::new() };
+        let mut encoder = Encoder { crc: Checksum::default(), last: None, value: Vec::new() };
         encoder.append(out, |out| {
             header.encode(out);
             frame::stream_header_into(last_commit_ts, out);
@@ -84,13 +84,36 @@ impl Encoder {
 
     /// Appends the footer, as a running server does. Files of the public encoder have none.
     pub fn finish(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&(self.crc.finalize() as u32).to_be_bytes());
+        self.crc.footer_into(out);
     }
 
     fn append(&mut self, out: &mut Vec<u8>, append: impl FnOnce(&mut Vec<u8>)) {
         let from = out.len();
         append(out);
         self.crc.update(out.get(from..).unwrap_or_default());
+    }
+}
+
+/// The checksum of a file that is written piece by piece.
+#[derive(Debug)]
+pub struct Checksum(Digest);
+
+impl Default for Checksum {
+    /// Of no bytes.
+    fn default() -> Checksum {
+        Checksum(Digest::new(CRC))
+    }
+}
+
+impl Checksum {
+    /// Goes on with the bytes that follow.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Appends the footer.
+    pub fn footer_into(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&(self.0.finalize() as u32).to_be_bytes());
     }
 }
 

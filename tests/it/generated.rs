@@ -5,7 +5,7 @@ mod generator;
 
 use ekvsnap::decode::{Options, Silent, estimate};
 use ekvsnap::source::Source;
-use generator::{Spec, WORKLOADS, Written};
+use generator::{Form, Spec, WORKLOADS, Written};
 
 use crate::kit::{Decoded, Tree, decoded};
 
@@ -17,7 +17,7 @@ fn spec(workload: &str) -> Spec<'_> {
         "streams" | "mixed" => (1234, None),
         _ => (234, Some(100)),
     };
-    Spec { workload, scale, seed: 7, bare: false, object_size }
+    Spec { workload, scale, seed: 7, form: Form::Stream, object_size }
 }
 
 fn made(spec: Spec<'_>) -> (Vec<u8>, Written) {
@@ -37,18 +37,24 @@ fn data(decoded: &Decoded) -> Tree {
 fn every_workload_is_sound() {
     for workload in WORKLOADS {
         let (bytes, written) = made(spec(workload));
+        let counted = written.rows;
         let full = decoded(bytes);
         let counters = &full.outcome.manifest.counters;
         assert_eq!((counters.entries, counters.unknown), (written.rows, 0), "{workload}");
         let orphans = ("redis_orphan_ttl", 234 - 3);
         assert_eq!(full.warnings(), if workload == "ttl" { vec![orphans] } else { vec![] }, "{workload}");
 
-        let (bytes, written) = made(Spec { bare: true, ..spec(workload) });
+        let (bytes, written) = made(Spec { form: Form::Bare, ..spec(workload) });
         assert!(bytes.starts_with(b"EKVPBBL1"), "{workload}");
         let bare = decoded(bytes);
         let counters = &bare.outcome.manifest.counters;
         assert_eq!((counters.entries, counters.live, counters.internal), (written.rows, written.rows, 0), "{workload}");
         assert!(data(&full) == data(&bare), "{workload}: the bare form is other data");
+
+        let (bytes, of_bundle) =
+            made(Spec { form: Form::Bundle { snappy: workload.len() % 2 == 0 }, ..spec(workload) });
+        assert_eq!(of_bundle.rows, counted, "{workload}");
+        assert!(data(&full) == data(&decoded(bytes)), "{workload}: the bundle is other data");
     }
 }
 

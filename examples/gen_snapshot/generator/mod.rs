@@ -35,22 +35,33 @@ pub struct Spec<'s> {
     pub workload: &'s str,
     pub scale: u64,
     pub seed: u64,
-    pub bare: bool,
+    pub form: Form,
     pub object_size: Option<usize>,
+}
+
+/// How the rows are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As a stream (`EKVPBBL1`).
+    Stream,
+    /// The same with nothing but what the public decoder can read.
+    Bare,
+    /// As tables (`EKVSSTI1`), compressed or not.
+    Bundle { snappy: bool },
 }
 
 /// Writes a snapshot.
 pub fn write(spec: Spec<'_>, out: &mut dyn Write) -> io::Result<Written> {
     if let Some(kind) = spec.workload.strip_prefix(HOSTILE) {
-        let mut rows = Rows::begin(out, spec.bare)?;
+        let mut rows = Rows::begin(out, spec.form)?;
         let unknown = || Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{kind} is no hostile kind")));
         hostile::emit(kind, spec.scale, &mut rows).unwrap_or_else(unknown)?;
         return rows.finish();
     }
     let mut families = workload(spec);
-    families.retain(|family| !(spec.bare && family.fence));
+    families.retain(|family| !(spec.form == Form::Bare && family.fence));
     families.sort_by_key(|family| family.prefix);
-    let mut rows = Rows::begin(out, spec.bare)?;
+    let mut rows = Rows::begin(out, spec.form)?;
     for family in families {
         (family.emit)(&mut rows)?;
     }

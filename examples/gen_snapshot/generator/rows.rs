@@ -1,10 +1,15 @@
 //! Rows in, a snapshot file out.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, Write};
 
-use ekvsnap::format::container::Encoder;
+use ekvsnap::format::container::{Checksum, Encoder};
 use ekvsnap::format::header::FsmHeader;
-use ekvsnap::format::mvcc::ValueHeader;
+use ekvsnap::format::mvcc::{ValueHeader, raw_key_into};
+use ekvsnap::format::sst::bundle::front_into;
+use ekvsnap::format::sst::writer::{self, Finished, Shape};
+
+use super::Form;
 
 /// 2026 in HLC form: inverted timestamps begin with FE, as on a live server.
 pub const NOW: u64 = 1_767_225_600_000 << 16;
@@ -39,22 +44,37 @@ pub struct Written {
 /// A snapshot being written.
 pub struct Rows<'w> {
     out: &'w mut dyn Write,
-    encoder: Encoder,
+    encoder: Encode,
     /// What the encoder has made and `out` has not got yet.
     buffer: Vec<u8>,
     bare: bool,
     written: Written,
 }
 
+enum Encode {
+    Stream(Encoder),
+    /// With the tables so far: what stands before them depends on all of them.
+    Bundle(Box<writer::Encoder>, File),
+}
+
 /// Bytes of the buffer at which it is written out.
 const FULL: usize = 1 << 20;
 
+const HEADER: FsmHeader = FsmHeader { version: 1, ceiling_ms: 0, cutover_index: 0, len: 16 };
+
 impl<'w> Rows<'w> {
-    pub fn begin(out: &'w mut dyn Write, bare: bool) -> io::Result<Self> {
-        let header = FsmHeader { version: u8::from(!bare), ..FsmHeader::default() };
+    pub fn begin(out: &'w mut dyn Write, form: Form) -> io::Result<Self> {
         let mut buffer = Vec::with_capacity(FULL);
-        let encoder = Encoder::begin(&header, LAST_COMMIT, &mut buffer);
-        Ok(Rows { out, encoder, buffer, bare, written: Written { rows: 0, bytes: 0, largest: 0 } })
+        let header = if form == Form::Bare { FsmHeader::default() } else { HEADER };
+        let encoder = match form {
+            Form::Stream | Form::Bare => Encode::Stream(Encoder::begin(&header, LAST_COMMIT, &mut buffer)),
+            Form::Bundle { snappy } => {
+                let shape = Shape { snappy, ..Shape::default() };
+                Encode::Bundle(Box::new(writer::Encoder::new(shape)), tempfile::tempfile()?)
+            }
+        };
+        let written = Written { rows: 0, bytes: 0, largest: 0 };
+        Ok(Rows { out, encoder, buffer, bare: form == Form::Bare, written })
     }
 
     /// A key with one version.
@@ -76,8 +96,18 @@ impl<'w> Rows<'w> {
     /// A version of a key.
     pub fn version(&mut self, key: &[u8], ts: u64, body: Option<&[u8]>) -> io::Result<()> {
         let value = ValueHeader { tombstone: body.is_none(), expire_at: 0, body: body.unwrap_or_default() };
-        let encoded = self.encoder.row(key, ts, &value, &mut self.buffer);
-        assert!(encoded.is_ok(), "{:?}: {encoded:?}", String::from_utf8_lossy(key));
+        match &mut self.encoder {
+            Encode::Stream(encoder) => {
+                let encoded = encoder.row(key, ts, &value, &mut self.buffer);
+                assert!(encoded.is_ok(), "{:?}: {encoded:?}", String::from_utf8_lossy(key));
+            }
+            Encode::Bundle(encoder, tables) => {
+                let (mut raw_key, mut raw_value) = (Vec::new(), Vec::new());
+                raw_key_into(key, ts, &mut raw_key);
+                value.encode(&mut raw_value);
+                table(encoder.raw(&raw_key, &raw_value).map_err(refused)?, tables)?;
+            }
+        }
         self.written.rows += 1;
         self.written.largest = self.written.largest.max((key.len() + 8 + 9 + value.body.len()) as u64);
         if self.buffer.len() >= FULL { self.flush() } else { Ok(()) }
@@ -94,16 +124,24 @@ impl<'w> Rows<'w> {
 
     /// Store metadata and footer, where they belong.
     pub fn finish(mut self) -> io::Result<Written> {
-        if !self.bare {
-            let last_commit =
-                self.encoder.raw(b"_meta_last_commit_ts".to_vec(), &LAST_COMMIT.to_le_bytes(), &mut self.buffer);
-            assert!(last_commit.is_ok(), "{last_commit:?}");
-        }
-        self.flush()?;
-        if !self.bare {
-            self.encoder.finish(&mut self.buffer);
-            self.written.bytes += self.buffer.len() as u64;
-            self.out.write_all(&self.buffer)?;
+        let (key, value) = (b"_meta_last_commit_ts", LAST_COMMIT.to_le_bytes());
+        match self.encoder {
+            Encode::Stream(mut encoder) => {
+                if !self.bare {
+                    encoder.raw(key.to_vec(), &value, &mut self.buffer).map_err(refused)?;
+                    encoder.finish(&mut self.buffer);
+                }
+                self.written.bytes += self.buffer.len() as u64;
+                self.out.write_all(&self.buffer)?;
+            }
+            Encode::Bundle(mut encoder, mut tables) => {
+                table(encoder.raw(key, &value).map_err(refused)?, &mut tables)?;
+                let (last, manifest) = encoder.finish();
+                table(last, &mut tables)?;
+                HEADER.encode(&mut self.buffer);
+                front_into(&manifest, &mut self.buffer);
+                self.written.bytes += copy(&mut self.buffer, &mut tables, self.out)?;
+            }
         }
         self.out.flush()?;
         Ok(self.written)
@@ -115,4 +153,32 @@ impl<'w> Rows<'w> {
         self.buffer.clear();
         Ok(())
     }
+}
+
+#[cold]
+fn refused(fault: ekvsnap::format::Fault) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("{fault:?}"))
+}
+
+/// Keeps a table until all are there.
+fn table(finished: Option<Finished>, tables: &mut File) -> io::Result<()> {
+    finished.map_or(Ok(()), |table| tables.write_all(&table.bytes))
+}
+
+/// Writes what stands in front of the tables, the tables and the footer; gives how many bytes that are.
+fn copy(buffer: &mut Vec<u8>, tables: &mut File, out: &mut dyn Write) -> io::Result<u64> {
+    let (mut crc, mut written) = (Checksum::default(), 0);
+    tables.rewind()?;
+    loop {
+        crc.update(buffer);
+        written += buffer.len() as u64;
+        out.write_all(buffer)?;
+        buffer.clear();
+        if (&mut *tables).take(FULL as u64).read_to_end(buffer)? == 0 {
+            break;
+        }
+    }
+    crc.footer_into(buffer);
+    out.write_all(buffer)?;
+    Ok(written + buffer.len() as u64)
 }
