@@ -71,11 +71,8 @@ impl<'a> Work<'_, 'a> {
     }
 
     fn hash(&self, file: usize, table: &[u8]) {
-        let (mut sha256, mut crc) = (Sha256::new(), Crc::of(b""));
-        for bytes in table.chunks(TOGETHER) {
-            sha256.update(bytes);
-            crc.append(Crc::of(bytes));
-        }
+        let mut sha256 = Sha256::new();
+        let crc = Crc::of_all(table.chunks(TOGETHER).inspect(|bytes| sha256.update(bytes)));
         let listed = self.out.files.get(file).map(|listed| listed.sha256);
         let wrong = listed != Some(sha256.finalize().into());
         if wrong && !self.lenient {
