@@ -23,13 +23,17 @@ use super::crc::{Crc, Footer};
 use crate::error::{Error, Result, SstPlace};
 use crate::format::limits::FOOTER;
 use crate::format::sst::SstFault;
-use crate::format::sst::bundle::{Front, MAGIC};
+use crate::format::sst::bundle::{Front, MAGIC, Manifest};
 use crate::format::{frame, header};
 use crate::report::Losses;
-use out::{Out, State};
+use out::{Out, Room, State};
 use plan::Plan;
 use work::Work;
 
+/// Bytes in front of the key and of the value of a row in the stream.
+const FRAME: u64 = 16;
+/// Bytes that any stream may take: where the manifest tells too little, the rows can still be had.
+const MARGIN: u64 = 64 << 20;
 /// Bytes of blocks that are unpacked together.
 const RUN: usize = 256 << 10;
 
@@ -66,7 +70,8 @@ fn unpack_in(file: &[u8], name: &Path, lenient: bool, run: usize) -> Result<(Fil
     let (starts, end) = starts(tables_at, &front);
     let mut begin = file.get(..header.len).unwrap_or_default().to_vec();
     frame::stream_header_into(manifest.last_commit_ts, &mut begin);
-    let out = Out::new(name, &manifest.files, &starts, &begin)?;
+    let room = room(&front, file.len() as u64);
+    let out = Out::new(name, &manifest.files, &starts, room, &begin)?;
     let tables = file.get(tables_at..).unwrap_or_default();
     let work = Work { plan: Mutex::new(Plan::new(&manifest.files, tables, run)), out: &out, lenient };
     rayon::in_place_scope(|scope| {
@@ -103,6 +108,20 @@ fn unpack_in(file: &[u8], name: &Path, lenient: bool, run: usize) -> Result<(Fil
     let unpacked =
         Unpacked { places: places.finish(starts)?, gaps: gaps.finish(newest)?, lost: lost.finish()?, footer };
     Ok((stream, unpacked))
+}
+
+/// How large the stream of a bundle of so many bytes may get.
+fn room(front: &Front, len: u64) -> Room {
+    let Manifest { uncompressed_bytes, entry_count, .. } = front.manifest;
+    let (told, likely) = match front.hash_matches {
+        true => {
+            let told = uncompressed_bytes.saturating_add(entry_count.saturating_mul(FRAME));
+            (told, told.saturating_mul(2))
+        }
+        // Numbers of which nobody knows whether they were written so tell nothing.
+        false => (0, len.saturating_mul(64)),
+    };
+    Room { told, most: likely.saturating_add(MARGIN) }
 }
 
 /// Where the files begin in the input, and where the last one ends.

@@ -9,6 +9,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use rustix::fs::fstatvfs;
+
 use super::places;
 use crate::error::{Error, Result, SstPlace};
 use crate::format::sst::bundle::File as Listed;
@@ -20,6 +22,35 @@ use crate::source::crc::Crc;
 /// Bytes that a run holds.
 const HELD: usize = 4 << 20;
 
+/// How large the stream may get.
+///
+/// Keys share what they begin with, so a few bytes of a block can stand for a row of a megabyte. What the manifest tells
+/// bounds how much is written: the more, the more room there must be from the start.
+#[derive(Clone, Copy)]
+pub(super) struct Room {
+    /// Bytes of the rows, as the manifest tells; 0 if it cannot be believed.
+    pub told: u64,
+    /// Bytes that are written at most.
+    pub most: u64,
+}
+
+impl Room {
+    /// Whether the file system of the stream has it.
+    fn check(self, name: &Path, stream: &File) -> Result<()> {
+        let free = fstatvfs(stream).map_err(|e| Error::io("unpack", name, e))?;
+        let free = free.f_bavail.saturating_mul(free.f_frsize);
+        if self.told <= free {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "{} is a bundle whose rows take {} bytes, but only {free} are free in {}: set TMPDIR to a directory with more room",
+            name.display(),
+            self.told,
+            std::env::temp_dir().display()
+        )))
+    }
+}
+
 /// What all threads write to.
 pub(super) struct Out<'a> {
     /// What the bundle is called.
@@ -27,6 +58,7 @@ pub(super) struct Out<'a> {
     pub files: &'a [Listed],
     /// Where each file begins in the input.
     pub starts: &'a [u64],
+    room: Room,
     stream: File,
     state: Mutex<State>,
     turned: Condvar,
@@ -93,11 +125,12 @@ pub(super) struct Stopped;
 
 impl<'a> Out<'a> {
     /// Begins the stream with these bytes.
-    pub fn new(name: &'a Path, files: &'a [Listed], starts: &'a [u64], front: &[u8]) -> Result<Out<'a>> {
+    pub fn new(name: &'a Path, files: &'a [Listed], starts: &'a [u64], room: Room, front: &[u8]) -> Result<Out<'a>> {
         let made = tempfile::tempfile().and_then(|stream| stream.write_all_at(front, 0).map(|()| stream));
         let stream = made.map_err(|e| Error::io("unpack", name, e))?;
+        room.check(name, &stream)?;
         let state = State { at: front.len() as u64, crcs: vec![None; files.len()], ..State::default() };
-        Ok(Out { name, files, starts, stream, state: Mutex::new(state), turned: Condvar::new() })
+        Ok(Out { name, files, starts, room, stream, state: Mutex::new(state), turned: Condvar::new() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -124,6 +157,12 @@ impl<'a> Out<'a> {
     }
 
     fn write(&self, bytes: &[u8], at: u64) -> std::result::Result<(), Stopped> {
+        let end = at.saturating_add(bytes.len() as u64);
+        if end > self.room.most {
+            let fault =
+                SstFault::Count { what: "uncompressed_bytes of the manifest", stated: self.room.told, found: end };
+            return Err(self.fail(Error::from(fault).at(0).input(self.name)));
+        }
         self.stream.write_all_at(bytes, at).map_err(|e| self.fail(Error::io("unpack", self.name, e)))
     }
 

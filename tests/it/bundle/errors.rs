@@ -343,3 +343,24 @@ fn the_footer_of_the_file() {
     assert!(matches!(error.kind(), ErrorKind::FooterCrc { .. }) && error.place().is_none(), "{error}");
     assert_eq!(error.offset(), Some(last as u64 - 3));
 }
+
+/// A small file whose rows would take much more than it says.
+#[test]
+fn rows_without_end() {
+    let (shape, long) = (Shape { block: 64 << 20, ..Shape::default() }, vec![b'k'; (1 << 20) - 20]);
+    let rows: Vec<Vec<u8>> = (0..90u64).map(|n| [&long[..], &n.to_be_bytes(), &[0xfe; 8]].concat()).collect();
+    let header = FsmHeader { version: 1, ceiling_ms: 1, cutover_index: 0, len: 16 };
+    let mut parts = Parts::of(rows.iter().map(|key| (&key[..], &[0; 9][..])), shape, header);
+    assert!(parts.build().len() < 1 << 20);
+    parts.manifest.uncompressed_bytes = 1;
+    let (fault, ..) = fault_of(&parts.build());
+    let stopped = 80 << 20;
+    assert!(
+        matches!(fault, SstFault::Count { what: "uncompressed_bytes of the manifest", found, .. } if found < stopped),
+        "{fault:?}"
+    );
+    // What no disk has is not begun.
+    parts.manifest.uncompressed_bytes = 1 << 60;
+    let error = run(&[parts.build()]).err().unwrap();
+    assert!(!error.is_damage() && error.to_string().contains("set TMPDIR to a directory with more room"), "{error}");
+}

@@ -17,11 +17,13 @@ use std::fmt::Debug;
 use ekvsnap::decode::{Layout, Options, Silent, decode};
 use ekvsnap::encode;
 use ekvsnap::format::Adapter;
+use ekvsnap::format::sst::writer::Shape;
 use ekvsnap::output::archive::Packing;
 use ekvsnap::source::Source;
-use ekvsnap::survey::Grain;
+use ekvsnap::survey::{self, Grain};
 use proptest::prelude::*;
 
+use crate::kit::bundle::bundle_of;
 use crate::kit::{read_archive, read_tree};
 use crate::reference::{self, Ask, Tree};
 use history::{History, NOW};
@@ -32,6 +34,8 @@ struct Manner {
     threads: usize,
     grain: Grain,
     archive: bool,
+    /// As bundles in this shape.
+    bundle: Option<Shape>,
 }
 
 /// Cases of each adapter: as many as take a few seconds, unless more are asked for.
@@ -45,7 +49,15 @@ fn manner() -> impl Strategy<Value = Manner> {
     let piece = prop::sample::select(vec![1, 100, 2000, 256 << 10]);
     let unit = prop::sample::select(vec![1, 300, 4 << 20]);
     let grain = (spacing, piece, unit).prop_map(|(spacing, piece, unit)| Grain { spacing, piece, unit });
-    (1..=8usize, grain, any::<bool>()).prop_map(|(threads, grain, archive)| Manner { threads, grain, archive })
+    let shape = (1..600usize, 1..300usize, 1..5000u64, any::<bool>());
+    let shape = shape.prop_map(|(block, index, file, snappy)| Shape { block, index, file, snappy });
+    let bundle = prop::option::weighted(0.3, shape);
+    (1..=8usize, grain, any::<bool>(), bundle).prop_map(|(threads, grain, archive, bundle)| Manner {
+        threads,
+        grain,
+        archive,
+        bundle,
+    })
 }
 
 /// The switches that change the output, the layout aside.
@@ -70,7 +82,7 @@ fn compare<Op: Debug>(adapter: Adapter, history: &History<Op>, ask: Ask, manner:
     for packed in [false, true] {
         let ask = Ask { packed, ..ask };
         let want = reference::decode(&history.files, adapter, &ask);
-        let alone = Manner { threads: 1, grain: Grain::default(), archive: false };
+        let alone = Manner { threads: 1, grain: Grain::default(), archive: false, bundle: None };
         for manner in [&alone, manner] {
             let all = match (&want, engine(adapter, &history.files, &ask, manner)) {
                 (Ok(want), Ok(got)) => differences(want, &got),
@@ -89,7 +101,11 @@ fn compare<Op: Debug>(adapter: Adapter, history: &History<Op>, ask: Ask, manner:
 fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ekvsnap::error::Result<Tree> {
     // Archives of the file system have names as they are: `tests/it/fs/archive.rs` compares them.
     let is_archive = manner.archive && adapter != Adapter::Fs;
-    let source = |(i, file): (usize, &Vec<u8>)| Source::from_bytes(format!("{i}.fsm"), file.clone());
+    let form = |file: &Vec<u8>| match (manner.bundle, survey::stream(file)) {
+        (Some(shape), Ok((survey::Layout::Pebble, _))) => bundle_of(file, shape),
+        _ => file.clone(),
+    };
+    let source = |(i, file): (usize, &Vec<u8>)| Source::from_bytes(format!("{i}.fsm"), form(file));
     let sources: Vec<Source> = files.iter().enumerate().map(source).collect();
     let options = Options {
         adapters: vec![adapter],

@@ -24,10 +24,12 @@ pub fn rows_of(snapshot: &[u8]) -> Vec<(&[u8], &[u8])> {
     rows
 }
 
-/// A bundle of the rows of a snapshot, with its header.
+/// A bundle of the rows of a snapshot, with its header and the commit timestamp that it vouches for.
 pub fn bundle_of(snapshot: &[u8], shape: Shape) -> Vec<u8> {
     let header = header::parse(snapshot).unwrap();
-    Parts::of(rows_of(snapshot), shape, header).build()
+    let mut parts = Parts::of(rows_of(snapshot), shape, header);
+    parts.manifest.last_commit_ts = u64::from_le_bytes(snapshot[header.len + 8..][..8].try_into().unwrap());
+    parts.build()
 }
 
 /// A bundle in parts.
