@@ -351,7 +351,7 @@ fn rows_without_end() {
     let rows: Vec<Vec<u8>> = (0..90u64).map(|n| [&long[..], &n.to_be_bytes(), &[0xfe; 8]].concat()).collect();
     let header = FsmHeader { version: 1, ceiling_ms: 1, cutover_index: 0, len: 16 };
     let mut parts = Parts::of(rows.iter().map(|key| (&key[..], &[0; 9][..])), shape, header);
-    assert!(parts.build().len() < 1 << 20);
+    assert!(parts.build().len() < 4 << 20);
     parts.manifest.uncompressed_bytes = 1;
     let (fault, ..) = fault_of(&parts.build());
     let stopped = 80 << 20;
