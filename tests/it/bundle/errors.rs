@@ -347,7 +347,7 @@ fn the_footer_of_the_file() {
 /// A small file whose rows would take much more than it says.
 #[test]
 fn rows_without_end() {
-    let (shape, long) = (Shape { block: 64 << 20, ..Shape::default() }, vec![b'k'; (1 << 20) - 20]);
+    let (shape, long) = (Shape { block: 64 << 20, file: 1 << 30, ..Shape::default() }, vec![b'k'; (1 << 20) - 20]);
     let rows: Vec<Vec<u8>> = (0..90u64).map(|n| [&long[..], &n.to_be_bytes(), &[0xfe; 8]].concat()).collect();
     let header = FsmHeader { version: 1, ceiling_ms: 1, cutover_index: 0, len: 16 };
     let mut parts = Parts::of(rows.iter().map(|key| (&key[..], &[0; 9][..])), shape, header);
