@@ -40,6 +40,8 @@ pub struct Spec<'s> {
 }
 
 /// How the rows are written.
+// Not everyone who uses this module wants all of them.
+#[allow(dead_code)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// As a stream (`EKVPBBL1`).

@@ -52,7 +52,7 @@ pub struct Rows<'w> {
 }
 
 enum Encode {
-    Stream(Encoder),
+    Stream(Box<Encoder>),
     /// With the tables so far: what stands before them depends on all of them.
     Bundle(Box<writer::Encoder>, File),
 }
@@ -67,7 +67,7 @@ impl<'w> Rows<'w> {
         let mut buffer = Vec::with_capacity(FULL);
         let header = if form == Form::Bare { FsmHeader::default() } else { HEADER };
         let encoder = match form {
-            Form::Stream | Form::Bare => Encode::Stream(Encoder::begin(&header, LAST_COMMIT, &mut buffer)),
+            Form::Stream | Form::Bare => Encode::Stream(Box::new(Encoder::begin(&header, LAST_COMMIT, &mut buffer))),
             Form::Bundle { snappy } => {
                 let shape = Shape { snappy, ..Shape::default() };
                 Encode::Bundle(Box::new(writer::Encoder::new(shape)), tempfile::tempfile()?)
