@@ -1,15 +1,20 @@
 //! Snapshots as a program that embeds this crate opens them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::adapters::dynamodb::{self, Tables};
 use crate::adapters::redis::{self, Splits};
 use crate::dataset::DataSet;
 use crate::decode::{self, Options, Outcome, Progress, Silent};
 use crate::error::Result;
+use crate::model::dynamodb::Visitor as ItemVisitor;
 use crate::model::redis::Visitor;
 use crate::objects::{self, Object};
 use crate::report::Findings;
-use crate::source::{Access, PassedOver, Source, find_inputs};
+use crate::source::keys::KeyFiles;
+use crate::source::{Access, Found, PassedOver, Source, find_inputs};
+use crate::survey::{self, Grain};
 
 /// One or several snapshots, as one data set: usually one for each Raft group of a cluster.
 pub struct Snapshot {
@@ -29,6 +34,17 @@ impl Snapshot {
         let found = find_inputs(&named)?;
         let sources: Result<_> = found.files.iter().map(|path| Source::open(path, Access::Map)).collect();
         Ok(Snapshot { sources: sources?, passed_over: found.passed_over })
+    }
+
+    /// The same with the keys of encrypted rows, which are decrypted into a temporary file.
+    ///
+    /// # Errors
+    /// As [`open`](Snapshot::open); keys that cannot be used; a temporary file that cannot be written.
+    pub fn open_with_keys(paths: &[impl AsRef<Path>], keys: &KeyFiles) -> Result<Snapshot> {
+        let Snapshot { sources, passed_over } = Snapshot::open(paths)?;
+        let ring = Arc::new(keys.load(&Found { files: paths_of(&sources), ..Found::default() }.sidecars())?);
+        let decrypt = |source| survey::decrypt(source, &ring, Access::Map, Grain::default());
+        Ok(Snapshot { sources: sources.into_iter().map(decrypt).collect::<Result<_>>()?, passed_over })
     }
 
     /// A snapshot that is in memory, under a name for messages.
@@ -104,6 +120,7 @@ impl Snapshot {
     /// A file that is not a sound snapshot, a damaged row, and what the visitor gives.
     pub fn redis(&self, options: &Options, visitor: &mut impl Visitor) -> Result<Findings> {
         let set = decode::survey(&self.sources, options, &Silent)?.set;
+        set.check_keys()?;
         let splits = Splits::new(&set);
         let (mut findings, mut reached) = (Findings::default(), 0);
         for split in &splits.all {
@@ -115,6 +132,23 @@ impl Snapshot {
         Ok(findings)
     }
 
+    /// Gives every DynamoDB item with its table and its attributes, in the order of tables and their row keys; `options` choose
+    /// which. Items of no live generation come only if they are asked for. `examples/values.rs` is a program that does this.
+    ///
+    /// # Errors
+    /// A file that is not a sound snapshot, a damaged row, and what the visitor gives.
+    pub fn dynamodb(&self, options: &Options, visitor: &mut impl for<'a> ItemVisitor<'a>) -> Result<Findings> {
+        let surveyed = decode::survey(&self.sources, options, &Silent)?;
+        let set = &surveyed.set;
+        set.check_keys()?;
+        let mut findings = Findings::default();
+        let tables = Tables::read(set, &mut findings)?;
+        for split in dynamodb::splits(set, &tables, &options.filter)? {
+            findings.merge(dynamodb::read(set, &tables, &split, options, visitor)?.findings);
+        }
+        Ok(findings)
+    }
+
     /// Decodes into a new directory or archive: see [`decode`](crate::decode::decode).
     ///
     /// # Errors
@@ -122,4 +156,8 @@ impl Snapshot {
     pub fn decode(&self, target: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
         decode::decode(&self.sources, target, options, progress)
     }
+}
+
+fn paths_of(sources: &[Source]) -> Vec<PathBuf> {
+    sources.iter().map(|source| source.path().to_path_buf()).collect()
 }

@@ -34,6 +34,7 @@ mod inputs;
 mod inspect;
 mod layers;
 mod leaving;
+mod library;
 mod live;
 mod pages;
 mod ranges;
