@@ -30,7 +30,7 @@ impl<'a> Visitor<'a> for Seen {
 fn items_of_all_tables() {
     for corpus in ["dynamodb-small", "dynamodb-nasty"] {
         let bytes = snapshots(&load(corpus)).remove(0);
-        let decoded = run_with(&[bytes.clone()], &packed()).unwrap();
+        let decoded = run_with(std::slice::from_ref(&bytes), &packed()).unwrap();
         let mut seen = Seen::default();
         Snapshot::from_bytes("x.fsm", bytes).dynamodb(&Options::default(), &mut seen).unwrap();
         let files = decoded.below("dynamodb/");
