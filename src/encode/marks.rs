@@ -263,7 +263,9 @@ impl sqs::Visitor for Marks {
         self.buffer = buffer;
         let of = std::mem::take(&mut self.of);
         // One ID can be in several generations and partitions of a damaged queue.
-        let place = format!("generation {}, partition {}", value.queue_generation, message.partition.unwrap_or(0));
+        let partition =
+            message.partition.map_or("no partition".to_owned(), |partition| format!("partition {partition}"));
+        let place = format!("generation {}, {partition}", value.queue_generation);
         let put = self.put(MESSAGE, &[&of, place.as_bytes(), value.message_id.as_bytes()], digest);
         self.of = of;
         put
