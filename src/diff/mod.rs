@@ -17,6 +17,7 @@ use crate::decode::{Options, Progress};
 use crate::error::Result;
 use crate::format::Adapter;
 use crate::output::manifest::FindingInfo;
+use crate::output::observer::Secret;
 use ledger::Ledger;
 
 /// What happened to an object from A to B.
@@ -109,9 +110,10 @@ pub fn diff(
 ) -> Result<Totals> {
     let told = side::told(&sides)?;
     let mut ledger = Ledger::new(&std::env::temp_dir());
+    let secret = Secret::random();
     let (mut skipped, mut warnings) = (0, [Vec::new(), Vec::new()]);
     for (n, (side, options)) in sides.into_iter().zip(options).enumerate() {
-        let seen = side.read(options, told.as_ref(), progress, &mut |object| ledger.add(n, object))?;
+        let seen = side.read(options, told.as_ref(), &secret, progress, &mut |object| ledger.add(n, object))?;
         skipped += seen.skipped;
         warnings[n] = seen.warnings;
     }

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::decode::{Options, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::objects::{self, Object};
 use crate::output::manifest::FindingInfo;
 use crate::output::manifest_read::ReadManifest;
+use crate::output::observer::Secret;
 use crate::output::reading::{Named, Output, look};
 use crate::source::Source;
 use crate::verify;
@@ -42,6 +44,7 @@ impl Side {
         &mut self,
         options: &Options,
         told: Option<&Options>,
+        secret: &Arc<Secret>,
         progress: &dyn Progress,
         each: &mut dyn FnMut(&Object<'_>) -> Result<()>,
     ) -> Result<Seen> {
@@ -52,8 +55,10 @@ impl Side {
                     passed_over: options.passed_over.clone(),
                     ..told.clone()
                 });
-                let options = told.unwrap_or_else(|| objects::packed(options));
-                let filled = objects::of_decode(sources, &options, true, progress, each)?;
+                let filled = match told {
+                    Some(options) => objects::of_decode(sources, &options, progress, each)?,
+                    None => objects::of_sources(sources, options, Some(Arc::clone(secret)), progress, each)?,
+                };
                 Ok(Seen { skipped: filled.lost.len(), warnings: filled.manifest.warnings })
             }
             Side::Output(path, manifest) => {

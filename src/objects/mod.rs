@@ -1,9 +1,8 @@
 //! Logical objects one by one: keys, items, objects, messages and files, as a client of the server would count them.
 //!
-//! They are read from the lines of the packed layout (`rules.md` §6), be it on its way out of a decode or in an output that is
-//! there already. So whatever is told of objects — sizes, expiries, differences — is told of what a decode writes.
+//! Of a snapshot the packed layout tells them while it renders them. Of an output they are read from its lines (`rules.md` §6).
+//! So whatever is told of objects — sizes, expiries, differences — is told of what a decode writes.
 
-mod above;
 mod bodies;
 mod item;
 mod lines;
@@ -25,6 +24,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::Adapter;
 use crate::output::checksums::Digest;
 use crate::output::json::{self, Escape};
+pub use crate::output::observer::{Mark, Object};
+use crate::output::observer::{Secret, observed};
 use crate::output::tap::{Chunk, Part, tapped};
 use crate::output::tree::{Digests, Tree};
 use crate::source::Source;
@@ -35,33 +36,6 @@ use lines::{Each, Lines};
 use place::{Place, Shape};
 use schema::SchemaText;
 
-/// Tells one value from another: the first half of a SHA-256.
-pub type Mark = [u8; 16];
-
-/// A logical object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Object<'a> {
-    /// The front end that it belongs to.
-    pub adapter: Adapter,
-    /// `db_0`, a table, a bucket or a queue, as the output has it in names; `tree` for the file system.
-    pub scope: &'a str,
-    /// `strings`, `hashes`, `items`, `objects`, `messages`, `files`, …; a table, bucket or queue itself is one of `tables`,
-    /// `buckets`, `queues`.
-    pub kind: &'static str,
-    /// The Redis or S3 key, the value of the hash attribute, the message's ID, the path.
-    pub key: &'a [u8],
-    /// The value of the range attribute.
-    pub range: Option<&'a [u8]>,
-    /// Bytes of the body of an S3 object, bytes that are stored of a file; of others those of their lines.
-    pub size: u64,
-    /// When a Redis key expires: Unix milliseconds.
-    pub expire_at_ms: Option<u64>,
-    /// A mark of its value, if marks were asked for.
-    pub value: Option<Mark>,
-    /// A mark of what it has besides: the expiry of a Redis key, an S3 object's metadata, a file's mode, owner and time.
-    pub rest: Option<Mark>,
-}
-
 /// Whether an object of this kind is a table, bucket or queue itself.
 pub fn describes_scope(kind: &str) -> bool {
     matches!(kind, "tables" | "buckets" | "queues")
@@ -69,7 +43,8 @@ pub fn describes_scope(kind: &str) -> bool {
 
 /// Decodes snapshots and gives their logical objects; nothing is written.
 ///
-/// Objects of one file of the packed layout come in the order of its lines. `marks`: whether values are marked.
+/// Objects of one table, bucket or queue, and all Redis keys, come in the order of the packed layout. `marks`: whether values are
+/// marked; marks of another call say nothing beside them.
 ///
 /// # Errors
 /// As [`decode`](crate::decode::decode), but for the output; and what `each` gives.
@@ -80,7 +55,30 @@ pub fn of_snapshots(
     progress: &dyn Progress,
     each: &mut Each<'_>,
 ) -> Result<Filled> {
-    of_decode(sources, &packed(options), marks, progress, each)
+    of_sources(sources, options, marks.then(Secret::random), progress, each)
+}
+
+/// The same with the marks of a secret.
+pub(crate) fn of_sources(
+    sources: &[Source],
+    options: &Options,
+    secret: Option<Arc<Secret>>,
+    progress: &dyn Progress,
+    each: &mut Each<'_>,
+) -> Result<Filled> {
+    let options = &packed(options);
+    let fill = |tree: &Tree, scratch: &Path| fill(sources, tree, scratch, options, progress);
+    of_filling(options.threads, secret, fill, each)
+}
+
+/// The same of anything that fills a tree in the packed layout.
+pub(crate) fn of_filling(
+    threads: usize,
+    secret: Option<Arc<Secret>>,
+    fill: impl FnOnce(&Tree, &Path) -> Result<Filled> + Send,
+    each: &mut Each<'_>,
+) -> Result<Filled> {
+    observed(secret, |tree, scratch| on_threads(threads, || fill(tree, scratch))?, each)
 }
 
 /// The options with the packed layout, in which every object is lines of its own.
@@ -88,23 +86,12 @@ pub(crate) fn packed(options: &Options) -> Options {
     Options { layout: Layout::Packed, archive: None, dynamodb_bundle: None, ..options.clone() }
 }
 
-/// The same in either layout. In a tree an object may come in parts: its value as a file, its expiry as a line.
+/// Decodes snapshots as an output was made, and gives what they have in its layout: with the marks of its bytes. In a tree an
+/// object may come in parts: its value as a file, its expiry as a line.
 pub(crate) fn of_decode(
     sources: &[Source],
     options: &Options,
-    marks: bool,
     progress: &dyn Progress,
-    each: &mut Each<'_>,
-) -> Result<Filled> {
-    let fill = |tree: &Tree, scratch: &Path| fill(sources, tree, scratch, options, progress);
-    of_filling(options, marks, fill, each)
-}
-
-/// The same of anything that fills a tree as `options` say.
-pub(crate) fn of_filling(
-    options: &Options,
-    marks: bool,
-    fill: impl FnOnce(&Tree, &Path) -> Result<Filled> + Send,
     each: &mut Each<'_>,
 ) -> Result<Filled> {
     let wanted: fn(&[u8]) -> bool = match options.layout {
@@ -112,20 +99,18 @@ pub(crate) fn of_filling(
         Layout::Packed => |path| is_read(Layout::Packed, path),
     };
     // Whole files are told apart by their digests; of lines, only bodies are whole files.
-    let digests = match (options.layout, marks) {
-        (Layout::Tree, _) => Digests::All,
-        (Layout::Packed, true) => Digests::NotShared,
-        (Layout::Packed, false) => Digests::None,
+    let digests = match options.layout {
+        Layout::Tree => Digests::All,
+        Layout::Packed => Digests::NotShared,
     };
-    let mut reader = Reader::new(options.layout, marks);
-    let decode = |tree: &Tree, scratch: &Path| on_threads(options.threads, || fill(tree, scratch))?;
+    let mut reader = Reader::new(options.layout, true);
+    let decode =
+        |tree: &Tree, scratch: &Path| on_threads(options.threads, || fill(sources, tree, scratch, options, progress))?;
     let mut filled = tapped(wanted, digests, decode, |chunk| reader.take(&chunk, each))?;
-    if digests != Digests::None {
-        let whole = filled.index.merge(|path, entry| {
-            reader.whole(path, entry.place.len, &entry.digest, each).map_err(std::io::Error::other)
-        });
-        whole.map_err(|e| Error::io("merge checksums in", "the temporary directory", e))?;
-    }
+    let whole = filled
+        .index
+        .merge(|path, entry| reader.whole(path, entry.place.len, &entry.digest, each).map_err(std::io::Error::other));
+    whole.map_err(|e| Error::io("merge checksums in", "the temporary directory", e))?;
     reader.end(each)?;
     Ok(filled)
 }

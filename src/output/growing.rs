@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::sync::Arc;
 
+use super::observer::{Hasher, Mark};
 use super::out::Out;
 use super::tree::{Dir, OpenFile, Tree};
 use crate::error::{Error, Result};
@@ -30,6 +31,8 @@ pub struct Growing<'t> {
     bytes: u64,
     /// What went wrong in [`Out::relieve`]; the next call that can fail gives it.
     failed: Option<Error>,
+    /// Of a run that is observed: what left the buffer, if it is marked.
+    hash: Option<Box<Hasher>>,
 }
 
 /// Where a growing object goes.
@@ -44,19 +47,19 @@ impl<'t> Growing<'t> {
     /// A file; `known`: the caller takes its digest.
     pub(super) fn file(tree: &'t Tree, dir: &Arc<Dir>, name: &[u8], buffer: Vec<u8>, known: bool) -> Self {
         let target = Target::File { tree, dir: Arc::clone(dir), name: name.to_vec(), file: None, known };
-        Growing { tree, buffer, target, bytes: 0, failed: None }
+        Growing { tree, buffer, target, bytes: 0, failed: None, hash: None }
     }
 
     /// A file that is there already, without a byte.
     pub(super) fn begun(tree: &'t Tree, dir: &Arc<Dir>, name: &[u8], buffer: Vec<u8>, file: OpenFile<'t>) -> Self {
         let (dir, name, file) = (Arc::clone(dir), name.to_vec(), Some(Box::new(file)));
         let target = Target::File { tree, dir, name, file, known: false };
-        Growing { tree, buffer, target, bytes: 0, failed: None }
+        Growing { tree, buffer, target, bytes: 0, failed: None, hash: None }
     }
 
     pub(super) fn log(tree: &'t Tree, log: usize, spilled: Option<File>, buffer: Vec<u8>) -> Self {
         let target = Target::Log { log, spilled, mark: buffer.len() };
-        Growing { tree, buffer, target, bytes: 0, failed: None }
+        Growing { tree, buffer, target, bytes: 0, failed: None, hash: None }
     }
 
     pub(super) fn is_log(&self) -> bool {
@@ -67,6 +70,25 @@ impl<'t> Growing<'t> {
     pub fn size(&self) -> u64 {
         let before = if let Target::Log { mark, .. } = &self.target { *mark } else { 0 };
         self.bytes + (self.buffer.len() - before) as u64
+    }
+
+    /// Of a run whose objects are marked: the mark of what was written since the start.
+    pub fn mark(&self) -> Option<Mark> {
+        let secret = self.tree.observer()?.secret()?;
+        Some(match &self.hash {
+            None => secret.mark(&self.buffer),
+            Some(before) => {
+                let mut hash = before.clone();
+                hash.update(&self.buffer);
+                hash.mark()
+            }
+        })
+    }
+
+    /// Of a run that is observed: begins the next object, this one is told.
+    pub fn restart(&mut self) {
+        self.buffer.clear();
+        (self.bytes, self.hash) = (0, None);
     }
 
     pub(super) fn into_parts(self) -> Result<(Target<'t>, Vec<u8>)> {
@@ -89,7 +111,7 @@ impl<'t> Growing<'t> {
 
     /// Appends `bytes`; a large piece goes straight to the file.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        if bytes.len() < DIRECT || self.is_log() {
+        if bytes.len() < DIRECT || self.is_log() || self.tree.observer().is_some() {
             self.buffer.extend_from_slice(bytes);
             return self.spill();
         }
@@ -111,6 +133,10 @@ impl<'t> Growing<'t> {
 
     fn write_out(&mut self) -> Result<()> {
         self.sound()?;
+        if self.tree.observer().is_some() {
+            self.drop_observed();
+            return Ok(());
+        }
         match &mut self.target {
             Target::File { tree, dir, name, file, known } => {
                 let create = || if *known { tree.create_known(dir, name) } else { tree.create(dir, name) };
@@ -133,6 +159,16 @@ impl<'t> Growing<'t> {
         }
         self.buffer.clear();
         Ok(())
+    }
+
+    /// Nobody reads the bytes of a run that is observed.
+    #[cold]
+    fn drop_observed(&mut self) {
+        if let Some(secret) = self.tree.observer().and_then(|observer| observer.secret()) {
+            self.hash.get_or_insert_with(|| Box::new(secret.hasher())).update(&self.buffer);
+        }
+        self.bytes += self.buffer.len() as u64;
+        self.buffer.clear();
     }
 
     /// The lines as they were before this object.

@@ -12,6 +12,7 @@ pub mod manifest_read;
 pub mod members;
 pub mod names;
 pub mod nested;
+pub mod observer;
 pub mod out;
 pub mod pax;
 pub mod pending;

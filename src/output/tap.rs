@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use super::observer::beside;
 use super::tree::{Digests, Tree};
 use crate::error::{Error, Result};
 
@@ -48,17 +49,8 @@ pub fn tapped<T: Send>(
     decode: impl FnOnce(&Tree, &Path) -> Result<T> + Send,
     each: impl FnMut(Chunk) -> Result<()>,
 ) -> Result<T> {
-    let scratch = std::env::temp_dir();
     let (tap, chunks) = Tap::new(wanted);
-    let tree = Tree::tapped(&scratch, tap, digests);
-    std::thread::scope(|scope| {
-        // The tree goes with the thread, and the tap with the tree: then there are no more chunks.
-        let decoding = scope.spawn(move || decode(&tree, &scratch));
-        let read = chunks.iter().try_for_each(each);
-        drop(chunks);
-        let decoded = decoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        read.and(decoded)
-    })
+    beside(|scratch| Tree::tapped(scratch, tap, digests), decode, chunks, each)
 }
 
 impl Tap {

@@ -16,6 +16,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
 use super::checksums::{Checksums, Digest, ELSEWHERE, Place, Sum, Sums};
+use super::observer::Observer;
 use super::spool::{HOLE, Pieces, Spool};
 use super::sys;
 use super::tap::{Part, Tap};
@@ -53,6 +54,7 @@ pub struct Tree {
     bytes: AtomicU64,
     spare: Mutex<Vec<Vec<u8>>>,
     tap: Option<Tap>,
+    observer: Option<Observer>,
     digests: Digests,
 }
 
@@ -135,6 +137,11 @@ impl Tree {
         Tree { tap: Some(tap), digests, ..Tree::nowhere(scratch) }
     }
 
+    /// A tree of which nothing stays but counts; its objects are told to the observer, and lines are dropped.
+    pub fn observed(scratch: &Path, observer: Observer) -> Tree {
+        Tree { observer: Some(observer), ..Tree::checked(scratch) }
+    }
+
     fn new(path: &Path, backing: Backing, fd: Option<OwnedFd>) -> Tree {
         let root = Arc::new(Dir { fd, rel: Vec::new() });
         let (dirs, spare) = (Mutex::default(), Mutex::default());
@@ -151,6 +158,7 @@ impl Tree {
             bytes: AtomicU64::new(0),
             spare,
             tap: None,
+            observer: None,
             digests: Digests::All,
         }
     }
@@ -158,6 +166,12 @@ impl Tree {
     /// Whether it can tell by itself whether a name is taken.
     pub fn knows_names(&self) -> bool {
         matches!(self.backing, Backing::Disk)
+    }
+
+    /// Who is told of its objects, if somebody is.
+    #[inline]
+    pub fn observer(&self) -> Option<&Observer> {
+        self.observer.as_ref()
     }
 
     /// The spool, if the tree is in one.

@@ -12,6 +12,7 @@ use super::checksums::{Checksums, Place, Sum, Sums};
 pub use super::growing::Growing;
 use super::growing::{LOG_SPILL, Target};
 use super::members::{Member, MemberList, Stored};
+use super::observer::Objects;
 use super::tree::{Dir, OpenFile, Slot, Tree};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
@@ -42,6 +43,8 @@ pub struct UnitOut<'t> {
     pub findings: Findings,
     /// What the unit emitted, by scope and kind.
     pub tally: Tally,
+    /// What is told of objects, if the run is observed.
+    objects: Option<Box<Objects>>,
     /// Why lines could not be spilled: told when they are taken.
     failed: Option<Error>,
 }
@@ -72,6 +75,7 @@ impl<'t> UnitOut<'t> {
             members: Stored::default(),
             findings: Findings::default(),
             tally: Tally::default(),
+            objects: tree.observer().map(|observer| Box::new(observer.unit())),
             failed: None,
         }
     }
@@ -84,7 +88,19 @@ impl<'t> UnitOut<'t> {
     /// Bytes that it holds in memory, about.
     pub fn held(&self) -> usize {
         let logs: usize = self.logs.iter().map(|log| log.buffer.capacity() + BESIDE_LINES).sum();
-        logs + self.sums.held() + self.members.held()
+        logs + self.sums.held() + self.members.held() + self.objects.as_ref().map_or(0, |objects| objects.held())
+    }
+
+    /// What is told of objects, if the run is observed: then their lines are dropped once they were rendered.
+    #[inline]
+    pub fn objects(&mut self) -> Option<&mut Objects> {
+        self.objects.as_deref_mut()
+    }
+
+    /// Whether the run is observed.
+    #[inline]
+    pub fn is_observed(&self) -> bool {
+        self.objects.is_some()
     }
 
     /// A directory whose number is bounded (a Redis type, a table): its handle is held.
@@ -243,8 +259,12 @@ impl<'t> UnitOut<'t> {
         let (target, buffer) = growing.into_parts()?;
         match target {
             Target::Log { log, spilled, .. } => {
+                let is_observed = self.is_observed();
                 let log = &mut self.logs[log];
                 (log.spilled, log.buffer, log.lent) = (spilled, buffer, false);
+                if is_observed {
+                    log.buffer.clear();
+                }
                 return Ok(bytes);
             }
             Target::File { tree, dir, name, file: None, .. } => tree.put(&dir, &name, &buffer, &mut self.sums)?,
@@ -398,6 +418,9 @@ impl<'t> Collector<'t> {
         self.members.append(&unit.members, || self.tree.scratch())?;
         self.findings.merge(unit.findings);
         self.tally.merge(unit.tally);
+        if let Some((observer, objects)) = self.tree.observer().zip(unit.objects) {
+            observer.take(*objects)?;
+        }
         let mut list = Vec::new();
         for log in unit.logs {
             if log.lent {

@@ -36,6 +36,7 @@ mod layers;
 mod leaving;
 mod library;
 mod live;
+mod objects;
 mod pages;
 mod ranges;
 mod ranges_model;

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::format::Adapter;
 use crate::options::{Layout, Options};
 use crate::output::json::{self, Escape};
+use crate::output::observer::Object;
 use crate::output::out::Out as _;
 use crate::output::tree::Dir;
 use crate::output::unit::{Collector, UnitOut};
@@ -27,7 +28,11 @@ pub fn write(tables: &Tables<'_>, options: &Options, collector: &mut Collector<'
         if let Some(schema) = tables.stored(table.place) {
             render::schema(&schema, options.for_restore, &mut file);
         }
-        out.finish(file)?;
+        let value = if out.is_observed() { file.mark() } else { None };
+        let size = out.finish(file)?;
+        if let Some(objects) = out.objects() {
+            objects.add(&Object::scope(Adapter::DynamoDb, "tables", &paths.scope, size, value));
+        }
         out.tally.scope(Adapter::DynamoDb, &paths.scope);
         collector.take(out)?;
     }

@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::output::checksums::{Digest, Sum};
 use crate::output::extents::ExtentsHash;
+use crate::output::observer::{Hasher, Mark};
 
 /// Holes of so many bytes are hashed as the zeros that they read as; a file with more has a digest of its extents.
 pub const MOST_ZEROS: u64 = 64 << 20;
@@ -18,6 +19,8 @@ enum Hash {
     /// Nobody wants it.
     None,
     Whole(Sha256),
+    /// Of a run whose objects are marked.
+    Marked(Box<Hasher>),
     Extents(ExtentsHash),
 }
 
@@ -34,12 +37,32 @@ impl Summer {
         Summer { hash, at: 0 }
     }
 
+    /// The same for a mark.
+    pub fn marking(holes: u64, hasher: Hasher) -> Summer {
+        let extents = holes > MOST_ZEROS;
+        Summer {
+            hash: if extents { Hash::Extents(ExtentsHash::default()) } else { Hash::Marked(Box::new(hasher)) },
+            at: 0,
+        }
+    }
+
+    /// The mark, at the end of a file of this size.
+    pub fn mark(mut self, size: u64) -> Mark {
+        self.skip_to(size);
+        match self.hash {
+            Hash::Marked(hash) => hash.mark(),
+            Hash::Extents(hash) => hash.finish().first_chunk().copied().unwrap_or_default(),
+            Hash::None | Hash::Whole(_) => Mark::default(),
+        }
+    }
+
     /// Adds bytes that follow at `offset`.
     pub fn add(&mut self, offset: u64, bytes: &[u8]) {
         self.skip_to(offset);
         match &mut self.hash {
             Hash::None => {}
             Hash::Whole(hash) => hash.update(bytes),
+            Hash::Marked(hash) => hash.update(bytes),
             Hash::Extents(hash) => hash.add(bytes),
         }
         self.at = offset + bytes.len() as u64;
@@ -50,6 +73,7 @@ impl Summer {
         match &mut self.hash {
             Hash::None => {}
             Hash::Whole(hash) => zeros(hole).for_each(|zeros| hash.update(zeros)),
+            Hash::Marked(hash) => zeros(hole).for_each(|zeros| hash.update(zeros)),
             Hash::Extents(hash) => hash.skip(hole),
         }
     }
@@ -58,7 +82,7 @@ impl Summer {
     pub fn finish(mut self, size: u64) -> Sum {
         self.skip_to(size);
         match self.hash {
-            Hash::None => Sum::Whole(Digest::default()),
+            Hash::None | Hash::Marked(_) => Sum::Whole(Digest::default()),
             Hash::Whole(hash) => Sum::Whole(hash.finalize().into()),
             Hash::Extents(hash) => Sum::Extents(hash.finish()),
         }

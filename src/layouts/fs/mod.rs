@@ -14,6 +14,7 @@
 //!
 //! One thread drives the walk; a visitor plans where each file goes (`plan`), and others write the batches (`write`).
 
+pub(crate) mod above;
 mod content;
 mod digest;
 mod findings;
@@ -23,6 +24,7 @@ mod places;
 mod plan;
 mod render;
 mod report;
+mod told;
 mod write;
 
 pub use content::copy;
@@ -51,7 +53,7 @@ pub(crate) fn files(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let mut lines = UnitOut::new(job.tree);
     lines.log(write::METADATA);
     job.collector.take(lines)?;
-    let mut plan = Plan::new(names_of(job), job.tree);
+    let mut plan = Plan::new(names_of(job), job.tree, job.tree.observer().is_some());
     let mut census = Census::take(inputs, &mut job.collector.findings)?;
     let met = tree(job, inputs, &mut census, &mut plan)?;
     if !job.options.filter.is_trivial() {

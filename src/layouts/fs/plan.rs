@@ -1,5 +1,6 @@
 //! What the walk finds, with its place in the output: planned in the walking thread, batch by batch, written by others.
 
+use super::above::Above;
 use super::findings;
 use super::names::{self, Names};
 use super::paths::Paths;
@@ -27,6 +28,8 @@ pub struct Planned {
     pub link: Option<Vec<u8>>,
     /// What is odd about it.
     pub notes: Vec<&'static report::Kind>,
+    /// What stands for its path where that is not told as a whole, if objects are told.
+    pub key: Option<Vec<u8>>,
 }
 
 impl Planned {
@@ -55,15 +58,18 @@ pub struct Plan<'p> {
     places: Places,
     /// Where what can be met again was met first.
     paths: Paths<'p>,
+    /// If objects are told: the directories above what was planned last.
+    above: Option<Above>,
     batch: Batch,
     /// Bytes of the batch, about.
     bytes: u64,
 }
 
 impl<'p> Plan<'p> {
-    /// Nothing is planned.
-    pub fn new(names: Names, scratch: &'p dyn Scratch) -> Self {
-        Plan { places: Places::new(names), paths: Paths::new(scratch), batch: Batch::default(), bytes: 0 }
+    /// Nothing is planned. `told`: whether objects are told.
+    pub fn new(names: Names, scratch: &'p dyn Scratch, told: bool) -> Self {
+        let above = told.then(Above::default);
+        Plan { places: Places::new(names), paths: Paths::new(scratch), above, batch: Batch::default(), bytes: 0 }
     }
 
     /// Whether there is room for more in the batch.
@@ -91,10 +97,18 @@ impl<'p> Plan<'p> {
             notes.insert(0, &findings::APART);
         }
         let named = self.places.named(&found.name);
-        Planned { node: found.node, named, tree: placed.path, keymap, link: None, notes }
+        Planned { node: found.node, named, tree: placed.path, keymap, link: None, notes, key: None }
     }
 
-    fn add(&mut self, planned: Planned) {
+    fn add(&mut self, mut planned: Planned) {
+        if let Some(above) = &mut self.above {
+            let Node { number, inode } = &planned.node;
+            match &planned.named {
+                Named::Whole(path) => above.whole(path, *number, inode.kind.is_dir()),
+                Named::Below(parent, name) => planned.key = above.below(*parent, name, *number, inode.kind.is_dir()),
+                Named::Nowhere => {}
+            }
+        }
         if planned.notes.contains(&&findings::APART) {
             self.batch.findings.add(planned.finding(&findings::APART));
         }
@@ -129,7 +143,7 @@ impl Visitor for Plan<'_> {
     fn further_name(&mut self, file: &Found<'_>, first: Reference) -> Result<()> {
         let (named, tree) = (self.places.named(&file.name), self.places.place(file).path);
         let (link, notes) = (Some(self.paths.get(first)?), file.notes.to_vec());
-        self.add(Planned { node: file.node, named, tree, keymap: None, link, notes });
+        self.add(Planned { node: file.node, named, tree, keymap: None, link, notes, key: None });
         Ok(())
     }
 
@@ -162,7 +176,7 @@ mod tests {
     /// A finding names its subject by the path from the root, or where there is none, or none of a decent length, by its place.
     #[test]
     fn findings_name_their_subjects() {
-        let mut plan = Plan::new(Names { raw: false }, &Anywhere);
+        let mut plan = Plan::new(Names { raw: false }, &Anywhere, false);
         let found = |name| Found { node: Node { number: 7, inode: Inode::default() }, name, notes: &[] };
         let long = [b'a'; 5000];
         let shown = |plan: &Plan<'_>, subject| String::from_utf8(plan.path_of(&subject).unwrap()).unwrap();
@@ -190,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_further_name_has_no_file_of_its_own() {
-        let mut plan = Plan::new(Names { raw: false }, &Anywhere);
+        let mut plan = Plan::new(Names { raw: false }, &Anywhere, false);
         let node = Node { number: 7, inode: Inode::default() };
         let found = |name| Found { node, name: Name::Entry { name, path: Some(name) }, notes: &[] };
         plan.enter(&Found { name: Name::Root, ..found(b"") }, true);

@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::format::hex;
 use crate::output::checksums::Sum;
 use crate::output::json::{self, Escape};
+use crate::output::observer::Mark;
 use crate::output::unit::Growing;
 
 /// What is told of a file's content.
@@ -23,6 +24,8 @@ pub struct Content {
     pub sum: Option<Sum>,
     /// Bytes of it that are stored.
     pub stored: u64,
+    /// Its mark, if objects are told with marks.
+    pub mark: Option<Mark>,
 }
 
 /// Writes the line of a file or directory.

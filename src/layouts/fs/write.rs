@@ -37,9 +37,10 @@ pub struct Context<'c, 'a, 't> {
     pub scope: &'static str,
 }
 
-struct Task<'c, 'a, 't> {
-    cx: Context<'c, 'a, 't>,
-    out: UnitOut<'t>,
+/// One of them.
+pub(super) struct Task<'c, 'a, 't> {
+    pub cx: Context<'c, 'a, 't>,
+    pub out: UnitOut<'t>,
     lines: usize,
     arena: Bump,
 }
@@ -80,6 +81,9 @@ impl Task<'_, '_, '_> {
         if let Some((kind, name)) = &planned.keymap {
             let encoded = planned.tree.strip_prefix(b"fs/").unwrap_or(&planned.tree);
             keymap_line(encoded, name, kind, self.out.lines(KEYMAP));
+        }
+        if self.out.is_observed() {
+            return self.tell(&planned, content.as_ref());
         }
         let mut line = self.out.grow_log(self.lines);
         let done = render::line(self.cx.set, &planned, content.as_ref(), self.cx.names, &mut line);
@@ -127,7 +131,7 @@ impl Task<'_, '_, '_> {
                 let most = "the output's file system can hold";
                 let error = if too_big { too_large(self.cx.set, &planned.node, most) } else { error };
                 skip_content(self.cx.set, &planned.node, error)?;
-                Content { sum: None, stored: self.stored(planned)? }
+                Content { sum: None, stored: self.stored(planned)?, mark: None }
             }
         };
         if matches!(content.sum, Some(Sum::Extents(_))) {
@@ -150,7 +154,7 @@ impl Task<'_, '_, '_> {
     }
 
     /// Bytes of holes, as far as they matter before a file is read: in a small one there cannot be many.
-    fn holes(&self, planned: &Planned) -> Result<u64> {
+    pub(super) fn holes(&self, planned: &Planned) -> Result<u64> {
         let size = planned.node.inode.size;
         if size > MOST_ZEROS { Ok(size - self.stored(planned)?) } else { Ok(0) }
     }
@@ -159,6 +163,9 @@ impl Task<'_, '_, '_> {
         let size = planned.node.inode.size;
         if i64::try_from(size).is_err() {
             return Err(too_large(self.cx.set, &planned.node, "2^63-1"));
+        }
+        if self.out.is_observed() {
+            return self.looked_at(planned);
         }
         let (mut sum, mut at, mut stored) = (Summer::new(self.holes(planned)?, !self.out.tree().is_check()), 0, 0);
         let (dir, name) = self.out.place_known(&planned.tree)?;
@@ -179,6 +186,6 @@ impl Task<'_, '_, '_> {
         let sum = sum.finish(size);
         let place = self.out.finish_known(file, sum)?;
         self.member(planned, MemberKind::File(place));
-        Ok(Content { sum: Some(sum), stored })
+        Ok(Content { sum: Some(sum), stored, mark: None })
     }
 }

@@ -6,14 +6,16 @@
 pub mod read;
 
 use crate::error::Result;
+use crate::format::Adapter;
 use crate::format::redis::stream::{StreamEntry, StreamId};
 use crate::layouts::redis::run::Writer;
-use crate::layouts::redis::{self, Counts, ORPHANS, base, entry_members, paths, terminator_members};
+use crate::layouts::redis::{self, Counts, ORPHANS, SCOPE, base, close, entry_members, paths, terminator_members};
 use crate::layouts::tree::redis::stray_items;
 use crate::model::redis::{Key, Standing, StreamEnd, Type, Visitor};
 use crate::options::Options;
 use crate::options::filter::Filter;
 use crate::output::json::{self, Escape};
+use crate::output::observer::{Mark, Object, Secret};
 use crate::output::out::Out;
 use crate::output::unit::{Growing, UnitOut};
 
@@ -62,6 +64,22 @@ impl<'t> Lines<'_, 't> {
         log
     }
 
+    /// Tells of a key whose lines were rendered: of a string the log that has its line, and its value.
+    #[inline(never)]
+    fn tell(&mut self, key: &Key<'_>, size: u64, value: Option<Mark>, string: Option<(usize, &[u8])>) {
+        if let Some((log, _)) = string {
+            self.out.log_buffer(log).clear();
+        }
+        let Some(objects) = self.out.objects().filter(|_| key.standing == Standing::Served) else { return };
+        let secret = objects.secret();
+        let of_string = |secret: &Secret| string.map(|(_, value)| secret.mark(value));
+        let value = value.or_else(|| secret.and_then(of_string));
+        let rest = secret.map(|secret| secret.mark(&key.expire_at_ms.map_or([0; 9], in_full)));
+        let Key { name: key, kind, expire_at_ms, .. } = *key;
+        let (adapter, scope, kind) = (Adapter::Redis, SCOPE, kind.plural());
+        objects.add(&Object { adapter, scope, kind, key, range: None, size, expire_at_ms, value, rest });
+    }
+
     /// The collection at hand, before its next element.
     #[inline]
     fn element(&mut self) -> Result<&mut Growing<'t>> {
@@ -89,6 +107,9 @@ impl Visitor for Lines<'_, '_> {
             self.out.finish(line)?
         };
         self.counts.add(key, bytes);
+        if self.out.is_observed() {
+            self.tell(key, bytes, None, Some((log, value)));
+        }
         if key.bare && self.marks_bare {
             redis::mark_bare(&mut self.out, key);
         }
@@ -154,12 +175,17 @@ impl Visitor for Lines<'_, '_> {
         if key.kind == Type::Stream {
             open_stream_line(key, &mut line);
             line.buffer().push(b',');
-            terminator_members(stream, key.expire_at_ms, &mut line);
+            terminator_members(stream, &mut line);
         } else {
             line.buffer().push(b']');
-            close(key.expire_at_ms, &mut line);
         }
-        redis::finish(&mut self.out, line, self.filter, key, &mut self.counts)
+        let value = if self.out.is_observed() { line.mark() } else { None };
+        close(key.expire_at_ms, &mut line);
+        let bytes = redis::finish(&mut self.out, line, self.filter, key, &mut self.counts)?;
+        if let Some(bytes) = bytes.filter(|_| self.out.is_observed()) {
+            self.tell(key, bytes, value, None);
+        }
+        Ok(())
     }
 
     fn abandon(&mut self, _: &Key<'_>) -> Result<()> {
@@ -182,6 +208,13 @@ impl Visitor for Lines<'_, '_> {
     }
 }
 
+/// An expiry that is there.
+fn in_full(expire_at_ms: u64) -> [u8; 9] {
+    let mut bytes = [1; 9];
+    bytes[1..].copy_from_slice(&expire_at_ms.to_le_bytes());
+    bytes
+}
+
 fn string_line(key: &Key<'_>, value: &[u8], out: &mut impl Out) {
     out.buffer().extend_from_slice(b"{\"key\":");
     out.bytes(key.name, Escape::Html);
@@ -193,11 +226,4 @@ fn string_line(key: &Key<'_>, value: &[u8], out: &mut impl Out) {
 fn open_stream_line(key: &Key<'_>, out: &mut impl Out) {
     out.buffer().extend_from_slice(b"{\"key\":");
     out.bytes(key.name, Escape::Html);
-}
-
-/// The end of a line: the expiry is its last member.
-fn close(expire_at_ms: Option<u64>, out: &mut impl Out) {
-    out.buffer().extend_from_slice(b",\"expire_at_ms\":");
-    json::integer_or_null(expire_at_ms, out.buffer());
-    out.buffer().extend_from_slice(b"}\n");
 }

@@ -18,6 +18,7 @@ use crate::format::Adapter;
 use crate::layouts::sqs::{self, Place, names};
 use crate::model::sqs::{Queue, RecordKind, Records};
 use crate::options::Options;
+use crate::output::observer::Object;
 use crate::output::unit::UnitOut;
 
 /// The paths of lines.
@@ -53,6 +54,10 @@ impl sqs::Paths for Paths {
         let dir = out.dir("sqs")?;
         out.put(&dir, format!("{stem}.queue.json").as_bytes(), document)?;
         out.tally.scope(Adapter::Sqs, &stem);
+        if let Some(objects) = out.objects() {
+            let value = objects.secret().map(|secret| secret.mark(document));
+            objects.add(&Object::scope(Adapter::Sqs, "queues", &stem, document.len() as u64, value));
+        }
         let gets_none = |kind| !gets_lines(&Records { queue: queue.encoded, kind });
         if gets_none(RecordKind::Messages) {
             out.put(&dir, names::packed_messages(&stem).as_bytes(), b"")?;

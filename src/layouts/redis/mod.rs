@@ -88,20 +88,20 @@ pub(super) fn not_begun() -> Error {
     Error::internal("an element came before its key")
 }
 
-/// Completes a collection, unless its size is not asked for.
+/// Completes a collection, unless its size is not asked for; gives its size.
 pub(super) fn finish(
     out: &mut UnitOut<'_>,
     file: Growing<'_>,
     filter: &Filter,
     key: &Key<'_>,
     counts: &mut Counts,
-) -> Result<()> {
+) -> Result<Option<u64>> {
     if !filter.takes_size(file.size()) {
-        return out.discard(file);
+        return out.discard(file).map(|()| None);
     }
     let bytes = out.finish(file)?;
     counts.add(key, bytes);
-    Ok(())
+    Ok(Some(bytes))
 }
 
 /// A field of a hash or stream entry, on one line.
@@ -127,14 +127,18 @@ pub(super) fn entry_members(before: &[u8; 7], entry: &StreamEntry<'_>, out: &mut
     out.buffer().extend_from_slice(b"]}\n");
 }
 
-/// The members of the line that ends a stream, and its end.
-pub(super) fn terminator_members(stream: StreamEnd, expire_at_ms: Option<u64>, out: &mut impl Out) {
+/// The members of the line that ends a stream, but for the expiry.
+pub(super) fn terminator_members(stream: StreamEnd, out: &mut impl Out) {
     out.buffer().extend_from_slice(b"\"_meta\":true,\"length\":");
     json::integer(stream.length, out.buffer());
     out.buffer().extend_from_slice(b",\"last_ms\":");
     json::integer(stream.last.ms, out.buffer());
     out.buffer().extend_from_slice(b",\"last_seq\":");
     json::integer(stream.last.seq, out.buffer());
+}
+
+/// The end of a line: the expiry is its last member.
+pub(super) fn close(expire_at_ms: Option<u64>, out: &mut impl Out) {
     out.buffer().extend_from_slice(b",\"expire_at_ms\":");
     json::integer_or_null(expire_at_ms, out.buffer());
     out.buffer().extend_from_slice(b"}\n");

@@ -15,6 +15,7 @@ pub mod names;
 mod paths;
 pub(super) mod render;
 mod run;
+mod told;
 mod uploads;
 
 pub(crate) use run::{object, objects};

@@ -2,6 +2,7 @@
 
 use super::files::Files;
 use super::names::{Name, Names};
+use super::told::Told;
 use super::{Describe, folder, render, uploads};
 use crate::adapters::s3::{self, Buckets, Leftovers, Payloads, Report, Split};
 use crate::dataset::DataSet;
@@ -11,6 +12,7 @@ use crate::layouts::jsonl::s3::Indexes;
 use crate::layouts::{jsonl, tree};
 use crate::options::{Layout, Options};
 use crate::output::names::segment;
+use crate::output::observer::Object;
 use crate::output::tree::Tree;
 use crate::output::unit::UnitOut;
 use crate::run::engine::{self, Done};
@@ -109,6 +111,11 @@ fn records<'t>(buckets: &Buckets<'_>, options: &Options, tree: &'t Tree) -> Resu
         render::bucket(bucket.name, bucket.record, &mut text);
         let dir = tree.make_dir(folder(bucket.name).as_bytes())?;
         out.put(&dir, b"_bucket.json", &text)?;
+        if let Some(objects) = out.objects() {
+            let value = objects.secret().map(|secret| secret.mark(&text));
+            let scope = segment(bucket.name);
+            objects.add(&Object::scope(Adapter::S3, "buckets", &scope, text.len() as u64, value));
+        }
         out.tally.scope(Adapter::S3, &segment(bucket.name));
         Ok(())
     })?;
@@ -116,7 +123,14 @@ fn records<'t>(buckets: &Buckets<'_>, options: &Options, tree: &'t Tree) -> Resu
 }
 
 fn write_split<'t, D: Describe>(cx: &Context<'_, '_, 't>, split: &Split, names: &[Name]) -> Result<Written<'t>> {
-    let mut files = Files::<D>::new(UnitOut::new(cx.tree), names);
+    let out = UnitOut::new(cx.tree);
+    if out.is_observed() {
+        let mut told = Told::new(out);
+        let mut report = s3::read(cx.set, cx.buckets, cx.payloads, split, cx.options, &mut told)?;
+        told.out.findings.merge(std::mem::take(&mut report.findings));
+        return Ok(Written { out: told.out, indexed: Vec::new(), report });
+    }
+    let mut files = Files::<D>::new(out, names);
     let mut report = s3::read(cx.set, cx.buckets, cx.payloads, split, cx.options, &mut files)?;
     let Files { mut out, describe, .. } = files;
     out.findings.merge(std::mem::take(&mut report.findings));

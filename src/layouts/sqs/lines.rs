@@ -3,11 +3,12 @@
 use super::entry::Entry;
 use super::files::{Collected, Piece, Rendered};
 use super::render;
-use super::{Paths, paths_of};
+use super::{Paths, Place, paths_of};
 use crate::adapters::sqs::{Queues, Read, Reader};
 use crate::error::Result;
 use crate::format::Adapter;
-use crate::model::sqs::{Message, Records, SideRecord, Visitor};
+use crate::model::sqs::{Message, RecordKind, Records, SideRecord, Visitor};
+use crate::output::observer::{Object, Objects};
 use crate::output::tree::Tree;
 use crate::output::unit::{Growing, UnitOut, Writes};
 use crate::run::sort::{Record as _, Sorted};
@@ -112,12 +113,80 @@ impl<'t> Renderer<'_, '_, 't> {
         let of = &self.files[file as usize];
         let place = self.paths.lines(self.queues, of);
         let log = out.log(&place.path);
+        if out.is_observed() {
+            return self.observed(of, rows, &place, log, out);
+        }
         let mut lines = Lines { out: out.grow_log(log), preserve_visibility: self.preserve_visibility };
         let done = self.reader.read(of, rows, &mut lines);
-        let (Read { records, past_retention, findings }, bytes) = out.end(lines.out, done)?;
+        let (read, bytes) = out.end(lines.out, done)?;
+        Ok(self.count(read, bytes, &place, out))
+    }
+
+    /// The same of a run of which no lines are kept.
+    fn observed(
+        &self,
+        of: &Records<'_>,
+        rows: &[Entry],
+        place: &Place,
+        log: usize,
+        out: &mut UnitOut<'t>,
+    ) -> Result<u64> {
+        let lines = Lines { out: out.grow_log(log), preserve_visibility: self.preserve_visibility };
+        let scope = (of.kind == RecordKind::Messages).then_some(place.scope.as_str());
+        let mut told = Told { lines, scope, objects: out.objects(), bytes: 0 };
+        let done = self.reader.read(of, rows, &mut told);
+        let Told { lines, bytes, .. } = told;
+        let (read, _) = out.end(lines.out, done)?;
+        Ok(self.count(read, bytes, place, out))
+    }
+
+    /// Counts what was written.
+    fn count(&self, read: Read, bytes: u64, place: &Place, out: &mut UnitOut<'t>) -> u64 {
+        let Read { records, past_retention, findings } = read;
         out.findings.merge(findings);
         out.tally.add(Adapter::Sqs, &place.scope, place.kind, records, bytes);
-        Ok(past_retention)
+        past_retention
+    }
+}
+
+/// Tells of each message once its line was rendered.
+struct Told<'l, 't> {
+    lines: Lines<'t>,
+    /// The queue, if these are its messages.
+    scope: Option<&'l str>,
+    objects: Option<&'l mut Objects>,
+    bytes: u64,
+}
+
+impl Visitor for Told<'_, '_> {
+    fn message(&mut self, message: &Message<'_>) -> Result<()> {
+        self.lines.message(message)?;
+        let line = &mut self.lines.out;
+        let (size, value) = (line.size(), line.mark());
+        line.restart();
+        self.bytes += size;
+        if let Some((objects, scope)) = self.objects.as_mut().zip(self.scope) {
+            let (adapter, kind, key) = (Adapter::Sqs, "messages", message.value.message_id.as_bytes());
+            objects.add(&Object {
+                adapter,
+                scope,
+                kind,
+                key,
+                range: None,
+                size,
+                expire_at_ms: None,
+                value,
+                rest: None,
+            });
+        }
+        Ok(())
+    }
+
+    fn side_record(&mut self, record: &SideRecord<'_>) -> Result<()> {
+        self.lines.side_record(record)?;
+        self.bytes += self.lines.out.size();
+        self.lines.out.restart();
+        Ok(())
     }
 }
 

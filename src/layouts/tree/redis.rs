@@ -163,11 +163,12 @@ impl Visitor for Files<'_, '_> {
         let mut file = self.open.take().ok_or_else(redis::not_begun)?;
         if key.kind == Type::Stream {
             file.buffer().push(b'{');
-            terminator_members(stream, key.expire_at_ms, &mut file);
+            terminator_members(stream, &mut file);
+            redis::close(key.expire_at_ms, &mut file);
         } else {
             close(self.elements == 0, key.expire_at_ms, &mut file);
         }
-        redis::finish(&mut self.out, file, self.filter, key, &mut self.counts)
+        redis::finish(&mut self.out, file, self.filter, key, &mut self.counts).map(drop)
     }
 
     fn abandon(&mut self, _: &Key<'_>) -> Result<()> {

@@ -10,21 +10,28 @@
 
 mod canonical;
 mod files;
+mod normal;
+
+use std::borrow::Cow;
 
 use crate::adapters::dynamodb::Tables;
 use crate::dataset::KeyRange;
 use crate::error::Result;
 use crate::format::Adapter;
+use crate::format::dynamodb::number::plain;
 use crate::format::dynamodb::schema::Liveness;
+use crate::format::dynamodb::{self, KeyValue, PrimaryKey};
 use crate::layouts::dynamodb::count::{Count, note_untyped};
 use crate::layouts::dynamodb::paths::{self, Paths};
 use crate::layouts::dynamodb::render::ItemRenderer;
 use crate::layouts::dynamodb::{LARGE, Writer, write_splits};
 use crate::model::dynamodb::{Item, StaleItem, StoredItem, Table, Visitor};
+use crate::output::observer::Object;
 use crate::output::unit::UnitOut;
 use crate::run::Job;
 use canonical::Canonical;
 use files::{FilesOfTables, TablesWithLines};
+use normal::Normal;
 
 pub(in crate::layouts) use files::write_empty;
 
@@ -52,6 +59,7 @@ struct Lines<'a, 't> {
     opened: Vec<usize>,
     stale: Count,
     rebuilt: Vec<u8>,
+    normal: Normal<'a>,
 }
 
 /// The table whose items are being written.
@@ -70,7 +78,16 @@ impl<'a, 't> Writer<'a, 't> for Lines<'a, 't> {
 
     fn new(out: UnitOut<'t>) -> Self {
         let (renderer, canonical, stale) = (ItemRenderer::default(), Canonical::default(), Count::default());
-        Lines { out, renderer, canonical, open: None, opened: Vec::new(), stale, rebuilt: Vec::new() }
+        Lines {
+            out,
+            renderer,
+            canonical,
+            open: None,
+            opened: Vec::new(),
+            stale,
+            rebuilt: Vec::new(),
+            normal: Normal::default(),
+        }
     }
 
     fn finish(mut self) -> (UnitOut<'t>, TablesWithLines) {
@@ -98,8 +115,11 @@ impl<'a> Visitor<'a> for Lines<'a, '_> {
             lines.truncate(before);
             return false;
         }
-        let bytes = lines.len() - before;
-        self.wrote_one(bytes as u64);
+        let bytes = (lines.len() - before) as u64;
+        self.wrote_one(bytes);
+        if let (true, Some(key)) = (self.out.is_observed(), key) {
+            self.tell(key, bytes, || dynamodb::Item::parse(item.value).ok());
+        }
         true
     }
 
@@ -113,6 +133,9 @@ impl<'a> Visitor<'a> for Lines<'a, '_> {
             self.out.finish(line)?
         };
         self.wrote_one(bytes);
+        if self.out.is_observed() {
+            self.tell(item.key, bytes, || Some(item.value));
+        }
         note_untyped(&mut self.renderer, &mut self.out, table, item);
         Ok(())
     }
@@ -129,7 +152,26 @@ impl<'a> Visitor<'a> for Lines<'a, '_> {
     }
 }
 
-impl Lines<'_, '_> {
+impl<'a> Lines<'a, '_> {
+    /// Tells of an item whose line was rendered, in the table that is open. Equal numbers of keys have one text, if there are marks.
+    #[inline(never)]
+    fn tell(&mut self, key: PrimaryKey<'a>, size: u64, item: impl FnOnce() -> Option<dynamodb::Item<'a>>) {
+        let Some(Open { scope, log, .. }) = &self.open else { return };
+        self.out.log_buffer(*log).clear();
+        let Some(objects) = self.out.objects() else { return };
+        let value = objects.secret().and_then(|secret| Some(self.normal.mark(item()?, secret)));
+        let bytes = |part: KeyValue<'a>| match part {
+            KeyValue::N(text) if value.is_some() => match plain(text) {
+                Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+            },
+            part => Cow::Borrowed(part.raw()),
+        };
+        let (key, range) = (bytes(key.hash), key.range.map(bytes));
+        let (adapter, kind, range) = (Adapter::DynamoDb, "items", range.as_deref());
+        objects.add(&Object { adapter, scope, kind, key: &key, range, size, expire_at_ms: None, value, rest: None });
+    }
+
     /// The log of a table.
     fn open(&mut self, table: &Table) -> usize {
         if let Some(open) = &self.open

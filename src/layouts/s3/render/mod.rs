@@ -46,6 +46,14 @@ pub fn index_line(key: &[u8], name: Name, manifest: &Manifest<'_>, out: &mut Vec
     out.push(b'\n');
 }
 
+/// Appends what the manifest of an object says beside the digest and the size of its body.
+pub fn metadata(manifest: &Manifest<'_>, out: &mut Vec<u8>) {
+    let mut w = Writer::compact(out);
+    w.begin(b'{');
+    w.beside_body(manifest);
+    w.end(b'}');
+}
+
 /// Appends an object's line of `KEYMAP.jsonl`; nothing when its path is its key.
 pub fn keymap_line(key: &[u8], name: Name, out: &mut Vec<u8>) {
     let Some(kind) = name.keymap_kind() else { return };
@@ -165,6 +173,10 @@ impl<'o> Writer<'o> {
     fn object(&mut self, manifest: &Manifest<'_>) {
         self.string_if_any("etag", manifest.etag);
         self.integer("size_bytes", manifest.size_bytes);
+        self.beside_body(manifest);
+    }
+
+    fn beside_body(&mut self, manifest: &Manifest<'_>) {
         self.time("last_modified", manifest.last_modified_hlc);
         self.string_if_any("content_type", manifest.content_type);
         self.string_if_any("content_encoding", manifest.content_encoding);

@@ -14,7 +14,7 @@ const HASH: usize = 16;
 
 /// The directories above the line at hand.
 #[derive(Default)]
-pub(super) struct Above {
+pub(crate) struct Above {
     /// The path of the last of them that was told as a whole: those of the others begin it.
     path: Vec<u8>,
     dirs: Vec<Dir>,

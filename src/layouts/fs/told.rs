@@ -1,0 +1,56 @@
+//! Files and directories of a run that is observed: told, and written nowhere.
+
+use super::digest::Summer;
+use super::places::Named;
+use super::plan::Planned;
+use super::render::Content;
+use super::write::Task;
+use crate::adapters::fs::Extents;
+use crate::error::{Error, Result};
+use crate::format::Adapter;
+use crate::output::observer::Object;
+
+impl Task<'_, '_, '_> {
+    /// What a file has in it.
+    pub(super) fn looked_at(&mut self, planned: &Planned) -> Result<Content> {
+        let mut sum = None;
+        if let Some(secret) = self.out.objects().and_then(|objects| objects.secret()) {
+            let hasher = secret.hasher();
+            sum = Some(Summer::marking(self.holes(planned)?, hasher));
+        }
+        let (mut extents, mut stored) = (Extents::new(self.cx.set, &planned.node), 0);
+        while let Some((offset, bytes)) = extents.next()? {
+            sum.iter_mut().for_each(|sum| sum.add(offset, bytes));
+            stored += bytes.len() as u64;
+        }
+        let mark = sum.map(|sum| sum.mark(planned.node.inode.size));
+        Ok(Content { sum: None, stored, mark })
+    }
+
+    /// Tells of what has a path. When something was read or its inode changed says nothing about it: these times are left out of
+    /// the mark, and so is what only the server's bookkeeping needs.
+    pub(super) fn tell(&mut self, planned: &Planned, content: Option<&Content>) -> Result<()> {
+        let Some(objects) = self.out.objects() else { return Ok(()) };
+        let key = match (&planned.named, &planned.key) {
+            (Named::Nowhere, _) => return Ok(()),
+            (Named::Whole(path), _) => path,
+            (Named::Below(..), Some(key)) => key,
+            (Named::Below(..), None) => return Err(Error::internal("a directory was told behind what is in it")),
+        };
+        let inode = &planned.node.inode;
+        let kind = if inode.kind.is_dir() { "directories" } else { "files" };
+        let (value, rest) = match objects.secret() {
+            None => (None, None),
+            Some(secret) => {
+                let mark = content.and_then(|content| content.mark).unwrap_or_default();
+                let value = secret.mark(&[&mark[..], kind.as_bytes(), &inode.size.to_le_bytes()].concat());
+                let owner = [inode.mode, inode.uid, inode.gid].map(u32::to_le_bytes);
+                let rest = secret.mark(&[owner.as_flattened(), &inode.mtime.to_le_bytes()].concat());
+                (Some(value), Some(rest))
+            }
+        };
+        let (adapter, scope, size) = (Adapter::Fs, "tree", content.map_or(0, |content| content.stored));
+        objects.add(&Object { adapter, scope, kind, key, range: None, size, expire_at_ms: None, value, rest });
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! Marks of values: a fast hash of 128 bits with a key that nobody knows before the run.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_128_with_secret};
+
+/// Tells one value from another; says something only beside marks of the same secret.
+pub type Mark = [u8; 16];
+
+/// Bytes of a secret.
+const SECRET: usize = 192;
+
+/// What marks are made with: two values that a stranger made have different marks, since he does not know it.
+pub struct Secret([u8; SECRET]);
+
+impl Secret {
+    /// One that was not there before.
+    pub fn random() -> Arc<Secret> {
+        let (mut bytes, random) = ([0; SECRET], RandomState::new());
+        for (n, word) in bytes.chunks_exact_mut(8).enumerate() {
+            word.copy_from_slice(&random.hash_one(n).to_le_bytes());
+        }
+        Arc::new(Secret(bytes))
+    }
+
+    /// The mark of a value.
+    #[inline]
+    pub fn mark(&self, bytes: &[u8]) -> Mark {
+        xxh3_128_with_secret(bytes, &self.0).to_le_bytes()
+    }
+
+    /// For the mark of a value that comes in pieces.
+    pub fn hasher(&self) -> Hasher {
+        Hasher(Xxh3::with_secret(self.0))
+    }
+}
+
+/// Takes a value in pieces.
+#[derive(Clone)]
+pub struct Hasher(Xxh3);
+
+impl Hasher {
+    /// Takes the next piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The mark of all pieces: that of the whole value.
+    pub fn mark(&self) -> Mark {
+        self.0.digest128().to_le_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_have_the_mark_of_the_whole() {
+        let secret = Secret::random();
+        let bytes: Vec<u8> = (0..5000u32).map(|n| (n * 7 % 251) as u8).collect();
+        for len in [0, 1, 3, 8, 16, 17, 128, 129, 240, 241, 1024, 5000] {
+            let whole = secret.mark(&bytes[..len]);
+            for piece in [1, 7, 64, 300, 5000] {
+                let mut hasher = secret.hasher();
+                bytes[..len].chunks(piece).for_each(|piece| hasher.update(piece));
+                assert_eq!(hasher.mark(), whole, "{len} bytes in pieces of {piece}");
+            }
+            assert_ne!(Secret::random().mark(&bytes[..len]), whole, "every run has marks of its own");
+        }
+    }
+}
