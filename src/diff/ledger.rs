@@ -1,13 +1,19 @@
 //! Both sides' objects, sorted together in flat memory.
 
-use std::io;
 use std::path::Path;
 
-use super::{Change, Difference, Totals};
-use crate::error::{Error, Result};
+use super::{Change, Counts, Difference, Totals};
+use crate::error::Result;
 use crate::format::Adapter;
 use crate::objects::{Mark, Object, describes_scope};
-use crate::output::checksums::{Checksums, Digest, Entry, Place, Sums};
+use crate::run::spill::Spill;
+
+/// Begins a part of an identity.
+const PART: [u8; 2] = [0, 1];
+/// Ends an identity.
+const END: [u8; 2] = [0, 0];
+/// Bytes of the marks behind it: rows of one identity are sorted by them.
+const MARKS: usize = 32;
 
 /// Every kind of object and of part of one: a row has the place in this list.
 const KINDS: [&str; 19] = [
@@ -34,9 +40,8 @@ const KINDS: [&str; 19] = [
 
 /// Collects objects.
 pub(super) struct Ledger {
-    rows: Checksums,
-    batch: Sums,
-    id: Vec<u8>,
+    rows: Spill,
+    key: Vec<u8>,
 }
 
 /// One object, or one part of it, of one side.
@@ -54,7 +59,7 @@ struct Row {
 struct Known {
     id: Vec<u8>,
     /// The marks of the rows at hand.
-    marks: Digest,
+    marks: [u8; MARKS],
     /// Rows with these marks, by kind: how many each side has.
     equal: Vec<(Row, [u64; 2])>,
     sides: [Side; 2],
@@ -74,44 +79,84 @@ const MOST_HELD: usize = 64;
 
 impl Ledger {
     pub fn new(scratch: &Path) -> Ledger {
-        Ledger { rows: Checksums::new(scratch), batch: Sums::default(), id: Vec::new() }
+        Ledger { rows: Spill::new(scratch), key: Vec::new() }
     }
 
     /// Takes an object of side 0 or 1.
     pub fn add(&mut self, side: usize, object: &Object<'_>) -> Result<()> {
-        self.id.clear();
-        id_into(object, &mut self.id);
-        let mut marks = Digest::default();
-        marks[..16].copy_from_slice(&object.value.unwrap_or_default());
-        marks[16..].copy_from_slice(&object.rest.unwrap_or_default());
+        let key = &mut self.key;
+        key.clear();
+        id_into(object, key);
+        key.extend_from_slice(&END);
+        key.extend_from_slice(&object.value.unwrap_or_default());
+        key.extend_from_slice(&object.rest.unwrap_or_default());
         let kind = KINDS.iter().position(|kind| *kind == object.kind).unwrap_or_default();
-        let place = Place { at: side as u64 | (kind as u64) << 1, len: object.size, pieces: 0 };
-        self.batch.add(b"", &self.id, marks, place);
-        if self.batch.are_many() { self.rows.add(&std::mem::take(&mut self.batch)) } else { Ok(()) }
+        let mut value = [0; 9];
+        value[0] = (side | kind << 1) as u8;
+        value[1..].copy_from_slice(&object.size.to_le_bytes());
+        self.rows.push(key, &value)
     }
 
     /// Gives every difference, in order of adapter, scope and key.
-    pub fn judge(mut self, each: &mut dyn FnMut(&Difference<'_>) -> Result<()>) -> Result<Totals> {
-        self.rows.add(&std::mem::take(&mut self.batch))?;
-        let (mut known, mut totals, mut failed) = (Known::default(), Totals::default(), None);
-        let mut settle = |known: &Known| {
-            if failed.is_none() {
-                failed = known.settle(&mut totals, each).err();
-            }
-        };
-        let merged = self.rows.merge(|id, entry| {
+    pub fn judge(self, each: &mut dyn FnMut(&Difference<'_>) -> Result<()>) -> Result<Totals> {
+        let (mut known, mut tally) = (Known::default(), Tally::default());
+        let mut rows = self.rows.finish()?;
+        while let Some((key, value)) = rows.next()? {
+            let Some((id, marks)) =
+                key.split_last_chunk().and_then(|(id, marks)| Some((id.strip_suffix(&END)?, marks)))
+            else {
+                continue;
+            };
             if id != known.id.as_slice() {
                 known.finish();
-                settle(&known);
+                known.settle(&mut tally, each)?;
                 known.begin(id);
             }
-            known.take(entry);
-            Ok(())
-        });
+            known.take(marks, value);
+        }
         known.finish();
-        settle(&known);
-        merged.map_err(|e: io::Error| Error::io("sort in", "the temporary directory", e))?;
-        failed.map_or(Ok(totals), Err)
+        known.settle(&mut tally, each)?;
+        Ok(tally.finish())
+    }
+}
+
+/// Counts by scope: those of one come together.
+#[derive(Default)]
+struct Tally {
+    totals: Totals,
+    /// What identities of the scope at hand begin with.
+    scope: Vec<u8>,
+    counts: Counts,
+}
+
+impl Tally {
+    #[inline]
+    fn count(&mut self, id: &[u8], change: Option<Change>) {
+        let is_here =
+            id.strip_prefix(self.scope.as_slice()).is_some_and(|rest| rest.is_empty() || rest.starts_with(&PART));
+        if !is_here || self.scope.is_empty() {
+            self.enter(id);
+        }
+        self.counts.count(change);
+    }
+
+    #[cold]
+    fn enter(&mut self, id: &[u8]) {
+        self.leave();
+        self.scope.clear();
+        self.scope.extend_from_slice(&id[..memchr::memmem::find(id, &PART).unwrap_or(id.len())]);
+    }
+
+    fn leave(&mut self) {
+        let counts = std::mem::take(&mut self.counts);
+        if let Some(Id { adapter, scope, .. }) = Id::of(&self.scope) {
+            self.totals.scopes.entry((adapter, scope.to_owned())).or_default().add(counts);
+        }
+    }
+
+    fn finish(mut self) -> Totals {
+        self.leave();
+        self.totals
     }
 }
 
@@ -122,16 +167,20 @@ impl Known {
         self.sides = Default::default();
     }
 
-    fn take(&mut self, entry: &Entry) {
-        if entry.digest != self.marks {
+    fn take(&mut self, marks: &[u8; MARKS], value: &[u8]) {
+        let Some((flags, size)) = value.split_first().and_then(|(flags, size)| Some((*flags, size.first_chunk()?)))
+        else {
+            return;
+        };
+        if *marks != self.marks {
             self.finish();
-            self.marks = entry.digest;
+            self.marks = *marks;
         }
-        let (value, rest) = entry.digest.split_at(16);
+        let (value, rest) = marks.split_at(16);
         let mark = |half: &[u8]| half.first_chunk().copied().unwrap_or_default();
-        let kind = KINDS.get((entry.place.at >> 1) as usize).copied().unwrap_or("others");
-        let row = Row { kind, value: mark(value), rest: mark(rest), size: entry.place.len };
-        let side = (entry.place.at & 1) as usize;
+        let kind = KINDS.get(usize::from(flags >> 1)).copied().unwrap_or("others");
+        let row = Row { kind, value: mark(value), rest: mark(rest), size: u64::from_le_bytes(*size) };
+        let side = usize::from(flags & 1);
         let main = &mut self.sides[side].main;
         if main.is_none_or(|main| is_beside(&main) && !is_beside(&row)) {
             *main = Some(row);
@@ -156,9 +205,13 @@ impl Known {
         }
     }
 
-    fn settle(&self, totals: &mut Totals, each: &mut dyn FnMut(&Difference<'_>) -> Result<()>) -> Result<()> {
+    fn settle(&self, tally: &mut Tally, each: &mut dyn FnMut(&Difference<'_>) -> Result<()>) -> Result<()> {
         let [before, after] = &self.sides;
         let (before_main, after_main) = (before.main.as_ref(), after.main.as_ref());
+        if before_main.is_some() && after_main.is_some() && before.only.is_empty() && after.only.is_empty() {
+            tally.count(&self.id, None);
+            return Ok(());
+        }
         let Some(id) = Id::of(&self.id).filter(|_| before_main.or(after_main).is_some()) else { return Ok(()) };
         let (change, parts) = match (before_main, after_main) {
             (None, _) => (Some(Change::Added), Vec::new()),
@@ -168,7 +221,7 @@ impl Known {
                 ((!parts.is_empty()).then_some(Change::Changed), parts)
             }
         };
-        totals.count(id.adapter, id.scope, change);
+        tally.count(&self.id, change);
         let Some(change) = change else { return Ok(()) };
         let Id { adapter, scope, key, range } = &id;
         let kind = after_main.or(before_main).map_or("others", |row| row.kind);
@@ -217,22 +270,23 @@ fn id_into(object: &Object<'_>, id: &mut Vec<u8>) {
     if describes_scope(object.kind) {
         return;
     }
-    id.extend_from_slice(&[0, 1]);
+    id.extend_from_slice(&PART);
     escape_into(object.key, id);
     if let Some(range) = object.range {
-        id.extend_from_slice(&[0, 1]);
+        id.extend_from_slice(&PART);
         escape_into(range, id);
     }
 }
 
-/// A NUL becomes `00 FF`: so `00 01` ends a part, and order stays.
+/// A NUL becomes `00 FF`: so `00 01` begins a part, `00 00` ends the last one, and order stays.
 fn escape_into(bytes: &[u8], id: &mut Vec<u8>) {
-    for byte in bytes {
-        id.push(*byte);
-        if *byte == 0 {
-            id.push(0xff);
-        }
+    let mut from = 0;
+    for at in memchr::memchr_iter(0, bytes) {
+        id.extend_from_slice(&bytes[from..=at]);
+        id.push(0xff);
+        from = at + 1;
     }
+    id.extend_from_slice(&bytes[from..]);
 }
 
 /// The parts of an identity again.
@@ -247,11 +301,11 @@ impl<'i> Id<'i> {
     fn of(id: &'i [u8]) -> Option<Id<'i>> {
         let (adapter, rest) = id.split_first()?;
         let adapter = Adapter::SELECTABLE.into_iter().find(|known| *known as u8 == *adapter)?;
-        let end = memchr::memmem::find(rest, &[0, 1]);
+        let end = memchr::memmem::find(rest, &PART);
         let (scope, mut rest) = rest.split_at(end.unwrap_or(rest.len()));
         let mut part = || {
-            rest = rest.strip_prefix(&[0, 1])?;
-            let end = memchr::memmem::find(rest, &[0, 1]).unwrap_or(rest.len());
+            rest = rest.strip_prefix(&PART)?;
+            let end = memchr::memmem::find(rest, &PART).unwrap_or(rest.len());
             let escaped = &rest[..end];
             rest = &rest[end..];
             let after_nul = |at: usize| at > 0 && escaped[at - 1] == 0;

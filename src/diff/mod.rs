@@ -68,6 +68,26 @@ pub struct Counts {
     pub same: u64,
 }
 
+impl Counts {
+    fn count(&mut self, change: Option<Change>) {
+        let count = match change {
+            Some(Change::Added) => &mut self.added,
+            Some(Change::Removed) => &mut self.removed,
+            Some(Change::Changed) => &mut self.changed,
+            None => &mut self.same,
+        };
+        *count += 1;
+    }
+
+    fn add(&mut self, other: Counts) {
+        let Counts { added, removed, changed, same } = other;
+        self.added += added;
+        self.removed += removed;
+        self.changed += changed;
+        self.same += same;
+    }
+}
+
 /// Objects of all scopes.
 #[derive(Debug, Default)]
 pub struct Totals {
@@ -83,17 +103,6 @@ impl Totals {
     /// Whether nothing differs.
     pub fn are_equal(&self) -> bool {
         self.scopes.values().all(|counts| counts.added + counts.removed + counts.changed == 0)
-    }
-
-    fn count(&mut self, adapter: Adapter, scope: &str, change: Option<Change>) {
-        let counts = self.scopes.entry((adapter, scope.to_owned())).or_default();
-        let count = match change {
-            Some(Change::Added) => &mut counts.added,
-            Some(Change::Removed) => &mut counts.removed,
-            Some(Change::Changed) => &mut counts.changed,
-            None => &mut counts.same,
-        };
-        *count += 1;
     }
 }
 

@@ -137,6 +137,65 @@ pub struct Report {
 /// Place of an object among the largest: by size, then by what it is, so that no order of arrival shows.
 type Rank = (u64, Reverse<(Adapter, String, &'static str, Vec<u8>, Option<Vec<u8>>)>, Option<u64>);
 
+/// What is known of a scope.
+#[derive(Debug)]
+struct Found {
+    adapter: Adapter,
+    scope: String,
+    kinds: Vec<(&'static str, Sum)>,
+    prefixes: BTreeMap<Vec<u8>, Sum>,
+    /// The prefix of the last object, which is one of them, and what came with it since.
+    last: Vec<u8>,
+    since: Sum,
+}
+
+impl Found {
+    fn new(adapter: Adapter, scope: &str) -> Found {
+        Found {
+            adapter,
+            scope: scope.to_owned(),
+            kinds: Vec::new(),
+            prefixes: BTreeMap::new(),
+            last: Vec::new(),
+            since: Sum::default(),
+        }
+    }
+
+    fn kind(&mut self, kind: &'static str) -> &mut Sum {
+        let at = self.kinds.iter().position(|(known, _)| *known == kind).unwrap_or_else(|| {
+            self.kinds.push((kind, Sum::default()));
+            self.kinds.len() - 1
+        });
+        &mut self.kinds[at].1
+    }
+
+    /// Counts an object of a prefix; tells whether that is a new one.
+    fn prefix(&mut self, prefix: &[u8], size: u64) -> bool {
+        if self.since.objects > 0 && self.last == prefix {
+            self.since.add(size);
+            return false;
+        }
+        self.settle();
+        self.last.clear();
+        self.last.extend_from_slice(prefix);
+        self.since.add(size);
+        let is_new = !self.prefixes.contains_key(prefix);
+        if is_new {
+            self.prefixes.insert(prefix.to_vec(), Sum::default());
+            // What is forgotten is decided by the sums.
+            self.settle();
+        }
+        is_new
+    }
+
+    /// Adds what came with the last prefix to its sum.
+    fn settle(&mut self) {
+        if let Some(sum) = self.prefixes.get_mut(&self.last) {
+            sum.merge(std::mem::take(&mut self.since));
+        }
+    }
+}
+
 /// Takes objects.
 #[derive(Debug)]
 pub struct Census {
@@ -144,9 +203,14 @@ pub struct Census {
     depth: usize,
     /// Unix milliseconds from which time left is counted.
     now: u64,
-    scopes: BTreeMap<(Adapter, String, &'static str), Sum>,
+    scopes: BTreeMap<(Adapter, String), usize>,
+    /// What is known of each; objects of one mostly come together.
+    found: Vec<Found>,
+    /// The scope of the last object.
+    at: usize,
     largest: BinaryHeap<Reverse<Rank>>,
-    prefixes: BTreeMap<(Adapter, String, Vec<u8>), Sum>,
+    /// How many prefixes there are in all scopes.
+    prefixes: usize,
     other: Sum,
     sizes: BTreeMap<Adapter, Box<[Sum; SIZES]>>,
     never: u64,
@@ -162,8 +226,10 @@ impl Census {
             depth,
             now,
             scopes: BTreeMap::new(),
+            found: Vec::new(),
+            at: 0,
             largest: BinaryHeap::new(),
-            prefixes: BTreeMap::new(),
+            prefixes: 0,
             other: Sum::default(),
             sizes: BTreeMap::new(),
             never: 0,
@@ -181,7 +247,8 @@ impl Census {
             "queues" => Some("messages"),
             _ => None,
         };
-        let sum = self.scopes.entry((adapter, scope.to_owned(), holds.unwrap_or(kind))).or_default();
+        let found = self.scope(adapter, scope);
+        let sum = found.kind(holds.unwrap_or(kind));
         if holds.is_some() {
             return;
         }
@@ -189,7 +256,7 @@ impl Census {
         let sizes = self.sizes.entry(adapter).or_insert_with(|| Box::new([Sum::default(); SIZES]));
         sizes[(u64::BITS - size.leading_zeros()) as usize].add(size);
         self.rank(object);
-        self.prefix(adapter, scope, key, size);
+        self.prefix(adapter, key, size);
         if adapter == Adapter::Redis {
             self.expiry(object.expire_at_ms);
         }
@@ -208,30 +275,56 @@ impl Census {
         }
     }
 
-    fn prefix(&mut self, adapter: Adapter, scope: &str, key: &[u8], size: u64) {
+    /// What is known of a scope, which becomes the one at hand.
+    #[inline]
+    fn scope(&mut self, adapter: Adapter, scope: &str) -> &mut Found {
+        if self.found.get(self.at).is_none_or(|found| found.adapter != adapter || found.scope != scope) {
+            self.at = self.find(adapter, scope);
+        }
+        &mut self.found[self.at]
+    }
+
+    #[cold]
+    fn find(&mut self, adapter: Adapter, scope: &str) -> usize {
+        let found = &mut self.found;
+        *self.scopes.entry((adapter, scope.to_owned())).or_insert_with(|| {
+            found.push(Found::new(adapter, scope));
+            found.len() - 1
+        })
+    }
+
+    /// Counts the prefix of an object of the scope at hand.
+    fn prefix(&mut self, adapter: Adapter, key: &[u8], size: u64) {
         let prefix = prefix_of(adapter, key, self.depth);
-        self.prefixes.entry((adapter, scope.to_owned(), prefix.to_vec())).or_default().add(size);
-        if self.prefixes.len() > MOST_PREFIXES {
-            self.forget_small();
+        if self.found[self.at].prefix(prefix, size) {
+            self.prefixes += 1;
+            if self.prefixes > MOST_PREFIXES {
+                self.forget_small();
+            }
         }
     }
 
     /// Makes the smaller half of the prefixes one.
     #[cold]
     fn forget_small(&mut self) {
-        let mut sizes: Vec<u64> = self.prefixes.values().map(|sum| sum.bytes).collect();
+        self.found.iter_mut().for_each(Found::settle);
+        let mut sizes: Vec<u64> =
+            self.found.iter().flat_map(|found| found.prefixes.values().map(|sum| sum.bytes)).collect();
         let (_, median, _) = sizes.select_nth_unstable(MOST_PREFIXES / 2);
         let (median, other) = (*median, &mut self.other);
         let mut room = MOST_PREFIXES / 2;
-        self.prefixes.retain(|_, sum| {
-            let stays = sum.bytes >= median && room > 0;
-            if stays {
-                room -= 1;
-            } else {
-                other.merge(*sum);
-            }
-            stays
-        });
+        for at in self.scopes.values() {
+            self.found[*at].prefixes.retain(|_, sum| {
+                let stays = sum.bytes >= median && room > 0;
+                if stays {
+                    room -= 1;
+                } else {
+                    other.merge(*sum);
+                }
+                stays
+            });
+        }
+        self.prefixes = MOST_PREFIXES / 2 - room;
     }
 
     fn expiry(&mut self, at: Option<u64>) {
@@ -246,21 +339,26 @@ impl Census {
     }
 
     /// What was found.
-    pub fn report(self) -> Report {
-        let scopes = self.scopes.into_iter().map(|((adapter, scope, kind), sum)| {
-            let adapter = adapter.name();
-            Scope { adapter, scope, kind, sum }
-        });
+    pub fn report(mut self) -> Report {
+        let (mut scopes, mut prefixes) = (Vec::new(), Vec::new());
+        for ((adapter, scope), at) in self.scopes {
+            let found = &mut self.found[at];
+            found.settle();
+            found.kinds.sort_unstable_by_key(|(kind, _)| *kind);
+            let of_kind = |(kind, sum)| Scope { adapter: adapter.name(), scope: scope.clone(), kind, sum };
+            scopes.extend(std::mem::take(&mut found.kinds).into_iter().map(of_kind));
+            let of_prefix = |(prefix, sum)| ((adapter, scope.clone(), prefix), sum);
+            prefixes.extend(std::mem::take(&mut found.prefixes).into_iter().map(of_prefix));
+        }
         let mut largest = self.largest.into_vec();
         largest.sort_unstable();
-        let mut prefixes: Vec<_> = self.prefixes.into_iter().collect();
         prefixes.sort_by(|(a, x), (b, y)| (y.bytes, a).cmp(&(x.bytes, b)));
         let mut other_prefixes = self.other;
         let shown = prefixes.len().min(self.top.max(SHOWN_PREFIXES));
         prefixes.drain(shown..).for_each(|(_, sum)| other_prefixes.merge(sum));
         let within = SPANS.into_iter().zip(self.spans).collect();
         Report {
-            scopes: scopes.collect(),
+            scopes,
             largest: largest.into_iter().map(|Reverse(rank)| large(rank)).collect(),
             prefixes: prefixes.into_iter().map(prefix).collect(),
             other_prefixes,
@@ -361,7 +459,8 @@ mod tests {
         for n in 0..3 * MOST_PREFIXES as u64 {
             census.add(&object(format!("{n}:x").as_bytes(), 1 + n % 2, None));
         }
-        assert!(census.prefixes.len() <= MOST_PREFIXES);
+        assert!(census.prefixes <= MOST_PREFIXES);
+        assert_eq!(census.prefixes, census.found[0].prefixes.len());
         let report = census.report();
         let shown: u64 = report.prefixes.iter().map(|prefix| prefix.sum.objects).sum();
         assert_eq!(shown + report.other_prefixes.objects, 3 * MOST_PREFIXES as u64);

@@ -51,6 +51,8 @@ pub struct Spill {
 struct Age {
     file: File,
     runs: Vec<Span>,
+    /// The last key of the last run: what begins behind it goes on with that run.
+    last: Vec<u8>,
     len: u64,
 }
 
@@ -155,8 +157,10 @@ impl Spill {
     fn spill(&mut self) -> io::Result<()> {
         self.batch.sort();
         let batch = &self.batch;
+        let ends = batch.records.first().zip(batch.records.last());
+        let (first, last) = ends.map_or((&[][..], &[][..]), |(first, last)| (batch.key(first), batch.key(last)));
         let age = age(&mut self.ages, 0, &self.scratch)?;
-        age.append(|out| {
+        age.append((first, last), |out| {
             batch.records.iter().try_for_each(|held| write_record(out, batch.key(held), batch.value(held)))
         })?;
         self.batch.clear();
@@ -170,7 +174,8 @@ impl Spill {
             let empty = Age::new(&self.scratch)?;
             let full = std::mem::replace(&mut self.ages[young], empty);
             let mut sorted = Sorted::of_runs(full.into_runs(self.limits.piece)?)?;
-            age(&mut self.ages, young + 1, &self.scratch)?.append(|out| {
+            // Its first key is not known before it is written, so no run goes on with another here.
+            age(&mut self.ages, young + 1, &self.scratch)?.append((&[], &[]), |out| {
                 while sorted.advance()? {
                     write_record(out, &sorted.key, &sorted.value)?;
                 }
@@ -210,17 +215,27 @@ fn age<'a>(ages: &'a mut Vec<Age>, n: usize, scratch: &Path) -> io::Result<&'a m
 
 impl Age {
     fn new(scratch: &Path) -> io::Result<Age> {
-        Ok(Age { file: temporary(scratch)?, runs: Vec::new(), len: 0 })
+        Ok(Age { file: temporary(scratch)?, runs: Vec::new(), last: Vec::new(), len: 0 })
     }
 
-    /// Appends a run.
-    fn append(&mut self, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
+    /// Appends a run, with its first key and its last one.
+    fn append(
+        &mut self,
+        (first, last): (&[u8], &[u8]),
+        write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut out = BufWriter::with_capacity(1 << 20, &self.file);
         write(&mut out)?;
         out.flush()?;
         drop(out);
         let to = self.file.metadata()?.len();
-        self.runs.push(Span { from: self.len, to });
+        match self.runs.last_mut() {
+            // Records that come in order are one run, however many they are.
+            Some(run) if !first.is_empty() && first >= self.last.as_slice() => run.to = to,
+            _ => self.runs.push(Span { from: self.len, to }),
+        }
+        self.last.clear();
+        self.last.extend_from_slice(last);
         self.len = to;
         Ok(())
     }

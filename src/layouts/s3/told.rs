@@ -63,6 +63,7 @@ impl Visitor for Told<'_> {
             self.bucket = (object.key.bucket.to_vec(), segment(&object.key.bucket));
         }
         let scope = self.bucket.1.as_str();
+        self.out.tree().pass(&object.key.object)?;
         self.out.tally.add(Adapter::S3, scope, "objects", 1, bytes);
         let Some(objects) = self.out.objects() else { return Ok(()) };
         let value = hash.map(|mut hash| {
