@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::adapters::dynamodb::{self, Tables};
 use crate::adapters::redis::{self, Splits};
+use crate::adapters::s3::{self, Buckets, Payloads};
 use crate::adapters::sqs::{Queues, Reader, heads};
 use crate::dataset::{DataSet, RowRef};
 use crate::decode::{Progress, survey};
@@ -26,12 +27,14 @@ pub(super) fn read(path: &Path, progress: &dyn Progress, marks: &mut Marks) -> R
     let sources = [Source::open(path, Access::Map)?];
     let surveyed = survey(&sources, &options, progress)?;
     let set = &surveyed.set;
-    progress.begin("compare", 3);
+    progress.begin("compare", 4);
     keys(set, &options, marks)?;
     progress.advance(1);
     queues(set, &options, marks)?;
     progress.advance(1);
     tables(set, &options, marks)?;
+    progress.advance(1);
+    objects(set, &options, marks)?;
     progress.advance(1);
     Ok(())
 }
@@ -62,6 +65,15 @@ fn tables(set: &DataSet<'_>, options: &Decode, marks: &mut Marks) -> Result<()> 
         dynamodb::read(set, &tables, &split, options, marks)?;
     }
     Ok(())
+}
+
+fn objects(set: &DataSet<'_>, options: &Decode, marks: &mut Marks) -> Result<()> {
+    let (buckets, payloads) = (Buckets::read(set)?, Payloads::check(set)?);
+    buckets.records(&options.filter, |bucket| marks.bucket(bucket))?;
+    for split in s3::splits(set) {
+        s3::read(set, &buckets, &payloads, &split, options, marks)?;
+    }
+    s3::live_uploads(set, &buckets, &options.filter, |row| marks.upload_row(row))
 }
 
 /// Records of one kind that stand together.

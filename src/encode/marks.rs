@@ -7,10 +7,15 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::mvcc::hlc_millis;
 use crate::format::redis::stream::{StreamEntry, StreamId};
+use crate::format::s3::Manifest;
+use crate::format::s3::key::object_prefix;
 use crate::format::sqs::key::queue_name;
+use crate::format::{Family, s3 as s3_format};
 use crate::model::dynamodb::{self, Item, StaleItem, Table};
 use crate::model::redis::{self, Key, Standing, StreamEnd, Type};
+use crate::model::s3::{self, Bucket, Object, OrphanChunk, OrphanManifest, UploadRow};
 use crate::model::sqs::{self, Message, Queue, Records, SideRecord};
 use crate::run::spill::Spill;
 
@@ -23,6 +28,9 @@ const MESSAGE: u8 = b'm';
 const GUARD: u8 = b'r';
 const TABLE: u8 = b't';
 const ITEM: u8 = b'i';
+const BUCKET: u8 = b'b';
+const OBJECT: u8 = b'o';
+const UPLOAD: u8 = b'u';
 
 /// Where a fingerprint comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,6 +166,9 @@ fn named(id: &[u8]) -> String {
     let (queue, rest) = (queue.escape_ascii(), names.next().unwrap_or_default().escape_ascii());
     match *kind {
         TABLE => format!("the table \"{}\"", name.escape_ascii()),
+        BUCKET => format!("the bucket \"{}\"", name.escape_ascii()),
+        OBJECT => format!("the object of the row \"{}\"", name.escape_ascii()),
+        UPLOAD => format!("the row of an upload \"{}\"", name.escape_ascii()),
         ITEM => format!("the item of the row \"{}\"", name.escape_ascii()),
         KEY => format!("the Redis key \"{}\"", name.escape_ascii()),
         QUEUE => format!("the queue \"{queue}\""),
@@ -325,6 +336,82 @@ impl<'a> dynamodb::Visitor<'a> for Marks {
     }
 
     fn stale(&mut self, _: &StaleItem<'a>) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Marks {
+    /// What a record, as JSON, says.
+    fn json(&mut self, kind: u8, name: &[u8], encode: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        let encoded = encode(&mut buffer);
+        let digest = digest_of(&[&buffer]);
+        self.buffer = buffer;
+        encoded?;
+        self.put(kind, &[name], digest)
+    }
+
+    /// A bucket.
+    pub fn bucket(&mut self, bucket: &Bucket<'_>) -> Result<()> {
+        self.json(BUCKET, bucket.name, |out| Ok(bucket.record.encode(out)?))
+    }
+
+    /// A row of an unfinished upload.
+    pub fn upload_row(&mut self, row: &UploadRow<'_>) -> Result<()> {
+        self.put(UPLOAD, &[row.user_key], digest_of(&[row.value]))
+    }
+}
+
+/// What clients see of a manifest, as JSON.
+fn visible(manifest: &Manifest<'_>, out: &mut Vec<u8>) -> Result<()> {
+    // Those that were written are in the order of the body, each once.
+    let parts = if manifest.is_multipart() { manifest.parts } else { &[] };
+    let parts = parts.iter().map(|part| s3_format::Part {
+        part_no: part.part_no,
+        etag: part.etag,
+        size_bytes: part.size_bytes,
+        ..s3_format::Part::default()
+    });
+    let parts: Vec<_> = parts.collect();
+    let last_modified_hlc = match manifest.last_modified_hlc {
+        0 => 0,
+        // The counter within a millisecond is no part of it.
+        hlc => (hlc_millis(hlc) << 16) + 1,
+    };
+    Ok(Manifest { upload_id: "", parts: &parts, last_modified_hlc, ..*manifest }.encode(out)?)
+}
+
+impl s3::Visitor for Marks {
+    fn begin(&mut self, _: &Object<'_>) -> Result<()> {
+        self.ordered = Sha256::new();
+        Ok(())
+    }
+
+    fn body(&mut self, piece: &[u8]) -> Result<()> {
+        self.ordered.update(piece);
+        Ok(())
+    }
+
+    fn end(&mut self, object: &Object<'_>) -> Result<()> {
+        let body = first_half(std::mem::take(&mut self.ordered)).to_be_bytes();
+        let key = object_prefix(Family::S3Object, object.key);
+        self.json(OBJECT, key.as_bytes(), |out| {
+            visible(object.manifest, out)?;
+            out.extend_from_slice(&body);
+            Ok(())
+        })
+    }
+
+    fn abandon(&mut self, object: &Object<'_>) -> Result<()> {
+        Err(Error::internal(format!("the body of \"{}\" does not end", object.key.object.escape_ascii())))
+    }
+
+    fn orphan_manifest(&mut self, _: &OrphanManifest<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn orphan_chunk(&mut self, _: &OrphanChunk<'_>) -> Result<()> {
         Ok(())
     }
 }

@@ -173,8 +173,7 @@ impl Input {
             now_ms: i64::try_from(hlc_millis(outcome.last_commit_ts)).unwrap_or(i64::MAX),
         };
         let scratch = std::env::temp_dir();
-        let mut sink = rows;
-        let mut objects = Objects::new(rows, &mut sink, told, marks, &scratch);
+        let mut objects = Objects::new(rows, told, marks, &scratch);
         let named = |error: Error| if error.path().is_none() { error.input(&self.path) } else { error };
         let mut open = || opened(&self.path);
         let read = output::read(&mut open, made.layout, &adapters, &scratch, &mut objects);

@@ -9,13 +9,14 @@ use serde_json::Value;
 use super::marks::Marks;
 use super::rows::Rows;
 use crate::adapters::sqs::encode::Told;
-use crate::adapters::{dynamodb as dynamodb_rows, redis as redis_rows, sqs as sqs_rows};
+use crate::adapters::{dynamodb as dynamodb_rows, redis as redis_rows, s3 as s3_rows, sqs as sqs_rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Adapter;
 use crate::format::redis::stream::{StreamEntry, StreamId};
 use crate::layouts::sqs::names;
 use crate::model::dynamodb::{self, Item, StaleItem, Table};
 use crate::model::redis::{self, Key, StreamEnd, Type};
+use crate::model::s3::{self, Bucket, Object, OrphanChunk, OrphanManifest, UploadRow};
 use crate::model::sqs::{self, Message, Queue, Records, SideRecord};
 use crate::output::manifest_read::ReadManifest;
 
@@ -23,7 +24,8 @@ use crate::output::manifest_read::ReadManifest;
 pub(super) struct Objects<'o> {
     redis: redis_rows::encode::Encoder<&'o RefCell<Rows>>,
     sqs: sqs_rows::encode::Encoder<&'o RefCell<Rows>>,
-    dynamodb: dynamodb_rows::encode::Encoder<'o, &'o RefCell<Rows>>,
+    dynamodb: dynamodb_rows::encode::Encoder<&'o RefCell<Rows>>,
+    s3: s3_rows::encode::Encoder<&'o RefCell<Rows>>,
     marks: &'o mut Marks,
     keys: [u64; Type::ALL.len()],
     /// Messages by queue.
@@ -31,6 +33,8 @@ pub(super) struct Objects<'o> {
     of: Vec<u8>,
     tables: u64,
     items: u64,
+    buckets: u64,
+    objects: u64,
 }
 
 /// What was taken of an output.
@@ -39,29 +43,29 @@ pub(super) struct Done {
     messages: BTreeMap<Vec<u8>, u64>,
     tables: u64,
     items: u64,
+    buckets: u64,
+    objects: u64,
     /// Bookkeeping rows that have no place in a new store.
     pub left_out: u64,
 }
 
 impl<'o> Objects<'o> {
     /// Rows go to `rows`, marks to `marks`.
-    pub fn new(
-        rows: &'o RefCell<Rows>,
-        sink: &'o mut &'o RefCell<Rows>,
-        told: Told,
-        marks: &'o mut Marks,
-        scratch: &Path,
-    ) -> Self {
+    pub fn new(rows: &'o RefCell<Rows>, told: Told, marks: &'o mut Marks, scratch: &Path) -> Self {
+        let with_uploads = told.all;
         Objects {
             redis: redis_rows::encode::Encoder::new(rows),
             sqs: sqs_rows::encode::Encoder::new(rows, told, scratch),
-            dynamodb: dynamodb_rows::encode::Encoder::new(sink),
+            dynamodb: dynamodb_rows::encode::Encoder::new(rows),
+            s3: s3_rows::encode::Encoder::new(rows, with_uploads),
             marks,
             keys: [0; Type::ALL.len()],
             messages: BTreeMap::new(),
             of: Vec::new(),
             tables: 0,
             items: 0,
+            buckets: 0,
+            objects: 0,
         }
     }
 
@@ -69,8 +73,9 @@ impl<'o> Objects<'o> {
     pub fn finish(self) -> Result<Done> {
         let left_out = self.sqs.finish()?;
         self.dynamodb.finish()?;
-        let Objects { keys, messages, tables, items, .. } = self;
-        Ok(Done { keys, messages, tables, items, left_out })
+        self.s3.finish()?;
+        let Objects { keys, messages, tables, items, buckets, objects, .. } = self;
+        Ok(Done { keys, messages, tables, items, buckets, objects, left_out })
     }
 
     fn count(&mut self, key: &Key<'_>) {
@@ -88,7 +93,9 @@ impl Done {
         let messages = (Adapter::Sqs, "messages", self.messages.values().sum());
         let tables = (Adapter::DynamoDb, "tables", self.tables);
         let items = (Adapter::DynamoDb, "items", self.items);
-        keys.chain([queues, messages, tables, items]).filter(|(.., count)| *count > 0).collect()
+        let buckets = (Adapter::S3, "buckets", self.buckets);
+        let objects = (Adapter::S3, "objects", self.objects);
+        keys.chain([queues, messages, tables, items, buckets, objects]).filter(|(.., count)| *count > 0).collect()
     }
 
     /// Requires that all is there that the manifest counts. That of the public tool counts nothing.
@@ -106,10 +113,12 @@ impl Done {
                 }
             }
         }
-        if let Some(scopes) = told(Adapter::DynamoDb).filter(|_| adapters.contains(&Adapter::DynamoDb)) {
-            let told = scopes.iter().map(|scope| objects_of(scope, "items")).sum();
-            if told != self.items {
-                return differs("items", told, self.items);
+        for (adapter, kind, found) in [(Adapter::DynamoDb, "items", self.items), (Adapter::S3, "objects", self.objects)]
+        {
+            let Some(scopes) = told(adapter).filter(|_| adapters.contains(&adapter)) else { continue };
+            let told = scopes.iter().map(|scope| objects_of(scope, kind)).sum();
+            if told != found {
+                return differs(kind, told, found);
             }
         }
         for scope in told(Adapter::Sqs).filter(|_| adapters.contains(&Adapter::Sqs)).into_iter().flatten() {
@@ -249,5 +258,54 @@ impl dynamodb::TableVisitor for Objects<'_> {
 
     fn generation(&mut self, table: &[u8], generation: u64) -> Result<()> {
         self.dynamodb.generation(table, generation)
+    }
+}
+
+impl s3::Visitor for Objects<'_> {
+    fn begin(&mut self, object: &Object<'_>) -> Result<()> {
+        s3::Visitor::begin(self.marks, object)?;
+        self.s3.begin(object)
+    }
+
+    fn body(&mut self, piece: &[u8]) -> Result<()> {
+        self.marks.body(piece)?;
+        self.s3.body(piece)
+    }
+
+    fn end(&mut self, object: &Object<'_>) -> Result<()> {
+        self.objects += 1;
+        s3::Visitor::end(self.marks, object)?;
+        self.s3.end(object)
+    }
+
+    fn abandon(&mut self, object: &Object<'_>) -> Result<()> {
+        self.s3.abandon(object)
+    }
+
+    fn orphan_manifest(&mut self, _: &OrphanManifest<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn orphan_chunk(&mut self, _: &OrphanChunk<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl s3::BucketVisitor for Objects<'_> {
+    fn bucket(&mut self, bucket: &Bucket<'_>) -> Result<()> {
+        self.buckets += 1;
+        self.marks.bucket(bucket)?;
+        self.s3.bucket(bucket)
+    }
+
+    fn upload_row(&mut self, row: &UploadRow<'_>) -> Result<()> {
+        if self.s3.restores(row)? {
+            self.marks.upload_row(row)?;
+        }
+        self.s3.upload_row(row)
+    }
+
+    fn generation(&mut self, bucket: &[u8], generation: u64) -> Result<()> {
+        self.s3.generation(bucket, generation)
     }
 }

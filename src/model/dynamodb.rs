@@ -96,9 +96,9 @@ pub trait Visitor<'a> {
     fn stale(&mut self, item: &StaleItem<'a>) -> Result<()>;
 }
 
-/// Takes the tables of an output.
+/// Takes the tables of an output, and then their items in the order of its files.
 pub trait TableVisitor: for<'a> Visitor<'a> {
-    /// A table, with its whole schema. Its items can come before it.
+    /// A table, with its whole schema.
     fn table(&mut self, table: &Table) -> Result<()>;
 
     /// The generation that the table of this name had last, whose schema does not tell it; it may have none.

@@ -69,10 +69,10 @@ pub struct OrphanChunk<'o> {
     pub payload: &'o [u8],
 }
 
-/// A row of an unfinished upload, as it is stored: the record of the upload, or of a part.
+/// A row of an unfinished upload, as it is stored: the record of the upload, of a part, or a chunk.
 #[derive(Debug, Clone)]
 pub struct UploadRow<'u> {
-    /// Which of the two.
+    /// What it is.
     pub family: Family,
     /// Its bucket.
     pub bucket: Cow<'u, [u8]>,
@@ -106,4 +106,17 @@ pub trait Visitor {
 
     /// A chunk that is in no body; it can come while an object has begun and not ended.
     fn orphan_chunk(&mut self, chunk: &OrphanChunk<'_>) -> Result<()>;
+}
+
+/// Takes the buckets of an output, and then their objects in the order of its files. The manifest of an object that was read back
+/// tells no upload, and of the parts only those of a multipart upload, without their chunks.
+pub trait BucketVisitor: Visitor {
+    /// A bucket.
+    fn bucket(&mut self, bucket: &Bucket<'_>) -> Result<()>;
+
+    /// A row of an unfinished upload, of any generation of its bucket.
+    fn upload_row(&mut self, row: &UploadRow<'_>) -> Result<()>;
+
+    /// The generation that a bucket had last whose record does not tell it; it may have none.
+    fn generation(&mut self, bucket: &[u8], generation: u64) -> Result<()>;
 }

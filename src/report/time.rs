@@ -26,6 +26,33 @@ pub fn millis_into(millis: u64, out: &mut Vec<u8>) {
     out.push(b'Z');
 }
 
+/// The moment of a text that [`millis_into`] gives, and of no other.
+pub fn millis_of(text: &str) -> Option<u64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let mut numbers = date.split('-').chain(time.split(['.', ':'])).map(|part| part.parse::<u64>().ok());
+    let mut next = || numbers.next().flatten();
+    let (year, month, day) = (next()?, next()?, next()?);
+    let (hour, minute, second) = (next()?, next()?, next()?);
+    let digits = time.split_once('.').map_or("", |(_, digits)| digits);
+    let fraction: u64 = format!("{digits:0<3}").parse().ok()?;
+    let is_moment = (1970..1 << 20).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    if !is_moment || hour > 23 || minute > 59 || second > 59 || fraction > 999 {
+        return None;
+    }
+    let millis = (((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1000 + fraction;
+    let mut again = Vec::new();
+    millis_into(millis, &mut again);
+    (again == text.as_bytes()).then_some(millis)
+}
+
+/// The counterpart of [`civil`].
+const fn days_of(year: u64, month: u64, day: u64) -> u64 {
+    let year = year - (month <= 2) as u64;
+    let shifted = if month > 2 { month - 3 } else { month + 9 };
+    let in_year = (153 * shifted + 2) / 5 + day - 1;
+    365 * year + year / 4 - year / 100 + year / 400 + in_year - 719_468
+}
+
 /// Year, month and day of a day number since 1970-01-01, in the Gregorian calendar.
 const fn civil(days: u64) -> (u64, u64, u64) {
     // Counted from 0000-03-01, so that the leap day ends a year; 400 years have 146097 days.
@@ -41,7 +68,37 @@ const fn civil(days: u64) -> (u64, u64, u64) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    #[test]
+    fn what_is_no_moment() {
+        for text in [
+            "",
+            "Z",
+            "1970-01-01",
+            "1970-01-01T00:00:00",
+            "1970-01-01T00:00:00.0Z",
+            "1970-02-30T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "1970-1-01T00:00:00Z",
+            "1970-01-01T24:00:00Z",
+            "1970-01-01T00:00:00.0001Z",
+            "99999999999999999999-01-01T00:00:00Z",
+        ] {
+            assert_eq!(millis_of(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn moments_are_read(millis in 0u64..1 << 48) {
+            let mut text = Vec::new();
+            millis_into(millis, &mut text);
+            prop_assert_eq!(millis_of(std::str::from_utf8(&text).unwrap()), Some(millis));
+        }
+    }
 
     #[test]
     fn times() {
@@ -60,6 +117,7 @@ mod tests {
             let mut text = Vec::new();
             millis_into(ms, &mut text);
             assert_eq!(String::from_utf8(text).unwrap(), want);
+            assert_eq!(millis_of(want), Some(ms));
             assert_eq!(clamped(ms), if clamp { "9999-12-31T23:59:59Z" } else { want });
         }
     }

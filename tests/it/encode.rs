@@ -13,7 +13,7 @@ use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::fixtures::{load, snapshots};
 use crate::kit::{Tree, read_archive, read_tree};
 
-const CORPORA: [&str; 14] = [
+const CORPORA: [&str; 16] = [
     "dynamodb-nasty",
     "dynamodb-small",
     "empty",
@@ -23,6 +23,8 @@ const CORPORA: [&str; 14] = [
     "prefix-lock",
     "redis-nasty",
     "redis-small",
+    "s3-nasty",
+    "s3-small",
     "sqs-nasty",
     "sqs-small",
     "stale-ttl",
@@ -191,11 +193,11 @@ fn the_command() {
     assert_eq!(code(&run(&["decode", "in.fsm", "-o", "plain"])), 0);
     let plain = run(&["encode", "plain", "-o", "plain.fsm", "--strict"]);
     assert!(code(&plain) == 4 && stderr(&plain).contains("--for-restore"), "{}", stderr(&plain));
-    std::fs::write(dir.path().join("db.fsm"), &snapshots(&load("s3-small"))[0]).unwrap();
+    std::fs::write(dir.path().join("db.fsm"), &snapshots(&load("fs-small"))[0]).unwrap();
     assert_eq!(code(&run(&["decode", "db.fsm", "-o", "db"])), 0);
     let other = run(&["encode", "db", "-o", "db.again.fsm"]);
-    assert!(code(&other) == 1 && stderr(&other).contains("s3"), "{}", stderr(&other));
-    assert_eq!(code(&run(&["encode", "db", "-o", "db.again.fsm", "--adapter", "s3"])), 1);
+    assert!(code(&other) == 1 && stderr(&other).contains("fs"), "{}", stderr(&other));
+    assert_eq!(code(&run(&["encode", "db", "-o", "db.again.fsm", "--adapter", "fs"])), 1);
     assert_eq!(code(&run(&["encode", "in.fsm", "-o", "x.fsm"])), 2);
     assert_eq!(code(&run(&["encode", "-", "-o", "x.fsm"])), 64);
     // A file that was changed.

@@ -1,34 +1,41 @@
 //! Outputs made for a restore, back to rows: what is decoded from those is the same, byte for byte.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ekvsnap::adapters::dynamodb::encode as dynamodb;
 use ekvsnap::adapters::rows::RowSink;
+use ekvsnap::adapters::s3::encode as s3_rows;
 use ekvsnap::decode::{Layout, Options, Silent};
 use ekvsnap::format::dynamodb::{Item, Schema};
 use ekvsnap::format::messages::DynamoItem;
 use ekvsnap::format::redis::stream::{StreamEntry, StreamId};
+use ekvsnap::format::s3::key::bucket_key;
 use ekvsnap::format::{Adapter, Family};
 use ekvsnap::layouts::reading::output::read;
 use ekvsnap::model::dynamodb::{StaleItem, Table, TableVisitor};
 use ekvsnap::model::redis::{Key, StreamEnd};
-use ekvsnap::model::{redis, sqs};
+use ekvsnap::model::{redis, s3, sqs};
 use ekvsnap::output::archive::Packing;
 use ekvsnap::output::reading::{Named, look};
 use ekvsnap::{Error, Result, Snapshot};
+use serde_json::json;
 
 use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::fixtures::{load, snapshots};
-use crate::kit::{Tree, build, ddb, read_tree};
+use crate::kit::{Tree, build, ddb, read_tree, s3 as kit_s3};
 
 /// Rows by key.
 #[derive(Default)]
 struct Rows(BTreeMap<Vec<u8>, Vec<u8>>);
 
-impl RowSink for Rows {
+/// Puts rows of several adapters together.
+struct Sink<'s>(&'s RefCell<Rows>);
+
+impl RowSink for Sink<'_> {
     fn row(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        let old = self.0.insert(key.to_vec(), value.to_vec());
+        let old = self.0.borrow_mut().0.insert(key.to_vec(), value.to_vec());
         assert!(old.is_none(), "{} comes twice", key.escape_ascii());
         Ok(())
     }
@@ -36,7 +43,8 @@ impl RowSink for Rows {
 
 /// Takes the objects of the adapter that is under test; others do not come.
 struct Encoders<'s> {
-    dynamodb: dynamodb::Encoder<'s, Rows>,
+    dynamodb: dynamodb::Encoder<Sink<'s>>,
+    s3: s3_rows::Encoder<Sink<'s>>,
 }
 
 impl redis::Visitor for Encoders<'_> {
@@ -114,17 +122,52 @@ impl TableVisitor for Encoders<'_> {
     }
 }
 
+impl s3::Visitor for Encoders<'_> {
+    fn begin(&mut self, object: &s3::Object<'_>) -> Result<()> {
+        self.s3.begin(object)
+    }
+    fn body(&mut self, piece: &[u8]) -> Result<()> {
+        self.s3.body(piece)
+    }
+    fn end(&mut self, object: &s3::Object<'_>) -> Result<()> {
+        self.s3.end(object)
+    }
+    fn abandon(&mut self, object: &s3::Object<'_>) -> Result<()> {
+        self.s3.abandon(object)
+    }
+    fn orphan_manifest(&mut self, _: &s3::OrphanManifest<'_>) -> Result<()> {
+        unreachable!()
+    }
+    fn orphan_chunk(&mut self, _: &s3::OrphanChunk<'_>) -> Result<()> {
+        unreachable!()
+    }
+}
+
+impl s3::BucketVisitor for Encoders<'_> {
+    fn bucket(&mut self, bucket: &s3::Bucket<'_>) -> Result<()> {
+        self.s3.bucket(bucket)
+    }
+    fn upload_row(&mut self, row: &s3::UploadRow<'_>) -> Result<()> {
+        self.s3.upload_row(row)
+    }
+    fn generation(&mut self, bucket: &[u8], generation: u64) -> Result<()> {
+        self.s3.generation(bucket, generation)
+    }
+}
+
 /// The rows that an output stands for.
 fn rows_of(path: &Path, layout: Layout, adapter: Adapter) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
-    let mut rows = Rows::default();
-    let mut encoders = Encoders { dynamodb: dynamodb::Encoder::new(&mut rows) };
+    let rows = RefCell::new(Rows::default());
+    let mut encoders =
+        Encoders { dynamodb: dynamodb::Encoder::new(Sink(&rows)), s3: s3_rows::Encoder::new(Sink(&rows), true) };
     let mut open = || match look(path)? {
         Named::Output(output) => Ok(output),
         _ => Err(Error::usage("no output")),
     };
     read(&mut open, layout, &[adapter], &std::env::temp_dir(), &mut encoders)?;
     encoders.dynamodb.finish()?;
-    Ok(rows.0)
+    encoders.s3.finish()?;
+    Ok(rows.into_inner().0)
 }
 
 /// A form of an output.
@@ -356,6 +399,165 @@ fn dynamodb_files_that_no_decode_writes() {
         assert!(text.contains(&from), "{text}");
         std::fs::write(&file, text.replacen(&from, &to, 1)).unwrap();
         let error = rows_of(&path, Layout::Packed, Adapter::DynamoDb).unwrap_err().to_string();
+        assert!(error.contains(words), "{to}: {error}");
+    }
+}
+
+const S3: [Family; 5] =
+    [Family::S3BucketMeta, Family::S3BucketGen, Family::S3Object, Family::S3Upload, Family::S3UploadPart];
+
+/// A server stored these buckets. Their bodies come back in other uploads; what is in them is compared by the decode.
+#[test]
+fn s3() {
+    let (mut encoded, mut bodies) = (0, 0);
+    for name in ["empty", "s3-small", "s3-nasty", "two-groups", "mvcc-interleave"] {
+        for snapshot in snapshots(&load(name)) {
+            let want = live(&snapshot, &S3);
+            if want.is_empty() {
+                continue;
+            }
+            let rows = round(snapshot, Adapter::S3, name);
+            for (key, value) in &want {
+                let got = rows.get(key).unwrap_or_else(|| panic!("{name}: {} is gone", key.escape_ascii()));
+                if Family::of(key) != Family::S3Object {
+                    assert_eq!(value.escape_ascii().to_string(), got.escape_ascii().to_string(), "{name}");
+                }
+            }
+            let others = rows.keys().filter(|key| !want.contains_key(*key));
+            for key in others {
+                assert_eq!(Family::of(key), Family::S3Blob, "{name}: {} is new", key.escape_ascii());
+                bodies += 1;
+            }
+            encoded += want.len();
+        }
+    }
+    assert!(encoded > 100 && bodies > 50, "{encoded} {bodies}");
+}
+
+/// Names that are not keys, bodies that are not what their manifests say, unfinished uploads, and what is gone.
+#[test]
+fn s3_objects_that_their_names_do_not_tell() {
+    use kit_s3::{B, U, base, chunk, chunk_of, counter, manifest, md5, put, put_chunked, upload};
+    let (v, long) = ("f".repeat(32), vec![b'k'; 1100]);
+    let mut s = counter(base(), "gone", 4).put_at(
+        build::NOW + 1,
+        bucket_key(Family::S3BucketGen, b"bkt").as_bytes(),
+        [0, 0, 0, 0, 0, 0, 0, 9],
+    );
+    for key in [
+        &b"a"[..],
+        b"a/b",
+        b"",
+        b"..",
+        b"dir/",
+        b"\xff\0",
+        b"_encoded/x",
+        b"_orphans/x",
+        b"\xffleaf",
+        b"\xffleaf/x",
+        &long,
+    ] {
+        s = put(s, key, key);
+    }
+    // These end like sidecars; `k/` and its namesake are both encoded.
+    for key in ["k", "k.elastickv-meta.json", "k/", "k/.elastickv-meta.json", "z.elastickv-meta.json"] {
+        s = put(s, key, r#"{"format_version":1,"size_bytes":3}"#);
+    }
+    s = put_chunked(s, (B, 1, b"large"), &vec![7; (5 << 20) + 3], 1 << 20);
+    let part = |number: u64, size: i64, chunks: u64, version: u64| json!({"part_no": number, "etag": md5(b"x"), "size_bytes": size, "chunk_count": chunks, "part_version": version});
+    let parts = [
+        ("sizes", vec![part(1, 3, 1, 0), part(2, 4, 1, 5)]),
+        ("too small", vec![part(1, 2, 1, 0), part(2, 1, 1, 5)]),
+        ("too large", vec![part(1, 30, 1, 0), part(2, 40, 1, 5)]),
+        ("negative", vec![part(1, -3, 1, 0), part(2, 4, 1, 5)]),
+        ("versions", vec![part(1, 3, 1, 4), part(1, 4, 1, 5)]),
+    ];
+    for (n, (key, parts)) in parts.into_iter().enumerate() {
+        let hlc = [0, 1, 1 << 16, u64::MAX, 5 << 16 | 7][n];
+        let value = json!({"upload_id": U, "etag": format!("{}-2", md5(b"x")), "size_bytes": 7, "parts": parts,
+            "last_modified_hlc": hlc, "user_metadata": {"a": "<\u{2028}>", "b": ""}, "content_type": "text/plain"});
+        s = manifest(s, key.as_bytes(), &value);
+        let numbers = if key == "versions" { [(1, 0, 4), (1, 0, 5)] } else { [(1, 0, 0), (2, 0, 5)] };
+        s = s.put(chunk(Family::S3Blob, key.as_bytes(), U, numbers[0]), "abc");
+        s = s.put(chunk(Family::S3Blob, key.as_bytes(), U, numbers[1]), "defg");
+    }
+    // An upload that can go on, one of another generation, and chunks of none.
+    let record = |generation: u64| {
+        json!({"bucket": B, "object": "u", "generation": generation, "upload_id": v, "created_hlc": 1}).to_string()
+    };
+    let with_part = [&upload(Family::S3UploadPart, B, 1, b"u", &v)[..], &3u64.to_be_bytes()].concat();
+    let body = vec![9; 1 << 20];
+    s = s
+        .put(upload(Family::S3Upload, B, 1, b"u", &v), record(1))
+        .put(with_part, part(3, 1 << 20, 1, 6).to_string())
+        .put(chunk(Family::S3Blob, b"u", &v, (3, 0, 6)), &body)
+        .put(upload(Family::S3Upload, B, 7, b"u", &v), record(7))
+        .put(chunk_of(Family::S3Blob, B, 7, b"u", &v, (3, 0, 6)), "other")
+        .put(chunk(Family::S3Blob, b"orphan", &v, (1, 0, 0)), "orphan");
+    let snapshot = s.build();
+    let rows = round(snapshot.clone(), Adapter::S3, "planted");
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("s.fsm"), &snapshot).unwrap();
+    for layout in ["tree", "jsonl"] {
+        let again = format!("{layout}.fsm");
+        for args in [
+            &["decode", "s.fsm", "-o", layout, "--layout", layout, "--for-restore"][..],
+            &["verify", layout, "--against", "s.fsm"],
+            &["diff", layout, "s.fsm"],
+            &["encode", layout, "-o", &again],
+        ] {
+            let output = ekvsnap(dir.path(), args);
+            assert_eq!(code(&output), 0, "{args:?}: {}", stderr(&output));
+        }
+    }
+    let is_there = |key: &[u8]| rows.contains_key(key);
+    assert_eq!(rows.get(&chunk(Family::S3Blob, b"u", &v, (3, 0, 6))), Some(&body));
+    assert!(!is_there(&upload(Family::S3Upload, B, 7, b"u", &v)));
+    assert!(!is_there(&chunk(Family::S3Blob, b"orphan", &v, (1, 0, 0))));
+    for (bucket, want) in [(&b"gone"[..], 4u8), (b"bkt", 9)] {
+        let row = rows.get(bucket_key(Family::S3BucketGen, bucket).as_bytes());
+        assert_eq!(row.and_then(|row| row.last()), Some(&want));
+    }
+}
+
+/// What is wrong with an output, and what is said of it.
+#[test]
+fn s3_files_that_no_decode_writes() {
+    type Change = fn(&Path);
+    let meta = "s3/bkt/o.elastickv-meta.json";
+    let replaced = |dir: &Path, file: &str, from: &str, to: &str| {
+        let text = std::fs::read_to_string(dir.join(file)).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(dir.join(file), text.replacen(from, to, 1)).unwrap();
+    };
+    let files: [(Change, &str); 3] = [
+        (|dir| std::fs::remove_file(dir.join("s3/bkt/o")).unwrap(), "not there"),
+        (|dir| std::fs::remove_file(dir.join("s3/bkt/o.elastickv-meta.json")).unwrap(), "nothing tells of this object"),
+        (|dir| std::fs::write(dir.join("s3/bkt/o"), "other").unwrap(), "differs from its digest"),
+    ];
+    let texts = [
+        (meta, r#""size_bytes": 4"#, r#""size": 4"#, "unknown field"),
+        (meta, r#""format_version": 1"#, r#""format_version": 2"#, "newer"),
+        (meta, "2023-11-14T", "2023-11-31T", "is no time"),
+        ("s3/bkt/_bucket.json", r#""name": "bkt""#, r#""name": "other""#, "it differs"),
+        ("s3/bkt/_bucket.json", r#""format_version": 1"#, r#""format_version": 2"#, "newer"),
+        ("s3/bkt/KEYMAP.jsonl", "s3-encoded", "s3-leaf-data", "another name"),
+    ];
+    let error_after = |change: &dyn Fn(&Path)| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let rows = kit_s3::put(kit_s3::put(kit_s3::base(), "o", "body"), "dir/", "");
+        let snapshot = Snapshot::from_bytes("input.fsm", rows.build());
+        snapshot.decode(&path, &options(FORMS[0], Adapter::S3), &Silent).unwrap();
+        change(&path);
+        rows_of(&path, Layout::Tree, Adapter::S3).unwrap_err().to_string()
+    };
+    for (change, words) in files {
+        let error = error_after(&change);
+        assert!(error.contains(words), "{words}: {error}");
+    }
+    for (file, from, to, words) in texts {
+        let error = error_after(&|dir| replaced(dir, file, from, to));
         assert!(error.contains(words), "{to}: {error}");
     }
 }

@@ -10,7 +10,7 @@ use ekvsnap::format::redis::stream::{StreamEntry, StreamId};
 use ekvsnap::layouts::reading::output::read;
 use ekvsnap::layouts::sqs::render;
 use ekvsnap::model::redis::{Key, StreamEnd};
-use ekvsnap::model::{dynamodb, redis, sqs};
+use ekvsnap::model::{dynamodb, redis, s3, sqs};
 use ekvsnap::output::archive::Packing;
 use ekvsnap::output::reading::{Named, look};
 use ekvsnap::{Error, Result, Snapshot};
@@ -131,6 +131,39 @@ impl<'a> dynamodb::Visitor<'a> for Recorder {
 
 impl dynamodb::TableVisitor for Recorder {
     fn table(&mut self, _: &dynamodb::Table) -> Result<()> {
+        unreachable!()
+    }
+    fn generation(&mut self, _: &[u8], _: u64) -> Result<()> {
+        unreachable!()
+    }
+}
+
+impl s3::Visitor for Recorder {
+    fn begin(&mut self, _: &s3::Object<'_>) -> Result<()> {
+        unreachable!()
+    }
+    fn body(&mut self, _: &[u8]) -> Result<()> {
+        unreachable!()
+    }
+    fn end(&mut self, _: &s3::Object<'_>) -> Result<()> {
+        unreachable!()
+    }
+    fn abandon(&mut self, _: &s3::Object<'_>) -> Result<()> {
+        unreachable!()
+    }
+    fn orphan_manifest(&mut self, _: &s3::OrphanManifest<'_>) -> Result<()> {
+        unreachable!()
+    }
+    fn orphan_chunk(&mut self, _: &s3::OrphanChunk<'_>) -> Result<()> {
+        unreachable!()
+    }
+}
+
+impl s3::BucketVisitor for Recorder {
+    fn bucket(&mut self, _: &s3::Bucket<'_>) -> Result<()> {
+        unreachable!()
+    }
+    fn upload_row(&mut self, _: &s3::UploadRow<'_>) -> Result<()> {
         unreachable!()
     }
     fn generation(&mut self, _: &[u8], _: u64) -> Result<()> {

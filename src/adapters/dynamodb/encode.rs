@@ -11,8 +11,8 @@ use crate::format::{Family, dynamodb};
 use crate::model::dynamodb::{Item, StaleItem, Table, TableVisitor, Visitor};
 
 /// Gives the rows of tables to a sink, in no order.
-pub struct Encoder<'s, S> {
-    sink: &'s mut S,
+pub struct Encoder<S> {
+    rows: S,
     /// Generations that were handed out last, by the names of tables: there are as many as tables.
     counters: BTreeMap<Vec<u8>, u64>,
     key: Vec<u8>,
@@ -20,11 +20,11 @@ pub struct Encoder<'s, S> {
     index_key: Vec<u8>,
 }
 
-impl<'s, S: RowSink> Encoder<'s, S> {
-    /// Rows go to `sink`.
-    pub fn new(sink: &'s mut S) -> Self {
+impl<S: RowSink> Encoder<S> {
+    /// Gives rows to `rows`.
+    pub fn new(rows: S) -> Self {
         let (counters, key, value) = Default::default();
-        Encoder { sink, counters, key, value, index_key: Vec::new() }
+        Encoder { rows, counters, key, value, index_key: Vec::new() }
     }
 
     /// All tables were given.
@@ -47,7 +47,7 @@ impl<'s, S: RowSink> Encoder<'s, S> {
     }
 
     fn end(&mut self) -> Result<()> {
-        self.sink.row(&self.key, &self.value)
+        self.rows.row(&self.key, &self.value)
     }
 
     /// The row of an item in an index, if the index has it: all attributes of its key must be there.
@@ -78,7 +78,7 @@ fn key_of<'a>(item: dynamodb::Item<'a>, names: &KeyNames) -> Option<PrimaryKey<'
     Some(PrimaryKey { hash: value(&names.hash)?, range })
 }
 
-impl<'a, S: RowSink> Visitor<'a> for Encoder<'_, S> {
+impl<'a, S: RowSink> Visitor<'a> for Encoder<S> {
     fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()> {
         self.begin();
         self.key.extend_from_slice(item.row_key);
@@ -96,7 +96,7 @@ impl<'a, S: RowSink> Visitor<'a> for Encoder<'_, S> {
     }
 }
 
-impl<S: RowSink> TableVisitor for Encoder<'_, S> {
+impl<S: RowSink> TableVisitor for Encoder<S> {
     fn table(&mut self, table: &Table) -> Result<()> {
         self.begin();
         table_key_into(Family::DdbTable, &table.name, &mut self.key);

@@ -133,6 +133,14 @@ impl<'a> Buckets<'a> {
         self.list.get(at).is_some_and(|bucket| bucket.record.is_some())
     }
 
+    /// Gives the last generations that generation rows alone tell: of buckets that are gone, and of those whose record tells another.
+    /// By name, those that are asked for.
+    pub fn generations(&self, filter: &Filter) -> impl Iterator<Item = (&[u8], u64)> {
+        let told = self.list.iter().filter_map(|bucket| Some((bucket, bucket.last?)));
+        let alone = told.filter(|(bucket, last)| bucket.live != Some(*last));
+        alone.map(|(bucket, last)| (&*bucket.name, last)).filter(|(name, _)| filter.takes_scope(Adapter::S3, name))
+    }
+
     /// Gives every bucket that has its record and is asked for, by name.
     ///
     /// # Errors

@@ -10,6 +10,7 @@
 mod body;
 mod buckets;
 mod check;
+pub mod encode;
 mod findings;
 mod leftovers;
 mod merge;
@@ -25,7 +26,7 @@ pub use leftovers::Leftovers;
 pub use payloads::Payloads;
 pub use splits::{Split, live_keys, splits};
 pub use task::{Report, read};
-pub use uploads::unfinished_uploads;
+pub use uploads::{live_uploads, unfinished_uploads};
 
 use crate::dataset::{DataSet, RowsOf};
 use crate::error::Result;

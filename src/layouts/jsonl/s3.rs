@@ -7,14 +7,12 @@
 use crate::adapters::s3::Buckets;
 use crate::error::Result;
 use crate::format::Adapter;
+use crate::layouts::s3::paths::INDEX;
 use crate::layouts::s3::{Body, Describe, folder, render};
 use crate::model::s3::Object;
 use crate::options::Options;
 use crate::output::tree::Tree;
 use crate::output::unit::{Collector, UnitOut};
-
-/// Name of the index of a bucket.
-const INDEX: &str = "_index.jsonl";
 
 /// Where the objects of a bucket are listed.
 fn index_path(bucket: &[u8]) -> String {

@@ -24,8 +24,6 @@ pub enum Part {
     Sidecar,
     /// It has objects.
     Objects,
-    /// Both: it is read twice.
-    Both,
     /// It has what the server does not serve.
     Aside,
 }

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Part, wrong};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Adapter;
-use crate::layouts::{dynamodb, redis, sqs};
+use crate::layouts::{dynamodb, redis, s3, sqs};
 use crate::model;
 use crate::options::Layout;
 use crate::output::checksums::Digest;
@@ -18,12 +18,18 @@ use crate::output::{CHECKSUMS, ERRORS, MANIFEST};
 use crate::run::spill::Spill;
 
 /// Takes the objects of all adapters whose outputs can be read.
-pub trait Visitor: model::redis::Visitor + model::sqs::QueueVisitor + model::dynamodb::TableVisitor {}
+pub trait Visitor:
+    model::redis::Visitor + model::sqs::QueueVisitor + model::dynamodb::TableVisitor + model::s3::BucketVisitor
+{
+}
 
-impl<V: model::redis::Visitor + model::sqs::QueueVisitor + model::dynamodb::TableVisitor> Visitor for V {}
+impl<V> Visitor for V where
+    V: model::redis::Visitor + model::sqs::QueueVisitor + model::dynamodb::TableVisitor + model::s3::BucketVisitor
+{
+}
 
 /// The adapters whose outputs can be read.
-pub const READABLE: [Adapter; 3] = [Adapter::Redis, Adapter::Sqs, Adapter::DynamoDb];
+pub const READABLE: [Adapter; 4] = [Adapter::Redis, Adapter::Sqs, Adapter::DynamoDb, Adapter::S3];
 
 /// What was read of an output besides its objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,6 +59,7 @@ pub fn read(
         redis: redis::read::Reader::new(layout, scratch),
         sqs: sqs::read::Reader::new(layout),
         dynamodb: dynamodb::read::Reader::new(layout, scratch),
+        s3: s3::read::Reader::new(layout, scratch),
         adapters,
         sums: Spill::new(scratch),
         is_listed: false,
@@ -64,9 +71,11 @@ pub fn read(
     }
     pass.redis.settle()?;
     pass.dynamodb.settle()?;
+    pass.s3.settle()?;
     pass.each(open, &mut |pass, path, bytes| pass.second(path, bytes, visitor))?;
     pass.redis.finish()?;
     pass.dynamodb.finish()?;
+    pass.s3.finish()?;
     let seen = pass.seen;
     prove(pass.sums)?;
     Ok(seen)
@@ -77,6 +86,7 @@ struct Pass<'p> {
     redis: redis::read::Reader,
     sqs: sqs::read::Reader,
     dynamodb: dynamodb::read::Reader,
+    s3: s3::read::Reader,
     adapters: &'p [Adapter],
     /// Digests of files: what CHECKSUMS tells, and what was found.
     sums: Spill,
@@ -136,6 +146,7 @@ impl<'p> Pass<'p> {
             Some(Adapter::Redis) => self.redis.part(path),
             Some(Adapter::Sqs) => self.sqs.part(path),
             Some(Adapter::DynamoDb) => self.dynamodb.part(path),
+            Some(Adapter::S3) => self.s3.part(path),
             Some(adapter) => {
                 let name = adapter.name();
                 return Err(Error::usage(format!(
@@ -167,12 +178,22 @@ impl<'p> Pass<'p> {
                 }
                 self.sqs.sidecar(path, bytes, visitor)?;
             }
-            Some(Adapter::DynamoDb) => match self.dynamodb.part(path) {
-                Some(Part::Sidecar) => self.dynamodb.sidecar(path, bytes)?,
-                // It is read again, with the objects.
-                Some(Part::Both) => return self.dynamodb.sidecar(path, bytes),
-                _ => return Ok(()),
-            },
+            Some(Adapter::DynamoDb) => {
+                if self.dynamodb.part(path) != Some(Part::Sidecar) {
+                    return Ok(());
+                }
+                self.dynamodb.sidecar(path, bytes, visitor)?;
+            }
+            Some(Adapter::S3) => {
+                // A body that looks like a sidecar is read again with the objects, and proven then.
+                if self.s3.is_doubtful(path) {
+                    return self.s3.sidecar(path, bytes, visitor);
+                }
+                if self.s3.part(path) != Some(Part::Sidecar) {
+                    return Ok(());
+                }
+                self.s3.sidecar(path, bytes, visitor)?;
+            }
             Some(_) => return Ok(()),
         }
         self.found(path, bytes)
@@ -186,13 +207,12 @@ impl<'p> Pass<'p> {
         match self.part(path)? {
             Part::Sidecar => return Ok(()),
             Part::Aside => self.seen.aside += 1,
-            Part::Objects if self.adapter(path) == Some(Adapter::Redis) => {
-                self.redis.objects(path, bytes, visitor)?;
-            }
-            Part::Objects | Part::Both if self.adapter(path) == Some(Adapter::DynamoDb) => {
-                self.dynamodb.objects(path, bytes, visitor)?;
-            }
-            Part::Objects | Part::Both => self.sqs.objects(path, bytes, visitor)?,
+            Part::Objects => match self.adapter(path) {
+                Some(Adapter::Redis) => self.redis.objects(path, bytes, visitor)?,
+                Some(Adapter::DynamoDb) => self.dynamodb.objects(path, bytes, visitor)?,
+                Some(Adapter::S3) => self.s3.objects(path, bytes, visitor)?,
+                _ => self.sqs.objects(path, bytes, visitor)?,
+            },
         }
         self.found(path, bytes)
     }

@@ -6,13 +6,17 @@
 //! | KEY, or the name that [`names`] gives it | the body | always |
 //! | `_orphans/KEY/gen-N/` | chunks that are in no body, manifests that are not live | `Options::include_orphans` |
 //! | `_incomplete_uploads/records.jsonl` | the rows of unfinished uploads | `Options::include_incomplete_uploads` |
+//! | `_incomplete_uploads/chunks~.jsonl` | their chunks | `Options::for_restore` |
+//!
+//! With `Options::for_restore`, `s3/_generations~.jsonl` has the generations that no record tells.
 //!
 //! 1. The keys of all live objects are read once, to name them; a byte per object is kept ([`names`]).
 //! 2. The objects of a split are written (`files`); the layout tells of each what its manifest says (`Describe`).
 
 mod files;
 pub mod names;
-mod paths;
+pub(super) mod paths;
+pub mod read;
 pub(super) mod render;
 mod run;
 mod told;

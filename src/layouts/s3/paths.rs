@@ -1,9 +1,88 @@
-//! The paths of orphans (`docs/format/s3.md` §6).
+//! Which path is what, but for bodies, which have names of their own; the paths of orphans (`docs/format/s3.md` §6).
 
-use super::names::safe_segment_into;
+use super::names::{ENCODED_DIR, META_SUFFIX, safe_segment_into};
 use crate::format::s3::{ChunkKey, ObjectKey};
 use crate::model::s3::OrphanChunk;
-use crate::output::names::{MAX_SEGMENT, NameKind, fallback_into, segment_into};
+use crate::options::Layout;
+use crate::output::names::{GENERATIONS, MAX_SEGMENT, NameKind, fallback_into, segment, segment_into, unsegment};
+
+/// The folder of all buckets.
+const FOLDER: &str = "s3";
+/// The record of a bucket, in its folder.
+pub(super) const DOCUMENT: &str = "_bucket.json";
+/// The keys of objects whose names are not their keys.
+pub(in crate::layouts) const KEYMAP: &str = "KEYMAP.jsonl";
+/// What manifests say, in the packed layout.
+pub(in crate::layouts) const INDEX: &str = "_index.jsonl";
+/// Rows of unfinished uploads.
+pub(super) const RECORDS: &str = "_incomplete_uploads/records.jsonl";
+/// Their chunks. No key of the public tool's reader has a tilde there.
+pub(super) const CHUNKS: &str = "_incomplete_uploads/chunks~.jsonl";
+
+/// The file of generations that no record tells, in both layouts.
+pub(super) fn generations() -> String {
+    format!("{FOLDER}/{GENERATIONS}")
+}
+
+/// A file of an output; the parts of its path are the folder of a bucket, and what is below that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum File<'p> {
+    /// The record of a bucket.
+    Document(&'p str),
+    /// Names of objects that are not their keys.
+    KeyMap(&'p str),
+    /// What manifests say.
+    Index(&'p str),
+    /// What the manifest of the object in another file says.
+    Sidecar(&'p str, &'p [u8]),
+    /// The same, or the body of an object whose key ends so: the key map tells.
+    Doubtful(&'p str, &'p [u8]),
+    /// A body.
+    Body(&'p str, &'p [u8]),
+    /// Rows of unfinished uploads.
+    Uploads(&'p str),
+    /// Generations that no record tells.
+    Generations,
+    /// What the server does not serve.
+    Aside,
+}
+
+impl File<'_> {
+    /// The file at a path; `None`: no decode writes it.
+    pub fn of(layout: Layout, path: &[u8]) -> Option<File<'_>> {
+        let below = path.strip_prefix(FOLDER.as_bytes())?.strip_prefix(b"/")?;
+        if below == GENERATIONS.as_bytes() {
+            return Some(File::Generations);
+        }
+        let (scope, rest) = below.split_at_checked(memchr::memchr(b'/', below)?)?;
+        let (scope, rest) = (std::str::from_utf8(scope).ok()?, rest.strip_prefix(b"/")?);
+        let is_tree = layout == Layout::Tree;
+        let is = |name: &str| rest == name.as_bytes();
+        Some(match rest {
+            _ if is(DOCUMENT) => File::Document(scope),
+            _ if is(RECORDS) || is(CHUNKS) => File::Uploads(scope),
+            _ if rest.starts_with(b"_orphans/") => File::Aside,
+            _ if is(KEYMAP) && is_tree => File::KeyMap(scope),
+            _ if is(INDEX) && !is_tree => File::Index(scope),
+            _ => match rest.strip_suffix(META_SUFFIX.as_bytes()).filter(|_| is_tree) {
+                Some(body) if is_encoded(rest) => File::Doubtful(scope, body),
+                Some(body) => File::Sidecar(scope, body),
+                None => File::Body(scope, rest),
+            },
+        })
+    }
+}
+
+/// Whether a path is that of an object whose key cannot be one.
+fn is_encoded(path: &[u8]) -> bool {
+    path.strip_prefix(ENCODED_DIR.as_bytes()).is_some_and(|rest| rest.starts_with(b"/"))
+}
+
+/// The name of the bucket whose folder is `scope`; `told`: what its document says.
+pub(super) fn bucket_of(scope: &str, told: &str) -> Option<Vec<u8>> {
+    let mut names = [Some(told.as_bytes().to_vec()), unsegment(scope)].into_iter().flatten();
+    names.find(|name| segment(name) == scope)
+}
 
 /// Longest segment of an upload ID in the name of an orphan chunk: three numbers and `.ref.v0.bin` can follow it, and a
 /// name may have 255 bytes.
@@ -57,6 +136,38 @@ mod tests {
     use super::*;
     use crate::format::s3::UploadKey;
     use crate::model::s3::Standing;
+
+    #[test]
+    fn files() {
+        use File::{Aside, Body, Document, Doubtful, Generations, Index, KeyMap, Sidecar, Uploads};
+        let meta = |path: &str| format!("{path}{META_SUFFIX}");
+        let cases = [
+            ("s3/b/_bucket.json", Some(Document("b")), Some(Document("b"))),
+            ("s3/b/KEYMAP.jsonl", Some(KeyMap("b")), Some(Body("b", b"KEYMAP.jsonl"))),
+            ("s3/b/_index.jsonl", Some(Body("b", b"_index.jsonl")), Some(Index("b"))),
+            ("s3/b/x/y", Some(Body("b", b"x/y")), Some(Body("b", b"x/y"))),
+            (&meta("s3/b/x/y"), Some(Sidecar("b", b"x/y")), Some(Body("b", b"x/y.elastickv-meta.json"))),
+            (
+                &meta("s3/b/_encoded/x"),
+                Some(Doubtful("b", b"_encoded/x")),
+                Some(Body("b", b"_encoded/x.elastickv-meta.json")),
+            ),
+            ("s3/b/_incomplete_uploads/records.jsonl", Some(Uploads("b")), Some(Uploads("b"))),
+            ("s3/b/_incomplete_uploads/chunks~.jsonl", Some(Uploads("b")), Some(Uploads("b"))),
+            ("s3/b/_orphans/x/gen-1/manifest.json", Some(Aside), Some(Aside)),
+            ("s3/_generations~.jsonl", Some(Generations), Some(Generations)),
+            ("s3/b", None, None),
+        ];
+        for (path, tree, packed) in cases {
+            assert_eq!(File::of(Layout::Tree, path.as_bytes()), tree, "{path}");
+            assert_eq!(File::of(Layout::Packed, path.as_bytes()), packed, "{path}");
+        }
+        for name in [&b"bkt"[..], b"a.b", b"\xff", b"%"] {
+            assert_eq!(bucket_of(&segment(name), "other"), Some(name.to_vec()));
+        }
+        let long = "x".repeat(300);
+        assert_eq!(bucket_of(&segment(long.as_bytes()), &long), Some(long.into_bytes()));
+    }
 
     fn chunk<'k>(key: &'k ChunkKey<'k>) -> OrphanChunk<'k> {
         OrphanChunk { key, standing: Standing::Live, offloaded: false, explicit_version: false, payload: b"" }

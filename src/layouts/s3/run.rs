@@ -3,7 +3,7 @@
 use super::files::Files;
 use super::names::{Name, Names};
 use super::told::Told;
-use super::{Describe, folder, render, uploads};
+use super::{Describe, folder, paths, render, uploads};
 use crate::adapters::s3::{self, Buckets, Leftovers, Payloads, Report, Split};
 use crate::dataset::DataSet;
 use crate::error::Result;
@@ -98,7 +98,10 @@ fn write_all<D: Describe>(job: &mut Job<'_, '_, '_>) -> Result<()> {
     leftovers.report(&buckets, &mut collector.findings);
     payloads.note_unreferenced(set, references, &mut collector.findings)?;
     if options.include_incomplete_uploads {
-        uploads::write(set, options, tree, collector)?;
+        uploads::write(set, &buckets, options, tree, collector)?;
+    }
+    if options.for_restore {
+        collector.take(generations(&buckets, options, tree))?;
     }
     Ok(())
 }
@@ -108,9 +111,9 @@ fn records<'t>(buckets: &Buckets<'_>, options: &Options, tree: &'t Tree) -> Resu
     let (mut out, mut text) = (UnitOut::new(tree), Vec::new());
     buckets.records(&options.filter, |bucket| {
         text.clear();
-        render::bucket(bucket.name, bucket.record, &mut text);
+        render::bucket(bucket.name, bucket.record, options.for_restore, &mut text);
         let dir = tree.make_dir(folder(bucket.name).as_bytes())?;
-        out.put(&dir, b"_bucket.json", &text)?;
+        out.put(&dir, paths::DOCUMENT.as_bytes(), &text)?;
         if let Some(objects) = out.objects() {
             let value = objects.secret().map(|secret| secret.mark(&text));
             let scope = segment(bucket.name);
@@ -120,6 +123,15 @@ fn records<'t>(buckets: &Buckets<'_>, options: &Options, tree: &'t Tree) -> Resu
         Ok(())
     })?;
     Ok(out)
+}
+
+/// The generations that no record tells, if there are any.
+fn generations<'t>(buckets: &Buckets<'_>, options: &Options, tree: &'t Tree) -> UnitOut<'t> {
+    let mut out = UnitOut::new(tree);
+    for (bucket, generation) in buckets.generations(&options.filter) {
+        render::generation_line(bucket, generation, out.lines(&paths::generations()));
+    }
+    out
 }
 
 fn write_split<'t, D: Describe>(cx: &Context<'_, '_, 't>, split: &Split, names: &[Name]) -> Result<Written<'t>> {

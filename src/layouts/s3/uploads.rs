@@ -1,9 +1,11 @@
 //! `Options::include_incomplete_uploads`: lines of the rows of unfinished uploads (`docs/format/s3.md` §7).
 
-use super::{folder, render};
-use crate::adapters::s3;
+use super::{folder, paths, render};
+use crate::adapters::s3::{self, Buckets};
 use crate::dataset::DataSet;
 use crate::error::Result;
+use crate::format::Family;
+use crate::model::s3::UploadRow;
 use crate::options::Options;
 use crate::output::tree::Tree;
 use crate::output::unit::{Collector, UnitOut};
@@ -11,21 +13,32 @@ use crate::output::unit::{Collector, UnitOut};
 /// Bytes of rows whose lines are held at a time.
 const BATCH: usize = 1 << 20;
 
-/// Writes all lines.
+/// Writes all lines; for a restore those of live generations alone, and chunks.
 ///
 /// # Errors
 /// A malformed key, or a failed write.
-pub fn write<'t>(set: &DataSet<'_>, options: &Options, tree: &'t Tree, collector: &mut Collector<'t>) -> Result<()> {
+pub fn write<'t>(
+    set: &DataSet<'_>,
+    buckets: &Buckets<'_>,
+    options: &Options,
+    tree: &'t Tree,
+    collector: &mut Collector<'t>,
+) -> Result<()> {
     let (mut out, mut held) = (UnitOut::new(tree), 0);
-    s3::unfinished_uploads(set, &options.filter, |row| {
-        let lines = out.lines(&format!("{}/_incomplete_uploads/records.jsonl", folder(&row.bucket)));
-        render::incomplete_line(row, lines);
+    let line = |row: &UploadRow<'_>| {
+        let file = if row.family == Family::S3Blob { paths::CHUNKS } else { paths::RECORDS };
+        render::incomplete_line(row, out.lines(&format!("{}/{file}", folder(&row.bucket))));
         held += row.user_key.len() + row.value.len();
         if held > BATCH {
             held = 0;
             collector.take(std::mem::replace(&mut out, UnitOut::new(tree)))?;
         }
         Ok(())
-    })?;
+    };
+    if options.for_restore {
+        s3::live_uploads(set, buckets, &options.filter, line)?;
+    } else {
+        s3::unfinished_uploads(set, &options.filter, line)?;
+    }
     collector.take(out)
 }

@@ -7,6 +7,7 @@
 
 use crate::error::Result;
 use crate::layouts::s3::names::META_SUFFIX;
+use crate::layouts::s3::paths::KEYMAP;
 use crate::layouts::s3::{Body, Describe, folder, render};
 use crate::model::s3::Object;
 use crate::output::unit::UnitOut;
@@ -27,7 +28,7 @@ impl Describe for Sidecars {
         self.name.extend_from_slice(META_SUFFIX.as_bytes());
         out.put(body.dir, &self.name, &self.text)?;
         if body.name.keymap_kind().is_some() {
-            let lines = out.lines(&format!("{}/KEYMAP.jsonl", folder(&object.key.bucket)));
+            let lines = out.lines(&format!("{}/{KEYMAP}", folder(&object.key.bucket)));
             render::keymap_line(&object.key.object, body.name, lines);
         }
         Ok(())

@@ -61,18 +61,17 @@ impl Reader {
     /// What the file at a path is; `None`: no decode writes it.
     pub fn part(&self, path: &[u8]) -> Option<Part> {
         Some(match File::of(self.layout, path)? {
-            File::Document(_) => Part::Both,
-            File::Item(_) | File::Items(_) | File::Generations => Part::Objects,
-            File::KeyMap | File::Rows => Part::Sidecar,
+            File::Document(_) | File::Generations | File::KeyMap | File::Rows => Part::Sidecar,
+            File::Item(_) | File::Items(_) => Part::Objects,
             File::Aside => Part::Aside,
         })
     }
 
-    /// Reads a document, or what else must be known before the items.
+    /// Reads a document, or what else must be known before the items, and gives tables and generations.
     ///
     /// # Errors
-    /// A failed read, or a file that is not what a decode writes.
-    pub fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read) -> Result<()> {
+    /// A failed read, a file that is not what a decode writes, and what the visitor gives.
+    pub fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut impl TableVisitor) -> Result<()> {
         match File::of(self.layout, path) {
             Some(File::Document(scope)) => {
                 let schema = document::read(path, bytes)?;
@@ -80,12 +79,14 @@ impl Reader {
                 let name = name.ok_or_else(|| wrong(path, "its path is not that of its table"))?;
                 let encoded = URL_SAFE_NO_PAD.encode(&name).into_bytes();
                 let table = Table { place: self.tables.len(), encoded, name, schema };
+                visitor.table(&table)?;
                 self.tables.insert(scope.to_owned(), table);
                 Ok(())
             }
             // Its bytes are proven, and nothing of it is needed.
             Some(File::KeyMap) => Ok(()),
             Some(File::Rows) => self.moved.read(path, bytes),
+            Some(File::Generations) => generations(path, bytes, visitor),
             _ => Err(wrong(path, "it is no sidecar")),
         }
     }
@@ -104,29 +105,21 @@ impl Reader {
     /// A failed read, a file that is not what a decode writes, and what the visitor gives.
     pub fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut impl TableVisitor) -> Result<()> {
         let file = File::of(self.layout, path);
-        let (Some(File::Document(scope)) | Some(File::Item(scope)) | Some(File::Items(scope))) = file else {
-            return match file {
-                Some(File::Generations) => generations(path, bytes, visitor),
-                _ => Err(wrong(path, "no decode writes such a file")),
-            };
+        let (Some(File::Item(scope)) | Some(File::Items(scope))) = file else {
+            return Err(wrong(path, "no decode writes such a file"));
         };
         let table = self.tables.get(scope).ok_or_else(|| wrong(path, "its table has no schema"))?;
         let (budget, failed, mut buffers) = (Budget::default(), Cell::new(None), Buffers::default());
         let text = Text::new(path, bytes);
-        match file {
-            Some(File::Document(_)) => visitor.table(table),
-            Some(File::Item(_)) => {
-                let item = text.document(&budget, attributes::Attributes, &failed)?;
-                give(table, &mut self.moved, &item, &mut buffers, visitor, &|why| wrong(path, why))
-            }
-            _ => {
-                let mut lines = text.lines();
-                while let Some(item) = lines.next(&budget, attributes::Line, &failed)? {
-                    give(table, &mut self.moved, &item, &mut buffers, visitor, &|why| lines.wrong(why))?;
-                }
-                Ok(())
-            }
+        if let Some(File::Item(_)) = file {
+            let item = text.document(&budget, attributes::Attributes, &failed)?;
+            return give(table, &mut self.moved, &item, &mut buffers, visitor, &|why| wrong(path, why));
         }
+        let mut lines = text.lines();
+        while let Some(item) = lines.next(&budget, attributes::Line, &failed)? {
+            give(table, &mut self.moved, &item, &mut buffers, visitor, &|why| lines.wrong(why))?;
+        }
+        Ok(())
     }
 
     /// All files were read.

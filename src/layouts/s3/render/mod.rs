@@ -11,8 +11,9 @@ use crate::model::s3::UploadRow;
 use crate::output::json::{self, Escape};
 use crate::report::time;
 
-/// Appends `_bucket.json`; `name` is the bucket's name from the key.
-pub fn bucket(name: &[u8], record: &BucketRecord<'_>, out: &mut Vec<u8>) {
+/// Appends `_bucket.json`; `name` is the bucket's name from the key. `for_restore`: the generation is told though it is 0, for a
+/// document of the peer's, which never tells it, is that of a new bucket.
+pub fn bucket(name: &[u8], record: &BucketRecord<'_>, for_restore: bool, out: &mut Vec<u8>) {
     let mut w = Writer::indented(out);
     w.begin(b'{');
     w.integer("format_version", 1);
@@ -21,7 +22,11 @@ pub fn bucket(name: &[u8], record: &BucketRecord<'_>, out: &mut Vec<u8>) {
     w.string_if_any("region", record.region);
     w.string_if_any("acl", record.acl);
     w.time("creation_time_iso", record.created_at_hlc);
-    w.integer_if_any("generation", record.generation);
+    if for_restore {
+        w.integer("generation", record.generation);
+    } else {
+        w.integer_if_any("generation", record.generation);
+    }
     w.integer_if_any("created_at_hlc", record.created_at_hlc);
     w.end(b'}');
 }
@@ -77,6 +82,15 @@ pub fn incomplete_line(row: &UploadRow<'_>, out: &mut Vec<u8>) {
         json::base64(bytes, out);
         out.push(b'"');
     }
+    out.extend_from_slice(b"}\n");
+}
+
+/// Appends a line of the file of generations.
+pub fn generation_line(bucket: &[u8], generation: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"name\":");
+    json::bytes(bucket, Escape::Plain, out);
+    out.extend_from_slice(b",\"generation\":");
+    json::integer(generation, out);
     out.extend_from_slice(b"}\n");
 }
 

@@ -18,7 +18,7 @@ fn buckets() {
   "region": "us-east-1",
   "acl": "private"
 }"#;
-    assert_eq!(shown(|o| bucket(b"bkt", &record, o)), peer);
+    assert_eq!(shown(|o| bucket(b"bkt", &record, false, o)), peer);
     let record = BucketRecord { generation: 2, created_at_hlc: HLC, owner: "<o>", ..record };
     let want = r#"{
   "format_version": 1,
@@ -30,8 +30,8 @@ fn buckets() {
   "generation": 2,
   "created_at_hlc": 111411200007864325
 }"#;
-    assert_eq!(shown(|o| bucket(b"bkt", &record, o)), want);
-    let odd = shown(|o| bucket(b"b\xff\xfe", &BucketRecord::default(), o));
+    assert_eq!(shown(|o| bucket(b"bkt", &record, false, o)), want);
+    let odd = shown(|o| bucket(b"b\xff\xfe", &BucketRecord::default(), false, o));
     assert_eq!(odd, "{\n  \"format_version\": 1,\n  \"name\": \"b\u{fffd}\u{fffd}\"\n}");
 }
 
