@@ -29,7 +29,7 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 
-    /// Only objects of these adapters, of dynamodb, redis and sqs; without the flag all that the outputs have.
+    /// Only objects of these adapters, of dynamodb, redis, s3 and sqs; without the flag all that the outputs have.
     #[arg(long, value_name = "LIST", value_parser = parse::adapters)]
     adapter: Option<Adapters>,
 

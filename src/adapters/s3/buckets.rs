@@ -18,6 +18,8 @@ struct Bucket<'a> {
     name: Cow<'a, [u8]>,
     /// Generation of its record; `None` when it was deleted.
     live: Option<u64>,
+    /// Whether the record tells it.
+    is_told: bool,
     /// Last generation handed out, if the counter is there.
     last: Option<u64>,
     record: Option<Row<'a>>,
@@ -56,7 +58,7 @@ impl<'a> Buckets<'a> {
             };
             // No server writes generation 0: then the newest one that has objects counts.
             let live = if generation == 0 { newest_generation(set, &name)? } else { generation };
-            self.list.push(Bucket { name, live: Some(live), last: None, record: Some(row) });
+            self.list.push(Bucket { name, live: Some(live), is_told: generation > 0, last: None, record: Some(row) });
         }
         Ok(())
     }
@@ -78,7 +80,7 @@ impl<'a> Buckets<'a> {
             };
             self.list.extend(std::iter::from_fn(|| known.next_if(|bucket| bucket.name < name)));
             let bucket = known.next_if(|bucket| bucket.name == name);
-            let bucket = bucket.unwrap_or(Bucket { name, live: None, last: None, record: None });
+            let bucket = bucket.unwrap_or(Bucket { name, live: None, is_told: false, last: None, record: None });
             self.list.push(Bucket { last, ..bucket });
         }
         self.list.extend(known);
@@ -92,6 +94,11 @@ impl<'a> Buckets<'a> {
     /// The live generation of a bucket.
     pub fn live(&self, name: &[u8]) -> Option<u64> {
         self.find(name).ok().and_then(|at| self.list[at].live)
+    }
+
+    /// The same, if the record of the bucket tells it.
+    pub fn told(&self, name: &[u8]) -> Option<u64> {
+        self.find(name).ok().map(|at| &self.list[at]).filter(|bucket| bucket.is_told)?.live
     }
 
     /// What an object's generation says about it.
@@ -137,7 +144,7 @@ impl<'a> Buckets<'a> {
     /// By name, those that are asked for.
     pub fn generations(&self, filter: &Filter) -> impl Iterator<Item = (&[u8], u64)> {
         let told = self.list.iter().filter_map(|bucket| Some((bucket, bucket.last?)));
-        let alone = told.filter(|(bucket, last)| bucket.live != Some(*last));
+        let alone = told.filter(|(bucket, last)| !bucket.is_told || bucket.live != Some(*last));
         alone.map(|(bucket, last)| (&*bucket.name, last)).filter(|(name, _)| filter.takes_scope(Adapter::S3, name))
     }
 

@@ -194,9 +194,11 @@ impl<S: RowSink> BucketVisitor for Encoder<S> {
         bucket.record.encode(&mut self.value).map_err(Error::from)?;
         self.rows.row(bucket_key(Family::S3BucketMeta, bucket.name).as_bytes(), &self.value)?;
         let generation = bucket.record.generation;
-        // Objects of a record without a generation can have any.
-        self.live.insert(bucket.name.to_vec(), generation.max(1));
-        self.counters.entry(bucket.name.to_vec()).or_insert(generation);
+        // No server writes generation 0, and no upload can go on in it.
+        if generation > 0 {
+            self.live.insert(bucket.name.to_vec(), generation);
+            self.counters.entry(bucket.name.to_vec()).or_insert(generation);
+        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::buckets::Buckets;
 use super::rows::parse;
 use crate::dataset::{DataSet, after_prefix};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::s3::{PartKey, UploadKey};
 use crate::format::{Adapter, Family};
 use crate::model::s3::UploadRow;
@@ -18,21 +18,31 @@ pub fn unfinished_uploads(
     filter: &Filter,
     mut each: impl FnMut(&UploadRow<'_>) -> Result<()>,
 ) -> Result<()> {
-    for family in [Family::S3Upload, Family::S3UploadPart] {
-        let mut rows = set.family(family);
-        while let Some(row) = rows.next()? {
-            let suffix = family.suffix(row.user_key);
-            let upload = match family {
-                Family::S3Upload => UploadKey::parse(suffix),
-                _ => PartKey::parse(suffix).map(|part| part.upload),
-            };
-            match parse(set, family, &row, upload).map(|upload| upload.object) {
-                Ok(object) if filter.meets(Adapter::S3, &object.bucket, &[&object.object]) => {
-                    each(&UploadRow { family, bucket: object.bucket, user_key: row.user_key, value: row.body })?;
-                }
-                Ok(_) => {}
-                Err(error) => set.tolerate(error)?,
+    let lost = |error| set.tolerate(error);
+    uploads_of(set, Family::S3Upload, filter, &lost, &mut each)?;
+    uploads_of(set, Family::S3UploadPart, filter, &lost, &mut each)
+}
+
+fn uploads_of(
+    set: &DataSet<'_>,
+    family: Family,
+    filter: &Filter,
+    lost: &dyn Fn(Error) -> Result<()>,
+    each: &mut impl FnMut(&UploadRow<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut rows = set.family(family);
+    while let Some(row) = rows.next()? {
+        let suffix = family.suffix(row.user_key);
+        let upload = match family {
+            Family::S3Upload => UploadKey::parse(suffix),
+            _ => PartKey::parse(suffix).map(|part| part.upload),
+        };
+        match parse(set, family, &row, upload).map(|upload| upload.object) {
+            Ok(object) if filter.meets(Adapter::S3, &object.bucket, &[&object.object]) => {
+                each(&UploadRow { family, bucket: object.bucket, user_key: row.user_key, value: row.body })?;
             }
+            Ok(_) => {}
+            Err(error) => lost(error)?,
         }
     }
     Ok(())
@@ -49,29 +59,27 @@ pub fn live_uploads(
     filter: &Filter,
     mut each: impl FnMut(&UploadRow<'_>) -> Result<()>,
 ) -> Result<()> {
-    let mut live = Vec::new();
-    unfinished_uploads(set, filter, |row| {
+    let is_live = |row: &UploadRow<'_>| {
         let suffix = row.family.suffix(row.user_key);
-        let upload = PartKey::parse(suffix).map(|part| part.upload);
-        let (is_record, upload) =
-            if row.family == Family::S3Upload { (true, UploadKey::parse(suffix)) } else { (false, upload) };
-        let generation = upload.map(|upload| upload.object.generation).ok();
-        if generation.is_none() || buckets.live(&row.bucket) != generation {
+        let upload = match row.family {
+            Family::S3Upload => UploadKey::parse(suffix),
+            _ => PartKey::parse(suffix).map(|part| part.upload),
+        };
+        upload.is_ok_and(|upload| buckets.told(&row.bucket) == Some(upload.object.generation))
+    };
+    unfinished_uploads(set, filter, |row| if is_live(row) { each(row) } else { Ok(()) })?;
+    // The records once more, for a list of them would grow with the store. What is malformed was told of.
+    uploads_of(set, Family::S3Upload, filter, &|_| Ok(()), &mut |record| {
+        if !is_live(record) {
             return Ok(());
         }
-        if is_record {
-            live.push((row.bucket.to_vec(), suffix.to_vec()));
-        }
-        each(row)
-    })?;
-    let family = Family::S3Blob;
-    for (bucket, upload) in live {
-        let prefix = [family.prefix().as_bytes(), &upload].concat();
+        let family = Family::S3Blob;
+        let prefix = [family.prefix().as_bytes(), record.family.suffix(record.user_key)].concat();
         let end = after_prefix(&prefix);
         let mut rows = set.range(family, prefix, end);
         while let Some(row) = rows.next()? {
-            each(&UploadRow { family, bucket: (&*bucket).into(), user_key: row.user_key, value: row.body })?;
+            each(&UploadRow { family, bucket: record.bucket.clone(), user_key: row.user_key, value: row.body })?;
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }

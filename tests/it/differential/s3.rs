@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::history::{Operation, Row, history};
-use super::{ask, compare, config, manner};
+use super::{ask, comes_back, compare, config, manner};
 use crate::kit::build::be;
 use crate::kit::s3::{chunk_of, head, md5, reference, upload};
 
@@ -249,5 +249,10 @@ proptest! {
     #[test]
     fn both_decoders_agree(history in history(op(), 50), ask in ask(), manner in manner()) {
         compare(Adapter::S3, &history, ask, &manner)?;
+    }
+
+    #[test]
+    fn what_is_encoded_comes_back(history in history(op(), 50), manner in manner()) {
+        comes_back(Adapter::S3, &history, &manner)?;
     }
 }

@@ -9,19 +9,25 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// Unpacks a corpus into memory.
 pub fn load(name: &str) -> Files {
+    raw(name).into_iter().map(|(name, bytes)| (String::from_utf8_lossy(&name).into_owned(), bytes)).collect()
+}
+
+/// The same with names as they are.
+pub fn raw(name: &str) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(format!("{name}.tar.zst"));
     let file = std::fs::File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut decoder = zstd::Decoder::new(file).unwrap();
     decoder.window_log_max(27).unwrap();
     let mut archive = tar::Archive::new(decoder);
-    let mut files = Files::new();
+    let mut files = BTreeMap::new();
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
         if entry.header().entry_type().is_file() {
-            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let name = entry.path_bytes().into_owned();
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes).unwrap();
-            files.insert(name.split_once('/').unwrap().1.to_owned(), bytes);
+            let folder = name.iter().position(|byte| *byte == b'/').unwrap();
+            files.insert(name[folder + 1..].to_vec(), bytes);
         }
     }
     files

@@ -6,7 +6,7 @@ use super::Tree;
 use super::fixtures::Files;
 
 /// Files that may carry further members after the golden ones.
-const EXTENDED: [&str; 4] = ["/_queue.json", "/_bucket.json", "/_schema.json", ".elastickv-meta.json"];
+pub const EXTENDED: [&str; 4] = ["/_queue.json", "/_bucket.json", "/_schema.json", ".elastickv-meta.json"];
 
 /// Every difference below `adapter`, in words.
 pub fn differences(files: &Files, folder: &str, adapter: &str, tree: &Tree) -> Vec<String> {
