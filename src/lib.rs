@@ -43,13 +43,14 @@
 //! One object, and a whole backup:
 //!
 //! ```
-//! use ekvsnap::decode::{Options, Silent, one::One};
+//! use ekvsnap::decode::{Options, Silent};
+//! use ekvsnap::options::ObjectName;
 //! use ekvsnap::{Snapshot, get::get};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let snapshot = Snapshot::open(&["testdata/redis-small.fsm"])?;
 //! let mut value = Vec::new();
-//! let key = One::parse(b"redis:lua:x")?;
+//! let key = ObjectName::parse(b"redis:lua:x")?;
 //! assert!(get(snapshot.sources(), &key, &Options::default(), &Silent, &mut value)?);
 //!
 //! let dir = tempfile::tempdir()?;
@@ -78,10 +79,11 @@ pub mod model;
 pub mod objects;
 pub mod options;
 pub mod output;
+pub mod registry;
 #[doc(hidden)]
 pub mod replay;
 pub mod report;
-pub(crate) mod run;
+pub mod run;
 pub mod snapshot;
 pub mod source;
 pub mod survey;

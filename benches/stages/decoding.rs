@@ -30,11 +30,11 @@ const WORKLOADS: [(&str, u64); 13] = [
 const MOST_FILES: u64 = 5_000;
 
 pub fn decode(c: &mut Criterion) {
-    for (layout, name) in [(Layout::Tree, "tree"), (Layout::Packed, "jsonl")] {
+    for (layout, name) in [(Layout::TREE, "tree"), (Layout::JSONL, "jsonl")] {
         let mut group = c.benchmark_group(name);
         group.sampling_mode(SamplingMode::Flat);
         for (workload, scale) in WORKLOADS {
-            let files = layout == Layout::Tree && ["strings", "versions", "dynamodb"].contains(&workload);
+            let files = layout == Layout::TREE && ["strings", "versions", "dynamodb"].contains(&workload);
             let input = Input::new(workload, if files { scale.min(MOST_FILES) } else { scale });
             let options = Options { threads: 1, layout, ..Options::default() };
             let digest = answer(&input, &options);

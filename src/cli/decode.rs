@@ -53,7 +53,7 @@ pub(super) struct Args {
     fsync: Option<bool>,
 
     /// tree: a file for each object; jsonl: lines
-    #[arg(long, value_name = "LAYOUT", default_value = "tree", value_parser = ["tree", "jsonl"],
+    #[arg(long, value_name = "LAYOUT", default_value = "tree", value_parser = clap::builder::PossibleValuesParser::new(Layout::all().map(Layout::name)),
           hide_possible_values = true)]
     layout: String,
 
@@ -236,7 +236,7 @@ fn options(args: &Args, target: &Path) -> Options {
         drop_expired: args.choice.drop_expired,
         dynamodb_bundle: (args.dynamodb_bundle_mode == "jsonl").then_some(args.dynamodb_bundle_size),
         archive: packing(args, target),
-        layout: if args.layout == "jsonl" { Layout::Packed } else { Layout::Tree },
+        layout: Layout::named(&args.layout).unwrap_or_default(),
         filter: args.choice.filter(),
         force: args.force,
         fsync: args.fsync,

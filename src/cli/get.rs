@@ -17,12 +17,12 @@ use super::progress::Bar;
 use super::summary::{lost_words, more, part_words, shown, warning_words};
 use super::{out, parse};
 use crate::dataset::{Losses, Version};
-use crate::decode::one::One;
 use crate::decode::{Layout, Options, iso_time};
 use crate::diff::Side;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{Adapter, Family};
+use crate::format::{Family, adapter};
 use crate::get::{Found, Got, get_from_output, get_noting, versions};
+use crate::options::ObjectName;
 use crate::output::manifest;
 use crate::output::reading::{Named, look};
 use crate::report::visible::Form;
@@ -85,13 +85,13 @@ pub(super) fn run(args: &Args) -> Exit {
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let (key, named) = args.words.split_last().ok_or_else(|| Error::command_line("nothing to get"))?;
     let shown = || key.to_string_lossy().into_owned();
-    let one = One::parse(key.as_bytes()).map_err(|why| Error::command_line(format!("{}: {why}", shown())))?;
+    let one = ObjectName::parse(key.as_bytes()).map_err(|why| Error::command_line(format!("{}: {why}", shown())))?;
     let named: Vec<PathBuf> = named.iter().map(PathBuf::from).collect();
     let Inputs { sources, passed_over } = match output_of(&named)? {
         Some(output) => return from_output(args, output, &one),
         None => inputs::open(&named, args.work.no_mmap, &args.keys, args.work.threads)?,
     };
-    let layout = if args.json { Layout::Packed } else { Layout::Tree };
+    let layout = if args.json { Layout::JSONL } else { Layout::TREE };
     let (as_of, threads) = (args.as_of, args.work.threads);
     let skip_damage = skips(args);
     let options = Options { as_of, threads, layout, passed_over, skip_damage, ..Options::default() };
@@ -147,7 +147,7 @@ fn output_of(named: &[PathBuf]) -> Result<Option<Side>> {
     Ok(None)
 }
 
-fn from_output(args: &Args, output: Side, one: &One) -> Result<Exit> {
+fn from_output(args: &Args, output: Side, one: &ObjectName) -> Result<Exit> {
     let Side::Output(path, manifest) = output else { return Err(Error::command_line("it is no output")) };
     if args.versions || args.as_of.is_some() || skips(args) {
         return Err(Error::command_line(
@@ -167,8 +167,8 @@ fn from_output(args: &Args, output: Side, one: &One) -> Result<Exit> {
 }
 
 /// What may have been meant: the key of an item has two parts where its table has a range key.
-fn hint(one: &One) -> &'static str {
-    let is_half = one.adapter == Adapter::DynamoDb && one.rest.as_ref().is_some_and(|rest| !rest.contains(&b'/'));
+fn hint(one: &ObjectName) -> &'static str {
+    let is_half = one.adapter == adapter::DYNAMODB && one.rest.as_ref().is_some_and(|rest| !rest.contains(&b'/'));
     if is_half { "; of a table with a range key, name that too: dynamodb:TABLE/PK/SK" } else { "" }
 }
 

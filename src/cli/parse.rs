@@ -1,6 +1,6 @@
 //! Values of flags.
 
-use crate::format::Adapter;
+use crate::format::adapter::{self, Adapter};
 
 /// How far commit timestamps run ahead of the clock (`container.md` §8.3), in milliseconds.
 const AHEAD: u64 = 10_000;
@@ -74,11 +74,11 @@ fn power_of(unit: &str) -> Option<u64> {
 /// `--adapter`: a list of names, `all` or nothing for all of them.
 pub(super) fn adapters(text: &str) -> Result<Adapters, String> {
     if text.is_empty() || text.eq_ignore_ascii_case("all") {
-        return Ok(Adapters(Adapter::SELECTABLE.to_vec()));
+        return Ok(Adapters(adapter::all().collect()));
     }
     let mut chosen = Vec::new();
     for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        let known = Adapter::SELECTABLE.into_iter().find(|a| a.name().eq_ignore_ascii_case(name));
+        let known = adapter::all().find(|a| a.name().eq_ignore_ascii_case(name));
         chosen.push(known.ok_or_else(|| format!("{name}: unknown adapter name (dynamodb, s3, redis, sqs, fs)"))?);
     }
     if chosen.is_empty() {
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn adapter_lists() {
         let names = |text| adapters(text).map(|a| a.0);
-        assert_eq!(names("Redis, s3,"), Ok(vec![Adapter::Redis, Adapter::S3]));
+        assert_eq!(names("Redis, s3,"), Ok(vec![adapter::REDIS, adapter::S3]));
         assert_eq!(names("all").unwrap().len(), 5);
         assert!(names("redsi").is_err());
         assert!(names(" ,").is_err());

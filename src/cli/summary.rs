@@ -9,7 +9,7 @@ use super::out::{line, tell};
 use crate::dataset::Lost;
 use crate::decode::{Need, Outcome};
 use crate::error::{Error, Shown, Start};
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::output::manifest::{FindingInfo, Manifest, Members};
 use crate::report;
 use crate::report::visible::Visible;
@@ -102,7 +102,10 @@ pub(super) fn bare(value: &report::Value) -> String {
 /// An object as `get` takes it, but for what cannot be typed: `ADAPTER:SCOPE/KEY/RANGE`. Redis has one scope, which is left out, and
 /// so is an empty one.
 pub(super) fn object_name(adapter: &str, scope: &str, key: &report::Value, range: Option<&report::Value>) -> String {
-    let scope = Some(scope).filter(|scope| adapter != Adapter::Redis.name() && !scope.is_empty());
+    let scope = Some(scope).filter(|scope| {
+        adapter::named(adapter.as_bytes()).is_none_or(|adapter| adapter.scoped().is_some() || adapter.has_paths())
+            && !scope.is_empty()
+    });
     let parts = scope
         .map(|scope| Visible(scope).to_string())
         .into_iter()
@@ -113,7 +116,7 @@ pub(super) fn object_name(adapter: &str, scope: &str, key: &report::Value, range
 fn table(outcome: &Outcome) -> String {
     let manifest = &outcome.manifest;
     let mut text = String::new();
-    for adapter in Adapter::SELECTABLE {
+    for adapter in adapter::all() {
         for (scope, kinds) in manifest.adapters.tally.of(adapter) {
             for (kind, objects, bytes) in kinds {
                 let name = format!("{}/{}", adapter.name(), Visible(scope));

@@ -30,7 +30,7 @@ pub use crate::report::{Losses, Lost};
 use rayon::prelude::*;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::Family;
+use crate::format::{Adapter, Family};
 use crate::source::Source;
 use crate::survey::{self, Counts, Grain, Layout, View};
 
@@ -178,6 +178,13 @@ impl<'a> DataSet<'a> {
     /// How finely the work is cut.
     pub fn grain(&self) -> Grain {
         self.grain
+    }
+
+    /// Whether there are rows of an adapter, be they live or not; of an added one: live rows.
+    pub fn has_rows_of(&self, adapter: Adapter) -> bool {
+        let counts = self.counts();
+        let is_of = |prefix: &Vec<u8>| adapter.spec().prefixes.iter().any(|own| own.as_bytes() == prefix);
+        counts.summary().adapter(adapter) > 0 || counts.unknown.keys().any(is_of)
     }
 
     /// Counts over all inputs: each row once, as what it is in the file.

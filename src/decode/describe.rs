@@ -2,7 +2,7 @@
 
 use super::Options;
 use crate::dataset::DataSet;
-use crate::format::Adapter;
+use crate::format::adapter::{self, Adapter};
 use crate::format::header::FsmHeader;
 use crate::format::mvcc::hlc_millis;
 use crate::output::manifest::{self, HeaderInfo, InputInfo, Manifest};
@@ -17,7 +17,7 @@ pub(super) fn describe(set: &DataSet<'_>, options: &Options, findings: &Findings
     let inputs: Vec<InputInfo> = set.inputs().map(|group| input_info(group, options.for_restore)).collect();
     let last_commit_ts = inputs.iter().map(|i| i.last_commit_ts).max().unwrap_or(0);
     let first = inputs.first();
-    let recorded = options.recorded(tally.of(Adapter::Fs).next().is_some());
+    let recorded = options.recorded(tally.of(adapter::FS).next().is_some());
     Manifest {
         format_version: 1,
         phase: "phase0-snapshot-decode",
@@ -57,7 +57,7 @@ pub(super) fn describe(set: &DataSet<'_>, options: &Options, findings: &Findings
 }
 
 fn selected(options: &Options) -> Vec<Adapter> {
-    Adapter::SELECTABLE.into_iter().filter(|a| options.wants(*a)).collect()
+    adapter::all().filter(|adapter| options.wants(*adapter)).collect()
 }
 
 fn input_info(group: &crate::dataset::Group<'_>, for_restore: bool) -> InputInfo {
@@ -88,11 +88,11 @@ pub fn iso_time(hlc: u64) -> String {
 fn counters(sum: &Summary) -> manifest::Counters {
     manifest::Counters {
         entries: sum.entries,
-        dynamodb: sum.adapter(Adapter::DynamoDb),
-        s3: sum.adapter(Adapter::S3),
-        redis: sum.adapter(Adapter::Redis),
-        sqs: sum.adapter(Adapter::Sqs),
-        fs: sum.adapter(Adapter::Fs),
+        dynamodb: sum.adapter(adapter::DYNAMODB),
+        s3: sum.adapter(adapter::S3),
+        redis: sum.adapter(adapter::REDIS),
+        sqs: sum.adapter(adapter::SQS),
+        fs: sum.adapter(adapter::FS),
         tombstone: sum.tombstones,
         internal: sum.internal,
         unknown: sum.unknown,

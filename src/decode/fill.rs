@@ -6,14 +6,13 @@ use super::filter::Matched;
 use super::{Job, Options, Progress, describe, findings};
 use crate::dataset::{DataSet, LossBook, Losses, Unresolved};
 use crate::error::{Error, Result};
-use crate::format::Adapter;
-use crate::layouts;
 use crate::output::checksums::{self, Checksums, Sums};
 use crate::output::manifest::Manifest;
 use crate::output::members::MemberList;
 use crate::output::tree::Tree;
 use crate::output::unit::{Collector, UnitOut};
 use crate::output::{CHECKSUMS, MANIFEST};
+use crate::registry;
 use crate::report::Findings;
 use crate::source::Source;
 
@@ -154,9 +153,9 @@ pub fn fill_surveyed(
     let mut collector = Collector::new(tree, scratch);
     findings::of_inputs(set, options, unresolved, &mut collector.findings)?;
     let mut job = Job { set, options, tree, progress, collector: &mut collector };
-    adapters(&mut job)?;
+    registry::fill_all(&mut job)?;
     set.check_unchanged()?;
-    let matched = Matched::of(options, &collector.tally, |adapter| set.counts().summary().adapter(adapter) > 0);
+    let matched = Matched::of(options, &collector.tally, |adapter| set.has_rows_of(adapter));
     findings::of_choice(&matched, &mut collector.findings);
     let lost = set.losses().take()?;
     write_losses(&lost, &mut collector)?;
@@ -169,26 +168,6 @@ pub fn fill_surveyed(
     tree.put(&*tree.dir(b"")?, MANIFEST.as_bytes(), &manifest.to_bytes(), &mut last)?;
     index.add(&last)?;
     Ok(Filled { manifest, findings, files, bytes, input_bytes, index, members, lost, matched })
-}
-
-fn adapters(job: &mut Job<'_, '_, '_>) -> Result<()> {
-    let options = job.options;
-    if options.wants(Adapter::DynamoDb) {
-        layouts::dynamodb_tables(job)?;
-    }
-    if options.wants(Adapter::S3) {
-        layouts::s3_objects(job)?;
-    }
-    if options.wants(Adapter::Redis) {
-        layouts::redis_keys(job)?;
-    }
-    if options.wants(Adapter::Sqs) {
-        layouts::sqs_queues(job)?;
-    }
-    if options.wants(Adapter::Fs) {
-        layouts::fs_files(job)?;
-    }
-    Ok(())
 }
 
 /// `ERRORS.jsonl`: what could not be read, by input and offset.

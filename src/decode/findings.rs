@@ -5,7 +5,7 @@ use super::{Options, iso_time};
 use crate::dataset::{DataSet, Group, Unresolved};
 use crate::error::Result;
 use crate::format::family::Class;
-use crate::format::{Adapter, Family, tso::Timestamps};
+use crate::format::{Family, adapter, tso::Timestamps};
 use crate::report::{Finding, Findings, Value, kinds};
 use crate::survey::Layout;
 
@@ -101,12 +101,16 @@ fn unowned_rows(set: &DataSet<'_>, options: &Options, findings: &mut Findings) -
     for row in set.made_by_intents(|family| family.class() == Class::Unknown)? {
         counts.note_unknown(row.user_key, row.offset);
     }
-    for (prefix, unknown) in &counts.unknown {
+    let is_added = |prefix: &[u8]| {
+        let mut prefixes = options.adapters.iter().flat_map(|adapter| adapter.spec().prefixes);
+        prefixes.any(|own| own.as_bytes() == prefix)
+    };
+    for (prefix, unknown) in counts.unknown.iter().filter(|(prefix, _)| !is_added(prefix)) {
         let finding = Finding::new(&UNKNOWN_ROWS).with("prefix", prefix.as_slice()).with("rows", unknown.rows);
         findings.add(finding.with("key", unknown.example.as_slice()).with("offset", unknown.offset));
     }
     let fences = counts.family(Family::Fence).live;
-    if fences > 0 && options.adapters.contains(&Adapter::Redis) {
+    if fences > 0 && options.adapters.contains(&adapter::REDIS) {
         findings.add(Finding::new(&FENCES).with("rows", fences));
     }
     Ok(())

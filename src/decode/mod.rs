@@ -4,7 +4,6 @@ mod describe;
 mod estimate;
 mod fill;
 mod findings;
-pub mod one;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

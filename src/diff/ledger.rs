@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Change, Counts, Difference, Totals};
 use crate::error::Result;
-use crate::format::Adapter;
+use crate::format::adapter::{self, Adapter};
 use crate::objects::{Mark, Object, describes_scope};
 use crate::run::spill::Spill;
 
@@ -238,11 +238,7 @@ fn is_beside(row: &Row) -> bool {
 
 /// What differs between two states of an object, by the rows that the other has not, sorted by kind.
 fn parts(adapter: Adapter, before: &[Row], after: &[Row]) -> Vec<&'static str> {
-    let beside = match adapter {
-        Adapter::Redis => "expiry",
-        Adapter::Fs => "attributes",
-        _ => "metadata",
-    };
+    let beside = adapter.spec().beside;
     let mut parts = Vec::new();
     for (rows, others) in [(before, after), (after, before)] {
         for row in rows {
@@ -265,7 +261,7 @@ fn parts(adapter: Adapter, before: &[Row], after: &[Row]) -> Vec<&'static str> {
 
 /// What an object is known by: sorts by adapter, scope, and key; what describes a scope stands before its objects.
 fn id_into(object: &Object<'_>, id: &mut Vec<u8>) {
-    id.push(object.adapter as u8);
+    id.push(object.adapter.id());
     escape_into(object.scope.as_bytes(), id);
     if describes_scope(object.kind) {
         return;
@@ -300,7 +296,7 @@ struct Id<'i> {
 impl<'i> Id<'i> {
     fn of(id: &'i [u8]) -> Option<Id<'i>> {
         let (adapter, rest) = id.split_first()?;
-        let adapter = Adapter::SELECTABLE.into_iter().find(|known| *known as u8 == *adapter)?;
+        let adapter = adapter::numbered(*adapter)?;
         let end = memchr::memmem::find(rest, &PART);
         let (scope, mut rest) = rest.split_at(end.unwrap_or(rest.len()));
         let mut part = || {
@@ -323,7 +319,7 @@ mod tests {
     use super::*;
 
     fn object<'a>(key: &'a [u8], range: Option<&'a [u8]>, kind: &'static str) -> Object<'a> {
-        let (adapter, scope) = (Adapter::Redis, "db_0");
+        let (adapter, scope) = (adapter::REDIS, "db_0");
         Object { adapter, scope, kind, key, range, size: 1, expire_at_ms: None, value: None, rest: None }
     }
 

@@ -190,7 +190,7 @@ impl Input {
 
 /// The names of the adapters that can be encoded.
 fn readable() -> String {
-    READABLE.map(Adapter::name).join(" and ")
+    READABLE.map(|adapter| adapter.name()).join(" and ")
 }
 
 fn opened(path: &Path) -> Result<Output> {

@@ -11,7 +11,7 @@ use super::rows::Rows;
 use crate::adapters::sqs::encode::Told;
 use crate::adapters::{dynamodb as dynamodb_rows, redis as redis_rows, s3 as s3_rows, sqs as sqs_rows};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::Adapter;
+use crate::format::adapter::{self, Adapter};
 use crate::format::redis::stream::{StreamEntry, StreamId};
 use crate::layouts::sqs::names;
 use crate::model::dynamodb::{self, Item, StaleItem, Table};
@@ -88,13 +88,13 @@ impl<'o> Objects<'o> {
 impl Done {
     /// Objects by adapter and kind.
     pub fn totals(&self) -> Vec<(Adapter, &'static str, u64)> {
-        let keys = Type::ALL.iter().zip(self.keys).map(|(kind, count)| (Adapter::Redis, kind.plural(), count));
-        let queues = (Adapter::Sqs, "queues", self.messages.len() as u64);
-        let messages = (Adapter::Sqs, "messages", self.messages.values().sum());
-        let tables = (Adapter::DynamoDb, "tables", self.tables);
-        let items = (Adapter::DynamoDb, "items", self.items);
-        let buckets = (Adapter::S3, "buckets", self.buckets);
-        let objects = (Adapter::S3, "objects", self.objects);
+        let keys = Type::ALL.iter().zip(self.keys).map(|(kind, count)| (adapter::REDIS, kind.plural(), count));
+        let queues = (adapter::SQS, "queues", self.messages.len() as u64);
+        let messages = (adapter::SQS, "messages", self.messages.values().sum());
+        let tables = (adapter::DYNAMODB, "tables", self.tables);
+        let items = (adapter::DYNAMODB, "items", self.items);
+        let buckets = (adapter::S3, "buckets", self.buckets);
+        let objects = (adapter::S3, "objects", self.objects);
         keys.chain([queues, messages, tables, items, buckets, objects]).filter(|(.., count)| *count > 0).collect()
     }
 
@@ -105,7 +105,7 @@ impl Done {
             let why = format!("MANIFEST.json counts {told} {what}, and {found} are there");
             Err(Error::new(ErrorKind::Output(why)))
         };
-        if let Some(scopes) = told(Adapter::Redis).filter(|_| adapters.contains(&Adapter::Redis)) {
+        if let Some(scopes) = told(adapter::REDIS).filter(|_| adapters.contains(&adapter::REDIS)) {
             for (kind, found) in Type::ALL.iter().zip(self.keys) {
                 let told = scopes.iter().map(|scope| objects_of(scope, kind.plural())).sum();
                 if told != found {
@@ -113,7 +113,7 @@ impl Done {
                 }
             }
         }
-        for (adapter, kind, found) in [(Adapter::DynamoDb, "items", self.items), (Adapter::S3, "objects", self.objects)]
+        for (adapter, kind, found) in [(adapter::DYNAMODB, "items", self.items), (adapter::S3, "objects", self.objects)]
         {
             let Some(scopes) = told(adapter).filter(|_| adapters.contains(&adapter)) else { continue };
             let told = scopes.iter().map(|scope| objects_of(scope, kind)).sum();
@@ -121,7 +121,7 @@ impl Done {
                 return differs(kind, told, found);
             }
         }
-        for scope in told(Adapter::Sqs).filter(|_| adapters.contains(&Adapter::Sqs)).into_iter().flatten() {
+        for scope in told(adapter::SQS).filter(|_| adapters.contains(&adapter::SQS)).into_iter().flatten() {
             let Some(name) = scope["name"].as_str().filter(|name| *name != names::ORPHANS) else { continue };
             let told = objects_of(scope, "messages");
             let is_scope = |queue: &[u8]| {

@@ -1,42 +1,7 @@
 //! Key families: which prefix belongs to whom (`container.md` §9).
 
+use super::adapter::{self, Adapter};
 use super::staged::StagedKey;
-
-/// A front end of the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Adapter {
-    /// Tables and items.
-    DynamoDb,
-    /// Buckets and objects.
-    S3,
-    /// Keys of the Redis interface.
-    Redis,
-    /// Queues and messages.
-    Sqs,
-    /// The file system.
-    Fs,
-}
-
-impl Adapter {
-    /// The adapter of this name.
-    pub fn named(name: &[u8]) -> Option<Adapter> {
-        Adapter::SELECTABLE.into_iter().find(|adapter| adapter.name().as_bytes() == name)
-    }
-
-    /// The adapters that `--adapter` can select, in the order of the manifest.
-    pub const SELECTABLE: [Adapter; 5] = [Adapter::DynamoDb, Adapter::S3, Adapter::Redis, Adapter::Sqs, Adapter::Fs];
-
-    /// The name on the command line and in the manifest.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Adapter::DynamoDb => "dynamodb",
-            Adapter::S3 => "s3",
-            Adapter::Redis => "redis",
-            Adapter::Sqs => "sqs",
-            Adapter::Fs => "fs",
-        }
-    }
-}
 
 /// Who counts a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +41,7 @@ macro_rules! families {
     };
     (@class Internal) => { Class::Internal };
     (@class Unknown) => { Class::Unknown };
-    (@class $adapter:ident) => { Class::Adapter(Adapter::$adapter) };
+    (@class $adapter:ident) => { Class::Adapter(adapter::$adapter) };
 }
 
 const fn first(prefixes: &[&'static str]) -> &'static str {
@@ -88,13 +53,13 @@ const fn first(prefixes: &[&'static str]) -> &'static str {
 
 families! {
     /// DynamoDB index rows.
-    DdbGsi DynamoDb "!ddb|gsi|";
+    DdbGsi DYNAMODB "!ddb|gsi|";
     /// DynamoDB items.
-    DdbItem DynamoDb "!ddb|item|";
+    DdbItem DYNAMODB "!ddb|item|";
     /// DynamoDB generation counters.
-    DdbGen DynamoDb "!ddb|meta|gen|";
+    DdbGen DYNAMODB "!ddb|meta|gen|";
     /// DynamoDB table schemas.
-    DdbTable DynamoDb "!ddb|meta|table|";
+    DdbTable DYNAMODB "!ddb|meta|table|";
     /// Changes of the route catalog.
     DistDelta Internal "!dist|delta|";
     /// Running splits and migrations.
@@ -112,41 +77,41 @@ families! {
     /// Encryption bookkeeping with a timestamp (the raw writer rows are not MVCC rows).
     EncryptionWriters Internal "!encryption|writers|";
     /// Chunks of files.
-    FsChunk Fs "!fs|chk|";
+    FsChunk FS "!fs|chk|";
     /// Names in directories.
-    FsEntry Fs "!fs|dir|";
+    FsEntry FS "!fs|dir|";
     /// Directory versions.
-    FsDirVersion Fs "!fs|dirv|";
+    FsDirVersion FS "!fs|dirv|";
     /// Homes: where the chunks of an inode are.
-    FsHome Fs "!fs|home|";
+    FsHome FS "!fs|home|";
     /// Files and directories.
-    FsInode Fs "!fs|ino|";
+    FsInode FS "!fs|ino|";
     /// What the file system is about to do.
-    FsIntent Fs "!fs|intent|";
+    FsIntent FS "!fs|intent|";
     /// Files being moved to another group.
-    FsMoveJob Fs "!fs|job|move|";
+    FsMoveJob FS "!fs|job|move|";
     /// Open files.
-    FsHandle Fs "!fs|ref|";
+    FsHandle FS "!fs|ref|";
     /// Times of the last opening.
-    FsHandleFence Fs "!fs|reffence|";
+    FsHandleFence FS "!fs|reffence|";
     /// Usage: counters, and one row for all of it (legacy), whose key is no more than this.
-    FsUsage Fs "!fs|usage";
+    FsUsage FS "!fs|usage";
     /// Hash fields.
-    HashField Redis "!hs|fld|";
+    HashField REDIS "!hs|fld|";
     /// Hash length deltas.
-    HashDelta Redis "!hs|meta|d|";
+    HashDelta REDIS "!hs|meta|d|";
     /// Hash metas.
-    HashMeta Redis "!hs|meta|";
+    HashMeta REDIS "!hs|meta|";
     /// List POP guards.
-    ListClaim Redis "!lst|claim|";
+    ListClaim REDIS "!lst|claim|";
     /// List items.
-    ListItem Redis "!lst|itm|";
+    ListItem REDIS "!lst|itm|";
     /// List deltas of newer servers; the older prefix is still read.
-    ListDeltaNew Redis "!lst|delta|";
+    ListDeltaNew REDIS "!lst|delta|";
     /// List deltas, and metas of lists whose key begins with `d|`.
-    ListDelta Redis "!lst|meta|d|";
+    ListDelta REDIS "!lst|meta|d|";
     /// List metas.
-    ListMeta Redis "!lst|meta|";
+    ListMeta REDIS "!lst|meta|";
     /// Migrations: writes are refused.
     MigFence Internal "!migfence|";
     /// Migrations: state of the receiving group, where it has a timestamp.
@@ -154,21 +119,21 @@ families! {
     /// Migrations: writes are watched.
     MigWrite Internal "!migwrite|";
     /// Hashes as one blob (legacy).
-    HashBlob Redis "!redis|hash|";
+    HashBlob REDIS "!redis|hash|";
     /// HyperLogLog keys.
-    Hll Redis "!redis|hll|";
+    Hll REDIS "!redis|hll|";
     /// Sets as one blob (legacy).
-    SetBlob Redis "!redis|set|";
+    SetBlob REDIS "!redis|set|";
     /// Streams as one blob (legacy; the server never reads them).
-    StreamBlob Redis "!redis|stream|";
+    StreamBlob REDIS "!redis|stream|";
     /// Strings.
-    Str Redis "!redis|str|";
+    Str REDIS "!redis|str|";
     /// TTL scan index.
-    Ttl Redis "!redis|ttl|";
+    Ttl REDIS "!redis|ttl|";
     /// Conflict fences: no data.
     Fence Internal "!redis|txn-wide-hash|" "!redis|txn-wide-list|" "!redis|txn-wide-set|" "!redis|txn-wide-zset|";
     /// Sorted sets as one blob (legacy, still written).
-    ZsetBlob Redis "!redis|zset|";
+    ZsetBlob REDIS "!redis|zset|";
     /// S3 routing.
     S3Route Internal "!s3route|";
     /// S3 inline chunks.
@@ -194,33 +159,33 @@ families! {
     /// S3 parts of unfinished uploads.
     S3UploadPart S3 "!s3|upload|part|";
     /// SQS messages by age.
-    SqsByAge Sqs "!sqs|msg|byage|";
+    SqsByAge SQS "!sqs|msg|byage|";
     /// SQS messages.
-    SqsData Sqs "!sqs|msg|data|";
+    SqsData SQS "!sqs|msg|data|";
     /// SQS deduplication records.
-    SqsDedup Sqs "!sqs|msg|dedup|";
+    SqsDedup SQS "!sqs|msg|dedup|";
     /// SQS message group locks.
-    SqsGroup Sqs "!sqs|msg|group|";
+    SqsGroup SQS "!sqs|msg|group|";
     /// SQS messages by visibility.
-    SqsVis Sqs "!sqs|msg|vis|";
+    SqsVis SQS "!sqs|msg|vis|";
     /// SQS queue generations.
-    SqsGen Sqs "!sqs|queue|gen|";
+    SqsGen SQS "!sqs|queue|gen|";
     /// SQS queue records.
-    SqsQueue Sqs "!sqs|queue|meta|";
+    SqsQueue SQS "!sqs|queue|meta|";
     /// SQS FIFO sequence counters.
-    SqsSeq Sqs "!sqs|queue|seq|";
+    SqsSeq SQS "!sqs|queue|seq|";
     /// SQS tombstones of purged and deleted generations.
-    SqsTombstone Sqs "!sqs|queue|tombstone|";
+    SqsTombstone SQS "!sqs|queue|tombstone|";
     /// Stream entries.
-    StreamEntry Redis "!stream|entry|";
+    StreamEntry REDIS "!stream|entry|";
     /// Stream metas.
-    StreamMeta Redis "!stream|meta|";
+    StreamMeta REDIS "!stream|meta|";
     /// Set members.
-    SetMember Redis "!st|mem|";
+    SetMember REDIS "!st|mem|";
     /// Set length deltas.
-    SetDelta Redis "!st|meta|d|";
+    SetDelta REDIS "!st|meta|d|";
     /// Set metas.
-    SetMeta Redis "!st|meta|";
+    SetMeta REDIS "!st|meta|";
     /// Transaction outcomes: committed.
     TxnCommit Internal "!txn|cmt|";
     /// Values of prepared transactions.
@@ -234,15 +199,15 @@ families! {
     /// Transaction outcomes: rolled back.
     TxnRollback Internal "!txn|rb|";
     /// Sorted-set members with their scores.
-    ZsetMember Redis "!zs|mem|";
+    ZsetMember REDIS "!zs|mem|";
     /// Sorted-set length deltas.
-    ZsetDelta Redis "!zs|meta|d|";
+    ZsetDelta REDIS "!zs|meta|d|";
     /// Sorted-set metas.
-    ZsetMeta Redis "!zs|meta|";
+    ZsetMeta REDIS "!zs|meta|";
     /// Sorted-set score index: redundant.
-    ZsetScore Redis "!zs|scr|";
+    ZsetScore REDIS "!zs|scr|";
     /// Bare keys: strings from before the prefixes, and rows of the raw key-value interface.
-    Bare Redis "";
+    Bare REDIS "";
     /// `!word|…` rows that no family owns.
     Unknown Unknown "!";
 }

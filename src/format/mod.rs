@@ -10,6 +10,7 @@
     deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)
 )]
 
+pub mod adapter;
 pub(crate) mod b64;
 pub mod container;
 pub mod cursor;
@@ -35,6 +36,7 @@ pub mod proto;
 pub mod rawjson;
 pub mod redis;
 pub mod s3;
+pub(crate) mod slots;
 pub mod snappy;
 pub mod sqs;
 pub mod sst;
@@ -42,9 +44,11 @@ pub mod staged;
 pub mod tso;
 pub mod txn;
 
+pub use adapter::Adapter;
 pub use cursor::Cursor;
-pub use family::{Adapter, Family};
+pub use family::Family;
 pub use fault::Fault;
+pub use slots::Full;
 
 /// What an encoder appends, for tests.
 #[cfg(test)]

@@ -11,16 +11,16 @@ use std::path::Path;
 pub use output::get_from_output;
 
 use crate::adapters::fs;
-use crate::decode::one::{One, fill_one};
 use crate::decode::{Layout, Options, Progress, on_threads, or_changed, survey};
 use crate::error::{Error, Result};
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::layouts;
 use crate::layouts::s3::names::Name;
 use crate::objects;
-use crate::options::spellings;
+use crate::options::{ObjectName, spellings};
 use crate::output::tap::{Chunk, Part, tapped};
 use crate::output::tree::{Digests, Tree};
+use crate::registry::fill_one;
 use crate::report::{Findings, Losses};
 use crate::source::Source;
 
@@ -55,7 +55,7 @@ pub struct Got {
 /// An input that is not a sound snapshot, a damaged row of the object, a failed write.
 pub fn get(
     sources: &[Source],
-    one: &One,
+    one: &ObjectName,
     options: &Options,
     progress: &dyn Progress,
     out: &mut (dyn Write + Send),
@@ -70,15 +70,15 @@ pub fn get(
 /// As [`get`].
 pub fn get_noting(
     sources: &[Source],
-    one: &One,
+    one: &ObjectName,
     options: &Options,
     progress: &dyn Progress,
     out: &mut (dyn Write + Send),
 ) -> Result<Got> {
-    if one.adapter == Adapter::Fs && options.layout == Layout::Tree {
+    if one.adapter == adapter::FS && options.layout == Layout::TREE {
         return on_threads(options.threads, || or_changed(sources, || file(sources, one, options, progress, out)))?;
     }
-    let packed = options.layout == Layout::Packed;
+    let packed = options.layout == Layout::JSONL;
     let decode = |tree: &Tree, scratch: &Path| {
         on_threads(options.threads, || {
             or_changed(sources, || {
@@ -89,8 +89,8 @@ pub fn get_noting(
         })?
     };
     let wanted = match one.adapter {
-        Adapter::S3 if !packed => |path: &[u8]| path.starts_with(b"s3/"),
-        Adapter::Sqs => objects::is_of_queue,
+        adapter::S3 if !packed => |path: &[u8]| path.starts_with(b"s3/"),
+        adapter::SQS => objects::is_of_queue,
         _ if packed => objects::has_lines,
         _ => objects::has_object,
     };
@@ -99,7 +99,13 @@ pub fn get_noting(
     Ok(Got { found: writer.found(), findings, lost })
 }
 
-fn file(sources: &[Source], one: &One, options: &Options, progress: &dyn Progress, out: &mut dyn Write) -> Result<Got> {
+fn file(
+    sources: &[Source],
+    one: &ObjectName,
+    options: &Options,
+    progress: &dyn Progress,
+    out: &mut dyn Write,
+) -> Result<Got> {
     let set = survey(sources, options, progress)?.set;
     let node = fs::resolve(&set, &one.name).or_else(|error| set.tolerate(error).map(|()| None))?;
     let mut found = Found::No;
@@ -134,13 +140,13 @@ struct Writer<'w> {
 }
 
 impl<'w> Writer<'w> {
-    fn new(one: &'w One, packed: bool, out: &'w mut dyn Write) -> Writer<'w> {
-        let index = packed && one.adapter == Adapter::S3;
-        let message = one.rest.as_deref().filter(|_| one.adapter == Adapter::Sqs);
-        let body = one.rest.as_deref().filter(|_| !packed && one.adapter == Adapter::S3);
+    fn new(one: &'w ObjectName, packed: bool, out: &'w mut dyn Write) -> Writer<'w> {
+        let index = packed && one.adapter == adapter::S3;
+        let message = one.rest.as_deref().filter(|_| one.adapter == adapter::SQS);
+        let body = one.rest.as_deref().filter(|_| !packed && one.adapter == adapter::S3);
         let end = |key: &Vec<u8>| [b"/", &Name::Encoded.path(key)[..]].concat();
         let ends = body.map_or_else(Vec::new, |key| spellings(key).iter().map(end).collect());
-        let queue = one.adapter == Adapter::Sqs && message.is_none();
+        let queue = one.adapter == adapter::SQS && message.is_none();
         Writer { out, path: None, index, ends, queue, message, line: Vec::new(), any: false, is_open: false }
     }
 

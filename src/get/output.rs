@@ -7,23 +7,23 @@ use std::path::Path;
 use super::files::{Files, Wanted, wrong};
 use super::rendered::{as_file, as_lines};
 use crate::adapters::dynamodb::key_text::{Key, keys, rows};
-use crate::decode::one::One;
 use crate::decode::{Layout, Options};
 use crate::error::{Error, Result};
 use crate::format::dynamodb::keys::ItemKey;
-use crate::format::{Adapter, Family};
+use crate::format::{Family, adapter};
 use crate::layouts::dynamodb::name;
 use crate::layouts::redis::paths;
 use crate::layouts::s3::names::{META_SUFFIX, Name, assign};
 use crate::layouts::sqs::names as queues;
 use crate::model::redis::Type;
 use crate::objects::{self, KeyNames};
+use crate::options::ObjectName;
 use crate::options::spellings;
 use crate::output::json::{self, Escape};
 use crate::output::manifest_read::ReadManifest;
 use crate::output::names::segment;
 
-/// Writes one object of the output at `path` to `out`; tells whether it is there. `lines`: as [`Layout::Packed`] has it.
+/// Writes one object of the output at `path` to `out`; tells whether it is there. `lines`: as [`Layout::JSONL`] has it.
 ///
 /// Every file that is read is compared with CHECKSUMS first.
 ///
@@ -32,27 +32,28 @@ use crate::output::names::segment;
 pub fn get_from_output(
     path: &Path,
     manifest: &ReadManifest,
-    one: &One,
+    one: &ObjectName,
     lines: bool,
     out: &mut dyn Write,
 ) -> Result<bool> {
-    let packed = Options::of_manifest(manifest)?.layout == Layout::Packed;
+    let packed = Options::of_manifest(manifest)?.layout == Layout::JSONL;
     let mut kept = Kept { path, one, lines, packed, out };
     match one.adapter {
-        Adapter::Redis if packed => kept.redis_lines(),
-        Adapter::Redis => kept.redis_file(),
-        Adapter::DynamoDb => kept.item(),
-        Adapter::S3 if packed => kept.s3_line(),
-        Adapter::S3 => kept.s3_file(),
-        Adapter::Sqs => kept.queue(),
-        Adapter::Fs => kept.file(),
+        adapter::REDIS if packed => kept.redis_lines(),
+        adapter::REDIS => kept.redis_file(),
+        adapter::DYNAMODB => kept.item(),
+        adapter::S3 if packed => kept.s3_line(),
+        adapter::S3 => kept.s3_file(),
+        adapter::SQS => kept.queue(),
+        adapter::FS => kept.file(),
+        other => Err(Error::usage(format!("objects of {} cannot be read from an output", other.name()))),
     }
 }
 
 /// What is asked of which output.
 struct Kept<'k> {
     path: &'k Path,
-    one: &'k One,
+    one: &'k ObjectName,
     lines: bool,
     packed: bool,
     out: &'k mut dyn Write,

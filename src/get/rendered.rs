@@ -1,25 +1,25 @@
 //! Packed lines as the files of a tree have them, and the other way round.
 
-use crate::format::Adapter;
+use crate::format::adapter::{self, Adapter};
 use crate::objects;
 use crate::output::json::{self, Escape};
 
 /// The lines of one object, compact and whole, as its file in a tree; `None`: they are not what a decode writes.
 pub(super) fn as_file(adapter: Adapter, kind: &str, lines: &[u8]) -> Option<Vec<u8>> {
     match (adapter, kind) {
-        (Adapter::Redis, "strings" | "hll") => objects::member(lines, "value"),
-        (Adapter::Redis, "streams") => {
+        (adapter::REDIS, "strings" | "hll") => objects::member(lines, "value"),
+        (adapter::REDIS, "streams") => {
             let lines = lines.split_inclusive(|byte| *byte == b'\n');
             lines
                 .map(|line| Some([b"{", without_key(line)?].concat()))
                 .collect::<Option<Vec<_>>>()
                 .map(|all| all.concat())
         }
-        (Adapter::Redis, _) => {
+        (adapter::REDIS, _) => {
             let rest = without_key(lines)?.trim_ascii_end();
             Some(indented(&[b"{\"format_version\":1,", rest].concat()))
         }
-        (Adapter::DynamoDb, _) => {
+        (adapter::DYNAMODB, _) => {
             let item = lines.strip_prefix(b"{\"Item\":")?.trim_ascii_end().strip_suffix(b"}")?;
             Some(indented(item))
         }
@@ -35,7 +35,7 @@ pub(super) fn as_lines(adapter: Adapter, kind: &str, key: &[u8], expiry: &str, f
     head.push(b',');
     let mut out = Vec::with_capacity(head.len() + file.len() + 32);
     match (adapter, kind) {
-        (Adapter::Redis, "strings" | "hll") => {
+        (adapter::REDIS, "strings" | "hll") => {
             out.extend(head);
             out.extend_from_slice(b"\"value\":");
             json::bytes(file, Escape::Html, &mut out);
@@ -43,14 +43,14 @@ pub(super) fn as_lines(adapter: Adapter, kind: &str, key: &[u8], expiry: &str, f
             out.extend_from_slice(expiry.as_bytes());
             out.push(b'}');
         }
-        (Adapter::Redis, "streams") => {
+        (adapter::REDIS, "streams") => {
             for line in file.split_inclusive(|byte| *byte == b'\n') {
                 out.extend_from_slice(&head);
                 out.extend_from_slice(line.strip_prefix(b"{")?);
             }
             return Some(out);
         }
-        (Adapter::DynamoDb, _) => {
+        (adapter::DYNAMODB, _) => {
             out.extend_from_slice(b"{\"Item\":");
             compact_into(file, &mut out);
             out.push(b'}');
@@ -139,8 +139,8 @@ mod tests {
         let mut again = Vec::new();
         compact_into(&indented(compact), &mut again);
         assert_eq!(again, compact);
-        assert_eq!(as_lines(Adapter::Redis, "hashes", b"k", "null", b"{\"fields\": []}"), None);
-        assert_eq!(as_file(Adapter::Redis, "strings", br#"{"key":"k","value":{"base64":"_w"}}"#).unwrap(), b"\xff");
-        assert_eq!(as_file(Adapter::DynamoDb, "items", b"[]"), None);
+        assert_eq!(as_lines(adapter::REDIS, "hashes", b"k", "null", b"{\"fields\": []}"), None);
+        assert_eq!(as_file(adapter::REDIS, "strings", br#"{"key":"k","value":{"base64":"_w"}}"#).unwrap(), b"\xff");
+        assert_eq!(as_file(adapter::DYNAMODB, "items", b"[]"), None);
     }
 }

@@ -3,11 +3,12 @@
 use std::io;
 
 use crate::dataset::{DataSet, KeyRange, Losses, RowsOf, Version};
-use crate::decode::one::{One, rows_of};
 use crate::decode::sort::{Record, Sorter, field};
 use crate::decode::{Options, Progress, on_threads, or_changed, survey};
 use crate::error::Result;
+use crate::options::ObjectName;
 use crate::output::tree::Tree;
+use crate::registry::rows_of;
 use crate::source::Source;
 
 /// Where a version stands; the newest sorts first.
@@ -49,7 +50,7 @@ impl Record for Place {
 /// An input that is not a sound snapshot, and what `each` gives.
 pub fn versions(
     sources: &[Source],
-    one: &One,
+    one: &ObjectName,
     options: &Options,
     progress: &dyn Progress,
     each: &mut (dyn FnMut(&Version<'_>) -> Result<()> + Send),
@@ -64,7 +65,7 @@ pub fn versions(
     })?
 }
 
-fn in_order(set: &DataSet<'_>, one: &One, each: &mut dyn FnMut(&Version<'_>) -> Result<()>) -> Result<u64> {
+fn in_order(set: &DataSet<'_>, one: &ObjectName, each: &mut dyn FnMut(&Version<'_>) -> Result<()>) -> Result<u64> {
     let RowsOf { ranges, is_row } = rows_of(set, one)?;
     let tree = Tree::nowhere(&std::env::temp_dir());
     let (mut sorter, mut number) = (Sorter::new(&tree, 0), 0);

@@ -257,7 +257,7 @@ impl Census {
         sizes[(u64::BITS - size.leading_zeros()) as usize].add(size);
         self.rank(object);
         self.prefix(adapter, key, size);
-        if adapter == Adapter::Redis {
+        if adapter.spec().beside == "expiry" {
             self.expiry(object.expire_at_ms);
         }
     }
@@ -391,34 +391,40 @@ fn sizes(adapter: Adapter, sums: &[Sum; SIZES]) -> Vec<Size> {
 
 /// A key up to its separator number `depth`, or the last one if there are fewer.
 fn prefix_of(adapter: Adapter, key: &[u8], depth: usize) -> &[u8] {
-    let separator = |b: &u8| match adapter {
-        Adapter::S3 | Adapter::Fs => *b == b'/',
-        _ => matches!(b, b':' | b'/' | b'#' | b'|'),
-    };
     let key = &key[..key.len().min(LONGEST_PREFIX)];
-    let ends = key.iter().enumerate().filter(|(_, b)| separator(b)).map(|(at, _)| at + 1);
-    &key[..ends.take(depth).last().unwrap_or(0)]
+    let separators = adapter.spec().separators;
+    let next = |rest: &[u8]| match separators {
+        [one] => memchr::memchr(*one, rest),
+        _ => rest.iter().position(|byte| separators.contains(byte)),
+    };
+    let mut end = 0;
+    for _ in 0..depth {
+        let Some(at) = next(&key[end..]) else { break };
+        end += at + 1;
+    }
+    &key[..end]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::adapter;
 
     fn object<'a>(key: &'a [u8], size: u64, expire_at_ms: Option<u64>) -> Object<'a> {
-        let (adapter, scope, kind) = (Adapter::Redis, "db_0", "strings");
+        let (adapter, scope, kind) = (adapter::REDIS, "db_0", "strings");
         Object { adapter, scope, kind, key, range: None, size, expire_at_ms, value: None, rest: None }
     }
 
     #[test]
     fn prefixes() {
         for (adapter, key, depth, want) in [
-            (Adapter::Redis, "user:1:x", 1, "user:"),
-            (Adapter::Redis, "user:1:x", 2, "user:1:"),
-            (Adapter::Redis, "user:1:x", 9, "user:1:"),
-            (Adapter::Redis, "user:1:x", 0, ""),
-            (Adapter::Redis, "user", 1, ""),
-            (Adapter::S3, "a:b/c", 1, "a:b/"),
-            (Adapter::DynamoDb, "ORDER#1", 1, "ORDER#"),
+            (adapter::REDIS, "user:1:x", 1, "user:"),
+            (adapter::REDIS, "user:1:x", 2, "user:1:"),
+            (adapter::REDIS, "user:1:x", 9, "user:1:"),
+            (adapter::REDIS, "user:1:x", 0, ""),
+            (adapter::REDIS, "user", 1, ""),
+            (adapter::S3, "a:b/c", 1, "a:b/"),
+            (adapter::DYNAMODB, "ORDER#1", 1, "ORDER#"),
         ] {
             assert_eq!(prefix_of(adapter, key.as_bytes(), depth), want.as_bytes(), "{key} {depth}");
         }

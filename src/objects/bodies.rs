@@ -8,7 +8,7 @@ use std::path::Path;
 use super::Object;
 use super::lines::{Each, half};
 use crate::error::{Error, Result};
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::output::checksums::{Checksums, Digest, Place, Sums};
 
 /// Ends a path: no name of an output has it. Behind it, a digest sorts before keys.
@@ -57,7 +57,7 @@ impl Bodies {
             let (size, digest) = own.map_or((0, Digest::default()), |(_, size, digest)| (*size, *digest));
             let scope = path.split(|byte| *byte == b'/').nth(1).unwrap_or_default();
             let (scope, value) = (String::from_utf8_lossy(scope), Some(half(&digest)));
-            let (adapter, kind) = (Adapter::S3, "body");
+            let (adapter, kind) = (adapter::S3, "body");
             each(&Object {
                 adapter,
                 scope: &scope,

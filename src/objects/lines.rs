@@ -7,10 +7,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::item::ItemHash;
 use super::members::{self, Members};
-use super::place::{Place, Shape};
 use super::{Mark, Object};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layouts::fs::above::Above;
+use crate::layouts::place::{Place, Shape};
 use crate::output::checksums::Digest;
 use crate::output::names::raw_of_segment;
 

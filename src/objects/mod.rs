@@ -7,7 +7,6 @@ mod bodies;
 mod item;
 mod lines;
 mod members;
-mod place;
 mod read;
 mod schema;
 
@@ -21,19 +20,20 @@ pub(crate) use read::{File, of_layout};
 use crate::adapters::dynamodb::key_text::Key;
 use crate::decode::{Filled, Layout, Options, Progress, fill, on_threads};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::Adapter;
+use crate::format::adapter;
+use crate::layouts::place::{Place, Shape};
 use crate::output::checksums::Digest;
 use crate::output::json::{self, Escape};
 pub use crate::output::observer::{Mark, Object};
 use crate::output::observer::{Secret, observed};
 use crate::output::tap::{Chunk, Part, tapped};
 use crate::output::tree::{Digests, Tree};
+use crate::registry;
 use crate::source::Source;
 use bodies::Bodies;
 use item::ItemHash;
 pub(crate) use lines::KeyNames;
 use lines::{Each, Lines};
-use place::{Place, Shape};
 use schema::SchemaText;
 
 /// Whether an object of this kind is a table, bucket or queue itself.
@@ -83,7 +83,7 @@ pub(crate) fn of_filling(
 
 /// The options with the packed layout, in which every object is lines of its own.
 pub(crate) fn packed(options: &Options) -> Options {
-    Options { layout: Layout::Packed, archive: None, dynamodb_bundle: None, ..options.clone() }
+    Options { layout: Layout::JSONL, archive: None, dynamodb_bundle: None, ..options.clone() }
 }
 
 /// Decodes snapshots as an output was made, and gives what they have in its layout: with the marks of its bytes. In a tree an
@@ -94,15 +94,12 @@ pub(crate) fn of_decode(
     progress: &dyn Progress,
     each: &mut Each<'_>,
 ) -> Result<Filled> {
-    let wanted: fn(&[u8]) -> bool = match options.layout {
-        Layout::Tree => |path| is_read(Layout::Tree, path),
-        Layout::Packed => |path| is_read(Layout::Packed, path),
+    let wanted: fn(&[u8]) -> bool = match options.packed() {
+        false => |path| is_read(Layout::TREE, path),
+        true => |path| is_read(Layout::JSONL, path),
     };
     // Whole files are told apart by their digests; of lines, only bodies are whole files.
-    let digests = match options.layout {
-        Layout::Tree => Digests::All,
-        Layout::Packed => Digests::NotShared,
-    };
+    let digests = if options.packed() { Digests::NotShared } else { Digests::All };
     let mut reader = Reader::new(options.layout, true);
     let decode =
         |tree: &Tree, scratch: &Path| on_threads(options.threads, || fill(sources, tree, scratch, options, progress))?;
@@ -117,17 +114,17 @@ pub(crate) fn of_decode(
 
 /// Whether a file has to be read: it has lines, or describes a scope.
 fn is_read(layout: Layout, path: &[u8]) -> bool {
-    Place::of(layout, path).is_some_and(|place| place.shape != Shape::Whole)
+    registry::place(layout, path).is_some_and(|place| place.shape != Shape::Whole)
 }
 
 /// Whether a file of the packed layout has lines of objects.
 pub(crate) fn has_lines(path: &[u8]) -> bool {
-    Place::of(Layout::Packed, path).is_some_and(|place| place.shape != Shape::Scope)
+    registry::place(Layout::JSONL, path).is_some_and(|place| place.shape != Shape::Scope)
 }
 
 /// Whether a file of a tree is an object, or has the messages of a queue.
 pub(crate) fn has_object(path: &[u8]) -> bool {
-    Place::of(Layout::Tree, path).is_some_and(|place| match place.shape {
+    registry::place(Layout::TREE, path).is_some_and(|place| match place.shape {
         Shape::Whole => !matches!(place.kind, "metadata" | "others"),
         shape => matches!(shape, Shape::Message | Shape::ItemFile),
     })
@@ -228,7 +225,7 @@ struct Reader {
 
 impl Reader {
     fn new(layout: Layout, marks: bool) -> Reader {
-        let bodies = (layout == Layout::Packed && marks).then(Bodies::new);
+        let bodies = (layout == Layout::JSONL && marks).then(Bodies::new);
         let (files, names, items, schemas) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
         Reader { layout, marks, files, names, last_names: Arc::default(), items, schemas, bodies }
     }
@@ -249,17 +246,17 @@ impl Reader {
             let bodies = lines.bodies.drain(..);
             return take_bodies(path, bodies, self.bodies.as_mut());
         }
-        let Some(place) = Place::of(self.layout, path) else { return Ok(()) };
+        let Some(place) = registry::place(self.layout, path) else { return Ok(()) };
         if place.shape == Shape::Scope {
             return match place.adapter {
-                Adapter::DynamoDb => self.schema(path, &place, bytes, each),
+                adapter::DYNAMODB => self.schema(path, &place, bytes, each),
                 _ => self.scope(&place, bytes.len(), self.marks.then(|| lines::mark_of(bytes)), each),
             };
         }
         if place.shape == Shape::ItemFile {
             return self.item(path, &place, bytes, each);
         }
-        let names = self.names.get(&place.scope).filter(|_| place.adapter == Adapter::DynamoDb);
+        let names = self.names.get(&place.scope).filter(|_| place.adapter == adapter::DYNAMODB);
         let lines =
             Lines::new(place.clone(), names.map(|names| names.as_ref().clone()).unwrap_or_default(), self.marks);
         self.files.insert(path.to_vec(), lines);
@@ -281,7 +278,7 @@ impl Reader {
 
     /// Gives what is only known when all was read.
     fn end(&mut self, each: &mut Each<'_>) -> Result<()> {
-        if let Some(Place { scope, .. }) = self.schemas.keys().find_map(|path| Place::of(self.layout, path)) {
+        if let Some(Place { scope, .. }) = self.schemas.keys().find_map(|path| registry::place(self.layout, path)) {
             return Err(unread_schema(&scope));
         }
         self.bodies.take().map_or(Ok(()), |bodies| bodies.give(each))
@@ -292,7 +289,7 @@ impl Reader {
         if let Some(bodies) = &mut self.bodies {
             return bodies.file(path, size, digest);
         }
-        let Some(place) = Place::of(self.layout, path).filter(|place| place.shape == Shape::Whole) else {
+        let Some(place) = registry::place(self.layout, path).filter(|place| place.shape == Shape::Whole) else {
             return Ok(());
         };
         let Place { adapter, scope, kind, key, .. } = &place;
@@ -343,7 +340,7 @@ fn take_bodies(
 /// What lines of a packed file give if they come in pieces of so many bytes: for tests of any cut.
 #[doc(hidden)]
 pub fn feed_in_pieces(path: &str, lines: &[u8], size: usize) -> Vec<String> {
-    let mut reader = Reader::new(Layout::Packed, true);
+    let mut reader = Reader::new(Layout::JSONL, true);
     reader.names.insert("t".to_owned(), Arc::new(KeyNames { hash: "h".to_owned(), range: Some("r".to_owned()) }));
     let mut objects = Vec::new();
     let mut fed = Ok(());

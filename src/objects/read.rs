@@ -4,13 +4,14 @@ use std::io::Read;
 use std::path::Path;
 
 use super::lines::Each;
-use super::place::{Place, Shape};
 use super::{Reader, is_read};
 use crate::decode::Layout;
 use crate::error::{Error, Result};
-use crate::format::Adapter;
+use crate::format::adapter;
+use crate::layouts::place::Shape;
 use crate::output::checksums::Digest;
 use crate::output::reading::{Content, Entry, Output, broken, open_below};
+use crate::registry;
 
 /// Bytes that are read at once.
 const PIECE: u64 = 1 << 20;
@@ -22,7 +23,7 @@ const PIECE: u64 = 1 << 20;
 /// # Errors
 /// A failed read, a line that is not one of a decode, and what `each` gives.
 pub fn of_output(open: &mut dyn FnMut() -> Result<Output>, marks: bool, each: &mut Each<'_>) -> Result<()> {
-    of_layout(open, Layout::Packed, marks, &mut |_| Ok(()), each)
+    of_layout(open, Layout::JSONL, marks, &mut |_| Ok(()), each)
 }
 
 /// Takes a file: its path, size and digest.
@@ -44,12 +45,12 @@ pub(crate) fn of_layout(
         let name = output.name().to_path_buf();
         output.each(&mut |entry| {
             let Entry::File(path, content) = entry else { return Ok(()) };
-            let place = Place::of(layout, path);
+            let place = registry::place(layout, path);
             let is_scope = place.as_ref().is_some_and(|place| place.shape == Shape::Scope);
             if is_scope != scopes || !is_read(layout, path) {
                 return Ok(());
             }
-            let whole = is_scope && place.is_some_and(|place| place.adapter != Adapter::DynamoDb);
+            let whole = is_scope && place.is_some_and(|place| place.adapter != adapter::DYNAMODB);
             let mut read = |bytes: &mut dyn Read| reader.read(path, whole, bytes, &name, each);
             match content {
                 Content::OnDisk(dir, file) => read(&mut open_below(dir, file).map_err(|e| broken(&name, e))?),

@@ -1,30 +1,24 @@
 //! What a decode is asked to do.
 
 pub mod filter;
+mod layout;
+mod object_name;
 mod spelling;
 
 use crate::error::{Error, Result};
-use crate::format::Adapter;
+use crate::format::adapter::{self, Adapter};
 use crate::output::archive::Packing;
 use crate::output::manifest::Recorded;
 use crate::output::manifest_read::ReadManifest;
 use crate::source::PassedOver;
 use crate::survey::Grain;
 use filter::{Filter, Pattern};
+pub use layout::{Layout, LayoutSpec};
+pub use object_name::ObjectName;
 pub(crate) use spelling::spellings;
 
 /// Size of a bundle of items where nobody says another.
 const BUNDLE: u64 = 64 << 20;
-
-/// How logical data is laid out in files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Layout {
-    /// A file for each key, item and object (`tree.md`).
-    #[default]
-    Tree,
-    /// A JSONL file for each scope and type, a line for each key, item and message (`rules.md` §6).
-    Packed,
-}
 
 /// Options of a decode; the defaults are those of the command line.
 #[derive(Debug, Clone)]
@@ -76,7 +70,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
-            adapters: Adapter::SELECTABLE.to_vec(),
+            adapters: adapter::all().collect(),
             as_of: None,
             threads: 0,
             cluster_id: String::new(),
@@ -142,7 +136,7 @@ impl Options {
 
     /// Whether the output is packed lines.
     pub fn packed(&self) -> bool {
-        self.layout == Layout::Packed
+        self.layout.is_packed()
     }
 
     /// What the manifest must tell so that the decode can be repeated; `has_fs`: there is a file system.
@@ -150,7 +144,7 @@ impl Options {
         let texts = |patterns: &[Pattern]| patterns.iter().map(Pattern::to_string).collect();
         let filter = &self.filter;
         Recorded {
-            layout: if self.packed() { "jsonl".into() } else { String::new() },
+            layout: if self.layout == Layout::TREE { String::new() } else { self.layout.name().into() },
             as_of: self.as_of,
             drop_expired: self.drop_expired,
             on_error: if self.skip_damage { "skip".into() } else { String::new() },
@@ -190,7 +184,7 @@ impl Options {
             for_restore: told.for_restore,
             drop_expired: told.drop_expired,
             dynamodb_bundle: bundle,
-            layout: if told.layout == "jsonl" { Layout::Packed } else { Layout::Tree },
+            layout: layout_named(&told.layout)?,
             filter: Filter {
                 include: patterns(&told.scope)?,
                 exclude: patterns(&told.exclude)?,
@@ -204,4 +198,12 @@ impl Options {
             ..Options::default()
         })
     }
+}
+
+/// The layout that a manifest tells: it names none but the tree.
+fn layout_named(name: &str) -> Result<Layout> {
+    if name.is_empty() {
+        return Ok(Layout::TREE);
+    }
+    Layout::named(name).ok_or_else(|| Error::usage(format!("MANIFEST.json: unknown layout \"{name}\"")))
 }

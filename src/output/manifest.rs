@@ -275,12 +275,11 @@ impl Serialize for Scopes<'_> {
             return map.end();
         }
         let names: Vec<&str> = scopes.iter().map(|s| s.name).collect();
-        match self.adapter {
-            Adapter::DynamoDb => map.serialize_entry("tables", &names)?,
-            Adapter::S3 => map.serialize_entry("buckets", &names)?,
-            Adapter::Redis => map.serialize_entry("databases", &[0])?,
-            Adapter::Sqs => map.serialize_entry("queues", &names)?,
-            Adapter::Fs => {}
+        match (self.adapter.spec().scopes, self.adapter.scoped()) {
+            (Some(list), Some(_)) => map.serialize_entry(list, &names)?,
+            // Databases have numbers.
+            (Some(list), None) => map.serialize_entry(list, &[0])?,
+            (None, _) => {}
         }
         map.serialize_entry("scopes", &scopes)?;
         map.end()

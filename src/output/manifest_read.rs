@@ -14,7 +14,7 @@ use super::MANIFEST;
 use super::manifest::{Exclusions, Recorded};
 use super::reading::{Content, Entry, Output, broken, open_below};
 use crate::error::{Error, ErrorKind};
-use crate::format::Adapter;
+use crate::format::adapter::{self, Adapter};
 
 /// What a manifest says, checked.
 #[derive(Debug, Clone)]
@@ -221,7 +221,7 @@ fn adapters(document: &Map<String, Value>) -> Result<Vec<Adapter>, String> {
         }
         typed::<Vec<u32>>(scopes, "databases")?;
     }
-    Ok(Adapter::SELECTABLE.into_iter().filter(|adapter| member(&all, adapter.name()).is_some()).collect())
+    Ok(adapter::all().filter(|adapter| member(&all, adapter.name()).is_some()).collect())
 }
 
 #[cfg(test)]
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn the_peers_own() {
         let read = ReadManifest::parse(peers().to_string().as_bytes()).unwrap();
-        assert_eq!((read.maker.as_str(), read.adapters), ("dev", vec![Adapter::Redis]));
+        assert_eq!((read.maker.as_str(), read.adapters), ("dev", vec![adapter::REDIS]));
         assert!(read.exclusions.include_orphans && !read.exclusions.rename_s3_collisions);
         assert_eq!(read.options, Recorded::default());
         let spaced = format!(" {}\n\n", peers());

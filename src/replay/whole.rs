@@ -32,7 +32,7 @@ type Outcome = Result<Vec<(Vec<u8>, [u8; 32])>, String>;
 pub fn whole(data: &[u8]) {
     let file = snapshot(data);
     let tiny = Grain { spacing: 1, piece: 1, unit: 1 };
-    for layout in [Layout::Tree, Layout::Packed] {
+    for layout in [Layout::TREE, Layout::JSONL] {
         let options = Options { layout, ..Options::default() };
         let (large, small) = (decoded(&file, &options), decoded(&file, &Options { grain: tiny, ..options.clone() }));
         // Of several damaged rows any may come first.

@@ -8,7 +8,7 @@ pub mod table;
 
 use crate::dataset::{DataSet, Shared};
 use crate::format::Family;
-use crate::options::Options;
+use crate::options::{ObjectName, Options};
 use crate::output::tree::Tree;
 use crate::output::unit::Collector;
 use crate::report::{Finding, Findings, kinds};
@@ -46,12 +46,32 @@ pub(crate) fn step(progress: &dyn Progress, tree: &Tree) {
 }
 
 /// What the adapters work on.
-pub(crate) struct Job<'j, 'a, 't> {
+pub struct Job<'j, 'a, 't> {
+    /// The inputs, as one store.
     pub set: &'j DataSet<'a>,
+    /// What is asked for.
     pub options: &'j Options,
+    /// Where files go.
     pub tree: &'t Tree,
+    /// Who hears how far the work is.
     pub progress: &'j dyn Progress,
+    /// What has an order: lines, digests, findings and counts.
     pub collector: &'j mut Collector<'t>,
+}
+
+impl<'a, 't> Job<'_, 'a, 't> {
+    /// Does something with the same job, whose filter takes one object or what is in its scope.
+    pub(crate) fn only<R>(&mut self, name: &ObjectName, work: impl FnOnce(&mut Job<'_, 'a, 't>) -> R) -> R {
+        let options = &Options { filter: name.filter(), ..self.options.clone() };
+        let Job { set, tree, progress, .. } = *self;
+        work(&mut Job { set, options, tree, progress, collector: &mut *self.collector })
+    }
+}
+
+impl std::fmt::Debug for Job<'_, '_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a job with {:?}", self.options)
+    }
 }
 
 /// Reports keys that have rows in more than one input.

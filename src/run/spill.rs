@@ -73,7 +73,7 @@ struct Batch {
 /// A record of a batch: the key stands at `at`, the value behind it.
 #[derive(Debug, Clone, Copy)]
 struct Held {
-    /// The first bytes of the key, which decide most comparisons.
+    /// The first bytes of the key behind what all keys of the batch begin with, which decide most comparisons.
     prefix: u64,
     at: usize,
     key: u32,
@@ -88,7 +88,7 @@ impl Batch {
     fn push(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
         let too_long = |_| io::Error::other("a record of 4 GiB");
         let held = Held {
-            prefix: prefix(key),
+            prefix: 0,
             at: self.bytes.len(),
             key: u32::try_from(key.len()).map_err(too_long)?,
             value: u32::try_from(value.len()).map_err(too_long)?,
@@ -109,8 +109,23 @@ impl Batch {
 
     fn sort(&mut self) {
         let mut records = std::mem::take(&mut self.records);
+        let shared = self.shared(&records);
+        records.iter_mut().for_each(|held| held.prefix = prefix(&self.key(held)[shared..]));
         records.par_sort_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| self.key(a).cmp(self.key(b))));
         self.records = records;
+    }
+
+    /// Bytes that all keys begin with.
+    fn shared(&self, records: &[Held]) -> usize {
+        let Some((first, rest)) = records.split_first() else { return 0 };
+        let mut shared = self.key(first);
+        for held in rest {
+            let key = self.key(held);
+            if !key.starts_with(shared) {
+                shared = &shared[..shared.iter().zip(key).take_while(|(a, b)| a == b).count()];
+            }
+        }
+        shared.len()
     }
 
     fn clear(&mut self) {

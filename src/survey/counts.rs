@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::format::family::{Class, unknown_prefix};
-use crate::format::{Adapter, Family};
+use crate::format::{Adapter, Family, adapter};
 
 /// Rows of one family in one input.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl Counts {
             sum.tombstones += count.tombstones;
             sum.live += count.live;
             match family.class() {
-                Class::Adapter(adapter) => sum.adapters[adapter as usize] += data,
+                Class::Adapter(adapter) => sum.adapters[usize::from(adapter.id())] += data,
                 Class::Internal => sum.internal += data,
                 Class::Unknown => sum.unknown += data,
             }
@@ -134,7 +134,7 @@ impl Counts {
 pub struct Summary {
     /// All MVCC rows.
     pub entries: u64,
-    adapters: [u64; 5],
+    adapters: [u64; adapter::MOST],
     /// Rows that delete.
     pub tombstones: u64,
     /// Bookkeeping rows.
@@ -150,6 +150,6 @@ pub struct Summary {
 impl Summary {
     /// Rows of an adapter, without tombstones.
     pub fn adapter(&self, adapter: Adapter) -> u64 {
-        self.adapters[adapter as usize]
+        self.adapters[usize::from(adapter.id())]
     }
 }

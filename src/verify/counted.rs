@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::layouts::s3::names::META_SUFFIX;
 use crate::model::redis::Type;
 use crate::output::manifest_read::ReadManifest;
@@ -235,16 +235,16 @@ fn objects(kinds: &BTreeMap<&'static str, Sum>, packed: bool) -> Vec<(&'static s
 /// What the manifest tells, by scope and kind; the scopes of the file system are one.
 fn told(manifest: &ReadManifest) -> BTreeMap<(String, String), Sum> {
     let mut told: BTreeMap<(String, String), Sum> = BTreeMap::new();
-    for adapter in Adapter::SELECTABLE {
+    for adapter in adapter::all() {
         let scopes = manifest.document.get("adapters").and_then(|adapters| adapters.get(adapter.name())?.get("scopes"));
         for scope in scopes.and_then(Value::as_array).into_iter().flatten() {
             let place = match (adapter, scope["name"].as_str()) {
-                (Adapter::Fs, _) => "fs".to_owned(),
+                (adapter::FS, _) => "fs".to_owned(),
                 (_, name) => format!("{}/{}", adapter.name(), name.unwrap_or_default()),
             };
             for kind in scope["kinds"].as_array().into_iter().flatten() {
                 let name = kind["kind"].as_str().unwrap_or_default();
-                if adapter == Adapter::Fs || KINDS.contains(&name) {
+                if adapter == adapter::FS || KINDS.contains(&name) {
                     let number = |member: &str| kind[member].as_u64().unwrap_or_default();
                     let sum = told.entry((place.clone(), name.to_owned())).or_default();
                     *sum = (sum.0 + number("objects"), sum.1 + number("bytes"));

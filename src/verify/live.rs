@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::decode::iso_time;
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::output::manifest_read::ReadManifest;
 
 /// Members that say how the data are written.
@@ -19,7 +19,7 @@ pub fn differing(fresh: &Map<String, Value>, live: &ReadManifest) -> Vec<String>
     let theirs = &live.document;
     let mut differ: Vec<String> =
         FORMAT.iter().filter(|name| fresh.get(**name) != theirs.get(**name)).map(|name| (*name).to_owned()).collect();
-    for adapter in Adapter::SELECTABLE.map(Adapter::name) {
+    for adapter in adapter::all().map(|adapter| adapter.name()) {
         for list in NAMES {
             let [mine, others] = [fresh, theirs].map(|manifest| names(manifest, adapter, list));
             if mine != others {

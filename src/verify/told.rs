@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::decode::iso_time;
-use crate::format::Adapter;
+use crate::format::adapter::{self, Adapter};
 use crate::output::manifest::Recorded;
 use crate::output::manifest_read::ReadManifest;
 
@@ -15,7 +15,7 @@ pub fn is_ours(manifest: &ReadManifest) -> bool {
 /// Whether a decode can write a file of this path: in the root it writes few.
 pub fn can_be(path: &[u8]) -> bool {
     let root = memchr::memchr(b'/', path).map_or(path, |slash| &path[..slash]);
-    let adapter = Adapter::SELECTABLE.into_iter().any(|adapter| adapter.name().as_bytes() == root);
+    let adapter = adapter::named(root).is_some();
     if root.len() < path.len() { adapter } else { matches!(root, b"MANIFEST.json" | b"ERRORS.jsonl") }
 }
 
@@ -57,7 +57,8 @@ pub fn contradictions(manifest: &ReadManifest) -> Vec<String> {
     let sum = |names: &[&str]| names.iter().filter_map(|name| counters[name].as_u64()).fold(0u64, u64::saturating_add);
     let parts = ["dynamodb", "s3", "redis", "sqs", "fs", "tombstone", "internal", "unknown"];
     check(sum(&parts) == sum(&["entries"]), "entries of counters is not the sum of the others");
-    for (adapter, list) in [(Adapter::DynamoDb, "tables"), (Adapter::S3, "buckets"), (Adapter::Sqs, "queues")] {
+    for adapter in adapter::all().filter(|adapter| adapter.scoped().is_some()) {
+        let Some(list) = adapter.spec().scopes else { continue };
         let adapter = &of("adapters")[adapter.name()];
         let scopes = adapter["scopes"].as_array().into_iter().flatten().map(|scope| scope["name"].as_str());
         let names = adapter[list].as_array().into_iter().flatten().map(Value::as_str);
@@ -70,7 +71,7 @@ pub fn contradictions(manifest: &ReadManifest) -> Vec<String> {
 /// What of its snapshots an output is, in words, if it is not all of the newest state.
 pub fn part(adapters: &[Adapter], options: &Recorded) -> Option<String> {
     let mut words = Vec::new();
-    if adapters.len() < Adapter::SELECTABLE.len() {
+    if adapters.len() < adapter::BUILT_IN.len() {
         let names: Vec<&str> = adapters.iter().map(|adapter| adapter.name()).collect();
         words.push(format!("only {}", if names.is_empty() { "no adapter".to_owned() } else { names.join(", ") }));
     }
@@ -90,10 +91,10 @@ mod tests {
 
     #[test]
     fn parts() {
-        let all = Adapter::SELECTABLE;
+        let all = adapter::BUILT_IN;
         assert_eq!(part(&all, &Recorded { layout: "jsonl".into(), ..Recorded::default() }), None);
         let scoped = Recorded { scope: vec!["redis:a*".into()], min_size: Some(1), ..Recorded::default() };
-        let words = part(&[Adapter::Redis], &scoped).unwrap();
+        let words = part(&[adapter::REDIS], &scoped).unwrap();
         assert_eq!(words, "only redis; --scope redis:a*; --min-size 1");
         let earlier = Recorded { as_of: Some(1_700_000_000_000 << 16), ..Recorded::default() };
         assert!(part(&all, &earlier).unwrap().starts_with("the state as of about 2023-11-14T22:13:20Z"));

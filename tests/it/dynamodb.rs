@@ -9,7 +9,7 @@ mod orphans;
 mod packed;
 
 use ekvsnap::decode::Options;
-use ekvsnap::format::Adapter;
+use ekvsnap::format::adapter;
 
 use crate::kit::build::Snapshot;
 use crate::kit::fixtures::{load, snapshots};
@@ -73,7 +73,7 @@ fn golden_trees_are_byte_identical() {
 #[test]
 fn another_adapter_writes_no_tables() {
     let inputs = [snapshots(&load("dynamodb-small")), snapshots(&load("redis-small"))].concat();
-    let options = Options { adapters: vec![Adapter::Redis], ..Options::default() };
+    let options = Options { adapters: vec![adapter::REDIS], ..Options::default() };
     let decoded = run_with(&inputs, &options).unwrap();
     assert_eq!(decoded.below("dynamodb"), [""; 0]);
 }

@@ -67,9 +67,9 @@ fn a_snapshot_comes_back() {
             let dir = tempfile::tempdir().unwrap();
             let mut first: Option<Vec<u8>> = None;
             for (name, layout, archive) in [
-                ("tree", Layout::Tree, None),
-                ("lines", Layout::Packed, None),
-                ("x.tar", Layout::Tree, Some(Packing::Tar)),
+                ("tree", Layout::TREE, None),
+                ("lines", Layout::JSONL, None),
+                ("x.tar", Layout::TREE, Some(Packing::Tar)),
             ] {
                 let options =
                     Options { adapters: READABLE.to_vec(), layout, archive, ..Options::default() }.for_restore();
@@ -106,7 +106,7 @@ fn an_output_of_any_flags() {
         for all in [false, true] {
             let options = Options {
                 adapters: READABLE.to_vec(),
-                layout: Layout::Packed,
+                layout: Layout::JSONL,
                 preserve_sqs_visibility: all,
                 include_sqs_side_records: all,
                 include_orphans: all,

@@ -12,7 +12,7 @@ use ekvsnap::format::dynamodb::{Item, Schema};
 use ekvsnap::format::messages::DynamoItem;
 use ekvsnap::format::redis::stream::{StreamEntry, StreamId};
 use ekvsnap::format::s3::key::bucket_key;
-use ekvsnap::format::{Adapter, Family};
+use ekvsnap::format::{Adapter, Family, adapter};
 use ekvsnap::layouts::reading::output::read;
 use ekvsnap::model::dynamodb::{StaleItem, Table, TableVisitor};
 use ekvsnap::model::redis::{Key, StreamEnd};
@@ -180,11 +180,11 @@ struct Form {
 }
 
 const FORMS: [Form; 5] = [
-    Form { name: "tree", layout: Layout::Tree, archive: None, bundle: None },
-    Form { name: "lines", layout: Layout::Packed, archive: None, bundle: None },
-    Form { name: "bundle", layout: Layout::Tree, archive: None, bundle: Some(300) },
-    Form { name: "tree.tar.gz", layout: Layout::Tree, archive: Some(Packing::Gzip), bundle: None },
-    Form { name: "lines.tar", layout: Layout::Packed, archive: Some(Packing::Tar), bundle: None },
+    Form { name: "tree", layout: Layout::TREE, archive: None, bundle: None },
+    Form { name: "lines", layout: Layout::JSONL, archive: None, bundle: None },
+    Form { name: "bundle", layout: Layout::TREE, archive: None, bundle: Some(300) },
+    Form { name: "tree.tar.gz", layout: Layout::TREE, archive: Some(Packing::Gzip), bundle: None },
+    Form { name: "lines.tar", layout: Layout::JSONL, archive: Some(Packing::Tar), bundle: None },
 ];
 
 fn options(form: Form, adapter: Adapter) -> Options {
@@ -277,7 +277,7 @@ fn dynamodb() {
         for snapshot in snapshots(&load(name)) {
             let want = live(&snapshot, &DYNAMODB);
             if !want.is_empty() {
-                let rows = round(snapshot, Adapter::DynamoDb, name);
+                let rows = round(snapshot, adapter::DYNAMODB, name);
                 assert_eq!(differences(&want, &rows), [""; 0], "{name}");
                 encoded += rows.len();
             }
@@ -330,7 +330,7 @@ fn dynamodb_rows_that_items_do_not_tell() {
     // A value without a type is one of type null.
     let untyped = want.get_mut(&odd.key(&[S("y"), B(b"")])).unwrap();
     *untyped = [&untyped[..], &ddb::field(1, &[ddb::field(1, b"none"), ddb::field(2, b"\x28\x01")].concat())].concat();
-    assert_eq!(differences(&want, &round(snapshot.clone(), Adapter::DynamoDb, "planted")), [""; 0]);
+    assert_eq!(differences(&want, &round(snapshot.clone(), adapter::DYNAMODB, "planted")), [""; 0]);
 
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("s.fsm"), &snapshot).unwrap();
@@ -357,12 +357,12 @@ fn dynamodb_deep_items() {
     let snapshot = Snapshot::from_bytes("input.fsm", rows.build());
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lines");
-    snapshot.decode(&path, &options(FORMS[1], Adapter::DynamoDb), &Silent).unwrap();
-    assert_eq!(rows_of(&path, Layout::Packed, Adapter::DynamoDb).unwrap().len(), 3);
+    snapshot.decode(&path, &options(FORMS[1], adapter::DYNAMODB), &Silent).unwrap();
+    assert_eq!(rows_of(&path, Layout::JSONL, adapter::DYNAMODB).unwrap().len(), 3);
     let lines = std::fs::read_to_string(path.join("dynamodb/t.jsonl")).unwrap();
     let deeper = lines.replacen(r#"{"L":"#, r#"{"L":[{"L":"#, 1).replacen("}}}\n", "}]}}}\n", 1);
     std::fs::write(path.join("dynamodb/t.jsonl"), deeper).unwrap();
-    let error = rows_of(&path, Layout::Packed, Adapter::DynamoDb).unwrap_err().to_string();
+    let error = rows_of(&path, Layout::JSONL, adapter::DYNAMODB).unwrap_err().to_string();
     assert!(error.contains("nested more than 256"), "{error}");
 }
 
@@ -393,12 +393,12 @@ fn dynamodb_files_that_no_decode_writes() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("out");
         let snapshot = Snapshot::from_bytes("input.fsm", rows.build());
-        snapshot.decode(&path, &options(FORMS[1], Adapter::DynamoDb), &Silent).unwrap();
+        snapshot.decode(&path, &options(FORMS[1], adapter::DYNAMODB), &Silent).unwrap();
         let file = path.join(file);
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(text.contains(&from), "{text}");
         std::fs::write(&file, text.replacen(&from, &to, 1)).unwrap();
-        let error = rows_of(&path, Layout::Packed, Adapter::DynamoDb).unwrap_err().to_string();
+        let error = rows_of(&path, Layout::JSONL, adapter::DYNAMODB).unwrap_err().to_string();
         assert!(error.contains(words), "{to}: {error}");
     }
 }
@@ -416,7 +416,7 @@ fn s3() {
             if want.is_empty() {
                 continue;
             }
-            let rows = round(snapshot, Adapter::S3, name);
+            let rows = round(snapshot, adapter::S3, name);
             for (key, value) in &want {
                 let got = rows.get(key).unwrap_or_else(|| panic!("{name}: {} is gone", key.escape_ascii()));
                 if Family::of(key) != Family::S3Object {
@@ -495,7 +495,7 @@ fn s3_objects_that_their_names_do_not_tell() {
         .put(chunk_of(Family::S3Blob, B, 7, b"u", &v, (3, 0, 6)), "other")
         .put(chunk(Family::S3Blob, b"orphan", &v, (1, 0, 0)), "orphan");
     let snapshot = s.build();
-    let rows = round(snapshot.clone(), Adapter::S3, "planted");
+    let rows = round(snapshot.clone(), adapter::S3, "planted");
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("s.fsm"), &snapshot).unwrap();
     for layout in ["tree", "jsonl"] {
@@ -548,9 +548,9 @@ fn s3_files_that_no_decode_writes() {
         let path = dir.path().join("out");
         let rows = kit_s3::put(kit_s3::put(kit_s3::base(), "o", "body"), "dir/", "");
         let snapshot = Snapshot::from_bytes("input.fsm", rows.build());
-        snapshot.decode(&path, &options(FORMS[0], Adapter::S3), &Silent).unwrap();
+        snapshot.decode(&path, &options(FORMS[0], adapter::S3), &Silent).unwrap();
         change(&path);
-        rows_of(&path, Layout::Tree, Adapter::S3).unwrap_err().to_string()
+        rows_of(&path, Layout::TREE, adapter::S3).unwrap_err().to_string()
     };
     for (change, words) in files {
         let error = error_after(&change);

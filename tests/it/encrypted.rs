@@ -46,7 +46,7 @@ fn a_real_snapshot_gives_the_bytes_of_its_rows_in_clear() {
         at["ts"].as_u64()
     });
     for as_of in moments.into_iter().chain([None]) {
-        for layout in [Layout::Tree, Layout::Packed] {
+        for layout in [Layout::TREE, Layout::JSONL] {
             let options = Options { as_of, layout, include_orphans: true, ..Options::default() };
             let want = output(clear(twin.clone()), &options).unwrap();
             assert!(want.len() > 10);

@@ -61,9 +61,9 @@ fn name_in_bucket(path: &str) -> &str {
 #[test]
 fn what_is_asked_for_is_what_a_whole_decode_has_of_it() {
     let inputs = inputs();
-    let whole = decode(&inputs, Filter::default(), Layout::Tree);
+    let whole = decode(&inputs, Filter::default(), Layout::TREE);
     for (scope, exclude, wanted) in CASES {
-        let part = decode(&inputs, filter(scope, exclude, (0, u64::MAX)), Layout::Tree);
+        let part = decode(&inputs, filter(scope, exclude, (0, u64::MAX)), Layout::TREE);
         let (got, want) = (data(&part.tree), data(&whole.tree));
         let want: Vec<_> = want.into_iter().filter(|(path, _)| wanted(path)).collect();
         let paths = |all: &[(String, &Vec<u8>)]| all.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
@@ -77,13 +77,13 @@ fn what_is_asked_for_is_what_a_whole_decode_has_of_it() {
 #[test]
 fn packed_lines_are_those_of_a_whole_decode() {
     let inputs = inputs();
-    let whole = decode(&inputs, Filter::default(), Layout::Packed);
+    let whole = decode(&inputs, Filter::default(), Layout::JSONL);
     for (scope, file) in [
         ("dynamodb:hashonly", "dynamodb/hashonly.jsonl"),
         ("sqs:std", "sqs/std.jsonl"),
         ("s3:bucket-one", "s3/bucket-one/_index.jsonl"),
     ] {
-        let part = decode(&inputs, filter(&[scope], &[], (0, u64::MAX)), Layout::Packed);
+        let part = decode(&inputs, filter(&[scope], &[], (0, u64::MAX)), Layout::JSONL);
         assert_eq!(part.text(file), whole.text(file), "{scope}");
         let adapter = file.split('/').next().unwrap();
         let others = part.tree.keys().filter(|path| !path.starts_with(adapter.as_bytes())).count();
@@ -92,7 +92,7 @@ fn packed_lines_are_those_of_a_whole_decode() {
     let part = decode(
         &inputs,
         filter(&["dynamodb:hashrange/*"], &["dynamodb:hashrange/*/s/1*"], (0, u64::MAX)),
-        Layout::Packed,
+        Layout::JSONL,
     );
     let (got, all) = (part.text("dynamodb/hashrange.jsonl"), whole.text("dynamodb/hashrange.jsonl"));
     assert!(
@@ -104,14 +104,14 @@ fn packed_lines_are_those_of_a_whole_decode() {
 #[test]
 fn single_objects() {
     let inputs = inputs();
-    let whole = decode(&inputs, Filter::default(), Layout::Tree);
+    let whole = decode(&inputs, Filter::default(), Layout::TREE);
     let item = whole.below("dynamodb/hashonly/items/").into_iter().find(|path| !path.contains('%')).unwrap();
     let key = name(&item).strip_suffix(".json").unwrap();
     for (scope, file) in [
         (format!("dynamodb:hashonly/{key}"), item.clone()),
         ("s3:bucket-one/hello.txt".into(), "s3/bucket-one/hello.txt".into()),
     ] {
-        let part = decode(&inputs, filter(&[&scope], &[], (0, u64::MAX)), Layout::Tree);
+        let part = decode(&inputs, filter(&[&scope], &[], (0, u64::MAX)), Layout::TREE);
         assert_eq!(part.tree[file.as_bytes()], whole.tree[file.as_bytes()], "{scope}");
         let files = part.tree.keys().filter(|path| path.starts_with(b"dynamodb/") || path.starts_with(b"s3/")).count();
         assert_eq!(files, if scope.starts_with("s3") { 3 } else { 2 }, "{scope}");
@@ -121,8 +121,8 @@ fn single_objects() {
 #[test]
 fn sizes() {
     let inputs = inputs();
-    let whole = decode(&inputs, Filter::default(), Layout::Tree);
-    let part = decode(&inputs, filter(&["s3:*"], &[], (5, 1 << 22)), Layout::Tree);
+    let whole = decode(&inputs, Filter::default(), Layout::TREE);
+    let part = decode(&inputs, filter(&["s3:*"], &[], (5, 1 << 22)), Layout::TREE);
     let bodies = |decoded: &Decoded| -> Vec<(Vec<u8>, usize)> {
         let sidecar = |path: &Vec<u8>| decoded.tree.contains_key(&[path, &b".elastickv-meta.json"[..]].concat());
         let bodies = decoded.tree.iter().filter(|(path, _)| path.starts_with(b"s3/") && sidecar(path));
@@ -234,6 +234,6 @@ fn tables_that_are_not_asked_for_are_not_read() {
     let snapshot = snapshot.put(bad.key(&[V::S("k")]), "no item");
     let inputs = [snapshot.build()];
     assert!(run_with(&inputs, &Options::default()).is_err());
-    let part = decode(&inputs, filter(&["dynamodb:good"], &[], (0, u64::MAX)), Layout::Tree);
+    let part = decode(&inputs, filter(&["dynamodb:good"], &[], (0, u64::MAX)), Layout::TREE);
     assert_eq!(part.below("dynamodb/").len(), 2);
 }

@@ -6,11 +6,11 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::Command;
 
-use ekvsnap::decode::one::One;
 use ekvsnap::decode::{Layout, Options, Silent, decode, on_threads};
-use ekvsnap::format::Adapter;
+use ekvsnap::format::adapter;
 use ekvsnap::get::get;
 use ekvsnap::objects::{Object, of_snapshots};
+use ekvsnap::options::ObjectName;
 use ekvsnap::source::Source;
 use ekvsnap::survey::Grain;
 use serde_json::Value;
@@ -22,23 +22,23 @@ use crate::kit::fixtures::{load, snapshots};
 use crate::kit::fs as kit_fs;
 use crate::kit::{Tree, decoded, packed};
 
-fn one_of(object: &Object<'_>) -> Option<One> {
+fn one_of(object: &Object<'_>) -> Option<ObjectName> {
     let Object { adapter, scope, kind, key, range, .. } = *object;
     let (name, rest) = match (adapter, kind) {
         (_, "tables" | "buckets" | "queues" | "directories") => return None,
         // Of a path that is not UTF-8 only the bytes can be had.
-        (Adapter::Fs, _) if std::str::from_utf8(key).is_err() => return None,
-        (Adapter::Redis | Adapter::Fs, _) => (key.to_vec(), None),
+        (adapter::FS, _) if std::str::from_utf8(key).is_err() => return None,
+        (adapter::REDIS | adapter::FS, _) => (key.to_vec(), None),
         // Scopes are encoded names; those of the corpora stand for themselves.
         _ => {
             let range = range.map(|range| [b"/", range].concat()).unwrap_or_default();
             (scope.as_bytes().to_vec(), Some([key, &range].concat()))
         }
     };
-    Some(One { adapter, name, rest })
+    Some(ObjectName { adapter, name, rest })
 }
 
-fn gotten(source: &[Source], one: &One, layout: Layout) -> Option<Vec<u8>> {
+fn gotten(source: &[Source], one: &ObjectName, layout: Layout) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let options = Options { layout, ..Options::default() };
     get(source, one, &options, &Silent, &mut out).unwrap().then_some(out)
@@ -70,11 +70,11 @@ fn packed_lines(source: &[Source]) -> Tree {
 fn lines_of(tree: &Tree, object: &Object<'_>) -> Vec<u8> {
     let Object { adapter, scope, kind, key, range, .. } = *object;
     let path = match adapter {
-        Adapter::Redis => format!("redis/{scope}/{kind}.jsonl"),
-        Adapter::DynamoDb => format!("dynamodb/{scope}.jsonl"),
-        Adapter::S3 => format!("s3/{scope}/_index.jsonl"),
-        Adapter::Sqs => format!("sqs/{scope}.jsonl"),
-        Adapter::Fs => "fs/metadata.jsonl".into(),
+        adapter::REDIS => format!("redis/{scope}/{kind}.jsonl"),
+        adapter::DYNAMODB => format!("dynamodb/{scope}.jsonl"),
+        adapter::S3 => format!("s3/{scope}/_index.jsonl"),
+        adapter::SQS => format!("sqs/{scope}.jsonl"),
+        _ => "fs/metadata.jsonl".into(),
     };
     let text = |value: &Value| value.as_str().map(str::as_bytes).map(<[u8]>::to_vec);
     let envelope = |value: &Value| {
@@ -85,16 +85,16 @@ fn lines_of(tree: &Tree, object: &Object<'_>) -> Vec<u8> {
     let is_it = |line: &&[u8]| {
         let line: Value = serde_json::from_slice(line).unwrap();
         match adapter {
-            Adapter::Redis | Adapter::S3 => envelope(&line["key"]).as_deref() == Some(key),
-            Adapter::Sqs => text(&line["message_id"]).as_deref() == Some(key),
-            Adapter::Fs => text(&line["path"]).as_deref() == Some(key),
-            Adapter::DynamoDb => {
+            adapter::REDIS | adapter::S3 => envelope(&line["key"]).as_deref() == Some(key),
+            adapter::SQS => text(&line["message_id"]).as_deref() == Some(key),
+            adapter::DYNAMODB => {
                 // So are the key attributes named in the corpora.
                 let item = &line["Item"];
                 let hash = key_value(&item["pk"]).or_else(|| key_value(&item["id"]));
                 hash.as_deref() == Some(key)
                     && range.is_none_or(|range| key_value(&item["sk"]).as_deref() == Some(range))
             }
+            _ => text(&line["path"]).as_deref() == Some(key),
         }
     };
     tree[path.as_bytes()].split_inclusive(|b| *b == b'\n').filter(is_it).collect::<Vec<_>>().concat()
@@ -128,9 +128,9 @@ fn check(corpus: &str) {
     .unwrap();
     assert!(asked.len() > 20, "{corpus}");
     for (one, want) in &asked {
-        let got = gotten(&source, one, Layout::Packed).unwrap_or_default();
+        let got = gotten(&source, one, Layout::JSONL).unwrap_or_default();
         assert!(!want.is_empty());
-        let want = if one.adapter == Adapter::S3 { without_path(want) } else { String::from_utf8_lossy(want).into() };
+        let want = if one.adapter == adapter::S3 { without_path(want) } else { String::from_utf8_lossy(want).into() };
         assert_eq!(String::from_utf8_lossy(&got), want, "{corpus}: {one:?}");
     }
 }
@@ -163,11 +163,11 @@ fn every_file() {
             }
             let name = name.as_bytes().to_vec();
             let one = match begin.split('/').next().unwrap() {
-                "s3" => One { adapter: Adapter::S3, name: b"bucket-one".to_vec(), rest: Some(name) },
-                "redis" => One { adapter: Adapter::Redis, name, rest: None },
-                _ => One { adapter: Adapter::DynamoDb, name: b"hashrange".to_vec(), rest: Some(name) },
+                "s3" => ObjectName { adapter: adapter::S3, name: b"bucket-one".to_vec(), rest: Some(name) },
+                "redis" => ObjectName { adapter: adapter::REDIS, name, rest: None },
+                _ => ObjectName { adapter: adapter::DYNAMODB, name: b"hashrange".to_vec(), rest: Some(name) },
             };
-            assert!(gotten(&source, &one, Layout::Tree).as_ref() == Some(body), "{path}");
+            assert!(gotten(&source, &one, Layout::TREE).as_ref() == Some(body), "{path}");
             files += 1;
         }
         assert!(files > 1, "{begin}: {files}");
@@ -292,7 +292,7 @@ fn with_tiny_pieces() {
     let options = Options { grain: Grain { spacing: 1, piece: 1, unit: 1 }, ..Options::default() };
     on_threads(2, || {
         for (key, value) in &want {
-            let one = One { adapter: Adapter::Redis, name: key.as_bytes().to_vec(), rest: None };
+            let one = ObjectName { adapter: adapter::REDIS, name: key.as_bytes().to_vec(), rest: None };
             let mut out = Vec::new();
             assert!(get(&source, &one, &options, &Silent, &mut out).unwrap(), "{key}");
             assert_eq!(out, value.as_bytes());

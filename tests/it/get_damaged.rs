@@ -1,9 +1,9 @@
 //! `get --on-error skip`: what is sound comes out of damaged snapshots, and what was passed over is told.
 
-use ekvsnap::decode::one::One;
 use ekvsnap::decode::{Layout, Options, Silent};
-use ekvsnap::format::Adapter;
+use ekvsnap::format::adapter;
 use ekvsnap::get::{Found, Got, get_noting};
+use ekvsnap::options::ObjectName;
 use ekvsnap::source::Source;
 
 use crate::get_output::names;
@@ -12,7 +12,7 @@ use crate::kit::fixtures::{load, snapshots};
 use crate::kit::fs;
 use crate::skip::damaged_rows;
 
-fn get(sources: &[Source], one: &One, options: &Options) -> Option<(Got, Vec<u8>)> {
+fn get(sources: &[Source], one: &ObjectName, options: &Options) -> Option<(Got, Vec<u8>)> {
     let mut out = Vec::new();
     // Of a directory there is no file.
     let got = get_noting(sources, one, options, &Silent, &mut out).ok()?;
@@ -33,7 +33,7 @@ fn what_is_sound() {
         ];
         let mut lossy = 0;
         for one in names(std::slice::from_ref(&good)).iter().step_by(3) {
-            for layout in [Layout::Tree, Layout::Packed] {
+            for layout in [Layout::TREE, Layout::JSONL] {
                 let strict = Options { layout, ..Options::default() };
                 let lenient = Options { skip_damage: true, ..strict.clone() };
                 let what = format!("{corpus}: {}, {layout:?}", one.words());
@@ -60,8 +60,8 @@ fn what_is_damaged() {
         sound_ones.fold(stream, |stream, (n, entry)| stream.put(at(n), entry)).put(at(sound), "garbage")
     };
     let file = fs::put(fs::name(fs::base(1), 1, "f", 2, "file"), 2, &serde_json::json!("no inode"));
-    let redis = |name: &str| One { adapter: Adapter::Redis, name: name.into(), rest: None };
-    let path = |name: &str| One { adapter: Adapter::Fs, name: name.into(), rest: None };
+    let redis = |name: &str| ObjectName { adapter: adapter::REDIS, name: name.into(), rest: None };
+    let path = |name: &str| ObjectName { adapter: adapter::FS, name: name.into(), rest: None };
     let cases = [
         (entries(1), redis("s"), [Found::No, Found::No]),
         // Of a file that is written in pieces the first are out when the damage comes; a line is held.
@@ -71,7 +71,7 @@ fn what_is_damaged() {
     ];
     for (number, (snapshot, one, want)) in cases.into_iter().enumerate() {
         let source = [Source::from_bytes("x.fsm", snapshot.build())];
-        for (layout, want) in [Layout::Tree, Layout::Packed].into_iter().zip(want) {
+        for (layout, want) in [Layout::TREE, Layout::JSONL].into_iter().zip(want) {
             let options = Options { layout, skip_damage: true, ..Options::default() };
             let (got, bytes) = get(&source, &one, &options).unwrap();
             assert_eq!((got.found, got.lost.len()), (want, 1), "{number}, {layout:?}");

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use ekvsnap::decode::one::One;
 use ekvsnap::decode::{Layout, Options, Silent};
 use ekvsnap::diff::Side;
-use ekvsnap::format::Adapter;
+use ekvsnap::format::adapter;
 use ekvsnap::get::{get, get_from_output};
 use ekvsnap::objects::{Object, of_snapshots};
+use ekvsnap::options::ObjectName;
 use ekvsnap::output::reading::{Named, look};
 use ekvsnap::source::Source;
 
@@ -26,22 +26,22 @@ const LAYOUTS: [(&str, &[&str]); 5] = [
 ];
 
 /// The name of an object, as a person would type it; several spellings of it exist.
-fn one_of(object: &Object<'_>) -> Option<One> {
+fn one_of(object: &Object<'_>) -> Option<ObjectName> {
     let Object { adapter, scope, kind, key, range, .. } = *object;
     let (name, rest) = match (adapter, kind) {
         (_, "queues") => (scope.as_bytes().to_vec(), None),
         (_, "tables" | "buckets" | "directories") => return None,
-        (Adapter::Redis | Adapter::Fs, _) => (key.to_vec(), None),
+        (adapter::REDIS | adapter::FS, _) => (key.to_vec(), None),
         _ => {
             let range = range.map(|range| [b"/", range].concat()).unwrap_or_default();
             (scope.as_bytes().to_vec(), Some([key, &range].concat()))
         }
     };
-    Some(One { adapter, name, rest })
+    Some(ObjectName { adapter, name, rest })
 }
 
 /// A sample of the names in a snapshot: all of small ones.
-pub fn names(source: &[Source]) -> Vec<One> {
+pub fn names(source: &[Source]) -> Vec<ObjectName> {
     let mut names = Vec::new();
     of_snapshots(source, &Options::default(), false, &Silent, &mut |object| {
         // Files of holes alone: `size` counts what is stored, but a terabyte of zeros would be held here.
@@ -53,14 +53,14 @@ pub fn names(source: &[Source]) -> Vec<One> {
     names.into_iter().step_by(step).collect()
 }
 
-fn from_snapshot(source: &[Source], one: &One, layout: Layout) -> Option<Vec<u8>> {
+fn from_snapshot(source: &[Source], one: &ObjectName, layout: Layout) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let options = Options { layout, ..Options::default() };
     // Of a directory there is no file.
     get(source, one, &options, &Silent, &mut out).ok()?.then_some(out)
 }
 
-fn from_output(path: &Path, one: &One, lines: bool) -> Option<Vec<u8>> {
+fn from_output(path: &Path, one: &ObjectName, lines: bool) -> Option<Vec<u8>> {
     let Named::Output(output) = look(path).unwrap() else { panic!("no output") };
     let Side::Output(path, manifest) = Side::output(output).unwrap() else { panic!("no output") };
     let mut out = Vec::new();
@@ -98,7 +98,7 @@ fn same_bytes() {
         let names = names(&source);
         assert!(names.len() > 10, "{corpus}: {}", names.len());
         let want = |layout| names.iter().map(|one| from_snapshot(&source, one, layout)).collect::<Vec<_>>();
-        let (files, lines) = (want(Layout::Tree), want(Layout::Packed));
+        let (files, lines) = (want(Layout::TREE), want(Layout::JSONL));
         for (target, flags) in LAYOUTS {
             let out = ekvsnap(dir.path(), &[&["decode", "x.fsm", "-o", target], flags].concat());
             assert_eq!(code(&out), 0, "{}", stderr(&out));
@@ -110,7 +110,7 @@ fn same_bytes() {
                 assert!(&from_output(&path, one, false) == file, "{what}");
                 let found = from_output(&path, one, true);
                 // An archive keeps files under their raw names, so its lines tell of other names in the tree.
-                let is_raw = target.contains('.') && one.adapter == Adapter::Fs;
+                let is_raw = target.contains('.') && one.adapter == adapter::FS;
                 let same = if is_raw { without_tree(&found) == without_tree(line) } else { &found == line };
                 assert!(same, "{what} as a line");
             }

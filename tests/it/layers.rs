@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// From the bottom to the top. Rooms on one line do not use each other.
-const LAYERS: [&[&str]; 16] = [
+const LAYERS: [&[&str]; 17] = [
     &["format"],
     &["error"],
     &["report"],
@@ -16,6 +16,7 @@ const LAYERS: [&[&str]; 16] = [
     &["run"],
     &["adapters"],
     &["layouts"],
+    &["registry"],
     &["decode"],
     &["objects"],
     &["verify"],

@@ -6,7 +6,7 @@ use std::path::Path;
 use ekvsnap::dataset::DataSet;
 use ekvsnap::decode::{Options, Silent, decode, survey};
 use ekvsnap::diff::{Side, diff};
-use ekvsnap::format::Adapter;
+use ekvsnap::format::adapter::{self, Adapter};
 use ekvsnap::format::fs::ROOT;
 use ekvsnap::objects::{Object, of_output, of_snapshots};
 use ekvsnap::output::reading::{Named, Output, look};
@@ -51,10 +51,10 @@ fn told(sources: &[Source], options: &Options, marks: bool) -> Objects {
     let mut objects = Objects::new();
     of_snapshots(sources, options, marks, &Silent, &mut |object| {
         assert_eq!(object.value.is_some(), marks, "{object:?}");
-        let has_rest = object.adapter == Adapter::Redis || matches!(object.kind, "objects" | "files" | "directories");
+        let has_rest = object.adapter == adapter::REDIS || matches!(object.kind, "objects" | "files" | "directories");
         assert_eq!(object.rest.is_some(), marks && has_rest, "{object:?}");
         // With marks, equal numbers of keys have one text.
-        if !marks || object.adapter != Adapter::DynamoDb {
+        if !marks || object.adapter != adapter::DYNAMODB {
             add(&mut objects, object);
         }
         Ok(())
@@ -89,7 +89,7 @@ fn check(name: &str, inputs: &[Vec<u8>], options: &Options) {
         let options = Options { grain, threads, ..options.clone() };
         assert_eq!(told(&sources, &options, false), want, "{name}: {grain:?}");
     }
-    want.retain(|(adapter, ..), _| *adapter != Adapter::DynamoDb);
+    want.retain(|(adapter, ..), _| *adapter != adapter::DYNAMODB);
     assert_eq!(told(&sources, options, true), want, "{name}: with marks");
 }
 

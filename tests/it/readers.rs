@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ekvsnap::decode::{Layout, Options, Silent};
-use ekvsnap::format::Adapter;
+use ekvsnap::format::adapter::{self, Adapter};
 use ekvsnap::format::redis::stream::{StreamEntry, StreamId};
 use ekvsnap::layouts::reading::output::read;
 use ekvsnap::layouts::sqs::render;
@@ -118,7 +118,7 @@ impl sqs::QueueVisitor for Recorder {
 }
 
 /// Those of which the test has objects; see `encoded.rs` for the others.
-const READABLE: [Adapter; 2] = [Adapter::Redis, Adapter::Sqs];
+const READABLE: [Adapter; 2] = [adapter::REDIS, adapter::SQS];
 
 impl<'a> dynamodb::Visitor<'a> for Recorder {
     fn item(&mut self, _: &dynamodb::Table, _: &dynamodb::Item<'a>) -> Result<()> {
@@ -199,10 +199,10 @@ const CORPORA: [&str; 13] = [
 
 fn forms() -> [(&'static str, Layout, Option<Packing>); 4] {
     [
-        ("tree", Layout::Tree, None),
-        ("lines", Layout::Packed, None),
-        ("tree.tar.gz", Layout::Tree, Some(Packing::Gzip)),
-        ("lines.tar", Layout::Packed, Some(Packing::Tar)),
+        ("tree", Layout::TREE, None),
+        ("lines", Layout::JSONL, None),
+        ("tree.tar.gz", Layout::TREE, Some(Packing::Gzip)),
+        ("lines.tar", Layout::JSONL, Some(Packing::Tar)),
     ]
 }
 
@@ -327,7 +327,7 @@ fn what_no_decode_writes() {
         let snapshot = Snapshot::from_bytes("input.fsm", rows.build());
         snapshot.decode(&path, &Options::default(), &Silent).unwrap();
         change(&path);
-        let error = recorded(&path, Layout::Tree, &Options::default()).err().unwrap().to_string();
+        let error = recorded(&path, Layout::TREE, &Options::default()).err().unwrap().to_string();
         assert!(error.contains(words), "{name}: {error}");
     }
 }

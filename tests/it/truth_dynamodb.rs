@@ -38,7 +38,7 @@ fn sorted<'v>(items: impl Iterator<Item = &'v Value>) -> Vec<String> {
 
 /// The items of a table: a file each, or lines.
 fn decoded_items(tree: &Tree, folder: &str, layout: Layout) -> Vec<Value> {
-    if layout == Layout::Packed {
+    if layout == Layout::JSONL {
         let text = std::str::from_utf8(&tree[format!("dynamodb/{folder}.jsonl").as_bytes()]).unwrap();
         return text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["Item"].clone()).collect();
     }
@@ -49,7 +49,7 @@ fn decoded_items(tree: &Tree, folder: &str, layout: Layout) -> Vec<Value> {
 
 /// Table name to its schema and its items.
 fn decoded_tables(tree: &Tree, layout: Layout) -> BTreeMap<String, (Value, Vec<Value>)> {
-    let end = if layout == Layout::Packed { ".schema.json" } else { "/_schema.json" };
+    let end = if layout == Layout::JSONL { ".schema.json" } else { "/_schema.json" };
     let mut tables = BTreeMap::new();
     for (path, body) in tree {
         let path = std::str::from_utf8(path).unwrap();
@@ -100,7 +100,7 @@ fn check(corpus: &str, layout: Layout, things: usize) {
 
 #[test]
 fn dynamodb_items_are_what_the_server_answered() {
-    for layout in [Layout::Tree, Layout::Packed] {
+    for layout in [Layout::TREE, Layout::JSONL] {
         check("dynamodb-small", layout, 92);
         check("dynamodb-nasty", layout, 94);
         check("sst-plain", layout, 77);

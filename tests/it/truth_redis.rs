@@ -227,8 +227,8 @@ fn folded(content: Content, like: &Value) -> Content {
 /// Compares a decode in both layouts. `ours_alone`: keys that the server denies by a fault of its own.
 #[track_caller]
 fn check(corpus: &str, keys: usize, ours_alone: &[(&str, &str)]) {
-    check_layout(corpus, Layout::Tree, keys, ours_alone);
-    check_layout(corpus, Layout::Packed, keys, ours_alone);
+    check_layout(corpus, Layout::TREE, keys, ours_alone);
+    check_layout(corpus, Layout::JSONL, keys, ours_alone);
 }
 
 #[track_caller]
@@ -237,7 +237,7 @@ fn check_layout(corpus: &str, layout: Layout, wanted: usize, ours_alone: &[(&str
     let decoded = run_with(&snapshots(&files), &Options { layout, ..Options::default() }).unwrap();
     let expected: Value = serde_json::from_slice(&files["expected.redis.json"]).unwrap();
     let t = expected["t_ms"].as_i64().unwrap();
-    let mut ours = if layout == Layout::Packed { packed(&decoded.tree) } else { ours(&decoded.tree) };
+    let mut ours = if layout == Layout::JSONL { packed(&decoded.tree) } else { ours(&decoded.tree) };
     let keys = expected["keys"].as_array().unwrap();
     for want in keys {
         let key = theirs_bytes(&want["key"]);
@@ -287,7 +287,7 @@ fn bundles() {
 /// A bundle of two files.
 #[test]
 fn a_bundle_of_two_files() {
-    check_layout("sst-two-files", Layout::Packed, 91, &[]);
+    check_layout("sst-two-files", Layout::JSONL, 91, &[]);
 }
 
 /// Keys that were made anew after they expired: as another type, and with an index row of their former life.

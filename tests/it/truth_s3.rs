@@ -119,7 +119,7 @@ fn check_bucket(tree: &Tree, layout: Layout, name: &str, theirs: &Value, bad: &m
     if !tree.contains_key(format!("s3/{name}/_bucket.json").as_bytes()) {
         bad.push(format!("missing bucket {name}"));
     }
-    let mut have = if layout == Layout::Packed { indexed(tree, name) } else { objects(tree, name) };
+    let mut have = if layout == Layout::JSONL { indexed(tree, name) } else { objects(tree, name) };
     for (key, object) in theirs.as_object().unwrap() {
         let found =
             have.keys().find(|k| k.as_slice() == key.as_bytes()).or_else(|| have.keys().find(|k| listed(k) == *key));
@@ -133,7 +133,7 @@ fn check_bucket(tree: &Tree, layout: Layout, name: &str, theirs: &Value, bad: &m
 
 #[track_caller]
 fn check(corpus: &str, objects: usize) {
-    for layout in [Layout::Tree, Layout::Packed] {
+    for layout in [Layout::TREE, Layout::JSONL] {
         check_layout(corpus, objects, layout);
     }
 }

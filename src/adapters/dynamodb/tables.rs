@@ -6,7 +6,7 @@ use super::findings;
 use crate::dataset::{DataSet, Row};
 use crate::error::{Error, Result};
 use crate::format::dynamodb::{StoredSchema, keys};
-use crate::format::{Adapter, Family, fault};
+use crate::format::{Family, adapter, fault};
 use crate::model::dynamodb::Table;
 use crate::options::filter::Filter;
 use crate::report::{Finding, Findings};
@@ -25,7 +25,7 @@ fn of_row(place: usize, row: &Row<'_>) -> fault::Result<Table> {
 
 /// Whether any of a table's items can be asked for.
 pub(super) fn is_wanted(table: &Table, filter: &Filter) -> bool {
-    filter.meets_scope(Adapter::DynamoDb, &table.name)
+    filter.meets_scope(adapter::DYNAMODB, &table.name)
 }
 
 /// What the user keys of each live generation of a table begin with.
@@ -141,7 +141,7 @@ pub fn check_counters(set: &DataSet<'_>, tables: &Tables<'_>, filter: &Filter, f
     while let Some(row) = rows.next()? {
         let segment = Family::DdbGen.suffix(row.user_key);
         match keys::table_name(segment).and_then(|name| Ok((name, keys::generation_counter(row.body)?))) {
-            Ok((name, _)) if !filter.takes_scope(Adapter::DynamoDb, &name) => {}
+            Ok((name, _)) if !filter.takes_scope(adapter::DYNAMODB, &name) => {}
             Ok((name, last)) if tables.find(segment).is_none() => {
                 let finding = Finding::new(&findings::LONE_COUNTER).with("table", name.as_slice());
                 findings.add(finding.with("generation", last));
@@ -174,7 +174,7 @@ pub fn counters(
         let segment = Family::DdbGen.suffix(row.user_key);
         let (Ok(name), Ok(last)) = (keys::table_name(segment), keys::generation_counter(row.body)) else { continue };
         let is_told = tables.find(segment).is_some_and(|at| tables.get(at).schema.generation == last);
-        if !is_told && filter.takes_scope(Adapter::DynamoDb, &name) {
+        if !is_told && filter.takes_scope(adapter::DYNAMODB, &name) {
             each(&name, last);
         }
     }

@@ -6,7 +6,7 @@ use super::tables::{Held, Tables};
 use super::walk::{Found, Live, Walk};
 use crate::dataset::{DataSet, KeyRange, Row, Shared};
 use crate::error::Result;
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::format::dynamodb::{KeyValue, keys};
 use crate::model::dynamodb::{Item, StaleItem, StoredItem, Table, Visitor};
 use crate::options::Options;
@@ -91,7 +91,7 @@ impl<'a, V: Visitor<'a>> Task<'_, '_, V> {
     fn wants_stale(&self, item: &StaleItem<'_>) -> bool {
         let name = || keys::table_name(item.key.table).unwrap_or_default();
         let (filter, asked) = (&self.options.filter, self.options.include_orphans);
-        self.takes_all || filter.judge_scope(Adapter::DynamoDb, &name(), asked)
+        self.takes_all || filter.judge_scope(adapter::DYNAMODB, &name(), asked)
     }
 
     fn stale(&mut self, item: &StaleItem<'a>) -> Result<()> {
@@ -109,5 +109,5 @@ fn is_wanted(table: &Table, item: &Item<'_>, options: &Options) -> bool {
     let keys = [item.key.hash.raw(), range];
     let keys = &keys[..if item.key.range.is_some() { 2 } else { 1 }];
     let filter = &options.filter;
-    filter.meets(Adapter::DynamoDb, &table.name, keys) && filter.takes_size(item.stored_len as u64)
+    filter.meets(adapter::DYNAMODB, &table.name, keys) && filter.takes_size(item.stored_len as u64)
 }

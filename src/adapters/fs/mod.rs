@@ -38,7 +38,7 @@ pub use walk::Walk;
 use crate::dataset::DataSet;
 use crate::error::Result;
 use crate::format::family::Class;
-use crate::format::{Adapter, Family};
+use crate::format::{Family, adapter};
 use crate::options::filter::Filter;
 use crate::run::{Progress, Scratch};
 
@@ -61,7 +61,7 @@ impl Inputs<'_, '_> {
     /// # Errors
     /// An input that changed.
     pub fn have_rows(&self) -> Result<bool> {
-        let is_fs = |family: Family| family.class() == Class::Adapter(Adapter::Fs);
+        let is_fs = |family: Family| family.class() == Class::Adapter(adapter::FS);
         let counted = self.set.merged_counts().families().any(|(family, count)| is_fs(family) && count.live > 0);
         Ok(counted || !self.set.made_by_intents(is_fs)?.is_empty())
     }

@@ -12,7 +12,7 @@ use super::list::Window;
 use crate::dataset::{DataSet, Row, after_prefix};
 use crate::error::{Error, Result};
 use crate::format::redis::list::{self, ListMeta};
-use crate::format::{Adapter, Family};
+use crate::format::{Family, adapter};
 use crate::model::redis::{Type, Visitor};
 use crate::options::Options;
 use crate::report::{Finding, Findings};
@@ -35,7 +35,7 @@ pub fn unreachable_items(
     }
     let filter = &options.filter;
     let found = find(set)?.into_iter();
-    let takes = |key: &[u8]| filter.judge(Adapter::Redis, key, &[], options.include_orphans);
+    let takes = |key: &[u8]| filter.judge(adapter::REDIS, key, &[], options.include_orphans);
     for (key, mut items) in found.filter(|(key, _)| filter.takes_type(Type::List.plural()) && takes(key)) {
         let finding = Finding::new(&findings::LIST_ORPHANS).with("user_key_len", key.len());
         findings.add(finding.with("items", items.len()).with("key", key));

@@ -2,7 +2,7 @@
 
 use crate::dataset::{DataSet, KeyRange, RowsOf};
 use crate::format::redis::{element_key, list};
-use crate::format::{Adapter, Family, family::Class};
+use crate::format::{Family, adapter, family::Class};
 use crate::survey::MALFORMED;
 
 /// Most splits of a run, so that their number does not grow with the file.
@@ -52,7 +52,7 @@ impl Splits {
         kinds.sort_unstable();
         kinds.dedup();
         for (family, len) in kinds {
-            if family.class() != Class::Adapter(Adapter::Redis) || family == Family::ListItem {
+            if family.class() != Class::Adapter(adapter::REDIS) || family == Family::ListItem {
                 continue;
             }
             match len {
@@ -91,7 +91,7 @@ fn user_key(row_key: &[u8]) -> Option<&[u8]> {
     match family {
         Family::ListItem => list::item_key(suffix).ok().map(|(key, _)| key),
         _ if family.is_len_prefixed() => element_key(suffix).ok().map(|k| k.user_key),
-        _ if family.class() == Class::Adapter(Adapter::Redis) => Some(suffix),
+        _ if family.class() == Class::Adapter(adapter::REDIS) => Some(suffix),
         _ => None,
     }
 }

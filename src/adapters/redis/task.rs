@@ -11,7 +11,7 @@ use crate::dataset::{DataSet, Row, RowsOf, Shared};
 use crate::error::Result;
 use crate::format::redis::stream::StreamMeta;
 use crate::format::redis::string;
-use crate::format::{Adapter, Family};
+use crate::format::{Family, adapter};
 use crate::model::redis::{Key, Standing, StreamEnd, Type, Visitor};
 use crate::options::Options;
 use crate::report::{Finding, Findings};
@@ -94,7 +94,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
             let i = merge.at(n);
             let (filter, findings) = (&self.options.filter, &mut self.report.findings);
             found.gather(self.set, key, i, merge.stream(i), &mut |error| {
-                if filter.takes(Adapter::Redis, key, &[]) {
+                if filter.takes(adapter::REDIS, key, &[]) {
                     orphans::planted(&error, findings);
                 }
             })?;
@@ -104,7 +104,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
 
     fn wants(&self, key: &[u8], kind: Kind) -> bool {
         let filter = &self.options.filter;
-        self.takes_all || (filter.takes_type(kind.of_type().plural()) && filter.meets(Adapter::Redis, key, &[]))
+        self.takes_all || (filter.takes_type(kind.of_type().plural()) && filter.meets(adapter::REDIS, key, &[]))
     }
 
     fn key(&mut self, merge: &mut Merge<'_, 'a>, key: &'a [u8], found: &Found<'a>) -> Result<()> {
@@ -257,7 +257,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
     }
 
     fn orphan_ttl(&mut self, key: &'a [u8], row: &Row<'a>, ms: u64) -> Result<()> {
-        if !self.options.filter.judge(Adapter::Redis, key, &[], self.options.include_orphans) {
+        if !self.options.filter.judge(adapter::REDIS, key, &[], self.options.include_orphans) {
             return Ok(());
         }
         let finding = Finding::new(&findings::ORPHAN_TTL).with("key", key).with("expire_at_ms", ms);
@@ -271,7 +271,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
             return Ok(());
         }
         let filter = &self.options.filter;
-        let taken = || filter.judge(Adapter::Redis, key, &[], self.options.include_orphans);
+        let taken = || filter.judge(adapter::REDIS, key, &[], self.options.include_orphans);
         let wanted = self.takes_all || (filter.takes_type(Type::Stream.plural()) && taken());
         if !wanted {
             return Ok(());

@@ -9,7 +9,7 @@ use crate::dataset::{DataSet, Row, after_prefix};
 use crate::error::Result;
 use crate::format::s3::key::{self, generation_prefix};
 use crate::format::s3::{BucketRecord, ObjectKey, record};
-use crate::format::{Adapter, Family};
+use crate::format::{Family, adapter};
 use crate::model::s3::{self as model, Standing};
 use crate::options::filter::Filter;
 
@@ -145,7 +145,7 @@ impl<'a> Buckets<'a> {
     pub fn generations(&self, filter: &Filter) -> impl Iterator<Item = (&[u8], u64)> {
         let told = self.list.iter().filter_map(|bucket| Some((bucket, bucket.last?)));
         let alone = told.filter(|(bucket, last)| !bucket.is_told || bucket.live != Some(*last));
-        alone.map(|(bucket, last)| (&*bucket.name, last)).filter(|(name, _)| filter.takes_scope(Adapter::S3, name))
+        alone.map(|(bucket, last)| (&*bucket.name, last)).filter(|(name, _)| filter.takes_scope(adapter::S3, name))
     }
 
     /// Gives every bucket that has its record and is asked for, by name.
@@ -155,7 +155,7 @@ impl<'a> Buckets<'a> {
     pub fn records(&self, filter: &Filter, mut each: impl FnMut(&model::Bucket<'_>) -> Result<()>) -> Result<()> {
         let mut arena = Bump::new();
         for Bucket { name, record, .. } in &self.list {
-            let Some(row) = record.filter(|_| filter.meets_scope(Adapter::S3, name)) else { continue };
+            let Some(row) = record.filter(|_| filter.meets_scope(adapter::S3, name)) else { continue };
             arena.reset();
             // It parsed before.
             let record = BucketRecord::parse(&arena, row.body).unwrap_or_default();

@@ -14,7 +14,7 @@ use super::splits::Split;
 use crate::dataset::{DataSet, KeyRange, Row, Shared};
 use crate::error::Result;
 use crate::format::s3::{Manifest, ObjectKey, UploadKey};
-use crate::format::{Adapter, Family};
+use crate::format::{Family, adapter};
 use crate::model::s3::{Object, Standing, Visitor};
 use crate::options::Options;
 use crate::report::Findings;
@@ -104,7 +104,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         let size = |row: &Row<'a>| Manifest::parse(&Bump::new(), row.body).map(|manifest| manifest.size_bytes);
         let sized = |row: &Row<'a>| size(row).map_or(true, |n| filter.takes_size(u64::try_from(n).unwrap_or(0)));
         let given = (head.is_some() && standing == Standing::Live) || self.options.include_orphans;
-        let taken = filter.judge(Adapter::S3, &key.bucket, &[&key.object], given);
+        let taken = filter.judge(adapter::S3, &key.bucket, &[&key.object], given);
         taken && (!filter.has_sizes() || head.is_none_or(sized))
     }
 

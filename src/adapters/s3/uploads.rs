@@ -5,7 +5,7 @@ use super::rows::parse;
 use crate::dataset::{DataSet, after_prefix};
 use crate::error::{Error, Result};
 use crate::format::s3::{PartKey, UploadKey};
-use crate::format::{Adapter, Family};
+use crate::format::{Family, adapter};
 use crate::model::s3::UploadRow;
 use crate::options::filter::Filter;
 
@@ -38,7 +38,7 @@ fn uploads_of(
             _ => PartKey::parse(suffix).map(|part| part.upload),
         };
         match parse(set, family, &row, upload).map(|upload| upload.object) {
-            Ok(object) if filter.meets(Adapter::S3, &object.bucket, &[&object.object]) => {
+            Ok(object) if filter.meets(adapter::S3, &object.bucket, &[&object.object]) => {
                 each(&UploadRow { family, bucket: object.bucket, user_key: row.user_key, value: row.body })?;
             }
             Ok(_) => {}

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::format::fault::Result as Parsed;
 use crate::format::sqs::key::{self, TombstoneKey};
 use crate::format::sqs::{self, counter};
-use crate::format::{Adapter, Family};
+use crate::format::{Family, adapter};
 use crate::model::sqs::Queue;
 use crate::options::filter::Filter;
 use crate::report::{Finding, Findings};
@@ -179,7 +179,7 @@ impl<'a> Queues<'a> {
 
 /// Whether a queue is asked for, by Q; `written`: something of it is there to be written.
 pub(super) fn is_wanted(queue: &[u8], filter: &Filter, written: bool) -> bool {
-    filter.is_trivial() || filter.judge(Adapter::Sqs, &name_of(queue), &[], written)
+    filter.is_trivial() || filter.judge(adapter::SQS, &name_of(queue), &[], written)
 }
 
 /// The name of a queue. Q was checked when its row was read; should it not decode, it stands for itself.

@@ -2,7 +2,7 @@
 
 use super::findings;
 use super::render::ItemRenderer;
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::model::dynamodb::{Item, Table};
 use crate::output::unit::UnitOut;
 use crate::report::Finding;
@@ -31,7 +31,7 @@ impl Count {
     pub fn flush(&mut self, out: &mut UnitOut<'_>) {
         let count = std::mem::take(self);
         if count.objects > 0 {
-            out.tally.add(Adapter::DynamoDb, &count.scope, count.kind, count.objects, count.bytes);
+            out.tally.add(adapter::DYNAMODB, &count.scope, count.kind, count.objects, count.bytes);
         }
     }
 }

@@ -7,7 +7,7 @@ use super::render;
 use crate::adapters::dynamodb::{self, Tables};
 use crate::dataset::DataSet;
 use crate::error::Result;
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::options::{Layout, Options};
 use crate::output::json::{self, Escape};
 use crate::output::observer::Object;
@@ -31,9 +31,9 @@ pub fn write(tables: &Tables<'_>, options: &Options, collector: &mut Collector<'
         let value = if out.is_observed() { file.mark() } else { None };
         let size = out.finish(file)?;
         if let Some(objects) = out.objects() {
-            objects.add(&Object::scope(Adapter::DynamoDb, "tables", &paths.scope, size, value));
+            objects.add(&Object::scope(adapter::DYNAMODB, "tables", &paths.scope, size, value));
         }
-        out.tally.scope(Adapter::DynamoDb, &paths.scope);
+        out.tally.scope(adapter::DYNAMODB, &paths.scope);
         collector.take(out)?;
     }
     Ok(())
@@ -63,7 +63,7 @@ pub fn generations(
 }
 
 fn place(paths: &Paths, layout: Layout, out: &mut UnitOut<'_>) -> Result<(Arc<Dir>, String)> {
-    if layout == Layout::Packed {
+    if layout == Layout::JSONL {
         return Ok((out.dir("dynamodb")?, format!("{}{PACKED_DOCUMENT}", paths.scope)));
     }
     let dir = out.tree().make_dir(paths.dir.as_bytes())?;

@@ -8,6 +8,7 @@ mod documents;
 mod findings;
 pub mod name;
 pub mod paths;
+pub(crate) mod place;
 pub mod read;
 pub mod render;
 mod rows;
@@ -17,7 +18,7 @@ use crate::adapters::dynamodb::{self, Tables};
 use crate::dataset::KeyRange;
 use crate::error::Result;
 use crate::layouts::{jsonl, tree};
-use crate::options::Layout;
+use crate::options::ObjectName;
 use crate::run::Job;
 
 pub(super) use run::{Gather, Share, Writer, write_splits};
@@ -38,26 +39,23 @@ pub(crate) fn tables(job: &mut Job<'_, '_, '_>) -> Result<()> {
     }
     let splits = dynamodb::splits(job.set, &tables, &job.options.filter)?;
     let with_lines = items(job, &tables, &splits)?;
-    match job.options.layout {
-        Layout::Tree => Ok(()),
-        Layout::Packed => jsonl::dynamodb::write_empty(&tables, &with_lines, job),
-    }
+    if job.options.packed() { jsonl::dynamodb::write_empty(&tables, &with_lines, job) } else { Ok(()) }
 }
 
 /// Writes the items that a text can stand for: rarely more than one is there.
 ///
 /// # Errors
 /// A damaged schema, or a damaged row of the item.
-pub(crate) fn item(job: &mut Job<'_, '_, '_>, table: &[u8], text: &[u8]) -> Result<()> {
+pub(crate) fn item(job: &mut Job<'_, '_, '_>, name: &ObjectName) -> Result<()> {
     let tables = Tables::read(job.set, &mut job.collector.findings)?;
-    let splits = dynamodb::splits_of(job.set, &tables, table, text)?;
+    let splits = dynamodb::splits_of(job.set, &tables, &name.name, name.rest())?;
     items(job, &tables, &splits).map(drop)
 }
 
 /// Writes the items of some splits; tells by place which tables got lines.
 fn items(job: &mut Job<'_, '_, '_>, tables: &Tables<'_>, splits: &[KeyRange]) -> Result<Vec<bool>> {
-    match job.options.layout {
-        Layout::Packed => jsonl::dynamodb::write(job, tables, splits),
-        Layout::Tree => tree::dynamodb::write(job, tables, splits).map(|()| Vec::new()),
+    match job.options.packed() {
+        true => jsonl::dynamodb::write(job, tables, splits),
+        false => tree::dynamodb::write(job, tables, splits).map(|()| Vec::new()),
     }
 }

@@ -109,14 +109,14 @@ impl File<'_> {
             _ => {}
         }
         let Some((table, rest)) = below.split_once('/') else {
-            let stem = |end| below.strip_suffix(end).filter(|_| layout == Layout::Packed);
+            let stem = |end| below.strip_suffix(end).filter(|_| layout == Layout::JSONL);
             return stem(PACKED_DOCUMENT).map(File::Document).or_else(|| stem(".jsonl").map(File::Items));
         };
         if table.as_bytes() == ORPHANS && is_aside(layout, rest) {
             return Some(File::Aside);
         }
         match rest {
-            _ if layout == Layout::Packed => None,
+            _ if layout == Layout::JSONL => None,
             DOCUMENT => Some(File::Document(table)),
             "KEYMAP.jsonl" => Some(File::KeyMap),
             _ => of_items(table, rest.strip_prefix("items/")?),
@@ -128,8 +128,8 @@ impl File<'_> {
 fn is_aside(layout: Layout, rest: &str) -> bool {
     let parts: Vec<&str> = rest.splitn(5, '/').collect();
     match (layout, &*parts) {
-        (Layout::Tree, [_, generation, "items", _]) => !generation.ends_with(".json"),
-        (Layout::Packed, [_, file]) => file.ends_with(".jsonl"),
+        (Layout::TREE, [_, generation, "items", _]) => !generation.ends_with(".json"),
+        (Layout::JSONL, [_, file]) => file.ends_with(".jsonl"),
         _ => false,
     }
 }
@@ -170,15 +170,15 @@ mod tests {
             let paths = Paths::of(&Table { name: name.into(), ..Table::default() });
             let scope = &*paths.scope;
             let cases = [
-                (Layout::Tree, format!("{}/{DOCUMENT}", paths.dir), File::Document(scope)),
-                (Layout::Tree, format!("{}/KEYMAP.jsonl", paths.dir), File::KeyMap),
-                (Layout::Tree, format!("{}/h.json", paths.items), File::Item(scope)),
-                (Layout::Tree, format!("{}/h/r.json", paths.items), File::Item(scope)),
-                (Layout::Tree, format!("{}/data-00001.jsonl", paths.items), File::Items(scope)),
-                (Layout::Tree, format!("dynamodb/_orphans/{scope}/gen-3/items/k.json"), File::Aside),
-                (Layout::Packed, format!("{}{PACKED_DOCUMENT}", paths.dir), File::Document(scope)),
-                (Layout::Packed, paths.lines(), File::Items(scope)),
-                (Layout::Packed, format!("dynamodb/_orphans/{scope}/gen-3.jsonl"), File::Aside),
+                (Layout::TREE, format!("{}/{DOCUMENT}", paths.dir), File::Document(scope)),
+                (Layout::TREE, format!("{}/KEYMAP.jsonl", paths.dir), File::KeyMap),
+                (Layout::TREE, format!("{}/h.json", paths.items), File::Item(scope)),
+                (Layout::TREE, format!("{}/h/r.json", paths.items), File::Item(scope)),
+                (Layout::TREE, format!("{}/data-00001.jsonl", paths.items), File::Items(scope)),
+                (Layout::TREE, format!("dynamodb/_orphans/{scope}/gen-3/items/k.json"), File::Aside),
+                (Layout::JSONL, format!("{}{PACKED_DOCUMENT}", paths.dir), File::Document(scope)),
+                (Layout::JSONL, paths.lines(), File::Items(scope)),
+                (Layout::JSONL, format!("dynamodb/_orphans/{scope}/gen-3.jsonl"), File::Aside),
             ];
             for (layout, path, want) in cases {
                 assert_eq!(File::of(layout, path.as_bytes()), Some(want), "{path}");
@@ -187,14 +187,14 @@ mod tests {
                 assert_eq!(table_of(scope, told), Some(name.into()), "{name}");
             }
         }
-        for layout in [Layout::Tree, Layout::Packed] {
+        for layout in [Layout::TREE, Layout::JSONL] {
             assert_eq!(File::of(layout, generations().as_bytes()), Some(File::Generations));
             assert_eq!(File::of(layout, rows().as_bytes()), Some(File::Rows));
             for odd in ["dynamodb/t/x", "dynamodb/t/items/a/b/c.json", "dynamodb/t/items/x.bin", "dynamodb/t"] {
                 assert_eq!(File::of(layout, odd.as_bytes()), None, "{odd}");
             }
         }
-        assert_eq!(File::of(Layout::Tree, b"dynamodb/_orphans/items/h/r.json"), Some(File::Item("_orphans")));
+        assert_eq!(File::of(Layout::TREE, b"dynamodb/_orphans/items/h/r.json"), Some(File::Item("_orphans")));
         assert_eq!(table_of("_orphans", "_orphans"), Some(b"_orphans".to_vec()));
         let long = "x".repeat(300);
         let scope = Paths::of(&Table { name: long.clone().into(), ..Table::default() }).scope;

@@ -20,6 +20,7 @@ mod digest;
 mod findings;
 mod names;
 mod paths;
+pub(crate) mod place;
 mod places;
 mod plan;
 mod render;
@@ -32,6 +33,7 @@ pub use digest::MOST_ZEROS;
 
 use crate::adapters::fs::{Census, Chunks, Deleted, Inputs, InternalRows, LinkTable, Unreached, Walk, compare_usage};
 use crate::error::Result;
+use crate::options::ObjectName;
 use crate::output::unit::UnitOut;
 use crate::report::Findings;
 use crate::run::sort::Sorted;
@@ -40,6 +42,14 @@ use names::Names;
 use plan::{Batch, Plan};
 use report::Counted;
 use write::Context;
+
+/// Writes one file, or a directory with all that is below it.
+///
+/// # Errors
+/// As [`files`].
+pub(crate) fn file(job: &mut Job<'_, '_, '_>, name: &ObjectName) -> Result<()> {
+    job.only(name, files)
+}
 
 /// Writes the file system, if there is one.
 ///

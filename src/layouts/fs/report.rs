@@ -3,7 +3,7 @@
 use super::findings::code;
 use crate::adapters::fs::{Chunks, InternalRows, Unreached};
 use crate::error::Result;
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::output::json;
 use crate::output::nested::Nested;
 use crate::output::unit::UnitOut;
@@ -26,7 +26,7 @@ pub struct Counted<'c> {
 pub fn write(job: &mut Job<'_, '_, '_>, counted: Option<&Counted<'_>>) -> Result<()> {
     let mut text = Vec::new();
     Nested::<true>::new(&mut text).object(|w| {
-        for (scope, kinds) in job.collector.tally.of(Adapter::Fs) {
+        for (scope, kinds) in job.collector.tally.of(adapter::FS) {
             w.member(scope);
             w.object(|w| {
                 for (kind, objects, bytes) in kinds {

@@ -7,7 +7,7 @@ use super::render::Content;
 use super::write::Task;
 use crate::adapters::fs::Extents;
 use crate::error::{Error, Result};
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::output::observer::Object;
 
 impl Task<'_, '_, '_> {
@@ -49,7 +49,7 @@ impl Task<'_, '_, '_> {
                 (Some(value), Some(rest))
             }
         };
-        let (adapter, scope, size) = (Adapter::Fs, "tree", content.map_or(0, |content| content.stored));
+        let (adapter, scope, size) = (adapter::FS, "tree", content.map_or(0, |content| content.stored));
         objects.add(&Object { adapter, scope, kind, key, range: None, size, expire_at_ms: None, value, rest });
         Ok(())
     }

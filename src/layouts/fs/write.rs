@@ -10,7 +10,7 @@ use super::render::{self, Content};
 use crate::adapters::fs::{Extents, home_note, skip_content, too_large};
 use crate::dataset::DataSet;
 use crate::error::Result;
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::format::fs::Inode;
 use crate::output::checksums::Sum;
 use crate::output::members::{Attributes, Member, MemberKind};
@@ -77,7 +77,7 @@ impl Task<'_, '_, '_> {
             () => ("files", Some(self.file(&mut planned)?)),
         };
         let bytes = content.map_or(0, |content| content.stored);
-        self.out.tally.add(Adapter::Fs, self.cx.scope, kind, 1, bytes);
+        self.out.tally.add(adapter::FS, self.cx.scope, kind, 1, bytes);
         if let Some((kind, name)) = &planned.keymap {
             let encoded = planned.tree.strip_prefix(b"fs/").unwrap_or(&planned.tree);
             keymap_line(encoded, name, kind, self.out.lines(KEYMAP));

@@ -1,6 +1,6 @@
 //! A file of JSON lines for each scope and type, a line for each object (`docs/format/rules.md` §6).
 
 pub(super) mod dynamodb;
-pub(super) mod redis;
-pub(super) mod s3;
+pub(crate) mod redis;
+pub(crate) mod s3;
 pub(super) mod sqs;

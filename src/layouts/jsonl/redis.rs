@@ -6,7 +6,7 @@
 pub mod read;
 
 use crate::error::Result;
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::format::redis::stream::{StreamEntry, StreamId};
 use crate::layouts::redis::run::Writer;
 use crate::layouts::redis::{self, Counts, ORPHANS, SCOPE, base, close, entry_members, paths, terminator_members};
@@ -23,7 +23,7 @@ use crate::output::unit::{Growing, UnitOut};
 const LARGE: usize = 128 << 10;
 
 /// Writes a line for each key.
-pub(in crate::layouts) struct Lines<'o, 't> {
+pub(crate) struct Lines<'o, 't> {
     out: UnitOut<'t>,
     filter: &'o Filter,
     marks_bare: bool,
@@ -76,7 +76,7 @@ impl<'t> Lines<'_, 't> {
         let value = value.or_else(|| secret.and_then(of_string));
         let rest = secret.map(|secret| secret.mark(&key.expire_at_ms.map_or([0; 9], in_full)));
         let Key { name: key, kind, expire_at_ms, .. } = *key;
-        let (adapter, scope, kind) = (Adapter::Redis, SCOPE, kind.plural());
+        let (adapter, scope, kind) = (adapter::REDIS, SCOPE, kind.plural());
         objects.add(&Object { adapter, scope, kind, key, range: None, size, expire_at_ms, value, rest });
     }
 

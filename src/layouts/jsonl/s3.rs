@@ -6,7 +6,7 @@
 
 use crate::adapters::s3::Buckets;
 use crate::error::Result;
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::layouts::s3::paths::INDEX;
 use crate::layouts::s3::{Body, Describe, folder, render};
 use crate::model::s3::Object;
@@ -21,7 +21,7 @@ fn index_path(bucket: &[u8]) -> String {
 
 /// Adds lines to indexes.
 #[derive(Default)]
-pub(in crate::layouts) struct Lines {
+pub(crate) struct Lines {
     /// The buckets that got some, in order.
     buckets: Vec<Vec<u8>>,
 }
@@ -48,7 +48,7 @@ impl Describe for Lines {
 }
 
 /// The indexes of all buckets, while their splits come in order.
-pub(in crate::layouts) struct Indexes<'b, 'a> {
+pub(crate) struct Indexes<'b, 'a> {
     buckets: &'b Buckets<'a>,
     /// The bucket whose index is open.
     open: Option<usize>,
@@ -85,7 +85,7 @@ impl<'b, 'a> Indexes<'b, 'a> {
         let mut out = UnitOut::new(tree);
         for at in (0..self.buckets.len()).filter(|at| !self.filled[*at] && self.buckets.has_record(*at)) {
             let bucket = self.buckets.name(at);
-            if options.filter.takes_scope(Adapter::S3, bucket) {
+            if options.filter.takes_scope(adapter::S3, bucket) {
                 let dir = tree.make_dir(folder(bucket).as_bytes())?;
                 out.put(&dir, INDEX.as_bytes(), b"")?;
             }

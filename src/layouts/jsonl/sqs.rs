@@ -14,7 +14,7 @@
 
 use crate::adapters::sqs::{Queues, name_of};
 use crate::error::Result;
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::layouts::sqs::{self, Place, names};
 use crate::model::sqs::{Queue, RecordKind, Records};
 use crate::options::Options;
@@ -53,10 +53,10 @@ impl sqs::Paths for Paths {
         let stem = names::queue_stem(queue.name);
         let dir = out.dir("sqs")?;
         out.put(&dir, format!("{stem}.queue.json").as_bytes(), document)?;
-        out.tally.scope(Adapter::Sqs, &stem);
+        out.tally.scope(adapter::SQS, &stem);
         if let Some(objects) = out.objects() {
             let value = objects.secret().map(|secret| secret.mark(document));
-            objects.add(&Object::scope(Adapter::Sqs, "queues", &stem, document.len() as u64, value));
+            objects.add(&Object::scope(adapter::SQS, "queues", &stem, document.len() as u64, value));
         }
         let gets_none = |kind| !gets_lines(&Records { queue: queue.encoded, kind });
         if gets_none(RecordKind::Messages) {

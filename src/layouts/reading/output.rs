@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Part, wrong};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::Adapter;
+use crate::format::adapter::{self, Adapter};
 use crate::layouts::{dynamodb, redis, s3, sqs};
 use crate::model;
 use crate::options::Layout;
@@ -29,7 +29,7 @@ impl<V> Visitor for V where
 }
 
 /// The adapters whose outputs can be read.
-pub const READABLE: [Adapter; 4] = [Adapter::Redis, Adapter::Sqs, Adapter::DynamoDb, Adapter::S3];
+pub const READABLE: [Adapter; 4] = [adapter::REDIS, adapter::SQS, adapter::DYNAMODB, adapter::S3];
 
 /// What was read of an output besides its objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -143,10 +143,10 @@ impl<'p> Pass<'p> {
 
     fn part(&self, path: &[u8]) -> Result<Part> {
         let part = match self.adapter(path) {
-            Some(Adapter::Redis) => self.redis.part(path),
-            Some(Adapter::Sqs) => self.sqs.part(path),
-            Some(Adapter::DynamoDb) => self.dynamodb.part(path),
-            Some(Adapter::S3) => self.s3.part(path),
+            Some(adapter::REDIS) => self.redis.part(path),
+            Some(adapter::SQS) => self.sqs.part(path),
+            Some(adapter::DYNAMODB) => self.dynamodb.part(path),
+            Some(adapter::S3) => self.s3.part(path),
             Some(adapter) => {
                 let name = adapter.name();
                 return Err(Error::usage(format!(
@@ -166,25 +166,25 @@ impl<'p> Pass<'p> {
             None if path == CHECKSUMS.as_bytes() => return self.told(bytes),
             None if path == MANIFEST.as_bytes() => return self.found(path, bytes),
             None => return Ok(()),
-            Some(Adapter::Redis) => {
+            Some(adapter::REDIS) => {
                 if self.redis.part(path) != Some(Part::Sidecar) {
                     return Ok(());
                 }
                 self.redis.sidecar(path, bytes)?;
             }
-            Some(Adapter::Sqs) => {
+            Some(adapter::SQS) => {
                 if self.sqs.part(path) != Some(Part::Sidecar) {
                     return Ok(());
                 }
                 self.sqs.sidecar(path, bytes, visitor)?;
             }
-            Some(Adapter::DynamoDb) => {
+            Some(adapter::DYNAMODB) => {
                 if self.dynamodb.part(path) != Some(Part::Sidecar) {
                     return Ok(());
                 }
                 self.dynamodb.sidecar(path, bytes, visitor)?;
             }
-            Some(Adapter::S3) => {
+            Some(adapter::S3) => {
                 // A body that looks like a sidecar is read again with the objects, and proven then.
                 if self.s3.is_doubtful(path) {
                     return self.s3.sidecar(path, bytes, visitor);
@@ -208,9 +208,9 @@ impl<'p> Pass<'p> {
             Part::Sidecar => return Ok(()),
             Part::Aside => self.seen.aside += 1,
             Part::Objects => match self.adapter(path) {
-                Some(Adapter::Redis) => self.redis.objects(path, bytes, visitor)?,
-                Some(Adapter::DynamoDb) => self.dynamodb.objects(path, bytes, visitor)?,
-                Some(Adapter::S3) => self.s3.objects(path, bytes, visitor)?,
+                Some(adapter::REDIS) => self.redis.objects(path, bytes, visitor)?,
+                Some(adapter::DYNAMODB) => self.dynamodb.objects(path, bytes, visitor)?,
+                Some(adapter::S3) => self.s3.objects(path, bytes, visitor)?,
                 _ => self.sqs.objects(path, bytes, visitor)?,
             },
         }
@@ -245,7 +245,7 @@ impl<'p> Pass<'p> {
 
 fn adapter_of(path: &[u8]) -> Option<Adapter> {
     let (folder, _) = path.split_at_checked(memchr::memchr(b'/', path)?)?;
-    Adapter::named(folder)
+    adapter::named(folder)
 }
 
 fn row(mark: u8, digest: &Digest) -> Vec<u8> {

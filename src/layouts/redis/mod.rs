@@ -1,11 +1,14 @@
 //! What both layouts have in common of Redis: folders, counts, and the members of the lines of a stream.
 
 pub mod paths;
+pub(crate) mod place;
 pub mod read;
 pub mod run;
 
+pub use run::{Writer, write_all, write_one};
+
 use crate::error::{Error, Result};
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::format::redis::stream::StreamEntry;
 use crate::model::redis::{Key, Standing, StreamEnd, Type};
 use crate::options::filter::Filter;
@@ -67,7 +70,7 @@ impl Counts {
     /// Hands over what was counted.
     pub fn flush(&mut self, tally: &mut Tally) {
         for (kind, objects, bytes) in self.0.drain(..) {
-            tally.add(Adapter::Redis, SCOPE, kind, objects, bytes);
+            tally.add(adapter::REDIS, SCOPE, kind, objects, bytes);
         }
     }
 }

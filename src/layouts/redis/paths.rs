@@ -8,7 +8,7 @@ use crate::output::names::segment;
 /// Where stray list items are written, below the folder of orphans.
 pub(in crate::layouts) const STRAY_ITEMS: &str = "list_items";
 /// The file of keys whose names do not tell them.
-const KEYMAP: &str = "KEYMAP.jsonl";
+pub(super) const KEYMAP: &str = "KEYMAP.jsonl";
 /// The file of strings that are stored under their own names.
 const BARE: &str = "bare.jsonl";
 
@@ -90,9 +90,10 @@ impl File<'_> {
             return Some(File::Bare);
         }
         match layout {
-            Layout::Packed => below.strip_suffix(".jsonl").and_then(Type::of_plural).map(File::Keys),
-            Layout::Tree if below == KEYMAP => Some(File::KeyMap),
-            Layout::Tree => File::of_tree(below),
+            Layout::JSONL => below.strip_suffix(".jsonl").and_then(Type::of_plural).map(File::Keys),
+            Layout::TREE if below == KEYMAP => Some(File::KeyMap),
+            Layout::TREE => File::of_tree(below),
+            _ => None,
         }
     }
 
@@ -115,16 +116,16 @@ mod tests {
     fn paths_are_read_as_they_are_written() {
         for kind in Type::ALL {
             let path = file_of_key(kind, b"a/b.json");
-            assert_eq!(File::of(Layout::Tree, path.as_bytes()), Some(File::Key(kind, "a%2Fb.json")));
-            assert_eq!(File::of(Layout::Packed, path.as_bytes()), None);
-            assert_eq!(File::of(Layout::Packed, file_of_lines(kind).as_bytes()), Some(File::Keys(kind)));
+            assert_eq!(File::of(Layout::TREE, path.as_bytes()), Some(File::Key(kind, "a%2Fb.json")));
+            assert_eq!(File::of(Layout::JSONL, path.as_bytes()), None);
+            assert_eq!(File::of(Layout::JSONL, file_of_lines(kind).as_bytes()), Some(File::Keys(kind)));
             for (standing, want) in [(Standing::Served, None), (Standing::Orphan, Some(File::Aside))] {
                 let path = lines(standing, kind);
-                assert_eq!(File::of(Layout::Tree, path.as_bytes()), want);
-                assert_eq!(File::of(Layout::Packed, path.as_bytes()), Some(want.unwrap_or(File::Keys(kind))));
+                assert_eq!(File::of(Layout::TREE, path.as_bytes()), want);
+                assert_eq!(File::of(Layout::JSONL, path.as_bytes()), Some(want.unwrap_or(File::Keys(kind))));
             }
         }
-        let tree = |path: String| File::of(Layout::Tree, path.as_bytes()).map(|file| format!("{file:?}"));
+        let tree = |path: String| File::of(Layout::TREE, path.as_bytes()).map(|file| format!("{file:?}"));
         assert_eq!(tree(file_of_expiries(Type::Hll)).unwrap(), "Expiries(Hll)");
         assert_eq!(tree(expiries(Standing::Served, Type::Set)), None);
         assert_eq!(tree(keymap(Standing::Served)).unwrap(), "KeyMap");

@@ -6,10 +6,9 @@ use super::SCOPE;
 use crate::adapters::redis::{self, Report, Split, Splits};
 use crate::dataset::{DataSet, Shared};
 use crate::error::Result;
-use crate::format::Adapter;
-use crate::layouts::{jsonl, tree};
+use crate::format::adapter;
 use crate::model::redis::Visitor;
-use crate::options::{Layout, Options};
+use crate::options::{ObjectName, Options, spellings};
 use crate::output::tree::Tree;
 use crate::output::unit::{UnitOut, Writes};
 use crate::run::engine::{self, Done};
@@ -40,36 +39,28 @@ impl Done for Written<'_> {
     }
 }
 
-/// Writes all Redis keys.
+/// Writes one Redis key, if it is there: by any bytes that its name can stand for.
 ///
 /// # Errors
-/// The first damaged row in key order, or a failed write.
-pub(crate) fn redis_keys(job: &mut Job<'_, '_, '_>) -> Result<()> {
-    match job.options.layout {
-        Layout::Tree => write_all::<tree::redis::Files<'_, '_>>(job),
-        Layout::Packed => write_all::<jsonl::redis::Lines<'_, '_>>(job),
-    }
-}
-
-/// Writes one Redis key, if it is there.
-///
-/// # Errors
-/// As [`redis_keys`], of this key alone.
-pub(crate) fn redis_key(job: &mut Job<'_, '_, '_>, key: &[u8]) -> Result<()> {
-    let splits = Splits::new(job.set).only(key);
+/// As [`write_all`], of this key alone.
+pub fn write_one<'j, 't, W: Writer<'j, 't>>(job: &mut Job<'j, '_, 't>, name: &ObjectName) -> Result<()> {
     let (set, options, tree) = (job.set, job.options, job.tree);
-    for split in &splits.all {
-        let written = match options.layout {
-            Layout::Tree => write_split::<tree::redis::Files<'_, '_>>(set, &splits, split, options, tree)?,
-            Layout::Packed => write_split::<jsonl::redis::Lines<'_, '_>>(set, &splits, split, options, tree)?,
-        };
-        note_shared(written.shared, &mut job.collector.findings);
-        job.collector.take(written.out)?;
+    for key in spellings(&name.name) {
+        let splits = Splits::new(set).only(&key);
+        for split in &splits.all {
+            let written = write_split::<W>(set, &splits, split, options, tree)?;
+            note_shared(written.shared, &mut job.collector.findings);
+            job.collector.take(written.out)?;
+        }
     }
     Ok(())
 }
 
-fn write_all<'j, 't, W: Writer<'j, 't>>(job: &mut Job<'j, '_, 't>) -> Result<()> {
+/// Writes all Redis keys.
+///
+/// # Errors
+/// The first damaged row in key order, or a failed write.
+pub fn write_all<'j, 't, W: Writer<'j, 't>>(job: &mut Job<'j, '_, 't>) -> Result<()> {
     let splits = Splits::new(job.set);
     redis::malformed_keys(job.set, &splits.malformed, &mut job.collector.findings)?;
     let reached = AtomicU64::new(0);
@@ -109,7 +100,7 @@ fn write_split<'o, 't, W: Writer<'o, 't>>(
     let mut out = writer.finish();
     out.findings.merge(findings);
     if dropped > 0 {
-        out.tally.add(Adapter::Redis, SCOPE, "dropped_expired", dropped, 0);
+        out.tally.add(adapter::REDIS, SCOPE, "dropped_expired", dropped, 0);
     }
     Ok(Written { out, items_reached, shared })
 }

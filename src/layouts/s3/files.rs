@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::names::Name;
 use super::{Body, Describe, folder, paths};
 use crate::error::{Error, Result};
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::model::s3::{Object, OrphanChunk, OrphanManifest, Visitor};
 use crate::output::names::segment;
 use crate::output::tree::Dir;
@@ -40,7 +40,7 @@ impl<'n, 't, D: Describe> Files<'n, 't, D> {
     fn orphan(&mut self, bucket: &[u8], path: &str, body: &[u8]) -> Result<()> {
         let (dir, name) = self.out.place(path.as_bytes())?;
         self.out.put(&dir, name, body)?;
-        self.out.tally.add(Adapter::S3, &segment(bucket), "orphans", 1, body.len() as u64);
+        self.out.tally.add(adapter::S3, &segment(bucket), "orphans", 1, body.len() as u64);
         Ok(())
     }
 }
@@ -71,7 +71,7 @@ impl<D: Describe> Visitor for Files<'_, '_, D> {
         let Open { name, path, start, dir, file } = self.open.take().ok_or_else(not_begun)?;
         let bytes = self.out.finish(file)?;
         self.describe.object(object, &Body { name, dir: &dir, file: &path[start..] }, &mut self.out)?;
-        self.out.tally.add(Adapter::S3, &segment(&object.key.bucket), "objects", 1, bytes);
+        self.out.tally.add(adapter::S3, &segment(&object.key.bucket), "objects", 1, bytes);
         Ok(())
     }
 

@@ -16,13 +16,14 @@
 mod files;
 pub mod names;
 pub(super) mod paths;
+pub(crate) mod place;
 pub mod read;
 pub(super) mod render;
 mod run;
 mod told;
 mod uploads;
 
-pub(crate) use run::{object, objects};
+pub(crate) use run::{write_all, write_one};
 
 use crate::error::Result;
 use crate::model::s3::Object;
@@ -37,7 +38,7 @@ pub(super) fn folder(bucket: &[u8]) -> String {
 }
 
 /// Where a body was written.
-pub(super) struct Body<'b> {
+pub(crate) struct Body<'b> {
     /// How it is named.
     pub name: Name,
     /// Its directory.
@@ -47,7 +48,7 @@ pub(super) struct Body<'b> {
 }
 
 /// How a layout tells of objects, beside their bodies: one for each split.
-pub(super) trait Describe: Default {
+pub(crate) trait Describe: Default {
     /// Tells of an object whose body was written.
     fn object(&mut self, object: &Object<'_>, body: &Body<'_>, out: &mut UnitOut<'_>) -> Result<()>;
 

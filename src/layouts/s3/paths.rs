@@ -56,7 +56,7 @@ impl File<'_> {
         }
         let (scope, rest) = below.split_at_checked(memchr::memchr(b'/', below)?)?;
         let (scope, rest) = (std::str::from_utf8(scope).ok()?, rest.strip_prefix(b"/")?);
-        let is_tree = layout == Layout::Tree;
+        let is_tree = layout == Layout::TREE;
         let is = |name: &str| rest == name.as_bytes();
         Some(match rest {
             _ if is(DOCUMENT) => File::Document(scope),
@@ -159,8 +159,8 @@ mod tests {
             ("s3/b", None, None),
         ];
         for (path, tree, packed) in cases {
-            assert_eq!(File::of(Layout::Tree, path.as_bytes()), tree, "{path}");
-            assert_eq!(File::of(Layout::Packed, path.as_bytes()), packed, "{path}");
+            assert_eq!(File::of(Layout::TREE, path.as_bytes()), tree, "{path}");
+            assert_eq!(File::of(Layout::JSONL, path.as_bytes()), packed, "{path}");
         }
         for name in [&b"bkt"[..], b"a.b", b"\xff", b"%"] {
             assert_eq!(bucket_of(&segment(name), "other"), Some(name.to_vec()));

@@ -7,10 +7,9 @@ use super::{Describe, folder, paths, render, uploads};
 use crate::adapters::s3::{self, Buckets, Leftovers, Payloads, Report, Split};
 use crate::dataset::DataSet;
 use crate::error::Result;
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::layouts::jsonl::s3::Indexes;
-use crate::layouts::{jsonl, tree};
-use crate::options::{Layout, Options};
+use crate::options::{ObjectName, Options, spellings};
 use crate::output::names::segment;
 use crate::output::observer::Object;
 use crate::output::tree::Tree;
@@ -31,32 +30,20 @@ impl Done for Written<'_> {
     }
 }
 
-/// Writes all buckets.
-///
-/// # Errors
-/// The first damaged bucket record, payload, manifest key or object, or a failed write.
-pub(crate) fn objects(job: &mut Job<'_, '_, '_>) -> Result<()> {
-    match job.options.layout {
-        Layout::Tree => write_all::<tree::s3::Sidecars>(job),
-        Layout::Packed => write_all::<jsonl::s3::Lines>(job),
-    }
-}
-
 /// Writes one object, if it is there; its name is not that of a whole decode.
 ///
 /// # Errors
 /// A damaged bucket record, or a damaged row of the object.
-pub(crate) fn object(job: &mut Job<'_, '_, '_>, bucket: &[u8], key: &[u8]) -> Result<()> {
+pub(crate) fn write_one<D: Describe>(job: &mut Job<'_, '_, '_>, name: &ObjectName) -> Result<()> {
     let (set, options, tree) = (job.set, job.options, job.tree);
     let buckets = Buckets::read(set)?;
-    let Some(split) = s3::split_of(&buckets, bucket, key) else { return Ok(()) };
     let cx = Context { set, buckets: &buckets, payloads: &Payloads::unchecked(), options, tree };
-    let names = [Name::Encoded];
-    let written = match options.layout {
-        Layout::Tree => write_split::<tree::s3::Sidecars>(&cx, &split, &names)?,
-        Layout::Packed => write_split::<jsonl::s3::Lines>(&cx, &split, &names)?,
-    };
-    job.collector.take(written.out)
+    for key in spellings(name.rest()) {
+        if let Some(split) = s3::split_of(&buckets, &name.name, &key) {
+            job.collector.take(write_split::<D>(&cx, &split, &[Name::Encoded])?.out)?;
+        }
+    }
+    Ok(())
 }
 
 /// What all splits are written with.
@@ -68,7 +55,11 @@ struct Context<'c, 'a, 't> {
     tree: &'t Tree,
 }
 
-fn write_all<D: Describe>(job: &mut Job<'_, '_, '_>) -> Result<()> {
+/// Writes all buckets.
+///
+/// # Errors
+/// The first damaged bucket record, payload, manifest key or object, or a failed write.
+pub(crate) fn write_all<D: Describe>(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
     let buckets = Buckets::read(set)?;
     let payloads = Payloads::check(set)?;
@@ -117,9 +108,9 @@ fn records<'t>(buckets: &Buckets<'_>, options: &Options, tree: &'t Tree) -> Resu
         if let Some(objects) = out.objects() {
             let value = objects.secret().map(|secret| secret.mark(&text));
             let scope = segment(bucket.name);
-            objects.add(&Object::scope(Adapter::S3, "buckets", &scope, text.len() as u64, value));
+            objects.add(&Object::scope(adapter::S3, "buckets", &scope, text.len() as u64, value));
         }
-        out.tally.scope(Adapter::S3, &segment(bucket.name));
+        out.tally.scope(adapter::S3, &segment(bucket.name));
         Ok(())
     })?;
     Ok(out)

@@ -2,7 +2,7 @@
 
 use super::render;
 use crate::error::{Error, Result};
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::model::s3::{self, OrphanChunk, OrphanManifest, Visitor};
 use crate::output::names::segment;
 use crate::output::observer::{self, Hasher};
@@ -35,7 +35,7 @@ impl<'t> Told<'t> {
     }
 
     fn orphan(&mut self, bucket: &[u8], bytes: usize) -> Result<()> {
-        self.out.tally.add(Adapter::S3, &segment(bucket), "orphans", 1, bytes as u64);
+        self.out.tally.add(adapter::S3, &segment(bucket), "orphans", 1, bytes as u64);
         Ok(())
     }
 }
@@ -64,7 +64,7 @@ impl Visitor for Told<'_> {
         }
         let scope = self.bucket.1.as_str();
         self.out.tree().pass(&object.key.object)?;
-        self.out.tally.add(Adapter::S3, scope, "objects", 1, bytes);
+        self.out.tally.add(adapter::S3, scope, "objects", 1, bytes);
         let Some(objects) = self.out.objects() else { return Ok(()) };
         let value = hash.map(|mut hash| {
             hash.update(&object.manifest.size_bytes.to_le_bytes());
@@ -78,7 +78,7 @@ impl Visitor for Told<'_> {
         });
         // One below 0 is as good as none: a finding tells of it.
         let size = u64::try_from(object.manifest.size_bytes).unwrap_or(0);
-        let (adapter, kind, key) = (Adapter::S3, "objects", &*object.key.object);
+        let (adapter, kind, key) = (adapter::S3, "objects", &*object.key.object);
         objects.add(&observer::Object {
             adapter,
             scope,

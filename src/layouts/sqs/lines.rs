@@ -6,7 +6,7 @@ use super::render;
 use super::{Paths, Place, paths_of};
 use crate::adapters::sqs::{Queues, Read, Reader};
 use crate::error::Result;
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::model::sqs::{Message, RecordKind, Records, SideRecord, Visitor};
 use crate::output::observer::{Object, Objects};
 use crate::output::tree::Tree;
@@ -144,7 +144,7 @@ impl<'t> Renderer<'_, '_, 't> {
     fn count(&self, read: Read, bytes: u64, place: &Place, out: &mut UnitOut<'t>) -> u64 {
         let Read { records, past_retention, findings } = read;
         out.findings.merge(findings);
-        out.tally.add(Adapter::Sqs, &place.scope, place.kind, records, bytes);
+        out.tally.add(adapter::SQS, &place.scope, place.kind, records, bytes);
         past_retention
     }
 }
@@ -166,7 +166,7 @@ impl Visitor for Told<'_, '_> {
         line.restart();
         self.bytes += size;
         if let Some((objects, scope)) = self.objects.as_mut().zip(self.scope) {
-            let (adapter, kind, key) = (Adapter::Sqs, "messages", message.value.message_id.as_bytes());
+            let (adapter, kind, key) = (adapter::SQS, "messages", message.value.message_id.as_bytes());
             objects.add(&Object {
                 adapter,
                 scope,

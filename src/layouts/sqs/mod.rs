@@ -11,6 +11,7 @@ mod index;
 mod lines;
 pub mod names;
 pub mod paths;
+pub(crate) mod place;
 pub mod read;
 pub mod render;
 
@@ -18,7 +19,7 @@ use crate::adapters::sqs::{Only, Queues};
 use crate::error::Result;
 use crate::layouts::{jsonl, tree};
 use crate::model::sqs::{Queue, Records};
-use crate::options::{Layout, Options};
+use crate::options::{Layout, ObjectName, Options};
 use crate::output::unit::UnitOut;
 use crate::run::{Job, note_shared};
 
@@ -49,10 +50,7 @@ pub(super) trait Paths: Sync {
 }
 
 fn paths_of(layout: Layout) -> &'static dyn Paths {
-    match layout {
-        Layout::Tree => &tree::sqs::Paths,
-        Layout::Packed => &jsonl::sqs::Paths,
-    }
+    if layout.is_packed() { &jsonl::sqs::Paths } else { &tree::sqs::Paths }
 }
 
 /// Where stale messages go: the same in both layouts.
@@ -75,11 +73,22 @@ pub(crate) fn queues(job: &mut Job<'_, '_, '_>) -> Result<()> {
     lines::write(job, &queues, &index.files, index.entries)
 }
 
+/// Writes one message, or all of a queue where none is named.
+///
+/// # Errors
+/// As [`queues`].
+pub(crate) fn of_queue(job: &mut Job<'_, '_, '_>, name: &ObjectName) -> Result<()> {
+    job.only(name, |job| match &name.rest {
+        Some(id) => message(job, &name.name, id),
+        None => queues(job),
+    })
+}
+
 /// Writes one message, by the ID of its key; where there is none such, all of its queue, since an ID can stand in a value alone.
 ///
 /// # Errors
 /// As [`queues`].
-pub(crate) fn message(job: &mut Job<'_, '_, '_>, queue: &[u8], id: &[u8]) -> Result<()> {
+fn message(job: &mut Job<'_, '_, '_>, queue: &[u8], id: &[u8]) -> Result<()> {
     let known = Queues::read(job.set, &mut Vec::new())?;
     let index = index::read_one(job, &known, &Only::new(queue, id))?;
     if index.files.is_empty() {

@@ -39,16 +39,17 @@ impl File<'_> {
             return Some(File::Generations);
         }
         let (queue, name) = match layout {
-            Layout::Tree => below.split_once('/')?,
-            Layout::Packed => match below.split_once('/') {
+            Layout::TREE => below.split_once('/')?,
+            Layout::JSONL => match below.split_once('/') {
                 Some(parts) => parts,
                 None => return File::packed(below),
             },
+            _ => return None,
         };
         match name {
-            DOCUMENT if layout == Layout::Tree => Some(File::Document(queue)),
-            MESSAGES if layout == Layout::Tree => Some(File::Messages(queue)),
-            SIDE if layout == Layout::Tree => Some(File::Side(queue)),
+            DOCUMENT if layout == Layout::TREE => Some(File::Document(queue)),
+            MESSAGES if layout == Layout::TREE => Some(File::Messages(queue)),
+            SIDE if layout == Layout::TREE => Some(File::Side(queue)),
             _ if queue == ORPHANS && name.contains(".orphan/") => Some(File::Aside),
             _ => None,
         }
@@ -79,7 +80,7 @@ mod tests {
                 (MESSAGES, File::Messages(&directory)),
                 (SIDE, File::Side(&directory)),
             ] {
-                assert_eq!(File::of(Layout::Tree, tree(rest).as_bytes()), Some(want));
+                assert_eq!(File::of(Layout::TREE, tree(rest).as_bytes()), Some(want));
             }
             let stem = names::queue_stem(name.as_bytes());
             for (path, want) in [
@@ -87,10 +88,10 @@ mod tests {
                 (names::packed_messages(&stem), File::Messages(&stem)),
                 (names::packed_side(&stem), File::Side(&stem)),
             ] {
-                assert_eq!(File::of(Layout::Packed, names::queue_path(&path).as_bytes()), Some(want));
+                assert_eq!(File::of(Layout::JSONL, names::queue_path(&path).as_bytes()), Some(want));
             }
         }
-        for layout in [Layout::Tree, Layout::Packed] {
+        for layout in [Layout::TREE, Layout::JSONL] {
             assert_eq!(File::of(layout, generations().as_bytes()), Some(File::Generations));
             let stale = format!("{}/generation-3.jsonl", names::stale_path(b"q"));
             assert_eq!(File::of(layout, stale.as_bytes()), Some(File::Aside));

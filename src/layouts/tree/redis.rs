@@ -33,7 +33,7 @@ use crate::output::tree::Dir;
 use crate::output::unit::{Growing, UnitOut};
 
 /// Writes a file for each key.
-pub(in crate::layouts) struct Files<'o, 't> {
+pub(crate) struct Files<'o, 't> {
     out: UnitOut<'t>,
     filter: &'o Filter,
     marks_bare: bool,

@@ -14,7 +14,7 @@ use crate::output::unit::UnitOut;
 
 /// Writes sidecars.
 #[derive(Default)]
-pub(in crate::layouts) struct Sidecars {
+pub(crate) struct Sidecars {
     text: Vec<u8>,
     name: Vec<u8>,
 }

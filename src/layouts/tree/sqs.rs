@@ -15,7 +15,7 @@
 
 use crate::adapters::sqs::{Queues, name_of};
 use crate::error::Result;
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::format::sqs::key;
 use crate::layouts::sqs::paths::{DOCUMENT, MESSAGES, SIDE};
 use crate::layouts::sqs::{self, Place, names};
@@ -50,7 +50,7 @@ impl sqs::Paths for Paths {
         let directory = names::queue_directory(queue.name);
         let dir = out.tree().make_dir(names::queue_path(&directory).as_bytes())?;
         out.put(&dir, DOCUMENT.as_bytes(), document)?;
-        out.tally.scope(Adapter::Sqs, &directory);
+        out.tally.scope(adapter::SQS, &directory);
         Ok(())
     }
 }

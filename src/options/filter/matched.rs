@@ -1,7 +1,7 @@
 //! What the flags that choose objects came to: each of them that took nothing is named.
 
 use crate::error::{Error, Result, Shown};
-use crate::format::Adapter;
+use crate::format::adapter::{self, Adapter};
 use crate::options::Options;
 use crate::output::unit::Tally;
 
@@ -22,7 +22,7 @@ impl Matched {
     /// `has_rows`: whether there are any rows of an adapter.
     pub(crate) fn of(options: &Options, tally: &Tally, has_rows: impl Fn(Adapter) -> bool) -> Matched {
         let Options { adapters, filter, .. } = options;
-        let chosen = adapters.len() < Adapter::SELECTABLE.len();
+        let chosen = adapters.len() < adapter::all().count();
         // Where there are rows, it may be the other flags that took nothing of them.
         let is_there =
             |adapter: Adapter| tally.of(adapter).next().is_some() || (has_rows(adapter) && !filter.is_trivial());
@@ -31,7 +31,7 @@ impl Matched {
             adapters.iter().filter(missing).map(|adapter| format!("--adapter {}", adapter.name())).collect();
         let has_type = |folder: &str| {
             let is_kind = |(kind, objects, _): &(&str, u64, u64)| *kind == folder && *objects > 0;
-            tally.of(Adapter::Redis).any(|(_, kinds)| kinds.iter().any(is_kind))
+            tally.of(adapter::REDIS).any(|(_, kinds)| kinds.iter().any(is_kind))
         };
         unmet.extend(filter.types.iter().filter(|folder| !has_type(folder)).map(|folder| format!("--type {folder}")));
         unmet.extend(filter.unmet());

@@ -19,7 +19,7 @@ mod matched;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use crate::format::Adapter;
+use crate::format::adapter::{self, Adapter, Naming};
 use glob::Glob;
 pub use matched::Matched;
 
@@ -60,15 +60,15 @@ impl FromStr for Pattern {
     fn from_str(text: &str) -> Result<Pattern, String> {
         let (adapter, rest) =
             text.split_once(':').ok_or("want ADAPTER:NAME, such as redis:user:* or s3:photos/2026/")?;
-        let adapter =
-            Adapter::named(adapter.as_bytes()).ok_or("unknown adapter: want redis, dynamodb, s3, sqs or fs")?;
-        let parts: Vec<&str> = match adapter {
-            Adapter::DynamoDb => glob::split(rest, 3),
-            Adapter::S3 => glob::split(rest, 2),
+        let unknown = || format!("unknown adapter: want {}", adapter::names());
+        let adapter = adapter::named(adapter.as_bytes()).ok_or_else(unknown)?;
+        let parts: Vec<&str> = match adapter.spec().naming {
+            Naming::Scoped(scoped) => glob::split(rest, scoped.parts),
             // The root has an empty path.
-            Adapter::Fs if !rest.is_empty() => vec![rest.trim_matches('/')],
-            _ => vec![rest],
+            Naming::Path if !rest.is_empty() => vec![rest.trim_matches('/')],
+            Naming::Path | Naming::Key => vec![rest],
         };
+        let takes_prefixes = adapter.scoped().is_some_and(|scoped| scoped.prefixes);
         let (name, rest) = parts.split_first().ok_or("a name is missing")?;
         if name.is_empty() && !text.ends_with('/') {
             return Err("a name is missing behind the colon".into());
@@ -76,7 +76,7 @@ impl FromStr for Pattern {
         let open = |part: &&str| {
             let glob = Glob::new(part)?;
             // A prefix, as object stores know it.
-            let is_prefix = adapter == Adapter::S3 && (glob.is_plain() || part.ends_with('/'));
+            let is_prefix = takes_prefixes && (glob.is_plain() || part.ends_with('/'));
             if is_prefix { glob.and_below(part) } else { Ok(glob) }
         };
         let rest = rest.iter().map(open).collect::<Result<_, String>>()?;
@@ -94,13 +94,18 @@ impl Pattern {
     /// Takes exactly this Redis key, table, bucket, queue or path, and all that is in it.
     pub fn exactly(adapter: Adapter, name: &[u8]) -> Pattern {
         let text = format!("{}:{}", adapter.name(), String::from_utf8_lossy(name));
-        let name = if adapter == Adapter::Fs { trimmed(name) } else { name };
+        let name = if adapter.has_paths() { trimmed(name) } else { name };
         Pattern { text, adapter, name: Glob::exactly(name), rest: Vec::new(), met: Met::default() }
     }
 
     /// Whether it can take objects of this table, bucket or queue.
     fn takes_name(&self, adapter: Adapter, name: &[u8]) -> bool {
         self.adapter == adapter && self.name.matches(name)
+    }
+
+    /// Whether it can take this path.
+    fn takes_path(&self, path: &[u8]) -> bool {
+        self.adapter.has_paths() && self.name.matches(path)
     }
 
     fn takes(&self, adapter: Adapter, name: &[u8], keys: &[&[u8]]) -> bool {
@@ -199,12 +204,12 @@ impl Filter {
     /// Whether a file or directory of the file system is asked for by its own path: whatever is below one that is asked
     /// for is asked for too, and the caller knows what is above.
     pub fn meets_path(&self, path: &[u8]) -> bool {
-        self.include.is_empty() || any(&self.include, |_| true, |p| p.takes_name(Adapter::Fs, path))
+        self.include.is_empty() || any(&self.include, |_| true, |p| p.takes_path(path))
     }
 
     /// Whether a file or directory of the file system is left out, with all that is below it.
     pub fn excludes_path(&self, path: &[u8]) -> bool {
-        any(&self.exclude, |_| true, |p| p.takes_name(Adapter::Fs, path))
+        any(&self.exclude, |_| true, |p| p.takes_path(path))
     }
 
     /// Whether anything below a directory of the file system can be asked for, though the directory is not.
@@ -213,7 +218,7 @@ impl Filter {
             true => name.head().starts_with(path) && name.head()[path.len()] == b'/',
             false => !name.is_plain() && path.starts_with(name.head()),
         };
-        self.include.iter().any(|p| p.adapter == Adapter::Fs && (path.is_empty() || leads(&p.name)))
+        self.include.iter().any(|p| p.adapter.has_paths() && (path.is_empty() || leads(&p.name)))
     }
 
     /// Patterns that took nothing, as the flags that they were given with.
@@ -258,29 +263,29 @@ mod tests {
 
     #[test]
     fn what_is_taken() {
-        use Adapter::{DynamoDb, Redis, S3, Sqs};
+        use adapter::{DYNAMODB, REDIS, S3, SQS};
         type Case<'c> = (&'c [&'c str], &'c [&'c str], Adapter, &'c [u8], &'c [&'c [u8]], bool);
         let cases: &[Case<'_>] = &[
-            (&[], &[], Redis, b"a", &[], true),
-            (&["redis:user:*"], &[], Redis, b"user:1/x", &[], true),
-            (&["redis:user:*"], &[], Redis, b"user", &[], false),
-            (&["redis:user:?"], &["redis:*9"], Redis, b"user:9", &[], false),
-            (&["redis:\\*"], &[], Redis, b"x", &[], false),
-            (&["redis:*"], &[], Redis, b"\xff\n", &[], true),
-            (&["redis:*"], &[], Sqs, b"q", &[], false),
-            (&[], &["redis:*"], Sqs, b"q", &[], true),
+            (&[], &[], REDIS, b"a", &[], true),
+            (&["redis:user:*"], &[], REDIS, b"user:1/x", &[], true),
+            (&["redis:user:*"], &[], REDIS, b"user", &[], false),
+            (&["redis:user:?"], &["redis:*9"], REDIS, b"user:9", &[], false),
+            (&["redis:\\*"], &[], REDIS, b"x", &[], false),
+            (&["redis:*"], &[], REDIS, b"\xff\n", &[], true),
+            (&["redis:*"], &[], SQS, b"q", &[], false),
+            (&[], &["redis:*"], SQS, b"q", &[], true),
             (&["s3:b/2026/"], &[], S3, b"b", &[b"2026/x"], true),
             (&["s3:b/2026/"], &[], S3, b"b", &[b"2025/x"], false),
             (&["s3:b/*.jpg"], &[], S3, b"b", &[b"a/b.jpg"], true),
             (&["s3:b/*.jpg"], &[], S3, b"b", &[b"a/b.jpg2"], false),
             (&["s3:b"], &["s3:b/tmp"], S3, b"b", &[b"tmp/1"], false),
-            (&["dynamodb:t/p?/2"], &[], DynamoDb, b"t", &[b"p1", b"2"], true),
-            (&["dynamodb:t/p?/2"], &[], DynamoDb, b"t", &[b"p1"], false),
-            (&["dynamodb:{t,u}"], &[], DynamoDb, b"u", &[b"p1"], true),
-            (&["dynamodb:a\\/b"], &[], DynamoDb, b"a/b", &[b"p1"], true),
-            (&["dynamodb:t/p\\/1"], &[], DynamoDb, b"t", &[b"p/1"], true),
-            (&["redis:{user1}:*"], &[], Redis, b"{user1}:a", &[], true),
-            (&["redis:{user1}:*"], &[], Redis, b"user1:a", &[], false),
+            (&["dynamodb:t/p?/2"], &[], DYNAMODB, b"t", &[b"p1", b"2"], true),
+            (&["dynamodb:t/p?/2"], &[], DYNAMODB, b"t", &[b"p1"], false),
+            (&["dynamodb:{t,u}"], &[], DYNAMODB, b"u", &[b"p1"], true),
+            (&["dynamodb:a\\/b"], &[], DYNAMODB, b"a/b", &[b"p1"], true),
+            (&["dynamodb:t/p\\/1"], &[], DYNAMODB, b"t", &[b"p/1"], true),
+            (&["redis:{user1}:*"], &[], REDIS, b"{user1}:a", &[], true),
+            (&["redis:{user1}:*"], &[], REDIS, b"user1:a", &[], false),
             (&["s3:b/2026-*/"], &[], S3, b"b", &[b"2026-11/x"], true),
             (&["s3:b/2026-*/"], &[], S3, b"b", &[b"2026-11"], false),
             (&["s3:b/"], &[], S3, b"b", &[b"x"], true),
@@ -296,10 +301,10 @@ mod tests {
     #[test]
     fn scopes_that_can_be_passed_over() {
         let f = filter(&["s3:b*/x"], &["s3:bad", "s3:bb/x"]);
-        assert!(f.takes_scope(Adapter::S3, b"bb"));
-        assert!(!f.takes_scope(Adapter::S3, b"bad"));
-        assert!(!f.takes_scope(Adapter::S3, b"c"));
-        assert!(!f.takes_adapter(Adapter::Redis));
+        assert!(f.takes_scope(adapter::S3, b"bb"));
+        assert!(!f.takes_scope(adapter::S3, b"bad"));
+        assert!(!f.takes_scope(adapter::S3, b"c"));
+        assert!(!f.takes_adapter(adapter::REDIS));
     }
 
     #[test]
@@ -308,10 +313,10 @@ mod tests {
         let f = filter(&["redis:a*", "redis:ab", "redis:x", "s3:b", "s3:b/k"], &["redis:abc", "redis:y"]);
         let all = ["--scope redis:a*", "--scope redis:ab", "--scope redis:x", "--scope s3:b", "--scope s3:b/k"];
         assert!(f.met_nothing());
-        assert!(f.takes(Adapter::Redis, b"ab", &[]) && f.takes_scope(Adapter::S3, b"b"));
+        assert!(f.takes(adapter::REDIS, b"ab", &[]) && f.takes_scope(adapter::S3, b"b"));
         assert_eq!(unmet(&f)[..5], all);
-        assert!(f.meets(Adapter::Redis, b"ab", &[]) && !f.meets(Adapter::Redis, b"abc", &[]));
-        assert!(f.meets_scope(Adapter::S3, b"b"));
+        assert!(f.meets(adapter::REDIS, b"ab", &[]) && !f.meets(adapter::REDIS, b"abc", &[]));
+        assert!(f.meets_scope(adapter::S3, b"b"));
         assert!(!f.met_nothing());
         assert_eq!(unmet(&f), ["--scope redis:x", "--scope s3:b/k", "--exclude redis:y"]);
         assert_eq!(unmet(&f.clone())[..5], all);

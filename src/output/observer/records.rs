@@ -131,6 +131,7 @@ impl<'o> Rest<'o> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::adapter;
 
     #[test]
     fn objects_come_back() {
@@ -147,11 +148,11 @@ mod tests {
             rest,
         };
         let want = [
-            object(Adapter::Redis, "db_0", "strings", &b"k"[..], None, Some(7), None, None),
-            object(Adapter::Redis, "db_0", "hashes", b"", None, None, mark(1), mark(2)),
-            object(Adapter::DynamoDb, "t", "items", b"h", Some(&b""[..]), None, mark(3), None),
-            object(Adapter::DynamoDb, "u", "items", b"h", Some(b"\0r"), None, None, mark(4)),
-            object(Adapter::DynamoDb, "t", "tables", b"t", None, None, None, None),
+            object(adapter::REDIS, "db_0", "strings", &b"k"[..], None, Some(7), None, None),
+            object(adapter::REDIS, "db_0", "hashes", b"", None, None, mark(1), mark(2)),
+            object(adapter::DYNAMODB, "t", "items", b"h", Some(&b""[..]), None, mark(3), None),
+            object(adapter::DYNAMODB, "u", "items", b"h", Some(b"\0r"), None, None, mark(4)),
+            object(adapter::DYNAMODB, "t", "tables", b"t", None, None, None, None),
         ];
         let mut objects = Objects::new(None);
         assert!(objects.is_empty());

@@ -38,7 +38,7 @@ fn corpora_in_both_forms() {
     for (n, corpus) in
         ["redis-small", "redis-nasty", "dynamodb-nasty", "sqs-nasty", "two-groups-pending"].iter().enumerate()
     {
-        let layout = [Layout::Tree, Layout::Packed][n % 2];
+        let layout = [Layout::TREE, Layout::JSONL][n % 2];
         check(corpus, Shape::default(), layout, 2);
         check(corpus, Shape { snappy: n % 2 == 0, file: 40_000, ..TINY }, layout, 1 + n);
     }
@@ -47,7 +47,7 @@ fn corpora_in_both_forms() {
 /// Large bodies: blocks of one row, stored and compressed side by side.
 #[test]
 fn objects_in_both_forms() {
-    check("s3-small", Shape { file: 1 << 20, ..Shape::default() }, Layout::Tree, 3);
+    check("s3-small", Shape { file: 1 << 20, ..Shape::default() }, Layout::TREE, 3);
 }
 
 /// The number of threads makes no difference.

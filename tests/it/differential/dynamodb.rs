@@ -1,6 +1,6 @@
 //! DynamoDB: tables that change, move to a new generation, are deleted, with items of all generations.
 
-use ekvsnap::format::Adapter;
+use ekvsnap::format::adapter;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -181,7 +181,7 @@ proptest! {
     #![proptest_config(config(120))]
     #[test]
     fn both_decoders_agree(history in history(op(), 60), ask in ask(), manner in manner()) {
-        compare(Adapter::DynamoDb, &history, ask, &manner)?;
+        compare(adapter::DYNAMODB, &history, ask, &manner)?;
     }
 }
 
@@ -189,6 +189,6 @@ proptest! {
     #![proptest_config(config(60))]
     #[test]
     fn what_is_encoded_is_decoded_alike(history in history(op(), 60), manner in manner()) {
-        comes_back(Adapter::DynamoDb, &history, &manner)?;
+        comes_back(adapter::DYNAMODB, &history, &manner)?;
     }
 }

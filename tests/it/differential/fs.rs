@@ -1,7 +1,7 @@
 //! The file system: names that come and go, second names, names in what is no directory, moves, left-overs.
 
 use ekvsnap::format::fs::key;
-use ekvsnap::format::{Adapter, Family};
+use ekvsnap::format::{Family, adapter};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
@@ -111,6 +111,6 @@ proptest! {
     #![proptest_config(config(30))]
     #[test]
     fn both_decoders_agree(history in history(op(), 70), ask in ask(), manner in manner()) {
-        compare(Adapter::Fs, &history, ask, &manner)?;
+        compare(adapter::FS, &history, ask, &manner)?;
     }
 }

@@ -16,7 +16,7 @@ use std::fmt::Debug;
 
 use ekvsnap::decode::{Layout, Options, Silent, decode};
 use ekvsnap::encode;
-use ekvsnap::format::Adapter;
+use ekvsnap::format::adapter::{self, Adapter};
 use ekvsnap::format::sst::writer::Shape;
 use ekvsnap::output::archive::Packing;
 use ekvsnap::source::Source;
@@ -87,7 +87,7 @@ fn compare<Op: Debug>(adapter: Adapter, history: &History<Op>, ask: Ask, manner:
             let all = match (&want, engine(adapter, &history.files, &ask, manner)) {
                 (Ok(want), Ok(got)) => differences(want, &got),
                 // Rows of an object can be committed one after the other: an earlier state of S3 need not be whole.
-                (Err(_), Err(error)) if adapter == Adapter::S3 && ask.as_of.is_some() && error.is_damage() => continue,
+                (Err(_), Err(error)) if adapter == adapter::S3 && ask.as_of.is_some() && error.is_damage() => continue,
                 (Err(damage), Err(error)) => vec![damage.clone(), error.to_string()],
                 (Err(damage), Ok(_)) => vec![format!("only the reference finds: {damage}")],
                 (Ok(_), Err(error)) => vec![format!("only the engine finds: {error}")],
@@ -100,7 +100,7 @@ fn compare<Op: Debug>(adapter: Adapter, history: &History<Op>, ask: Ask, manner:
 
 fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ekvsnap::error::Result<Tree> {
     // Archives of the file system have names as they are: `tests/it/fs/archive.rs` compares them.
-    let is_archive = manner.archive && adapter != Adapter::Fs;
+    let is_archive = manner.archive && adapter != adapter::FS;
     let form = |file: &Vec<u8>| match (manner.bundle, survey::stream(file)) {
         (Some(shape), Ok((survey::Layout::Pebble, _))) => bundle_of(file, shape),
         _ => file.clone(),
@@ -115,7 +115,7 @@ fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ek
         include_sqs_side_records: ask.side_records,
         preserve_sqs_visibility: ask.preserve_visibility,
         include_incomplete_uploads: ask.incomplete_uploads,
-        layout: if ask.packed { Layout::Packed } else { Layout::Tree },
+        layout: if ask.packed { Layout::JSONL } else { Layout::TREE },
         archive: is_archive.then_some(Packing::Tar),
         threads: manner.threads,
         fsync: Some(false),
@@ -127,7 +127,7 @@ fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ek
     let done = decode(&sources, &target, &options, &Silent);
     if done.as_ref().is_err_and(|error| error.reason() == format!("nothing matches --adapter {}", adapter.name())) {
         // Of a store without an object that is refused where one adapter is asked for, but not of all of them.
-        let options = Options { adapters: Adapter::SELECTABLE.to_vec(), ..options };
+        let options = Options { adapters: adapter::BUILT_IN.to_vec(), ..options };
         decode(&sources, &target, &options, &Silent)?;
     } else {
         done?;
@@ -147,7 +147,7 @@ const REFUSED: [&str; 3] = ["there twice", "has no row", "its path is not that o
 fn comes_back<Op: Debug>(adapter: Adapter, history: &History<Op>, manner: &Manner) -> Result<(), TestCaseError> {
     let dir = tempfile::tempdir().unwrap();
     let (before, after, target) = (dir.path().join("before"), dir.path().join("after"), dir.path().join("x.fsm"));
-    for layout in [Layout::Tree, Layout::Packed] {
+    for layout in [Layout::TREE, Layout::JSONL] {
         let options = Options { adapters: vec![adapter], layout, grain: manner.grain, ..Options::default() };
         let options = Options { threads: manner.threads, fsync: Some(false), force: true, ..options.for_restore() };
         let source = |(i, file): (usize, &Vec<u8>)| Source::from_bytes(format!("{i}.fsm"), file.clone());

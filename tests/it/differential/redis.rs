@@ -1,6 +1,6 @@
 //! Redis: rows of every family under keys that get in each other's way.
 
-use ekvsnap::format::Adapter;
+use ekvsnap::format::adapter;
 use proptest::prelude::*;
 
 use super::history::{NOW, Operation, Row, history};
@@ -267,7 +267,7 @@ proptest! {
     #![proptest_config(config(150))]
     #[test]
     fn both_decoders_agree(history in history(op(), 60), ask in ask(), manner in manner()) {
-        compare(Adapter::Redis, &history, ask, &manner)?;
+        compare(adapter::REDIS, &history, ask, &manner)?;
     }
 }
 
@@ -275,6 +275,6 @@ proptest! {
     #![proptest_config(config(60))]
     #[test]
     fn what_is_encoded_is_decoded_alike(history in history(op(), 60), manner in manner()) {
-        comes_back(Adapter::Redis, &history, &manner)?;
+        comes_back(adapter::REDIS, &history, &manner)?;
     }
 }

@@ -3,7 +3,7 @@
 //! An upload has one shape wherever it occurs, and an operation writes or deletes all of it: bodies stay whole.
 
 use ekvsnap::format::s3::key::{bucket_key, chunkblob_key};
-use ekvsnap::format::{Adapter, Family};
+use ekvsnap::format::{Family, adapter};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
@@ -248,11 +248,11 @@ proptest! {
     #![proptest_config(config(60))]
     #[test]
     fn both_decoders_agree(history in history(op(), 50), ask in ask(), manner in manner()) {
-        compare(Adapter::S3, &history, ask, &manner)?;
+        compare(adapter::S3, &history, ask, &manner)?;
     }
 
     #[test]
     fn what_is_encoded_comes_back(history in history(op(), 50), manner in manner()) {
-        comes_back(Adapter::S3, &history, &manner)?;
+        comes_back(adapter::S3, &history, &manner)?;
     }
 }

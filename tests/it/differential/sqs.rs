@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use ekvsnap::format::{Adapter, Family};
+use ekvsnap::format::{Family, adapter};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -199,7 +199,7 @@ proptest! {
     #![proptest_config(config(100))]
     #[test]
     fn both_decoders_agree(history in history(op(), 60), ask in ask(), manner in manner()) {
-        compare(Adapter::Sqs, &history, ask, &manner)?;
+        compare(adapter::SQS, &history, ask, &manner)?;
     }
 }
 
@@ -207,6 +207,6 @@ proptest! {
     #![proptest_config(config(60))]
     #[test]
     fn what_is_encoded_is_decoded_alike(history in history(op(), 60), manner in manner()) {
-        comes_back(Adapter::Sqs, &history, &manner)?;
+        comes_back(adapter::SQS, &history, &manner)?;
     }
 }

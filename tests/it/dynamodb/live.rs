@@ -25,7 +25,7 @@ fn better_deleted_items_stay_deleted() {
     let snapshot = Snapshot::new().table(&t).item_at(OLD, &t, &[S("k")], "old").delete_at(NOW, t.key(&[S("k")]));
     let decoded = decoded(snapshot.build());
     check_marks(&decoded, &[]);
-    assert_eq!(decoded.outcome.manifest.adapters.tally.of(ekvsnap::format::Adapter::DynamoDb).count(), 1);
+    assert_eq!(decoded.outcome.manifest.adapters.tally.of(ekvsnap::format::adapter::DYNAMODB).count(), 1);
 }
 
 #[test]

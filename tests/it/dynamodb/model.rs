@@ -130,7 +130,7 @@ fn check(shape: Shape, hash: &'static str, range: Option<&'static str>, new: &[K
     for grain in [Grain::default(), Grain { spacing: 1, piece: 1, unit: 1 }] {
         let got: BTreeMap<String, String> = marks(&with(&snapshot, |o| o.grain = grain)).into_iter().collect();
         assert_eq!(got, want);
-        let packed = with(&snapshot, |o| (o.grain, o.layout) = (grain, Layout::Packed));
+        let packed = with(&snapshot, |o| (o.grain, o.layout) = (grain, Layout::JSONL));
         assert_eq!(line_marks(&packed, "dynamodb/t.jsonl"), in_order);
     }
 }

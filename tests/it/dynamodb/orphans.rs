@@ -69,7 +69,7 @@ fn include_orphans_writes_them_by_row_key() {
     check_marks(&decoded, &want);
     let tally = &decoded.outcome.manifest.adapters.tally;
     let scopes: Vec<(&str, u64)> =
-        tally.of(ekvsnap::format::Adapter::DynamoDb).map(|(scope, kinds)| (scope, kinds[0].1)).collect();
+        tally.of(ekvsnap::format::adapter::DYNAMODB).map(|(scope, kinds)| (scope, kinds[0].1)).collect();
     assert_eq!(scopes, [("_orphans/gone", 2), ("_orphans/t", 4), ("t", 1)]);
 }
 

@@ -1,7 +1,7 @@
 //! `--layout jsonl`: a file a table (`rules.md` §6).
 
 use ekvsnap::decode::{Layout, Options};
-use ekvsnap::format::Adapter;
+use ekvsnap::format::adapter;
 use ekvsnap::survey::Grain;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use crate::kit::fixtures::{load, snapshots};
 use crate::kit::{Decoded, packed, run_with};
 
 fn pack(snapshot: &Snapshot, orphans: bool) -> Decoded {
-    with(snapshot, |o| (o.layout, o.include_orphans) = (Layout::Packed, orphans))
+    with(snapshot, |o| (o.layout, o.include_orphans) = (Layout::JSONL, orphans))
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn orphans_have_a_file_for_each_generation() {
     assert!(with(&snapshot, |o| o.include_orphans = true).has(&path.replace(".jsonl", "/items/%7F%5C.json")));
     let tally = &decoded.outcome.manifest.adapters.tally;
     let scopes: Vec<(&str, &str, u64)> = tally
-        .of(Adapter::DynamoDb)
+        .of(adapter::DYNAMODB)
         .flat_map(|(scope, kinds)| kinds.into_iter().map(move |k| (scope, k.0, k.1)))
         .collect();
     assert_eq!(scopes, [("_orphans/%5Forphans", "orphans", 2), ("_orphans/t", "orphans", 4), ("t", "items", 1)]);
@@ -124,7 +124,7 @@ fn a_damaged_item_is_one_line_less() {
     let snapshot = Snapshot::new().table(&t).item(&t, &[S("a")], "a").item(&t, &[S("c")], "c");
     let snapshot = snapshot.put(t.key(&[S("b")]), b"\0DI\x01\x0a\x05").put("!ddb|meta|table|enp6", "garbage");
     assert!(run_with(&[snapshot.build()], &packed()).is_err());
-    let decoded = with(&snapshot, |o| (o.layout, o.skip_damage) = (Layout::Packed, true));
+    let decoded = with(&snapshot, |o| (o.layout, o.skip_damage) = (Layout::JSONL, true));
     assert_eq!(line_marks(&decoded, "dynamodb/t.jsonl"), ["a", "c"]);
     assert_eq!(decoded.text("ERRORS.jsonl").lines().count(), 2);
 }
@@ -143,11 +143,11 @@ fn items(decoded: &Decoded, layout: Layout) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for path in decoded.below("dynamodb/") {
         match layout {
-            Layout::Tree if path.contains("/items/") => {
+            Layout::TREE if path.contains("/items/") => {
                 let table = path.split("/items/").next().unwrap().to_owned();
                 all.push((table, parse(decoded.text(&path)).to_string()));
             }
-            Layout::Packed if path.ends_with(".jsonl") => {
+            Layout::JSONL if path.ends_with(".jsonl") => {
                 let table = path.strip_suffix(".jsonl").unwrap();
                 all.extend(decoded.text(&path).lines().map(|line| (table.to_owned(), parse(line)["Item"].to_string())));
             }
@@ -162,7 +162,7 @@ fn items(decoded: &Decoded, layout: Layout) -> Vec<(String, String)> {
 fn both_layouts_hold_the_same_items() {
     let corpora = ["dynamodb-small", "dynamodb-nasty"].map(|name| snapshots(&load(name)));
     for (inputs, least) in corpora.iter().map(|inputs| (&inputs[..], 60)).chain([(&large()[..], 2000)]) {
-        let [tree, lines] = [Layout::Tree, Layout::Packed].map(|layout| {
+        let [tree, lines] = [Layout::TREE, Layout::JSONL].map(|layout| {
             let options = Options { layout, include_orphans: true, ..Options::default() };
             items(&run_with(inputs, &options).unwrap(), layout)
         });

@@ -65,7 +65,7 @@ fn scopes() {
 
 #[test]
 fn other_adapters_do_not_take_it() {
-    let redis = vec![ekvsnap::format::Adapter::Redis];
+    let redis = vec![ekvsnap::format::adapter::REDIS];
     for options in [
         Options { filter: chosen(&["redis:*"], &[]), ..Options::default() },
         Options { adapters: redis, ..Options::default() },
@@ -89,7 +89,7 @@ fn both_layouts_are_one() {
     let tree = |layout| run_with(&[tree().build()], &Options { layout, ..Options::default() }).unwrap().tree;
     let only_fs =
         |tree: crate::kit::Tree| tree.into_iter().filter(|(path, _)| path.starts_with(b"fs/")).collect::<Vec<_>>();
-    assert_eq!(only_fs(tree(Layout::Tree)), only_fs(tree(Layout::Packed)));
+    assert_eq!(only_fs(tree(Layout::TREE)), only_fs(tree(Layout::JSONL)));
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl Decoded {
 
 /// The default options with `--layout jsonl`.
 pub fn packed() -> Options {
-    Options { layout: Layout::Packed, ..Options::default() }
+    Options { layout: Layout::JSONL, ..Options::default() }
 }
 
 /// Decodes snapshots held in memory with the default options.

@@ -16,7 +16,7 @@ mod transactions;
 
 use std::collections::BTreeMap;
 
-use ekvsnap::format::Adapter;
+use ekvsnap::format::adapter::{self, Adapter};
 
 /// Path below the output to content; MANIFEST.json and CHECKSUMS are left out.
 pub type Tree = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -61,11 +61,12 @@ pub fn decode(files: &[Vec<u8>], adapter: Adapter, ask: &Ask) -> Result<Tree, Da
     let set = read(files, ask)?;
     let mut tree = Tree::new();
     match adapter {
-        Adapter::Redis => redis::decode(&set, ask, &mut tree)?,
-        Adapter::DynamoDb => dynamodb::decode(&set, ask, &mut tree)?,
-        Adapter::Fs => fs::decode(&set, ask, &mut tree)?,
-        Adapter::S3 => s3::decode(&set, ask, &mut tree)?,
-        Adapter::Sqs => sqs::decode(&set, ask, &mut tree)?,
+        adapter::REDIS => redis::decode(&set, ask, &mut tree)?,
+        adapter::DYNAMODB => dynamodb::decode(&set, ask, &mut tree)?,
+        adapter::FS => fs::decode(&set, ask, &mut tree)?,
+        adapter::S3 => s3::decode(&set, ask, &mut tree)?,
+        adapter::SQS => sqs::decode(&set, ask, &mut tree)?,
+        other => panic!("no second decoder of {}", other.name()),
     }
     Ok(tree)
 }

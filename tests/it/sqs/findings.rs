@@ -1,7 +1,7 @@
 //! Every warning and note, and when there is none.
 
 use ekvsnap::decode::Options;
-use ekvsnap::format::{Adapter, Family};
+use ekvsnap::format::{Family, adapter};
 use serde_json::{Value, json};
 
 use super::rows::{NOW_MS, Rows, message_key, msg, queue_key, record};
@@ -182,7 +182,7 @@ fn orphaned_side_records_are_a_warning_without_a_trace() {
 
 #[test]
 fn a_deselected_adapter_says_and_writes_nothing() {
-    let options = Options { adapters: vec![Adapter::Redis], ..Options::default() };
+    let options = Options { adapters: vec![adapter::REDIS], ..Options::default() };
     let snapshot = Snapshot::new().put("!redis|str|k", "v").queue("q", 1).msg(&msg("lost", 1, "a"));
     let decoded = decoded_with(snapshot.build(), &options);
     assert_eq!((decoded.warnings(), decoded.below("sqs")), (vec![], vec![]));

@@ -63,7 +63,7 @@ fn what_no_queue_has_is_kept_apart() {
     let decoded = decoded_with(snapshot.build(), &all());
     let orphans = ["gone.orphan/generation-7.jsonl", "gone.orphan/side.jsonl", "q.orphan/generation-1.jsonl"];
     assert_eq!(decoded.below("sqs/_orphans/"), orphans.map(|file| format!("sqs/_orphans/{file}")));
-    let tree = decoded_with(snapshot.build(), &Options { layout: Layout::Tree, ..all() });
+    let tree = decoded_with(snapshot.build(), &Options { layout: Layout::TREE, ..all() });
     for file in ["gone.orphan/generation-7.jsonl", "q.orphan/generation-1.jsonl"].map(|f| format!("sqs/_orphans/{f}")) {
         assert_eq!(decoded.text(&file), tree.text(&file));
     }
@@ -134,7 +134,7 @@ fn inputs() -> Vec<Vec<Vec<u8>>> {
 #[test]
 fn both_layouts_hold_the_same_lines() {
     for inputs in inputs() {
-        let [tree, lines] = [Layout::Tree, Layout::Packed]
+        let [tree, lines] = [Layout::TREE, Layout::JSONL]
             .map(|layout| as_packed(&run_with(&inputs, &Options { layout, ..all() }).unwrap().tree));
         assert!(lines.len() >= 10, "{}", lines.len());
         assert_eq!(tree.keys().collect::<Vec<_>>(), lines.keys().collect::<Vec<_>>());

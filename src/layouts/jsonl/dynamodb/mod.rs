@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use crate::adapters::dynamodb::Tables;
 use crate::dataset::KeyRange;
 use crate::error::Result;
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::format::dynamodb::number::plain;
 use crate::format::dynamodb::schema::Liveness;
 use crate::format::dynamodb::{self, KeyValue, PrimaryKey};
@@ -168,7 +168,7 @@ impl<'a> Lines<'a, '_> {
             part => Cow::Borrowed(part.raw()),
         };
         let (key, range) = (bytes(key.hash), key.range.map(bytes));
-        let (adapter, kind, range) = (Adapter::DynamoDb, "items", range.as_deref());
+        let (adapter, kind, range) = (adapter::DYNAMODB, "items", range.as_deref());
         objects.add(&Object { adapter, scope, kind, key: &key, range, size, expire_at_ms: None, value, rest: None });
     }
 
@@ -199,7 +199,7 @@ impl<'a> Lines<'a, '_> {
 
     fn close(&mut self) {
         if let Some(Open { scope, items, bytes, .. }) = self.open.take().filter(|open| open.items > 0) {
-            self.out.tally.add(Adapter::DynamoDb, &scope, "items", items, bytes);
+            self.out.tally.add(adapter::DYNAMODB, &scope, "items", items, bytes);
         }
     }
 }

@@ -46,7 +46,7 @@ impl Reader {
     pub fn part(&self, path: &[u8]) -> Option<Part> {
         Some(match File::of(self.layout, path)? {
             File::Document(_) | File::Generations => Part::Sidecar,
-            File::Side(queue) if self.layout == Layout::Tree && !self.queues.contains_key(queue) => {
+            File::Side(queue) if self.layout == Layout::TREE && !self.queues.contains_key(queue) => {
                 return queue.ends_with(".orphan").then_some(Part::Aside);
             }
             File::Messages(_) | File::Side(_) => Part::Objects,
@@ -76,8 +76,8 @@ impl Reader {
     /// The name of the queue whose files have this one; `told`: what its record says.
     fn name(&self, file: &str, told: &str) -> Option<Vec<u8>> {
         let file_of = |name: &[u8]| match self.layout {
-            Layout::Tree => names::queue_directory(name),
-            Layout::Packed => names::queue_stem(name),
+            Layout::JSONL => names::queue_stem(name),
+            _ => names::queue_directory(name),
         };
         let by_file = || if file == "%" { Some(Vec::new()) } else { unsegment(file) };
         let all = [Some(told.as_bytes().to_vec()), by_file()];

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::files::Files;
 use crate::adapters::dynamodb::Tables;
 use crate::error::Result;
-use crate::format::Adapter;
+use crate::format::adapter;
 use crate::layouts::dynamodb::count::note_untyped;
 use crate::layouts::dynamodb::paths::Paths;
 use crate::layouts::dynamodb::render::ItemRenderer;
@@ -112,7 +112,7 @@ impl<'s, 't> Bundle<'s, 't> {
             (self.table, self.number) = (Some(lines.table), 0);
         }
         let scope = Paths::of(&self.tables.get(lines.table)).scope;
-        collector.tally.add(Adapter::DynamoDb, &scope, "items", lines.items, lines.bytes.len() as u64);
+        collector.tally.add(adapter::DYNAMODB, &scope, "items", lines.items, lines.bytes.len() as u64);
         let mut rest = lines.bytes.as_slice();
         while !rest.is_empty() {
             let written = self.part.as_ref().map_or(0, |part| part.bytes);

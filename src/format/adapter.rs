@@ -1,0 +1,197 @@
+//! Front ends of the store, as code sees them that knows none of them: what they are called and how their objects are named.
+//!
+//! Five are built in. A program that embeds the crate adds its own with [`register`]; where the objects come from and go to is told
+//! to the [registry](crate::registry).
+
+use super::slots::{Full, Slots};
+
+/// A front end of the store: a handle of its [`Spec`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Adapter(u8);
+
+/// Tables and items.
+pub const DYNAMODB: Adapter = Adapter(0);
+/// Buckets and objects.
+pub const S3: Adapter = Adapter(1);
+/// Keys of the Redis interface.
+pub const REDIS: Adapter = Adapter(2);
+/// Queues and messages.
+pub const SQS: Adapter = Adapter(3);
+/// The file system.
+pub const FS: Adapter = Adapter(4);
+
+/// The adapters of this crate, in the order of the manifest.
+pub const BUILT_IN: [Adapter; 5] = [DYNAMODB, S3, REDIS, SQS, FS];
+
+/// Most adapters that there can be.
+pub const MOST: usize = 16;
+
+/// What an adapter is called, and how its objects are named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// Its name on the command line and in the manifest, and the folder of its files.
+    pub name: &'static str,
+    /// Prefixes of its keys. Those of built-in adapters are told by [`Family`](super::Family); others begin with `!WORD|`.
+    pub prefixes: &'static [&'static str],
+    /// How one object is named.
+    pub naming: Naming,
+    /// What an object is called: `key`, `item`.
+    pub object: &'static str,
+    /// The member of the manifest that lists the names of its scopes.
+    pub scopes: Option<&'static str>,
+    /// What stands beside the value of an object: `expiry`, `metadata`.
+    pub beside: &'static str,
+    /// Bytes that end a part of a key, where objects are counted by prefix.
+    pub separators: &'static [u8],
+}
+
+/// What stands behind the colon of `ADAPTER:NAME`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// A key, as it is.
+    Key,
+    /// A path: slashes at its ends do not count, and what is below a directory goes with it.
+    Path,
+    /// A scope, and behind a slash what is in it.
+    Scoped(Scoped),
+}
+
+/// Names of objects that are in scopes: `SCOPE/PART…`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scoped {
+    /// What a scope is called: `table`.
+    pub scope: &'static str,
+    /// The parts in words, where a scope alone names no object: `TABLE/PK or dynamodb:TABLE/PK/SK`.
+    pub wanted: Option<&'static str>,
+    /// Most parts of a pattern, the scope included.
+    pub parts: usize,
+    /// Whether a pattern without special characters takes all that begins with it.
+    pub prefixes: bool,
+}
+
+const KEY_SEPARATORS: &[u8] = b":/#|";
+
+const SPECS: [Spec; 5] = [
+    Spec {
+        name: "dynamodb",
+        prefixes: &[],
+        naming: Naming::Scoped(Scoped {
+            scope: "table",
+            wanted: Some("dynamodb:TABLE/PK or dynamodb:TABLE/PK/SK"),
+            parts: 3,
+            prefixes: false,
+        }),
+        object: "item",
+        scopes: Some("tables"),
+        beside: "metadata",
+        separators: KEY_SEPARATORS,
+    },
+    Spec {
+        name: "s3",
+        prefixes: &[],
+        naming: Naming::Scoped(Scoped { scope: "bucket", wanted: Some("s3:BUCKET/KEY"), parts: 2, prefixes: true }),
+        object: "object",
+        scopes: Some("buckets"),
+        beside: "metadata",
+        separators: b"/",
+    },
+    Spec {
+        name: "redis",
+        prefixes: &[],
+        naming: Naming::Key,
+        object: "key",
+        scopes: Some("databases"),
+        beside: "expiry",
+        separators: KEY_SEPARATORS,
+    },
+    Spec {
+        name: "sqs",
+        prefixes: &[],
+        naming: Naming::Scoped(Scoped { scope: "queue", wanted: None, parts: 1, prefixes: false }),
+        object: "message",
+        scopes: Some("queues"),
+        beside: "metadata",
+        separators: KEY_SEPARATORS,
+    },
+    Spec {
+        name: "fs",
+        prefixes: &[],
+        naming: Naming::Path,
+        object: "path",
+        scopes: None,
+        beside: "attributes",
+        separators: b"/",
+    },
+];
+
+static BUILT_IN_SPECS: [Spec; 5] = SPECS;
+static ADDED: Slots<Spec, { MOST - 5 }> = Slots::new();
+
+/// Adds an adapter, for all of the process and as long as it runs.
+///
+/// # Errors
+/// There are [`MOST`] already, or one has the name.
+pub fn register(spec: &'static Spec) -> Result<Adapter, Full> {
+    if all().any(|known| known.name() == spec.name) {
+        return Err(Full);
+    }
+    let slot = ADDED.add(spec)?;
+    u8::try_from(BUILT_IN.len().saturating_add(slot)).map(Adapter).map_err(|_| Full)
+}
+
+/// All adapters: those of this crate, then those that were added.
+pub fn all() -> impl Iterator<Item = Adapter> {
+    let added = (BUILT_IN.len()..).zip(ADDED.all()).filter_map(|(id, _)| u8::try_from(id).ok().map(Adapter));
+    BUILT_IN.into_iter().chain(added)
+}
+
+/// The adapter of this name.
+pub fn named(name: &[u8]) -> Option<Adapter> {
+    all().find(|adapter| adapter.name().as_bytes() == name)
+}
+
+/// The adapter of this number, if there is one.
+pub fn numbered(id: u8) -> Option<Adapter> {
+    all().find(|adapter| adapter.0 == id)
+}
+
+/// Names of all adapters, in a sentence: `redis, s3 or fs`.
+pub fn names() -> String {
+    let names: Vec<&str> = all().map(|adapter| adapter.name()).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+impl Adapter {
+    /// What is known of it.
+    pub fn spec(self) -> &'static Spec {
+        let id = usize::from(self.0);
+        // No handle is made but of a specification that is there.
+        BUILT_IN_SPECS.get(id).or_else(|| ADDED.get(id.checked_sub(BUILT_IN.len())?)).unwrap_or(&BUILT_IN_SPECS[0])
+    }
+
+    /// Its name on the command line and in the manifest.
+    pub fn name(self) -> &'static str {
+        self.spec().name
+    }
+
+    /// Its number, below [`MOST`]: the same for the life of the process.
+    pub const fn id(self) -> u8 {
+        self.0
+    }
+
+    /// What its scopes are called, and how what is in them is named; `None` where there is one scope only.
+    pub fn scoped(self) -> Option<&'static Scoped> {
+        match &self.spec().naming {
+            Naming::Scoped(scoped) => Some(scoped),
+            Naming::Key | Naming::Path => None,
+        }
+    }
+
+    /// Whether its objects are named by paths.
+    pub fn has_paths(self) -> bool {
+        self.spec().naming == Naming::Path
+    }
+}

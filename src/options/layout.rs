@@ -1,0 +1,75 @@
+//! How logical data is laid out in files.
+//!
+//! Two layouts are built in. A program that embeds the crate adds its own with [`Layout::register`]; who writes the objects of an adapter
+//! in it is told to the [registry](crate::registry).
+
+use crate::format::{Full, slots::Slots};
+
+/// A layout: a handle of its [`LayoutSpec`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout(u8);
+
+/// What is known of a layout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayoutSpec {
+    /// Its name on the command line and in the manifest.
+    pub name: &'static str,
+    /// Whether many objects are in one file.
+    pub is_packed: bool,
+}
+
+static BUILT_IN: [LayoutSpec; 2] =
+    [LayoutSpec { name: "tree", is_packed: false }, LayoutSpec { name: "jsonl", is_packed: true }];
+static ADDED: Slots<LayoutSpec, 14> = Slots::new();
+
+impl Default for Layout {
+    fn default() -> Layout {
+        Layout::TREE
+    }
+}
+
+impl Layout {
+    /// A file for each key, item and object (`tree.md`).
+    pub const TREE: Layout = Layout(0);
+    /// A JSONL file for each scope and type, a line for each key, item and message (`rules.md` §6).
+    pub const JSONL: Layout = Layout(1);
+
+    /// Adds a layout, for all of the process and as long as it runs.
+    ///
+    /// # Errors
+    /// There is no room for one more, or one has the name.
+    pub fn register(spec: &'static LayoutSpec) -> Result<Layout, Full> {
+        if Layout::named(spec.name).is_some() {
+            return Err(Full);
+        }
+        let slot = ADDED.add(spec)?;
+        u8::try_from(BUILT_IN.len() + slot).map(Layout).map_err(|_| Full)
+    }
+
+    /// All layouts: those of this crate, then those that were added.
+    pub fn all() -> impl Iterator<Item = Layout> {
+        (0..).zip(BUILT_IN.iter().chain(ADDED.all())).map(|(id, _)| Layout(id))
+    }
+
+    /// The layout of this name.
+    pub fn named(name: &str) -> Option<Layout> {
+        Layout::all().find(|layout| layout.name() == name)
+    }
+
+    /// What is known of it.
+    pub fn spec(self) -> &'static LayoutSpec {
+        let id = usize::from(self.0);
+        // No handle is made but of a specification that is there.
+        BUILT_IN.get(id).or_else(|| ADDED.get(id.checked_sub(BUILT_IN.len())?)).unwrap_or(&BUILT_IN[0])
+    }
+
+    /// Its name on the command line and in the manifest.
+    pub fn name(self) -> &'static str {
+        self.spec().name
+    }
+
+    /// Whether many objects are in one file.
+    pub fn is_packed(self) -> bool {
+        self.spec().is_packed
+    }
+}

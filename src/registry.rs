@@ -1,0 +1,267 @@
+//! Who reads and writes what: a line for each adapter, and one for each adapter in each layout.
+//!
+//! What is below this room knows one adapter or one layout; what is above asks here. A program that embeds the crate adds lines of its
+//! own, of an adapter or a layout that it [registered](crate::format::adapter::register), before the first run that needs them:
+//!
+//! * [`Front`] finds the rows of one object of an adapter ([`add_front`]).
+//! * [`Writer`] writes the objects of an adapter in a layout ([`add_writer`]).
+
+use std::path::Path;
+
+use crate::adapters::{dynamodb, fs, redis, s3, sqs};
+use crate::dataset::{DataSet, RowsOf};
+use crate::error::{Error, Result};
+use crate::format::adapter::{self, Adapter};
+use crate::format::{Full, slots::Slots};
+use crate::layouts::place::Place;
+use crate::layouts::{self, jsonl, tree};
+use crate::options::{Layout, ObjectName, Options, spellings};
+use crate::output::tree::Tree;
+use crate::output::unit::Collector;
+use crate::report::Findings;
+use crate::run::{Job, Progress};
+
+/// Where the rows of one object of an adapter are, and what its files hold.
+#[derive(Debug)]
+pub struct Front {
+    /// The adapter.
+    pub adapter: Adapter,
+    /// Ranges that hold all rows of an object.
+    pub rows_of: fn(&DataSet<'_>, &ObjectName) -> Result<RowsOf>,
+    /// What a file of an output holds, by its path below the adapter's folder; `None`: no objects.
+    pub place: fn(Layout, &[u8]) -> Option<Place>,
+}
+
+/// Writes the objects of an adapter in a layout.
+#[derive(Debug)]
+pub struct Writer {
+    /// The adapter.
+    pub adapter: Adapter,
+    /// The layout.
+    pub layout: Layout,
+    /// Writes all objects that the options of the job ask for.
+    pub all: fn(&mut Job<'_, '_, '_>) -> Result<()>,
+    /// Writes one object, if it is there. The filter of the options is its own.
+    pub one: fn(&mut Job<'_, '_, '_>, &ObjectName) -> Result<()>,
+}
+
+static FRONTS: [Front; 5] = [
+    Front {
+        adapter: adapter::DYNAMODB,
+        place: layouts::dynamodb::place::place,
+        rows_of: |set, at| Ok(RowsOf::exactly(dynamodb::rows_of(set, &at.name, at.rest())?)),
+    },
+    Front {
+        adapter: adapter::S3,
+        place: layouts::s3::place::place,
+        rows_of: |set, at| s3::rows_of(set, &at.name, &spellings(at.rest())),
+    },
+    Front {
+        adapter: adapter::REDIS,
+        place: layouts::redis::place::place,
+        rows_of: |set, at| Ok(redis::Splits::new(set).rows_of(spellings(&at.name))),
+    },
+    Front {
+        adapter: adapter::SQS,
+        place: layouts::sqs::place::place,
+        rows_of: |_, at| Ok(sqs::rows_of(&at.name, at.rest())),
+    },
+    Front {
+        adapter: adapter::FS,
+        place: layouts::fs::place::place,
+        rows_of: |set, at| Ok(RowsOf::exactly(fs::rows_of(set, &at.name)?)),
+    },
+];
+
+/// In the order in which a run writes.
+static WRITERS: [Writer; 10] = {
+    use adapter::{DYNAMODB, FS, REDIS, S3, SQS};
+    use layouts::{dynamodb, fs, redis, s3, sqs};
+    const TREE: Layout = Layout::TREE;
+    const JSONL: Layout = Layout::JSONL;
+    [
+        Writer { adapter: DYNAMODB, layout: TREE, all: dynamodb::tables, one: dynamodb::item },
+        Writer { adapter: DYNAMODB, layout: JSONL, all: dynamodb::tables, one: dynamodb::item },
+        Writer {
+            adapter: S3,
+            layout: TREE,
+            all: s3::write_all::<tree::s3::Sidecars>,
+            one: s3::write_one::<tree::s3::Sidecars>,
+        },
+        Writer {
+            adapter: S3,
+            layout: JSONL,
+            all: s3::write_all::<jsonl::s3::Lines>,
+            one: s3::write_one::<jsonl::s3::Lines>,
+        },
+        Writer {
+            adapter: REDIS,
+            layout: TREE,
+            all: |job| redis::write_all::<tree::redis::Files<'_, '_>>(job),
+            one: |job, at| redis::write_one::<tree::redis::Files<'_, '_>>(job, at),
+        },
+        Writer {
+            adapter: REDIS,
+            layout: JSONL,
+            all: |job| redis::write_all::<jsonl::redis::Lines<'_, '_>>(job),
+            one: |job, at| redis::write_one::<jsonl::redis::Lines<'_, '_>>(job, at),
+        },
+        Writer { adapter: SQS, layout: TREE, all: sqs::queues, one: sqs::of_queue },
+        Writer { adapter: SQS, layout: JSONL, all: sqs::queues, one: sqs::of_queue },
+        Writer { adapter: FS, layout: TREE, all: fs::files, one: fs::file },
+        Writer { adapter: FS, layout: JSONL, all: fs::files, one: fs::file },
+    ]
+};
+
+static ADDED_FRONTS: Slots<Front, 11> = Slots::new();
+static ADDED_WRITERS: Slots<Writer, 64> = Slots::new();
+
+/// Tells how the rows of one object of an added adapter are found.
+///
+/// # Errors
+/// There is no room for one more, or it is known of the adapter.
+pub fn add_front(front: &'static Front) -> std::result::Result<(), Full> {
+    if fronts().any(|known| known.adapter == front.adapter) {
+        return Err(Full);
+    }
+    ADDED_FRONTS.add(front).map(drop)
+}
+
+/// Tells who writes the objects of an adapter in a layout: one of the two was added.
+///
+/// # Errors
+/// There is no room for one more, or somebody does.
+pub fn add_writer(writer: &'static Writer) -> std::result::Result<(), Full> {
+    if writers().any(|known| (known.adapter, known.layout) == (writer.adapter, writer.layout)) {
+        return Err(Full);
+    }
+    ADDED_WRITERS.add(writer).map(drop)
+}
+
+fn fronts() -> impl Iterator<Item = &'static Front> {
+    FRONTS.iter().chain(ADDED_FRONTS.all())
+}
+
+fn writers() -> impl Iterator<Item = &'static Writer> {
+    WRITERS.iter().chain(ADDED_WRITERS.all())
+}
+
+/// Who writes the objects of an adapter in a layout.
+fn writer(adapter: Adapter, layout: Layout) -> Result<&'static Writer> {
+    let found = writers().find(|writer| (writer.adapter, writer.layout) == (adapter, layout));
+    found.ok_or_else(|| {
+        let (adapter, layout) = (adapter.name(), layout.name());
+        Error::usage(format!("the layout {layout} has no place for objects of {adapter}: choose other adapters"))
+    })
+}
+
+/// Writes all objects that are asked for, adapter by adapter.
+///
+/// # Errors
+/// A damaged row, a failed write, or a layout that has no place for the objects of an adapter whose rows are there.
+pub(crate) fn fill_all(job: &mut Job<'_, '_, '_>) -> Result<()> {
+    let options = job.options;
+    for adapter in adapter::all().filter(|adapter| options.wants(*adapter)) {
+        match writer(adapter, options.layout) {
+            Ok(writer) => (writer.all)(job)?,
+            Err(error) if job.set.has_rows_of(adapter) => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Decodes one object into `tree`, without decoding the rest, and gives what was noticed: nothing comes of it if the object is not there.
+/// `scratch` as for [`fill`](crate::decode::fill).
+///
+/// # Errors
+/// A damaged row of the object, or of what its adapter must read first.
+pub fn fill_one(
+    set: &DataSet<'_>,
+    name: &ObjectName,
+    options: &Options,
+    tree: &Tree,
+    scratch: &Path,
+    progress: &dyn Progress,
+) -> Result<Findings> {
+    set.check_keys()?;
+    let writer = writer(name.adapter, options.layout)?;
+    let mut collector = Collector::new(tree, scratch);
+    (writer.one)(&mut Job { set, options, tree, progress, collector: &mut collector }, name)?;
+    set.check_unchanged()?;
+    collector.finish().map(|(_, findings, _)| findings)
+}
+
+/// Where the rows of an object are.
+///
+/// # Errors
+/// As [`fill_one`]; a usage error, if nobody knows of the adapter.
+pub fn rows_of(set: &DataSet<'_>, name: &ObjectName) -> Result<RowsOf> {
+    let front = fronts().find(|front| front.adapter == name.adapter);
+    let front =
+        front.ok_or_else(|| Error::usage(format!("rows of one object of {} cannot be found", name.adapter.name())))?;
+    (front.rows_of)(set, name)
+}
+
+/// What a file of an output holds, by its path below the output; `None`: no objects.
+pub(crate) fn place(layout: Layout, path: &[u8]) -> Option<Place> {
+    let slash = memchr::memchr(b'/', path)?;
+    let adapter = adapter::named(&path[..slash])?;
+    let front = fronts().find(|front| front.adapter == adapter)?;
+    (front.place)(layout, &path[slash + 1..])
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::layouts::place::Shape;
+    use crate::options::Layout;
+    use crate::registry::place;
+
+    #[test]
+    fn places() {
+        let shape =
+            |path: &str| place(Layout::JSONL, path.as_bytes()).map(|place| (place.scope, place.kind, place.shape));
+        let some = |scope: &str, kind, shape| Some((scope.to_owned(), kind, shape));
+        assert_eq!(shape("redis/db_0/hashes.jsonl"), some("db_0", "hashes", Shape::Keyed));
+        assert_eq!(shape("redis/db_0/streams.jsonl"), some("db_0", "streams", Shape::Stream));
+        assert_eq!(shape("dynamodb/t.schema.json"), some("t", "tables", Shape::Scope));
+        assert_eq!(shape("dynamodb/t.jsonl"), some("t", "items", Shape::Item));
+        assert_eq!(shape("s3/b/_index.jsonl"), some("b", "objects", Shape::S3));
+        assert_eq!(shape("sqs/q.fifo.jsonl"), some("q.fifo", "messages", Shape::Message));
+        assert_eq!(shape("fs/metadata.jsonl"), some("tree", "files", Shape::File));
+        for none in ["s3/b/x/_index.jsonl", "s3/b/x.jsonl", "redis/db_0/_orphans/ttl.jsonl", "MANIFEST.json"] {
+            assert_eq!(shape(none), None, "{none}");
+        }
+        assert_eq!(place(Layout::JSONL, b"s3/\xff/_index.jsonl"), None);
+    }
+
+    #[test]
+    fn places_in_a_tree() {
+        let tree = |path: &str| place(Layout::TREE, path.as_bytes());
+        let whole =
+            |path: &str| tree(path).map(|place| (place.kind, String::from_utf8(place.key).unwrap(), place.shape));
+        for (path, kind, key) in [
+            ("redis/db_0/hashes/a%3Ab.json", "hashes", "a:b"),
+            ("redis/db_0/streams/x.y.jsonl", "streams", "x.y"),
+            ("redis/db_0/_orphans/ttl.jsonl", "others", "_orphans/ttl.jsonl"),
+            ("s3/b/x/y.txt", "objects", "x/y.txt"),
+            ("s3/b/x/y.txt.elastickv-meta.json", "metadata", "x/y.txt"),
+            ("sqs/q/_internals/side_records.jsonl", "others", "_internals/side_records.jsonl"),
+        ] {
+            assert_eq!(whole(path), Some((kind, key.to_owned(), Shape::Whole)), "{path}");
+        }
+        for (path, shape) in [
+            ("redis/db_0/strings_ttl.jsonl", Shape::Ttl),
+            ("dynamodb/t/_schema.json", Shape::Scope),
+            ("dynamodb/t/items/data-00001.jsonl", Shape::Item),
+            ("dynamodb/t/items/a/b.json", Shape::ItemFile),
+            ("sqs/q/messages.jsonl", Shape::Message),
+            ("fs/metadata.jsonl", Shape::File),
+        ] {
+            assert_eq!(tree(path).map(|place| place.shape), Some(shape), "{path}");
+        }
+        for path in ["MANIFEST.json", "CHECKSUMS", "ERRORS.jsonl", "fs/tree/x", "redis/db_0/KEYMAP.jsonl"] {
+            assert_eq!(tree(path), None, "{path}");
+        }
+    }
+}
