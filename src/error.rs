@@ -200,6 +200,9 @@ pub enum ErrorKind {
     /// An output in an archive that cannot be read to its end.
     #[error("the archive is damaged: {0}")]
     Archive(String),
+    /// A compressed input that cannot be unpacked.
+    #[error("the compressed file cannot be unpacked: {0}")]
+    Compressed(String),
     /// What a lenient run leaves out up to the next place where entries begin.
     #[error("{why}; {bytes} bytes up to the next sound entry were not read")]
     Gap {

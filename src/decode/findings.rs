@@ -1,5 +1,8 @@
 //! What is said about the inputs as a whole.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use super::filter::Matched;
 use super::{Options, iso_time};
 use crate::dataset::{DataSet, Group, Unresolved};
@@ -15,6 +18,7 @@ kinds! {
     Warning FLAG_UNMATCHED "flag_matched_nothing" "a flag that chooses objects, of which none is there: is its pattern mistyped?";
     Warning UNKNOWN_ROWS "unknown_rows" "rows that no family owns; not decoded";
     Warning GROUP_TIMES "groups_at_different_times" "transactions over several groups may be torn; decode with --as-of set to the smallest";
+    Warning GIVEN_TWICE "same_snapshot_twice" "two inputs have the same checksum and length: one snapshot was given twice, and that of another group may be missing";
     Warning HEADER_ONLY "no_store_stream" "an FSM header with neither stream nor footer: an empty result";
     Warning PENDING "txn_pending" "prepared transactions of unknown outcome; their keys keep the committed state (give the inputs of all groups)";
     Warning STRAY_INTENTS "txn_stray_intents" "intents without a lock of the same transaction; ignored, as the server does";
@@ -52,6 +56,7 @@ pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, 
     for group in set.groups().iter().filter(|group| group.survey.above_last_commit > 0) {
         findings.add(about(&ABOVE_COMMIT, group).with("rows", group.survey.above_last_commit));
     }
+    given_twice(set, findings);
     group_times(set, findings);
     staged_rows(set, findings)?;
     unowned_rows(set, options, findings)?;
@@ -94,6 +99,21 @@ fn staged_rows(set: &DataSet<'_>, findings: &mut Findings) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// Copies of one file count nothing twice, but the second one may have been meant for another group.
+fn given_twice(set: &DataSet<'_>, findings: &mut Findings) {
+    let mut seen = BTreeMap::new();
+    for group in set.inputs() {
+        let is_store = group.survey.counts.summary().entries > 0;
+        let Some(crc) = group.survey.crc32c.filter(|_| is_store) else { continue };
+        match seen.entry((crc, group.source.file().len())) {
+            Entry::Vacant(free) => drop(free.insert(group.source.path())),
+            Entry::Occupied(first) => {
+                findings.add(Finding::new(&GIVEN_TWICE).with("input", group.source.path()).with("same", *first.get()));
+            }
+        }
+    }
 }
 
 fn unowned_rows(set: &DataSet<'_>, options: &Options, findings: &mut Findings) -> Result<()> {

@@ -1,8 +1,9 @@
-//! From what the user names to snapshot files: a file, a server data directory, its `fsm-snap/`, or a directory of
-//! group directories (`container.md` §1, §4).
+//! From what the user names to snapshot files: a file, a server data directory, its `fsm-snap/`, a directory of
+//! group directories (`container.md` §1, §4), or a directory of files that somebody has put together.
 
 use std::collections::HashMap;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -83,13 +84,27 @@ fn in_directory(dir: &Path, found: &mut Found) -> Result<()> {
     for below in entries(dir)?.into_iter().filter(|p| p.is_dir()) {
         group(&below, found)?;
     }
-    if found.files.len() > before {
+    if found.files.len() > before || snapshots_by_name(dir, found)? {
         return Ok(());
     }
     Err(Error::usage(format!(
         "{} holds no snapshot: name a .fsm file, a server data directory or its fsm-snap/",
         dir.display()
     )))
+}
+
+/// Takes every file that is named as a snapshot, compressed or not: somebody has put those of all groups together. Tells whether
+/// there is one.
+fn snapshots_by_name(dir: &Path, found: &mut Found) -> Result<bool> {
+    let is_snapshot = |path: &PathBuf| {
+        let name = path.as_os_str().as_bytes();
+        path.is_file() && [&b".fsm"[..], b".fsm.gz", b".fsm.zst"].iter().any(|end| name.ends_with(end))
+    };
+    let mut files: Vec<PathBuf> = entries(dir)?.into_iter().filter(is_snapshot).collect();
+    files.sort();
+    let any = !files.is_empty();
+    found.files.extend(files);
+    Ok(any)
 }
 
 /// Takes the newest intact file of a data directory; tells whether it has snapshots.

@@ -1,7 +1,8 @@
-//! Where the bytes come from: a mapped file, a read file, or standard input spooled to a temporary file; a bundle is
-//! unpacked to one.
+//! Where the bytes come from: a mapped file, a read file, or standard input spooled to a temporary file; a bundle and a
+//! compressed file are unpacked to one.
 
 mod bundle;
+mod compressed;
 pub mod crc;
 mod discover;
 pub mod keys;
@@ -11,11 +12,12 @@ mod values;
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 pub use bundle::{Bound, Missing};
+pub use compressed::Compression;
 pub use discover::{Found, PassedOver, find_inputs, index_of};
 pub use map::survive_torn_maps;
 pub(crate) use spill::{Spill, Spilled};
@@ -135,10 +137,10 @@ impl Source {
         Source::spool(Path::new("standard input"), io::stdin().lock(), access)
     }
 
-    /// Spools a stream to an unlinked temporary file: a snapshot is read more than once.
+    /// Spools a stream to an unlinked temporary file: a snapshot is read more than once. A compressed one is unpacked.
     ///
     /// # Errors
-    /// A failed read or write.
+    /// A failed read or write; a compressed stream that is damaged.
     pub fn spool(name: &Path, mut stream: impl Read, access: Access) -> Result<Source> {
         let spool = |e| Error::io("spool", name, e);
         let mut file = tempfile::tempfile().map_err(spool)?;
@@ -152,8 +154,27 @@ impl Source {
         if !meta.is_file() {
             return Err(Error::usage(format!("{} is not a regular file", path.display())));
         }
+        let mut head = [0; 4];
+        let read = file.read_at(&mut head, 0).map_err(|e| Error::io("read", path, e))?;
+        if let Some(compression) = Compression::of(&head[..read]) {
+            return Source::unpacked_from(path, file, compression, access);
+        }
         let bytes = Bytes::of(&mut file, access).map_err(|e| Error::io("read", path, e))?;
         Ok(Source::new(path.to_path_buf(), bytes, Some((file, Stamp::of(&meta))), access))
+    }
+
+    /// What is in a compressed file, in an unlinked temporary file.
+    fn unpacked_from(path: &Path, file: File, compression: Compression, access: Access) -> Result<Source> {
+        let failed = |e: io::Error| match e.raw_os_error() {
+            Some(_) => Error::io("unpack", path, e),
+            None => Error::new(ErrorKind::Compressed(e.to_string())).input(path),
+        };
+        let mut stream = compression.unpack(io::BufReader::with_capacity(1 << 18, file)).map_err(failed)?;
+        let mut unpacked = tempfile::tempfile().map_err(|e| Error::io("spool", path, e))?;
+        io::copy(&mut stream, &mut unpacked).map_err(failed)?;
+        unpacked.rewind().map_err(|e| Error::io("spool", path, e))?;
+        let bytes = Bytes::of(&mut unpacked, access).map_err(|e| Error::io("read", path, e))?;
+        Ok(Source::new(path.to_path_buf(), bytes, None, access))
     }
 
     /// The name as the user gave it.

@@ -7,6 +7,7 @@ mod archive;
 mod better;
 mod bundle;
 mod cli;
+mod compressed;
 mod container;
 mod damaged;
 mod diff;

@@ -18,6 +18,7 @@ pub use folder::{open_below, open_known_below};
 pub use sparse::{Piece, Sparse};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::Compression;
 
 /// How an output is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,21 +37,16 @@ pub enum Form {
 const HEAD: u64 = 512;
 /// Where a tar header has its mark, and the mark.
 const USTAR: (usize, &[u8]) = (257, b"ustar");
-/// Its only method of compression, deflate, with it.
-const GZIP: &[u8] = b"\x1f\x8b\x08";
-const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
-/// Most bytes, as a power of two, that unpacking may hold of what is behind it: level 19 has 8 MiB.
-#[cfg(feature = "archive")]
-const MOST_WINDOW: u32 = 25;
+/// Compressed bytes in which the first ones of what is compressed must be: a block of Zstandard has up to 128 KiB.
+const COMPRESSED_HEAD: u64 = 160 << 10;
 
 impl Form {
     /// The form of an archive by its first bytes; `None`: it is none.
     fn of_head(head: &[u8]) -> Option<Form> {
-        if head.starts_with(ZSTD) {
-            return Some(Form::TarZst);
-        }
-        if head.starts_with(GZIP) {
-            return Some(Form::TarGz);
+        match Compression::of(head) {
+            Some(Compression::Zstd) => return Some(Form::TarZst),
+            Some(Compression::Gzip) => return Some(Form::TarGz),
+            None => {}
         }
         let tar = !head.starts_with(b"EKV") && head.get(USTAR.0..).is_some_and(|rest| rest.starts_with(USTAR.1));
         tar.then_some(Form::Tar)
@@ -92,13 +88,26 @@ pub fn look(path: &Path) -> Result<Named> {
 fn look_into(path: &Path, mut stream: impl Read + 'static) -> Result<Named> {
     let mut head = Vec::new();
     stream.by_ref().take(HEAD).read_to_end(&mut head).map_err(|e| Error::io("read", path, e))?;
-    let form = Form::of_head(&head);
+    let mut form = Form::of_head(&head);
+    if let Some(compression) = Compression::of(&head) {
+        stream.by_ref().take(COMPRESSED_HEAD).read_to_end(&mut head).map_err(|e| Error::io("read", path, e))?;
+        // What cannot be unpacked is told of when it is read.
+        form = form.filter(|_| !holds_snapshot(compression, &head));
+    }
     let whole: Box<dyn Read> = Box::new(io::Cursor::new(head).chain(stream));
     let name = path.to_path_buf();
     Ok(match form {
         Some(form) => Named::Output(Output { name, form, bytes: Bytes::Stream(whole) }),
         None => Named::Piped(whole),
     })
+}
+
+/// Whether what is compressed begins as a snapshot does.
+fn holds_snapshot(compression: Compression, head: &[u8]) -> bool {
+    let mut inner = Vec::new();
+    // The head ends in the middle of the stream: what came before the error counts.
+    let _ = compression.unpack(head).and_then(|stream| stream.take(HEAD).read_to_end(&mut inner));
+    inner.starts_with(b"EKV") && Form::of_head(&inner).is_none()
 }
 
 /// An output that is there to be read.
@@ -184,23 +193,16 @@ impl Output {
         let (name, form) = (&self.name, self.form);
         match &mut self.bytes {
             Bytes::Root(root) => folder::walk(name, root, each),
-            #[cfg(feature = "archive")]
-            Bytes::Stream(stream) if form == Form::TarGz => {
-                // What stands behind the stream must be one more, as gunzip has it.
-                let unpacked = flate2::bufread::MultiGzDecoder::new(io::BufReader::with_capacity(1 << 18, stream));
+            Bytes::Stream(stream) => {
+                let compression = match form {
+                    Form::TarGz => Compression::Gzip,
+                    Form::TarZst => Compression::Zstd,
+                    _ => return tar::members(name, io::BufReader::with_capacity(1 << 20, stream), each),
+                };
+                let unpacked = compression.unpack(io::BufReader::with_capacity(1 << 18, stream));
+                let unpacked = unpacked.map_err(|e| broken(name, e))?;
                 tar::members(name, io::BufReader::with_capacity(1 << 20, unpacked), each)
             }
-            #[cfg(feature = "archive")]
-            Bytes::Stream(stream) if form == Form::TarZst => {
-                let mut unpacked = zstd::Decoder::new(stream).map_err(|e| broken(name, e))?;
-                unpacked.window_log_max(MOST_WINDOW).map_err(|e| broken(name, e))?;
-                tar::members(name, unpacked, each)
-            }
-            #[cfg(not(feature = "archive"))]
-            Bytes::Stream(_) if form != Form::Tar => {
-                Err(Error::usage("this build reads no compressed archives: it lacks the feature `archive`"))
-            }
-            Bytes::Stream(stream) => tar::members(name, io::BufReader::with_capacity(1 << 20, stream), each),
         }
     }
 }
