@@ -20,7 +20,7 @@ use crate::output::archive::Packing;
 #[command(after_help = filter::help(exit::TABLE))]
 #[allow(clippy::struct_excessive_bools)]
 pub(super) struct Args {
-    /// Snapshot files, data or fsm-snap/ directories, or -; several are one data set.
+    /// Snapshots, one of each group of a cluster
     #[arg(value_name = "INPUT", required_unless_present = "input")]
     inputs: Vec<PathBuf>,
 
@@ -28,7 +28,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "PATH", hide = true)]
     input: Vec<PathBuf>,
 
-    /// A new or empty directory; of an archive a file, or - for standard output.
+    /// New or empty directory, archive file, or - for stdout
     #[arg(short, long, value_name = "OUT", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
 
@@ -44,7 +44,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
     zstd_level: i32,
 
-    /// Replace an older output of ekvsnap; remove what killed runs left of it.
+    /// Replace an older output of ekvsnap
+    ///
+    /// Also removes what killed runs left of it.
     #[arg(long)]
     force: bool,
 
@@ -52,12 +54,12 @@ pub(super) struct Args {
     #[arg(long, hide_possible_values = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     fsync: Option<bool>,
 
-    /// tree: a file for each object; jsonl: lines
-    #[arg(long, value_name = "LAYOUT", default_value = "tree", value_parser = clap::builder::PossibleValuesParser::new(Layout::all().map(Layout::name)),
+    /// tree (default): a file for each object; jsonl: lines
+    #[arg(long, value_name = "LAYOUT", hide_default_value = true, default_value = "tree", value_parser = clap::builder::PossibleValuesParser::new(Layout::all().map(Layout::name)),
           hide_possible_values = true)]
     layout: String,
 
-    /// Decode the state at this commit timestamp (HLC), or at a date + 10 s.
+    /// State at this commit timestamp (HLC) or date + 10 s
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
     as_of: Option<u64>,
 
@@ -65,9 +67,11 @@ pub(super) struct Args {
     #[arg(long)]
     strict: bool,
 
-    /// At damage: fail, or skip it (see ERRORS.jsonl)
+    /// At damage: fail (default), or skip it
+    ///
+    /// What was skipped is listed in ERRORS.jsonl.
     #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = ["fail", "skip"],
-          hide_possible_values = true)]
+          hide_possible_values = true, hide_default_value = true)]
     on_error: String,
 
     /// Worker threads (0: one a core); the output is the same
@@ -90,37 +94,37 @@ pub(super) struct Args {
     cluster_id: String,
 
     /// Also write what the server cannot reach, below _orphans/.
-    #[arg(long, help_heading = "More or less than a client sees")]
+    #[arg(long, help_heading = "Extra or hidden data")]
     include_orphans: bool,
 
     /// Also write records of unfinished S3 uploads.
-    #[arg(long, help_heading = "More or less than a client sees")]
+    #[arg(long, help_heading = "Extra or hidden data")]
     include_incomplete_uploads: bool,
 
     /// Also write SQS bookkeeping rows.
-    #[arg(long, help_heading = "More or less than a client sees")]
+    #[arg(long, help_heading = "Extra or hidden data")]
     include_sqs_side_records: bool,
 
     /// Keep visibility times and receive counts of messages.
-    #[arg(long, help_heading = "More or less than a client sees")]
+    #[arg(long, help_heading = "Extra or hidden data")]
     preserve_sqs_visibility: bool,
 
     /// Also write all that a restore needs.
-    #[arg(long, conflicts_with = "include_orphans", help_heading = "More or less than a client sees")]
+    #[arg(long, conflicts_with = "include_orphans", help_heading = "Extra or hidden data")]
     for_restore: bool,
 
     /// Rename S3 keys that end in .elastickv-meta.json.
-    #[arg(long, help_heading = "More or less than a client sees")]
+    #[arg(long, help_heading = "Extra or hidden data")]
     rename_collisions: bool,
 
     /// per-item, or jsonl: many items in a file.
     #[arg(long, value_name = "MODE", default_value = "per-item", value_parser = ["per-item", "jsonl"],
-          hide_possible_values = true, help_heading = "More or less than a client sees")]
+          hide_possible_values = true, help_heading = "Extra or hidden data")]
     dynamodb_bundle_mode: String,
 
     /// Size of such a file: K, M, G, KiB, MB, ….
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse::size,
-          help_heading = "More or less than a client sees")]
+          help_heading = "Extra or hidden data")]
     dynamodb_bundle_size: u64,
 
     #[command(flatten)]

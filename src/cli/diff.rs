@@ -27,19 +27,23 @@ use crate::source::PassedOver;
 #[derive(Debug, clap::Args)]
 #[command(after_help = filter::help(exit::DIFF_TABLE))]
 pub(super) struct Args {
-    /// A snapshot (as for decode), or an output of a decode: directory, .tar, .tar.zst or .tar.gz.
+    /// A snapshot, or an output of a decode: a directory or an archive
     #[arg(value_name = "A")]
     a: PathBuf,
 
-    /// What to compare it with; an output is compared in its own layout, and with the options it was made with.
+    /// What to compare it with
+    ///
+    /// An output is compared in its own layout, and with the options it was made with.
     #[arg(value_name = "B")]
     b: PathBuf,
 
-    /// Print only how many objects of each scope differ.
+    /// Print only how many objects of each scope differ
     #[arg(long)]
     summary: bool,
 
-    /// Compare the states at this commit timestamp or date, as for decode; two, with a comma: that of A, that of B.
+    /// States at this moment; two with a comma: of A, of B
+    ///
+    /// Each is a commit timestamp (HLC), or a date + 10 s.
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc, value_delimiter = ',')]
     as_of: Vec<u64>,
 
@@ -51,7 +55,7 @@ pub(super) struct Args {
     #[command(flatten)]
     work: Work,
 
-    /// Print every difference and the summary as JSON lines.
+    /// Print everything as JSON lines
     #[arg(long)]
     json: bool,
 

@@ -25,11 +25,13 @@ pub(super) struct Args {
     #[arg(value_name = "OUT", required = true)]
     outputs: Vec<PathBuf>,
 
-    /// The snapshot file, which must not be there; a name of 16 hex digits and .fsm tells its Raft index.
+    /// The new snapshot file
+    ///
+    /// It must not be there. A name of 16 hex digits and .fsm tells its Raft index.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 
-    /// Only objects of these adapters, of dynamodb, redis, s3 and sqs; without the flag all that the outputs have.
+    /// Only these adapters: dynamodb, redis, s3, sqs
     #[arg(long, value_name = "LIST", value_parser = parse::adapters)]
     adapter: Option<Adapters>,
 
@@ -37,7 +39,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "HLC", value_parser = parse::hlc)]
     last_commit_ts: Option<u64>,
 
-    /// Fail (exit 4) when there are warnings; the snapshot is there all the same.
+    /// Fail (exit 4) when there are warnings
+    ///
+    /// The snapshot is there all the same.
     #[arg(long)]
     strict: bool,
 
@@ -49,7 +53,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse::threads)]
     threads: usize,
 
-    /// Print the summary as JSON on standard output.
+    /// Print the summary as JSON
     #[arg(long)]
     json: bool,
 

@@ -20,11 +20,13 @@ pub(super) fn help(exit_codes: &str) -> String {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Choosing objects")]
 pub(super) struct Choice {
-    /// Only these adapters: dynamodb, s3, redis, sqs, fs.
-    #[arg(long, value_name = "LIST", default_value = "all", value_parser = parse::adapters)]
+    /// Only these: dynamodb, s3, redis, sqs, fs
+    #[arg(long, value_name = "LIST", default_value = "all", hide_default_value = true, value_parser = parse::adapters)]
     adapter: Adapters,
 
-    /// Only these, by patterns such as redis:user:*; can be repeated.
+    /// Only what matches, such as redis:user:*
+    ///
+    /// Can be repeated, or be a list with commas.
     #[arg(long, value_name = "PATTERNS", value_parser = patterns)]
     scope: Vec<Patterns>,
 

@@ -46,15 +46,19 @@ const LOSSES: usize = 100;
 #[derive(Debug, clap::Args)]
 #[command(before_help = ABOUT, after_help = exit::GET_TABLE, override_usage = "ekvsnap get [OPTIONS] <INPUT>... <KEY>")]
 pub(super) struct Args {
-    /// Snapshots (as for decode; several are one data set) or one output of a decode, and behind them KEY: what to get.
+    /// Snapshots or one output of a decode, and behind them KEY
+    ///
+    /// KEY is what to get: see below.
     #[arg(value_name = "INPUT", required = true, num_args = 2..)]
     words: Vec<OsString>,
 
-    /// Show every version of the object's rows that the snapshot still has, the newest first.
+    /// Show every version that the snapshot still has
+    ///
+    /// Those of the rows of the object, the newest first.
     #[arg(long)]
     versions: bool,
 
-    /// Get the state at this commit timestamp or date, as for decode.
+    /// State at this commit timestamp (HLC) or date + 10 s
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
     as_of: Option<u64>,
 
@@ -63,7 +67,9 @@ pub(super) struct Args {
           hide_possible_values = true)]
     on_error: String,
 
-    /// Print JSON lines, as decode --layout jsonl has them, with expiry and metadata; with --versions, a line for each.
+    /// Print JSON lines, with expiry and metadata
+    ///
+    /// They are those of decode --layout jsonl; with --versions, a line for each.
     #[arg(long)]
     json: bool,
 

@@ -35,15 +35,17 @@ const SHOWN: usize = 60;
 #[derive(Debug, clap::Args)]
 #[command(after_help = filter::help(exit::TABLE))]
 pub(super) struct Args {
-    /// Snapshots, as for decode; several are one data set.
+    /// Snapshots, one of each group of a cluster
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
 
-    /// Look at headers, checksums and rows only: much faster, but nothing is told of objects.
+    /// Look at headers, checksums and rows only: faster
+    ///
+    /// Nothing is told of objects.
     #[arg(long, conflicts_with_all = ["html", "scope", "exclude", "types", "min_size", "max_size", "drop_expired"])]
     quick: bool,
 
-    /// Show the N largest objects and prefixes.
+    /// Show the N largest objects and prefixes
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(..=10_000))]
     top: u16,
 
@@ -51,7 +53,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(..=32))]
     prefix_depth: u8,
 
-    /// Also write a page with plots to this file; it works offline. - is standard output, in place of the words.
+    /// Also write a page with plots to this file
+    ///
+    /// It works offline. - is standard output, in place of the words.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 
@@ -59,7 +63,7 @@ pub(super) struct Args {
     #[arg(long, requires = "html")]
     force: bool,
 
-    /// Show the state at this commit timestamp or date, as for decode.
+    /// State at this commit timestamp (HLC) or date + 10 s
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
     as_of: Option<u64>,
 

@@ -1,5 +1,6 @@
 //! The command line: arguments in, words and an exit code out.
 
+mod brief;
 mod common;
 mod decode;
 mod diff;
@@ -54,7 +55,8 @@ fn command<A: Args>(name: &'static str, about: &'static str) -> Command {
     Command::new(name).about(about).defer(|command| {
         let about = command.get_about().cloned();
         // What is said of the flags is for those who read the code.
-        A::augment_args(command).about(about.unwrap_or_default()).long_about(None)
+        let command = A::augment_args(command).about(about.unwrap_or_default()).long_about(None);
+        brief::shorten(command)
     })
 }
 

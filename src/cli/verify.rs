@@ -46,26 +46,28 @@ const HIDDEN: &str = "--limit shows them";
 #[derive(Debug, clap::Args)]
 #[command(before_help = ABOUT, after_help = exit::TABLE)]
 pub(super) struct Args {
-    /// Snapshots (as for decode; several are one data set), or one output of a decode; - for standard input.
+    /// Snapshots, or one output of a decode
     #[arg(value_name = "INPUT|OUT", required = true)]
     inputs: Vec<PathBuf>,
 
-    /// Compare an output with a fresh decode of these snapshots, with the options that its MANIFEST.json tells.
+    /// Compare an output with what these give
+    ///
+    /// They are decoded again, with the options that its MANIFEST.json tells.
     #[arg(long, value_name = "SNAPSHOT", num_args = 1..)]
     against: Vec<PathBuf>,
 
-    /// Show at most so many damaged places; all are counted.
+    /// Show at most N damaged places
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
 
-    /// Fail (exit 4) when a snapshot is intact but there are warnings.
+    /// Fail (exit 4) when there are warnings
     #[arg(long)]
     strict: bool,
 
     #[command(flatten)]
     work: Work,
 
-    /// Print every damaged place, finding and the summary as JSON lines.
+    /// Print everything as JSON lines
     #[arg(long)]
     json: bool,
 

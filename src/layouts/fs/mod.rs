@@ -6,7 +6,7 @@
 //! | `metadata.jsonl` | a line for each, in the order of the walk; see `render` | always |
 //! | `KEYMAP.jsonl` | names that cannot be told from their encoding | if there are any |
 //! | `report.json` | counts and anomalies | always |
-//! | `apart/INODE` | what cannot stand in its directory; see `names` | if there are any |
+//! | `apart/INODE` | files whose path or name the target cannot store; see `names` | if there are any |
 //! | `lost+found/INODE`, `lost+found/INODE.dir` | what no name leads to; names in what is no directory | if there are any |
 //! | `orphans/INODE` | deleted, but still open or not freed yet | `--include-orphans` |
 //!
