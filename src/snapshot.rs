@@ -1,7 +1,6 @@
 //! Snapshots as a program that embeds this crate opens them.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::adapters::dynamodb::{self, Tables};
 use crate::adapters::redis::{self, Splits};
@@ -13,7 +12,7 @@ use crate::model::redis::Visitor;
 use crate::objects::{self, Object};
 use crate::report::Findings;
 use crate::source::keys::KeyFiles;
-use crate::source::{Access, Found, PassedOver, Source, find_inputs};
+use crate::source::{Access, PassedOver, Source, find_inputs};
 use crate::survey::{self, Grain};
 
 /// One or several snapshots, as one data set: usually one for each Raft group of a cluster.
@@ -42,9 +41,9 @@ impl Snapshot {
     /// As [`open`](Snapshot::open); keys that cannot be used; a temporary file that cannot be written.
     pub fn open_with_keys(paths: &[impl AsRef<Path>], keys: &KeyFiles) -> Result<Snapshot> {
         let Snapshot { sources, passed_over } = Snapshot::open(paths)?;
-        let ring = Arc::new(keys.load(&Found { files: paths_of(&sources), ..Found::default() }.sidecars())?);
-        let decrypt = |source| survey::decrypt(source, &ring, Access::Map, Grain::default());
-        Ok(Snapshot { sources: sources.into_iter().map(decrypt).collect::<Result<_>>()?, passed_over })
+        let rings = keys.of(&paths_of(&sources))?;
+        let decrypt = |(source, ring)| survey::decrypt(source, &ring, Access::Map, Grain::default());
+        Ok(Snapshot { sources: sources.into_iter().zip(rings).map(decrypt).collect::<Result<_>>()?, passed_over })
     }
 
     /// A snapshot that is in memory, under a name for messages.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::keys::Keys;
 use crate::decode::on_threads;
 use crate::error::{Error, Result};
+use crate::format::keys::KeyRing;
 use crate::source::{Access, PassedOver, Source, find_inputs};
 use crate::survey::{Grain, decrypt};
 
@@ -26,28 +27,23 @@ pub(super) fn open(named: &[PathBuf], no_mmap: bool, keys: &Keys, threads: usize
     let found = find_inputs(named)?;
     let open = |path: &PathBuf| Source::open(path, access(no_mmap));
     let sources: Result<Vec<Source>> = found.files.iter().map(open).collect();
-    let sources = decrypted(sources?, &found.sidecars(), no_mmap, keys, threads)?;
+    let sources = decrypted(sources?, no_mmap, keys, threads)?;
     Ok(Inputs { sources, passed_over: found.passed_over })
 }
 
 /// Spools a snapshot from a stream, and decrypts it if there are keys.
 pub(super) fn spool(name: &Path, stream: impl Read, no_mmap: bool, keys: &Keys, threads: usize) -> Result<Vec<Source>> {
-    decrypted(vec![Source::spool(name, stream, access(no_mmap))?], &[], no_mmap, keys, threads)
+    decrypted(vec![Source::spool(name, stream, access(no_mmap))?], no_mmap, keys, threads)
 }
 
-fn decrypted(
-    sources: Vec<Source>,
-    sidecars: &[PathBuf],
-    no_mmap: bool,
-    keys: &Keys,
-    threads: usize,
-) -> Result<Vec<Source>> {
-    let ring = Arc::new(keys.files().load(sidecars)?);
-    if ring.is_empty() {
-        return Ok(sources);
-    }
-    let decrypt = |source| decrypt(source, &ring, access(no_mmap), Grain::default());
-    on_threads(threads, || sources.into_iter().map(decrypt).collect())?
+fn decrypted(sources: Vec<Source>, no_mmap: bool, keys: &Keys, threads: usize) -> Result<Vec<Source>> {
+    let files: Vec<PathBuf> = sources.iter().map(|source| source.path().to_path_buf()).collect();
+    let rings = keys.files().of(&files)?;
+    let decrypt = |(source, ring): (Source, Arc<KeyRing>)| match ring.is_empty() {
+        true => Ok(source),
+        false => decrypt(source, &ring, access(no_mmap), Grain::default()),
+    };
+    on_threads(threads, || sources.into_iter().zip(rings).map(decrypt).collect())?
 }
 
 /// How to bring files into the address space.

@@ -19,18 +19,11 @@ pub struct Found {
     pub passed_over: Vec<PassedOver>,
 }
 
-impl Found {
-    /// The side-cars with keys that stand beside data directories: `encryption/keys.json` beside `fsm-snap/`.
-    pub fn sidecars(&self) -> Vec<PathBuf> {
-        let beside = |file: &PathBuf| {
-            let snapshots = file.canonicalize().ok()?.parent()?.to_path_buf();
-            let sidecar = snapshots.parent()?.join("encryption/keys.json");
-            (snapshots.ends_with("fsm-snap") && sidecar.is_file()).then_some(sidecar)
-        };
-        let mut sidecars: Vec<PathBuf> = self.files.iter().filter_map(beside).collect();
-        sidecars.dedup();
-        sidecars
-    }
+/// The side-car with the keys of a snapshot in a data directory: `encryption/keys.json` beside `fsm-snap/`.
+pub(crate) fn sidecar_of(file: &Path) -> Option<PathBuf> {
+    let snapshots = file.canonicalize().ok()?.parent()?.to_path_buf();
+    let sidecar = snapshots.parent()?.join("encryption/keys.json");
+    (snapshots.ends_with("fsm-snap") && sidecar.is_file()).then_some(sidecar)
 }
 
 /// A damaged file that is newer than the one taken.

@@ -1,10 +1,13 @@
 //! Files with keys, for encrypted snapshots (`encryption.md` §3).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::discover::sidecar_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::keys::{KEY, Key, KeyRing, Sidecar};
 
@@ -23,12 +26,32 @@ pub struct KeyFiles {
 }
 
 impl KeyFiles {
-    /// Reads the keys; `found`: side-cars that stand beside the inputs. They are opened only if there is a key file for them.
+    /// The keys of each of these snapshots: those of the side-car in its own data directory, since every group has its own and two groups may
+    /// use one id for different keys. Side-cars that are named are for all of them; and a snapshot without one has the keys of all others.
     ///
     /// # Errors
     /// A file that cannot be read or that others may read, a side-car that is not valid or of another key file, two keys with
     /// one id.
-    pub fn load(&self, found: &[PathBuf]) -> Result<KeyRing> {
+    pub fn of(&self, files: &[PathBuf]) -> Result<Vec<Arc<KeyRing>>> {
+        let own: Vec<Option<PathBuf>> = files.iter().map(|file| sidecar_of(file)).collect();
+        let all: BTreeSet<PathBuf> = own.iter().flatten().cloned().collect();
+        if self.kek.is_none() || !self.sidecars.is_empty() || all.len() < 2 {
+            let ring = Arc::new(self.load(&all.into_iter().collect::<Vec<_>>())?);
+            return Ok(vec![ring; files.len()]);
+        }
+        let mut rings = BTreeMap::new();
+        for sidecar in &all {
+            rings.insert(sidecar, Arc::new(self.load(std::slice::from_ref(sidecar))?));
+        }
+        let shared = || self.load(&all.iter().cloned().collect::<Vec<_>>()).map(Arc::new);
+        let ring = |own: &Option<PathBuf>| {
+            own.as_ref().and_then(|own| rings.get(own)).map_or_else(shared, |ring| Ok(ring.clone()))
+        };
+        own.iter().map(ring).collect()
+    }
+
+    /// Reads the keys; `found`: side-cars that stand beside the inputs. They are opened only if there is a key file for them.
+    fn load(&self, found: &[PathBuf]) -> Result<KeyRing> {
         let mut ring = KeyRing::default();
         for (id, path) in &self.data_keys {
             add(&mut ring, *id, read_key(path)?, path)?;
@@ -61,8 +84,9 @@ fn add(ring: &mut KeyRing, id: u32, key: Key, path: &Path) -> Result<()> {
     if ring.add(id, key) {
         return Ok(());
     }
-    let words =
-        format!("another file has a different key with id {id}: they are of two clusters, decode them one by one");
+    let words = format!(
+        "another file has a different key with id {id}: groups have their own side-cars, which are found beside their data directories"
+    );
     Err(Error::new(ErrorKind::Usage(words)).input(path))
 }
 

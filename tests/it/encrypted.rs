@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ekvsnap::decode::{Layout, Options, Silent, decode, fill_nowhere, on_threads};
 use ekvsnap::error::ErrorKind;
-use ekvsnap::format::keys::KeyRing;
+use ekvsnap::format::keys::{Key, KeyRing};
 use ekvsnap::format::sst::writer::Shape;
 use ekvsnap::source::Source;
 use ekvsnap::survey::Grain;
@@ -15,7 +15,7 @@ use crate::kit::build::{NOW, Snapshot, with_footer};
 use crate::kit::bundle;
 use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::fixtures::load;
-use crate::kit::sealed::{KEK, in_clear, keys_of, ring, sidecar, source_with, write_secret};
+use crate::kit::sealed::{KEK, in_clear, keys_of, ring, sidecar, sidecar_with, source_with, write_secret};
 use crate::kit::{Tree, read_tree};
 
 const TINY: Grain = Grain { spacing: 64, piece: 100, unit: 200 };
@@ -351,4 +351,31 @@ fn key_files() {
         assert!(text.contains(words), "{keys:?}: {text}");
         assert!(!path("out").exists());
     }
+}
+
+/// Every group has its own side-car, and key ids of two groups have nothing to do with each other.
+#[test]
+fn groups_have_keys_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    write_secret(&dir.path().join("kek"), &KEK);
+    for (n, group) in ["group-1", "group-2"].into_iter().enumerate() {
+        let key = || Key::new([n as u8 + 50; 32]);
+        let at = dir.path().join(group);
+        std::fs::create_dir_all(at.join("fsm-snap")).unwrap();
+        std::fs::create_dir_all(at.join("encryption")).unwrap();
+        std::fs::write(at.join("encryption/keys.json"), sidecar_with(&[1], |_| key())).unwrap();
+        let (name, value) = (format!("!redis|str|{group}"), format!("\u{ff}\x01\0{n}"));
+        let value: Vec<u8> = value.chars().map(|c| c as u8).collect();
+        let snapshot = Snapshot::new().sealed_with(&key(), NOW, name, value, (1, 1)).build();
+        std::fs::write(at.join("fsm-snap/0000000000000001.fsm"), snapshot).unwrap();
+    }
+    for inputs in [&["."][..], &["group-1", "group-2/fsm-snap"]] {
+        let args = [inputs, &["redis:group-2", "--kek", "kek"]].concat();
+        let output = ekvsnap(dir.path(), &[&["get"], &args[..]].concat());
+        assert_eq!((code(&output), &output.stdout[..]), (0, &b"1"[..]), "{}", stderr(&output));
+    }
+    // A side-car that is named is for all of them, and one key cannot open both.
+    let args = ["decode", ".", "--kek", "kek", "--keys-json", "group-1/encryption/keys.json", "-o", "out"];
+    let output = ekvsnap(dir.path(), &args);
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
 }

@@ -19,11 +19,12 @@ use ekvsnap::encode;
 use ekvsnap::format::adapter::{self, Adapter};
 use ekvsnap::format::sst::writer::Shape;
 use ekvsnap::output::archive::Packing;
-use ekvsnap::source::Source;
-use ekvsnap::survey::{self, Grain};
+use ekvsnap::source::{Access, Source};
+use ekvsnap::survey::{self, Grain, decrypt};
 use proptest::prelude::*;
 
 use crate::kit::bundle::bundle_of;
+use crate::kit::sealed::{ring, sealed_from};
 use crate::kit::{read_archive, read_tree};
 use crate::reference::{self, Ask, Tree};
 use history::{History, NOW};
@@ -36,6 +37,8 @@ struct Manner {
     archive: bool,
     /// As bundles in this shape.
     bundle: Option<Shape>,
+    /// With encrypted rows, chosen by this.
+    sealed: Option<u64>,
 }
 
 /// Cases of each adapter: as many as take a few seconds, unless more are asked for.
@@ -52,11 +55,13 @@ fn manner() -> impl Strategy<Value = Manner> {
     let shape = (1..600usize, 1..300usize, 1..5000u64, any::<bool>());
     let shape = shape.prop_map(|(block, index, file, snappy)| Shape { block, index, file, snappy });
     let bundle = prop::option::weighted(0.3, shape);
-    (1..=8usize, grain, any::<bool>(), bundle).prop_map(|(threads, grain, archive, bundle)| Manner {
+    let sealed = prop::option::weighted(0.3, any::<u64>());
+    (1..=8usize, grain, any::<bool>(), bundle, sealed).prop_map(|(threads, grain, archive, bundle, sealed)| Manner {
         threads,
         grain,
         archive,
         bundle,
+        sealed,
     })
 }
 
@@ -82,7 +87,7 @@ fn compare<Op: Debug>(adapter: Adapter, history: &History<Op>, ask: Ask, manner:
     for packed in [false, true] {
         let ask = Ask { packed, ..ask };
         let want = reference::decode(&history.files, adapter, &ask);
-        let alone = Manner { threads: 1, grain: Grain::default(), archive: false, bundle: None };
+        let alone = Manner { threads: 1, grain: Grain::default(), archive: false, bundle: None, sealed: None };
         for manner in [&alone, manner] {
             let all = match (&want, engine(adapter, &history.files, &ask, manner)) {
                 (Ok(want), Ok(got)) => differences(want, &got),
@@ -101,11 +106,18 @@ fn compare<Op: Debug>(adapter: Adapter, history: &History<Op>, ask: Ask, manner:
 fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ekvsnap::error::Result<Tree> {
     // Archives of the file system have names as they are: `tests/it/fs/archive.rs` compares them.
     let is_archive = manner.archive && adapter != adapter::FS;
-    let form = |file: &Vec<u8>| match (manner.bundle, survey::stream(file)) {
-        (Some(shape), Ok((survey::Layout::Pebble, _))) => bundle_of(file, shape),
-        _ => file.clone(),
+    let form = |file: &Vec<u8>| {
+        if !matches!(survey::stream(file), Ok((survey::Layout::Pebble, _))) {
+            return file.clone();
+        }
+        let file = manner.sealed.map_or_else(|| file.clone(), |seed| sealed_from(file, seed));
+        manner.bundle.map_or(file.clone(), |shape| bundle_of(&file, shape))
     };
-    let source = |(i, file): (usize, &Vec<u8>)| Source::from_bytes(format!("{i}.fsm"), form(file));
+    let keys = ring(&[1, 2, 3]);
+    let source = |(i, file): (usize, &Vec<u8>)| {
+        let source = Source::from_bytes(format!("{i}.fsm"), form(file));
+        if manner.sealed.is_some() { decrypt(source, &keys, Access::Map, manner.grain).unwrap() } else { source }
+    };
     let sources: Vec<Source> = files.iter().enumerate().map(source).collect();
     let options = Options {
         adapters: vec![adapter],
