@@ -204,7 +204,7 @@ pub enum ErrorKind {
     #[error("the compressed file cannot be unpacked: {0}")]
     Compressed(String),
     /// What a lenient run leaves out up to the next place where entries begin.
-    #[error("{why}; {bytes} bytes up to the next sound entry were not read")]
+    #[error("{why}; {bytes} bytes up to the next intact entry were not read")]
     Gap {
         /// What is wrong at the place.
         why: String,
@@ -226,7 +226,7 @@ pub enum ErrorKind {
         bytes: u64,
     },
     /// A directory or archive that is no output of a decode.
-    #[error("not a sound output: {0}")]
+    #[error("not a valid output: {0}")]
     Output(String),
     /// A snapshot that was encoded, and does not hold what it was made of.
     #[error("the snapshot was written, read again and removed: {0}; please report this")]

@@ -36,7 +36,7 @@ fn program() -> Command {
             "inspect",
             "Show what is in a snapshot: rows and versions, scopes, the largest objects, prefixes, expiries",
         ),
-        command::<verify::Args>("verify", "Prove that a snapshot is intact, or that an output is whole"),
+        command::<verify::Args>("verify", "Prove that a snapshot is intact, or an output of a decode"),
         command::<diff::Args>(
             "diff",
             "Tell which keys, items, objects, messages and files differ between two snapshots or outputs",

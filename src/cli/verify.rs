@@ -27,10 +27,11 @@ use crate::verify::{Depth, Snapshots, against, live, snapshots};
 
 /// What a snapshot must be, and what an output.
 const ABOUT: &str = "\
-A snapshot is intact if a decode of it would succeed: its framing, order and checksums hold, and every row that counts
-can be read and put together. Damage in rows that a decode does not read, such as old versions, is a warning. An output (a directory, .tar, .tar.zst or .tar.gz) is whole if MANIFEST.json and CHECKSUMS
-are valid, every file has the bytes of its digest, and no file is missing, foreign or a link. With --against it must
-also be, byte for byte, what a decode of the snapshots gives now; none is written.";
+A snapshot is intact if a decode of it would succeed: framing, order and checksums are right, and
+every row that a client can read is valid. Damage in rows that a decode does not read, such as
+old versions, is a warning. An output (directory, .tar, .tar.zst or .tar.gz) is intact if
+MANIFEST.json and CHECKSUMS are valid, every file has the bytes of its digest, and no file is
+missing, foreign or a link. With --against, a decode of the snapshots must also give the same bytes.";
 
 /// What is said of damaged rows that a decode leaves alone.
 const UNREAD: &str =
@@ -163,9 +164,9 @@ fn output_words(args: &Args, checked: &Checked) -> String {
         };
         text.push_str(&format!("{name}: not as it was made: {}{equal}{part}\n", counts.join(", ")));
     } else if checked.compared {
-        text.push_str(&format!("{name}: whole; all {files} files equal a fresh decode{part}\n"));
+        text.push_str(&format!("{name}: intact; all {files} files equal a fresh decode{part}\n"));
     } else {
-        text.push_str(&format!("{name}: whole; all {files} files have the digests of CHECKSUMS{part}\n"));
+        text.push_str(&format!("{name}: intact; all {files} files have the digests of CHECKSUMS{part}\n"));
     }
     text
 }
@@ -187,7 +188,7 @@ fn output_json(args: &Args, checked: &Checked) {
         checked.problems.counts().map(|(kind, n)| json!({ "problem": kind, "count": n })).collect();
     line(&json!({
         "event": "summary", "subject": "output", "name": report::Value::from(args.inputs[0].as_path()),
-        "sound": checked.problems.is_empty(), "files": checked.files, "damaged": checked.problems.total(),
+        "intact": checked.problems.is_empty(), "files": checked.files, "damaged": checked.problems.total(),
         "problems": counts, "compared": checked.compared, "origin": checked.origin, "part": part_of(checked),
     }));
 }

@@ -39,6 +39,7 @@ mod library;
 mod live;
 mod objects;
 mod pages;
+mod prose;
 mod ranges;
 mod ranges_model;
 mod readers;
