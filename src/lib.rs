@@ -63,6 +63,9 @@
 //! [`diff`], [`inspect`] and [`verify`] are the other commands; [`mod@format`] has the parsers alone, without any I/O.
 #![deny(unsafe_code, clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
 
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+compile_error!("ekvsnap needs the memory maps, directory handles and signals of Linux on a 64-bit machine");
+
 pub mod adapters;
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -5,7 +5,7 @@
 //! write is removed as after any error. A fault anywhere else is none of ours: it ends the process as it always did.
 
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Once, OnceLock};
 
 use libc::{c_int, c_void, siginfo_t};
@@ -100,17 +100,42 @@ pub fn install() {
             action.sa_sigaction = on_sigbus as extern "C" fn(c_int, *mut siginfo_t, *mut c_void) as usize;
             action.sa_flags = libc::SA_SIGINFO;
             libc::sigemptyset(&raw mut action.sa_mask);
+            // What was there must be known before the first signal comes.
+            let mut before: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(libc::SIGBUS, ptr::null(), &raw mut before);
+            PREVIOUS.store(Box::into_raw(Box::new(before)), Ordering::Release);
             libc::sigaction(libc::SIGBUS, &raw const action, ptr::null_mut());
         }
     });
 }
 
-extern "C" fn on_sigbus(signal: c_int, info: *mut siginfo_t, _context: *mut c_void) {
+/// The action that was there before: never freed, since a signal can come at any time.
+static PREVIOUS: AtomicPtr<libc::sigaction> = AtomicPtr::new(ptr::null_mut());
+
+extern "C" fn on_sigbus(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel passes a valid `info` to a SA_SIGINFO handler, and SIGBUS has an address.
     let address = unsafe { (*info).si_addr() } as usize;
     if !replace(address) {
+        others(signal, info, context);
+    }
+}
+
+/// A signal that has nothing to do with our maps: the program that embeds the crate may have a handler for it.
+fn others(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: it is null, or what `install` stored, which lives for ever.
+    let previous = unsafe { PREVIOUS.load(Ordering::Acquire).as_ref() };
+    let handler = previous.map_or(libc::SIG_DFL, |previous| previous.sa_sigaction);
+    if handler == libc::SIG_DFL || handler == libc::SIG_IGN {
         // SAFETY: back to the default action; the access is repeated when this returns, and ends the process.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
+    } else if previous.is_some_and(|previous| previous.sa_flags & libc::SA_SIGINFO != 0) {
+        // SAFETY: with SA_SIGINFO the action is a function of this signature, and its arguments are those of the kernel.
+        let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = unsafe { std::mem::transmute(handler) };
+        handler(signal, info, context);
+    } else {
+        // SAFETY: without SA_SIGINFO it is a function of the signal's number.
+        let handler: extern "C" fn(c_int) = unsafe { std::mem::transmute(handler) };
+        handler(signal);
     }
 }
 
