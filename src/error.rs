@@ -228,6 +228,12 @@ pub enum ErrorKind {
     /// A directory or archive that is no output of a decode.
     #[error("not a valid output: {0}")]
     Output(String),
+    /// A row that has no place in the groups that are restored.
+    #[error("{0}")]
+    Placement(&'static str),
+    /// A Raft data directory that a server would not serve the snapshot from.
+    #[error("{0}")]
+    DataDir(String),
     /// A snapshot that was encoded, and does not hold what it was made of.
     #[error("the snapshot was written, read again and removed: {0}; please report this")]
     Encoded(String),

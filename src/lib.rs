@@ -86,6 +86,7 @@ pub mod registry;
 #[doc(hidden)]
 pub mod replay;
 pub mod report;
+pub mod restore;
 pub mod run;
 pub mod snapshot;
 pub mod source;

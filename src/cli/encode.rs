@@ -71,6 +71,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         adapters: args.adapter.as_ref().map(|chosen| chosen.0.clone()),
         last_commit_ts: args.last_commit_ts,
         threads: args.threads,
+        shift_to_ms: None,
         fsync: args.fsync,
     };
     let outcome = encode(&args.outputs, &args.output, &options, bar)?;

@@ -15,6 +15,7 @@ mod keys;
 mod out;
 mod parse;
 mod progress;
+mod restore;
 mod signals;
 mod summary;
 mod verify;
@@ -46,6 +47,10 @@ fn program() -> Command {
             "Write one key, item, object, message or file to standard output, or the history of its rows",
         ),
         command::<encode::Args>("encode", "Encode outputs of a decode into a snapshot that a server boots from"),
+        command::<restore::Args>(
+            "restore",
+            "Make data directories that servers start from, of snapshots or of outputs",
+        ),
         command::<generated::Completions>("completions", "Print a completion script for a shell"),
         command::<generated::Man>("man", "Print the manual page, or write one for each command"),
     ])
@@ -69,6 +74,7 @@ fn run(name: &str, given: &ArgMatches) -> Result<Exit, clap::Error> {
         "diff" => diff::run(&diff::Args::from_arg_matches(given)?),
         "get" => get::run(&get::Args::from_arg_matches(given)?),
         "encode" => encode::run(&encode::Args::from_arg_matches(given)?),
+        "restore" => restore::run(&restore::Args::from_arg_matches(given)?),
         "completions" => generated::completions(&generated::Completions::from_arg_matches(given)?),
         _ => generated::man(&generated::Man::from_arg_matches(given)?),
     })

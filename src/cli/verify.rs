@@ -20,6 +20,7 @@ use crate::output::reading::{Named, Output, look};
 use crate::report;
 use crate::report::visible::Visible;
 use crate::source::{PassedOver, Source};
+use crate::verify::data_dir::{self, DataDir, STORE};
 use crate::verify::output::{Checked, Decode, check};
 use crate::verify::problem::{Kind, Problem};
 use crate::verify::told::part;
@@ -31,7 +32,9 @@ A snapshot is intact if a decode of it would succeed: framing, order and checksu
 every row that a client can read is valid. Damage in rows that a decode does not read, such as
 old versions, is a warning. An output (directory, .tar, .tar.zst or .tar.gz) is intact if
 MANIFEST.json and CHECKSUMS are valid, every file has the bytes of its digest, and no file is
-missing, foreign or a link. With --against, a decode of the snapshots must also give the same bytes.";
+missing, foreign or a link. With --against, a decode of the snapshots must also give the same bytes.
+Of a server data directory with its Raft state (a copy, or one that restore made), what a server
+would start with is checked too.";
 
 /// What is said of damaged rows that a decode leaves alone.
 const UNREAD: &str =
@@ -90,6 +93,7 @@ pub(super) fn run(args: &Args) -> Exit {
 
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let mut outputs = 0;
+    let dirs = data_dirs(&args.inputs)?;
     if let [one] = &args.inputs[..] {
         match look(one)? {
             Named::Output(mut output) => return verify_output(args, &mut output, bar),
@@ -112,8 +116,65 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
             "--against compares an output with snapshots, but the input is a snapshot: name the output first, as in `ekvsnap verify OUTPUT --against SNAPSHOT`",
         ));
     }
-    let Inputs { sources, passed_over } = inputs::open(&args.inputs, args.work.no_mmap, &args.keys, args.work.threads)?;
+    dirs.iter().for_each(|dir| tell(args, dir));
+    let named = without_copies(&args.inputs, &dirs);
+    let Inputs { sources, passed_over } = inputs::open(&named, args.work.no_mmap, &args.keys, args.work.threads)?;
     verify_snapshots(args, &sources, passed_over, bar)
+}
+
+/// The Raft data directories that are named, each found to be one that a server starts from.
+fn data_dirs(inputs: &[PathBuf]) -> Result<Vec<DataDir>> {
+    let named = inputs.iter().filter(|path| path.is_dir() && matches!(look(path), Ok(Named::Snapshot)));
+    let mut dirs = Vec::new();
+    for path in named {
+        for dir in data_dir::find(path)? {
+            dirs.push(data_dir::check(&dir)?);
+        }
+    }
+    Ok(dirs)
+}
+
+/// The inputs, where snapshots stand for data directories: nodes of one group have the same, which counts once.
+fn without_copies(inputs: &[PathBuf], dirs: &[DataDir]) -> Vec<PathBuf> {
+    let mut named = Vec::new();
+    let mut seen = Vec::new();
+    for input in inputs {
+        let below: Vec<&DataDir> = dirs.iter().filter(|dir| dir.path.starts_with(input)).collect();
+        if below.is_empty() {
+            named.push(input.clone());
+        }
+        for dir in below {
+            let Some((file, crc32c)) = &dir.fsm else { continue };
+            // A group is known by its place; a snapshot of the same bytes is one of the same group.
+            if !seen.contains(&(dir.index, *crc32c)) {
+                seen.push((dir.index, *crc32c));
+                named.push(file.clone());
+            }
+        }
+    }
+    named
+}
+
+/// Says what a server would start with.
+fn tell(args: &Args, dir: &DataDir) {
+    let members = dir.members.voters.len() + dir.members.learners.len();
+    if args.json {
+        line(&json!({
+            "event": "data_dir", "path": report::Value::from(dir.path.as_path()), "index": dir.index, "term": dir.term,
+            "members": members, "log_entries": dir.entries, "has_store": dir.has_store,
+            "crc32c": dir.fsm.as_ref().map(|(_, crc32c)| format!("{crc32c:08x}")),
+        }));
+        return;
+    }
+    let (name, entries) = (Visible(dir.path.display()), HumanCount(dir.entries));
+    let (index, term) = (dir.index, dir.term);
+    let plural = if members == 1 { "" } else { "s" };
+    say(&format!(
+        "{name}: starts at index {index}, term {term}, with {members} member{plural} and {entries} log entries\n"
+    ));
+    if dir.has_store {
+        say(&format!("{name}: a server goes on with the store in {STORE} if that has applied index {index}\n"));
+    }
 }
 
 fn verify_output(args: &Args, output: &mut Output, bar: &Bar) -> Result<Exit> {

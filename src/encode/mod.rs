@@ -10,6 +10,7 @@ mod findings;
 mod marks;
 mod objects;
 mod rows;
+mod shift;
 
 use std::cell::RefCell;
 use std::io::Write as _;
@@ -32,6 +33,7 @@ use crate::source::index_of;
 use marks::{Marks, Side};
 use objects::Objects;
 use rows::Rows;
+use shift::Shift;
 
 /// What an encode is asked to do.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +44,9 @@ pub struct Options {
     pub last_commit_ts: Option<u64>,
     /// Worker threads; 0 = one for each core. The file is the same for any number.
     pub threads: usize,
+    /// The moment that the outputs are moved to, Unix milliseconds: expiries of keys, and when messages were sent and become visible,
+    /// stand as far from it as they stood from the commit timestamp. `None`: they stay.
+    pub shift_to_ms: Option<u64>,
     /// Whether the file is on the disk before it has its name; `None`: it is.
     pub fsync: Option<bool>,
 }
@@ -61,6 +66,8 @@ pub struct Outcome {
     pub files: u64,
     /// Their bytes.
     pub read: u64,
+    /// By how many milliseconds moments were moved.
+    pub shifted_ms: i64,
     /// Objects by adapter and kind.
     pub objects: Vec<(Adapter, &'static str, u64)>,
     /// Places that the outputs list as not read.
@@ -106,6 +113,8 @@ fn run(outputs: &[PathBuf], target: &Path, options: &Options, progress: &dyn Pro
     let scratch = file.scratch().to_path_buf();
     let rows = RefCell::new(Rows::new(ts, &scratch));
     let (mut marks, mut outcome) = (Marks::new(&scratch), Outcome::new(ts, index_of(target)));
+    outcome.shifted_ms =
+        options.shift_to_ms.map_or(0, |to| to.cast_signed().saturating_sub(hlc_millis(ts).cast_signed()));
     progress.begin("read", inputs.len() as u64);
     for input in &inputs {
         input.read(options, &rows, &mut marks, &mut outcome)?;
@@ -170,10 +179,10 @@ impl Input {
             all: made.for_restore,
             side_records: made.include_sqs_side_records,
             visibility: made.preserve_sqs_visibility,
-            now_ms: i64::try_from(hlc_millis(outcome.last_commit_ts)).unwrap_or(i64::MAX),
+            now_ms: hlc_millis(outcome.last_commit_ts).cast_signed().saturating_add(outcome.shifted_ms),
         };
         let scratch = std::env::temp_dir();
-        let mut objects = Objects::new(rows, told, marks, &scratch);
+        let mut objects = Objects::new(rows, told, Shift(outcome.shifted_ms), marks, &scratch);
         let named = |error: Error| if error.path().is_none() { error.input(&self.path) } else { error };
         let mut open = || opened(&self.path);
         let read = output::read(&mut open, made.layout, &adapters, &scratch, &mut objects);
@@ -207,6 +216,7 @@ impl Outcome {
             bytes: 0,
             last_commit_ts,
             index,
+            shifted_ms: 0,
             files: 0,
             read: 0,
             objects: Vec::new(),

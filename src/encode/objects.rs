@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::marks::Marks;
 use super::rows::Rows;
+use super::shift::Shift;
 use crate::adapters::sqs::encode::Told;
 use crate::adapters::{dynamodb as dynamodb_rows, redis as redis_rows, s3 as s3_rows, sqs as sqs_rows};
 use crate::error::{Error, ErrorKind, Result};
@@ -27,6 +28,7 @@ pub(super) struct Objects<'o> {
     dynamodb: dynamodb_rows::encode::Encoder<&'o RefCell<Rows>>,
     s3: s3_rows::encode::Encoder<&'o RefCell<Rows>>,
     marks: &'o mut Marks,
+    shift: Shift,
     keys: [u64; Type::ALL.len()],
     /// Messages by queue.
     messages: BTreeMap<Vec<u8>, u64>,
@@ -51,7 +53,7 @@ pub(super) struct Done {
 
 impl<'o> Objects<'o> {
     /// Rows go to `rows`, marks to `marks`.
-    pub fn new(rows: &'o RefCell<Rows>, told: Told, marks: &'o mut Marks, scratch: &Path) -> Self {
+    pub fn new(rows: &'o RefCell<Rows>, told: Told, shift: Shift, marks: &'o mut Marks, scratch: &Path) -> Self {
         let with_uploads = told.all;
         Objects {
             redis: redis_rows::encode::Encoder::new(rows),
@@ -59,6 +61,7 @@ impl<'o> Objects<'o> {
             dynamodb: dynamodb_rows::encode::Encoder::new(rows),
             s3: s3_rows::encode::Encoder::new(rows, with_uploads),
             marks,
+            shift,
             keys: [0; Type::ALL.len()],
             messages: BTreeMap::new(),
             of: Vec::new(),
@@ -145,42 +148,50 @@ fn objects_of(scope: &Value, kind: &str) -> u64 {
 
 impl redis::Visitor for Objects<'_> {
     fn string(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
+        let key = &self.shift.key(key);
         self.count(key);
         self.marks.string(key, value)?;
         self.redis.string(key, value)
     }
 
     fn begin(&mut self, key: &Key<'_>) -> Result<()> {
+        let key = &self.shift.key(key);
         self.marks.begin(key)?;
         self.redis.begin(key)
     }
 
     fn field(&mut self, key: &Key<'_>, name: &[u8], value: &[u8]) -> Result<()> {
+        let key = &self.shift.key(key);
         self.marks.field(key, name, value)?;
         self.redis.field(key, name, value)
     }
 
     fn item(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
+        let key = &self.shift.key(key);
         self.marks.item(key, value)?;
         self.redis.item(key, value)
     }
 
     fn member(&mut self, key: &Key<'_>, member: &[u8]) -> Result<()> {
+        let key = &self.shift.key(key);
         self.marks.member(key, member)?;
         self.redis.member(key, member)
     }
 
     fn scored(&mut self, key: &Key<'_>, member: &[u8], score: f64) -> Result<()> {
+        let key = &self.shift.key(key);
         self.marks.scored(key, member, score)?;
         self.redis.scored(key, member, score)
     }
 
     fn entry(&mut self, key: &Key<'_>, id: StreamId, entry: &StreamEntry<'_>) -> Result<()> {
+        let key = &self.shift.key(key);
         self.marks.entry(key, id, entry)?;
         self.redis.entry(key, id, entry)
     }
 
     fn end(&mut self, key: &Key<'_>, stream: StreamEnd) -> Result<()> {
+        let key = &self.shift.key(key);
         self.count(key);
         self.marks.end(key, stream)?;
         self.redis.end(key, stream)
@@ -204,11 +215,15 @@ impl sqs::Visitor for Objects<'_> {
         if let Some(count) = self.messages.get_mut(&self.of) {
             *count += 1;
         }
+        let value = &self.shift.message(message.value);
+        let message = &Message { value, ..*message };
         self.marks.message(message)?;
         self.sqs.message(message)
     }
 
     fn side_record(&mut self, record: &SideRecord<'_>) -> Result<()> {
+        let value = &self.shift.guard(record)?;
+        let record = &SideRecord { value, ..*record };
         if self.sqs.restores(record) {
             self.marks.side_record(record)?;
         }

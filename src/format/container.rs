@@ -82,6 +82,11 @@ impl Encoder {
         Ok(())
     }
 
+    /// The checksum of all that was appended.
+    pub fn value(&self) -> u32 {
+        self.crc.value()
+    }
+
     /// Appends the footer, as a running server does. Files of the public encoder have none.
     pub fn finish(self, out: &mut Vec<u8>) {
         self.crc.footer_into(out);
@@ -111,15 +116,30 @@ impl Checksum {
         self.0.update(bytes);
     }
 
+    /// Of the bytes so far.
+    pub fn value(&self) -> u32 {
+        self.0.finalize() as u32
+    }
+
+    /// Of bytes that have this checksum.
+    pub fn from_value(crc32c: u32) -> Checksum {
+        Checksum(Digest::new_with_init_state(CRC, u64::from(!crc32c)))
+    }
+
     /// Appends the footer.
     pub fn footer_into(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&(self.0.finalize() as u32).to_be_bytes());
+        out.extend_from_slice(&self.value().to_be_bytes());
     }
+}
+
+/// The checksum of footers, of bytes at once.
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    checksum(CRC, bytes) as u32
 }
 
 /// Appends the footer of a whole file.
 pub fn footer_into(file: &mut Vec<u8>) {
-    let crc = checksum(CRC, file) as u32;
+    let crc = crc32c(file);
     file.extend_from_slice(&crc.to_be_bytes());
 }
 

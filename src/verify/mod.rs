@@ -9,6 +9,7 @@
 pub mod against;
 pub mod attributes;
 pub mod counted;
+pub mod data_dir;
 pub mod digests;
 mod judge;
 pub mod live;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// From the bottom to the top. Rooms on one line do not use each other.
-const LAYERS: [&[&str]; 17] = [
+const LAYERS: [&[&str]; 18] = [
     &["format"],
     &["error"],
     &["report"],
@@ -21,6 +21,7 @@ const LAYERS: [&[&str]; 17] = [
     &["objects"],
     &["verify"],
     &["inspect", "diff", "encode", "get", "snapshot"],
+    &["restore"],
     &["cli", "replay"],
 ];
 

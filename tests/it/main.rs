@@ -50,6 +50,7 @@ mod redis_planted;
 mod redis_warnings;
 mod reference;
 mod replay;
+mod restore;
 mod s3;
 mod s3_rows;
 mod salvage;

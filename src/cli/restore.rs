@@ -1,0 +1,261 @@
+//! `ekvsnap restore`.
+
+use std::path::{Path, PathBuf};
+
+use indicatif::{DecimalBytes, HumanCount};
+use serde_json::json;
+
+use super::common::{Watch, Work};
+use super::exit::{self, Exit};
+use super::inputs::access;
+use super::out;
+use super::parse::{self, Adapters};
+use super::progress::Bar;
+use super::summary::warning_words;
+use crate::encode;
+use crate::error::{Error, Result};
+use crate::output::manifest::findings_of;
+use crate::output::reading::{Named, look};
+use crate::report::{self, Level};
+use crate::restore::cluster::{Cluster, Flags};
+use crate::restore::{Input, Options, Outcome, restore};
+use crate::source::{Source, find_inputs};
+
+/// What is made, and of what.
+const ABOUT: &str = "\
+Snapshots are restored as they are, with their history. Outputs of a decode (best made with --for-restore) are encoded
+first. Each node gets the directory DIR/ID, which is moved to its machine as it is; several groups have directories in
+it. Where the groups are not those of the snapshots, rows are sent to the groups that own them. All of it is read back
+as a server reads it before DIR gets its name. Do not start a server with --raftBootstrap on it.";
+
+/// Arguments of `ekvsnap restore`.
+#[derive(Debug, clap::Args)]
+#[command(before_help = ABOUT, after_help = exit::TABLE)]
+pub(super) struct Args {
+    /// Snapshots or server data directories, or outputs of a decode; several are one data set.
+    #[arg(value_name = "SNAPSHOT|OUT", required = true)]
+    inputs: Vec<PathBuf>,
+
+    /// The directory to make, which is the server's --raftDataDir.
+    #[arg(short, long, value_name = "DIR")]
+    data_dir: PathBuf,
+
+    /// A node: its Raft id, and where it listens for the others.
+    #[arg(long = "node", value_name = "ID=HOST:PORT", value_delimiter = ',')]
+    nodes: Vec<String>,
+
+    /// Make only the directory of this node.
+    #[arg(long, value_name = "ID")]
+    only: Option<String>,
+
+    /// Several groups on one node, as --raftGroups of the server: GROUP=HOST:PORT,…
+    #[arg(long, value_name = "LIST", help_heading = "Groups")]
+    groups: Option<String>,
+
+    /// Several groups on several nodes, as --raftGroupPeers of the server: GROUP=ID@HOST:PORT,…;…
+    #[arg(long, value_name = "LIST", help_heading = "Groups")]
+    group_peers: Option<String>,
+
+    /// Which keys each group has, as --shardRanges of the server: START:END=GROUP,…
+    #[arg(long, value_name = "LIST", help_heading = "Groups")]
+    shard_ranges: Option<String>,
+
+    /// Where partitions of FIFO queues are, as --sqsFifoPartitionMap of the server: QUEUE:N=GROUP,…;…
+    #[arg(long, value_name = "LIST", help_heading = "Groups")]
+    sqs_fifo_partition_map: Option<String>,
+
+    /// Only objects of these adapters (of outputs).
+    #[arg(long, value_name = "LIST", value_parser = parse::adapters, help_heading = "Outputs")]
+    adapter: Option<Adapters>,
+
+    /// Commit timestamp (HLC) of all rows; without the flag the newest that the outputs tell.
+    #[arg(long, value_name = "HLC", value_parser = parse::hlc, help_heading = "Outputs")]
+    last_commit_ts: Option<u64>,
+
+    /// Move expiries of keys, and when messages were sent and become visible, as if the backup were taken now (or at WHEN:
+    /// Unix milliseconds or a date).
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "now",
+          value_parser = parse::moment, help_heading = "Outputs")]
+    shift_times: Option<u64>,
+
+    /// Raft index of the snapshots; without the flag that of their names or stores, else 1.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    index: Option<u64>,
+
+    /// Raft term of the snapshots.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    term: u64,
+
+    /// Fail (exit 4) when there are warnings; the directory is there all the same.
+    #[arg(long)]
+    strict: bool,
+
+    /// Bring everything to the disk before the directory gets its name.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    fsync: Option<bool>,
+
+    #[command(flatten)]
+    work: Work,
+
+    /// Print the summary as JSON on standard output.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    watch: Watch,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Exit {
+    args.watch.run(args.json, |bar| go(args, bar))
+}
+
+fn go(args: &Args, bar: &Bar) -> Result<Exit> {
+    let cluster = Cluster::parse(&Flags {
+        nodes: args.nodes.clone(),
+        groups: args.groups.clone(),
+        group_peers: args.group_peers.clone(),
+        shard_ranges: args.shard_ranges.clone(),
+        partitions: args.sqs_fifo_partition_map.clone(),
+    })?;
+    let options = Options {
+        encode: encode::Options {
+            adapters: args.adapter.as_ref().map(|chosen| chosen.0.clone()),
+            last_commit_ts: args.last_commit_ts,
+            shift_to_ms: args.shift_times,
+            threads: args.work.threads,
+            fsync: args.fsync,
+        },
+        index: args.index,
+        term: args.term,
+        only: args.only.clone(),
+    };
+    let outcome = restore(input(args)?, &args.data_dir, &cluster, &options, bar)?;
+    bar.clear();
+    let encoded = outcome.encoded.as_ref();
+    let findings = encoded.map(|encoded| &encoded.findings).into_iter().chain([&outcome.findings]);
+    let warnings: Vec<_> = findings.flat_map(|findings| findings_of(findings, Level::Warning)).collect();
+    for warning in &warnings {
+        out::tell(&warning_words(warning));
+    }
+    let commands: Vec<String> = commands(args, &cluster);
+    if args.json {
+        as_json(args, &outcome, &commands, &warnings);
+    } else {
+        in_words(args, &outcome, &commands);
+    }
+    Ok(match encoded.map_or(0, |encoded| encoded.skipped) {
+        0 if args.strict && !warnings.is_empty() => Exit::Strict,
+        0 => Exit::Fine,
+        _ => Exit::Skipped,
+    })
+}
+
+/// What is to be restored: all of it are outputs, or none.
+fn input(args: &Args) -> Result<Input> {
+    let mut outputs = 0;
+    for path in &args.inputs {
+        if path.as_os_str() == "-" {
+            return Err(Error::command_line("the input is read more than once: give it as a file"));
+        }
+        outputs += usize::from(matches!(look(path)?, Named::Output(_)));
+    }
+    let for_outputs = args.adapter.is_some() || args.last_commit_ts.is_some() || args.shift_times.is_some();
+    match outputs {
+        0 if for_outputs => Err(Error::command_line(
+            "--adapter, --last-commit-ts and --shift-times are for outputs: snapshots are restored as they are",
+        )),
+        0 => {
+            let found = find_inputs(&args.inputs)?;
+            if let Some(passed) = found.passed_over.first() {
+                let (file, taken) = (passed.file.display(), passed.taken.display());
+                return Err(Error::usage(format!(
+                    "{file} is damaged ({}): name the snapshot to restore, such as {taken}",
+                    passed.why
+                )));
+            }
+            let open = |path: &PathBuf| Source::open(path, access(args.work.no_mmap));
+            Ok(Input::Snapshots(found.files.iter().map(open).collect::<Result<_>>()?))
+        }
+        all if all == args.inputs.len() => Ok(Input::Outputs(args.inputs.clone())),
+        _ => Err(Error::command_line("some inputs are snapshots and some are outputs: restore one kind at a time")),
+    }
+}
+
+/// The command line of the server for each node.
+fn commands(args: &Args, cluster: &Cluster) -> Vec<String> {
+    let nodes = cluster.nodes.iter().filter(|node| args.only.as_ref().is_none_or(|only| only == *node));
+    nodes.map(|node| command(args, cluster, node)).collect()
+}
+
+fn command(args: &Args, cluster: &Cluster, node: &str) -> String {
+    let address = cluster.groups.first().and_then(|group| group.address(node)).unwrap_or_default();
+    let dir = args.data_dir.to_string_lossy();
+    let mut flags =
+        vec![("raftId", node.to_owned()), ("address", address.to_owned()), ("raftDataDir", dir.into_owned())];
+    if cluster.is_multi {
+        let groups =
+            cluster.groups.iter().map(|group| format!("{}={}", group.id, group.address(node).unwrap_or_default()));
+        flags.push(("raftGroups", groups.collect::<Vec<_>>().join(",")));
+    }
+    flags.extend(args.shard_ranges.iter().map(|text| ("shardRanges", text.clone())));
+    flags.extend(args.sqs_fifo_partition_map.iter().map(|text| ("sqsFifoPartitionMap", text.clone())));
+    let flags = flags.iter().map(|(name, value)| format!(" --{name} {}", quoted(value)));
+    format!("elastickv{}", flags.collect::<String>())
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=,@+".contains(&b);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+fn in_words(args: &Args, outcome: &Outcome, commands: &[String]) {
+    for dir in &outcome.dirs {
+        out::say(&format!(
+            "{}: {} rows, {}, index {}, CRC32C {:08x}\n",
+            report::visible::Visible(dir.path.display()),
+            HumanCount(dir.rows),
+            DecimalBytes(dir.bytes),
+            dir.index,
+            dir.crc32c,
+        ));
+    }
+    let how = match (&outcome.encoded, outcome.as_given) {
+        (Some(_), _) => "encoded from outputs",
+        (None, true) => "byte for byte as given",
+        (None, false) => "rows sent to the groups that own them",
+    };
+    let name = report::visible::Visible(Path::display(&args.data_dir));
+    out::say(&format!("{name}: {how}, read back, in {:.2} s; start with\n", outcome.elapsed.as_secs_f64()));
+    for command in commands {
+        out::say(&format!("  {command}\n"));
+    }
+}
+
+fn as_json(args: &Args, outcome: &Outcome, commands: &[String], warnings: &[crate::output::manifest::FindingInfo]) {
+    let dirs: Vec<_> = outcome
+        .dirs
+        .iter()
+        .map(|dir| {
+            json!({
+                "node": dir.node, "group": dir.group, "path": report::Value::from(dir.path.as_path()),
+                "index": dir.index, "crc32c": format!("{:08x}", dir.crc32c), "bytes": dir.bytes, "rows": dir.rows,
+            })
+        })
+        .collect();
+    out::line(&json!({
+        "event": "restored",
+        "data_dir": report::Value::from(args.data_dir.as_path()),
+        "directories": dirs,
+        "as_given": outcome.as_given && outcome.encoded.is_none(),
+        "last_commit_ts": outcome.encoded.as_ref().map(|encoded| encoded.last_commit_ts.to_string()),
+        "shifted_ms": outcome.encoded.as_ref().map(|encoded| encoded.shifted_ms).filter(|ms| *ms != 0),
+        "commands": commands,
+        "warnings": warnings,
+        "elapsed_seconds": outcome.elapsed.as_secs_f64(),
+    }));
+}

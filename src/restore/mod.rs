@@ -1,0 +1,178 @@
+//! `restore`: snapshots and outputs, to data directories that servers start from (`restore.md` §2, §4).
+//!
+//! 1. What is given becomes a set of snapshot files: outputs are encoded, snapshots are surveyed.
+//! 2. Every group gets one file (`stores.rs`). Where the groups are those of the inputs, a file is taken as it is; else its rows are
+//!    sent to the groups that own them (`split.rs`).
+//! 3. The files beside it are written (`node.rs`), all below a temporary directory.
+//! 4. Each data directory is read as a server reads it. Only then does the whole get its name.
+
+pub mod cluster;
+mod node;
+mod split;
+mod stores;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::dataset::DataSet;
+use crate::decode::{Progress, on_threads, or_changed};
+use crate::encode;
+use crate::error::{Error, Result};
+use crate::output::staging::Staging;
+use crate::output::target::refuse_inputs;
+use crate::report::Findings;
+use crate::source::{Access, Source};
+use crate::survey::Grain;
+use crate::verify::data_dir::{STORE, find};
+use cluster::Cluster;
+
+/// What a restore is asked to do.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Of outputs: what is encoded, and how. Its threads and fsync are those of the restore.
+    pub encode: encode::Options,
+    /// The Raft index of the snapshots, if not that of their names or of their stores.
+    pub index: Option<u64>,
+    /// The Raft term; 0 = 1.
+    pub term: u64,
+    /// Only the directory of this node is made.
+    pub only: Option<String>,
+}
+
+/// What is restored.
+pub enum Input {
+    /// Outputs of a decode.
+    Outputs(Vec<PathBuf>),
+    /// Snapshot files.
+    Snapshots(Vec<Source>),
+}
+
+/// What a finished restore tells.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The data directories, by node and then by group.
+    pub dirs: Vec<Restored>,
+    /// Whether the files are those that were given, byte for byte.
+    pub as_given: bool,
+    /// The index.
+    pub encoded: Option<encode::Outcome>,
+    /// What was noticed.
+    pub findings: Findings,
+    /// Time taken.
+    pub elapsed: Duration,
+}
+
+/// A data directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// The Raft id of its node.
+    pub node: String,
+    /// The number of its group.
+    pub group: u64,
+    /// Where it is.
+    pub path: PathBuf,
+    /// The Raft index of its snapshot.
+    pub index: u64,
+    /// The checksum of its snapshot.
+    pub crc32c: u32,
+    /// The bytes of its snapshot.
+    pub bytes: u64,
+    /// The rows in it.
+    pub rows: u64,
+}
+
+/// Restores `input` into a new directory `target`, the `--raftDataDir` of the servers.
+///
+/// # Errors
+/// Inputs that cannot be read or have no place in the cluster, a target that is there, files that cannot be written. Nothing is
+/// left then.
+pub fn restore(
+    input: Input,
+    target: &Path,
+    cluster: &Cluster,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Outcome> {
+    let started = Instant::now();
+    let mut outcome = on_threads(options.encode.threads, || run(input, target, cluster, options, progress))??;
+    outcome.elapsed = started.elapsed();
+    Ok(outcome)
+}
+
+fn run(input: Input, target: &Path, cluster: &Cluster, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
+    let nodes = nodes(cluster, options)?;
+    refuse_old(target)?;
+    let staging = Staging::new(target, false)?;
+    let mut encoded = None;
+    let sources = match input {
+        Input::Snapshots(sources) => sources,
+        Input::Outputs(outputs) => {
+            let file = staging.path().join(ENCODED);
+            let options = encode::Options { fsync: Some(false), ..options.encode.clone() };
+            encoded = Some(encode::encode(&outputs, &file, &options, progress)?);
+            vec![Source::open(&file, Access::Map)?]
+        }
+    };
+    refuse_inputs(target, sources.iter().filter_map(Source::real_path))?;
+    let mut outcome =
+        Outcome { dirs: Vec::new(), as_given: false, encoded, findings: Findings::default(), elapsed: Duration::ZERO };
+    or_changed(&sources, || {
+        progress.begin("scan", 1);
+        let set = DataSet::survey(&sources, None, Grain::default())?;
+        progress.advance(1);
+        let stores = stores::plan(&set, cluster, options.index, &mut outcome.findings)?;
+        outcome.as_given = stores.as_given();
+        let places: Vec<_> = nodes.iter().map(|node| (*node, node::dirs(staging.path(), node, cluster))).collect();
+        progress.begin("write", 1);
+        let files = stores.write(&places[0].1, &set, cluster)?;
+        progress.advance(1);
+        progress.begin("check", (nodes.len() * files.len()) as u64);
+        for (node, dirs) in &places {
+            for ((group, dir), file) in cluster.groups.iter().zip(dirs).zip(&files) {
+                let restored = node::finish(dir, node, group, file, options.term.max(1))?;
+                let path = target.join(dir.strip_prefix(staging.path()).unwrap_or(dir));
+                outcome.dirs.push(Restored { path, ..restored });
+                progress.advance(1);
+            }
+        }
+        set.check_unchanged()
+    })?;
+    drop(sources);
+    if outcome.encoded.is_some() {
+        let file = staging.path().join(ENCODED);
+        fs::remove_file(&file).map_err(|e| Error::io("remove", &file, e))?;
+    }
+    staging.publish(options.encode.fsync.unwrap_or(true))?;
+    Ok(outcome)
+}
+
+/// Outputs are encoded to this file, which is no part of the result.
+const ENCODED: &str = "encoded.fsm";
+
+/// The nodes whose directories are made.
+fn nodes<'c>(cluster: &'c Cluster, options: &Options) -> Result<Vec<&'c str>> {
+    let all = cluster.nodes.iter().map(String::as_str);
+    let Some(only) = &options.only else { return Ok(all.collect()) };
+    let one: Vec<&str> = all.filter(|node| node == only).collect();
+    if one.is_empty() {
+        return Err(Error::command_line(format!("\"{only}\" is none of the nodes")));
+    }
+    Ok(one)
+}
+
+/// Refuses a target in which a server has been: it would go on with what it has, whatever is put beside it.
+fn refuse_old(target: &Path) -> Result<()> {
+    let is_empty = fs::read_dir(target).map_or(true, |mut entries| entries.next().is_none());
+    if is_empty {
+        return Ok(());
+    }
+    let dirs = find(target).unwrap_or_default();
+    let why = match dirs.iter().find(|dir| dir.join(STORE).symlink_metadata().is_ok()) {
+        Some(old) => {
+            format!("has the store of a server in {}, which would be served instead of the backup", old.display())
+        }
+        None => "is not empty".to_owned(),
+    };
+    Err(Error::usage(format!("{} {why}: name a new directory", target.display())))
+}

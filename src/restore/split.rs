@@ -1,0 +1,304 @@
+//! The rows of snapshots, sent to the groups that own them.
+//!
+//! Inputs are in order of raw keys, so a merge of them is too, and so is what each group gets of it: no row is held.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use super::cluster::Cluster;
+use super::stores::{Sum, each_once, opened};
+use crate::dataset::{DataSet, Group};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::container::Encoder;
+use crate::format::frame::{Entry, Step, step};
+use crate::format::header::FsmHeader;
+use crate::format::mvcc::{ENCRYPTED, Operational, hlc_millis, split_key};
+use crate::format::{Family, limits};
+use crate::output::single::SingleFile;
+use crate::survey::Layout;
+
+/// Bytes that are written at once.
+const PIECE: usize = 1 << 20;
+
+/// For each group the input that is its store as it stands; `None`: rows have to be sent.
+///
+/// # Errors
+/// A row that no group has.
+pub(super) fn as_given(inputs: &[&Group<'_>], cluster: &Cluster) -> Result<Option<Vec<usize>>> {
+    if inputs.len() != cluster.groups.len() {
+        return Ok(None);
+    }
+    let mut taken = Vec::new();
+    for input in inputs {
+        match group_of_all(input, cluster)? {
+            Owner::One(group) => taken.push(Some(group)),
+            Owner::Nobody => taken.push(None),
+            Owner::Several => return Ok(None),
+        }
+    }
+    // Stores without rows go where there is room.
+    let mut free =
+        (0..cluster.groups.len()).filter(|group| !taken.contains(&Some(*group))).collect::<Vec<_>>().into_iter();
+    let placed = taken.iter().map(|group| group.or_else(|| free.next())).collect();
+    Ok(each_once(placed, cluster.groups.len()))
+}
+
+/// Who has the rows of an input.
+enum Owner {
+    Nobody,
+    One(usize),
+    Several,
+}
+
+fn group_of_all(input: &Group<'_>, cluster: &Cluster) -> Result<Owner> {
+    // Nothing is looked at where there is only one place, and where a file has another layout.
+    if input.survey.layout == Layout::Empty {
+        return Ok(Owner::Nobody);
+    }
+    if cluster.has_all() {
+        return Ok(Owner::One(0));
+    }
+    let (mut owner, mut scratch) = (None, Vec::new());
+    let mut rows = Rows::new(input)?;
+    while let Some(row) = rows.next()? {
+        let Some(user_key) = user_key(&row) else { continue };
+        if belongs_to_all(user_key) {
+            continue;
+        }
+        let group =
+            owner_of(&row, user_key, cluster, &mut scratch).map_err(|error| error.input(input.source.path()))?;
+        if *owner.get_or_insert(group) != group {
+            return Ok(Owner::Several);
+        }
+    }
+    Ok(owner.map_or(Owner::Nobody, Owner::One))
+}
+
+fn owner_of(row: &Entry<'_>, user_key: &[u8], cluster: &Cluster, scratch: &mut Vec<u8>) -> Result<usize> {
+    cluster.group_of(user_key, scratch).ok_or_else(|| {
+        let words = "no shard range has the row: a server could not find it";
+        Error::new(ErrorKind::Placement(words)).at(row.start).row(Family::of(user_key), user_key)
+    })
+}
+
+/// The user key of a row; `None` for one that the store keeps for itself.
+fn user_key<'a>(row: &Entry<'a>) -> Option<&'a [u8]> {
+    let own = Operational::of(row.raw_key, row.raw_value).is_some();
+    (!own).then(|| split_key(row.raw_key).ok().map(|(user_key, _)| user_key)).flatten()
+}
+
+/// Whether rows of a key are in every group, or in none of the ranges: the catalog of routes, which a server makes anew.
+fn belongs_to_all(user_key: &[u8]) -> bool {
+    matches!(
+        Family::of(user_key),
+        Family::DistDelta | Family::DistJob | Family::DistJobHistory | Family::DistMeta | Family::DistRoute
+    )
+}
+
+/// Writes the store of each group.
+///
+/// # Errors
+/// A row that no group has, or that cannot be in another group; two inputs that contradict each other.
+pub(super) fn write(set: &DataSet<'_>, cluster: &Cluster, index: &[u64], files: &mut [SingleFile]) -> Result<Vec<Sum>> {
+    let inputs: Vec<&Group<'_>> = set.inputs().collect();
+    let newest = |of: fn(&Group<'_>) -> u64| inputs.iter().map(|input| of(input)).max().unwrap_or_default();
+    let ts = newest(|input| input.survey.last_commit_ts);
+    let retained = newest(|input| input.survey.min_retained_ts);
+    let cutover_index = newest(|input| input.survey.header.cutover_index);
+    if cutover_index > 0 {
+        return Err(cannot(inputs[0], "its log is encrypted from an index on, which another group does not have"));
+    }
+    let ceiling_ms = newest(|input| input.survey.header.ceiling_ms).max(hlc_millis(ts) + 1);
+    let header = FsmHeader { version: 1, ceiling_ms, ..FsmHeader::default() };
+    let mut outs = Vec::new();
+    for file in files {
+        outs.push(Out::begin(&header, ts, file)?);
+    }
+    let mut cursors = inputs.iter().map(|input| Rows::new(input)).collect::<Result<Vec<_>>>()?;
+    for rows in &mut cursors {
+        rows.advance()?;
+    }
+    let (mut scratch, mut last) = (Vec::new(), Last::default());
+    while let Some(first) = first_of(&cursors) {
+        let Some(row) = cursors[first].head else { break };
+        cursors[first].advance()?;
+        let Some(user_key) = movable(inputs[first], &row, cluster)? else { continue };
+        if last.repeats(&row).map_err(|error| {
+            error.at(row.start).row(Family::of(user_key), user_key).input(inputs[first].source.path())
+        })? {
+            continue;
+        }
+        let group = owner_of(&row, user_key, cluster, &mut scratch);
+        let group = group.map_err(|error| error.input(inputs[first].source.path()))?;
+        for (out, index) in outs.iter_mut().zip(index) {
+            out.own_rows_before(row.raw_key, *index, ts, retained)?;
+        }
+        outs[group].row(&row)?;
+        last = Last { key: row.raw_key, value: row.raw_value };
+    }
+    let mut sums = Vec::new();
+    for (mut out, index) in outs.into_iter().zip(index) {
+        out.own_rows_before(&[u8::MAX; limits::TS_SUFFIX], *index, ts, retained)?;
+        sums.push(out.finish()?);
+    }
+    Ok(sums)
+}
+
+/// The last row that was written: inputs can hold the same one, such as the record of a transaction.
+#[derive(Default)]
+struct Last<'a> {
+    key: &'a [u8],
+    value: &'a [u8],
+}
+
+impl Last<'_> {
+    fn repeats(&self, row: &Entry<'_>) -> Result<bool> {
+        if row.raw_key != self.key {
+            return Ok(false);
+        }
+        if row.raw_value == self.value {
+            return Ok(true);
+        }
+        Err(Error::new(ErrorKind::Placement("two inputs have different values for one version of the key")))
+    }
+}
+
+/// The user key of a row that goes to a group; `None` for what a store makes anew.
+fn movable<'a>(input: &Group<'_>, row: &Entry<'a>, cluster: &Cluster) -> Result<Option<&'a [u8]>> {
+    match Operational::of(row.raw_key, row.raw_value) {
+        Some(Operational::EncryptionWriter) => return Err(cannot(input, "it has registered keys of encryption")),
+        Some(Operational::Migration) => return Err(cannot(input, "a migration between groups is under way in it")),
+        Some(_) => return Ok(None),
+        None => {}
+    }
+    let Some(user_key) = user_key(row) else { return Ok(None) };
+    if belongs_to_all(user_key) {
+        return Ok(None);
+    }
+    if row.raw_value.first().is_some_and(|flags| flags & (ENCRYPTED | ENCRYPTED << 1) != 0) {
+        return Err(cannot(input, "it has encrypted rows"));
+    }
+    match Family::of(user_key) {
+        Family::Staged => Err(cannot(input, "a migration between groups is under way in it")),
+        Family::S3ChunkBlob | Family::S3ChunkBlobQueue if cluster.groups.len() > 1 => {
+            Err(cannot(input, "it has bodies of S3 objects that are kept by their hash, for one group"))
+        }
+        _ => Ok(Some(user_key)),
+    }
+}
+
+fn cannot(input: &Group<'_>, why: &str) -> Error {
+    Error::usage(format!(
+        "{} cannot be sent to other groups, as {why}: restore it with the groups that it comes from, or decode it and restore the output",
+        input.source.path().display()
+    ))
+}
+
+fn first_of(cursors: &[Rows<'_>]) -> Option<usize> {
+    let heads = cursors.iter().enumerate().filter_map(|(n, rows)| Some((rows.head?.raw_key, n)));
+    heads.min().map(|(_, n)| n)
+}
+
+/// The rows of an input, in its order.
+struct Rows<'a> {
+    file: &'a [u8],
+    path: &'a std::path::Path,
+    at: usize,
+    end: usize,
+    head: Option<Entry<'a>>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(input: &Group<'a>) -> Result<Rows<'a>> {
+        let rows = match input.survey.layout {
+            Layout::Empty => 0..0,
+            Layout::Pebble => input.survey.rows.clone(),
+            Layout::Mvcc2 | Layout::Timestamps => {
+                return Err(cannot(input, "it was written by a store in memory (EKVMVCC2)"));
+            }
+        };
+        let (file, path) = (input.source.stored(), input.source.path());
+        Ok(Rows { file, path, at: rows.start, end: rows.end, head: None })
+    }
+
+    fn next(&mut self) -> Result<Option<Entry<'a>>> {
+        if self.at >= self.end {
+            return Ok(None);
+        }
+        // The survey has read all of it.
+        let Ok(Step::Entry(entry)) = step(self.file, self.at) else {
+            return Err(Error::new(ErrorKind::Changed).input(self.path));
+        };
+        self.at = entry.end;
+        Ok(Some(entry))
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        self.head = self.next()?;
+        Ok(())
+    }
+}
+
+/// The store of a group, in the making.
+struct Out<'f> {
+    encoder: Encoder,
+    file: &'f mut std::fs::File,
+    name: PathBuf,
+    buffer: Vec<u8>,
+    bytes: u64,
+    rows: u64,
+    /// How many of the rows that the store keeps for itself are written.
+    own: usize,
+}
+
+impl<'f> Out<'f> {
+    fn begin(header: &FsmHeader, ts: u64, file: &'f mut SingleFile) -> Result<Out<'f>> {
+        let (name, file) = opened(file)?;
+        let mut buffer = Vec::with_capacity(PIECE * 2);
+        let encoder = Encoder::begin(header, ts, &mut buffer);
+        Ok(Out { encoder, file, name, buffer, bytes: 0, rows: 0, own: 0 })
+    }
+
+    /// Writes those rows of the store itself that stand before a key.
+    fn own_rows_before(&mut self, raw_key: &[u8], index: u64, ts: u64, retained: u64) -> Result<()> {
+        let own = [
+            (&b"_meta_applied_index"[..], Some(index)),
+            (b"_meta_last_commit_ts", Some(ts)),
+            (b"_meta_min_retained_ts", (retained > 0).then_some(retained)),
+        ];
+        for (key, value) in own.into_iter().skip(self.own).filter(|(key, _)| *key < raw_key) {
+            if let Some(value) = value {
+                self.put(key, &value.to_le_bytes())?;
+            }
+            self.own += 1;
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, row: &Entry<'_>) -> Result<()> {
+        self.rows += 1;
+        self.put(row.raw_key, row.raw_value)
+    }
+
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        let put = self.encoder.raw(key.to_vec(), value, &mut self.buffer);
+        put.map_err(|fault| Error::internal(format!("rows that were in order are not: {fault:?}")))?;
+        if self.buffer.len() >= PIECE { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.file.write_all(&self.buffer).map_err(|e| Error::io("write", &self.name, e))?;
+        self.bytes += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Sum> {
+        self.flush()?;
+        let crc32c = self.encoder.value();
+        let Out { encoder, mut buffer, file, name, bytes, rows, .. } = self;
+        encoder.finish(&mut buffer);
+        file.write_all(&buffer).map_err(|e| Error::io("write", &name, e))?;
+        Ok((crc32c, bytes + buffer.len() as u64, rows))
+    }
+}

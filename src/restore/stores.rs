@@ -1,0 +1,185 @@
+//! Which snapshot file each group gets.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::cluster::Cluster;
+use super::split;
+use crate::dataset::{DataSet, Group};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Family;
+use crate::format::container::Checksum;
+use crate::format::limits::FOOTER;
+use crate::output::single::SingleFile;
+use crate::report::{Finding, Findings, Value, kinds};
+use crate::source::index_of;
+use crate::survey::Layout;
+use crate::verify::data_dir::{FSM, fsm_name};
+
+kinds! {
+    Warning SEVERAL_ROUTES "restore_several_routes"
+        "the snapshot has a catalog of several routes: if it is of one of several groups, the rows of the others are not restored; give all of them";
+}
+
+/// Bytes that are copied at once.
+const PIECE: usize = 1 << 20;
+
+/// The stores of the groups.
+pub(super) struct Stores {
+    /// The index of each group's snapshot.
+    index: Vec<u64>,
+    /// For each group the input that it takes as it is; `None`: rows are sent to groups.
+    inputs: Option<Vec<usize>>,
+}
+
+/// A snapshot file that was written.
+pub(super) struct Written {
+    pub path: PathBuf,
+    pub index: u64,
+    pub crc32c: u32,
+    pub bytes: u64,
+    pub rows: u64,
+}
+
+/// Decides where the rows of the inputs go.
+pub(super) fn plan(
+    set: &DataSet<'_>,
+    cluster: &Cluster,
+    index: Option<u64>,
+    findings: &mut Findings,
+) -> Result<Stores> {
+    let inputs: Vec<&Group<'_>> = set.inputs().collect();
+    for input in &inputs {
+        check(input)?;
+    }
+    let own: Vec<u64> = inputs.iter().map(|input| own_index(input)).collect();
+    if let Some((asked, input)) = index.and_then(|asked| {
+        let later = inputs.iter().find(|input| input.survey.applied_index.is_some_and(|applied| applied > asked));
+        later.map(|input| (asked, input))
+    }) {
+        let applied = input.survey.applied_index.unwrap_or_default();
+        return Err(Error::usage(format!(
+            "the store in {} has applied index {applied}: a server that is given {asked} would take new entries of its log for applied",
+            input.source.path().display()
+        )));
+    }
+    let groups = cluster.groups.len();
+    let routes =
+        inputs.iter().map(|input| input.survey.counts.family(Family::DistRoute).live).max().unwrap_or_default();
+    if routes > 1 && inputs.len() == 1 {
+        let fields = vec![("routes", Value::from(routes))];
+        findings.add(Finding { kind: &SEVERAL_ROUTES, fields });
+    }
+    let at = |input: usize| index.unwrap_or(own[input]);
+    // A catalog of other groups would be believed.
+    let alone = inputs.len() == 1 && routes > 1;
+    if let Some(taken) = if alone { None } else { split::as_given(&inputs, cluster)? } {
+        return Ok(Stores { index: taken.iter().map(|input| at(*input)).collect(), inputs: Some(taken) });
+    }
+    let common = index.unwrap_or(1);
+    Ok(Stores { index: vec![common; groups], inputs: None })
+}
+
+/// Refuses what a server would not start from.
+fn check(input: &Group<'_>) -> Result<()> {
+    let survey = &input.survey;
+    let refuse = |words: String| Err(Error::usage(format!("{}: {words}", input.source.path().display())));
+    if survey.layout == Layout::Timestamps {
+        return refuse("it is the state of the group that gives out timestamps, which has no rows".into());
+    }
+    if survey.min_retained_ts > survey.last_commit_ts {
+        return refuse(format!(
+            "its history before {} is gone, and its newest commit is {}: a server would refuse every read",
+            survey.min_retained_ts, survey.last_commit_ts
+        ));
+    }
+    Ok(())
+}
+
+/// The index of a snapshot as it is: never below what its store has applied, or a server would pass over new entries.
+fn own_index(input: &Group<'_>) -> u64 {
+    let named = index_of(input.source.path()).unwrap_or_default();
+    named.max(input.survey.applied_index.unwrap_or_default()).max(1)
+}
+
+impl Stores {
+    /// Whether the files are those that were given.
+    pub fn as_given(&self) -> bool {
+        self.inputs.is_some()
+    }
+
+    /// Writes the file of each group below its directory.
+    pub fn write(&self, dirs: &[PathBuf], set: &DataSet<'_>, cluster: &Cluster) -> Result<Vec<Written>> {
+        let mut files = Vec::new();
+        for (dir, index) in dirs.iter().zip(&self.index) {
+            let dir = dir.join(FSM);
+            std::fs::create_dir_all(&dir).map_err(|e| Error::io("create directory", &dir, e))?;
+            files.push(SingleFile::new(&dir.join(fsm_name(*index)), false, |_| false)?);
+        }
+        let sums = match &self.inputs {
+            None => split::write(set, cluster, &self.index, &mut files)?,
+            Some(taken) => {
+                let inputs: Vec<&Group<'_>> = set.inputs().collect();
+                let copies = taken.iter().zip(&mut files).map(|(input, file)| copy(inputs[*input], file));
+                copies.collect::<Result<_>>()?
+            }
+        };
+        let mut written = Vec::new();
+        for ((file, index), (crc32c, bytes, rows)) in files.into_iter().zip(&self.index).zip(sums) {
+            let path = file.target().to_path_buf();
+            file.publish(false)?;
+            written.push(Written { path, index: *index, crc32c, bytes, rows });
+        }
+        Ok(written)
+    }
+}
+
+/// Checksum, bytes and rows of a file.
+pub(super) type Sum = (u32, u64, u64);
+
+/// Copies a snapshot file, and adds the footer if it has none.
+fn copy(input: &Group<'_>, file: &mut SingleFile) -> Result<Sum> {
+    let (target, out) = opened(file)?;
+    let bytes = input.source.file();
+    let body = if input.survey.crc32c.is_some() { bytes.len().saturating_sub(FOOTER) } else { bytes.len() };
+    let mut crc = Checksum::default();
+    let failed = |e| Error::io("write", &target, e);
+    for piece in bytes.get(..body).unwrap_or_default().chunks(PIECE) {
+        crc.update(piece);
+        out.write_all(piece).map_err(failed)?;
+    }
+    if input.survey.crc32c.is_some_and(|stored| stored != crc.value()) {
+        return Err(Error::new(ErrorKind::Changed).input(input.source.path()));
+    }
+    out.write_all(&crc.value().to_be_bytes()).map_err(failed)?;
+    Ok((crc.value(), (body + FOOTER) as u64, input.survey.counts.summary().entries))
+}
+
+/// A file that is being written, with its name.
+pub(super) fn opened(file: &mut SingleFile) -> Result<(PathBuf, &mut File)> {
+    let name = file.target().to_path_buf();
+    let file = file.file().ok_or_else(|| Error::internal("a file was asked for"))?;
+    Ok((name, file))
+}
+
+/// Writes a small file of a data directory.
+pub(super) fn small(path: &Path, bytes: &[u8]) -> Result<()> {
+    let dir = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(dir).map_err(|e| Error::io("create directory", dir, e))?;
+    let mut file = SingleFile::new(path, false, |_| false)?;
+    opened(&mut file)?.1.write_all(bytes).map_err(|e| Error::io("write", path, e))?;
+    file.publish(false)
+}
+
+/// Numbers of groups that are given out once each.
+pub(super) fn each_once(taken: Vec<Option<usize>>, groups: usize) -> Option<Vec<usize>> {
+    let found: Option<BTreeSet<usize>> = taken.iter().copied().collect();
+    let one_each = taken.len() == groups && found.is_some_and(|found| found.len() == groups);
+    let mut inputs = vec![0; groups];
+    for (input, group) in taken.into_iter().enumerate() {
+        *inputs.get_mut(group?)? = input;
+    }
+    one_each.then_some(inputs)
+}
