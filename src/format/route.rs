@@ -1,5 +1,5 @@
 //! Which group a row belongs to: groups own ranges of *routes*, and the route of a row is a function of its user key
-//! (`restore.md` §4).
+//! (`restore.md` §3).
 //!
 //! | keys | route |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! `restore`: snapshots and outputs, to data directories that servers start from (`restore.md` §2, §4).
+//! `restore`: snapshots and outputs, to data directories that servers start from (`restore.md`).
 //!
 //! 1. What is given becomes a set of snapshot files: outputs are encoded, snapshots are surveyed.
 //! 2. Every group gets one file (`stores.rs`). Where the groups are those of the inputs, a file is taken as it is; else its rows are

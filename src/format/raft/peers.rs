@@ -1,4 +1,4 @@
-//! `etcd-raft-peers.bin`: who the members of a group are, and where they listen (`encode.md` §11).
+//! `etcd-raft-peers.bin`: who the members of a group are, and where they listen (`restore.md` §1).
 //!
 //! `EKVP` · `u32be` version · `u64be` index · members · with version 3: `u8` seed active · members of the seed. Members are a `u32be`
 //! count and for each: `u64be` node id · with version 2: `u8` learner · id and address, each with its `u32be` length.
