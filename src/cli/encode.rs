@@ -31,7 +31,7 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 
-    /// Only these adapters: dynamodb, redis, s3, sqs
+    /// Only these adapters: dynamodb, fs, redis, s3, sqs
     #[arg(long, value_name = "LIST", value_parser = parse::adapters)]
     adapter: Option<Adapters>,
 

@@ -16,18 +16,19 @@ use crate::options::Options as Decode;
 use crate::report::Findings;
 use crate::source::{Access, Source};
 
+use super::check_fs;
 use super::marks::Marks;
 
 /// Gives the objects of the snapshot at `path`.
 ///
 /// # Errors
 /// A file that is no intact snapshot.
-pub(super) fn read(path: &Path, progress: &dyn Progress, marks: &mut Marks) -> Result<()> {
+pub(super) fn read(path: &Path, scratch: &Path, progress: &dyn Progress, marks: &mut Marks) -> Result<()> {
     let options = Decode::default().for_restore();
     let sources = [Source::open(path, Access::Map)?];
     let surveyed = survey(&sources, &options, progress)?;
     let set = &surveyed.set;
-    progress.begin("compare", 4);
+    progress.begin("compare", 5);
     keys(set, &options, marks)?;
     progress.advance(1);
     queues(set, &options, marks)?;
@@ -35,6 +36,8 @@ pub(super) fn read(path: &Path, progress: &dyn Progress, marks: &mut Marks) -> R
     tables(set, &options, marks)?;
     progress.advance(1);
     objects(set, &options, marks)?;
+    progress.advance(1);
+    check_fs::files(set, &options, scratch, progress, marks)?;
     progress.advance(1);
     Ok(())
 }

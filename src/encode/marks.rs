@@ -14,9 +14,11 @@ use crate::format::s3::key::object_prefix;
 use crate::format::sqs::key::queue_name;
 use crate::format::{Family, s3 as s3_format};
 use crate::model::dynamodb::{self, Item, StaleItem, Table};
+use crate::model::fs::{InodeVisitor, Node};
 use crate::model::redis::{self, Key, Standing, StreamEnd, Type};
 use crate::model::s3::{self, Bucket, Object, OrphanChunk, OrphanManifest, UploadRow};
 use crate::model::sqs::{self, Message, Queue, Records, SideRecord};
+use crate::output::extents::ExtentsHash;
 use crate::run::spill::Spill;
 
 /// What an object is known by: a letter, then its name.
@@ -31,6 +33,9 @@ const ITEM: u8 = b'i';
 const BUCKET: u8 = b'b';
 const OBJECT: u8 = b'o';
 const UPLOAD: u8 = b'u';
+const INODE: u8 = b'f';
+const NAME: u8 = b'n';
+const CONTENT: u8 = b'c';
 
 /// Where a fingerprint comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +54,9 @@ pub(super) struct Marks {
     /// Of the collection at hand.
     ordered: Sha256,
     unordered: u128,
+    /// The content of the file at hand, up to some place.
+    extents: ExtentsHash,
+    at: u64,
     /// The queue whose records come.
     of: Vec<u8>,
     id: Vec<u8>,
@@ -63,6 +71,8 @@ impl Marks {
             side: Side::Read,
             ordered: Sha256::new(),
             unordered: 0,
+            extents: ExtentsHash::default(),
+            at: 0,
             of: Vec::new(),
             id: Vec::new(),
             buffer: Vec::new(),
@@ -170,6 +180,12 @@ fn named(id: &[u8]) -> String {
         OBJECT => format!("the object of the row \"{}\"", name.escape_ascii()),
         UPLOAD => format!("the row of an upload \"{}\"", name.escape_ascii()),
         ITEM => format!("the item of the row \"{}\"", name.escape_ascii()),
+        INODE => format!("inode {}", number_of(name)),
+        CONTENT => format!("the content of inode {}", number_of(name)),
+        NAME => {
+            let name = name.get(8..).unwrap_or_default().escape_ascii();
+            format!("the name \"{name}\" in inode {}", number_of(id.get(1..).unwrap_or_default()))
+        }
         KEY => format!("the Redis key \"{}\"", name.escape_ascii()),
         QUEUE => format!("the queue \"{queue}\""),
         GENERATION => format!("the generation of the queue \"{queue}\""),
@@ -177,6 +193,11 @@ fn named(id: &[u8]) -> String {
         MESSAGE => format!("the message \"{}\" of the queue \"{queue}\"", rest.to_string().replacen("\\n", ": ", 1)),
         _ => format!("the bookkeeping row \"{rest}\" of the queue \"{queue}\""),
     }
+}
+
+/// The number that a name of eight bytes begins with.
+fn number_of(name: &[u8]) -> u64 {
+    name.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 /// The start of a SHA-256 of parts that are kept apart.
@@ -415,6 +436,31 @@ impl s3::Visitor for Marks {
 
     fn orphan_chunk(&mut self, _: &OrphanChunk<'_>) -> Result<()> {
         Ok(())
+    }
+}
+
+impl InodeVisitor for Marks {
+    fn inode(&mut self, node: &Node) -> Result<()> {
+        self.json(INODE, &node.number.to_be_bytes(), |out| Ok(node.inode.encode(out)?))
+    }
+
+    fn name(&mut self, parent: u64, name: &[u8], node: &Node) -> Result<()> {
+        self.put(NAME, &[&[&parent.to_be_bytes(), name].concat()], u128::from(node.number))
+    }
+
+    fn content(&mut self, _: &Node, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.extents.skip(offset - self.at);
+        self.extents.add(bytes);
+        self.at = offset + bytes.len() as u64;
+        Ok(())
+    }
+
+    fn end_content(&mut self, file: &Node) -> Result<()> {
+        let at = std::mem::take(&mut self.at);
+        self.extents.skip(file.inode.size.saturating_sub(at));
+        let digest = std::mem::take(&mut self.extents).finish();
+        let digest = digest.first_chunk().map_or(0, |half| u128::from_be_bytes(*half));
+        self.put(CONTENT, &[&file.number.to_be_bytes()], digest)
     }
 }
 

@@ -6,6 +6,7 @@
 //! 4. Only then does the file get its name.
 
 mod check;
+mod check_fs;
 mod findings;
 mod marks;
 mod objects;
@@ -20,9 +21,9 @@ use std::time::{Duration, Instant};
 use crate::adapters::sqs::encode::Told;
 use crate::decode::{Progress, on_threads};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::Adapter;
+use crate::format::adapter::Adapter;
 use crate::format::mvcc::hlc_millis;
-use crate::layouts::reading::output::{self, READABLE, Seen};
+use crate::layouts::reading::output::{self, Seen};
 use crate::options::Options as Decode;
 use crate::output::manifest_read::ReadManifest;
 use crate::output::reading::{Named, Output, look};
@@ -133,7 +134,7 @@ fn run(outputs: &[PathBuf], target: &Path, options: &Options, progress: &dyn Pro
     progress.advance(1);
     marks.turn(Side::Written);
     let written = file.path().ok_or_else(|| Error::internal("a file was asked for"))?;
-    check::read(written, progress, &mut marks)?;
+    check::read(written, &scratch, progress, &mut marks)?;
     marks.compare()?;
     file.publish(options.fsync.unwrap_or(true))?;
     Ok(outcome)
@@ -164,16 +165,12 @@ impl Input {
     }
 
     /// The adapters whose objects are read.
-    fn adapters(&self, options: &Options) -> Result<Vec<Adapter>> {
-        let wanted = options.adapters.as_deref().unwrap_or(&self.manifest.adapters);
-        if let Some(other) = options.adapters.iter().flatten().find(|adapter| !READABLE.contains(adapter)) {
-            return Err(Error::usage(format!("{} cannot be encoded yet, only {}", other.name(), readable())));
-        }
-        Ok(wanted.to_vec())
+    fn adapters<'o>(&'o self, options: &'o Options) -> &'o [Adapter] {
+        options.adapters.as_deref().unwrap_or(&self.manifest.adapters)
     }
 
     fn read(&self, options: &Options, rows: &RefCell<Rows>, marks: &mut Marks, outcome: &mut Outcome) -> Result<()> {
-        let adapters = self.adapters(options)?;
+        let adapters = self.adapters(options);
         let made = &self.made;
         let told = Told {
             all: made.for_restore,
@@ -185,21 +182,16 @@ impl Input {
         let mut objects = Objects::new(rows, told, Shift(outcome.shifted_ms), marks, &scratch);
         let named = |error: Error| if error.path().is_none() { error.input(&self.path) } else { error };
         let mut open = || opened(&self.path);
-        let read = output::read(&mut open, made.layout, &adapters, &scratch, &mut objects);
+        let read = output::read(&mut open, made.layout, adapters, &scratch, &mut objects);
         let Seen { files, bytes, aside } = read.map_err(named)?;
         let done = objects.finish().map_err(named)?;
-        done.check(&self.manifest, &adapters).map_err(named)?;
+        done.check(&self.manifest, adapters).map_err(named)?;
         (outcome.files, outcome.read) = (outcome.files + files, outcome.read + bytes);
-        findings::of_output(&self.path, &self.manifest, made, &adapters, aside, done.left_out, &mut outcome.findings);
+        findings::of_output(&self.path, &self.manifest, made, adapters, aside, done.left_out, &mut outcome.findings);
         outcome.skipped += self.manifest.skipped;
         outcome.add(&done);
         Ok(())
     }
-}
-
-/// The names of the adapters that can be encoded.
-fn readable() -> String {
-    READABLE.map(|adapter| adapter.name()).join(" and ")
 }
 
 fn opened(path: &Path) -> Result<Output> {

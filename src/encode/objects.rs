@@ -10,12 +10,13 @@ use super::marks::Marks;
 use super::rows::Rows;
 use super::shift::Shift;
 use crate::adapters::sqs::encode::Told;
-use crate::adapters::{dynamodb as dynamodb_rows, redis as redis_rows, s3 as s3_rows, sqs as sqs_rows};
+use crate::adapters::{dynamodb as dynamodb_rows, fs as fs_rows, redis as redis_rows, s3 as s3_rows, sqs as sqs_rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::adapter::{self, Adapter};
 use crate::format::redis::stream::{StreamEntry, StreamId};
 use crate::layouts::sqs::names;
 use crate::model::dynamodb::{self, Item, StaleItem, Table};
+use crate::model::fs::{InodeVisitor, Node};
 use crate::model::redis::{self, Key, StreamEnd, Type};
 use crate::model::s3::{self, Bucket, Object, OrphanChunk, OrphanManifest, UploadRow};
 use crate::model::sqs::{self, Message, Queue, Records, SideRecord};
@@ -27,6 +28,7 @@ pub(super) struct Objects<'o> {
     sqs: sqs_rows::encode::Encoder<&'o RefCell<Rows>>,
     dynamodb: dynamodb_rows::encode::Encoder<&'o RefCell<Rows>>,
     s3: s3_rows::encode::Encoder<&'o RefCell<Rows>>,
+    fs: fs_rows::encode::Encoder<&'o RefCell<Rows>>,
     marks: &'o mut Marks,
     shift: Shift,
     keys: [u64; Type::ALL.len()],
@@ -37,6 +39,8 @@ pub(super) struct Objects<'o> {
     items: u64,
     buckets: u64,
     objects: u64,
+    directories: u64,
+    files: u64,
 }
 
 /// What was taken of an output.
@@ -47,6 +51,8 @@ pub(super) struct Done {
     items: u64,
     buckets: u64,
     objects: u64,
+    directories: u64,
+    files: u64,
     /// Bookkeeping rows that have no place in a new store.
     pub left_out: u64,
 }
@@ -60,6 +66,7 @@ impl<'o> Objects<'o> {
             sqs: sqs_rows::encode::Encoder::new(rows, told, scratch),
             dynamodb: dynamodb_rows::encode::Encoder::new(rows),
             s3: s3_rows::encode::Encoder::new(rows, with_uploads),
+            fs: fs_rows::encode::Encoder::new(rows),
             marks,
             shift,
             keys: [0; Type::ALL.len()],
@@ -69,6 +76,8 @@ impl<'o> Objects<'o> {
             items: 0,
             buckets: 0,
             objects: 0,
+            directories: 0,
+            files: 0,
         }
     }
 
@@ -77,8 +86,9 @@ impl<'o> Objects<'o> {
         let left_out = self.sqs.finish()?;
         self.dynamodb.finish()?;
         self.s3.finish()?;
-        let Objects { keys, messages, tables, items, buckets, objects, .. } = self;
-        Ok(Done { keys, messages, tables, items, buckets, objects, left_out })
+        self.fs.finish()?;
+        let Objects { keys, messages, tables, items, buckets, objects, directories, files, .. } = self;
+        Ok(Done { keys, messages, tables, items, buckets, objects, directories, files, left_out })
     }
 
     fn count(&mut self, key: &Key<'_>) {
@@ -98,7 +108,10 @@ impl Done {
         let items = (adapter::DYNAMODB, "items", self.items);
         let buckets = (adapter::S3, "buckets", self.buckets);
         let objects = (adapter::S3, "objects", self.objects);
-        keys.chain([queues, messages, tables, items, buckets, objects]).filter(|(.., count)| *count > 0).collect()
+        let directories = (adapter::FS, "directories", self.directories);
+        let files = (adapter::FS, "files", self.files);
+        let others = [queues, messages, tables, items, buckets, objects, directories, files];
+        keys.chain(others).filter(|(.., count)| *count > 0).collect()
     }
 
     /// Requires that all is there that the manifest counts. That of the public tool counts nothing.
@@ -121,6 +134,15 @@ impl Done {
             let Some(scopes) = told(adapter).filter(|_| adapters.contains(&adapter)) else { continue };
             let told = scopes.iter().map(|scope| objects_of(scope, kind)).sum();
             if told != found {
+                return differs(kind, told, found);
+            }
+        }
+        let kinds = [("directories", self.directories), ("files", self.files)];
+        for (kind, found) in kinds.into_iter().filter(|_| adapters.contains(&adapter::FS) && manifest.skipped == 0) {
+            // Those that no name leads to are more.
+            let tree = told(adapter::FS).into_iter().flatten().filter(|scope| scope["name"] == "tree");
+            let told = tree.map(|scope| objects_of(scope, kind)).sum();
+            if told > found {
                 return differs(kind, told, found);
             }
         }
@@ -322,5 +344,29 @@ impl s3::BucketVisitor for Objects<'_> {
 
     fn generation(&mut self, bucket: &[u8], generation: u64) -> Result<()> {
         self.s3.generation(bucket, generation)
+    }
+}
+
+impl InodeVisitor for Objects<'_> {
+    fn inode(&mut self, node: &Node) -> Result<()> {
+        let count = if node.inode.kind.is_dir() { &mut self.directories } else { &mut self.files };
+        *count += 1;
+        self.marks.inode(node)?;
+        self.fs.inode(node)
+    }
+
+    fn name(&mut self, parent: u64, name: &[u8], node: &Node) -> Result<()> {
+        self.marks.name(parent, name, node)?;
+        self.fs.name(parent, name, node)
+    }
+
+    fn content(&mut self, file: &Node, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.marks.content(file, offset, bytes)?;
+        self.fs.content(file, offset, bytes)
+    }
+
+    fn end_content(&mut self, file: &Node) -> Result<()> {
+        self.marks.end_content(file)?;
+        self.fs.end_content(file)
     }
 }

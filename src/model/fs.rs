@@ -99,3 +99,30 @@ pub trait Visitor {
     /// A reference cannot be followed.
     fn path_of(&self, subject: &Subject<'_>) -> Result<Vec<u8>>;
 }
+
+/// Takes files and directories one by one: all inodes and names first, in no order, then what is in the files.
+pub trait InodeVisitor {
+    /// A file or directory; each comes once.
+    ///
+    /// # Errors
+    /// What the visitor gives.
+    fn inode(&mut self, node: &Node) -> Result<()>;
+
+    /// A name of it, in a directory.
+    ///
+    /// # Errors
+    /// As [`inode`](InodeVisitor::inode).
+    fn name(&mut self, parent: u64, name: &[u8], node: &Node) -> Result<()>;
+
+    /// Bytes of a file, front to end; what lies between two pieces, and behind the last one, is zeros.
+    ///
+    /// # Errors
+    /// As [`inode`](InodeVisitor::inode).
+    fn content(&mut self, file: &Node, offset: u64, bytes: &[u8]) -> Result<()>;
+
+    /// That was all of a file. It comes for each of them, empty ones too.
+    ///
+    /// # Errors
+    /// As [`inode`](InodeVisitor::inode).
+    fn end_content(&mut self, file: &Node) -> Result<()>;
+}

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use super::checksums::Digest;
+use super::reading::Piece;
 
 /// Bytes of a block.
 const BLOCK: usize = 4096;
@@ -105,30 +106,65 @@ impl ExtentsHash {
     }
 }
 
-/// The digest of a file on disk; what the file system knows to be a hole is not read.
+/// A file on disk, piece by piece: what the file system knows to be a hole is not read.
+pub struct OnDisk<'f> {
+    file: &'f File,
+    size: u64,
+    at: u64,
+    /// Where the stretch at hand ends.
+    hole: u64,
+}
+
+impl<'f> OnDisk<'f> {
+    /// The whole file.
+    ///
+    /// # Errors
+    /// Its size is not told.
+    pub fn new(file: &'f File) -> io::Result<OnDisk<'f>> {
+        Ok(OnDisk { file, size: file.metadata()?.len(), at: 0, hole: 0 })
+    }
+
+    /// The next piece, through `buffer`.
+    ///
+    /// # Errors
+    /// A failed read; a file that got shorter.
+    pub fn next<'b>(&mut self, buffer: &'b mut [u8]) -> io::Result<Option<Piece<'b>>> {
+        if self.at == self.size {
+            return Ok(None);
+        }
+        if self.at == self.hole {
+            let data = match seek(self.file, SeekFrom::Data(self.at)) {
+                Ok(data) => data.clamp(self.at, self.size),
+                Err(Errno::NXIO) => self.size,
+                Err(e) => return Err(e.into()),
+            };
+            if data > self.at {
+                let zeros = data - self.at;
+                (self.at, self.hole) = (data, data);
+                return Ok(Some(Piece::Hole(zeros)));
+            }
+            self.hole = seek(self.file, SeekFrom::Hole(self.at))?.clamp(self.at + 1, self.size);
+        }
+        let most = buffer.len().min(usize::try_from(self.hole - self.at).unwrap_or(usize::MAX));
+        let n = self.file.read_at(&mut buffer[..most], self.at)?;
+        if n == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.at += n as u64;
+        Ok(Some(Piece::Data(&buffer[..n])))
+    }
+}
+
+/// The digest of a file on disk.
 ///
 /// # Errors
 /// A failed read.
 pub fn of_file(file: &File) -> io::Result<Digest> {
-    let size = file.metadata()?.len();
-    let (mut hash, mut buffer, mut at) = (ExtentsHash::default(), vec![0; READ], 0);
-    while at < size {
-        let data = match seek(file, SeekFrom::Data(at)) {
-            Ok(data) => data.clamp(at, size),
-            Err(Errno::NXIO) => size,
-            Err(e) => return Err(e.into()),
-        };
-        hash.skip(data - at);
-        at = data;
-        let hole = if at < size { seek(file, SeekFrom::Hole(at))?.clamp(at + 1, size) } else { size };
-        while at < hole {
-            let most = buffer.len().min(usize::try_from(hole - at).unwrap_or(usize::MAX));
-            let n = file.read_at(&mut buffer[..most], at)?;
-            if n == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            hash.add(&buffer[..n]);
-            at += n as u64;
+    let (mut pieces, mut hash, mut buffer) = (OnDisk::new(file)?, ExtentsHash::default(), vec![0; READ]);
+    while let Some(piece) = pieces.next(&mut buffer)? {
+        match piece {
+            Piece::Data(bytes) => hash.add(bytes),
+            Piece::Hole(zeros) => hash.skip(zeros),
         }
     }
     Ok(hash.finish())

@@ -1,8 +1,10 @@
 //! Temporary files, for whoever sorts or remembers more than memory should hold.
 
 use std::fs::File;
+use std::path::Path;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::output::temporary;
 use crate::output::tree::Tree;
 
 /// Makes temporary files.
@@ -18,6 +20,15 @@ pub trait Scratch: Sync {
 impl Scratch for Tree {
     fn file(&self) -> Result<File> {
         self.scratch()
+    }
+}
+
+/// On the file system of a directory.
+pub struct Below<'p>(pub &'p Path);
+
+impl Scratch for Below<'_> {
+    fn file(&self) -> Result<File> {
+        temporary(self.0).map_err(|e| Error::io("create a temporary file in", self.0, e))
     }
 }
 

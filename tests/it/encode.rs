@@ -7,20 +7,20 @@ use std::path::Path;
 use ekvsnap::Snapshot;
 use ekvsnap::decode::{Layout, Options, Silent};
 use ekvsnap::encode::{self, encode};
-use ekvsnap::layouts::reading::output::READABLE;
+use ekvsnap::format::adapter;
 use ekvsnap::output::archive::Packing;
 
-use crate::kit::build;
 use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::fixtures::{load, raw, snapshots};
 use crate::kit::golden::EXTENDED;
-use crate::kit::{Tree, read_archive, read_tree};
+use crate::kit::{Tree, build, fs, read_members};
 
-const CORPORA: [&str; 16] = [
+const CORPORA: [&str; 17] = [
     "dynamodb-nasty",
     "dynamodb-small",
     "empty",
     "expired-retype",
+    "fs-small",
     "incr-poison",
     "mvcc-interleave",
     "prefix-lock",
@@ -35,12 +35,13 @@ const CORPORA: [&str; 16] = [
     "two-groups-pending",
 ];
 
-/// The files of an output, but for those that tell of its inputs.
+/// The files of an output, but for those that tell of its inputs. Of files with large holes `metadata.jsonl` has the digest.
 fn files(path: &Path) -> Tree {
     let mut files = match path.is_dir() {
-        true => read_tree(path),
-        false => read_archive(std::fs::File::open(path).unwrap()).0,
+        true => fs::read_files(path),
+        false => read_members(path),
     };
+    files.remove(&b"fs/report.json"[..]);
     assert!(files.remove(&b"MANIFEST.json"[..]).is_some() && files.remove(&b"CHECKSUMS"[..]).is_some());
     files
 }
@@ -71,8 +72,8 @@ fn a_snapshot_comes_back() {
                 ("lines", Layout::JSONL, None),
                 ("x.tar", Layout::TREE, Some(Packing::Tar)),
             ] {
-                let options =
-                    Options { adapters: READABLE.to_vec(), layout, archive, ..Options::default() }.for_restore();
+                let options = Options { adapters: adapter::BUILT_IN.to_vec(), layout, archive, ..Options::default() }
+                    .for_restore();
                 let (before, after) = (dir.path().join(name), dir.path().join(format!("again-{name}")));
                 match snapshot.decode(&before, &options, &Silent) {
                     Err(error) if error.to_string().contains("nothing matches") => continue,
@@ -105,7 +106,7 @@ fn an_output_of_any_flags() {
         let dir = tempfile::tempdir().unwrap();
         for all in [false, true] {
             let options = Options {
-                adapters: READABLE.to_vec(),
+                adapters: adapter::BUILT_IN.to_vec(),
                 layout: Layout::JSONL,
                 preserve_sqs_visibility: all,
                 include_sqs_side_records: all,
@@ -196,11 +197,6 @@ fn the_command() {
     assert_eq!(code(&run(&["decode", "in.fsm", "-o", "plain"])), 0);
     let plain = run(&["encode", "plain", "-o", "plain.fsm", "--strict"]);
     assert!(code(&plain) == 4 && stderr(&plain).contains("--for-restore"), "{}", stderr(&plain));
-    std::fs::write(dir.path().join("db.fsm"), &snapshots(&load("fs-small"))[0]).unwrap();
-    assert_eq!(code(&run(&["decode", "db.fsm", "-o", "db"])), 0);
-    let other = run(&["encode", "db", "-o", "db.again.fsm"]);
-    assert!(code(&other) == 1 && stderr(&other).contains("fs"), "{}", stderr(&other));
-    assert_eq!(code(&run(&["encode", "db", "-o", "db.again.fsm", "--adapter", "fs"])), 1);
     assert_eq!(code(&run(&["encode", "in.fsm", "-o", "x.fsm"])), 2);
     assert_eq!(code(&run(&["encode", "-", "-o", "x.fsm"])), 64);
     // A file that was changed.

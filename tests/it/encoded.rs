@@ -15,6 +15,7 @@ use ekvsnap::format::s3::key::bucket_key;
 use ekvsnap::format::{Adapter, Family, adapter};
 use ekvsnap::layouts::reading::output::read;
 use ekvsnap::model::dynamodb::{StaleItem, Table, TableVisitor};
+use ekvsnap::model::fs::Node;
 use ekvsnap::model::redis::{Key, StreamEnd};
 use ekvsnap::model::{redis, s3, sqs};
 use ekvsnap::output::archive::Packing;
@@ -155,6 +156,21 @@ impl s3::BucketVisitor for Encoders<'_> {
     }
 }
 
+impl ekvsnap::model::fs::InodeVisitor for Encoders<'_> {
+    fn inode(&mut self, _: &Node) -> Result<()> {
+        unreachable!()
+    }
+    fn name(&mut self, _: u64, _: &[u8], _: &Node) -> Result<()> {
+        unreachable!()
+    }
+    fn content(&mut self, _: &Node, _: u64, _: &[u8]) -> Result<()> {
+        unreachable!()
+    }
+    fn end_content(&mut self, _: &Node) -> Result<()> {
+        unreachable!()
+    }
+}
+
 /// The rows that an output stands for.
 fn rows_of(path: &Path, layout: Layout, adapter: Adapter) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
     let rows = RefCell::new(Rows::default());
@@ -237,7 +253,7 @@ fn first_time(snapshot: &Snapshot) -> u64 {
 }
 
 /// The live rows of some families.
-fn live(snapshot: &[u8], families: &[Family]) -> BTreeMap<Vec<u8>, Vec<u8>> {
+pub fn live(snapshot: &[u8], families: &[Family]) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let snapshot = Snapshot::from_bytes("input.fsm", snapshot.to_vec());
     let Ok(set) = snapshot.rows() else { return BTreeMap::new() };
     let mut all = BTreeMap::new();

@@ -9,6 +9,7 @@ use ekvsnap::format::adapter::{self, Adapter};
 use ekvsnap::format::redis::stream::{StreamEntry, StreamId};
 use ekvsnap::layouts::reading::output::read;
 use ekvsnap::layouts::sqs::render;
+use ekvsnap::model::fs::Node;
 use ekvsnap::model::redis::{Key, StreamEnd};
 use ekvsnap::model::{dynamodb, redis, s3, sqs};
 use ekvsnap::output::archive::Packing;
@@ -167,6 +168,21 @@ impl s3::BucketVisitor for Recorder {
         unreachable!()
     }
     fn generation(&mut self, _: &[u8], _: u64) -> Result<()> {
+        unreachable!()
+    }
+}
+
+impl ekvsnap::model::fs::InodeVisitor for Recorder {
+    fn inode(&mut self, _: &Node) -> Result<()> {
+        unreachable!()
+    }
+    fn name(&mut self, _: u64, _: &[u8], _: &Node) -> Result<()> {
+        unreachable!()
+    }
+    fn content(&mut self, _: &Node, _: u64, _: &[u8]) -> Result<()> {
+        unreachable!()
+    }
+    fn end_content(&mut self, _: &Node) -> Result<()> {
         unreachable!()
     }
 }

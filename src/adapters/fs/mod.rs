@@ -11,6 +11,7 @@
 
 mod census;
 mod chunks;
+pub mod encode;
 mod extents;
 mod findings;
 mod home;

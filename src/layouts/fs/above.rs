@@ -75,7 +75,7 @@ impl Above {
 }
 
 /// Whether a path is in a directory; the root has an empty one.
-fn is_in(path: &[u8], dir: &[u8]) -> bool {
+pub(super) fn is_in(path: &[u8], dir: &[u8]) -> bool {
     dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.first() == Some(&b'/'))
 }
 

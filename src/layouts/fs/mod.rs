@@ -23,6 +23,7 @@ mod paths;
 pub(crate) mod place;
 mod places;
 mod plan;
+pub mod read;
 mod render;
 mod report;
 mod told;
@@ -63,7 +64,8 @@ pub(crate) fn files(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let mut lines = UnitOut::new(job.tree);
     lines.log(write::METADATA);
     job.collector.take(lines)?;
-    let mut plan = Plan::new(names_of(job), job.tree, job.tree.observer().is_some());
+    let told = job.tree.observer().is_some();
+    let mut plan = Plan::new(names_of(job), job.tree, told, job.options.for_restore);
     let mut census = Census::take(inputs, &mut job.collector.findings)?;
     let met = tree(job, inputs, &mut census, &mut plan)?;
     if !job.options.filter.is_trivial() {

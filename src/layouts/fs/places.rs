@@ -20,6 +20,9 @@ pub enum Named {
     Nowhere,
 }
 
+/// The number of a directory, and a name in there if the path does not tell it.
+pub type Within = (u64, Option<Vec<u8>>);
+
 /// A directory that was entered.
 struct Level {
     number: u64,
@@ -75,6 +78,18 @@ impl Places {
                 _ => Named::Whole(path.to_vec()),
             },
             Name::Entry { path: None, .. } | Name::Lost | Name::Deleted => Named::Nowhere,
+        }
+    }
+
+    /// The directory that was entered last, if something has a name in it, and the name if its path does not tell that. A line that
+    /// names its directory anyway needs neither.
+    pub fn within(&self, name: &Name<'_>, named: &Named) -> Option<Within> {
+        let (Name::Entry { name, .. }, Some(above)) = (name, self.levels.last()) else { return None };
+        let is_odd = name.is_empty() || name.contains(&b'/');
+        match named {
+            Named::Below(..) => None,
+            Named::Whole(_) if !is_odd => Some((above.number, None)),
+            Named::Whole(_) | Named::Nowhere => Some((above.number, Some(name.to_vec()))),
         }
     }
 

@@ -4,7 +4,7 @@ use super::above::Above;
 use super::findings;
 use super::names::{self, Names};
 use super::paths::Paths;
-use super::places::{Named, Places, is_long};
+use super::places::{Named, Places, Within, is_long};
 use crate::error::Result;
 use crate::model::fs::{Found, Name, Node, Reference, Subject, Visitor};
 use crate::report::{self, Finding, Findings, Value};
@@ -20,6 +20,8 @@ pub struct Planned {
     pub node: Node,
     /// Its names from the root.
     pub named: Named,
+    /// The directory that it is in, if the line tells it, and its name in there if the path does not tell that.
+    pub within: Option<Within>,
     /// Where it goes.
     pub tree: Vec<u8>,
     /// Kind of its KEYMAP line, and the name that the line is for.
@@ -36,6 +38,12 @@ impl Planned {
     /// Its path, or where it goes: to name it in a finding.
     fn shown(&self) -> &[u8] {
         if let Named::Whole(path) = &self.named { path } else { &self.tree }
+    }
+
+    /// Whether something stands at its place: on disk a further name of a file has nothing of its own, nor has one in an archive that
+    /// stands apart, by the number of the file.
+    pub fn has_place(&self, names: Names) -> bool {
+        self.link.as_ref().is_none_or(|link| names.raw && *link != self.tree)
     }
 
     /// A finding about it.
@@ -60,16 +68,18 @@ pub struct Plan<'p> {
     paths: Paths<'p>,
     /// If objects are told: the directories above what was planned last.
     above: Option<Above>,
+    /// Whether lines tell the directory of each.
+    for_restore: bool,
     batch: Batch,
     /// Bytes of the batch, about.
     bytes: u64,
 }
 
 impl<'p> Plan<'p> {
-    /// Nothing is planned. `told`: whether objects are told.
-    pub fn new(names: Names, scratch: &'p dyn Scratch, told: bool) -> Self {
-        let above = told.then(Above::default);
-        Plan { places: Places::new(names), paths: Paths::new(scratch), above, batch: Batch::default(), bytes: 0 }
+    /// Nothing is planned. `told`: whether objects are told; `for_restore`: whether lines tell the directory of each.
+    pub fn new(names: Names, scratch: &'p dyn Scratch, told: bool, for_restore: bool) -> Self {
+        let (places, paths, above) = (Places::new(names), Paths::new(scratch), told.then(Above::default));
+        Plan { places, paths, above, for_restore, batch: Batch::default(), bytes: 0 }
     }
 
     /// Whether there is room for more in the batch.
@@ -96,8 +106,14 @@ impl<'p> Plan<'p> {
         if placed.apart {
             notes.insert(0, &findings::APART);
         }
+        let (named, within) = self.named(found);
+        Planned { node: found.node, named, within, tree: placed.path, keymap, link: None, notes, key: None }
+    }
+
+    fn named(&self, found: &Found<'_>) -> (Named, Option<Within>) {
         let named = self.places.named(&found.name);
-        Planned { node: found.node, named, tree: placed.path, keymap, link: None, notes, key: None }
+        let within = if self.for_restore { self.places.within(&found.name, &named) } else { None };
+        (named, within)
     }
 
     fn add(&mut self, mut planned: Planned) {
@@ -141,9 +157,9 @@ impl Visitor for Plan<'_> {
     }
 
     fn further_name(&mut self, file: &Found<'_>, first: Reference) -> Result<()> {
-        let (named, tree) = (self.places.named(&file.name), self.places.place(file).path);
+        let ((named, within), tree) = (self.named(file), self.places.place(file).path);
         let (link, notes) = (Some(self.paths.get(first)?), file.notes.to_vec());
-        self.add(Planned { node: file.node, named, tree, keymap: None, link, notes, key: None });
+        self.add(Planned { node: file.node, named, within, tree, keymap: None, link, notes, key: None });
         Ok(())
     }
 
@@ -176,7 +192,7 @@ mod tests {
     /// A finding names its subject by the path from the root, or where there is none, or none of a decent length, by its place.
     #[test]
     fn findings_name_their_subjects() {
-        let mut plan = Plan::new(Names { raw: false }, &Anywhere, false);
+        let mut plan = Plan::new(Names { raw: false }, &Anywhere, false, false);
         let found = |name| Found { node: Node { number: 7, inode: Inode::default() }, name, notes: &[] };
         let long = [b'a'; 5000];
         let shown = |plan: &Plan<'_>, subject| String::from_utf8(plan.path_of(&subject).unwrap()).unwrap();
@@ -204,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_further_name_has_no_file_of_its_own() {
-        let mut plan = Plan::new(Names { raw: false }, &Anywhere, false);
+        let mut plan = Plan::new(Names { raw: false }, &Anywhere, false, false);
         let node = Node { number: 7, inode: Inode::default() };
         let found = |name| Found { node, name: Name::Entry { name, path: Some(name) }, notes: &[] };
         plan.enter(&Found { name: Name::Root, ..found(b"") }, true);

@@ -39,7 +39,7 @@ pub fn line(
     names: Names,
     out: &mut Growing<'_>,
 ) -> Result<()> {
-    begin(planned, names.raw, &mut out.buffer);
+    begin(planned, names, &mut out.buffer);
     if let Some(content) = content {
         described(content, &mut out.buffer);
         if content.stored < planned.node.inode.size {
@@ -63,7 +63,7 @@ pub fn line(
     out.spill()
 }
 
-fn begin(planned: &Planned, raw: bool, line: &mut Vec<u8>) {
+fn begin(planned: &Planned, names: Names, line: &mut Vec<u8>) {
     line.push(b'{');
     match &planned.named {
         Named::Whole(path) => path_member("path", path, line),
@@ -76,8 +76,11 @@ fn begin(planned: &Planned, raw: bool, line: &mut Vec<u8>) {
             line.extend_from_slice(b"null");
         }
     }
-    // On disk a further name of a file has no file of its own.
-    if planned.link.is_none() || raw {
+    if let Some((above, name)) = &planned.within {
+        text("parent_ino", *above, line);
+        name.iter().for_each(|name| path_member("name", name, line));
+    }
+    if planned.has_place(names) {
         path_member("tree", &planned.tree, line);
     }
     let inode = &planned.node.inode;

@@ -9,6 +9,9 @@ use crate::output::nested::Nested;
 use crate::output::unit::UnitOut;
 use crate::run::Job;
 
+/// The report.
+pub const REPORT: &str = "fs/report.json";
+
 /// What was counted.
 pub struct Counted<'c> {
     /// Inodes.
@@ -50,8 +53,9 @@ pub fn write(job: &mut Job<'_, '_, '_>, counted: Option<&Counted<'_>>) -> Result
     });
     text.push(b'\n');
     let mut out = UnitOut::new(job.tree);
-    let dir = out.dir("fs")?;
-    out.put(&dir, b"report.json", &text)?;
+    let (folder, name) = REPORT.split_once('/').unwrap_or_default();
+    let dir = out.dir(folder)?;
+    out.put(&dir, name.as_bytes(), &text)?;
     job.collector.take(out)
 }
 

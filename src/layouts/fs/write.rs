@@ -22,7 +22,7 @@ use crate::report::{Level, Value};
 /// Lines about all files and directories.
 pub const METADATA: &str = "fs/metadata.jsonl";
 /// Names that cannot be told from their encoding.
-const KEYMAP: &str = "fs/KEYMAP.jsonl";
+pub const KEYMAP: &str = "fs/KEYMAP.jsonl";
 
 /// What every task works with.
 #[derive(Clone, Copy)]
@@ -71,7 +71,9 @@ impl Task<'_, '_, '_> {
                 ("directories", None)
             }
             () if planned.link.is_some() => {
-                self.member(&planned, MemberKind::Link);
+                if planned.has_place(self.cx.names) {
+                    self.member(&planned, MemberKind::Link);
+                }
                 ("links", None)
             }
             () => ("files", Some(self.file(&mut planned)?)),

@@ -2,34 +2,42 @@
 
 use std::io::{self, BufReader, Read};
 use std::path::Path;
+use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 
 use super::{Part, wrong};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::adapter::{self, Adapter};
-use crate::layouts::{dynamodb, redis, s3, sqs};
+use crate::layouts::fs::read::Standing;
+use crate::layouts::{dynamodb, fs, redis, s3, sqs};
 use crate::model;
 use crate::options::Layout;
 use crate::output::checksums::Digest;
-use crate::output::reading::{Content, Entry, Output, broken, open_below};
+use crate::output::extents::OnDisk;
+use crate::output::reading::{Content, Entry, Output, Pieces, broken, open_below};
 use crate::output::sumfile::{Line, Lines};
 use crate::output::{CHECKSUMS, ERRORS, MANIFEST};
 use crate::run::spill::Spill;
 
-/// Takes the objects of all adapters whose outputs can be read.
+/// Takes the objects of all adapters.
 pub trait Visitor:
-    model::redis::Visitor + model::sqs::QueueVisitor + model::dynamodb::TableVisitor + model::s3::BucketVisitor
+    model::redis::Visitor
+    + model::sqs::QueueVisitor
+    + model::dynamodb::TableVisitor
+    + model::s3::BucketVisitor
+    + model::fs::InodeVisitor
 {
 }
 
 impl<V> Visitor for V where
-    V: model::redis::Visitor + model::sqs::QueueVisitor + model::dynamodb::TableVisitor + model::s3::BucketVisitor
+    V: model::redis::Visitor
+        + model::sqs::QueueVisitor
+        + model::dynamodb::TableVisitor
+        + model::s3::BucketVisitor
+        + model::fs::InodeVisitor
 {
 }
-
-/// The adapters whose outputs can be read.
-pub const READABLE: [Adapter; 4] = [adapter::REDIS, adapter::SQS, adapter::DYNAMODB, adapter::S3];
 
 /// What was read of an output besides its objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,22 +68,36 @@ pub fn read(
         sqs: sqs::read::Reader::new(layout),
         dynamodb: dynamodb::read::Reader::new(layout, scratch),
         s3: s3::read::Reader::new(layout, scratch),
+        fs: fs::read::Reader::new(scratch),
         adapters,
         sums: Spill::new(scratch),
         is_listed: false,
+        name: Path::new("").into(),
         seen: Seen::default(),
     };
-    pass.each(open, &mut |pass, path, bytes| pass.first(path, bytes, visitor))?;
+    pass.each(open, &mut |pass, file| match file {
+        File::Content(path, content) => {
+            let name = Rc::clone(&pass.name);
+            opened(&name, path, content, &mut |bytes| pass.first(path, bytes, visitor))
+        }
+        File::Link(..) => Ok(()),
+    })?;
     if !pass.is_listed {
         return Err(Error::new(ErrorKind::Output("it has no CHECKSUMS".into())));
     }
     pass.redis.settle()?;
     pass.dynamodb.settle()?;
     pass.s3.settle()?;
-    pass.each(open, &mut |pass, path, bytes| pass.second(path, bytes, visitor))?;
+    pass.fs.settle()?;
+    pass.seen.aside += pass.fs.nameless();
+    pass.each(open, &mut |pass, file| match file {
+        File::Content(path, content) => pass.second(path, content, visitor),
+        File::Link(path, target) => pass.link(path, target),
+    })?;
     pass.redis.finish()?;
     pass.dynamodb.finish()?;
     pass.s3.finish()?;
+    pass.fs.finish()?;
     let seen = pass.seen;
     prove(pass.sums)?;
     Ok(seen)
@@ -87,10 +109,13 @@ struct Pass<'p> {
     sqs: sqs::read::Reader,
     dynamodb: dynamodb::read::Reader,
     s3: s3::read::Reader,
+    fs: fs::read::Reader,
     adapters: &'p [Adapter],
     /// Digests of files: what CHECKSUMS tells, and what was found.
     sums: Spill,
     is_listed: bool,
+    /// The output as the user named it.
+    name: Rc<Path>,
     seen: Seen,
 }
 
@@ -98,33 +123,37 @@ struct Pass<'p> {
 const TOLD: u8 = 0;
 const FOUND: u8 = 1;
 
+/// A file of an output.
+enum File<'f> {
+    Content(&'f [u8], Content<'f>),
+    /// Another name of a file, in an archive.
+    Link(&'f [u8], &'f [u8]),
+}
+
 /// What a pass does with a file.
-type Take<'t, 'p> = dyn FnMut(&mut Pass<'p>, &[u8], &mut Opened<'_>) -> Result<()> + 't;
+type Take<'t, 'p> = dyn FnMut(&mut Pass<'p>, File<'_>) -> Result<()> + 't;
 
 impl<'p> Pass<'p> {
     /// Gives every file.
     fn each(&mut self, open: &mut dyn FnMut() -> Result<Output>, take: &mut Take<'_, 'p>) -> Result<()> {
         let mut output = open()?;
-        let name = output.name().to_path_buf();
-        let failed = |path: &[u8], e| broken(&name.join(&*String::from_utf8_lossy(path)), e);
+        self.name = output.name().into();
         let read = output.each(&mut |entry| match entry {
             Entry::Directory(_) | Entry::Attributes(..) => Ok(()),
-            Entry::File(path, content) => match content {
-                Content::OnDisk(dir, file) => {
-                    let mut file = open_below(dir, file).map_err(|e| failed(path, e))?;
-                    take(self, path, &mut Opened::of(&mut file))
-                }
-                Content::InArchive(bytes, len) => {
-                    let mut bytes = bytes.take(len);
-                    take(self, path, &mut Opened::of(&mut bytes))
-                }
-                Content::SparseInArchive(mut bytes) => take(self, path, &mut Opened::of(&mut bytes)),
-            },
-            Entry::Link(path, _) => self.odd(path, "it is a link"),
+            Entry::File(path, content) => take(self, File::Content(path, content)),
+            Entry::Link(path, target) => take(self, File::Link(path, target)),
             Entry::Strange(path, what) => self.odd(path, &format!("it is {what}")),
             Entry::Odd(path, what) => self.odd(path, what),
         });
-        read.map_err(|error| if error.path().is_none() { error.input(&name) } else { error })
+        read.map_err(|error| if error.path().is_none() { error.input(&self.name) } else { error })
+    }
+
+    /// Only the file system has second names of files.
+    fn link(&self, path: &[u8], target: &[u8]) -> Result<()> {
+        match self.adapter(path) {
+            Some(adapter::FS) => self.fs.link(path, target),
+            _ => self.odd(path, "it is a link"),
+        }
     }
 
     fn odd(&self, path: &[u8], why: &str) -> Result<()> {
@@ -147,10 +176,11 @@ impl<'p> Pass<'p> {
             Some(adapter::SQS) => self.sqs.part(path),
             Some(adapter::DYNAMODB) => self.dynamodb.part(path),
             Some(adapter::S3) => self.s3.part(path),
+            Some(adapter::FS) => self.fs.part(path),
             Some(adapter) => {
                 let name = adapter.name();
                 return Err(Error::usage(format!(
-                    "objects of {name} cannot be read back from an output yet: choose other adapters"
+                    "objects of {name} cannot be read back from an output: choose other adapters"
                 )));
             }
             // Lines about rows that a decode could not read.
@@ -194,27 +224,65 @@ impl<'p> Pass<'p> {
                 }
                 self.s3.sidecar(path, bytes, visitor)?;
             }
+            Some(adapter::FS) => {
+                if self.fs.part(path) != Some(Part::Sidecar) {
+                    return Ok(());
+                }
+                self.fs.sidecar(path, bytes, visitor)?;
+            }
             Some(_) => return Ok(()),
         }
         self.found(path, bytes)
     }
 
     /// Objects.
-    fn second(&mut self, path: &[u8], bytes: &mut Opened<'_>, visitor: &mut impl Visitor) -> Result<()> {
+    fn second(&mut self, path: &[u8], content: Content<'_>, visitor: &mut impl Visitor) -> Result<()> {
         if [CHECKSUMS, MANIFEST].iter().any(|name| path == name.as_bytes()) || !self.is_wanted(path) {
             return Ok(());
         }
-        match self.part(path)? {
-            Part::Sidecar => return Ok(()),
-            Part::Aside => self.seen.aside += 1,
-            Part::Objects => match self.adapter(path) {
-                Some(adapter::REDIS) => self.redis.objects(path, bytes, visitor)?,
-                Some(adapter::DYNAMODB) => self.dynamodb.objects(path, bytes, visitor)?,
-                Some(adapter::S3) => self.s3.objects(path, bytes, visitor)?,
-                _ => self.sqs.objects(path, bytes, visitor)?,
+        let part = match self.part(path)? {
+            Part::Objects if self.adapter(path) == Some(adapter::FS) => match self.fs.standing(path)? {
+                Standing::Listed => Part::Objects,
+                Standing::Unlisted => return self.unlisted(path, content, visitor),
+                Standing::Copy => return Ok(()),
+                Standing::UnlistedAside => {
+                    self.seen.aside += 1;
+                    return Ok(());
+                }
+                Standing::Aside => Part::Aside,
             },
+            part => part,
+        };
+        let name = Rc::clone(&self.name);
+        opened(&name, path, content, &mut |bytes| {
+            match part {
+                Part::Sidecar => return Ok(()),
+                Part::Aside => self.seen.aside += 1,
+                Part::Objects => match self.adapter(path) {
+                    Some(adapter::REDIS) => self.redis.objects(path, bytes, visitor)?,
+                    Some(adapter::DYNAMODB) => self.dynamodb.objects(path, bytes, visitor)?,
+                    Some(adapter::S3) => self.s3.objects(path, bytes, visitor)?,
+                    Some(adapter::FS) => self.fs.content(path, Pieces::Stream(bytes), visitor)?,
+                    _ => self.sqs.objects(path, bytes, visitor)?,
+                },
+            }
+            self.found(path, bytes)
+        })
+    }
+
+    /// A file with large holes, which are not read.
+    fn unlisted(&mut self, path: &[u8], content: Content<'_>, visitor: &mut impl Visitor) -> Result<()> {
+        let name = Rc::clone(&self.name);
+        let failed = |e| failed_read(&name, path, e);
+        self.seen.files += 1;
+        match content {
+            Content::OnDisk(dir, name) => {
+                let file = open_below(dir, name).map_err(failed)?;
+                self.fs.content(path, Pieces::OnDisk(OnDisk::new(&file).map_err(failed)?), visitor)
+            }
+            Content::InArchive(bytes, len) => self.fs.content(path, Pieces::Stream(&mut bytes.take(len)), visitor),
+            Content::SparseInArchive(file) => self.fs.content(path, Pieces::Sparse(file), visitor),
         }
-        self.found(path, bytes)
     }
 
     fn told(&mut self, bytes: &mut Opened<'_>) -> Result<()> {
@@ -235,12 +303,34 @@ impl<'p> Pass<'p> {
 
     /// A file was read: takes its digest.
     fn found(&mut self, path: &[u8], bytes: &mut Opened<'_>) -> Result<()> {
-        io::copy(bytes, &mut io::sink()).map_err(|e| broken(Path::new(&*String::from_utf8_lossy(path)), e))?;
+        io::copy(bytes, &mut io::sink()).map_err(|e| failed_read(&self.name, path, e))?;
         self.seen.files += 1;
         self.seen.bytes += bytes.read;
         let digest = std::mem::take(&mut bytes.hash).finalize();
         self.sums.push(path, &row(FOUND, &digest.into()))
     }
+}
+
+/// Gives the bytes of a file.
+fn opened(
+    output: &Path,
+    path: &[u8],
+    content: Content<'_>,
+    take: &mut dyn FnMut(&mut Opened<'_>) -> Result<()>,
+) -> Result<()> {
+    match content {
+        Content::OnDisk(dir, name) => {
+            let mut file = open_below(dir, name).map_err(|e| failed_read(output, path, e))?;
+            take(&mut Opened::of(&mut file))
+        }
+        Content::InArchive(bytes, len) => take(&mut Opened::of(&mut bytes.take(len))),
+        Content::SparseInArchive(mut bytes) => take(&mut Opened::of(&mut bytes)),
+    }
+}
+
+#[cold]
+fn failed_read(output: &Path, path: &[u8], e: io::Error) -> Error {
+    broken(&output.join(&*String::from_utf8_lossy(path)), e)
 }
 
 fn adapter_of(path: &[u8]) -> Option<Adapter> {

@@ -4,6 +4,7 @@
 //! directory nor a regular file is given as what it is. An archive is read once, from front to end.
 
 mod folder;
+mod pieces;
 mod sparse;
 mod tar;
 
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use folder::{open_below, open_known_below};
+pub use pieces::Pieces;
 pub use sparse::{Piece, Sparse};
 
 use crate::error::{Error, ErrorKind, Result};

@@ -91,19 +91,28 @@ impl<'r> Sparse<'r> {
     /// # Errors
     /// A failed read, or an archive that ends too soon.
     pub fn each(mut self, buffer: &mut [u8], mut each: impl FnMut(Piece<'_>)) -> io::Result<()> {
-        loop {
-            match self.hole() {
-                0 if self.at == self.size => return Ok(()),
-                0 => {
-                    let n = self.data(buffer)?;
-                    each(Piece::Data(&buffer[..n]));
-                }
-                zeros => {
-                    self.at += zeros;
-                    each(Piece::Hole(zeros));
-                }
-            }
+        while let Some(piece) = self.next(buffer)? {
+            each(piece);
         }
+        Ok(())
+    }
+
+    /// The next piece, through `buffer`.
+    ///
+    /// # Errors
+    /// A failed read, or an archive that ends too soon.
+    pub fn next<'b>(&mut self, buffer: &'b mut [u8]) -> io::Result<Option<Piece<'b>>> {
+        Ok(match self.hole() {
+            0 if self.at == self.size => None,
+            0 => {
+                let n = self.data(buffer)?;
+                Some(Piece::Data(&buffer[..n]))
+            }
+            zeros => {
+                self.at += zeros;
+                Some(Piece::Hole(zeros))
+            }
+        })
     }
 
     /// Zeros that come next.

@@ -7,7 +7,7 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::history::{Operation, Row, history};
-use super::{ask, compare, config, manner};
+use super::{ask, comes_back, compare, config, manner};
 use crate::kit::fs::{inode, with};
 
 #[derive(Debug, Clone)]
@@ -112,5 +112,10 @@ proptest! {
     #[test]
     fn both_decoders_agree(history in history(op(), 70), ask in ask(), manner in manner()) {
         compare(adapter::FS, &history, ask, &manner)?;
+    }
+
+    #[test]
+    fn what_is_encoded_comes_back(history in history(op(), 70), manner in manner()) {
+        comes_back(adapter::FS, &history, &manner)?;
     }
 }

@@ -176,7 +176,7 @@ fn comes_back<Op: Debug>(adapter: Adapter, history: &History<Op>, manner: &Manne
         decode(&[Source::from_bytes("x.fsm", std::fs::read(&target).unwrap())], &after, &options, &Silent)?;
         let files = |path| {
             let mut tree = read_tree(path);
-            tree.retain(|path, _| path != b"MANIFEST.json" && path != b"CHECKSUMS");
+            crate::kit::fs::normalize(&mut tree);
             tree
         };
         let all = differences(&files(&before), &files(&after));

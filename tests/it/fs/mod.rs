@@ -3,6 +3,7 @@
 mod anomalies;
 mod archive;
 mod chosen;
+mod encode;
 mod lost;
 mod names;
 mod open;

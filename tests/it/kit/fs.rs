@@ -9,8 +9,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ekvsnap::Error;
 use ekvsnap::decode::{Options, Outcome, Silent, decode};
+use ekvsnap::encode;
 use ekvsnap::format::Family;
 use ekvsnap::format::fs::{ROOT, key};
+use ekvsnap::output::archive::Packing;
 use ekvsnap::source::Source;
 use ekvsnap::survey::Grain;
 use serde_json::{Value, json};
@@ -29,6 +31,14 @@ pub struct Fs {
     pub sizes: BTreeMap<Vec<u8>, (u64, u64)>,
     /// Directories.
     pub dirs: Vec<String>,
+}
+
+/// What is there.
+#[derive(Default)]
+struct Files {
+    tree: super::Tree,
+    sizes: BTreeMap<Vec<u8>, (u64, u64)>,
+    dirs: Vec<String>,
 }
 
 impl Fs {
@@ -106,11 +116,96 @@ pub fn run(inputs: &[Vec<u8>]) -> Result<Fs, Error> {
     run_with(inputs, &Options::default())
 }
 
-/// Decodes one snapshot that must be sound.
+/// Decodes one snapshot that must be sound; what is encoded of it is decoded alike.
 #[track_caller]
 pub fn decoded(snapshot: &Snapshot) -> Fs {
+    comes_back(&snapshot.build());
     run(&[snapshot.build()]).unwrap_or_else(|e| panic!("{e}"))
 }
+
+/// Requires that an output for a restore, encoded and decoded again, is the same, as a directory and as an archive.
+#[track_caller]
+pub fn comes_back(snapshot: &[u8]) {
+    let dir = tempfile::tempdir().unwrap();
+    let [before, after, tar, file, of_tar] =
+        ["before", "after", "x.tar", "x.fsm", "tar.fsm"].map(|name| dir.path().join(name));
+    let options = Options { fsync: Some(false), ..Options::default().for_restore() };
+    let packed = Options { archive: Some(Packing::Tar), ..options.clone() };
+    let source = |bytes: &[u8]| [Source::from_bytes("input.fsm", bytes.to_vec())];
+    decode(&source(snapshot), &before, &options, &Silent).unwrap();
+    decode(&source(snapshot), &tar, &packed, &Silent).unwrap();
+    let asked = encode::Options { fsync: Some(false), ..encode::Options::default() };
+    encode::encode(std::slice::from_ref(&before), &file, &asked, &Silent).unwrap();
+    encode::encode(&[tar], &of_tar, &asked, &Silent).unwrap();
+    let written = std::fs::read(&file).unwrap();
+    assert!(std::fs::read(&of_tar).unwrap() == written, "the archive gives another snapshot");
+    decode(&source(&written), &after, &options, &Silent).unwrap();
+    let [before, after] = [before, after].map(|out| normal(&out));
+    let differs: Vec<_> =
+        before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path)).collect();
+    let show = |tree: &super::Tree| {
+        differs
+            .iter()
+            .map(|path| {
+                let bytes = tree.get(*path).map(|bytes| bytes.escape_ascii().to_string().replace("\\n", "\n"));
+                format!("{}\n{}", path.escape_ascii(), bytes.unwrap_or_default())
+            })
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    assert!(differs.is_empty(), "before: {}\nafter: {}", show(&before), show(&after));
+}
+
+/// The files of an output without what an encode does not give back: what is odd about rows, and zeros that are stored.
+fn normal(out: &Path) -> super::Tree {
+    let mut files = Files::default();
+    read(out, &mut files);
+    let mut tree = files.tree;
+    normalize(&mut tree);
+    for (path, (size, _)) in files.sizes {
+        if size > READ {
+            tree.insert(path, size.to_string().into());
+        }
+    }
+    tree
+}
+
+/// Files below a directory that are not too large.
+pub fn read_files(root: &Path) -> super::Tree {
+    let mut files = Files::default();
+    read(root, &mut files);
+    files.tree
+}
+
+/// Takes that out of the files of an output.
+pub fn normalize(tree: &mut super::Tree) {
+    tree.retain(|path, _| !ASIDE.iter().any(|name| path.ends_with(name.as_bytes())));
+    let Some(text) = tree.get_mut(&b"fs/metadata.jsonl"[..]) else { return };
+    let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let lines = lines.map(|line| {
+        let mut line: Value = serde_json::from_slice(line).unwrap();
+        let members = line.as_object_mut().unwrap();
+        members.remove("stored_bytes");
+        members.remove("holes");
+        if let Some(Value::Array(notes)) = members.get_mut("notes") {
+            notes.retain(|note| note == "apart" || note == "sha256_of_extents");
+            if notes.is_empty() {
+                members.remove("notes");
+            }
+        }
+        line
+    });
+    // The names of what is in a deleted directory are not told, and what has no name comes in another order.
+    let (mut lost, named): (Vec<Value>, Vec<Value>) =
+        lines.partition(|line| line["path"].is_null() && line["name"].is_null());
+    lost.sort_by_key(|line| line["tree"].to_string());
+    let all = named.into_iter().chain(lost);
+    *text = all.map(|line| line.to_string() + "\n").collect::<String>().into_bytes();
+    tree.retain(|path, text| path != b"fs/metadata.jsonl" || !text.is_empty());
+}
+
+/// Files that tell of inputs.
+const ASIDE: [&str; 3] = ["MANIFEST.json", "CHECKSUMS", "fs/report.json"];
 
 fn once(inputs: &[Vec<u8>], options: &Options) -> Result<Fs, Error> {
     let source = |(i, bytes): (usize, &Vec<u8>)| Source::from_bytes(format!("input-{i}.fsm"), bytes.clone());
@@ -122,13 +217,15 @@ fn once(inputs: &[Vec<u8>], options: &Options) -> Result<Fs, Error> {
         let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
         assert!(left.is_empty(), "a failed run left {left:?}");
     }
-    let mut fs = Fs { outcome: outcome?, tree: BTreeMap::new(), sizes: BTreeMap::new(), dirs: Vec::new() };
-    read(&target, &mut fs);
-    Ok(fs)
+    let outcome = outcome?;
+    let mut files = Files::default();
+    read(&target, &mut files);
+    let Files { tree, sizes, dirs } = files;
+    Ok(Fs { outcome, tree, sizes, dirs })
 }
 
 /// Everything below `root`; depth costs no stack.
-fn read(root: &Path, fs: &mut Fs) {
+fn read(root: &Path, fs: &mut Files) {
     let mut todo = vec![root.to_path_buf()];
     while let Some(path) = todo.pop() {
         let meta = std::fs::symlink_metadata(&path).unwrap();

@@ -123,6 +123,18 @@ pub fn read_archive(archive: impl std::io::Read) -> (Tree, Vec<Vec<u8>>) {
     (tree, members)
 }
 
+/// Files of a tar archive as its members have them.
+pub fn read_members(path: &Path) -> Tree {
+    let mut tree = Tree::new();
+    for entry in tar::Archive::new(std::fs::File::open(path).unwrap()).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        tree.insert(entry.path_bytes().into_owned(), bytes);
+    }
+    tree
+}
+
 /// Decodes one snapshot that must be sound.
 #[track_caller]
 pub fn decoded(snapshot: Vec<u8>) -> Decoded {
