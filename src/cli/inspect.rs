@@ -17,7 +17,8 @@ use super::keys::Keys;
 use super::out::{line, own, say, tell};
 use super::parse;
 use super::progress::Bar;
-use super::summary::{bare, object_name, shown, warning_words};
+use super::summary::{bare, counted, object_name, shown, warning_words};
+use super::table::{self, Table};
 use crate::decode::Options;
 use crate::decode::filter::Matched;
 use crate::error::{Error, Result};
@@ -48,6 +49,10 @@ pub(super) struct Args {
     /// Show the N largest objects and prefixes
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(..=10_000))]
     top: u16,
+
+    /// Also list families of keys, those of the store itself too
+    #[arg(long)]
+    families: bool,
 
     /// Group keys by their prefix of up to N separators (: / # |; in S3 and fs only /).
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(..=32))]
@@ -124,7 +129,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     } else if args.json {
         line(&Document(&found));
     } else {
-        say(&words(&found, top)?);
+        say(&words(&found, args)?);
     }
     found.matched.as_ref().map_or(Ok(()), Matched::check)?;
     Ok(if found.lost.is_empty() { Exit::Fine } else { Exit::Skipped })
@@ -160,9 +165,9 @@ impl Serialize for Document<'_> {
     }
 }
 
-/// Everything, in at most 100 columns.
-fn words(found: &Inspection, top: usize) -> Result<String> {
-    let mut text: String = found.inputs.iter().map(input_words).collect();
+/// Everything; tables are as wide as the terminal.
+fn words(found: &Inspection, args: &Args) -> Result<String> {
+    let (mut text, width): (String, _) = (found.inputs.iter().map(input_words).collect(), table::width());
     let old = found.rows.saturating_sub(found.live + found.tombstones);
     text.push_str(&format!(
         "{} rows: {} live keys, {} tombstones, {} old or expired versions\n",
@@ -183,9 +188,12 @@ fn words(found: &Inspection, top: usize) -> Result<String> {
         let (rows, live) = (HumanCount(*rows), HumanCount(*live));
         text.push_str(&format!("encrypted with key id {key_id}: {rows} rows, {live} of them live; {state}\n"));
     }
-    family_table(&found.families, &mut text);
-    if let Some(objects) = &found.objects {
-        object_tables(objects, top, &mut text);
+    match &found.objects {
+        Some(objects) => object_tables(objects, usize::from(args.top), width, &mut text),
+        None => family_table(&found.families, args.families, width, &mut text),
+    }
+    if args.families && found.objects.is_some() {
+        family_table(&found.families, true, width, &mut text);
     }
     for unknown in &found.unknown {
         let (rows, example) = (HumanCount(unknown.rows), shown(&unknown.example));
@@ -222,57 +230,69 @@ fn input_words(input: &Input) -> String {
     text
 }
 
-fn family_table(families: &[FamilyRows], text: &mut String) {
-    text.push_str(&format!(
-        "\n{:<24} {:<9} {:>12} {:>12} {:>11} {:>12} {:>12}\n",
-        "family", "owner", "rows", "live", "tombstones", "bytes", "live bytes"
-    ));
+/// Families of keys, those of adapters or all of them.
+fn family_table(families: &[FamilyRows], all: bool, width: usize, text: &mut String) {
+    let mut table = Table::new(&["family", "owner", "rows", "live", "tombstones", "bytes", "live bytes"], 2);
+    let mut hidden = (0, 0);
     for family in families {
+        if !all && family.owner == "internal" {
+            hidden = (hidden.0 + 1, hidden.1 + family.rows);
+            continue;
+        }
         let name = if family.family.is_empty() { "(bare keys)" } else { family.family };
-        text.push_str(&format!(
-            "{name:<24} {:<9} {:>12} {:>12} {:>11} {:>12} {:>12}\n",
-            family.owner,
+        table.row([
+            name.to_owned(),
+            family.owner.to_owned(),
             count(family.rows),
             count(family.live),
             count(family.tombstones),
             bytes(family.bytes),
             bytes(family.live_bytes),
+        ]);
+    }
+    if !table.is_empty() {
+        text.push_str(&format!("\n{}", table.render(width)));
+    }
+    if hidden.0 > 0 {
+        text.push_str(&format!(
+            "and {} in {} of the store itself: --families lists them\n",
+            counted(hidden.1, "row", "rows"),
+            counted(hidden.0, "family", "families")
         ));
     }
 }
 
-fn object_tables(objects: &Report, top: usize, text: &mut String) {
-    text.push_str(&format!("\n{:<52} {:<12} {:>14} {:>14}\n", "scope", "kind", "objects", "bytes"));
+fn object_tables(objects: &Report, top: usize, width: usize, text: &mut String) {
+    let mut table = Table::new(&["scope", "kind", "objects", "bytes"], 2);
     for scope in objects.scopes.iter().take(SHOWN) {
-        let name = fitting(&format!("{}/{}", scope.adapter, Visible(&scope.scope)), 52);
-        let (n, size) = (count(scope.sum.objects), bytes(scope.sum.bytes));
-        text.push_str(&format!("{name:<52} {:<12} {n:>14} {size:>14}\n", scope.kind));
+        let name = format!("{}/{}", scope.adapter, Visible(&scope.scope));
+        table.row([name, scope.kind.to_owned(), count(scope.sum.objects), bytes(scope.sum.bytes)]);
     }
+    text.push_str(&format!("\n{}", table.render(width)));
     if objects.scopes.len() > SHOWN {
         text.push_str(&format!("… and {} more: --json has them\n", objects.scopes.len() - SHOWN));
     }
-    largest_table(objects, text);
-    prefix_table(objects, top, text);
+    largest_table(objects, width, text);
+    prefix_table(objects, top, width, text);
     text.push_str(&expiry_words(&objects.expiry));
 }
 
-fn largest_table(objects: &Report, text: &mut String) {
-    if objects.largest.is_empty() {
-        return;
-    }
-    text.push_str(&format!("\n{:<84} {:>14}\n", "largest", "bytes"));
+fn largest_table(objects: &Report, width: usize, text: &mut String) {
+    let mut table = Table::new(&["largest", "bytes"], 1);
     for large in &objects.largest {
         let name = object_name(large.adapter, &large.scope, &large.key, large.range.as_ref());
-        let name = format!("{name} ({})", large.kind);
-        text.push_str(&format!("{:<84} {:>14}\n", fitting(&name, 84), bytes(large.bytes)));
+        table.row([format!("{name} ({})", large.kind), bytes(large.bytes)]);
+    }
+    if !table.is_empty() {
+        text.push_str(&format!("\n{}", table.render(width)));
     }
 }
 
-fn prefix_table(objects: &Report, top: usize, text: &mut String) {
+fn prefix_table(objects: &Report, top: usize, width: usize, text: &mut String) {
     if objects.prefixes.is_empty() || top == 0 {
         return;
     }
-    text.push_str(&format!("\n{:<69} {:>14} {:>14}\n", "prefix", "objects", "bytes"));
+    let mut table = Table::new(&["prefix", "objects", "bytes"], 1);
     let mut others = objects.other_prefixes;
     for (n, prefix) in objects.prefixes.iter().enumerate() {
         if n >= top {
@@ -285,12 +305,12 @@ fn prefix_table(objects: &Report, top: usize, text: &mut String) {
             none if none.is_empty() => format!("{}:{scope} (keys without one)", prefix.adapter),
             some => format!("{}:{scope} {some}", prefix.adapter),
         };
-        let (n, size) = (count(prefix.sum.objects), bytes(prefix.sum.bytes));
-        text.push_str(&format!("{:<69} {n:>14} {size:>14}\n", fitting(&name, 69)));
+        table.row([name, count(prefix.sum.objects), bytes(prefix.sum.bytes)]);
     }
     if others.objects > 0 {
-        text.push_str(&format!("{:<69} {:>14} {:>14}\n", "(others)", count(others.objects), bytes(others.bytes)));
+        table.row(["(others)".to_owned(), count(others.objects), bytes(others.bytes)]);
     }
+    text.push_str(&format!("\n{}", table.render(width)));
 }
 
 fn expiry_words(expiry: &Expiry) -> String {
@@ -313,12 +333,4 @@ fn count(n: u64) -> String {
 
 fn bytes(n: u64) -> String {
     DecimalBytes(n).to_string()
-}
-
-/// Text that takes at most so many columns.
-fn fitting(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    text.chars().take(most - 1).chain(['…']).collect()
 }

@@ -18,6 +18,7 @@ mod progress;
 mod restore;
 mod signals;
 mod summary;
+mod table;
 mod verify;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};

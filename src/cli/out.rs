@@ -115,6 +115,12 @@ pub(super) fn answers_are_seen() -> bool {
     io::stdout().is_terminal()
 }
 
+/// Columns of the terminal that standard output is.
+pub(super) fn columns() -> Option<usize> {
+    let size = answers_are_seen().then(|| rustix::termios::tcgetwinsize(io::stdout()).ok())??;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
 /// Whether they read standard error.
 pub(super) fn words_are_seen() -> bool {
     io::stderr().is_terminal()

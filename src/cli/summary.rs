@@ -6,6 +6,7 @@ use indicatif::{DecimalBytes, HumanCount};
 use serde_json::{Value, json};
 
 use super::out::{line, tell};
+use super::table::{self, Table};
 use crate::dataset::Lost;
 use crate::decode::{Need, Outcome};
 use crate::error::{Error, Shown, Start};
@@ -113,18 +114,24 @@ pub(super) fn object_name(adapter: &str, scope: &str, key: &report::Value, range
     format!("{adapter}:{}", parts.collect::<Vec<_>>().join("/"))
 }
 
+/// A number with what it counts.
+pub(super) fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", HumanCount(n), if n == 1 { one } else { many })
+}
+
 fn table(outcome: &Outcome) -> String {
     let manifest = &outcome.manifest;
-    let mut text = String::new();
+    let mut table = Table::new(&[], 2);
     for adapter in adapter::all() {
         for (scope, kinds) in manifest.adapters.tally.of(adapter) {
             for (kind, objects, bytes) in kinds {
                 let name = format!("{}/{}", adapter.name(), Visible(scope));
-                let size = DecimalBytes(bytes).to_string();
-                text.push_str(&format!("{name:<32} {kind:<16} {:>14} {size:>14}\n", HumanCount(objects).to_string()));
+                let (objects, bytes) = (HumanCount(objects).to_string(), DecimalBytes(bytes).to_string());
+                table.row([name, kind.to_owned(), objects, bytes]);
             }
         }
     }
+    let mut text = table.render(table::width());
     let counters = &manifest.counters;
     text.push_str(&format!(
         "{} rows: {} live keys, {} tombstones, {} unknown; taken about {}{}\n",

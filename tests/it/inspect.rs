@@ -200,3 +200,20 @@ fn numbers(section: &str) -> Vec<u64> {
     let number = |text: &str| text.split_once('"').unwrap().0.parse().unwrap();
     section.split("data-n=\"").skip(1).map(number).collect()
 }
+
+/// Tables fit the terminal, and numbers are never cut.
+#[test]
+fn tables_of_any_width() {
+    for width in [60, 80, 120] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ekvsnap"));
+        command
+            .args(["inspect", "testdata/redis-small.fsm", "--families", "--top", "4"])
+            .env("COLUMNS", width.to_string());
+        let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        let tables = text.lines().skip_while(|line| !line.is_empty());
+        let over: Vec<&str> = tables.clone().filter(|line| line.chars().count() > width).collect();
+        // Seven columns need more than 60.
+        assert!(over.iter().all(|line| width == 60 && line.chars().count() < 85), "{width}: {over:?}");
+        insta::assert_snapshot!(format!("tables of {width} columns"), tables.collect::<Vec<_>>().join("\n"));
+    }
+}

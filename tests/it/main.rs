@@ -17,6 +17,7 @@ mod dynamodb;
 mod encode;
 mod encoded;
 mod encrypted;
+mod events;
 mod faults;
 mod field;
 mod filters;

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 pub fn ekvsnap(dir: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ekvsnap")).current_dir(dir).args(args).stdin(Stdio::null()).output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ekvsnap"));
+    // Tables are as wide as the terminal of whoever runs the tests.
+    command.current_dir(dir).args(args).stdin(Stdio::null()).env_remove("COLUMNS").output().unwrap()
 }
 
 /// The program, listening to signals: a child keeps what its parent ignores, and whoever runs the tests may be in the background of a
