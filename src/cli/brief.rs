@@ -67,6 +67,15 @@ const BRIEFS: &[Brief] = &[
             "ekvsnap encode backup -o redis.fsm --adapter redis",
         ],
     },
+    Brief {
+        command: "restore",
+        flags: &["inputs", "data_dir", "nodes", "shift_times"],
+        examples: [
+            "ekvsnap restore node1/fsm-snap -d data --node n1=10.0.0.1:50051",
+            "ekvsnap restore backup.tar.zst -d data --node n1=a:1,n2=b:1 --shift-times",
+            "ekvsnap restore x.fsm -d d --node n=a:1 --groups 1=a:1,2=a:2 --shard-ranges …",
+        ],
+    },
 ];
 
 /// What an INPUT can be.

@@ -23,16 +23,17 @@ use crate::source::{Source, find_inputs};
 
 /// What is made, and of what.
 const ABOUT: &str = "\
-Snapshots are restored as they are, with their history. Outputs of a decode (best made with --for-restore) are encoded
-first. Each node gets the directory DIR/ID, which is moved to its machine as it is; several groups have directories in
-it. Where the groups are not those of the snapshots, rows are sent to the groups that own them. All of it is read back
-as a server reads it before DIR gets its name. Do not start a server with --raftBootstrap on it.";
+Snapshots are restored as they are, with their history. Outputs of a decode (best made with
+--for-restore) are encoded first. Each node gets the directory DIR/ID, to be moved to its machine;
+several groups have directories in it. If the groups are not those of the snapshots, each row goes
+to the group that owns it. All is read back as a server reads it before DIR gets its name. Start
+the servers without --raftBootstrap.";
 
 /// Arguments of `ekvsnap restore`.
 #[derive(Debug, clap::Args)]
 #[command(before_help = ABOUT, after_help = exit::TABLE)]
 pub(super) struct Args {
-    /// Snapshots or server data directories, or outputs of a decode; several are one data set.
+    /// Snapshots or data directories, or outputs of a decode.
     #[arg(value_name = "SNAPSHOT|OUT", required = true)]
     inputs: Vec<PathBuf>,
 
@@ -48,37 +49,37 @@ pub(super) struct Args {
     #[arg(long, value_name = "ID")]
     only: Option<String>,
 
-    /// Several groups on one node, as --raftGroups of the server: GROUP=HOST:PORT,…
+    /// As --raftGroups of a server: GROUP=HOST:PORT,…
     #[arg(long, value_name = "LIST", help_heading = "Groups")]
     groups: Option<String>,
 
-    /// Several groups on several nodes, as --raftGroupPeers of the server: GROUP=ID@HOST:PORT,…;…
+    /// As --raftGroupPeers: GROUP=ID@HOST:PORT,…;…
     #[arg(long, value_name = "LIST", help_heading = "Groups")]
     group_peers: Option<String>,
 
-    /// Which keys each group has, as --shardRanges of the server: START:END=GROUP,…
+    /// As --shardRanges: START:END=GROUP,…
     #[arg(long, value_name = "LIST", help_heading = "Groups")]
     shard_ranges: Option<String>,
 
-    /// Where partitions of FIFO queues are, as --sqsFifoPartitionMap of the server: QUEUE:N=GROUP,…;…
+    /// As --sqsFifoPartitionMap: QUEUE:N=GROUP,…;…
     #[arg(long, value_name = "LIST", help_heading = "Groups")]
-    sqs_fifo_partition_map: Option<String>,
+    sqs_partitions: Option<String>,
 
     /// Only objects of these adapters (of outputs).
     #[arg(long, value_name = "LIST", value_parser = parse::adapters, help_heading = "Outputs")]
     adapter: Option<Adapters>,
 
-    /// Commit timestamp (HLC) of all rows; without the flag the newest that the outputs tell.
+    /// Commit timestamp of all rows, if not the newest.
     #[arg(long, value_name = "HLC", value_parser = parse::hlc, help_heading = "Outputs")]
     last_commit_ts: Option<u64>,
 
-    /// Move expiries of keys, and when messages were sent and become visible, as if the backup were taken now (or at WHEN:
-    /// Unix milliseconds or a date).
+    /// Move expiries, send times and visibility, as if the backup were of now,
+    /// or of WHEN (Unix milliseconds or a date).
     #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "now",
           value_parser = parse::moment, help_heading = "Outputs")]
     shift_times: Option<u64>,
 
-    /// Raft index of the snapshots; without the flag that of their names or stores, else 1.
+    /// Raft index of the snapshots, if not their own.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     index: Option<u64>,
 
@@ -86,18 +87,18 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     term: u64,
 
-    /// Fail (exit 4) when there are warnings; the directory is there all the same.
+    /// Fail (exit 4) when there are warnings.
     #[arg(long)]
     strict: bool,
 
-    /// Bring everything to the disk before the directory gets its name.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    /// Bring everything to the disk before DIR gets its name.
+    #[arg(long, hide_possible_values = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     fsync: Option<bool>,
 
     #[command(flatten)]
     work: Work,
 
-    /// Print the summary as JSON on standard output.
+    /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
 
@@ -116,7 +117,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         groups: args.groups.clone(),
         group_peers: args.group_peers.clone(),
         shard_ranges: args.shard_ranges.clone(),
-        partitions: args.sqs_fifo_partition_map.clone(),
+        partitions: args.sqs_partitions.clone(),
     })?;
     let options = Options {
         encode: encode::Options {
@@ -199,7 +200,7 @@ fn command(args: &Args, cluster: &Cluster, node: &str) -> String {
         flags.push(("raftGroups", groups.collect::<Vec<_>>().join(",")));
     }
     flags.extend(args.shard_ranges.iter().map(|text| ("shardRanges", text.clone())));
-    flags.extend(args.sqs_fifo_partition_map.iter().map(|text| ("sqsFifoPartitionMap", text.clone())));
+    flags.extend(args.sqs_partitions.iter().map(|text| ("sqsFifoPartitionMap", text.clone())));
     let flags = flags.iter().map(|(name, value)| format!(" --{name} {}", quoted(value)));
     format!("elastickv{}", flags.collect::<String>())
 }

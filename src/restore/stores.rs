@@ -21,6 +21,8 @@ use crate::verify::data_dir::{FSM, fsm_name};
 kinds! {
     Warning SEVERAL_ROUTES "restore_several_routes"
         "the snapshot has a catalog of several routes: if it is of one of several groups, the rows of the others are not restored; give all of them";
+    Warning ENCRYPTED "restore_encrypted"
+        "the snapshot has encrypted rows: a server serves them only with the key file and keys.json of a node that wrote them, and under its Raft id; to be free of that, decode it with the keys and restore the output";
 }
 
 /// Bytes that are copied at once.
@@ -73,6 +75,9 @@ pub(super) fn plan(
         findings.add(Finding { kind: &SEVERAL_ROUTES, fields });
     }
     let at = |input: usize| index.unwrap_or(own[input]);
+    for input in inputs.iter().filter(|input| !input.survey.sealed.is_empty()) {
+        findings.add(Finding { kind: &ENCRYPTED, fields: vec![("input", Value::from(input.source.path()))] });
+    }
     // A catalog of other groups would be believed.
     let alone = inputs.len() == 1 && routes > 1;
     if let Some(taken) = if alone { None } else { split::as_given(&inputs, cluster)? } {

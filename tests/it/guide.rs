@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::kit::command::{code, ekvsnap};
 
 /// Commands that read something.
-const COMMANDS: [&str; 6] = ["decode", "inspect", "verify", "diff", "get", "encode"];
+const COMMANDS: [&str; 7] = ["decode", "inspect", "verify", "diff", "get", "encode", "restore"];
 
 /// A command and the lines that it should print.
 struct Example {

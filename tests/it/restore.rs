@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use crate::kit::build::{Snapshot, with_footer};
 use crate::kit::command::{code, ekvsnap, stderr};
-use crate::kit::fixtures::{load, snapshots};
+use crate::kit::fixtures::{load, raw, snapshots};
 use crate::kit::{Tree, read_tree};
 
 /// A snapshot of one key, as a server has it.
@@ -238,6 +239,17 @@ fn inputs_that_are_refused() {
 
 const SPLIT: &[&str] = &["--groups", "1=h:1,2=h:2", "--shard-ranges", ":b=1,b:=2"];
 
+/// Encrypted rows are restored as they are, with a warning: a server asks for the keys of the node that wrote them.
+#[test]
+fn encrypted_rows() {
+    let ground = Ground::new();
+    ground.write("in.fsm", &snapshots(&load("enc-mixed"))[0]);
+    let words = ground.restored(&["in.fsm", "--node", "n1=h:1"]);
+    assert!(words.contains("warning: restore_encrypted"), "{words}");
+    let (code, words) = ground.run(&[&["restore", "in.fsm", "-d", "split", "--node", "n1=h:1"], SPLIT].concat());
+    assert!(code == 1 && words.contains("cannot be sent to other groups"), "{words}");
+}
+
 /// Whatever stands in the name of the file or in the store, a server takes no new entry of its log for an applied one.
 #[test]
 fn the_index() {
@@ -375,4 +387,59 @@ fn times_are_moved() {
         }
     }
     assert!(moved > 100, "only {moved} moments were seen");
+}
+
+/// Data directories as they were when the real server was started on them and answered as its clients remembered
+/// (docs/RELIABILITY.md): a change of a byte asks for that again. Of S3 the store itself is left out: the token has its checksum.
+#[test]
+fn data_directories_that_a_server_was_started_on() {
+    let golden = raw("restored");
+    let mut seen = 0;
+    for corpus in ["stale-ttl", "sqs-small", "dynamodb-small", "s3-small"] {
+        let ground = Ground::new();
+        ground.write("in.fsm", &snapshots(&load(corpus))[0]);
+        assert_eq!(ground.run(&["decode", "in.fsm", "-o", "out", "--for-restore", "--layout", "jsonl"]).0, 0);
+        ground.restored(&["out", "--node", "n1=127.0.0.1:50051"]);
+        let tree = ground.tree("data");
+        let prefix = format!("{corpus}/").into_bytes();
+        for (name, want) in golden.iter().filter(|(name, _)| name.starts_with(&prefix)) {
+            let got = tree.get(&name[prefix.len()..]);
+            assert!(got == Some(want), "{} is not as it was", name.escape_ascii());
+            seen += 1;
+        }
+    }
+    assert_eq!((seen, golden.len()), (15, 15));
+}
+
+/// Every call that the output makes fails once: words, exit code 1, nothing left.
+#[test]
+fn every_failed_call_leaves_nothing() {
+    let ground = Ground::new();
+    ground.write("in.fsm", &snapshots(&load("stale-ttl"))[0]);
+    assert_eq!(ground.run(&["decode", "in.fsm", "-o", "out", "--for-restore", "--layout", "jsonl"]).0, 0);
+    for args in [
+        &["in.fsm", "--node", "n1=h:1,n2=h:2"][..],
+        &["out", "--node", "n1=h:1"],
+        &[&["in.fsm", "--node", "n=h:1"], SPLIT].concat(),
+    ] {
+        let mut calls = 0;
+        for call in 1.. {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_ekvsnap"));
+            command.current_dir(ground.0.path()).args(["restore", "-d", "data", "--threads", "1"]).args(args);
+            let out = command.env("EKVSNAP_FAULT", format!("{call}:ENOSPC")).stdin(Stdio::null()).output().unwrap();
+            let words = stderr(&out);
+            if !words.contains("fault injected") {
+                assert_eq!(code(&out), 0, "{words}");
+                break;
+            }
+            calls += 1;
+            assert!(code(&out) == 1 && words.contains("No space left"), "{call}: {} {words}", code(&out));
+            let mut left: Vec<_> =
+                fs::read_dir(ground.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            left.sort();
+            assert_eq!(left, ["000000000000030d.fsm", "in.fsm", "out"], "{call}");
+        }
+        assert!(calls > 10, "{calls}");
+        fs::remove_dir_all(ground.path("data")).unwrap();
+    }
 }
