@@ -13,11 +13,13 @@ use crate::dataset::{DataSet, RowsOf};
 use crate::error::{Error, Result};
 use crate::format::adapter::{self, Adapter};
 use crate::format::{Full, slots::Slots};
+#[cfg(feature = "parquet")]
+use crate::layouts::parquet;
 use crate::layouts::place::Place;
 use crate::layouts::{self, jsonl, tree};
 use crate::options::{Layout, ObjectName, Options, spellings};
 use crate::output::tree::Tree;
-use crate::output::unit::Collector;
+use crate::output::unit::{Assembler, Collector};
 use crate::report::Findings;
 use crate::run::{Job, Progress};
 
@@ -74,14 +76,21 @@ static FRONTS: [Front; 5] = [
 ];
 
 /// In the order in which a run writes.
-static WRITERS: [Writer; 10] = {
+static WRITERS: &[Writer] = {
     use adapter::{DYNAMODB, FS, REDIS, S3, SQS};
     use layouts::{dynamodb, fs, redis, s3, sqs};
     const TREE: Layout = Layout::TREE;
     const JSONL: Layout = Layout::JSONL;
-    [
+    &[
         Writer { adapter: DYNAMODB, layout: TREE, all: dynamodb::tables, one: dynamodb::item },
         Writer { adapter: DYNAMODB, layout: JSONL, all: dynamodb::tables, one: dynamodb::item },
+        #[cfg(feature = "parquet")]
+        Writer {
+            adapter: DYNAMODB,
+            layout: Layout::PARQUET,
+            all: parquet::dynamodb::tables,
+            one: parquet::dynamodb::item,
+        },
         Writer {
             adapter: S3,
             layout: TREE,
@@ -94,6 +103,8 @@ static WRITERS: [Writer; 10] = {
             all: s3::write_all::<jsonl::s3::Lines>,
             one: s3::write_one::<jsonl::s3::Lines>,
         },
+        #[cfg(feature = "parquet")]
+        Writer { adapter: S3, layout: Layout::PARQUET, all: parquet::s3::write_all, one: parquet::s3::write_one },
         Writer {
             adapter: REDIS,
             layout: TREE,
@@ -106,8 +117,17 @@ static WRITERS: [Writer; 10] = {
             all: |job| redis::write_all::<jsonl::redis::Lines<'_, '_>>(job),
             one: |job, at| redis::write_one::<jsonl::redis::Lines<'_, '_>>(job, at),
         },
+        #[cfg(feature = "parquet")]
+        Writer {
+            adapter: REDIS,
+            layout: Layout::PARQUET,
+            all: |job| redis::write_all::<parquet::redis::Redis<'_, '_>>(job),
+            one: |job, at| redis::write_one::<parquet::redis::Redis<'_, '_>>(job, at),
+        },
         Writer { adapter: SQS, layout: TREE, all: sqs::queues, one: sqs::of_queue },
         Writer { adapter: SQS, layout: JSONL, all: sqs::queues, one: sqs::of_queue },
+        #[cfg(feature = "parquet")]
+        Writer { adapter: SQS, layout: Layout::PARQUET, all: sqs::queues, one: sqs::of_queue },
         Writer { adapter: FS, layout: TREE, all: fs::files, one: fs::file },
         Writer { adapter: FS, layout: JSONL, all: fs::files, one: fs::file },
     ]
@@ -171,6 +191,16 @@ pub(crate) fn fill_all(job: &mut Job<'_, '_, '_>) -> Result<()> {
     Ok(())
 }
 
+/// What puts the files of a layout together, if units make only pieces of them.
+pub(crate) fn assembler(layout: Layout) -> Option<Box<dyn Assembler>> {
+    #[cfg(feature = "parquet")]
+    if layout == Layout::PARQUET {
+        return Some(Box::<parquet::Parts>::default());
+    }
+    let _ = layout;
+    None
+}
+
 /// Decodes one object into `tree`, without decoding the rest, and gives what was noticed: nothing comes of it if the object is not there.
 /// `scratch` as for [`fill`](crate::decode::fill).
 ///
@@ -187,6 +217,7 @@ pub fn fill_one(
     set.check_keys()?;
     let writer = writer(name.adapter, options.layout)?;
     let mut collector = Collector::new(tree, scratch);
+    collector.assembler = assembler(options.layout);
     (writer.one)(&mut Job { set, options, tree, progress, collector: &mut collector }, name)?;
     set.check_unchanged()?;
     collector.finish().map(|(_, findings, _)| findings)

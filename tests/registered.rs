@@ -121,12 +121,13 @@ impl<'o, 't> RedisWriter<'o, 't> for Names<'t> {
         Names(out)
     }
 
-    fn prepare(out: &mut UnitOut<'t>) {
+    fn prepare(mut out: UnitOut<'t>, _: &Options) -> Result<UnitOut<'t>> {
         out.lines("redis/keys.csv").extend_from_slice(b"type,key\n");
+        Ok(out)
     }
 
-    fn finish(self) -> UnitOut<'t> {
-        self.0
+    fn finish(self) -> Result<UnitOut<'t>> {
+        Ok(self.0)
     }
 }
 

@@ -54,10 +54,14 @@ pub(super) struct Args {
     #[arg(long, hide_possible_values = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     fsync: Option<bool>,
 
-    /// tree (default): a file for each object; jsonl: lines
-    #[arg(long, value_name = "LAYOUT", hide_default_value = true, default_value = "tree", value_parser = clap::builder::PossibleValuesParser::new(Layout::all().map(Layout::name)),
+    /// tree (default): a file each; jsonl: lines; or parquet
+    #[arg(long, value_name = "LAYOUT", hide_default_value = true, default_value = "tree", value_parser = parse::layouts(),
           hide_possible_values = true)]
     layout: String,
+
+    /// Size of a Parquet file, about
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = parse::size, hide_short_help = true)]
+    part_size: u64,
 
     /// State at this commit timestamp (HLC) or date + 10 s
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
@@ -145,7 +149,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     check_stdout(args, target)?;
     check_name(args, target)?;
     let Inputs { sources, passed_over } = inputs::open(&named, args.no_mmap, &args.keys, args.threads)?;
-    let options = Options { passed_over, ..options(args, target) };
+    let options = Options { passed_over, ..options(args, target)? };
     let (outcome, done) = if args.dry_run {
         let (outcome, need) = estimate(&sources, &options, bar)?;
         (outcome, Done::Estimated(need))
@@ -184,14 +188,15 @@ fn check_stdout(args: &Args, target: &Path) -> Result<()> {
 }
 
 /// Ends of names that promise something else than a directory, and what is possible.
-const OTHER_NAMES: [(&str, &str); 4] = [
+const OTHER_NAMES: [(&str, &str); 5] = [
     (".jsonl .json .ndjson", "JSON lines are a directory of files: name one, with --layout jsonl"),
     (
         ".tar.xz .txz .tar.bz2 .tbz2 .tar.lz4 .tar.br .tzst .tar.zstd .zst .gz .xz .bz2 .lz4 .br",
         "archives are written as .tar, .tar.zst or .tar.gz; or pipe -o - into a compressor",
     ),
     (".zip .7z .rar .cpio", "archives are written as .tar, .tar.zst or .tar.gz"),
-    (".csv .parquet .sqlite .db", "it is no form of output: name a directory, .tar, .tar.zst or .tar.gz"),
+    (".parquet", "Parquet is a directory of files: name one, with --layout parquet"),
+    (".csv .sqlite .db", "it is no form of output: name a directory, .tar, .tar.zst or .tar.gz"),
 ];
 
 /// Refuses the name of a file that cannot be written; a directory may have it where --format dir asks for it.
@@ -226,7 +231,16 @@ fn packing(args: &Args, target: &Path) -> Option<Packing> {
     }
 }
 
-fn options(args: &Args, target: &Path) -> Options {
+/// A layout that this program was built with.
+fn layout(name: &str) -> Result<Layout> {
+    Layout::named(name).ok_or_else(|| {
+        Error::command_line(format!(
+            "this program was built without --layout {name}: take a released one, or build it with --features {name}"
+        ))
+    })
+}
+
+fn options(args: &Args, target: &Path) -> Result<Options> {
     let options = Options {
         adapters: args.choice.adapters(),
         as_of: args.as_of,
@@ -240,12 +254,13 @@ fn options(args: &Args, target: &Path) -> Options {
         drop_expired: args.choice.drop_expired,
         dynamodb_bundle: (args.dynamodb_bundle_mode == "jsonl").then_some(args.dynamodb_bundle_size),
         archive: packing(args, target),
-        layout: Layout::named(&args.layout).unwrap_or_default(),
+        layout: layout(&args.layout)?,
+        part_size: args.part_size,
         filter: args.choice.filter(),
         force: args.force,
         fsync: args.fsync,
         skip_damage: args.on_error == "skip",
         ..Options::default()
     };
-    if args.for_restore { options.for_restore() } else { options }
+    Ok(if args.for_restore { options.for_restore() } else { options })
 }

@@ -1,6 +1,14 @@
 //! Values of flags.
 
 use crate::format::adapter::{self, Adapter};
+use crate::options::Layout;
+
+/// The names of layouts; Parquet is known also to a program that was built without it, and says so.
+pub(super) fn layouts() -> clap::builder::PossibleValuesParser {
+    const PARQUET: &str = "parquet";
+    let built = Layout::all().map(Layout::name).filter(|name| *name != PARQUET);
+    clap::builder::PossibleValuesParser::new(built.chain([PARQUET]))
+}
 
 /// How far commit timestamps run ahead of the clock (`container.md` §8.3), in milliseconds.
 const AHEAD: u64 = 10_000;

@@ -151,6 +151,7 @@ pub fn fill_surveyed(
     let options = &options.clone();
     let input_bytes = set.inputs().map(|group| group.source.file().len() as u64).sum();
     let mut collector = Collector::new(tree, scratch);
+    collector.assembler = registry::assembler(options.layout);
     findings::of_inputs(set, options, unresolved, &mut collector.findings)?;
     let mut job = Job { set, options, tree, progress, collector: &mut collector };
     registry::fill_all(&mut job)?;

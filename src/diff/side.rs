@@ -64,7 +64,7 @@ impl Side {
             Side::Output(path, manifest) => {
                 let mut roll = proven(path, options.threads, progress)?;
                 progress.begin("read", 1);
-                let layout = Options::of_manifest(manifest)?.layout;
+                let layout = Options::of_readable(manifest)?.layout;
                 let mut found = |each: &mut objects::File<'_>| {
                     roll.judge(|path, known| match known.digest(Tag::Found) {
                         Some(digest) => each(path, known.size, &digest).map_err(io::Error::other),
@@ -106,7 +106,7 @@ pub(super) fn told(sides: &[&mut Side; 2]) -> Result<Option<Options>> {
     let mut told: Option<Options> = None;
     for side in sides {
         let Side::Output(_, manifest) = &**side else { continue };
-        let options = Options::of_manifest(manifest)?;
+        let options = Options::of_readable(manifest)?;
         if told.as_ref().is_some_and(|other| other.layout != options.layout) {
             return Err(Error::usage(
                 "one output is a tree, the other has JSON lines: compare snapshots, or decode one of them again",

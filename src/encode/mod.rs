@@ -160,7 +160,7 @@ impl Input {
             ));
         }
         let manifest = ReadManifest::of(&mut opened(path)?)?;
-        let made = Decode::of_manifest(&manifest)?;
+        let made = Decode::of_readable(&manifest)?;
         Ok(Input { path: path.to_path_buf(), manifest, made })
     }
 

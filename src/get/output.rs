@@ -36,7 +36,7 @@ pub fn get_from_output(
     lines: bool,
     out: &mut dyn Write,
 ) -> Result<bool> {
-    let packed = Options::of_manifest(manifest)?.layout == Layout::JSONL;
+    let packed = Options::of_readable(manifest)?.layout == Layout::JSONL;
     let mut kept = Kept { path, one, lines, packed, out };
     match one.adapter {
         adapter::REDIS if packed => kept.redis_lines(),

@@ -6,6 +6,8 @@
 pub mod dynamodb;
 pub mod fs;
 pub mod jsonl;
+#[cfg(feature = "parquet")]
+pub(crate) mod parquet;
 pub mod place;
 pub mod reading;
 pub mod redis;

@@ -89,6 +89,12 @@ pub trait Visitor<'a> {
         false
     }
 
+    /// When the item that comes next was committed (HLC). Only a snapshot tells it, and not of an item that was taken unparsed.
+    #[inline]
+    fn committed(&mut self, commit_ts: u64) {
+        let _ = commit_ts;
+    }
+
     /// An item.
     fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()>;
 

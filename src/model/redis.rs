@@ -88,6 +88,12 @@ pub struct StreamEnd {
 ///
 /// An error that a visitor gives ends the read of the split.
 pub trait Visitor {
+    /// When the string or element that comes next was committed (HLC). Only a snapshot tells it.
+    #[inline]
+    fn committed(&mut self, commit_ts: u64) {
+        let _ = commit_ts;
+    }
+
     /// A string, or a HyperLogLog.
     fn string(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()>;
 

@@ -89,6 +89,12 @@ pub struct UploadRow<'u> {
 ///
 /// An error that a visitor gives ends the read of the split.
 pub trait Visitor {
+    /// When the manifest of the object that begins next was committed (HLC). Only a snapshot tells it.
+    #[inline]
+    fn committed(&mut self, commit_ts: u64) {
+        let _ = commit_ts;
+    }
+
     /// A live object begins.
     fn begin(&mut self, object: &Object<'_>) -> Result<()>;
 

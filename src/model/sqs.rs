@@ -85,6 +85,12 @@ pub trait HeadVisitor<'a> {
 
 /// Takes records, in the order in which they were asked for.
 pub trait Visitor {
+    /// When the record that comes next was committed (HLC). Only a snapshot tells it.
+    #[inline]
+    fn committed(&mut self, commit_ts: u64) {
+        let _ = commit_ts;
+    }
+
     /// A message.
     fn message(&mut self, message: &Message<'_>) -> Result<()>;
 

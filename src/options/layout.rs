@@ -1,6 +1,6 @@
 //! How logical data is laid out in files.
 //!
-//! Two layouts are built in. A program that embeds the crate adds its own with [`Layout::register`]; who writes the objects of an adapter
+//! Two layouts are built in, and Parquet with its feature. A program that embeds the crate adds its own with [`Layout::register`]; who writes the objects of an adapter
 //! in it is told to the [registry](crate::registry).
 
 use crate::format::{Full, slots::Slots};
@@ -18,8 +18,12 @@ pub struct LayoutSpec {
     pub is_packed: bool,
 }
 
-static BUILT_IN: [LayoutSpec; 2] =
-    [LayoutSpec { name: "tree", is_packed: false }, LayoutSpec { name: "jsonl", is_packed: true }];
+static BUILT_IN: &[LayoutSpec] = &[
+    LayoutSpec { name: "tree", is_packed: false },
+    LayoutSpec { name: "jsonl", is_packed: true },
+    #[cfg(feature = "parquet")]
+    LayoutSpec { name: "parquet", is_packed: true },
+];
 static ADDED: Slots<LayoutSpec, 14> = Slots::new();
 
 impl Default for Layout {
@@ -33,6 +37,9 @@ impl Layout {
     pub const TREE: Layout = Layout(0);
     /// A JSONL file for each scope and type, a line for each key, item and message (`rules.md` §6).
     pub const JSONL: Layout = Layout(1);
+    /// Parquet files for each scope and kind (`parquet.md`).
+    #[cfg(feature = "parquet")]
+    pub const PARQUET: Layout = Layout(2);
 
     /// Adds a layout, for all of the process and as long as it runs.
     ///
@@ -66,6 +73,11 @@ impl Layout {
     /// Its name on the command line and in the manifest.
     pub fn name(self) -> &'static str {
         self.spec().name
+    }
+
+    /// Whether the objects of an output can be read again.
+    pub fn is_read_back(self) -> bool {
+        matches!(self, Layout::TREE | Layout::JSONL)
     }
 
     /// Whether many objects are in one file.

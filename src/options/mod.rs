@@ -19,6 +19,8 @@ pub(crate) use spelling::spellings;
 
 /// Size of a bundle of items where nobody says another.
 const BUNDLE: u64 = 64 << 20;
+/// Size of a Parquet file where nobody says another.
+const PART: u64 = 256 << 20;
 
 /// Options of a decode; the defaults are those of the command line.
 #[derive(Debug, Clone)]
@@ -50,6 +52,8 @@ pub struct Options {
     pub dynamodb_bundle: Option<u64>,
     /// A file for each object, or packed lines.
     pub layout: Layout,
+    /// Bytes of a Parquet file, about.
+    pub part_size: u64,
     /// One archive instead of a directory.
     pub archive: Option<Packing>,
     /// Which objects are wanted.
@@ -83,6 +87,7 @@ impl Default for Options {
             drop_expired: None,
             dynamodb_bundle: None,
             layout: Layout::default(),
+            part_size: PART,
             archive: None,
             filter: Filter::default(),
             force: false,
@@ -126,6 +131,12 @@ impl Options {
                  give one of the two",
             ));
         }
+        if self.for_restore && !self.layout.is_read_back() {
+            return Err(Error::command_line(format!(
+                "an output of --layout {} is for queries, not for a restore: leave out --for-restore",
+                self.layout.name()
+            )));
+        }
         Ok(())
     }
 
@@ -145,6 +156,7 @@ impl Options {
         let filter = &self.filter;
         Recorded {
             layout: if self.layout == Layout::TREE { String::new() } else { self.layout.name().into() },
+            part_size: Some(self.part_size).filter(|size| *size != PART),
             as_of: self.as_of,
             drop_expired: self.drop_expired,
             on_error: if self.skip_damage { "skip".into() } else { String::new() },
@@ -159,6 +171,21 @@ impl Options {
         }
     }
 
+    /// The options of an output whose objects are to be read back.
+    ///
+    /// # Errors
+    /// As [`of_manifest`](Options::of_manifest), or its layout is not read back.
+    pub fn of_readable(manifest: &ReadManifest) -> Result<Options> {
+        let layout = &manifest.options.layout;
+        if matches!(layout.as_str(), "" | "jsonl") {
+            return Options::of_manifest(manifest);
+        }
+        Err(Error::usage(format!(
+            "an output of --layout {layout} is for queries, its objects are not read back: take the snapshot, or an output of another \
+             layout"
+        )))
+    }
+
     /// The options that a manifest tells of.
     ///
     /// # Errors
@@ -171,7 +198,7 @@ impl Options {
         };
         // The server's own tool has no members for what the other ones already tell.
         let bundled = manifest.document.get("dynamodb_layout").is_some_and(|layout| layout == "jsonl");
-        let bundle = told.dynamodb_bundle_size.or((bundled && told.layout != "jsonl").then_some(BUNDLE));
+        let bundle = told.dynamodb_bundle_size.or((bundled && told.layout.is_empty()).then_some(BUNDLE));
         Ok(Options {
             adapters: adapters.clone(),
             as_of: told.as_of.or(manifest.live_read_ts),
@@ -185,6 +212,7 @@ impl Options {
             drop_expired: told.drop_expired,
             dynamodb_bundle: bundle,
             layout: layout_named(&told.layout)?,
+            part_size: told.part_size.unwrap_or(PART),
             filter: Filter {
                 include: patterns(&told.scope)?,
                 exclude: patterns(&told.exclude)?,

@@ -75,9 +75,12 @@ fn is_zero(n: &u64) -> bool {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Recorded {
-    /// `jsonl` for packed lines.
+    /// `jsonl` for packed lines, `parquet`; nothing for a tree.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub layout: String,
+    /// `--part-size`, if it is not the usual one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part_size: Option<u64>,
     /// `--as-of`: a string, or a number in outputs of old.
     #[serde(
         skip_serializing_if = "Option::is_none",

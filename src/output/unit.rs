@@ -4,6 +4,7 @@
 //! findings) is collected in the unit and handed over in unit order, so that every output is the same for any
 //! number of threads.
 
+use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::sync::Arc;
@@ -59,6 +60,45 @@ struct Log {
     lent: bool,
     /// Nothing follows, in this unit or in a later one.
     complete: bool,
+    /// It is a piece of files that are put together.
+    piece: Option<Piece>,
+}
+
+/// What a layout tells of a piece, and the bytes that it takes, about.
+struct Piece {
+    told: Box<dyn Any + Send>,
+    held: usize,
+}
+
+/// Puts pieces together to files. Units make pieces, and know neither the file nor the place in it: pieces come in unit order.
+pub trait Assembler: Send {
+    /// The file that a piece goes to. `name` is what the unit calls it.
+    ///
+    /// # Errors
+    /// The piece is not of this kind.
+    fn place(&mut self, name: &str, piece: Box<dyn Any + Send>) -> Result<Placed>;
+
+    /// The end of the file that is open, if there is one: no other piece of this name comes.
+    ///
+    /// # Errors
+    /// The end cannot be made.
+    fn complete(&mut self, name: &str) -> Result<Option<(String, Vec<u8>)>>;
+
+    /// The ends of all files that are open.
+    ///
+    /// # Errors
+    /// An end cannot be made.
+    fn finish(&mut self) -> Result<Vec<(String, Vec<u8>)>>;
+}
+
+/// Where a piece goes.
+pub struct Placed {
+    /// The file that is complete now, with its end.
+    pub ended: Option<(String, Vec<u8>)>,
+    /// The file of the piece.
+    pub path: String,
+    /// What stands before the piece, if the file is new.
+    pub head: &'static [u8],
 }
 
 impl<'t> UnitOut<'t> {
@@ -87,7 +127,8 @@ impl<'t> UnitOut<'t> {
 
     /// Bytes that it holds in memory, about.
     pub fn held(&self) -> usize {
-        let logs: usize = self.logs.iter().map(|log| log.buffer.capacity() + BESIDE_LINES).sum();
+        let beside = |log: &Log| BESIDE_LINES + log.piece.as_ref().map_or(0, |piece| piece.held);
+        let logs: usize = self.logs.iter().map(|log| log.buffer.capacity() + beside(log)).sum();
         logs + self.sums.held() + self.members.held() + self.objects.as_ref().map_or(0, |objects| objects.held())
     }
 
@@ -170,11 +211,29 @@ impl<'t> UnitOut<'t> {
         if let Some(index) = self.log_of.get(path) {
             return *index;
         }
-        let index = self.logs.len();
+        let index = self.piece(path);
         self.log_of.insert(path.to_owned(), index);
-        let (path, buffer) = (path.to_owned(), self.tree.buffer());
-        self.logs.push(Log { path, spilled: None, buffer, lent: false, complete: false });
         index
+    }
+
+    /// The number of a piece of files that are put together ([`Assembler`]); it must be described.
+    pub fn piece(&mut self, name: &str) -> usize {
+        let (path, buffer) = (name.to_owned(), self.tree.buffer());
+        self.logs.push(Log { path, spilled: None, buffer, lent: false, complete: false, piece: None });
+        self.logs.len() - 1
+    }
+
+    /// Tells what the assembler has to know of a piece; it takes `held` bytes, about.
+    pub fn describe_piece(&mut self, log: usize, told: Box<dyn Any + Send>, held: usize) {
+        self.logs[log].piece = Some(Piece { told, held });
+    }
+
+    /// Takes a piece back, which is not described.
+    pub fn drop_piece(&mut self, log: usize) {
+        let Log { path, spilled, buffer, .. } = &mut self.logs[log];
+        path.clear();
+        *spilled = None;
+        buffer.clear();
     }
 
     /// The lines that this unit adds to a shared file. For many lines use [`UnitOut::grow_log`]: it spills.
@@ -359,6 +418,8 @@ pub struct Collector<'t> {
     shared: BTreeMap<String, OpenFile<'t>>,
     /// The shared files that are open, the one longest open first.
     open: VecDeque<String>,
+    /// Puts pieces together, in a layout that has them.
+    pub assembler: Option<Box<dyn Assembler>>,
     /// Members of an archive that are not files of the tree.
     pub members: MemberList,
     /// What was noticed.
@@ -393,6 +454,7 @@ impl<'t> Collector<'t> {
             checksums: Checksums::new(scratch),
             shared: BTreeMap::new(),
             open: VecDeque::new(),
+            assembler: None,
             members: MemberList::default(),
             findings: Findings::default(),
             tally: Tally::default(),
@@ -426,7 +488,12 @@ impl<'t> Collector<'t> {
             if log.lent {
                 return Err(Error::internal(format!("lines of {} went astray", log.path)));
             }
-            let file = self.shared(&log.path)?;
+            let path = match log.piece {
+                None if log.path.is_empty() => continue,
+                None => None,
+                Some(piece) => Some(self.place_piece(&log.path, piece, &mut list)?),
+            };
+            let file = self.shared(path.as_ref().unwrap_or(&log.path))?;
             if let Some(spilled) = log.spilled {
                 super::growing::copy(&spilled, file)?;
             }
@@ -434,12 +501,41 @@ impl<'t> Collector<'t> {
             if log.complete {
                 Writes { tree: self.tree, list: std::mem::take(&mut list) }.write()?;
                 self.close(&log.path)?;
+                self.complete_pieces(&log.path)?;
             }
             if list.len() >= MOST_WAITING {
                 Writes { tree: self.tree, list: std::mem::take(&mut list) }.write()?;
             }
         }
         Ok(Writes { tree: self.tree, list })
+    }
+
+    /// The file of a piece. What is not written yet is written before a file ends.
+    fn place_piece(&mut self, name: &str, piece: Piece, list: &mut Vec<(Slot<'t>, Vec<u8>)>) -> Result<String> {
+        let assembler = self.assembler.as_mut().ok_or_else(|| Error::internal("a piece without files"))?;
+        let Placed { ended, path, head } = assembler.place(name, piece.told)?;
+        if ended.is_some() {
+            Writes { tree: self.tree, list: std::mem::take(list) }.write()?;
+        }
+        self.end_assembled(ended)?;
+        if !head.is_empty() {
+            self.shared(&path)?.write(head)?;
+        }
+        Ok(path)
+    }
+
+    /// Ends the file of these pieces: no other ones come.
+    pub fn complete_pieces(&mut self, name: &str) -> Result<()> {
+        let ended = self.assembler.as_mut().map(|assembler| assembler.complete(name)).transpose()?;
+        self.end_assembled(ended.flatten())
+    }
+
+    fn end_assembled(&mut self, ended: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<()> {
+        for (path, end) in ended {
+            self.shared(&path)?.write(&end)?;
+            self.close(&path)?;
+        }
+        Ok(())
     }
 
     /// A shared file, created when it is not there yet.
@@ -472,6 +568,9 @@ impl<'t> Collector<'t> {
 
     /// Closes the shared files and gives the checksums of everything.
     pub fn finish(mut self) -> Result<(Checksums, Findings, Tally)> {
+        if let Some(mut assembler) = self.assembler.take() {
+            self.end_assembled(assembler.finish()?)?;
+        }
         let mut sums = Sums::default();
         for (_, file) in std::mem::take(&mut self.shared) {
             file.finish(&mut sums)?;

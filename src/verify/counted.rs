@@ -183,7 +183,19 @@ impl Counted {
 
     /// What a manifest of ours tells otherwise, in words.
     pub fn differences(&self, manifest: &ReadManifest) -> Vec<String> {
-        let packed = manifest.options.layout == "jsonl";
+        let (packed, mut words) = (manifest.options.layout == "jsonl", Vec::new());
+        // What is in files of other layouts is not counted: they have digests like all others.
+        if packed || manifest.options.layout.is_empty() {
+            self.different_counts(manifest, packed, &mut words);
+        }
+        if self.errors != manifest.skipped {
+            let (errors, skipped) = (self.errors, manifest.skipped);
+            words.push(format!("ERRORS.jsonl has {errors} places, but it tells of {skipped}"));
+        }
+        words
+    }
+
+    fn different_counts(&self, manifest: &ReadManifest, packed: bool, words: &mut Vec<String>) {
         let mut have: BTreeMap<(String, String), (u64, Option<u64>)> = BTreeMap::new();
         for (scope, kinds) in &self.scopes {
             let scope = String::from_utf8_lossy(scope).into_owned();
@@ -195,7 +207,6 @@ impl Counted {
             have.insert(("fs".to_owned(), (*kind).to_owned()), (*objects, Some(*bytes)));
         }
         let told = told(manifest);
-        let mut words = Vec::new();
         for (scope, kind) in have.keys().chain(told.keys().filter(|key| !have.contains_key(*key))) {
             let key = (scope.clone(), kind.clone());
             let (objects, bytes) = have.get(&key).copied().unwrap_or((0, Some(0)));
@@ -207,11 +218,6 @@ impl Counted {
                 ));
             }
         }
-        if self.errors != manifest.skipped {
-            let (errors, skipped) = (self.errors, manifest.skipped);
-            words.push(format!("ERRORS.jsonl has {errors} places, but it tells of {skipped}"));
-        }
-        words
     }
 }
 

@@ -40,6 +40,8 @@ mod library;
 mod live;
 mod objects;
 mod pages;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod prose;
 mod ranges;
 mod ranges_model;

@@ -50,6 +50,7 @@ pub fn read<'a, V: Visitor<'a>>(
         if V::TAKES_STORED && takes_all && task.stored(&mut walk, &row) {
             continue;
         }
+        task.visitor.committed(row.commit_ts);
         match walk.classify(row) {
             Ok(found) => task.take(found)?,
             Err(error) => set.tolerate(error)?,

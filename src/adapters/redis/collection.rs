@@ -88,6 +88,7 @@ fn from_rows<'a, V: Visitor>(
     let (_, family, _) = shape.families();
     let mut count = 0;
     while let Some(head) = merge.stream(elements).take(key.name)? {
+        task.visitor.committed(head.row.commit_ts);
         match shape {
             Shape::Hash => task.visitor.field(key, head.rest, head.row.body)?,
             Shape::Set => task.visitor.member(key, head.rest)?,
@@ -115,6 +116,7 @@ fn from_blob<'a, V: Visitor>(
         Shape::Zset => blob::zset(value, |member, score| elements.push((member, b"", score))),
     })?;
     let elements = elements.finish();
+    task.visitor.committed(row.commit_ts);
     for (name, value, score) in &elements {
         match shape {
             Shape::Hash => task.visitor.field(key, name, value)?,

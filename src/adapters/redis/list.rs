@@ -3,7 +3,7 @@
 use super::findings;
 use super::key::{Found, parse};
 use super::task::Task;
-use crate::dataset::{DataSet, RangeIter, after_prefix};
+use crate::dataset::{DataSet, RangeIter, Row, after_prefix};
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::redis::list::{ListMeta, sortable_seq};
@@ -62,9 +62,10 @@ pub(super) fn give<'a, V: Visitor>(
     let window = Window::new(base, found.list_deltas.head, found.list_deltas.len);
     let count = task.give(key, |task| {
         let mut count = 0;
-        each_item(task.set, &window, key.name, |item| {
+        each_item(task.set, &window, key.name, |row| {
             count += 1;
-            task.visitor.item(key, item)
+            task.visitor.committed(row.commit_ts);
+            task.visitor.item(key, row.body)
         })?;
         Ok((count, StreamEnd::default()))
     })?;
@@ -94,7 +95,7 @@ fn each_item<'a>(
     set: &DataSet<'a>,
     window: &Window,
     key: &[u8],
-    mut each: impl FnMut(&'a [u8]) -> Result<()>,
+    mut each: impl FnMut(&Row<'a>) -> Result<()>,
 ) -> Result<()> {
     if window.len == 0 {
         return Ok(());
@@ -103,7 +104,7 @@ fn each_item<'a>(
     let mut items = window.items(set, key).without_prefixes_of_end();
     while let Some(row) = items.next()? {
         if row.user_key.len() == row_len {
-            each(row.body)?;
+            each(&row)?;
         }
     }
     Ok(())

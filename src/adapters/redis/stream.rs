@@ -4,7 +4,7 @@ use super::findings;
 use super::key::{Found, parse};
 use super::merge::{Head, Merge};
 use super::task::Task;
-use crate::dataset::DataSet;
+use crate::dataset::{DataSet, Row};
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::proto::Fields;
@@ -73,6 +73,7 @@ fn each_entry<'a, V: Visitor>(
         if entry.id_text != text.as_bytes() {
             read.mismatched += u64::from(StreamId::from_text(entry.id_text) != Some(id));
         }
+        task.visitor.committed(head.row.commit_ts);
         task.visitor.entry(key, id, &entry.with_id(&text))?;
         (read.entries, read.last) = (read.entries + 1, id);
     }
@@ -105,8 +106,9 @@ fn take<'a>(merge: &mut Merge<'_, 'a>, entries: Option<usize>, key: &[u8]) -> Re
 const BLOB: &[u8; 4] = b"\0RX\x01";
 
 /// Gives what is in an old stream blob, as a stream without meta.
-pub(super) fn give_blob<'a, V: Visitor>(task: &mut Task<'_, 'a, '_, V>, value: &'a [u8], key: &Key<'a>) -> Result<()> {
-    let Ok(mut entries) = blob_entries(value) else { return Ok(()) };
+pub(super) fn give_blob<'a, V: Visitor>(task: &mut Task<'_, 'a, '_, V>, blob: &Row<'a>, key: &Key<'a>) -> Result<()> {
+    let Ok(mut entries) = blob_entries(blob.body) else { return Ok(()) };
+    task.visitor.committed(blob.commit_ts);
     entries.sort_by_key(|(id, _)| *id);
     let last = entries.last().map(|(id, _)| *id).unwrap_or_default();
     let end = StreamEnd { length: entries.len() as i64, last };

@@ -209,6 +209,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         let key = self.unless_dropped(key, kind, expiry, standing);
         match key.map(|key| Key { bare: family == Family::Bare, ..key }) {
             Some(key) if self.options.filter.takes_size(value.payload.len() as u64) => {
+                self.visitor.committed(row.commit_ts);
                 self.visitor.string(&key, value.payload)
             }
             _ => Ok(()),
@@ -291,7 +292,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
             let finding = Finding::new(&findings::STREAM_BLOB).with("user_key_len", key.len());
             self.report.findings.add(finding.with("bytes", blob.body.len()).with("key", key));
             if self.options.include_orphans && found.entries.is_none() {
-                stream::give_blob(self, blob.body, &orphan)?;
+                stream::give_blob(self, &blob, &orphan)?;
             }
         }
         Ok(())

@@ -125,6 +125,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         let arena = Bump::new();
         let manifest = parse(self.set, Family::S3Object, &row, Manifest::parse(&arena, row.body))?;
         let object = Object { key: walk.key, manifest: &manifest, number };
+        self.visitor.committed(row.commit_ts);
         self.visitor.begin(&object)?;
         match self.body(merge, walk, row, &manifest) {
             Ok(report) => {

@@ -88,7 +88,8 @@ impl<'r, 'a> Reader<'r, 'a> {
                 owner.check(&messages, &mut read.findings);
                 read.past_retention += owner.past_retention(&messages, self.now);
             }
-            for Parsed { key, message, .. } in &messages {
+            for Parsed { row, key, message } in &messages {
+                visitor.committed(row.commit_ts);
                 visitor.message(&Message { value: message, partition: key.place.partition })?;
             }
             read.records += messages.len() as u64;
@@ -118,6 +119,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         for rows in rows.chunks(AHEAD) {
             self.each_row(rows, |row| {
                 let family = Family::of(row.user_key);
+                visitor.committed(row.commit_ts);
                 visitor.side_record(&SideRecord { family, key: row.user_key, value: row.body })
             })?;
         }

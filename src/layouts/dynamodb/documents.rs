@@ -63,7 +63,7 @@ pub fn generations(
 }
 
 fn place(paths: &Paths, layout: Layout, out: &mut UnitOut<'_>) -> Result<(Arc<Dir>, String)> {
-    if layout == Layout::JSONL {
+    if layout.is_packed() {
         return Ok((out.dir("dynamodb")?, format!("{}{PACKED_DOCUMENT}", paths.scope)));
     }
     let dir = out.tree().make_dir(paths.dir.as_bytes())?;

@@ -31,6 +31,16 @@ pub(super) const LARGE: usize = 128 << 10;
 /// # Errors
 /// The first damaged row in key order (schemas before items), or a failed write.
 pub(crate) fn tables(job: &mut Job<'_, '_, '_>) -> Result<()> {
+    let (tables, splits) = documented(job)?;
+    let with_lines = items(job, &tables, &splits)?;
+    if job.options.packed() { jsonl::dynamodb::write_empty(&tables, &with_lines, job) } else { Ok(()) }
+}
+
+/// Writes the document of each table; gives the tables, and the splits of their items.
+///
+/// # Errors
+/// A damaged schema, or a failed write.
+pub(super) fn documented<'a>(job: &mut Job<'_, 'a, '_>) -> Result<(Tables<'a>, Vec<KeyRange>)> {
     let tables = Tables::read(job.set, &mut job.collector.findings)?;
     dynamodb::check_counters(job.set, &tables, &job.options.filter, &mut job.collector.findings)?;
     documents::write(&tables, job.options, job.collector)?;
@@ -38,8 +48,7 @@ pub(crate) fn tables(job: &mut Job<'_, '_, '_>) -> Result<()> {
         documents::generations(job.set, &tables, job.options, job.collector)?;
     }
     let splits = dynamodb::splits(job.set, &tables, &job.options.filter)?;
-    let with_lines = items(job, &tables, &splits)?;
-    if job.options.packed() { jsonl::dynamodb::write_empty(&tables, &with_lines, job) } else { Ok(()) }
+    Ok((tables, splits))
 }
 
 /// Writes the items that a text can stand for: rarely more than one is there.
@@ -47,9 +56,18 @@ pub(crate) fn tables(job: &mut Job<'_, '_, '_>) -> Result<()> {
 /// # Errors
 /// A damaged schema, or a damaged row of the item.
 pub(crate) fn item(job: &mut Job<'_, '_, '_>, name: &ObjectName) -> Result<()> {
+    let (tables, splits) = of_item(job, name)?;
+    items(job, &tables, &splits).map(drop)
+}
+
+/// The tables, and the splits that an item can be in.
+///
+/// # Errors
+/// A damaged schema.
+pub(super) fn of_item<'a>(job: &mut Job<'_, 'a, '_>, name: &ObjectName) -> Result<(Tables<'a>, Vec<KeyRange>)> {
     let tables = Tables::read(job.set, &mut job.collector.findings)?;
     let splits = dynamodb::splits_of(job.set, &tables, &name.name, name.rest())?;
-    items(job, &tables, &splits).map(drop)
+    Ok((tables, splits))
 }
 
 /// Writes the items of some splits; tells by place which tables got lines.

@@ -134,6 +134,16 @@ impl<'a> ItemRenderer<'a> {
         out.buffer().push(b'\n');
     }
 
+    /// Appends some attributes on one line: `{"a":{"S":"x"}}`.
+    pub fn object(&mut self, entries: &[Entry<'a>], out: &mut impl Out) {
+        Nested::<false, _>::new(out).object(|w| {
+            for entry in entries {
+                w.member(entry.name);
+                self.value(entry.value(), w);
+            }
+        });
+    }
+
     fn map<const INDENTED: bool, O: Out>(&mut self, map: Map<'a>, w: &mut Nested<'_, INDENTED, O>) {
         let from = self.entries.len();
         map.push_sorted(&mut self.entries);

@@ -6,7 +6,6 @@ use crate::dataset::{DataSet, KeyRange};
 use crate::error::Result;
 use crate::model::dynamodb::Visitor;
 use crate::options::Options;
-use crate::output::tree::Tree;
 use crate::output::unit::{Collector, UnitOut, Writes};
 use crate::run::engine::{self, Done};
 use crate::run::{Job, note_shared, step};
@@ -16,11 +15,11 @@ pub trait Writer<'a, 't>: Visitor<'a> {
     /// What it gives beside files and lines.
     type Share: Share;
 
-    /// Writes to `out`.
-    fn new(out: UnitOut<'t>) -> Self;
-
     /// Its share, complete.
-    fn finish(self) -> (UnitOut<'t>, Self::Share);
+    ///
+    /// # Errors
+    /// What was still held cannot be written.
+    fn finish(self) -> Result<(UnitOut<'t>, Self::Share)>;
 }
 
 /// What a split gives to those behind it.
@@ -52,7 +51,7 @@ impl<S: Share> Done for Written<'_, S> {
     }
 }
 
-/// Writes the items of some splits.
+/// Writes the items of some splits, each with a writer that `begin` gives.
 ///
 /// # Errors
 /// The first damaged row in key order, or a failed write.
@@ -60,6 +59,7 @@ pub fn write_splits<'a, 't, W, G>(
     job: &mut Job<'_, 'a, 't>,
     tables: &Tables<'_>,
     splits: &[KeyRange],
+    begin: &(impl Fn(UnitOut<'t>) -> W + Sync),
     gather: &mut G,
 ) -> Result<()>
 where
@@ -72,7 +72,7 @@ where
     let collector = &mut *job.collector;
     engine::run_with(
         splits.len(),
-        |i| write_split::<W>(set, tables, &splits[i], options, tree),
+        |i| write_split(set, tables, &splits[i], options, begin(UnitOut::new(tree))),
         |written| {
             step(progress, tree);
             let Written { out, share, report } = written;
@@ -95,16 +95,15 @@ fn write_split<'a, 't, W: Writer<'a, 't>>(
     tables: &Tables<'_>,
     split: &KeyRange,
     options: &Options,
-    tree: &'t Tree,
+    mut writer: W,
 ) -> Result<Written<'t, W::Share>> {
-    let mut writer = W::new(UnitOut::new(tree));
     let (mut report, rows) = if options.for_restore {
         let mut writer = WithRows::new(&mut writer);
         (dynamodb::read(set, tables, split, options, &mut writer)?, writer.finish())
     } else {
         (dynamodb::read(set, tables, split, options, &mut writer)?, Vec::new())
     };
-    let (mut out, share) = writer.finish();
+    let (mut out, share) = writer.finish()?;
     rows::append(&rows, &mut out);
     out.findings.merge(std::mem::take(&mut report.findings));
     Ok(Written { out, share, report })

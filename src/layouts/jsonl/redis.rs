@@ -41,15 +41,16 @@ impl<'o, 't> Writer<'o, 't> for Lines<'o, 't> {
         Lines { out, filter, marks_bare, logs: Vec::new(), open: None, elements: 0, counts: Counts::default() }
     }
 
-    fn prepare(out: &mut UnitOut<'t>) {
+    fn prepare(mut out: UnitOut<'t>, _: &Options) -> Result<UnitOut<'t>> {
         for kind in Type::ALL {
             out.log(&paths::lines(Standing::Served, kind));
         }
+        Ok(out)
     }
 
-    fn finish(mut self) -> UnitOut<'t> {
+    fn finish(mut self) -> Result<UnitOut<'t>> {
         self.counts.flush(&mut self.out.tally);
-        self.out
+        Ok(self.out)
     }
 }
 

@@ -20,10 +20,16 @@ pub trait Writer<'o, 't>: Visitor + Sized {
     fn new(out: UnitOut<'t>, options: &'o Options) -> Self;
 
     /// Begins the files that are there even if they stay empty, when the inputs have rows of the adapter.
-    fn prepare(out: &mut UnitOut<'t>);
+    ///
+    /// # Errors
+    /// Those files cannot be made.
+    fn prepare(out: UnitOut<'t>, options: &'o Options) -> Result<UnitOut<'t>>;
 
     /// The share, complete.
-    fn finish(self) -> UnitOut<'t>;
+    ///
+    /// # Errors
+    /// What was still held cannot be written.
+    fn finish(self) -> Result<UnitOut<'t>>;
 }
 
 /// What a split of Redis keys gave.
@@ -67,9 +73,7 @@ pub fn write_all<'j, 't, W: Writer<'j, 't>>(job: &mut Job<'j, '_, 't>) -> Result
     let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
     progress.begin("redis", splits.all.len() as u64);
     if splits.has_rows() {
-        let mut out = UnitOut::new(tree);
-        W::prepare(&mut out);
-        job.collector.take(out)?;
+        job.collector.take(W::prepare(UnitOut::new(tree), options)?)?;
     }
     let collector = &mut *job.collector;
     engine::run_with(
@@ -85,7 +89,7 @@ pub fn write_all<'j, 't, W: Writer<'j, 't>>(job: &mut Job<'j, '_, 't>) -> Result
     )?;
     let mut writer = W::new(UnitOut::new(tree), options);
     redis::unreachable_items(set, reached.into_inner(), options, &mut writer, &mut job.collector.findings)?;
-    job.collector.take(writer.finish())
+    job.collector.take(writer.finish()?)
 }
 
 fn write_split<'o, 't, W: Writer<'o, 't>>(
@@ -97,7 +101,7 @@ fn write_split<'o, 't, W: Writer<'o, 't>>(
 ) -> Result<Written<'t>> {
     let mut writer = W::new(UnitOut::new(tree), options);
     let Report { items_reached, dropped, findings, shared } = redis::read(set, splits, split, options, &mut writer)?;
-    let mut out = writer.finish();
+    let mut out = writer.finish()?;
     out.findings.merge(findings);
     if dropped > 0 {
         out.tally.add(adapter::REDIS, SCOPE, "dropped_expired", dropped, 0);

@@ -23,6 +23,8 @@ mod run;
 mod told;
 mod uploads;
 
+#[cfg(feature = "parquet")]
+pub(super) use run::records;
 pub(crate) use run::{write_all, write_one};
 
 use crate::error::Result;

@@ -98,7 +98,7 @@ pub(crate) fn write_all<D: Describe>(job: &mut Job<'_, '_, '_>) -> Result<()> {
 }
 
 /// `_bucket.json` of every bucket that has a record.
-fn records<'t>(buckets: &Buckets<'_>, options: &Options, tree: &'t Tree) -> Result<UnitOut<'t>> {
+pub(in crate::layouts) fn records<'t>(buckets: &Buckets<'_>, options: &Options, tree: &'t Tree) -> Result<UnitOut<'t>> {
     let (mut out, mut text) = (UnitOut::new(tree), Vec::new());
     buckets.records(&options.filter, |bucket| {
         text.clear();

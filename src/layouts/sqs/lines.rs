@@ -8,6 +8,7 @@ use crate::adapters::sqs::{Queues, Read, Reader};
 use crate::error::Result;
 use crate::format::adapter;
 use crate::model::sqs::{Message, RecordKind, Records, SideRecord, Visitor};
+use crate::options::Options;
 use crate::output::observer::{Object, Objects};
 use crate::output::tree::Tree;
 use crate::output::unit::{Growing, UnitOut, Writes};
@@ -17,7 +18,7 @@ use crate::run::{Job, engine};
 /// Records taken from the sorter at a time.
 const BATCH: usize = 64 << 10;
 /// Bytes of values in a chunk, about.
-const CHUNK: usize = 256 << 10;
+pub(super) const CHUNK: usize = 256 << 10;
 /// What a record without much of a value counts towards that.
 const ROW: usize = 128;
 
@@ -32,14 +33,13 @@ pub fn write<'a>(
     mut rows: Sorted<Entry>,
 ) -> Result<()> {
     let (tree, progress, paths) = (job.tree, job.progress, paths_of(job.options.layout));
-    let preserve_visibility = job.options.preserve_sqs_visibility;
     let reader = Reader::new(job.set, queues);
-    let renderer = Renderer { reader, tree, queues, files, paths, preserve_visibility };
+    let renderer = Renderer { reader, tree, queues, files, paths, options: job.options };
     let mut collected = Collected::new(queues, files, paths, job.collector);
     let mut next = || renderer.settled(rows.next_batch(BATCH)?);
     let mut batch = next()?;
     while !batch.is_empty() {
-        let chunks = chunks(&batch);
+        let chunks = chunks(&batch, paths.chunk());
         progress.begin("sqs lines", chunks.len() as u64);
         let render = || {
             engine::run_with(
@@ -60,13 +60,13 @@ pub fn write<'a>(
 }
 
 /// Cuts records into chunks of about equal bytes.
-fn chunks(mut rows: &[Entry]) -> Vec<&[Entry]> {
+fn chunks(mut rows: &[Entry], chunk: usize) -> Vec<&[Entry]> {
     let mut chunks = Vec::new();
     while !rows.is_empty() {
         let mut bytes = 0;
         let fits = |row: &&Entry| {
             bytes += row.len as usize + ROW;
-            bytes <= CHUNK
+            bytes <= chunk
         };
         let len = rows.iter().take_while(fits).count().max(1);
         let (chunk, rest) = rows.split_at(len);
@@ -83,7 +83,7 @@ struct Renderer<'r, 'a, 't> {
     queues: &'r Queues<'a>,
     files: &'r [Records<'a>],
     paths: &'static dyn Paths,
-    preserve_visibility: bool,
+    options: &'r Options,
 }
 
 impl<'t> Renderer<'_, '_, 't> {
@@ -112,13 +112,11 @@ impl<'t> Renderer<'_, '_, 't> {
     fn piece(&self, file: u32, rows: &[Entry], out: &mut UnitOut<'t>) -> Result<u64> {
         let of = &self.files[file as usize];
         let place = self.paths.lines(self.queues, of);
-        let log = out.log(&place.path);
         if out.is_observed() {
+            let log = out.log(&place.path);
             return self.observed(of, rows, &place, log, out);
         }
-        let mut lines = Lines { out: out.grow_log(log), preserve_visibility: self.preserve_visibility };
-        let done = self.reader.read(of, rows, &mut lines);
-        let (read, bytes) = out.end(lines.out, done)?;
+        let (read, bytes) = self.paths.write(&self.reader, of, rows, &place, self.options, out)?;
         Ok(self.count(read, bytes, &place, out))
     }
 
@@ -131,7 +129,7 @@ impl<'t> Renderer<'_, '_, 't> {
         log: usize,
         out: &mut UnitOut<'t>,
     ) -> Result<u64> {
-        let lines = Lines { out: out.grow_log(log), preserve_visibility: self.preserve_visibility };
+        let lines = Lines { out: out.grow_log(log), preserve_visibility: self.options.preserve_sqs_visibility };
         let scope = (of.kind == RecordKind::Messages).then_some(place.scope.as_str());
         let mut told = Told { lines, scope, objects: out.objects(), bytes: 0 };
         let done = self.reader.read(of, rows, &mut told);
@@ -147,6 +145,21 @@ impl<'t> Renderer<'_, '_, 't> {
         out.tally.add(adapter::SQS, &place.scope, place.kind, records, bytes);
         past_retention
     }
+}
+
+/// Appends the lines of some records to the file of their place.
+pub(super) fn append<'a>(
+    reader: &Reader<'_, 'a>,
+    of: &Records<'a>,
+    rows: &[Entry],
+    place: &Place,
+    options: &Options,
+    out: &mut UnitOut<'_>,
+) -> Result<(Read, u64)> {
+    let log = out.log(&place.path);
+    let mut lines = Lines { out: out.grow_log(log), preserve_visibility: options.preserve_sqs_visibility };
+    let done = reader.read(of, rows, &mut lines);
+    out.end(lines.out, done)
 }
 
 /// Tells of each message once its line was rendered.

@@ -15,13 +15,14 @@ pub(crate) mod place;
 pub mod read;
 pub mod render;
 
-use crate::adapters::sqs::{Only, Queues};
+use crate::adapters::sqs::{Only, Queues, Read, Reader};
 use crate::error::Result;
 use crate::layouts::{jsonl, tree};
 use crate::model::sqs::{Queue, Records};
 use crate::options::{Layout, ObjectName, Options};
 use crate::output::unit::UnitOut;
 use crate::run::{Job, note_shared};
+pub(super) use entry::Entry;
 
 /// Where lines go, and as what they are counted.
 pub(super) struct Place {
@@ -47,9 +48,31 @@ pub(super) trait Paths: Sync {
         gets_lines: &dyn Fn(&Records<'_>) -> bool,
         out: &mut UnitOut<'_>,
     ) -> Result<()>;
+
+    /// Bytes of records that are written together, about.
+    fn chunk(&self) -> usize {
+        lines::CHUNK
+    }
+
+    /// Writes some records to their place; gives what the read told, and the bytes that were written.
+    fn write<'a>(
+        &self,
+        reader: &Reader<'_, 'a>,
+        of: &Records<'a>,
+        rows: &[Entry],
+        place: &Place,
+        options: &Options,
+        out: &mut UnitOut<'_>,
+    ) -> Result<(Read, u64)> {
+        lines::append(reader, of, rows, place, options, out)
+    }
 }
 
 fn paths_of(layout: Layout) -> &'static dyn Paths {
+    #[cfg(feature = "parquet")]
+    if layout == Layout::PARQUET {
+        return &super::parquet::sqs::Paths;
+    }
     if layout.is_packed() { &jsonl::sqs::Paths } else { &tree::sqs::Paths }
 }
 

@@ -54,11 +54,13 @@ impl<'o, 't> Writer<'o, 't> for Files<'o, 't> {
         Files { out, filter, marks_bare, name, open: None, elements: 0, mapped: None, counts }
     }
 
-    fn prepare(_: &mut UnitOut<'t>) {}
+    fn prepare(out: UnitOut<'t>, _: &Options) -> Result<UnitOut<'t>> {
+        Ok(out)
+    }
 
-    fn finish(mut self) -> UnitOut<'t> {
+    fn finish(mut self) -> Result<UnitOut<'t>> {
         self.counts.flush(&mut self.out.tally);
-        self.out
+        Ok(self.out)
     }
 }
 

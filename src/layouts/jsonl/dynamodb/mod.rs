@@ -45,7 +45,7 @@ pub(in crate::layouts) fn write(
     splits: &[KeyRange],
 ) -> Result<Vec<bool>> {
     let mut files = FilesOfTables::new(tables);
-    write_splits::<Lines<'_, '_>, _>(job, tables, splits, &mut files)?;
+    write_splits(job, tables, splits, &Lines::new, &mut files)?;
     Ok(files.with_lines)
 }
 
@@ -73,9 +73,7 @@ struct Open {
     bytes: u64,
 }
 
-impl<'a, 't> Writer<'a, 't> for Lines<'a, 't> {
-    type Share = TablesWithLines;
-
+impl<'t> Lines<'_, 't> {
     fn new(out: UnitOut<'t>) -> Self {
         let (renderer, canonical, stale) = (ItemRenderer::default(), Canonical::default(), Count::default());
         Lines {
@@ -89,11 +87,15 @@ impl<'a, 't> Writer<'a, 't> for Lines<'a, 't> {
             normal: Normal::default(),
         }
     }
+}
 
-    fn finish(mut self) -> (UnitOut<'t>, TablesWithLines) {
+impl<'a, 't> Writer<'a, 't> for Lines<'a, 't> {
+    type Share = TablesWithLines;
+
+    fn finish(mut self) -> Result<(UnitOut<'t>, TablesWithLines)> {
         self.close();
         self.stale.flush(&mut self.out);
-        (self.out, TablesWithLines(self.opened))
+        Ok((self.out, TablesWithLines(self.opened)))
     }
 }
 

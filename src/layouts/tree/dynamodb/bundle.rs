@@ -41,16 +41,19 @@ pub(super) struct Bundled<'a, 't> {
     files: Files<'a>,
 }
 
+impl<'t> Bundled<'_, 't> {
+    /// Writes to `out`.
+    pub fn new(out: UnitOut<'t>) -> Self {
+        Bundled { out, renderer: ItemRenderer::default(), lines: Vec::new(), files: Files::default() }
+    }
+}
+
 impl<'a, 't> Writer<'a, 't> for Bundled<'a, 't> {
     type Share = Vec<Lines>;
 
-    fn new(out: UnitOut<'t>) -> Self {
-        Bundled { out, renderer: ItemRenderer::default(), lines: Vec::new(), files: Files::default() }
-    }
-
-    fn finish(mut self) -> (UnitOut<'t>, Vec<Lines>) {
+    fn finish(mut self) -> Result<(UnitOut<'t>, Vec<Lines>)> {
         self.files.finish(&mut self.out);
-        (self.out, self.lines)
+        Ok((self.out, self.lines))
     }
 }
 

@@ -72,16 +72,19 @@ pub(super) struct Writer<'a, 't> {
     share: FileShare,
 }
 
+impl<'t> Writer<'_, 't> {
+    /// Writes to `out`.
+    pub fn new(out: UnitOut<'t>) -> Self {
+        Writer { out, files: Files::default(), share: FileShare::default() }
+    }
+}
+
 impl<'a, 't> dynamodb::Writer<'a, 't> for Writer<'a, 't> {
     type Share = FileShare;
 
-    fn new(out: UnitOut<'t>) -> Self {
-        Writer { out, files: Files::default(), share: FileShare::default() }
-    }
-
-    fn finish(mut self) -> (UnitOut<'t>, FileShare) {
+    fn finish(mut self) -> Result<(UnitOut<'t>, FileShare)> {
         self.files.finish(&mut self.out);
-        (self.out, self.share)
+        Ok((self.out, self.share))
     }
 }
 

@@ -37,11 +37,11 @@ use used_names::UsedNames;
 pub(in crate::layouts) fn write(job: &mut Job<'_, '_, '_>, tables: &Tables<'_>, splits: &[KeyRange]) -> Result<()> {
     if let Some(limit) = job.options.dynamodb_bundle {
         let mut bundle = Bundle::new(tables, job.tree, limit);
-        write_splits::<Bundled<'_, '_>, _>(job, tables, splits, &mut bundle)?;
+        write_splits(job, tables, splits, &Bundled::new, &mut bundle)?;
         return bundle.finish(job.collector);
     }
     let mut written = FromFiles::default();
-    write_splits::<files::Writer<'_, '_>, _>(job, tables, splits, &mut written)?;
+    write_splits(job, tables, splits, &files::Writer::new, &mut written)?;
     let FromFiles { first_uses, with_deferred, .. } = written;
     write_deferred(job, tables, splits, first_uses, &with_deferred)
 }

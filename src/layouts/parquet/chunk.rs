@@ -1,0 +1,315 @@
+//! The values of a leaf as a column chunk: pages, compressed, appended to the unit's share.
+
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::{ParquetError, Result as Parquet};
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::statistics::Statistics;
+use parquet::schema::types::ColumnDescPtr;
+use zstd::bulk::Compressor;
+
+use super::page::{self, Encoded, Sizes};
+use super::rows::{LENGTH, Leaf, Pairs, Rendered, Shape};
+use super::statistics;
+use crate::error::{Error, Result};
+use crate::output::unit::Growing;
+
+/// Bytes of a page before it is compressed, about: a reader holds one of each column.
+const PAGE: usize = 1 << 20;
+/// Bytes of a large value that go to the share at once.
+const PIECE: usize = 256 << 10;
+/// Distinct values among which one is looked for; beyond, only runs are seen.
+const FEW: usize = 16;
+/// Compression: the fastest level that is not marked as one of loss.
+const LEVEL: i32 = 1;
+
+/// Writes column chunks; keeps its memory from one to the next.
+pub(super) struct Writer {
+    zstd: Compressor<'static>,
+    raw: Vec<u8>,
+    stored: Vec<u8>,
+}
+
+/// What a chunk came to.
+struct Written {
+    values: u64,
+    raw: u64,
+    stored: u64,
+    /// Bytes of the dictionary, if there is one: data follows it.
+    dictionary: Option<u64>,
+    compressed: bool,
+}
+
+impl Writer {
+    /// Ready.
+    ///
+    /// # Errors
+    /// The compressor has no memory.
+    pub fn new() -> Result<Writer> {
+        Ok(Writer { zstd: Compressor::new(LEVEL).map_err(failed)?, raw: Vec::new(), stored: Vec::new() })
+    }
+
+    /// Writes the values of a leaf; places in the description count from `at`.
+    ///
+    /// # Errors
+    /// A failed write.
+    pub fn chunk(
+        &mut self,
+        leaf: &Leaf,
+        descr: ColumnDescPtr,
+        at: u64,
+        to: &mut Growing<'_>,
+    ) -> Result<ColumnChunkMetaData> {
+        let written = match Dictionary::of(leaf) {
+            Some(dictionary) => self.with_dictionary(&dictionary, leaf, to)?,
+            None => self.plain(leaf, to)?,
+        };
+        described(descr, at, &written, statistics::of(leaf)).map_err(|error| refused(&error))
+    }
+
+    fn plain(&mut self, leaf: &Leaf, to: &mut Growing<'_>) -> Result<Written> {
+        let mut written =
+            Written { values: leaf.levels() as u64, raw: 0, stored: 0, dictionary: None, compressed: true };
+        let mut from = Place::default();
+        while from.level < leaf.levels() {
+            let end = from.end_of_page(leaf);
+            self.raw.clear();
+            for levels in [&leaf.reps, &leaf.defs].into_iter().flatten() {
+                page::levels(page::runs_of(&levels[from.level..end.level]), &mut self.raw);
+            }
+            let values = &leaf.values[from.byte..end.byte];
+            let levels = (end.level - from.level) as u32;
+            let header = |sizes, out: &mut Vec<u8>| page::data_header(sizes, levels, Encoded::Plain, out);
+            let sizes = match leaf.shape {
+                Shape::Bool => {
+                    pack(values, &mut self.raw);
+                    self.page(None, header, to)?
+                }
+                _ if self.raw.is_empty() => self.page(Some(values), header, to)?,
+                _ => {
+                    self.raw.extend_from_slice(values);
+                    self.page(None, header, to)?
+                }
+            };
+            written.raw += sizes.0;
+            written.stored += sizes.1;
+            from = end;
+        }
+        Ok(written)
+    }
+
+    fn with_dictionary(&mut self, dictionary: &Dictionary<'_>, leaf: &Leaf, to: &mut Growing<'_>) -> Result<Written> {
+        self.raw.clear();
+        dictionary.values.iter().for_each(|value| self.raw.extend_from_slice(value));
+        let values = dictionary.values.len() as u32;
+        let first = self.page(None, |sizes, out| page::dictionary_header(sizes, values, out), to)?;
+        self.raw.clear();
+        let bits = (u32::BITS - values.saturating_sub(1).leading_zeros()).max(1);
+        self.raw.push(bits as u8);
+        page::runs(dictionary.runs.iter().copied(), bits.div_ceil(8) as usize, &mut self.raw);
+        let count = leaf.count as u32;
+        let header = |sizes, out: &mut Vec<u8>| page::data_header(sizes, count, Encoded::Dictionary, out);
+        let second = self.page(None, header, to)?;
+        let (raw, stored) = (first.0 + second.0, first.1 + second.1);
+        Ok(Written { values: count.into(), raw, stored, dictionary: Some(first.1), compressed: true })
+    }
+
+    /// Compresses and writes a page, `values` or what is in `raw`; gives its bytes before and after, with the header.
+    fn page(
+        &mut self,
+        values: Option<&[u8]>,
+        header: impl Fn(Sizes, &mut Vec<u8>),
+        to: &mut Growing<'_>,
+    ) -> Result<(u64, u64)> {
+        let raw = values.unwrap_or(&self.raw);
+        self.stored.clear();
+        self.stored.reserve(zstd::zstd_safe::compress_bound(raw.len()));
+        self.zstd.compress_to_buffer(raw, &mut self.stored).map_err(failed)?;
+        let mut head = Vec::with_capacity(64);
+        header(Sizes { raw: raw.len() as u32, stored: self.stored.len() as u32 }, &mut head);
+        to.write(&head)?;
+        to.write(&self.stored)?;
+        Ok(((head.len() + raw.len()) as u64, (head.len() + self.stored.len()) as u64))
+    }
+}
+
+/// Where a page begins.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    level: usize,
+    byte: usize,
+}
+
+impl Place {
+    /// Where it ends: between rows, once it has enough bytes.
+    fn end_of_page(self, leaf: &Leaf) -> Place {
+        let Place { mut level, mut byte } = self;
+        if let (None, Shape::Fixed(width)) = (&leaf.defs, leaf.shape) {
+            let rows = (leaf.count - level).min(PAGE / width);
+            return Place { level: level + rows, byte: byte + rows * width };
+        }
+        let begins_row = |level: usize| leaf.reps.as_ref().is_none_or(|reps| reps[level] == 0);
+        let is_there = |level: usize| leaf.defs.as_ref().is_none_or(|defs| defs[level] == 1);
+        while level < leaf.levels() && (byte - self.byte < PAGE || !begins_row(level)) {
+            if is_there(level) {
+                byte += leaf.shape.width(&leaf.values[byte..]);
+            }
+            level += 1;
+        }
+        Place { level, byte }
+    }
+}
+
+/// Values that come in runs, each once.
+struct Dictionary<'l> {
+    values: Vec<&'l [u8]>,
+    /// Places among the values, and how often each comes in turn.
+    runs: Vec<(u32, u64)>,
+}
+
+impl<'l> Dictionary<'l> {
+    /// The dictionary of a leaf, if it saves anything.
+    fn of(leaf: &'l Leaf) -> Option<Dictionary<'l>> {
+        if !leaf.repeats || leaf.defs.is_some() {
+            return None;
+        }
+        let mut dictionary = Dictionary { values: Vec::new(), runs: Vec::new() };
+        let mut at = 0;
+        while at < leaf.values.len() {
+            let value = &leaf.values[at..at + leaf.shape.width(&leaf.values[at..])];
+            at += value.len();
+            dictionary.add(value);
+            if dictionary.runs.len() > leaf.count / 2 + FEW {
+                return None;
+            }
+        }
+        Some(dictionary)
+    }
+
+    #[inline]
+    fn add(&mut self, value: &'l [u8]) {
+        if let Some((last, count)) = self.runs.last_mut()
+            && self.values.get(*last as usize) == Some(&value)
+        {
+            *count += 1;
+            return;
+        }
+        let known = self.values.iter().take(FEW).position(|known| *known == value);
+        let place = known.unwrap_or_else(|| {
+            self.values.push(value);
+            self.values.len() - 1
+        });
+        self.runs.push((place as u32, 1));
+    }
+}
+
+/// Flags as bits, the first one the lowest.
+fn pack(flags: &[u8], out: &mut Vec<u8>) {
+    let byte = |eight: &[u8]| eight.iter().rev().fold(0, |bits, flag| bits << 1 | flag);
+    out.extend(flags.chunks(8).map(byte));
+}
+
+/// The values of one leaf in one row that is too much to hold.
+#[derive(Clone, Copy)]
+pub(super) enum LargeLeaf<'c> {
+    /// One.
+    One(&'c [u8]),
+    /// One that is made when it is written.
+    Rendered(&'c dyn Rendered),
+    /// The names of pairs.
+    Names(&'c dyn Pairs),
+    /// The values of pairs.
+    Values(&'c dyn Pairs),
+}
+
+impl<'c> LargeLeaf<'c> {
+    fn values(self) -> Box<dyn Iterator<Item = &'c [u8]> + 'c> {
+        match self {
+            LargeLeaf::One(value) => Box::new(std::iter::once(value)),
+            LargeLeaf::Rendered(_) => Box::new(std::iter::empty()),
+            LargeLeaf::Names(pairs) => Box::new(pairs.iter().map(|(name, _)| name)),
+            LargeLeaf::Values(pairs) => Box::new(pairs.iter().map(|(_, value)| value)),
+        }
+    }
+
+    /// Writes it as a chunk of one page, uncompressed: so the length of the page is known before its first byte.
+    ///
+    /// # Errors
+    /// A failed write, or a page of more than 2 GiB, which the format does not have.
+    pub fn chunk(self, descr: ColumnDescPtr, at: u64, to: &mut Growing<'_>) -> Result<ColumnChunkMetaData> {
+        let (mut count, mut bytes) = (0u64, 0u64);
+        for value in self.values() {
+            count += 1;
+            bytes += (LENGTH + value.len()) as u64;
+        }
+        if let LargeLeaf::Rendered(rendered) = self {
+            (count, bytes) = (1, LENGTH as u64 + rendered.len());
+        }
+        let mut levels = Vec::new();
+        if descr.max_rep_level() > 0 {
+            page::levels([(0, 1), (1, count.saturating_sub(1))], &mut levels);
+        }
+        if descr.max_def_level() > 0 {
+            page::levels(if count > 0 { [(1, count)] } else { [(0, 1)] }, &mut levels);
+        }
+        let len = levels.len() as u64 + bytes;
+        if len > i32::MAX as u64 {
+            return Err(refused(&ParquetError::General(format!("a value of {len} bytes"))));
+        }
+        let mut head = Vec::new();
+        let sizes = Sizes { raw: len as u32, stored: len as u32 };
+        page::data_header(sizes, count.max(1) as u32, Encoded::Plain, &mut head);
+        head.append(&mut levels);
+        to.write(&head)?;
+        for value in self.values() {
+            to.write(&(value.len() as u32).to_le_bytes())?;
+            value.chunks(PIECE).try_for_each(|piece| to.write(piece))?;
+        }
+        if let LargeLeaf::Rendered(rendered) = self {
+            to.write(&((bytes - LENGTH as u64) as u32).to_le_bytes())?;
+            rendered.write(to);
+            to.spill()?;
+        }
+        let stored = head.len() as u64 + bytes;
+        let written = Written { values: count.max(1), raw: stored, stored, dictionary: None, compressed: false };
+        described(descr, at, &written, None).map_err(|error| refused(&error))
+    }
+}
+
+fn described(
+    descr: ColumnDescPtr,
+    at: u64,
+    written: &Written,
+    statistics: Option<Statistics>,
+) -> Parquet<ColumnChunkMetaData> {
+    let at = at.cast_signed();
+    let data = at + written.dictionary.unwrap_or(0).cast_signed();
+    let mut encodings = vec![Encoding::PLAIN, Encoding::RLE];
+    encodings.extend(written.dictionary.map(|_| Encoding::RLE_DICTIONARY));
+    let compression = match written.compressed {
+        true => Compression::ZSTD(ZstdLevel::try_new(LEVEL)?),
+        false => Compression::UNCOMPRESSED,
+    };
+    let builder = ColumnChunkMetaData::builder(descr)
+        .set_encodings(encodings)
+        .set_compression(compression)
+        .set_num_values(written.values.cast_signed())
+        .set_total_uncompressed_size(written.raw.cast_signed())
+        .set_total_compressed_size(written.stored.cast_signed())
+        .set_data_page_offset(data)
+        .set_dictionary_page_offset(written.dictionary.map(|_| at));
+    match statistics {
+        Some(statistics) => builder.set_statistics(statistics).build(),
+        None => builder.build(),
+    }
+}
+
+/// What the format does not have.
+#[cold]
+pub(super) fn refused(error: &ParquetError) -> Error {
+    Error::usage(format!("Parquet cannot hold this: {error}; --layout jsonl can"))
+}
+
+#[cold]
+fn failed(error: std::io::Error) -> Error {
+    Error::internal(format!("zstd: {error}"))
+}

@@ -1,0 +1,290 @@
+//! Rows of a data set, column by column, until they are a row group.
+//!
+//! Values are held as the file has them (PLAIN): what is left to do for a page is to compress it.
+
+use super::schema::{Column, Kind, SHORT_DECIMAL, Schema};
+use crate::output::unit::Growing;
+
+/// Pairs of names and values, in their order.
+pub(super) trait Pairs {
+    /// All of them.
+    fn iter(&self) -> Box<dyn Iterator<Item = (&[u8], &[u8])> + '_>;
+}
+
+impl<const N: usize> Pairs for [(&[u8], &[u8]); N] {
+    fn iter(&self) -> Box<dyn Iterator<Item = (&[u8], &[u8])> + '_> {
+        Box::new(self.as_slice().iter().copied())
+    }
+}
+
+impl Pairs for Vec<(&[u8], &[u8])> {
+    fn iter(&self) -> Box<dyn Iterator<Item = (&[u8], &[u8])> + '_> {
+        Box::new(self.as_slice().iter().copied())
+    }
+}
+
+/// Bytes that are made when they are written.
+pub(super) trait Rendered {
+    /// How many they are.
+    fn len(&self) -> u64;
+
+    /// Appends them.
+    fn write(&self, to: &mut Growing<'_>);
+}
+
+/// A value of a row.
+#[derive(Clone, Copy)]
+pub(super) enum Cell<'c> {
+    /// None.
+    Null,
+    /// Bytes, text or JSON.
+    Bytes(&'c [u8]),
+    /// An unsigned number.
+    U64(u64),
+    /// A signed number, or a moment.
+    I64(i64),
+    /// A floating-point number.
+    F64(f64),
+    /// True or false.
+    Bool(bool),
+    /// A decimal without its point.
+    Decimal(i128),
+    /// Pairs of names and values.
+    Pairs(&'c dyn Pairs),
+    /// Bytes, of a row that is not held.
+    Rendered(&'c dyn Rendered),
+}
+
+/// Bytes that stand before each value of bytes.
+pub(super) const LENGTH: usize = 4;
+
+/// How the values of a leaf stand one behind the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Each behind its length.
+    Bytes,
+    /// So many bytes each.
+    Fixed(usize),
+    /// A byte each; the file has a bit.
+    Bool,
+}
+
+impl Shape {
+    fn of(kind: Kind) -> Shape {
+        match kind {
+            Kind::Bytes | Kind::Text | Kind::Json | Kind::Pairs => Shape::Bytes,
+            Kind::Decimal(digits, _) if i32::from(digits) > SHORT_DECIMAL => Shape::Fixed(16),
+            Kind::Bool => Shape::Bool,
+            _ => Shape::Fixed(8),
+        }
+    }
+
+    /// Bytes of the value that `values` begins with.
+    #[inline]
+    pub fn width(self, values: &[u8]) -> usize {
+        match self {
+            Shape::Bytes => values.first_chunk().map_or(LENGTH, |len| LENGTH + u32::from_le_bytes(*len) as usize),
+            Shape::Fixed(width) => width,
+            Shape::Bool => 1,
+        }
+    }
+}
+
+/// One leaf of the schema.
+#[derive(Debug)]
+pub(super) struct Leaf {
+    pub kind: Kind,
+    pub shape: Shape,
+    /// Whether values come again and again, one behind the other.
+    pub repeats: bool,
+    /// Whether rows are in its order.
+    pub sorted: bool,
+    /// The values that are there.
+    pub values: Vec<u8>,
+    /// How many they are.
+    pub count: usize,
+    /// Of a leaf that can be without a value: whether it is there (1), for each row or pair.
+    pub defs: Option<Vec<u8>>,
+    /// Of a leaf in a list: whether it goes on with the row before (1).
+    pub reps: Option<Vec<u8>>,
+}
+
+impl Leaf {
+    fn new(column: &Column, sorted: bool) -> Leaf {
+        let in_list = column.kind == Kind::Pairs;
+        let levels = |there: bool| there.then(Vec::new);
+        Leaf {
+            kind: column.kind,
+            shape: Shape::of(column.kind),
+            repeats: column.repeats,
+            sorted,
+            values: Vec::new(),
+            count: 0,
+            defs: levels(column.optional || in_list),
+            reps: levels(in_list),
+        }
+    }
+
+    #[inline]
+    fn level(&mut self, def: u8, rep: u8) {
+        if let Some(defs) = &mut self.defs {
+            defs.push(def);
+        }
+        if let Some(reps) = &mut self.reps {
+            reps.push(rep);
+        }
+    }
+
+    #[inline]
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.values.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+        self.values.extend_from_slice(bytes);
+        self.count += 1;
+    }
+
+    /// A value of the column's kind; one of another kind would be a fault of this module's users.
+    #[inline]
+    fn push(&mut self, cell: &Cell<'_>) {
+        match (self.shape, cell) {
+            (Shape::Bytes, Cell::Bytes(bytes)) => return self.bytes(bytes),
+            (Shape::Fixed(8), Cell::U64(n)) => self.values.extend_from_slice(&n.to_le_bytes()),
+            (Shape::Fixed(8), Cell::I64(n)) => self.values.extend_from_slice(&n.to_le_bytes()),
+            (Shape::Fixed(8), Cell::F64(n)) => self.values.extend_from_slice(&n.to_le_bytes()),
+            (Shape::Fixed(8), Cell::Decimal(n)) => self.values.extend_from_slice(&(*n as i64).to_le_bytes()),
+            (Shape::Fixed(16), Cell::Decimal(n)) => self.values.extend_from_slice(&n.to_be_bytes()),
+            (Shape::Bool, Cell::Bool(flag)) => self.values.push((*flag).into()),
+            _ => debug_assert!(false, "a cell that is not of its column's kind"),
+        }
+        self.count += 1;
+    }
+
+    /// Bytes that it holds.
+    fn held(&self) -> usize {
+        let levels = |all: &Option<Vec<u8>>| all.as_ref().map_or(0, Vec::len);
+        self.values.len() + levels(&self.defs) + levels(&self.reps)
+    }
+
+    /// Rows or pairs, those without a value too.
+    pub fn levels(&self) -> usize {
+        self.defs.as_ref().map_or(self.count, Vec::len)
+    }
+
+    fn mark(&self) -> LeafMark {
+        LeafMark { bytes: self.values.len(), count: self.count, levels: self.defs.as_ref().map_or(0, Vec::len) }
+    }
+
+    fn truncate(&mut self, mark: &LeafMark) {
+        self.values.truncate(mark.bytes);
+        self.defs.iter_mut().chain(&mut self.reps).for_each(|all| all.truncate(mark.levels));
+        self.count = mark.count;
+    }
+
+    fn split_off(&mut self, mark: &LeafMark) -> Leaf {
+        let split = |all: &mut Option<Vec<u8>>| all.as_mut().map(|all| all.split_off(mark.levels));
+        let (defs, reps) = (split(&mut self.defs), split(&mut self.reps));
+        let (values, count) = (self.values.split_off(mark.bytes), self.count - mark.count);
+        self.count = mark.count;
+        Leaf { values, count, defs, reps, ..*self }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct LeafMark {
+    bytes: usize,
+    count: usize,
+    levels: usize,
+}
+
+/// Where rows end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Mark {
+    rows: usize,
+    leaves: Vec<LeafMark>,
+}
+
+/// Rows that are not written yet.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub leaves: Vec<Leaf>,
+    /// How many there are.
+    pub len: usize,
+}
+
+impl Rows {
+    /// None yet.
+    pub fn new(schema: &Schema) -> Rows {
+        let mut leaves = Vec::new();
+        for (n, column) in schema.columns.iter().enumerate() {
+            let of_column = if column.kind == Kind::Pairs { 2 } else { 1 };
+            leaves.extend((0..of_column).map(|_| Leaf::new(column, n < schema.sorted)));
+        }
+        Rows { leaves, len: 0 }
+    }
+
+    /// Adds a row: a cell for each column.
+    #[inline]
+    pub fn push(&mut self, cells: &[Cell<'_>]) {
+        let mut leaves = self.leaves.iter_mut();
+        for cell in cells {
+            let Some(leaf) = leaves.next() else { return };
+            match cell {
+                Cell::Null => leaf.level(0, 0),
+                Cell::Pairs(pairs) => {
+                    let Some(second) = leaves.next() else { return };
+                    push_pairs(leaf, second, *pairs);
+                }
+                cell => {
+                    leaf.level(1, 0);
+                    leaf.push(cell);
+                }
+            }
+        }
+        self.len += 1;
+    }
+
+    /// Bytes that they take.
+    pub fn held(&self) -> usize {
+        self.leaves.iter().map(Leaf::held).sum()
+    }
+
+    /// Where the rows end now.
+    pub fn mark(&self) -> Mark {
+        Mark { rows: self.len, leaves: self.leaves.iter().map(Leaf::mark).collect() }
+    }
+
+    /// Takes back what came behind a mark.
+    pub fn truncate(&mut self, mark: &Mark) {
+        self.leaves.iter_mut().zip(&mark.leaves).for_each(|(leaf, mark)| leaf.truncate(mark));
+        self.len = mark.rows;
+    }
+
+    /// Takes the rows behind a mark.
+    pub fn split_off(&mut self, mark: &Mark) -> Rows {
+        let leaves = self.leaves.iter_mut().zip(&mark.leaves).map(|(leaf, mark)| leaf.split_off(mark)).collect();
+        let len = self.len - mark.rows;
+        self.len = mark.rows;
+        Rows { leaves, len }
+    }
+
+    /// Begins anew; memory stays.
+    pub fn clear(&mut self) {
+        self.leaves.iter_mut().for_each(|leaf| leaf.truncate(&LeafMark::default()));
+        self.len = 0;
+    }
+}
+
+/// Adds the pairs of a row to their two leaves.
+fn push_pairs(names: &mut Leaf, values: &mut Leaf, pairs: &dyn Pairs) {
+    let mut rep = 0;
+    for (name, value) in pairs.iter() {
+        for (leaf, part) in [(&mut *names, name), (&mut *values, value)] {
+            leaf.level(1, rep);
+            leaf.bytes(part);
+        }
+        rep = 1;
+    }
+    if rep == 0 {
+        names.level(0, 0);
+        values.level(0, 0);
+    }
+}

@@ -1,0 +1,246 @@
+//! The data sets that a unit has rows of.
+
+use std::any::Any;
+
+use parquet::file::metadata::RowGroupMetaDataPtr;
+
+use super::chunk::Writer;
+use super::group;
+use super::rows::{Cell, Mark, Rows};
+use super::schema::Schema;
+use crate::error::Result;
+use crate::output::unit::UnitOut;
+
+/// Bytes of rows that are a row group.
+const GROUP: usize = 8 << 20;
+/// Rows that are a row group: what DuckDB takes at once.
+const GROUP_ROWS: usize = 122_880;
+/// Bytes of rows of all data sets of a unit before the largest is written.
+const ALL: usize = 16 << 20;
+/// A row with so many bytes in one cell is not held.
+const LARGE: usize = 4 << 20;
+/// Bytes of lengths and levels beside each name or value of a pair.
+const LEVELS: usize = 6;
+/// Bytes that the description of a column of a row group takes, about.
+const DESCRIBED: usize = 768;
+
+/// A run of row groups, which go to one file.
+pub(super) struct Piece {
+    pub schema: Schema,
+    /// Each with its bytes; its places count from its own start.
+    pub groups: Vec<(RowGroupMetaDataPtr, u64)>,
+    pub part_size: u64,
+}
+
+/// A data set.
+struct Set {
+    /// The folder of its files.
+    name: String,
+    schema: Schema,
+    rows: Rows,
+    /// The pieces that are written: each with its log.
+    pieces: Vec<(usize, Vec<(RowGroupMetaDataPtr, u64)>)>,
+    /// Where the object began that is not complete yet.
+    began: Option<Began>,
+}
+
+/// Where an object began: in the rows that are held, behind so many pieces.
+struct Began {
+    mark: Mark,
+    pieces: Option<usize>,
+}
+
+/// All data sets of a unit.
+pub(super) struct Sets {
+    all: Vec<Set>,
+    to: To,
+}
+
+/// What row groups are written with.
+struct To {
+    /// Made when it is needed.
+    writer: Option<Writer>,
+    part_size: u64,
+}
+
+impl To {
+    fn writer(&mut self) -> Result<&mut Writer> {
+        match &mut self.writer {
+            Some(writer) => Ok(writer),
+            none => Ok(none.insert(Writer::new()?)),
+        }
+    }
+}
+
+impl Sets {
+    /// None yet; files have about `part_size` bytes at most.
+    pub fn new(part_size: u64) -> Sets {
+        Sets { all: Vec::new(), to: To { writer: None, part_size } }
+    }
+
+    /// The number of a data set.
+    pub fn number(&mut self, name: &str, schema: impl FnOnce() -> Schema) -> usize {
+        match self.all.iter().position(|set| set.name == name) {
+            Some(number) => number,
+            None => {
+                let schema = schema();
+                let (rows, name) = (Rows::new(&schema), name.to_owned());
+                self.all.push(Set { name, schema, rows, pieces: Vec::new(), began: None });
+                self.all.len() - 1
+            }
+        }
+    }
+
+    /// The names of all of them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().map(|set| set.name.as_str())
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// A failed write.
+    #[inline]
+    pub fn push(&mut self, set: usize, cells: &[Cell<'_>], out: &mut UnitOut<'_>) -> Result<()> {
+        let Some(set) = self.all.get_mut(set) else { return Ok(()) };
+        if cells.iter().any(is_large) {
+            return set.large(cells, &mut self.to, out);
+        }
+        set.rows.push(cells);
+        if set.rows.held() >= GROUP || set.rows.len >= GROUP_ROWS { set.flush(&mut self.to, out) } else { Ok(()) }
+    }
+
+    /// The rows that follow are one object's, until it is complete.
+    pub fn begin(&mut self, set: usize) {
+        if let Some(set) = self.all.get_mut(set) {
+            set.began = Some(Began { mark: set.rows.mark(), pieces: None });
+        }
+    }
+
+    /// The object is complete.
+    ///
+    /// # Errors
+    /// A failed write.
+    pub fn complete(&mut self, set: usize, out: &mut UnitOut<'_>) -> Result<()> {
+        if let Some(set) = self.all.get_mut(set) {
+            set.began = None;
+        }
+        self.relieve(out)
+    }
+
+    /// Writes the largest data set when all of them hold much.
+    ///
+    /// # Errors
+    /// A failed write.
+    pub fn relieve(&mut self, out: &mut UnitOut<'_>) -> Result<()> {
+        if self.all.iter().map(|set| set.rows.held()).sum::<usize>() < ALL {
+            return Ok(());
+        }
+        let largest = self.all.iter_mut().filter(|set| set.began.is_none()).max_by_key(|set| set.rows.held());
+        largest.map_or(Ok(()), |set| set.flush(&mut self.to, out))
+    }
+
+    /// The rows of the object count for nothing.
+    pub fn abandon(&mut self, set: usize, out: &mut UnitOut<'_>) {
+        let Some(set) = self.all.get_mut(set) else { return };
+        let Some(Began { mark, pieces }) = set.began.take() else { return };
+        match pieces {
+            None => set.rows.truncate(&mark),
+            Some(pieces) => {
+                set.rows.clear();
+                set.pieces.drain(pieces..).for_each(|(log, ..)| out.drop_piece(log));
+            }
+        }
+    }
+
+    /// Writes what is held, and hands everything over.
+    ///
+    /// # Errors
+    /// A failed write.
+    pub fn finish(mut self, out: &mut UnitOut<'_>) -> Result<()> {
+        for mut set in self.all {
+            set.flush(&mut self.to, out)?;
+            if set.pieces.is_empty() {
+                set.add_piece(out);
+            }
+            for (log, groups) in set.pieces {
+                let held = groups.len() * set.rows.leaves.len() * DESCRIBED;
+                let piece = Piece { schema: set.schema.clone(), groups, part_size: self.to.part_size };
+                out.describe_piece(log, Box::new(piece) as Box<dyn Any + Send>, held);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_large(cell: &Cell<'_>) -> bool {
+    match cell {
+        Cell::Bytes(bytes) => bytes.len() >= LARGE,
+        Cell::Pairs(pairs) => {
+            pairs.iter().map(|(name, value)| name.len() + value.len() + 2 * LEVELS).sum::<usize>() >= LARGE
+        }
+        Cell::Rendered(_) => true,
+        _ => false,
+    }
+}
+
+impl Set {
+    /// Writes the rows that are held. Those before an object that is not complete are a row group of their own, and those of the object
+    /// go to pieces of their own, so that they can be taken back.
+    fn flush(&mut self, to: &mut To, out: &mut UnitOut<'_>) -> Result<()> {
+        if let Some(Began { mark, pieces: None }) = &self.began {
+            let mut rest = self.rows.split_off(mark);
+            self.write_rows(to, out)?;
+            std::mem::swap(&mut self.rows, &mut rest);
+            let pieces = Some(self.pieces.len());
+            self.began = Some(Began { mark: Mark::default(), pieces });
+            self.add_piece(out);
+            if self.rows.held() < GROUP && self.rows.len < GROUP_ROWS {
+                return Ok(());
+            }
+        }
+        self.write_rows(to, out)
+    }
+
+    fn add_piece(&mut self, out: &mut UnitOut<'_>) -> usize {
+        let log = out.piece(&self.name);
+        self.pieces.push((log, Vec::new()));
+        log
+    }
+
+    fn write_rows(&mut self, to: &mut To, out: &mut UnitOut<'_>) -> Result<()> {
+        if self.rows.len == 0 {
+            return Ok(());
+        }
+        let log = self.log(to, out);
+        let mut file = out.grow_log(log);
+        let written = group::write(&self.schema, &self.rows, to.writer()?, &mut file);
+        self.rows.clear();
+        self.wrote(out.end(file, written)?);
+        Ok(())
+    }
+
+    fn large(&mut self, cells: &[Cell<'_>], to: &mut To, out: &mut UnitOut<'_>) -> Result<()> {
+        self.flush(to, out)?;
+        self.write_rows(to, out)?;
+        let log = self.log(to, out);
+        let mut file = out.grow_log(log);
+        let written = group::write_large(&self.schema, cells, to.writer()?, &mut file);
+        self.wrote(out.end(file, written)?);
+        Ok(())
+    }
+
+    /// The log of the next row group: of the last piece, if it is not long enough.
+    fn log(&mut self, to: &To, out: &mut UnitOut<'_>) -> usize {
+        match self.pieces.last() {
+            Some((log, groups)) if groups.iter().map(|(_, bytes)| bytes).sum::<u64>() < to.part_size => *log,
+            _ => self.add_piece(out),
+        }
+    }
+
+    fn wrote(&mut self, group: (RowGroupMetaDataPtr, u64)) {
+        if let Some((_, groups)) = self.pieces.last_mut() {
+            groups.push(group);
+        }
+    }
+}
