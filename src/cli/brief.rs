@@ -80,9 +80,9 @@ const BRIEFS: &[Brief] = &[
 
 /// What an INPUT can be.
 const INPUTS: &str = "\
-INPUT: a .fsm file, also compressed with gzip or zstd; a server's data directory or its fsm-snap/
-  (the newest intact file of each group); a directory of .fsm files; or - for standard input.
-  Several are the groups of one cluster.";
+    INPUT: a .fsm file, also compressed with gzip or zstd; a server's data directory or its fsm-snap/ \
+    (the newest intact file of each group); a directory of .fsm files; or - for standard input. \
+    Several are the groups of one cluster.";
 
 /// Parts `-h` from `--help`: a command of which nothing is said here shows the same for both.
 pub(super) fn shorten(mut command: Command) -> Command {

@@ -8,17 +8,18 @@ use crate::Error;
 pub(super) const TABLE: &str = "\
 Exit codes:
   0  finished
-  1  the environment failed, or the request cannot be met; 64 if the command line is wrong
+  1  the environment failed, or the request cannot be met
   2  the input is not an intact snapshot or output; nothing was left behind
   3  finished, but something was skipped
-  4  finished, but there were warnings and --strict was given";
+  4  finished, but there were warnings and --strict was given
+  64 wrong usage: the command line is not understood";
 
 /// The table under `get --help`.
 pub(super) const GET_TABLE: &str = "\
 Exit codes:
   0  found
   1  not found, or the environment failed (cannot read, cannot write)
-  2  the input is not an intact snapshot or output, or what was asked for is damaged
+  2  the input or what was asked for is damaged, or no snapshot or output
   3  found, but something could not be read and was skipped
   64 wrong usage: the command line is not understood";
 

@@ -34,24 +34,12 @@ fn program() -> Command {
     let program = program.after_help(exit::TABLE).subcommand_required(true).arg_required_else_help(true);
     program.subcommands([
         command::<decode::Args>("decode", "Decode snapshots into a directory tree"),
-        command::<inspect::Args>(
-            "inspect",
-            "Show what is in a snapshot: rows and versions, scopes, the largest objects, prefixes, expiries",
-        ),
+        command::<inspect::Args>("inspect", "Show what is in a snapshot, and what is large in it"),
         command::<verify::Args>("verify", "Prove that a snapshot is intact, or an output of a decode"),
-        command::<diff::Args>(
-            "diff",
-            "Tell which keys, items, objects, messages and files differ between two snapshots or outputs",
-        ),
-        command::<get::Args>(
-            "get",
-            "Write one key, item, object, message or file to standard output, or the history of its rows",
-        ),
-        command::<encode::Args>("encode", "Encode outputs of a decode into a snapshot that a server boots from"),
-        command::<restore::Args>(
-            "restore",
-            "Make data directories that servers start from, of snapshots or of outputs",
-        ),
+        command::<diff::Args>("diff", "Tell which objects differ between two snapshots or outputs"),
+        command::<get::Args>("get", "Write one object to standard output, or its history"),
+        command::<encode::Args>("encode", "Encode outputs of a decode into a snapshot again"),
+        command::<restore::Args>("restore", "Make data directories that servers start from"),
         command::<generated::Completions>("completions", "Print a completion script for a shell"),
         command::<generated::Man>("man", "Print the manual page, or write one for each command"),
     ])

@@ -23,11 +23,11 @@ use crate::source::{Source, find_inputs};
 
 /// What is made, and of what.
 const ABOUT: &str = "\
-Snapshots are restored as they are, with their history. Outputs of a decode (best made with
---for-restore) are encoded first. Each node gets the directory DIR/ID, to be moved to its machine;
-several groups have directories in it. If the groups are not those of the snapshots, each row goes
-to the group that owns it. All is read back as a server reads it before DIR gets its name. Start
-the servers without --raftBootstrap.";
+    Snapshots are restored as they are, with their history. Outputs of a decode (best made with \
+    --for-restore) are encoded first. Each node gets the directory DIR/ID, to be moved to its machine; \
+    several groups have directories in it. If the groups are not those of the snapshots, each row goes \
+    to the group that owns it. All is read back as a server reads it before DIR gets its name. Start \
+    the servers without --raftBootstrap.";
 
 /// Arguments of `ekvsnap restore`.
 #[derive(Debug, clap::Args)]
@@ -37,11 +37,13 @@ pub(super) struct Args {
     #[arg(value_name = "SNAPSHOT|OUT", required = true)]
     inputs: Vec<PathBuf>,
 
-    /// The directory to make, which is the server's --raftDataDir.
+    /// The directory to make
+    ///
+    /// It is the server's --raftDataDir.
     #[arg(short, long, value_name = "DIR")]
     data_dir: PathBuf,
 
-    /// A node: its Raft id, and where it listens for the others.
+    /// A node: its Raft id, and where it listens
     #[arg(long = "node", value_name = "ID=HOST:PORT", value_delimiter = ',')]
     nodes: Vec<String>,
 

@@ -28,13 +28,13 @@ use crate::verify::{Depth, Snapshots, against, live, snapshots};
 
 /// What a snapshot must be, and what an output.
 const ABOUT: &str = "\
-A snapshot is intact if a decode of it would succeed: framing, order and checksums are right, and
-every row that a client can read is valid. Damage in rows that a decode does not read, such as
-old versions, is a warning. An output (directory, .tar, .tar.zst or .tar.gz) is intact if
-MANIFEST.json and CHECKSUMS are valid, every file has the bytes of its digest, and no file is
-missing, foreign or a link. With --against, a decode of the snapshots must also give the same bytes.
-Of a server data directory with its Raft state (a copy, or one that restore made), what a server
-would start with is checked too.";
+    A snapshot is intact if a decode of it would succeed: framing, order and checksums are right, and \
+    every row that a client can read is valid. Damage in rows that a decode does not read, such as \
+    old versions, is a warning. An output (directory, .tar, .tar.zst or .tar.gz) is intact if \
+    MANIFEST.json and CHECKSUMS are valid, every file has the bytes of its digest, and no file is \
+    missing, foreign or a link. With --against, a decode of the snapshots must also give the same bytes. \
+    Of a server data directory with its Raft state (a copy, or one that restore made), what a server \
+    would start with is checked too.";
 
 /// What is said of damaged rows that a decode leaves alone.
 const UNREAD: &str =
