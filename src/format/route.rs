@@ -156,7 +156,7 @@ mod tests {
             (b"!lst|meta|d|\0\0\0\x01k123456789abc", b"k"),
             (b"!lst|meta|d|\0\0\0\x01k", b"k"),
             (b"!lst|meta|d|\0\0\0\x01k12345678", b"!lst|meta|d|\0\0\0\x01k12345678"),
-            (b"!lst|meta|d|\0\0\0\x09k12345678", b"!lst|meta|d|\0\0\0\x09k12345678"),
+            (b"!lst|meta|d|\0\0\0\x0ak12345678", b"!lst|meta|d|\0\0\0\x0ak12345678"),
             (b"!lst|claim|\0\0\0\x01k12345678", b"k"),
             (b"!hs|fld|\0\0\0\x01kf", b"!hs|fld|\0\0\0\x01kf"),
             (b"!ddb|meta|table|dA", b"!ddb|route|table|dA"),
