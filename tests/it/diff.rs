@@ -194,5 +194,5 @@ fn trouble() {
     fs::write(dir.path().join("tree/CHECKSUMS"), "nonsense\n").unwrap();
     fails(&["a.fsm", "tree"], "\"CHECKSUMS\": line 1");
     fs::write(dir.path().join("tree/MANIFEST.json"), "{}").unwrap();
-    fails(&["a.fsm", "tree"], "not a sound output: MANIFEST.json");
+    fails(&["a.fsm", "tree"], "not a valid output: MANIFEST.json");
 }

@@ -52,6 +52,9 @@ fn every_member_is_described() {
         ("6.", &["inspect", "redis-small.fsm", "--json"]),
         ("6.", &["inspect", "redis-small.fsm", "--quick", "--json"]),
         ("7.", &["encode", "out", "-o", "again.fsm", "--json"]),
+        ("8.", &["restore", "out", "-d", "data", "--node", "n1=h:1", "--shift-times", "--json"]),
+        ("8.", &["restore", "redis-small.fsm", "-d", "other", "--node", "n1=h:1", "--json"]),
+        ("3.", &["verify", "data", "--json"]),
     ] {
         let (told, lines) = (told(&page, section), printed(args, dir.path()));
         assert!(!lines.is_empty(), "{args:?}");
@@ -66,9 +69,10 @@ fn every_member_is_described() {
             assert!(unknown.is_empty(), "{args:?}: {event} has members that are not described: {unknown:?}");
         }
     }
-    let missing: Vec<_> = ["summary", "damage", "added", "version", "inspection", "encoded", "error", "note"]
-        .into_iter()
-        .filter(|event| !seen.contains(*event))
-        .collect();
+    let missing: Vec<_> =
+        ["summary", "damage", "added", "version", "inspection", "encoded", "restored", "data_dir", "error", "note"]
+            .into_iter()
+            .filter(|event| !seen.contains(*event))
+            .collect();
     assert!(missing.is_empty(), "no command printed {missing:?}");
 }

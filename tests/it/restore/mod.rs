@@ -1,5 +1,7 @@
 //! Data directories: what is in them, byte by byte; what is refused; and that each thing a server would fall over is seen.
 
+mod groups;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -271,49 +273,6 @@ fn the_index() {
         // A file without a footer gets one: a server asks for it.
         assert!(restored == file || restored == with_footer(file), "{name} {want}");
     }
-}
-
-/// Groups are merged, split and merged again: every row stays, in order, and none is in two groups.
-#[test]
-fn rows_go_to_their_groups_and_back() {
-    let ground = Ground::new();
-    let groups = snapshots(&load("two-groups"));
-    ground.write("g1.fsm", &groups[0]);
-    ground.write("g2.fsm", &groups[1]);
-    ground.restored(&["g1.fsm", "g2.fsm", "--node", "n1=h:1"]);
-    fs::rename(ground.path("data"), ground.path("one")).unwrap();
-    let split = ["one", "--node", "n1=h:1", "--groups", "1=h:1,2=h:2,3=h:3", "--shard-ranges", ":a=1,a:z=2,z:=3"];
-    let words = ground.restored(&split);
-    assert!(words.contains("--raftGroups 1=h:1,2=h:2,3=h:3 --shardRanges :a=1,a:z=2,z:=3\n"), "{words}");
-    assert!(
-        ["group-1", "group-2", "group-3"].iter().all(|group| !words.contains(&format!("{group}: 0 rows"))),
-        "{words}"
-    );
-    assert_eq!(ground.run(&["verify", "data"]).0, 0);
-    let (code, words) = ground.run(&["restore", "data/n1", "-d", "again", "--node", "n1=h:1"]);
-    assert_eq!(code, 0, "{words}");
-    let file = &b"n1/fsm-snap/0000000000000001.fsm"[..];
-    assert!(ground.tree("one")[file] == ground.tree("again")[file], "rows were lost or changed");
-    let data = |inputs: &[&str]| {
-        let (code, words) = ground.run(&[&["decode"], inputs, &["-o", "out"]].concat());
-        assert_eq!(code, 0, "{words}");
-        let mut tree = ground.tree("out");
-        fs::remove_dir_all(ground.path("out")).unwrap();
-        tree.retain(|name, _| ![&b"MANIFEST.json"[..], b"CHECKSUMS"].contains(&&name[..]));
-        tree
-    };
-    assert!(data(&["g1.fsm", "g2.fsm"]) == data(&["one"]), "a decode of it is not the same");
-    assert!(data(&["one"]) == data(&["data/n1"]), "a decode of the groups is not the same");
-    // The groups as they were: taken as they are.
-    let same = ["restore", "g2.fsm", "g1.fsm", "-d", "same", "--node", "n1=h:1", "--groups", "1=h:1,2=h:2"];
-    let (code, words) = ground.run(&[&same[..], &["--shard-ranges", ":m=1,m:=2"]].concat());
-    assert!(code == 0 && words.contains("same: byte for byte as given"), "{words}");
-    let same = ground.tree("same");
-    let bytes_of = |group: &str| {
-        let prefix = format!("n1/{group}/fsm-snap/").into_bytes();
-        same.iter().find(|(name, _)| name.starts_with(&prefix)).map(|(_, bytes)| bytes.clone())
-    };
-    assert!([bytes_of("group-1"), bytes_of("group-2")] == [Some(groups[0].clone()), Some(groups[1].clone())]);
 }
 
 /// Outputs of each corpus, restored: what is decoded of the data directory is the output again.
