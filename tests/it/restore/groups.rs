@@ -126,3 +126,17 @@ fn random_rows_go_to_random_groups() {
         assert!(want == got, "{} rows of {}", got.len(), want.len());
     }
 }
+
+/// A row that two groups have, such as the record of a transaction, is restored once; two that contradict each other are damage.
+#[test]
+fn rows_of_several_inputs() {
+    let group = |own: &str, shared: &str| Snapshot::new().put(own, "x").put("!txn|cmt|k12345678", shared).build();
+    for (second, want, words) in [("x", 0, "3 rows"), ("y", 2, "different values for one version")] {
+        let ground = Ground::new();
+        ground.write("g1.fsm", &group("a", "x"));
+        ground.write("g2.fsm", &group("b", second));
+        let (code, said) = ground.run(&["restore", "g1.fsm", "g2.fsm", "-d", "data", "--node", "n1=h:1"]);
+        assert!(code == want && said.contains(words), "{code} {said}");
+        assert_eq!(ground.path("data").exists(), want == 0);
+    }
+}
