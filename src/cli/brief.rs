@@ -59,6 +59,15 @@ const BRIEFS: &[Brief] = &[
         ],
     },
     Brief {
+        command: "ls",
+        flags: &["inputs", "null", "as_of", "adapter", "json"],
+        examples: [
+            "ekvsnap ls x.fsm",
+            "ekvsnap ls x.fsm 'redis:user:*' s3:photos/2026/",
+            "ekvsnap ls x.fsm sqs:jobs -0 | xargs -0 -n1 ekvsnap get x.fsm",
+        ],
+    },
+    Brief {
         command: "encode",
         flags: &["outputs", "output", "adapter", "strict", "json"],
         examples: [

@@ -12,6 +12,7 @@ mod get;
 mod inputs;
 mod inspect;
 mod keys;
+mod ls;
 mod out;
 mod parse;
 mod progress;
@@ -38,6 +39,7 @@ fn program() -> Command {
         command::<verify::Args>("verify", "Prove that a snapshot is intact, or an output of a decode"),
         command::<diff::Args>("diff", "Tell which objects differ between two snapshots or outputs"),
         command::<get::Args>("get", "Write one object to standard output, or its history"),
+        command::<ls::Args>("ls", "List names, types, sizes and expiries of objects"),
         command::<encode::Args>("encode", "Encode outputs of a decode into a snapshot again"),
         command::<restore::Args>("restore", "Make data directories that servers start from"),
         command::<generated::Completions>("completions", "Print a completion script for a shell"),
@@ -62,6 +64,7 @@ fn run(name: &str, given: &ArgMatches) -> Result<Exit, clap::Error> {
         "verify" => verify::run(&verify::Args::from_arg_matches(given)?),
         "diff" => diff::run(&diff::Args::from_arg_matches(given)?),
         "get" => get::run(&get::Args::from_arg_matches(given)?),
+        "ls" => ls::run(&ls::Args::from_arg_matches(given)?),
         "encode" => encode::run(&encode::Args::from_arg_matches(given)?),
         "restore" => restore::run(&restore::Args::from_arg_matches(given)?),
         "completions" => generated::completions(&generated::Completions::from_arg_matches(given)?),

@@ -107,7 +107,12 @@ fn file(
     out: &mut dyn Write,
 ) -> Result<Got> {
     let set = survey(sources, options, progress)?.set;
-    let node = fs::resolve(&set, &one.name).or_else(|error| set.tolerate(error).map(|()| None))?;
+    let mut node = None;
+    for path in spellings(&one.name) {
+        if node.is_none() {
+            node = fs::resolve(&set, &path).or_else(|error| set.tolerate(error).map(|()| None))?;
+        }
+    }
     let mut found = Found::No;
     if let Some(node) = node {
         if node.inode.kind.is_dir() {

@@ -1,6 +1,7 @@
 //! Names of logical objects: `redis:KEY`, `dynamodb:TABLE/PK[/SK]`, `s3:BUCKET/KEY`, `sqs:QUEUE[/ID]`, `fs:PATH`.
 
 use super::filter::{Filter, Pattern};
+use super::spelling::spellings;
 use crate::error::Shown;
 use crate::format::adapter::{self, Adapter, Naming};
 
@@ -56,7 +57,8 @@ impl ObjectName {
 
     /// What a decode of the adapter needs to find only it, or only its scope.
     pub(crate) fn filter(&self) -> Filter {
-        Filter { include: vec![Pattern::exactly(self.adapter, &self.name)], ..Filter::default() }
+        let include = spellings(&self.name).iter().map(|name| Pattern::exactly(self.adapter, name)).collect();
+        Filter { include, ..Filter::default() }
     }
 }
 

@@ -38,6 +38,7 @@ mod layers;
 mod leaving;
 mod library;
 mod live;
+mod ls;
 mod objects;
 mod pages;
 #[cfg(feature = "parquet")]

@@ -1,0 +1,275 @@
+//! `ekvsnap ls`.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use indicatif::DecimalBytes;
+use serde_json::json;
+
+use super::common::{Watch, Work};
+use super::exit::{self, Exit};
+use super::filter::{self, Choice};
+use super::inputs::{self, Inputs};
+use super::keys::Keys;
+use super::out;
+use super::parse;
+use super::progress::Bar;
+use super::summary::warning_words;
+use crate::decode::Options;
+use crate::decode::filter::{Filter, Pattern};
+use crate::error::{Error, Result};
+use crate::format::adapter;
+use crate::format::b64::URL_SAFE;
+use crate::objects::{Object, describes_scope, of_output, of_snapshots};
+use crate::output::manifest_read::ReadManifest;
+use crate::output::names::unsegment;
+use crate::output::reading::{Named, Output, look};
+use crate::report::visible::is_active;
+use crate::report::{self, time};
+
+/// The last moment with four digits for its year.
+const LAST_MILLIS: u64 = 253_402_300_799_999;
+
+/// Arguments of `ekvsnap ls`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = filter::help(exit::TABLE), override_usage = "ekvsnap ls [OPTIONS] <INPUT>... [SCOPE]...")]
+pub(super) struct Args {
+    /// Snapshots, or one output of --layout jsonl; then patterns as for --scope
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<PathBuf>,
+
+    /// Print names only, with a NUL behind each, for xargs -0
+    #[arg(short = '0', long, conflicts_with = "json")]
+    null: bool,
+
+    /// State at this commit timestamp (HLC) or date + 10 s
+    #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
+    as_of: Option<u64>,
+
+    /// At damage: fail (default), or skip it
+    #[arg(long, value_name = "WHAT", hide_default_value = true, default_value = "fail", value_parser = ["fail", "skip"],
+          hide_possible_values = true)]
+    on_error: String,
+
+    #[command(flatten)]
+    work: Work,
+
+    /// Print everything as JSON lines
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    watch: Watch,
+
+    #[command(flatten)]
+    choice: Choice,
+
+    #[command(flatten)]
+    keys: Keys,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Exit {
+    args.watch.run(args.json, |bar| go(args, bar))
+}
+
+fn go(args: &Args, bar: &Bar) -> Result<Exit> {
+    let (named, scopes) = parted(&args.inputs)?;
+    let mut filter = args.choice.filter();
+    filter.include.extend(scopes);
+    let mut listing = Listing { form: Form::of(args), begun: false };
+    if let [name] = &named[..]
+        && let Some(manifest) = output_at(name)?
+    {
+        return of_output_at(args, name, &manifest, &filter, &mut listing);
+    }
+    let Inputs { sources, passed_over } = inputs::open(&named, args.work.no_mmap, &args.keys, args.work.threads)?;
+    let options = Options {
+        adapters: args.choice.adapters(),
+        as_of: args.as_of,
+        threads: args.work.threads,
+        drop_expired: args.choice.drop_expired,
+        filter,
+        skip_damage: args.on_error == "skip",
+        passed_over,
+        ..Options::default()
+    };
+    let filled = of_snapshots(&sources, &options, false, bar, &mut |object| {
+        listing.show(object);
+        Ok(())
+    })?;
+    bar.clear();
+    out::tell(&filled.manifest.warnings.iter().map(warning_words).collect::<String>());
+    filled.matched.check()?;
+    Ok(if filled.lost.is_empty() { Exit::Fine } else { Exit::Skipped })
+}
+
+/// Inputs, and patterns behind them: what is no path and begins like a pattern.
+fn parted(given: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<Pattern>)> {
+    let (mut named, mut scopes) = (Vec::new(), Vec::new());
+    for word in given {
+        let text = word.to_str().filter(|text| {
+            let adapter = text.split_once(':').map(|(adapter, _)| adapter);
+            adapter.is_some_and(|adapter| adapter::named(adapter.as_bytes()).is_some()) && !word.exists()
+        });
+        match text {
+            None => named.push(word.clone()),
+            Some(text) => {
+                let pattern: std::result::Result<Pattern, _> = text.parse();
+                scopes.push(pattern.map_err(|why| Error::command_line(format!("{text}: {why}")))?);
+            }
+        }
+    }
+    if named.is_empty() {
+        return Err(Error::command_line("name an input: a snapshot, or an output of --layout jsonl"));
+    }
+    Ok((named, scopes))
+}
+
+/// The manifest of an output, if the path is one. A pipe can be read only once, and what is missing is told with the inputs.
+fn output_at(path: &Path) -> Result<Option<ReadManifest>> {
+    if !std::fs::metadata(path).is_ok_and(|known| known.is_dir() || known.is_file()) {
+        return Ok(None);
+    }
+    match look(path)? {
+        Named::Output(mut output) => ReadManifest::of(&mut output).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn of_output_at(
+    args: &Args,
+    path: &Path,
+    manifest: &ReadManifest,
+    filter: &Filter,
+    listing: &mut Listing,
+) -> Result<Exit> {
+    if manifest.options.layout != "jsonl" {
+        return Err(Error::usage(
+            "of outputs only those of --layout jsonl can be listed: list the snapshot, or the files of a tree with find",
+        ));
+    }
+    if args.as_of.is_some() || args.choice.drop_expired.is_some() || args.on_error == "skip" {
+        return Err(Error::command_line(
+            "an output has one state of each object: --as-of, --drop-expired and --on-error are for snapshots",
+        ));
+    }
+    let adapters = args.choice.adapters();
+    let mut open = || match look(path)? {
+        Named::Output(output) => Ok::<Output, Error>(output),
+        _ => Err(Error::usage("the output is no longer there")),
+    };
+    of_output(&mut open, false, &mut |object| {
+        if adapters.contains(&object.adapter) && is_wanted(filter, object) {
+            listing.show(object);
+        }
+        Ok(())
+    })?;
+    Ok(Exit::Fine)
+}
+
+/// Whether an object of an output is asked for; of a snapshot the decode has chosen.
+fn is_wanted(filter: &Filter, object: &Object<'_>) -> bool {
+    let Object { adapter, key, range, size, kind, .. } = *object;
+    let is_taken = match adapter {
+        adapter::REDIS => filter.takes_type(kind) && filter.meets(adapter, key, &[]),
+        adapter::FS => filter.meets_path(key) && !filter.excludes_path(key),
+        adapter::SQS => filter.meets(adapter, &scope_of(object), &[]),
+        _ => {
+            let keys: Vec<&[u8]> = [Some(key), range].into_iter().flatten().collect();
+            filter.meets(adapter, &scope_of(object), &keys)
+        }
+    };
+    is_taken && filter.takes_size(size)
+}
+
+/// The name of a table, bucket or queue, of which the object has the segment that the output has.
+fn scope_of(object: &Object<'_>) -> Vec<u8> {
+    unsegment(object.scope).unwrap_or_else(|| object.scope.as_bytes().to_vec())
+}
+
+/// How objects are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Table,
+    Json,
+    Names,
+}
+
+impl Form {
+    fn of(args: &Args) -> Form {
+        match (args.json, args.null) {
+            (true, _) => Form::Json,
+            (_, true) => Form::Names,
+            _ => Form::Table,
+        }
+    }
+}
+
+/// Prints objects as they come.
+struct Listing {
+    form: Form,
+    /// Whether the headings are there.
+    begun: bool,
+}
+
+impl Listing {
+    /// Tables, buckets, queues and directories have no value of their own that could be got: only what is in them is listed.
+    fn show(&mut self, object: &Object<'_>) {
+        if describes_scope(object.kind) || object.kind == "directories" || out::is_lost() {
+            return;
+        }
+        let (name, kind) = (name_of(object), singular(object.kind));
+        match self.form {
+            Form::Names => out::own(&[name.as_bytes(), b"\0"].concat()),
+            Form::Json => out::line(&json!({
+                "event": "object", "name": name, "adapter": object.adapter.name(),
+                "scope": object.scope, "type": kind, "key": report::Value::from(object.key),
+                "range": object.range.map(report::Value::from), "size": object.size,
+                "expire_at_ms": object.expire_at_ms,
+            })),
+            Form::Table => {
+                if !std::mem::replace(&mut self.begun, true) {
+                    out::say(&format!("{:>10}  {:<24}  {:<7}  NAME\n", "SIZE", "EXPIRES", "TYPE"));
+                }
+                let expires = object.expire_at_ms.map_or_else(|| "-".to_owned(), moment);
+                out::say(&format!("{:>10}  {expires:<24}  {kind:<7}  {name}\n", DecimalBytes(object.size).to_string()));
+            }
+        }
+    }
+}
+
+/// A moment, or its number where no calendar has it.
+fn moment(ms: u64) -> String {
+    let mut text = Vec::new();
+    if ms <= LAST_MILLIS {
+        time::millis_into(ms, &mut text);
+    }
+    if text.is_empty() { ms.to_string() } else { String::from_utf8_lossy(&text).into_owned() }
+}
+
+/// The name by which `get` finds the object.
+fn name_of(object: &Object<'_>) -> String {
+    let scope = scope_of(object);
+    let scoped = object.adapter.scoped().is_some();
+    let parts = [Some(&scope[..]).filter(|_| scoped), Some(object.key), object.range];
+    let parts: Vec<String> = parts.into_iter().flatten().map(typed).collect();
+    format!("{}:{}", object.adapter.name(), parts.join("/"))
+}
+
+/// As it can be typed, and shown: other bytes are told in base64.
+fn typed(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.chars().any(is_active) => text.to_owned(),
+        _ => format!("base64:{}", URL_SAFE.encode(bytes)),
+    }
+}
+
+/// One of this kind.
+fn singular(kind: &'static str) -> &'static str {
+    match kind {
+        "hashes" => "hash",
+        "hll" => kind,
+        _ => kind.strip_suffix('s').unwrap_or(kind),
+    }
+}
