@@ -11,8 +11,23 @@ pub struct OpenKeys<'a> {
 
 impl<'a> OpenKeys<'a> {
     /// Takes the next row in raw order; tells whether it is the first, hence newest, of its key.
-    #[inline]
+    #[inline(always)]
     pub fn enter(&mut self, raw_key: &[u8], user_key: &'a [u8]) -> bool {
+        // Nearly always only the key of the row before is open.
+        if let [open] = &mut self.stack[..] {
+            if !begins(raw_key, open) {
+                *open = user_key;
+                return true;
+            }
+            if open.len() == user_key.len() {
+                return false;
+            }
+        }
+        self.enter_among(raw_key, user_key)
+    }
+
+    #[inline(never)]
+    fn enter_among(&mut self, raw_key: &[u8], user_key: &'a [u8]) -> bool {
         // Not only from the top: a longer key can lie below a shorter one that was opened after it.
         self.stack.retain(|open| begins(raw_key, open));
         // All open keys and this one are prefixes of one raw key: equal length means equal key.
