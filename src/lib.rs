@@ -82,6 +82,7 @@ pub mod model;
 pub mod objects;
 pub mod options;
 pub mod output;
+pub mod pack;
 pub mod registry;
 #[doc(hidden)]
 pub mod replay;

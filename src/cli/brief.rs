@@ -85,6 +85,24 @@ const BRIEFS: &[Brief] = &[
             "ekvsnap restore x.fsm -d d --node n=a:1 --groups 1=a:1,2=a:2 --shard-ranges …",
         ],
     },
+    Brief {
+        command: "pack",
+        flags: &["dir", "output", "zstd_level", "force"],
+        examples: [
+            "ekvsnap pack backup -o backup.tar.zst",
+            "ekvsnap pack backup -o backup.tar.zst --zstd-level 19",
+            "ekvsnap pack backup -o backup.tar --force",
+        ],
+    },
+    Brief {
+        command: "unpack",
+        flags: &["archive", "output", "force"],
+        examples: [
+            "ekvsnap unpack backup.tar.zst -o backup",
+            "ekvsnap unpack backup.tar.gz -o backup --force",
+            "ekvsnap unpack - -o backup < backup.tar",
+        ],
+    },
 ];
 
 /// What an INPUT can be.

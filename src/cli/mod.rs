@@ -14,12 +14,14 @@ mod inspect;
 mod keys;
 mod ls;
 mod out;
+mod pack;
 mod parse;
 mod progress;
 mod restore;
 mod signals;
 mod summary;
 mod table;
+mod unpack;
 mod verify;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
@@ -42,6 +44,8 @@ fn program() -> Command {
         command::<ls::Args>("ls", "List names, types, sizes and expiries of objects"),
         command::<encode::Args>("encode", "Encode outputs of a decode into a snapshot again"),
         command::<restore::Args>("restore", "Make data directories that servers start from"),
+        command::<pack::Args>("pack", "Pack an output of a decode into an archive"),
+        command::<unpack::Args>("unpack", "Unpack an output of a decode from an archive"),
         command::<generated::Completions>("completions", "Print a completion script for a shell"),
         command::<generated::Man>("man", "Print the manual page, or write one for each command"),
     ])
@@ -67,6 +71,8 @@ fn run(name: &str, given: &ArgMatches) -> Result<Exit, clap::Error> {
         "ls" => ls::run(&ls::Args::from_arg_matches(given)?),
         "encode" => encode::run(&encode::Args::from_arg_matches(given)?),
         "restore" => restore::run(&restore::Args::from_arg_matches(given)?),
+        "pack" => pack::run(&pack::Args::from_arg_matches(given)?),
+        "unpack" => unpack::run(&unpack::Args::from_arg_matches(given)?),
         "completions" => generated::completions(&generated::Completions::from_arg_matches(given)?),
         _ => generated::man(&generated::Man::from_arg_matches(given)?),
     })

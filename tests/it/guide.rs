@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use crate::kit::command::{code, ekvsnap};
 
 /// Commands that read something.
-const COMMANDS: [&str; 8] = ["decode", "inspect", "verify", "diff", "get", "ls", "encode", "restore"];
+const COMMANDS: [&str; 10] =
+    ["decode", "inspect", "verify", "diff", "get", "ls", "encode", "restore", "pack", "unpack"];
 
 /// A command and the lines that it should print.
 struct Example {

@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 18] = [
     &["decode"],
     &["objects"],
     &["verify"],
-    &["inspect", "diff", "encode", "get", "snapshot"],
+    &["inspect", "diff", "encode", "pack", "get", "snapshot"],
     &["restore"],
     &["cli", "replay"],
 ];

@@ -40,6 +40,7 @@ mod library;
 mod live;
 mod ls;
 mod objects;
+mod pack;
 mod pages;
 #[cfg(feature = "parquet")]
 mod parquet;

@@ -6,11 +6,17 @@
 //! ([`pax`](super::pax)): an extractor sets a directory's time when it leaves it.
 
 #[cfg(feature = "archive")]
+mod copied;
+#[cfg(feature = "archive")]
 mod tarball;
 
+#[cfg(feature = "archive")]
+use std::fs::File;
 use std::path::Path;
 
 use super::checksums::Checksums;
+#[cfg(feature = "archive")]
+use super::members::Attributes;
 use super::members::MemberList;
 use super::single::SingleFile;
 use super::target::is_our_archive;
@@ -68,6 +74,44 @@ pub fn write(
         let _ = (out, tree, contents, packing, threads);
         Err(crate::Error::usage("this build writes no archives: it lacks the feature `archive`"))
     }
+}
+
+/// Takes files and directories, which become members of an archive.
+#[cfg(feature = "archive")]
+pub trait Copied {
+    /// A directory, with attributes of its own if it has them.
+    ///
+    /// # Errors
+    /// A failed write.
+    fn directory(&mut self, path: &[u8], attributes: Option<&Attributes>) -> Result<()>;
+
+    /// A file.
+    ///
+    /// # Errors
+    /// A failed read or write.
+    fn file(&mut self, path: &[u8], file: &File, attributes: Option<&Attributes>) -> Result<()>;
+
+    /// Another name of a file that was given.
+    ///
+    /// # Errors
+    /// A failed write.
+    fn link(&mut self, path: &[u8], target: &[u8], attributes: &Attributes) -> Result<()>;
+}
+
+/// Writes an archive of files on disk, as `give` gives them. `of`: time of members without attributes, Unix seconds; and where
+/// temporary files go.
+///
+/// # Errors
+/// What `give` gives; a failed write.
+#[cfg(feature = "archive")]
+pub fn write_copied(
+    out: &mut SingleFile,
+    give: &mut dyn FnMut(&mut dyn Copied) -> Result<()>,
+    of: (u64, &Path),
+    packing: Packing,
+    threads: usize,
+) -> Result<()> {
+    copied::write(out, give, of, packing, threads)
 }
 
 /// Adds a row for every directory: those above files, and those that were asked for. One may have several rows.

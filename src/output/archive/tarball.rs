@@ -43,7 +43,19 @@ fn to_stdout(packing: Packing, threads: usize, members: Members<'_>) -> io::Resu
     compressed(&mut io::stdout().lock(), packing, threads, members)
 }
 
-fn compressed(out: &mut impl Write, packing: Packing, threads: usize, members: Members<'_>) -> io::Result<()> {
+/// Writes members.
+pub(super) trait Source {
+    /// Writes all of them; gives the writer back.
+    fn write<W: Write>(self, out: W) -> io::Result<W>;
+}
+
+/// Writes a compressed archive.
+pub(super) fn compressed(
+    out: &mut impl Write,
+    packing: Packing,
+    threads: usize,
+    members: impl Source,
+) -> io::Result<()> {
     let out = BufWriter::with_capacity(1 << 20, sys::Writer(out));
     match packing {
         Packing::Tar => members.write(out)?.flush(),
@@ -61,7 +73,7 @@ fn compressed(out: &mut impl Write, packing: Packing, threads: usize, members: M
     }
 }
 
-impl Members<'_> {
+impl Source for Members<'_> {
     fn write<W: Write>(self, out: W) -> io::Result<W> {
         let Members { spool, contents: Contents { index, members, mtime } } = self;
         let mut builder = Builder::new(out);

@@ -290,6 +290,28 @@ impl Record {
     }
 }
 
+/// Takes what stands at a path, and the file that it is another name of.
+#[cfg(feature = "archive")]
+type Placed<'p> = &'p mut dyn FnMut(&[u8], &Inode, Option<&[u8]>) -> Result<()>;
+
+/// Gives all that stands somewhere, by path, and of which file it is another name.
+///
+/// # Errors
+/// A failed read, a line that no decode writes, and what `each` gives.
+#[cfg(feature = "archive")]
+pub(crate) fn places_of(path: &[u8], bytes: &mut dyn Read, each: Placed<'_>) -> Result<()> {
+    let (budget, failed) = (Budget::default(), Cell::new(None));
+    let mut lines = Text::new(path, bytes).lines();
+    while let Some(line) = lines.next(&budget, PhantomData::<Line>, &failed)? {
+        let Told { node, tree, content, .. } = line.told().map_err(|why| lines.wrong(why))?;
+        if let Some(tree) = tree {
+            let link = if let Content::None(link) = &content { link.as_deref() } else { None };
+            each(&tree, &node.inode, link)?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,80 @@
+//! `ekvsnap pack`.
+
+use std::path::PathBuf;
+
+use indicatif::HumanCount;
+
+use super::common::Watch;
+use super::exit::{self, Exit};
+use super::out;
+use super::parse;
+use super::progress::Bar;
+use crate::error::{Error, Result};
+use crate::output::archive::Packing;
+use crate::pack::{Options, pack};
+use crate::report::visible::Visible;
+
+/// Arguments of `ekvsnap pack`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit::TABLE)]
+pub(super) struct Args {
+    /// An output of a decode: a directory
+    #[arg(value_name = "OUT")]
+    dir: PathBuf,
+
+    /// The archive: .tar, .tar.zst or .tar.gz
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+
+    /// Compression of tar.zst: 1 (fast) to 19 (small).
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
+    zstd_level: i32,
+
+    /// Replace an archive of ours
+    #[arg(long)]
+    force: bool,
+
+    /// Bring the archive to the disk before it gets its name.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    fsync: Option<bool>,
+
+    /// Worker threads; 0 = one for each core.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse::threads)]
+    threads: usize,
+
+    #[command(flatten)]
+    watch: Watch,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Exit {
+    args.watch.run(false, |bar| go(args, bar))
+}
+
+fn go(args: &Args, bar: &Bar) -> Result<Exit> {
+    let packing = packing(args)?;
+    let options = Options { force: args.force, fsync: args.fsync, threads: args.threads };
+    let outcome = pack(&args.dir, &args.output, packing, &options, bar)?;
+    bar.clear();
+    out::say(&format!(
+        "{}: {} files, read again and verified, in {:.2} s\n",
+        Visible(args.output.display()),
+        HumanCount(outcome.files),
+        outcome.elapsed.as_secs_f64(),
+    ));
+    Ok(Exit::Fine)
+}
+
+fn packing(args: &Args) -> Result<Packing> {
+    let name = args.output.as_os_str().as_encoded_bytes();
+    let ends = |ending: &str| name.ends_with(ending.as_bytes());
+    match () {
+        () if ends(".tar.zst") => Ok(Packing::Zstd { level: args.zstd_level }),
+        () if ends(".tar.gz") || ends(".tgz") => Ok(Packing::Gzip),
+        () if ends(".tar") || name == b"-" => Ok(Packing::Tar),
+        () => Err(Error::command_line(format!(
+            "the name of the archive tells no format: {} ends in none of .tar, .tar.zst and .tar.gz",
+            args.output.display()
+        ))),
+    }
+}
