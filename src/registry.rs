@@ -124,10 +124,25 @@ static WRITERS: &[Writer] = {
             all: |job| redis::write_all::<parquet::redis::Redis<'_, '_>>(job),
             one: |job, at| redis::write_one::<parquet::redis::Redis<'_, '_>>(job, at),
         },
-        Writer { adapter: SQS, layout: TREE, all: sqs::queues, one: sqs::of_queue },
-        Writer { adapter: SQS, layout: JSONL, all: sqs::queues, one: sqs::of_queue },
+        Writer {
+            adapter: SQS,
+            layout: TREE,
+            all: |job| sqs::queues(job, &tree::sqs::Paths),
+            one: |job, at| sqs::of_queue(job, &tree::sqs::Paths, at),
+        },
+        Writer {
+            adapter: SQS,
+            layout: JSONL,
+            all: |job| sqs::queues(job, &jsonl::sqs::Paths),
+            one: |job, at| sqs::of_queue(job, &jsonl::sqs::Paths, at),
+        },
         #[cfg(feature = "parquet")]
-        Writer { adapter: SQS, layout: Layout::PARQUET, all: sqs::queues, one: sqs::of_queue },
+        Writer {
+            adapter: SQS,
+            layout: Layout::PARQUET,
+            all: |job| sqs::queues(job, &parquet::sqs::Paths),
+            one: |job, at| sqs::of_queue(job, &parquet::sqs::Paths, at),
+        },
         Writer { adapter: FS, layout: TREE, all: fs::files, one: fs::file },
         Writer { adapter: FS, layout: JSONL, all: fs::files, one: fs::file },
     ]

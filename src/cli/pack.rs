@@ -1,6 +1,6 @@
 //! `ekvsnap pack`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indicatif::HumanCount;
 
@@ -11,7 +11,7 @@ use super::parse;
 use super::progress::Bar;
 use crate::error::{Error, Result};
 use crate::output::archive::Packing;
-use crate::pack::{Options, pack};
+use crate::pack::{Options, Outcome, pack};
 use crate::report::visible::Visible;
 
 /// Arguments of `ekvsnap pack`.
@@ -56,13 +56,18 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let options = Options { force: args.force, fsync: args.fsync, threads: args.threads };
     let outcome = pack(&args.dir, &args.output, packing, &options, bar)?;
     bar.clear();
+    Ok(done(&args.output, &outcome))
+}
+
+/// Says what `pack` or `unpack` has made.
+pub(super) fn done(output: &Path, outcome: &Outcome) -> Exit {
     out::say(&format!(
         "{}: {} files, read again and verified, in {:.2} s\n",
-        Visible(args.output.display()),
+        Visible(output.display()),
         HumanCount(outcome.files),
         outcome.elapsed.as_secs_f64(),
     ));
-    Ok(Exit::Fine)
+    Exit::Fine
 }
 
 fn packing(args: &Args) -> Result<Packing> {

@@ -236,7 +236,7 @@ pub(super) fn json_findings(manifest: &Manifest) {
     }
 }
 
-/// The error that ended the run.
+/// The error at which a command failed.
 pub(super) fn json_error(error: &Error) {
     line(&json!({
         "event": "error", "message": error.to_string(), "damage": error.is_damage(), "offset": error.offset(),

@@ -2,16 +2,13 @@
 
 use std::path::PathBuf;
 
-use indicatif::HumanCount;
-
 use super::common::Watch;
 use super::exit::{self, Exit};
-use super::out;
+use super::pack;
 use super::parse;
 use super::progress::Bar;
 use crate::error::Result;
 use crate::pack::{Options, unpack};
-use crate::report::visible::Visible;
 
 /// Arguments of `ekvsnap unpack`.
 #[derive(Debug, clap::Args)]
@@ -50,11 +47,5 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let options = Options { force: args.force, fsync: args.fsync, threads: args.threads };
     let outcome = unpack(&args.archive, &args.output, &options, bar)?;
     bar.clear();
-    out::say(&format!(
-        "{}: {} files, read again and verified, in {:.2} s\n",
-        Visible(args.output.display()),
-        HumanCount(outcome.files),
-        outcome.elapsed.as_secs_f64(),
-    ));
-    Ok(Exit::Fine)
+    Ok(pack::done(&args.output, &outcome))
 }

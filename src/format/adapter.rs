@@ -71,7 +71,7 @@ pub struct Scoped {
 
 const KEY_SEPARATORS: &[u8] = b":/#|";
 
-const SPECS: [Spec; 5] = [
+static BUILT_IN_SPECS: [Spec; 5] = [
     Spec {
         name: "dynamodb",
         prefixes: &[],
@@ -124,7 +124,6 @@ const SPECS: [Spec; 5] = [
     },
 ];
 
-static BUILT_IN_SPECS: [Spec; 5] = SPECS;
 static ADDED: Slots<Spec, { MOST - 5 }> = Slots::new();
 
 /// Adds an adapter, for all of the process and as long as it runs.

@@ -142,10 +142,7 @@ impl Source {
     /// # Errors
     /// A failed read or write; a compressed stream that is damaged.
     pub fn spool(name: &Path, mut stream: impl Read, access: Access) -> Result<Source> {
-        let spool = |e| Error::io("spool", name, e);
-        let mut file = tempfile::tempfile().map_err(spool)?;
-        io::copy(&mut stream, &mut file).map_err(spool)?;
-        file.rewind().map_err(spool)?;
+        let file = to_temporary(&mut stream).map_err(|e| Error::io("spool", name, e))?;
         Source::from_file(name, file, access)
     }
 
@@ -170,9 +167,7 @@ impl Source {
             None => Error::new(ErrorKind::Compressed(e.to_string())).input(path),
         };
         let mut stream = compression.unpack(io::BufReader::with_capacity(1 << 18, file)).map_err(failed)?;
-        let mut unpacked = tempfile::tempfile().map_err(|e| Error::io("spool", path, e))?;
-        io::copy(&mut stream, &mut unpacked).map_err(failed)?;
-        unpacked.rewind().map_err(|e| Error::io("spool", path, e))?;
+        let mut unpacked = to_temporary(&mut stream).map_err(failed)?;
         let bytes = Bytes::of(&mut unpacked, access).map_err(|e| Error::io("read", path, e))?;
         Ok(Source::new(path.to_path_buf(), bytes, None, access))
     }
@@ -291,6 +286,14 @@ impl Source {
         }
         Err(Error::new(ErrorKind::Changed).input(&self.path))
     }
+}
+
+/// All of a stream, in an unlinked temporary file.
+fn to_temporary(stream: &mut impl Read) -> io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    io::copy(stream, &mut file)?;
+    file.rewind()?;
+    Ok(file)
 }
 
 /// Reads everything; what the file says of its size reserves nothing.

@@ -22,7 +22,7 @@ use crate::output::observer::Object;
 use crate::output::unit::UnitOut;
 
 /// The paths of lines.
-pub(in crate::layouts) struct Paths;
+pub(crate) struct Paths;
 
 impl sqs::Paths for Paths {
     fn lines(&self, queues: &Queues<'_>, of: &Records<'_>) -> Place {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{paths, paths_of, render};
+use super::{Paths, paths, render};
 use crate::adapters::sqs::{Queues, name_of};
 use crate::error::Result;
 use crate::model::sqs::Records;
@@ -18,9 +18,14 @@ const TOGETHER: usize = 64;
 ///
 /// # Errors
 /// A failed write, or a record that cannot be read.
-pub fn write(job: &mut Job<'_, '_, '_>, queues: &Queues<'_>, filled: &[Records<'_>]) -> Result<()> {
+pub fn write(
+    job: &mut Job<'_, '_, '_>,
+    queues: &Queues<'_>,
+    paths: &'static dyn Paths,
+    filled: &[Records<'_>],
+) -> Result<()> {
     let (set, tree, options) = (job.set, job.tree, job.options);
-    let (paths, filled): (_, BTreeSet<_>) = (paths_of(options.layout), filled.iter().copied().collect());
+    let filled: BTreeSet<_> = filled.iter().copied().collect();
     let all = queues.wanted(&options.filter);
     let tasks: Vec<_> = all.chunks(TOGETHER).collect();
     let gets_lines = |records: &Records<'_>| filled.contains(records);

@@ -3,7 +3,7 @@
 use super::entry::Entry;
 use super::files::{Collected, Piece, Rendered};
 use super::render;
-use super::{Paths, Place, paths_of};
+use super::{Paths, Place};
 use crate::adapters::sqs::{Queues, Read, Reader};
 use crate::error::Result;
 use crate::format::adapter;
@@ -29,10 +29,11 @@ const ROW: usize = 128;
 pub fn write<'a>(
     job: &mut Job<'_, 'a, '_>,
     queues: &Queues<'a>,
+    paths: &'static dyn Paths,
     files: &[Records<'a>],
     mut rows: Sorted<Entry>,
 ) -> Result<()> {
-    let (tree, progress, paths) = (job.tree, job.progress, paths_of(job.options.layout));
+    let (tree, progress) = (job.tree, job.progress);
     let reader = Reader::new(job.set, queues);
     let renderer = Renderer { reader, tree, queues, files, paths, options: job.options };
     let mut collected = Collected::new(queues, files, paths, job.collector);

@@ -17,15 +17,14 @@ pub mod render;
 
 use crate::adapters::sqs::{Only, Queues, Read, Reader};
 use crate::error::Result;
-use crate::layouts::{jsonl, tree};
 use crate::model::sqs::{Queue, Records};
-use crate::options::{Layout, ObjectName, Options};
+use crate::options::{ObjectName, Options};
 use crate::output::unit::UnitOut;
 use crate::run::{Job, note_shared};
 pub(super) use entry::Entry;
 
 /// Where lines go, and as what they are counted.
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Below the root.
     pub path: String,
     /// Scope in the manifest.
@@ -35,7 +34,7 @@ pub(super) struct Place {
 }
 
 /// What a layout decides of SQS: the paths of its files.
-pub(super) trait Paths: Sync {
+pub(crate) trait Paths: Sync {
     /// Where the lines of some records go.
     fn lines(&self, queues: &Queues<'_>, of: &Records<'_>) -> Place;
 
@@ -68,14 +67,6 @@ pub(super) trait Paths: Sync {
     }
 }
 
-fn paths_of(layout: Layout) -> &'static dyn Paths {
-    #[cfg(feature = "parquet")]
-    if layout == Layout::PARQUET {
-        return &super::parquet::sqs::Paths;
-    }
-    if layout.is_packed() { &jsonl::sqs::Paths } else { &tree::sqs::Paths }
-}
-
 /// Where stale messages go: the same in both layouts.
 pub(super) fn stale(name: &[u8], generation: u64) -> Place {
     let path = format!("{}/generation-{generation}.jsonl", names::stale_path(name));
@@ -86,24 +77,24 @@ pub(super) fn stale(name: &[u8], generation: u64) -> Place {
 ///
 /// # Errors
 /// A damaged row, or a failed write.
-pub(crate) fn queues(job: &mut Job<'_, '_, '_>) -> Result<()> {
+pub(crate) fn queues(job: &mut Job<'_, '_, '_>, paths: &'static dyn Paths) -> Result<()> {
     let mut shared = Vec::new();
     let queues = Queues::read(job.set, &mut shared)?;
     note_shared(shared, &mut job.collector.findings);
     let index = index::read(job, &queues)?;
-    documents::write(job, &queues, &index.files)?;
+    documents::write(job, &queues, paths, &index.files)?;
     queues.report(&index.counts, &job.options.filter, &mut job.collector.findings);
-    lines::write(job, &queues, &index.files, index.entries)
+    lines::write(job, &queues, paths, &index.files, index.entries)
 }
 
 /// Writes one message, or all of a queue where none is named.
 ///
 /// # Errors
 /// As [`queues`].
-pub(crate) fn of_queue(job: &mut Job<'_, '_, '_>, name: &ObjectName) -> Result<()> {
+pub(crate) fn of_queue(job: &mut Job<'_, '_, '_>, paths: &'static dyn Paths, name: &ObjectName) -> Result<()> {
     job.only(name, |job| match &name.rest {
-        Some(id) => message(job, &name.name, id),
-        None => queues(job),
+        Some(id) => message(job, paths, &name.name, id),
+        None => queues(job, paths),
     })
 }
 
@@ -111,11 +102,11 @@ pub(crate) fn of_queue(job: &mut Job<'_, '_, '_>, name: &ObjectName) -> Result<(
 ///
 /// # Errors
 /// As [`queues`].
-fn message(job: &mut Job<'_, '_, '_>, queue: &[u8], id: &[u8]) -> Result<()> {
+fn message(job: &mut Job<'_, '_, '_>, paths: &'static dyn Paths, queue: &[u8], id: &[u8]) -> Result<()> {
     let known = Queues::read(job.set, &mut Vec::new())?;
     let index = index::read_one(job, &known, &Only::new(queue, id))?;
     if index.files.is_empty() {
-        return queues(job);
+        return queues(job, paths);
     }
-    lines::write(job, &known, &index.files, index.entries)
+    lines::write(job, &known, paths, &index.files, index.entries)
 }

@@ -3,4 +3,4 @@
 pub(super) mod dynamodb;
 pub(crate) mod redis;
 pub(crate) mod s3;
-pub(super) mod sqs;
+pub(crate) mod sqs;

@@ -24,7 +24,7 @@ use crate::options::Options;
 use crate::output::unit::UnitOut;
 
 /// The paths of a tree.
-pub(in crate::layouts) struct Paths;
+pub(crate) struct Paths;
 
 impl sqs::Paths for Paths {
     fn lines(&self, queues: &Queues<'_>, of: &Records<'_>) -> Place {
