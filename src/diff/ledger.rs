@@ -15,6 +15,9 @@ const END: [u8; 2] = [0, 0];
 /// Bytes of the marks behind it: rows of one identity are sorted by them.
 const MARKS: usize = 32;
 
+/// Bytes of rows that are sorted in memory: less than a sorter takes by itself, since a decode runs beside it.
+const BATCH: usize = 24 << 20;
+
 /// Every kind of object and of part of one: a row has the place in this list.
 const KINDS: [&str; 19] = [
     "others",
@@ -79,7 +82,7 @@ const MOST_HELD: usize = 64;
 
 impl Ledger {
     pub fn new(scratch: &Path) -> Ledger {
-        Ledger { rows: Spill::new(scratch), key: Vec::new() }
+        Ledger { rows: Spill::with_batch(scratch, BATCH), key: Vec::new() }
     }
 
     /// Takes an object of side 0 or 1.

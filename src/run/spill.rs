@@ -148,6 +148,11 @@ impl Spill {
         Spill::with(scratch, LIMITS)
     }
 
+    /// The same with at most so many bytes of records in memory.
+    pub fn with_batch(scratch: &Path, batch: usize) -> Spill {
+        Spill::with(scratch, Limits { batch, ..LIMITS })
+    }
+
     fn with(scratch: &Path, limits: Limits) -> Spill {
         Spill { scratch: scratch.to_path_buf(), batch: Batch::default(), ages: Vec::new(), limits }
     }

@@ -6,7 +6,7 @@
 mod mark;
 mod records;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::format::Adapter;
 
 /// Units that wait for the reader.
-const WAITING: usize = 4;
+const WAITING: usize = 1;
 
 /// A logical object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,8 @@ impl<'a> Object<'a> {
 pub struct Observer {
     secret: Option<Arc<Secret>>,
     units: SyncSender<Objects>,
+    /// Where units put what they cannot hold.
+    scratch: PathBuf,
 }
 
 impl Observer {
@@ -66,7 +68,7 @@ impl Observer {
 
     /// What a unit tells: nothing yet.
     pub(super) fn unit(&self) -> Objects {
-        Objects::new(self.secret.clone())
+        Objects::new(self.secret.clone(), &self.scratch)
     }
 
     /// Takes what the next unit told; waits while too many are there.
@@ -92,7 +94,7 @@ pub fn observed<T: Send>(
     each: &mut dyn FnMut(&Object<'_>) -> Result<()>,
 ) -> Result<T> {
     let (units, taken) = sync_channel(WAITING);
-    let tree = |scratch: &Path| Tree::observed(scratch, Observer { secret, units });
+    let tree = |scratch: &Path| Tree::observed(scratch, Observer { secret, units, scratch: scratch.to_path_buf() });
     beside(tree, decode, taken, |objects: Objects| objects.each(each))
 }
 

@@ -1,10 +1,20 @@
 //! What a unit tells of its objects: one behind the other in one buffer, without an allocation for each.
+//!
+//! A unit can have any number of objects, with keys of any length: what is much goes to a temporary file, in blocks of whole
+//! records, and is read back block by block.
 
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Mark, Object, Secret};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
+use crate::output::temporary;
+
+/// Bytes of records that are held; more of them become a block in a file.
+const BLOCK: usize = 2 << 20;
 
 const HAS_RANGE: u8 = 1;
 const HAS_EXPIRY: u8 = 2;
@@ -18,17 +28,72 @@ pub struct Objects {
     scopes: Vec<(Adapter, String)>,
     kinds: Vec<&'static str>,
     bytes: Vec<u8>,
+    spilled: Spilled,
+    block: usize,
+}
+
+/// Blocks in a file, before the bytes that are held.
+struct Spilled {
+    scratch: PathBuf,
+    file: Option<File>,
+    /// Length of each block.
+    blocks: Vec<usize>,
+    /// Why a block could not be written: said when the objects are read, since whoever tells them has nothing to decide.
+    failed: Option<io::Error>,
+}
+
+impl Spilled {
+    #[cold]
+    fn take(&mut self, bytes: &mut Vec<u8>) {
+        if self.failed.is_none() {
+            self.failed = self.write(bytes).err();
+        }
+        bytes.clear();
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(temporary(&self.scratch)?),
+        };
+        file.write_all(bytes)?;
+        self.blocks.push(bytes.len());
+        Ok(())
+    }
+
+    /// Gives every block.
+    fn read(mut self, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let failed = |e| Error::io("keep objects in", &self.scratch, e);
+        if let Some(e) = self.failed {
+            return Err(failed(e));
+        }
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.rewind().map_err(failed)?;
+        let mut block = Vec::new();
+        for len in self.blocks {
+            block.resize(len, 0);
+            file.read_exact(&mut block).map_err(failed)?;
+            each(&block)?;
+        }
+        Ok(())
+    }
 }
 
 impl Objects {
     /// None.
-    pub(super) fn new(secret: Option<Arc<Secret>>) -> Objects {
-        Objects { secret, scopes: Vec::new(), kinds: Vec::new(), bytes: Vec::new() }
+    pub(super) fn new(secret: Option<Arc<Secret>>, scratch: &Path) -> Objects {
+        Objects::in_blocks(BLOCK, secret, scratch)
+    }
+
+    fn in_blocks(block: usize, secret: Option<Arc<Secret>>, scratch: &Path) -> Objects {
+        let spilled = Spilled { scratch: scratch.to_path_buf(), file: None, blocks: Vec::new(), failed: None };
+        Objects { secret, scopes: Vec::new(), kinds: Vec::new(), bytes: Vec::new(), spilled, block }
     }
 
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        // Bytes are held before a block is written, so one that could not be written was there too.
+        self.bytes.is_empty() && self.spilled.blocks.is_empty() && self.spilled.failed.is_none()
     }
 
     /// Bytes that they take, about.
@@ -63,6 +128,9 @@ impl Objects {
             out.extend_from_slice(&(part.len() as u64).to_le_bytes());
             out.extend_from_slice(part);
         }
+        if self.bytes.len() >= self.block {
+            self.spilled.take(&mut self.bytes);
+        }
     }
 
     fn scope(&mut self, object: &Object<'_>) -> u32 {
@@ -84,17 +152,31 @@ impl Objects {
     /// Gives the objects in the order in which they were added.
     ///
     /// # Errors
-    /// What `each` gives.
-    pub fn each(&self, each: &mut dyn FnMut(&Object<'_>) -> Result<()>) -> Result<()> {
-        let mut rest = Rest(&self.bytes);
-        while !rest.0.is_empty() {
-            let object = self.read(&mut rest).ok_or_else(|| Error::internal("an object was not told as a whole"))?;
-            each(&object)?;
-        }
-        Ok(())
+    /// What `each` gives, and a file of records that could not be written or read.
+    pub fn each(self, each: &mut dyn FnMut(&Object<'_>) -> Result<()>) -> Result<()> {
+        let Objects { scopes, kinds, bytes, spilled, .. } = self;
+        let names = Names { scopes: &scopes, kinds: &kinds };
+        let mut block = |records: &[u8]| {
+            let mut rest = Rest(records);
+            while !rest.0.is_empty() {
+                let object = names.read(&mut rest);
+                each(&object.ok_or_else(|| Error::internal("an object was not told as a whole"))?)?;
+            }
+            Ok(())
+        };
+        spilled.read(&mut block)?;
+        block(&bytes)
     }
+}
 
-    fn read<'o>(&'o self, rest: &mut Rest<'o>) -> Option<Object<'o>> {
+/// What records name by number.
+struct Names<'o> {
+    scopes: &'o [(Adapter, String)],
+    kinds: &'o [&'static str],
+}
+
+impl<'o> Names<'o> {
+    fn read(&self, rest: &mut Rest<'o>) -> Option<Object<'o>> {
         let [flags, kind] = rest.array()?;
         let (adapter, scope) = self.scopes.get(u32::from_le_bytes(rest.array()?) as usize)?;
         let size = u64::from_le_bytes(rest.array()?);
@@ -154,19 +236,35 @@ mod tests {
             object(adapter::DYNAMODB, "u", "items", b"h", Some(b"\0r"), None, None, mark(4)),
             object(adapter::DYNAMODB, "t", "tables", b"t", None, None, None, None),
         ];
-        let mut objects = Objects::new(None);
-        assert!(objects.is_empty());
-        want.iter().for_each(|object| objects.add(object));
-        let mut got = 0;
-        objects
-            .each(&mut |object| {
+        // Held, in a file, and both.
+        for block in [BLOCK, 1, 100] {
+            let mut objects = Objects::in_blocks(block, None, &std::env::temp_dir());
+            assert!(objects.is_empty());
+            want.iter().for_each(|object| objects.add(object));
+            assert!(!objects.is_empty());
+            assert_eq!(objects.bytes.is_empty(), block == 1);
+            let mut got = 0;
+            let take = &mut |object: &Object<'_>| {
                 assert_eq!(*object, want[got]);
                 got += 1;
                 Ok(())
-            })
-            .unwrap();
-        assert_eq!(got, want.len());
+            };
+            objects.each(take).unwrap();
+            assert_eq!(got, want.len());
+        }
+    }
+
+    #[test]
+    fn what_is_cut_or_not_written_is_an_error() {
+        let object = Object::scope(adapter::DYNAMODB, "tables", "t", 1, None);
+        let mut objects = Objects::new(None, Path::new("/nowhere"));
+        objects.add(&object);
         objects.bytes.pop();
         assert!(objects.each(&mut |_| Ok(())).is_err());
+        let mut objects = Objects::in_blocks(1, None, Path::new("/nowhere"));
+        objects.add(&object);
+        assert!(!objects.is_empty());
+        let error = objects.each(&mut |_| Ok(())).unwrap_err().to_string();
+        assert!(error.contains("/nowhere"), "{error}");
     }
 }
