@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use super::exit::Exit;
 use super::out::{self, complain};
-use super::program;
+use super::{Help, program};
 use crate::error::Error;
 
 /// Arguments of `ekvsnap completions`.
@@ -27,14 +27,14 @@ pub(super) struct Man {
 /// Prints a completion script.
 pub(super) fn completions(args: &Completions) -> Exit {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut program(), "ekvsnap", &mut script);
+    clap_complete::generate(args.shell, &mut program(Help::Read), "ekvsnap", &mut script);
     out::own(&script);
     Exit::Fine
 }
 
 /// Prints the main page, or writes all pages.
 pub(super) fn man(args: &Man) -> Exit {
-    let command = program();
+    let command = program(Help::Read);
     let written = match &args.directory {
         Some(directory) => {
             write_pages(command, directory).map_err(|e| Error::io("write manual pages to", directory, e))

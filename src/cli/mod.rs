@@ -24,40 +24,67 @@ mod table;
 mod unpack;
 mod verify;
 
+use std::ffi::OsString;
+
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 
 pub use exit::Exit;
 
-/// The program with its commands. The flags of a command are made only when they are needed: most runs need those of one.
-fn program() -> Command {
+/// The program with its commands. The flags of a command are made only when they are needed: most runs need those of one, and
+/// their help when somebody reads it.
+fn program(help: Help) -> Command {
     let about =
         "Turns elastickv snapshot files (.fsm) into logical backups that people can read, diff, verify and restore";
     let program =
         Command::new("ekvsnap").bin_name("ekvsnap").version(env!("CARGO_PKG_VERSION")).about(about).max_term_width(100);
     let program = program.after_help(exit::TABLE).subcommand_required(true).arg_required_else_help(true);
     program.subcommands([
-        command::<decode::Args>("decode", "Decode snapshots into a directory tree"),
-        command::<inspect::Args>("inspect", "Show what is in a snapshot, and what is large in it"),
-        command::<verify::Args>("verify", "Prove that a snapshot is intact, or an output of a decode"),
-        command::<diff::Args>("diff", "Tell which objects differ between two snapshots or outputs"),
-        command::<get::Args>("get", "Write one object to standard output, or its history"),
-        command::<ls::Args>("ls", "List names, types, sizes and expiries of objects"),
-        command::<encode::Args>("encode", "Encode outputs of a decode into a snapshot again"),
-        command::<restore::Args>("restore", "Make data directories that servers start from"),
-        command::<pack::Args>("pack", "Pack an output of a decode into an archive"),
-        command::<unpack::Args>("unpack", "Unpack an output of a decode from an archive"),
-        command::<generated::Completions>("completions", "Print a completion script for a shell"),
-        command::<generated::Man>("man", "Print the manual page, or write one for each command"),
+        command::<decode::Args>(help, "decode", "Decode snapshots into a directory tree"),
+        command::<inspect::Args>(help, "inspect", "Show what is in a snapshot, and what is large in it"),
+        command::<verify::Args>(help, "verify", "Prove that a snapshot is intact, or an output of a decode"),
+        command::<diff::Args>(help, "diff", "Tell which objects differ between two snapshots or outputs"),
+        command::<get::Args>(help, "get", "Write one object to standard output, or its history"),
+        command::<ls::Args>(help, "ls", "List names, types, sizes and expiries of objects"),
+        command::<encode::Args>(help, "encode", "Encode outputs of a decode into a snapshot again"),
+        command::<restore::Args>(help, "restore", "Make data directories that servers start from"),
+        command::<pack::Args>(help, "pack", "Pack an output of a decode into an archive"),
+        command::<unpack::Args>(help, "unpack", "Unpack an output of a decode from an archive"),
+        command::<generated::Completions>(help, "completions", "Print a completion script for a shell"),
+        command::<generated::Man>(help, "man", "Print the manual page, or write one for each command"),
     ])
 }
 
-fn command<A: Args>(name: &'static str, about: &'static str) -> Command {
-    Command::new(name).about(about).defer(|command| {
-        let about = command.get_about().cloned();
-        // What is said of the flags is for those who read the code.
-        let command = A::augment_args(command).about(about.unwrap_or_default()).long_about(None);
-        brief::shorten(command)
-    })
+/// Whether somebody reads the help of commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Help {
+    Read,
+    NotRead,
+}
+
+impl Help {
+    /// What the words of a command line ask for: without any, help is shown too.
+    fn asked_by(mut words: impl ExactSizeIterator<Item = OsString>) -> Help {
+        let is_asked = |word: OsString| {
+            let word = word.as_encoded_bytes();
+            let is_short = word.starts_with(b"-") && !word.starts_with(b"--");
+            word == b"help" || word == b"--help" || (is_short && word.contains(&b'h'))
+        };
+        if words.len() < 3 || words.any(is_asked) { Help::Read } else { Help::NotRead }
+    }
+}
+
+fn command<A: Args>(help: Help, name: &'static str, about: &'static str) -> Command {
+    let command = Command::new(name).about(about);
+    match help {
+        Help::Read => command.defer(|command| brief::shorten(flags::<A>(command))),
+        Help::NotRead => command.defer(flags::<A>),
+    }
+}
+
+fn flags<A: Args>(command: Command) -> Command {
+    let about = command.get_about().cloned();
+    // What is said of the flags is for those who read the code.
+    A::augment_args(command).about(about.unwrap_or_default()).long_about(None)
 }
 
 /// Runs a command on its arguments.
@@ -87,7 +114,7 @@ pub fn main() -> Exit {
 }
 
 fn on_arguments() -> Exit {
-    let parsed = program().try_get_matches();
+    let parsed = program(Help::asked_by(std::env::args_os())).try_get_matches();
     let ran = parsed.and_then(|given| given.subcommand().map_or(Ok(Exit::Misuse), |(name, given)| run(name, given)));
     ran.unwrap_or_else(|error| out::clap(&error))
 }
