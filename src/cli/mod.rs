@@ -28,6 +28,8 @@ use std::ffi::OsString;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 
+use crate::source::return_large_buffers;
+
 pub use exit::Exit;
 
 /// The program with its commands. The flags of a command are made only when they are needed: most runs need those of one, and
@@ -107,6 +109,7 @@ fn run(name: &str, given: &ArgMatches) -> Result<Exit, clap::Error> {
 
 /// Runs the program on the process's arguments.
 pub fn main() -> Exit {
+    return_large_buffers();
     let heard = signals::listen();
     let exit = out::settle(on_arguments());
     signals::settle();

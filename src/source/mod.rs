@@ -19,6 +19,8 @@ use std::sync::{Arc, OnceLock};
 pub use bundle::{Bound, Missing};
 pub use compressed::Compression;
 pub use discover::{Found, PassedOver, find_inputs, index_of};
+#[cfg(feature = "cli")]
+pub(crate) use map::return_large_buffers;
 pub use map::survive_torn_maps;
 pub(crate) use spill::{Spill, Spilled};
 pub use values::Values;

@@ -109,6 +109,11 @@ impl<'a> ItemRenderer<'a> {
         std::mem::take(&mut self.untyped)
     }
 
+    /// The memory for sorting names, for whoever sorts them between two items.
+    pub fn names(&mut self) -> &mut Vec<Entry<'a>> {
+        &mut self.entries
+    }
+
     /// Appends the body of an item file: indented, no newline at the end.
     pub fn file(&mut self, item: Item<'a>, out: &mut impl Out) {
         self.map(item.attributes(), &mut Nested::<true, _>::new(out));

@@ -1,4 +1,4 @@
-//! The one module with `unsafe`: memory maps, and what happens when one is torn.
+//! The one module with `unsafe`: memory maps, what happens when one is torn, and what the allocator keeps.
 #![allow(unsafe_code)]
 
 mod torn;
@@ -26,6 +26,24 @@ impl Map {
     /// Whether some of them were lost after they had been mapped.
     pub fn is_torn(&self) -> bool {
         self.guard.is_torn()
+    }
+}
+
+/// Bytes of an allocation that is a mapping of its own.
+#[cfg(target_env = "gnu")]
+const OWN_MAPPING: libc::c_int = 4 << 20;
+
+/// Lets the allocator return large buffers to the system when they are freed, for the rest of the process.
+///
+/// By itself glibc raises the size from which an allocation is a mapping of its own, up to 32 MiB, once such a one was freed. Later
+/// buffers of that size then stand in the heap, which keeps them, and a buffer that grows there is held twice while it is copied.
+#[cfg(feature = "cli")]
+pub fn return_large_buffers() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the function takes two numbers and sets numbers of the allocator.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, OWN_MAPPING);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 2 * OWN_MAPPING);
     }
 }
 

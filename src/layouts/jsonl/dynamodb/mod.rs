@@ -59,7 +59,7 @@ struct Lines<'a, 't> {
     opened: Vec<usize>,
     stale: Count,
     rebuilt: Vec<u8>,
-    normal: Normal<'a>,
+    normal: Normal,
 }
 
 /// The table whose items are being written.
@@ -161,7 +161,7 @@ impl<'a> Lines<'a, '_> {
         let Some(Open { scope, log, .. }) = &self.open else { return };
         self.out.log_buffer(*log).clear();
         let Some(objects) = self.out.objects() else { return };
-        let value = objects.secret().and_then(|secret| Some(self.normal.mark(item()?, secret)));
+        let value = objects.secret().and_then(|secret| Some(self.normal.mark(item()?, secret, self.renderer.names())));
         let bytes = |part: KeyValue<'a>| match part {
             KeyValue::N(text) if value.is_some() => match plain(text) {
                 Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),

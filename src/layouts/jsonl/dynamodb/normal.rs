@@ -10,8 +10,7 @@ const PIECE: usize = 64 << 10;
 
 /// Makes marks of items; keeps its memory from one to the next.
 #[derive(Default)]
-pub(super) struct Normal<'a> {
-    entries: Vec<Entry<'a>>,
+pub(super) struct Normal {
     bytes: Vec<u8>,
     /// Of what was too much to hold.
     before: Option<Box<Hasher>>,
@@ -19,16 +18,17 @@ pub(super) struct Normal<'a> {
 
 /// An item while its mark is made.
 struct Making<'n, 'a> {
-    normal: &'n mut Normal<'a>,
+    normal: &'n mut Normal,
+    entries: &'n mut Vec<Entry<'a>>,
     secret: &'n Secret,
 }
 
-impl<'a> Normal<'a> {
-    /// The mark of an item.
-    pub fn mark(&mut self, item: Item<'a>, secret: &Secret) -> Mark {
+impl Normal {
+    /// The mark of an item. `entries` is memory for sorting names, which one item can need much of.
+    pub fn mark<'a>(&mut self, item: Item<'a>, secret: &Secret, entries: &mut Vec<Entry<'a>>) -> Mark {
         self.bytes.clear();
         self.before = None;
-        Making { normal: self, secret }.map(item.attributes());
+        Making { normal: self, entries, secret }.map(item.attributes());
         match self.before.take() {
             None => secret.mark(&self.bytes),
             Some(mut hash) => {
@@ -41,15 +41,15 @@ impl<'a> Normal<'a> {
 
 impl<'a> Making<'_, 'a> {
     fn map(&mut self, map: Map<'a>) {
-        let from = self.normal.entries.len();
-        map.push_sorted(&mut self.normal.entries);
-        let to = self.normal.entries.len();
+        let from = self.entries.len();
+        map.push_sorted(self.entries);
+        let to = self.entries.len();
         for at in from..to {
-            let entry = self.normal.entries[at];
+            let entry = self.entries[at];
             self.text(b'k', entry.name.as_bytes());
             self.value(entry.value());
         }
-        self.normal.entries.truncate(from);
+        self.entries.truncate(from);
         self.tag(b'e');
     }
 
@@ -123,7 +123,7 @@ mod tests {
         };
         let mark = |members: &[Vec<u8>]| {
             let value = item(members);
-            Normal::default().mark(Item::parse(&value).unwrap(), &secret)
+            Normal::default().mark(Item::parse(&value).unwrap(), &secret, &mut Vec::new())
         };
         for text in ["", "a", &long] {
             let one = mark(&row("1", text));
