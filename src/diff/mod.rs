@@ -1,13 +1,16 @@
 //! `diff`: which logical objects two snapshots or outputs have not in common.
 //!
-//! Each side is read as a stream of objects with marks of their values; both go into one sorter that spills, behind which the
-//! two states of an object stand together. Two snapshots are compared object by object. An output is compared in its own
+//! Each side is read as a stream of objects with marks of their values. Two snapshots are decoded side by side, and what is equal goes
+//! no farther ([`merge`]); the rest of both sides goes into one sorter that spills, behind which the two states of an object stand
+//! together. Two snapshots are compared object by object. An output is compared in its own
 //! layout: a snapshot beside it is decoded with the options that its manifest tells, into nowhere.
 
 mod ledger;
+mod merge;
 mod side;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -16,9 +19,13 @@ pub use side::Side;
 use crate::decode::{Options, Progress};
 use crate::error::Result;
 use crate::format::Adapter;
+use crate::objects;
 use crate::output::manifest::FindingInfo;
 use crate::output::observer::Secret;
+use crate::run::Silent;
 use ledger::Ledger;
+use merge::Merged;
+use side::Seen;
 
 /// What happened to an object from A to B.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -118,14 +125,63 @@ pub fn diff(
     each: &mut dyn FnMut(&Difference<'_>) -> Result<()>,
 ) -> Result<Totals> {
     let told = side::told(&sides)?;
-    let mut ledger = Ledger::new(&std::env::temp_dir());
     let secret = Secret::random();
-    let (mut skipped, mut warnings) = (0, [Vec::new(), Vec::new()]);
-    for (n, (side, options)) in sides.into_iter().zip(options).enumerate() {
-        let seen = side.read(options, told.as_ref(), &secret, progress, &mut |object| ledger.add(n, object))?;
-        skipped += seen.skipped;
-        warnings[n] = seen.warnings;
-    }
-    let totals = ledger.judge(each)?;
-    Ok(Totals { skipped, warnings, ..totals })
+    let Compared { ledger, equal, seen } = match side_by_side(&sides, options, &secret, progress)? {
+        Some(compared) => compared,
+        None => one_by_one(sides, options, told.as_ref(), &secret, progress)?,
+    };
+    let mut totals = ledger.judge(each)?;
+    equal.into_iter().for_each(|(scope, counts)| totals.scopes.entry(scope).or_default().add(counts));
+    totals.skipped = seen.iter().map(|seen| seen.skipped).sum();
+    totals.warnings = seen.map(|seen| seen.warnings);
+    Ok(totals)
+}
+
+/// What is known when both sides were read.
+struct Compared {
+    ledger: Ledger,
+    /// Objects that are not in the ledger.
+    equal: BTreeMap<(Adapter, String), Counts>,
+    seen: [Seen; 2],
+}
+
+fn ledger() -> Ledger {
+    Ledger::new(&std::env::temp_dir())
+}
+
+/// Decodes both sides at once. `None`: they are not two snapshots, or their objects are not in order.
+fn side_by_side(
+    sides: &[&mut Side; 2],
+    options: [&Options; 2],
+    secret: &Arc<Secret>,
+    progress: &dyn Progress,
+) -> Result<Option<Compared>> {
+    let [Side::Snapshots(before), Side::Snapshots(after)] = sides.each_ref().map(|side| &**side) else {
+        return Ok(None);
+    };
+    let mut ledger = ledger();
+    let (filled, merged) = objects::of_both([before, after], options, secret, [progress, &Silent], |streams| {
+        merge::merge(streams, &mut ledger)
+    })?;
+    Ok(match merged {
+        Merged::Equal(equal) => Some(Compared { ledger, equal, seen: filled.map(Seen::of) }),
+        Merged::OutOfOrder => None,
+    })
+}
+
+/// Reads one side after the other, all of it into the ledger.
+fn one_by_one(
+    sides: [&mut Side; 2],
+    options: [&Options; 2],
+    told: Option<&Options>,
+    secret: &Arc<Secret>,
+    progress: &dyn Progress,
+) -> Result<Compared> {
+    let mut ledger = ledger();
+    let [before, after] = sides;
+    let mut read = |n: usize, side: &mut Side| {
+        side.read(options[n], told, secret, progress, &mut |object| ledger.add(n, object))
+    };
+    let seen = [read(0, before)?, read(1, after)?];
+    Ok(Compared { ledger, equal: BTreeMap::new(), seen })
 }

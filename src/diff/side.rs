@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::decode::{Options, Progress};
+use crate::decode::{Filled, Options, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::objects::{self, Object};
 use crate::output::manifest::FindingInfo;
@@ -59,7 +59,7 @@ impl Side {
                     Some(options) => objects::of_decode(sources, &options, progress, each)?,
                     None => objects::of_sources(sources, options, Some(Arc::clone(secret)), progress, each)?,
                 };
-                Ok(Seen { skipped: filled.lost.len(), warnings: filled.manifest.warnings })
+                Ok(Seen::of(filled))
             }
             Side::Output(path, manifest) => {
                 let mut roll = proven(path, options.threads, progress)?;
@@ -84,6 +84,13 @@ pub(super) struct Seen {
     pub skipped: u64,
     /// Warnings of the decode.
     pub warnings: Vec<FindingInfo>,
+}
+
+impl Seen {
+    /// What a decode noticed.
+    pub fn of(filled: Filled) -> Seen {
+        Seen { skipped: filled.lost.len(), warnings: filled.manifest.warnings }
+    }
 }
 
 /// Proves that an output is as it was made: digests that somebody wrote down are no content. Gives what was found.

@@ -25,7 +25,7 @@ use crate::layouts::place::{Place, Shape};
 use crate::output::checksums::Digest;
 use crate::output::json::{self, Escape};
 pub use crate::output::observer::{Mark, Object};
-use crate::output::observer::{Secret, observed};
+use crate::output::observer::{Secret, Stream, observed, observed_both};
 use crate::output::tap::{Chunk, Part, tapped};
 use crate::output::tree::{Digests, Tree};
 use crate::registry;
@@ -69,6 +69,25 @@ pub(crate) fn of_sources(
     let options = &packed(options);
     let fill = |tree: &Tree, scratch: &Path| fill(sources, tree, scratch, options, progress);
     of_filling(options.threads, secret, fill, each)
+}
+
+/// The marked objects of two data sets at once: `merge` takes from either what it needs next.
+pub(crate) fn of_both<R>(
+    sources: [&[Source]; 2],
+    options: [&Options; 2],
+    secret: &Arc<Secret>,
+    progress: [&dyn Progress; 2],
+    merge: impl FnOnce(&mut [Stream<'_>; 2]) -> Result<R>,
+) -> Result<([Filled; 2], R)> {
+    let decode = |side: usize| {
+        let (sources, options, progress) = (sources[side], packed(options[side]), progress[side]);
+        // Each side has half of the threads: so much memory is in use as of one with all of them.
+        let threads = options.threads.div_ceil(2);
+        move |tree: &Tree, scratch: &Path| {
+            on_threads(threads, || fill(sources, tree, scratch, &options, progress))?
+        }
+    };
+    observed_both(secret, [decode(0), decode(1)], merge)
 }
 
 /// The same of anything that fills a tree in the packed layout.

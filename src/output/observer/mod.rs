@@ -3,15 +3,19 @@
 //!
 //! What a unit of work tells is one buffer. The buffers come in unit order, so objects do too, whatever the number of threads.
 
+mod both;
 mod mark;
 mod records;
+mod told;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+pub use both::{Stream, observed_both};
 pub use mark::{Hasher, Mark, Secret};
 pub use records::Objects;
+pub use told::Told;
 
 use super::tree::Tree;
 use crate::error::{Error, Result};

@@ -8,7 +8,8 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Mark, Object, Secret};
+use super::told::Told;
+use super::{Object, Secret};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::output::temporary;
@@ -16,10 +17,10 @@ use crate::output::temporary;
 /// Bytes of records that are held; more of them become a block in a file.
 const BLOCK: usize = 2 << 20;
 
-const HAS_RANGE: u8 = 1;
-const HAS_EXPIRY: u8 = 2;
-const HAS_VALUE: u8 = 4;
-const HAS_REST: u8 = 8;
+pub(super) const HAS_RANGE: u8 = 1;
+pub(super) const HAS_EXPIRY: u8 = 2;
+pub(super) const HAS_VALUE: u8 = 4;
+pub(super) const HAS_REST: u8 = 8;
 
 /// The objects of a unit.
 pub struct Objects {
@@ -61,21 +62,42 @@ impl Spilled {
         Ok(())
     }
 
-    /// Gives every block.
-    fn read(mut self, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let failed = |e| Error::io("keep objects in", &self.scratch, e);
-        if let Some(e) = self.failed {
-            return Err(failed(e));
+    /// All blocks, and `held` behind them.
+    fn into_blocks(self, held: Vec<u8>) -> Result<Blocks> {
+        let Spilled { scratch, mut file, blocks, failed } = self;
+        let rewound = failed.map_or_else(|| file.as_mut().map_or(Ok(()), |file| file.rewind()), Err);
+        rewound.map_err(|e| kept(&scratch, e))?;
+        Ok(Blocks { scratch, file, lens: blocks.into_iter(), held })
+    }
+}
+
+#[cold]
+fn kept(scratch: &Path, e: io::Error) -> Error {
+    Error::io("keep objects in", scratch, e)
+}
+
+/// Gives blocks back, in their order.
+pub(super) struct Blocks {
+    scratch: PathBuf,
+    file: Option<File>,
+    lens: std::vec::IntoIter<usize>,
+    /// The last one, which is in memory.
+    held: Vec<u8>,
+}
+
+impl Blocks {
+    /// Puts the next block in the place of `block`: an empty one is behind the last.
+    pub(super) fn next(&mut self, block: &mut Vec<u8>) -> Result<()> {
+        match self.file.as_mut().zip(self.lens.next()) {
+            Some((file, len)) => {
+                block.resize(len, 0);
+                file.read_exact(block).map_err(|e| kept(&self.scratch, e))
+            }
+            None => {
+                *block = std::mem::take(&mut self.held);
+                Ok(())
+            }
         }
-        let Some(file) = &mut self.file else { return Ok(()) };
-        file.rewind().map_err(failed)?;
-        let mut block = Vec::new();
-        for len in self.blocks {
-            block.resize(len, 0);
-            file.read_exact(&mut block).map_err(failed)?;
-            each(&block)?;
-        }
-        Ok(())
     }
 }
 
@@ -154,59 +176,21 @@ impl Objects {
     /// # Errors
     /// What `each` gives, and a file of records that could not be written or read.
     pub fn each(self, each: &mut dyn FnMut(&Object<'_>) -> Result<()>) -> Result<()> {
+        let mut told = self.told()?;
+        while let Some(object) = told.head() {
+            each(&object)?;
+            told.advance()?;
+        }
+        Ok(())
+    }
+
+    /// The same one by one, for a reader who decides when the next one comes.
+    ///
+    /// # Errors
+    /// A file of records that could not be written or read.
+    pub fn told(self) -> Result<Told> {
         let Objects { scopes, kinds, bytes, spilled, .. } = self;
-        let names = Names { scopes: &scopes, kinds: &kinds };
-        let mut block = |records: &[u8]| {
-            let mut rest = Rest(records);
-            while !rest.0.is_empty() {
-                let object = names.read(&mut rest);
-                each(&object.ok_or_else(|| Error::internal("an object was not told as a whole"))?)?;
-            }
-            Ok(())
-        };
-        spilled.read(&mut block)?;
-        block(&bytes)
-    }
-}
-
-/// What records name by number.
-struct Names<'o> {
-    scopes: &'o [(Adapter, String)],
-    kinds: &'o [&'static str],
-}
-
-impl<'o> Names<'o> {
-    fn read(&self, rest: &mut Rest<'o>) -> Option<Object<'o>> {
-        let [flags, kind] = rest.array()?;
-        let (adapter, scope) = self.scopes.get(u32::from_le_bytes(rest.array()?) as usize)?;
-        let size = u64::from_le_bytes(rest.array()?);
-        let has = |flag: u8| flags & flag != 0;
-        let expire_at_ms = if has(HAS_EXPIRY) { Some(u64::from_le_bytes(rest.array()?)) } else { None };
-        let value: Option<Mark> = if has(HAS_VALUE) { Some(rest.array()?) } else { None };
-        let beside: Option<Mark> = if has(HAS_REST) { Some(rest.array()?) } else { None };
-        let key = rest.part()?;
-        let range = if has(HAS_RANGE) { Some(rest.part()?) } else { None };
-        let kind = self.kinds.get(usize::from(kind))?;
-        Some(Object { adapter: *adapter, scope, kind, key, range, size, expire_at_ms, value, rest: beside })
-    }
-}
-
-/// What was not read yet.
-struct Rest<'o>(&'o [u8]);
-
-impl<'o> Rest<'o> {
-    #[inline]
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (first, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn part(&mut self) -> Option<&'o [u8]> {
-        let len = usize::try_from(u64::from_le_bytes(self.array()?)).ok()?;
-        let (part, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(part)
+        Told::new(scopes, kinds, spilled.into_blocks(bytes)?)
     }
 }
 

@@ -1,0 +1,128 @@
+//! Two runs at once, each observed: a reader takes from either what he needs next.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use super::told::Told;
+use super::{Object, Objects, Observer, Secret, WAITING};
+use crate::error::{Error, Result};
+use crate::output::tree::Tree;
+
+/// The objects of a run, one by one, while it goes on.
+pub struct Stream<'s> {
+    /// Nothing once all was taken.
+    units: Option<Receiver<Objects>>,
+    told: Option<Told>,
+    failed: &'s AtomicBool,
+}
+
+impl<'s> Stream<'s> {
+    fn new(units: Receiver<Objects>, failed: &'s AtomicBool) -> Stream<'s> {
+        Stream { units: Some(units), told: None, failed }
+    }
+
+    /// The object at hand; `None`: there are no more.
+    #[inline]
+    pub fn head(&self) -> Option<Object<'_>> {
+        self.told.as_ref().and_then(Told::head)
+    }
+
+    /// Goes on to the next object; before the first call there is none at hand.
+    ///
+    /// # Errors
+    /// The run failed.
+    #[inline]
+    pub fn advance(&mut self) -> Result<()> {
+        if let Some(told) = &mut self.told {
+            told.advance()?;
+            if told.head().is_some() {
+                return Ok(());
+            }
+        }
+        self.next_unit()
+    }
+
+    fn next_unit(&mut self) -> Result<()> {
+        self.told = None;
+        while let Some(units) = &self.units {
+            let Ok(objects) = units.recv() else {
+                self.units = None;
+                break;
+            };
+            let told = objects.told()?;
+            if told.head().is_some() {
+                self.told = Some(told);
+                return Ok(());
+            }
+        }
+        if self.failed.load(Ordering::Acquire) {
+            return Err(Error::internal("what is decoded came to no end"));
+        }
+        Ok(())
+    }
+
+    /// Takes what is left, so that the run comes to its end.
+    fn drain(&mut self) {
+        self.told = None;
+        self.units.take().into_iter().for_each(|units| units.iter().for_each(drop));
+    }
+}
+
+/// Lets two decodes fill trees of which nothing stays, each on a thread of its own, and gives the marked objects of both to `merge`
+/// meanwhile. If a decode fails, its error is the answer; that of the first, if both do.
+///
+/// # Errors
+/// What a decode gives, or what `merge` gives.
+pub fn observed_both<T: Send, R>(
+    secret: &Arc<Secret>,
+    decodes: [impl FnOnce(&Tree, &Path) -> Result<T> + Send; 2],
+    merge: impl FnOnce(&mut [Stream<'_>; 2]) -> Result<R>,
+) -> Result<([T; 2], R)> {
+    let scratch = &*std::env::temp_dir();
+    let failed = [AtomicBool::new(false), AtomicBool::new(false)];
+    let begin = |failed| {
+        let (units, taken) = sync_channel(WAITING);
+        let observer = Observer { secret: Some(Arc::clone(secret)), units, scratch: scratch.to_path_buf() };
+        (Tree::observed(scratch, observer), Stream::new(taken, failed))
+    };
+    let [failed_first, failed_second] = &failed;
+    let ((first_tree, first_stream), (second_tree, second_stream)) = (begin(failed_first), begin(failed_second));
+    std::thread::scope(|scope| {
+        let [first, second] = decodes;
+        let first = scope.spawn(move || fill(first, first_tree, scratch, failed_first));
+        let second = scope.spawn(move || fill(second, second_tree, scratch, failed_second));
+        let mut streams = [first_stream, second_stream];
+        let merged = merge(&mut streams);
+        let [mut first_stream, second_stream] = streams;
+        drop(second_stream);
+        // The error of the first is the answer: whether it has one is known at its end.
+        if failed_second.load(Ordering::Acquire) {
+            first_stream.drain();
+        }
+        let is_theirs = failed.iter().any(|failed| failed.load(Ordering::Acquire));
+        drop(first_stream);
+        let (first, second) = (first.join(), second.join());
+        let done = |joined: std::thread::Result<_>| joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let (first, second) = (done(first), done(second));
+        // When nobody reads any more, both fail for that.
+        match merged {
+            Err(error) if !is_theirs => Err(error),
+            merged => Ok(([first?, second?], merged?)),
+        }
+    })
+}
+
+/// Runs a decode. Its tree goes at the end, and with it whoever sends its objects: then nothing more comes.
+fn fill<T>(
+    decode: impl FnOnce(&Tree, &Path) -> Result<T>,
+    tree: Tree,
+    scratch: &Path,
+    failed: &AtomicBool,
+) -> Result<T> {
+    let done = decode(&tree, scratch);
+    failed.store(done.is_err(), Ordering::Release);
+    drop(tree);
+    done
+}
