@@ -21,19 +21,12 @@ const TRIED: usize = if cfg!(test) { 2 } else { 1000 };
 /// An adapter and a scope of it.
 type Scope = (Adapter, String);
 
-/// What came of it.
-pub(super) enum Merged {
-    /// Objects that are equal on both sides, and not in the ledger.
-    Equal(BTreeMap<Scope, Counts>),
-    /// Some of them may be wrong: their scope was not in order.
-    OutOfOrder,
-}
-
-/// Compares what comes of both sides.
+/// Compares what comes of both sides: gives the objects that are equal on both, and not in the ledger. `None`: a scope was not in
+/// order, and some that are not in the ledger should be.
 ///
 /// # Errors
 /// A decode that failed, or a ledger that cannot spill.
-pub(super) fn merge(sides: &mut [Stream<'_>; 2], ledger: &mut Ledger) -> Result<Merged> {
+pub(super) fn merge(sides: &mut [Stream<'_>; 2], ledger: &mut Ledger) -> Result<Option<BTreeMap<Scope, Counts>>> {
     let mut merge = Merge { sides, ledger, last: Key::default() };
     let mut equal: BTreeMap<Scope, Counts> = BTreeMap::new();
     merge.advance(0)?;
@@ -42,12 +35,12 @@ pub(super) fn merge(sides: &mut [Stream<'_>; 2], ledger: &mut Ledger) -> Result<
         // What comes of a scope that was over may be equal to what is not in the ledger.
         let same = if equal.contains_key(&scope) { None } else { merge.scope(&scope)? };
         match same {
-            None => return Ok(Merged::OutOfOrder),
+            None => return Ok(None),
             Some(0) => {}
             Some(same) => drop(equal.insert(scope, Counts { same, ..Counts::default() })),
         }
     }
-    Ok(Merged::Equal(equal))
+    Ok(Some(equal))
 }
 
 /// Both sides.
@@ -173,4 +166,146 @@ fn compare_keys(adapter: Adapter, before: &[u8], after: &[u8]) -> Ordering {
     }
     let rank = |byte: &u8| (*byte != b'/', *byte);
     before.iter().map(rank).cmp(after.iter().map(rank))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::format::adapter;
+    use crate::output::observer::{Secret, observed_both};
+    use crate::output::tree::Tree;
+    use crate::output::unit::{Collector, UnitOut};
+
+    /// Scope, key, value; of a few objects the kind is that of a scope itself.
+    type Row = (u8, u8, u8);
+    const SCOPES: [&str; 3] = ["a", "b", "c"];
+
+    fn object<'o>(row: &Row, key: &'o [u8]) -> Object<'o> {
+        let (scope, key_byte, value) = *row;
+        let (adapter, scope) = (adapter::DYNAMODB, SCOPES[usize::from(scope)]);
+        if key_byte == 0 {
+            return Object::scope(adapter, "tables", scope, 1, Some([value; 16]));
+        }
+        let kind = if value == 3 { "body" } else { "items" };
+        let (range, rest) = ((key_byte % 2 == 0).then_some(&key[..]), Some([0; 16]));
+        Object { adapter, scope, kind, key, range, size: 1, expire_at_ms: None, value: Some([value; 16]), rest }
+    }
+
+    /// Tells the rows of a side, three a unit.
+    fn tell(tree: &Tree, scratch: &Path, rows: &[Row]) -> Result<()> {
+        let mut collector = Collector::new(tree, scratch);
+        for unit in rows.chunks(3) {
+            let mut out = UnitOut::new(tree);
+            let objects = out.objects().unwrap();
+            unit.iter().for_each(|row| objects.add(&object(row, &[row.1 / 2])));
+            collector.take(out)?;
+        }
+        Ok(())
+    }
+
+    type Outcome = (Vec<String>, BTreeMap<Scope, Counts>);
+
+    fn judged(ledger: Ledger, equal: BTreeMap<Scope, Counts>) -> Outcome {
+        let mut differences = Vec::new();
+        let mut totals = ledger
+            .judge(&mut |difference| {
+                differences.push(format!("{difference:?}"));
+                Ok(())
+            })
+            .unwrap();
+        equal.into_iter().for_each(|(scope, counts)| totals.scopes.entry(scope).or_default().add(counts));
+        (differences, totals.scopes)
+    }
+
+    /// By the ledger alone.
+    fn plain(sides: [&[Row]; 2]) -> Outcome {
+        let mut ledger = Ledger::new(&std::env::temp_dir());
+        for (side, rows) in sides.iter().enumerate() {
+            rows.iter().for_each(|row| ledger.add(side, &object(row, &[row.1 / 2])).unwrap());
+        }
+        judged(ledger, BTreeMap::new())
+    }
+
+    /// Side by side; `None`: out of order.
+    fn merged(sides: [&[Row]; 2]) -> Option<Outcome> {
+        let mut ledger = Ledger::new(&std::env::temp_dir());
+        let decode = |side: usize| move |tree: &Tree, scratch: &Path| tell(tree, scratch, sides[side]);
+        let merge = |streams: &mut [Stream<'_>; 2]| merge(streams, &mut ledger);
+        let done = observed_both(&Secret::random(), [decode(0), decode(1)], merge).unwrap();
+        done.map(|(_, equal)| judged(ledger, equal))
+    }
+
+    fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
+        // As the objects are: one half of each key has a range.
+        rows.sort_by_key(|(scope, key, _)| (*scope, key / 2, key % 2 == 0));
+        rows.dedup_by_key(|(scope, key, _)| (*scope, *key));
+        rows
+    }
+
+    proptest! {
+        #[test]
+        fn as_by_the_ledger(
+            rows in prop::collection::vec((0u8..3, 0u8..24, 0u8..4), 0..60),
+            others in prop::collection::vec((0u8..3, 0u8..24, 0u8..4), 0..12),
+            sorted in any::<[bool; 2]>(),
+        ) {
+            let more: Vec<Row> = rows.iter().copied().chain(others.iter().copied()).collect();
+            let [before, after] = [(rows, sorted[0]), (more, sorted[1])]
+                .map(|(rows, sorted)| if sorted { in_order(rows) } else { rows });
+            let merged = merged([&before, &after]);
+            prop_assert!(merged.is_some() || sorted != [true, true]);
+            if let Some(merged) = merged {
+                prop_assert_eq!(merged, plain([&before, &after]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_late_surprise() {
+        let rows: Vec<Row> = (1..20).map(|key| (0, 2 * key + 1, 0)).collect();
+        let ordered = merged([&rows, &rows]).unwrap();
+        assert_eq!(ordered.1.values().map(|counts| counts.same).collect::<Vec<_>>(), [19]);
+        // A key that comes again, a key that comes late, a scope that comes again.
+        for surprise in [rows[10], (0, 3, 1), (0, 1, 1)] {
+            let late = [&rows[..], &[surprise]].concat();
+            assert_eq!(merged([&rows, &late]), None, "{surprise:?}");
+            assert_eq!(merged([&late, &rows]), None, "{surprise:?}");
+        }
+        let again = [&rows[..], &[(1, 1, 0), (0, 99, 0)]].concat();
+        assert_eq!(merged([&rows, &again]), None);
+        // At once: all of the scope is left to the ledger.
+        let reversed: Vec<Row> = rows.iter().rev().copied().collect();
+        assert_eq!(merged([&reversed, &reversed]).unwrap().1, ordered.1);
+    }
+
+    #[test]
+    fn a_decode_that_fails_is_the_answer() {
+        let rows: Vec<Row> = (1..200).map(|key| (0, key, 0)).collect();
+        let error = |fails: [bool; 2], merge_fails: bool| {
+            let decode = |side: usize| {
+                let rows = &rows;
+                move |tree: &Tree, scratch: &Path| {
+                    tell(tree, scratch, rows)?;
+                    if fails[side] { Err(crate::error::Error::usage(format!("side {side}"))) } else { Ok(()) }
+                }
+            };
+            let merge = |streams: &mut [Stream<'_>; 2]| {
+                if merge_fails {
+                    return Err(crate::error::Error::usage("merge"));
+                }
+                merge(streams, &mut Ledger::new(&std::env::temp_dir()))
+            };
+            let done = observed_both(&Secret::random(), [decode(0), decode(1)], merge);
+            done.err().map_or(String::new(), |error| error.to_string())
+        };
+        assert_eq!(error([false, false], false), "");
+        assert_eq!(error([true, false], false), "side 0");
+        assert_eq!(error([false, true], false), "side 1");
+        assert_eq!(error([true, true], false), "side 0");
+        assert_eq!(error([false, false], true), "merge");
+    }
 }

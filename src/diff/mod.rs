@@ -21,10 +21,9 @@ use crate::error::Result;
 use crate::format::Adapter;
 use crate::objects;
 use crate::output::manifest::FindingInfo;
-use crate::output::observer::Secret;
+use crate::output::observer::{Secret, Stream};
 use crate::run::Silent;
 use ledger::Ledger;
-use merge::Merged;
 use side::Seen;
 
 /// What happened to an object from A to B.
@@ -160,13 +159,9 @@ fn side_by_side(
         return Ok(None);
     };
     let mut ledger = ledger();
-    let (filled, merged) = objects::of_both([before, after], options, secret, [progress, &Silent], |streams| {
-        merge::merge(streams, &mut ledger)
-    })?;
-    Ok(match merged {
-        Merged::Equal(equal) => Some(Compared { ledger, equal, seen: filled.map(Seen::of) }),
-        Merged::OutOfOrder => None,
-    })
+    let merge = |streams: &mut [Stream<'_>; 2]| merge::merge(streams, &mut ledger);
+    let done = objects::of_both([before, after], options, secret, [progress, &Silent], merge)?;
+    Ok(done.map(|(filled, equal)| Compared { ledger, equal, seen: filled.map(Seen::of) }))
 }
 
 /// Reads one side after the other, all of it into the ledger.
@@ -179,9 +174,8 @@ fn one_by_one(
 ) -> Result<Compared> {
     let mut ledger = ledger();
     let [before, after] = sides;
-    let mut read = |n: usize, side: &mut Side| {
-        side.read(options[n], told, secret, progress, &mut |object| ledger.add(n, object))
-    };
+    let mut read =
+        |n: usize, side: &mut Side| side.read(options[n], told, secret, progress, &mut |object| ledger.add(n, object));
     let seen = [read(0, before)?, read(1, after)?];
     Ok(Compared { ledger, equal: BTreeMap::new(), seen })
 }

@@ -77,15 +77,13 @@ pub(crate) fn of_both<R>(
     options: [&Options; 2],
     secret: &Arc<Secret>,
     progress: [&dyn Progress; 2],
-    merge: impl FnOnce(&mut [Stream<'_>; 2]) -> Result<R>,
-) -> Result<([Filled; 2], R)> {
+    merge: impl FnOnce(&mut [Stream<'_>; 2]) -> Result<Option<R>>,
+) -> Result<Option<([Filled; 2], R)>> {
     let decode = |side: usize| {
         let (sources, options, progress) = (sources[side], packed(options[side]), progress[side]);
         // Each side has half of the threads: so much memory is in use as of one with all of them.
         let threads = options.threads.div_ceil(2);
-        move |tree: &Tree, scratch: &Path| {
-            on_threads(threads, || fill(sources, tree, scratch, &options, progress))?
-        }
+        move |tree: &Tree, scratch: &Path| on_threads(threads, || fill(sources, tree, scratch, &options, progress))?
     };
     observed_both(secret, [decode(0), decode(1)], merge)
 }

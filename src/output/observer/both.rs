@@ -71,15 +71,16 @@ impl<'s> Stream<'s> {
 }
 
 /// Lets two decodes fill trees of which nothing stays, each on a thread of its own, and gives the marked objects of both to `merge`
-/// meanwhile. If a decode fails, its error is the answer; that of the first, if both do.
+/// meanwhile. If a decode fails, its error is the answer; that of the first, if both do. Where `merge` gives nothing, both are given up,
+/// and so is this.
 ///
 /// # Errors
 /// What a decode gives, or what `merge` gives.
 pub fn observed_both<T: Send, R>(
     secret: &Arc<Secret>,
     decodes: [impl FnOnce(&Tree, &Path) -> Result<T> + Send; 2],
-    merge: impl FnOnce(&mut [Stream<'_>; 2]) -> Result<R>,
-) -> Result<([T; 2], R)> {
+    merge: impl FnOnce(&mut [Stream<'_>; 2]) -> Result<Option<R>>,
+) -> Result<Option<([T; 2], R)>> {
     let scratch = &*std::env::temp_dir();
     let failed = [AtomicBool::new(false), AtomicBool::new(false)];
     let begin = |failed| {
@@ -109,7 +110,8 @@ pub fn observed_both<T: Send, R>(
         // When nobody reads any more, both fail for that.
         match merged {
             Err(error) if !is_theirs => Err(error),
-            merged => Ok(([first?, second?], merged?)),
+            Ok(None) => Ok(None),
+            merged => Ok(Some([first?, second?]).zip(merged?)),
         }
     })
 }
