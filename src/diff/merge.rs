@@ -191,7 +191,7 @@ mod tests {
             return Object::scope(adapter, "tables", scope, 1, Some([value; 16]));
         }
         let kind = if value == 3 { "body" } else { "items" };
-        let (range, rest) = ((key_byte % 2 == 0).then_some(&key[..]), Some([0; 16]));
+        let (range, rest) = ((key_byte % 2 == 0).then_some(key), Some([0; 16]));
         Object { adapter, scope, kind, key, range, size: 1, expire_at_ms: None, value: Some([value; 16]), rest }
     }
 
