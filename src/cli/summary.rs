@@ -124,7 +124,7 @@ fn table(outcome: &Outcome) -> String {
     let mut table = Table::new(&[], 2);
     for adapter in adapter::all() {
         for (scope, kinds) in manifest.adapters.tally.of(adapter) {
-            for (kind, objects, bytes) in kinds {
+            for &(kind, objects, bytes) in kinds {
                 let name = format!("{}/{}", adapter.name(), Visible(scope));
                 let (objects, bytes) = (HumanCount(objects).to_string(), DecimalBytes(bytes).to_string());
                 table.row([name, kind.to_owned(), objects, bytes]);

@@ -1,5 +1,6 @@
 //! Fills a tree with the logical data of the inputs, whatever the tree is in.
 
+use std::io;
 use std::path::Path;
 
 use super::filter::Matched;
@@ -10,7 +11,7 @@ use crate::output::checksums::{self, Checksums, Sums};
 use crate::output::manifest::Manifest;
 use crate::output::members::MemberList;
 use crate::output::tree::Tree;
-use crate::output::unit::{Collector, UnitOut};
+use crate::output::unit::{Collector, Growing, UnitOut};
 use crate::output::{CHECKSUMS, MANIFEST};
 use crate::registry;
 use crate::report::Findings;
@@ -165,10 +166,40 @@ pub fn fill_surveyed(
     let (files, bytes) = tree.written();
     let mut manifest = describe::describe(set, options, &findings, tally);
     manifest.skipped = lost.len();
-    let mut last = Sums::default();
-    tree.put(&*tree.dir(b"")?, MANIFEST.as_bytes(), &manifest.to_bytes(), &mut last)?;
-    index.add(&last)?;
+    index.add(&write_manifest(&manifest, tree)?)?;
     Ok(Filled { manifest, findings, files, bytes, input_bytes, index, members, lost, matched })
+}
+
+/// Writes the manifest, which is long where there are many scopes.
+fn write_manifest(manifest: &Manifest, tree: &Tree) -> Result<Sums> {
+    let mut out = UnitOut::new(tree);
+    let mut text = Text { file: out.grow(&tree.dir(b"")?, MANIFEST.as_bytes()), failed: None };
+    let written = manifest.write(&mut text);
+    let Text { file, failed } = text;
+    failed.map_or(Ok(()), Err)?;
+    written.map_err(|e| Error::internal(format!("the manifest cannot be written: {e}")))?;
+    out.finish(file)?;
+    Ok(out.into_sums())
+}
+
+/// A file that is written as the library of JSON wants to.
+struct Text<'t> {
+    file: Growing<'t>,
+    failed: Option<Error>,
+}
+
+impl io::Write for Text<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes).map_err(|e| {
+            self.failed = Some(e);
+            io::Error::other("the file cannot be written")
+        })?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// `ERRORS.jsonl`: what could not be read, by input and offset.

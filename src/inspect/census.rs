@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use serde::Serialize;
 
+use super::prefixes::Prefixes;
 use crate::format::Adapter;
 use crate::objects::Object;
 use crate::report::Value;
 
-/// Prefixes that are told apart; past that the small ones become one.
-const MOST_PREFIXES: usize = 1 << 16;
 /// Bytes of a prefix that count.
 const LONGEST_PREFIX: usize = 256;
 /// Prefixes that a report has, at least.
@@ -31,11 +30,11 @@ pub struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, bytes: u64) {
+    pub(super) fn add(&mut self, bytes: u64) {
         self.merge(Sum { objects: 1, bytes });
     }
 
-    fn merge(&mut self, other: Sum) {
+    pub(super) fn merge(&mut self, other: Sum) {
         self.objects += other.objects;
         self.bytes = self.bytes.saturating_add(other.bytes);
     }
@@ -143,56 +142,20 @@ struct Found {
     adapter: Adapter,
     scope: String,
     kinds: Vec<(&'static str, Sum)>,
-    prefixes: BTreeMap<Vec<u8>, Sum>,
-    /// The prefix of the last object, which is one of them, and what came with it since.
-    last: Vec<u8>,
-    since: Sum,
 }
 
 impl Found {
     fn new(adapter: Adapter, scope: &str) -> Found {
-        Found {
-            adapter,
-            scope: scope.to_owned(),
-            kinds: Vec::new(),
-            prefixes: BTreeMap::new(),
-            last: Vec::new(),
-            since: Sum::default(),
-        }
+        Found { adapter, scope: scope.to_owned(), kinds: Vec::new() }
     }
 
     fn kind(&mut self, kind: &'static str) -> &mut Sum {
         let at = self.kinds.iter().position(|(known, _)| *known == kind).unwrap_or_else(|| {
+            self.kinds.reserve_exact(1);
             self.kinds.push((kind, Sum::default()));
             self.kinds.len() - 1
         });
         &mut self.kinds[at].1
-    }
-
-    /// Counts an object of a prefix; tells whether that is a new one.
-    fn prefix(&mut self, prefix: &[u8], size: u64) -> bool {
-        if self.since.objects > 0 && self.last == prefix {
-            self.since.add(size);
-            return false;
-        }
-        self.settle();
-        self.last.clear();
-        self.last.extend_from_slice(prefix);
-        self.since.add(size);
-        let is_new = !self.prefixes.contains_key(prefix);
-        if is_new {
-            self.prefixes.insert(prefix.to_vec(), Sum::default());
-            // What is forgotten is decided by the sums.
-            self.settle();
-        }
-        is_new
-    }
-
-    /// Adds what came with the last prefix to its sum.
-    fn settle(&mut self) {
-        if let Some(sum) = self.prefixes.get_mut(&self.last) {
-            sum.merge(std::mem::take(&mut self.since));
-        }
     }
 }
 
@@ -209,9 +172,7 @@ pub struct Census {
     /// The scope of the last object.
     at: usize,
     largest: BinaryHeap<Reverse<Rank>>,
-    /// How many prefixes there are in all scopes.
-    prefixes: usize,
-    other: Sum,
+    prefixes: Prefixes,
     sizes: BTreeMap<Adapter, Box<[Sum; SIZES]>>,
     never: u64,
     expired: u64,
@@ -229,8 +190,7 @@ impl Census {
             found: Vec::new(),
             at: 0,
             largest: BinaryHeap::new(),
-            prefixes: 0,
-            other: Sum::default(),
+            prefixes: Prefixes::default(),
             sizes: BTreeMap::new(),
             never: 0,
             expired: 0,
@@ -256,7 +216,7 @@ impl Census {
         let sizes = self.sizes.entry(adapter).or_insert_with(|| Box::new([Sum::default(); SIZES]));
         sizes[(u64::BITS - size.leading_zeros()) as usize].add(size);
         self.rank(object);
-        self.prefix(adapter, key, size);
+        self.prefixes.add(self.at, prefix_of(adapter, key, self.depth), size);
         if adapter.spec().beside == "expiry" {
             self.expiry(object.expire_at_ms);
         }
@@ -293,40 +253,6 @@ impl Census {
         })
     }
 
-    /// Counts the prefix of an object of the scope at hand.
-    fn prefix(&mut self, adapter: Adapter, key: &[u8], size: u64) {
-        let prefix = prefix_of(adapter, key, self.depth);
-        if self.found[self.at].prefix(prefix, size) {
-            self.prefixes += 1;
-            if self.prefixes > MOST_PREFIXES {
-                self.forget_small();
-            }
-        }
-    }
-
-    /// Makes the smaller half of the prefixes one.
-    #[cold]
-    fn forget_small(&mut self) {
-        self.found.iter_mut().for_each(Found::settle);
-        let mut sizes: Vec<u64> =
-            self.found.iter().flat_map(|found| found.prefixes.values().map(|sum| sum.bytes)).collect();
-        let (_, median, _) = sizes.select_nth_unstable(MOST_PREFIXES / 2);
-        let (median, other) = (*median, &mut self.other);
-        let mut room = MOST_PREFIXES / 2;
-        for at in self.scopes.values() {
-            self.found[*at].prefixes.retain(|_, sum| {
-                let stays = sum.bytes >= median && room > 0;
-                if stays {
-                    room -= 1;
-                } else {
-                    other.merge(*sum);
-                }
-                stays
-            });
-        }
-        self.prefixes = MOST_PREFIXES / 2 - room;
-    }
-
     fn expiry(&mut self, at: Option<u64>) {
         match at {
             None => self.never += 1,
@@ -340,20 +266,22 @@ impl Census {
 
     /// What was found.
     pub fn report(mut self) -> Report {
-        let (mut scopes, mut prefixes) = (Vec::new(), Vec::new());
+        let (known, mut other_prefixes) = self.prefixes.finish();
+        let of_scope = |(at, prefix, sum): (usize, Vec<u8>, Sum)| {
+            let Found { adapter, scope, .. } = &self.found[at];
+            ((*adapter, scope.clone(), prefix), sum)
+        };
+        let mut prefixes: Vec<_> = known.map(of_scope).collect();
+        let mut scopes = Vec::new();
         for ((adapter, scope), at) in self.scopes {
-            let found = &mut self.found[at];
-            found.settle();
-            found.kinds.sort_unstable_by_key(|(kind, _)| *kind);
+            let mut kinds = std::mem::take(&mut self.found[at].kinds);
+            kinds.sort_unstable_by_key(|(kind, _)| *kind);
             let of_kind = |(kind, sum)| Scope { adapter: adapter.name(), scope: scope.clone(), kind, sum };
-            scopes.extend(std::mem::take(&mut found.kinds).into_iter().map(of_kind));
-            let of_prefix = |(prefix, sum)| ((adapter, scope.clone(), prefix), sum);
-            prefixes.extend(std::mem::take(&mut found.prefixes).into_iter().map(of_prefix));
+            scopes.extend(kinds.into_iter().map(of_kind));
         }
         let mut largest = self.largest.into_vec();
         largest.sort_unstable();
         prefixes.sort_by(|(a, x), (b, y)| (y.bytes, a).cmp(&(x.bytes, b)));
-        let mut other_prefixes = self.other;
         let shown = prefixes.len().min(self.top.max(SHOWN_PREFIXES));
         prefixes.drain(shown..).for_each(|(_, sum)| other_prefixes.merge(sum));
         let within = SPANS.into_iter().zip(self.spans).collect();
@@ -457,19 +385,6 @@ mod tests {
         let expiry = census.report().expiry;
         assert_eq!((expiry.never, expiry.expired, expiry.later), (1, 1, 1));
         assert_eq!(expiry.within[..2], [(3600, 2), (86_400, 1)]);
-    }
-
-    #[test]
-    fn memory_of_prefixes_is_bounded_and_nothing_is_lost() {
-        let mut census = Census::new(0, 1, 0);
-        for n in 0..3 * MOST_PREFIXES as u64 {
-            census.add(&object(format!("{n}:x").as_bytes(), 1 + n % 2, None));
-        }
-        assert!(census.prefixes <= MOST_PREFIXES);
-        assert_eq!(census.prefixes, census.found[0].prefixes.len());
-        let report = census.report();
-        let shown: u64 = report.prefixes.iter().map(|prefix| prefix.sum.objects).sum();
-        assert_eq!(shown + report.other_prefixes.objects, 3 * MOST_PREFIXES as u64);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod census;
 mod page;
+mod prefixes;
 
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! MANIFEST.json: the peer's members in the peer's order, then ours (`tree.md` §5).
 
+use std::io;
+
 use serde::de::Error as _;
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -272,20 +274,29 @@ struct Scope<'a> {
 
 impl Serialize for Scopes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let scopes: Vec<Scope<'_>> = self.tally.of(self.adapter).map(|(name, kinds)| scope(name, &kinds)).collect();
         let mut map = serializer.serialize_map(None)?;
-        if scopes.is_empty() {
+        if self.tally.of(self.adapter).next().is_none() {
             return map.end();
         }
-        let names: Vec<&str> = scopes.iter().map(|s| s.name).collect();
         match (self.adapter.spec().scopes, self.adapter.scoped()) {
-            (Some(list), Some(_)) => map.serialize_entry(list, &names)?,
+            (Some(list), Some(_)) => {
+                map.serialize_entry(list, &Each(|| self.tally.of(self.adapter).map(|(name, _)| name)))?
+            }
             // Databases have numbers.
             (Some(list), None) => map.serialize_entry(list, &[0])?,
             (None, _) => {}
         }
-        map.serialize_entry("scopes", &scopes)?;
+        map.serialize_entry("scopes", &Each(|| self.tally.of(self.adapter).map(|(name, kinds)| scope(name, kinds))))?;
         map.end()
+    }
+}
+
+/// A sequence that is made while it is written: there may be many scopes.
+struct Each<F>(F);
+
+impl<I: Iterator<Item: Serialize>, F: Fn() -> I> Serialize for Each<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0())
     }
 }
 
@@ -337,11 +348,22 @@ pub fn findings_of(findings: &Findings, level: Level) -> Vec<FindingInfo> {
 }
 
 impl Manifest {
-    /// The file's bytes: two-space indent, a line feed at the end.
+    /// Writes the file: two-space indent, a line feed at the end.
+    ///
+    /// # Errors
+    /// What `to` gives.
+    pub fn write(&self, to: &mut impl io::Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut *to, self)?;
+        to.write_all(b"\n")
+    }
+
+    /// The file's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
         // Serialising plain data into memory cannot fail; an empty manifest would be refused by every reader.
-        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
-        bytes.push(b'\n');
+        if self.write(&mut bytes).is_err() {
+            bytes.clear();
+        }
         bytes
     }
 }

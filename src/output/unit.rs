@@ -120,6 +120,11 @@ impl<'t> UnitOut<'t> {
         }
     }
 
+    /// The digests of its files, where nothing else was taken: what a collector would add of it.
+    pub fn into_sums(self) -> Sums {
+        self.sums
+    }
+
     /// The tree below.
     pub fn tree(&self) -> &'t Tree {
         self.tree
@@ -403,11 +408,11 @@ impl Tally {
     }
 
     /// The scopes of an adapter with their kinds: `(name, [(kind, objects, bytes)])`.
-    pub fn of(&self, adapter: Adapter) -> impl Iterator<Item = (&str, Vec<(&'static str, u64, u64)>)> {
+    pub fn of(&self, adapter: Adapter) -> impl Iterator<Item = (&str, &[(&'static str, u64, u64)])> {
         self.scopes
             .iter()
             .filter(move |((a, _), _)| *a == adapter)
-            .map(|((_, scope), kinds)| (scope.as_str(), kinds.clone()))
+            .map(|((_, scope), kinds)| (scope.as_str(), kinds.as_slice()))
     }
 }
 

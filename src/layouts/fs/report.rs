@@ -32,7 +32,7 @@ pub fn write(job: &mut Job<'_, '_, '_>, counted: Option<&Counted<'_>>) -> Result
         for (scope, kinds) in job.collector.tally.of(adapter::FS) {
             w.member(scope);
             w.object(|w| {
-                for (kind, objects, bytes) in kinds {
+                for &(kind, objects, bytes) in kinds {
                     w.integer_member(kind, objects);
                     if kind == "files" {
                         w.integer_member("stored_bytes", bytes);
