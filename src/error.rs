@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::format::envelope::{EnvelopeFault, OpenFault, Sealed};
 use crate::format::frame::FrameFault;
 use crate::format::header::HeaderFault;
-use crate::format::keys::SidecarFault;
 use crate::format::mvcc::MvccFault;
 use crate::format::s3::chunk::ChunkFault;
+use crate::format::sidecar::SidecarFault;
 use crate::format::sst::{SstFault, bundle};
 use crate::format::{Family, Fault};
 

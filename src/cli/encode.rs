@@ -7,14 +7,16 @@ use serde_json::json;
 
 use super::common::Watch;
 use super::exit::{self, Exit};
+use super::keys::data_key;
 use super::out;
 use super::parse::{self, Adapters};
 use super::progress::Bar;
 use super::summary::warning_words;
-use crate::encode::{Options, Outcome, encode};
-use crate::error::Result;
+use crate::encode::{Options, Outcome, Seal, encode};
+use crate::error::{Error, Result};
 use crate::output::manifest::findings_of;
 use crate::report::Level;
+use crate::source::keys::KeyFiles;
 
 /// Arguments of `ekvsnap encode`.
 #[derive(Debug, clap::Args)]
@@ -59,6 +61,22 @@ pub(super) struct Args {
 
     #[command(flatten)]
     watch: Watch,
+
+    /// Encrypt the rows: the servers' key file (KEK), which opens keys.json
+    #[arg(long, value_name = "FILE", help_heading = "Encryption", requires = "keys_json")]
+    kek: Option<PathBuf>,
+
+    /// The keys.json of a node: rows are encrypted with its active key
+    #[arg(long, value_name = "FILE", help_heading = "Encryption", requires = "kek")]
+    keys_json: Option<PathBuf>,
+
+    /// Or data keys from elsewhere (KMS), files of 32 bytes
+    #[arg(long, value_name = "ID=FILE", value_parser = data_key, help_heading = "Encryption")]
+    dek: Vec<(u32, PathBuf)>,
+
+    /// Encrypt with the key of this id, not with the active or only one
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Encryption")]
+    seal_with: Option<u32>,
 }
 
 /// Runs the command.
@@ -72,6 +90,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         last_commit_ts: args.last_commit_ts,
         threads: args.threads,
         shift_to_ms: None,
+        seal: seal(args)?,
         fsync: args.fsync,
     };
     let outcome = encode(&args.outputs, &args.output, &options, bar)?;
@@ -92,6 +111,25 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     })
 }
 
+/// The key that rows are encrypted with, if keys are named.
+fn seal(args: &Args) -> Result<Option<Seal>> {
+    let files = KeyFiles {
+        kek: args.kek.clone(),
+        sidecars: args.keys_json.iter().cloned().collect(),
+        data_keys: args.dek.clone(),
+    };
+    if files == KeyFiles::default() {
+        return match args.seal_with {
+            Some(_) => Err(Error::command_line(
+                "--seal-with chooses one of the keys that --kek and --keys-json, or --dek, name",
+            )),
+            None => Ok(None),
+        };
+    }
+    let (keys, key_id) = files.for_sealing(args.seal_with)?;
+    Ok(Some(Seal { key_id, keys, writers: Vec::new() }))
+}
+
 fn in_words(args: &Args, outcome: &Outcome) {
     for (adapter, kind, count) in &outcome.objects {
         out::say(&format!("{:<10} {:<10} {:>12}\n", adapter.name(), kind, HumanCount(*count).to_string()));
@@ -105,6 +143,9 @@ fn in_words(args: &Args, outcome: &Outcome) {
         DecimalBytes(outcome.read),
         outcome.elapsed.as_secs_f64(),
     ));
+    if let Some(id) = outcome.key_id {
+        out::say(&format!("its rows are encrypted with key id {id}\n"));
+    }
 }
 
 fn as_json(args: &Args, outcome: &Outcome) {
@@ -120,6 +161,7 @@ fn as_json(args: &Args, outcome: &Outcome) {
         "bytes": outcome.bytes,
         "last_commit_ts": outcome.last_commit_ts.to_string(),
         "snapshot_index": outcome.index,
+        "key_id": outcome.key_id,
         "objects": objects,
         "files_read": outcome.files,
         "bytes_read": outcome.read,

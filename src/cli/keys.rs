@@ -28,7 +28,8 @@ impl Keys {
     }
 }
 
-fn data_key(text: &str) -> Result<(u32, PathBuf), String> {
+/// Reads `ID=FILE`.
+pub(super) fn data_key(text: &str) -> Result<(u32, PathBuf), String> {
     let (id, file) = text.split_once('=').ok_or("not of the form ID=FILE")?;
     match id.parse() {
         Ok(id) if id > 0 => Ok((id, file.into())),

@@ -14,11 +14,13 @@ use super::progress::Bar;
 use super::summary::warning_words;
 use crate::encode;
 use crate::error::{Error, Result};
+use crate::format::raft::node_id;
 use crate::output::manifest::findings_of;
 use crate::output::reading::{Named, look};
 use crate::report::{self, Level};
 use crate::restore::cluster::{Cluster, Flags};
-use crate::restore::{Input, Options, Outcome, restore};
+use crate::restore::{Input, Options, Outcome, SIDECAR, restore};
+use crate::source::keys::KeyFiles;
 use crate::source::{Source, find_inputs};
 
 /// What is made, and of what.
@@ -81,6 +83,14 @@ pub(super) struct Args {
           value_parser = parse::moment, help_heading = "Outputs")]
     shift_times: Option<u64>,
 
+    /// Make an encrypted store: the servers' key file (KEK).
+    #[arg(long, value_name = "FILE", help_heading = "Encrypted stores")]
+    kek: Option<PathBuf>,
+
+    /// The keys.json of encrypted snapshots, if it is not beside them.
+    #[arg(long, value_name = "FILE", help_heading = "Encrypted stores")]
+    keys_json: Vec<PathBuf>,
+
     /// Raft index of the snapshots, if not their own.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     index: Option<u64>,
@@ -127,11 +137,13 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
             last_commit_ts: args.last_commit_ts,
             shift_to_ms: args.shift_times,
             threads: args.work.threads,
+            seal: None,
             fsync: args.fsync,
         },
         index: args.index,
         term: args.term,
         only: args.only.clone(),
+        keys: keys(args)?,
     };
     let outcome = restore(input(args)?, &args.data_dir, &cluster, &options, bar)?;
     bar.clear();
@@ -141,17 +153,27 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     for warning in &warnings {
         out::tell(&warning_words(warning));
     }
-    let commands: Vec<String> = commands(args, &cluster);
+    let (commands, enabling) = (commands(args, &cluster), enabling(args, &cluster));
     if args.json {
-        as_json(args, &outcome, &commands, &warnings);
+        as_json(args, &outcome, &commands, &enabling, &warnings);
     } else {
-        in_words(args, &outcome, &commands);
+        in_words(args, &outcome, &commands, &enabling);
     }
     Ok(match encoded.map_or(0, |encoded| encoded.skipped) {
         0 if args.strict && !warnings.is_empty() => Exit::Strict,
         0 => Exit::Fine,
         _ => Exit::Skipped,
     })
+}
+
+/// The files that an encrypted store is made with.
+fn keys(args: &Args) -> Result<Option<KeyFiles>> {
+    let files = KeyFiles { kek: args.kek.clone(), sidecars: args.keys_json.clone(), data_keys: Vec::new() };
+    match (&files.kek, files.sidecars.is_empty()) {
+        (None, false) => Err(Error::command_line("--keys-json is of no use without --kek, the key file that opens it")),
+        (None, true) => Ok(None),
+        (Some(_), _) => Ok(Some(files)),
+    }
 }
 
 /// What is to be restored: all of it are outputs, or none.
@@ -203,8 +225,27 @@ fn command(args: &Args, cluster: &Cluster, node: &str) -> String {
     }
     flags.extend(args.shard_ranges.iter().map(|text| ("shardRanges", text.clone())));
     flags.extend(args.sqs_partitions.iter().map(|text| ("sqsFifoPartitionMap", text.clone())));
+    if let Some(kek) = &args.kek {
+        let sidecar = args.data_dir.join(node).join(SIDECAR).to_string_lossy().into_owned();
+        flags.extend([("kekFile", kek.to_string_lossy().into_owned()), ("encryptionSidecarPath", sidecar)]);
+    }
     let flags = flags.iter().map(|(name, value)| format!(" --{name} {}", quoted(value)));
-    format!("elastickv{}", flags.collect::<String>())
+    let encrypted = if args.kek.is_some() { " --encryption-enabled" } else { "" };
+    format!("elastickv{}{encrypted}", flags.collect::<String>())
+}
+
+/// What makes the servers encrypt new rows: the side-car of a store that was never started cannot say it.
+/// One for each node, of which the leader takes its own.
+fn enabling(args: &Args, cluster: &Cluster) -> Vec<String> {
+    let of_node = |node: &String| {
+        let address = cluster.groups.first().and_then(|group| group.address(node)).unwrap_or_default();
+        format!(
+            "elastickv-admin encryption enable-storage-envelope --endpoint {} --proposer-node-id {} --proposer-local-epoch 1",
+            quoted(address),
+            node_id(node),
+        )
+    };
+    cluster.nodes.iter().filter(|_| args.kek.is_some()).map(of_node).collect()
 }
 
 /// A word for a shell.
@@ -216,7 +257,7 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-fn in_words(args: &Args, outcome: &Outcome, commands: &[String]) {
+fn in_words(args: &Args, outcome: &Outcome, commands: &[String], enabling: &[String]) {
     for dir in &outcome.dirs {
         out::say(&format!(
             "{}: {} rows, {}, index {}, CRC32C {:08x}\n",
@@ -237,9 +278,21 @@ fn in_words(args: &Args, outcome: &Outcome, commands: &[String]) {
     for command in commands {
         out::say(&format!("  {command}\n"));
     }
+    if let Some([storage, _]) = outcome.key_ids {
+        out::say(&format!("new rows are stored in clear until key id {storage} is switched on, at the leader:\n"));
+    }
+    for command in enabling {
+        out::say(&format!("  {command}\n"));
+    }
 }
 
-fn as_json(args: &Args, outcome: &Outcome, commands: &[String], warnings: &[crate::output::manifest::FindingInfo]) {
+fn as_json(
+    args: &Args,
+    outcome: &Outcome,
+    commands: &[String],
+    enabling: &[String],
+    warnings: &[crate::output::manifest::FindingInfo],
+) {
     let dirs: Vec<_> = outcome
         .dirs
         .iter()
@@ -258,6 +311,8 @@ fn as_json(args: &Args, outcome: &Outcome, commands: &[String], warnings: &[crat
         "last_commit_ts": outcome.encoded.as_ref().map(|encoded| encoded.last_commit_ts.to_string()),
         "shifted_ms": outcome.encoded.as_ref().map(|encoded| encoded.shifted_ms).filter(|ms| *ms != 0),
         "commands": commands,
+        "key_ids": outcome.key_ids,
+        "enable_encryption": enabling,
         "warnings": warnings,
         "elapsed_seconds": outcome.elapsed.as_secs_f64(),
     }));

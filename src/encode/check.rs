@@ -1,6 +1,7 @@
 //! The finished snapshot, read again as a decode reads it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::adapters::dynamodb::{self, Tables};
 use crate::adapters::redis::{self, Splits};
@@ -11,10 +12,12 @@ use crate::decode::{Progress, survey};
 use crate::error::{Error, Result};
 use crate::format::Family;
 use crate::format::dynamodb::keys::table_name;
+use crate::format::keys::KeyRing;
 use crate::model::sqs::{Head, HeadVisitor, Located, QueueVisitor as _, Records};
 use crate::options::Options as Decode;
 use crate::report::Findings;
 use crate::source::{Access, Source};
+use crate::survey::{Grain, decrypt};
 
 use super::check_fs;
 use super::marks::Marks;
@@ -23,9 +26,19 @@ use super::marks::Marks;
 ///
 /// # Errors
 /// A file that is no intact snapshot.
-pub(super) fn read(path: &Path, scratch: &Path, progress: &dyn Progress, marks: &mut Marks) -> Result<()> {
+pub(super) fn read(
+    path: &Path,
+    ring: Option<&Arc<KeyRing>>,
+    scratch: &Path,
+    progress: &dyn Progress,
+    marks: &mut Marks,
+) -> Result<()> {
     let options = Decode::default().for_restore();
-    let sources = [Source::open(path, Access::Map)?];
+    let source = Source::open(path, Access::Map)?;
+    let sources = [match ring {
+        Some(ring) => decrypt(source, ring, Access::Map, Grain::default())?,
+        None => source,
+    }];
     let surveyed = survey(&sources, &options, progress)?;
     let set = &surveyed.set;
     progress.begin("compare", 5);

@@ -16,13 +16,16 @@ mod shift;
 use std::cell::RefCell;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::adapters::sqs::encode::Told;
 use crate::decode::{Progress, on_threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::adapter::Adapter;
+use crate::format::keys::KeyRing;
 use crate::format::mvcc::hlc_millis;
+use crate::format::sealer::Sealer;
 use crate::layouts::reading::output::{self, Seen};
 use crate::options::Options as Decode;
 use crate::output::manifest_read::ReadManifest;
@@ -48,8 +51,21 @@ pub struct Options {
     /// The moment that the outputs are moved to, Unix milliseconds: expiries of keys, and when messages were sent and become visible,
     /// stand as far from it as they stood from the commit timestamp. `None`: they stay.
     pub shift_to_ms: Option<u64>,
+    /// The key that rows are encrypted with; `None`: they are in clear.
+    pub seal: Option<Seal>,
     /// Whether the file is on the disk before it has its name; `None`: it is.
     pub fsync: Option<bool>,
+}
+
+/// What rows are encrypted with. The same rows and keys give the same bytes.
+#[derive(Debug, Clone)]
+pub struct Seal {
+    /// The key for all rows.
+    pub key_id: u32,
+    /// The keys, that one among them.
+    pub keys: Arc<KeyRing>,
+    /// Rows that register who writes with keys: raw keys and values.
+    pub writers: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// What a finished encode tells.
@@ -67,6 +83,8 @@ pub struct Outcome {
     pub files: u64,
     /// Their bytes.
     pub read: u64,
+    /// The key that the rows are encrypted with.
+    pub key_id: Option<u32>,
     /// By how many milliseconds moments were moved.
     pub shifted_ms: i64,
     /// Objects by adapter and kind.
@@ -112,8 +130,10 @@ fn run(outputs: &[PathBuf], target: &Path, options: &Options, progress: &dyn Pro
     let ts = timestamp(&inputs, options)?;
     let mut file = SingleFile::new(target, false, |_| false)?;
     let scratch = file.scratch().to_path_buf();
-    let rows = RefCell::new(Rows::new(ts, &scratch));
+    let seal = options.seal.as_ref();
+    let rows = RefCell::new(Rows::new(ts, &scratch, seal.map(Seal::sealer).transpose()?));
     let (mut marks, mut outcome) = (Marks::new(&scratch), Outcome::new(ts, index_of(target)));
+    outcome.key_id = seal.map(|seal| seal.key_id);
     outcome.shifted_ms =
         options.shift_to_ms.map_or(0, |to| to.cast_signed().saturating_sub(hlc_millis(ts).cast_signed()));
     progress.begin("read", inputs.len() as u64);
@@ -127,14 +147,14 @@ fn run(outputs: &[PathBuf], target: &Path, options: &Options, progress: &dyn Pro
         return Err(Error::usage("no manifest tells a commit timestamp, and rows need one: give it"));
     }
     progress.begin("write", 1);
-    let sorted = rows.finish(outcome.index)?;
+    let sorted = rows.finish(outcome.index, seal.map_or(&[], |seal| &seal.writers))?;
     let out = file.file().ok_or_else(|| Error::internal("a file was asked for"))?;
     outcome.bytes = rows::write(sorted, ts, out, target)?;
     out.flush().map_err(|e| Error::io("write", target, e))?;
     progress.advance(1);
     marks.turn(Side::Written);
     let written = file.path().ok_or_else(|| Error::internal("a file was asked for"))?;
-    check::read(written, &scratch, progress, &mut marks)?;
+    check::read(written, seal.map(|seal| &seal.keys), &scratch, progress, &mut marks)?;
     marks.compare()?;
     file.publish(options.fsync.unwrap_or(true))?;
     Ok(outcome)
@@ -149,6 +169,18 @@ fn timestamp(inputs: &[Input], options: &Options) -> Result<u64> {
         Some(asked) => Err(Error::usage(format!(
             "the commit timestamp {asked} is older than {told}, which the outputs tell: timestamps of a store never go back"
         ))),
+    }
+}
+
+impl Seal {
+    fn sealer(&self) -> Result<Sealer> {
+        let id = self.key_id;
+        self.keys.sealer(id).ok_or_else(|| {
+            let there = self.keys.ids().map(|id| id.to_string()).collect::<Vec<_>>().join(", ");
+            Error::usage(format!(
+                "rows cannot be encrypted with key id {id}, which is not there (key ids that are there: {there})"
+            ))
+        })
     }
 }
 
@@ -208,6 +240,7 @@ impl Outcome {
             bytes: 0,
             last_commit_ts,
             index,
+            key_id: None,
             shifted_ms: 0,
             files: 0,
             read: 0,

@@ -11,6 +11,7 @@ use crate::format::container::Encoder;
 use crate::format::header::FsmHeader;
 use crate::format::limits::{MAX_RAW_KEY, MAX_RAW_VALUE, VALUE_HEADER};
 use crate::format::mvcc::{hlc_millis, raw_key_into, split_key};
+use crate::format::sealer::Sealer;
 use crate::run::spill::{Sorted, Spill};
 
 /// Bytes that are written at once.
@@ -27,12 +28,14 @@ pub(super) struct Rows {
     count: u64,
     key: Vec<u8>,
     value: Vec<u8>,
+    /// Encrypts them.
+    sealer: Option<Sealer>,
 }
 
 impl Rows {
     /// No rows yet; they are spilled to the file system of `scratch`.
-    pub fn new(ts: u64, scratch: &Path) -> Rows {
-        Rows { spill: Spill::new(scratch), ts, count: 0, key: Vec::new(), value: Vec::new() }
+    pub fn new(ts: u64, scratch: &Path, sealer: Option<Sealer>) -> Rows {
+        Rows { spill: Spill::new(scratch), ts, count: 0, key: Vec::new(), value: Vec::new(), sealer }
     }
 
     /// How many rows were taken.
@@ -40,8 +43,12 @@ impl Rows {
         self.count
     }
 
-    /// Adds the store's own rows, and sorts all. Versions before the timestamp are gone: the store says so.
-    pub fn finish(mut self, index: Option<u64>) -> Result<Sorted> {
+    /// Adds the store's own rows, those of writers of keys among them, and sorts all. Versions before the timestamp are gone: the store
+    /// says so.
+    pub fn finish(mut self, index: Option<u64>, writers: &[(Vec<u8>, Vec<u8>)]) -> Result<Sorted> {
+        for (key, value) in writers {
+            self.spill.push(key, value)?;
+        }
         if let Some(index) = index {
             self.spill.push(APPLIED_INDEX, &index.to_le_bytes())?;
         }
@@ -53,13 +60,20 @@ impl Rows {
 
 impl RowSink for &RefCell<Rows> {
     fn row(&mut self, user_key: &[u8], value: &[u8]) -> Result<()> {
-        let Rows { spill, ts, count, key, value: stored } = &mut *self.borrow_mut();
+        let Rows { spill, ts, count, key, value: stored, sealer } = &mut *self.borrow_mut();
         key.clear();
         raw_key_into(user_key, *ts, key);
         stored.clear();
-        // No flags, no expiry of the row itself.
-        stored.resize(VALUE_HEADER, 0);
-        stored.extend_from_slice(value);
+        match sealer {
+            None => {
+                // No flags, no expiry of the row itself.
+                stored.resize(VALUE_HEADER, 0);
+                stored.extend_from_slice(value);
+            }
+            Some(sealer) => sealer.value_into(key, 0, value, stored).ok_or_else(|| {
+                refused(user_key, "it cannot be encrypted: its value is too long, or its key has encrypted 2^32 rows")
+            })?,
+        }
         if key.len() as u64 > MAX_RAW_KEY || stored.len() as u64 > MAX_RAW_VALUE {
             return Err(refused(user_key, "a key or value in it is longer than a snapshot can hold"));
         }

@@ -192,19 +192,28 @@ pub struct Seal<'a> {
 impl Seal<'_> {
     /// Appends the envelope of a body; `None` for a body too long to be encrypted or compressed.
     pub fn encode(&self, key: &DataKey, body: &[u8], out: &mut Vec<u8>) -> Option<()> {
-        let compressed = match self.snappy {
-            true => Some(snap::raw::Encoder::new().compress_vec(body).ok()?),
-            false => None,
-        };
-        let mut head = vec![self.sealed.version, u8::from(self.snappy)];
-        head.extend(self.sealed.key_id.to_be_bytes());
+        let [a, b, c, d] = self.sealed.key_id.to_be_bytes();
+        let head = [self.sealed.version, u8::from(self.snappy), a, b, c, d];
         let aad = [&head, &self.header[..], self.raw_key].concat();
-        let mut text = compressed.unwrap_or_else(|| body.to_vec());
-        let tag = key.seal(self.nonce, &aad, &mut text)?;
-        out.extend(head);
-        out.extend(self.nonce);
-        out.extend(text);
-        out.extend(tag);
+        let start = out.len();
+        out.extend_from_slice(&head);
+        out.extend_from_slice(self.nonce);
+        let text = out.len();
+        let tag = self.text_into(body, out).and_then(|()| key.seal(self.nonce, &aad, out.get_mut(text..)?));
+        match tag {
+            Some(tag) => out.extend_from_slice(&tag),
+            None => out.truncate(start),
+        }
+        tag.map(drop)
+    }
+
+    /// Appends what is encrypted.
+    fn text_into(&self, body: &[u8], out: &mut Vec<u8>) -> Option<()> {
+        if self.snappy {
+            out.extend(snap::raw::Encoder::new().compress_vec(body).ok()?);
+        } else {
+            out.extend_from_slice(body);
+        }
         Some(())
     }
 }

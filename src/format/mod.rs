@@ -38,6 +38,8 @@ pub mod rawjson;
 pub mod redis;
 pub mod route;
 pub mod s3;
+pub mod sealer;
+pub mod sidecar;
 pub(crate) mod slots;
 pub mod snappy;
 pub mod sqs;

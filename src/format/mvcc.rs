@@ -13,7 +13,7 @@ use super::limits::{TS_SUFFIX, VALUE_HEADER};
 pub const ENCRYPTED: u8 = 0b010;
 
 /// Prefix of the raw rows that register the writers of encryption keys.
-const WRITERS: &[u8] = b"!encryption|writers|";
+pub(super) const WRITERS: &[u8] = b"!encryption|writers|";
 
 /// State of a migration in the Pebble store: raw rows by their exact keys.
 const MIGRATION: [&[u8]; 3] = [b"_migack", b"_mighlc", b"_migpromote"];

@@ -3,9 +3,10 @@
 use bumpalo::Bump;
 
 use crate::format::envelope::Envelope;
-use crate::format::keys::{Key, KeyRing, Sidecar};
+use crate::format::keys::{Key, KeyRing};
 use crate::format::opened::{self, Body};
 use crate::format::redis::{blob, element_key, list, meta, stream, string};
+use crate::format::sidecar::{Purpose, Sidecar};
 use crate::format::{Family, dynamodb, fs, header, proto, s3, sqs, txn};
 use crate::layouts::dynamodb::render::ItemRenderer;
 use crate::layouts::sqs::render::{Shown, message_line};
@@ -15,7 +16,9 @@ use crate::verify::rows::check;
 pub fn envelope(data: &[u8]) {
     let _ = (Envelope::parse(data).is_ok(), opened::parse(data, data));
     if let Ok(sidecar) = Sidecar::parse(data) {
-        assert!(sidecar.wrapped.is_empty() || sidecar.unwrap(&Key::default()).is_err());
+        let any = sidecar.keys.values().any(|record| record.purpose == Purpose::Storage);
+        assert!(!any || sidecar.unwrap(&Key::default()).is_err());
+        assert_eq!(Sidecar::parse(&sidecar.encode()), Ok(sidecar));
     }
     let mut keys = KeyRing::default();
     keys.add(1, Key::default());

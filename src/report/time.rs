@@ -1,5 +1,7 @@
 //! Moments as RFC 3339 in UTC.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 /// Milliseconds of 9999-12-31T23:59:59Z.
 const LAST_SECOND: u64 = 253_402_300_799_000;
 
@@ -9,6 +11,12 @@ pub fn clamped(millis: u64) -> String {
     let mut text = Vec::new();
     millis_into(millis, &mut text);
     String::from_utf8(text).unwrap_or_default()
+}
+
+/// This second.
+pub fn now() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    clamped(since.as_secs().saturating_mul(1000))
 }
 
 /// Appends a moment in Unix milliseconds: trailing zeros of the fraction dropped, five digits for years above 9999 (as

@@ -7,6 +7,7 @@
 //! 4. Each data directory is read as a server reads it. Only then does the whole get its name.
 
 pub mod cluster;
+mod keys;
 mod node;
 mod split;
 mod stores;
@@ -22,10 +23,13 @@ use crate::error::{Error, Result};
 use crate::output::staging::Staging;
 use crate::output::target::refuse_inputs;
 use crate::report::Findings;
+use crate::source::keys::KeyFiles;
 use crate::source::{Access, Source};
 use crate::survey::Grain;
 use crate::verify::data_dir::{STORE, find};
 use cluster::Cluster;
+pub use keys::SIDECAR;
+use keys::StoreKeys;
 
 /// What a restore is asked to do.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +42,8 @@ pub struct Options {
     pub term: u64,
     /// Only the directory of this node is made.
     pub only: Option<String>,
+    /// For an encrypted store: the key file, and the side-cars of the snapshots if they are not beside them.
+    pub keys: Option<KeyFiles>,
 }
 
 /// What is restored.
@@ -48,11 +54,23 @@ pub enum Input {
     Snapshots(Vec<Source>),
 }
 
+impl Input {
+    /// The snapshots that are restored as they are.
+    fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Input::Outputs(_) => Vec::new(),
+            Input::Snapshots(sources) => sources.iter().map(|source| source.path().to_path_buf()).collect(),
+        }
+    }
+}
+
 /// What a finished restore tells.
 #[derive(Debug)]
 pub struct Outcome {
     /// The data directories, by node and then by group.
     pub dirs: Vec<Restored>,
+    /// The keys of an encrypted store for new rows and for the log.
+    pub key_ids: Option<[u32; 2]>,
     /// Whether the files are those that were given, byte for byte.
     pub as_given: bool,
     /// The index.
@@ -105,27 +123,36 @@ fn run(input: Input, target: &Path, cluster: &Cluster, options: &Options, progre
     refuse_old(target)?;
     let staging = Staging::new(target, false)?;
     let mut encoded = None;
+    let keys = options.keys.as_ref().map(|files| StoreKeys::new(files, &input.files(), cluster)).transpose()?;
     let sources = match input {
-        Input::Snapshots(sources) => sources,
+        Input::Snapshots(sources) => match &keys {
+            None => sources,
+            Some(keys) => sources.into_iter().map(|source| keys.open(source)).collect::<Result<_>>()?,
+        },
         Input::Outputs(outputs) => {
             let file = staging.path().join(ENCODED);
-            let options = encode::Options { fsync: Some(false), ..options.encode.clone() };
+            let seal = keys.as_ref().map(StoreKeys::seal);
+            let options = encode::Options { fsync: Some(false), seal, ..options.encode.clone() };
             encoded = Some(encode::encode(&outputs, &file, &options, progress)?);
             vec![Source::open(&file, Access::Map)?]
         }
     };
     refuse_inputs(target, sources.iter().filter_map(Source::real_path))?;
-    let mut outcome =
-        Outcome { dirs: Vec::new(), as_given: false, encoded, findings: Findings::default(), elapsed: Duration::ZERO };
+    let key_ids = keys.as_ref().map(StoreKeys::ids);
+    let (findings, elapsed) = (Findings::default(), Duration::ZERO);
+    let mut outcome = Outcome { dirs: Vec::new(), key_ids, as_given: false, encoded, findings, elapsed };
     or_changed(&sources, || {
         progress.begin("scan", 1);
         let set = DataSet::survey(&sources, None, Grain::default())?;
         progress.advance(1);
-        let stores = stores::plan(&set, cluster, options.index, &mut outcome.findings)?;
+        if outcome.encoded.is_none() && keys.is_some() {
+            keys::check(&set)?;
+        }
+        let stores = stores::plan(&set, cluster, options.index, keys.is_some(), &mut outcome.findings)?;
         outcome.as_given = stores.as_given();
         let places: Vec<_> = nodes.iter().map(|node| (*node, node::dirs(staging.path(), node, cluster))).collect();
         progress.begin("write", 1);
-        let files = stores.write(&places[0].1, &set, cluster)?;
+        let files = stores.write(&places[0].1, &set, cluster, keys.as_ref())?;
         progress.advance(1);
         progress.begin("check", (nodes.len() * files.len()) as u64);
         for (node, dirs) in &places {
@@ -134,6 +161,12 @@ fn run(input: Input, target: &Path, cluster: &Cluster, options: &Options, progre
                 let path = target.join(dir.strip_prefix(staging.path()).unwrap_or(dir));
                 outcome.dirs.push(Restored { path, ..restored });
                 progress.advance(1);
+            }
+        }
+        if let Some(keys) = &keys {
+            let index = files.iter().map(|file| file.index).max().unwrap_or_default();
+            for (node, _) in &places {
+                keys.write(&staging.path().join(node), index, stores.raft_cutover(&set))?;
             }
         }
         set.check_unchanged()

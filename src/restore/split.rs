@@ -2,10 +2,12 @@
 //!
 //! Inputs are in order of raw keys, so a merge of them is too, and so is what each group gets of it: no row is held.
 
+use std::collections::VecDeque;
 use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::cluster::Cluster;
+use super::keys::StoreKeys;
 use super::stores::{Sum, each_once, opened};
 use crate::dataset::{DataSet, Group};
 use crate::error::{Error, ErrorKind, Result};
@@ -99,20 +101,26 @@ fn belongs_to_all(user_key: &[u8]) -> bool {
 ///
 /// # Errors
 /// A row that no group has, or that cannot be in another group; two inputs that contradict each other.
-pub(super) fn write(set: &DataSet<'_>, cluster: &Cluster, index: &[u64], files: &mut [SingleFile]) -> Result<Vec<Sum>> {
+pub(super) fn write(
+    set: &DataSet<'_>,
+    cluster: &Cluster,
+    index: &[u64],
+    keys: Option<&StoreKeys>,
+    files: &mut [SingleFile],
+) -> Result<Vec<Sum>> {
     let inputs: Vec<&Group<'_>> = set.inputs().collect();
     let newest = |of: fn(&Group<'_>) -> u64| inputs.iter().map(|input| of(input)).max().unwrap_or_default();
     let ts = newest(|input| input.survey.last_commit_ts);
     let retained = newest(|input| input.survey.min_retained_ts);
     let cutover_index = newest(|input| input.survey.header.cutover_index);
-    if cutover_index > 0 {
+    if cutover_index > 0 && keys.is_none() {
         return Err(cannot(inputs[0], "its log is encrypted from an index on, which another group does not have"));
     }
     let ceiling_ms = newest(|input| input.survey.header.ceiling_ms).max(hlc_millis(ts) + 1);
     let header = FsmHeader { version: 1, ceiling_ms, ..FsmHeader::default() };
     let mut outs = Vec::new();
-    for file in files {
-        outs.push(Out::begin(&header, ts, file)?);
+    for (file, index) in files.iter_mut().zip(index) {
+        outs.push(Out::begin(&header, ts, own_rows(*index, ts, retained, keys), file)?);
     }
     let mut cursors = inputs.iter().map(|input| Rows::new(input)).collect::<Result<Vec<_>>>()?;
     for rows in &mut cursors {
@@ -122,7 +130,7 @@ pub(super) fn write(set: &DataSet<'_>, cluster: &Cluster, index: &[u64], files: 
     while let Some(first) = first_of(&cursors) {
         let Some(row) = cursors[first].head else { break };
         cursors[first].advance()?;
-        let Some(user_key) = movable(inputs[first], &row, cluster)? else { continue };
+        let Some(user_key) = movable(inputs[first], &row, cluster, keys.is_some())? else { continue };
         if last.repeats(&row).map_err(|error| {
             error.at(row.start).row(Family::of(user_key), user_key).input(inputs[first].source.path())
         })? {
@@ -130,18 +138,27 @@ pub(super) fn write(set: &DataSet<'_>, cluster: &Cluster, index: &[u64], files: 
         }
         let group = owner_of(&row, user_key, cluster, &mut scratch);
         let group = group.map_err(|error| error.input(inputs[first].source.path()))?;
-        for (out, index) in outs.iter_mut().zip(index) {
-            out.own_rows_before(row.raw_key, *index, ts, retained)?;
+        for out in &mut outs {
+            out.own_rows_before(row.raw_key)?;
         }
         outs[group].row(&row)?;
         last = Last { key: row.raw_key, value: row.raw_value };
     }
     let mut sums = Vec::new();
-    for (mut out, index) in outs.into_iter().zip(index) {
-        out.own_rows_before(&[u8::MAX; limits::TS_SUFFIX], *index, ts, retained)?;
+    for mut out in outs {
+        out.own_rows_before(&[u8::MAX; limits::TS_SUFFIX])?;
         sums.push(out.finish()?);
     }
     Ok(sums)
+}
+
+/// The rows that a store keeps for itself.
+fn own_rows(index: u64, ts: u64, retained: u64, keys: Option<&StoreKeys>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let number = |key: &[u8], value: u64| (key.to_vec(), value.to_le_bytes().to_vec());
+    let mut rows = keys.map(StoreKeys::writers).unwrap_or_default();
+    rows.extend([number(b"_meta_applied_index", index), number(b"_meta_last_commit_ts", ts)]);
+    rows.extend((retained > 0).then(|| number(b"_meta_min_retained_ts", retained)));
+    rows
 }
 
 /// The last row that was written: inputs can hold the same one, such as the record of a transaction.
@@ -164,9 +181,11 @@ impl Last<'_> {
 }
 
 /// The user key of a row that goes to a group; `None` for what a store makes anew.
-fn movable<'a>(input: &Group<'_>, row: &Entry<'a>, cluster: &Cluster) -> Result<Option<&'a [u8]>> {
+fn movable<'a>(input: &Group<'_>, row: &Entry<'a>, cluster: &Cluster, has_keys: bool) -> Result<Option<&'a [u8]>> {
     match Operational::of(row.raw_key, row.raw_value) {
-        Some(Operational::EncryptionWriter) => return Err(cannot(input, "it has registered keys of encryption")),
+        Some(Operational::EncryptionWriter) if !has_keys => {
+            return Err(cannot(input, "it has registered keys of encryption (with the key file and keys.json it can)"));
+        }
         Some(Operational::Migration) => return Err(cannot(input, "a migration between groups is under way in it")),
         Some(_) => return Ok(None),
         None => {}
@@ -175,8 +194,8 @@ fn movable<'a>(input: &Group<'_>, row: &Entry<'a>, cluster: &Cluster) -> Result<
     if belongs_to_all(user_key) {
         return Ok(None);
     }
-    if row.raw_value.first().is_some_and(|flags| flags & (ENCRYPTED | ENCRYPTED << 1) != 0) {
-        return Err(cannot(input, "it has encrypted rows"));
+    if !has_keys && row.raw_value.first().is_some_and(|flags| flags & (ENCRYPTED | ENCRYPTED << 1) != 0) {
+        return Err(cannot(input, "it has encrypted rows (with the key file and keys.json it can)"));
     }
     match Family::of(user_key) {
         Family::Staged => Err(cannot(input, "a migration between groups is under way in it")),
@@ -247,30 +266,23 @@ struct Out<'f> {
     buffer: Vec<u8>,
     bytes: u64,
     rows: u64,
-    /// How many of the rows that the store keeps for itself are written.
-    own: usize,
+    /// The rows that the store keeps for itself, until they are written.
+    own: VecDeque<(Vec<u8>, Vec<u8>)>,
 }
 
 impl<'f> Out<'f> {
-    fn begin(header: &FsmHeader, ts: u64, file: &'f mut SingleFile) -> Result<Out<'f>> {
+    fn begin(header: &FsmHeader, ts: u64, own: Vec<(Vec<u8>, Vec<u8>)>, file: &'f mut SingleFile) -> Result<Out<'f>> {
         let (name, file) = opened(file)?;
         let mut buffer = Vec::with_capacity(PIECE * 2);
         let encoder = Encoder::begin(header, ts, &mut buffer);
-        Ok(Out { encoder, file, name, buffer, bytes: 0, rows: 0, own: 0 })
+        Ok(Out { encoder, file, name, buffer, bytes: 0, rows: 0, own: own.into() })
     }
 
     /// Writes those rows of the store itself that stand before a key.
-    fn own_rows_before(&mut self, raw_key: &[u8], index: u64, ts: u64, retained: u64) -> Result<()> {
-        let own = [
-            (&b"_meta_applied_index"[..], Some(index)),
-            (b"_meta_last_commit_ts", Some(ts)),
-            (b"_meta_min_retained_ts", (retained > 0).then_some(retained)),
-        ];
-        for (key, value) in own.into_iter().skip(self.own).filter(|(key, _)| *key < raw_key) {
-            if let Some(value) = value {
-                self.put(key, &value.to_le_bytes())?;
-            }
-            self.own += 1;
+    fn own_rows_before(&mut self, raw_key: &[u8]) -> Result<()> {
+        while self.own.front().is_some_and(|(key, _)| key.as_slice() < raw_key) {
+            let Some((key, value)) = self.own.pop_front() else { break };
+            self.put(&key, &value)?;
         }
         Ok(())
     }

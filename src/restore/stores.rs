@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::cluster::Cluster;
+use super::keys::StoreKeys;
 use super::split;
 use crate::dataset::{DataSet, Group};
 use crate::error::{Error, ErrorKind, Result};
@@ -22,7 +23,7 @@ kinds! {
     Warning SEVERAL_ROUTES "restore_several_routes"
         "the snapshot has a catalog of several routes: if it is of one of several groups, the rows of the others are not restored; give all of them";
     Warning ENCRYPTED "restore_encrypted"
-        "the snapshot has encrypted rows: a server serves them only with the key file and keys.json of a node that wrote them, and under its Raft id; to be free of that, decode it with the keys and restore the output";
+        "the snapshot has encrypted rows, and the server will not start with their keys.json: restore it with the key file (KEK), which makes one that it starts with";
 }
 
 /// Bytes that are copied at once.
@@ -50,6 +51,7 @@ pub(super) fn plan(
     set: &DataSet<'_>,
     cluster: &Cluster,
     index: Option<u64>,
+    has_keys: bool,
     findings: &mut Findings,
 ) -> Result<Stores> {
     let inputs: Vec<&Group<'_>> = set.inputs().collect();
@@ -75,12 +77,15 @@ pub(super) fn plan(
         findings.add(Finding { kind: &SEVERAL_ROUTES, fields });
     }
     let at = |input: usize| index.unwrap_or(own[input]);
-    for input in inputs.iter().filter(|input| !input.survey.sealed.is_empty()) {
+    for input in inputs.iter().filter(|input| !has_keys && !input.survey.sealed.is_empty()) {
         findings.add(Finding { kind: &ENCRYPTED, fields: vec![("input", Value::from(input.source.path()))] });
     }
     // A catalog of other groups would be believed.
     let alone = inputs.len() == 1 && routes > 1;
-    if let Some(taken) = if alone { None } else { split::as_given(&inputs, cluster)? } {
+    // A server has an encrypted log only with one group. What is sent to groups has one in clear.
+    let was_log_encrypted = inputs.iter().any(|input| input.survey.header.cutover_index > 0);
+    let must_send = alone || has_keys && was_log_encrypted && groups > 1;
+    if let Some(taken) = if must_send { None } else { split::as_given(&inputs, cluster)? } {
         return Ok(Stores { index: taken.iter().map(|input| at(*input)).collect(), inputs: Some(taken) });
     }
     let common = index.unwrap_or(1);
@@ -115,8 +120,20 @@ impl Stores {
         self.inputs.is_some()
     }
 
+    /// Where the headers of the files say that the log is encrypted from.
+    pub fn raft_cutover(&self, set: &DataSet<'_>) -> u64 {
+        let taken = self.inputs.iter().flat_map(|_| set.inputs());
+        taken.map(|input| input.survey.header.cutover_index).max().unwrap_or_default()
+    }
+
     /// Writes the file of each group below its directory.
-    pub fn write(&self, dirs: &[PathBuf], set: &DataSet<'_>, cluster: &Cluster) -> Result<Vec<Written>> {
+    pub fn write(
+        &self,
+        dirs: &[PathBuf],
+        set: &DataSet<'_>,
+        cluster: &Cluster,
+        keys: Option<&StoreKeys>,
+    ) -> Result<Vec<Written>> {
         let mut files = Vec::new();
         for (dir, index) in dirs.iter().zip(&self.index) {
             let dir = dir.join(FSM);
@@ -124,7 +141,7 @@ impl Stores {
             files.push(SingleFile::new(&dir.join(fsm_name(*index)), false, |_| false)?);
         }
         let sums = match &self.inputs {
-            None => split::write(set, cluster, &self.index, &mut files)?,
+            None => split::write(set, cluster, &self.index, keys, &mut files)?,
             Some(taken) => {
                 let inputs: Vec<&Group<'_>> = set.inputs().collect();
                 let copies = taken.iter().zip(&mut files).map(|(input, file)| copy(inputs[*input], file));

@@ -19,11 +19,13 @@ pub struct Found {
     pub passed_over: Vec<PassedOver>,
 }
 
-/// The side-car with the keys of a snapshot in a data directory: `encryption/keys.json` beside `fsm-snap/`.
+/// The side-car with the keys of a snapshot in a data directory: `encryption/keys.json` beside `fsm-snap/`,
+/// or a directory above, where a node with several groups has it.
 pub(crate) fn sidecar_of(file: &Path) -> Option<PathBuf> {
-    let snapshots = file.canonicalize().ok()?.parent()?.to_path_buf();
-    let sidecar = snapshots.parent()?.join("encryption/keys.json");
-    (snapshots.ends_with("fsm-snap") && sidecar.is_file()).then_some(sidecar)
+    let file = file.canonicalize().ok()?;
+    let snapshots = file.parent().filter(|dir| dir.ends_with("fsm-snap"))?;
+    let mut sidecars = snapshots.ancestors().skip(1).take(2).map(|dir| dir.join("encryption/keys.json"));
+    sidecars.find(|sidecar| sidecar.is_file())
 }
 
 /// A damaged file that is newer than the one taken.

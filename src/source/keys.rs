@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use super::discover::sidecar_of;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::keys::{KEY, Key, KeyRing, Sidecar};
+use crate::format::keys::{KEY, Key, KeyRing};
+use crate::format::sidecar::Sidecar;
 
 /// Largest side-car that is read: a key takes about 200 bytes.
 const MOST_SIDECAR: u64 = 64 << 20;
@@ -50,6 +51,60 @@ impl KeyFiles {
         own.iter().map(ring).collect()
     }
 
+    /// The keys to encrypt rows with, and the one that does: that of `chosen`, else the active one of the side-car that is named, else the only
+    /// key.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of); no side-car beside a key file; no key that is chosen.
+    pub fn for_sealing(&self, chosen: Option<u32>) -> Result<(Arc<KeyRing>, u32)> {
+        let ring = self.load(&[])?;
+        let active = match (&self.kek, self.sidecars.as_slice()) {
+            (Some(_), [sidecar]) => parsed(sidecar)?.active_storage,
+            _ => 0,
+        };
+        let ids: Vec<u32> = ring.ids().collect();
+        let only = match ids.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        };
+        match chosen.or((active > 0).then_some(active)).or(only) {
+            Some(id) => Ok((Arc::new(ring), id)),
+            None => Err(Error::usage(format!(
+                "no key is active in keys.json, and there are several or none (key ids: {}): choose one",
+                ids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+            ))),
+        }
+    }
+
+    /// The key file, and the side-cars of these snapshots or those that are named, as one: a server has one for all of its groups.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of); no key file; a key of the log that does not open.
+    pub fn sidecar(&self, files: &[PathBuf]) -> Result<(Key, Sidecar)> {
+        let kek = self.kek.as_ref().ok_or_else(|| {
+            Error::usage(
+                "keys.json of an encrypted store is made with the key file of the servers (KEK), which is not named",
+            )
+        })?;
+        let kek = read_key(kek)?;
+        let found: BTreeSet<PathBuf> = files.iter().filter_map(|file| sidecar_of(file)).collect();
+        let named: BTreeSet<PathBuf> = self.sidecars.iter().cloned().collect();
+        let (mut all, mut clear) = (Sidecar::default(), BTreeMap::new());
+        for path in if named.is_empty() { found } else { named } {
+            let sidecar = parsed(&path)?;
+            let fault = |fault| Error::new(ErrorKind::Sidecar(fault)).input(&path);
+            for (id, record) in &sidecar.keys {
+                let key = record.open(*id, &kek).map_err(fault)?;
+                let same = clear.entry(*id).or_insert_with(|| (record.purpose, key.clone()));
+                if *same != (record.purpose, key) {
+                    return Err(two_keys(*id, &path));
+                }
+            }
+            all.merge(sidecar);
+        }
+        Ok((kek, all))
+    }
+
     /// Reads the keys; `found`: side-cars that stand beside the inputs. They are opened only if there is a key file for them.
     fn load(&self, found: &[PathBuf]) -> Result<KeyRing> {
         let mut ring = KeyRing::default();
@@ -71,7 +126,7 @@ impl KeyFiles {
         }
         for path in sidecars {
             let fault = |fault| Error::new(ErrorKind::Sidecar(fault)).input(path);
-            let keys = Sidecar::parse(&read_sidecar(path)?).and_then(|sidecar| sidecar.unwrap(&kek)).map_err(fault)?;
+            let keys = parsed(path)?.unwrap(&kek).map_err(fault)?;
             for (id, key) in keys {
                 add(&mut ring, id, key, path)?;
             }
@@ -84,10 +139,14 @@ fn add(ring: &mut KeyRing, id: u32, key: Key, path: &Path) -> Result<()> {
     if ring.add(id, key) {
         return Ok(());
     }
+    Err(two_keys(id, path))
+}
+
+fn two_keys(id: u32, path: &Path) -> Error {
     let words = format!(
         "another file has a different key with id {id}: groups have their own side-cars, which are found beside their data directories"
     );
-    Err(Error::new(ErrorKind::Usage(words)).input(path))
+    Error::new(ErrorKind::Usage(words)).input(path)
 }
 
 /// Reads a file of exactly 32 bytes that only its owner can read, as the server demands.
@@ -108,6 +167,10 @@ fn read_key(path: &Path) -> Result<Key> {
     let mut key = Key::default();
     file.read_exact(key.as_mut_slice()).map_err(|e| Error::io("read", path, e))?;
     Ok(key)
+}
+
+fn parsed(path: &Path) -> Result<Sidecar> {
+    Sidecar::parse(&read_sidecar(path)?).map_err(|fault| Error::new(ErrorKind::Sidecar(fault)).input(path))
 }
 
 fn read_sidecar(path: &Path) -> Result<Vec<u8>> {

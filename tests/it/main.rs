@@ -15,6 +15,7 @@ mod differential;
 mod dry_run;
 mod dynamodb;
 mod encode;
+mod encode_sealed;
 mod encoded;
 mod encrypted;
 mod events;

@@ -8,8 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ekvsnap::format::envelope::{DataKey, Seal, Sealed};
 use ekvsnap::format::frame::{self, Step};
-use ekvsnap::format::keys::{Key, KeyRing, Sidecar, wrap};
+use ekvsnap::format::keys::{Key, KeyRing};
 use ekvsnap::format::mvcc::{self, ValueHeader};
+use ekvsnap::format::sidecar::{Sidecar, wrap};
 use ekvsnap::source::{Access, Source};
 use ekvsnap::survey::{Grain, decrypt};
 

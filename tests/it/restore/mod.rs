@@ -1,6 +1,7 @@
 //! Data directories: what is in them, byte by byte; what is refused; and that each thing a server would fall over is seen.
 
 mod groups;
+mod sealed;
 
 use std::fs;
 use std::path::{Path, PathBuf};
