@@ -253,6 +253,9 @@ pub enum ErrorKind {
         /// The system's answer.
         source: io::Error,
     },
+    /// A system that objects are loaded into could not be reached, or has refused something.
+    #[error("{0}")]
+    Target(String),
     /// What was asked for is not in what can be read of damaged inputs.
     #[error("{0}")]
     Unread(String),

@@ -78,6 +78,8 @@ pub mod format;
 pub mod get;
 pub mod inspect;
 pub mod layouts;
+#[cfg(feature = "load")]
+pub mod load;
 pub mod model;
 pub mod objects;
 pub mod options;

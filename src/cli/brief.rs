@@ -85,6 +85,16 @@ const BRIEFS: &[Brief] = &[
             "ekvsnap restore x.fsm -d d --node n=a:1 --groups 1=a:1,2=a:2 --shard-ranges …",
         ],
     },
+    #[cfg(feature = "load")]
+    Brief {
+        command: "load",
+        flags: &["inputs", "to", "merge", "start_after", "dry_run", "rate_limit", "json"],
+        examples: [
+            "ekvsnap load x.fsm --to dump.rdb",
+            "ekvsnap load backup.tar.zst --to redis://10.0.0.1:6379",
+            "ekvsnap load x.fsm --to redis://10.0.0.1 --start-after redis:user:1",
+        ],
+    },
     Brief {
         command: "pack",
         flags: &["dir", "output", "zstd_level", "force"],

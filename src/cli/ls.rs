@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
 use indicatif::DecimalBytes;
 use serde_json::json;
 
@@ -19,12 +18,11 @@ use crate::decode::Options;
 use crate::decode::filter::{Filter, Pattern};
 use crate::error::{Error, Result};
 use crate::format::adapter;
-use crate::format::b64::URL_SAFE;
 use crate::objects::{Object, describes_scope, of_output, of_snapshots};
 use crate::output::manifest_read::ReadManifest;
 use crate::output::names::unsegment;
 use crate::output::reading::{Named, Output, look};
-use crate::report::visible::is_active;
+use crate::options::typed_name;
 use crate::report::{self, time};
 
 /// The last moment with four digits for its year.
@@ -253,16 +251,7 @@ fn name_of(object: &Object<'_>) -> String {
     let scope = scope_of(object);
     let scoped = object.adapter.scoped().is_some();
     let parts = [Some(&scope[..]).filter(|_| scoped), Some(object.key), object.range];
-    let parts: Vec<String> = parts.into_iter().flatten().map(typed).collect();
-    format!("{}:{}", object.adapter.name(), parts.join("/"))
-}
-
-/// As it can be typed, and shown: other bytes are told in base64.
-fn typed(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if !text.chars().any(is_active) => text.to_owned(),
-        _ => format!("base64:{}", URL_SAFE.encode(bytes)),
-    }
+    typed_name(object.adapter, &parts.into_iter().flatten().collect::<Vec<_>>())
 }
 
 /// One of this kind.

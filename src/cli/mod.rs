@@ -12,6 +12,8 @@ mod get;
 mod inputs;
 mod inspect;
 mod keys;
+#[cfg(feature = "load")]
+mod load;
 mod ls;
 mod out;
 mod pack;
@@ -40,7 +42,7 @@ fn program(help: Help) -> Command {
     let program =
         Command::new("ekvsnap").bin_name("ekvsnap").version(env!("CARGO_PKG_VERSION")).about(about).max_term_width(100);
     let program = program.after_help(exit::TABLE).subcommand_required(true).arg_required_else_help(true);
-    program.subcommands([
+    let program = program.subcommands([
         command::<decode::Args>(help, "decode", "Decode snapshots into a directory tree"),
         command::<inspect::Args>(help, "inspect", "Show what is in a snapshot, and what is large in it"),
         command::<verify::Args>(help, "verify", "Prove that a snapshot is intact, or an output of a decode"),
@@ -51,6 +53,10 @@ fn program(help: Help) -> Command {
         command::<restore::Args>(help, "restore", "Make data directories that servers start from"),
         command::<pack::Args>(help, "pack", "Pack an output of a decode into an archive"),
         command::<unpack::Args>(help, "unpack", "Unpack an output of a decode from an archive"),
+    ]);
+    #[cfg(feature = "load")]
+    let program = program.subcommand(command::<load::Args>(help, "load", "Load objects into running systems"));
+    program.subcommands([
         command::<generated::Completions>(help, "completions", "Print a completion script for a shell"),
         command::<generated::Man>(help, "man", "Print the manual page, or write one for each command"),
     ])
@@ -102,6 +108,8 @@ fn run(name: &str, given: &ArgMatches) -> Result<Exit, clap::Error> {
         "restore" => restore::run(&restore::Args::from_arg_matches(given)?),
         "pack" => pack::run(&pack::Args::from_arg_matches(given)?),
         "unpack" => unpack::run(&unpack::Args::from_arg_matches(given)?),
+        #[cfg(feature = "load")]
+        "load" => load::run(&load::Args::from_arg_matches(given)?),
         "completions" => generated::completions(&generated::Completions::from_arg_matches(given)?),
         _ => generated::man(&generated::Man::from_arg_matches(given)?),
     })

@@ -58,6 +58,12 @@ pub(super) fn line(value: &impl Serialize) {
     });
 }
 
+/// Lines that somebody waits for.
+#[cfg(feature = "load")]
+pub(super) fn flush() {
+    answers().flush();
+}
+
 /// What the program itself is made of: a script, a page, help.
 pub(super) fn own(text: &[u8]) {
     answers().put(|out| out.write_all(text));

@@ -29,6 +29,12 @@ impl Bar {
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }
+
+    /// Writes something to the terminal that the bar is on.
+    #[cfg(feature = "load")]
+    pub fn aside(&self, write: impl FnOnce()) {
+        self.bar.suspend(write);
+    }
 }
 
 impl Progress for Bar {

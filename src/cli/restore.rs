@@ -249,7 +249,7 @@ fn enabling(args: &Args, cluster: &Cluster) -> Vec<String> {
 }
 
 /// A word for a shell.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=,@+".contains(&b);
     if !word.is_empty() && word.bytes().all(plain) {
         return word.to_owned();

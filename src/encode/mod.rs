@@ -11,7 +11,7 @@ mod findings;
 mod marks;
 mod objects;
 mod rows;
-mod shift;
+pub(crate) mod shift;
 
 use std::cell::RefCell;
 use std::io::Write as _;

@@ -12,7 +12,7 @@ use crate::model::sqs::SideRecord;
 
 /// By how many milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Shift(pub i64);
+pub(crate) struct Shift(pub i64);
 
 impl Shift {
     /// A moment; 0 stands for none.

@@ -15,7 +15,7 @@ use crate::survey::Grain;
 use filter::{Filter, Pattern};
 pub use layout::{Layout, LayoutSpec};
 pub use object_name::ObjectName;
-pub(crate) use spelling::spellings;
+pub(crate) use spelling::{spellings, typed_name};
 
 /// Size of a bundle of items where nobody says another.
 const BUNDLE: u64 = 64 << 20;

@@ -1,7 +1,10 @@
 //! Keys as people type them.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+
+use crate::format::adapter::Adapter;
+use crate::report::visible::is_active;
 
 /// What a key on the command line can stand for: itself, or, behind `base64:`, the bytes that base64 says: url-safe or
 /// standard, with padding or without.
@@ -12,6 +15,20 @@ pub(crate) fn spellings(text: &[u8]) -> Vec<Vec<u8>> {
     });
     let decoded = encoded.and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded).or(STANDARD_NO_PAD.decode(encoded)).ok());
     std::iter::once(text.to_vec()).chain(decoded).collect()
+}
+
+/// A name of which [`spellings`] gives the bytes back, as it can be typed and shown: other bytes are told in base64.
+pub(crate) fn typed(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.chars().any(is_active) => text.to_owned(),
+        _ => format!("base64:{}", URL_SAFE.encode(bytes)),
+    }
+}
+
+/// The name of an object: `redis:KEY`, `s3:BUCKET/KEY`, and so on.
+pub(crate) fn typed_name(adapter: Adapter, parts: &[&[u8]]) -> String {
+    let parts: Vec<String> = parts.iter().map(|part| typed(part)).collect();
+    format!("{}:{}", adapter.name(), parts.join("/"))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 18] = [
     &["objects"],
     &["verify"],
     &["inspect", "diff", "encode", "pack", "get", "snapshot"],
-    &["restore"],
+    &["restore", "load"],
     &["cli", "replay"],
 ];
 

@@ -39,6 +39,8 @@ mod layers;
 mod leaving;
 mod library;
 mod live;
+#[cfg(feature = "load")]
+mod load;
 mod ls;
 mod objects;
 mod pack;

@@ -1,0 +1,157 @@
+//! What every target shares: which objects are taken, what is told of them, and how fast they go.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::{Listener, Options, Outcome};
+use crate::encode::shift::Shift;
+use crate::error::{Error, Result};
+use crate::format::Adapter;
+use crate::options::typed_name;
+use crate::report::{Finding, Findings, kinds};
+
+kinds! {
+    Warning LEFT_OUT "load_left_out" "the target cannot store this; it was left out";
+    Warning CHANGED "load_changed" "the target stores this in another form";
+    Note EXPIRED "load_expired" "keys that have expired were not loaded; --shift-times moves expiries with the backup";
+}
+
+/// Bytes between two looks at the clock.
+const LOOK: u64 = 64 << 10;
+
+/// The course of one load.
+pub(super) struct Course<'c> {
+    pub adapter: Adapter,
+    pub shift: Shift,
+    pub listener: &'c dyn Listener,
+    /// Unix milliseconds when the load began.
+    pub now_ms: u64,
+    /// The object that is looked for, behind which the load begins.
+    before: Option<String>,
+    limit: Option<Limit>,
+    counts: BTreeMap<&'static str, u64>,
+    passed_over: u64,
+    left_out: u64,
+    bytes: u64,
+    looked: u64,
+    findings: Findings,
+}
+
+impl<'c> Course<'c> {
+    pub fn new(adapter: Adapter, options: &Options, shift: Shift, listener: &'c dyn Listener) -> Course<'c> {
+        let limit = options.rate_limit.filter(|_| !options.dry_run);
+        Course {
+            adapter,
+            shift,
+            listener,
+            now_ms: u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0),
+            before: options.start_after.clone(),
+            limit: limit.map(|rate| Limit { rate, begun: Instant::now() }),
+            counts: BTreeMap::new(),
+            passed_over: 0,
+            left_out: 0,
+            bytes: 0,
+            looked: 0,
+            findings: Findings::default(),
+        }
+    }
+
+    /// Whether an object is to be loaded; its name is `parts`.
+    pub fn takes(&mut self, parts: &[&[u8]]) -> bool {
+        let Some(before) = &self.before else { return true };
+        self.passed_over += 1;
+        if typed_name(self.adapter, parts) == *before {
+            self.before = None;
+        }
+        false
+    }
+
+    /// The name of an object.
+    pub fn name(&self, parts: &[&[u8]]) -> String {
+        typed_name(self.adapter, parts)
+    }
+
+    /// Bytes of an object are sent. Waits where they would be too fast.
+    #[inline]
+    pub fn sends(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+        if self.bytes - self.looked >= LOOK {
+            self.look();
+        }
+    }
+
+    #[cold]
+    fn look(&mut self) {
+        self.looked = self.bytes;
+        self.listener.bytes(self.bytes);
+        if let Some(limit) = &self.limit {
+            limit.wait(self.bytes);
+        }
+    }
+
+    /// An object was given to the target.
+    #[inline]
+    pub fn loaded(&mut self, kind: &'static str) {
+        *self.counts.entry(kind).or_default() += 1;
+    }
+
+    /// The target cannot store an object, or a part of it.
+    #[cold]
+    pub fn left_out(&mut self, parts: &[&[u8]], why: impl Into<String>) {
+        let (name, why) = (self.name(parts), why.into());
+        self.left_out += 1;
+        self.listener.left_out(&name, &why);
+        self.findings.add(Finding::new(&LEFT_OUT).with("name", name).with("why", why));
+    }
+
+    /// The target stores an object, or a part of it, in another form.
+    #[cold]
+    pub fn changed(&mut self, parts: &[&[u8]], how: impl Into<String>) {
+        let name = self.name(parts);
+        self.findings.add(Finding::new(&CHANGED).with("name", name).with("how", how.into()));
+    }
+
+    /// An object has expired.
+    #[cold]
+    pub fn expired(&mut self, parts: &[&[u8]]) {
+        let name = self.name(parts);
+        self.findings.add(Finding::new(&EXPIRED).with("name", name));
+    }
+
+    /// Adds what the read of the inputs noticed.
+    pub fn noticed(&mut self, findings: Findings) {
+        self.findings.merge(findings);
+    }
+
+    /// The load is done.
+    ///
+    /// # Errors
+    /// The object behind which it should begin is not there.
+    pub fn finish(self) -> Result<Outcome> {
+        if let Some(before) = self.before {
+            return Err(Error::usage(format!("{before}, behind which the load should begin, is not among the objects")));
+        }
+        Ok(Outcome {
+            objects: self.counts.into_iter().collect(),
+            left_out: self.left_out,
+            passed_over: self.passed_over,
+            bytes: self.bytes,
+            findings: self.findings,
+            ..Outcome::default()
+        })
+    }
+}
+
+/// Bytes for each second.
+struct Limit {
+    rate: u64,
+    begun: Instant,
+}
+
+impl Limit {
+    /// Sleeps until so many bytes may have been sent.
+    fn wait(&self, bytes: u64) {
+        let due = Duration::from_secs_f64(bytes as f64 / self.rate.max(1) as f64);
+        std::thread::sleep(due.saturating_sub(self.begun.elapsed()));
+    }
+}

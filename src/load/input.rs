@@ -1,0 +1,141 @@
+//! Objects of one adapter: of a snapshot as its adapter gives them, of an output as it is read back.
+
+use std::path::{Path, PathBuf};
+
+use super::{Input, Options, wanted};
+use crate::adapters::redis;
+use crate::dataset::DataSet;
+use crate::decode::{Progress, survey};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::adapter::{self, Adapter};
+use crate::layouts::reading::output::{self, Visitor};
+use crate::options;
+use crate::output::manifest_read::ReadManifest;
+use crate::output::reading::{Named, Output, look};
+use crate::report::{Finding, Findings, kinds};
+use crate::survey::last_commit_ts as ts_of;
+
+kinds! {
+    Warning ASIDE "load_not_served" "files below _orphans and ERRORS.jsonl: the server did not serve what is in them, and it was not loaded";
+    Warning SKIPPED "load_output_incomplete" "the decode could not read all rows; what it passed over (ERRORS.jsonl) was not loaded";
+}
+
+/// The newest commit timestamp that the inputs tell.
+///
+/// # Errors
+/// An input that cannot be read.
+pub(super) fn last_commit_ts(input: &Input) -> Result<u64> {
+    let each: Vec<u64> = match input {
+        Input::Snapshots(sources) => sources.iter().map(ts_of).collect::<Result<_>>()?,
+        Input::Outputs(paths) => {
+            let ts = |path: &PathBuf| Ok(ReadManifest::of(&mut opened(path)?)?.last_commit_ts());
+            paths.iter().map(ts).collect::<Result<_>>()?
+        }
+    };
+    Ok(each.into_iter().max().unwrap_or(0))
+}
+
+/// Gives all objects of an adapter, and tells what was noticed.
+///
+/// # Errors
+/// An input that cannot be read or is damaged, and what the visitor gives.
+pub(super) fn read<V: Visitor>(
+    input: &Input,
+    adapter: Adapter,
+    options: &Options,
+    progress: &(impl Progress + ?Sized),
+    visitor: &mut V,
+) -> Result<Findings> {
+    match input {
+        Input::Snapshots(sources) => {
+            let options = wanted(adapter, options);
+            let set = survey(sources, &options, &Forward(progress))?.set;
+            set.check_keys()?;
+            let findings = of_snapshot(&set, adapter, &options, &Forward(progress), visitor)?;
+            set.check_unchanged()?;
+            Ok(findings)
+        }
+        Input::Outputs(paths) => {
+            let mut findings = Findings::default();
+            progress.begin("load", paths.len() as u64);
+            for path in paths {
+                of_output(path, adapter, visitor, &mut findings)?;
+                progress.advance(1);
+            }
+            Ok(findings)
+        }
+    }
+}
+
+/// A listener is a progress, but cannot be named as one.
+struct Forward<'p, P: ?Sized>(&'p P);
+
+impl<P: Progress + ?Sized> Progress for Forward<'_, P> {
+    fn begin(&self, stage: &'static str, steps: u64) {
+        self.0.begin(stage, steps);
+    }
+
+    fn advance(&self, steps: u64) {
+        self.0.advance(steps);
+    }
+
+    fn bytes(&self, bytes: u64) {
+        self.0.bytes(bytes);
+    }
+}
+
+fn of_output(path: &Path, adapter: Adapter, visitor: &mut impl Visitor, findings: &mut Findings) -> Result<()> {
+    let named = |error: Error| if error.path().is_none() { error.input(path) } else { error };
+    let manifest = ReadManifest::of(&mut opened(path)?)?;
+    let made = options::Options::of_readable(&manifest)?;
+    let mut open = || opened(path);
+    let seen = output::read(&mut open, made.layout, &[adapter], &std::env::temp_dir(), visitor).map_err(named)?;
+    let name = path.to_string_lossy();
+    for (kind, what, count) in [(&ASIDE, "files", seen.aside), (&SKIPPED, "places", manifest.skipped)] {
+        if count > 0 {
+            findings.add(Finding::new(kind).with("output", name.as_ref()).with(what, count));
+        }
+    }
+    Ok(())
+}
+
+fn opened(path: &Path) -> Result<Output> {
+    match look(path)? {
+        Named::Output(output) => Ok(output),
+        _ => Err(Error::new(ErrorKind::Output("it is no output of a decode".into())).input(path)),
+    }
+}
+
+fn of_snapshot<V: Visitor>(
+    set: &DataSet<'_>,
+    adapter: Adapter,
+    options: &options::Options,
+    progress: &dyn Progress,
+    visitor: &mut V,
+) -> Result<Findings> {
+    match adapter {
+        adapter::REDIS => keys(set, options, progress, visitor),
+        _ => Err(Error::usage(format!("objects of {} cannot be loaded", adapter.name()))),
+    }
+}
+
+fn keys(
+    set: &DataSet<'_>,
+    options: &options::Options,
+    progress: &dyn Progress,
+    visitor: &mut impl Visitor,
+) -> Result<Findings> {
+    let splits = redis::Splits::new(set);
+    let (mut findings, mut reached) = (Findings::default(), 0);
+    redis::malformed_keys(set, &splits.malformed, &mut findings)?;
+    progress.begin("load", splits.all.len() as u64);
+    for split in &splits.all {
+        let read = redis::read(set, &splits, split, options, visitor)?;
+        reached += read.items_reached;
+        findings.merge(read.findings);
+        crate::run::note_shared(read.shared, &mut findings);
+        progress.advance(1);
+    }
+    redis::unreachable_items(set, reached, options, visitor, &mut findings)?;
+    Ok(findings)
+}

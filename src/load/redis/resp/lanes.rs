@@ -1,0 +1,159 @@
+//! Connections: a thread for each sends batches and compares the replies.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use redis::{Connection, RedisError, Value};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::load::Listener;
+
+/// How long a server may take to answer a connection.
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
+/// How long it may take to answer a batch: it can be busy with a save.
+const ANSWER: Duration = Duration::from_secs(300);
+/// Batches of a lane that wait.
+const WAITING: usize = 2;
+
+/// Commands that go out together.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub bytes: Vec<u8>,
+    /// The reply that each command wants.
+    pub wants: Vec<Want>,
+    /// The name of the last key that is complete with this batch, and how many keys are.
+    pub complete: Option<(String, u64)>,
+}
+
+/// A reply that is right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    /// Anything but an error.
+    Any,
+    /// A number: of elements that were added, or that are there.
+    Number(i64),
+}
+
+/// Where batches go.
+pub(super) struct Lanes<'l> {
+    lanes: Vec<SyncSender<(u64, Batch)>>,
+    at: usize,
+    /// The number of the next batch.
+    next: u64,
+    shared: &'l Shared<'l>,
+}
+
+/// What the lanes share.
+struct Shared<'l> {
+    shown: &'l str,
+    listener: &'l dyn Listener,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    failed: Option<Error>,
+    /// The first batch that is not answered.
+    answered: u64,
+    /// Batches behind it that are.
+    early: BTreeMap<u64, Option<(String, u64)>>,
+}
+
+impl Shared<'_> {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A batch was answered: tells the position if it has moved.
+    fn answered(&self, number: u64, complete: Option<(String, u64)>) {
+        let mut state = self.state();
+        state.early.insert(number, complete);
+        let mut position = None;
+        loop {
+            let next = state.answered;
+            let Some(complete) = state.early.remove(&next) else { break };
+            state.answered += 1;
+            position = complete.or(position);
+        }
+        drop(state);
+        if let Some((name, objects)) = position {
+            self.listener.position(&name, objects);
+        }
+    }
+}
+
+impl Lanes<'_> {
+    /// Sends a batch. Behind it, another lane may go on, unless a key is in the middle.
+    pub fn send(&mut self, batch: Batch, is_middle: bool) -> Result<()> {
+        let sent = self.lanes.get(self.at).is_some_and(|lane| lane.send((self.next, batch)).is_ok());
+        if !sent {
+            let failed = self.shared.state().failed.take();
+            return Err(failed.unwrap_or_else(|| Error::internal("a connection is gone")));
+        }
+        self.next += 1;
+        if !is_middle {
+            self.at = (self.at + 1) % self.lanes.len();
+        }
+        Ok(())
+    }
+}
+
+/// Runs `work` with a lane for each connection, and waits for all replies.
+pub(super) fn run<T>(
+    connections: Vec<Connection>,
+    shown: &str,
+    listener: &dyn Listener,
+    work: impl FnOnce(Lanes<'_>) -> Result<T>,
+) -> Result<T> {
+    let shared = Shared { shown, listener, state: Mutex::default() };
+    let done = std::thread::scope(|scope| {
+        let mut lanes = Vec::new();
+        for connection in connections {
+            let (sender, receiver) = sync_channel(WAITING);
+            lanes.push(sender);
+            let shared = &shared;
+            scope.spawn(move || {
+                if let Err(error) = lane(connection, &receiver, shared) {
+                    shared.state().failed.get_or_insert(error);
+                }
+            });
+        }
+        // With the lanes' end that of the threads comes.
+        work(Lanes { lanes, at: 0, next: 0, shared: &shared })
+    });
+    let failed = shared.state().failed.take();
+    match failed {
+        Some(error) => Err(error),
+        None => done,
+    }
+}
+
+fn lane(mut connection: Connection, batches: &Receiver<(u64, Batch)>, shared: &Shared<'_>) -> Result<()> {
+    let failed = |e: &RedisError| failed(shared.shown, e);
+    connection.set_read_timeout(Some(ANSWER)).map_err(|e| failed(&e))?;
+    while let Ok((number, batch)) = batches.recv() {
+        connection.send_packed_command(&batch.bytes).map_err(|e| failed(&e))?;
+        for want in &batch.wants {
+            match connection.recv_response().map_err(|e| failed(&e))? {
+                Value::ServerError(e) => return Err(failed(&e.into())),
+                Value::Int(got) if *want != Want::Any && *want != Want::Number(got) => {
+                    return Err(Error::new(ErrorKind::Target(format!(
+                        "{} answered {got} where {want:?} is right: something else writes to it, or an element is there twice",
+                        shared.shown
+                    ))));
+                }
+                _ => {}
+            }
+        }
+        shared.answered(number, batch.complete);
+    }
+    Ok(())
+}
+
+/// An error of the server or of the connection to it.
+#[cold]
+pub(super) fn failed(shown: &str, e: &RedisError) -> Error {
+    Error::new(ErrorKind::Target(format!("{shown}: {e}")))
+}

@@ -1,0 +1,81 @@
+//! Where objects are loaded into.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::format::adapter::{self, Adapter};
+
+/// A target, as the command line names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A file that Redis loads when it starts.
+    Rdb(PathBuf),
+    /// A Redis server: `redis://` or, encrypted, `rediss://`.
+    Redis(String),
+}
+
+/// What a target can be, in words.
+const WANTED: &str = "want redis://HOST:PORT, rediss://HOST:PORT, or a file that ends in .rdb";
+
+impl Target {
+    /// The adapter whose objects it takes.
+    pub fn adapter(&self) -> Adapter {
+        match self {
+            Target::Rdb(_) | Target::Redis(_) => adapter::REDIS,
+        }
+    }
+
+    /// What it is called in messages: without a password.
+    pub fn shown(&self) -> String {
+        match self {
+            Target::Rdb(path) => path.display().to_string(),
+            Target::Redis(url) => without_password(url),
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Target, String> {
+        match text.split_once("://").map(|(scheme, _)| scheme) {
+            Some("redis" | "rediss") => Ok(Target::Redis(text.to_owned())),
+            Some(scheme) => Err(format!("unknown kind of target {scheme}://: {WANTED}")),
+            None if text.ends_with(".rdb") => Ok(Target::Rdb(text.into())),
+            None => Err(WANTED.to_owned()),
+        }
+    }
+}
+
+/// A URL without what stands before `@`.
+pub(super) fn without_password(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let authority = rest.find('/').unwrap_or(rest.len());
+            let begin = rest[..authority].rfind('@').map_or(0, |at| at + 1);
+            format!("{scheme}://{}", &rest[begin..])
+        }
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets() {
+        let shown = |text: &str| text.parse::<Target>().map(|target| target.shown());
+        for (text, want) in [
+            ("redis://:secret@h:1/2", "redis://h:1/2"),
+            ("rediss://user:p@ss@h", "rediss://h"),
+            ("redis://h/a@b", "redis://h/a@b"),
+            ("x/dump.rdb", "x/dump.rdb"),
+        ] {
+            assert_eq!(shown(text).as_deref(), Ok(want));
+        }
+        for bad in ["", "dump", "http://h", "redis:h"] {
+            assert!(shown(bad).is_err(), "{bad}");
+        }
+    }
+}
