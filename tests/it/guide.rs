@@ -7,8 +7,20 @@ use std::process::{Command, Stdio};
 use crate::kit::command::{code, ekvsnap};
 
 /// Commands that read something.
-const COMMANDS: [&str; 10] =
-    ["decode", "inspect", "verify", "diff", "get", "ls", "encode", "restore", "pack", "unpack"];
+const COMMANDS: &[&str] = &[
+    "decode",
+    "inspect",
+    "verify",
+    "diff",
+    "get",
+    "ls",
+    "encode",
+    "restore",
+    #[cfg(feature = "load")]
+    "load",
+    "pack",
+    "unpack",
+];
 
 /// A command and the lines that it should print.
 struct Example {
@@ -65,7 +77,7 @@ fn every_example_is_true() {
 
 #[test]
 fn long_help_names_exit_codes() {
-    for command in COMMANDS {
+    for &command in COMMANDS {
         let out = ekvsnap(Path::new("/"), &[command, "--help"]);
         assert_eq!(code(&out), 0);
         let text = String::from_utf8(out.stdout).unwrap();
@@ -78,7 +90,7 @@ fn long_help_names_exit_codes() {
 /// On a screen of 24 lines of 80 columns: the flags that most runs need, and three examples.
 #[test]
 fn short_help_fits_a_screen() {
-    for command in COMMANDS {
+    for &command in COMMANDS {
         let mut program = Command::new(env!("CARGO_BIN_EXE_ekvsnap"));
         let out = program.args([command, "-h"]).env("COLUMNS", "80").output().unwrap();
         let text = String::from_utf8(out.stdout).unwrap();

@@ -5,7 +5,7 @@ use ekvsnap::format::{self, container, frame, mvcc};
 use ekvsnap::source::crc::crc32_ieee;
 
 /// A snapshot under construction: rows in any order, sorted when built.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     rows: Vec<(Vec<u8>, Vec<u8>)>,
     last_commit_ts: Option<u64>,

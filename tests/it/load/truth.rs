@@ -79,7 +79,7 @@ impl Visitor for Collect {
             return self.put(key, Value::String(value.to_vec()));
         }
         let mut members = BTreeSet::new();
-        blob::set(value, |member| drop(members.insert(member.to_vec()))).unwrap();
+        blob::set(value, |member| members.extend([member.to_vec()])).unwrap();
         self.put(key, Value::Members(members))
     }
 
