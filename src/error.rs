@@ -468,6 +468,7 @@ impl Error {
                 | ErrorKind::MissingKeys { .. }
                 | ErrorKind::Sidecar(_)
                 | ErrorKind::KeyFile(_)
+                | ErrorKind::Target(_)
         )
     }
 }

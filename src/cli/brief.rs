@@ -88,7 +88,7 @@ const BRIEFS: &[Brief] = &[
     #[cfg(feature = "load")]
     Brief {
         command: "load",
-        flags: &["inputs", "to", "merge", "start_after", "dry_run", "rate_limit", "json"],
+        flags: &["inputs", "to", "merge", "start_after", "dry_run", "json"],
         examples: [
             "ekvsnap load x.fsm --to dump.rdb",
             "ekvsnap load backup.tar.zst --to redis://10.0.0.1:6379",

@@ -19,10 +19,10 @@ use crate::decode::filter::{Filter, Pattern};
 use crate::error::{Error, Result};
 use crate::format::adapter;
 use crate::objects::{Object, describes_scope, of_output, of_snapshots};
+use crate::options::typed_name;
 use crate::output::manifest_read::ReadManifest;
 use crate::output::names::unsegment;
 use crate::output::reading::{Named, Output, look};
-use crate::options::typed_name;
 use crate::report::{self, time};
 
 /// The last moment with four digits for its year.

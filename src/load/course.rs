@@ -129,7 +129,9 @@ impl<'c> Course<'c> {
     /// The object behind which it should begin is not there.
     pub fn finish(self) -> Result<Outcome> {
         if let Some(before) = self.before {
-            return Err(Error::usage(format!("{before}, behind which the load should begin, is not among the objects")));
+            return Err(Error::usage(format!(
+                "{before}, behind which the load should begin, is not among the objects"
+            )));
         }
         Ok(Outcome {
             objects: self.counts.into_iter().collect(),

@@ -75,14 +75,23 @@ pub(super) struct Keys<'c, S: KeySink> {
 
 impl<'c, S: KeySink> Keys<'c, S> {
     pub fn new(sink: S, course: Course<'c>) -> Self {
-        Keys { sink, course, taken: false, begun: false, elements: 0, greatest: StreamId::default(), sketch: Vec::new() }
+        Keys {
+            sink,
+            course,
+            taken: false,
+            begun: false,
+            elements: 0,
+            greatest: StreamId::default(),
+            sketch: Vec::new(),
+        }
     }
 
     /// When a key expires, as Redis can say it.
     fn expiry(&mut self, key: &Key<'_>) -> Option<u64> {
         let at = self.course.shift.key(key).expire_at_ms?;
         if i64::try_from(at).is_err() {
-            self.course.changed(&[key.name], format!("it expires at {at}, which is too late for Redis: it never expires"));
+            self.course
+                .changed(&[key.name], format!("it expires at {at}, which is too late for Redis: it never expires"));
             return None;
         }
         // Redis takes no moment before the first millisecond of 1970.

@@ -15,15 +15,8 @@ use crate::kit::command::{code, ekvsnap};
 use crate::kit::fixtures::{load as fixture, snapshots};
 
 /// Corpora with Redis keys.
-pub const CORPORA: [&str; 7] = [
-    "redis-small",
-    "redis-nasty",
-    "expired-retype",
-    "stale-ttl",
-    "incr-poison",
-    "mvcc-interleave",
-    "two-groups",
-];
+pub const CORPORA: [&str; 7] =
+    ["redis-small", "redis-nasty", "expired-retype", "stale-ttl", "incr-poison", "mvcc-interleave", "two-groups"];
 
 /// Hears nothing.
 struct Deaf;

@@ -146,7 +146,11 @@ fn listpack(pack: &[u8]) -> Vec<Vec<u8>> {
         };
         let len = rest.len() - reader.0.len();
         // As Redis computes it, thresholds included.
-        let size = [127, 16383, 2_097_151, 268_435_455].iter().filter(|most| len > **most || (**most > 127 && len == **most)).count() + 1;
+        let size = [127, 16383, 2_097_151, 268_435_455]
+            .iter()
+            .filter(|most| len > **most || (**most > 127 && len == **most))
+            .count()
+            + 1;
         let back = reader.take(size).iter().fold(0, |len, byte| len << 7 | usize::from(byte & 0x7f));
         assert_eq!(back, len);
         elements.push(element);

@@ -207,10 +207,11 @@ fn killed(dir: &Path, args: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ekvsnap"));
     let mut child = command.current_dir(dir).args(args).stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let position = lines.map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap()).find_map(|line| {
-        let objects = line["objects"].as_u64()?;
-        (line["event"] == "loading" && objects >= 500).then(|| line["position"].as_str().unwrap().to_owned())
-    });
+    let position =
+        lines.map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap()).find_map(|line| {
+            let objects = line["objects"].as_u64()?;
+            (line["event"] == "loading" && objects >= 500).then(|| line["position"].as_str().unwrap().to_owned())
+        });
     child.kill().unwrap();
     child.wait().unwrap();
     position.expect("it tells a position before it ends")

@@ -121,7 +121,10 @@ impl File<'_> {
     /// A server dies of a hash, set or sorted set that has an element twice. Elements come in ascending order, so that is seen at once.
     fn ascends(&mut self, name: &[u8], element: &[u8]) -> Result<()> {
         if !self.previous.is_empty() && self.previous[1..] >= *element {
-            return Err(repeated(&format!("elements of the key \"{}\" are not in ascending order", name.escape_ascii())));
+            return Err(repeated(&format!(
+                "elements of the key \"{}\" are not in ascending order",
+                name.escape_ascii()
+            )));
         }
         self.previous.clear();
         // The first byte tells an empty element from none.
@@ -135,7 +138,7 @@ impl File<'_> {
         self.previous.clear();
         self.nodes = Nodes::default();
         if self.body.is_rolled() {
-            self.body = SpooledTempFile::new_in(HELD, &self.scratch);
+            self.body = SpooledTempFile::new_in(HELD, self.scratch);
             return Ok(());
         }
         let emptied = self.body.rewind().and_then(|()| self.body.set_len(0));
@@ -174,9 +177,10 @@ impl KeySink for File<'_> {
                 string_into(member, &mut self.bytes);
                 self.bytes.extend_from_slice(&score.to_le_bytes());
             }
-            Element::Entry(id, entry) => self.nodes.entry(id, entry, &mut self.bytes).map_err(|why| {
-                repeated(&format!("entry {id} of the stream \"{}\": {why}", name.escape_ascii()))
-            })?,
+            Element::Entry(id, entry) => self
+                .nodes
+                .entry(id, entry, &mut self.bytes)
+                .map_err(|why| repeated(&format!("entry {id} of the stream \"{}\": {why}", name.escape_ascii())))?,
         }
         if self.bytes.len() >= PIECE { self.settle() } else { Ok(()) }
     }
