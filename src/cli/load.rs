@@ -103,6 +103,11 @@ pub(super) fn run(args: &Args) -> Exit {
 }
 
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
+    let adapter = args.to.adapter();
+    if !args.choice.adapters().contains(&adapter) {
+        let name = adapter.name();
+        return Err(Error::command_line(format!("the target takes objects of {name}, which --adapter leaves out")));
+    }
     let options = Options {
         decode: options::Options {
             as_of: args.as_of,
