@@ -91,7 +91,7 @@ fn orphans_have_a_file_for_each_generation() {
     let tally = &decoded.outcome.manifest.adapters.tally;
     let scopes: Vec<(&str, &str, u64)> = tally
         .of(adapter::DYNAMODB)
-        .flat_map(|(scope, kinds)| kinds.into_iter().map(move |k| (scope, k.0, k.1)))
+        .flat_map(|(scope, kinds)| kinds.iter().map(move |k| (scope, k.0, k.1)))
         .collect();
     assert_eq!(scopes, [("_orphans/%5Forphans", "orphans", 2), ("_orphans/t", "orphans", 4), ("t", "items", 1)]);
 }
