@@ -89,10 +89,8 @@ fn orphans_have_a_file_for_each_generation() {
     assert_eq!(decoded.text(&path), "{\"key\":\"\u{7f}\\\\\",\"Item\":{\"v\":{\"S\":\"y\"}}}\n");
     assert!(with(&snapshot, |o| o.include_orphans = true).has(&path.replace(".jsonl", "/items/%7F%5C.json")));
     let tally = &decoded.outcome.manifest.adapters.tally;
-    let scopes: Vec<(&str, &str, u64)> = tally
-        .of(adapter::DYNAMODB)
-        .flat_map(|(scope, kinds)| kinds.iter().map(move |k| (scope, k.0, k.1)))
-        .collect();
+    let scopes: Vec<(&str, &str, u64)> =
+        tally.of(adapter::DYNAMODB).flat_map(|(scope, kinds)| kinds.iter().map(move |k| (scope, k.0, k.1))).collect();
     assert_eq!(scopes, [("_orphans/%5Forphans", "orphans", 2), ("_orphans/t", "orphans", 4), ("t", "items", 1)]);
 }
 
