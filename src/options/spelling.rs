@@ -1,7 +1,7 @@
 //! Keys as people type them.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use crate::format::adapter::Adapter;
 use crate::report::visible::is_active;
@@ -21,7 +21,7 @@ pub(crate) fn spellings(text: &[u8]) -> Vec<Vec<u8>> {
 pub(crate) fn typed(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.chars().any(is_active) => text.to_owned(),
-        _ => format!("base64:{}", URL_SAFE.encode(bytes)),
+        _ => format!("base64:{}", URL_SAFE_NO_PAD.encode(bytes)),
     }
 }
 
