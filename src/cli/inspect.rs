@@ -280,7 +280,8 @@ fn object_tables(objects: &Report, top: usize, width: usize, text: &mut String) 
 fn largest_table(objects: &Report, width: usize, text: &mut String) {
     let mut table = Table::new(&["largest", "bytes"], 1);
     for large in &objects.largest {
-        let name = object_name(large.adapter, &large.scope, &large.key, large.range.as_ref());
+        let cut = || object_name(large.adapter, &large.scope, &large.key, large.range.as_ref());
+        let name = large.name.clone().unwrap_or_else(cut);
         table.row([format!("{name} ({})", large.kind), bytes(large.bytes)]);
     }
     if !table.is_empty() {

@@ -18,10 +18,8 @@ use crate::decode::Options;
 use crate::decode::filter::{Filter, Pattern};
 use crate::error::{Error, Result};
 use crate::format::adapter;
-use crate::objects::{Object, describes_scope, of_output, of_snapshots};
-use crate::options::typed_name;
+use crate::objects::{Object, describes_scope, name_of, of_output, of_snapshots, scope_of};
 use crate::output::manifest_read::ReadManifest;
-use crate::output::names::unsegment;
 use crate::output::reading::{Named, Output, look};
 use crate::report::{self, time};
 
@@ -181,11 +179,6 @@ fn is_wanted(filter: &Filter, object: &Object<'_>) -> bool {
     is_taken && filter.takes_size(size)
 }
 
-/// The name of a table, bucket or queue, of which the object has the segment that the output has.
-fn scope_of(object: &Object<'_>) -> Vec<u8> {
-    unsegment(object.scope).unwrap_or_else(|| object.scope.as_bytes().to_vec())
-}
-
 /// How objects are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -244,14 +237,6 @@ fn moment(ms: u64) -> String {
         time::millis_into(ms, &mut text);
     }
     if text.is_empty() { ms.to_string() } else { String::from_utf8_lossy(&text).into_owned() }
-}
-
-/// The name by which `get` finds the object.
-fn name_of(object: &Object<'_>) -> String {
-    let scope = scope_of(object);
-    let scoped = object.adapter.scoped().is_some();
-    let parts = [Some(&scope[..]).filter(|_| scoped), Some(object.key), object.range];
-    typed_name(object.adapter, &parts.into_iter().flatten().collect::<Vec<_>>())
 }
 
 /// One of this kind.

@@ -7,13 +7,15 @@ use serde::Serialize;
 
 use super::prefixes::Prefixes;
 use crate::format::Adapter;
-use crate::objects::Object;
+use crate::objects::{Object, name_of};
 use crate::report::Value;
 
 /// Bytes of a prefix that count.
 const LONGEST_PREFIX: usize = 256;
 /// Prefixes that a report has, at least.
 const SHOWN_PREFIXES: usize = 100;
+/// Bytes of a key whose object is named as a whole.
+const LONGEST_NAME: usize = 1024;
 /// Powers of two by which sizes are told apart.
 const SIZES: usize = 65;
 
@@ -63,6 +65,9 @@ pub struct Large {
     pub scope: String,
     /// As of [`Scope`].
     pub kind: &'static str,
+    /// The name by which `get` finds it; not there if its key is too long to be shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Its key, cut short if need be.
     pub key: Value,
     /// The value of its range attribute.
@@ -297,9 +302,12 @@ impl Census {
 }
 
 fn large((bytes, Reverse((adapter, scope, kind, key, range)), expire_at_ms): Rank) -> Large {
+    let object = Object { key: &key, range: range.as_deref(), ..Object::scope(adapter, kind, &scope, bytes, None) };
+    let is_short = key.len() + range.as_ref().map_or(0, Vec::len) <= LONGEST_NAME;
+    let name = is_short.then(|| name_of(&object));
     let value = |key: &[u8]| Value::from(key).cut();
-    let range = range.as_deref().map(value);
-    Large { adapter: adapter.name(), scope, kind, key: value(&key), range, bytes, expire_at_ms }
+    let (key, range) = (value(&key), range.as_deref().map(value));
+    Large { adapter: adapter.name(), scope, kind, name, key, range, bytes, expire_at_ms }
 }
 
 fn prefix(((adapter, scope, prefix), sum): ((Adapter, String, Vec<u8>), Sum)) -> Prefix {

@@ -22,8 +22,10 @@ use crate::decode::{Filled, Layout, Options, Progress, fill, on_threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::adapter;
 use crate::layouts::place::{Place, Shape};
+use crate::options::typed_name;
 use crate::output::checksums::Digest;
 use crate::output::json::{self, Escape};
+use crate::output::names::unsegment;
 pub use crate::output::observer::{Mark, Object};
 use crate::output::observer::{Secret, Stream, observed, observed_both};
 use crate::output::tap::{Chunk, Part, tapped};
@@ -39,6 +41,24 @@ use schema::SchemaText;
 /// Whether an object of this kind is a table, bucket or queue itself.
 pub fn describes_scope(kind: &str) -> bool {
     matches!(kind, "tables" | "buckets" | "queues")
+}
+
+/// The name of a table, bucket or queue, of which the object has the segment that the output has.
+pub(crate) fn scope_of(object: &Object<'_>) -> Vec<u8> {
+    unsegment(object.scope).unwrap_or_else(|| object.scope.as_bytes().to_vec())
+}
+
+/// The name by which `get` finds the object.
+pub(crate) fn name_of(object: &Object<'_>) -> String {
+    let scope = scope_of(object);
+    let scoped = object.adapter.scoped().is_some();
+    let parts = [Some(&scope[..]).filter(|_| scoped), Some(object.key), object.range];
+    let name = typed_name(object.adapter, &parts.into_iter().flatten().collect::<Vec<_>>());
+    // A path begins at the root.
+    match name.split_once(':') {
+        Some((fs, path)) if object.adapter.has_paths() && path.as_bytes() == object.key => format!("{fs}:/{path}"),
+        _ => name,
+    }
 }
 
 /// Decodes snapshots and gives their logical objects; nothing is written.

@@ -180,11 +180,55 @@ fn the_page_in_a_browser() {
     }
 }
 
+/// axe-core finds nothing wrong at any width, in neither colour scheme; a page that it must complain about shows that it looked.
+#[test]
+#[ignore = "needs Chromium and axe-core (AXE: the path of axe.min.js), which .ci/run installs: cargo test -- --ignored in_a_browser"]
+fn the_page_is_accessible_in_a_browser() {
+    let axe = std::fs::read_to_string(std::env::var("AXE").expect("AXE: the path of axe.min.js")).unwrap();
+    let dir = with(&CORPORA);
+    let broken = dir.path().join("broken.html");
+    std::fs::write(&broken, "<!doctype html><html lang=en><title>x</title><main><h1>x</h1><img src=x></main></html>")
+        .unwrap();
+    assert!(violations(&broken, &axe, "light", 800).contains("image-alt"));
+    for corpus in CORPORA {
+        let page = format!("{corpus}.html");
+        json(dir.path(), &[&format!("{corpus}.fsm"), "--html", &page]);
+        for (scheme, width) in [("light", 400), ("dark", 800), ("light", 1400)] {
+            let found = violations(&dir.path().join(&page), &axe, scheme, width);
+            assert_eq!(found, "[]", "{corpus}, {scheme}, {width} pixels");
+        }
+    }
+}
+
+/// What axe-core finds wrong with a page, all of it unfolded: its rules with the first place of each.
+fn violations(page: &Path, axe: &str, scheme: &str, width: u32) -> String {
+    let html = std::fs::read_to_string(page).unwrap();
+    let looked = page.with_extension("looked.html");
+    let run = format!(
+        "<script>{axe}</script><script>document.documentElement.style.colorScheme = '{scheme}';
+        for (const folded of document.querySelectorAll('details')) folded.open = true;
+        axe.run().then(({{ violations }}) => {{
+          document.body.dataset.axe = JSON.stringify(violations.map(({{ id, nodes }}) => [id, nodes[0].target.join()]));
+        }});</script></html>"
+    );
+    std::fs::write(&looked, html.replace("</html>", &run)).unwrap();
+    let dom = browsed(&looked, &[&format!("--window-size={width},900"), "--virtual-time-budget=60000"]);
+    let found =
+        dom.split_once("data-axe=\"").unwrap_or_else(|| panic!("{}: axe-core came to no end", page.display())).1;
+    found.split_once('"').unwrap().0.replace("&quot;", "'")
+}
+
 fn rendered(page: &Path) -> String {
+    browsed(page, &[])
+}
+
+/// The page's document after its scripts have run.
+fn browsed(page: &Path, more: &[&str]) -> String {
     let flags = ["--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND", "--dump-dom"];
+    let url = format!("file://{}", page.display());
     let browser = ["chromium", "chromium-browser", "google-chrome"]
         .into_iter()
-        .find_map(|name| Command::new(name).args(flags).arg(format!("file://{}", page.display())).output().ok());
+        .find_map(|name| Command::new(name).args(flags).args(more).arg(&url).output().ok());
     String::from_utf8(browser.expect("Chromium in PATH").stdout).unwrap()
 }
 
