@@ -96,11 +96,17 @@ impl<'c> Course<'c> {
     }
 
     /// The target cannot store an object, or a part of it.
-    #[cold]
     pub fn left_out(&mut self, parts: &[&[u8]], why: impl Into<String>) {
-        let (name, why) = (self.name(parts), why.into());
+        let name = self.name(parts);
+        self.left_out_named(&name, why);
+    }
+
+    /// The same by the name of the object.
+    #[cold]
+    pub fn left_out_named(&mut self, name: &str, why: impl Into<String>) {
+        let why = why.into();
         self.left_out += 1;
-        self.listener.left_out(&name, &why);
+        self.listener.left_out(name, &why);
         self.findings.add(Finding::new(&LEFT_OUT).with("name", name).with("why", why));
     }
 

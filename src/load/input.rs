@@ -3,16 +3,24 @@
 use std::path::{Path, PathBuf};
 
 use super::{Input, Options, wanted};
-use crate::adapters::redis;
+use crate::adapters::dynamodb::{self, Tables};
+use crate::adapters::{redis, s3};
 use crate::dataset::DataSet;
-use crate::decode::{Progress, survey};
+use crate::decode::{Progress, decode, survey};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::Family;
 use crate::format::adapter::{self, Adapter};
+use crate::format::dynamodb::Schema;
+use crate::format::dynamodb::keys::table_name;
 use crate::layouts::reading::output::{self, Visitor};
+use crate::model::dynamodb::Table;
 use crate::options;
+use crate::options::Layout;
 use crate::output::manifest_read::ReadManifest;
 use crate::output::reading::{Named, Output, look};
 use crate::report::{Finding, Findings, kinds};
+use crate::run::note_shared;
+use crate::source::Source;
 use crate::survey::last_commit_ts as ts_of;
 
 kinds! {
@@ -47,6 +55,8 @@ pub(super) fn read<V: Visitor>(
     visitor: &mut V,
 ) -> Result<Findings> {
     match input {
+        // Messages stand in the order of their IDs: lines have them in that in which they were sent.
+        Input::Snapshots(sources) if adapter == adapter::SQS => messages(sources, options, progress, visitor),
         Input::Snapshots(sources) => {
             let options = wanted(adapter, options);
             let set = survey(sources, &options, &Forward(progress))?.set;
@@ -115,6 +125,8 @@ fn of_snapshot<V: Visitor>(
 ) -> Result<Findings> {
     match adapter {
         adapter::REDIS => keys(set, options, progress, visitor),
+        adapter::DYNAMODB => items(set, options, progress, visitor),
+        adapter::S3 => objects(set, options, progress, visitor),
         _ => Err(Error::usage(format!("objects of {} cannot be loaded", adapter.name()))),
     }
 }
@@ -133,9 +145,75 @@ fn keys(
         let read = redis::read(set, &splits, split, options, visitor)?;
         reached += read.items_reached;
         findings.merge(read.findings);
-        crate::run::note_shared(read.shared, &mut findings);
+        note_shared(read.shared, &mut findings);
         progress.advance(1);
     }
     redis::unreachable_items(set, reached, options, visitor, &mut findings)?;
+    Ok(findings)
+}
+
+fn items(
+    set: &DataSet<'_>,
+    options: &options::Options,
+    progress: &dyn Progress,
+    visitor: &mut impl Visitor,
+) -> Result<Findings> {
+    let mut findings = Findings::default();
+    let tables = Tables::read(set, &mut findings)?;
+    let mut schemas = set.family(Family::DdbTable);
+    while let Some(row) = schemas.next()? {
+        let fault = |fault| set.locate(row.fault(Family::DdbTable, fault));
+        let encoded = Family::DdbTable.suffix(row.user_key);
+        let name = table_name(encoded).map_err(fault)?;
+        if !options.filter.judge_scope(adapter::DYNAMODB, &name, true) {
+            continue;
+        }
+        let schema = Schema::parse(row.body).map_err(fault)?;
+        visitor.table(&Table { place: 0, encoded: encoded.to_vec(), name, schema })?;
+    }
+    let splits = dynamodb::splits(set, &tables, &options.filter)?;
+    progress.begin("load", splits.len() as u64);
+    for split in splits {
+        let read = dynamodb::read(set, &tables, &split, options, visitor)?;
+        findings.merge(read.findings);
+        note_shared(read.shared.into_iter().collect(), &mut findings);
+        progress.advance(1);
+    }
+    Ok(findings)
+}
+
+fn objects(
+    set: &DataSet<'_>,
+    options: &options::Options,
+    progress: &dyn Progress,
+    visitor: &mut impl Visitor,
+) -> Result<Findings> {
+    let mut findings = Findings::default();
+    let (buckets, payloads) = (s3::Buckets::read(set)?, s3::Payloads::check(set)?);
+    buckets.records(&options.filter, |bucket| visitor.bucket(bucket))?;
+    let splits: Vec<_> = s3::splits(set).into_iter().collect();
+    progress.begin("load", splits.len() as u64);
+    for split in &splits {
+        findings.merge(s3::read(set, &buckets, &payloads, split, options, visitor)?.findings);
+        progress.advance(1);
+    }
+    s3::live_uploads(set, &buckets, &options.filter, |row| visitor.upload_row(row))?;
+    Ok(findings)
+}
+
+fn messages<P: Progress + ?Sized>(
+    sources: &[Source],
+    options: &Options,
+    progress: &P,
+    visitor: &mut impl Visitor,
+) -> Result<Findings> {
+    let scratch = std::env::temp_dir();
+    let dir = tempfile::tempdir().map_err(|e| Error::io("create a temporary directory in", &scratch, e))?;
+    let lines = dir.path().join("lines");
+    let options =
+        options::Options { layout: Layout::JSONL, fsync: Some(false), ..wanted(adapter::SQS, options).for_restore() };
+    decode(sources, &lines, &options, &Forward(progress))?;
+    let mut findings = Findings::default();
+    of_output(&lines, adapter::SQS, visitor, &mut findings)?;
     Ok(findings)
 }

@@ -7,6 +7,7 @@
 //! An object counts as loaded when the target has answered. The last one before which all are loaded is the *position*, from which a run
 //! that broke off is resumed.
 
+mod aws;
 mod course;
 mod input;
 mod pass;
@@ -108,6 +109,9 @@ fn run(input: &Input, target: &Target, options: &Options, listener: &dyn Listene
     let mut outcome = match target {
         Target::Rdb(path) => redis::rdb::load(input, path, options, course)?,
         Target::Redis(url) => redis::resp::load(input, url, options, course)?,
+        Target::Dynamodb(url) => aws::dynamodb::load(input, url, options, course)?,
+        Target::S3(url) => aws::s3::load(input, url, options, course)?,
+        Target::Sqs(url) => aws::sqs::load(input, url, options, course)?,
     };
     outcome.shifted_ms = shifted_ms;
     Ok(outcome)

@@ -12,16 +12,26 @@ pub enum Target {
     Rdb(PathBuf),
     /// A Redis server: `redis://` or, encrypted, `rediss://`.
     Redis(String),
+    /// What speaks the interface of DynamoDB: `dynamodb://` or, encrypted, `dynamodb+https://`.
+    Dynamodb(String),
+    /// What speaks that of S3: `s3://` or `s3+https://`.
+    S3(String),
+    /// What speaks that of SQS: `sqs://` or `sqs+https://`.
+    Sqs(String),
 }
 
 /// What a target can be, in words.
-const WANTED: &str = "want redis://HOST:PORT, rediss://HOST:PORT, or a file that ends in .rdb";
+const WANTED: &str = "want redis://HOST:PORT or rediss://, dynamodb://HOST:PORT, s3://HOST:PORT or sqs://HOST:PORT (or \
+    dynamodb+https:// and so on), or a file that ends in .rdb";
 
 impl Target {
     /// The adapter whose objects it takes.
     pub fn adapter(&self) -> Adapter {
         match self {
             Target::Rdb(_) | Target::Redis(_) => adapter::REDIS,
+            Target::Dynamodb(_) => adapter::DYNAMODB,
+            Target::S3(_) => adapter::S3,
+            Target::Sqs(_) => adapter::SQS,
         }
     }
 
@@ -29,7 +39,7 @@ impl Target {
     pub fn shown(&self) -> String {
         match self {
             Target::Rdb(path) => path.display().to_string(),
-            Target::Redis(url) => without_password(url),
+            Target::Redis(url) | Target::Dynamodb(url) | Target::S3(url) | Target::Sqs(url) => without_password(url),
         }
     }
 }
@@ -40,6 +50,9 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Target, String> {
         match text.split_once("://").map(|(scheme, _)| scheme) {
             Some("redis" | "rediss") => Ok(Target::Redis(text.to_owned())),
+            Some("dynamodb" | "dynamodb+https") => Ok(Target::Dynamodb(text.to_owned())),
+            Some("s3" | "s3+https") => Ok(Target::S3(text.to_owned())),
+            Some("sqs" | "sqs+https") => Ok(Target::Sqs(text.to_owned())),
             Some(scheme) => Err(format!("unknown kind of target {scheme}://: {WANTED}")),
             None if text.ends_with(".rdb") => Ok(Target::Rdb(text.into())),
             None => Err(WANTED.to_owned()),
@@ -71,6 +84,7 @@ mod tests {
             ("rediss://user:p@ss@h", "rediss://h"),
             ("redis://h/a@b", "redis://h/a@b"),
             ("x/dump.rdb", "x/dump.rdb"),
+            ("s3+https://h", "s3+https://h"),
         ] {
             assert_eq!(shown(text).as_deref(), Ok(want));
         }

@@ -1,0 +1,307 @@
+//! DynamoDB: tables are created with their indexes, items written in batches of 25.
+//!
+//! A batch of which the service refuses an item is refused whole: its items are then written one by one, and those that are refused are
+//! told. What a busy service leaves unprocessed is sent again.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Answer, Content, Request, Service};
+use crate::error::Result;
+use crate::format::dynamodb::item::{Map, Value as Attribute};
+use crate::format::dynamodb::schema::KeyNames;
+use crate::format::dynamodb::{KeyValue, PrimaryKey};
+use crate::layouts::dynamodb::render::ItemRenderer;
+use crate::load::course::Course;
+use crate::load::pass::passes_over;
+use crate::load::{Input, Options, Outcome, input};
+use crate::model::dynamodb::{Item, StaleItem, Table, TableVisitor, Visitor};
+
+/// Items of a batch, and their bytes.
+const MOST_ITEMS: usize = 25;
+const MOST_BYTES: usize = 4 << 20;
+/// How often it is asked whether a table is ready, and the pause between.
+const ASKED: u32 = 600;
+const PAUSE: Duration = Duration::from_millis(200);
+/// How often what was left unprocessed is sent again.
+const ROUNDS: u32 = 12;
+
+/// Creates all tables of the inputs, and writes their items.
+pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course: Course<'_>) -> Result<Outcome> {
+    let (adapter, listener) = (course.adapter, course.listener);
+    let mut tables = Tables {
+        service: Service::of(url, "dynamodb")?,
+        course,
+        dry_run: options.dry_run,
+        merges: options.merge || options.start_after.is_some(),
+        refused: Vec::new(),
+        batch: Batch::default(),
+        loaded: 0,
+    };
+    let findings = input::read(input, adapter, options, listener, &mut tables)?;
+    tables.flush()?;
+    tables.course.noticed(findings);
+    tables.course.finish()
+}
+
+struct Tables<'c> {
+    service: Service,
+    course: Course<'c>,
+    dry_run: bool,
+    /// Tables may be there.
+    merges: bool,
+    /// Names of the tables that the service does not take.
+    refused: Vec<Vec<u8>>,
+    batch: Batch,
+    loaded: u64,
+}
+
+/// Items of one table.
+#[derive(Default)]
+struct Batch {
+    table: String,
+    /// Each as `{"Item":{…}}`, with its name.
+    items: Vec<(String, String)>,
+    bytes: usize,
+}
+
+impl Tables<'_> {
+    fn call(&self, operation: &str, body: &str) -> Result<Answer> {
+        let target = format!("DynamoDB_20120810.{operation}");
+        self.service.send(&Request {
+            method: "POST",
+            path: "/",
+            query: &[],
+            headers: &[("content-type", b"application/x-amz-json-1.0"), ("x-amz-target", target.as_bytes())],
+            content: Content::Bytes(body.as_bytes()),
+        })
+    }
+
+    /// The name of a table, as text.
+    fn name(table: &Table) -> String {
+        String::from_utf8_lossy(&table.name).into_owned()
+    }
+
+    fn create(&mut self, table: &Table) -> Result<()> {
+        let name = Tables::name(table);
+        let answer = self.call("CreateTable", &definition(&name, table).to_string())?;
+        match answer.code() {
+            _ if answer.is_fine() => self.await_table(&name),
+            "ResourceInUseException" if self.merges => Ok(()),
+            "ResourceInUseException" => {
+                Err(self.service.failed(&format!("the table {name} is there: give --merge to load into it")))
+            }
+            "ValidationException" => {
+                self.course.left_out(&[&table.name], answer.words());
+                self.refused.push(table.name.clone());
+                Ok(())
+            }
+            _ => Err(self.service.refused(&format!("create the table {name}"), &answer)),
+        }
+    }
+
+    /// Waits until the table and its indexes can be written to.
+    fn await_table(&self, name: &str) -> Result<()> {
+        let body = json!({ "TableName": name }).to_string();
+        for _ in 0..ASKED {
+            let answer = self.call("DescribeTable", &body)?;
+            let told: Value = serde_json::from_str(&answer.text).unwrap_or_default();
+            if told["Table"]["TableStatus"] == "ACTIVE" {
+                return Ok(());
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Err(self.service.failed(&format!("the table {name} does not become active")))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let batch = std::mem::take(&mut self.batch);
+        self.batch.table.clone_from(&batch.table);
+        let Some((last, _)) = batch.items.last() else { return Ok(()) };
+        if !self.dry_run {
+            self.write(&batch)?;
+            self.loaded += batch.items.len() as u64;
+            self.course.listener.position(last, self.loaded);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, batch: &Batch) -> Result<()> {
+        let mut body = format!("{{\"RequestItems\":{{{}:[", Value::from(batch.table.as_str()));
+        for (n, (_, item)) in batch.items.iter().enumerate() {
+            let comma = if n == 0 { "" } else { "," };
+            let _ = write!(body, "{comma}{{\"PutRequest\":{item}}}");
+        }
+        body.push_str("]}}");
+        let mut pause = PAUSE;
+        for _ in 0..ROUNDS {
+            let answer = self.call("BatchWriteItem", &body)?;
+            if answer.code() == "ValidationException" {
+                return batch.items.iter().try_for_each(|(name, item)| self.put(&batch.table, name, item));
+            }
+            if !answer.is_fine() {
+                return Err(self.service.refused(&format!("write to the table {}", batch.table), &answer));
+            }
+            let told: Value = serde_json::from_str(&answer.text).unwrap_or_default();
+            let left = &told["UnprocessedItems"];
+            if left.as_object().is_none_or(serde_json::Map::is_empty) {
+                return Ok(());
+            }
+            body = json!({ "RequestItems": left }).to_string();
+            std::thread::sleep(pause);
+            pause *= 2;
+        }
+        Err(self.service.failed(&format!("it does not take all items of the table {}", batch.table)))
+    }
+
+    /// Writes one item.
+    fn put(&mut self, table: &str, name: &str, item: &str) -> Result<()> {
+        let body = format!("{{\"TableName\":{},{}", Value::from(table), &item[1..]);
+        let answer = self.call("PutItem", &body)?;
+        match answer.code() {
+            _ if answer.is_fine() => Ok(()),
+            "ValidationException" => {
+                self.course.left_out_named(name, answer.words());
+                Ok(())
+            }
+            _ => Err(self.service.refused(&format!("write {name}"), &answer)),
+        }
+    }
+}
+
+/// What creates a table: its keys and indexes, and of the attributes those that one of them uses.
+fn definition(name: &str, table: &Table) -> Value {
+    let schema = &table.schema;
+    let mut used: Vec<&str> = Vec::new();
+    let keys = std::iter::once(&schema.key).chain(schema.indexes.values().map(|index| &index.key));
+    used.extend(keys.flat_map(|key| [key.hash.as_str(), key.range.as_str()]).filter(|name| !name.is_empty()));
+    used.sort_unstable();
+    used.dedup();
+    let attributes: Vec<Value> = used
+        .iter()
+        .map(|name| json!({ "AttributeName": name, "AttributeType": schema.declared(name).unwrap_or("S") }))
+        .collect();
+    let mut definition = json!({
+        "TableName": name,
+        "AttributeDefinitions": attributes,
+        "KeySchema": key_schema(&schema.key),
+        "BillingMode": "PAY_PER_REQUEST",
+    });
+    if !schema.indexes.is_empty() {
+        let index = |(name, index): (&String, &crate::format::dynamodb::schema::Index)| {
+            let kind = if index.projection.is_empty() { "ALL" } else { &index.projection };
+            let mut projection = json!({ "ProjectionType": kind });
+            if !index.non_key_attributes.is_empty() {
+                projection["NonKeyAttributes"] = json!(index.non_key_attributes);
+            }
+            json!({ "IndexName": name, "KeySchema": key_schema(&index.key), "Projection": projection })
+        };
+        definition["GlobalSecondaryIndexes"] = schema.indexes.iter().map(index).collect();
+    }
+    definition
+}
+
+fn key_schema(key: &KeyNames) -> Value {
+    let mut parts = vec![json!({ "AttributeName": key.hash, "KeyType": "HASH" })];
+    if !key.range.is_empty() {
+        parts.push(json!({ "AttributeName": key.range, "KeyType": "RANGE" }));
+    }
+    parts.into()
+}
+
+/// The parts of an item's name.
+fn parts<'p>(table: &'p Table, key: &'p PrimaryKey<'_>) -> Vec<&'p [u8]> {
+    let range = key.range.map(KeyValue::raw);
+    [Some(&table.name[..]), Some(key.hash.raw()), range].into_iter().flatten().collect()
+}
+
+impl<'a> Visitor<'a> for Tables<'_> {
+    fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()> {
+        let parts = parts(table, &item.key);
+        if !self.course.takes(&parts) {
+            return Ok(());
+        }
+        if self.refused.contains(&table.name) {
+            self.course.left_out(&parts, "its table was not taken");
+            return Ok(());
+        }
+        if numbers_change(item.value.attributes()) {
+            self.course.changed(&parts, "numbers are written in another form");
+        }
+        let mut line = Vec::new();
+        ItemRenderer::default().line(item.value, &mut line);
+        let line = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
+        let name = Tables::name(table);
+        let is_full = self.batch.items.len() >= MOST_ITEMS || self.batch.bytes + line.len() > MOST_BYTES;
+        if is_full || self.batch.table != name {
+            self.flush()?;
+            self.batch.table = name;
+        }
+        self.course.sends(line.len());
+        self.course.loaded("items");
+        self.batch.bytes += line.len();
+        let name = self.course.name(&parts);
+        self.batch.items.push((name, line));
+        Ok(())
+    }
+
+    fn stale(&mut self, _: &StaleItem<'a>) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl TableVisitor for Tables<'_> {
+    fn table(&mut self, table: &Table) -> Result<()> {
+        if !self.dry_run {
+            self.create(table)?;
+        }
+        self.course.loaded("tables");
+        Ok(())
+    }
+
+    fn generation(&mut self, _: &[u8], _: u64) -> Result<()> {
+        Ok(())
+    }
+}
+
+passes_over!(['c] Tables<'c>: redis, sqs, s3, fs);
+
+/// Whether a number is not as the service writes it: digits without an exponent, a sign or zeros that say nothing.
+fn numbers_change(attributes: Map<'_>) -> bool {
+    attributes.stored().any(|entry| value_changes(entry.value()))
+}
+
+fn value_changes(value: Attribute<'_>) -> bool {
+    match value {
+        Attribute::N(text) => !is_plain(text),
+        Attribute::Ns(texts) => texts.iter().any(|text| !is_plain(text)),
+        Attribute::L(list) => list.iter().any(value_changes),
+        Attribute::M(map) => numbers_change(map),
+        _ => false,
+    }
+}
+
+fn is_plain(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "1"));
+    let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let no_zeros = whole == "0" || !whole.starts_with('0');
+    are_digits(whole) && are_digits(fraction) && no_zeros && !fraction.ends_with('0') && text != "-0"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plain;
+
+    #[test]
+    fn numbers() {
+        for text in ["0", "1", "-1", "10", "0.5", "-123.45", "100"] {
+            assert!(is_plain(text), "{text}");
+        }
+        for text in ["1E3", "+1", "01", "1.0", "1.", ".5", "-0", "", "1e-2", "0.50"] {
+            assert!(!is_plain(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! What speaks the interfaces of AWS: signed requests over HTTP, tried again where the target is busy.
+//!
+//! An address is `SERVICE://HOST:PORT` in clear or `SERVICE+https://HOST`. Keys and region are taken from the environment, as every other
+//! client does.
+
+mod sign;
+
+pub mod dynamodb;
+pub mod s3;
+pub mod sqs;
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ureq::http::{Response, header};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Agent, Body, SendBody};
+
+use super::tls;
+use crate::error::{Error, ErrorKind, Result};
+use sign::{Keys, Signed};
+
+/// How often a request is tried.
+const TRIES: u32 = 9;
+/// The pause behind the first try; it doubles.
+const PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause.
+const MOST_PAUSE: Duration = Duration::from_secs(10);
+/// How long a target may take to answer a connection, and a request.
+const CONNECT: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(300);
+/// The most of an answer that is read.
+const MOST_ANSWER: u64 = 64 << 20;
+/// Of an error that is no JSON or XML, so much is shown.
+const SHOWN: usize = 300;
+
+/// A service at an address.
+pub(super) struct Service {
+    agent: Agent,
+    /// Scheme, host and port.
+    base: String,
+    host: String,
+    name: &'static str,
+    keys: Keys,
+    pub region: String,
+}
+
+/// A request.
+#[derive(Clone)]
+pub(super) struct Request<'r> {
+    pub method: &'static str,
+    /// As it is sent: percent-encoded.
+    pub path: &'r str,
+    /// Names and values, not encoded.
+    pub query: &'r [(&'r str, &'r str)],
+    pub headers: &'r [(&'r str, &'r [u8])],
+    pub content: Content<'r>,
+}
+
+/// What a request carries.
+#[derive(Clone, Copy)]
+pub(super) enum Content<'r> {
+    Bytes(&'r [u8]),
+    /// A file from its beginning, with its length and its SHA-256 in hex.
+    File(&'r File, u64, &'r str),
+}
+
+/// An answer.
+pub(super) struct Answer {
+    pub status: u16,
+    pub etag: Option<String>,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn is_fine(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The code of an error: `ValidationException`, `NoSuchBucket`.
+    pub fn code(&self) -> &str {
+        // JSON: "__type":"prefix#Code"; XML: <Code>Code</Code>.
+        let json = between(&self.text, "\"__type\":", ",").or_else(|| between(&self.text, "\"__type\":", "}"));
+        let code = json.or_else(|| between(&self.text, "<Code>", "</Code>")).unwrap_or_default();
+        code.trim().trim_matches('"').rsplit('#').next().unwrap_or_default()
+    }
+
+    /// Code and message.
+    pub fn words(&self) -> String {
+        let value: Option<serde_json::Value> = serde_json::from_str(&self.text).ok();
+        let json = value
+            .and_then(|value| Some(["message", "Message"].iter().find_map(|name| value[name].as_str())?.to_owned()));
+        let message = json.or_else(|| between(&self.text, "<Message>", "</Message>").map(str::to_owned));
+        match message {
+            Some(message) => format!("{}: {message}", self.code()),
+            None => format!("HTTP {} {}", self.status, self.text.chars().take(SHOWN).collect::<String>()),
+        }
+    }
+}
+
+/// The text between two marks.
+pub(super) fn between<'t>(text: &'t str, from: &str, to: &str) -> Option<&'t str> {
+    let rest = &text[text.find(from)? + from.len()..];
+    Some(&rest[..rest.find(to)?])
+}
+
+impl Service {
+    /// A service at an address such as `s3://localhost:9000`.
+    ///
+    /// # Errors
+    /// No address, or no keys in the environment.
+    pub fn of(url: &str, name: &'static str) -> Result<Service> {
+        tls::prepare();
+        let (scheme, host) = url.split_once("://").unwrap_or_default();
+        let host = host.trim_end_matches('/');
+        if host.is_empty() || host.contains(['/', '@', '?']) {
+            return Err(Error::command_line(format!("{url}: want {name}://HOST:PORT or {name}+https://HOST")));
+        }
+        let http = if scheme.ends_with("+https") { "https" } else { "http" };
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_connect(Some(CONNECT))
+            .timeout_recv_response(Some(ANSWER))
+            .tls_config(TlsConfig::builder().root_certs(roots(http == "https")?).build())
+            .build();
+        let variable = |names: &[&str]| names.iter().find_map(|name| std::env::var(name).ok());
+        Ok(Service {
+            agent: config.into(),
+            base: format!("{http}://{host}"),
+            host: host.to_owned(),
+            name,
+            keys: Keys::of_environment()?,
+            region: variable(&["AWS_REGION", "AWS_DEFAULT_REGION"]).unwrap_or_else(|| "us-east-1".to_owned()),
+        })
+    }
+
+    /// Sends a request, again if the target is busy or gone. An answer that says no is an answer.
+    ///
+    /// # Errors
+    /// A target that cannot be reached, or that stays busy.
+    pub fn send(&self, request: &Request<'_>) -> Result<Answer> {
+        let mut pause = PAUSE;
+        for tried in 1.. {
+            let answer = self.once(request);
+            let again = match &answer {
+                Ok(answer) => is_busy(answer),
+                Err(_) => true,
+            };
+            if !again || tried >= TRIES {
+                return answer.map_err(|e| self.failed(&e.to_string()));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(MOST_PAUSE);
+        }
+        Err(Error::internal("a request was never sent"))
+    }
+
+    fn once(&self, request: &Request<'_>) -> std::result::Result<Answer, ureq::Error> {
+        let query = sign::query(request.query);
+        let digest = match request.content {
+            Content::Bytes(bytes) => sign::sha256(bytes),
+            Content::File(_, _, digest) => digest.to_owned(),
+        };
+        let signed = Signed {
+            method: request.method,
+            host: &self.host,
+            path: request.path,
+            query: &query,
+            headers: request.headers,
+            digest: &digest,
+            region: &self.region,
+            service: self.name,
+            moment: Timestamp::now(),
+        };
+        let url = format!("{}{}{}{query}", self.base, request.path, if query.is_empty() { "" } else { "?" });
+        let mut http = ureq::http::Request::builder().method(request.method).uri(url);
+        for (name, value) in signed.headers(&self.keys) {
+            http = http.header(name, value);
+        }
+        for (name, value) in request.headers {
+            http = http.header(*name, *value);
+        }
+        match request.content {
+            Content::Bytes([]) if matches!(request.method, "GET" | "HEAD" | "DELETE") => {
+                answer(self.agent.run(http.body(())?)?)
+            }
+            Content::Bytes(bytes) => answer(self.agent.run(http.body(bytes)?)?),
+            Content::File(file, len, _) => {
+                let mut file = file;
+                file.rewind()?;
+                let http = http.header(header::CONTENT_LENGTH, len).body(SendBody::from_reader(&mut file))?;
+                answer(self.agent.run(http)?)
+            }
+        }
+    }
+
+    /// An error of the target.
+    #[cold]
+    pub fn failed(&self, words: &str) -> Error {
+        Error::new(ErrorKind::Target(format!("{}: {words}", self.base)))
+    }
+
+    /// What the target says no to, and must not.
+    #[cold]
+    pub fn refused(&self, doing: &str, answer: &Answer) -> Error {
+        self.failed(&format!("{doing}: {}", answer.words()))
+    }
+}
+
+fn answer(mut response: Response<Body>) -> std::result::Result<Answer, ureq::Error> {
+    let etag = response.headers().get(header::ETAG).and_then(|etag| etag.to_str().ok());
+    let etag = etag.map(|etag| etag.trim_matches('"').to_owned());
+    let mut bytes = Vec::new();
+    response.body_mut().as_reader().take(MOST_ANSWER).read_to_end(&mut bytes)?;
+    Ok(Answer { status: response.status().as_u16(), etag, text: String::from_utf8_lossy(&bytes).into_owned() })
+}
+
+/// Whether a request can be taken later.
+fn is_busy(answer: &Answer) -> bool {
+    const CODES: [&str; 6] = [
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "SlowDown",
+        "InternalServerError",
+    ];
+    matches!(answer.status, 429 | 500 | 502 | 503 | 504) || (!answer.is_fine() && CODES.contains(&answer.code()))
+}
+
+/// The authorities that the system trusts.
+fn roots(needed: bool) -> Result<RootCerts> {
+    if !needed {
+        return Ok(RootCerts::Specific(Arc::new(Vec::new())));
+    }
+    let found = rustls_native_certs::load_native_certs();
+    if found.certs.is_empty() {
+        return Err(Error::usage("the system has no certificates of authorities: install ca-certificates"));
+    }
+    let all: Vec<Certificate<'static>> =
+        found.certs.iter().map(|one| Certificate::from_der(one.as_ref()).to_owned()).collect();
+    Ok(RootCerts::Specific(Arc::new(all)))
+}

@@ -1,0 +1,395 @@
+//! S3: buckets are created, objects put with their metadata; one that was uploaded in parts is again, in the same ones.
+//!
+//! A body comes in pieces and is signed as a whole, so each object or part waits in memory, a large one in a temporary file, until it is
+//! complete. The ETag that the service answers is compared with the recorded one.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+use super::sign::encoded;
+use super::{Answer, Content, Request, Service, between};
+use crate::error::{Error, Result};
+use crate::format::Family;
+use crate::format::hex;
+use crate::format::s3::Manifest;
+use crate::format::s3::etag::Form;
+use crate::load::course::Course;
+use crate::load::pass::passes_over;
+use crate::load::{Input, Options, Outcome, input};
+use crate::model::s3::{Bucket, BucketVisitor, Object, OrphanChunk, OrphanManifest, UploadRow, Visitor};
+
+/// The least that a part has, but for the last one.
+const LEAST_PART: i64 = 5 << 20;
+/// The most of one request.
+const MOST_PUT: i64 = 5 << 30;
+/// Bytes that are held in memory.
+const HELD: usize = 8 << 20;
+
+/// Creates all buckets of the inputs, and puts their objects.
+pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course: Course<'_>) -> Result<Outcome> {
+    let (adapter, listener) = (course.adapter, course.listener);
+    let mut buckets = Buckets {
+        service: Service::of(url, "s3")?,
+        course,
+        dry_run: options.dry_run,
+        merges: options.merge || options.start_after.is_some(),
+        refused: Vec::new(),
+        body: Body::default(),
+        upload: None,
+        taken: false,
+        path: String::new(),
+        loaded: 0,
+    };
+    let findings = input::read(input, adapter, options, listener, &mut buckets)?;
+    buckets.course.noticed(findings);
+    buckets.course.finish()
+}
+
+struct Buckets<'c> {
+    service: Service,
+    course: Course<'c>,
+    dry_run: bool,
+    /// Buckets may have objects.
+    merges: bool,
+    /// Names of the buckets that the service does not take.
+    refused: Vec<Vec<u8>>,
+    /// What has come of the object, or of its part.
+    body: Body,
+    /// The upload in parts of the object at hand.
+    upload: Option<Upload>,
+    /// Whether the object at hand is loaded.
+    taken: bool,
+    /// The path of the object at hand.
+    path: String,
+    loaded: u64,
+}
+
+/// An upload in parts.
+struct Upload {
+    id: String,
+    /// Number and size of each part.
+    parts: Vec<(u64, u64)>,
+    /// ETags of those that are there.
+    done: Vec<String>,
+}
+
+/// The bytes of a request, and their digest.
+#[derive(Default)]
+struct Body {
+    bytes: Vec<u8>,
+    file: Option<File>,
+    len: u64,
+    digest: Sha256,
+}
+
+impl Body {
+    fn push(&mut self, piece: &[u8]) -> std::io::Result<()> {
+        self.digest.update(piece);
+        self.len += piece.len() as u64;
+        if let Some(file) = &mut self.file {
+            return file.write_all(piece);
+        }
+        self.bytes.extend_from_slice(piece);
+        if self.bytes.len() > HELD {
+            let mut file = tempfile::tempfile()?;
+            file.write_all(&self.bytes)?;
+            self.bytes = Vec::new();
+            self.file = Some(file);
+        }
+        Ok(())
+    }
+}
+
+/// The headers that say what an object is; those that cannot stand in a header are told.
+struct Metadata(Vec<(String, Vec<u8>)>);
+
+impl Metadata {
+    fn of(manifest: &Manifest<'_>, mut refused: impl FnMut(&str)) -> Metadata {
+        let named = [
+            ("content-type", manifest.content_type),
+            ("content-encoding", manifest.content_encoding),
+            ("cache-control", manifest.cache_control),
+            ("content-disposition", manifest.content_disposition),
+        ];
+        let mut headers: Vec<(String, Vec<u8>)> = Vec::new();
+        let users = manifest.user_metadata.iter().map(|(name, value)| (format!("x-amz-meta-{name}"), *value));
+        let all = named.into_iter().filter(|(_, value)| !value.is_empty());
+        for (name, value) in all.map(|(name, value)| (name.to_owned(), value)).chain(users) {
+            let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            let is_fine =
+                name.bytes().all(is_token) && value.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control());
+            if is_fine && value.trim_ascii() == value {
+                headers.push((name, value.as_bytes().to_vec()));
+            } else {
+                refused(&name);
+            }
+        }
+        Metadata(headers)
+    }
+
+    fn headers(&self) -> Vec<(&str, &[u8])> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect()
+    }
+}
+
+fn path_of(bucket: &[u8], key: &[u8]) -> String {
+    format!("/{}/{}", encoded(bucket, false), encoded(key, true))
+}
+
+impl Buckets<'_> {
+    fn call(&self, method: &'static str, path: &str, query: &[(&str, &str)], body: &[u8]) -> Result<Answer> {
+        self.service.send(&Request { method, path, query, headers: &[], content: Content::Bytes(body) })
+    }
+
+    fn create(&mut self, bucket: &Bucket<'_>) -> Result<()> {
+        let path = format!("/{}", encoded(bucket.name, false));
+        let there = self.call("HEAD", &path, &[], b"")?;
+        if there.is_fine() {
+            return if self.merges { Ok(()) } else { self.refuse_full(bucket.name, &path) };
+        }
+        let region = &self.service.region;
+        let body = if region == "us-east-1" {
+            String::new()
+        } else {
+            format!(
+                "<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
+            )
+        };
+        let answer = self.call("PUT", &path, &[], body.as_bytes())?;
+        if answer.is_fine() {
+            return Ok(());
+        }
+        if matches!(answer.status, 403 | 404) {
+            return Err(self.service.refused(&format!("create the bucket {}", bucket.name.escape_ascii()), &answer));
+        }
+        self.course.left_out(&[bucket.name], answer.words());
+        self.refused.push(bucket.name.to_vec());
+        Ok(())
+    }
+
+    fn refuse_full(&self, name: &[u8], path: &str) -> Result<()> {
+        let listed = self.call("GET", path, &[("list-type", "2"), ("max-keys", "1")], b"")?;
+        if listed.is_fine() && !listed.text.contains("<Key>") {
+            return Ok(());
+        }
+        let name = name.escape_ascii();
+        Err(self.service.failed(&format!("the bucket {name} has objects: give --merge to load beside them")))
+    }
+
+    /// Sends what has come of a body.
+    fn send(&mut self, query: &[(&str, &str)], headers: &[(&str, &[u8])]) -> Result<Answer> {
+        let body = std::mem::take(&mut self.body);
+        let digest = hex::text(&body.digest.finalize());
+        let content = match &body.file {
+            Some(file) => Content::File(file, body.len, &digest),
+            None => Content::Bytes(&body.bytes),
+        };
+        self.service.send(&Request { method: "PUT", path: &self.path, query, headers, content })
+    }
+
+    /// Begins an upload in parts, if the object was one that the service takes.
+    fn begin_parts(&mut self, object: &Object<'_>) -> Result<()> {
+        self.upload = None;
+        if !object.manifest.is_multipart() {
+            return Ok(());
+        }
+        let parts = object.manifest.parts_in_order();
+        let names = [&object.key.bucket[..], &object.key.object[..]];
+        let all_but_last = parts.split_last().map_or(&[][..], |(_, rest)| rest);
+        if all_but_last.iter().any(|part| part.size_bytes < LEAST_PART) {
+            self.course.changed(&names, "it has parts of less than 5 MiB: it is put as one, and its ETag is another");
+            return Ok(());
+        }
+        let parts = parts.iter().map(|part| (part.part_no, part.size_bytes.max(0).cast_unsigned())).collect();
+        let metadata = Metadata::of(object.manifest, |_| ());
+        let request = Request {
+            method: "POST",
+            path: &self.path,
+            query: &[("uploads", "")],
+            headers: &metadata.headers(),
+            content: Content::Bytes(b""),
+        };
+        let answer = self.service.send(&request)?;
+        let id = between(&answer.text, "<UploadId>", "</UploadId>").filter(|_| answer.is_fine());
+        let id = id.ok_or_else(|| self.service.refused("begin an upload in parts", &answer))?.to_owned();
+        self.upload = Some(Upload { id, parts, done: Vec::new() });
+        Ok(())
+    }
+
+    /// Sends the part at hand if all of it has come.
+    fn send_part(&mut self) -> Result<()> {
+        let Some(upload) = &self.upload else { return Ok(()) };
+        let Some((number, _)) = upload.parts.get(upload.done.len()) else { return Ok(()) };
+        let (number, id) = (number.to_string(), upload.id.clone());
+        let answer = self.send(&[("partNumber", &number), ("uploadId", &id)], &[])?;
+        match (answer.etag.clone(), &mut self.upload) {
+            (Some(etag), Some(upload)) if answer.is_fine() => {
+                upload.done.push(etag);
+                Ok(())
+            }
+            _ => Err(self.service.refused("upload a part", &answer)),
+        }
+    }
+
+    /// Completes an upload in parts; gives the ETag.
+    fn complete(&self, upload: &Upload) -> Result<Option<String>> {
+        let mut body = "<CompleteMultipartUpload>".to_owned();
+        for ((number, _), etag) in upload.parts.iter().zip(&upload.done) {
+            let _ = write!(body, "<Part><PartNumber>{number}</PartNumber><ETag>&quot;{etag}&quot;</ETag></Part>");
+        }
+        body.push_str("</CompleteMultipartUpload>");
+        let answer = self.call("POST", &self.path, &[("uploadId", &upload.id)], body.as_bytes())?;
+        // An error can come behind a head that says yes.
+        if !answer.is_fine() || answer.text.contains("<Error>") {
+            return Err(self.service.refused("complete an upload in parts", &answer));
+        }
+        let etag = between(&answer.text, "<ETag>", "</ETag>");
+        Ok(etag.map(|etag| etag.replace("&quot;", "").replace("&#34;", "").trim_matches('"').to_owned()))
+    }
+
+    /// Puts the object at hand; gives its ETag, or nothing if the service does not take it.
+    fn put(&mut self, object: &Object<'_>) -> Result<Option<String>> {
+        if object.manifest.size_bytes > MOST_PUT {
+            return Err(Error::usage(format!(
+                "{}: an object of more than 5 GiB that was not uploaded in parts cannot be put",
+                self.course.name(&[&object.key.bucket, &object.key.object])
+            )));
+        }
+        let names = [&object.key.bucket[..], &object.key.object[..]];
+        let metadata = Metadata::of(object.manifest, |_| ());
+        let answer = self.send(&[], &metadata.headers())?;
+        if answer.is_fine() {
+            return Ok(answer.etag);
+        }
+        if !matches!(answer.status, 400 | 413 | 414 | 431) {
+            return Err(self.service.refused(&format!("put {}", self.course.name(&names)), &answer));
+        }
+        self.course.left_out(&names, answer.words());
+        Ok(None)
+    }
+
+    fn compare(&mut self, object: &Object<'_>, etag: &str) {
+        let recorded = object.manifest.etag.trim_matches('"');
+        let is_comparable = Form::of(recorded) != Form::Other;
+        if is_comparable && recorded != etag && !self.is_put_as_one(object) {
+            let names = [&object.key.bucket[..], &object.key.object[..]];
+            self.course.changed(&names, format!("its ETag is {etag}, and was {recorded}"));
+        }
+    }
+
+    /// Whether an object that had parts has none now: that was told.
+    fn is_put_as_one(&self, object: &Object<'_>) -> bool {
+        object.manifest.is_multipart() && self.upload.is_none()
+    }
+}
+
+impl Visitor for Buckets<'_> {
+    fn begin(&mut self, object: &Object<'_>) -> Result<()> {
+        let names = [&object.key.bucket[..], &object.key.object[..]];
+        self.body = Body::default();
+        self.path = path_of(&object.key.bucket, &object.key.object);
+        self.taken = self.course.takes(&names);
+        if self.taken && self.refused.iter().any(|name| *name == *object.key.bucket) {
+            self.course.left_out(&names, "its bucket was not taken");
+            self.taken = false;
+        }
+        if !self.taken {
+            return Ok(());
+        }
+        let course = &mut self.course;
+        Metadata::of(object.manifest, |name| course.changed(&names, format!("its {name} cannot stand in a header")));
+        if self.dry_run { Ok(()) } else { self.begin_parts(object) }
+    }
+
+    fn body(&mut self, mut piece: &[u8]) -> Result<()> {
+        if !self.taken {
+            return Ok(());
+        }
+        self.course.sends(piece.len());
+        if self.dry_run {
+            return Ok(());
+        }
+        let failed = |e| Error::io("write a temporary file in", std::env::temp_dir(), e);
+        while let Some(upload) = &self.upload
+            && let Some((_, size)) = upload.parts.get(upload.done.len())
+        {
+            let missing = usize::try_from(size.saturating_sub(self.body.len)).unwrap_or(usize::MAX);
+            if piece.len() < missing {
+                break;
+            }
+            let (now, later) = piece.split_at(missing);
+            self.body.push(now).map_err(failed)?;
+            piece = later;
+            self.send_part()?;
+            if piece.is_empty() {
+                return Ok(());
+            }
+        }
+        self.body.push(piece).map_err(failed)
+    }
+
+    fn end(&mut self, object: &Object<'_>) -> Result<()> {
+        if !self.taken {
+            return Ok(());
+        }
+        let names = [&object.key.bucket[..], &object.key.object[..]];
+        if !self.dry_run {
+            if self.upload.as_ref().is_some_and(|upload| upload.done.len() < upload.parts.len()) {
+                // The last part is empty, or the body shorter than the parts say.
+                self.send_part()?;
+            }
+            let etag = match &self.upload {
+                Some(upload) => self.complete(upload)?,
+                None => self.put(object)?,
+            };
+            let Some(etag) = etag else { return Ok(()) };
+            self.compare(object, &etag);
+            self.loaded += 1;
+            self.course.listener.position(&self.course.name(&names), self.loaded);
+        }
+        self.course.loaded("objects");
+        Ok(())
+    }
+
+    fn abandon(&mut self, _: &Object<'_>) -> Result<()> {
+        self.body = Body::default();
+        Ok(())
+    }
+
+    fn orphan_manifest(&mut self, _: &OrphanManifest<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn orphan_chunk(&mut self, _: &OrphanChunk<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl BucketVisitor for Buckets<'_> {
+    fn bucket(&mut self, bucket: &Bucket<'_>) -> Result<()> {
+        if !self.dry_run {
+            self.create(bucket)?;
+        }
+        if !matches!(bucket.record.acl, "" | "private") {
+            self.course.changed(&[bucket.name], format!("its ACL \"{}\" is not set", bucket.record.acl));
+        }
+        self.course.loaded("buckets");
+        Ok(())
+    }
+
+    fn upload_row(&mut self, row: &UploadRow<'_>) -> Result<()> {
+        if row.family == Family::S3Upload {
+            self.course.left_out(&[&row.bucket], "it has an upload that is not finished");
+        }
+        Ok(())
+    }
+
+    fn generation(&mut self, _: &[u8], _: u64) -> Result<()> {
+        Ok(())
+    }
+}
+
+passes_over!(['c] Buckets<'c>: redis, sqs, dynamodb, fs);

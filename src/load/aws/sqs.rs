@@ -1,0 +1,353 @@
+//! SQS: queues are created with their attributes and tags, messages sent in batches of 10, those of a queue in their order.
+//!
+//! Messages get new IDs, send times and sequence numbers, and none is in flight. What is left of a delay is waited for again. A FIFO
+//! message without a deduplication ID has its message ID as one, never its body: equal bodies would vanish. Where a batch is refused as a
+//! whole, its messages are sent one by one.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use super::{Answer, Content, Request, Service};
+use crate::error::Result;
+use crate::format::sqs::key::queue_name;
+use crate::format::sqs::{self, Queue as Record};
+use crate::load::course::Course;
+use crate::load::pass::passes_over;
+use crate::load::{Input, Options, Outcome, input};
+use crate::model::sqs::{Message, Queue, QueueVisitor, RecordKind, Records, SideRecord, Visitor};
+
+/// Messages of a batch, and the bytes of their bodies and attributes.
+const MOST_MESSAGES: usize = 10;
+const MOST_BYTES: usize = 256 << 10;
+/// The longest delay, in seconds.
+const MOST_DELAY: i64 = 900;
+
+/// Creates all queues of the inputs, and sends their messages.
+pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course: Course<'_>) -> Result<Outcome> {
+    let (adapter, listener) = (course.adapter, course.listener);
+    let mut queues = Queues {
+        service: Service::of(url, "sqs")?,
+        course,
+        dry_run: options.dry_run,
+        merges: options.merge || options.start_after.is_some(),
+        known: BTreeMap::new(),
+        name: Vec::new(),
+        are_messages: false,
+        batch: Vec::new(),
+        bytes: 0,
+        loaded: 0,
+    };
+    let findings = input::read(input, adapter, options, listener, &mut queues)?;
+    queues.flush()?;
+    queues.redrive()?;
+    queues.course.noticed(findings);
+    queues.course.finish()
+}
+
+struct Queues<'c> {
+    service: Service,
+    course: Course<'c>,
+    dry_run: bool,
+    /// Queues may have messages.
+    merges: bool,
+    known: BTreeMap<Vec<u8>, Known>,
+    /// The queue whose messages come.
+    name: Vec<u8>,
+    are_messages: bool,
+    batch: Vec<Held>,
+    bytes: usize,
+    loaded: u64,
+}
+
+/// A queue of the inputs.
+#[derive(Default)]
+struct Known {
+    /// Where the service has it; nothing: it does not take it.
+    url: Option<String>,
+    is_fifo: bool,
+    /// Where failed messages go: set when all queues are there.
+    redrive: String,
+}
+
+/// A message that waits for its batch.
+struct Held {
+    id: String,
+    md5: String,
+    /// What is sent, without its number in the batch.
+    entry: Map<String, Value>,
+}
+
+impl Queues<'_> {
+    fn call(&self, operation: &str, body: &Value) -> Result<Answer> {
+        let (target, body) = (format!("AmazonSQS.{operation}"), body.to_string());
+        self.service.send(&Request {
+            method: "POST",
+            path: "/",
+            query: &[],
+            headers: &[("content-type", b"application/x-amz-json-1.0"), ("x-amz-target", target.as_bytes())],
+            content: Content::Bytes(body.as_bytes()),
+        })
+    }
+
+    fn create(&mut self, queue: &Queue<'_>) -> Result<Option<String>> {
+        let name = String::from_utf8_lossy(queue.name);
+        if !self.merges {
+            self.refuse_full(&name)?;
+        }
+        let tags: Map<String, Value> =
+            queue.record.tags.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let mut body = json!({ "QueueName": name, "Attributes": attributes(queue.record) });
+        if !tags.is_empty() {
+            body["tags"] = tags.into();
+        }
+        let mut answer = self.call("CreateQueue", &body)?;
+        if answer.code().ends_with("QueueNameExists") || answer.code().ends_with("QueueAlreadyExists") {
+            self.course.changed(&[queue.name], "it is there already, and keeps its attributes");
+            answer = self.call("GetQueueUrl", &json!({ "QueueName": name }))?;
+        }
+        if answer.is_fine() {
+            return Ok(member(&answer, "QueueUrl"));
+        }
+        if matches!(answer.status, 403) {
+            return Err(self.service.refused(&format!("create the queue {name}"), &answer));
+        }
+        self.course.left_out(&[queue.name], answer.words());
+        Ok(None)
+    }
+
+    /// A queue that has messages gets no others.
+    fn refuse_full(&self, name: &str) -> Result<()> {
+        let found = self.call("GetQueueUrl", &json!({ "QueueName": name }))?;
+        let Some(url) = member(&found, "QueueUrl").filter(|_| found.is_fine()) else { return Ok(()) };
+        let asked = json!({ "QueueUrl": url, "AttributeNames": ["ApproximateNumberOfMessages"] });
+        let told: Value = serde_json::from_str(&self.call("GetQueueAttributes", &asked)?.text).unwrap_or_default();
+        match told["Attributes"]["ApproximateNumberOfMessages"].as_str() {
+            None | Some("0") => Ok(()),
+            Some(some) => {
+                Err(self.service.failed(&format!("the queue {name} has {some} messages: give --merge to send more")))
+            }
+        }
+    }
+
+    /// Tells each queue where its failed messages go: to the queue of the same name in this service.
+    fn redrive(&mut self) -> Result<()> {
+        for (name, known) in &self.known {
+            let Some(url) = known.url.as_ref().filter(|_| !known.redrive.is_empty()) else { continue };
+            let mut policy: Value = serde_json::from_str(&known.redrive).unwrap_or_default();
+            let dead =
+                policy["deadLetterTargetArn"].as_str().and_then(|arn| arn.rsplit(':').next()).unwrap_or_default();
+            let there = self.known.get(dead.as_bytes()).and_then(|dead| dead.url.as_ref());
+            let arn = match there {
+                Some(url) => {
+                    let asked = json!({ "QueueUrl": url, "AttributeNames": ["QueueArn"] });
+                    let answer = self.call("GetQueueAttributes", &asked)?;
+                    let told: Value = serde_json::from_str(&answer.text).unwrap_or_default();
+                    told["Attributes"]["QueueArn"].as_str().map(str::to_owned)
+                }
+                None => None,
+            };
+            if let Some(arn) = arn {
+                policy["deadLetterTargetArn"] = arn.into();
+            }
+            let set = json!({ "QueueUrl": url, "Attributes": { "RedrivePolicy": policy.to_string() } });
+            let answer = self.call("SetQueueAttributes", &set)?;
+            if !answer.is_fine() {
+                self.course.changed(&[name], format!("its redrive policy is not set: {}", answer.words()));
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let batch = std::mem::take(&mut self.batch);
+        self.bytes = 0;
+        let Some(last) = batch.last() else { return Ok(()) };
+        let position = self.course.name(&[&self.name, last.id.as_bytes()]);
+        let url = self.known.get(&self.name).and_then(|known| known.url.clone());
+        if let (Some(url), false) = (url, self.dry_run) {
+            self.send(&url, batch)?;
+            self.course.listener.position(&position, self.loaded);
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, url: &str, batch: Vec<Held>) -> Result<()> {
+        let numbered = batch.iter().enumerate().map(|(n, held)| {
+            let mut entry = held.entry.clone();
+            entry.insert("Id".into(), n.to_string().into());
+            Value::from(entry)
+        });
+        let body = json!({ "QueueUrl": url, "Entries": numbered.collect::<Vec<_>>() });
+        let answer = self.call("SendMessageBatch", &body)?;
+        if !answer.is_fine() {
+            if batch.len() == 1 {
+                return self.refused(&batch[0], &answer);
+            }
+            return batch.into_iter().try_for_each(|held| self.send(url, vec![held]));
+        }
+        let told: Value = serde_json::from_str(&answer.text).unwrap_or_default();
+        for sent in told["Successful"].as_array().into_iter().flatten() {
+            let Some(held) = held_of(&batch, sent) else { continue };
+            self.loaded += 1;
+            if sent["MD5OfMessageBody"].as_str().is_some_and(|md5| md5 != held.md5 && !held.md5.is_empty()) {
+                self.course.changed(&[&self.name, held.id.as_bytes()], "its body has another MD5");
+            }
+        }
+        for failed in told["Failed"].as_array().into_iter().flatten() {
+            let Some(held) = held_of(&batch, failed) else { continue };
+            let why = format!("{}: {}", failed["Code"], failed["Message"]);
+            if failed["SenderFault"] == true || batch.len() == 1 {
+                self.course.left_out(&[&self.name, held.id.as_bytes()], why);
+            } else {
+                self.send(url, vec![Held { id: held.id.clone(), md5: held.md5.clone(), entry: held.entry.clone() }])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A message alone is refused.
+    fn refused(&mut self, held: &Held, answer: &Answer) -> Result<()> {
+        if answer.status == 403 || answer.code().contains("NonExistentQueue") {
+            return Err(self.service.refused("send a message", answer));
+        }
+        self.course.left_out(&[&self.name, held.id.as_bytes()], answer.words());
+        Ok(())
+    }
+
+    /// What is sent of a message.
+    fn entry(&mut self, value: &sqs::Message<'_>, is_fifo: bool) -> std::result::Result<Map<String, Value>, String> {
+        let body = std::str::from_utf8(value.body).map_err(|_| "its body is no text".to_owned())?;
+        let mut entry = Map::new();
+        entry.insert("MessageBody".into(), body.into());
+        let mut attributes = Map::new();
+        for (name, stored) in value.message_attributes {
+            let parsed = serde_json::from_slice::<&RawValue>(stored).and_then(|raw| serde_json::from_str(raw.get()));
+            attributes.insert((*name).to_owned(), parsed.map_err(|e| format!("its attribute {name}: {e}"))?);
+        }
+        if !attributes.is_empty() {
+            entry.insert("MessageAttributes".into(), attributes.into());
+        }
+        if is_fifo {
+            let dedup = Some(value.message_deduplication_id).filter(|id| !id.is_empty()).unwrap_or(value.message_id);
+            entry.insert("MessageGroupId".into(), value.message_group_id.into());
+            entry.insert("MessageDeduplicationId".into(), dedup.into());
+        } else {
+            let left = value.available_at_millis.saturating_sub(self.course.now_ms.cast_signed());
+            let seconds = left.max(0).div_euclid(1000) + i64::from(left.max(0) % 1000 > 0);
+            if seconds > MOST_DELAY {
+                let name = self.name.clone();
+                let how = format!("{seconds} seconds are left of its delay: 900 are the most");
+                self.course.changed(&[&name, value.message_id.as_bytes()], how);
+            }
+            entry.insert("DelaySeconds".into(), seconds.min(MOST_DELAY).into());
+        }
+        Ok(entry)
+    }
+}
+
+/// The message that a line of an answer is about.
+fn held_of<'b>(batch: &'b [Held], line: &Value) -> Option<&'b Held> {
+    batch.get(line["Id"].as_str()?.parse::<usize>().ok()?)
+}
+
+fn member(answer: &Answer, name: &str) -> Option<String> {
+    let told: Value = serde_json::from_str(&answer.text).ok()?;
+    told[name].as_str().map(str::to_owned)
+}
+
+/// The attributes of a queue, but for its redrive policy.
+fn attributes(record: &Record<'_>) -> Value {
+    let mut all = json!({
+        "VisibilityTimeout": record.visibility_timeout_seconds.to_string(),
+        "MessageRetentionPeriod": record.message_retention_seconds.to_string(),
+        "DelaySeconds": record.delay_seconds.to_string(),
+        "ReceiveMessageWaitTimeSeconds": record.receive_message_wait_seconds.to_string(),
+    });
+    if record.maximum_message_size > 0 {
+        all["MaximumMessageSize"] = record.maximum_message_size.to_string().into();
+    }
+    if record.is_fifo {
+        all["FifoQueue"] = "true".into();
+        all["ContentBasedDeduplication"] = record.content_based_dedup.to_string().into();
+        for (name, value) in
+            [("DeduplicationScope", record.deduplication_scope), ("FifoThroughputLimit", record.fifo_throughput_limit)]
+        {
+            if !value.is_empty() {
+                all[name] = value.into();
+            }
+        }
+    }
+    if !record.redrive_allow_policy.is_empty() {
+        all["RedriveAllowPolicy"] = record.redrive_allow_policy.into();
+    }
+    all
+}
+
+impl Visitor for Queues<'_> {
+    fn message(&mut self, message: &Message<'_>) -> Result<()> {
+        if !self.are_messages {
+            return Ok(());
+        }
+        let value = &self.course.shift.message(message.value);
+        let name = self.name.clone();
+        let parts = [&name[..], value.message_id.as_bytes()];
+        if !self.course.takes(&parts) {
+            return Ok(());
+        }
+        let is_fifo = self.known.get(&name).is_some_and(|known| known.is_fifo);
+        if !self.dry_run && self.known.get(&name).is_none_or(|known| known.url.is_none()) {
+            self.course.left_out(&parts, "its queue was not taken");
+            return Ok(());
+        }
+        let entry = match self.entry(value, is_fifo) {
+            Ok(entry) => entry,
+            Err(why) => {
+                self.course.left_out(&parts, why);
+                return Ok(());
+            }
+        };
+        let attributes: usize = value.message_attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let bytes = value.body.len() + attributes;
+        if self.batch.len() >= MOST_MESSAGES || self.bytes + bytes > MOST_BYTES {
+            self.flush()?;
+        }
+        self.bytes += bytes;
+        self.course.sends(bytes);
+        self.course.loaded("messages");
+        let (id, md5) = (value.message_id.to_owned(), value.md5_of_body.to_owned());
+        self.batch.push(Held { id, md5, entry });
+        Ok(())
+    }
+
+    fn side_record(&mut self, _: &SideRecord<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl QueueVisitor for Queues<'_> {
+    fn queue(&mut self, queue: &Queue<'_>) -> Result<()> {
+        let url = if self.dry_run { None } else { self.create(queue)? };
+        if queue.record.partition_count > 1 {
+            self.course.changed(&[queue.name], "it has partitions, which the service decides on itself");
+        }
+        let redrive = queue.record.redrive_policy.to_owned();
+        self.known.insert(queue.name.to_vec(), Known { url, is_fifo: queue.record.is_fifo, redrive });
+        self.course.loaded("queues");
+        Ok(())
+    }
+
+    fn records(&mut self, of: &Records<'_>) -> Result<()> {
+        self.flush()?;
+        self.are_messages = of.kind == RecordKind::Messages;
+        self.name = queue_name(of.queue).unwrap_or_default();
+        Ok(())
+    }
+
+    fn generation(&mut self, _: &[u8], _: u64) -> Result<()> {
+        Ok(())
+    }
+}
+
+passes_over!(['c] Queues<'c>: redis, dynamodb, s3, fs);
