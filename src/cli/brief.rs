@@ -92,7 +92,7 @@ const BRIEFS: &[Brief] = &[
         examples: [
             "ekvsnap load x.fsm --to dump.rdb",
             "ekvsnap load backup.tar.zst --to redis://10.0.0.1:6379",
-            "ekvsnap load x.fsm --to redis://10.0.0.1 --start-after redis:user:1",
+            "ekvsnap load x.fsm --to s3://localhost:9000 --start-after s3:photos/a.jpg",
         ],
     },
     Brief {

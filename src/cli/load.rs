@@ -37,9 +37,11 @@ pub(super) struct Args {
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
 
-    /// Where to: redis://HOST:PORT or a file that ends in .rdb
+    /// Where to: redis://, dynamodb://, s3:// or sqs://HOST:PORT, or F.rdb
     ///
-    /// rediss:// is encrypted. A Redis URL can have a password and a database: redis://:PASSWORD@HOST:PORT/1.
+    /// rediss:// is encrypted, and so is dynamodb+https:// and so on. A Redis URL can have a password and a database:
+    /// redis://:PASSWORD@HOST:PORT/1. For the others the environment has keys and region: AWS_ACCESS_KEY_ID,
+    /// AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION.
     #[arg(short, long, value_name = "TARGET")]
     to: Target,
 
@@ -62,7 +64,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "SIZE", value_parser = parse::size)]
     rate_limit: Option<u64>,
 
-    /// Connections to the target.
+    /// Connections to a Redis server.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     connections: u8,
 
@@ -132,7 +134,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         as_json(args, &outcome);
     } else {
         // What was left out is told already, all of it.
-        let others = warnings.iter().filter(|warning| warning.event != "load_left_out");
+        let others = warnings.iter().filter(|warning| !matches!(warning.event, "load_left_out" | "load_changed"));
         others.for_each(|warning| out::tell(&warning_words(warning)));
         in_words(args, &outcome);
     }
@@ -227,6 +229,14 @@ impl Listener for Told<'_> {
             out::line(&json!({ "event": "left_out", "name": name, "why": why }));
         } else {
             self.bar.aside(|| out::tell(&format!("left out: {name}: {why}\n")));
+        }
+    }
+
+    fn changed(&self, name: &str, how: &str) {
+        if self.json {
+            out::line(&json!({ "event": "changed", "name": name, "how": how }));
+        } else {
+            self.bar.aside(|| out::tell(&format!("changed: {name}: {how}\n")));
         }
     }
 

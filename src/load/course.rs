@@ -92,7 +92,17 @@ impl<'c> Course<'c> {
     /// An object was given to the target.
     #[inline]
     pub fn loaded(&mut self, kind: &'static str) {
-        *self.counts.entry(kind).or_default() += 1;
+        self.loaded_all(kind, 1);
+    }
+
+    /// Objects were given to the target.
+    pub fn loaded_all(&mut self, kind: &'static str, objects: u64) {
+        *self.counts.entry(kind).or_default() += objects;
+    }
+
+    /// How often something was left out.
+    pub fn left_outs(&self) -> u64 {
+        self.left_out
     }
 
     /// The target cannot store an object, or a part of it.
@@ -113,8 +123,9 @@ impl<'c> Course<'c> {
     /// The target stores an object, or a part of it, in another form.
     #[cold]
     pub fn changed(&mut self, parts: &[&[u8]], how: impl Into<String>) {
-        let name = self.name(parts);
-        self.findings.add(Finding::new(&CHANGED).with("name", name).with("how", how.into()));
+        let (name, how) = (self.name(parts), how.into());
+        self.listener.changed(&name, &how);
+        self.findings.add(Finding::new(&CHANGED).with("name", name).with("how", how));
     }
 
     /// An object has expired.

@@ -81,6 +81,11 @@ pub trait Listener: Progress {
         let _ = (name, why);
     }
 
+    /// The target stores an object, or a part of it, in another form.
+    fn changed(&self, name: &str, how: &str) {
+        let _ = (name, how);
+    }
+
     /// All objects up to this one are loaded, as many as that.
     fn position(&self, name: &str, objects: u64) {
         let _ = (name, objects);

@@ -84,19 +84,20 @@ impl Tables<'_> {
         String::from_utf8_lossy(&table.name).into_owned()
     }
 
-    fn create(&mut self, table: &Table) -> Result<()> {
+    /// Whether the service takes the table.
+    fn create(&mut self, table: &Table) -> Result<bool> {
         let name = Tables::name(table);
         let answer = self.call("CreateTable", &definition(&name, table).to_string())?;
         match answer.code() {
-            _ if answer.is_fine() => self.await_table(&name),
-            "ResourceInUseException" if self.merges => Ok(()),
+            _ if answer.is_fine() => self.await_table(&name).map(|()| true),
+            "ResourceInUseException" if self.merges => Ok(true),
             "ResourceInUseException" => {
                 Err(self.service.failed(&format!("the table {name} is there: give --merge to load into it")))
             }
             "ValidationException" => {
                 self.course.left_out(&[&table.name], answer.words());
                 self.refused.push(table.name.clone());
-                Ok(())
+                Ok(false)
             }
             _ => Err(self.service.refused(&format!("create the table {name}"), &answer)),
         }
@@ -120,9 +121,14 @@ impl Tables<'_> {
         let batch = std::mem::take(&mut self.batch);
         self.batch.table.clone_from(&batch.table);
         let Some((last, _)) = batch.items.last() else { return Ok(()) };
+        let refused = self.course.left_outs();
         if !self.dry_run {
             self.write(&batch)?;
-            self.loaded += batch.items.len() as u64;
+        }
+        let loaded = batch.items.len() as u64 - (self.course.left_outs() - refused);
+        self.course.loaded_all("items", loaded);
+        if !self.dry_run {
+            self.loaded += loaded;
             self.course.listener.position(last, self.loaded);
         }
         Ok(())
@@ -240,7 +246,6 @@ impl<'a> Visitor<'a> for Tables<'_> {
             self.batch.table = name;
         }
         self.course.sends(line.len());
-        self.course.loaded("items");
         self.batch.bytes += line.len();
         let name = self.course.name(&parts);
         self.batch.items.push((name, line));
@@ -254,10 +259,9 @@ impl<'a> Visitor<'a> for Tables<'_> {
 
 impl TableVisitor for Tables<'_> {
     fn table(&mut self, table: &Table) -> Result<()> {
-        if !self.dry_run {
-            self.create(table)?;
+        if self.dry_run || self.create(table)? {
+            self.course.loaded("tables");
         }
-        self.course.loaded("tables");
         Ok(())
     }
 

@@ -96,6 +96,7 @@ impl Answer {
         let message = json.or_else(|| between(&self.text, "<Message>", "</Message>").map(str::to_owned));
         match message {
             Some(message) => format!("{}: {message}", self.code()),
+            None if self.text.trim_start().starts_with('<') => format!("HTTP {}", self.status),
             None => format!("HTTP {} {}", self.status, self.text.chars().take(SHOWN).collect::<String>()),
         }
     }

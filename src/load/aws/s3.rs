@@ -144,11 +144,15 @@ impl Buckets<'_> {
         self.service.send(&Request { method, path, query, headers: &[], content: Content::Bytes(body) })
     }
 
-    fn create(&mut self, bucket: &Bucket<'_>) -> Result<()> {
+    /// Whether the service takes the bucket.
+    fn create(&mut self, bucket: &Bucket<'_>) -> Result<bool> {
         let path = format!("/{}", encoded(bucket.name, false));
         let there = self.call("HEAD", &path, &[], b"")?;
         if there.is_fine() {
-            return if self.merges { Ok(()) } else { self.refuse_full(bucket.name, &path) };
+            if !self.merges {
+                self.refuse_full(bucket.name, &path)?;
+            }
+            return Ok(true);
         }
         let region = &self.service.region;
         let body = if region == "us-east-1" {
@@ -160,14 +164,14 @@ impl Buckets<'_> {
         };
         let answer = self.call("PUT", &path, &[], body.as_bytes())?;
         if answer.is_fine() {
-            return Ok(());
+            return Ok(true);
         }
         if matches!(answer.status, 403 | 404) {
             return Err(self.service.refused(&format!("create the bucket {}", bucket.name.escape_ascii()), &answer));
         }
         self.course.left_out(&[bucket.name], answer.words());
         self.refused.push(bucket.name.to_vec());
-        Ok(())
+        Ok(false)
     }
 
     fn refuse_full(&self, name: &[u8], path: &str) -> Result<()> {
@@ -264,7 +268,9 @@ impl Buckets<'_> {
         if answer.is_fine() {
             return Ok(answer.etag);
         }
-        if !matches!(answer.status, 400 | 413 | 414 | 431) {
+        // A 404 of the service itself tells which bucket is missing; another one is of a name that does not reach it.
+        let has_no_place = answer.status == 404 && answer.code().is_empty();
+        if !has_no_place && !matches!(answer.status, 400 | 413 | 414 | 431) {
             return Err(self.service.refused(&format!("put {}", self.course.name(&names)), &answer));
         }
         self.course.left_out(&names, answer.words());
@@ -294,6 +300,10 @@ impl Visitor for Buckets<'_> {
         self.taken = self.course.takes(&names);
         if self.taken && self.refused.iter().any(|name| *name == *object.key.bucket) {
             self.course.left_out(&names, "its bucket was not taken");
+            self.taken = false;
+        }
+        if self.taken && std::str::from_utf8(&object.key.object).is_err() {
+            self.course.left_out(&names, "its name is no UTF-8, which names of S3 are");
             self.taken = false;
         }
         if !self.taken {
@@ -370,8 +380,8 @@ impl Visitor for Buckets<'_> {
 
 impl BucketVisitor for Buckets<'_> {
     fn bucket(&mut self, bucket: &Bucket<'_>) -> Result<()> {
-        if !self.dry_run {
-            self.create(bucket)?;
+        if !self.dry_run && !self.create(bucket)? {
+            return Ok(());
         }
         if !matches!(bucket.record.acl, "" | "private") {
             self.course.changed(&[bucket.name], format!("its ACL \"{}\" is not set", bucket.record.acl));

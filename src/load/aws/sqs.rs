@@ -166,7 +166,9 @@ impl Queues<'_> {
         let Some(last) = batch.last() else { return Ok(()) };
         let position = self.course.name(&[&self.name, last.id.as_bytes()]);
         let url = self.known.get(&self.name).and_then(|known| known.url.clone());
-        if let (Some(url), false) = (url, self.dry_run) {
+        if self.dry_run {
+            self.course.loaded_all("messages", batch.len() as u64);
+        } else if let Some(url) = url {
             self.send(&url, batch)?;
             self.course.listener.position(&position, self.loaded);
         }
@@ -191,6 +193,7 @@ impl Queues<'_> {
         for sent in told["Successful"].as_array().into_iter().flatten() {
             let Some(held) = held_of(&batch, sent) else { continue };
             self.loaded += 1;
+            self.course.loaded("messages");
             if sent["MD5OfMessageBody"].as_str().is_some_and(|md5| md5 != held.md5 && !held.md5.is_empty()) {
                 self.course.changed(&[&self.name, held.id.as_bytes()], "its body has another MD5");
             }
@@ -315,7 +318,6 @@ impl Visitor for Queues<'_> {
         }
         self.bytes += bytes;
         self.course.sends(bytes);
-        self.course.loaded("messages");
         let (id, md5) = (value.message_id.to_owned(), value.md5_of_body.to_owned());
         self.batch.push(Held { id, md5, entry });
         Ok(())
@@ -332,9 +334,12 @@ impl QueueVisitor for Queues<'_> {
         if queue.record.partition_count > 1 {
             self.course.changed(&[queue.name], "it has partitions, which the service decides on itself");
         }
+        let is_there = self.dry_run || url.is_some();
         let redrive = queue.record.redrive_policy.to_owned();
         self.known.insert(queue.name.to_vec(), Known { url, is_fifo: queue.record.is_fifo, redrive });
-        self.course.loaded("queues");
+        if is_there {
+            self.course.loaded("queues");
+        }
         Ok(())
     }
 

@@ -119,7 +119,7 @@ fn what_redis_cannot_hold() {
         "redis:empty: it is empty",
         "redis:z: the score of its member \"nan\" is not a number",
         "redis:s: its entry 1-1 has no fields",
-        "load_changed (1)",
+        "changed: redis:late: it expires at",
     ] {
         assert!(told.contains(words), "{words:?} is not in {told}");
     }
