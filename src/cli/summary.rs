@@ -100,12 +100,19 @@ pub(super) fn bare(value: &report::Value) -> String {
     shown(value).trim_matches('"').to_owned()
 }
 
+/// The scope of what paths lead to.
+const TREE: &str = "tree";
+
 /// An object as `get` takes it, but for what cannot be typed: `ADAPTER:SCOPE/KEY/RANGE`. Redis has one scope, which is left out, and
 /// so is an empty one.
 pub(super) fn object_name(adapter: &str, scope: &str, key: &report::Value, range: Option<&report::Value>) -> String {
+    let known = adapter::named(adapter.as_bytes());
+    // Of a file system the paths in its tree begin at the root; other scopes are what no path leads to.
+    if scope == TREE && known.is_some_and(adapter::Adapter::has_paths) {
+        return format!("{adapter}:/{}", bare(key));
+    }
     let scope = Some(scope).filter(|scope| {
-        adapter::named(adapter.as_bytes()).is_none_or(|adapter| adapter.scoped().is_some() || adapter.has_paths())
-            && !scope.is_empty()
+        known.is_none_or(|adapter| adapter.scoped().is_some() || adapter.has_paths()) && !scope.is_empty()
     });
     let parts = scope
         .map(|scope| Visible(scope).to_string())
