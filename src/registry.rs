@@ -5,6 +5,9 @@
 //!
 //! * [`Front`] finds the rows of one object of an adapter ([`add_front`]).
 //! * [`Writer`] writes the objects of an adapter in a layout ([`add_writer`]).
+//!
+//! Outputs are read back with [`readers`]; a program adds its own to the list that it hands to
+//! [`read`](crate::layouts::reading::output::read).
 
 use std::path::Path;
 
@@ -16,6 +19,7 @@ use crate::format::{Full, slots::Slots};
 #[cfg(feature = "parquet")]
 use crate::layouts::parquet;
 use crate::layouts::place::Place;
+use crate::layouts::reading::output::{Readers, Visitor};
 use crate::layouts::{self, jsonl, tree};
 use crate::options::{Layout, ObjectName, Options, spellings};
 use crate::output::tree::Tree;
@@ -74,6 +78,18 @@ static FRONTS: [Front; 5] = [
         rows_of: |set, at| Ok(RowsOf::exactly(fs::rows_of(set, &at.name)?)),
     },
 ];
+
+/// A reader of each adapter, for the files of an output of some layout.
+pub fn readers<V: Visitor>(layout: Layout, scratch: &Path) -> Readers<V> {
+    use layouts::{dynamodb, fs, redis, s3, sqs};
+    vec![
+        (adapter::REDIS, Box::new(redis::read::Reader::new(layout, scratch))),
+        (adapter::SQS, Box::new(sqs::read::Reader::new(layout))),
+        (adapter::DYNAMODB, Box::new(dynamodb::read::Reader::new(layout, scratch))),
+        (adapter::S3, Box::new(s3::read::Reader::new(layout, scratch))),
+        (adapter::FS, Box::new(fs::read::Reader::new(scratch))),
+    ]
+}
 
 /// In the order in which a run writes.
 static WRITERS: &[Writer] = {

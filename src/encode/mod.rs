@@ -32,6 +32,7 @@ use crate::output::manifest_read::ReadManifest;
 use crate::output::reading::{Named, Output, look};
 use crate::output::single::SingleFile;
 use crate::output::target::refuse_inputs;
+use crate::registry;
 use crate::report::Findings;
 use crate::source::index_of;
 use marks::{Marks, Side};
@@ -214,7 +215,7 @@ impl Input {
         let mut objects = Objects::new(rows, told, Shift(outcome.shifted_ms), marks, &scratch);
         let named = |error: Error| if error.path().is_none() { error.input(&self.path) } else { error };
         let mut open = || opened(&self.path);
-        let read = output::read(&mut open, made.layout, adapters, &scratch, &mut objects);
+        let read = output::read(&mut open, registry::readers(made.layout, &scratch), adapters, &scratch, &mut objects);
         let Seen { files, bytes, aside } = read.map_err(named)?;
         let done = objects.finish().map_err(named)?;
         done.check(&self.manifest, adapters).map_err(named)?;

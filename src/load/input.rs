@@ -18,6 +18,7 @@ use crate::options;
 use crate::options::Layout;
 use crate::output::manifest_read::ReadManifest;
 use crate::output::reading::{Named, Output, look};
+use crate::registry;
 use crate::report::{Finding, Findings, kinds};
 use crate::run::note_shared;
 use crate::source::Source;
@@ -98,8 +99,9 @@ fn of_output(path: &Path, adapter: Adapter, visitor: &mut impl Visitor, findings
     let named = |error: Error| if error.path().is_none() { error.input(path) } else { error };
     let manifest = ReadManifest::of(&mut opened(path)?)?;
     let made = options::Options::of_readable(&manifest)?;
-    let mut open = || opened(path);
-    let seen = output::read(&mut open, made.layout, &[adapter], &std::env::temp_dir(), visitor).map_err(named)?;
+    let (mut open, scratch) = (|| opened(path), std::env::temp_dir());
+    let seen = output::read(&mut open, registry::readers(made.layout, &scratch), &[adapter], &scratch, visitor)
+        .map_err(named)?;
     let name = path.to_string_lossy();
     for (kind, what, count) in [(&ASIDE, "files", seen.aside), (&SKIPPED, "places", manifest.skipped)] {
         if count > 0 {

@@ -180,7 +180,13 @@ fn rows_of(path: &Path, layout: Layout, adapter: Adapter) -> Result<BTreeMap<Vec
         Named::Output(output) => Ok(output),
         _ => Err(Error::usage("no output")),
     };
-    read(&mut open, layout, &[adapter], &std::env::temp_dir(), &mut encoders)?;
+    read(
+        &mut open,
+        ekvsnap::registry::readers(layout, &std::env::temp_dir()),
+        &[adapter],
+        &std::env::temp_dir(),
+        &mut encoders,
+    )?;
     encoders.dynamodb.finish()?;
     encoders.s3.finish()?;
     Ok(rows.into_inner().0)

@@ -193,7 +193,13 @@ fn recorded(path: &Path, layout: Layout, options: &Options) -> Result<Recorder> 
         Named::Output(output) => Ok(output),
         _ => Err(Error::usage("no output")),
     };
-    read(&mut open, layout, &READABLE, &std::env::temp_dir(), &mut recorder)?;
+    read(
+        &mut open,
+        ekvsnap::registry::readers(layout, &std::env::temp_dir()),
+        &READABLE,
+        &std::env::temp_dir(),
+        &mut recorder,
+    )?;
     Ok(recorder)
 }
 

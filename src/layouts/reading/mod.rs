@@ -8,10 +8,12 @@
 mod bytes;
 mod members;
 pub mod output;
+mod reader;
 mod text;
 
 pub(super) use bytes::{Binary, BytesSeed};
 pub(super) use members::{Member, OncePerMember, expect_object};
+pub use reader::{Reader, Standing};
 pub(super) use text::{Budget, Lines, Text};
 
 use crate::error::{Error, ErrorKind};

@@ -6,13 +6,10 @@ use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Part, wrong};
+use super::{Part, Reader, Standing, wrong};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::adapter::{self, Adapter};
-use crate::layouts::fs::read::Standing;
-use crate::layouts::{dynamodb, fs, redis, s3, sqs};
 use crate::model;
-use crate::options::Layout;
 use crate::output::checksums::Digest;
 use crate::output::extents::OnDisk;
 use crate::output::reading::{Content, Entry, Output, Pieces, broken, open_below};
@@ -50,25 +47,24 @@ pub struct Seen {
     pub aside: u64,
 }
 
-/// Reads an output of some layout: two passes, for each of which `open` opens it. `adapters`: those whose objects are wanted; files of
-/// others are passed over.
+/// The reader of each adapter.
+pub type Readers<V> = Vec<(Adapter, Box<dyn Reader<V>>)>;
+
+/// Reads an output: two passes, for each of which `open` opens it. `readers`: those of its layout
+/// ([`registry::readers`](crate::registry::readers)). `adapters`: those whose objects are wanted; files of others are passed over.
 ///
 /// # Errors
 /// A failed read; a file that is missing, that CHECKSUMS does not list or that differs, or that no decode writes; and what the
 /// visitor gives. After an error nothing counts that was given.
-pub fn read(
+pub fn read<V>(
     open: &mut dyn FnMut() -> Result<Output>,
-    layout: Layout,
+    readers: Readers<V>,
     adapters: &[Adapter],
     scratch: &Path,
-    visitor: &mut impl Visitor,
+    visitor: &mut V,
 ) -> Result<Seen> {
     let mut pass = Pass {
-        redis: redis::read::Reader::new(layout, scratch),
-        sqs: sqs::read::Reader::new(layout),
-        dynamodb: dynamodb::read::Reader::new(layout, scratch),
-        s3: s3::read::Reader::new(layout, scratch),
-        fs: fs::read::Reader::new(scratch),
+        readers,
         adapters,
         sums: Spill::new(scratch),
         is_listed: false,
@@ -85,31 +81,23 @@ pub fn read(
     if !pass.is_listed {
         return Err(Error::new(ErrorKind::Output("it has no CHECKSUMS".into())));
     }
-    pass.redis.settle()?;
-    pass.dynamodb.settle()?;
-    pass.s3.settle()?;
-    pass.fs.settle()?;
-    pass.seen.aside += pass.fs.nameless();
+    for (_, reader) in &mut pass.readers {
+        reader.settle()?;
+        pass.seen.aside += reader.aside();
+    }
     pass.each(open, &mut |pass, file| match file {
         File::Content(path, content) => pass.second(path, content, visitor),
         File::Link(path, target) => pass.link(path, target),
     })?;
-    pass.redis.finish()?;
-    pass.dynamodb.finish()?;
-    pass.s3.finish()?;
-    pass.fs.finish()?;
+    pass.readers.iter().try_for_each(|(_, reader)| reader.finish())?;
     let seen = pass.seen;
     prove(pass.sums)?;
     Ok(seen)
 }
 
 /// What both passes share.
-struct Pass<'p> {
-    redis: redis::read::Reader,
-    sqs: sqs::read::Reader,
-    dynamodb: dynamodb::read::Reader,
-    s3: s3::read::Reader,
-    fs: fs::read::Reader,
+struct Pass<'p, V> {
+    readers: Readers<V>,
     adapters: &'p [Adapter],
     /// Digests of files: what CHECKSUMS tells, and what was found.
     sums: Spill,
@@ -131,11 +119,11 @@ enum File<'f> {
 }
 
 /// What a pass does with a file.
-type Take<'t, 'p> = dyn FnMut(&mut Pass<'p>, File<'_>) -> Result<()> + 't;
+type Take<'t, 'p, V> = dyn FnMut(&mut Pass<'p, V>, File<'_>) -> Result<()> + 't;
 
-impl<'p> Pass<'p> {
+impl<'p, V> Pass<'p, V> {
     /// Gives every file.
-    fn each(&mut self, open: &mut dyn FnMut() -> Result<Output>, take: &mut Take<'_, 'p>) -> Result<()> {
+    fn each(&mut self, open: &mut dyn FnMut() -> Result<Output>, take: &mut Take<'_, 'p, V>) -> Result<()> {
         let mut output = open()?;
         self.name = output.name().into();
         let read = output.each(&mut |entry| match entry {
@@ -148,11 +136,11 @@ impl<'p> Pass<'p> {
         read.map_err(|error| if error.path().is_none() { error.input(&self.name) } else { error })
     }
 
-    /// Only the file system has second names of files.
-    fn link(&self, path: &[u8], target: &[u8]) -> Result<()> {
-        match self.adapter(path) {
-            Some(adapter::FS) => self.fs.link(path, target),
-            _ => self.odd(path, "it is a link"),
+    /// Another name of a file.
+    fn link(&mut self, path: &[u8], target: &[u8]) -> Result<()> {
+        match self.reader(path)? {
+            Some(reader) => reader.link(path, target),
+            None => self.odd(path, "it is a link"),
         }
     }
 
@@ -170,118 +158,90 @@ impl<'p> Pass<'p> {
         adapter_of(path).is_none_or(|adapter| self.adapters.contains(&adapter))
     }
 
-    fn part(&self, path: &[u8]) -> Result<Part> {
-        let part = match self.adapter(path) {
-            Some(adapter::REDIS) => self.redis.part(path),
-            Some(adapter::SQS) => self.sqs.part(path),
-            Some(adapter::DYNAMODB) => self.dynamodb.part(path),
-            Some(adapter::S3) => self.s3.part(path),
-            Some(adapter::FS) => self.fs.part(path),
-            Some(adapter) => {
+    /// The reader of a file; `None`: the file has no adapter, or one whose objects are not wanted.
+    fn reader(&mut self, path: &[u8]) -> Result<Option<&mut dyn Reader<V>>> {
+        let Some(adapter) = self.adapter(path) else { return Ok(None) };
+        match self.readers.iter_mut().find(|(known, _)| *known == adapter) {
+            Some((_, reader)) => Ok(Some(&mut **reader)),
+            None => {
                 let name = adapter.name();
-                return Err(Error::usage(format!(
-                    "objects of {name} cannot be read back from an output: choose other adapters"
-                )));
+                let why = format!("objects of {name} cannot be read back from an output: choose other adapters");
+                Err(Error::usage(why))
             }
-            // Lines about rows that a decode could not read.
-            None if path == ERRORS.as_bytes() => Some(Part::Aside),
-            None => None,
-        };
-        part.ok_or_else(|| wrong(path, "no decode writes such a file"))
+        }
     }
 
     /// Sidecars, and what is told of all files.
-    fn first(&mut self, path: &[u8], bytes: &mut Opened<'_>, visitor: &mut impl Visitor) -> Result<()> {
-        match self.adapter(path) {
-            None if path == CHECKSUMS.as_bytes() => return self.told(bytes),
-            None if path == MANIFEST.as_bytes() => return self.found(path, bytes),
-            None => return Ok(()),
-            Some(adapter::REDIS) => {
-                if self.redis.part(path) != Some(Part::Sidecar) {
-                    return Ok(());
-                }
-                self.redis.sidecar(path, bytes)?;
-            }
-            Some(adapter::SQS) => {
-                if self.sqs.part(path) != Some(Part::Sidecar) {
-                    return Ok(());
-                }
-                self.sqs.sidecar(path, bytes, visitor)?;
-            }
-            Some(adapter::DYNAMODB) => {
-                if self.dynamodb.part(path) != Some(Part::Sidecar) {
-                    return Ok(());
-                }
-                self.dynamodb.sidecar(path, bytes, visitor)?;
-            }
-            Some(adapter::S3) => {
-                // A body that looks like a sidecar is read again with the objects, and proven then.
-                if self.s3.is_doubtful(path) {
-                    return self.s3.sidecar(path, bytes, visitor);
-                }
-                if self.s3.part(path) != Some(Part::Sidecar) {
-                    return Ok(());
-                }
-                self.s3.sidecar(path, bytes, visitor)?;
-            }
-            Some(adapter::FS) => {
-                if self.fs.part(path) != Some(Part::Sidecar) {
-                    return Ok(());
-                }
-                self.fs.sidecar(path, bytes, visitor)?;
-            }
-            Some(_) => return Ok(()),
+    fn first(&mut self, path: &[u8], bytes: &mut Opened<'_>, visitor: &mut V) -> Result<()> {
+        if path == CHECKSUMS.as_bytes() {
+            return self.told(bytes);
         }
+        if path == MANIFEST.as_bytes() {
+            return self.found(path, bytes);
+        }
+        let Some(reader) = self.reader(path)? else { return Ok(()) };
+        if reader.is_doubtful(path) {
+            return reader.sidecar(path, bytes, visitor);
+        }
+        if reader.part(path) != Some(Part::Sidecar) {
+            return Ok(());
+        }
+        reader.sidecar(path, bytes, visitor)?;
         self.found(path, bytes)
     }
 
     /// Objects.
-    fn second(&mut self, path: &[u8], content: Content<'_>, visitor: &mut impl Visitor) -> Result<()> {
+    fn second(&mut self, path: &[u8], content: Content<'_>, visitor: &mut V) -> Result<()> {
         if [CHECKSUMS, MANIFEST].iter().any(|name| path == name.as_bytes()) || !self.is_wanted(path) {
             return Ok(());
         }
-        let part = match self.part(path)? {
-            Part::Objects if self.adapter(path) == Some(adapter::FS) => match self.fs.standing(path)? {
-                Standing::Listed => Part::Objects,
-                Standing::Unlisted => return self.unlisted(path, content, visitor),
-                Standing::Copy => return Ok(()),
-                Standing::UnlistedAside => {
-                    self.seen.aside += 1;
-                    return Ok(());
-                }
-                Standing::Aside => Part::Aside,
-            },
-            part => part,
+        let (part, standing) = match self.reader(path)? {
+            Some(reader) => {
+                let part = reader.part(path).ok_or_else(|| wrong(path, "no decode writes such a file"))?;
+                (part, if part == Part::Objects { reader.standing(path)? } else { Standing::Listed })
+            }
+            // Lines about rows that a decode could not read.
+            None if path == ERRORS.as_bytes() => (Part::Aside, Standing::Listed),
+            None => return Err(wrong(path, "no decode writes such a file")),
+        };
+        let part = match standing {
+            Standing::Listed => part,
+            Standing::Aside => Part::Aside,
+            Standing::Copy => return Ok(()),
+            Standing::Unlisted => return self.unlisted(path, content, visitor),
+            Standing::UnlistedAside => {
+                self.seen.aside += 1;
+                return Ok(());
+            }
         };
         let name = Rc::clone(&self.name);
         opened(&name, path, content, &mut |bytes| {
             match part {
                 Part::Sidecar => return Ok(()),
                 Part::Aside => self.seen.aside += 1,
-                Part::Objects => match self.adapter(path) {
-                    Some(adapter::REDIS) => self.redis.objects(path, bytes, visitor)?,
-                    Some(adapter::DYNAMODB) => self.dynamodb.objects(path, bytes, visitor)?,
-                    Some(adapter::S3) => self.s3.objects(path, bytes, visitor)?,
-                    Some(adapter::FS) => self.fs.content(path, Pieces::Stream(bytes), visitor)?,
-                    _ => self.sqs.objects(path, bytes, visitor)?,
-                },
+                Part::Objects => {
+                    if let Some(reader) = self.reader(path)? {
+                        reader.objects(path, bytes, visitor)?;
+                    }
+                }
             }
             self.found(path, bytes)
         })
     }
 
     /// A file with large holes, which are not read.
-    fn unlisted(&mut self, path: &[u8], content: Content<'_>, visitor: &mut impl Visitor) -> Result<()> {
+    fn unlisted(&mut self, path: &[u8], content: Content<'_>, visitor: &mut V) -> Result<()> {
         let name = Rc::clone(&self.name);
         let failed = |e| failed_read(&name, path, e);
         self.seen.files += 1;
+        let Some(reader) = self.reader(path)? else { return Ok(()) };
         match content {
             Content::OnDisk(dir, name) => {
                 let file = open_below(dir, name).map_err(failed)?;
-                self.fs.content(path, Pieces::OnDisk(OnDisk::new(&file).map_err(failed)?), visitor)
+                reader.unlisted(path, Pieces::OnDisk(OnDisk::new(&file).map_err(failed)?), visitor)
             }
-            Content::InArchive(bytes, len) => self.fs.content(path, Pieces::Stream(&mut bytes.take(len)), visitor),
-            Content::SparseInArchive(file) => self.fs.content(path, Pieces::Sparse(file), visitor),
+            Content::InArchive(bytes, len) => reader.unlisted(path, Pieces::Stream(&mut bytes.take(len)), visitor),
+            Content::SparseInArchive(file) => reader.unlisted(path, Pieces::Sparse(file), visitor),
         }
     }
 

@@ -24,7 +24,7 @@ use crate::format::dynamodb::keys::{ItemKey, item_prefix_into};
 use crate::format::dynamodb::schema::Liveness;
 use crate::format::dynamodb::{self, PrimaryKey};
 use crate::format::messages::DynamoItem;
-use crate::layouts::reading::{Binary, Budget, Part, Text, wrong};
+use crate::layouts::reading::{self, Binary, Budget, Part, Text, wrong};
 use crate::model::dynamodb::{Item, Table, TableVisitor};
 use crate::options::Layout;
 use moved::Moved;
@@ -128,6 +128,28 @@ impl Reader {
     /// A row key of an item that is not there.
     pub fn finish(&self) -> Result<()> {
         self.moved.all_are_used()
+    }
+}
+
+impl<V: TableVisitor> reading::Reader<V> for Reader {
+    fn part(&self, path: &[u8]) -> Option<Part> {
+        Reader::part(self, path)
+    }
+
+    fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
+        Reader::sidecar(self, path, bytes, visitor)
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        Reader::settle(self)
+    }
+
+    fn finish(&self) -> Result<()> {
+        Reader::finish(self)
+    }
+
+    fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
+        Reader::objects(self, path, bytes, visitor)
     }
 }
 

@@ -18,7 +18,7 @@ use super::report::REPORT;
 use super::write::{KEYMAP, METADATA};
 use crate::error::{Error, Result};
 use crate::format::fs::{Inode, Kind, ROOT};
-use crate::layouts::reading::{Budget, Part, Text, wrong};
+use crate::layouts::reading::{self, Budget, Part, Standing, Text, wrong};
 use crate::model::fs::{InodeVisitor, Node};
 use crate::output::checksums::Digest;
 use crate::output::extents::ExtentsHash;
@@ -31,21 +31,6 @@ use stack::Stack;
 const PIECE: usize = 256 << 10;
 /// Folders of files.
 const FOLDERS: [&[u8]; 4] = [b"fs/tree/", b"fs/apart/", b"fs/lost+found/", b"fs/orphans/"];
-
-/// What stands at a path of an output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// A file whose digest CHECKSUMS tells.
-    Listed,
-    /// A file with large holes, which CHECKSUMS has no row of: the digest of its extents proves it.
-    Unlisted,
-    /// Another name of a file, as whoever extracted an archive has it.
-    Copy,
-    /// A file that is passed over: it was deleted, or its name is not told.
-    Aside,
-    /// Such a file that CHECKSUMS has no row of.
-    UnlistedAside,
-}
 
 /// Reads the file system of one output.
 pub struct Reader {
@@ -92,11 +77,6 @@ impl Reader {
             b"fs/tree" => Part::Objects,
             _ => return None,
         })
-    }
-
-    /// Directories that were passed over, for their names are not told. Files count when they come.
-    pub fn nameless(&self) -> u64 {
-        self.nameless
     }
 
     /// Reads the metadata, and gives inodes and names. The other files of this kind say nothing that it does not.
@@ -259,6 +239,44 @@ impl Reader {
             Some(path) => Err(wrong(&path, "metadata.jsonl tells of it, but it is not there")),
             None => Ok(()),
         }
+    }
+}
+
+impl<V: InodeVisitor> reading::Reader<V> for Reader {
+    fn part(&self, path: &[u8]) -> Option<Part> {
+        Reader::part(self, path)
+    }
+
+    fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
+        Reader::sidecar(self, path, bytes, visitor)
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        Reader::settle(self)
+    }
+
+    fn aside(&self) -> u64 {
+        self.nameless
+    }
+
+    fn standing(&self, path: &[u8]) -> Result<Standing> {
+        Reader::standing(self, path)
+    }
+
+    fn link(&self, path: &[u8], target: &[u8]) -> Result<()> {
+        Reader::link(self, path, target)
+    }
+
+    fn unlisted(&mut self, path: &[u8], pieces: Pieces<'_>, visitor: &mut V) -> Result<()> {
+        self.content(path, pieces, visitor)
+    }
+
+    fn finish(&self) -> Result<()> {
+        Reader::finish(self)
+    }
+
+    fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
+        self.content(path, Pieces::Stream(bytes), visitor)
     }
 }
 

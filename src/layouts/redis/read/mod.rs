@@ -17,7 +17,7 @@ pub(in crate::layouts) use sidecars::Sidecars;
 
 use super::paths::File;
 use crate::error::{Error, Result};
-use crate::layouts::reading::{Budget, Part, wrong};
+use crate::layouts::reading::{self, Budget, Part, wrong};
 use crate::layouts::{jsonl, tree};
 use crate::model::redis::{Key, Standing, Type, Visitor};
 use crate::options::Layout;
@@ -108,6 +108,28 @@ impl Reader {
     /// An expiry of a string that is not there.
     pub fn finish(&self) -> Result<()> {
         self.sidecars.all_are_used()
+    }
+}
+
+impl<V: Visitor> reading::Reader<V> for Reader {
+    fn part(&self, path: &[u8]) -> Option<Part> {
+        Reader::part(self, path)
+    }
+
+    fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, _: &mut V) -> Result<()> {
+        Reader::sidecar(self, path, bytes)
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        Reader::settle(self)
+    }
+
+    fn finish(&self) -> Result<()> {
+        Reader::finish(self)
+    }
+
+    fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
+        Reader::objects(self, path, bytes, visitor)
     }
 }
 

@@ -23,7 +23,7 @@ use crate::error::Result;
 use crate::format::Family;
 use crate::format::b64::STANDARD;
 use crate::format::s3::{BucketRecord, ChunkKey, ObjectKey, PartKey, UploadKey};
-use crate::layouts::reading::{Binary, Budget, Part, Text, wrong};
+use crate::layouts::reading::{self, Binary, Budget, Part, Text, wrong};
 use crate::model::s3::{Bucket, BucketVisitor, Object, UploadRow};
 use crate::options::Layout;
 use crate::output::reading::broken;
@@ -201,6 +201,32 @@ impl Reader {
     /// An object that is told of and not there.
     pub fn finish(&self) -> Result<()> {
         self.sidecars.all_are_used()
+    }
+}
+
+impl<V: BucketVisitor> reading::Reader<V> for Reader {
+    fn part(&self, path: &[u8]) -> Option<Part> {
+        Reader::part(self, path)
+    }
+
+    fn is_doubtful(&self, path: &[u8]) -> bool {
+        Reader::is_doubtful(self, path)
+    }
+
+    fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
+        Reader::sidecar(self, path, bytes, visitor)
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        Reader::settle(self)
+    }
+
+    fn finish(&self) -> Result<()> {
+        Reader::finish(self)
+    }
+
+    fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
+        Reader::objects(self, path, bytes, visitor)
     }
 }
 

@@ -16,7 +16,7 @@ use super::names;
 use super::paths::File;
 use crate::error::Result;
 use crate::format::sqs::key::encode_queue;
-use crate::layouts::reading::{Binary, Budget, Part, Text, wrong};
+use crate::layouts::reading::{self, Binary, Budget, Part, Text, wrong};
 use crate::model::sqs::{QueueVisitor, RecordKind, Records};
 use crate::options::Layout;
 use crate::output::names::unsegment;
@@ -104,6 +104,20 @@ impl Reader {
             }
             _ => Err(wrong(path, "no decode writes such a file")),
         }
+    }
+}
+
+impl<V: QueueVisitor> reading::Reader<V> for Reader {
+    fn part(&self, path: &[u8]) -> Option<Part> {
+        Reader::part(self, path)
+    }
+
+    fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
+        Reader::sidecar(self, path, bytes, visitor)
+    }
+
+    fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
+        Reader::objects(self, path, bytes, visitor)
     }
 }
 
