@@ -147,6 +147,57 @@ class Tree(Row):
         bench.row(f"tree, {self.name}, memory", f"{peak:.0f} MiB", "", "", "256 MiB", peak < 256)
 
 
+class Commands(Row):
+    """verify, inspect, diff with itself, and get of one message: against a dry run of a decode to lines, which hashes them."""
+
+    #: Most of the time of a dry run that a command may take.
+    GOALS = {"verify": 1.5, "inspect": 1.0, "diff": 2.0, "get": 0.3}
+
+    def needs(self, bench):
+        return Needs(1000 * self.scale(bench), 10)
+
+    def measure(self, bench):
+        fsm, rows = self.snapshot(bench)
+        runs = {name: [] for name in ("dry", "verify", "inspect", "diff") + (("get",) if self.workload == "sqs" else ())}
+        for _ in range(bench.runs):
+            for name, answers in runs.items():
+                answers.append(getattr(self, name)(bench, fsm, rows))
+        size = fsm.stat().st_size / 1e9
+        dry = least(runs.pop("dry"))
+        for name, answers in runs.items():
+            ratio, goal = least(answers) / dry, self.GOALS[name]
+            bench.row(f"{name}, {self.workload}", f"{least(answers):.2f} s, {size / least(answers):.2f} GB/s",
+                      f"dry run {dry:.2f} s", f"{ratio:.2f}x", f"{goal}x", ratio <= goal)
+
+    def dry(self, bench, fsm, rows):
+        told = bench.command("decode", fsm, "--dry-run", "--layout", "jsonl", "--json")
+        check(told["last"]["counters"]["entries"] == rows, "rows are missing")
+        return told
+
+    def verify(self, bench, fsm, rows):
+        told = bench.command("verify", fsm, "--json")
+        check(told["last"]["intact"] and told["last"]["inputs"][0]["rows"] == rows, "it is not intact")
+        return told
+
+    def inspect(self, bench, fsm, rows):
+        told = bench.command("inspect", fsm, "--json")
+        check(told["first"]["rows"] == rows, "rows are missing")
+        return told
+
+    def diff(self, bench, fsm, _):
+        told = bench.command("diff", fsm, fsm, "--json")
+        check(told["last"]["equal"] and told["last"]["scopes"], "it differs from itself")
+        return told
+
+    def get(self, bench, fsm, _):
+        if bench.message is None:
+            largest = bench.command("inspect", fsm, "--json")["first"]["objects"]["largest"][0]
+            bench.message = f"sqs:{largest['scope']}/{largest['key']}"
+        told = bench.command("get", fsm, bench.message)
+        check(bench.message.endswith("/" + told["last"]["message_id"]), "it is another message")
+        return told
+
+
 def hundredth(scale):
     return -(-scale // 100)
 
@@ -163,6 +214,9 @@ ROWS = {
     "zsets-jsonl": Jsonl("zsets", 2_700_000, hundredth),
     "dynamodb-jsonl": Jsonl("dynamodb", 2_000_000, itself),
     "sqs-jsonl": Jsonl("sqs", 800_000, itself),
+    "strings-commands": Commands("strings", 6_000_000),
+    "dynamodb-commands": Commands("dynamodb", 3_000_000),
+    "sqs-commands": Commands("sqs", 2_000_000),
     "hashes-tree": Tree("20,000 hashes of 100 fields", "hashes", 2_000_000, hundredth, 2.5, sha=True),
     "strings-tree": Tree("1 M strings", "strings", 1_000_000, itself, 0.8, per_second=True),
     "dynamodb-tree": Tree("1 M items", "dynamodb", 1_000_000, lambda scale: scale + 1, 0.7, per_second=True),
