@@ -185,7 +185,7 @@ fn with_objects(sources: &[Source], options: &Options, depth: Depth, progress: &
     let now = hlc_millis(options.as_of.unwrap_or(newest).min(newest));
     let mut census = Census::new(depth.top, depth.prefix_depth, now);
     let fill = |tree: &Tree, scratch: &Path| fill_surveyed(&surveyed, tree, scratch, options, progress);
-    let filled = objects::of_filling(options.threads, None, fill, &mut |object| {
+    let filled = objects::of_filling(options.threads, fill, &mut |object| {
         census.add(object);
         Ok(())
     })?;

@@ -88,7 +88,7 @@ pub(crate) fn of_sources(
 ) -> Result<Filled> {
     let options = &packed(options);
     let fill = |tree: &Tree, scratch: &Path| fill(sources, tree, scratch, options, progress);
-    of_filling(options.threads, secret, fill, each)
+    observed(secret, false, |tree, scratch| on_threads(options.threads, || fill(tree, scratch))?, each)
 }
 
 /// The marked objects of two data sets at once: `merge` takes from either what it needs next.
@@ -108,14 +108,13 @@ pub(crate) fn of_both<R>(
     observed_both(secret, [decode(0), decode(1)], merge)
 }
 
-/// The same of anything that fills a tree in the packed layout.
+/// The same of anything that fills a tree in the packed layout, without marks, in any order.
 pub(crate) fn of_filling(
     threads: usize,
-    secret: Option<Arc<Secret>>,
     fill: impl FnOnce(&Tree, &Path) -> Result<Filled> + Send,
     each: &mut Each<'_>,
 ) -> Result<Filled> {
-    observed(secret, |tree, scratch| on_threads(threads, || fill(tree, scratch))?, each)
+    observed(None, true, |tree, scratch| on_threads(threads, || fill(tree, scratch))?, each)
 }
 
 /// The options with the packed layout, in which every object is lines of its own.

@@ -69,6 +69,48 @@ pub fn quoted(bytes: &[u8], escape: Escape, out: &mut Vec<u8>) -> bool {
     true
 }
 
+/// How many bytes [`quoted`] would append; `None` when they are not UTF-8.
+pub fn length(bytes: &[u8], escape: Escape) -> Option<usize> {
+    let codes = if escape == Escape::Html { &HTML } else { &PLAIN };
+    let (mut length, mut at, mut ascii) = (bytes.len() + 2, 0, true);
+    for window in bytes.chunks(WINDOW) {
+        let (blocks, tail) = window.as_chunks::<BLOCK>();
+        let mut marks = Marks::default();
+        for (n, block) in blocks.iter().enumerate() {
+            marks.add(n, *block);
+        }
+        if !tail.is_empty() {
+            marks.add(blocks.len(), padded(tail));
+            marks.special &= (1 << window.len()) - 1;
+        }
+        if ascii && !marks.is_ascii() {
+            ascii = false;
+            if !is_text(&bytes[at..]) {
+                return None;
+            }
+        }
+        while marks.special != 0 {
+            let here = at + marks.special.trailing_zeros() as usize;
+            length += match codes.get(bytes[here] as usize) {
+                Some(code) => (code[7] as usize).saturating_sub(1),
+                None => bytes.get(here..).and_then(separator).map_or(0, |code| code.len() - 3),
+            };
+            marks.special &= marks.special - 1;
+        }
+        at += window.len();
+    }
+    Some(length)
+}
+
+/// What stands for U+2028 and U+2029, if it begins with one of them.
+fn separator(bytes: &[u8]) -> Option<&'static [u8; 6]> {
+    match bytes.first_chunk() {
+        Some([0xe2, 0x80, 0xa8]) => Some(b"\\u2028"),
+        Some([0xe2, 0x80, 0xa9]) => Some(b"\\u2029"),
+        _ => None,
+    }
+}
+
 /// Appends what stands between the quotes of `text`.
 pub fn inside(text: &str, escape: Escape, out: &mut Vec<u8>) {
     let codes = if escape == Escape::Html { &HTML } else { &PLAIN };
@@ -164,11 +206,7 @@ impl Text<'_, '_> {
 
     #[inline(never)]
     fn replace_separator(&mut self, here: usize) {
-        let code = match self.bytes.get(here..here + 3) {
-            Some([0xe2, 0x80, 0xa8]) => b"\\u2028",
-            Some([0xe2, 0x80, 0xa9]) => b"\\u2029",
-            _ => return,
-        };
+        let Some(code) = separator(&self.bytes[here..]) else { return };
         self.copy_up_to(here);
         self.out.extend_from_slice(code);
         self.copied = here + 3;
@@ -284,6 +322,7 @@ mod tests {
             for escape in [Escape::Html, Escape::Plain] {
                 let mut out = b"before".to_vec();
                 prop_assert!(quoted(text.as_bytes(), escape, &mut out));
+                prop_assert_eq!(length(text.as_bytes(), escape), Some(out.len() - 6));
                 prop_assert_eq!(String::from_utf8(out).unwrap(), format!("before{}", slow(&text, escape)));
             }
         }
@@ -294,6 +333,7 @@ mod tests {
             let text = std::str::from_utf8(&bytes).is_ok();
             prop_assert_eq!(quoted(&bytes, Escape::Html, &mut out), text);
             prop_assert!(text || out == b"before");
+            prop_assert_eq!(length(&bytes, Escape::Html), text.then(|| out.len() - 6));
         }
     }
 }

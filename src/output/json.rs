@@ -3,7 +3,7 @@
 use base64::Engine as _;
 
 pub use super::escape::Escape;
-use super::escape::quoted;
+use super::escape::{self, quoted};
 use crate::format::b64::{Engine, STANDARD, URL_SAFE};
 
 /// Appends `text` as a JSON string with its quotes.
@@ -17,6 +17,12 @@ pub fn bytes(bytes: &[u8], escape: Escape, out: &mut Vec<u8>) {
     if !quoted(bytes, escape, out) {
         envelope(bytes, None, out);
     }
+}
+
+/// How many bytes [`bytes`] would append.
+pub fn bytes_length(bytes: &[u8], escape: Escape) -> usize {
+    const ENVELOPE: usize = br#"{"base64":""}"#.len();
+    escape::length(bytes, escape).unwrap_or_else(|| ENVELOPE + (bytes.len() * 4).div_ceil(3))
 }
 
 /// Appends `B(x)` as it stands in an indented file: the envelope is spread over lines, closed at `indent` spaces.

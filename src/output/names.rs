@@ -66,6 +66,11 @@ pub fn segment_into(raw: &[u8], out: &mut String) -> NameKind {
     NameKind::ShaFallback
 }
 
+/// Whether `seg()` of these bytes can be decoded, told without making it; where that is not sure, `false`.
+pub fn is_surely_plain(raw: &[u8]) -> bool {
+    raw.len() <= MAX_SEGMENT / 3 && !raw.starts_with(b"b64.") && raw.get(32..34) != Some(b"__")
+}
+
 /// `seg()` as a string of its own.
 pub fn segment(raw: &[u8]) -> String {
     let mut out = String::new();
@@ -160,6 +165,23 @@ pub fn looks_like_fallback(encoded: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_surely_plain_is() {
+        let hash = "0123456789abcdef0123456789abcdef";
+        for (raw, sure) in [
+            (Vec::new(), true),
+            (b"user:1".to_vec(), true),
+            (vec![0xff; 80], true),
+            (vec![b'a'; 81], false),
+            (b"b64.x".to_vec(), false),
+            (format!("{hash}__").into_bytes(), false),
+            (format!("{hash}_x").into_bytes(), true),
+        ] {
+            assert_eq!(is_surely_plain(&raw), sure, "{raw:?}");
+            assert!(!sure || segment_into(&raw, &mut String::new()) == NameKind::Plain);
+        }
+    }
 
     #[test]
     fn segments_are_read_strictly() {

@@ -307,6 +307,11 @@ impl Tree {
         sys::nothing().map_err(|e| self.failed("write", b"", name, e))
     }
 
+    /// Counts a file of a mere check, whose name and bytes nobody needs.
+    pub fn pass_file(&self, len: u64) {
+        self.count(len);
+    }
+
     /// Writes a whole file, not counted and without a row for its digest.
     fn store(&self, dir: &Dir, name: &[u8], body: &[u8]) -> Result<Place> {
         match &self.backing {
@@ -381,6 +386,11 @@ impl Tree {
     /// Whether it is a mere check: nobody sees any of its bytes.
     pub fn is_check(&self) -> bool {
         self.digests == Digests::None && self.tap.is_none()
+    }
+
+    /// Whether lines may come in any order: nobody sees them, and who is told of objects asks for none.
+    pub fn takes_any_order(&self) -> bool {
+        self.is_check() && self.observer.as_ref().is_none_or(Observer::takes_any_order)
     }
 
     /// Creates a file to be written in pieces. Dropped unfinished, it is removed again.

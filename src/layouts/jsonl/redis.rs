@@ -15,7 +15,7 @@ use crate::model::redis::{Key, Standing, StreamEnd, Type, Visitor};
 use crate::options::Options;
 use crate::options::filter::Filter;
 use crate::output::json::{self, Escape};
-use crate::output::observer::{Mark, Object, Secret};
+use crate::output::observer::{Mark, Object};
 use crate::output::out::Out;
 use crate::output::unit::{Growing, UnitOut};
 
@@ -65,17 +65,25 @@ impl<'t> Lines<'_, 't> {
         log
     }
 
-    /// Tells of a key whose lines were rendered: of a string the log that has its line, and its value.
+    /// Counts and tells of a string, whose line nobody needs.
     #[inline(never)]
-    fn tell(&mut self, key: &Key<'_>, size: u64, value: Option<Mark>, string: Option<(usize, &[u8])>) {
-        if let Some((log, _)) = string {
-            self.out.log_buffer(log).clear();
-        }
+    fn observed_string(&mut self, key: &Key<'_>, value: &[u8], log: usize) -> Result<()> {
+        let line = self.out.log_buffer(log);
+        string_ends(key.expire_at_ms, line);
+        let ends = line.len();
+        line.clear();
+        let bytes = [key.name, value].map(|bytes| json::bytes_length(bytes, Escape::Html)).iter().sum::<usize>() + ends;
+        self.counts.add(key, bytes as u64);
+        let secret = self.out.objects().and_then(|objects| objects.secret());
+        let value = secret.map(|secret| secret.mark(value));
+        self.tell(key, bytes as u64, value);
+        Ok(())
+    }
+
+    /// Tells of a key whose value has this mark.
+    fn tell(&mut self, key: &Key<'_>, size: u64, value: Option<Mark>) {
         let Some(objects) = self.out.objects().filter(|_| key.standing == Standing::Served) else { return };
-        let secret = objects.secret();
-        let of_string = |secret: &Secret| string.map(|(_, value)| secret.mark(value));
-        let value = value.or_else(|| secret.and_then(of_string));
-        let rest = secret.map(|secret| secret.mark(&key.expire_at_ms.map_or([0; 9], in_full)));
+        let rest = objects.secret().map(|secret| secret.mark(&key.expire_at_ms.map_or([0; 9], in_full)));
         let Key { name: key, kind, expire_at_ms, .. } = *key;
         let (adapter, scope, kind) = (adapter::REDIS, SCOPE, kind.plural());
         objects.add(&Object { adapter, scope, kind, key, range: None, size, expire_at_ms, value, rest });
@@ -97,6 +105,9 @@ impl Visitor for Lines<'_, '_> {
     #[inline]
     fn string(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
         let log = self.log(base(key.standing), key.kind.plural());
+        if self.out.is_observed() {
+            return self.observed_string(key, value, log);
+        }
         let bytes = if key.name.len() + value.len() < LARGE {
             let lines = self.out.log_buffer(log);
             let before = lines.len();
@@ -108,9 +119,6 @@ impl Visitor for Lines<'_, '_> {
             self.out.finish(line)?
         };
         self.counts.add(key, bytes);
-        if self.out.is_observed() {
-            self.tell(key, bytes, None, Some((log, value)));
-        }
         if key.bare && self.marks_bare {
             redis::mark_bare(&mut self.out, key);
         }
@@ -184,7 +192,7 @@ impl Visitor for Lines<'_, '_> {
         close(key.expire_at_ms, &mut line);
         let bytes = redis::finish(&mut self.out, line, self.filter, key, &mut self.counts)?;
         if let Some(bytes) = bytes.filter(|_| self.out.is_observed()) {
-            self.tell(key, bytes, value, None);
+            self.tell(key, bytes, value);
         }
         Ok(())
     }
@@ -222,6 +230,12 @@ fn string_line(key: &Key<'_>, value: &[u8], out: &mut impl Out) {
     out.buffer().extend_from_slice(b",\"value\":");
     out.bytes(value, Escape::Html);
     close(key.expire_at_ms, out);
+}
+
+/// What a string's line has beside key and value.
+fn string_ends(expire_at_ms: Option<u64>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"key\":,\"value\":");
+    close(expire_at_ms, out);
 }
 
 fn open_stream_line(key: &Key<'_>, out: &mut impl Out) {

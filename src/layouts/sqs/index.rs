@@ -24,15 +24,24 @@ pub struct Index<'a> {
 }
 
 /// Entries of one file that stand together.
-struct Run<'a> {
-    of: Records<'a>,
-    entries: Vec<Entry>,
+pub(super) struct Run<'a> {
+    pub of: Records<'a>,
+    pub entries: Vec<Entry>,
 }
 
 /// What a split gave.
-struct Found<'a> {
-    runs: Vec<Run<'a>>,
-    counts: Counts<'a>,
+pub(super) struct Found<'a> {
+    pub runs: Vec<Run<'a>>,
+    pub counts: Counts<'a>,
+}
+
+impl Found<'_> {
+    /// Sorted runs make the sort of all of them short. Side records are in the order that they keep in several inputs.
+    fn sorted(mut self) -> Self {
+        let messages = self.runs.iter_mut().filter(|run| run.of.kind != RecordKind::Side);
+        messages.for_each(|run| run.entries.sort_by_key(Entry::key));
+        self
+    }
 }
 
 impl engine::Done for Found<'_> {
@@ -72,7 +81,7 @@ pub fn read<'a>(job: &mut Job<'_, 'a, '_>, queues: &Queues<'a>) -> Result<Index<
         progress.begin("sqs rows", splits.len() as u64);
         engine::run(
             splits.len(),
-            |i| split(set, queues, family, &splits[i], options, None),
+            |i| split(set, queues, family, &splits[i], options, None).map(Found::sorted),
             |mut found: Found<'a>| {
                 progress.advance(1);
                 note_shared(found.counts.shared.take().into_iter().collect(), findings);
@@ -104,7 +113,11 @@ pub fn read_one<'a>(job: &mut Job<'_, 'a, '_>, queues: &Queues<'a>, only: &Only)
     gather.finish()
 }
 
-fn split<'a>(
+/// Reads the heads of a split.
+///
+/// # Errors
+/// A malformed row.
+pub(super) fn split<'a>(
     set: &DataSet<'a>,
     queues: &Queues<'a>,
     family: Family,
@@ -114,9 +127,6 @@ fn split<'a>(
 ) -> Result<Found<'a>> {
     let mut runs = Runs::default();
     let counts = heads::read(set, queues, family, split, options, only, &mut runs)?;
-    // Sorted runs make the sort of all of them short. Side records are in the order that they keep in several inputs.
-    let messages = runs.0.iter_mut().filter(|run| run.of.kind != RecordKind::Side);
-    messages.for_each(|run| run.entries.sort_by_key(Entry::key));
     Ok(Found { runs: runs.0, counts })
 }
 

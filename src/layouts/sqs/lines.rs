@@ -78,16 +78,17 @@ fn chunks(mut rows: &[Entry], chunk: usize) -> Vec<&[Entry]> {
 }
 
 /// What renders.
-struct Renderer<'r, 'a, 't> {
-    reader: Reader<'r, 'a>,
-    tree: &'t Tree,
-    queues: &'r Queues<'a>,
-    files: &'r [Records<'a>],
-    paths: &'static dyn Paths,
-    options: &'r Options,
+pub(super) struct Renderer<'r, 'a, 't> {
+    pub reader: Reader<'r, 'a>,
+    pub tree: &'t Tree,
+    pub queues: &'r Queues<'a>,
+    /// By the numbers of entries.
+    pub files: &'r [Records<'a>],
+    pub paths: &'static dyn Paths,
+    pub options: &'r Options,
 }
 
-impl<'t> Renderer<'_, '_, 't> {
+impl<'a, 't> Renderer<'_, 'a, 't> {
     /// Messages whose sort entries are equal come in the order of their whole IDs.
     fn settled(&self, mut batch: Vec<Entry>) -> Result<Vec<Entry>> {
         for ties in batch.chunk_by_mut(|a, b| a.key() == b.key()).filter(|ties| ties.len() > 1) {
@@ -103,28 +104,27 @@ impl<'t> Renderer<'_, '_, 't> {
         let (mut pieces, mut out) = (Vec::new(), UnitOut::new(self.tree));
         for rows in chunk.chunk_by(|a, b| a.file == b.file) {
             let Some(first) = rows.first() else { continue };
-            let past_retention = self.piece(first.file, rows, &mut out)?;
+            let past_retention = self.piece(&self.files[first.file as usize], rows, &mut out)?;
             pieces.push(Piece { file: first.file, past_retention });
         }
         Ok(Rendered { out, pieces })
     }
 
     /// Appends lines to one file; gives the number of messages past their retention.
-    fn piece(&self, file: u32, rows: &[Entry], out: &mut UnitOut<'t>) -> Result<u64> {
-        let of = &self.files[file as usize];
+    pub fn piece(&self, of: &Records<'a>, rows: &[Entry], out: &mut UnitOut<'t>) -> Result<u64> {
         let place = self.paths.lines(self.queues, of);
-        if out.is_observed() {
+        if self.tree.is_check() {
             let log = out.log(&place.path);
-            return self.observed(of, rows, &place, log, out);
+            return self.dropped(of, rows, &place, log, out);
         }
         let (read, bytes) = self.paths.write(&self.reader, of, rows, &place, self.options, out)?;
         Ok(self.count(read, bytes, &place, out))
     }
 
-    /// The same of a run of which no lines are kept.
-    fn observed(
+    /// The same where no lines are kept.
+    fn dropped(
         &self,
-        of: &Records<'_>,
+        of: &Records<'a>,
         rows: &[Entry],
         place: &Place,
         log: usize,
@@ -163,7 +163,7 @@ pub(super) fn append<'a>(
     out.end(lines.out, done)
 }
 
-/// Tells of each message once its line was rendered.
+/// Tells of each message once its line was rendered; where nobody asks, none is.
 struct Told<'l, 't> {
     lines: Lines<'t>,
     /// The queue, if these are its messages.
@@ -174,6 +174,9 @@ struct Told<'l, 't> {
 
 impl Visitor for Told<'_, '_> {
     fn message(&mut self, message: &Message<'_>) -> Result<()> {
+        if self.objects.is_none() {
+            return Ok(());
+        }
         self.lines.message(message)?;
         let line = &mut self.lines.out;
         let (size, value) = (line.size(), line.mark());
@@ -197,6 +200,9 @@ impl Visitor for Told<'_, '_> {
     }
 
     fn side_record(&mut self, record: &SideRecord<'_>) -> Result<()> {
+        if self.objects.is_none() {
+            return Ok(());
+        }
         self.lines.side_record(record)?;
         self.bytes += self.lines.out.size();
         self.lines.out.restart();

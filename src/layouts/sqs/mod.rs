@@ -3,6 +3,9 @@
 //! 1. Heads of all records are sorted by file, send time, sequence number and ID, in runs that spill to a temporary file.
 //! 2. Documents of queues are written.
 //! 3. Records are read again in the order of the sort, rendered in parallel chunks, and handed over in order.
+//!
+//! Where nobody asks for that order ([`Tree::takes_any_order`](crate::output::tree::Tree::takes_any_order)) there is no sort: records
+//! are read split by split.
 
 mod documents;
 mod entry;
@@ -14,6 +17,7 @@ pub mod paths;
 pub(crate) mod place;
 pub mod read;
 pub mod render;
+mod unordered;
 
 use crate::adapters::sqs::{Only, Queues, Read, Reader};
 use crate::error::Result;
@@ -81,6 +85,12 @@ pub(crate) fn queues(job: &mut Job<'_, '_, '_>, paths: &'static dyn Paths) -> Re
     let mut shared = Vec::new();
     let queues = Queues::read(job.set, &mut shared)?;
     note_shared(shared, &mut job.collector.findings);
+    if job.tree.takes_any_order() {
+        let (files, counts) = unordered::write(job, &queues, paths)?;
+        documents::write(job, &queues, paths, &files)?;
+        queues.report(&counts, &job.options.filter, &mut job.collector.findings);
+        return Ok(());
+    }
     let index = index::read(job, &queues)?;
     documents::write(job, &queues, paths, &index.files)?;
     queues.report(&index.counts, &job.options.filter, &mut job.collector.findings);

@@ -85,7 +85,8 @@ pub fn observed_both<T: Send, R>(
     let failed = [AtomicBool::new(false), AtomicBool::new(false)];
     let begin = |failed| {
         let (units, taken) = sync_channel(WAITING);
-        let observer = Observer { secret: Some(Arc::clone(secret)), units, scratch: scratch.to_path_buf() };
+        let (secret, scratch_of_units) = (Some(Arc::clone(secret)), scratch.to_path_buf());
+        let observer = Observer { secret, units, scratch: scratch_of_units, any_order: true };
         (Tree::observed(scratch, observer), Stream::new(taken, failed))
     };
     let [failed_first, failed_second] = &failed;

@@ -62,12 +62,19 @@ pub struct Observer {
     units: SyncSender<Objects>,
     /// Where units put what they cannot hold.
     scratch: PathBuf,
+    /// Whether objects need not come in the order of the packed layout.
+    any_order: bool,
 }
 
 impl Observer {
     /// What marks are made with, if they are asked for.
     pub fn secret(&self) -> Option<&Secret> {
         self.secret.as_deref()
+    }
+
+    /// Whether objects need not come in the order of the packed layout.
+    pub(super) fn takes_any_order(&self) -> bool {
+        self.any_order
     }
 
     /// What a unit tells: nothing yet.
@@ -88,17 +95,19 @@ impl Observer {
 }
 
 /// Lets `decode` fill a tree of which nothing stays, on a thread of its own, and gives its objects to `each` meanwhile. They have
-/// marks if there is a secret.
+/// marks if there is a secret; with `any_order` they may come in another order than that of the packed layout.
 ///
 /// # Errors
 /// What `each` gives, or what `decode` gives.
 pub fn observed<T: Send>(
     secret: Option<Arc<Secret>>,
+    any_order: bool,
     decode: impl FnOnce(&Tree, &Path) -> Result<T> + Send,
     each: &mut dyn FnMut(&Object<'_>) -> Result<()>,
 ) -> Result<T> {
     let (units, taken) = sync_channel(WAITING);
-    let tree = |scratch: &Path| Tree::observed(scratch, Observer { secret, units, scratch: scratch.to_path_buf() });
+    let tree =
+        |scratch: &Path| Tree::observed(scratch, Observer { secret, units, scratch: scratch.to_path_buf(), any_order });
     beside(tree, decode, taken, |objects: Objects| objects.each(each))
 }
 

@@ -6,9 +6,10 @@
 //! [`Item`](crate::format::dynamodb::Item) with its renderer tells what the row is.
 
 use crate::format::dynamodb::item::MAGIC;
-use crate::format::dynamodb::schema::KeyNames;
+use crate::format::dynamodb::schema::{KeyNames, Liveness};
 use crate::format::dynamodb::{KeyValue, PrimaryKey};
 use crate::format::proto::{Field, Fields};
+use crate::model::dynamodb::{StoredItem, Table};
 use crate::output::escape::quoted;
 use crate::output::json::{self, Escape};
 
@@ -33,9 +34,11 @@ const HEADING: usize = 32;
 
 /// Renders lines of one table. Items of a table mostly have the same attributes: what stands before each value is kept.
 #[derive(Default)]
-pub(super) struct Canonical<'a> {
+pub(in crate::layouts) struct Canonical<'a> {
     /// Of the last items, by the place of the attribute.
     headings: Vec<Heading<'a>>,
+    /// The key that the attributes of the item at hand give.
+    rebuilt: Vec<u8>,
 }
 
 /// What stands before the value of an attribute: its name, and the opening of its type.
@@ -59,6 +62,20 @@ enum Part {
 type Member<'a> = (u32, Field<'a>);
 
 impl<'a> Canonical<'a> {
+    /// Appends the line of an item whose row key is the one that its attributes give; gives those. `None`, with nothing appended: the
+    /// parser tells what it is.
+    pub fn stored(&mut self, table: &Table, item: &StoredItem<'a>, lines: &mut Vec<u8>) -> Option<PrimaryKey<'a>> {
+        let before = lines.len();
+        let key = self.line(item.value, &table.schema.key, lines)?;
+        self.rebuilt.clear();
+        let rebuilt = key.row_bytes_into(table.version_of(Liveness::Active), &mut self.rebuilt);
+        let matches = rebuilt.is_some() && self.rebuilt == item.primary;
+        if !matches {
+            lines.truncate(before);
+        }
+        matches.then_some(key)
+    }
+
     /// Appends the line of an item; gives its key attributes. `None`, with nothing appended: the parser tells what it is.
     pub fn line(&mut self, value: &'a [u8], names: &KeyNames, out: &mut Vec<u8>) -> Option<PrimaryKey<'a>> {
         let before = out.len();

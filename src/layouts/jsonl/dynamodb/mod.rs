@@ -8,7 +8,7 @@
 //! | `dynamodb/TABLE.jsonl` | the items, in the order of their row keys: `{"Item":{…}}`; empty for an empty table |
 //! | `dynamodb/_orphans/TABLE/gen-N.jsonl` | with `Options::include_orphans`: `{"key":B,"Item":{…}}`, the key as in the row key |
 
-mod canonical;
+pub(in crate::layouts) mod canonical;
 mod files;
 mod normal;
 
@@ -19,7 +19,6 @@ use crate::dataset::KeyRange;
 use crate::error::Result;
 use crate::format::adapter;
 use crate::format::dynamodb::number::plain;
-use crate::format::dynamodb::schema::Liveness;
 use crate::format::dynamodb::{self, KeyValue, PrimaryKey};
 use crate::layouts::dynamodb::count::{Count, note_untyped};
 use crate::layouts::dynamodb::paths::{self, Paths};
@@ -58,7 +57,6 @@ struct Lines<'a, 't> {
     /// Places of the tables that were opened, in order.
     opened: Vec<usize>,
     stale: Count,
-    rebuilt: Vec<u8>,
     normal: Normal,
 }
 
@@ -76,16 +74,7 @@ struct Open {
 impl<'t> Lines<'_, 't> {
     fn new(out: UnitOut<'t>) -> Self {
         let (renderer, canonical, stale) = (ItemRenderer::default(), Canonical::default(), Count::default());
-        Lines {
-            out,
-            renderer,
-            canonical,
-            open: None,
-            opened: Vec::new(),
-            stale,
-            rebuilt: Vec::new(),
-            normal: Normal::default(),
-        }
+        Lines { out, renderer, canonical, open: None, opened: Vec::new(), stale, normal: Normal::default() }
     }
 }
 
@@ -109,17 +98,10 @@ impl<'a> Visitor<'a> for Lines<'a, '_> {
         let log = self.open(table);
         let lines = self.out.log_buffer(log);
         let before = lines.len();
-        let version = table.version_of(Liveness::Active);
-        self.rebuilt.clear();
-        let key = self.canonical.line(item.value, &table.schema.key, lines);
-        let rebuilt = key.and_then(|key| key.row_bytes_into(version, &mut self.rebuilt));
-        if rebuilt.is_none() || self.rebuilt != item.primary {
-            lines.truncate(before);
-            return false;
-        }
+        let Some(key) = self.canonical.stored(table, item, lines) else { return false };
         let bytes = (lines.len() - before) as u64;
         self.wrote_one(bytes);
-        if let (true, Some(key)) = (self.out.is_observed(), key) {
+        if self.out.is_observed() {
             self.tell(key, bytes, || dynamodb::Item::parse(item.value).ok());
         }
         true

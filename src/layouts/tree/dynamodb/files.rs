@@ -67,7 +67,7 @@ impl<'t> Gather<'t> for FromFiles {
 
 /// Writes the items of a split whose names are unambiguous.
 pub(super) struct Writer<'a, 't> {
-    out: UnitOut<'t>,
+    pub out: UnitOut<'t>,
     files: Files<'a>,
     share: FileShare,
 }

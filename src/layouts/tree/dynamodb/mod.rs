@@ -12,6 +12,7 @@
 //! behind all splits ([`deferred`]).
 
 mod bundle;
+mod checked;
 mod deferred;
 mod files;
 mod findings;
@@ -26,6 +27,7 @@ use crate::error::Result;
 use crate::layouts::dynamodb::write_splits;
 use crate::run::Job;
 use bundle::{Bundle, Bundled};
+use checked::Checked;
 use deferred::Deferred;
 use files::{FirstUses, FromFiles};
 use used_names::UsedNames;
@@ -41,7 +43,11 @@ pub(in crate::layouts) fn write(job: &mut Job<'_, '_, '_>, tables: &Tables<'_>, 
         return bundle.finish(job.collector);
     }
     let mut written = FromFiles::default();
-    write_splits(job, tables, splits, &files::Writer::new, &mut written)?;
+    if job.tree.is_check() {
+        write_splits(job, tables, splits, &Checked::new, &mut written)?;
+    } else {
+        write_splits(job, tables, splits, &files::Writer::new, &mut written)?;
+    }
     let FromFiles { first_uses, with_deferred, .. } = written;
     write_deferred(job, tables, splits, first_uses, &with_deferred)
 }
