@@ -214,8 +214,7 @@ fn messages<P: Progress + ?Sized>(
     let lines = dir.path().join("lines");
     let options =
         options::Options { layout: Layout::JSONL, fsync: Some(false), ..wanted(adapter::SQS, options).for_restore() };
-    decode(sources, &lines, &options, &Forward(progress))?;
-    let mut findings = Findings::default();
+    let mut findings = decode(sources, &lines, &options, &Forward(progress))?.findings;
     of_output(&lines, adapter::SQS, visitor, &mut findings)?;
     Ok(findings)
 }

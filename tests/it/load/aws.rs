@@ -29,9 +29,18 @@ impl Drop for Moto {
 
 impl Moto {
     fn start() -> Moto {
+        Moto::with(&[], Path::new("."))
+    }
+
+    fn with(more: &[&str], dir: &Path) -> Moto {
         let port = free_port();
         let mut command = Command::new(moto_bin("moto_server"));
-        let quiet = command.args(["-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
+        let quiet = command
+            .args(["-p", &port.to_string()])
+            .args(more)
+            .current_dir(dir)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let child = quiet.spawn().expect("moto_server is installed; MOTO_BIN names its directory");
         let (moto, begun) = (Moto { child, port }, Instant::now());
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -151,6 +160,22 @@ fn a_killed_load_is_resumed() {
             compare(dir.path(), &moto, adapter, &told);
         }
     }
+}
+
+/// Encrypted, and only to a service whose certificate is trusted.
+#[test]
+#[ignore = "needs moto and openssl"]
+fn an_encrypted_connection() {
+    let dir = prepare("s3-small");
+    super::certificate(dir.path());
+    let moto = Moto::with(&["-s", "-c", "cert.pem", "-k", "key.pem"], dir.path());
+    let target = format!("s3+https://localhost:{}", moto.port);
+    let mut command = program(dir.path());
+    command.args(["load", "x.fsm", "--to", &target]).env("SSL_CERT_FILE", dir.path().join("cert.pem"));
+    let trusted = command.output().unwrap();
+    assert_eq!(code(&trusted), 0, "{}", stderr(&trusted));
+    let distrusted = command.env_remove("SSL_CERT_FILE").arg("--merge").output().unwrap();
+    assert_eq!((code(&distrusted), stderr(&distrusted).contains("certificate")), (1, true), "{}", stderr(&distrusted));
 }
 
 #[test]

@@ -35,9 +35,17 @@ pub fn free_port() -> u16 {
 impl Server {
     /// Starts with what `dump.rdb` in the directory has.
     pub fn start(dir: &Path) -> Server {
+        Server::with(dir, &[])
+    }
+
+    fn with(dir: &Path, more: &[&str]) -> Server {
         let port = free_port();
         let mut command = Command::new("redis-server");
-        command.args(["--port", &port.to_string(), "--save", "", "--enable-debug-command", "yes", "--dir"]).arg(dir);
+        command
+            .args(["--port", &port.to_string(), "--save", "", "--enable-debug-command", "yes", "--dir"])
+            .arg(dir)
+            .args(more)
+            .current_dir(dir);
         let child = command.stdout(Stdio::null()).spawn().expect("redis-server is installed");
         let server = Server { child, url: format!("redis://127.0.0.1:{port}") };
         let begun = Instant::now();
@@ -237,6 +245,28 @@ fn a_killed_load_is_resumed() {
     compare(&server, &want);
     let missing = ekvsnap(dir.path(), &[&to[..], &["--start-after", "redis:none"]].concat());
     assert_eq!(code(&missing), 1, "{}", stderr(&missing));
+}
+
+/// Encrypted, and only to a server whose certificate is trusted.
+#[test]
+#[ignore = "needs redis-server and openssl"]
+fn an_encrypted_connection() {
+    let dir = tempfile::tempdir().unwrap();
+    let (inputs, want) = prepare(dir.path(), "redis-small");
+    super::certificate(dir.path());
+    let port = free_port().to_string();
+    let tls = ["--tls-port", &port, "--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem"];
+    let more = ["--tls-ca-cert-file", "cert.pem", "--tls-auth-clients", "no"];
+    let server = Server::with(dir.path(), &[&tls[..], &more].concat());
+    let url = format!("rediss://localhost:{port}");
+    let args = ["load", &inputs[0], "--to", &url, &format!("--shift-times={LATER}")];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ekvsnap"));
+    command.current_dir(dir.path()).args(args).stdin(Stdio::null());
+    let distrusted = command.output().unwrap();
+    assert_eq!((code(&distrusted), stderr(&distrusted).contains("certificate")), (1, true), "{}", stderr(&distrusted));
+    let trusted = command.env("SSL_CERT_FILE", dir.path().join("cert.pem")).output().unwrap();
+    assert_eq!(code(&trusted), 0, "{}", stderr(&trusted));
+    compare(&server, &want);
 }
 
 /// What a server refuses ends the load, and tells from where to go on.
