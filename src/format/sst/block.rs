@@ -395,6 +395,23 @@ mod tests {
         assert_eq!(Payload::parse(&zstd[..4]), Err(SstFault::Truncated("a block")));
     }
 
+    /// What a block says of its length is compared with what there may be, and with what its bytes can stand for, before memory is reserved.
+    #[test]
+    fn blocks_that_would_be_too_large() {
+        let inflated = |block: &[u8]| {
+            let mut room = Vec::new();
+            let payload = Payload::Snappy(block);
+            let inflated = payload.inflate(&mut room).map(<[u8]>::len);
+            assert_eq!(inflated, payload.inflated_len());
+            assert_eq!(room.capacity(), 0);
+            inflated
+        };
+        assert_eq!(inflated(b"\xff\xff\xff\xff\x0f\0a"), Err(SstFault::BlockTooLarge(u64::from(u32::MAX))));
+        assert_eq!(inflated(b"\x80\x80\x80\x80\x01\0a"), Err(SstFault::Snappy));
+        let stored = vec![0; MAX_BLOCK + 1];
+        assert_eq!(Payload::Stored(&stored).inflated_len(), Err(SstFault::BlockTooLarge(MAX_BLOCK as u64 + 1)));
+    }
+
     /// A block as a server wrote it, to the byte.
     #[test]
     fn the_checksum_of_the_server() {

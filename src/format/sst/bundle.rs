@@ -332,6 +332,22 @@ mod tests {
         }
     }
 
+    /// As many as fit into a manifest of the largest length, so that nothing else refuses them before.
+    #[test]
+    #[cfg_attr(miri, ignore = "60 MB of JSON")]
+    fn too_many_files() {
+        let parsed = |count: usize| {
+            let files = vec![r#"{"name":"","size":1,"sha256":"","smallest":"","largest":""}"#; count].join(",");
+            let text = format!(
+                r#"{{"version":1,"last_commit_ts":0,"min_retained_ts":0,"pending_min_retained_ts":0,"entry_count":0,"uncompressed_bytes":0,"total_file_bytes":0,"files":[{files}]}}"#
+            );
+            assert!(text.len() as i64 <= MAX_MANIFEST);
+            Manifest::parse(text.as_bytes()).unwrap_err()
+        };
+        assert_eq!(parsed(MAX_FILES + 1), SstFault::Manifest("too many files"));
+        assert_eq!(parsed(MAX_FILES), SstFault::Manifest("a file has not the name of its position"));
+    }
+
     #[test]
     fn lengths_of_the_manifest() {
         let front = |len: i64, rest: &[u8]| Front::parse(&[&MAGIC[..], &len.to_be_bytes(), &[0; 32], rest].concat());

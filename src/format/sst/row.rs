@@ -117,5 +117,8 @@ mod tests {
         assert_eq!(one(b"k\x01\0\0\0\0\0\0\0", b""), Err(SstFault::Block("a value has no prefix")));
         assert_eq!(one(b"k\x01\0\0\0\0\0\0\0", b"\x80v"), Err(SstFault::ValuePrefix(0x80)));
         assert_eq!(one(&[7; (MAX_RAW_KEY + 9) as usize], b"\0v"), Err(SstFault::KeyTooLarge(MAX_RAW_KEY + 1)));
+        // Zeros that nobody looks at.
+        let value = vec![0; (MAX_RAW_VALUE + 2) as usize];
+        assert_eq!(one(b"k\x01\0\0\0\0\0\0\0", &value), Err(SstFault::ValueTooLarge(MAX_RAW_VALUE + 1)));
     }
 }

@@ -296,6 +296,40 @@ mod tests {
         }
     }
 
+    /// Properties that are missing, that cannot be read, or of a table that a server does not write.
+    #[test]
+    fn what_is_wrong_with_properties() {
+        const ALL: [(&[u8], &[u8]); 6] = [
+            (COMPARATOR, BYTEWISE),
+            (INDEX_TYPE, &[0, 0, 0, 0]),
+            (DATA_BLOCKS, &[1]),
+            (ENTRIES, &[2]),
+            (KEY_SIZE, &[3]),
+            (VALUE_SIZE, &[4]),
+        ];
+        let parsed = |properties: &[(&[u8], &[u8])]| {
+            let mut payload = Builder::new(usize::MAX);
+            properties.iter().for_each(|(name, value)| payload.push(name, value));
+            Properties::parse(&payload.finish())
+        };
+        let with = |name: &[u8], value: &'static [u8]| {
+            parsed(&ALL.map(|(known, old)| (known, if known == name { value } else { old })))
+        };
+        assert!(parsed(&ALL).is_ok());
+        assert_eq!(with(COMPARATOR, b"other"), Err(SstFault::Property("keys are not in order of their bytes")));
+        for index in [&[1, 0, 0, 0][..], &[0, 0, 0], b""] {
+            assert_eq!(with(INDEX_TYPE, index), Err(SstFault::Property("the type of the index is not known")));
+        }
+        for number in [&b""[..], &[0x80], &[1, 1]] {
+            assert_eq!(with(ENTRIES, number), Err(SstFault::Property("a number cannot be read")));
+        }
+        for left_out in 1..ALL.len() {
+            let rest: Vec<_> =
+                ALL.into_iter().enumerate().filter(|(n, _)| *n != left_out).map(|(_, all)| all).collect();
+            assert_eq!(parsed(&rest), Err(SstFault::Property("one that must be there is not")));
+        }
+    }
+
     #[test]
     fn what_is_wrong_with_a_footer() {
         let handle = Handle { offset: 1, len: 2 };
