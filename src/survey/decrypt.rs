@@ -5,10 +5,11 @@
 //! A row that does not open is copied as it is: the survey tells why.
 
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 
@@ -29,72 +30,104 @@ const PIECE: usize = 1 << 20;
 /// # Errors
 /// A temporary file that cannot be written. What is wrong with the snapshot is left to its survey.
 pub fn decrypt(source: Source, keys: &Arc<KeyRing>, access: Access, grain: Grain) -> Result<Source> {
-    let Some(rows) = Rows::of(&source, grain).filter(|rows| rows.any_sealed) else {
-        return Ok(source.with_keys(Arc::clone(keys)));
-    };
     let name = source.path().to_path_buf();
     let failed = |e| Error::io("write the decrypted copy of", &name, e);
-    let file = tempfile::tempfile().map_err(failed)?;
-    let copy = Copying { file: &file, stored: source.stored(), rows: &rows, keys, end: AtomicU64::new(0) };
-    copy.run().map_err(failed)?;
+    let file = match copied(&source, keys, PIECE.min(grain.unit)).map_err(failed)? {
+        Copied::Broken => copied_broken(&source, keys, grain).map_err(failed)?,
+        Copied::Whole(file) => file,
+    };
+    let Some(file) = file else { return Ok(source.with_keys(Arc::clone(keys))) };
     source.check_unchanged()?;
     source.with_keys(Arc::clone(keys)).with_copy(file, access)
 }
 
-/// Where the rows of a snapshot stand.
-struct Rows {
-    range: Range<usize>,
-    holes: Holes,
-    /// Starts of pieces, each that of an entry.
-    cuts: Vec<usize>,
-    any_sealed: bool,
+/// What became of a walk over all rows.
+enum Copied {
+    /// The copy; `None`: no row is encrypted.
+    Whole(Option<File>),
+    /// There is a broken frame.
+    Broken,
 }
 
-impl Rows {
-    /// Hops from frame to frame; of a file with a broken one, a lenient survey tells. `None`: it has no rows that can be encrypted.
-    fn of(source: &Source, grain: Grain) -> Option<Rows> {
-        // What is wrong with a bundle is told by the survey.
-        source.unpack(true).ok()?;
-        let (file, size) = (source.stored(), PIECE.min(grain.unit));
-        let (Layout::Pebble, start) = super::stream(file).ok()? else { return None };
-        let (mut cuts, mut at, mut any_sealed) = (vec![0], start, false);
+/// Hops from frame to frame, while other threads decrypt what was passed over.
+fn copied(source: &Source, keys: &KeyRing, size: usize) -> io::Result<Copied> {
+    // What is wrong with a bundle is told by the survey.
+    if source.unpack(true).is_err() {
+        return Ok(Copied::Whole(None));
+    }
+    let stored = source.stored();
+    let Ok((Layout::Pebble, start)) = super::stream(stored) else { return Ok(Copied::Whole(None)) };
+    let (holes, copying) = (Holes::default(), OnceLock::new());
+    let begin = || Copying::new(stored, &holes, keys);
+    let walked = rayon::in_place_scope(|scope| {
+        // Before the first encrypted row, nobody knows whether a copy is needed: pieces wait for it.
+        let (mut waiting, mut at, mut piece) = (Vec::new(), start, 0..start);
         loop {
-            match frame::step(file, at) {
+            match frame::step(stored, at) {
                 Ok(frame::Step::Entry(entry)) => {
-                    any_sealed |= entry.raw_value.first() == Some(&mvcc::ENCRYPTED);
-                    cut(&mut cuts, at, size);
+                    if copying.get().is_none() && entry.raw_value.first() == Some(&mvcc::ENCRYPTED) {
+                        let _ = copying.set(begin()?);
+                    }
+                    if at - piece.start >= size {
+                        waiting.push(std::mem::replace(&mut piece, at..at));
+                    }
                     at = entry.end;
+                    piece.end = at;
                 }
-                Ok(_) => return Some(Rows { range: start..at, holes: Holes::default(), cuts, any_sealed }),
-                Err(_) => return Rows::of_broken(source, grain),
+                Ok(_) => break,
+                Err(_) => return Ok(false),
+            }
+            if let Some(copying) = copying.get() {
+                waiting.drain(..).for_each(|piece| scope.spawn(move |_| copying.copy(piece, start..at)));
             }
         }
-    }
-
-    #[cold]
-    fn of_broken(source: &Source, grain: Grain) -> Option<Rows> {
-        let view = View { as_of: u64::MAX, read_ts: 0, lenient: true };
-        let (survey, _) = super::survey(source, view, grain).ok()?;
-        let (mut cuts, any_sealed) = (vec![0], !survey.sealed.is_empty());
-        survey.checkpoints.positions().iter().for_each(|at| cut(&mut cuts, *at, PIECE.min(grain.unit)));
-        Some(Rows { range: survey.rows, holes: survey.holes, cuts, any_sealed })
-    }
-}
-
-/// Begins a piece at an entry, if the one before is large enough.
-fn cut(cuts: &mut Vec<usize>, at: usize, size: usize) {
-    if cuts.last().is_none_or(|last| at - last >= size) {
-        cuts.push(at);
+        if let Some(copying) = copying.get() {
+            waiting.push(piece);
+            waiting.drain(..).for_each(|piece| scope.spawn(move |_| copying.copy(piece, start..at)));
+            scope.spawn(move |_| copying.copy(at..stored.len(), at..at));
+        }
+        Ok(true)
+    });
+    match (walked, copying.into_inner()) {
+        (Err(e), _) => Err(e),
+        (Ok(false), _) => Ok(Copied::Broken),
+        (Ok(true), copying) => Ok(Copied::Whole(copying.map(Copying::finish).transpose()?)),
     }
 }
 
+/// Of a file with a broken frame, a lenient survey tells where its rows are.
+#[cold]
+fn copied_broken(source: &Source, keys: &KeyRing, grain: Grain) -> io::Result<Option<File>> {
+    let view = View { as_of: u64::MAX, read_ts: 0, lenient: true };
+    let Ok((survey, _)) = super::survey(source, view, grain) else { return Ok(None) };
+    if survey.sealed.is_empty() {
+        return Ok(None);
+    }
+    let (stored, mut cuts) = (source.stored(), vec![0]);
+    for at in survey.checkpoints.positions() {
+        if cuts.last().is_none_or(|last| at - last >= PIECE.min(grain.unit)) {
+            cuts.push(*at);
+        }
+    }
+    let ends = cuts.iter().skip(1).copied().chain(std::iter::once(stored.len()));
+    let copying = Copying::new(stored, &survey.holes, keys)?;
+    cuts.par_iter()
+        .zip(ends.collect::<Vec<_>>())
+        .for_each(|(start, end)| copying.copy(*start..end, survey.rows.clone()));
+    copying.finish().map(Some)
+}
+
+/// The copy, written by all threads.
 struct Copying<'c> {
-    file: &'c File,
+    file: File,
     stored: &'c [u8],
-    rows: &'c Rows,
+    holes: &'c Holes,
     keys: &'c KeyRing,
     /// Where the next body goes that has no room in its row.
     end: AtomicU64,
+    /// Buffers that no thread uses at the moment.
+    spare: Mutex<Vec<Buffers>>,
+    failed: OnceLock<io::Error>,
 }
 
 /// Buffers of a thread.
@@ -105,22 +138,38 @@ struct Buffers {
     body: Vec<u8>,
 }
 
-impl Copying<'_> {
-    fn run(&self) -> std::io::Result<()> {
-        self.file.set_len(self.stored.len() as u64)?;
-        self.end.store(self.stored.len() as u64, Ordering::Relaxed);
-        let ends = self.rows.cuts.iter().skip(1).copied().chain(std::iter::once(self.stored.len()));
-        let pieces: Vec<_> = self.rows.cuts.iter().zip(ends).map(|(start, end)| *start..end).collect();
-        pieces.into_par_iter().try_for_each_init(Buffers::default, |buffers, piece| self.copy(piece, buffers))
+impl<'c> Copying<'c> {
+    fn new(stored: &'c [u8], holes: &'c Holes, keys: &'c KeyRing) -> io::Result<Copying<'c>> {
+        let (file, len) = (tempfile::tempfile()?, stored.len() as u64);
+        file.set_len(len)?;
+        let (end, spare, failed) = (AtomicU64::new(len), Mutex::default(), OnceLock::new());
+        Ok(Copying { file, stored, holes, keys, end, spare, failed })
     }
 
-    fn copy(&self, bytes: Range<usize>, buffers: &mut Buffers) -> std::io::Result<()> {
+    fn finish(self) -> io::Result<File> {
+        self.failed.into_inner().map_or(Ok(self.file), Err)
+    }
+
+    /// Copies bytes that begin with an entry or with the file, and decrypts the rows among them.
+    fn copy(&self, bytes: Range<usize>, rows: Range<usize>) {
+        if self.failed.get().is_some() {
+            return;
+        }
+        let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffers = spare().pop().unwrap_or_default();
+        match self.copy_with(bytes, &rows, &mut buffers) {
+            Ok(()) => spare().push(buffers),
+            Err(e) => drop(self.failed.set(e)),
+        }
+    }
+
+    fn copy_with(&self, bytes: Range<usize>, rows: &Range<usize>, buffers: &mut Buffers) -> io::Result<()> {
         buffers.piece.clear();
         buffers.piece.extend_from_slice(&self.stored[bytes.clone()]);
         let mut at = bytes.start;
-        let rows_end = self.rows.range.end.min(bytes.end);
+        let rows_end = rows.end.min(bytes.end);
         while at < rows_end {
-            let stretch = self.rows.holes.from(at.max(self.rows.range.start), rows_end);
+            let stretch = self.holes.from(at.max(rows.start), rows_end);
             at = stretch.start;
             while at < stretch.end {
                 let Ok(frame::Step::Entry(entry)) = frame::step(self.stored, at) else { break };
@@ -135,7 +184,7 @@ impl Copying<'_> {
     }
 
     /// Puts the plain body of an encrypted row into the piece, which begins at `start`.
-    fn open(&self, entry: &Entry<'_>, start: usize, buffers: &mut Buffers) -> std::io::Result<()> {
+    fn open(&self, entry: &Entry<'_>, start: usize, buffers: &mut Buffers) -> io::Result<()> {
         let Err(MvccFault::Encrypted(Ok(_))) = mvcc::split_value(entry.raw_value) else { return Ok(()) };
         let Buffers { piece, aad, body } = buffers;
         body.clear();

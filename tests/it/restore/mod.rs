@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use crate::kit::build::{Snapshot, with_footer};
 use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::fixtures::{load, raw, snapshots};
+use crate::kit::sealed::{KEK, write_secret};
 use crate::kit::{Tree, read_tree};
 
 /// A snapshot of one key, as a server has it.
@@ -376,10 +377,12 @@ fn data_directories_that_a_server_was_started_on() {
 fn every_failed_call_leaves_nothing() {
     let ground = Ground::new();
     ground.write("in.fsm", &snapshots(&load("stale-ttl"))[0]);
+    write_secret(&ground.path("kek"), &KEK);
     assert_eq!(ground.run(&["decode", "in.fsm", "-o", "out", "--for-restore", "--layout", "jsonl"]).0, 0);
     for args in [
         &["in.fsm", "--node", "n1=h:1,n2=h:2"][..],
         &["out", "--node", "n1=h:1"],
+        &["out", "--node", "n1=h:1", "--kek", "kek"],
         &[&["in.fsm", "--node", "n=h:1"], SPLIT].concat(),
     ] {
         let mut calls = 0;
@@ -397,7 +400,7 @@ fn every_failed_call_leaves_nothing() {
             let mut left: Vec<_> =
                 fs::read_dir(ground.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
             left.sort();
-            assert_eq!(left, ["000000000000030d.fsm", "in.fsm", "out"], "{call}");
+            assert_eq!(left, ["000000000000030d.fsm", "in.fsm", "kek", "out"], "{call}");
         }
         assert!(calls > 10, "{calls}");
         fs::remove_dir_all(ground.path("data")).unwrap();
