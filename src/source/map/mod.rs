@@ -30,7 +30,7 @@ impl Map {
 }
 
 /// Bytes of an allocation that is a mapping of its own.
-#[cfg(target_env = "gnu")]
+#[cfg(all(target_env = "gnu", feature = "cli"))]
 const OWN_MAPPING: libc::c_int = 4 << 20;
 
 /// Lets the allocator return large buffers to the system when they are freed, for the rest of the process.
