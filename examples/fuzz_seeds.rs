@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use ekvsnap::dataset::{DataSet, Row};
 use ekvsnap::format::Family;
+use ekvsnap::index::Granularity;
 use ekvsnap::replay::encode_rows;
 use ekvsnap::source::{Access, Source};
-use ekvsnap::survey::Grain;
 
 /// Rows of a family that are taken, and the largest value.
 const MOST_ROWS: usize = 3;
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for snapshot in arguments {
         let name = snapshot.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
         let sources = [Source::open(&snapshot, Access::Map)?];
-        let set = DataSet::survey(&sources, None, Grain::default())?;
+        let set = DataSet::index(&sources, None, Granularity::default())?;
         let mut rows = BTreeMap::new();
         for family in Family::ALL.iter().filter(|family| !matches!(family, Family::Unknown)) {
             let (mut range, mut kept) = (set.family(*family), Vec::new());

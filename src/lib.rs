@@ -76,6 +76,7 @@ pub mod encode;
 pub mod error;
 pub mod format;
 pub mod get;
+pub mod index;
 pub mod inspect;
 pub mod layouts;
 #[cfg(feature = "load")]
@@ -93,7 +94,6 @@ pub mod restore;
 pub mod run;
 pub mod snapshot;
 pub mod source;
-pub mod survey;
 pub mod verify;
 
 pub use error::{Error, ErrorKind, Result};

@@ -22,8 +22,8 @@ use crate::layouts::place::Place;
 use crate::layouts::reading::output::{Readers, Visitor};
 use crate::layouts::{self, jsonl, tree};
 use crate::options::{Layout, ObjectName, Options, spellings};
+use crate::output::split::{Assembler, Collector};
 use crate::output::tree::Tree;
-use crate::output::unit::{Assembler, Collector};
 use crate::report::Findings;
 use crate::run::{Job, Progress};
 

@@ -7,13 +7,13 @@ use crate::adapters::redis::{self, Splits};
 use crate::dataset::DataSet;
 use crate::decode::{self, Options, Outcome, Progress, Silent};
 use crate::error::Result;
+use crate::index::{self, Granularity};
 use crate::model::dynamodb::Visitor as ItemVisitor;
 use crate::model::redis::Visitor;
 use crate::objects::{self, Object};
 use crate::report::Findings;
 use crate::source::keys::KeyFiles;
 use crate::source::{Access, PassedOver, Source, find_inputs};
-use crate::survey::{self, Grain};
 
 /// One or several snapshots, as one data set: usually one for each Raft group of a cluster.
 pub struct Snapshot {
@@ -42,7 +42,7 @@ impl Snapshot {
     pub fn open_with_keys(paths: &[impl AsRef<Path>], keys: &KeyFiles) -> Result<Snapshot> {
         let Snapshot { sources, passed_over } = Snapshot::open(paths)?;
         let rings = keys.of(&paths_of(&sources))?;
-        let decrypt = |(source, ring)| survey::decrypt(source, &ring, Access::Map, Grain::default());
+        let decrypt = |(source, ring)| index::decrypt(source, &ring, Access::Map, Granularity::default());
         Ok(Snapshot { sources: sources.into_iter().zip(rings).map(decrypt).collect::<Result<_>>()?, passed_over })
     }
 
@@ -61,12 +61,12 @@ impl Snapshot {
         &self.passed_over
     }
 
-    /// Surveys the files: counts, and live rows by family or key. Values of committed transactions are applied.
+    /// Indexes the files: counts, and live rows by family or key. Values of committed transactions are applied.
     ///
     /// # Errors
     /// A file that is not a sound snapshot.
     pub fn rows(&self) -> Result<DataSet<'_>> {
-        decode::survey(&self.sources, &Options::default(), &Silent).map(|surveyed| surveyed.set)
+        decode::index(&self.sources, &Options::default(), &Silent).map(|indexed| indexed.set)
     }
 
     /// Gives the logical objects, those that `options` choose.
@@ -118,7 +118,7 @@ impl Snapshot {
     /// # Errors
     /// A file that is not a sound snapshot, a damaged row, and what the visitor gives.
     pub fn redis(&self, options: &Options, visitor: &mut impl Visitor) -> Result<Findings> {
-        let set = decode::survey(&self.sources, options, &Silent)?.set;
+        let set = decode::index(&self.sources, options, &Silent)?.set;
         set.check_keys()?;
         let splits = Splits::new(&set);
         let (mut findings, mut reached) = (Findings::default(), 0);
@@ -137,8 +137,8 @@ impl Snapshot {
     /// # Errors
     /// A file that is not a sound snapshot, a damaged row, and what the visitor gives.
     pub fn dynamodb(&self, options: &Options, visitor: &mut impl for<'a> ItemVisitor<'a>) -> Result<Findings> {
-        let surveyed = decode::survey(&self.sources, options, &Silent)?;
-        let set = &surveyed.set;
+        let indexed = decode::index(&self.sources, options, &Silent)?;
+        let set = &indexed.set;
         set.check_keys()?;
         let mut findings = Findings::default();
         let tables = Tables::read(set, &mut findings)?;

@@ -17,7 +17,7 @@ use ekvsnap::model::redis::{Key, StreamEnd, Type, Visitor};
 use ekvsnap::options::{Layout, LayoutSpec, ObjectName};
 use ekvsnap::output::names::{raw_of_segment, segment};
 use ekvsnap::output::observer::Object;
-use ekvsnap::output::unit::UnitOut;
+use ekvsnap::output::split::SplitOutput;
 use ekvsnap::registry::{Front, Writer, add_front, add_writer};
 use ekvsnap::run::Job;
 use ekvsnap::source::Source;
@@ -64,7 +64,7 @@ fn only(name: &ObjectName) -> KeyRange {
 
 /// A file for each pair.
 fn files(job: &mut Job<'_, '_, '_>, range: KeyRange) -> Result<()> {
-    let mut out = UnitOut::new(job.tree);
+    let mut out = SplitOutput::new(job.tree);
     pairs(job, range, |name, value| {
         let dir = out.dir("kv/pairs")?;
         out.tally.add(kv(), "pairs", "pairs", 1, value.len() as u64);
@@ -75,11 +75,11 @@ fn files(job: &mut Job<'_, '_, '_>, range: KeyRange) -> Result<()> {
 
 /// A line for each pair.
 fn lines(job: &mut Job<'_, '_, '_>, range: KeyRange) -> Result<()> {
-    let mut out = UnitOut::new(job.tree);
+    let mut out = SplitOutput::new(job.tree);
     pairs(job, range, |name, value| {
         let size = value.len() as u64;
         if let Some(objects) = out.objects() {
-            let value = objects.secret().map(|secret| secret.mark(value));
+            let value = objects.secret().map(|secret| secret.fingerprint(value));
             let (adapter, scope, kind, key) = (kv(), "pairs", "pairs", name);
             objects.add(&Object {
                 adapter,
@@ -104,7 +104,7 @@ fn lines(job: &mut Job<'_, '_, '_>, range: KeyRange) -> Result<()> {
 
 /// A file of the names.
 fn names(job: &mut Job<'_, '_, '_>, range: KeyRange) -> Result<()> {
-    let mut out = UnitOut::new(job.tree);
+    let mut out = SplitOutput::new(job.tree);
     pairs(job, range, |name, _| {
         out.tally.add(kv(), "pairs", "pairs", 1, 0);
         out.lines("kv/keys.csv").extend_from_slice(format!("pair,{}\n", segment(name)).as_bytes());
@@ -114,19 +114,19 @@ fn names(job: &mut Job<'_, '_, '_>, range: KeyRange) -> Result<()> {
 }
 
 /// Writes the names of Redis keys, with their types.
-struct Names<'t>(UnitOut<'t>);
+struct Names<'t>(SplitOutput<'t>);
 
 impl<'o, 't> RedisWriter<'o, 't> for Names<'t> {
-    fn new(out: UnitOut<'t>, _: &'o Options) -> Self {
+    fn new(out: SplitOutput<'t>, _: &'o Options) -> Self {
         Names(out)
     }
 
-    fn prepare(mut out: UnitOut<'t>, _: &Options) -> Result<UnitOut<'t>> {
+    fn prepare(mut out: SplitOutput<'t>, _: &Options) -> Result<SplitOutput<'t>> {
         out.lines("redis/keys.csv").extend_from_slice(b"type,key\n");
         Ok(out)
     }
 
-    fn finish(self) -> Result<UnitOut<'t>> {
+    fn finish(self) -> Result<SplitOutput<'t>> {
         Ok(self.0)
     }
 }

@@ -6,8 +6,8 @@ use criterion::{Criterion, Throughput};
 use ekvsnap::output::checksums::Sums;
 use ekvsnap::output::json::{self, Escape};
 use ekvsnap::output::names;
+use ekvsnap::output::split::{Collector, SplitOutput};
 use ekvsnap::output::tree::Tree;
-use ekvsnap::output::unit::{Collector, UnitOut};
 
 use crate::input::{scratch, testing};
 
@@ -107,7 +107,7 @@ pub fn lines(c: &mut Criterion) {
         let tree = Tree::open(folder.path()).expect("a folder");
         let mut collector = Collector::new(&tree, folder.path());
         for _ in 0..units {
-            let mut out = UnitOut::new(&tree);
+            let mut out = SplitOutput::new(&tree);
             let log = out.log("lines.jsonl");
             for _ in 0..lines {
                 let buffer = out.log_buffer(log);

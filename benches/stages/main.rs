@@ -24,7 +24,7 @@ fn short() -> Criterion {
 criterion_group! {
     name = stages;
     config = short();
-    targets = reading::survey, reading::checksum, decoding::decode, emitting::escape, emitting::names, emitting::tree,
+    targets = reading::index, reading::checksum, decoding::decode, emitting::escape, emitting::names, emitting::tree,
         emitting::lines
 }
 criterion_main!(stages);

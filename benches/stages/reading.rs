@@ -1,13 +1,13 @@
-//! Survey and checksum.
+//! Index and checksum.
 
 use criterion::{Criterion, Throughput};
+use ekvsnap::index::{self, Granularity, View};
 use ekvsnap::source::crc::Footer;
-use ekvsnap::survey::{self, Grain, View};
 
 use crate::input::Input;
 
 /// Framing, order, value headers, counts and checksum. The checksum is taken in parallel, here on one thread too.
-pub fn survey(c: &mut Criterion) {
+pub fn index(c: &mut Criterion) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
     let view = View { as_of: u64::MAX, read_ts: u64::MAX, lenient: false };
     let mut group = c.benchmark_group("survey");
@@ -18,10 +18,10 @@ pub fn survey(c: &mut Criterion) {
         group.throughput(Throughput::Bytes(input.bytes));
         group.bench_function(workload, |b| {
             b.iter(|| {
-                let surveyed = pool.install(|| survey::survey(&input.sources[0], view, Grain::default()));
-                let (survey, _) = surveyed.expect("a sound snapshot");
-                assert_eq!(survey.counts.summary().entries, input.rows);
-                assert!(survey.crc32c.is_some());
+                let indexed = pool.install(|| index::index(&input.sources[0], view, Granularity::default()));
+                let (index, _) = indexed.expect("a sound snapshot");
+                assert_eq!(index.counts.summary().entries, input.rows);
+                assert!(index.crc32c.is_some());
             });
         });
     }

@@ -1,7 +1,7 @@
 //! What the machine allows, for `benches/ratios`: the same reads, writes and digests as a decode, and nothing else.
 //!
 //! Everything is made ready before the clock starts; each command prints one JSON line with the seconds that it took and
-//! an answer to compare. `survey` alone is work of this library, here so that it is timed by the same clock as `read`.
+//! an answer to compare. `index` alone is work of this library, here so that it is timed by the same clock as `read`.
 
 mod disk;
 mod model;
@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Parser;
+use ekvsnap::index::{Granularity, View, index};
 use ekvsnap::source::{Access, Source};
-use ekvsnap::survey::{Grain, View, survey};
 use model::Model;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -32,8 +32,8 @@ enum Command {
     Read { file: PathBuf },
     /// SHA-256 of a file.
     Sha { file: PathBuf },
-    /// Surveys a snapshot: framing, order, counts, checksum.
-    Survey { file: PathBuf },
+    /// Indexes a snapshot: framing, order, counts, checksum.
+    Index { file: PathBuf },
     /// Reads FILE, then writes the data files of the output MODEL, one behind the other, to TARGET.
     Pack { file: PathBuf, model: PathBuf, target: PathBuf },
     /// Makes the data files of the output MODEL again below the new directory TARGET.
@@ -70,7 +70,7 @@ fn run(command: Command, threads: usize) -> Result<Answer> {
     match command {
         Command::Read { file } => timed_map(&file, |bytes| Ok(add_up(bytes))),
         Command::Sha { file } => timed_map(&file, |bytes| Ok(first_word(&Sha256::digest(bytes)))),
-        Command::Survey { file } => timed_survey(&file),
+        Command::Index { file } => timed_index(&file),
         Command::Pack { file, model, target } => {
             let model = Model::load(&model)?;
             let started = Instant::now();
@@ -102,16 +102,16 @@ fn timed_map(file: &Path, work: impl FnOnce(&[u8]) -> Result<u64>) -> Result<Ans
 }
 
 /// The answer is the number of rows.
-fn timed_survey(file: &Path) -> Result<Answer> {
+fn timed_index(file: &Path) -> Result<Answer> {
     let started = Instant::now();
     let source = Source::open(file, Access::Map)?;
     let view = View { as_of: u64::MAX, read_ts: u64::MAX, lenient: false };
-    let (survey, _) = survey(&source, view, Grain::default())?;
+    let (index, _) = index(&source, view, Granularity::default())?;
     let seconds = started.elapsed().as_secs_f64();
-    if survey.crc32c.is_none() {
+    if index.crc32c.is_none() {
         return Err("the snapshot has no checksum to verify".into());
     }
-    Ok(Answer { seconds, files: 1, bytes: source.bytes().len(), sum: survey.counts.summary().entries })
+    Ok(Answer { seconds, files: 1, bytes: source.bytes().len(), sum: index.counts.summary().entries })
 }
 
 /// The sum of all words; a piece for a thread at a time.

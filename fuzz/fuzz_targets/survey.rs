@@ -1,4 +1,4 @@
-//! See `ekvsnap::replay::survey`.
+//! See `ekvsnap::replay::index`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| ekvsnap::replay::survey(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ekvsnap::replay::index(data));

@@ -8,8 +8,8 @@ use super::keys::Keys;
 use crate::decode::on_threads;
 use crate::error::{Error, Result};
 use crate::format::keys::KeyRing;
+use crate::index::{Granularity, decrypt};
 use crate::source::{Access, PassedOver, Source, find_inputs};
-use crate::survey::{Grain, decrypt};
 
 /// Opened snapshots.
 pub(super) struct Inputs {
@@ -41,7 +41,7 @@ fn decrypted(sources: Vec<Source>, no_mmap: bool, keys: &Keys, threads: usize) -
     let rings = keys.files().of(&files)?;
     let decrypt = |(source, ring): (Source, Arc<KeyRing>)| match ring.is_empty() {
         true => Ok(source),
-        false => decrypt(source, &ring, access(no_mmap), Grain::default()),
+        false => decrypt(source, &ring, access(no_mmap), Granularity::default()),
     };
     on_threads(threads, || sources.into_iter().zip(rings).map(decrypt).collect())?
 }

@@ -1,4 +1,4 @@
-//! One surveyed input and random access to it.
+//! One indexed input and random access to it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use super::scan::{Scan, changed};
 use crate::error::Result;
 use crate::format::mvcc::{self, Operational};
 use crate::format::{Family, frame, mvcc2, staged};
+use crate::index::staged::Staged;
+use crate::index::{Index, Layout, View};
 use crate::source::Source;
-use crate::survey::staged::Staged;
-use crate::survey::{Layout, Survey, View};
 
 /// One input: usually the snapshot of one Raft group.
 #[derive(Clone)]
 pub struct Group<'a> {
     /// Which of the inputs.
-    pub index: u32,
+    pub number: u32,
     /// Its bytes.
     pub source: &'a Source,
-    /// What the survey found.
-    pub survey: Survey,
+    /// What the index found.
+    pub index: Index,
     /// The migration whose staged rows these are: keys are those behind the job (`future.md` F4).
     pub job: Option<u64>,
     /// Bytes in front of each key that are no part of it.
@@ -31,15 +31,15 @@ pub struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    pub(super) fn new(index: u32, source: &'a Source, survey: Survey) -> Self {
-        let bare = survey.segments.iter().filter(|s| s.family == Family::Bare).map(|s| s.bytes.clone()).collect();
-        Group { index, source, survey, job: None, strip: 0, bare }
+    pub(super) fn new(number: u32, source: &'a Source, index: Index) -> Self {
+        let bare = index.segments.iter().filter(|s| s.family == Family::Bare).map(|s| s.bytes.clone()).collect();
+        Group { number, source, index, job: None, strip: 0, bare }
     }
 
     /// The staged rows of a job, as an input of their own.
-    pub(super) fn staged(index: u32, source: &'a Source, staged: Staged) -> Self {
+    pub(super) fn staged(number: u32, source: &'a Source, staged: Staged) -> Self {
         let job = Some(staged.job);
-        Group { job, strip: staged::PREFIX, ..Group::new(index, source, staged.survey) }
+        Group { job, strip: staged::PREFIX, ..Group::new(number, source, staged.index) }
     }
 
     /// A key of the file as a key of this group.
@@ -55,7 +55,7 @@ impl<'a> Group<'a> {
 
     /// The key of the entry at `at`, as it stands in the file; of staged rows, behind the job.
     pub fn key_at(&self, at: usize) -> Option<&'a [u8]> {
-        match self.survey.layout {
+        match self.index.layout {
             Layout::Empty | Layout::Timestamps => None,
             Layout::Pebble => match frame::step(self.file(), at) {
                 Ok(frame::Step::Entry(entry)) => Some(self.stripped(entry.raw_key)),
@@ -70,7 +70,7 @@ impl<'a> Group<'a> {
 
     /// The user key of the entry at `at`; `None` for a raw row of the store itself.
     pub fn user_key_at(&self, at: usize) -> Option<&'a [u8]> {
-        if self.survey.layout != Layout::Pebble {
+        if self.index.layout != Layout::Pebble {
             return self.key_at(at);
         }
         let Ok(frame::Step::Entry(entry)) = frame::step(self.file(), at) else { return None };
@@ -81,7 +81,7 @@ impl<'a> Group<'a> {
 
     /// A position at or behind `from` that entries below `target` reach up to: the last checkpoint below it.
     pub(super) fn sure_below(&self, target: &[u8], from: usize) -> usize {
-        let positions = self.survey.checkpoints.positions();
+        let positions = self.index.checkpoints.positions();
         let ahead = &positions[positions.partition_point(|at| *at < from)..];
         // Pieces are short: what is looked for is among the next few.
         let mut span = 1;
@@ -95,9 +95,9 @@ impl<'a> Group<'a> {
 
     /// Position of the first entry whose key, as it stands in the file, is not below `target`.
     pub(super) fn seek(&self, target: &[u8]) -> Result<usize> {
-        let positions = self.survey.checkpoints.positions();
+        let positions = self.index.checkpoints.positions();
         let after = positions.partition_point(|at| self.key_at(*at).is_some_and(|key| key < target));
-        let at = if after == 0 { self.survey.rows.start } else { positions[after - 1] };
+        let at = if after == 0 { self.index.rows.start } else { positions[after - 1] };
         let mut stretch = self.stretch(at);
         loop {
             while stretch.start < stretch.end {
@@ -109,18 +109,18 @@ impl<'a> Group<'a> {
             }
             stretch = self.stretch(stretch.start);
             if stretch.is_empty() {
-                return Ok(self.survey.rows.end);
+                return Ok(self.index.rows.end);
             }
         }
     }
 
     /// The first stretch of rows at or behind a position, up to the next hole.
     pub(super) fn stretch(&self, at: usize) -> Range<usize> {
-        self.survey.holes.from(at, self.survey.rows.end)
+        self.index.holes.from(at, self.index.rows.end)
     }
 
     fn entry_key(&self, at: usize) -> Result<(&'a [u8], usize)> {
-        match self.survey.layout {
+        match self.index.layout {
             Layout::Mvcc2 => match mvcc2::step(self.file(), at) {
                 Ok(mvcc2::Step::Entry(entry)) => Ok((self.stripped(entry.user_key), entry.end)),
                 _ => Err(changed()),
@@ -134,13 +134,13 @@ impl<'a> Group<'a> {
 
     /// The newest visible version of exactly this key, be it a tombstone.
     pub(super) fn newest(&self, user_key: &[u8], view: View) -> Result<Option<Row<'a>>> {
-        if matches!(self.survey.layout, Layout::Empty | Layout::Timestamps) {
+        if matches!(self.index.layout, Layout::Empty | Layout::Timestamps) {
             return Ok(None);
         }
         let mut target = user_key.to_vec();
-        if self.survey.layout == Layout::Pebble {
+        if self.index.layout == Layout::Pebble {
             // Rows of this key sort by inverted timestamp: none stands before the largest one that counts.
-            let newest = self.survey.max_commit_ts.min(view.as_of);
+            let newest = self.index.max_commit_ts.min(view.as_of);
             target.extend((!newest).to_be_bytes());
         }
         let mut scan = Scan::new(self, self.seek(&target)?, view);
@@ -156,12 +156,12 @@ impl<'a> Group<'a> {
 
     /// No inverted timestamp of the input begins with a smaller byte.
     pub(super) fn first_byte_of_timestamps(&self) -> u8 {
-        let [first, ..] = (!self.survey.max_commit_ts).to_be_bytes();
+        let [first, ..] = (!self.index.max_commit_ts).to_be_bytes();
         first
     }
 
     /// Whether rows of this family can arrive out of key order.
     pub(super) fn unordered(&self, family: Family) -> bool {
-        self.survey.counts.family(family).unordered
+        self.index.counts.family(family).unordered
     }
 }

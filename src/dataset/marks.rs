@@ -23,7 +23,7 @@ impl<'a> DataSet<'a> {
     /// Reads the markers, if there are any. What is held grows with the locks, as what they are resolved to does.
     pub(super) fn marks(&self) -> Result<Marks<'a>> {
         let mut marks = Marks::default();
-        if self.groups.iter().all(|group| group.survey.counts.family(Family::TxnOk).live == 0) {
+        if self.groups.iter().all(|group| group.index.counts.family(Family::TxnOk).live == 0) {
             return Ok(marks);
         }
         let mut locks = self.family(Family::TxnLock);

@@ -4,13 +4,13 @@
 mod again;
 mod group;
 mod key_range;
-mod lost;
 mod marks;
 mod moment;
 mod range;
 mod row;
 mod scan;
 mod sealed;
+mod skip_log;
 mod staged;
 mod txn;
 mod versions;
@@ -18,9 +18,9 @@ mod versions;
 pub use again::RowRef;
 pub use group::Group;
 pub use key_range::{IsRow, KeyRange, RowsOf};
-pub use lost::LossBook;
 pub use range::{RangeIter, after_prefix};
 pub use row::{Row, RowError};
+pub use skip_log::SkipLog;
 pub use staged::StagedRows;
 pub use txn::Unresolved;
 pub use versions::Version;
@@ -31,8 +31,8 @@ use rayon::prelude::*;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Adapter, Family};
+use crate::index::{self, Counts, Granularity, Layout, View};
 use crate::source::Source;
-use crate::survey::{self, Counts, Grain, Layout, View};
 
 /// Bytes of a cut kept behind the length of the start of its range.
 const CUT_TAIL: usize = 48;
@@ -52,15 +52,15 @@ impl Shared {
     }
 }
 
-/// The surveyed inputs.
+/// The indexed inputs.
 pub struct DataSet<'a> {
     /// The inputs, and behind them the staged rows of each migration, as inputs of their own.
     groups: Vec<Group<'a>>,
     /// How many of the groups are inputs.
     stored: usize,
     view: View,
-    grain: Grain,
-    losses: LossBook,
+    granularity: Granularity,
+    losses: SkipLog,
     /// Values of committed transactions whose rows are still intents, by user key, newest first.
     overlay: Vec<Row<'a>>,
     /// Whether there are encrypted rows whose keys are missing.
@@ -72,50 +72,50 @@ fn view_of(sources: &[Source], as_of: Option<u64>, lenient: bool) -> Result<View
     let mut newest = 0;
     for source in sources {
         source.unpack(lenient)?;
-        newest = newest.max(survey::last_commit_ts(source)?);
+        newest = newest.max(index::last_commit_ts(source)?);
     }
     Ok(View { as_of: as_of.unwrap_or(u64::MAX), read_ts: as_of.unwrap_or(newest), lenient })
 }
 
 impl<'a> DataSet<'a> {
-    /// Surveys the inputs, in parallel.
+    /// Indexes the inputs, in parallel.
     ///
     /// # Errors
     /// The first input, in the order given, that is not a sound snapshot; or an `as_of` that asks for history which an
     /// input has compacted away.
-    pub fn survey(sources: &'a [Source], as_of: Option<u64>, grain: Grain) -> Result<DataSet<'a>> {
-        DataSet::survey_with(sources, as_of, grain, LossBook::default())
+    pub fn index(sources: &'a [Source], as_of: Option<u64>, granularity: Granularity) -> Result<DataSet<'a>> {
+        DataSet::index_with(sources, as_of, granularity, SkipLog::default())
     }
 
-    /// Surveys the inputs, with a book for rows that cannot be read.
+    /// Indexes the inputs, with a book for rows that cannot be read.
     ///
     /// # Errors
-    /// As [`DataSet::survey`]; with a lenient book, only for streams of which nothing is known.
-    pub fn survey_with(
+    /// As [`DataSet::index`]; with a lenient book, only for streams of which nothing is known.
+    pub fn index_with(
         sources: &'a [Source],
         as_of: Option<u64>,
-        grain: Grain,
-        losses: LossBook,
+        granularity: Granularity,
+        losses: SkipLog,
     ) -> Result<DataSet<'a>> {
         let view = view_of(sources, as_of, losses.is_lenient())?;
-        let surveys: Vec<_> = sources.par_iter().map(|source| survey::survey(source, view, grain)).collect();
+        let indexes: Vec<_> = sources.par_iter().map(|source| index::index(source, view, granularity)).collect();
         let mut groups = Vec::new();
-        for (source, surveyed) in sources.iter().zip(surveys) {
-            let (survey, lost) = surveyed?;
+        for (source, indexed) in sources.iter().zip(indexes) {
+            let (index, lost) = indexed?;
             losses.append(lost);
-            groups.push(Group::new(groups.len() as u32, source, survey));
+            groups.push(Group::new(groups.len() as u32, source, index));
         }
         if let Some(first) = groups.first()
-            && groups.iter().all(|group| group.survey.layout == Layout::Timestamps)
+            && groups.iter().all(|group| group.index.layout == Layout::Timestamps)
         {
             return Err(Error::new(ErrorKind::TimestampGroup).input(first.source.path()));
         }
         let stored = groups.len();
         for index in 0..stored {
-            staged::add(&mut groups, index, view, grain)?;
+            staged::add(&mut groups, index, view, granularity)?;
         }
         let missing_keys = groups.iter().any(sealed::has_missing_keys);
-        let set = DataSet { groups, stored, view, grain, losses, overlay: Vec::new(), missing_keys };
+        let set = DataSet { groups, stored, view, granularity, losses, overlay: Vec::new(), missing_keys };
         as_of.map_or(Ok(()), |as_of| set.check_moment(as_of))?;
         Ok(set)
     }
@@ -132,7 +132,7 @@ impl<'a> DataSet<'a> {
 
     /// The inputs that can have rows: all but those of the timestamp group.
     pub fn stores(&self) -> impl Iterator<Item = &Group<'a>> {
-        self.inputs().filter(|group| group.survey.layout != Layout::Timestamps)
+        self.inputs().filter(|group| group.index.layout != Layout::Timestamps)
     }
 
     /// Which versions count.
@@ -141,23 +141,23 @@ impl<'a> DataSet<'a> {
     }
 
     /// Rows that could not be read.
-    pub fn losses(&self) -> &LossBook {
+    pub fn losses(&self) -> &SkipLog {
         &self.losses
     }
 
-    /// Goes on without a damaged row, if that was asked for: see [`LossBook::tolerate`].
+    /// Goes on without a damaged row, if that was asked for: see [`SkipLog::skip`].
     ///
     /// # Errors
     /// The error itself, if not.
-    pub fn tolerate(&self, error: Error) -> Result<()> {
-        self.losses.tolerate(error)
+    pub fn skip(&self, error: Error) -> Result<()> {
+        self.losses.skip(error)
     }
 
     /// Goes on without a damaged row and all rows in some ranges of user keys, of which `is_row` tells which belong to its
     /// object.
     ///
     /// # Errors
-    /// As [`tolerate`](DataSet::tolerate); an input that changed.
+    /// As [`skip`](DataSet::skip); an input that changed.
     #[cold]
     pub fn tolerate_object(&self, error: Error, ranges: Vec<KeyRange>, is_row: &dyn Fn(&[u8]) -> bool) -> Result<()> {
         let count = || {
@@ -172,12 +172,12 @@ impl<'a> DataSet<'a> {
             // The damaged row itself is not live where its header cannot be read.
             Ok(count.max(1))
         };
-        self.losses.tolerate_with(error, count)
+        self.losses.skip_with(error, count)
     }
 
     /// How finely the work is cut.
-    pub fn grain(&self) -> Grain {
-        self.grain
+    pub fn granularity(&self) -> Granularity {
+        self.granularity
     }
 
     /// Whether there are rows of an adapter, be they live or not; of an added one: live rows.
@@ -200,7 +200,7 @@ impl<'a> DataSet<'a> {
     fn sum(groups: &[Group<'a>]) -> Counts {
         let mut all = Counts::new();
         for group in groups {
-            all.add(&group.survey.counts);
+            all.add(&group.index.counts);
         }
         all
     }
@@ -229,17 +229,17 @@ impl<'a> DataSet<'a> {
     pub fn cuts(&self, lo: &[u8], hi: Option<&[u8]>, bytes: usize) -> Result<Vec<Vec<u8>>> {
         let (mut keys, mut spacing) = (Vec::new(), usize::MAX);
         for group in &self.groups {
-            let checkpoints = &group.survey.checkpoints;
+            let checkpoints = &group.index.checkpoints;
             spacing = spacing.min(checkpoints.spacing());
             let from = group.seek(lo)?;
-            let to = hi.map_or(Ok(group.survey.rows.end), |hi| group.seek(hi))?;
+            let to = hi.map_or(Ok(group.index.rows.end), |hi| group.seek(hi))?;
             let positions = checkpoints.positions();
             let inside = &positions[positions.partition_point(|at| *at < from)..];
             let inside = inside.iter().take_while(|at| **at < to);
             keys.extend(inside.filter_map(|at| group.user_key_at(*at)));
         }
         keys.sort_unstable();
-        let every = (bytes.min(self.grain.unit) / spacing).max(1);
+        let every = (bytes.min(self.granularity.task_size) / spacing).max(1);
         let cuts = keys.iter().skip(every).step_by(every).filter(|key| **key > lo && hi.is_none_or(|hi| **key < hi));
         // Any byte string will do as a boundary: a short one has few prefixes that could be keys.
         let most = lo.len() + CUT_TAIL;
@@ -282,7 +282,7 @@ impl<'a> DataSet<'a> {
         let from = self.overlay.partition_point(|row| row.user_key < user_key);
         self.overlay[from..].iter().take_while(|row| row.user_key == user_key).copied().for_each(&mut offer);
         match newest.filter(|row| row.live) {
-            Some(row) if row.sealed => self.tolerate(self.missing_key(&row)).map(|()| None),
+            Some(row) if row.sealed => self.skip(self.missing_key(&row)).map(|()| None),
             row => Ok(row),
         }
     }
@@ -294,7 +294,7 @@ impl<'a> DataSet<'a> {
 
     /// Families (with the length of the user key where keys carry it) that have applied intents.
     pub fn overlay_families(&self) -> impl Iterator<Item = (Family, u32)> + '_ {
-        self.overlay.iter().map(|row| survey::family_and_len(row.user_key))
+        self.overlay.iter().map(|row| index::family_and_len(row.user_key))
     }
 
     fn overlay_rows(&self, lo: &[u8], hi: Option<&[u8]>) -> &[Row<'a>] {

@@ -13,7 +13,7 @@ impl DataSet<'_> {
     /// Refuses a moment that is clearly before the first commit, or one whose history is compacted away.
     pub(super) fn check_moment(&self, as_of: u64) -> Result<()> {
         for group in &self.groups {
-            let retained = group.survey.min_retained_ts;
+            let retained = group.index.min_retained_ts;
             if as_of < retained {
                 return Err(Error::usage(format!(
                     "--as-of {as_of} asks for history that is compacted away: {} keeps versions from {retained} on",
@@ -46,7 +46,7 @@ impl DataSet<'_> {
 
     #[cold]
     fn too_early(&self, as_of: u64, first: u64) -> Error {
-        let last = self.groups.iter().map(|group| group.survey.last_commit_ts.max(group.survey.max_commit_ts)).max();
+        let last = self.groups.iter().map(|group| group.index.last_commit_ts.max(group.index.max_commit_ts)).max();
         let shown = |ts: u64| format!("{ts} (about {})", time::clamped(ts >> 16));
         let (from, to) = (shown(first), shown(last.unwrap_or(first)));
         let millis = as_of.checked_mul(1 << 16).filter(|hlc| *hlc >= first).map_or(

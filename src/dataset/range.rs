@@ -7,7 +7,7 @@
 //!    belongs to an earlier piece.
 //! 2. A key below `b` whose rows stand behind `b` must be a proper prefix of `b`. Boundaries are cut short, so there
 //!    are few such prefixes; each is looked up. None is, where `b` was cut from a user key of the same input and the
-//!    survey saw no key of the family out of order there: then a prefix of `b` can stand behind it only if `b` goes on
+//!    index saw no key of the family out of order there: then a prefix of `b` can stand behind it only if `b` goes on
 //!    like a timestamp.
 //! 3. Sort (a check, when rows came in order), keep the newest version of each key over all inputs, drop the dead.
 //!
@@ -162,9 +162,9 @@ impl<'s, 'a> RangeIter<'s, 'a> {
 
     /// Where the piece from `start` ends: cut from the nearest checkpoint far enough ahead, or the end of the range.
     fn boundary(&self, start: &[u8]) -> Option<Boundary> {
-        let piece = self.set.grain().piece;
+        let piece = self.set.granularity().read_size;
         let ahead = self.set.groups().iter().zip(&self.scans).enumerate().filter_map(|(i, (group, scan))| {
-            let positions = group.survey.checkpoints.positions();
+            let positions = group.index.checkpoints.positions();
             let next = positions.partition_point(|at| *at < scan.position().saturating_add(piece));
             let keys = positions.get(next..)?.iter().filter_map(|at| group.user_key_at(*at));
             let mut inside = keys.take_while(|key| self.hi.as_deref().is_none_or(|hi| *key < hi));
@@ -221,7 +221,7 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         self.family.is_len_prefixed() && user_key_len(self.family.suffix(prefix)).is_none()
     }
 
-    /// Whether the survey saw that rows of the range stand in user-key order. Families that share a prefix with
+    /// Whether the index saw that rows of the range stand in user-key order. Families that share a prefix with
     /// another one, or have none, do not know it of each other.
     fn comes_in_order(&self) -> bool {
         let alone = !matches!(self.family, Family::Bare | Family::ListMeta | Family::ListDelta);
@@ -245,7 +245,7 @@ impl<'s, 'a> RangeIter<'s, 'a> {
     #[cold]
     fn leave_out_sealed(&mut self) -> Result<()> {
         for row in self.rows.iter().filter(|row| row.sealed && row.live) {
-            self.set.tolerate(self.set.missing_key(row))?;
+            self.set.skip(self.set.missing_key(row))?;
         }
         self.rows.retain(|row| !row.sealed);
         Ok(())

@@ -1,4 +1,4 @@
-//! Reading newest versions forward from a position of a surveyed file.
+//! Reading newest versions forward from a position of an indexed file.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::limits::TS_SUFFIX;
 use crate::format::mvcc::{self, Operational};
 use crate::format::{frame, mvcc2};
+use crate::index::{Holes, Layout, PrefixStack, View};
 use crate::source::Values;
-use crate::survey::{Holes, Layout, OpenKeys, View};
 
 /// Walks the newest visible version of each user key, tombstones included, in file order.
 ///
@@ -30,7 +30,7 @@ pub(super) struct Scan<'a> {
     at: usize,
     view: View,
     group: u32,
-    open: OpenKeys<'a>,
+    open: PrefixStack<'a>,
     /// Where the rows of the wanted family are, for a family that is strewn over the file.
     only: Option<Arc<[Range<usize>]>>,
 }
@@ -46,16 +46,16 @@ enum Manner {
 
 impl<'a> Scan<'a> {
     pub(super) fn new(group: &Group<'a>, at: usize, view: View) -> Self {
-        let (file, survey) = (group.file(), &group.survey);
-        let manner = match (survey.layout, group.strip) {
+        let (file, index) = (group.file(), &group.index);
+        let manner = match (index.layout, group.strip) {
             (Layout::Mvcc2, strip) => Manner::Mvcc2(strip),
             (_, 0) => Manner::Pebble,
             (_, strip) => Manner::Staged(strip),
         };
-        let (rows_end, holes) = (survey.rows.end, survey.holes.clone());
+        let (rows_end, holes) = (index.rows.end, index.holes.clone());
         let Range { start: at, end } = holes.from(at, rows_end);
         let values = group.source.values();
-        let (group, open) = (group.index, OpenKeys::default());
+        let (group, open) = (group.number, PrefixStack::default());
         Scan { file, values, manner, rows_end, holes, end, at, view, group, open, only: None }
     }
 
@@ -132,7 +132,7 @@ impl<'a> Scan<'a> {
         Ok(Some(self.row(user_key, commit_ts, live, value.body, entry.start)))
     }
 
-    /// A row that was decrypted, or whose body cannot be read: its key is missing, or the survey passed over it.
+    /// A row that was decrypted, or whose body cannot be read: its key is missing, or the index passed over it.
     #[inline(never)]
     fn other_row(&self, entry: &frame::Entry<'a>, user_key: &'a [u8], commit_ts: u64) -> Result<Option<Row<'a>>> {
         if let Ok(value) = self.values.split(entry.raw_value) {
@@ -146,7 +146,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// A row that the survey passed over: its key is absent, older versions are not taken for the truth.
+    /// A row that the index passed over: its key is absent, older versions are not taken for the truth.
     #[cold]
     fn unreadable(&self, row: Option<Row<'a>>) -> Result<Option<Row<'a>>> {
         if self.view.lenient { Ok(row) } else { Err(changed()) }
@@ -210,7 +210,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The survey accepted these bytes; if they do not parse now, they are not the same bytes.
+/// The index accepted these bytes; if they do not parse now, they are not the same bytes.
 #[cold]
 pub(super) fn changed() -> Error {
     Error::new(ErrorKind::Changed)

@@ -6,11 +6,11 @@ use super::{DataSet, Group, Row};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::envelope::Sealed;
 use crate::format::{Family, frame};
-use crate::survey::SealedRows;
+use crate::index::SealedRows;
 
 /// Whether a group has encrypted rows that nobody can open.
 pub(super) fn has_missing_keys(group: &Group<'_>) -> bool {
-    group.survey.sealed.keys().any(|(key_id, _)| group.source.keys().get(key_id).is_none())
+    group.index.sealed.keys().any(|(key_id, _)| group.source.keys().get(key_id).is_none())
 }
 
 impl DataSet<'_> {
@@ -22,7 +22,7 @@ impl DataSet<'_> {
     /// Encrypted rows of all inputs, by key id.
     pub fn sealed(&self) -> SealedRows {
         let mut all = SealedRows::default();
-        self.inputs().for_each(|group| all.append(&group.survey.sealed));
+        self.inputs().for_each(|group| all.append(&group.index.sealed));
         all
     }
 
@@ -31,7 +31,7 @@ impl DataSet<'_> {
     /// # Errors
     /// Which keys are needed, and which of them are there.
     pub fn check_keys(&self) -> Result<()> {
-        let unopened = self.inputs().find_map(|group| Some((group, group.survey.sealed.unopened.as_ref()?)));
+        let unopened = self.inputs().find_map(|group| Some((group, group.index.sealed.unopened.as_ref()?)));
         let Some((group, first)) = unopened.filter(|_| !self.losses.is_lenient()) else { return Ok(()) };
         let sealed = self.sealed();
         let used = sealed.keys().filter(|(_, of_key)| of_key.live > 0).map(|(id, of_key)| (id, of_key.live));

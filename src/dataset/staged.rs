@@ -7,7 +7,7 @@ use super::DataSet;
 use super::group::Group;
 use crate::error::Result;
 use crate::format::Family;
-use crate::survey::{Grain, View, staged};
+use crate::index::{Granularity, View, staged};
 
 /// The staged rows of one job in one input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,13 +26,13 @@ pub struct StagedRows {
 }
 
 /// Adds the staged rows of a group as groups of their own.
-pub(super) fn add(groups: &mut Vec<Group<'_>>, index: usize, view: View, grain: Grain) -> Result<()> {
+pub(super) fn add(groups: &mut Vec<Group<'_>>, index: usize, view: View, granularity: Granularity) -> Result<()> {
     let Some(group) = groups.get(index) else { return Ok(()) };
-    if group.survey.counts.family(Family::Staged).rows == 0 {
+    if group.index.counts.family(Family::Staged).rows == 0 {
         return Ok(());
     }
     let source = group.source;
-    let found = staged::staged(source, &group.survey, view, grain).map_err(|e| source.locate(e))?;
+    let found = staged::staged(source, &group.index, view, granularity).map_err(|e| source.locate(e))?;
     for job in found {
         groups.push(Group::staged(groups.len() as u32, source, job));
     }
@@ -47,10 +47,10 @@ impl DataSet<'_> {
     pub fn staged(&self) -> Result<Vec<StagedRows>> {
         let mut all = Vec::new();
         for group in self.groups.get(self.stored..).unwrap_or_default() {
-            let rows = group.survey.counts.families().map(|(_, count)| count.rows).sum();
+            let rows = group.index.counts.families().map(|(_, count)| count.rows).sum();
             let mut found =
-                StagedRows { group: group.index, job: group.job.unwrap_or(0), rows, alone: 0, example: None };
-            for (family, _) in group.survey.counts.families().filter(|(_, count)| count.live > 0) {
+                StagedRows { group: group.number, job: group.job.unwrap_or(0), rows, alone: 0, example: None };
+            for (family, _) in group.index.counts.families().filter(|(_, count)| count.live > 0) {
                 if !self.others_have(group, family) {
                     self.count_alone(family, &mut found)?;
                 }
@@ -63,7 +63,7 @@ impl DataSet<'_> {
     /// Whether an input other than that of the staged rows has rows of a family.
     fn others_have(&self, staged: &Group<'_>, family: Family) -> bool {
         let mut others = self.groups[..self.stored].iter().filter(|group| !std::ptr::eq(group.source, staged.source));
-        others.any(|group| group.survey.counts.family(family).rows > 0)
+        others.any(|group| group.index.counts.family(family).rows > 0)
     }
 
     fn count_alone(&self, family: Family, found: &mut StagedRows) -> Result<()> {

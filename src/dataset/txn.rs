@@ -39,10 +39,10 @@ impl<'a> DataSet<'a> {
     pub fn resolve_transactions(&mut self) -> Result<Unresolved> {
         let mut report = Unresolved::default();
         let mut overlay = Vec::new();
-        if self.groups.iter().any(|g| g.survey.counts.family(Family::TxnLock).live > 0) {
+        if self.groups.iter().any(|g| g.index.counts.family(Family::TxnLock).live > 0) {
             self.resolve_locks(&mut report, &mut overlay)?;
         }
-        if self.groups.iter().any(|g| g.survey.counts.family(Family::TxnIntent).live > 0) {
+        if self.groups.iter().any(|g| g.index.counts.family(Family::TxnIntent).live > 0) {
             report.stray_intents = self.stray_intents()?;
         }
         report.records = self.check_records()?;
@@ -58,7 +58,7 @@ impl<'a> DataSet<'a> {
         let mut locks = self.family(Family::TxnLock);
         while let Some(row) = locks.next()? {
             if let Err(error) = self.resolve_lock(&row, &marks, report, overlay) {
-                self.tolerate(error)?;
+                self.skip(error)?;
             }
         }
         Ok(())
@@ -126,7 +126,7 @@ impl<'a> DataSet<'a> {
     }
 
     /// Live rows of some families that only applied intents make: no input has a live row of their keys, so that the
-    /// survey did not count them.
+    /// index did not count them.
     ///
     /// # Errors
     /// An input that changed.
@@ -153,7 +153,7 @@ impl<'a> DataSet<'a> {
             let intent = match Intent::parse(row.body) {
                 Ok(intent) => intent,
                 Err(fault) => {
-                    self.tolerate(self.at(&row, Family::TxnIntent, fault))?;
+                    self.skip(self.at(&row, Family::TxnIntent, fault))?;
                     continue;
                 }
             };
@@ -179,7 +179,7 @@ impl<'a> DataSet<'a> {
                 };
                 match ok {
                     Ok(()) => records += 1,
-                    Err(fault) => self.tolerate(self.at(&row, family, fault))?,
+                    Err(fault) => self.skip(self.at(&row, family, fault))?,
                 }
             }
         }

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::format::limits::VALUE_HEADER;
 use crate::format::mvcc::{self, Operational};
 use crate::format::{frame, mvcc2};
-use crate::survey::Layout;
+use crate::index::Layout;
 
 /// One version of a key, borrowed from its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl<'a> DataSet<'a> {
     ) -> Result<()> {
         for group in self.groups() {
             let mut at = group.seek(lo)?;
-            while at < group.survey.rows.end && group.key_at(at).is_some_and(|key| hi.is_none_or(|hi| key < hi)) {
+            while at < group.index.rows.end && group.key_at(at).is_some_and(|key| hi.is_none_or(|hi| key < hi)) {
                 let next = group.versions_at(at, &mut |version| {
                     // A key in front of the range can have rows inside it: it is a prefix of the range's start.
                     if version.user_key >= lo { each(version) } else { Ok(()) }
@@ -73,8 +73,8 @@ impl<'a> DataSet<'a> {
 impl<'a> Group<'a> {
     /// Gives the versions in one entry; tells where the next entry is.
     fn versions_at(&self, at: usize, each: &mut dyn FnMut(Version<'a>) -> Result<()>) -> Result<usize> {
-        let group = self.index;
-        if self.survey.layout == Layout::Mvcc2 {
+        let group = self.number;
+        if self.index.layout == Layout::Mvcc2 {
             let Ok(mvcc2::Step::Entry(entry)) = mvcc2::step(self.file(), at) else { return Err(changed()) };
             for mvcc2::Version { commit_ts, tombstone, expire_at, body } in entry.versions() {
                 let (user_key, offset) = (self.stripped(entry.user_key), at);

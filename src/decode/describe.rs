@@ -5,12 +5,12 @@ use crate::dataset::DataSet;
 use crate::format::adapter::{self, Adapter};
 use crate::format::header::FsmHeader;
 use crate::format::mvcc::hlc_millis;
+use crate::index::Summary;
 use crate::output::manifest::{self, HeaderInfo, InputInfo, Manifest};
-use crate::output::unit::Tally;
+use crate::output::split::Tally;
 use crate::report::time;
 use crate::report::{Findings, Level, exact_path};
 use crate::source::index_of;
-use crate::survey::Summary;
 
 /// What the inputs and the options were, and what came out.
 pub(super) fn describe(set: &DataSet<'_>, options: &Options, findings: &Findings, tally: Tally) -> Manifest {
@@ -64,9 +64,9 @@ fn input_info(group: &crate::dataset::Group<'_>, for_restore: bool) -> InputInfo
     let path = group.source.path();
     InputInfo {
         fsm_path: path.to_string_lossy().into_owned(),
-        fsm_crc32c: group.survey.crc32c.map(|crc| format!("{crc:08x}")),
+        fsm_crc32c: group.index.crc32c.map(|crc| format!("{crc:08x}")),
         snapshot_index: index_of(path),
-        last_commit_ts: group.survey.last_commit_ts,
+        last_commit_ts: group.index.last_commit_ts,
         bytes: group.source.file().len() as u64,
         fsm_path_b64: exact_path(path),
         fsm_header: for_restore.then(|| header_info(group)),
@@ -74,7 +74,7 @@ fn input_info(group: &crate::dataset::Group<'_>, for_restore: bool) -> InputInfo
 }
 
 fn header_info(group: &crate::dataset::Group<'_>) -> HeaderInfo {
-    let FsmHeader { version, ceiling_ms, cutover_index, .. } = group.survey.header;
+    let FsmHeader { version, ceiling_ms, cutover_index, .. } = group.index.header;
     let mut folders = group.source.path().ancestors().skip(1).filter_map(|folder| folder.file_name()?.to_str());
     let group = folders.find_map(|name| name.strip_prefix("group-")?.parse().ok());
     HeaderInfo { version, ceiling_ms, cutover_index, group }

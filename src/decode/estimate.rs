@@ -57,14 +57,14 @@ pub fn estimate(sources: &[Source], options: &Options, progress: &dyn Progress) 
 fn run(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result<(Outcome, Need)> {
     options.check()?;
     let scratch = std::env::temp_dir();
-    let tree = Tree::nowhere(&scratch);
+    let tree = Tree::null(&scratch);
     let mut filled = fill::fill(sources, &tree, &scratch, options, progress)?;
     filled.matched.check()?;
-    archive::add_directories(&mut filled.index, tree.take_named_dirs())?;
+    archive::add_directories(&mut filled.checksums, tree.take_named_dirs())?;
     let mut need = Need::default();
     need.directory();
     let (mut row, mut rows, mut last) = (Vec::new(), 0, Vec::new());
-    filled.index.each(|path, entry| {
+    filled.checksums.each(|path, entry| {
         if entry.place == DIRECTORY {
             if path != last.as_slice() {
                 need.directory();

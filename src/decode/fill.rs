@@ -5,13 +5,13 @@ use std::path::Path;
 
 use super::filter::Matched;
 use super::{Job, Options, Progress, describe, findings};
-use crate::dataset::{DataSet, LossBook, Losses, Unresolved};
+use crate::dataset::{DataSet, Losses, SkipLog, Unresolved};
 use crate::error::{Error, Result};
 use crate::output::checksums::{self, Checksums, Sums};
 use crate::output::manifest::Manifest;
 use crate::output::members::MemberList;
+use crate::output::split::{Collector, SpillWriter, SplitOutput};
 use crate::output::tree::Tree;
-use crate::output::unit::{Collector, Growing, UnitOut};
 use crate::output::{CHECKSUMS, MANIFEST};
 use crate::registry;
 use crate::report::Findings;
@@ -21,7 +21,7 @@ use crate::source::Source;
 const LINES_AT_ONCE: usize = 1 << 20;
 
 /// A filled tree.
-pub struct Filled {
+pub struct DecodeResult {
     /// The manifest as written.
     pub manifest: Manifest,
     /// What was noticed.
@@ -33,7 +33,7 @@ pub struct Filled {
     /// Bytes of the inputs.
     pub input_bytes: u64,
     /// Every file but CHECKSUMS, by path.
-    pub index: Checksums,
+    pub checksums: Checksums,
     /// Members of an archive that are no files of the tree.
     pub members: MemberList,
     /// Places that could not be read.
@@ -42,7 +42,7 @@ pub struct Filled {
     pub matched: Matched,
 }
 
-impl Filled {
+impl DecodeResult {
     /// Refuses an output of nothing, if that was not what the inputs hold, or if it would take the place of another.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl Filled {
     }
 }
 
-impl std::fmt::Debug for Filled {
+impl std::fmt::Debug for DecodeResult {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} files of {} bytes", self.files, self.bytes)
     }
@@ -74,10 +74,10 @@ pub fn fill(
     scratch: &Path,
     options: &Options,
     progress: &dyn Progress,
-) -> Result<Filled> {
+) -> Result<DecodeResult> {
     or_changed(sources, || {
-        let surveyed = survey(sources, options, progress)?;
-        fill_surveyed(&surveyed, tree, scratch, options, progress)
+        let indexed = index(sources, options, progress)?;
+        fill_indexed(&indexed, tree, scratch, options, progress)
     })
 }
 
@@ -92,61 +92,61 @@ pub fn or_changed<T>(sources: &[Source], work: impl FnOnce() -> Result<T>) -> Re
     }
 }
 
-/// Surveyed inputs, with the values of committed transactions.
-pub struct Surveyed<'a> {
+/// Indexed inputs, with the values of committed transactions.
+pub struct Indexed<'a> {
     /// Their rows.
     pub set: DataSet<'a>,
     unresolved: Unresolved,
 }
 
-/// Surveys the inputs.
+/// Indexes the inputs.
 ///
 /// # Errors
 /// An input that is not a sound snapshot.
-pub fn survey<'a>(sources: &'a [Source], options: &Options, progress: &dyn Progress) -> Result<Surveyed<'a>> {
+pub fn index<'a>(sources: &'a [Source], options: &Options, progress: &dyn Progress) -> Result<Indexed<'a>> {
     let set = scan(sources, options, progress)?;
     // What needs bodies fails later, and says which keys are missing; the rest goes without the outcome of transactions.
     if set.has_missing_keys() && !options.skip_damage {
-        return Ok(Surveyed { set, unresolved: Unresolved::default() });
+        return Ok(Indexed { set, unresolved: Unresolved::default() });
     }
-    Surveyed::of(set)
+    Indexed::of(set)
 }
 
 /// The same without the values of transactions.
 ///
 /// # Errors
-/// As [`survey`].
+/// As [`index`].
 pub fn scan<'a>(sources: &'a [Source], options: &Options, progress: &dyn Progress) -> Result<DataSet<'a>> {
     progress.begin("scan", 1);
-    let losses = LossBook::new(options.skip_damage);
-    let set = DataSet::survey_with(sources, options.as_of, options.grain, losses)?;
+    let losses = SkipLog::new(options.skip_damage);
+    let set = DataSet::index_with(sources, options.as_of, options.granularity, losses)?;
     progress.advance(1);
     Ok(set)
 }
 
-impl<'a> Surveyed<'a> {
+impl<'a> Indexed<'a> {
     /// Applies the values of transactions.
     ///
     /// # Errors
     /// A malformed row of a transaction.
-    pub fn of(mut set: DataSet<'a>) -> Result<Surveyed<'a>> {
+    pub fn of(mut set: DataSet<'a>) -> Result<Indexed<'a>> {
         let unresolved = set.resolve_transactions()?;
-        Ok(Surveyed { set, unresolved })
+        Ok(Indexed { set, unresolved })
     }
 }
 
-/// The part of [`fill`] that follows the survey, which was made with the same options.
+/// The part of [`fill`] that follows the index, which was made with the same options.
 ///
 /// # Errors
 /// As [`fill`].
-pub fn fill_surveyed(
-    surveyed: &Surveyed<'_>,
+pub fn fill_indexed(
+    indexed: &Indexed<'_>,
     tree: &Tree,
     scratch: &Path,
     options: &Options,
     progress: &dyn Progress,
-) -> Result<Filled> {
-    let Surveyed { set, unresolved } = surveyed;
+) -> Result<DecodeResult> {
+    let Indexed { set, unresolved } = indexed;
     set.check_keys()?;
     // Its patterns have taken nothing yet, whatever they took in another run.
     let options = &options.clone();
@@ -162,17 +162,17 @@ pub fn fill_surveyed(
     let lost = set.losses().take()?;
     write_losses(&lost, &mut collector)?;
     let members = std::mem::take(&mut collector.members);
-    let (mut index, findings, tally) = collector.finish()?;
+    let (mut checksums, findings, tally) = collector.finish()?;
     let (files, bytes) = tree.written();
     let mut manifest = describe::describe(set, options, &findings, tally);
     manifest.skipped = lost.len();
-    index.add(&write_manifest(&manifest, tree)?)?;
-    Ok(Filled { manifest, findings, files, bytes, input_bytes, index, members, lost, matched })
+    checksums.add(&write_manifest(&manifest, tree)?)?;
+    Ok(DecodeResult { manifest, findings, files, bytes, input_bytes, checksums, members, lost, matched })
 }
 
 /// Writes the manifest, which is long where there are many scopes.
 fn write_manifest(manifest: &Manifest, tree: &Tree) -> Result<Sums> {
-    let mut out = UnitOut::new(tree);
+    let mut out = SplitOutput::new(tree);
     let mut text = Text { file: out.grow(&tree.dir(b"")?, MANIFEST.as_bytes()), failed: None };
     let written = manifest.write(&mut text);
     let Text { file, failed } = text;
@@ -184,7 +184,7 @@ fn write_manifest(manifest: &Manifest, tree: &Tree) -> Result<Sums> {
 
 /// A file that is written as the library of JSON wants to.
 struct Text<'t> {
-    file: Growing<'t>,
+    file: SpillWriter<'t>,
     failed: Option<Error>,
 }
 
@@ -204,13 +204,13 @@ impl io::Write for Text<'_> {
 
 /// `ERRORS.jsonl`: what could not be read, by input and offset.
 fn write_losses(lost: &Losses, collector: &mut Collector<'_>) -> Result<()> {
-    let mut out = UnitOut::new(collector.tree());
+    let mut out = SplitOutput::new(collector.tree());
     for loss in lost {
         let lines = out.lines(crate::output::ERRORS);
         lines.extend(serde_json::to_vec(&loss?).unwrap_or_default());
         lines.push(b'\n');
         if lines.len() >= LINES_AT_ONCE {
-            collector.take(std::mem::replace(&mut out, UnitOut::new(collector.tree())))?;
+            collector.take(std::mem::replace(&mut out, SplitOutput::new(collector.tree())))?;
         }
     }
     collector.take(out)
@@ -220,12 +220,12 @@ fn write_losses(lost: &Losses, collector: &mut Collector<'_>) -> Result<()> {
 ///
 /// # Errors
 /// A failed write.
-pub fn write_checksums(tree: &Tree, index: &mut Checksums) -> Result<Sums> {
+pub fn write_checksums(tree: &Tree, checksums: &mut Checksums) -> Result<Sums> {
     let root = tree.dir(b"")?;
     let mut file = tree.create(&root, CHECKSUMS.as_bytes())?;
     let mut buffer = Vec::new();
     let mut failed = None;
-    let merged = index.merge(|path, entry| {
+    let merged = checksums.merge(|path, entry| {
         checksums::row_into(path, &entry.digest, &mut buffer);
         if buffer.len() >= 1 << 20 && failed.is_none() {
             failed = file.write(&buffer).err();

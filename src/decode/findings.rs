@@ -9,8 +9,8 @@ use crate::dataset::{DataSet, Group, Unresolved};
 use crate::error::Result;
 use crate::format::family::Class;
 use crate::format::{Family, adapter, tso::Timestamps};
+use crate::index::Layout;
 use crate::report::{Finding, Findings, Value, kinds};
-use crate::survey::Layout;
 
 kinds! {
     Warning PASSED_OVER "newer_file_passed_over" "a newer snapshot file is damaged; the newest intact one of its group was decoded in its place";
@@ -32,7 +32,7 @@ kinds! {
     Note FENCES "redis_fence_rows" "conflict fences without data";
 }
 
-/// Adds what the survey and the transactions tell.
+/// Adds what the index and the transactions tell.
 ///
 /// # Errors
 /// An input that changed.
@@ -44,17 +44,17 @@ pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, 
     }
     let about = |kind, group: &Group<'_>| Finding::new(kind).with("input", group.source.path());
     // Of an input that is broken, what is missing is listed.
-    for group in set.inputs().filter(|group| group.survey.is_whole && group.survey.crc32c.is_none()) {
-        let kind = if group.survey.layout == Layout::Empty { &HEADER_ONLY } else { &NO_FOOTER };
+    for group in set.inputs().filter(|group| group.index.is_whole && group.index.crc32c.is_none()) {
+        let kind = if group.index.layout == Layout::Empty { &HEADER_ONLY } else { &NO_FOOTER };
         findings.add(about(kind, group));
     }
     for group in set.inputs() {
-        if let (Layout::Timestamps, Some(state)) = (group.survey.layout, Timestamps::parse(group.file())) {
+        if let (Layout::Timestamps, Some(state)) = (group.index.layout, Timestamps::parse(group.file())) {
             findings.add(about(&TIMESTAMP_GROUP, group).with("ceiling_ms", state.ceiling_ms));
         }
     }
-    for group in set.groups().iter().filter(|group| group.survey.above_last_commit > 0) {
-        findings.add(about(&ABOVE_COMMIT, group).with("rows", group.survey.above_last_commit));
+    for group in set.groups().iter().filter(|group| group.index.above_last_commit > 0) {
+        findings.add(about(&ABOVE_COMMIT, group).with("rows", group.index.above_last_commit));
     }
     given_twice(set, findings);
     group_times(set, findings);
@@ -77,7 +77,7 @@ pub(super) fn of_choice(matched: &Matched, findings: &mut Findings) {
 }
 
 fn group_times(set: &DataSet<'_>, findings: &mut Findings) {
-    let times = || set.stores().map(|g| g.survey.last_commit_ts);
+    let times = || set.stores().map(|g| g.index.last_commit_ts);
     let (Some(low), Some(high)) = (times().min(), times().max()) else { return };
     if low != high && set.view().as_of > low {
         let finding =
@@ -105,8 +105,8 @@ fn staged_rows(set: &DataSet<'_>, findings: &mut Findings) -> Result<()> {
 fn given_twice(set: &DataSet<'_>, findings: &mut Findings) {
     let mut seen = BTreeMap::new();
     for group in set.inputs() {
-        let is_store = group.survey.counts.summary().entries > 0;
-        let Some(crc) = group.survey.crc32c.filter(|_| is_store) else { continue };
+        let is_store = group.index.counts.summary().entries > 0;
+        let Some(crc) = group.index.crc32c.filter(|_| is_store) else { continue };
         match seen.entry((crc, group.source.file().len())) {
             Entry::Vacant(free) => drop(free.insert(group.source.path())),
             Entry::Occupied(first) => {

@@ -23,7 +23,7 @@ use crate::report::Findings;
 pub(crate) use crate::run::{Job, engine, sort};
 pub use crate::run::{Progress, Silent};
 use crate::source::Source;
-pub use fill::{Filled, Surveyed, fill, fill_surveyed, or_changed, scan, survey};
+pub use fill::{DecodeResult, Indexed, fill, fill_indexed, index, or_changed, scan};
 
 /// What a finished decode tells.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Prog
     let tree = Tree::open(staging.path())?;
     let mut filled = fill::fill(sources, &tree, staging.path(), options, progress)?;
     filled.check_replaces(staging.replaces(), target)?;
-    fill::write_checksums(&tree, &mut filled.index)?;
+    fill::write_checksums(&tree, &mut filled.checksums)?;
     drop(tree);
     let leftovers = staging.leftovers().to_vec();
     staging.publish(options.syncs())?;
@@ -97,12 +97,12 @@ fn pack(
     let tree = Tree::spooled(file.scratch())?;
     let mut filled = fill::fill(sources, &tree, file.scratch(), options, progress)?;
     filled.check_replaces(file.replaces(), target)?;
-    let own = fill::write_checksums(&tree, &mut filled.index)?;
-    filled.index.add(&own)?;
+    let own = fill::write_checksums(&tree, &mut filled.checksums)?;
+    filled.checksums.add(&own)?;
     progress.begin("archive", 1);
     let mtime = hlc_millis(filled.manifest.last_commit_ts) / 1000;
     let members = std::mem::take(&mut filled.members);
-    let contents = Contents { index: &mut filled.index, members, mtime };
+    let contents = Contents { index: &mut filled.checksums, members, mtime };
     archive::write(&mut file, &tree, contents, packing, options.threads)?;
     let leftovers = file.leftovers().to_vec();
     file.publish(options.syncs())?;
@@ -114,14 +114,14 @@ fn pack(
 ///
 /// # Errors
 /// As [`decode`], but for the output.
-pub fn fill_nowhere(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result<Filled> {
+pub fn fill_nowhere(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result<DecodeResult> {
     let scratch = std::env::temp_dir();
-    fill::fill(sources, &Tree::nowhere(&scratch), &scratch, options, progress)
+    fill::fill(sources, &Tree::null(&scratch), &scratch, options, progress)
 }
 
 impl Outcome {
-    fn of(filled: Filled, leftovers: Vec<PathBuf>) -> Outcome {
-        let Filled { manifest, findings, files, bytes, input_bytes, .. } = filled;
+    fn of(filled: DecodeResult, leftovers: Vec<PathBuf>) -> Outcome {
+        let DecodeResult { manifest, findings, files, bytes, input_bytes, .. } = filled;
         Outcome { manifest, findings, files, bytes, input_bytes, leftovers, elapsed: Duration::ZERO }
     }
 }

@@ -1,38 +1,38 @@
 //! Objects of two snapshots side by side, as they are decoded: what is equal on both sides goes no farther.
 //!
 //! Objects of a scope mostly come in the order of their keys. Where they do on both sides, equal ones meet here, and only what differs
-//! is handed to the ledger. No order is taken for granted: a scope whose first objects are out of order goes to the ledger as a whole,
+//! is handed to the sorter. No order is taken for granted: a scope whose first objects are out of order goes to the sorter as a whole,
 //! and if one that seemed to be in order is not, the comparison begins anew without this step.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::Counts;
-use super::ledger::Ledger;
+use super::sorter::DiffSorter;
 use crate::error::Result;
 use crate::format::Adapter;
 use crate::format::adapter::Naming;
 use crate::objects::{Object, describes_scope};
 use crate::output::observer::Stream;
 
-/// Equal objects at the start of a scope that go to the ledger all the same: by then it mostly shows whether there is an order.
+/// Equal objects at the start of a scope that go to the sorter all the same: by then it mostly shows whether there is an order.
 const TRIED: usize = if cfg!(test) { 2 } else { 1000 };
 
 /// An adapter and a scope of it.
 type Scope = (Adapter, String);
 
-/// Compares what comes of both sides: gives the objects that are equal on both, and not in the ledger. `None`: a scope was not in
-/// order, and some that are not in the ledger should be.
+/// Compares what comes of both sides: gives the objects that are equal on both, and not in the sorter. `None`: a scope was not in
+/// order, and some that are not in the sorter should be.
 ///
 /// # Errors
-/// A decode that failed, or a ledger that cannot spill.
-pub(super) fn merge(sides: &mut [Stream<'_>; 2], ledger: &mut Ledger) -> Result<Option<BTreeMap<Scope, Counts>>> {
-    let mut merge = Merge { sides, ledger, last: Key::default() };
+/// A decode that failed, or a sorter that cannot spill.
+pub(super) fn merge(sides: &mut [Stream<'_>; 2], sorter: &mut DiffSorter) -> Result<Option<BTreeMap<Scope, Counts>>> {
+    let mut merge = Merge { sides, sorter, last: Key::default() };
     let mut equal: BTreeMap<Scope, Counts> = BTreeMap::new();
     merge.advance(0)?;
     merge.advance(1)?;
     while let Some(scope) = merge.next_scope() {
-        // What comes of a scope that was over may be equal to what is not in the ledger.
+        // What comes of a scope that was over may be equal to what is not in the sorter.
         let same = if equal.contains_key(&scope) { None } else { merge.scope(&scope)? };
         match same {
             None => return Ok(None),
@@ -46,7 +46,7 @@ pub(super) fn merge(sides: &mut [Stream<'_>; 2], ledger: &mut Ledger) -> Result<
 /// Both sides.
 struct Merge<'m, 's, 'l> {
     sides: &'m mut [Stream<'s>; 2],
-    ledger: &'l mut Ledger,
+    sorter: &'l mut DiffSorter,
     /// The key that came last.
     last: Key,
 }
@@ -58,12 +58,12 @@ struct Key {
 }
 
 impl Merge<'_, '_, '_> {
-    /// Goes on to the next object of a side. What describes a scope has no order, and goes to the ledger.
+    /// Goes on to the next object of a side. What describes a scope has no order, and goes to the sorter.
     fn advance(&mut self, side: usize) -> Result<()> {
         let stream = &mut self.sides[side];
         stream.advance()?;
         while let Some(object) = stream.head().filter(|object| describes_scope(object.kind)) {
-            self.ledger.add(side, &object)?;
+            self.sorter.add(side, &object)?;
             stream.advance()?;
         }
         Ok(())
@@ -75,7 +75,7 @@ impl Merge<'_, '_, '_> {
         scopes.min().map(|(adapter, scope)| (adapter, scope.to_owned()))
     }
 
-    /// Compares the objects of a scope; gives the number of those that are not in the ledger. `None`: they were not in order.
+    /// Compares the objects of a scope; gives the number of those that are not in the sorter. `None`: they were not in order.
     fn scope(&mut self, scope: &Scope) -> Result<Option<u64>> {
         let (mut tried, mut same) = (0, 0);
         loop {
@@ -89,8 +89,8 @@ impl Merge<'_, '_, '_> {
             let is_over = equal && order.is_eq() && tried == TRIED;
             if !is_over {
                 tried += usize::from(equal);
-                before.filter(|_| order.is_le()).map_or(Ok(()), |object| self.ledger.add(0, &object))?;
-                after.filter(|_| order.is_ge()).map_or(Ok(()), |object| self.ledger.add(1, &object))?;
+                before.filter(|_| order.is_le()).map_or(Ok(()), |object| self.sorter.add(0, &object))?;
+                after.filter(|_| order.is_ge()).map_or(Ok(()), |object| self.sorter.add(1, &object))?;
             }
             same += u64::from(is_over);
             if !self.step(order, scope)? {
@@ -114,11 +114,11 @@ impl Merge<'_, '_, '_> {
         Ok(in_order)
     }
 
-    /// Gives all that is left of a scope to the ledger.
+    /// Gives all that is left of a scope to the sorter.
     fn rest(&mut self, scope: &Scope) -> Result<()> {
         for side in [0, 1] {
             while let Some(object) = self.sides[side].head().filter(|object| is_of(object, scope)) {
-                self.ledger.add(side, &object)?;
+                self.sorter.add(side, &object)?;
                 self.advance(side)?;
             }
         }
@@ -149,7 +149,7 @@ fn is_of(object: &Object<'_>, (adapter, scope): &Scope) -> bool {
     object.adapter == *adapter && object.scope == scope
 }
 
-/// Whether two objects with one key are equal, as the ledger would say.
+/// Whether two objects with one key are equal, as the sorter would say.
 fn are_equal(before: &Object<'_>, after: &Object<'_>) -> bool {
     (before.value, before.rest) == (after.value, after.rest) && before.kind == after.kind
 }
@@ -177,8 +177,8 @@ mod tests {
     use super::*;
     use crate::format::adapter;
     use crate::output::observer::{Secret, observed_both};
+    use crate::output::split::{Collector, SplitOutput};
     use crate::output::tree::Tree;
-    use crate::output::unit::{Collector, UnitOut};
 
     /// Scope, key, value; of a few objects the kind is that of a scope itself.
     type Row = (u8, u8, u8);
@@ -199,7 +199,7 @@ mod tests {
     fn tell(tree: &Tree, scratch: &Path, rows: &[Row]) -> Result<()> {
         let mut collector = Collector::new(tree, scratch);
         for unit in rows.chunks(3) {
-            let mut out = UnitOut::new(tree);
+            let mut out = SplitOutput::new(tree);
             let objects = out.objects().unwrap();
             unit.iter().for_each(|row| objects.add(&object(row, &[row.1 / 2])));
             collector.take(out)?;
@@ -209,10 +209,10 @@ mod tests {
 
     type Outcome = (Vec<String>, BTreeMap<Scope, Counts>);
 
-    fn judged(ledger: Ledger, equal: BTreeMap<Scope, Counts>) -> Outcome {
+    fn judged(sorter: DiffSorter, equal: BTreeMap<Scope, Counts>) -> Outcome {
         let mut differences = Vec::new();
-        let mut totals = ledger
-            .judge(&mut |difference| {
+        let mut totals = sorter
+            .classify(&mut |difference| {
                 differences.push(format!("{difference:?}"));
                 Ok(())
             })
@@ -221,22 +221,22 @@ mod tests {
         (differences, totals.scopes)
     }
 
-    /// By the ledger alone.
+    /// By the sorter alone.
     fn plain(sides: [&[Row]; 2]) -> Outcome {
-        let mut ledger = Ledger::new(&std::env::temp_dir());
+        let mut sorter = DiffSorter::new(&std::env::temp_dir());
         for (side, rows) in sides.iter().enumerate() {
-            rows.iter().for_each(|row| ledger.add(side, &object(row, &[row.1 / 2])).unwrap());
+            rows.iter().for_each(|row| sorter.add(side, &object(row, &[row.1 / 2])).unwrap());
         }
-        judged(ledger, BTreeMap::new())
+        judged(sorter, BTreeMap::new())
     }
 
     /// Side by side; `None`: out of order.
     fn merged(sides: [&[Row]; 2]) -> Option<Outcome> {
-        let mut ledger = Ledger::new(&std::env::temp_dir());
+        let mut sorter = DiffSorter::new(&std::env::temp_dir());
         let decode = |side: usize| move |tree: &Tree, scratch: &Path| tell(tree, scratch, sides[side]);
-        let merge = |streams: &mut [Stream<'_>; 2]| merge(streams, &mut ledger);
+        let merge = |streams: &mut [Stream<'_>; 2]| merge(streams, &mut sorter);
         let done = observed_both(&Secret::random(), [decode(0), decode(1)], merge).unwrap();
-        done.map(|(_, equal)| judged(ledger, equal))
+        done.map(|(_, equal)| judged(sorter, equal))
     }
 
     fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
@@ -277,7 +277,7 @@ mod tests {
         }
         let again = [&rows[..], &[(1, 1, 0), (0, 99, 0)]].concat();
         assert_eq!(merged([&rows, &again]), None);
-        // At once: all of the scope is left to the ledger.
+        // At once: all of the scope is left to the sorter.
         let reversed: Vec<Row> = rows.iter().rev().copied().collect();
         assert_eq!(merged([&reversed, &reversed]).unwrap().1, ordered.1);
     }
@@ -297,7 +297,7 @@ mod tests {
                 if merge_fails {
                     return Err(crate::error::Error::usage("merge"));
                 }
-                merge(streams, &mut Ledger::new(&std::env::temp_dir()))
+                merge(streams, &mut DiffSorter::new(&std::env::temp_dir()))
             };
             let done = observed_both(&Secret::random(), [decode(0), decode(1)], merge);
             done.err().map_or(String::new(), |error| error.to_string())

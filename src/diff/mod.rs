@@ -1,13 +1,13 @@
 //! `diff`: which logical objects two snapshots or outputs have not in common.
 //!
-//! Each side is read as a stream of objects with marks of their values. Two snapshots are decoded side by side, and what is equal goes
+//! Each side is read as a stream of objects with fingerprints of their values. Two snapshots are decoded side by side, and what is equal goes
 //! no farther ([`merge`]); the rest of both sides goes into one sorter that spills, behind which the two states of an object stand
 //! together. Two snapshots are compared object by object. An output is compared in its own
 //! layout: a snapshot beside it is decoded with the options that its manifest tells, into nowhere.
 
-mod ledger;
 mod merge;
 mod side;
+mod sorter;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ use crate::objects;
 use crate::output::manifest::FindingInfo;
 use crate::output::observer::{Secret, Stream};
 use crate::run::Silent;
-use ledger::Ledger;
 use side::Seen;
+use sorter::DiffSorter;
 
 /// What happened to an object from A to B.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -125,11 +125,11 @@ pub fn diff(
 ) -> Result<Totals> {
     let told = side::told(&sides)?;
     let secret = Secret::random();
-    let Compared { ledger, equal, seen } = match side_by_side(&sides, options, &secret, progress)? {
+    let Compared { sorter, equal, seen } = match side_by_side(&sides, options, &secret, progress)? {
         Some(compared) => compared,
         None => one_by_one(sides, options, told.as_ref(), &secret, progress)?,
     };
-    let mut totals = ledger.judge(each)?;
+    let mut totals = sorter.classify(each)?;
     equal.into_iter().for_each(|(scope, counts)| totals.scopes.entry(scope).or_default().add(counts));
     totals.skipped = seen.iter().map(|seen| seen.skipped).sum();
     totals.warnings = seen.map(|seen| seen.warnings);
@@ -138,14 +138,14 @@ pub fn diff(
 
 /// What is known when both sides were read.
 struct Compared {
-    ledger: Ledger,
-    /// Objects that are not in the ledger.
+    sorter: DiffSorter,
+    /// Objects that are not in the sorter.
     equal: BTreeMap<(Adapter, String), Counts>,
     seen: [Seen; 2],
 }
 
-fn ledger() -> Ledger {
-    Ledger::new(&std::env::temp_dir())
+fn sorter() -> DiffSorter {
+    DiffSorter::new(&std::env::temp_dir())
 }
 
 /// Decodes both sides at once. `None`: they are not two snapshots, or their objects are not in order.
@@ -158,13 +158,13 @@ fn side_by_side(
     let [Side::Snapshots(before), Side::Snapshots(after)] = sides.each_ref().map(|side| &**side) else {
         return Ok(None);
     };
-    let mut ledger = ledger();
-    let merge = |streams: &mut [Stream<'_>; 2]| merge::merge(streams, &mut ledger);
+    let mut sorter = sorter();
+    let merge = |streams: &mut [Stream<'_>; 2]| merge::merge(streams, &mut sorter);
     let done = objects::of_both([before, after], options, secret, [progress, &Silent], merge)?;
-    Ok(done.map(|(filled, equal)| Compared { ledger, equal, seen: filled.map(Seen::of) }))
+    Ok(done.map(|(filled, equal)| Compared { sorter, equal, seen: filled.map(Seen::of) }))
 }
 
-/// Reads one side after the other, all of it into the ledger.
+/// Reads one side after the other, all of it into the sorter.
 fn one_by_one(
     sides: [&mut Side; 2],
     options: [&Options; 2],
@@ -172,10 +172,10 @@ fn one_by_one(
     secret: &Arc<Secret>,
     progress: &dyn Progress,
 ) -> Result<Compared> {
-    let mut ledger = ledger();
+    let mut sorter = sorter();
     let [before, after] = sides;
     let mut read =
-        |n: usize, side: &mut Side| side.read(options[n], told, secret, progress, &mut |object| ledger.add(n, object));
+        |n: usize, side: &mut Side| side.read(options[n], told, secret, progress, &mut |object| sorter.add(n, object));
     let seen = [read(0, before)?, read(1, after)?];
-    Ok(Compared { ledger, equal: BTreeMap::new(), seen })
+    Ok(Compared { sorter, equal: BTreeMap::new(), seen })
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::decode::{Filled, Options, Progress};
+use crate::decode::{DecodeResult, Options, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::objects::{self, Object};
 use crate::output::manifest::FindingInfo;
@@ -13,7 +13,7 @@ use crate::output::observer::Secret;
 use crate::output::reading::{Named, Output, look};
 use crate::source::Source;
 use crate::verify;
-use crate::verify::roll::{Roll, Tag};
+use crate::verify::join::{DigestJoin, Tag};
 
 /// A snapshot or an output.
 pub enum Side {
@@ -39,7 +39,7 @@ impl Side {
         Ok(Side::Output(name, Box::new(manifest)))
     }
 
-    /// Gives every object with its marks.
+    /// Gives every object with its fingerprints.
     pub(super) fn read(
         &mut self,
         options: &Options,
@@ -62,11 +62,11 @@ impl Side {
                 Ok(Seen::of(filled))
             }
             Side::Output(path, manifest) => {
-                let mut roll = proven(path, options.threads, progress)?;
+                let mut join = proven(path, options.threads, progress)?;
                 progress.begin("read", 1);
                 let layout = Options::of_readable(manifest)?.layout;
                 let mut found = |each: &mut objects::File<'_>| {
-                    roll.judge(|path, known| match known.digest(Tag::Found) {
+                    join.classify(|path, known| match known.digest(Tag::Found) {
                         Some(digest) => each(path, known.size, &digest).map_err(io::Error::other),
                         None => Ok(()),
                     })
@@ -88,16 +88,16 @@ pub(super) struct Seen {
 
 impl Seen {
     /// What a decode noticed.
-    pub fn of(filled: Filled) -> Seen {
+    pub fn of(filled: DecodeResult) -> Seen {
         Seen { skipped: filled.lost.len(), warnings: filled.manifest.warnings }
     }
 }
 
 /// Proves that an output is as it was made: digests that somebody wrote down are no content. Gives what was found.
-fn proven(path: &Path, threads: usize, progress: &dyn Progress) -> Result<Roll> {
-    let (checked, roll) = verify::output::read(&mut reopened(path)?, threads, 1, progress, None)?;
+fn proven(path: &Path, threads: usize, progress: &dyn Progress) -> Result<DigestJoin> {
+    let (checked, join) = verify::output::read(&mut reopened(path)?, threads, 1, progress, None)?;
     if !checked.problems.concern_data() {
-        return Ok(roll);
+        return Ok(join);
     }
     let first = checked
         .problems

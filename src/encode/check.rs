@@ -8,16 +8,16 @@ use crate::adapters::redis::{self, Splits};
 use crate::adapters::s3::{self, Buckets, Payloads};
 use crate::adapters::sqs::{Queues, Reader, heads};
 use crate::dataset::{DataSet, RowRef};
-use crate::decode::{Progress, survey};
+use crate::decode::{Progress, index};
 use crate::error::{Error, Result};
 use crate::format::Family;
 use crate::format::dynamodb::keys::table_name;
 use crate::format::keys::KeyRing;
+use crate::index::{Granularity, decrypt};
 use crate::model::sqs::{Head, HeadVisitor, Located, QueueVisitor as _, Records};
 use crate::options::Options as Decode;
 use crate::report::Findings;
 use crate::source::{Access, Source};
-use crate::survey::{Grain, decrypt};
 
 use super::check_fs;
 use super::marks::Marks;
@@ -36,11 +36,11 @@ pub(super) fn read(
     let options = Decode::default().for_restore();
     let source = Source::open(path, Access::Map)?;
     let sources = [match ring {
-        Some(ring) => decrypt(source, ring, Access::Map, Grain::default())?,
+        Some(ring) => decrypt(source, ring, Access::Map, Granularity::default())?,
         None => source,
     }];
-    let surveyed = survey(&sources, &options, progress)?;
-    let set = &surveyed.set;
+    let indexed = index(&sources, &options, progress)?;
+    let set = &indexed.set;
     progress.begin("compare", 5);
     keys(set, &options, marks)?;
     progress.advance(1);

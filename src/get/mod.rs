@@ -11,14 +11,14 @@ use std::path::Path;
 pub use output::get_from_output;
 
 use crate::adapters::fs;
-use crate::decode::{Layout, Options, Progress, on_threads, or_changed, survey};
+use crate::decode::{Layout, Options, Progress, index, on_threads, or_changed};
 use crate::error::{Error, Result};
 use crate::format::adapter;
 use crate::layouts;
 use crate::layouts::s3::names::Name;
 use crate::objects;
 use crate::options::{ObjectName, spellings};
-use crate::output::tap::{Chunk, Part, tapped};
+use crate::output::tee::{Chunk, Part, teed};
 use crate::output::tree::{Digests, Tree};
 use crate::registry::fill_one;
 use crate::report::{Findings, Losses};
@@ -82,7 +82,7 @@ pub fn get_noting(
     let decode = |tree: &Tree, scratch: &Path| {
         on_threads(options.threads, || {
             or_changed(sources, || {
-                let set = survey(sources, options, progress)?.set;
+                let set = index(sources, options, progress)?.set;
                 let findings = fill_one(&set, one, options, tree, scratch, progress)?;
                 Ok((findings, set.losses().take()?))
             })
@@ -95,7 +95,7 @@ pub fn get_noting(
         _ => objects::has_object,
     };
     let mut writer = Writer::new(one, packed, out);
-    let (findings, lost) = tapped(wanted, Digests::None, decode, |chunk| writer.take(&chunk).map_err(Error::stdout))?;
+    let (findings, lost) = teed(wanted, Digests::None, decode, |chunk| writer.take(&chunk).map_err(Error::stdout))?;
     Ok(Got { found: writer.found(), findings, lost })
 }
 
@@ -106,11 +106,11 @@ fn file(
     progress: &dyn Progress,
     out: &mut dyn Write,
 ) -> Result<Got> {
-    let set = survey(sources, options, progress)?.set;
+    let set = index(sources, options, progress)?.set;
     let mut node = None;
     for path in spellings(&one.name) {
         if node.is_none() {
-            node = fs::resolve(&set, &path).or_else(|error| set.tolerate(error).map(|()| None))?;
+            node = fs::resolve(&set, &path).or_else(|error| set.skip(error).map(|()| None))?;
         }
     }
     let mut found = Found::No;
@@ -119,7 +119,7 @@ fn file(
             return Err(Error::usage("it is a directory: --json gives a line for each file and directory in it"));
         }
         let copied = layouts::fs::copy(&set, &node, out).map(|()| Found::Whole);
-        found = copied.or_else(|error| set.tolerate(error).map(|()| Found::Torn))?;
+        found = copied.or_else(|error| set.skip(error).map(|()| Found::Torn))?;
     }
     set.check_unchanged()?;
     Ok(Got { found, findings: Findings::default(), lost: set.losses().take()? })

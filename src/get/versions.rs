@@ -4,7 +4,7 @@ use std::io;
 
 use crate::dataset::{DataSet, KeyRange, Losses, RowsOf, Version};
 use crate::decode::sort::{Record, Sorter, field};
-use crate::decode::{Options, Progress, on_threads, or_changed, survey};
+use crate::decode::{Options, Progress, index, on_threads, or_changed};
 use crate::error::Result;
 use crate::options::ObjectName;
 use crate::output::tree::Tree;
@@ -57,7 +57,7 @@ pub fn versions(
 ) -> Result<(u64, Losses)> {
     on_threads(options.threads, || {
         or_changed(sources, || {
-            let set = survey(sources, options, progress)?.set;
+            let set = index(sources, options, progress)?.set;
             let number = in_order(&set, one, each)?;
             set.check_unchanged()?;
             Ok((number, set.losses().take()?))
@@ -67,7 +67,7 @@ pub fn versions(
 
 fn in_order(set: &DataSet<'_>, one: &ObjectName, each: &mut dyn FnMut(&Version<'_>) -> Result<()>) -> Result<u64> {
     let RowsOf { ranges, is_row } = rows_of(set, one)?;
-    let tree = Tree::nowhere(&std::env::temp_dir());
+    let tree = Tree::null(&std::env::temp_dir());
     let (mut sorter, mut number) = (Sorter::new(&tree, 0), 0);
     for KeyRange { lo, hi } in &ranges {
         set.versions(lo, hi.as_deref(), &mut |version| {

@@ -1,6 +1,6 @@
 //! `inspect`: what is in a snapshot, without writing any of it.
 //!
-//! Two sources: the survey of the files (rows, versions, tombstones, bytes as stored, by family) and the logical objects
+//! Two sources: the index of the files (rows, versions, tombstones, bytes as stored, by family) and the logical objects
 //! that a decode would write (by scope and kind, by prefix, by size, by expiry).
 
 pub mod census;
@@ -13,18 +13,18 @@ use serde::Serialize;
 
 pub use page::{is_page, page};
 
-use crate::dataset::{DataSet, Group, LossBook, Losses};
+use crate::dataset::{DataSet, Group, Losses, SkipLog};
 use crate::decode::filter::Matched;
-use crate::decode::{Options, Progress, fill_surveyed, iso_time, on_threads, or_changed, survey};
+use crate::decode::{Options, Progress, fill_indexed, index, iso_time, on_threads, or_changed};
 use crate::error::Result;
 use crate::format::family::Class;
 use crate::format::mvcc::hlc_millis;
+use crate::index::{Counts, Layout};
 use crate::objects;
 use crate::output::manifest::FindingInfo;
 use crate::output::tree::Tree;
 use crate::report::{Value, digits, exact_path};
 use crate::source::{Source, index_of};
-use crate::survey::{Counts, Layout};
 use census::{Census, Report};
 
 /// How much is looked at.
@@ -170,8 +170,8 @@ pub fn inspect(sources: &[Source], options: &Options, depth: Depth, progress: &d
     }
     progress.begin("scan", 1);
     on_threads(options.threads, || {
-        let losses = LossBook::new(options.skip_damage);
-        let set = DataSet::survey_with(sources, options.as_of, options.grain, losses)?;
+        let losses = SkipLog::new(options.skip_damage);
+        let set = DataSet::index_with(sources, options.as_of, options.granularity, losses)?;
         set.check_unchanged()?;
         Ok(Inspection { lost: set.losses().take()?, ..rows(&set) })
     })?
@@ -179,12 +179,12 @@ pub fn inspect(sources: &[Source], options: &Options, depth: Depth, progress: &d
 
 fn with_objects(sources: &[Source], options: &Options, depth: Depth, progress: &dyn Progress) -> Result<Inspection> {
     let options = &objects::packed(options);
-    let surveyed = on_threads(options.threads, || survey(sources, options, progress))??;
-    let mut found = rows(&surveyed.set);
+    let indexed = on_threads(options.threads, || index(sources, options, progress))??;
+    let mut found = rows(&indexed.set);
     let newest = found.inputs.iter().map(|input| input.last_commit_ts).max().unwrap_or(0);
     let now = hlc_millis(options.as_of.unwrap_or(newest).min(newest));
     let mut census = Census::new(depth.top, depth.prefix_depth, now);
-    let fill = |tree: &Tree, scratch: &Path| fill_surveyed(&surveyed, tree, scratch, options, progress);
+    let fill = |tree: &Tree, scratch: &Path| fill_indexed(&indexed, tree, scratch, options, progress);
     let filled = objects::of_filling(options.threads, fill, &mut |object| {
         census.add(object);
         Ok(())
@@ -197,12 +197,12 @@ fn with_objects(sources: &[Source], options: &Options, depth: Depth, progress: &
     Ok(found)
 }
 
-/// What the survey tells.
+/// What the index tells.
 fn rows(set: &DataSet<'_>) -> Inspection {
     let counts = set.counts();
     let families: Vec<FamilyRows> = families(&counts);
     let sum = |of: fn(&FamilyRows) -> u64| families.iter().map(of).sum();
-    let newest = set.inputs().map(|group| group.survey.last_commit_ts).max().unwrap_or(0);
+    let newest = set.inputs().map(|group| group.index.last_commit_ts).max().unwrap_or(0);
     Inspection {
         inputs: set.inputs().map(input).collect(),
         taken: iso_time(newest.min(set.view().as_of)),
@@ -224,14 +224,14 @@ fn rows(set: &DataSet<'_>) -> Inspection {
 }
 
 fn input(group: &Group<'_>) -> Input {
-    let survey = &group.survey;
+    let index = &group.index;
     Input {
         path: group.source.path().to_string_lossy().into_owned(),
         path_b64: exact_path(group.source.path()),
         bytes: group.source.file().len() as u64,
-        header_version: survey.header.version,
-        hlc_ceiling_ms: survey.header.ceiling_ms,
-        stream: match survey.layout {
+        header_version: index.header.version,
+        hlc_ceiling_ms: index.header.ceiling_ms,
+        stream: match index.layout {
             Layout::Empty => "",
             Layout::Timestamps => "TSO",
             Layout::Pebble if group.source.unpacked().is_some() => "EKVSSTI1",
@@ -239,13 +239,13 @@ fn input(group: &Group<'_>) -> Input {
             Layout::Mvcc2 => "EKVMVCC2",
         },
         snapshot_index: index_of(group.source.path()),
-        applied_index: survey.applied_index,
-        last_commit_ts: survey.last_commit_ts,
-        last_commit_time: iso_time(survey.last_commit_ts),
-        max_commit_ts: survey.max_commit_ts,
-        rows_above_last_commit: survey.above_last_commit,
-        min_retained_ts: survey.min_retained_ts,
-        crc32c: survey.crc32c.map(|crc| format!("{crc:08x}")),
+        applied_index: index.applied_index,
+        last_commit_ts: index.last_commit_ts,
+        last_commit_time: iso_time(index.last_commit_ts),
+        max_commit_ts: index.max_commit_ts,
+        rows_above_last_commit: index.above_last_commit,
+        min_retained_ts: index.min_retained_ts,
+        crc32c: index.crc32c.map(|crc| format!("{crc:08x}")),
     }
 }
 

@@ -6,12 +6,13 @@ use super::{Input, Options, wanted};
 use crate::adapters::dynamodb::{self, Tables};
 use crate::adapters::{redis, s3};
 use crate::dataset::DataSet;
-use crate::decode::{Progress, decode, survey};
+use crate::decode::{Progress, decode, index};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Family;
 use crate::format::adapter::{self, Adapter};
 use crate::format::dynamodb::Schema;
 use crate::format::dynamodb::keys::table_name;
+use crate::index::last_commit_ts as ts_of;
 use crate::layouts::reading::output::{self, Visitor};
 use crate::model::dynamodb::Table;
 use crate::options;
@@ -22,7 +23,6 @@ use crate::registry;
 use crate::report::{Finding, Findings, kinds};
 use crate::run::note_shared;
 use crate::source::Source;
-use crate::survey::last_commit_ts as ts_of;
 
 kinds! {
     Warning ASIDE "load_not_served" "files below _orphans and ERRORS.jsonl: the server did not serve what is in them, and it was not loaded";
@@ -60,7 +60,7 @@ pub(super) fn read<V: Visitor>(
         Input::Snapshots(sources) if adapter == adapter::SQS => messages(sources, options, progress, visitor),
         Input::Snapshots(sources) => {
             let options = wanted(adapter, options);
-            let set = survey(sources, &options, &Forward(progress))?.set;
+            let set = index(sources, &options, &Forward(progress))?.set;
             set.check_keys()?;
             let findings = of_snapshot(&set, adapter, &options, &Forward(progress), visitor)?;
             set.check_unchanged()?;

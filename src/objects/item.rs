@@ -5,7 +5,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::Mark;
+use super::Fingerprint;
 use super::lines::cut;
 use crate::format::dynamodb::number::plain;
 
@@ -119,8 +119,8 @@ impl ItemHash {
         self.is_long = false;
     }
 
-    /// The mark of what was taken.
-    pub fn finish(self) -> Mark {
+    /// The fingerprint of what was taken.
+    pub fn finish(self) -> Fingerprint {
         cut(self.hash)
     }
 }
@@ -129,7 +129,7 @@ impl ItemHash {
 mod tests {
     use super::*;
 
-    fn mark(text: &str, size: usize) -> Mark {
+    fn fingerprint(text: &str, size: usize) -> Fingerprint {
         let mut hash = ItemHash::default();
         for piece in text.as_bytes().chunks(size) {
             hash.feed(piece);
@@ -143,7 +143,7 @@ mod tests {
         let other = "{\n  \"pk\": {\"N\": \"1.0\"}, \"s\": {\"NS\": [\"1.00\", \"25e-1\"]},\n \"m\": {\"M\": \
                      {\"N\": {\"S\": \"1.0\"}, \"NS\": {\"L\": [{\"N\": \"100\"}]}}}\n}";
         for size in [1, 2, 7, 1000] {
-            assert_eq!(mark(one, size), mark(other, size), "{size}");
+            assert_eq!(fingerprint(one, size), fingerprint(other, size), "{size}");
         }
     }
 
@@ -153,11 +153,11 @@ mod tests {
         for (from, to) in
             [(r#"{"N":"1"}"#, r#"{"N":"2"}"#), (r#"{"S":"1"}"#, r#"{"S":"1.0"}"#), (r#"["1"]"#, r#"["1.0"]"#)]
         {
-            assert_ne!(mark(one, 5), mark(&one.replace(from, to), 5), "{to}");
+            assert_ne!(fingerprint(one, 5), fingerprint(&one.replace(from, to), 5), "{to}");
         }
         let long = |n: &str| format!(r#"{{"a":{{"S":"{}{n}"}}}}"#, "x".repeat(3000));
-        assert_ne!(mark(&long("1"), 100), mark(&long("2"), 100));
-        assert_eq!(mark(&long("1"), 100), mark(&long("1"), 33));
+        assert_ne!(fingerprint(&long("1"), 100), fingerprint(&long("2"), 100));
+        assert_eq!(fingerprint(&long("1"), 100), fingerprint(&long("1"), 33));
     }
 
     #[test]

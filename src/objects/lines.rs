@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::item::ItemHash;
 use super::members::{self, Members};
-use super::{Mark, Object};
+use super::{Fingerprint, Object};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layouts::fs::above::Above;
 use crate::layouts::place::{Place, Shape};
@@ -33,7 +33,7 @@ pub(super) struct Lines {
     pub place: Place,
     /// Of a table: known once its schema was read.
     pub names: KeyNames,
-    marks: bool,
+    fingerprints: bool,
     number: u64,
     /// The start of a line that goes on.
     head: Vec<u8>,
@@ -73,9 +73,9 @@ struct Line<'l> {
 pub(super) type Each<'e> = dyn FnMut(&Object<'_>) -> Result<()> + 'e;
 
 impl Lines {
-    pub fn new(place: Place, names: KeyNames, marks: bool) -> Lines {
+    pub fn new(place: Place, names: KeyNames, fingerprints: bool) -> Lines {
         let (head, stream, above) = (Vec::new(), Stream::default(), Above::default());
-        Lines { place, names, marks, number: 0, head, long: None, stream, above, bodies: Vec::new() }
+        Lines { place, names, fingerprints, number: 0, head, long: None, stream, above, bodies: Vec::new() }
     }
 
     /// Takes the next bytes.
@@ -145,17 +145,17 @@ impl Lines {
         Object { adapter, scope, kind, key, range: None, size, expire_at_ms: None, value: None, rest: None }
     }
 
-    /// A mark of all of the line.
-    fn mark(&self, line: &Line<'_>) -> Option<Mark> {
-        self.marks.then(|| line.mark(line.tail.len()))
+    /// A fingerprint of all of the line.
+    fn fingerprint(&self, line: &Line<'_>) -> Option<Fingerprint> {
+        self.fingerprints.then(|| line.fingerprint(line.tail.len()))
     }
 
     fn keyed(&self, line: &Line<'_>, each: &mut Each<'_>) -> Option<Result<()>> {
         let (_, key) = Members::of(line.head).next()?;
         let key = members::binary(key)?;
         let (expire_at_ms, before) = line.expiry()?;
-        let value = self.marks.then(|| line.mark(before));
-        let rest = self.marks.then(|| mark_of(&line.tail[before..]));
+        let value = self.fingerprints.then(|| line.fingerprint(before));
+        let rest = self.fingerprints.then(|| fingerprint_of(&line.tail[before..]));
         Some(each(&Object { expire_at_ms, value, rest, ..self.object(&key, line) }))
     }
 
@@ -163,7 +163,7 @@ impl Lines {
         let (_, segment) = Members::of(line.head).next()?;
         let key = raw_of_segment(&members::text(segment)?);
         let (expire_at_ms, before) = line.expiry()?;
-        let rest = self.marks.then(|| mark_of(&line.tail[before..]));
+        let rest = self.fingerprints.then(|| fingerprint_of(&line.tail[before..]));
         Some(each(&Object { expire_at_ms, rest, ..self.object(&key, line) }))
     }
 
@@ -173,16 +173,16 @@ impl Lines {
         let (_, key) = members.next()?;
         let is_last = members.next()?.0 == "_meta";
         let (expire_at_ms, before) = if is_last { line.expiry()? } else { (None, line.tail.len()) };
-        if self.marks {
-            self.stream.hash.update(line.mark(before));
+        if self.fingerprints {
+            self.stream.hash.update(line.fingerprint(before));
         }
         if !is_last {
             return Some(Ok(()));
         }
         let Stream { size, hash } = std::mem::take(&mut self.stream);
         let key = members::binary(key)?;
-        let value = self.marks.then(|| cut(hash));
-        let rest = self.marks.then(|| mark_of(&line.tail[before..]));
+        let value = self.fingerprints.then(|| cut(hash));
+        let rest = self.fingerprints.then(|| fingerprint_of(&line.tail[before..]));
         Some(each(&Object { size, expire_at_ms, value, rest, ..self.object(&key, line) }))
     }
 
@@ -191,17 +191,17 @@ impl Lines {
         let (mut hash, mut range) = (None, None);
         for (name, value) in Members::of(item.as_bytes()) {
             if name == self.names.hash {
-                hash = members::key_attribute(value, self.marks);
+                hash = members::key_attribute(value, self.fingerprints);
             } else if Some(&*name) == self.names.range.as_deref() {
-                range = members::key_attribute(value, self.marks);
+                range = members::key_attribute(value, self.fingerprints);
             }
         }
         let hash = hash?;
         let object = self.object(&hash, line);
-        let value = self.marks.then(|| {
-            let mut mark = ItemHash::default();
-            mark.feed(item.as_bytes());
-            mark.finish()
+        let value = self.fingerprints.then(|| {
+            let mut fingerprint = ItemHash::default();
+            fingerprint.feed(item.as_bytes());
+            fingerprint.finish()
         });
         Some(each(&Object { range: range.as_deref(), value, ..object }))
     }
@@ -219,9 +219,9 @@ impl Lines {
                 _ => rest.update([name.as_bytes(), value.as_bytes()].concat()),
             }
         }
-        let (key, value, rest) = (key?, self.marks.then(|| cut(body)), self.marks.then(|| cut(rest)));
+        let (key, value, rest) = (key?, self.fingerprints.then(|| cut(body)), self.fingerprints.then(|| cut(rest)));
         let given = each(&Object { size: size?, value, rest, ..self.object(&key, line) });
-        if let Some(path) = path.filter(|_| self.marks) {
+        if let Some(path) = path.filter(|_| self.fingerprints) {
             self.bodies.push((path, key));
         }
         Some(given)
@@ -230,11 +230,11 @@ impl Lines {
     fn message(&self, line: &Line<'_>, each: &mut Each<'_>) -> Option<Result<()>> {
         let (_, id) = Members::of(line.head).next()?;
         let id = members::text(id)?;
-        Some(each(&Object { value: self.mark(line), ..self.object(id.as_bytes(), line) }))
+        Some(each(&Object { value: self.fingerprint(line), ..self.object(id.as_bytes(), line) }))
     }
 
     /// Files and directories. When something was read or its inode changed says nothing about it: these times are left
-    /// out of the mark, and so is what only the server's bookkeeping needs.
+    /// out of the fingerprint, and so is what only the server's bookkeeping needs.
     fn file(&mut self, line: &Line<'_>, each: &mut Each<'_>) -> Option<Result<()>> {
         let (mut path, mut kind, mut size, mut stored) = (None, None, 0, 0);
         let (mut ino, mut parent, mut file_name) = (None, None, None);
@@ -266,7 +266,7 @@ impl Lines {
             // What no directory leads to has no path.
             (None, None) => return Some(Ok(())),
         };
-        let (value, rest) = (self.marks.then(|| cut(content)), self.marks.then(|| cut(rest)));
+        let (value, rest) = (self.fingerprints.then(|| cut(content)), self.fingerprints.then(|| cut(rest)));
         Some(each(&Object { kind: kind?, size: stored, value, rest, ..self.object(&path, line) }))
     }
 }
@@ -293,8 +293,8 @@ impl Line<'_> {
         Some((at, before))
     }
 
-    /// A mark of the line up to so many bytes of its tail.
-    fn mark(&self, of_tail: usize) -> Mark {
+    /// A fingerprint of the line up to so many bytes of its tail.
+    fn fingerprint(&self, of_tail: usize) -> Fingerprint {
         let mut hash = match &self.hash {
             Some(hash) => hash.clone(),
             None => Sha256::new_with_prefix(&self.head[..self.head.len() - self.tail.len()]),
@@ -304,17 +304,17 @@ impl Line<'_> {
     }
 }
 
-pub(super) fn mark_of(bytes: &[u8]) -> Mark {
+pub(super) fn fingerprint_of(bytes: &[u8]) -> Fingerprint {
     cut(Sha256::new_with_prefix(bytes))
 }
 
-pub(super) fn cut(hash: Sha256) -> Mark {
+pub(super) fn cut(hash: Sha256) -> Fingerprint {
     half(&hash.finalize().into())
 }
 
 /// Half of a digest is enough to tell two values apart.
-pub(super) fn half(digest: &Digest) -> Mark {
-    let mut mark = Mark::default();
-    mark.copy_from_slice(&digest[..16]);
-    mark
+pub(super) fn half(digest: &Digest) -> Fingerprint {
+    let mut fingerprint = Fingerprint::default();
+    fingerprint.copy_from_slice(&digest[..16]);
+    fingerprint
 }

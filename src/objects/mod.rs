@@ -18,7 +18,7 @@ pub use read::of_output;
 pub(crate) use read::{File, of_layout};
 
 use crate::adapters::dynamodb::key_text::Key;
-use crate::decode::{Filled, Layout, Options, Progress, fill, on_threads};
+use crate::decode::{DecodeResult, Layout, Options, Progress, fill, on_threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::adapter;
 use crate::layouts::place::{Place, Shape};
@@ -26,9 +26,9 @@ use crate::options::typed_name;
 use crate::output::checksums::Digest;
 use crate::output::json::{self, Escape};
 use crate::output::names::unsegment;
-pub use crate::output::observer::{Mark, Object};
+pub use crate::output::observer::{Fingerprint, Object};
 use crate::output::observer::{Secret, Stream, observed, observed_both};
-use crate::output::tap::{Chunk, Part, tapped};
+use crate::output::tee::{Chunk, Part, teed};
 use crate::output::tree::{Digests, Tree};
 use crate::registry;
 use crate::source::Source;
@@ -63,29 +63,29 @@ pub(crate) fn name_of(object: &Object<'_>) -> String {
 
 /// Decodes snapshots and gives their logical objects; nothing is written.
 ///
-/// Objects of one table, bucket or queue, and all Redis keys, come in the order of the packed layout. `marks`: whether values are
-/// marked; marks of another call say nothing beside them.
+/// Objects of one table, bucket or queue, and all Redis keys, come in the order of the packed layout. `fingerprints`: whether values are
+/// marked; fingerprints of another call say nothing beside them.
 ///
 /// # Errors
 /// As [`decode`](crate::decode::decode), but for the output; and what `each` gives.
 pub fn of_snapshots(
     sources: &[Source],
     options: &Options,
-    marks: bool,
+    fingerprints: bool,
     progress: &dyn Progress,
     each: &mut Each<'_>,
-) -> Result<Filled> {
-    of_sources(sources, options, marks.then(Secret::random), progress, each)
+) -> Result<DecodeResult> {
+    of_sources(sources, options, fingerprints.then(Secret::random), progress, each)
 }
 
-/// The same with the marks of a secret.
+/// The same with the fingerprints of a secret.
 pub(crate) fn of_sources(
     sources: &[Source],
     options: &Options,
     secret: Option<Arc<Secret>>,
     progress: &dyn Progress,
     each: &mut Each<'_>,
-) -> Result<Filled> {
+) -> Result<DecodeResult> {
     let options = &packed(options);
     let fill = |tree: &Tree, scratch: &Path| fill(sources, tree, scratch, options, progress);
     observed(secret, false, |tree, scratch| on_threads(options.threads, || fill(tree, scratch))?, each)
@@ -98,7 +98,7 @@ pub(crate) fn of_both<R>(
     secret: &Arc<Secret>,
     progress: [&dyn Progress; 2],
     merge: impl FnOnce(&mut [Stream<'_>; 2]) -> Result<Option<R>>,
-) -> Result<Option<([Filled; 2], R)>> {
+) -> Result<Option<([DecodeResult; 2], R)>> {
     let decode = |side: usize| {
         let (sources, options, progress) = (sources[side], packed(options[side]), progress[side]);
         // Each side has half of the threads: so much memory is in use as of one with all of them.
@@ -108,12 +108,12 @@ pub(crate) fn of_both<R>(
     observed_both(secret, [decode(0), decode(1)], merge)
 }
 
-/// The same of anything that fills a tree in the packed layout, without marks, in any order.
+/// The same of anything that fills a tree in the packed layout, without fingerprints, in any order.
 pub(crate) fn of_filling(
     threads: usize,
-    fill: impl FnOnce(&Tree, &Path) -> Result<Filled> + Send,
+    fill: impl FnOnce(&Tree, &Path) -> Result<DecodeResult> + Send,
     each: &mut Each<'_>,
-) -> Result<Filled> {
+) -> Result<DecodeResult> {
     observed(None, true, |tree, scratch| on_threads(threads, || fill(tree, scratch))?, each)
 }
 
@@ -122,14 +122,14 @@ pub(crate) fn packed(options: &Options) -> Options {
     Options { layout: Layout::JSONL, archive: None, dynamodb_bundle: None, ..options.clone() }
 }
 
-/// Decodes snapshots as an output was made, and gives what they have in its layout: with the marks of its bytes. In a tree an
+/// Decodes snapshots as an output was made, and gives what they have in its layout: with the fingerprints of its bytes. In a tree an
 /// object may come in parts: its value as a file, its expiry as a line.
 pub(crate) fn of_decode(
     sources: &[Source],
     options: &Options,
     progress: &dyn Progress,
     each: &mut Each<'_>,
-) -> Result<Filled> {
+) -> Result<DecodeResult> {
     let wanted: fn(&[u8]) -> bool = match options.packed() {
         false => |path| is_read(Layout::TREE, path),
         true => |path| is_read(Layout::JSONL, path),
@@ -139,9 +139,9 @@ pub(crate) fn of_decode(
     let mut reader = Reader::new(options.layout, true);
     let decode =
         |tree: &Tree, scratch: &Path| on_threads(options.threads, || fill(sources, tree, scratch, options, progress))?;
-    let mut filled = tapped(wanted, digests, decode, |chunk| reader.take(&chunk, each))?;
+    let mut filled = teed(wanted, digests, decode, |chunk| reader.take(&chunk, each))?;
     let whole = filled
-        .index
+        .checksums
         .merge(|path, entry| reader.whole(path, entry.place.len, &entry.digest, each).map_err(std::io::Error::other));
     whole.map_err(|e| Error::io("merge checksums in", "the temporary directory", e))?;
     reader.end(each)?;
@@ -246,7 +246,7 @@ pub(crate) fn without_path(line: &[u8]) -> Vec<u8> {
 /// Reads files of an output.
 struct Reader {
     layout: Layout,
-    marks: bool,
+    fingerprints: bool,
     files: HashMap<Vec<u8>, Lines>,
     /// Key attributes by table.
     names: HashMap<String, Arc<KeyNames>>,
@@ -260,13 +260,13 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(layout: Layout, marks: bool) -> Reader {
-        let bodies = (layout == Layout::JSONL && marks).then(Bodies::new);
+    fn new(layout: Layout, fingerprints: bool) -> Reader {
+        let bodies = (layout == Layout::JSONL && fingerprints).then(Bodies::new);
         let (files, names, items, schemas) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
-        Reader { layout, marks, files, names, last_names: Arc::default(), items, schemas, bodies }
+        Reader { layout, fingerprints, files, names, last_names: Arc::default(), items, schemas, bodies }
     }
 
-    /// Takes the next bytes of a file that is tapped. What is known of one that ends is forgotten: there may be many.
+    /// Takes the next bytes of a file that is teed. What is known of one that ends is forgotten: there may be many.
     fn take(&mut self, chunk: &Chunk, each: &mut Each<'_>) -> Result<()> {
         if chunk.part == Part::End {
             self.files.remove(&chunk.path);
@@ -286,7 +286,7 @@ impl Reader {
         if place.shape == Shape::Scope {
             return match place.adapter {
                 adapter::DYNAMODB => self.schema(path, &place, bytes, each),
-                _ => self.scope(&place, bytes.len(), self.marks.then(|| lines::mark_of(bytes)), each),
+                _ => self.scope(&place, bytes.len(), self.fingerprints.then(|| lines::fingerprint_of(bytes)), each),
             };
         }
         if place.shape == Shape::ItemFile {
@@ -294,7 +294,7 @@ impl Reader {
         }
         let names = self.names.get(&place.scope).filter(|_| place.adapter == adapter::DYNAMODB);
         let lines =
-            Lines::new(place.clone(), names.map(|names| names.as_ref().clone()).unwrap_or_default(), self.marks);
+            Lines::new(place.clone(), names.map(|names| names.as_ref().clone()).unwrap_or_default(), self.fingerprints);
         self.files.insert(path.to_vec(), lines);
         self.feed(path, bytes, each)
     }
@@ -308,7 +308,7 @@ impl Reader {
             return Ok(());
         }
         let Place { adapter, scope, kind, key, .. } = place;
-        let (adapter, kind, value) = (*adapter, *kind, self.marks.then(|| hash.finish()));
+        let (adapter, kind, value) = (*adapter, *kind, self.fingerprints.then(|| hash.finish()));
         each(&Object { adapter, scope, kind, key, range: None, size, expire_at_ms: None, value, rest: None })
     }
 
@@ -330,8 +330,8 @@ impl Reader {
         };
         let Place { adapter, scope, kind, key, .. } = &place;
         let (adapter, kind) = (*adapter, *kind);
-        let mark = self.marks.then(|| lines::half(digest));
-        let (value, rest) = if kind == "metadata" { (None, mark) } else { (mark, None) };
+        let fingerprint = self.fingerprints.then(|| lines::half(digest));
+        let (value, rest) = if kind == "metadata" { (None, fingerprint) } else { (fingerprint, None) };
         each(&Object { adapter, scope, kind, key, range: None, size, expire_at_ms: None, value, rest })
     }
 
@@ -347,11 +347,11 @@ impl Reader {
             self.last_names = Arc::new(names);
         }
         self.names.insert(place.scope.clone(), Arc::clone(&self.last_names));
-        self.scope(place, text.size, self.marks.then(|| text.mark()), each)
+        self.scope(place, text.size, self.fingerprints.then(|| text.fingerprint()), each)
     }
 
     /// Gives a table, bucket or queue.
-    fn scope(&mut self, place: &Place, size: usize, value: Option<Mark>, each: &mut Each<'_>) -> Result<()> {
+    fn scope(&mut self, place: &Place, size: usize, value: Option<Fingerprint>, each: &mut Each<'_>) -> Result<()> {
         let Place { adapter, scope, kind, .. } = place;
         let (key, size) = (scope.as_bytes(), size as u64);
         let (adapter, kind) = (*adapter, *kind);

@@ -22,8 +22,8 @@ const PIECE: u64 = 1 << 20;
 ///
 /// # Errors
 /// A failed read, a line that is not one of a decode, and what `each` gives.
-pub fn of_output(open: &mut dyn FnMut() -> Result<Output>, marks: bool, each: &mut Each<'_>) -> Result<()> {
-    of_layout(open, Layout::JSONL, marks, &mut |_| Ok(()), each)
+pub fn of_output(open: &mut dyn FnMut() -> Result<Output>, fingerprints: bool, each: &mut Each<'_>) -> Result<()> {
+    of_layout(open, Layout::JSONL, fingerprints, &mut |_| Ok(()), each)
 }
 
 /// Takes a file: its path, size and digest.
@@ -35,11 +35,11 @@ pub(crate) type Files<'f> = dyn FnMut(&mut File<'_>) -> Result<()> + 'f;
 pub(crate) fn of_layout(
     open: &mut dyn FnMut() -> Result<Output>,
     layout: Layout,
-    marks: bool,
+    fingerprints: bool,
     files: &mut Files<'_>,
     each: &mut Each<'_>,
 ) -> Result<()> {
-    let mut reader = Reader::new(layout, marks);
+    let mut reader = Reader::new(layout, fingerprints);
     for scopes in [true, false] {
         let mut output = open()?;
         let name = output.name().to_path_buf();

@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::Mark;
+use super::Fingerprint;
 use super::lines::{KeyNames, cut};
 
 /// What follows the names of the key attributes, on a line of its own: no text has a raw line feed.
@@ -72,8 +72,8 @@ impl SchemaText {
         Some(KeyNames { hash: name("hash_key").unwrap_or_default(), range: name("range_key") })
     }
 
-    /// The mark of what was taken.
-    pub fn mark(self) -> Mark {
+    /// The fingerprint of what was taken.
+    pub fn fingerprint(self) -> Fingerprint {
         cut(self.hash)
     }
 }
@@ -89,7 +89,7 @@ mod tests {
             "{{\n  \"table_name\": \"}}]\\\\\",\n  {key},\n  \"attribute_definitions\": [],\n  \"x\": [{{}}]\n}}"
         );
         for text in [text.clone(), text.replace('\n', "")] {
-            let mut marks = Vec::new();
+            let mut fingerprints = Vec::new();
             for size in [1, 3, 20, 1000] {
                 let mut schema = SchemaText::default();
                 let ends: Vec<bool> = text.as_bytes().chunks(size).map(|piece| schema.feed(piece)).collect();
@@ -97,10 +97,10 @@ mod tests {
                 let names = schema.key_names().unwrap();
                 assert_eq!((names.hash.as_str(), names.range.as_deref()), ("h\"}", None));
                 assert_eq!(schema.size, text.len());
-                marks.push(schema.mark());
+                fingerprints.push(schema.fingerprint());
             }
-            marks.dedup();
-            assert_eq!(marks.len(), 1);
+            fingerprints.dedup();
+            assert_eq!(fingerprints.len(), 1);
         }
         let mut broken = SchemaText::default();
         assert!(broken.feed(b"{\"primary_key\": 1}") && broken.key_names().is_none());

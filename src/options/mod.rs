@@ -7,11 +7,11 @@ mod spelling;
 
 use crate::error::{Error, Result};
 use crate::format::adapter::{self, Adapter};
+use crate::index::Granularity;
 use crate::output::archive::Packing;
-use crate::output::manifest::Recorded;
+use crate::output::manifest::RecordedOptions;
 use crate::output::manifest_read::ReadManifest;
 use crate::source::PassedOver;
-use crate::survey::Grain;
 use filter::{Filter, Pattern};
 pub use layout::{Layout, LayoutSpec};
 pub use object_name::ObjectName;
@@ -68,7 +68,7 @@ pub struct Options {
     /// Files that are newer than the inputs and damaged: warned of.
     pub passed_over: Vec<PassedOver>,
     /// How finely the work is cut; no output depends on it.
-    pub grain: Grain,
+    pub granularity: Granularity,
 }
 
 impl Default for Options {
@@ -94,7 +94,7 @@ impl Default for Options {
             fsync: None,
             skip_damage: false,
             passed_over: Vec::new(),
-            grain: Grain::default(),
+            granularity: Granularity::default(),
         }
     }
 }
@@ -151,10 +151,10 @@ impl Options {
     }
 
     /// What the manifest must tell so that the decode can be repeated; `has_fs`: there is a file system.
-    pub(crate) fn recorded(&self, has_fs: bool) -> Recorded {
+    pub(crate) fn recorded(&self, has_fs: bool) -> RecordedOptions {
         let texts = |patterns: &[Pattern]| patterns.iter().map(Pattern::to_string).collect();
         let filter = &self.filter;
-        Recorded {
+        RecordedOptions {
             layout: if self.layout == Layout::TREE { String::new() } else { self.layout.name().into() },
             part_size: Some(self.part_size).filter(|size| *size != PART),
             as_of: self.as_of,

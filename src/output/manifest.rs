@@ -6,7 +6,7 @@ use serde::de::Error as _;
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::unit::Tally;
+use super::split::Tally;
 use crate::format::Adapter;
 use crate::report::{Findings, Level, Value, digits};
 
@@ -65,8 +65,8 @@ pub struct Manifest {
     #[serde(skip_serializing_if = "is_zero")]
     pub skipped: u64,
     /// Options that no other member tells.
-    #[serde(skip_serializing_if = "Recorded::is_default")]
-    pub options: Recorded,
+    #[serde(skip_serializing_if = "RecordedOptions::is_default")]
+    pub options: RecordedOptions,
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -76,7 +76,7 @@ fn is_zero(n: &u64) -> bool {
 /// Options of the decode that no other member of the manifest tells, so that it can be repeated; defaults are left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Recorded {
+pub struct RecordedOptions {
     /// `jsonl` for packed lines, `parquet`; nothing for a tree.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub layout: String,
@@ -140,9 +140,9 @@ fn number_or_digits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     }
 }
 
-impl Recorded {
+impl RecordedOptions {
     fn is_default(&self) -> bool {
-        *self == Recorded::default()
+        *self == RecordedOptions::default()
     }
 }
 

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::MANIFEST;
-use super::manifest::{Exclusions, Recorded};
+use super::manifest::{Exclusions, RecordedOptions};
 use super::reading::{Content, Entry, Output, broken, open_below};
 use crate::error::{Error, ErrorKind};
 use crate::format::adapter::{self, Adapter};
@@ -28,7 +28,7 @@ pub struct ReadManifest {
     /// What the flags left in or out.
     pub exclusions: Exclusions,
     /// Options that no other member tells; the defaults, if the peer made it.
-    pub options: Recorded,
+    pub options: RecordedOptions,
     /// The inputs, as they were named.
     pub inputs: Vec<ReadInput>,
     /// Of a backup that the running server made: the moment at which it was read.
@@ -248,7 +248,7 @@ mod tests {
         let read = ReadManifest::parse(peers().to_string().as_bytes()).unwrap();
         assert_eq!((read.maker.as_str(), read.adapters), ("dev", vec![adapter::REDIS]));
         assert!(read.exclusions.include_orphans && !read.exclusions.rename_s3_collisions);
-        assert_eq!(read.options, Recorded::default());
+        assert_eq!(read.options, RecordedOptions::default());
         let spaced = format!(" {}\n\n", peers());
         assert!(ReadManifest::parse(spaced.as_bytes()).is_ok());
     }

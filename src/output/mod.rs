@@ -4,7 +4,6 @@ pub mod archive;
 pub mod checksums;
 pub mod escape;
 pub mod extents;
-pub mod growing;
 pub mod json;
 mod levels;
 pub mod manifest;
@@ -19,14 +18,15 @@ pub mod pending;
 pub mod reading;
 pub mod remove;
 pub mod single;
+pub mod spill_writer;
+pub mod split;
 pub mod spool;
 pub mod staging;
 pub mod sumfile;
 mod sys;
-pub mod tap;
 pub mod target;
+pub mod tee;
 pub mod tree;
-pub mod unit;
 
 pub(crate) use sys::temporary;
 

@@ -188,7 +188,7 @@ fn each_stranger(dir: &Path, each: &mut dyn FnMut(&[u8])) -> Result<()> {
     output.each(&mut |entry| {
         let (path, is_file) = match entry {
             Entry::File(path, _) => (path, true),
-            Entry::Link(path, _) | Entry::Strange(path, _) | Entry::Odd(path, _) => (path, false),
+            Entry::Link(path, _) | Entry::NonRegular(path, _) | Entry::Odd(path, _) => (path, false),
             // An empty directory holds nothing of anybody's.
             Entry::Directory(_) | Entry::Attributes(..) => return Ok(()),
         };

@@ -19,7 +19,7 @@ use super::checksums::{Checksums, Digest, ELSEWHERE, Place, Sum, Sums};
 use super::observer::Observer;
 use super::spool::{HOLE, Pieces, Spool};
 use super::sys;
-use super::tap::{Part, Tap};
+use super::tee::{Part, Tee};
 use crate::error::{Error, Result};
 
 /// Mode of a data file: a backup is for its owner.
@@ -53,7 +53,7 @@ pub struct Tree {
     files: AtomicU64,
     bytes: AtomicU64,
     spare: Mutex<Vec<Vec<u8>>>,
-    tap: Option<Tap>,
+    tee: Option<Tee>,
     observer: Option<Observer>,
     digests: Digests,
 }
@@ -73,7 +73,7 @@ pub enum Digests {
 const SPARE: usize = 32;
 const MOST_SPARE: usize = 16 << 20;
 
-/// Bytes of a growing file that go to the tap at once: they are copied.
+/// Bytes of a growing file that go to the tee at once: they are copied.
 const TAPPED: usize = 1 << 20;
 
 /// A directory of the tree; on disk, with its handle.
@@ -89,7 +89,7 @@ impl Dir {
     }
 
     /// A directory without a disk that nobody asks for by its name.
-    pub(super) fn nowhere(rel: &[u8]) -> Dir {
+    pub(super) fn null(rel: &[u8]) -> Dir {
         Dir { fd: None, rel: rel.to_vec() }
     }
 
@@ -123,18 +123,18 @@ impl Tree {
     }
 
     /// A tree of which nothing stays but counts and digests. Temporary files go to `scratch`, if there are any.
-    pub fn nowhere(scratch: &Path) -> Tree {
+    pub fn null(scratch: &Path) -> Tree {
         Tree::new(scratch, Backing::Nowhere, None)
     }
 
     /// A tree of which nothing stays but counts: for a decode that is a mere check.
     pub fn checked(scratch: &Path) -> Tree {
-        Tree { digests: Digests::None, ..Tree::nowhere(scratch) }
+        Tree { digests: Digests::None, ..Tree::null(scratch) }
     }
 
-    /// A tree of which nothing stays but counts and, if they are wanted, digests; what the tap wants goes to it.
-    pub fn tapped(scratch: &Path, tap: Tap, digests: Digests) -> Tree {
-        Tree { tap: Some(tap), digests, ..Tree::nowhere(scratch) }
+    /// A tree of which nothing stays but counts and, if they are wanted, digests; what the tee wants goes to it.
+    pub fn teed(scratch: &Path, tee: Tee, digests: Digests) -> Tree {
+        Tree { tee: Some(tee), digests, ..Tree::null(scratch) }
     }
 
     /// A tree of which nothing stays but counts; its objects are told to the observer, and lines are dropped.
@@ -157,7 +157,7 @@ impl Tree {
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             spare,
-            tap: None,
+            tee: None,
             observer: None,
             digests: Digests::All,
         }
@@ -250,7 +250,7 @@ impl Tree {
     fn make_dir_from(&self, from: &Dir, names: &[u8], rel: &[u8]) -> Result<Dir> {
         if !self.knows_names() {
             self.named.lock().unwrap_or_else(PoisonError::into_inner).add_directory(rel)?;
-            return Ok(Dir::nowhere(rel));
+            return Ok(Dir::null(rel));
         }
         let mut fd: Option<OwnedFd> = None;
         for name in names.split(|b| *b == b'/') {
@@ -299,7 +299,7 @@ impl Tree {
         let digest = self.digest_of(body);
         let place = self.store(dir, name, body)?;
         self.put_done(dir, name, digest, Place { len: body.len() as u64, ..place }, sums);
-        self.tap.as_ref().map_or(Ok(()), |tap| tap.take(&dir.rel, name, body, Part::Whole))
+        self.tee.as_ref().map_or(Ok(()), |tee| tee.take(&dir.rel, name, body, Part::Whole))
     }
 
     /// What would be a file goes nowhere: a call like those of a disk, at which a run can be stopped or made to fail.
@@ -333,10 +333,10 @@ impl Tree {
     fn known_done(&self, (dir, name): (&[u8], &[u8]), place: Place, sum: Sum, sums: &mut Sums) -> Result<Place> {
         let stands = if self.spool().is_some() { ELSEWHERE } else { place };
         // Of what is only decoded to be compared, every digest counts.
-        let nowhere = matches!(self.backing, Backing::Nowhere);
+        let null = matches!(self.backing, Backing::Nowhere);
         match sum {
             Sum::Whole(digest) => self.note(dir, name, digest, Place { len: place.len, ..stands }, sums),
-            Sum::Extents(digest) if nowhere => self.note(dir, name, digest, place, sums),
+            Sum::Extents(digest) if null => self.note(dir, name, digest, place, sums),
             Sum::Extents(_) => {}
         }
         Ok(place)
@@ -385,7 +385,7 @@ impl Tree {
 
     /// Whether it is a mere check: nobody sees any of its bytes.
     pub fn is_check(&self) -> bool {
-        self.digests == Digests::None && self.tap.is_none()
+        self.digests == Digests::None && self.tee.is_none()
     }
 
     /// Whether lines may come in any order: nobody sees them, and who is told of objects asks for none.
@@ -488,18 +488,18 @@ struct Handle {
 
 impl Handle {
     fn without_dir(self) -> Handle {
-        Handle { dir: Arc::new(Dir::nowhere(&self.dir.rel)), ..self }
+        Handle { dir: Arc::new(Dir::null(&self.dir.rel)), ..self }
     }
 }
 
 /// Where bytes that count in a file's digest already are to go. It can be filled from any thread, in any order.
-pub struct Slot<'t> {
+pub struct ReservedWrite<'t> {
     tree: &'t Tree,
     handle: Arc<Handle>,
     offset: u64,
 }
 
-impl Slot<'_> {
+impl ReservedWrite<'_> {
     /// Writes the bytes that the slot was taken for.
     pub fn fill(&self, bytes: &[u8]) -> Result<()> {
         let Handle { dir, name, fd } = &*self.handle;
@@ -520,7 +520,7 @@ impl<'t> OpenFile<'t> {
     }
 
     /// Takes `bytes` as the next ones of the file; filling the slot writes them.
-    pub fn append(&mut self, bytes: &[u8]) -> Result<Slot<'t>> {
+    pub fn append(&mut self, bytes: &[u8]) -> Result<ReservedWrite<'t>> {
         let handle = match &self.handle {
             Some(handle) => Arc::clone(handle),
             None => self.reopen()?,
@@ -528,8 +528,8 @@ impl<'t> OpenFile<'t> {
         if let Some(hash) = &mut self.hash {
             hash.update(bytes);
         }
-        if let Some(tap) = &self.tree.tap {
-            bytes.chunks(TAPPED).try_for_each(|piece| tap.take(&self.rel, &self.name, piece, Part::Next))?;
+        if let Some(tee) = &self.tree.tee {
+            bytes.chunks(TAPPED).try_for_each(|piece| tee.take(&self.rel, &self.name, piece, Part::Next))?;
         }
         if !bytes.is_empty() {
             self.leave_hole(self.bytes / BLOCK * BLOCK);
@@ -543,7 +543,7 @@ impl<'t> OpenFile<'t> {
             _ => self.bytes,
         };
         self.bytes += bytes.len() as u64;
-        Ok(Slot { tree: self.tree, handle, offset })
+        Ok(ReservedWrite { tree: self.tree, handle, offset })
     }
 
     /// Leaves a hole: bytes that read as zeros and take no space. Only in a file whose digest the caller takes.
@@ -592,8 +592,8 @@ impl<'t> OpenFile<'t> {
     /// Closes the file and remembers its digest.
     pub fn finish(mut self, sums: &mut Sums) -> Result<()> {
         let place = self.close()?;
-        if let Some(tap) = &self.tree.tap {
-            tap.take(&self.rel, &self.name, b"", Part::End)?;
+        if let Some(tee) = &self.tree.tee {
+            tee.take(&self.rel, &self.name, b"", Part::End)?;
         }
         let digest = self.hash.take().map_or_else(Digest::default, |hash| hash.finalize().into());
         self.tree.note(&self.rel, &self.name, digest, place, sums);

@@ -44,7 +44,7 @@ pub(super) fn write(output: &mut Output, dir: &Path) -> Result<()> {
             fs::hard_link(at(dir, target), at(dir, path)).map_err(|e| Error::io("link", at(dir, path), e))
         }
         Entry::Link(path, _) => Err(odd(&name, path, "it is a link to something outside")),
-        Entry::Strange(path, what) => Err(odd(&name, path, what)),
+        Entry::NonRegular(path, what) => Err(odd(&name, path, what)),
         Entry::Odd(path, what) => Err(odd(&name, path, what)),
     })
 }

@@ -120,7 +120,7 @@ fn listed(output: &mut Output, attributes: &Option<Table>, file: &SingleFile) ->
     output.each(&mut |entry| match entry {
         Entry::Directory(path) => all.push(&key(path, attributes)?, &[DIRECTORY]),
         Entry::File(path, _) => all.push(&key(path, attributes)?, &[FILE]),
-        Entry::Strange(path, what) | Entry::Odd(path, what) => {
+        Entry::NonRegular(path, what) | Entry::Odd(path, what) => {
             Err(broken(&name.join(&*String::from_utf8_lossy(path)), io::Error::other(format!("it is {what}"))))
         }
         Entry::Link(..) | Entry::Attributes(..) => Ok(()),

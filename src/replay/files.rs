@@ -1,9 +1,9 @@
 //! Whole files: headers, frames, order, counts.
 
-use crate::dataset::{DataSet, LossBook};
+use crate::dataset::{DataSet, SkipLog};
 use crate::format::{Family, frame, header, mvcc, mvcc2};
+use crate::index::Granularity;
 use crate::source::Source;
-use crate::survey::Grain;
 
 /// Steps through frames of both kinds: every entry lies behind the one before and inside the file.
 pub fn container(data: &[u8]) {
@@ -24,19 +24,19 @@ pub fn container(data: &[u8]) {
     }
 }
 
-/// Surveys `data` as a file, and again behind a stream header; walks and looks up every live row of what is sound, and of
+/// Indexes `data` as a file, and again behind a stream header; walks and looks up every live row of what is sound, and of
 /// the sound runs of what is not.
-pub fn survey(data: &[u8]) {
-    for grain in [Grain::default(), Grain { spacing: 1, piece: 1, unit: 1 }] {
-        walk(data.to_vec(), grain);
-        walk([b"EKVPBBL1\0\0\0\0\0\0\0\0", data].concat(), grain);
+pub fn index(data: &[u8]) {
+    for granularity in [Granularity::default(), Granularity { checkpoint_interval: 1, read_size: 1, task_size: 1 }] {
+        walk(data.to_vec(), granularity);
+        walk([b"EKVPBBL1\0\0\0\0\0\0\0\0", data].concat(), granularity);
     }
 }
 
-fn walk(file: Vec<u8>, grain: Grain) {
+fn walk(file: Vec<u8>, granularity: Granularity) {
     let sources = [Source::from_bytes("fuzz", file)];
-    let survey = |lenient| DataSet::survey_with(&sources, None, grain, LossBook::new(lenient));
-    let Ok(mut set) = survey(false).or_else(|_| survey(true)) else { return };
+    let index = |lenient| DataSet::index_with(&sources, None, granularity, SkipLog::new(lenient));
+    let Ok(mut set) = index(false).or_else(|_| index(true)) else { return };
     if set.resolve_transactions().is_err() {
         return;
     }

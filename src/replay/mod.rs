@@ -9,7 +9,7 @@ mod text;
 mod whole;
 
 pub use bundles::{sst_block, sst_bundle};
-pub use files::{container, survey};
+pub use files::{container, index};
 pub use parsers::{dynamodb_item, envelope, fs_rows, redis_values, rows, s3_values, sqs_message};
 pub use text::{json, lines, names};
 pub use whole::{encode_rows, whole};
@@ -22,7 +22,7 @@ pub const TARGETS: [Target; 15] = [
     ("container", container),
     ("sst_block", sst_block),
     ("sst_bundle", sst_bundle),
-    ("survey", survey),
+    ("survey", index),
     ("envelope", envelope),
     ("rows", rows),
     ("redis_values", redis_values),

@@ -15,8 +15,8 @@ use crate::error::Error;
 use crate::format::header::FsmHeader;
 use crate::format::mvcc::{self, ValueHeader};
 use crate::format::{Family, container, frame};
+use crate::index::Granularity;
 use crate::source::Source;
-use crate::survey::Grain;
 
 /// Bytes before key and value.
 const HEAD: usize = 6;
@@ -31,10 +31,11 @@ type Outcome = Result<Vec<(Vec<u8>, [u8; 32])>, String>;
 /// Decodes what the rows say: in one piece and in the smallest ones, with the same end; and leniently, without an error.
 pub fn whole(data: &[u8]) {
     let file = snapshot(data);
-    let tiny = Grain { spacing: 1, piece: 1, unit: 1 };
+    let tiny = Granularity { checkpoint_interval: 1, read_size: 1, task_size: 1 };
     for layout in [Layout::TREE, Layout::JSONL] {
         let options = Options { layout, ..Options::default() };
-        let (large, small) = (decoded(&file, &options), decoded(&file, &Options { grain: tiny, ..options.clone() }));
+        let (large, small) =
+            (decoded(&file, &options), decoded(&file, &Options { granularity: tiny, ..options.clone() }));
         // Of several damaged rows any may come first.
         assert_eq!(large.is_ok(), small.is_ok(), "pieces make no difference");
         assert_eq!(large.ok(), small.ok(), "pieces make no difference");
@@ -47,7 +48,7 @@ fn decoded(file: &[u8], options: &Options) -> Outcome {
     let sources = [Source::from_bytes("fuzz.fsm", file.to_vec())];
     let mut filled = fill_nowhere(&sources, options, &Silent).map_err(|error| words(&error))?;
     let mut files = Vec::new();
-    let merged = filled.index.merge(|path, entry| {
+    let merged = filled.checksums.merge(|path, entry| {
         files.push((path.to_vec(), entry.digest));
         Ok(())
     });

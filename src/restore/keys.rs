@@ -21,10 +21,10 @@ use crate::format::envelope::NONCE;
 use crate::format::keys::{KEY, Key, KeyRing, writer_row};
 use crate::format::raft::node_id;
 use crate::format::sidecar::{Purpose, Record, Sidecar, wrap};
+use crate::index::{Granularity, decrypt};
 use crate::report::time;
 use crate::source::keys::KeyFiles;
 use crate::source::{Access, Source};
-use crate::survey::{Grain, decrypt};
 
 /// Where the side-car is in the directory of a node.
 pub const SIDECAR: &str = "encryption/keys.json";
@@ -85,9 +85,9 @@ impl StoreKeys {
         rows
     }
 
-    /// Gives a snapshot its keys: the survey will tell of rows that they do not open.
+    /// Gives a snapshot its keys: the index will tell of rows that they do not open.
     pub fn open(&self, source: Source) -> Result<Source> {
-        decrypt(source, &self.of_snapshots, Access::Map, Grain::default())
+        decrypt(source, &self.of_snapshots, Access::Map, Granularity::default())
     }
 
     /// Writes the side-car of a node. `index`: that of its snapshot; `raft_cutover`: where its header says that the log is encrypted from.

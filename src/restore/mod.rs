@@ -1,6 +1,6 @@
 //! `restore`: snapshots and outputs, to data directories that servers start from (`restore.md`).
 //!
-//! 1. What is given becomes a set of snapshot files: outputs are encoded, snapshots are surveyed.
+//! 1. What is given becomes a set of snapshot files: outputs are encoded, snapshots are indexed.
 //! 2. Every group gets one file (`stores.rs`). Where the groups are those of the inputs, a file is taken as it is; else its rows are
 //!    sent to the groups that own them (`split.rs`).
 //! 3. The files beside it are written (`node.rs`), all below a temporary directory.
@@ -20,12 +20,12 @@ use crate::dataset::DataSet;
 use crate::decode::{Progress, on_threads, or_changed};
 use crate::encode;
 use crate::error::{Error, Result};
+use crate::index::Granularity;
 use crate::output::staging::Staging;
 use crate::output::target::refuse_inputs;
 use crate::report::Findings;
 use crate::source::keys::KeyFiles;
 use crate::source::{Access, Source};
-use crate::survey::Grain;
 use crate::verify::data_dir::{STORE, find};
 use cluster::Cluster;
 pub use keys::SIDECAR;
@@ -143,7 +143,7 @@ fn run(input: Input, target: &Path, cluster: &Cluster, options: &Options, progre
     let mut outcome = Outcome { dirs: Vec::new(), key_ids, as_given: false, encoded, findings, elapsed };
     or_changed(&sources, || {
         progress.begin("scan", 1);
-        let set = DataSet::survey(&sources, None, Grain::default())?;
+        let set = DataSet::index(&sources, None, Granularity::default())?;
         progress.advance(1);
         if outcome.encoded.is_none() && keys.is_some() {
             keys::check(&set)?;

@@ -16,8 +16,8 @@ use crate::format::frame::{Entry, Step, step};
 use crate::format::header::FsmHeader;
 use crate::format::mvcc::{ENCRYPTED, Operational, hlc_millis, split_key};
 use crate::format::{Family, limits};
+use crate::index::Layout;
 use crate::output::single::SingleFile;
-use crate::survey::Layout;
 
 /// Bytes that are written at once.
 const PIECE: usize = 1 << 20;
@@ -54,7 +54,7 @@ enum Owner {
 
 fn group_of_all(input: &Group<'_>, cluster: &Cluster) -> Result<Owner> {
     // Nothing is looked at where there is only one place, and where a file has another layout.
-    if input.survey.layout == Layout::Empty {
+    if input.index.layout == Layout::Empty {
         return Ok(Owner::Nobody);
     }
     if cluster.has_all() {
@@ -110,13 +110,13 @@ pub(super) fn write(
 ) -> Result<Vec<Sum>> {
     let inputs: Vec<&Group<'_>> = set.inputs().collect();
     let newest = |of: fn(&Group<'_>) -> u64| inputs.iter().map(|input| of(input)).max().unwrap_or_default();
-    let ts = newest(|input| input.survey.last_commit_ts);
-    let retained = newest(|input| input.survey.min_retained_ts);
-    let cutover_index = newest(|input| input.survey.header.cutover_index);
+    let ts = newest(|input| input.index.last_commit_ts);
+    let retained = newest(|input| input.index.min_retained_ts);
+    let cutover_index = newest(|input| input.index.header.cutover_index);
     if cutover_index > 0 && keys.is_none() {
         return Err(cannot(inputs[0], "its log is encrypted from an index on, which another group does not have"));
     }
-    let ceiling_ms = newest(|input| input.survey.header.ceiling_ms).max(hlc_millis(ts) + 1);
+    let ceiling_ms = newest(|input| input.index.header.ceiling_ms).max(hlc_millis(ts) + 1);
     let header = FsmHeader { version: 1, ceiling_ms, ..FsmHeader::default() };
     let mut outs = Vec::new();
     for (file, index) in files.iter_mut().zip(index) {
@@ -229,9 +229,9 @@ struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     fn new(input: &Group<'a>) -> Result<Rows<'a>> {
-        let rows = match input.survey.layout {
+        let rows = match input.index.layout {
             Layout::Empty => 0..0,
-            Layout::Pebble => input.survey.rows.clone(),
+            Layout::Pebble => input.index.rows.clone(),
             Layout::Mvcc2 | Layout::Timestamps => {
                 return Err(cannot(input, "it was written by a store in memory (EKVMVCC2)"));
             }
@@ -244,7 +244,7 @@ impl<'a> Rows<'a> {
         if self.at >= self.end {
             return Ok(None);
         }
-        // The survey has read all of it.
+        // The index has read all of it.
         let Ok(Step::Entry(entry)) = step(self.file, self.at) else {
             return Err(Error::new(ErrorKind::Changed).input(self.path));
         };

@@ -13,10 +13,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::Family;
 use crate::format::container::Checksum;
 use crate::format::limits::FOOTER;
+use crate::index::Layout;
 use crate::output::single::SingleFile;
 use crate::report::{Finding, Findings, Value, kinds};
 use crate::source::index_of;
-use crate::survey::Layout;
 use crate::verify::data_dir::{FSM, fsm_name};
 
 kinds! {
@@ -60,30 +60,29 @@ pub(super) fn plan(
     }
     let own: Vec<u64> = inputs.iter().map(|input| own_index(input)).collect();
     if let Some((asked, input)) = index.and_then(|asked| {
-        let later = inputs.iter().find(|input| input.survey.applied_index.is_some_and(|applied| applied > asked));
+        let later = inputs.iter().find(|input| input.index.applied_index.is_some_and(|applied| applied > asked));
         later.map(|input| (asked, input))
     }) {
-        let applied = input.survey.applied_index.unwrap_or_default();
+        let applied = input.index.applied_index.unwrap_or_default();
         return Err(Error::usage(format!(
             "the store in {} has applied index {applied}: a server that is given {asked} would take new entries of its log for applied",
             input.source.path().display()
         )));
     }
     let groups = cluster.groups.len();
-    let routes =
-        inputs.iter().map(|input| input.survey.counts.family(Family::DistRoute).live).max().unwrap_or_default();
+    let routes = inputs.iter().map(|input| input.index.counts.family(Family::DistRoute).live).max().unwrap_or_default();
     if routes > 1 && inputs.len() == 1 {
         let fields = vec![("routes", Value::from(routes))];
         findings.add(Finding { kind: &SEVERAL_ROUTES, fields });
     }
     let at = |input: usize| index.unwrap_or(own[input]);
-    for input in inputs.iter().filter(|input| !has_keys && !input.survey.sealed.is_empty()) {
+    for input in inputs.iter().filter(|input| !has_keys && !input.index.sealed.is_empty()) {
         findings.add(Finding { kind: &ENCRYPTED, fields: vec![("input", Value::from(input.source.path()))] });
     }
     // A catalog of other groups would be believed.
     let alone = inputs.len() == 1 && routes > 1;
     // A server has an encrypted log only with one group. What is sent to groups has one in clear.
-    let was_log_encrypted = inputs.iter().any(|input| input.survey.header.cutover_index > 0);
+    let was_log_encrypted = inputs.iter().any(|input| input.index.header.cutover_index > 0);
     let must_send = alone || has_keys && was_log_encrypted && groups > 1;
     if let Some(taken) = if must_send { None } else { split::as_given(&inputs, cluster)? } {
         return Ok(Stores { index: taken.iter().map(|input| at(*input)).collect(), inputs: Some(taken) });
@@ -94,15 +93,15 @@ pub(super) fn plan(
 
 /// Refuses what a server would not start from.
 fn check(input: &Group<'_>) -> Result<()> {
-    let survey = &input.survey;
+    let index = &input.index;
     let refuse = |words: String| Err(Error::usage(format!("{}: {words}", input.source.path().display())));
-    if survey.layout == Layout::Timestamps {
+    if index.layout == Layout::Timestamps {
         return refuse("it is the state of the group that gives out timestamps, which has no rows".into());
     }
-    if survey.min_retained_ts > survey.last_commit_ts {
+    if index.min_retained_ts > index.last_commit_ts {
         return refuse(format!(
             "its history before {} is gone, and its newest commit is {}: a server would refuse every read",
-            survey.min_retained_ts, survey.last_commit_ts
+            index.min_retained_ts, index.last_commit_ts
         ));
     }
     Ok(())
@@ -111,7 +110,7 @@ fn check(input: &Group<'_>) -> Result<()> {
 /// The index of a snapshot as it is: never below what its store has applied, or a server would pass over new entries.
 fn own_index(input: &Group<'_>) -> u64 {
     let named = index_of(input.source.path()).unwrap_or_default();
-    named.max(input.survey.applied_index.unwrap_or_default()).max(1)
+    named.max(input.index.applied_index.unwrap_or_default()).max(1)
 }
 
 impl Stores {
@@ -123,7 +122,7 @@ impl Stores {
     /// Where the headers of the files say that the log is encrypted from.
     pub fn raft_cutover(&self, set: &DataSet<'_>) -> u64 {
         let taken = self.inputs.iter().flat_map(|_| set.inputs());
-        taken.map(|input| input.survey.header.cutover_index).max().unwrap_or_default()
+        taken.map(|input| input.index.header.cutover_index).max().unwrap_or_default()
     }
 
     /// Writes the file of each group below its directory.
@@ -165,18 +164,18 @@ pub(super) type Sum = (u32, u64, u64);
 fn copy(input: &Group<'_>, file: &mut SingleFile) -> Result<Sum> {
     let (target, out) = opened(file)?;
     let bytes = input.source.file();
-    let body = if input.survey.crc32c.is_some() { bytes.len().saturating_sub(FOOTER) } else { bytes.len() };
+    let body = if input.index.crc32c.is_some() { bytes.len().saturating_sub(FOOTER) } else { bytes.len() };
     let mut crc = Checksum::default();
     let failed = |e| Error::io("write", &target, e);
     for piece in bytes.get(..body).unwrap_or_default().chunks(PIECE) {
         crc.update(piece);
         out.write_all(piece).map_err(failed)?;
     }
-    if input.survey.crc32c.is_some_and(|stored| stored != crc.value()) {
+    if input.index.crc32c.is_some_and(|stored| stored != crc.value()) {
         return Err(Error::new(ErrorKind::Changed).input(input.source.path()));
     }
     out.write_all(&crc.value().to_be_bytes()).map_err(failed)?;
-    Ok((crc.value(), (body + FOOTER) as u64, input.survey.counts.summary().entries))
+    Ok((crc.value(), (body + FOOTER) as u64, input.index.counts.summary().entries))
 }
 
 /// A file that is being written, with its name.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
-use crate::output::unit::UnitOut;
+use crate::output::split::SplitOutput;
 
 /// Units that may wait for their turn, for each thread.
 const WINDOW: usize = 8;
@@ -242,7 +242,7 @@ impl<T: Done> Done for Option<T> {
     }
 }
 
-impl Done for UnitOut<'_> {
+impl Done for SplitOutput<'_> {
     fn held(&self) -> usize {
         Self::held(self)
     }

@@ -9,8 +9,8 @@ pub mod table;
 use crate::dataset::{DataSet, Shared};
 use crate::format::Family;
 use crate::options::{ObjectName, Options};
+use crate::output::split::Collector;
 use crate::output::tree::Tree;
-use crate::output::unit::Collector;
 use crate::report::{Finding, Findings, kinds};
 pub use scratch::Scratch;
 

@@ -203,7 +203,7 @@ impl Source {
     }
 
     /// Unpacks a bundle; nothing is to be done for another file, nor a second time. A lenient run goes on behind what is
-    /// broken, and tells of it by the survey.
+    /// broken, and tells of it by the index.
     ///
     /// # Errors
     /// What is wrong with the bundle; a temporary file that cannot be written.
@@ -260,7 +260,7 @@ impl Source {
         &self.keys
     }
 
-    /// Adds keys; rows are decrypted by [`survey::decrypt`](crate::survey::decrypt).
+    /// Adds keys; rows are decrypted by [`index::decrypt`](crate::index::decrypt).
     #[must_use]
     pub fn with_keys(self, keys: Arc<KeyRing>) -> Source {
         Source { keys, ..self }

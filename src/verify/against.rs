@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::live;
-use crate::decode::{Filled, Options, Progress, fill_nowhere};
+use crate::decode::{DecodeResult, Options, Progress, fill_nowhere};
 use crate::error::{Error, Result};
 use crate::output::checksums::Checksums;
 use crate::output::manifest_read::{ReadInput, ReadManifest};
@@ -17,7 +17,7 @@ use crate::source::{PassedOver, Source};
 /// What a fresh decode gives.
 pub struct Fresh {
     /// Every file but CHECKSUMS.
-    pub index: Checksums,
+    pub checksums: Checksums,
     manifest: Map<String, Value>,
 }
 
@@ -42,9 +42,9 @@ pub fn decode(
     let options = Options { passed_over, ..Options::of_manifest(told)? };
     let (sources, given) = as_recorded(sources, &told.inputs);
     let filled = fill_nowhere(&sources, &options, progress);
-    let Filled { manifest, index, .. } = filled.map_err(|error| renamed(error, &sources, &given))?;
+    let DecodeResult { manifest, checksums, .. } = filled.map_err(|error| renamed(error, &sources, &given))?;
     let document = serde_json::from_slice(&manifest.to_bytes());
-    Ok(Fresh { index, manifest: document.unwrap_or_default() })
+    Ok(Fresh { checksums, manifest: document.unwrap_or_default() })
 }
 
 /// Brings the sources into the order of the manifest's inputs and gives them their names there, if every one of them is

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::attributes::{self, Is};
 use super::counted::{Counted, LineCount};
-use super::roll::{Roll, Tag, name_of_inode};
+use super::join::{DigestJoin, Tag, name_of_inode};
 use crate::decode::Progress;
 use crate::error::{Error, Result};
 use crate::layouts::fs::MOST_ZEROS;
@@ -63,7 +63,7 @@ struct Desk<'d> {
     name: &'d Path,
     progress: &'d dyn Progress,
     waiting: Mutex<Receiver<Batch>>,
-    roll: &'d Mutex<Roll>,
+    join: &'d Mutex<DigestJoin>,
     failed: Mutex<Option<Error>>,
 }
 
@@ -74,7 +74,7 @@ pub struct Feeder<'d> {
     batch: Batch,
     /// Directories that a batch may keep open.
     most_dirs: usize,
-    roll: &'d Mutex<Roll>,
+    join: &'d Mutex<DigestJoin>,
     /// Members of an archive so far.
     at: u64,
 }
@@ -88,11 +88,11 @@ struct Learnt {
 }
 
 impl Learnt {
-    fn hand_over(self, roll: &Mutex<Roll>) {
-        let mut roll = roll.lock().unwrap_or_else(PoisonError::into_inner);
-        roll.take(&self.sums);
-        roll.take_names(&self.names);
-        roll.counted.merge(self.counted);
+    fn hand_over(self, join: &Mutex<DigestJoin>) {
+        let mut join = join.lock().unwrap_or_else(PoisonError::into_inner);
+        join.take(&self.sums);
+        join.take_names(&self.names);
+        join.counted.merge(self.counted);
     }
 
     fn file(&mut self, path: &[u8], digest: Digest, [size, at]: [u64; 2], lines: &LineCount) {
@@ -112,7 +112,7 @@ impl Learnt {
     }
 }
 
-/// Runs `feed` beside threads that take the digests of what it is fed, into `roll`. `name` is that of the output.
+/// Runs `feed` beside threads that take the digests of what it is fed, into `join`. `name` is that of the output.
 ///
 /// # Errors
 /// What `feed` gives, or a failed read.
@@ -120,19 +120,19 @@ pub fn run(
     name: &Path,
     threads: usize,
     progress: &dyn Progress,
-    roll: &Mutex<Roll>,
+    join: &Mutex<DigestJoin>,
     feed: impl FnOnce(&mut Feeder<'_>) -> Result<()>,
 ) -> Result<()> {
     let threads = if threads == 0 { rayon::current_num_threads() } else { threads };
     let (sender, receiver) = sync_channel::<Batch>(threads * WAITING);
-    let desk = Desk { name, progress, waiting: Mutex::new(receiver), roll, failed: Mutex::default() };
+    let desk = Desk { name, progress, waiting: Mutex::new(receiver), join, failed: Mutex::default() };
     let fed = std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| desk.serve());
         }
         // Those that wait, those at work, and the one that is filled.
         let most_dirs = (MOST_DIRS / (threads * (WAITING + 1) + 1)).max(1);
-        let mut feeder = Feeder { name, sender, batch: Batch::default(), most_dirs, roll, at: 0 };
+        let mut feeder = Feeder { name, sender, batch: Batch::default(), most_dirs, join, at: 0 };
         let fed = feed(&mut feeder);
         feeder.hand_out();
         fed
@@ -239,7 +239,7 @@ impl Feeder<'_> {
         whole(read, len)?;
         let mut learnt = Learnt::default();
         learnt.file(path, digest, [read, self.at], &lines);
-        learnt.hand_over(self.roll);
+        learnt.hand_over(self.join);
         Ok(())
     }
 
@@ -252,14 +252,14 @@ impl Feeder<'_> {
     pub fn known(&self, path: &[u8], known: &Metadata) {
         let mut learnt = Learnt::default();
         learnt.on_disk(path, known);
-        learnt.hand_over(self.roll);
+        learnt.hand_over(self.join);
     }
 
     /// Takes a row.
     pub fn row(&self, add: impl FnOnce(&mut Sums)) {
         let mut sums = Sums::default();
         add(&mut sums);
-        self.roll.lock().unwrap_or_else(PoisonError::into_inner).take(&sums);
+        self.join.lock().unwrap_or_else(PoisonError::into_inner).take(&sums);
     }
 
     /// The next member of an archive begins; gives its place.
@@ -360,7 +360,7 @@ impl Desk<'_> {
             };
             learnt.file(&path, digest, [size, at], &lines);
         }
-        learnt.hand_over(self.roll);
+        learnt.hand_over(self.join);
         Ok(())
     }
 }

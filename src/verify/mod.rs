@@ -8,25 +8,25 @@
 
 pub mod against;
 pub mod attributes;
+mod classify;
 pub mod counted;
 pub mod data_dir;
 pub mod digests;
-mod judge;
+pub mod join;
 pub mod live;
 pub mod output;
 pub mod problem;
 pub mod promised;
-pub mod roll;
 pub mod rows;
 pub mod snapshot;
 pub mod told;
 
 use crate::dataset::{Losses, Lost};
-use crate::decode::{Filled, Options, Progress, Surveyed, fill_surveyed, or_changed, scan};
+use crate::decode::{DecodeResult, Indexed, Options, Progress, fill_indexed, or_changed, scan};
 use crate::error::{ErrorKind, Result};
+use crate::index::Granularity;
 use crate::output::tree::Tree;
 use crate::source::{PassedOver, Source};
-use crate::survey::Grain;
 pub use snapshot::Depth;
 use snapshot::Walked;
 
@@ -40,7 +40,7 @@ pub struct Snapshots {
     /// How many places a decode cannot read.
     pub damaged: u64,
     /// The decode, if there was anything to decode.
-    pub decoded: Option<Filled>,
+    pub decoded: Option<DecodeResult>,
 }
 
 impl Snapshots {
@@ -78,21 +78,21 @@ pub fn snapshots(
     };
     let mut walked = Vec::new();
     for source in sources {
-        walked.push(snapshot::walk(source, &all, Grain::default(), depth, progress)?);
+        walked.push(snapshot::walk(source, &all, Granularity::default(), depth, progress)?);
     }
     let damaged = all.len() + walked.iter().map(|walked| walked.state_changed).sum::<u64>();
     Ok(Snapshots { walked, lost: all.first(depth.limit)?, damaged, decoded })
 }
 
 /// Decodes into nowhere. Without the keys of encrypted rows there is nothing to decode: only headers were looked at.
-fn decoded(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result<(Option<Filled>, Losses)> {
+fn decoded(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result<(Option<DecodeResult>, Losses)> {
     or_changed(sources, || {
         let set = scan(sources, options, progress)?;
         if set.has_missing_keys() {
             return Ok((None, set.losses().take()?));
         }
         let scratch = std::env::temp_dir();
-        let mut filled = fill_surveyed(&Surveyed::of(set)?, &Tree::checked(&scratch), &scratch, options, progress)?;
+        let mut filled = fill_indexed(&Indexed::of(set)?, &Tree::checked(&scratch), &scratch, options, progress)?;
         let lost = std::mem::take(&mut filled.lost);
         Ok((Some(filled), lost))
     })

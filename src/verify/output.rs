@@ -1,6 +1,6 @@
 //! An output: MANIFEST and CHECKSUMS are what they should be, every file is there with its bytes, and nothing else is.
 //!
-//! Here it is read; `judge` compares what was found with what was told.
+//! Here it is read; `classify` compares what was found with what was told.
 
 use std::fs::Metadata;
 use std::io::{self, BufReader, Read};
@@ -9,11 +9,11 @@ use std::sync::{Mutex, PoisonError};
 
 use super::against::Fresh;
 use super::attributes::{self, Is};
+use super::classify::Classify;
 use super::digests::{self, Feeder};
-use super::judge::Judge;
+use super::join::{DigestJoin, Tag};
 use super::problem::{Kind, Problems};
 use super::promised::{METADATA, Promised, of_target};
-use super::roll::{Roll, Tag};
 use crate::decode::Progress;
 use crate::error::{Error, Result};
 use crate::output::checksums::{Digest, Sums};
@@ -62,13 +62,13 @@ pub(crate) fn read(
     limit: usize,
     progress: &dyn Progress,
     against: Option<Decode<'_>>,
-) -> Result<(Checked, Roll)> {
+) -> Result<(Checked, DigestJoin)> {
     let scratch = std::env::temp_dir();
     let problems = Problems::new(limit);
     let checked = Checked { manifest: None, files: 0, problems, compared: false, origin: None };
-    let roll = Mutex::new(Roll::new(&scratch));
+    let join = Mutex::new(DigestJoin::new(&scratch));
     let in_archive = output.root().is_none();
-    let promised = promised_on_disk(output, &roll)?;
+    let promised = promised_on_disk(output, &join)?;
     let mut desk = Desk {
         checked,
         seen_checksums: false,
@@ -80,17 +80,17 @@ pub(crate) fn read(
         attributes: Attributes::default(),
     };
     progress.begin("verify", 1);
-    desk.read(output, threads, progress, &roll)?;
-    let mut roll = roll.into_inner().unwrap_or_else(PoisonError::into_inner);
+    desk.read(output, threads, progress, &join)?;
+    let mut join = join.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut fresh = match (against, &desk.checked.manifest) {
         (Some(decode), Some(manifest)) => Some(decode(manifest)?),
         _ => None,
     };
     if let Some(fresh) = &mut fresh {
-        roll.take_all(Tag::Fresh, &mut fresh.index)?;
+        join.take_all(Tag::Fresh, &mut fresh.checksums)?;
     }
-    desk.judge(&mut roll, fresh.as_ref())?;
-    Ok((desk.checked, roll))
+    desk.classify(&mut join, fresh.as_ref())?;
+    Ok((desk.checked, join))
 }
 
 struct Desk {
@@ -113,10 +113,16 @@ impl Desk {
         self.checked.problems.add(kind, path, reason);
     }
 
-    fn read(&mut self, output: &mut Output, threads: usize, progress: &dyn Progress, roll: &Mutex<Roll>) -> Result<()> {
+    fn read(
+        &mut self,
+        output: &mut Output,
+        threads: usize,
+        progress: &dyn Progress,
+        join: &Mutex<DigestJoin>,
+    ) -> Result<()> {
         let name = output.name().to_path_buf();
-        let read = digests::run(&name, threads, progress, roll, |feeder| {
-            output.each(&mut |entry| self.entry(&name, entry, feeder, roll))
+        let read = digests::run(&name, threads, progress, join, |feeder| {
+            output.each(&mut |entry| self.entry(&name, entry, feeder, join))
         });
         match read {
             Err(error) if error.is_damage() => {
@@ -129,9 +135,15 @@ impl Desk {
         Ok(())
     }
 
-    fn entry(&mut self, name: &Path, entry: Entry<'_>, feeder: &mut Feeder<'_>, roll: &Mutex<Roll>) -> Result<()> {
+    fn entry(
+        &mut self,
+        name: &Path,
+        entry: Entry<'_>,
+        feeder: &mut Feeder<'_>,
+        join: &Mutex<DigestJoin>,
+    ) -> Result<()> {
         match entry {
-            Entry::Strange(path, what) => self.add(Kind::NotAFile, path, format!("it is {what}")),
+            Entry::NonRegular(path, what) => self.add(Kind::NotAFile, path, format!("it is {what}")),
             Entry::Odd(path, what) => self.add(Kind::Odd, path, what),
             Entry::Attributes(_, attributes) => self.attributes = *attributes,
             Entry::Directory(path) => {
@@ -147,7 +159,7 @@ impl Desk {
             }
             Entry::File(path, content) => {
                 self.member(path, Is::File, feeder);
-                self.file(name, path, content, feeder, roll)?;
+                self.file(name, path, content, feeder, join)?;
             }
         }
         Ok(())
@@ -169,11 +181,11 @@ impl Desk {
         path: &[u8],
         content: Content<'_>,
         feeder: &mut Feeder<'_>,
-        roll: &Mutex<Roll>,
+        join: &Mutex<DigestJoin>,
     ) -> Result<()> {
         let failed = |e| broken(&name.join(String::from_utf8_lossy(path).into_owned()), e);
         if path == CHECKSUMS.as_bytes() {
-            let ((), known) = opened(content, |bytes| self.said(bytes, roll)).map_err(failed)?;
+            let ((), known) = opened(content, |bytes| self.said(bytes, join)).map_err(failed)?;
             known.iter().for_each(|known| feeder.known(path, known));
         } else if path == MANIFEST.as_bytes() {
             let (digest, known) = opened(content, |bytes| self.manifest(bytes)).map_err(failed)?;
@@ -181,7 +193,7 @@ impl Desk {
             known.iter().for_each(|known| feeder.known(path, known));
         } else if path == METADATA.as_bytes() && self.in_archive {
             // A decode writes it before the files that it tells of.
-            let (digest, _) = opened(content, |bytes| self.metadata(bytes, roll)).map_err(failed)?;
+            let (digest, _) = opened(content, |bytes| self.metadata(bytes, join)).map_err(failed)?;
             feeder.note(path, digest);
         } else if !self.seen_metadata && is_of_file_system(path) {
             feeder.either(path, content)?;
@@ -199,22 +211,22 @@ impl Desk {
     }
 
     /// Reads what is told of the file system; gives the digest of all that was read.
-    fn metadata(&mut self, bytes: &mut dyn Read, roll: &Mutex<Roll>) -> io::Result<Digest> {
+    fn metadata(&mut self, bytes: &mut dyn Read, join: &Mutex<DigestJoin>) -> io::Result<Digest> {
         let mut hashed = Hashed { bytes, hash: Sha256::new() };
-        self.promised = promised(&mut hashed, true, roll)?;
+        self.promised = promised(&mut hashed, true, join)?;
         self.seen_metadata = true;
         io::copy(&mut hashed, &mut io::sink())?;
         Ok(hashed.hash.finalize().into())
     }
 
-    /// Reads CHECKSUMS into the roll.
-    fn said(&mut self, bytes: &mut dyn Read, roll: &Mutex<Roll>) -> io::Result<()> {
+    /// Reads CHECKSUMS into the join.
+    fn said(&mut self, bytes: &mut dyn Read, join: &Mutex<DigestJoin>) -> io::Result<()> {
         if std::mem::replace(&mut self.seen_checksums, true) {
             self.add(Kind::Doubled, CHECKSUMS.as_bytes(), "it stands there twice");
         }
         let mut lines = Lines::new(BufReader::with_capacity(1 << 20, bytes));
         let mut sums = Sums::default();
-        let take = |sums: &Sums| roll.lock().unwrap_or_else(PoisonError::into_inner).take(sums);
+        let take = |sums: &Sums| join.lock().unwrap_or_else(PoisonError::into_inner).take(sums);
         while let Some(line) = lines.next()? {
             match line {
                 Line::Row(path, digest) => {
@@ -265,24 +277,24 @@ impl Desk {
         }
     }
 
-    fn judge(&mut self, roll: &mut Roll, fresh: Option<&Fresh>) -> Result<()> {
+    fn classify(&mut self, join: &mut DigestJoin, fresh: Option<&Fresh>) -> Result<()> {
         if self.broken {
             return Ok(());
         }
         let mut sums = Sums::default();
         self.promised.with_extents().for_each(|(path, digest)| Tag::Said.add(path, digest, &mut sums));
-        roll.take(&sums);
-        roll.counted.fs = std::mem::take(&mut self.promised.counts);
+        join.take(&sums);
+        join.counted.fs = std::mem::take(&mut self.promised.counts);
         self.checked.files += self.promised.with_extents().count() as u64;
         self.checked.compared = fresh.is_some();
-        let judge = Judge {
+        let classify = Classify {
             promised: &self.promised,
             in_archive: self.in_archive,
             said: self.seen_checksums,
             manifest: self.checked.manifest.as_ref(),
             fresh,
         };
-        self.checked.origin = judge.all(roll, &mut self.checked.problems)?;
+        self.checked.origin = classify.all(join, &mut self.checked.problems)?;
         Ok(())
     }
 }
@@ -315,19 +327,19 @@ fn opened<T>(
 }
 
 /// What is told of the file system, where it can be read before the files.
-fn promised_on_disk(output: &Output, roll: &Mutex<Roll>) -> Result<Promised> {
+fn promised_on_disk(output: &Output, join: &Mutex<DigestJoin>) -> Result<Promised> {
     let Some(root) = output.root() else { return Ok(Promised::default()) };
     let file = match open_below(root, METADATA.as_bytes()) {
         Ok(file) => file,
         // No file system; what else is wrong with the name shows when its directory is listed.
         Err(_) => return Ok(Promised::default()),
     };
-    promised(file, false, roll).map_err(|e| Error::io("read", output.name().join(METADATA), e))
+    promised(file, false, join).map_err(|e| Error::io("read", output.name().join(METADATA), e))
 }
 
-fn promised(bytes: impl Read, in_archive: bool, roll: &Mutex<Roll>) -> io::Result<Promised> {
+fn promised(bytes: impl Read, in_archive: bool, join: &Mutex<DigestJoin>) -> io::Result<Promised> {
     let mut sums = Sums::default();
-    let take = |sums: &Sums| roll.lock().unwrap_or_else(PoisonError::into_inner).take(sums);
+    let take = |sums: &Sums| join.lock().unwrap_or_else(PoisonError::into_inner).take(sums);
     let promised = Promised::read(bytes, in_archive, &mut |tag, path, digest| {
         tag.add(path, digest, &mut sums);
         if sums.len() >= 1024 {

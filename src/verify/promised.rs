@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::attributes::{Is, packed};
-use super::roll::Tag;
+use super::join::Tag;
 use crate::output::checksums::Digest;
 use crate::output::reading::Attributes;
 

@@ -14,9 +14,9 @@ use crate::decode::{Progress, engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::mvcc::{self, Operational};
 use crate::format::{Family, frame, mvcc2};
+use crate::index::{self, Checkpoints, Granularity, Layout};
 use crate::source::Source;
 use crate::source::crc::Footer;
-use crate::survey::{self, Checkpoints, Grain, Layout};
 
 /// What a walk over a file found.
 #[derive(Debug, Default)]
@@ -74,14 +74,20 @@ struct Piece {
 ///
 /// # Errors
 /// A file that changed meanwhile, or a temporary file that cannot be read.
-pub fn walk(source: &Source, lost: &Losses, grain: Grain, depth: Depth, progress: &dyn Progress) -> Result<Walked> {
+pub fn walk(
+    source: &Source,
+    lost: &Losses,
+    granularity: Granularity,
+    depth: Depth,
+    progress: &dyn Progress,
+) -> Result<Walked> {
     let limit = depth.limit;
     let name = source.path().to_string_lossy();
     let known = || lost.positions(&name);
     let mut all = Walked { damaged: known().count() as u64, ..Walked::default() };
     // A file without a stream that we know is told of by the decode.
-    let Ok((layout, start)) = survey::stream(source.bytes()) else { return Ok(all) };
-    let (cuts, footer) = hop(source.stored(), layout, start, grain);
+    let Ok((layout, start)) = index::stream(source.bytes()) else { return Ok(all) };
+    let (cuts, footer) = next_frame(source.stored(), layout, start, granularity);
     let ground = Ground { source, layout, cuts, try_clear: depth.try_clear };
     progress.begin("rows", ground.cuts.len() as u64);
     let pieces = ground.cuts.len().saturating_sub(1);
@@ -127,8 +133,8 @@ impl engine::Done for Piece {
 }
 
 /// Hops from frame to frame; gives the footer too, if one stands behind the last row.
-fn hop(file: &[u8], layout: Layout, start: usize, grain: Grain) -> (Vec<usize>, Option<Footer>) {
-    let mut cuts = Checkpoints::new((grain.unit / 4).max(1));
+fn next_frame(file: &[u8], layout: Layout, start: usize, granularity: Granularity) -> (Vec<usize>, Option<Footer>) {
+    let mut cuts = Checkpoints::new((granularity.task_size / 4).max(1));
     let mut at = start;
     let footer = loop {
         match step(file, layout, at) {
@@ -194,7 +200,7 @@ impl Ground<'_> {
     }
 
     /// Gives the versions of the entry at `at`, and where the next one begins. A row whose header cannot be read is told of by the
-    /// survey.
+    /// index.
     fn entry(&self, at: usize, arena: &mut Bump, each: &mut dyn FnMut(Checked<'_>)) -> Option<usize> {
         let file = self.source.bytes();
         match self.layout {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::decode::iso_time;
 use crate::format::adapter::{self, Adapter};
-use crate::output::manifest::Recorded;
+use crate::output::manifest::RecordedOptions;
 use crate::output::manifest_read::ReadManifest;
 
 /// Whether a manifest was written by this program, whose rules are known.
@@ -21,7 +21,7 @@ pub fn can_be(path: &[u8]) -> bool {
 
 /// Whether the decode may have left directories without anything in them: a file was begun in them and then left out.
 pub fn leaves_folders(manifest: &ReadManifest) -> bool {
-    let Recorded { on_error, min_size, max_size, .. } = &manifest.options;
+    let RecordedOptions { on_error, min_size, max_size, .. } = &manifest.options;
     !on_error.is_empty() || min_size.is_some() || max_size.is_some()
 }
 
@@ -69,13 +69,13 @@ pub fn contradictions(manifest: &ReadManifest) -> Vec<String> {
 }
 
 /// What of its snapshots an output is, in words, if it is not all of the newest state.
-pub fn part(adapters: &[Adapter], options: &Recorded) -> Option<String> {
+pub fn part(adapters: &[Adapter], options: &RecordedOptions) -> Option<String> {
     let mut words = Vec::new();
     if adapters.len() < adapter::BUILT_IN.len() {
         let names: Vec<&str> = adapters.iter().map(|adapter| adapter.name()).collect();
         words.push(format!("only {}", if names.is_empty() { "no adapter".to_owned() } else { names.join(", ") }));
     }
-    let Recorded { as_of, drop_expired, scope, exclude, types, min_size, max_size, .. } = options;
+    let RecordedOptions { as_of, drop_expired, scope, exclude, types, min_size, max_size, .. } = options;
     let list = |name: &str, all: &[String]| (!all.is_empty()).then(|| format!("{name} {}", all.join(", ")));
     words.extend([list("--scope", scope), list("--exclude", exclude), list("--type", types)].into_iter().flatten());
     words.extend(min_size.map(|bytes| format!("--min-size {bytes}")));
@@ -92,11 +92,12 @@ mod tests {
     #[test]
     fn parts() {
         let all = adapter::BUILT_IN;
-        assert_eq!(part(&all, &Recorded { layout: "jsonl".into(), ..Recorded::default() }), None);
-        let scoped = Recorded { scope: vec!["redis:a*".into()], min_size: Some(1), ..Recorded::default() };
+        assert_eq!(part(&all, &RecordedOptions { layout: "jsonl".into(), ..RecordedOptions::default() }), None);
+        let scoped =
+            RecordedOptions { scope: vec!["redis:a*".into()], min_size: Some(1), ..RecordedOptions::default() };
         let words = part(&[adapter::REDIS], &scoped).unwrap();
         assert_eq!(words, "only redis; --scope redis:a*; --min-size 1");
-        let earlier = Recorded { as_of: Some(1_700_000_000_000 << 16), ..Recorded::default() };
+        let earlier = RecordedOptions { as_of: Some(1_700_000_000_000 << 16), ..RecordedOptions::default() };
         assert!(part(&all, &earlier).unwrap().starts_with("the state as of about 2023-11-14T22:13:20Z"));
     }
 }

@@ -255,7 +255,7 @@ fn round(snapshot: Vec<u8>, adapter: Adapter, name: &str) -> BTreeMap<Vec<u8>, V
 }
 
 fn first_time(snapshot: &Snapshot) -> u64 {
-    snapshot.rows().unwrap().inputs().map(|group| group.survey.last_commit_ts).max().unwrap().max(build::NOW)
+    snapshot.rows().unwrap().inputs().map(|group| group.index.last_commit_ts).max().unwrap().max(build::NOW)
 }
 
 /// The live rows of some families.

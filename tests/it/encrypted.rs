@@ -7,8 +7,8 @@ use ekvsnap::decode::{Layout, Options, Silent, decode, fill_nowhere, on_threads}
 use ekvsnap::error::ErrorKind;
 use ekvsnap::format::keys::{Key, KeyRing};
 use ekvsnap::format::sst::writer::Shape;
+use ekvsnap::index::Granularity;
 use ekvsnap::source::Source;
-use ekvsnap::survey::Grain;
 use ekvsnap::verify::{Depth, Snapshots, snapshots as verify};
 
 use crate::kit::build::{NOW, Snapshot, with_footer};
@@ -18,7 +18,7 @@ use crate::kit::fixtures::load;
 use crate::kit::sealed::{KEK, in_clear, keys_of, ring, sidecar, sidecar_with, source_with, write_secret};
 use crate::kit::{Tree, read_tree};
 
-const TINY: Grain = Grain { spacing: 64, piece: 100, unit: 200 };
+const TINY: Granularity = Granularity { checkpoint_interval: 64, read_size: 100, task_size: 200 };
 
 fn output(source: Source, options: &Options) -> Result<Tree, ekvsnap::Error> {
     let dir = tempfile::tempdir().unwrap();
@@ -50,9 +50,9 @@ fn a_real_snapshot_gives_the_bytes_of_its_rows_in_clear() {
             let options = Options { as_of, layout, include_orphans: true, ..Options::default() };
             let want = output(clear(twin.clone()), &options).unwrap();
             assert!(want.len() > 10);
-            for (threads, grain) in [(1, Grain::default()), (3, TINY)] {
-                let source = on_threads(threads, || source_with(snapshot.clone(), &keys, grain)).unwrap();
-                let got = output(source, &Options { threads, grain, ..options.clone() }).unwrap();
+            for (threads, granularity) in [(1, Granularity::default()), (3, TINY)] {
+                let source = on_threads(threads, || source_with(snapshot.clone(), &keys, granularity)).unwrap();
+                let got = output(source, &Options { threads, granularity, ..options.clone() }).unwrap();
                 assert!(got == want, "{as_of:?} {layout:?} {threads}");
             }
         }
@@ -67,7 +67,7 @@ fn encrypted_rows_in_a_bundle() {
     let want = output(clear(in_clear(snapshot, &keys)), &Options::default()).unwrap();
     for shape in [Shape::default(), bundle::TINY] {
         let bundle = bundle::bundle_of(snapshot, shape);
-        let got = output(source_with(bundle, &keys, Grain::default()), &Options::default()).unwrap();
+        let got = output(source_with(bundle, &keys, Granularity::default()), &Options::default()).unwrap();
         assert!(got == want, "{shape:?}");
     }
     // A row that does not open is told with its block.
@@ -88,7 +88,7 @@ fn small() -> Snapshot {
 }
 
 fn tried(bytes: Vec<u8>, keys: &Arc<KeyRing>) -> Result<Tree, ekvsnap::Error> {
-    output(source_with(bytes, keys, Grain::default()), &Options::default())
+    output(source_with(bytes, keys, Granularity::default()), &Options::default())
 }
 
 /// A compressed body needs more room than its row has; a body can be empty.
@@ -115,7 +115,7 @@ fn keys_that_are_missing() {
     assert_eq!(tried(old.build(), &ring(&[1])).unwrap()[&b"redis/db_0/strings/b.bin"[..]], b"v");
     // What can be read without them is saved if that is asked for; each of the others is a loss.
     let options = Options { skip_damage: true, ..Options::default() };
-    let tree = output(source_with(small().build(), &ring(&[1]), Grain::default()), &options).unwrap();
+    let tree = output(source_with(small().build(), &ring(&[1]), Granularity::default()), &options).unwrap();
     assert!(tree.contains_key(&b"redis/db_0/strings/a.bin"[..]));
     let losses = String::from_utf8(tree[&b"ERRORS.jsonl"[..]].clone()).unwrap();
     assert_eq!((losses.lines().count(), losses.matches("key id 3").count()), (3, 3), "{losses}");
@@ -173,7 +173,7 @@ fn flipped_bits() {
     let clear_row = memchr::memmem::find(&whole, b"!redis|str|a").unwrap();
     let first_sealed = memchr::memmem::find(&whole, b"!redis|str|b").unwrap() - 8;
     let decoded = |bytes: Vec<u8>| {
-        let source = source_with(bytes, &keys, Grain::default());
+        let source = source_with(bytes, &keys, Granularity::default());
         fill_nowhere(&[source], &Options::default(), &Silent).map(drop)
     };
     on_threads(1, || {
@@ -222,7 +222,7 @@ fn what_is_saved_of_a_damaged_file() {
 }
 
 fn verified(bytes: Vec<u8>, keys: &Arc<KeyRing>, try_clear: bool) -> Snapshots {
-    let source = source_with(bytes, keys, Grain::default());
+    let source = source_with(bytes, keys, Granularity::default());
     verify(&[source], Vec::new(), Depth { limit: 10, try_clear }, &Silent).unwrap()
 }
 

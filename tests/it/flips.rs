@@ -22,7 +22,7 @@ fn decoded(bytes: Vec<u8>) -> Result<Tree, Error> {
     let mut filled = fill_nowhere(&[Source::from_bytes("x.fsm", bytes)], &Options::default(), &Silent)?;
     let mut files = Vec::new();
     filled
-        .index
+        .checksums
         .merge(|path, entry| {
             files.extend((path != b"MANIFEST.json").then(|| (path.to_vec(), entry.digest)));
             Ok(())

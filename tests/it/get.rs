@@ -9,10 +9,10 @@ use std::process::Command;
 use ekvsnap::decode::{Layout, Options, Silent, decode, on_threads};
 use ekvsnap::format::adapter;
 use ekvsnap::get::get;
+use ekvsnap::index::Granularity;
 use ekvsnap::objects::{Object, of_snapshots};
 use ekvsnap::options::ObjectName;
 use ekvsnap::source::Source;
-use ekvsnap::survey::Grain;
 use serde_json::Value;
 
 use crate::kit::build::{NOW, Snapshot, sized};
@@ -289,7 +289,10 @@ fn with_tiny_pieces() {
         want.insert(key.clone(), key);
     }
     let source = [Source::from_bytes("x.fsm", snapshot.build())];
-    let options = Options { grain: Grain { spacing: 1, piece: 1, unit: 1 }, ..Options::default() };
+    let options = Options {
+        granularity: Granularity { checkpoint_interval: 1, read_size: 1, task_size: 1 },
+        ..Options::default()
+    };
     on_threads(2, || {
         for (key, value) in &want {
             let one = ObjectName { adapter: adapter::REDIS, name: key.as_bytes().to_vec(), rest: None };

@@ -9,7 +9,7 @@ const LAYERS: [&[&str]; 18] = [
     &["error"],
     &["report"],
     &["source"],
-    &["survey"],
+    &["index"],
     &["dataset"],
     &["model", "output"],
     &["options"],

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ekvsnap::dataset::DataSet;
-use ekvsnap::decode::{Options, Silent, decode, survey};
+use ekvsnap::decode::{Options, Silent, decode, index};
 use ekvsnap::diff::{Side, diff};
 use ekvsnap::format::adapter::{self, Adapter};
 use ekvsnap::format::fs::ROOT;
+use ekvsnap::index::Granularity;
 use ekvsnap::objects::{Object, of_output, of_snapshots};
 use ekvsnap::output::reading::{Named, Output, look};
 use ekvsnap::source::Source;
-use ekvsnap::survey::Grain;
 use serde_json::json;
 
 use crate::kit::build::Snapshot;
@@ -36,7 +36,7 @@ const CORPORA: [&str; 14] = [
 ];
 
 /// Small pieces: every unit of work has a few rows.
-const FINE: Grain = Grain { spacing: 1, piece: 1, unit: 1 };
+const FINE: Granularity = Granularity { checkpoint_interval: 1, read_size: 1, task_size: 1 };
 
 /// Key, range, size and expiry of objects in their order, by adapter, scope and kind.
 type Objects = BTreeMap<(Adapter, String, &'static str), Vec<(Vec<u8>, Option<Vec<u8>>, u64, Option<u64>)>>;
@@ -85,9 +85,9 @@ fn check(name: &str, inputs: &[Vec<u8>], options: &Options) {
     let sources: Vec<Source> = inputs.map(|(n, bytes)| Source::from_bytes(format!("{n}.fsm"), bytes.clone())).collect();
     let dir = tempfile::tempdir().unwrap();
     let mut want = read(&sources, options, &dir.path().join("lines"));
-    for (grain, threads) in [(Grain::default(), 1), (FINE, 4)] {
-        let options = Options { grain, threads, ..options.clone() };
-        assert_eq!(told(&sources, &options, false), want, "{name}: {grain:?}");
+    for (granularity, threads) in [(Granularity::default(), 1), (FINE, 4)] {
+        let options = Options { granularity, threads, ..options.clone() };
+        assert_eq!(told(&sources, &options, false), want, "{name}: {granularity:?}");
     }
     want.retain(|(adapter, ..), _| *adapter != adapter::DYNAMODB);
     assert_eq!(told(&sources, options, true), want, "{name}: with marks");
@@ -155,8 +155,8 @@ fn the_same_differs_as_between_outputs() {
         let inputs = snapshots(&load(corpus));
         let source = || inputs.iter().map(|bytes| Source::from_bytes("x.fsm", bytes.clone())).collect::<Vec<_>>();
         let (sources, dir) = (source(), tempfile::tempdir().unwrap());
-        let set = DataSet::survey(&sources, None, Grain::default()).unwrap();
-        let newest = set.inputs().map(|group| group.survey.last_commit_ts).max().unwrap();
+        let set = DataSet::index(&sources, None, Granularity::default()).unwrap();
+        let newest = set.inputs().map(|group| group.index.last_commit_ts).max().unwrap();
         let output = |name: &str, options: &Options| {
             let target = dir.path().join(name);
             decode(&sources, &target, &Options { force: true, fsync: Some(false), ..options.clone() }, &Silent)
@@ -166,7 +166,7 @@ fn the_same_differs_as_between_outputs() {
         for back in [18, 24, 27, 29] {
             let now = packed();
             let before = Options { as_of: Some(newest - (1 << back)), ..packed() };
-            if survey(&sources, &before, &Silent).is_err() {
+            if index(&sources, &before, &Silent).is_err() {
                 break;
             }
             let outputs = [output(&format!("a{back}"), &before), output(&format!("b{back}"), &now)];

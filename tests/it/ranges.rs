@@ -2,8 +2,8 @@
 
 use ekvsnap::dataset::DataSet;
 use ekvsnap::format::Family;
+use ekvsnap::index::Granularity;
 use ekvsnap::source::Source;
-use ekvsnap::survey::Grain;
 use proptest::prelude::*;
 
 use crate::kit::build::{NOW, Snapshot};
@@ -16,7 +16,7 @@ fn key(rest: &[u8]) -> Vec<u8> {
 
 /// Rows of the family in parts, cut at `cuts`.
 fn read(sources: &[Source], cuts: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let set = DataSet::survey(sources, None, Grain::default()).unwrap();
+    let set = DataSet::index(sources, None, Granularity::default()).unwrap();
     let mut bounds: Vec<Vec<u8>> = cuts.iter().map(|cut| key(cut)).collect();
     bounds.sort();
     let los = std::iter::once(key(b"")).chain(bounds.iter().cloned());

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use ekvsnap::dataset::DataSet;
 use ekvsnap::format::Family;
+use ekvsnap::index::Granularity;
 use ekvsnap::source::Source;
-use ekvsnap::survey::Grain;
 use proptest::prelude::*;
 
 use crate::kit::build::{NOW, Snapshot};
@@ -30,7 +30,7 @@ fn read(set: &DataSet<'_>, lo: &[u8], hi: &[u8]) -> Vec<Vec<u8>> {
 /// Reads the whole family in parts that begin and end at `cuts`, and compares.
 fn check(groups: &[Rows], cuts: &[Vec<u8>]) {
     let sources = sources(groups);
-    let set = DataSet::survey(&sources, None, Grain::default()).unwrap();
+    let set = DataSet::index(&sources, None, Granularity::default()).unwrap();
     let mut bounds: Vec<Vec<u8>> = cuts.iter().map(|cut| [b"!redis|str|", &cut[..]].concat()).collect();
     bounds.extend([b"!redis|str|".to_vec(), b"!redis|str}".to_vec()]);
     bounds.sort();

@@ -47,9 +47,9 @@ fn flips_and_cuts() {
             for bit in [0x01, 0x80] {
                 let mut flipped = file.clone();
                 flipped[at] ^= bit;
-                ekvsnap::replay::survey(&flipped);
+                ekvsnap::replay::index(&flipped);
             }
-            ekvsnap::replay::survey(&file[..at]);
+            ekvsnap::replay::index(&file[..at]);
         }
     }
     let file = snapshot.build();

@@ -2,7 +2,7 @@
 
 use ekvsnap::decode::Options;
 use ekvsnap::format::Family;
-use ekvsnap::survey::Grain;
+use ekvsnap::index::Granularity;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -245,9 +245,9 @@ fn the_output_is_the_same_for_any_number_of_threads() {
 #[test]
 fn packed_buckets_are_the_same_for_any_number_of_threads_and_seams() {
     let bytes = many().build();
-    let grains = [Grain::default(), Grain { spacing: 1, piece: 1, unit: 1 }];
-    let trees = [(1, 0), (2, 0), (3, 1), (8, 1)].map(|(threads, grain)| {
-        let options = Options { threads, grain: grains[grain], include_orphans: true, ..packed() };
+    let granularities = [Granularity::default(), Granularity { checkpoint_interval: 1, read_size: 1, task_size: 1 }];
+    let trees = [(1, 0), (2, 0), (3, 1), (8, 1)].map(|(threads, granularity)| {
+        let options = Options { threads, granularity: granularities[granularity], include_orphans: true, ..packed() };
         run_with(std::slice::from_ref(&bytes), &options).unwrap().tree
     });
     assert!(trees[0].len() > 2500 && trees[1..].iter().all(|tree| *tree == trees[0]));

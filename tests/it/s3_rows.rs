@@ -2,7 +2,7 @@
 
 use ekvsnap::decode::Options;
 use ekvsnap::format::Family;
-use ekvsnap::survey::Grain;
+use ekvsnap::index::Granularity;
 use serde_json::json;
 
 use crate::kit::build::Snapshot;
@@ -313,8 +313,8 @@ fn malformed_keys_at_the_seams_are_not_lost() {
         }
     }
     for unit in [1, 100, 4 << 20] {
-        let grain = Grain { spacing: 1, piece: unit, unit };
-        let options = Options { grain, skip_damage: true, ..Options::default() };
+        let granularity = Granularity { checkpoint_interval: 1, read_size: unit, task_size: unit };
+        let options = Options { granularity, skip_damage: true, ..Options::default() };
         let decoded = run_with(&[s.build()], &options).unwrap();
         assert_eq!(decoded.text("ERRORS.jsonl").lines().count(), families.len() * part.len(), "{unit}");
         assert_eq!(decoded.text("s3/bkt/object"), "2");

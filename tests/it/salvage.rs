@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use ekvsnap::dataset::{DataSet, LossBook, Lost};
+use ekvsnap::dataset::{DataSet, Lost, SkipLog};
 use ekvsnap::format::Family;
 use ekvsnap::format::frame::{self, Entry, Step};
+use ekvsnap::index::Granularity;
 use ekvsnap::source::Source;
-use ekvsnap::survey::Grain;
 
 use crate::kit::build::{NOW, Snapshot};
 
@@ -17,7 +17,7 @@ const FAMILIES: [Family; 2] = [Family::Str, Family::S3Blob];
 /// Live rows of a few families, and what is not among them.
 fn lenient(file: Vec<u8>) -> (Rows, Vec<Lost>) {
     let sources = [Source::from_bytes("a.fsm", file)];
-    let set = DataSet::survey_with(&sources, None, Grain::default(), LossBook::new(true)).unwrap();
+    let set = DataSet::index_with(&sources, None, Granularity::default(), SkipLog::new(true)).unwrap();
     let mut rows = Rows::new();
     for family in FAMILIES {
         let mut range = set.family(family);
@@ -44,7 +44,7 @@ fn history() -> Vec<u8> {
 }
 
 fn entries(file: &[u8]) -> Vec<Entry<'_>> {
-    let (_, mut at) = ekvsnap::survey::stream(file).unwrap();
+    let (_, mut at) = ekvsnap::index::stream(file).unwrap();
     let mut all = Vec::new();
     while let Ok(Step::Entry(entry)) = frame::step(file, at) {
         at = entry.end;

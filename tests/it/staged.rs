@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use ekvsnap::decode::{Options, Silent, decode};
 use ekvsnap::format::frame::{self, Step};
 use ekvsnap::format::mvcc::{self, Operational};
+use ekvsnap::index::{self, Granularity};
 use ekvsnap::source::Source;
-use ekvsnap::survey::{self, Grain};
 
 use crate::kit::build::{NOW, Snapshot, Version, mvcc2, staged};
 use crate::kit::command::{code, ekvsnap};
@@ -27,7 +27,7 @@ const CORPORA: [&str; 8] = [
 /// The rows of a snapshot, each where `place` says: in the file as it is, or as a staged row of a job.
 fn moved(file: &[u8], place: impl Fn(&[u8], u64) -> Option<u64>) -> Vec<u8> {
     let mut out = Snapshot::new();
-    let mut at = survey::stream(file).unwrap().1;
+    let mut at = index::stream(file).unwrap().1;
     while let Step::Entry(entry) = frame::step(file, at).unwrap() {
         at = entry.end;
         if Operational::of(entry.raw_key, entry.raw_value).is_some() {
@@ -42,15 +42,15 @@ fn moved(file: &[u8], place: impl Fn(&[u8], u64) -> Option<u64>) -> Vec<u8> {
             None => out = out.raw(entry.raw_key, entry.raw_value),
         }
     }
-    let last = survey::last_commit_ts(&Source::from_bytes("x", file.to_vec())).unwrap();
+    let last = index::last_commit_ts(&Source::from_bytes("x", file.to_vec())).unwrap();
     out.last_commit(last).build()
 }
 
 /// Paths and digests of all files but the manifest.
-fn digests(file: &[u8], grain: Grain) -> BTreeSet<String> {
+fn digests(file: &[u8], granularity: Granularity) -> BTreeSet<String> {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
-    let options = Options { include_orphans: true, grain, ..Options::default() };
+    let options = Options { include_orphans: true, granularity, ..Options::default() };
     decode(&[Source::from_bytes("x.fsm", file.to_vec())], &out, &options, &Silent).unwrap_or_else(|e| panic!("{e}"));
     let sums = std::fs::read(out.join("CHECKSUMS")).unwrap();
     let lines = String::from_utf8_lossy(&sums).lines().map(str::to_owned).collect::<Vec<_>>();
@@ -67,16 +67,16 @@ fn hash(bytes: &[u8]) -> u64 {
 fn every_adapter_sees_staged_rows() {
     for name in CORPORA {
         for original in snapshots(&load(name)) {
-            let tiny = Grain { spacing: 200, piece: 1000, unit: 2000 };
-            let want = digests(&original, Grain::default());
+            let tiny = Granularity { checkpoint_interval: 200, read_size: 1000, task_size: 2000 };
+            let want = digests(&original, Granularity::default());
             let all = moved(&original, |_, _| Some(7));
             let keys = moved(&original, |key, _| Some(hash(key) % 3).filter(|job| *job > 0));
             let versions = moved(&original, |key, ts| Some((hash(key) ^ ts >> 5) & 1).filter(|job| *job > 0));
             for (how, file) in [("all", all), ("keys", keys), ("versions", versions)] {
-                for grain in [Grain::default(), tiny] {
-                    let got = digests(&file, grain);
+                for granularity in [Granularity::default(), tiny] {
+                    let got = digests(&file, granularity);
                     let differs: Vec<_> = want.symmetric_difference(&got).take(9).collect();
-                    assert!(differs.is_empty(), "{name} {how} {grain:?}: {differs:#?}");
+                    assert!(differs.is_empty(), "{name} {how} {granularity:?}: {differs:#?}");
                 }
             }
         }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::kit::build::{NOW, Snapshot, be, item, plain, sized};
 use crate::kit::{Tree, run_with};
 use ekvsnap::decode::Options;
-use ekvsnap::survey::Grain;
+use ekvsnap::index::Granularity;
 
 /// The trap of `container.md` §3.2, by hand: `a`, and keys that sort between two versions of `a`.
 #[test]
@@ -46,8 +46,8 @@ fn disorder_counts_for_the_family_it_is_in() {
     for i in 0..3000 {
         snapshot = snapshot.put(format!("!redis|str|xy{i:06}"), "v".repeat(400));
     }
-    for grain in [FINE, Grain::default()] {
-        let options = Options { grain, ..Options::default() };
+    for granularity in [FINE, Granularity::default()] {
+        let options = Options { granularity, ..Options::default() };
         let decoded = run_with(&[snapshot.build()], &options).unwrap();
         assert_eq!(decoded.below("redis/db_0/strings/").len(), 3002);
     }
@@ -85,7 +85,7 @@ fn naive(versions: &[Version], as_of: u64) -> BTreeMap<Vec<u8>, u8> {
 }
 
 /// Cuts so fine that every row is next to a seam.
-const FINE: Grain = Grain { spacing: 1, piece: 1, unit: 1 };
+const FINE: Granularity = Granularity { checkpoint_interval: 1, read_size: 1, task_size: 1 };
 
 /// Each version as a string, as a member of a set and as a field of a hash of its own, spread over the inputs.
 fn inputs(versions: &[Version], count: usize) -> Vec<Vec<u8>> {
@@ -130,8 +130,8 @@ proptest! {
         }
         let versions: Vec<Version> = unique.into_values().collect();
         let as_of = NOW + as_of;
-        let grain = if fine { FINE } else { Grain::default() };
-        let options = Options { as_of: Some(as_of), grain, ..Options::default() };
+        let granularity = if fine { FINE } else { Granularity::default() };
+        let options = Options { as_of: Some(as_of), granularity, ..Options::default() };
         let decoded = run_with(&inputs(&versions, count), &options).unwrap();
         let want = naive(&versions, as_of);
         let keys: Vec<Vec<u8>> = want.keys().cloned().collect();
@@ -168,12 +168,14 @@ fn nothing_is_lost_at_the_seams() {
         };
     }
     let file = snapshot.build();
-    for grain in [FINE, Grain { spacing: 100, piece: 300, unit: 1000 }, Grain::default()] {
+    for granularity in
+        [FINE, Granularity { checkpoint_interval: 100, read_size: 300, task_size: 1000 }, Granularity::default()]
+    {
         for threads in [1, 3] {
-            let options = Options { grain, threads, ..Options::default() };
+            let options = Options { granularity, threads, ..Options::default() };
             let decoded = run_with(std::slice::from_ref(&file), &options).unwrap();
             let count = |folder: &str| decoded.below(&format!("redis/db_0/{folder}/")).len();
-            assert_eq!((count("strings"), count("hashes"), count("lists")), (1500, 750, 750), "{grain:?}");
+            assert_eq!((count("strings"), count("hashes"), count("lists")), (1500, 750, 750), "{granularity:?}");
             assert!(decoded.warnings().is_empty(), "{:?}", decoded.warnings());
         }
     }

@@ -73,7 +73,7 @@ impl<'a> Tables<'a> {
         while let Some(row) = rows.next()? {
             match parse(set, &row) {
                 Ok(_) => tables.push(row),
-                Err(error) => set.tolerate(error)?,
+                Err(error) => set.skip(error)?,
             }
         }
         note_shared(rows.shared().into_iter().collect(), findings);

@@ -53,7 +53,7 @@ pub fn read<'a, V: Visitor<'a>>(
         task.visitor.committed(row.commit_ts);
         match walk.classify(row) {
             Ok(found) => task.take(found)?,
-            Err(error) => set.tolerate(error)?,
+            Err(error) => set.skip(error)?,
         }
     }
     task.report.shared = walk.shared();

@@ -89,11 +89,11 @@ impl<'w, 'r, 'a> Walk<'w, 'r, 'a> {
             match self.entry(&row, visitor) {
                 Ok(false) => {}
                 Ok(true) => return Ok(true),
-                Err(error) => self.inputs.set.tolerate(error)?,
+                Err(error) => self.inputs.set.skip(error)?,
             }
         }
         let started = self.start_next(visitor);
-        started.or_else(|error| self.inputs.set.tolerate(error).map(|()| true))
+        started.or_else(|error| self.inputs.set.skip(error).map(|()| true))
     }
 
     fn start_next(&mut self, visitor: &mut impl Visitor) -> Result<bool> {

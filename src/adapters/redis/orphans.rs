@@ -35,7 +35,7 @@ pub fn unreachable_items(
     }
     let filter = &options.filter;
     let found = find(set)?.into_iter();
-    let takes = |key: &[u8]| filter.judge(adapter::REDIS, key, &[], options.include_orphans);
+    let takes = |key: &[u8]| filter.classify(adapter::REDIS, key, &[], options.include_orphans);
     for (key, mut items) in found.filter(|(key, _)| filter.takes_type(Type::List.plural()) && takes(key)) {
         let finding = Finding::new(&findings::LIST_ORPHANS).with("user_key_len", key.len());
         findings.add(finding.with("items", items.len()).with("key", key));
@@ -59,13 +59,13 @@ fn find<'a>(set: &DataSet<'a>) -> Result<Orphans<'a>> {
         let (key, seq) = match split {
             Ok(split) => split,
             Err(fault) => {
-                set.tolerate(set.locate(row.fault(Family::ListItem, fault)))?;
+                set.skip(set.locate(row.fault(Family::ListItem, fault)))?;
                 continue;
             }
         };
         let window = match last {
             Some((same, window)) if same == key => window,
-            _ => window_of(set, key).or_else(|error| set.tolerate(error).map(|()| None))?,
+            _ => window_of(set, key).or_else(|error| set.skip(error).map(|()| None))?,
         };
         last = Some((key, window));
         if !window.is_some_and(|window| window.holds(seq)) {
@@ -113,7 +113,7 @@ pub fn malformed_keys(set: &DataSet<'_>, families: &[Family], findings: &mut Fin
                 let error = set.locate(row.fault(family, fault));
                 match family.is_auxiliary() {
                     true => planted(&error, findings),
-                    false => set.tolerate(error)?,
+                    false => set.skip(error)?,
                 }
             }
         }

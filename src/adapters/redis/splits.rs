@@ -3,7 +3,7 @@
 use crate::dataset::{DataSet, KeyRange, RowsOf};
 use crate::format::redis::{element_key, list};
 use crate::format::{Family, adapter, family::Class};
-use crate::survey::MALFORMED;
+use crate::index::MALFORMED;
 
 /// Most splits of a run, so that their number does not grow with the file.
 const MOST_SPLITS: usize = 4096;
@@ -46,7 +46,7 @@ impl Splits {
     /// Cuts all Redis keys of `set` into splits.
     pub fn new(set: &DataSet<'_>) -> Splits {
         let mut found = Splits { all: splits(set), simple: Vec::new(), runs: Vec::new(), malformed: Vec::new() };
-        let segments = set.groups().iter().flat_map(|group| &group.survey.segments);
+        let segments = set.groups().iter().flat_map(|group| &group.index.segments);
         let mut kinds: Vec<(Family, u32)> = segments.map(|s| (s.family, s.len)).collect();
         kinds.extend(set.overlay_families());
         kinds.sort_unstable();
@@ -100,12 +100,12 @@ fn splits(set: &DataSet<'_>) -> Vec<Split> {
     let mut samples: Vec<&[u8]> = Vec::new();
     let mut spacing = usize::MAX;
     for group in set.groups() {
-        let checkpoints = &group.survey.checkpoints;
+        let checkpoints = &group.index.checkpoints;
         spacing = spacing.min(checkpoints.spacing());
         samples.extend(checkpoints.positions().iter().filter_map(|at| user_key(group.user_key_at(*at)?)));
     }
     samples.sort_unstable();
-    let every = (set.grain().unit / spacing).max(samples.len() / MOST_SPLITS).max(1);
+    let every = (set.granularity().task_size / spacing).max(samples.len() / MOST_SPLITS).max(1);
     let mut cuts: Vec<Vec<u8>> = Vec::new();
     for sample in samples.iter().skip(every).step_by(every) {
         let cut = &sample[..sample.len().min(BOUNDARY)];

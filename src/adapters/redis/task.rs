@@ -258,7 +258,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
     }
 
     fn orphan_ttl(&mut self, key: &'a [u8], row: &Row<'a>, ms: u64) -> Result<()> {
-        if !self.options.filter.judge(adapter::REDIS, key, &[], self.options.include_orphans) {
+        if !self.options.filter.classify(adapter::REDIS, key, &[], self.options.include_orphans) {
             return Ok(());
         }
         let finding = Finding::new(&findings::ORPHAN_TTL).with("key", key).with("expire_at_ms", ms);
@@ -272,7 +272,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
             return Ok(());
         }
         let filter = &self.options.filter;
-        let taken = || filter.judge(adapter::REDIS, key, &[], self.options.include_orphans);
+        let taken = || filter.classify(adapter::REDIS, key, &[], self.options.include_orphans);
         let wanted = self.takes_all || (filter.takes_type(Type::Stream.plural()) && taken());
         if !wanted {
             return Ok(());
@@ -303,7 +303,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         let entries = merge.stream(i).family == Family::StreamEntry;
         while let Some(head) = merge.stream(i).take(key)? {
             if entries && let Err(error) = stream::id_of(self.set, &head) {
-                self.set.tolerate(error)?;
+                self.set.skip(error)?;
             }
         }
         Ok(())

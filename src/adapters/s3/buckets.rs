@@ -52,7 +52,7 @@ impl<'a> Buckets<'a> {
             let (name, generation) = match parse(set, family, &row, record) {
                 Ok(record) => record,
                 Err(error) => {
-                    set.tolerate(error)?;
+                    set.skip(error)?;
                     continue;
                 }
             };
@@ -74,7 +74,7 @@ impl<'a> Buckets<'a> {
             let (name, last) = match parse(set, family, &row, counter) {
                 Ok((name, last)) => (name, Some(last)),
                 Err(error) => {
-                    set.tolerate(error)?;
+                    set.skip(error)?;
                     continue;
                 }
             };

@@ -61,7 +61,7 @@ impl<'s, 'a> Stream<'s, 'a> {
         while let Some(row) = self.rows.next()? {
             let suffix = self.family.suffix(row.user_key);
             if let Err(error) = parse(self.set, self.family, &row, check_key(self.family, suffix)) {
-                self.set.tolerate(error)?;
+                self.set.skip(error)?;
                 continue;
             }
             let object = object_len(suffix).unwrap_or_default();

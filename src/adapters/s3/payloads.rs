@@ -121,7 +121,7 @@ fn check_slice(set: &DataSet<'_>, lo: &[u8], hi: &[u8]) -> Result<u64> {
     while let Some(row) = rows.next()? {
         match check_row(set, &row) {
             Ok(_) => count += 1,
-            Err(error) => set.tolerate(error)?,
+            Err(error) => set.skip(error)?,
         }
     }
     Ok(count)

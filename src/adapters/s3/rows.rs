@@ -19,7 +19,7 @@ pub fn check_value<T>(
     match row {
         Some(row) => match parse(set, family, &row, parsed(row.body)) {
             Ok(_) => Ok(true),
-            Err(error) => set.tolerate(error).map(|()| true),
+            Err(error) => set.skip(error).map(|()| true),
         },
         None => Ok(false),
     }

@@ -59,7 +59,7 @@ pub fn live_keys<'a>(
         match parse(set, family, &row, ObjectKey::parse(family.suffix(row.user_key))) {
             Ok(key) if buckets.standing(&key) == Standing::Live => each(key),
             Ok(_) => {}
-            Err(error) => set.tolerate(error)?,
+            Err(error) => set.skip(error)?,
         }
     }
     Ok(())
@@ -67,7 +67,7 @@ pub fn live_keys<'a>(
 
 /// All splits, in order; together they cover every key. They do not depend on the number of threads.
 pub fn splits(set: &DataSet<'_>) -> Vec<Split> {
-    let bytes = SPLIT.min(set.grain().unit);
+    let bytes = SPLIT.min(set.granularity().task_size);
     let mut objects: Vec<&[u8]> = set.groups().iter().flat_map(|group| objects_of(group, bytes)).collect();
     objects.sort_unstable();
     let cuts = short_cuts(&objects);
@@ -97,7 +97,7 @@ fn short_cuts(objects: &[&[u8]]) -> Vec<Vec<u8>> {
 /// What the keys of an object begin with, for the first object of every so many bytes of one input.
 fn objects_of<'g>(group: &'g Group<'_>, bytes: usize) -> impl Iterator<Item = &'g [u8]> {
     let mut next = bytes;
-    let spaced = group.survey.checkpoints.positions().iter().copied().filter(move |at| {
+    let spaced = group.index.checkpoints.positions().iter().copied().filter(move |at| {
         let due = *at >= next;
         if due {
             next = at.saturating_add(bytes);

@@ -104,7 +104,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         let size = |row: &Row<'a>| Manifest::parse(&Bump::new(), row.body).map(|manifest| manifest.size_bytes);
         let sized = |row: &Row<'a>| size(row).map_or(true, |n| filter.takes_size(u64::try_from(n).unwrap_or(0)));
         let given = (head.is_some() && standing == Standing::Live) || self.options.include_orphans;
-        let taken = filter.judge(adapter::S3, &key.bucket, &[&key.object], given);
+        let taken = filter.classify(adapter::S3, &key.bucket, &[&key.object], given);
         taken && (!filter.has_sizes() || head.is_none_or(sized))
     }
 

@@ -18,7 +18,7 @@ pub fn unfinished_uploads(
     filter: &Filter,
     mut each: impl FnMut(&UploadRow<'_>) -> Result<()>,
 ) -> Result<()> {
-    let lost = |error| set.tolerate(error);
+    let lost = |error| set.skip(error);
     uploads_of(set, Family::S3Upload, filter, &lost, &mut each)?;
     uploads_of(set, Family::S3UploadPart, filter, &lost, &mut each)
 }

@@ -160,7 +160,7 @@ pub fn read<'a>(
             _ => task.side_record(family, &row, visitor),
         };
         if let Err(fault) = given {
-            set.tolerate(set.locate(row.fault(family, fault)))?;
+            set.skip(set.locate(row.fault(family, fault)))?;
         }
         arena.reset();
     }

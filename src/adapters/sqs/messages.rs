@@ -108,7 +108,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         self.each_row(rows, |row| {
             match Parsed::new(row, keys, arena) {
                 Ok(message) => messages.push(message),
-                Err(fault) => self.set.tolerate(self.set.locate(row.fault(Family::SqsData, fault)))?,
+                Err(fault) => self.set.skip(self.set.locate(row.fault(Family::SqsData, fault)))?,
             }
             Ok(())
         })?;

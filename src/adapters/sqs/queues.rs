@@ -164,7 +164,7 @@ impl<'a> Queues<'a> {
                     each(&Queue { encoded, name: &name, record: &record, last_sequence: known.last_sequence })?;
                     known.check(&name, &record, findings);
                 }
-                Err(fault) => set.tolerate(set.locate(row.fault(Family::SqsQueue, fault)))?,
+                Err(fault) => set.skip(set.locate(row.fault(Family::SqsQueue, fault)))?,
             }
             arena.reset();
         }
@@ -179,7 +179,7 @@ impl<'a> Queues<'a> {
 
 /// Whether a queue is asked for, by Q; `written`: something of it is there to be written.
 pub(super) fn is_wanted(queue: &[u8], filter: &Filter, written: bool) -> bool {
-    filter.is_trivial() || filter.judge(adapter::SQS, &name_of(queue), &[], written)
+    filter.is_trivial() || filter.classify(adapter::SQS, &name_of(queue), &[], written)
 }
 
 /// The name of a queue. Q was checked when its row was read; should it not decode, it stands for itself.
@@ -197,7 +197,7 @@ fn each<'a>(
     let mut rows = set.family(family);
     while let Some(row) = rows.next()? {
         if let Err(fault) = take(row, family.suffix(row.user_key)) {
-            set.tolerate(set.locate(row.fault(family, fault)))?;
+            set.skip(set.locate(row.fault(family, fault)))?;
         }
     }
     shared.extend(rows.shared());

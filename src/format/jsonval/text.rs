@@ -24,7 +24,7 @@ pub(super) fn paired_surrogates(text: &[u8]) -> Vec<u8> {
         let (_, escape) = rest.split_at_mut(at);
         let skip = match (surrogate(escape), escape.get(6..).and_then(surrogate)) {
             (Some(Half::High), Some(Half::Low)) => 12,
-            (Some(_), _) => mend(escape),
+            (Some(_), _) => recover(escape),
             (None, _) => 2,
         };
         rest = escape.get_mut(skip..).unwrap_or_default();
@@ -54,7 +54,7 @@ fn surrogate(text: &[u8]) -> Option<Half> {
 }
 
 /// Overwrites the digits of an escape; gives its length.
-fn mend(escape: &mut [u8]) -> usize {
+fn recover(escape: &mut [u8]) -> usize {
     if let Some(digits) = escape.get_mut(2..6) {
         digits.copy_from_slice(b"fffd");
     }

@@ -4,7 +4,7 @@ use super::findings;
 use super::render::ItemRenderer;
 use crate::format::adapter;
 use crate::model::dynamodb::{Item, Table};
-use crate::output::unit::UnitOut;
+use crate::output::split::SplitOutput;
 use crate::report::Finding;
 
 /// What was written of one scope and is not in the tally yet: scopes change rarely.
@@ -18,7 +18,7 @@ pub struct Count {
 
 impl Count {
     /// Counts an object.
-    pub fn add(&mut self, out: &mut UnitOut<'_>, scope: &str, kind: &'static str, bytes: u64) {
+    pub fn add(&mut self, out: &mut SplitOutput<'_>, scope: &str, kind: &'static str, bytes: u64) {
         if (self.kind, self.scope.as_str()) != (kind, scope) {
             self.flush(out);
             (self.scope, self.kind) = (scope.to_owned(), kind);
@@ -28,7 +28,7 @@ impl Count {
     }
 
     /// Hands over what was counted.
-    pub fn flush(&mut self, out: &mut UnitOut<'_>) {
+    pub fn flush(&mut self, out: &mut SplitOutput<'_>) {
         let count = std::mem::take(self);
         if count.objects > 0 {
             out.tally.add(adapter::DYNAMODB, &count.scope, count.kind, count.objects, count.bytes);
@@ -37,7 +37,7 @@ impl Count {
 }
 
 /// Warns about values that the renderer had to make up.
-pub fn note_untyped(renderer: &mut ItemRenderer<'_>, out: &mut UnitOut<'_>, table: &Table, item: &Item<'_>) {
+pub fn note_untyped(renderer: &mut ItemRenderer<'_>, out: &mut SplitOutput<'_>, table: &Table, item: &Item<'_>) {
     let values = renderer.take_untyped();
     if values > 0 {
         let finding = Finding::new(&findings::UNTYPED).with("table", table.name.as_slice()).with("values", values);

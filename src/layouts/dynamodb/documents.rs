@@ -12,8 +12,8 @@ use crate::options::{Layout, Options};
 use crate::output::json::{self, Escape};
 use crate::output::observer::Object;
 use crate::output::out::Out as _;
+use crate::output::split::{Collector, SplitOutput};
 use crate::output::tree::Dir;
-use crate::output::unit::{Collector, UnitOut};
 
 /// Writes every table's schema; in a tree, the folder of its items is made, which is there even if the table is empty.
 ///
@@ -21,14 +21,14 @@ use crate::output::unit::{Collector, UnitOut};
 /// A failed write.
 pub fn write(tables: &Tables<'_>, options: &Options, collector: &mut Collector<'_>) -> Result<()> {
     for table in tables.wanted(&options.filter) {
-        let mut out = UnitOut::new(collector.tree());
+        let mut out = SplitOutput::new(collector.tree());
         let paths = Paths::of(&table);
         let (dir, name) = place(&paths, options.layout, &mut out)?;
         let mut file = out.grow(&dir, name.as_bytes());
         if let Some(schema) = tables.stored(table.place) {
             render::schema(&schema, options.for_restore, &mut file);
         }
-        let value = if out.is_observed() { file.mark() } else { None };
+        let value = if out.is_observed() { file.fingerprint() } else { None };
         let size = out.finish(file)?;
         if let Some(objects) = out.objects() {
             objects.add(&Object::scope(adapter::DYNAMODB, "tables", &paths.scope, size, value));
@@ -49,7 +49,7 @@ pub fn generations(
     options: &Options,
     collector: &mut Collector<'_>,
 ) -> Result<()> {
-    let mut out = UnitOut::new(collector.tree());
+    let mut out = SplitOutput::new(collector.tree());
     let path = paths::generations();
     dynamodb::counters(set, tables, &options.filter, |name, generation| {
         let lines = out.lines(&path);
@@ -62,7 +62,7 @@ pub fn generations(
     collector.take(out)
 }
 
-fn place(paths: &Paths, layout: Layout, out: &mut UnitOut<'_>) -> Result<(Arc<Dir>, String)> {
+fn place(paths: &Paths, layout: Layout, out: &mut SplitOutput<'_>) -> Result<(Arc<Dir>, String)> {
     if layout.is_packed() {
         return Ok((out.dir("dynamodb")?, format!("{}{PACKED_DOCUMENT}", paths.scope)));
     }

@@ -11,7 +11,7 @@ use crate::format::{Family, dynamodb, hex};
 use crate::model::dynamodb::{Item, StaleItem, StoredItem, Table, Visitor};
 use crate::output::json::{self, Escape};
 use crate::output::out::Out as _;
-use crate::output::unit::UnitOut;
+use crate::output::split::SplitOutput;
 
 /// What identifies an item in its table: the SHA-256 of its packed line.
 pub(super) type Digest = [u8; 32];
@@ -43,7 +43,7 @@ impl<'w, W> WithRows<'w, '_, W> {
 }
 
 /// Appends the lines of a split to their file.
-pub(super) fn append(lines: &[u8], out: &mut UnitOut<'_>) {
+pub(super) fn append(lines: &[u8], out: &mut SplitOutput<'_>) {
     if !lines.is_empty() {
         out.lines(&paths::rows()).extend_from_slice(lines);
     }

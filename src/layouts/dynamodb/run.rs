@@ -6,7 +6,7 @@ use crate::dataset::{DataSet, KeyRange};
 use crate::error::Result;
 use crate::model::dynamodb::Visitor;
 use crate::options::Options;
-use crate::output::unit::{Collector, UnitOut, Writes};
+use crate::output::split::{Collector, SplitOutput, Writes};
 use crate::run::engine::{self, Done};
 use crate::run::{Job, note_shared, step};
 
@@ -19,7 +19,7 @@ pub trait Writer<'a, 't>: Visitor<'a> {
     ///
     /// # Errors
     /// What was still held cannot be written.
-    fn finish(self) -> Result<(UnitOut<'t>, Self::Share)>;
+    fn finish(self) -> Result<(SplitOutput<'t>, Self::Share)>;
 }
 
 /// What a split gives to those behind it.
@@ -40,7 +40,7 @@ pub trait Gather<'t> {
 }
 
 struct Written<'t, S> {
-    out: UnitOut<'t>,
+    out: SplitOutput<'t>,
     share: S,
     report: Report,
 }
@@ -59,7 +59,7 @@ pub fn write_splits<'a, 't, W, G>(
     job: &mut Job<'_, 'a, 't>,
     tables: &Tables<'_>,
     splits: &[KeyRange],
-    begin: &(impl Fn(UnitOut<'t>) -> W + Sync),
+    begin: &(impl Fn(SplitOutput<'t>) -> W + Sync),
     gather: &mut G,
 ) -> Result<()>
 where
@@ -72,7 +72,7 @@ where
     let collector = &mut *job.collector;
     engine::run_with(
         splits.len(),
-        |i| write_split(set, tables, &splits[i], options, begin(UnitOut::new(tree))),
+        |i| write_split(set, tables, &splits[i], options, begin(SplitOutput::new(tree))),
         |written| {
             step(progress, tree);
             let Written { out, share, report } = written;

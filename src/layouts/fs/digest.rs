@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::output::checksums::{Digest, Sum};
 use crate::output::extents::ExtentsHash;
-use crate::output::observer::{Hasher, Mark};
+use crate::output::observer::{Fingerprint, Hasher};
 
 /// Holes of so many bytes are hashed as the zeros that they read as; a file with more has a digest of its extents.
 pub const MOST_ZEROS: u64 = 64 << 20;
@@ -37,7 +37,7 @@ impl Summer {
         Summer { hash, at: 0 }
     }
 
-    /// The same for a mark.
+    /// The same for a fingerprint.
     pub fn marking(holes: u64, hasher: Hasher) -> Summer {
         let extents = holes > MOST_ZEROS;
         Summer {
@@ -46,13 +46,13 @@ impl Summer {
         }
     }
 
-    /// The mark, at the end of a file of this size.
-    pub fn mark(mut self, size: u64) -> Mark {
+    /// The fingerprint, at the end of a file of this size.
+    pub fn fingerprint(mut self, size: u64) -> Fingerprint {
         self.skip_to(size);
         match self.hash {
-            Hash::Marked(hash) => hash.mark(),
+            Hash::Marked(hash) => hash.fingerprint(),
             Hash::Extents(hash) => hash.finish().first_chunk().copied().unwrap_or_default(),
-            Hash::None | Hash::Whole(_) => Mark::default(),
+            Hash::None | Hash::Whole(_) => Fingerprint::default(),
         }
     }
 

@@ -35,7 +35,7 @@ pub use digest::MOST_ZEROS;
 use crate::adapters::fs::{Census, Chunks, Deleted, Inputs, InternalRows, LinkTable, Unreached, Walk, compare_usage};
 use crate::error::Result;
 use crate::options::ObjectName;
-use crate::output::unit::UnitOut;
+use crate::output::split::SplitOutput;
 use crate::report::Findings;
 use crate::run::sort::Sorted;
 use crate::run::{Job, engine, step};
@@ -61,7 +61,7 @@ pub(crate) fn files(job: &mut Job<'_, '_, '_>) -> Result<()> {
     if !inputs.have_rows()? {
         return Ok(());
     }
-    let mut lines = UnitOut::new(job.tree);
+    let mut lines = SplitOutput::new(job.tree);
     lines.log(write::METADATA);
     job.collector.take(lines)?;
     let told = job.tree.observer().is_some();

@@ -14,8 +14,8 @@ use crate::error::Result;
 use crate::format::hex;
 use crate::output::checksums::Sum;
 use crate::output::json::{self, Escape};
-use crate::output::observer::Mark;
-use crate::output::unit::Growing;
+use crate::output::observer::Fingerprint;
+use crate::output::split::SpillWriter;
 
 /// What is told of a file's content.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +24,8 @@ pub struct Content {
     pub sum: Option<Sum>,
     /// Bytes of it that are stored.
     pub stored: u64,
-    /// Its mark, if objects are told with marks.
-    pub mark: Option<Mark>,
+    /// Its fingerprint, if objects are told with fingerprints.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// Writes the line of a file or directory.
@@ -37,7 +37,7 @@ pub fn line(
     planned: &Planned,
     content: Option<&Content>,
     names: Names,
-    out: &mut Growing<'_>,
+    out: &mut SpillWriter<'_>,
 ) -> Result<()> {
     begin(planned, names, &mut out.buffer);
     if let Some(content) = content {
@@ -116,7 +116,7 @@ fn described(content: &Content, line: &mut Vec<u8>) {
 }
 
 /// There is no bound to their number, so they are spilled.
-fn holes(mut holes: Holes<'_, '_>, out: &mut Growing<'_>) -> Result<()> {
+fn holes(mut holes: Holes<'_, '_>, out: &mut SpillWriter<'_>) -> Result<()> {
     member("holes", &mut out.buffer);
     let mut before = b'[';
     while let Some((offset, len)) = holes.next()? {

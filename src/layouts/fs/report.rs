@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::format::adapter;
 use crate::output::json;
 use crate::output::nested::Nested;
-use crate::output::unit::UnitOut;
+use crate::output::split::SplitOutput;
 use crate::run::Job;
 
 /// The report.
@@ -52,7 +52,7 @@ pub fn write(job: &mut Job<'_, '_, '_>, counted: Option<&Counted<'_>>) -> Result
         });
     });
     text.push(b'\n');
-    let mut out = UnitOut::new(job.tree);
+    let mut out = SplitOutput::new(job.tree);
     let (folder, name) = REPORT.split_once('/').unwrap_or_default();
     let dir = out.dir(folder)?;
     out.put(&dir, name.as_bytes(), &text)?;

@@ -23,12 +23,12 @@ impl Task<'_, '_, '_> {
             sum.iter_mut().for_each(|sum| sum.add(offset, bytes));
             stored += bytes.len() as u64;
         }
-        let mark = sum.map(|sum| sum.mark(planned.node.inode.size));
-        Ok(Content { sum: None, stored, mark })
+        let fingerprint = sum.map(|sum| sum.fingerprint(planned.node.inode.size));
+        Ok(Content { sum: None, stored, fingerprint })
     }
 
     /// Tells of what has a path. When something was read or its inode changed says nothing about it: these times are left out of
-    /// the mark, and so is what only the server's bookkeeping needs.
+    /// the fingerprint, and so is what only the server's bookkeeping needs.
     pub(super) fn tell(&mut self, planned: &Planned, content: Option<&Content>) -> Result<()> {
         let Some(objects) = self.out.objects() else { return Ok(()) };
         let key = match (&planned.named, &planned.key) {
@@ -42,10 +42,11 @@ impl Task<'_, '_, '_> {
         let (value, rest) = match objects.secret() {
             None => (None, None),
             Some(secret) => {
-                let mark = content.and_then(|content| content.mark).unwrap_or_default();
-                let value = secret.mark(&[&mark[..], kind.as_bytes(), &inode.size.to_le_bytes()].concat());
+                let fingerprint = content.and_then(|content| content.fingerprint).unwrap_or_default();
+                let value =
+                    secret.fingerprint(&[&fingerprint[..], kind.as_bytes(), &inode.size.to_le_bytes()].concat());
                 let owner = [inode.mode, inode.uid, inode.gid].map(u32::to_le_bytes);
-                let rest = secret.mark(&[owner.as_flattened(), &inode.mtime.to_le_bytes()].concat());
+                let rest = secret.fingerprint(&[owner.as_flattened(), &inode.mtime.to_le_bytes()].concat());
                 (Some(value), Some(rest))
             }
         };

@@ -15,8 +15,8 @@ use crate::format::fs::Inode;
 use crate::output::checksums::Sum;
 use crate::output::members::{Attributes, Member, MemberKind};
 use crate::output::names::keymap_line;
+use crate::output::split::SplitOutput;
 use crate::output::tree::Tree;
-use crate::output::unit::UnitOut;
 use crate::report::{Level, Value};
 
 /// Lines about all files and directories.
@@ -40,7 +40,7 @@ pub struct Context<'c, 'a, 't> {
 /// One of them.
 pub(super) struct Task<'c, 'a, 't> {
     pub cx: Context<'c, 'a, 't>,
-    pub out: UnitOut<'t>,
+    pub out: SplitOutput<'t>,
     lines: usize,
     arena: Bump,
 }
@@ -49,8 +49,8 @@ pub(super) struct Task<'c, 'a, 't> {
 ///
 /// # Errors
 /// A file that cannot be written, or an input that changed.
-pub fn write<'t>(cx: Context<'_, '_, 't>, batch: Batch) -> Result<UnitOut<'t>> {
-    let mut out = UnitOut::new(cx.tree);
+pub fn write<'t>(cx: Context<'_, '_, 't>, batch: Batch) -> Result<SplitOutput<'t>> {
+    let mut out = SplitOutput::new(cx.tree);
     out.findings = batch.findings;
     let lines = out.log(METADATA);
     let mut task = Task { cx, out, lines, arena: Bump::new() };
@@ -133,7 +133,7 @@ impl Task<'_, '_, '_> {
                 let most = "the output's file system can hold";
                 let error = if too_big { too_large(self.cx.set, &planned.node, most) } else { error };
                 skip_content(self.cx.set, &planned.node, error)?;
-                Content { sum: None, stored: self.stored(planned)?, mark: None }
+                Content { sum: None, stored: self.stored(planned)?, fingerprint: None }
             }
         };
         if matches!(content.sum, Some(Sum::Extents(_))) {
@@ -188,6 +188,6 @@ impl Task<'_, '_, '_> {
         let sum = sum.finish(size);
         let place = self.out.finish_known(file, sum)?;
         self.member(planned, MemberKind::File(place));
-        Ok(Content { sum: Some(sum), stored, mark: None })
+        Ok(Content { sum: Some(sum), stored, fingerprint: None })
     }
 }

@@ -15,40 +15,40 @@ use crate::model::redis::{Key, Standing, StreamEnd, Type, Visitor};
 use crate::options::Options;
 use crate::options::filter::Filter;
 use crate::output::json::{self, Escape};
-use crate::output::observer::{Mark, Object};
+use crate::output::observer::{Fingerprint, Object};
 use crate::output::out::Out;
-use crate::output::unit::{Growing, UnitOut};
+use crate::output::split::{SpillWriter, SplitOutput};
 
 /// Strings of so many bytes, with their keys, are not held as a line.
 const LARGE: usize = 128 << 10;
 
 /// Writes a line for each key.
 pub(crate) struct Lines<'o, 't> {
-    out: UnitOut<'t>,
+    out: SplitOutput<'t>,
     filter: &'o Filter,
     marks_bare: bool,
     /// The files in use: folder of the base, name, and which of the unit's logs it is.
     logs: Vec<(&'static str, &'static str, usize)>,
     /// The line of the collection at hand, or the lines of the stream, and how many elements there are.
-    open: Option<Growing<'t>>,
+    open: Option<SpillWriter<'t>>,
     elements: u64,
     counts: Counts,
 }
 
 impl<'o, 't> Writer<'o, 't> for Lines<'o, 't> {
-    fn new(out: UnitOut<'t>, options: &'o Options) -> Self {
+    fn new(out: SplitOutput<'t>, options: &'o Options) -> Self {
         let (filter, marks_bare) = (&options.filter, options.for_restore);
         Lines { out, filter, marks_bare, logs: Vec::new(), open: None, elements: 0, counts: Counts::default() }
     }
 
-    fn prepare(mut out: UnitOut<'t>, _: &Options) -> Result<UnitOut<'t>> {
+    fn prepare(mut out: SplitOutput<'t>, _: &Options) -> Result<SplitOutput<'t>> {
         for kind in Type::ALL {
             out.log(&paths::lines(Standing::Served, kind));
         }
         Ok(out)
     }
 
-    fn finish(mut self) -> Result<UnitOut<'t>> {
+    fn finish(mut self) -> Result<SplitOutput<'t>> {
         self.counts.flush(&mut self.out.tally);
         Ok(self.out)
     }
@@ -75,15 +75,15 @@ impl<'t> Lines<'_, 't> {
         let bytes = [key.name, value].map(|bytes| json::bytes_length(bytes, Escape::Html)).iter().sum::<usize>() + ends;
         self.counts.add(key, bytes as u64);
         let secret = self.out.objects().and_then(|objects| objects.secret());
-        let value = secret.map(|secret| secret.mark(value));
+        let value = secret.map(|secret| secret.fingerprint(value));
         self.tell(key, bytes as u64, value);
         Ok(())
     }
 
-    /// Tells of a key whose value has this mark.
-    fn tell(&mut self, key: &Key<'_>, size: u64, value: Option<Mark>) {
+    /// Tells of a key whose value has this fingerprint.
+    fn tell(&mut self, key: &Key<'_>, size: u64, value: Option<Fingerprint>) {
         let Some(objects) = self.out.objects().filter(|_| key.standing == Standing::Served) else { return };
-        let rest = objects.secret().map(|secret| secret.mark(&key.expire_at_ms.map_or([0; 9], in_full)));
+        let rest = objects.secret().map(|secret| secret.fingerprint(&key.expire_at_ms.map_or([0; 9], in_full)));
         let Key { name: key, kind, expire_at_ms, .. } = *key;
         let (adapter, scope, kind) = (adapter::REDIS, SCOPE, kind.plural());
         objects.add(&Object { adapter, scope, kind, key, range: None, size, expire_at_ms, value, rest });
@@ -91,7 +91,7 @@ impl<'t> Lines<'_, 't> {
 
     /// The collection at hand, before its next element.
     #[inline]
-    fn element(&mut self) -> Result<&mut Growing<'t>> {
+    fn element(&mut self) -> Result<&mut SpillWriter<'t>> {
         let line = self.open.as_mut().ok_or_else(redis::not_begun)?;
         if self.elements > 0 {
             line.buffer().push(b',');
@@ -188,7 +188,7 @@ impl Visitor for Lines<'_, '_> {
         } else {
             line.buffer().push(b']');
         }
-        let value = if self.out.is_observed() { line.mark() } else { None };
+        let value = if self.out.is_observed() { line.fingerprint() } else { None };
         close(key.expire_at_ms, &mut line);
         let bytes = redis::finish(&mut self.out, line, self.filter, key, &mut self.counts)?;
         if let Some(bytes) = bytes.filter(|_| self.out.is_observed()) {

@@ -11,8 +11,8 @@ use crate::layouts::s3::paths::INDEX;
 use crate::layouts::s3::{Body, Describe, folder, render};
 use crate::model::s3::Object;
 use crate::options::Options;
+use crate::output::split::{Collector, SplitOutput};
 use crate::output::tree::Tree;
-use crate::output::unit::{Collector, UnitOut};
 
 /// Where the objects of a bucket are listed.
 fn index_path(bucket: &[u8]) -> String {
@@ -27,7 +27,7 @@ pub(crate) struct Lines {
 }
 
 impl Describe for Lines {
-    fn object(&mut self, object: &Object<'_>, body: &Body<'_>, out: &mut UnitOut<'_>) -> Result<()> {
+    fn object(&mut self, object: &Object<'_>, body: &Body<'_>, out: &mut SplitOutput<'_>) -> Result<()> {
         let bucket = &*object.key.bucket;
         if self.buckets.last().is_none_or(|last| last.as_slice() != bucket) {
             // Buckets come one after the other: the one before gets no more lines.
@@ -81,8 +81,8 @@ impl<'b, 'a> Indexes<'b, 'a> {
     ///
     /// # Errors
     /// A failed write.
-    pub fn empty<'t>(&self, options: &Options, tree: &'t Tree) -> Result<UnitOut<'t>> {
-        let mut out = UnitOut::new(tree);
+    pub fn empty<'t>(&self, options: &Options, tree: &'t Tree) -> Result<SplitOutput<'t>> {
+        let mut out = SplitOutput::new(tree);
         for at in (0..self.buckets.len()).filter(|at| !self.filled[*at] && self.buckets.has_record(*at)) {
             let bucket = self.buckets.name(at);
             if options.filter.takes_scope(adapter::S3, bucket) {

@@ -19,7 +19,7 @@ use crate::layouts::sqs::{self, Place, names};
 use crate::model::sqs::{Queue, RecordKind, Records};
 use crate::options::Options;
 use crate::output::observer::Object;
-use crate::output::unit::UnitOut;
+use crate::output::split::SplitOutput;
 
 /// The paths of lines.
 pub(crate) struct Paths;
@@ -48,14 +48,14 @@ impl sqs::Paths for Paths {
         document: &[u8],
         options: &Options,
         gets_lines: &dyn Fn(&Records<'_>) -> bool,
-        out: &mut UnitOut<'_>,
+        out: &mut SplitOutput<'_>,
     ) -> Result<()> {
         let stem = names::queue_stem(queue.name);
         let dir = out.dir("sqs")?;
         out.put(&dir, format!("{stem}.queue.json").as_bytes(), document)?;
         out.tally.scope(adapter::SQS, &stem);
         if let Some(objects) = out.objects() {
-            let value = objects.secret().map(|secret| secret.mark(document));
+            let value = objects.secret().map(|secret| secret.fingerprint(document));
             objects.add(&Object::scope(adapter::SQS, "queues", &stem, document.len() as u64, value));
         }
         let gets_none = |kind| !gets_lines(&Records { queue: queue.encoded, kind });

@@ -11,7 +11,7 @@ use super::page::{self, Encoded, Sizes};
 use super::rows::{LENGTH, Leaf, Pairs, Rendered, Shape};
 use super::statistics;
 use crate::error::{Error, Result};
-use crate::output::unit::Growing;
+use crate::output::split::SpillWriter;
 
 /// Bytes of a page before it is compressed, about: a reader holds one of each column.
 const PAGE: usize = 1 << 20;
@@ -57,7 +57,7 @@ impl Writer {
         leaf: &Leaf,
         descr: ColumnDescPtr,
         at: u64,
-        to: &mut Growing<'_>,
+        to: &mut SpillWriter<'_>,
     ) -> Result<ColumnChunkMetaData> {
         let written = match Dictionary::of(leaf) {
             Some(dictionary) => self.with_dictionary(&dictionary, leaf, to)?,
@@ -66,7 +66,7 @@ impl Writer {
         described(descr, at, &written, statistics::of(leaf)).map_err(|error| refused(&error))
     }
 
-    fn plain(&mut self, leaf: &Leaf, to: &mut Growing<'_>) -> Result<Written> {
+    fn plain(&mut self, leaf: &Leaf, to: &mut SpillWriter<'_>) -> Result<Written> {
         let mut written =
             Written { values: leaf.levels() as u64, raw: 0, stored: 0, dictionary: None, compressed: true };
         let mut from = Place::default();
@@ -97,7 +97,12 @@ impl Writer {
         Ok(written)
     }
 
-    fn with_dictionary(&mut self, dictionary: &Dictionary<'_>, leaf: &Leaf, to: &mut Growing<'_>) -> Result<Written> {
+    fn with_dictionary(
+        &mut self,
+        dictionary: &Dictionary<'_>,
+        leaf: &Leaf,
+        to: &mut SpillWriter<'_>,
+    ) -> Result<Written> {
         self.raw.clear();
         dictionary.values.iter().for_each(|value| self.raw.extend_from_slice(value));
         let values = dictionary.values.len() as u32;
@@ -118,7 +123,7 @@ impl Writer {
         &mut self,
         values: Option<&[u8]>,
         header: impl Fn(Sizes, &mut Vec<u8>),
-        to: &mut Growing<'_>,
+        to: &mut SpillWriter<'_>,
     ) -> Result<(u64, u64)> {
         let raw = values.unwrap_or(&self.raw);
         self.stored.clear();
@@ -235,7 +240,7 @@ impl<'c> LargeLeaf<'c> {
     ///
     /// # Errors
     /// A failed write, or a page of more than 2 GiB, which the format does not have.
-    pub fn chunk(self, descr: ColumnDescPtr, at: u64, to: &mut Growing<'_>) -> Result<ColumnChunkMetaData> {
+    pub fn chunk(self, descr: ColumnDescPtr, at: u64, to: &mut SpillWriter<'_>) -> Result<ColumnChunkMetaData> {
         let (mut count, mut bytes) = (0u64, 0u64);
         for value in self.values() {
             count += 1;

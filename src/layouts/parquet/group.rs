@@ -8,7 +8,7 @@ use super::chunk::{LargeLeaf, Writer, refused};
 use super::rows::{Cell, Rows};
 use super::schema::Schema;
 use crate::error::{Error, Result};
-use crate::output::unit::Growing;
+use crate::output::split::SpillWriter;
 
 /// Writes the rows as a row group, whose places count from its own start.
 ///
@@ -18,7 +18,7 @@ pub(super) fn write(
     schema: &Schema,
     rows: &Rows,
     writer: &mut Writer,
-    to: &mut Growing<'_>,
+    to: &mut SpillWriter<'_>,
 ) -> Result<RowGroupMetaDataPtr> {
     let (start, mut chunks) = (to.size(), Vec::with_capacity(rows.leaves.len()));
     for (n, leaf) in rows.leaves.iter().enumerate() {
@@ -35,7 +35,7 @@ pub(super) fn write_large(
     schema: &Schema,
     cells: &[Cell<'_>],
     writer: &mut Writer,
-    to: &mut Growing<'_>,
+    to: &mut SpillWriter<'_>,
 ) -> Result<RowGroupMetaDataPtr> {
     let mut small = Rows::new(schema);
     small.push(&cells.iter().map(|cell| without_bytes(*cell)).collect::<Vec<_>>());

@@ -11,7 +11,7 @@ use super::chunk::refused;
 use super::schema::Schema;
 use super::sets::Piece;
 use crate::error::{Error, Result};
-use crate::output::unit::{Assembler, Placed};
+use crate::output::split::{Assembler, Placed};
 
 /// What stands before the first row group of a file; the footer has it too.
 const MAGIC: &[u8] = b"PAR1";

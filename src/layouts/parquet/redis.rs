@@ -20,7 +20,7 @@ use crate::layouts::redis::{Counts, ORPHANS, base};
 use crate::model::redis::{Key, Standing, StreamEnd, Type, Visitor};
 use crate::options::Options;
 use crate::options::filter::Filter;
-use crate::output::unit::UnitOut;
+use crate::output::split::SplitOutput;
 
 /// The schemas, which are made once.
 struct Schemas {
@@ -91,7 +91,7 @@ impl Schemas {
 
 /// Writes rows.
 pub(crate) struct Redis<'o, 't> {
-    out: UnitOut<'t>,
+    out: SplitOutput<'t>,
     sets: Sets,
     filter: &'o Filter,
     /// When the element at hand was committed, and the last one of the collection.
@@ -108,7 +108,7 @@ pub(crate) struct Redis<'o, 't> {
 const KEYS: usize = 7;
 
 impl<'o, 't> Writer<'o, 't> for Redis<'o, 't> {
-    fn new(out: UnitOut<'t>, options: &'o Options) -> Self {
+    fn new(out: SplitOutput<'t>, options: &'o Options) -> Self {
         Redis {
             out,
             sets: Sets::new(options.part_size),
@@ -122,7 +122,7 @@ impl<'o, 't> Writer<'o, 't> for Redis<'o, 't> {
         }
     }
 
-    fn prepare(out: UnitOut<'t>, options: &'o Options) -> Result<UnitOut<'t>> {
+    fn prepare(out: SplitOutput<'t>, options: &'o Options) -> Result<SplitOutput<'t>> {
         let mut all = Redis::new(out, options);
         for kind in 0..=KEYS {
             all.number(Standing::Served, kind)?;
@@ -130,7 +130,7 @@ impl<'o, 't> Writer<'o, 't> for Redis<'o, 't> {
         all.finish()
     }
 
-    fn finish(mut self) -> Result<UnitOut<'t>> {
+    fn finish(mut self) -> Result<SplitOutput<'t>> {
         self.counts.flush(&mut self.out.tally);
         self.sets.finish(&mut self.out)?;
         Ok(self.out)

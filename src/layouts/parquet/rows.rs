@@ -3,7 +3,7 @@
 //! Values are held as the file has them (PLAIN): what is left to do for a page is to compress it.
 
 use super::schema::{Column, Kind, SHORT_DECIMAL, Schema};
-use crate::output::unit::Growing;
+use crate::output::split::SpillWriter;
 
 /// Pairs of names and values, in their order.
 pub(super) trait Pairs {
@@ -29,7 +29,7 @@ pub(super) trait Rendered {
     fn len(&self) -> u64;
 
     /// Appends them.
-    fn write(&self, to: &mut Growing<'_>);
+    fn write(&self, to: &mut SpillWriter<'_>);
 }
 
 /// A value of a row.

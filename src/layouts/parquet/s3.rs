@@ -17,7 +17,7 @@ use crate::layouts::s3::{folder, records};
 use crate::model::s3::{Object, OrphanChunk, OrphanManifest, Visitor};
 use crate::options::{ObjectName, Options, spellings};
 use crate::output::names::{segment, unsegment};
-use crate::output::unit::{UnitOut, Writes};
+use crate::output::split::{SplitOutput, Writes};
 use crate::run::engine::{self, Done};
 use crate::run::{Job, note_shared, step};
 
@@ -42,7 +42,7 @@ fn schema() -> Result<Schema> {
 
 /// Writes the objects of one split.
 struct Index<'t> {
-    out: UnitOut<'t>,
+    out: SplitOutput<'t>,
     sets: Sets,
     commit_ts: u64,
     /// The bucket at hand, its scope and its data set.
@@ -50,7 +50,7 @@ struct Index<'t> {
 }
 
 impl<'t> Index<'t> {
-    fn new(out: UnitOut<'t>, part_size: u64) -> Self {
+    fn new(out: SplitOutput<'t>, part_size: u64) -> Self {
         Index { out, sets: Sets::new(part_size), commit_ts: 0, open: None }
     }
 
@@ -123,7 +123,7 @@ impl Visitor for Index<'_> {
 
 /// What a split gave.
 struct Written<'t> {
-    out: UnitOut<'t>,
+    out: SplitOutput<'t>,
     /// The bucket that came last: those before get no more rows.
     buckets: Vec<Vec<u8>>,
     report: Report,
@@ -153,7 +153,7 @@ pub(crate) fn write_all(job: &mut Job<'_, '_, '_>) -> Result<()> {
     engine::run_with(
         splits.len(),
         |i| {
-            let index = Index::new(UnitOut::new(tree), options.part_size);
+            let index = Index::new(SplitOutput::new(tree), options.part_size);
             read(set, &buckets, &payloads, &splits[i], options, index)
         },
         |Written { out, buckets: given, report }| {
@@ -177,7 +177,7 @@ pub(crate) fn write_all(job: &mut Job<'_, '_, '_>) -> Result<()> {
     for at in (0..buckets.len()).filter(|at| !filled[*at] && buckets.has_record(*at)) {
         let bucket = buckets.name(at);
         if options.filter.takes_scope(adapter::S3, bucket) {
-            let mut index = Index::new(UnitOut::new(tree), options.part_size);
+            let mut index = Index::new(SplitOutput::new(tree), options.part_size);
             index.bucket(bucket)?;
             index.sets.finish(&mut index.out)?;
             collector.take(index.out)?;
@@ -196,7 +196,7 @@ pub(crate) fn write_one(job: &mut Job<'_, '_, '_>, name: &ObjectName) -> Result<
     let buckets = Buckets::read(job.set)?;
     for key in spellings(name.rest()) {
         if let Some(split) = s3::split_of(&buckets, &name.name, &key) {
-            let index = Index::new(UnitOut::new(job.tree), job.options.part_size);
+            let index = Index::new(SplitOutput::new(job.tree), job.options.part_size);
             job.collector.take(read(job.set, &buckets, &Payloads::unchecked(), &split, job.options, index)?.out)?;
         }
     }

@@ -9,7 +9,7 @@ use super::group;
 use super::rows::{Cell, Mark, Rows};
 use super::schema::Schema;
 use crate::error::Result;
-use crate::output::unit::UnitOut;
+use crate::output::split::SplitOutput;
 
 /// Bytes of rows that are a row group.
 const GROUP: usize = 8 << 20;
@@ -101,7 +101,7 @@ impl Sets {
     /// # Errors
     /// A failed write.
     #[inline]
-    pub fn push(&mut self, set: usize, cells: &[Cell<'_>], out: &mut UnitOut<'_>) -> Result<()> {
+    pub fn push(&mut self, set: usize, cells: &[Cell<'_>], out: &mut SplitOutput<'_>) -> Result<()> {
         let Some(set) = self.all.get_mut(set) else { return Ok(()) };
         if cells.iter().any(is_large) {
             return set.large(cells, &mut self.to, out);
@@ -121,7 +121,7 @@ impl Sets {
     ///
     /// # Errors
     /// A failed write.
-    pub fn complete(&mut self, set: usize, out: &mut UnitOut<'_>) -> Result<()> {
+    pub fn complete(&mut self, set: usize, out: &mut SplitOutput<'_>) -> Result<()> {
         if let Some(set) = self.all.get_mut(set) {
             set.began = None;
         }
@@ -132,7 +132,7 @@ impl Sets {
     ///
     /// # Errors
     /// A failed write.
-    pub fn relieve(&mut self, out: &mut UnitOut<'_>) -> Result<()> {
+    pub fn relieve(&mut self, out: &mut SplitOutput<'_>) -> Result<()> {
         if self.all.iter().map(|set| set.rows.held()).sum::<usize>() < ALL {
             return Ok(());
         }
@@ -141,7 +141,7 @@ impl Sets {
     }
 
     /// The rows of the object count for nothing.
-    pub fn abandon(&mut self, set: usize, out: &mut UnitOut<'_>) {
+    pub fn abandon(&mut self, set: usize, out: &mut SplitOutput<'_>) {
         let Some(set) = self.all.get_mut(set) else { return };
         let Some(Began { mark, pieces }) = set.began.take() else { return };
         match pieces {
@@ -157,7 +157,7 @@ impl Sets {
     ///
     /// # Errors
     /// A failed write.
-    pub fn finish(mut self, out: &mut UnitOut<'_>) -> Result<()> {
+    pub fn finish(mut self, out: &mut SplitOutput<'_>) -> Result<()> {
         for mut set in self.all {
             set.flush(&mut self.to, out)?;
             if set.pieces.is_empty() {
@@ -187,7 +187,7 @@ fn is_large(cell: &Cell<'_>) -> bool {
 impl Set {
     /// Writes the rows that are held. Those before an object that is not complete are a row group of their own, and those of the object
     /// go to pieces of their own, so that they can be taken back.
-    fn flush(&mut self, to: &mut To, out: &mut UnitOut<'_>) -> Result<()> {
+    fn flush(&mut self, to: &mut To, out: &mut SplitOutput<'_>) -> Result<()> {
         if let Some(Began { mark, pieces: None }) = &self.began {
             let mut rest = self.rows.split_off(mark);
             self.write_rows(to, out)?;
@@ -202,13 +202,13 @@ impl Set {
         self.write_rows(to, out)
     }
 
-    fn add_piece(&mut self, out: &mut UnitOut<'_>) -> usize {
+    fn add_piece(&mut self, out: &mut SplitOutput<'_>) -> usize {
         let log = out.piece(&self.name);
         self.pieces.push((log, Vec::new()));
         log
     }
 
-    fn write_rows(&mut self, to: &mut To, out: &mut UnitOut<'_>) -> Result<()> {
+    fn write_rows(&mut self, to: &mut To, out: &mut SplitOutput<'_>) -> Result<()> {
         if self.rows.len == 0 {
             return Ok(());
         }
@@ -220,7 +220,7 @@ impl Set {
         Ok(())
     }
 
-    fn large(&mut self, cells: &[Cell<'_>], to: &mut To, out: &mut UnitOut<'_>) -> Result<()> {
+    fn large(&mut self, cells: &[Cell<'_>], to: &mut To, out: &mut SplitOutput<'_>) -> Result<()> {
         self.flush(to, out)?;
         self.write_rows(to, out)?;
         let log = self.log(to, out);
@@ -231,7 +231,7 @@ impl Set {
     }
 
     /// The log of the next row group: of the last piece, if it is not long enough.
-    fn log(&mut self, to: &To, out: &mut UnitOut<'_>) -> usize {
+    fn log(&mut self, to: &To, out: &mut SplitOutput<'_>) -> usize {
         match self.pieces.last() {
             Some((log, groups)) if groups.iter().map(|(_, bytes)| bytes).sum::<u64>() < to.part_size => *log,
             _ => self.add_piece(out),

@@ -12,7 +12,7 @@ use crate::layouts::sqs::{self, Entry, Place, names};
 use crate::model::sqs::{Message, Queue, RecordKind, Records, SideRecord, Visitor};
 use crate::options::Options;
 use crate::output::json::{self, Escape};
-use crate::output::unit::UnitOut;
+use crate::output::split::SplitOutput;
 
 /// Bytes of messages that are a row group.
 const CHUNK: usize = 4 << 20;
@@ -66,7 +66,7 @@ impl sqs::Paths for Paths {
         document: &[u8],
         options: &Options,
         gets_lines: &dyn Fn(&Records<'_>) -> bool,
-        out: &mut UnitOut<'_>,
+        out: &mut SplitOutput<'_>,
     ) -> Result<()> {
         let stem = names::queue_stem(queue.name);
         let dir = out.dir("sqs")?;
@@ -91,7 +91,7 @@ impl sqs::Paths for Paths {
         rows: &[Entry],
         place: &Place,
         options: &Options,
-        out: &mut UnitOut<'_>,
+        out: &mut SplitOutput<'_>,
     ) -> Result<(Read, u64)> {
         let mut sets = Sets::new(options.part_size);
         let schema = if of.kind == RecordKind::Side { side_schema()? } else { schema()? };
@@ -106,7 +106,7 @@ impl sqs::Paths for Paths {
 }
 
 struct Rows<'o, 't> {
-    out: &'o mut UnitOut<'t>,
+    out: &'o mut SplitOutput<'t>,
     sets: Sets,
     set: usize,
     commit_ts: u64,

@@ -10,8 +10,8 @@ use super::Parts;
 use super::rows::{Cell, Pairs};
 use super::schema::{Kind, Schema, column};
 use super::sets::Sets;
+use crate::output::split::{Collector, SplitOutput};
 use crate::output::tree::Tree;
-use crate::output::unit::{Collector, UnitOut};
 
 /// A row of all kinds of columns.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +48,7 @@ fn schema() -> Schema {
     Schema::new(columns, 1).unwrap()
 }
 
-fn push(row: &Row, sets: &mut Sets, out: &mut UnitOut<'_>) {
+fn push(row: &Row, sets: &mut Sets, out: &mut SplitOutput<'_>) {
     let set = sets.number("d/rows", schema);
     let cells = [
         Cell::Bytes(&row.key),
@@ -139,7 +139,7 @@ fn written(units: &[Vec<Vec<Row>>], kept: impl Fn(usize) -> bool, part_size: u64
     collector.assembler = Some(Box::<Parts>::default());
     let mut number = 0;
     for unit in units {
-        let (mut out, mut sets) = (UnitOut::new(&tree), Sets::new(part_size));
+        let (mut out, mut sets) = (SplitOutput::new(&tree), Sets::new(part_size));
         let set = sets.number("d/rows", schema);
         for object in unit {
             sets.begin(set);

@@ -130,7 +130,7 @@ impl<'p, V> Pass<'p, V> {
             Entry::Directory(_) | Entry::Attributes(..) => Ok(()),
             Entry::File(path, content) => take(self, File::Content(path, content)),
             Entry::Link(path, target) => take(self, File::Link(path, target)),
-            Entry::Strange(path, what) => self.odd(path, &format!("it is {what}")),
+            Entry::NonRegular(path, what) => self.odd(path, &format!("it is {what}")),
             Entry::Odd(path, what) => self.odd(path, what),
         });
         read.map_err(|error| if error.path().is_none() { error.input(&self.name) } else { error })

@@ -14,7 +14,7 @@ use crate::model::redis::{Key, Standing, StreamEnd, Type};
 use crate::options::filter::Filter;
 use crate::output::json::{self, Escape};
 use crate::output::out::Out;
-use crate::output::unit::{Growing, Tally, UnitOut};
+use crate::output::split::{SpillWriter, SplitOutput, Tally};
 
 /// Scope of the one Redis database.
 pub(super) const SCOPE: &str = "db_0";
@@ -76,7 +76,7 @@ impl Counts {
 }
 
 /// Marks a string that is stored under its own name, where somebody wants to know it.
-pub(super) fn mark_bare(out: &mut UnitOut<'_>, key: &Key<'_>) {
+pub(super) fn mark_bare(out: &mut SplitOutput<'_>, key: &Key<'_>) {
     if key.standing == Standing::Served {
         let lines = out.lines(&paths::bare());
         lines.extend_from_slice(b"{\"key\":");
@@ -93,8 +93,8 @@ pub(super) fn not_begun() -> Error {
 
 /// Completes a collection, unless its size is not asked for; gives its size.
 pub(super) fn finish(
-    out: &mut UnitOut<'_>,
-    file: Growing<'_>,
+    out: &mut SplitOutput<'_>,
+    file: SpillWriter<'_>,
     filter: &Filter,
     key: &Key<'_>,
     counts: &mut Counts,

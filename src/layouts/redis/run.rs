@@ -9,32 +9,32 @@ use crate::error::Result;
 use crate::format::adapter;
 use crate::model::redis::Visitor;
 use crate::options::{ObjectName, Options, spellings};
+use crate::output::split::{SplitOutput, Writes};
 use crate::output::tree::Tree;
-use crate::output::unit::{UnitOut, Writes};
 use crate::run::engine::{self, Done};
 use crate::run::{Job, note_shared, step};
 
 /// Writes what a visitor is given to its share of the output.
 pub trait Writer<'o, 't>: Visitor + Sized {
     /// Writes to `out`.
-    fn new(out: UnitOut<'t>, options: &'o Options) -> Self;
+    fn new(out: SplitOutput<'t>, options: &'o Options) -> Self;
 
     /// Begins the files that are there even if they stay empty, when the inputs have rows of the adapter.
     ///
     /// # Errors
     /// Those files cannot be made.
-    fn prepare(out: UnitOut<'t>, options: &'o Options) -> Result<UnitOut<'t>>;
+    fn prepare(out: SplitOutput<'t>, options: &'o Options) -> Result<SplitOutput<'t>>;
 
     /// The share, complete.
     ///
     /// # Errors
     /// What was still held cannot be written.
-    fn finish(self) -> Result<UnitOut<'t>>;
+    fn finish(self) -> Result<SplitOutput<'t>>;
 }
 
 /// What a split of Redis keys gave.
 struct Written<'t> {
-    out: UnitOut<'t>,
+    out: SplitOutput<'t>,
     items_reached: u64,
     shared: Vec<Shared>,
 }
@@ -73,7 +73,7 @@ pub fn write_all<'j, 't, W: Writer<'j, 't>>(job: &mut Job<'j, '_, 't>) -> Result
     let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
     progress.begin("redis", splits.all.len() as u64);
     if splits.has_rows() {
-        job.collector.take(W::prepare(UnitOut::new(tree), options)?)?;
+        job.collector.take(W::prepare(SplitOutput::new(tree), options)?)?;
     }
     let collector = &mut *job.collector;
     engine::run_with(
@@ -87,7 +87,7 @@ pub fn write_all<'j, 't, W: Writer<'j, 't>>(job: &mut Job<'j, '_, 't>) -> Result
         },
         Writes::write,
     )?;
-    let mut writer = W::new(UnitOut::new(tree), options);
+    let mut writer = W::new(SplitOutput::new(tree), options);
     redis::unreachable_items(set, reached.into_inner(), options, &mut writer, &mut job.collector.findings)?;
     job.collector.take(writer.finish()?)
 }
@@ -99,7 +99,7 @@ fn write_split<'o, 't, W: Writer<'o, 't>>(
     options: &'o Options,
     tree: &'t Tree,
 ) -> Result<Written<'t>> {
-    let mut writer = W::new(UnitOut::new(tree), options);
+    let mut writer = W::new(SplitOutput::new(tree), options);
     let Report { items_reached, dropped, findings, shared } = redis::read(set, splits, split, options, &mut writer)?;
     let mut out = writer.finish()?;
     out.findings.merge(findings);

@@ -8,12 +8,12 @@ use crate::error::{Error, Result};
 use crate::format::adapter;
 use crate::model::s3::{Object, OrphanChunk, OrphanManifest, Visitor};
 use crate::output::names::segment;
+use crate::output::split::{SpillWriter, SplitOutput};
 use crate::output::tree::Dir;
-use crate::output::unit::{Growing, UnitOut};
 
 /// Writes the objects of one split.
 pub(super) struct Files<'n, 't, D> {
-    pub out: UnitOut<'t>,
+    pub out: SplitOutput<'t>,
     /// The names of the live objects of the split, and of those behind it.
     pub names: &'n [Name],
     pub describe: D,
@@ -28,12 +28,12 @@ struct Open<'t> {
     /// Where the name of the file begins in the path.
     start: usize,
     dir: Arc<Dir>,
-    file: Growing<'t>,
+    file: SpillWriter<'t>,
 }
 
 impl<'n, 't, D: Describe> Files<'n, 't, D> {
     /// Writes to `out`.
-    pub fn new(out: UnitOut<'t>, names: &'n [Name]) -> Self {
+    pub fn new(out: SplitOutput<'t>, names: &'n [Name]) -> Self {
         Files { out, names, describe: D::default(), open: None }
     }
 

@@ -30,8 +30,8 @@ pub(crate) use run::{write_all, write_one};
 use crate::error::Result;
 use crate::model::s3::Object;
 use crate::output::names::segment;
+use crate::output::split::SplitOutput;
 use crate::output::tree::Dir;
-use crate::output::unit::UnitOut;
 use names::Name;
 
 /// The folder of a bucket, below the output.
@@ -52,7 +52,7 @@ pub(crate) struct Body<'b> {
 /// How a layout tells of objects, beside their bodies: one for each split.
 pub(crate) trait Describe: Default {
     /// Tells of an object whose body was written.
-    fn object(&mut self, object: &Object<'_>, body: &Body<'_>, out: &mut UnitOut<'_>) -> Result<()>;
+    fn object(&mut self, object: &Object<'_>, body: &Body<'_>, out: &mut SplitOutput<'_>) -> Result<()>;
 
     /// The buckets that got lines of an index, in order.
     fn indexed(self) -> Vec<Vec<u8>>;

@@ -12,14 +12,14 @@ use crate::layouts::jsonl::s3::Indexes;
 use crate::options::{ObjectName, Options, spellings};
 use crate::output::names::segment;
 use crate::output::observer::Object;
+use crate::output::split::SplitOutput;
 use crate::output::tree::Tree;
-use crate::output::unit::UnitOut;
 use crate::run::engine::{self, Done};
 use crate::run::{Job, note_shared, step};
 
 /// What a split gave.
 struct Written<'t> {
-    out: UnitOut<'t>,
+    out: SplitOutput<'t>,
     indexed: Vec<Vec<u8>>,
     report: Report,
 }
@@ -98,15 +98,19 @@ pub(crate) fn write_all<D: Describe>(job: &mut Job<'_, '_, '_>) -> Result<()> {
 }
 
 /// `_bucket.json` of every bucket that has a record.
-pub(in crate::layouts) fn records<'t>(buckets: &Buckets<'_>, options: &Options, tree: &'t Tree) -> Result<UnitOut<'t>> {
-    let (mut out, mut text) = (UnitOut::new(tree), Vec::new());
+pub(in crate::layouts) fn records<'t>(
+    buckets: &Buckets<'_>,
+    options: &Options,
+    tree: &'t Tree,
+) -> Result<SplitOutput<'t>> {
+    let (mut out, mut text) = (SplitOutput::new(tree), Vec::new());
     buckets.records(&options.filter, |bucket| {
         text.clear();
         render::bucket(bucket.name, bucket.record, options.for_restore, &mut text);
         let dir = tree.make_dir(folder(bucket.name).as_bytes())?;
         out.put(&dir, paths::DOCUMENT.as_bytes(), &text)?;
         if let Some(objects) = out.objects() {
-            let value = objects.secret().map(|secret| secret.mark(&text));
+            let value = objects.secret().map(|secret| secret.fingerprint(&text));
             let scope = segment(bucket.name);
             objects.add(&Object::scope(adapter::S3, "buckets", &scope, text.len() as u64, value));
         }
@@ -117,8 +121,8 @@ pub(in crate::layouts) fn records<'t>(buckets: &Buckets<'_>, options: &Options, 
 }
 
 /// The generations that no record tells, if there are any.
-fn generations<'t>(buckets: &Buckets<'_>, options: &Options, tree: &'t Tree) -> UnitOut<'t> {
-    let mut out = UnitOut::new(tree);
+fn generations<'t>(buckets: &Buckets<'_>, options: &Options, tree: &'t Tree) -> SplitOutput<'t> {
+    let mut out = SplitOutput::new(tree);
     for (bucket, generation) in buckets.generations(&options.filter) {
         render::generation_line(bucket, generation, out.lines(&paths::generations()));
     }
@@ -126,7 +130,7 @@ fn generations<'t>(buckets: &Buckets<'_>, options: &Options, tree: &'t Tree) -> 
 }
 
 fn write_split<'t, D: Describe>(cx: &Context<'_, '_, 't>, split: &Split, names: &[Name]) -> Result<Written<'t>> {
-    let out = UnitOut::new(cx.tree);
+    let out = SplitOutput::new(cx.tree);
     if out.is_observed() {
         let mut told = Told::new(out);
         let mut report = s3::read(cx.set, cx.buckets, cx.payloads, split, cx.options, &mut told)?;

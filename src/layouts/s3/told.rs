@@ -6,11 +6,11 @@ use crate::format::adapter;
 use crate::model::s3::{self, OrphanChunk, OrphanManifest, Visitor};
 use crate::output::names::segment;
 use crate::output::observer::{self, Hasher};
-use crate::output::unit::UnitOut;
+use crate::output::split::SplitOutput;
 
 /// Tells of the objects of one split.
 pub(super) struct Told<'t> {
-    pub out: UnitOut<'t>,
+    pub out: SplitOutput<'t>,
     /// The body at hand.
     open: Option<Body>,
     /// The bucket whose objects come, and its name in the output.
@@ -26,7 +26,7 @@ struct Body {
 
 impl<'t> Told<'t> {
     /// Tells `out`.
-    pub fn new(out: UnitOut<'t>) -> Self {
+    pub fn new(out: SplitOutput<'t>) -> Self {
         Told { out, open: None, bucket: (Vec::new(), segment(b"")), text: Vec::new() }
     }
 
@@ -69,12 +69,12 @@ impl Visitor for Told<'_> {
         let value = hash.map(|mut hash| {
             hash.update(&object.manifest.size_bytes.to_le_bytes());
             hash.update(object.manifest.etag.as_bytes());
-            hash.mark()
+            hash.fingerprint()
         });
         let rest = objects.secret().map(|secret| {
             self.text.clear();
             render::metadata(object.manifest, &mut self.text);
-            secret.mark(&self.text)
+            secret.fingerprint(&self.text)
         });
         // One below 0 is as good as none: a finding tells of it.
         let size = u64::try_from(object.manifest.size_bytes).unwrap_or(0);

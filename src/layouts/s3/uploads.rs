@@ -7,8 +7,8 @@ use crate::error::Result;
 use crate::format::Family;
 use crate::model::s3::UploadRow;
 use crate::options::Options;
+use crate::output::split::{Collector, SplitOutput};
 use crate::output::tree::Tree;
-use crate::output::unit::{Collector, UnitOut};
 
 /// Bytes of rows whose lines are held at a time.
 const BATCH: usize = 1 << 20;
@@ -24,14 +24,14 @@ pub fn write<'t>(
     tree: &'t Tree,
     collector: &mut Collector<'t>,
 ) -> Result<()> {
-    let (mut out, mut held) = (UnitOut::new(tree), 0);
+    let (mut out, mut held) = (SplitOutput::new(tree), 0);
     let line = |row: &UploadRow<'_>| {
         let file = if row.family == Family::S3Blob { paths::CHUNKS } else { paths::RECORDS };
         render::incomplete_line(row, out.lines(&format!("{}/{file}", folder(&row.bucket))));
         held += row.user_key.len() + row.value.len();
         if held > BATCH {
             held = 0;
-            collector.take(std::mem::replace(&mut out, UnitOut::new(tree)))?;
+            collector.take(std::mem::replace(&mut out, SplitOutput::new(tree)))?;
         }
         Ok(())
     };

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::model::sqs::Records;
 use crate::output::json::{self, Escape};
 use crate::output::out::Out as _;
-use crate::output::unit::UnitOut;
+use crate::output::split::SplitOutput;
 use crate::run::{Job, engine};
 
 /// Queues whose documents are written together.
@@ -30,7 +30,7 @@ pub fn write(
     let tasks: Vec<_> = all.chunks(TOGETHER).collect();
     let gets_lines = |records: &Records<'_>| filled.contains(records);
     let task = |queues_of_task: &[&[u8]]| {
-        let (mut out, mut document) = (UnitOut::new(tree), Vec::new());
+        let (mut out, mut document) = (SplitOutput::new(tree), Vec::new());
         let mut findings = std::mem::take(&mut out.findings);
         queues.records(set, queues_of_task, &mut findings, |queue| {
             document.clear();
@@ -51,7 +51,7 @@ fn generations(job: &mut Job<'_, '_, '_>, queues: &Queues<'_>) -> Result<()> {
     if all.is_empty() {
         return Ok(());
     }
-    let mut out = UnitOut::new(job.tree);
+    let mut out = SplitOutput::new(job.tree);
     let lines = out.lines(&paths::generations());
     for (queue, generation) in all {
         lines.extend_from_slice(b"{\"name\":");

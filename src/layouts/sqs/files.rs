@@ -6,13 +6,13 @@ use super::{Paths, Place};
 use crate::adapters::sqs::{Queues, past_retention};
 use crate::error::Result;
 use crate::model::sqs::Records;
-use crate::output::unit::{Collector, UnitOut, Writes};
+use crate::output::split::{Collector, SplitOutput, Writes};
 use crate::run::engine::Done;
 
 /// What a chunk gives.
 pub struct Rendered<'t> {
     /// Lines, and what was noticed.
-    pub out: UnitOut<'t>,
+    pub out: SplitOutput<'t>,
     /// The files that they go to, in order.
     pub pieces: Vec<Piece>,
 }

@@ -10,8 +10,8 @@ use crate::format::adapter;
 use crate::model::sqs::{Message, RecordKind, Records, SideRecord, Visitor};
 use crate::options::Options;
 use crate::output::observer::{Object, Objects};
+use crate::output::split::{SpillWriter, SplitOutput, Writes};
 use crate::output::tree::Tree;
-use crate::output::unit::{Growing, UnitOut, Writes};
 use crate::run::sort::{Record as _, Sorted};
 use crate::run::{Job, engine};
 
@@ -101,7 +101,7 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
     }
 
     fn chunk(&self, chunk: &[Entry]) -> Result<Rendered<'t>> {
-        let (mut pieces, mut out) = (Vec::new(), UnitOut::new(self.tree));
+        let (mut pieces, mut out) = (Vec::new(), SplitOutput::new(self.tree));
         for rows in chunk.chunk_by(|a, b| a.file == b.file) {
             let Some(first) = rows.first() else { continue };
             let past_retention = self.piece(&self.files[first.file as usize], rows, &mut out)?;
@@ -111,7 +111,7 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
     }
 
     /// Appends lines to one file; gives the number of messages past their retention.
-    pub fn piece(&self, of: &Records<'a>, rows: &[Entry], out: &mut UnitOut<'t>) -> Result<u64> {
+    pub fn piece(&self, of: &Records<'a>, rows: &[Entry], out: &mut SplitOutput<'t>) -> Result<u64> {
         let place = self.paths.lines(self.queues, of);
         if self.tree.is_check() {
             let log = out.log(&place.path);
@@ -128,7 +128,7 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
         rows: &[Entry],
         place: &Place,
         log: usize,
-        out: &mut UnitOut<'t>,
+        out: &mut SplitOutput<'t>,
     ) -> Result<u64> {
         let lines = Lines { out: out.grow_log(log), preserve_visibility: self.options.preserve_sqs_visibility };
         let scope = (of.kind == RecordKind::Messages).then_some(place.scope.as_str());
@@ -140,7 +140,7 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
     }
 
     /// Counts what was written.
-    fn count(&self, read: Read, bytes: u64, place: &Place, out: &mut UnitOut<'t>) -> u64 {
+    fn count(&self, read: Read, bytes: u64, place: &Place, out: &mut SplitOutput<'t>) -> u64 {
         let Read { records, past_retention, findings } = read;
         out.findings.merge(findings);
         out.tally.add(adapter::SQS, &place.scope, place.kind, records, bytes);
@@ -155,7 +155,7 @@ pub(super) fn append<'a>(
     rows: &[Entry],
     place: &Place,
     options: &Options,
-    out: &mut UnitOut<'_>,
+    out: &mut SplitOutput<'_>,
 ) -> Result<(Read, u64)> {
     let log = out.log(&place.path);
     let mut lines = Lines { out: out.grow_log(log), preserve_visibility: options.preserve_sqs_visibility };
@@ -179,7 +179,7 @@ impl Visitor for Told<'_, '_> {
         }
         self.lines.message(message)?;
         let line = &mut self.lines.out;
-        let (size, value) = (line.size(), line.mark());
+        let (size, value) = (line.size(), line.fingerprint());
         line.restart();
         self.bytes += size;
         if let Some((objects, scope)) = self.objects.as_mut().zip(self.scope) {
@@ -212,7 +212,7 @@ impl Visitor for Told<'_, '_> {
 
 /// Appends lines to a file.
 struct Lines<'t> {
-    out: Growing<'t>,
+    out: SpillWriter<'t>,
     preserve_visibility: bool,
 }
 

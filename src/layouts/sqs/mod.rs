@@ -23,7 +23,7 @@ use crate::adapters::sqs::{Only, Queues, Read, Reader};
 use crate::error::Result;
 use crate::model::sqs::{Queue, Records};
 use crate::options::{ObjectName, Options};
-use crate::output::unit::UnitOut;
+use crate::output::split::SplitOutput;
 use crate::run::{Job, note_shared};
 pub(super) use entry::Entry;
 
@@ -49,7 +49,7 @@ pub(crate) trait Paths: Sync {
         document: &[u8],
         options: &Options,
         gets_lines: &dyn Fn(&Records<'_>) -> bool,
-        out: &mut UnitOut<'_>,
+        out: &mut SplitOutput<'_>,
     ) -> Result<()>;
 
     /// Bytes of records that are written together, about.
@@ -65,7 +65,7 @@ pub(crate) trait Paths: Sync {
         rows: &[Entry],
         place: &Place,
         options: &Options,
-        out: &mut UnitOut<'_>,
+        out: &mut SplitOutput<'_>,
     ) -> Result<(Read, u64)> {
         lines::append(reader, of, rows, place, options, out)
     }

@@ -8,13 +8,13 @@ use super::lines::Renderer;
 use crate::adapters::sqs::{Counts, Queues, Reader, heads, past_retention};
 use crate::error::Result;
 use crate::model::sqs::Records;
-use crate::output::unit::{UnitOut, Writes};
+use crate::output::split::{SplitOutput, Writes};
 use crate::run::engine::{self, Done};
 use crate::run::{Job, note_shared, step};
 
 /// What a split gave.
 struct Rendered<'a, 't> {
-    out: UnitOut<'t>,
+    out: SplitOutput<'t>,
     /// What records it had, and how many messages of them are past their retention.
     records: Vec<(Records<'a>, u64)>,
     counts: Counts<'a>,
@@ -46,7 +46,7 @@ pub(super) fn write<'a>(
             splits.len(),
             |i| {
                 let found = index::split(set, queues, family, &splits[i], options, None)?;
-                render(&renderer, found, UnitOut::new(tree))
+                render(&renderer, found, SplitOutput::new(tree))
             },
             |mut rendered| {
                 step(progress, tree);
@@ -64,7 +64,11 @@ pub(super) fn write<'a>(
     Ok((past.into_keys().collect(), counts))
 }
 
-fn render<'a, 't>(renderer: &Renderer<'_, 'a, 't>, found: Found<'a>, mut out: UnitOut<'t>) -> Result<Rendered<'a, 't>> {
+fn render<'a, 't>(
+    renderer: &Renderer<'_, 'a, 't>,
+    found: Found<'a>,
+    mut out: SplitOutput<'t>,
+) -> Result<Rendered<'a, 't>> {
     let mut records = Vec::new();
     for run in &found.runs {
         let past = renderer.piece(&run.of, &run.entries, &mut out)?;

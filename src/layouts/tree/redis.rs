@@ -29,18 +29,18 @@ use crate::options::filter::Filter;
 use crate::output::json::{self, Escape};
 use crate::output::names::{NameKind, is_surely_plain, keymap_line, segment_into};
 use crate::output::out::Out;
+use crate::output::split::{SpillWriter, SplitOutput};
 use crate::output::tree::Dir;
-use crate::output::unit::{Growing, UnitOut};
 
 /// Writes a file for each key.
 pub(crate) struct Files<'o, 't> {
-    out: UnitOut<'t>,
+    out: SplitOutput<'t>,
     filter: &'o Filter,
     marks_bare: bool,
     /// The name of the file at hand.
     name: String,
     /// The file of the collection at hand, and how many elements it has.
-    open: Option<Growing<'t>>,
+    open: Option<SpillWriter<'t>>,
     elements: u64,
     /// The key of the last KEYMAP line.
     mapped: Option<(Standing, Vec<u8>)>,
@@ -50,17 +50,17 @@ pub(crate) struct Files<'o, 't> {
 }
 
 impl<'o, 't> Writer<'o, 't> for Files<'o, 't> {
-    fn new(out: UnitOut<'t>, options: &'o Options) -> Self {
+    fn new(out: SplitOutput<'t>, options: &'o Options) -> Self {
         let (name, counts, is_check) = (String::new(), Counts::default(), out.tree().is_check());
         let (filter, marks_bare) = (&options.filter, options.for_restore);
         Files { out, filter, marks_bare, name, open: None, elements: 0, mapped: None, counts, is_check }
     }
 
-    fn prepare(out: UnitOut<'t>, _: &Options) -> Result<UnitOut<'t>> {
+    fn prepare(out: SplitOutput<'t>, _: &Options) -> Result<SplitOutput<'t>> {
         Ok(out)
     }
 
-    fn finish(mut self) -> Result<UnitOut<'t>> {
+    fn finish(mut self) -> Result<SplitOutput<'t>> {
         self.counts.flush(&mut self.out.tally);
         // Files that were passed over were no calls of the system, at which a run can be stopped.
         if self.is_check {
@@ -92,7 +92,7 @@ impl<'t> Files<'_, 't> {
 
     /// The collection at hand, before its next element.
     #[inline]
-    fn element(&mut self) -> Result<&mut Growing<'t>> {
+    fn element(&mut self) -> Result<&mut SpillWriter<'t>> {
         let file = self.open.as_mut().ok_or_else(redis::not_begun)?;
         separate(self.elements == 0, file);
         self.elements += 1;
@@ -202,7 +202,7 @@ impl Visitor for Files<'_, '_> {
 }
 
 /// Writes stray items in the shape of a list; gives the size of the file.
-pub(in crate::layouts) fn stray_items(out: &mut UnitOut<'_>, key: &[u8], items: &[&[u8]]) -> Result<u64> {
+pub(in crate::layouts) fn stray_items(out: &mut SplitOutput<'_>, key: &[u8], items: &[&[u8]]) -> Result<u64> {
     let dir = out.dir(&format!("{ORPHANS}/{STRAY_ITEMS}"))?;
     let mut name = String::new();
     if segment_into(key, &mut name) == NameKind::ShaFallback {

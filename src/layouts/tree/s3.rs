@@ -10,7 +10,7 @@ use crate::layouts::s3::names::META_SUFFIX;
 use crate::layouts::s3::paths::KEYMAP;
 use crate::layouts::s3::{Body, Describe, folder, render};
 use crate::model::s3::Object;
-use crate::output::unit::UnitOut;
+use crate::output::split::SplitOutput;
 
 /// Writes sidecars.
 #[derive(Default)]
@@ -20,7 +20,7 @@ pub(crate) struct Sidecars {
 }
 
 impl Describe for Sidecars {
-    fn object(&mut self, object: &Object<'_>, body: &Body<'_>, out: &mut UnitOut<'_>) -> Result<()> {
+    fn object(&mut self, object: &Object<'_>, body: &Body<'_>, out: &mut SplitOutput<'_>) -> Result<()> {
         self.text.clear();
         render::sidecar(object.manifest, &mut self.text);
         self.name.clear();

@@ -21,7 +21,7 @@ use crate::layouts::sqs::paths::{DOCUMENT, MESSAGES, SIDE};
 use crate::layouts::sqs::{self, Place, names};
 use crate::model::sqs::{Queue, RecordKind, Records};
 use crate::options::Options;
-use crate::output::unit::UnitOut;
+use crate::output::split::SplitOutput;
 
 /// The paths of a tree.
 pub(crate) struct Paths;
@@ -45,7 +45,7 @@ impl sqs::Paths for Paths {
         document: &[u8],
         _: &Options,
         _: &dyn Fn(&Records<'_>) -> bool,
-        out: &mut UnitOut<'_>,
+        out: &mut SplitOutput<'_>,
     ) -> Result<()> {
         let directory = names::queue_directory(queue.name);
         let dir = out.tree().make_dir(names::queue_path(&directory).as_bytes())?;

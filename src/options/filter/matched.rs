@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, Shown};
 use crate::format::adapter::{self, Adapter};
 use crate::options::Options;
-use crate::output::unit::Tally;
+use crate::output::split::Tally;
 
 /// Flags that an error names.
 const MOST_NAMED: usize = 20;

@@ -187,16 +187,16 @@ impl Filter {
     /// Whether an object is wanted, by its table, bucket or queue and its key values. A Redis key or SQS queue is a name
     /// without keys.
     pub fn takes(&self, adapter: Adapter, name: &[u8], keys: &[&[u8]]) -> bool {
-        self.judge(adapter, name, keys, false)
+        self.classify(adapter, name, keys, false)
     }
 
     /// As [`takes`](Filter::takes), of one that exists: the patterns that match have taken something.
     pub fn meets(&self, adapter: Adapter, name: &[u8], keys: &[&[u8]]) -> bool {
-        self.judge(adapter, name, keys, true)
+        self.classify(adapter, name, keys, true)
     }
 
     /// As the one or the other: `met` tells which.
-    pub(crate) fn judge(&self, adapter: Adapter, name: &[u8], keys: &[&[u8]], met: bool) -> bool {
+    pub(crate) fn classify(&self, adapter: Adapter, name: &[u8], keys: &[&[u8]], met: bool) -> bool {
         let included = any(&self.include, |_| met, |p| p.takes(adapter, name, keys));
         (self.include.is_empty() || included) && !any(&self.exclude, |_| met, |p| p.takes(adapter, name, keys))
     }

@@ -4,7 +4,7 @@
 //! What a unit of work tells is one buffer. The buffers come in unit order, so objects do too, whatever the number of threads.
 
 mod both;
-mod mark;
+mod fingerprint;
 mod records;
 mod told;
 
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 pub use both::{Stream, observed_both};
-pub use mark::{Hasher, Mark, Secret};
+pub use fingerprint::{Fingerprint, Hasher, Secret};
 pub use records::Objects;
 pub use told::Told;
 
@@ -42,15 +42,21 @@ pub struct Object<'a> {
     pub size: u64,
     /// When a Redis key expires: Unix milliseconds.
     pub expire_at_ms: Option<u64>,
-    /// A mark of its value, if marks were asked for.
-    pub value: Option<Mark>,
-    /// A mark of what it has besides: the expiry of a Redis key, an S3 object's metadata, a file's mode, owner and time.
-    pub rest: Option<Mark>,
+    /// A fingerprint of its value, if fingerprints were asked for.
+    pub value: Option<Fingerprint>,
+    /// A fingerprint of what it has besides: the expiry of a Redis key, an S3 object's metadata, a file's mode, owner and time.
+    pub rest: Option<Fingerprint>,
 }
 
 impl<'a> Object<'a> {
     /// A table, bucket or queue itself.
-    pub fn scope(adapter: Adapter, kind: &'static str, scope: &'a str, size: u64, value: Option<Mark>) -> Object<'a> {
+    pub fn scope(
+        adapter: Adapter,
+        kind: &'static str,
+        scope: &'a str,
+        size: u64,
+        value: Option<Fingerprint>,
+    ) -> Object<'a> {
         let key = scope.as_bytes();
         Object { adapter, scope, kind, key, range: None, size, expire_at_ms: None, value, rest: None }
     }
@@ -67,7 +73,7 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// What marks are made with, if they are asked for.
+    /// What fingerprints are made with, if they are asked for.
     pub fn secret(&self) -> Option<&Secret> {
         self.secret.as_deref()
     }
@@ -95,7 +101,7 @@ impl Observer {
 }
 
 /// Lets `decode` fill a tree of which nothing stays, on a thread of its own, and gives its objects to `each` meanwhile. They have
-/// marks if there is a secret; with `any_order` they may come in another order than that of the packed layout.
+/// fingerprints if there is a secret; with `any_order` they may come in another order than that of the packed layout.
 ///
 /// # Errors
 /// What `each` gives, or what `decode` gives.

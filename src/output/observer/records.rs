@@ -123,7 +123,7 @@ impl Objects {
         self.bytes.capacity() + self.scopes.iter().map(|(_, scope)| scope.len() + 32).sum::<usize>()
     }
 
-    /// What marks are made with, if they are asked for.
+    /// What fingerprints are made with, if they are asked for.
     #[inline]
     pub fn secret(&self) -> Option<&Secret> {
         self.secret.as_deref()
@@ -144,8 +144,8 @@ impl Objects {
         out.extend_from_slice(&scope.to_le_bytes());
         out.extend_from_slice(&size.to_le_bytes());
         expire_at_ms.iter().for_each(|at| out.extend_from_slice(&at.to_le_bytes()));
-        value.iter().for_each(|mark| out.extend_from_slice(mark));
-        rest.iter().for_each(|mark| out.extend_from_slice(mark));
+        value.iter().for_each(|fingerprint| out.extend_from_slice(fingerprint));
+        rest.iter().for_each(|fingerprint| out.extend_from_slice(fingerprint));
         for part in [Some(key), range].into_iter().flatten() {
             out.extend_from_slice(&(part.len() as u64).to_le_bytes());
             out.extend_from_slice(part);
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn objects_come_back() {
-        let mark = |n: u8| Some([n; 16]);
+        let fingerprint = |n: u8| Some([n; 16]);
         let object = |adapter, scope, kind, key, range, expire_at_ms, value, rest| Object {
             adapter,
             scope,
@@ -215,9 +215,9 @@ mod tests {
         };
         let want = [
             object(adapter::REDIS, "db_0", "strings", &b"k"[..], None, Some(7), None, None),
-            object(adapter::REDIS, "db_0", "hashes", b"", None, None, mark(1), mark(2)),
-            object(adapter::DYNAMODB, "t", "items", b"h", Some(&b""[..]), None, mark(3), None),
-            object(adapter::DYNAMODB, "u", "items", b"h", Some(b"\0r"), None, None, mark(4)),
+            object(adapter::REDIS, "db_0", "hashes", b"", None, None, fingerprint(1), fingerprint(2)),
+            object(adapter::DYNAMODB, "t", "items", b"h", Some(&b""[..]), None, fingerprint(3), None),
+            object(adapter::DYNAMODB, "u", "items", b"h", Some(b"\0r"), None, None, fingerprint(4)),
             object(adapter::DYNAMODB, "t", "tables", b"t", None, None, None, None),
         ];
         // Held, in a file, and both.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::records::{Blocks, HAS_EXPIRY, HAS_RANGE, HAS_REST, HAS_VALUE};
-use super::{Mark, Object};
+use super::{Fingerprint, Object};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
 
@@ -25,8 +25,8 @@ struct Head {
     kind: u8,
     size: u64,
     expire_at_ms: Option<u64>,
-    value: Option<Mark>,
-    rest: Option<Mark>,
+    value: Option<Fingerprint>,
+    rest: Option<Fingerprint>,
     key: Range<usize>,
     range: Option<Range<usize>>,
 }
@@ -87,8 +87,8 @@ impl Rest<'_> {
         let size = u64::from_le_bytes(self.array()?);
         let has = |flag: u8| flags & flag != 0;
         let expire_at_ms = if has(HAS_EXPIRY) { Some(u64::from_le_bytes(self.array()?)) } else { None };
-        let value: Option<Mark> = if has(HAS_VALUE) { Some(self.array()?) } else { None };
-        let rest: Option<Mark> = if has(HAS_REST) { Some(self.array()?) } else { None };
+        let value: Option<Fingerprint> = if has(HAS_VALUE) { Some(self.array()?) } else { None };
+        let rest: Option<Fingerprint> = if has(HAS_REST) { Some(self.array()?) } else { None };
         let key = self.part()?;
         let range = if has(HAS_RANGE) { Some(self.part()?) } else { None };
         Some(Head { scope, kind, size, expire_at_ms, value, rest, key, range })

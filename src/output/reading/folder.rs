@@ -71,7 +71,7 @@ pub(super) fn walk(name: &Path, root: &Arc<OwnedFd>, each: &mut dyn FnMut(Entry<
                 lengths.push(dir);
                 continue;
             }
-            other => each(Entry::Strange(&path, what(other)))?,
+            other => each(Entry::NonRegular(&path, what(other)))?,
         }
         path.truncate(dir);
     }

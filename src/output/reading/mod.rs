@@ -135,7 +135,7 @@ pub enum Entry<'e> {
     /// Another name of a file, and the path of that file: only in an archive.
     Link(&'e [u8], &'e [u8]),
     /// What is neither file nor directory, and what it is.
-    Strange(&'e [u8], &'static str),
+    NonRegular(&'e [u8], &'static str),
     /// What an archive has besides files and directories, and what it is: no decode writes it. An empty path stands for
     /// the archive itself.
     Odd(&'e [u8], &'static str),

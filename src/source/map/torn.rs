@@ -122,7 +122,7 @@ extern "C" fn on_sigbus(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
 
 /// A signal that has nothing to do with our maps: the program that embeds the crate may have a handler for it.
 fn others(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    // SAFETY: it is null, or what `install` stored, which lives for ever.
+    // SAFETY: it is nowhere, or what `install` stored, which lives for ever.
     let previous = unsafe { PREVIOUS.load(Ordering::Acquire).as_ref() };
     let handler = previous.map_or(libc::SIG_DFL, |previous| previous.sa_sigaction);
     if handler == libc::SIG_DFL || handler == libc::SIG_IGN {

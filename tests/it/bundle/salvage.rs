@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use ekvsnap::dataset::{DataSet, LossBook, Lost};
+use ekvsnap::dataset::{DataSet, Lost, SkipLog};
 use ekvsnap::decode::Options;
 use ekvsnap::format::Family;
 use ekvsnap::format::header::FsmHeader;
 use ekvsnap::format::sst::row::{Row, Rows};
 use ekvsnap::format::sst::table::payload_of;
 use ekvsnap::format::sst::writer::Shape;
+use ekvsnap::index::Granularity;
 use ekvsnap::source::Source;
-use ekvsnap::survey::Grain;
 
 use crate::kit::build::{NOW, Snapshot, with_footer};
 use crate::kit::bundle::{Parts, TINY, blocks_of, rewrite, rows_of};
@@ -22,7 +22,7 @@ type Live = BTreeMap<Vec<u8>, Vec<u8>>;
 /// Live strings, and what is not among them.
 fn lenient(file: Vec<u8>) -> (Live, Vec<Lost>) {
     let sources = [Source::from_bytes("a.fsm", file)];
-    let set = DataSet::survey_with(&sources, None, Grain::default(), LossBook::new(true)).unwrap();
+    let set = DataSet::index_with(&sources, None, Granularity::default(), SkipLog::new(true)).unwrap();
     let (mut live, mut range) = (Live::new(), set.family(Family::Str));
     while let Some(row) = range.next().unwrap() {
         live.insert(row.user_key.to_vec(), row.body.to_vec());

@@ -18,9 +18,9 @@ use ekvsnap::decode::{Layout, Options, Silent, decode};
 use ekvsnap::encode;
 use ekvsnap::format::adapter::{self, Adapter};
 use ekvsnap::format::sst::writer::Shape;
+use ekvsnap::index::{self, Granularity, decrypt};
 use ekvsnap::output::archive::Packing;
 use ekvsnap::source::{Access, Source};
-use ekvsnap::survey::{self, Grain, decrypt};
 use proptest::prelude::*;
 
 use crate::kit::bundle::bundle_of;
@@ -33,7 +33,7 @@ use history::{History, NOW};
 #[derive(Debug, Clone)]
 struct Manner {
     threads: usize,
-    grain: Grain,
+    granularity: Granularity,
     archive: bool,
     /// As bundles in this shape.
     bundle: Option<Shape>,
@@ -51,18 +51,18 @@ fn manner() -> impl Strategy<Value = Manner> {
     let spacing = prop::sample::select(vec![1, 60, 500, 16 << 10]);
     let piece = prop::sample::select(vec![1, 100, 2000, 256 << 10]);
     let unit = prop::sample::select(vec![1, 300, 4 << 20]);
-    let grain = (spacing, piece, unit).prop_map(|(spacing, piece, unit)| Grain { spacing, piece, unit });
+    let granularity = (spacing, piece, unit).prop_map(|(spacing, piece, unit)| Granularity {
+        checkpoint_interval: spacing,
+        read_size: piece,
+        task_size: unit,
+    });
     let shape = (1..600usize, 1..300usize, 1..5000u64, any::<bool>());
     let shape = shape.prop_map(|(block, index, file, snappy)| Shape { block, index, file, snappy });
     let bundle = prop::option::weighted(0.3, shape);
     let sealed = prop::option::weighted(0.3, any::<u64>());
-    (1..=8usize, grain, any::<bool>(), bundle, sealed).prop_map(|(threads, grain, archive, bundle, sealed)| Manner {
-        threads,
-        grain,
-        archive,
-        bundle,
-        sealed,
-    })
+    (1..=8usize, granularity, any::<bool>(), bundle, sealed).prop_map(
+        |(threads, granularity, archive, bundle, sealed)| Manner { threads, granularity, archive, bundle, sealed },
+    )
 }
 
 /// The switches that change the output, the layout aside.
@@ -87,7 +87,8 @@ fn compare<Op: Debug>(adapter: Adapter, history: &History<Op>, ask: Ask, manner:
     for packed in [false, true] {
         let ask = Ask { packed, ..ask };
         let want = reference::decode(&history.files, adapter, &ask);
-        let alone = Manner { threads: 1, grain: Grain::default(), archive: false, bundle: None, sealed: None };
+        let alone =
+            Manner { threads: 1, granularity: Granularity::default(), archive: false, bundle: None, sealed: None };
         for manner in [&alone, manner] {
             let all = match (&want, engine(adapter, &history.files, &ask, manner)) {
                 (Ok(want), Ok(got)) => differences(want, &got),
@@ -107,7 +108,7 @@ fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ek
     // Archives of the file system have names as they are: `tests/it/fs/archive.rs` compares them.
     let is_archive = manner.archive && adapter != adapter::FS;
     let form = |file: &Vec<u8>| {
-        if !matches!(survey::stream(file), Ok((survey::Layout::Pebble, _))) {
+        if !matches!(index::stream(file), Ok((index::Layout::Pebble, _))) {
             return file.clone();
         }
         let file = manner.sealed.map_or_else(|| file.clone(), |seed| sealed_from(file, seed));
@@ -116,7 +117,7 @@ fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ek
     let keys = ring(&[1, 2, 3]);
     let source = |(i, file): (usize, &Vec<u8>)| {
         let source = Source::from_bytes(format!("{i}.fsm"), form(file));
-        if manner.sealed.is_some() { decrypt(source, &keys, Access::Map, manner.grain).unwrap() } else { source }
+        if manner.sealed.is_some() { decrypt(source, &keys, Access::Map, manner.granularity).unwrap() } else { source }
     };
     let sources: Vec<Source> = files.iter().enumerate().map(source).collect();
     let options = Options {
@@ -131,7 +132,7 @@ fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ek
         archive: is_archive.then_some(Packing::Tar),
         threads: manner.threads,
         fsync: Some(false),
-        grain: manner.grain,
+        granularity: manner.granularity,
         ..Options::default()
     };
     let dir = tempfile::tempdir().unwrap();
@@ -165,7 +166,8 @@ fn comes_back<Op: Debug>(adapter: Adapter, history: &History<Op>, manner: &Manne
     let dir = tempfile::tempdir().unwrap();
     let (before, after, target) = (dir.path().join("before"), dir.path().join("after"), dir.path().join("x.fsm"));
     for layout in [Layout::TREE, Layout::JSONL] {
-        let options = Options { adapters: vec![adapter], layout, grain: manner.grain, ..Options::default() };
+        let options =
+            Options { adapters: vec![adapter], layout, granularity: manner.granularity, ..Options::default() };
         let options = Options { threads: manner.threads, fsync: Some(false), force: true, ..options.for_restore() };
         let source = |(i, file): (usize, &Vec<u8>)| Source::from_bytes(format!("{i}.fsm"), file.clone());
         let sources: Vec<Source> = history.files.iter().enumerate().map(source).collect();

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use ekvsnap::decode::Layout;
 use ekvsnap::format::dynamodb::number::{canon, is_canonical};
 use ekvsnap::format::dynamodb::{KeyValue, PrimaryKey};
+use ekvsnap::index::Granularity;
 use ekvsnap::layouts::dynamodb::name::{collided_item_into, item_into};
-use ekvsnap::survey::Grain;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -127,10 +127,11 @@ fn check(shape: Shape, hash: &'static str, range: Option<&'static str>, new: &[K
     let in_order: Vec<String> = live.iter().map(|row| row.2.clone()).collect();
     let want = expected(&t, live);
     // Also with as many seams as there can be.
-    for grain in [Grain::default(), Grain { spacing: 1, piece: 1, unit: 1 }] {
-        let got: BTreeMap<String, String> = marks(&with(&snapshot, |o| o.grain = grain)).into_iter().collect();
+    for granularity in [Granularity::default(), Granularity { checkpoint_interval: 1, read_size: 1, task_size: 1 }] {
+        let got: BTreeMap<String, String> =
+            marks(&with(&snapshot, |o| o.granularity = granularity)).into_iter().collect();
         assert_eq!(got, want);
-        let packed = with(&snapshot, |o| (o.grain, o.layout) = (grain, Layout::JSONL));
+        let packed = with(&snapshot, |o| (o.granularity, o.layout) = (granularity, Layout::JSONL));
         assert_eq!(line_marks(&packed, "dynamodb/t.jsonl"), in_order);
     }
 }

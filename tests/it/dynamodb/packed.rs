@@ -2,7 +2,7 @@
 
 use ekvsnap::decode::{Layout, Options};
 use ekvsnap::format::adapter;
-use ekvsnap::survey::Grain;
+use ekvsnap::index::Granularity;
 use serde_json::{Value, json};
 
 use super::bundle::large;
@@ -172,14 +172,14 @@ fn both_layouts_hold_the_same_items() {
 #[test]
 fn any_number_of_threads_and_seams_gives_the_same_bytes() {
     let corpora = ["dynamodb-small", "dynamodb-nasty"].map(|name| snapshots(&load(name)));
-    let fine = Grain { spacing: 1, piece: 1, unit: 1 };
+    let fine = Granularity { checkpoint_interval: 1, read_size: 1, task_size: 1 };
     for inputs in corpora.iter().map(Vec::as_slice).chain([&large()[..]]) {
-        let with = |threads, grain| {
-            run_with(inputs, &Options { threads, grain, include_orphans: true, ..packed() }).unwrap().tree
+        let with = |threads, granularity| {
+            run_with(inputs, &Options { threads, granularity, include_orphans: true, ..packed() }).unwrap().tree
         };
-        let one = with(1, Grain::default());
+        let one = with(1, Granularity::default());
         for threads in [2, 3, 8] {
-            assert!(with(threads, Grain::default()) == one, "{threads} threads");
+            assert!(with(threads, Granularity::default()) == one, "{threads} threads");
         }
         assert!(with(3, fine) == one, "as many seams as there can be");
     }

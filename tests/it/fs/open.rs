@@ -3,9 +3,9 @@
 use ekvsnap::adapters::fs::resolve;
 use ekvsnap::dataset::DataSet;
 use ekvsnap::format::fs::ROOT;
+use ekvsnap::index::Granularity;
 use ekvsnap::layouts::fs::copy;
 use ekvsnap::source::Source;
-use ekvsnap::survey::Grain;
 use serde_json::json;
 
 use crate::kit::fixtures::{load, snapshots};
@@ -17,7 +17,7 @@ fn opening_is_decoding() {
     let snapshot = snapshots(&load("fs-small")).remove(0);
     let fs = crate::kit::fs::run(std::slice::from_ref(&snapshot)).unwrap();
     let sources = [Source::from_bytes("x.fsm", snapshot)];
-    let set = DataSet::survey(&sources, None, Grain::default()).unwrap();
+    let set = DataSet::index(&sources, None, Granularity::default()).unwrap();
     let mut files = 0;
     for line in fs.lines().iter().filter(|line| line["type"] == "file") {
         let Some(body) = line["tree"].as_str().and_then(|tree| fs.tree.get(tree.as_bytes())) else { continue };
@@ -44,7 +44,7 @@ fn paths() {
     let s = file(name(s, 6, "f", 9, "file"), "top", 9, b"x");
     let s = name(chunk(s, 77, 0, "x"), ROOT, "dangling", 76, "file").build();
     let sources = [Source::from_bytes("x.fsm", s)];
-    let set = DataSet::survey(&sources, None, Grain::default()).unwrap();
+    let set = DataSet::index(&sources, None, Granularity::default()).unwrap();
     for (path, want) in [
         ("", Some(ROOT)),
         ("/", Some(ROOT)),
@@ -67,7 +67,7 @@ fn paths() {
 fn damage_on_the_way() {
     let s = name(base(0), ROOT, "f", 9, "file").put(ekvsnap::format::fs::key::entry(ROOT, b"g"), "{").build();
     let sources = [Source::from_bytes("x.fsm", s)];
-    let set = DataSet::survey(&sources, None, Grain::default()).unwrap();
+    let set = DataSet::index(&sources, None, Granularity::default()).unwrap();
     assert!(resolve(&set, b"f").unwrap().is_none());
     assert!(resolve(&set, b"g").unwrap_err().is_damage());
 }

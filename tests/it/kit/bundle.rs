@@ -15,7 +15,7 @@ pub const TINY: Shape = Shape { block: 200, index: 150, file: 3000, snappy: true
 
 /// The rows of a snapshot (`EKVPBBL1`).
 pub fn rows_of(snapshot: &[u8]) -> Vec<(&[u8], &[u8])> {
-    let (_, mut at) = ekvsnap::survey::stream(snapshot).unwrap();
+    let (_, mut at) = ekvsnap::index::stream(snapshot).unwrap();
     let mut rows = Vec::new();
     while let Step::Entry(entry) = frame::step(snapshot, at).unwrap() {
         rows.push((entry.raw_key, entry.raw_value));

@@ -12,9 +12,9 @@ use ekvsnap::decode::{Options, Outcome, Silent, decode};
 use ekvsnap::encode;
 use ekvsnap::format::Family;
 use ekvsnap::format::fs::{ROOT, key};
+use ekvsnap::index::Granularity;
 use ekvsnap::output::archive::Packing;
 use ekvsnap::source::Source;
-use ekvsnap::survey::Grain;
 use serde_json::{Value, json};
 
 use super::build::Snapshot;
@@ -97,9 +97,9 @@ fn code(event: &'static str) -> &'static str {
 /// output is the same.
 pub fn run_with(inputs: &[Vec<u8>], options: &Options) -> Result<Fs, Error> {
     let mut first: Option<Fs> = None;
-    let tiny = Grain { spacing: 1, piece: 1, unit: 1 };
-    for (threads, grain) in [(1, Grain::default()), (3, tiny)] {
-        let next = once(inputs, &Options { threads, grain, ..options.clone() })?;
+    let tiny = Granularity { checkpoint_interval: 1, read_size: 1, task_size: 1 };
+    for (threads, granularity) in [(1, Granularity::default()), (3, tiny)] {
+        let next = once(inputs, &Options { threads, granularity, ..options.clone() })?;
         match &first {
             Some(first) => {
                 assert!(first.tree == next.tree, "threads or cuts change the output");

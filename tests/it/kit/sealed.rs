@@ -11,8 +11,8 @@ use ekvsnap::format::frame::{self, Step};
 use ekvsnap::format::keys::{Key, KeyRing};
 use ekvsnap::format::mvcc::{self, ValueHeader};
 use ekvsnap::format::sidecar::{Sidecar, wrap};
+use ekvsnap::index::{Granularity, decrypt};
 use ekvsnap::source::{Access, Source};
-use ekvsnap::survey::{Grain, decrypt};
 
 use super::build::{Snapshot, with_footer};
 use super::fixtures::Files;
@@ -82,8 +82,8 @@ impl Snapshot {
 }
 
 /// A snapshot in memory with keys.
-pub fn source_with(bytes: Vec<u8>, keys: &Arc<KeyRing>, grain: Grain) -> Source {
-    decrypt(Source::from_bytes("input-0.fsm", bytes), keys, Access::Map, grain).unwrap()
+pub fn source_with(bytes: Vec<u8>, keys: &Arc<KeyRing>, granularity: Granularity) -> Source {
+    decrypt(Source::from_bytes("input-0.fsm", bytes), keys, Access::Map, granularity).unwrap()
 }
 
 /// The keys of a corpus.

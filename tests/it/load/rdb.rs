@@ -90,7 +90,7 @@ fn every_corpus_is_in_its_file() {
 fn expiries_move_with_the_backup() {
     let inputs = snapshots(&fixture("redis-small"));
     let taken = Source::from_bytes("x.fsm", inputs[0].clone());
-    let taken_ms = (ekvsnap::survey::last_commit_ts(&taken).unwrap() >> 16) as i64;
+    let taken_ms = (ekvsnap::index::last_commit_ts(&taken).unwrap() >> 16) as i64;
     let options = Options { shift_to_ms: Some(4_000_000_000_000), ..Options::default() };
     let (found, outcome, _) = written(&Input::Snapshots(sources(&inputs)), &options);
     assert_eq!(outcome.shifted_ms, 4_000_000_000_000 - taken_ms);

@@ -158,7 +158,7 @@ fn run(dir: &Path, args: &[&str]) {
 fn prepare(dir: &Path, name: &str) -> (Vec<String>, Keys) {
     let inputs = snapshots(&fixture(name));
     let newest = |bytes: &Vec<u8>| {
-        ekvsnap::survey::last_commit_ts(&ekvsnap::source::Source::from_bytes("x", bytes.clone())).unwrap() >> 16
+        ekvsnap::index::last_commit_ts(&ekvsnap::source::Source::from_bytes("x", bytes.clone())).unwrap() >> 16
     };
     let shift = LATER as i64 - inputs.iter().map(newest).max().unwrap() as i64;
     let names: Vec<String> = (0..inputs.len()).map(|n| format!("{name}-{n}.fsm")).collect();

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ekvsnap::decode::{Layout, Options};
 use ekvsnap::format::Family;
-use ekvsnap::survey::Grain;
+use ekvsnap::index::Granularity;
 use serde_json::{Value, json};
 
 use super::decoded_with;
@@ -144,12 +144,12 @@ fn both_layouts_hold_the_same_lines() {
 
 #[test]
 fn any_number_of_threads_and_seams_gives_the_same_bytes() {
-    let fine = Grain { spacing: 1, piece: 1, unit: 1 };
+    let fine = Granularity { checkpoint_interval: 1, read_size: 1, task_size: 1 };
     for inputs in inputs() {
-        let with = |threads, grain| run_with(&inputs, &Options { threads, grain, ..all() }).unwrap().tree;
-        let one = with(1, Grain::default());
+        let with = |threads, granularity| run_with(&inputs, &Options { threads, granularity, ..all() }).unwrap().tree;
+        let one = with(1, Granularity::default());
         for threads in [2, 3, 8] {
-            assert!(with(threads, Grain::default()) == one, "{threads} threads");
+            assert!(with(threads, Granularity::default()) == one, "{threads} threads");
         }
         assert!(with(3, fine) == one, "as many seams as there can be");
     }

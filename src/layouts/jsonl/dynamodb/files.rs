@@ -4,7 +4,7 @@ use crate::adapters::dynamodb::Tables;
 use crate::error::Result;
 use crate::layouts::dynamodb::paths::Paths;
 use crate::layouts::dynamodb::{Gather, Share};
-use crate::output::unit::{Collector, UnitOut};
+use crate::output::split::{Collector, SplitOutput};
 use crate::run::Job;
 
 /// Places of the tables that got lines in a split, in key order.
@@ -55,7 +55,7 @@ pub(in crate::layouts) fn write_empty(
 ) -> Result<()> {
     let is_empty = |at: usize| !with_lines.get(at).copied().unwrap_or(false);
     for table in tables.wanted(&job.options.filter).filter(|table| is_empty(table.place)) {
-        let mut out = UnitOut::new(job.tree);
+        let mut out = SplitOutput::new(job.tree);
         let dir = out.dir("dynamodb")?;
         out.put(&dir, format!("{}.jsonl", Paths::of(&table).scope).as_bytes(), b"")?;
         job.collector.take(out)?;

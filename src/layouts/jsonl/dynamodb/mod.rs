@@ -26,7 +26,7 @@ use crate::layouts::dynamodb::render::ItemRenderer;
 use crate::layouts::dynamodb::{LARGE, Writer, write_splits};
 use crate::model::dynamodb::{Item, StaleItem, StoredItem, Table, Visitor};
 use crate::output::observer::Object;
-use crate::output::unit::UnitOut;
+use crate::output::split::SplitOutput;
 use crate::run::Job;
 use canonical::Canonical;
 use files::{FilesOfTables, TablesWithLines};
@@ -50,7 +50,7 @@ pub(in crate::layouts) fn write(
 
 /// Writes the lines of a split.
 struct Lines<'a, 't> {
-    out: UnitOut<'t>,
+    out: SplitOutput<'t>,
     renderer: ItemRenderer<'a>,
     canonical: Canonical<'a>,
     open: Option<Open>,
@@ -72,7 +72,7 @@ struct Open {
 }
 
 impl<'t> Lines<'_, 't> {
-    fn new(out: UnitOut<'t>) -> Self {
+    fn new(out: SplitOutput<'t>) -> Self {
         let (renderer, canonical, stale) = (ItemRenderer::default(), Canonical::default(), Count::default());
         Lines { out, renderer, canonical, open: None, opened: Vec::new(), stale, normal: Normal::default() }
     }
@@ -81,7 +81,7 @@ impl<'t> Lines<'_, 't> {
 impl<'a, 't> Writer<'a, 't> for Lines<'a, 't> {
     type Share = TablesWithLines;
 
-    fn finish(mut self) -> Result<(UnitOut<'t>, TablesWithLines)> {
+    fn finish(mut self) -> Result<(SplitOutput<'t>, TablesWithLines)> {
         self.close();
         self.stale.flush(&mut self.out);
         Ok((self.out, TablesWithLines(self.opened)))
@@ -137,13 +137,14 @@ impl<'a> Visitor<'a> for Lines<'a, '_> {
 }
 
 impl<'a> Lines<'a, '_> {
-    /// Tells of an item whose line was rendered, in the table that is open. Equal numbers of keys have one text, if there are marks.
+    /// Tells of an item whose line was rendered, in the table that is open. Equal numbers of keys have one text, if there are fingerprints.
     #[inline(never)]
     fn tell(&mut self, key: PrimaryKey<'a>, size: u64, item: impl FnOnce() -> Option<dynamodb::Item<'a>>) {
         let Some(Open { scope, log, .. }) = &self.open else { return };
         self.out.log_buffer(*log).clear();
         let Some(objects) = self.out.objects() else { return };
-        let value = objects.secret().and_then(|secret| Some(self.normal.mark(item()?, secret, self.renderer.names())));
+        let value =
+            objects.secret().and_then(|secret| Some(self.normal.fingerprint(item()?, secret, self.renderer.names())));
         let bytes = |part: KeyValue<'a>| match part {
             KeyValue::N(text) if value.is_some() => match plain(text) {
                 Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),

@@ -3,12 +3,12 @@
 use crate::format::dynamodb::item::{Entry, Map};
 use crate::format::dynamodb::number::plain;
 use crate::format::dynamodb::{Item, Value};
-use crate::output::observer::{Hasher, Mark, Secret};
+use crate::output::observer::{Fingerprint, Hasher, Secret};
 
 /// Bytes that are held before they are hashed; a longer text is hashed as it stands.
 const PIECE: usize = 64 << 10;
 
-/// Makes marks of items; keeps its memory from one to the next.
+/// Makes fingerprints of items; keeps its memory from one to the next.
 #[derive(Default)]
 pub(super) struct Normal {
     bytes: Vec<u8>,
@@ -16,7 +16,7 @@ pub(super) struct Normal {
     before: Option<Box<Hasher>>,
 }
 
-/// An item while its mark is made.
+/// An item while its fingerprint is made.
 struct Making<'n, 'a> {
     normal: &'n mut Normal,
     entries: &'n mut Vec<Entry<'a>>,
@@ -24,16 +24,16 @@ struct Making<'n, 'a> {
 }
 
 impl Normal {
-    /// The mark of an item. `entries` is memory for sorting names, which one item can need much of.
-    pub fn mark<'a>(&mut self, item: Item<'a>, secret: &Secret, entries: &mut Vec<Entry<'a>>) -> Mark {
+    /// The fingerprint of an item. `entries` is memory for sorting names, which one item can need much of.
+    pub fn fingerprint<'a>(&mut self, item: Item<'a>, secret: &Secret, entries: &mut Vec<Entry<'a>>) -> Fingerprint {
         self.bytes.clear();
         self.before = None;
         Making { normal: self, entries, secret }.map(item.attributes());
         match self.before.take() {
-            None => secret.mark(&self.bytes),
+            None => secret.fingerprint(&self.bytes),
             Some(mut hash) => {
                 hash.update(&self.bytes);
-                hash.mark()
+                hash.fingerprint()
             }
         }
     }
@@ -121,20 +121,20 @@ mod tests {
                 member("t", &s(text)),
             ]
         };
-        let mark = |members: &[Vec<u8>]| {
+        let fingerprint = |members: &[Vec<u8>]| {
             let value = item(members);
-            Normal::default().mark(Item::parse(&value).unwrap(), &secret, &mut Vec::new())
+            Normal::default().fingerprint(Item::parse(&value).unwrap(), &secret, &mut Vec::new())
         };
         for text in ["", "a", &long] {
-            let one = mark(&row("1", text));
-            assert_eq!(mark(&row("1.0", text)), one);
-            assert_eq!(mark(&row("10e-1", text)), one);
+            let one = fingerprint(&row("1", text));
+            assert_eq!(fingerprint(&row("1.0", text)), one);
+            assert_eq!(fingerprint(&row("10e-1", text)), one);
             let mut other_order = row("1", text);
             other_order.reverse();
             other_order.push(member("t", &s(text)));
-            assert_eq!(mark(&other_order), one);
-            assert_ne!(mark(&row("2", text)), one);
-            assert_ne!(mark(&row("1", &format!("{text}b"))), one);
+            assert_eq!(fingerprint(&other_order), one);
+            assert_ne!(fingerprint(&row("2", text)), one);
+            assert_ne!(fingerprint(&row("1", &format!("{text}b"))), one);
         }
         let pairs = [
             (s("1"), s("1.0")),
@@ -146,8 +146,12 @@ mod tests {
             (b"\x28\x00".to_vec(), b"\x28\x01".to_vec()),
         ];
         for (one, other) in pairs {
-            assert_ne!(mark(&[member("a", &one)]), mark(&[member("a", &other)]), "{one:02x?} {other:02x?}");
+            assert_ne!(
+                fingerprint(&[member("a", &one)]),
+                fingerprint(&[member("a", &other)]),
+                "{one:02x?} {other:02x?}"
+            );
         }
-        assert_eq!(mark(&[member("a", b"\x28\x01")]), mark(&[member("a", b"")]));
+        assert_eq!(fingerprint(&[member("a", b"\x28\x01")]), fingerprint(&[member("a", b"")]));
     }
 }

@@ -26,7 +26,7 @@ use crate::layouts::dynamodb::{Gather, Share, Writer, documented, of_item, write
 use crate::model::dynamodb::{Item, StaleItem, Table, Visitor};
 use crate::options::ObjectName;
 use crate::output::out::Out;
-use crate::output::unit::{Collector, Growing, UnitOut};
+use crate::output::split::{Collector, SpillWriter, SplitOutput};
 use crate::run::Job;
 use columns::{AllColumns, Columns};
 
@@ -45,7 +45,7 @@ pub(crate) fn tables(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let part_size = job.options.part_size;
     let is_empty = |table: &Table| !with_rows.get(table.place).copied().unwrap_or(false);
     for table in tables.wanted(&job.options.filter).filter(is_empty) {
-        let (mut out, mut sets) = (UnitOut::new(job.tree), Sets::new(part_size));
+        let (mut out, mut sets) = (SplitOutput::new(job.tree), Sets::new(part_size));
         let (name, schema) = (Paths::of(&table).dir, columns.of(&table)?.schema);
         sets.number(&name, || schema);
         sets.finish(&mut out)?;
@@ -120,7 +120,7 @@ impl<'t> Gather<'t> for Folders<'_> {
 
 /// Writes the rows of a split.
 struct Items<'c, 'a, 't> {
-    out: UnitOut<'t>,
+    out: SplitOutput<'t>,
     sets: Sets,
     all: &'c AllColumns,
     open: Option<Open>,
@@ -142,7 +142,7 @@ struct Open {
 }
 
 impl<'c, 't> Items<'c, '_, 't> {
-    fn new(out: UnitOut<'t>, all: &'c AllColumns, part_size: u64) -> Self {
+    fn new(out: SplitOutput<'t>, all: &'c AllColumns, part_size: u64) -> Self {
         Items {
             out,
             sets: Sets::new(part_size),
@@ -173,7 +173,7 @@ impl<'c, 't> Items<'c, '_, 't> {
 impl<'a, 't> Writer<'a, 't> for Items<'_, 'a, 't> {
     type Share = WithRows;
 
-    fn finish(mut self) -> Result<(UnitOut<'t>, WithRows)> {
+    fn finish(mut self) -> Result<(SplitOutput<'t>, WithRows)> {
         self.count.flush(&mut self.out);
         self.sets.finish(&mut self.out)?;
         Ok((self.out, WithRows(self.opened)))
@@ -277,7 +277,7 @@ impl Rendered for Rest<'_, '_> {
         counted.bytes + counted.buffer.len() as u64
     }
 
-    fn write(&self, to: &mut Growing<'_>) {
+    fn write(&self, to: &mut SpillWriter<'_>) {
         ItemRenderer::default().object(self.0, to);
     }
 }

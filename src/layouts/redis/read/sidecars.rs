@@ -30,7 +30,7 @@ pub(in crate::layouts) struct Sidecars {
 enum Kept {
     Empty,
     Filling(Filling),
-    Filled(Table),
+    DecodeResult(Table),
 }
 
 impl Kept {
@@ -44,17 +44,17 @@ impl Kept {
 
     fn settle(&mut self) -> Result<()> {
         if let Kept::Filling(filling) = std::mem::replace(self, Kept::Empty) {
-            *self = Kept::Filled(filling.finish()?);
+            *self = Kept::DecodeResult(filling.finish()?);
         }
         Ok(())
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        if let Kept::Filled(table) = self { table.get(key) } else { Ok(None) }
+        if let Kept::DecodeResult(table) = self { table.get(key) } else { Ok(None) }
     }
 
     fn unused(&self) -> Result<Option<Vec<u8>>> {
-        if let Kept::Filled(table) = self { table.unused() } else { Ok(None) }
+        if let Kept::DecodeResult(table) = self { table.unused() } else { Ok(None) }
     }
 }
 

@@ -13,8 +13,8 @@ use crate::layouts::dynamodb::paths::Paths;
 use crate::layouts::dynamodb::render::ItemRenderer;
 use crate::layouts::dynamodb::{Gather, Share, Writer};
 use crate::model::dynamodb::{Item, StaleItem, Table, Visitor};
+use crate::output::split::{Collector, SpillWriter, SplitOutput};
 use crate::output::tree::Tree;
-use crate::output::unit::{Collector, Growing, UnitOut};
 
 /// Lines of one table.
 pub(super) struct Lines {
@@ -34,7 +34,7 @@ impl Share for Vec<Lines> {
 
 /// Renders the items of a split.
 pub(super) struct Bundled<'a, 't> {
-    out: UnitOut<'t>,
+    out: SplitOutput<'t>,
     renderer: ItemRenderer<'a>,
     lines: Vec<Lines>,
     /// Writes stale items, which are not bundled.
@@ -43,7 +43,7 @@ pub(super) struct Bundled<'a, 't> {
 
 impl<'t> Bundled<'_, 't> {
     /// Writes to `out`.
-    pub fn new(out: UnitOut<'t>) -> Self {
+    pub fn new(out: SplitOutput<'t>) -> Self {
         Bundled { out, renderer: ItemRenderer::default(), lines: Vec::new(), files: Files::default() }
     }
 }
@@ -51,7 +51,7 @@ impl<'t> Bundled<'_, 't> {
 impl<'a, 't> Writer<'a, 't> for Bundled<'a, 't> {
     type Share = Vec<Lines>;
 
-    fn finish(mut self) -> Result<(UnitOut<'t>, Vec<Lines>)> {
+    fn finish(mut self) -> Result<(SplitOutput<'t>, Vec<Lines>)> {
         self.files.finish(&mut self.out);
         Ok((self.out, self.lines))
     }
@@ -95,7 +95,7 @@ pub(super) struct Bundle<'s, 't> {
 }
 
 struct Part<'t> {
-    file: Growing<'t>,
+    file: SpillWriter<'t>,
     bytes: u64,
 }
 
@@ -137,7 +137,7 @@ impl<'s, 't> Bundle<'s, 't> {
                 self.number += 1;
                 let dir = Arc::new(self.tree.make_dir(Paths::of(&self.tables.get(table)).items.as_bytes())?);
                 let name = format!("data-{:05}.jsonl", self.number);
-                none.insert(Part { file: UnitOut::new(self.tree).grow(&dir, name.as_bytes()), bytes: 0 })
+                none.insert(Part { file: SplitOutput::new(self.tree).grow(&dir, name.as_bytes()), bytes: 0 })
             }
         };
         part.file.buffer.extend_from_slice(lines);
@@ -151,7 +151,7 @@ impl<'s, 't> Bundle<'s, 't> {
     /// A failed write.
     pub fn finish(&mut self, collector: &mut Collector<'t>) -> Result<()> {
         let Some(part) = self.part.take() else { return Ok(()) };
-        let mut out = UnitOut::new(self.tree);
+        let mut out = SplitOutput::new(self.tree);
         out.finish(part.file)?;
         collector.take(out)
     }

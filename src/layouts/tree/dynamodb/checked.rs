@@ -9,7 +9,7 @@ use crate::layouts::dynamodb::{LARGE, Writer};
 use crate::layouts::jsonl::dynamodb::canonical::Canonical;
 use crate::model::dynamodb::{Item, StaleItem, StoredItem, Table, Visitor};
 use crate::output::names::is_surely_plain;
-use crate::output::unit::UnitOut;
+use crate::output::split::SplitOutput;
 
 /// Counts the items of a split; writes those that are not quite ordinary, into nowhere.
 pub(super) struct Checked<'a, 't> {
@@ -24,7 +24,7 @@ pub(super) struct Checked<'a, 't> {
 
 impl<'t> Checked<'_, 't> {
     /// Counts in `out`.
-    pub fn new(out: UnitOut<'t>) -> Self {
+    pub fn new(out: SplitOutput<'t>) -> Self {
         let (inner, canonical) = (files::Writer::new(out), Canonical::default());
         Checked {
             inner,
@@ -40,7 +40,7 @@ impl<'t> Checked<'_, 't> {
 impl<'a, 't> Writer<'a, 't> for Checked<'a, 't> {
     type Share = FileShare;
 
-    fn finish(self) -> Result<(UnitOut<'t>, FileShare)> {
+    fn finish(self) -> Result<(SplitOutput<'t>, FileShare)> {
         let Checked { inner, mut count, .. } = self;
         let (mut out, share) = inner.finish()?;
         count.flush(&mut out);

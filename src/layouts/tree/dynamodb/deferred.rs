@@ -14,8 +14,8 @@ use crate::error::Result;
 use crate::layouts::dynamodb::name::COLLISION;
 use crate::model::dynamodb::{Item, StaleItem, Table, Visitor};
 use crate::options::Options;
+use crate::output::split::{Collector, SplitOutput};
 use crate::output::tree::Tree;
-use crate::output::unit::{Collector, UnitOut};
 use crate::report::Finding;
 
 /// Writes what was deferred.
@@ -27,13 +27,13 @@ pub(super) struct Deferred<'s, 'a, 't> {
     keymap: Option<Keymap<'t>>,
     /// The names that are used, unless the tree itself can tell.
     used: Option<UsedNames>,
-    out: UnitOut<'t>,
+    out: SplitOutput<'t>,
 }
 
 impl<'s, 'a, 't> Deferred<'s, 'a, 't> {
     /// `first_uses`: of all items that are written already; `used`: for a tree that does not know its names.
     pub fn new(tables: &'s Tables<'s>, tree: &'t Tree, first_uses: FirstUses, used: Option<UsedNames>) -> Self {
-        Deferred { tables, tree, first_uses, files: Files::default(), keymap: None, used, out: UnitOut::new(tree) }
+        Deferred { tables, tree, first_uses, files: Files::default(), keymap: None, used, out: SplitOutput::new(tree) }
     }
 
     /// Writes the ambiguous items of a split. Splits must come in key order.
@@ -50,7 +50,7 @@ impl<'s, 'a, 't> Deferred<'s, 'a, 't> {
         // What was noticed was reported when the split was read first.
         dynamodb::read(set, self.tables, split, options, self)?;
         self.files.finish(&mut self.out);
-        collector.take(std::mem::replace(&mut self.out, UnitOut::new(self.tree)))
+        collector.take(std::mem::replace(&mut self.out, SplitOutput::new(self.tree)))
     }
 
     /// Completes every KEYMAP.jsonl.

@@ -13,7 +13,7 @@ use crate::layouts::dynamodb::render::ItemRenderer;
 use crate::layouts::dynamodb::{self, Gather, LARGE, Share};
 use crate::model::dynamodb::{Item, StaleItem, Table, Visitor};
 use crate::output::names::segment_into;
-use crate::output::unit::{Collector, Growing, UnitOut};
+use crate::output::split::{Collector, SpillWriter, SplitOutput};
 
 /// The first user key of every special segment, and which of its special segments it is, by place of the table.
 pub(super) type FirstUses = BTreeMap<(usize, Special), (Vec<u8>, usize)>;
@@ -67,14 +67,14 @@ impl<'t> Gather<'t> for FromFiles {
 
 /// Writes the items of a split whose names are unambiguous.
 pub(super) struct Writer<'a, 't> {
-    pub out: UnitOut<'t>,
+    pub out: SplitOutput<'t>,
     files: Files<'a>,
     share: FileShare,
 }
 
 impl<'t> Writer<'_, 't> {
     /// Writes to `out`.
-    pub fn new(out: UnitOut<'t>) -> Self {
+    pub fn new(out: SplitOutput<'t>) -> Self {
         Writer { out, files: Files::default(), share: FileShare::default() }
     }
 }
@@ -82,7 +82,7 @@ impl<'t> Writer<'_, 't> {
 impl<'a, 't> dynamodb::Writer<'a, 't> for Writer<'a, 't> {
     type Share = FileShare;
 
-    fn finish(mut self) -> Result<(UnitOut<'t>, FileShare)> {
+    fn finish(mut self) -> Result<(SplitOutput<'t>, FileShare)> {
         self.files.finish(&mut self.out);
         Ok((self.out, self.share))
     }
@@ -104,7 +104,13 @@ impl<'a> Visitor<'a> for Writer<'a, '_> {
 
 impl<'a> Files<'a> {
     /// Writes an item whose plain name is its own; remembers its special segments.
-    pub fn put(&mut self, out: &mut UnitOut<'_>, table: &Table, item: &Item<'a>, first: &mut FirstUses) -> Result<()> {
+    pub fn put(
+        &mut self,
+        out: &mut SplitOutput<'_>,
+        table: &Table,
+        item: &Item<'a>,
+        first: &mut FirstUses,
+    ) -> Result<()> {
         for (place, special) in self.name(item).iter().enumerate() {
             first.entry((table.place, special)).or_insert_with(|| (item.row_key.to_vec(), place));
         }
@@ -114,7 +120,7 @@ impl<'a> Files<'a> {
     /// Writes an item under its plain name if that is free, as `used` or the file system tells. `None`: it is not.
     pub fn try_put(
         &mut self,
-        out: &mut UnitOut<'_>,
+        out: &mut SplitOutput<'_>,
         table: &Table,
         item: &Item<'a>,
         used: Option<&mut UsedNames>,
@@ -129,7 +135,12 @@ impl<'a> Files<'a> {
 
     /// Writes the item that [`try_put`](Self::try_put) found no place for, under a name that has its hash; gives the
     /// path below the table.
-    pub fn put_collided(&mut self, out: &mut UnitOut<'_>, table: &Table, item: &Item<'a>) -> Result<(Specials, &str)> {
+    pub fn put_collided(
+        &mut self,
+        out: &mut SplitOutput<'_>,
+        table: &Table,
+        item: &Item<'a>,
+    ) -> Result<(Specials, &str)> {
         self.path.clear();
         let specials = name::collided_item_into(item.key, item.row_key, &mut self.path);
         self.store(out, table, item, false)?;
@@ -137,7 +148,7 @@ impl<'a> Files<'a> {
     }
 
     /// Writes an item of no live generation. Its name is its row key: nothing tells which attributes made it.
-    pub fn put_stale(&mut self, out: &mut UnitOut<'_>, item: &StaleItem<'a>) -> Result<()> {
+    pub fn put_stale(&mut self, out: &mut SplitOutput<'_>, item: &StaleItem<'a>) -> Result<()> {
         let (scope, path) = paths::stale(item);
         self.path.clear();
         segment_into(item.key.primary, &mut self.path);
@@ -158,7 +169,7 @@ impl<'a> Files<'a> {
     }
 
     /// Hands over what was counted: call it at the end of a unit.
-    pub fn finish(&mut self, out: &mut UnitOut<'_>) {
+    pub fn finish(&mut self, out: &mut SplitOutput<'_>) {
         self.count.flush(out);
     }
 
@@ -168,14 +179,14 @@ impl<'a> Files<'a> {
         name::item_into(item.key, &mut self.path)
     }
 
-    fn render(&mut self, out: &mut UnitOut<'_>, table: &Table, item: &Item<'a>) {
+    fn render(&mut self, out: &mut SplitOutput<'_>, table: &Table, item: &Item<'a>) {
         self.body.clear();
         self.renderer.file(item.value, &mut self.body);
         note_untyped(&mut self.renderer, out, table, item);
     }
 
     /// Writes an item under the path at hand; `if_free`: only if the file system has no such name yet. Tells whether it did.
-    fn store(&mut self, out: &mut UnitOut<'_>, table: &Table, item: &Item<'a>, if_free: bool) -> Result<bool> {
+    fn store(&mut self, out: &mut SplitOutput<'_>, table: &Table, item: &Item<'a>, if_free: bool) -> Result<bool> {
         let large = item.stored_len >= LARGE;
         if !large {
             self.render(out, table, item);
@@ -198,7 +209,13 @@ impl<'a> Files<'a> {
     }
 
     /// Writes an item that is not held as a whole.
-    fn grown(&mut self, out: &mut UnitOut<'_>, table: &Table, item: &Item<'a>, mut file: Growing<'_>) -> Result<()> {
+    fn grown(
+        &mut self,
+        out: &mut SplitOutput<'_>,
+        table: &Table,
+        item: &Item<'a>,
+        mut file: SpillWriter<'_>,
+    ) -> Result<()> {
         self.renderer.file(item.value, &mut file);
         note_untyped(&mut self.renderer, out, table, item);
         let bytes = out.finish(file)?;

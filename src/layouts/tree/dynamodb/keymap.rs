@@ -9,8 +9,8 @@ use crate::layouts::dynamodb::name::Special;
 use crate::layouts::dynamodb::paths::Paths;
 use crate::model::dynamodb::Table;
 use crate::output::names::keymap_line;
+use crate::output::split::{SpillWriter, SplitOutput};
 use crate::output::tree::Tree;
-use crate::output::unit::{Growing, UnitOut};
 
 /// One table's KEYMAP.jsonl: lines in the order of the user keys that need them, each once.
 pub(super) struct Keymap<'t> {
@@ -20,7 +20,7 @@ pub(super) struct Keymap<'t> {
     /// Place of the table.
     pub table: usize,
     /// The file, once it has lines.
-    pub file: Option<Growing<'t>>,
+    pub file: Option<SpillWriter<'t>>,
 }
 
 impl<'t> Keymap<'t> {
@@ -40,7 +40,8 @@ impl<'t> Keymap<'t> {
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(
-                UnitOut::new(tree).grow(&Arc::new(tree.make_dir(Paths::of(table).dir.as_bytes())?), b"KEYMAP.jsonl"),
+                SplitOutput::new(tree)
+                    .grow(&Arc::new(tree.make_dir(Paths::of(table).dir.as_bytes())?), b"KEYMAP.jsonl"),
             ),
         };
         keymap_line(encoded.as_bytes(), original, kind, &mut file.buffer);

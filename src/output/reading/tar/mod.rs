@@ -48,10 +48,10 @@ fn give(
     }
     let failed = |e| Failed::Ours(broken(name, e));
     let given = stream.content(member.size, |content| match member.kind {
-        Kind::Other(what) => each(Entry::Strange(path, what)).map_err(Failed::Ours),
+        Kind::Other(what) => each(Entry::NonRegular(path, what)).map_err(Failed::Ours),
         Kind::Directory if path.is_empty() => Ok(()),
         _ if !is_below(path) => {
-            each(Entry::Strange(path, "a member whose path leads out of the output")).map_err(Failed::Ours)
+            each(Entry::NonRegular(path, "a member whose path leads out of the output")).map_err(Failed::Ours)
         }
         kind => {
             each(Entry::Attributes(path, &member.attributes)).map_err(Failed::Ours)?;

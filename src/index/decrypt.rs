@@ -2,7 +2,7 @@
 //!
 //! The copy is an unlinked temporary file in which every row has the place and the length that it has in the snapshot, so that
 //! whatever is told of places is true of the snapshot. Memory stays flat, and everything above reads clear rows from a map.
-//! A row that does not open is copied as it is: the survey tells why.
+//! A row that does not open is copied as it is: the index tells why.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 
-use super::{Grain, Holes, Layout, View};
+use super::{Granularity, Holes, Layout, View};
 use crate::error::{Error, Result};
 use crate::format::frame::{self, Entry};
 use crate::format::keys::KeyRing;
@@ -28,12 +28,12 @@ const PIECE: usize = 1 << 20;
 /// Adds keys to a source, and decrypts its rows if it has any that are encrypted.
 ///
 /// # Errors
-/// A temporary file that cannot be written. What is wrong with the snapshot is left to its survey.
-pub fn decrypt(source: Source, keys: &Arc<KeyRing>, access: Access, grain: Grain) -> Result<Source> {
+/// A temporary file that cannot be written. What is wrong with the snapshot is left to its index.
+pub fn decrypt(source: Source, keys: &Arc<KeyRing>, access: Access, granularity: Granularity) -> Result<Source> {
     let name = source.path().to_path_buf();
     let failed = |e| Error::io("write the decrypted copy of", &name, e);
-    let file = match copied(&source, keys, PIECE.min(grain.unit)).map_err(failed)? {
-        Copied::Broken => copied_broken(&source, keys, grain).map_err(failed)?,
+    let file = match copied(&source, keys, PIECE.min(granularity.task_size)).map_err(failed)? {
+        Copied::Broken => copied_broken(&source, keys, granularity).map_err(failed)?,
         Copied::Whole(file) => file,
     };
     let Some(file) = file else { return Ok(source.with_keys(Arc::clone(keys))) };
@@ -51,7 +51,7 @@ enum Copied {
 
 /// Hops from frame to frame, while other threads decrypt what was passed over.
 fn copied(source: &Source, keys: &KeyRing, size: usize) -> io::Result<Copied> {
-    // What is wrong with a bundle is told by the survey.
+    // What is wrong with a bundle is told by the index.
     if source.unpack(true).is_err() {
         return Ok(Copied::Whole(None));
     }
@@ -95,25 +95,25 @@ fn copied(source: &Source, keys: &KeyRing, size: usize) -> io::Result<Copied> {
     }
 }
 
-/// Of a file with a broken frame, a lenient survey tells where its rows are.
+/// Of a file with a broken frame, a lenient index tells where its rows are.
 #[cold]
-fn copied_broken(source: &Source, keys: &KeyRing, grain: Grain) -> io::Result<Option<File>> {
+fn copied_broken(source: &Source, keys: &KeyRing, granularity: Granularity) -> io::Result<Option<File>> {
     let view = View { as_of: u64::MAX, read_ts: 0, lenient: true };
-    let Ok((survey, _)) = super::survey(source, view, grain) else { return Ok(None) };
-    if survey.sealed.is_empty() {
+    let Ok((index, _)) = super::index(source, view, granularity) else { return Ok(None) };
+    if index.sealed.is_empty() {
         return Ok(None);
     }
     let (stored, mut cuts) = (source.stored(), vec![0]);
-    for at in survey.checkpoints.positions() {
-        if cuts.last().is_none_or(|last| at - last >= PIECE.min(grain.unit)) {
+    for at in index.checkpoints.positions() {
+        if cuts.last().is_none_or(|last| at - last >= PIECE.min(granularity.task_size)) {
             cuts.push(*at);
         }
     }
     let ends = cuts.iter().skip(1).copied().chain(std::iter::once(stored.len()));
-    let copying = Copying::new(stored, &survey.holes, keys)?;
+    let copying = Copying::new(stored, &index.holes, keys)?;
     cuts.par_iter()
         .zip(ends.collect::<Vec<_>>())
-        .for_each(|(start, end)| copying.copy(*start..end, survey.rows.clone()));
+        .for_each(|(start, end)| copying.copy(*start..end, index.rows.clone()));
     copying.finish().map(Some)
 }
 

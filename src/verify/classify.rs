@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::against::{Difference, Fresh};
 use super::attributes;
+use super::join::{DigestJoin, Known, Tag};
 use super::problem::{Kind, Problems};
 use super::promised::{METADATA, Promised};
-use super::roll::{Known, Roll, Tag};
 use super::told;
 use crate::error::Result;
 use crate::format::hex;
@@ -15,7 +15,7 @@ use crate::output::manifest_read::ReadManifest;
 use crate::output::{CHECKSUMS, MANIFEST};
 
 /// What is known before paths are compared.
-pub(super) struct Judge<'j> {
+pub(super) struct Classify<'j> {
     pub promised: &'j Promised,
     pub in_archive: bool,
     /// Whether there is a CHECKSUMS.
@@ -24,12 +24,12 @@ pub(super) struct Judge<'j> {
     pub fresh: Option<&'j Fresh>,
 }
 
-impl Judge<'_> {
+impl Classify<'_> {
     /// Judges every path; gives in words how the snapshots differ that it was made from and is compared with.
-    pub fn all(&self, roll: &mut Roll, problems: &mut Problems) -> Result<Option<String>> {
+    pub fn all(&self, join: &mut DigestJoin, problems: &mut Problems) -> Result<Option<String>> {
         let (mut folders, mut copies, mut origin) = (Folders::default(), Copies::of(self.promised), None);
         let lenient = self.manifest.is_some_and(told::leaves_folders);
-        roll.judge(|path, known| {
+        join.classify(|path, known| {
             let is_told = [Tag::Said, Tag::ToldDir, Tag::ToldLink].into_iter().any(|tag| known.has(tag))
                 || self.promised.copy_of(path).is_some();
             folders.step(path, is_told, known.has(Tag::HasDir), |path| foreign_folder(path, lenient, problems));
@@ -44,14 +44,14 @@ impl Judge<'_> {
             Ok(())
         })?;
         folders.end(|path| foreign_folder(path, lenient, problems));
-        roll.shared(|path, here, all| {
+        join.shared(|path, here, all| {
             let outside = all.saturating_sub(here);
             let why = format!("it is a hard link: {outside} names of it are outside, where it can be changed");
             problems.add(Kind::Shared, path, why);
         })?;
-        copies.judge(self.promised, problems);
+        copies.classify(self.promised, problems);
         if let Some(manifest) = self.manifest.filter(|manifest| told::is_ours(manifest)) {
-            let differences = roll.counted.differences(manifest).into_iter().chain(told::contradictions(manifest));
+            let differences = join.counted.differences(manifest).into_iter().chain(told::contradictions(manifest));
             differences.for_each(|why| problems.add(Kind::Counts, MANIFEST.as_bytes(), why));
         }
         Ok(origin)
@@ -222,7 +222,7 @@ impl Copies {
         }
     }
 
-    fn judge(&self, promised: &Promised, problems: &mut Problems) {
+    fn classify(&self, promised: &Promised, problems: &mut Problems) {
         let mut all: Vec<_> = promised.copies().collect();
         all.sort_unstable();
         for (path, first) in all {

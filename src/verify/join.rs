@@ -98,7 +98,7 @@ impl Known {
 }
 
 /// Collects rows. A failed spill is told at the end.
-pub struct Roll {
+pub struct DigestJoin {
     rows: Checksums,
     /// Names of files with several: by device and inode.
     names: Checksums,
@@ -107,10 +107,10 @@ pub struct Roll {
     failed: Option<Error>,
 }
 
-impl Roll {
+impl DigestJoin {
     /// No rows yet; they are spilled to the file system of `scratch`.
-    pub fn new(scratch: &Path) -> Roll {
-        Roll {
+    pub fn new(scratch: &Path) -> DigestJoin {
+        DigestJoin {
             rows: Checksums::new(scratch),
             names: Checksums::new(scratch),
             counted: Counted::default(),
@@ -180,7 +180,7 @@ impl Roll {
     ///
     /// # Errors
     /// A failed spill, or what `each` gives.
-    pub fn judge(&mut self, mut each: impl FnMut(&[u8], &Known) -> io::Result<()>) -> Result<()> {
+    pub fn classify(&mut self, mut each: impl FnMut(&[u8], &Known) -> io::Result<()>) -> Result<()> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
@@ -223,17 +223,17 @@ mod tests {
 
     #[test]
     fn rows_of_one_path_come_together() {
-        let mut roll = Roll::new(&std::env::temp_dir());
+        let mut join = DigestJoin::new(&std::env::temp_dir());
         for (tag, path, digest) in
             [(Tag::Found, "b", 1), (Tag::Said, "a", 2), (Tag::Fresh, "b", 3), (Tag::Said, "b", 4), (Tag::Said, "a", 2)]
         {
             let mut sums = Sums::default();
             tag.add(path.as_bytes(), [digest; 32], &mut sums);
-            roll.take(&sums);
+            join.take(&sums);
         }
         let mut got = Vec::new();
         let all = [Tag::Said, Tag::Found, Tag::Fresh];
-        roll.judge(|path, known| {
+        join.classify(|path, known| {
             let digests = all.map(|tag| known.digest(tag).map(|digest| digest[0]));
             got.push((path.to_vec(), digests, known.doubled));
             Ok(())
@@ -247,13 +247,13 @@ mod tests {
 
     #[test]
     fn what_is_below_a_directory_follows_it() {
-        let (mut roll, mut sums) = (Roll::new(&std::env::temp_dir()), Sums::default());
+        let (mut join, mut sums) = (DigestJoin::new(&std::env::temp_dir()), Sums::default());
         for path in ["a.b", "a/b", "a", "a-b"] {
             Tag::Found.add(path.as_bytes(), [0; 32], &mut sums);
         }
-        roll.take(&sums);
+        join.take(&sums);
         let mut got = Vec::new();
-        roll.judge(|path, _| {
+        join.classify(|path, _| {
             got.push(String::from_utf8(path.to_vec()).unwrap());
             Ok(())
         })
@@ -263,13 +263,13 @@ mod tests {
 
     #[test]
     fn names_outside() {
-        let (mut roll, mut names) = (Roll::new(&std::env::temp_dir()), Sums::default());
+        let (mut join, mut names) = (DigestJoin::new(&std::env::temp_dir()), Sums::default());
         for (inode, path, links) in [(1, "a", 2), (2, "b", 3), (1, "c", 2), (2, "d", 3), (3, "e", 2)] {
             name_of_inode(7, inode, path.as_bytes(), links, &mut names);
         }
-        roll.take_names(&names);
+        join.take_names(&names);
         let mut got = Vec::new();
-        roll.shared(|path, here, all| got.push((path.to_vec(), here, all))).unwrap();
+        join.shared(|path, here, all| got.push((path.to_vec(), here, all))).unwrap();
         assert_eq!(got, [(b"b".to_vec(), 2, 3), (b"e".to_vec(), 1, 2)]);
     }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128_with_secret};
 
-/// Tells one value from another; says something only beside marks of the same secret.
-pub type Mark = [u8; 16];
+/// Tells one value from another; says something only beside fingerprints of the same secret.
+pub type Fingerprint = [u8; 16];
 
 /// Bytes of a secret.
 const SECRET: usize = 192;
 
-/// What marks are made with: two values that a stranger made have different marks, since he does not know it.
+/// What fingerprints are made with: two values that a stranger made have different fingerprints, since he does not know it.
 pub struct Secret([u8; SECRET]);
 
 impl Secret {
@@ -24,13 +24,13 @@ impl Secret {
         Arc::new(Secret(bytes))
     }
 
-    /// The mark of a value.
+    /// The fingerprint of a value.
     #[inline]
-    pub fn mark(&self, bytes: &[u8]) -> Mark {
+    pub fn fingerprint(&self, bytes: &[u8]) -> Fingerprint {
         xxh3_128_with_secret(bytes, &self.0).to_le_bytes()
     }
 
-    /// For the mark of a value that comes in pieces.
+    /// For the fingerprint of a value that comes in pieces.
     pub fn hasher(&self) -> Hasher {
         Hasher(Xxh3::with_secret(self.0))
     }
@@ -46,8 +46,8 @@ impl Hasher {
         self.0.update(bytes);
     }
 
-    /// The mark of all pieces: that of the whole value.
-    pub fn mark(&self) -> Mark {
+    /// The fingerprint of all pieces: that of the whole value.
+    pub fn fingerprint(&self) -> Fingerprint {
         self.0.digest128().to_le_bytes()
     }
 }
@@ -61,13 +61,13 @@ mod tests {
         let secret = Secret::random();
         let bytes: Vec<u8> = (0..5000u32).map(|n| (n * 7 % 251) as u8).collect();
         for len in [0, 1, 3, 8, 16, 17, 128, 129, 240, 241, 1024, 5000] {
-            let whole = secret.mark(&bytes[..len]);
+            let whole = secret.fingerprint(&bytes[..len]);
             for piece in [1, 7, 64, 300, 5000] {
                 let mut hasher = secret.hasher();
                 bytes[..len].chunks(piece).for_each(|piece| hasher.update(piece));
-                assert_eq!(hasher.mark(), whole, "{len} bytes in pieces of {piece}");
+                assert_eq!(hasher.fingerprint(), whole, "{len} bytes in pieces of {piece}");
             }
-            assert_ne!(Secret::random().mark(&bytes[..len]), whole, "every run has marks of its own");
+            assert_ne!(Secret::random().fingerprint(&bytes[..len]), whole, "every run has marks of its own");
         }
     }
 }

@@ -33,31 +33,31 @@ pub enum Part {
 }
 
 /// Takes the bytes of some files. Bytes of one file come in their order.
-pub struct Tap {
+pub struct Tee {
     wanted: fn(&[u8]) -> bool,
     chunks: SyncSender<Chunk>,
 }
 
-/// Lets `decode` fill a tree of which nothing stays (see [`Tree::tapped`]), on a thread of its own, and gives what is `wanted` of
+/// Lets `decode` fill a tree of which nothing stays (see [`Tree::teed`]), on a thread of its own, and gives what is `wanted` of
 /// it to `each` meanwhile.
 ///
 /// # Errors
 /// What `each` gives, or what `decode` gives.
-pub fn tapped<T: Send>(
+pub fn teed<T: Send>(
     wanted: fn(&[u8]) -> bool,
     digests: Digests,
     decode: impl FnOnce(&Tree, &Path) -> Result<T> + Send,
     each: impl FnMut(Chunk) -> Result<()>,
 ) -> Result<T> {
-    let (tap, chunks) = Tap::new(wanted);
-    beside(|scratch| Tree::tapped(scratch, tap, digests), decode, chunks, each)
+    let (tee, chunks) = Tee::new(wanted);
+    beside(|scratch| Tree::teed(scratch, tee, digests), decode, chunks, each)
 }
 
-impl Tap {
-    /// A tap of the files that are `wanted`, by their paths, and the end where their bytes come out.
-    fn new(wanted: fn(&[u8]) -> bool) -> (Tap, Receiver<Chunk>) {
+impl Tee {
+    /// A tee of the files that are `wanted`, by their paths, and the end where their bytes come out.
+    fn new(wanted: fn(&[u8]) -> bool) -> (Tee, Receiver<Chunk>) {
         let (chunks, taken) = sync_channel(WAITING);
-        (Tap { wanted, chunks }, taken)
+        (Tee { wanted, chunks }, taken)
     }
 
     /// Takes bytes of a file; waits while too many are there.

@@ -5,11 +5,11 @@
 /// Raw keys ascend, so once a raw key no longer begins with an open key, none ever will again. The newest version of
 /// a key comes first: the first row of a key opens it, every later one is older.
 #[derive(Debug, Clone, Default)]
-pub struct OpenKeys<'a> {
+pub struct PrefixStack<'a> {
     stack: Vec<&'a [u8]>,
 }
 
-impl<'a> OpenKeys<'a> {
+impl<'a> PrefixStack<'a> {
     /// Takes the next row in raw order; tells whether it is the first, hence newest, of its key.
     #[inline(always)]
     pub fn enter(&mut self, raw_key: &[u8], user_key: &'a [u8]) -> bool {
@@ -44,7 +44,7 @@ impl<'a> OpenKeys<'a> {
     }
 
     /// Takes over what a later part of the file leaves open; `last` is the last raw key that it read.
-    pub fn absorb(&mut self, later: OpenKeys<'a>, last: &[u8]) {
+    pub fn absorb(&mut self, later: PrefixStack<'a>, last: &[u8]) {
         self.stack.retain(|open| last.starts_with(open) && !later.contains(open));
         self.stack.extend(later.stack);
     }
@@ -71,7 +71,7 @@ mod tests {
             (b"a\xfe\x01\xff\xff0000", b"a"),
             (b"a\xfe\x02\xfe0000000", b"a\xfe\x02"),
         ];
-        let mut open = OpenKeys::default();
+        let mut open = PrefixStack::default();
         for (raw, user) in rows {
             assert!(open.enter(raw, user), "{}", raw.escape_ascii());
         }
@@ -88,7 +88,7 @@ mod tests {
             (b"b\xfe0000000", b"b", true),
             (b"b\xfe0000001", b"b", false),
         ];
-        let mut open = OpenKeys::default();
+        let mut open = PrefixStack::default();
         for (raw, user, newest) in rows {
             assert_eq!(open.enter(raw, user), *newest, "{}", raw.escape_ascii());
         }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::sync::Arc;
 
-use super::observer::{Hasher, Mark};
+use super::observer::{Fingerprint, Hasher};
 use super::out::Out;
 use super::tree::{Dir, OpenFile, Tree};
 use crate::error::{Error, Result};
@@ -22,7 +22,7 @@ const LEAST_HOLE: u64 = 4 << 10;
 const DIRECT: usize = 128 << 10;
 
 /// An object while it is written. Dropped unfinished, a file leaves nothing.
-pub struct Growing<'t> {
+pub struct SpillWriter<'t> {
     tree: &'t Tree,
     /// Where to append.
     pub buffer: Vec<u8>,
@@ -39,27 +39,27 @@ pub struct Growing<'t> {
 pub(super) enum Target<'t> {
     /// To a file of its own, opened when it gets large.
     File { tree: &'t Tree, dir: Arc<Dir>, name: Vec<u8>, file: Option<Box<OpenFile<'t>>>, known: bool },
-    /// To the unit's lines of a shared file: it begins at `mark`, behind other lines in buffer or spilled file.
-    Log { log: usize, spilled: Option<File>, mark: usize },
+    /// To the unit's lines of a shared file: it begins at `start`, behind other lines in buffer or spilled file.
+    Log { log: usize, spilled: Option<File>, start: usize },
 }
 
-impl<'t> Growing<'t> {
+impl<'t> SpillWriter<'t> {
     /// A file; `known`: the caller takes its digest.
     pub(super) fn file(tree: &'t Tree, dir: &Arc<Dir>, name: &[u8], buffer: Vec<u8>, known: bool) -> Self {
         let target = Target::File { tree, dir: Arc::clone(dir), name: name.to_vec(), file: None, known };
-        Growing { tree, buffer, target, bytes: 0, failed: None, hash: None }
+        SpillWriter { tree, buffer, target, bytes: 0, failed: None, hash: None }
     }
 
     /// A file that is there already, without a byte.
     pub(super) fn begun(tree: &'t Tree, dir: &Arc<Dir>, name: &[u8], buffer: Vec<u8>, file: OpenFile<'t>) -> Self {
         let (dir, name, file) = (Arc::clone(dir), name.to_vec(), Some(Box::new(file)));
         let target = Target::File { tree, dir, name, file, known: false };
-        Growing { tree, buffer, target, bytes: 0, failed: None, hash: None }
+        SpillWriter { tree, buffer, target, bytes: 0, failed: None, hash: None }
     }
 
     pub(super) fn log(tree: &'t Tree, log: usize, spilled: Option<File>, buffer: Vec<u8>) -> Self {
-        let target = Target::Log { log, spilled, mark: buffer.len() };
-        Growing { tree, buffer, target, bytes: 0, failed: None, hash: None }
+        let target = Target::Log { log, spilled, start: buffer.len() };
+        SpillWriter { tree, buffer, target, bytes: 0, failed: None, hash: None }
     }
 
     pub(super) fn is_log(&self) -> bool {
@@ -68,19 +68,19 @@ impl<'t> Growing<'t> {
 
     /// Bytes so far.
     pub fn size(&self) -> u64 {
-        let before = if let Target::Log { mark, .. } = &self.target { *mark } else { 0 };
+        let before = if let Target::Log { start, .. } = &self.target { *start } else { 0 };
         self.bytes + (self.buffer.len() - before) as u64
     }
 
-    /// Of a run whose objects are marked: the mark of what was written since the start.
-    pub fn mark(&self) -> Option<Mark> {
+    /// Of a run whose objects are marked: the fingerprint of what was written since the start.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
         let secret = self.tree.observer()?.secret()?;
         Some(match &self.hash {
-            None => secret.mark(&self.buffer),
+            None => secret.fingerprint(&self.buffer),
             Some(before) => {
                 let mut hash = before.clone();
                 hash.update(&self.buffer);
-                hash.mark()
+                hash.fingerprint()
             }
         })
     }
@@ -147,14 +147,14 @@ impl<'t> Growing<'t> {
                 file.write(&self.buffer)?;
                 self.bytes += self.buffer.len() as u64;
             }
-            Target::Log { spilled, mark, .. } => {
+            Target::Log { spilled, start, .. } => {
                 let file = match spilled {
                     Some(file) => file,
                     none => none.insert(self.tree.scratch()?),
                 };
                 file.write_all(&self.buffer).map_err(scratch_failed)?;
-                self.bytes += (self.buffer.len() - *mark) as u64;
-                *mark = 0;
+                self.bytes += (self.buffer.len() - *start) as u64;
+                *start = 0;
             }
         }
         self.buffer.clear();
@@ -173,7 +173,7 @@ impl<'t> Growing<'t> {
 
     /// The lines as they were before this object.
     pub(super) fn rolled_back(mut self) -> Result<Self> {
-        if let Target::Log { spilled, mark, .. } = &mut self.target {
+        if let Target::Log { spilled, start, .. } = &mut self.target {
             // What was spilled meanwhile ends with this object, and begins with the lines before it.
             if let Some(file) = spilled
                 && self.bytes > 0
@@ -181,14 +181,14 @@ impl<'t> Growing<'t> {
                 let end = file.stream_position().map_err(scratch_failed)? - self.bytes;
                 file.set_len(end).and_then(|()| file.seek(SeekFrom::Start(end))).map_err(scratch_failed)?;
             }
-            self.buffer.truncate(*mark);
+            self.buffer.truncate(*start);
             self.bytes = 0;
         }
         Ok(self)
     }
 }
 
-impl Out for Growing<'_> {
+impl Out for SpillWriter<'_> {
     const GROWS: bool = true;
 
     #[inline]
@@ -227,13 +227,13 @@ fn scratch_failed(e: std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::unit::{Collector, UnitOut};
+    use crate::output::split::{Collector, SplitOutput};
 
     #[test]
     fn a_large_file_is_never_held() {
         let root = tempfile::tempdir().unwrap();
         let tree = Tree::open(root.path()).unwrap();
-        let mut out = UnitOut::new(&tree);
+        let mut out = SplitOutput::new(&tree);
         let dir = out.dir("d").unwrap();
         let mut file = out.grow(&dir, b"f");
         let pieces = [1, DIRECT - 1, DIRECT, SPILL, 3 * SPILL, 7];
@@ -253,9 +253,9 @@ mod tests {
     fn what_takes_no_space() {
         use crate::output::checksums::Sum;
         const B: u64 = 4096;
-        let tree = Tree::nowhere(&std::env::temp_dir());
+        let tree = Tree::null(&std::env::temp_dir());
         let unused = |pieces: &[(u64, u64)]| {
-            let mut out = UnitOut::new(&tree);
+            let mut out = SplitOutput::new(&tree);
             let mut file = out.grow_known(&tree.dir(b"d").unwrap(), b"f");
             for (hole, bytes) in pieces {
                 file.skip(*hole).unwrap();
@@ -275,7 +275,7 @@ mod tests {
     fn an_unfinished_file_removes_itself() {
         let root = tempfile::tempdir().unwrap();
         let tree = Tree::open(root.path()).unwrap();
-        let mut out = UnitOut::new(&tree);
+        let mut out = SplitOutput::new(&tree);
         let dir = out.dir("d").unwrap();
         let mut file = out.grow(&dir, b"f");
         file.write(&[0; SPILL]).unwrap();
@@ -292,7 +292,7 @@ mod tests {
         let mut collector = Collector::new(&tree, root.path());
         let mut want = Vec::new();
         for unit in 0..3u8 {
-            let mut out = UnitOut::new(&tree);
+            let mut out = SplitOutput::new(&tree);
             let log = out.log("d/lines");
             for (n, len) in [10, LOG_SPILL / 2, 3, LOG_SPILL * 2, 7, LOG_SPILL, 1].into_iter().enumerate() {
                 let piece = vec![unit * 16 + n as u8; len];
@@ -320,7 +320,7 @@ mod tests {
         let mut collector = Collector::new(&tree, root.path());
         for round in 0..2 {
             for n in 0..600 {
-                let mut out = UnitOut::new(&tree);
+                let mut out = SplitOutput::new(&tree);
                 out.lines(&format!("d{n}/f")).extend(format!("{round}\n").bytes());
                 collector.take(out).unwrap();
             }

@@ -1,12 +1,12 @@
 //! Staged rows as stores of their own: one for each migration job of a file (`future.md` F4).
 //!
-//! A second walk over nothing but the staged rows, which the survey has found sound. Files without such rows, which are
+//! A second walk over nothing but the staged rows, which the index has found sound. Files without such rows, which are
 //! nearly all, pay nothing.
 
 use std::ops::Range;
 
 use super::pass::Pass;
-use super::{Checkpoints, Grain, Layout, Survey, View};
+use super::{Checkpoints, Granularity, Index, Layout, View};
 use crate::error::{Error, Result};
 use crate::format::staged::{self, StagedKey};
 use crate::format::{Family, Fault, frame, mvcc, mvcc2};
@@ -20,8 +20,8 @@ const MOST_JOBS: usize = 64;
 pub struct Staged {
     /// The migration.
     pub job: u64,
-    /// What a survey of a store with these rows finds.
-    pub survey: Survey,
+    /// What an index of a store with these rows finds.
+    pub index: Index,
 }
 
 /// An entry with the key behind the job.
@@ -73,11 +73,11 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Surveys the staged rows of a file.
+/// Indexes the staged rows of a file.
 ///
 /// # Errors
 /// More jobs than a file can have.
-pub fn staged(source: &Source, whole: &Survey, view: View, grain: Grain) -> Result<Vec<Staged>> {
+pub fn staged(source: &Source, whole: &Index, view: View, granularity: Granularity) -> Result<Vec<Staged>> {
     let file = source.bytes();
     let mut jobs: Vec<(u64, Pass<'_>, Range<usize>)> = Vec::new();
     for segment in whole.segments.iter().filter(|segment| segment.family == Family::Staged) {
@@ -96,7 +96,7 @@ pub fn staged(source: &Source, whole: &Survey, view: View, grain: Grain) -> Resu
                     return Err(Error::from(fault).at(bytes.start).row(Family::Staged, entry.user_key()));
                 }
                 let mut pass = Pass::new(source, file, view, whole.last_commit_ts);
-                pass.set_checkpoints(Checkpoints::new(grain.spacing));
+                pass.set_checkpoints(Checkpoints::new(granularity.checkpoint_interval));
                 jobs.push((job, pass, bytes.clone()));
             }
             if let Some((_, pass, rows)) = jobs.last_mut() {
@@ -105,12 +105,12 @@ pub fn staged(source: &Source, whole: &Survey, view: View, grain: Grain) -> Resu
             }
         }
     }
-    Ok(jobs.into_iter().map(|(job, pass, rows)| Staged { job, survey: of_whole(pass, whole, rows) }).collect())
+    Ok(jobs.into_iter().map(|(job, pass, rows)| Staged { job, index: of_whole(pass, whole, rows) }).collect())
 }
 
 /// Adds what is true of the whole file.
-fn of_whole(pass: Pass<'_>, whole: &Survey, rows: Range<usize>) -> Survey {
-    let Survey { segments, checkpoints, counts, max_commit_ts, .. } = pass.finish().0;
+fn of_whole(pass: Pass<'_>, whole: &Index, rows: Range<usize>) -> Index {
+    let Index { segments, checkpoints, counts, max_commit_ts, .. } = pass.finish().0;
     // Rows above the last commit timestamp are told of the file.
-    Survey { rows, segments, checkpoints, counts, max_commit_ts, above_last_commit: 0, ..whole.clone() }
+    Index { rows, segments, checkpoints, counts, max_commit_ts, above_last_commit: 0, ..whole.clone() }
 }

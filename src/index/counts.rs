@@ -1,4 +1,4 @@
-//! What the survey counts.
+//! What the index counts.
 
 use std::collections::BTreeMap;
 

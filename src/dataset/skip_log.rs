@@ -7,15 +7,15 @@ use crate::report::{Losses, Lost, Pile, is_of_a_row};
 
 /// Collects losses, each place once, in the order of inputs and offsets: the same for any number of threads.
 #[derive(Debug, Default)]
-pub struct LossBook {
+pub struct SkipLog {
     lenient: bool,
     lost: Mutex<Pile>,
 }
 
-impl LossBook {
+impl SkipLog {
     /// A book that takes losses if `lenient`, and refuses them otherwise.
-    pub fn new(lenient: bool) -> LossBook {
-        LossBook { lenient, lost: Mutex::default() }
+    pub fn new(lenient: bool) -> SkipLog {
+        SkipLog { lenient, lost: Mutex::default() }
     }
 
     /// Whether losses are taken.
@@ -29,16 +29,16 @@ impl LossBook {
     /// The error itself, when losses are refused or it is not damage of a row: a file that changes, or an output that
     /// cannot be written, ends every run.
     #[cold]
-    pub fn tolerate(&self, error: Error) -> Result<()> {
-        self.tolerate_with(error, || Ok(1))
+    pub fn skip(&self, error: Error) -> Result<()> {
+        self.skip_with(error, || Ok(1))
     }
 
     /// Takes a loss, with the number of rows that go with it.
     ///
     /// # Errors
-    /// As [`tolerate`](LossBook::tolerate), and what `rows` gives.
+    /// As [`skip`](SkipLog::skip), and what `rows` gives.
     #[cold]
-    pub fn tolerate_with(&self, error: Error, rows: impl FnOnce() -> Result<u64>) -> Result<()> {
+    pub fn skip_with(&self, error: Error, rows: impl FnOnce() -> Result<u64>) -> Result<()> {
         if !self.lenient || !error.is_damage() || matches!(error.kind(), ErrorKind::Changed) {
             return Err(error);
         }
@@ -47,7 +47,7 @@ impl LossBook {
         Ok(())
     }
 
-    /// Takes what a survey passed over, which it does only for a lenient book.
+    /// Takes what an index passed over, which it does only for a lenient book.
     pub(super) fn append(&self, lost: Pile) {
         self.pile(|pile| pile.append(lost));
     }

@@ -5,15 +5,15 @@ use std::path::Path;
 use super::{Change, Counts, Difference, Totals};
 use crate::error::Result;
 use crate::format::adapter::{self, Adapter};
-use crate::objects::{Mark, Object, describes_scope};
+use crate::objects::{Fingerprint, Object, describes_scope};
 use crate::run::spill::Spill;
 
 /// Begins a part of an identity.
 const PART: [u8; 2] = [0, 1];
 /// Ends an identity.
 const END: [u8; 2] = [0, 0];
-/// Bytes of the marks behind it: rows of one identity are sorted by them.
-const MARKS: usize = 32;
+/// Bytes of the fingerprints behind it: rows of one identity are sorted by them.
+const FINGERPRINTS: usize = 32;
 
 /// Bytes of rows that are sorted in memory: less than a sorter takes by itself, since a decode runs beside it.
 const BATCH: usize = 24 << 20;
@@ -42,7 +42,7 @@ const KINDS: [&str; 19] = [
 ];
 
 /// Collects objects.
-pub(super) struct Ledger {
+pub(super) struct DiffSorter {
     rows: Spill,
     key: Vec<u8>,
 }
@@ -51,8 +51,8 @@ pub(super) struct Ledger {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Row {
     kind: &'static str,
-    value: Mark,
-    rest: Mark,
+    value: Fingerprint,
+    rest: Fingerprint,
     size: u64,
 }
 
@@ -61,9 +61,9 @@ struct Row {
 #[derive(Default)]
 struct Known {
     id: Vec<u8>,
-    /// The marks of the rows at hand.
-    marks: [u8; MARKS],
-    /// Rows with these marks, by kind: how many each side has.
+    /// The fingerprints of the rows at hand.
+    fingerprints: [u8; FINGERPRINTS],
+    /// Rows with these fingerprints, by kind: how many each side has.
     equal: Vec<(Row, [u64; 2])>,
     sides: [Side; 2],
 }
@@ -80,9 +80,9 @@ struct Side {
 /// Rows of one side that are held: they tell what differs, and one is enough to tell that something does.
 const MOST_HELD: usize = 64;
 
-impl Ledger {
-    pub fn new(scratch: &Path) -> Ledger {
-        Ledger { rows: Spill::with_batch(scratch, BATCH), key: Vec::new() }
+impl DiffSorter {
+    pub fn new(scratch: &Path) -> DiffSorter {
+        DiffSorter { rows: Spill::with_batch(scratch, BATCH), key: Vec::new() }
     }
 
     /// Takes an object of side 0 or 1.
@@ -101,12 +101,12 @@ impl Ledger {
     }
 
     /// Gives every difference, in order of adapter, scope and key.
-    pub fn judge(self, each: &mut dyn FnMut(&Difference<'_>) -> Result<()>) -> Result<Totals> {
+    pub fn classify(self, each: &mut dyn FnMut(&Difference<'_>) -> Result<()>) -> Result<Totals> {
         let (mut known, mut tally) = (Known::default(), Tally::default());
         let mut rows = self.rows.finish()?;
         while let Some((key, value)) = rows.next()? {
-            let Some((id, marks)) =
-                key.split_last_chunk().and_then(|(id, marks)| Some((id.strip_suffix(&END)?, marks)))
+            let Some((id, fingerprints)) =
+                key.split_last_chunk().and_then(|(id, fingerprints)| Some((id.strip_suffix(&END)?, fingerprints)))
             else {
                 continue;
             };
@@ -115,7 +115,7 @@ impl Ledger {
                 known.settle(&mut tally, each)?;
                 known.begin(id);
             }
-            known.take(marks, value);
+            known.take(fingerprints, value);
         }
         known.finish();
         known.settle(&mut tally, each)?;
@@ -170,19 +170,19 @@ impl Known {
         self.sides = Default::default();
     }
 
-    fn take(&mut self, marks: &[u8; MARKS], value: &[u8]) {
+    fn take(&mut self, fingerprints: &[u8; FINGERPRINTS], value: &[u8]) {
         let Some((flags, size)) = value.split_first().and_then(|(flags, size)| Some((*flags, size.first_chunk()?)))
         else {
             return;
         };
-        if *marks != self.marks {
+        if *fingerprints != self.fingerprints {
             self.finish();
-            self.marks = *marks;
+            self.fingerprints = *fingerprints;
         }
-        let (value, rest) = marks.split_at(16);
-        let mark = |half: &[u8]| half.first_chunk().copied().unwrap_or_default();
+        let (value, rest) = fingerprints.split_at(16);
+        let fingerprint = |half: &[u8]| half.first_chunk().copied().unwrap_or_default();
         let kind = KINDS.get(usize::from(flags >> 1)).copied().unwrap_or("others");
-        let row = Row { kind, value: mark(value), rest: mark(rest), size: u64::from_le_bytes(*size) };
+        let row = Row { kind, value: fingerprint(value), rest: fingerprint(rest), size: u64::from_le_bytes(*size) };
         let side = usize::from(flags & 1);
         let main = &mut self.sides[side].main;
         if main.is_none_or(|main| is_beside(&main) && !is_beside(&row)) {
@@ -198,7 +198,7 @@ impl Known {
         }
     }
 
-    /// The rows at hand are all with their marks: those that both sides have cancel each other.
+    /// The rows at hand are all with their fingerprints: those that both sides have cancel each other.
     fn finish(&mut self) {
         for (row, [before, after]) in self.equal.drain(..) {
             let only = &mut self.sides[usize::from(after > before)].only;
@@ -343,11 +343,11 @@ mod tests {
     }
 
     fn differences(sides: [&[(&'static str, u8, u8)]; 2]) -> Vec<(Change, Vec<&'static str>)> {
-        let mut ledger = Ledger::new(&std::env::temp_dir());
+        let mut sorter = DiffSorter::new(&std::env::temp_dir());
         for (side, rows) in sides.into_iter().enumerate() {
             for (kind, value, rest) in rows {
                 let object = Object { value: Some([*value; 16]), rest: Some([*rest; 16]), ..object(b"k", None, kind) };
-                ledger.add(side, &object).unwrap();
+                sorter.add(side, &object).unwrap();
             }
         }
         let mut all = Vec::new();
@@ -355,7 +355,7 @@ mod tests {
             all.push((difference.change, difference.parts.clone()));
             Ok(())
         };
-        ledger.judge(take).unwrap();
+        sorter.classify(take).unwrap();
         all
     }
 

@@ -1,9 +1,9 @@
-//! The loop of the survey.
+//! The loop of the index.
 
 use std::ops::Range;
 
 use super::sealed::Unopened;
-use super::{Checkpoints, Counts, Grain, Holes, Layout, OpenKeys, SealedRows, Segment, Survey, View};
+use super::{Checkpoints, Counts, Granularity, Holes, Index, Layout, PrefixStack, SealedRows, Segment, View};
 use crate::error::{Brief, Error, ErrorKind, Result};
 use crate::format::Family;
 use crate::format::envelope::Sealed;
@@ -29,7 +29,7 @@ pub(super) struct Pass<'a> {
     view: View,
     last_commit_ts: u64,
     classifier: Classifier,
-    open: OpenKeys<'a>,
+    open: PrefixStack<'a>,
     /// The raw key of the first row, while keys that it begins with may have been opened by an earlier part.
     first_key: Option<&'a [u8]>,
     /// First rows of such keys: whether they are the newest shows when the parts are joined.
@@ -42,7 +42,7 @@ pub(super) struct Pass<'a> {
     /// The first user key, by family.
     first_user: Vec<Option<&'a [u8]>>,
     current: Option<Segment>,
-    survey: Survey,
+    index: Index,
     lost: Pile,
 }
 
@@ -73,7 +73,7 @@ impl<'a> Pass<'a> {
             view,
             last_commit_ts,
             classifier: Classifier::default(),
-            open: OpenKeys::default(),
+            open: PrefixStack::default(),
             first_key: None,
             doubtful: Vec::new(),
             last_entered: b"",
@@ -82,7 +82,7 @@ impl<'a> Pass<'a> {
             first_user: vec![None; Family::ALL.len()],
             current: None,
             lost: Pile::small(),
-            survey: Survey {
+            index: Index {
                 header: FsmHeader::default(),
                 layout: Layout::Empty,
                 rows: 0..0,
@@ -167,14 +167,14 @@ impl<'a> Pass<'a> {
             }
             value => value,
         };
-        let live = self.survey.counts.family(family).live;
+        let live = self.index.counts.family(family).live;
         self.rare_row(entry, user_key, commit_ts, value);
         if let Some(sealed) = sealed {
-            let is_live = self.survey.counts.family(family).live > live;
-            self.survey.sealed.add(sealed.key_id, is_live);
-            if is_live && self.survey.sealed.unopened.is_none() && self.values.without_key(entry.raw_value).is_some() {
+            let is_live = self.index.counts.family(family).live > live;
+            self.index.sealed.add(sealed.key_id, is_live);
+            if is_live && self.index.sealed.unopened.is_none() && self.values.without_key(entry.raw_value).is_some() {
                 let (offset, key) = (entry.start, Brief::of(user_key));
-                self.survey.sealed.unopened = Some(Unopened { offset, sealed, family, key });
+                self.index.sealed.unopened = Some(Unopened { offset, sealed, family, key });
             }
         }
         Ok(())
@@ -197,13 +197,13 @@ impl<'a> Pass<'a> {
         });
     }
 
-    /// Counts an entry of which the survey knows that it is sound, under the key that `entry` has now.
+    /// Counts an entry of which the index knows that it is sound, under the key that `entry` has now.
     pub(super) fn again_pebble(&mut self, entry: &Entry<'a>) {
         if Operational::of(entry.raw_key, entry.raw_value).is_some() {
             return;
         }
         if let Ok((user_key, commit_ts)) = mvcc::split_key(entry.raw_key) {
-            self.survey.checkpoints.offer(entry.start);
+            self.index.checkpoints.offer(entry.start);
             let value = self.values.split(entry.raw_value).ok().or_else(|| self.values.without_key(entry.raw_value));
             self.rare_row(entry, user_key, commit_ts, value);
         }
@@ -215,7 +215,7 @@ impl<'a> Pass<'a> {
         self.pebble_row(entry, user_key, commit_ts, value);
     }
 
-    /// Takes note of a row that cannot be read, or ends the survey.
+    /// Takes note of a row that cannot be read, or ends the run.
     #[cold]
     fn lose(&mut self, error: Error) -> Result<()> {
         if !self.view.lenient {
@@ -226,8 +226,8 @@ impl<'a> Pass<'a> {
     }
 
     /// Walks an `EKVMVCC2` stream from `at`.
-    pub(super) fn mvcc2(&mut self, mut at: usize, grain: Grain) -> Result<End> {
-        self.survey.checkpoints = Checkpoints::new(grain.spacing);
+    pub(super) fn mvcc2(&mut self, mut at: usize, granularity: Granularity) -> Result<End> {
+        self.index.checkpoints = Checkpoints::new(granularity.checkpoint_interval);
         loop {
             match mvcc2::step(self.file, at).map_err(|fault| Error::from(fault).at(at))? {
                 mvcc2::Step::Entry(entry) => {
@@ -242,7 +242,7 @@ impl<'a> Pass<'a> {
 
     pub(super) fn mvcc2_entry(&mut self, entry: &mvcc2::KeyEntry<'a>) -> Result<()> {
         self.ascend(entry.user_key, entry.start)?;
-        self.survey.checkpoints.offer(entry.start);
+        self.index.checkpoints.offer(entry.start);
         let newest = entry.versions().filter(|v| v.commit_ts <= self.view.as_of).map(|v| v.commit_ts).last();
         let mut previous = None;
         let mut start = entry.start;
@@ -289,13 +289,13 @@ impl<'a> Pass<'a> {
             Ok(n) => n,
             Err(fault) => return self.lose(Error::from(fault).at(entry.start).row(Family::Bare, entry.raw_key)),
         };
-        self.survey.counts.operational += 1;
+        self.index.counts.operational += 1;
         match row {
             // A compaction under way may have removed history up to its own mark already.
             Operational::MinRetainedTs | Operational::PendingMinRetainedTs => {
-                self.survey.min_retained_ts = self.survey.min_retained_ts.max(n);
+                self.index.min_retained_ts = self.index.min_retained_ts.max(n);
             }
-            Operational::AppliedIndex => self.survey.applied_index = Some(n),
+            Operational::AppliedIndex => self.index.applied_index = Some(n),
             _ => {}
         }
         Ok(())
@@ -310,7 +310,7 @@ impl<'a> Pass<'a> {
         self.first_user[family as usize].get_or_insert(v.user_key);
         let doubtful = v.live && self.first_key.is_some_and(|first| first.starts_with(v.user_key));
         let live = v.live && !doubtful;
-        let count = self.survey.counts.family_mut(family);
+        let count = self.index.counts.family_mut(family);
         count.rows += 1;
         count.tombstones += u64::from(v.tombstone);
         count.live += u64::from(live);
@@ -318,13 +318,13 @@ impl<'a> Pass<'a> {
         count.bytes += bytes;
         count.live_bytes += if live { bytes } else { 0 };
         count.unordered |= unordered;
-        self.survey.max_commit_ts = self.survey.max_commit_ts.max(v.commit_ts);
-        self.survey.above_last_commit += u64::from(v.commit_ts > self.last_commit_ts);
+        self.index.max_commit_ts = self.index.max_commit_ts.max(v.commit_ts);
+        self.index.above_last_commit += u64::from(v.commit_ts > self.last_commit_ts);
         if doubtful {
             self.doubtful.push(Doubt { family, user_key: v.user_key, bytes: v.start..v.end });
         }
         if family == Family::Unknown && live {
-            self.survey.counts.note_unknown(v.user_key, v.start);
+            self.index.counts.note_unknown(v.user_key, v.start);
         }
         let len = super::len_in(family, v.user_key);
         self.segment(Segment { family, len, bytes: v.start..v.end });
@@ -337,7 +337,7 @@ impl<'a> Pass<'a> {
             Some(current) if current.family == next.family && current.len == next.len => {
                 current.bytes.end = next.bytes.end;
             }
-            current => self.survey.segments.extend(current.replace(next)),
+            current => self.index.segments.extend(current.replace(next)),
         }
     }
 
@@ -345,11 +345,11 @@ impl<'a> Pass<'a> {
     pub(super) fn absorb(&mut self, next: Pass<'a>) {
         for doubt in next.doubtful {
             if !self.open.contains(doubt.user_key) {
-                let count = self.survey.counts.family_mut(doubt.family);
+                let count = self.index.counts.family_mut(doubt.family);
                 count.live += 1;
                 count.live_bytes += doubt.bytes.len() as u64;
                 if doubt.family == Family::Unknown {
-                    self.survey.counts.note_unknown(doubt.user_key, doubt.bytes.start);
+                    self.index.counts.note_unknown(doubt.user_key, doubt.bytes.start);
                 }
             }
         }
@@ -359,28 +359,28 @@ impl<'a> Pass<'a> {
         for (family, first) in Family::ALL.iter().zip(&next.first_user) {
             let Some(first) = first else { continue };
             let previous = &mut self.previous_user[*family as usize];
-            self.survey.counts.family_mut(*family).unordered |= is_unordered(previous, first);
+            self.index.counts.family_mut(*family).unordered |= is_unordered(previous, first);
             *previous = next.previous_user[*family as usize];
         }
-        next.survey.segments.into_iter().chain(next.current).for_each(|segment| self.segment(segment));
-        let (mine, theirs) = (&mut self.survey, next.survey.counts);
+        next.index.segments.into_iter().chain(next.current).for_each(|segment| self.segment(segment));
+        let (mine, theirs) = (&mut self.index, next.index.counts);
         mine.counts.append(theirs);
-        mine.min_retained_ts = mine.min_retained_ts.max(next.survey.min_retained_ts);
-        mine.applied_index = next.survey.applied_index.or(mine.applied_index);
-        mine.max_commit_ts = mine.max_commit_ts.max(next.survey.max_commit_ts);
-        mine.above_last_commit += next.survey.above_last_commit;
-        mine.sealed.append(&next.survey.sealed);
+        mine.min_retained_ts = mine.min_retained_ts.max(next.index.min_retained_ts);
+        mine.applied_index = next.index.applied_index.or(mine.applied_index);
+        mine.max_commit_ts = mine.max_commit_ts.max(next.index.max_commit_ts);
+        mine.above_last_commit += next.index.above_last_commit;
+        mine.sealed.append(&next.index.sealed);
         self.lost.append(next.lost);
     }
 
     /// Where reading can start.
     pub(super) fn set_checkpoints(&mut self, checkpoints: Checkpoints) {
-        self.survey.checkpoints = checkpoints;
+        self.index.checkpoints = checkpoints;
     }
 
-    pub(super) fn finish(mut self) -> (Survey, Pile) {
-        self.survey.segments.extend(self.current.take());
-        (self.survey, self.lost)
+    pub(super) fn finish(mut self) -> (Index, Pile) {
+        self.index.segments.extend(self.current.take());
+        (self.index, self.lost)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What can be read of an `EKVPBBL1` stream that is broken in places (`--on-error skip`).
 //!
-//! The stream is walked once. What is left out becomes a list of [holes](super::Holes), behind which the rest is surveyed and read
+//! The stream is walked once. What is left out becomes a list of [holes](super::Holes), behind which the rest is indexed and read
 //! like a sound stream: nothing but the steps from entry to entry knows of them.
 //!
 //! * **A broken frame**: the next sound entry is looked for ([`super::search`]).
@@ -16,8 +16,8 @@
 use std::collections::VecDeque;
 
 use super::holes::{Builder, Holes};
-use super::open_keys::OpenKeys;
 use super::order::believed;
+use super::prefix_stack::PrefixStack;
 use super::search::Search;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Family;
@@ -66,7 +66,7 @@ pub(super) struct Ground<'a, 'm> {
 ///
 /// # Errors
 /// A list of holes that could not be spilled.
-pub(super) fn mend(ground: Ground<'_, '_>, lost: &mut dyn FnMut(Error)) -> Result<Mended> {
+pub(super) fn recover(ground: Ground<'_, '_>, lost: &mut dyn FnMut(Error)) -> Result<Mended> {
     let Ground { file, start, as_of, missing } = ground;
     let next_missing = missing.next();
     let mut walk = Walk {
@@ -83,7 +83,7 @@ pub(super) fn mend(ground: Ground<'_, '_>, lost: &mut dyn FnMut(Error)) -> Resul
             gap: None,
             missing: None,
             doubt: Doubt::default(),
-            open: OpenKeys::default(),
+            open: PrefixStack::default(),
             holes: Builder::default(),
         },
         lost,
@@ -147,7 +147,7 @@ struct Chosen<'a> {
     missing: Option<Bound<'a>>,
     doubt: Doubt<'a>,
     /// Keys of which a version stays.
-    open: OpenKeys<'a>,
+    open: PrefixStack<'a>,
     holes: Builder,
 }
 

@@ -1,4 +1,4 @@
-//! The survey of a Pebble stream on all threads.
+//! The index of a Pebble stream on all threads.
 //!
 //! Entries have no marks between them, so one thread hops over the frames and cuts the file into parts; the others
 //! check the parts, and their checksums while the bytes are in cache. When enough parts wait, the one that hops lends
@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::pass::{End, Pass};
-use super::{Checkpoints, Grain, Holes, View};
+use super::{Checkpoints, Granularity, Holes, View};
 use crate::error::{Error, Result};
 use crate::format::frame;
 use crate::source::Source;
@@ -36,7 +36,7 @@ pub(super) struct Ground<'a> {
     pub source: &'a Source,
     pub file: &'a [u8],
     pub view: View,
-    pub grain: Grain,
+    pub granularity: Granularity,
     pub last_commit_ts: u64,
     /// Stretches that are left out.
     pub holes: &'a Holes,
@@ -92,7 +92,7 @@ pub(super) fn run<'a>(ground: Ground<'a>, start: usize, before: &[u8]) -> Result
         for _ in 1..threads {
             scope.spawn(|_| line.serve());
         }
-        let hopped = line.hop(start, threads * WAITING);
+        let hopped = line.next_frame(start, threads * WAITING);
         line.lock().cut = true;
         line.changed.notify_all();
         line.serve();
@@ -114,10 +114,10 @@ impl<'a> Line<'a> {
     }
 
     /// Cuts the file into parts, up to the end of the rows or the first broken frame.
-    fn hop(&self, start: usize, most_waiting: usize) -> Result<(End, Checkpoints)> {
-        let Ground { file, grain, holes, .. } = self.ground;
-        let size = (grain.unit / 4).max(1);
-        let mut checkpoints = Checkpoints::new(grain.spacing);
+    fn next_frame(&self, start: usize, most_waiting: usize) -> Result<(End, Checkpoints)> {
+        let Ground { file, granularity, holes, .. } = self.ground;
+        let size = (granularity.task_size / 4).max(1);
+        let mut checkpoints = Checkpoints::new(granularity.checkpoint_interval);
         let first = holes.from(start, file.len());
         let mut part = Part { number: 0, bytes: first.start..first.start, previous_key: None };
         let mut last_key = None;

@@ -1,6 +1,6 @@
 //! One forward pass over a file: is it sound, what is in it, and where.
 //!
-//! The survey checks framing, limits, key order, value headers and the checksum, so that every later stage can take
+//! The index checks framing, limits, key order, value headers and the checksum, so that every later stage can take
 //! them for granted. It remembers family segments and a checkpoint every few KiB; it allocates per segment and
 //! checkpoint, never per row.
 
@@ -8,11 +8,11 @@ pub mod checkpoints;
 pub mod counts;
 mod decrypt;
 mod holes;
-mod mend;
-mod open_keys;
 mod order;
 mod parts;
 mod pass;
+mod prefix_stack;
+mod recover;
 mod sealed;
 mod search;
 pub mod staged;
@@ -23,7 +23,7 @@ pub use checkpoints::Checkpoints;
 pub use counts::{Counts, Summary};
 pub use decrypt::decrypt;
 pub use holes::Holes;
-pub use open_keys::OpenKeys;
+pub use prefix_stack::PrefixStack;
 pub use sealed::{OfKey, SealedRows};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -44,7 +44,7 @@ pub struct View {
     pub as_of: u64,
     /// Read timestamp for the expiry of value headers (`container.md` §3.5, `rules.md` §8).
     pub read_ts: u64,
-    /// Rows whose header cannot be read are passed over, their keys absent, instead of ending the survey.
+    /// Rows whose header cannot be read are passed over, their keys absent, instead of ending the run.
     pub lenient: bool,
 }
 
@@ -57,18 +57,18 @@ impl View {
 
 /// How finely the work is cut. No output depends on it: tests make it tiny, so that small inputs have many seams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grain {
+pub struct Granularity {
     /// Bytes between checkpoints while there is room: a look-up reads half of it on average.
-    pub spacing: usize,
+    pub checkpoint_interval: usize,
     /// Bytes of one input that a range reads at once.
-    pub piece: usize,
+    pub read_size: usize,
     /// Bytes of all inputs that a unit of work covers, at most.
-    pub unit: usize,
+    pub task_size: usize,
 }
 
-impl Default for Grain {
+impl Default for Granularity {
     fn default() -> Self {
-        Grain { spacing: 16 << 10, piece: 256 << 10, unit: 4 << 20 }
+        Granularity { checkpoint_interval: 16 << 10, read_size: 256 << 10, task_size: 4 << 20 }
     }
 }
 
@@ -118,9 +118,9 @@ fn len_in(family: Family, user_key: &[u8]) -> u32 {
     if family.is_len_prefixed() { redis::key::user_key_len(family.suffix(user_key)).unwrap_or(MALFORMED) } else { 0 }
 }
 
-/// What the survey found.
+/// What the index found.
 #[derive(Debug, Clone)]
-pub struct Survey {
+pub struct Index {
     /// The FSM header.
     pub header: FsmHeader,
     /// The kind of store stream.
@@ -153,8 +153,8 @@ pub struct Survey {
     pub sealed: SealedRows,
 }
 
-/// The survey of a file, and what was passed over because that was asked for.
-pub type Surveyed = (Survey, Pile);
+/// The index of a file, and what was passed over because that was asked for.
+pub type Indexed = (Index, Pile);
 
 /// The fixed part at the front of a file.
 struct Front {
@@ -188,52 +188,54 @@ pub fn check_inner_crc(file: &[u8], end: usize) -> Result<()> {
     front(file).and_then(|front| check_mvcc2(file, front.header.len, end))
 }
 
-/// Surveys a file.
+/// Indexes a file.
 ///
 /// # Errors
 /// What is wrong first; of a lenient view, only headers that mean nothing to us, and an `EKVMVCC2` stream that breaks in another
 /// way than a frame or an order.
-pub fn survey(source: &Source, view: View, grain: Grain) -> Result<Surveyed> {
+pub fn index(source: &Source, view: View, granularity: Granularity) -> Result<Indexed> {
     source.unpack(view.lenient)?;
     let result = match source.unpacked() {
         // What is not there cannot be seen in the stream.
-        Some(unpacked) if unpacked.has_missing() => front(source.bytes()).and_then(|f| mended(source, &f, view, grain)),
-        _ => of_stream(source, view, grain),
+        Some(unpacked) if unpacked.has_missing() => {
+            front(source.bytes()).and_then(|f| mended(source, &f, view, granularity))
+        }
+        _ => of_stream(source, view, granularity),
     };
-    let (mut survey, mut lost) = result.map_err(|error| source.locate(error))?;
+    let (mut index, mut lost) = result.map_err(|error| source.locate(error))?;
     for loss in source.unpacked().iter().flat_map(|unpacked| unpacked.lost()) {
-        survey.is_whole = false;
+        index.is_whole = false;
         lost.push(loss?);
     }
-    Ok((survey, lost))
+    Ok((index, lost))
 }
 
-fn of_stream(source: &Source, view: View, grain: Grain) -> Result<Surveyed> {
-    match one_pass(source, source.bytes(), view, grain) {
+fn of_stream(source: &Source, view: View, granularity: Granularity) -> Result<Indexed> {
+    match one_pass(source, source.bytes(), view, granularity) {
         Ok((passed, footer)) => check_footer(source, passed, footer, view.lenient),
-        Err(error) if view.lenient => salvage(source, error, view, grain),
+        Err(error) if view.lenient => salvage(source, error, view, granularity),
         Err(error) => Err(with_footer(error, source)),
     }
 }
 
-/// Surveys what can be read of a damaged file.
-fn salvage(source: &Source, error: Error, view: View, grain: Grain) -> Result<Surveyed> {
+/// Indexes what can be read of a damaged file.
+fn salvage(source: &Source, error: Error, view: View, granularity: Granularity) -> Result<Indexed> {
     // Of a file whose headers mean nothing to us, there is nothing to skip to.
     let front = front(source.bytes())?;
     match front.layout {
-        Layout::Pebble => mended(source, &front, view, grain),
-        _ => before_break(source, error, view, grain),
+        Layout::Pebble => mended(source, &front, view, granularity),
+        _ => before_break(source, error, view, granularity),
     }
 }
 
-/// Surveys a stream without what is damaged in it.
-fn mended(source: &Source, front: &Front, view: View, grain: Grain) -> Result<Surveyed> {
+/// Indexes a stream without what is damaged in it.
+fn mended(source: &Source, front: &Front, view: View, granularity: Granularity) -> Result<Indexed> {
     let (file, mut lost) = (source.bytes(), Pile::default());
     let mut missing = source.unpacked().into_iter().flat_map(Unpacked::missing);
     let ground =
-        mend::Ground { file: source.stored(), start: front.rows_start, as_of: view.as_of, missing: &mut missing };
-    let mended = mend::mend(ground, &mut |error| lost.add(source.locate(error)))?;
-    let mend::Mended { holes, end, footer } = mended;
+        recover::Ground { file: source.stored(), start: front.rows_start, as_of: view.as_of, missing: &mut missing };
+    let mended = recover::recover(ground, &mut |error| lost.add(source.locate(error)))?;
+    let recover::Mended { holes, end, footer } = mended;
     let mut crc32c = None;
     if let Some(footer) = source.footer(|| Footer::of(source.stored()).filter(|_| footer)) {
         match footer.matches() {
@@ -242,16 +244,16 @@ fn mended(source: &Source, front: &Front, view: View, grain: Grain) -> Result<Su
         }
     }
     let last_commit_ts = front.last_commit_ts;
-    let ground = parts::Ground { source, file: &file[..end], view, grain, last_commit_ts, holes: &holes };
+    let ground = parts::Ground { source, file: &file[..end], view, granularity, last_commit_ts, holes: &holes };
     let (pass, ..) = parts::run(ground, front.rows_start, b"")?;
-    let (survey, passed_over) = pass.finish();
+    let (index, passed_over) = pass.finish();
     lost.append(passed_over);
-    let survey = of_front(survey, front, front.rows_start..end);
-    Ok((Survey { crc32c, is_whole: false, holes, ..survey }, lost))
+    let index = of_front(index, front, front.rows_start..end);
+    Ok((Index { crc32c, is_whole: false, holes, ..index }, lost))
 }
 
-/// Surveys what stands before a broken entry of an `EKVMVCC2` stream: behind it nothing is looked for.
-fn before_break(source: &Source, mut error: Error, view: View, grain: Grain) -> Result<Surveyed> {
+/// Indexes what stands before a broken entry of an `EKVMVCC2` stream: behind it nothing is looked for.
+fn before_break(source: &Source, mut error: Error, view: View, granularity: Granularity) -> Result<Indexed> {
     let file = source.bytes();
     let mut end = file.len();
     loop {
@@ -259,13 +261,13 @@ fn before_break(source: &Source, mut error: Error, view: View, grain: Grain) -> 
             Some(at) => end = at,
             None => return Err(with_footer(error, source)),
         }
-        match one_pass(source, &file[..end], view, grain) {
-            Ok(((mut survey, mut lost), _)) => {
-                survey.is_whole = false;
+        match one_pass(source, &file[..end], view, granularity) {
+            Ok(((mut index, mut lost), _)) => {
+                index.is_whole = false;
                 let (why, bytes) = (error.reason(), (file.len() - end) as u64);
                 let rest = Error::new(ErrorKind::RestLost { why, bytes }).at(end).row_of(&error);
                 lost.add(rest.input(source.path()));
-                return Ok((survey, lost));
+                return Ok((index, lost));
             }
             Err(earlier) => error = earlier,
         }
@@ -279,18 +281,18 @@ fn break_of(error: &Error) -> Option<usize> {
     breaks.then(|| error.offset()).flatten().and_then(|at| usize::try_from(at).ok())
 }
 
-/// A survey with its losses.
-type Passed = (Survey, Pile);
+/// An index with its losses.
+type Passed = (Index, Pile);
 
-/// Surveys a file, or what stands before a break of it. Gives the footer too, if there is one behind the rows.
-fn one_pass(source: &Source, file: &[u8], view: View, grain: Grain) -> Result<(Passed, Option<Footer>)> {
+/// Indexes a file, or what stands before a break of it. Gives the footer too, if there is one behind the rows.
+fn one_pass(source: &Source, file: &[u8], view: View, granularity: Granularity) -> Result<(Passed, Option<Footer>)> {
     let front = front(file)?;
     let (start, last_commit_ts) = (front.rows_start, front.last_commit_ts);
     let (none, mut torn) = (Holes::default(), None);
     let (pass, end, footer) = match front.layout {
         Layout::Pebble => {
             let (pass, end, crc) = parts::run(
-                parts::Ground { source, file, view, grain, last_commit_ts, holes: &none },
+                parts::Ground { source, file, view, granularity, last_commit_ts, holes: &none },
                 start,
                 &file[..start],
             )?;
@@ -298,7 +300,7 @@ fn one_pass(source: &Source, file: &[u8], view: View, grain: Grain) -> Result<(P
         }
         Layout::Mvcc2 => {
             let mut pass = pass::Pass::new(source, file, view, last_commit_ts).whole();
-            let end = pass.mvcc2(start, grain)?;
+            let end = pass.mvcc2(start, granularity)?;
             match check_mvcc2(file, front.header.len, end.at) {
                 Err(error) if view.lenient => torn = Some(error),
                 checked => checked?,
@@ -310,35 +312,35 @@ fn one_pass(source: &Source, file: &[u8], view: View, grain: Grain) -> Result<(P
             (pass, pass::End { at: start, footer: file.len() > start }, Footer::of(file))
         }
     };
-    let (survey, mut lost) = pass.finish();
+    let (index, mut lost) = pass.finish();
     torn.into_iter().for_each(|error: Error| lost.add(error.input(source.path())));
     let footer = source.footer(|| footer.filter(|_| end.footer));
-    Ok(((of_front(survey, &front, start..end.at), lost), footer))
+    Ok(((of_front(index, &front, start..end.at), lost), footer))
 }
 
 /// Adds what the front of the file says.
-fn of_front(mut survey: Survey, front: &Front, rows: Range<usize>) -> Survey {
+fn of_front(mut index: Index, front: &Front, rows: Range<usize>) -> Index {
     let (header, layout, last_commit_ts) = (front.header, front.layout, front.last_commit_ts);
-    let min_retained_ts = survey.min_retained_ts.max(front.min_retained_ts);
-    survey.counts.operational += front.operational;
-    Survey { header, layout, last_commit_ts, min_retained_ts, rows, ..survey }
+    let min_retained_ts = index.min_retained_ts.max(front.min_retained_ts);
+    index.counts.operational += front.operational;
+    Index { header, layout, last_commit_ts, min_retained_ts, rows, ..index }
 }
 
 fn check_footer(
     source: &Source,
-    (mut survey, mut lost): Passed,
+    (mut index, mut lost): Passed,
     footer: Option<Footer>,
     lenient: bool,
-) -> Result<Surveyed> {
+) -> Result<Indexed> {
     if let Some(footer) = footer {
-        let error = || footer.mismatch().at(survey.rows.end);
+        let error = || footer.mismatch().at(index.rows.end);
         match footer.matches() {
-            true => survey.crc32c = Some(footer.stored),
+            true => index.crc32c = Some(footer.stored),
             false if lenient => lost.add(source.locate(error())),
             false => return Err(error()),
         }
     }
-    Ok((survey, lost))
+    Ok((index, lost))
 }
 
 /// Only a file that begins like a server's own must end in a footer: there a mismatch is named beside the error.

@@ -11,7 +11,7 @@
 
 use std::collections::HashSet;
 
-use super::mend::{has_prefix, is_row};
+use super::recover::{has_prefix, is_row};
 use crate::format::Family;
 use crate::format::frame::{self, Entry, Step};
 use crate::format::limits::{MAX_RAW_KEY, MAX_RAW_VALUE};

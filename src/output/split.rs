@@ -10,11 +10,11 @@ use std::fs::File;
 use std::sync::Arc;
 
 use super::checksums::{Checksums, Place, Sum, Sums};
-pub use super::growing::Growing;
-use super::growing::{LOG_SPILL, Target};
 use super::members::{Member, MemberList, Stored};
 use super::observer::Objects;
-use super::tree::{Dir, OpenFile, Slot, Tree};
+pub use super::spill_writer::SpillWriter;
+use super::spill_writer::{LOG_SPILL, Target};
+use super::tree::{Dir, OpenFile, ReservedWrite, Tree};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::report::Findings;
@@ -28,7 +28,7 @@ const MOST_WAITING: usize = 8;
 const BESIDE_LINES: usize = 512;
 
 /// One unit's share of the output.
-pub struct UnitOut<'t> {
+pub struct SplitOutput<'t> {
     tree: &'t Tree,
     sums: Sums,
     logs: Vec<Log>,
@@ -101,10 +101,10 @@ pub struct Placed {
     pub head: &'static [u8],
 }
 
-impl<'t> UnitOut<'t> {
+impl<'t> SplitOutput<'t> {
     /// An empty share.
     pub fn new(tree: &'t Tree) -> Self {
-        UnitOut {
+        SplitOutput {
             tree,
             sums: Sums::default(),
             logs: Vec::new(),
@@ -165,14 +165,14 @@ impl<'t> UnitOut<'t> {
         Ok((self.enter(&path[..slash])?, &path[slash + 1..]))
     }
 
-    /// As [`place`](UnitOut::place), for a file that the caller finishes with [`UnitOut::finish_known`]: where there is no
+    /// As [`place`](SplitOutput::place), for a file that the caller finishes with [`SplitOutput::finish_known`]: where there is no
     /// disk its directory is none of the output's.
     pub fn place_known<'n>(&mut self, path: &'n [u8]) -> Result<(Arc<Dir>, &'n [u8])> {
         if self.tree.knows_names() {
             return self.place(path);
         }
         let slash = memchr::memrchr(b'/', path).unwrap_or(0);
-        Ok((Arc::new(Dir::nowhere(&path[..slash])), &path[slash + 1..]))
+        Ok((Arc::new(Dir::null(&path[..slash])), &path[slash + 1..]))
     }
 
     /// The directory of this path, made if need be.
@@ -186,7 +186,7 @@ impl<'t> UnitOut<'t> {
         Ok(dir)
     }
 
-    /// Adds a member to the archive, if there is one: with [`UnitOut::finish_known`] it is the only trace of a file there.
+    /// Adds a member to the archive, if there is one: with [`SplitOutput::finish_known`] it is the only trace of a file there.
     pub fn member(&mut self, member: &Member) {
         if self.tree.spool().is_some() {
             self.members.add(member);
@@ -211,7 +211,7 @@ impl<'t> UnitOut<'t> {
         self.relieve().map(|()| free)
     }
 
-    /// The number of a shared file, for [`UnitOut::log_buffer`]: it will exist, even if nothing is added to it.
+    /// The number of a shared file, for [`SplitOutput::log_buffer`]: it will exist, even if nothing is added to it.
     pub fn log(&mut self, path: &str) -> usize {
         if let Some(index) = self.log_of.get(path) {
             return *index;
@@ -241,7 +241,7 @@ impl<'t> UnitOut<'t> {
         buffer.clear();
     }
 
-    /// The lines that this unit adds to a shared file. For many lines use [`UnitOut::grow_log`]: it spills.
+    /// The lines that this unit adds to a shared file. For many lines use [`SplitOutput::grow_log`]: it spills.
     pub fn log_buffer(&mut self, log: usize) -> &mut Vec<u8> {
         &mut self.logs[log].buffer
     }
@@ -269,23 +269,23 @@ impl<'t> UnitOut<'t> {
     }
 
     /// Begins a file that may grow large: it is buffered, and written in pieces when it does.
-    pub fn grow(&mut self, dir: &Arc<Dir>, name: &[u8]) -> Growing<'t> {
+    pub fn grow(&mut self, dir: &Arc<Dir>, name: &[u8]) -> SpillWriter<'t> {
         let buffer = self.spare();
-        Growing::file(self.tree, dir, name, buffer, false)
+        SpillWriter::file(self.tree, dir, name, buffer, false)
     }
 
-    /// As [`grow`](UnitOut::grow), for a file with holes: the caller takes its digest, and finishes with
-    /// [`UnitOut::finish_known`].
-    pub fn grow_known(&mut self, dir: &Arc<Dir>, name: &[u8]) -> Growing<'t> {
+    /// As [`grow`](SplitOutput::grow), for a file with holes: the caller takes its digest, and finishes with
+    /// [`SplitOutput::finish_known`].
+    pub fn grow_known(&mut self, dir: &Arc<Dir>, name: &[u8]) -> SpillWriter<'t> {
         let buffer = self.spare();
-        Growing::file(self.tree, dir, name, buffer, true)
+        SpillWriter::file(self.tree, dir, name, buffer, true)
     }
 
-    /// As [`grow`](UnitOut::grow), unless the name is taken. Only for a tree that knows its names.
-    pub fn grow_new(&mut self, dir: &Arc<Dir>, name: &[u8]) -> Result<Option<Growing<'t>>> {
+    /// As [`grow`](SplitOutput::grow), unless the name is taken. Only for a tree that knows its names.
+    pub fn grow_new(&mut self, dir: &Arc<Dir>, name: &[u8]) -> Result<Option<SpillWriter<'t>>> {
         let Some(file) = self.tree.create_new(dir, name)? else { return Ok(None) };
         let buffer = self.spare();
-        Ok(Some(Growing::begun(self.tree, dir, name, buffer, file)))
+        Ok(Some(SpillWriter::begun(self.tree, dir, name, buffer, file)))
     }
 
     fn spare(&mut self) -> Vec<u8> {
@@ -294,15 +294,15 @@ impl<'t> UnitOut<'t> {
         buffer
     }
 
-    /// Begins to add to a shared file; it must come back through [`UnitOut::end`].
-    pub fn grow_log(&mut self, log: usize) -> Growing<'t> {
+    /// Begins to add to a shared file; it must come back through [`SplitOutput::end`].
+    pub fn grow_log(&mut self, log: usize) -> SpillWriter<'t> {
         let Log { spilled, buffer, lent, .. } = &mut self.logs[log];
         *lent = true;
-        Growing::log(self.tree, log, spilled.take(), std::mem::take(buffer))
+        SpillWriter::log(self.tree, log, spilled.take(), std::mem::take(buffer))
     }
 
     /// Completes what grew, or takes it back if that failed; gives its size too.
-    pub fn end<T>(&mut self, growing: Growing<'_>, done: Result<T>) -> Result<(T, u64)> {
+    pub fn end<T>(&mut self, growing: SpillWriter<'_>, done: Result<T>) -> Result<(T, u64)> {
         match done {
             Ok(done) => Ok((done, self.finish(growing)?)),
             Err(error) => self.discard(growing).and(Err(error)),
@@ -310,7 +310,7 @@ impl<'t> UnitOut<'t> {
     }
 
     /// Takes back what grew.
-    pub fn discard(&mut self, growing: Growing<'_>) -> Result<()> {
+    pub fn discard(&mut self, growing: SpillWriter<'_>) -> Result<()> {
         if growing.is_log() {
             self.finish(growing.rolled_back()?)?;
         }
@@ -318,7 +318,7 @@ impl<'t> UnitOut<'t> {
     }
 
     /// Completes what grew; gives its size.
-    pub fn finish(&mut self, growing: Growing<'_>) -> Result<u64> {
+    pub fn finish(&mut self, growing: SpillWriter<'_>) -> Result<u64> {
         let bytes = growing.size();
         let (target, buffer) = growing.into_parts()?;
         match target {
@@ -342,7 +342,7 @@ impl<'t> UnitOut<'t> {
     }
 
     /// Completes a file whose digest the caller has taken; see [`OpenFile::finish_known`].
-    pub fn finish_known(&mut self, growing: Growing<'_>, sum: Sum) -> Result<Place> {
+    pub fn finish_known(&mut self, growing: SpillWriter<'_>, sum: Sum) -> Result<Place> {
         let (target, buffer) = growing.into_parts()?;
         let place = match target {
             Target::File { file: Some(mut file), .. } => {
@@ -437,7 +437,7 @@ pub struct Collector<'t> {
 #[must_use]
 pub struct Writes<'t> {
     tree: &'t Tree,
-    list: Vec<(Slot<'t>, Vec<u8>)>,
+    list: Vec<(ReservedWrite<'t>, Vec<u8>)>,
 }
 
 impl Writes<'_> {
@@ -472,12 +472,12 @@ impl<'t> Collector<'t> {
     }
 
     /// Takes the next unit's share.
-    pub fn take(&mut self, unit: UnitOut<'t>) -> Result<()> {
+    pub fn take(&mut self, unit: SplitOutput<'t>) -> Result<()> {
         self.place(unit)?.write()
     }
 
     /// Takes the next unit's share, all but the writing of its lines, which need not be done in unit order.
-    pub fn place(&mut self, unit: UnitOut<'t>) -> Result<Writes<'t>> {
+    pub fn place(&mut self, unit: SplitOutput<'t>) -> Result<Writes<'t>> {
         if let Some(error) = unit.failed {
             return Err(error);
         }
@@ -500,7 +500,7 @@ impl<'t> Collector<'t> {
             };
             let file = self.shared(path.as_ref().unwrap_or(&log.path))?;
             if let Some(spilled) = log.spilled {
-                super::growing::copy(&spilled, file)?;
+                super::spill_writer::copy(&spilled, file)?;
             }
             list.push((file.append(&log.buffer)?, log.buffer));
             if log.complete {
@@ -516,7 +516,12 @@ impl<'t> Collector<'t> {
     }
 
     /// The file of a piece. What is not written yet is written before a file ends.
-    fn place_piece(&mut self, name: &str, piece: Piece, list: &mut Vec<(Slot<'t>, Vec<u8>)>) -> Result<String> {
+    fn place_piece(
+        &mut self,
+        name: &str,
+        piece: Piece,
+        list: &mut Vec<(ReservedWrite<'t>, Vec<u8>)>,
+    ) -> Result<String> {
         let assembler = self.assembler.as_mut().ok_or_else(|| Error::internal("a piece without files"))?;
         let Placed { ended, path, head } = assembler.place(name, piece.told)?;
         if ended.is_some() {
