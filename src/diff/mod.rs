@@ -1,7 +1,7 @@
 //! `diff`: which logical objects two snapshots or outputs have not in common.
 //!
 //! Each side is read as a stream of objects with fingerprints of their values. Two snapshots are decoded side by side, and what is equal goes
-//! no farther ([`merge`]); the rest of both sides goes into one sorter that spills, behind which the two states of an object stand
+//! no farther (`merge`); the rest of both sides goes into one sorter that spills, behind which the two states of an object stand
 //! together. Two snapshots are compared object by object. An output is compared in its own
 //! layout: a snapshot beside it is decoded with the options that its manifest tells, into nowhere.
 
