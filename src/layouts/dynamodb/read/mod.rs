@@ -57,9 +57,11 @@ impl Reader {
     pub fn new(layout: Layout, scratch: &Path) -> Reader {
         Reader { layout, tables: BTreeMap::new(), moved: Moved::new(scratch) }
     }
+}
 
+impl<V: TableVisitor> reading::Reader<V> for Reader {
     /// What the file at a path is; `None`: no decode writes it.
-    pub fn part(&self, path: &[u8]) -> Option<Part> {
+    fn part(&self, path: &[u8]) -> Option<Part> {
         Some(match File::of(self.layout, path)? {
             File::Document(_) | File::Generations | File::KeyMap | File::Rows => Part::Sidecar,
             File::Item(_) | File::Items(_) => Part::Objects,
@@ -71,7 +73,7 @@ impl Reader {
     ///
     /// # Errors
     /// A failed read, a file that is not what a decode writes, and what the visitor gives.
-    pub fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut impl TableVisitor) -> Result<()> {
+    fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
         match File::of(self.layout, path) {
             Some(File::Document(scope)) => {
                 let schema = document::read(path, bytes)?;
@@ -95,7 +97,7 @@ impl Reader {
     ///
     /// # Errors
     /// A failed spill.
-    pub fn settle(&mut self) -> Result<()> {
+    fn settle(&mut self) -> Result<()> {
         self.moved.settle()
     }
 
@@ -103,7 +105,7 @@ impl Reader {
     ///
     /// # Errors
     /// A failed read, a file that is not what a decode writes, and what the visitor gives.
-    pub fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut impl TableVisitor) -> Result<()> {
+    fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
         let file = File::of(self.layout, path);
         let (Some(File::Item(scope)) | Some(File::Items(scope))) = file else {
             return Err(wrong(path, "no decode writes such a file"));
@@ -126,30 +128,8 @@ impl Reader {
     ///
     /// # Errors
     /// A row key of an item that is not there.
-    pub fn finish(&self) -> Result<()> {
-        self.moved.all_are_used()
-    }
-}
-
-impl<V: TableVisitor> reading::Reader<V> for Reader {
-    fn part(&self, path: &[u8]) -> Option<Part> {
-        Reader::part(self, path)
-    }
-
-    fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
-        Reader::sidecar(self, path, bytes, visitor)
-    }
-
-    fn settle(&mut self) -> Result<()> {
-        Reader::settle(self)
-    }
-
     fn finish(&self) -> Result<()> {
-        Reader::finish(self)
-    }
-
-    fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
-        Reader::objects(self, path, bytes, visitor)
+        self.moved.all_are_used()
     }
 }
 

@@ -68,39 +68,6 @@ impl Reader {
         }
     }
 
-    /// What the file at a path is; `None`: no decode writes it.
-    pub fn part(&self, path: &[u8]) -> Option<Part> {
-        Some(match path {
-            _ if [METADATA, KEYMAP, REPORT].iter().any(|name| path == name.as_bytes()) => Part::Sidecar,
-            _ if FOLDERS.iter().any(|folder| path.starts_with(folder)) => Part::Objects,
-            // A file system whose root is no directory.
-            b"fs/tree" => Part::Objects,
-            _ => return None,
-        })
-    }
-
-    /// Reads the metadata, and gives inodes and names. The other files of this kind say nothing that it does not.
-    ///
-    /// # Errors
-    /// A failed read, a line that no decode writes, and what the visitor gives.
-    pub fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut impl InodeVisitor) -> Result<()> {
-        if path != METADATA.as_bytes() {
-            return Ok(());
-        }
-        let (budget, failed, mut stack) = (Budget::default(), Cell::new(None), Stack::default());
-        let mut lines = Text::new(path, bytes).lines();
-        while let Some(line) = lines.next(&budget, PhantomData::<Line>, &failed)? {
-            let told = line.told().map_err(|why| lines.wrong(why))?;
-            if matches!(&told.named, Named::Path(_, None, _)) && told.has_bad_name {
-                return Err(lines.wrong(
-                    "its path may not tell its name, which the server never makes: decode it with --for-restore",
-                ));
-            }
-            self.take(told, &mut stack, visitor)?.map_err(|why| lines.wrong(why))?;
-        }
-        Ok(())
-    }
-
     fn take(
         &mut self,
         told: Told,
@@ -155,26 +122,65 @@ impl Reader {
         self.filling.get_or_insert_with(|| Filling::new(scratch)).push(path, &record.bytes())
     }
 
-    /// All metadata was read.
-    ///
-    /// # Errors
-    /// A failed spill.
-    pub fn settle(&mut self) -> Result<()> {
-        self.files = self.filling.take().map(Filling::finish).transpose()?;
-        Ok(())
-    }
-
     fn record(&self, path: &[u8]) -> Result<Record> {
         let bytes = self.files.as_ref().map_or(Ok(None), |files| files.get(path))?;
         let bytes = bytes.ok_or_else(|| wrong(path, "metadata.jsonl does not tell of it"))?;
         Record::of(&bytes).ok_or_else(|| Error::internal("a record of a table cannot be read"))
+    }
+}
+
+impl<V: InodeVisitor> reading::Reader<V> for Reader {
+    /// What the file at a path is; `None`: no decode writes it.
+    fn part(&self, path: &[u8]) -> Option<Part> {
+        Some(match path {
+            _ if [METADATA, KEYMAP, REPORT].iter().any(|name| path == name.as_bytes()) => Part::Sidecar,
+            _ if FOLDERS.iter().any(|folder| path.starts_with(folder)) => Part::Objects,
+            // A file system whose root is no directory.
+            b"fs/tree" => Part::Objects,
+            _ => return None,
+        })
+    }
+
+    /// Reads the metadata, and gives inodes and names. The other files of this kind say nothing that it does not.
+    ///
+    /// # Errors
+    /// A failed read, a line that no decode writes, and what the visitor gives.
+    fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
+        if path != METADATA.as_bytes() {
+            return Ok(());
+        }
+        let (budget, failed, mut stack) = (Budget::default(), Cell::new(None), Stack::default());
+        let mut lines = Text::new(path, bytes).lines();
+        while let Some(line) = lines.next(&budget, PhantomData::<Line>, &failed)? {
+            let told = line.told().map_err(|why| lines.wrong(why))?;
+            if matches!(&told.named, Named::Path(_, None, _)) && told.has_bad_name {
+                return Err(lines.wrong(
+                    "its path may not tell its name, which the server never makes: decode it with --for-restore",
+                ));
+            }
+            self.take(told, &mut stack, visitor)?.map_err(|why| lines.wrong(why))?;
+        }
+        Ok(())
+    }
+
+    /// All metadata was read.
+    ///
+    /// # Errors
+    /// A failed spill.
+    fn settle(&mut self) -> Result<()> {
+        self.files = self.filling.take().map(Filling::finish).transpose()?;
+        Ok(())
+    }
+
+    fn aside(&self) -> u64 {
+        self.nameless
     }
 
     /// What stands at a path.
     ///
     /// # Errors
     /// Nothing tells of it; a failed read.
-    pub fn standing(&self, path: &[u8]) -> Result<Standing> {
+    fn standing(&self, path: &[u8]) -> Result<Standing> {
         Ok(match self.record(path)? {
             Record::File(_, None) => Standing::Listed,
             Record::File(_, Some(_)) => Standing::Unlisted,
@@ -188,18 +194,22 @@ impl Reader {
     ///
     /// # Errors
     /// Nothing tells of it; a failed read.
-    pub fn link(&self, path: &[u8], target: &[u8]) -> Result<()> {
+    fn link(&self, path: &[u8], target: &[u8]) -> Result<()> {
         match self.record(path)? {
             Record::Link(told) if told == target => Ok(()),
             _ => Err(wrong(path, "metadata.jsonl tells of no such link")),
         }
     }
 
-    /// Gives the content of a file.
+    fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
+        self.unlisted(path, Pieces::Stream(bytes), visitor)
+    }
+
+    /// Gives the content of a file, whether CHECKSUMS lists it or not.
     ///
     /// # Errors
     /// A failed read, a content of another size or with other extents than are told, and what the visitor gives.
-    pub fn content(&mut self, path: &[u8], mut pieces: Pieces<'_>, visitor: &mut impl InodeVisitor) -> Result<()> {
+    fn unlisted(&mut self, path: &[u8], mut pieces: Pieces<'_>, visitor: &mut V) -> Result<()> {
         let Record::File(node, digest) = self.record(path)? else { return Err(wrong(path, "it is no file")) };
         let (mut hash, mut at) = (digest.map(|_| ExtentsHash::default()), 0u64);
         let failed = |e| broken(Path::new(&*String::from_utf8_lossy(path)), e);
@@ -234,49 +244,11 @@ impl Reader {
     ///
     /// # Errors
     /// A file that is told of and not there.
-    pub fn finish(&self) -> Result<()> {
+    fn finish(&self) -> Result<()> {
         match self.files.as_ref().map_or(Ok(None), Table::unused)? {
             Some(path) => Err(wrong(&path, "metadata.jsonl tells of it, but it is not there")),
             None => Ok(()),
         }
-    }
-}
-
-impl<V: InodeVisitor> reading::Reader<V> for Reader {
-    fn part(&self, path: &[u8]) -> Option<Part> {
-        Reader::part(self, path)
-    }
-
-    fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
-        Reader::sidecar(self, path, bytes, visitor)
-    }
-
-    fn settle(&mut self) -> Result<()> {
-        Reader::settle(self)
-    }
-
-    fn aside(&self) -> u64 {
-        self.nameless
-    }
-
-    fn standing(&self, path: &[u8]) -> Result<Standing> {
-        Reader::standing(self, path)
-    }
-
-    fn link(&self, path: &[u8], target: &[u8]) -> Result<()> {
-        Reader::link(self, path, target)
-    }
-
-    fn unlisted(&mut self, path: &[u8], pieces: Pieces<'_>, visitor: &mut V) -> Result<()> {
-        self.content(path, pieces, visitor)
-    }
-
-    fn finish(&self) -> Result<()> {
-        Reader::finish(self)
-    }
-
-    fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
-        self.content(path, Pieces::Stream(bytes), visitor)
     }
 }
 

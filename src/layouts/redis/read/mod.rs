@@ -57,9 +57,11 @@ impl Reader {
     pub fn new(layout: Layout, scratch: &Path) -> Reader {
         Reader { layout, sidecars: Sidecars::new(scratch) }
     }
+}
 
+impl<V: Visitor> reading::Reader<V> for Reader {
     /// What the file at a path is; `None`: no decode writes it.
-    pub fn part(&self, path: &[u8]) -> Option<Part> {
+    fn part(&self, path: &[u8]) -> Option<Part> {
         Some(match File::of(self.layout, path)? {
             File::Key(..) | File::Keys(_) => Part::Objects,
             File::Expiries(_) | File::KeyMap | File::Bare => Part::Sidecar,
@@ -71,7 +73,7 @@ impl Reader {
     ///
     /// # Errors
     /// A failed read, or a file that is not what a decode writes.
-    pub fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read) -> Result<()> {
+    fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, _: &mut V) -> Result<()> {
         match File::of(self.layout, path) {
             Some(file) => self.sidecars.read(file, path, bytes),
             None => Err(wrong(path, "no decode writes such a file")),
@@ -82,7 +84,7 @@ impl Reader {
     ///
     /// # Errors
     /// A failed spill.
-    pub fn settle(&mut self) -> Result<()> {
+    fn settle(&mut self) -> Result<()> {
         self.sidecars.settle()
     }
 
@@ -91,7 +93,7 @@ impl Reader {
     ///
     /// # Errors
     /// A failed read, a file that is not what a decode writes, and what the visitor gives.
-    pub fn objects(&self, path: &[u8], bytes: &mut dyn Read, visitor: &mut impl Visitor) -> Result<()> {
+    fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
         let (budget, failed) = (Budget::default(), Cell::new(None));
         let held = Held { budget: &budget, failed: &failed };
         let mut session = Session { visitor, sidecars: &self.sidecars, held };
@@ -106,30 +108,8 @@ impl Reader {
     ///
     /// # Errors
     /// An expiry of a string that is not there.
-    pub fn finish(&self) -> Result<()> {
-        self.sidecars.all_are_used()
-    }
-}
-
-impl<V: Visitor> reading::Reader<V> for Reader {
-    fn part(&self, path: &[u8]) -> Option<Part> {
-        Reader::part(self, path)
-    }
-
-    fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, _: &mut V) -> Result<()> {
-        Reader::sidecar(self, path, bytes)
-    }
-
-    fn settle(&mut self) -> Result<()> {
-        Reader::settle(self)
-    }
-
     fn finish(&self) -> Result<()> {
-        Reader::finish(self)
-    }
-
-    fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
-        Reader::objects(self, path, bytes, visitor)
+        self.sidecars.all_are_used()
     }
 }
 

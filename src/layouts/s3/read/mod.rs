@@ -66,44 +66,6 @@ impl Reader {
         Reader { layout, buckets: BTreeMap::new(), sidecars, piece: vec![0; PIECE] }
     }
 
-    /// What the file at a path is; `None`: no decode writes it. A file that may be a sidecar has objects: it is asked for in both
-    /// passes.
-    pub fn part(&self, path: &[u8]) -> Option<Part> {
-        Some(match File::of(self.layout, path)? {
-            File::Document(_) | File::KeyMap(_) | File::Index(_) | File::Sidecar(..) | File::Generations => {
-                Part::Sidecar
-            }
-            File::Body(..) | File::Doubtful(..) | File::Uploads(_) => Part::Objects,
-            File::Aside => Part::Aside,
-        })
-    }
-
-    /// Whether a file may be a sidecar.
-    pub fn is_doubtful(&self, path: &[u8]) -> bool {
-        matches!(File::of(self.layout, path), Some(File::Doubtful(..)))
-    }
-
-    /// Reads a file that tells of others, and gives buckets and generations.
-    ///
-    /// # Errors
-    /// A failed read, a file that is not what a decode writes, and what the visitor gives.
-    pub fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut impl BucketVisitor) -> Result<()> {
-        let folder = |scope: &str| format!("s3/{scope}").into_bytes();
-        match File::of(self.layout, path) {
-            Some(File::Document(scope)) => self.document(scope, path, bytes, visitor),
-            Some(File::KeyMap(scope)) => self.sidecars.keymap(&folder(scope), path, bytes),
-            Some(File::Index(scope)) => self.sidecars.index(&folder(scope), path, bytes),
-            Some(File::Sidecar(scope, body)) => {
-                self.sidecars.sidecar(&[&folder(scope), &b"/"[..], body].concat(), path, bytes)
-            }
-            Some(File::Doubtful(scope, body)) => {
-                self.sidecars.maybe(&[&folder(scope), &b"/"[..], body].concat(), bytes)
-            }
-            Some(File::Generations) => generations(path, bytes, visitor),
-            _ => Err(wrong(path, "it is no sidecar")),
-        }
-    }
-
     fn document(
         &mut self,
         scope: &str,
@@ -135,40 +97,6 @@ impl Reader {
         Ok(())
     }
 
-    /// All sidecars were read.
-    ///
-    /// # Errors
-    /// A failed spill.
-    pub fn settle(&mut self) -> Result<()> {
-        self.sidecars.settle()
-    }
-
-    /// Gives the objects of a file.
-    ///
-    /// # Errors
-    /// A failed read, a file that is not what a decode writes, and what the visitor gives.
-    pub fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut impl BucketVisitor) -> Result<()> {
-        match File::of(self.layout, path) {
-            Some(File::Body(scope, rest)) => {
-                let told = self.sidecars.told(path)?;
-                let key = match &told.key {
-                    Some(key) => key.0.clone(),
-                    None => self.sidecars.key(path)?.unwrap_or_else(|| rest.to_vec()),
-                };
-                self.object(scope, &key, &told, path, bytes, visitor)
-            }
-            Some(File::Doubtful(scope, _)) => match self.sidecars.key(path)? {
-                Some(key) => {
-                    let told = self.sidecars.told(path)?;
-                    self.object(scope, &key, &told, path, bytes, visitor)
-                }
-                None => Ok(()),
-            },
-            Some(File::Uploads(scope)) => rows(scope, path, bytes, visitor),
-            _ => Err(wrong(path, "no decode writes such a file")),
-        }
-    }
-
     fn object(
         &mut self,
         scope: &str,
@@ -194,39 +122,87 @@ impl Reader {
         });
         given.ok_or_else(|| wrong(path, "its last_modified is no time that the store can tell"))?
     }
+}
+
+impl<V: BucketVisitor> reading::Reader<V> for Reader {
+    /// What the file at a path is; `None`: no decode writes it. A file that may be a sidecar has objects: it is asked for in both
+    /// passes.
+    fn part(&self, path: &[u8]) -> Option<Part> {
+        Some(match File::of(self.layout, path)? {
+            File::Document(_) | File::KeyMap(_) | File::Index(_) | File::Sidecar(..) | File::Generations => {
+                Part::Sidecar
+            }
+            File::Body(..) | File::Doubtful(..) | File::Uploads(_) => Part::Objects,
+            File::Aside => Part::Aside,
+        })
+    }
+
+    /// Whether a file may be a sidecar.
+    fn is_doubtful(&self, path: &[u8]) -> bool {
+        matches!(File::of(self.layout, path), Some(File::Doubtful(..)))
+    }
+
+    /// Reads a file that tells of others, and gives buckets and generations.
+    ///
+    /// # Errors
+    /// A failed read, a file that is not what a decode writes, and what the visitor gives.
+    fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
+        let folder = |scope: &str| format!("s3/{scope}").into_bytes();
+        match File::of(self.layout, path) {
+            Some(File::Document(scope)) => self.document(scope, path, bytes, visitor),
+            Some(File::KeyMap(scope)) => self.sidecars.keymap(&folder(scope), path, bytes),
+            Some(File::Index(scope)) => self.sidecars.index(&folder(scope), path, bytes),
+            Some(File::Sidecar(scope, body)) => {
+                self.sidecars.sidecar(&[&folder(scope), &b"/"[..], body].concat(), path, bytes)
+            }
+            Some(File::Doubtful(scope, body)) => {
+                self.sidecars.maybe(&[&folder(scope), &b"/"[..], body].concat(), bytes)
+            }
+            Some(File::Generations) => generations(path, bytes, visitor),
+            _ => Err(wrong(path, "it is no sidecar")),
+        }
+    }
+
+    /// All sidecars were read.
+    ///
+    /// # Errors
+    /// A failed spill.
+    fn settle(&mut self) -> Result<()> {
+        self.sidecars.settle()
+    }
+
+    /// Gives the objects of a file.
+    ///
+    /// # Errors
+    /// A failed read, a file that is not what a decode writes, and what the visitor gives.
+    fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
+        match File::of(self.layout, path) {
+            Some(File::Body(scope, rest)) => {
+                let told = self.sidecars.told(path)?;
+                let key = match &told.key {
+                    Some(key) => key.0.clone(),
+                    None => self.sidecars.key(path)?.unwrap_or_else(|| rest.to_vec()),
+                };
+                self.object(scope, &key, &told, path, bytes, visitor)
+            }
+            Some(File::Doubtful(scope, _)) => match self.sidecars.key(path)? {
+                Some(key) => {
+                    let told = self.sidecars.told(path)?;
+                    self.object(scope, &key, &told, path, bytes, visitor)
+                }
+                None => Ok(()),
+            },
+            Some(File::Uploads(scope)) => rows(scope, path, bytes, visitor),
+            _ => Err(wrong(path, "no decode writes such a file")),
+        }
+    }
 
     /// All files were read.
     ///
     /// # Errors
     /// An object that is told of and not there.
-    pub fn finish(&self) -> Result<()> {
-        self.sidecars.all_are_used()
-    }
-}
-
-impl<V: BucketVisitor> reading::Reader<V> for Reader {
-    fn part(&self, path: &[u8]) -> Option<Part> {
-        Reader::part(self, path)
-    }
-
-    fn is_doubtful(&self, path: &[u8]) -> bool {
-        Reader::is_doubtful(self, path)
-    }
-
-    fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
-        Reader::sidecar(self, path, bytes, visitor)
-    }
-
-    fn settle(&mut self) -> Result<()> {
-        Reader::settle(self)
-    }
-
     fn finish(&self) -> Result<()> {
-        Reader::finish(self)
-    }
-
-    fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
-        Reader::objects(self, path, bytes, visitor)
+        self.sidecars.all_are_used()
     }
 }
 

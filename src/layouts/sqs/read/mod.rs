@@ -42,8 +42,21 @@ impl Reader {
         Reader { layout, queues: BTreeMap::new() }
     }
 
+    /// The name of the queue whose files have this one; `told`: what its record says.
+    fn name(&self, file: &str, told: &str) -> Option<Vec<u8>> {
+        let file_of = |name: &[u8]| match self.layout {
+            Layout::JSONL => names::queue_stem(name),
+            _ => names::queue_directory(name),
+        };
+        let by_file = || if file == "%" { Some(Vec::new()) } else { unsegment(file) };
+        let all = [Some(told.as_bytes().to_vec()), by_file()];
+        all.into_iter().flatten().find(|name| file_of(name) == file)
+    }
+}
+
+impl<V: QueueVisitor> reading::Reader<V> for Reader {
     /// What the file at a path is, once the documents were read; `None`: no decode writes it.
-    pub fn part(&self, path: &[u8]) -> Option<Part> {
+    fn part(&self, path: &[u8]) -> Option<Part> {
         Some(match File::of(self.layout, path)? {
             File::Document(_) | File::Generations => Part::Sidecar,
             File::Side(queue) if self.layout == Layout::TREE && !self.queues.contains_key(queue) => {
@@ -58,7 +71,7 @@ impl Reader {
     ///
     /// # Errors
     /// A failed read, a file that is not what a decode writes, and what the visitor gives.
-    pub fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut impl QueueVisitor) -> Result<()> {
+    fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
         match File::of(self.layout, path) {
             Some(File::Document(file)) => {
                 let document = document::read(path, bytes)?;
@@ -73,22 +86,11 @@ impl Reader {
         }
     }
 
-    /// The name of the queue whose files have this one; `told`: what its record says.
-    fn name(&self, file: &str, told: &str) -> Option<Vec<u8>> {
-        let file_of = |name: &[u8]| match self.layout {
-            Layout::JSONL => names::queue_stem(name),
-            _ => names::queue_directory(name),
-        };
-        let by_file = || if file == "%" { Some(Vec::new()) } else { unsegment(file) };
-        let all = [Some(told.as_bytes().to_vec()), by_file()];
-        all.into_iter().flatten().find(|name| file_of(name) == file)
-    }
-
     /// Gives the objects of a file.
     ///
     /// # Errors
     /// A failed read, a file that is not what a decode writes, and what the visitor gives.
-    pub fn objects(&self, path: &[u8], bytes: &mut dyn Read, visitor: &mut impl QueueVisitor) -> Result<()> {
+    fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
         let of = |file: &str| {
             let name = self.queues.get(file).ok_or_else(|| wrong(path, "its queue has no document"))?;
             Ok::<_, crate::Error>(encode_queue(name))
@@ -104,20 +106,6 @@ impl Reader {
             }
             _ => Err(wrong(path, "no decode writes such a file")),
         }
-    }
-}
-
-impl<V: QueueVisitor> reading::Reader<V> for Reader {
-    fn part(&self, path: &[u8]) -> Option<Part> {
-        Reader::part(self, path)
-    }
-
-    fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
-        Reader::sidecar(self, path, bytes, visitor)
-    }
-
-    fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
-        Reader::objects(self, path, bytes, visitor)
     }
 }
 
