@@ -10,7 +10,7 @@ use crate::objects::{self, Object};
 use crate::output::manifest::FindingInfo;
 use crate::output::manifest_read::ReadManifest;
 use crate::output::observer::Secret;
-use crate::output::reading::{Named, Output, look};
+use crate::output::reading::{Output, reopened};
 use crate::source::Source;
 use crate::verify;
 use crate::verify::join::{DigestJoin, Tag};
@@ -122,11 +122,4 @@ pub(super) fn told(sides: &[&mut Side; 2]) -> Result<Option<Options>> {
         told = Some(options);
     }
     Ok(told)
-}
-
-fn reopened(path: &Path) -> Result<Output> {
-    match look(path)? {
-        Named::Output(output) => Ok(output),
-        _ => Err(Error::new(ErrorKind::Changed).input(path)),
-    }
 }

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::CHECKSUMS;
 use crate::output::checksums::Digest;
-use crate::output::reading::{Content, Entry, Named, Output, broken, look, open_below};
+use crate::output::reading::{Content, Entry, broken, open_below, reopened};
 use crate::output::sumfile::{Line, Lines, is_below};
 
 /// Bytes that are read at once.
@@ -185,13 +185,6 @@ fn open_path(root: &Arc<OwnedFd>, path: &[u8]) -> Option<std::fs::File> {
         dir = Arc::new(rustix::fs::openat(&dir, name, flags, Mode::empty()).ok()?);
     }
     None
-}
-
-fn reopened(path: &Path) -> Result<Output> {
-    match look(path)? {
-        Named::Output(output) => Ok(output),
-        _ => Err(Error::new(ErrorKind::Changed).input(path)),
-    }
 }
 
 #[cold]

@@ -7,7 +7,7 @@ use crate::adapters::dynamodb::{self, Tables};
 use crate::adapters::{redis, s3};
 use crate::dataset::DataSet;
 use crate::decode::{Progress, decode, index};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::format::Family;
 use crate::format::adapter::{self, Adapter};
 use crate::format::dynamodb::Schema;
@@ -18,7 +18,7 @@ use crate::model::dynamodb::Table;
 use crate::options;
 use crate::options::Layout;
 use crate::output::manifest_read::ReadManifest;
-use crate::output::reading::{Named, Output, look};
+use crate::output::reading::opened;
 use crate::registry;
 use crate::report::{Finding, Findings, kinds};
 use crate::run::note_shared;
@@ -52,7 +52,7 @@ pub(super) fn read<V: Visitor>(
     input: &Input,
     adapter: Adapter,
     options: &Options,
-    progress: &(impl Progress + ?Sized),
+    progress: &dyn Progress,
     visitor: &mut V,
 ) -> Result<Findings> {
     match input {
@@ -60,9 +60,9 @@ pub(super) fn read<V: Visitor>(
         Input::Snapshots(sources) if adapter == adapter::SQS => messages(sources, options, progress, visitor),
         Input::Snapshots(sources) => {
             let options = wanted(adapter, options);
-            let set = index(sources, &options, &Forward(progress))?.set;
+            let set = index(sources, &options, progress)?.set;
             set.check_keys()?;
-            let findings = of_snapshot(&set, adapter, &options, &Forward(progress), visitor)?;
+            let findings = of_snapshot(&set, adapter, &options, progress, visitor)?;
             set.check_unchanged()?;
             Ok(findings)
         }
@@ -75,23 +75,6 @@ pub(super) fn read<V: Visitor>(
             }
             Ok(findings)
         }
-    }
-}
-
-/// A listener is a progress, but cannot be named as one.
-struct Forward<'p, P: ?Sized>(&'p P);
-
-impl<P: Progress + ?Sized> Progress for Forward<'_, P> {
-    fn begin(&self, stage: &'static str, steps: u64) {
-        self.0.begin(stage, steps);
-    }
-
-    fn advance(&self, steps: u64) {
-        self.0.advance(steps);
-    }
-
-    fn bytes(&self, bytes: u64) {
-        self.0.bytes(bytes);
     }
 }
 
@@ -109,13 +92,6 @@ fn of_output(path: &Path, adapter: Adapter, visitor: &mut impl Visitor, findings
         }
     }
     Ok(())
-}
-
-fn opened(path: &Path) -> Result<Output> {
-    match look(path)? {
-        Named::Output(output) => Ok(output),
-        _ => Err(Error::new(ErrorKind::Output("it is no output of a decode".into())).input(path)),
-    }
 }
 
 fn of_snapshot<V: Visitor>(
@@ -203,10 +179,10 @@ fn objects(
     Ok(findings)
 }
 
-fn messages<P: Progress + ?Sized>(
+fn messages(
     sources: &[Source],
     options: &Options,
-    progress: &P,
+    progress: &dyn Progress,
     visitor: &mut impl Visitor,
 ) -> Result<Findings> {
     let scratch = std::env::temp_dir();
@@ -214,7 +190,7 @@ fn messages<P: Progress + ?Sized>(
     let lines = dir.path().join("lines");
     let options =
         options::Options { layout: Layout::JSONL, fsync: Some(false), ..wanted(adapter::SQS, options).for_restore() };
-    let mut findings = decode(sources, &lines, &options, &Forward(progress))?.findings;
+    let mut findings = decode(sources, &lines, &options, progress)?.findings;
     of_output(&lines, adapter::SQS, visitor, &mut findings)?;
     Ok(findings)
 }

@@ -47,6 +47,13 @@ pub struct Options {
     pub shift_to_ms: Option<u64>,
 }
 
+impl Options {
+    /// Whether the target may hold objects already: so it was asked for, or a load goes on.
+    pub(in crate::load) fn merges(&self) -> bool {
+        self.merge || self.start_after.is_some()
+    }
+}
+
 /// What is loaded.
 pub enum Input {
     /// Outputs of a decode.

@@ -356,14 +356,4 @@ impl Manifest {
         serde_json::to_writer_pretty(&mut *to, self)?;
         to.write_all(b"\n")
     }
-
-    /// The file's bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        // Serialising plain data into memory cannot fail; an empty manifest would be refused by every reader.
-        if self.write(&mut bytes).is_err() {
-            bytes.clear();
-        }
-        bytes
-    }
 }

@@ -43,8 +43,12 @@ pub fn decode(
     let (sources, given) = as_recorded(sources, &told.inputs);
     let filled = fill_nowhere(&sources, &options, progress);
     let DecodeResult { manifest, checksums, .. } = filled.map_err(|error| renamed(error, &sources, &given))?;
-    let document = serde_json::from_slice(&manifest.to_bytes());
-    Ok(Fresh { checksums, manifest: document.unwrap_or_default() })
+    let manifest = match serde_json::to_value(&manifest) {
+        Ok(Value::Object(members)) => members,
+        // Plain data becomes one; an empty manifest would differ from every other.
+        _ => Map::new(),
+    };
+    Ok(Fresh { checksums, manifest })
 }
 
 /// Brings the sources into the order of the manifest's inputs and gives them their names there, if every one of them is

@@ -35,7 +35,7 @@ pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course:
         service: Service::of(url, "s3")?,
         course,
         dry_run: options.dry_run,
-        merges: options.merge || options.start_after.is_some(),
+        merges: options.merges(),
         refused: Vec::new(),
         body: Body::default(),
         upload: None,

@@ -31,7 +31,7 @@ pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course:
         service: Service::of(url, "sqs")?,
         course,
         dry_run: options.dry_run,
-        merges: options.merge || options.start_after.is_some(),
+        merges: options.merges(),
         known: BTreeMap::new(),
         name: Vec::new(),
         are_messages: false,

@@ -87,6 +87,29 @@ pub fn look(path: &Path) -> Result<Named> {
     }
 }
 
+/// The output at a path.
+///
+/// # Errors
+/// As [`look`]; something else is there.
+pub fn opened(path: &Path) -> Result<Output> {
+    output_or(path, || ErrorKind::Output("it is no output of a decode".into()))
+}
+
+/// The output that was at a path before.
+///
+/// # Errors
+/// As [`look`]; it is an output no more.
+pub fn reopened(path: &Path) -> Result<Output> {
+    output_or(path, || ErrorKind::Changed)
+}
+
+fn output_or(path: &Path, other: impl FnOnce() -> ErrorKind) -> Result<Output> {
+    match look(path)? {
+        Named::Output(output) => Ok(output),
+        _ => Err(Error::new(other()).input(path)),
+    }
+}
+
 fn look_into(path: &Path, mut stream: impl Read + 'static) -> Result<Named> {
     let mut head = Vec::new();
     stream.by_ref().take(HEAD).read_to_end(&mut head).map_err(|e| Error::io("read", path, e))?;

@@ -29,7 +29,7 @@ pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course:
     let mut first = server.connect()?;
     let found = About::read(&mut first).map_err(|e| server.failed(&e))?;
     let resumed = options.start_after.is_some();
-    if found.keys > 0 && !options.merge && !resumed {
+    if found.keys > 0 && !options.merges() {
         return Err(Error::usage(format!(
             "{} has {} keys in this database: give --merge to load beside them, or name an empty one",
             server.shown, found.keys
