@@ -87,10 +87,10 @@ impl<'a> DataSet<'a> {
         DataSet::index_with(sources, as_of, granularity, SkipLog::default())
     }
 
-    /// Indexes the inputs, with a book for rows that cannot be read.
+    /// Indexes the inputs, with a log for rows that cannot be read.
     ///
     /// # Errors
-    /// As [`DataSet::index`]; with a lenient book, only for streams of which nothing is known.
+    /// As [`DataSet::index`]; with a lenient log, only for streams of which nothing is known.
     pub fn index_with(
         sources: &'a [Source],
         as_of: Option<u64>,

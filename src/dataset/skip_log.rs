@@ -13,7 +13,7 @@ pub struct SkipLog {
 }
 
 impl SkipLog {
-    /// A book that takes losses if `lenient`, and refuses them otherwise.
+    /// A log that takes losses if `lenient`, and refuses them otherwise.
     pub fn new(lenient: bool) -> SkipLog {
         SkipLog { lenient, lost: Mutex::default() }
     }
@@ -47,12 +47,12 @@ impl SkipLog {
         Ok(())
     }
 
-    /// Takes what an index passed over, which it does only for a lenient book.
+    /// Takes what an index passed over, which it does only for a lenient log.
     pub(super) fn append(&self, lost: Pile) {
         self.pile(|pile| pile.append(lost));
     }
 
-    /// All losses so far; the book is empty then.
+    /// All losses so far; the log is empty then.
     ///
     /// # Errors
     /// A temporary file that could not be written or read.

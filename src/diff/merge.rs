@@ -209,7 +209,7 @@ mod tests {
 
     type Outcome = (Vec<String>, BTreeMap<Scope, Counts>);
 
-    fn judged(sorter: DiffSorter, equal: BTreeMap<Scope, Counts>) -> Outcome {
+    fn classified(sorter: DiffSorter, equal: BTreeMap<Scope, Counts>) -> Outcome {
         let mut differences = Vec::new();
         let mut totals = sorter
             .classify(&mut |difference| {
@@ -227,7 +227,7 @@ mod tests {
         for (side, rows) in sides.iter().enumerate() {
             rows.iter().for_each(|row| sorter.add(side, &object(row, &[row.1 / 2])).unwrap());
         }
-        judged(sorter, BTreeMap::new())
+        classified(sorter, BTreeMap::new())
     }
 
     /// Side by side; `None`: out of order.
@@ -236,7 +236,7 @@ mod tests {
         let decode = |side: usize| move |tree: &Tree, scratch: &Path| tell(tree, scratch, sides[side]);
         let merge = |streams: &mut [Stream<'_>; 2]| merge(streams, &mut sorter);
         let done = observed_both(&Secret::random(), [decode(0), decode(1)], merge).unwrap();
-        done.map(|(_, equal)| judged(sorter, equal))
+        done.map(|(_, equal)| classified(sorter, equal))
     }
 
     fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
@@ -248,7 +248,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn as_by_the_ledger(
+        fn as_by_the_sorter(
             rows in prop::collection::vec((0u8..3, 0u8..24, 0u8..4), 0..60),
             others in prop::collection::vec((0u8..3, 0u8..24, 0u8..4), 0..12),
             sorted in any::<[bool; 2]>(),

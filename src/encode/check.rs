@@ -20,7 +20,7 @@ use crate::report::Findings;
 use crate::source::{Access, Source};
 
 use super::check_fs;
-use super::marks::Marks;
+use super::fingerprints::Fingerprints;
 
 /// Gives the objects of the snapshot at `path`.
 ///
@@ -31,7 +31,7 @@ pub(super) fn read(
     ring: Option<&Arc<KeyRing>>,
     scratch: &Path,
     progress: &dyn Progress,
-    marks: &mut Marks,
+    fingerprints: &mut Fingerprints,
 ) -> Result<()> {
     let options = Decode::default().for_restore();
     let source = Source::open(path, Access::Map)?;
@@ -42,26 +42,26 @@ pub(super) fn read(
     let indexed = index(&sources, &options, progress)?;
     let set = &indexed.set;
     progress.begin("compare", 5);
-    keys(set, &options, marks)?;
+    keys(set, &options, fingerprints)?;
     progress.advance(1);
-    queues(set, &options, marks)?;
+    queues(set, &options, fingerprints)?;
     progress.advance(1);
-    tables(set, &options, marks)?;
+    tables(set, &options, fingerprints)?;
     progress.advance(1);
-    objects(set, &options, marks)?;
+    objects(set, &options, fingerprints)?;
     progress.advance(1);
-    check_fs::files(set, &options, scratch, progress, marks)?;
+    check_fs::files(set, &options, scratch, progress, fingerprints)?;
     progress.advance(1);
     Ok(())
 }
 
-fn keys(set: &DataSet<'_>, options: &Decode, marks: &mut Marks) -> Result<()> {
+fn keys(set: &DataSet<'_>, options: &Decode, fingerprints: &mut Fingerprints) -> Result<()> {
     let splits = Splits::new(set);
     let (mut findings, mut reached) = (Findings::default(), 0);
     for split in &splits.all {
-        reached += redis::read(set, &splits, split, options, marks)?.items_reached;
+        reached += redis::read(set, &splits, split, options, fingerprints)?.items_reached;
     }
-    redis::unreachable_items(set, reached, options, marks, &mut findings)?;
+    redis::unreachable_items(set, reached, options, fingerprints, &mut findings)?;
     match findings.iter().next() {
         None => Ok(()),
         Some((kind, _)) => {
@@ -70,26 +70,26 @@ fn keys(set: &DataSet<'_>, options: &Decode, marks: &mut Marks) -> Result<()> {
     }
 }
 
-fn tables(set: &DataSet<'_>, options: &Decode, marks: &mut Marks) -> Result<()> {
+fn tables(set: &DataSet<'_>, options: &Decode, fingerprints: &mut Fingerprints) -> Result<()> {
     let mut schemas = set.family(Family::DdbTable);
     while let Some(row) = schemas.next()? {
         let name = table_name(Family::DdbTable.suffix(row.user_key));
-        marks.schema(&name.map_err(|fault| set.locate(row.fault(Family::DdbTable, fault)))?, row.body)?;
+        fingerprints.schema(&name.map_err(|fault| set.locate(row.fault(Family::DdbTable, fault)))?, row.body)?;
     }
     let tables = Tables::read(set, &mut Findings::default())?;
     for split in dynamodb::splits(set, &tables, &options.filter)? {
-        dynamodb::read(set, &tables, &split, options, marks)?;
+        dynamodb::read(set, &tables, &split, options, fingerprints)?;
     }
     Ok(())
 }
 
-fn objects(set: &DataSet<'_>, options: &Decode, marks: &mut Marks) -> Result<()> {
+fn objects(set: &DataSet<'_>, options: &Decode, fingerprints: &mut Fingerprints) -> Result<()> {
     let (buckets, payloads) = (Buckets::read(set)?, Payloads::check(set)?);
-    buckets.records(&options.filter, |bucket| marks.bucket(bucket))?;
+    buckets.records(&options.filter, |bucket| fingerprints.bucket(bucket))?;
     for split in s3::splits(set) {
-        s3::read(set, &buckets, &payloads, &split, options, marks)?;
+        s3::read(set, &buckets, &payloads, &split, options, fingerprints)?;
     }
-    s3::live_uploads(set, &buckets, &options.filter, |row| marks.upload_row(row))
+    s3::live_uploads(set, &buckets, &options.filter, |row| fingerprints.upload_row(row))
 }
 
 /// Records of one kind that stand together.
@@ -122,18 +122,18 @@ impl<'a> HeadVisitor<'a> for Runs<'a> {
     }
 }
 
-fn queues(set: &DataSet<'_>, options: &Decode, marks: &mut Marks) -> Result<()> {
+fn queues(set: &DataSet<'_>, options: &Decode, fingerprints: &mut Fingerprints) -> Result<()> {
     let queues = Queues::read(set, &mut Vec::new())?;
     let wanted = queues.wanted(&options.filter);
-    queues.records(set, &wanted, &mut Findings::default(), |queue| marks.queue(queue))?;
+    queues.records(set, &wanted, &mut Findings::default(), |queue| fingerprints.queue(queue))?;
     let reader = Reader::new(set, &queues);
     for family in heads::families(options) {
         for split in heads::splits(set, family)? {
             let mut runs = Runs::default();
             heads::read(set, &queues, family, &split, options, None, &mut runs)?;
             for (of, places) in &runs.0 {
-                marks.records(of)?;
-                reader.read(of, places, marks)?;
+                fingerprints.records(of)?;
+                reader.read(of, places, fingerprints)?;
             }
         }
     }

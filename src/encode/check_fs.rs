@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bumpalo::Bump;
 
-use super::marks::Marks;
+use super::fingerprints::Fingerprints;
 use crate::adapters::fs::{Census, Extents, Inputs, Unreached, Walk, home_note};
 use crate::dataset::DataSet;
 use crate::decode::Progress;
@@ -23,7 +23,7 @@ pub(super) fn files(
     options: &Decode,
     scratch: &Path,
     progress: &dyn Progress,
-    marks: &mut Marks,
+    fingerprints: &mut Fingerprints,
 ) -> Result<()> {
     let scratch = Below(scratch);
     let inputs = Inputs { set, filter: &options.filter, scratch: &scratch, progress };
@@ -32,7 +32,7 @@ pub(super) fn files(
     }
     let mut findings = Findings::default();
     let mut census = Census::take(inputs, &mut findings)?;
-    let mut seen = Seen { set, marks, above: Vec::new(), files: Vec::new(), failed: Ok(()), arena: Bump::new() };
+    let mut seen = Seen { set, fingerprints, above: Vec::new(), files: Vec::new(), failed: Ok(()), arena: Bump::new() };
     let mut walk = Walk::from_root(inputs, &mut census);
     while walk.advance(&mut seen)? {
         seen.contents()?;
@@ -51,7 +51,7 @@ pub(super) fn files(
 /// What a walk gives.
 struct Seen<'s, 'a> {
     set: &'s DataSet<'a>,
-    marks: &'s mut Marks,
+    fingerprints: &'s mut Fingerprints,
     /// Numbers of the directories that the walk is in.
     above: Vec<u64>,
     /// Files whose contents were not read yet.
@@ -62,13 +62,14 @@ struct Seen<'s, 'a> {
 
 impl Seen<'_, '_> {
     fn inode(&mut self, found: &Found<'_>) {
-        let taken = self.name(found).and_then(|()| self.marks.inode(&found.node)).and_then(|()| self.home(&found.node));
+        let taken =
+            self.name(found).and_then(|()| self.fingerprints.inode(&found.node)).and_then(|()| self.home(&found.node));
         self.fail(taken);
     }
 
     fn name(&mut self, found: &Found<'_>) -> Result<()> {
         let (Name::Entry { name, .. }, Some(parent)) = (found.name, self.above.last()) else { return Ok(()) };
-        self.marks.name(*parent, name, &found.node)
+        self.fingerprints.name(*parent, name, &found.node)
     }
 
     /// It must be where writers look for it.
@@ -92,9 +93,9 @@ impl Seen<'_, '_> {
         for file in std::mem::take(&mut self.files) {
             let mut extents = Extents::new(self.set, &file);
             while let Some((offset, bytes)) = extents.next()? {
-                self.marks.content(&file, offset, bytes)?;
+                self.fingerprints.content(&file, offset, bytes)?;
             }
-            self.marks.end_content(&file)?;
+            self.fingerprints.end_content(&file)?;
         }
         Ok(())
     }

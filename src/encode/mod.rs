@@ -2,13 +2,13 @@
 //!
 //! 1. Every output is read, proven by CHECKSUMS, and its objects become rows (`rows.rs`, `adapters/*/encode.rs`).
 //! 2. The rows are sorted, in runs that spill, and written to a temporary file.
-//! 3. That file is decoded again, and its objects are compared with those that were read (`marks.rs`).
+//! 3. That file is decoded again, and its objects are compared with those that were read (`fingerprints.rs`).
 //! 4. Only then does the file get its name.
 
 mod check;
 mod check_fs;
 mod findings;
-mod marks;
+mod fingerprints;
 mod objects;
 mod rows;
 pub(crate) mod shift;
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use crate::adapters::sqs::encode::Told;
 use crate::decode::{Progress, on_threads};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::format::adapter::Adapter;
 use crate::format::keys::KeyRing;
 use crate::format::mvcc::hlc_millis;
@@ -29,13 +29,13 @@ use crate::format::sealer::Sealer;
 use crate::layouts::reading::output::{self, Seen};
 use crate::options::Options as Decode;
 use crate::output::manifest_read::ReadManifest;
-use crate::output::reading::{Named, Output, look};
+use crate::output::reading::opened;
 use crate::output::single::SingleFile;
 use crate::output::target::refuse_inputs;
 use crate::registry;
 use crate::report::Findings;
 use crate::source::index_of;
-use marks::{Marks, Side};
+use fingerprints::{Fingerprints, Side};
 use objects::Objects;
 use rows::Rows;
 use shift::Shift;
@@ -133,13 +133,13 @@ fn run(outputs: &[PathBuf], target: &Path, options: &Options, progress: &dyn Pro
     let scratch = file.scratch().to_path_buf();
     let seal = options.seal.as_ref();
     let rows = RefCell::new(Rows::new(ts, &scratch, seal.map(Seal::sealer).transpose()?));
-    let (mut marks, mut outcome) = (Marks::new(&scratch), Outcome::new(ts, index_of(target)));
+    let (mut fingerprints, mut outcome) = (Fingerprints::new(&scratch), Outcome::new(ts, index_of(target)));
     outcome.key_id = seal.map(|seal| seal.key_id);
     outcome.shifted_ms =
         options.shift_to_ms.map_or(0, |to| to.cast_signed().saturating_sub(hlc_millis(ts).cast_signed()));
     progress.begin("read", inputs.len() as u64);
     for input in &inputs {
-        input.read(options, &rows, &mut marks, &mut outcome)?;
+        input.read(options, &rows, &mut fingerprints, &mut outcome)?;
         progress.advance(1);
     }
     let rows = rows.into_inner();
@@ -153,10 +153,10 @@ fn run(outputs: &[PathBuf], target: &Path, options: &Options, progress: &dyn Pro
     outcome.bytes = rows::write(sorted, ts, out, target)?;
     out.flush().map_err(|e| Error::io("write", target, e))?;
     progress.advance(1);
-    marks.turn(Side::Written);
+    fingerprints.turn(Side::Written);
     let written = file.path().ok_or_else(|| Error::internal("a file was asked for"))?;
-    check::read(written, seal.map(|seal| &seal.keys), &scratch, progress, &mut marks)?;
-    marks.compare()?;
+    check::read(written, seal.map(|seal| &seal.keys), &scratch, progress, &mut fingerprints)?;
+    fingerprints.compare()?;
     file.publish(options.fsync.unwrap_or(true))?;
     Ok(outcome)
 }
@@ -202,7 +202,13 @@ impl Input {
         options.adapters.as_deref().unwrap_or(&self.manifest.adapters)
     }
 
-    fn read(&self, options: &Options, rows: &RefCell<Rows>, marks: &mut Marks, outcome: &mut Outcome) -> Result<()> {
+    fn read(
+        &self,
+        options: &Options,
+        rows: &RefCell<Rows>,
+        fingerprints: &mut Fingerprints,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
         let adapters = self.adapters(options);
         let made = &self.made;
         let told = Told {
@@ -212,7 +218,7 @@ impl Input {
             now_ms: hlc_millis(outcome.last_commit_ts).cast_signed().saturating_add(outcome.shifted_ms),
         };
         let scratch = std::env::temp_dir();
-        let mut objects = Objects::new(rows, told, Shift(outcome.shifted_ms), marks, &scratch);
+        let mut objects = Objects::new(rows, told, Shift(outcome.shifted_ms), fingerprints, &scratch);
         let named = |error: Error| if error.path().is_none() { error.input(&self.path) } else { error };
         let mut open = || opened(&self.path);
         let read = output::read(&mut open, registry::readers(made.layout, &scratch), adapters, &scratch, &mut objects);
@@ -224,13 +230,6 @@ impl Input {
         outcome.skipped += self.manifest.skipped;
         outcome.add(&done);
         Ok(())
-    }
-}
-
-fn opened(path: &Path) -> Result<Output> {
-    match look(path)? {
-        Named::Output(output) => Ok(output),
-        _ => Err(Error::new(ErrorKind::Output("it is no output of a decode".into())).input(path)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Objects of an output: each becomes rows, a mark and a count.
+//! Objects of an output: each becomes rows, a fingerprint and a count.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::marks::Marks;
+use super::fingerprints::Fingerprints;
 use super::rows::Rows;
 use super::shift::Shift;
 use crate::adapters::sqs::encode::Told;
@@ -29,7 +29,7 @@ pub(super) struct Objects<'o> {
     dynamodb: dynamodb_rows::encode::Encoder<&'o RefCell<Rows>>,
     s3: s3_rows::encode::Encoder<&'o RefCell<Rows>>,
     fs: fs_rows::encode::Encoder<&'o RefCell<Rows>>,
-    marks: &'o mut Marks,
+    fingerprints: &'o mut Fingerprints,
     shift: Shift,
     keys: [u64; Type::ALL.len()],
     /// Messages by queue.
@@ -58,8 +58,14 @@ pub(super) struct Done {
 }
 
 impl<'o> Objects<'o> {
-    /// Rows go to `rows`, marks to `marks`.
-    pub fn new(rows: &'o RefCell<Rows>, told: Told, shift: Shift, marks: &'o mut Marks, scratch: &Path) -> Self {
+    /// Rows go to `rows`, fingerprints to `fingerprints`.
+    pub fn new(
+        rows: &'o RefCell<Rows>,
+        told: Told,
+        shift: Shift,
+        fingerprints: &'o mut Fingerprints,
+        scratch: &Path,
+    ) -> Self {
         let with_uploads = told.all;
         Objects {
             redis: redis_rows::encode::Encoder::new(rows),
@@ -67,7 +73,7 @@ impl<'o> Objects<'o> {
             dynamodb: dynamodb_rows::encode::Encoder::new(rows),
             s3: s3_rows::encode::Encoder::new(rows, with_uploads),
             fs: fs_rows::encode::Encoder::new(rows),
-            marks,
+            fingerprints,
             shift,
             keys: [0; Type::ALL.len()],
             messages: BTreeMap::new(),
@@ -172,50 +178,50 @@ impl redis::Visitor for Objects<'_> {
     fn string(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
         let key = &self.shift.key(key);
         self.count(key);
-        self.marks.string(key, value)?;
+        self.fingerprints.string(key, value)?;
         self.redis.string(key, value)
     }
 
     fn begin(&mut self, key: &Key<'_>) -> Result<()> {
         let key = &self.shift.key(key);
-        self.marks.begin(key)?;
+        self.fingerprints.begin(key)?;
         self.redis.begin(key)
     }
 
     fn field(&mut self, key: &Key<'_>, name: &[u8], value: &[u8]) -> Result<()> {
         let key = &self.shift.key(key);
-        self.marks.field(key, name, value)?;
+        self.fingerprints.field(key, name, value)?;
         self.redis.field(key, name, value)
     }
 
     fn item(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
         let key = &self.shift.key(key);
-        self.marks.item(key, value)?;
+        self.fingerprints.item(key, value)?;
         self.redis.item(key, value)
     }
 
     fn member(&mut self, key: &Key<'_>, member: &[u8]) -> Result<()> {
         let key = &self.shift.key(key);
-        self.marks.member(key, member)?;
+        self.fingerprints.member(key, member)?;
         self.redis.member(key, member)
     }
 
     fn scored(&mut self, key: &Key<'_>, member: &[u8], score: f64) -> Result<()> {
         let key = &self.shift.key(key);
-        self.marks.scored(key, member, score)?;
+        self.fingerprints.scored(key, member, score)?;
         self.redis.scored(key, member, score)
     }
 
     fn entry(&mut self, key: &Key<'_>, id: StreamId, entry: &StreamEntry<'_>) -> Result<()> {
         let key = &self.shift.key(key);
-        self.marks.entry(key, id, entry)?;
+        self.fingerprints.entry(key, id, entry)?;
         self.redis.entry(key, id, entry)
     }
 
     fn end(&mut self, key: &Key<'_>, stream: StreamEnd) -> Result<()> {
         let key = &self.shift.key(key);
         self.count(key);
-        self.marks.end(key, stream)?;
+        self.fingerprints.end(key, stream)?;
         self.redis.end(key, stream)
     }
 
@@ -239,7 +245,7 @@ impl sqs::Visitor for Objects<'_> {
         }
         let value = &self.shift.message(message.value);
         let message = &Message { value, ..*message };
-        self.marks.message(message)?;
+        self.fingerprints.message(message)?;
         self.sqs.message(message)
     }
 
@@ -247,7 +253,7 @@ impl sqs::Visitor for Objects<'_> {
         let value = &self.shift.guard(record)?;
         let record = &SideRecord { value, ..*record };
         if self.sqs.restores(record) {
-            self.marks.side_record(record)?;
+            self.fingerprints.side_record(record)?;
         }
         self.sqs.side_record(record)
     }
@@ -256,14 +262,14 @@ impl sqs::Visitor for Objects<'_> {
 impl sqs::QueueVisitor for Objects<'_> {
     fn queue(&mut self, queue: &Queue<'_>) -> Result<()> {
         self.messages.entry(queue.encoded.to_vec()).or_default();
-        self.marks.queue(queue)?;
+        self.fingerprints.queue(queue)?;
         self.sqs.queue(queue)
     }
 
     fn records(&mut self, of: &Records<'_>) -> Result<()> {
         self.of.clear();
         self.of.extend_from_slice(of.queue);
-        self.marks.records(of)?;
+        self.fingerprints.records(of)?;
         self.sqs.records(of)
     }
 
@@ -275,7 +281,7 @@ impl sqs::QueueVisitor for Objects<'_> {
 impl<'a> dynamodb::Visitor<'a> for Objects<'_> {
     fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()> {
         self.items += 1;
-        self.marks.item(table, item)?;
+        self.fingerprints.item(table, item)?;
         self.dynamodb.item(table, item)
     }
 
@@ -289,7 +295,7 @@ impl dynamodb::TableVisitor for Objects<'_> {
         self.tables += 1;
         let mut schema = Vec::new();
         table.schema.encode(&mut schema);
-        self.marks.schema(&table.name, &schema)?;
+        self.fingerprints.schema(&table.name, &schema)?;
         self.dynamodb.table(table)
     }
 
@@ -300,18 +306,18 @@ impl dynamodb::TableVisitor for Objects<'_> {
 
 impl s3::Visitor for Objects<'_> {
     fn begin(&mut self, object: &Object<'_>) -> Result<()> {
-        s3::Visitor::begin(self.marks, object)?;
+        s3::Visitor::begin(self.fingerprints, object)?;
         self.s3.begin(object)
     }
 
     fn body(&mut self, piece: &[u8]) -> Result<()> {
-        self.marks.body(piece)?;
+        self.fingerprints.body(piece)?;
         self.s3.body(piece)
     }
 
     fn end(&mut self, object: &Object<'_>) -> Result<()> {
         self.objects += 1;
-        s3::Visitor::end(self.marks, object)?;
+        s3::Visitor::end(self.fingerprints, object)?;
         self.s3.end(object)
     }
 
@@ -331,13 +337,13 @@ impl s3::Visitor for Objects<'_> {
 impl s3::BucketVisitor for Objects<'_> {
     fn bucket(&mut self, bucket: &Bucket<'_>) -> Result<()> {
         self.buckets += 1;
-        self.marks.bucket(bucket)?;
+        self.fingerprints.bucket(bucket)?;
         self.s3.bucket(bucket)
     }
 
     fn upload_row(&mut self, row: &UploadRow<'_>) -> Result<()> {
         if self.s3.restores(row)? {
-            self.marks.upload_row(row)?;
+            self.fingerprints.upload_row(row)?;
         }
         self.s3.upload_row(row)
     }
@@ -351,22 +357,22 @@ impl InodeVisitor for Objects<'_> {
     fn inode(&mut self, node: &Node) -> Result<()> {
         let count = if node.inode.kind.is_dir() { &mut self.directories } else { &mut self.files };
         *count += 1;
-        self.marks.inode(node)?;
+        self.fingerprints.inode(node)?;
         self.fs.inode(node)
     }
 
     fn name(&mut self, parent: u64, name: &[u8], node: &Node) -> Result<()> {
-        self.marks.name(parent, name, node)?;
+        self.fingerprints.name(parent, name, node)?;
         self.fs.name(parent, name, node)
     }
 
     fn content(&mut self, file: &Node, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.marks.content(file, offset, bytes)?;
+        self.fingerprints.content(file, offset, bytes)?;
         self.fs.content(file, offset, bytes)
     }
 
     fn end_content(&mut self, file: &Node) -> Result<()> {
-        self.marks.end_content(file)?;
+        self.fingerprints.end_content(file)?;
         self.fs.end_content(file)
     }
 }

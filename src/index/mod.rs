@@ -198,7 +198,7 @@ pub fn index(source: &Source, view: View, granularity: Granularity) -> Result<In
     let result = match source.unpacked() {
         // What is not there cannot be seen in the stream.
         Some(unpacked) if unpacked.has_missing() => {
-            front(source.bytes()).and_then(|f| mended(source, &f, view, granularity))
+            front(source.bytes()).and_then(|f| recovered(source, &f, view, granularity))
         }
         _ => of_stream(source, view, granularity),
     };
@@ -223,19 +223,19 @@ fn salvage(source: &Source, error: Error, view: View, granularity: Granularity) 
     // Of a file whose headers mean nothing to us, there is nothing to skip to.
     let front = front(source.bytes())?;
     match front.layout {
-        Layout::Pebble => mended(source, &front, view, granularity),
+        Layout::Pebble => recovered(source, &front, view, granularity),
         _ => before_break(source, error, view, granularity),
     }
 }
 
 /// Indexes a stream without what is damaged in it.
-fn mended(source: &Source, front: &Front, view: View, granularity: Granularity) -> Result<Indexed> {
+fn recovered(source: &Source, front: &Front, view: View, granularity: Granularity) -> Result<Indexed> {
     let (file, mut lost) = (source.bytes(), Pile::default());
     let mut missing = source.unpacked().into_iter().flat_map(Unpacked::missing);
     let ground =
         recover::Ground { file: source.stored(), start: front.rows_start, as_of: view.as_of, missing: &mut missing };
-    let mended = recover::recover(ground, &mut |error| lost.add(source.locate(error)))?;
-    let recover::Mended { holes, end, footer } = mended;
+    let recovered = recover::recover(ground, &mut |error| lost.add(source.locate(error)))?;
+    let recover::Recovered { holes, end, footer } = recovered;
     let mut crc32c = None;
     if let Some(footer) = source.footer(|| Footer::of(source.stored()).filter(|_| footer)) {
         match footer.matches() {

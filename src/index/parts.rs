@@ -103,7 +103,7 @@ pub(super) fn run<'a>(ground: Ground<'a>, start: usize, before: &[u8]) -> Result
         return Err(error);
     }
     let (end, checkpoints) = hopped?;
-    let (mut pass, crc) = state.whole.ok_or_else(|| Error::internal("a part of the survey was lost"))?;
+    let (mut pass, crc) = state.whole.ok_or_else(|| Error::internal("a part of the index was lost"))?;
     pass.set_checkpoints(checkpoints);
     Ok((pass, end, crc))
 }

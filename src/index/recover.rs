@@ -42,7 +42,7 @@ const NO_ROW: &str = "no row begins here";
 const LENGTH: usize = 8;
 
 /// What can be read of a stream.
-pub(super) struct Mended {
+pub(super) struct Recovered {
     /// What cannot.
     pub holes: Holes,
     /// Where the last entry that can be read ends.
@@ -66,7 +66,7 @@ pub(super) struct Ground<'a, 'm> {
 ///
 /// # Errors
 /// A list of holes that could not be spilled.
-pub(super) fn recover(ground: Ground<'_, '_>, lost: &mut dyn FnMut(Error)) -> Result<Mended> {
+pub(super) fn recover(ground: Ground<'_, '_>, lost: &mut dyn FnMut(Error)) -> Result<Recovered> {
     let Ground { file, start, as_of, missing } = ground;
     let next_missing = missing.next();
     let mut walk = Walk {
@@ -109,7 +109,7 @@ pub(super) fn recover(ground: Ground<'_, '_>, lost: &mut dyn FnMut(Error)) -> Re
         walk.settle(walk.window.len())?;
     }
     let Chosen { holes, end, .. } = walk.chosen;
-    Ok(Mended { holes: holes.finish()?, end, footer })
+    Ok(Recovered { holes: holes.finish()?, end, footer })
 }
 
 /// An entry whose frame holds.

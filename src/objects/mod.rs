@@ -64,7 +64,7 @@ pub(crate) fn name_of(object: &Object<'_>) -> String {
 /// Decodes snapshots and gives their logical objects; nothing is written.
 ///
 /// Objects of one table, bucket or queue, and all Redis keys, come in the order of the packed layout. `fingerprints`: whether values are
-/// marked; fingerprints of another call say nothing beside them.
+/// fingerprinted; fingerprints of another call say nothing beside them.
 ///
 /// # Errors
 /// As [`decode`](crate::decode::decode), but for the output; and what `each` gives.
@@ -91,7 +91,7 @@ pub(crate) fn of_sources(
     observed(secret, false, |tree, scratch| on_threads(options.threads, || fill(tree, scratch))?, each)
 }
 
-/// The marked objects of two data sets at once: `merge` takes from either what it needs next.
+/// The fingerprinted objects of two data sets at once: `merge` takes from either what it needs next.
 pub(crate) fn of_both<R>(
     sources: [&[Source]; 2],
     options: [&Options; 2],

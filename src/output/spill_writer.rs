@@ -31,7 +31,7 @@ pub struct SpillWriter<'t> {
     bytes: u64,
     /// What went wrong in [`Out::relieve`]; the next call that can fail gives it.
     failed: Option<Error>,
-    /// Of a run that is observed: what left the buffer, if it is marked.
+    /// Of a run that is observed: what left the buffer, if it gets a fingerprint.
     hash: Option<Box<Hasher>>,
 }
 
@@ -72,7 +72,7 @@ impl<'t> SpillWriter<'t> {
         self.bytes + (self.buffer.len() - before) as u64
     }
 
-    /// Of a run whose objects are marked: the fingerprint of what was written since the start.
+    /// Of a run whose objects get fingerprints: the fingerprint of what was written since the start.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
         let secret = self.tree.observer()?.secret()?;
         Some(match &self.hash {

@@ -74,7 +74,7 @@ const SPARE: usize = 32;
 const MOST_SPARE: usize = 16 << 20;
 
 /// Bytes of a growing file that go to the tee at once: they are copied.
-const TAPPED: usize = 1 << 20;
+const TEED: usize = 1 << 20;
 
 /// A directory of the tree; on disk, with its handle.
 pub struct Dir {
@@ -529,7 +529,7 @@ impl<'t> OpenFile<'t> {
             hash.update(bytes);
         }
         if let Some(tee) = &self.tree.tee {
-            bytes.chunks(TAPPED).try_for_each(|piece| tee.take(&self.rel, &self.name, piece, Part::Next))?;
+            bytes.chunks(TEED).try_for_each(|piece| tee.take(&self.rel, &self.name, piece, Part::Next))?;
         }
         if !bytes.is_empty() {
             self.leave_hole(self.bytes / BLOCK * BLOCK);

@@ -99,8 +99,8 @@ fn bodies_of_any_length() {
     assert_eq!(text("redis/db_0/strings/b.bin"), "new");
     assert_eq!(text("redis/db_0/strings/c.bin"), "long ".repeat(100));
     assert!(text("redis/db_0/sets/s.json").contains("\"m\""));
-    let other_grain = source_with(small().build(), &ring(&[1, 3]), TINY);
-    assert_eq!(output(other_grain, &Options::default()).unwrap(), tree);
+    let other_granularity = source_with(small().build(), &ring(&[1, 3]), TINY);
+    assert_eq!(output(other_granularity, &Options::default()).unwrap(), tree);
 }
 
 #[test]

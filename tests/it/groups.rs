@@ -41,14 +41,14 @@ fn a_key_in_two_groups_the_newest_of_all_wins_and_is_reported() {
 }
 
 #[test]
-fn different_commit_times_are_warned_of_and_mended_with_as_of() {
+fn different_commit_times_are_warned_of_and_corrected_with_as_of() {
     let a = Snapshot::new().put_at(5, "!redis|str|a", "x");
     let b = Snapshot::new().put_at(6, "!redis|str|b", "x");
     assert_eq!(both(&a, &b).warnings(), [("groups_at_different_times", 1)]);
     let options = Options { as_of: Some(5), ..Options::default() };
-    let mended = run_with(&[a.build(), b.build()], &options).unwrap();
-    assert!(mended.warnings().is_empty());
-    assert_eq!(mended.below("redis/"), ["redis/db_0/strings/a.bin"]);
+    let corrected = run_with(&[a.build(), b.build()], &options).unwrap();
+    assert!(corrected.warnings().is_empty());
+    assert_eq!(corrected.below("redis/"), ["redis/db_0/strings/a.bin"]);
 }
 
 /// A lock on `key` for the transaction (`primary`, `start`).

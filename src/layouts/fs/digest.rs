@@ -19,8 +19,8 @@ enum Hash {
     /// Nobody wants it.
     None,
     Whole(Sha256),
-    /// Of a run whose objects are marked.
-    Marked(Box<Hasher>),
+    /// Of a run whose objects get fingerprints.
+    Fingerprinted(Box<Hasher>),
     Extents(ExtentsHash),
 }
 
@@ -41,7 +41,7 @@ impl Summer {
     pub fn marking(holes: u64, hasher: Hasher) -> Summer {
         let extents = holes > MOST_ZEROS;
         Summer {
-            hash: if extents { Hash::Extents(ExtentsHash::default()) } else { Hash::Marked(Box::new(hasher)) },
+            hash: if extents { Hash::Extents(ExtentsHash::default()) } else { Hash::Fingerprinted(Box::new(hasher)) },
             at: 0,
         }
     }
@@ -50,7 +50,7 @@ impl Summer {
     pub fn fingerprint(mut self, size: u64) -> Fingerprint {
         self.skip_to(size);
         match self.hash {
-            Hash::Marked(hash) => hash.fingerprint(),
+            Hash::Fingerprinted(hash) => hash.fingerprint(),
             Hash::Extents(hash) => hash.finish().first_chunk().copied().unwrap_or_default(),
             Hash::None | Hash::Whole(_) => Fingerprint::default(),
         }
@@ -62,7 +62,7 @@ impl Summer {
         match &mut self.hash {
             Hash::None => {}
             Hash::Whole(hash) => hash.update(bytes),
-            Hash::Marked(hash) => hash.update(bytes),
+            Hash::Fingerprinted(hash) => hash.update(bytes),
             Hash::Extents(hash) => hash.add(bytes),
         }
         self.at = offset + bytes.len() as u64;
@@ -73,7 +73,7 @@ impl Summer {
         match &mut self.hash {
             Hash::None => {}
             Hash::Whole(hash) => zeros(hole).for_each(|zeros| hash.update(zeros)),
-            Hash::Marked(hash) => zeros(hole).for_each(|zeros| hash.update(zeros)),
+            Hash::Fingerprinted(hash) => zeros(hole).for_each(|zeros| hash.update(zeros)),
             Hash::Extents(hash) => hash.skip(hole),
         }
     }
@@ -82,7 +82,7 @@ impl Summer {
     pub fn finish(mut self, size: u64) -> Sum {
         self.skip_to(size);
         match self.hash {
-            Hash::None | Hash::Marked(_) => Sum::Whole(Digest::default()),
+            Hash::None | Hash::Fingerprinted(_) => Sum::Whole(Digest::default()),
             Hash::Whole(hash) => Sum::Whole(hash.finalize().into()),
             Hash::Extents(hash) => Sum::Extents(hash.finish()),
         }

@@ -70,7 +70,7 @@ impl<'s> Stream<'s> {
     }
 }
 
-/// Lets two decodes fill trees of which nothing stays, each on a thread of its own, and gives the marked objects of both to `merge`
+/// Lets two decodes fill trees of which nothing stays, each on a thread of its own, and gives the fingerprinted objects of both to `merge`
 /// meanwhile. If a decode fails, its error is the answer; that of the first, if both do. Where `merge` gives nothing, both are given up,
 /// and so is this.
 ///

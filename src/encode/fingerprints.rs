@@ -48,7 +48,7 @@ pub(super) enum Side {
 }
 
 /// Takes objects of both sides.
-pub(super) struct Marks {
+pub(super) struct Fingerprints {
     spill: Spill,
     side: Side,
     /// Of the collection at hand.
@@ -63,10 +63,10 @@ pub(super) struct Marks {
     buffer: Vec<u8>,
 }
 
-impl Marks {
-    /// No objects yet; marks are spilled to the file system of `scratch`.
-    pub fn new(scratch: &Path) -> Marks {
-        Marks {
+impl Fingerprints {
+    /// No objects yet; fingerprints are spilled to the file system of `scratch`.
+    pub fn new(scratch: &Path) -> Fingerprints {
+        Fingerprints {
             spill: Spill::new(scratch),
             side: Side::Read,
             ordered: Sha256::new(),
@@ -94,10 +94,10 @@ impl Marks {
             }
             self.id.extend_from_slice(name);
         }
-        let mut mark = [0; 17];
-        mark[0] = self.side as u8;
-        mark[1..].copy_from_slice(&digest.to_be_bytes());
-        self.spill.push(&self.id, &mark)
+        let mut fingerprint = [0; 17];
+        fingerprint[0] = self.side as u8;
+        fingerprint[1..].copy_from_slice(&digest.to_be_bytes());
+        self.spill.push(&self.id, &fingerprint)
     }
 
     /// Adds an element whose place does not count.
@@ -133,18 +133,18 @@ impl Marks {
                 let why = format!("{} is not the same in it", named(&id));
                 return Err(Error::new(ErrorKind::Encoded(why)));
             }
-            let Some((next, mark)) = next else { return Ok(()) };
+            let Some((next, fingerprint)) = next else { return Ok(()) };
             if next != id {
                 id.clear();
                 id.extend_from_slice(next);
                 seen = Seen::default();
             }
-            seen.take(mark);
+            seen.take(fingerprint);
         }
     }
 }
 
-/// The marks of one object.
+/// The fingerprints of one object.
 #[derive(Default)]
 struct Seen {
     read: Vec<Vec<u8>>,
@@ -152,8 +152,8 @@ struct Seen {
 }
 
 impl Seen {
-    fn take(&mut self, mark: &[u8]) {
-        let Some((side, digest)) = mark.split_first() else { return };
+    fn take(&mut self, fingerprint: &[u8]) {
+        let Some((side, digest)) = fingerprint.split_first() else { return };
         let side = if *side == Side::Read as u8 { &mut self.read } else { &mut self.written };
         // A third one would make no difference.
         if side.len() < 2 {
@@ -214,7 +214,7 @@ fn first_half(hash: Sha256) -> u128 {
     hash.finalize().first_chunk().map_or(0, |half| u128::from_be_bytes(*half))
 }
 
-impl redis::Visitor for Marks {
+impl redis::Visitor for Fingerprints {
     fn string(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
         self.key(key, digest_of(&[value]))
     }
@@ -281,7 +281,7 @@ impl redis::Visitor for Marks {
     }
 }
 
-impl sqs::Visitor for Marks {
+impl sqs::Visitor for Fingerprints {
     fn message(&mut self, message: &Message<'_>) -> Result<()> {
         let value = message.value;
         // A delay hides a message too.
@@ -311,7 +311,7 @@ impl sqs::Visitor for Marks {
     }
 }
 
-impl sqs::QueueVisitor for Marks {
+impl sqs::QueueVisitor for Fingerprints {
     fn queue(&mut self, queue: &Queue<'_>) -> Result<()> {
         let mut value = Vec::new();
         // A record without its name is known by its key.
@@ -339,14 +339,14 @@ impl sqs::QueueVisitor for Marks {
     }
 }
 
-impl Marks {
+impl Fingerprints {
     /// A table, by its schema as a row has it.
     pub fn schema(&mut self, table: &[u8], schema: &[u8]) -> Result<()> {
         self.put(TABLE, &[table], digest_of(&[schema]))
     }
 }
 
-impl<'a> dynamodb::Visitor<'a> for Marks {
+impl<'a> dynamodb::Visitor<'a> for Fingerprints {
     fn item(&mut self, _: &Table, item: &Item<'a>) -> Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
@@ -361,7 +361,7 @@ impl<'a> dynamodb::Visitor<'a> for Marks {
     }
 }
 
-impl Marks {
+impl Fingerprints {
     /// What a record, as JSON, says.
     fn json(&mut self, kind: u8, name: &[u8], encode: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -405,7 +405,7 @@ fn visible(manifest: &Manifest<'_>, out: &mut Vec<u8>) -> Result<()> {
     Ok(Manifest { upload_id: "", parts: &parts, last_modified_hlc, ..*manifest }.encode(out)?)
 }
 
-impl s3::Visitor for Marks {
+impl s3::Visitor for Fingerprints {
     fn begin(&mut self, _: &Object<'_>) -> Result<()> {
         self.ordered = Sha256::new();
         Ok(())
@@ -439,7 +439,7 @@ impl s3::Visitor for Marks {
     }
 }
 
-impl InodeVisitor for Marks {
+impl InodeVisitor for Fingerprints {
     fn inode(&mut self, node: &Node) -> Result<()> {
         self.json(INODE, &node.number.to_be_bytes(), |out| Ok(node.inode.encode(out)?))
     }
@@ -469,11 +469,11 @@ mod tests {
     use super::*;
     use crate::model::redis::Visitor as _;
 
-    fn set(marks: &mut Marks, name: &str, expire_at_ms: Option<u64>, members: &[&str]) {
+    fn set(fingerprints: &mut Fingerprints, name: &str, expire_at_ms: Option<u64>, members: &[&str]) {
         let key = Key { name: name.as_bytes(), kind: Type::Set, expire_at_ms, standing: Standing::Served, bare: false };
-        marks.begin(&key).unwrap();
-        members.iter().for_each(|member| marks.member(&key, member.as_bytes()).unwrap());
-        marks.end(&key, StreamEnd::default()).unwrap();
+        fingerprints.begin(&key).unwrap();
+        members.iter().for_each(|member| fingerprints.member(&key, member.as_bytes()).unwrap());
+        fingerprints.end(&key, StreamEnd::default()).unwrap();
     }
 
     #[test]
@@ -490,11 +490,11 @@ mod tests {
             (&[("a", None, &["x", "y"]), ("b", Some(1), &[]), ("b", Some(1), &[])], Some("\"b\"")),
         ];
         for (written, want) in cases {
-            let mut marks = Marks::new(&std::env::temp_dir());
-            read.iter().for_each(|(name, at, members)| set(&mut marks, name, *at, members));
-            marks.turn(Side::Written);
-            written.iter().for_each(|(name, at, members)| set(&mut marks, name, *at, members));
-            let error = marks.compare().err().map(|error| error.to_string());
+            let mut fingerprints = Fingerprints::new(&std::env::temp_dir());
+            read.iter().for_each(|(name, at, members)| set(&mut fingerprints, name, *at, members));
+            fingerprints.turn(Side::Written);
+            written.iter().for_each(|(name, at, members)| set(&mut fingerprints, name, *at, members));
+            let error = fingerprints.compare().err().map(|error| error.to_string());
             match (want, error) {
                 (None, None) => {}
                 (Some(words), Some(error)) => assert!(error.contains(words), "{error}"),
