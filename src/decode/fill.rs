@@ -133,6 +133,14 @@ impl<'a> Indexed<'a> {
         let unresolved = set.resolve_transactions()?;
         Ok(Indexed { set, unresolved })
     }
+
+    /// What is to be said of the inputs whatever is read of them: a footer that is missing, locks that nobody released.
+    ///
+    /// # Errors
+    /// A row that cannot be read.
+    pub fn note_inputs(&self, options: &Options, findings: &mut Findings) -> Result<()> {
+        findings::of_inputs(&self.set, options, &self.unresolved, findings)
+    }
 }
 
 /// The part of [`fill`] that follows the index, which was made with the same options.
@@ -146,18 +154,18 @@ pub fn fill_indexed(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<DecodeResult> {
-    let Indexed { set, unresolved } = indexed;
+    let set = &indexed.set;
     set.check_keys()?;
     // Its patterns have taken nothing yet, whatever they took in another run.
     let options = &options.clone();
     let input_bytes = set.inputs().map(|group| group.source.file().len() as u64).sum();
     let mut collector = Collector::new(tree, scratch);
     collector.assembler = registry::assembler(options.layout);
-    findings::of_inputs(set, options, unresolved, &mut collector.findings)?;
+    indexed.note_inputs(options, &mut collector.findings)?;
     let mut job = Job { set, options, tree, progress, collector: &mut collector };
     registry::fill_all(&mut job)?;
     set.check_unchanged()?;
-    let matched = Matched::of(options, &collector.tally, |adapter| set.has_rows_of(adapter));
+    let matched = Matched::of(&options.adapters, &options.filter, &collector.tally, |adapter| set.has_rows_of(adapter));
     findings::of_choice(&matched, &mut collector.findings);
     let lost = set.losses().take()?;
     write_losses(&lost, &mut collector)?;

@@ -67,7 +67,7 @@ pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, 
 }
 
 /// Adds what the flags that choose objects came to.
-pub(super) fn of_choice(matched: &Matched, findings: &mut Findings) {
+pub(crate) fn of_choice(matched: &Matched, findings: &mut Findings) {
     if matched.nothing {
         findings.add(Finding::new(&NOTHING_MATCHED));
     }

@@ -3,7 +3,7 @@
 mod describe;
 mod estimate;
 mod fill;
-mod findings;
+pub(crate) mod findings;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::{Listener, Options, Outcome};
+use crate::decode::filter::{Filter, Matched};
+use crate::decode::findings::of_choice;
 use crate::encode::shift::Shift;
 use crate::error::{Error, Result};
-use crate::format::Adapter;
+use crate::format::adapter::{self, Adapter};
 use crate::options::typed_name;
+use crate::output::split::Tally;
 use crate::report::{Finding, Findings, kinds};
 
 kinds! {
@@ -34,11 +37,23 @@ pub(super) struct Course<'c> {
     left_out: u64,
     bytes: u64,
     looked: u64,
+    /// What flags take of the inputs, if they are not the business of the read.
+    chosen: Option<&'c Filter>,
+    /// Objects that came of the inputs, loaded or not, and whether a table, bucket or queue did.
+    met: BTreeMap<&'static str, u64>,
+    has_scopes: bool,
     findings: Findings,
 }
 
 impl<'c> Course<'c> {
-    pub fn new(adapter: Adapter, options: &Options, shift: Shift, listener: &'c dyn Listener) -> Course<'c> {
+    /// `chosen`: what flags take of the inputs, unless the read looks itself at what they came to.
+    pub fn new(
+        adapter: Adapter,
+        options: &Options,
+        chosen: Option<&'c Filter>,
+        shift: Shift,
+        listener: &'c dyn Listener,
+    ) -> Course<'c> {
         let limit = options.rate_limit.filter(|_| !options.dry_run);
         Course {
             adapter,
@@ -52,12 +67,22 @@ impl<'c> Course<'c> {
             left_out: 0,
             bytes: 0,
             looked: 0,
+            chosen,
+            met: BTreeMap::new(),
+            has_scopes: false,
             findings: Findings::default(),
         }
     }
 
-    /// Whether an object is to be loaded; its name is `parts`.
-    pub fn takes(&mut self, parts: &[&[u8]]) -> bool {
+    /// A table, bucket or queue came.
+    pub fn meets_scope(&mut self) {
+        self.has_scopes = true;
+    }
+
+    /// Whether an object that came is to be loaded; its name is `parts`.
+    #[inline]
+    pub fn takes(&mut self, kind: &'static str, parts: &[&[u8]]) -> bool {
+        *self.met.entry(kind).or_default() += 1;
         let Some(before) = &self.before else { return true };
         self.passed_over += 1;
         if typed_name(self.adapter, parts) == *before {
@@ -140,15 +165,34 @@ impl<'c> Course<'c> {
         self.findings.merge(findings);
     }
 
+    /// What came, as a decode counts it.
+    fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        if self.has_scopes {
+            tally.scope(self.adapter, "");
+        }
+        for (kind, objects) in &self.met {
+            tally.add(self.adapter, "", kind, *objects, 0);
+        }
+        tally
+    }
+
     /// The load is done.
     ///
     /// # Errors
-    /// The object behind which it should begin is not there.
-    pub fn finish(self) -> Result<Outcome> {
+    /// The object behind which it should begin is not there, or the flags that choose objects took none.
+    pub fn finish(mut self) -> Result<Outcome> {
         if let Some(before) = self.before {
             return Err(Error::usage(format!(
                 "{before}, behind which the load should begin, is not among the objects"
             )));
+        }
+        if let Some(filter) = self.chosen {
+            // The target chose the adapter, not a flag.
+            let all: Vec<Adapter> = adapter::all().collect();
+            let matched = Matched::of(&all, filter, &self.tally(), |_| true);
+            matched.check()?;
+            of_choice(&matched, &mut self.findings);
         }
         Ok(Outcome {
             objects: self.counts.into_iter().collect(),

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Input, Options, wanted};
+use super::{Input, Options};
 use crate::adapters::dynamodb::{self, Tables};
 use crate::adapters::{redis, s3};
 use crate::dataset::DataSet;
-use crate::decode::{Progress, decode, index};
+use crate::decode::{Progress, decode, index, or_changed};
 use crate::error::{Error, Result};
 use crate::format::Family;
 use crate::format::adapter::{self, Adapter};
@@ -59,12 +59,7 @@ pub(super) fn read<V: Visitor>(
         // Messages stand in the order of their IDs: lines have them in that in which they were sent.
         Input::Snapshots(sources) if adapter == adapter::SQS => messages(sources, options, progress, visitor),
         Input::Snapshots(sources) => {
-            let options = wanted(adapter, options);
-            let set = index(sources, &options, progress)?.set;
-            set.check_keys()?;
-            let findings = of_snapshot(&set, adapter, &options, progress, visitor)?;
-            set.check_unchanged()?;
-            Ok(findings)
+            or_changed(sources, || of_snapshots(sources, adapter, &options.decode, progress, visitor))
         }
         Input::Outputs(paths) => {
             let mut findings = Findings::default();
@@ -76,6 +71,23 @@ pub(super) fn read<V: Visitor>(
             Ok(findings)
         }
     }
+}
+
+fn of_snapshots<V: Visitor>(
+    sources: &[Source],
+    adapter: Adapter,
+    options: &options::Options,
+    progress: &dyn Progress,
+    visitor: &mut V,
+) -> Result<Findings> {
+    let indexed = index(sources, options, progress)?;
+    let set = &indexed.set;
+    set.check_keys()?;
+    let mut findings = Findings::default();
+    indexed.note_inputs(options, &mut findings)?;
+    findings.merge(of_snapshot(set, adapter, options, progress, visitor)?);
+    set.check_unchanged()?;
+    Ok(findings)
 }
 
 fn of_output(path: &Path, adapter: Adapter, visitor: &mut impl Visitor, findings: &mut Findings) -> Result<()> {
@@ -189,7 +201,7 @@ fn messages(
     let dir = tempfile::tempdir().map_err(|e| Error::io("create a temporary directory in", &scratch, e))?;
     let lines = dir.path().join("lines");
     let options =
-        options::Options { layout: Layout::JSONL, fsync: Some(false), ..wanted(adapter::SQS, options).for_restore() };
+        options::Options { layout: Layout::JSONL, fsync: Some(false), ..options.decode.clone().for_restore() };
     let mut findings = decode(sources, &lines, &options, progress)?.findings;
     of_output(&lines, adapter::SQS, visitor, &mut findings)?;
     Ok(findings)

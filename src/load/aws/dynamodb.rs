@@ -108,8 +108,9 @@ impl Tables<'_> {
         let body = json!({ "TableName": name }).to_string();
         for _ in 0..ASKED {
             let answer = self.call("DescribeTable", &body)?;
-            let told: Value = serde_json::from_str(&answer.text).unwrap_or_default();
-            if told["Table"]["TableStatus"] == "ACTIVE" {
+            // The service may not know yet what it has just created.
+            let is_unknown = answer.code() == "ResourceNotFoundException";
+            if !is_unknown && is_ready(&self.service.json(&format!("describe the table {name}"), &answer)?) {
                 return Ok(());
             }
             std::thread::sleep(PAUSE);
@@ -147,10 +148,7 @@ impl Tables<'_> {
             if answer.code() == "ValidationException" {
                 return batch.items.iter().try_for_each(|(name, item)| self.put(&batch.table, name, item));
             }
-            if !answer.is_fine() {
-                return Err(self.service.refused(&format!("write to the table {}", batch.table), &answer));
-            }
-            let told: Value = serde_json::from_str(&answer.text).unwrap_or_default();
+            let told = self.service.json(&format!("write to the table {}", batch.table), &answer)?;
             let left = &told["UnprocessedItems"];
             if left.as_object().is_none_or(serde_json::Map::is_empty) {
                 return Ok(());
@@ -175,6 +173,14 @@ impl Tables<'_> {
             _ => Err(self.service.refused(&format!("write {name}"), &answer)),
         }
     }
+}
+
+/// Whether a table and its indexes can be written to, by its description.
+fn is_ready(told: &Value) -> bool {
+    let table = &told["Table"];
+    let indexes = table["GlobalSecondaryIndexes"].as_array();
+    let is_active = |index: &Value| index["IndexStatus"].as_str().is_none_or(|status| status == "ACTIVE");
+    table["TableStatus"] == "ACTIVE" && indexes.is_none_or(|all| all.iter().all(is_active))
 }
 
 /// What creates a table: its keys and indexes, and of the attributes those that one of them uses.
@@ -226,7 +232,7 @@ fn parts<'p>(table: &'p Table, key: &'p PrimaryKey<'_>) -> Vec<&'p [u8]> {
 impl<'a> Visitor<'a> for Tables<'_> {
     fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()> {
         let parts = parts(table, &item.key);
-        if !self.course.takes(&parts) {
+        if !self.course.takes("items", &parts) {
             return Ok(());
         }
         if self.refused.contains(&table.name) {
@@ -259,6 +265,7 @@ impl<'a> Visitor<'a> for Tables<'_> {
 
 impl TableVisitor for Tables<'_> {
     fn table(&mut self, table: &Table) -> Result<()> {
+        self.course.meets_scope();
         if self.dry_run || self.create(table)? {
             self.course.loaded("tables");
         }

@@ -7,6 +7,7 @@ mod sign;
 
 pub mod dynamodb;
 pub mod s3;
+mod s3_parts;
 pub mod sqs;
 
 use std::fs::File;
@@ -19,6 +20,7 @@ use ureq::http::{Response, header};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, SendBody};
 
+use super::target::without_password;
 use super::tls;
 use crate::error::{Error, ErrorKind, Result};
 use sign::{Keys, Signed};
@@ -118,7 +120,8 @@ impl Service {
         let (scheme, host) = url.split_once("://").unwrap_or_default();
         let host = host.trim_end_matches('/');
         if host.is_empty() || host.contains(['/', '@', '?']) {
-            return Err(Error::command_line(format!("{url}: want {name}://HOST:PORT or {name}+https://HOST")));
+            let shown = without_password(url);
+            return Err(Error::command_line(format!("{shown}: want {name}://HOST:PORT or {name}+https://HOST")));
         }
         let http = if scheme.ends_with("+https") { "https" } else { "http" };
         let config = Agent::config_builder()
@@ -203,6 +206,17 @@ impl Service {
     #[cold]
     pub fn failed(&self, words: &str) -> Error {
         Error::new(ErrorKind::Target(format!("{}: {words}", self.base)))
+    }
+
+    /// What an answer tells: one that says yes, in JSON.
+    ///
+    /// # Errors
+    /// It says no, or is something else: then nobody knows what became of the request.
+    pub fn json(&self, doing: &str, answer: &Answer) -> Result<serde_json::Value> {
+        match serde_json::from_str(&answer.text) {
+            Ok(told @ serde_json::Value::Object(_)) if answer.is_fine() => Ok(told),
+            _ => Err(self.refused(doing, answer)),
+        }
     }
 
     /// What the target says no to, and must not.

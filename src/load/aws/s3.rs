@@ -1,4 +1,4 @@
-//! S3: buckets are created, objects put with their metadata; one that was uploaded in parts is again, in the same ones.
+//! S3: buckets are created, objects put with their metadata; one that was uploaded in parts is again, in the same ones (`s3_parts.rs`).
 //!
 //! A body comes in pieces and is signed as a whole, so each object or part waits in memory, a large one in a temporary file, until it is
 //! complete. The ETag that the service answers is compared with the recorded one.
@@ -9,6 +9,7 @@ use std::io::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
+use super::s3_parts::Parts;
 use super::sign::encoded;
 use super::{Answer, Content, Request, Service, between};
 use crate::error::{Error, Result};
@@ -21,10 +22,6 @@ use crate::load::pass::passes_over;
 use crate::load::{Input, Options, Outcome, input};
 use crate::model::s3::{Bucket, BucketVisitor, Object, OrphanChunk, OrphanManifest, UploadRow, Visitor};
 
-/// The least that a part has, but for the last one.
-const LEAST_PART: i64 = 5 << 20;
-/// The most of one request.
-const MOST_PUT: i64 = 5 << 30;
 /// Bytes that are held in memory.
 const HELD: usize = 8 << 20;
 
@@ -39,11 +36,13 @@ pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course:
         refused: Vec::new(),
         body: Body::default(),
         upload: None,
+        is_recut: false,
         taken: false,
         path: String::new(),
         loaded: 0,
     };
-    let findings = input::read(input, adapter, options, listener, &mut buckets)?;
+    let read = input::read(input, adapter, options, listener, &mut buckets);
+    let findings = read.inspect_err(|_| buckets.abort())?;
     buckets.course.noticed(findings);
     buckets.course.finish()
 }
@@ -60,6 +59,8 @@ struct Buckets<'c> {
     body: Body,
     /// The upload in parts of the object at hand.
     upload: Option<Upload>,
+    /// The object at hand is not put in the parts that it had, which was told.
+    is_recut: bool,
     /// Whether the object at hand is loaded.
     taken: bool,
     /// The path of the object at hand.
@@ -74,6 +75,13 @@ struct Upload {
     parts: Vec<(u64, u64)>,
     /// ETags of those that are there.
     done: Vec<String>,
+}
+
+/// What became of an object.
+enum Put {
+    /// It is there, with this ETag, if the service tells one.
+    Taken(Option<String>),
+    LeftOut,
 }
 
 /// The bytes of a request, and their digest.
@@ -194,20 +202,26 @@ impl Buckets<'_> {
         self.service.send(&Request { method: "PUT", path: &self.path, query, headers, content })
     }
 
-    /// Begins an upload in parts, if the object was one that the service takes.
+    /// Begins an upload in parts, if the object is one.
     fn begin_parts(&mut self, object: &Object<'_>) -> Result<()> {
         self.upload = None;
-        if !object.manifest.is_multipart() {
-            return Ok(());
-        }
-        let parts = object.manifest.parts_in_order();
+        self.is_recut = false;
         let names = [&object.key.bucket[..], &object.key.object[..]];
-        let all_but_last = parts.split_last().map_or(&[][..], |(_, rest)| rest);
-        if all_but_last.iter().any(|part| part.size_bytes < LEAST_PART) {
-            self.course.changed(&names, "it has parts of less than 5 MiB: it is put as one, and its ETag is another");
-            return Ok(());
-        }
-        let parts = parts.iter().map(|part| (part.part_no, part.size_bytes.max(0).cast_unsigned())).collect();
+        let parts = match Parts::of(object.manifest) {
+            Parts::None => return Ok(()),
+            Parts::Joined => {
+                self.is_recut = true;
+                let how = "it has parts that the service does not take: it is put as one, and its ETag is another";
+                self.course.changed(&names, how);
+                return Ok(());
+            }
+            Parts::Cut(parts) => {
+                self.is_recut = true;
+                self.course.changed(&names, "it is uploaded in parts that it did not have, and its ETag is another");
+                parts
+            }
+            Parts::Recorded(parts) => parts,
+        };
         let metadata = Metadata::of(object.manifest, |_| ());
         let request = Request {
             method: "POST",
@@ -238,7 +252,7 @@ impl Buckets<'_> {
         }
     }
 
-    /// Completes an upload in parts; gives the ETag.
+    /// Completes an upload in parts; gives the ETag, if the service tells it.
     fn complete(&self, upload: &Upload) -> Result<Option<String>> {
         let mut body = "<CompleteMultipartUpload>".to_owned();
         for ((number, _), etag) in upload.parts.iter().zip(&upload.done) {
@@ -254,19 +268,21 @@ impl Buckets<'_> {
         Ok(etag.map(|etag| etag.replace("&quot;", "").replace("&#34;", "").trim_matches('"').to_owned()))
     }
 
-    /// Puts the object at hand; gives its ETag, or nothing if the service does not take it.
-    fn put(&mut self, object: &Object<'_>) -> Result<Option<String>> {
-        if object.manifest.size_bytes > MOST_PUT {
-            return Err(Error::usage(format!(
-                "{}: an object of more than 5 GiB that was not uploaded in parts cannot be put",
-                self.course.name(&[&object.key.bucket, &object.key.object])
-            )));
+    /// Gives up an upload in parts: what the service holds of it would cost money, and no list of objects shows it.
+    fn abort(&mut self) {
+        if let Some(upload) = self.upload.take() {
+            // Whatever it answers, the run ends with the error that was there before, or goes on without the object.
+            let _ = self.call("DELETE", &self.path, &[("uploadId", &upload.id)], b"");
         }
+    }
+
+    /// Puts the object at hand, if the service takes it.
+    fn put(&mut self, object: &Object<'_>) -> Result<Put> {
         let names = [&object.key.bucket[..], &object.key.object[..]];
         let metadata = Metadata::of(object.manifest, |_| ());
         let answer = self.send(&[], &metadata.headers())?;
         if answer.is_fine() {
-            return Ok(answer.etag);
+            return Ok(Put::Taken(answer.etag));
         }
         // A 404 of the service itself tells which bucket is missing; another one is of a name that does not reach it.
         let has_no_place = answer.status == 404 && answer.code().is_empty();
@@ -274,21 +290,32 @@ impl Buckets<'_> {
             return Err(self.service.refused(&format!("put {}", self.course.name(&names)), &answer));
         }
         self.course.left_out(&names, answer.words());
-        Ok(None)
+        Ok(Put::LeftOut)
     }
 
-    fn compare(&mut self, object: &Object<'_>, etag: &str) {
-        let recorded = object.manifest.etag.trim_matches('"');
-        let is_comparable = Form::of(recorded) != Form::Other;
-        if is_comparable && recorded != etag && !self.is_put_as_one(object) {
-            let names = [&object.key.bucket[..], &object.key.object[..]];
-            self.course.changed(&names, format!("its ETag is {etag}, and was {recorded}"));
+    /// Sends what is left of an upload in parts, and completes it.
+    fn end_parts(&mut self, object: &Object<'_>) -> Result<Put> {
+        if self.upload.as_ref().is_some_and(|upload| upload.done.len() < upload.parts.len()) {
+            // The last part is empty, or the body is shorter than the parts say.
+            self.send_part()?;
         }
+        let Some(upload) = &self.upload else { return Ok(Put::LeftOut) };
+        if upload.done.len() < upload.parts.len() {
+            let names = [&object.key.bucket[..], &object.key.object[..]];
+            self.course.changed(&names, "its body is shorter than its parts say");
+        }
+        let etag = self.complete(upload)?;
+        self.upload = None;
+        Ok(Put::Taken(etag))
     }
 
-    /// Whether an object that had parts has none now: that was told.
-    fn is_put_as_one(&self, object: &Object<'_>) -> bool {
-        object.manifest.is_multipart() && self.upload.is_none()
+    fn compare(&mut self, object: &Object<'_>, etag: Option<&str>) {
+        let recorded = object.manifest.etag.trim_matches('"');
+        if Form::of(recorded) == Form::Other || self.is_recut || etag == Some(recorded) {
+            return;
+        }
+        let names = [&object.key.bucket[..], &object.key.object[..]];
+        self.course.changed(&names, format!("its ETag is {}, and was {recorded}", etag.unwrap_or("not told")));
     }
 }
 
@@ -297,7 +324,7 @@ impl Visitor for Buckets<'_> {
         let names = [&object.key.bucket[..], &object.key.object[..]];
         self.body = Body::default();
         self.path = path_of(&object.key.bucket, &object.key.object);
-        self.taken = self.course.takes(&names);
+        self.taken = self.course.takes("objects", &names);
         if self.taken && self.refused.iter().any(|name| *name == *object.key.bucket) {
             self.course.left_out(&names, "its bucket was not taken");
             self.taken = false;
@@ -347,16 +374,9 @@ impl Visitor for Buckets<'_> {
         }
         let names = [&object.key.bucket[..], &object.key.object[..]];
         if !self.dry_run {
-            if self.upload.as_ref().is_some_and(|upload| upload.done.len() < upload.parts.len()) {
-                // The last part is empty, or the body shorter than the parts say.
-                self.send_part()?;
-            }
-            let etag = match &self.upload {
-                Some(upload) => self.complete(upload)?,
-                None => self.put(object)?,
-            };
-            let Some(etag) = etag else { return Ok(()) };
-            self.compare(object, &etag);
+            let put = if self.upload.is_some() { self.end_parts(object)? } else { self.put(object)? };
+            let Put::Taken(etag) = put else { return Ok(()) };
+            self.compare(object, etag.as_deref());
             self.loaded += 1;
             self.course.listener.position(&self.course.name(&names), self.loaded);
         }
@@ -366,6 +386,7 @@ impl Visitor for Buckets<'_> {
 
     fn abandon(&mut self, _: &Object<'_>) -> Result<()> {
         self.body = Body::default();
+        self.abort();
         Ok(())
     }
 
@@ -380,6 +401,7 @@ impl Visitor for Buckets<'_> {
 
 impl BucketVisitor for Buckets<'_> {
     fn bucket(&mut self, bucket: &Bucket<'_>) -> Result<()> {
+        self.course.meets_scope();
         if !self.dry_run && !self.create(bucket)? {
             return Ok(());
         }

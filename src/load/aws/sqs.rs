@@ -5,6 +5,7 @@
 //! whole, its messages are sent one by one.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -21,6 +22,12 @@ use crate::model::sqs::{Message, Queue, QueueVisitor, RecordKind, Records, SideR
 /// Messages of a batch, and the bytes of their bodies and attributes.
 const MOST_MESSAGES: usize = 10;
 const MOST_BYTES: usize = 256 << 10;
+/// How often messages are sent again that the service could not take, and the pause before the first time; it doubles.
+const ROUNDS: u32 = 8;
+const PAUSE: Duration = Duration::from_millis(50);
+/// Attributes of a queue: its messages that can be received, that are in flight, and that are delayed.
+const COUNTS: [&str; 3] =
+    ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"];
 /// The longest delay, in seconds.
 const MOST_DELAY: i64 = 900;
 
@@ -121,11 +128,13 @@ impl Queues<'_> {
     fn refuse_full(&self, name: &str) -> Result<()> {
         let found = self.call("GetQueueUrl", &json!({ "QueueName": name }))?;
         let Some(url) = member(&found, "QueueUrl").filter(|_| found.is_fine()) else { return Ok(()) };
-        let asked = json!({ "QueueUrl": url, "AttributeNames": ["ApproximateNumberOfMessages"] });
-        let told: Value = serde_json::from_str(&self.call("GetQueueAttributes", &asked)?.text).unwrap_or_default();
-        match told["Attributes"]["ApproximateNumberOfMessages"].as_str() {
-            None | Some("0") => Ok(()),
-            Some(some) => {
+        let asked = json!({ "QueueUrl": url, "AttributeNames": COUNTS });
+        let answer = self.call("GetQueueAttributes", &asked)?;
+        let told = self.service.json(&format!("ask for the attributes of the queue {name}"), &answer)?;
+        let count = |attribute: &&str| told["Attributes"][*attribute].as_str().and_then(|n| n.parse::<u64>().ok());
+        match COUNTS.iter().filter_map(count).sum::<u64>() {
+            0 => Ok(()),
+            some => {
                 Err(self.service.failed(&format!("the queue {name} has {some} messages: give --merge to send more")))
             }
         }
@@ -143,7 +152,7 @@ impl Queues<'_> {
                 Some(url) => {
                     let asked = json!({ "QueueUrl": url, "AttributeNames": ["QueueArn"] });
                     let answer = self.call("GetQueueAttributes", &asked)?;
-                    let told: Value = serde_json::from_str(&answer.text).unwrap_or_default();
+                    let told = self.service.json("ask for the ARN of a queue", &answer)?;
                     told["Attributes"]["QueueArn"].as_str().map(str::to_owned)
                 }
                 None => None,
@@ -175,7 +184,23 @@ impl Queues<'_> {
         Ok(())
     }
 
-    fn send(&mut self, url: &str, batch: Vec<Held>) -> Result<()> {
+    /// Sends messages, those again that the service could not take.
+    fn send(&mut self, url: &str, mut batch: Vec<Held>) -> Result<()> {
+        let mut pause = PAUSE;
+        for _ in 0..ROUNDS {
+            batch = self.send_once(url, batch)?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            std::thread::sleep(pause);
+            pause *= 2;
+        }
+        let name = self.course.name(&[&self.name, batch[0].id.as_bytes()]);
+        Err(self.service.failed(&format!("it does not take {name}, and does not say what is wrong with it")))
+    }
+
+    /// Sends messages once; gives those that the service could not take.
+    fn send_once(&mut self, url: &str, batch: Vec<Held>) -> Result<Vec<Held>> {
         let numbered = batch.iter().enumerate().map(|(n, held)| {
             let mut entry = held.entry.clone();
             entry.insert("Id".into(), n.to_string().into());
@@ -184,30 +209,47 @@ impl Queues<'_> {
         let body = json!({ "QueueUrl": url, "Entries": numbered.collect::<Vec<_>>() });
         let answer = self.call("SendMessageBatch", &body)?;
         if !answer.is_fine() {
-            if batch.len() == 1 {
-                return self.refused(&batch[0], &answer);
-            }
-            return batch.into_iter().try_for_each(|held| self.send(url, vec![held]));
-        }
-        let told: Value = serde_json::from_str(&answer.text).unwrap_or_default();
-        for sent in told["Successful"].as_array().into_iter().flatten() {
-            let Some(held) = held_of(&batch, sent) else { continue };
-            self.loaded += 1;
-            self.course.loaded("messages");
-            if sent["MD5OfMessageBody"].as_str().is_some_and(|md5| md5 != held.md5 && !held.md5.is_empty()) {
-                self.course.changed(&[&self.name, held.id.as_bytes()], "its body has another MD5");
-            }
-        }
-        for failed in told["Failed"].as_array().into_iter().flatten() {
-            let Some(held) = held_of(&batch, failed) else { continue };
-            let why = format!("{}: {}", failed["Code"], failed["Message"]);
-            if failed["SenderFault"] == true || batch.len() == 1 {
-                self.course.left_out(&[&self.name, held.id.as_bytes()], why);
+            if let [held] = &batch[..] {
+                self.refused(held, &answer)?;
             } else {
-                self.send(url, vec![Held { id: held.id.clone(), md5: held.md5.clone(), entry: held.entry.clone() }])?;
+                batch.into_iter().try_for_each(|held| self.send(url, vec![held]))?;
+            }
+            return Ok(Vec::new());
+        }
+        let told = self.service.json("send messages", &answer)?;
+        let fates = fates(&told, batch.len()).map_err(|why| self.service.failed(&why))?;
+        self.tell_overtaken(&batch, &fates);
+        let mut again = Vec::new();
+        for (held, fate) in batch.into_iter().zip(fates) {
+            match fate {
+                Fate::Sent { md5 } => self.sent(&held, md5.as_deref()),
+                Fate::Refused(why) => self.course.left_out(&[&self.name, held.id.as_bytes()], why),
+                Fate::Later => again.push(held),
             }
         }
-        Ok(())
+        Ok(again)
+    }
+
+    fn sent(&mut self, held: &Held, md5: Option<&str>) {
+        self.loaded += 1;
+        self.course.loaded("messages");
+        if md5.is_some_and(|md5| md5 != held.md5 && !held.md5.is_empty()) {
+            self.course.changed(&[&self.name, held.id.as_bytes()], "its body has another MD5");
+        }
+    }
+
+    /// A message of a FIFO queue that is sent again comes behind those of its group that were taken now.
+    fn tell_overtaken(&mut self, batch: &[Held], fates: &[Fate]) {
+        let group = |held: &Held| held.entry.get("MessageGroupId").cloned();
+        for (n, held) in batch.iter().enumerate().filter(|(n, _)| fates[*n] == Fate::Later) {
+            let is_overtaken = |(later, fate): (&Held, &Fate)| {
+                matches!(fate, Fate::Sent { .. }) && group(later).is_some() && group(later) == group(held)
+            };
+            if batch.iter().zip(fates).skip(n + 1).any(is_overtaken) {
+                self.course
+                    .changed(&[&self.name, held.id.as_bytes()], "a message behind it in its group came before it");
+            }
+        }
     }
 
     /// A message alone is refused.
@@ -250,9 +292,39 @@ impl Queues<'_> {
     }
 }
 
-/// The message that a line of an answer is about.
-fn held_of<'b>(batch: &'b [Held], line: &Value) -> Option<&'b Held> {
-    batch.get(line["Id"].as_str()?.parse::<usize>().ok()?)
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Fate {
+    Sent { md5: Option<String> },
+    Refused(String),
+    Later,
+}
+
+/// What an answer tells of each message of a batch.
+///
+/// # Errors
+/// In words: it does not tell what became of each of them, once.
+fn fates(told: &Value, messages: usize) -> std::result::Result<Vec<Fate>, String> {
+    let mut fates = vec![None; messages];
+    let lines = |name: &str| told[name].as_array().into_iter().flatten();
+    let sent = lines("Successful").map(|line| {
+        let md5 = line["MD5OfMessageBody"].as_str().map(str::to_owned);
+        (line, Fate::Sent { md5 })
+    });
+    let failed = lines("Failed").map(|line| match &line["SenderFault"] {
+        Value::Bool(true) => (line, Fate::Refused(format!("{}: {}", line["Code"], line["Message"]))),
+        _ => (line, Fate::Later),
+    });
+    for (line, fate) in sent.chain(failed) {
+        let at = line["Id"].as_str().and_then(|id| id.parse::<usize>().ok()).and_then(|n| fates.get_mut(n));
+        match at {
+            Some(at @ None) => *at = Some(fate),
+            Some(Some(_)) => return Err(format!("its answer tells of a message twice: {line}")),
+            None => return Err(format!("its answer tells of a message that was not sent: {line}")),
+        }
+    }
+    let all: Option<Vec<Fate>> = fates.into_iter().collect();
+    all.ok_or_else(|| "its answer does not tell what became of every message".to_owned())
 }
 
 fn member(answer: &Answer, name: &str) -> Option<String> {
@@ -296,7 +368,7 @@ impl Visitor for Queues<'_> {
         let value = &self.course.shift.message(message.value);
         let name = self.name.clone();
         let parts = [&name[..], value.message_id.as_bytes()];
-        if !self.course.takes(&parts) {
+        if !self.course.takes("messages", &parts) {
             return Ok(());
         }
         let is_fifo = self.known.get(&name).is_some_and(|known| known.is_fifo);
@@ -356,3 +428,34 @@ impl QueueVisitor for Queues<'_> {
 }
 
 passes_over!(['c] Queues<'c>: redis, dynamodb, s3, fs);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_has_one_fate() {
+        let sent = |id: &str| json!({ "Id": id, "MD5OfMessageBody": "m" });
+        let failed = |id: &str, fault: bool| json!({ "Id": id, "SenderFault": fault, "Code": "C", "Message": "M" });
+        let fine = json!({ "Successful": [sent("2"), sent("0")], "Failed": [failed("3", true), failed("1", false)] });
+        let md5 = Some("m".to_owned());
+        let want = vec![
+            Fate::Sent { md5: md5.clone() },
+            Fate::Later,
+            Fate::Sent { md5 },
+            Fate::Refused("\"C\": \"M\"".to_owned()),
+        ];
+        assert_eq!(fates(&fine, 4), Ok(want));
+        for (told, messages) in [
+            (json!({}), 1),
+            (json!({ "Successful": [sent("0")] }), 2),
+            (json!({ "Successful": [sent("0"), sent("0")] }), 2),
+            (json!({ "Successful": [sent("0")], "Failed": [failed("0", true)] }), 1),
+            (json!({ "Successful": [sent("1")] }), 1),
+            (json!({ "Successful": [sent("x")] }), 1),
+            (json!({ "Successful": "0" }), 1),
+        ] {
+            assert!(fates(&told, messages).is_err(), "{told}");
+        }
+    }
+}

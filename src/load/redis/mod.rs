@@ -127,7 +127,7 @@ impl<'c, S: KeySink> Keys<'c, S> {
 
 impl<S: KeySink> Visitor for Keys<'_, S> {
     fn string(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
-        if key.standing == Standing::Orphan || !self.course.takes(&[key.name]) {
+        if key.standing == Standing::Orphan || !self.course.takes(key.kind.plural(), &[key.name]) {
             return Ok(());
         }
         self.taken = true;
@@ -158,7 +158,7 @@ impl<S: KeySink> Visitor for Keys<'_, S> {
     }
 
     fn begin(&mut self, key: &Key<'_>) -> Result<()> {
-        self.taken = key.standing == Standing::Served && self.course.takes(&[key.name]);
+        self.taken = key.standing == Standing::Served && self.course.takes(key.kind.plural(), &[key.name]);
         self.taken = self.taken && self.fits(key, &[key.name]);
         (self.begun, self.elements, self.greatest) = (false, 0, StreamId::default());
         if self.taken && key.kind == Type::Stream {

@@ -1,8 +1,8 @@
 //! What the flags that choose objects came to: each of them that took nothing is named.
 
+use super::Filter;
 use crate::error::{Error, Result, Shown};
 use crate::format::adapter::{self, Adapter};
-use crate::options::Options;
 use crate::output::split::Tally;
 
 /// Flags that an error names.
@@ -18,10 +18,14 @@ pub struct Matched {
 }
 
 impl Matched {
-    /// What came of a run with these options, by what it counted.
+    /// What came of a run that was asked for these adapters and what the filter takes, by what it counted.
     /// `has_rows`: whether there are any rows of an adapter.
-    pub(crate) fn of(options: &Options, tally: &Tally, has_rows: impl Fn(Adapter) -> bool) -> Matched {
-        let Options { adapters, filter, .. } = options;
+    pub(crate) fn of(
+        adapters: &[Adapter],
+        filter: &Filter,
+        tally: &Tally,
+        has_rows: impl Fn(Adapter) -> bool,
+    ) -> Matched {
         let chosen = adapters.len() < adapter::all().count();
         // Where there are rows, it may be the other flags that took nothing of them.
         let is_there =

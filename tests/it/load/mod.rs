@@ -1,5 +1,6 @@
 //! `load`: objects into running systems. What needs a server is `#[ignore]`d, and run by `.ci/run`.
 
+mod answers;
 mod aws;
 mod rdb;
 mod rdb_reader;

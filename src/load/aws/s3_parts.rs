@@ -1,0 +1,91 @@
+//! In which parts an object is uploaded: in those that it had, unless the service does not take them.
+
+use crate::format::s3::Manifest;
+
+/// The least that a part has, but for the last one.
+const LEAST_PART: u64 = 5 << 20;
+/// The most of one request.
+const MOST_PUT: u64 = 5 << 30;
+/// The most parts, and the greatest number of one.
+const MOST_PARTS: u64 = 10_000;
+/// A part of an object that must be cut: what is spooled of it at a time.
+const CUT: u64 = 256 << 20;
+
+/// The parts of an object. Each is its number and its size in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Parts {
+    /// It had none, and is put as one.
+    None,
+    /// It is put as one: it had parts that the service does not take.
+    Joined,
+    /// Those that it had.
+    Recorded(Vec<(u64, u64)>),
+    /// Others: as one it is too large.
+    Cut(Vec<(u64, u64)>),
+}
+
+impl Parts {
+    /// Decides on the parts of an object.
+    pub fn of(manifest: &Manifest<'_>) -> Parts {
+        let size = |bytes: i64| bytes.max(0).cast_unsigned();
+        let had = manifest.is_multipart().then(|| manifest.parts_in_order());
+        let had = had.map(|all| all.iter().map(|part| (part.part_no, size(part.size_bytes))).collect());
+        Parts::decide(had, size(manifest.size_bytes))
+    }
+
+    fn decide(had: Option<Vec<(u64, u64)>>, size: u64) -> Parts {
+        let is_multipart = had.is_some();
+        match had {
+            Some(parts) if are_taken(&parts) => Parts::Recorded(parts),
+            _ if size > MOST_PUT => Parts::Cut(cut(size)),
+            _ if is_multipart => Parts::Joined,
+            _ => Parts::None,
+        }
+    }
+}
+
+fn are_taken(parts: &[(u64, u64)]) -> bool {
+    let Some((_, others)) = parts.split_last() else { return false };
+    let are_large = others.iter().all(|(_, size)| *size >= LEAST_PART);
+    are_large && parts.iter().all(|(number, size)| *size <= MOST_PUT && (1..=MOST_PARTS).contains(number))
+}
+
+/// Parts of one size, but for the last.
+fn cut(size: u64) -> Vec<(u64, u64)> {
+    let each = CUT.max(size.div_ceil(MOST_PARTS));
+    (0..size.div_ceil(each)).map(|n| (n + 1, each.min(size - n * each))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts() {
+        let least = LEAST_PART;
+        let fine = vec![(1, least), (7, least + 1), (9, 1)];
+        for (had, size, want) in [
+            (None, 0, Parts::None),
+            (None, MOST_PUT, Parts::None),
+            (Some(fine.clone()), 2 * least + 2, Parts::Recorded(fine)),
+            (Some(vec![(1, least - 1), (2, least)]), 2 * least - 1, Parts::Joined),
+            (Some(vec![(1, least), (MOST_PARTS + 1, least)]), 2 * least, Parts::Joined),
+            (Some(vec![(1, least), (2, 0)]), least, Parts::Recorded(vec![(1, least), (2, 0)])),
+            (Some(vec![(1, 0), (2, least)]), least, Parts::Joined),
+            (Some(Vec::new()), 0, Parts::Joined),
+            (Some(vec![(1, 1), (2, MOST_PUT)]), MOST_PUT + 1, Parts::Cut(cut(MOST_PUT + 1))),
+            (None, MOST_PUT + 1, Parts::Cut(cut(MOST_PUT + 1))),
+        ] {
+            assert_eq!(Parts::decide(had, size), want);
+        }
+    }
+
+    #[test]
+    fn cut_parts_are_taken_and_are_all() {
+        for size in [MOST_PUT + 1, 20 * CUT, 20 * CUT + 1, 5 << 40, (5 << 40) + 3] {
+            let all = cut(size);
+            assert!(are_taken(&all), "{size}");
+            assert_eq!(all.iter().map(|(_, size)| size).sum::<u64>(), size);
+        }
+    }
+}

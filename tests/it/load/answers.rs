@@ -1,0 +1,291 @@
+//! What the services of AWS can answer and moto does not: a server of our own says what a test tells it to.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use crate::kit::build::Snapshot;
+use crate::kit::command::{code, ekvsnap, stderr};
+use crate::kit::fixtures::{load as fixture, snapshots};
+
+/// A request: method, path with its query, the operation that a header names, and the body.
+struct Asked {
+    method: String,
+    path: String,
+    operation: String,
+    body: String,
+}
+
+/// An answer: its status, an ETag, its body.
+type Answer = (u16, Option<&'static str>, String);
+
+/// A server, and the requests that it was sent: `METHOD path` or the operation.
+struct Server {
+    port: u16,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    /// It runs until the test process ends.
+    fn start(mut answer: impl FnMut(&Asked) -> Answer + Send + 'static) -> Server {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let (port, log) = (listener.local_addr().unwrap().port(), Arc::default());
+        let seen: Arc<Mutex<Vec<String>>> = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let Some(asked) = read(&stream) else { continue };
+                let name = match &asked.operation {
+                    none if none.is_empty() => format!("{} {}", asked.method, asked.path),
+                    some => some.clone(),
+                };
+                seen.lock().unwrap().push(name);
+                write(stream, answer(&asked));
+            }
+        });
+        Server { port, log }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+}
+
+fn read(stream: &TcpStream) -> Option<Asked> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let mut words = line.split_ascii_whitespace();
+    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let (mut len, mut operation) = (0, String::new());
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok()?;
+        let Some((name, value)) = header.trim_end().split_once(": ") else { break };
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => len = value.parse().ok()?,
+            "x-amz-target" => operation = value.rsplit('.').next()?.to_owned(),
+            _ => {}
+        }
+    }
+    let mut body = vec![0; len];
+    reader.read_exact(&mut body).ok()?;
+    Some(Asked { method, path, operation, body: String::from_utf8_lossy(&body).into_owned() })
+}
+
+fn write(mut stream: TcpStream, (status, etag, body): Answer) {
+    let etag = etag.map_or(String::new(), |etag| format!("ETag: \"{etag}\"\r\n"));
+    let head = format!("HTTP/1.1 {status} X\r\nConnection: close\r\n{etag}Content-Length: {}\r\n\r\n", body.len());
+    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
+}
+
+/// Loads a corpus.
+fn load(corpus: &str, scheme: &str, server: &Server, more: &[&str]) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("x.fsm"), &snapshots(&fixture(corpus))[0]).unwrap();
+    let target = format!("{scheme}://127.0.0.1:{}", server.port);
+    run(dir.path(), &[&["load", "x.fsm", "--to", &target, "--json"], more].concat())
+}
+
+fn run(dir: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ekvsnap"));
+    let keys = [("AWS_ACCESS_KEY_ID", "t"), ("AWS_SECRET_ACCESS_KEY", "t"), ("AWS_REGION", "us-east-1")];
+    command.current_dir(dir).envs(keys).stdin(Stdio::null()).args(args).output().unwrap()
+}
+
+#[track_caller]
+fn fails(out: &Output, words: &str) {
+    assert_eq!((code(out), stderr(out).contains(words)), (1, true), "{}", stderr(out));
+}
+
+/// The last line of the summary.
+fn summary(out: &Output) -> Value {
+    let text = String::from_utf8(out.stdout.clone()).unwrap();
+    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+}
+
+/// Queues are made; what batches are answered is for the test to say.
+fn queues(mut batch: impl FnMut(&[Value]) -> String + Send + 'static) -> Server {
+    Server::start(move |asked| {
+        let body: Value = serde_json::from_str(&asked.body).unwrap();
+        match asked.operation.as_str() {
+            "GetQueueUrl" => (400, None, json!({ "__type": "x#QueueDoesNotExist" }).to_string()),
+            "SendMessageBatch" => (200, None, batch(body["Entries"].as_array().unwrap())),
+            _ => (200, None, json!({ "QueueUrl": "u", "Attributes": {} }).to_string()),
+        }
+    })
+}
+
+fn sent(entries: &[Value]) -> Vec<Value> {
+    entries.iter().map(|entry| json!({ "Id": entry["Id"] })).collect()
+}
+
+/// A message of which an answer says nothing was not sent, whatever its status.
+#[test]
+fn messages_that_an_answer_does_not_tell_of() {
+    for (answer, words) in [
+        ("{}", "does not tell what became of every message"),
+        (r#"{"Successful":[{"Id":"99"}]}"#, "tells of a message that was not sent"),
+        ("<html>fine</html>", "send messages"),
+        ("", "send messages"),
+    ] {
+        let server = queues(move |_| answer.to_owned());
+        fails(&load("sqs-small", "sqs", &server, &[]), words);
+    }
+}
+
+/// What a busy service does not take is sent again, until all of it is there once.
+#[test]
+fn messages_that_the_service_takes_later() {
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let bodies = Arc::clone(&taken);
+    let mut calls = 0;
+    let server = queues(move |entries| {
+        calls += 1;
+        let some = if calls % 3 == 1 { entries.len() / 2 } else { entries.len() };
+        bodies.lock().unwrap().extend(entries[..some].iter().map(|entry| entry["MessageBody"].to_string()));
+        let later: Vec<Value> = entries[some..]
+            .iter()
+            .map(|entry| json!({ "Id": entry["Id"], "SenderFault": false, "Code": "Busy", "Message": "later" }))
+            .collect();
+        json!({ "Successful": sent(&entries[..some]), "Failed": later }).to_string()
+    });
+    let out = load("sqs-small", "sqs", &server, &[]);
+    assert_eq!(code(&out), 0, "{}", stderr(&out));
+    let told = summary(&out);
+    assert_eq!(told["left_out"], 0, "{told}");
+    assert_eq!(told["objects"]["messages"], taken.lock().unwrap().len(), "{told}");
+}
+
+/// A message that the service never takes, and does not say why, ends the run: it is not passed over.
+#[test]
+fn a_message_that_is_never_taken() {
+    let server = queues(|entries| {
+        let line = |entry: &Value| json!({ "Id": entry["Id"], "SenderFault": false, "Code": "Busy", "Message": "no" });
+        json!({ "Successful": sent(&entries[1..]), "Failed": [line(&entries[0])] }).to_string()
+    });
+    fails(&load("sqs-small", "sqs", &server, &[]), "it does not take sqs:");
+}
+
+/// Messages in flight and delayed are messages.
+#[test]
+fn a_queue_whose_messages_are_hidden_is_not_empty() {
+    let server = Server::start(|asked| match asked.operation.as_str() {
+        "GetQueueAttributes" => {
+            let counts = json!({ "ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesDelayed": "2" });
+            (200, None, json!({ "Attributes": counts }).to_string())
+        }
+        _ => (200, None, json!({ "QueueUrl": "u" }).to_string()),
+    });
+    fails(&load("sqs-small", "sqs", &server, &[]), "has 2 messages: give --merge");
+}
+
+#[test]
+fn an_answer_of_dynamodb_that_is_no_json() {
+    let server = Server::start(|asked| match asked.operation.as_str() {
+        "BatchWriteItem" => (200, None, "<html>fine</html>".to_owned()),
+        "DescribeTable" => (200, None, json!({ "Table": { "TableStatus": "ACTIVE" } }).to_string()),
+        _ => (200, None, "{}".to_owned()),
+    });
+    fails(&load("dynamodb-small", "dynamodb", &server, &[]), "write to the table");
+}
+
+/// An index that is still made cannot be written to.
+#[test]
+fn a_table_is_ready_when_its_indexes_are() {
+    let mut calls = 0;
+    let server = Server::start(move |asked| match asked.operation.as_str() {
+        "DescribeTable" => {
+            calls += 1;
+            let status = if calls % 2 == 1 { "CREATING" } else { "ACTIVE" };
+            let indexes = json!([{ "IndexStatus": status }]);
+            let table = json!({ "TableStatus": "ACTIVE", "GlobalSecondaryIndexes": indexes });
+            (200, None, json!({ "Table": table }).to_string())
+        }
+        _ => (200, None, "{}".to_owned()),
+    });
+    let out = load("dynamodb-small", "dynamodb", &server, &[]);
+    assert_eq!(code(&out), 0, "{}", stderr(&out));
+    let asked = server.asked();
+    let count = |operation: &str| asked.iter().filter(|name| *name == operation).count();
+    assert_eq!(count("DescribeTable"), 2 * count("CreateTable"), "{asked:?}");
+}
+
+/// Buckets and uploads in parts work; a part or an object gets what the test says.
+fn buckets(part: Answer, put: Answer) -> Server {
+    Server::start(move |asked| match (asked.method.as_str(), asked.path.contains("partNumber=")) {
+        ("HEAD", _) => (404, None, String::new()),
+        ("POST", _) if asked.path.ends_with("uploads=") => (200, None, "<UploadId>u</UploadId>".to_owned()),
+        ("PUT", true) => part.clone(),
+        ("PUT", false) if asked.path.matches('/').count() > 1 => put.clone(),
+        _ => (200, None, String::new()),
+    })
+}
+
+/// An object whose ETag the service does not tell is there, and counted; that nothing was compared is told.
+#[test]
+fn objects_without_an_etag() {
+    let server = buckets((200, Some("e"), String::new()), (200, None, String::new()));
+    let out = load("s3-small", "s3", &server, &[]);
+    assert_eq!(code(&out), 0, "{}", stderr(&out));
+    let told = summary(&out);
+    assert!(told["objects"]["objects"].as_u64() > Some(0), "{told}");
+    assert!(String::from_utf8_lossy(&out.stdout).contains("its ETag is not told"), "{told}");
+}
+
+/// Parts of an upload that nobody completes cost money, and are in no list.
+#[test]
+fn an_upload_that_fails_is_given_up() {
+    let server = buckets((403, None, String::new()), (200, Some("e"), String::new()));
+    fails(&load("s3-nasty", "s3", &server, &[]), "upload a part");
+    let asked = server.asked();
+    assert!(asked.last().is_some_and(|last| last.starts_with("DELETE ") && last.contains("uploadId=u")), "{asked:?}");
+}
+
+#[test]
+fn secrets_of_an_address_are_not_printed() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::copy("testdata/redis-small.fsm", dir.path().join("x.fsm")).unwrap();
+    let out = run(dir.path(), &["load", "x.fsm", "--to", "s3://id:verysecret@host"]);
+    assert_eq!((code(&out), stderr(&out).contains("verysecret")), (64, false), "{}", stderr(&out));
+}
+
+/// As in a decode: flags that took nothing are named, and nothing is written when nothing is left.
+#[test]
+fn flags_that_take_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::copy("testdata/redis-small.fsm", dir.path().join("x.fsm")).unwrap();
+    let load = |more: &[&str]| ekvsnap(dir.path(), &[&["load", "x.fsm", "--to", "x.rdb"], more].concat());
+    fails(&load(&["--scope", "redis:nobody*"]), "nothing matches --scope redis:nobody*");
+    assert!(!dir.path().join("x.rdb").exists());
+    let some = load(&["--type", "hash", "--scope", "redis:*", "--exclude", "redis:nobody"]);
+    assert_eq!(code(&some), 0, "{}", stderr(&some));
+    assert!(stderr(&some).contains("flag=\"--exclude redis:nobody\""), "{}", stderr(&some));
+    // A store without keys is loaded: it has none.
+    std::fs::write(dir.path().join("none.fsm"), Snapshot::new().build()).unwrap();
+    let none = ekvsnap(dir.path(), &["load", "none.fsm", "--to", "none.rdb"]);
+    assert_eq!(code(&none), 0, "{}", stderr(&none));
+}
+
+/// What a decode warns of, a load does too.
+#[test]
+fn warnings_of_the_inputs() {
+    let dir = tempfile::tempdir().unwrap();
+    let inputs = snapshots(&fixture("two-groups-pending"));
+    let names: Vec<String> = (0..inputs.len()).map(|n| format!("{n}.fsm")).collect();
+    for (name, bytes) in names.iter().zip(&inputs) {
+        std::fs::write(dir.path().join(name), bytes).unwrap();
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let warnings = |args: &[&str]| {
+        let told = stderr(&ekvsnap(dir.path(), &[&args[..1], &names[..], &args[1..]].concat()));
+        told.lines().filter(|line| line.starts_with("warning:")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let decode = warnings(&["decode", "--adapter", "redis", "-o", "out"]);
+    let load = warnings(&["load", "--to", "x.rdb"]);
+    assert!(!decode.is_empty());
+    assert_eq!(load, decode);
+}
