@@ -235,16 +235,17 @@ pub fn write_checksums(tree: &Tree, checksums: &mut Checksums) -> Result<Sums> {
     let mut failed = None;
     let merged = checksums.merge(|path, entry| {
         checksums::row_into(path, &entry.digest, &mut buffer);
-        if buffer.len() >= 1 << 20 && failed.is_none() {
-            failed = file.write(&buffer).err();
+        if buffer.len() >= 1 << 20 {
+            file.write(&buffer).map_err(|e| {
+                failed = Some(e);
+                io::Error::other("CHECKSUMS cannot be written")
+            })?;
             buffer.clear();
         }
         Ok(())
     });
+    failed.map_or(Ok(()), Err)?;
     merged.map_err(|e| Error::io("merge checksums in", "the temporary directory", e))?;
-    if let Some(error) = failed {
-        return Err(error);
-    }
     file.write(&buffer)?;
     let mut own = Sums::default();
     file.finish(&mut own)?;

@@ -3,7 +3,8 @@
 //! A server's nonces are node, epoch and a counter: the epoch is raised at each start, so that none comes twice. A file that is
 //! written apart from any server has no part in that. Its nonces are the first 12 bytes of an HMAC-SHA-256 of the row, with a key that
 //! is derived from the data key. Two rows have one nonce only if they are the same row, which then has the same envelope. That they meet by
-//! chance, or meet a nonce of a server, is as improbable as with random nonces; so as with those, a key seals 2^32 rows at most.
+//! chance, or meet a nonce of a server, is as improbable as with random nonces; so as with those, a sealer takes 2^32 rows at most. Who
+//! gives one key to several counts for himself.
 //! The same rows give the same bytes, on whatever number of threads.
 
 use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key as MacKey, sign};
@@ -17,7 +18,7 @@ use super::mvcc::ENCRYPTED;
 const VERSION: u8 = 1;
 /// What the key of the nonces is derived from.
 const NONCES: &[u8] = b"ekvsnap: nonces of rows";
-/// How many rows a key seals.
+/// How many rows are sealed.
 const MOST: u64 = 1 << 32;
 
 /// Encrypts rows with one key.
@@ -42,7 +43,7 @@ impl Sealer {
         self.key_id
     }
 
-    /// Appends the raw value of a row, encrypted. `None`: the body is too long, or the key has sealed as many rows as it may.
+    /// Appends the raw value of a row, encrypted. `None`: the body is too long, or as many rows were sealed as may be.
     pub fn value_into(&mut self, raw_key: &[u8], expire_at: u64, body: &[u8], out: &mut Vec<u8>) -> Option<()> {
         self.sealed = self.sealed.checked_add(1).filter(|sealed| *sealed <= MOST)?;
         let mut header = [ENCRYPTED; VALUE_HEADER];

@@ -130,7 +130,7 @@ pub struct Report {
     pub largest: Vec<Large>,
     /// Common prefixes, those with most bytes first.
     pub prefixes: Vec<Prefix>,
-    /// All other prefixes.
+    /// All other prefixes. Where there were more than 65,536, one that was dropped and came again has only what came since.
     pub other_prefixes: Sum,
     /// Sizes, by adapter; intervals without objects are left out.
     pub sizes: Vec<Size>,

@@ -97,20 +97,20 @@ pub fn observed_both<T: Send, R>(
         let second = scope.spawn(move || fill(second, second_tree, scratch, failed_second));
         let mut streams = [first_stream, second_stream];
         let merged = merge(&mut streams);
+        // Asked before a stream goes: a decode that nobody reads any more fails for that.
+        let [is_first, is_second] = [failed_first, failed_second].map(|failed| failed.load(Ordering::Acquire));
         let [mut first_stream, second_stream] = streams;
         drop(second_stream);
         // The error of the first is the answer: whether it has one is known at its end.
-        if failed_second.load(Ordering::Acquire) {
+        if is_second {
             first_stream.drain();
         }
-        let is_theirs = failed.iter().any(|failed| failed.load(Ordering::Acquire));
         drop(first_stream);
         let (first, second) = (first.join(), second.join());
         let done = |joined: std::thread::Result<_>| joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let (first, second) = (done(first), done(second));
-        // When nobody reads any more, both fail for that.
         match merged {
-            Err(error) if !is_theirs => Err(error),
+            Err(error) if !is_first && !is_second => Err(error),
             Ok(None) => Ok(None),
             merged => Ok(Some([first?, second?]).zip(merged?)),
         }
