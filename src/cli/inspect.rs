@@ -144,7 +144,7 @@ fn begin_page(file: &Path, force: bool, sources: &[Source]) -> Result<SingleFile
 fn write_page(mut file: SingleFile, found: &Inspection) -> Result<()> {
     let page = page(found).map_err(|e| Error::io("write", file.target(), e))?;
     match file.file() {
-        Some(out) => out.write_all(page.as_bytes()).map_err(|e| Error::io("write", file.target(), e))?,
+        Some(mut out) => out.write_all(page.as_bytes()).map_err(|e| Error::io("write", file.target(), e))?,
         None => own(page.as_bytes()),
     }
     file.publish(false)

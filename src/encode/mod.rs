@@ -149,8 +149,8 @@ fn run(outputs: &[PathBuf], target: &Path, options: &Options, progress: &dyn Pro
     }
     progress.begin("write", 1);
     let sorted = rows.finish(outcome.index, seal.map_or(&[], |seal| &seal.writers))?;
-    let out = file.file().ok_or_else(|| Error::internal("a file was asked for"))?;
-    outcome.bytes = rows::write(sorted, ts, out, target)?;
+    let mut out = file.file().ok_or_else(|| Error::internal("a file was asked for"))?;
+    outcome.bytes = rows::write(sorted, ts, &mut out, target)?;
     out.flush().map_err(|e| Error::io("write", target, e))?;
     progress.advance(1);
     fingerprints.turn(Side::Written);

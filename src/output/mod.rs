@@ -28,7 +28,7 @@ pub mod target;
 pub mod tee;
 pub mod tree;
 
-pub(crate) use sys::temporary;
+pub(crate) use sys::{Writer, about_to, temporary};
 
 /// The file that tells what an output is, below its root.
 pub const MANIFEST: &str = "MANIFEST.json";

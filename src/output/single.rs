@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use super::pending::{Made, Pending};
 use super::remove::remove;
 use super::staging::{leftovers, prefix_of};
-use super::sys;
+use super::sys::{self, Writer};
 use super::target::{is_mount_point, resolve, split};
 use crate::error::{Error, Result};
 
@@ -85,8 +85,8 @@ impl SingleFile {
     }
 
     /// The file to write to; `None`: standard output.
-    pub fn file(&mut self) -> Option<&mut File> {
-        self.file.as_mut().map(NamedTempFile::as_file_mut)
+    pub(crate) fn file(&mut self) -> Option<Writer<&mut File>> {
+        self.file.as_mut().map(|file| Writer(file.as_file_mut()))
     }
 
     /// Where it is under its temporary name; `None`: standard output.

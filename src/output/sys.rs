@@ -116,7 +116,7 @@ pub(crate) fn temporary(dir: &Path) -> io::Result<File> {
 }
 
 /// A call that something else makes.
-pub(super) fn about_to() -> io::Result<()> {
+pub(crate) fn about_to() -> io::Result<()> {
     Ok(fault::point()?)
 }
 
@@ -126,10 +126,8 @@ pub(super) fn nothing() -> io::Result<()> {
 }
 
 /// A file whose writes can be made to fail.
-#[cfg(feature = "archive")]
-pub(super) struct Writer<W>(pub W);
+pub(crate) struct Writer<W>(pub W);
 
-#[cfg(feature = "archive")]
 impl<W: io::Write> io::Write for Writer<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.write(fault::part_of(bytes)?)

@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::output::about_to;
 use crate::output::reading::{Content, Entry, Output, Piece, Pieces, broken};
 use crate::output::sumfile::is_below;
 
@@ -41,7 +42,8 @@ pub(super) fn write(output: &mut Output, dir: &Path) -> Result<()> {
         }
         Entry::Link(path, target) if is_below(target) => {
             above(dir, path)?;
-            fs::hard_link(at(dir, target), at(dir, path)).map_err(|e| Error::io("link", at(dir, path), e))
+            let made = about_to().and_then(|()| fs::hard_link(at(dir, target), at(dir, path)));
+            made.map_err(|e| Error::io("link", at(dir, path), e))
         }
         Entry::Link(path, _) => Err(odd(&name, path, "it is a link to something outside")),
         Entry::NonRegular(path, what) => Err(odd(&name, path, what)),
@@ -59,7 +61,7 @@ fn at(dir: &Path, path: &[u8]) -> PathBuf {
 }
 
 fn directory(dir: &Path, path: &[u8]) -> Result<()> {
-    let made = DirBuilder::new().recursive(true).mode(0o755).create(at(dir, path));
+    let made = about_to().and_then(|()| DirBuilder::new().recursive(true).mode(0o755).create(at(dir, path)));
     made.map_err(|e| Error::io("create directory", at(dir, path), e))
 }
 
@@ -73,8 +75,8 @@ fn above(dir: &Path, path: &[u8]) -> Result<()> {
 /// A new file: one of its name twice is an error. No member is a link to follow.
 fn create(dir: &Path, path: &[u8]) -> Result<File> {
     above(dir, path)?;
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(at(dir, path));
-    file.map_err(|e| Error::io("create", at(dir, path), e))
+    let open = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(at(dir, path));
+    about_to().and_then(|()| open()).map_err(|e| Error::io("create", at(dir, path), e))
 }
 
 /// What went wrong with a copy.
@@ -90,10 +92,10 @@ fn copy(pieces: &mut Pieces<'_>, file: &mut File, buffer: &mut [u8]) -> std::res
         match piece {
             Piece::Hole(zeros) => at = at.saturating_add(zeros),
             Piece::Data(bytes) => {
-                file.write_all_at(bytes, at).map_err(Failed::Write)?;
+                about_to().and_then(|()| file.write_all_at(bytes, at)).map_err(Failed::Write)?;
                 at += bytes.len() as u64;
             }
         }
     }
-    file.set_len(at).map_err(Failed::Write)
+    about_to().and_then(|()| file.set_len(at)).map_err(Failed::Write)
 }

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use super::Restored;
 use super::cluster::{Cluster, RaftGroup};
-use super::stores::{Written, small};
+use super::stores::{Written, directory, small};
 use crate::error::{Error, Result};
 use crate::format::raft::ConfState;
 use crate::format::raft::peers::{self, Peers};
 use crate::format::raft::snap::{self, Metadata, Snapshot};
 use crate::format::raft::token::Token;
 use crate::format::raft::wal::{self, Seed};
+use crate::output::about_to;
 use crate::verify::data_dir::{self, FSM, SNAP, WAL, fsm_name};
 
 /// The directories of a node, one for each group.
@@ -27,8 +28,8 @@ pub(super) fn finish(dir: &Path, node: &str, group: &RaftGroup, file: &Written, 
     let fsm = dir.join(FSM).join(fsm_name(file.index));
     if fsm != file.path {
         let parent = dir.join(FSM);
-        fs::create_dir_all(&parent).map_err(|e| Error::io("create directory", &parent, e))?;
-        fs::copy(&file.path, &fsm).map_err(|e| Error::io("copy the snapshot to", &fsm, e))?;
+        directory(&parent)?;
+        about_to().and_then(|()| fs::copy(&file.path, &fsm)).map_err(|e| Error::io("copy the snapshot to", &fsm, e))?;
     }
     let members = group.peers();
     let voters = ConfState { voters: members.iter().map(|peer| peer.node_id).collect(), ..ConfState::default() };

@@ -17,6 +17,7 @@ use crate::format::header::FsmHeader;
 use crate::format::mvcc::{ENCRYPTED, Operational, hlc_millis, split_key};
 use crate::format::{Family, limits};
 use crate::index::Layout;
+use crate::output::Writer;
 use crate::output::single::SingleFile;
 
 /// Bytes that are written at once.
@@ -261,7 +262,7 @@ impl<'a> Rows<'a> {
 /// The store of a group, in the making.
 struct Out<'f> {
     encoder: Encoder,
-    file: &'f mut std::fs::File,
+    file: Writer<&'f mut std::fs::File>,
     name: PathBuf,
     buffer: Vec<u8>,
     bytes: u64,
@@ -308,7 +309,7 @@ impl<'f> Out<'f> {
     fn finish(mut self) -> Result<Sum> {
         self.flush()?;
         let crc32c = self.encoder.value();
-        let Out { encoder, mut buffer, file, name, bytes, rows, .. } = self;
+        let Out { encoder, mut buffer, mut file, name, bytes, rows, .. } = self;
         encoder.finish(&mut buffer);
         file.write_all(&buffer).map_err(|e| Error::io("write", &name, e))?;
         Ok((crc32c, bytes + buffer.len() as u64, rows))

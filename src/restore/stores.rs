@@ -15,6 +15,7 @@ use crate::format::container::Checksum;
 use crate::format::limits::FOOTER;
 use crate::index::Layout;
 use crate::output::single::SingleFile;
+use crate::output::{Writer, about_to};
 use crate::report::{Finding, Findings, Value, kinds};
 use crate::source::index_of;
 use crate::verify::data_dir::{FSM, fsm_name};
@@ -136,7 +137,7 @@ impl Stores {
         let mut files = Vec::new();
         for (dir, index) in dirs.iter().zip(&self.index) {
             let dir = dir.join(FSM);
-            std::fs::create_dir_all(&dir).map_err(|e| Error::io("create directory", &dir, e))?;
+            directory(&dir)?;
             files.push(SingleFile::new(&dir.join(fsm_name(*index)), false, |_| false)?);
         }
         let sums = match &self.inputs {
@@ -162,7 +163,7 @@ pub(super) type Sum = (u32, u64, u64);
 
 /// Copies a snapshot file, and adds the footer if it has none.
 fn copy(input: &Group<'_>, file: &mut SingleFile) -> Result<Sum> {
-    let (target, out) = opened(file)?;
+    let (target, mut out) = opened(file)?;
     let bytes = input.source.file();
     let body = if input.index.crc32c.is_some() { bytes.len().saturating_sub(FOOTER) } else { bytes.len() };
     let mut crc = Checksum::default();
@@ -179,16 +180,21 @@ fn copy(input: &Group<'_>, file: &mut SingleFile) -> Result<Sum> {
 }
 
 /// A file that is being written, with its name.
-pub(super) fn opened(file: &mut SingleFile) -> Result<(PathBuf, &mut File)> {
+pub(super) fn opened(file: &mut SingleFile) -> Result<(PathBuf, Writer<&mut File>)> {
     let name = file.target().to_path_buf();
     let file = file.file().ok_or_else(|| Error::internal("a file was asked for"))?;
     Ok((name, file))
 }
 
+/// Makes a directory, and those above it.
+pub(super) fn directory(dir: &Path) -> Result<()> {
+    about_to().and_then(|()| std::fs::create_dir_all(dir)).map_err(|e| Error::io("create directory", dir, e))
+}
+
 /// Writes a small file of a data directory.
 pub(super) fn small(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = path.parent().unwrap_or(path);
-    std::fs::create_dir_all(dir).map_err(|e| Error::io("create directory", dir, e))?;
+    directory(dir)?;
     let mut file = SingleFile::new(path, false, |_| false)?;
     opened(&mut file)?.1.write_all(bytes).map_err(|e| Error::io("write", path, e))?;
     file.publish(false)

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use rayon::slice::ParallelSliceMut as _;
 
 use crate::error::{Error, Result};
-use crate::output::temporary;
+use crate::output::{Writer, temporary};
 
 /// Bytes of a batch.
 const BATCH: usize = 48 << 20;
@@ -242,9 +242,9 @@ impl Age {
     fn append(
         &mut self,
         (first, last): (&[u8], &[u8]),
-        write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+        write: impl FnOnce(&mut BufWriter<Writer<&File>>) -> io::Result<()>,
     ) -> io::Result<()> {
-        let mut out = BufWriter::with_capacity(1 << 20, &self.file);
+        let mut out = BufWriter::with_capacity(1 << 20, Writer(&self.file));
         write(&mut out)?;
         out.flush()?;
         drop(out);

@@ -33,8 +33,14 @@ impl Ground {
     /// Runs with a fault; tells whether there were so many calls.
     fn run(&self, fault: &str, args: &[&str]) -> (Output, bool) {
         let inputs = INPUTS.map(|input| format!("{input}.fsm"));
+        let decode = [&["decode"][..], &inputs.each_ref().map(String::as_str), args, &["--threads", "1"]].concat();
+        self.run_any(fault, &decode)
+    }
+
+    /// The same of any command.
+    fn run_any(&self, fault: &str, args: &[&str]) -> (Output, bool) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ekvsnap"));
-        command.current_dir(self.dir.path()).arg("decode").args(inputs).args(args).args(["--threads", "1"]);
+        command.current_dir(self.dir.path()).args(args);
         let out = command.env("EKVSNAP_FAULT", fault).stdin(Stdio::null()).output().unwrap();
         let hit = stderr(&out).contains("fault injected");
         (out, hit)
@@ -102,6 +108,86 @@ fn each_call_of_packed_lines_fails() {
 fn each_call_of_an_archive_fails() {
     assert!(each_call_fails(&["-o", "out.tar"]) > 20);
     assert!(each_call_fails(&["-o", "out.tar.zst"]) > 20);
+}
+
+/// Commands that make an output of another, each with the name of what it makes.
+fn others() -> Vec<(Vec<&'static str>, &'static str)> {
+    let peers = ["--data-dir", "d", "--node", "n1=127.0.0.1:50051"];
+    let mut all = vec![
+        (vec!["encode", "tree", "-o", "e.fsm"], "e.fsm"),
+        (vec!["pack", "tree", "-o", "p.tar.zst"], "p.tar.zst"),
+        (vec!["unpack", "a.tar", "-o", "u"], "u"),
+        (vec!["inspect", "redis-small.fsm", "--html", "i.html"], "i.html"),
+        ([&["restore", "tree"], &peers[..]].concat(), "d"),
+        ([&["restore", "redis-small.fsm"], &peers[..]].concat(), "d"),
+    ];
+    if cfg!(feature = "load") {
+        all.push((vec!["load", "tree", "--to", "l.rdb"], "l.rdb"));
+    }
+    all
+}
+
+/// The ground of the other commands: outputs beside the inputs.
+fn outputs() -> Ground {
+    let mut ground = Ground::new();
+    for args in [&["-o", "tree", "--for-restore"][..], &["-o", "a.tar"]] {
+        let (out, _) = ground.run("0:EIO", args);
+        assert_eq!(code(&out), 0, "{}", stderr(&out));
+    }
+    ground.before = names(ground.dir.path());
+    ground
+}
+
+#[test]
+fn each_call_of_other_commands_fails() {
+    let ground = outputs();
+    for (args, target) in others() {
+        let mut calls = 0;
+        loop {
+            let (out, hit) = ground.run_any(&format!("{}:ENOSPC", calls + 1), &args);
+            if !hit {
+                assert_eq!(code(&out), 0, "{args:?}: {}", stderr(&out));
+                remove(&ground.dir.path().join(target));
+                break;
+            }
+            calls += 1;
+            let said = stderr(&out);
+            assert_eq!(code(&out), 1, "{args:?}, call {calls}: {said}");
+            let is_told =
+                |line: &str| line.starts_with("ekvsnap: ") && line.contains("cannot ") && line.contains("os error");
+            assert!(said.lines().any(is_told), "{args:?}, call {calls}: {said}");
+            assert!(ground.is_clean(), "{args:?}, call {calls} left {:?}", names(ground.dir.path()));
+        }
+        println!("{calls} calls of {args:?} fail");
+        assert!(calls >= 3, "{args:?}: {calls} calls");
+    }
+}
+
+/// A file that cannot grow, wherever it is: the output, and all that is put aside on the way to it.
+#[test]
+fn files_of_other_commands_cannot_grow() {
+    let ground = outputs();
+    let named = |args: &[&str]| args.iter().map(|arg| format!("'{arg}'")).collect::<Vec<_>>().join(" ");
+    for (args, target) in others() {
+        let (mut blocks, mut failed) = (0, 0);
+        loop {
+            let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" {}", named(&args));
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &script, env!("CARGO_BIN_EXE_ekvsnap")]).current_dir(ground.dir.path());
+            let out = shell.stdin(Stdio::null()).output().unwrap();
+            if code(&out) == 0 {
+                remove(&ground.dir.path().join(target));
+                break;
+            }
+            failed += 1;
+            let said = stderr(&out);
+            assert_eq!(code(&out), 1, "{args:?}, {blocks} blocks: {said}");
+            assert!(said.contains("File too large"), "{args:?}, {blocks} blocks: {said}");
+            assert!(ground.is_clean(), "{args:?}, {blocks} blocks left {:?}", names(ground.dir.path()));
+            blocks = blocks * 2 + 1;
+        }
+        assert!(failed > 0, "{args:?}");
+    }
 }
 
 /// A write may take fewer bytes than it was given: then it goes on.

@@ -35,9 +35,9 @@ pub(super) fn write(
     threads: usize,
 ) -> Result<()> {
     let target = out.target().to_path_buf();
-    let file = out.file().ok_or_else(|| Error::internal("a file was asked for"))?;
+    let mut file = out.file().ok_or_else(|| Error::internal("a file was asked for"))?;
     let source = Members { give, mtime, scratch: scratch.to_path_buf(), target: target.clone() };
-    let written = tarball::compressed(file, packing, threads, source);
+    let written = tarball::compressed(&mut file, packing, threads, source);
     written.map_err(|e| match e.downcast::<Error>() {
         Ok(error) => error,
         Err(e) => Error::io("write", &target, e),

@@ -27,7 +27,9 @@ pub(super) fn write(
     super::add_directories(contents.index, tree.take_named_dirs())?;
     let members = Members { spool, contents };
     match out.file() {
-        Some(file) => compressed(file, packing, threads, members).map_err(|e| Error::io("write", out.target(), e)),
+        Some(mut file) => {
+            compressed(&mut file, packing, threads, members).map_err(|e| Error::io("write", out.target(), e))
+        }
         None => to_stdout(packing, threads, members).map_err(Error::stdout),
     }
 }
@@ -40,7 +42,7 @@ struct Members<'s> {
 /// Data, not words: the archive goes there as it is.
 #[allow(clippy::disallowed_methods)]
 fn to_stdout(packing: Packing, threads: usize, members: Members<'_>) -> io::Result<()> {
-    compressed(&mut io::stdout().lock(), packing, threads, members)
+    compressed(&mut sys::Writer(io::stdout().lock()), packing, threads, members)
 }
 
 /// Writes members.
@@ -56,7 +58,7 @@ pub(super) fn compressed(
     threads: usize,
     members: impl Source,
 ) -> io::Result<()> {
-    let out = BufWriter::with_capacity(1 << 20, sys::Writer(out));
+    let out = BufWriter::with_capacity(1 << 20, out);
     match packing {
         Packing::Tar => members.write(out)?.flush(),
         Packing::Gzip => {

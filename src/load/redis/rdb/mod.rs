@@ -25,6 +25,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::load::course::Course;
 use crate::load::{Input, Options, Outcome, input};
 use crate::model::redis::Type;
+use crate::output::Writer;
 use crate::output::single::SingleFile;
 use crate::run::spill::Spill;
 use encode::{Rdb, length_into, string_into};
@@ -45,7 +46,7 @@ pub(in crate::load) fn load(input: &Input, target: &Path, options: &Options, cou
     let scratch = file.scratch().to_path_buf();
     let out = file.file().ok_or_else(|| Error::internal("a file was asked for"))?;
     let failed = |e| Error::io("write", target, e);
-    let out = out.try_clone().map_err(failed)?;
+    let out = Writer(out.0.try_clone().map_err(failed)?);
     let (adapter, listener) = (course.adapter, course.listener);
     let sink = File {
         rdb: Rdb::begin(out).map_err(failed)?,
@@ -71,7 +72,7 @@ pub(in crate::load) fn load(input: &Input, target: &Path, options: &Options, cou
 
 /// Takes keys to the file.
 struct File<'f> {
-    rdb: Rdb<std::fs::File>,
+    rdb: Rdb<Writer<std::fs::File>>,
     target: &'f Path,
     head: Vec<u8>,
     /// Elements of the collection at hand.
