@@ -99,6 +99,24 @@ fn items_outside_a_list_are_counted_without_the_planted_delta() {
     assert!(list.contains("item 1") && !list.contains("item 2"), "{list}");
 }
 
+/// The name of a list can be that of a delta of another one: whatever is there that is no meta by its length, its items belong to no list.
+#[test]
+fn items_of_a_list_that_is_named_like_a_delta() {
+    let name = [&b"d|\0\0\0\x01l"[..], &NOW.to_be_bytes(), &[0; 4]].concat();
+    for (key, value, planted) in [
+        (&name[..7], vec![], 1),
+        (&name[..7], vec![1; 16], 1),
+        (&name[..], vec![1; 23], 1),
+        (&name[..], be(&[0, 0]), 0),
+    ] {
+        let file = sound().put(item(key, 0), "v").put([b"!lst|meta|", key].concat(), &value).build();
+        let decoded = run(&[file]).unwrap_or_else(|error| panic!("{value:?}: {error}"));
+        let warnings = decoded.warnings();
+        let count = |event| warnings.iter().find(|(name, _)| *name == event).map_or(0, |(_, count)| *count);
+        assert_eq!((count("redis_list_orphan_items"), count(EVENT)), (1, planted), "{value:?}: {warnings:?}");
+    }
+}
+
 /// The other commands agree with the decode.
 #[test]
 fn no_command_takes_a_planted_row_for_damage() {

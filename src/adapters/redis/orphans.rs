@@ -77,7 +77,10 @@ fn find<'a>(set: &DataSet<'a>) -> Result<Orphans<'a>> {
 
 /// The bounds of a list, from its base record and deltas; `None` when there is no such list.
 fn window_of(set: &DataSet<'_>, key: &[u8]) -> Result<Option<Window>> {
-    let row = set.get(&[Family::ListMeta.prefix().as_bytes(), key].concat())?;
+    let name = [Family::ListMeta.prefix().as_bytes(), key].concat();
+    // The name of a list can be that of a delta of another (`redis.md` §1.5): a row that is no meta by its length is read as one.
+    let is_delta = |row: &Row<'_>| Family::of(row.user_key) == Family::ListDelta && !list::is_meta_len(row.body.len());
+    let row = set.get(&name)?.filter(|row| !is_delta(row));
     let base = row.map(|row| parse(set, Family::ListMeta, &row, ListMeta::parse)).transpose()?;
     let (mut head, mut len, mut any) = (0i128, 0i128, false);
     for family in [Family::ListDelta, Family::ListDeltaNew] {
