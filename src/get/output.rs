@@ -13,7 +13,7 @@ use crate::format::dynamodb::keys::ItemKey;
 use crate::format::{Family, adapter};
 use crate::layouts::dynamodb::name;
 use crate::layouts::redis::paths;
-use crate::layouts::s3::names::{META_SUFFIX, Name, assign};
+use crate::layouts::s3::names::{META_SUFFIX, Name, Rules, assign};
 use crate::layouts::sqs::names as queues;
 use crate::model::redis::Type;
 use crate::objects::{self, KeyNames};
@@ -189,7 +189,10 @@ impl Kept<'_> {
         })?;
         for key in &keys {
             let other = renamed.iter().find(|(_, original)| *original == key).map(|(encoded, _)| encoded.clone());
-            let own = || (!renamed.contains_key(key) && assign(&[key], false) == [Name::Verbatim]).then(|| key.clone());
+            let own = || {
+                (!renamed.contains_key(key) && assign(&[key], Rules::default()) == [Name::Verbatim])
+                    .then(|| key.clone())
+            };
             let Some(path) = other.or_else(own).filter(|path| files.has(&below(path))) else { continue };
             if !self.lines {
                 return self.copy(&files, &below(&path));

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use crate::layouts::dynamodb::name::table_into;
-use crate::layouts::s3::names::assign;
+use crate::layouts::s3::names::{Rules, assign};
 use crate::layouts::sqs::names::{queue_directory, queue_stem};
 use crate::objects::feed_in_pieces;
 use crate::output::json::{self, Escape};
@@ -27,7 +27,7 @@ pub fn names(data: &[u8]) {
     let mut keys: Vec<&[u8]> = data.split(|byte| *byte == b'\n').filter(|key| !key.is_empty()).collect();
     keys.sort_unstable();
     keys.dedup();
-    let names = assign(&keys, false);
+    let names = assign(&keys, Rules::default());
     let mut paths: Vec<Vec<u8>> = keys.iter().zip(&names).map(|(key, name)| name.path(key)).collect();
     for path in &paths {
         assert!(path.split(|byte| *byte == b'/').all(is_one_name), "{}", path.escape_ascii());

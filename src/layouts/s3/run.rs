@@ -1,7 +1,7 @@
 //! Runs the splits of S3 on all threads; each writes its files, and what has an order comes together in the order of splits.
 
 use super::files::Files;
-use super::names::{Name, Names};
+use super::names::{Name, Names, Rules};
 use super::told::Told;
 use super::{Describe, folder, paths, render, uploads};
 use crate::adapters::s3::{self, Buckets, Leftovers, Payloads, Report, Split};
@@ -64,7 +64,8 @@ pub(crate) fn write_all<D: Describe>(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let buckets = Buckets::read(set)?;
     let payloads = Payloads::check(set)?;
     let splits = s3::splits(set);
-    let names = Names::all(set, &buckets, &splits, options.rename_s3_collisions)?;
+    let rules = Rules { rename_collisions: options.rename_s3_collisions, utf8_only: options.layout.is_packed() };
+    let names = Names::all(set, &buckets, &splits, rules)?;
     job.collector.take(records(&buckets, options, tree)?)?;
     let cx = Context { set, buckets: &buckets, payloads: &payloads, options, tree };
     let (mut leftovers, mut references) = (Leftovers::default(), Vec::new());

@@ -28,8 +28,12 @@ pub const CASES: &[Case] = &[
         check: |run| {
             let lines = String::from_utf8(run.read("out/s3/b/_index.jsonl")).unwrap();
             for line in lines.lines() {
-                serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+                let line: serde_json::Value =
+                    serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+                let body = run.read(&format!("out/s3/b/{}", line["path"].as_str().unwrap()));
+                assert_eq!(body.len() as u64, line["size_bytes"], "{line}");
             }
+            assert!(lines.contains("{\"key\":{\"base64\":"), "{lines}");
         },
         ..CASE
     },

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 
-use super::{MAX_KEY, Name, assign};
+use super::{MAX_KEY, Name, Rules, assign};
 use crate::adapters::s3::{self, Buckets, Split};
 use crate::dataset::DataSet;
 use crate::error::Result;
@@ -21,7 +21,7 @@ impl Names {
     ///
     /// # Errors
     /// The first manifest with a malformed key, unless damage is skipped.
-    pub fn all(set: &DataSet<'_>, buckets: &Buckets<'_>, splits: &[Split], rename_collisions: bool) -> Result<Names> {
+    pub fn all(set: &DataSet<'_>, buckets: &Buckets<'_>, splits: &[Split], rules: Rules) -> Result<Names> {
         let found: Vec<_> = splits.par_iter().map(|split| keys_of(set, buckets, split)).collect();
         let (mut keys, mut counts, mut before) = (Vec::new(), Vec::new(), Vec::new());
         for live in found {
@@ -35,7 +35,7 @@ impl Names {
         let mut rest = keys.as_slice();
         for (_, count) in counts {
             let (bucket, after) = rest.split_at(count);
-            names.extend(assign(bucket, rename_collisions));
+            names.extend(assign(bucket, rules));
             rest = after;
         }
         Ok(Names { names, before })

@@ -14,7 +14,7 @@ mod all;
 mod assign;
 
 pub(super) use all::Names;
-pub use assign::assign;
+pub use assign::{Rules, assign};
 
 use crate::output::names::{NameKind, fallback_into, segment_into};
 

@@ -40,7 +40,7 @@ pub fn sidecar(manifest: &Manifest<'_>, out: &mut Vec<u8>) {
     w.end(b'}');
 }
 
-/// Appends an object's line of `_index.jsonl`. A key or path that is not UTF-8 stands as `{"base64":…}`.
+/// Appends an object's line of `_index.jsonl`. A key that is not UTF-8 stands as `{"base64":…}`; paths of lines are UTF-8.
 pub fn index_line(key: &[u8], name: Name, manifest: &Manifest<'_>, out: &mut Vec<u8>) {
     let mut w = Writer::compact(out);
     w.begin(b'{');

@@ -105,8 +105,8 @@ fn index_lines() {
     let line = shown(|o| index_line(b"dir/", Name::Encoded, &small, o));
     let want = r#"{"key":"dir/","path":"_encoded/dir%2F","size_bytes":3,"user_metadata":{"a":"1"}}"#;
     assert_eq!(line, format!("{want}\n"));
-    let line = shown(|o| index_line(b"<\xff\x80>", Name::Verbatim, &Manifest::default(), o));
-    let want = r#"{"key":{"base64":"PP-APg"},"path":{"base64":"PP-APg"},"size_bytes":0}"#;
+    let line = shown(|o| index_line(b"<\xff\x80>", Name::Encoded, &Manifest::default(), o));
+    let want = r#"{"key":{"base64":"PP-APg"},"path":"_encoded/%3C%FF%80%3E","size_bytes":0}"#;
     assert_eq!(line, format!("{want}\n"));
     let line = shown(|o| index_line(b"k", Name::Verbatim, &full(), o));
     assert!(line.ends_with(

@@ -168,7 +168,7 @@ fn live_objects(store: &Store, bucket: &[u8], generation: u64, ask: &Ask, tree: 
     let is_live = |((b, g, _), _): &(&ObjectId, &Object)| b == bucket && *g == generation;
     let all = store.objects.iter().filter(is_live);
     let live: Vec<_> = all.filter_map(|((.., key), object)| Some((key, object, object.manifest.as_ref()?))).collect();
-    let names = names::of(&live.iter().map(|(key, ..)| key.as_slice()).collect::<Vec<_>>());
+    let names = names::of(&live.iter().map(|(key, ..)| key.as_slice()).collect::<Vec<_>>(), ask.packed);
     let folder = folder(bucket);
     for ((key, object, manifest), name) in live.into_iter().zip(names) {
         let manifest: Value = serde_json::from_slice(manifest).map_err(|e| e.to_string())?;

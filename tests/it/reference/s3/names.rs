@@ -34,8 +34,9 @@ fn above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| &path[..at])
 }
 
-/// Names of the live objects of a bucket, by their keys.
-pub fn of(keys: &[&[u8]]) -> Vec<Name> {
+/// Names of the live objects of a bucket, by their keys. Paths of lines are UTF-8.
+pub fn of(keys: &[&[u8]], packed: bool) -> Vec<Name> {
+    let can_be_path = |key: &[u8]| can_be_path(key) && !(packed && std::str::from_utf8(key).is_err());
     let plain = |key: &&[u8]| Name { path: key.to_vec(), kind: None };
     let mut names: Vec<Name> =
         keys.iter().map(|key| if can_be_path(key) { plain(key) } else { Name::encoded(key) }).collect();

@@ -9,12 +9,21 @@ const OWN_FILES: [&[u8]; 3] = [b"_bucket.json", b"KEYMAP.jsonl", b"_index.jsonl"
 /// Directories of the bucket's own.
 const OWN_DIRS: [&[u8]; 3] = [b"_orphans", b"_incomplete_uploads", ENCODED_DIR.as_bytes()];
 
+/// What the names depend on beside the keys.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rules {
+    /// The flag of that name.
+    pub rename_collisions: bool,
+    /// Every path is UTF-8: lines hold it as a string, which readers of tables want to be of one type.
+    pub utf8_only: bool,
+}
+
 /// Names every live object of one bucket; `keys` are the keys of all of them, ascending, and the names come in the same
-/// order. Of a key that is longer than a path can be, the start will do. `rename_collisions` is the flag of that name.
-pub fn assign<K: AsRef<[u8]>>(keys: &[K], rename_collisions: bool) -> Vec<Name> {
+/// order. Of a key that is longer than a path can be, the start will do.
+pub fn assign<K: AsRef<[u8]>>(keys: &[K], rules: Rules) -> Vec<Name> {
     debug_assert!(keys.is_sorted_by(|a, b| a.as_ref() < b.as_ref() || a.as_ref().len() > MAX_KEY), "keys must ascend");
     let mut namer = Namer { keys, names: Vec::new() };
-    namer.names = keys.iter().map(|key| namer.by_key_alone(key.as_ref(), rename_collisions)).collect();
+    namer.names = keys.iter().map(|key| namer.by_key_alone(key.as_ref(), rules)).collect();
     namer.mark_leaves();
     namer.check_leaves();
     namer.encode_blocked();
@@ -41,12 +50,12 @@ impl<'k, K: AsRef<[u8]>> Namer<'k, K> {
     }
 
     /// Rules 1 to 3, and 4 for keys that end like a sidecar: what does not depend on which keys are directories.
-    fn by_key_alone(&self, key: &[u8], rename_collisions: bool) -> Name {
-        if !can_be_path(key) {
+    fn by_key_alone(&self, key: &[u8], rules: Rules) -> Name {
+        if !can_be_path(key) || (rules.utf8_only && std::str::from_utf8(key).is_err()) {
             Name::Encoded
         } else if !key.ends_with(META_SUFFIX.as_bytes()) {
             Name::Verbatim
-        } else if rename_collisions && self.can_rename(key, USER_SUFFIX) {
+        } else if rules.rename_collisions && self.can_rename(key, USER_SUFFIX) {
             Name::UserData
         } else {
             Name::Encoded

@@ -4,10 +4,14 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn rules(rename_collisions: bool) -> Rules {
+    Rules { rename_collisions, utf8_only: false }
+}
+
 fn named(keys: &[&[u8]], rename: bool) -> Vec<(Vec<u8>, Vec<u8>, Name)> {
     let mut keys = keys.to_vec();
     keys.sort_unstable();
-    let names = assign(&keys, rename);
+    let names = assign(&keys, rules(rename));
     keys.iter().zip(names).map(|(key, name)| (key.to_vec(), name.path(key), name)).collect()
 }
 
@@ -168,13 +172,14 @@ fn strict_dirs(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
     #[test]
-    fn names_never_clash_or_escape(keys in keys(), rename: bool) {
+    fn names_never_clash_or_escape(keys in keys(), rename_collisions: bool, utf8_only: bool) {
         let keys: Vec<Vec<u8>> = keys.into_iter().collect();
-        let paths: Vec<_> = assign(&keys, rename).iter().zip(&keys).map(|(name, key)| name.path(key)).collect();
+        let paths: Vec<_> = assign(&keys, Rules { rename_collisions, utf8_only }).iter().zip(&keys).map(|(name, key)| name.path(key)).collect();
         let mut files: BTreeSet<Vec<u8>> = OWN_FILES.map(<[u8]>::to_vec).into();
         for path in &paths {
             prop_assert!(path.split(|&b| b == b'/').all(|s| !matches!(s, b"" | b"." | b"..") && s.len() <= 255));
             prop_assert!(!path.contains(&0));
+            prop_assert!(!utf8_only || std::str::from_utf8(path).is_ok());
             prop_assert!(files.insert(path.clone()));
             prop_assert!(files.insert([path, META_SUFFIX.as_bytes()].concat()));
         }
@@ -186,9 +191,9 @@ proptest! {
     #[test]
     fn leaves_match_the_definition(keys in keys(), rename: bool) {
         let keys: Vec<Vec<u8>> = keys.into_iter().collect();
-        let names = assign(&keys, rename);
+        let names = assign(&keys, rules(rename));
         let mut namer = Namer { keys: &keys[..], names: Vec::new() };
-        namer.names = keys.iter().map(|key| namer.by_key_alone(key, rename)).collect();
+        namer.names = keys.iter().map(|key| namer.by_key_alone(key, rules(rename))).collect();
         let makers = keys.iter().zip(&namer.names).filter(|(_, name)| **name != Name::Encoded);
         let dirs: BTreeSet<&[u8]> = makers.flat_map(|(key, _)| strict_dirs(key)).collect();
         for (key, name) in keys.iter().zip(&names) {
