@@ -1,7 +1,7 @@
 //! Flags that commands share, and the way each of them runs.
 
 use super::exit::Exit;
-use super::out::complain;
+use super::out::{self, complain};
 use super::parse;
 use super::progress::Bar;
 use super::signals;
@@ -27,12 +27,19 @@ pub(super) struct Watch {
     #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never"],
           hide_possible_values = true)]
     progress: String,
+
+    /// Only warnings and errors: no progress bar and no summary.
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 impl Watch {
     /// Runs a command under a progress bar; says why it fails, as a JSON line too if there are such lines.
     pub fn run(&self, json: bool, go: impl FnOnce(&Bar) -> Result<Exit>) -> Exit {
-        let bar = Bar::new(self.progress == "auto" && !json);
+        if self.quiet {
+            out::hush();
+        }
+        let bar = Bar::new(self.progress == "auto" && !self.quiet && !json);
         let result = go(&bar);
         bar.clear();
         result.unwrap_or_else(|error| {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use indicatif::{DecimalBytes, HumanCount};
 use serde_json::{Value, json};
 
+use super::colour::Colour;
 use super::common::{Watch, Work};
 use super::exit::{self, Exit};
 use super::filter::{self, Choice};
@@ -108,7 +109,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
 fn warn(args: &Args, totals: &Totals) {
     for (path, warnings) in [&args.a, &args.b].into_iter().zip(&totals.warnings) {
         for warning in warnings {
-            out::tell(&format!("{}: {}", path.display(), warning_words(warning)));
+            out::tell(&format!("{}: {}", path.display(), warning_words(warning, None)));
         }
     }
 }
@@ -166,10 +167,10 @@ fn show(args: &Args, difference: &Difference<'_>) {
         }
         return out::line(&event);
     }
-    let sign = match change {
-        Change::Added => '+',
-        Change::Removed => '-',
-        Change::Changed => '~',
+    let (sign, colour) = match change {
+        Change::Added => ('+', Colour::Green),
+        Change::Removed => ('-', Colour::Red),
+        Change::Changed => ('~', Colour::Yellow),
     };
     // What describes a scope has that for its key.
     let scope = if describes_scope(kind) { "" } else { scope };
@@ -183,7 +184,7 @@ fn show(args: &Args, difference: &Difference<'_>) {
         text.push_str(&format!(", {} to {}", DecimalBytes(*before), DecimalBytes(*after)));
     }
     text.push('\n');
-    out::say(&text);
+    out::say_in(colour, &text);
 }
 
 fn end(args: &Args, totals: &Totals) {

@@ -97,7 +97,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     bar.clear();
     let warnings = findings_of(&outcome.findings, Level::Warning);
     for warning in &warnings {
-        out::tell(&warning_words(warning));
+        out::tell(&warning_words(warning, None));
     }
     if args.json {
         as_json(args, &outcome)

@@ -113,7 +113,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     };
     out.flush().map_err(Error::stdout)?;
     let warnings = manifest::findings_of(&findings, Level::Warning);
-    out::tell(&warnings.iter().map(warning_words).collect::<String>());
+    out::tell(&warnings.iter().map(|warning| warning_words(warning, None)).collect::<String>());
     tell_losses(&lost)?;
     let unread = |words: String| Err(Error::new(ErrorKind::Unread(words)));
     match (found, lost.is_empty()) {

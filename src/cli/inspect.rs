@@ -125,7 +125,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         write_page(file, &found)?;
     }
     if page_on_stdout {
-        found.warnings.iter().for_each(|warning| tell(&warning_words(warning)));
+        found.warnings.iter().for_each(|warning| tell(&warning_words(warning, None)));
     } else if args.json {
         line(&Document(&found));
     } else {
@@ -200,7 +200,7 @@ fn words(found: &Inspection, args: &Args) -> Result<String> {
         let prefix = shown(&unknown.prefix);
         text.push_str(&format!("unknown: {rows} rows {prefix}, such as {example} at byte offset {}\n", unknown.offset));
     }
-    found.warnings.iter().for_each(|warning| text.push_str(&warning_words(warning)));
+    found.warnings.iter().for_each(|warning| text.push_str(&warning_words(warning, None)));
     for lost in found.lost.first(SHOWN)? {
         let place = lost.place.map_or(String::new(), |place| format!(" ({place})"));
         let (input, reason) = (Visible(&lost.input), Visible(&lost.reason));

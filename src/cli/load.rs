@@ -135,7 +135,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     } else {
         // What was left out is told already, all of it.
         let others = warnings.iter().filter(|warning| !matches!(warning.event, "load_left_out" | "load_changed"));
-        others.for_each(|warning| out::tell(&warning_words(warning)));
+        others.for_each(|warning| out::tell(&warning_words(warning, None)));
         in_words(args, &outcome);
     }
     Ok(if args.strict && !warnings.is_empty() { Exit::Strict } else { Exit::Fine })

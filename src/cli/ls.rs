@@ -95,7 +95,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         Ok(())
     })?;
     bar.clear();
-    out::tell(&filled.manifest.warnings.iter().map(warning_words).collect::<String>());
+    out::tell(&filled.manifest.warnings.iter().map(|warning| warning_words(warning, None)).collect::<String>());
     filled.matched.check()?;
     Ok(if filled.lost.is_empty() { Exit::Fine } else { Exit::Skipped })
 }
@@ -221,10 +221,13 @@ impl Listing {
             })),
             Form::Table => {
                 if !std::mem::replace(&mut self.begun, true) {
-                    out::say(&format!("{:>10}  {:<24}  {:<7}  NAME\n", "SIZE", "EXPIRES", "TYPE"));
+                    out::list(&format!("{:>10}  {:<24}  {:<7}  NAME\n", "SIZE", "EXPIRES", "TYPE"));
                 }
                 let expires = object.expire_at_ms.map_or_else(|| "-".to_owned(), moment);
-                out::say(&format!("{:>10}  {expires:<24}  {kind:<7}  {name}\n", DecimalBytes(object.size).to_string()));
+                out::list(&format!(
+                    "{:>10}  {expires:<24}  {kind:<7}  {name}\n",
+                    DecimalBytes(object.size).to_string()
+                ));
             }
         }
     }

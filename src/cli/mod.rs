@@ -1,6 +1,7 @@
 //! The command line: arguments in, words and an exit code out.
 
 mod brief;
+mod colour;
 mod common;
 mod decode;
 mod diff;

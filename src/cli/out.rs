@@ -3,10 +3,12 @@
 #![allow(clippy::disallowed_methods)]
 
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+use super::colour::{self, Colour};
 use super::exit::Exit;
 use super::signals;
 use crate::error::Error;
@@ -23,6 +25,18 @@ struct Answers {
 /// One for the process, as standard output is: whoever writes need not hand a failure on, and none is forgotten.
 static ANSWERS: LazyLock<Mutex<Answers>> =
     LazyLock::new(|| Mutex::new(Answers { out: BufWriter::new(io::stdout()), lost: None, any: false }));
+
+/// Whether nobody asked for words that are no warning and no error.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From now on only warnings and errors are words.
+pub(super) fn hush() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
 
 fn answers() -> MutexGuard<'static, Answers> {
     ANSWERS.lock().unwrap_or_else(PoisonError::into_inner)
@@ -46,7 +60,26 @@ impl Answers {
 
 /// Words that are the answer.
 pub(super) fn say(text: &str) {
+    if !is_quiet() {
+        list(text);
+    }
+}
+
+/// Lines that are what was asked for.
+pub(super) fn list(text: &str) {
     answers().put(|out| Screened::new(out, Form::Words).write_all(text.as_bytes()));
+}
+
+/// Words in a colour, if a terminal shows them.
+pub(super) fn say_in(colour: Colour, text: &str) {
+    if !(answers_are_seen() && colour::is_wanted()) {
+        return say(text);
+    }
+    let mut shown = Vec::new();
+    let _ = Screened::new(&mut shown, Form::Words).write_all(text.as_bytes());
+    if !is_quiet() {
+        answers().put(|out| out.write_all(colour.paint(&String::from_utf8_lossy(&shown)).as_bytes()));
+    }
 }
 
 /// A JSON line.
@@ -79,7 +112,17 @@ pub(super) fn tell(text: &str) {
     answers().flush();
     let mut words = Vec::new();
     let _ = Screened::new(&mut words, Form::Words).write_all(text.as_bytes());
+    if words_are_seen() && colour::is_wanted() {
+        words = colour::mark(&String::from_utf8_lossy(&words)).into_bytes();
+    }
     let _ = io::stderr().write_all(&words);
+}
+
+/// Words about what was done, which nobody needs who asked for quiet.
+pub(super) fn report(text: &str) {
+    if !is_quiet() {
+        tell(text);
+    }
 }
 
 /// Says that a signal ends the run. Nothing is waited for: another thread may be in the middle of an answer.

@@ -151,7 +151,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let findings = encoded.map(|encoded| &encoded.findings).into_iter().chain([&outcome.findings]);
     let warnings: Vec<_> = findings.flat_map(|findings| findings_of(findings, Level::Warning)).collect();
     for warning in &warnings {
-        out::tell(&warning_words(warning));
+        out::tell(&warning_words(warning, None));
     }
     let (commands, enabling) = (commands(args, &cluster), enabling(args, &cluster));
     if args.json {

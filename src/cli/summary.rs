@@ -5,12 +5,13 @@ use std::path::Path;
 use indicatif::{DecimalBytes, HumanCount};
 use serde_json::{Value, json};
 
-use super::out::{line, tell};
+use super::out::{line, report, tell};
 use super::table::{self, Table};
 use crate::dataset::Lost;
 use crate::decode::{Need, Outcome};
 use crate::error::{Error, Shown, Start};
 use crate::format::adapter;
+use crate::output::MANIFEST;
 use crate::output::manifest::{FindingInfo, Manifest, Members};
 use crate::report;
 use crate::report::visible::Visible;
@@ -30,8 +31,9 @@ pub(super) enum Done<'t> {
 
 /// The summary for people.
 pub(super) fn words(outcome: &Outcome, done: Done<'_>) {
-    let mut text: String = outcome.manifest.warnings.iter().map(warning_words).collect();
-    text.push_str(&table(outcome));
+    let more = if matches!(done, Done::Written(_)) { Some(MANIFEST) } else { None };
+    tell(&outcome.manifest.warnings.iter().map(|warning| warning_words(warning, more)).collect::<String>());
+    let mut text = table(outcome);
     text.push_str(&done_words(outcome, done));
     if outcome.manifest.skipped > 0 {
         let places = HumanCount(outcome.manifest.skipped);
@@ -41,11 +43,11 @@ pub(super) fn words(outcome: &Outcome, done: Done<'_>) {
         let leftover = Visible(leftover.display());
         text.push_str(&format!("hint: {leftover} was left by a run that was killed; remove it\n"));
     }
-    tell(&text);
+    report(&text);
 }
 
-/// A warning with its first examples.
-pub(super) fn warning_words(warning: &FindingInfo) -> String {
+/// A warning with its first examples; `more`: the file that has others.
+pub(super) fn warning_words(warning: &FindingInfo, more: Option<&str>) -> String {
     let mut text = format!("warning: {} ({}): {}\n", warning.event, HumanCount(warning.count), warning.hint);
     // Each flag that came to nothing is named: what is missing may be why the run was made.
     let most = if warning.event == "flag_matched_nothing" { usize::MAX } else { EXAMPLES };
@@ -53,9 +55,10 @@ pub(super) fn warning_words(warning: &FindingInfo) -> String {
         let members: Vec<String> = example.iter().map(|(name, value)| format!("{name}={}", shown(value))).collect();
         text.push_str(&format!("         {}\n", members.join(" ")));
     }
-    let more = warning.count.saturating_sub(most.min(warning.examples.len()) as u64);
-    if more > 0 && !warning.examples.is_empty() {
-        text.push_str(&format!("         … and {} more, see MANIFEST.json\n", HumanCount(more)));
+    let hidden = warning.count.saturating_sub(most.min(warning.examples.len()) as u64);
+    if hidden > 0 && !warning.examples.is_empty() {
+        let more = more.map_or(String::new(), |file| format!(", see {file}"));
+        text.push_str(&format!("         … and {} more{more}\n", HumanCount(hidden)));
     }
     text
 }

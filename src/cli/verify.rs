@@ -298,7 +298,7 @@ fn snapshots_words(args: &Args, sources: &[Source], found: &Snapshots) -> String
         text.push_str(&format!("{rows} encrypted rows were not opened, and nothing was decoded: {KEYS}\n"));
     }
     if let Some(filled) = &found.decoded {
-        filled.manifest.warnings.iter().for_each(|warning| text.push_str(&summary::warning_words(warning)));
+        filled.manifest.warnings.iter().for_each(|warning| text.push_str(&summary::warning_words(warning, None)));
         unread(args, found).for_each(|lost| text.push_str(&lost_words("warning", lost)));
         text.push_str(&more(unread(args, found).count(), found.unread(), HIDDEN));
         if found.unread() > 0 {

@@ -69,6 +69,7 @@ mod staged;
 mod strict;
 mod tamper;
 mod targets;
+mod terminal;
 mod torn;
 mod truth_dynamodb;
 mod truth_fs;
