@@ -86,6 +86,7 @@ pub mod objects;
 pub mod options;
 pub mod output;
 pub mod pack;
+pub mod plan;
 pub mod registry;
 #[doc(hidden)]
 pub mod replay;

@@ -65,7 +65,7 @@ static FRONTS: [Front; 5] = [
     Front {
         adapter: adapter::REDIS,
         place: layouts::redis::place::place,
-        rows_of: |set, at| Ok(redis::Splits::new(set).rows_of(spellings(&at.name))),
+        rows_of: |set, at| Ok(redis::Splits::uncut(set).rows_of(spellings(&at.name))),
     },
     Front {
         adapter: adapter::SQS,

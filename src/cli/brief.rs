@@ -113,6 +113,15 @@ const BRIEFS: &[Brief] = &[
             "ekvsnap unpack - -o backup < backup.tar",
         ],
     },
+    Brief {
+        command: "plan",
+        flags: &["inputs", "output", "force", "threads"],
+        examples: [
+            "ekvsnap plan x.fsm",
+            "ekvsnap plan node1/fsm-snap node2/fsm-snap -o cluster.ekvindex",
+            "ekvsnap plan x.fsm && ekvsnap get x.fsm redis:user:1",
+        ],
+    },
 ];
 
 /// What an INPUT can be.

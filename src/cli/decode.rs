@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::common::Watch;
 use super::exit::{self, Exit};
 use super::filter::{self, Choice};
-use super::inputs::Inputs;
+use super::inputs::{Inputs, SavedIndex};
 use super::keys::Keys;
 use super::parse;
 use super::progress::Bar;
@@ -132,6 +132,9 @@ pub(super) struct Args {
     dynamodb_bundle_size: u64,
 
     #[command(flatten)]
+    index: SavedIndex,
+
+    #[command(flatten)]
     choice: Choice,
 
     #[command(flatten)]
@@ -148,7 +151,8 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let target = args.output.as_deref().unwrap_or(Path::new(""));
     check_stdout(args, target)?;
     check_name(args, target)?;
-    let Inputs { sources, passed_over } = inputs::open(&named, args.no_mmap, &args.keys, args.threads)?;
+    let Inputs { sources, passed_over } =
+        inputs::open_indexed(&named, args.no_mmap, &args.keys, args.threads, &args.index)?;
     let options = Options { passed_over, ..options(args, target)? };
     let (outcome, done) = if args.dry_run {
         let (outcome, need) = estimate(&sources, &options, bar)?;

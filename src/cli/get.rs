@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::common::{Watch, Work};
 use super::exit::{self, Exit};
 use super::inputs;
-use super::inputs::Inputs;
+use super::inputs::{Inputs, SavedIndex};
 use super::keys::Keys;
 use super::progress::Bar;
 use super::summary::{lost_words, more, part_words, shown, warning_words};
@@ -74,6 +74,9 @@ pub(super) struct Args {
     json: bool,
 
     #[command(flatten)]
+    index: SavedIndex,
+
+    #[command(flatten)]
     work: Work,
 
     #[command(flatten)]
@@ -95,7 +98,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let named: Vec<PathBuf> = named.iter().map(PathBuf::from).collect();
     let Inputs { sources, passed_over } = match output_of(&named)? {
         Some(output) => return from_output(args, output, &one),
-        None => inputs::open(&named, args.work.no_mmap, &args.keys, args.work.threads)?,
+        None => inputs::open_indexed(&named, args.work.no_mmap, &args.keys, args.work.threads, &args.index)?,
     };
     let layout = if args.json { Layout::JSONL } else { Layout::TREE };
     let (as_of, threads) = (args.as_of, args.work.threads);

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::keys::Keys;
+use super::out::tell;
 use crate::decode::on_threads;
 use crate::error::{Error, Result};
 use crate::format::keys::KeyRing;
+use crate::index::saved::{self, Plan};
 use crate::index::{Granularity, decrypt};
-use crate::source::{Access, PassedOver, Source, find_inputs};
+use crate::source::{Access, PassedOver, Source, find_inputs, settle};
 
 /// Opened snapshots.
 pub(super) struct Inputs {
@@ -17,6 +19,59 @@ pub(super) struct Inputs {
     pub sources: Vec<Source>,
     /// Newer files of directories that are damaged.
     pub passed_over: Vec<PassedOver>,
+}
+
+/// Which saved index is used.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct SavedIndex {
+    /// Index that `ekvsnap plan` made; none: read all of the input.
+    ///
+    /// Without the flag: INPUT.ekvindex beside the input, if it fits.
+    #[arg(long, value_name = "FILE")]
+    index: Option<PathBuf>,
+}
+
+/// As [`open`], and spares the index pass over snapshots of which there is a saved index.
+pub(super) fn open_indexed(
+    named: &[PathBuf],
+    no_mmap: bool,
+    keys: &Keys,
+    threads: usize,
+    saved: &SavedIndex,
+) -> Result<Inputs> {
+    let mut inputs = open(named, no_mmap, keys, threads)?;
+    match saved.index.as_deref() {
+        Some(none) if none == Path::new("none") => {}
+        Some(file) => attach(file, &mut inputs.sources)?,
+        None => inputs.sources.iter_mut().for_each(attach_beside),
+    }
+    Ok(inputs)
+}
+
+/// An index that was named and does not fit is told of: all is read then.
+fn attach(file: &Path, sources: &mut [Source]) -> Result<()> {
+    let unfit = match Plan::read(file)? {
+        None => "is damaged, or of another version of ekvsnap",
+        Some(plan) if plan.attach(sources) < sources.len() => "is not that of every input as it is now",
+        Some(_) => return Ok(()),
+    };
+    tell(&format!("warning: the index {} {unfit}: what it lacks is read from the input\n", file.display()));
+    Ok(())
+}
+
+/// An index beside the snapshot helps if it can; nobody asked for it.
+fn attach_beside(source: &mut Source) {
+    if source.identity().is_some()
+        && let Ok(Some(plan)) = Plan::read(&saved::beside(source.path()))
+    {
+        plan.attach(std::slice::from_mut(source));
+    }
+}
+
+/// As [`open`], once the files are so old that a later change of them would show.
+pub(super) fn open_settled(named: &[PathBuf], no_mmap: bool, keys: &Keys, threads: usize) -> Result<Inputs> {
+    settle(&find_inputs(named)?.files);
+    open(named, no_mmap, keys, threads)
 }
 
 /// Finds and opens the snapshots that `named` stand for, and decrypts them if there are keys.

@@ -12,7 +12,7 @@ use super::common::{Watch, Work};
 use super::exit::{self, Exit};
 use super::filter::{self, Choice};
 use super::inputs;
-use super::inputs::Inputs;
+use super::inputs::{Inputs, SavedIndex};
 use super::keys::Keys;
 use super::out::{line, own, say, tell};
 use super::parse;
@@ -78,6 +78,9 @@ pub(super) struct Args {
     on_error: String,
 
     #[command(flatten)]
+    index: SavedIndex,
+
+    #[command(flatten)]
     work: Work,
 
     /// Print everything as one JSON object.
@@ -106,7 +109,8 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
             "--json needs standard output, where the page goes: give it a file with --html",
         ));
     }
-    let Inputs { sources, passed_over } = inputs::open(&args.inputs, args.work.no_mmap, &args.keys, args.work.threads)?;
+    let Inputs { sources, passed_over } =
+        inputs::open_indexed(&args.inputs, args.work.no_mmap, &args.keys, args.work.threads, &args.index)?;
     let file = args.html.as_deref().map(|file| begin_page(file, args.force, &sources)).transpose()?;
     let options = Options {
         adapters: args.choice.adapters(),

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::common::{Watch, Work};
 use super::exit::{self, Exit};
 use super::filter::{self, Choice};
-use super::inputs::{self, Inputs};
+use super::inputs::{self, Inputs, SavedIndex};
 use super::keys::Keys;
 use super::out;
 use super::parse;
@@ -48,6 +48,9 @@ pub(super) struct Args {
     on_error: String,
 
     #[command(flatten)]
+    index: SavedIndex,
+
+    #[command(flatten)]
     work: Work,
 
     /// Print everything as JSON lines
@@ -79,7 +82,8 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     {
         return of_output_at(args, name, &manifest, &filter, &mut listing);
     }
-    let Inputs { sources, passed_over } = inputs::open(&named, args.work.no_mmap, &args.keys, args.work.threads)?;
+    let Inputs { sources, passed_over } =
+        inputs::open_indexed(&named, args.work.no_mmap, &args.keys, args.work.threads, &args.index)?;
     let options = Options {
         adapters: args.choice.adapters(),
         as_of: args.as_of,

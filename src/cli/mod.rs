@@ -19,6 +19,7 @@ mod ls;
 mod out;
 mod pack;
 mod parse;
+mod plan;
 mod progress;
 mod restore;
 mod signals;
@@ -54,6 +55,7 @@ fn program(help: Help) -> Command {
         command::<restore::Args>(help, "restore", "Make data directories that servers start from"),
         command::<pack::Args>(help, "pack", "Pack an output of a decode into an archive"),
         command::<unpack::Args>(help, "unpack", "Unpack an output of a decode from an archive"),
+        command::<plan::Args>(help, "plan", "Index snapshots once, so that later commands start at once"),
     ]);
     #[cfg(feature = "load")]
     let program = program.subcommand(command::<load::Args>(help, "load", "Load objects into running systems"));
@@ -109,6 +111,7 @@ fn run(name: &str, given: &ArgMatches) -> Result<Exit, clap::Error> {
         "restore" => restore::run(&restore::Args::from_arg_matches(given)?),
         "pack" => pack::run(&pack::Args::from_arg_matches(given)?),
         "unpack" => unpack::run(&unpack::Args::from_arg_matches(given)?),
+        "plan" => plan::run(&plan::Args::from_arg_matches(given)?),
         #[cfg(feature = "load")]
         "load" => load::run(&load::Args::from_arg_matches(given)?),
         "completions" => generated::completions(&generated::Completions::from_arg_matches(given)?),

@@ -17,6 +17,12 @@ impl Checkpoints {
         Checkpoints { at: Vec::new(), spacing: spacing.max(1), next: 0 }
     }
 
+    /// Positions that ascend and are at least `spacing` bytes apart; `None`: there are more than are ever kept.
+    pub(super) fn known(at: Vec<usize>, spacing: usize) -> Option<Self> {
+        let next = at.last().map_or(0, |last| last.saturating_add(spacing));
+        (at.len() <= MOST).then_some(Checkpoints { at, spacing, next })
+    }
+
     /// Offers the position of an entry.
     #[inline]
     pub fn offer(&mut self, at: usize) {

@@ -44,7 +44,7 @@ pub struct Unknown {
 }
 
 /// Prefixes told apart; a hostile file must not fill memory with them.
-const MOST_PREFIXES: usize = 64;
+pub(super) const MOST_PREFIXES: usize = 64;
 
 impl Counts {
     /// Nothing counted yet.

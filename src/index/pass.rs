@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::sealed::Unopened;
-use super::{Checkpoints, Counts, Granularity, Holes, Index, Layout, PrefixStack, SealedRows, Segment, View};
+use super::{Checkpoints, Counts, Granularity, Holes, Index, Layout, Moments, PrefixStack, SealedRows, Segment, View};
 use crate::error::{Brief, Error, ErrorKind, Result};
 use crate::format::Family;
 use crate::format::envelope::Sealed;
@@ -97,6 +97,7 @@ impl<'a> Pass<'a> {
                 segments: Vec::new(),
                 checkpoints: Checkpoints::new(1),
                 counts: Counts::new(),
+                moments: Moments::default(),
                 sealed: SealedRows::default(),
             },
         }
@@ -187,13 +188,14 @@ impl<'a> Pass<'a> {
         if visible {
             self.last_entered = entry.raw_key;
         }
+        let live = newest && value.is_some_and(|v| !v.tombstone && self.serves(v.expire_at));
         self.count(&Version {
             start: entry.start,
             end: entry.end,
             user_key,
             commit_ts,
             tombstone: value.is_some_and(|v| v.tombstone),
-            live: newest && value.is_some_and(|v| !v.tombstone && self.view.serves(v.expire_at)),
+            live,
         });
     }
 
@@ -252,17 +254,28 @@ impl<'a> Pass<'a> {
                 return Err(error.row(Family::of(entry.user_key), entry.user_key));
             }
             previous = Some(version.commit_ts);
+            let live = newest == Some(version.commit_ts) && !version.tombstone && self.serves(version.expire_at);
             self.count(&Version {
                 start,
                 end: entry.end,
                 user_key: entry.user_key,
                 commit_ts: version.commit_ts,
                 tombstone: version.tombstone,
-                live: newest == Some(version.commit_ts) && !version.tombstone && self.view.serves(version.expire_at),
+                live,
             });
             start = entry.end; // The bytes of the entry are counted once.
         }
         Ok(())
+    }
+
+    /// Whether a row is there at the read timestamp; the index remembers for which other ones its counts hold.
+    #[inline(always)]
+    fn serves(&mut self, expire_at: u64) -> bool {
+        expire_at == 0 || {
+            let serves = self.view.serves(expire_at);
+            self.index.moments.note(expire_at, serves);
+            serves
+        }
     }
 
     /// Keys ascend strictly; anything else is damage.
@@ -369,6 +382,7 @@ impl<'a> Pass<'a> {
         mine.applied_index = next.index.applied_index.or(mine.applied_index);
         mine.max_commit_ts = mine.max_commit_ts.max(next.index.max_commit_ts);
         mine.above_last_commit += next.index.above_last_commit;
+        mine.moments.append(next.index.moments);
         mine.sealed.append(&next.index.sealed);
         self.lost.append(next.lost);
     }

@@ -5,6 +5,7 @@ mod bundle;
 mod compressed;
 pub mod crc;
 mod discover;
+mod identity;
 pub mod keys;
 mod map;
 mod spill;
@@ -19,6 +20,7 @@ use std::sync::{Arc, OnceLock};
 pub use bundle::{Bound, Missing};
 pub use compressed::Compression;
 pub use discover::{Found, PassedOver, find_inputs, index_of};
+pub use identity::{Identity, settle};
 #[cfg(feature = "cli")]
 pub(crate) use map::return_large_buffers;
 pub use map::survive_torn_maps;
@@ -54,6 +56,8 @@ pub struct Source {
     access: Access,
     /// Of a bundle: the stream of its rows.
     unpacked: OnceLock<(Bytes, Unpacked)>,
+    /// What an index of these bytes found earlier.
+    saved_index: Option<Vec<u8>>,
 }
 
 enum Bytes {
@@ -121,7 +125,7 @@ impl Source {
 
     fn new(path: PathBuf, bytes: Bytes, seen: Option<(File, Stamp)>, access: Access) -> Source {
         let (keys, unpacked) = (Arc::default(), OnceLock::new());
-        Source { path, real_path: None, bytes, seen, keys, copy: None, access, unpacked }
+        Source { path, real_path: None, bytes, seen, keys, copy: None, access, unpacked, saved_index: None }
     }
 
     /// Bytes that are already in memory, under a name for messages.
@@ -276,6 +280,23 @@ impl Source {
         copy.rewind().map_err(failed)?;
         let copy = Bytes::of(&mut copy, access).map_err(failed)?;
         Ok(Source { copy: Some(copy), ..self })
+    }
+
+    /// What tells whether the file is still the same, where it can be told: not of streams, compressed files, bundles and decrypted copies.
+    pub fn identity(&self) -> Option<Identity> {
+        let (_, stamp) = self.seen.as_ref()?;
+        let is_plain = self.copy.is_none() && !bundle::is_bundle(self.file());
+        is_plain.then(|| Identity::of(stamp, self.file()))
+    }
+
+    /// Adds what an index of these bytes found earlier: see [`index::saved`](crate::index::saved).
+    pub(crate) fn set_saved_index(&mut self, index: Vec<u8>) {
+        self.saved_index = Some(index);
+    }
+
+    /// What an index of these bytes found earlier.
+    pub(crate) fn saved_index(&self) -> Option<&[u8]> {
+        self.saved_index.as_deref()
     }
 
     /// Fails when the file changed since it was opened, or a part of it was lost: what was read may be a mixture.

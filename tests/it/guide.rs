@@ -20,6 +20,7 @@ const COMMANDS: &[&str] = &[
     "load",
     "pack",
     "unpack",
+    "plan",
 ];
 
 /// A command and the lines that it should print.

@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 18] = [
     &["decode"],
     &["objects"],
     &["verify"],
-    &["inspect", "diff", "encode", "pack", "get", "snapshot"],
+    &["inspect", "diff", "encode", "pack", "get", "plan", "snapshot"],
     &["restore", "load"],
     &["cli", "replay"],
 ];

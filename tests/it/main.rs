@@ -62,6 +62,7 @@ mod restore;
 mod s3;
 mod s3_rows;
 mod salvage;
+mod saved_index;
 mod signals;
 mod skip;
 mod sqs;

@@ -45,7 +45,17 @@ impl Splits {
 
     /// Cuts all Redis keys of `set` into splits.
     pub fn new(set: &DataSet<'_>) -> Splits {
-        let mut found = Splits { all: splits(set), simple: Vec::new(), runs: Vec::new(), malformed: Vec::new() };
+        Splits { all: splits(set), ..Splits::uncut(set) }
+    }
+
+    /// The split of one key instead of all.
+    pub fn only(set: &DataSet<'_>, key: &[u8]) -> Splits {
+        Splits { all: vec![Split::one(key)], ..Splits::uncut(set) }
+    }
+
+    /// The streams without splits: cuts are keys from all over the inputs, which would have to be read.
+    pub fn uncut(set: &DataSet<'_>) -> Splits {
+        let mut found = Splits { all: Vec::new(), simple: Vec::new(), runs: Vec::new(), malformed: Vec::new() };
         let segments = set.groups().iter().flat_map(|group| &group.index.segments);
         let mut kinds: Vec<(Family, u32)> = segments.map(|s| (s.family, s.len)).collect();
         kinds.extend(set.overlay_families());
@@ -68,12 +78,6 @@ impl Splits {
             found.simple.dedup();
         }
         found
-    }
-
-    /// The split of one key instead of all.
-    pub fn only(mut self, key: &[u8]) -> Splits {
-        self.all = vec![Split::one(key)];
-        self
     }
 }
 

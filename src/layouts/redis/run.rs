@@ -52,7 +52,7 @@ impl Done for Written<'_> {
 pub fn write_one<'j, 't, W: Writer<'j, 't>>(job: &mut Job<'j, '_, 't>, name: &ObjectName) -> Result<()> {
     let (set, options, tree) = (job.set, job.options, job.tree);
     for key in spellings(&name.name) {
-        let splits = Splits::new(set).only(&key);
+        let splits = Splits::only(set, &key);
         for split in &splits.all {
             let written = write_split::<W>(set, &splits, split, options, tree)?;
             note_shared(written.shared, &mut job.collector.findings);

@@ -1,0 +1,87 @@
+//! `ekvsnap plan`.
+
+use std::path::{Path, PathBuf};
+
+use indicatif::{DecimalBytes, HumanCount};
+
+use super::common::{Watch, Work};
+use super::exit::{self, Exit};
+use super::inputs::{self, Inputs};
+use super::keys::Keys;
+use super::out;
+use super::progress::Bar;
+use crate::decode::Options;
+use crate::error::{Error, Result};
+use crate::index::saved::beside;
+use crate::plan::{Written, index, write};
+use crate::report::visible::Visible;
+use crate::source::Source;
+
+/// Arguments of `ekvsnap plan`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit::TABLE)]
+pub(super) struct Args {
+    /// Snapshots, one of each group of a cluster
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<PathBuf>,
+
+    /// File for all inputs; without it INPUT.ekvindex beside each
+    ///
+    /// get, ls, inspect and decode use a file beside an input by themselves, and another one with --index FILE.
+    #[arg(short, long, value_name = "PLAN")]
+    output: Option<PathBuf>,
+
+    /// Replace an older plan
+    #[arg(long)]
+    force: bool,
+
+    #[command(flatten)]
+    work: Work,
+
+    #[command(flatten)]
+    watch: Watch,
+
+    #[command(flatten)]
+    keys: Keys,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Exit {
+    args.watch.run(false, |bar| go(args, bar))
+}
+
+fn go(args: &Args, bar: &Bar) -> Result<Exit> {
+    let Work { threads, no_mmap } = args.work;
+    let Inputs { sources, .. } = inputs::open_settled(&args.inputs, no_mmap, &args.keys, threads)?;
+    let options = Options { threads, ..Options::default() };
+    let plan = |sources: &[Source], target: &Path| {
+        let plan = index(sources, &options, bar)?;
+        let written = write(&plan, target, args.force, sources)?;
+        bar.clear();
+        tell(target, written);
+        Ok::<_, Error>(())
+    };
+    match &args.output {
+        Some(target) => plan(&sources, target)?,
+        None => sources.iter().try_for_each(|source| plan(std::slice::from_ref(source), &side_car_of(source)?))?,
+    }
+    Ok(Exit::Fine)
+}
+
+fn side_car_of(source: &Source) -> Result<PathBuf> {
+    if source.identity().is_none() {
+        return Err(Error::usage(format!(
+            "{} has no index that could be used later: bundles, streams, compressed and decrypted snapshots are read anew each time",
+            source.path().display()
+        )));
+    }
+    Ok(beside(source.path()))
+}
+
+fn tell(target: &Path, written: Written) {
+    let Written { bytes, indexed, others } = written;
+    let inputs = if indexed == 1 { "1 input".to_owned() } else { format!("{} inputs", HumanCount(indexed as u64)) };
+    let rest = if others > 0 { format!("; {others} are read anew each time") } else { String::new() };
+    let name = Visible(target.display());
+    out::say(&format!("{name}: index of {inputs}, {}{rest}\n", DecimalBytes(bytes)));
+}

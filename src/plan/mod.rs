@@ -1,0 +1,56 @@
+//! `plan`: snapshots are indexed once, and what was found is written to a file (`plan.md`).
+
+use std::io::Write as _;
+use std::path::Path;
+
+use crate::dataset::{DataSet, SkipLog};
+use crate::decode::{Options, Progress, on_threads};
+use crate::error::{Error, Result};
+use crate::index::saved::{Plan, is_plan};
+use crate::output::single::SingleFile;
+use crate::output::target::refuse_inputs;
+use crate::source::Source;
+
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Inputs whose index it has.
+    pub indexed: usize,
+    /// Inputs that must be read anew each time: bundles, compressed and encrypted ones, and streams.
+    pub others: usize,
+}
+
+/// Indexes sources, several as one data set.
+///
+/// # Errors
+/// A source that is not a sound snapshot.
+pub fn index(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result<Plan> {
+    on_threads(options.threads, || {
+        progress.begin("scan", 1);
+        let set = DataSet::index_with(sources, options.as_of, options.granularity, SkipLog::default())?;
+        set.check_unchanged()?;
+        progress.advance(1);
+        let indexed: Vec<_> = set.inputs().map(|group| (group.source, &group.index)).collect();
+        Ok(Plan::of(indexed.into_iter(), options.granularity))
+    })?
+}
+
+/// Writes a plan to a file, which appears only when it is complete.
+///
+/// # Errors
+/// A file that may not be replaced, or cannot be written.
+pub fn write(plan: &Plan, target: &Path, force: bool, sources: &[Source]) -> Result<Written> {
+    let bytes = plan.encode()?;
+    refuse_inputs(target, sources.iter().filter_map(Source::real_path))?;
+    if target.as_os_str() == "-" {
+        return Err(Error::command_line("a plan is a file: name one with -o"));
+    }
+    let mut file = SingleFile::new(target, force, is_plan)?;
+    let written = file.file().map_or(Ok(()), |mut out| out.write_all(&bytes));
+    written.map_err(|e| Error::io("write", target, e))?;
+    file.publish(false)?;
+    let indexed = plan.inputs.iter().filter(|input| input.index.is_some()).count();
+    Ok(Written { bytes: bytes.len() as u64, indexed, others: plan.inputs.len() - indexed })
+}
