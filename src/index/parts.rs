@@ -65,6 +65,8 @@ struct State<'a> {
 
 struct Line<'a> {
     ground: Ground<'a>,
+    /// What stands before the first part, and is in its checksum.
+    before: &'a [u8],
     state: Mutex<State<'a>>,
     changed: Condvar,
 }
@@ -76,9 +78,9 @@ pub(super) type Whole<'a> = (Pass<'a>, End, Crc);
 ///
 /// # Errors
 /// The first damage in file order.
-pub(super) fn run<'a>(ground: Ground<'a>, start: usize, before: &[u8]) -> Result<Whole<'a>> {
+pub(super) fn run<'a>(ground: Ground<'a>, start: usize, before: &'a [u8]) -> Result<Whole<'a>> {
     let threads = rayon::current_num_threads();
-    let first = (Pass::new(ground.source, ground.file, ground.view, ground.last_commit_ts).whole(), Crc::of(before));
+    let first = (Pass::new(ground.source, ground.file, ground.view, ground.last_commit_ts).whole(), Crc::of(b""));
     let state = State {
         waiting: VecDeque::new(),
         cut: false,
@@ -87,7 +89,7 @@ pub(super) fn run<'a>(ground: Ground<'a>, start: usize, before: &[u8]) -> Result
         whole: Some(first),
         failed: None,
     };
-    let line = Line { ground, state: Mutex::new(state), changed: Condvar::new() };
+    let line = Line { ground, before, state: Mutex::new(state), changed: Condvar::new() };
     let hopped = rayon::in_place_scope(|scope| {
         for _ in 1..threads {
             scope.spawn(|_| line.serve());
@@ -195,7 +197,9 @@ impl<'a> Line<'a> {
         let Ground { source, file, view, last_commit_ts, .. } = self.ground;
         let mut pass = Pass::new(source, file, view, last_commit_ts);
         pass.pebble(part.bytes.clone(), part.previous_key)?;
-        Ok((pass, Crc::of(&source.stored()[part.bytes.clone()])))
+        let bytes = &source.stored()[part.bytes.clone()];
+        let crc = if part.number == 0 { Crc::of_all([self.before, bytes].into_iter()) } else { Crc::of(bytes) };
+        Ok((pass, crc))
     }
 }
 
