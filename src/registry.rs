@@ -222,6 +222,11 @@ pub(crate) fn fill_all(job: &mut Job<'_, '_, '_>) -> Result<()> {
     Ok(())
 }
 
+/// Files below the root that are the same in every output of a layout: names and contents.
+pub(crate) fn beside(options: &Options) -> &'static [(&'static str, &'static str)] {
+    if options.layout == Layout::JSONL && options.loaders { &layouts::jsonl::beside::FILES } else { &[] }
+}
+
 /// What puts the files of a layout together, if units make only pieces of them.
 pub(crate) fn assembler(layout: Layout) -> Option<Box<dyn Assembler>> {
     #[cfg(feature = "parquet")]

@@ -59,6 +59,10 @@ pub(super) struct Args {
           hide_possible_values = true)]
     layout: String,
 
+    /// With jsonl: also schema.json and scripts that load the lines.
+    #[arg(long)]
+    loaders: bool,
+
     /// Size of a Parquet file, about
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = parse::size, hide_short_help = true)]
     part_size: u64,
@@ -236,7 +240,7 @@ fn packing(args: &Args, target: &Path) -> Option<Packing> {
 }
 
 /// A layout that this program was built with.
-fn layout(name: &str) -> Result<Layout> {
+pub(super) fn layout(name: &str) -> Result<Layout> {
     Layout::named(name).ok_or_else(|| {
         Error::command_line(format!(
             "this program was built without --layout {name}: take a released one, or build it with --features {name}"
@@ -259,6 +263,7 @@ fn options(args: &Args, target: &Path) -> Result<Options> {
         dynamodb_bundle: (args.dynamodb_bundle_mode == "jsonl").then_some(args.dynamodb_bundle_size),
         archive: packing(args, target),
         layout: layout(&args.layout)?,
+        loaders: args.loaders,
         part_size: args.part_size,
         filter: args.choice.filter(),
         force: args.force,

@@ -22,6 +22,7 @@ mod parse;
 mod plan;
 mod progress;
 mod restore;
+mod schema;
 mod signals;
 mod summary;
 mod table;
@@ -51,6 +52,7 @@ fn program(help: Help) -> Command {
         command::<diff::Args>(help, "diff", "Tell which objects differ between two snapshots or outputs"),
         command::<get::Args>(help, "get", "Write one object to standard output, or its history"),
         command::<ls::Args>(help, "ls", "List names, types, sizes and expiries of objects"),
+        command::<schema::Args>(help, "schema", "Print the schemas of lines and of Parquet"),
         command::<encode::Args>(help, "encode", "Encode outputs of a decode into a snapshot again"),
         command::<restore::Args>(help, "restore", "Make data directories that servers start from"),
         command::<pack::Args>(help, "pack", "Pack an output of a decode into an archive"),
@@ -107,6 +109,7 @@ fn run(name: &str, given: &ArgMatches) -> Result<Exit, clap::Error> {
         "diff" => diff::run(&diff::Args::from_arg_matches(given)?),
         "get" => get::run(&get::Args::from_arg_matches(given)?),
         "ls" => ls::run(&ls::Args::from_arg_matches(given)?),
+        "schema" => schema::run(&schema::Args::from_arg_matches(given)?),
         "encode" => encode::run(&encode::Args::from_arg_matches(given)?),
         "restore" => restore::run(&restore::Args::from_arg_matches(given)?),
         "pack" => pack::run(&pack::Args::from_arg_matches(given)?),

@@ -167,6 +167,7 @@ pub fn fill_indexed(
     set.check_unchanged()?;
     let matched = Matched::of(&options.adapters, &options.filter, &collector.tally, |adapter| set.has_rows_of(adapter));
     findings::of_choice(&matched, &mut collector.findings);
+    write_beside(options, &mut collector)?;
     let lost = set.losses().take()?;
     write_losses(&lost, &mut collector)?;
     let members = std::mem::take(&mut collector.members);
@@ -208,6 +209,20 @@ impl io::Write for Text<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// What is the same in every output of the layout.
+fn write_beside(options: &Options, collector: &mut Collector<'_>) -> Result<()> {
+    let files = registry::beside(options);
+    if files.is_empty() {
+        return Ok(());
+    }
+    let mut out = SplitOutput::new(collector.tree());
+    let root = collector.tree().dir(b"")?;
+    for (name, content) in files {
+        out.put(&root, name.as_bytes(), content.as_bytes())?;
+    }
+    collector.take(out)
 }
 
 /// `ERRORS.jsonl`: what could not be read, by input and offset.

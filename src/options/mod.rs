@@ -52,6 +52,8 @@ pub struct Options {
     pub dynamodb_bundle: Option<u64>,
     /// A file for each object, or packed lines.
     pub layout: Layout,
+    /// With packed lines: also write their schema, and scripts that load them.
+    pub loaders: bool,
     /// Bytes of a Parquet file, about.
     pub part_size: u64,
     /// One archive instead of a directory.
@@ -87,6 +89,7 @@ impl Default for Options {
             drop_expired: None,
             dynamodb_bundle: None,
             layout: Layout::default(),
+            loaders: false,
             part_size: PART,
             archive: None,
             filter: Filter::default(),
@@ -131,6 +134,9 @@ impl Options {
                  give one of the two",
             ));
         }
+        if self.loaders && self.layout != Layout::JSONL {
+            return Err(Error::command_line("--loaders is for lines: give --layout jsonl too"));
+        }
         if self.for_restore && !self.layout.is_read_back() {
             return Err(Error::command_line(format!(
                 "an output of --layout {} is for queries, not for a restore: leave out --for-restore",
@@ -156,6 +162,7 @@ impl Options {
         let filter = &self.filter;
         RecordedOptions {
             layout: if self.layout == Layout::TREE { String::new() } else { self.layout.name().into() },
+            loaders: self.loaders && self.layout == Layout::JSONL,
             part_size: Some(self.part_size).filter(|size| *size != PART),
             as_of: self.as_of,
             drop_expired: self.drop_expired,
@@ -212,6 +219,7 @@ impl Options {
             drop_expired: told.drop_expired,
             dynamodb_bundle: bundle,
             layout: layout_named(&told.layout)?,
+            loaders: told.loaders,
             part_size: told.part_size.unwrap_or(PART),
             filter: Filter {
                 include: patterns(&told.scope)?,

@@ -80,6 +80,9 @@ pub struct RecordedOptions {
     /// `jsonl` for packed lines, `parquet`; nothing for a tree.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub layout: String,
+    /// Whether the schema of lines and scripts stand beside them: not in outputs of old.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub loaders: bool,
     /// `--part-size`, if it is not the usual one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part_size: Option<u64>,

@@ -66,7 +66,7 @@ impl Classify<'_> {
             (None, Some(_)) if self.promised.copy_of(path).is_some() => {}
             (None, Some(_)) => problems.add(Kind::Foreign, path, "it is not in CHECKSUMS"),
             (Some(_), Some(_)) => {
-                if self.manifest.is_some_and(told::is_ours) && !told::can_be(path) {
+                if self.manifest.is_some_and(|manifest| told::is_ours(manifest) && !told::can_be(path, manifest)) {
                     problems.add(Kind::Foreign, path, "no decode writes a file there");
                 }
                 self.bytes(path, known, problems);

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::decode::iso_time;
 use crate::format::adapter::{self, Adapter};
+use crate::layouts::jsonl::beside;
 use crate::output::manifest::RecordedOptions;
 use crate::output::manifest_read::ReadManifest;
 
@@ -12,11 +13,13 @@ pub fn is_ours(manifest: &ReadManifest) -> bool {
     manifest.maker.starts_with("ekvsnap ")
 }
 
-/// Whether a decode can write a file of this path: in the root it writes few.
-pub fn can_be(path: &[u8]) -> bool {
+/// Whether the decode of this manifest can write a file of this path: in the root it writes few.
+pub fn can_be(path: &[u8], manifest: &ReadManifest) -> bool {
     let root = memchr::memchr(b'/', path).map_or(path, |slash| &path[..slash]);
     let adapter = adapter::named(root).is_some();
-    if root.len() < path.len() { adapter } else { matches!(root, b"MANIFEST.json" | b"ERRORS.jsonl") }
+    let in_root = || matches!(root, b"MANIFEST.json" | b"ERRORS.jsonl");
+    let beside = || manifest.options.loaders && beside::is_one(root);
+    if root.len() < path.len() { adapter } else { in_root() || beside() }
 }
 
 /// Whether the decode may have left directories without anything in them: a file was begun in them and then left out.

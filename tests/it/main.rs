@@ -3,6 +3,7 @@
 
 mod kit;
 
+mod analysis;
 mod archive;
 mod better;
 mod bundle;

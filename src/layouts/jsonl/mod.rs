@@ -1,5 +1,6 @@
 //! A file of JSON lines for each scope and type, a line for each object (`docs/format/rules.md` §6).
 
+pub(crate) mod beside;
 pub(super) mod dynamodb;
 pub(crate) mod redis;
 pub(crate) mod s3;

@@ -4,6 +4,7 @@
 //! and descriptions. So the files are the same for any number of threads, and no row waits for another one.
 
 mod chunk;
+pub(crate) mod described;
 pub(crate) mod dynamodb;
 mod group;
 mod page;

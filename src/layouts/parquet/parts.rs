@@ -21,7 +21,7 @@ const MOST_GROUPS: usize = 32_000;
 /// bytes of an output do not change with every version of the program.
 const CREATED_BY: &str = "ekvsnap version 1";
 /// The name of the schemas' version in the metadata of each file.
-const VERSION: (&str, &str) = ("ekvsnap.schema_version", "1");
+pub(super) const VERSION: (&str, &str) = ("ekvsnap.schema_version", "1");
 
 /// The data sets over all units.
 #[derive(Default)]

@@ -23,7 +23,7 @@ use crate::options::filter::Filter;
 use crate::output::split::SplitOutput;
 
 /// The schemas, which are made once.
-struct Schemas {
+pub(super) struct Schemas {
     keys: Schema,
     of_type: [Schema; 7],
     list_items: Schema,
@@ -195,6 +195,23 @@ impl Redis<'_, '_> {
         self.sets.abandon(set, &mut self.out);
         Ok(())
     }
+}
+
+/// Kinds of data sets, their files, and their columns.
+pub(super) fn described() -> Result<Vec<(&'static str, &'static str, Schema)>> {
+    let Schemas { keys, of_type: [strings, hll, hashes, lists, sets, zsets, streams], list_items, ttl } = schemas()?;
+    Ok(vec![
+        ("redis/keys", "redis/db_0/keys/part-*.parquet", keys.clone()),
+        ("redis/strings", "redis/db_0/strings/part-*.parquet", strings.clone()),
+        ("redis/hll", "redis/db_0/hll/part-*.parquet", hll.clone()),
+        ("redis/hashes", "redis/db_0/hashes/part-*.parquet", hashes.clone()),
+        ("redis/lists", "redis/db_0/lists/part-*.parquet", lists.clone()),
+        ("redis/sets", "redis/db_0/sets/part-*.parquet", sets.clone()),
+        ("redis/zsets", "redis/db_0/zsets/part-*.parquet", zsets.clone()),
+        ("redis/streams", "redis/db_0/streams/part-*.parquet", streams.clone()),
+        ("redis/list_items", "redis/db_0/_orphans/list_items/part-*.parquet", list_items.clone()),
+        ("redis/ttl", "redis/db_0/_orphans/ttl/part-*.parquet", ttl.clone()),
+    ])
 }
 
 fn schemas() -> Result<&'static Schemas> {

@@ -21,7 +21,7 @@ use crate::output::split::{SplitOutput, Writes};
 use crate::run::engine::{self, Done};
 use crate::run::{Job, note_shared, step};
 
-fn schema() -> Result<Schema> {
+pub(super) fn schema() -> Result<Schema> {
     let text = |name| column(name, Kind::Text);
     let columns = vec![
         column("key", Kind::Bytes),

@@ -17,7 +17,7 @@ use crate::output::split::SplitOutput;
 /// Bytes of messages that are a row group.
 const CHUNK: usize = 4 << 20;
 
-fn schema() -> Result<Schema> {
+pub(super) fn schema() -> Result<Schema> {
     let text = |name| column(name, Kind::Text);
     let millis = |name: &str| [column(name, Kind::Millis).or_null(), column(&format!("{name}_ms"), Kind::I64)];
     let mut columns = vec![text("message_id"), column("body", Kind::Bytes), text("md5_of_body")];
@@ -31,7 +31,7 @@ fn schema() -> Result<Schema> {
     Schema::new(columns, 0).map_err(|error| refused(&error))
 }
 
-fn side_schema() -> Result<Schema> {
+pub(super) fn side_schema() -> Result<Schema> {
     let columns =
         vec![column("prefix", Kind::Text).repeated(), column("key", Kind::Bytes), column("value", Kind::Bytes)];
     Schema::new(columns, 0).map_err(|error| refused(&error))

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Part, Reader, Standing, wrong};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::adapter::{self, Adapter};
+use crate::layouts::jsonl::beside;
 use crate::model;
 use crate::output::checksums::Digest;
 use crate::output::extents::OnDisk;
@@ -176,7 +177,7 @@ impl<'p, V> Pass<'p, V> {
         if path == CHECKSUMS.as_bytes() {
             return self.told(bytes);
         }
-        if path == MANIFEST.as_bytes() {
+        if is_about(path) {
             return self.found(path, bytes);
         }
         let Some(reader) = self.reader(path)? else { return Ok(()) };
@@ -192,7 +193,7 @@ impl<'p, V> Pass<'p, V> {
 
     /// Objects.
     fn second(&mut self, path: &[u8], content: Content<'_>, visitor: &mut V) -> Result<()> {
-        if [CHECKSUMS, MANIFEST].iter().any(|name| path == name.as_bytes()) || !self.is_wanted(path) {
+        if path == CHECKSUMS.as_bytes() || is_about(path) || !self.is_wanted(path) {
             return Ok(());
         }
         let (part, standing) = match self.reader(path)? {
@@ -291,6 +292,11 @@ fn opened(
 #[cold]
 fn failed_read(output: &Path, path: &[u8], e: io::Error) -> Error {
     broken(&output.join(&*String::from_utf8_lossy(path)), e)
+}
+
+/// Whether a file tells of the output, and has no objects.
+fn is_about(path: &[u8]) -> bool {
+    path == MANIFEST.as_bytes() || beside::is_one(path)
 }
 
 fn adapter_of(path: &[u8]) -> Option<Adapter> {

@@ -159,6 +159,11 @@ impl AllColumns {
     }
 }
 
+/// Behind the columns of attributes.
+pub(super) fn of_every_table() -> [Column; 2] {
+    [column(REST, Kind::Json).or_null(), column(COMMIT_TS, Kind::U64)]
+}
+
 /// The columns of a table.
 pub(super) struct Columns {
     pub schema: Schema,
@@ -199,7 +204,7 @@ impl Columns {
                 columns.push(column(&text, Kind::Text).or_null());
             }
         }
-        columns.extend([column(REST, Kind::Json).or_null(), column(COMMIT_TS, Kind::U64)]);
+        columns.extend(of_every_table());
         attributes.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let schema = Schema::new(columns, 0).map_err(|error| crate::layouts::parquet::chunk::refused(&error))?;
         Ok(Columns { schema, attributes })

@@ -75,6 +75,17 @@ fn write(job: &mut Job<'_, '_, '_>, tables: &Tables<'_>, splits: &[KeyRange]) ->
     Ok((columns, with_rows))
 }
 
+/// The columns of items of no live generation.
+pub(super) fn orphans() -> Result<Schema> {
+    let columns = vec![column("key", Kind::Bytes), column("item", Kind::Json), column("commit_ts", Kind::U64)];
+    Schema::new(columns, 0).map_err(|error| super::chunk::refused(&error))
+}
+
+/// The columns that every table has.
+pub(super) fn every_table() -> Result<Schema> {
+    Schema::new(columns::of_every_table().to_vec(), 0).map_err(|error| super::chunk::refused(&error))
+}
+
 /// Neighbours as one.
 fn joined(splits: &[KeyRange]) -> Vec<KeyRange> {
     let mut all: Vec<(KeyRange, usize)> = Vec::new();
@@ -222,10 +233,7 @@ impl<'a> Visitor<'a> for Items<'_, 'a, '_> {
     /// Its row has its row key: nothing tells which attributes made it.
     fn stale(&mut self, item: &StaleItem<'a>) -> Result<()> {
         let (scope, path) = paths::stale(item);
-        let schema = || {
-            Schema::new(vec![column("key", Kind::Bytes), column("item", Kind::Json), column("commit_ts", Kind::U64)], 0)
-        };
-        let schema = schema().map_err(|error| super::chunk::refused(&error))?;
+        let schema = orphans()?;
         let set = self.sets.number(&path, || schema);
         self.entries.clear();
         item.value.attributes().push_sorted(&mut self.entries);

@@ -1,0 +1,74 @@
+//! The columns of all data sets, for those who read them by a program (`docs/format/parquet.md`).
+
+use serde::Serialize;
+
+use super::parts::VERSION;
+use super::schema::{Kind, Schema};
+use super::{dynamodb, redis, s3, sqs};
+use crate::error::Result;
+
+/// A kind of data set.
+#[derive(Debug, Serialize)]
+pub(crate) struct Described {
+    /// Adapter and kind.
+    pub kind: &'static str,
+    /// Its files; `*` is any text without a slash.
+    pub path: &'static str,
+    /// Its columns, in their order.
+    pub columns: Vec<Told>,
+    /// Attributes of a table that have one type are columns before these.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub attributes_are_columns: bool,
+}
+
+/// A column.
+#[derive(Debug, Serialize)]
+pub(crate) struct Told {
+    name: String,
+    /// As Parquet names it: the physical type, and the logical one if there is one.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    nullable: bool,
+}
+
+/// The version of the schemas, which every file tells too.
+pub(crate) const SCHEMA_VERSION: &str = VERSION.1;
+
+/// All kinds of data sets.
+///
+/// # Errors
+/// Columns that the format does not have.
+pub(crate) fn described() -> Result<Vec<Described>> {
+    let mut all: Vec<(&'static str, &'static str, Schema)> = redis::described()?;
+    all.push(("dynamodb/items", "dynamodb/*/part-*.parquet", dynamodb::every_table()?));
+    all.push(("dynamodb/orphans", "dynamodb/_orphans/*/*/part-*.parquet", dynamodb::orphans()?));
+    all.push(("s3/objects", "s3/*/part-*.parquet", s3::schema()?));
+    all.push(("sqs/messages", "sqs/*/part-*.parquet", sqs::schema()?));
+    all.push(("sqs/side_records", "sqs/*/side/part-*.parquet", sqs::side_schema()?));
+    let told = |(kind, path, schema): (_, _, Schema)| Described {
+        kind,
+        path,
+        columns: schema
+            .columns
+            .iter()
+            .map(|column| Told { name: column.name.clone(), kind: type_name(column.kind), nullable: column.optional })
+            .collect(),
+        attributes_are_columns: kind == "dynamodb/items",
+    };
+    Ok(all.into_iter().map(told).collect())
+}
+
+const fn type_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Bytes => "BYTE_ARRAY",
+        Kind::Text => "BYTE_ARRAY STRING",
+        Kind::Json => "BYTE_ARRAY JSON",
+        Kind::U64 => "INT64 INTEGER(64, unsigned)",
+        Kind::I64 => "INT64",
+        Kind::Millis => "INT64 TIMESTAMP(MILLIS, UTC)",
+        Kind::F64 => "DOUBLE",
+        Kind::Bool => "BOOLEAN",
+        Kind::Decimal(..) => "DECIMAL",
+        Kind::Pairs => "LIST of {name BYTE_ARRAY, value BYTE_ARRAY}",
+    }
+}
