@@ -1,9 +1,11 @@
 //! Snapshots as a program that embeds this crate opens them.
 
+mod indexed;
+
 use std::path::{Path, PathBuf};
 
-use crate::adapters::dynamodb::{self, Tables};
-use crate::adapters::redis::{self, Splits};
+pub use indexed::Indexed;
+
 use crate::dataset::DataSet;
 use crate::decode::{self, Options, Outcome, Progress, Silent};
 use crate::error::Result;
@@ -54,6 +56,11 @@ impl Snapshot {
     /// The files.
     pub fn sources(&self) -> &[Source] {
         &self.sources
+    }
+
+    /// The files, for who needs them for himself, such as a [`Side`](crate::diff::Side) of a comparison.
+    pub fn into_sources(self) -> Vec<Source> {
+        self.sources
     }
 
     /// Newer files of a directory that were passed over because they are damaged.
@@ -118,17 +125,7 @@ impl Snapshot {
     /// # Errors
     /// A file that is not a sound snapshot, a damaged row, and what the visitor gives.
     pub fn redis(&self, options: &Options, visitor: &mut impl Visitor) -> Result<Findings> {
-        let set = decode::index(&self.sources, options, &Silent)?.set;
-        set.check_keys()?;
-        let splits = Splits::new(&set);
-        let (mut findings, mut reached) = (Findings::default(), 0);
-        for split in &splits.all {
-            let read = redis::read(&set, &splits, split, options, visitor)?;
-            findings.merge(read.findings);
-            reached += read.items_reached;
-        }
-        redis::unreachable_items(&set, reached, options, visitor, &mut findings)?;
-        Ok(findings)
+        self.index(options)?.redis(options, visitor)
     }
 
     /// Gives every DynamoDB item with its table and its attributes, in the order of tables and their row keys; `options` choose
@@ -137,15 +134,7 @@ impl Snapshot {
     /// # Errors
     /// A file that is not a sound snapshot, a damaged row, and what the visitor gives.
     pub fn dynamodb(&self, options: &Options, visitor: &mut impl for<'a> ItemVisitor<'a>) -> Result<Findings> {
-        let indexed = decode::index(&self.sources, options, &Silent)?;
-        let set = &indexed.set;
-        set.check_keys()?;
-        let mut findings = Findings::default();
-        let tables = Tables::read(set, &mut findings)?;
-        for split in dynamodb::splits(set, &tables, &options.filter)? {
-            findings.merge(dynamodb::read(set, &tables, &split, options, visitor)?.findings);
-        }
-        Ok(findings)
+        self.index(options)?.dynamodb(options, visitor)
     }
 
     /// Decodes into a new directory or archive: see [`decode`](crate::decode::decode).

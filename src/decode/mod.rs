@@ -20,6 +20,7 @@ use crate::output::staging::Staging;
 use crate::output::target::refuse_inputs;
 use crate::output::tree::Tree;
 use crate::report::Findings;
+use crate::run;
 pub(crate) use crate::run::{Job, engine, sort};
 pub use crate::run::{Progress, Silent};
 use crate::source::Source;
@@ -53,7 +54,7 @@ pub struct Outcome {
 /// An input that is not a sound snapshot, a damaged row, an output that cannot be written.
 pub fn decode(sources: &[Source], target: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
     let started = Instant::now();
-    let mut outcome = on_threads(options.threads, || run(sources, target, options, progress))??;
+    let mut outcome = on_threads(options.threads, || to_target(sources, target, options, progress))??;
     outcome.elapsed = started.elapsed();
     Ok(outcome)
 }
@@ -63,12 +64,14 @@ pub fn decode(sources: &[Source], target: &Path, options: &Options, progress: &d
 /// # Errors
 /// Threads that cannot be started.
 pub fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> Result<T> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let stop = run::current();
+    let begin = move |_| drop(run::adopt(stop.clone()));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).start_handler(begin).build();
     let pool = pool.map_err(|e| Error::usage(format!("cannot start {threads} threads: {e}")))?;
     Ok(pool.install(work))
 }
 
-fn run(sources: &[Source], target: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
+fn to_target(sources: &[Source], target: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
     options.check()?;
     refuse_inputs(target, sources.iter().filter_map(Source::real_path))?;
     if let Some(packing) = options.archive {

@@ -11,6 +11,7 @@ pub(crate) mod parquet;
 pub mod place;
 pub mod reading;
 pub mod redis;
+pub mod rows;
 pub mod s3;
 pub mod sqs;
 pub mod tree;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::Stop;
 use crate::error::{Error, Result};
 use crate::output::split::SplitOutput;
 
@@ -45,6 +46,7 @@ struct Queue<'u, T, C, A> {
     turned: Condvar,
     commit: Mutex<C>,
     after: A,
+    stop: Option<Stop>,
 }
 
 /// Runs `work` for every unit below `units`, and `commit` for every result in order.
@@ -132,7 +134,8 @@ fn run_up_to<T: Done, W>(
     let (waiting, commit) = (BTreeMap::new(), Mutex::new(commit));
     let state = State { next: 0, committed: 0, committing: false, waiting, held: 0, failed: None, abandoned: false };
     let (state, turned) = (Mutex::new(state), Condvar::new());
-    let queue = Queue { units, window: threads * WINDOW, state, turned, commit, after };
+    let stop = super::current();
+    let queue = Queue { units, window: threads * WINDOW, state, turned, commit, after, stop };
     rayon::scope(|scope| {
         for _ in 0..threads.min(units.load(Ordering::Relaxed)) {
             scope.spawn(|_| queue.serve(&work));
@@ -183,7 +186,7 @@ impl<T: Done, W, C: FnMut(T) -> Result<W> + Send, A: Fn(W) -> Result<()> + Sync>
     fn serve(&self, work: &(impl Fn(usize) -> Result<T> + Sync)) {
         let _alarm = Alarm(self);
         while let Some(unit) = self.claim() {
-            let result = work(unit);
+            let result = self.stop.as_ref().map_or(Ok(()), Stop::check).and_then(|()| work(unit));
             self.hand_over(unit, result);
         }
     }
@@ -336,6 +339,25 @@ mod tests {
         for threads in [1, 2, 8] {
             let error = with_threads(threads, || run_with(1000, Ok, Ok, late)).unwrap_err();
             assert_eq!(error.to_string(), "write 37");
+        }
+    }
+
+    #[test]
+    fn a_run_is_stopped() {
+        for threads in [1, 2, 8] {
+            let (stop, done) = (Stop::default(), AtomicUsize::new(0));
+            let work = |i: usize| {
+                done.fetch_add(1, Ordering::Relaxed);
+                if i == 50 {
+                    stop.set();
+                }
+                Ok(i)
+            };
+            // A pool gets the flag of the thread that starts it.
+            let error = stop.during(|| crate::decode::on_threads(threads, || run(1000, work, |_| Ok(())))).unwrap();
+            assert_eq!(error.unwrap_err().to_string(), "the run was stopped");
+            assert!(done.into_inner() < 51 + threads * WINDOW);
+            assert!(run(10, Ok, |_: usize| Ok(())).is_ok(), "the thread has no flag any more");
         }
     }
 

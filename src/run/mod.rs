@@ -4,6 +4,7 @@ pub mod engine;
 pub mod scratch;
 pub mod sort;
 pub mod spill;
+mod stop;
 pub mod table;
 
 use crate::dataset::{DataSet, Shared};
@@ -13,6 +14,8 @@ use crate::output::split::Collector;
 use crate::output::tree::Tree;
 use crate::report::{Finding, Findings, kinds};
 pub use scratch::Scratch;
+pub use stop::Stop;
+pub(crate) use stop::{adopt, current};
 
 kinds! {
     Warning KEY_IN_GROUPS "key_in_several_groups" "rows of one key in several inputs; the newest version of all was taken";

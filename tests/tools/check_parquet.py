@@ -53,26 +53,30 @@ def b64(value):
 
 # ---- Redis ---------------------------------------------------------------------------------------------------
 def redis(report, out, want):
-    base = 'redis/db_0/'
+    redis_rows(report, lambda kind: rows(out, 'redis/db_0/' + kind), want)
+
+
+def redis_rows(report, rows_of, want):
+    """Compares rows, by the name of their data set; the tests of the Python package call it too."""
     values = {}
     for kind in ('strings', 'hll'):
-        for row in rows(out, base + kind):
+        for row in rows_of(kind):
             values[row['key']] = row['value']
     empty = {'hash': dict, 'list': list, 'set': set, 'zset': dict, 'stream': list}
-    keys = {row['key']: row for row in rows(out, base + 'keys')}
+    keys = {row['key']: row for row in rows_of('keys')}
     for key, row in keys.items():
         if row['type'] in empty:
             values[key] = empty[row['type']]()
-    for row in rows(out, base + 'hashes'):
+    for row in rows_of('hashes'):
         values[row['key']][row['field']] = row['value']
-    for row in rows(out, base + 'lists'):
+    for row in rows_of('lists'):
         report.same(row['position'], len(values[row['key']]), 'position in', row['key'])
         values[row['key']].append(row['item'])
-    for row in rows(out, base + 'sets'):
+    for row in rows_of('sets'):
         values[row['key']].add(row['member'])
-    for row in rows(out, base + 'zsets'):
+    for row in rows_of('zsets'):
         values[row['key']][row['member']] = repr(row['score'])
-    for row in rows(out, base + 'streams'):
+    for row in rows_of('streams'):
         fields = [(field['name'], field['value']) for field in row['fields']]
         values[row['key']].append((row['id'].encode(), fields))
         report.same(row['id'], f"{row['id_ms']}-{row['id_seq']}", 'ID in', row['key'])
@@ -185,6 +189,11 @@ def dynamodb(report, out, want):
         names = set(found[0]) if found else set()
         tables[schema['table_name']] = sorted(item(row, names) for row in found)
         report.same(len(files(out, folder)) > 0, True, 'files of', folder)
+    dynamodb_items(report, tables, want)
+
+
+def dynamodb_items(report, tables, want):
+    """Compares the items of tables, each table sorted."""
     report.same(sorted(tables), sorted(want), 'tables')
     for name, table in want.items():
         server = sorted(tuple(sorted((key, attribute(value, True)) for key, value in one.items())) for one in table['items'])
@@ -201,6 +210,11 @@ def s3(report, out, want):
         folder = os.path.relpath(os.path.dirname(path), out)
         buckets[json.load(open(path, encoding='utf-8'))['name']] = {row['key']: row for row in rows(out, folder)}
         report.same(len(files(out, folder)) > 0, True, 'files of', folder)
+    s3_objects(report, buckets, want)
+
+
+def s3_objects(report, buckets, want):
+    """Compares the rows of buckets, by key."""
     report.same(sorted(buckets), sorted(want), 'buckets')
     for name, objects in want.items():
         got = buckets.get(name, {})
@@ -227,14 +241,19 @@ def sqs(report, out, want):
     for path in glob.glob(os.path.join(glob.escape(out), 'sqs', '*.queue.json')):
         document = json.load(open(path, encoding='utf-8'))
         folder = os.path.relpath(path[:-len('.queue.json')], out)
-        queues[document['name']] = (document, rows(out, folder))
+        queues[document['name']] = rows(out, folder)
         report.same(len(files(out, folder)) > 0, True, 'files of', folder)
+    sqs_messages(report, queues, want)
+
+
+def sqs_messages(report, queues, want):
+    """Compares the rows of queues."""
     report.same(sorted(queues), sorted(url.rsplit('/', 1)[1] for url in want), 'queues')
     for url, queue in want.items():
         name = url.rsplit('/', 1)[1]
-        document, messages = queues.get(name, ({}, []))
+        messages = queues.get(name, [])
         counts = ('ApproximateNumberOfMessages' + end for end in ('', 'Delayed', 'NotVisible'))
-        if document.get('partition_count', 0) <= 1:  # the server counts no partitioned queue
+        if all(message['partition'] is None for message in messages):  # the server counts no partitioned queue
             report.same(len(messages), sum(int(queue['attrs'].get(count, 0)) for count in counts), 'messages of', name)
         for message in messages:
             report.same(hashlib.md5(message['body']).hexdigest(), message['md5_of_body'], 'body in', name)

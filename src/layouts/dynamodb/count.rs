@@ -19,28 +19,55 @@ pub struct Count {
 impl Count {
     /// Counts an object.
     pub fn add(&mut self, out: &mut SplitOutput<'_>, scope: &str, kind: &'static str, bytes: u64) {
-        if (self.kind, self.scope.as_str()) != (kind, scope) {
+        if !self.is_of(scope, kind) {
             self.flush(out);
-            (self.scope, self.kind) = (scope.to_owned(), kind);
+            self.begin(scope, kind);
         }
+        self.add_one(bytes);
+    }
+
+    /// Whether it is of this scope and kind.
+    pub fn is_of(&self, scope: &str, kind: &'static str) -> bool {
+        (self.kind, self.scope.as_str()) == (kind, scope)
+    }
+
+    /// Begins to count others.
+    pub fn begin(&mut self, scope: &str, kind: &'static str) {
+        *self = Count { scope: scope.to_owned(), kind, objects: 0, bytes: 0 };
+    }
+
+    /// Counts an object of that scope and kind.
+    pub fn add_one(&mut self, bytes: u64) {
         self.objects += 1;
         self.bytes += bytes;
     }
 
+    /// What was counted, if that was something: scope, kind, objects and bytes.
+    pub fn take(&mut self) -> Option<(String, &'static str, u64, u64)> {
+        let Count { scope, kind, objects, bytes } = std::mem::take(self);
+        (objects > 0).then_some((scope, kind, objects, bytes))
+    }
+
     /// Hands over what was counted.
     pub fn flush(&mut self, out: &mut SplitOutput<'_>) {
-        let count = std::mem::take(self);
-        if count.objects > 0 {
-            out.tally.add(adapter::DYNAMODB, &count.scope, count.kind, count.objects, count.bytes);
+        if let Some((scope, kind, objects, bytes)) = self.take() {
+            out.tally.add(adapter::DYNAMODB, &scope, kind, objects, bytes);
         }
     }
 }
 
 /// Warns about values that the renderer had to make up.
 pub fn note_untyped(renderer: &mut ItemRenderer<'_>, out: &mut SplitOutput<'_>, table: &Table, item: &Item<'_>) {
-    let values = renderer.take_untyped();
-    if values > 0 {
-        let finding = Finding::new(&findings::UNTYPED).with("table", table.name.as_slice()).with("values", values);
-        out.findings.add(finding.with("key", item.row_key));
+    if let Some(finding) = untyped(renderer, table, item) {
+        out.findings.add(finding);
     }
+}
+
+/// The same warning, if there is something to say.
+pub fn untyped(renderer: &mut ItemRenderer<'_>, table: &Table, item: &Item<'_>) -> Option<Finding> {
+    let values = renderer.take_untyped();
+    (values > 0).then(|| {
+        let finding = Finding::new(&findings::UNTYPED).with("table", table.name.as_slice()).with("values", values);
+        finding.with("key", item.row_key)
+    })
 }

@@ -31,6 +31,7 @@ mod write;
 
 pub use content::copy;
 pub use digest::MOST_ZEROS;
+pub(in crate::layouts) use paths::Paths;
 
 use crate::adapters::fs::{Census, Chunks, Deleted, Inputs, InternalRows, LinkTable, Unreached, Walk, compare_usage};
 use crate::error::Result;

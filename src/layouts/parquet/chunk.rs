@@ -8,9 +8,10 @@ use parquet::schema::types::ColumnDescPtr;
 use zstd::bulk::Compressor;
 
 use super::page::{self, Encoded, Sizes};
-use super::rows::{LENGTH, Leaf, Pairs, Rendered, Shape};
+use super::rows::{LENGTH, Leaf, Shape};
 use super::statistics;
 use crate::error::{Error, Result};
+use crate::layouts::rows::{Pairs, Rendered};
 use crate::output::split::SpillWriter;
 
 /// Bytes of a page before it is compressed, about: a reader holds one of each column.

@@ -3,9 +3,7 @@
 use serde::Serialize;
 
 use super::parts::VERSION;
-use super::schema::{Kind, Schema};
-use super::{dynamodb, redis, s3, sqs};
-use crate::error::Result;
+use crate::layouts::rows::{Columns, Kind, dynamodb, redis, s3, sqs};
 
 /// A kind of data set.
 #[derive(Debug, Serialize)]
@@ -35,27 +33,24 @@ pub(crate) struct Told {
 pub(crate) const SCHEMA_VERSION: &str = VERSION.1;
 
 /// All kinds of data sets.
-///
-/// # Errors
-/// Columns that the format does not have.
-pub(crate) fn described() -> Result<Vec<Described>> {
-    let mut all: Vec<(&'static str, &'static str, Schema)> = redis::described()?;
-    all.push(("dynamodb/items", "dynamodb/*/part-*.parquet", dynamodb::every_table()?));
-    all.push(("dynamodb/orphans", "dynamodb/_orphans/*/*/part-*.parquet", dynamodb::orphans()?));
-    all.push(("s3/objects", "s3/*/part-*.parquet", s3::schema()?));
-    all.push(("sqs/messages", "sqs/*/part-*.parquet", sqs::schema()?));
-    all.push(("sqs/side_records", "sqs/*/side/part-*.parquet", sqs::side_schema()?));
-    let told = |(kind, path, schema): (_, _, Schema)| Described {
+pub(crate) fn described() -> Vec<Described> {
+    let mut all: Vec<(&'static str, &'static str, Columns)> = redis::described();
+    all.push(("dynamodb/items", "dynamodb/*/part-*.parquet", dynamodb::every_table()));
+    all.push(("dynamodb/orphans", "dynamodb/_orphans/*/*/part-*.parquet", dynamodb::orphans()));
+    all.push(("s3/objects", "s3/*/part-*.parquet", s3::columns()));
+    all.push(("sqs/messages", "sqs/*/part-*.parquet", sqs::columns()));
+    all.push(("sqs/side_records", "sqs/*/side/part-*.parquet", sqs::side_columns()));
+    let told = |(kind, path, columns): (_, _, Columns)| Described {
         kind,
         path,
-        columns: schema
-            .columns
+        columns: columns
+            .all
             .iter()
             .map(|column| Told { name: column.name.clone(), kind: type_name(column.kind), nullable: column.optional })
             .collect(),
         attributes_are_columns: kind == "dynamodb/items",
     };
-    Ok(all.into_iter().map(told).collect())
+    all.into_iter().map(told).collect()
 }
 
 const fn type_name(kind: Kind) -> &'static str {

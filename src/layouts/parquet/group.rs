@@ -5,9 +5,10 @@ use std::sync::Arc;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData, RowGroupMetaDataPtr};
 
 use super::chunk::{LargeLeaf, Writer, refused};
-use super::rows::{Cell, Rows};
+use super::rows::Rows;
 use super::schema::Schema;
 use crate::error::{Error, Result};
+use crate::layouts::rows::Cell;
 use crate::output::split::SpillWriter;
 
 /// Writes the rows as a row group, whose places count from its own start.

@@ -2,58 +2,8 @@
 //!
 //! Values are held as the file has them (PLAIN): what is left to do for a page is to compress it.
 
-use super::schema::{Column, Kind, SHORT_DECIMAL, Schema};
-use crate::output::split::SpillWriter;
-
-/// Pairs of names and values, in their order.
-pub(super) trait Pairs {
-    /// All of them.
-    fn iter(&self) -> Box<dyn Iterator<Item = (&[u8], &[u8])> + '_>;
-}
-
-impl<const N: usize> Pairs for [(&[u8], &[u8]); N] {
-    fn iter(&self) -> Box<dyn Iterator<Item = (&[u8], &[u8])> + '_> {
-        Box::new(self.as_slice().iter().copied())
-    }
-}
-
-impl Pairs for Vec<(&[u8], &[u8])> {
-    fn iter(&self) -> Box<dyn Iterator<Item = (&[u8], &[u8])> + '_> {
-        Box::new(self.as_slice().iter().copied())
-    }
-}
-
-/// Bytes that are made when they are written.
-pub(super) trait Rendered {
-    /// How many they are.
-    fn len(&self) -> u64;
-
-    /// Appends them.
-    fn write(&self, to: &mut SpillWriter<'_>);
-}
-
-/// A value of a row.
-#[derive(Clone, Copy)]
-pub(super) enum Cell<'c> {
-    /// None.
-    Null,
-    /// Bytes, text or JSON.
-    Bytes(&'c [u8]),
-    /// An unsigned number.
-    U64(u64),
-    /// A signed number, or a moment.
-    I64(i64),
-    /// A floating-point number.
-    F64(f64),
-    /// True or false.
-    Bool(bool),
-    /// A decimal without its point.
-    Decimal(i128),
-    /// Pairs of names and values.
-    Pairs(&'c dyn Pairs),
-    /// Bytes, of a row that is not held.
-    Rendered(&'c dyn Rendered),
-}
+use super::schema::Schema;
+use crate::layouts::rows::{Cell, Column, Kind, Pairs, SHORT_DECIMAL};
 
 /// Bytes that stand before each value of bytes.
 pub(super) const LENGTH: usize = 4;
@@ -214,9 +164,9 @@ impl Rows {
     /// None yet.
     pub fn new(schema: &Schema) -> Rows {
         let mut leaves = Vec::new();
-        for (n, column) in schema.columns.iter().enumerate() {
+        for (n, column) in schema.columns.all.iter().enumerate() {
             let of_column = if column.kind == Kind::Pairs { 2 } else { 1 };
-            leaves.extend((0..of_column).map(|_| Leaf::new(column, n < schema.sorted)));
+            leaves.extend((0..of_column).map(|_| Leaf::new(column, n < schema.columns.sorted)));
         }
         Rows { leaves, len: 0 }
     }

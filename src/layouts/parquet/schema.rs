@@ -1,4 +1,4 @@
-//! What a data set has for columns, and how they are encoded.
+//! How the columns of a data set are encoded.
 
 use std::sync::Arc;
 
@@ -7,58 +7,9 @@ use parquet::errors::Result;
 use parquet::file::metadata::SortingColumn;
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type, TypePtr};
 
-/// What the values of a column are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Bytes of any kind.
-    Bytes,
-    /// Text in UTF-8.
-    Text,
-    /// JSON in UTF-8.
-    Json,
-    /// An unsigned number.
-    U64,
-    /// A signed number.
-    I64,
-    /// A moment: Unix milliseconds.
-    Millis,
-    /// A floating-point number.
-    F64,
-    /// True or false.
-    Bool,
-    /// A number of so many digits, and how many of them are behind the point.
-    Decimal(u8, u8),
-    /// Pairs of names and values: `list<struct<name, value>>`. It has two leaves.
-    Pairs,
-}
-
-/// A column.
-#[derive(Debug, Clone)]
-pub(super) struct Column {
-    pub name: String,
-    pub kind: Kind,
-    /// Whether a row can be without a value.
-    pub optional: bool,
-    /// Whether values come again and again, one behind the other: each is written once, in a dictionary.
-    pub repeats: bool,
-}
-
-/// A column in which every row has a value.
-pub(super) fn column(name: &str, kind: Kind) -> Column {
-    Column { name: name.to_owned(), kind, optional: false, repeats: false }
-}
+use crate::layouts::rows::{Column, Columns, Kind, SHORT_DECIMAL};
 
 impl Column {
-    /// The same for rows without a value.
-    pub fn or_null(self) -> Column {
-        Column { optional: true, ..self }
-    }
-
-    /// The same for values that come again and again.
-    pub fn repeated(self) -> Column {
-        Column { repeats: true, ..self }
-    }
-
     fn repetition(&self) -> Repetition {
         if self.optional { Repetition::OPTIONAL } else { Repetition::REQUIRED }
     }
@@ -105,36 +56,29 @@ impl Column {
     }
 }
 
-/// Digits of the decimals that are stored as numbers of 64 bits.
-pub(super) const SHORT_DECIMAL: i32 = 18;
-
 fn group(name: &str, repetition: Repetition, fields: Vec<TypePtr>) -> Result<TypePtr> {
     Ok(Arc::new(Type::group_type_builder(name).with_repetition(repetition).with_fields(fields).build()?))
 }
 
-/// The columns of a data set.
+/// The columns of a data set, and how the format has them.
 #[derive(Debug, Clone)]
 pub(super) struct Schema {
-    pub columns: Arc<[Column]>,
+    pub columns: Columns,
     pub descr: SchemaDescPtr,
-    /// Rows are in the order of so many first columns.
-    pub sorted: usize,
 }
 
 impl Schema {
-    /// A data set whose rows are in the order of its first `sorted` columns.
-    ///
     /// # Errors
     /// Columns that the format does not have.
-    pub fn new(columns: Vec<Column>, sorted: usize) -> Result<Schema> {
-        let fields = columns.iter().map(|column| column.node().map(Arc::new)).collect::<Result<_>>()?;
+    pub fn new(columns: Columns) -> Result<Schema> {
+        let fields = columns.all.iter().map(|column| column.node().map(Arc::new)).collect::<Result<_>>()?;
         let root = Type::group_type_builder("row").with_fields(fields).build()?;
-        Ok(Schema { columns: columns.into(), descr: Arc::new(SchemaDescriptor::new(Arc::new(root))), sorted })
+        Ok(Schema { columns, descr: Arc::new(SchemaDescriptor::new(Arc::new(root))) })
     }
 
     /// The order of the rows, as the file tells it.
     pub fn sorting(&self) -> Vec<SortingColumn> {
         let column = |column_idx| SortingColumn { column_idx, descending: false, nulls_first: true };
-        (0..self.sorted as i32).map(column).collect()
+        (0..self.columns.sorted as i32).map(column).collect()
     }
 }

@@ -1,15 +1,21 @@
 //! The data sets that a unit has rows of.
 
 use std::any::Any;
+use std::borrow::BorrowMut;
+use std::marker::PhantomData;
+use std::sync::{Arc, LazyLock};
 
 use parquet::file::metadata::RowGroupMetaDataPtr;
 
-use super::chunk::Writer;
+use super::chunk::{Writer, refused};
 use super::group;
-use super::rows::{Cell, Mark, Rows};
+use super::rows::{Mark, Rows};
 use super::schema::Schema;
 use crate::error::Result;
+use crate::format::Adapter;
+use crate::layouts::rows::{Cell, Columns, Sink, redis};
 use crate::output::split::SplitOutput;
+use crate::report::Finding;
 
 /// Bytes of rows that are a row group.
 const GROUP: usize = 8 << 20;
@@ -44,6 +50,15 @@ struct Set {
     began: Option<Began>,
 }
 
+/// The schemas of Redis, which every unit needs: they are made once.
+static KNOWN: LazyLock<Vec<Schema>> =
+    LazyLock::new(|| redis::all_columns().filter_map(|columns| Schema::new(columns.clone()).ok()).collect());
+
+fn schema_of(columns: Columns) -> Result<Schema> {
+    let known = KNOWN.iter().find(|known| Arc::ptr_eq(&known.columns.all, &columns.all));
+    known.map_or_else(|| Schema::new(columns).map_err(|error| refused(&error)), |known| Ok(known.clone()))
+}
+
 /// Where an object began: in the rows that are held, behind so many pieces.
 struct Began {
     mark: Mark,
@@ -53,17 +68,17 @@ struct Began {
 /// All data sets of a unit.
 pub(super) struct Sets {
     all: Vec<Set>,
-    to: To,
+    to: Means,
 }
 
 /// What row groups are written with.
-struct To {
+struct Means {
     /// Made when it is needed.
     writer: Option<Writer>,
     part_size: u64,
 }
 
-impl To {
+impl Means {
     fn writer(&mut self) -> Result<&mut Writer> {
         match &mut self.writer {
             Some(writer) => Ok(writer),
@@ -75,25 +90,23 @@ impl To {
 impl Sets {
     /// None yet; files have about `part_size` bytes at most.
     pub fn new(part_size: u64) -> Sets {
-        Sets { all: Vec::new(), to: To { writer: None, part_size } }
+        Sets { all: Vec::new(), to: Means { writer: None, part_size } }
     }
 
     /// The number of a data set.
-    pub fn number(&mut self, name: &str, schema: impl FnOnce() -> Schema) -> usize {
+    ///
+    /// # Errors
+    /// Columns that the format does not have.
+    pub fn number(&mut self, name: &str, columns: impl FnOnce() -> Columns) -> Result<usize> {
         match self.all.iter().position(|set| set.name == name) {
-            Some(number) => number,
+            Some(number) => Ok(number),
             None => {
-                let schema = schema();
+                let schema = schema_of(columns())?;
                 let (rows, name) = (Rows::new(&schema), name.to_owned());
                 self.all.push(Set { name, schema, rows, pieces: Vec::new(), began: None });
-                self.all.len() - 1
+                Ok(self.all.len() - 1)
             }
         }
-    }
-
-    /// The names of all of them.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.all.iter().map(|set| set.name.as_str())
     }
 
     /// Adds a row.
@@ -173,6 +186,70 @@ impl Sets {
     }
 }
 
+/// The data sets of a unit with the share of the output that they go to.
+pub(crate) struct To<'t, O> {
+    sets: Sets,
+    out: O,
+    share: PhantomData<SplitOutput<'t>>,
+}
+
+impl<'t, O: BorrowMut<SplitOutput<'t>>> To<'t, O> {
+    /// Writes files of about `part_size` bytes at most.
+    pub fn new(out: O, part_size: u64) -> Self {
+        To { sets: Sets::new(part_size), out, share: PhantomData }
+    }
+
+    /// The names of all data sets.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.sets.all.iter().map(|set| set.name.as_str())
+    }
+
+    /// The share, complete.
+    ///
+    /// # Errors
+    /// A failed write.
+    pub fn finish(mut self) -> Result<O> {
+        self.sets.finish(self.out.borrow_mut())?;
+        Ok(self.out)
+    }
+}
+
+impl<'t, O: BorrowMut<SplitOutput<'t>>> Sink for To<'t, O> {
+    fn set(&mut self, name: &str, columns: impl FnOnce() -> Columns) -> Result<usize> {
+        self.sets.number(name, columns)
+    }
+
+    #[inline]
+    fn push(&mut self, set: usize, cells: &[Cell<'_>]) -> Result<()> {
+        self.sets.push(set, cells, self.out.borrow_mut())
+    }
+
+    fn begin(&mut self, set: usize) {
+        self.sets.begin(set);
+    }
+
+    fn complete(&mut self, set: usize) -> Result<()> {
+        self.sets.complete(set, self.out.borrow_mut())
+    }
+
+    fn abandon(&mut self, set: usize) -> Result<()> {
+        self.sets.abandon(set, self.out.borrow_mut());
+        Ok(())
+    }
+
+    fn relieve(&mut self) -> Result<()> {
+        self.sets.relieve(self.out.borrow_mut())
+    }
+
+    fn count(&mut self, adapter: Adapter, scope: &str, kind: &'static str, objects: u64, bytes: u64) {
+        self.out.borrow_mut().tally.add(adapter, scope, kind, objects, bytes);
+    }
+
+    fn note(&mut self, finding: Finding) {
+        self.out.borrow_mut().findings.add(finding);
+    }
+}
+
 fn is_large(cell: &Cell<'_>) -> bool {
     match cell {
         Cell::Bytes(bytes) => bytes.len() >= LARGE,
@@ -187,7 +264,7 @@ fn is_large(cell: &Cell<'_>) -> bool {
 impl Set {
     /// Writes the rows that are held. Those before an object that is not complete are a row group of their own, and those of the object
     /// go to pieces of their own, so that they can be taken back.
-    fn flush(&mut self, to: &mut To, out: &mut SplitOutput<'_>) -> Result<()> {
+    fn flush(&mut self, to: &mut Means, out: &mut SplitOutput<'_>) -> Result<()> {
         if let Some(Began { mark, pieces: None }) = &self.began {
             let mut rest = self.rows.split_off(mark);
             self.write_rows(to, out)?;
@@ -208,7 +285,7 @@ impl Set {
         log
     }
 
-    fn write_rows(&mut self, to: &mut To, out: &mut SplitOutput<'_>) -> Result<()> {
+    fn write_rows(&mut self, to: &mut Means, out: &mut SplitOutput<'_>) -> Result<()> {
         if self.rows.len == 0 {
             return Ok(());
         }
@@ -220,7 +297,7 @@ impl Set {
         Ok(())
     }
 
-    fn large(&mut self, cells: &[Cell<'_>], to: &mut To, out: &mut SplitOutput<'_>) -> Result<()> {
+    fn large(&mut self, cells: &[Cell<'_>], to: &mut Means, out: &mut SplitOutput<'_>) -> Result<()> {
         self.flush(to, out)?;
         self.write_rows(to, out)?;
         let log = self.log(to, out);
@@ -231,7 +308,7 @@ impl Set {
     }
 
     /// The log of the next row group: of the last piece, if it is not long enough.
-    fn log(&mut self, to: &To, out: &mut SplitOutput<'_>) -> usize {
+    fn log(&mut self, to: &Means, out: &mut SplitOutput<'_>) -> usize {
         match self.pieces.last() {
             Some((log, groups)) if groups.iter().map(|(_, bytes)| bytes).sum::<u64>() < to.part_size => *log,
             _ => self.add_piece(out),

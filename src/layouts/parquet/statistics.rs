@@ -6,7 +6,7 @@ use parquet::data_type::ByteArray;
 use parquet::file::statistics::{Statistics, ValueStatistics};
 
 use super::rows::{LENGTH, Leaf, Shape};
-use super::schema::Kind;
+use crate::layouts::rows::Kind;
 
 /// Bytes of a bound. A longer value is cut: it stays a bound.
 const LONGEST: usize = 64;

@@ -7,9 +7,8 @@ use parquet::record::{Field, Row as Record};
 use proptest::prelude::*;
 
 use super::Parts;
-use super::rows::{Cell, Pairs};
-use super::schema::{Kind, Schema, column};
 use super::sets::Sets;
+use crate::layouts::rows::{Cell, Columns, Kind, Pairs, column};
 use crate::output::split::{Collector, SplitOutput};
 use crate::output::tree::Tree;
 
@@ -33,7 +32,7 @@ impl Pairs for Vec<(Vec<u8>, Vec<u8>)> {
     }
 }
 
-fn schema() -> Schema {
+fn schema() -> Columns {
     let columns = vec![
         column("key", Kind::Bytes).repeated(),
         column("text", Kind::Text).or_null(),
@@ -45,11 +44,11 @@ fn schema() -> Schema {
         column("wide", Kind::Decimal(38, 0)).or_null(),
         column("pairs", Kind::Pairs),
     ];
-    Schema::new(columns, 1).unwrap()
+    Columns::new(columns, 1)
 }
 
 fn push(row: &Row, sets: &mut Sets, out: &mut SplitOutput<'_>) {
-    let set = sets.number("d/rows", schema);
+    let set = sets.number("d/rows", schema).unwrap();
     let cells = [
         Cell::Bytes(&row.key),
         row.text.as_ref().map_or(Cell::Null, |text| Cell::Bytes(text.as_bytes())),
@@ -140,7 +139,7 @@ fn written(units: &[Vec<Vec<Row>>], kept: impl Fn(usize) -> bool, part_size: u64
     let mut number = 0;
     for unit in units {
         let (mut out, mut sets) = (SplitOutput::new(&tree), Sets::new(part_size));
-        let set = sets.number("d/rows", schema);
+        let set = sets.number("d/rows", schema).unwrap();
         for object in unit {
             sets.begin(set);
             object.iter().for_each(|row| push(row, &mut sets, &mut out));

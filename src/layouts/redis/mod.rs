@@ -67,9 +67,14 @@ impl Counts {
         }
     }
 
-    /// Hands over what was counted.
+    /// Hands over what was counted: kind, keys and bytes.
+    pub fn drain(&mut self) -> impl Iterator<Item = (&'static str, u64, u64)> {
+        self.0.drain(..)
+    }
+
+    /// The same to a tally.
     pub fn flush(&mut self, tally: &mut Tally) {
-        for (kind, objects, bytes) in self.0.drain(..) {
+        for (kind, objects, bytes) in self.drain() {
             tally.add(adapter::REDIS, SCOPE, kind, objects, bytes);
         }
     }

@@ -9,9 +9,9 @@ use crate::error::Result;
 use crate::format::Family;
 use crate::model::sqs::{Head, HeadVisitor, RecordKind, Records};
 use crate::options::Options;
-use crate::output::tree::Tree;
+use crate::report::Findings;
 use crate::run::sort::{Record as _, Sorted, Sorter};
-use crate::run::{Job, engine, note_shared};
+use crate::run::{Job, Progress, Scratch, engine, note_shared};
 
 /// Everything found.
 pub struct Index<'a> {
@@ -72,10 +72,23 @@ impl<'a> HeadVisitor<'a> for Runs<'a> {
 /// # Errors
 /// The first malformed row of a family.
 pub fn read<'a>(job: &mut Job<'_, 'a, '_>, queues: &Queues<'a>) -> Result<Index<'a>> {
-    let (set, options, progress) = (job.set, job.options, job.progress);
+    read_heads(job.set, job.options, job.tree, job.progress, queues, &mut job.collector.findings)
+}
+
+/// The same without an output.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_heads<'a>(
+    set: &DataSet<'a>,
+    options: &Options,
+    scratch: &dyn Scratch,
+    progress: &dyn Progress,
+    queues: &Queues<'a>,
+    findings: &mut Findings,
+) -> Result<Index<'a>> {
     let expected = set.merged_counts().family(Family::SqsData).live;
-    let mut gather = Gather::new(job.tree, set.is_merged(), expected);
-    let findings = &mut job.collector.findings;
+    let mut gather = Gather::new(scratch, set.is_merged(), expected);
     for family in heads::families(options) {
         let splits = heads::splits(set, family)?;
         progress.begin("sqs rows", splits.len() as u64);
@@ -142,9 +155,9 @@ struct Gather<'a, 't> {
 }
 
 impl<'a, 't> Gather<'a, 't> {
-    fn new(tree: &'t Tree, merged: bool, expected: u64) -> Self {
+    fn new(scratch: &'t dyn Scratch, merged: bool, expected: u64) -> Self {
         let (files, numbers, counts) = (Vec::new(), BTreeMap::new(), Counts::default());
-        Gather { merged, sorter: Sorter::new(tree, expected), files, numbers, counts, side_records: 0 }
+        Gather { merged, sorter: Sorter::new(scratch, expected), files, numbers, counts, side_records: 0 }
     }
 
     fn take(&mut self, mut run: Run<'a>) -> Result<()> {

@@ -7,11 +7,12 @@ use super::{Paths, Place};
 use crate::adapters::sqs::{Queues, Read, Reader};
 use crate::error::Result;
 use crate::format::adapter;
-use crate::model::sqs::{Message, RecordKind, Records, SideRecord, Visitor};
+use crate::model::sqs::{Message, QueueVisitor, RecordKind, Records, SideRecord, Visitor};
 use crate::options::Options;
 use crate::output::observer::{Object, Objects};
 use crate::output::split::{SpillWriter, SplitOutput, Writes};
 use crate::output::tree::Tree;
+use crate::report::Findings;
 use crate::run::sort::{Record as _, Sorted};
 use crate::run::{Job, engine};
 
@@ -37,7 +38,7 @@ pub fn write<'a>(
     let reader = Reader::new(job.set, queues);
     let renderer = Renderer { reader, tree, queues, files, paths, options: job.options };
     let mut collected = Collected::new(queues, files, paths, job.collector);
-    let mut next = || renderer.settled(rows.next_batch(BATCH)?);
+    let mut next = || settled(&renderer.reader, rows.next_batch(BATCH)?);
     let mut batch = next()?;
     while !batch.is_empty() {
         let chunks = chunks(&batch, paths.chunk());
@@ -88,18 +89,45 @@ pub(super) struct Renderer<'r, 'a, 't> {
     pub options: &'r Options,
 }
 
-impl<'a, 't> Renderer<'_, 'a, 't> {
-    /// Messages whose sort entries are equal come in the order of their whole IDs.
-    fn settled(&self, mut batch: Vec<Entry>) -> Result<Vec<Entry>> {
-        for ties in batch.chunk_by_mut(|a, b| a.key() == b.key()).filter(|ties| ties.len() > 1) {
-            let with_id = |entry: &Entry| Ok((self.reader.message_id(entry)?, *entry));
-            let mut whole = ties.iter().map(with_id).collect::<Result<Vec<_>>>()?;
-            whole.sort_by(|a, b| a.0.cmp(&b.0));
-            ties.iter_mut().zip(whole).for_each(|(slot, (_, entry))| *slot = entry);
-        }
-        Ok(batch)
+/// Messages whose sort entries are equal come in the order of their whole IDs.
+fn settled(reader: &Reader<'_, '_>, mut batch: Vec<Entry>) -> Result<Vec<Entry>> {
+    for ties in batch.chunk_by_mut(|a, b| a.key() == b.key()).filter(|ties| ties.len() > 1) {
+        let with_id = |entry: &Entry| Ok((reader.message_id(entry)?, *entry));
+        let mut whole = ties.iter().map(with_id).collect::<Result<Vec<_>>>()?;
+        whole.sort_by(|a, b| a.0.cmp(&b.0));
+        ties.iter_mut().zip(whole).for_each(|(slot, (_, entry))| *slot = entry);
     }
+    Ok(batch)
+}
 
+/// Gives all records to a visitor, file by file; what is noticed goes to `findings`.
+///
+/// # Errors
+/// The first damaged message in that order, and what the visitor gives.
+pub fn visit<'a>(
+    reader: &Reader<'_, 'a>,
+    files: &[Records<'a>],
+    mut rows: Sorted<Entry>,
+    visitor: &mut impl QueueVisitor,
+    findings: &mut Findings,
+) -> Result<()> {
+    let mut open = None;
+    loop {
+        let batch = settled(reader, rows.next_batch(BATCH)?)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        for rows in batch.chunk_by(|a, b| a.file == b.file) {
+            let Some(of) = rows.first().and_then(|first| files.get(first.file as usize)) else { continue };
+            if open.replace(*of) != Some(*of) {
+                visitor.records(of)?;
+            }
+            findings.merge(reader.read(of, rows, visitor)?.findings);
+        }
+    }
+}
+
+impl<'a, 't> Renderer<'_, 'a, 't> {
     fn chunk(&self, chunk: &[Entry]) -> Result<Rendered<'t>> {
         let (mut pieces, mut out) = (Vec::new(), SplitOutput::new(self.tree));
         for rows in chunk.chunk_by(|a, b| a.file == b.file) {

@@ -20,11 +20,13 @@ pub mod render;
 mod unordered;
 
 use crate::adapters::sqs::{Only, Queues, Read, Reader};
+use crate::dataset::DataSet;
 use crate::error::Result;
-use crate::model::sqs::{Queue, Records};
+use crate::model::sqs::{Queue, QueueVisitor, Records};
 use crate::options::{ObjectName, Options};
 use crate::output::split::SplitOutput;
-use crate::run::{Job, note_shared};
+use crate::report::Findings;
+use crate::run::{Job, Scratch, Silent, note_shared};
 pub(super) use entry::Entry;
 
 /// Where lines go, and as what they are counted.
@@ -95,6 +97,27 @@ pub(crate) fn queues(job: &mut Job<'_, '_, '_>, paths: &'static dyn Paths) -> Re
     documents::write(job, &queues, paths, &index.files)?;
     queues.report(&index.counts, &job.options.filter, &mut job.collector.findings);
     lines::write(job, &queues, paths, &index.files, index.entries)
+}
+
+/// Gives every queue, and then its records in the order of sending, to a visitor: without an output.
+///
+/// # Errors
+/// A damaged row, and what the visitor gives.
+pub fn read_in_order<'a>(
+    set: &DataSet<'a>,
+    options: &Options,
+    scratch: &dyn Scratch,
+    visitor: &mut impl QueueVisitor,
+) -> Result<Findings> {
+    let (mut shared, mut findings) = (Vec::new(), Findings::default());
+    let queues = Queues::read(set, &mut shared)?;
+    note_shared(shared, &mut findings);
+    let index = index::read_heads(set, options, scratch, &Silent, &queues, &mut findings)?;
+    queues.records(set, &queues.wanted(&options.filter), &mut findings, |queue| visitor.queue(queue))?;
+    queues.report(&index.counts, &options.filter, &mut findings);
+    let reader = Reader::new(set, &queues);
+    lines::visit(&reader, &index.files, index.entries, visitor, &mut findings)?;
+    Ok(findings)
 }
 
 /// Writes one message, or all of a queue where none is named.

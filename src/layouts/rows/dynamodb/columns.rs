@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::decimal::Width;
 use crate::adapters::dynamodb::{self, Tables};
-use crate::dataset::KeyRange;
+use crate::dataset::{DataSet, KeyRange};
 use crate::error::Result;
 use crate::format::dynamodb::Value;
 use crate::format::dynamodb::item::Entry;
-use crate::layouts::parquet::schema::{Column, Kind, Schema, column};
+use crate::layouts::rows::{Column, Columns, Kind, column};
 use crate::model::dynamodb::{Item, StaleItem, Table, Visitor};
+use crate::options::Options;
 use crate::run::engine::{self, Done};
-use crate::run::{Job, step};
 
 /// Attributes of a table that are noted, and columns that it has of them at most.
 const MOST_NOTED: usize = 1000;
@@ -23,9 +23,9 @@ const MOST_COLUMNS: usize = 256;
 const MOST_NOTED_IN_ALL: usize = 200_000;
 
 /// The column of the attributes that have none.
-pub(super) const REST: &str = "_rest";
+const REST: &str = "_rest";
 /// The column of the commit timestamp.
-pub(super) const COMMIT_TS: &str = "_commit_ts";
+const COMMIT_TS: &str = "_commit_ts";
 /// What the name of the column ends in that has the text of a number, where the decimal does not tell it.
 const TEXT: &str = "__text";
 
@@ -108,19 +108,24 @@ fn note(attributes: &mut Attributes, name: &str, noted: Noted) {
 }
 
 /// The columns of all tables.
-pub(super) struct AllColumns {
+#[derive(Default)]
+pub struct AllColumns {
     tables: BTreeMap<usize, Attributes>,
 }
 
 impl AllColumns {
-    /// Reads the types of all items.
+    /// Reads the types of all items of some splits on the threads of the pool at hand; `step` hears of each split that is read.
     ///
     /// # Errors
     /// The first damaged row in key order.
-    pub fn read(job: &mut Job<'_, '_, '_>, tables: &Tables<'_>, splits: &[KeyRange]) -> Result<AllColumns> {
-        let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
-        progress.begin("dynamodb types", splits.len() as u64);
-        let (mut all, mut noted) = (AllColumns { tables: BTreeMap::new() }, 0);
+    pub fn read(
+        set: &DataSet<'_>,
+        options: &Options,
+        tables: &Tables<'_>,
+        splits: &[KeyRange],
+        mut step: impl FnMut() + Send,
+    ) -> Result<AllColumns> {
+        let (mut all, mut noted) = (AllColumns::default(), 0);
         engine::run(
             splits.len(),
             |i| {
@@ -131,7 +136,7 @@ impl AllColumns {
                 Ok(notes)
             },
             |notes| {
-                step(progress, tree);
+                step();
                 for (place, attributes) in notes.tables {
                     let known = all.tables.entry(place).or_default();
                     let before = known.len();
@@ -150,12 +155,9 @@ impl AllColumns {
     }
 
     /// The columns of a table.
-    ///
-    /// # Errors
-    /// Names that the format does not have.
-    pub fn of(&self, table: &Table) -> Result<Columns> {
+    pub fn of(&self, table: &Table) -> TableColumns {
         static NONE: Attributes = Attributes::new();
-        Columns::new(table, self.tables.get(&table.place).unwrap_or(&NONE))
+        TableColumns::new(table, self.tables.get(&table.place).unwrap_or(&NONE))
     }
 }
 
@@ -165,14 +167,15 @@ pub(super) fn of_every_table() -> [Column; 2] {
 }
 
 /// The columns of a table.
-pub(super) struct Columns {
-    pub schema: Schema,
+pub struct TableColumns {
+    /// All of them.
+    pub columns: Columns,
     /// Attributes that are columns, by name, with the place of the column and what it takes.
     attributes: Vec<(Box<str>, usize, Kind)>,
 }
 
-impl Columns {
-    fn new(table: &Table, noted: &Attributes) -> Result<Columns> {
+impl TableColumns {
+    fn new(table: &Table, noted: &Attributes) -> TableColumns {
         // Most readers take names that differ in case alone for one.
         let mut taken: BTreeSet<String> = [REST, COMMIT_TS].map(str::to_owned).into();
         let (mut columns, mut attributes) = (Vec::<Column>::new(), Vec::<(Box<str>, usize, Kind)>::new());
@@ -206,8 +209,7 @@ impl Columns {
         }
         columns.extend(of_every_table());
         attributes.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let schema = Schema::new(columns, 0).map_err(|error| crate::layouts::parquet::chunk::refused(&error))?;
-        Ok(Columns { schema, attributes })
+        TableColumns { columns: Columns::new(columns, 0), attributes }
     }
 
     /// The column of an attribute. Attributes come in the order of their names: `next` is where the next one is looked for first.

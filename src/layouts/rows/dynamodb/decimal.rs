@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::format::dynamodb::number::plain;
-use crate::layouts::parquet::schema::{Kind, SHORT_DECIMAL};
+use crate::layouts::rows::{Kind, SHORT_DECIMAL};
 
 /// Digits of a decimal, at most: what all readers have.
 const MOST_DIGITS: u32 = 38;

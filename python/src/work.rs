@@ -1,0 +1,101 @@
+//! Work that ends with one answer, in a thread of its own: Python hears how far it is, and can end it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use ekvsnap::decode::Progress;
+use ekvsnap::run::Stop;
+use ekvsnap::{Error, Result};
+use pyo3::prelude::*;
+
+use crate::errors::exception;
+
+/// How often Python is told how far the work is, and looked for signals.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How far the work is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct State {
+    stage: &'static str,
+    done: u64,
+    steps: u64,
+    bytes: u64,
+}
+
+/// Hears it from the library.
+#[derive(Default)]
+pub struct Told(Mutex<State>);
+
+impl Told {
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Progress for Told {
+    fn begin(&self, stage: &'static str, steps: u64) {
+        self.change(|state| *state = State { stage, steps, done: 0, bytes: state.bytes });
+    }
+
+    fn advance(&self, steps: u64) {
+        self.change(|state| state.done += steps);
+    }
+
+    fn bytes(&self, bytes: u64) {
+        self.change(|state| state.bytes = state.bytes.max(bytes));
+    }
+}
+
+/// Does some work, and waits for it without the interpreter's lock. `progress` is called with stage, steps done, steps in all (0: nobody
+/// knows) and bytes; what it raises ends the work, as a signal does.
+///
+/// # Errors
+/// Those of the work, and what was raised while it went on: then it has ended, and what it left behind is removed.
+pub fn run<T: Send + 'static>(
+    py: Python<'_>,
+    progress: Option<Bound<'_, PyAny>>,
+    work: impl FnOnce(&Told) -> Result<T> + Send + 'static,
+) -> PyResult<T> {
+    let (told, stop) = (Arc::new(Told::default()), Stop::default());
+    let (answer, answered) = sync_channel(1);
+    let (hears, flag) = (Arc::clone(&told), stop.clone());
+    let started = thread::Builder::new().name("ekvsnap".into()).spawn(move || {
+        let done = catch_unwind(AssertUnwindSafe(|| flag.during(|| work(&hears))));
+        let _ = answer.send(done.unwrap_or_else(|_| Err(Error::internal("a panic at work"))));
+    });
+    let thread = started.map_err(|e| exception(py, &Error::io("start", "a thread", e)))?;
+    let answered = Mutex::new(answered);
+    let wait = |patience| answered.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(patience);
+    let mut last = State::default();
+    let mut look = || -> PyResult<()> {
+        py.check_signals()?;
+        let state = *told.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(progress) = &progress
+            && state != last
+        {
+            last = state;
+            progress.call1((state.stage, state.done, state.steps, state.bytes))?;
+        }
+        Ok(())
+    };
+    let done = loop {
+        match py.detach(|| wait(LOOK)) {
+            Ok(done) => break done.map_err(|error| exception(py, &error)),
+            Err(RecvTimeoutError::Disconnected) => break Err(exception(py, &Error::internal("no answer"))),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if let Err(raised) = look() {
+            stop.set();
+            break Err(raised);
+        }
+    };
+    // What a stopped run has made is gone when it ends.
+    py.detach(|| drop(thread.join()));
+    if done.is_ok() {
+        look()?;
+    }
+    done
+}

@@ -1,0 +1,241 @@
+//! DynamoDB items as rows: a data set for each table, with a column for each attribute that has one type; stale items have one of their own.
+
+mod columns;
+mod decimal;
+
+use std::sync::Arc;
+
+pub use columns::{AllColumns, TableColumns};
+
+use super::{Cell, Columns, Kind, Rendered, Sink, column};
+use crate::error::{Error, Result};
+use crate::format::adapter;
+use crate::format::dynamodb::Value;
+use crate::format::dynamodb::item::Entry;
+use crate::layouts::dynamodb::count::{Count, untyped};
+use crate::layouts::dynamodb::paths::{self, Paths};
+use crate::layouts::dynamodb::render::ItemRenderer;
+use crate::model::dynamodb::{Item, StaleItem, Table, Visitor};
+use crate::output::out::Out;
+use crate::output::split::SpillWriter;
+
+/// Items whose rows have so many bytes are not held as JSON.
+const LARGE: usize = 512 << 10;
+
+/// The columns of items of no live generation.
+pub fn orphans() -> Columns {
+    Columns::new(vec![column("key", Kind::Bytes), column("item", Kind::Json), column("commit_ts", Kind::U64)], 0)
+}
+
+/// The columns that every table has.
+pub fn every_table() -> Columns {
+    Columns::new(columns::of_every_table().to_vec(), 0)
+}
+
+/// Makes rows of items.
+pub struct Rows<'c, 'a, S> {
+    /// Who takes them.
+    to: S,
+    all: &'c AllColumns,
+    open: Option<Open>,
+    opened: Vec<usize>,
+    renderer: ItemRenderer<'a>,
+    commit_ts: u64,
+    count: Count,
+    entries: Vec<Entry<'a>>,
+    rest: Vec<Entry<'a>>,
+    json: Vec<u8>,
+}
+
+/// The table whose items are being written.
+struct Open {
+    place: usize,
+    scope: String,
+    set: usize,
+    columns: Arc<TableColumns>,
+}
+
+impl<'c, 'a, S: Sink> Rows<'c, 'a, S> {
+    /// Gives rows with these columns to a sink.
+    pub fn new(to: S, all: &'c AllColumns) -> Self {
+        Rows {
+            to,
+            all,
+            open: None,
+            opened: Vec::new(),
+            renderer: ItemRenderer::default(),
+            commit_ts: 0,
+            count: Count::default(),
+            entries: Vec::new(),
+            rest: Vec::new(),
+            json: Vec::new(),
+        }
+    }
+
+    /// The sink, which has been told what was counted, and the places of the tables that had rows, in key order.
+    pub fn into_parts(mut self) -> (S, Vec<usize>) {
+        self.flush_count();
+        (self.to, self.opened)
+    }
+
+    fn flush_count(&mut self) {
+        if let Some((scope, kind, objects, bytes)) = self.count.take() {
+            self.to.count(adapter::DYNAMODB, &scope, kind, objects, bytes);
+        }
+    }
+
+    fn count(&mut self, scope: &str, kind: &'static str, bytes: u64) {
+        if !self.count.is_of(scope, kind) {
+            self.flush_count();
+            self.count.begin(scope, kind);
+        }
+        self.count.add_one(bytes);
+    }
+
+    /// Makes the data set of a table known, though no item of it may come.
+    ///
+    /// # Errors
+    /// As [`Sink::set`].
+    pub fn prepare(&mut self, table: &Table) -> Result<()> {
+        self.to.set(&Paths::of(table).dir, || self.all.of(table).columns).map(drop)
+    }
+
+    fn open(&mut self, table: &Table) -> Result<&Open> {
+        if self.open.as_ref().is_none_or(|open| open.place != table.place) {
+            let (paths, columns) = (Paths::of(table), self.all.of(table));
+            let set = self.to.set(&paths.dir, || columns.columns.clone())?;
+            self.opened.push(table.place);
+            self.open = Some(Open { place: table.place, scope: paths.scope, set, columns: Arc::new(columns) });
+        }
+        self.open.as_ref().ok_or_else(|| Error::internal("no table is open"))
+    }
+}
+
+impl<'a, S: Sink> Visitor<'a> for Rows<'_, 'a, S> {
+    fn committed(&mut self, commit_ts: u64) {
+        self.commit_ts = commit_ts;
+    }
+
+    fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()> {
+        let open = self.open(table)?;
+        let (set, columns) = (open.set, Arc::clone(&open.columns));
+        self.entries.clear();
+        self.rest.clear();
+        item.value.attributes().push_sorted(&mut self.entries);
+        let mut cells = vec![Cell::Null; columns.columns.all.len()];
+        let mut next = 0;
+        for entry in &self.entries {
+            let found = columns.find(entry.name, &mut next);
+            if !found.is_some_and(|(place, kind)| fill(entry.value(), kind, &mut cells[place..])) {
+                self.rest.push(*entry);
+            }
+        }
+        self.json.clear();
+        let rest = Rest(&self.rest);
+        let [.., rest_cell, commit_ts] = &mut cells[..] else { return Ok(()) };
+        *commit_ts = Cell::U64(self.commit_ts);
+        if !self.rest.is_empty() {
+            *rest_cell = if item.stored_len < LARGE {
+                self.renderer.object(&self.rest, &mut self.json);
+                Cell::Bytes(&self.json)
+            } else {
+                Cell::Rendered(&rest)
+            };
+        }
+        self.to.push(set, &cells)?;
+        if let Some(open) = self.open.take() {
+            self.count(&open.scope, "items", item.stored_len as u64);
+            self.open = Some(open);
+        }
+        if let Some(finding) = untyped(&mut self.renderer, table, item) {
+            self.to.note(finding);
+        }
+        Ok(())
+    }
+
+    /// Its row has its row key: nothing tells which attributes made it.
+    fn stale(&mut self, item: &StaleItem<'a>) -> Result<()> {
+        let (scope, path) = paths::stale(item);
+        let set = self.to.set(&path, orphans)?;
+        self.entries.clear();
+        item.value.attributes().push_sorted(&mut self.entries);
+        let whole = Rest(&self.entries);
+        let row = [Cell::Bytes(item.key.primary), Cell::Rendered(&whole), Cell::U64(self.commit_ts)];
+        if item.stored_len < LARGE {
+            self.json.clear();
+            self.renderer.object(&self.entries, &mut self.json);
+            let row = [row[0], Cell::Bytes(&self.json), row[2]];
+            self.to.push(set, &row)?;
+        } else {
+            self.to.push(set, &row)?;
+        }
+        self.count(&scope, "orphans", item.stored_len as u64);
+        Ok(())
+    }
+}
+
+/// Fills the cells of an attribute: one, of a number two. Tells whether its value is of the column's type.
+fn fill<'a>(value: Value<'a>, kind: Kind, cells: &mut [Cell<'a>]) -> bool {
+    let [cell, ..] = cells else { return false };
+    match (value, kind) {
+        (Value::S(text), Kind::Text) => *cell = Cell::Bytes(text.as_bytes()),
+        (Value::B(bytes), Kind::Bytes) => *cell = Cell::Bytes(bytes),
+        (Value::Bool(flag), Kind::Bool) => *cell = Cell::Bool(flag),
+        (Value::N(text), Kind::Decimal(_, scale)) => {
+            let [number, beside, ..] = cells else { return false };
+            let parsed =
+                decimal::parse(text).and_then(|(decimal, is_plain)| Some((decimal.at_scale(scale)?, is_plain)));
+            if let Some((digits, _)) = parsed {
+                *number = Cell::Decimal(digits);
+            }
+            if !parsed.is_some_and(|(_, is_plain)| is_plain) {
+                *beside = Cell::Bytes(text.as_bytes());
+            }
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// Attributes as DynamoDB JSON that is not held.
+struct Rest<'r, 'a>(&'r [Entry<'a>]);
+
+impl Rendered for Rest<'_, '_> {
+    fn len(&self) -> u64 {
+        let mut counted = Counted::default();
+        ItemRenderer::default().object(self.0, &mut counted);
+        counted.bytes + counted.buffer.len() as u64
+    }
+
+    fn write(&self, to: &mut SpillWriter<'_>) {
+        ItemRenderer::default().object(self.0, to);
+    }
+
+    fn append(&self, to: &mut Vec<u8>) {
+        ItemRenderer::default().object(self.0, to);
+    }
+}
+
+/// Bytes of what is rendered, which are dropped.
+#[derive(Default)]
+struct Counted {
+    buffer: Vec<u8>,
+    bytes: u64,
+}
+
+impl Out for Counted {
+    const GROWS: bool = true;
+
+    fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    fn relieve(&mut self) {
+        if self.buffer.len() > 1 << 16 {
+            let last = self.buffer.pop();
+            self.bytes += self.buffer.len() as u64;
+            self.buffer.clear();
+            self.buffer.extend(last);
+        }
+    }
+}
