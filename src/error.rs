@@ -8,6 +8,7 @@ use crate::format::envelope::{EnvelopeFault, OpenFault, Sealed};
 use crate::format::frame::FrameFault;
 use crate::format::header::HeaderFault;
 use crate::format::mvcc::MvccFault;
+use crate::format::offload::ManifestFault;
 use crate::format::s3::chunk::ChunkFault;
 use crate::format::sidecar::SidecarFault;
 use crate::format::sst::{SstFault, bundle};
@@ -160,6 +161,23 @@ pub enum ErrorKind {
     /// Only snapshots of the timestamp group.
     #[error("the file is the state of the timestamp group, no user data: name the snapshots of the other groups")]
     TimestampGroup,
+    /// The manifest of a snapshot from an object store.
+    #[error("the manifest of an offloaded snapshot: {0}")]
+    Offload(ManifestFault),
+    /// A manifest whose snapshot is not there.
+    #[error("its payload is not there: {}", .0.display())]
+    OffloadMissing(PathBuf),
+    /// A snapshot of an object store that is cut, or longer than its manifest says.
+    #[error("the offloaded snapshot has {is} bytes, and its manifest says {want}: copy it again")]
+    OffloadLength {
+        /// Its bytes.
+        is: u64,
+        /// What its manifest says.
+        want: u64,
+    },
+    /// A snapshot of an object store that was changed.
+    #[error("the offloaded snapshot is not the one of its manifest: SHA-256 or CRC32C are others; copy it again")]
+    OffloadHash,
     /// A directory of snapshots of which none is intact.
     #[error(
         "none of its snapshot files is intact; the newest is {}: {why} (name a file itself to read what --on-error skip \

@@ -127,7 +127,7 @@ const BRIEFS: &[Brief] = &[
 /// What an INPUT can be.
 const INPUTS: &str = "\
     INPUT: a .fsm file, also compressed with gzip or zstd; a server's data directory or its fsm-snap/ \
-    (the newest intact file of each group); a directory of .fsm files; or - for standard input. \
+    (the newest intact file of each group); a directory of .fsm files; a copy of the store of elastickv-snapshot-offload, or a manifest in it; or - for standard input. \
     Several are the groups of one cluster.";
 
 /// Parts `-h` from `--help`: a command of which nothing is said here shows the same for both.

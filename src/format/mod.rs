@@ -30,6 +30,7 @@ pub mod limits;
 pub mod messages;
 pub mod mvcc;
 pub mod mvcc2;
+pub mod offload;
 pub mod opened;
 pub mod ordered;
 pub mod proto;

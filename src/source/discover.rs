@@ -1,5 +1,5 @@
 //! From what the user names to snapshot files: a file, a server data directory, its `fsm-snap/`, a directory of
-//! group directories (`container.md` §1, §4), or a directory of files that somebody has put together.
+//! group directories (`container.md` §1, §4), a copy of an object store (`offload.rs`), or a directory of files that somebody has put together.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::crc;
+use super::{crc, offload};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The inputs found, and newer files that were passed over.
@@ -49,6 +49,8 @@ pub fn find_inputs(inputs: &[PathBuf]) -> Result<Found> {
     for input in inputs {
         if input.is_dir() {
             in_directory(input, &mut found)?;
+        } else if offload::is_manifest(input) {
+            offload::one(input, &mut found)?;
         } else {
             found.files.push(input.clone());
         }
@@ -73,7 +75,7 @@ fn refuse_doubles(files: &[PathBuf]) -> Result<()> {
 
 fn in_directory(dir: &Path, found: &mut Found) -> Result<()> {
     let before = found.files.len();
-    if newest_intact(dir, found)? || group(dir, found)? {
+    if newest_intact(dir, found)? || group(dir, found)? || offload::newest(dir, found)? {
         return Ok(());
     }
     for below in entries(dir)?.into_iter().filter(|p| p.is_dir()) {
@@ -139,7 +141,7 @@ fn newest_intact(dir: &Path, found: &mut Found) -> Result<bool> {
     }
 }
 
-fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
     let listing = match fs::read_dir(dir) {
         Ok(listing) => listing,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

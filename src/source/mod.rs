@@ -8,6 +8,7 @@ mod discover;
 mod identity;
 pub mod keys;
 mod map;
+mod offload;
 mod spill;
 mod values;
 

@@ -44,6 +44,7 @@ mod live;
 mod load;
 mod ls;
 mod objects;
+mod offload;
 mod pack;
 mod pages;
 #[cfg(feature = "parquet")]
