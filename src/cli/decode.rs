@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 use super::common::Watch;
 use super::exit::{self, Exit};
 use super::filter::{self, Choice};
+use super::get::tell_losses;
 use super::inputs::{Inputs, SavedIndex};
 use super::keys::Keys;
 use super::parse;
 use super::progress::Bar;
-use super::summary::Done;
+use super::summary::{Done, warning_words};
 use super::{inputs, out, summary};
-use crate::decode::{Layout, Options, decode, estimate};
+use crate::decode::{Layout, Options, decode, estimate, lines as decode_lines};
 use crate::error::{Error, Result};
 use crate::output::archive::Packing;
+use crate::source::Source;
 
 /// Arguments of `ekvsnap decode`.
 #[derive(Debug, clap::Args)]
@@ -36,8 +38,10 @@ pub(super) struct Args {
     #[arg(long)]
     dry_run: bool,
 
-    /// dir, tar, tar.zst or tar.gz; without the flag the output's name tells.
-    #[arg(long, value_name = "FORMAT", value_parser = ["dir", "tar", "tar.zst", "tar.gz"], hide_possible_values = true)]
+    /// dir, tar, tar.zst or tar.gz; jsonl: lines of one kind, to stdout
+    ///
+    /// Without the flag the output's name tells. One kind: a Redis --type, one table, bucket or queue of --scope, or --adapter fs.
+    #[arg(long, value_name = "FORMAT", value_parser = ["dir", "tar", "tar.zst", "tar.gz", LINES], hide_possible_values = true)]
     format: Option<String>,
 
     /// Compression of tar.zst: 1 (fast) to 19 (small).
@@ -145,6 +149,9 @@ pub(super) struct Args {
     keys: Keys,
 }
 
+/// The format that is no file: lines as they come.
+const LINES: &str = "jsonl";
+
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Exit {
     args.watch.run(args.json, |bar| go(args, bar))
@@ -158,6 +165,9 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let Inputs { sources, passed_over } =
         inputs::open_indexed(&named, args.no_mmap, &args.keys, args.threads, &args.index)?;
     let options = Options { passed_over, ..options(args, target)? };
+    if args.format.as_deref() == Some(LINES) && !args.dry_run {
+        return lines(args, &sources, &options, bar);
+    }
     let (outcome, done) = if args.dry_run {
         let (outcome, need) = estimate(&sources, &options, bar)?;
         (outcome, Done::Estimated(need))
@@ -171,16 +181,34 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         summary::words(&outcome, done);
     }
     let warned = outcome.manifest.warnings.iter().any(|w| w.count > 0);
-    Ok(match outcome.manifest.skipped {
+    Ok(exit(args, outcome.manifest.skipped, warned))
+}
+
+fn exit(args: &Args, skipped: u64, warned: bool) -> Exit {
+    match skipped {
         0 if args.strict && warned => Exit::Strict,
         0 => Exit::Fine,
         _ => Exit::Skipped,
-    })
+    }
+}
+
+/// Lines of one kind on standard output, and nothing else there.
+fn lines(args: &Args, sources: &[Source], options: &Options, bar: &Bar) -> Result<Exit> {
+    let filled = decode_lines(sources, options, bar, &mut out::data())?;
+    bar.clear();
+    let warnings = &filled.manifest.warnings;
+    out::tell(&warnings.iter().map(|warning| warning_words(warning, None)).collect::<String>());
+    tell_losses(&filled.lost)?;
+    filled.matched.check()?;
+    Ok(exit(args, filled.manifest.skipped, warnings.iter().any(|warning| warning.count > 0)))
 }
 
 /// An archive on standard output leaves no room for anything else there.
 fn check_stdout(args: &Args, target: &Path) -> Result<()> {
     let to_stdout = target.as_os_str() == "-" && !args.dry_run;
+    if args.format.as_deref() == Some(LINES) {
+        return check_lines(args, to_stdout);
+    }
     if to_stdout && args.format.as_deref() == Some("dir") {
         return Err(Error::command_line("a directory cannot go to standard output: use --format tar"));
     }
@@ -193,6 +221,30 @@ fn check_stdout(args: &Args, target: &Path) -> Result<()> {
         return Err(Error::command_line("standard output is a terminal: redirect it, or give a file with -o"));
     }
     Ok(())
+}
+
+/// Lines of one kind are nothing but lines.
+fn check_lines(args: &Args, to_stdout: bool) -> Result<()> {
+    let refused = [
+        (
+            !to_stdout,
+            "--format jsonl is for -o -: redirect it to a file, or give --layout jsonl for a directory of lines",
+        ),
+        (args.json, "--json needs standard output, where the lines go"),
+        (args.loaders, "--loaders writes files: give a directory with -o, or take `ekvsnap schema`"),
+        (
+            args.include_orphans
+                || args.include_incomplete_uploads
+                || args.include_sqs_side_records
+                || args.for_restore,
+            "what the server does not serve has files of its own: leave out --include-… and --for-restore, or give a directory with -o",
+        ),
+        (args.layout == "parquet", "lines of --format jsonl are not those of --layout parquet: leave one out"),
+    ];
+    match refused.into_iter().find(|(is_so, _)| *is_so) {
+        Some((_, why)) => Err(Error::command_line(why)),
+        None => Ok(()),
+    }
 }
 
 /// Ends of names that promise something else than a directory, and what is possible.

@@ -133,7 +133,7 @@ fn skips(args: &Args) -> bool {
 }
 
 /// Names the places that could not be read.
-fn tell_losses(lost: &Losses) -> Result<()> {
+pub(super) fn tell_losses(lost: &Losses) -> Result<()> {
     let first = lost.first(LOSSES)?;
     let words: String = first.iter().map(|lost| lost_words("damage", lost)).collect();
     out::tell(&format!("{words}{}", more(first.len(), lost.len(), "verify shows them")));

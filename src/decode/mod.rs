@@ -4,6 +4,7 @@ mod describe;
 mod estimate;
 mod fill;
 pub(crate) mod findings;
+mod lines;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ pub(crate) use crate::run::{Job, engine, sort};
 pub use crate::run::{Progress, Silent};
 use crate::source::Source;
 pub use fill::{DecodeResult, Indexed, fill, fill_indexed, index, or_changed, scan};
+pub use lines::lines;
 
 /// What a finished decode tells.
 #[derive(Debug)]

@@ -34,7 +34,7 @@ pub enum Part {
 
 /// Takes the bytes of some files. Bytes of one file come in their order.
 pub struct Tee {
-    wanted: fn(&[u8]) -> bool,
+    wanted: Box<dyn Fn(&[u8]) -> bool + Send + Sync>,
     chunks: SyncSender<Chunk>,
 }
 
@@ -44,7 +44,7 @@ pub struct Tee {
 /// # Errors
 /// What `each` gives, or what `decode` gives.
 pub fn teed<T: Send>(
-    wanted: fn(&[u8]) -> bool,
+    wanted: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
     digests: Digests,
     decode: impl FnOnce(&Tree, &Path) -> Result<T> + Send,
     each: impl FnMut(Chunk) -> Result<()>,
@@ -55,9 +55,9 @@ pub fn teed<T: Send>(
 
 impl Tee {
     /// A tee of the files that are `wanted`, by their paths, and the end where their bytes come out.
-    fn new(wanted: fn(&[u8]) -> bool) -> (Tee, Receiver<Chunk>) {
+    fn new(wanted: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> (Tee, Receiver<Chunk>) {
         let (chunks, taken) = sync_channel(WAITING);
-        (Tee { wanted, chunks }, taken)
+        (Tee { wanted: Box::new(wanted), chunks }, taken)
     }
 
     /// Takes bytes of a file; waits while too many are there.

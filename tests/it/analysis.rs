@@ -301,6 +301,88 @@ fn outputs_with_loaders() {
     assert_eq!(code(&run(&["decode", "in.fsm", "-o", "no", "--loaders"])), 64);
 }
 
+/// Lines of one kind on standard output are those of their file, with nothing before, between or behind them.
+#[test]
+fn lines_of_one_kind() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| ekvsnap(dir.path(), args);
+    let cases: &[(&str, &[&str], &str)] = &[
+        ("redis-small", &["--type", "string"], "redis/db_0/strings.jsonl"),
+        ("redis-small", &["--type", "hll"], "redis/db_0/hll.jsonl"),
+        ("redis-small", &["--type", "hash", "--adapter", "redis"], "redis/db_0/hashes.jsonl"),
+        ("redis-small", &["--type", "zset", "--threads", "1"], "redis/db_0/zsets.jsonl"),
+        ("redis-small", &["--type", "stream", "--scope", "redis:*"], "redis/db_0/streams.jsonl"),
+        ("dynamodb-nasty", &["--scope", "dynamodb:hashonly"], "dynamodb/hashonly.jsonl"),
+        ("dynamodb-nasty", &["--scope", "dynamodb:T"], "dynamodb/T.jsonl"),
+        ("s3-nasty", &["--scope", "s3:bucket-one"], "s3/bucket-one/_index.jsonl"),
+        ("s3-nasty", &["--scope", "s3:empty-bucket"], "s3/empty-bucket/_index.jsonl"),
+        ("sqs-nasty", &["--scope", "sqs:fifo.fifo"], "sqs/fifo.fifo.jsonl"),
+        ("fs-small", &["--adapter", "fs"], "fs/metadata.jsonl"),
+    ];
+    for (corpus, flags, path) in cases {
+        let input = format!("{corpus}.fsm");
+        if !dir.path().join(&input).exists() {
+            std::fs::write(dir.path().join(&input), &snapshots(&load(corpus))[0]).unwrap();
+            assert_eq!(code(&run(&["decode", &input, "-o", corpus, "--layout", "jsonl"])), 0);
+        }
+        let out = run(&[&["decode", &input, "-o", "-", "--format", "jsonl"], *flags].concat());
+        assert_eq!(code(&out), 0, "{flags:?}: {}", stderr(&out));
+        assert!(out.stdout == std::fs::read(dir.path().join(corpus).join(path)).unwrap(), "{corpus} {flags:?}");
+    }
+    let some =
+        run(&["decode", "redis-small.fsm", "-o", "-", "--format", "jsonl", "--type=hash", "--scope", "redis:h:b*"]);
+    let lines = String::from_utf8(some.stdout).unwrap();
+    assert!(lines.lines().count() >= 2 && lines.lines().all(|line| line.starts_with("{\"key\":\"h:b")), "{lines}");
+}
+
+#[test]
+fn lines_of_several_kinds_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("in.fsm"), &snapshots(&load("redis-small"))[0]).unwrap();
+    let run = |flags: &[&str]| ekvsnap(dir.path(), &[&["decode", "in.fsm", "--format", "jsonl"], flags].concat());
+    for flags in [
+        &["-o", "-"][..],
+        &["-o", "-", "--type", "string,hash"],
+        &["-o", "-", "--adapter", "redis"],
+        &["-o", "-", "--adapter", "dynamodb"],
+        &["-o", "-", "--adapter", "s3", "--type", "string"],
+        &["-o", "-", "--scope", "redis:a"],
+        &["-o", "-", "--scope", "dynamodb:t*"],
+        &["-o", "-", "--scope", "dynamodb:t", "--scope", "dynamodb:u"],
+        &["-o", "-", "--scope", "dynamodb:t", "--scope", "sqs:q"],
+        &["-o", "-", "--scope", "sqs:q", "--type", "string"],
+        &["-o", "-", "--type", "string", "--json"],
+        &["-o", "-", "--type", "string", "--loaders"],
+        &["-o", "-", "--type", "string", "--include-orphans"],
+        &["-o", "-", "--type", "string", "--for-restore"],
+        &["-o", "lines.jsonl", "--type", "string"],
+    ] {
+        let out = run(flags);
+        assert_eq!(code(&out), 64, "{flags:?}: {}", stderr(&out));
+        assert!(out.stdout.is_empty() || flags.contains(&"--json"), "{flags:?}");
+    }
+    let nothing = run(&["-o", "-", "--type", "string", "--scope", "redis:no-such-key"]);
+    assert!(code(&nothing) == 1 && nothing.stdout.is_empty(), "{}", stderr(&nothing));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing was written beside");
+}
+
+/// What comes before damage is there, and the exit code tells that more is missing.
+#[test]
+fn lines_up_to_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let bad = Snapshot::new().put("!redis|hll|a", b"\xff\x02\0v").put("!redis|hll|bad", b"\xff\x02");
+    std::fs::write(dir.path().join("in.fsm"), bad.build()).unwrap();
+    let run = |more: &[&str]| {
+        let all = [&["decode", "in.fsm", "-o", "-", "--format", "jsonl", "--type", "hll"], more].concat();
+        ekvsnap(dir.path(), &all)
+    };
+    assert_eq!(code(&run(&[])), 2);
+    let rest = run(&["--on-error", "skip"]);
+    assert_eq!(code(&rest), 3, "{}", stderr(&rest));
+    assert!(stderr(&rest).contains("!redis|hll|bad"), "{}", stderr(&rest));
+    assert_eq!(String::from_utf8_lossy(&rest.stdout).lines().count(), 1);
+}
+
 /// A Python with DuckDB, pyarrow, polars and pandas: `.ci/run` installs them.
 fn python(dir: &Path, tool: &str, args: &[&str]) {
     let python = std::env::var("PARQUET_PYTHON").unwrap_or_else(|_| "python3".into());

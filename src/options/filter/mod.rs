@@ -98,6 +98,11 @@ impl Pattern {
         Pattern { text, adapter, name: Glob::exactly(name), rest: Vec::new(), met: Met::default() }
     }
 
+    /// The key, table, bucket or queue, if it takes only one.
+    pub fn plain_name(&self) -> Option<&[u8]> {
+        self.name.is_plain().then(|| self.name.head())
+    }
+
     /// Whether it can take objects of this table, bucket or queue.
     fn takes_name(&self, adapter: Adapter, name: &[u8]) -> bool {
         self.adapter == adapter && self.name.matches(name)

@@ -1,0 +1,85 @@
+//! Lines of one kind, as they are made: for a pipe.
+
+use std::io::Write;
+
+use super::filter::Pattern;
+use super::{DecodeResult, Layout, Options, Progress, fill, on_threads};
+use crate::error::{Error, Result};
+use crate::format::adapter::{self, Adapter, Naming};
+use crate::layouts::place::{Place, Shape};
+use crate::output::tee::{Part, teed};
+use crate::output::tree::Digests;
+use crate::registry;
+use crate::source::Source;
+
+/// The words under which a choice of one kind is asked for.
+const WANT: &str = "lines of one kind go to a pipe: choose it with --type T, or with --scope dynamodb:TABLE, s3:BUCKET or sqs:QUEUE, \
+                    or with --adapter fs";
+
+/// Which lines are wanted.
+struct Chosen {
+    adapter: Adapter,
+    /// The type, where keys have one.
+    kind: Option<String>,
+}
+
+impl Chosen {
+    /// What the flags choose: lines of another kind would have another shape, and those of another table nothing that tells the table.
+    fn of(options: &Options) -> Result<Chosen> {
+        let Options { filter, .. } = options;
+        let takes_types = |adapter: &Adapter| filter.types.is_empty() || adapter.spec().naming == Naming::Key;
+        let mut left = adapter::all().filter(|adapter| options.wants(*adapter)).filter(takes_types);
+        let (Some(adapter), None) = (left.next(), left.next()) else { return Err(Error::command_line(WANT)) };
+        let kind = filter.types.first().cloned();
+        let is_one = match adapter.spec().naming {
+            Naming::Key => filter.types.len() == 1,
+            Naming::Path => true,
+            Naming::Scoped(_) => {
+                let mut names = filter.include.iter().map(Pattern::plain_name);
+                names.next().flatten().is_some_and(|first| names.all(|other| other == Some(first)))
+            }
+        };
+        if is_one { Ok(Chosen { adapter, kind }) } else { Err(Error::command_line(WANT)) }
+    }
+
+    fn is_in(&self, path: &[u8]) -> bool {
+        let is_asked = |place: Place| {
+            let is_lines = !matches!(place.shape, Shape::Scope | Shape::Whole | Shape::ItemFile | Shape::Ttl);
+            is_lines && place.adapter == self.adapter && self.kind.as_deref().is_none_or(|kind| place.kind == kind)
+        };
+        registry::place(Layout::JSONL, path).is_some_and(is_asked)
+    }
+}
+
+/// Writes the lines of one kind to `out`, the one that the filter of `options` chooses. Their layout is that of packed lines.
+///
+/// Lines come as they are made: after an error those before it are there.
+///
+/// # Errors
+/// The filter leaves several kinds; an input that is not a sound snapshot, a damaged row, a failed write.
+pub fn lines(
+    sources: &[Source],
+    options: &Options,
+    progress: &dyn Progress,
+    out: &mut dyn Write,
+) -> Result<DecodeResult> {
+    let chosen = Chosen::of(options)?;
+    let options = Options {
+        adapters: vec![chosen.adapter],
+        layout: Layout::JSONL,
+        archive: None,
+        loaders: false,
+        ..options.clone()
+    };
+    options.check()?;
+    let decode =
+        |tree: &_, scratch: &_| on_threads(options.threads, || fill::fill(sources, tree, scratch, &options, progress))?;
+    let filled = teed(
+        move |path: &[u8]| chosen.is_in(path),
+        Digests::None,
+        decode,
+        |chunk| if chunk.part == Part::End { Ok(()) } else { out.write_all(&chunk.bytes).map_err(Error::stdout) },
+    )?;
+    out.flush().map_err(Error::stdout)?;
+    Ok(filled)
+}
