@@ -32,9 +32,12 @@ pub enum Part {
     End,
 }
 
+/// Tells by its path whether a file is wanted.
+type Wanted = dyn Fn(&[u8]) -> bool + Send + Sync;
+
 /// Takes the bytes of some files. Bytes of one file come in their order.
 pub struct Tee {
-    wanted: Box<dyn Fn(&[u8]) -> bool + Send + Sync>,
+    wanted: Box<Wanted>,
     chunks: SyncSender<Chunk>,
 }
 
