@@ -6,7 +6,7 @@ use super::{Input, Options};
 use crate::adapters::dynamodb::{self, Tables};
 use crate::adapters::{redis, s3};
 use crate::dataset::DataSet;
-use crate::decode::{Progress, decode, index, or_changed};
+use crate::decode::{Progress, index, or_changed};
 use crate::error::{Error, Result};
 use crate::format::Family;
 use crate::format::adapter::{self, Adapter};
@@ -14,14 +14,14 @@ use crate::format::dynamodb::Schema;
 use crate::format::dynamodb::keys::table_name;
 use crate::index::last_commit_ts as ts_of;
 use crate::layouts::reading::output::{self, Visitor};
+use crate::layouts::sqs;
 use crate::model::dynamodb::Table;
 use crate::options;
-use crate::options::Layout;
 use crate::output::manifest_read::ReadManifest;
 use crate::output::reading::opened;
 use crate::registry;
 use crate::report::{Finding, Findings, kinds};
-use crate::run::note_shared;
+use crate::run::scratch::Anywhere;
 use crate::source::Source;
 
 kinds! {
@@ -56,8 +56,6 @@ pub(super) fn read<V: Visitor>(
     visitor: &mut V,
 ) -> Result<Findings> {
     match input {
-        // Messages stand in the order of their IDs: lines have them in that in which they were sent.
-        Input::Snapshots(sources) if adapter == adapter::SQS => messages(sources, options, progress, visitor),
         Input::Snapshots(sources) => {
             or_changed(sources, || of_snapshots(sources, adapter, &options.decode, progress, visitor))
         }
@@ -114,32 +112,12 @@ fn of_snapshot<V: Visitor>(
     visitor: &mut V,
 ) -> Result<Findings> {
     match adapter {
-        adapter::REDIS => keys(set, options, progress, visitor),
+        adapter::REDIS => redis::read_all(set, options, progress, visitor),
         adapter::DYNAMODB => items(set, options, progress, visitor),
         adapter::S3 => objects(set, options, progress, visitor),
+        adapter::SQS => sqs::read_in_order(set, &options.clone().for_restore(), &Anywhere, progress, visitor),
         _ => Err(Error::usage(format!("objects of {} cannot be loaded", adapter.name()))),
     }
-}
-
-fn keys(
-    set: &DataSet<'_>,
-    options: &options::Options,
-    progress: &dyn Progress,
-    visitor: &mut impl Visitor,
-) -> Result<Findings> {
-    let splits = redis::Splits::new(set);
-    let (mut findings, mut reached) = (Findings::default(), 0);
-    redis::malformed_keys(set, &splits.malformed, &mut findings)?;
-    progress.begin("load", splits.all.len() as u64);
-    for split in &splits.all {
-        let read = redis::read(set, &splits, split, options, visitor)?;
-        reached += read.items_reached;
-        findings.merge(read.findings);
-        note_shared(read.shared, &mut findings);
-        progress.advance(1);
-    }
-    redis::unreachable_items(set, reached, options, visitor, &mut findings)?;
-    Ok(findings)
 }
 
 fn items(
@@ -161,14 +139,7 @@ fn items(
         let schema = Schema::parse(row.body).map_err(fault)?;
         visitor.table(&Table { place: 0, encoded: encoded.to_vec(), name, schema })?;
     }
-    let splits = dynamodb::splits(set, &tables, &options.filter)?;
-    progress.begin("load", splits.len() as u64);
-    for split in splits {
-        let read = dynamodb::read(set, &tables, &split, options, visitor)?;
-        findings.merge(read.findings);
-        note_shared(read.shared.into_iter().collect(), &mut findings);
-        progress.advance(1);
-    }
+    findings.merge(dynamodb::read_all(set, &tables, options, progress, visitor)?);
     Ok(findings)
 }
 
@@ -178,31 +149,9 @@ fn objects(
     progress: &dyn Progress,
     visitor: &mut impl Visitor,
 ) -> Result<Findings> {
-    let mut findings = Findings::default();
-    let (buckets, payloads) = (s3::Buckets::read(set)?, s3::Payloads::check(set)?);
+    let buckets = s3::Buckets::read(set)?;
     buckets.records(&options.filter, |bucket| visitor.bucket(bucket))?;
-    let splits: Vec<_> = s3::splits(set).into_iter().collect();
-    progress.begin("load", splits.len() as u64);
-    for split in &splits {
-        findings.merge(s3::read(set, &buckets, &payloads, split, options, visitor)?.findings);
-        progress.advance(1);
-    }
+    let findings = s3::read_all(set, &buckets, options, progress, visitor)?;
     s3::live_uploads(set, &buckets, &options.filter, |row| visitor.upload_row(row))?;
-    Ok(findings)
-}
-
-fn messages(
-    sources: &[Source],
-    options: &Options,
-    progress: &dyn Progress,
-    visitor: &mut impl Visitor,
-) -> Result<Findings> {
-    let scratch = std::env::temp_dir();
-    let dir = tempfile::tempdir().map_err(|e| Error::io("create a temporary directory in", &scratch, e))?;
-    let lines = dir.path().join("lines");
-    let options =
-        options::Options { layout: Layout::JSONL, fsync: Some(false), ..options.decode.clone().for_restore() };
-    let mut findings = decode(sources, &lines, &options, progress)?.findings;
-    of_output(&lines, adapter::SQS, visitor, &mut findings)?;
     Ok(findings)
 }

@@ -21,7 +21,6 @@ use std::time::{Duration, Instant};
 use crate::decode::{Progress, on_threads};
 use crate::encode::shift::Shift;
 use crate::error::{Error, Result};
-use crate::format::adapter;
 use crate::format::mvcc::hlc_millis;
 use crate::report::Findings;
 use crate::source::Source;
@@ -117,12 +116,12 @@ fn run(input: &Input, target: &Target, options: &Options, listener: &dyn Listene
     let newest = input::last_commit_ts(input)?;
     let shifted_ms =
         options.shift_to_ms.map_or(0, |to| to.cast_signed().saturating_sub(hlc_millis(newest).cast_signed()));
-    // Patterns of this run have taken nothing yet. Those of SQS are those of a decode of its own.
+    // Patterns of this run have taken nothing yet.
     let wanted = crate::options::Options { adapters: vec![adapter], ..options.decode.clone() };
     let options = &Options { decode: wanted, ..options.clone() };
     let chosen = match input {
-        Input::Snapshots(_) if adapter != adapter::SQS => Some(&options.decode.filter),
-        _ => None,
+        Input::Snapshots(_) => Some(&options.decode.filter),
+        Input::Outputs(_) => None,
     };
     let course = Course::new(adapter, options, chosen, Shift(shifted_ms), listener);
     let mut outcome = match target {

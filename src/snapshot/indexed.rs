@@ -3,8 +3,8 @@
 use super::Snapshot;
 use crate::adapters::dynamodb::{self, Tables};
 use crate::adapters::fs::{self, Census, Unreached, Walk};
-use crate::adapters::redis::{self, Splits};
-use crate::adapters::s3::{self, Buckets, Leftovers, Payloads};
+use crate::adapters::redis;
+use crate::adapters::s3::{self, Buckets};
 use crate::adapters::sqs::Queues;
 use crate::dataset::DataSet;
 use crate::decode::{self, Options, Silent, or_changed};
@@ -13,7 +13,6 @@ use crate::layouts::rows::{self, Sink};
 use crate::layouts::sqs;
 use crate::model;
 use crate::report::Findings;
-use crate::run::note_shared;
 use crate::run::scratch::Anywhere;
 use crate::run::sort::Sorted;
 use crate::source::Source;
@@ -60,17 +59,7 @@ impl<'a> Indexed<'a> {
     /// # Errors
     /// As there.
     pub fn redis(&self, options: &Options, visitor: &mut impl model::redis::Visitor) -> Result<Findings> {
-        self.read(options, |set, options| {
-            let splits = Splits::new(set);
-            let (mut findings, mut reached) = (Findings::default(), 0);
-            for split in &splits.all {
-                let read = redis::read(set, &splits, split, options, visitor)?;
-                findings.merge(read.findings);
-                reached += read.items_reached;
-            }
-            redis::unreachable_items(set, reached, options, visitor, &mut findings)?;
-            Ok(findings)
-        })
+        self.read(options, |set, options| redis::read_all(set, options, &Silent, visitor))
     }
 
     /// The DynamoDB tables, in the order of their keys.
@@ -93,9 +82,7 @@ impl<'a> Indexed<'a> {
         self.read(options, |set, options| {
             let mut findings = Findings::default();
             let tables = Tables::read(set, &mut findings)?;
-            for split in dynamodb::splits(set, &tables, &options.filter)? {
-                findings.merge(dynamodb::read(set, &tables, &split, options, visitor)?.findings);
-            }
+            findings.merge(dynamodb::read_all(set, &tables, options, &Silent, visitor)?);
             Ok(findings)
         })
     }
@@ -115,9 +102,7 @@ impl<'a> Indexed<'a> {
             })??;
             let mut visitor = rows::dynamodb::Rows::new(sink, &columns);
             tables.wanted(&options.filter).try_for_each(|table| visitor.prepare(&table))?;
-            for split in &splits {
-                findings.merge(dynamodb::read(set, &tables, split, options, &mut visitor)?.findings);
-            }
+            findings.merge(dynamodb::read_all(set, &tables, options, &Silent, &mut visitor)?);
             Ok(findings)
         })
     }
@@ -139,20 +124,7 @@ impl<'a> Indexed<'a> {
     /// # Errors
     /// A file that is not a sound snapshot, a damaged row or body, and what the visitor gives.
     pub fn s3(&self, options: &Options, visitor: &mut impl model::s3::Visitor) -> Result<Findings> {
-        self.read(options, |set, options| {
-            let (buckets, payloads) = (Buckets::read(set)?, Payloads::check(set)?);
-            let (mut findings, mut leftovers, mut references) = (Findings::default(), Leftovers::default(), Vec::new());
-            for split in s3::splits(set) {
-                let report = s3::read(set, &buckets, &payloads, &split, options, visitor)?;
-                findings.merge(report.findings);
-                leftovers.merge(report.leftovers);
-                references.extend(report.named);
-                note_shared(report.shared, &mut findings);
-            }
-            leftovers.report(&buckets, &mut findings);
-            payloads.note_unreferenced(set, references, &mut findings)?;
-            Ok(findings)
-        })
+        self.read(options, |set, options| s3::read_all(set, &Buckets::read(set)?, options, &Silent, visitor))
     }
 
     /// The names of the SQS queues that have a record, in the order of their keys.
@@ -173,7 +145,7 @@ impl<'a> Indexed<'a> {
     pub fn sqs(&self, options: &Options, visitor: &mut (impl model::sqs::QueueVisitor + Send)) -> Result<Findings> {
         self.read(options, |set, options| {
             let threads = options.threads;
-            decode::on_threads(threads, || sqs::read_in_order(set, options, &Anywhere, visitor))?
+            decode::on_threads(threads, || sqs::read_in_order(set, options, &Anywhere, &Silent, visitor))?
         })
     }
 

@@ -420,7 +420,6 @@ fn traps() -> Vec<u8> {
     snapshot.put(b"\xff\xfe", "v").put([b"!redis|ttl|", &b"\xff\xfe"[..]].concat(), expiry).build()
 }
 
-#[cfg(feature = "parquet")]
 #[test]
 #[ignore = "needs duckdb, pyarrow, polars and pandas"]
 fn lines_load_rightly() {
@@ -433,7 +432,6 @@ fn lines_load_rightly() {
     }
 }
 
-#[cfg(feature = "parquet")]
 #[test]
 #[ignore = "needs duckdb, pyarrow, polars and pandas"]
 fn every_recipe_gives_what_it_says() {

@@ -5,6 +5,7 @@
 //!
 //! Items of no live generation need a second look, which tells whether an earlier table of the name explains them ([`Stale`]).
 
+mod all;
 pub mod encode;
 mod findings;
 pub(crate) mod key_text;
@@ -15,6 +16,7 @@ mod tables;
 mod task;
 mod walk;
 
+pub use all::read_all;
 pub use one::{rows_of, splits_of};
 pub use splits::splits;
 pub use stale::Stale;

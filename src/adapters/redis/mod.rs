@@ -5,6 +5,7 @@
 //! comes together in one place, in one pass, without an index of keys. Families that carry the key behind its length
 //! give one stream for each length, since their order is (length, key).
 
+mod all;
 mod collection;
 pub mod encode;
 mod expiry;
@@ -17,6 +18,7 @@ mod splits;
 mod stream;
 mod task;
 
+pub use all::read_all;
 pub use orphans::{malformed_keys, unreachable_items};
 pub use splits::{Split, Splits};
 pub use task::{Report, read};

@@ -7,6 +7,7 @@
 //! 3. A split is read ([`read`](fn@read)): the rows of an object are merged from six families, so that its body, its left-overs
 //!    and its unfinished uploads come together in one pass, and no row stays unread.
 
+mod all;
 mod body;
 mod buckets;
 mod check;
@@ -21,6 +22,7 @@ mod splits;
 mod task;
 mod uploads;
 
+pub use all::read_all;
 pub use buckets::Buckets;
 pub use leftovers::Leftovers;
 pub use payloads::Payloads;

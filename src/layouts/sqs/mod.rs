@@ -26,7 +26,7 @@ use crate::model::sqs::{Queue, QueueVisitor, Records};
 use crate::options::{ObjectName, Options};
 use crate::output::split::SplitOutput;
 use crate::report::Findings;
-use crate::run::{Job, Scratch, Silent, note_shared};
+use crate::run::{Job, Progress, Scratch, note_shared};
 pub(super) use entry::Entry;
 
 /// Where lines go, and as what they are counted.
@@ -107,12 +107,13 @@ pub fn read_in_order<'a>(
     set: &DataSet<'a>,
     options: &Options,
     scratch: &dyn Scratch,
+    progress: &dyn Progress,
     visitor: &mut impl QueueVisitor,
 ) -> Result<Findings> {
     let (mut shared, mut findings) = (Vec::new(), Findings::default());
     let queues = Queues::read(set, &mut shared)?;
     note_shared(shared, &mut findings);
-    let index = index::read_heads(set, options, scratch, &Silent, &queues, &mut findings)?;
+    let index = index::read_heads(set, options, scratch, progress, &queues, &mut findings)?;
     queues.records(set, &queues.wanted(&options.filter), &mut findings, |queue| visitor.queue(queue))?;
     queues.report(&index.counts, &options.filter, &mut findings);
     let reader = Reader::new(set, &queues);

@@ -402,6 +402,7 @@ impl Visitor for Queues<'_> {
 
 impl QueueVisitor for Queues<'_> {
     fn queue(&mut self, queue: &Queue<'_>) -> Result<()> {
+        self.course.meets_scope();
         let url = if self.dry_run { None } else { self.create(queue)? };
         if queue.record.partition_count > 1 {
             self.course.changed(&[queue.name], "it has partitions, which the service decides on itself");
