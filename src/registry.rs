@@ -272,6 +272,8 @@ pub fn rows_of(set: &DataSet<'_>, name: &ObjectName) -> Result<RowsOf> {
 
 /// What a file of an output holds, by its path below the output; `None`: no objects.
 pub(crate) fn place(layout: Layout, path: &[u8]) -> Option<Place> {
+    // Parts have lines as the file that is cut.
+    let path = layouts::joined(layout, path);
     let slash = memchr::memchr(b'/', path)?;
     let adapter = adapter::named(&path[..slash])?;
     let front = fronts().find(|front| front.adapter == adapter)?;

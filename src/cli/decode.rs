@@ -67,9 +67,9 @@ pub(super) struct Args {
     #[arg(long)]
     loaders: bool,
 
-    /// Size of a Parquet file, about
-    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = parse::size, hide_short_help = true)]
-    part_size: u64,
+    /// Cut jsonl at so many bytes (no default); Parquet: 256MiB
+    #[arg(long, value_name = "SIZE", value_parser = parse::size, hide_short_help = true)]
+    part_size: Option<u64>,
 
     /// State at this commit timestamp (HLC) or date + 10 s
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
@@ -238,6 +238,10 @@ fn check_lines(args: &Args, to_stdout: bool) -> Result<()> {
                 || args.include_sqs_side_records
                 || args.for_restore,
             "what the server does not serve has files of its own: leave out --include-… and --for-restore, or give a directory with -o",
+        ),
+        (
+            args.part_size.is_some(),
+            "a stream of lines has no parts: leave out --part-size, or give a directory with -o",
         ),
         (args.layout == "parquet", "lines of --format jsonl are not those of --layout parquet: leave one out"),
     ];

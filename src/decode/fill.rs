@@ -161,6 +161,7 @@ pub fn fill_indexed(
     let input_bytes = set.inputs().map(|group| group.source.file().len() as u64).sum();
     let mut collector = Collector::new(tree, scratch);
     collector.assembler = registry::assembler(options.layout);
+    collector.part_size = options.part_size.filter(|_| options.packed());
     indexed.note_inputs(options, &mut collector.findings)?;
     let mut job = Job { set, options, tree, progress, collector: &mut collector };
     registry::fill_all(&mut job)?;

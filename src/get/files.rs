@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::CHECKSUMS;
 use crate::output::checksums::Digest;
+use crate::output::parts;
 use crate::output::reading::{Content, Entry, broken, open_below, reopened};
 use crate::output::sumfile::{Line, Lines, is_below};
 
@@ -29,7 +30,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     fn has(&self, path: &[u8]) -> bool {
-        self.paths.contains(path) || self.prefix.as_ref().is_some_and(|prefix| path.starts_with(prefix))
+        self.paths.contains(parts::joined(path)) || self.prefix.as_ref().is_some_and(|prefix| path.starts_with(prefix))
     }
 }
 
@@ -65,6 +66,7 @@ impl Files {
                     list(&mut file)?;
                 }
                 there.extend(wanted.paths.iter().filter(|path| open_path(root, path).is_some()).cloned());
+                there.extend(wanted.paths.iter().filter_map(|path| unlisted_part(root, path, &sums)));
             }
             None => opened.each(&mut |entry| match entry {
                 Entry::File(path, Content::InArchive(bytes, len)) if path == CHECKSUMS.as_bytes() => {
@@ -80,15 +82,25 @@ impl Files {
         if !is_listed {
             return Err(wrong(output, "it has no CHECKSUMS".into()));
         }
-        match there.iter().find(|path| !sums.contains_key(*path)) {
-            Some(path) => Err(wrong(output, format!("{}: CHECKSUMS does not list it", shown(path)))),
-            None => Ok(Files { output: output.to_path_buf(), sums }),
+        if let Some(path) = there.iter().find(|path| !sums.contains_key(*path)) {
+            return Err(wrong(output, format!("{}: CHECKSUMS does not list it", shown(path))));
         }
+        let mut order = parts::Order::default();
+        for path in sums.keys() {
+            order.take(path).map_err(|why| wrong(output, format!("{}: {why}", shown(path))))?;
+        }
+        Ok(Files { output: output.to_path_buf(), sums })
     }
 
-    /// Whether CHECKSUMS lists it.
+    /// Whether CHECKSUMS lists it, or parts of it.
     pub fn has(&self, path: &[u8]) -> bool {
-        self.sums.contains_key(path)
+        self.listed(path).next().is_some()
+    }
+
+    /// The file, or its parts in order.
+    fn listed<'f>(&'f self, path: &'f [u8]) -> impl Iterator<Item = (&'f [u8], &'f Digest)> {
+        let from_path = self.sums.range(path.to_vec()..).take_while(move |(found, _)| found.starts_with(path));
+        from_path.filter(move |(found, _)| parts::joined(found) == path).map(|(found, digest)| (&**found, digest))
     }
 
     /// Paths that begin so.
@@ -101,7 +113,15 @@ impl Files {
     /// # Errors
     /// A file that is missing or differs from its digest; a failed read; what `each` gives.
     pub fn read(&self, path: &[u8], each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
-        let Some(want) = self.sums.get(path) else { return Ok(false) };
+        let mut is_there = false;
+        for (path, want) in self.listed(path) {
+            is_there = true;
+            self.read_listed(path, want, each)?;
+        }
+        Ok(is_there)
+    }
+
+    fn read_listed(&self, path: &[u8], want: &Digest, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         for gives in [false, true] {
             let mut hash = Sha256::new();
             self.pass(path, &mut |bytes| {
@@ -113,7 +133,7 @@ impl Files {
                 return Err(wrong(&self.output, format!("{}: it differs from its digest in CHECKSUMS", shown(path))));
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// All bytes of a small file.
@@ -169,6 +189,15 @@ fn pieces(output: &Path, bytes: &mut dyn Read, each: &mut dyn FnMut(&[u8]) -> Re
             Err(e) => return Err(broken(output, e)),
         }
     }
+}
+
+/// A part of this file, if there are more than CHECKSUMS lists.
+fn unlisted_part(root: &Arc<OwnedFd>, file: &[u8], sums: &BTreeMap<Vec<u8>, Digest>) -> Option<Vec<u8>> {
+    let file = std::str::from_utf8(file).ok()?;
+    let last = sums.range(parts::path(file, 0).into_bytes()..=parts::path(file, parts::MOST).into_bytes()).next_back();
+    let next = last.and_then(|(path, _)| parts::of(path)).map_or(1, |(_, number)| number + 1);
+    let path = parts::path(file, next).into_bytes();
+    open_path(root, &path).map(|_| path)
 }
 
 /// Opens a file below a directory, name by name, so that no link is followed; `None`: there is no regular file.

@@ -15,3 +15,11 @@ pub mod rows;
 pub mod s3;
 pub mod sqs;
 pub mod tree;
+
+use crate::options::Layout;
+use crate::output::parts;
+
+/// The file of packed lines that a path is a part of, or the path itself.
+pub(crate) fn joined(layout: Layout, path: &[u8]) -> &[u8] {
+    if layout == Layout::JSONL { parts::joined(path) } else { path }
+}

@@ -119,7 +119,7 @@ pub(crate) fn of_filling(
 
 /// The options with the packed layout, in which every object is lines of its own.
 pub(crate) fn packed(options: &Options) -> Options {
-    Options { layout: Layout::JSONL, archive: None, dynamodb_bundle: None, ..options.clone() }
+    Options { layout: Layout::JSONL, part_size: None, archive: None, dynamodb_bundle: None, ..options.clone() }
 }
 
 /// Decodes snapshots as an output was made, and gives what they have in its layout: with the fingerprints of its bytes. In a tree an
@@ -137,6 +137,8 @@ pub(crate) fn of_decode(
     // Whole files are told apart by their digests; of lines, only bodies are whole files.
     let digests = if options.packed() { Digests::NotShared } else { Digests::All };
     let mut reader = Reader::new(options.layout, true);
+    // The same objects are in parts.
+    let options = &Options { part_size: None, ..options.clone() };
     let decode =
         |tree: &Tree, scratch: &Path| on_threads(options.threads, || fill(sources, tree, scratch, options, progress))?;
     let mut filled = teed(wanted, digests, decode, |chunk| reader.take(&chunk, each))?;

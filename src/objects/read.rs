@@ -8,8 +8,11 @@ use super::{Reader, is_read};
 use crate::decode::Layout;
 use crate::error::{Error, Result};
 use crate::format::adapter;
+use crate::layouts::joined;
 use crate::layouts::place::Shape;
+use crate::layouts::reading::wrong;
 use crate::output::checksums::Digest;
+use crate::output::parts;
 use crate::output::reading::{Content, Entry, Output, broken, open_below};
 use crate::registry;
 
@@ -43,8 +46,10 @@ pub(crate) fn of_layout(
     for scopes in [true, false] {
         let mut output = open()?;
         let name = output.name().to_path_buf();
+        let mut order = parts::Order::default();
         output.each(&mut |entry| {
             let Entry::File(path, content) = entry else { return Ok(()) };
+            order.take(path).map_err(|why| wrong(path, why))?;
             let place = registry::place(layout, path);
             let is_scope = place.as_ref().is_some_and(|place| place.shape == Shape::Scope);
             if is_scope != scopes || !is_read(layout, path) {
@@ -74,7 +79,8 @@ impl Reader {
             if piece.is_empty() {
                 return Ok(());
             }
-            self.feed(path, &piece, each).map_err(named)?;
+            // A stream can go on in the next part.
+            self.feed(joined(self.layout, path), &piece, each).map_err(named)?;
         }
     }
 }

@@ -54,8 +54,8 @@ pub struct Options {
     pub layout: Layout,
     /// With packed lines: also write their schema, and scripts that load them.
     pub loaders: bool,
-    /// Bytes of a Parquet file, about.
-    pub part_size: u64,
+    /// Bytes of a file of a packed layout, about: lines are cut to parts. `None`: lines are not, Parquet files have 256 MiB.
+    pub part_size: Option<u64>,
     /// One archive instead of a directory.
     pub archive: Option<Packing>,
     /// Which objects are wanted.
@@ -90,7 +90,7 @@ impl Default for Options {
             dynamodb_bundle: None,
             layout: Layout::default(),
             loaders: false,
-            part_size: PART,
+            part_size: None,
             archive: None,
             filter: Filter::default(),
             force: false,
@@ -137,6 +137,15 @@ impl Options {
         if self.loaders && self.layout != Layout::JSONL {
             return Err(Error::command_line("--loaders is for lines: give --layout jsonl too"));
         }
+        if self.part_size == Some(0) {
+            return Err(Error::command_line("--part-size 0: a part has at least one byte"));
+        }
+        if self.part_size.is_some() && !self.packed() {
+            return Err(Error::command_line(format!(
+                "--part-size cuts the files of a packed layout, and --layout {} has a file for each object: choose jsonl or parquet",
+                self.layout.name()
+            )));
+        }
         if self.for_restore && !self.layout.is_read_back() {
             return Err(Error::command_line(format!(
                 "an output of --layout {} is for queries, not for a restore: leave out --for-restore",
@@ -151,6 +160,11 @@ impl Options {
         self.fsync.unwrap_or(self.archive.is_some() || self.packed())
     }
 
+    /// Bytes of a Parquet file, about.
+    pub fn parquet_size(&self) -> u64 {
+        self.part_size.unwrap_or(PART)
+    }
+
     /// Whether the output is packed lines.
     pub fn packed(&self) -> bool {
         self.layout.is_packed()
@@ -163,7 +177,7 @@ impl Options {
         RecordedOptions {
             layout: if self.layout == Layout::TREE { String::new() } else { self.layout.name().into() },
             loaders: self.loaders && self.layout == Layout::JSONL,
-            part_size: Some(self.part_size).filter(|size| *size != PART),
+            part_size: self.part_size.filter(|_| self.packed()),
             as_of: self.as_of,
             drop_expired: self.drop_expired,
             on_error: if self.skip_damage { "skip".into() } else { String::new() },
@@ -206,6 +220,7 @@ impl Options {
         // The server's own tool has no members for what the other ones already tell.
         let bundled = manifest.document.get("dynamodb_layout").is_some_and(|layout| layout == "jsonl");
         let bundle = told.dynamodb_bundle_size.or((bundled && told.layout.is_empty()).then_some(BUNDLE));
+        let layout = layout_named(&told.layout)?;
         Ok(Options {
             adapters: adapters.clone(),
             as_of: told.as_of.or(manifest.live_read_ts),
@@ -218,9 +233,9 @@ impl Options {
             for_restore: told.for_restore,
             drop_expired: told.drop_expired,
             dynamodb_bundle: bundle,
-            layout: layout_named(&told.layout)?,
+            layout,
             loaders: told.loaders,
-            part_size: told.part_size.unwrap_or(PART),
+            part_size: told.part_size.filter(|_| layout.is_packed()),
             filter: Filter {
                 include: patterns(&told.scope)?,
                 exclude: patterns(&told.exclude)?,

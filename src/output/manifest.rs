@@ -83,7 +83,7 @@ pub struct RecordedOptions {
     /// Whether the schema of lines and scripts stand beside them: not in outputs of old.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub loaders: bool,
-    /// `--part-size`, if it is not the usual one.
+    /// `--part-size`, if it was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part_size: Option<u64>,
     /// `--as-of`: a string, or a number in outputs of old.

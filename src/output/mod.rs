@@ -1,7 +1,9 @@
 //! Where the logical data goes.
 
 pub mod archive;
+mod assembler;
 pub mod checksums;
+mod collector;
 pub mod escape;
 pub mod extents;
 pub mod json;
@@ -13,6 +15,7 @@ pub mod names;
 pub mod nested;
 pub mod observer;
 pub mod out;
+pub mod parts;
 pub mod pax;
 pub mod pending;
 pub mod reading;
@@ -24,6 +27,7 @@ pub mod spool;
 pub mod staging;
 pub mod sumfile;
 mod sys;
+mod tally;
 pub mod target;
 pub mod tee;
 pub mod tree;

@@ -208,7 +208,12 @@ impl Out for SpillWriter<'_> {
 }
 
 /// Appends a spilled file, which was written to its end, to `to`.
-pub(super) fn copy(mut spilled: &File, to: &mut OpenFile<'_>) -> Result<()> {
+pub(super) fn copy(spilled: &File, to: &mut OpenFile<'_>) -> Result<()> {
+    pieces(spilled, &mut |piece| to.write(piece))
+}
+
+/// Gives a spilled file piece by piece.
+pub(super) fn pieces(mut spilled: &File, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
     spilled.rewind().map_err(scratch_failed)?;
     let mut buffer = vec![0; SPILL];
     loop {
@@ -216,7 +221,7 @@ pub(super) fn copy(mut spilled: &File, to: &mut OpenFile<'_>) -> Result<()> {
         if n == 0 {
             return Ok(());
         }
-        to.write(&buffer[..n])?;
+        each(&buffer[..n])?;
     }
 }
 

@@ -1,28 +1,25 @@
-//! What one unit of work writes, and how the units come together.
+//! What one unit of work writes; the [`Collector`] takes what the units give.
 //!
 //! A unit writes its files at once, in any thread. What has an order over units (lines of shared files, checksums,
 //! findings) is collected in the unit and handed over in unit order, so that every output is the same for any
 //! number of threads.
 
 use std::any::Any;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 
-use super::checksums::{Checksums, Place, Sum, Sums};
-use super::members::{Member, MemberList, Stored};
+pub use super::assembler::{Assembler, Placed};
+use super::checksums::{Place, Sum, Sums};
+pub use super::collector::{Collector, Writes};
+use super::members::{Member, Stored};
 use super::observer::Objects;
 pub use super::spill_writer::SpillWriter;
 use super::spill_writer::{LOG_SPILL, Target};
-use super::tree::{Dir, OpenFile, ReservedWrite, Tree};
+pub use super::tally::Tally;
+use super::tree::{Dir, Tree};
 use crate::error::{Error, Result};
-use crate::format::Adapter;
 use crate::report::Findings;
-
-/// Shared files that the collector keeps open.
-const MOST_OPEN: usize = 32;
-/// Shared files that the lines of a unit keep open until they are written.
-const MOST_WAITING: usize = 8;
 
 /// Bytes that a unit holds for a shared file beside its lines, about: its path, and what is counted of its scope.
 const BESIDE_LINES: usize = 512;
@@ -30,8 +27,8 @@ const BESIDE_LINES: usize = 512;
 /// One unit's share of the output.
 pub struct SplitOutput<'t> {
     tree: &'t Tree,
-    sums: Sums,
-    logs: Vec<Log>,
+    pub(super) sums: Sums,
+    pub(super) logs: Vec<Log>,
     log_of: BTreeMap<String, usize>,
     spare: Vec<u8>,
     dirs: Vec<(String, Arc<Dir>)>,
@@ -39,66 +36,37 @@ pub struct SplitOutput<'t> {
     /// the number of such directories, so no other handle is held.
     last_dir: Option<Arc<Dir>>,
     /// Members of an archive, in their order.
-    members: Stored,
+    pub(super) members: Stored,
     /// What the unit noticed.
     pub findings: Findings,
     /// What the unit emitted, by scope and kind.
     pub tally: Tally,
     /// What is told of objects, if the run is observed.
-    objects: Option<Box<Objects>>,
+    pub(super) objects: Option<Box<Objects>>,
     /// Why lines could not be spilled: told when they are taken.
-    failed: Option<Error>,
+    pub(super) failed: Option<Error>,
 }
 
 /// What a unit adds to a shared file.
-struct Log {
-    path: String,
+pub(super) struct Log {
+    pub path: String,
     /// What stands before the buffer, when that was too much to hold.
-    spilled: Option<File>,
-    buffer: Vec<u8>,
+    pub spilled: Option<File>,
+    pub buffer: Vec<u8>,
     /// A growing object has the two others.
-    lent: bool,
+    pub lent: bool,
     /// Nothing follows, in this unit or in a later one.
-    complete: bool,
+    pub complete: bool,
+    /// The file is cut to parts, where these are asked for.
+    pub in_parts: bool,
     /// It is a piece of files that are put together.
-    piece: Option<Piece>,
+    pub piece: Option<Piece>,
 }
 
 /// What a layout tells of a piece, and the bytes that it takes, about.
-struct Piece {
-    told: Box<dyn Any + Send>,
+pub(super) struct Piece {
+    pub told: Box<dyn Any + Send>,
     held: usize,
-}
-
-/// Puts pieces together to files. Units make pieces, and know neither the file nor the place in it: pieces come in unit order.
-pub trait Assembler: Send {
-    /// The file that a piece goes to. `name` is what the unit calls it.
-    ///
-    /// # Errors
-    /// The piece is not of this kind.
-    fn place(&mut self, name: &str, piece: Box<dyn Any + Send>) -> Result<Placed>;
-
-    /// The end of the file that is open, if there is one: no other piece of this name comes.
-    ///
-    /// # Errors
-    /// The end cannot be made.
-    fn complete(&mut self, name: &str) -> Result<Option<(String, Vec<u8>)>>;
-
-    /// The ends of all files that are open.
-    ///
-    /// # Errors
-    /// An end cannot be made.
-    fn finish(&mut self) -> Result<Vec<(String, Vec<u8>)>>;
-}
-
-/// Where a piece goes.
-pub struct Placed {
-    /// The file that is complete now, with its end.
-    pub ended: Option<(String, Vec<u8>)>,
-    /// The file of the piece.
-    pub path: String,
-    /// What stands before the piece, if the file is new.
-    pub head: &'static [u8],
 }
 
 impl<'t> SplitOutput<'t> {
@@ -221,10 +189,17 @@ impl<'t> SplitOutput<'t> {
         index
     }
 
+    /// As [`log`](SplitOutput::log), for lines of objects: the file is cut to parts, if those are asked for ([`Collector::part_size`]).
+    pub fn log_in_parts(&mut self, path: &str) -> usize {
+        let log = self.log(path);
+        self.logs[log].in_parts = true;
+        log
+    }
+
     /// The number of a piece of files that are put together ([`Assembler`]); it must be described.
     pub fn piece(&mut self, name: &str) -> usize {
         let (path, buffer) = (name.to_owned(), self.tree.buffer());
-        self.logs.push(Log { path, spilled: None, buffer, lent: false, complete: false, piece: None });
+        self.logs.push(Log { path, spilled: None, buffer, lent: false, complete: false, in_parts: false, piece: None });
         self.logs.len() - 1
     }
 
@@ -249,6 +224,16 @@ impl<'t> SplitOutput<'t> {
     /// The lines that this unit adds to a shared file, by its path. Full ones are spilled.
     pub fn lines(&mut self, path: &str) -> &mut Vec<u8> {
         let log = self.log(path);
+        self.lines_of(log)
+    }
+
+    /// As [`lines`](SplitOutput::lines), for lines of objects.
+    pub fn lines_in_parts(&mut self, path: &str) -> &mut Vec<u8> {
+        let log = self.log_in_parts(path);
+        self.lines_of(log)
+    }
+
+    fn lines_of(&mut self, log: usize) -> &mut Vec<u8> {
         if self.logs[log].buffer.len() >= LOG_SPILL {
             self.spill(log);
         }
@@ -354,239 +339,5 @@ impl<'t> SplitOutput<'t> {
         };
         self.spare = buffer;
         self.relieve().map(|()| place)
-    }
-}
-
-/// Objects and bytes by kind, sorted; there are few kinds, and there may be many scopes.
-type Kinds = Vec<(&'static str, u64, u64)>;
-
-/// Objects and bytes by scope (`db_0`, a table, a bucket, a queue) and kind (`hashes`, `items`, …).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
-    scopes: BTreeMap<(Adapter, String), Kinds>,
-}
-
-impl Tally {
-    /// Makes a scope known, even without objects.
-    pub fn scope(&mut self, adapter: Adapter, scope: &str) {
-        self.scopes.entry((adapter, scope.to_owned())).or_default();
-    }
-
-    /// Counts `objects` of a kind with their bytes.
-    pub fn add(&mut self, adapter: Adapter, scope: &str, kind: &'static str, objects: u64, bytes: u64) {
-        let kinds = self.scopes.entry((adapter, scope.to_owned())).or_default();
-        match kinds.binary_search_by_key(&kind, |(kind, ..)| kind) {
-            Ok(at) => {
-                let (_, n, size) = &mut kinds[at];
-                (*n, *size) = (*n + objects, *size + bytes);
-            }
-            Err(at) => {
-                kinds.reserve_exact(1);
-                kinds.insert(at, (kind, objects, bytes));
-            }
-        }
-    }
-
-    /// Whether there are no objects at all.
-    pub fn is_empty(&self) -> bool {
-        self.scopes.values().flatten().all(|(_, objects, _)| *objects == 0)
-    }
-
-    /// Whether any scope is known.
-    pub fn has_scopes(&self) -> bool {
-        !self.scopes.is_empty()
-    }
-
-    /// Adds another tally.
-    pub fn merge(&mut self, other: Tally) {
-        for ((adapter, scope), kinds) in other.scopes {
-            self.scope(adapter, &scope);
-            for (kind, objects, bytes) in kinds {
-                self.add(adapter, &scope, kind, objects, bytes);
-            }
-        }
-    }
-
-    /// The scopes of an adapter with their kinds: `(name, [(kind, objects, bytes)])`.
-    pub fn of(&self, adapter: Adapter) -> impl Iterator<Item = (&str, &[(&'static str, u64, u64)])> {
-        self.scopes
-            .iter()
-            .filter(move |((a, _), _)| *a == adapter)
-            .map(|((_, scope), kinds)| (scope.as_str(), kinds.as_slice()))
-    }
-}
-
-/// Takes the shares of all units, in unit order.
-pub struct Collector<'t> {
-    tree: &'t Tree,
-    checksums: Checksums,
-    shared: BTreeMap<String, OpenFile<'t>>,
-    /// The shared files that are open, the one longest open first.
-    open: VecDeque<String>,
-    /// Puts pieces together, in a layout that has them.
-    pub assembler: Option<Box<dyn Assembler>>,
-    /// Members of an archive that are not files of the tree.
-    pub members: MemberList,
-    /// What was noticed.
-    pub findings: Findings,
-    /// What was emitted.
-    pub tally: Tally,
-}
-
-/// Lines that have their place in shared files but are not written yet.
-#[must_use]
-pub struct Writes<'t> {
-    tree: &'t Tree,
-    list: Vec<(ReservedWrite<'t>, Vec<u8>)>,
-}
-
-impl Writes<'_> {
-    /// Writes them: in any thread, in any order.
-    pub fn write(self) -> Result<()> {
-        for (slot, buffer) in self.list {
-            slot.fill(&buffer)?;
-            self.tree.recycle(buffer);
-        }
-        Ok(())
-    }
-}
-
-impl<'t> Collector<'t> {
-    /// Nothing taken yet.
-    pub fn new(tree: &'t Tree, scratch: &std::path::Path) -> Self {
-        Collector {
-            tree,
-            checksums: Checksums::new(scratch),
-            shared: BTreeMap::new(),
-            open: VecDeque::new(),
-            assembler: None,
-            members: MemberList::default(),
-            findings: Findings::default(),
-            tally: Tally::default(),
-        }
-    }
-
-    /// The tree below.
-    pub fn tree(&self) -> &'t Tree {
-        self.tree
-    }
-
-    /// Takes the next unit's share.
-    pub fn take(&mut self, unit: SplitOutput<'t>) -> Result<()> {
-        self.place(unit)?.write()
-    }
-
-    /// Takes the next unit's share, all but the writing of its lines, which need not be done in unit order.
-    pub fn place(&mut self, unit: SplitOutput<'t>) -> Result<Writes<'t>> {
-        if let Some(error) = unit.failed {
-            return Err(error);
-        }
-        self.checksums.add(&unit.sums)?;
-        self.members.append(&unit.members, || self.tree.scratch())?;
-        self.findings.merge(unit.findings);
-        self.tally.merge(unit.tally);
-        if let Some((observer, objects)) = self.tree.observer().zip(unit.objects) {
-            observer.take(*objects)?;
-        }
-        let mut list = Vec::new();
-        for log in unit.logs {
-            if log.lent {
-                return Err(Error::internal(format!("lines of {} went astray", log.path)));
-            }
-            let path = match log.piece {
-                None if log.path.is_empty() => continue,
-                None => None,
-                Some(piece) => Some(self.place_piece(&log.path, piece, &mut list)?),
-            };
-            let file = self.shared(path.as_ref().unwrap_or(&log.path))?;
-            if let Some(spilled) = log.spilled {
-                super::spill_writer::copy(&spilled, file)?;
-            }
-            list.push((file.append(&log.buffer)?, log.buffer));
-            if log.complete {
-                Writes { tree: self.tree, list: std::mem::take(&mut list) }.write()?;
-                self.close(&log.path)?;
-                self.complete_pieces(&log.path)?;
-            }
-            if list.len() >= MOST_WAITING {
-                Writes { tree: self.tree, list: std::mem::take(&mut list) }.write()?;
-            }
-        }
-        Ok(Writes { tree: self.tree, list })
-    }
-
-    /// The file of a piece. What is not written yet is written before a file ends.
-    fn place_piece(
-        &mut self,
-        name: &str,
-        piece: Piece,
-        list: &mut Vec<(ReservedWrite<'t>, Vec<u8>)>,
-    ) -> Result<String> {
-        let assembler = self.assembler.as_mut().ok_or_else(|| Error::internal("a piece without files"))?;
-        let Placed { ended, path, head } = assembler.place(name, piece.told)?;
-        if ended.is_some() {
-            Writes { tree: self.tree, list: std::mem::take(list) }.write()?;
-        }
-        self.end_assembled(ended)?;
-        if !head.is_empty() {
-            self.shared(&path)?.write(head)?;
-        }
-        Ok(path)
-    }
-
-    /// Ends the file of these pieces: no other ones come.
-    pub fn complete_pieces(&mut self, name: &str) -> Result<()> {
-        let ended = self.assembler.as_mut().map(|assembler| assembler.complete(name)).transpose()?;
-        self.end_assembled(ended.flatten())
-    }
-
-    fn end_assembled(&mut self, ended: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<()> {
-        for (path, end) in ended {
-            self.shared(&path)?.write(&end)?;
-            self.close(&path)?;
-        }
-        Ok(())
-    }
-
-    /// A shared file, created when it is not there yet.
-    fn shared(&mut self, path: &str) -> Result<&mut OpenFile<'t>> {
-        if self.open.back().is_none_or(|last| last != path) {
-            self.open.retain(|open| open != path);
-            self.open.push_back(path.to_owned());
-        }
-        if self.open.len() > MOST_OPEN
-            && let Some(oldest) = self.open.pop_front().and_then(|oldest| self.shared.get_mut(&oldest))
-        {
-            oldest.park();
-        }
-        if !self.shared.contains_key(path) {
-            let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
-            let file = self.tree.create_shared(dir.as_bytes(), name.as_bytes())?;
-            self.shared.insert(path.to_owned(), file);
-        }
-        self.shared.get_mut(path).ok_or_else(|| Error::internal("a shared file is not there"))
-    }
-
-    /// Closes a shared file that gets no more lines.
-    pub fn close(&mut self, path: &str) -> Result<()> {
-        let Some(file) = self.shared.remove(path) else { return Ok(()) };
-        self.open.retain(|open| open != path);
-        let mut sums = Sums::default();
-        file.finish(&mut sums)?;
-        self.checksums.add(&sums)
-    }
-
-    /// Closes the shared files and gives the checksums of everything.
-    pub fn finish(mut self) -> Result<(Checksums, Findings, Tally)> {
-        if let Some(mut assembler) = self.assembler.take() {
-            self.end_assembled(assembler.finish()?)?;
-        }
-        let mut sums = Sums::default();
-        for (_, file) in std::mem::take(&mut self.shared) {
-            file.finish(&mut sums)?;
-        }
-        self.checksums.add(&sums)?;
-        self.checksums.absorb(self.tree.early())?;
-        Ok((self.checksums, self.findings, self.tally))
     }
 }

@@ -12,6 +12,7 @@ use crate::layouts::s3::names::META_SUFFIX;
 use crate::model::redis::Type;
 use crate::output::manifest_read::ReadManifest;
 use crate::output::names::is_for_restore;
+use crate::output::parts;
 
 /// Kinds of MANIFEST.json that are compared, but for those of the file system.
 const KINDS: [&str; 10] =
@@ -34,6 +35,8 @@ type Sum = (u64, u64);
 #[derive(Debug, Default)]
 pub struct Counted {
     scopes: HashMap<Vec<u8>, BTreeMap<&'static str, Sum>>,
+    /// Files in parts: how many there are, and the largest number.
+    parts: BTreeMap<Vec<u8>, (u32, u32)>,
     /// Lines of ERRORS.jsonl.
     errors: u64,
     /// Objects of the file system by kind, from the lines of its metadata.
@@ -127,7 +130,7 @@ pub struct LineCount {
 impl LineCount {
     /// Counts the lines of a file, if they matter.
     pub fn of(path: &[u8]) -> LineCount {
-        let place = Place::of(path);
+        let place = Place::of(parts::joined(path));
         let streams = matches!(place, Some(Place::Streams(_)));
         let wanted = streams || matches!(place, Some(Place::Lines(..) | Place::Errors));
         LineCount { wanted, streams, ..LineCount::default() }
@@ -155,13 +158,22 @@ impl LineCount {
 impl Counted {
     /// Takes a file.
     pub fn file(&mut self, path: &[u8], size: u64, lines: &LineCount) {
-        match Place::of(path) {
+        let (file, part) = parts::of(path).map_or((path, None), |(file, number)| (file, Some(number)));
+        if let Some(number) = part {
+            self.part(file, (1, number));
+        }
+        match Place::of(file) {
             Some(Place::One(scope, kind)) => self.add(scope, kind, (1, size)),
             Some(Place::Lines(scope, kind)) => self.add(scope, kind, (lines.lines, size)),
             Some(Place::Streams(scope)) => self.add(scope, "streams", (lines.metas, size)),
             Some(Place::Errors) => self.errors += lines.lines,
             None => {}
         }
+    }
+
+    fn part(&mut self, file: &[u8], (count, last): (u32, u32)) {
+        let parts = self.parts.entry(file.to_vec()).or_default();
+        *parts = (parts.0.saturating_add(count), parts.1.max(last));
     }
 
     fn add(&mut self, scope: &[u8], kind: &'static str, (objects, bytes): Sum) {
@@ -176,6 +188,7 @@ impl Counted {
     /// Takes what another has counted.
     pub fn merge(&mut self, other: Counted) {
         self.errors += other.errors;
+        other.parts.iter().for_each(|(file, parts)| self.part(file, *parts));
         for (scope, kinds) in other.scopes {
             kinds.into_iter().for_each(|(kind, sum)| self.add(&scope, kind, sum));
         }
@@ -187,6 +200,10 @@ impl Counted {
         // What is in files of other layouts is not counted: they have digests like all others.
         if packed || manifest.options.layout.is_empty() {
             self.different_counts(manifest, packed, &mut words);
+        }
+        for (file, (count, last)) in self.parts.iter().filter(|(_, (count, last))| count != last) {
+            let file = String::from_utf8_lossy(file);
+            words.push(format!("{file} has {count} parts, but the last one has number {last}"));
         }
         if self.errors != manifest.skipped {
             let (errors, skipped) = (self.errors, manifest.skipped);

@@ -384,6 +384,7 @@ fn lines_up_to_damage() {
 }
 
 /// A Python with DuckDB, pyarrow, polars and pandas: `.ci/run` installs them.
+#[cfg_attr(not(feature = "parquet"), expect(dead_code))]
 fn python(dir: &Path, tool: &str, args: &[&str]) {
     let python = std::env::var("PARQUET_PYTHON").unwrap_or_else(|_| "python3".into());
     let tool: PathBuf = root().join("tests/tools").join(tool);
@@ -393,6 +394,7 @@ fn python(dir: &Path, tool: &str, args: &[&str]) {
 }
 
 /// Decodes snapshots to `lines` and `tables`.
+#[cfg_attr(not(feature = "parquet"), expect(dead_code))]
 fn decode_both(dir: &Path, inputs: &[Vec<u8>]) {
     let names: Vec<String> = (0..inputs.len()).map(|n| format!("{n}.fsm")).collect();
     inputs.iter().zip(&names).for_each(|(bytes, name)| std::fs::write(dir.join(name), bytes).unwrap());
@@ -407,6 +409,7 @@ fn decode_both(dir: &Path, inputs: &[Vec<u8>]) {
 }
 
 /// What readers that guess types from the first lines load wrongly.
+#[cfg_attr(not(feature = "parquet"), expect(dead_code))]
 fn traps() -> Vec<u8> {
     let table = ddb::table(b"turns");
     let mut snapshot = Snapshot::new().table(&table);

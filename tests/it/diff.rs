@@ -74,8 +74,12 @@ fn snapshots_and_outputs_in_every_form() {
     for flags in [&["--threads", "1"][..], &["--threads", "8"], &["--no-mmap"]] {
         assert_eq!(diff(dir.path(), 1, &[&["a.fsm", "b.fsm"], flags].concat()), text);
     }
-    let forms =
-        [("tree", &[][..]), ("jsonl", &["--layout", "jsonl"]), ("bundles", &["--dynamodb-bundle-mode", "jsonl"])];
+    let forms = [
+        ("tree", &[][..]),
+        ("jsonl", &["--layout", "jsonl"]),
+        ("bundles", &["--dynamodb-bundle-mode", "jsonl"]),
+        ("parts", &["--layout", "jsonl", "--part-size", "1"]),
+    ];
     for (form, flags) in forms {
         for suffix in ["", ".tar", ".tar.zst"] {
             for side in ["a", "b"] {
@@ -100,7 +104,12 @@ fn every_corpus_equals_its_outputs() {
     let dir = tempfile::tempdir().unwrap();
     for corpus in CORPORA {
         fs::write(dir.path().join("x.fsm"), &snapshots(&load(corpus))[0]).unwrap();
-        for (target, flags) in [("tree", &[][..]), ("x.tar.zst", &[]), ("lines", &["--layout", "jsonl"])] {
+        for (target, flags) in [
+            ("tree", &[][..]),
+            ("x.tar.zst", &[]),
+            ("lines", &["--layout", "jsonl"]),
+            ("parts", &["--layout", "jsonl", "--part-size", "60"]),
+        ] {
             let out = ekvsnap(dir.path(), &[&["decode", "x.fsm", "--force", "-o", target], flags].concat());
             assert_eq!(code(&out), 0, "{}", stderr(&out));
             let text = diff(dir.path(), 0, &["x.fsm", target]);

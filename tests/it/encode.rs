@@ -67,13 +67,15 @@ fn a_snapshot_comes_back() {
             let snapshot = Snapshot::from_bytes("input.fsm", bytes);
             let dir = tempfile::tempdir().unwrap();
             let mut first: Option<Vec<u8>> = None;
-            for (name, layout, archive) in [
-                ("tree", Layout::TREE, None),
-                ("lines", Layout::JSONL, None),
-                ("x.tar", Layout::TREE, Some(Packing::Tar)),
+            for (name, layout, part_size, archive) in [
+                ("tree", Layout::TREE, None, None),
+                ("lines", Layout::JSONL, None, None),
+                ("parts", Layout::JSONL, Some(1), None),
+                ("parts.tar", Layout::JSONL, Some(300), Some(Packing::Tar)),
+                ("x.tar", Layout::TREE, None, Some(Packing::Tar)),
             ] {
-                let options = Options { adapters: adapter::BUILT_IN.to_vec(), layout, archive, ..Options::default() }
-                    .for_restore();
+                let adapters = adapter::BUILT_IN.to_vec();
+                let options = Options { adapters, layout, part_size, archive, ..Options::default() }.for_restore();
                 let (before, after) = (dir.path().join(name), dir.path().join(format!("again-{name}")));
                 match snapshot.decode(&before, &options, &Silent) {
                     Err(error) if error.to_string().contains("nothing matches") => continue,

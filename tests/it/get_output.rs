@@ -17,12 +17,14 @@ use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::ddb::{V, item, table};
 use crate::kit::fixtures::{load, snapshots};
 
-const LAYOUTS: [(&str, &[&str]); 5] = [
+const LAYOUTS: [(&str, &[&str]); 7] = [
     ("tree", &[]),
     ("lines", &["--layout", "jsonl"]),
     ("bundles", &["--dynamodb-bundle-mode", "jsonl"]),
     ("tree.tar.zst", &[]),
     ("lines.tar.gz", &["--layout", "jsonl"]),
+    ("parts", &["--layout", "jsonl", "--part-size", "1"]),
+    ("parts.tar", &["--layout", "jsonl", "--part-size", "300"]),
 ];
 
 /// The name of an object, as a person would type it; several spellings of it exist.

@@ -27,11 +27,13 @@ fn names_are_what_get_takes() {
             let out = run(&[&["get", "in.fsm", name], json].concat());
             assert_eq!(code(&out), 0, "{corpus} {name}: {}", String::from_utf8_lossy(&out.stderr));
         }
-        assert_eq!(code(&run(&["decode", "in.fsm", "-o", "lines", "--layout", "jsonl"])), 0);
-        let (mut of_lines, mut sorted) = (names(&run(&["ls", "lines", "-0"])), all.clone());
-        of_lines.sort();
-        sorted.sort();
-        assert_eq!(of_lines, sorted, "{corpus}");
+        for (target, flags) in [("lines", &[][..]), ("parts", &["--part-size", "1"])] {
+            assert_eq!(code(&run(&[&["decode", "in.fsm", "-o", target, "--layout", "jsonl"], flags].concat())), 0);
+            let (mut of_lines, mut sorted) = (names(&run(&["ls", target, "-0"])), all.clone());
+            of_lines.sort();
+            sorted.sort();
+            assert_eq!(of_lines, sorted, "{corpus} {target}");
+        }
         let json = String::from_utf8(run(&["ls", "in.fsm", "--json"]).stdout).unwrap();
         let member =
             |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["name"].as_str().unwrap().to_owned();

@@ -49,6 +49,7 @@ mod pack;
 mod pages;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod parts;
 mod prose;
 mod ranges;
 mod ranges_model;

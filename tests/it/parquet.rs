@@ -312,7 +312,7 @@ fn any_number_of_threads_gives_the_same_bytes() {
     for corpus in ["redis-nasty", "dynamodb-small", "s3-nasty", "sqs-nasty"] {
         let inputs = snapshots(&load(corpus));
         let with = |threads| {
-            run_with(&inputs, &Options { threads, part_size: 4096, ..options(Layout::PARQUET) }).unwrap().tree
+            run_with(&inputs, &Options { threads, part_size: Some(4096), ..options(Layout::PARQUET) }).unwrap().tree
         };
         let one = with(1);
         for threads in [2, 3, 8] {

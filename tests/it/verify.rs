@@ -63,8 +63,15 @@ fn whatever_is_made_of_a_corpus_is_whole() {
         let inputs: Vec<&str> = names.iter().map(String::as_str).collect();
         let text = verify(dir, &inputs, 0);
         assert!(text.contains("intact") && !text.contains("damage"), "{corpus}: {text}");
-        for (output, layout) in [("tree", "tree"), ("lines", "jsonl"), ("a.tar", "tree"), ("b.tar.zst", "jsonl")] {
-            decode(dir, &[&inputs[..], &["-o", output, "--layout", layout, "--include-orphans"]].concat());
+        for (output, flags) in [
+            ("tree", &[][..]),
+            ("lines", &["--layout", "jsonl"]),
+            ("parts", &["--layout", "jsonl", "--part-size", "50"]),
+            ("a.tar", &[]),
+            ("b.tar.zst", &["--layout", "jsonl"]),
+            ("c.tar", &["--layout", "jsonl", "--part-size", "500"]),
+        ] {
+            decode(dir, &[&inputs[..], &["-o", output, "--include-orphans"], flags].concat());
             let text = verify(dir, &[&[output, "--against"], &inputs[..]].concat(), 0);
             assert!(text.contains("equal a fresh decode"), "{corpus} {output}: {text}");
         }

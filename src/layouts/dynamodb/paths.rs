@@ -3,6 +3,7 @@
 use super::name::{ORPHANS, Special, table_into};
 use crate::format::Family;
 use crate::format::dynamodb::keys;
+use crate::layouts;
 use crate::model::dynamodb::{StaleItem, Table};
 use crate::options::Layout;
 use crate::output::names::{GENERATIONS, ROWS, segment, unsegment};
@@ -102,6 +103,7 @@ pub(super) enum File<'p> {
 impl File<'_> {
     /// The file at a path; `None`: no decode writes it.
     pub fn of(layout: Layout, path: &[u8]) -> Option<File<'_>> {
+        let path = layouts::joined(layout, path);
         let below = std::str::from_utf8(path).ok()?.strip_prefix(FOLDER)?.strip_prefix('/')?;
         match below {
             GENERATIONS => return Some(File::Generations),

@@ -43,7 +43,7 @@ impl<'o, 't> Writer<'o, 't> for Lines<'o, 't> {
 
     fn prepare(mut out: SplitOutput<'t>, _: &Options) -> Result<SplitOutput<'t>> {
         for kind in Type::ALL {
-            out.log(&paths::lines(Standing::Served, kind));
+            out.log_in_parts(&paths::lines(Standing::Served, kind));
         }
         Ok(out)
     }
@@ -60,7 +60,7 @@ impl<'t> Lines<'_, 't> {
         if let Some((.., log)) = self.logs.iter().find(|(b, n, _)| *n == name && *b == base) {
             return *log;
         }
-        let log = self.out.log(&format!("{base}/{name}.jsonl"));
+        let log = self.out.log_in_parts(&format!("{base}/{name}.jsonl"));
         self.logs.push((base, name, log));
         log
     }

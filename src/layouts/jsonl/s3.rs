@@ -32,12 +32,12 @@ impl Describe for Lines {
         if self.buckets.last().is_none_or(|last| last.as_slice() != bucket) {
             // Buckets come one after the other: the one before gets no more lines.
             if let Some(before) = self.buckets.last() {
-                let log = out.log(&index_path(before));
+                let log = out.log_in_parts(&index_path(before));
                 out.complete(log);
             }
             self.buckets.push(bucket.to_vec());
         }
-        let lines = out.lines(&index_path(bucket));
+        let lines = out.lines_in_parts(&index_path(bucket));
         render::index_line(&object.key.object, body.name, object.manifest, lines);
         Ok(())
     }
@@ -86,8 +86,8 @@ impl<'b, 'a> Indexes<'b, 'a> {
         for at in (0..self.buckets.len()).filter(|at| !self.filled[*at] && self.buckets.has_record(*at)) {
             let bucket = self.buckets.name(at);
             if options.filter.takes_scope(adapter::S3, bucket) {
-                let dir = tree.make_dir(folder(bucket).as_bytes())?;
-                out.put(&dir, INDEX.as_bytes(), b"")?;
+                let log = out.log_in_parts(&index_path(bucket));
+                out.complete(log);
             }
         }
         Ok(out)

@@ -58,12 +58,16 @@ impl sqs::Paths for Paths {
             let value = objects.secret().map(|secret| secret.fingerprint(document));
             objects.add(&Object::scope(adapter::SQS, "queues", &stem, document.len() as u64, value));
         }
+        let mut put_empty = |path: &str| {
+            let log = out.log_in_parts(&names::queue_path(path));
+            out.complete(log);
+        };
         let gets_none = |kind| !gets_lines(&Records { queue: queue.encoded, kind });
         if gets_none(RecordKind::Messages) {
-            out.put(&dir, names::packed_messages(&stem).as_bytes(), b"")?;
+            put_empty(&names::packed_messages(&stem));
         }
         if options.include_sqs_side_records && gets_none(RecordKind::Side) {
-            out.put(&dir, names::packed_side(&stem).as_bytes(), b"")?;
+            put_empty(&names::packed_side(&stem));
         }
         Ok(())
     }

@@ -29,7 +29,7 @@ const SPLITS: usize = 4;
 pub(crate) fn tables(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let (tables, splits) = documented(job)?;
     let (columns, with_rows) = write(job, &tables, &splits)?;
-    let part_size = job.options.part_size;
+    let part_size = job.options.parquet_size();
     let is_empty = |table: &Table| !with_rows.get(table.place).copied().unwrap_or(false);
     for table in tables.wanted(&job.options.filter).filter(is_empty) {
         let mut to = To::new(SplitOutput::new(job.tree), part_size);
@@ -56,7 +56,7 @@ fn write(job: &mut Job<'_, '_, '_>, tables: &Tables<'_>, splits: &[KeyRange]) ->
     let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
     progress.begin("dynamodb types", splits.len() as u64);
     let columns = AllColumns::read(set, options, tables, &splits, || step(progress, tree))?;
-    let part_size = options.part_size;
+    let part_size = options.parquet_size();
     let mut gather = Folders { tables, with_rows: vec![false; tables.len()], open: None };
     write_splits(job, tables, &splits, &|out| Rows::new(To::new(out, part_size), &columns), &mut gather)?;
     let with_rows = gather.with_rows;

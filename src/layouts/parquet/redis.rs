@@ -19,7 +19,7 @@ pub(crate) type Redis<'o, 't> = Rows<'o, To<'t, SplitOutput<'t>>>;
 
 impl<'o, 't> Writer<'o, 't> for Redis<'o, 't> {
     fn new(out: SplitOutput<'t>, options: &'o Options) -> Self {
-        Rows::new(To::new(out, options.part_size), &options.filter)
+        Rows::new(To::new(out, options.parquet_size()), &options.filter)
     }
 
     fn prepare(out: SplitOutput<'t>, options: &'o Options) -> Result<SplitOutput<'t>> {

@@ -20,7 +20,7 @@ use crate::run::{Job, note_shared, step};
 type Index<'t> = Rows<To<'t, SplitOutput<'t>>>;
 
 fn index<'t>(tree: &'t Tree, options: &Options) -> Index<'t> {
-    Rows::new(To::new(SplitOutput::new(tree), options.part_size))
+    Rows::new(To::new(SplitOutput::new(tree), options.parquet_size()))
 }
 
 /// What a split gave.

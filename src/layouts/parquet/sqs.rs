@@ -49,7 +49,7 @@ impl sqs::Paths for Paths {
         let dir = out.dir("sqs")?;
         out.put(&dir, format!("{stem}.queue.json").as_bytes(), document)?;
         out.tally.scope(adapter::SQS, &stem);
-        let mut to = To::new(out, options.part_size);
+        let mut to = To::new(out, options.parquet_size());
         if !gets_lines(&Records { queue: queue.encoded, kind: RecordKind::Messages }) {
             to.set(&names::queue_path(&stem), columns)?;
         }
@@ -69,7 +69,7 @@ impl sqs::Paths for Paths {
         options: &Options,
         out: &mut SplitOutput<'_>,
     ) -> Result<(Read, u64)> {
-        let mut to = To::new(out, options.part_size);
+        let mut to = To::new(out, options.parquet_size());
         let set = to.set(&place.path, || columns_of(of.kind))?;
         let mut rows_out = Rows::new(to, set, options.preserve_sqs_visibility);
         let read = reader.read(of, rows, &mut rows_out)?;

@@ -32,7 +32,7 @@ pub enum Part {
 
 /// A file is not what a decode writes.
 #[cold]
-pub(super) fn wrong(path: &[u8], why: impl std::fmt::Display) -> Error {
+pub(crate) fn wrong(path: &[u8], why: impl std::fmt::Display) -> Error {
     let path = serde_json::Value::from(String::from_utf8_lossy(path));
     Error::new(ErrorKind::Output(format!("{path}: {why}")))
 }

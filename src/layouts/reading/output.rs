@@ -13,6 +13,7 @@ use crate::layouts::jsonl::beside;
 use crate::model;
 use crate::output::checksums::Digest;
 use crate::output::extents::OnDisk;
+use crate::output::parts;
 use crate::output::reading::{Content, Entry, Output, Pieces, broken, open_below};
 use crate::output::sumfile::{Line, Lines};
 use crate::output::{CHECKSUMS, ERRORS, MANIFEST};
@@ -71,6 +72,7 @@ pub fn read<V>(
         is_listed: false,
         name: Path::new("").into(),
         seen: Seen::default(),
+        order: parts::Order::default(),
     };
     pass.each(open, &mut |pass, file| match file {
         File::Content(path, content) => {
@@ -106,6 +108,8 @@ struct Pass<'p, V> {
     /// The output as the user named it.
     name: Rc<Path>,
     seen: Seen,
+    /// The parts of files that were read.
+    order: parts::Order,
 }
 
 /// Marks of a digest in the sorter.
@@ -206,7 +210,10 @@ impl<'p, V> Pass<'p, V> {
             None => return Err(wrong(path, "no decode writes such a file")),
         };
         let part = match standing {
-            Standing::Listed => part,
+            Standing::Listed => {
+                self.order.take(path).map_err(|why| wrong(path, why))?;
+                part
+            }
             Standing::Aside => Part::Aside,
             Standing::Copy => return Ok(()),
             Standing::Unlisted => return self.unlisted(path, content, visitor),

@@ -1,6 +1,7 @@
 //! Which path is which key, in both layouts: for those who write, those who read back, and those who look for one key.
 
 use super::{BASE, ORPHANS, base};
+use crate::layouts;
 use crate::model::redis::{Standing, Type};
 use crate::options::Layout;
 use crate::output::names::segment;
@@ -81,6 +82,7 @@ pub(super) enum File<'p> {
 impl File<'_> {
     /// The file at a path; `None`: no decode writes it.
     pub fn of(layout: Layout, path: &[u8]) -> Option<File<'_>> {
+        let path = layouts::joined(layout, path);
         let path = std::str::from_utf8(path).ok()?;
         if path.strip_prefix(ORPHANS).is_some_and(|rest| rest.starts_with('/')) {
             return Some(File::Aside);

@@ -2,6 +2,7 @@
 
 use super::names::{ENCODED_DIR, META_SUFFIX, safe_segment_into};
 use crate::format::s3::{ChunkKey, ObjectKey};
+use crate::layouts;
 use crate::model::s3::OrphanChunk;
 use crate::options::Layout;
 use crate::output::names::{GENERATIONS, MAX_SEGMENT, NameKind, fallback_into, segment, segment_into, unsegment};
@@ -50,6 +51,7 @@ pub(super) enum File<'p> {
 impl File<'_> {
     /// The file at a path; `None`: no decode writes it.
     pub fn of(layout: Layout, path: &[u8]) -> Option<File<'_>> {
+        let path = layouts::joined(layout, path);
         let below = path.strip_prefix(FOLDER.as_bytes())?.strip_prefix(b"/")?;
         if below == GENERATIONS.as_bytes() {
             return Some(File::Generations);

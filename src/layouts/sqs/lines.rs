@@ -142,7 +142,7 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
     pub fn piece(&self, of: &Records<'a>, rows: &[Entry], out: &mut SplitOutput<'t>) -> Result<u64> {
         let place = self.paths.lines(self.queues, of);
         if self.tree.is_check() {
-            let log = out.log(&place.path);
+            let log = out.log_in_parts(&place.path);
             return self.dropped(of, rows, &place, log, out);
         }
         let (read, bytes) = self.paths.write(&self.reader, of, rows, &place, self.options, out)?;
@@ -185,7 +185,7 @@ pub(super) fn append<'a>(
     options: &Options,
     out: &mut SplitOutput<'_>,
 ) -> Result<(Read, u64)> {
-    let log = out.log(&place.path);
+    let log = out.log_in_parts(&place.path);
     let mut lines = Lines { out: out.grow_log(log), preserve_visibility: options.preserve_sqs_visibility };
     let done = reader.read(of, rows, &mut lines);
     out.end(lines.out, done)

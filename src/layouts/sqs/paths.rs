@@ -1,6 +1,7 @@
 //! Which path is which file of which queue, in both layouts.
 
 use super::names::ORPHANS;
+use crate::layouts;
 use crate::options::Layout;
 use crate::output::names::GENERATIONS;
 
@@ -34,6 +35,7 @@ pub(super) enum File<'p> {
 impl File<'_> {
     /// The file at a path; `None`: no decode writes it.
     pub fn of(layout: Layout, path: &[u8]) -> Option<File<'_>> {
+        let path = layouts::joined(layout, path);
         let below = std::str::from_utf8(path).ok()?.strip_prefix(FOLDER)?.strip_prefix('/')?;
         if below == GENERATIONS {
             return Some(File::Generations);

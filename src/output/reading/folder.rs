@@ -13,6 +13,7 @@ use rustix::fs::{AtFlags, DirEntry, FileType, Mode, OFlags};
 use super::{Content, Entry};
 use crate::error::{Error, Result};
 use crate::output::levels::Levels;
+use crate::output::parts;
 
 /// Opens the root; the one name in which a link is followed.
 pub(super) fn open_root(path: &Path) -> io::Result<OwnedFd> {
@@ -47,8 +48,20 @@ pub(super) fn walk(name: &Path, root: &Arc<OwnedFd>, each: &mut dyn FnMut(Entry<
     let mut path: Vec<u8> = Vec::new();
     // Length of the path of each directory above the one at hand.
     let mut lengths: Vec<usize> = Vec::new();
+    // Parts of the directories down to the one at hand: they come last, in order.
+    let mut parts_of: Vec<Vec<u32>> = vec![Vec::new()];
     loop {
         let Some(entry) = levels.next().map_err(|e| failed(&path, e))? else {
+            let mut numbers = parts_of.pop().unwrap_or_default();
+            numbers.sort_unstable();
+            for number in numbers {
+                let (dir, name) = (path.len(), parts::name(number));
+                path.push(b'/');
+                path.extend_from_slice(name.as_bytes());
+                let fd = levels.shared().map_err(|e| failed(&path, e))?;
+                each(Entry::File(&path, Content::OnDisk(fd, name.as_bytes())))?;
+                path.truncate(dir);
+            }
             if !levels.up().map_err(|e| failed(&path, e))? {
                 return Ok(());
             }
@@ -61,6 +74,11 @@ pub(super) fn walk(name: &Path, root: &Arc<OwnedFd>, each: &mut dyn FnMut(Entry<
         }
         path.extend_from_slice(file_name.to_bytes());
         match kind_of(&mut levels, &entry).map_err(|e| failed(&path, e))? {
+            FileType::RegularFile if let Some((_, number)) = parts::of(&path) => {
+                if let Some(numbers) = parts_of.last_mut() {
+                    numbers.push(number);
+                }
+            }
             FileType::RegularFile => {
                 let fd = levels.shared().map_err(|e| failed(&path, e))?;
                 each(Entry::File(&path, Content::OnDisk(fd, file_name.to_bytes())))?;
@@ -69,6 +87,7 @@ pub(super) fn walk(name: &Path, root: &Arc<OwnedFd>, each: &mut dyn FnMut(Entry<
                 each(Entry::Directory(&path))?;
                 levels.down(file_name).map_err(|e| failed(&path, e))?;
                 lengths.push(dir);
+                parts_of.push(Vec::new());
                 continue;
             }
             other => each(Entry::NonRegular(&path, what(other)))?,

@@ -30,20 +30,20 @@ fn put_sums(out: &Path, lines: &[String]) {
 }
 
 /// Makes the row of a file what the file is now.
-fn fix(out: &Path, path: &str) {
+pub(super) fn fix(out: &Path, path: &str) {
     let end = format!("  {path}");
     let fixed = |line: String| if line.ends_with(&end) { digest(&out.join(path)) + &end } else { line };
     let lines: Vec<String> = sums(out).into_iter().map(fixed).collect();
     put_sums(out, &lines);
 }
 
-fn remove_row(out: &Path, path: &str) {
+pub(super) fn remove_row(out: &Path, path: &str) {
     let end = format!("  {path}");
     let lines: Vec<String> = sums(out).into_iter().filter(|line| !line.ends_with(&end)).collect();
     put_sums(out, &lines);
 }
 
-fn add_row(out: &Path, path: &str) {
+pub(super) fn add_row(out: &Path, path: &str) {
     let mut lines = sums(out);
     lines.push(format!("{}  {path}", digest(&out.join(path))));
     lines.sort_by(|a, b| a[66..].cmp(&b[66..]));

@@ -2,6 +2,7 @@
 
 mod archive;
 mod folder;
+mod parts;
 
 use std::path::Path;
 

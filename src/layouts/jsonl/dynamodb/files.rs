@@ -56,8 +56,8 @@ pub(in crate::layouts) fn write_empty(
     let is_empty = |at: usize| !with_lines.get(at).copied().unwrap_or(false);
     for table in tables.wanted(&job.options.filter).filter(|table| is_empty(table.place)) {
         let mut out = SplitOutput::new(job.tree);
-        let dir = out.dir("dynamodb")?;
-        out.put(&dir, format!("{}.jsonl", Paths::of(&table).scope).as_bytes(), b"")?;
+        let log = out.log_in_parts(&Paths::of(&table).lines());
+        out.complete(log);
         job.collector.take(out)?;
     }
     Ok(())

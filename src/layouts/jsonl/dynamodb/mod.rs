@@ -127,7 +127,7 @@ impl<'a> Visitor<'a> for Lines<'a, '_> {
     /// Its line has its row key: nothing tells which attributes made it.
     fn stale(&mut self, item: &StaleItem<'a>) -> Result<()> {
         let (scope, path) = paths::stale(item);
-        let log = self.out.log(&format!("{path}.jsonl"));
+        let log = self.out.log_in_parts(&format!("{path}.jsonl"));
         let mut line = self.out.grow_log(log);
         self.renderer.line_with_key(item.key.primary, item.value, &mut line);
         let bytes = self.out.finish(line)?;
@@ -169,7 +169,7 @@ impl<'a> Lines<'a, '_> {
         self.close();
         self.canonical = Canonical::default();
         let paths = Paths::of(table);
-        let log = self.out.log(&paths.lines());
+        let log = self.out.log_in_parts(&paths.lines());
         self.opened.push(table.place);
         self.open = Some(Open { table: table.place, scope: paths.scope, log, items: 0, bytes: 0 });
         log

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::marker::PhantomData;
 
 use crate::error::Result;
-use crate::layouts::reading::{Lines, Text, wrong};
+use crate::layouts::reading::{Lines, Text};
 use crate::layouts::redis::read::{Line, Named, Object, Session, StreamLine, give_entry, served};
 use crate::model::redis::{Key, Type, Visitor};
 
@@ -17,15 +17,15 @@ pub(in crate::layouts) fn keys<V: Visitor>(
 ) -> Result<()> {
     let (held, mut lines) = (session.held, Text::new(path, bytes).lines());
     if kind == Type::Stream {
-        return streams(session, path, &mut lines);
+        return streams(session, &mut lines);
     }
     while lines.next(held.budget, Object { session, kind, named: Named::InLine }, held.failed)?.is_some() {}
     Ok(())
 }
 
-fn streams<V: Visitor>(session: &mut Session<'_, V>, path: &[u8], lines: &mut Lines<'_>) -> Result<()> {
+fn streams<V: Visitor>(session: &mut Session<'_, V>, lines: &mut Lines<'_>) -> Result<()> {
     let held = session.held;
-    let mut open: Option<Vec<u8>> = None;
+    let mut open = session.stream.take();
     while let Some(line) = lines.next(held.budget, PhantomData::<Line>, held.failed)? {
         let read = line.read().map_err(|why| lines.wrong(why))?;
         let name = line.key.ok_or_else(|| lines.wrong("it has no key"))?.0;
@@ -48,8 +48,7 @@ fn streams<V: Visitor>(session: &mut Session<'_, V>, path: &[u8], lines: &mut Li
             }
         }
     }
-    match open {
-        None => Ok(()),
-        Some(_) => Err(wrong(path, "the last stream has no end")),
-    }
+    // A part can end in a stream; that the last one does not is seen when all files were read.
+    *session.stream = open;
+    Ok(())
 }

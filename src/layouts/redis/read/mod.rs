@@ -15,7 +15,7 @@ pub(in crate::layouts) use entries::{Line, Read as StreamLine, give_entry};
 pub(in crate::layouts) use object::{Named, Object};
 pub(in crate::layouts) use sidecars::Sidecars;
 
-use super::paths::File;
+use super::paths::{self, File};
 use crate::error::{Error, Result};
 use crate::layouts::reading::{self, Budget, Part, wrong};
 use crate::layouts::{jsonl, tree};
@@ -26,12 +26,15 @@ use crate::options::Layout;
 pub struct Reader {
     layout: Layout,
     sidecars: Sidecars,
+    /// The stream whose lines go on in the next part.
+    stream: Option<Vec<u8>>,
 }
 
 /// What the reads of all files of a session share.
 pub(in crate::layouts) struct Session<'s, V> {
     pub visitor: &'s mut V,
     pub sidecars: &'s Sidecars,
+    pub stream: &'s mut Option<Vec<u8>>,
     pub held: Held<'s>,
 }
 
@@ -55,7 +58,7 @@ impl Held<'_> {
 impl Reader {
     /// Reads an output of some layout; tables go to the file system of `scratch`.
     pub fn new(layout: Layout, scratch: &Path) -> Reader {
-        Reader { layout, sidecars: Sidecars::new(scratch) }
+        Reader { layout, sidecars: Sidecars::new(scratch), stream: None }
     }
 }
 
@@ -96,7 +99,7 @@ impl<V: Visitor> reading::Reader<V> for Reader {
     fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
         let (budget, failed) = (Budget::default(), Cell::new(None));
         let held = Held { budget: &budget, failed: &failed };
-        let mut session = Session { visitor, sidecars: &self.sidecars, held };
+        let mut session = Session { visitor, sidecars: &self.sidecars, stream: &mut self.stream, held };
         match File::of(self.layout, path) {
             Some(File::Key(kind, segment)) => tree::redis::read::key(&mut session, kind, segment, path, bytes),
             Some(File::Keys(kind)) => jsonl::redis::read::keys(&mut session, kind, path, bytes),
@@ -107,8 +110,11 @@ impl<V: Visitor> reading::Reader<V> for Reader {
     /// All files were read.
     ///
     /// # Errors
-    /// An expiry of a string that is not there.
+    /// A stream without an end; an expiry of a string that is not there.
     fn finish(&self) -> Result<()> {
+        if self.stream.is_some() {
+            return Err(wrong(paths::file_of_lines(Type::Stream).as_bytes(), "the last stream has no end"));
+        }
         self.sidecars.all_are_used()
     }
 }

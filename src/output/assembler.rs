@@ -1,0 +1,36 @@
+//! Files that are put together from pieces, in a layout whose units make only those.
+
+use std::any::Any;
+
+use crate::error::Result;
+
+/// Puts pieces together to files. Units make pieces, and know neither the file nor the place in it: pieces come in unit order.
+pub trait Assembler: Send {
+    /// The file that a piece goes to. `name` is what the unit calls it.
+    ///
+    /// # Errors
+    /// The piece is not of this kind.
+    fn place(&mut self, name: &str, piece: Box<dyn Any + Send>) -> Result<Placed>;
+
+    /// The end of the file that is open, if there is one: no other piece of this name comes.
+    ///
+    /// # Errors
+    /// The end cannot be made.
+    fn complete(&mut self, name: &str) -> Result<Option<(String, Vec<u8>)>>;
+
+    /// The ends of all files that are open.
+    ///
+    /// # Errors
+    /// An end cannot be made.
+    fn finish(&mut self) -> Result<Vec<(String, Vec<u8>)>>;
+}
+
+/// Where a piece goes.
+pub struct Placed {
+    /// The file that is complete now, with its end.
+    pub ended: Option<(String, Vec<u8>)>,
+    /// The file of the piece.
+    pub path: String,
+    /// What stands before the piece, if the file is new.
+    pub head: &'static [u8],
+}
