@@ -66,7 +66,7 @@ pub fn run<T: Send + 'static>(
         let done = catch_unwind(AssertUnwindSafe(|| flag.during(|| work(&hears))));
         let _ = answer.send(done.unwrap_or_else(|_| Err(Error::internal("a panic at work"))));
     });
-    let thread = started.map_err(|e| exception(py, &Error::io("start", "a thread", e)))?;
+    started.map_err(|e| exception(py, &Error::io("start", "a thread", e)))?;
     let answered = Mutex::new(answered);
     let wait = |patience| answered.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(patience);
     let mut last = State::default();
@@ -81,21 +81,24 @@ pub fn run<T: Send + 'static>(
         }
         Ok(())
     };
+    let mut raised = None;
     let done = loop {
         match py.detach(|| wait(LOOK)) {
             Ok(done) => break done.map_err(|error| exception(py, &error)),
             Err(RecvTimeoutError::Disconnected) => break Err(exception(py, &Error::internal("no answer"))),
             Err(RecvTimeoutError::Timeout) => {}
         }
-        if let Err(raised) = look() {
+        let looked = if raised.is_none() { look() } else { py.check_signals() };
+        if let Err(error) = looked {
+            // What a stopped run has made is gone when it ends. Whoever cannot wait for that interrupts once more.
+            if raised.replace(error).is_some() {
+                break Err(exception(py, &Error::internal("interrupted again")));
+            }
             stop.set();
-            break Err(raised);
         }
     };
-    // What a stopped run has made is gone when it ends.
-    py.detach(|| drop(thread.join()));
-    if done.is_ok() {
-        look()?;
+    match raised {
+        Some(error) => Err(error),
+        None => done.and_then(|done| look().map(|()| done)),
     }
-    done
 }

@@ -9,6 +9,7 @@ import tarfile
 import time
 
 import pyarrow
+import pyarrow.parquet
 import pytest
 
 import ekvsnap
@@ -86,7 +87,7 @@ def test_a_callback_ends_a_decode(generate, tmp_path):
         if written:
             raise Stop
 
-    snapshot, began = ekvsnap.open(generate("strings", 200_000)), time.monotonic()
+    snapshot, began = ekvsnap.open(generate("hashes", 400_000)), time.monotonic()
     with pytest.raises(Stop):
         snapshot.decode(tmp_path / "out", progress=stop)
     assert os.listdir(tmp_path) == [] and time.monotonic() - began < 30
@@ -103,7 +104,7 @@ except KeyboardInterrupt:
 
 
 def test_ctrl_c_ends_a_decode(generate, tmp_path):
-    command = [sys.executable, "-c", DECODE, str(generate("strings", 60_000)), str(tmp_path / "out")]
+    command = [sys.executable, "-c", DECODE, str(generate("hashes", 400_000)), str(tmp_path / "out")]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     # Something is written when the signal comes.
     while (line := child.stdout.readline()) and int(line.split()[-1]) == 0:
