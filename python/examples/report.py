@@ -57,3 +57,12 @@ for (bucket, content_type), size in sorted(sizes.items()):
 for name in snapshot.sqs.queues:
     often = [message for message in snapshot.sqs.queue(name) if message["receive_count"] > 1]
     print(name, len(often), "messages were received more than once")
+
+# %% [markdown]
+# ## Files: what is largest?
+
+# %%
+files = snapshot.fs.files()
+print(duckdb.sql("SELECT decode(path) AS path, size, mtime FROM files WHERE try(decode(path)) IS NOT NULL ORDER BY size DESC, path LIMIT 5"))
+for directory in snapshot.fs.files(match="docs"):
+    print(directory["path"], directory["type"], directory["mtime"])
