@@ -161,6 +161,8 @@ static WRITERS: &[Writer] = {
         },
         Writer { adapter: FS, layout: TREE, all: fs::files, one: fs::file },
         Writer { adapter: FS, layout: JSONL, all: fs::files, one: fs::file },
+        #[cfg(feature = "parquet")]
+        Writer { adapter: FS, layout: Layout::PARQUET, all: parquet::fs::files, one: parquet::fs::file },
     ]
 };
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::kit::command::{code, ekvsnap};
 use crate::kit::fixtures::{load, snapshots};
-use crate::kit::{Decoded, Tree, run_with};
+use crate::kit::{Decoded, Tree, read_tree, run_with};
 
 const CORPORA: [&str; 12] = [
     "redis-small",
@@ -305,6 +305,62 @@ fn message(row: &Map<String, Value>) -> Value {
     }
     assert_eq!(row["sent"].as_i64().unwrap_or(0), row["sent_ms"].as_i64().unwrap());
     line.into()
+}
+
+/// The rows of files and directories are the lines of them, warnings too, for whatever is asked for.
+#[test]
+fn files_are_those_of_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("in.fsm"), &snapshots(&load("fs-small"))[0]).unwrap();
+    for (n, flags) in
+        [&[][..], &["--include-orphans"], &["--scope", "fs:/docs"], &["--threads", "3"]].iter().enumerate()
+    {
+        let [lines, tables] = ["jsonl", "parquet"].map(|layout| {
+            let name = format!("{layout}-{n}");
+            let args = [&["decode", "in.fsm", "-o", &name, "--layout", layout], *flags].concat();
+            assert_eq!(code(&ekvsnap(dir.path(), &args)), 0, "{flags:?}");
+            dir.path().join(name)
+        });
+        let metadata = std::fs::read_to_string(lines.join("fs/metadata.jsonl")).unwrap();
+        let want: Vec<Value> = metadata.lines().map(|line| of_file(&serde_json::from_str(line).unwrap())).collect();
+        let tree = read_tree(&tables);
+        let got: Vec<Value> = rows(&tree, "fs/files").iter().map(file_of).collect();
+        assert_eq!(got, want, "{flags:?}");
+        assert!(want.len() > 30);
+        let told = |root: &Path, member: &str| {
+            let text = std::fs::read(root.join("MANIFEST.json")).unwrap();
+            serde_json::from_slice::<Value>(&text).unwrap()[member].clone()
+        };
+        for member in ["warnings", "adapters", "counters"] {
+            assert_eq!(told(&tables, member), told(&lines, member), "{flags:?}");
+        }
+        let name = tables.file_name().unwrap().to_str().unwrap();
+        assert_eq!(code(&ekvsnap(dir.path(), &["verify", name, "--against", "in.fsm"])), 0);
+    }
+}
+
+/// What a row tells of a file, and its line.
+fn file_of(row: &Map<String, Value>) -> Value {
+    let digits = ["inode", "size", "atime_ns", "mtime_ns", "ctime_ns"].map(|name| row[name].to_string());
+    let mode = format!("{:04o}", row["mode"].as_u64().unwrap());
+    let millis = row["mtime_ns"].as_i64().unwrap().div_euclid(1_000_000);
+    assert_eq!(row["mtime"], millis);
+    assert_eq!(row["name"].is_null(), row["parent"].is_null());
+    json!([row["path"], row["type"], digits, mode, row["uid"], row["gid"], row["nlink"], row["hardlink_to"].is_null()])
+}
+
+fn of_file(line: &Value) -> Value {
+    let digits =
+        ["ino", "size", "atime_ns", "mtime_ns", "ctime_ns"].map(|name| line[name].as_str().unwrap().to_owned());
+    let is_first = line.get("hardlink_to").or_else(|| line.get("hardlink_to_b64")).is_none();
+    let path = line.get("path_b64").map_or_else(
+        || line["path"].clone(),
+        |text| {
+            use base64::Engine as _;
+            binary(&base64::engine::general_purpose::STANDARD.decode(text.as_str().unwrap()).unwrap())
+        },
+    );
+    json!([path, line["type"], digits, line["mode"], line["uid"], line["gid"], line["nlink"], is_first])
 }
 
 #[test]

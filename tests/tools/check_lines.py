@@ -161,6 +161,9 @@ def main(lines, tables):
         want = [json.loads(line) for line in open(metadata, 'rb')]
         path = lambda one: one['path'].encode() if one.get('path') is not None else base64.b64decode(one['path_b64']) if 'path_b64' in one else None
         report.same(got, [(path(one), int(one['ino']), int(one['size']), int(one['mtime_ns']), len(one['holes']) if 'holes' in one else None) for one in want], 'files')
+        names = 'path, type, size, uid, gid, atime_ns, mtime_ns, ctime_ns, nlink'
+        rows = connection.sql(f"SELECT {names}, inode FROM {quoted(os.path.join(tables, 'fs/files/*.parquet')).replace('[*]', '*')}").fetchall()
+        report.same(connection.sql(f'SELECT {names}, ino FROM fs_files({quoted(metadata)})').fetchall(), rows, 'files in Parquet')
     if os.path.exists(os.path.join(lines, 'dynamodb/turns.jsonl')):
         traps(report, connection, loader, lines)
     print(f'{report.checked} things checked, {report.different} differences')

@@ -25,7 +25,7 @@ mod places;
 mod plan;
 pub mod read;
 mod render;
-mod report;
+pub(crate) mod report;
 mod told;
 mod write;
 

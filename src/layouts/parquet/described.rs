@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::parts::VERSION;
-use crate::layouts::rows::{Columns, Kind, dynamodb, redis, s3, sqs};
+use crate::layouts::rows::{Columns, Kind, dynamodb, fs, redis, s3, sqs};
 
 /// A kind of data set.
 #[derive(Debug, Serialize)]
@@ -40,6 +40,7 @@ pub(crate) fn described() -> Vec<Described> {
     all.push(("s3/objects", "s3/*/part-*.parquet", s3::columns()));
     all.push(("sqs/messages", "sqs/*/part-*.parquet", sqs::columns()));
     all.push(("sqs/side_records", "sqs/*/side/part-*.parquet", sqs::side_columns()));
+    all.push(("fs/files", "fs/files/part-*.parquet", fs::columns()));
     let told = |(kind, path, columns): (_, _, Columns)| Described {
         kind,
         path,

@@ -7,6 +7,7 @@ mod chunk;
 #[cfg(feature = "cli")]
 pub(crate) mod described;
 pub(crate) mod dynamodb;
+pub(crate) mod fs;
 mod group;
 mod page;
 mod parts;

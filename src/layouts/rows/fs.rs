@@ -50,6 +50,11 @@ impl<'p, S: Sink> Rows<'p, S> {
         Ok(Rows { to, set, above: Vec::new(), first: Paths::new(scratch), failed: None })
     }
 
+    /// The sink.
+    pub fn into_sink(self) -> S {
+        self.to
+    }
+
     /// What the sink gave: a walk does not hear of it.
     ///
     /// # Errors
@@ -99,14 +104,13 @@ fn short(bytes: Option<&[u8]>) -> Cell<'_> {
     bytes.filter(|bytes| bytes.len() <= LONGEST).map_or(Cell::Null, Cell::Bytes)
 }
 
-/// A moment, if readers know such a one, and its nanoseconds.
+/// A moment and its nanoseconds: 64 bits of these are years that all readers know, 1677 to 2262.
 fn time(ns: i64) -> [Cell<'static>; 2] {
-    let known = (0..=super::LAST_MILLIS).contains(&ns.div_euclid(NANOS));
-    [if known { Cell::I64(ns.div_euclid(NANOS)) } else { Cell::Null }, Cell::I64(ns)]
+    [Cell::I64(ns.div_euclid(NANOS)), Cell::I64(ns)]
 }
 
 /// What a finding calls something: its path, or its last name.
-fn shown(name: &Name<'_>) -> Vec<u8> {
+pub(crate) fn shown(name: &Name<'_>) -> Vec<u8> {
     match *name {
         Name::Entry { name, path } => path.filter(|path| path.len() <= LONGEST).unwrap_or(name).to_vec(),
         Name::Root | Name::Lost | Name::Deleted => Vec::new(),
