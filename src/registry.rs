@@ -25,6 +25,7 @@ use crate::options::{Layout, ObjectName, Options, spellings};
 use crate::output::split::{Assembler, Collector};
 use crate::output::tree::Tree;
 use crate::report::Findings;
+use crate::run::shards::{Recorder, Role};
 use crate::run::{Job, Progress};
 
 /// Where the rows of one object of an adapter are, and what its files hold.
@@ -216,7 +217,7 @@ pub(crate) fn fill_all(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let options = job.options;
     for adapter in adapter::all().filter(|adapter| options.wants(*adapter)) {
         match writer(adapter, options.layout) {
-            Ok(writer) => (writer.all)(job)?,
+            Ok(writer) => fill_in_role(job, writer)?,
             Err(error) if job.set.has_rows_of(adapter) => return Err(error),
             Err(_) => {}
         }
@@ -227,6 +228,41 @@ pub(crate) fn fill_all(job: &mut Job<'_, '_, '_>) -> Result<()> {
 /// Files below the root that are the same in every output of a layout: names and contents.
 pub(crate) fn beside(options: &Options) -> &'static [(&'static str, &'static str)] {
     if options.layout == Layout::JSONL && options.loaders { &layouts::jsonl::beside::FILES } else { &[] }
+}
+
+/// Whether shards of a run can each have some of an adapter's splits. Otherwise one of them writes all of it.
+pub(crate) fn is_split(adapter: Adapter, layout: Layout) -> bool {
+    matches!(adapter, adapter::REDIS | adapter::DYNAMODB) && matches!(layout, Layout::TREE | Layout::JSONL)
+}
+
+fn fill_in_role(job: &mut Job<'_, '_, '_>, writer: &Writer) -> Result<()> {
+    let adapter = writer.adapter;
+    match job.role {
+        Role::Shard(recorder) if !is_split(adapter, writer.layout) => match recorder.share().owns(adapter) {
+            true => record_whole(job, writer, recorder),
+            false => Ok(()),
+        },
+        Role::Merge(shards) if !is_split(adapter, writer.layout) => {
+            let (findings, tally) = shards.whole(adapter)?;
+            job.collector.findings.merge(findings);
+            job.collector.tally.merge(tally);
+            Ok(())
+        }
+        _ => (writer.all)(job),
+    }
+}
+
+/// Writes an adapter as a whole, and records what it gave beside files.
+fn record_whole(job: &mut Job<'_, '_, '_>, writer: &Writer, recorder: &Recorder) -> Result<()> {
+    let Job { set, options, tree, progress, .. } = *job;
+    let scratch = tree.scratch_dir();
+    let mut collector = Collector::new(tree, scratch);
+    collector.assembler = assembler(options.layout);
+    collector.part_size = options.part_size.filter(|_| options.packed());
+    (writer.all)(&mut Job { set, options, tree, progress, collector: &mut collector, role: Role::All })?;
+    let (sums, findings, tally) = collector.finish()?;
+    recorder.sums(sums)?;
+    recorder.whole(writer.adapter, &findings, &tally)
 }
 
 /// What puts the files of a layout together, if units make only pieces of them.
@@ -256,7 +292,7 @@ pub fn fill_one(
     let writer = writer(name.adapter, options.layout)?;
     let mut collector = Collector::new(tree, scratch);
     collector.assembler = assembler(options.layout);
-    (writer.one)(&mut Job { set, options, tree, progress, collector: &mut collector }, name)?;
+    (writer.one)(&mut Job { set, options, tree, progress, collector: &mut collector, role: Role::All }, name)?;
     set.check_unchanged()?;
     collector.finish().map(|(_, findings, _)| findings)
 }

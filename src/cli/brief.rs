@@ -119,7 +119,16 @@ const BRIEFS: &[Brief] = &[
         examples: [
             "ekvsnap plan x.fsm",
             "ekvsnap plan node1/fsm-snap node2/fsm-snap -o cluster.ekvindex",
-            "ekvsnap plan x.fsm && ekvsnap get x.fsm redis:user:1",
+            "ekvsnap plan node1/fsm-snap node2/fsm-snap -o PLAN --layout jsonl",
+        ],
+    },
+    Brief {
+        command: "merge",
+        flags: &["shards", "plan", "output", "keep", "force"],
+        examples: [
+            "ekvsnap merge --plan PLAN shards -o backup",
+            "ekvsnap merge --plan PLAN a/shard-0-of-2 b/shard-1-of-2 -o backup",
+            "ekvsnap merge --plan PLAN shards -o backup --force",
         ],
     },
 ];

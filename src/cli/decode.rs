@@ -10,9 +10,11 @@ use super::inputs::{Inputs, SavedIndex};
 use super::keys::Keys;
 use super::parse;
 use super::progress::Bar;
+use super::recipe::Recipe;
+use super::shard::Shard;
 use super::summary::{Done, warning_words};
 use super::{inputs, out, summary};
-use crate::decode::{Layout, Options, decode, estimate, lines as decode_lines};
+use crate::decode::{Options, decode, estimate, lines as decode_lines};
 use crate::error::{Error, Result};
 use crate::output::archive::Packing;
 use crate::source::Source;
@@ -23,7 +25,7 @@ use crate::source::Source;
 #[allow(clippy::struct_excessive_bools)]
 pub(super) struct Args {
     /// Snapshots, one of each group of a cluster
-    #[arg(value_name = "INPUT", required_unless_present = "input")]
+    #[arg(value_name = "INPUT", required_unless_present_any = ["input", "plan"])]
     inputs: Vec<PathBuf>,
 
     /// Another way to name an input.
@@ -58,23 +60,6 @@ pub(super) struct Args {
     #[arg(long, hide_possible_values = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     fsync: Option<bool>,
 
-    /// tree (default): a file each; jsonl: lines; or parquet
-    #[arg(long, value_name = "LAYOUT", hide_default_value = true, default_value = "tree", value_parser = parse::layouts(),
-          hide_possible_values = true)]
-    layout: String,
-
-    /// With jsonl: also schema.json and scripts that load the lines.
-    #[arg(long)]
-    loaders: bool,
-
-    /// Cut jsonl at so many bytes (no default); Parquet: 256MiB
-    #[arg(long, value_name = "SIZE", value_parser = parse::size, hide_short_help = true)]
-    part_size: Option<u64>,
-
-    /// State at this commit timestamp (HLC) or date + 10 s
-    #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
-    as_of: Option<u64>,
-
     /// Fail (exit 4) when there are warnings.
     #[arg(long)]
     strict: bool,
@@ -101,46 +86,14 @@ pub(super) struct Args {
     #[command(flatten)]
     watch: Watch,
 
-    /// Copied to MANIFEST.json.
-    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
-    cluster_id: String,
-
-    /// Also write what the server cannot reach, below _orphans/.
-    #[arg(long, help_heading = "Extra or hidden data")]
-    include_orphans: bool,
-
-    /// Also write records of unfinished S3 uploads.
-    #[arg(long, help_heading = "Extra or hidden data")]
-    include_incomplete_uploads: bool,
-
-    /// Also write SQS bookkeeping rows.
-    #[arg(long, help_heading = "Extra or hidden data")]
-    include_sqs_side_records: bool,
-
-    /// Keep visibility times and receive counts of messages.
-    #[arg(long, help_heading = "Extra or hidden data")]
-    preserve_sqs_visibility: bool,
-
-    /// Also write all that a restore needs.
-    #[arg(long, conflicts_with = "include_orphans", help_heading = "Extra or hidden data")]
-    for_restore: bool,
-
-    /// Rename S3 keys that end in .elastickv-meta.json.
-    #[arg(long, help_heading = "Extra or hidden data")]
-    rename_collisions: bool,
-
-    /// per-item, or jsonl: many items in a file.
-    #[arg(long, value_name = "MODE", default_value = "per-item", value_parser = ["per-item", "jsonl"],
-          hide_possible_values = true, help_heading = "Extra or hidden data")]
-    dynamodb_bundle_mode: String,
-
-    /// Size of such a file: K, M, G, KiB, MB, ….
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse::size,
-          help_heading = "Extra or hidden data")]
-    dynamodb_bundle_size: u64,
+    #[command(flatten)]
+    recipe: Recipe,
 
     #[command(flatten)]
     index: SavedIndex,
+
+    #[command(flatten)]
+    shard: Shard,
 
     #[command(flatten)]
     choice: Choice,
@@ -158,6 +111,10 @@ pub(super) fn run(args: &Args) -> Exit {
 }
 
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
+    let shard = args.shard.run(args.output.as_deref(), args.no_mmap, args.threads, &args.keys, bar);
+    if let Some(done) = shard {
+        return done;
+    }
     let named: Vec<PathBuf> = args.inputs.iter().chain(&args.input).cloned().collect();
     let target = args.output.as_deref().unwrap_or(Path::new(""));
     check_stdout(args, target)?;
@@ -231,19 +188,19 @@ fn check_lines(args: &Args, to_stdout: bool) -> Result<()> {
             "--format jsonl is for -o -: redirect it to a file, or give --layout jsonl for a directory of lines",
         ),
         (args.json, "--json needs standard output, where the lines go"),
-        (args.loaders, "--loaders writes files: give a directory with -o, or take `ekvsnap schema`"),
+        (args.recipe.loaders, "--loaders writes files: give a directory with -o, or take `ekvsnap schema`"),
         (
-            args.include_orphans
-                || args.include_incomplete_uploads
-                || args.include_sqs_side_records
-                || args.for_restore,
+            args.recipe.include_orphans
+                || args.recipe.include_incomplete_uploads
+                || args.recipe.include_sqs_side_records
+                || args.recipe.for_restore,
             "what the server does not serve has files of its own: leave out --include-… and --for-restore, or give a directory with -o",
         ),
         (
-            args.part_size.is_some(),
+            args.recipe.part_size.is_some(),
             "a stream of lines has no parts: leave out --part-size, or give a directory with -o",
         ),
-        (args.layout == "parquet", "lines of --format jsonl are not those of --layout parquet: leave one out"),
+        (args.recipe.layout == "parquet", "lines of --format jsonl are not those of --layout parquet: leave one out"),
     ];
     match refused.into_iter().find(|(is_so, _)| *is_so) {
         Some((_, why)) => Err(Error::command_line(why)),
@@ -295,37 +252,13 @@ fn packing(args: &Args, target: &Path) -> Option<Packing> {
     }
 }
 
-/// A layout that this program was built with.
-pub(super) fn layout(name: &str) -> Result<Layout> {
-    Layout::named(name).ok_or_else(|| {
-        Error::command_line(format!(
-            "this program was built without --layout {name}: take a released one, or build it with --features {name}"
-        ))
-    })
-}
-
 fn options(args: &Args, target: &Path) -> Result<Options> {
-    let options = Options {
-        adapters: args.choice.adapters(),
-        as_of: args.as_of,
+    Ok(Options {
         threads: args.threads,
-        cluster_id: args.cluster_id.clone(),
-        include_orphans: args.include_orphans,
-        include_incomplete_uploads: args.include_incomplete_uploads,
-        preserve_sqs_visibility: args.preserve_sqs_visibility,
-        include_sqs_side_records: args.include_sqs_side_records,
-        rename_s3_collisions: args.rename_collisions,
-        drop_expired: args.choice.drop_expired,
-        dynamodb_bundle: (args.dynamodb_bundle_mode == "jsonl").then_some(args.dynamodb_bundle_size),
         archive: packing(args, target),
-        layout: layout(&args.layout)?,
-        loaders: args.loaders,
-        part_size: args.part_size,
-        filter: args.choice.filter(),
         force: args.force,
         fsync: args.fsync,
         skip_damage: args.on_error == "skip",
-        ..Options::default()
-    };
-    Ok(if args.for_restore { options.for_restore() } else { options })
+        ..args.recipe.options(&args.choice)?
+    })
 }

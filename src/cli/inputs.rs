@@ -52,7 +52,7 @@ pub(super) fn open_indexed(
 fn attach(file: &Path, sources: &mut [Source]) -> Result<()> {
     let unfit = match Plan::read(file)? {
         None => "is damaged, or of another version of ekvsnap",
-        Some(plan) if plan.attach(sources) < sources.len() => "is not that of every input as it is now",
+        Some((plan, _)) if plan.attach(sources) < sources.len() => "is not that of every input as it is now",
         Some(_) => return Ok(()),
     };
     tell(&format!("warning: the index {} {unfit}: what it lacks is read from the input\n", file.display()));
@@ -62,7 +62,7 @@ fn attach(file: &Path, sources: &mut [Source]) -> Result<()> {
 /// An index beside the snapshot helps if it can; nobody asked for it.
 fn attach_beside(source: &mut Source) {
     if source.identity().is_some()
-        && let Ok(Some(plan)) = Plan::read(&saved::beside(source.path()))
+        && let Ok(Some((plan, _))) = Plan::read(&saved::beside(source.path()))
     {
         plan.attach(std::slice::from_mut(source));
     }
@@ -80,10 +80,16 @@ pub(super) fn open(named: &[PathBuf], no_mmap: bool, keys: &Keys, threads: usize
         return Err(Error::command_line("standard input (-) can be only one of the inputs"));
     }
     let found = find_inputs(named)?;
+    let inputs = open_files(&found.files, no_mmap, keys, threads)?;
+    Ok(Inputs { passed_over: found.passed_over, ..inputs })
+}
+
+/// Opens snapshot files, and decrypts them if there are keys.
+pub(super) fn open_files(files: &[PathBuf], no_mmap: bool, keys: &Keys, threads: usize) -> Result<Inputs> {
     let open = |path: &PathBuf| Source::open(path, access(no_mmap));
-    let sources: Result<Vec<Source>> = found.files.iter().map(open).collect();
+    let sources: Result<Vec<Source>> = files.iter().map(open).collect();
     let sources = decrypted(sources?, no_mmap, keys, threads)?;
-    Ok(Inputs { sources, passed_over: found.passed_over })
+    Ok(Inputs { sources, passed_over: Vec::new() })
 }
 
 /// Spools a snapshot from a stream, and decrypts it if there are keys.

@@ -16,13 +16,16 @@ mod keys;
 #[cfg(feature = "load")]
 mod load;
 mod ls;
+mod merge;
 mod out;
 mod pack;
 mod parse;
 mod plan;
 mod progress;
+mod recipe;
 mod restore;
 mod schema;
+mod shard;
 mod signals;
 mod summary;
 mod table;
@@ -57,7 +60,8 @@ fn program(help: Help) -> Command {
         command::<restore::Args>(help, "restore", "Make data directories that servers start from"),
         command::<pack::Args>(help, "pack", "Pack an output of a decode into an archive"),
         command::<unpack::Args>(help, "unpack", "Unpack an output of a decode from an archive"),
-        command::<plan::Args>(help, "plan", "Index snapshots once, so that later commands start at once"),
+        command::<plan::Args>(help, "plan", "Index snapshots once: for fast starts, and for shards of a decode"),
+        command::<merge::Args>(help, "merge", "Merge the shards of a plan into the output of a decode"),
     ]);
     #[cfg(feature = "load")]
     let program = program.subcommand(command::<load::Args>(help, "load", "Load objects into running systems"));
@@ -114,6 +118,7 @@ fn run(name: &str, given: &ArgMatches) -> Result<Exit, clap::Error> {
         "restore" => restore::run(&restore::Args::from_arg_matches(given)?),
         "pack" => pack::run(&pack::Args::from_arg_matches(given)?),
         "unpack" => unpack::run(&unpack::Args::from_arg_matches(given)?),
+        "merge" => merge::run(&merge::Args::from_arg_matches(given)?),
         "plan" => plan::run(&plan::Args::from_arg_matches(given)?),
         #[cfg(feature = "load")]
         "load" => load::run(&load::Args::from_arg_matches(given)?),

@@ -6,20 +6,22 @@ use indicatif::{DecimalBytes, HumanCount};
 
 use super::common::{Watch, Work};
 use super::exit::{self, Exit};
+use super::filter::{self, Choice};
 use super::inputs::{self, Inputs};
 use super::keys::Keys;
 use super::out;
 use super::progress::Bar;
+use super::recipe::Recipe;
 use crate::decode::Options;
 use crate::error::{Error, Result};
-use crate::index::saved::beside;
-use crate::plan::{Written, index, write};
+use crate::index::saved::{Plan, beside};
+use crate::plan::{Written, index, plan, write};
 use crate::report::visible::Visible;
 use crate::source::Source;
 
 /// Arguments of `ekvsnap plan`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit::TABLE)]
+#[command(after_help = filter::help(exit::TABLE))]
 pub(super) struct Args {
     /// Snapshots, one of each group of a cluster
     #[arg(value_name = "INPUT", required = true)]
@@ -27,13 +29,20 @@ pub(super) struct Args {
 
     /// File for all inputs; without it INPUT.ekvindex beside each
     ///
-    /// get, ls, inspect and decode use a file beside an input by themselves, and another one with --index FILE.
+    /// get, ls, inspect and decode use a file beside an input by themselves, and another one with --index FILE. A PLAN also has what
+    /// the flags below ask for, for decode --plan PLAN --shard I/N and merge.
     #[arg(short, long, value_name = "PLAN")]
     output: Option<PathBuf>,
 
     /// Replace an older plan
     #[arg(long)]
     force: bool,
+
+    #[command(flatten)]
+    recipe: Recipe,
+
+    #[command(flatten)]
+    choice: Choice,
 
     #[command(flatten)]
     work: Work,
@@ -52,20 +61,37 @@ pub(super) fn run(args: &Args) -> Exit {
 
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let Work { threads, no_mmap } = args.work;
-    let Inputs { sources, .. } = inputs::open_settled(&args.inputs, no_mmap, &args.keys, threads)?;
-    let options = Options { threads, ..Options::default() };
-    let plan = |sources: &[Source], target: &Path| {
-        let plan = index(sources, &options, bar)?;
+    let Inputs { sources, passed_over } = inputs::open_settled(&args.inputs, no_mmap, &args.keys, threads)?;
+    let finish = |plan: Plan, sources: &[Source], target: &Path| {
         let written = write(&plan, target, args.force, sources)?;
         bar.clear();
         tell(target, written);
         Ok::<_, Error>(())
     };
-    match &args.output {
-        Some(target) => plan(&sources, target)?,
-        None => sources.iter().try_for_each(|source| plan(std::slice::from_ref(source), &side_car_of(source)?))?,
+    if let Some(target) = &args.output {
+        refuse_streams(&sources)?;
+        let options = Options { threads, passed_over, ..args.recipe.options(&args.choice)? };
+        finish(plan(&sources, &options, bar)?, &sources, target)?;
+        return Ok(Exit::Fine);
+    }
+    let options = Options { threads, ..Options::default() };
+    for source in &sources {
+        let (target, source) = (side_car_of(source)?, std::slice::from_ref(source));
+        finish(index(source, &options, bar)?, source, &target)?;
     }
     Ok(Exit::Fine)
+}
+
+/// Whoever carries out a plan opens its inputs again.
+fn refuse_streams(sources: &[Source]) -> Result<()> {
+    let is_file = |source: &Source| source.real_path().is_some_and(Path::is_file);
+    match sources.iter().find(|source| !is_file(source)) {
+        Some(stream) => {
+            let path = stream.path().display();
+            Err(Error::usage(format!("{path} is no file that could be read again: plan files")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn side_car_of(source: &Source) -> Result<PathBuf> {

@@ -38,6 +38,7 @@ fn words(stage: &'static str) -> &'static str {
         "fs rows" => "checking files",
         "rows" => "checking rows",
         "archive" => "writing archive",
+        "files" => "linking files",
         "check" | "compare" | "verify" => "comparing",
         "read" | "list" => "reading",
         "write" => "writing",

@@ -83,7 +83,7 @@ fn parquet(kind: Option<&str>) -> Result<String> {
 
 #[cfg(not(feature = "parquet"))]
 fn parquet(_: Option<&str>) -> Result<String> {
-    super::decode::layout("parquet").map(|_| String::new())
+    super::recipe::layout("parquet").map(|_| String::new())
 }
 
 fn unknown<'k>(kind: &str, known: impl Iterator<Item = &'k str>) -> Error {

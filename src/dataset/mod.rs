@@ -30,6 +30,7 @@ pub use crate::report::{Losses, Lost};
 use rayon::prelude::*;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::wire::{self, Reader};
 use crate::format::{Adapter, Family};
 use crate::index::{self, Counts, Granularity, Layout, View};
 use crate::source::Source;
@@ -47,6 +48,17 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Appends it.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        wire::number(self.count, out);
+        wire::bytes(&self.example, out);
+    }
+
+    /// Reads one.
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Option<Shared> {
+        Some(Shared { count: reader.number()?, example: reader.bytes()?.to_vec() })
+    }
+
     fn new(row: &Row<'_>) -> Shared {
         Shared { count: 0, example: row.user_key.to_vec() }
     }

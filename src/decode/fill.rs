@@ -15,6 +15,7 @@ use crate::output::tree::Tree;
 use crate::output::{CHECKSUMS, MANIFEST};
 use crate::registry;
 use crate::report::Findings;
+use crate::run::shards::Role;
 use crate::source::Source;
 
 /// Bytes of lines about losses that are handed over together.
@@ -154,6 +155,18 @@ pub fn fill_indexed(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<DecodeResult> {
+    fill_as(Role::All, indexed, tree, scratch, options, progress)
+}
+
+/// The same in a role that takes all that there is.
+pub(super) fn fill_as(
+    role: Role<'_>,
+    indexed: &Indexed<'_>,
+    tree: &Tree,
+    scratch: &Path,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<DecodeResult> {
     let set = &indexed.set;
     set.check_keys()?;
     // Its patterns have taken nothing yet, whatever they took in another run.
@@ -163,8 +176,16 @@ pub fn fill_indexed(
     collector.assembler = registry::assembler(options.layout);
     collector.part_size = options.part_size.filter(|_| options.packed());
     indexed.note_inputs(options, &mut collector.findings)?;
-    let mut job = Job { set, options, tree, progress, collector: &mut collector };
+    if let Role::Merge(shards) = role {
+        shards.each_sums(|sums| collector.add_sums(&sums))?;
+        let (files, bytes) = shards.written();
+        tree.count_written(files, bytes);
+    }
+    let mut job = Job { set, options, tree, progress, collector: &mut collector, role };
     registry::fill_all(&mut job)?;
+    if let Role::Merge(shards) = role {
+        shards.mark(&options.filter);
+    }
     set.check_unchanged()?;
     let matched = Matched::of(&options.adapters, &options.filter, &collector.tally, |adapter| set.has_rows_of(adapter));
     findings::of_choice(&matched, &mut collector.findings);

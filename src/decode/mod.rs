@@ -5,6 +5,7 @@ mod estimate;
 mod fill;
 pub(crate) mod findings;
 mod lines;
+mod shards;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -27,6 +28,7 @@ pub use crate::run::{Progress, Silent};
 use crate::source::Source;
 pub use fill::{DecodeResult, Indexed, fill, fill_indexed, index, or_changed, scan};
 pub use lines::lines;
+pub use shards::{merge_into, record_share};
 
 /// What a finished decode tells.
 #[derive(Debug)]

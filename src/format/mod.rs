@@ -48,6 +48,7 @@ pub mod sst;
 pub mod staged;
 pub mod tso;
 pub mod txn;
+pub mod wire;
 
 pub use adapter::Adapter;
 pub use cursor::Cursor;

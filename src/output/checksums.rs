@@ -89,6 +89,11 @@ impl Sums {
         self.rows.push(Row { from, to: self.paths.len(), entry: Entry { digest, place } });
     }
 
+    /// The files with what is known of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &Entry)> {
+        self.rows.iter().map(|row| (self.path(row), &row.entry))
+    }
+
     /// How many files.
     pub fn len(&self) -> usize {
         self.rows.len()
@@ -158,6 +163,11 @@ impl Checksums {
     pub fn new(scratch: &Path) -> Checksums {
         let (files, runs, scratch) = (Vec::new(), Vec::new(), scratch.to_path_buf());
         Checksums { batch: Sums::default(), files, runs, batch_bytes: BATCH, scratch }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.batch.is_empty() && self.runs.is_empty()
     }
 
     /// Adds the files of a unit.

@@ -113,6 +113,9 @@ impl<'t> Collector<'t> {
             if let Some(spilled) = log.spilled {
                 super::spill_writer::copy(&spilled, file)?;
             }
+            if let Some(stored) = log.stored {
+                stored.pieces(&mut |piece| file.write(piece))?;
+            }
             list.push((file.append(&log.buffer)?, log.buffer));
             if log.complete {
                 self.write_now(&mut list)?;
@@ -135,6 +138,9 @@ impl<'t> Collector<'t> {
     fn cut(&mut self, size: u64, log: Log, list: &mut Vec<(ReservedWrite<'t>, Vec<u8>)>) -> Result<()> {
         if let Some(spilled) = &log.spilled {
             super::spill_writer::pieces(spilled, &mut |piece| self.cut_piece(size, &log.path, piece))?;
+        }
+        if let Some(stored) = &log.stored {
+            stored.pieces(&mut |piece| self.cut_piece(size, &log.path, piece))?;
         }
         let (part, fits) = self.part(size, &log.path, &log.buffer)?;
         if fits < log.buffer.len() {
@@ -232,6 +238,16 @@ impl<'t> Collector<'t> {
             self.shared.insert(path.to_owned(), file);
         }
         self.shared.get_mut(path).ok_or_else(|| Error::internal("a shared file is not there"))
+    }
+
+    /// Whether nothing came to it but findings.
+    pub fn is_untouched(&self) -> bool {
+        self.shared.is_empty() && self.checksums.is_empty()
+    }
+
+    /// Adds digests of files.
+    pub fn add_sums(&mut self, sums: &Sums) -> Result<()> {
+        self.checksums.add(sums)
     }
 
     /// Closes a shared file that gets no more lines.

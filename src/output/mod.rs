@@ -19,6 +19,7 @@ pub mod parts;
 pub mod pax;
 pub mod pending;
 pub mod reading;
+pub mod record;
 pub mod remove;
 pub mod single;
 pub mod spill_writer;

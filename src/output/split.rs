@@ -14,6 +14,7 @@ use super::checksums::{Place, Sum, Sums};
 pub use super::collector::{Collector, Writes};
 use super::members::{Member, Stored};
 use super::observer::Objects;
+use super::record::StoredLines;
 pub use super::spill_writer::SpillWriter;
 use super::spill_writer::{LOG_SPILL, Target};
 pub use super::tally::Tally;
@@ -52,6 +53,8 @@ pub(super) struct Log {
     pub path: String,
     /// What stands before the buffer, when that was too much to hold.
     pub spilled: Option<File>,
+    /// All of it, of lines that another process has written.
+    pub stored: Option<StoredLines>,
     pub buffer: Vec<u8>,
     /// A growing object has the two others.
     pub lent: bool,
@@ -91,6 +94,29 @@ impl<'t> SplitOutput<'t> {
     /// The digests of its files, where nothing else was taken: what a collector would add of it.
     pub fn into_sums(self) -> Sums {
         self.sums
+    }
+
+    /// What a collector would take of it: digests, lines, findings and counts.
+    pub(super) fn into_recorded(self) -> Result<(Sums, Vec<Log>, Findings, Tally)> {
+        self.failed.map_or(Ok(()), Err)?;
+        let mut logs = self.logs;
+        if let Some(log) = logs.iter().find(|log| log.lent || log.piece.is_some() || log.stored.is_some()) {
+            return Err(Error::internal(format!("lines of {} cannot be recorded", log.path)));
+        }
+        logs.retain(|log| !log.path.is_empty());
+        Ok((self.sums, logs, self.findings, self.tally))
+    }
+
+    /// Adds files that another process has written.
+    pub(super) fn adopt(&mut self, sums: Sums) {
+        self.sums = sums;
+    }
+
+    /// Adds lines of a shared file that another process has written.
+    pub(super) fn adopt_lines(&mut self, path: &str, lines: StoredLines, (complete, in_parts): (bool, bool)) {
+        let log = self.log(path);
+        let Log { stored, complete: is_complete, in_parts: is_in_parts, .. } = &mut self.logs[log];
+        (*stored, *is_complete, *is_in_parts) = (Some(lines), complete, in_parts);
     }
 
     /// The tree below.
@@ -199,7 +225,17 @@ impl<'t> SplitOutput<'t> {
     /// The number of a piece of files that are put together ([`Assembler`]); it must be described.
     pub fn piece(&mut self, name: &str) -> usize {
         let (path, buffer) = (name.to_owned(), self.tree.buffer());
-        self.logs.push(Log { path, spilled: None, buffer, lent: false, complete: false, in_parts: false, piece: None });
+        let log = Log {
+            path,
+            spilled: None,
+            stored: None,
+            buffer,
+            lent: false,
+            complete: false,
+            in_parts: false,
+            piece: None,
+        };
+        self.logs.push(log);
         self.logs.len() - 1
     }
 
@@ -326,7 +362,7 @@ impl<'t> SplitOutput<'t> {
         self.relieve().map(|()| bytes)
     }
 
-    /// Completes a file whose digest the caller has taken; see [`OpenFile::finish_known`].
+    /// Completes a file whose digest the caller has taken; see [`OpenFile::finish_known`](super::tree::OpenFile::finish_known).
     pub fn finish_known(&mut self, growing: SpillWriter<'_>, sum: Sum) -> Result<Place> {
         let (target, buffer) = growing.into_parts()?;
         let place = match target {

@@ -192,7 +192,7 @@ impl Tree {
     }
 
     /// Gives them.
-    pub(super) fn early(&self) -> Checksums {
+    pub(crate) fn early(&self) -> Checksums {
         let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
         let beside = early.beside();
         std::mem::replace(&mut *early, beside)
@@ -276,6 +276,11 @@ impl Tree {
         held.map_or_else(|| self.make_dir(rel).map(Arc::new), Ok)
     }
 
+    /// Where temporary files go.
+    pub fn scratch_dir(&self) -> &Path {
+        &self.path
+    }
+
     /// An unlinked temporary file on the file system of the output.
     pub fn scratch(&self) -> Result<std::fs::File> {
         sys::temporary(&self.path).map_err(|e| Error::io("create a temporary file in", &self.path, e))
@@ -305,6 +310,12 @@ impl Tree {
     /// What would be a file goes nowhere: a call like those of a disk, at which a run can be stopped or made to fail.
     pub fn pass(&self, name: &[u8]) -> Result<()> {
         sys::nothing().map_err(|e| self.failed("write", b"", name, e))
+    }
+
+    /// Counts files that other processes have written.
+    pub fn count_written(&self, files: u64, bytes: u64) {
+        self.files.fetch_add(files, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Counts a file of a mere check, whose name and bytes nobody needs.

@@ -1,4 +1,11 @@
-//! `plan`: snapshots are indexed once, and what was found is written to a file (`plan.md`).
+//! `plan`: snapshots are indexed once, and what was found is written to a file (`plan.md`). Shards of a plan do the work of a decode, each a
+//! part of it, and a merge puts it together.
+
+mod files;
+mod merge;
+mod planned;
+mod shard;
+mod task;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -10,6 +17,9 @@ use crate::index::saved::{Plan, is_plan};
 use crate::output::single::SingleFile;
 use crate::output::target::refuse_inputs;
 use crate::source::Source;
+pub use merge::{MergeOptions, merge};
+pub use planned::Planned;
+pub use shard::{Done, dir_of, run};
 
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +43,17 @@ pub fn index(sources: &[Source], options: &Options, progress: &dyn Progress) -> 
         set.check_unchanged()?;
         progress.advance(1);
         let indexed: Vec<_> = set.inputs().map(|group| (group.source, &group.index)).collect();
-        Ok(Plan::of(indexed.into_iter(), options.granularity))
+        Ok(Plan::of(indexed.into_iter(), options.as_of.unwrap_or(u64::MAX), options.granularity))
     })?
+}
+
+/// As [`index`], with the options of a decode of these sources.
+///
+/// # Errors
+/// As [`index`]; options of a decode that cannot be shared.
+pub fn plan(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result<Plan> {
+    let task = task::encode(options)?;
+    Ok(Plan { task, ..index(sources, options, progress)? })
 }
 
 /// Writes a plan to a file, which appears only when it is complete.

@@ -249,6 +249,11 @@ impl Findings {
         }
     }
 
+    /// Adds what was seen of a kind.
+    pub(super) fn add_seen(&mut self, kind: &'static Kind, seen: Seen) {
+        self.merge_kind(kind, seen);
+    }
+
     fn merge_kind(&mut self, kind: &'static Kind, seen: Seen) {
         match self.kinds.entry(kind.event) {
             Entry::Vacant(slot) => {

@@ -2,6 +2,7 @@
 
 pub mod engine;
 pub mod scratch;
+pub mod shards;
 pub mod sort;
 pub mod spill;
 mod stop;
@@ -14,6 +15,7 @@ use crate::output::split::Collector;
 use crate::output::tree::Tree;
 use crate::report::{Finding, Findings, kinds};
 pub use scratch::Scratch;
+use shards::Role;
 pub use stop::Stop;
 pub(crate) use stop::{adopt, current};
 
@@ -60,14 +62,21 @@ pub struct Job<'j, 'a, 't> {
     pub progress: &'j dyn Progress,
     /// What has an order: lines, digests, findings and counts.
     pub collector: &'j mut Collector<'t>,
+    /// Which part of the work is done.
+    pub(crate) role: Role<'j>,
 }
 
 impl<'a, 't> Job<'_, 'a, 't> {
     /// Does something with the same job, whose filter takes one object or what is in its scope.
     pub(crate) fn only<R>(&mut self, name: &ObjectName, work: impl FnOnce(&mut Job<'_, 'a, 't>) -> R) -> R {
         let options = &Options { filter: name.filter(), ..self.options.clone() };
-        let Job { set, tree, progress, .. } = *self;
-        work(&mut Job { set, options, tree, progress, collector: &mut *self.collector })
+        let Job { set, tree, progress, role, .. } = *self;
+        work(&mut Job { set, options, tree, progress, collector: &mut *self.collector, role })
+    }
+
+    /// Whether only splits are run, and what they give is recorded: what stands beside them is done when shards are merged.
+    pub(crate) fn is_shard(&self) -> bool {
+        matches!(self.role, Role::Shard(_))
     }
 }
 

@@ -21,6 +21,7 @@ const COMMANDS: &[&str] = &[
     "pack",
     "unpack",
     "plan",
+    "merge",
 ];
 
 /// A command and the lines that it should print.

@@ -66,6 +66,7 @@ mod s3;
 mod s3_rows;
 mod salvage;
 mod saved_index;
+mod shards;
 mod signals;
 mod skip;
 mod sqs;

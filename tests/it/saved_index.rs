@@ -251,7 +251,7 @@ fn verify_reads_everything() {
     damage(&snapshot);
     // An index whose file claims to be of the damaged snapshot.
     settle(std::slice::from_ref(&snapshot));
-    let mut plan = Plan::read(&side_car).unwrap().unwrap();
+    let mut plan = Plan::read(&side_car).unwrap().unwrap().0;
     plan.inputs[0].identity = open(std::slice::from_ref(&snapshot))[0].identity();
     fs::write(&side_car, plan.encode().unwrap()).unwrap();
     assert_eq!(get(&dir, &[]), (0, String::new()));

@@ -8,6 +8,7 @@ use super::tables::{Tables, counter};
 use crate::dataset::DataSet;
 use crate::error::Result;
 use crate::format::dynamodb::keys;
+use crate::format::wire::{self, Reader};
 use crate::model::dynamodb::{StaleItem, Table};
 use crate::report::{Finding, Findings, Kind};
 
@@ -24,6 +25,19 @@ impl Run {
     /// A run of one item.
     pub fn new(item: &StaleItem<'_>) -> Run {
         Run { encoded: item.key.table.to_vec(), generation: item.key.generation, items: 1 }
+    }
+
+    /// Appends it.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        wire::bytes(&self.encoded, out);
+        wire::number(self.generation, out);
+        wire::number(self.items, out);
+    }
+
+    /// Reads one.
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Option<Run> {
+        let encoded = reader.bytes()?.to_vec();
+        Some(Run { encoded, generation: reader.number()?, items: reader.number()? })
     }
 
     /// Whether an item belongs to it.

@@ -8,6 +8,7 @@ use crate::dataset::{DataSet, KeyRange, Row, Shared};
 use crate::error::Result;
 use crate::format::adapter;
 use crate::format::dynamodb::{KeyValue, keys};
+use crate::format::wire::{self, Reader};
 use crate::model::dynamodb::{Item, StaleItem, StoredItem, Table, Visitor};
 use crate::options::Options;
 use crate::report::{Finding, Findings};
@@ -21,6 +22,24 @@ pub struct Report {
     pub stale: Vec<Run>,
     /// Keys with rows in more than one input.
     pub shared: Option<Shared>,
+}
+
+impl Report {
+    /// Appends it, findings aside: whoever has a share of the output adds them to it.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        wire::number(self.stale.len() as u64, out);
+        self.stale.iter().for_each(|run| run.encode(out));
+        out.push(u8::from(self.shared.is_some()));
+        self.shared.iter().for_each(|shared| shared.encode(out));
+    }
+
+    /// Reads one.
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Option<Report> {
+        let count = reader.count()?;
+        let stale = (0..count).map(|_| Run::decode(reader)).collect::<Option<_>>()?;
+        let shared = if reader.flag()? { Some(Shared::decode(reader)?) } else { None };
+        Some(Report { findings: Findings::default(), stale, shared })
+    }
 }
 
 struct Task<'s, 'v, V> {

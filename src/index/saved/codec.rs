@@ -4,8 +4,8 @@
 
 use std::ops::Range;
 
-use super::wire::{self, Reader};
 use crate::format::Family;
+use crate::format::wire::{self, Reader};
 use crate::index::counts::{FamilyCount, MOST_PREFIXES, Unknown};
 use crate::index::{Checkpoints, Counts, Granularity, Holes, Index, Layout, Moments, SealedRows, Segment};
 use crate::source::crc::crc32c;
@@ -24,9 +24,10 @@ pub(super) fn can_be_saved(index: &Index) -> bool {
     index.is_whole && index.holes.count() == 0 && index.sealed.is_empty() && index.segments.len() <= MOST_SEGMENTS
 }
 
-/// Appends an index that was made with a granularity, with one of so many of its checkpoints.
-pub(super) fn encode(index: &Index, granularity: Granularity, every: usize, out: &mut Vec<u8>) {
+/// Appends an index that was made for a moment and with a granularity, with one of so many of its checkpoints.
+pub(super) fn encode(index: &Index, (as_of, granularity): (u64, Granularity), every: usize, out: &mut Vec<u8>) {
     let Index { layout, rows, checkpoints, counts, moments, .. } = index;
+    wire::number(as_of, out);
     out.push(layout_number(*layout));
     let numbers = [
         granularity.checkpoint_interval as u64,
@@ -90,9 +91,10 @@ fn encode_segments(segments: &[Segment], out: &mut Vec<u8>) {
     }
 }
 
-/// An index, with the distance of checkpoints that it was made with; `None` where the bytes do not fit the snapshot.
-pub(super) fn decode(bytes: &[u8], file: &[u8]) -> Option<(Index, usize)> {
+/// An index, with the moment and the distance of checkpoints that it was made with; `None` where the bytes do not fit the snapshot.
+pub(super) fn decode(bytes: &[u8], file: &[u8]) -> Option<(Index, u64, usize)> {
     let mut reader = Reader::new(bytes);
+    let as_of = reader.number()?;
     let layout = layout_of(reader.byte()?)?;
     let interval = reader.size()?;
     let rows = reader.size()?..reader.size()?;
@@ -125,7 +127,7 @@ pub(super) fn decode(bytes: &[u8], file: &[u8]) -> Option<(Index, usize)> {
         moments,
         sealed: SealedRows::default(),
     };
-    agrees.then_some((index, interval))
+    agrees.then_some((index, as_of, interval))
 }
 
 /// Whether a file ends as its index tells: with its rows, or with a footer behind them.

@@ -4,7 +4,6 @@
 //! does not fit leads to that pass, never to an error.
 
 mod codec;
-mod wire;
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -13,10 +12,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
-use wire::Reader;
 
 use super::{Granularity, Index, View};
 use crate::error::{Error, Result};
+use crate::format::wire::{self, Reader};
 use crate::source::{Identity, Source};
 
 /// What a plan file begins with.
@@ -31,7 +30,7 @@ const CHECKPOINT: usize = 3;
 /// Inputs of the largest plan.
 const MOST_INPUTS: usize = 4096;
 /// Bytes of the digest at the end.
-const DIGEST: usize = 32;
+pub const DIGEST: usize = 32;
 
 /// One input of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +39,10 @@ pub struct Input {
     pub path: PathBuf,
     /// Of a file whose state can be told.
     pub identity: Option<Identity>,
+    /// Its size.
+    pub len: u64,
+    /// Its verified footer.
+    pub crc32c: Option<u32>,
     /// What its index found, if that can be told.
     pub index: Option<Vec<u8>>,
 }
@@ -54,18 +57,23 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The indexes of some sources, which were made with a granularity.
-    pub fn of<'s>(indexed: impl Iterator<Item = (&'s Source, &'s Index)> + Clone, granularity: Granularity) -> Plan {
+    /// The indexes of some sources, which were made for a moment and with a granularity.
+    pub fn of<'s>(
+        indexed: impl Iterator<Item = (&'s Source, &'s Index)> + Clone,
+        as_of: u64,
+        granularity: Granularity,
+    ) -> Plan {
         let all: usize = indexed.clone().map(|(_, index)| index.checkpoints.positions().len()).sum();
         let every = (all * CHECKPOINT).div_ceil(CHECKPOINTS).max(1);
         let input = |(source, index): (&Source, &Index)| {
             let (path, identity) = (source.path().to_path_buf(), source.identity());
+            let (len, crc32c) = (source.file().len() as u64, index.crc32c);
             let index = identity.as_ref().filter(|_| codec::can_be_saved(index)).map(|_| {
                 let mut bytes = Vec::new();
-                codec::encode(index, granularity, every, &mut bytes);
+                codec::encode(index, (as_of, granularity), every, &mut bytes);
                 bytes
             });
-            Input { path, identity, index }
+            Input { path, identity, len, crc32c, index }
         };
         Plan { inputs: indexed.map(input).collect(), task: Vec::new() }
     }
@@ -82,10 +90,13 @@ impl Plan {
         out.extend_from_slice(&codec::families().to_le_bytes());
         wire::bytes(env!("CARGO_PKG_VERSION").as_bytes(), &mut out);
         wire::number(self.inputs.len() as u64, &mut out);
-        for Input { path, identity, index } in &self.inputs {
+        for Input { path, identity, len, crc32c, index } in &self.inputs {
             wire::bytes(path.as_os_str().as_bytes(), &mut out);
             out.push(u8::from(identity.is_some()));
             identity.iter().for_each(|identity| encode_identity(identity, &mut out));
+            wire::number(*len, &mut out);
+            out.push(u8::from(crc32c.is_some()));
+            crc32c.iter().for_each(|crc| wire::number(u64::from(*crc), &mut out));
             out.push(u8::from(index.is_some()));
             index.iter().for_each(|index| wire::bytes(index, &mut out));
         }
@@ -113,22 +124,25 @@ impl Plan {
         for _ in 0..reader.count().filter(|n| *n <= MOST_INPUTS)? {
             let path = PathBuf::from(OsStr::from_bytes(reader.bytes()?));
             let identity = if reader.flag()? { Some(decode_identity(&mut reader)?) } else { None };
+            let len = reader.number()?;
+            let crc32c = if reader.flag()? { Some(u32::try_from(reader.number()?).ok()?) } else { None };
             let index = if reader.flag()? { Some(reader.bytes()?.to_vec()) } else { None };
-            inputs.push(Input { path, identity, index });
+            inputs.push(Input { path, identity, len, crc32c, index });
         }
         let task = reader.bytes()?.to_vec();
         reader.is_empty().then_some(Plan { inputs, task })
     }
 
-    /// Reads a file of at most [`MOST`] bytes.
+    /// Reads a file of at most [`MOST`] bytes; gives its digest too.
     ///
     /// # Errors
     /// A file that cannot be read; `None` as with [`decode`](Plan::decode).
-    pub fn read(path: &Path) -> Result<Option<Plan>> {
+    pub fn read(path: &Path) -> Result<Option<(Plan, [u8; DIGEST])>> {
         let failed = |e| Error::io("read", path, e);
         let mut bytes = Vec::new();
         File::open(path).and_then(|file| file.take(MOST as u64 + 1).read_to_end(&mut bytes)).map_err(failed)?;
-        Ok(if bytes.len() > MOST { None } else { Plan::decode(&bytes) })
+        let plan = if bytes.len() > MOST { None } else { Plan::decode(&bytes) };
+        Ok(plan.zip(bytes.last_chunk().copied()))
     }
 
     /// Gives each source the index of its file, if it is here. Tells how many have one.
@@ -161,8 +175,9 @@ pub fn is_plan(path: &Path) -> bool {
 
 /// The saved index of a source, where the pass would find the same.
 pub(super) fn known(source: &Source, view: View, granularity: Granularity) -> Option<Index> {
-    let (index, interval) = codec::decode(source.saved_index()?, source.file())?;
-    let counts_hold = index.moments.hold_at(view.read_ts) && view.as_of >= index.max_commit_ts;
+    let (index, as_of, interval) = codec::decode(source.saved_index()?, source.file())?;
+    let is_same_moment = view.as_of == as_of || view.as_of.min(as_of) >= index.max_commit_ts;
+    let counts_hold = is_same_moment && index.moments.hold_at(view.read_ts);
     (counts_hold && interval == granularity.checkpoint_interval).then_some(index)
 }
 

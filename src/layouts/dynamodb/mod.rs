@@ -21,7 +21,7 @@ use crate::layouts::{jsonl, tree};
 use crate::options::ObjectName;
 use crate::run::Job;
 
-pub(super) use run::{Gather, Share, Writer, write_splits};
+pub(super) use run::{Gather, Share, Writer, decode_places, encode_places, write_splits};
 
 /// Items whose rows have so many bytes are not held as a whole once they are rendered.
 pub(super) const LARGE: usize = 128 << 10;
@@ -33,7 +33,11 @@ pub(super) const LARGE: usize = 128 << 10;
 pub(crate) fn tables(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let (tables, splits) = documented(job)?;
     let with_lines = items(job, &tables, &splits)?;
-    if job.options.packed() { jsonl::dynamodb::write_empty(&tables, &with_lines, job) } else { Ok(()) }
+    if job.options.packed() && !job.is_shard() {
+        jsonl::dynamodb::write_empty(&tables, &with_lines, job)
+    } else {
+        Ok(())
+    }
 }
 
 /// Writes the document of each table; gives the tables, and the splits of their items.
@@ -42,10 +46,12 @@ pub(crate) fn tables(job: &mut Job<'_, '_, '_>) -> Result<()> {
 /// A damaged schema, or a failed write.
 pub(super) fn documented<'a>(job: &mut Job<'_, 'a, '_>) -> Result<(Tables<'a>, Vec<KeyRange>)> {
     let tables = Tables::read(job.set, &mut job.collector.findings)?;
-    dynamodb::check_counters(job.set, &tables, &job.options.filter, &mut job.collector.findings)?;
-    documents::write(&tables, job.options, job.collector)?;
-    if job.options.for_restore {
-        documents::generations(job.set, &tables, job.options, job.collector)?;
+    if !job.is_shard() {
+        dynamodb::check_counters(job.set, &tables, &job.options.filter, &mut job.collector.findings)?;
+        documents::write(&tables, job.options, job.collector)?;
+        if job.options.for_restore {
+            documents::generations(job.set, &tables, job.options, job.collector)?;
+        }
     }
     let splits = dynamodb::splits(job.set, &tables, &job.options.filter)?;
     Ok((tables, splits))

@@ -21,6 +21,9 @@ pub enum Special {
 }
 
 impl Special {
+    /// All of them.
+    pub const ALL: [Special; 3] = [Special::Dot, Special::DotDot, Special::Empty];
+
     /// What stands in the file system.
     pub const fn encoded(self) -> &'static str {
         match self {

@@ -1,13 +1,21 @@
 //! Runs the splits of items on all threads; what each gives goes to a writer, and what the writers give comes together in order.
 
+use std::fs::File;
+use std::sync::Arc;
+
 use super::rows::{self, WithRows};
 use crate::adapters::dynamodb::{self, Report, Stale, Tables};
 use crate::dataset::{DataSet, KeyRange};
 use crate::error::Result;
+use crate::format::adapter;
+use crate::format::wire::{self, Reader};
 use crate::model::dynamodb::Visitor;
 use crate::options::Options;
+use crate::output::record::Lines;
 use crate::output::split::{Collector, SplitOutput, Writes};
-use crate::run::engine::{self, Done};
+use crate::output::tree::Tree;
+use crate::run::engine::Done;
+use crate::run::shards::{Recordable, run_splits};
 use crate::run::{Job, note_shared, step};
 
 /// Writes the items of one split to its share of the output.
@@ -23,11 +31,29 @@ pub trait Writer<'a, 't>: Visitor<'a> {
 }
 
 /// What a split gives to those behind it.
-pub trait Share: Send {
+pub trait Share: Send + Sized {
     /// Bytes that it holds.
     fn held(&self) -> usize {
         0
     }
+
+    /// Appends it.
+    fn encode(&self, out: &mut Vec<u8>);
+
+    /// Reads one.
+    fn decode(reader: &mut Reader<'_>) -> Option<Self>;
+}
+
+/// Appends places of tables.
+pub fn encode_places(places: &[usize], out: &mut Vec<u8>) {
+    wire::number(places.len() as u64, out);
+    places.iter().for_each(|place| wire::number(*place as u64, out));
+}
+
+/// Reads places of tables.
+pub fn decode_places(reader: &mut Reader<'_>) -> Option<Vec<usize>> {
+    let count = reader.count()?;
+    (0..count).map(|_| reader.size()).collect()
 }
 
 /// Takes the shares of all splits in their order.
@@ -51,6 +77,19 @@ impl<S: Share> Done for Written<'_, S> {
     }
 }
 
+impl<'t, S: Share> Recordable<'t> for Written<'t, S> {
+    fn record(self, lines: &mut Lines, out: &mut Vec<u8>) -> Result<()> {
+        self.share.encode(out);
+        self.report.encode(out);
+        self.out.record(lines, out)
+    }
+
+    fn replay(reader: &mut Reader<'_>, lines: &Arc<File>, tree: &'t Tree) -> Option<Self> {
+        let (share, report) = (S::decode(reader)?, Report::decode(reader)?);
+        Some(Written { out: SplitOutput::replay(reader, lines, tree)?, share, report })
+    }
+}
+
 /// Writes the items of some splits, each with a writer that `begin` gives.
 ///
 /// # Errors
@@ -70,7 +109,8 @@ where
     progress.begin("dynamodb", splits.len() as u64);
     let mut stale = Stale::default();
     let collector = &mut *job.collector;
-    engine::run_with(
+    run_splits(
+        (job.role, adapter::DYNAMODB, tree),
         splits.len(),
         |i| write_split(set, tables, &splits[i], options, begin(SplitOutput::new(tree))),
         |written| {

@@ -10,8 +10,11 @@ use super::sets::To;
 use crate::adapters::dynamodb::Tables;
 use crate::dataset::KeyRange;
 use crate::error::Result;
+use crate::format::wire::Reader;
 use crate::layouts::dynamodb::paths::Paths;
-use crate::layouts::dynamodb::{Gather, Share, Writer, documented, of_item, write_splits};
+use crate::layouts::dynamodb::{
+    Gather, Share, Writer, decode_places, documented, encode_places, of_item, write_splits,
+};
 use crate::layouts::rows::Sink as _;
 use crate::layouts::rows::dynamodb::{AllColumns, Rows};
 use crate::model::dynamodb::Table;
@@ -81,7 +84,15 @@ fn joined(splits: &[KeyRange]) -> Vec<KeyRange> {
 /// Places of the tables that got rows in a split, in key order.
 pub(crate) struct WithRows(Vec<usize>);
 
-impl Share for WithRows {}
+impl Share for WithRows {
+    fn encode(&self, out: &mut Vec<u8>) {
+        encode_places(&self.0, out);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+        decode_places(reader).map(WithRows)
+    }
+}
 
 /// The folders of all tables: one is complete once another table gets rows.
 struct Folders<'s> {

@@ -1,5 +1,7 @@
 //! Runs the splits of an adapter on all threads; what each gives goes to a writer of the layout that is asked for.
 
+use std::fs::File;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::SCOPE;
@@ -7,11 +9,14 @@ use crate::adapters::redis::{self, Report, Split, Splits};
 use crate::dataset::{DataSet, Shared};
 use crate::error::Result;
 use crate::format::adapter;
+use crate::format::wire::{self, Reader};
 use crate::model::redis::Visitor;
 use crate::options::{ObjectName, Options, spellings};
+use crate::output::record::Lines;
 use crate::output::split::{SplitOutput, Writes};
 use crate::output::tree::Tree;
-use crate::run::engine::{self, Done};
+use crate::run::engine::Done;
+use crate::run::shards::{Recordable, run_splits};
 use crate::run::{Job, note_shared, step};
 
 /// Writes what a visitor is given to its share of the output.
@@ -45,6 +50,21 @@ impl Done for Written<'_> {
     }
 }
 
+impl<'t> Recordable<'t> for Written<'t> {
+    fn record(self, lines: &mut Lines, out: &mut Vec<u8>) -> Result<()> {
+        wire::number(self.items_reached, out);
+        wire::number(self.shared.len() as u64, out);
+        self.shared.iter().for_each(|shared| shared.encode(out));
+        self.out.record(lines, out)
+    }
+
+    fn replay(reader: &mut Reader<'_>, lines: &Arc<File>, tree: &'t Tree) -> Option<Self> {
+        let (items_reached, count) = (reader.number()?, reader.count()?);
+        let shared = (0..count).map(|_| Shared::decode(reader)).collect::<Option<_>>()?;
+        Some(Written { out: SplitOutput::replay(reader, lines, tree)?, items_reached, shared })
+    }
+}
+
 /// Writes one Redis key, if it is there: by any bytes that its name can stand for.
 ///
 /// # Errors
@@ -68,15 +88,18 @@ pub fn write_one<'j, 't, W: Writer<'j, 't>>(job: &mut Job<'j, '_, 't>, name: &Ob
 /// The first damaged row in key order, or a failed write.
 pub fn write_all<'j, 't, W: Writer<'j, 't>>(job: &mut Job<'j, '_, 't>) -> Result<()> {
     let splits = Splits::new(job.set);
-    redis::malformed_keys(job.set, &splits.malformed, &mut job.collector.findings)?;
+    if !job.is_shard() {
+        redis::malformed_keys(job.set, &splits.malformed, &mut job.collector.findings)?;
+    }
     let reached = AtomicU64::new(0);
     let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
     progress.begin("redis", splits.all.len() as u64);
-    if splits.has_rows() {
+    if splits.has_rows() && !job.is_shard() {
         job.collector.take(W::prepare(SplitOutput::new(tree), options)?)?;
     }
     let collector = &mut *job.collector;
-    engine::run_with(
+    run_splits(
+        (job.role, adapter::REDIS, tree),
         splits.all.len(),
         |i| write_split::<W>(set, &splits, &splits.all[i], options, tree),
         |written| {
@@ -87,6 +110,9 @@ pub fn write_all<'j, 't, W: Writer<'j, 't>>(job: &mut Job<'j, '_, 't>) -> Result
         },
         Writes::write,
     )?;
+    if job.is_shard() {
+        return Ok(());
+    }
     let mut writer = W::new(SplitOutput::new(tree), options);
     redis::unreachable_items(set, reached.into_inner(), options, &mut writer, &mut job.collector.findings)?;
     job.collector.take(writer.finish()?)

@@ -226,6 +226,18 @@ impl Filter {
         self.include.iter().any(|p| p.adapter.has_paths() && (path.is_empty() || leads(&p.name)))
     }
 
+    /// A byte for each pattern: whether it took anything.
+    pub(crate) fn marks(&self) -> Vec<u8> {
+        self.include.iter().chain(&self.exclude).map(|pattern| u8::from(pattern.met.0.load(Relaxed))).collect()
+    }
+
+    /// Marks the patterns that took something in another process, as [`marks`](Filter::marks) has told.
+    pub(crate) fn mark(&self, marks: &[u8]) {
+        for (pattern, _) in self.include.iter().chain(&self.exclude).zip(marks).filter(|(_, mark)| **mark == 1) {
+            pattern.met.0.store(true, Relaxed);
+        }
+    }
+
     /// Patterns that took nothing, as the flags that they were given with.
     pub(super) fn unmet(&self) -> impl Iterator<Item = String> {
         let of = |flag: &'static str, patterns: &'_ [Pattern]| -> Vec<String> {

@@ -20,6 +20,8 @@ use ekvsnap::format::adapter::{self, Adapter};
 use ekvsnap::format::sst::writer::Shape;
 use ekvsnap::index::{self, Granularity, decrypt};
 use ekvsnap::output::archive::Packing;
+use ekvsnap::plan::{self, MergeOptions, Planned};
+use ekvsnap::run::shards::Which;
 use ekvsnap::source::{Access, Source};
 use proptest::prelude::*;
 
@@ -39,6 +41,8 @@ struct Manner {
     bundle: Option<Shape>,
     /// With encrypted rows, chosen by this.
     sealed: Option<u64>,
+    /// In so many shards, if it is no archive.
+    shards: Option<u32>,
 }
 
 /// Cases of each adapter: as many as take a few seconds, unless more are asked for.
@@ -60,8 +64,16 @@ fn manner() -> impl Strategy<Value = Manner> {
     let shape = shape.prop_map(|(block, index, file, snappy)| Shape { block, index, file, snappy });
     let bundle = prop::option::weighted(0.3, shape);
     let sealed = prop::option::weighted(0.3, any::<u64>());
-    (1..=8usize, granularity, any::<bool>(), bundle, sealed).prop_map(
-        |(threads, granularity, archive, bundle, sealed)| Manner { threads, granularity, archive, bundle, sealed },
+    let shards = prop::option::weighted(0.4, 1..=6u32);
+    (1..=8usize, granularity, any::<bool>(), bundle, sealed, shards).prop_map(
+        |(threads, granularity, archive, bundle, sealed, shards)| Manner {
+            threads,
+            granularity,
+            archive,
+            bundle,
+            sealed,
+            shards,
+        },
     )
 }
 
@@ -87,8 +99,14 @@ fn compare<Op: Debug>(adapter: Adapter, history: &History<Op>, ask: Ask, manner:
     for packed in [false, true] {
         let ask = Ask { packed, ..ask };
         let want = reference::decode(&history.files, adapter, &ask);
-        let alone =
-            Manner { threads: 1, granularity: Granularity::default(), archive: false, bundle: None, sealed: None };
+        let alone = Manner {
+            threads: 1,
+            granularity: Granularity::default(),
+            archive: false,
+            bundle: None,
+            sealed: None,
+            shards: None,
+        };
         for manner in [&alone, manner] {
             let all = match (&want, engine(adapter, &history.files, &ask, manner)) {
                 (Ok(want), Ok(got)) => differences(want, &got),
@@ -119,7 +137,7 @@ fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ek
         let source = Source::from_bytes(format!("{i}.fsm"), form(file));
         if manner.sealed.is_some() { decrypt(source, &keys, Access::Map, manner.granularity).unwrap() } else { source }
     };
-    let sources: Vec<Source> = files.iter().enumerate().map(source).collect();
+    let mut sources: Vec<Source> = files.iter().enumerate().map(source).collect();
     let options = Options {
         adapters: vec![adapter],
         as_of: ask.as_of,
@@ -146,6 +164,11 @@ fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ek
         decode(&sources, &target, &options, &Silent)?;
     } else {
         done?;
+        if let Some(count) = manner.shards.filter(|_| !is_archive) {
+            let merged = in_shards(&mut sources, count, dir.path(), &options)?;
+            let all = differences(&read_tree(&target), &read_tree(&merged));
+            assert!(all.is_empty(), "{count} shards differ from one machine:\n{}", all.join("\n"));
+        }
     }
     let mut tree = match is_archive {
         true => read_archive(std::fs::File::open(&target).unwrap()).0,
@@ -156,6 +179,25 @@ fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ek
     let folder = format!("{}/", adapter.name());
     tree.retain(|path, _| !of_all || path.starts_with(folder.as_bytes()));
     Ok(tree)
+}
+
+/// Decodes in shards, the last one first, and merges them.
+fn in_shards(
+    sources: &mut [Source],
+    count: u32,
+    dir: &std::path::Path,
+    options: &Options,
+) -> ekvsnap::error::Result<std::path::PathBuf> {
+    let (path, all, merged) = (dir.join("PLAN"), dir.join("shards"), dir.join("merged"));
+    plan::write(&plan::plan(sources, options, &Silent)?, &path, false, sources)?;
+    let mut planned = Planned::read(&path)?;
+    planned.options.fsync = Some(false);
+    for index in (0..count).rev() {
+        plan::run(&planned, sources, Which { index, count }, &all, options.threads, &Silent)?;
+    }
+    let how = MergeOptions { threads: options.threads, ..MergeOptions::default() };
+    plan::merge(&planned, sources, std::slice::from_ref(&all), &merged, how, &Silent)?;
+    Ok(merged)
 }
 
 /// What no row can say: two messages with one ID, an expiry of a string beyond 2^63, a name that neither path nor record tells.

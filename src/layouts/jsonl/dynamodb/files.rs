@@ -2,15 +2,24 @@
 
 use crate::adapters::dynamodb::Tables;
 use crate::error::Result;
+use crate::format::wire::Reader;
 use crate::layouts::dynamodb::paths::Paths;
-use crate::layouts::dynamodb::{Gather, Share};
+use crate::layouts::dynamodb::{Gather, Share, decode_places, encode_places};
 use crate::output::split::{Collector, SplitOutput};
 use crate::run::Job;
 
 /// Places of the tables that got lines in a split, in key order.
 pub(super) struct TablesWithLines(pub Vec<usize>);
 
-impl Share for TablesWithLines {}
+impl Share for TablesWithLines {
+    fn encode(&self, out: &mut Vec<u8>) {
+        encode_places(&self.0, out);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+        decode_places(reader).map(TablesWithLines)
+    }
+}
 
 /// The files of all tables.
 pub(super) struct FilesOfTables<'s> {

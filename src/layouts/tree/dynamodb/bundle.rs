@@ -8,6 +8,7 @@ use super::files::Files;
 use crate::adapters::dynamodb::Tables;
 use crate::error::Result;
 use crate::format::adapter;
+use crate::format::wire::{self, Reader};
 use crate::layouts::dynamodb::count::note_untyped;
 use crate::layouts::dynamodb::paths::Paths;
 use crate::layouts::dynamodb::render::ItemRenderer;
@@ -29,6 +30,22 @@ pub(super) struct Lines {
 impl Share for Vec<Lines> {
     fn held(&self) -> usize {
         self.iter().map(|lines| lines.bytes.capacity()).sum()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        wire::number(self.len() as u64, out);
+        for Lines { table, items, bytes } in self {
+            wire::number(*table as u64, out);
+            wire::number(*items, out);
+            wire::bytes(bytes, out);
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Option<Vec<Lines>> {
+        let count = reader.count()?;
+        let mut lines =
+            || Some(Lines { table: reader.size()?, items: reader.number()?, bytes: reader.bytes()?.to_vec() });
+        (0..count).map(|_| lines()).collect()
     }
 }
 

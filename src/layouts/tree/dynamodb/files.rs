@@ -6,6 +6,7 @@ use super::folders::Folders;
 use super::unambiguous::is_unambiguous;
 use super::used_names::UsedNames;
 use crate::error::Result;
+use crate::format::wire::{self, Reader};
 use crate::layouts::dynamodb::count::{Count, note_untyped};
 use crate::layouts::dynamodb::name::{self, Special, Specials};
 use crate::layouts::dynamodb::paths::{self, HeldPaths};
@@ -47,7 +48,28 @@ pub(super) struct FileShare {
     has_deferred: bool,
 }
 
-impl Share for FileShare {}
+impl Share for FileShare {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(self.has_deferred));
+        wire::number(self.first_uses.len() as u64, out);
+        for ((table, special), (key, place)) in &self.first_uses {
+            wire::number(*table as u64, out);
+            wire::bytes(special.original().as_bytes(), out);
+            wire::bytes(key, out);
+            wire::number(*place as u64, out);
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Option<FileShare> {
+        let mut share = FileShare { has_deferred: reader.flag()?, ..FileShare::default() };
+        for _ in 0..reader.count()? {
+            let (table, original) = (reader.size()?, reader.bytes()?);
+            let special = Special::ALL.into_iter().find(|special| special.original().as_bytes() == original)?;
+            share.first_uses.insert((table, special), (reader.bytes()?.to_vec(), reader.size()?));
+        }
+        Some(share)
+    }
+}
 
 impl<'t> Gather<'t> for FromFiles {
     type Share = FileShare;

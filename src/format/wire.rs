@@ -1,6 +1,6 @@
-//! Numbers and strings of a plan file.
+//! Numbers and strings of files of our own (`plan.md` §2).
 
-use crate::format::cursor::Cursor;
+use super::cursor::Cursor;
 
 /// Bits of a byte of a number.
 const BITS: u32 = 7;
@@ -45,7 +45,7 @@ impl<'b> Reader<'b> {
             if byte < 0x80 {
                 return Some(n);
             }
-            shift += BITS;
+            shift = shift.saturating_add(BITS);
         }
     }
 
@@ -59,6 +59,11 @@ impl<'b> Reader<'b> {
     pub fn bytes(&mut self) -> Option<&'b [u8]> {
         let n = self.number()?;
         self.0.take_u64(n)
+    }
+
+    /// So many bytes.
+    pub fn array<const N: usize>(&mut self) -> Option<&'b [u8; N]> {
+        self.0.take(N)?.first_chunk()
     }
 
     /// One byte.
@@ -78,6 +83,11 @@ impl<'b> Reader<'b> {
     /// How many things follow, of at least one byte each: never more than there are bytes.
     pub fn count(&mut self) -> Option<usize> {
         self.size().filter(|n| *n <= self.0.len())
+    }
+
+    /// Bytes that are left.
+    pub fn len(self) -> usize {
+        self.0.len()
     }
 
     /// Whether all was read.

@@ -1,0 +1,66 @@
+//! A decode that is shared among processes: what a shard records, and what a merge does with all records (`plan.md` §4).
+
+use std::path::Path;
+
+use super::fill::{fill_as, write_checksums};
+use super::{Indexed, Options, Outcome, Progress};
+use crate::error::{Error, Result};
+use crate::format::Adapter;
+use crate::format::adapter;
+use crate::output::split::Collector;
+use crate::output::staging::Staging;
+use crate::output::tree::Tree;
+use crate::registry;
+use crate::run::Job;
+use crate::run::shards::{DIGEST, FILES, Recorder, Role, Shards, Share, Which};
+
+/// Runs the share of a shard of a plan, and records it in `dir`.
+///
+/// # Errors
+/// As [`fill`](super::fill), of this share.
+pub fn record_share(
+    indexed: &Indexed<'_>,
+    dir: &Path,
+    plan: &[u8; DIGEST],
+    which: Which,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let set = &indexed.set;
+    set.check_keys()?;
+    // Its patterns have taken nothing yet.
+    let options = &options.clone();
+    let tree = Tree::open(&dir.join(FILES))?;
+    let adapters: Vec<Adapter> = adapter::all().filter(|adapter| options.wants(*adapter)).collect();
+    let share = Share::of(set, which, &adapters, |adapter| registry::is_split(adapter, options.layout));
+    let recorder = Recorder::begin(dir, plan, share)?;
+    let mut collector = Collector::new(&tree, tree.scratch_dir());
+    let role = Role::Shard(&recorder);
+    registry::fill_all(&mut Job { set, options, tree: &tree, progress, collector: &mut collector, role })?;
+    set.check_unchanged()?;
+    // What is not a share of a split or of a whole adapter would be there twice.
+    if !collector.is_untouched() {
+        return Err(Error::internal("a shard has written what belongs to the merge"));
+    }
+    recorder.sums(tree.early())?;
+    recorder.finish(&options.filter, tree.written())
+}
+
+/// Does what is left when all shards are there: their files are in the staging directory already.
+///
+/// # Errors
+/// As [`fill`](super::fill), of what no shard does; a record that cannot be read.
+pub fn merge_into(
+    indexed: &Indexed<'_>,
+    staging: &Staging,
+    shards: &Shards,
+    target: &Path,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Outcome> {
+    let tree = Tree::open(staging.path())?;
+    let mut filled = fill_as(Role::Merge(shards), indexed, &tree, staging.path(), options, progress)?;
+    filled.check_replaces(staging.replaces(), target)?;
+    write_checksums(&tree, &mut filled.checksums)?;
+    Ok(Outcome::of(filled, Vec::new()))
+}

@@ -1,0 +1,133 @@
+//! `merge`: the shards of a plan become the output that one machine would have written.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::files::bring;
+use super::planned::Planned;
+use crate::decode::{Outcome, Progress, merge_into, on_threads, or_changed};
+use crate::error::{Error, Result};
+use crate::output::remove::remove;
+use crate::output::staging::Staging;
+use crate::output::target::refuse_inputs;
+use crate::run::shards::{FILES, RECORD, Shard, Shards};
+use crate::source::Source;
+
+/// Shards that an error names.
+const MOST_NAMED: usize = 20;
+
+/// What becomes of an output that is there, and of the shards.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MergeOptions {
+    /// Replace an output of ours.
+    pub force: bool,
+    /// Copy the files of shards, which stay. Otherwise they are linked, and the shards are removed once the output has its name: a file with
+    /// a second name elsewhere could be changed there.
+    pub keep: bool,
+    /// Worker threads; 0 = one for each core.
+    pub threads: usize,
+}
+
+/// Merges the shards in these directories, or in directories of them, into a new output.
+///
+/// # Errors
+/// Shards that are missing, double, of another plan or damaged; inputs that are not those of the plan; an output that cannot be written.
+pub fn merge(
+    planned: &Planned,
+    sources: &mut [Source],
+    named: &[PathBuf],
+    target: &Path,
+    options: MergeOptions,
+    progress: &dyn Progress,
+) -> Result<Outcome> {
+    let started = Instant::now();
+    refuse_inputs(target, sources.iter().filter_map(Source::real_path))?;
+    let (dirs, shards) = complete(planned, named)?;
+    let staging = Staging::new(target, options.force)?;
+    progress.begin("files", dirs.len() as u64);
+    for dir in &dirs {
+        bring(&dir.join(FILES), staging.path(), options.keep)?;
+        progress.advance(1);
+    }
+    let work = || {
+        planned.attach(sources)?;
+        or_changed(sources, || {
+            let indexed = planned.index(sources, progress)?;
+            merge_into(&indexed, &staging, &shards, target, &planned.options, progress)
+        })
+    };
+    let mut outcome = on_threads(options.threads, work)??;
+    outcome.leftovers = staging.leftovers().to_vec();
+    staging.publish(planned.options.syncs())?;
+    for dir in dirs.iter().filter(|_| !options.keep) {
+        remove(dir).map_err(|e| Error::io("remove the merged shard", dir, e))?;
+    }
+    outcome.elapsed = started.elapsed();
+    Ok(outcome)
+}
+
+/// All shards of the plan, with their directories.
+fn complete(planned: &Planned, named: &[PathBuf]) -> Result<(Vec<PathBuf>, Shards)> {
+    let mut found: BTreeMap<u32, (PathBuf, Shard)> = BTreeMap::new();
+    let mut count = None;
+    for dir in directories(named)? {
+        let shown = dir.display();
+        let shard = Shard::open(&dir)?;
+        let shard = shard.ok_or_else(|| Error::usage(format!("{shown} is no complete shard: run it again")))?;
+        if shard.plan != planned.digest {
+            return Err(Error::usage(format!("{shown} is a shard of another plan: name only those of this one")));
+        }
+        let which = shard.which;
+        if *count.get_or_insert(which.count) != which.count {
+            return Err(Error::usage(format!(
+                "{shown} is one of {} shards, others are of {}: all must have the same number",
+                which.count,
+                count.unwrap_or_default()
+            )));
+        }
+        if let Some((other, _)) = found.insert(which.index, (dir.clone(), shard)) {
+            let other = other.display();
+            return Err(Error::usage(format!("{other} and {shown} are both shard {}: name one of them", which.index)));
+        }
+    }
+    let missing: Vec<u32> = (0..count.unwrap_or(0)).filter(|index| !found.contains_key(index)).collect();
+    if !missing.is_empty() {
+        let first: Vec<String> = missing.iter().take(MOST_NAMED).map(u32::to_string).collect();
+        let more = if missing.len() > MOST_NAMED { ", …" } else { "" };
+        return Err(Error::usage(format!(
+            "of {} shards {} are missing: {}{more}",
+            count.unwrap_or_default(),
+            missing.len(),
+            first.join(", ")
+        )));
+    }
+    let (dirs, shards) = found.into_values().unzip();
+    Ok((dirs, Shards::new(shards)?))
+}
+
+/// Shards as they are named, and those in directories that are named.
+fn directories(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for dir in named {
+        if dir.join(RECORD).is_file() {
+            all.push(dir.clone());
+            continue;
+        }
+        let before = all.len();
+        let failed = |e| Error::io("list", dir, e);
+        for entry in fs::read_dir(dir).map_err(failed)? {
+            let below = entry.map_err(failed)?.path();
+            let is_shown = below.file_name().is_some_and(|name| !name.as_encoded_bytes().starts_with(b"."));
+            if is_shown && below.join(RECORD).is_file() {
+                all.push(below);
+            }
+        }
+        if all.len() == before {
+            return Err(Error::usage(format!("{} is no shard, and has none in it", dir.display())));
+        }
+    }
+    all.sort();
+    Ok(all)
+}

@@ -1,0 +1,96 @@
+//! A plan that is carried out: its inputs, opened and compared with what was planned.
+
+use std::path::{Path, PathBuf};
+
+use super::task;
+use crate::decode::{Indexed, Options, Progress, index};
+use crate::error::{Error, Result};
+use crate::index::View;
+use crate::index::saved::Plan;
+use crate::run::shards::DIGEST;
+use crate::source::Source;
+
+/// What was planned.
+pub struct Planned {
+    plan: Plan,
+    /// The options of the decode, for one thread a core.
+    pub options: Options,
+    /// What tells the plan from all others.
+    pub digest: [u8; DIGEST],
+}
+
+impl Planned {
+    /// Reads a plan.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or is no plan of this version.
+    pub fn read(path: &Path) -> Result<Planned> {
+        let (plan, digest) = Plan::read(path)?.ok_or_else(|| {
+            let path = path.display();
+            Error::usage(format!(
+                "{path} is no plan of this version of ekvsnap, or damaged: make it again with ekvsnap plan"
+            ))
+        })?;
+        Ok(Planned { options: task::decode(&plan.task)?, plan, digest })
+    }
+
+    /// The files of the inputs, as they were named.
+    pub fn inputs(&self) -> Vec<PathBuf> {
+        self.plan.inputs.iter().map(|input| input.path.clone()).collect()
+    }
+
+    /// Gives the sources of the inputs the indexes of the plan, where they are known to be right. A copy of a planned file is read once
+    /// more: its times say nothing.
+    ///
+    /// # Errors
+    /// A source that is not what was planned.
+    pub fn attach(&self, sources: &mut [Source]) -> Result<()> {
+        if sources.len() != self.plan.inputs.len() {
+            return Err(Error::usage("the inputs are not those of the plan: name each of them, in its order"));
+        }
+        for (source, input) in sources.iter_mut().zip(&self.plan.inputs) {
+            let (now, planned) = (source.identity(), input.identity.as_ref());
+            let is_same = now.as_ref() == planned;
+            let may_be_copy = now.as_ref().zip(planned).is_some_and(|(now, planned)| now.may_be_copy_of(planned));
+            if !is_same && !may_be_copy {
+                return Err(other(source));
+            }
+            let Some(index) = &input.index else { continue };
+            if !is_same {
+                self.check_copy(source)?;
+            }
+            source.set_saved_index(index.clone());
+        }
+        Ok(())
+    }
+
+    /// Indexes the sources.
+    ///
+    /// # Errors
+    /// A source that is not what was planned, or that is damaged.
+    pub fn index<'s>(&self, sources: &'s [Source], progress: &dyn Progress) -> Result<Indexed<'s>> {
+        let indexed = index(sources, &self.options, progress)?;
+        for (group, input) in indexed.set.inputs().zip(&self.plan.inputs) {
+            if (group.source.file().len() as u64, group.index.crc32c) != (input.len, input.crc32c) {
+                return Err(other(group.source));
+            }
+        }
+        Ok(indexed)
+    }
+
+    /// Reads all of a copy. What has the checksum and the length of a planned file is its content.
+    fn check_copy(&self, source: &Source) -> Result<()> {
+        let view = View { as_of: u64::MAX, read_ts: 0, lenient: false };
+        let (index, _) = crate::index::index(source, view, self.options.granularity)?;
+        let planned = self.plan.inputs.iter().find(|input| input.path == source.path());
+        match index.crc32c {
+            Some(crc) if planned.is_some_and(|input| input.crc32c == Some(crc)) => Ok(()),
+            _ => Err(other(source)),
+        }
+    }
+}
+
+fn other(source: &Source) -> Error {
+    let path = source.path().display();
+    Error::usage(format!("{path} is not the file that was planned: make the plan again, and run all shards with it"))
+}
