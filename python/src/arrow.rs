@@ -43,6 +43,9 @@ fn pair() -> Fields {
 /// The most bytes that an array of bytes holds: its offsets have 32 bits.
 const MOST_BYTES: usize = i32::MAX as usize;
 
+/// Bytes of the offsets of a name and a value: empty ones can be many.
+const OFFSETS: usize = 2 * size_of::<i32>();
+
 /// Values of one column.
 pub enum Builder {
     Bytes(BinaryBuilder),
@@ -71,7 +74,7 @@ impl Builder {
         }
     }
 
-    /// Takes the value of a row; gives how many bytes of memory it takes, about. The column has room for it: see [`bytes_of`].
+    /// Takes the value of a row. The column has room for it: see [`bytes_of`].
     ///
     /// # Errors
     /// A cell that is not of the column's kind: a fault of the library.
@@ -143,7 +146,7 @@ pub fn bytes_of(cell: &Cell<'_>) -> Result<usize, Error> {
     let bytes = match cell {
         Cell::Bytes(bytes) => bytes.len(),
         Cell::Rendered(rendered) => usize::try_from(rendered.len()).unwrap_or(usize::MAX),
-        Cell::Pairs(pairs) => pairs.iter().map(|(name, value)| name.len() + value.len()).sum(),
+        Cell::Pairs(pairs) => pairs.iter().map(|(name, value)| name.len() + value.len() + OFFSETS).sum(),
         _ => 0,
     };
     if bytes > MOST_BYTES {

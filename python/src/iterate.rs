@@ -1,11 +1,12 @@
 //! Rows and items one by one.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Decimal128Type, Float64Type, Int64Type, TimestampMillisecondType, UInt64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use ekvsnap::layouts::rows::{Columns, Kind};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
@@ -14,31 +15,38 @@ use crate::items::to_python;
 use crate::python::Types;
 use crate::stream::Stream;
 
+/// The state of an iterator. Only one thread at a time can be at work with it.
+struct Held<T>(Mutex<T>);
+
+impl<T> Held<T> {
+    fn get(&self) -> PyResult<MutexGuard<'_, T>> {
+        self.0.try_lock().map_err(|_| PyRuntimeError::new_err("the iterator is in use in another thread"))
+    }
+}
+
+/// The next message of a stream; behind the end or an error there is none.
+fn next(py: Python<'_>, stream: &mut Option<Stream>) -> PyResult<Option<Message>> {
+    let Some(open) = stream else { return Ok(None) };
+    let message = open.next(py);
+    if matches!(message, Err(_) | Ok(Message::End)) {
+        *stream = None;
+    }
+    message.map(|message| Some(message).filter(|message| !matches!(message, Message::End)))
+}
+
 /// Rows of Arrow batches as dictionaries.
 #[pyclass(module = "ekvsnap", frozen)]
 pub struct RowIterator {
-    stream: Mutex<Option<Stream>>,
     columns: Vec<(Py<PyString>, Kind)>,
-    at: Mutex<Option<(RecordBatch, usize)>>,
+    /// The stream, and the batch at hand with the next row.
+    held: Held<(Option<Stream>, Option<(RecordBatch, usize)>)>,
 }
 
 impl RowIterator {
     pub fn new(py: Python<'_>, stream: Stream, columns: &Columns) -> RowIterator {
         let named = columns.all.iter().map(|column| (PyString::new(py, &column.name).unbind(), column.kind));
-        RowIterator { stream: Mutex::new(Some(stream)), columns: named.collect(), at: Mutex::new(None) }
+        RowIterator { columns: named.collect(), held: Held(Mutex::new((Some(stream), None))) }
     }
-}
-
-/// The next message of a stream; behind the end or an error there is none.
-fn next(py: Python<'_>, stream: &Mutex<Option<Stream>>) -> PyResult<Option<Message>> {
-    let taken = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(open) = taken else { return Ok(None) };
-    let message = open.next(py)?;
-    if matches!(message, Message::End) {
-        return Ok(None);
-    }
-    *stream.lock().unwrap_or_else(PoisonError::into_inner) = Some(open);
-    Ok(Some(message))
 }
 
 #[pymethods]
@@ -48,18 +56,16 @@ impl RowIterator {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let mut held = self.held.get()?;
+        let (stream, at) = &mut *held;
         loop {
-            let held = self.at.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some((batch, row)) = held.filter(|(batch, row)| *row < batch.num_rows()) {
-                let dict = self.row(py, &batch, row)?;
-                *self.at.lock().unwrap_or_else(PoisonError::into_inner) = Some((batch, row + 1));
-                return Ok(Some(dict));
+            if let Some((batch, row)) = at.as_mut().filter(|(batch, row)| *row < batch.num_rows()) {
+                *row += 1;
+                return self.row(py, batch, *row - 1).map(Some);
             }
-            match next(py, &self.stream)? {
+            match next(py, stream)? {
                 None => return Ok(None),
-                Some(Message::Batch(batch)) => {
-                    *self.at.lock().unwrap_or_else(PoisonError::into_inner) = Some((batch, 0));
-                }
+                Some(Message::Batch(batch)) => *at = Some((batch, 0)),
                 Some(_) => {}
             }
         }
@@ -103,16 +109,21 @@ fn value<'py>(py: Python<'py>, types: &Types, array: &ArrayRef, kind: Kind, row:
     })
 }
 
+/// Items as they are stored, and where each of those that are left ends.
+#[derive(Default)]
+struct Stored {
+    bytes: Vec<u8>,
+    ends: std::vec::IntoIter<usize>,
+    start: usize,
+}
+
 /// Items of DynamoDB as dictionaries of their attributes.
 #[pyclass(module = "ekvsnap", frozen)]
-pub struct ItemIterator {
-    stream: Mutex<Option<Stream>>,
-    at: Mutex<(Vec<u8>, std::vec::IntoIter<usize>, usize)>,
-}
+pub struct ItemIterator(Held<(Option<Stream>, Stored)>);
 
 impl ItemIterator {
     pub fn new(stream: Stream) -> ItemIterator {
-        ItemIterator { stream: Mutex::new(Some(stream)), at: Mutex::new((Vec::new(), Vec::new().into_iter(), 0)) }
+        ItemIterator(Held(Mutex::new((Some(stream), Stored::default()))))
     }
 }
 
@@ -123,18 +134,16 @@ impl ItemIterator {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let mut held = self.0.get()?;
+        let (stream, stored) = &mut *held;
         loop {
-            let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(end) = at.1.next() {
-                let start = std::mem::replace(&mut at.2, end);
-                return to_python(py, Types::get(py)?, at.0.get(start..end).unwrap_or_default()).map(Some);
+            if let Some(end) = stored.ends.next() {
+                let start = std::mem::replace(&mut stored.start, end);
+                return to_python(py, Types::get(py)?, stored.bytes.get(start..end).unwrap_or_default()).map(Some);
             }
-            drop(at);
-            match next(py, &self.stream)? {
+            match next(py, stream)? {
                 None => return Ok(None),
-                Some(Message::Items(stored, ends)) => {
-                    *self.at.lock().unwrap_or_else(PoisonError::into_inner) = (stored, ends.into_iter(), 0);
-                }
+                Some(Message::Items(bytes, ends)) => *stored = Stored { bytes, ends: ends.into_iter(), start: 0 },
                 Some(_) => {}
             }
         }

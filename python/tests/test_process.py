@@ -119,6 +119,27 @@ def test_other_threads_go_on(generate):
     assert counted > took * 100
 
 
+def test_one_iterator_in_several_threads(generate):
+    """Each row comes once, or the thread is told that another one is at work."""
+    rows, seen, refused = iter(ekvsnap.open(generate("dynamodb", 50_000)).dynamodb.table("bench")), [], []
+
+    def take():
+        while True:
+            try:
+                seen.append(next(rows)["pk"])
+            except StopIteration:
+                return
+            except RuntimeError:
+                refused.append(1)
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 50_000
+
+
 def test_streams_that_are_left(generate):
     """A stream that nobody reads to its end leaves no thread behind."""
     snapshot, before = ekvsnap.open(generate("hashes", 200_000)), threads()
