@@ -38,14 +38,23 @@ fn next(py: Python<'_>, stream: &mut Option<Stream>) -> PyResult<Option<Message>
 #[pyclass(module = "ekvsnap", frozen)]
 pub struct RowIterator {
     columns: Vec<(Py<PyString>, Kind)>,
-    /// The stream, and the batch at hand with the next row.
-    held: Held<(Option<Stream>, Option<(RecordBatch, usize)>)>,
+    held: Held<Reading>,
+}
+
+/// The stream, and the next row of the batch at hand.
+struct Reading {
+    stream: Option<Stream>,
+    batch: Option<RecordBatch>,
+    row: usize,
 }
 
 impl RowIterator {
     pub fn new(py: Python<'_>, stream: Stream, columns: &Columns) -> RowIterator {
         let named = columns.all.iter().map(|column| (PyString::new(py, &column.name).unbind(), column.kind));
-        RowIterator { columns: named.collect(), held: Held(Mutex::new((Some(stream), None))) }
+        RowIterator {
+            columns: named.collect(),
+            held: Held(Mutex::new(Reading { stream: Some(stream), batch: None, row: 0 })),
+        }
     }
 }
 
@@ -57,15 +66,15 @@ impl RowIterator {
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let mut held = self.held.get()?;
-        let (stream, at) = &mut *held;
+        let Reading { stream, batch, row } = &mut *held;
         loop {
-            if let Some((batch, row)) = at.as_mut().filter(|(batch, row)| *row < batch.num_rows()) {
+            if let Some(batch) = batch.as_ref().filter(|batch| *row < batch.num_rows()) {
                 *row += 1;
                 return self.row(py, batch, *row - 1).map(Some);
             }
             match next(py, stream)? {
                 None => return Ok(None),
-                Some(Message::Batch(batch)) => *at = Some((batch, 0)),
+                Some(Message::Batch(next)) => (*batch, *row) = (Some(next), 0),
                 Some(_) => {}
             }
         }
