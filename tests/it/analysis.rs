@@ -384,7 +384,6 @@ fn lines_up_to_damage() {
 }
 
 /// A Python with DuckDB, pyarrow, polars and pandas: `.ci/run` installs them.
-#[cfg_attr(not(feature = "parquet"), expect(dead_code))]
 fn python(dir: &Path, tool: &str, args: &[&str]) {
     let python = std::env::var("PARQUET_PYTHON").unwrap_or_else(|_| "python3".into());
     let tool: PathBuf = root().join("tests/tools").join(tool);
@@ -394,21 +393,20 @@ fn python(dir: &Path, tool: &str, args: &[&str]) {
 }
 
 /// Decodes snapshots to `lines` and `tables`.
-#[cfg_attr(not(feature = "parquet"), expect(dead_code))]
 fn decode_both(dir: &Path, inputs: &[Vec<u8>]) {
     let names: Vec<String> = (0..inputs.len()).map(|n| format!("{n}.fsm")).collect();
     inputs.iter().zip(&names).for_each(|(bytes, name)| std::fs::write(dir.join(name), bytes).unwrap());
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let lines = ["decode", "-o", "lines", "--layout", "jsonl", "--loaders", "--include-sqs-side-records"];
-    let tables = ["decode", "-o", "tables", "--layout", "parquet"];
+    let tables = ["decode", "-o", "tables", "--layout", "parquet", "--adapter", "redis,dynamodb,s3,sqs"];
     for args in [&lines[..], &tables[..]] {
         let out = ekvsnap(dir, &[args, &names].concat());
-        assert_eq!(code(&out), 0, "{}", stderr(&out));
+        // Of a file system there are no tables.
+        assert!(code(&out) == 0 || stderr(&out).contains("nothing matches --adapter"), "{}", stderr(&out));
     }
 }
 
 /// What readers that guess types from the first lines load wrongly.
-#[cfg_attr(not(feature = "parquet"), expect(dead_code))]
 fn traps() -> Vec<u8> {
     let table = ddb::table(b"turns");
     let mut snapshot = Snapshot::new().table(&table);
