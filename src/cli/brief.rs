@@ -145,7 +145,7 @@ pub(super) fn shorten(mut command: Command) -> Command {
     let name = brief.command;
     let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let before = command.get_before_help().map(|text| format!("{text}\n\n")).unwrap_or_default();
-    let inputs = if name == "encode" { String::new() } else { format!("{INPUTS}\n\n") };
+    let inputs = if matches!(name, "encode" | "pack" | "unpack") { String::new() } else { format!("{INPUTS}\n\n") };
     let examples: String = brief.examples.iter().map(|example| format!("  {example}\n")).collect();
     command = command.mut_args(|arg| {
         let is_shown = brief.flags.contains(&arg.get_id().as_str());

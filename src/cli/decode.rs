@@ -56,7 +56,7 @@ pub(super) struct Args {
     #[arg(long)]
     force: bool,
 
-    /// Bring the output to the disk; without the flag: archives and jsonl.
+    /// Sync to disk before the rename (default: archives and jsonl).
     #[arg(long, hide_possible_values = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     fsync: Option<bool>,
 

@@ -13,12 +13,12 @@ use super::inputs;
 use super::inputs::Inputs;
 use super::keys::Keys;
 use super::progress::Bar;
-use super::summary::{object_name, warning_words};
+use super::summary::warning_words;
 use super::{out, parse};
 use crate::decode::Options;
 use crate::diff::{Change, Difference, Side, Totals, diff};
 use crate::error::{Error, Result};
-use crate::objects::describes_scope;
+use crate::objects::name_by_parts;
 use crate::output::reading::{Named, look};
 use crate::report;
 use crate::report::visible::Visible;
@@ -172,9 +172,8 @@ fn show(args: &Args, difference: &Difference<'_>) {
         Change::Removed => ('-', Colour::Red),
         Change::Changed => ('~', Colour::Yellow),
     };
-    // What describes a scope has that for its key.
-    let scope = if describes_scope(kind) { "" } else { scope };
-    let mut text = format!("{sign} {} ({kind})", object_name(adapter.name(), scope, &key, range.as_ref()));
+    let name = name_by_parts(*adapter, scope, kind, difference.key, difference.range);
+    let mut text = format!("{sign} {} ({kind})", name);
     if !parts.is_empty() {
         text.push_str(&format!(" {}", parts.join(", ")));
     }

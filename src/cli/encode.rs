@@ -1,6 +1,6 @@
 //! `ekvsnap encode`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indicatif::{DecimalBytes, HumanCount};
 use serde_json::json;
@@ -93,6 +93,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         seal: seal(args)?,
         fsync: args.fsync,
     };
+    refuse_compressed(&args.output)?;
     let outcome = encode(&args.outputs, &args.output, &options, bar)?;
     bar.clear();
     let warnings = findings_of(&outcome.findings, Level::Warning);
@@ -109,6 +110,18 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         0 => Exit::Fine,
         _ => Exit::Skipped,
     })
+}
+
+/// A name that promises what is not written.
+fn refuse_compressed(output: &Path) -> Result<()> {
+    let compressed = output.extension().is_some_and(|end| end == "gz" || end == "zst" || end == "tar");
+    if !compressed {
+        return Ok(());
+    }
+    let shown = output.display();
+    Err(Error::command_line(format!(
+        "{shown}: a snapshot is written as it is, not compressed: give it a name that ends in .fsm"
+    )))
 }
 
 /// The key that rows are encrypted with, if keys are named.

@@ -30,7 +30,7 @@ pub(super) struct Choice {
     #[arg(long, value_name = "PATTERNS", value_parser = patterns)]
     scope: Vec<Patterns>,
 
-    /// Not these; patterns as for --scope.
+    /// Leave out what matches; patterns as for --scope.
     #[arg(long, value_name = "PATTERNS", value_parser = patterns)]
     exclude: Vec<Patterns>,
 
@@ -46,7 +46,7 @@ pub(super) struct Choice {
     #[arg(long, value_name = "SIZE", value_parser = parse::size)]
     max_size: Option<u64>,
 
-    /// Not Redis keys that have expired by WHEN: now, Unix ms, or a date.
+    /// Leave out Redis keys expired by WHEN: now, Unix ms, or a date.
     #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "now",
           value_parser = parse::moment)]
     pub drop_expired: Option<u64>,

@@ -46,10 +46,10 @@ const LOSSES: usize = 100;
 #[derive(Debug, clap::Args)]
 #[command(before_help = ABOUT, after_help = exit::GET_TABLE, override_usage = "ekvsnap get [OPTIONS] <INPUT>... <KEY>")]
 pub(super) struct Args {
-    /// Snapshots or one output of a decode, and behind them KEY
+    /// Snapshots or one output of a decode, followed by KEY
     ///
     /// KEY is what to get: see below.
-    #[arg(value_name = "INPUT", required = true, num_args = 2..)]
+    #[arg(value_name = "INPUT", required = true)]
     words: Vec<OsString>,
 
     /// Show every version that the snapshot still has
@@ -92,7 +92,10 @@ pub(super) fn run(args: &Args) -> Exit {
 }
 
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
-    let (key, named) = args.words.split_last().ok_or_else(|| Error::command_line("nothing to get"))?;
+    let (key, named) = match args.words.split_last() {
+        Some((key, named)) if !named.is_empty() => (key, named),
+        _ => return Err(Error::command_line("name one or several inputs, and behind them what to get: INPUT… KEY")),
+    };
     let shown = || key.to_string_lossy().into_owned();
     let one = ObjectName::parse(key.as_bytes()).map_err(|why| Error::command_line(format!("{}: {why}", shown())))?;
     let named: Vec<PathBuf> = named.iter().map(PathBuf::from).collect();

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::format::keys::KeyRing;
 use crate::index::saved::{self, Plan};
 use crate::index::{Granularity, decrypt};
+use crate::output::reading::{Named, look};
 use crate::source::{Access, PassedOver, Source, find_inputs, settle};
 
 /// Opened snapshots.
@@ -24,7 +25,7 @@ pub(super) struct Inputs {
 /// Which saved index is used.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct SavedIndex {
-    /// Index that `ekvsnap plan` made; none: read all of the input.
+    /// Index that `ekvsnap plan` made; none: use no index.
     ///
     /// Without the flag: INPUT.ekvindex beside the input, if it fits.
     #[arg(long, value_name = "FILE")]
@@ -79,6 +80,7 @@ pub(super) fn open(named: &[PathBuf], no_mmap: bool, keys: &Keys, threads: usize
     if named.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
         return Err(Error::command_line("standard input (-) can be only one of the inputs"));
     }
+    named.iter().try_for_each(|path| refuse_output(path))?;
     let found = find_inputs(named)?;
     let inputs = open_files(&found.files, no_mmap, keys, threads)?;
     Ok(Inputs { passed_over: found.passed_over, ..inputs })
@@ -90,6 +92,18 @@ pub(super) fn open_files(files: &[PathBuf], no_mmap: bool, keys: &Keys, threads:
     let sources: Result<Vec<Source>> = files.iter().map(open).collect();
     let sources = decrypted(sources?, no_mmap, keys, threads)?;
     Ok(Inputs { sources, passed_over: Vec::new() })
+}
+
+/// An output that stands where a snapshot should. What cannot be looked at is told of when it is opened.
+fn refuse_output(path: &Path) -> Result<()> {
+    let can_be_read_twice = std::fs::metadata(path).is_ok_and(|meta| meta.is_file() || meta.is_dir());
+    if can_be_read_twice && path.as_os_str() != "-" && matches!(look(path), Ok(Named::Output(_))) {
+        let shown = path.display();
+        return Err(Error::usage(format!(
+            "{shown} is an output of ekvsnap, and this command reads snapshots: get, ls, diff, verify, encode and restore take outputs"
+        )));
+    }
+    Ok(())
 }
 
 /// Spools a snapshot from a stream, and decrypts it if there are keys.

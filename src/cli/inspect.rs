@@ -60,7 +60,7 @@ pub(super) struct Args {
 
     /// Also write a page with plots to this file
     ///
-    /// It works offline. - is standard output, in place of the words.
+    /// It works offline. - prints the page instead of the text.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 

@@ -49,7 +49,7 @@ pub(super) struct Args {
     #[arg(long)]
     merge: bool,
 
-    /// Go on behind this object
+    /// Continue after this object
     ///
     /// All up to it was loaded by a run that broke off, which has told it: on standard error, and with --json in the lines
     /// "loading".
@@ -68,7 +68,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     connections: u8,
 
-    /// Move expiries, send times and visibility, as if the backup were of now,
+    /// Move expiries, send times and visibility, as if the backup had been taken now,
     /// or of WHEN (Unix milliseconds or a date).
     #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "now",
           value_parser = parse::moment)]

@@ -30,7 +30,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
     zstd_level: i32,
 
-    /// Replace an archive of ours
+    /// Replace an archive made by ekvsnap
     #[arg(long)]
     force: bool,
 

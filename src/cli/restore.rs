@@ -77,7 +77,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "HLC", value_parser = parse::hlc, help_heading = "Outputs")]
     last_commit_ts: Option<u64>,
 
-    /// Move expiries, send times and visibility, as if the backup were of now,
+    /// Move expiries, send times and visibility, as if the backup had been taken now,
     /// or of WHEN (Unix milliseconds or a date).
     #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "now",
           value_parser = parse::moment, help_heading = "Outputs")]

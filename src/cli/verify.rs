@@ -78,7 +78,7 @@ pub(super) struct Args {
     #[command(flatten)]
     watch: Watch,
 
-    /// Also try the keys on rows that are stored as clear: their state is not authenticated.
+    /// Also find encrypted rows that were marked as clear: the keys are tried on every clear row.
     #[arg(long, help_heading = "Encrypted snapshots")]
     check_clear_rows: bool,
 

@@ -56,14 +56,19 @@ pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, 
     for group in set.groups().iter().filter(|group| group.index.above_last_commit > 0) {
         findings.add(about(&ABOVE_COMMIT, group).with("rows", group.index.above_last_commit));
     }
-    given_twice(set, findings);
-    group_times(set, findings);
+    note_strangers(set, findings);
     staged_rows(set, findings)?;
     unowned_rows(set, options, findings)?;
     findings
         .add_all(&TXN_APPLIED, set.applied().iter().map(|row| Finding::new(&TXN_APPLIED).with("key", row.user_key)));
     transactions(txn, findings);
     Ok(())
+}
+
+/// Adds what tells that inputs do not belong together: one is there twice, or they are of other times.
+pub(crate) fn note_strangers(set: &DataSet<'_>, findings: &mut Findings) {
+    given_twice(set, findings);
+    group_times(set, findings);
 }
 
 /// Adds what the flags that choose objects came to.

@@ -129,11 +129,20 @@ pub fn diff(
         Some(compared) => compared,
         None => one_by_one(sides, options, told.as_ref(), &secret, progress)?,
     };
+    check_matched(&seen)?;
     let mut totals = sorter.classify(each)?;
     equal.into_iter().for_each(|(scope, counts)| totals.scopes.entry(scope).or_default().add(counts));
     totals.skipped = seen.iter().map(|seen| seen.skipped).sum();
     totals.warnings = seen.map(|seen| seen.warnings);
     Ok(totals)
+}
+
+/// Nothing of both sides is equal, and says nothing, if that is because a pattern is mistyped.
+fn check_matched(seen: &[Seen; 2]) -> Result<()> {
+    match seen.each_ref().map(|seen| seen.matched.as_ref()) {
+        [Some(before), Some(after)] if after.nothing => before.check(),
+        _ => Ok(()),
+    }
 }
 
 /// What is known when both sides were read.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::decode::filter::Matched;
 use crate::decode::{DecodeResult, Options, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::objects::{self, Object};
@@ -72,7 +73,7 @@ impl Side {
                     })
                 };
                 objects::of_layout(&mut || reopened(path), layout, true, &mut found, each)?;
-                Ok(Seen { skipped: manifest.skipped, warnings: Vec::new() })
+                Ok(Seen { skipped: manifest.skipped, warnings: Vec::new(), matched: None })
             }
         }
     }
@@ -84,12 +85,14 @@ pub(super) struct Seen {
     pub skipped: u64,
     /// Warnings of the decode.
     pub warnings: Vec<FindingInfo>,
+    /// What the flags that choose objects came to; an output has none.
+    pub matched: Option<Matched>,
 }
 
 impl Seen {
     /// What a decode noticed.
     pub fn of(filled: DecodeResult) -> Seen {
-        Seen { skipped: filled.lost.len(), warnings: filled.manifest.warnings }
+        Seen { skipped: filled.lost.len(), warnings: filled.manifest.warnings, matched: Some(filled.matched) }
     }
 }
 

@@ -129,7 +129,7 @@ fn run(outputs: &[PathBuf], target: &Path, options: &Options, progress: &dyn Pro
     refuse_inputs(target, real.iter().map(PathBuf::as_path))?;
     let inputs = outputs.iter().map(|path| Input::open(path)).collect::<Result<Vec<_>>>()?;
     let ts = timestamp(&inputs, options)?;
-    let mut file = SingleFile::new(target, false, |_| false)?;
+    let mut file = SingleFile::fresh(target)?;
     let scratch = file.scratch().to_path_buf();
     let seal = options.seal.as_ref();
     let rows = RefCell::new(Rows::new(ts, &scratch, seal.map(Seal::sealer).transpose()?));

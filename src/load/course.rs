@@ -16,6 +16,7 @@ use crate::report::{Finding, Findings, kinds};
 kinds! {
     Warning LEFT_OUT "load_left_out" "the target cannot store this; it was left out";
     Warning CHANGED "load_changed" "the target stores this in another form";
+    Warning NOTHING "load_nothing" "the inputs have no objects that the target takes: nothing was loaded";
     Note EXPIRED "load_expired" "keys that have expired were not loaded; --shift-times moves expiries with the backup";
 }
 
@@ -186,6 +187,9 @@ impl<'c> Course<'c> {
             return Err(Error::usage(format!(
                 "{before}, behind which the load should begin, is not among the objects"
             )));
+        }
+        if self.met.is_empty() && !self.has_scopes {
+            self.findings.add(Finding::new(&NOTHING).with("adapter", self.adapter.name()));
         }
         if let Some(filter) = self.chosen {
             // The target chose the adapter, not a flag.

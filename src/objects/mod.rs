@@ -20,7 +20,7 @@ pub(crate) use read::{File, of_layout};
 use crate::adapters::dynamodb::key_text::Key;
 use crate::decode::{DecodeResult, Layout, Options, Progress, fill, on_threads};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::adapter;
+use crate::format::adapter::{self, Adapter};
 use crate::layouts::place::{Place, Shape};
 use crate::options::typed_name;
 use crate::output::checksums::Digest;
@@ -50,13 +50,20 @@ pub(crate) fn scope_of(object: &Object<'_>) -> Vec<u8> {
 
 /// The name by which `get` finds the object.
 pub(crate) fn name_of(object: &Object<'_>) -> String {
-    let scope = scope_of(object);
-    let scoped = object.adapter.scoped().is_some();
-    let parts = [Some(&scope[..]).filter(|_| scoped), Some(object.key), object.range];
-    let name = typed_name(object.adapter, &parts.into_iter().flatten().collect::<Vec<_>>());
+    let &Object { adapter, scope, kind, key, range, .. } = object;
+    name_by_parts(adapter, scope, kind, key, range)
+}
+
+/// The same of an object that is told by these.
+pub(crate) fn name_by_parts(adapter: Adapter, scope: &str, kind: &str, key: &[u8], range: Option<&[u8]>) -> String {
+    let scope = unsegment(scope).unwrap_or_else(|| scope.as_bytes().to_vec());
+    // What describes a scope has that for its key.
+    let scoped = adapter.scoped().is_some() && !describes_scope(kind);
+    let parts = [Some(&scope[..]).filter(|_| scoped), Some(key), range];
+    let name = typed_name(adapter, &parts.into_iter().flatten().collect::<Vec<_>>());
     // A path begins at the root.
     match name.split_once(':') {
-        Some((fs, path)) if object.adapter.has_paths() && path.as_bytes() == object.key => format!("{fs}:/{path}"),
+        Some((fs, path)) if adapter.has_paths() && path.as_bytes() == key => format!("{fs}:/{path}"),
         _ => name,
     }
 }

@@ -11,7 +11,7 @@ use super::pending::{Made, Pending};
 use super::remove::remove;
 use super::staging::{leftovers, prefix_of};
 use super::sys::{self, Writer};
-use super::target::{is_mount_point, resolve, split};
+use super::target::{is_mount_point, refuse_inside, resolve, split};
 use crate::error::{Error, Result};
 
 /// Tells whether a file is one that may be replaced.
@@ -43,7 +43,26 @@ impl SingleFile {
             let leftovers = Vec::new();
             return Ok(SingleFile { target, force, is_ours, scratch, file: None, _pending: None, leftovers });
         }
+        refuse_inside(target)?;
         check(target, force, is_ours)?;
+        SingleFile::begin(target, force, is_ours)
+    }
+
+    /// The same in a file that is not there yet, where nothing can ask for another one to be replaced.
+    ///
+    /// # Errors
+    /// As [`new`](SingleFile::new).
+    pub fn fresh(target: &Path) -> Result<SingleFile> {
+        if target.as_os_str() != "-" && target.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+            return Err(Error::usage(format!(
+                "{} exists: choose another name, or remove it yourself",
+                target.display()
+            )));
+        }
+        SingleFile::new(target, false, |_| false)
+    }
+
+    fn begin(target: &Path, force: bool, is_ours: IsOurs) -> Result<SingleFile> {
         let target = resolve(target)?;
         let (parent, name) = split(&target)?;
         let prefix = prefix_of(name);

@@ -46,8 +46,30 @@ pub(super) fn split(target: &Path) -> Result<(&Path, &std::ffi::OsStr)> {
     Ok((if parent.as_os_str().is_empty() { Path::new(".") } else { parent }, name))
 }
 
+/// Refuses a target that is inside an output: `verify` would find it foreign there.
+///
+/// # Errors
+/// It is.
+pub(super) fn refuse_inside(target: &Path) -> Result<()> {
+    let Ok(parent) =
+        split(target).and_then(|(parent, _)| fs::canonicalize(parent).map_err(|e| Error::io("resolve", parent, e)))
+    else {
+        return Ok(());
+    };
+    let is_output = |dir: &&Path| [MANIFEST, CHECKSUMS].iter().all(|name| dir.join(name).symlink_metadata().is_ok());
+    match parent.ancestors().find(is_output) {
+        None => Ok(()),
+        Some(output) => Err(Error::usage(format!(
+            "{} is inside the output {}, which would no longer be what it was: choose another place",
+            target.display(),
+            output.display()
+        ))),
+    }
+}
+
 /// Checks that a target is new or an empty directory; with `force`, it may be an output of ours.
 pub(super) fn check(target: &Path, force: bool) -> Result<()> {
+    refuse_inside(target)?;
     let refuse = |words: &str| Err(Error::usage(format!("{} {words}", target.display())));
     let meta = match fs::symlink_metadata(target) {
         Ok(meta) => meta,

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::dataset::DataSet;
+use crate::decode::findings::note_strangers;
 use crate::decode::{Progress, on_threads, or_changed};
 use crate::encode;
 use crate::error::{Error, Result};
@@ -148,6 +149,7 @@ fn run(input: Input, target: &Path, cluster: &Cluster, options: &Options, progre
         if outcome.encoded.is_none() && keys.is_some() {
             keys::check(&set)?;
         }
+        note_strangers(&set, &mut outcome.findings);
         let stores = stores::plan(&set, cluster, options.index, keys.is_some(), &mut outcome.findings)?;
         outcome.as_given = stores.as_given();
         let places: Vec<_> = nodes.iter().map(|node| (*node, node::dirs(staging.path(), node, cluster))).collect();

@@ -138,7 +138,7 @@ impl Stores {
         for (dir, index) in dirs.iter().zip(&self.index) {
             let dir = dir.join(FSM);
             directory(&dir)?;
-            files.push(SingleFile::new(&dir.join(fsm_name(*index)), false, |_| false)?);
+            files.push(SingleFile::fresh(&dir.join(fsm_name(*index)))?);
         }
         let sums = match &self.inputs {
             None => split::write(set, cluster, &self.index, keys, &mut files)?,
@@ -195,7 +195,7 @@ pub(super) fn directory(dir: &Path) -> Result<()> {
 pub(super) fn small(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = path.parent().unwrap_or(path);
     directory(dir)?;
-    let mut file = SingleFile::new(path, false, |_| false)?;
+    let mut file = SingleFile::fresh(path)?;
     opened(&mut file)?.1.write_all(bytes).map_err(|e| Error::io("write", path, e))?;
     file.publish(false)
 }

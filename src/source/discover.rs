@@ -20,10 +20,12 @@ pub struct Found {
 }
 
 /// The side-car with the keys of a snapshot in a data directory: `encryption/keys.json` beside `fsm-snap/`,
-/// or a directory above, where a node with several groups has it.
+/// or a directory above, where a node with several groups has it. Of a file elsewhere: `keys.json` beside it.
 pub(crate) fn sidecar_of(file: &Path) -> Option<PathBuf> {
     let file = file.canonicalize().ok()?;
-    let snapshots = file.parent().filter(|dir| dir.ends_with("fsm-snap"))?;
+    let Some(snapshots) = file.parent().filter(|dir| dir.ends_with("fsm-snap")) else {
+        return Some(file.parent()?.join("keys.json")).filter(|sidecar| sidecar.is_file());
+    };
     let mut sidecars = snapshots.ancestors().skip(1).take(2).map(|dir| dir.join("encryption/keys.json"));
     sidecars.find(|sidecar| sidecar.is_file())
 }

@@ -43,6 +43,7 @@ mod live;
 #[cfg(feature = "load")]
 mod load;
 mod ls;
+mod newcomer;
 mod objects;
 mod offload;
 mod pack;

@@ -42,7 +42,7 @@ pub(in crate::load) fn load(input: &Input, target: &Path, options: &Options, cou
     if target.as_os_str() == "-" {
         return Err(Error::command_line("the RDB file needs a name"));
     }
-    let mut file = SingleFile::new(target, false, |_| false)?;
+    let mut file = SingleFile::fresh(target)?;
     let scratch = file.scratch().to_path_buf();
     let out = file.file().ok_or_else(|| Error::internal("a file was asked for"))?;
     let failed = |e| Error::io("write", target, e);
