@@ -80,8 +80,11 @@ pub(super) fn open(named: &[PathBuf], no_mmap: bool, keys: &Keys, threads: usize
     if named.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
         return Err(Error::command_line("standard input (-) can be only one of the inputs"));
     }
-    named.iter().try_for_each(|path| refuse_output(path))?;
-    let found = find_inputs(named)?;
+    let found =
+        find_inputs(named).map_err(|error| named.iter().find_map(|path| output_given(path)).unwrap_or(error))?;
+    if let Some(error) = found.files.iter().find_map(|path| output_given(path)) {
+        return Err(error);
+    }
     let inputs = open_files(&found.files, no_mmap, keys, threads)?;
     Ok(Inputs { passed_over: found.passed_over, ..inputs })
 }
@@ -94,16 +97,16 @@ pub(super) fn open_files(files: &[PathBuf], no_mmap: bool, keys: &Keys, threads:
     Ok(Inputs { sources, passed_over: Vec::new() })
 }
 
-/// An output that stands where a snapshot should. What cannot be looked at is told of when it is opened.
-fn refuse_output(path: &Path) -> Result<()> {
+/// The error of an output that stands where a snapshot should. What cannot be looked at is told of when it is opened.
+fn output_given(path: &Path) -> Option<Error> {
     let can_be_read_twice = std::fs::metadata(path).is_ok_and(|meta| meta.is_file() || meta.is_dir());
     if can_be_read_twice && path.as_os_str() != "-" && matches!(look(path), Ok(Named::Output(_))) {
         let shown = path.display();
-        return Err(Error::usage(format!(
+        return Some(Error::usage(format!(
             "{shown} is an output of ekvsnap, and this command reads snapshots: get, ls, diff, verify, encode and restore take outputs"
         )));
     }
-    Ok(())
+    None
 }
 
 /// Spools a snapshot from a stream, and decrypts it if there are keys.

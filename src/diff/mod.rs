@@ -129,7 +129,9 @@ pub fn diff(
         Some(compared) => compared,
         None => one_by_one(sides, options, told.as_ref(), &secret, progress)?,
     };
-    check_matched(&seen)?;
+    if options.iter().all(|options| options.as_of.is_none()) {
+        check_matched(&seen)?;
+    }
     let mut totals = sorter.classify(each)?;
     equal.into_iter().for_each(|(scope, counts)| totals.scopes.entry(scope).or_default().add(counts));
     totals.skipped = seen.iter().map(|seen| seen.skipped).sum();
@@ -137,7 +139,7 @@ pub fn diff(
     Ok(totals)
 }
 
-/// Nothing of both sides is equal, and says nothing, if that is because a pattern is mistyped.
+/// Nothing of both sides is equal, and says nothing, if that is because a pattern is mistyped. At an earlier moment there may have been nothing.
 fn check_matched(seen: &[Seen; 2]) -> Result<()> {
     match seen.each_ref().map(|seen| seen.matched.as_ref()) {
         [Some(before), Some(after)] if after.nothing => before.check(),

@@ -14,7 +14,7 @@ const CASES: &[Case] = &[
     Case {
         args: &["restore", "x.fsm", "copy.fsm", "--data-dir", "d", "--node", "n1=a:1"],
         code: 0,
-        says: "warning: same_file_twice",
+        says: "warning: same_snapshot_twice",
     },
     Case {
         args: &["diff", "x.fsm", "y.fsm", "--scope", "redis:nobody"],
