@@ -161,6 +161,11 @@ pub enum ErrorKind {
     /// Only snapshots of the timestamp group.
     #[error("the file is the state of the timestamp group, no user data: name the snapshots of the other groups")]
     TimestampGroup,
+    /// An output where a snapshot should be.
+    #[error(
+        "it is an output of ekvsnap, and this command reads snapshots: get, ls, diff, verify, encode and restore take outputs"
+    )]
+    OutputGiven,
     /// The manifest of a snapshot from an object store.
     #[error("the manifest of an offloaded snapshot: {0}")]
     Offload(ManifestFault),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::keys::Keys;
 use super::out::tell;
 use crate::decode::on_threads;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::keys::KeyRing;
 use crate::index::saved::{self, Plan};
 use crate::index::{Granularity, decrypt};
@@ -101,10 +101,9 @@ pub(super) fn open_files(files: &[PathBuf], no_mmap: bool, keys: &Keys, threads:
 fn output_given(path: &Path) -> Option<Error> {
     let can_be_read_twice = std::fs::metadata(path).is_ok_and(|meta| meta.is_file() || meta.is_dir());
     if can_be_read_twice && path.as_os_str() != "-" && matches!(look(path), Ok(Named::Output(_))) {
-        let shown = path.display();
-        return Some(Error::usage(format!(
-            "{shown} is an output of ekvsnap, and this command reads snapshots: get, ls, diff, verify, encode and restore take outputs"
-        )));
+        let error = Error::new(ErrorKind::OutputGiven).input(path);
+        // A file is then no snapshot, as any other one; of a directory there is none in it.
+        return Some(if path.is_dir() { Error::usage(error.to_string()) } else { error });
     }
     None
 }

@@ -8,7 +8,7 @@ use crate::source::keys::KeyFiles;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Encrypted snapshots")]
 pub(super) struct Keys {
-    /// The servers' key file; keys.json is found beside a data directory.
+    /// The servers' key file; keys.json is found in a data directory or beside the file.
     #[arg(long, value_name = "FILE")]
     kek: Option<PathBuf>,
 

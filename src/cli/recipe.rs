@@ -92,8 +92,6 @@ impl Recipe {
 /// A layout that this program was built with.
 pub(super) fn layout(name: &str) -> Result<Layout> {
     Layout::named(name).ok_or_else(|| {
-        Error::command_line(format!(
-            "this program was built without --layout {name}: take a released one, or build it with --features {name}"
-        ))
+        Error::command_line(format!("this program was built without --layout {name}: build it with --features {name}"))
     })
 }

@@ -34,7 +34,7 @@ fn ground() -> tempfile::TempDir {
 fn differences_have_colours() {
     let dir = ground();
     let seen = on_terminal(dir.path(), "diff a.fsm b.fsm", &[]);
-    for line in ["\x1b[31m- redis:gone (strings)", "\x1b[33m~ redis:other (strings)", "\x1b[32m+ redis:new\\x1b[31m"] {
+    for line in ["\x1b[31m- redis:gone (strings)", "\x1b[33m~ redis:other (strings)", "\x1b[32m+ redis:base64:"] {
         assert!(seen.contains(line), "{line:?} is not in {seen:?}");
     }
     for quiet in [("NO_COLOR", "1"), ("TERM", "dumb")] {

@@ -185,11 +185,18 @@ fn what_is_refused() {
     let last = sidecar_with(&[u32::MAX], |_| Key::new([1; 32]));
     ground.write("last.json", last.as_bytes());
     write_secret(&ground.path("other-kek"), &KEK);
+    // Where no side-car is beside it.
+    std::fs::create_dir(ground.path("apart")).unwrap();
+    std::fs::copy(ground.path("0000000000000385.fsm"), ground.path("apart/0000000000000385.fsm")).unwrap();
     let [a, b] = colliding();
     let (two, snapshot) = (format!("{a}=h:1,{b}=h:2"), "0000000000000385.fsm");
     let cases: &[(&[&str], i32, &str)] = &[
         (&[snapshot, "--node", "n=h:1", "--keys-json", "keys.json"], 64, "of no use without --kek"),
-        (&[snapshot, "--node", "n=h:1", "--kek", "kek"], 1, "key id 1 (220 rows, missing), key id 3"),
+        (
+            &["apart/0000000000000385.fsm", "--node", "n=h:1", "--kek", "kek"],
+            1,
+            "key id 1 (220 rows, missing), key id 3",
+        ),
         (
             &[snapshot, "--node", "n=h:1", "--kek", "wrong", "--keys-json", "keys.json"],
             1,
