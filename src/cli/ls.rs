@@ -18,7 +18,7 @@ use crate::decode::Options;
 use crate::decode::filter::{Filter, Pattern};
 use crate::error::{Error, Result};
 use crate::format::adapter;
-use crate::objects::{Object, describes_scope, name_of, of_output, of_snapshots, scope_of};
+use crate::objects::{Object, describes_scope, name_of, of_output, of_snapshots, scope_bytes};
 use crate::output::manifest_read::ReadManifest;
 use crate::output::reading::{Named, Output, look};
 use crate::report::{self, time};
@@ -174,10 +174,10 @@ fn is_wanted(filter: &Filter, object: &Object<'_>) -> bool {
     let is_taken = match adapter {
         adapter::REDIS => filter.takes_type(kind) && filter.meets(adapter, key, &[]),
         adapter::FS => filter.meets_path(key) && !filter.excludes_path(key),
-        adapter::SQS => filter.meets(adapter, &scope_of(object), &[]),
+        adapter::SQS => filter.meets(adapter, &scope_bytes(object.scope), &[]),
         _ => {
             let keys: Vec<&[u8]> = [Some(key), range].into_iter().flatten().collect();
-            filter.meets(adapter, &scope_of(object), &keys)
+            filter.meets(adapter, &scope_bytes(object.scope), &keys)
         }
     };
     is_taken && filter.takes_size(size)

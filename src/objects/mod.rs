@@ -44,8 +44,8 @@ pub fn describes_scope(kind: &str) -> bool {
 }
 
 /// The name of a table, bucket or queue, of which the object has the segment that the output has.
-pub(crate) fn scope_of(object: &Object<'_>) -> Vec<u8> {
-    unsegment(object.scope).unwrap_or_else(|| object.scope.as_bytes().to_vec())
+pub(crate) fn scope_bytes(scope: &str) -> Vec<u8> {
+    unsegment(scope).unwrap_or_else(|| scope.as_bytes().to_vec())
 }
 
 /// The name by which `get` finds the object.
@@ -56,7 +56,7 @@ pub(crate) fn name_of(object: &Object<'_>) -> String {
 
 /// The same of an object that is told by these.
 pub(crate) fn name_by_parts(adapter: Adapter, scope: &str, kind: &str, key: &[u8], range: Option<&[u8]>) -> String {
-    let scope = unsegment(scope).unwrap_or_else(|| scope.as_bytes().to_vec());
+    let scope = scope_bytes(scope);
     // What describes a scope has that for its key.
     let scoped = adapter.scoped().is_some() && !describes_scope(kind);
     let parts = [Some(&scope[..]).filter(|_| scoped), Some(key), range];
