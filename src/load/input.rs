@@ -128,6 +128,7 @@ fn items(
 ) -> Result<Findings> {
     let mut findings = Findings::default();
     let tables = Tables::read(set, &mut findings)?;
+    // Whole schemas: the tables above keep the keys alone, without indexes and attributes.
     let mut schemas = set.family(Family::DdbTable);
     while let Some(row) = schemas.next()? {
         let fault = |fault| set.locate(row.fault(Family::DdbTable, fault));

@@ -45,24 +45,6 @@ impl SingleFile {
         }
         refuse_inside(target)?;
         check(target, force, is_ours)?;
-        SingleFile::begin(target, force, is_ours)
-    }
-
-    /// The same in a file that is not there yet, where nothing can ask for another one to be replaced.
-    ///
-    /// # Errors
-    /// As [`new`](SingleFile::new).
-    pub fn fresh(target: &Path) -> Result<SingleFile> {
-        if target.as_os_str() != "-" && target.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
-            return Err(Error::usage(format!(
-                "{} exists: choose another name, or remove it yourself",
-                target.display()
-            )));
-        }
-        SingleFile::new(target, false, |_| false)
-    }
-
-    fn begin(target: &Path, force: bool, is_ours: IsOurs) -> Result<SingleFile> {
         let target = resolve(target)?;
         let (parent, name) = split(&target)?;
         let prefix = prefix_of(name);
@@ -81,6 +63,20 @@ impl SingleFile {
         let _ = file.as_file().try_lock();
         let scratch = parent.to_path_buf();
         Ok(SingleFile { target, force, is_ours, scratch, file: Some(file), _pending: Some(pending), leftovers })
+    }
+
+    /// The same in a file that is not there yet, where nothing can ask for another one to be replaced.
+    ///
+    /// # Errors
+    /// As [`new`](SingleFile::new).
+    pub fn fresh(target: &Path) -> Result<SingleFile> {
+        if target.as_os_str() != "-" && target.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+            return Err(Error::usage(format!(
+                "{} exists: choose another name, or remove it yourself",
+                target.display()
+            )));
+        }
+        SingleFile::new(target, false, |_| false)
     }
 
     /// Whether a file is there, whose place this one takes.

@@ -2,12 +2,12 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
+use super::aws::run;
 use crate::kit::build::Snapshot;
 use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::fixtures::{load as fixture, snapshots};
@@ -88,12 +88,6 @@ fn load(corpus: &str, scheme: &str, server: &Server, more: &[&str]) -> Output {
     std::fs::write(dir.path().join("x.fsm"), &snapshots(&fixture(corpus))[0]).unwrap();
     let target = format!("{scheme}://127.0.0.1:{}", server.port);
     run(dir.path(), &[&["load", "x.fsm", "--to", &target, "--json"], more].concat())
-}
-
-fn run(dir: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ekvsnap"));
-    let keys = [("AWS_ACCESS_KEY_ID", "t"), ("AWS_SECRET_ACCESS_KEY", "t"), ("AWS_REGION", "us-east-1")];
-    command.current_dir(dir).envs(keys).stdin(Stdio::null()).args(args).output().unwrap()
 }
 
 #[track_caller]

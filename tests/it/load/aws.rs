@@ -63,7 +63,8 @@ fn program(dir: &Path) -> Command {
     command
 }
 
-fn run(dir: &Path, args: &[&str]) -> Output {
+/// Runs the program with keys for the services.
+pub(super) fn run(dir: &Path, args: &[&str]) -> Output {
     program(dir).args(args).output().unwrap()
 }
 
