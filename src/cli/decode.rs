@@ -177,6 +177,9 @@ fn check_stdout(args: &Args, target: &Path) -> Result<()> {
     if to_stdout && out::answers_are_seen() {
         return Err(Error::command_line("standard output is a terminal: redirect it, or give a file with -o"));
     }
+    if to_stdout && args.format.is_none() && args.recipe.layout == LINES {
+        out::tell("note: standard output gets a tar archive; --format jsonl streams the lines of one kind alone\n");
+    }
     Ok(())
 }
 

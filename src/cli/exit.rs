@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::Error;
 
-/// The table shown under every `--help`. A screen has no room for those of signals (`cli/signals.rs`): the README has.
+/// The table shown under `--help`. A screen has no room for those of signals (`cli/signals.rs`): the README has.
 pub(super) const TABLE: &str = "\
 Exit codes:
   0  finished
@@ -13,6 +13,31 @@ Exit codes:
   3  finished, but something was skipped
   4  finished, but there were warnings and --strict was given
   64 wrong usage: the command line is not understood";
+
+/// The code of a run that skipped something, and that of warnings.
+const SKIPPED: u8 = 3;
+const STRICT: u8 = 4;
+
+/// [`TABLE`] without a code that a command cannot end with.
+fn without(codes: &[u8]) -> String {
+    let is_listed = |line: &&str| !codes.iter().any(|code| line.starts_with(&format!("  {code} ")));
+    TABLE.lines().filter(is_listed).collect::<Vec<_>>().join("\n")
+}
+
+/// The table of commands that have no `--strict`.
+pub(super) fn without_strict() -> String {
+    without(&[STRICT])
+}
+
+/// The table of commands that skip nothing.
+pub(super) fn without_skipped() -> String {
+    without(&[SKIPPED])
+}
+
+/// The table of commands that finish or fail.
+pub(super) fn without_either() -> String {
+    without(&[SKIPPED, STRICT])
+}
 
 /// The table under `get --help`.
 pub(super) const GET_TABLE: &str = "\

@@ -34,7 +34,7 @@ const SHOWN: usize = 60;
 
 /// Arguments of `ekvsnap inspect`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = filter::help(exit::TABLE))]
+#[command(after_help = filter::help(&exit::without_strict()))]
 pub(super) struct Args {
     /// Snapshots, one of each group of a cluster
     #[arg(value_name = "INPUT", required = true)]

@@ -31,7 +31,7 @@ const ABOUT: &str = "\
 
 /// Arguments of `ekvsnap load`.
 #[derive(Debug, clap::Args)]
-#[command(before_help = ABOUT, after_help = filter::help(exit::TABLE))]
+#[command(before_help = ABOUT, after_help = filter::help(&exit::without_skipped()))]
 pub(super) struct Args {
     /// Snapshots or data directories, or outputs of a decode.
     #[arg(value_name = "INPUT", required = true)]

@@ -20,22 +20,27 @@ use crate::error::{Error, Result};
 use crate::format::adapter;
 use crate::objects::{Object, describes_scope, name_of, of_output, of_snapshots, scope_bytes};
 use crate::output::manifest_read::ReadManifest;
-use crate::output::reading::{Named, Output, look};
+use crate::output::reading::{Named, look, reopened};
 use crate::report::{self, time};
+use crate::verify::output::proven;
 
 /// The last moment with four digits for its year.
 const LAST_MILLIS: u64 = 253_402_300_799_999;
 
 /// Arguments of `ekvsnap ls`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = filter::help(exit::TABLE), override_usage = "ekvsnap ls [OPTIONS] <INPUT>... [SCOPE]...")]
+#[command(after_help = filter::help(&exit::without_strict()), override_usage = "ekvsnap ls [OPTIONS] <INPUT>... [SCOPE]...")]
 pub(super) struct Args {
     /// Snapshots, or one output of --layout jsonl; then patterns as for --scope
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
 
+    /// Print names only, one a line
+    #[arg(short = '1', long, conflicts_with = "json")]
+    names: bool,
+
     /// Print names only, with a NUL behind each, for xargs -0
-    #[arg(short = '0', long, conflicts_with = "json")]
+    #[arg(short = '0', long, conflicts_with_all = ["json", "names"])]
     null: bool,
 
     /// State at this commit timestamp (HLC) or date + 10 s
@@ -80,7 +85,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     if let [name] = &named[..]
         && let Some(manifest) = output_at(name)?
     {
-        return of_output_at(args, name, &manifest, &filter, &mut listing);
+        return of_output_at(args, name, &manifest, &filter, &mut listing, bar);
     }
     let Inputs { sources, passed_over } =
         inputs::open_indexed(&named, args.work.no_mmap, &args.keys, args.work.threads, &args.index)?;
@@ -143,6 +148,7 @@ fn of_output_at(
     manifest: &ReadManifest,
     filter: &Filter,
     listing: &mut Listing,
+    bar: &Bar,
 ) -> Result<Exit> {
     if manifest.options.layout != "jsonl" {
         return Err(Error::usage(
@@ -154,12 +160,11 @@ fn of_output_at(
             "an output has one state of each object: --as-of, --drop-expired and --on-error are for snapshots",
         ));
     }
+    // A list without the objects of a file that is missing would be taken for the whole.
+    proven(path, args.work.threads, bar)?;
+    bar.clear();
     let adapters = args.choice.adapters();
-    let mut open = || match look(path)? {
-        Named::Output(output) => Ok::<Output, Error>(output),
-        _ => Err(Error::usage("the output is no longer there")),
-    };
-    of_output(&mut open, false, &mut |object| {
+    of_output(&mut || reopened(path), false, &mut |object| {
         if adapters.contains(&object.adapter) && is_wanted(filter, object) {
             listing.show(object);
         }
@@ -188,14 +193,16 @@ fn is_wanted(filter: &Filter, object: &Object<'_>) -> bool {
 enum Form {
     Table,
     Json,
-    Names,
+    /// Names, with this behind each.
+    Names(&'static [u8]),
 }
 
 impl Form {
     fn of(args: &Args) -> Form {
-        match (args.json, args.null) {
-            (true, _) => Form::Json,
-            (_, true) => Form::Names,
+        match (args.json, args.names, args.null) {
+            (true, ..) => Form::Json,
+            (_, true, _) => Form::Names(b"\n"),
+            (_, _, true) => Form::Names(b"\0"),
             _ => Form::Table,
         }
     }
@@ -216,7 +223,8 @@ impl Listing {
         }
         let (name, kind) = (name_of(object), singular(object.kind));
         match self.form {
-            Form::Names => out::own(&[name.as_bytes(), b"\0"].concat()),
+            // A name has no control character: it is in base64 then.
+            Form::Names(end) => out::own(&[name.as_bytes(), end].concat()),
             Form::Json => out::line(&json!({
                 "event": "object", "name": name, "adapter": object.adapter.name(),
                 "scope": object.scope, "type": kind, "key": report::Value::from(object.key),

@@ -13,7 +13,7 @@ use crate::plan::{MergeOptions, Planned, merge};
 
 /// Arguments of `ekvsnap merge`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit::TABLE)]
+#[command(after_help = exit::without_skipped())]
 pub(super) struct Args {
     /// All shards of the plan, or directories of them
     #[arg(value_name = "SHARD", required = true)]

@@ -16,7 +16,7 @@ use crate::report::visible::Visible;
 
 /// Arguments of `ekvsnap pack`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit::TABLE)]
+#[command(after_help = exit::without_either())]
 pub(super) struct Args {
     /// An output of a decode: a directory
     #[arg(value_name = "OUT")]

@@ -1,5 +1,6 @@
 //! Values of flags.
 
+use crate::dataset::AHEAD;
 use crate::format::adapter::{self, Adapter};
 use crate::options::Layout;
 
@@ -9,9 +10,6 @@ pub(super) fn layouts() -> clap::builder::PossibleValuesParser {
     let built = Layout::all().map(Layout::name).filter(|name| *name != PARQUET);
     clap::builder::PossibleValuesParser::new(built.chain([PARQUET]))
 }
-
-/// How far commit timestamps run ahead of the clock (`container.md` §8.3), in milliseconds.
-const AHEAD: u64 = 10_000;
 
 /// `--as-of`: a commit timestamp (decimal or `0x…`), or a date: all that was committed by then.
 pub(super) fn hlc(text: &str) -> Result<u64, String> {
@@ -23,7 +21,7 @@ pub(super) fn hlc(text: &str) -> Result<u64, String> {
     if let Ok(n) = text.parse() {
         return Ok(n);
     }
-    let millis = millis(text)?.saturating_add(AHEAD);
+    let millis = millis(text)?.saturating_add(AHEAD >> 16);
     if millis >= 1 << 48 {
         return Err("the date is beyond what a commit timestamp can hold".into());
     }
@@ -42,7 +40,14 @@ pub(super) fn millis(text: &str) -> Result<u64, String> {
 pub(super) fn moment(text: &str) -> Result<u64, String> {
     match text {
         "now" => u64::try_from(jiff::Timestamp::now().as_millisecond()).map_err(|e| e.to_string()),
-        _ => text.parse().or_else(|_| millis(text)),
+        _ => match text.parse() {
+            // These milliseconds are in 1970: what has them for seconds means our time.
+            Ok(seconds @ 1_000_000_000..=9_999_999_999_u64) => {
+                Err(format!("it looks like Unix seconds: in milliseconds it is {seconds}000"))
+            }
+            Ok(millis) => Ok(millis),
+            Err(_) => millis(text),
+        },
     }
 }
 
@@ -118,6 +123,8 @@ mod tests {
         assert!(hlc("yesterday").is_err());
         assert!(hlc("1969-12-31T23:59:59Z").is_err());
         assert_eq!(moment("5"), Ok(5));
+        assert_eq!(moment("1764000000000"), Ok(1_764_000_000_000));
+        assert!(moment("1764000000").is_err_and(|why| why.contains("1764000000000")));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::source::Source;
 
 /// Arguments of `ekvsnap plan`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = filter::help(exit::TABLE))]
+#[command(after_help = filter::help(&exit::without_either()))]
 pub(super) struct Args {
     /// Snapshots, one of each group of a cluster
     #[arg(value_name = "INPUT", required = true)]

@@ -12,7 +12,7 @@ use crate::layouts::jsonl::beside::SCHEMA;
 
 /// Arguments of `ekvsnap schema`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit::TABLE)]
+#[command(after_help = exit::without_either())]
 pub(super) struct Args {
     /// One kind: redis/strings, dynamodb/items, s3/objects, …; without it all of them
     kind: Option<String>,

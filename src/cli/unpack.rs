@@ -12,7 +12,7 @@ use crate::pack::{Options, unpack};
 
 /// Arguments of `ekvsnap unpack`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit::TABLE)]
+#[command(after_help = exit::without_either())]
 pub(super) struct Args {
     /// An output of a decode: an archive, or - for standard input
     #[arg(value_name = "ARCHIVE")]

@@ -43,6 +43,10 @@ const UNREAD: &str =
 /// What opens encrypted rows.
 const KEYS: &str = "give their keys with --kek and --keys-json, or --dek";
 
+/// Damaged places that are shown.
+const LIMIT: usize = 100;
+/// The same of an output that was made from another snapshot: then most files differ, and a list says nothing more.
+const STRANGERS: usize = 5;
 /// How to see places beyond the limit.
 const HIDDEN: &str = "--limit shows them";
 
@@ -60,9 +64,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "SNAPSHOT", num_args = 1..)]
     against: Vec<PathBuf>,
 
-    /// Show at most N damaged places
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    limit: usize,
+    /// Show at most N damaged places; 100, or 5 beside another snapshot
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
 
     /// Fail (exit 4) when there are warnings
     #[arg(long)]
@@ -84,6 +88,12 @@ pub(super) struct Args {
 
     #[command(flatten)]
     keys: Keys,
+}
+
+impl Args {
+    fn limit(&self) -> usize {
+        self.limit.unwrap_or(LIMIT)
+    }
 }
 
 /// Runs the command.
@@ -186,7 +196,7 @@ fn verify_output(args: &Args, output: &mut Output, bar: &Bar) -> Result<Exit> {
         on_threads(args.work.threads, || against::decode(sources, passed_over, manifest, bar))?
     };
     let against: Option<Decode<'_>> = if args.against.is_empty() { None } else { Some(&mut decode) };
-    let checked = check(output, args.work.threads, args.limit, bar, against)?;
+    let checked = check(output, args.work.threads, args.limit(), bar, against)?;
     bar.clear();
     if args.json {
         output_json(args, &checked);
@@ -202,10 +212,11 @@ fn output_words(args: &Args, checked: &Checked) -> String {
     if let Some(origin) = &checked.origin {
         text.push_str(&format!("{name}: {origin}\n"));
     }
-    for Problem { path, reason, .. } in &problems.shown {
+    let room = if checked.origin.is_some() { args.limit.unwrap_or(STRANGERS) } else { usize::MAX };
+    for Problem { path, reason, .. } in problems.shown.iter().take(room) {
         text.push_str(&format!("damage: {}: {}\n", shown(path), Visible(reason)));
     }
-    text.push_str(&more(problems.shown.len(), problems.total(), HIDDEN));
+    text.push_str(&more(problems.shown.len().min(room), problems.total(), HIDDEN));
     let files = HumanCount(checked.files);
     if let Some(manifest) = checked.manifest.as_ref().filter(|manifest| manifest.skipped > 0) {
         let places = HumanCount(manifest.skipped);
@@ -255,7 +266,7 @@ fn output_json(args: &Args, checked: &Checked) {
 }
 
 fn verify_snapshots(args: &Args, sources: &[Source], passed_over: Vec<PassedOver>, bar: &Bar) -> Result<Exit> {
-    let depth = Depth { limit: args.limit, try_clear: args.check_clear_rows };
+    let depth = Depth { limit: args.limit(), try_clear: args.check_clear_rows };
     let found = on_threads(args.work.threads, || snapshots(sources, passed_over, depth, bar))??;
     bar.clear();
     if args.json {
@@ -273,7 +284,7 @@ fn verify_snapshots(args: &Args, sources: &[Source], passed_over: Vec<PassedOver
 
 /// Damaged rows that a decode does not read, as many as are to be shown.
 fn unread<'f>(args: &Args, found: &'f Snapshots) -> impl Iterator<Item = &'f Lost> {
-    found.walked.iter().flat_map(|walked| &walked.shown).take(args.limit)
+    found.walked.iter().flat_map(|walked| &walked.shown).take(args.limit())
 }
 
 fn snapshots_words(args: &Args, sources: &[Source], found: &Snapshots) -> String {

@@ -18,6 +18,7 @@ mod versions;
 pub use again::RowRef;
 pub use group::Group;
 pub use key_range::{IsRow, KeyRange, RowsOf};
+pub(crate) use moment::AHEAD;
 pub use range::{RangeIter, after_prefix};
 pub use row::{Row, RowError};
 pub use skip_log::SkipLog;

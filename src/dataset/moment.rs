@@ -7,7 +7,7 @@ use crate::format::family::Class;
 use crate::report::time;
 
 /// How far commit timestamps run ahead of the clock (`container.md` §8.3): within it nobody can tell what came first.
-const AHEAD: u64 = 10_000 << 16;
+pub const AHEAD: u64 = 10_000 << 16;
 
 impl DataSet<'_> {
     /// Refuses a moment that is clearly before the first commit, or one whose history is compacted away.

@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 
 use super::filter::Matched;
 use super::{Options, iso_time};
-use crate::dataset::{DataSet, Group, Unresolved};
+use crate::dataset::{AHEAD, DataSet, Group, Unresolved};
 use crate::error::Result;
 use crate::format::family::Class;
 use crate::format::{Family, adapter, tso::Timestamps};
@@ -25,6 +25,8 @@ kinds! {
     Note TIMESTAMP_GROUP "timestamp_group" "the state of the timestamp group, no user data; skipped";
     Warning STAGED_ALONE "staged_rows_alone" "copies that a migration between groups has made of rows of a group that is missing here; decoded as they are, which may not be the newest state (give the inputs of all groups)";
     Note STAGED "staged_rows" "copies of a migration between groups that are not yet promoted; merged with all other rows, the newest version was taken";
+    Note SEVERAL_ROUTES "several_routes" "the store has a catalog of several routes: if they lead to several groups, the keys of the others are not here; give the snapshots of all groups";
+    Note LATER_MOMENT "moment_after_snapshot" "the moment that was asked for is after the last commit: what was written after the snapshot was taken is not in it";
     Note NO_FOOTER "no_footer" "the file has no CRC footer: a cut at an entry boundary cannot be seen";
     Note ABOVE_COMMIT "rows_above_last_commit" "rows newer than the store's last commit timestamp (node-local rows, or a crash); kept";
     Warning TXN_APPLIED "txn_intents_applied" "values of committed transactions whose locks were never removed; applied, though the server may answer without them (see the guide)";
@@ -57,6 +59,8 @@ pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, 
         findings.add(about(&ABOVE_COMMIT, group).with("rows", group.index.above_last_commit));
     }
     note_strangers(set, findings);
+    several_routes(set, findings);
+    later_moment(set, options, findings);
     staged_rows(set, findings)?;
     unowned_rows(set, options, findings)?;
     findings
@@ -78,6 +82,26 @@ pub(crate) fn of_choice(matched: &Matched, findings: &mut Findings) {
     }
     for flag in &matched.unmet {
         findings.add(Finding::new(&FLAG_UNMATCHED).with("flag", flag.as_str()));
+    }
+}
+
+/// A moment far ahead of every input: nobody should take the result for the state of that moment.
+fn later_moment(set: &DataSet<'_>, options: &Options, findings: &mut Findings) {
+    let last = set.stores().map(|group| group.index.last_commit_ts.max(group.index.max_commit_ts)).max();
+    let (Some(as_of), Some(last)) = (options.as_of, last) else { return };
+    if as_of > last.saturating_add(AHEAD) {
+        let finding = Finding::new(&LATER_MOMENT).with("as_of", Value::Exact(as_of)).with("last", Value::Exact(last));
+        findings.add(finding.with("last_iso", iso_time(last)));
+    }
+}
+
+/// One group of several, as far as the number of routes tells.
+fn several_routes(set: &DataSet<'_>, findings: &mut Findings) {
+    let mut inputs = set.inputs();
+    let (Some(only), None) = (inputs.next(), inputs.next()) else { return };
+    let routes = only.index.counts.family(Family::DistRoute).live;
+    if routes > 1 {
+        findings.add(Finding::new(&SEVERAL_ROUTES).with("input", only.source.path()).with("routes", routes));
     }
 }
 

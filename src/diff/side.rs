@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::decode::filter::Matched;
 use crate::decode::{DecodeResult, Options, Progress};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::objects::{self, Object};
 use crate::output::manifest::FindingInfo;
 use crate::output::manifest_read::ReadManifest;
@@ -14,7 +14,7 @@ use crate::output::observer::Secret;
 use crate::output::reading::{Output, reopened};
 use crate::source::Source;
 use crate::verify;
-use crate::verify::join::{DigestJoin, Tag};
+use crate::verify::join::Tag;
 
 /// A snapshot or an output.
 pub enum Side {
@@ -63,7 +63,7 @@ impl Side {
                 Ok(Seen::of(filled))
             }
             Side::Output(path, manifest) => {
-                let mut join = proven(path, options.threads, progress)?;
+                let mut join = verify::output::proven(path, options.threads, progress)?;
                 progress.begin("read", 1);
                 let layout = Options::of_readable(manifest)?.layout;
                 let mut found = |each: &mut objects::File<'_>| {
@@ -94,21 +94,6 @@ impl Seen {
     pub fn of(filled: DecodeResult) -> Seen {
         Seen { skipped: filled.lost.len(), warnings: filled.manifest.warnings, matched: Some(filled.matched) }
     }
-}
-
-/// Proves that an output is as it was made: digests that somebody wrote down are no content. Gives what was found.
-fn proven(path: &Path, threads: usize, progress: &dyn Progress) -> Result<DigestJoin> {
-    let (checked, join) = verify::output::read(&mut reopened(path)?, threads, 1, progress, None)?;
-    if !checked.problems.concern_data() {
-        return Ok(join);
-    }
-    let first = checked
-        .problems
-        .shown
-        .first()
-        .map_or(String::new(), |problem| format!(": {}: {}", serde_json::json!(problem.path), problem.reason));
-    let why = format!("it is not as it was made{first}; verify it first, `ekvsnap verify` shows everything");
-    Err(Error::new(ErrorKind::Output(why)).input(path))
 }
 
 /// The options of the outputs among the sides, by which snapshots beside them are decoded.

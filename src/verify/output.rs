@@ -15,10 +15,10 @@ use super::join::{DigestJoin, Tag};
 use super::problem::{Kind, Problems};
 use super::promised::{METADATA, Promised, of_target};
 use crate::decode::Progress;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::output::checksums::{Digest, Sums};
 use crate::output::manifest_read::{self, ReadManifest};
-use crate::output::reading::{Attributes, Content, Entry, Output, broken, open_below, open_known_below};
+use crate::output::reading::{Attributes, Content, Entry, Output, broken, open_below, open_known_below, reopened};
 use crate::output::sumfile::{Line, Lines};
 use crate::output::{CHECKSUMS, MANIFEST};
 use sha2::{Digest as _, Sha256};
@@ -91,6 +91,24 @@ pub(crate) fn read(
     }
     desk.classify(&mut join, fresh.as_ref())?;
     Ok((desk.checked, join))
+}
+
+/// Proves that an output is as it was made: digests that somebody wrote down are no content. Gives what was found.
+///
+/// # Errors
+/// A failed read; data that differs from what MANIFEST and CHECKSUMS tell.
+pub(crate) fn proven(path: &Path, threads: usize, progress: &dyn Progress) -> Result<DigestJoin> {
+    let (checked, join) = read(&mut reopened(path)?, threads, 1, progress, None)?;
+    if !checked.problems.concern_data() {
+        return Ok(join);
+    }
+    let first = checked
+        .problems
+        .shown
+        .first()
+        .map_or(String::new(), |problem| format!(": {}: {}", serde_json::json!(problem.path), problem.reason));
+    let why = format!("it is not as it was made{first}; verify it first, `ekvsnap verify` shows everything");
+    Err(Error::new(ErrorKind::Output(why)).input(path))
 }
 
 struct Desk {

@@ -63,3 +63,39 @@ fn a_table_of_what_is_asked_for() {
         assert_eq!(code(&out), want, "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
     }
 }
+
+/// What one command prints the others take: a printed name is a pattern too.
+#[test]
+fn names_are_what_patterns_take() {
+    for corpus in ["redis-nasty", "dynamodb-nasty", "s3-nasty", "sqs-nasty", "fs-small"] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("in.fsm"), &snapshots(&load(corpus))[0]).unwrap();
+        let all = names(&ekvsnap(dir.path(), &["ls", "in.fsm", "-0"]));
+        // Messages have no pattern of their own, and half of a class is none.
+        let patterns: Vec<&String> = all.iter().filter(|name| !name.starts_with("sqs:") && is_pattern(name)).collect();
+        let odd = patterns.iter().copied().filter(|name| name.contains(['*', '[', '\\']) || name.contains("base64:"));
+        for name in odd.chain(patterns.iter().step_by(patterns.len().div_ceil(TAKEN).max(1)).copied()) {
+            let out = ekvsnap(dir.path(), &["ls", "in.fsm", "-0", "--scope", name]);
+            assert!(names(&out).contains(name), "{corpus}: {name}");
+        }
+        let lines = ekvsnap(dir.path(), &["ls", "in.fsm", "-1"]);
+        assert_eq!(String::from_utf8(lines.stdout).unwrap().lines().collect::<Vec<_>>(), all, "{corpus}");
+    }
+}
+
+fn is_pattern(name: &str) -> bool {
+    name.parse::<ekvsnap::decode::filter::Pattern>().is_ok()
+}
+
+#[test]
+fn an_output_that_lost_a_file_is_not_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("in.fsm"), &snapshots(&load("redis-small"))[0]).unwrap();
+    let run = |args: &[&str]| ekvsnap(dir.path(), args);
+    assert_eq!(code(&run(&["decode", "in.fsm", "-o", "lines", "--layout", "jsonl"])), 0);
+    std::fs::remove_file(dir.path().join("lines/redis/db_0/sets.jsonl")).unwrap();
+    let out = run(&["ls", "lines"]);
+    let words = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!((code(&out), out.stdout.len()), (2, 0), "{words}");
+    assert!(words.contains("sets.jsonl") && words.contains("verify it first"), "{words}");
+}

@@ -3,12 +3,17 @@
 //! `*` stands for any bytes, `?` for one, `[…]` for one of several (`[!…]`: for any other), `{a,b}` for alternatives,
 //! `\` takes the character behind it as it is. Braces without a comma stand for themselves: `{user1}:*` is how Redis
 //! Cluster writes a hash tag.
+//!
+//! Names are printed as they are, or as `base64:` and their bytes. What was printed is a pattern that takes its object:
+//! beside the pattern, its own text is taken, and the bytes that its base64 stands for.
 
 use std::fmt::Write as _;
 
 use regex_automata::Input;
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
+
+use crate::options::spelling::spellings;
 
 /// Most bytes of a pattern that must be compiled.
 const MOST: usize = 4096;
@@ -25,6 +30,10 @@ pub(super) struct Glob {
     /// What it begins with.
     head: Vec<u8>,
     tail: Tail,
+    /// Other names that are taken: what the text stands for as a printed name.
+    printed: Vec<Vec<u8>>,
+    /// Whether names are taken that begin with these.
+    below: bool,
 }
 
 /// What follows the head.
@@ -52,7 +61,7 @@ enum Piece {
 impl Glob {
     /// Exactly this name.
     pub fn exactly(name: &[u8]) -> Glob {
-        Glob { head: name.to_vec(), tail: Tail::Nothing }
+        Glob { head: name.to_vec(), tail: Tail::Nothing, printed: Vec::new(), below: false }
     }
 
     /// # Errors
@@ -69,34 +78,44 @@ impl Glob {
             }
             _ => Tail::Like(compiled(&pieces)?),
         };
-        Ok(Glob { head: head.into_bytes(), tail })
+        let glob = Glob { head: head.into_bytes(), tail, printed: Vec::new(), below: false };
+        let printed = spellings(text.as_bytes()).into_iter().filter(|name| !glob.matches(name)).collect();
+        Ok(Glob { printed, ..glob })
     }
 
     /// The same, and all that begins with it.
     pub fn and_below(self, text: &str) -> Result<Glob, String> {
-        match self.tail {
-            Tail::Nothing => Ok(Glob { tail: Tail::Anything, ..self }),
-            Tail::Anything => Ok(self),
-            Tail::Like(_) => Glob::new(&format!("{text}*")),
-        }
+        let glob = match self.tail {
+            Tail::Nothing => Glob { tail: Tail::Anything, ..self },
+            Tail::Anything => self,
+            Tail::Like(_) => Glob { printed: self.printed, ..Glob::new(&format!("{text}*"))? },
+        };
+        Ok(Glob { below: true, ..glob })
     }
 
-    /// What every name begins with.
-    pub fn head(&self) -> &[u8] {
-        &self.head
+    /// What names begin with: each of them with one of these.
+    pub fn heads(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(&self.head[..]).chain(self.printed.iter().map(Vec::as_slice))
     }
 
-    /// Whether there is only one such name.
+    /// Whether it has no special characters.
     pub fn is_plain(&self) -> bool {
         matches!(self.tail, Tail::Nothing)
     }
 
+    /// The name, if there is only one.
+    pub fn only(&self) -> Option<&[u8]> {
+        (self.is_plain() && self.printed.is_empty()).then_some(&self.head)
+    }
+
     pub fn matches(&self, name: &[u8]) -> bool {
-        match &self.tail {
+        let matches = match &self.tail {
             Tail::Nothing => name == self.head,
             Tail::Anything => name.starts_with(&self.head),
             Tail::Like(regex) => name.starts_with(&self.head) && regex.is_match(Input::new(name)),
-        }
+        };
+        let begins = |printed: &Vec<u8>| if self.below { name.starts_with(printed) } else { name == printed };
+        matches || self.printed.iter().any(begins)
     }
 }
 
@@ -264,7 +283,7 @@ mod tests {
             ("[&&]", &["&"], &["a"]),
             ("x[éü]", &["xé", "xü"], &["xe", "x\u{c3}"]),
             ("[!é]", &["a", "ü"], &["é"]),
-            ("{a,b}", &["a", "b"], &["{a,b}", "ab", ""]),
+            ("{a,b}", &["a", "b", "{a,b}"], &["ab", ""]),
             ("{a,b*}c", &["ac", "bc", "bxc"], &["axc"]),
             ("{,a}", &["", "a"], &["b"]),
             ("{a,{b,c}d}", &["a", "bd", "cd"], &["b"]),

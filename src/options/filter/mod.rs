@@ -10,6 +10,7 @@
 //!
 //! `*` stands for any bytes (`/` too), `?` for one, `[…]` for one of several, `{a,b}` for alternatives, `\` takes a
 //! special character as it is; braces without a comma stand for themselves. Names and keys are matched as bytes.
+//! A name as `ls` prints it (`base64:` and bytes too) is a pattern that takes its object, whatever characters it has.
 //!
 //! A pattern knows whether it took anything: that is told when a run ends, since a mistyped one is an empty backup.
 
@@ -33,6 +34,8 @@ pub struct Pattern {
     name: Glob,
     /// What follows: the object's key, or hash and range value.
     rest: Vec<Glob>,
+    /// The same as one text, where it has slashes: a key value can have some, and a printed name does not tell which.
+    joined: Vec<u8>,
     met: Met,
 }
 
@@ -69,6 +72,10 @@ impl FromStr for Pattern {
             Naming::Path | Naming::Key => vec![rest],
         };
         let takes_prefixes = adapter.scoped().is_some_and(|scoped| scoped.prefixes);
+        let joined = match (&parts[..], glob::split(rest, 2).as_slice()) {
+            ([_, _, _, ..], [_, joined]) => joined.as_bytes().to_vec(),
+            _ => Vec::new(),
+        };
         let (name, rest) = parts.split_first().ok_or("a name is missing")?;
         if name.is_empty() && !text.ends_with('/') {
             return Err("a name is missing behind the colon".into());
@@ -80,7 +87,7 @@ impl FromStr for Pattern {
             if is_prefix { glob.and_below(part) } else { Ok(glob) }
         };
         let rest = rest.iter().map(open).collect::<Result<_, String>>()?;
-        Ok(Pattern { text: text.to_owned(), adapter, name: Glob::new(name)?, rest, met: Met::default() })
+        Ok(Pattern { text: text.to_owned(), adapter, name: Glob::new(name)?, rest, joined, met: Met::default() })
     }
 }
 
@@ -95,12 +102,13 @@ impl Pattern {
     pub fn exactly(adapter: Adapter, name: &[u8]) -> Pattern {
         let text = format!("{}:{}", adapter.name(), String::from_utf8_lossy(name));
         let name = if adapter.has_paths() { trimmed(name) } else { name };
-        Pattern { text, adapter, name: Glob::exactly(name), rest: Vec::new(), met: Met::default() }
+        let name = Glob::exactly(name);
+        Pattern { text, adapter, name, rest: Vec::new(), joined: Vec::new(), met: Met::default() }
     }
 
     /// The key, table, bucket or queue, if it takes only one.
     pub fn plain_name(&self) -> Option<&[u8]> {
-        self.name.is_plain().then(|| self.name.head())
+        self.name.only()
     }
 
     /// Whether it can take objects of this table, bucket or queue.
@@ -115,7 +123,16 @@ impl Pattern {
 
     fn takes(&self, adapter: Adapter, name: &[u8], keys: &[&[u8]]) -> bool {
         let rest = |(n, glob): (usize, &Glob)| keys.get(n).is_some_and(|key| glob.matches(key));
-        self.takes_name(adapter, name) && self.rest.iter().enumerate().all(rest)
+        self.takes_name(adapter, name) && (self.rest.iter().enumerate().all(rest) || self.is_joined(keys))
+    }
+
+    /// Whether the key values with slashes between them are the text of the pattern.
+    fn is_joined(&self, keys: &[&[u8]]) -> bool {
+        let (Some(first), rest) = (keys.first(), keys.get(1..).unwrap_or_default()) else { return false };
+        let behind = rest.iter().fold(self.joined.strip_prefix(*first), |text, key| {
+            text.and_then(|text| text.strip_prefix(b"/")).and_then(|text| text.strip_prefix(*key))
+        });
+        !self.joined.is_empty() && behind == Some(b"")
     }
 }
 
@@ -219,11 +236,12 @@ impl Filter {
 
     /// Whether anything below a directory of the file system can be asked for, though the directory is not.
     pub fn may_take_below(&self, path: &[u8]) -> bool {
-        let leads = |name: &Glob| match path.len() < name.head().len() {
-            true => name.head().starts_with(path) && name.head()[path.len()] == b'/',
-            false => !name.is_plain() && path.starts_with(name.head()),
+        let leads = |name: &Glob, head: &[u8]| match path.len() < head.len() {
+            true => head.starts_with(path) && head[path.len()] == b'/',
+            false => !name.is_plain() && path.starts_with(head),
         };
-        self.include.iter().any(|p| p.adapter.has_paths() && (path.is_empty() || leads(&p.name)))
+        let takes = |name: &Glob| path.is_empty() || name.heads().any(|head| leads(name, head));
+        self.include.iter().any(|pattern| pattern.adapter.has_paths() && takes(&pattern.name))
     }
 
     /// A byte for each pattern: whether it took anything.
@@ -288,6 +306,19 @@ mod tests {
             (&["redis:user:*"], &[], REDIS, b"user", &[], false),
             (&["redis:user:?"], &["redis:*9"], REDIS, b"user:9", &[], false),
             (&["redis:\\*"], &[], REDIS, b"x", &[], false),
+            (&["redis:a[1]*"], &[], REDIS, b"a[1]*", &[], true),
+            (&["redis:a[1]*"], &[], REDIS, b"a[1]*b", &[], false),
+            (&["redis:base64:_w"], &[], REDIS, b"\xff", &[], true),
+            (&["redis:base64:_w"], &[], REDIS, b"base64:_w", &[], true),
+            (&["redis:base64:_w"], &[], REDIS, b"\xff\xff", &[], false),
+            (&["s3:b/base64:_w"], &[], S3, b"b", &[b"\xff\xff"], true),
+            (&["s3:b/a[1]/"], &[], S3, b"b", &[b"a[1]/x"], true),
+            (&["dynamodb:t/base64:_w/2"], &[], DYNAMODB, b"t", &[b"\xff", b"2"], true),
+            (&["dynamodb:t/a/b"], &[], DYNAMODB, b"t", &[b"a/b"], true),
+            (&["dynamodb:t/a/b/c"], &[], DYNAMODB, b"t", &[b"a/b", b"c"], true),
+            (&["dynamodb:t/a/b/c"], &[], DYNAMODB, b"t", &[b"a/b", b"d"], false),
+            (&["dynamodb:t/a/b"], &[], DYNAMODB, b"t", &[b"a", b"c"], false),
+            (&["dynamodb:t/a/b"], &[], DYNAMODB, b"t", &[b"a/b", b""], false),
             (&["redis:*"], &[], REDIS, b"\xff\n", &[], true),
             (&["redis:*"], &[], SQS, b"q", &[], false),
             (&[], &["redis:*"], SQS, b"q", &[], true),
@@ -355,6 +386,10 @@ mod tests {
             ("fs:a/*.md", "a/x/y", false, true),
             ("fs:a/*.md", "b/x", false, false),
             ("fs:a*", "ab", true, true),
+            ("fs:[a]/b", "[a]/b", true, true),
+            ("fs:[a]/b", "[a]", false, true),
+            ("fs:base64:eC_vv70", "x/\u{fffd}", true, false),
+            ("fs:base64:eC_vv70", "x", false, true),
             ("redis:a", "a", false, false),
         ] {
             let f = filter(&[pattern], &[]);
