@@ -16,6 +16,7 @@ use crate::dataset::{DataSet, RowsOf};
 use crate::error::{Error, Result};
 use crate::format::adapter::{self, Adapter};
 use crate::format::{Full, slots::Slots};
+use crate::layouts::lookup::Lookup;
 #[cfg(feature = "parquet")]
 use crate::layouts::parquet;
 use crate::layouts::place::Place;
@@ -37,6 +38,8 @@ pub struct Front {
     pub rows_of: fn(&DataSet<'_>, &ObjectName) -> Result<RowsOf>,
     /// What a file of an output holds, by its path below the adapter's folder; `None`: no objects.
     pub place: fn(Layout, &[u8]) -> Option<Place>,
+    /// Writes one object of an output; tells whether it is there. `None`: outputs cannot be asked for one.
+    pub lookup: Option<fn(&mut Lookup<'_>) -> Result<bool>>,
 }
 
 /// Writes the objects of an adapter in a layout.
@@ -56,26 +59,31 @@ static FRONTS: [Front; 5] = [
     Front {
         adapter: adapter::DYNAMODB,
         place: layouts::dynamodb::place::place,
+        lookup: Some(layouts::dynamodb::lookup::lookup),
         rows_of: |set, at| Ok(RowsOf::exactly(dynamodb::rows_of(set, &at.name, at.rest())?)),
     },
     Front {
         adapter: adapter::S3,
         place: layouts::s3::place::place,
+        lookup: Some(layouts::s3::lookup::lookup),
         rows_of: |set, at| s3::rows_of(set, &at.name, &spellings(at.rest())),
     },
     Front {
         adapter: adapter::REDIS,
         place: layouts::redis::place::place,
+        lookup: Some(layouts::redis::lookup::lookup),
         rows_of: |set, at| Ok(redis::Splits::uncut(set).rows_of(spellings(&at.name))),
     },
     Front {
         adapter: adapter::SQS,
         place: layouts::sqs::place::place,
+        lookup: Some(layouts::sqs::lookup::lookup),
         rows_of: |_, at| Ok(sqs::rows_of(&at.name, at.rest())),
     },
     Front {
         adapter: adapter::FS,
         place: layouts::fs::place::place,
+        lookup: Some(layouts::fs::lookup::lookup),
         rows_of: |set, at| Ok(RowsOf::exactly(fs::rows_of(set, &at.name)?)),
     },
 ];
@@ -306,6 +314,19 @@ pub fn rows_of(set: &DataSet<'_>, name: &ObjectName) -> Result<RowsOf> {
     let front =
         front.ok_or_else(|| Error::usage(format!("rows of one object of {} cannot be found", name.adapter.name())))?;
     (front.rows_of)(set, name)
+}
+
+/// Writes one object of an output; tells whether it is there.
+///
+/// # Errors
+/// A file of the output that is missing, is not listed or differs, or is not what a decode writes; a usage error, if nobody knows how
+/// objects of the adapter stand in outputs.
+pub(crate) fn lookup(at: &mut Lookup<'_>) -> Result<bool> {
+    let front = fronts().find(|front| front.adapter == at.one.adapter);
+    let lookup = front
+        .and_then(|front| front.lookup)
+        .ok_or_else(|| Error::usage(format!("objects of {} cannot be read from an output", at.one.adapter.name())))?;
+    lookup(at)
 }
 
 /// What a file of an output holds, by its path below the output; `None`: no objects.

@@ -11,12 +11,15 @@ use ekvsnap::format::header::FsmHeader;
 use ekvsnap::format::mvcc::ValueHeader;
 use ekvsnap::format::redis::stream::{StreamEntry, StreamId};
 use ekvsnap::format::{Family, Full};
+use ekvsnap::get::get_from_output;
 use ekvsnap::layouts::place::Place;
 use ekvsnap::layouts::redis::{self as redis_layouts, Writer as RedisWriter};
 use ekvsnap::model::redis::{Key, StreamEnd, Type, Visitor};
 use ekvsnap::options::{Layout, LayoutSpec, ObjectName};
+use ekvsnap::output::manifest_read::ReadManifest;
 use ekvsnap::output::names::{raw_of_segment, segment};
 use ekvsnap::output::observer::Object;
+use ekvsnap::output::reading::opened;
 use ekvsnap::output::split::SplitOutput;
 use ekvsnap::registry::{Front, Writer, add_front, add_writer};
 use ekvsnap::run::Job;
@@ -174,6 +177,11 @@ fn register() -> Layout {
                     &raw_of_segment(std::str::from_utf8(name).ok()?),
                 ))
             },
+            lookup: Some(|at| {
+                let path = format!("kv/pairs/{}", segment(&at.one.name)).into_bytes();
+                let files = at.files([path.clone()])?;
+                at.copy(&files, &path)
+            }),
         };
         add_front(Box::leak(Box::new(front))).unwrap();
         let writers = [
@@ -284,6 +292,17 @@ fn filters_and_single_objects_know_it() {
     };
     assert_eq!(get(b"kv:a/b"), (true, b"5".to_vec()));
     assert_eq!(get(b"kv:gone"), (false, Vec::new()));
+    let tree = dir.path().join("tree");
+    snapshot("5").decode(&tree, &Options::default(), &Silent).unwrap();
+    let of_output = |name: &[u8]| {
+        let (mut out, name) = (Vec::new(), ObjectName::parse(name).unwrap());
+        let manifest = ReadManifest::of(&mut opened(&tree)?)?;
+        get_from_output(&tree, &manifest, &name, false, &mut out).map(|found| (found, out))
+    };
+    assert_eq!(of_output(b"kv:a/b").unwrap(), (true, b"5".to_vec()));
+    assert_eq!(of_output(b"kv:gone").unwrap(), (false, Vec::new()));
+    std::fs::write(tree.join("kv/pairs/c"), "4").unwrap();
+    assert!(of_output(b"kv:c").unwrap_err().to_string().contains("differs from its digest"));
     assert_eq!(ObjectName::parse(b"kv:a/b").unwrap().words(), "kv pair \"a/b\"");
 }
 

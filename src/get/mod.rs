@@ -1,26 +1,23 @@
 //! `get`: one logical object of a snapshot or an output, and its history.
 
-mod files;
-mod output;
-mod rendered;
 pub mod versions;
 
 use std::io::{self, Write};
 use std::path::Path;
 
-pub use output::get_from_output;
-
 use crate::adapters::fs;
 use crate::decode::{Layout, Options, Progress, index, on_threads, or_changed};
 use crate::error::{Error, Result};
 use crate::format::adapter;
-use crate::layouts;
+use crate::layouts::lookup::Lookup;
 use crate::layouts::s3::names::Name;
+use crate::layouts::{self, members};
 use crate::objects;
 use crate::options::{ObjectName, spellings};
+use crate::output::manifest_read::ReadManifest;
 use crate::output::tee::{Chunk, Part, teed};
 use crate::output::tree::{Digests, Tree};
-use crate::registry::fill_one;
+use crate::registry::{self, fill_one};
 use crate::report::{Findings, Losses};
 use crate::source::Source;
 
@@ -125,6 +122,23 @@ fn file(
     Ok(Got { found, findings: Findings::default(), lost: set.losses().take()? })
 }
 
+/// Writes one object of the output at `path` to `out`; tells whether it is there. `lines`: as [`Layout::JSONL`] has it.
+///
+/// Every file that is read is compared with CHECKSUMS first.
+///
+/// # Errors
+/// A file of the output that is missing, is not listed or differs, or is not what a decode writes.
+pub fn get_from_output(
+    path: &Path,
+    manifest: &ReadManifest,
+    one: &ObjectName,
+    lines: bool,
+    out: &mut dyn Write,
+) -> Result<bool> {
+    let packed = Options::of_readable(manifest)?.layout == Layout::JSONL;
+    registry::lookup(&mut Lookup { path, one, lines, packed, out })
+}
+
 /// Writes what comes of a decode of one object.
 struct Writer<'w> {
     out: &'w mut dyn Write,
@@ -179,7 +193,7 @@ impl<'w> Writer<'w> {
         if self.index {
             self.any |= !is_end;
             self.line.extend_from_slice(&chunk.bytes);
-            return if is_end { self.out.write_all(&objects::without_path(&self.line)) } else { Ok(()) };
+            return if is_end { self.out.write_all(&members::without_path(&self.line)) } else { Ok(()) };
         }
         if is_end {
             return Ok(());
@@ -199,7 +213,7 @@ impl<'w> Writer<'w> {
     }
 
     fn wanted_line(&mut self) -> io::Result<()> {
-        if objects::message_id(&self.line).as_deref() == self.message {
+        if members::message_id(&self.line).as_deref() == self.message {
             self.any = true;
             self.out.write_all(&self.line)?;
         }

@@ -6,6 +6,8 @@
 pub mod dynamodb;
 pub mod fs;
 pub mod jsonl;
+pub mod lookup;
+pub(crate) mod members;
 #[cfg(feature = "parquet")]
 pub(crate) mod parquet;
 pub mod place;

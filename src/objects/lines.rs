@@ -6,10 +6,10 @@
 use sha2::{Digest as _, Sha256};
 
 use super::item::ItemHash;
-use super::members::{self, Members};
 use super::{Fingerprint, Object};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layouts::fs::above::Above;
+use crate::layouts::members::{self, KeyNames, Members};
 use crate::layouts::place::{Place, Shape};
 use crate::output::checksums::Digest;
 use crate::output::names::raw_of_segment;
@@ -20,13 +20,6 @@ const HEAD: usize = 8 << 20;
 const TAIL: usize = 64;
 /// What stands before the expiry.
 const EXPIRY: &[u8] = b",\"expire_at_ms\":";
-
-/// Names of a table's key attributes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct KeyNames {
-    pub hash: String,
-    pub range: Option<String>,
-}
 
 /// Takes the bytes of one file.
 pub(super) struct Lines {

@@ -6,7 +6,6 @@
 mod bodies;
 mod item;
 mod lines;
-mod members;
 mod read;
 mod schema;
 
@@ -17,14 +16,13 @@ use std::sync::Arc;
 pub use read::of_output;
 pub(crate) use read::{File, of_layout};
 
-use crate::adapters::dynamodb::key_text::Key;
 use crate::decode::{DecodeResult, Layout, Options, Progress, fill, on_threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::adapter::{self, Adapter};
+use crate::layouts::members::KeyNames;
 use crate::layouts::place::{Place, Shape};
 use crate::options::typed_name;
 use crate::output::checksums::Digest;
-use crate::output::json::{self, Escape};
 use crate::output::names::unsegment;
 pub use crate::output::observer::{Fingerprint, Object};
 use crate::output::observer::{Secret, Stream, observed, observed_both};
@@ -34,7 +32,6 @@ use crate::registry;
 use crate::source::Source;
 use bodies::Bodies;
 use item::ItemHash;
-pub(crate) use lines::KeyNames;
 use lines::{Each, Lines};
 use schema::SchemaText;
 
@@ -185,73 +182,6 @@ pub(crate) fn describes_queue(path: &[u8]) -> bool {
     path.starts_with(b"sqs/") && (path.ends_with(b"/_queue.json") || path.ends_with(b".queue.json"))
 }
 
-/// A member of a line as it stands there.
-pub(crate) fn raw_member<'l>(line: &'l [u8], name: &str) -> Option<&'l str> {
-    members::Members::of(line).find(|(found, _)| found == name).map(|(_, value)| value)
-}
-
-/// The ID in the line of a message.
-pub(crate) fn message_id(line: &[u8]) -> Option<Vec<u8>> {
-    let (_, id) = members::Members::of(line).next()?;
-    members::text(id).map(String::into_bytes)
-}
-
-/// The value of a member of a line: the text or the bytes of `B(x)`.
-pub(crate) fn member(line: &[u8], name: &str) -> Option<Vec<u8>> {
-    let (_, value) = members::Members::of(line).find(|(found, _)| found == name)?;
-    members::binary(value)
-}
-
-/// The value of a member that is base64url, as in key maps.
-pub(crate) fn member_of_base64url(line: &[u8], name: &str) -> Option<Vec<u8>> {
-    use base64::Engine as _;
-    let encoded = member(line, name)?;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(encoded).ok()
-}
-
-/// The value of a member that is standard base64, as of paths.
-pub(crate) fn member_of_base64(line: &[u8], name: &str) -> Option<Vec<u8>> {
-    let (_, value) = members::Members::of(line).find(|(found, _)| found == name)?;
-    members::base64(value)
-}
-
-/// Where the value of the first member of a line ends.
-pub(crate) fn first_value_end(line: &[u8]) -> Option<usize> {
-    let (_, value) = members::Members::of(line).next()?;
-    Some(value.as_ptr().addr() - line.as_ptr().addr() + value.len())
-}
-
-/// The values of the key attributes in the JSON of an item.
-pub(crate) fn item_key(item: &[u8], names: &KeyNames) -> Option<Key> {
-    let (mut hash, mut range) = (None, None);
-    for (name, value) in members::Members::of(item) {
-        if name == names.hash {
-            hash = members::key_value(value);
-        } else if Some(&*name) == names.range.as_deref() {
-            range = members::key_value(value);
-        }
-    }
-    Some(Key { hash: hash?, range })
-}
-
-/// The item in its line.
-pub(crate) fn item_of(line: &[u8]) -> Option<&[u8]> {
-    members::Members::of(line).next().map(|(_, item)| item.as_bytes())
-}
-
-/// The line of an S3 object without the path of its body: an object by itself has none.
-pub(crate) fn without_path(line: &[u8]) -> Vec<u8> {
-    let mut rest = Vec::new();
-    for (name, value) in members::Members::of(line).filter(|(name, _)| name != "path") {
-        rest.push(if rest.is_empty() { b'{' } else { b',' });
-        json::string(&name, Escape::Plain, &mut rest);
-        rest.push(b':');
-        rest.extend_from_slice(value.as_bytes());
-    }
-    rest.extend_from_slice(b"}\n");
-    rest
-}
-
 /// Reads files of an output.
 struct Reader {
     layout: Layout,
@@ -399,13 +329,6 @@ pub fn feed_in_pieces(path: &str, lines: &[u8], size: usize) -> Vec<String> {
     }
     objects.extend(fed.err().map(|error| error.to_string()));
     objects
-}
-
-/// Names of the key attributes in a `_schema.json`.
-pub(crate) fn key_names(schema: &[u8]) -> Option<KeyNames> {
-    let mut text = SchemaText::default();
-    text.feed(schema);
-    text.key_names()
 }
 
 fn unread_schema(table: &str) -> Error {

@@ -3,7 +3,8 @@
 use sha2::{Digest as _, Sha256};
 
 use super::Fingerprint;
-use super::lines::{KeyNames, cut};
+use super::lines::cut;
+use crate::layouts::members::KeyNames;
 
 /// What follows the names of the key attributes, on a line of its own: no text has a raw line feed.
 const BEHIND_KEY: &[u8] = b"\n  \"attribute_definitions\"";
@@ -66,10 +67,7 @@ impl SchemaText {
         let head = self.head.trim_ascii_end();
         let closed = [head.strip_suffix(b",").unwrap_or(head), b"}"].concat();
         let schema: serde_json::Value = serde_json::from_slice(if self.has_key { &closed } else { head }).ok()?;
-        let name = |which: &str| schema["primary_key"][which]["name"].as_str().map(str::to_owned);
-        // A table without a key attribute has no items: its schema is one all the same.
-        schema["primary_key"]["hash_key"].is_object().then_some(())?;
-        Some(KeyNames { hash: name("hash_key").unwrap_or_default(), range: name("range_key") })
+        KeyNames::of(&schema)
     }
 
     /// The fingerprint of what was taken.

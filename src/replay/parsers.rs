@@ -79,7 +79,7 @@ pub fn sqs_message(data: &[u8]) {
         let mut line = Vec::new();
         message_line(&message, Shown::default(), &mut line);
         serde_json::from_slice::<serde_json::Value>(&line).expect("a line is JSON");
-        assert_eq!(crate::objects::message_id(&line).as_deref(), Some(message.message_id.as_bytes()));
+        assert_eq!(crate::layouts::members::message_id(&line).as_deref(), Some(message.message_id.as_bytes()));
     }
     let _ = (sqs::Queue::parse(&arena, data), sqs::Head::parse(&arena, &value).is_ok());
 }

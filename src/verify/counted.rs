@@ -261,13 +261,13 @@ fn told(manifest: &ReadManifest) -> BTreeMap<(String, String), Sum> {
     for adapter in adapter::all() {
         let scopes = manifest.document.get("adapters").and_then(|adapters| adapters.get(adapter.name())?.get("scopes"));
         for scope in scopes.and_then(Value::as_array).into_iter().flatten() {
-            let place = match (adapter, scope["name"].as_str()) {
-                (adapter::FS, _) => "fs".to_owned(),
+            let place = match (adapter.has_paths(), scope["name"].as_str()) {
+                (true, _) => adapter.name().to_owned(),
                 (_, name) => format!("{}/{}", adapter.name(), name.unwrap_or_default()),
             };
             for kind in scope["kinds"].as_array().into_iter().flatten() {
                 let name = kind["kind"].as_str().unwrap_or_default();
-                if adapter == adapter::FS || KINDS.contains(&name) {
+                if adapter.has_paths() || KINDS.contains(&name) {
                     let number = |member: &str| kind[member].as_u64().unwrap_or_default();
                     let sum = told.entry((place.clone(), name.to_owned())).or_default();
                     *sum = (sum.0 + number("objects"), sum.1 + number("bytes"));

@@ -6,6 +6,7 @@
 pub mod count;
 mod documents;
 mod findings;
+pub(crate) mod lookup;
 pub mod name;
 pub mod paths;
 pub(crate) mod place;

@@ -18,6 +18,7 @@ pub(crate) mod above;
 mod content;
 mod digest;
 mod findings;
+pub(crate) mod lookup;
 mod names;
 mod paths;
 pub(crate) mod place;

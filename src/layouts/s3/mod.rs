@@ -14,6 +14,7 @@
 //! 2. The objects of a split are written (`files`); the layout tells of each what its manifest says (`Describe`).
 
 mod files;
+pub(crate) mod lookup;
 pub mod names;
 pub(super) mod paths;
 pub(crate) mod place;

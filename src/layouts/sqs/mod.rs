@@ -12,6 +12,7 @@ mod entry;
 mod files;
 mod index;
 mod lines;
+pub(crate) mod lookup;
 pub mod names;
 pub mod paths;
 pub(crate) mod place;

@@ -21,7 +21,7 @@ const PIECE: usize = 1 << 18;
 
 /// Which files of an output are asked for.
 #[derive(Debug, Default)]
-pub(super) struct Wanted {
+pub(in crate::layouts) struct Wanted {
     /// By their paths.
     pub paths: BTreeSet<Vec<u8>>,
     /// All that begin so.
@@ -35,7 +35,7 @@ impl Wanted {
 }
 
 /// The wanted files of an output that CHECKSUMS lists.
-pub(super) struct Files {
+pub struct Files {
     output: PathBuf,
     sums: BTreeMap<Vec<u8>, Digest>,
 }
@@ -45,7 +45,7 @@ impl Files {
     ///
     /// # Errors
     /// An output without CHECKSUMS, or with a wanted file that CHECKSUMS does not list.
-    pub fn open(output: &Path, wanted: &Wanted) -> Result<Files> {
+    pub(in crate::layouts) fn open(output: &Path, wanted: &Wanted) -> Result<Files> {
         let (mut sums, mut there, mut is_listed) = (BTreeMap::new(), BTreeSet::new(), false);
         let mut list = |bytes: &mut dyn Read| {
             is_listed = true;

@@ -1,4 +1,4 @@
-//! The members of a JSON object, one after the other, also of one whose end is not there.
+//! The members of a line of an output, one after the other, also of one whose end is not there.
 
 use std::borrow::Cow;
 
@@ -7,12 +7,13 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::adapters::dynamodb::key_text::Value;
+use crate::adapters::dynamodb::key_text::{Key, Value};
 use crate::format::dynamodb::number::plain;
+use crate::output::json::{self, Escape};
 
 /// Gives the members of one object in their order; ends at its end, or where the text does.
 #[derive(Debug, Clone)]
-pub(super) struct Members<'a> {
+pub(crate) struct Members<'a> {
     rest: &'a [u8],
 }
 
@@ -55,7 +56,7 @@ enum Binary<'a> {
 }
 
 /// The bytes of a `B(x)`.
-pub(super) fn binary(json: &str) -> Option<Vec<u8>> {
+pub(crate) fn binary(json: &str) -> Option<Vec<u8>> {
     match serde_json::from_str(json).ok()? {
         Binary::Text(text) => Some(text.into_owned().into_bytes()),
         Binary::Envelope { base64 } => URL_SAFE_NO_PAD.decode(base64).ok(),
@@ -63,28 +64,28 @@ pub(super) fn binary(json: &str) -> Option<Vec<u8>> {
 }
 
 /// A string.
-pub(super) fn text(json: &str) -> Option<String> {
+pub(crate) fn text(json: &str) -> Option<String> {
     serde_json::from_str(json).ok()
 }
 
 /// The bytes of a string in base64.
-pub(super) fn base64(json: &str) -> Option<Vec<u8>> {
+pub(crate) fn base64(json: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text(json)?).ok()
 }
 
 /// A number, or a string that is one.
-pub(super) fn number(json: &str) -> Option<u64> {
+pub(crate) fn number(json: &str) -> Option<u64> {
     json.trim_matches('"').parse().ok()
 }
 
 /// A size. One below 0 is as good as none: a decode warns of it.
-pub(super) fn size(json: &str) -> Option<u64> {
+pub(crate) fn size(json: &str) -> Option<u64> {
     number(json).or_else(|| json.trim_matches('"').parse::<i64>().is_ok().then_some(0))
 }
 
 /// The value of a DynamoDB key attribute, `{"S":…}`, `{"N":…}` or `{"B":…}`, as `--scope` takes it. With `by_value`,
 /// equal numbers have one text.
-pub(super) fn key_attribute(json: &str, by_value: bool) -> Option<Vec<u8>> {
+pub(crate) fn key_attribute(json: &str, by_value: bool) -> Option<Vec<u8>> {
     let (kind, value) = Members::of(json.as_bytes()).next()?;
     match &*kind {
         "B" => base64(value),
@@ -94,7 +95,7 @@ pub(super) fn key_attribute(json: &str, by_value: bool) -> Option<Vec<u8>> {
 }
 
 /// The same, with its type.
-pub(super) fn key_value(json: &str) -> Option<Value> {
+pub(crate) fn key_value(json: &str) -> Option<Value> {
     let (kind, value) = Members::of(json.as_bytes()).next()?;
     match &*kind {
         "S" => text(value).map(Value::S),
@@ -102,6 +103,89 @@ pub(super) fn key_value(json: &str) -> Option<Value> {
         "B" => base64(value).map(Value::B),
         _ => None,
     }
+}
+
+/// Names of a table's key attributes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct KeyNames {
+    pub hash: String,
+    pub range: Option<String>,
+}
+
+impl KeyNames {
+    /// Those of a `_schema.json`.
+    pub fn of(schema: &serde_json::Value) -> Option<KeyNames> {
+        let name = |which: &str| schema["primary_key"][which]["name"].as_str().map(str::to_owned);
+        // A table without a key attribute has no items: its schema is one all the same.
+        schema["primary_key"]["hash_key"].is_object().then_some(())?;
+        Some(KeyNames { hash: name("hash_key").unwrap_or_default(), range: name("range_key") })
+    }
+}
+
+/// A member of a line as it stands there.
+pub(crate) fn raw_member<'l>(line: &'l [u8], name: &str) -> Option<&'l str> {
+    Members::of(line).find(|(found, _)| found == name).map(|(_, value)| value)
+}
+
+/// The ID in the line of a message.
+pub(crate) fn message_id(line: &[u8]) -> Option<Vec<u8>> {
+    let (_, id) = Members::of(line).next()?;
+    text(id).map(String::into_bytes)
+}
+
+/// The value of a member of a line: the text or the bytes of `B(x)`.
+pub(crate) fn member(line: &[u8], name: &str) -> Option<Vec<u8>> {
+    let (_, value) = Members::of(line).find(|(found, _)| found == name)?;
+    binary(value)
+}
+
+/// The value of a member that is base64url, as in key maps.
+pub(crate) fn member_of_base64url(line: &[u8], name: &str) -> Option<Vec<u8>> {
+    let encoded = member(line, name)?;
+    URL_SAFE_NO_PAD.decode(encoded).ok()
+}
+
+/// The value of a member that is standard base64, as of paths.
+pub(crate) fn member_of_base64(line: &[u8], name: &str) -> Option<Vec<u8>> {
+    let (_, value) = Members::of(line).find(|(found, _)| found == name)?;
+    base64(value)
+}
+
+/// Where the value of the first member of a line ends.
+pub(crate) fn first_value_end(line: &[u8]) -> Option<usize> {
+    let (_, value) = Members::of(line).next()?;
+    Some(value.as_ptr().addr() - line.as_ptr().addr() + value.len())
+}
+
+/// The values of the key attributes in the JSON of an item.
+pub(crate) fn item_key(item: &[u8], names: &KeyNames) -> Option<Key> {
+    let (mut hash, mut range) = (None, None);
+    for (name, value) in Members::of(item) {
+        if name == names.hash {
+            hash = key_value(value);
+        } else if Some(&*name) == names.range.as_deref() {
+            range = key_value(value);
+        }
+    }
+    Some(Key { hash: hash?, range })
+}
+
+/// The item in its line.
+pub(crate) fn item_of(line: &[u8]) -> Option<&[u8]> {
+    Members::of(line).next().map(|(_, item)| item.as_bytes())
+}
+
+/// The line of an S3 object without the path of its body: an object by itself has none.
+pub(crate) fn without_path(line: &[u8]) -> Vec<u8> {
+    let mut rest = Vec::new();
+    for (name, value) in Members::of(line).filter(|(name, _)| name != "path") {
+        rest.push(if rest.is_empty() { b'{' } else { b',' });
+        json::string(&name, Escape::Plain, &mut rest);
+        rest.push(b':');
+        rest.extend_from_slice(value.as_bytes());
+    }
+    rest.extend_from_slice(b"}\n");
+    rest
 }
 
 #[cfg(test)]

@@ -1,0 +1,161 @@
+//! One item of an output.
+//!
+//! Items are compared by the row key that their attributes give, in the encodings of the table's schema: names of files tell neither
+//! types nor how numbers are written.
+
+use std::collections::BTreeSet;
+
+use super::name;
+use crate::adapters::dynamodb::key_text::{Key, keys, rows};
+use crate::error::Result;
+use crate::format::Family;
+use crate::format::dynamodb::keys::ItemKey;
+use crate::layouts::lookup::{Files, Lookup, Wanted, compact_into, indented, scan};
+use crate::layouts::members::{self, KeyNames};
+
+/// Writes the item that is asked for; tells whether it is there.
+///
+/// # Errors
+/// As [`lookup`](crate::registry::lookup).
+pub fn lookup(at: &mut Lookup<'_>) -> Result<bool> {
+    let mut table = String::new();
+    name::table_into(&at.one.name, &mut table);
+    let about = match at.packed {
+        true => format!("dynamodb/{table}.schema.json"),
+        false => format!("dynamodb/{table}/_schema.json"),
+    };
+    let Some(schema) = at.files([about.clone().into_bytes()])?.whole(about.as_bytes())? else {
+        return Ok(false);
+    };
+    let asked = Asked::of(&schema, at.rest())
+        .ok_or_else(|| at.wrong(about.as_bytes(), "the schema of a table cannot be read"))?;
+    let below = format!("dynamodb/{table}/").into_bytes();
+    if at.packed {
+        let path = format!("dynamodb/{table}.jsonl").into_bytes();
+        let files = at.files([path.clone()])?;
+        return item_line(at, &files, &path, &asked);
+    }
+    if item_file(at, &below, &asked)? {
+        return Ok(true);
+    }
+    let prefix = Some([&*below, b"items/data-"].concat());
+    let bundles = Files::open(at.path, &Wanted { prefix, ..Wanted::default() })?;
+    for path in bundles.below(&below).iter().filter(|path| path.ends_with(b".jsonl")) {
+        if item_line(at, &bundles, path, &asked)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Writes an item that is a line; as lines, all that the text can stand for.
+fn item_line(at: &mut Lookup<'_>, files: &Files, path: &[u8], asked: &Asked) -> Result<bool> {
+    let mut found: Vec<Vec<u8>> = Vec::new();
+    scan(files, path, &[], &mut |line| {
+        let is_it = members::item_of(line).is_some_and(|item| asked.is(item));
+        found.extend(is_it.then(|| line.to_vec()));
+        Ok(())
+    })?;
+    found.truncate(if at.lines { usize::MAX } else { 1 });
+    found.iter().try_fold(false, |any, line| Ok(at.put_lines(path, line, as_file)? || any))
+}
+
+/// Writes an item that is a file: under its own name, or another one where an equal name was taken.
+fn item_file(at: &mut Lookup<'_>, below: &[u8], asked: &Asked) -> Result<bool> {
+    let mut paths: Vec<Vec<u8>> = asked.paths().map(|path| [below, path.as_bytes()].concat()).collect();
+    let keymap = [below, b"KEYMAP.jsonl"].concat();
+    let renamed = at.files([keymap.clone()])?;
+    scan(&renamed, &keymap, &[], &mut |line| {
+        let encoded = members::member(line, "encoded");
+        let original = members::member_of_base64url(line, "original");
+        let is_it = original.is_some_and(|row| asked.is_row(&row));
+        paths.extend(encoded.filter(|_| is_it).map(|path| [below, &path].concat()));
+        Ok(())
+    })?;
+    let files = at.files(paths.clone())?;
+    for path in paths {
+        // Names tell neither types nor how numbers are written.
+        if let Some(item) = files.whole(&path)?.filter(|item| asked.is(item)) {
+            if at.lines {
+                return at.put_as_lines(&files, &path, as_lines);
+            }
+            return at.put(&item).map(|()| true);
+        }
+    }
+    Ok(false)
+}
+
+/// The item that is asked for, by all that its text can stand for.
+struct Asked {
+    names: KeyNames,
+    keys: Vec<Key>,
+    /// The ends of their row keys, by the encodings of the table: as the server tells items apart.
+    rows: BTreeSet<(u64, Vec<u8>)>,
+    versions: Vec<u64>,
+}
+
+impl Asked {
+    /// `None`: it is no schema.
+    fn of(schema: &[u8], text: &[u8]) -> Option<Asked> {
+        let schema: serde_json::Value = serde_json::from_slice(schema).ok()?;
+        let names = KeyNames::of(&schema)?;
+        let number = |name: &str| schema[name].as_u64().or_else(|| schema[name].as_str()?.parse().ok()).unwrap_or(0);
+        let mut versions = vec![number("key_encoding_version")];
+        // While a table migrates, items that were not moved yet have rows of the old encoding.
+        versions.extend((number("migrating_from_generation") > 0).then_some(0));
+        let keys = keys(text, names.range.is_some());
+        Some(Asked { rows: rows(&keys, &versions), names, keys, versions })
+    }
+
+    /// Whether the JSON of an item is that of one of them.
+    fn is(&self, item: &[u8]) -> bool {
+        let key = members::item_key(item, &self.names);
+        key.is_some_and(|key| {
+            self.versions
+                .iter()
+                .any(|version| key.row(*version).is_some_and(|row| self.rows.contains(&(*version, row))))
+        })
+    }
+
+    /// Whether a whole row key is that of one of them.
+    fn is_row(&self, row: &[u8]) -> bool {
+        let parsed = ItemKey::parse(Family::DdbItem.suffix(row));
+        parsed.is_ok_and(|row| self.rows.iter().any(|(_, asked)| asked == row.primary))
+    }
+
+    /// Where they stand below their table, if their names are free.
+    fn paths(&self) -> impl Iterator<Item = String> {
+        let paths = self.keys.iter().map(|key| {
+            let mut path = String::new();
+            name::item_into(key.primary(), &mut path);
+            path
+        });
+        let mut seen = BTreeSet::new();
+        paths.filter(move |path| seen.insert(path.clone()))
+    }
+}
+
+/// The line of an item as its file in a tree; `None`: it is not what a decode writes.
+fn as_file(line: &[u8]) -> Option<Vec<u8>> {
+    let item = line.strip_prefix(b"{\"Item\":")?.trim_ascii_end().strip_suffix(b"}")?;
+    Some(indented(item))
+}
+
+/// The file of an item in a tree as its line.
+#[expect(clippy::unnecessary_wraps, reason = "every adapter tells so whether a file is one of a decode")]
+fn as_lines(file: &[u8]) -> Option<Vec<u8>> {
+    let mut out = b"{\"Item\":".to_vec();
+    compact_into(file, &mut out);
+    out.extend_from_slice(b"}\n");
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_decode_writes() {
+        assert_eq!(as_file(b"[]"), None);
+    }
+}

@@ -1,0 +1,32 @@
+//! One message of an output, or all of a queue.
+
+use super::names as queues;
+use crate::error::Result;
+use crate::layouts::lookup::{Lookup, scan};
+use crate::layouts::members;
+
+/// Writes the message that is asked for, or all of the queue; tells whether it is there.
+///
+/// # Errors
+/// As [`lookup`](crate::registry::lookup).
+pub fn lookup(at: &mut Lookup<'_>) -> Result<bool> {
+    let name = &at.one.name;
+    let (dir, stem) = (queues::queue_directory(name), queues::queue_stem(name));
+    let (about, messages) = match at.packed {
+        true => (format!("sqs/{stem}.queue.json"), format!("sqs/{stem}.jsonl")),
+        false => (format!("sqs/{dir}/_queue.json"), format!("sqs/{dir}/messages.jsonl")),
+    };
+    let files = at.files([about.clone().into_bytes(), messages.clone().into_bytes()])?;
+    let Some(id) = &at.one.rest else {
+        return Ok(at.copy(&files, messages.as_bytes())? || files.has(about.as_bytes()));
+    };
+    let mut found = Vec::new();
+    scan(&files, messages.as_bytes(), &[], &mut |line| {
+        if members::message_id(line).as_ref() == Some(id) {
+            found.extend_from_slice(line);
+        }
+        Ok(())
+    })?;
+    at.put(&found)?;
+    Ok(!found.is_empty())
+}
