@@ -7,6 +7,8 @@
 //! | SIGXFSZ | the write fails, and the run ends as at any failed write, but with exit code 153 |
 //!
 //! A signal that the parent had ignored (`nohup`, a job in the background of a script) stays ignored.
+//!
+//! Circle with `out`: a write that fails because of a signal waits for the end that this thread makes, and the end tells what was removed.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -7,7 +7,6 @@ use zeroize::Zeroizing;
 use super::envelope::{DataKey, Envelope, OpenFault};
 use super::limits::VALUE_HEADER;
 use super::mvcc::{ENCRYPTED, WRITERS};
-use super::sealer::Sealer;
 
 /// Bytes of a key.
 pub const KEY: usize = 32;
@@ -43,9 +42,9 @@ impl KeyRing {
         }
     }
 
-    /// What seals rows with the key of this id.
-    pub fn sealer(&self, id: u32) -> Option<Sealer> {
-        self.keys.get(&id).and_then(|(_, key)| Sealer::new(id, key))
+    /// The bytes of the key with this id.
+    pub(super) fn bytes(&self, id: u32) -> Option<&Key> {
+        self.keys.get(&id).map(|(_, key)| key)
     }
 
     /// The key with this id.

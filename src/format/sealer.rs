@@ -10,7 +10,7 @@
 use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key as MacKey, sign};
 
 use super::envelope::{DataKey, NONCE, Seal, Sealed};
-use super::keys::Key;
+use super::keys::{Key, KeyRing};
 use super::limits::VALUE_HEADER;
 use super::mvcc::ENCRYPTED;
 
@@ -71,6 +71,13 @@ impl Sealer {
     }
 }
 
+impl KeyRing {
+    /// What seals rows with the key of this id.
+    pub fn sealer(&self, id: u32) -> Option<Sealer> {
+        self.bytes(id).and_then(|key| Sealer::new(id, key))
+    }
+}
+
 /// Key material is not printed.
 impl std::fmt::Debug for Sealer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -83,7 +90,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::super::envelope::Envelope;
-    use super::super::keys::KeyRing;
     use super::*;
 
     fn key() -> Key {

@@ -18,11 +18,11 @@ use std::collections::VecDeque;
 use super::holes::{Builder, Holes};
 use super::order::believed;
 use super::prefix_stack::PrefixStack;
-use super::search::Search;
+use super::search::{Search, has_prefix, is_row};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Family;
 use crate::format::frame::{self, Entry, Step};
-use crate::format::limits::{MAX_RAW_KEY, TS_SUFFIX, VALUE_HEADER};
+use crate::format::limits::{MAX_RAW_KEY, TS_SUFFIX};
 use crate::format::mvcc::{self, Operational};
 use crate::source::{Bound, Missing};
 
@@ -338,22 +338,6 @@ fn version_of<'a>(entry: &Entry<'a>) -> Option<(&'a [u8], u64)> {
     match Operational::of(entry.raw_key, entry.raw_value) {
         Some(_) => None,
         None => mvcc::split_key(entry.raw_key).ok(),
-    }
-}
-
-/// Whether a raw key begins like those of all families but one, or is of the store itself.
-pub(super) fn has_prefix(raw_key: &[u8]) -> bool {
-    raw_key.starts_with(b"!") || Operational::of(raw_key, &[0; VALUE_HEADER]).is_some()
-}
-
-/// Whether an entry looks like a row.
-pub(super) fn is_row(entry: &Entry<'_>) -> bool {
-    match Operational::of(entry.raw_key, entry.raw_value) {
-        Some(row) => row.value(entry.raw_value).is_ok(),
-        None => {
-            let value = mvcc::split_value(entry.raw_value);
-            mvcc::split_key(entry.raw_key).is_ok() && matches!(value, Ok(_) | Err(mvcc::MvccFault::Encrypted(Ok(_))))
-        }
     }
 }
 

@@ -11,10 +11,9 @@
 
 use std::collections::HashSet;
 
-use super::recover::{has_prefix, is_row};
 use crate::format::Family;
 use crate::format::frame::{self, Entry, Step};
-use crate::format::limits::{MAX_RAW_KEY, MAX_RAW_VALUE};
+use crate::format::limits::{MAX_RAW_KEY, MAX_RAW_VALUE, VALUE_HEADER};
 use crate::format::mvcc::{self, Operational};
 use crate::format::mvcc2;
 
@@ -260,4 +259,19 @@ fn one_bit_explains(file: &[u8], start: usize, end: usize) -> bool {
     let Some(key) = length_at(start) else { return false };
     let of_value = value(key).is_some_and(|(stated, should)| (stated ^ should).count_ones() == 1);
     of_value || (0..u64::BITS).any(|bit| value(key ^ 1 << bit).is_some_and(|(stated, should)| stated == should))
+}
+/// Whether a raw key begins like those of all families but one, or is of the store itself.
+pub(super) fn has_prefix(raw_key: &[u8]) -> bool {
+    raw_key.starts_with(b"!") || Operational::of(raw_key, &[0; VALUE_HEADER]).is_some()
+}
+
+/// Whether an entry looks like a row.
+pub(super) fn is_row(entry: &Entry<'_>) -> bool {
+    match Operational::of(entry.raw_key, entry.raw_value) {
+        Some(row) => row.value(entry.raw_value).is_ok(),
+        None => {
+            let value = mvcc::split_value(entry.raw_value);
+            mvcc::split_key(entry.raw_key).is_ok() && matches!(value, Ok(_) | Err(mvcc::MvccFault::Encrypted(Ok(_))))
+        }
+    }
 }

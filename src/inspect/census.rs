@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use serde::Serialize;
 
 use super::prefixes::Prefixes;
+pub use super::sum::Sum;
 use crate::format::Adapter;
 use crate::objects::{Object, name_of};
 use crate::report::Value;
@@ -21,26 +22,6 @@ const SIZES: usize = 65;
 
 /// Ends of the intervals of time left, in seconds: an hour, a day, a week, 30 days, a year.
 const SPANS: [u64; 5] = [3600, 86_400, 7 * 86_400, 30 * 86_400, 365 * 86_400];
-
-/// Objects and their bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Sum {
-    /// How many objects.
-    pub objects: u64,
-    /// Their bytes.
-    pub bytes: u64,
-}
-
-impl Sum {
-    pub(super) fn add(&mut self, bytes: u64) {
-        self.merge(Sum { objects: 1, bytes });
-    }
-
-    pub(super) fn merge(&mut self, other: Sum) {
-        self.objects += other.objects;
-        self.bytes = self.bytes.saturating_add(other.bytes);
-    }
-}
 
 /// Objects of one kind in one scope.
 #[derive(Debug, Clone, PartialEq, Serialize)]

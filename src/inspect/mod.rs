@@ -6,6 +6,7 @@
 pub mod census;
 mod page;
 mod prefixes;
+mod sum;
 
 use std::path::Path;
 

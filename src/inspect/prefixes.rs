@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::census::Sum;
+use super::sum::Sum;
 
 /// Prefixes that are told apart; past that the small ones become one.
 const MOST: usize = 1 << 16;

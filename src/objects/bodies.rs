@@ -6,7 +6,8 @@ use std::io;
 use std::path::Path;
 
 use super::Object;
-use super::lines::{Each, half};
+use super::digest::half;
+use super::lines::Each;
 use crate::error::{Error, Result};
 use crate::format::adapter;
 use crate::output::checksums::{Checksums, Digest, Place, Sums};

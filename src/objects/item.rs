@@ -6,7 +6,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::Fingerprint;
-use super::lines::cut;
+use super::digest::cut;
 use crate::format::dynamodb::number::plain;
 
 /// The longest text of a number that is held; a longer one is no number of the server's.

@@ -5,13 +5,13 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::digest::{cut, fingerprint_of};
 use super::item::ItemHash;
 use super::{Fingerprint, Object};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layouts::fs::above::Above;
 use crate::layouts::members::{self, KeyNames, Members};
 use crate::layouts::place::{Place, Shape};
-use crate::output::checksums::Digest;
 use crate::output::names::raw_of_segment;
 
 /// What is held of the start of a long line: a key of 1 MiB, each of its bytes escaped.
@@ -295,19 +295,4 @@ impl Line<'_> {
         hash.update(&self.tail[..of_tail]);
         cut(hash)
     }
-}
-
-pub(super) fn fingerprint_of(bytes: &[u8]) -> Fingerprint {
-    cut(Sha256::new_with_prefix(bytes))
-}
-
-pub(super) fn cut(hash: Sha256) -> Fingerprint {
-    half(&hash.finalize().into())
-}
-
-/// Half of a digest is enough to tell two values apart.
-pub(super) fn half(digest: &Digest) -> Fingerprint {
-    let mut fingerprint = Fingerprint::default();
-    fingerprint.copy_from_slice(&digest[..16]);
-    fingerprint
 }

@@ -4,6 +4,7 @@
 //! So whatever is told of objects — sizes, expiries, differences — is told of what a decode writes.
 
 mod bodies;
+mod digest;
 mod item;
 mod lines;
 mod read;
@@ -225,7 +226,7 @@ impl Reader {
         if place.shape == Shape::Scope {
             return match place.adapter {
                 adapter::DYNAMODB => self.schema(path, &place, bytes, each),
-                _ => self.scope(&place, bytes.len(), self.fingerprints.then(|| lines::fingerprint_of(bytes)), each),
+                _ => self.scope(&place, bytes.len(), self.fingerprints.then(|| digest::fingerprint_of(bytes)), each),
             };
         }
         if place.shape == Shape::ItemFile {
@@ -269,7 +270,7 @@ impl Reader {
         };
         let Place { adapter, scope, kind, key, .. } = &place;
         let (adapter, kind) = (*adapter, *kind);
-        let fingerprint = self.fingerprints.then(|| lines::half(digest));
+        let fingerprint = self.fingerprints.then(|| digest::half(digest));
         let (value, rest) = if kind == "metadata" { (None, fingerprint) } else { (fingerprint, None) };
         each(&Object { adapter, scope, kind, key, range: None, size, expire_at_ms: None, value, rest })
     }

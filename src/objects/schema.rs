@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::Fingerprint;
-use super::lines::cut;
+use super::digest::cut;
 use crate::layouts::members::KeyNames;
 
 /// What follows the names of the key attributes, on a line of its own: no text has a raw line feed.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use aws_lc_rs::rand;
 
 use super::cluster::Cluster;
-use super::stores::small;
+use super::files::small;
 use crate::dataset::DataSet;
 use crate::encode::Seal;
 use crate::error::{Error, ErrorKind, Result};

@@ -7,6 +7,7 @@
 //! 4. Each data directory is read as a server reads it. Only then does the whole get its name.
 
 pub mod cluster;
+mod files;
 mod keys;
 mod node;
 mod split;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::Restored;
 use super::cluster::{Cluster, RaftGroup};
-use super::stores::{Written, directory, small};
+use super::files::{directory, small};
+use super::stores::Written;
 use crate::error::{Error, Result};
 use crate::format::raft::ConfState;
 use crate::format::raft::peers::{self, Peers};

@@ -7,8 +7,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::cluster::Cluster;
+use super::files::{Sum, each_once, opened};
 use super::keys::StoreKeys;
-use super::stores::{Sum, each_once, opened};
 use crate::dataset::{DataSet, Group};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::container::Encoder;

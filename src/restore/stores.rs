@@ -1,11 +1,10 @@
 //! Which snapshot file each group gets.
 
-use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::cluster::Cluster;
+use super::files::{Sum, directory, opened};
 use super::keys::StoreKeys;
 use super::split;
 use crate::dataset::{DataSet, Group};
@@ -15,7 +14,6 @@ use crate::format::container::Checksum;
 use crate::format::limits::FOOTER;
 use crate::index::Layout;
 use crate::output::single::SingleFile;
-use crate::output::{Writer, about_to};
 use crate::report::{Finding, Findings, Value, kinds};
 use crate::source::index_of;
 use crate::verify::data_dir::{FSM, fsm_name};
@@ -158,9 +156,6 @@ impl Stores {
     }
 }
 
-/// Checksum, bytes and rows of a file.
-pub(super) type Sum = (u32, u64, u64);
-
 /// Copies a snapshot file, and adds the footer if it has none.
 fn copy(input: &Group<'_>, file: &mut SingleFile) -> Result<Sum> {
     let (target, mut out) = opened(file)?;
@@ -177,36 +172,4 @@ fn copy(input: &Group<'_>, file: &mut SingleFile) -> Result<Sum> {
     }
     out.write_all(&crc.value().to_be_bytes()).map_err(failed)?;
     Ok((crc.value(), (body + FOOTER) as u64, input.index.counts.summary().entries))
-}
-
-/// A file that is being written, with its name.
-pub(super) fn opened(file: &mut SingleFile) -> Result<(PathBuf, Writer<&mut File>)> {
-    let name = file.target().to_path_buf();
-    let file = file.file().ok_or_else(|| Error::internal("a file was asked for"))?;
-    Ok((name, file))
-}
-
-/// Makes a directory, and those above it.
-pub(super) fn directory(dir: &Path) -> Result<()> {
-    about_to().and_then(|()| std::fs::create_dir_all(dir)).map_err(|e| Error::io("create directory", dir, e))
-}
-
-/// Writes a small file of a data directory.
-pub(super) fn small(path: &Path, bytes: &[u8]) -> Result<()> {
-    let dir = path.parent().unwrap_or(path);
-    directory(dir)?;
-    let mut file = SingleFile::fresh(path)?;
-    opened(&mut file)?.1.write_all(bytes).map_err(|e| Error::io("write", path, e))?;
-    file.publish(false)
-}
-
-/// Numbers of groups that are given out once each.
-pub(super) fn each_once(taken: Vec<Option<usize>>, groups: usize) -> Option<Vec<usize>> {
-    let found: Option<BTreeSet<usize>> = taken.iter().copied().collect();
-    let one_each = taken.len() == groups && found.is_some_and(|found| found.len() == groups);
-    let mut inputs = vec![0; groups];
-    for (input, group) in taken.into_iter().enumerate() {
-        *inputs.get_mut(group?)? = input;
-    }
-    one_each.then_some(inputs)
 }

@@ -7,17 +7,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use super::found::{Found, PassedOver, entries};
 use super::{crc, offload};
 use crate::error::{Error, ErrorKind, Result};
-
-/// The inputs found, and newer files that were passed over.
-#[derive(Debug, Default)]
-pub struct Found {
-    /// One snapshot file for each group.
-    pub files: Vec<PathBuf>,
-    /// Newer files that are damaged.
-    pub passed_over: Vec<PassedOver>,
-}
 
 /// The side-car with the keys of a snapshot in a data directory: `encryption/keys.json` beside `fsm-snap/`,
 /// or a directory above, where a node with several groups has it. Of a file elsewhere: `keys.json` beside it.
@@ -28,17 +20,6 @@ pub(crate) fn sidecar_of(file: &Path) -> Option<PathBuf> {
     };
     let mut sidecars = snapshots.ancestors().skip(1).take(2).map(|dir| dir.join("encryption/keys.json"));
     sidecars.find(|sidecar| sidecar.is_file())
-}
-
-/// A damaged file that is newer than the one taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PassedOver {
-    /// The file.
-    pub file: PathBuf,
-    /// What is wrong with it.
-    pub why: String,
-    /// The older file of its group that was taken.
-    pub taken: PathBuf,
 }
 
 /// Resolves every INPUT of the command line.
@@ -141,20 +122,6 @@ fn newest_intact(dir: &Path, found: &mut Found) -> Result<bool> {
         Some((newest, why)) => Err(Error::new(ErrorKind::NoneIntact { newest, why }).input(dir)),
         None => Ok(false),
     }
-}
-
-pub(super) fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
-    let listing = match fs::read_dir(dir) {
-        Ok(listing) => listing,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Error::io("list", dir, e)),
-    };
-    let mut paths = Vec::new();
-    for entry in listing {
-        paths.push(entry.map_err(|e| Error::io("list", dir, e))?.path());
-    }
-    paths.sort();
-    Ok(paths)
 }
 
 /// The Raft index in a server's file name: 16 hexadecimal digits and `.fsm`.

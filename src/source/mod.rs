@@ -5,6 +5,7 @@ mod bundle;
 mod compressed;
 pub mod crc;
 mod discover;
+mod found;
 mod identity;
 pub mod keys;
 mod map;
@@ -20,7 +21,8 @@ use std::sync::{Arc, OnceLock};
 
 pub use bundle::{Bound, Missing};
 pub use compressed::Compression;
-pub use discover::{Found, PassedOver, find_inputs, index_of};
+pub use discover::{find_inputs, index_of};
+pub use found::{Found, PassedOver};
 pub use identity::{Identity, settle};
 #[cfg(feature = "cli")]
 pub(crate) use map::return_large_buffers;

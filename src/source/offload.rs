@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::crc::crc32c;
-use super::discover::{Found, PassedOver, entries};
+use super::found::{Found, PassedOver, entries};
 use super::{Access, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::hex;

@@ -11,16 +11,7 @@
 use std::borrow::Cow;
 
 use super::ratio::{self, Product};
-
-/// Largest power of five, up or down, that a number may have beside its digits.
-pub const MAX_POWER_OF_FIVE: u64 = 1_000_000;
-/// Largest power of two, up or down, that a number may have beside its digits.
-pub const MAX_POWER_OF_TWO: u64 = 10_000_000;
-
-/// Largest exponent of two, up or down, that a text may state.
-pub const MAX_BINARY_EXPONENT: u64 = 100_000;
-/// Most digits on each side of a quotient.
-pub const MAX_QUOTIENT_DIGITS: usize = 1 << 14;
+pub use super::ratio::{MAX_BINARY_EXPONENT, MAX_POWER_OF_FIVE, MAX_POWER_OF_TWO, MAX_QUOTIENT_DIGITS};
 
 /// The canonical form of a number's text, borrowed where it is that already.
 pub fn canon(text: &str) -> Cow<'_, str> {

@@ -13,7 +13,15 @@
 use num_bigint::BigUint;
 use num_integer::Integer;
 
-use super::number::{MAX_BINARY_EXPONENT, MAX_POWER_OF_FIVE, MAX_POWER_OF_TWO, MAX_QUOTIENT_DIGITS};
+/// Largest power of five, up or down, that a number may have beside its digits.
+pub const MAX_POWER_OF_FIVE: u64 = 1_000_000;
+/// Largest power of two, up or down, that a number may have beside its digits.
+pub const MAX_POWER_OF_TWO: u64 = 10_000_000;
+
+/// Largest exponent of two, up or down, that a text may state.
+pub const MAX_BINARY_EXPONENT: u64 = 100_000;
+/// Most digits on each side of a quotient.
+pub const MAX_QUOTIENT_DIGITS: usize = 1 << 14;
 
 /// Most digits that are turned into a big integer. No user key is longer than 1 MiB, so no key of a real row has more;
 /// beyond it a text counts as no number, which keeps the work on a hostile value bounded.

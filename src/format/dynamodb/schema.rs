@@ -9,7 +9,6 @@
 
 use std::collections::BTreeMap;
 
-use super::stored::{StoredIndex, StoredSchema};
 use crate::format::fault::Result;
 use crate::format::messages;
 use crate::format::proto::{Field, Fields};
@@ -17,7 +16,7 @@ use crate::format::proto::{Field, Fields};
 /// Magic of a schema value.
 pub const MAGIC: &[u8; 4] = b"\0DS\x01";
 
-/// A table as the server stored it, with strings of its own: of a row with millions of indexes, see [`StoredSchema`].
+/// A table as the server stored it, with strings of its own: of a row with millions of indexes, see [`StoredSchema`](super::stored::StoredSchema).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Schema {
     /// The name inside the value; the key carries it too, and the two may differ.
@@ -68,14 +67,6 @@ pub enum Liveness {
 }
 
 impl Schema {
-    /// Parses the value of a `!ddb|meta|table|` row.
-    pub fn parse(value: &[u8]) -> Result<Schema> {
-        let stored = StoredSchema::parse(value)?;
-        let attributes = stored.attributes().map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect();
-        let indexes = stored.indexes().map(|(name, index)| (name.to_owned(), Index::of(index))).collect();
-        Ok(Schema { attributes, indexes, ..stored.head })
-    }
-
     /// Sets what a field has; attributes and indexes are left out.
     pub(super) fn set(&mut self, number: u32, field: Field<'_>) -> Result<()> {
         match number {
@@ -116,14 +107,6 @@ impl KeyNames {
             }
             Ok(())
         })
-    }
-}
-
-impl Index {
-    fn of(stored: StoredIndex<'_>) -> Index {
-        let mut non_key_attributes = Vec::new();
-        stored.each_non_key(|name| non_key_attributes.push(name.to_owned()));
-        Index { key: stored.key(), projection: stored.projection().to_owned(), non_key_attributes }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Schemas as they stand in a row. A row can have millions of attributes and indexes, and what a decode needs of them is
 //! little: they are checked, and read again where they are asked for.
 
-use super::schema::{KeyNames, MAGIC, Schema, each};
+use super::schema::{Index, KeyNames, MAGIC, Schema, each};
 use crate::format::fault::{OrFault, Result};
 use crate::format::last::LastOfEach;
 use crate::format::proto::{Field, map_entry};
@@ -60,6 +60,24 @@ impl<'v> StoredSchema<'v> {
         let KeyNames { hash, range } = &self.head.key;
         let attributes = [hash, range].into_iter().filter_map(declared).collect();
         Schema { attributes, ..self.head }
+    }
+}
+
+impl Schema {
+    /// Parses the value of a `!ddb|meta|table|` row.
+    pub fn parse(value: &[u8]) -> Result<Schema> {
+        let stored = StoredSchema::parse(value)?;
+        let attributes = stored.attributes().map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect();
+        let indexes = stored.indexes().map(|(name, index)| (name.to_owned(), Index::of(index))).collect();
+        Ok(Schema { attributes, indexes, ..stored.head })
+    }
+}
+
+impl Index {
+    fn of(stored: StoredIndex<'_>) -> Index {
+        let mut non_key_attributes = Vec::new();
+        stored.each_non_key(|name| non_key_attributes.push(name.to_owned()));
+        Index { key: stored.key(), projection: stored.projection().to_owned(), non_key_attributes }
     }
 }
 

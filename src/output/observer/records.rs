@@ -2,6 +2,8 @@
 //!
 //! A unit can have any number of objects, with keys of any length: what is much goes to a temporary file, in blocks of whole
 //! records, and is read back block by block.
+//!
+//! Circle with `told`: the one writes a record, the other reads it.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};

@@ -1,0 +1,23 @@
+//! Fingerprints of bytes that outputs tell: half of their SHA-256.
+
+use sha2::{Digest as _, Sha256};
+
+use super::Fingerprint;
+use crate::output::checksums::Digest;
+
+/// Of bytes.
+pub(super) fn fingerprint_of(bytes: &[u8]) -> Fingerprint {
+    cut(Sha256::new_with_prefix(bytes))
+}
+
+/// Of what was hashed.
+pub(super) fn cut(hash: Sha256) -> Fingerprint {
+    half(&hash.finalize().into())
+}
+
+/// Half of a digest is enough to tell two values apart.
+pub(super) fn half(digest: &Digest) -> Fingerprint {
+    let mut fingerprint = Fingerprint::default();
+    fingerprint.copy_from_slice(&digest[..16]);
+    fingerprint
+}
