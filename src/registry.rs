@@ -240,7 +240,34 @@ pub(crate) fn beside(options: &Options) -> &'static [(&'static str, &'static str
 
 /// Whether shards of a run can each have some of an adapter's splits. Otherwise one of them writes all of it.
 pub(crate) fn is_split(adapter: Adapter, layout: Layout) -> bool {
-    matches!(adapter, adapter::REDIS | adapter::DYNAMODB) && matches!(layout, Layout::TREE | Layout::JSONL)
+    match layout {
+        Layout::TREE | Layout::JSONL => {
+            matches!(adapter, adapter::REDIS | adapter::DYNAMODB | adapter::S3 | adapter::SQS | adapter::FS)
+        }
+        #[cfg(feature = "parquet")]
+        Layout::PARQUET => matches!(adapter, adapter::REDIS | adapter::DYNAMODB | adapter::S3 | adapter::SQS),
+        _ => false,
+    }
+}
+
+/// Whether there are columns that follow from all rows of a table.
+pub(crate) fn has_columns(options: &Options) -> bool {
+    #[cfg(feature = "parquet")]
+    if options.layout == Layout::PARQUET {
+        return options.wants(adapter::DYNAMODB);
+    }
+    let _ = options;
+    false
+}
+
+/// Those columns, for shards that do not know all rows.
+pub(crate) fn columns(set: &DataSet<'_>, options: &Options, progress: &dyn Progress) -> Result<Vec<u8>> {
+    #[cfg(feature = "parquet")]
+    if has_columns(options) {
+        return parquet::dynamodb::columns(set, options, progress);
+    }
+    let _ = (set, options, progress);
+    Ok(Vec::new())
 }
 
 fn fill_in_role(job: &mut Job<'_, '_, '_>, writer: &Writer) -> Result<()> {
@@ -262,12 +289,12 @@ fn fill_in_role(job: &mut Job<'_, '_, '_>, writer: &Writer) -> Result<()> {
 
 /// Writes an adapter as a whole, and records what it gave beside files.
 fn record_whole(job: &mut Job<'_, '_, '_>, writer: &Writer, recorder: &Recorder) -> Result<()> {
-    let Job { set, options, tree, progress, .. } = *job;
+    let Job { set, options, tree, progress, columns, .. } = *job;
     let scratch = tree.scratch_dir();
     let mut collector = Collector::new(tree, scratch);
     collector.assembler = assembler(options.layout);
     collector.part_size = options.part_size.filter(|_| options.packed());
-    (writer.all)(&mut Job { set, options, tree, progress, collector: &mut collector, role: Role::All })?;
+    (writer.all)(&mut Job { set, options, tree, progress, collector: &mut collector, role: Role::All, columns })?;
     let (sums, findings, tally) = collector.finish()?;
     recorder.sums(sums)?;
     recorder.whole(writer.adapter, &findings, &tally)
@@ -300,7 +327,10 @@ pub fn fill_one(
     let writer = writer(name.adapter, options.layout)?;
     let mut collector = Collector::new(tree, scratch);
     collector.assembler = assembler(options.layout);
-    (writer.one)(&mut Job { set, options, tree, progress, collector: &mut collector, role: Role::All }, name)?;
+    (writer.one)(
+        &mut Job { set, options, tree, progress, collector: &mut collector, role: Role::All, columns: None },
+        name,
+    )?;
     set.check_unchanged()?;
     collector.finish().map(|(_, findings, _)| findings)
 }

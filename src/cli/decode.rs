@@ -9,11 +9,12 @@ use super::get::tell_losses;
 use super::inputs::{Inputs, SavedIndex};
 use super::keys::Keys;
 use super::parse;
+use super::plan::refuse_streams;
 use super::progress::Bar;
 use super::recipe::Recipe;
 use super::shard::Shard;
 use super::summary::{Done, warning_words};
-use super::{inputs, out, summary};
+use super::{inputs, out, resume, summary};
 use crate::decode::{Options, decode, estimate, lines as decode_lines};
 use crate::error::{Error, Result};
 use crate::output::archive::Packing;
@@ -55,6 +56,13 @@ pub(super) struct Args {
     /// Also removes what killed runs left of it.
     #[arg(long)]
     force: bool,
+
+    /// Keep what is finished in OUT.resume, and go on after a kill
+    ///
+    /// The work is cut into shards, done one after the other. The same command with the same inputs and options does those that a
+    /// killed run has not finished. OUT.resume is removed when OUT is complete. OUT is a directory.
+    #[arg(long, conflicts_with_all = ["dry_run", "plan"])]
+    resume: bool,
 
     /// Sync to disk before the rename (default: archives and jsonl).
     #[arg(long, hide_possible_values = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -119,7 +127,10 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let target = args.output.as_deref().unwrap_or(Path::new(""));
     check_stdout(args, target)?;
     check_name(args, target)?;
-    let Inputs { sources, passed_over } =
+    if args.resume {
+        inputs::settle_files(&named);
+    }
+    let Inputs { mut sources, passed_over } =
         inputs::open_indexed(&named, args.no_mmap, &args.keys, args.threads, &args.index)?;
     let options = Options { passed_over, ..options(args, target)? };
     if args.format.as_deref() == Some(LINES) && !args.dry_run {
@@ -128,6 +139,10 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let (outcome, done) = if args.dry_run {
         let (outcome, need) = estimate(&sources, &options, bar)?;
         (outcome, Done::Estimated(need))
+    } else if args.resume {
+        refuse_streams(&sources)?;
+        let shards = args.shard.count();
+        (resume::run(&mut sources, target, shards, &options, args.json, bar)?, Done::Written(target))
     } else {
         (decode(&sources, target, &options, bar)?, Done::Written(target))
     };
@@ -163,6 +178,12 @@ fn lines(args: &Args, sources: &[Source], options: &Options, bar: &Bar) -> Resul
 /// An archive on standard output leaves no room for anything else there.
 fn check_stdout(args: &Args, target: &Path) -> Result<()> {
     let to_stdout = target.as_os_str() == "-" && !args.dry_run;
+    if args.shard.count().is_some() && !args.resume {
+        return Err(Error::command_line("--shards is for --shard auto and --resume: give one of them"));
+    }
+    if args.resume && (packing(args, target).is_some() || args.format.as_deref() == Some(LINES)) {
+        return Err(Error::command_line("only a directory can be resumed: ekvsnap pack makes an archive of it"));
+    }
     if args.format.as_deref() == Some(LINES) {
         return check_lines(args, to_stdout);
     }
@@ -241,17 +262,24 @@ fn check_name(args: &Args, target: &Path) -> Result<()> {
 
 /// As the flag says, else as the name of the output does.
 fn packing(args: &Args, target: &Path) -> Option<Packing> {
-    let name = target.as_os_str().as_encoded_bytes();
     let zstd = Packing::Zstd { level: args.zstd_level };
     match args.format.as_deref() {
         Some("tar") => Some(Packing::Tar),
         Some("tar.zst") => Some(zstd),
         Some("tar.gz") => Some(Packing::Gzip),
         Some(_) => None,
-        None if name.ends_with(b".tar.zst") => Some(zstd),
-        None if name.ends_with(b".tar.gz") || name.ends_with(b".tgz") => Some(Packing::Gzip),
-        None if name == b"-" || name.ends_with(b".tar") => Some(Packing::Tar),
-        None => None,
+        None => packing_of(target, zstd),
+    }
+}
+
+/// The archive that a name promises; `zstd`: one that is compressed so.
+pub(super) fn packing_of(target: &Path, zstd: Packing) -> Option<Packing> {
+    let name = target.as_os_str().as_encoded_bytes();
+    match name {
+        _ if name.ends_with(b".tar.zst") => Some(zstd),
+        _ if name.ends_with(b".tar.gz") || name.ends_with(b".tgz") => Some(Packing::Gzip),
+        _ if name == b"-" || name.ends_with(b".tar") => Some(Packing::Tar),
+        _ => None,
     }
 }
 

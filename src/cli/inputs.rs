@@ -71,8 +71,15 @@ fn attach_beside(source: &mut Source) {
 
 /// As [`open`], once the files are so old that a later change of them would show.
 pub(super) fn open_settled(named: &[PathBuf], no_mmap: bool, keys: &Keys, threads: usize) -> Result<Inputs> {
-    settle(&find_inputs(named)?.files);
+    settle_files(named);
     open(named, no_mmap, keys, threads)
+}
+
+/// Waits until the files are so old that a later change of them would show. What cannot be found is told when it is opened.
+pub(super) fn settle_files(named: &[PathBuf]) {
+    if let Ok(found) = find_inputs(named) {
+        settle(&found.files);
+    }
 }
 
 /// Finds and opens the snapshots that `named` stand for, and decrypts them if there are keys.

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use super::common::{Watch, Work};
+use super::decode;
 use super::exit::{self, Exit};
 use super::inputs::{self, Inputs};
 use super::keys::Keys;
 use super::progress::Bar;
 use super::summary::{self, Done};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::output::archive::Packing;
 use crate::plan::{MergeOptions, Planned, merge};
 
 /// Arguments of `ekvsnap merge`.
@@ -64,6 +66,12 @@ pub(super) fn run(args: &Args) -> Exit {
 
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let Work { threads, no_mmap } = args.work;
+    if decode::packing_of(&args.output, Packing::Gzip).is_some() {
+        let name = args.output.display();
+        return Err(Error::command_line(format!(
+            "{name} would be a directory: name it so, and ekvsnap pack makes an archive of it"
+        )));
+    }
     let planned = Planned::read(&args.plan)?;
     let Inputs { mut sources, .. } = inputs::open_files(&planned.inputs(), no_mmap, &args.keys, threads)?;
     let options = MergeOptions { force: args.force, keep: args.keep, threads };

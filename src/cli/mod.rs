@@ -24,6 +24,7 @@ mod plan;
 mod progress;
 mod recipe;
 mod restore;
+mod resume;
 mod schema;
 mod shard;
 mod signals;

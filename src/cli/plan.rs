@@ -82,13 +82,13 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     Ok(Exit::Fine)
 }
 
-/// Whoever carries out a plan opens its inputs again.
-fn refuse_streams(sources: &[Source]) -> Result<()> {
+/// Whoever carries out a plan, or resumes a run, opens its inputs again.
+pub(super) fn refuse_streams(sources: &[Source]) -> Result<()> {
     let is_file = |source: &Source| source.real_path().is_some_and(Path::is_file);
     match sources.iter().find(|source| !is_file(source)) {
         Some(stream) => {
             let path = stream.path().display();
-            Err(Error::usage(format!("{path} is no file that could be read again: plan files")))
+            Err(Error::usage(format!("{path} is no file that could be read again: name files")))
         }
         None => Ok(()),
     }

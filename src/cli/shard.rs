@@ -32,8 +32,8 @@ pub(super) struct Shard {
     #[arg(long, value_name = "I/N", requires = "plan", value_parser = asked)]
     shard: Option<Asked>,
 
-    /// How many shares there are, with --shard auto.
-    #[arg(long, value_name = "N", requires = "shard", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST)))]
+    /// How many shards there are, with --shard auto or --resume.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST)))]
     shards: Option<u32>,
 }
 
@@ -61,6 +61,11 @@ fn which(index: u32, count: u32) -> result::Result<Which, String> {
 }
 
 impl Shard {
+    /// How many shards were asked for.
+    pub fn count(&self) -> Option<u32> {
+        self.shards
+    }
+
     /// Runs the shard that is asked for, if one is.
     pub fn run(
         &self,

@@ -21,6 +21,7 @@ use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level};
 
 use super::out::break_off;
+use super::resume;
 use crate::output::pending::{self, Made};
 use crate::output::remove::remove;
 use crate::report::visible::Visible;
@@ -94,10 +95,12 @@ fn end(signal: i32) {
     let made = pending::end();
     let temporary: Vec<String> = made.iter().filter_map(shown).collect();
     let removing = if temporary.is_empty() { String::new() } else { format!(", removing {}", temporary.join(", ")) };
-    break_off(&format!("{}{removing}", words(signal)));
+    let kept = made.iter().find_map(kept).unwrap_or_default();
+    break_off(&format!("{}{removing}{kept}", words(signal)));
     for made in made {
         match made {
             Made::Parent(dir) => drop(std::fs::remove_dir(dir)),
+            Made::Kept(_) => {}
             Made::Temporary(path) => {
                 if let Err(e) = remove(&path) {
                     break_off(&format!("cannot remove {}: {e}", Visible(path.display())));
@@ -111,6 +114,12 @@ fn end(signal: i32) {
 fn shown(made: &Made) -> Option<String> {
     let name = |path: &Path| Visible(path.display()).to_string();
     if let Made::Temporary(path) = made { Some(name(path)) } else { None }
+}
+
+/// What a later run goes on with.
+fn kept(made: &Made) -> Option<String> {
+    let Made::Kept(dir) = made else { return None };
+    Some(format!("; {}", resume::goes_on(dir)))
 }
 
 fn words(signal: i32) -> &'static str {

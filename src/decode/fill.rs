@@ -98,6 +98,8 @@ pub struct Indexed<'a> {
     /// Their rows.
     pub set: DataSet<'a>,
     unresolved: Unresolved,
+    /// What a plan tells of columns; `None`: there is none.
+    pub(crate) columns: Option<Vec<u8>>,
 }
 
 /// Indexes the inputs.
@@ -108,7 +110,7 @@ pub fn index<'a>(sources: &'a [Source], options: &Options, progress: &dyn Progre
     let set = scan(sources, options, progress)?;
     // What needs bodies fails later, and says which keys are missing; the rest goes without the outcome of transactions.
     if set.has_missing_keys() && !options.skip_damage {
-        return Ok(Indexed { set, unresolved: Unresolved::default() });
+        return Ok(Indexed { set, unresolved: Unresolved::default(), columns: None });
     }
     Indexed::of(set)
 }
@@ -132,7 +134,7 @@ impl<'a> Indexed<'a> {
     /// A malformed row of a transaction.
     pub fn of(mut set: DataSet<'a>) -> Result<Indexed<'a>> {
         let unresolved = set.resolve_transactions()?;
-        Ok(Indexed { set, unresolved })
+        Ok(Indexed { set, unresolved, columns: None })
     }
 
     /// What is to be said of the inputs whatever is read of them: a footer that is missing, locks that nobody released.
@@ -181,7 +183,8 @@ pub(super) fn fill_as(
         let (files, bytes) = shards.written();
         tree.count_written(files, bytes);
     }
-    let mut job = Job { set, options, tree, progress, collector: &mut collector, role };
+    let columns = indexed.columns.as_deref();
+    let mut job = Job { set, options, tree, progress, collector: &mut collector, role, columns };
     registry::fill_all(&mut job)?;
     if let Role::Merge(shards) = role {
         shards.mark(&options.filter);

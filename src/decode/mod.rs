@@ -28,7 +28,7 @@ pub use crate::run::{Progress, Silent};
 use crate::source::Source;
 pub use fill::{DecodeResult, Indexed, fill, fill_indexed, index, or_changed, scan};
 pub use lines::lines;
-pub use shards::{merge_into, record_share};
+pub use shards::{columns, merge_into, record_share};
 
 /// What a finished decode tells.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::fill::{fill_as, write_checksums};
 use super::{Indexed, Options, Outcome, Progress};
+use crate::dataset::DataSet;
 use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::format::adapter;
@@ -13,6 +14,18 @@ use crate::output::tree::Tree;
 use crate::registry;
 use crate::run::Job;
 use crate::run::shards::{DIGEST, FILES, Recorder, Role, Shards, Share, Which};
+
+/// What all shards must know of all rows: the columns of tables, in a layout that has some.
+///
+/// # Errors
+/// A damaged row.
+pub fn columns(set: DataSet<'_>, options: &Options, progress: &dyn Progress) -> Result<Vec<u8>> {
+    if !registry::has_columns(options) {
+        return Ok(Vec::new());
+    }
+    set.check_keys()?;
+    registry::columns(&Indexed::of(set)?.set, &options.clone(), progress)
+}
 
 /// Runs the share of a shard of a plan, and records it in `dir`.
 ///
@@ -36,7 +49,8 @@ pub fn record_share(
     let recorder = Recorder::begin(dir, plan, share)?;
     let mut collector = Collector::new(&tree, tree.scratch_dir());
     let role = Role::Shard(&recorder);
-    registry::fill_all(&mut Job { set, options, tree: &tree, progress, collector: &mut collector, role })?;
+    let columns = indexed.columns.as_deref();
+    registry::fill_all(&mut Job { set, options, tree: &tree, progress, collector: &mut collector, role, columns })?;
     set.check_unchanged()?;
     // What is not a share of a split or of a whole adapter would be there twice.
     if !collector.is_untouched() {
@@ -60,6 +74,7 @@ pub fn merge_into(
 ) -> Result<Outcome> {
     let tree = Tree::open(staging.path())?;
     let mut filled = fill_as(Role::Merge(shards), indexed, &tree, staging.path(), options, progress)?;
+    shards.check_taken()?;
     filled.check_replaces(staging.replaces(), target)?;
     write_checksums(&tree, &mut filled.checksums)?;
     Ok(Outcome::of(filled, Vec::new()))

@@ -4,13 +4,32 @@ use std::any::Any;
 
 use crate::error::Result;
 
+/// What a unit tells of a piece.
+pub trait Told: Any + Send {
+    /// Appends it, for a process that puts the files together later: the assembler gets it as [`StoredTold`].
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn encode(&self, out: &mut Vec<u8>) -> Result<()>;
+}
+
+/// What another process told of a piece.
+pub struct StoredTold(pub Vec<u8>);
+
+impl Told for StoredTold {
+    fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        out.extend_from_slice(&self.0);
+        Ok(())
+    }
+}
+
 /// Puts pieces together to files. Units make pieces, and know neither the file nor the place in it: pieces come in unit order.
 pub trait Assembler: Send {
     /// The file that a piece goes to. `name` is what the unit calls it.
     ///
     /// # Errors
     /// The piece is not of this kind.
-    fn place(&mut self, name: &str, piece: Box<dyn Any + Send>) -> Result<Placed>;
+    fn place(&mut self, name: &str, piece: Box<dyn Told>) -> Result<Placed>;
 
     /// The end of the file that is open, if there is one: no other piece of this name comes.
     ///

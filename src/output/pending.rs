@@ -22,6 +22,8 @@ pub enum Made {
     Temporary(PathBuf),
     /// A directory above the output: it goes only if it is empty.
     Parent(PathBuf),
+    /// A directory that stays, for a later run to go on with.
+    Kept(PathBuf),
 }
 
 /// An entry; dropped, it is struck out.

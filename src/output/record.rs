@@ -153,12 +153,18 @@ impl<'t> SplitOutput<'t> {
         let (sums, logs, findings, tally) = self.into_recorded()?;
         encode_sums(&sums, out)?;
         wire::number(logs.len() as u64, out);
+        let mut told = Vec::new();
         for log in &logs {
             let (at, appended) = (lines.at, lines.append(log.spilled.as_ref(), &log.buffer));
             let (len, hash) = appended.map_err(|e| Error::io("write lines of a shard to", "its directory", e))?;
             wire::bytes(log.path.as_bytes(), out);
             [at, len, hash].iter().for_each(|n| wire::number(*n, out));
-            out.extend([log.complete, log.in_parts].map(u8::from));
+            out.extend([log.complete, log.in_parts, log.piece.is_some()].map(u8::from));
+            if let Some(piece) = &log.piece {
+                told.clear();
+                piece.told.encode(&mut told)?;
+                wire::bytes(&told, out);
+            }
         }
         findings.encode(out);
         tally.encode(out);
@@ -173,7 +179,11 @@ impl<'t> SplitOutput<'t> {
             let path = std::str::from_utf8(reader.bytes()?).ok()?;
             let [at, len, hash] = [reader.number()?, reader.number()?, reader.number()?];
             let stored = StoredLines { file: Arc::clone(lines), at, len, hash };
-            out.adopt_lines(path, stored, (reader.flag()?, reader.flag()?));
+            let (complete, in_parts, is_piece) = (reader.flag()?, reader.flag()?, reader.flag()?);
+            match is_piece {
+                true => out.adopt_piece(path, stored, reader.bytes()?),
+                false => out.adopt_lines(path, stored, (complete, in_parts)),
+            }
         }
         out.findings = Findings::decode(reader)?;
         out.tally = Tally::decode(reader)?;

@@ -6,12 +6,11 @@
 //!
 //! Circle with `collector` and `record`: what a split gives goes to the collector, and is told to it by a record from another process.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 
-pub use super::assembler::{Assembler, Placed};
+pub use super::assembler::{Assembler, Placed, StoredTold, Told};
 use super::checksums::{Place, Sum, Sums};
 pub use super::collector::{Collector, Writes};
 use super::members::{Member, Stored};
@@ -70,7 +69,7 @@ pub(super) struct Log {
 
 /// What a layout tells of a piece, and the bytes that it takes, about.
 pub(super) struct Piece {
-    pub told: Box<dyn Any + Send>,
+    pub told: Box<dyn Told>,
     held: usize,
 }
 
@@ -102,7 +101,7 @@ impl<'t> SplitOutput<'t> {
     pub(super) fn into_recorded(self) -> Result<(Sums, Vec<Log>, Findings, Tally)> {
         self.failed.map_or(Ok(()), Err)?;
         let mut logs = self.logs;
-        if let Some(log) = logs.iter().find(|log| log.lent || log.piece.is_some() || log.stored.is_some()) {
+        if let Some(log) = logs.iter().find(|log| log.lent || log.stored.is_some()) {
             return Err(Error::internal(format!("lines of {} cannot be recorded", log.path)));
         }
         logs.retain(|log| !log.path.is_empty());
@@ -112,6 +111,13 @@ impl<'t> SplitOutput<'t> {
     /// Adds files that another process has written.
     pub(super) fn adopt(&mut self, sums: Sums) {
         self.sums = sums;
+    }
+
+    /// Adds a piece that another process has written, and what it told of it.
+    pub(super) fn adopt_piece(&mut self, name: &str, bytes: StoredLines, told: &[u8]) {
+        let log = self.piece(name);
+        self.logs[log].stored = Some(bytes);
+        self.describe_piece(log, Box::new(StoredTold(told.to_vec())), told.len());
     }
 
     /// Adds lines of a shared file that another process has written.
@@ -242,7 +248,7 @@ impl<'t> SplitOutput<'t> {
     }
 
     /// Tells what the assembler has to know of a piece; it takes `held` bytes, about.
-    pub fn describe_piece(&mut self, log: usize, told: Box<dyn Any + Send>, held: usize) {
+    pub fn describe_piece(&mut self, log: usize, told: Box<dyn Told>, held: usize) {
         self.logs[log].piece = Some(Piece { told, held });
     }
 

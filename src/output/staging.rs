@@ -179,14 +179,21 @@ pub(super) fn prefix_of(name: &OsStr) -> OsString {
     OsString::from_vec(prefix)
 }
 
+/// Whether a name is one that a target of this name has while it is not finished.
+pub fn is_unfinished(target: &OsStr, name: &OsStr) -> bool {
+    has_prefix(name, &prefix_of(target))
+}
+
+fn has_prefix(name: &OsStr, prefix: &OsStr) -> bool {
+    let random = name.as_bytes().strip_prefix(prefix.as_bytes());
+    random.is_some_and(|random| random.len() == RANDOM && random.iter().all(u8::is_ascii_alphanumeric))
+}
+
 /// Temporary files or directories, as `kind` tells, that no living run holds.
 pub(super) fn leftovers(parent: &Path, prefix: &OsStr, kind: fn(&fs::FileType) -> bool) -> Vec<PathBuf> {
-    let ours = |name: &OsStr| {
-        let random = name.as_bytes().strip_prefix(prefix.as_bytes());
-        random.is_some_and(|random| random.len() == RANDOM && random.iter().all(u8::is_ascii_alphanumeric))
-    };
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
-    let found = entries.filter(|entry| ours(&entry.file_name()) && entry.file_type().is_ok_and(|other| kind(&other)));
+    let ours = |entry: &fs::DirEntry| has_prefix(&entry.file_name(), prefix);
+    let found = entries.filter(|entry| ours(entry) && entry.file_type().is_ok_and(|other| kind(&other)));
     let mut left: Vec<PathBuf> = found.map(|entry| entry.path()).filter(|path| lock(path).is_some()).collect();
     left.sort();
     left

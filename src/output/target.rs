@@ -26,7 +26,10 @@ pub(super) const MAX_NAME: usize = 255;
 
 /// The target as it is renamed to: an output that is a symlink is resolved once, here. A slash or dot at the end would
 /// make later calls follow a link, or fail.
-pub(super) fn resolve(asked: &Path) -> Result<PathBuf> {
+///
+/// # Errors
+/// A link that leads nowhere.
+pub fn resolve(asked: &Path) -> Result<PathBuf> {
     let target: PathBuf = asked.components().collect();
     match fs::symlink_metadata(&target) {
         Ok(meta) if meta.is_symlink() => fs::canonicalize(&target).map_err(|e| Error::io("resolve", &target, e)),

@@ -10,6 +10,7 @@ use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
+use crate::output::about_to;
 
 /// Mode of a data file: a backup is for its owner.
 const FILE_MODE: u32 = 0o600;
@@ -37,6 +38,7 @@ pub(super) fn bring(from: &Path, to: &Path, copies: bool) -> Result<()> {
                     _ => waiting.push((path, target)),
                 }
             } else if kind.is_file() {
+                about_to().map_err(|e| Error::io("write a file of a shard to", &target, e))?;
                 let linked =
                     if copies { Err(io::ErrorKind::Unsupported.into()) } else { fs::hard_link(&path, &target) };
                 linked.or_else(|e| copied(&path, &target, &e))?;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::files::bring;
 use super::planned::Planned;
-use crate::decode::{Outcome, Progress, merge_into, on_threads, or_changed};
+use crate::decode::{Indexed, Outcome, Progress, merge_into, on_threads, or_changed};
 use crate::error::{Error, Result};
 use crate::output::remove::remove;
 use crate::output::staging::Staging;
@@ -46,30 +46,48 @@ pub fn merge(
     refuse_inputs(target, sources.iter().filter_map(Source::real_path))?;
     let (dirs, shards) = complete(planned, named)?;
     let staging = Staging::new(target, options.force)?;
-    progress.begin("files", dirs.len() as u64);
-    for dir in &dirs {
-        bring(&dir.join(FILES), staging.path(), options.keep)?;
-        progress.advance(1);
-    }
     let work = || {
         planned.attach(sources)?;
         or_changed(sources, || {
             let indexed = planned.index(sources, progress)?;
-            merge_into(&indexed, &staging, &shards, target, &planned.options, progress)
+            put_together(planned, &indexed, (&dirs, &shards), &staging, target, options.keep, progress)
         })
     };
     let mut outcome = on_threads(options.threads, work)??;
     outcome.leftovers = staging.leftovers().to_vec();
     staging.publish(planned.options.syncs())?;
     for dir in dirs.iter().filter(|_| !options.keep) {
-        remove(dir).map_err(|e| Error::io("remove the merged shard", dir, e))?;
+        // Without its record nobody takes what is left of it for a shard, should this run be killed.
+        let removed = fs::remove_file(dir.join(RECORD)).and_then(|()| remove(dir));
+        removed.map_err(|e| Error::io("remove the merged shard", dir, e))?;
     }
     outcome.elapsed = started.elapsed();
     Ok(outcome)
 }
 
+/// Fills the output with what all shards gave.
+///
+/// # Errors
+/// As [`merge`].
+pub(super) fn put_together(
+    planned: &Planned,
+    indexed: &Indexed<'_>,
+    (dirs, shards): (&[PathBuf], &Shards),
+    staging: &Staging,
+    target: &Path,
+    copies: bool,
+    progress: &dyn Progress,
+) -> Result<Outcome> {
+    progress.begin("files", dirs.len() as u64);
+    for dir in dirs {
+        bring(&dir.join(FILES), staging.path(), copies)?;
+        progress.advance(1);
+    }
+    merge_into(indexed, staging, shards, target, &planned.options, progress)
+}
+
 /// All shards of the plan, with their directories.
-fn complete(planned: &Planned, named: &[PathBuf]) -> Result<(Vec<PathBuf>, Shards)> {
+pub(super) fn complete(planned: &Planned, named: &[PathBuf]) -> Result<(Vec<PathBuf>, Shards)> {
     let mut found: BTreeMap<u32, (PathBuf, Shard)> = BTreeMap::new();
     let mut count = None;
     for dir in directories(named)? {

@@ -4,14 +4,15 @@
 mod files;
 mod merge;
 mod planned;
+mod resume;
 mod shard;
 mod task;
 
 use std::io::Write as _;
 use std::path::Path;
 
-use crate::dataset::{DataSet, SkipLog};
-use crate::decode::{Options, Progress, on_threads};
+use crate::dataset::DataSet;
+use crate::decode::{self, Options, Progress, on_threads, scan};
 use crate::error::{Error, Result};
 use crate::index::saved::{Plan, is_plan};
 use crate::output::single::SingleFile;
@@ -19,6 +20,7 @@ use crate::output::target::refuse_inputs;
 use crate::source::Source;
 pub use merge::{MergeOptions, merge};
 pub use planned::Planned;
+pub use resume::{Begun, SUFFIX, resume};
 pub use shard::{Done, dir_of, run};
 
 /// What was written.
@@ -38,13 +40,15 @@ pub struct Written {
 /// A source that is not a sound snapshot.
 pub fn index(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result<Plan> {
     on_threads(options.threads, || {
-        progress.begin("scan", 1);
-        let set = DataSet::index_with(sources, options.as_of, options.granularity, SkipLog::default())?;
+        let set = scan(sources, options, progress)?;
         set.check_unchanged()?;
-        progress.advance(1);
-        let indexed: Vec<_> = set.inputs().map(|group| (group.source, &group.index)).collect();
-        Ok(Plan::of(indexed.into_iter(), options.as_of.unwrap_or(u64::MAX), options.granularity))
+        Ok(of(&set, options))
     })?
+}
+
+fn of(set: &DataSet<'_>, options: &Options) -> Plan {
+    let indexed: Vec<_> = set.inputs().map(|group| (group.source, &group.index)).collect();
+    Plan::of(indexed.into_iter(), options.as_of.unwrap_or(u64::MAX), options.granularity)
 }
 
 /// As [`index`], with the options of a decode of these sources.
@@ -53,7 +57,13 @@ pub fn index(sources: &[Source], options: &Options, progress: &dyn Progress) -> 
 /// As [`index`]; options of a decode that cannot be shared.
 pub fn plan(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result<Plan> {
     let task = task::encode(options)?;
-    Ok(Plan { task, ..index(sources, options, progress)? })
+    on_threads(options.threads, || {
+        let set = scan(sources, options, progress)?;
+        let plan = of(&set, options);
+        let columns = decode::columns(set, options, progress)?;
+        sources.iter().try_for_each(Source::check_unchanged)?;
+        Ok(Plan { task, columns, ..plan })
+    })?
 }
 
 /// Writes a plan to a file, which appears only when it is complete.

@@ -17,6 +17,8 @@ pub struct Planned {
     pub options: Options,
     /// What tells the plan from all others.
     pub digest: [u8; DIGEST],
+    /// What to do about an input that is not what was planned.
+    pub(super) remedy: String,
 }
 
 impl Planned {
@@ -31,12 +33,22 @@ impl Planned {
                 "{path} is no plan of this version of ekvsnap, or damaged: make it again with ekvsnap plan"
             ))
         })?;
-        Ok(Planned { options: task::decode(&plan.task)?, plan, digest })
+        let remedy = "make the plan again, and run all shards with it".to_owned();
+        Ok(Planned { options: task::decode(&plan.task)?, plan, digest, remedy })
     }
 
     /// The files of the inputs, as they were named.
     pub fn inputs(&self) -> Vec<PathBuf> {
         self.plan.inputs.iter().map(|input| input.path.clone()).collect()
+    }
+
+    /// Whether it was made of these sources, as they are named, with these options.
+    ///
+    /// # Errors
+    /// Options of a decode that cannot be shared.
+    pub(super) fn is_of(&self, sources: &[Source], options: &Options) -> Result<bool> {
+        let named = self.plan.inputs.iter().map(|input| input.path.as_path());
+        Ok(named.eq(sources.iter().map(Source::path)) && self.plan.task == task::encode(options)?)
     }
 
     /// Gives the sources of the inputs the indexes of the plan, where they are known to be right. A copy of a planned file is read once
@@ -53,7 +65,7 @@ impl Planned {
             let is_same = now.as_ref() == planned;
             let may_be_copy = now.as_ref().zip(planned).is_some_and(|(now, planned)| now.may_be_copy_of(planned));
             if !is_same && !may_be_copy {
-                return Err(other(source));
+                return Err(self.other(source));
             }
             let Some(index) = &input.index else { continue };
             if !is_same {
@@ -69,10 +81,11 @@ impl Planned {
     /// # Errors
     /// A source that is not what was planned, or that is damaged.
     pub fn index<'s>(&self, sources: &'s [Source], progress: &dyn Progress) -> Result<Indexed<'s>> {
-        let indexed = index(sources, &self.options, progress)?;
+        let mut indexed = index(sources, &self.options, progress)?;
+        indexed.columns = Some(self.plan.columns.clone());
         for (group, input) in indexed.set.inputs().zip(&self.plan.inputs) {
             if (group.source.file().len() as u64, group.index.crc32c) != (input.len, input.crc32c) {
-                return Err(other(group.source));
+                return Err(self.other(group.source));
             }
         }
         Ok(indexed)
@@ -85,12 +98,12 @@ impl Planned {
         let planned = self.plan.inputs.iter().find(|input| input.path == source.path());
         match index.crc32c {
             Some(crc) if planned.is_some_and(|input| input.crc32c == Some(crc)) => Ok(()),
-            _ => Err(other(source)),
+            _ => Err(self.other(source)),
         }
     }
-}
 
-fn other(source: &Source) -> Error {
-    let path = source.path().display();
-    Error::usage(format!("{path} is not the file that was planned: make the plan again, and run all shards with it"))
+    fn other(&self, source: &Source) -> Error {
+        let (path, remedy) = (source.path().display(), &self.remedy);
+        Error::usage(format!("{path} is not the file that was planned: {remedy}"))
+    }
 }

@@ -64,14 +64,25 @@ pub struct Job<'j, 'a, 't> {
     pub collector: &'j mut Collector<'t>,
     /// Which part of the work is done.
     pub(crate) role: Role<'j>,
+    /// What a plan tells of columns.
+    pub(crate) columns: Option<&'j [u8]>,
 }
 
 impl<'a, 't> Job<'_, 'a, 't> {
     /// Does something with the same job, whose filter takes one object or what is in its scope.
     pub(crate) fn only<R>(&mut self, name: &ObjectName, work: impl FnOnce(&mut Job<'_, 'a, 't>) -> R) -> R {
         let options = &Options { filter: name.filter(), ..self.options.clone() };
-        let Job { set, tree, progress, role, .. } = *self;
-        work(&mut Job { set, options, tree, progress, collector: &mut *self.collector, role })
+        let Job { set, tree, progress, role, columns, .. } = *self;
+        work(&mut Job { set, options, tree, progress, collector: &mut *self.collector, role, columns })
+    }
+
+    /// The splits that this run reads, of so many.
+    pub(crate) fn own_splits(&self, all: usize) -> std::ops::Range<usize> {
+        match self.role {
+            Role::All => 0..all,
+            Role::Shard(recorder) => recorder.share().splits(all),
+            Role::Merge(_) => 0..0,
+        }
     }
 
     /// Whether only splits are run, and what they give is recorded: what stands beside them is done when shards are merged.

@@ -63,6 +63,7 @@ mod redis_warnings;
 mod reference;
 mod replay;
 mod restore;
+mod resume;
 mod s3;
 mod s3_rows;
 mod salvage;

@@ -73,8 +73,12 @@ impl Case {
     fn check_shares(&self, count: u32, about: &str) {
         let shard = |index| dir_of(&self.dir.path().join("shards"), Which { index, count });
         let lines: Vec<u64> = (0..count).map(|i| fs::metadata(shard(i).join("LINES")).unwrap().len()).collect();
+        let (all, most) = (lines.iter().sum::<u64>(), lines.iter().max().copied().unwrap_or(0));
         let busy = lines.iter().filter(|len| **len > 0).count();
-        assert!(lines.iter().sum::<u64>() < 20_000 || busy * 2 > count as usize, "{about}: {lines:?}");
+        assert!(all < 20_000 || busy * 2 > count as usize, "{about}: {lines:?}");
+        // Of many small splits, each shard has about as much as any other.
+        let fair = all / u64::from(count);
+        assert!(all < 300_000 || most < fair * 3 + 30_000, "{about}: {lines:?}");
     }
 
     /// Runs so many shards, in some order, some of them again, and compares.
@@ -103,7 +107,7 @@ impl Case {
 }
 
 /// Files with their bytes; of a large one its size and what it begins with: sparse files can be larger than memory.
-fn tree_of(root: &Path) -> Tree {
+pub fn tree_of(root: &Path) -> Tree {
     if !root.join("fs").exists() {
         return read_tree(root);
     }
@@ -166,8 +170,18 @@ fn dynamodb_in_shards() {
 }
 
 #[test]
-fn s3_sqs_and_fs_in_shards() {
-    ["s3-small", "sqs-small", "fs-small"].iter().for_each(|corpus| check_corpus(corpus));
+fn s3_in_shards() {
+    ["s3-small", "s3-nasty"].iter().for_each(|corpus| check_corpus(corpus));
+}
+
+#[test]
+fn sqs_in_shards() {
+    ["sqs-small", "sqs-nasty"].iter().for_each(|corpus| check_corpus(corpus));
+}
+
+#[test]
+fn fs_in_shards() {
+    check_corpus("fs-small");
 }
 
 #[test]
@@ -183,7 +197,7 @@ fn options_of_a_plan() {
         include: vec![text.parse().unwrap(), "redis:no-such-key".parse().unwrap()],
         ..Default::default()
     };
-    for corpus in ["redis-nasty", "dynamodb-nasty", "two-groups"] {
+    for corpus in ["redis-nasty", "dynamodb-nasty", "two-groups", "s3-nasty", "sqs-nasty", "fs-small"] {
         let inputs = snapshots(&load(corpus));
         for (name, options) in [
             ("orphans", Options { include_orphans: true, include_sqs_side_records: true, ..base.clone() }),
@@ -193,9 +207,21 @@ fn options_of_a_plan() {
             ("a cluster", Options { cluster_id: "c1".to_owned(), drop_expired: Some(u64::MAX >> 16), ..base.clone() }),
             ("some keys", Options { filter: filter("redis:*1*"), ..base.clone() }),
             ("some items", Options { filter: filter("dynamodb:*"), ..base.clone() }),
+            ("some files", Options { filter: filter("fs:/"), ..base.clone() }),
+            ("some objects", Options { filter: filter("s3:*"), ..base.clone() }),
+            ("some messages", Options { filter: filter("sqs:*"), ..base.clone() }),
+            ("unfinished uploads", Options { include_incomplete_uploads: true, ..base.clone() }),
         ] {
-            let has_items = corpus.starts_with("dynamodb");
-            let is_empty = if has_items { name == "some keys" } else { name == "some items" };
+            let adapter = corpus.split('-').next().unwrap_or_default();
+            let is_empty = match name {
+                "some keys" => !["redis", "two"].contains(&adapter),
+                "some items" => adapter != "dynamodb",
+                "some files" => adapter != "fs",
+                "some objects" => adapter != "s3",
+                "some messages" => adapter != "sqs",
+                "bundles" => ["s3", "sqs", "fs"].contains(&adapter),
+                _ => false,
+            };
             if !is_empty {
                 Case::new(&inputs, &options).check(3, &format!("{corpus} with {name}"));
             }
@@ -366,6 +392,12 @@ fn jobs_of_engines() {
         (&["decode", "--plan", "PLAN", "--shard", "0/2", "-o", "s", "--layout", "tree"], 64),
         (&["decode", "--plan", "PLAN", "--shard", "0/2", "-o", "s", "--on-error", "skip"], 64),
         (&["decode", "--plan", "PLAN", "--shard", "0/2", "-o", "s", "--scope", "redis:x"], 64),
+        (&["decode", "--plan", "PLAN", "--shard", "0/2", "-o", "s", "--format", "tar"], 64),
+        (&["decode", "--plan", "PLAN", "--shard", "0/2", "-o", "s", "--resume"], 64),
+        (&["merge", "--plan", "PLAN", "shards", "-o", "o.tar.zst"], 64),
+        (&["merge", "--plan", "PLAN", "shards", "-o", "-"], 64),
+        (&["plan", "x.fsm", "-o", "P", "--on-error", "skip"], 64),
+        (&["plan", "-", "-o", "P"], 1),
         (&["decode", "--plan", "x.fsm", "--shard", "0/2", "-o", "s"], 1),
         (&["merge", "--plan", "PLAN", "one", "-o", "o"], 1),
     ] {
@@ -373,6 +405,39 @@ fn jobs_of_engines() {
         assert_eq!(code(&done), want, "{args:?}: {}", stderr(&done));
     }
     assert_eq!(code(&ekvsnap(dir.path(), &["get", "x.fsm", "redis:lua:x", "--index", "PLAN"])), 0);
+}
+
+/// A plan is of intact files and becomes a directory: whatever else is asked for is told by name, before any work is done.
+#[test]
+fn what_no_plan_can_be_of() {
+    use ekvsnap::output::archive::Packing;
+    let sources = [Source::from_bytes("x.fsm", snapshots(&load("redis-small"))[0].clone())];
+    let refused = |options: Options| plan::plan(&sources, &options, &Silent).unwrap_err().to_string();
+    let base = Options::default();
+    for (options, want) in [
+        (Options { skip_damage: true, ..base.clone() }, "leave out --on-error skip"),
+        (Options { archive: Some(Packing::Tar), ..base.clone() }, "ekvsnap pack makes an archive of it"),
+        (Options { part_size: Some(0), ..base.clone() }, "--part-size 0"),
+        (Options { loaders: true, ..base.clone() }, "--loaders is for lines"),
+    ] {
+        let error = refused(options);
+        assert!(error.contains(want), "{error}");
+    }
+    // A pipe, whatever it is called.
+    let dir = tempfile::tempdir().unwrap();
+    let snapshot = dir.path().join("x.fsm");
+    fs::write(&snapshot, &snapshots(&load("redis-small"))[0]).unwrap();
+    for name in ["-", "/dev/stdin", "/dev/fd/0"] {
+        let script = format!("cat x.fsm | \"$0\" plan {name} -o PLAN");
+        let done = std::process::Command::new("sh")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_ekvsnap")])
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        assert_eq!(code(&done), 1, "{name}: {}", stderr(&done));
+        assert!(stderr(&done).contains("is no file that could be read again: name files"), "{}", stderr(&done));
+        assert!(!dir.path().join("PLAN").exists());
+    }
 }
 
 /// Every flag that a job in `deploy` gives to a command of ekvsnap is one that it has.

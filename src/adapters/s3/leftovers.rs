@@ -15,6 +15,7 @@ use crate::dataset::Row;
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::s3::{Manifest, ObjectKey, Part, UploadKey, UploadRecord};
+use crate::format::wire::{self, Reader};
 use crate::model::s3::{OrphanChunk, OrphanManifest, Standing, Visitor};
 use crate::report::{Finding, Findings, Kind};
 
@@ -43,6 +44,9 @@ impl<'k, 'a> Walk<'k, 'a> {
     }
 }
 
+/// In the order of their numbers.
+const STANDINGS: [Standing; 4] = [Standing::Live, Standing::Earlier, Standing::Stale, Standing::NoBucket];
+
 /// What there is of objects that are not live.
 #[derive(Debug, Default)]
 pub struct Leftovers {
@@ -60,6 +64,26 @@ impl Leftovers {
         let count = self.buckets.entry((bucket.to_vec(), standing)).or_default();
         count.objects += more.objects;
         count.chunks += more.chunks;
+    }
+
+    /// Appends them.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        wire::number(self.buckets.len() as u64, out);
+        for ((bucket, standing), count) in &self.buckets {
+            wire::bytes(bucket, out);
+            out.push(*standing as u8);
+            [count.objects, count.chunks].iter().for_each(|n| wire::number(*n, out));
+        }
+    }
+
+    /// Reads them.
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Option<Leftovers> {
+        let mut all = Leftovers::default();
+        for _ in 0..reader.count()? {
+            let (bucket, standing) = (reader.bytes()?, *STANDINGS.get(usize::from(reader.byte()?))?);
+            all.add(bucket, standing, Count { objects: reader.number()?, chunks: reader.number()? });
+        }
+        Some(all)
     }
 
     /// Adds those of a later split.

@@ -26,7 +26,7 @@ pub use all::read_all;
 pub use buckets::Buckets;
 pub use leftovers::Leftovers;
 pub use payloads::Payloads;
-pub use splits::{Split, live_keys, splits};
+pub use splits::{Split, live_keys, of_bucket, splits};
 pub use task::{Report, read};
 pub use uploads::{live_uploads, unfinished_uploads};
 

@@ -62,6 +62,14 @@ impl<'a> Payloads<'a> {
         Payloads { any: true, checked: false, odd: OnceLock::new() }
     }
 
+    /// The same, where references have asked for all payloads that they name: the others are compared when they are counted.
+    ///
+    /// # Errors
+    /// An input that changed.
+    pub fn of_references(set: &DataSet<'a>) -> Result<Payloads<'a>> {
+        Ok(Payloads { any: set.family(FAMILY).next()?.is_some(), ..Payloads::unchecked() })
+    }
+
     /// The payload of this digest, or one of any time if there is none at the moment that is asked for.
     pub fn get(&self, set: &DataSet<'a>, digest: &Digest) -> Result<Option<Row<'a>>> {
         let key = chunkblob_key(digest);
@@ -104,6 +112,9 @@ impl<'a> Payloads<'a> {
         while let Some(row) = rows.next()? {
             let digest = key::digest(FAMILY.suffix(row.user_key)).unwrap_or_default();
             if named.binary_search(&brief(&digest)).is_err() {
+                if !self.checked {
+                    check_row(set, &row)?;
+                }
                 payloads += 1;
                 bytes += row.body.len() as u64;
             }

@@ -5,6 +5,8 @@
 //!
 //! Circle with `merge`: a split is cut where the merge may begin, by the families that it merges.
 
+use std::ops::Range;
+
 use super::buckets::Buckets;
 use super::merge::FAMILIES;
 use super::rows::parse;
@@ -12,7 +14,7 @@ use crate::dataset::{DataSet, Group, KeyRange, RangeIter, after_prefix};
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::s3::ObjectKey;
-use crate::format::s3::key::object_len;
+use crate::format::s3::key::{escape_into, object_len};
 use crate::model::s3::Standing;
 
 /// Bytes of one input that a split covers, about; a larger object is a split of its own.
@@ -67,6 +69,16 @@ pub fn live_keys<'a>(
     Ok(())
 }
 
+/// Which of the splits can have objects of a bucket.
+pub fn of_bucket(splits: &[Split], bucket: &[u8]) -> Range<usize> {
+    let mut prefix = Vec::new();
+    escape_into(bucket, &mut prefix);
+    let KeyRange { lo, hi } = KeyRange::below(&prefix);
+    let start = splits.partition_point(|split| split.suffixes.lo <= lo);
+    let end = hi.map_or(splits.len(), |hi| splits.partition_point(|split| split.suffixes.lo < hi));
+    start.saturating_sub(1)..end
+}
+
 /// All splits, in order; together they cover every key. They do not depend on the number of threads.
 pub fn splits(set: &DataSet<'_>) -> Vec<Split> {
     let bytes = SPLIT.min(set.granularity().task_size);
@@ -119,6 +131,21 @@ fn object_at(raw: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn splits_of_buckets() {
+        let escaped = |bucket: &[u8]| KeyRange::below(bucket).lo;
+        let cuts =
+            [b"a".to_vec(), b"a\0\x01\0".to_vec(), b"b\0\x01".to_vec(), b"c\0\xff".to_vec()].map(|cut| escaped(&cut));
+        let los = std::iter::once(Vec::new()).chain(cuts.iter().cloned());
+        let his = cuts.iter().cloned().map(Some).chain([None]);
+        let splits: Vec<Split> = los.zip(his).map(|(lo, hi)| Split { suffixes: KeyRange { lo, hi } }).collect();
+        for (bucket, want) in
+            [(&b"Z"[..], 0..1), (b"a", 1..3), (b"aa", 2..3), (b"b", 3..4), (b"c", 3..4), (b"c\0", 4..5), (b"d", 4..5)]
+        {
+            assert_eq!(of_bucket(&splits, bucket), want, "{}", bucket.escape_ascii());
+        }
+    }
 
     type Objects<'o> = &'o [&'o [u8]];
 

@@ -14,6 +14,7 @@ use super::splits::Split;
 use crate::dataset::{DataSet, KeyRange, Row, Shared};
 use crate::error::Result;
 use crate::format::s3::{Manifest, ObjectKey, UploadKey};
+use crate::format::wire::{self, Reader};
 use crate::format::{Family, adapter};
 use crate::model::s3::{Object, Standing, Visitor};
 use crate::options::Options;
@@ -30,6 +31,26 @@ pub struct Report {
     pub findings: Findings,
     /// Keys with rows in more than one input.
     pub shared: Vec<Shared>,
+}
+
+impl Report {
+    /// Appends what a split tells beside its findings.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        self.leftovers.encode(out);
+        wire::number(self.named.len() as u64, out);
+        self.named.iter().for_each(|digest| out.extend_from_slice(&digest.to_le_bytes()));
+        wire::number(self.shared.len() as u64, out);
+        self.shared.iter().for_each(|shared| shared.encode(out));
+    }
+
+    /// Reads it.
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Option<Report> {
+        let (leftovers, count) = (Leftovers::decode(reader)?, reader.count()?);
+        let named = (0..count).map(|_| Some(u64::from_le_bytes(*reader.array()?))).collect::<Option<_>>()?;
+        let count = reader.count()?;
+        let shared = (0..count).map(|_| Shared::decode(reader)).collect::<Option<_>>()?;
+        Some(Report { leftovers, named, findings: Findings::default(), shared })
+    }
 }
 
 /// State of one split.

@@ -54,6 +54,8 @@ pub struct Plan {
     pub inputs: Vec<Input>,
     /// How they are decoded, in JSON; nothing: only the indexes are there.
     pub task: Vec<u8>,
+    /// The columns of tables, in a layout that has some: no shard knows all rows.
+    pub columns: Vec<u8>,
 }
 
 impl Plan {
@@ -75,7 +77,7 @@ impl Plan {
             });
             Input { path, identity, len, crc32c, index }
         };
-        Plan { inputs: indexed.map(input).collect(), task: Vec::new() }
+        Plan { inputs: indexed.map(input).collect(), ..Plan::default() }
     }
 
     /// The bytes of the file.
@@ -101,6 +103,7 @@ impl Plan {
             index.iter().for_each(|index| wire::bytes(index, &mut out));
         }
         wire::bytes(&self.task, &mut out);
+        wire::bytes(&self.columns, &mut out);
         let digest = Sha256::digest(&out);
         out.extend_from_slice(&digest);
         if out.len() > MOST {
@@ -129,8 +132,8 @@ impl Plan {
             let index = if reader.flag()? { Some(reader.bytes()?.to_vec()) } else { None };
             inputs.push(Input { path, identity, len, crc32c, index });
         }
-        let task = reader.bytes()?.to_vec();
-        reader.is_empty().then_some(Plan { inputs, task })
+        let (task, columns) = (reader.bytes()?.to_vec(), reader.bytes()?.to_vec());
+        reader.is_empty().then_some(Plan { inputs, task, columns })
     }
 
     /// Reads a file of at most [`MOST`] bytes; gives its digest too.

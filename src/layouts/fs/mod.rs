@@ -36,11 +36,13 @@ pub(in crate::layouts) use paths::Paths;
 
 use crate::adapters::fs::{Census, Chunks, Deleted, Inputs, InternalRows, LinkTable, Unreached, Walk, compare_usage};
 use crate::error::Result;
+use crate::format::adapter;
 use crate::options::ObjectName;
 use crate::output::split::SplitOutput;
 use crate::report::Findings;
+use crate::run::shards::{Role, run_pulled_splits};
 use crate::run::sort::Sorted;
-use crate::run::{Job, engine, step};
+use crate::run::{Job, step};
 use names::Names;
 use plan::{Batch, Plan};
 use report::Counted;
@@ -63,13 +65,19 @@ pub(crate) fn files(job: &mut Job<'_, '_, '_>) -> Result<()> {
     if !inputs.have_rows()? {
         return Ok(());
     }
-    let mut lines = SplitOutput::new(job.tree);
-    lines.log(write::METADATA);
-    job.collector.take(lines)?;
+    if !job.is_shard() {
+        let mut lines = SplitOutput::new(job.tree);
+        lines.log(write::METADATA);
+        job.collector.take(lines)?;
+    }
     let told = job.tree.observer().is_some();
-    let mut plan = Plan::new(names_of(job), job.tree, told, job.options.for_restore);
+    let task_size = job.set.granularity().task_size;
+    let mut plan = Plan::new(names_of(job), job.tree, told, job.options.for_restore, task_size);
     let mut census = Census::take(inputs, &mut job.collector.findings)?;
     let met = tree(job, inputs, &mut census, &mut plan)?;
+    if job.is_shard() {
+        return Ok(());
+    }
     if !job.options.filter.is_trivial() {
         // What was not asked for was not reached either.
         return report::write(job, None);
@@ -79,7 +87,7 @@ pub(crate) fn files(job: &mut Job<'_, '_, '_>) -> Result<()> {
     lost(job, inputs, (&mut links, unreachable), &mut unreached, &mut plan)?;
     if job.options.include_orphans {
         let mut deleted = Deleted::new(inputs.set, &mut unreached);
-        write_all(job, "orphans", || {
+        write_all(job, Role::All, "orphans", || {
             while plan.has_room() && deleted.advance(&mut plan)? {}
             Ok(plan.take(Findings::default()))
         })?;
@@ -98,7 +106,7 @@ fn tree<'r>(
     plan: &mut Plan<'_>,
 ) -> Result<Sorted<u64>> {
     let mut walk = Walk::from_root(inputs, census);
-    write_all(job, "tree", || next(&mut walk, plan))?;
+    write_all(job, job.role, "tree", || next(&mut walk, plan))?;
     walk.into_met()
 }
 
@@ -110,7 +118,7 @@ fn lost<'r>(
     plan: &mut Plan<'_>,
 ) -> Result<()> {
     let mut walk = Walk::of_lost(inputs, links, unreachable, unreached);
-    write_all(job, "lost+found", || next(&mut walk, plan))
+    write_all(job, Role::All, "lost+found", || next(&mut walk, plan))
 }
 
 /// The next batch of a walk.
@@ -123,9 +131,10 @@ fn names_of(job: &Job<'_, '_, '_>) -> Names {
     Names { raw: job.options.archive.is_some() }
 }
 
-/// Writes batches, as they are found.
+/// Writes batches, as they are found. What no name leads to is never a shard's: it is little, and found when all else is done.
 fn write_all(
     job: &mut Job<'_, '_, '_>,
+    role: Role<'_>,
     scope: &'static str,
     next: impl FnMut() -> Result<Option<Batch>> + Send,
 ) -> Result<()> {
@@ -133,7 +142,8 @@ fn write_all(
     job.progress.begin("fs", 0);
     let (progress, tree) = (job.progress, job.tree);
     let collector = &mut *job.collector;
-    engine::run_pulled(
+    run_pulled_splits(
+        (role, adapter::FS, tree),
         next,
         |batch| write::write(cx, batch),
         |out| {

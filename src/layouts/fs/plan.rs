@@ -71,20 +71,23 @@ pub struct Plan<'p> {
     /// Whether lines tell the directory of each.
     for_restore: bool,
     batch: Batch,
-    /// Bytes of the batch, about.
+    /// Bytes of the batch, about, and those that end one.
     bytes: u64,
+    most_bytes: u64,
 }
 
 impl<'p> Plan<'p> {
-    /// Nothing is planned. `told`: whether objects are told; `for_restore`: whether lines tell the directory of each.
-    pub fn new(names: Names, scratch: &'p dyn Scratch, told: bool, for_restore: bool) -> Self {
+    /// Nothing is planned. `told`: whether objects are told; `for_restore`: whether lines tell the directory of each; a batch has about
+    /// `task_size` bytes at most.
+    pub fn new(names: Names, scratch: &'p dyn Scratch, told: bool, for_restore: bool, task_size: usize) -> Self {
         let (places, paths, above) = (Places::new(names), Paths::new(scratch), told.then(Above::default));
-        Plan { places, paths, above, for_restore, batch: Batch::default(), bytes: 0 }
+        let most_bytes = MOST_BYTES.min(task_size as u64);
+        Plan { places, paths, above, for_restore, batch: Batch::default(), bytes: 0, most_bytes }
     }
 
     /// Whether there is room for more in the batch.
     pub fn has_room(&self) -> bool {
-        self.batch.planned.len() < MOST_PLANNED && self.bytes < MOST_BYTES
+        self.batch.planned.len() < MOST_PLANNED && self.bytes < self.most_bytes
     }
 
     /// Takes the batch, with what else was noticed; `None`: it is empty.
@@ -192,7 +195,7 @@ mod tests {
     /// A finding names its subject by the path from the root, or where there is none, or none of a decent length, by its place.
     #[test]
     fn findings_name_their_subjects() {
-        let mut plan = Plan::new(Names { raw: false }, &Anywhere, false, false);
+        let mut plan = Plan::new(Names { raw: false }, &Anywhere, false, false, 1);
         let found = |name| Found { node: Node { number: 7, inode: Inode::default() }, name, notes: &[] };
         let long = [b'a'; 5000];
         let shown = |plan: &Plan<'_>, subject| String::from_utf8(plan.path_of(&subject).unwrap()).unwrap();
@@ -220,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_further_name_has_no_file_of_its_own() {
-        let mut plan = Plan::new(Names { raw: false }, &Anywhere, false, false);
+        let mut plan = Plan::new(Names { raw: false }, &Anywhere, false, false, 1);
         let node = Node { number: 7, inode: Inode::default() };
         let found = |name| Found { node, name: Name::Entry { name, path: Some(name) }, notes: &[] };
         plan.enter(&Found { name: Name::Root, ..found(b"") }, true);

@@ -7,9 +7,9 @@
 //! | `dynamodb/_orphans/TABLE/gen-N/part-….parquet` | with `Options::include_orphans`: row keys and items of no live generation |
 
 use super::sets::To;
-use crate::adapters::dynamodb::Tables;
-use crate::dataset::KeyRange;
-use crate::error::Result;
+use crate::adapters::dynamodb::{self, Tables};
+use crate::dataset::{DataSet, KeyRange};
+use crate::error::{Error, Result};
 use crate::format::wire::Reader;
 use crate::layouts::dynamodb::paths::Paths;
 use crate::layouts::dynamodb::{
@@ -18,9 +18,10 @@ use crate::layouts::dynamodb::{
 use crate::layouts::rows::Sink as _;
 use crate::layouts::rows::dynamodb::{AllColumns, Rows};
 use crate::model::dynamodb::Table;
-use crate::options::ObjectName;
+use crate::options::{ObjectName, Options};
 use crate::output::split::{Collector, SplitOutput};
-use crate::run::{Job, step};
+use crate::report::Findings;
+use crate::run::{Job, Progress, step};
 
 /// Splits that are one unit: its row groups are worth their descriptions.
 const SPLITS: usize = 4;
@@ -32,6 +33,9 @@ const SPLITS: usize = 4;
 pub(crate) fn tables(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let (tables, splits) = documented(job)?;
     let (columns, with_rows) = write(job, &tables, &splits)?;
+    if job.is_shard() {
+        return Ok(());
+    }
     let part_size = job.options.parquet_size();
     let is_empty = |table: &Table| !with_rows.get(table.place).copied().unwrap_or(false);
     for table in tables.wanted(&job.options.filter).filter(is_empty) {
@@ -57,13 +61,33 @@ pub(crate) fn item(job: &mut Job<'_, '_, '_>, name: &ObjectName) -> Result<()> {
 fn write(job: &mut Job<'_, '_, '_>, tables: &Tables<'_>, splits: &[KeyRange]) -> Result<(AllColumns, Vec<bool>)> {
     let splits = joined(splits);
     let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
-    progress.begin("dynamodb types", splits.len() as u64);
-    let columns = AllColumns::read(set, options, tables, &splits, || step(progress, tree))?;
+    let columns = match job.columns {
+        Some(planned) => AllColumns::decode(&mut Reader::new(planned))
+            .ok_or_else(|| Error::usage("the plan tells no columns that can be read: make it again"))?,
+        None => {
+            progress.begin("dynamodb types", splits.len() as u64);
+            AllColumns::read(set, options, tables, &splits, || step(progress, tree))?
+        }
+    };
     let part_size = options.parquet_size();
     let mut gather = Folders { tables, with_rows: vec![false; tables.len()], open: None };
     write_splits(job, tables, &splits, &|out| Rows::new(To::new(out, part_size), &columns), &mut gather)?;
     let with_rows = gather.with_rows;
     Ok((columns, with_rows))
+}
+
+/// The columns of all tables, for shards that do not know all rows.
+///
+/// # Errors
+/// The first damaged row in key order.
+pub(crate) fn columns(set: &DataSet<'_>, options: &Options, progress: &dyn Progress) -> Result<Vec<u8>> {
+    let tables = Tables::read(set, &mut Findings::default())?;
+    let splits = joined(&dynamodb::splits(set, &tables, &options.filter)?);
+    progress.begin("dynamodb types", splits.len() as u64);
+    let columns = AllColumns::read(set, options, &tables, &splits, || progress.advance(1))?;
+    let mut out = Vec::new();
+    columns.encode(&mut out);
+    Ok(out)
 }
 
 /// Neighbours as one.

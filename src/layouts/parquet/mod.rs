@@ -11,6 +11,7 @@ pub(crate) mod fs;
 mod group;
 mod page;
 mod parts;
+mod recorded;
 pub(crate) mod redis;
 mod rows;
 pub(crate) mod s3;

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use parquet::file::metadata::{
     FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataWriter, RowGroupMetaData, RowGroupMetaDataPtr,
 };
+use parquet::schema::types::SchemaDescPtr;
 
 use super::chunk::refused;
-use super::schema::Schema;
+use super::recorded;
 use super::sets::Piece;
 use crate::error::{Error, Result};
-use crate::output::split::{Assembler, Placed};
+use crate::format::wire::Reader;
+use crate::output::split::{Assembler, Placed, StoredTold, Told};
 
 /// What stands before the first row group of a file; the footer has it too.
 const MAGIC: &[u8] = b"PAR1";
@@ -33,15 +35,15 @@ pub(crate) struct Parts {
 struct Part {
     number: u32,
     path: String,
-    schema: Schema,
+    descr: SchemaDescPtr,
     groups: Vec<RowGroupMetaData>,
     bytes: u64,
 }
 
 impl Part {
-    fn new(name: &str, number: u32, schema: &Schema) -> Part {
+    fn new(name: &str, number: u32, descr: SchemaDescPtr) -> Part {
         let path = format!("{name}/part-{number:05}.parquet");
-        Part { number, path, schema: schema.clone(), groups: Vec::new(), bytes: MAGIC.len() as u64 }
+        Part { number, path, descr, groups: Vec::new(), bytes: MAGIC.len() as u64 }
     }
 
     /// Adds row groups behind those that are there.
@@ -58,7 +60,7 @@ impl Part {
     fn end(self) -> Result<(String, Vec<u8>)> {
         let rows = self.groups.iter().map(RowGroupMetaData::num_rows).sum();
         let told = vec![KeyValue::new(VERSION.0.to_owned(), VERSION.1.to_owned())];
-        let file = FileMetaData::new(1, rows, Some(CREATED_BY.to_owned()), Some(told), self.schema.descr, None);
+        let file = FileMetaData::new(1, rows, Some(CREATED_BY.to_owned()), Some(told), self.descr, None);
         let mut footer = Vec::new();
         let metadata = ParquetMetaData::new(file, self.groups);
         ParquetMetaDataWriter::new(&mut footer, &metadata).finish().map_err(|error| refused(&error))?;
@@ -80,10 +82,20 @@ fn moved(group: &RowGroupMetaData, by: u64, ordinal: usize) -> parquet::errors::
     builder.set_file_offset(at).set_ordinal(ordinal as i32).build()
 }
 
+/// The piece, of this process or of another one.
+fn piece_of(piece: Box<dyn Told>) -> Result<Piece> {
+    let piece: Box<dyn Any> = match (piece as Box<dyn Any>).downcast::<Piece>() {
+        Ok(piece) => return Ok(*piece),
+        Err(other) => other,
+    };
+    let stored = piece.downcast::<StoredTold>().ok();
+    let piece = stored.and_then(|stored| recorded::decode(&mut Reader::new(&stored.0)));
+    piece.ok_or_else(|| Error::internal("a piece that is not of Parquet"))
+}
+
 impl Assembler for Parts {
-    fn place(&mut self, name: &str, piece: Box<dyn Any + Send>) -> Result<Placed> {
-        let piece = piece.downcast::<Piece>().map_err(|_| Error::internal("a piece that is not of Parquet"))?;
-        let Piece { schema, groups, part_size } = *piece;
+    fn place(&mut self, name: &str, piece: Box<dyn Told>) -> Result<Placed> {
+        let Piece { descr, groups, part_size } = piece_of(piece)?;
         let bytes: u64 = groups.iter().map(|(_, bytes)| bytes).sum();
         let mut ended = None;
         let full = |part: &Part| {
@@ -99,7 +111,7 @@ impl Assembler for Parts {
         };
         if let Some(number) = number {
             head = MAGIC;
-            let before = self.sets.insert(name.to_owned(), Part::new(name, number, &schema));
+            let before = self.sets.insert(name.to_owned(), Part::new(name, number, descr));
             ended = before.map(Part::end).transpose()?;
         }
         let part = self.sets.get_mut(name).ok_or_else(|| Error::internal("a part that is not there"))?;

@@ -3,18 +3,24 @@
 //! Bodies are not written: tables are for queries. They are read all the same, so that the same is noticed as by other layouts. Nor are
 //! orphans and unfinished uploads: they have no shape of their own.
 
+use std::fs::File;
+use std::sync::Arc;
+
 use super::sets::To;
 use crate::adapters::s3::{self, Buckets, Leftovers, Payloads, Report, Split};
 use crate::dataset::DataSet;
 use crate::error::Result;
 use crate::format::adapter;
+use crate::format::wire::Reader;
 use crate::layouts::rows::s3::Rows;
-use crate::layouts::s3::{folder, records};
+use crate::layouts::s3::{decode_names, encode_names, folder, payloads, records};
 use crate::options::{ObjectName, Options, spellings};
 use crate::output::names::unsegment;
+use crate::output::record::Lines;
 use crate::output::split::{SplitOutput, Writes};
 use crate::output::tree::Tree;
-use crate::run::engine::{self, Done};
+use crate::run::engine::Done;
+use crate::run::shards::{Recordable, run_splits};
 use crate::run::{Job, note_shared, step};
 
 type Index<'t> = Rows<To<'t, SplitOutput<'t>>>;
@@ -37,6 +43,19 @@ impl Done for Written<'_> {
     }
 }
 
+impl<'t> Recordable<'t> for Written<'t> {
+    fn record(self, lines: &mut Lines, out: &mut Vec<u8>) -> Result<()> {
+        encode_names(&self.buckets, out);
+        self.report.encode(out);
+        self.out.record(lines, out)
+    }
+
+    fn replay(reader: &mut Reader<'_>, lines: &Arc<File>, tree: &'t Tree) -> Option<Self> {
+        let (buckets, report) = (decode_names(reader)?, Report::decode(reader)?);
+        Some(Written { out: SplitOutput::replay(reader, lines, tree)?, buckets, report })
+    }
+}
+
 /// Writes the indexes of all buckets.
 ///
 /// # Errors
@@ -44,15 +63,18 @@ impl Done for Written<'_> {
 pub(crate) fn write_all(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
     let buckets = Buckets::read(set)?;
-    let payloads = Payloads::check(set)?;
+    let payloads = payloads(job)?;
     let splits = s3::splits(set);
-    job.collector.take(records(&buckets, options, tree)?)?;
+    if !job.is_shard() {
+        job.collector.take(records(&buckets, options, tree)?)?;
+    }
     let (mut leftovers, mut references) = (Leftovers::default(), Vec::new());
     let mut filled = vec![false; buckets.len()];
     progress.begin("s3", splits.len() as u64);
     let collector = &mut *job.collector;
     let mut open: Option<Vec<u8>> = None;
-    engine::run_with(
+    run_splits(
+        (job.role, adapter::S3, tree),
         splits.len(),
         |i| read(set, &buckets, &payloads, &splits[i], options, index(tree, options)),
         |Written { out, buckets: given, report }| {
@@ -73,6 +95,10 @@ pub(crate) fn write_all(job: &mut Job<'_, '_, '_>) -> Result<()> {
         },
         Writes::write,
     )?;
+    if job.is_shard() {
+        return Ok(());
+    }
+    let collector = &mut *job.collector;
     for at in (0..buckets.len()).filter(|at| !filled[*at] && buckets.has_record(*at)) {
         let bucket = buckets.name(at);
         if options.filter.takes_scope(adapter::S3, bucket) {

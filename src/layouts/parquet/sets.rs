@@ -1,11 +1,11 @@
 //! The data sets that a unit has rows of.
 
-use std::any::Any;
 use std::borrow::BorrowMut;
 use std::marker::PhantomData;
 use std::sync::{Arc, LazyLock};
 
 use parquet::file::metadata::RowGroupMetaDataPtr;
+use parquet::schema::types::SchemaDescPtr;
 
 use super::chunk::{Writer, refused};
 use super::group;
@@ -32,7 +32,7 @@ const DESCRIBED: usize = 768;
 
 /// A run of row groups, which go to one file.
 pub(super) struct Piece {
-    pub schema: Schema,
+    pub descr: SchemaDescPtr,
     /// Each with its bytes; its places count from its own start.
     pub groups: Vec<(RowGroupMetaDataPtr, u64)>,
     pub part_size: u64,
@@ -178,8 +178,8 @@ impl Sets {
             }
             for (log, groups) in set.pieces {
                 let held = groups.len() * set.rows.leaves.len() * DESCRIBED;
-                let piece = Piece { schema: set.schema.clone(), groups, part_size: self.to.part_size };
-                out.describe_piece(log, Box::new(piece) as Box<dyn Any + Send>, held);
+                let piece = Piece { descr: Arc::clone(&set.schema.descr), groups, part_size: self.to.part_size };
+                out.describe_piece(log, Box::new(piece), held);
             }
         }
         Ok(())

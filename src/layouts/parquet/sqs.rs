@@ -4,6 +4,7 @@ use super::sets::To;
 use crate::adapters::sqs::{Queues, Read, Reader, name_of};
 use crate::error::Result;
 use crate::format::adapter;
+use crate::index::Granularity;
 use crate::layouts::rows::Sink as _;
 use crate::layouts::rows::sqs::{Rows, columns, columns_of};
 use crate::layouts::sqs::{self, Entry, Place, names};
@@ -56,7 +57,8 @@ impl sqs::Paths for Paths {
         to.finish().map(drop)
     }
 
-    fn chunk(&self) -> usize {
+    /// Not by granularity: chunks are seen as row groups.
+    fn chunk(&self, _: Granularity) -> usize {
         CHUNK
     }
 

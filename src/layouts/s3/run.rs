@@ -1,5 +1,8 @@
 //! Runs the splits of S3 on all threads; each writes its files, and what has an order comes together in the order of splits.
 
+use std::fs::File;
+use std::sync::Arc;
+
 use super::files::Files;
 use super::names::{Name, Names, Rules};
 use super::told::Told;
@@ -8,13 +11,16 @@ use crate::adapters::s3::{self, Buckets, Leftovers, Payloads, Report, Split};
 use crate::dataset::DataSet;
 use crate::error::Result;
 use crate::format::adapter;
+use crate::format::wire::{self, Reader};
 use crate::layouts::jsonl::s3::Indexes;
 use crate::options::{ObjectName, Options, spellings};
 use crate::output::names::segment;
 use crate::output::observer::Object;
+use crate::output::record::Lines;
 use crate::output::split::SplitOutput;
 use crate::output::tree::Tree;
-use crate::run::engine::{self, Done};
+use crate::run::engine::Done;
+use crate::run::shards::{Recordable, Role, run_splits};
 use crate::run::{Job, note_shared, step};
 
 /// What a split gave.
@@ -27,6 +33,41 @@ struct Written<'t> {
 impl Done for Written<'_> {
     fn held(&self) -> usize {
         self.out.held() + self.report.named.capacity() * size_of::<u64>()
+    }
+}
+
+impl<'t> Recordable<'t> for Written<'t> {
+    fn record(self, lines: &mut Lines, out: &mut Vec<u8>) -> Result<()> {
+        encode_names(&self.indexed, out);
+        self.report.encode(out);
+        self.out.record(lines, out)
+    }
+
+    fn replay(reader: &mut Reader<'_>, lines: &Arc<File>, tree: &'t Tree) -> Option<Self> {
+        let (indexed, report) = (decode_names(reader)?, Report::decode(reader)?);
+        Some(Written { out: SplitOutput::replay(reader, lines, tree)?, indexed, report })
+    }
+}
+
+/// Appends names of buckets.
+pub(in crate::layouts) fn encode_names(names: &[Vec<u8>], out: &mut Vec<u8>) {
+    wire::number(names.len() as u64, out);
+    names.iter().for_each(|name| wire::bytes(name, out));
+}
+
+/// Reads names of buckets.
+pub(in crate::layouts) fn decode_names(reader: &mut Reader<'_>) -> Option<Vec<Vec<u8>>> {
+    let count = reader.count()?;
+    (0..count).map(|_| reader.bytes().map(<[u8]>::to_vec)).collect()
+}
+
+/// The payloads: one machine compares each with its digest. Of shards each compares those that it needs, and the merge those that nobody
+/// needs.
+pub(in crate::layouts) fn payloads<'a>(job: &Job<'_, 'a, '_>) -> Result<Payloads<'a>> {
+    match job.role {
+        Role::All => Payloads::check(job.set),
+        Role::Shard(_) => Ok(Payloads::unchecked()),
+        Role::Merge(_) => Payloads::of_references(job.set),
     }
 }
 
@@ -62,17 +103,20 @@ struct Context<'c, 'a, 't> {
 pub(crate) fn write_all<D: Describe>(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
     let buckets = Buckets::read(set)?;
-    let payloads = Payloads::check(set)?;
+    let payloads = payloads(job)?;
     let splits = s3::splits(set);
     let rules = Rules { rename_collisions: options.rename_s3_collisions, utf8_only: options.layout.is_packed() };
-    let names = Names::all(set, &buckets, &splits, rules)?;
-    job.collector.take(records(&buckets, options, tree)?)?;
+    let names = Names::of_splits(set, &buckets, (&splits, job.own_splits(splits.len())), rules)?;
+    if !job.is_shard() {
+        job.collector.take(records(&buckets, options, tree)?)?;
+    }
     let cx = Context { set, buckets: &buckets, payloads: &payloads, options, tree };
     let (mut leftovers, mut references) = (Leftovers::default(), Vec::new());
     let mut indexes = Indexes::new(&buckets);
     progress.begin("s3", splits.len() as u64);
     let collector = &mut *job.collector;
-    engine::run(
+    run_splits(
+        (job.role, adapter::S3, tree),
         splits.len(),
         |i| write_split::<D>(&cx, &splits[i], names.of(i)),
         |Written { out, indexed, report }: Written<'_>| {
@@ -83,7 +127,12 @@ pub(crate) fn write_all<D: Describe>(job: &mut Job<'_, '_, '_>) -> Result<()> {
             collector.take(out)?;
             indexes.take(&indexed, collector)
         },
+        Ok,
     )?;
+    if job.is_shard() {
+        return Ok(());
+    }
+    let collector = &mut *job.collector;
     if options.packed() {
         collector.take(indexes.empty(options, tree)?)?;
     }

@@ -2,12 +2,19 @@
 //!
 //! One file is open at a time, whatever the number of queues.
 
+use std::fs::File;
+use std::sync::Arc;
+
 use super::{Paths, Place};
 use crate::adapters::sqs::{Queues, past_retention};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::format::wire::{self, Reader};
 use crate::model::sqs::Records;
+use crate::output::record::Lines;
 use crate::output::split::{Collector, SplitOutput, Writes};
+use crate::output::tree::Tree;
 use crate::run::engine::Done;
+use crate::run::shards::Recordable;
 
 /// What a chunk gives.
 pub struct Rendered<'t> {
@@ -20,6 +27,24 @@ pub struct Rendered<'t> {
 impl Done for Rendered<'_> {
     fn held(&self) -> usize {
         self.out.held()
+    }
+}
+
+impl<'t> Recordable<'t> for Rendered<'t> {
+    fn record(self, lines: &mut Lines, out: &mut Vec<u8>) -> Result<()> {
+        wire::number(self.pieces.len() as u64, out);
+        for piece in &self.pieces {
+            [u64::from(piece.file), piece.past_retention].iter().for_each(|n| wire::number(*n, out));
+        }
+        self.out.record(lines, out)
+    }
+
+    fn replay(reader: &mut Reader<'_>, lines: &Arc<File>, tree: &'t Tree) -> Option<Self> {
+        let count = reader.count()?;
+        let mut piece =
+            || Some(Piece { file: u32::try_from(reader.number()?).ok()?, past_retention: reader.number()? });
+        let pieces = (0..count).map(|_| piece()).collect::<Option<_>>()?;
+        Some(Rendered { out: SplitOutput::replay(reader, lines, tree)?, pieces })
     }
 }
 
@@ -58,6 +83,9 @@ impl<'w, 'a, 't> Collected<'w, 'a, 't> {
     pub fn take(&mut self, rendered: Rendered<'t>) -> Result<Writes<'t>> {
         let writes = self.collector.place(rendered.out)?;
         for piece in rendered.pieces {
+            if self.files.get(piece.file as usize).is_none() {
+                return Err(Error::internal("lines of a file that has no records"));
+            }
             match &mut self.open {
                 Some(open) if open.file == piece.file => open.past_retention += piece.past_retention,
                 _ => {

@@ -13,8 +13,9 @@ use crate::output::observer::{Object, Objects};
 use crate::output::split::{SpillWriter, SplitOutput, Writes};
 use crate::output::tree::Tree;
 use crate::report::Findings;
+use crate::run::Job;
+use crate::run::shards::run_more_splits;
 use crate::run::sort::{Record as _, Sorted};
-use crate::run::{Job, engine};
 
 /// Records taken from the sorter at a time.
 const BATCH: usize = 64 << 10;
@@ -39,14 +40,16 @@ pub fn write<'a>(
     let renderer = Renderer { reader, tree, queues, files, paths, options: job.options };
     let mut collected = Collected::new(queues, files, paths, job.collector);
     let mut next = || settled(&renderer.reader, rows.next_batch(BATCH)?);
-    let mut batch = next()?;
+    let (mut batch, mut first) = (next()?, 0);
     while !batch.is_empty() {
-        let chunks = chunks(&batch, paths.chunk());
+        let chunks = chunks(&batch, paths.chunk(job.set.granularity()));
+        let numbers = first..first + chunks.len();
         progress.begin("sqs lines", chunks.len() as u64);
         let render = || {
-            engine::run_with(
-                chunks.len(),
-                |i| renderer.chunk(chunks[i]),
+            run_more_splits(
+                (job.role, adapter::SQS, tree),
+                numbers.clone(),
+                |number| renderer.chunk(chunks[number - first]),
                 |rendered| {
                     crate::run::step(progress, tree);
                     collected.take(rendered)
@@ -56,7 +59,7 @@ pub fn write<'a>(
         };
         let (rendered, ahead) = rayon::join(render, &mut next);
         rendered?;
-        batch = ahead?;
+        (batch, first) = (ahead?, numbers.end);
     }
     collected.close()
 }

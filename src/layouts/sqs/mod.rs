@@ -23,6 +23,7 @@ mod unordered;
 use crate::adapters::sqs::{Only, Queues, Read, Reader};
 use crate::dataset::DataSet;
 use crate::error::Result;
+use crate::index::Granularity;
 use crate::model::sqs::{Queue, QueueVisitor, Records};
 use crate::options::{ObjectName, Options};
 use crate::output::split::SplitOutput;
@@ -56,8 +57,8 @@ pub(crate) trait Paths: Sync {
     ) -> Result<()>;
 
     /// Bytes of records that are written together, about.
-    fn chunk(&self) -> usize {
-        lines::CHUNK
+    fn chunk(&self, granularity: Granularity) -> usize {
+        lines::CHUNK.min(granularity.task_size)
     }
 
     /// Writes some records to their place; gives what the read told, and the bytes that were written.
@@ -95,8 +96,10 @@ pub(crate) fn queues(job: &mut Job<'_, '_, '_>, paths: &'static dyn Paths) -> Re
         return Ok(());
     }
     let index = index::read(job, &queues)?;
-    documents::write(job, &queues, paths, &index.files)?;
-    queues.report(&index.counts, &job.options.filter, &mut job.collector.findings);
+    if !job.is_shard() {
+        documents::write(job, &queues, paths, &index.files)?;
+        queues.report(&index.counts, &job.options.filter, &mut job.collector.findings);
+    }
     lines::write(job, &queues, paths, &index.files, index.entries)
 }
 

@@ -3,6 +3,9 @@
 //! Items are read twice: their types first. What is noted is bounded, so an attribute may go to `_rest` though it has one type; and
 //! a value that is not of its column's type goes there too.
 
+#[cfg(feature = "parquet")]
+mod planned;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::decimal::Width;

@@ -6,7 +6,7 @@ use crate::format::dynamodb::number::plain;
 use crate::layouts::rows::{Kind, SHORT_DECIMAL};
 
 /// Digits of a decimal, at most: what all readers have.
-const MOST_DIGITS: u32 = 38;
+pub(super) const MOST_DIGITS: u32 = 38;
 
 /// A number: its digits without the point, and how many of them are behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +45,8 @@ fn of_plain(text: &str) -> Option<Decimal> {
 /// How wide the decimals of a column have to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Width {
-    whole: u32,
-    scale: u32,
+    pub(super) whole: u32,
+    pub(super) scale: u32,
 }
 
 impl Width {

@@ -1,6 +1,7 @@
-//! The names of all live objects of all buckets.
+//! The names of live objects, which all keys of a bucket decide.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -14,19 +15,37 @@ pub struct Names {
     names: Vec<Name>,
     /// How many live objects stand before each split.
     before: Vec<usize>,
+    /// The first split that was read.
+    first: usize,
 }
 
 impl Names {
-    /// Reads the keys of all live objects and names them.
+    /// Names the live objects of some splits. All keys of their buckets are read for that.
     ///
     /// # Errors
     /// The first manifest with a malformed key, unless damage is skipped.
-    pub fn all(set: &DataSet<'_>, buckets: &Buckets<'_>, splits: &[Split], rules: Rules) -> Result<Names> {
-        let found: Vec<_> = splits.par_iter().map(|split| keys_of(set, buckets, split)).collect();
+    pub fn of_splits(
+        set: &DataSet<'_>,
+        buckets: &Buckets<'_>,
+        (splits, some): (&[Split], Range<usize>),
+        rules: Rules,
+    ) -> Result<Names> {
+        let read = |range: Range<usize>| -> Result<Vec<Keys<'_>>> {
+            let found: Vec<_> = splits[range].par_iter().map(|split| keys_of(set, buckets, split)).collect();
+            found.into_iter().collect()
+        };
+        let mine = read(some.clone())?;
+        let mut named = mine.iter().flatten().map(|(bucket, _)| s3::of_bucket(splits, bucket));
+        let (first, last) = (named.next(), named.next_back());
+        let end = last.or(first.clone()).map_or(some.end, |last| last.end.max(some.end));
+        let first = first.map_or(some.start, |first| first.start.min(some.start));
+        let mut found = read(first..some.start)?;
+        found.extend(mine);
+        found.extend(read(some.end..end)?);
         let (mut keys, mut counts, mut before) = (Vec::new(), Vec::new(), Vec::new());
         for live in found {
             before.push(keys.len());
-            live?.into_iter().for_each(|(bucket, of_bucket)| {
+            live.into_iter().for_each(|(bucket, of_bucket)| {
                 count(&mut counts, bucket, of_bucket.len());
                 keys.extend(of_bucket);
             });
@@ -38,12 +57,13 @@ impl Names {
             names.extend(assign(bucket, rules));
             rest = after;
         }
-        Ok(Names { names, before })
+        Ok(Names { names, before, first })
     }
 
     /// The names of a split, and of those behind it.
     pub fn of(&self, split: usize) -> &[Name] {
-        self.before.get(split).and_then(|before| self.names.get(*before..)).unwrap_or_default()
+        let before = split.checked_sub(self.first).and_then(|at| self.before.get(at));
+        before.and_then(|before| self.names.get(*before..)).unwrap_or_default()
     }
 }
 

@@ -1,0 +1,197 @@
+//! Splits that are shared among processes: each runs some of them and records what they gave, and one puts all of it together (`plan.md` §4).
+//!
+//! What splits give is taken in their order, whoever ran them: the code that takes it does not know.
+
+mod recorded;
+mod recorder;
+mod share;
+
+use std::fs::File;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::engine::{self, Done};
+use crate::error::Result;
+use crate::format::Adapter;
+use crate::format::wire::Reader;
+use crate::output::record::Lines;
+use crate::output::split::SplitOutput;
+use crate::output::tree::Tree;
+pub use recorded::{Shard, Shards};
+pub use recorder::Recorder;
+pub use share::Share;
+
+/// What the record of a shard begins with.
+const MAGIC: &[u8; 8] = b"EKVSHRD1";
+/// Bytes of the digest of a plan, and of the one at the end of a record.
+pub const DIGEST: usize = 32;
+/// The file with what its splits gave.
+pub const RECORD: &str = "RECORD";
+/// The file with lines of shared files.
+pub const LINES: &str = "LINES";
+/// The folder with the files that it wrote.
+pub const FILES: &str = "files";
+/// Kinds of entries of a record.
+const SPLIT: u8 = 1;
+const SUMS: u8 = 2;
+const WHOLE: u8 = 3;
+const MARKS: u8 = 4;
+const END: u8 = 5;
+
+/// Which part of the work a run does.
+#[derive(Clone, Copy, Default)]
+pub enum Role<'r> {
+    /// All of it.
+    #[default]
+    All,
+    /// Some splits; what they give is recorded.
+    Shard(&'r Recorder),
+    /// All but the splits, whose records are there.
+    Merge(&'r Shards),
+}
+
+/// Which shard of how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Which {
+    /// From 0.
+    pub index: u32,
+    /// All of them.
+    pub count: u32,
+}
+
+impl Which {
+    /// The name of its directory.
+    pub fn name(self) -> String {
+        format!("shard-{}-of-{}", self.index, self.count)
+    }
+
+    /// The shard whose directory has this name.
+    pub fn of_name(name: &str) -> Option<Which> {
+        let (index, count) = name.strip_prefix("shard-")?.split_once("-of-")?;
+        let which = Which { index: index.parse().ok()?, count: count.parse().ok()? };
+        (which.name() == name).then_some(which)
+    }
+}
+
+/// What a split gives, as bytes.
+pub trait Recordable<'t>: Done + Sized {
+    /// Appends it; its lines go to `lines`.
+    ///
+    /// # Errors
+    /// A failed write.
+    fn record(self, lines: &mut Lines, out: &mut Vec<u8>) -> Result<()>;
+
+    /// Reads it again; `None`: the bytes are others.
+    fn replay(reader: &mut Reader<'_>, lines: &Arc<File>, tree: &'t Tree) -> Option<Self>;
+}
+
+/// Runs the splits of an adapter that are this run's, or takes what others have recorded of them.
+///
+/// # Errors
+/// As [`engine::run_with`]; a record that cannot be written or read.
+pub fn run_splits<'t, T: Recordable<'t>, W>(
+    (role, adapter, tree): (Role<'_>, Adapter, &'t Tree),
+    splits: usize,
+    work: impl Fn(usize) -> Result<T> + Sync,
+    commit: impl FnMut(T) -> Result<W> + Send,
+    after: impl Fn(W) -> Result<()> + Sync,
+) -> Result<()> {
+    match role {
+        Role::All => engine::run_with(splits, work, commit, after),
+        Role::Shard(recorder) => {
+            let mine = recorder.share().splits(splits);
+            let mut number = mine.start;
+            engine::run(
+                mine.len(),
+                |i| work(mine.start + i),
+                |done| {
+                    recorder.split(adapter, number, done)?;
+                    number += 1;
+                    Ok(())
+                },
+            )
+        }
+        Role::Merge(shards) => engine::run_with(splits, |i| shards.split(adapter, i, tree), commit, after),
+    }
+}
+
+/// As [`run_splits`], for some more splits behind the first ones, where nobody knows how many come behind these.
+///
+/// # Errors
+/// As [`engine::run_with`]; a record that cannot be written or read.
+pub fn run_more_splits<'t, T: Recordable<'t>, W>(
+    (role, adapter, tree): (Role<'_>, Adapter, &'t Tree),
+    splits: Range<usize>,
+    work: impl Fn(usize) -> Result<T> + Sync,
+    commit: impl FnMut(T) -> Result<W> + Send,
+    after: impl Fn(W) -> Result<()> + Sync,
+) -> Result<()> {
+    match role {
+        Role::All => engine::run_with(splits.len(), |i| work(splits.start + i), commit, after),
+        Role::Shard(recorder) => {
+            let mine: Vec<usize> = splits.filter(|number| recorder.share().takes(*number)).collect();
+            engine::run(
+                mine.len(),
+                |i| Ok(Numbered(mine[i], work(mine[i])?)),
+                |Numbered(number, done)| recorder.split(adapter, number, done),
+            )
+        }
+        Role::Merge(shards) => {
+            engine::run_with(splits.len(), |i| shards.split(adapter, splits.start + i, tree), commit, after)
+        }
+    }
+}
+
+/// As [`run_splits`], for splits that are found one after the other, by each process anew: nobody knows before how many there are.
+///
+/// # Errors
+/// As [`engine::run_pulled`]; a record that cannot be written or read.
+pub fn run_pulled_splits<'t, U: Send, T: Recordable<'t>>(
+    (role, adapter, tree): (Role<'_>, Adapter, &'t Tree),
+    mut next: impl FnMut() -> Result<Option<U>> + Send,
+    work: impl Fn(U) -> Result<T> + Sync,
+    commit: impl FnMut(T) -> Result<()> + Send,
+) -> Result<()> {
+    let mut count = 0;
+    let mut numbered = || -> Result<Option<(usize, U)>> {
+        let found = next()?.map(|split| (count, split));
+        count += 1;
+        Ok(found)
+    };
+    match role {
+        Role::All => engine::run_pulled(next, work, commit),
+        Role::Shard(recorder) => {
+            let mine = || loop {
+                match numbered()? {
+                    Some((number, _)) if !recorder.share().takes(number) => {}
+                    found => return Ok(found),
+                }
+            };
+            engine::run_pulled(
+                mine,
+                |(number, split)| Ok(Numbered(number, work(split)?)),
+                |Numbered(number, done)| recorder.split(adapter, number, done),
+            )
+        }
+        Role::Merge(shards) => engine::run_pulled(numbered, |(number, _)| shards.split(adapter, number, tree), commit),
+    }
+}
+
+/// What a split gave, with its number.
+struct Numbered<T>(usize, T);
+
+impl<T: Done> Done for Numbered<T> {
+    fn held(&self) -> usize {
+        self.1.held()
+    }
+}
+
+impl<'t> Recordable<'t> for SplitOutput<'t> {
+    fn record(self, lines: &mut Lines, out: &mut Vec<u8>) -> Result<()> {
+        SplitOutput::record(self, lines, out)
+    }
+
+    fn replay(reader: &mut Reader<'_>, lines: &Arc<File>, tree: &'t Tree) -> Option<Self> {
+        SplitOutput::replay(reader, lines, tree)
+    }
+}
