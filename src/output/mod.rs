@@ -2,6 +2,7 @@
 
 pub mod archive;
 mod assembler;
+mod backlog;
 pub mod checksums;
 mod collector;
 pub mod escape;

@@ -37,7 +37,7 @@ pub(in crate::layouts) use paths::Paths;
 use crate::adapters::fs::{Census, Chunks, Deleted, Inputs, InternalRows, LinkTable, Unreached, Walk, compare_usage};
 use crate::error::Result;
 use crate::options::ObjectName;
-use crate::output::split::SplitOutput;
+use crate::output::split::{SplitOutput, Writes};
 use crate::report::Findings;
 use crate::run::sort::Sorted;
 use crate::run::{Job, engine, step};
@@ -138,7 +138,8 @@ fn write_all(
         |batch| write::write(cx, batch),
         |out| {
             step(progress, tree);
-            collector.take(out)
+            collector.place(out)
         },
+        Writes::write,
     )
 }

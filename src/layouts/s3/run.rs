@@ -12,7 +12,7 @@ use crate::layouts::jsonl::s3::Indexes;
 use crate::options::{ObjectName, Options, spellings};
 use crate::output::names::segment;
 use crate::output::observer::Object;
-use crate::output::split::SplitOutput;
+use crate::output::split::{SplitOutput, Writes};
 use crate::output::tree::Tree;
 use crate::run::engine::{self, Done};
 use crate::run::{Job, note_shared, step};
@@ -72,7 +72,7 @@ pub(crate) fn write_all<D: Describe>(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let mut indexes = Indexes::new(&buckets);
     progress.begin("s3", splits.len() as u64);
     let collector = &mut *job.collector;
-    engine::run(
+    engine::run_with(
         splits.len(),
         |i| write_split::<D>(&cx, &splits[i], names.of(i)),
         |Written { out, indexed, report }: Written<'_>| {
@@ -80,9 +80,11 @@ pub(crate) fn write_all<D: Describe>(job: &mut Job<'_, '_, '_>) -> Result<()> {
             references.extend(report.named);
             note_shared(report.shared, &mut collector.findings);
             step(progress, tree);
-            collector.take(out)?;
-            indexes.take(&indexed, collector)
+            let writes = collector.place(out)?;
+            indexes.take(&indexed, collector);
+            Ok(writes)
         },
+        Writes::write,
     )?;
     if options.packed() {
         collector.take(indexes.empty(options, tree)?)?;
