@@ -264,3 +264,76 @@ impl<'t> Collector<'t> {
         Ok((self.checksums, self.findings, self.tally))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::output::spill_writer::LOG_SPILL;
+
+    const PATHS: [&str; 2] = ["redis/a.jsonl", "sqs/b.jsonl"];
+
+    /// A unit with lines of two files, spilled ones and others.
+    fn unit<'t>(tree: &'t Tree, letter: char, is_last: bool) -> SplitOutput<'t> {
+        let mut out = SplitOutput::new(tree);
+        for path in PATHS {
+            let log = out.log_in_parts(path);
+            let mut lines = out.grow_log(log);
+            lines.write(text(letter).as_bytes()).unwrap();
+            out.finish(lines).unwrap();
+            out.lines_in_parts(path).extend_from_slice(b"the last line\n");
+            if is_last {
+                out.complete(log);
+            }
+        }
+        out
+    }
+
+    fn text(letter: char) -> String {
+        let line = format!("{}\n", letter.to_string().repeat(98));
+        line.repeat(LOG_SPILL / line.len() + 5)
+    }
+
+    fn files(dir: &Path) -> usize {
+        std::fs::read_dir(dir).unwrap().count()
+    }
+
+    /// Lines wait, held or spilled, cut or not, in files that are complete or not. All is there once writes are asked for, by whatever unit.
+    #[test]
+    fn a_commit_neither_hashes_nor_writes() {
+        const SIZE: u64 = 1 << 20;
+        for part_size in [None, Some(SIZE)] {
+            let root = tempfile::tempdir().unwrap();
+            let tree = Tree::open(root.path()).unwrap();
+            let mut collector = Collector::new(&tree, root.path());
+            collector.part_size = part_size;
+            let mut place = |letter, is_last| collector.place(unit(&tree, letter, is_last)).unwrap();
+            let mut writes = vec![place('a', false), place('b', false), place('c', true)];
+            assert_eq!(files(root.path()), 0);
+            writes.pop().unwrap().write().unwrap();
+            let want = ['a', 'b', 'c'].map(|letter| text(letter) + "the last line\n").concat();
+            for path in PATHS {
+                let path = root.path().join(path);
+                let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+                let got = match part_size {
+                    None => read(&path),
+                    Some(_) => (1..=files(&path)).map(|n| read(&path.join(parts::name(n as u32)))).collect(),
+                };
+                assert!(got == want, "{part_size:?} {}", path.display());
+                assert!(part_size.is_none_or(|size| files(&path) as u64 == want.len() as u64 / size + 1));
+            }
+            let written = tree.written();
+            let (mut checksums, ..) = collector.finish().unwrap();
+            assert_eq!(tree.written(), written, "all files were complete");
+            let mut rows = 0;
+            checksums
+                .each(|_, entry| {
+                    rows += entry.place.len;
+                    Ok(())
+                })
+                .unwrap();
+            assert_eq!(rows, 2 * want.len() as u64);
+        }
+    }
+}
