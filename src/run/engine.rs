@@ -2,7 +2,7 @@
 //!
 //! Units are claimed in order and committed in order; a fast thread may run at most a window ahead of the slowest
 //! unit, and no farther once what waits for its turn is much, so that it stays small. One thread commits at a time, while the others work; what need
-//! not be in order (writing bytes whose place is settled) follows the commit, beside the next one. The first error is
+//! not be in order (hashing and writing lines of files) follows the commit, beside the next one. The first error is
 //! the one of the lowest unit, whatever the number of threads: every lower unit still runs to its end.
 
 use std::collections::BTreeMap;
