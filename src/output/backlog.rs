@@ -83,7 +83,9 @@ struct Queue<'t> {
 impl<'t> Backlog<'t> {
     /// No files yet.
     pub fn new(tree: &'t Tree) -> Self {
-        Self::with_most(tree, WAITING * rayon::current_num_threads().max(2))
+        // Where somebody reads along, one thread does everything, and there may be no pool.
+        let threads = if tree.is_teed() { 1 } else { rayon::current_num_threads() };
+        Self::with_most(tree, WAITING * threads.max(2))
     }
 
     fn with_most(tree: &'t Tree, most: usize) -> Self {
