@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::checksums::Sums;
-use super::record::StoredLines;
+use super::stored::StoredLines;
 use super::tree::{OpenFile, ReservedWrite, Tree};
 use crate::error::{Error, Result};
 

@@ -27,6 +27,7 @@ pub mod spill_writer;
 pub mod split;
 pub mod spool;
 pub mod staging;
+mod stored;
 pub mod sumfile;
 mod sys;
 mod tally;
