@@ -25,7 +25,7 @@ const WORDS: &str = "What --scale counts:
   streams   entries, 1000 a stream       s3        objects of 4 KiB
   mixed     rows, about: some of each    s3-large  objects of 100 MiB
   fs        files of 4 KiB               s3-both   objects of 4 KiB but for twelve of 100 MiB
-  fs-large  chunks of 4 MiB of one file
+  fs-large  chunks of 4 MiB of one file  tables    items of eight tables
 and hostile/KIND, made to cost much (see generator/hostile): rows, or elements of one value";
 
 /// The name of a workload, or of a hostile kind.

@@ -1,29 +1,29 @@
 //! Takes the shares of units in unit order, and writes what has an order over units.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::assembler::{Assembler, Placed};
+use super::backlog::{Backlog, Chunk, FileId};
 use super::checksums::{Checksums, Sums};
 use super::members::MemberList;
 use super::parts::{self, Growing};
 use super::split::{Log, Piece, SplitOutput};
+use super::stored::StoredLines;
 use super::tally::Tally;
-use super::tree::{OpenFile, ReservedWrite, Tree};
+use super::tree::Tree;
 use crate::error::{Error, Result};
 use crate::report::Findings;
-
-/// Shared files that the collector keeps open.
-const MOST_OPEN: usize = 32;
-/// Shared files that the lines of a unit keep open until they are written.
-const MOST_WAITING: usize = 8;
 
 /// Takes the shares of all units, in unit order.
 pub struct Collector<'t> {
     tree: &'t Tree,
     checksums: Checksums,
-    shared: BTreeMap<String, OpenFile<'t>>,
-    /// The shared files that are open, the one longest open first.
-    open: VecDeque<String>,
+    /// Shared files that can get more, by path.
+    shared: BTreeMap<String, FileId>,
+    /// What they get.
+    backlog: Arc<Backlog<'t>>,
+    has_files: bool,
     /// Bytes of a part of those files that can be cut; `None`: they are not.
     pub part_size: Option<u64>,
     /// Those that are cut.
@@ -38,21 +38,17 @@ pub struct Collector<'t> {
     pub tally: Tally,
 }
 
-/// Lines that have their place in shared files but are not written yet.
+/// Lines that have their place in shared files but may not be written yet.
 #[must_use]
-pub struct Writes<'t> {
-    tree: &'t Tree,
-    list: Vec<(ReservedWrite<'t>, Vec<u8>)>,
-}
+pub struct Writes<'t>(Option<Arc<Backlog<'t>>>);
 
 impl Writes<'_> {
-    /// Writes them: in any thread, in any order.
+    /// Writes what no other thread is at, of all units: in any thread.
+    ///
+    /// # Errors
+    /// A failed write.
     pub fn write(self) -> Result<()> {
-        for (slot, buffer) in self.list {
-            slot.fill(&buffer)?;
-            self.tree.recycle(buffer);
-        }
-        Ok(())
+        self.0.map_or(Ok(()), |backlog| backlog.work())
     }
 }
 
@@ -63,7 +59,8 @@ impl<'t> Collector<'t> {
             tree,
             checksums: Checksums::new(scratch),
             shared: BTreeMap::new(),
-            open: VecDeque::new(),
+            backlog: Arc::new(Backlog::new(tree)),
+            has_files: false,
             part_size: None,
             parts: BTreeMap::new(),
             assembler: None,
@@ -83,7 +80,7 @@ impl<'t> Collector<'t> {
         self.place(unit)?.write()
     }
 
-    /// Takes the next unit's share, all but the writing of its lines, which need not be done in unit order.
+    /// Takes the next unit's share, all but the hashing and writing of its lines, which is not done in unit order.
     pub fn place(&mut self, unit: SplitOutput<'t>) -> Result<Writes<'t>> {
         if let Some(error) = unit.failed {
             return Err(error);
@@ -95,89 +92,94 @@ impl<'t> Collector<'t> {
         if let Some((observer, objects)) = self.tree.observer().zip(unit.objects) {
             observer.take(*objects)?;
         }
-        let mut list = Vec::new();
         for log in unit.logs {
-            if log.lent {
-                return Err(Error::internal(format!("lines of {} went astray", log.path)));
-            }
-            if let Some(size) = self.part_size.filter(|_| log.in_parts) {
-                self.cut(size, log, &mut list)?;
-                continue;
-            }
-            let path = match log.piece {
-                None if log.path.is_empty() => continue,
-                None => None,
-                Some(piece) => Some(self.place_piece(&log.path, piece, &mut list)?),
-            };
-            let file = self.shared(path.as_ref().unwrap_or(&log.path))?;
-            if let Some(spilled) = log.spilled {
-                super::spill_writer::copy(&spilled, file)?;
-            }
-            if let Some(stored) = log.stored {
-                stored.pieces(&mut |piece| file.write(piece))?;
-            }
-            list.push((file.append(&log.buffer)?, log.buffer));
-            if log.complete {
-                self.write_now(&mut list)?;
-                self.close(&log.path)?;
-                self.complete_pieces(&log.path)?;
-            }
-            if list.len() >= MOST_WAITING {
-                self.write_now(&mut list)?;
+            self.place_log(log)?;
+            if self.tree.is_teed() {
+                self.backlog.work()?;
             }
         }
-        Ok(Writes { tree: self.tree, list })
+        // Who reads along gets the lines of all files in the order of units: no other thread may write any.
+        Ok(Writes((!self.tree.is_teed()).then(|| Arc::clone(&self.backlog))))
     }
 
-    /// Writes what is not written yet, before a file ends.
-    fn write_now(&self, list: &mut Vec<(ReservedWrite<'t>, Vec<u8>)>) -> Result<()> {
-        Writes { tree: self.tree, list: std::mem::take(list) }.write()
-    }
-
-    /// Adds lines to a file that is cut to parts.
-    fn cut(&mut self, size: u64, log: Log, list: &mut Vec<(ReservedWrite<'t>, Vec<u8>)>) -> Result<()> {
-        if let Some(spilled) = &log.spilled {
-            super::spill_writer::pieces(spilled, &mut |piece| self.cut_piece(size, &log.path, piece))?;
+    fn place_log(&mut self, mut log: Log) -> Result<()> {
+        if log.lent {
+            return Err(Error::internal(format!("lines of {} went astray", log.path)));
         }
-        if let Some(stored) = &log.stored {
-            stored.pieces(&mut |piece| self.cut_piece(size, &log.path, piece))?;
+        let path = match log.piece.take() {
+            None if log.path.is_empty() => return Ok(()),
+            None => None,
+            Some(piece) => Some(self.place_piece(&log.path, piece)?),
+        };
+        let stored = log.spilled.take().map(StoredLines::spilled).transpose()?.into_iter().chain(log.stored.take());
+        match self.part_size.filter(|_| log.in_parts) {
+            Some(size) => self.cut(size, &log.path, stored, log.buffer)?,
+            None => {
+                let id = self.shared(path.as_ref().unwrap_or(&log.path));
+                stored.for_each(|lines| self.backlog.add(id, Chunk::Stored(lines)));
+                self.add(id, log.buffer);
+            }
         }
-        let (part, fits) = self.part(size, &log.path, &log.buffer)?;
-        if fits < log.buffer.len() {
-            self.cut_piece(size, &log.path, &log.buffer)?;
-            self.tree.recycle(log.buffer);
-        } else {
-            let reserved = self.shared(&part)?.append(&log.buffer)?;
-            self.added(&log.path, &log.buffer);
-            list.push((reserved, log.buffer));
-        }
-        if log.complete || list.len() >= MOST_WAITING {
-            self.write_now(list)?;
-        }
-        if log.complete { self.close(&log.path) } else { Ok(()) }
-    }
-
-    /// Writes bytes to the part at hand and to those behind it.
-    fn cut_piece(&mut self, size: u64, path: &str, mut bytes: &[u8]) -> Result<()> {
-        while !bytes.is_empty() {
-            let (part, fits) = self.part(size, path, bytes)?;
-            let (now, rest) = bytes.split_at(fits);
-            self.shared(&part)?.write(now)?;
-            self.added(path, now);
-            bytes = rest;
+        if log.complete {
+            self.close(&log.path);
+            self.complete_pieces(&log.path)?;
         }
         Ok(())
     }
 
-    /// The part that the next bytes of a file go to, and how many of them it takes.
-    fn part(&mut self, size: u64, path: &str, bytes: &[u8]) -> Result<(String, usize)> {
-        let part = self.parts.get(path).copied().unwrap_or_default();
-        if !bytes.is_empty() && part.is_full(size) {
-            self.close_file(&parts::path(path, part.number))?;
-            self.parts.insert(path.to_owned(), part.next());
-            return self.part(size, path, bytes);
+    /// Adds bytes to a shared file.
+    fn add(&self, id: FileId, bytes: Vec<u8>) {
+        match bytes.is_empty() {
+            true => self.tree.recycle(bytes),
+            false => self.backlog.add(id, Chunk::Bytes(bytes)),
         }
-        Ok((parts::path(path, part.number), part.takes(size, bytes)))
+    }
+
+    /// Adds lines to a file that is cut to parts.
+    fn cut(&mut self, size: u64, path: &str, stored: impl Iterator<Item = StoredLines>, buffer: Vec<u8>) -> Result<()> {
+        for lines in stored {
+            lines.pieces(&mut |piece, mut at| {
+                self.cut_piece(size, path, piece, |bytes| {
+                    let part = lines.part(at, bytes);
+                    at += bytes.len() as u64;
+                    Chunk::Stored(part)
+                });
+                Ok(())
+            })?;
+        }
+        let (part, fits) = self.part(size, path, &buffer);
+        if fits < buffer.len() {
+            self.cut_piece(size, path, &buffer, |bytes| Chunk::Bytes(bytes.to_vec()));
+            self.tree.recycle(buffer);
+        } else {
+            self.added(path, &buffer);
+            let id = self.shared(&part);
+            self.add(id, buffer);
+        }
+        Ok(())
+    }
+
+    /// Adds bytes to the part at hand and to those behind it.
+    fn cut_piece(&mut self, size: u64, path: &str, mut bytes: &[u8], mut chunk: impl FnMut(&[u8]) -> Chunk) {
+        while !bytes.is_empty() {
+            let (part, fits) = self.part(size, path, bytes);
+            let (now, rest) = bytes.split_at(fits);
+            let id = self.shared(&part);
+            self.backlog.add(id, chunk(now));
+            self.added(path, now);
+            bytes = rest;
+        }
+    }
+
+    /// The part that the next bytes of a file go to, and how many of them it takes.
+    fn part(&mut self, size: u64, path: &str, bytes: &[u8]) -> (String, usize) {
+        let mut part = self.parts.get(path).copied().unwrap_or_default();
+        if !bytes.is_empty() && part.is_full(size) {
+            self.close_file(&parts::path(path, part.number));
+            part = part.next();
+            self.parts.insert(path.to_owned(), part);
+        }
+        (parts::path(path, part.number), part.takes(size, bytes))
     }
 
     /// Counts bytes of a file that went to its part at hand.
@@ -188,61 +190,45 @@ impl<'t> Collector<'t> {
         }
     }
 
-    /// The file of a piece. What is not written yet is written before a file ends.
-    fn place_piece(
-        &mut self,
-        name: &str,
-        piece: Piece,
-        list: &mut Vec<(ReservedWrite<'t>, Vec<u8>)>,
-    ) -> Result<String> {
+    /// The file of a piece.
+    fn place_piece(&mut self, name: &str, piece: Piece) -> Result<String> {
         let assembler = self.assembler.as_mut().ok_or_else(|| Error::internal("a piece without files"))?;
         let Placed { ended, path, head } = assembler.place(name, piece.told)?;
-        if ended.is_some() {
-            self.write_now(list)?;
-        }
-        self.end_assembled(ended)?;
-        if !head.is_empty() {
-            self.shared(&path)?.write(head)?;
-        }
+        self.end_assembled(ended);
+        let id = self.shared(&path);
+        self.add(id, head.to_vec());
         Ok(path)
     }
 
     /// Ends the file of these pieces: no other ones come.
     pub fn complete_pieces(&mut self, name: &str) -> Result<()> {
         let ended = self.assembler.as_mut().map(|assembler| assembler.complete(name)).transpose()?;
-        self.end_assembled(ended.flatten())
-    }
-
-    fn end_assembled(&mut self, ended: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<()> {
-        for (path, end) in ended {
-            self.shared(&path)?.write(&end)?;
-            self.close(&path)?;
-        }
+        self.end_assembled(ended.flatten());
         Ok(())
     }
 
-    /// A shared file, created when it is not there yet.
-    fn shared(&mut self, path: &str) -> Result<&mut OpenFile<'t>> {
-        if self.open.back().is_none_or(|last| last != path) {
-            self.open.retain(|open| open != path);
-            self.open.push_back(path.to_owned());
+    fn end_assembled(&mut self, ended: impl IntoIterator<Item = (String, Vec<u8>)>) {
+        for (path, end) in ended {
+            let id = self.shared(&path);
+            self.add(id, end);
+            self.close(&path);
         }
-        if self.open.len() > MOST_OPEN
-            && let Some(oldest) = self.open.pop_front().and_then(|oldest| self.shared.get_mut(&oldest))
-        {
-            oldest.park();
+    }
+
+    /// A shared file, which is begun when it is not there yet.
+    fn shared(&mut self, path: &str) -> FileId {
+        if let Some(id) = self.shared.get(path) {
+            return *id;
         }
-        if !self.shared.contains_key(path) {
-            let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
-            let file = self.tree.create_shared(dir.as_bytes(), name.as_bytes())?;
-            self.shared.insert(path.to_owned(), file);
-        }
-        self.shared.get_mut(path).ok_or_else(|| Error::internal("a shared file is not there"))
+        let id = self.backlog.begin(path);
+        self.has_files = true;
+        self.shared.insert(path.to_owned(), id);
+        id
     }
 
     /// Whether nothing came to it but findings.
     pub fn is_untouched(&self) -> bool {
-        self.shared.is_empty() && self.checksums.is_empty()
+        !self.has_files && self.checksums.is_empty()
     }
 
     /// Adds digests of files.
@@ -250,33 +236,104 @@ impl<'t> Collector<'t> {
         self.checksums.add(sums)
     }
 
-    /// Closes a shared file that gets no more lines.
-    pub fn close(&mut self, path: &str) -> Result<()> {
+    /// Closes a shared file that gets no more lines, once those that it has are written.
+    pub fn close(&mut self, path: &str) {
         match self.parts.remove(path) {
             Some(part) => self.close_file(&parts::path(path, part.number)),
             None => self.close_file(path),
         }
     }
 
-    fn close_file(&mut self, path: &str) -> Result<()> {
-        let Some(file) = self.shared.remove(path) else { return Ok(()) };
-        self.open.retain(|open| open != path);
-        let mut sums = Sums::default();
-        file.finish(&mut sums)?;
-        self.checksums.add(&sums)
+    fn close_file(&mut self, path: &str) {
+        if let Some(id) = self.shared.remove(path) {
+            self.backlog.add(id, Chunk::End);
+        }
     }
 
     /// Closes the shared files and gives the checksums of everything.
     pub fn finish(mut self) -> Result<(Checksums, Findings, Tally)> {
         if let Some(mut assembler) = self.assembler.take() {
-            self.end_assembled(assembler.finish()?)?;
+            self.end_assembled(assembler.finish()?);
         }
-        let mut sums = Sums::default();
-        for (_, file) in std::mem::take(&mut self.shared) {
-            file.finish(&mut sums)?;
+        for id in std::mem::take(&mut self.shared).into_values() {
+            self.backlog.add(id, Chunk::End);
         }
-        self.checksums.add(&sums)?;
+        self.backlog.work()?;
+        self.backlog.check_complete()?;
         self.checksums.absorb(self.tree.early())?;
         Ok((self.checksums, self.findings, self.tally))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::output::spill_writer::LOG_SPILL;
+
+    const PATHS: [&str; 2] = ["redis/a.jsonl", "sqs/b.jsonl"];
+
+    /// A unit with lines of two files, spilled ones and others.
+    fn unit<'t>(tree: &'t Tree, letter: char, is_last: bool) -> SplitOutput<'t> {
+        let mut out = SplitOutput::new(tree);
+        for path in PATHS {
+            let log = out.log_in_parts(path);
+            let mut lines = out.grow_log(log);
+            lines.write(text(letter).as_bytes()).unwrap();
+            out.finish(lines).unwrap();
+            out.lines_in_parts(path).extend_from_slice(b"the last line\n");
+            if is_last {
+                out.complete(log);
+            }
+        }
+        out
+    }
+
+    fn text(letter: char) -> String {
+        let line = format!("{}\n", letter.to_string().repeat(98));
+        line.repeat(LOG_SPILL / line.len() + 5)
+    }
+
+    fn files(dir: &Path) -> usize {
+        std::fs::read_dir(dir).unwrap().count()
+    }
+
+    /// Lines wait, held or spilled, cut or not, in files that are complete or not. All is there once writes are asked for, by whatever unit.
+    #[test]
+    fn a_commit_neither_hashes_nor_writes() {
+        const SIZE: u64 = 1 << 20;
+        for part_size in [None, Some(SIZE)] {
+            let root = tempfile::tempdir().unwrap();
+            let tree = Tree::open(root.path()).unwrap();
+            let mut collector = Collector::new(&tree, root.path());
+            collector.part_size = part_size;
+            let mut place = |letter, is_last| collector.place(unit(&tree, letter, is_last)).unwrap();
+            let mut writes = vec![place('a', false), place('b', false), place('c', true)];
+            assert_eq!(files(root.path()), 0);
+            writes.pop().unwrap().write().unwrap();
+            let want = ['a', 'b', 'c'].map(|letter| text(letter) + "the last line\n").concat();
+            for path in PATHS {
+                let path = root.path().join(path);
+                let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+                let got = match part_size {
+                    None => read(&path),
+                    Some(_) => (1..=files(&path)).map(|n| read(&path.join(parts::name(n as u32)))).collect(),
+                };
+                assert!(got == want, "{part_size:?} {}", path.display());
+                assert!(part_size.is_none_or(|size| files(&path) as u64 == want.len() as u64 / size + 1));
+            }
+            let written = tree.written();
+            let (mut checksums, ..) = collector.finish().unwrap();
+            assert_eq!(tree.written(), written, "all files were complete");
+            let mut rows = 0;
+            checksums
+                .each(|_, entry| {
+                    rows += entry.place.len;
+                    Ok(())
+                })
+                .unwrap();
+            assert_eq!(rows, 2 * want.len() as u64);
+        }
     }
 }

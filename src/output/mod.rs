@@ -2,6 +2,7 @@
 
 pub mod archive;
 mod assembler;
+mod backlog;
 pub mod checksums;
 mod collector;
 pub mod escape;
@@ -26,6 +27,7 @@ pub mod spill_writer;
 pub mod split;
 pub mod spool;
 pub mod staging;
+mod stored;
 pub mod sumfile;
 mod sys;
 mod tally;

@@ -11,31 +11,18 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::checksums::{Checksums, Place, Sums};
-use super::spill_writer::LOG_SPILL;
 use super::split::{SplitOutput, Tally};
+use super::stored::{PIECE, StoredLines};
 use super::tree::Tree;
 use crate::error::{Error, Result};
 use crate::format::adapter;
 use crate::format::wire::{self, Reader};
 use crate::report::{Findings, lasting};
 
-/// Bytes of lines that are copied at once.
-const PIECE: usize = 1 << 20;
-const _: () = assert!(PIECE <= LOG_SPILL);
-
 /// Takes the lines of shared files, of one split behind the other.
 pub struct Lines {
     file: File,
     at: u64,
-}
-
-/// Where lines stand that another process has written.
-#[derive(Clone)]
-pub struct StoredLines {
-    file: Arc<File>,
-    at: u64,
-    len: u64,
-    hash: u64,
 }
 
 impl Lines {
@@ -65,23 +52,6 @@ impl Lines {
         self.file.write_all(bytes)?;
         self.at += bytes.len() as u64;
         Ok(())
-    }
-}
-
-impl StoredLines {
-    /// Gives them in pieces.
-    pub(super) fn pieces(&self, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let damaged =
-            || Error::usage("a shard was changed since it was written: its lines are not those that it tells of");
-        let (mut hash, mut piece, mut done) = (Xxh3Default::new(), vec![0; PIECE.min(self.len as usize)], 0);
-        while done < self.len {
-            let n = piece.len().min((self.len - done) as usize);
-            self.file.read_exact_at(&mut piece[..n], self.at + done).map_err(|_| damaged())?;
-            hash.update(&piece[..n]);
-            each(&piece[..n])?;
-            done += n as u64;
-        }
-        if hash.digest() == self.hash { Ok(()) } else { Err(damaged()) }
     }
 }
 
@@ -178,7 +148,7 @@ impl<'t> SplitOutput<'t> {
         for _ in 0..reader.count()? {
             let path = std::str::from_utf8(reader.bytes()?).ok()?;
             let [at, len, hash] = [reader.number()?, reader.number()?, reader.number()?];
-            let stored = StoredLines { file: Arc::clone(lines), at, len, hash };
+            let stored = StoredLines::recorded(Arc::clone(lines), at, len, hash);
             let (complete, in_parts, is_piece) = (reader.flag()?, reader.flag()?, reader.flag()?);
             match is_piece {
                 true => out.adopt_piece(path, stored, reader.bytes()?),

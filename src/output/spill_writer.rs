@@ -1,7 +1,7 @@
 //! What is written piece by piece: a file that may get large, or lines of a shared file.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::sync::Arc;
 
 use super::observer::{Fingerprint, Hasher};
@@ -207,25 +207,7 @@ impl Out for SpillWriter<'_> {
     }
 }
 
-/// Appends a spilled file, which was written to its end, to `to`.
-pub(super) fn copy(spilled: &File, to: &mut OpenFile<'_>) -> Result<()> {
-    pieces(spilled, &mut |piece| to.write(piece))
-}
-
-/// Gives a spilled file piece by piece.
-pub(super) fn pieces(mut spilled: &File, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-    spilled.rewind().map_err(scratch_failed)?;
-    let mut buffer = vec![0; SPILL];
-    loop {
-        let n = spilled.read(&mut buffer).map_err(scratch_failed)?;
-        if n == 0 {
-            return Ok(());
-        }
-        each(&buffer[..n])?;
-    }
-}
-
-fn scratch_failed(e: std::io::Error) -> Error {
+pub(super) fn scratch_failed(e: std::io::Error) -> Error {
     Error::io("use a temporary file in", "the output's directory", e)
 }
 

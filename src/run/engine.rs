@@ -2,7 +2,7 @@
 //!
 //! Units are claimed in order and committed in order; a fast thread may run at most a window ahead of the slowest
 //! unit, and no farther once what waits for its turn is much, so that it stays small. One thread commits at a time, while the others work; what need
-//! not be in order (writing bytes whose place is settled) follows the commit, beside the next one. The first error is
+//! not be in order (hashing and writing lines of files) follows the commit, beside the next one. The first error is
 //! the one of the lowest unit, whatever the number of threads: every lower unit still runs to its end.
 
 use std::collections::BTreeMap;
@@ -74,15 +74,16 @@ pub fn run_with<T: Done, W>(
     run_up_to(&AtomicUsize::new(units), work, commit, after)
 }
 
-/// As [`run`], for units that are found one after the other: `next` gives them, in one thread at a time, while others
+/// As [`run_with`], for units that are found one after the other: `next` gives them, in one thread at a time, while others
 /// work on those before.
 ///
 /// # Errors
 /// The error of the lowest unit that failed in any of the three.
-pub fn run_pulled<U: Send, T: Done>(
+pub fn run_pulled<U: Send, T: Done, W>(
     next: impl FnMut() -> Result<Option<U>> + Send,
     work: impl Fn(U) -> Result<T> + Sync,
-    mut commit: impl FnMut(T) -> Result<()> + Send,
+    mut commit: impl FnMut(T) -> Result<W> + Send,
+    after: impl Fn(W) -> Result<()> + Sync,
 ) -> Result<()> {
     let units = AtomicUsize::new(usize::MAX);
     let source = Mutex::new(Source { next, pulled: 0, kept: BTreeMap::new() });
@@ -90,8 +91,8 @@ pub fn run_pulled<U: Send, T: Done>(
     run_up_to(
         &units,
         |unit| pull(unit).map(|found| found.and_then(&work)).transpose(),
-        |done| done.map_or(Ok(()), &mut commit),
-        |()| Ok(()),
+        |done| done.map(&mut commit).transpose(),
+        |done| done.map_or(Ok(()), &after),
     )
 }
 
@@ -373,7 +374,7 @@ mod tests {
                 got.push(n);
                 Ok(())
             };
-            with_threads(threads, || run_pulled(next, |n| Ok(n * 2), commit)).unwrap();
+            with_threads(threads, || run_pulled(next, |n| Ok(n * 2), commit, |()| Ok(()))).unwrap();
             assert_eq!(got, (1..=units).map(|n| n * 2).collect::<Vec<_>>(), "{threads} threads");
         }
     }
@@ -388,7 +389,7 @@ mod tests {
                     if given == 10 { Err(Error::usage("source")) } else { Ok(Some(given)) }
                 };
                 let work = |n| if n == bad { Err(Error::usage("work")) } else { Ok(n) };
-                let error = with_threads(threads, || run_pulled(next, work, |_| Ok(()))).unwrap_err();
+                let error = with_threads(threads, || run_pulled(next, work, |_| Ok(()), |()| Ok(()))).unwrap_err();
                 assert_eq!(error.to_string(), if bad == 5 { "work" } else { "source" });
             }
         }

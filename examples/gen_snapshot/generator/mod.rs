@@ -18,9 +18,9 @@ pub use rows::Written;
 use rows::{Family, Rows};
 
 /// What can be generated.
-pub const WORKLOADS: [&str; 17] = [
-    "strings", "hashes", "one-hash", "lists", "sets", "zsets", "streams", "ttl", "versions", "dynamodb", "sqs", "s3",
-    "s3-large", "s3-both", "fs", "fs-large", "mixed",
+pub const WORKLOADS: [&str; 18] = [
+    "strings", "hashes", "one-hash", "lists", "sets", "zsets", "streams", "ttl", "versions", "dynamodb", "tables",
+    "sqs", "s3", "s3-large", "s3-both", "fs", "fs-large", "mixed",
 ];
 
 /// Begins the names of snapshots made to cost much; the kind follows: see [`hostile::kinds`].
@@ -74,6 +74,7 @@ fn workload(spec: Spec<'_>) -> Vec<Family> {
     let n = Amount { scale: spec.scale, seed: spec.seed };
     match spec.workload {
         "dynamodb" => tables::dynamodb(n),
+        "tables" => tables::tables(n),
         "sqs" => tables::sqs(n),
         "s3" => objects::s3(n, Sizes::all(spec.object_size.unwrap_or(SMALL))),
         "s3-large" => objects::s3(n, Sizes::all(spec.object_size.unwrap_or(LARGE))),

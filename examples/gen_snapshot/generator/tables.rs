@@ -1,4 +1,4 @@
-//! A DynamoDB table and an SQS queue.
+//! DynamoDB tables and an SQS queue.
 
 use std::io;
 
@@ -34,18 +34,35 @@ fn single(prefix: &'static str, name: &str, value: Vec<u8>) -> Family {
 }
 
 pub fn dynamodb(n: Amount) -> Vec<Family> {
-    let table = URL_SAFE_NO_PAD.encode("bench");
+    of_tables(n, &["bench"])
+}
+
+/// The same items in eight tables, an eighth in each.
+pub fn tables(n: Amount) -> Vec<Family> {
+    of_tables(n, &["bench1", "bench2", "bench3", "bench4", "bench5", "bench6", "bench7", "bench8"])
+}
+
+/// Tables whose names are in order.
+fn of_tables(n: Amount, names: &'static [&'static str]) -> Vec<Family> {
+    let count = names.len() as u64;
+    let of = move |at: u64| n.scale * at / count..n.scale * (at + 1) / count;
+    let encoded = |name: &str| URL_SAFE_NO_PAD.encode(name);
+    let all =
+        move |rows: &mut Rows<'_>| (0..).zip(names).try_for_each(|(at, name)| items(rows, n, of(at), &encoded(name)));
+    let generations = names.iter().map(|name| single("!ddb|meta|gen|", &encoded(name), b"1".to_vec()));
+    let schemas = names.iter().map(|name| single("!ddb|meta|table|", &encoded(name), schema(name)));
+    std::iter::once(Family::new("!ddb|item|", all)).chain(generations).chain(schemas).collect()
+}
+
+fn schema(table: &str) -> Vec<u8> {
     let definitions = entry(2, "pk", b"S");
     let key = message(3, &message(1, b"pk"));
     let version_and_generation = vec![5 << 3, 2, 7 << 3, 1];
-    let schema = [b"\0DS\x01".to_vec(), message(1, b"bench"), definitions, key, version_and_generation].concat();
-    let generation = single("!ddb|meta|gen|", &table, b"1".to_vec());
-    let schema = single("!ddb|meta|table|", &table, schema);
-    vec![Family::new("!ddb|item|", move |rows| items(rows, n, &table)), generation, schema]
+    [b"\0DS\x01".to_vec(), message(1, table.as_bytes()), definitions, key, version_and_generation].concat()
 }
 
-fn items(rows: &mut Rows<'_>, n: Amount, table: &str) -> io::Result<()> {
-    (0..n.scale).try_for_each(|i| {
+fn items(rows: &mut Rows<'_>, n: Amount, which: std::ops::Range<u64>, table: &str) -> io::Result<()> {
+    which.into_iter().try_for_each(|i| {
         let pk = n.padded("item", i);
         let number = message(2, n.hash(i, 2).to_string().as_bytes());
         let text = message(1, &n.text(i, 1, 60));

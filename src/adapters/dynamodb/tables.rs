@@ -105,6 +105,11 @@ impl<'a> Tables<'a> {
         self.rows.get(at).and_then(|row| of_row(at, row).ok()).unwrap_or_default()
     }
 
+    /// The encoded names of all tables.
+    pub fn encoded(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.rows.iter().map(|row| Family::DdbTable.suffix(row.user_key))
+    }
+
     /// Every table.
     pub fn all(&self) -> impl Iterator<Item = Table> {
         (0..self.rows.len()).map(|at| self.parse(at))

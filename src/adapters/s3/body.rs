@@ -1,4 +1,8 @@
 //! Puts one body together: chunk by chunk from the map to the visitor, checked on the way.
+//!
+//! MD5 is the slowest that is done with a body. Where there are several threads, a large body is given in batches, and MD5 is taken of a
+//! batch on a thread of its own, while the visitor hashes and writes it. A task of the pool would not do: while it waits, a
+//! thread of the pool may begin another unit of work, and that one may wait for this body.
 
 use super::check::{BodyCheck, BodyReport};
 use super::merge::Chunk;
@@ -11,6 +15,11 @@ use crate::format::s3::chunk::ChunkFault;
 use crate::format::s3::{Manifest, ObjectKey};
 use crate::model::s3::Visitor;
 
+/// Bytes of a body whose MD5 is taken beside.
+const LARGE: i64 = 4 << 20;
+/// A batch has so many reads of a range: 8 MiB, if nobody has chosen a granularity.
+const READS: usize = 32;
+
 /// A body while it is given.
 pub struct Body<'p, 's, 'a> {
     set: &'s DataSet<'a>,
@@ -22,6 +31,16 @@ pub struct Body<'p, 's, 'a> {
     check: BodyCheck<'p>,
     /// Chunks kept back because their rows do not come in body order.
     kept: Option<Vec<Chunk<'a>>>,
+    /// Of a large body: what is checked and given together.
+    batch: Option<Batch<'a>>,
+    /// Bytes of a batch.
+    most: usize,
+}
+
+#[derive(Default)]
+struct Batch<'a> {
+    pieces: Vec<(Expected, &'a [u8])>,
+    bytes: usize,
 }
 
 impl<'p, 's, 'a> Body<'p, 's, 'a> {
@@ -36,6 +55,8 @@ impl<'p, 's, 'a> Body<'p, 's, 'a> {
     ) -> Self {
         // Rows come by upload, part and chunk number. An empty upload ID takes those of every upload.
         let in_order = plan.is_in_key_order() && !manifest.upload_id.is_empty();
+        let most = READS * set.granularity().read_size;
+        let is_large = manifest.size_bytes >= LARGE.min(most as i64) && rayon::current_num_threads() > 1;
         Body {
             set,
             payloads,
@@ -45,6 +66,8 @@ impl<'p, 's, 'a> Body<'p, 's, 'a> {
             join: plan.join(),
             check: BodyCheck::new(manifest, plan),
             kept: (!in_order).then(Vec::new),
+            batch: is_large.then(Batch::default),
+            most,
         }
     }
 
@@ -77,9 +100,36 @@ impl<'p, 's, 'a> Body<'p, 's, 'a> {
         let expected = self.join.row(chunk.id()).map_err(|fault| self.damage(fault))?;
         let Some(expected) = expected else { return Ok(Some(chunk)) };
         let payload = self.payload(&chunk, &expected)?;
-        self.check.feed(&expected, payload);
-        visitor.body(payload)?;
+        match &mut self.batch {
+            Some(batch) => {
+                batch.pieces.push((expected, payload));
+                batch.bytes += payload.len();
+                if batch.bytes >= self.most {
+                    self.give_batch(visitor)?;
+                }
+            }
+            None => {
+                self.check.feed(&expected, payload);
+                visitor.body(payload)?;
+            }
+        }
         Ok(None)
+    }
+
+    /// Gives what was kept together, and checks it beside.
+    fn give_batch(&mut self, visitor: &mut impl Visitor) -> Result<()> {
+        let Some(batch) = &mut self.batch else { return Ok(()) };
+        let Batch { pieces, .. } = std::mem::take(batch);
+        let check = &mut self.check;
+        let mut feed = || pieces.iter().for_each(|(expected, payload)| check.feed(expected, payload));
+        let (is_checked, given) = std::thread::scope(|scope| {
+            let beside = std::thread::Builder::new().spawn_scoped(scope, &mut feed);
+            (beside.is_ok(), pieces.iter().try_for_each(|(_, payload)| visitor.body(payload)))
+        });
+        if !is_checked {
+            feed();
+        }
+        given
     }
 
     fn payload(&self, chunk: &Chunk<'a>, expected: &Expected) -> Result<&'a [u8]> {
@@ -91,11 +141,12 @@ impl<'p, 's, 'a> Body<'p, 's, 'a> {
         fits.map(|()| row.body).map_err(|fault| self.damage(fault))
     }
 
-    /// Sees that nothing is missing; gives what the checks found.
-    pub fn finish(self) -> Result<BodyReport> {
+    /// Sees that nothing is missing, and gives the rest; then gives what the checks found.
+    pub fn finish(mut self, visitor: &mut impl Visitor) -> Result<BodyReport> {
         if let Err(fault) = self.join.clone().finish() {
             return Err(self.damage(fault));
         }
+        self.give_batch(visitor)?;
         Ok(self.check.finish())
     }
 

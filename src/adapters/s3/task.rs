@@ -175,7 +175,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         for spare in body.sort_in(self.visitor)? {
             self.superseded(walk, &spare)?;
         }
-        body.finish()
+        body.finish(self.visitor)
     }
 
     fn gather(

@@ -51,10 +51,21 @@ pub fn table_name(segment: &[u8]) -> Result<Vec<u8>> {
 /// Appends the user key that every item of one generation of a table begins with, for a range scan.
 /// `table` is the encoded name, as in [`ItemKey::table`].
 pub fn item_prefix_into(table: &[u8], generation: u64, out: &mut Vec<u8>) {
+    items_into(table, out);
+    out.extend_from_slice(itoa::Buffer::new().format(generation).as_bytes());
+    out.push(b'|');
+}
+
+/// What the keys of all items of a table begin with, whatever their generation; the name is encoded.
+pub fn items_of(table: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    items_into(table, &mut out);
+    out
+}
+
+fn items_into(table: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(Family::DdbItem.prefix().as_bytes());
     out.extend_from_slice(table);
-    out.push(b'|');
-    out.extend_from_slice(itoa::Buffer::new().format(generation).as_bytes());
     out.push(b'|');
 }
 

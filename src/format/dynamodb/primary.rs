@@ -150,6 +150,20 @@ impl<'a> PrimaryKey<'a> {
         Some(())
     }
 
+    /// Whether these are the primary-key bytes of the item's row key. What is in `rebuilt` is overwritten.
+    pub fn has_row_bytes(self, key_encoding_version: u64, primary: &[u8], rebuilt: &mut Vec<u8>) -> bool {
+        // Most keys are one text without a NUL: it stands there as it is, and nothing need be built.
+        if let (KeyValue::S(_) | KeyValue::B(_), None) = (self.hash, self.range)
+            && key_encoding_version >= ORDERED_VERSION
+            && primary.strip_suffix(&[0, 1]) == Some(self.hash.raw())
+            && memchr::memchr(0, self.hash.raw()).is_none()
+        {
+            return true;
+        }
+        rebuilt.clear();
+        self.row_bytes_into(key_encoding_version, rebuilt).is_some() && rebuilt == primary
+    }
+
     /// Appends the primary-key bytes of the row that has the same item, if one does: like
     /// [`row_bytes_into`](Self::row_bytes_into), but an item of the old encoding is found in the ordered one even if
     /// its number text (`1/2`, `0x10`) is outside the grammar there.
@@ -380,6 +394,22 @@ mod tests {
             let (x, y) = (ordered(&a).unwrap(), ordered(&b).unwrap());
             let alike = a.starts_with('-') && (x.starts_with(&y) || y.starts_with(&x));
             prop_assert!(alike || value(&a).partial_cmp(&value(&b)) == Some(x.cmp(&y)), "{a} {b}");
+        }
+
+        #[test]
+        fn bytes_of_a_row_are_known(
+            raw in prop::collection::vec(prop_oneof![Just(0u8), Just(1), Just(255), Just(b'1')], 0..5),
+            (kind, version, has_range) in (0u8..3, 0u64..3, any::<bool>()),
+        ) {
+            let text = std::str::from_utf8(&raw).unwrap_or("1");
+            let hash = [KeyValue::S(text), KeyValue::N(text), KeyValue::B(&raw)][usize::from(kind)];
+            let key = PrimaryKey { hash, range: has_range.then_some(hash) };
+            let mut own = Vec::new();
+            let is_row = key.row_bytes_into(version, &mut own).is_some();
+            for primary in [own.clone(), [hash.raw(), &[0, 1]].concat(), raw.clone()] {
+                let mut rebuilt = b"what was there before".to_vec();
+                prop_assert_eq!(key.has_row_bytes(version, &primary, &mut rebuilt), is_row && primary == own);
+            }
         }
 
         #[test]

@@ -6,6 +6,7 @@
 pub mod count;
 mod documents;
 mod findings;
+mod lanes;
 pub(crate) mod lookup;
 pub mod name;
 pub mod paths;
@@ -22,6 +23,7 @@ use crate::layouts::{jsonl, tree};
 use crate::options::ObjectName;
 use crate::run::Job;
 
+pub(super) use lanes::Lanes;
 pub(super) use run::{Gather, Share, Writer, decode_places, encode_places, write_splits};
 
 /// Items whose rows have so many bytes are not held as a whole once they are rendered.
@@ -33,7 +35,7 @@ pub(super) const LARGE: usize = 128 << 10;
 /// The first damaged row in key order (schemas before items), or a failed write.
 pub(crate) fn tables(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let (tables, splits) = documented(job)?;
-    let with_lines = items(job, &tables, &splits)?;
+    let with_lines = items(job, &tables, splits)?;
     if job.options.packed() && !job.is_shard() {
         jsonl::dynamodb::write_empty(&tables, &with_lines, job)
     } else {
@@ -64,7 +66,7 @@ pub(super) fn documented<'a>(job: &mut Job<'_, 'a, '_>) -> Result<(Tables<'a>, V
 /// A damaged schema, or a damaged row of the item.
 pub(crate) fn item(job: &mut Job<'_, '_, '_>, name: &ObjectName) -> Result<()> {
     let (tables, splits) = of_item(job, name)?;
-    items(job, &tables, &splits).map(drop)
+    items(job, &tables, splits).map(drop)
 }
 
 /// The tables, and the splits that an item can be in.
@@ -78,9 +80,9 @@ pub(super) fn of_item<'a>(job: &mut Job<'_, 'a, '_>, name: &ObjectName) -> Resul
 }
 
 /// Writes the items of some splits; tells by place which tables got lines.
-fn items(job: &mut Job<'_, '_, '_>, tables: &Tables<'_>, splits: &[KeyRange]) -> Result<Vec<bool>> {
+fn items(job: &mut Job<'_, '_, '_>, tables: &Tables<'_>, splits: Vec<KeyRange>) -> Result<Vec<bool>> {
     match job.options.packed() {
         true => jsonl::dynamodb::write(job, tables, splits),
-        false => tree::dynamodb::write(job, tables, splits).map(|()| Vec::new()),
+        false => tree::dynamodb::write(job, tables, &splits).map(|()| Vec::new()),
     }
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
+use super::lanes::Lanes;
 use super::rows::{self, WithRows};
 use crate::adapters::dynamodb::{self, Report, Stale, Tables};
 use crate::dataset::{DataSet, KeyRange};
@@ -14,6 +15,7 @@ use crate::options::Options;
 use crate::output::record::Lines;
 use crate::output::split::{Collector, SplitOutput, Writes};
 use crate::output::tree::Tree;
+use crate::report::Findings;
 use crate::run::engine::Done;
 use crate::run::shards::{Recordable, run_splits};
 use crate::run::{Job, note_shared, step};
@@ -56,13 +58,13 @@ pub fn decode_places(reader: &mut Reader<'_>) -> Option<Vec<usize>> {
     (0..count).map(|_| reader.size()).collect()
 }
 
-/// Takes the shares of all splits in their order.
+/// Takes the shares of all splits, those of each lane in their order.
 pub trait Gather<'t> {
     /// What it takes.
     type Share;
 
-    /// Takes the share of the next split, whose files and lines the collector has.
-    fn take(&mut self, share: Self::Share, collector: &mut Collector<'t>) -> Result<()>;
+    /// Takes the share of the next split of a lane, whose files and lines the collector has.
+    fn take(&mut self, lane: usize, share: Self::Share, collector: &mut Collector<'t>) -> Result<()>;
 }
 
 struct Written<'t, S> {
@@ -90,14 +92,33 @@ impl<'t, S: Share> Recordable<'t> for Written<'t, S> {
     }
 }
 
+/// What the splits of one lane came to.
+#[derive(Default)]
+struct OfLane {
+    stale: Stale,
+    findings: Findings,
+}
+
+impl OfLane {
+    /// Takes what was noticed in the next split.
+    fn take(&mut self, set: &DataSet<'_>, tables: &Tables<'_>, report: Report, findings: Findings) -> Result<()> {
+        for run in &report.stale {
+            self.stale.take(set, tables, run, &mut self.findings)?;
+        }
+        note_shared(report.shared.into_iter().collect(), &mut self.findings);
+        self.findings.merge(findings);
+        Ok(())
+    }
+}
+
 /// Writes the items of some splits, each with a writer that `begin` gives.
 ///
 /// # Errors
-/// The first damaged row in key order, or a failed write.
+/// The first damaged row in the order of the lanes, or a failed write.
 pub fn write_splits<'a, 't, W, G>(
     job: &mut Job<'_, 'a, 't>,
     tables: &Tables<'_>,
-    splits: &[KeyRange],
+    (splits, lanes): (&[KeyRange], &Lanes),
     begin: &(impl Fn(SplitOutput<'t>) -> W + Sync),
     gather: &mut G,
 ) -> Result<()>
@@ -107,26 +128,29 @@ where
 {
     let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
     progress.begin("dynamodb", splits.len() as u64);
-    let mut stale = Stale::default();
+    let mut of_lanes: Vec<OfLane> = (0..lanes.count()).map(|_| OfLane::default()).collect();
+    let mut position = 0;
     let collector = &mut *job.collector;
     run_splits(
         (job.role, adapter::DYNAMODB, tree),
-        splits.len(),
+        (splits.len(), &|position| lanes.split_at(position)),
         |i| write_split(set, tables, &splits[i], options, begin(SplitOutput::new(tree))),
         |written| {
             step(progress, tree);
-            let Written { out, share, report } = written;
-            for run in &report.stale {
-                stale.take(set, tables, run, &mut collector.findings)?;
-            }
-            note_shared(report.shared.into_iter().collect(), &mut collector.findings);
+            let Written { mut out, share, report } = written;
+            let lane = lanes.lane_of(lanes.split_at(position));
+            position += 1;
+            of_lanes[lane].take(set, tables, report, std::mem::take(&mut out.findings))?;
             let writes = collector.place(out)?;
-            gather.take(share, collector)?;
+            gather.take(lane, share, collector)?;
             Ok(writes)
         },
         Writes::write,
     )?;
-    stale.finish(tables, &mut job.collector.findings);
+    for OfLane { mut stale, mut findings } in of_lanes {
+        stale.finish(tables, &mut findings);
+        job.collector.findings.merge(findings);
+    }
     Ok(())
 }
 

@@ -38,7 +38,7 @@ use crate::adapters::fs::{Census, Chunks, Deleted, Inputs, InternalRows, LinkTab
 use crate::error::Result;
 use crate::format::adapter;
 use crate::options::ObjectName;
-use crate::output::split::SplitOutput;
+use crate::output::split::{SplitOutput, Writes};
 use crate::report::Findings;
 use crate::run::shards::{Role, run_pulled_splits};
 use crate::run::sort::Sorted;
@@ -148,7 +148,8 @@ fn write_all(
         |batch| write::write(cx, batch),
         |out| {
             step(progress, tree);
-            collector.take(out)
+            collector.place(out)
         },
+        Writes::write,
     )
 }

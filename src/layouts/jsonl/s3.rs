@@ -63,18 +63,14 @@ impl<'b, 'a> Indexes<'b, 'a> {
     }
 
     /// Notes the buckets that the next split had lines of, which were taken.
-    ///
-    /// # Errors
-    /// A failed write.
-    pub fn take(&mut self, indexed: &[Vec<u8>], collector: &mut Collector<'_>) -> Result<()> {
+    pub fn take(&mut self, indexed: &[Vec<u8>], collector: &mut Collector<'_>) {
         for at in indexed.iter().filter_map(|bucket| self.buckets.place(bucket)) {
             // Buckets come one after the other: the one before gets no more lines.
             if let Some(before) = self.open.replace(at).filter(|before| *before != at) {
-                collector.close(&index_path(self.buckets.name(before)))?;
+                collector.close(&index_path(self.buckets.name(before)));
             }
             self.filled[at] = true;
         }
-        Ok(())
     }
 
     /// The indexes of the buckets that have a record and no objects.

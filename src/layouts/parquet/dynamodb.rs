@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::format::wire::Reader;
 use crate::layouts::dynamodb::paths::Paths;
 use crate::layouts::dynamodb::{
-    Gather, Share, Writer, decode_places, documented, encode_places, of_item, write_splits,
+    Gather, Lanes, Share, Writer, decode_places, documented, encode_places, of_item, write_splits,
 };
 use crate::layouts::rows::Sink as _;
 use crate::layouts::rows::dynamodb::{AllColumns, Rows};
@@ -71,7 +71,13 @@ fn write(job: &mut Job<'_, '_, '_>, tables: &Tables<'_>, splits: &[KeyRange]) ->
     };
     let part_size = options.parquet_size();
     let mut gather = Folders { tables, with_rows: vec![false; tables.len()], open: None };
-    write_splits(job, tables, &splits, &|out| Rows::new(To::new(out, part_size), &columns), &mut gather)?;
+    write_splits(
+        job,
+        tables,
+        (&splits, &Lanes::default()),
+        &|out| Rows::new(To::new(out, part_size), &columns),
+        &mut gather,
+    )?;
     let with_rows = gather.with_rows;
     Ok((columns, with_rows))
 }
@@ -128,7 +134,7 @@ struct Folders<'s> {
 impl<'t> Gather<'t> for Folders<'_> {
     type Share = WithRows;
 
-    fn take(&mut self, share: WithRows, collector: &mut Collector<'t>) -> Result<()> {
+    fn take(&mut self, _: usize, share: WithRows, collector: &mut Collector<'t>) -> Result<()> {
         for at in share.0 {
             if let Some(before) = self.open.replace(at).filter(|before| *before != at) {
                 collector.complete_pieces(&Paths::of(&self.tables.get(before)).dir)?;

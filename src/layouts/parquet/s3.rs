@@ -75,7 +75,7 @@ pub(crate) fn write_all(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let mut open: Option<Vec<u8>> = None;
     run_splits(
         (job.role, adapter::S3, tree),
-        splits.len(),
+        (splits.len(), &|i| i),
         |i| read(set, &buckets, &payloads, &splits[i], options, index(tree, options)),
         |Written { out, buckets: given, report }| {
             leftovers.merge(report.leftovers);

@@ -100,7 +100,7 @@ pub fn write_all<'j, 't, W: Writer<'j, 't>>(job: &mut Job<'j, '_, 't>) -> Result
     let collector = &mut *job.collector;
     run_splits(
         (job.role, adapter::REDIS, tree),
-        splits.all.len(),
+        (splits.all.len(), &|i| i),
         |i| write_split::<W>(set, &splits, &splits.all[i], options, tree),
         |written| {
             reached.fetch_add(written.items_reached, Ordering::Relaxed);

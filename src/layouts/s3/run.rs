@@ -17,7 +17,7 @@ use crate::options::{ObjectName, Options, spellings};
 use crate::output::names::segment;
 use crate::output::observer::Object;
 use crate::output::record::Lines;
-use crate::output::split::SplitOutput;
+use crate::output::split::{SplitOutput, Writes};
 use crate::output::tree::Tree;
 use crate::run::engine::Done;
 use crate::run::shards::{Recordable, Role, run_splits};
@@ -117,17 +117,18 @@ pub(crate) fn write_all<D: Describe>(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let collector = &mut *job.collector;
     run_splits(
         (job.role, adapter::S3, tree),
-        splits.len(),
+        (splits.len(), &|i| i),
         |i| write_split::<D>(&cx, &splits[i], names.of(i)),
         |Written { out, indexed, report }: Written<'_>| {
             leftovers.merge(report.leftovers);
             references.extend(report.named);
             note_shared(report.shared, &mut collector.findings);
             step(progress, tree);
-            collector.take(out)?;
-            indexes.take(&indexed, collector)
+            let writes = collector.place(out)?;
+            indexes.take(&indexed, collector);
+            Ok(writes)
         },
-        Ok,
+        Writes::write,
     )?;
     if job.is_shard() {
         return Ok(());

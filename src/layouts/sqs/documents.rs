@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::model::sqs::Records;
 use crate::output::json::{self, Escape};
 use crate::output::out::Out as _;
-use crate::output::split::SplitOutput;
+use crate::output::split::{SplitOutput, Writes};
 use crate::run::{Job, engine};
 
 /// Queues whose documents are written together.
@@ -41,7 +41,7 @@ pub fn write(
         Ok(out)
     };
     let collector = &mut *job.collector;
-    engine::run(tasks.len(), |i| task(tasks[i]), |out| collector.take(out))?;
+    engine::run_with(tasks.len(), |i| task(tasks[i]), |out| collector.place(out), Writes::write)?;
     if options.for_restore { generations(job, queues) } else { Ok(()) }
 }
 

@@ -108,7 +108,7 @@ impl<'w, 'a, 't> Collected<'w, 'a, 't> {
             self.collector.findings.add(finding);
         }
         let Place { path, .. } = self.paths.lines(self.queues, of);
-        self.collector.close(&path)?;
+        self.collector.close(&path);
         self.collector.complete_pieces(&path)
     }
 }

@@ -85,19 +85,20 @@ pub trait Recordable<'t>: Done + Sized {
     fn replay(reader: &mut Reader<'_>, lines: &Arc<File>, tree: &'t Tree) -> Option<Self>;
 }
 
-/// Runs the splits of an adapter that are this run's, or takes what others have recorded of them.
+/// Runs the splits of an adapter that are this run's, or takes what others have recorded of them. `order`: the split that is taken at
+/// a position; a shard records them one behind the other.
 ///
 /// # Errors
 /// As [`engine::run_with`]; a record that cannot be written or read.
 pub fn run_splits<'t, T: Recordable<'t>, W>(
     (role, adapter, tree): (Role<'_>, Adapter, &'t Tree),
-    splits: usize,
+    (splits, order): (usize, &(dyn Fn(usize) -> usize + Sync)),
     work: impl Fn(usize) -> Result<T> + Sync,
     commit: impl FnMut(T) -> Result<W> + Send,
     after: impl Fn(W) -> Result<()> + Sync,
 ) -> Result<()> {
     match role {
-        Role::All => engine::run_with(splits, work, commit, after),
+        Role::All => engine::run_with(splits, |i| work(order(i)), commit, after),
         Role::Shard(recorder) => {
             let mine = recorder.share().splits(splits);
             let mut number = mine.start;
@@ -111,7 +112,7 @@ pub fn run_splits<'t, T: Recordable<'t>, W>(
                 },
             )
         }
-        Role::Merge(shards) => engine::run_with(splits, |i| shards.split(adapter, i, tree), commit, after),
+        Role::Merge(shards) => engine::run_with(splits, |i| shards.split(adapter, order(i), tree), commit, after),
     }
 }
 

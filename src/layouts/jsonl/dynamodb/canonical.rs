@@ -67,9 +67,7 @@ impl<'a> Canonical<'a> {
     pub fn stored(&mut self, table: &Table, item: &StoredItem<'a>, lines: &mut Vec<u8>) -> Option<PrimaryKey<'a>> {
         let before = lines.len();
         let key = self.line(item.value, &table.schema.key, lines)?;
-        self.rebuilt.clear();
-        let rebuilt = key.row_bytes_into(table.version_of(Liveness::Active), &mut self.rebuilt);
-        let matches = rebuilt.is_some() && self.rebuilt == item.primary;
+        let matches = key.has_row_bytes(table.version_of(Liveness::Active), item.primary, &mut self.rebuilt);
         if !matches {
             lines.truncate(before);
         }

@@ -1,4 +1,4 @@
-//! The files of lines over all splits: a file is closed once another table gets lines, and a table without items has an empty one.
+//! The files of lines over all splits: a file is closed once another table of its lane gets lines, and a table without items has an empty one.
 
 use crate::adapters::dynamodb::Tables;
 use crate::error::Result;
@@ -26,24 +26,24 @@ pub(super) struct FilesOfTables<'s> {
     tables: &'s Tables<'s>,
     /// The tables that got lines, by place.
     pub with_lines: Vec<bool>,
-    /// The last of them: only it can get more.
-    open: Option<usize>,
+    /// The last of them of each lane: only it can get more.
+    open: Vec<Option<usize>>,
 }
 
 impl<'s> FilesOfTables<'s> {
     /// None has lines yet.
-    pub fn new(tables: &'s Tables<'s>) -> Self {
-        FilesOfTables { tables, with_lines: vec![false; tables.len()], open: None }
+    pub fn new(tables: &'s Tables<'s>, lanes: usize) -> Self {
+        FilesOfTables { tables, with_lines: vec![false; tables.len()], open: vec![None; lanes] }
     }
 }
 
 impl<'t> Gather<'t> for FilesOfTables<'_> {
     type Share = TablesWithLines;
 
-    fn take(&mut self, share: TablesWithLines, collector: &mut Collector<'t>) -> Result<()> {
+    fn take(&mut self, lane: usize, share: TablesWithLines, collector: &mut Collector<'t>) -> Result<()> {
         for at in share.0 {
-            if let Some(before) = self.open.replace(at).filter(|before| *before != at) {
-                collector.close(&Paths::of(&self.tables.get(before)).lines())?;
+            if let Some(before) = self.open[lane].replace(at).filter(|before| *before != at) {
+                collector.close(&Paths::of(&self.tables.get(before)).lines());
             }
             if let Some(has_lines) = self.with_lines.get_mut(at) {
                 *has_lines = true;

@@ -23,7 +23,7 @@ use crate::format::dynamodb::{self, KeyValue, PrimaryKey};
 use crate::layouts::dynamodb::count::{Count, note_untyped};
 use crate::layouts::dynamodb::paths::{self, Paths};
 use crate::layouts::dynamodb::render::ItemRenderer;
-use crate::layouts::dynamodb::{LARGE, Writer, write_splits};
+use crate::layouts::dynamodb::{LARGE, Lanes, Writer, write_splits};
 use crate::model::dynamodb::{Item, StaleItem, StoredItem, Table, Visitor};
 use crate::output::observer::Object;
 use crate::output::split::SplitOutput;
@@ -34,17 +34,19 @@ use normal::Normal;
 
 pub(in crate::layouts) use files::write_empty;
 
-/// Writes the items of some splits; tells by place which tables got lines.
+/// Writes the items of some splits; tells by place which tables got lines. Large tables take turns.
 ///
 /// # Errors
-/// The first damaged row in key order, or a failed write.
+/// The first damaged row in the order in which splits are run, or a failed write.
 pub(in crate::layouts) fn write(
     job: &mut Job<'_, '_, '_>,
     tables: &Tables<'_>,
-    splits: &[KeyRange],
+    mut splits: Vec<KeyRange>,
 ) -> Result<Vec<bool>> {
-    let mut files = FilesOfTables::new(tables);
-    write_splits(job, tables, splits, &Lines::new, &mut files)?;
+    let hashed = job.tree.hashes_lines();
+    let lanes = if hashed { Lanes::of_tables(tables, &mut splits) } else { Lanes::default() };
+    let mut files = FilesOfTables::new(tables, lanes.count());
+    write_splits(job, tables, (&splits, &lanes), &Lines::new, &mut files)?;
     Ok(files.with_lines)
 }
 

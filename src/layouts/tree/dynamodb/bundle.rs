@@ -95,7 +95,7 @@ impl<'a> Visitor<'a> for Bundled<'a, '_> {
 impl<'t> Gather<'t> for Bundle<'_, 't> {
     type Share = Vec<Lines>;
 
-    fn take(&mut self, share: Vec<Lines>, collector: &mut Collector<'t>) -> Result<()> {
+    fn take(&mut self, _: usize, share: Vec<Lines>, collector: &mut Collector<'t>) -> Result<()> {
         share.iter().try_for_each(|lines| self.add(lines, collector))
     }
 }

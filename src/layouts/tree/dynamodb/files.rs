@@ -74,7 +74,7 @@ impl Share for FileShare {
 impl<'t> Gather<'t> for FromFiles {
     type Share = FileShare;
 
-    fn take(&mut self, share: FileShare, _: &mut Collector<'t>) -> Result<()> {
+    fn take(&mut self, _: usize, share: FileShare, _: &mut Collector<'t>) -> Result<()> {
         if share.has_deferred {
             self.with_deferred.push(self.splits);
         }

@@ -24,7 +24,7 @@ mod used_names;
 use crate::adapters::dynamodb::Tables;
 use crate::dataset::KeyRange;
 use crate::error::Result;
-use crate::layouts::dynamodb::write_splits;
+use crate::layouts::dynamodb::{Lanes, write_splits};
 use crate::run::Job;
 use bundle::{Bundle, Bundled};
 use checked::Checked;
@@ -37,16 +37,17 @@ use used_names::UsedNames;
 /// # Errors
 /// The first damaged row in key order, or a failed write.
 pub(in crate::layouts) fn write(job: &mut Job<'_, '_, '_>, tables: &Tables<'_>, splits: &[KeyRange]) -> Result<()> {
+    let in_order = (splits, &Lanes::default());
     if let Some(limit) = job.options.dynamodb_bundle {
         let mut bundle = Bundle::new(tables, job.tree, limit);
-        write_splits(job, tables, splits, &Bundled::new, &mut bundle)?;
+        write_splits(job, tables, in_order, &Bundled::new, &mut bundle)?;
         return bundle.finish(job.collector);
     }
     let mut written = FromFiles::default();
     if job.tree.is_check() {
-        write_splits(job, tables, splits, &Checked::new, &mut written)?;
+        write_splits(job, tables, in_order, &Checked::new, &mut written)?;
     } else {
-        write_splits(job, tables, splits, &files::Writer::new, &mut written)?;
+        write_splits(job, tables, in_order, &files::Writer::new, &mut written)?;
     }
     let FromFiles { first_uses, with_deferred, .. } = written;
     write_deferred(job, tables, splits, first_uses, &with_deferred)
