@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, clap::Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub(super) struct Recipe {
-    /// tree (default): a file each; jsonl: lines; or parquet
+    /// tree (default): a file each; jsonl: lines; parquet; aws-export
     #[arg(long, value_name = "LAYOUT", hide_default_value = true, default_value = "tree", value_parser = parse::layouts(),
           hide_possible_values = true)]
     pub layout: String,
@@ -18,7 +18,7 @@ pub(super) struct Recipe {
     #[arg(long)]
     pub loaders: bool,
 
-    /// Cut jsonl at so many bytes (no default); Parquet: 256MiB
+    /// Cut jsonl at so many bytes (no default); parquet: 256MiB; aws-export: 64MiB
     #[arg(long, value_name = "SIZE", value_parser = parse::size, hide_short_help = true)]
     pub part_size: Option<u64>,
 

@@ -21,6 +21,9 @@ pub(crate) use spelling::{spellings, typed_name};
 const BUNDLE: u64 = 64 << 20;
 /// Size of a Parquet file where nobody says another.
 const PART: u64 = 256 << 20;
+/// Size of an object of an AWS export where nobody says another, before it is compressed.
+#[cfg(feature = "archive")]
+const OBJECT: u64 = 64 << 20;
 
 /// Options of a decode; the defaults are those of the command line.
 #[derive(Debug, Clone)]
@@ -54,7 +57,8 @@ pub struct Options {
     pub layout: Layout,
     /// With packed lines: also write their schema, and scripts that load them.
     pub loaders: bool,
-    /// Bytes of a file of a packed layout, about: lines are cut to parts. `None`: lines are not, Parquet files have 256 MiB.
+    /// Bytes of a file of a packed layout, about: lines are cut to parts. `None`: lines are not, Parquet files have 256 MiB,
+    /// objects of an AWS export 64 MiB before they are compressed.
     pub part_size: Option<u64>,
     /// One archive instead of a directory.
     pub archive: Option<Packing>,
@@ -142,7 +146,7 @@ impl Options {
         }
         if self.part_size.is_some() && !self.packed() {
             return Err(Error::command_line(format!(
-                "--part-size cuts the files of a packed layout, and --layout {} has a file for each object: choose jsonl or parquet",
+                "--part-size cuts the files of a packed layout, and --layout {} has a file for each object: choose jsonl, parquet or aws-export",
                 self.layout.name()
             )));
         }
@@ -163,6 +167,12 @@ impl Options {
     /// Bytes of a Parquet file, about.
     pub fn parquet_size(&self) -> u64 {
         self.part_size.unwrap_or(PART)
+    }
+
+    /// Bytes of an object of an AWS export before it is compressed, about.
+    #[cfg(feature = "archive")]
+    pub fn object_size(&self) -> u64 {
+        self.part_size.unwrap_or(OBJECT)
     }
 
     /// Whether the output is packed lines.
