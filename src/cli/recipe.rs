@@ -26,6 +26,10 @@ pub(super) struct Recipe {
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
     as_of: Option<u64>,
 
+    /// With aws-export: what changed since this HLC or date + 10 s
+    #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc, hide_short_help = true)]
+    since: Option<u64>,
+
     /// Copied to MANIFEST.json.
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     cluster_id: String,
@@ -71,6 +75,7 @@ impl Recipe {
         let options = Options {
             adapters: choice.adapters(),
             as_of: self.as_of,
+            since: self.since,
             cluster_id: self.cluster_id.clone(),
             include_orphans: self.include_orphans,
             include_incomplete_uploads: self.include_incomplete_uploads,

@@ -33,6 +33,8 @@ pub struct Options {
     pub adapters: Vec<Adapter>,
     /// Versions above this commit timestamp do not exist.
     pub as_of: Option<u64>,
+    /// Only what changed behind this commit timestamp; for exports of AWS.
+    pub since: Option<u64>,
     /// Worker threads; 0 = one for each core.
     pub threads: usize,
     /// Copied to the manifest.
@@ -82,6 +84,7 @@ impl Default for Options {
         Options {
             adapters: adapter::all().collect(),
             as_of: None,
+            since: None,
             threads: 0,
             cluster_id: String::new(),
             include_orphans: false,
@@ -150,11 +153,31 @@ impl Options {
                 self.layout.name()
             )));
         }
+        if self.since.is_some() {
+            self.check_since()?;
+        }
         if self.for_restore && !self.layout.is_read_back() {
             return Err(Error::command_line(format!(
                 "an output of --layout {} is for queries, not for a restore: leave out --for-restore",
                 self.layout.name()
             )));
+        }
+        Ok(())
+    }
+
+    fn check_since(&self) -> Result<()> {
+        if self.layout.name() != "aws-export" {
+            return Err(Error::command_line("--since is for exports of changes: give --layout aws-export too"));
+        }
+        if self.include_orphans {
+            return Err(Error::command_line(
+                "what the server cannot reach does not change: leave out --include-orphans, or --since",
+            ));
+        }
+        if self.skip_damage {
+            return Err(Error::command_line(
+                "what is passed over in one state would be a change: leave out --on-error skip, or --since",
+            ));
         }
         Ok(())
     }
@@ -189,6 +212,7 @@ impl Options {
             loaders: self.loaders && self.layout == Layout::JSONL,
             part_size: self.part_size.filter(|_| self.packed()),
             as_of: self.as_of,
+            since: self.since,
             drop_expired: self.drop_expired,
             on_error: if self.skip_damage { "skip".into() } else { String::new() },
             dynamodb_bundle_size: self.dynamodb_bundle,
@@ -234,6 +258,7 @@ impl Options {
         Ok(Options {
             adapters: adapters.clone(),
             as_of: told.as_of.or(manifest.live_read_ts),
+            since: told.since,
             cluster_id: manifest.cluster_id.clone(),
             include_orphans: exclusions.include_orphans,
             include_incomplete_uploads: exclusions.include_incomplete_uploads,

@@ -93,6 +93,13 @@ pub struct RecordedOptions {
         deserialize_with = "number_or_digits"
     )]
     pub as_of: Option<u64>,
+    /// `--since`: a string.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "digits_of",
+        deserialize_with = "number_or_digits"
+    )]
+    pub since: Option<u64>,
     /// `--drop-expired`, Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drop_expired: Option<u64>,

@@ -248,8 +248,10 @@ fn what_aws_refuses() {
     assert_eq!(export.warnings(), [("aws_refused", count)]);
     let left: usize = objects(&export.tree, "orders").iter().map(|bytes| parsed(bytes).len()).sum();
     assert_eq!(left + refused.len(), cases.len() + 4);
-    let manifest = export.text("MANIFEST.json");
-    assert!(manifest.contains(&format!("\"refused\": {count}")), "{manifest}");
+    let manifest: Value = serde_json::from_str(export.text("MANIFEST.json")).unwrap();
+    let kinds = manifest["adapters"]["dynamodb"]["scopes"][0]["kinds"].as_array().unwrap();
+    let of = |kind: &str| kinds.iter().find(|counted| counted["kind"] == kind).map(|counted| &counted["objects"]);
+    assert_eq!((of("refused"), of("items")), (Some(&count.into()), Some(&left.into())), "{kinds:?}");
 }
 
 /// Tables with names and indexes that AWS does not take, and one without items.
@@ -350,4 +352,76 @@ fn other_adapters_are_named() {
     let out = ekvsnap(dir.path(), &["decode", "x.fsm", "-o", "out", "--layout", "aws-export"]);
     assert_eq!(code(&out), 1);
     assert!(stderr(&out).contains("the layout aws-export has no place for objects of redis"), "{}", stderr(&out));
+}
+
+/// What happened to items between two moments, to the line.
+#[test]
+fn changes_between_two_moments() {
+    let at = |millis: u64| (1_700_000_000_000 + millis) << 16;
+    let (t, gone) = (table(b"orders"), table(b"gone"));
+    let written = |snapshot: Snapshot, millis, key, mark| snapshot.item_at(at(millis), &t, &[S(key)], mark);
+    let mut snapshot = Snapshot::new();
+    for table in [&t, &gone] {
+        snapshot = snapshot.put_at(at(0), table.schema_key(), table.schema());
+    }
+    for key in ["changed", "deleted", "same", "rewritten"] {
+        snapshot = written(snapshot, 1, key, "old");
+    }
+    snapshot = snapshot.item_at(at(1), &gone, &[S("with its table")], "old");
+    snapshot = written(written(snapshot, 20, "changed", "between"), 30, "changed", "new");
+    snapshot = written(written(snapshot, 21, "new", "new"), 22, "rewritten", "old");
+    snapshot = written(snapshot, 23, "passing", "x").delete_at(at(24), t.key(&[S("passing")]));
+    snapshot = snapshot.delete_at(at(25), t.key(&[S("deleted")])).delete_at(at(26), gone.schema_key());
+    let file = snapshot.last_commit(at(40)).raw("_meta_last_commit_ts", at(40).to_le_bytes()).build();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("x.fsm"), file).unwrap();
+    let export = |out: &str, more: &[&str]| {
+        let base = ["decode", "x.fsm", "-o", out, "--layout", "aws-export", "--adapter", "dynamodb"];
+        ekvsnap(dir.path(), &[&base, more].concat())
+    };
+    let since = at(10).to_string();
+    let made = export("out", &["--since", &since]);
+    assert_eq!(code(&made), 0, "{}", stderr(&made));
+    let lines = |out: &str, table: &str| -> BTreeMap<String, (String, String, u64)> {
+        let tree = read_tree(&dir.path().join(out));
+        let folder = format!("dynamodb/{table}/AWSDynamoDB/data/");
+        let objects = tree.iter().filter(|(path, _)| path.starts_with(folder.as_bytes()));
+        let all: Vec<Value> = objects.flat_map(|(_, bytes)| parsed(&unpacked(bytes))).collect();
+        let mark = |line: &Value, image: &str| line[image]["v"]["S"].as_str().unwrap_or("none").to_owned();
+        let of = |line: &Value| {
+            let written: u64 = line["Metadata"]["WriteTimestampMicros"]["N"].as_str().unwrap().parse().unwrap();
+            let images = (mark(line, "OldImage"), mark(line, "NewImage"), written / 1000 - 1_700_000_000_000);
+            (line["Keys"]["pk"]["S"].as_str().unwrap().to_owned(), images)
+        };
+        all.iter().map(of).collect()
+    };
+    let change = |key: &str, old: &str, new: &str, millis| (key.to_owned(), (old.to_owned(), new.to_owned(), millis));
+    let want =
+        [change("changed", "old", "new", 30), change("deleted", "old", "none", 25), change("new", "none", "new", 21)];
+    assert_eq!(lines("out", "orders"), BTreeMap::from(want));
+    assert_eq!(lines("out", "gone"), BTreeMap::from([change("with its table", "old", "none", 40)]));
+    let earlier = export("earlier", &["--since", &since, "--as-of", &at(20).to_string()]);
+    assert_eq!(code(&earlier), 0, "{}", stderr(&earlier));
+    assert_eq!(lines("earlier", "orders"), BTreeMap::from([change("changed", "old", "between", 20)]));
+    for verified in [&["verify", "out"][..], &["verify", "out", "--against", "x.fsm"]] {
+        let out = ekvsnap(dir.path(), verified);
+        assert_eq!(code(&out), 0, "{}{}", String::from_utf8_lossy(&out.stdout), stderr(&out));
+    }
+    let tree = read_tree(&dir.path().join("out"));
+    let summary = tree.iter().find(|(path, _)| path.ends_with(b"manifest-summary.json")).unwrap().1;
+    let told: Value = serde_json::from_slice(summary).unwrap();
+    assert_eq!(told["exportType"], "INCREMENTAL_EXPORT");
+    assert_eq!(
+        (&told["exportFromTime"], &told["exportToTime"]),
+        (&"2023-11-14T22:13:20.010Z".into(), &"2023-11-14T22:13:20.040Z".into())
+    );
+    for (more, want) in [
+        (&["--since", &at(40).to_string()][..], "choose an earlier moment"),
+        (&["--since", "2020-01-01"], "before the first commit"),
+        (&["--since", &since, "--include-orphans"], "leave out --include-orphans"),
+        (&["--since", &since, "--on-error", "skip"], "leave out --on-error skip"),
+    ] {
+        let out = export("refused", more);
+        assert!(code(&out) != 0 && stderr(&out).contains(want), "{more:?}: {}", stderr(&out));
+    }
 }

@@ -7,7 +7,7 @@ use md5::{Digest as _, Md5};
 use serde::Serialize;
 
 use super::gzip;
-use super::names::{BUCKET, Names};
+use super::names::{BUCKET, Names, instant};
 use crate::error::{Error, Result};
 use crate::format::hex;
 use crate::output::split::SplitOutput;
@@ -15,9 +15,19 @@ use crate::output::split::SplitOutput;
 /// The folder of all tables.
 const ROOT: &str = "dynamodb";
 
+/// What an export holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    /// All items.
+    Full,
+    /// What changed behind this moment (HLC), up to that of the export.
+    Changes(u64),
+}
+
 /// An export while it is written.
 pub(super) struct Export {
     names: Names,
+    kind: Kind,
     /// Bytes of lines in an object, about.
     size: u64,
     /// Of the last object.
@@ -68,7 +78,12 @@ struct Summary<'s> {
     end_time: &'s str,
     table_arn: &'s str,
     table_id: &'s str,
-    export_time: &'s str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    export_time: Option<&'s str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    export_from_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    export_to_time: Option<&'s str>,
     #[serde(rename = "s3Bucket")]
     bucket: &'static str,
     #[serde(rename = "s3Prefix")]
@@ -82,13 +97,15 @@ struct Summary<'s> {
     billed_size_bytes: u64,
     item_count: u64,
     output_format: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_view: Option<&'static str>,
     export_type: &'static str,
 }
 
 impl Export {
     /// Nothing written yet; objects have about `size` bytes before they are compressed.
-    pub fn new(names: Names, size: u64) -> Export {
-        Export { names, size, number: 0, open: None, files: Md5::new(), items: 0 }
+    pub fn new(names: Names, kind: Kind, size: u64) -> Export {
+        Export { names, kind, size, number: 0, open: None, files: Md5::new(), items: 0 }
     }
 
     /// Adds lines, to the object at hand or to the next one.
@@ -111,9 +128,13 @@ impl Export {
         if self.open.is_none() {
             self.number += 1;
         }
-        let (names, number) = (&self.names, self.number);
+        let (names, kind, number) = (&self.names, self.kind, self.number);
         self.open.get_or_insert_with(|| {
-            let key = names.key(&format!("data/part-{number:05}.json.gz"));
+            // AWS puts the objects of all incremental exports into one folder.
+            let key = match kind {
+                Kind::Full => names.key(&format!("data/part-{number:05}.json.gz")),
+                Kind::Changes(_) => names.shared_key(&format!("data/{}-{number:05}.json.gz", names.id)),
+            };
             let mut object = Object { key, md5: Md5::new(), crc: Crc::new(), items: 0, bytes: 0 };
             object.append(&gzip::HEAD, out);
             object
@@ -152,14 +173,18 @@ impl Export {
         let log = out.log(&path(&files_key));
         out.complete(log);
         let Names { arn, table_arn, table_id, time, prefix, .. } = &self.names;
+        let from = if let Kind::Changes(from) = self.kind { Some(instant(from)) } else { None };
+        let is_full = from.is_none();
         let summary = json(&Summary {
-            version: "2020-06-30",
+            version: if is_full { "2020-06-30" } else { "2023-08-01" },
             export_arn: arn,
             start_time: time,
             end_time: time,
             table_arn,
             table_id,
-            export_time: time,
+            export_time: is_full.then_some(time),
+            export_from_time: from,
+            export_to_time: (!is_full).then_some(time),
             bucket: BUCKET,
             prefix,
             sse_algorithm: "AES256",
@@ -168,7 +193,8 @@ impl Export {
             billed_size_bytes: 0,
             item_count: self.items,
             output_format: "DYNAMODB_JSON",
-            export_type: "FULL_EXPORT",
+            output_view: (!is_full).then_some("NEW_AND_OLD_IMAGES"),
+            export_type: if is_full { "FULL_EXPORT" } else { "INCREMENTAL_EXPORT" },
         })?;
         let dir = out.tree().passing_dir(path(self.names.key("").trim_end_matches('/')).as_bytes())?;
         let digest = |bytes: &[u8]| STANDARD.encode(bytes).into_bytes();

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use super::entry::Entry;
 use super::export::{Export, Lines};
 use super::gzip::Compressor;
-use super::names::{Names, Run};
 use super::refused;
 use crate::adapters::dynamodb::Tables;
 use crate::dataset::DataSet;
@@ -19,8 +18,8 @@ use crate::model::dynamodb::Table;
 use crate::output::split::{Collector, SplitOutput, Writes};
 use crate::output::tree::Tree;
 use crate::run::engine::Done;
-use crate::run::sort::{Record as _, Sorted};
-use crate::run::{Job, engine, step};
+use crate::run::sort::{Record, Sorted};
+use crate::run::{Progress, engine, step};
 
 /// Entries taken from the sorter at a time.
 const BATCH: usize = 64 << 10;
@@ -29,31 +28,45 @@ const PIECE: u64 = 512 << 10;
 /// What an item without much of a value counts towards that.
 const ROW: u64 = 128;
 /// Items that are brought into the caches together.
-const TOGETHER: usize = 64;
+pub(super) const TOGETHER: usize = 64;
 
-/// Writes the exports of all tables that are asked for, in objects of about `size` bytes.
+/// What is sorted, and written in that order.
+pub(super) trait Sortable: Record<Key: PartialEq> + Sync {
+    /// The table that it belongs to.
+    fn table(&self) -> u32;
+    /// Bytes of its value.
+    fn len(&self) -> u32;
+}
+
+impl Sortable for Entry {
+    fn table(&self) -> u32 {
+        self.table
+    }
+
+    fn len(&self) -> u32 {
+        self.len
+    }
+}
+
+/// Renders what was sorted, piece by piece, and writes it to the exports of all tables.
 ///
 /// # Errors
-/// An input that changed, or a failed write.
-pub(super) fn write<'a>(
-    job: &mut Job<'_, 'a, '_>,
-    tables: &Tables<'a>,
-    run: &Run,
-    size: u64,
-    mut rows: Sorted<Entry>,
+/// What `render` gives, or a failed write.
+pub(super) fn write<'t, R: Sortable>(
+    (tree, progress): (&'t Tree, &dyn Progress),
+    mut rows: Sorted<R>,
+    exports: &mut Exports<'_, 't>,
+    render: impl Fn(&[R]) -> Result<Rendered<'t>> + Sync,
 ) -> Result<()> {
-    let (tree, progress) = (job.tree, job.progress);
-    let renderer = Renderer { set: job.set, tables, tree };
-    let wanted: Vec<usize> = tables.wanted(&job.options.filter).map(|table| table.place).collect();
-    let mut exports = Exports { tables, run, size, left: wanted.into_iter(), open: None, collector: job.collector };
+    let size = PIECE.min(exports.size);
     let mut batch = rows.next_batch(BATCH)?;
     while !batch.is_empty() {
-        let pieces = pieces(&batch, PIECE.min(size));
+        let pieces = pieces(&batch, size);
         progress.begin("dynamodb lines", pieces.len() as u64);
-        let render = || {
+        let write = || {
             engine::run_with(
                 pieces.len(),
-                |i| renderer.piece(pieces[i]),
+                |i| render(pieces[i]),
                 |rendered| {
                     step(progress, tree);
                     exports.take(rendered)
@@ -61,44 +74,44 @@ pub(super) fn write<'a>(
                 Writes::write,
             )
         };
-        let (rendered, ahead) = rayon::join(render, || rows.next_batch(BATCH));
-        rendered?;
+        let (written, ahead) = rayon::join(write, || rows.next_batch(BATCH));
+        written?;
         batch = ahead?;
     }
     exports.up_to(None)
 }
 
-/// Cuts entries into pieces of about equal bytes, each of one table. Items with one hash stay together.
-fn pieces(mut entries: &[Entry], bytes: u64) -> Vec<&[Entry]> {
+/// Cuts what was sorted into pieces of about equal bytes, each of one table. Items with one hash stay together.
+fn pieces<R: Sortable>(mut rows: &[R], bytes: u64) -> Vec<&[R]> {
     let mut pieces = Vec::new();
-    while let Some(first) = entries.first() {
+    while let Some(first) = rows.first() {
         let (mut len, mut sum) = (0, 0);
-        for same in entries.chunk_by(|a, b| a.key() == b.key()) {
-            let more: u64 = same.iter().map(|entry| u64::from(entry.len) + ROW).sum();
-            if len > 0 && (sum + more > bytes || same.iter().any(|entry| entry.table != first.table)) {
+        for same in rows.chunk_by(|a, b| a.key() == b.key()) {
+            let more: u64 = same.iter().map(|row| u64::from(row.len()) + ROW).sum();
+            if len > 0 && (sum + more > bytes || same.iter().any(|row| row.table() != first.table())) {
                 break;
             }
             (len, sum) = (len + same.len(), sum + more);
         }
-        let (piece, rest) = entries.split_at(len);
+        let (piece, rest) = rows.split_at(len);
         pieces.push(piece);
-        entries = rest;
+        rows = rest;
     }
     pieces
 }
 
-/// What renders.
-struct Renderer<'r, 'a, 't> {
-    set: &'r DataSet<'a>,
-    tables: &'r Tables<'a>,
-    tree: &'t Tree,
+/// Renders items.
+pub(super) struct Renderer<'r, 'a, 't> {
+    pub set: &'r DataSet<'a>,
+    pub tables: &'r Tables<'a>,
+    pub tree: &'t Tree,
 }
 
 /// A piece: lines of one table.
-struct Rendered<'t> {
-    table: usize,
-    lines: Lines,
-    out: SplitOutput<'t>,
+pub(super) struct Rendered<'t> {
+    pub table: usize,
+    pub lines: Lines,
+    pub out: SplitOutput<'t>,
 }
 
 impl Done for Rendered<'_> {
@@ -108,7 +121,11 @@ impl Done for Rendered<'_> {
 }
 
 impl<'t> Renderer<'_, '_, 't> {
-    fn piece(&self, entries: &[Entry]) -> Result<Rendered<'t>> {
+    /// Renders a piece, which is of one table.
+    ///
+    /// # Errors
+    /// An input that changed.
+    pub fn piece(&self, entries: &[Entry]) -> Result<Rendered<'t>> {
         let place = entries.first().map_or(0, |entry| entry.table as usize);
         let table = self.tables.get(place);
         let mut items = Items {
@@ -182,25 +199,27 @@ impl<'a> Items<'_, 'a, '_> {
 }
 
 /// The exports of all tables, in order.
-struct Exports<'e, 'a, 't> {
-    tables: &'e Tables<'a>,
-    run: &'e Run,
-    size: u64,
-    /// Places of the tables that are not begun.
-    left: std::vec::IntoIter<usize>,
-    open: Option<(usize, Export)>,
-    collector: &'e mut Collector<'t>,
+pub(super) struct Exports<'e, 't> {
+    /// Bytes of an object, about.
+    pub size: u64,
+    /// Numbers of the tables that are not begun.
+    pub left: std::vec::IntoIter<usize>,
+    /// Begins the export of a table, and tells its folder.
+    pub begin: &'e (dyn Fn(usize) -> (Export, String) + Sync),
+    pub open: Option<(usize, Export, String)>,
+    pub collector: &'e mut Collector<'t>,
 }
 
-impl<'t> Exports<'_, '_, 't> {
+impl<'t> Exports<'_, 't> {
     /// Takes the next piece.
     fn take(&mut self, rendered: Rendered<'t>) -> Result<Writes<'t>> {
         let Rendered { table, lines, mut out } = rendered;
-        if self.open.as_ref().is_none_or(|(place, _)| *place != table) {
+        if self.open.as_ref().is_none_or(|(number, ..)| *number != table) {
             self.up_to(Some(table))?;
         }
-        if let Some((_, export)) = &mut self.open {
-            export.add(&lines, &mut out)?;
+        match &mut self.open {
+            Some((_, export, _)) if lines.count > 0 => export.add(&lines, &mut out)?,
+            _ => {}
         }
         self.collector.place(out)
     }
@@ -208,15 +227,15 @@ impl<'t> Exports<'_, '_, 't> {
     /// Finishes exports until that of a table is open; without one, all of them.
     fn up_to(&mut self, table: Option<usize>) -> Result<()> {
         loop {
-            if let Some((place, export)) = self.open.take() {
+            if let Some((_, export, dir)) = self.open.take() {
                 let mut out = SplitOutput::new(self.collector.tree());
                 export.finish(&mut out)?;
                 self.collector.take(out)?;
-                self.collector.close(&refused::path(&Paths::of(&self.tables.get(place)).dir))?;
+                self.collector.close(&refused::path(&dir))?;
             }
             let Some(next) = self.left.next() else { return Ok(()) };
-            let names = Names::of(self.run, &self.tables.get(next));
-            self.open = Some((next, Export::new(names, self.size)));
+            let (export, dir) = (self.begin)(next);
+            self.open = Some((next, export, dir));
             if Some(next) == table {
                 return Ok(());
             }
@@ -238,6 +257,6 @@ mod tests {
         assert_eq!(lens(1), [1, 3, 1, 1, 1]);
         assert_eq!(lens(2 * (9 + ROW)), [1, 3, 1, 2]);
         assert_eq!(lens(u64::MAX), [5, 2]);
-        assert!(pieces(&[], 1).is_empty());
+        assert!(pieces::<Entry>(&[], 1).is_empty());
     }
 }

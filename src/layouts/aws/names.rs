@@ -25,8 +25,8 @@ const TAIL: usize = 4;
 /// What all exports of a run share.
 #[derive(Debug)]
 pub(super) struct Run {
-    /// The moment whose state is exported: Unix milliseconds.
-    pub millis: u64,
+    /// The moment whose state is exported (HLC).
+    pub moment: u64,
     /// The moment itself and the options, hashed.
     digest: [u8; 32],
 }
@@ -38,7 +38,7 @@ impl Run {
         let moment = newest.min(set.view().as_of);
         let recorded = serde_json::to_vec(&options.recorded(false)).unwrap_or_default();
         let digest = Sha256::new_with_prefix(moment.to_be_bytes()).chain_update(recorded).finalize();
-        Run { millis: hlc_millis(moment), digest: digest.into() }
+        Run { moment, digest: digest.into() }
     }
 }
 
@@ -62,16 +62,21 @@ impl Names {
     /// Those of a table.
     pub fn of(run: &Run, table: &Table) -> Names {
         let digest: [u8; 32] = Sha256::new_with_prefix(run.digest).chain_update(&table.encoded).finalize().into();
-        let id = format!("{:0DIGITS$}-{}", run.millis, hex::text(&digest[..TAIL]));
+        let id = format!("{:0DIGITS$}-{}", hlc_millis(run.moment), hex::text(&digest[..TAIL]));
         let table_arn = format!("{ARN}/{}", String::from_utf8_lossy(&table.name));
         let arn = format!("{table_arn}/export/{id}");
         let Paths { scope: prefix, .. } = Paths::of(table);
-        Names { prefix, id, arn, table_arn, table_id: table_id(table), time: instant(run.millis) }
+        Names { prefix, id, arn, table_arn, table_id: table_id(table), time: instant(run.moment) }
     }
 
     /// The key of a file of the export in a bucket that has the folder `dynamodb`.
     pub fn key(&self, file: &str) -> String {
         format!("{}/{FOLDER}/{}/{file}", self.prefix, self.id)
+    }
+
+    /// The key of a file that stands beside all exports of the table.
+    pub fn shared_key(&self, file: &str) -> String {
+        format!("{}/{FOLDER}/{file}", self.prefix)
     }
 }
 
@@ -82,8 +87,9 @@ fn table_id(table: &Table) -> String {
     [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..32]].join("-")
 }
 
-/// A moment with milliseconds, as AWS writes it.
-pub(super) fn instant(millis: u64) -> String {
+/// A moment (HLC) with milliseconds, as AWS writes it.
+pub(super) fn instant(moment: u64) -> String {
+    let millis = hlc_millis(moment);
     let moment = i64::try_from(millis).ok().and_then(|millis| Timestamp::from_millisecond(millis).ok());
     moment.map_or_else(|| clamped(millis), |moment| format!("{moment:.3}"))
 }
@@ -94,7 +100,7 @@ mod tests {
 
     #[test]
     fn instants() {
-        assert_eq!(instant(1_604_474_914_028), "2020-11-04T07:28:34.028Z");
+        assert_eq!(instant(1_604_474_914_028 << 16), "2020-11-04T07:28:34.028Z");
         assert_eq!(instant(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(instant(u64::MAX), "9999-12-31T23:59:59Z");
     }
