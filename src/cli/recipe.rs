@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, clap::Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub(super) struct Recipe {
-    /// tree (default): a file each; jsonl: lines; parquet; aws-export
+    /// tree (default), jsonl (lines), parquet or aws-export
     #[arg(long, value_name = "LAYOUT", hide_default_value = true, default_value = "tree", value_parser = parse::layouts(),
           hide_possible_values = true)]
     pub layout: String,

@@ -197,7 +197,7 @@ fn what_aws_refuses() {
         ("set", set(7, &["x"]), Some("no decimal")),
         ("null", vec![0x28, 1], None),
         ("null", vec![0x28, 0], Some("NULL is false")),
-        ("inside", field(9, &field(1, &vec![0x28, 0])), Some("NULL is false")),
+        ("inside", field(9, &field(1, &[0x28, 0])), Some("NULL is false")),
         ("inside", field(10, &field(1, &[field(1, b""), field(2, &n("1"))].concat())), Some("no name")),
         ("", n("1"), Some("no name")),
     ];

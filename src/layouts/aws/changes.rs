@@ -12,7 +12,7 @@ use super::lines::{Rendered, TOGETHER};
 use super::refused;
 use super::sides::{Sight, Union};
 use crate::adapters::dynamodb::Tables;
-use crate::dataset::DataSet;
+use crate::dataset::{DataSet, after_prefix};
 use crate::error::Result;
 use crate::format::dynamodb::item::Entry;
 use crate::format::dynamodb::{Item, PrimaryKey};
@@ -104,9 +104,8 @@ impl<'a, 't> Changes<'_, 'a, 't> {
     /// When an item was deleted: at its tombstone, or, where something else deleted it, at the end.
     fn deleted_at(&self, image: &Image<'a>) -> Result<u64> {
         let mut newest = 0;
-        let end = [image.user_key, b"\0"].concat();
-        self.sets[1].versions(image.user_key, Some(&end), &mut |version| {
-            if version.commit_ts <= self.to {
+        self.sets[1].versions(image.user_key, after_prefix(image.user_key).as_deref(), &mut |version| {
+            if version.user_key == image.user_key && version.commit_ts <= self.to {
                 newest = newest.max(version.commit_ts);
             }
             Ok(())
