@@ -16,6 +16,8 @@ use crate::dataset::{DataSet, RowsOf};
 use crate::error::{Error, Result};
 use crate::format::adapter::{self, Adapter};
 use crate::format::{Full, slots::Slots};
+#[cfg(feature = "archive")]
+use crate::layouts::aws;
 use crate::layouts::lookup::Lookup;
 #[cfg(feature = "parquet")]
 use crate::layouts::parquet;
@@ -116,6 +118,8 @@ static WRITERS: &[Writer] = {
             all: parquet::dynamodb::tables,
             one: parquet::dynamodb::item,
         },
+        #[cfg(feature = "archive")]
+        Writer { adapter: DYNAMODB, layout: Layout::AWS_EXPORT, all: aws::tables, one: aws::item },
         Writer {
             adapter: S3,
             layout: TREE,

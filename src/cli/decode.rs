@@ -225,6 +225,7 @@ fn check_lines(args: &Args, to_stdout: bool) -> Result<()> {
             "a stream of lines has no parts: leave out --part-size, or give a directory with -o",
         ),
         (args.recipe.layout == "parquet", "lines of --format jsonl are not those of --layout parquet: leave one out"),
+        (args.recipe.layout == "aws-export", "--layout aws-export writes a folder a table: give a directory with -o"),
     ];
     match refused.into_iter().find(|(is_so, _)| *is_so) {
         Some((_, why)) => Err(Error::command_line(why)),

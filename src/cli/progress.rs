@@ -31,6 +31,7 @@ fn words(stage: &'static str) -> &'static str {
         "redis" => "decoding Redis",
         "dynamodb" => "decoding DynamoDB",
         "dynamodb types" => "looking at types",
+        "dynamodb lines" => "writing items",
         "s3" => "decoding S3",
         "sqs rows" => "sorting messages",
         "sqs lines" => "writing messages",

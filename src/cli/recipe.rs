@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, clap::Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub(super) struct Recipe {
-    /// tree (default): a file each; jsonl: lines; or parquet
+    /// tree (default), jsonl (lines), parquet or aws-export
     #[arg(long, value_name = "LAYOUT", hide_default_value = true, default_value = "tree", value_parser = parse::layouts(),
           hide_possible_values = true)]
     pub layout: String,
@@ -18,13 +18,17 @@ pub(super) struct Recipe {
     #[arg(long)]
     pub loaders: bool,
 
-    /// Cut jsonl at so many bytes (no default); Parquet: 256MiB
+    /// Cut jsonl at so many bytes (no default); parquet: 256MiB; aws-export: 64MiB
     #[arg(long, value_name = "SIZE", value_parser = parse::size, hide_short_help = true)]
     pub part_size: Option<u64>,
 
     /// State at this commit timestamp (HLC) or date + 10 s
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
     as_of: Option<u64>,
+
+    /// With aws-export: what changed since this HLC or date + 10 s
+    #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc, hide_short_help = true)]
+    since: Option<u64>,
 
     /// Copied to MANIFEST.json.
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
@@ -71,6 +75,7 @@ impl Recipe {
         let options = Options {
             adapters: choice.adapters(),
             as_of: self.as_of,
+            since: self.since,
             cluster_id: self.cluster_id.clone(),
             include_orphans: self.include_orphans,
             include_incomplete_uploads: self.include_incomplete_uploads,

@@ -81,7 +81,7 @@ pub struct DataSet<'a> {
 }
 
 /// The versions that count: `as_of` as asked, the read timestamp from the inputs.
-fn view_of(sources: &[Source], as_of: Option<u64>, lenient: bool) -> Result<View> {
+fn view_of(sources: &[&Source], as_of: Option<u64>, lenient: bool) -> Result<View> {
     let mut newest = 0;
     for source in sources {
         source.unpack(lenient)?;
@@ -110,10 +110,31 @@ impl<'a> DataSet<'a> {
         granularity: Granularity,
         losses: SkipLog,
     ) -> Result<DataSet<'a>> {
+        DataSet::of(&sources.iter().collect::<Vec<_>>(), as_of, granularity, losses)
+    }
+
+    /// Indexes the same inputs as of an earlier moment, with the values of transactions that were committed by then. What is damaged is
+    /// an error.
+    ///
+    /// # Errors
+    /// As [`index`](DataSet::index), and a malformed row of a transaction.
+    pub fn earlier(&self, moment: u64) -> Result<DataSet<'a>> {
+        let sources: Vec<&'a Source> = self.inputs().map(|group| group.source).collect();
+        let mut set = DataSet::of(&sources, Some(moment), self.granularity, SkipLog::default())?;
+        set.resolve_transactions()?;
+        Ok(set)
+    }
+
+    fn of(
+        sources: &[&'a Source],
+        as_of: Option<u64>,
+        granularity: Granularity,
+        losses: SkipLog,
+    ) -> Result<DataSet<'a>> {
         let view = view_of(sources, as_of, losses.is_lenient())?;
         let indexes: Vec<_> = sources.par_iter().map(|source| index::index(source, view, granularity)).collect();
         let mut groups = Vec::new();
-        for (source, indexed) in sources.iter().zip(indexes) {
+        for (source, indexed) in sources.iter().copied().zip(indexes) {
             let (index, lost) = indexed?;
             losses.append(lost);
             groups.push(Group::new(groups.len() as u32, source, index));

@@ -3,6 +3,8 @@
 //! A layout decides what is a file, what is its name and what is in it. It takes the objects of [`crate::model`] from the adapters;
 //! it never sees a row.
 
+#[cfg(feature = "archive")]
+pub(crate) mod aws;
 pub mod dynamodb;
 pub mod fs;
 pub mod jsonl;

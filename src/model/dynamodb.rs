@@ -1,5 +1,6 @@
 //! DynamoDB tables and items (`docs/format/dynamodb.md` §3).
 
+use crate::dataset::RowRef;
 use crate::error::Result;
 use crate::format::dynamodb::primary::ORDERED_VERSION;
 use crate::format::dynamodb::schema::Liveness;
@@ -93,6 +94,15 @@ pub trait Visitor<'a> {
     #[inline]
     fn committed(&mut self, commit_ts: u64) {
         let _ = commit_ts;
+    }
+
+    /// Whether [`located`](Visitor::located) is worth a call for each item.
+    const TAKES_PLACES: bool = false;
+
+    /// Where the row of the item that comes next stands. Only a snapshot tells it.
+    #[inline]
+    fn located(&mut self, row: RowRef) {
+        let _ = row;
     }
 
     /// An item.

@@ -1,6 +1,6 @@
 //! How logical data is laid out in files.
 //!
-//! Two layouts are built in, and Parquet with its feature. A program that embeds the crate adds its own with [`Layout::register`]; who writes the objects of an adapter
+//! Two layouts are built in, Parquet and the exports of AWS with their features. A program that embeds the crate adds its own with [`Layout::register`]; who writes the objects of an adapter
 //! in it is told to the [registry](crate::registry).
 
 use crate::format::{Full, slots::Slots};
@@ -23,6 +23,8 @@ static BUILT_IN: &[LayoutSpec] = &[
     LayoutSpec { name: "jsonl", is_packed: true },
     #[cfg(feature = "parquet")]
     LayoutSpec { name: "parquet", is_packed: true },
+    #[cfg(feature = "archive")]
+    LayoutSpec { name: "aws-export", is_packed: true },
 ];
 static ADDED: Slots<LayoutSpec, 14> = Slots::new();
 
@@ -40,6 +42,9 @@ impl Layout {
     /// Parquet files for each scope and kind (`parquet.md`).
     #[cfg(feature = "parquet")]
     pub const PARQUET: Layout = Layout(2);
+    /// DynamoDB tables as AWS exports them to S3 (`aws-export.md`).
+    #[cfg(feature = "archive")]
+    pub const AWS_EXPORT: Layout = Layout(if cfg!(feature = "parquet") { 3 } else { 2 });
 
     /// Adds a layout, for all of the process and as long as it runs.
     ///

@@ -21,6 +21,9 @@ pub(crate) use spelling::{spellings, typed_name};
 const BUNDLE: u64 = 64 << 20;
 /// Size of a Parquet file where nobody says another.
 const PART: u64 = 256 << 20;
+/// Size of an object of an AWS export where nobody says another, before it is compressed.
+#[cfg(feature = "archive")]
+const OBJECT: u64 = 64 << 20;
 
 /// Options of a decode; the defaults are those of the command line.
 #[derive(Debug, Clone)]
@@ -30,6 +33,8 @@ pub struct Options {
     pub adapters: Vec<Adapter>,
     /// Versions above this commit timestamp do not exist.
     pub as_of: Option<u64>,
+    /// Only what changed behind this commit timestamp; for exports of AWS.
+    pub since: Option<u64>,
     /// Worker threads; 0 = one for each core.
     pub threads: usize,
     /// Copied to the manifest.
@@ -54,7 +59,8 @@ pub struct Options {
     pub layout: Layout,
     /// With packed lines: also write their schema, and scripts that load them.
     pub loaders: bool,
-    /// Bytes of a file of a packed layout, about: lines are cut to parts. `None`: lines are not, Parquet files have 256 MiB.
+    /// Bytes of a file of a packed layout, about: lines are cut to parts. `None`: lines are not, Parquet files have 256 MiB,
+    /// objects of an AWS export 64 MiB before they are compressed.
     pub part_size: Option<u64>,
     /// One archive instead of a directory.
     pub archive: Option<Packing>,
@@ -78,6 +84,7 @@ impl Default for Options {
         Options {
             adapters: adapter::all().collect(),
             as_of: None,
+            since: None,
             threads: 0,
             cluster_id: String::new(),
             include_orphans: false,
@@ -142,15 +149,35 @@ impl Options {
         }
         if self.part_size.is_some() && !self.packed() {
             return Err(Error::command_line(format!(
-                "--part-size cuts the files of a packed layout, and --layout {} has a file for each object: choose jsonl or parquet",
+                "--part-size cuts the files of a packed layout, and --layout {} has a file for each object: choose jsonl, parquet or aws-export",
                 self.layout.name()
             )));
+        }
+        if self.since.is_some() {
+            self.check_since()?;
         }
         if self.for_restore && !self.layout.is_read_back() {
             return Err(Error::command_line(format!(
                 "an output of --layout {} is for queries, not for a restore: leave out --for-restore",
                 self.layout.name()
             )));
+        }
+        Ok(())
+    }
+
+    fn check_since(&self) -> Result<()> {
+        if self.layout.name() != "aws-export" {
+            return Err(Error::command_line("--since is for exports of changes: give --layout aws-export too"));
+        }
+        if self.include_orphans {
+            return Err(Error::command_line(
+                "what the server cannot reach does not change: leave out --include-orphans, or --since",
+            ));
+        }
+        if self.skip_damage {
+            return Err(Error::command_line(
+                "what is passed over in one state would be a change: leave out --on-error skip, or --since",
+            ));
         }
         Ok(())
     }
@@ -163,6 +190,12 @@ impl Options {
     /// Bytes of a Parquet file, about.
     pub fn parquet_size(&self) -> u64 {
         self.part_size.unwrap_or(PART)
+    }
+
+    /// Bytes of an object of an AWS export before it is compressed, about.
+    #[cfg(feature = "archive")]
+    pub fn object_size(&self) -> u64 {
+        self.part_size.unwrap_or(OBJECT)
     }
 
     /// Whether the output is packed lines.
@@ -179,6 +212,7 @@ impl Options {
             loaders: self.loaders && self.layout == Layout::JSONL,
             part_size: self.part_size.filter(|_| self.packed()),
             as_of: self.as_of,
+            since: self.since,
             drop_expired: self.drop_expired,
             on_error: if self.skip_damage { "skip".into() } else { String::new() },
             dynamodb_bundle_size: self.dynamodb_bundle,
@@ -224,6 +258,7 @@ impl Options {
         Ok(Options {
             adapters: adapters.clone(),
             as_of: told.as_of.or(manifest.live_read_ts),
+            since: told.since,
             cluster_id: manifest.cluster_id.clone(),
             include_orphans: exclusions.include_orphans,
             include_incomplete_uploads: exclusions.include_incomplete_uploads,

@@ -77,7 +77,7 @@ fn is_zero(n: &u64) -> bool {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RecordedOptions {
-    /// `jsonl` for packed lines, `parquet`; nothing for a tree.
+    /// `jsonl` for packed lines, `parquet`, `aws-export`; nothing for a tree.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub layout: String,
     /// Whether the schema of lines and scripts stand beside them: not in outputs of old.
@@ -93,6 +93,13 @@ pub struct RecordedOptions {
         deserialize_with = "number_or_digits"
     )]
     pub as_of: Option<u64>,
+    /// `--since`: a string.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "digits_of",
+        deserialize_with = "number_or_digits"
+    )]
+    pub since: Option<u64>,
     /// `--drop-expired`, Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drop_expired: Option<u64>,

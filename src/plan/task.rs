@@ -20,6 +20,7 @@ use crate::source::PassedOver;
 struct Task {
     adapters: Vec<String>,
     as_of: Option<u64>,
+    since: Option<u64>,
     cluster_id: String,
     include_orphans: bool,
     include_incomplete_uploads: bool,
@@ -53,6 +54,7 @@ pub(super) fn encode(options: &Options) -> Result<Vec<u8>> {
     let Options {
         adapters,
         as_of,
+        since,
         threads: _,
         cluster_id,
         include_orphans,
@@ -80,6 +82,7 @@ pub(super) fn encode(options: &Options) -> Result<Vec<u8>> {
     let task = Task {
         adapters: adapters.iter().map(|adapter| adapter.name().to_owned()).collect(),
         as_of,
+        since,
         cluster_id,
         include_orphans,
         include_incomplete_uploads,
@@ -141,6 +144,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Options> {
     Ok(Options {
         adapters: task.adapters.iter().map(named).collect::<Result<_>>()?,
         as_of: task.as_of,
+        since: task.since,
         cluster_id: task.cluster_id,
         include_orphans: task.include_orphans,
         include_incomplete_uploads: task.include_incomplete_uploads,

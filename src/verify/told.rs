@@ -78,13 +78,14 @@ pub fn part(adapters: &[Adapter], options: &RecordedOptions) -> Option<String> {
         let names: Vec<&str> = adapters.iter().map(|adapter| adapter.name()).collect();
         words.push(format!("only {}", if names.is_empty() { "no adapter".to_owned() } else { names.join(", ") }));
     }
-    let RecordedOptions { as_of, drop_expired, scope, exclude, types, min_size, max_size, .. } = options;
+    let RecordedOptions { as_of, since, drop_expired, scope, exclude, types, min_size, max_size, .. } = options;
     let list = |name: &str, all: &[String]| (!all.is_empty()).then(|| format!("{name} {}", all.join(", ")));
     words.extend([list("--scope", scope), list("--exclude", exclude), list("--type", types)].into_iter().flatten());
     words.extend(min_size.map(|bytes| format!("--min-size {bytes}")));
     words.extend(max_size.map(|bytes| format!("--max-size {bytes}")));
     words.extend(drop_expired.map(|ms| format!("without what had expired at {ms} ms")));
     words.extend(as_of.map(|hlc| format!("the state as of about {} (--as-of {hlc})", iso_time(hlc))));
+    words.extend(since.map(|hlc| format!("what changed since about {} (--since {hlc})", iso_time(hlc))));
     (!words.is_empty()).then(|| words.join("; "))
 }
 

@@ -60,7 +60,7 @@ fn every_example_is_true() {
     assert!(examples.len() >= 12);
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("testdata")).unwrap();
-    for name in ["testdata/redis-small.fsm", "testdata/damaged.fsm"] {
+    for name in ["testdata/redis-small.fsm", "testdata/damaged.fsm", "testdata/dynamodb-small.fsm"] {
         fs::copy(root.join(name), dir.path().join(name)).unwrap();
     }
     let program = format!("ekvsnap() {{ '{}' \"$@\"; }}; ", env!("CARGO_BIN_EXE_ekvsnap"));

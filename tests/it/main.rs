@@ -5,6 +5,7 @@ mod kit;
 
 mod analysis;
 mod archive;
+mod aws_export;
 mod better;
 mod bundle;
 mod cli;

@@ -70,6 +70,9 @@ pub fn read<'a, V: Visitor<'a>>(
             continue;
         }
         task.visitor.committed(row.commit_ts);
+        if V::TAKES_PLACES {
+            task.visitor.located(set.place_of(&row));
+        }
         match walk.classify(row) {
             Ok(found) => task.take(found)?,
             Err(error) => set.skip(error)?,

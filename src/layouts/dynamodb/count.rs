@@ -58,16 +58,16 @@ impl Count {
 
 /// Warns about values that the renderer had to make up.
 pub fn note_untyped(renderer: &mut ItemRenderer<'_>, out: &mut SplitOutput<'_>, table: &Table, item: &Item<'_>) {
-    if let Some(finding) = untyped(renderer, table, item) {
+    if let Some(finding) = untyped(renderer, table, item.row_key) {
         out.findings.add(finding);
     }
 }
 
 /// The same warning, if there is something to say.
-pub fn untyped(renderer: &mut ItemRenderer<'_>, table: &Table, item: &Item<'_>) -> Option<Finding> {
+pub fn untyped(renderer: &mut ItemRenderer<'_>, table: &Table, row_key: &[u8]) -> Option<Finding> {
     let values = renderer.take_untyped();
     (values > 0).then(|| {
         let finding = Finding::new(&findings::UNTYPED).with("table", table.name.as_slice()).with("values", values);
-        finding.with("key", item.row_key)
+        finding.with("key", row_key)
     })
 }

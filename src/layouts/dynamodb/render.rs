@@ -121,11 +121,14 @@ impl<'a> ItemRenderer<'a> {
 
     /// Appends the line of a packed file: `{"Item":{…}}` and a line feed.
     pub fn line(&mut self, item: Item<'a>, out: &mut impl Out) {
-        Nested::<false, _>::new(out).object(|w| {
-            w.plain_member("Item");
-            self.map(item.attributes(), w);
-        });
+        Nested::<false, _>::new(out).object(|w| self.member("Item", item, w));
         out.buffer().push(b'\n');
+    }
+
+    /// Appends a member of a line whose value is an item; its name needs no escapes.
+    pub fn member(&mut self, name: &str, item: Item<'a>, w: &mut Nested<'_, false, impl Out>) {
+        w.plain_member(name);
+        self.map(item.attributes(), w);
     }
 
     /// The same of an item whose row key tells more than its attributes: `{"key":…,"Item":{…}}`.
@@ -133,8 +136,7 @@ impl<'a> ItemRenderer<'a> {
         Nested::<false, _>::new(out).object(|w| {
             w.member("key");
             w.out().bytes(key, Escape::Html);
-            w.member("Item");
-            self.map(item.attributes(), w);
+            self.member("Item", item, w);
         });
         out.buffer().push(b'\n');
     }

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::{Answer, Content, Request, Service};
 use crate::error::Result;
 use crate::format::dynamodb::item::{Map, Value as Attribute};
-use crate::format::dynamodb::schema::KeyNames;
 use crate::format::dynamodb::{KeyValue, PrimaryKey};
+use crate::layouts::dynamodb::definition::definition;
 use crate::layouts::dynamodb::render::ItemRenderer;
 use crate::load::course::Course;
 use crate::load::pass::passes_over;
@@ -87,7 +87,7 @@ impl Tables<'_> {
     /// Whether the service takes the table.
     fn create(&mut self, table: &Table) -> Result<bool> {
         let name = Tables::name(table);
-        let answer = self.call("CreateTable", &definition(&name, table).to_string())?;
+        let answer = self.call("CreateTable", &definition(&name, &table.schema).to_string())?;
         match answer.code() {
             _ if answer.is_fine() => self.await_table(&name).map(|()| true),
             "ResourceInUseException" if self.merges => Ok(true),
@@ -181,46 +181,6 @@ fn is_ready(told: &Value) -> bool {
     let indexes = table["GlobalSecondaryIndexes"].as_array();
     let is_active = |index: &Value| index["IndexStatus"].as_str().is_none_or(|status| status == "ACTIVE");
     table["TableStatus"] == "ACTIVE" && indexes.is_none_or(|all| all.iter().all(is_active))
-}
-
-/// What creates a table: its keys and indexes, and of the attributes those that one of them uses.
-fn definition(name: &str, table: &Table) -> Value {
-    let schema = &table.schema;
-    let mut used: Vec<&str> = Vec::new();
-    let keys = std::iter::once(&schema.key).chain(schema.indexes.values().map(|index| &index.key));
-    used.extend(keys.flat_map(|key| [key.hash.as_str(), key.range.as_str()]).filter(|name| !name.is_empty()));
-    used.sort_unstable();
-    used.dedup();
-    let attributes: Vec<Value> = used
-        .iter()
-        .map(|name| json!({ "AttributeName": name, "AttributeType": schema.declared(name).unwrap_or("S") }))
-        .collect();
-    let mut definition = json!({
-        "TableName": name,
-        "AttributeDefinitions": attributes,
-        "KeySchema": key_schema(&schema.key),
-        "BillingMode": "PAY_PER_REQUEST",
-    });
-    if !schema.indexes.is_empty() {
-        let index = |(name, index): (&String, &crate::format::dynamodb::schema::Index)| {
-            let kind = if index.projection.is_empty() { "ALL" } else { &index.projection };
-            let mut projection = json!({ "ProjectionType": kind });
-            if !index.non_key_attributes.is_empty() {
-                projection["NonKeyAttributes"] = json!(index.non_key_attributes);
-            }
-            json!({ "IndexName": name, "KeySchema": key_schema(&index.key), "Projection": projection })
-        };
-        definition["GlobalSecondaryIndexes"] = schema.indexes.iter().map(index).collect();
-    }
-    definition
-}
-
-fn key_schema(key: &KeyNames) -> Value {
-    let mut parts = vec![json!({ "AttributeName": key.hash, "KeyType": "HASH" })];
-    if !key.range.is_empty() {
-        parts.push(json!({ "AttributeName": key.range, "KeyType": "RANGE" }));
-    }
-    parts.into()
 }
 
 /// The parts of an item's name.

@@ -10,14 +10,14 @@ use crate::kit::command::{code, stderr};
 use crate::kit::fixtures::{load as fixture, snapshots};
 
 /// The environment of Python in which `moto[server]` is installed.
-fn moto_bin(program: &str) -> PathBuf {
+pub(super) fn moto_bin(program: &str) -> PathBuf {
     std::env::var_os("MOTO_BIN").map_or_else(|| PathBuf::from(program), |bin| Path::new(&bin).join(program))
 }
 
 /// A server of its own.
-struct Moto {
+pub(super) struct Moto {
     child: Child,
-    port: u16,
+    pub port: u16,
 }
 
 impl Drop for Moto {
@@ -33,14 +33,15 @@ impl Moto {
     }
 
     fn with(more: &[&str], dir: &Path) -> Moto {
-        let port = free_port();
         let mut command = Command::new(moto_bin("moto_server"));
-        let quiet = command
-            .args(["-p", &port.to_string()])
-            .args(more)
-            .current_dir(dir)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        command.args(more).current_dir(dir);
+        Moto::of(command)
+    }
+
+    /// The server that a command starts.
+    pub fn of(mut command: Command) -> Moto {
+        let port = free_port();
+        let quiet = command.args(["-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
         let child = quiet.spawn().expect("moto_server is installed; MOTO_BIN names its directory");
         let (moto, begun) = (Moto { child, port }, Instant::now());
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -69,7 +70,7 @@ pub(super) fn run(dir: &Path, args: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn fine(dir: &Path, args: &[&str]) -> Vec<u8> {
+pub(super) fn fine(dir: &Path, args: &[&str]) -> Vec<u8> {
     let out = run(dir, args);
     assert_eq!(code(&out), 0, "{args:?}: {}", stderr(&out));
     out.stdout
@@ -77,7 +78,7 @@ fn fine(dir: &Path, args: &[&str]) -> Vec<u8> {
 
 /// Reads everything back.
 #[track_caller]
-fn compare(dir: &Path, moto: &Moto, adapter: &str, told: &[u8]) {
+pub(super) fn compare(dir: &Path, moto: &Moto, adapter: &str, told: &[u8]) {
     std::fs::write(dir.join("told"), told).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/loaded_aws.py");
     let endpoint = format!("http://127.0.0.1:{}", moto.port);
@@ -87,7 +88,7 @@ fn compare(dir: &Path, moto: &Moto, adapter: &str, told: &[u8]) {
 }
 
 /// The snapshot of a corpus as `x.fsm`, and an output of it in lines.
-fn prepare(name: &str) -> tempfile::TempDir {
+pub(super) fn prepare(name: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("x.fsm"), &snapshots(&fixture(name))[0]).unwrap();
     fine(dir.path(), &["decode", "x.fsm", "-o", "lines", "--layout", "jsonl"]);

@@ -2,6 +2,7 @@
 
 mod answers;
 mod aws;
+mod import;
 mod rdb;
 mod rdb_reader;
 mod redis_server;

@@ -147,7 +147,7 @@ impl<'a, S: Sink> Visitor<'a> for Rows<'_, 'a, S> {
             self.count(&open.scope, "items", item.stored_len as u64);
             self.open = Some(open);
         }
-        if let Some(finding) = untyped(&mut self.renderer, table, item) {
+        if let Some(finding) = untyped(&mut self.renderer, table, item.row_key) {
             self.to.note(finding);
         }
         Ok(())
