@@ -44,7 +44,7 @@ pub(super) struct Sorting<'t>(pub Sorter<'t, Entry>);
 impl<'t> Gather<'t> for Sorting<'_> {
     type Share = Entries;
 
-    fn take(&mut self, share: Entries, _: &mut Collector<'t>) -> Result<()> {
+    fn take(&mut self, _: usize, share: Entries, _: &mut Collector<'t>) -> Result<()> {
         self.0.extend(&share.0)
     }
 }

@@ -231,7 +231,7 @@ impl<'t> Exports<'_, 't> {
                 let mut out = SplitOutput::new(self.collector.tree());
                 export.finish(&mut out)?;
                 self.collector.take(out)?;
-                self.collector.close(&refused::path(&dir))?;
+                self.collector.close(&refused::path(&dir));
             }
             let Some(next) = self.left.next() else { return Ok(()) };
             let (export, dir) = (self.begin)(next);

@@ -33,7 +33,7 @@ use crate::error::{Error, Result};
 use crate::format::{Family, adapter};
 use crate::layouts::dynamodb::definition::definition;
 use crate::layouts::dynamodb::paths::Paths;
-use crate::layouts::dynamodb::{documented, of_item, write_splits};
+use crate::layouts::dynamodb::{Lanes, documented, of_item, write_splits};
 use crate::model::dynamodb::Table;
 use crate::options::ObjectName;
 use crate::output::split::SplitOutput;
@@ -83,7 +83,7 @@ fn full<'a>(job: &mut Job<'_, 'a, '_>, tables: &Tables<'a>, splits: &[KeyRange],
     }
     let expected = job.set.merged_counts().family(Family::DdbItem).live;
     let mut sorting = heads::Sorting(Sorter::new(job.tree, expected));
-    write_splits(job, tables, splits, &|out| Heads::new(tables, out), &mut sorting)?;
+    write_splits(job, tables, (splits, &Lanes::default()), &|out| Heads::new(tables, out), &mut sorting)?;
     let size = job.options.object_size();
     let begin = |place: usize| {
         let table = tables.get(place);
@@ -124,7 +124,7 @@ fn changes<'a>(
     let mut sorting = sides::Sorting(Sorter::new(job.tree, counts.iter().sum()));
     let earlier_splits = dynamodb::splits(&earlier, before, filter)?;
     sides::before(&earlier, tables, &earlier_splits, job.options, &mut sorting.0)?;
-    write_splits(job, after, splits, &|out| Found::new(tables, out), &mut sorting)?;
+    write_splits(job, after, (splits, &Lanes::default()), &|out| Found::new(tables, out), &mut sorting)?;
     let size = job.options.object_size();
     let begin = |number: usize| {
         let table = tables.any(number);

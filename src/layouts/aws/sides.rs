@@ -138,7 +138,7 @@ pub(super) struct Sorting<'t>(pub Sorter<'t, Sight>);
 impl<'t> Gather<'t> for Sorting<'_> {
     type Share = Sights;
 
-    fn take(&mut self, share: Sights, _: &mut Collector<'t>) -> Result<()> {
+    fn take(&mut self, _: usize, share: Sights, _: &mut Collector<'t>) -> Result<()> {
         self.0.extend(&share.0)
     }
 }

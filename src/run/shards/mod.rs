@@ -147,11 +147,12 @@ pub fn run_more_splits<'t, T: Recordable<'t>, W>(
 ///
 /// # Errors
 /// As [`engine::run_pulled`]; a record that cannot be written or read.
-pub fn run_pulled_splits<'t, U: Send, T: Recordable<'t>>(
+pub fn run_pulled_splits<'t, U: Send, T: Recordable<'t>, W>(
     (role, adapter, tree): (Role<'_>, Adapter, &'t Tree),
     mut next: impl FnMut() -> Result<Option<U>> + Send,
     work: impl Fn(U) -> Result<T> + Sync,
-    commit: impl FnMut(T) -> Result<()> + Send,
+    commit: impl FnMut(T) -> Result<W> + Send,
+    after: impl Fn(W) -> Result<()> + Sync,
 ) -> Result<()> {
     let mut count = 0;
     let mut numbered = || -> Result<Option<(usize, U)>> {
@@ -160,7 +161,7 @@ pub fn run_pulled_splits<'t, U: Send, T: Recordable<'t>>(
         Ok(found)
     };
     match role {
-        Role::All => engine::run_pulled(next, work, commit),
+        Role::All => engine::run_pulled(next, work, commit, after),
         Role::Shard(recorder) => {
             let mine = || loop {
                 match numbered()? {
@@ -172,9 +173,12 @@ pub fn run_pulled_splits<'t, U: Send, T: Recordable<'t>>(
                 mine,
                 |(number, split)| Ok(Numbered(number, work(split)?)),
                 |Numbered(number, done)| recorder.split(adapter, number, done),
+                Ok,
             )
         }
-        Role::Merge(shards) => engine::run_pulled(numbered, |(number, _)| shards.split(adapter, number, tree), commit),
+        Role::Merge(shards) => {
+            engine::run_pulled(numbered, |(number, _)| shards.split(adapter, number, tree), commit, after)
+        }
     }
 }
 
