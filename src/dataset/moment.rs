@@ -16,7 +16,7 @@ impl DataSet<'_> {
             let retained = group.index.min_retained_ts;
             if as_of < retained {
                 return Err(Error::usage(format!(
-                    "--as-of {as_of} asks for history that is compacted away: {} keeps versions from {retained} on",
+                    "the state at {as_of} is compacted away: {} keeps versions from {retained} on",
                     group.source.path().display()
                 )));
             }
@@ -54,7 +54,7 @@ impl DataSet<'_> {
             |_| "; it looks like Unix milliseconds: a commit timestamp is that times 65536, and a date is taken too",
         );
         Error::usage(format!(
-            "--as-of {as_of} is before the first commit: there are commits from {from} to {to}{millis}"
+            "the moment {as_of} is before the first commit: there are commits from {from} to {to}{millis}"
         ))
     }
 }
