@@ -43,8 +43,9 @@ pub(in crate::layouts) fn write(
     tables: &Tables<'_>,
     mut splits: Vec<KeyRange>,
 ) -> Result<Vec<bool>> {
-    let hashed = job.tree.hashes_lines();
-    let lanes = if hashed { Lanes::of_tables(tables, &mut splits) } else { Lanes::default() };
+    // The rows that only a restore needs are in one file for all tables, in key order.
+    let takes_turns = job.tree.hashes_lines() && !job.options.for_restore;
+    let lanes = if takes_turns { Lanes::of_tables(tables, &mut splits) } else { Lanes::default() };
     let mut files = FilesOfTables::new(tables, lanes.count());
     write_splits(job, tables, (&splits, &lanes), &Lines::new, &mut files)?;
     Ok(files.with_lines)
