@@ -142,11 +142,6 @@ impl<'c> Course<'c> {
         *self.counts.entry(kind).or_default() += objects;
     }
 
-    /// How often something was left out.
-    pub fn left_outs(&self) -> u64 {
-        self.left_out
-    }
-
     /// The target cannot store an object, or a part of it.
     pub fn left_out(&mut self, parts: &[&[u8]], why: impl Into<String>) {
         let name = self.name(parts);
@@ -163,10 +158,16 @@ impl<'c> Course<'c> {
     }
 
     /// The target stores an object, or a part of it, in another form.
-    #[cold]
     pub fn changed(&mut self, parts: &[&[u8]], how: impl Into<String>) {
-        let (name, how) = (self.name(parts), how.into());
-        self.listener.changed(&name, &how);
+        let name = self.name(parts);
+        self.changed_named(&name, how);
+    }
+
+    /// The same by the name of the object.
+    #[cold]
+    pub fn changed_named(&mut self, name: &str, how: impl Into<String>) {
+        let how = how.into();
+        self.listener.changed(name, &how);
         self.findings.add(Finding::new(&CHANGED).with("name", name).with("how", how));
     }
 
