@@ -1,4 +1,4 @@
-//! Writes seeds of the fuzz targets, made of a few rows of real snapshots:
+//! Writes seeds of the fuzz targets, made of a few rows of real snapshots, and of a few files of their outputs:
 //! `cargo run --example fuzz_seeds -- fuzz/seeds SNAPSHOT…`.
 
 use std::collections::BTreeMap;
@@ -7,9 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ekvsnap::dataset::{DataSet, Row};
+use ekvsnap::decode::filter::Filter;
+use ekvsnap::decode::{Layout, Options, Silent, decode};
 use ekvsnap::format::Family;
 use ekvsnap::index::Granularity;
-use ekvsnap::replay::encode_rows;
+use ekvsnap::output::archive::Packing;
+use ekvsnap::replay::{encode_files, encode_rows};
 use ekvsnap::source::{Access, Source};
 
 /// Rows of a family that are taken, and the largest value.
@@ -35,16 +38,74 @@ fn main() -> Result<(), Box<dyn Error>> {
             rows.insert(*family, kept);
         }
         write(&target, &name, &rows)?;
+        outputs(&target, &name, &sources)?;
     }
     Ok(())
 }
 
+/// Objects whose outputs are small and can be read: patterns, and the largest size.
+const CHOSEN: [(&str, &str, u64); 5] = [
+    ("redis-small", "redis:[a-z]:*", 130),
+    ("dynamodb-small", "dynamodb:{gsi,binkeys}", 200),
+    ("s3-small", "s3:bucket.two", 1000),
+    ("sqs-small", "sqs:{attrs,fifo.fifo}", 1000),
+    ("fs-small", "fs:/names/a*", 1000),
+];
+/// The file system of which an output of a part cannot be read.
+const WHOLE: &str = "field";
+
+/// Outputs of a few objects in both layouts, and an archive.
+fn outputs(target: &Path, name: &str, sources: &[Source]) -> Result<(), Box<dyn Error>> {
+    let mut filter = Filter::default();
+    match CHOSEN.iter().find(|(of, ..)| *of == name) {
+        Some((_, pattern, max_size)) => {
+            filter = Filter { include: vec![pattern.parse()?], max_size: *max_size, ..filter }
+        }
+        None if name == WHOLE => {}
+        None => return Ok(()),
+    }
+    let dir = tempfile::tempdir()?;
+    let options = Options { filter, fsync: Some(false), ..Options::default() }.for_restore();
+    for (layout, kind) in [(Layout::TREE, "tree"), (Layout::JSONL, "lines")] {
+        let out = dir.path().join(kind);
+        decode(sources, &out, &Options { layout, ..options.clone() }, &Silent)?;
+        let files = contents(&out)?;
+        let files = files.iter().map(|(path, content)| (path.as_bytes(), content.as_slice()));
+        put(target, "outputs", &format!("{name}-{kind}"), &encode_files(layout.is_packed(), true, files))?;
+    }
+    if name == "fs-small" {
+        let out = dir.path().join("x.tar");
+        decode(sources, &out, &Options { archive: Some(Packing::Tar), ..options }, &Silent)?;
+        put(target, "archive", name, &fs::read(out)?)?;
+    }
+    Ok(())
+}
+
+/// Paths and contents of the files in folders of an output: those beside the folders tell of all.
+fn contents(out: &Path) -> std::io::Result<BTreeMap<String, Vec<u8>>> {
+    let (mut files, mut folders) = (BTreeMap::new(), vec![out.to_path_buf()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            let name = path.strip_prefix(out).unwrap_or(&path).to_string_lossy().into_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if name.contains('/') {
+                files.insert(name, fs::read(path)?);
+            }
+        }
+    }
+    Ok(files)
+}
+
+fn put(target: &Path, seeds: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = target.join(seeds);
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join(name), bytes)
+}
+
 fn write(target: &Path, name: &str, rows: &BTreeMap<Family, Vec<Row<'_>>>) -> Result<(), Box<dyn Error>> {
-    let put = |seeds: &str, name: &str, bytes: &[u8]| -> std::io::Result<()> {
-        let folder = target.join(seeds);
-        fs::create_dir_all(&folder)?;
-        fs::write(folder.join(name), bytes)
-    };
+    let put = |seeds: &str, name: &str, bytes: &[u8]| put(target, seeds, name, bytes);
     let all = rows.values().flatten().map(|row| (row.user_key, row.body));
     put("whole", name, &encode_rows(all))?;
     for (family, kept) in rows {

@@ -91,7 +91,7 @@ const BRIEFS: &[Brief] = &[
         flags: &["inputs", "to", "merge", "start_after", "dry_run", "json"],
         examples: [
             "ekvsnap load x.fsm --to dump.rdb",
-            "ekvsnap load backup.tar.zst --to redis://10.0.0.1:6379",
+            "ekvsnap load backup.tar.zst --to ekv://10.0.0.1:50051",
             "ekvsnap load x.fsm --to s3://localhost:9000 --start-after s3:photos/a.jpg",
         ],
     },

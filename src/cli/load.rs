@@ -25,9 +25,10 @@ use crate::report::Level;
 
 /// What is loaded, and where.
 const ABOUT: &str = "\
-    Objects of the adapter that the target takes are loaded; all others are passed over. A server must \
-    be empty, unless --merge is given. What the target cannot store is told by name. A run that broke \
-    off tells from which object to go on (--start-after).";
+    Objects of the adapter that the target takes are loaded; all others are passed over. A running \
+    elastickv (ekv://) takes all adapters. A server must be empty, unless --merge is given. What the \
+    target cannot store is told by name. A run that broke off tells from which object to go on \
+    (--start-after).";
 
 /// Arguments of `ekvsnap load`.
 #[derive(Debug, clap::Args)]
@@ -37,15 +38,19 @@ pub(super) struct Args {
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
 
-    /// Where to: redis://, dynamodb://, s3:// or sqs://HOST:PORT, or F.rdb
+    /// Where to: ekv://, redis://, dynamodb://, s3:// or sqs://HOST:PORT, or F.rdb
     ///
-    /// rediss:// is encrypted, and so is dynamodb+https:// and so on. A Redis URL can have a password and a database:
+    /// ekv:// is a server of elastickv at its --address. Rows are written by its raw key-value interface, which has no
+    /// passwords and no encryption. rediss:// is encrypted, and so is dynamodb+https:// and so on. A Redis URL can have a password and a database:
     /// redis://:PASSWORD@HOST:PORT/1. For the others the environment has keys and region: AWS_ACCESS_KEY_ID,
     /// AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION.
     #[arg(short, long, value_name = "TARGET")]
     to: Target,
 
-    /// The target need not be empty: objects of the same name are replaced.
+    /// The target need not be empty: objects of the same name are replaced
+    ///
+    /// But by ekv://, which adds rows: what a hash, list, set, sorted set or stream of the same name had before stays
+    /// beside what is loaded. Delete such keys first.
     #[arg(long)]
     merge: bool,
 
@@ -64,7 +69,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "SIZE", value_parser = parse::size)]
     rate_limit: Option<u64>,
 
-    /// Connections to a Redis server.
+    /// Connections to the target, unless it is a file.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     connections: u8,
 
@@ -105,13 +110,15 @@ pub(super) fn run(args: &Args) -> Exit {
 }
 
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
-    let adapter = args.to.adapter();
-    if !args.choice.adapters().contains(&adapter) {
-        let name = adapter.name();
-        return Err(Error::command_line(format!("the target takes objects of {name}, which --adapter leaves out")));
+    let chosen = args.choice.adapters();
+    if !args.to.adapters().iter().any(|adapter| chosen.contains(adapter)) {
+        let names: Vec<&str> = args.to.adapters().iter().map(|adapter| adapter.name()).collect();
+        let names = names.join(", ");
+        return Err(Error::command_line(format!("the target takes objects of {names}, which --adapter leaves out")));
     }
     let options = Options {
         decode: options::Options {
+            adapters: chosen,
             as_of: args.as_of,
             filter: args.choice.filter(),
             drop_expired: args.choice.drop_expired,
@@ -126,7 +133,8 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         shift_to_ms: args.shift_times,
     };
     let input = input(args, &options)?;
-    let listener = Told { bar, json: args.json, position: Mutex::default() };
+    let objects = if matches!(args.to, Target::Ekv(_)) { "rows" } else { "objects" };
+    let listener = Told { bar, json: args.json, objects, shift: args.shift_times, position: Mutex::default() };
     let outcome = load(&input, &args.to, &options, &listener).inspect_err(|_| listener.hint())?;
     bar.clear();
     let warnings = findings_of(&outcome.findings, Level::Warning);
@@ -178,6 +186,10 @@ fn input(args: &Args, options: &Options) -> Result<Input> {
 struct Told<'t> {
     bar: &'t Bar,
     json: bool,
+    /// What positions count.
+    objects: &'static str,
+    /// The moment that the inputs are moved to.
+    shift: Option<u64>,
     position: Mutex<Position>,
 }
 
@@ -200,8 +212,10 @@ impl Told<'_> {
         let position = self.position();
         if position.objects > 0 {
             self.bar.clear();
-            let (name, objects) = (&position.name, HumanCount(position.objects));
-            out::tell(&format!("hint: {objects} objects are loaded; go on with --start-after {}\n", quoted(name)));
+            let (name, count, objects) = (quoted(&position.name), HumanCount(position.objects), self.objects);
+            // What goes on must be moved to the same moment.
+            let shift = self.shift.map_or(String::new(), |ms| format!(" --shift-times={ms}"));
+            out::tell(&format!("hint: {count} {objects} are loaded; go on with --start-after {name}{shift}\n"));
         }
     }
 }
@@ -246,7 +260,9 @@ impl Listener for Told<'_> {
         last.objects = objects;
         if self.json && last.told.is_none_or(|told| told.elapsed() >= EVERY) {
             last.told = Some(Instant::now());
-            out::line(&json!({ "event": "loading", "position": name, "objects": objects }));
+            let mut line = json!({ "event": "loading", "position": name });
+            line[self.objects] = objects.into();
+            out::line(&line);
             out::flush();
         }
     }
@@ -259,13 +275,14 @@ fn in_words(args: &Args, outcome: &Outcome) {
     let objects: u64 = outcome.objects.iter().map(|(_, count)| count).sum();
     let seconds = outcome.elapsed.as_secs_f64();
     let mut text = format!(
-        "{}: {} objects, {}{} in {:.2} s, {} a second\n",
+        "{}: {} objects{}, {}{} in {:.2} s, {} a second\n",
         args.to.shown(),
         HumanCount(objects),
+        outcome.rows.map_or(String::new(), |rows| format!(" in {} rows", HumanCount(rows))),
         DecimalBytes(outcome.bytes),
         if args.dry_run { ", not loaded (dry run)," } else { ", loaded" },
         seconds,
-        HumanCount((objects as f64 / seconds.max(1e-3)) as u64),
+        HumanCount((outcome.rows.unwrap_or(objects) as f64 / seconds.max(1e-3)) as u64),
     );
     for (count, what) in [(outcome.passed_over, "were loaded before"), (outcome.left_out, "were left out")] {
         if count > 0 {
@@ -283,6 +300,7 @@ fn as_json(args: &Args, outcome: &Outcome) {
         "target": args.to.shown(),
         "dry_run": args.dry_run,
         "objects": objects,
+        "rows": outcome.rows,
         "bytes": outcome.bytes,
         "left_out": outcome.left_out,
         "passed_over": outcome.passed_over,

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::adapters::dynamodb::{self, Tables};
+use crate::adapters::fs;
 use crate::adapters::redis::{self, Splits};
 use crate::adapters::s3::{self, Buckets, Payloads};
 use crate::adapters::sqs::{Queues, Reader, heads};
@@ -17,9 +18,9 @@ use crate::index::{Granularity, decrypt};
 use crate::model::sqs::{Head, HeadVisitor, Located, QueueVisitor as _, Records};
 use crate::options::Options as Decode;
 use crate::report::Findings;
+use crate::run::scratch::Below;
 use crate::source::{Access, Source};
 
-use super::check_fs;
 use super::fingerprints::Fingerprints;
 
 /// Gives the objects of the snapshot at `path`.
@@ -50,9 +51,24 @@ pub(super) fn read(
     progress.advance(1);
     objects(set, &options, fingerprints)?;
     progress.advance(1);
-    check_fs::files(set, &options, scratch, progress, fingerprints)?;
+    files(set, &options, scratch, progress, fingerprints)?;
     progress.advance(1);
     Ok(())
+}
+
+/// Every inode must be where writers look for it.
+fn files(
+    set: &DataSet<'_>,
+    options: &Decode,
+    scratch: &Path,
+    progress: &dyn Progress,
+    fingerprints: &mut Fingerprints,
+) -> Result<()> {
+    let findings = fs::read_all(set, options, &Below(scratch), progress, fingerprints)?;
+    match findings.iter().find(|(kind, _)| fs::is_of_home(kind)) {
+        None => Ok(()),
+        Some((kind, _)) => Err(Error::internal(format!("inodes were written with {}", kind.event))),
+    }
 }
 
 fn keys(set: &DataSet<'_>, options: &Decode, fingerprints: &mut Fingerprints) -> Result<()> {

@@ -48,7 +48,7 @@ pub(super) enum Side {
 }
 
 /// Takes objects of both sides.
-pub(super) struct Fingerprints {
+pub(crate) struct Fingerprints {
     spill: Spill,
     side: Side,
     /// Of the collection at hand.
@@ -80,7 +80,7 @@ impl Fingerprints {
     }
 
     /// The objects that come are of this side.
-    pub fn turn(&mut self, side: Side) {
+    pub(super) fn turn(&mut self, side: Side) {
         self.side = side;
     }
 

@@ -6,12 +6,15 @@
 //! 4. Only then does the file get its name.
 
 mod check;
-mod check_fs;
 mod findings;
 mod fingerprints;
 mod objects;
 mod rows;
 pub(crate) mod shift;
+
+pub(crate) use objects::Objects;
+#[cfg(feature = "load")]
+pub(crate) use rows::twice;
 
 use std::cell::RefCell;
 use std::io::Write as _;
@@ -19,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::adapters::rows::RowSink;
 use crate::adapters::sqs::encode::Told;
 use crate::decode::{Progress, on_threads};
 use crate::error::{Error, Result};
@@ -36,7 +40,6 @@ use crate::registry;
 use crate::report::Findings;
 use crate::source::index_of;
 use fingerprints::{Fingerprints, Side};
-use objects::Objects;
 use rows::Rows;
 use shift::Shift;
 
@@ -127,21 +130,15 @@ fn run(outputs: &[PathBuf], target: &Path, options: &Options, progress: &dyn Pro
     }
     let real: Vec<PathBuf> = outputs.iter().filter_map(|path| path.canonicalize().ok()).collect();
     refuse_inputs(target, real.iter().map(PathBuf::as_path))?;
-    let inputs = outputs.iter().map(|path| Input::open(path)).collect::<Result<Vec<_>>>()?;
+    let inputs = opened_all(outputs)?;
     let ts = timestamp(&inputs, options)?;
     let mut file = SingleFile::fresh(target)?;
     let scratch = file.scratch().to_path_buf();
     let seal = options.seal.as_ref();
     let rows = RefCell::new(Rows::new(ts, &scratch, seal.map(Seal::sealer).transpose()?));
-    let (mut fingerprints, mut outcome) = (Fingerprints::new(&scratch), Outcome::new(ts, index_of(target)));
-    outcome.key_id = seal.map(|seal| seal.key_id);
-    outcome.shifted_ms =
-        options.shift_to_ms.map_or(0, |to| to.cast_signed().saturating_sub(hlc_millis(ts).cast_signed()));
-    progress.begin("read", inputs.len() as u64);
-    for input in &inputs {
-        input.read(options, &rows, &mut fingerprints, &mut outcome)?;
-        progress.advance(1);
-    }
+    let (mut fingerprints, mut outcome) = (Fingerprints::new(&scratch), Outcome::new(ts, options));
+    (outcome.index, outcome.key_id) = (index_of(target), seal.map(|seal| seal.key_id));
+    read_all(&inputs, options, &rows, Some(&mut fingerprints), progress, &mut outcome)?;
     let rows = rows.into_inner();
     outcome.rows = rows.count();
     if ts == 0 && outcome.rows > 0 {
@@ -159,6 +156,43 @@ fn run(outputs: &[PathBuf], target: &Path, options: &Options, progress: &dyn Pro
     fingerprints.compare()?;
     file.publish(options.fsync.unwrap_or(true))?;
     Ok(outcome)
+}
+
+/// Gives the rows of outputs, several of them as one, to whoever stores them elsewhere than in a snapshot. No timestamp is in them.
+///
+/// # Errors
+/// An output that cannot be read or that is not as CHECKSUMS tells, adapters that cannot be encoded, and what the sink gives.
+#[cfg(feature = "load")]
+pub(crate) fn rows_of<S: RowSink + Copy>(
+    outputs: &[PathBuf],
+    options: &Options,
+    rows: S,
+    progress: &dyn Progress,
+) -> Result<Outcome> {
+    let inputs = opened_all(outputs)?;
+    let mut outcome = Outcome::new(timestamp(&inputs, options)?, options);
+    read_all(&inputs, options, rows, None, progress, &mut outcome)?;
+    Ok(outcome)
+}
+
+fn opened_all(outputs: &[PathBuf]) -> Result<Vec<Input>> {
+    outputs.iter().map(|path| Input::open(path)).collect()
+}
+
+fn read_all<S: RowSink + Copy>(
+    inputs: &[Input],
+    options: &Options,
+    rows: S,
+    mut fingerprints: Option<&mut Fingerprints>,
+    progress: &dyn Progress,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    progress.begin("read", inputs.len() as u64);
+    for input in inputs {
+        input.read(options, rows, fingerprints.as_deref_mut(), outcome)?;
+        progress.advance(1);
+    }
+    Ok(())
 }
 
 /// The commit timestamp of all rows: the newest of the outputs, or a later one that is asked for.
@@ -202,11 +236,11 @@ impl Input {
         options.adapters.as_deref().unwrap_or(&self.manifest.adapters)
     }
 
-    fn read(
+    fn read<S: RowSink + Copy>(
         &self,
         options: &Options,
-        rows: &RefCell<Rows>,
-        fingerprints: &mut Fingerprints,
+        rows: S,
+        fingerprints: Option<&mut Fingerprints>,
         outcome: &mut Outcome,
     ) -> Result<()> {
         let adapters = self.adapters(options);
@@ -234,14 +268,15 @@ impl Input {
 }
 
 impl Outcome {
-    fn new(last_commit_ts: u64, index: Option<u64>) -> Outcome {
+    fn new(last_commit_ts: u64, options: &Options) -> Outcome {
+        let taken_ms = hlc_millis(last_commit_ts).cast_signed();
         Outcome {
             rows: 0,
             bytes: 0,
             last_commit_ts,
-            index,
+            index: None,
             key_id: None,
-            shifted_ms: 0,
+            shifted_ms: options.shift_to_ms.map_or(0, |to| to.cast_signed().saturating_sub(taken_ms)),
             files: 0,
             read: 0,
             objects: Vec::new(),

@@ -1,14 +1,13 @@
 //! Objects of an output: each becomes rows, a fingerprint and a count.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::fingerprints::Fingerprints;
-use super::rows::Rows;
 use super::shift::Shift;
+use crate::adapters::rows::RowSink;
 use crate::adapters::sqs::encode::Told;
 use crate::adapters::{dynamodb as dynamodb_rows, fs as fs_rows, redis as redis_rows, s3 as s3_rows, sqs as sqs_rows};
 use crate::error::{Error, ErrorKind, Result};
@@ -22,14 +21,15 @@ use crate::model::s3::{self, Bucket, Object, OrphanChunk, OrphanManifest, Upload
 use crate::model::sqs::{self, Message, Queue, Records, SideRecord};
 use crate::output::manifest_read::ReadManifest;
 
-/// Takes the objects of one output.
-pub(super) struct Objects<'o> {
-    redis: redis_rows::encode::Encoder<&'o RefCell<Rows>>,
-    sqs: sqs_rows::encode::Encoder<&'o RefCell<Rows>>,
-    dynamodb: dynamodb_rows::encode::Encoder<&'o RefCell<Rows>>,
-    s3: s3_rows::encode::Encoder<&'o RefCell<Rows>>,
-    fs: fs_rows::encode::Encoder<&'o RefCell<Rows>>,
-    fingerprints: &'o mut Fingerprints,
+/// Takes the objects of one output, or those of snapshots.
+pub(crate) struct Objects<'o, S> {
+    redis: redis_rows::encode::Encoder<S>,
+    sqs: sqs_rows::encode::Encoder<S>,
+    dynamodb: dynamodb_rows::encode::Encoder<S>,
+    s3: s3_rows::encode::Encoder<S>,
+    fs: fs_rows::encode::Encoder<S>,
+    /// Nothing where the rows are not read again.
+    fingerprints: Option<&'o mut Fingerprints>,
     shift: Shift,
     keys: [u64; Type::ALL.len()],
     /// Messages by queue.
@@ -41,10 +41,12 @@ pub(super) struct Objects<'o> {
     objects: u64,
     directories: u64,
     files: u64,
+    /// What follows if an object that broke off is not the end of the run: its rows cannot be taken back.
+    broken: Option<Error>,
 }
 
-/// What was taken of an output.
-pub(super) struct Done {
+/// What was taken of it.
+pub(crate) struct Done {
     keys: [u64; Type::ALL.len()],
     messages: BTreeMap<Vec<u8>, u64>,
     tables: u64,
@@ -57,15 +59,9 @@ pub(super) struct Done {
     pub left_out: u64,
 }
 
-impl<'o> Objects<'o> {
+impl<'o, S: RowSink + Copy> Objects<'o, S> {
     /// Rows go to `rows`, fingerprints to `fingerprints`.
-    pub fn new(
-        rows: &'o RefCell<Rows>,
-        told: Told,
-        shift: Shift,
-        fingerprints: &'o mut Fingerprints,
-        scratch: &Path,
-    ) -> Self {
+    pub fn new(rows: S, told: Told, shift: Shift, fingerprints: Option<&'o mut Fingerprints>, scratch: &Path) -> Self {
         let with_uploads = told.all;
         Objects {
             redis: redis_rows::encode::Encoder::new(rows),
@@ -84,17 +80,26 @@ impl<'o> Objects<'o> {
             objects: 0,
             directories: 0,
             files: 0,
+            broken: None,
         }
     }
 
-    /// All objects of the output were given.
+    /// All objects were given.
     pub fn finish(self) -> Result<Done> {
+        if let Some(broken) = self.broken {
+            return Err(broken);
+        }
         let left_out = self.sqs.finish()?;
         self.dynamodb.finish()?;
         self.s3.finish()?;
         self.fs.finish()?;
         let Objects { keys, messages, tables, items, buckets, objects, directories, files, .. } = self;
         Ok(Done { keys, messages, tables, items, buckets, objects, directories, files, left_out })
+    }
+
+    /// Tells the fingerprints, if there are any.
+    fn tell(&mut self, of: impl FnOnce(&mut Fingerprints) -> Result<()>) -> Result<()> {
+        self.fingerprints.as_deref_mut().map_or(Ok(()), of)
     }
 
     fn count(&mut self, key: &Key<'_>) {
@@ -174,59 +179,60 @@ fn objects_of(scope: &Value, kind: &str) -> u64 {
     kinds.iter().filter(|counted| counted["kind"] == kind).filter_map(|counted| counted["objects"].as_u64()).sum()
 }
 
-impl redis::Visitor for Objects<'_> {
+impl<S: RowSink + Copy> redis::Visitor for Objects<'_, S> {
     fn string(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
         let key = &self.shift.key(key);
         self.count(key);
-        self.fingerprints.string(key, value)?;
+        self.tell(|to| to.string(key, value))?;
         self.redis.string(key, value)
     }
 
     fn begin(&mut self, key: &Key<'_>) -> Result<()> {
         let key = &self.shift.key(key);
-        self.fingerprints.begin(key)?;
+        self.tell(|to| to.begin(key))?;
         self.redis.begin(key)
     }
 
     fn field(&mut self, key: &Key<'_>, name: &[u8], value: &[u8]) -> Result<()> {
         let key = &self.shift.key(key);
-        self.fingerprints.field(key, name, value)?;
+        self.tell(|to| to.field(key, name, value))?;
         self.redis.field(key, name, value)
     }
 
     fn item(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
         let key = &self.shift.key(key);
-        self.fingerprints.item(key, value)?;
+        self.tell(|to| to.item(key, value))?;
         self.redis.item(key, value)
     }
 
     fn member(&mut self, key: &Key<'_>, member: &[u8]) -> Result<()> {
         let key = &self.shift.key(key);
-        self.fingerprints.member(key, member)?;
+        self.tell(|to| to.member(key, member))?;
         self.redis.member(key, member)
     }
 
     fn scored(&mut self, key: &Key<'_>, member: &[u8], score: f64) -> Result<()> {
         let key = &self.shift.key(key);
-        self.fingerprints.scored(key, member, score)?;
+        self.tell(|to| to.scored(key, member, score))?;
         self.redis.scored(key, member, score)
     }
 
     fn entry(&mut self, key: &Key<'_>, id: StreamId, entry: &StreamEntry<'_>) -> Result<()> {
         let key = &self.shift.key(key);
-        self.fingerprints.entry(key, id, entry)?;
+        self.tell(|to| to.entry(key, id, entry))?;
         self.redis.entry(key, id, entry)
     }
 
     fn end(&mut self, key: &Key<'_>, stream: StreamEnd) -> Result<()> {
         let key = &self.shift.key(key);
         self.count(key);
-        self.fingerprints.end(key, stream)?;
+        self.tell(|to| to.end(key, stream))?;
         self.redis.end(key, stream)
     }
 
     fn abandon(&mut self, key: &Key<'_>) -> Result<()> {
-        self.redis.abandon(key)
+        self.broken = self.redis.abandon(key).err();
+        Ok(())
     }
 
     fn stray_items(&mut self, _: &[u8], _: &[&[u8]]) -> Result<()> {
@@ -238,14 +244,14 @@ impl redis::Visitor for Objects<'_> {
     }
 }
 
-impl sqs::Visitor for Objects<'_> {
+impl<S: RowSink + Copy> sqs::Visitor for Objects<'_, S> {
     fn message(&mut self, message: &Message<'_>) -> Result<()> {
         if let Some(count) = self.messages.get_mut(&self.of) {
             *count += 1;
         }
         let value = &self.shift.message(message.value);
         let message = &Message { value, ..*message };
-        self.fingerprints.message(message)?;
+        self.tell(|to| to.message(message))?;
         self.sqs.message(message)
     }
 
@@ -253,23 +259,23 @@ impl sqs::Visitor for Objects<'_> {
         let value = &self.shift.guard(record)?;
         let record = &SideRecord { value, ..*record };
         if self.sqs.restores(record) {
-            self.fingerprints.side_record(record)?;
+            self.tell(|to| to.side_record(record))?;
         }
         self.sqs.side_record(record)
     }
 }
 
-impl sqs::QueueVisitor for Objects<'_> {
+impl<S: RowSink + Copy> sqs::QueueVisitor for Objects<'_, S> {
     fn queue(&mut self, queue: &Queue<'_>) -> Result<()> {
         self.messages.entry(queue.encoded.to_vec()).or_default();
-        self.fingerprints.queue(queue)?;
+        self.tell(|to| to.queue(queue))?;
         self.sqs.queue(queue)
     }
 
     fn records(&mut self, of: &Records<'_>) -> Result<()> {
         self.of.clear();
         self.of.extend_from_slice(of.queue);
-        self.fingerprints.records(of)?;
+        self.tell(|to| to.records(of))?;
         self.sqs.records(of)
     }
 
@@ -278,10 +284,10 @@ impl sqs::QueueVisitor for Objects<'_> {
     }
 }
 
-impl<'a> dynamodb::Visitor<'a> for Objects<'_> {
+impl<'a, S: RowSink + Copy> dynamodb::Visitor<'a> for Objects<'_, S> {
     fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()> {
         self.items += 1;
-        self.fingerprints.item(table, item)?;
+        self.tell(|to| to.item(table, item))?;
         self.dynamodb.item(table, item)
     }
 
@@ -290,12 +296,12 @@ impl<'a> dynamodb::Visitor<'a> for Objects<'_> {
     }
 }
 
-impl dynamodb::TableVisitor for Objects<'_> {
+impl<S: RowSink + Copy> dynamodb::TableVisitor for Objects<'_, S> {
     fn table(&mut self, table: &Table) -> Result<()> {
         self.tables += 1;
         let mut schema = Vec::new();
         table.schema.encode(&mut schema);
-        self.fingerprints.schema(&table.name, &schema)?;
+        self.tell(|to| to.schema(&table.name, &schema))?;
         self.dynamodb.table(table)
     }
 
@@ -304,25 +310,26 @@ impl dynamodb::TableVisitor for Objects<'_> {
     }
 }
 
-impl s3::Visitor for Objects<'_> {
+impl<S: RowSink + Copy> s3::Visitor for Objects<'_, S> {
     fn begin(&mut self, object: &Object<'_>) -> Result<()> {
-        s3::Visitor::begin(self.fingerprints, object)?;
+        self.tell(|to| s3::Visitor::begin(to, object))?;
         self.s3.begin(object)
     }
 
     fn body(&mut self, piece: &[u8]) -> Result<()> {
-        self.fingerprints.body(piece)?;
+        self.tell(|to| to.body(piece))?;
         self.s3.body(piece)
     }
 
     fn end(&mut self, object: &Object<'_>) -> Result<()> {
         self.objects += 1;
-        s3::Visitor::end(self.fingerprints, object)?;
+        self.tell(|to| s3::Visitor::end(to, object))?;
         self.s3.end(object)
     }
 
     fn abandon(&mut self, object: &Object<'_>) -> Result<()> {
-        self.s3.abandon(object)
+        self.broken = self.s3.abandon(object).err();
+        Ok(())
     }
 
     fn orphan_manifest(&mut self, _: &OrphanManifest<'_>) -> Result<()> {
@@ -334,16 +341,16 @@ impl s3::Visitor for Objects<'_> {
     }
 }
 
-impl s3::BucketVisitor for Objects<'_> {
+impl<S: RowSink + Copy> s3::BucketVisitor for Objects<'_, S> {
     fn bucket(&mut self, bucket: &Bucket<'_>) -> Result<()> {
         self.buckets += 1;
-        self.fingerprints.bucket(bucket)?;
+        self.tell(|to| to.bucket(bucket))?;
         self.s3.bucket(bucket)
     }
 
     fn upload_row(&mut self, row: &UploadRow<'_>) -> Result<()> {
         if self.s3.restores(row)? {
-            self.fingerprints.upload_row(row)?;
+            self.tell(|to| to.upload_row(row))?;
         }
         self.s3.upload_row(row)
     }
@@ -353,26 +360,26 @@ impl s3::BucketVisitor for Objects<'_> {
     }
 }
 
-impl InodeVisitor for Objects<'_> {
+impl<S: RowSink + Copy> InodeVisitor for Objects<'_, S> {
     fn inode(&mut self, node: &Node) -> Result<()> {
         let count = if node.inode.kind.is_dir() { &mut self.directories } else { &mut self.files };
         *count += 1;
-        self.fingerprints.inode(node)?;
+        self.tell(|to| to.inode(node))?;
         self.fs.inode(node)
     }
 
     fn name(&mut self, parent: u64, name: &[u8], node: &Node) -> Result<()> {
-        self.fingerprints.name(parent, name, node)?;
+        self.tell(|to| to.name(parent, name, node))?;
         self.fs.name(parent, name, node)
     }
 
     fn content(&mut self, file: &Node, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.fingerprints.content(file, offset, bytes)?;
+        self.tell(|to| to.content(file, offset, bytes))?;
         self.fs.content(file, offset, bytes)
     }
 
     fn end_content(&mut self, file: &Node) -> Result<()> {
-        self.fingerprints.end_content(file)?;
+        self.tell(|to| to.end_content(file))?;
         self.fs.end_content(file)
     }
 }

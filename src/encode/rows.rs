@@ -82,6 +82,12 @@ impl RowSink for &RefCell<Rows> {
     }
 }
 
+/// Two rows have one key.
+#[cold]
+pub(crate) fn twice(user_key: &[u8]) -> Error {
+    refused(user_key, "two objects have it: one of them is there twice, or a key has two types")
+}
+
 fn refused(user_key: &[u8], why: &str) -> Error {
     const SHOWN: usize = 200;
     let shown = user_key.get(..SHOWN).unwrap_or(user_key);
@@ -101,7 +107,7 @@ pub(super) fn write(mut rows: Sorted, ts: u64, out: &mut impl Write, target: &Pa
     while let Some((key, value)) = rows.next()? {
         if encoder.raw(key.to_vec(), value, &mut buffer).is_err() {
             let user_key = split_key(key).map_or(key, |(user_key, _)| user_key);
-            return Err(refused(user_key, "two objects have it: one of them is there twice, or a key has two types"));
+            return Err(twice(user_key));
         }
         if buffer.len() >= PIECE {
             out.write_all(&buffer).map_err(failed)?;

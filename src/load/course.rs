@@ -25,6 +25,8 @@ const LOOK: u64 = 64 << 10;
 
 /// The course of one load.
 pub(super) struct Course<'c> {
+    /// The adapters whose objects the target takes, and the first one of them: most take those of one.
+    adapters: Vec<Adapter>,
     pub adapter: Adapter,
     pub shift: Shift,
     pub listener: &'c dyn Listener,
@@ -41,7 +43,7 @@ pub(super) struct Course<'c> {
     /// What flags take of the inputs, if they are not the business of the read.
     chosen: Option<&'c Filter>,
     /// Objects that came of the inputs, loaded or not, and whether a table, bucket or queue did.
-    met: BTreeMap<&'static str, u64>,
+    met: BTreeMap<(Adapter, &'static str), u64>,
     has_scopes: bool,
     findings: Findings,
 }
@@ -49,7 +51,7 @@ pub(super) struct Course<'c> {
 impl<'c> Course<'c> {
     /// `chosen`: what flags take of the inputs, unless the read looks itself at what they came to.
     pub fn new(
-        adapter: Adapter,
+        adapters: &[Adapter],
         options: &Options,
         chosen: Option<&'c Filter>,
         shift: Shift,
@@ -57,7 +59,8 @@ impl<'c> Course<'c> {
     ) -> Course<'c> {
         let limit = options.rate_limit.filter(|_| !options.dry_run);
         Course {
-            adapter,
+            adapters: adapters.to_vec(),
+            adapter: adapters.first().copied().unwrap_or(adapter::REDIS),
             shift,
             listener,
             now_ms: u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0),
@@ -83,10 +86,23 @@ impl<'c> Course<'c> {
     /// Whether an object that came is to be loaded; its name is `parts`.
     #[inline]
     pub fn takes(&mut self, kind: &'static str, parts: &[&[u8]]) -> bool {
-        *self.met.entry(kind).or_default() += 1;
+        let adapter = self.adapter;
+        self.meets(adapter, kind, 1);
+        self.is_behind(|| typed_name(adapter, parts))
+    }
+
+    /// Objects came.
+    #[inline]
+    pub fn meets(&mut self, adapter: Adapter, kind: &'static str, objects: u64) {
+        *self.met.entry((adapter, kind)).or_default() += objects;
+    }
+
+    /// Whether what comes, of this name, is behind what a run before this one has loaded.
+    #[inline]
+    pub fn is_behind(&mut self, name: impl FnOnce() -> String) -> bool {
         let Some(before) = &self.before else { return true };
         self.passed_over += 1;
-        if typed_name(self.adapter, parts) == *before {
+        if name() == *before {
             self.before = None;
         }
         false
@@ -126,11 +142,6 @@ impl<'c> Course<'c> {
         *self.counts.entry(kind).or_default() += objects;
     }
 
-    /// How often something was left out.
-    pub fn left_outs(&self) -> u64 {
-        self.left_out
-    }
-
     /// The target cannot store an object, or a part of it.
     pub fn left_out(&mut self, parts: &[&[u8]], why: impl Into<String>) {
         let name = self.name(parts);
@@ -147,10 +158,16 @@ impl<'c> Course<'c> {
     }
 
     /// The target stores an object, or a part of it, in another form.
-    #[cold]
     pub fn changed(&mut self, parts: &[&[u8]], how: impl Into<String>) {
-        let (name, how) = (self.name(parts), how.into());
-        self.listener.changed(&name, &how);
+        let name = self.name(parts);
+        self.changed_named(&name, how);
+    }
+
+    /// The same by the name of the object.
+    #[cold]
+    pub fn changed_named(&mut self, name: &str, how: impl Into<String>) {
+        let how = how.into();
+        self.listener.changed(name, &how);
         self.findings.add(Finding::new(&CHANGED).with("name", name).with("how", how));
     }
 
@@ -172,8 +189,8 @@ impl<'c> Course<'c> {
         if self.has_scopes {
             tally.scope(self.adapter, "");
         }
-        for (kind, objects) in &self.met {
-            tally.add(self.adapter, "", kind, *objects, 0);
+        for ((adapter, kind), objects) in &self.met {
+            tally.add(*adapter, "", kind, *objects, 0);
         }
         tally
     }
@@ -189,7 +206,8 @@ impl<'c> Course<'c> {
             )));
         }
         if self.met.is_empty() && !self.has_scopes {
-            self.findings.add(Finding::new(&NOTHING).with("adapter", self.adapter.name()));
+            let names: Vec<&str> = self.adapters.iter().map(|adapter| adapter.name()).collect();
+            self.findings.add(Finding::new(&NOTHING).with("adapter", names.join(",")));
         }
         if let Some(filter) = self.chosen {
             // The target chose the adapter, not a flag.

@@ -4,18 +4,16 @@ use std::path::{Path, PathBuf};
 
 use super::{Input, Options};
 use crate::adapters::dynamodb::{self, Tables};
-use crate::adapters::{redis, s3};
+use crate::adapters::{fs, redis, s3};
 use crate::dataset::DataSet;
 use crate::decode::{Progress, index, or_changed};
 use crate::error::{Error, Result};
-use crate::format::Family;
 use crate::format::adapter::{self, Adapter};
-use crate::format::dynamodb::Schema;
-use crate::format::dynamodb::keys::table_name;
 use crate::index::last_commit_ts as ts_of;
 use crate::layouts::reading::output::{self, Visitor};
 use crate::layouts::sqs;
-use crate::model::dynamodb::Table;
+use crate::model::dynamodb::TableVisitor;
+use crate::model::s3::BucketVisitor;
 use crate::options;
 use crate::output::manifest_read::ReadManifest;
 use crate::output::reading::opened;
@@ -35,7 +33,10 @@ kinds! {
 /// An input that cannot be read.
 pub(super) fn last_commit_ts(input: &Input) -> Result<u64> {
     let each: Vec<u64> = match input {
-        Input::Snapshots(sources) => sources.iter().map(ts_of).collect::<Result<_>>()?,
+        Input::Snapshots(sources) => {
+            let ts = |source| Source::unpack(source, false).and_then(|()| ts_of(source));
+            sources.iter().map(ts).collect::<Result<_>>()?
+        }
         Input::Outputs(paths) => {
             let ts = |path: &PathBuf| Ok(ReadManifest::of(&mut opened(path)?)?.last_commit_ts());
             paths.iter().map(ts).collect::<Result<_>>()?
@@ -56,9 +57,7 @@ pub(super) fn read<V: Visitor>(
     visitor: &mut V,
 ) -> Result<Findings> {
     match input {
-        Input::Snapshots(sources) => {
-            or_changed(sources, || of_snapshots(sources, adapter, &options.decode, progress, visitor))
-        }
+        Input::Snapshots(sources) => of_snapshots(sources, &[adapter], &options.decode, progress, visitor),
         Input::Outputs(paths) => {
             let mut findings = Findings::default();
             progress.begin("load", paths.len() as u64);
@@ -71,21 +70,29 @@ pub(super) fn read<V: Visitor>(
     }
 }
 
-fn of_snapshots<V: Visitor>(
+/// Gives the objects of snapshots, adapter by adapter, and tells what was noticed.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn of_snapshots<V: Visitor>(
     sources: &[Source],
-    adapter: Adapter,
+    adapters: &[Adapter],
     options: &options::Options,
     progress: &dyn Progress,
     visitor: &mut V,
 ) -> Result<Findings> {
-    let indexed = index(sources, options, progress)?;
-    let set = &indexed.set;
-    set.check_keys()?;
-    let mut findings = Findings::default();
-    indexed.note_inputs(options, &mut findings)?;
-    findings.merge(of_snapshot(set, adapter, options, progress, visitor)?);
-    set.check_unchanged()?;
-    Ok(findings)
+    or_changed(sources, || {
+        let indexed = index(sources, options, progress)?;
+        let set = &indexed.set;
+        set.check_keys()?;
+        let mut findings = Findings::default();
+        indexed.note_inputs(options, &mut findings)?;
+        for adapter in adapters {
+            findings.merge(of_snapshot(set, *adapter, options, progress, visitor)?);
+        }
+        set.check_unchanged()?;
+        Ok(findings)
+    })
 }
 
 fn of_output(path: &Path, adapter: Adapter, visitor: &mut impl Visitor, findings: &mut Findings) -> Result<()> {
@@ -116,6 +123,7 @@ fn of_snapshot<V: Visitor>(
         adapter::DYNAMODB => items(set, options, progress, visitor),
         adapter::S3 => objects(set, options, progress, visitor),
         adapter::SQS => sqs::read_in_order(set, &options.clone().for_restore(), &Anywhere, progress, visitor),
+        adapter::FS => fs::read_all(set, options, &Anywhere, progress, visitor),
         _ => Err(Error::usage(format!("objects of {} cannot be loaded", adapter.name()))),
     }
 }
@@ -127,18 +135,13 @@ fn items(
     visitor: &mut impl Visitor,
 ) -> Result<Findings> {
     let mut findings = Findings::default();
-    let tables = Tables::read(set, &mut findings)?;
-    // Whole schemas: the tables above keep the keys alone, without indexes and attributes.
-    let mut schemas = set.family(Family::DdbTable);
-    while let Some(row) = schemas.next()? {
-        let fault = |fault| set.locate(row.fault(Family::DdbTable, fault));
-        let encoded = Family::DdbTable.suffix(row.user_key);
-        let name = table_name(encoded).map_err(fault)?;
-        if !options.filter.judge_scope(adapter::DYNAMODB, &name, true) {
-            continue;
-        }
-        let schema = Schema::parse(row.body).map_err(fault)?;
-        visitor.table(&Table { place: 0, encoded: encoded.to_vec(), name, schema })?;
+    let tables = Tables::read(set, &mut findings)?.whole();
+    let mut wanted = tables.all().filter(|table| options.filter.judge_scope(adapter::DYNAMODB, &table.name, true));
+    wanted.try_for_each(|table| visitor.table(&table))?;
+    if options.for_restore {
+        let mut counters = Vec::new();
+        dynamodb::counters(set, &tables, &options.filter, |name, last| counters.push((name.to_vec(), last)))?;
+        counters.iter().try_for_each(|(name, last)| TableVisitor::generation(visitor, name, *last))?;
     }
     findings.merge(dynamodb::read_all(set, &tables, options, progress, visitor)?);
     Ok(findings)
@@ -152,6 +155,10 @@ fn objects(
 ) -> Result<Findings> {
     let buckets = s3::Buckets::read(set)?;
     buckets.records(&options.filter, |bucket| visitor.bucket(bucket))?;
+    if options.for_restore {
+        let mut generations = buckets.generations(&options.filter);
+        generations.try_for_each(|(name, last)| BucketVisitor::generation(visitor, name, last))?;
+    }
     let findings = s3::read_all(set, &buckets, options, progress, visitor)?;
     s3::live_uploads(set, &buckets, &options.filter, |row| visitor.upload_row(row))?;
     Ok(findings)

@@ -1,14 +1,17 @@
-//! `load`: objects of snapshots and outputs, into systems that run: Redis, and what speaks the interfaces of DynamoDB, S3 and SQS.
+//! `load`: objects of snapshots and outputs, into systems that run: Redis, what speaks the interfaces of DynamoDB, S3 and SQS, and
+//! elastickv itself.
 //!
 //! Objects come as typed values ([`crate::model`]), one element at a time: of a snapshot from the adapters, of an output from the readers
-//! of its layout (`input.rs`). A target takes those of one adapter. What all targets share is in `course.rs`: objects that a run before
+//! of its layout (`input.rs`). A target takes those of one adapter; a server of elastickv those of all, as rows (`ekv`). What all targets share is in `course.rs`: objects that a run before
 //! this one has loaded are passed over, what the target cannot store is told by name, and the rate is held.
 //!
 //! An object counts as loaded when the target has answered. The last one before which all are loaded is the *position*, from which a run
 //! that broke off is resumed.
 
 mod aws;
+mod backoff;
 mod course;
+mod ekv;
 mod input;
 mod pass;
 mod redis;
@@ -68,7 +71,9 @@ pub struct Outcome {
     pub objects: Vec<(&'static str, u64)>,
     /// Objects, elements and attributes that the target cannot store.
     pub left_out: u64,
-    /// Objects before the one behind which this run began.
+    /// Rows that were stored, of targets that take rows.
+    pub rows: Option<u64>,
+    /// Objects, or rows, before the one behind which this run began.
     pub passed_over: u64,
     /// Bytes of keys and values.
     pub bytes: u64,
@@ -111,25 +116,27 @@ pub fn load(input: &Input, target: &Target, options: &Options, listener: &dyn Li
 }
 
 fn run(input: &Input, target: &Target, options: &Options, listener: &dyn Listener) -> Result<Outcome> {
-    let adapter = target.adapter();
     refuse_other(target, options)?;
+    let adapters: Vec<_> =
+        target.adapters().iter().copied().filter(|adapter| options.decode.adapters.contains(adapter)).collect();
     let newest = input::last_commit_ts(input)?;
     let shifted_ms =
         options.shift_to_ms.map_or(0, |to| to.cast_signed().saturating_sub(hlc_millis(newest).cast_signed()));
     // Patterns of this run have taken nothing yet.
-    let wanted = crate::options::Options { adapters: vec![adapter], ..options.decode.clone() };
+    let wanted = crate::options::Options { adapters: adapters.clone(), ..options.decode.clone() };
     let options = &Options { decode: wanted, ..options.clone() };
     let chosen = match input {
         Input::Snapshots(_) => Some(&options.decode.filter),
         Input::Outputs(_) => None,
     };
-    let course = Course::new(adapter, options, chosen, Shift(shifted_ms), listener);
+    let course = Course::new(&adapters, options, chosen, Shift(shifted_ms), listener);
     let mut outcome = match target {
         Target::Rdb(path) => redis::rdb::load(input, path, options, course)?,
         Target::Redis(url) => redis::resp::load(input, url, options, course)?,
         Target::Dynamodb(url) => aws::dynamodb::load(input, url, options, course)?,
         Target::S3(url) => aws::s3::load(input, url, options, course)?,
         Target::Sqs(url) => aws::sqs::load(input, url, options, course)?,
+        Target::Ekv(url) => ekv::load(input, url, &adapters, newest, options, course)?,
     };
     outcome.shifted_ms = shifted_ms;
     Ok(outcome)
@@ -146,12 +153,14 @@ fn refuse_other(target: &Target, options: &Options) -> Result<()> {
             return refuse("an RDB file is always a new one: --merge is for servers");
         }
     }
-    let begins_here = |after: &String| after.starts_with(&format!("{}:", target.adapter().name()));
+    let begins = match target.adapters() {
+        [adapter] => format!("{}:", adapter.name()),
+        _ => ekv::NAMED.to_owned(),
+    };
     match &options.start_after {
-        Some(after) if !begins_here(after) => refuse(&format!(
-            "--start-after names an object such as {}:NAME, one that the target takes",
-            target.adapter().name()
-        )),
+        Some(after) if !after.starts_with(&begins) => {
+            refuse(&format!("--start-after names what the target was given last, such as {begins}NAME"))
+        }
         _ => Ok(()),
     }
 }

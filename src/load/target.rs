@@ -18,20 +18,23 @@ pub enum Target {
     S3(String),
     /// What speaks that of SQS: `sqs://` or `sqs+https://`.
     Sqs(String),
+    /// A server of elastickv: `ekv://`.
+    Ekv(String),
 }
 
 /// What a target can be, in words.
 const WANTED: &str = "want redis://HOST:PORT or rediss://, dynamodb://HOST:PORT, s3://HOST:PORT or sqs://HOST:PORT (or \
-    dynamodb+https:// and so on), or a file that ends in .rdb";
+    dynamodb+https:// and so on), ekv://HOST:PORT, or a file that ends in .rdb";
 
 impl Target {
-    /// The adapter whose objects it takes.
-    pub fn adapter(&self) -> Adapter {
+    /// The adapters whose objects it takes.
+    pub fn adapters(&self) -> &'static [Adapter] {
         match self {
-            Target::Rdb(_) | Target::Redis(_) => adapter::REDIS,
-            Target::Dynamodb(_) => adapter::DYNAMODB,
-            Target::S3(_) => adapter::S3,
-            Target::Sqs(_) => adapter::SQS,
+            Target::Rdb(_) | Target::Redis(_) => &[adapter::REDIS],
+            Target::Dynamodb(_) => &[adapter::DYNAMODB],
+            Target::S3(_) => &[adapter::S3],
+            Target::Sqs(_) => &[adapter::SQS],
+            Target::Ekv(_) => &adapter::BUILT_IN,
         }
     }
 
@@ -39,7 +42,9 @@ impl Target {
     pub fn shown(&self) -> String {
         match self {
             Target::Rdb(path) => path.display().to_string(),
-            Target::Redis(url) | Target::Dynamodb(url) | Target::S3(url) | Target::Sqs(url) => without_password(url),
+            Target::Redis(url) | Target::Dynamodb(url) | Target::S3(url) | Target::Sqs(url) | Target::Ekv(url) => {
+                without_password(url)
+            }
         }
     }
 }
@@ -53,6 +58,7 @@ impl FromStr for Target {
             Some("dynamodb" | "dynamodb+https") => Ok(Target::Dynamodb(text.to_owned())),
             Some("s3" | "s3+https") => Ok(Target::S3(text.to_owned())),
             Some("sqs" | "sqs+https") => Ok(Target::Sqs(text.to_owned())),
+            Some("ekv") => Ok(Target::Ekv(text.to_owned())),
             Some(scheme) => Err(format!("unknown kind of target {scheme}://: {WANTED}")),
             None if text.ends_with(".rdb") => Ok(Target::Rdb(text.into())),
             None => Err(WANTED.to_owned()),

@@ -15,6 +15,8 @@ use crate::source::PassedOver;
 use filter::{Filter, Pattern};
 pub use layout::{Layout, LayoutSpec};
 pub use object_name::ObjectName;
+#[cfg(feature = "load")]
+pub(crate) use spelling::typed;
 pub(crate) use spelling::{spellings, typed_name};
 
 /// Size of a bundle of items where nobody says another.

@@ -4,12 +4,14 @@
 
 mod bundles;
 mod files;
+mod outputs;
 mod parsers;
 mod text;
 mod whole;
 
 pub use bundles::{sst_block, sst_bundle};
 pub use files::{container, index};
+pub use outputs::{archive, encode_files, outputs};
 pub use parsers::{dynamodb_item, envelope, fs_rows, redis_values, rows, s3_values, sqs_message};
 pub use text::{json, lines, names};
 pub use whole::{encode_rows, whole};
@@ -18,7 +20,7 @@ pub use whole::{encode_rows, whole};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 17] = [
     ("container", container),
     ("sst_block", sst_block),
     ("sst_bundle", sst_bundle),
@@ -33,5 +35,7 @@ pub const TARGETS: [Target; 15] = [
     ("names", names),
     ("json", json),
     ("lines", lines),
+    ("outputs", outputs),
+    ("archive", archive),
     ("whole", whole),
 ];

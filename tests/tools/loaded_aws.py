@@ -133,6 +133,12 @@ def s3():
         index = os.path.join(root, bucket, "_index.jsonl")
         if not os.path.exists(index):
             continue
+        # What a reader of the bucket needs is a grant to everybody.
+        acl = json.load(open(os.path.join(root, bucket, "_bucket.json"))).get("acl", "")
+        grants = service.get_bucket_acl(Bucket=bucket)["Grants"]
+        public = any(grant["Grantee"].get("URI", "").endswith("/AllUsers") for grant in grants)
+        if public != (acl == "public-read"):
+            bad.append((bucket, "acl", acl, grants))
         there = set()
         for page in service.get_paginator("list_objects_v2").paginate(Bucket=bucket):
             there.update(entry["Key"] for entry in page.get("Contents", []))

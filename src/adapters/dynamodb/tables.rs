@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::findings;
 use crate::dataset::{DataSet, Row};
 use crate::error::{Error, Result};
-use crate::format::dynamodb::{StoredSchema, keys};
+use crate::format::dynamodb::{Schema, StoredSchema, keys};
 use crate::format::{Family, adapter, fault};
 use crate::model::dynamodb::Table;
 use crate::options::filter::Filter;
@@ -13,13 +13,13 @@ use crate::report::{Finding, Findings};
 use crate::run::note_shared;
 
 fn parse(set: &DataSet<'_>, row: &Row<'_>) -> Result<Table> {
-    of_row(0, row).map_err(|fault| set.locate(row.fault(Family::DdbTable, fault)))
+    of_row(0, row, false).map_err(|fault| set.locate(row.fault(Family::DdbTable, fault)))
 }
 
-fn of_row(place: usize, row: &Row<'_>) -> fault::Result<Table> {
+fn of_row(place: usize, row: &Row<'_>, is_whole: bool) -> fault::Result<Table> {
     let encoded = Family::DdbTable.suffix(row.user_key);
     let name = keys::table_name(encoded)?;
-    let schema = StoredSchema::parse(row.body)?.outline();
+    let schema = if is_whole { Schema::parse(row.body)? } else { StoredSchema::parse(row.body)?.outline() };
     Ok(Table { place, encoded: encoded.to_vec(), name, schema })
 }
 
@@ -45,6 +45,8 @@ pub struct Tables<'a> {
     rows: Vec<Row<'a>>,
     /// The last one that was asked for.
     last: Mutex<Option<Arc<Table>>>,
+    /// Whether tables have their indexes and all their attributes.
+    is_whole: bool,
 }
 
 /// A table that is asked for again and again.
@@ -77,7 +79,13 @@ impl<'a> Tables<'a> {
             }
         }
         note_shared(rows.shared().into_iter().collect(), findings);
-        Ok(Tables { rows: tables, last: Mutex::default() })
+        Ok(Tables { rows: tables, last: Mutex::default(), is_whole: false })
+    }
+
+    /// The same with all indexes and attributes, which a decode of items does not need.
+    #[must_use]
+    pub fn whole(self) -> Tables<'a> {
+        Tables { rows: self.rows, last: Mutex::default(), is_whole: true }
     }
 
     /// The place of the table with this encoded name.
@@ -102,7 +110,7 @@ impl<'a> Tables<'a> {
 
     fn parse(&self, at: usize) -> Table {
         // It parsed before.
-        self.rows.get(at).and_then(|row| of_row(at, row).ok()).unwrap_or_default()
+        self.rows.get(at).and_then(|row| of_row(at, row, self.is_whole).ok()).unwrap_or_default()
     }
 
     /// The encoded names of all tables.

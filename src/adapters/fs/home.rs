@@ -10,6 +10,11 @@ use crate::format::fs::{Home, HomeState, key};
 use crate::model::fs::Node;
 use crate::report::Kind;
 
+/// Whether something that was noticed is odd about the home of an inode.
+pub fn is_of_home(kind: &Kind) -> bool {
+    [&findings::HOME_MISSING, &findings::HOME_STALE, &findings::MOVE_PENDING].iter().any(|of| of.event == kind.event)
+}
+
 /// What is odd about the home of an inode. That it is being moved is told in all by [`InternalRows`](super::InternalRows).
 ///
 /// # Errors

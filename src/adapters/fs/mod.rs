@@ -9,6 +9,7 @@
 //!
 //! A walk has no splits: where a directory stands is known only when it is reached.
 
+mod all;
 mod census;
 mod chunks;
 pub mod encode;
@@ -25,10 +26,11 @@ mod unreached;
 mod usage;
 mod walk;
 
+pub use all::read_all;
 pub use census::Census;
 pub use chunks::Chunks;
 pub use extents::{Extents, Holes, skip_content, too_large};
-pub use home::home_note;
+pub use home::{home_note, is_of_home};
 pub use internal::{InternalRows, Total};
 pub use links::LinkTable;
 pub use path::{resolve, rows_of};

@@ -119,6 +119,12 @@ pub fn read_in_order<'a>(
     note_shared(shared, &mut findings);
     let index = index::read_heads(set, options, scratch, progress, &queues, &mut findings)?;
     queues.records(set, &queues.wanted(&options.filter), &mut findings, |queue| visitor.queue(queue))?;
+    if options.for_restore {
+        queues
+            .generations(&options.filter)
+            .into_iter()
+            .try_for_each(|(queue, last)| visitor.generation(queue, last))?;
+    }
     queues.report(&index.counts, &options.filter, &mut findings);
     let reader = Reader::new(set, &queues);
     lines::visit(&reader, &index.files, index.entries, visitor, &mut findings)?;

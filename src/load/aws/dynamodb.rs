@@ -1,19 +1,21 @@
 //! DynamoDB: tables are created with their indexes, items written in batches of 25.
 //!
 //! A batch of which the service refuses an item is refused whole: its items are then written one by one, and those that are refused are
-//! told. What a busy service leaves unprocessed is sent again.
+//! told. What a busy service leaves unprocessed is sent again. Batches go out at the same time (`flight.rs`): no two have an item in common.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::flight::{Flight, held};
 use super::{Answer, Content, Request, Service};
 use crate::error::Result;
 use crate::format::dynamodb::item::{Map, Value as Attribute};
 use crate::format::dynamodb::{KeyValue, PrimaryKey};
 use crate::layouts::dynamodb::definition::definition;
 use crate::layouts::dynamodb::render::ItemRenderer;
+use crate::load::backoff::Backoff;
 use crate::load::course::Course;
 use crate::load::pass::passes_over;
 use crate::load::{Input, Options, Outcome, input};
@@ -31,23 +33,32 @@ const ROUNDS: u32 = 12;
 /// Creates all tables of the inputs, and writes their items.
 pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course: Course<'_>) -> Result<Outcome> {
     let (adapter, listener) = (course.adapter, course.listener);
-    let mut tables = Tables {
-        service: Service::of(url, "dynamodb")?,
-        course,
-        dry_run: options.dry_run,
-        merges: options.merges(),
-        refused: Vec::new(),
-        batch: Batch::default(),
-        loaded: 0,
-    };
-    let findings = input::read(input, adapter, options, listener, &mut tables)?;
-    tables.flush()?;
-    tables.course.noticed(findings);
-    tables.course.finish()
+    let service = Service::of(url, "dynamodb", options.connections)?;
+    std::thread::scope(|scope| {
+        let mut tables = Tables {
+            service: &service,
+            flight: Flight::new(scope, &service, service.connections),
+            course,
+            dry_run: options.dry_run,
+            merges: options.merges(),
+            refused: Vec::new(),
+            batch: Batch::default(),
+            loaded: 0,
+        };
+        let read = input::read(input, adapter, options, listener, &mut tables);
+        let read = read.and_then(|findings| tables.flush().map(|()| findings));
+        // What was written counts, although the inputs may have broken off.
+        let written = tables.take_all();
+        let findings = read?;
+        written?;
+        tables.course.noticed(findings);
+        tables.course.finish()
+    })
 }
 
 struct Tables<'c> {
-    service: Service,
+    service: &'c Service,
+    flight: Flight<Written>,
     course: Course<'c>,
     dry_run: bool,
     /// Tables may be there.
@@ -56,6 +67,15 @@ struct Tables<'c> {
     refused: Vec<Vec<u8>>,
     batch: Batch,
     loaded: u64,
+}
+
+/// A batch that was written.
+struct Written {
+    items: u64,
+    /// The name of its last item.
+    last: String,
+    /// Items that the service does not take, and why.
+    refused: Vec<(String, String)>,
 }
 
 /// Items of one table.
@@ -68,17 +88,6 @@ struct Batch {
 }
 
 impl Tables<'_> {
-    fn call(&self, operation: &str, body: &str) -> Result<Answer> {
-        let target = format!("DynamoDB_20120810.{operation}");
-        self.service.send(&Request {
-            method: "POST",
-            path: "/",
-            query: &[],
-            headers: &[("content-type", b"application/x-amz-json-1.0"), ("x-amz-target", target.as_bytes())],
-            content: Content::Bytes(body.as_bytes()),
-        })
-    }
-
     /// The name of a table, as text.
     fn name(table: &Table) -> String {
         String::from_utf8_lossy(&table.name).into_owned()
@@ -87,7 +96,7 @@ impl Tables<'_> {
     /// Whether the service takes the table.
     fn create(&mut self, table: &Table) -> Result<bool> {
         let name = Tables::name(table);
-        let answer = self.call("CreateTable", &definition(&name, &table.schema).to_string())?;
+        let answer = call(self.service, "CreateTable", &definition(&name, &table.schema).to_string())?;
         match answer.code() {
             _ if answer.is_fine() => self.await_table(&name).map(|()| true),
             "ResourceInUseException" if self.merges => Ok(true),
@@ -107,7 +116,7 @@ impl Tables<'_> {
     fn await_table(&self, name: &str) -> Result<()> {
         let body = json!({ "TableName": name }).to_string();
         for _ in 0..ASKED {
-            let answer = self.call("DescribeTable", &body)?;
+            let answer = call(self.service, "DescribeTable", &body)?;
             // The service may not know yet what it has just created.
             let is_unknown = answer.code() == "ResourceNotFoundException";
             if !is_unknown && is_ready(&self.service.json(&format!("describe the table {name}"), &answer)?) {
@@ -121,57 +130,93 @@ impl Tables<'_> {
     fn flush(&mut self) -> Result<()> {
         let batch = std::mem::take(&mut self.batch);
         self.batch.table.clone_from(&batch.table);
-        let Some((last, _)) = batch.items.last() else { return Ok(()) };
-        let refused = self.course.left_outs();
-        if !self.dry_run {
-            self.write(&batch)?;
-        }
-        let loaded = batch.items.len() as u64 - (self.course.left_outs() - refused);
-        self.course.loaded_all("items", loaded);
-        if !self.dry_run {
-            self.loaded += loaded;
-            self.course.listener.position(last, self.loaded);
+        if self.dry_run {
+            self.course.loaded_all("items", batch.items.len() as u64);
+        } else if !batch.items.is_empty() {
+            let earlier = self.flight.begin(move |service| batch.write(service))?;
+            earlier.into_iter().for_each(|written| self.take(written));
         }
         Ok(())
     }
 
-    fn write(&mut self, batch: &Batch) -> Result<()> {
-        let mut body = format!("{{\"RequestItems\":{{{}:[", Value::from(batch.table.as_str()));
-        for (n, (_, item)) in batch.items.iter().enumerate() {
+    /// Waits for all batches that are under way.
+    fn take_all(&mut self) -> Result<()> {
+        while let Some(written) = self.flight.next()? {
+            self.take(written);
+        }
+        Ok(())
+    }
+
+    /// All batches up to this one are written.
+    fn take(&mut self, written: Written) {
+        let loaded = written.items - written.refused.len() as u64;
+        for (name, why) in written.refused {
+            self.course.left_out_named(&name, why);
+        }
+        self.loaded += loaded;
+        self.course.loaded_all("items", loaded);
+        self.course.listener.position(&written.last, self.loaded);
+    }
+}
+
+fn call(service: &Service, operation: &str, body: &str) -> Result<Answer> {
+    let target = format!("DynamoDB_20120810.{operation}");
+    service.send(&Request {
+        method: "POST",
+        path: "/",
+        query: &[],
+        headers: &[("content-type", b"application/x-amz-json-1.0"), ("x-amz-target", target.as_bytes())],
+        content: Content::Bytes(body.as_bytes()),
+    })
+}
+
+impl Batch {
+    fn write(self, service: &Service) -> Result<Written> {
+        let refused = self.write_all(service)?;
+        let last = self.items.last().map(|(name, _)| name.clone()).unwrap_or_default();
+        Ok(Written { items: self.items.len() as u64, last, refused })
+    }
+
+    /// Writes the items; gives those that are refused.
+    fn write_all(&self, service: &Service) -> Result<Vec<(String, String)>> {
+        let mut body = format!("{{\"RequestItems\":{{{}:[", Value::from(self.table.as_str()));
+        for (n, (_, item)) in self.items.iter().enumerate() {
             let comma = if n == 0 { "" } else { "," };
             let _ = write!(body, "{comma}{{\"PutRequest\":{item}}}");
         }
         body.push_str("]}}");
-        let mut pause = PAUSE;
-        for _ in 0..ROUNDS {
-            let answer = self.call("BatchWriteItem", &body)?;
+        let mut backoff = Backoff::new(PAUSE, ROUNDS);
+        loop {
+            let answer = call(service, "BatchWriteItem", &body)?;
             if answer.code() == "ValidationException" {
-                return batch.items.iter().try_for_each(|(name, item)| self.put(&batch.table, name, item));
+                return self.put_each(service);
             }
-            let told = self.service.json(&format!("write to the table {}", batch.table), &answer)?;
+            let told = service.json(&format!("write to the table {}", self.table), &answer)?;
             let left = &told["UnprocessedItems"];
             if left.as_object().is_none_or(serde_json::Map::is_empty) {
-                return Ok(());
+                return Ok(Vec::new());
             }
             body = json!({ "RequestItems": left }).to_string();
-            std::thread::sleep(pause);
-            pause *= 2;
+            match backoff.pause() {
+                Some(pause) => service.pause(pause),
+                None => return Err(service.failed(&format!("it does not take all items of the table {}", self.table))),
+            }
         }
-        Err(self.service.failed(&format!("it does not take all items of the table {}", batch.table)))
     }
 
-    /// Writes one item.
-    fn put(&mut self, table: &str, name: &str, item: &str) -> Result<()> {
-        let body = format!("{{\"TableName\":{},{}", Value::from(table), &item[1..]);
-        let answer = self.call("PutItem", &body)?;
-        match answer.code() {
-            _ if answer.is_fine() => Ok(()),
-            "ValidationException" => {
-                self.course.left_out_named(name, answer.words());
-                Ok(())
+    /// Writes the items one by one; gives those that are refused.
+    fn put_each(&self, service: &Service) -> Result<Vec<(String, String)>> {
+        let mut refused = Vec::new();
+        for (name, item) in &self.items {
+            let body = format!("{{\"TableName\":{},{}", Value::from(self.table.as_str()), &item[1..]);
+            let answer = call(service, "PutItem", &body)?;
+            match answer.code() {
+                _ if answer.is_fine() => {}
+                "ValidationException" => refused.push((name.clone(), answer.words())),
+                _ => return Err(service.refused(&format!("write {name}"), &answer)),
             }
-            _ => Err(self.service.refused(&format!("write {name}"), &answer)),
         }
+        Ok(refused)
     }
 }
 
@@ -206,7 +251,8 @@ impl<'a> Visitor<'a> for Tables<'_> {
         ItemRenderer::default().line(item.value, &mut line);
         let line = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
         let name = Tables::name(table);
-        let is_full = self.batch.items.len() >= MOST_ITEMS || self.batch.bytes + line.len() > MOST_BYTES;
+        let most = MOST_BYTES.min(held(self.service.connections));
+        let is_full = self.batch.items.len() >= MOST_ITEMS || self.batch.bytes + line.len() > most;
         if is_full || self.batch.table != name {
             self.flush()?;
             self.batch.table = name;

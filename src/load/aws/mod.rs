@@ -1,8 +1,11 @@
-//! What speaks the interfaces of AWS: signed requests over HTTP, tried again where the target is busy.
+//! What speaks the interfaces of AWS: signed requests over HTTP on several connections, tried again where the target is busy.
+//!
+//! Objects are read by one thread, which hands requests to others (`flight.rs`). When the target is busy, all of them pause.
 //!
 //! An address is `SERVICE://HOST:PORT` in clear or `SERVICE+https://HOST`. Keys and region are taken from the environment, as every other
 //! client does.
 
+mod flight;
 mod sign;
 
 pub mod dynamodb;
@@ -12,25 +15,23 @@ pub mod sqs;
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use ureq::http::{Response, header};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, SendBody};
 
+use super::backoff::Backoff;
 use super::target::without_password;
 use super::tls;
 use crate::error::{Error, ErrorKind, Result};
 use sign::{Keys, Signed};
 
-/// How often a request is tried.
-const TRIES: u32 = 9;
-/// The pause behind the first try; it doubles.
+/// How often a request is sent again, and the pause before the first time.
+const AGAIN: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(50);
-/// The longest pause.
-const MOST_PAUSE: Duration = Duration::from_secs(10);
 /// How long a target may take to answer a connection, and a request.
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(300);
@@ -48,6 +49,10 @@ pub(super) struct Service {
     name: &'static str,
     keys: Keys,
     pub region: String,
+    /// How many requests there are at a time.
+    pub connections: usize,
+    /// When the target wants to be asked again, by any connection.
+    quiet_until: Mutex<Option<Instant>>,
 }
 
 /// A request.
@@ -111,11 +116,11 @@ pub(super) fn between<'t>(text: &'t str, from: &str, to: &str) -> Option<&'t str
 }
 
 impl Service {
-    /// A service at an address such as `s3://localhost:9000`.
+    /// A service at an address such as `s3://localhost:9000`; 0 connections are as many as usual.
     ///
     /// # Errors
     /// No address, or no keys in the environment.
-    pub fn of(url: &str, name: &'static str) -> Result<Service> {
+    pub fn of(url: &str, name: &'static str, connections: usize) -> Result<Service> {
         tls::prepare();
         let (scheme, host) = url.split_once("://").unwrap_or_default();
         let host = host.trim_end_matches('/');
@@ -123,10 +128,13 @@ impl Service {
             let shown = without_password(url);
             return Err(Error::command_line(format!("{shown}: want {name}://HOST:PORT or {name}+https://HOST")));
         }
+        let connections = flight::connections(connections);
         let http = if scheme.ends_with("+https") { "https" } else { "http" };
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
+            .max_idle_connections(connections)
+            .max_idle_connections_per_host(connections)
             .timeout_connect(Some(CONNECT))
             .timeout_recv_response(Some(ANSWER))
             .tls_config(TlsConfig::builder().root_certs(roots(http == "https")?).build())
@@ -139,7 +147,24 @@ impl Service {
             name,
             keys: Keys::of_environment()?,
             region: variable(&["AWS_REGION", "AWS_DEFAULT_REGION"]).unwrap_or_else(|| "us-east-1".to_owned()),
+            connections,
+            quiet_until: Mutex::new(None),
         })
+    }
+
+    /// A service that nothing is sent to.
+    #[cfg(test)]
+    fn nowhere() -> Service {
+        Service {
+            agent: Agent::new_with_defaults(),
+            base: String::new(),
+            host: String::new(),
+            name: "none",
+            keys: Keys::none(),
+            region: String::new(),
+            connections: 1,
+            quiet_until: Mutex::new(None),
+        }
     }
 
     /// Sends a request, again if the target is busy or gone. An answer that says no is an answer.
@@ -147,20 +172,31 @@ impl Service {
     /// # Errors
     /// A target that cannot be reached, or that stays busy.
     pub fn send(&self, request: &Request<'_>) -> Result<Answer> {
-        let mut pause = PAUSE;
-        for tried in 1.. {
+        let mut backoff = Backoff::new(PAUSE, AGAIN);
+        loop {
+            self.keep_quiet();
             let answer = self.once(request);
-            let again = match &answer {
-                Ok(answer) => is_busy(answer),
-                Err(_) => true,
-            };
-            if !again || tried >= TRIES {
-                return answer.map_err(|e| self.failed(&e.to_string()));
+            let is_passing = answer.as_ref().map_or(true, is_busy);
+            match backoff.pause().filter(|_| is_passing) {
+                Some(pause) => self.pause(pause),
+                None => return answer.map_err(|e| self.failed(&e.to_string())),
             }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(MOST_PAUSE);
         }
-        Err(Error::internal("a request was never sent"))
+    }
+
+    /// Lets all connections pause: a busy target is not helped by the requests of others.
+    pub fn pause(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        let mut quiet = self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *quiet = (*quiet).max(Some(until));
+    }
+
+    /// Waits as long as the target wants not to be asked.
+    fn keep_quiet(&self) {
+        let until = *self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(until) = until {
+            std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        }
     }
 
     fn once(&self, request: &Request<'_>) -> std::result::Result<Answer, ureq::Error> {

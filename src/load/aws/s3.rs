@@ -1,7 +1,8 @@
 //! S3: buckets are created, objects put with their metadata; one that was uploaded in parts is again, in the same ones (`s3_parts.rs`).
 //!
 //! A body comes in pieces and is signed as a whole, so each object or part waits in memory, a large one in a temporary file, until it is
-//! complete. The ETag that the service answers is compared with the recorded one.
+//! complete. Objects and parts go out at the same time (`flight.rs`), an upload is completed when all its parts are there. The ETag that
+//! the service answers is compared with the recorded one.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -9,6 +10,7 @@ use std::io::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
+use super::flight::{Flight, held};
 use super::s3_parts::Parts;
 use super::sign::encoded;
 use super::{Answer, Content, Request, Service, between};
@@ -22,33 +24,37 @@ use crate::load::pass::passes_over;
 use crate::load::{Input, Options, Outcome, input};
 use crate::model::s3::{Bucket, BucketVisitor, Object, OrphanChunk, OrphanManifest, UploadRow, Visitor};
 
-/// Bytes that are held in memory.
-const HELD: usize = 8 << 20;
-
 /// Creates all buckets of the inputs, and puts their objects.
 pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course: Course<'_>) -> Result<Outcome> {
     let (adapter, listener) = (course.adapter, course.listener);
-    let mut buckets = Buckets {
-        service: Service::of(url, "s3")?,
-        course,
-        dry_run: options.dry_run,
-        merges: options.merges(),
-        refused: Vec::new(),
-        body: Body::default(),
-        upload: None,
-        is_recut: false,
-        taken: false,
-        path: String::new(),
-        loaded: 0,
-    };
-    let read = input::read(input, adapter, options, listener, &mut buckets);
-    let findings = read.inspect_err(|_| buckets.abort())?;
-    buckets.course.noticed(findings);
-    buckets.course.finish()
+    let service = Service::of(url, "s3", options.connections)?;
+    std::thread::scope(|scope| {
+        let mut buckets = Buckets {
+            service: &service,
+            flight: Flight::new(scope, &service, service.connections),
+            course,
+            dry_run: options.dry_run,
+            merges: options.merges(),
+            refused: Vec::new(),
+            body: Body::default(),
+            upload: None,
+            is_recut: false,
+            taken: false,
+            path: String::new(),
+            loaded: 0,
+        };
+        let read = input::read(input, adapter, options, listener, &mut buckets);
+        // What was put counts, although the inputs may have broken off.
+        let put = buckets.take_all();
+        let findings = read.and_then(|findings| put.map(|()| findings)).inspect_err(|_| buckets.abort())?;
+        buckets.course.noticed(findings);
+        buckets.course.finish()
+    })
 }
 
 struct Buckets<'c> {
-    service: Service,
+    service: &'c Service,
+    flight: Flight<Sent>,
     course: Course<'c>,
     dry_run: bool,
     /// Buckets may have objects.
@@ -68,11 +74,28 @@ struct Buckets<'c> {
     loaded: u64,
 }
 
+/// What a request gave.
+enum Sent {
+    /// An object.
+    Object(Known, Put),
+    /// A part of the upload at hand: its ETag.
+    Part(String),
+}
+
+/// What is known of an object that is under way.
+struct Known {
+    name: String,
+    /// The ETag that the service must give; nothing: none is compared.
+    etag: Option<String>,
+}
+
 /// An upload in parts.
 struct Upload {
     id: String,
     /// Number and size of each part.
     parts: Vec<(u64, u64)>,
+    /// How many are under way or there.
+    begun: usize,
     /// ETags of those that are there.
     done: Vec<String>,
 }
@@ -81,7 +104,8 @@ struct Upload {
 enum Put {
     /// It is there, with this ETag, if the service tells one.
     Taken(Option<String>),
-    LeftOut,
+    /// The service does not take it, and says why.
+    LeftOut(String),
 }
 
 /// The bytes of a request, and their digest.
@@ -94,20 +118,30 @@ struct Body {
 }
 
 impl Body {
-    fn push(&mut self, piece: &[u8]) -> std::io::Result<()> {
+    /// Takes a piece; more than `held` bytes go to a temporary file.
+    fn push(&mut self, piece: &[u8], held: usize) -> std::io::Result<()> {
         self.digest.update(piece);
         self.len += piece.len() as u64;
         if let Some(file) = &mut self.file {
             return file.write_all(piece);
         }
         self.bytes.extend_from_slice(piece);
-        if self.bytes.len() > HELD {
+        if self.bytes.len() > held {
             let mut file = tempfile::tempfile()?;
             file.write_all(&self.bytes)?;
             self.bytes = Vec::new();
             self.file = Some(file);
         }
         Ok(())
+    }
+
+    fn put(self, service: &Service, path: &str, query: &[(&str, &str)], headers: &[(&str, &[u8])]) -> Result<Answer> {
+        let digest = hex::text(&self.digest.finalize());
+        let content = match &self.file {
+            Some(file) => Content::File(file, self.len, &digest),
+            None => Content::Bytes(&self.bytes),
+        };
+        service.send(&Request { method: "PUT", path, query, headers, content })
     }
 }
 
@@ -182,6 +216,29 @@ impl Buckets<'_> {
         Ok(false)
     }
 
+    /// Sets who may read a bucket. Services can have their own rules for that: then it stays private.
+    fn set_acl(&mut self, bucket: &Bucket<'_>) -> Result<()> {
+        let acl = bucket.record.acl;
+        if matches!(acl, "" | "private") {
+            return Ok(());
+        }
+        let is_known = acl.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+        let mut why = "no service has such a one".to_owned();
+        if is_known {
+            let path = format!("/{}", encoded(bucket.name, false));
+            let (query, headers) = ([("acl", "")], [("x-amz-acl", acl.as_bytes())]);
+            let content = Content::Bytes(b"");
+            let request = Request { method: "PUT", path: &path, query: &query, headers: &headers, content };
+            let answer = self.service.send(&request)?;
+            if answer.is_fine() {
+                return Ok(());
+            }
+            why = answer.words();
+        }
+        self.course.changed(&[bucket.name], format!("its ACL \"{acl}\" is not set: {why}"));
+        Ok(())
+    }
+
     fn refuse_full(&self, name: &[u8], path: &str) -> Result<()> {
         let listed = self.call("GET", path, &[("list-type", "2"), ("max-keys", "1")], b"")?;
         if listed.is_fine() && !listed.text.contains("<Key>") {
@@ -189,17 +246,6 @@ impl Buckets<'_> {
         }
         let name = name.escape_ascii();
         Err(self.service.failed(&format!("the bucket {name} has objects: give --merge to load beside them")))
-    }
-
-    /// Sends what has come of a body.
-    fn send(&mut self, query: &[(&str, &str)], headers: &[(&str, &[u8])]) -> Result<Answer> {
-        let body = std::mem::take(&mut self.body);
-        let digest = hex::text(&body.digest.finalize());
-        let content = match &body.file {
-            Some(file) => Content::File(file, body.len, &digest),
-            None => Content::Bytes(&body.bytes),
-        };
-        self.service.send(&Request { method: "PUT", path: &self.path, query, headers, content })
     }
 
     /// Begins an upload in parts, if the object is one.
@@ -233,23 +279,63 @@ impl Buckets<'_> {
         let answer = self.service.send(&request)?;
         let id = between(&answer.text, "<UploadId>", "</UploadId>").filter(|_| answer.is_fine());
         let id = id.ok_or_else(|| self.service.refused("begin an upload in parts", &answer))?.to_owned();
-        self.upload = Some(Upload { id, parts, done: Vec::new() });
+        self.upload = Some(Upload { id, parts, begun: 0, done: Vec::new() });
         Ok(())
     }
 
     /// Sends the part at hand if all of it has come.
     fn send_part(&mut self) -> Result<()> {
-        let Some(upload) = &self.upload else { return Ok(()) };
-        let Some((number, _)) = upload.parts.get(upload.done.len()) else { return Ok(()) };
-        let (number, id) = (number.to_string(), upload.id.clone());
-        let answer = self.send(&[("partNumber", &number), ("uploadId", &id)], &[])?;
-        match (answer.etag.clone(), &mut self.upload) {
-            (Some(etag), Some(upload)) if answer.is_fine() => {
-                upload.done.push(etag);
-                Ok(())
+        let Some(upload) = &mut self.upload else { return Ok(()) };
+        let Some((number, _)) = upload.parts.get(upload.begun) else { return Ok(()) };
+        let (number, id, path) = (number.to_string(), upload.id.clone(), self.path.clone());
+        upload.begun += 1;
+        let body = std::mem::take(&mut self.body);
+        let earlier = self.flight.begin(move |service| {
+            let answer = body.put(service, &path, &[("partNumber", &number), ("uploadId", &id)], &[])?;
+            match &answer.etag {
+                Some(etag) if answer.is_fine() => Ok(Sent::Part(etag.clone())),
+                _ => Err(service.refused("upload a part", &answer)),
             }
-            _ => Err(self.service.refused("upload a part", &answer)),
+        })?;
+        earlier.into_iter().for_each(|sent| self.take(sent));
+        Ok(())
+    }
+
+    /// All requests up to this one were answered.
+    fn take(&mut self, sent: Sent) {
+        match (sent, &mut self.upload) {
+            (Sent::Part(etag), Some(upload)) => upload.done.push(etag),
+            (Sent::Part(_), None) => {}
+            (Sent::Object(known, Put::Taken(etag)), _) => self.loaded(&known, etag.as_deref()),
+            (Sent::Object(known, Put::LeftOut(why)), _) => self.course.left_out_named(&known.name, why),
         }
+    }
+
+    /// Waits for all requests that are under way.
+    fn take_all(&mut self) -> Result<()> {
+        while let Some(sent) = self.flight.next()? {
+            self.take(sent);
+        }
+        Ok(())
+    }
+
+    /// An object is there, and all before it.
+    fn loaded(&mut self, known: &Known, etag: Option<&str>) {
+        if let Some(recorded) = known.etag.as_deref().filter(|recorded| etag != Some(*recorded)) {
+            let how = format!("its ETag is {}, and was {recorded}", etag.unwrap_or("not told"));
+            self.course.changed_named(&known.name, how);
+        }
+        self.loaded += 1;
+        self.course.loaded("objects");
+        self.course.listener.position(&known.name, self.loaded);
+    }
+
+    /// What is known of the object at hand.
+    fn known(&self, object: &Object<'_>) -> Known {
+        let recorded = object.manifest.etag.trim_matches('"');
+        let is_compared = Form::of(recorded) != Form::Other && !self.is_recut;
+        let name = self.course.name(&[&object.key.bucket, &object.key.object]);
+        Known { name, etag: is_compared.then(|| recorded.to_owned()) }
     }
 
     /// Completes an upload in parts; gives the ETag, if the service tells it.
@@ -277,45 +363,42 @@ impl Buckets<'_> {
     }
 
     /// Puts the object at hand, if the service takes it.
-    fn put(&mut self, object: &Object<'_>) -> Result<Put> {
-        let names = [&object.key.bucket[..], &object.key.object[..]];
-        let metadata = Metadata::of(object.manifest, |_| ());
-        let answer = self.send(&[], &metadata.headers())?;
-        if answer.is_fine() {
-            return Ok(Put::Taken(answer.etag));
-        }
-        // A 404 of the service itself tells which bucket is missing; another one is of a name that does not reach it.
-        let has_no_place = answer.status == 404 && answer.code().is_empty();
-        if !has_no_place && !matches!(answer.status, 400 | 413 | 414 | 431) {
-            return Err(self.service.refused(&format!("put {}", self.course.name(&names)), &answer));
-        }
-        self.course.left_out(&names, answer.words());
-        Ok(Put::LeftOut)
+    fn put(&mut self, object: &Object<'_>) -> Result<()> {
+        let (known, metadata) = (self.known(object), Metadata::of(object.manifest, |_| ()));
+        let (body, path) = (std::mem::take(&mut self.body), self.path.clone());
+        let earlier = self.flight.begin(move |service| {
+            let answer = body.put(service, &path, &[], &metadata.headers())?;
+            if answer.is_fine() {
+                return Ok(Sent::Object(known, Put::Taken(answer.etag)));
+            }
+            // A 404 of the service itself tells which bucket is missing; another one is of a name that does not reach it.
+            let has_no_place = answer.status == 404 && answer.code().is_empty();
+            if !has_no_place && !matches!(answer.status, 400 | 413 | 414 | 431) {
+                return Err(service.refused(&format!("put {}", known.name), &answer));
+            }
+            Ok(Sent::Object(known, Put::LeftOut(answer.words())))
+        })?;
+        earlier.into_iter().for_each(|sent| self.take(sent));
+        Ok(())
     }
 
     /// Sends what is left of an upload in parts, and completes it.
-    fn end_parts(&mut self, object: &Object<'_>) -> Result<Put> {
-        if self.upload.as_ref().is_some_and(|upload| upload.done.len() < upload.parts.len()) {
+    fn end_parts(&mut self, object: &Object<'_>) -> Result<()> {
+        if self.upload.as_ref().is_some_and(|upload| upload.begun < upload.parts.len()) {
             // The last part is empty, or the body is shorter than the parts say.
             self.send_part()?;
         }
-        let Some(upload) = &self.upload else { return Ok(Put::LeftOut) };
+        self.take_all()?;
+        let Some(upload) = &self.upload else { return Ok(()) };
         if upload.done.len() < upload.parts.len() {
             let names = [&object.key.bucket[..], &object.key.object[..]];
             self.course.changed(&names, "its body is shorter than its parts say");
         }
         let etag = self.complete(upload)?;
         self.upload = None;
-        Ok(Put::Taken(etag))
-    }
-
-    fn compare(&mut self, object: &Object<'_>, etag: Option<&str>) {
-        let recorded = object.manifest.etag.trim_matches('"');
-        if Form::of(recorded) == Form::Other || self.is_recut || etag == Some(recorded) {
-            return;
-        }
-        let names = [&object.key.bucket[..], &object.key.object[..]];
-        self.course.changed(&names, format!("its ETag is {}, and was {recorded}", etag.unwrap_or("not told")));
+        let known = self.known(object);
+        self.loaded(&known, etag.as_deref());
+        Ok(())
     }
 }
 
@@ -349,38 +432,35 @@ impl Visitor for Buckets<'_> {
         if self.dry_run {
             return Ok(());
         }
+        let held = held(self.service.connections);
         let failed = |e| Error::io("write a temporary file in", std::env::temp_dir(), e);
         while let Some(upload) = &self.upload
-            && let Some((_, size)) = upload.parts.get(upload.done.len())
+            && let Some((_, size)) = upload.parts.get(upload.begun)
         {
             let missing = usize::try_from(size.saturating_sub(self.body.len)).unwrap_or(usize::MAX);
             if piece.len() < missing {
                 break;
             }
             let (now, later) = piece.split_at(missing);
-            self.body.push(now).map_err(failed)?;
+            self.body.push(now, held).map_err(failed)?;
             piece = later;
             self.send_part()?;
             if piece.is_empty() {
                 return Ok(());
             }
         }
-        self.body.push(piece).map_err(failed)
+        self.body.push(piece, held).map_err(failed)
     }
 
     fn end(&mut self, object: &Object<'_>) -> Result<()> {
         if !self.taken {
             return Ok(());
         }
-        let names = [&object.key.bucket[..], &object.key.object[..]];
-        if !self.dry_run {
-            let put = if self.upload.is_some() { self.end_parts(object)? } else { self.put(object)? };
-            let Put::Taken(etag) = put else { return Ok(()) };
-            self.compare(object, etag.as_deref());
-            self.loaded += 1;
-            self.course.listener.position(&self.course.name(&names), self.loaded);
+        match (self.dry_run, self.upload.is_some()) {
+            (true, _) => self.course.loaded("objects"),
+            (false, true) => self.end_parts(object)?,
+            (false, false) => self.put(object)?,
         }
-        self.course.loaded("objects");
         Ok(())
     }
 
@@ -405,8 +485,8 @@ impl BucketVisitor for Buckets<'_> {
         if !self.dry_run && !self.create(bucket)? {
             return Ok(());
         }
-        if !matches!(bucket.record.acl, "" | "private") {
-            self.course.changed(&[bucket.name], format!("its ACL \"{}\" is not set", bucket.record.acl));
+        if !self.dry_run {
+            self.set_acl(bucket)?;
         }
         self.course.loaded("buckets");
         Ok(())

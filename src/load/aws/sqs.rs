@@ -1,4 +1,5 @@
-//! SQS: queues are created with their attributes and tags, messages sent in batches of 10, those of a queue in their order.
+//! SQS: queues are created with their attributes and tags, messages sent in batches of 10. Batches of standard queues go out at the same time
+//! (`flight.rs`); those of a FIFO queue one behind the other, since its messages have an order.
 //!
 //! Messages get new IDs, send times and sequence numbers, and none is in flight. What is left of a delay is waited for again. A FIFO
 //! message without a deduplication ID has its message ID as one, never its body: equal bodies would vanish. Where a batch is refused as a
@@ -10,10 +11,12 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::flight::Flight;
 use super::{Answer, Content, Request, Service};
 use crate::error::Result;
 use crate::format::sqs::key::queue_name;
 use crate::format::sqs::{self, Queue as Record};
+use crate::load::backoff::Backoff;
 use crate::load::course::Course;
 use crate::load::pass::passes_over;
 use crate::load::{Input, Options, Outcome, input};
@@ -34,27 +37,36 @@ const MOST_DELAY: i64 = 900;
 /// Creates all queues of the inputs, and sends their messages.
 pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course: Course<'_>) -> Result<Outcome> {
     let (adapter, listener) = (course.adapter, course.listener);
-    let mut queues = Queues {
-        service: Service::of(url, "sqs")?,
-        course,
-        dry_run: options.dry_run,
-        merges: options.merges(),
-        known: BTreeMap::new(),
-        name: Vec::new(),
-        are_messages: false,
-        batch: Vec::new(),
-        bytes: 0,
-        loaded: 0,
-    };
-    let findings = input::read(input, adapter, options, listener, &mut queues)?;
-    queues.flush()?;
-    queues.redrive()?;
-    queues.course.noticed(findings);
-    queues.course.finish()
+    let service = Service::of(url, "sqs", options.connections)?;
+    std::thread::scope(|scope| {
+        let mut queues = Queues {
+            service: &service,
+            flight: Flight::new(scope, &service, service.connections),
+            course,
+            dry_run: options.dry_run,
+            merges: options.merges(),
+            known: BTreeMap::new(),
+            name: Vec::new(),
+            are_messages: false,
+            batch: Vec::new(),
+            bytes: 0,
+            loaded: 0,
+        };
+        let read = input::read(input, adapter, options, listener, &mut queues);
+        let read = read.and_then(|findings| queues.flush().map(|()| findings));
+        // What was sent counts, although the inputs may have broken off.
+        let sent = queues.take_all();
+        let findings = read?;
+        sent?;
+        queues.redrive()?;
+        queues.course.noticed(findings);
+        queues.course.finish()
+    })
 }
 
 struct Queues<'c> {
-    service: Service,
+    service: &'c Service,
+    flight: Flight<Sent>,
     course: Course<'c>,
     dry_run: bool,
     /// Queues may have messages.
@@ -66,6 +78,19 @@ struct Queues<'c> {
     batch: Vec<Held>,
     bytes: usize,
     loaded: u64,
+}
+
+/// A batch that was sent.
+#[derive(Default)]
+struct Sent {
+    /// The name of its last message.
+    last: String,
+    /// Messages that are in the queue.
+    messages: u64,
+    /// Those that the service does not take, and why.
+    left_out: Vec<(String, String)>,
+    /// Those that are there in another form, and how.
+    changed: Vec<(String, String)>,
 }
 
 /// A queue of the inputs.
@@ -80,7 +105,8 @@ struct Known {
 
 /// A message that waits for its batch.
 struct Held {
-    id: String,
+    /// Its name in messages.
+    name: String,
     md5: String,
     /// What is sent, without its number in the batch.
     entry: Map<String, Value>,
@@ -88,14 +114,7 @@ struct Held {
 
 impl Queues<'_> {
     fn call(&self, operation: &str, body: &Value) -> Result<Answer> {
-        let (target, body) = (format!("AmazonSQS.{operation}"), body.to_string());
-        self.service.send(&Request {
-            method: "POST",
-            path: "/",
-            query: &[],
-            headers: &[("content-type", b"application/x-amz-json-1.0"), ("x-amz-target", target.as_bytes())],
-            content: Content::Bytes(body.as_bytes()),
-        })
+        call(self.service, operation, body)
     }
 
     fn create(&mut self, queue: &Queue<'_>) -> Result<Option<String>> {
@@ -172,93 +191,35 @@ impl Queues<'_> {
     fn flush(&mut self) -> Result<()> {
         let batch = std::mem::take(&mut self.batch);
         self.bytes = 0;
-        let Some(last) = batch.last() else { return Ok(()) };
-        let position = self.course.name(&[&self.name, last.id.as_bytes()]);
-        let url = self.known.get(&self.name).and_then(|known| known.url.clone());
+        if batch.is_empty() {
+            return Ok(());
+        }
         if self.dry_run {
             self.course.loaded_all("messages", batch.len() as u64);
-        } else if let Some(url) = url {
-            self.send(&url, batch)?;
-            self.course.listener.position(&position, self.loaded);
+            return Ok(());
+        }
+        let Some(known) = self.known.get(&self.name) else { return Ok(()) };
+        let (Some(url), is_fifo) = (known.url.clone(), known.is_fifo) else { return Ok(()) };
+        let earlier = self.flight.begin(move |service| send(service, &url, batch))?;
+        earlier.into_iter().for_each(|sent| self.take(sent));
+        if is_fifo { self.take_all() } else { Ok(()) }
+    }
+
+    /// Waits for all batches that are under way.
+    fn take_all(&mut self) -> Result<()> {
+        while let Some(sent) = self.flight.next()? {
+            self.take(sent);
         }
         Ok(())
     }
 
-    /// Sends messages, those again that the service could not take.
-    fn send(&mut self, url: &str, mut batch: Vec<Held>) -> Result<()> {
-        let mut pause = PAUSE;
-        for _ in 0..ROUNDS {
-            batch = self.send_once(url, batch)?;
-            if batch.is_empty() {
-                return Ok(());
-            }
-            std::thread::sleep(pause);
-            pause *= 2;
-        }
-        let name = self.course.name(&[&self.name, batch[0].id.as_bytes()]);
-        Err(self.service.failed(&format!("it does not take {name}, and does not say what is wrong with it")))
-    }
-
-    /// Sends messages once; gives those that the service could not take.
-    fn send_once(&mut self, url: &str, batch: Vec<Held>) -> Result<Vec<Held>> {
-        let numbered = batch.iter().enumerate().map(|(n, held)| {
-            let mut entry = held.entry.clone();
-            entry.insert("Id".into(), n.to_string().into());
-            Value::from(entry)
-        });
-        let body = json!({ "QueueUrl": url, "Entries": numbered.collect::<Vec<_>>() });
-        let answer = self.call("SendMessageBatch", &body)?;
-        if !answer.is_fine() {
-            if let [held] = &batch[..] {
-                self.refused(held, &answer)?;
-            } else {
-                batch.into_iter().try_for_each(|held| self.send(url, vec![held]))?;
-            }
-            return Ok(Vec::new());
-        }
-        let told = self.service.json("send messages", &answer)?;
-        let fates = fates(&told, batch.len()).map_err(|why| self.service.failed(&why))?;
-        self.tell_overtaken(&batch, &fates);
-        let mut again = Vec::new();
-        for (held, fate) in batch.into_iter().zip(fates) {
-            match fate {
-                Fate::Sent { md5 } => self.sent(&held, md5.as_deref()),
-                Fate::Refused(why) => self.course.left_out(&[&self.name, held.id.as_bytes()], why),
-                Fate::Later => again.push(held),
-            }
-        }
-        Ok(again)
-    }
-
-    fn sent(&mut self, held: &Held, md5: Option<&str>) {
-        self.loaded += 1;
-        self.course.loaded("messages");
-        if md5.is_some_and(|md5| md5 != held.md5 && !held.md5.is_empty()) {
-            self.course.changed(&[&self.name, held.id.as_bytes()], "its body has another MD5");
-        }
-    }
-
-    /// A message of a FIFO queue that is sent again comes behind those of its group that were taken now.
-    fn tell_overtaken(&mut self, batch: &[Held], fates: &[Fate]) {
-        let group = |held: &Held| held.entry.get("MessageGroupId").cloned();
-        for (n, held) in batch.iter().enumerate().filter(|(n, _)| fates[*n] == Fate::Later) {
-            let is_overtaken = |(later, fate): (&Held, &Fate)| {
-                matches!(fate, Fate::Sent { .. }) && group(later).is_some() && group(later) == group(held)
-            };
-            if batch.iter().zip(fates).skip(n + 1).any(is_overtaken) {
-                self.course
-                    .changed(&[&self.name, held.id.as_bytes()], "a message behind it in its group came before it");
-            }
-        }
-    }
-
-    /// A message alone is refused.
-    fn refused(&mut self, held: &Held, answer: &Answer) -> Result<()> {
-        if answer.status == 403 || answer.code().contains("NonExistentQueue") {
-            return Err(self.service.refused("send a message", answer));
-        }
-        self.course.left_out(&[&self.name, held.id.as_bytes()], answer.words());
-        Ok(())
+    /// All batches up to this one are sent.
+    fn take(&mut self, sent: Sent) {
+        sent.changed.into_iter().for_each(|(name, how)| self.course.changed_named(&name, how));
+        sent.left_out.into_iter().for_each(|(name, why)| self.course.left_out_named(&name, why));
+        self.loaded += sent.messages;
+        self.course.loaded_all("messages", sent.messages);
+        self.course.listener.position(&sent.last, self.loaded);
     }
 
     /// What is sent of a message.
@@ -289,6 +250,104 @@ impl Queues<'_> {
             entry.insert("DelaySeconds".into(), seconds.min(MOST_DELAY).into());
         }
         Ok(entry)
+    }
+}
+
+fn call(service: &Service, operation: &str, body: &Value) -> Result<Answer> {
+    let (target, body) = (format!("AmazonSQS.{operation}"), body.to_string());
+    service.send(&Request {
+        method: "POST",
+        path: "/",
+        query: &[],
+        headers: &[("content-type", b"application/x-amz-json-1.0"), ("x-amz-target", target.as_bytes())],
+        content: Content::Bytes(body.as_bytes()),
+    })
+}
+
+/// Sends a batch.
+fn send(service: &Service, url: &str, batch: Vec<Held>) -> Result<Sent> {
+    let last = batch.last().map(|held| held.name.clone()).unwrap_or_default();
+    let mut sent = Sent { last, ..Sent::default() };
+    sent.all(service, url, batch)?;
+    Ok(sent)
+}
+
+impl Sent {
+    /// Sends messages, those again that the service could not take.
+    fn all(&mut self, service: &Service, url: &str, mut batch: Vec<Held>) -> Result<()> {
+        let mut backoff = Backoff::new(PAUSE, ROUNDS);
+        loop {
+            batch = self.once(service, url, batch)?;
+            let Some(first) = batch.first() else { return Ok(()) };
+            match backoff.pause() {
+                Some(pause) => service.pause(pause),
+                None => {
+                    let words = format!("it does not take {}, and does not say what is wrong with it", first.name);
+                    return Err(service.failed(&words));
+                }
+            }
+        }
+    }
+
+    /// Sends messages once; gives those that the service could not take.
+    fn once(&mut self, service: &Service, url: &str, batch: Vec<Held>) -> Result<Vec<Held>> {
+        let numbered = batch.iter().enumerate().map(|(n, held)| {
+            let mut entry = held.entry.clone();
+            entry.insert("Id".into(), n.to_string().into());
+            Value::from(entry)
+        });
+        let body = json!({ "QueueUrl": url, "Entries": numbered.collect::<Vec<_>>() });
+        let answer = call(service, "SendMessageBatch", &body)?;
+        if !answer.is_fine() {
+            if let [held] = &batch[..] {
+                self.refused(service, held, &answer)?;
+            } else {
+                batch.into_iter().try_for_each(|held| self.all(service, url, vec![held]))?;
+            }
+            return Ok(Vec::new());
+        }
+        let told = service.json("send messages", &answer)?;
+        let fates = fates(&told, batch.len()).map_err(|why| service.failed(&why))?;
+        self.tell_overtaken(&batch, &fates);
+        let mut again = Vec::new();
+        for (held, fate) in batch.into_iter().zip(fates) {
+            match fate {
+                Fate::Sent { md5 } => self.one(held, md5.as_deref()),
+                Fate::Refused(why) => self.left_out.push((held.name, why)),
+                Fate::Later => again.push(held),
+            }
+        }
+        Ok(again)
+    }
+
+    fn one(&mut self, held: Held, md5: Option<&str>) {
+        self.messages += 1;
+        if md5.is_some_and(|md5| md5 != held.md5 && !held.md5.is_empty()) {
+            self.changed.push((held.name, "its body has another MD5".to_owned()));
+        }
+    }
+
+    /// A message of a FIFO queue that is sent again comes behind those of its group that were taken now.
+    fn tell_overtaken(&mut self, batch: &[Held], fates: &[Fate]) {
+        let group = |held: &Held| held.entry.get("MessageGroupId").cloned();
+        for (n, held) in batch.iter().enumerate().filter(|(n, _)| fates[*n] == Fate::Later) {
+            let is_overtaken = |(later, fate): (&Held, &Fate)| {
+                matches!(fate, Fate::Sent { .. }) && group(later).is_some() && group(later) == group(held)
+            };
+            if batch.iter().zip(fates).skip(n + 1).any(is_overtaken) {
+                let how = "a message behind it in its group came before it";
+                self.changed.push((held.name.clone(), how.to_owned()));
+            }
+        }
+    }
+
+    /// A message alone is refused.
+    fn refused(&mut self, service: &Service, held: &Held, answer: &Answer) -> Result<()> {
+        if answer.status == 403 || answer.code().contains("NonExistentQueue") {
+            return Err(service.refused("send a message", answer));
+        }
+        self.left_out.push((held.name.clone(), answer.words()));
+        Ok(())
     }
 }
 
@@ -390,8 +449,8 @@ impl Visitor for Queues<'_> {
         }
         self.bytes += bytes;
         self.course.sends(bytes);
-        let (id, md5) = (value.message_id.to_owned(), value.md5_of_body.to_owned());
-        self.batch.push(Held { id, md5, entry });
+        let (name, md5) = (self.course.name(&parts), value.md5_of_body.to_owned());
+        self.batch.push(Held { name, md5, entry });
         Ok(())
     }
 

@@ -122,7 +122,7 @@ fn look_into(path: &Path, mut stream: impl Read + 'static) -> Result<Named> {
     let whole: Box<dyn Read> = Box::new(io::Cursor::new(head).chain(stream));
     let name = path.to_path_buf();
     Ok(match form {
-        Some(form) => Named::Output(Output { name, form, bytes: Bytes::Stream(whole) }),
+        Some(form) => Named::Output(Output::of_stream(&name, form, whole)),
         None => Named::Piped(whole),
     })
 }
@@ -190,6 +190,11 @@ pub enum Content<'e> {
 }
 
 impl Output {
+    /// An archive whose bytes come from anywhere.
+    pub(crate) fn of_stream(name: &Path, form: Form, stream: Box<dyn Read>) -> Output {
+        Output { name: name.to_path_buf(), form, bytes: Bytes::Stream(stream) }
+    }
+
     fn directory(path: &Path) -> Result<Output> {
         let root = folder::open_root(path).map_err(|e| Error::io("open", path, e))?;
         Ok(Output { name: path.to_path_buf(), form: Form::Directory, bytes: Bytes::Root(Arc::new(root)) })

@@ -1,11 +1,15 @@
 //! What the services of AWS can answer and moto does not: a server of our own says what a test tells it to.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Output;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::aws::run;
 use crate::kit::build::Snapshot;
@@ -31,19 +35,36 @@ struct Server {
 
 impl Server {
     /// It runs until the test process ends.
-    fn start(mut answer: impl FnMut(&Asked) -> Answer + Send + 'static) -> Server {
+    fn start(answer: impl FnMut(&Asked) -> Answer + Send + 'static) -> Server {
+        Server::late(answer, |_| 0)
+    }
+
+    /// The same; `delay` tells by how many milliseconds an answer is late. Others do not wait for it.
+    fn late(
+        answer: impl FnMut(&Asked) -> Answer + Send + 'static,
+        delay: impl FnMut(&Asked) -> u64 + Send + 'static,
+    ) -> Server {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let (port, log) = (listener.local_addr().unwrap().port(), Arc::default());
         let seen: Arc<Mutex<Vec<String>>> = Arc::clone(&log);
+        let rules = Arc::new(Mutex::new((answer, delay)));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let Some(asked) = read(&stream) else { continue };
-                let name = match &asked.operation {
-                    none if none.is_empty() => format!("{} {}", asked.method, asked.path),
-                    some => some.clone(),
-                };
-                seen.lock().unwrap().push(name);
-                write(stream, answer(&asked));
+                let (seen, rules) = (Arc::clone(&seen), Arc::clone(&rules));
+                std::thread::spawn(move || {
+                    let Some(asked) = read(&stream) else { return };
+                    let name = match &asked.operation {
+                        none if none.is_empty() => format!("{} {}", asked.method, asked.path),
+                        some => some.clone(),
+                    };
+                    seen.lock().unwrap().push(name);
+                    let (answer, late) = {
+                        let (answer, delay) = &mut *rules.lock().unwrap();
+                        (answer(&asked), delay(&asked))
+                    };
+                    std::thread::sleep(Duration::from_millis(late));
+                    write(stream, answer);
+                });
             }
         });
         Server { port, log }
@@ -185,6 +206,104 @@ fn an_answer_of_dynamodb_that_is_no_json() {
         _ => (200, None, "{}".to_owned()),
     });
     fails(&load("dynamodb-small", "dynamodb", &server, &[]), "write to the table");
+}
+
+/// Batches are written at the same time, and the first is the slowest. A run in which a later one fails tells the last item before which
+/// all are written; a run that goes on behind it leaves none out.
+#[test]
+fn what_is_written_out_of_order_is_resumed() {
+    let written = Arc::new(Mutex::new(BTreeSet::new()));
+    let mut batches = 0;
+    let tables = |refused: u32, written: Arc<Mutex<BTreeSet<String>>>| {
+        let mut batch = 0;
+        move |asked: &Asked| match asked.operation.as_str() {
+            "BatchWriteItem" => {
+                batch += 1;
+                if batch == refused {
+                    return (400, None, json!({ "__type": "x#AccessDeniedException" }).to_string());
+                }
+                let body: Value = serde_json::from_str(&asked.body).unwrap();
+                for (table, items) in body["RequestItems"].as_object().unwrap() {
+                    let items = items.as_array().unwrap().iter().map(|item| format!("{table}: {item}"));
+                    written.lock().unwrap().extend(items);
+                }
+                (200, None, "{}".to_owned())
+            }
+            "DescribeTable" => (200, None, json!({ "Table": { "TableStatus": "ACTIVE" } }).to_string()),
+            _ => (200, None, "{}".to_owned()),
+        }
+    };
+    let server = Server::late(tables(6, Arc::clone(&written)), move |asked| {
+        batches += u64::from(asked.operation == "BatchWriteItem");
+        if batches == 1 { 300 } else { 0 }
+    });
+    let broken = load("dynamodb-nasty", "dynamodb", &server, &[]);
+    fails(&broken, "AccessDenied");
+    let told = stderr(&broken);
+    let hint = told.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
+    let position = hint.split("--start-after ").nth(1).unwrap().trim_matches('\'');
+    let all = Arc::new(Mutex::new(BTreeSet::new()));
+    let other = Server::start(tables(0, Arc::clone(&all)));
+    assert_eq!(code(&load("dynamodb-nasty", "dynamodb", &other, &[])), 0);
+    let before = written.lock().unwrap().len();
+    assert!(before > 0 && before < all.lock().unwrap().len());
+    let rest = Server::start(tables(0, Arc::clone(&written)));
+    let resumed = load("dynamodb-nasty", "dynamodb", &rest, &["--start-after", position]);
+    assert_eq!(code(&resumed), 0, "{}", stderr(&resumed));
+    assert!(summary(&resumed)["passed_over"].as_u64() > Some(0));
+    assert_eq!(*written.lock().unwrap(), *all.lock().unwrap());
+}
+
+/// The messages of a FIFO queue have an order: no batch is sent before the one in front of it was answered.
+#[test]
+fn batches_of_a_fifo_queue_come_one_by_one() {
+    const LATE: u64 = 60;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("x.fsm"), &snapshots(&fixture("sqs-small"))[0]).unwrap();
+    assert_eq!(code(&ekvsnap(dir.path(), &["decode", "x.fsm", "-o", "out", "--layout", "jsonl"])), 0);
+    many_messages(&dir.path().join("out"), "sqs/fifo.fifo.jsonl", 35);
+    let arrived = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&arrived);
+    let server = Server::late(
+        move |asked| {
+            let body: Value = serde_json::from_str(&asked.body).unwrap();
+            match asked.operation.as_str() {
+                "GetQueueUrl" => (400, None, json!({ "__type": "x#QueueDoesNotExist" }).to_string()),
+                "SendMessageBatch" => {
+                    let entries = body["Entries"].as_array().unwrap();
+                    if body["QueueUrl"] == "fifo.fifo" {
+                        seen.lock().unwrap().push((Instant::now(), entries.len()));
+                    }
+                    (200, None, json!({ "Successful": sent(entries) }).to_string())
+                }
+                _ => (200, None, json!({ "QueueUrl": body["QueueName"], "Attributes": {} }).to_string()),
+            }
+        },
+        |asked| if asked.operation == "SendMessageBatch" { LATE } else { 0 },
+    );
+    let target = format!("sqs://127.0.0.1:{}", server.port);
+    let out = run(dir.path(), &["load", "out", "--to", &target]);
+    assert_eq!(code(&out), 0, "{}", stderr(&out));
+    let arrived = arrived.lock().unwrap();
+    assert!(arrived.len() >= 4, "{arrived:?}");
+    let apart = arrived.windows(2).map(|pair| pair[1].0.duration_since(pair[0].0));
+    assert!(apart.min() >= Some(Duration::from_millis(LATE)), "{arrived:?}");
+}
+
+/// Puts copies of the first message of a file behind it, each with an ID of its own.
+fn many_messages(output: &Path, file: &str, copies: usize) {
+    let text = std::fs::read_to_string(output.join(file)).unwrap();
+    let first: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    let copy = |n: usize| {
+        let id = format!("{n:032x}");
+        text.lines().next().unwrap().replace(first["message_id"].as_str().unwrap(), &id) + "\n"
+    };
+    let longer = text.clone() + &(0..copies).map(copy).collect::<String>();
+    let digest = |text: &str| ekvsnap::format::hex::text(&Sha256::digest(text));
+    let sums = std::fs::read_to_string(output.join("CHECKSUMS")).unwrap();
+    assert!(sums.contains(&digest(&text)));
+    std::fs::write(output.join("CHECKSUMS"), sums.replace(&digest(&text), &digest(&longer))).unwrap();
+    std::fs::write(output.join(file), longer).unwrap();
 }
 
 /// An index that is still made cannot be written to.

@@ -2,6 +2,8 @@
 
 mod answers;
 mod aws;
+mod ekv;
+mod ekv_server;
 mod import;
 mod rdb;
 mod rdb_reader;

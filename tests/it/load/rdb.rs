@@ -19,7 +19,7 @@ pub const CORPORA: [&str; 7] =
     ["redis-small", "redis-nasty", "expired-retype", "stale-ttl", "incr-poison", "mvcc-interleave", "two-groups"];
 
 /// Hears nothing.
-struct Deaf;
+pub struct Deaf;
 
 impl ekvsnap::decode::Progress for Deaf {
     fn begin(&self, _: &'static str, _: u64) {}

@@ -1,38 +1,34 @@
-//! Files and directories of the finished snapshot, read again as a decode walks them.
-
-use std::path::Path;
+//! The whole file system, for whoever takes inodes, names and contents one by one.
 
 use bumpalo::Bump;
 
-use super::fingerprints::Fingerprints;
-use crate::adapters::fs::{Census, Extents, Inputs, Unreached, Walk, home_note};
+use super::{Census, Extents, Inputs, Unreached, Walk, home_note};
 use crate::dataset::DataSet;
-use crate::decode::Progress;
-use crate::error::{Error, Result};
-use crate::model::fs::{Found, InodeVisitor as _, Name, Node, Reference, Subject, Visitor};
-use crate::options::Options as Decode;
-use crate::report::Findings;
-use crate::run::scratch::Below;
+use crate::error::Result;
+use crate::model::fs::{Found, InodeVisitor, Name, Node, Reference, Subject, Visitor};
+use crate::options::Options;
+use crate::report::{Finding, Findings, Value};
+use crate::run::{Progress, Scratch};
 
-/// Gives all inodes that names lead to, and those that none does.
+/// Gives all inodes that names lead to, then those that none does; tells what was noticed.
 ///
 /// # Errors
-/// What a decode of them would give; an inode that could not be written.
-pub(super) fn files(
+/// The first damaged row, and what the visitor gives.
+pub fn read_all(
     set: &DataSet<'_>,
-    options: &Decode,
-    scratch: &Path,
+    options: &Options,
+    scratch: &dyn Scratch,
     progress: &dyn Progress,
-    fingerprints: &mut Fingerprints,
-) -> Result<()> {
-    let scratch = Below(scratch);
-    let inputs = Inputs { set, filter: &options.filter, scratch: &scratch, progress };
-    if !inputs.have_rows()? {
-        return Ok(());
-    }
+    visitor: &mut impl InodeVisitor,
+) -> Result<Findings> {
+    let inputs = Inputs { set, filter: &options.filter, scratch, progress };
     let mut findings = Findings::default();
+    if !inputs.have_rows()? {
+        return Ok(findings);
+    }
     let mut census = Census::take(inputs, &mut findings)?;
-    let mut seen = Seen { set, fingerprints, above: Vec::new(), files: Vec::new(), failed: Ok(()), arena: Bump::new() };
+    let (above, files, homes) = (Vec::new(), Vec::new(), Findings::default());
+    let mut seen = Seen { set, visitor, above, files, homes, failed: Ok(()), arena: Bump::new() };
     let mut walk = Walk::from_root(inputs, &mut census);
     while walk.advance(&mut seen)? {
         seen.contents()?;
@@ -45,40 +41,44 @@ pub(super) fn files(
     while walk.advance(&mut seen)? {
         seen.contents()?;
     }
-    seen.contents()
+    seen.contents()?;
+    findings.merge(seen.homes);
+    Ok(findings)
 }
 
 /// What a walk gives.
-struct Seen<'s, 'a> {
+struct Seen<'s, 'a, V> {
     set: &'s DataSet<'a>,
-    fingerprints: &'s mut Fingerprints,
+    visitor: &'s mut V,
     /// Numbers of the directories that the walk is in.
     above: Vec<u64>,
     /// Files whose contents were not read yet.
     files: Vec<Node>,
+    /// Inodes that are not where writers look for them.
+    homes: Findings,
     failed: Result<()>,
     arena: Bump,
 }
 
-impl Seen<'_, '_> {
+impl<V: InodeVisitor> Seen<'_, '_, V> {
     fn inode(&mut self, found: &Found<'_>) {
         let taken =
-            self.name(found).and_then(|()| self.fingerprints.inode(&found.node)).and_then(|()| self.home(&found.node));
+            self.name(found).and_then(|()| self.visitor.inode(&found.node)).and_then(|()| self.home(&found.node));
         self.fail(taken);
     }
 
     fn name(&mut self, found: &Found<'_>) -> Result<()> {
         let (Name::Entry { name, .. }, Some(parent)) = (found.name, self.above.last()) else { return Ok(()) };
-        self.fingerprints.name(*parent, name, &found.node)
+        self.visitor.name(*parent, name, &found.node)
     }
 
-    /// It must be where writers look for it.
+    /// Readers go by the inode: what its home says is only noted.
     fn home(&mut self, node: &Node) -> Result<()> {
         self.arena.reset();
-        match home_note(self.set, &self.arena, node)? {
-            None => Ok(()),
-            Some(kind) => Err(Error::internal(format!("inode {} was written with {}", node.number, kind.event))),
+        if let Some(kind) = home_note(self.set, &self.arena, node)? {
+            self.homes.add(Finding::new(kind).with("inode", Value::Exact(node.number)));
         }
+        Ok(())
     }
 
     fn fail(&mut self, taken: Result<()>) {
@@ -93,15 +93,15 @@ impl Seen<'_, '_> {
         for file in std::mem::take(&mut self.files) {
             let mut extents = Extents::new(self.set, &file);
             while let Some((offset, bytes)) = extents.next()? {
-                self.fingerprints.content(&file, offset, bytes)?;
+                self.visitor.content(&file, offset, bytes)?;
             }
-            self.fingerprints.end_content(&file)?;
+            self.visitor.end_content(&file)?;
         }
         Ok(())
     }
 }
 
-impl Visitor for Seen<'_, '_> {
+impl<V: InodeVisitor> Visitor for Seen<'_, '_, V> {
     fn enter(&mut self, directory: &Found<'_>, _: bool) {
         self.inode(directory);
         self.above.push(directory.node.number);

@@ -1,0 +1,197 @@
+//! What a load asks of a server: to store rows, and which keys it has.
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::grpc::Client;
+use super::messages::{Put, Routes, Scan, Scanned, Stored, method};
+use crate::error::{Error, Result};
+use crate::format::Family;
+use crate::format::adapter::Adapter;
+use crate::format::family::Class;
+use crate::load::backoff::Backoff;
+use crate::load::target::without_password;
+use crate::options::typed;
+
+/// Keys that a server tells at once; it gives no more than 1,025.
+const PAGE: usize = 1000;
+/// How often it is asked for rows that it has stored and does not tell yet, and the first pause: the clock of the node that answers may
+/// be behind that of the one that stored them.
+const LOOKS: u32 = 6;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+/// No group: the server finds it.
+const ANY: u64 = 0;
+
+/// A server, and the groups of its cluster.
+pub(super) struct Server {
+    client: Client,
+    groups: Vec<u64>,
+}
+
+/// Rows that go out together.
+#[derive(Default)]
+pub(super) struct Batch {
+    /// In their order.
+    keys: Vec<Vec<u8>>,
+    messages: Vec<Bytes>,
+    pub bytes: usize,
+}
+
+impl Batch {
+    /// Adds a row; rows come in the order of their keys.
+    pub fn push(&mut self, key: &[u8], value: &[u8]) {
+        self.bytes += key.len() + value.len();
+        let put = Put { key: key.to_vec(), value: value.to_vec() };
+        self.messages.push(put.encode_to_vec().into());
+        self.keys.push(put.key);
+    }
+
+    /// How many rows it has.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The last key.
+    pub fn last(&self) -> Option<&[u8]> {
+        self.keys.last().map(Vec::as_slice)
+    }
+}
+
+/// What a row is called in messages, and by `start_after`.
+pub(super) fn name_of(key: &[u8]) -> String {
+    format!("{NAMED}{}", typed(key))
+}
+
+/// What the names of rows begin with.
+pub(in crate::load) const NAMED: &str = "row:";
+
+impl Server {
+    /// Connects to `HOST:PORT`.
+    ///
+    /// # Errors
+    /// A server that cannot be reached, or that is no elastickv.
+    pub fn connect(authority: &str, connections: usize) -> Result<Server> {
+        let mut client = Client::connect(authority, connections)?;
+        let told: Vec<Routes> = client.call(method::ROUTES, &[Bytes::new()], |_| "ask for its groups".to_owned())?;
+        let mut groups: Vec<u64> = told.iter().flat_map(|told| &told.routes).map(|route| route.group).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        // Rows of one front end can be in several groups, and a server that is asked for a range looks in one.
+        if groups.len() < 2 {
+            groups = vec![ANY];
+        }
+        Ok(Server { client, groups })
+    }
+
+    /// Requires that an adapter has no rows.
+    ///
+    /// # Errors
+    /// It has.
+    pub fn refuse_full(&mut self, adapter: Adapter) -> Result<()> {
+        let mut scans = Vec::new();
+        for (start, end) in ranges(adapter) {
+            scans.extend(self.groups.iter().map(|group| scan(start.clone(), end.clone(), 1, *group)));
+        }
+        let told: Vec<Scanned> = self.client.call(method::SCAN, &scans, |_| format!("look for {}", adapter.name()))?;
+        let Some(found) = told.iter().find_map(|told| told.rows.first()) else { return Ok(()) };
+        Err(self.client.failed(&format!(
+            "it has rows of {} already, such as {}: give --merge to load beside them",
+            adapter.name(),
+            name_of(&found.key)
+        )))
+    }
+
+    /// Stores rows, and makes sure that they are there.
+    ///
+    /// # Errors
+    /// Rows that are not taken, or that are not there afterwards.
+    pub fn store(&mut self, batch: &Batch) -> Result<()> {
+        let name = |at: usize| format!("store {}", batch.keys.get(at).map(|key| name_of(key)).unwrap_or_default());
+        let stored: Vec<Stored> = self.client.call(method::PUT, &batch.messages, name)?;
+        if let Some(at) = stored.iter().position(|stored| !stored.success) {
+            return Err(self.client.failed(&format!("it does not {}", name(at))));
+        }
+        let mut backoff = Backoff::new(PAUSE, LOOKS);
+        loop {
+            let missing = self.missing(&batch.keys)?;
+            let Some(first) = missing.first() else { return Ok(()) };
+            if !backoff.wait() {
+                let (rows, name) = (missing.len(), name_of(first));
+                let words =
+                    format!("{rows} rows that it has stored are gone, such as {name}: something else writes to it");
+                return Err(self.client.failed(&words));
+            }
+        }
+    }
+
+    /// Those of some ascending keys that the server does not have.
+    fn missing<'k>(&mut self, keys: &'k [Vec<u8>]) -> Result<Vec<&'k [u8]>> {
+        let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
+        let mut found = vec![false; keys.len()];
+        for group in self.groups.clone() {
+            let (mut start, end) = (first.clone(), behind(last));
+            loop {
+                let message = scan(start, end.clone(), PAGE, group);
+                let told: Vec<Scanned> =
+                    self.client.call(method::SCAN, &[message], |_| "read back what was stored".to_owned())?;
+                let rows = told.into_iter().flat_map(|told| told.rows).collect::<Vec<_>>();
+                for row in &rows {
+                    if let Ok(at) = keys.binary_search(&row.key) {
+                        found[at] = true;
+                    }
+                }
+                // It may give fewer than it was asked for.
+                match rows.last().filter(|row| row.key < *last) {
+                    Some(row) => start = behind(&row.key),
+                    None => break,
+                }
+            }
+        }
+        Ok(keys.iter().zip(found).filter(|(_, found)| !found).map(|(key, _)| key.as_slice()).collect())
+    }
+}
+
+fn scan(start: Vec<u8>, end: Vec<u8>, limit: usize, group: u64) -> Bytes {
+    Scan { start, end, limit: limit as i64, group, keys_only: true }.encode_to_vec().into()
+}
+
+/// The first key behind one.
+fn behind(key: &[u8]) -> Vec<u8> {
+    [key, b"\0"].concat()
+}
+
+/// The ranges in which the keys of an adapter are; an empty end is none.
+fn ranges(adapter: Adapter) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut all = Vec::new();
+    for family in Family::ALL.iter().filter(|family| family.class() == Class::Adapter(adapter)) {
+        if *family == Family::Bare {
+            // All that does not begin as the others do. A bare key of that kind is not looked for.
+            all.extend([(Vec::new(), b"!".to_vec()), (b"\"".to_vec(), Vec::new())]);
+            continue;
+        }
+        let start = family.prefix().as_bytes().to_vec();
+        let mut end = start.clone();
+        // No prefix ends with a byte of ones.
+        if let Some(last) = end.last_mut() {
+            *last = last.saturating_add(1);
+        }
+        all.push((start, end));
+    }
+    all
+}
+
+/// `HOST:PORT` of an address.
+///
+/// # Errors
+/// It is something else.
+pub(super) fn authority(url: &str) -> Result<&str> {
+    let host = url.strip_prefix("ekv://").unwrap_or_default().trim_end_matches('/');
+    let port = host.rsplit_once(':').and_then(|(host, port)| port.parse::<u16>().ok().filter(|_| !host.is_empty()));
+    match port {
+        Some(_) if !host.contains(['/', '@', '?']) => Ok(host),
+        _ => {
+            let shown = without_password(url);
+            Err(Error::command_line(format!("{shown}: want ekv://HOST:PORT, where the server listens (--address)")))
+        }
+    }
+}
