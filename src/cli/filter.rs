@@ -38,11 +38,13 @@ pub(super) struct Choice {
     #[arg(long = "type", value_name = "TYPES", value_delimiter = ',', value_parser = redis_type)]
     types: Vec<&'static str>,
 
-    /// Only objects of at least this size.
+    /// Only objects of at least this size
+    ///
+    /// The size of a string's value, of another Redis key as JSON, of an S3 object or a file, of an item as the server stores it.
     #[arg(long, value_name = "SIZE", value_parser = parse::size)]
     min_size: Option<u64>,
 
-    /// Only objects of at most this size.
+    /// Only objects of at most this size
     #[arg(long, value_name = "SIZE", value_parser = parse::size)]
     max_size: Option<u64>,
 
