@@ -169,7 +169,7 @@ fn gone_on_with_behind_every_step() {
         let want = tree_of(&out);
         fs::remove_dir_all(&out).unwrap();
         let mut seen = [false; 6];
-        let steps = (1..20).chain((20..).step_by(17)).find(|steps| {
+        let steps = (1..20).step_by(2).chain((20..).step_by(41)).find(|steps| {
             let (stop, mut done) = (Stop::default(), 0);
             let end = StopAfter { steps: AtomicU64::new(*steps), stop: stop.clone() };
             let run = |progress: &dyn Progress, done: &mut u32| {
