@@ -62,8 +62,13 @@ impl<'b> Reader<'b> {
     }
 
     /// So many bytes.
+    pub fn take(&mut self, n: usize) -> Option<&'b [u8]> {
+        self.0.take(n)
+    }
+
+    /// As many bytes as an array has.
     pub fn array<const N: usize>(&mut self) -> Option<&'b [u8; N]> {
-        self.0.take(N)?.first_chunk()
+        self.take(N)?.first_chunk()
     }
 
     /// One byte.

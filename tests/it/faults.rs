@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use crate::kit::build::Snapshot;
-use crate::kit::command::{code, ekvsnap, stderr};
+use crate::kit::command::{code, ekvsnap, names, stderr};
 use crate::kit::read_tree;
 use crate::kit::thin::thinned;
 
@@ -49,13 +49,6 @@ impl Ground {
     fn is_clean(&self) -> bool {
         names(self.dir.path()) == self.before
     }
-}
-
-fn names(dir: &Path) -> Vec<String> {
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = entries.collect();
-    names.sort();
-    names
 }
 
 fn remove(path: &Path) {

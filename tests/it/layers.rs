@@ -27,8 +27,11 @@ const LAYERS: [&[&str]; 18] = [
 
 #[test]
 fn rooms_use_what_is_below() {
-    let mut uses = BTreeSet::new();
-    collect(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").as_path(), None, &mut uses);
+    let room = |module: &[String]| module[0].clone();
+    let all = module_uses(&modules());
+    // The crate's own root is above all.
+    let inside = all.iter().filter(|(from, _)| !matches!(from[0].as_str(), "lib" | "main"));
+    let uses: BTreeSet<_> = inside.map(|(from, to)| (room(from), room(to))).filter(|(from, to)| from != to).collect();
     let rank = |room: &str| LAYERS.iter().position(|rooms| rooms.contains(&room));
     let upwards: BTreeSet<_> = uses
         .iter()
@@ -43,36 +46,10 @@ fn rooms_use_what_is_below() {
     assert!(uses.len() > 60, "the uses are no longer found: {uses:?}");
 }
 
-/// Every room that a file uses by `crate::ROOM`, tests and comments aside.
-fn collect(dir: &Path, room: Option<&str>, uses: &mut BTreeSet<(String, String)>) {
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        if path.is_dir() {
-            collect(&path, Some(room.unwrap_or(&name)), uses);
-        } else if room.is_some() || !matches!(name.as_str(), "lib" | "main") {
-            let text = std::fs::read_to_string(&path).unwrap();
-            let code = text.split("#[cfg(test)]").next().unwrap();
-            for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
-                for rest in line.split("crate::").skip(1) {
-                    let to: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
-                    let from = room.unwrap_or(&name);
-                    // A type of the root is one that a room gives it.
-                    if !to.is_empty() && to != from {
-                        uses.insert((from.to_owned(), to));
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// Inside of a room, files that need each other are one thing in two files: the head of one of them says why.
 #[test]
 fn circles_are_argued_for() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut modules = BTreeMap::new();
-    read_modules(&root, &mut Vec::new(), &mut modules);
+    let modules = modules();
     let uses = module_uses(&modules);
     let folders: BTreeSet<&[String]> =
         modules.keys().filter_map(|module| module.split_last()).map(|(_, at)| at).collect();
@@ -94,7 +71,13 @@ fn circles_are_argued_for() {
 
 type Modules = BTreeMap<Vec<String>, String>;
 
-/// The text of each module, by its path.
+/// The text of each module, by its path, without its tests.
+fn modules() -> Modules {
+    let mut modules = Modules::new();
+    read_modules(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut Vec::new(), &mut modules);
+    modules
+}
+
 fn read_modules(dir: &Path, at: &mut Vec<String>, modules: &mut Modules) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 use std::process::Output;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,7 +14,7 @@ use ekvsnap::source::{Access, Source, settle};
 use tempfile::TempDir;
 
 use crate::kit::build::Snapshot;
-use crate::kit::command::{code, ekvsnap, stderr};
+use crate::kit::command::{code, ekvsnap, names, stderr};
 use crate::kit::fixtures::{load, snapshots};
 use crate::kit::paused::paused_at;
 use crate::kit::read_tree;
@@ -79,13 +78,6 @@ impl Ground {
         fine(&ekvsnap(self.dir.path(), &["verify", "out"]));
         fs::remove_dir_all(self.path("out")).unwrap();
     }
-}
-
-fn names(dir: &Path) -> Vec<String> {
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = entries.collect();
-    names.sort();
-    names
 }
 
 #[track_caller]

@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::kit::build::Snapshot;
-use crate::kit::command::{code, ekvsnap, listening, stderr};
+use crate::kit::command::{code, ekvsnap, listening, names, stderr};
 use crate::kit::paused::{Ended, Paused, paused_at};
 
 const SIGNALS: [(&str, i32, &str); 3] =
@@ -28,13 +28,6 @@ fn ground() -> tempfile::TempDir {
     let snapshot = (0..60).fold(Snapshot::new(), |s, n| s.put(format!("!redis|str|key:{n}"), "x".repeat(n)));
     fs::write(dir.path().join("x.fsm"), snapshot.build()).unwrap();
     dir
-}
-
-fn names(dir: &Path) -> Vec<String> {
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = entries.collect();
-    names.sort();
-    names
 }
 
 #[track_caller]

@@ -4,50 +4,17 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::entry::Entry;
 use super::limits::{Checker, Importable, Limits};
+use super::noted::Noted;
 use super::refused;
 use crate::adapters::dynamodb::Tables;
 use crate::dataset::RowRef;
 use crate::error::{Error, Result};
-use crate::format::wire::Reader;
+use crate::layouts::dynamodb::Writer;
 use crate::layouts::dynamodb::count::{Count, note_untyped};
 use crate::layouts::dynamodb::paths::{self, Paths};
 use crate::layouts::dynamodb::render::ItemRenderer;
-use crate::layouts::dynamodb::{Gather, Share, Writer};
 use crate::model::dynamodb::{Item, StaleItem, Table, Visitor};
-use crate::output::split::{Collector, SplitOutput};
-use crate::run::sort::{Record as _, Sorter};
-
-/// Entries of a split, in the order of row keys.
-pub(super) struct Entries(Vec<Entry>);
-
-impl Share for Entries {
-    fn held(&self) -> usize {
-        self.0.capacity() * size_of::<Entry>()
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        crate::format::wire::number(self.0.len() as u64, out);
-        // Memory takes everything.
-        self.0.iter().for_each(|entry| drop(entry.write(out)));
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Option<Self> {
-        let count = reader.count()?;
-        let entry = |_| reader.array::<{ Entry::STORED }>().map(|stored| Entry::read(stored));
-        (0..count).map(entry).collect::<Option<_>>().map(Entries)
-    }
-}
-
-/// Hands the entries of all splits to a sorter.
-pub(super) struct Sorting<'t>(pub Sorter<'t, Entry>);
-
-impl<'t> Gather<'t> for Sorting<'_> {
-    type Share = Entries;
-
-    fn take(&mut self, _: usize, share: Entries, _: &mut Collector<'t>) -> Result<()> {
-        self.0.extend(&share.0)
-    }
-}
+use crate::output::split::SplitOutput;
 
 /// Takes the items of a split.
 pub(super) struct Heads<'s, 'a, 't> {
@@ -107,11 +74,11 @@ impl<'s, 'a, 't> Heads<'s, 'a, 't> {
 }
 
 impl<'a, 't> Writer<'a, 't> for Heads<'_, 'a, 't> {
-    type Share = Entries;
+    type Share = Noted<Entry>;
 
-    fn finish(mut self) -> Result<(SplitOutput<'t>, Entries)> {
+    fn finish(mut self) -> Result<(SplitOutput<'t>, Noted<Entry>)> {
         self.count.flush(&mut self.out);
-        Ok((self.out, Entries(self.entries)))
+        Ok((self.out, Noted(self.entries)))
     }
 }
 

@@ -22,6 +22,7 @@ mod heads;
 mod limits;
 mod lines;
 mod names;
+mod noted;
 mod refused;
 mod sides;
 
@@ -46,6 +47,7 @@ use heads::Heads;
 use limits::Importable;
 use lines::{Exports, Renderer};
 use names::{BUCKET, Names, Run};
+use noted::Sorting;
 use sides::{Found, Union};
 
 /// Writes all tables.
@@ -82,7 +84,7 @@ fn full<'a>(job: &mut Job<'_, 'a, '_>, tables: &Tables<'a>, splits: &[KeyRange],
         job.collector.take(out)?;
     }
     let expected = job.set.merged_counts().family(Family::DdbItem).live;
-    let mut sorting = heads::Sorting(Sorter::new(job.tree, expected));
+    let mut sorting = Sorting(Sorter::new(job.tree, expected));
     write_splits(job, tables, (splits, &Lanes::default()), &|out| Heads::new(tables, out), &mut sorting)?;
     let size = job.options.object_size();
     let begin = |place: usize| {
@@ -121,7 +123,7 @@ fn changes<'a>(
     let wanted: Vec<usize> =
         after.wanted(filter).map(|table| table.place).chain(gone.map(|table| after.len() + table.place)).collect();
     let counts = [&earlier, job.set].map(|set| set.merged_counts().family(Family::DdbItem).live);
-    let mut sorting = sides::Sorting(Sorter::new(job.tree, counts.iter().sum()));
+    let mut sorting = Sorting(Sorter::new(job.tree, counts.iter().sum()));
     let earlier_splits = dynamodb::splits(&earlier, before, filter)?;
     sides::before(&earlier, tables, &earlier_splits, job.options, &mut sorting.0)?;
     write_splits(job, after, (splits, &Lanes::default()), &|out| Found::new(tables, out), &mut sorting)?;

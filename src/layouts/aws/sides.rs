@@ -6,17 +6,18 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::lines::Sortable;
+use super::noted::Noted;
 use crate::adapters::dynamodb::{self, Tables};
 use crate::dataset::{DataSet, KeyRange, RowRef};
 use crate::error::{Error, Result};
 use crate::format::dynamodb::schema::KeyNames;
 use crate::format::dynamodb::{KeyValue, PrimaryKey};
-use crate::format::wire::{self, Reader};
-use crate::layouts::dynamodb::{Gather, Share, Writer};
+use crate::format::wire;
+use crate::layouts::dynamodb::Writer;
 use crate::model::dynamodb::{Item, StaleItem, Table, Visitor};
 use crate::options::Options;
-use crate::output::split::{Collector, SplitOutput};
-use crate::run::engine::{self, Done};
+use crate::output::split::SplitOutput;
+use crate::run::engine;
 use crate::run::sort::{Record, Sorter, field};
 
 /// An item of one of the states.
@@ -105,44 +106,6 @@ impl Union<'_, '_> {
     }
 }
 
-/// What a split has.
-pub(super) struct Sights(Vec<Sight>);
-
-impl Done for Sights {
-    fn held(&self) -> usize {
-        self.0.capacity() * size_of::<Sight>()
-    }
-}
-
-impl Share for Sights {
-    fn held(&self) -> usize {
-        Done::held(self)
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        wire::number(self.0.len() as u64, out);
-        // Memory takes everything.
-        self.0.iter().for_each(|sight| drop(sight.write(out)));
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Option<Self> {
-        let count = reader.count()?;
-        let sight = |_| reader.array::<{ Sight::STORED }>().map(|stored| Sight::read(stored));
-        (0..count).map(sight).collect::<Option<_>>().map(Sights)
-    }
-}
-
-/// Hands what the splits of the later state have to a sorter.
-pub(super) struct Sorting<'t>(pub Sorter<'t, Sight>);
-
-impl<'t> Gather<'t> for Sorting<'_> {
-    type Share = Sights;
-
-    fn take(&mut self, _: usize, share: Sights, _: &mut Collector<'t>) -> Result<()> {
-        self.0.extend(&share.0)
-    }
-}
-
 /// Takes the items of a split.
 pub(super) struct Looking<'u, 'a> {
     tables: Union<'u, 'a>,
@@ -215,10 +178,10 @@ impl<'a> Visitor<'a> for Found<'_, '_, '_> {
 }
 
 impl<'a, 't> Writer<'a, 't> for Found<'_, '_, 't> {
-    type Share = Sights;
+    type Share = Noted<Sight>;
 
-    fn finish(self) -> Result<(SplitOutput<'t>, Sights)> {
-        Ok((self.out, Sights(self.looking.found)))
+    fn finish(self) -> Result<(SplitOutput<'t>, Noted<Sight>)> {
+        Ok((self.out, Noted(self.looking.found)))
     }
 }
 
@@ -249,7 +212,7 @@ pub(super) fn before(
         |i| {
             let mut looking = Looking::new(tables, false);
             dynamodb::read(set, tables.before, &splits[i], options, &mut looking)?;
-            Ok(Sights(looking.found))
+            Ok(Noted(looking.found))
         },
         |sights| sorter.extend(&sights.0),
     )
