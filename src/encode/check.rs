@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::adapters::dynamodb::{self, Tables};
 use crate::adapters::fs;
@@ -18,10 +19,11 @@ use crate::index::{Granularity, decrypt};
 use crate::model::sqs::{Head, HeadVisitor, Located, QueueVisitor as _, Records};
 use crate::options::Options as Decode;
 use crate::report::Findings;
+use crate::run::engine;
 use crate::run::scratch::Below;
 use crate::source::{Access, Source};
 
-use super::fingerprints::Fingerprints;
+use super::fingerprints::{Fingerprints, Settled};
 
 /// Gives the objects of the snapshot at `path`.
 ///
@@ -71,13 +73,29 @@ fn files(
     }
 }
 
+/// Takes the fingerprints of splits on all threads.
+fn each_split<S: Sync>(
+    splits: &[S],
+    fingerprints: &Fingerprints,
+    read: impl Fn(&S, &mut Fingerprints) -> Result<()> + Sync,
+) -> Result<()> {
+    let work = |i: usize| {
+        let mut fork = fingerprints.fork();
+        splits.get(i).map_or(Ok(()), |split| read(split, &mut fork))?;
+        Ok(fork.settle())
+    };
+    engine::run(splits.len(), work, |_: Settled| Ok(()))
+}
+
 fn keys(set: &DataSet<'_>, options: &Decode, fingerprints: &mut Fingerprints) -> Result<()> {
     let splits = Splits::new(set);
-    let (mut findings, mut reached) = (Findings::default(), 0);
-    for split in &splits.all {
-        reached += redis::read(set, &splits, split, options, fingerprints)?.items_reached;
-    }
-    redis::unreachable_items(set, reached, options, fingerprints, &mut findings)?;
+    let (mut findings, reached) = (Findings::default(), AtomicU64::new(0));
+    each_split(&splits.all, fingerprints, |split, fork| {
+        let report = redis::read(set, &splits, split, options, fork)?;
+        reached.fetch_add(report.items_reached, Ordering::Relaxed);
+        Ok(())
+    })?;
+    redis::unreachable_items(set, reached.into_inner(), options, fingerprints, &mut findings)?;
     match findings.iter().next() {
         None => Ok(()),
         Some((kind, _)) => {
@@ -93,18 +111,20 @@ fn tables(set: &DataSet<'_>, options: &Decode, fingerprints: &mut Fingerprints) 
         fingerprints.schema(&name.map_err(|fault| set.locate(row.fault(Family::DdbTable, fault)))?, row.body)?;
     }
     let tables = Tables::read(set, &mut Findings::default())?;
-    for split in dynamodb::splits(set, &tables, &options.filter)? {
-        dynamodb::read(set, &tables, &split, options, fingerprints)?;
-    }
-    Ok(())
+    let splits = dynamodb::splits(set, &tables, &options.filter)?;
+    each_split(&splits, fingerprints, |split, fork| {
+        dynamodb::read(set, &tables, split, options, fork)?;
+        Ok(())
+    })
 }
 
 fn objects(set: &DataSet<'_>, options: &Decode, fingerprints: &mut Fingerprints) -> Result<()> {
     let (buckets, payloads) = (Buckets::read(set)?, Payloads::check(set)?);
     buckets.records(&options.filter, |bucket| fingerprints.bucket(bucket))?;
-    for split in s3::splits(set) {
-        s3::read(set, &buckets, &payloads, &split, options, fingerprints)?;
-    }
+    each_split(&s3::splits(set), fingerprints, |split, fork| {
+        s3::read(set, &buckets, &payloads, split, options, fork)?;
+        Ok(())
+    })?;
     s3::live_uploads(set, &buckets, &options.filter, |row| fingerprints.upload_row(row))
 }
 
@@ -144,14 +164,15 @@ fn queues(set: &DataSet<'_>, options: &Decode, fingerprints: &mut Fingerprints) 
     queues.records(set, &wanted, &mut Findings::default(), |queue| fingerprints.queue(queue))?;
     let reader = Reader::new(set, &queues);
     for family in heads::families(options) {
-        for split in heads::splits(set, family)? {
+        each_split(&heads::splits(set, family)?, fingerprints, |split, fork| {
             let mut runs = Runs::default();
-            heads::read(set, &queues, family, &split, options, None, &mut runs)?;
+            heads::read(set, &queues, family, split, options, None, &mut runs)?;
             for (of, places) in &runs.0 {
-                fingerprints.records(of)?;
-                reader.read(of, places, fingerprints)?;
+                fork.records(of)?;
+                reader.read(of, places, fork)?;
             }
-        }
+            Ok(())
+        })?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! 1. Every output is read, proven by CHECKSUMS, and its objects become rows (`rows.rs`, `adapters/*/encode.rs`).
 //! 2. The rows are sorted, in runs that spill, and written to a temporary file.
-//! 3. That file is decoded again, and its objects are compared with those that were read (`fingerprints.rs`).
+//! 3. That file is decoded again, and its objects are compared with those that were read (`fingerprints/`).
 //! 4. Only then does the file get its name.
 
 mod check;
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use crate::adapters::rows::RowSink;
 use crate::adapters::sqs::encode::Told;
 use crate::decode::{Progress, on_threads};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::adapter::Adapter;
 use crate::format::keys::KeyRing;
 use crate::format::mvcc::hlc_millis;
@@ -39,7 +39,7 @@ use crate::output::target::refuse_inputs;
 use crate::registry;
 use crate::report::Findings;
 use crate::source::index_of;
-use fingerprints::{Fingerprints, Side};
+use fingerprints::{Compared, Fingerprints, Side};
 use rows::Rows;
 use shift::Shift;
 
@@ -150,12 +150,42 @@ fn run(outputs: &[PathBuf], target: &Path, options: &Options, progress: &dyn Pro
     outcome.bytes = rows::write(sorted, ts, &mut out, target)?;
     out.flush().map_err(|e| Error::io("write", target, e))?;
     progress.advance(1);
-    fingerprints.turn(Side::Written);
     let written = file.path().ok_or_else(|| Error::internal("a file was asked for"))?;
-    check::read(written, seal.map(|seal| &seal.keys), &scratch, progress, &mut fingerprints)?;
-    fingerprints.compare()?;
+    let ring = seal.map(|seal| &seal.keys);
+    if compare(fingerprints, written, ring, &scratch, progress)? == Compared::Different {
+        let mut fingerprints = Fingerprints::that_name(&scratch);
+        let seen = &mut Outcome::new(ts, options);
+        read_all(&inputs, options, Nowhere, Some(&mut fingerprints), progress, seen)?;
+        compare(fingerprints, written, ring, &scratch, progress)?;
+        return Err(Error::new(ErrorKind::Encoded(
+            "some object is not the same in it when it is read once, and is when it is read again".into(),
+        )));
+    }
     file.publish(options.fsync.unwrap_or(true))?;
     Ok(outcome)
+}
+
+/// Compares what was read with the snapshot at `written`.
+fn compare(
+    mut fingerprints: Fingerprints,
+    written: &Path,
+    ring: Option<&Arc<KeyRing>>,
+    scratch: &Path,
+    progress: &dyn Progress,
+) -> Result<Compared> {
+    fingerprints.turn(Side::Written);
+    check::read(written, ring, scratch, progress, &mut fingerprints)?;
+    fingerprints.compare()
+}
+
+/// Takes rows that are written already.
+#[derive(Clone, Copy)]
+struct Nowhere;
+
+impl RowSink for Nowhere {
+    fn row(&mut self, _: &[u8], _: &[u8]) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Gives the rows of outputs, several of them as one, to whoever stores them elsewhere than in a snapshot. No timestamp is in them.

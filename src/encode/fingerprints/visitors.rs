@@ -1,0 +1,272 @@
+//! Each object as it comes from a visitor, to its fingerprint.
+
+use super::{
+    BUCKET, CONTENT, Fingerprints, GENERATION, GUARD, INODE, ITEM, MESSAGE, NAME, OBJECT, QUEUE, SEQUENCE, TABLE,
+    UPLOAD,
+};
+use crate::error::{Error, Result};
+use crate::format::mvcc::hlc_millis;
+use crate::format::redis::stream::{StreamEntry, StreamId};
+use crate::format::s3::Manifest;
+use crate::format::s3::key::object_prefix;
+use crate::format::{Family, s3 as s3_format};
+use crate::model::dynamodb::{self, Item, StaleItem, Table};
+use crate::model::fs::{InodeVisitor, Node};
+use crate::model::redis::{self, Key, StreamEnd, Type};
+use crate::model::s3::{self, Bucket, Object, OrphanChunk, OrphanManifest, UploadRow};
+use crate::model::sqs::{self, Message, Queue, Records, SideRecord};
+
+impl redis::Visitor for Fingerprints {
+    fn string(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
+        let value = self.digest(&[value]);
+        self.key(key, value)
+    }
+
+    fn begin(&mut self, _: &Key<'_>) -> Result<()> {
+        (self.ordered, self.unordered) = (self.both.secret.hasher(), 0);
+        Ok(())
+    }
+
+    fn field(&mut self, _: &Key<'_>, name: &[u8], value: &[u8]) -> Result<()> {
+        self.element(name, value);
+        Ok(())
+    }
+
+    fn item(&mut self, _: &Key<'_>, value: &[u8]) -> Result<()> {
+        self.next(value);
+        Ok(())
+    }
+
+    fn member(&mut self, _: &Key<'_>, member: &[u8]) -> Result<()> {
+        self.element(member, b"");
+        Ok(())
+    }
+
+    fn scored(&mut self, _: &Key<'_>, member: &[u8], score: f64) -> Result<()> {
+        // Every NaN is one.
+        let bits = if score.is_nan() { f64::NAN.to_bits() } else { score.to_bits() };
+        self.element(member, &bits.to_le_bytes());
+        Ok(())
+    }
+
+    fn entry(&mut self, _: &Key<'_>, id: StreamId, entry: &StreamEntry<'_>) -> Result<()> {
+        self.next(&[id.ms.to_le_bytes(), id.seq.to_le_bytes()].concat());
+        for (name, value) in entry.fields() {
+            self.next(name);
+            self.next(value);
+        }
+        // Fields end here: those of the next entry are no more of this one.
+        self.ordered.update(&u64::MAX.to_le_bytes());
+        Ok(())
+    }
+
+    fn end(&mut self, key: &Key<'_>, stream: StreamEnd) -> Result<()> {
+        let ordered = self.end_ordered();
+        let mut value = self.digest(&[&ordered.to_le_bytes(), &self.unordered.to_le_bytes()]);
+        if key.kind == Type::Stream {
+            let StreamEnd { length, last } = stream;
+            let end = [length.to_le_bytes(), last.ms.to_le_bytes(), last.seq.to_le_bytes()].concat();
+            value = self.digest(&[&value.to_le_bytes(), &end]);
+        }
+        self.key(key, value)
+    }
+
+    fn abandon(&mut self, _: &Key<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn stray_items(&mut self, _: &[u8], _: &[&[u8]]) -> Result<()> {
+        Ok(())
+    }
+
+    fn stray_expiry(&mut self, _: &[u8], _: u64) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl sqs::Visitor for Fingerprints {
+    fn message(&mut self, message: &Message<'_>) -> Result<()> {
+        let value = message.value;
+        // A delay hides a message too.
+        let visible_at_millis = value.visible_at_millis.max(value.available_at_millis);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        let value = crate::format::sqs::Message { visible_at_millis, ..*value };
+        value.encode(&mut buffer).map_err(|fault| Error::internal(format!("a message: {fault:?}")))?;
+        let partition = message.partition.map_or([0xff; 8], |n| u64::from(n).to_le_bytes());
+        let digest = self.digest(&[&buffer, &partition]);
+        self.buffer = buffer;
+        let of = std::mem::take(&mut self.of);
+        // One ID can be in several generations and partitions of a damaged queue.
+        let partition =
+            message.partition.map_or("no partition".to_owned(), |partition| format!("partition {partition}"));
+        let place = format!("generation {}, {partition}", value.queue_generation);
+        let put = self.put(MESSAGE, &[&of, place.as_bytes(), value.message_id.as_bytes()], digest);
+        self.of = of;
+        put
+    }
+
+    fn side_record(&mut self, record: &SideRecord<'_>) -> Result<()> {
+        let digest = self.digest(&[record.value]);
+        let of = std::mem::take(&mut self.of);
+        let put = self.put(GUARD, &[&of, record.key], digest);
+        self.of = of;
+        put
+    }
+}
+
+impl sqs::QueueVisitor for Fingerprints {
+    fn queue(&mut self, queue: &Queue<'_>) -> Result<()> {
+        let mut value = Vec::new();
+        // A record without its name is known by its key.
+        let name = String::from_utf8_lossy(queue.name);
+        let name = if queue.record.name.is_empty() { &*name } else { queue.record.name };
+        let record = crate::format::sqs::Queue { name, generation: 0, ..*queue.record };
+        record.encode(&mut value).map_err(|fault| Error::internal(format!("a queue: {fault:?}")))?;
+        let digest = self.digest(&[&value]);
+        self.put(QUEUE, &[queue.encoded], digest)?;
+        for (kind, number) in [(GENERATION, queue.record.generation), (SEQUENCE, queue.last_sequence)] {
+            if number > 0 {
+                self.put(kind, &[queue.encoded], u128::from(number))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn records(&mut self, of: &Records<'_>) -> Result<()> {
+        self.of.clear();
+        self.of.extend_from_slice(of.queue);
+        Ok(())
+    }
+
+    fn generation(&mut self, _: &[u8], _: u64) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Fingerprints {
+    /// A table, by its schema as a row has it.
+    pub fn schema(&mut self, table: &[u8], schema: &[u8]) -> Result<()> {
+        let digest = self.digest(&[schema]);
+        self.put(TABLE, &[table], digest)
+    }
+}
+
+impl<'a> dynamodb::Visitor<'a> for Fingerprints {
+    fn item(&mut self, _: &Table, item: &Item<'a>) -> Result<()> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        item.value.encode(&mut buffer);
+        let digest = self.digest(&[&buffer]);
+        self.buffer = buffer;
+        self.put(ITEM, &[item.row_key], digest)
+    }
+
+    fn stale(&mut self, _: &StaleItem<'a>) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Fingerprints {
+    /// What a record, as JSON, says.
+    fn json(&mut self, kind: u8, name: &[u8], encode: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        let encoded = encode(&mut buffer);
+        let digest = self.digest(&[&buffer]);
+        self.buffer = buffer;
+        encoded?;
+        self.put(kind, &[name], digest)
+    }
+
+    /// A bucket.
+    pub fn bucket(&mut self, bucket: &Bucket<'_>) -> Result<()> {
+        self.json(BUCKET, bucket.name, |out| Ok(bucket.record.encode(out)?))
+    }
+
+    /// A row of an unfinished upload.
+    pub fn upload_row(&mut self, row: &UploadRow<'_>) -> Result<()> {
+        let digest = self.digest(&[row.value]);
+        self.put(UPLOAD, &[row.user_key], digest)
+    }
+}
+
+/// What clients see of a manifest, as JSON.
+fn visible(manifest: &Manifest<'_>, out: &mut Vec<u8>) -> Result<()> {
+    // Those that were written are in the order of the body, each once.
+    // One with the ETag of the whole stands for parts that nobody told (`adapters/s3/encode.rs`).
+    let is_whole = matches!(manifest.parts, [part] if part.etag == manifest.etag);
+    let parts = if manifest.is_multipart() && !is_whole { manifest.parts } else { &[] };
+    let parts = parts.iter().map(|part| s3_format::Part {
+        part_no: part.part_no,
+        etag: part.etag,
+        size_bytes: part.size_bytes,
+        ..s3_format::Part::default()
+    });
+    let parts: Vec<_> = parts.collect();
+    let last_modified_hlc = match manifest.last_modified_hlc {
+        0 => 0,
+        // The counter within a millisecond is no part of it.
+        hlc => (hlc_millis(hlc) << 16) + 1,
+    };
+    Ok(Manifest { upload_id: "", parts: &parts, last_modified_hlc, ..*manifest }.encode(out)?)
+}
+
+impl s3::Visitor for Fingerprints {
+    fn begin(&mut self, _: &Object<'_>) -> Result<()> {
+        self.ordered = self.both.secret.hasher();
+        Ok(())
+    }
+
+    fn body(&mut self, piece: &[u8]) -> Result<()> {
+        self.ordered.update(piece);
+        Ok(())
+    }
+
+    fn end(&mut self, object: &Object<'_>) -> Result<()> {
+        let body = self.end_ordered().to_be_bytes();
+        let key = object_prefix(Family::S3Object, object.key);
+        self.json(OBJECT, key.as_bytes(), |out| {
+            visible(object.manifest, out)?;
+            out.extend_from_slice(&body);
+            Ok(())
+        })
+    }
+
+    fn abandon(&mut self, object: &Object<'_>) -> Result<()> {
+        Err(Error::internal(format!("the body of \"{}\" does not end", object.key.object.escape_ascii())))
+    }
+
+    fn orphan_manifest(&mut self, _: &OrphanManifest<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn orphan_chunk(&mut self, _: &OrphanChunk<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl InodeVisitor for Fingerprints {
+    fn inode(&mut self, node: &Node) -> Result<()> {
+        self.json(INODE, &node.number.to_be_bytes(), |out| Ok(node.inode.encode(out)?))
+    }
+
+    fn name(&mut self, parent: u64, name: &[u8], node: &Node) -> Result<()> {
+        self.put(NAME, &[&[&parent.to_be_bytes(), name].concat()], u128::from(node.number))
+    }
+
+    fn content(&mut self, _: &Node, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.extents.skip(offset - self.at);
+        self.extents.add(bytes);
+        self.at = offset + bytes.len() as u64;
+        Ok(())
+    }
+
+    fn end_content(&mut self, file: &Node) -> Result<()> {
+        let at = std::mem::take(&mut self.at);
+        self.extents.skip(file.inode.size.saturating_sub(at));
+        let digest = std::mem::take(&mut self.extents).finish();
+        let digest = digest.first_chunk().map_or(0, |half| u128::from_be_bytes(*half));
+        self.put(CONTENT, &[&file.number.to_be_bytes()], digest)
+    }
+}
