@@ -84,14 +84,16 @@ fn the_output_is_the_same_for_any_number_of_threads_and_without_the_map() {
     };
     let one = decode("t1", &["--threads", "1"]);
     assert!(one.len() > 6000);
-    for (name, flags) in [
-        ("t2", &["--threads", "2"][..]),
-        ("t3", &["--threads", "3"]),
-        ("t8", &["--threads", "8"]),
-        ("nm", &["--no-mmap"]),
+    let lines = ["--layout", "jsonl"];
+    let packed = decode("l1", &[&["--threads", "1"], &lines[..]].concat());
+    for (name, flags, want) in [
+        ("t3", &["--threads", "3"][..], &one),
+        ("nm", &["--no-mmap"], &one),
+        ("l2", &[&["--threads", "2"], &lines[..]].concat()[..], &packed),
+        ("l8", &[&["--threads", "8"], &lines[..]].concat()[..], &packed),
     ] {
         // Not assert_eq: nobody wants to read two trees.
-        assert!(decode(name, flags) == one, "{name} differs");
+        assert!(decode(name, flags) == *want, "{name} differs");
     }
 }
 

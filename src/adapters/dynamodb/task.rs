@@ -12,6 +12,7 @@ use crate::format::wire::{self, Reader};
 use crate::model::dynamodb::{Item, StaleItem, StoredItem, Table, Visitor};
 use crate::options::Options;
 use crate::report::{Finding, Findings};
+use crate::run::wide;
 
 /// What the read of a split tells beside the items.
 #[derive(Debug, Default)]
@@ -108,6 +109,7 @@ impl<'a, V: Visitor<'a>> Task<'_, '_, V> {
             let finding = finding.with("key", live.item.row_key).with("offset", live.offset);
             self.report.findings.add(finding);
         }
+        let _reading = wide::reading(live.item.stored_len);
         self.visitor.item(table, &live.item)
     }
 

@@ -19,6 +19,7 @@ use crate::format::{Family, adapter};
 use crate::model::sqs::Queue;
 use crate::options::filter::Filter;
 use crate::report::{Finding, Findings};
+use crate::run::wide;
 
 /// What the rows of one queue tell.
 #[derive(Debug, Clone)]
@@ -157,9 +158,9 @@ impl<'a> Queues<'a> {
         findings: &mut Findings,
         mut each: impl FnMut(&Queue<'_>) -> Result<()>,
     ) -> Result<()> {
-        let mut arena = Bump::new();
         for encoded in queues {
             let Some((known, row)) = self.get(encoded).and_then(|known| Some((known, known.record?))) else { continue };
+            let (_reading, arena) = (wide::reading(row.body.len()), Bump::new());
             let parsed = key::queue_name(encoded).and_then(|name| Ok((name, sqs::Queue::parse(&arena, row.body)?)));
             match parsed {
                 Ok((name, record)) => {
@@ -168,7 +169,6 @@ impl<'a> Queues<'a> {
                 }
                 Err(fault) => set.skip(set.locate(row.fault(Family::SqsQueue, fault)))?,
             }
-            arena.reset();
         }
         Ok(())
     }
