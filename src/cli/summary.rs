@@ -111,7 +111,7 @@ const TREE: &str = "tree";
 pub(super) fn object_name(adapter: &str, scope: &str, key: &report::Value, range: Option<&report::Value>) -> String {
     let known = adapter::named(adapter.as_bytes());
     // Of a file system the paths in its tree begin at the root; other scopes are what no path leads to.
-    if scope == TREE && known.is_some_and(adapter::Adapter::has_paths) {
+    if scope == TREE && known.is_some_and(|adapter| adapter.has_paths()) {
         return format!("{adapter}:/{}", bare(key));
     }
     let scope = Some(scope).filter(|scope| {

@@ -85,5 +85,11 @@ macro_rules! passes_over {
             fn end_content(&mut self, _: &$crate::model::fs::Node) -> $crate::Result<()> { Ok(()) }
         }
     };
+    (@added [$($generics:tt)*] $target:ty) => {
+        impl<$($generics)*> $crate::adapters::rows::RowVisitor for $target {
+            fn stored_row(&mut self, _: $crate::format::Adapter, _: &[u8], _: &[u8]) -> $crate::Result<()> { Ok(()) }
+            fn stored_object(&mut self, _: $crate::format::Adapter, _: &'static str) -> $crate::Result<()> { Ok(()) }
+        }
+    };
 }
 pub(super) use passes_over;

@@ -1,4 +1,4 @@
-//! MANIFEST.json as a reader takes it (`tree.md` §5.3): ours, the peer's, and what is neither.
+//! Reads MANIFEST.json, ours and that of the public tool, and refuses everything else (`tree.md` §5.3).
 
 use std::ffi::OsString;
 use std::io::Read as _;
@@ -60,6 +60,19 @@ impl ReadInput {
     }
 }
 
+/// How many objects of a kind a scope has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScopeCount<'c> {
+    /// The scope.
+    pub scope: &'c str,
+    /// The kind, in the plural.
+    pub kind: &'c str,
+    /// Objects.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 /// Flags that must be there, so that nobody has to guess them.
 const FLAGS: [&str; 4] =
     ["include_incomplete_uploads", "include_orphans", "preserve_sqs_visibility", "include_sqs_side_records"];
@@ -109,6 +122,22 @@ impl ReadManifest {
         let number = |name| self.document.get(name).and_then(Value::as_u64);
         let digits = || self.document.get("last_commit_ts_str")?.as_str()?.parse().ok();
         digits().or_else(|| number("last_commit_ts")).or(self.live_read_ts).unwrap_or(0)
+    }
+
+    /// The objects of an adapter as they are counted here, by scope and kind; `None`: they are not, as in a manifest of the public tool.
+    pub fn counts(&self, adapter: Adapter) -> Option<Vec<ScopeCount<'_>>> {
+        let scopes = self.document.get("adapters")?.get(adapter.name())?.get("scopes")?.as_array()?;
+        let mut counts = Vec::new();
+        for scope in scopes {
+            let kinds = scope["kinds"].as_array().into_iter().flatten();
+            counts.extend(kinds.map(|kind| ScopeCount {
+                scope: scope["name"].as_str().unwrap_or_default(),
+                kind: kind["kind"].as_str().unwrap_or_default(),
+                objects: kind["objects"].as_u64().unwrap_or_default(),
+                bytes: kind["bytes"].as_u64().unwrap_or_default(),
+            }));
+        }
+        Some(counts)
     }
 
     /// Reads and checks a manifest.

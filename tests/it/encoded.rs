@@ -156,6 +156,15 @@ impl s3::BucketVisitor for Encoders<'_> {
     }
 }
 
+impl ekvsnap::adapters::rows::RowVisitor for Encoders<'_> {
+    fn stored_row(&mut self, _: Adapter, _: &[u8], _: &[u8]) -> Result<()> {
+        unreachable!()
+    }
+    fn stored_object(&mut self, _: Adapter, _: &'static str) -> Result<()> {
+        unreachable!()
+    }
+}
+
 impl ekvsnap::model::fs::InodeVisitor for Encoders<'_> {
     fn inode(&mut self, _: &Node) -> Result<()> {
         unreachable!()

@@ -283,7 +283,7 @@ impl TableVisitor for Tables<'_> {
     }
 }
 
-passes_over!(['c] Tables<'c>: redis, sqs, s3, fs);
+passes_over!(['c] Tables<'c>: redis, sqs, s3, fs, added);
 
 /// Whether a number is not as the service writes it: digits without an exponent, a sign or zeros that say nothing.
 fn numbers_change(attributes: Map<'_>) -> bool {

@@ -504,4 +504,4 @@ impl BucketVisitor for Buckets<'_> {
     }
 }
 
-passes_over!(['c] Buckets<'c>: redis, sqs, dynamodb, fs);
+passes_over!(['c] Buckets<'c>: redis, sqs, dynamodb, fs, added);

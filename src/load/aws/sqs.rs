@@ -487,7 +487,7 @@ impl QueueVisitor for Queues<'_> {
     }
 }
 
-passes_over!(['c] Queues<'c>: redis, dynamodb, s3, fs);
+passes_over!(['c] Queues<'c>: redis, dynamodb, s3, fs, added);
 
 #[cfg(test)]
 mod tests {

@@ -239,7 +239,7 @@ impl<S: KeySink> Visitor for Keys<'_, S> {
     }
 }
 
-passes_over!(['c, S: KeySink] Keys<'c, S>: sqs, dynamodb, s3, fs);
+passes_over!(['c, S: KeySink] Keys<'c, S>: sqs, dynamodb, s3, fs, added);
 
 /// Counts, and does nothing: a dry run.
 pub(super) struct Nothing;
