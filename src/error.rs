@@ -28,6 +28,27 @@ struct Inner {
     /// Of a bundle: where the input has what is wrong. `offset` is the position among its unpacked rows.
     place: Option<(u64, Option<SstPlace>)>,
     also: Option<Error>,
+    remedy: Option<Remedy>,
+}
+
+/// What a run would have to be asked for, to get over an error. Who asks in words of its own, as a command line does, can name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// To replace what is there.
+    Replace,
+    /// To load into what is there.
+    Merge,
+    /// To decode for a restore.
+    ForRestore,
+    /// For a line for each file.
+    Lines,
+    /// For objects of one kind.
+    OneKind,
+    /// To pass over damage.
+    SkipDamage,
+    /// To read with keys.
+    Keys,
 }
 
 /// A place in a bundle.
@@ -184,10 +205,7 @@ pub enum ErrorKind {
     #[error("the offloaded snapshot is not the one of its manifest: SHA-256 or CRC32C are others; copy it again")]
     OffloadHash,
     /// A directory of snapshots of which none is intact.
-    #[error(
-        "none of its snapshot files is intact; the newest is {}: {why} (name a file itself to read what --on-error skip \
-         can save of it)", .newest.display()
-    )]
+    #[error("none of its snapshot files is intact; the newest is {}: {why}", .newest.display())]
     NoneIntact {
         /// The newest file.
         newest: PathBuf,
@@ -323,7 +341,7 @@ impl Error {
     /// An error that is about no place in an input.
     #[cold]
     pub fn new(kind: ErrorKind) -> Error {
-        Error(Box::new(Inner { kind, input: None, offset: None, row: None, place: None, also: None }))
+        Error(Box::new(Inner { kind, input: None, offset: None, row: None, place: None, also: None, remedy: None }))
     }
 
     /// A request that cannot be met; `words` say what to do.
@@ -423,6 +441,23 @@ impl Error {
     pub fn also(mut self, other: Error) -> Error {
         self.0.also = Some(other);
         self
+    }
+
+    /// Adds what would get over it.
+    #[cold]
+    #[must_use]
+    pub fn with_remedy(mut self, remedy: Remedy) -> Error {
+        self.0.remedy = Some(remedy);
+        self
+    }
+
+    /// What would get over it, if something is known to.
+    pub fn remedy(&self) -> Option<Remedy> {
+        match self.0.kind {
+            ErrorKind::NoneIntact { .. } => Some(Remedy::SkipDamage),
+            ErrorKind::Encrypted(_) | ErrorKind::MissingKeys { .. } => Some(Remedy::Keys),
+            _ => self.0.remedy,
+        }
     }
 
     /// What went wrong.

@@ -1,5 +1,6 @@
 //! The command line: arguments in, words and an exit code out.
 
+mod advice;
 mod brief;
 mod colour;
 mod common;

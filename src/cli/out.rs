@@ -8,6 +8,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+use super::advice::of_error;
 use super::colour::{self, Colour};
 use super::exit::Exit;
 use super::signals;
@@ -138,7 +139,7 @@ pub(super) fn break_off(words: &str) {
 pub(super) fn complain(error: &Error) -> Exit {
     signals::settle();
     if !error.is_closed_pipe() {
-        tell(&format!("ekvsnap: {}\n", Visible(error)));
+        tell(&format!("ekvsnap: {}\n", Visible(of_error(error))));
     }
     Exit::of(error)
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::flight::{Flight, held};
 use super::{Answer, Content, Request, Service};
-use crate::error::Result;
+use crate::error::{Remedy, Result};
 use crate::format::dynamodb::item::{Map, Value as Attribute};
 use crate::format::dynamodb::{KeyValue, PrimaryKey};
 use crate::layouts::dynamodb::definition::definition;
@@ -101,7 +101,7 @@ impl Tables<'_> {
             _ if answer.is_fine() => self.await_table(&name).map(|()| true),
             "ResourceInUseException" if self.merges => Ok(true),
             "ResourceInUseException" => {
-                Err(self.service.failed(&format!("the table {name} is there: give --merge to load into it")))
+                Err(self.service.failed(&format!("the table {name} is there")).with_remedy(Remedy::Merge))
             }
             "ValidationException" => {
                 self.course.left_out(&[&table.name], answer.words());

@@ -14,7 +14,7 @@ use super::flight::{Flight, held};
 use super::s3_parts::Parts;
 use super::sign::encoded;
 use super::{Answer, Content, Request, Service, between};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::format::Family;
 use crate::format::hex;
 use crate::format::s3::Manifest;
@@ -245,7 +245,7 @@ impl Buckets<'_> {
             return Ok(());
         }
         let name = name.escape_ascii();
-        Err(self.service.failed(&format!("the bucket {name} has objects: give --merge to load beside them")))
+        Err(self.service.failed(&format!("the bucket {name} has objects")).with_remedy(Remedy::Merge))
     }
 
     /// Begins an upload in parts, if the object is one.

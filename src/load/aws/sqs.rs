@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::flight::Flight;
 use super::{Answer, Content, Request, Service};
-use crate::error::Result;
+use crate::error::{Remedy, Result};
 use crate::format::sqs::key::queue_name;
 use crate::format::sqs::{self, Queue as Record};
 use crate::load::backoff::Backoff;
@@ -154,7 +154,7 @@ impl Queues<'_> {
         match COUNTS.iter().filter_map(count).sum::<u64>() {
             0 => Ok(()),
             some => {
-                Err(self.service.failed(&format!("the queue {name} has {some} messages: give --merge to send more")))
+                Err(self.service.failed(&format!("the queue {name} has {some} messages")).with_remedy(Remedy::Merge))
             }
         }
     }
