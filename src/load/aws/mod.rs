@@ -1,4 +1,4 @@
-//! What speaks the interfaces of AWS: signed requests over HTTP on several connections, tried again where the target is busy.
+//! Targets with the interfaces of AWS: signed HTTP requests on several connections, sent again while the target is busy.
 //!
 //! Objects are read by one thread, which hands requests to others (`flight.rs`). When the target is busy, all of them pause.
 //!
@@ -11,7 +11,9 @@ mod sign;
 pub mod dynamodb;
 pub mod s3;
 mod s3_parts;
+mod s3_put;
 pub mod sqs;
+mod sqs_batch;
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};

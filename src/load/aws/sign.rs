@@ -1,4 +1,4 @@
-//! Signature Version 4 of AWS: who sends a request, and that nobody has changed it.
+//! Signature Version 4 of AWS: proves who sends a request, and that nobody has changed it.
 
 use aws_lc_rs::hmac;
 use jiff::Timestamp;
