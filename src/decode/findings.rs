@@ -95,12 +95,8 @@ fn later_moment(set: &DataSet<'_>, options: &Options, findings: &mut Findings) {
     }
 }
 
-/// One group of several, as far as the number of routes tells.
 fn several_routes(set: &DataSet<'_>, findings: &mut Findings) {
-    let mut inputs = set.inputs();
-    let (Some(only), None) = (inputs.next(), inputs.next()) else { return };
-    let routes = only.index.counts.family(Family::DistRoute).live;
-    if routes > 1 {
+    if let Some((only, routes)) = set.one_of_several() {
         findings.add(Finding::new(&SEVERAL_ROUTES).with("input", only.source.path()).with("routes", routes));
     }
 }
