@@ -271,3 +271,21 @@ fn a_closed_pipe_is_quiet() {
     let out = child.wait_with_output().unwrap();
     assert!(out.status.success() && out.stderr.is_empty(), "{}", stderr(&out));
 }
+
+/// Completion scripts offer what flags take: names of adapters and types, and what patterns begin with.
+#[test]
+fn completions_offer_values() {
+    let dir = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = ekvsnap(dir.path(), &["completions", shell]);
+        assert_eq!(code(&script), 0);
+        let script = String::from_utf8_lossy(&script.stdout);
+        for word in ["dynamodb:", "zset", "sqs"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let zsh = ekvsnap(dir.path(), &["completions", "zsh"]);
+    let zsh = String::from_utf8_lossy(&zsh.stdout).into_owned();
+    let moment = zsh.lines().find(|line| line.contains("'--as-of=")).unwrap();
+    assert!(moment.contains(":HLC|DATE: "), "no files are offered for a moment: {moment}");
+}
