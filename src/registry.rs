@@ -1,4 +1,4 @@
-//! Who reads and writes what: a line for each adapter, and one for each adapter in each layout.
+//! Who reads and writes what: one line for each adapter, and one for each pair of adapter and layout.
 //!
 //! What is below this room knows one adapter or one layout; what is above asks here. A program that embeds the crate adds lines of its
 //! own, of an adapter or a layout that it [registered](crate::format::adapter::register), before the first run that needs them:

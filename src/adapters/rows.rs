@@ -1,4 +1,4 @@
-//! Where rows go that are made of logical objects.
+//! Takes the rows that logical objects are encoded to.
 
 use crate::error::Result;
 use crate::format::Adapter;

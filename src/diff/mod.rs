@@ -1,4 +1,4 @@
-//! `diff`: which logical objects two snapshots or outputs have not in common.
+//! `diff`: finds the logical objects in which two snapshots or outputs differ.
 //!
 //! Each side is read as a stream of objects with fingerprints of their values. Two snapshots are decoded side by side, and what is equal goes
 //! no farther (`merge`); the rest of both sides goes into one sorter that spills, behind which the two states of an object stand

@@ -1,4 +1,4 @@
-//! The finished snapshot, read again as a decode reads it.
+//! Reads the finished snapshot again, as a decode reads it.
 
 use std::path::Path;
 use std::sync::Arc;

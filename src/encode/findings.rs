@@ -1,4 +1,4 @@
-//! What an output cannot say, or says of what no new store needs.
+//! Notes and warnings about what an output does not hold, or holds but a new store does not need.
 
 use std::path::Path;
 

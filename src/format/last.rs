@@ -1,4 +1,4 @@
-//! The last of each name, where names may be repeated without end.
+//! Keeps the last value of each name, although a hostile input may repeat names without end.
 
 /// Things with names that come in any order; of those with one name, the last one counts.
 #[derive(Debug)]

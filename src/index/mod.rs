@@ -1,4 +1,4 @@
-//! One forward pass over a file: is it sound, what is in it, and where.
+//! One forward pass over a file: checks that it is intact, counts what is in it, and records where.
 //!
 //! The index checks framing, limits, key order, value headers and the checksum, so that every later stage can take
 //! them for granted. It remembers family segments and a checkpoint every few KiB; it allocates per segment and

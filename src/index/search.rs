@@ -1,4 +1,4 @@
-//! Where entries go on behind a broken frame.
+//! Finds where entries begin again behind a broken frame.
 //!
 //! The next sound entry is looked for byte by byte. One counts as found where rows in order follow, and besides
 //!

@@ -1,4 +1,4 @@
-//! What every target shares: which objects are taken, what is told of them, and how fast they go.
+//! What all targets share: which objects are loaded, what is reported about them, and the rate limit.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

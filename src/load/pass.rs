@@ -1,4 +1,4 @@
-//! A target takes the objects of one adapter: those of others are never given, but a reader of outputs asks for visitors of all.
+//! Visitors that do nothing. A target takes the objects of one adapter, but a reader of outputs needs a visitor for each adapter.
 
 /// Visitors of some adapters that do nothing.
 macro_rules! passes_over {

@@ -1,4 +1,4 @@
-//! Fingerprints of bytes that outputs tell: half of their SHA-256.
+//! Fingerprints from the digests in an output: half of the SHA-256.
 
 use sha2::{Digest as _, Sha256};
 

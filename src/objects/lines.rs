@@ -1,4 +1,4 @@
-//! From the bytes of a file, as they come, to its logical objects.
+//! Turns the bytes of a file, as they arrive, into logical objects.
 //!
 //! Lines are not held, unless they are cut by the end of what has come: then their start is, and of their end as much as
 //! has the expiry. So one key of a gigabyte takes a few megabytes.

@@ -1,4 +1,4 @@
-//! What is written piece by piece: a file that may get large, or lines of a shared file.
+//! Writes piece by piece: a file that may get large, or lines of a shared file.
 
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};

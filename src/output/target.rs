@@ -1,4 +1,4 @@
-//! Where an output may go: never over an input, and over nothing that is not an output of this program.
+//! Checks where an output may go: never over an input, and never over anything but an output of this program.
 
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File};

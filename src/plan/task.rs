@@ -1,4 +1,4 @@
-//! The options of a decode in a plan: all on which a byte of the output depends.
+//! The options of a decode in a plan: all that change a byte of the output.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;

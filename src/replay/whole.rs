@@ -1,4 +1,4 @@
-//! Whole decodes of snapshots that are sound but for what is in their rows.
+//! Whole decodes of snapshots that are valid but for the content of their rows.
 //!
 //! Bytes are taken as rows, so that a fuzzer is past frames, order and checksum at once:
 //!

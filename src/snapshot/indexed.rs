@@ -1,4 +1,4 @@
-//! The objects of snapshots that are indexed: the index is read once, whatever is asked then.
+//! The objects of indexed snapshots. The index is read once, for any number of reads.
 
 use super::Snapshot;
 use crate::adapters::dynamodb::{self, Tables};

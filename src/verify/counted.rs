@@ -1,4 +1,4 @@
-//! What an output holds, counted by the names and lines of its files: MANIFEST.json must tell the same. Adapters say how
+//! Counts what an output holds, by the names and lines of its files. MANIFEST.json must tell the same. Adapters say how
 //! ([`layouts::counted`](crate::layouts::counted)).
 
 use std::collections::{BTreeMap, HashMap};

@@ -3,7 +3,7 @@
 //! Such a text needs no parser: each name is where it must be, or the member is absent. All else is `None`, and left
 //! to [`jsonval`](crate::format::jsonval), which knows every form of a record and tells what is wrong with one.
 //!
-//! Circle with `message`: the fast way gives what the long way gives, and the long way tries it first.
+//! Mutual dependency with `message`: the fast way gives what the long way gives, and the long way tries it first.
 
 use bumpalo::Bump;
 

@@ -1,4 +1,4 @@
-//! How inodes are counted: by the lines of `fs/metadata.jsonl`, which whoever verifies an output has read for other reasons.
+//! How inodes are counted: by the lines of `fs/metadata.jsonl`, which `verify` reads anyway.
 
 use crate::layouts::counted::{Counts, Difference, FileCount, ReadBack, sum};
 

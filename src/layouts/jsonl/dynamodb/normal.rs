@@ -1,4 +1,4 @@
-//! What items that are equal have in common: attributes in the order of their names, numbers by value.
+//! The normal form of an item, by which items are compared: attributes in the order of their names, numbers by value.
 
 use crate::format::dynamodb::item::{Entry, Map};
 use crate::format::dynamodb::number::plain;

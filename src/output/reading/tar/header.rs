@@ -1,4 +1,4 @@
-//! One block of 512 bytes that tells of a member.
+//! The header of a member: one block of 512 bytes.
 
 /// Bytes of a block.
 pub(super) const BLOCK: usize = 512;
