@@ -152,7 +152,7 @@ pub(super) fn clap(error: &clap::Error) -> Exit {
     }
     let echoed = || std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
     if echoed().any(|arg| arg.chars().any(crate::report::visible::is_active)) {
-        // Among colours of ours nobody could tell those that an argument brings.
+        // Escape codes in an argument could not be told from our own colours.
         tell(&error.render().to_string());
     } else {
         let _ = error.print();

@@ -116,7 +116,7 @@ const TREE: &str = "tree";
 /// so is an empty one.
 pub(super) fn object_name(adapter: &str, scope: &str, key: &report::Value, range: Option<&report::Value>) -> String {
     let known = adapter::named(adapter.as_bytes());
-    // Of a file system the paths in its tree begin at the root; other scopes are what no path leads to.
+    // In a file system, paths of the tree begin at the root; other scopes hold what no path leads to.
     if scope == TREE && known.is_some_and(|adapter| adapter.has_paths()) {
         return format!("{adapter}:/{}", bare(key));
     }

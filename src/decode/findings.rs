@@ -45,7 +45,7 @@ pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, 
         findings.add(finding.with("taken", passed.taken.as_path()));
     }
     let about = |kind, group: &Group<'_>| Finding::new(kind).with("input", group.source.path());
-    // Of an input that is broken, what is missing is listed.
+    // If an input is broken, ERRORS.jsonl lists what is missing.
     for group in set.inputs().filter(|group| group.index.is_whole && group.index.crc32c.is_none()) {
         let kind = if group.index.layout == Layout::Empty { &HEADER_ONLY } else { &NO_FOOTER };
         findings.add(about(kind, group));

@@ -53,7 +53,7 @@ pub struct Difference<'a> {
     pub key: &'a [u8],
     /// The value of its range attribute.
     pub range: Option<&'a [u8]>,
-    /// Of a changed one, what differs: `type`, `value`, `expiry`, `metadata`, `attributes`.
+    /// For a changed object, what differs: `type`, `value`, `expiry`, `metadata`, `attributes`.
     pub parts: Vec<&'static str>,
     /// Its size in A.
     pub before: Option<u64>,

@@ -28,7 +28,7 @@ struct Inner {
     input: Option<PathBuf>,
     offset: Option<u64>,
     row: Option<(Family, Brief)>,
-    /// Of a bundle: where the input has what is wrong. `offset` is the position among its unpacked rows.
+    /// For a bundle: where the input has what is wrong. `offset` is the position among its unpacked rows.
     place: Option<(u64, Option<SstPlace>)>,
     also: Option<Error>,
     remedy: Option<Remedy>,

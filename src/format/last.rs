@@ -9,7 +9,7 @@ pub struct LastOfEach<'v, T> {
     most: usize,
 }
 
-/// Of so many, names are looked at for the first time.
+/// The number of names at which repeated ones are removed for the first time.
 const FEW: usize = 64 << 10;
 
 impl<'v, T> LastOfEach<'v, T> {

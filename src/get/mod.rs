@@ -146,7 +146,7 @@ struct Writer<'w> {
     path: Option<Vec<u8>>,
     /// What comes is the line of an S3 object.
     index: bool,
-    /// Of an S3 object in a tree, how its path ends: any other file is about it.
+    /// For an S3 object in a tree: how its path ends. Other files only describe it.
     ends: Vec<Vec<u8>>,
     /// A queue is there even if it is empty.
     queue: bool,

@@ -228,7 +228,7 @@ fn of_stream(source: &Source, view: View, granularity: Granularity) -> Result<In
 
 /// Indexes what can be read of a damaged file.
 fn salvage(source: &Source, error: Error, view: View, granularity: Granularity) -> Result<Indexed> {
-    // Of a file whose headers mean nothing to us, there is nothing to skip to.
+    // If the headers of a file mean nothing to us, there is nothing to skip to.
     let front = front(source.bytes())?;
     match front.layout {
         Layout::Pebble => recovered(source, &front, view, granularity),

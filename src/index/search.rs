@@ -21,7 +21,7 @@ use crate::format::mvcc2;
 const ENOUGH: usize = 8;
 /// Rows in order that the shortest run between two broken frames has.
 pub(super) const A_FEW: usize = 3;
-/// Of the rows behind the first few, so many may be damaged themselves.
+/// How many of the rows behind the first few may be damaged themselves.
 const MOST_BAD: usize = 2;
 /// Bytes behind a second break in which rows must go on.
 const NEAR: usize = 1 << 20;

@@ -10,7 +10,7 @@ pub(super) fn fingerprint_of(bytes: &[u8]) -> Fingerprint {
     cut(Sha256::new_with_prefix(bytes))
 }
 
-/// Of what was hashed.
+/// The digest of what was hashed.
 pub(super) fn cut(hash: Sha256) -> Fingerprint {
     half(&hash.finalize().into())
 }

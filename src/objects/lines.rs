@@ -24,7 +24,7 @@ const EXPIRY: &[u8] = b",\"expire_at_ms\":";
 /// Takes the bytes of one file.
 pub(super) struct Lines {
     pub place: Place,
-    /// Of a table: known once its schema was read.
+    /// For a table: known once its schema was read.
     pub names: KeyNames,
     fingerprints: bool,
     number: u64,
@@ -32,7 +32,7 @@ pub(super) struct Lines {
     head: Vec<u8>,
     long: Option<Long>,
     stream: Stream,
-    /// Of the file system: the directories above the line at hand.
+    /// For the file system: the directories above the current line.
     above: Above,
     /// Keys of S3 objects with the paths of their bodies: taken by the caller.
     pub bodies: Vec<(Vec<u8>, Vec<u8>)>,

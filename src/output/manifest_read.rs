@@ -31,7 +31,7 @@ pub struct ReadManifest {
     pub options: RecordedOptions,
     /// The inputs, as they were named.
     pub inputs: Vec<ReadInput>,
-    /// Of a backup that the running server made: the moment at which it was read.
+    /// For a backup that the running server made: the moment at which it was read.
     pub live_read_ts: Option<u64>,
     /// Places that could not be read when it was made.
     pub skipped: u64,

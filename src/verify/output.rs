@@ -123,7 +123,7 @@ struct Desk {
     in_archive: bool,
     /// What the metadata of the file system tells.
     promised: Promised,
-    /// Of the member of an archive that comes next.
+    /// Attributes of the next member of an archive.
     attributes: Attributes,
 }
 

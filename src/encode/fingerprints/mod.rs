@@ -55,7 +55,7 @@ pub(crate) struct Fingerprints {
     side: Side,
     /// Of the objects since the last [`settle`](Fingerprints::settle).
     sum: Sum,
-    /// Of the collection at hand.
+    /// The digest of the current collection.
     ordered: Hasher,
     unordered: u128,
     /// The content of the file at hand, up to some place.

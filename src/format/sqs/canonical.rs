@@ -67,7 +67,7 @@ pub(crate) fn both_ways(json: &[u8]) -> bool {
 
 /// A text without escapes.
 fn plain(text: &[u8]) -> Option<&str> {
-    // Without a way out, so that many bytes are tested at once.
+    // There is no early exit, so that many bytes are tested at once.
     let plain = text.iter().fold(true, |plain, b| plain & (*b >= b' ') & (*b != b'\\'));
     plain.then(|| std::str::from_utf8(text).ok()).flatten()
 }

@@ -21,7 +21,7 @@ const ROOM: usize = 32 << 10;
 pub(super) struct Piece {
     /// Compressed.
     pub bytes: Vec<u8>,
-    /// Of what was compressed.
+    /// Checksum of the bytes before compression.
     pub crc: Crc,
 }
 

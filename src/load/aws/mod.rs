@@ -39,7 +39,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(300);
 /// The most of an answer that is read.
 const MOST_ANSWER: u64 = 64 << 20;
-/// Of an error that is no JSON or XML, so much is shown.
+/// Bytes that are shown of an error that is neither JSON nor XML.
 const SHOWN: usize = 300;
 
 /// A service at an address.

@@ -13,7 +13,7 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 pub(super) struct Keys {
     id: String,
     secret: String,
-    /// Of keys that are lent.
+    /// The session token of temporary keys.
     token: Option<String>,
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Made {
     pub kind: Type,
     /// Elements that were given.
     pub elements: u64,
-    /// Of a stream: the last ID that was generated.
+    /// For a stream: the last ID that was generated.
     pub last: StreamId,
     pub expire_at_ms: Option<u64>,
 }

@@ -35,7 +35,7 @@ enum Backing {
     Disk,
     /// To one temporary file, until they are put in order.
     Spool(Spool),
-    /// Nowhere: they are counted and their digests taken.
+    /// The null sink: they are counted and hashed.
     Nowhere,
 }
 
@@ -57,14 +57,14 @@ pub struct Tree {
     digests: Digests,
 }
 
-/// Of which files the digests are taken.
+/// Which files get digests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Digests {
-    /// Of all.
+    /// All files.
     All,
-    /// Of those that are written at once, not of those that grow until the end.
+    /// Files that are written at once, not those that grow until the end.
     NotShared,
-    /// Of none.
+    /// No files.
     None,
 }
 
@@ -198,7 +198,7 @@ impl Tree {
         self.tee.as_ref().map_or(Ok(()), |tee| tee.take(&dir.rel, name, body, Part::Whole))
     }
 
-    /// What would be a file goes nowhere: a call like those of a disk, at which a run can be stopped or made to fail.
+    /// Passes over what would be a file: a call like those of a disk, at which a run can be stopped or made to fail.
     pub fn pass(&self, name: &[u8]) -> Result<()> {
         sys::nothing().map_err(|e| self.failed("write", b"", name, e))
     }
@@ -234,7 +234,7 @@ impl Tree {
 
     fn known_done(&self, (dir, name): (&[u8], &[u8]), place: Place, sum: Sum, sums: &mut Sums) -> Result<Place> {
         let stands = if self.spool().is_some() { ELSEWHERE } else { place };
-        // Of what is only decoded to be compared, every digest counts.
+        // If the output is only decoded to be compared, every digest counts.
         let null = matches!(self.backing, Backing::Nowhere);
         match sum {
             Sum::Whole(digest) => self.note(dir, name, digest, Place { len: place.len, ..stands }, sums),

@@ -12,7 +12,7 @@ const PIECE: usize = 64 << 10;
 #[derive(Default)]
 pub(super) struct Normal {
     bytes: Vec<u8>,
-    /// Of what was too much to hold.
+    /// The hash of what was too large to hold.
     before: Option<Box<Hasher>>,
 }
 

@@ -40,7 +40,7 @@ enum Noted {
     Number(Width),
     Binary,
     Flag,
-    /// Of several types, or of one that has no column.
+    /// It has several types, or a type that has no column.
     Other,
 }
 
