@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::flight::{Flight, held};
-use super::{Answer, Content, Request, Service};
+use super::{Answer, Service};
 use crate::error::{Remedy, Result};
 use crate::format::dynamodb::item::{Map, Value as Attribute};
 use crate::format::dynamodb::{KeyValue, PrimaryKey};
@@ -160,14 +160,7 @@ impl Tables<'_> {
 }
 
 fn call(service: &Service, operation: &str, body: &str) -> Result<Answer> {
-    let target = format!("DynamoDB_20120810.{operation}");
-    service.send(&Request {
-        method: "POST",
-        path: "/",
-        query: &[],
-        headers: &[("content-type", b"application/x-amz-json-1.0"), ("x-amz-target", target.as_bytes())],
-        content: Content::Bytes(body.as_bytes()),
-    })
+    service.call(&format!("DynamoDB_20120810.{operation}"), body)
 }
 
 impl Batch {

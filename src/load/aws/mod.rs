@@ -169,6 +169,20 @@ impl Service {
         }
     }
 
+    /// Asks a service whose operations take and give JSON. `target`: version and name of the operation.
+    ///
+    /// # Errors
+    /// As [`send`](Service::send).
+    pub fn call(&self, target: &str, body: &str) -> Result<Answer> {
+        self.send(&Request {
+            method: "POST",
+            path: "/",
+            query: &[],
+            headers: &[("content-type", b"application/x-amz-json-1.0"), ("x-amz-target", target.as_bytes())],
+            content: Content::Bytes(body.as_bytes()),
+        })
+    }
+
     /// Sends a request, again if the target is busy or gone. An answer that says no is an answer.
     ///
     /// # Errors

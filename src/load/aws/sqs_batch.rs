@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Content, Request, Service};
+use super::{Answer, Service};
 use crate::error::Result;
 use crate::load::backoff::Backoff;
 
@@ -36,14 +36,7 @@ pub(super) struct Held {
 
 /// Asks the service.
 pub(super) fn call(service: &Service, operation: &str, body: &Value) -> Result<Answer> {
-    let (target, body) = (format!("AmazonSQS.{operation}"), body.to_string());
-    service.send(&Request {
-        method: "POST",
-        path: "/",
-        query: &[],
-        headers: &[("content-type", b"application/x-amz-json-1.0"), ("x-amz-target", target.as_bytes())],
-        content: Content::Bytes(body.as_bytes()),
-    })
+    service.call(&format!("AmazonSQS.{operation}"), &body.to_string())
 }
 
 /// Sends a batch.
