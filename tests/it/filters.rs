@@ -170,7 +170,7 @@ fn what_took_nothing_is_named() {
             let text = stderr(&got);
             assert_eq!(code(&got), *want, "{args:?}: {text}");
             named.iter().for_each(|flag| assert!(text.contains(flag), "{args:?}: {text}"));
-            let warned = text.matches("flag=").count();
+            let warned = text.matches("asked=").count();
             assert_eq!(warned, if *want == 1 { 0 } else { named.len() }, "{args:?}: {text}");
             assert_eq!(dir.path().join(&out).exists(), *want != 1 && more != ["--dry-run"], "{args:?}");
         }
