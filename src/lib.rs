@@ -97,5 +97,5 @@ pub mod snapshot;
 pub mod source;
 pub mod verify;
 
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Remedy, Result};
 pub use snapshot::Snapshot;

@@ -1,13 +1,12 @@
-//! Who reads and writes what: a line for each adapter, and one for each adapter in each layout.
+//! Who reads and writes what: one line for each adapter, and one for each pair of adapter and layout.
 //!
 //! What is below this room knows one adapter or one layout; what is above asks here. A program that embeds the crate adds lines of its
 //! own, of an adapter or a layout that it [registered](crate::format::adapter::register), before the first run that needs them:
 //!
-//! * [`Front`] finds the rows of one object of an adapter ([`add_front`]).
+//! * [`Front`] knows where the objects of an adapter are, in a snapshot and in an output ([`add_front`]).
 //! * [`Writer`] writes the objects of an adapter in a layout ([`add_writer`]).
 //!
-//! Outputs are read back with [`readers`]; a program adds its own to the list that it hands to
-//! [`read`](crate::layouts::reading::output::read).
+//! Outputs are read back with [`readers`], those of added adapters among them.
 
 use std::path::Path;
 
@@ -18,11 +17,13 @@ use crate::format::adapter::{self, Adapter};
 use crate::format::{Full, slots::Slots};
 #[cfg(feature = "archive")]
 use crate::layouts::aws;
+use crate::layouts::counted::{Counts, FileCount};
 use crate::layouts::lookup::Lookup;
 #[cfg(feature = "parquet")]
 use crate::layouts::parquet;
 use crate::layouts::place::Place;
 use crate::layouts::reading::output::{Readers, Visitor};
+use crate::layouts::reading::{AsRows, RowReader};
 use crate::layouts::{self, jsonl, tree};
 use crate::options::{Layout, ObjectName, Options, spellings};
 use crate::output::split::{Assembler, Collector};
@@ -31,7 +32,7 @@ use crate::report::Findings;
 use crate::run::shards::{Recorder, Role};
 use crate::run::{Job, Progress};
 
-/// Where the rows of one object of an adapter are, and what its files hold.
+/// Where the objects of an adapter are: their rows in a snapshot, and their files in an output.
 #[derive(Debug)]
 pub struct Front {
     /// The adapter.
@@ -42,6 +43,11 @@ pub struct Front {
     pub place: fn(Layout, &[u8]) -> Option<Place>,
     /// Writes one object of an output; tells whether it is there. `None`: outputs cannot be asked for one.
     pub lookup: Option<fn(&mut Lookup<'_>) -> Result<bool>>,
+    /// How the objects in the files of an output are counted. `None`: they are not compared with what the manifest counts.
+    pub counts: Option<&'static dyn Counts>,
+    /// Reads the objects of an output back, as the rows that they are stored as. `None`: such outputs cannot be encoded, or the adapter is
+    /// one of this crate, whose [`readers`] give typed objects.
+    pub reader: Option<fn(Layout, &Path) -> Box<RowReader>>,
 }
 
 /// Writes the objects of an adapter in a layout.
@@ -62,30 +68,40 @@ static FRONTS: [Front; 5] = [
         adapter: adapter::DYNAMODB,
         place: layouts::dynamodb::place::place,
         lookup: Some(layouts::dynamodb::lookup::lookup),
+        counts: Some(&layouts::dynamodb::counted::Items),
+        reader: None,
         rows_of: |set, at| Ok(RowsOf::exactly(dynamodb::rows_of(set, &at.name, at.rest())?)),
     },
     Front {
         adapter: adapter::S3,
         place: layouts::s3::place::place,
         lookup: Some(layouts::s3::lookup::lookup),
+        counts: Some(&layouts::s3::counted::Objects),
+        reader: None,
         rows_of: |set, at| s3::rows_of(set, &at.name, &spellings(at.rest())),
     },
     Front {
         adapter: adapter::REDIS,
         place: layouts::redis::place::place,
         lookup: Some(layouts::redis::lookup::lookup),
+        counts: Some(&layouts::redis::counted::Keys),
+        reader: None,
         rows_of: |set, at| Ok(redis::Splits::uncut(set).rows_of(spellings(&at.name))),
     },
     Front {
         adapter: adapter::SQS,
         place: layouts::sqs::place::place,
         lookup: Some(layouts::sqs::lookup::lookup),
+        counts: Some(&layouts::sqs::counted::Messages),
+        reader: None,
         rows_of: |_, at| Ok(sqs::rows_of(&at.name, at.rest())),
     },
     Front {
         adapter: adapter::FS,
         place: layouts::fs::place::place,
         lookup: Some(layouts::fs::lookup::lookup),
+        counts: Some(&layouts::fs::counted::Inodes),
+        reader: None,
         rows_of: |set, at| Ok(RowsOf::exactly(fs::rows_of(set, &at.name)?)),
     },
 ];
@@ -93,13 +109,19 @@ static FRONTS: [Front; 5] = [
 /// A reader of each adapter, for the files of an output of some layout.
 pub fn readers<V: Visitor>(layout: Layout, scratch: &Path) -> Readers<V> {
     use layouts::{dynamodb, fs, redis, s3, sqs};
-    vec![
+    let mut readers: Readers<V> = vec![
         (adapter::REDIS, Box::new(redis::read::Reader::new(layout, scratch))),
         (adapter::SQS, Box::new(sqs::read::Reader::new(layout))),
         (adapter::DYNAMODB, Box::new(dynamodb::read::Reader::new(layout, scratch))),
         (adapter::S3, Box::new(s3::read::Reader::new(layout, scratch))),
         (adapter::FS, Box::new(fs::read::Reader::new(scratch))),
-    ]
+    ];
+    for front in ADDED_FRONTS.all() {
+        if let Some(reader) = front.reader {
+            readers.push((front.adapter, Box::new(AsRows(reader(layout, scratch)))));
+        }
+    }
+    readers
 }
 
 /// In the order in which a run writes.
@@ -363,6 +385,18 @@ pub(crate) fn lookup(at: &mut Lookup<'_>) -> Result<bool> {
     lookup(at)
 }
 
+/// How the objects of an adapter are counted; `None`: they are not.
+pub(crate) fn counts(adapter: Adapter) -> Option<&'static dyn Counts> {
+    fronts().find(|front| front.adapter == adapter)?.counts
+}
+
+/// How the objects of a file of an output are counted, by its path below the output: parts of a file have that of the file.
+pub(crate) fn counted(path: &[u8]) -> Option<(Adapter, FileCount<'_>)> {
+    let (folder, below) = layouts::counted::in_folder(path)?;
+    let adapter = adapter::named(folder)?;
+    counts(adapter)?.file(below).map(|count| (adapter, count))
+}
+
 /// What a file of an output holds, by its path below the output; `None`: no objects.
 pub(crate) fn place(layout: Layout, path: &[u8]) -> Option<Place> {
     // Parts have lines as the file that is cut.
@@ -375,9 +409,11 @@ pub(crate) fn place(layout: Layout, path: &[u8]) -> Option<Place> {
 
 #[cfg(test)]
 mod tests {
+    use crate::format::adapter;
+    use crate::layouts::counted::Each;
     use crate::layouts::place::Shape;
     use crate::options::Layout;
-    use crate::registry::place;
+    use crate::registry::{counted, place};
 
     #[test]
     fn places() {
@@ -395,6 +431,41 @@ mod tests {
             assert_eq!(shape(none), None, "{none}");
         }
         assert_eq!(place(Layout::JSONL, b"s3/\xff/_index.jsonl"), None);
+    }
+
+    #[test]
+    fn what_is_counted() {
+        let of = |path: &'static str| {
+            counted(path.as_bytes())
+                .map(|(adapter, count)| (adapter, std::str::from_utf8(count.scope).unwrap(), count.kind, count.each))
+        };
+        let stream = Each::Occurrence(b",\"_meta\":true,");
+        for (path, want) in [
+            ("redis/db_0/hashes/h.json", Some((adapter::REDIS, "db_0", "hashes", Each::File))),
+            ("redis/db_0/hashes.jsonl", Some((adapter::REDIS, "db_0", "hashes", Each::Line))),
+            ("redis/db_0/streams.jsonl", Some((adapter::REDIS, "db_0", "streams", stream))),
+            ("redis/db_0/strings_ttl.jsonl", None),
+            ("redis/db_0/KEYMAP.jsonl", None),
+            ("redis/db_0/_orphans/hashes/h.json", None),
+            ("redis/hashes.jsonl", None),
+            ("dynamodb/t/items/a/b.json", Some((adapter::DYNAMODB, "t", "items", Each::File))),
+            ("dynamodb/t/items/data-00001.jsonl", Some((adapter::DYNAMODB, "t", "items", Each::Line))),
+            ("dynamodb/t.jsonl", Some((adapter::DYNAMODB, "t", "items", Each::Line))),
+            ("dynamodb/t.schema.json", None),
+            ("dynamodb/_rows~.jsonl", None),
+            ("s3/b/x/y", Some((adapter::S3, "b", "bodies", Each::File))),
+            ("s3/b/x/y.elastickv-meta.json", Some((adapter::S3, "b", "sidecars", Each::File))),
+            ("s3/b/_index.jsonl", Some((adapter::S3, "b", "index", Each::Line))),
+            ("s3/b/_orphans/o/gen-1/u_1.bin", None),
+            ("sqs/q.fifo/messages.jsonl", Some((adapter::SQS, "q.fifo", "messages", Each::Line))),
+            ("sqs/q.fifo.jsonl", Some((adapter::SQS, "q.fifo", "messages", Each::Line))),
+            ("sqs/q.side.jsonl", None),
+            ("sqs/_generations~.jsonl", None),
+            ("fs/tree/x", None),
+            ("ERRORS.jsonl", None),
+        ] {
+            assert_eq!(of(path), want, "{path}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Snapshots as a program that embeds this crate opens them.
+//! The entry point of programs that embed this crate.
 
 mod indexed;
 

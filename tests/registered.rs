@@ -2,9 +2,11 @@
 //!
 //! The adapter is `kv`: rows `!kv|NAME`, the value as it is. The layout is `keys`: a file of names for each adapter.
 
+use ekvsnap::adapters::rows::RowVisitor;
 use ekvsnap::dataset::{KeyRange, RowsOf};
 use ekvsnap::decode::{Options, Silent};
 use ekvsnap::diff::{Side, diff};
+use ekvsnap::encode::{self, encode};
 use ekvsnap::format::adapter::{self, Adapter, Naming, Spec};
 use ekvsnap::format::container::Encoder;
 use ekvsnap::format::header::FsmHeader;
@@ -12,7 +14,9 @@ use ekvsnap::format::mvcc::ValueHeader;
 use ekvsnap::format::redis::stream::{StreamEntry, StreamId};
 use ekvsnap::format::{Family, Full};
 use ekvsnap::get::get_from_output;
+use ekvsnap::layouts::counted::{Counts, FileCount, in_file, in_folder};
 use ekvsnap::layouts::place::Place;
+use ekvsnap::layouts::reading::{Part, Reader};
 use ekvsnap::layouts::redis::{self as redis_layouts, Writer as RedisWriter};
 use ekvsnap::model::redis::{Key, StreamEnd, Type, Visitor};
 use ekvsnap::options::{Layout, LayoutSpec, ObjectName};
@@ -24,7 +28,9 @@ use ekvsnap::output::split::SplitOutput;
 use ekvsnap::registry::{Front, Writer, add_front, add_writer};
 use ekvsnap::run::Job;
 use ekvsnap::source::Source;
+use ekvsnap::verify::output::check;
 use ekvsnap::{Result, Snapshot};
+use std::io::Read;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -80,7 +86,7 @@ fn files(job: &mut Job<'_, '_, '_>, range: KeyRange) -> Result<()> {
 fn lines(job: &mut Job<'_, '_, '_>, range: KeyRange) -> Result<()> {
     let mut out = SplitOutput::new(job.tree);
     pairs(job, range, |name, value| {
-        let size = value.len() as u64;
+        let (size, line) = (value.len() as u64, format!("{}={}\n", segment(name), segment(value)));
         if let Some(objects) = out.objects() {
             let value = objects.secret().map(|secret| secret.fingerprint(value));
             let (adapter, scope, kind, key) = (kv(), "pairs", "pairs", name);
@@ -96,10 +102,9 @@ fn lines(job: &mut Job<'_, '_, '_>, range: KeyRange) -> Result<()> {
                 rest: None,
             });
         } else {
-            let line = format!("{}={}\n", segment(name), segment(value));
-            out.lines("kv/pairs.txt").extend_from_slice(line.as_bytes());
+            out.lines("kv/pairs.jsonl").extend_from_slice(line.as_bytes());
         }
-        out.tally.add(kv(), "pairs", "pairs", 1, size);
+        out.tally.add(kv(), "pairs", "pairs", 1, line.len() as u64);
         Ok(())
     })?;
     job.collector.take(out)
@@ -159,6 +164,54 @@ impl Visitor for Names<'_> {
     fn stray_expiry(&mut self, _: &[u8], _: u64) -> Result<()> { Ok(()) }
 }
 
+/// Counts pairs: each has a file, or a line.
+#[derive(Debug)]
+struct Pairs;
+
+impl Counts for Pairs {
+    fn kinds(&self) -> &'static [&'static str] {
+        &["pairs"]
+    }
+
+    fn file<'p>(&self, below: &'p [u8]) -> Option<FileCount<'p>> {
+        match in_folder(below) {
+            Some((scope, _)) => Some(FileCount::file(scope, "pairs")),
+            None => in_file(below).map(|scope| FileCount::lines(scope, "pairs")),
+        }
+    }
+}
+
+/// Reads pairs back: of a tree their files, else the lines.
+struct PairReader;
+
+impl<V: RowVisitor + ?Sized> Reader<V> for PairReader {
+    fn part(&self, _: &[u8]) -> Option<Part> {
+        Some(Part::Objects)
+    }
+
+    fn sidecar(&mut self, _: &[u8], _: &mut dyn Read, _: &mut V) -> Result<()> {
+        Ok(())
+    }
+
+    fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
+        let (mut text, path) = (String::new(), std::str::from_utf8(path).unwrap());
+        bytes.read_to_string(&mut text).unwrap();
+        let pairs: Vec<(&str, Vec<u8>)> = match path.strip_prefix("kv/pairs/") {
+            Some(name) => vec![(name, text.into_bytes())],
+            None => text
+                .lines()
+                .filter_map(|line| line.split_once('='))
+                .map(|(name, value)| (name, raw_of_segment(value)))
+                .collect(),
+        };
+        for (name, value) in pairs {
+            visitor.stored_row(kv(), &[PREFIX.as_bytes(), &raw_of_segment(name)].concat(), &value)?;
+            visitor.stored_object(kv(), "pairs")?;
+        }
+        Ok(())
+    }
+}
+
 /// Registers both, once for the process: a line for each combination.
 fn register() -> Layout {
     static DONE: OnceLock<Layout> = OnceLock::new();
@@ -182,6 +235,8 @@ fn register() -> Layout {
                 let files = at.files([path.clone()])?;
                 at.copy(&files, &path)
             }),
+            counts: Some(&Pairs),
+            reader: Some(|_, _| Box::new(PairReader)),
         };
         add_front(Box::leak(Box::new(front))).unwrap();
         let writers = [
@@ -269,7 +324,7 @@ fn an_added_adapter_is_decoded_in_every_layout() {
     }
     assert_eq!((read(&at("tree"), "kv/pairs/a%2Fb"), read(&at("tree"), "kv/pairs/c")), ("5".into(), "3".into()));
     assert!(!at("tree").join("kv/pairs/gone").exists());
-    assert_eq!(read(&at("lines"), "kv/pairs.txt"), "a%2Fb=5\nc=3\n");
+    assert_eq!(read(&at("lines"), "kv/pairs.jsonl"), "a%2Fb=5\nc=3\n");
     assert_eq!(read(&at("keys"), "kv/keys.csv"), "pair,a%2Fb\npair,c\n");
     assert_eq!(read(&at("keys"), "redis/keys.csv"), "type,key\nstrings,k\n");
 }
@@ -284,7 +339,7 @@ fn filters_and_single_objects_know_it() {
     };
     let dir = tempfile::tempdir().unwrap();
     snapshot("5").decode(&dir.path().join("x"), &options, &Silent).unwrap();
-    assert_eq!(read(&dir.path().join("x"), "kv/pairs.txt"), "a%2Fb=5\n");
+    assert_eq!(read(&dir.path().join("x"), "kv/pairs.jsonl"), "a%2Fb=5\n");
     let get = |name: &[u8]| {
         let (mut out, name) = (Vec::new(), ObjectName::parse(name).unwrap());
         let found = ekvsnap::get::get(snapshot("5").sources(), &name, &Options::default(), &Silent, &mut out).unwrap();
@@ -325,6 +380,66 @@ fn it_is_listed_and_compared() {
     })
     .unwrap();
     assert_eq!(differences, [("kv", b"a/b".to_vec(), vec!["value"])]);
+}
+
+/// What is wrong with an output.
+fn problems(output: &Path) -> Vec<String> {
+    let checked = check(&mut opened(output).unwrap(), 1, 9, &Silent, None).unwrap();
+    checked.problems.shown.iter().map(|problem| problem.reason.clone()).collect()
+}
+
+#[test]
+fn its_outputs_are_verified() {
+    register();
+    let dir = tempfile::tempdir().unwrap();
+    for (name, layout) in [("tree", Layout::TREE), ("lines", Layout::JSONL)] {
+        let output = dir.path().join(name);
+        snapshot("5").decode(&output, &Options { layout, ..Options::default() }, &Silent).unwrap();
+        assert_eq!(problems(&output), [""; 0], "{name}");
+        let manifest = output.join("MANIFEST.json");
+        let text = read(&output, "MANIFEST.json");
+        let pairs = text.find("\"kind\": \"pairs\"").unwrap();
+        let (before, kind) = text.split_at(pairs);
+        std::fs::write(&manifest, [before, &kind.replacen("\"objects\": 2", "\"objects\": 3", 1)].concat()).unwrap();
+        let found = problems(&output).join("; ");
+        assert!(found.contains("kv/pairs has 2 pairs") && found.contains("but it tells of 3"), "{name}: {found}");
+    }
+}
+
+#[test]
+fn its_outputs_are_encoded() {
+    register();
+    let dir = tempfile::tempdir().unwrap();
+    for (name, layout) in [("tree", Layout::TREE), ("lines", Layout::JSONL)] {
+        let (output, again) = (dir.path().join(name), dir.path().join(format!("{name}.fsm")));
+        snapshot("5").decode(&output, &Options { layout, ..Options::default() }, &Silent).unwrap();
+        let done = encode(std::slice::from_ref(&output), &again, &encode::Options::default(), &Silent).unwrap();
+        let mut objects: Vec<_> =
+            done.objects.iter().map(|(adapter, kind, count)| (adapter.name(), *kind, *count)).collect();
+        objects.sort_unstable();
+        assert_eq!(objects, [("kv", "pairs", 2), ("redis", "strings", 1)], "{name}");
+        let decoded = dir.path().join(format!("{name}-again"));
+        Snapshot::open(&[&again]).unwrap().decode(&decoded, &Options::default(), &Silent).unwrap();
+        assert_eq!((read(&decoded, "kv/pairs/a%2Fb"), read(&decoded, "kv/pairs/c")), ("5".into(), "3".into()));
+    }
+}
+
+/// A manifest that counts more than was read back.
+#[test]
+fn an_encode_misses_what_is_gone() {
+    register();
+    let dir = tempfile::tempdir().unwrap();
+    let output = dir.path().join("lines");
+    snapshot("5").decode(&output, &Options { layout: Layout::JSONL, ..Options::default() }, &Silent).unwrap();
+    std::fs::remove_file(output.join("kv/pairs.jsonl")).unwrap();
+    let sums: Vec<String> = read(&output, "CHECKSUMS")
+        .lines()
+        .filter(|line| !line.contains("kv/"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    std::fs::write(output.join("CHECKSUMS"), sums.concat()).unwrap();
+    let error = encode(&[output], &dir.path().join("x.fsm"), &encode::Options::default(), &Silent).unwrap_err();
+    assert!(error.to_string().contains("kv: MANIFEST.json counts 2 pairs, and 0 are there"), "{error}");
 }
 
 /// A layout that does not know an adapter says so, if there is anything of it.

@@ -10,7 +10,7 @@ use crate::input::Input;
 pub fn index(c: &mut Criterion) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
     let view = View { as_of: u64::MAX, read_ts: u64::MAX, lenient: false };
-    let mut group = c.benchmark_group("survey");
+    let mut group = c.benchmark_group("index");
     for (workload, scale) in
         [("mixed", 200_000), ("strings", 200_000), ("hashes", 200_000), ("sqs", 50_000), ("s3", 8_000)]
     {

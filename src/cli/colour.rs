@@ -1,4 +1,4 @@
-//! Colours of words, where a person sees them.
+//! Colours of messages on a terminal.
 
 use std::ffi::OsStr;
 

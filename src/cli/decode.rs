@@ -37,13 +37,13 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "OUT", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
 
-    /// Write nothing: say what a directory would need of files, inodes and bytes.
+    /// Write nothing: print how many files, inodes and bytes a directory would need.
     #[arg(long)]
     dry_run: bool,
 
     /// dir, tar, tar.zst or tar.gz; jsonl: lines of one kind, to stdout
     ///
-    /// Without the flag the output's name tells. One kind: a Redis --type, one table, bucket or queue of --scope, or --adapter fs.
+    /// Without the flag, the name of the output decides. One kind: a Redis --type, one table, bucket or queue of --scope, or --adapter fs.
     #[arg(long, value_name = "FORMAT", value_parser = ["dir", "tar", "tar.zst", "tar.gz", LINES], hide_possible_values = true)]
     format: Option<String>,
 
@@ -72,7 +72,7 @@ pub(super) struct Args {
     #[arg(long)]
     strict: bool,
 
-    /// At damage: fail (default), or skip it
+    /// At damage: fail (default) or skip
     ///
     /// What was skipped is listed in ERRORS.jsonl.
     #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = ["fail", "skip"],

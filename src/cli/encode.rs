@@ -34,7 +34,7 @@ pub(super) struct Args {
     output: PathBuf,
 
     /// Only these adapters: dynamodb, fs, redis, s3, sqs
-    #[arg(long, value_name = "LIST", value_parser = parse::adapters)]
+    #[arg(long, value_name = "LIST", value_parser = parse::adapter_list(), hide_possible_values = true)]
     adapter: Option<Adapters>,
 
     /// Commit timestamp (HLC) of all rows; without the flag the newest that the outputs tell.

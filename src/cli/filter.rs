@@ -1,6 +1,6 @@
 //! Flags that choose objects; the same for every command that has them.
 
-use super::parse::{self, Adapters};
+use super::parse::{self, Adapters, Offering};
 use crate::decode::filter::{Filter, Pattern};
 use crate::format::Adapter;
 
@@ -21,21 +21,22 @@ pub(super) fn help(exit_codes: &str) -> String {
 #[command(next_help_heading = "Choosing objects")]
 pub(super) struct Choice {
     /// Only these: dynamodb, s3, redis, sqs, fs
-    #[arg(long, value_name = "LIST", default_value = "all", hide_default_value = true, value_parser = parse::adapters)]
+    #[arg(long, value_name = "LIST", default_value = "all", hide_default_value = true,
+          value_parser = parse::adapter_list(), hide_possible_values = true)]
     adapter: Adapters,
 
     /// Only what matches, such as redis:user:*
     ///
     /// Can be repeated, or be a list with commas.
-    #[arg(long, value_name = "PATTERNS", value_parser = patterns)]
+    #[arg(long, value_name = "PATTERNS", value_parser = pattern_list(), hide_possible_values = true)]
     scope: Vec<Patterns>,
 
     /// Leave out what matches; patterns as for --scope.
-    #[arg(long, value_name = "PATTERNS", value_parser = patterns)]
+    #[arg(long, value_name = "PATTERNS", value_parser = pattern_list(), hide_possible_values = true)]
     exclude: Vec<Patterns>,
 
     /// Only these Redis types: string, hll, list, hash, set, zset, stream.
-    #[arg(long = "type", value_name = "TYPES", value_delimiter = ',', value_parser = redis_type)]
+    #[arg(long = "type", value_name = "TYPES", value_delimiter = ',', value_parser = type_names(), hide_possible_values = true)]
     types: Vec<&'static str>,
 
     /// Only objects of at least this size
@@ -77,6 +78,16 @@ impl Choice {
     }
 }
 
+/// Patterns, of which what they begin with is offered.
+fn pattern_list() -> Offering<fn(&str) -> Result<Patterns, String>> {
+    Offering::new(patterns, || BEGINNINGS.to_vec())
+}
+
+/// Types of Redis keys.
+fn type_names() -> Offering<fn(&str) -> Result<&'static str, String>> {
+    Offering::new(redis_type, || TYPES.to_vec())
+}
+
 /// A list of patterns. A comma ends one only where another one begins: globs may have commas too.
 fn patterns(text: &str) -> Result<Patterns, String> {
     let mut list: Vec<String> = Vec::new();
@@ -94,8 +105,14 @@ fn patterns(text: &str) -> Result<Patterns, String> {
 }
 
 fn begins_pattern(part: &str) -> bool {
-    ["redis:", "dynamodb:", "s3:", "sqs:", "fs:"].iter().any(|adapter| part.starts_with(adapter))
+    BEGINNINGS.iter().any(|beginning| part.starts_with(beginning))
 }
+
+/// What patterns begin with.
+const BEGINNINGS: [&str; 5] = ["redis:", "dynamodb:", "s3:", "sqs:", "fs:"];
+
+/// Types of Redis keys, as they are called here.
+const TYPES: [&str; 7] = ["string", "hll", "list", "hash", "set", "zset", "stream"];
 
 /// The folder of a Redis type, named in either way.
 fn redis_type(text: &str) -> Result<&'static str, String> {

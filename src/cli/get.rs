@@ -54,7 +54,7 @@ pub(super) struct Args {
 
     /// Show every version that the snapshot still has
     ///
-    /// Those of the rows of the object, the newest first.
+    /// The versions of the object's rows, the newest first.
     #[arg(long)]
     versions: bool,
 

@@ -42,7 +42,7 @@ pub(super) struct Args {
 
     /// Look at headers, checksums and rows only: faster
     ///
-    /// Nothing is told of objects.
+    /// Objects are not listed.
     #[arg(long, conflicts_with_all = ["html", "scope", "exclude", "types", "min_size", "max_size", "drop_expired"])]
     quick: bool,
 
@@ -72,7 +72,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
     as_of: Option<u64>,
 
-    /// What to do at a row that cannot be read: fail, or skip it, tell of it and exit with 3.
+    /// What to do at a row that cannot be read: fail, or skip the row, list it and exit with 3.
     #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = ["fail", "skip"],
           hide_possible_values = true)]
     on_error: String,

@@ -30,6 +30,9 @@ const ABOUT: &str = "\
     target cannot store is told by name. A run that broke off tells from which object to go on \
     (--start-after).";
 
+/// The heading of what a file does not have.
+const SERVERS: &str = "Loading into a server";
+
 /// Arguments of `ekvsnap load`.
 #[derive(Debug, clap::Args)]
 #[command(before_help = ABOUT, after_help = filter::help(&exit::without_skipped()))]
@@ -51,26 +54,27 @@ pub(super) struct Args {
     ///
     /// But by ekv://, which adds rows: what a hash, list, set, sorted set or stream of the same name had before stays
     /// beside what is loaded. Delete such keys first.
-    #[arg(long)]
+    #[arg(long, help_heading = SERVERS)]
     merge: bool,
 
     /// Continue after this object
     ///
     /// All up to it was loaded by a run that broke off, which has told it: on standard error, and with --json in the lines
     /// "loading".
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = SERVERS)]
     start_after: Option<String>,
 
     /// Read all, and tell what would be loaded and what cannot.
     #[arg(long)]
     dry_run: bool,
 
-    /// At most this much for each second, such as 10MiB.
-    #[arg(long, value_name = "SIZE", value_parser = parse::size)]
+    /// Send at most this much per second, such as 10MiB.
+    #[arg(long, value_name = "SIZE", value_parser = parse::size, help_heading = SERVERS)]
     rate_limit: Option<u64>,
 
-    /// Connections to the target, unless it is a file.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    /// Connections to the server.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64),
+          help_heading = SERVERS)]
     connections: u8,
 
     /// Move expiries, send times and visibility, as if the backup had been taken now,

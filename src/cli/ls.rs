@@ -47,7 +47,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
     as_of: Option<u64>,
 
-    /// At damage: fail (default), or skip it
+    /// At damage: fail (default) or skip
     #[arg(long, value_name = "WHAT", hide_default_value = true, default_value = "fail", value_parser = ["fail", "skip"],
           hide_possible_values = true)]
     on_error: String,

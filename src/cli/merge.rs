@@ -21,9 +21,9 @@ pub(super) struct Args {
     #[arg(value_name = "SHARD", required = true)]
     shards: Vec<PathBuf>,
 
-    /// The plan that they are of
+    /// The plan of the shards
     ///
-    /// Its inputs must be where they were: what no shard can tell is read from them.
+    /// Its inputs must be where they were: the merge reads from them what no shard has.
     #[arg(long, value_name = "PLAN")]
     plan: PathBuf,
 

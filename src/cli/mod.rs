@@ -1,5 +1,6 @@
-//! The command line: arguments in, words and an exit code out.
+//! The command line: parses arguments, prints messages, sets the exit code.
 
+mod advice;
 mod brief;
 mod colour;
 mod common;
@@ -35,7 +36,7 @@ mod verify;
 
 use std::ffi::OsString;
 
-use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches as _, ValueHint};
 
 use crate::source::return_large_buffers;
 
@@ -102,7 +103,20 @@ fn command<A: Args>(help: Help, name: &'static str, about: &'static str) -> Comm
 fn flags<A: Args>(command: Command) -> Command {
     let about = command.get_about().cloned();
     // What is said of the flags is for those who read the code.
-    A::augment_args(command).about(about.unwrap_or_default()).long_about(None)
+    A::augment_args(command).about(about.unwrap_or_default()).long_about(None).mut_args(completed)
+}
+
+/// Tells completion scripts what a value is: they would offer files in the place of moments and sizes.
+fn completed(arg: Arg) -> Arg {
+    let name = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
+    match name.as_deref() {
+        Some("DIR") => arg.value_hint(ValueHint::DirPath),
+        Some("FILE" | "INPUT" | "OUTPUT") => arg.value_hint(ValueHint::AnyPath),
+        Some("WHEN" | "HLC" | "HLC|DATE" | "SIZE" | "N" | "LIST" | "PATTERNS" | "TYPES") => {
+            arg.value_hint(ValueHint::Other)
+        }
+        _ => arg,
+    }
 }
 
 /// Runs a command on its arguments.

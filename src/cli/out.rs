@@ -8,6 +8,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+use super::advice::of_error;
 use super::colour::{self, Colour};
 use super::exit::Exit;
 use super::signals;
@@ -138,7 +139,7 @@ pub(super) fn break_off(words: &str) {
 pub(super) fn complain(error: &Error) -> Exit {
     signals::settle();
     if !error.is_closed_pipe() {
-        tell(&format!("ekvsnap: {}\n", Visible(error)));
+        tell(&format!("ekvsnap: {}\n", Visible(of_error(error))));
     }
     Exit::of(error)
 }
@@ -151,7 +152,7 @@ pub(super) fn clap(error: &clap::Error) -> Exit {
     }
     let echoed = || std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
     if echoed().any(|arg| arg.chars().any(crate::report::visible::is_active)) {
-        // Among colours of ours nobody could tell those that an argument brings.
+        // Escape codes in an argument could not be told from our own colours.
         tell(&error.render().to_string());
     } else {
         let _ = error.print();

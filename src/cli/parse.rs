@@ -1,5 +1,10 @@
 //! Values of flags.
 
+use std::ffi::OsStr;
+
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::{Arg, Command};
+
 use crate::dataset::AHEAD;
 use crate::format::adapter::{self, Adapter};
 use crate::options::Layout;
@@ -98,6 +103,37 @@ pub(super) fn adapters(text: &str) -> Result<Adapters, String> {
         return Err("selects no adapter".into());
     }
     Ok(Adapters(chosen))
+}
+
+/// A parser of texts that names some of them: completion scripts offer these. Other texts are taken too.
+#[derive(Clone)]
+pub(super) struct Offering<P> {
+    parse: P,
+    words: fn() -> Vec<&'static str>,
+}
+
+/// Adapters, as a list of names.
+pub(super) fn adapter_list() -> Offering<fn(&str) -> Result<Adapters, String>> {
+    Offering::new(adapters, || adapter::all().map(|adapter| adapter.name()).collect())
+}
+
+impl<P> Offering<P> {
+    /// Takes what `parse` takes, and names `words`.
+    pub fn new(parse: P, words: fn() -> Vec<&'static str>) -> Offering<P> {
+        Offering { parse, words }
+    }
+}
+
+impl<P: TypedValueParser> TypedValueParser for Offering<P> {
+    type Value = P::Value;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<P::Value, clap::Error> {
+        self.parse.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new((self.words)().into_iter().map(PossibleValue::new)))
+    }
 }
 
 /// The adapters that one `--adapter` names.

@@ -1,4 +1,4 @@
-//! Flags of a decode on which bytes of its output depend: `plan` has them too.
+//! Flags of `decode` that change the bytes of its output. `plan` has them too.
 
 use super::filter::Choice;
 use super::parse;

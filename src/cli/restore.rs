@@ -70,7 +70,7 @@ pub(super) struct Args {
     sqs_partitions: Option<String>,
 
     /// Only objects of these adapters (of outputs).
-    #[arg(long, value_name = "LIST", value_parser = parse::adapters, help_heading = "Outputs")]
+    #[arg(long, value_name = "LIST", value_parser = parse::adapter_list(), hide_possible_values = true, help_heading = "Outputs")]
     adapter: Option<Adapters>,
 
     /// Commit timestamp of all rows, if not the newest.

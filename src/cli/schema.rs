@@ -14,7 +14,7 @@ use crate::layouts::jsonl::beside::SCHEMA;
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::without_either())]
 pub(super) struct Args {
-    /// One kind: redis/strings, dynamodb/items, s3/objects, …; without it all of them
+    /// One kind: redis/strings, dynamodb/items, s3/objects, …; default: all
     kind: Option<String>,
 
     /// jsonl (JSON Schemas of lines) or parquet (columns)

@@ -122,7 +122,7 @@ fn of_job(shards: Option<u32>, variable: impl Fn(&str) -> Option<String>) -> res
         (Some(index), None) => {
             which(index, shards.ok_or("JOB_COMPLETION_INDEX does not tell how many there are: say --shards N")?)
         }
-        // Of an array that has only some of the shards, neither its size nor its first number says anything.
+        // The size and the first number of an array mean nothing if the array has only some of the shards.
         (None, Some(id)) => match shards {
             Some(count) => which(id, count),
             None => {

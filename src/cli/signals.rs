@@ -1,4 +1,4 @@
-//! Signals that end a run: one line of words, nothing left behind, and the exit code that shells know.
+//! Signals that end a run: the run prints one line, leaves nothing behind, and exits with the code that shells expect.
 //!
 //! | signal | what happens |
 //! |---|---|
@@ -8,7 +8,7 @@
 //!
 //! A signal that the parent had ignored (`nohup`, a job in the background of a script) stays ignored.
 //!
-//! Circle with `out`: a write that fails because of a signal waits for the end that this thread makes, and the end tells what was removed.
+//! Mutual dependency with `out`: a write that fails because of a signal waits for the end that this thread makes, and the end tells what was removed.
 
 use std::path::Path;
 use std::sync::Arc;

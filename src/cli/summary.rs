@@ -5,6 +5,7 @@ use std::path::Path;
 use indicatif::{DecimalBytes, HumanCount};
 use serde_json::{Value, json};
 
+use super::advice::{of_error, of_finding};
 use super::out::{line, report, tell};
 use super::table::{self, Table};
 use crate::dataset::Lost;
@@ -48,7 +49,12 @@ pub(super) fn words(outcome: &Outcome, done: Done<'_>) {
 
 /// A warning with its first examples; `more`: the file that has others.
 pub(super) fn warning_words(warning: &FindingInfo, more: Option<&str>) -> String {
-    let mut text = format!("warning: {} ({}): {}\n", warning.event, HumanCount(warning.count), warning.hint);
+    let mut text = format!(
+        "warning: {} ({}): {}\n",
+        warning.event,
+        HumanCount(warning.count),
+        of_finding(warning.event, warning.hint)
+    );
     // Each flag that came to nothing is named: what is missing may be why the run was made.
     let most = if warning.event == "flag_matched_nothing" { usize::MAX } else { EXAMPLES };
     for example in warning.examples.iter().take(most) {
@@ -110,8 +116,8 @@ const TREE: &str = "tree";
 /// so is an empty one.
 pub(super) fn object_name(adapter: &str, scope: &str, key: &report::Value, range: Option<&report::Value>) -> String {
     let known = adapter::named(adapter.as_bytes());
-    // Of a file system the paths in its tree begin at the root; other scopes are what no path leads to.
-    if scope == TREE && known.is_some_and(adapter::Adapter::has_paths) {
+    // In a file system, paths of the tree begin at the root; other scopes hold what no path leads to.
+    if scope == TREE && known.is_some_and(|adapter| adapter.has_paths()) {
         return format!("{adapter}:/{}", bare(key));
     }
     let scope = Some(scope).filter(|scope| {
@@ -239,7 +245,8 @@ pub(super) fn json_findings(manifest: &Manifest) {
         for finding in findings {
             let examples: Vec<Members<'_>> = finding.examples.iter().map(|fields| Members(fields)).collect();
             line(&json!({
-                "event": level, "code": finding.event, "count": finding.count, "hint": finding.hint,
+                "event": level, "code": finding.event, "count": finding.count,
+                "hint": of_finding(finding.event, finding.hint),
                 "examples": examples,
             }));
         }
@@ -249,7 +256,7 @@ pub(super) fn json_findings(manifest: &Manifest) {
 /// The error at which a command failed.
 pub(super) fn json_error(error: &Error) {
     line(&json!({
-        "event": "error", "message": error.to_string(), "damage": error.is_damage(), "offset": error.offset(),
+        "event": "error", "message": of_error(error), "damage": error.is_damage(), "offset": error.offset(),
         "family": error.family().map(|f| f.prefix()), "key": error.brief().map(report::Value::from),
     }));
 }

@@ -1,4 +1,4 @@
-//! Tables that fit the terminal: the first column gives way, numbers are never cut.
+//! Tables that fit the terminal: the first column is cut, numbers never are.
 
 use super::out;
 

@@ -22,7 +22,7 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
 
-    /// Replace a directory of ours
+    /// Replace an older output of ekvsnap
     #[arg(long)]
     force: bool,
 

@@ -64,7 +64,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "SNAPSHOT", num_args = 1..)]
     against: Vec<PathBuf>,
 
-    /// Show at most N damaged places; 100, or 5 beside another snapshot
+    /// Show at most N damaged places (default 100; 5 against another snapshot)
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 

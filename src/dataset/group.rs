@@ -1,6 +1,6 @@
 //! One indexed input and random access to it.
 //!
-//! Circle with `scan` and `range`: a group makes the scans of itself, and a scan reads the file of its group.
+//! Mutual dependency with `scan` and `range`: a group makes the scans of itself, and a scan reads the file of its group.
 
 use std::ops::Range;
 use std::sync::Arc;

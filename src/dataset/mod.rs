@@ -164,6 +164,14 @@ impl<'a> DataSet<'a> {
         self.groups[..self.stored].iter()
     }
 
+    /// The only input, with the number of its routes, if it may be one group of several: a store with one group has one route.
+    pub fn one_of_several(&self) -> Option<(&Group<'a>, u64)> {
+        let mut inputs = self.inputs();
+        let (Some(only), None) = (inputs.next(), inputs.next()) else { return None };
+        let routes = only.index.counts.family(Family::DistRoute).live;
+        (routes > 1).then_some((only, routes))
+    }
+
     /// The inputs that can have rows: all but those of the timestamp group.
     pub fn stores(&self) -> impl Iterator<Item = &Group<'a>> {
         self.inputs().filter(|group| group.index.layout != Layout::Timestamps)

@@ -91,7 +91,7 @@ impl<'a> DataSet<'a> {
 
     fn overlay_row(&self, key: &'a [u8], commit_ts: u64, row: &Row<'a>, intent: Intent<'a>) -> Row<'a> {
         let body = intent.body.unwrap_or_default();
-        // Not an input of its own, but errors must still find the file: see `locate`.
+        // It is no input of its own, but errors must still find the file: see `locate`.
         let group = row.group + self.groups.len() as u32;
         let live = intent.body.is_some();
         Row { user_key: key, body, commit_ts, offset: row.offset, group, live, sealed: false }

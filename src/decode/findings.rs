@@ -14,10 +14,10 @@ use crate::report::{Finding, Findings, Value, kinds};
 
 kinds! {
     Warning PASSED_OVER "newer_file_passed_over" "a newer snapshot file is damaged; the newest intact one of its group was decoded in its place";
-    Warning NOTHING_MATCHED "nothing_matched" "no object is what --adapter, --scope, --exclude, --type and the sizes ask for";
-    Warning FLAG_UNMATCHED "flag_matched_nothing" "a flag that chooses objects, of which none is there: is its pattern mistyped?";
+    Warning NOTHING_MATCHED "nothing_matched" "no object is what the adapters, patterns, types and sizes ask for";
+    Warning CHOICE_UNMATCHED "flag_matched_nothing" "no object is what this adapter, pattern or type asks for: is it mistyped?";
     Warning UNKNOWN_ROWS "unknown_rows" "rows that no family owns; not decoded";
-    Warning GROUP_TIMES "groups_at_different_times" "transactions over several groups may be torn; decode with --as-of set to the smallest";
+    Warning GROUP_TIMES "groups_at_different_times" "transactions over several groups may be torn";
     Warning GIVEN_TWICE "same_snapshot_twice" "two inputs have the same checksum and length: one snapshot was given twice, and that of another group may be missing";
     Warning HEADER_ONLY "no_store_stream" "an FSM header with neither stream nor footer: an empty result";
     Warning PENDING "txn_pending" "prepared transactions of unknown outcome; their keys keep the committed state (give the inputs of all groups)";
@@ -45,7 +45,7 @@ pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, 
         findings.add(finding.with("taken", passed.taken.as_path()));
     }
     let about = |kind, group: &Group<'_>| Finding::new(kind).with("input", group.source.path());
-    // Of an input that is broken, what is missing is listed.
+    // If an input is broken, ERRORS.jsonl lists what is missing.
     for group in set.inputs().filter(|group| group.index.is_whole && group.index.crc32c.is_none()) {
         let kind = if group.index.layout == Layout::Empty { &HEADER_ONLY } else { &NO_FOOTER };
         findings.add(about(kind, group));
@@ -75,13 +75,13 @@ pub(crate) fn note_strangers(set: &DataSet<'_>, findings: &mut Findings) {
     group_times(set, findings);
 }
 
-/// Adds what the flags that choose objects came to.
+/// Adds what the choice of objects came to.
 pub(crate) fn of_choice(matched: &Matched, findings: &mut Findings) {
     if matched.nothing {
         findings.add(Finding::new(&NOTHING_MATCHED));
     }
-    for flag in &matched.unmet {
-        findings.add(Finding::new(&FLAG_UNMATCHED).with("flag", flag.as_str()));
+    for unmet in &matched.unmet {
+        findings.add(Finding::new(&CHOICE_UNMATCHED).with("asked", unmet.as_str()));
     }
 }
 
@@ -95,12 +95,8 @@ fn later_moment(set: &DataSet<'_>, options: &Options, findings: &mut Findings) {
     }
 }
 
-/// One group of several, as far as the number of routes tells.
 fn several_routes(set: &DataSet<'_>, findings: &mut Findings) {
-    let mut inputs = set.inputs();
-    let (Some(only), None) = (inputs.next(), inputs.next()) else { return };
-    let routes = only.index.counts.family(Family::DistRoute).live;
-    if routes > 1 {
+    if let Some((only, routes)) = set.one_of_several() {
         findings.add(Finding::new(&SEVERAL_ROUTES).with("input", only.source.path()).with("routes", routes));
     }
 }

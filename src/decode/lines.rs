@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::filter::Pattern;
 use super::{DecodeResult, Layout, Options, Progress, fill, on_threads};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::format::adapter::{self, Adapter, Naming};
 use crate::layouts::place::{Place, Shape};
 use crate::output::tee::{Part, teed};
@@ -13,8 +13,12 @@ use crate::registry;
 use crate::source::Source;
 
 /// The words under which a choice of one kind is asked for.
-const WANT: &str = "lines of one kind go to a pipe: choose it with --type T, or with --scope dynamodb:TABLE, s3:BUCKET or sqs:QUEUE, \
-                    or with --adapter fs";
+const WANT: &str =
+    "lines of one kind go to a pipe: choose one Redis type, one table, bucket or queue, or the file system";
+
+fn want() -> Error {
+    Error::command_line(WANT).with_remedy(Remedy::OneKind)
+}
 
 /// Which lines are wanted.
 struct Chosen {
@@ -29,7 +33,7 @@ impl Chosen {
         let Options { filter, .. } = options;
         let takes_types = |adapter: &Adapter| filter.types.is_empty() || adapter.spec().naming == Naming::Key;
         let mut left = adapter::all().filter(|adapter| options.wants(*adapter)).filter(takes_types);
-        let (Some(adapter), None) = (left.next(), left.next()) else { return Err(Error::command_line(WANT)) };
+        let (Some(adapter), None) = (left.next(), left.next()) else { return Err(want()) };
         let kind = filter.types.first().cloned();
         let is_one = match adapter.spec().naming {
             Naming::Key => filter.types.len() == 1,
@@ -39,7 +43,7 @@ impl Chosen {
                 names.next().flatten().is_some_and(|first| names.all(|other| other == Some(first)))
             }
         };
-        if is_one { Ok(Chosen { adapter, kind }) } else { Err(Error::command_line(WANT)) }
+        if is_one { Ok(Chosen { adapter, kind }) } else { Err(want()) }
     }
 
     fn is_in(&self, path: &[u8]) -> bool {

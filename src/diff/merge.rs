@@ -1,4 +1,4 @@
-//! Objects of two snapshots side by side, as they are decoded: what is equal on both sides goes no farther.
+//! Compares the objects of two snapshots while both are decoded. Objects that are equal are dropped here.
 //!
 //! Objects of a scope mostly come in the order of their keys. Where they do on both sides, equal ones meet here, and only what differs
 //! is handed to the sorter. No order is taken for granted: a scope whose first objects are out of order goes to the sorter as a whole,

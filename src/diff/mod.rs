@@ -1,4 +1,4 @@
-//! `diff`: which logical objects two snapshots or outputs have not in common.
+//! `diff`: finds the logical objects in which two snapshots or outputs differ.
 //!
 //! Each side is read as a stream of objects with fingerprints of their values. Two snapshots are decoded side by side, and what is equal goes
 //! no farther (`merge`); the rest of both sides goes into one sorter that spills, behind which the two states of an object stand
@@ -53,7 +53,7 @@ pub struct Difference<'a> {
     pub key: &'a [u8],
     /// The value of its range attribute.
     pub range: Option<&'a [u8]>,
-    /// Of a changed one, what differs: `type`, `value`, `expiry`, `metadata`, `attributes`.
+    /// For a changed object, what differs: `type`, `value`, `expiry`, `metadata`, `attributes`.
     pub parts: Vec<&'static str>,
     /// Its size in A.
     pub before: Option<u64>,

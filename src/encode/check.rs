@@ -1,4 +1,4 @@
-//! The finished snapshot, read again as a decode reads it.
+//! Reads the finished snapshot again, as a decode reads it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,14 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::adapters::dynamodb::{self, Tables};
 use crate::adapters::fs;
 use crate::adapters::redis::{self, Splits};
+use crate::adapters::rows::RowVisitor as _;
 use crate::adapters::s3::{self, Buckets, Payloads};
 use crate::adapters::sqs::{Queues, Reader, heads};
-use crate::dataset::{DataSet, RowRef};
+use crate::dataset::{DataSet, KeyRange, RowRef};
 use crate::decode::{Progress, index};
 use crate::error::{Error, Result};
-use crate::format::Family;
 use crate::format::dynamodb::keys::table_name;
 use crate::format::keys::KeyRing;
+use crate::format::{Family, adapter};
 use crate::index::{Granularity, decrypt};
 use crate::model::sqs::{Head, HeadVisitor, Located, QueueVisitor as _, Records};
 use crate::options::Options as Decode;
@@ -44,7 +45,7 @@ pub(super) fn read(
     }];
     let indexed = index(&sources, &options, progress)?;
     let set = &indexed.set;
-    progress.begin("compare", 5);
+    progress.begin("compare", 6);
     keys(set, &options, fingerprints)?;
     progress.advance(1);
     queues(set, &options, fingerprints)?;
@@ -55,6 +56,22 @@ pub(super) fn read(
     progress.advance(1);
     files(set, &options, scratch, progress, fingerprints)?;
     progress.advance(1);
+    rows(set, fingerprints)?;
+    progress.advance(1);
+    Ok(())
+}
+
+/// Rows of adapters that were added.
+fn rows(set: &DataSet<'_>, fingerprints: &mut Fingerprints) -> Result<()> {
+    for adapter in adapter::all().filter(|adapter| !adapter::BUILT_IN.contains(adapter)) {
+        for prefix in adapter.spec().prefixes {
+            let KeyRange { lo, hi } = KeyRange::below(prefix.as_bytes());
+            let mut rows = set.range(Family::Unknown, lo, hi);
+            while let Some(row) = rows.next()? {
+                fingerprints.stored_row(adapter, row.user_key, row.body)?;
+            }
+        }
+    }
     Ok(())
 }
 

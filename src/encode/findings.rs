@@ -1,4 +1,4 @@
-//! What an output cannot say, or says of what no new store needs.
+//! Notes and warnings about what an output does not hold, or holds but a new store does not need.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ kinds! {
     Warning ASIDE "encode_not_served" "files below _orphans and ERRORS.jsonl: the server did not serve what is in them, and the snapshot does not have it";
     Warning SKIPPED "encode_output_incomplete" "the decode could not read all rows; what it passed over (ERRORS.jsonl) is not in the snapshot";
     Warning PARTIAL "encode_output_partial" "the decode was asked for some objects only; the others are not in the snapshot";
-    Warning NOT_FOR_RESTORE "encode_not_for_restore" "the output was made without --for-restore: receive counts, visibility, group locks and deduplication records of messages, unfinished uploads, and generations of what was deleted are derived or lost, and bare strings are stored as others";
+    Warning NOT_FOR_RESTORE "encode_not_for_restore" "the output was not made for a restore: receive counts, visibility, group locks and deduplication records of messages, unfinished uploads, and generations of what was deleted are derived or lost, and bare strings are stored as others";
     Note SIDE_ROWS "encode_side_rows" "bookkeeping rows of SQS that a new store does not need: those of generations that are gone, tombstones, and those that were made anew";
 }
 

@@ -53,7 +53,7 @@ pub struct Options {
     /// Worker threads; 0 = one for each core. The file is the same for any number.
     pub threads: usize,
     /// The moment that the outputs are moved to, Unix milliseconds: expiries of keys, and when messages were sent and become visible,
-    /// stand as far from it as they stood from the commit timestamp. `None`: they stay.
+    /// stand as far from it as they stood from the commit timestamp. `None`: they stay. Rows of added adapters are not changed.
     pub shift_to_ms: Option<u64>,
     /// The key that rows are encrypted with; `None`: they are in clear.
     pub seal: Option<Seal>,

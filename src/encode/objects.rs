@@ -1,25 +1,25 @@
 //! Objects of an output: each becomes rows, a fingerprint and a count.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-
-use serde_json::Value;
 
 use super::fingerprints::Fingerprints;
 use super::shift::Shift;
-use crate::adapters::rows::RowSink;
+use crate::adapters::rows::{RowSink, RowVisitor};
 use crate::adapters::sqs::encode::Told;
 use crate::adapters::{dynamodb as dynamodb_rows, fs as fs_rows, redis as redis_rows, s3 as s3_rows, sqs as sqs_rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::adapter::{self, Adapter};
 use crate::format::redis::stream::{StreamEntry, StreamId};
-use crate::layouts::sqs::names;
+use crate::layouts::counted::{Counts, ReadBack};
 use crate::model::dynamodb::{self, Item, StaleItem, Table};
 use crate::model::fs::{InodeVisitor, Node};
-use crate::model::redis::{self, Key, StreamEnd, Type};
+use crate::model::redis::{self, Key, StreamEnd};
 use crate::model::s3::{self, Bucket, Object, OrphanChunk, OrphanManifest, UploadRow};
 use crate::model::sqs::{self, Message, Queue, Records, SideRecord};
-use crate::output::manifest_read::ReadManifest;
+use crate::output::manifest_read::{ReadManifest, ScopeCount};
+use crate::output::split::Tally;
+use crate::registry;
 
 /// Takes the objects of one output, or those of snapshots.
 pub(crate) struct Objects<'o, S> {
@@ -28,33 +28,24 @@ pub(crate) struct Objects<'o, S> {
     dynamodb: dynamodb_rows::encode::Encoder<S>,
     s3: s3_rows::encode::Encoder<S>,
     fs: fs_rows::encode::Encoder<S>,
+    /// Takes the rows of adapters that were added, as they are.
+    rows: S,
     /// Nothing where the rows are not read again.
     fingerprints: Option<&'o mut Fingerprints>,
     shift: Shift,
-    keys: [u64; Type::ALL.len()],
-    /// Messages by queue.
-    messages: BTreeMap<Vec<u8>, u64>,
-    of: Vec<u8>,
-    tables: u64,
-    items: u64,
-    buckets: u64,
-    objects: u64,
-    directories: u64,
-    files: u64,
+    /// Objects by kind; messages by the encoded name of their queue too.
+    counts: Tally,
+    /// Encoded names of the queues that came.
+    queues: BTreeSet<Vec<u8>>,
+    /// The queue whose records come, if it is there.
+    of: Option<String>,
     /// What follows if an object that broke off is not the end of the run: its rows cannot be taken back.
     broken: Option<Error>,
 }
 
 /// What was taken of it.
 pub(crate) struct Done {
-    keys: [u64; Type::ALL.len()],
-    messages: BTreeMap<Vec<u8>, u64>,
-    tables: u64,
-    items: u64,
-    buckets: u64,
-    objects: u64,
-    directories: u64,
-    files: u64,
+    counts: Tally,
     /// Bookkeeping rows that have no place in a new store.
     pub left_out: u64,
 }
@@ -69,17 +60,12 @@ impl<'o, S: RowSink + Copy> Objects<'o, S> {
             dynamodb: dynamodb_rows::encode::Encoder::new(rows),
             s3: s3_rows::encode::Encoder::new(rows, with_uploads),
             fs: fs_rows::encode::Encoder::new(rows),
+            rows,
             fingerprints,
             shift,
-            keys: [0; Type::ALL.len()],
-            messages: BTreeMap::new(),
-            of: Vec::new(),
-            tables: 0,
-            items: 0,
-            buckets: 0,
-            objects: 0,
-            directories: 0,
-            files: 0,
+            counts: Tally::default(),
+            queues: BTreeSet::new(),
+            of: None,
             broken: None,
         }
     }
@@ -93,8 +79,7 @@ impl<'o, S: RowSink + Copy> Objects<'o, S> {
         self.dynamodb.finish()?;
         self.s3.finish()?;
         self.fs.finish()?;
-        let Objects { keys, messages, tables, items, buckets, objects, directories, files, .. } = self;
-        Ok(Done { keys, messages, tables, items, buckets, objects, directories, files, left_out })
+        Ok(Done { counts: self.counts, left_out })
     }
 
     /// Tells the fingerprints, if there are any.
@@ -102,87 +87,53 @@ impl<'o, S: RowSink + Copy> Objects<'o, S> {
         self.fingerprints.as_deref_mut().map_or(Ok(()), of)
     }
 
-    fn count(&mut self, key: &Key<'_>) {
-        if let Some(count) = self.keys.get_mut(key.kind as usize) {
-            *count += 1;
-        }
+    fn count(&mut self, adapter: Adapter, kind: &'static str) {
+        self.counts.add(adapter, "", kind, 1, 0);
     }
 }
 
 impl Done {
-    /// Objects by adapter and kind.
+    /// Objects by adapter and kind; kinds that are compared with the manifest come first.
     pub fn totals(&self) -> Vec<(Adapter, &'static str, u64)> {
-        let keys = Type::ALL.iter().zip(self.keys).map(|(kind, count)| (adapter::REDIS, kind.plural(), count));
-        let queues = (adapter::SQS, "queues", self.messages.len() as u64);
-        let messages = (adapter::SQS, "messages", self.messages.values().sum());
-        let tables = (adapter::DYNAMODB, "tables", self.tables);
-        let items = (adapter::DYNAMODB, "items", self.items);
-        let buckets = (adapter::S3, "buckets", self.buckets);
-        let objects = (adapter::S3, "objects", self.objects);
-        let directories = (adapter::FS, "directories", self.directories);
-        let files = (adapter::FS, "files", self.files);
-        let others = [queues, messages, tables, items, buckets, objects, directories, files];
-        keys.chain(others).filter(|(.., count)| *count > 0).collect()
+        let mut totals = Vec::new();
+        for adapter in adapter::all() {
+            let mut sums: BTreeMap<&'static str, u64> = BTreeMap::new();
+            for (kind, objects, _) in self.counts.of(adapter).flat_map(|(_, kinds)| kinds) {
+                *sums.entry(kind).or_default() += objects;
+            }
+            let counted = registry::counts(adapter).map_or(&[][..], Counts::kinds);
+            let place = |kind: &str| counted.iter().position(|known| *known == kind).unwrap_or(counted.len());
+            let mut sums: Vec<_> = sums.into_iter().collect();
+            sums.sort_by_key(|(kind, _)| place(kind));
+            totals.extend(sums.into_iter().map(|(kind, objects)| (adapter, kind, objects)));
+        }
+        totals
     }
 
     /// Requires that all is there that the manifest counts. That of the public tool counts nothing.
     pub fn check(&self, manifest: &ReadManifest, adapters: &[Adapter]) -> Result<()> {
-        let told = |adapter: Adapter| manifest.document.get("adapters")?.get(adapter.name())?.get("scopes")?.as_array();
-        let differs = |what: &str, told: u64, found: u64| {
-            let why = format!("MANIFEST.json counts {told} {what}, and {found} are there");
-            Err(Error::new(ErrorKind::Output(why)))
-        };
-        if let Some(scopes) = told(adapter::REDIS).filter(|_| adapters.contains(&adapter::REDIS)) {
-            for (kind, found) in Type::ALL.iter().zip(self.keys) {
-                let told = scopes.iter().map(|scope| objects_of(scope, kind.plural())).sum();
-                if told != found {
-                    return differs(&format!("Redis {}", kind.plural()), told, found);
-                }
+        for adapter in adapters {
+            let (Some(counts), Some(told)) = (registry::counts(*adapter), manifest.counts(*adapter)) else { continue };
+            let mut found = Vec::new();
+            for (scope, kinds) in self.counts.of(*adapter) {
+                let of_kind = |&(kind, objects, bytes)| ScopeCount { scope, kind, objects, bytes };
+                found.extend(kinds.iter().map(of_kind));
             }
-        }
-        for (adapter, kind, found) in [(adapter::DYNAMODB, "items", self.items), (adapter::S3, "objects", self.objects)]
-        {
-            let Some(scopes) = told(adapter).filter(|_| adapters.contains(&adapter)) else { continue };
-            let told = scopes.iter().map(|scope| objects_of(scope, kind)).sum();
-            if told != found {
-                return differs(kind, told, found);
-            }
-        }
-        let kinds = [("directories", self.directories), ("files", self.files)];
-        for (kind, found) in kinds.into_iter().filter(|_| adapters.contains(&adapter::FS) && manifest.skipped == 0) {
-            // Those that no name leads to are more.
-            let tree = told(adapter::FS).into_iter().flatten().filter(|scope| scope["name"] == "tree");
-            let told = tree.map(|scope| objects_of(scope, kind)).sum();
-            if told > found {
-                return differs(kind, told, found);
-            }
-        }
-        for scope in told(adapter::SQS).filter(|_| adapters.contains(&adapter::SQS)).into_iter().flatten() {
-            let Some(name) = scope["name"].as_str().filter(|name| *name != names::ORPHANS) else { continue };
-            let told = objects_of(scope, "messages");
-            let is_scope = |queue: &[u8]| {
-                let queue = sqs_rows::name_of(queue);
-                [names::queue_directory(&queue), names::queue_stem(&queue)].iter().any(|file| file == name)
-            };
-            let found = self.messages.iter().filter(|(queue, _)| is_scope(queue)).map(|(_, count)| *count).sum();
-            if told != found {
-                return differs(&format!("messages of the queue {name}"), told, found);
+            let read_back = ReadBack { told, found, is_complete: manifest.skipped == 0 };
+            if let Some((what, told, found)) = counts.difference(&read_back) {
+                let adapter = adapter.name();
+                let why = format!("{adapter}: MANIFEST.json counts {told} {what}, and {found} are there");
+                return Err(Error::new(ErrorKind::Output(why)));
             }
         }
         Ok(())
     }
 }
 
-/// What a scope of a manifest counts of one kind.
-fn objects_of(scope: &Value, kind: &str) -> u64 {
-    let kinds = scope["kinds"].as_array().map_or(&[][..], Vec::as_slice);
-    kinds.iter().filter(|counted| counted["kind"] == kind).filter_map(|counted| counted["objects"].as_u64()).sum()
-}
-
 impl<S: RowSink + Copy> redis::Visitor for Objects<'_, S> {
     fn string(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
         let key = &self.shift.key(key);
-        self.count(key);
+        self.count(adapter::REDIS, key.kind.plural());
         self.tell(|to| to.string(key, value))?;
         self.redis.string(key, value)
     }
@@ -225,7 +176,7 @@ impl<S: RowSink + Copy> redis::Visitor for Objects<'_, S> {
 
     fn end(&mut self, key: &Key<'_>, stream: StreamEnd) -> Result<()> {
         let key = &self.shift.key(key);
-        self.count(key);
+        self.count(adapter::REDIS, key.kind.plural());
         self.tell(|to| to.end(key, stream))?;
         self.redis.end(key, stream)
     }
@@ -246,8 +197,8 @@ impl<S: RowSink + Copy> redis::Visitor for Objects<'_, S> {
 
 impl<S: RowSink + Copy> sqs::Visitor for Objects<'_, S> {
     fn message(&mut self, message: &Message<'_>) -> Result<()> {
-        if let Some(count) = self.messages.get_mut(&self.of) {
-            *count += 1;
+        if let Some(queue) = &self.of {
+            self.counts.add(adapter::SQS, queue, "messages", 1, 0);
         }
         let value = &self.shift.message(message.value);
         let message = &Message { value, ..*message };
@@ -267,14 +218,15 @@ impl<S: RowSink + Copy> sqs::Visitor for Objects<'_, S> {
 
 impl<S: RowSink + Copy> sqs::QueueVisitor for Objects<'_, S> {
     fn queue(&mut self, queue: &Queue<'_>) -> Result<()> {
-        self.messages.entry(queue.encoded.to_vec()).or_default();
+        if self.queues.insert(queue.encoded.to_vec()) {
+            self.count(adapter::SQS, "queues");
+        }
         self.tell(|to| to.queue(queue))?;
         self.sqs.queue(queue)
     }
 
     fn records(&mut self, of: &Records<'_>) -> Result<()> {
-        self.of.clear();
-        self.of.extend_from_slice(of.queue);
+        self.of = self.queues.contains(of.queue).then(|| String::from_utf8_lossy(of.queue).into_owned());
         self.tell(|to| to.records(of))?;
         self.sqs.records(of)
     }
@@ -286,7 +238,7 @@ impl<S: RowSink + Copy> sqs::QueueVisitor for Objects<'_, S> {
 
 impl<'a, S: RowSink + Copy> dynamodb::Visitor<'a> for Objects<'_, S> {
     fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()> {
-        self.items += 1;
+        self.count(adapter::DYNAMODB, "items");
         self.tell(|to| to.item(table, item))?;
         self.dynamodb.item(table, item)
     }
@@ -298,7 +250,7 @@ impl<'a, S: RowSink + Copy> dynamodb::Visitor<'a> for Objects<'_, S> {
 
 impl<S: RowSink + Copy> dynamodb::TableVisitor for Objects<'_, S> {
     fn table(&mut self, table: &Table) -> Result<()> {
-        self.tables += 1;
+        self.count(adapter::DYNAMODB, "tables");
         let mut schema = Vec::new();
         table.schema.encode(&mut schema);
         self.tell(|to| to.schema(&table.name, &schema))?;
@@ -322,7 +274,7 @@ impl<S: RowSink + Copy> s3::Visitor for Objects<'_, S> {
     }
 
     fn end(&mut self, object: &Object<'_>) -> Result<()> {
-        self.objects += 1;
+        self.count(adapter::S3, "objects");
         self.tell(|to| s3::Visitor::end(to, object))?;
         self.s3.end(object)
     }
@@ -343,7 +295,7 @@ impl<S: RowSink + Copy> s3::Visitor for Objects<'_, S> {
 
 impl<S: RowSink + Copy> s3::BucketVisitor for Objects<'_, S> {
     fn bucket(&mut self, bucket: &Bucket<'_>) -> Result<()> {
-        self.buckets += 1;
+        self.count(adapter::S3, "buckets");
         self.tell(|to| to.bucket(bucket))?;
         self.s3.bucket(bucket)
     }
@@ -362,8 +314,7 @@ impl<S: RowSink + Copy> s3::BucketVisitor for Objects<'_, S> {
 
 impl<S: RowSink + Copy> InodeVisitor for Objects<'_, S> {
     fn inode(&mut self, node: &Node) -> Result<()> {
-        let count = if node.inode.kind.is_dir() { &mut self.directories } else { &mut self.files };
-        *count += 1;
+        self.count(adapter::FS, if node.inode.kind.is_dir() { "directories" } else { "files" });
         self.tell(|to| to.inode(node))?;
         self.fs.inode(node)
     }
@@ -381,5 +332,18 @@ impl<S: RowSink + Copy> InodeVisitor for Objects<'_, S> {
     fn end_content(&mut self, file: &Node) -> Result<()> {
         self.tell(|to| to.end_content(file))?;
         self.fs.end_content(file)
+    }
+}
+
+/// Moments in these rows, if there are any, are not moved: nobody knows where they stand.
+impl<S: RowSink + Copy> RowVisitor for Objects<'_, S> {
+    fn stored_row(&mut self, adapter: Adapter, key: &[u8], value: &[u8]) -> Result<()> {
+        self.tell(|to| to.stored_row(adapter, key, value))?;
+        self.rows.row(key, value)
+    }
+
+    fn stored_object(&mut self, adapter: Adapter, kind: &'static str) -> Result<()> {
+        self.count(adapter, kind);
+        Ok(())
     }
 }

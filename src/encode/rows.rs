@@ -1,4 +1,4 @@
-//! Rows, sorted as a snapshot has them, and the file that is made of them.
+//! Sorts rows as a snapshot has them, and writes the snapshot file.
 
 use std::cell::RefCell;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! Moments of an output, moved: of a backup that is a week old, no key with an expiry and no message would be left otherwise.
+//! Moves the moments of an output. Without this, a restored backup that is a week old would lose its keys with an expiry and its messages.
 
 use std::borrow::Cow;
 

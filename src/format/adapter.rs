@@ -1,4 +1,4 @@
-//! Front ends of the store, as code sees them that knows none of them: what they are called and how their objects are named.
+//! Front ends of the store as a handle: their names, and how their objects are named. Most code knows no adapter but by this handle.
 //!
 //! Five are built in. A program that embeds the crate adds its own with [`register`]; where the objects come from and go to is told
 //! to the [registry](crate::registry).

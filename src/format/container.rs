@@ -116,12 +116,12 @@ impl Checksum {
         self.0.update(bytes);
     }
 
-    /// Of the bytes so far.
+    /// The checksum of the bytes so far.
     pub fn value(&self) -> u32 {
         self.0.finalize() as u32
     }
 
-    /// Of bytes that have this checksum.
+    /// Continues after bytes that have this checksum.
     pub fn from_value(crc32c: u32) -> Checksum {
         Checksum(Digest::new_with_init_state(CRC, u64::from(!crc32c)))
     }

@@ -1,4 +1,4 @@
-//! The last of each name, where names may be repeated without end.
+//! Keeps the last value of each name, although a hostile input may repeat names without end.
 
 /// Things with names that come in any order; of those with one name, the last one counts.
 #[derive(Debug)]
@@ -9,7 +9,7 @@ pub struct LastOfEach<'v, T> {
     most: usize,
 }
 
-/// Of so many, names are looked at for the first time.
+/// The number of names at which repeated ones are removed for the first time.
 const FEW: usize = 64 << 10;
 
 impl<'v, T> LastOfEach<'v, T> {

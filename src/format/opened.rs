@@ -1,4 +1,4 @@
-//! Values of decrypted rows, as a private copy of a snapshot holds them. No file of a server has any.
+//! The form of decrypted values in the private copy of a snapshot. No file of a server has this form.
 //!
 //! A decrypted body is shorter than its envelope, and a compressed one can be longer. So that every row keeps its place and its
 //! length, a copy has the plain body where the envelope was:

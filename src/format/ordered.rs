@@ -1,6 +1,6 @@
 //! Byte strings inside keys: escaped so that they keep their order and end where they say.
 //!
-//! `00` is `00 FF`; the end is `00` and a byte below `FF` that the family chooses (S3: `01`, file system: `00`).
+//! `00` is `00 FF`; the end is `00` and a byte below `FF` that the family chooses (DynamoDB and S3: `01`, file system: `00`).
 
 use std::borrow::Cow;
 
@@ -28,13 +28,15 @@ fn until_nul<'a>(c: &mut Cursor<'a>) -> Option<&'a [u8]> {
 }
 
 /// Appends a string that ends in `00 end`.
+#[inline]
 pub fn append(raw: &[u8], end: u8, out: &mut Vec<u8>) {
-    let mut pieces = raw.split(|&b| b == 0);
-    out.extend_from_slice(pieces.next().unwrap_or_default());
-    for piece in pieces {
+    let mut rest = raw;
+    while let Some((plain, [_, behind @ ..])) = memchr::memchr(0, rest).and_then(|at| rest.split_at_checked(at)) {
+        out.extend_from_slice(plain);
         out.extend_from_slice(b"\0\xff");
-        out.extend_from_slice(piece);
+        rest = behind;
     }
+    out.extend_from_slice(rest);
     out.extend_from_slice(&[0, end]);
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::adapters::fs;
 use crate::decode::{Layout, Options, Progress, index, on_threads, or_changed};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::format::adapter;
 use crate::layouts::lookup::Lookup;
 use crate::layouts::s3::names::Name;
@@ -113,7 +113,7 @@ fn file(
     let mut found = Found::No;
     if let Some(node) = node {
         if node.inode.kind.is_dir() {
-            return Err(Error::usage("it is a directory: --json gives a line for each file and directory in it"));
+            return Err(Error::usage("it is a directory").with_remedy(Remedy::Lines));
         }
         let copied = layouts::fs::copy(&set, &node, out).map(|()| Found::Whole);
         found = copied.or_else(|error| set.skip(error).map(|()| Found::Torn))?;
@@ -146,7 +146,7 @@ struct Writer<'w> {
     path: Option<Vec<u8>>,
     /// What comes is the line of an S3 object.
     index: bool,
-    /// Of an S3 object in a tree, how its path ends: any other file is about it.
+    /// For an S3 object in a tree: how its path ends. Other files only describe it.
     ends: Vec<Vec<u8>>,
     /// A queue is there even if it is empty.
     queue: bool,

@@ -95,7 +95,7 @@ fn copied(source: &Source, keys: &KeyRing, size: usize) -> io::Result<Copied> {
     }
 }
 
-/// Of a file with a broken frame, a lenient index tells where its rows are.
+/// If a file has a broken frame, a lenient index tells where its rows are.
 #[cold]
 fn copied_broken(source: &Source, keys: &KeyRing, granularity: Granularity) -> io::Result<Option<File>> {
     let view = View { as_of: u64::MAX, read_ts: 0, lenient: true };

@@ -1,4 +1,4 @@
-//! One forward pass over a file: is it sound, what is in it, and where.
+//! One forward pass over a file: checks that it is intact, counts what is in it, and records where.
 //!
 //! The index checks framing, limits, key order, value headers and the checksum, so that every later stage can take
 //! them for granted. It remembers family segments and a checkpoint every few KiB; it allocates per segment and
@@ -228,7 +228,7 @@ fn of_stream(source: &Source, view: View, granularity: Granularity) -> Result<In
 
 /// Indexes what can be read of a damaged file.
 fn salvage(source: &Source, error: Error, view: View, granularity: Granularity) -> Result<Indexed> {
-    // Of a file whose headers mean nothing to us, there is nothing to skip to.
+    // If the headers of a file mean nothing to us, there is nothing to skip to.
     let front = front(source.bytes())?;
     match front.layout {
         Layout::Pebble => recovered(source, &front, view, granularity),

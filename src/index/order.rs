@@ -1,4 +1,4 @@
-//! Which of some raw keys that should ascend are to be believed.
+//! Decides which raw keys to trust where keys do not ascend.
 //!
 //! A longest run of keys that ascend leaves out the fewest. A key is believed if every such run has it; and if no key that all
 //! but one of them leave out speaks against it: of two keys that cannot both stand where they are, neither is known to be right.

@@ -1,4 +1,4 @@
-//! Where entries go on behind a broken frame.
+//! Finds where entries begin again behind a broken frame.
 //!
 //! The next sound entry is looked for byte by byte. One counts as found where rows in order follow, and besides
 //!
@@ -21,7 +21,7 @@ use crate::format::mvcc2;
 const ENOUGH: usize = 8;
 /// Rows in order that the shortest run between two broken frames has.
 pub(super) const A_FEW: usize = 3;
-/// Of the rows behind the first few, so many may be damaged themselves.
+/// How many of the rows behind the first few may be damaged themselves.
 const MOST_BAD: usize = 2;
 /// Bytes behind a second break in which rows must go on.
 const NEAR: usize = 1 << 20;

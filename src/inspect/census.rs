@@ -1,4 +1,4 @@
-//! What there is of logical objects, in bounded memory: sums by scope and kind, the largest, common prefixes, sizes, expiries.
+//! Counts logical objects in bounded memory: sums by scope and kind, the largest, common prefixes, sizes, expiries.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};

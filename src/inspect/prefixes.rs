@@ -1,4 +1,4 @@
-//! What keys begin with, in bounded memory.
+//! Counts the prefixes of keys, in bounded memory.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The members of a line of an output, one after the other, also of one whose end is not there.
+//! The members of a line of an output, one after the other. The end of the line may be missing.
 
 use std::borrow::Cow;
 

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "archive")]
 pub(crate) mod aws;
+pub mod counted;
 pub mod dynamodb;
 pub mod fs;
 pub mod jsonl;

@@ -1,4 +1,4 @@
-//! What the files of an output hold: told by each adapter of the paths that its layouts choose.
+//! What the files of an output hold. Each adapter tells it for the paths that its layouts choose.
 
 use std::borrow::Cow;
 

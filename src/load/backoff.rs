@@ -1,4 +1,4 @@
-//! Pauses before something is tried again: each is twice as long as the one before, up to a bound.
+//! Pauses between attempts: each is twice as long as the one before, up to a bound.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What every target shares: which objects are taken, what is told of them, and how fast they go.
+//! What all targets share: which objects are loaded, what is reported about them, and the rate limit.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ kinds! {
     Warning LEFT_OUT "load_left_out" "the target cannot store this; it was left out";
     Warning CHANGED "load_changed" "the target stores this in another form";
     Warning NOTHING "load_nothing" "the inputs have no objects that the target takes: nothing was loaded";
-    Note EXPIRED "load_expired" "keys that have expired were not loaded; --shift-times moves expiries with the backup";
+    Note EXPIRED "load_expired" "keys that have expired were not loaded";
 }
 
 /// Bytes between two looks at the clock.

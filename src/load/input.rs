@@ -1,4 +1,4 @@
-//! Objects of one adapter: of a snapshot as its adapter gives them, of an output as it is read back.
+//! Gives the objects of one adapter, from snapshots and from outputs alike.
 
 use std::path::{Path, PathBuf};
 

@@ -142,15 +142,15 @@ fn run(input: &Input, target: &Target, options: &Options, listener: &dyn Listene
     Ok(outcome)
 }
 
-/// Refuses flags that mean nothing for a target.
+/// Refuses options that mean nothing for a target.
 fn refuse_other(target: &Target, options: &Options) -> Result<()> {
     let refuse = |words: &str| Err(Error::command_line(words.to_owned()));
     if matches!(target, Target::Rdb(_)) {
         if options.start_after.is_some() {
-            return refuse("an RDB file is written from its beginning: --start-after is for servers");
+            return refuse("an RDB file is written from its beginning: only servers are loaded from a later object on");
         }
         if options.merge {
-            return refuse("an RDB file is always a new one: --merge is for servers");
+            return refuse("an RDB file is always a new one: only servers are loaded beside what they have");
         }
     }
     let begins = match target.adapters() {
@@ -159,7 +159,7 @@ fn refuse_other(target: &Target, options: &Options) -> Result<()> {
     };
     match &options.start_after {
         Some(after) if !after.starts_with(&begins) => {
-            refuse(&format!("--start-after names what the target was given last, such as {begins}NAME"))
+            refuse(&format!("{after}: want what the target was given last, such as {begins}NAME"))
         }
         _ => Ok(()),
     }

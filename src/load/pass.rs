@@ -1,4 +1,4 @@
-//! A target takes the objects of one adapter: those of others are never given, but a reader of outputs asks for visitors of all.
+//! Visitors that do nothing. A target takes the objects of one adapter, but a reader of outputs needs a visitor for each adapter.
 
 /// Visitors of some adapters that do nothing.
 macro_rules! passes_over {
@@ -83,6 +83,12 @@ macro_rules! passes_over {
             fn name(&mut self, _: u64, _: &[u8], _: &$crate::model::fs::Node) -> $crate::Result<()> { Ok(()) }
             fn content(&mut self, _: &$crate::model::fs::Node, _: u64, _: &[u8]) -> $crate::Result<()> { Ok(()) }
             fn end_content(&mut self, _: &$crate::model::fs::Node) -> $crate::Result<()> { Ok(()) }
+        }
+    };
+    (@added [$($generics:tt)*] $target:ty) => {
+        impl<$($generics)*> $crate::adapters::rows::RowVisitor for $target {
+            fn stored_row(&mut self, _: $crate::format::Adapter, _: &[u8], _: &[u8]) -> $crate::Result<()> { Ok(()) }
+            fn stored_object(&mut self, _: $crate::format::Adapter, _: &'static str) -> $crate::Result<()> { Ok(()) }
         }
     };
 }

@@ -1,4 +1,4 @@
-//! Encryption of connections: one library for all clients, that which the rest of the program has for its checksums.
+//! TLS: one library for all clients, the one that the program also uses for checksums.
 
 /// Makes it known; the first call counts.
 pub(super) fn prepare() {

@@ -1,4 +1,4 @@
-//! Bodies of S3 objects in the packed layout: the line of an object tells the path of its body, the digest of that file what it is.
+//! Bodies of S3 objects in the packed layout. The line of an object tells the path of its body; the digest of that file tells whether bodies are equal.
 //!
 //! Paths and digests come in any order; both go into one sorter that spills, behind which those of one path stand together.
 

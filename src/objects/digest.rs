@@ -1,4 +1,4 @@
-//! Fingerprints of bytes that outputs tell: half of their SHA-256.
+//! Fingerprints from the digests in an output: half of the SHA-256.
 
 use sha2::{Digest as _, Sha256};
 
@@ -10,7 +10,7 @@ pub(super) fn fingerprint_of(bytes: &[u8]) -> Fingerprint {
     cut(Sha256::new_with_prefix(bytes))
 }
 
-/// Of what was hashed.
+/// The digest of what was hashed.
 pub(super) fn cut(hash: Sha256) -> Fingerprint {
     half(&hash.finalize().into())
 }

@@ -1,4 +1,4 @@
-//! Marks of DynamoDB items: of their JSON without its white space, numbers by value.
+//! Fingerprints of DynamoDB items: of their JSON without white space, with numbers by value.
 //!
 //! The text comes in pieces of any size. A number is the string behind the member name `N`, or within the array behind
 //! `NS`; an attribute of that name has an object for its value, not a string or array.

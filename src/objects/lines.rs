@@ -1,4 +1,4 @@
-//! From the bytes of a file, as they come, to its logical objects.
+//! Turns the bytes of a file, as they arrive, into logical objects.
 //!
 //! Lines are not held, unless they are cut by the end of what has come: then their start is, and of their end as much as
 //! has the expiry. So one key of a gigabyte takes a few megabytes.
@@ -24,7 +24,7 @@ const EXPIRY: &[u8] = b",\"expire_at_ms\":";
 /// Takes the bytes of one file.
 pub(super) struct Lines {
     pub place: Place,
-    /// Of a table: known once its schema was read.
+    /// For a table: known once its schema was read.
     pub names: KeyNames,
     fingerprints: bool,
     number: u64,
@@ -32,7 +32,7 @@ pub(super) struct Lines {
     head: Vec<u8>,
     long: Option<Long>,
     stream: Stream,
-    /// Of the file system: the directories above the line at hand.
+    /// For the file system: the directories above the current line.
     above: Above,
     /// Keys of S3 objects with the paths of their bodies: taken by the caller.
     pub bodies: Vec<(Vec<u8>, Vec<u8>)>,

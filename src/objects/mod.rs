@@ -1,6 +1,6 @@
 //! Logical objects one by one: keys, items, objects, messages and files, as a client of the server would count them.
 //!
-//! Of a snapshot the packed layout tells them while it renders them. Of an output they are read from its lines (`rules.md` §6).
+//! For a snapshot, the packed layout reports them while it renders them. For an output, they are read from its lines (`rules.md` §6).
 //! So whatever is told of objects — sizes, expiries, differences — is told of what a decode writes.
 
 mod bodies;

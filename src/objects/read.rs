@@ -1,4 +1,4 @@
-//! The objects of an output that is there already.
+//! Reads the objects of an existing output.
 
 use std::io::Read;
 use std::path::Path;

@@ -139,19 +139,18 @@ impl Options {
     pub fn check(&self) -> Result<()> {
         if self.packed() && self.dynamodb_bundle.is_some() {
             return Err(Error::command_line(
-                "--dynamodb-bundle-mode jsonl cuts the items of a tree into bundles; --layout jsonl has one file a table: \
-                 give one of the two",
+                "bundles are for the items of a tree, and a packed layout has no file for each item: ask for one of the two",
             ));
         }
         if self.loaders && self.layout != Layout::JSONL {
-            return Err(Error::command_line("--loaders is for lines: give --layout jsonl too"));
+            return Err(Error::command_line("loaders are for lines: choose the layout jsonl too"));
         }
         if self.part_size == Some(0) {
-            return Err(Error::command_line("--part-size 0: a part has at least one byte"));
+            return Err(Error::command_line("a part has at least one byte: its size cannot be 0"));
         }
         if self.part_size.is_some() && !self.packed() {
             return Err(Error::command_line(format!(
-                "--part-size cuts the files of a packed layout, and --layout {} has a file for each object: choose jsonl, parquet or aws-export",
+                "a part size is for the files of a packed layout, and the layout {} has a file for each object: choose jsonl, parquet or aws-export",
                 self.layout.name()
             )));
         }
@@ -160,7 +159,7 @@ impl Options {
         }
         if self.for_restore && !self.layout.is_read_back() {
             return Err(Error::command_line(format!(
-                "an output of --layout {} is for queries, not for a restore: leave out --for-restore",
+                "an output of the layout {} is for queries, not for a restore: ask for one of the two",
                 self.layout.name()
             )));
         }
@@ -169,16 +168,18 @@ impl Options {
 
     fn check_since(&self) -> Result<()> {
         if self.layout.name() != "aws-export" {
-            return Err(Error::command_line("--since is for exports of changes: give --layout aws-export too"));
+            return Err(Error::command_line(
+                "changes since a moment are for exports: choose the layout aws-export too",
+            ));
         }
         if self.include_orphans {
             return Err(Error::command_line(
-                "what the server cannot reach does not change: leave out --include-orphans, or --since",
+                "orphans are what the server cannot reach, and do not change: ask for them, or for changes",
             ));
         }
         if self.skip_damage {
             return Err(Error::command_line(
-                "what is passed over in one state would be a change: leave out --on-error skip, or --since",
+                "what is passed over in one state would be a change: changes are of intact snapshots",
             ));
         }
         Ok(())
@@ -238,7 +239,7 @@ impl Options {
             return Options::of_manifest(manifest);
         }
         Err(Error::usage(format!(
-            "an output of --layout {layout} is for queries, its objects are not read back: take the snapshot, or an output of another \
+            "an output of the layout {layout} is for queries, its objects are not read back: take the snapshot, or an output of another \
              layout"
         )))
     }

@@ -1,4 +1,4 @@
-//! Files that are put together from pieces, in a layout whose units make only those.
+//! Assembles files from pieces, for layouts whose units make only pieces.
 
 use std::any::Any;
 

@@ -22,7 +22,7 @@ pub type Digest = [u8; 32];
 pub enum Sum {
     /// SHA-256 of all bytes: it has a row in CHECKSUMS.
     Whole(Digest),
-    /// Of a file with large holes: see [`extents`](super::extents). It has none, for nobody else could check it.
+    /// The digest of a file with large holes: see [`extents`](super::extents). It has no row, because no other program could check it.
     Extents(Digest),
 }
 

@@ -1,4 +1,4 @@
-//! Takes the shares of units in unit order, and writes what has an order over units.
+//! Takes the results of units in unit order, and writes what has an order over units.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

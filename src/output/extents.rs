@@ -1,11 +1,11 @@
-//! A digest of files with large holes, of what is in them: no zeros are hashed that nobody stored.
+//! A digest for files with large holes. It hashes only what is stored, not the zeros of the holes.
 //!
 //! `sha256_extents` is SHA-256 over each run of blocks that hold anything but zeros — its bytes, its offset and its length,
 //! both `u64be` — and at the end over the size of the file, `u64be`. A block has 4,096 bytes, counted from the start of the file; the
 //! last one may be shorter. So it is one for one with the content, however the file is stored, and whoever can skip
 //! the holes of a file can take it in no time.
 //!
-//! Circle with `reading`: what is read of an archive and of a disk comes in the same pieces.
+//! Mutual dependency with `reading`: what is read of an archive and of a disk comes in the same pieces.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,6 +1,6 @@
-//! Down into directories and back, with few handles whatever the depth.
+//! Walks down into directories and back with few handles, whatever the depth.
 //!
-//! Of the directories above the one at hand only the nearest are open. One farther up is opened again through `..` when
+//! Of the directories above the current one, only the nearest are open. One farther up is opened again through `..` when
 //! the walk comes back to it, and must then be the directory that it was. No path is longer than a name, so trees that
 //! are deeper than a path can tell are walked too.
 

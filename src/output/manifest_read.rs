@@ -1,4 +1,4 @@
-//! MANIFEST.json as a reader takes it (`tree.md` §5.3): ours, the peer's, and what is neither.
+//! Reads MANIFEST.json, ours and that of the public tool, and refuses everything else (`tree.md` §5.3).
 
 use std::ffi::OsString;
 use std::io::Read as _;
@@ -31,7 +31,7 @@ pub struct ReadManifest {
     pub options: RecordedOptions,
     /// The inputs, as they were named.
     pub inputs: Vec<ReadInput>,
-    /// Of a backup that the running server made: the moment at which it was read.
+    /// For a backup that the running server made: the moment at which it was read.
     pub live_read_ts: Option<u64>,
     /// Places that could not be read when it was made.
     pub skipped: u64,
@@ -58,6 +58,19 @@ impl ReadInput {
         let exact = self.fsm_path_b64.as_ref().and_then(|base64| STANDARD.decode(base64).ok());
         exact.map_or_else(|| PathBuf::from(&self.fsm_path), |path| PathBuf::from(OsString::from_vec(path)))
     }
+}
+
+/// How many objects of a kind a scope has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScopeCount<'c> {
+    /// The scope.
+    pub scope: &'c str,
+    /// The kind, in the plural.
+    pub kind: &'c str,
+    /// Objects.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// Flags that must be there, so that nobody has to guess them.
@@ -109,6 +122,22 @@ impl ReadManifest {
         let number = |name| self.document.get(name).and_then(Value::as_u64);
         let digits = || self.document.get("last_commit_ts_str")?.as_str()?.parse().ok();
         digits().or_else(|| number("last_commit_ts")).or(self.live_read_ts).unwrap_or(0)
+    }
+
+    /// The objects of an adapter as they are counted here, by scope and kind; `None`: they are not, as in a manifest of the public tool.
+    pub fn counts(&self, adapter: Adapter) -> Option<Vec<ScopeCount<'_>>> {
+        let scopes = self.document.get("adapters")?.get(adapter.name())?.get("scopes")?.as_array()?;
+        let mut counts = Vec::new();
+        for scope in scopes {
+            let kinds = scope["kinds"].as_array().into_iter().flatten();
+            counts.extend(kinds.map(|kind| ScopeCount {
+                scope: scope["name"].as_str().unwrap_or_default(),
+                kind: kind["kind"].as_str().unwrap_or_default(),
+                objects: kind["objects"].as_u64().unwrap_or_default(),
+                bytes: kind["bytes"].as_u64().unwrap_or_default(),
+            }));
+        }
+        Some(counts)
     }
 
     /// Reads and checks a manifest.

@@ -1,4 +1,4 @@
-//! What text is appended to: a buffer, or something that grows and is never held as a whole.
+//! The target of rendered text: a buffer, or a large file that is never held as a whole.
 //!
 //! A byte of a value can become six of JSON, so a large value is rendered in pieces, and what is rendered leaves the
 //! memory between them.

@@ -198,7 +198,7 @@ impl Records {
             self.charset(link);
             self.add("linkpath", link);
         }
-        // Without any name there, bsdtar takes it for an empty file.
+        // If no name is there, bsdtar takes it for an empty file.
         &link[..link.len().min(MOST_PATH)]
     }
 

@@ -1,4 +1,4 @@
-//! What a run has on the disk that is not finished: whoever ends the run from outside finds it here and removes it.
+//! The list of unfinished files and directories of a run. Whoever ends the run from outside removes them.
 //!
 //! A thing is made and entered in one step, and gets its final name and is struck out in one step, so that at any moment
 //! either all of it is known here or none is left to remove.

@@ -1,4 +1,4 @@
-//! A share of the output that another process merges: what a split hands to the collector, as bytes (`plan.md` §5).
+//! The results of a split as bytes, so that another process can merge them (`plan.md` §5).
 //!
 //! The files of a split are in the tree of its process. Lines of shared files stand in one file of lines, in the order of splits;
 //! what remains (digests, findings, counts, where the lines are) is bytes that the caller keeps.

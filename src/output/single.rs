@@ -12,7 +12,7 @@ use super::remove::remove;
 use super::staging::{leftovers, prefix_of};
 use super::sys::{self, Writer};
 use super::target::{is_mount_point, refuse_inside, resolve, split};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 
 /// Tells whether a file is one that may be replaced.
 pub type IsOurs = fn(&Path) -> bool;
@@ -141,10 +141,10 @@ fn check(target: &Path, force: bool, is_ours: IsOurs) -> Result<()> {
         Ok(meta) if is_mount_point(target, &meta) => {
             refuse("is a mount point, whose place no finished file can take: choose another name")
         }
-        Ok(_) if !force => refuse("exists: choose another name, or --force to replace it"),
-        Ok(meta) if meta.len() > 0 && !is_ours(target) => refuse(
-            "was not made by ekvsnap, so that not even --force replaces it: choose another name, or remove it yourself",
-        ),
+        Ok(_) if !force => refuse("exists: choose another name").map_err(|error| error.with_remedy(Remedy::Replace)),
+        Ok(meta) if meta.len() > 0 && !is_ours(target) => {
+            refuse("was not made by ekvsnap, and is never replaced: choose another name, or remove it yourself")
+        }
         _ => Ok(()),
     }
 }

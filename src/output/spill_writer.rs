@@ -1,4 +1,4 @@
-//! What is written piece by piece: a file that may get large, or lines of a shared file.
+//! Writes piece by piece: a file that may get large, or lines of a shared file.
 
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
@@ -31,7 +31,7 @@ pub struct SpillWriter<'t> {
     bytes: u64,
     /// What went wrong in [`Out::relieve`]; the next call that can fail gives it.
     failed: Option<Error>,
-    /// Of a run that is observed: what left the buffer, if it gets a fingerprint.
+    /// For observed runs: the fingerprint of what left the buffer, if one is wanted.
     hash: Option<Box<Hasher>>,
 }
 
@@ -72,7 +72,7 @@ impl<'t> SpillWriter<'t> {
         self.bytes + (self.buffer.len() - before) as u64
     }
 
-    /// Of a run whose objects get fingerprints: the fingerprint of what was written since the start.
+    /// For runs whose objects get fingerprints: the fingerprint of what was written since the start.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
         let secret = self.tree.observer()?.secret()?;
         Some(match &self.hash {
@@ -85,7 +85,7 @@ impl<'t> SpillWriter<'t> {
         })
     }
 
-    /// Of a run that is observed: begins the next object, this one is told.
+    /// For observed runs: begins the next object, after this one was reported.
     pub fn restart(&mut self) {
         self.buffer.clear();
         (self.bytes, self.hash) = (0, None);
@@ -235,7 +235,7 @@ mod tests {
         assert!(std::fs::read(root.path().join("d/f")).unwrap() == want);
     }
 
-    /// Of a tree that is nowhere: bytes in whole blocks of holes, also where a file ends in one.
+    /// For the null sink: bytes in whole blocks of holes, also where a file ends in one.
     #[test]
     fn what_takes_no_space() {
         use crate::output::checksums::Sum;

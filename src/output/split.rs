@@ -1,10 +1,10 @@
-//! What one unit of work writes; the [`Collector`] takes what the units give.
+//! What one unit of work writes. The [`Collector`] takes the results of all units.
 //!
 //! A unit writes its files at once, in any thread. What has an order over units (lines of shared files, checksums,
 //! findings) is collected in the unit and handed over in unit order, so that every output is the same for any
 //! number of threads.
 //!
-//! Circle with `collector` and `record`: what a split gives goes to the collector, and is told to it by a record from another process.
+//! Mutual dependency with `collector` and `record`: what a split gives goes to the collector, and is told to it by a record from another process.
 
 use std::collections::BTreeMap;
 use std::fs::File;

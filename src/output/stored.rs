@@ -1,4 +1,4 @@
-//! Lines that stand in a file until they are added to that of an output: too many to hold, or written by another process.
+//! Lines in a temporary file that wait to be added to a file of the output: too many to hold, or written by another process.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;

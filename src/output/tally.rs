@@ -1,4 +1,4 @@
-//! What a run emitted, counted by scope and kind.
+//! Counts what a run wrote, by scope and kind.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Where an output may go: never over an input, and over nothing that is not an output of this program.
+//! Checks where an output may go: never over an input, and never over anything but an output of this program.
 
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File};
@@ -13,7 +13,7 @@ use super::manifest_read;
 use super::reading::{Content, Entry, Named, look, open_below};
 use super::sumfile::{Line, Lines};
 use super::{CHECKSUMS, MANIFEST};
-use crate::error::{Error, Result, Shown};
+use crate::error::{Error, Remedy, Result, Shown};
 
 /// What a MANIFEST.json of ours begins its `elastickv_version` with.
 const MAKER: &str = "ekvsnap ";
@@ -93,10 +93,12 @@ pub(super) fn check(target: &Path, force: bool) -> Result<()> {
     }
     match (is_ours(target), force) {
         (true, true) => refuse_strangers(target),
-        (true, false) => refuse("is not empty: choose a new directory, or --force to replace it"),
+        (true, false) => {
+            refuse("is not empty: choose a new directory").map_err(|error| error.with_remedy(Remedy::Replace))
+        }
         (false, _) => refuse(
-            "is not empty and has no MANIFEST.json of ekvsnap, so that not even --force replaces it: choose a new \
-             directory, or remove this one yourself",
+            "is not empty and has no MANIFEST.json of ekvsnap, and is never replaced: choose a new directory, \
+             or remove this one yourself",
         ),
     }
 }
@@ -183,7 +185,7 @@ fn refuse_strangers(dir: &Path) -> Result<()> {
     }
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     Err(Error::usage(format!(
-        "{} has files that are not in its CHECKSUMS, so that not even --force replaces it: {}{more}; move them away, or \
+        "{} has files that are not in its CHECKSUMS, and is never replaced: {}{more}; move them away, or \
          choose a new directory",
         dir.display(),
         strangers.join(", "),

@@ -1,6 +1,6 @@
-//! Where the bytes of a tree go that nobody writes: to somebody who reads them as they come.
+//! Hands the bytes of a tree that is not written to a reader, as they come.
 //!
-//! Circle with `tree` and `observer`: a tree can be watched, and who watches fills a tree of which nothing stays.
+//! Mutual dependency with `tree` and `observer`: a tree can be watched, and who watches fills a tree of which nothing stays.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

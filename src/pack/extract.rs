@@ -1,4 +1,4 @@
-//! Members of an archive, to files below a directory that is new.
+//! Extracts the members of an archive below a new directory.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};

@@ -1,4 +1,4 @@
-//! Files of a directory, in the order of an archive.
+//! Lists the files of a directory in the order of an archive.
 //!
 //! Members of the file system come last, each directory with what is in it: as a decode to an archive has them. Where their names are
 //! those of the files they have owners, modes, times and links of their own too. All others come in the order of their paths, with

@@ -22,7 +22,7 @@ const DIR_MODE: u32 = 0o755;
 /// # Errors
 /// A file of two shards; a call that failed.
 pub(super) fn bring(from: &Path, to: &Path, copies: bool) -> Result<()> {
-    // Not by recursion: somebody else can have made a directory as deep as he likes.
+    // This is not recursive: somebody else can have made a directory of any depth.
     let mut waiting = vec![(from.to_path_buf(), to.to_path_buf())];
     while let Some((from, to)) = waiting.pop() {
         let failed = |e| Error::io("list", &from, e);

@@ -57,7 +57,7 @@ pub fn merge(
     outcome.leftovers = staging.leftovers().to_vec();
     staging.publish(planned.options.syncs())?;
     for dir in dirs.iter().filter(|_| !options.keep) {
-        // Without its record nobody takes what is left of it for a shard, should this run be killed.
+        // The record goes first: if this run is killed, what is left is not taken for a shard.
         let removed = fs::remove_file(dir.join(RECORD)).and_then(|()| remove(dir));
         removed.map_err(|e| Error::io("remove the merged shard", dir, e))?;
     }

@@ -1,4 +1,4 @@
-//! A plan that is carried out: its inputs, opened and compared with what was planned.
+//! Opens the inputs of a plan, and compares them with what was planned.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! `decode --resume`: the shards of a plan one behind the other, on one machine, in a directory beside the output (`plan.md` §6).
+//! `decode --resume`: runs the shards of a plan one after the other on one machine, in a directory beside the output (`plan.md` §6).
 //!
 //! A run that was killed leaves the shards that it finished; the next one does those that are missing, and merges.
 

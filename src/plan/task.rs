@@ -1,4 +1,4 @@
-//! The options of a decode in a plan: all on which a byte of the output depends.
+//! The options of a decode in a plan: all that change a byte of the output.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -114,9 +114,7 @@ pub(super) fn encode(options: &Options) -> Result<Vec<u8>> {
 fn check(options: &Options) -> Result<()> {
     options.check()?;
     if options.skip_damage {
-        return Err(Error::command_line(
-            "a plan is made of intact snapshots: leave out --on-error skip, and decode damaged ones on one machine",
-        ));
+        return Err(Error::command_line("a plan is made of intact snapshots: damaged ones are decoded on one machine"));
     }
     if options.archive.is_some() {
         return Err(Error::command_line("shards are merged into a directory: ekvsnap pack makes an archive of it"));

@@ -24,7 +24,7 @@ pub const TARGETS: [Target; 17] = [
     ("container", container),
     ("sst_block", sst_block),
     ("sst_bundle", sst_bundle),
-    ("survey", index),
+    ("index", index),
     ("envelope", envelope),
     ("rows", rows),
     ("redis_values", redis_values),

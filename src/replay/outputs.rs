@@ -179,7 +179,7 @@ mod tests {
             let data = std::fs::read(&path).unwrap();
             match rows(data[0], &archive_of(&data[1..])) {
                 Ok((count, _)) => read += u64::from(count > 0),
-                // Of a file system only the whole can be read.
+                // A file system can only be read as a whole.
                 Err(words) => assert!(path.to_string_lossy().contains("fs-small"), "{}: {words}", path.display()),
             }
         }

@@ -1,4 +1,4 @@
-//! Whole decodes of snapshots that are sound but for what is in their rows.
+//! Whole decodes of snapshots that are valid but for the content of their rows.
 //!
 //! Bytes are taken as rows, so that a fuzzer is past frames, order and checksum at once:
 //!
@@ -36,7 +36,7 @@ pub fn whole(data: &[u8]) {
         let options = Options { layout, ..Options::default() };
         let (large, small) =
             (decoded(&file, &options), decoded(&file, &Options { granularity: tiny, ..options.clone() }));
-        // Of several damaged rows any may come first.
+        // Any of several damaged rows may come first.
         assert_eq!(large.is_ok(), small.is_ok(), "pieces make no difference");
         assert_eq!(large.ok(), small.ok(), "pieces make no difference");
         let lenient = decoded(&file, &Options { skip_damage: true, include_orphans: true, ..options });

@@ -1,4 +1,4 @@
-//! Places that could not be read, in bounded memory: full batches are sorted and go to a temporary file, and come back merged.
+//! Places that could not be read, in bounded memory. Full batches are sorted and spilled to a temporary file, then merged.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;

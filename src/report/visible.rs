@@ -1,4 +1,4 @@
-//! Names on a terminal: characters that do more than to be shown are escaped.
+//! Names on a terminal: control characters are escaped.
 //!
 //! Those are control characters (C0, DEL, and C1, which terminals obey as they obey ESC), and characters that turn the
 //! direction of what follows, by which one name can look like another. Names come from snapshots and from archives: whoever

@@ -75,7 +75,9 @@ impl Cluster {
     pub fn parse(flags: &Flags) -> Result<Cluster> {
         let nodes = flags.nodes.iter().map(|text| node(text)).collect::<Result<Vec<_>>>()?;
         let groups = match (&flags.groups, &flags.group_peers) {
-            (Some(_), Some(_)) => return Err(bad("--groups and --group-peers say the same thing: give one of them")),
+            (Some(_), Some(_)) => {
+                return Err(bad("the addresses of groups and their peers say the same thing: give one of them"));
+            }
             (Some(text), None) => of_one_node(&nodes, text)?,
             (None, Some(text)) => split(text, ';').map(group_peers).collect::<Result<_>>()?,
             (None, None) => vec![RaftGroup { id: 1, members: nodes.clone() }],
@@ -94,7 +96,7 @@ impl Cluster {
         cluster.ranges = match &flags.shard_ranges {
             Some(text) => split(text, ',').map(shard_range).collect::<Result<_>>()?,
             None if cluster.groups.len() > 1 => {
-                return Err(bad("several groups need --shard-ranges: which rows has each of them?"));
+                return Err(bad("several groups need shard ranges: which rows has each of them?"));
             }
             None => all().into_iter().collect(),
         };
@@ -112,7 +114,7 @@ impl Cluster {
     fn check_members(&mut self) -> Result<()> {
         let nodes: BTreeSet<&str> = self.nodes.iter().map(String::as_str).collect();
         if nodes.is_empty() {
-            return Err(bad("no node is given: --node ID=HOST:PORT"));
+            return Err(bad("no node is given: want ID=HOST:PORT"));
         }
         if nodes.len() < self.nodes.len() {
             return Err(bad("a node is given twice"));
@@ -236,7 +238,7 @@ fn node(text: &str) -> Result<Member> {
 /// Several groups of one node: each has its address.
 fn of_one_node(nodes: &[Member], text: &str) -> Result<Vec<RaftGroup>> {
     let [node] = nodes else {
-        return Err(bad("--groups gives the addresses of one node; for several nodes give --group-peers"));
+        return Err(bad("addresses of groups are those of one node; of several nodes give the peers of each group"));
     };
     let group = |part| {
         let (id, address) = pair(part, '=', "GROUP=HOST:PORT")?;
@@ -337,14 +339,14 @@ mod tests {
             (&["n=h:1", "n=h:2"][..], "", "", "", "", "twice"),
             (&["n=h:1"][..], "1=h:1,1=h:2", "", ":=1", "", "twice"),
             (&["n=h:1"][..], "1=h:1,x=h:2", "", ":=1", "", "number of a group"),
-            (&["n=h:1"][..], "1=h:1,2=h:2", "", "", "", "need --shard-ranges"),
+            (&["n=h:1"][..], "1=h:1,2=h:2", "", "", "", "need shard ranges"),
             (&["n=h:1"][..], "1=h:1,2=h:2", "", ":m=1,l:=2", "", "two shard ranges"),
             (&["n=h:1"][..], "1=h:1,2=h:2", "", ":=1,l:m=2", "", "two shard ranges"),
             (&["n=h:1"][..], "1=h:1,2=h:2", "", "m:a=1", "", "below its end"),
             (&["n=h:1"][..], "1=h:1,2=h:2", "", ":m=1,m:=3", "", "not among the groups"),
             (&["n=h:1"][..], "1=h:1,2=h:2", "", "m=1", "", "START:END=GROUP"),
             (&["n=h:1"][..], "1=h:1", "1=n@h:1", ":=1", "", "give one of them"),
-            (&["n=h:1", "m=h:2"][..], "1=h:1,2=h:2", "", ":=1", "", "--group-peers"),
+            (&["n=h:1", "m=h:2"][..], "1=h:1,2=h:2", "", ":=1", "", "peers of each group"),
             (&["n=h:1", "m=h:2"][..], "", "1=n@h:1", ":=1", "", "not the nodes"),
             (&["n=h:1"][..], "", "", "", "q:2=1", "has 1 groups, not 2"),
             (&["n=h:1"][..], "", "", "", "q:1=7", "not among the groups"),

@@ -36,7 +36,7 @@ use keys::StoreKeys;
 /// What a restore is asked to do.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Of outputs: what is encoded, and how. Its threads and fsync are those of the restore.
+    /// For outputs: what is encoded, and how. Its threads and fsync are those of the restore.
     pub encode: encode::Options,
     /// The Raft index of the snapshots, if not that of their names or of their stores.
     pub index: Option<u64>,

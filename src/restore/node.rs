@@ -1,4 +1,4 @@
-//! What stands beside the snapshot in the data directory of a node.
+//! Writes the files beside the snapshot in the data directory of a node.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,6 @@ use super::keys::StoreKeys;
 use super::split;
 use crate::dataset::{DataSet, Group};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::Family;
 use crate::format::container::Checksum;
 use crate::format::limits::FOOTER;
 use crate::index::Layout;
@@ -69,8 +68,8 @@ pub(super) fn plan(
         )));
     }
     let groups = cluster.groups.len();
-    let routes = inputs.iter().map(|input| input.index.counts.family(Family::DistRoute).live).max().unwrap_or_default();
-    if routes > 1 && inputs.len() == 1 {
+    let alone = set.one_of_several();
+    if let Some((_, routes)) = alone {
         let fields = vec![("routes", Value::from(routes))];
         findings.add(Finding { kind: &SEVERAL_ROUTES, fields });
     }
@@ -78,11 +77,10 @@ pub(super) fn plan(
     for input in inputs.iter().filter(|input| !has_keys && !input.index.sealed.is_empty()) {
         findings.add(Finding { kind: &ENCRYPTED, fields: vec![("input", Value::from(input.source.path()))] });
     }
-    // A catalog of other groups would be believed.
-    let alone = inputs.len() == 1 && routes > 1;
     // A server has an encrypted log only with one group. What is sent to groups has one in clear.
     let was_log_encrypted = inputs.iter().any(|input| input.index.header.cutover_index > 0);
-    let must_send = alone || has_keys && was_log_encrypted && groups > 1;
+    // A catalog of other groups would be believed.
+    let must_send = alone.is_some() || has_keys && was_log_encrypted && groups > 1;
     if let Some(taken) = if must_send { None } else { split::as_given(&inputs, cluster)? } {
         return Ok(Stores { index: taken.iter().map(|input| at(*input)).collect(), inputs: Some(taken) });
     }

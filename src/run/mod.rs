@@ -1,4 +1,4 @@
-//! How work is run: in ordered tasks on all threads, with sorters that spill, and somebody who hears how far it is.
+//! Runs units of work in order on all threads; sorters that spill; progress.
 
 pub mod engine;
 pub mod scratch;

@@ -1,4 +1,4 @@
-//! Temporary files, for whoever sorts or remembers more than memory should hold.
+//! Temporary files, for data that should not be held in memory.
 
 use std::fs::File;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A run that somebody ends from another thread, without ending the process.
+//! Ends a run from another thread without ending the process.
 //!
 //! The flag belongs to a thread and to the pools that it starts, so that no function needs to hand it on.
 

@@ -1,4 +1,4 @@
-//! The objects of snapshots that are indexed: the index is read once, whatever is asked then.
+//! The objects of indexed snapshots. The index is read once, for any number of reads.
 
 use super::Snapshot;
 use crate::adapters::dynamodb::{self, Tables};
@@ -163,7 +163,7 @@ impl<'a> Indexed<'a> {
                 }
                 let mut census = Census::take(inputs, &mut findings)?;
                 let met = walk(Walk::from_root(inputs, &mut census), &mut rows, &mut findings)?;
-                // Of what is not asked for nobody knows whether it was reached.
+                // Whether objects that are not asked for were reached is not known.
                 if options.filter.is_trivial() {
                     let Census { mut links, unreachable } = census;
                     let mut unreached = Unreached::find(inputs, met, &mut findings)?;

@@ -1,4 +1,4 @@
-//! Compressed files: told by their first bytes, and unpacked as a stream.
+//! Compressed files: recognised by their first bytes, and unpacked as a stream.
 
 use std::io::{self, BufRead, Read};
 

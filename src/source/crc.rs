@@ -20,12 +20,12 @@ pub(crate) struct Crc {
 }
 
 impl Crc {
-    /// Of these bytes.
+    /// The checksum of these bytes.
     pub fn of(bytes: &[u8]) -> Crc {
         Crc { value: checksum(CrcAlgorithm::Crc32Iscsi, bytes), len: bytes.len() as u64 }
     }
 
-    /// Of all these runs of bytes, one behind the other. To go on with bytes is cheaper than to append a run.
+    /// The checksum of all these runs of bytes, one after the other. Adding bytes is cheaper than appending a run.
     pub fn of_all<'b>(runs: impl Iterator<Item = &'b [u8]>) -> Crc {
         let (mut digest, mut len) = (Digest::new(CrcAlgorithm::Crc32Iscsi), 0);
         for run in runs {

@@ -1,4 +1,4 @@
-//! What the names on a command line lead to.
+//! Finds the snapshot files that names on a command line lead to.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What tells whether a file is the one that was read earlier.
+//! Tells whether a file is the one that was read earlier.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

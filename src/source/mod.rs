@@ -57,7 +57,7 @@ pub struct Source {
     /// The rows in clear, of a source with encrypted ones whose keys are there.
     copy: Option<Bytes>,
     access: Access,
-    /// Of a bundle: the stream of its rows.
+    /// For a bundle: the stream of its rows.
     unpacked: OnceLock<(Bytes, Unpacked)>,
     /// What an index of these bytes found earlier.
     saved_index: Option<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! A fresh decode of which nothing is written, to compare an output with.
+//! A fresh decode into the null sink, to compare an output with.
 //!
 //! It is made with the options that the output's manifest tells. Inputs that are those of the manifest, by size and
 //! footer, get the names that they have there: MANIFEST.json and ERRORS.jsonl name them.

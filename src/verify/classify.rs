@@ -1,4 +1,4 @@
-//! What was found of an output, against what it tells of itself and what a fresh decode has.
+//! Compares what was found in an output with what it tells of itself, and with a fresh decode.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! What is said, found and wanted of every path, brought together in flat memory.
+//! Joins by path what CHECKSUMS tells, what was found, and what a fresh decode has, in flat memory.
 //!
 //! Rows of all kinds go into one sorter, which spills; behind it the rows of one path stand together. Paths are sorted
 //! name by name: what is below a directory follows it at once.

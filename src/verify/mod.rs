@@ -1,4 +1,4 @@
-//! Proofs: that a snapshot is intact, and that an output is whole.
+//! Proves that a snapshot is intact, and that an output is complete and unchanged.
 //!
 //! | subject | what is proved |
 //! |---|---|
@@ -57,8 +57,8 @@ impl Snapshots {
 
 /// Verifies snapshots, several of them as one data set.
 ///
-/// They are intact exactly if a decode of them succeeds: it is made, into nowhere, and what it would stop at is the verdict. Rows
-/// that it does not read (old versions, internal rows) are looked at besides.
+/// They are intact exactly if a decode of them succeeds. So they are decoded into the null sink, and the first error is the verdict. Rows
+/// that a decode does not read (old versions, internal rows) are checked too.
 ///
 /// # Errors
 /// What is no fault of the snapshots.
@@ -84,7 +84,7 @@ pub fn snapshots(
     Ok(Snapshots { walked, lost: all.first(depth.limit)?, damaged, decoded })
 }
 
-/// Decodes into nowhere. Without the keys of encrypted rows there is nothing to decode: only headers were looked at.
+/// Decodes into the null sink. Without the keys of encrypted rows there is nothing to decode: only headers were looked at.
 fn decoded(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result<(Option<DecodeResult>, Losses)> {
     or_changed(sources, || {
         let set = scan(sources, options, progress)?;

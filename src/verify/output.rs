@@ -16,6 +16,7 @@ use super::problem::{Kind, Problems};
 use super::promised::{METADATA, Promised, of_target};
 use crate::decode::Progress;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::adapter;
 use crate::output::checksums::{Digest, Sums};
 use crate::output::manifest_read::{self, ReadManifest};
 use crate::output::reading::{Attributes, Content, Entry, Output, broken, open_below, open_known_below, reopened};
@@ -122,7 +123,7 @@ struct Desk {
     in_archive: bool,
     /// What the metadata of the file system tells.
     promised: Promised,
-    /// Of the member of an archive that comes next.
+    /// Attributes of the next member of an archive.
     attributes: Attributes,
 }
 
@@ -302,7 +303,9 @@ impl Desk {
         let mut sums = Sums::default();
         self.promised.with_extents().for_each(|(path, digest)| Tag::Said.add(path, digest, &mut sums));
         join.take(&sums);
-        join.counted.fs = std::mem::take(&mut self.promised.counts);
+        for (kind, sum) in std::mem::take(&mut self.promised.counts) {
+            join.counted.add(adapter::FS, b"", kind, sum);
+        }
         self.checked.files += self.promised.with_extents().count() as u64;
         self.checked.compared = fresh.is_some();
         let classify = Classify {

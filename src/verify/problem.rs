@@ -1,4 +1,4 @@
-//! What is wrong with an output: the first so many in words, all of them counted.
+//! Problems of an output: all are counted, and the first N are described.
 
 use serde::Serialize;
 

@@ -75,7 +75,7 @@ impl Promised {
             (Is::Link, Some(target)) => drop(self.copies.insert(path.clone(), target)),
             _ => drop(digest.and_then(|digest| self.extents.insert(path.clone(), digest))),
         }
-        // Of a file that could not be read there is the line alone.
+        // A file that could not be read has only its line.
         let is_there = is != Is::File || digest.is_some() || line["sha256"].is_string();
         if is_there {
             sink(Tag::ToldAttributes, &path, packed(is, &attributes(line)));

@@ -1,4 +1,4 @@
-//! Whether one row has the shape of its family: its key and the body of its value.
+//! Checks that a row has the form of its family: its key, and the body of its value.
 //!
 //! The parsers are those of the decode, but here they see every version, not only what a client could read. Bodies of
 //! internal rows (routes, conflict fences) and of rows that no family owns mean nothing to us and are not looked at; nor

@@ -1,4 +1,4 @@
-//! What MANIFEST.json tells, against itself; and what of a snapshot an output is.
+//! Checks MANIFEST.json against itself, and tells which part of a snapshot an output is.
 
 use serde_json::Value;
 
@@ -80,12 +80,12 @@ pub fn part(adapters: &[Adapter], options: &RecordedOptions) -> Option<String> {
     }
     let RecordedOptions { as_of, since, drop_expired, scope, exclude, types, min_size, max_size, .. } = options;
     let list = |name: &str, all: &[String]| (!all.is_empty()).then(|| format!("{name} {}", all.join(", ")));
-    words.extend([list("--scope", scope), list("--exclude", exclude), list("--type", types)].into_iter().flatten());
-    words.extend(min_size.map(|bytes| format!("--min-size {bytes}")));
-    words.extend(max_size.map(|bytes| format!("--max-size {bytes}")));
+    words.extend([list("scope", scope), list("without", exclude), list("types", types)].into_iter().flatten());
+    words.extend(min_size.map(|bytes| format!("at least {bytes} bytes an object")));
+    words.extend(max_size.map(|bytes| format!("at most {bytes} bytes an object")));
     words.extend(drop_expired.map(|ms| format!("without what had expired at {ms} ms")));
-    words.extend(as_of.map(|hlc| format!("the state as of about {} (--as-of {hlc})", iso_time(hlc))));
-    words.extend(since.map(|hlc| format!("what changed since about {} (--since {hlc})", iso_time(hlc))));
+    words.extend(as_of.map(|hlc| format!("the state as of about {} (commit timestamp {hlc})", iso_time(hlc))));
+    words.extend(since.map(|hlc| format!("what changed since about {} (commit timestamp {hlc})", iso_time(hlc))));
     (!words.is_empty()).then(|| words.join("; "))
 }
 
@@ -100,7 +100,7 @@ mod tests {
         let scoped =
             RecordedOptions { scope: vec!["redis:a*".into()], min_size: Some(1), ..RecordedOptions::default() };
         let words = part(&[adapter::REDIS], &scoped).unwrap();
-        assert_eq!(words, "only redis; --scope redis:a*; --min-size 1");
+        assert_eq!(words, "only redis; scope redis:a*; at least 1 bytes an object");
         let earlier = RecordedOptions { as_of: Some(1_700_000_000_000 << 16), ..RecordedOptions::default() };
         assert!(part(&all, &earlier).unwrap().starts_with("the state as of about 2023-11-14T22:13:20Z"));
     }

@@ -328,7 +328,7 @@ fn it_is_verified() {
     for (args, want) in [
         (&["get", "out", "dynamodb:t/k"][..], "its objects are not read back"),
         (&["diff", "out", "x.fsm"], "its objects are not read back"),
-        (&["decode", "x.fsm", "-o", "r", "--layout", "aws-export", "--for-restore"], "leave out --for-restore"),
+        (&["decode", "x.fsm", "-o", "r", "--layout", "aws-export", "--for-restore"], "not for a restore"),
         (&["schema", "--layout", "aws-export"], "have no schema"),
         (&["decode", "x.fsm", "-o", "-", "--format", "jsonl", "--layout", "aws-export"], "a folder a table"),
     ] {
@@ -418,8 +418,8 @@ fn changes_between_two_moments() {
     for (more, want) in [
         (&["--since", &at(40).to_string()][..], "choose an earlier moment"),
         (&["--since", "2020-01-01"], "before the first commit"),
-        (&["--since", &since, "--include-orphans"], "leave out --include-orphans"),
-        (&["--since", &since, "--on-error", "skip"], "leave out --on-error skip"),
+        (&["--since", &since, "--include-orphans"], "do not change: ask for them"),
+        (&["--since", &since, "--on-error", "skip"], "changes are of intact snapshots"),
     ] {
         let out = export("refused", more);
         assert!(code(&out) != 0 && stderr(&out).contains(want), "{more:?}: {}", stderr(&out));

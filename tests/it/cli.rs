@@ -273,3 +273,22 @@ fn a_closed_pipe_is_quiet() {
     let out = child.wait_with_output().unwrap();
     assert!(out.status.success() && out.stderr.is_empty(), "{}", stderr(&out));
 }
+
+/// Completion scripts offer what flags take: names of adapters and types, and what patterns begin with.
+#[test]
+fn completions_offer_values() {
+    let dir = tempfile::tempdir().unwrap();
+    // What stands between two values, without the backslashes of zsh.
+    for (shell, between) in [("bash", " "), ("zsh", " "), ("fish", "t''\n")] {
+        let script = ekvsnap(dir.path(), &["completions", shell]);
+        assert_eq!(code(&script), 0);
+        let script = String::from_utf8_lossy(&script.stdout).replace('\\', "");
+        for values in [["dynamodb:", "s3:"], ["zset", "stream"], ["sqs", "fs"]] {
+            assert!(script.contains(&values.join(between)), "{shell}: {values:?}");
+        }
+    }
+    let zsh = ekvsnap(dir.path(), &["completions", "zsh"]);
+    let zsh = String::from_utf8_lossy(&zsh.stdout).into_owned();
+    let moment = zsh.lines().find(|line| line.contains("'--as-of=")).unwrap();
+    assert!(moment.contains(":HLC|DATE:'"), "no files are offered for a moment: {moment}");
+}

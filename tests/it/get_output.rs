@@ -270,7 +270,7 @@ fn words() {
         (&["tree", "dynamodb:t/p/s"], 0, ""),
         (&["lines", "dynamodb:t/p/s"], 0, ""),
         (&["tree", "redis:none"], 1, "not found in the output: redis key \"none\""),
-        (&["part", "redis:other"], 1, "it is a part of the snapshot: only redis; --scope redis:k"),
+        (&["part", "redis:other"], 1, "it is a part of the snapshot: only redis; scope redis:k"),
         (&["part", "redis:k"], 0, ""),
         (&["x.fsm", "redis:base64:-_8="], 0, ""),
         (&["tree", "redis:base64:-_8="], 0, ""),

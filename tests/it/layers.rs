@@ -46,7 +46,7 @@ fn rooms_use_what_is_below() {
     assert!(uses.len() > 60, "the uses are no longer found: {uses:?}");
 }
 
-/// Inside of a room, files that need each other are one thing in two files: the head of one of them says why.
+/// Inside of a room, files that depend on each other are one thing in two files. The head of one of them says why.
 #[test]
 fn circles_are_argued_for() {
     let modules = modules();
@@ -60,12 +60,15 @@ fn circles_are_argued_for() {
             let heads = modules.iter().filter(|(module, _)| {
                 module.strip_prefix(folder).and_then(<[String]>::first).is_some_and(|child| circle.contains(child))
             });
-            if !heads.into_iter().any(|(_, code)| code.contains("//! Circle with ")) {
+            if !heads.into_iter().any(|(_, code)| code.contains("//! Mutual dependency with ")) {
                 silent.push(format!("{}: {circle:?}", folder.join("/")));
             }
         }
     }
-    assert!(silent.is_empty(), "no comment says why these need each other (`//! Circle with …`): {silent:#?}");
+    assert!(
+        silent.is_empty(),
+        "no comment says why these depend on each other (`//! Mutual dependency with …`): {silent:#?}"
+    );
     assert!(circles > 0, "circles are no longer found");
 }
 

@@ -19,7 +19,7 @@ const CASES: &[Case] = &[
     Case {
         args: &["diff", "x.fsm", "y.fsm", "--scope", "redis:nobody"],
         code: 2,
-        says: "nothing matches --scope redis:nobody",
+        says: "nothing matches scope redis:nobody",
     },
     Case { args: &["get", "x.fsm", "--json", "redis:a"], code: 0, says: "" },
     Case { args: &["get", "x.fsm"], code: 64, says: "name one or several inputs" },

@@ -74,3 +74,26 @@ fn banned_words() {
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
+
+/// Programs that embed the library have no flags: the command line adds them (`src/cli/advice.rs`).
+#[test]
+fn the_library_names_no_flag() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut texts = Vec::new();
+    printed(&root, &mut texts);
+    let (cli, library): (Vec<_>, Vec<_>) = texts.into_iter().partition(|(path, _)| path.starts_with(root.join("cli")));
+    let is_flag = |at: usize, line: &str| line[at + 2..].starts_with(|c: char| c.is_ascii_lowercase());
+    let mut found = Vec::new();
+    for (path, text) in &library {
+        let code = text.lines().map(|line| line.split("//").next().unwrap());
+        let flags = code.filter(|line| line.match_indices("--").any(|(at, _)| is_flag(at, line)));
+        found.extend(flags.map(|line| format!("{}: {}", path.strip_prefix(&root).unwrap().display(), line.trim())));
+    }
+    assert!(found.is_empty(), "tell a `Remedy`, or an event: {}", found.join("\n"));
+    let (_, advice) = cli.iter().find(|(path, _)| path.ends_with("advice.rs")).unwrap();
+    let events: Vec<&str> =
+        advice.lines().filter_map(|line| line.trim().strip_prefix("(\"")?.split('"').next()).collect();
+    assert!(events.len() > 20, "{events:?}");
+    let is_told = |event: &str| library.iter().any(|(_, text)| text.contains(&format!("\"{event}\"")));
+    assert!(events.iter().all(|event| is_told(event)), "{events:?}");
+}

@@ -172,6 +172,15 @@ impl s3::BucketVisitor for Recorder {
     }
 }
 
+impl ekvsnap::adapters::rows::RowVisitor for Recorder {
+    fn stored_row(&mut self, _: Adapter, _: &[u8], _: &[u8]) -> Result<()> {
+        unreachable!()
+    }
+    fn stored_object(&mut self, _: Adapter, _: &'static str) -> Result<()> {
+        unreachable!()
+    }
+}
+
 impl ekvsnap::model::fs::InodeVisitor for Recorder {
     fn inode(&mut self, _: &Node) -> Result<()> {
         unreachable!()

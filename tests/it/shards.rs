@@ -416,10 +416,10 @@ fn what_no_plan_can_be_of() {
     let refused = |options: Options| plan::plan(&sources, &options, &Silent).unwrap_err().to_string();
     let base = Options::default();
     for (options, want) in [
-        (Options { skip_damage: true, ..base.clone() }, "leave out --on-error skip"),
+        (Options { skip_damage: true, ..base.clone() }, "a plan is made of intact snapshots"),
         (Options { archive: Some(Packing::Tar), ..base.clone() }, "ekvsnap pack makes an archive of it"),
-        (Options { part_size: Some(0), ..base.clone() }, "--part-size 0"),
-        (Options { loaders: true, ..base.clone() }, "--loaders is for lines"),
+        (Options { part_size: Some(0), ..base.clone() }, "cannot be 0"),
+        (Options { loaders: true, ..base.clone() }, "loaders are for lines"),
     ] {
         let error = refused(options);
         assert!(error.contains(want), "{error}");

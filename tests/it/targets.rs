@@ -81,7 +81,7 @@ fn an_input_is_never_replaced() {
             refused(root, &[&[input, "-o", output], flags].concat(), "choose another output");
         }
     }
-    refused(root, &["in.fsm", "-o", "tree", "--force"], "--force replaces it: in.fsm;");
+    refused(root, &["in.fsm", "-o", "tree", "--force"], "is never replaced: in.fsm;");
     fs::remove_file(root.join("tree/in.fsm")).unwrap();
     let got = ekvsnap(root, &["decode", "in.fsm", "-o", "tree", "--force"]);
     assert_eq!(code(&got), 0, "{}", stderr(&got));
@@ -96,10 +96,10 @@ fn only_an_output_of_ours_is_replaced() {
         (&[("MANIFEST.json", OURS), ("CHECKSUMS", SUMS), ("old/stale", "")], ""),
         (
             &[("MANIFEST.json", OURS), ("CHECKSUMS", SUMS), ("old/stale", ""), ("notes.txt", "")],
-            "--force replaces it: notes.txt;",
+            "is never replaced: notes.txt;",
         ),
         (&[("MANIFEST.json", OURS), ("CHECKSUMS", SUMS), ("old/new", ""), ("a\x1b", "")], "a\\x1b"),
-        (&[("MANIFEST.json", OURS), ("stale", "")], "--force replaces it: stale;"),
+        (&[("MANIFEST.json", OURS), ("stale", "")], "is never replaced: stale;"),
         (&[("photo.jpg", "")], "no MANIFEST.json of ekvsnap"),
         (&[("MANIFEST.json", "")], "no MANIFEST.json of ekvsnap"),
         (&[("MANIFEST.json", "{}")], "no MANIFEST.json of ekvsnap"),
@@ -118,7 +118,7 @@ fn only_an_output_of_ours_is_replaced() {
             continue;
         }
         if !files.is_empty() {
-            refused(root, &["in.fsm", "-o", "out"], "--force to replace it");
+            refused(root, &["in.fsm", "-o", "out"], "(--force replaces it)");
         }
         let got = ekvsnap(root, &["decode", "in.fsm", "-o", "out", "--force"]);
         assert_eq!(code(&got), 0, "{files:?}: {}", stderr(&got));
@@ -229,7 +229,7 @@ fn no_file_is_replaced_through_links() {
     refused(root, &["in.fsm", "-o", "link.tar", "--force"], "is a link");
     refused(root, &["in.fsm", "-o", "dangling.tar", "--force"], "is a link");
     symlink("../in.fsm", root.join("out/in.fsm")).unwrap();
-    refused(root, &["in.fsm", "-o", "out", "--force"], "--force replaces it: in.fsm;");
+    refused(root, &["in.fsm", "-o", "out", "--force"], "is never replaced: in.fsm;");
     fs::remove_file(root.join("out/in.fsm")).unwrap();
     fs::hard_link(root.join("in.fsm"), root.join("twin.tar")).unwrap();
     refused(root, &["in.fsm", "-o", "twin.tar", "--force"], "is an input");
@@ -342,7 +342,7 @@ fn pages() {
     let page = fs::read(root.join("p.html")).unwrap();
     assert_eq!(fs::metadata(root.join("p.html")).unwrap().permissions().mode() & 0o777, 0o600);
     let again = run(&["p.html"]);
-    assert!(code(&again) == 1 && stderr(&again).contains("--force to replace it"), "{}", stderr(&again));
+    assert!(code(&again) == 1 && stderr(&again).contains("(--force replaces it)"), "{}", stderr(&again));
     assert_eq!(code(&run(&["p.html", "--force"])), 0);
     let out = run(&["-"]);
     assert!(code(&out) == 0 && out.stdout == page, "{}", stderr(&out));

@@ -34,7 +34,7 @@ impl<S: RowSink> Encoder<S> {
         if self.usage.files == 0 {
             return Ok(());
         }
-        // Without it the server counts anew, and refuses `statfs` after the first deletion.
+        // If it is missing, the server counts anew, and refuses `statfs` after the first deletion.
         self.value.clear();
         self.usage.encode(&mut self.value)?;
         self.rows.row(&key::numbers(Family::FsUsage, &[]), &self.value)

@@ -22,7 +22,7 @@ kinds! {
     Warning BAD_JSON "fs_bad_json" "a value that cannot be read, in a row that no file or directory needs";
     Warning USAGE "fs_usage_mismatch" "the server's counters are not what is there";
     Note UNKNOWN_TYPE "fs_unknown_type" "an inode of another type than file and directory; a file to the server";
-    Note ORPHAN "fs_orphan" "deleted, but still open or not freed yet; --include-orphans writes what is left below fs/orphans";
+    Note ORPHAN "fs_orphan" "deleted, but still open or not freed yet";
     Note BEYOND_EOF "fs_beyond_eof" "data behind the end of a file, left from before it shrank; left out";
     Note MOVED_CHUNK "fs_moved_chunk" "chunks at the other home of a file that is being moved; left out";
     Note INTENT_PENDING "fs_intent_pending" "something about to be created or deleted; it has not happened";

@@ -1,6 +1,6 @@
 //! One split: gather what there is of each key, decide what it is, give it to the visitor.
 //!
-//! Circle with `collection`, `stream`, `list` and `orphans`: they are methods of the task, one file for each type.
+//! Mutual dependency with `collection`, `stream`, `list` and `orphans`: they are methods of the task, one file for each type.
 
 use super::collection::{self, Shape};
 use super::expiry;

@@ -31,7 +31,7 @@ pub struct Body<'p, 's, 'a> {
     check: BodyCheck<'p>,
     /// Chunks kept back because their rows do not come in body order.
     kept: Option<Vec<Chunk<'a>>>,
-    /// Of a large body: what is checked and given together.
+    /// For a large body: bytes that are checked and given together.
     batch: Option<Batch<'a>>,
     /// Bytes of a batch.
     most: usize,

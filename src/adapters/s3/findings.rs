@@ -3,18 +3,18 @@
 use crate::report::kinds;
 
 kinds! {
-    Warning ORPHAN_CHUNKS "s3_orphan_chunks" "chunks that no object and no unfinished upload owns; --include-orphans writes them";
-    Warning STALE_OBJECTS "s3_stale_generation_objects" "objects of another generation than the bucket's; --include-orphans writes their chunks";
-    Warning NO_BUCKET "s3_bucket_without_record" "rows of a bucket that has no record and that nothing tells was deleted; --include-orphans writes their chunks";
+    Warning ORPHAN_CHUNKS "s3_orphan_chunks" "chunks that no object and no unfinished upload owns";
+    Warning STALE_OBJECTS "s3_stale_generation_objects" "objects of another generation than the bucket's";
+    Warning NO_BUCKET "s3_bucket_without_record" "rows of a bucket that has no record and that nothing tells was deleted";
     Warning ETAG "s3_etag_mismatch" "the body does not have the ETag of its manifest; it was written as it is stored";
     Warning SIZE "s3_size_mismatch" "the body does not have the length of its manifest; it was written as it is stored";
     Warning PART_SIZE "s3_part_size_mismatch" "a part does not have the length that the manifest tells; the first one of each object is named";
     Warning PART_ETAG "s3_part_etag_mismatch" "a part does not have the MD5 that the manifest tells; the first one of each object is named";
     Warning CHUNK_SIZE "s3_chunk_size_mismatch" "a chunk does not have the length that the manifest tells; the first one of each object is named";
-    Note EARLIER "s3_earlier_generation_objects" "left over from a bucket that was deleted, or deleted and created again; --include-orphans writes their chunks";
-    Note UNFINISHED "s3_unfinished_upload" "an upload in progress; --include-incomplete-uploads writes its records, --include-orphans its chunks";
-    Note GARBAGE "s3_upload_garbage" "chunks of an upload that waits for garbage collection; --include-orphans writes them";
-    Note SUPERSEDED "s3_superseded_chunks" "chunks of earlier bodies of an object, not collected yet; --include-orphans writes them";
+    Note EARLIER "s3_earlier_generation_objects" "left over from a bucket that was deleted, or deleted and created again";
+    Note UNFINISHED "s3_unfinished_upload" "an upload in progress";
+    Note GARBAGE "s3_upload_garbage" "chunks of an upload that waits for garbage collection";
+    Note SUPERSEDED "s3_superseded_chunks" "chunks of earlier bodies of an object, not collected yet";
     Note PART_ROWS "s3_leftover_part_rows" "part rows of an upload that was completed or aborted";
     Note NOT_CHECKED "s3_etag_not_checkable" "the ETag is no MD5 over the stored parts, so the body could not be checked against it";
     Note UNREFERENCED "s3_unreferenced_chunkblobs" "payloads of this node that no object refers to";

@@ -1,6 +1,6 @@
 //! Rows that are part of no live body: why they are there, and `--include-orphans`.
 //!
-//! Circle with `task`: they are methods of the task, apart because few snapshots have such rows.
+//! Mutual dependency with `task`: they are methods of the task, apart because few snapshots have such rows.
 
 use std::collections::BTreeMap;
 

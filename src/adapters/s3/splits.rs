@@ -3,7 +3,7 @@
 //! Every family that belongs to objects continues its prefix in the same way: bucket, generation, object. So one
 //! range of such suffixes is a range in all of them, and a split has all rows of its objects.
 //!
-//! Circle with `merge`: a split is cut where the merge may begin, by the families that it merges.
+//! Mutual dependency with `merge`: a split is cut where the merge may begin, by the families that it merges.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Messages against their queue and their key: what is odd about them is a warning, they are given all the same.
+//! Compares messages with their queue and their key. A difference is a warning; the message is given all the same.
 
 use base64::Engine as _;
 use bumpalo::Bump;

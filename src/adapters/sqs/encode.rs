@@ -63,7 +63,7 @@ struct State {
     /// The value of its generation row, where the record does not tell it.
     counter: Option<u64>,
     last_sequence: u64,
-    /// Of its messages: the one generation, the largest sequence number.
+    /// From its messages: the only generation, the largest sequence number.
     generations: Generations,
     largest_sequence: u64,
 }

@@ -1,6 +1,6 @@
 //! The queues: what their own rows tell.
 //!
-//! Circle with `heads` and `leftovers`: both ask which queues are known, and what they count is reported with the queues.
+//! Mutual dependency with `heads` and `leftovers`: both ask which queues are known, and what they count is reported with the queues.
 
 use std::collections::BTreeMap;
 

@@ -34,6 +34,7 @@ const UPLOAD: u8 = b'u';
 const INODE: u8 = b'f';
 const NAME: u8 = b'n';
 const CONTENT: u8 = b'c';
+const ADDED: u8 = b'a';
 
 /// Values up to this length are hashed in one piece.
 const SHORT: usize = 64 << 10;
@@ -54,7 +55,7 @@ pub(crate) struct Fingerprints {
     side: Side,
     /// Of the objects since the last [`settle`](Fingerprints::settle).
     sum: Sum,
-    /// Of the collection at hand.
+    /// The digest of the current collection.
     ordered: Hasher,
     unordered: u128,
     /// The content of the file at hand, up to some place.
@@ -301,6 +302,7 @@ fn named(id: &[u8]) -> String {
             let name = name.get(8..).unwrap_or_default().escape_ascii();
             format!("the name \"{name}\" in inode {}", number_of(id.get(1..).unwrap_or_default()))
         }
+        ADDED => format!("the row \"{}\"", name.escape_ascii()),
         KEY => format!("the Redis key \"{}\"", name.escape_ascii()),
         QUEUE => format!("the queue \"{queue}\""),
         GENERATION => format!("the generation of the queue \"{queue}\""),

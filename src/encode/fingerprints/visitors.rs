@@ -1,15 +1,16 @@
 //! Each object as it comes from a visitor, to its fingerprint.
 
 use super::{
-    BUCKET, CONTENT, Fingerprints, GENERATION, GUARD, INODE, ITEM, MESSAGE, NAME, OBJECT, QUEUE, SEQUENCE, TABLE,
-    UPLOAD,
+    ADDED, BUCKET, CONTENT, Fingerprints, GENERATION, GUARD, INODE, ITEM, MESSAGE, NAME, OBJECT, QUEUE, SEQUENCE,
+    TABLE, UPLOAD,
 };
+use crate::adapters::rows::RowVisitor;
 use crate::error::{Error, Result};
 use crate::format::mvcc::hlc_millis;
 use crate::format::redis::stream::{StreamEntry, StreamId};
 use crate::format::s3::Manifest;
 use crate::format::s3::key::object_prefix;
-use crate::format::{Family, s3 as s3_format};
+use crate::format::{Adapter, Family, s3 as s3_format};
 use crate::model::dynamodb::{self, Item, StaleItem, Table};
 use crate::model::fs::{InodeVisitor, Node};
 use crate::model::redis::{self, Key, StreamEnd, Type};
@@ -268,5 +269,16 @@ impl InodeVisitor for Fingerprints {
         let digest = std::mem::take(&mut self.extents).finish();
         let digest = digest.first_chunk().map_or(0, |half| u128::from_be_bytes(*half));
         self.put(CONTENT, &[&file.number.to_be_bytes()], digest)
+    }
+}
+
+impl RowVisitor for Fingerprints {
+    fn stored_row(&mut self, _: Adapter, key: &[u8], value: &[u8]) -> Result<()> {
+        let digest = self.digest(&[value]);
+        self.put(ADDED, &[key], digest)
+    }
+
+    fn stored_object(&mut self, _: Adapter, _: &'static str) -> Result<()> {
+        Ok(())
     }
 }

@@ -23,6 +23,7 @@ use super::item::{Item, Value};
 use super::number::{Decimal, as_decimal, canon, is_canonical};
 use super::schema::{KeyNames, Schema};
 use crate::format::fault::{Fault, OrFault, Result};
+use crate::format::ordered;
 
 /// From this key encoding version on, row keys are ordered bytes.
 pub const ORDERED_VERSION: u64 = 2;
@@ -210,14 +211,7 @@ fn base64_into(raw: &[u8], out: &mut Vec<u8>) {
 
 /// Appends S(raw): sorts like raw and is no prefix of another.
 pub fn escape_into(raw: &[u8], out: &mut Vec<u8>) {
-    let mut rest = raw;
-    while let Some((plain, [_, behind @ ..])) = memchr::memchr(0, rest).and_then(|at| rest.split_at_checked(at)) {
-        out.extend_from_slice(plain);
-        out.extend_from_slice(&[0, 0xff]);
-        rest = behind;
-    }
-    out.extend_from_slice(rest);
-    out.extend_from_slice(&[0, 1]);
+    ordered::append(raw, 1, out);
 }
 
 /// Appends the ordered form of a number's text, not escaped; `None` and nothing when it is no plain decimal.

@@ -291,7 +291,7 @@ mod tests {
         }
     }
 
-    /// Of many parts only the last of each number is kept, in body order; of few all are.
+    /// If there are many parts, only the last of each number is kept, in body order; few parts are all kept.
     #[test]
     fn many_parts_are_few() {
         let part = |part_no, size_bytes| Part { part_no, size_bytes, ..Part::default() };

@@ -3,7 +3,7 @@
 //! Such a text needs no parser: each name is where it must be, or the member is absent. All else is `None`, and left
 //! to [`jsonval`](crate::format::jsonval), which knows every form of a record and tells what is wrong with one.
 //!
-//! Circle with `message`: the fast way gives what the long way gives, and the long way tries it first.
+//! Mutual dependency with `message`: the fast way gives what the long way gives, and the long way tries it first.
 
 use bumpalo::Bump;
 
@@ -67,7 +67,7 @@ pub(crate) fn both_ways(json: &[u8]) -> bool {
 
 /// A text without escapes.
 fn plain(text: &[u8]) -> Option<&str> {
-    // Without a way out, so that many bytes are tested at once.
+    // There is no early exit, so that many bytes are tested at once.
     let plain = text.iter().fold(true, |plain, b| plain & (*b >= b' ') & (*b != b'\\'));
     plain.then(|| std::str::from_utf8(text).ok()).flatten()
 }

@@ -37,7 +37,7 @@ pub const DIGEST: usize = 32;
 pub struct Input {
     /// As it was named.
     pub path: PathBuf,
-    /// Of a file whose state can be told.
+    /// What the file is recognised by, if its state can be told.
     pub identity: Option<Identity>,
     /// Its size.
     pub len: u64,

@@ -1,4 +1,4 @@
-//! References to items, as they are sorted: 32 bytes of each.
+//! References to items that are sorted: 32 bytes for each item.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Gzip files that are made of pieces: each is compressed by itself, on any thread, and what comes together is one member.
+//! Gzip files that are made of pieces. Each piece is compressed by itself, on any thread; together they are one gzip member.
 //!
 //! A piece ends at a byte (a *sync flush* of RFC 1951), so the next one can follow it whatever it is. The checksum of the whole is
 //! combined of those of the pieces.
@@ -21,7 +21,7 @@ const ROOM: usize = 32 << 10;
 pub(super) struct Piece {
     /// Compressed.
     pub bytes: Vec<u8>,
-    /// Of what was compressed.
+    /// Checksum of the bytes before compression.
     pub crc: Crc,
 }
 

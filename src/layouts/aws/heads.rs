@@ -1,4 +1,4 @@
-//! The first pass: items are checked, and told where they stand and what they are sorted by.
+//! The first pass: checks items, and records where they stand and what they are sorted by.
 
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -285,7 +285,7 @@ fn number(text: &str) -> Result<usize, Reason> {
 
 /// Bytes of the members of a set.
 fn members<'m>(set: impl Iterator<Item = &'m [u8]>) -> Result<usize, Reason> {
-    // Of more members than bytes are allowed, two are equal or the item is too large: they are not held.
+    // If there are more members than bytes are allowed, two of them are equal or the item is too large: they are not held.
     let mut all: Vec<&[u8]> = set.take(MOST_ITEM + 1).collect();
     if all.is_empty() {
         return Err("a set is empty".to_owned());

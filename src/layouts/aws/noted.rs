@@ -1,4 +1,4 @@
-//! What the splits of a first pass note of items, on its way to the sorter.
+//! What the splits of a first pass record about items, for the sorter.
 
 use crate::error::Result;
 use crate::format::wire::{self, Reader};

@@ -155,7 +155,7 @@ pub(super) struct Found<'u, 'a, 't> {
 }
 
 impl<'u, 'a, 't> Found<'u, 'a, 't> {
-    /// Of the later state.
+    /// Looks at the later state.
     pub fn new(tables: Union<'u, 'a>, out: SplitOutput<'t>) -> Self {
         Found { looking: Looking::new(tables, true), out }
     }

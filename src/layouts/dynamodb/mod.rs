@@ -4,6 +4,7 @@
 //! what one is named with an extension ends in `.jsonl` or in `.schema.json`, never in both.
 
 pub mod count;
+pub(crate) mod counted;
 #[cfg(any(feature = "archive", feature = "load"))]
 pub(crate) mod definition;
 mod documents;

@@ -1,4 +1,4 @@
-//! Runs the splits of items on all threads; what each gives goes to a writer, and what the writers give comes together in order.
+//! Runs the splits of items on all threads. A writer takes the items of each split, and the results are merged in order.
 
 use std::fs::File;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The content of a file, by itself.
+//! Writes the content of one file.
 
 use std::io::Write;
 

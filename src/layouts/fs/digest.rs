@@ -19,7 +19,7 @@ enum Hash {
     /// Nobody wants it.
     None,
     Whole(Sha256),
-    /// Of a run whose objects get fingerprints.
+    /// The run compares objects: a fingerprint is made.
     Fingerprinted(Box<Hasher>),
     Extents(ExtentsHash),
 }

@@ -1,6 +1,6 @@
 //! One file of an output.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::layouts::lookup::{Lookup, scan};
 use crate::layouts::members;
 
@@ -28,7 +28,7 @@ pub fn lookup(at: &mut Lookup<'_>) -> Result<bool> {
     })?;
     let Some(line) = found else { return Ok(any) };
     if members::member(&line, "type").as_deref() == Some(b"directory") {
-        return Err(Error::usage("it is a directory: --json gives a line for each file and directory in it"));
+        return Err(Error::usage("it is a directory").with_remedy(Remedy::Lines));
     }
     let body = members::member(&line, "tree").or_else(|| members::member_of_base64(&line, "tree_b64"));
     let body = body.ok_or_else(|| at.odd(&metadata))?;

@@ -16,6 +16,7 @@
 
 pub(crate) mod above;
 mod content;
+pub(crate) mod counted;
 mod digest;
 mod findings;
 pub(crate) mod lookup;

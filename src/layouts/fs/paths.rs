@@ -1,4 +1,4 @@
-//! Where files and directories that a walk can meet again were met first: their paths in the output, in a temporary file.
+//! Paths of files and directories that a walk can meet again: where in the output they were met first. They are kept in a temporary file.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! Where the directories that a walk is in stand in the output, and what is in them.
+//! Where the directories of the current path of a walk are in the output, and what is in them.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! What the walk finds, with its place in the output: planned in the walking thread, batch by batch, written by others.
+//! Plans the place of each file in the output. The thread that walks plans, batch by batch; other threads write.
 
 use super::above::Above;
 use super::findings;

@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::format::hex;
 use crate::output::checksums::Sum;
 use crate::output::json::{self, Escape};
+use crate::output::nested::Nested;
 use crate::output::observer::Fingerprint;
 use crate::output::split::SpillWriter;
 
@@ -133,11 +134,7 @@ fn holes(mut holes: Holes<'_, '_>, out: &mut SpillWriter<'_>) -> Result<()> {
 }
 
 fn member(name: &str, line: &mut Vec<u8>) {
-    if line.last() != Some(&b'{') {
-        line.push(b',');
-    }
-    json::string(name, Escape::Plain, line);
-    line.push(b':');
+    Nested::<false>::new(line).plain_member(name);
 }
 
 /// A path, as text or, where it is not UTF-8, under another name in base64.

@@ -1,4 +1,4 @@
-//! `fs/report.json`: what there is in all.
+//! `fs/report.json`: totals.
 
 use super::findings::code;
 use crate::adapters::fs::{Chunks, InternalRows, Unreached};

@@ -1,4 +1,4 @@
-//! Files and directories of a run that is observed: told, and written nowhere.
+//! Reports files and directories to an observer. Nothing is written.
 
 use super::digest::Summer;
 use super::places::Named;

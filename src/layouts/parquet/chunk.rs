@@ -312,7 +312,7 @@ fn described(
 /// What the format does not have.
 #[cold]
 pub(super) fn refused(error: &ParquetError) -> Error {
-    Error::usage(format!("Parquet cannot hold this: {error}; --layout jsonl can"))
+    Error::usage(format!("Parquet cannot hold this: {error}; lines can"))
 }
 
 #[cold]

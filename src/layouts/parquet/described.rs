@@ -1,4 +1,4 @@
-//! The columns of all data sets, for those who read them by a program (`docs/format/parquet.md`).
+//! The columns of all data sets, for programs (`docs/format/parquet.md`).
 
 use serde::Serialize;
 

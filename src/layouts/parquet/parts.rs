@@ -1,4 +1,4 @@
-//! The files of data sets: pieces of all units, one behind the other, in parts of some size.
+//! The files of data sets: the row groups of all units, one behind the other, in parts of a given size.
 
 use std::any::Any;
 use std::collections::BTreeMap;

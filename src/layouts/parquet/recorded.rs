@@ -1,4 +1,4 @@
-//! What a shard tells of a piece: the metadata of a file that has its row groups alone, as Parquet writes it.
+//! What a shard records of a piece: the Parquet metadata of a file with only its row groups.
 
 use std::sync::Arc;
 

@@ -53,9 +53,9 @@ pub(super) struct Leaf {
     pub values: Vec<u8>,
     /// How many they are.
     pub count: usize,
-    /// Of a leaf that can be without a value: whether it is there (1), for each row or pair.
+    /// For a leaf that can be null: whether the value is there (1), for each row or pair.
     pub defs: Option<Vec<u8>>,
-    /// Of a leaf in a list: whether it goes on with the row before (1).
+    /// For a leaf in a list: whether the value belongs to the row before it (1).
     pub reps: Option<Vec<u8>>,
 }
 

@@ -1,6 +1,6 @@
 //! The least and the greatest value of a column chunk: by them readers pass over row groups.
 //!
-//! Of bytes only those columns have them that the rows are sorted by: there it is the first value and the last.
+//! Of the columns of bytes, only those that the rows are sorted by have statistics: the first value and the last.
 
 use parquet::data_type::ByteArray;
 use parquet::file::statistics::{Statistics, ValueStatistics};

@@ -13,7 +13,8 @@ mod text;
 
 pub(super) use bytes::{Binary, BytesSeed};
 pub(super) use members::{Member, OncePerMember, expect_object};
-pub use reader::{Reader, Standing};
+pub(crate) use reader::AsRows;
+pub use reader::{Reader, RowReader, Standing};
 pub(super) use text::{Budget, Lines, Text};
 
 use crate::error::{Error, ErrorKind};

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use sha2::{Digest as _, Sha256};
 
 use super::{Part, Reader, Standing, wrong};
+use crate::adapters::rows::RowVisitor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::adapter::{self, Adapter};
 use crate::layouts::jsonl::beside;
@@ -26,6 +27,7 @@ pub trait Visitor:
     + model::dynamodb::TableVisitor
     + model::s3::BucketVisitor
     + model::fs::InodeVisitor
+    + RowVisitor
 {
 }
 
@@ -35,6 +37,7 @@ impl<V> Visitor for V where
         + model::dynamodb::TableVisitor
         + model::s3::BucketVisitor
         + model::fs::InodeVisitor
+        + RowVisitor
 {
 }
 

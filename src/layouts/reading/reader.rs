@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use super::{Part, wrong};
+use crate::adapters::rows::RowVisitor;
 use crate::error::Result;
 use crate::output::reading::Pieces;
 
@@ -25,7 +26,7 @@ pub enum Standing {
 ///
 /// An output is read twice: files that are [sidecars](Part::Sidecar) first, then [settle](Reader::settle), then all others.
 /// After an error nothing counts that was given.
-pub trait Reader<V> {
+pub trait Reader<V: ?Sized> {
     /// What the file at a path is, once the sidecars were read; `None`: no decode writes it.
     fn part(&self, path: &[u8]) -> Option<Part>;
 
@@ -89,5 +90,53 @@ pub trait Reader<V> {
     /// The sidecars tell of what was not there.
     fn finish(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+/// A reader of an adapter whose objects the crate knows by their rows alone.
+pub type RowReader = dyn for<'v> Reader<dyn RowVisitor + 'v>;
+
+/// Such a reader among those that give typed objects.
+pub(crate) struct AsRows(pub Box<RowReader>);
+
+impl<V: RowVisitor> Reader<V> for AsRows {
+    fn part(&self, path: &[u8]) -> Option<Part> {
+        self.0.part(path)
+    }
+
+    fn is_doubtful(&self, path: &[u8]) -> bool {
+        self.0.is_doubtful(path)
+    }
+
+    fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
+        self.0.sidecar(path, bytes, visitor)
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        self.0.settle()
+    }
+
+    fn aside(&self) -> u64 {
+        self.0.aside()
+    }
+
+    fn standing(&self, path: &[u8]) -> Result<Standing> {
+        self.0.standing(path)
+    }
+
+    fn link(&self, path: &[u8], target: &[u8]) -> Result<()> {
+        self.0.link(path, target)
+    }
+
+    fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
+        self.0.objects(path, bytes, visitor)
+    }
+
+    fn unlisted(&mut self, path: &[u8], pieces: Pieces<'_>, visitor: &mut V) -> Result<()> {
+        self.0.unlisted(path, pieces, visitor)
+    }
+
+    fn finish(&self) -> Result<()> {
+        self.0.finish()
     }
 }

@@ -1,4 +1,4 @@
-//! JSON text of any length in bounded memory: what is short is read whole, what is long as a stream.
+//! Reads JSON text of any length in bounded memory: short values as a whole, long ones as a stream.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, Read};

@@ -1,5 +1,6 @@
 //! What both layouts have in common of Redis: folders, counts, and the members of the lines of a stream.
 
+pub(crate) mod counted;
 pub(crate) mod lookup;
 pub mod paths;
 pub(crate) mod place;

@@ -1,4 +1,4 @@
-//! Which path is which key, in both layouts: for those who write, those who read back, and those who look for one key.
+//! Paths of keys in both layouts, for writers, readers and look-ups.
 
 use super::{BASE, ORPHANS, base};
 use crate::layouts;

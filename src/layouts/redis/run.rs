@@ -1,4 +1,4 @@
-//! Runs the splits of an adapter on all threads; what each gives goes to a writer of the layout that is asked for.
+//! Runs the splits of keys on all threads. A writer of the chosen layout takes the keys of each split.
 
 use std::fs::File;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a row has a value for.
+//! Columns of a data set.
 
 /// What the values of a column are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

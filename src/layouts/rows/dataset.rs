@@ -1,4 +1,4 @@
-//! Data sets, and who takes their rows.
+//! Data sets, and the sink that takes their rows.
 
 use std::sync::Arc;
 

@@ -13,6 +13,7 @@
 //! 1. The keys of all live objects are read once, to name them; a byte per object is kept ([`names`]).
 //! 2. The objects of a split are written (`files`); the layout tells of each what its manifest says (`Describe`).
 
+pub(crate) mod counted;
 mod files;
 pub(crate) mod lookup;
 pub mod names;

@@ -1,4 +1,4 @@
-//! Which path is what, but for bodies, which have names of their own; the paths of orphans (`docs/format/s3.md` §6).
+//! Paths of everything but bodies, which have names of their own; paths of orphans (`docs/format/s3.md` §6).
 
 use super::names::{ENCODED_DIR, META_SUFFIX, safe_segment_into};
 use crate::format::s3::{ChunkKey, ObjectKey};

@@ -1,4 +1,4 @@
-//! Runs the splits of S3 on all threads; each writes its files, and what has an order comes together in the order of splits.
+//! Runs the splits of S3 on all threads. Each writes its files; what needs an order is merged in the order of splits.
 
 use std::fs::File;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Objects of a run that is observed: told, and written nowhere.
+//! Reports objects to an observer. Nothing is written.
 
 use super::render;
 use crate::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! References to records, as they are sorted: 56 bytes of each.
+//! References to records that are sorted: 56 bytes for each record.
 
 use std::io;
 

@@ -7,6 +7,7 @@
 //! Where nobody asks for that order ([`Tree::takes_any_order`](crate::output::tree::Tree::takes_any_order)) there is no sort: records
 //! are read split by split.
 
+pub(crate) mod counted;
 mod documents;
 mod entry;
 mod files;

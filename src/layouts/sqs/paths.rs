@@ -1,4 +1,4 @@
-//! Which path is which file of which queue, in both layouts.
+//! Paths of queues in both layouts.
 
 use super::names::ORPHANS;
 use crate::layouts;

@@ -1,4 +1,4 @@
-//! Records in the order of the inputs: what becomes of their lines is a count, or is told of one by one.
+//! Records in the order of the inputs, for runs that only count lines or report records one by one.
 
 use std::collections::BTreeMap;
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::flight::{Flight, held};
-use super::{Answer, Content, Request, Service};
-use crate::error::Result;
+use super::{Answer, Service};
+use crate::error::{Remedy, Result};
 use crate::format::dynamodb::item::{Map, Value as Attribute};
 use crate::format::dynamodb::{KeyValue, PrimaryKey};
 use crate::layouts::dynamodb::definition::definition;
@@ -101,7 +101,7 @@ impl Tables<'_> {
             _ if answer.is_fine() => self.await_table(&name).map(|()| true),
             "ResourceInUseException" if self.merges => Ok(true),
             "ResourceInUseException" => {
-                Err(self.service.failed(&format!("the table {name} is there: give --merge to load into it")))
+                Err(self.service.failed(&format!("the table {name} is there")).with_remedy(Remedy::Merge))
             }
             "ValidationException" => {
                 self.course.left_out(&[&table.name], answer.words());
@@ -160,14 +160,7 @@ impl Tables<'_> {
 }
 
 fn call(service: &Service, operation: &str, body: &str) -> Result<Answer> {
-    let target = format!("DynamoDB_20120810.{operation}");
-    service.send(&Request {
-        method: "POST",
-        path: "/",
-        query: &[],
-        headers: &[("content-type", b"application/x-amz-json-1.0"), ("x-amz-target", target.as_bytes())],
-        content: Content::Bytes(body.as_bytes()),
-    })
+    service.call(&format!("DynamoDB_20120810.{operation}"), body)
 }
 
 impl Batch {
@@ -283,7 +276,7 @@ impl TableVisitor for Tables<'_> {
     }
 }
 
-passes_over!(['c] Tables<'c>: redis, sqs, s3, fs);
+passes_over!(['c] Tables<'c>: redis, sqs, s3, fs, added);
 
 /// Whether a number is not as the service writes it: digits without an exponent, a sign or zeros that say nothing.
 fn numbers_change(attributes: Map<'_>) -> bool {

@@ -1,4 +1,4 @@
-//! What speaks the interfaces of AWS: signed requests over HTTP on several connections, tried again where the target is busy.
+//! Targets with the interfaces of AWS: signed HTTP requests on several connections, sent again while the target is busy.
 //!
 //! Objects are read by one thread, which hands requests to others (`flight.rs`). When the target is busy, all of them pause.
 //!
@@ -11,7 +11,9 @@ mod sign;
 pub mod dynamodb;
 pub mod s3;
 mod s3_parts;
+mod s3_put;
 pub mod sqs;
+mod sqs_batch;
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
@@ -37,7 +39,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(300);
 /// The most of an answer that is read.
 const MOST_ANSWER: u64 = 64 << 20;
-/// Of an error that is no JSON or XML, so much is shown.
+/// Bytes that are shown of an error that is neither JSON nor XML.
 const SHOWN: usize = 300;
 
 /// A service at an address.
@@ -165,6 +167,20 @@ impl Service {
             connections: 1,
             quiet_until: Mutex::new(None),
         }
+    }
+
+    /// Asks a service whose operations take and give JSON. `target`: version and name of the operation.
+    ///
+    /// # Errors
+    /// As [`send`](Service::send).
+    pub fn call(&self, target: &str, body: &str) -> Result<Answer> {
+        self.send(&Request {
+            method: "POST",
+            path: "/",
+            query: &[],
+            headers: &[("content-type", b"application/x-amz-json-1.0"), ("x-amz-target", target.as_bytes())],
+            content: Content::Bytes(body.as_bytes()),
+        })
     }
 
     /// Sends a request, again if the target is busy or gone. An answer that says no is an answer.

@@ -1,23 +1,19 @@
-//! S3: buckets are created, objects put with their metadata; one that was uploaded in parts is again, in the same ones (`s3_parts.rs`).
+//! S3: buckets are created, and objects are put with their metadata. An object that was uploaded in parts is uploaded in the same parts again
+//! (`s3_parts.rs`).
 //!
 //! A body comes in pieces and is signed as a whole, so each object or part waits in memory, a large one in a temporary file, until it is
 //! complete. Objects and parts go out at the same time (`flight.rs`), an upload is completed when all its parts are there. The ETag that
 //! the service answers is compared with the recorded one.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Write as _;
-
-use sha2::{Digest as _, Sha256};
 
 use super::flight::{Flight, held};
 use super::s3_parts::Parts;
+use super::s3_put::{Body, Metadata};
 use super::sign::encoded;
 use super::{Answer, Content, Request, Service, between};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::format::Family;
-use crate::format::hex;
-use crate::format::s3::Manifest;
 use crate::format::s3::etag::Form;
 use crate::load::course::Course;
 use crate::load::pass::passes_over;
@@ -108,75 +104,6 @@ enum Put {
     LeftOut(String),
 }
 
-/// The bytes of a request, and their digest.
-#[derive(Default)]
-struct Body {
-    bytes: Vec<u8>,
-    file: Option<File>,
-    len: u64,
-    digest: Sha256,
-}
-
-impl Body {
-    /// Takes a piece; more than `held` bytes go to a temporary file.
-    fn push(&mut self, piece: &[u8], held: usize) -> std::io::Result<()> {
-        self.digest.update(piece);
-        self.len += piece.len() as u64;
-        if let Some(file) = &mut self.file {
-            return file.write_all(piece);
-        }
-        self.bytes.extend_from_slice(piece);
-        if self.bytes.len() > held {
-            let mut file = tempfile::tempfile()?;
-            file.write_all(&self.bytes)?;
-            self.bytes = Vec::new();
-            self.file = Some(file);
-        }
-        Ok(())
-    }
-
-    fn put(self, service: &Service, path: &str, query: &[(&str, &str)], headers: &[(&str, &[u8])]) -> Result<Answer> {
-        let digest = hex::text(&self.digest.finalize());
-        let content = match &self.file {
-            Some(file) => Content::File(file, self.len, &digest),
-            None => Content::Bytes(&self.bytes),
-        };
-        service.send(&Request { method: "PUT", path, query, headers, content })
-    }
-}
-
-/// The headers that say what an object is; those that cannot stand in a header are told.
-struct Metadata(Vec<(String, Vec<u8>)>);
-
-impl Metadata {
-    fn of(manifest: &Manifest<'_>, mut refused: impl FnMut(&str)) -> Metadata {
-        let named = [
-            ("content-type", manifest.content_type),
-            ("content-encoding", manifest.content_encoding),
-            ("cache-control", manifest.cache_control),
-            ("content-disposition", manifest.content_disposition),
-        ];
-        let mut headers: Vec<(String, Vec<u8>)> = Vec::new();
-        let users = manifest.user_metadata.iter().map(|(name, value)| (format!("x-amz-meta-{name}"), *value));
-        let all = named.into_iter().filter(|(_, value)| !value.is_empty());
-        for (name, value) in all.map(|(name, value)| (name.to_owned(), value)).chain(users) {
-            let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            let is_fine =
-                name.bytes().all(is_token) && value.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control());
-            if is_fine && value.trim_ascii() == value {
-                headers.push((name, value.as_bytes().to_vec()));
-            } else {
-                refused(&name);
-            }
-        }
-        Metadata(headers)
-    }
-
-    fn headers(&self) -> Vec<(&str, &[u8])> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect()
-    }
-}
-
 fn path_of(bucket: &[u8], key: &[u8]) -> String {
     format!("/{}/{}", encoded(bucket, false), encoded(key, true))
 }
@@ -245,7 +172,7 @@ impl Buckets<'_> {
             return Ok(());
         }
         let name = name.escape_ascii();
-        Err(self.service.failed(&format!("the bucket {name} has objects: give --merge to load beside them")))
+        Err(self.service.failed(&format!("the bucket {name} has objects")).with_remedy(Remedy::Merge))
     }
 
     /// Begins an upload in parts, if the object is one.
@@ -504,4 +431,4 @@ impl BucketVisitor for Buckets<'_> {
     }
 }
 
-passes_over!(['c] Buckets<'c>: redis, sqs, dynamodb, fs);
+passes_over!(['c] Buckets<'c>: redis, sqs, dynamodb, fs, added);

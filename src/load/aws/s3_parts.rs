@@ -1,4 +1,4 @@
-//! In which parts an object is uploaded: in those that it had, unless the service does not take them.
+//! Decides in which parts an object is uploaded: in its original parts, unless the service refuses them.
 
 use crate::format::s3::Manifest;
 

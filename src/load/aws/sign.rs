@@ -1,4 +1,4 @@
-//! Signature Version 4 of AWS: who sends a request, and that nobody has changed it.
+//! Signature Version 4 of AWS: proves who sends a request, and that nobody has changed it.
 
 use aws_lc_rs::hmac;
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 pub(super) struct Keys {
     id: String,
     secret: String,
-    /// Of keys that are lent.
+    /// The session token of temporary keys.
     token: Option<String>,
 }
 

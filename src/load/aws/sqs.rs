@@ -6,17 +6,16 @@
 //! whole, its messages are sent one by one.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::flight::Flight;
-use super::{Answer, Content, Request, Service};
-use crate::error::Result;
+use super::sqs_batch::{Held, Sent, call, send};
+use super::{Answer, Service};
+use crate::error::{Remedy, Result};
 use crate::format::sqs::key::queue_name;
 use crate::format::sqs::{self, Queue as Record};
-use crate::load::backoff::Backoff;
 use crate::load::course::Course;
 use crate::load::pass::passes_over;
 use crate::load::{Input, Options, Outcome, input};
@@ -25,9 +24,6 @@ use crate::model::sqs::{Message, Queue, QueueVisitor, RecordKind, Records, SideR
 /// Messages of a batch, and the bytes of their bodies and attributes.
 const MOST_MESSAGES: usize = 10;
 const MOST_BYTES: usize = 256 << 10;
-/// How often messages are sent again that the service could not take, and the pause before the first time; it doubles.
-const ROUNDS: u32 = 8;
-const PAUSE: Duration = Duration::from_millis(50);
 /// Attributes of a queue: its messages that can be received, that are in flight, and that are delayed.
 const COUNTS: [&str; 3] =
     ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"];
@@ -80,19 +76,6 @@ struct Queues<'c> {
     loaded: u64,
 }
 
-/// A batch that was sent.
-#[derive(Default)]
-struct Sent {
-    /// The name of its last message.
-    last: String,
-    /// Messages that are in the queue.
-    messages: u64,
-    /// Those that the service does not take, and why.
-    left_out: Vec<(String, String)>,
-    /// Those that are there in another form, and how.
-    changed: Vec<(String, String)>,
-}
-
 /// A queue of the inputs.
 #[derive(Default)]
 struct Known {
@@ -101,15 +84,6 @@ struct Known {
     is_fifo: bool,
     /// Where failed messages go: set when all queues are there.
     redrive: String,
-}
-
-/// A message that waits for its batch.
-struct Held {
-    /// Its name in messages.
-    name: String,
-    md5: String,
-    /// What is sent, without its number in the batch.
-    entry: Map<String, Value>,
 }
 
 impl Queues<'_> {
@@ -154,7 +128,7 @@ impl Queues<'_> {
         match COUNTS.iter().filter_map(count).sum::<u64>() {
             0 => Ok(()),
             some => {
-                Err(self.service.failed(&format!("the queue {name} has {some} messages: give --merge to send more")))
+                Err(self.service.failed(&format!("the queue {name} has {some} messages")).with_remedy(Remedy::Merge))
             }
         }
     }
@@ -251,139 +225,6 @@ impl Queues<'_> {
         }
         Ok(entry)
     }
-}
-
-fn call(service: &Service, operation: &str, body: &Value) -> Result<Answer> {
-    let (target, body) = (format!("AmazonSQS.{operation}"), body.to_string());
-    service.send(&Request {
-        method: "POST",
-        path: "/",
-        query: &[],
-        headers: &[("content-type", b"application/x-amz-json-1.0"), ("x-amz-target", target.as_bytes())],
-        content: Content::Bytes(body.as_bytes()),
-    })
-}
-
-/// Sends a batch.
-fn send(service: &Service, url: &str, batch: Vec<Held>) -> Result<Sent> {
-    let last = batch.last().map(|held| held.name.clone()).unwrap_or_default();
-    let mut sent = Sent { last, ..Sent::default() };
-    sent.all(service, url, batch)?;
-    Ok(sent)
-}
-
-impl Sent {
-    /// Sends messages, those again that the service could not take.
-    fn all(&mut self, service: &Service, url: &str, mut batch: Vec<Held>) -> Result<()> {
-        let mut backoff = Backoff::new(PAUSE, ROUNDS);
-        loop {
-            batch = self.once(service, url, batch)?;
-            let Some(first) = batch.first() else { return Ok(()) };
-            match backoff.pause() {
-                Some(pause) => service.pause(pause),
-                None => {
-                    let words = format!("it does not take {}, and does not say what is wrong with it", first.name);
-                    return Err(service.failed(&words));
-                }
-            }
-        }
-    }
-
-    /// Sends messages once; gives those that the service could not take.
-    fn once(&mut self, service: &Service, url: &str, batch: Vec<Held>) -> Result<Vec<Held>> {
-        let numbered = batch.iter().enumerate().map(|(n, held)| {
-            let mut entry = held.entry.clone();
-            entry.insert("Id".into(), n.to_string().into());
-            Value::from(entry)
-        });
-        let body = json!({ "QueueUrl": url, "Entries": numbered.collect::<Vec<_>>() });
-        let answer = call(service, "SendMessageBatch", &body)?;
-        if !answer.is_fine() {
-            if let [held] = &batch[..] {
-                self.refused(service, held, &answer)?;
-            } else {
-                batch.into_iter().try_for_each(|held| self.all(service, url, vec![held]))?;
-            }
-            return Ok(Vec::new());
-        }
-        let told = service.json("send messages", &answer)?;
-        let fates = fates(&told, batch.len()).map_err(|why| service.failed(&why))?;
-        self.tell_overtaken(&batch, &fates);
-        let mut again = Vec::new();
-        for (held, fate) in batch.into_iter().zip(fates) {
-            match fate {
-                Fate::Sent { md5 } => self.one(held, md5.as_deref()),
-                Fate::Refused(why) => self.left_out.push((held.name, why)),
-                Fate::Later => again.push(held),
-            }
-        }
-        Ok(again)
-    }
-
-    fn one(&mut self, held: Held, md5: Option<&str>) {
-        self.messages += 1;
-        if md5.is_some_and(|md5| md5 != held.md5 && !held.md5.is_empty()) {
-            self.changed.push((held.name, "its body has another MD5".to_owned()));
-        }
-    }
-
-    /// A message of a FIFO queue that is sent again comes behind those of its group that were taken now.
-    fn tell_overtaken(&mut self, batch: &[Held], fates: &[Fate]) {
-        let group = |held: &Held| held.entry.get("MessageGroupId").cloned();
-        for (n, held) in batch.iter().enumerate().filter(|(n, _)| fates[*n] == Fate::Later) {
-            let is_overtaken = |(later, fate): (&Held, &Fate)| {
-                matches!(fate, Fate::Sent { .. }) && group(later).is_some() && group(later) == group(held)
-            };
-            if batch.iter().zip(fates).skip(n + 1).any(is_overtaken) {
-                let how = "a message behind it in its group came before it";
-                self.changed.push((held.name.clone(), how.to_owned()));
-            }
-        }
-    }
-
-    /// A message alone is refused.
-    fn refused(&mut self, service: &Service, held: &Held, answer: &Answer) -> Result<()> {
-        if answer.status == 403 || answer.code().contains("NonExistentQueue") {
-            return Err(service.refused("send a message", answer));
-        }
-        self.left_out.push((held.name.clone(), answer.words()));
-        Ok(())
-    }
-}
-
-/// What became of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Fate {
-    Sent { md5: Option<String> },
-    Refused(String),
-    Later,
-}
-
-/// What an answer tells of each message of a batch.
-///
-/// # Errors
-/// In words: it does not tell what became of each of them, once.
-fn fates(told: &Value, messages: usize) -> std::result::Result<Vec<Fate>, String> {
-    let mut fates = vec![None; messages];
-    let lines = |name: &str| told[name].as_array().into_iter().flatten();
-    let sent = lines("Successful").map(|line| {
-        let md5 = line["MD5OfMessageBody"].as_str().map(str::to_owned);
-        (line, Fate::Sent { md5 })
-    });
-    let failed = lines("Failed").map(|line| match &line["SenderFault"] {
-        Value::Bool(true) => (line, Fate::Refused(format!("{}: {}", line["Code"], line["Message"]))),
-        _ => (line, Fate::Later),
-    });
-    for (line, fate) in sent.chain(failed) {
-        let at = line["Id"].as_str().and_then(|id| id.parse::<usize>().ok()).and_then(|n| fates.get_mut(n));
-        match at {
-            Some(at @ None) => *at = Some(fate),
-            Some(Some(_)) => return Err(format!("its answer tells of a message twice: {line}")),
-            None => return Err(format!("its answer tells of a message that was not sent: {line}")),
-        }
-    }
-    let all: Option<Vec<Fate>> = fates.into_iter().collect();
-    all.ok_or_else(|| "its answer does not tell what became of every message".to_owned())
 }
 
 fn member(answer: &Answer, name: &str) -> Option<String> {
@@ -487,35 +328,4 @@ impl QueueVisitor for Queues<'_> {
     }
 }
 
-passes_over!(['c] Queues<'c>: redis, dynamodb, s3, fs);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_message_has_one_fate() {
-        let sent = |id: &str| json!({ "Id": id, "MD5OfMessageBody": "m" });
-        let failed = |id: &str, fault: bool| json!({ "Id": id, "SenderFault": fault, "Code": "C", "Message": "M" });
-        let fine = json!({ "Successful": [sent("2"), sent("0")], "Failed": [failed("3", true), failed("1", false)] });
-        let md5 = Some("m".to_owned());
-        let want = vec![
-            Fate::Sent { md5: md5.clone() },
-            Fate::Later,
-            Fate::Sent { md5 },
-            Fate::Refused("\"C\": \"M\"".to_owned()),
-        ];
-        assert_eq!(fates(&fine, 4), Ok(want));
-        for (told, messages) in [
-            (json!({}), 1),
-            (json!({ "Successful": [sent("0")] }), 2),
-            (json!({ "Successful": [sent("0"), sent("0")] }), 2),
-            (json!({ "Successful": [sent("0")], "Failed": [failed("0", true)] }), 1),
-            (json!({ "Successful": [sent("1")] }), 1),
-            (json!({ "Successful": [sent("x")] }), 1),
-            (json!({ "Successful": "0" }), 1),
-        ] {
-            assert!(fates(&told, messages).is_err(), "{told}");
-        }
-    }
-}
+passes_over!(['c] Queues<'c>: redis, dynamodb, s3, fs, added);

@@ -1,4 +1,4 @@
-//! The rows that the objects of the inputs are stored as, in the order of their keys.
+//! The rows of all objects of the inputs, in the order of their keys.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

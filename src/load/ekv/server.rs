@@ -5,7 +5,7 @@ use prost::Message as _;
 
 use super::grpc::Client;
 use super::messages::{Put, Routes, Scan, Scanned, Stored, method};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::format::Family;
 use crate::format::adapter::Adapter;
 use crate::format::family::Class;
@@ -94,11 +94,9 @@ impl Server {
         }
         let told: Vec<Scanned> = self.client.call(method::SCAN, &scans, |_| format!("look for {}", adapter.name()))?;
         let Some(found) = told.iter().find_map(|told| told.rows.first()) else { return Ok(()) };
-        Err(self.client.failed(&format!(
-            "it has rows of {} already, such as {}: give --merge to load beside them",
-            adapter.name(),
-            name_of(&found.key)
-        )))
+        let (adapter, example) = (adapter.name(), name_of(&found.key));
+        let why = format!("it has rows of {adapter} already, such as {example}");
+        Err(self.client.failed(&why).with_remedy(Remedy::Merge))
     }
 
     /// Stores rows, and makes sure that they are there.
@@ -191,7 +189,7 @@ pub(super) fn authority(url: &str) -> Result<&str> {
         Some(_) if !host.contains(['/', '@', '?']) => Ok(host),
         _ => {
             let shown = without_password(url);
-            Err(Error::command_line(format!("{shown}: want ekv://HOST:PORT, where the server listens (--address)")))
+            Err(Error::command_line(format!("{shown}: want ekv://HOST:PORT, where the server listens")))
         }
     }
 }

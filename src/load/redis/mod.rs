@@ -35,7 +35,7 @@ pub(super) struct Made {
     pub kind: Type,
     /// Elements that were given.
     pub elements: u64,
-    /// Of a stream: the last ID that was generated.
+    /// For a stream: the last ID that was generated.
     pub last: StreamId,
     pub expire_at_ms: Option<u64>,
 }
@@ -239,7 +239,7 @@ impl<S: KeySink> Visitor for Keys<'_, S> {
     }
 }
 
-passes_over!(['c, S: KeySink] Keys<'c, S>: sqs, dynamodb, s3, fs);
+passes_over!(['c, S: KeySink] Keys<'c, S>: sqs, dynamodb, s3, fs, added);
 
 /// Counts, and does nothing: a dry run.
 pub(super) struct Nothing;

@@ -1,17 +1,17 @@
-//! What the flags that choose objects came to: each of them that took nothing is named.
+//! What the patterns, types and adapters of a run took: each that took nothing is named.
 
 use super::Filter;
 use crate::error::{Error, Result, Shown};
 use crate::format::adapter::{self, Adapter};
 use crate::output::split::Tally;
 
-/// Flags that an error names.
+/// How many of them an error names.
 const MOST_NAMED: usize = 20;
 
-/// What the flags came to.
+/// What they took.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matched {
-    /// Flags that took nothing, each with its one value.
+    /// Those that took nothing, each behind what it is: `scope redis:a*`, `type sets`.
     pub unmet: Vec<String>,
     /// Whether there is neither an object nor a table, bucket or queue of what is asked for.
     pub nothing: bool,
@@ -27,17 +27,17 @@ impl Matched {
         has_rows: impl Fn(Adapter) -> bool,
     ) -> Matched {
         let chosen = adapters.len() < adapter::all().count();
-        // Where there are rows, it may be the other flags that took nothing of them.
+        // Where there are rows, it may be the others that took nothing of them.
         let is_there =
             |adapter: Adapter| tally.of(adapter).next().is_some() || (has_rows(adapter) && !filter.is_trivial());
         let missing = |adapter: &&Adapter| chosen && !is_there(**adapter);
         let mut unmet: Vec<String> =
-            adapters.iter().filter(missing).map(|adapter| format!("--adapter {}", adapter.name())).collect();
+            adapters.iter().filter(missing).map(|adapter| format!("adapter {}", adapter.name())).collect();
         let has_type = |folder: &str| {
             let is_kind = |(kind, objects, _): &(&str, u64, u64)| *kind == folder && *objects > 0;
             tally.of(adapter::REDIS).any(|(_, kinds)| kinds.iter().any(is_kind))
         };
-        unmet.extend(filter.types.iter().filter(|folder| !has_type(folder)).map(|folder| format!("--type {folder}")));
+        unmet.extend(filter.types.iter().filter(|folder| !has_type(folder)).map(|folder| format!("type {folder}")));
         unmet.extend(filter.unmet());
         let without_scope = filter.met_nothing() || !tally.has_scopes();
         // A store without an object is whole, unless something of it was asked for or excluded.
@@ -55,10 +55,10 @@ impl Matched {
             return Ok(());
         }
         let named: Vec<String> =
-            self.unmet.iter().take(MOST_NAMED).map(|flag| Shown(flag.as_bytes()).to_string()).collect();
+            self.unmet.iter().take(MOST_NAMED).map(|words| Shown(words.as_bytes()).to_string()).collect();
         let more = self.unmet.len().saturating_sub(MOST_NAMED);
         Err(Error::usage(match (named.join(", "), more) {
-            (none, _) if none.is_empty() => "no object is what the flags ask for".to_owned(),
+            (none, _) if none.is_empty() => "no object is what was asked for".to_owned(),
             (named, 0) => format!("nothing matches {named}"),
             (named, more) => format!("nothing matches {named} and {more} more"),
         }))

@@ -256,13 +256,13 @@ impl Filter {
         }
     }
 
-    /// Patterns that took nothing, as the flags that they were given with.
+    /// Patterns that took nothing, behind what they are: `scope redis:a*`.
     pub(super) fn unmet(&self) -> impl Iterator<Item = String> {
-        let of = |flag: &'static str, patterns: &'_ [Pattern]| -> Vec<String> {
+        let of = |what: &'static str, patterns: &'_ [Pattern]| -> Vec<String> {
             let unmet = patterns.iter().filter(|pattern| !pattern.met.0.load(Relaxed));
-            unmet.map(|pattern| format!("{flag} {pattern}")).collect()
+            unmet.map(|pattern| format!("{what} {pattern}")).collect()
         };
-        of("--scope", &self.include).into_iter().chain(of("--exclude", &self.exclude))
+        of("scope", &self.include).into_iter().chain(of("exclude", &self.exclude))
     }
 
     /// Whether anything is asked for, or was there and is left out.
@@ -359,14 +359,14 @@ mod tests {
     fn what_took_nothing() {
         let unmet = |f: &Filter| f.unmet().collect::<Vec<_>>();
         let f = filter(&["redis:a*", "redis:ab", "redis:x", "s3:b", "s3:b/k"], &["redis:abc", "redis:y"]);
-        let all = ["--scope redis:a*", "--scope redis:ab", "--scope redis:x", "--scope s3:b", "--scope s3:b/k"];
+        let all = ["scope redis:a*", "scope redis:ab", "scope redis:x", "scope s3:b", "scope s3:b/k"];
         assert!(f.met_nothing());
         assert!(f.takes(adapter::REDIS, b"ab", &[]) && f.takes_scope(adapter::S3, b"b"));
         assert_eq!(unmet(&f)[..5], all);
         assert!(f.meets(adapter::REDIS, b"ab", &[]) && !f.meets(adapter::REDIS, b"abc", &[]));
         assert!(f.meets_scope(adapter::S3, b"b"));
         assert!(!f.met_nothing());
-        assert_eq!(unmet(&f), ["--scope redis:x", "--scope s3:b/k", "--exclude redis:y"]);
+        assert_eq!(unmet(&f), ["scope redis:x", "scope s3:b/k", "exclude redis:y"]);
         assert_eq!(unmet(&f.clone())[..5], all);
     }
 

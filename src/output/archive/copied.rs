@@ -65,7 +65,7 @@ struct Writer<W: Write> {
     mtime: u64,
     scratch: PathBuf,
     target: PathBuf,
-    /// Of the file system: its members are written from here, where their holes are known.
+    /// Files of the file system: they are written from here, where their holes are known.
     spool: Option<Spool>,
     spooled: u64,
 }

@@ -1,4 +1,4 @@
-//! Two runs at once, each observed: a reader takes from either what he needs next.
+//! Two observed runs at once. The reader takes the next object from either of them.
 
 use std::path::Path;
 use std::sync::Arc;

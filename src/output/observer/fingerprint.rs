@@ -1,4 +1,4 @@
-//! Marks of values: a fast hash of 128 bits with a key that nobody knows before the run.
+//! Fingerprints of values: a fast hash of 128 bits with a key that is new in every run.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;

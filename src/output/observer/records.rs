@@ -1,9 +1,9 @@
-//! What a unit tells of its objects: one behind the other in one buffer, without an allocation for each.
+//! What a unit reports about its objects: records in one buffer, without an allocation for each.
 //!
 //! A unit can have any number of objects, with keys of any length: what is much goes to a temporary file, in blocks of whole
 //! records, and is read back block by block.
 //!
-//! Circle with `told`: the one writes a record, the other reads it.
+//! Mutual dependency with `told`: the one writes a record, the other reads it.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};

@@ -1,4 +1,4 @@
-//! What a unit told of its objects, read one by one.
+//! Reads what a unit reported about its objects, one by one.
 
 use std::ops::Range;
 

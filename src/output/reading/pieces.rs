@@ -1,4 +1,4 @@
-//! A file as stretches and holes, wherever it is.
+//! A file as pieces of data and holes, on disk or in an archive.
 
 use std::io::{self, Read};
 

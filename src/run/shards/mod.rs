@@ -1,4 +1,4 @@
-//! Splits that are shared among processes: each runs some of them and records what they gave, and one puts all of it together (`plan.md` §4).
+//! Shares splits among processes: each runs some of them and records the results, and one merges all records (`plan.md` §4).
 //!
 //! What splits give is taken in their order, whoever ran them: the code that takes it does not know.
 

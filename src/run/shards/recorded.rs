@@ -1,4 +1,4 @@
-//! Reads what shards gave.
+//! Reads the results of shards.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! Writes what a shard gives.
+//! Writes the results of a shard.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};

@@ -1,4 +1,4 @@
-//! What each shard has to do.
+//! Decides what each shard has to do.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Finds the blocks of a table without its index: one behind the other, each by its checksum.
+//! Finds the blocks of a table without its index, one after the other, each by its checksum.
 
 use crate::format::sst::block::{Handle, Payload, find_len};
 use crate::format::sst::row::{Row, Rows};

@@ -156,7 +156,7 @@ fn engine(adapter: Adapter, files: &[Vec<u8>], ask: &Ask, manner: &Manner) -> ek
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("out");
     let done = decode(&sources, &target, &options, &Silent);
-    let is_empty = |error: &ekvsnap::Error| error.reason() == format!("nothing matches --adapter {}", adapter.name());
+    let is_empty = |error: &ekvsnap::Error| error.reason() == format!("nothing matches adapter {}", adapter.name());
     let of_all = done.as_ref().is_err_and(is_empty);
     if of_all {
         // Of a store without an object that is refused where one adapter is asked for, but not of all of them.

@@ -131,7 +131,7 @@ fn a_damaged_item_is_one_line_less() {
 fn a_bundle_of_a_packed_layout_is_refused() {
     let options = Options { dynamodb_bundle: Some(1 << 20), ..packed() };
     let error = run_with(&[Snapshot::new().build()], &options).err().unwrap();
-    assert!(error.to_string().contains("--layout jsonl has one file a table"), "{error}");
+    assert!(error.to_string().contains("a packed layout has no file for each item"), "{error}");
     assert!(!error.is_damage());
 }
 

@@ -56,14 +56,14 @@ pub const CASES: &[Case] = &[
     Case {
         file: "empties-scope.fsm",
         args: &["decode", "{}", "-o", "out", "--scope", "sqs:empty,sqs:emptyx,s3:emptyb/k"],
-        says: &["flag_matched_nothing (2)", "\"--scope sqs:emptyx\"", "\"--scope s3:emptyb/k\""],
+        says: &["flag_matched_nothing (2)", "\"scope sqs:emptyx\"", "\"scope s3:emptyb/k\""],
         ..CASE
     },
     Case {
         file: "empties-scope.fsm",
         args: &["decode", "{}", "-o", "out", "--scope", "s3:emptyb/k"],
         code: 1,
-        says: &["nothing matches --scope s3:emptyb/k"],
+        says: &["nothing matches scope s3:emptyb/k"],
         check: |run| assert!(!run.has("out")),
         ..CASE
     },

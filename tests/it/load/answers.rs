@@ -195,7 +195,7 @@ fn a_queue_whose_messages_are_hidden_is_not_empty() {
         }
         _ => (200, None, json!({ "QueueUrl": "u" }).to_string()),
     });
-    fails(&load("sqs-small", "sqs", &server, &[]), "has 2 messages: give --merge");
+    fails(&load("sqs-small", "sqs", &server, &[]), "has 2 messages (--merge loads");
 }
 
 #[test]
@@ -372,7 +372,7 @@ fn flags_that_take_nothing() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::copy("testdata/redis-small.fsm", dir.path().join("x.fsm")).unwrap();
     let load = |more: &[&str]| ekvsnap(dir.path(), &[&["load", "x.fsm", "--to", "x.rdb"], more].concat());
-    fails(&load(&["--scope", "redis:nobody*"]), "nothing matches --scope redis:nobody*");
+    fails(&load(&["--scope", "redis:nobody*"]), "nothing matches scope redis:nobody*");
     assert!(!dir.path().join("x.rdb").exists());
     let some = load(&["--type", "hash", "--scope", "redis:*", "--exclude", "redis:nobody"]);
     assert_eq!(code(&some), 0, "{}", stderr(&some));

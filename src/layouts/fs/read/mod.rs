@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use super::names::numbered;
 use super::report::REPORT;
 use super::write::{KEYMAP, METADATA};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::format::fs::{Inode, Kind, ROOT};
 use crate::layouts::reading::{self, Budget, Part, Standing, Text, wrong};
 use crate::model::fs::{InodeVisitor, Node};
@@ -154,9 +154,8 @@ impl<V: InodeVisitor> reading::Reader<V> for Reader {
         while let Some(line) = lines.next(&budget, PhantomData::<Line>, &failed)? {
             let told = line.told().map_err(|why| lines.wrong(why))?;
             if matches!(&told.named, Named::Path(_, None, _)) && told.has_bad_name {
-                return Err(lines.wrong(
-                    "its path may not tell its name, which the server never makes: decode it with --for-restore",
-                ));
+                let why = "its path may not tell its name, which the server never makes";
+                return Err(lines.wrong(why).with_remedy(Remedy::ForRestore));
             }
             self.take(told, &mut stack, visitor)?.map_err(|why| lines.wrong(why))?;
         }

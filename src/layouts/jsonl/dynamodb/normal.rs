@@ -1,4 +1,4 @@
-//! What items that are equal have in common: attributes in the order of their names, numbers by value.
+//! The normal form of an item, by which items are compared: attributes in the order of their names, numbers by value.
 
 use crate::format::dynamodb::item::{Entry, Map};
 use crate::format::dynamodb::number::plain;
@@ -12,7 +12,7 @@ const PIECE: usize = 64 << 10;
 #[derive(Default)]
 pub(super) struct Normal {
     bytes: Vec<u8>,
-    /// Of what was too much to hold.
+    /// The hash of what was too large to hold.
     before: Option<Box<Hasher>>,
 }
 

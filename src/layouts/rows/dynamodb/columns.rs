@@ -1,6 +1,7 @@
 //! Which attributes of a table are columns: those that have one type wherever they are.
 //!
-//! Items are read twice: their types first. What is noted is bounded, so an attribute may go to `_rest` though it has one type; and
+//! Items are read twice: their types first. The number of attributes that are recorded is bounded, so an attribute may go to `_rest` though it has
+//! one type; and
 //! a value that is not of its column's type goes there too.
 
 #[cfg(feature = "parquet")]
@@ -19,10 +20,10 @@ use crate::model::dynamodb::{Item, StaleItem, Table, Visitor};
 use crate::options::Options;
 use crate::run::engine::{self, Done};
 
-/// Attributes of a table that are noted, and columns that it has of them at most.
+/// The most attributes of a table that are recorded, and the most columns that it has.
 const MOST_NOTED: usize = 1000;
 const MOST_COLUMNS: usize = 256;
-/// Attributes of all tables that are noted.
+/// The most attributes of all tables that are recorded.
 const MOST_NOTED_IN_ALL: usize = 200_000;
 
 /// The column of the attributes that have none.
@@ -39,7 +40,7 @@ enum Noted {
     Number(Width),
     Binary,
     Flag,
-    /// Of several types, or of one that has no column.
+    /// It has several types, or a type that has no column.
     Other,
 }
 

@@ -1,4 +1,4 @@
-//! Files of items that nobody sees: of most items it is enough that they are what the server writes.
+//! Checks items without writing files. For most items it is enough that they are in the form that the server writes.
 
 use super::files::{self, FileShare};
 use crate::error::Result;

@@ -1,4 +1,4 @@
-//! What naming files tells (`rules.md` §2).
+//! Notes and warnings about file names (`rules.md` §2).
 
 use crate::report::kinds;
 

@@ -10,7 +10,7 @@ mod lanes;
 use redis::Connection;
 
 use super::{Keys, dry};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Remedy, Result};
 use crate::load::course::Course;
 use crate::load::target::without_password;
 use crate::load::{Input, Options, Outcome, input, tls};
@@ -30,10 +30,8 @@ pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course:
     let found = About::read(&mut first).map_err(|e| server.failed(&e))?;
     let resumed = options.start_after.is_some();
     if found.keys > 0 && !options.merges() {
-        return Err(Error::usage(format!(
-            "{} has {} keys in this database: give --merge to load beside them, or name an empty one",
-            server.shown, found.keys
-        )));
+        let why = format!("{} has {} keys in this database: name an empty one", server.shown, found.keys);
+        return Err(Error::usage(why).with_remedy(Remedy::Merge));
     }
     if options.dry_run {
         return dry(input, options, course);

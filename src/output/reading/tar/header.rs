@@ -1,4 +1,4 @@
-//! One block of 512 bytes that tells of a member.
+//! The header of a member: one block of 512 bytes.
 
 /// Bytes of a block.
 pub(super) const BLOCK: usize = 512;
@@ -73,7 +73,7 @@ impl<'b> Header<'b> {
         number(&self.block[136..148])
     }
 
-    /// Of a file in GNU's old sparse format: whether more blocks of its map follow.
+    /// For a file in GNU's old sparse format: whether more blocks of its map follow.
     pub fn is_extended(&self) -> bool {
         self.block[482] != 0
     }

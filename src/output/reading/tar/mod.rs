@@ -1,4 +1,4 @@
-//! A tar archive, member by member, read no more kindly than the programs that extract it.
+//! Reads a tar archive, member by member, as strictly as the programs that extract it.
 //!
 //! Read are the headers that a decode writes, and those of GNU tar and bsdtar for what was extracted and packed again.
 //! Whatever else an extractor would act upon is given as odd: it can change what comes out of the archive.

@@ -145,7 +145,7 @@ impl<R: Read> Stream<R> {
                     let block = self.block()?.ok_or(io::ErrorKind::UnexpectedEof)?;
                     more = block[504] != 0;
                 }
-                Kind::Other("a file in GNU tar's old form for holes: pack it with --format=pax")
+                Kind::Other("a file in GNU tar's old form for holes: pack it in the pax format")
             }
             _ => Kind::Other("no regular file"),
         })

@@ -5,7 +5,7 @@ use crate::format::wire::{self, Reader};
 use crate::layouts::rows::dynamodb::decimal::{MOST_DIGITS, Width};
 
 impl AllColumns {
-    /// Appends what is noted of all tables.
+    /// Appends what is recorded about all tables.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         wire::number(self.tables.len() as u64, out);
         for (place, attributes) in &self.tables {

@@ -1,0 +1,57 @@
+//! Which flag helps. The library names none: an error tells its [`Remedy`], a finding its event.
+
+use crate::error::{Error, Remedy};
+
+const ORPHANS: &str = "--include-orphans writes what was left out";
+
+/// Flags that do something about a finding, by its event.
+const FINDINGS: [(&str, &str); 23] = [
+    ("ddb_orphan_items", ORPHANS),
+    ("ddb_stale_generation_items", ORPHANS),
+    ("ddb_deleted_table_items", ORPHANS),
+    ("ddb_replaced_generation_items", ORPHANS),
+    ("redis_stream_orphan_entries_without_meta", ORPHANS),
+    ("redis_legacy_stream_blob", ORPHANS),
+    ("redis_list_orphan_items", ORPHANS),
+    ("redis_type_conflict", ORPHANS),
+    ("sqs_orphan_messages", ORPHANS),
+    ("sqs_stale_generation_messages_dropped", ORPHANS),
+    ("sqs_deleted_queues", ORPHANS),
+    ("sqs_purged_messages", ORPHANS),
+    ("fs_orphan", ORPHANS),
+    ("s3_orphan_chunks", ORPHANS),
+    ("s3_stale_generation_objects", ORPHANS),
+    ("s3_bucket_without_record", ORPHANS),
+    ("s3_earlier_generation_objects", ORPHANS),
+    ("s3_upload_garbage", ORPHANS),
+    ("s3_superseded_chunks", ORPHANS),
+    ("s3_unfinished_upload", "--include-incomplete-uploads writes its records, --include-orphans its chunks"),
+    ("load_expired", "--shift-times moves expiries with the backup"),
+    ("groups_at_different_times", "decode with --as-of set to the smallest"),
+    ("encode_not_for_restore", "decode with --for-restore to keep them"),
+];
+
+/// What a finding means, and which flag does something about it.
+pub(super) fn of_finding(event: &str, hint: &str) -> String {
+    match FINDINGS.iter().find(|(known, _)| *known == event) {
+        Some((_, flags)) => format!("{hint}; {flags}"),
+        None => hint.to_owned(),
+    }
+}
+
+/// An error in words, and which flag gets over it.
+pub(super) fn of_error(error: &Error) -> String {
+    let flags = match error.remedy() {
+        Some(Remedy::Replace) => "--force replaces it",
+        Some(Remedy::Merge) => "--merge loads into what is there",
+        Some(Remedy::ForRestore) => "decode it with --for-restore",
+        Some(Remedy::Lines) => "--json gives a line for each file and directory in it",
+        Some(Remedy::OneKind) => {
+            "--type T, --scope dynamodb:TABLE, --scope s3:BUCKET, --scope sqs:QUEUE, or --adapter fs"
+        }
+        Some(Remedy::SkipDamage) => "name a file itself to read what --on-error skip can save of it",
+        Some(Remedy::Keys) => "--kek FILE, with --keys-json FILE if that is elsewhere, or --dek ID=FILE",
+        None => return error.to_string(),
+    };
+    format!("{error} ({flags})")
+}

@@ -1,0 +1,268 @@
+//! What can go wrong.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::shown::Shown;
+use crate::format::Fault;
+use crate::format::envelope::{EnvelopeFault, OpenFault, Sealed};
+use crate::format::offload::ManifestFault;
+use crate::format::s3::chunk::ChunkFault;
+use crate::format::sidecar::SidecarFault;
+use crate::format::sst::SstFault;
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The input has no bytes at all.
+    #[error("the file is empty (0 bytes); a snapshot of an empty store has at least its 4-byte footer")]
+    EmptyFile,
+    /// The store stream has a magic that no server writes.
+    #[error("snapshot magic header \"{}\" is none of EKVPBBL1, EKVMVCC2, EKVSSTI1", .0.escape_ascii())]
+    BadMagic([u8; 8]),
+    /// An FSM header of a newer server.
+    #[error("FSM header version '{}' is not known: the file was written by a newer server; update ekvsnap", .0.escape_ascii())]
+    HeaderVersion(u8),
+    /// The payload length of an `EKVTHLC2` header is out of bounds.
+    #[error("FSM header payload of {0} bytes is not between 16 and 1024")]
+    HeaderLength(u16),
+    /// The file ends where more must follow.
+    #[error("snapshot truncated: the file ends inside {0}")]
+    Truncated(&'static str),
+    /// A key length over the limit.
+    #[error("snapshot key length exceeds limit: {0} > 1048584")]
+    KeyTooLarge(u64),
+    /// A value length (or, in `EKVMVCC2`, a version count) over the limit.
+    #[error("snapshot value length exceeds limit: {0} > 268435499")]
+    ValueTooLarge(u64),
+    /// A number or length in the state of migrations over the limit.
+    #[error("EKVMVCC2 state of migrations exceeds limit: {0} > 1048576")]
+    StateTooLarge(u64),
+    /// A key without room for its timestamp.
+    #[error("encoded key shorter than timestamp suffix: {0} < 8 bytes")]
+    ShortKey(usize),
+    /// A value without room for its header.
+    #[error("encoded value shorter than value-header: {0} < 9 bytes")]
+    ShortValue(usize),
+    /// An encrypted row whose key is not there.
+    #[error("the row is encrypted with key id {}, which is not among the keys: give the key file and keys.json of a node", .0.key_id)]
+    Encrypted(Sealed),
+    /// Encrypted rows whose keys are not there.
+    #[error("{}", missing_keys(*.first, .used, .there))]
+    MissingKeys {
+        /// The first of those rows.
+        first: Sealed,
+        /// Key ids that visible rows use, with the number of those rows.
+        used: Vec<(u32, u64)>,
+        /// Key ids that are there.
+        there: Vec<u32>,
+    },
+    /// An encrypted row that its key does not open.
+    #[error("encrypted row, key id {key_id}: {fault}")]
+    Sealed {
+        /// The id of the key.
+        key_id: u32,
+        /// What is wrong.
+        fault: OpenFault,
+    },
+    /// An encrypted row with the mark of a tombstone.
+    #[error("encrypted row, key id {}, with the tombstone bit, which no server writes: the header was changed", .0.key_id)]
+    SealedTombstone(Sealed),
+    /// A row that is stored as clear, but that a key opens.
+    #[error("the row is stored as clear, but key id {0} opens it: its encryption state was changed")]
+    StateChanged(u32),
+    /// A side-car with keys that cannot be used.
+    #[error("the side-car of keys: {0}")]
+    Sidecar(SidecarFault),
+    /// A key file that cannot be used.
+    #[error("the key file: {0}")]
+    KeyFile(String),
+    /// A row whose header says that it is encrypted, but whose body is no envelope.
+    #[error("encrypted row: {0}")]
+    Envelope(EnvelopeFault),
+    /// A flag byte that no writer uses.
+    #[error("value header byte {0:#010b} carries reserved bits or a reserved encryption_state")]
+    ReservedFlags(u8),
+    /// An operational row of the store with a value of the wrong length.
+    #[error("operational row has a value of {0} bytes")]
+    OperationalValue(usize),
+    /// Raw keys do not ascend.
+    #[error("raw keys must ascend strictly: this one is not above the one before it")]
+    KeyOrder,
+    /// The footer does not match the bytes before it.
+    #[error("CRC32C mismatch: the footer says {stored:08x}, the bytes give {computed:08x}")]
+    FooterCrc {
+        /// The footer's value.
+        stored: u32,
+        /// What the bytes give.
+        computed: u32,
+    },
+    /// The inner checksum of an `EKVMVCC2` stream does not match.
+    #[error("EKVMVCC2 checksum mismatch: the stream says {stored:08x}, the bytes give {computed:08x}")]
+    Mvcc2Crc {
+        /// The stream's value.
+        stored: u32,
+        /// What the bytes give.
+        computed: u32,
+    },
+    /// An `EKVMVCC2` stream of another version.
+    #[error("EKVMVCC2 version {0} is not known (only 1 and 2): the file was written by a newer server; update ekvsnap")]
+    Mvcc2Version(u32),
+    /// An SST-ingest bundle (`EKVSSTI1`) that is not sound.
+    #[error(transparent)]
+    Sst(SstFault),
+    /// Only snapshots of the timestamp group.
+    #[error("the file is the state of the timestamp group, no user data: name the snapshots of the other groups")]
+    TimestampGroup,
+    /// An output where a snapshot should be.
+    #[error(
+        "it is an output of ekvsnap, and this command reads snapshots: get, ls, diff, verify, encode and restore take outputs"
+    )]
+    OutputGiven,
+    /// The manifest of a snapshot from an object store.
+    #[error("the manifest of an offloaded snapshot: {0}")]
+    Offload(ManifestFault),
+    /// A manifest whose snapshot is not there.
+    #[error("its payload is not there: {}", .0.display())]
+    OffloadMissing(PathBuf),
+    /// A snapshot of an object store that is cut, or longer than its manifest says.
+    #[error("the offloaded snapshot has {is} bytes, and its manifest says {want}: copy it again")]
+    OffloadLength {
+        /// Its bytes.
+        is: u64,
+        /// What its manifest says.
+        want: u64,
+    },
+    /// A snapshot of an object store that was changed.
+    #[error("the offloaded snapshot is not the one of its manifest: SHA-256 or CRC32C are others; copy it again")]
+    OffloadHash,
+    /// A directory of snapshots of which none is intact.
+    #[error("none of its snapshot files is intact; the newest is {}: {why}", .newest.display())]
+    NoneIntact {
+        /// The newest file.
+        newest: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A row that its family cannot accept.
+    #[error("{}", fault_text(.0))]
+    Row(Fault),
+    /// An S3 object whose body cannot be put together.
+    #[error("object \"{}\" of bucket \"{}\": {fault}", Shown(.object), Shown(.bucket))]
+    Body {
+        /// The bucket.
+        bucket: Vec<u8>,
+        /// The object's key.
+        object: Vec<u8>,
+        /// What is wrong; the row of the error is the manifest.
+        fault: ChunkFault,
+    },
+    /// A directory of the file system that is too deep to be entered.
+    #[error("the path of this directory has {0} bytes, more than 262144: it was not entered")]
+    FsPath(usize),
+    /// A file that no file system can hold.
+    #[error("the file of inode {inode} has {size} bytes, more than {most}: it cannot be written")]
+    FsSize {
+        /// The inode.
+        inode: u64,
+        /// Its size.
+        size: u64,
+        /// What would be possible.
+        most: &'static str,
+    },
+    /// An output in an archive that cannot be read to its end.
+    #[error("the archive is damaged: {0}")]
+    Archive(String),
+    /// A compressed input that cannot be unpacked.
+    #[error("the compressed file cannot be unpacked: {0}")]
+    Compressed(String),
+    /// What a lenient run leaves out up to the next place where entries begin.
+    #[error("{why}; {bytes} bytes up to the next intact entry were not read")]
+    Gap {
+        /// What is wrong at the place.
+        why: String,
+        /// Bytes from there to the next entry.
+        bytes: u64,
+    },
+    /// A row that a lenient run leaves out, because its lengths lead to no entry.
+    #[error("no entry follows this one: its lengths may be wrong, so it was left out")]
+    BeforeBroken,
+    /// A key that a lenient run leaves out, because damaged bytes stand before its versions.
+    #[error("a newer version of this key may have stood in the damaged bytes before it: the key was left out")]
+    PerhapsOlder,
+    /// What a lenient run leaves out, because nothing behind it can be found.
+    #[error("{why}; {bytes} bytes up to the end of the file were not read")]
+    RestLost {
+        /// What is wrong at the place.
+        why: String,
+        /// Bytes from there to the end.
+        bytes: u64,
+    },
+    /// A directory or archive that is no output of a decode.
+    #[error("not a valid output: {0}")]
+    Output(String),
+    /// A row that has no place in the groups that are restored.
+    #[error("{0}")]
+    Placement(&'static str),
+    /// A Raft data directory that a server would not serve the snapshot from.
+    #[error("{0}")]
+    DataDir(String),
+    /// A snapshot that was encoded, and does not hold what it was made of.
+    #[error("the snapshot was written, read again and removed: {0}; please report this")]
+    Encoded(String),
+    /// A line of an output that is not one of a decode.
+    #[error("line {0} is not what a decode writes there")]
+    OutputLine(u64),
+    /// The file changed while it was read.
+    #[error("the file changed while it was being read: copy it first, or take it from fsm-snap/ once it is complete")]
+    Changed,
+    /// An operation of the operating system failed.
+    #[error("cannot {doing} {}: {source}", .path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A system that objects are loaded into could not be reached, or has refused something.
+    #[error("{0}")]
+    Target(String),
+    /// What was asked for is not in what can be read of damaged inputs.
+    #[error("{0}")]
+    Unread(String),
+    /// A request that cannot be met.
+    #[error("{0}")]
+    Usage(String),
+    /// Something that the program itself must not let happen.
+    #[error("internal error: {0}; please report this")]
+    Internal(String),
+    /// A command line that is not understood.
+    #[error("{0}")]
+    CommandLine(String),
+}
+
+fn missing_keys(first: Sealed, used: &[(u32, u64)], there: &[u32]) -> String {
+    let uses = used.iter().map(|(id, rows)| {
+        let state = if there.contains(id) { "there" } else { "missing" };
+        format!("key id {id} ({rows} rows, {state})")
+    });
+    let uses: Vec<String> = uses.collect();
+    format!(
+        "the snapshot has encrypted rows whose keys are missing ({}): give the key file and the keys.json of a node of the \
+         cluster, or the data keys themselves; the first has envelope version {}, key id {}",
+        uses.join(", "),
+        first.version,
+        first.key_id,
+    )
+}
+
+fn fault_text(fault: &Fault) -> String {
+    match fault {
+        Fault::Key(reason) => format!("malformed key: {reason}"),
+        Fault::Value(reason) => format!("invalid value: {reason}"),
+        Fault::ValueLen { got, want } => format!("invalid value: its length is {got}, not {want}"),
+    }
+}

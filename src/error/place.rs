@@ -1,0 +1,32 @@
+//! Where in a bundle something is wrong.
+
+use std::fmt;
+
+use crate::format::sst::bundle;
+
+/// A place in a bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct SstPlace {
+    /// The file of the bundle, by its position.
+    #[serde(rename = "sst_file", serialize_with = "sst_file")]
+    pub file: u32,
+    /// Where the block begins in that file, if it is one of a block.
+    #[serde(rename = "sst_block", skip_serializing_if = "Option::is_none")]
+    pub block: Option<u64>,
+}
+
+// Serde gives a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn sst_file<S: serde::Serializer>(file: &u32, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&bundle::name_of(*file as usize))
+}
+
+impl fmt::Display for SstPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&bundle::name_of(self.file as usize))?;
+        match self.block {
+            Some(block) => write!(f, ", block at {block}"),
+            None => Ok(()),
+        }
+    }
+}
