@@ -79,12 +79,12 @@ impl Choice {
 }
 
 /// Patterns, of which what they begin with is offered.
-fn pattern_list() -> Offering<fn(&str) -> Result<Patterns, String>> {
+fn pattern_list() -> Offering<Patterns> {
     Offering::new(patterns, || BEGINNINGS.to_vec())
 }
 
 /// Types of Redis keys.
-fn type_names() -> Offering<fn(&str) -> Result<&'static str, String>> {
+fn type_names() -> Offering<&'static str> {
     Offering::new(redis_type, || TYPES.to_vec())
 }
 

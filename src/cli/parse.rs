@@ -107,27 +107,27 @@ pub(super) fn adapters(text: &str) -> Result<Adapters, String> {
 
 /// A parser of texts that names some of them: completion scripts offer these. Other texts are taken too.
 #[derive(Clone)]
-pub(super) struct Offering<P> {
-    parse: P,
+pub(super) struct Offering<T> {
+    parse: fn(&str) -> Result<T, String>,
     words: fn() -> Vec<&'static str>,
 }
 
 /// Adapters, as a list of names.
-pub(super) fn adapter_list() -> Offering<fn(&str) -> Result<Adapters, String>> {
+pub(super) fn adapter_list() -> Offering<Adapters> {
     Offering::new(adapters, || adapter::all().map(|adapter| adapter.name()).collect())
 }
 
-impl<P> Offering<P> {
+impl<T> Offering<T> {
     /// Takes what `parse` takes, and names `words`.
-    pub fn new(parse: P, words: fn() -> Vec<&'static str>) -> Offering<P> {
+    pub fn new(parse: fn(&str) -> Result<T, String>, words: fn() -> Vec<&'static str>) -> Offering<T> {
         Offering { parse, words }
     }
 }
 
-impl<P: TypedValueParser> TypedValueParser for Offering<P> {
-    type Value = P::Value;
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for Offering<T> {
+    type Value = T;
 
-    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<P::Value, clap::Error> {
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<T, clap::Error> {
         self.parse.parse_ref(command, arg, value)
     }
 

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::value::{NOT_BASE64, NOT_BOOL, NOT_INTEGER, NOT_STRING, NOT_UNSIGNED};
 use super::*;
 
 /// Reads the member `x` of `{"x":…}` and shows it.
