@@ -376,7 +376,7 @@ fn flags_that_take_nothing() {
     assert!(!dir.path().join("x.rdb").exists());
     let some = load(&["--type", "hash", "--scope", "redis:*", "--exclude", "redis:nobody"]);
     assert_eq!(code(&some), 0, "{}", stderr(&some));
-    assert!(stderr(&some).contains("flag=\"--exclude redis:nobody\""), "{}", stderr(&some));
+    assert!(stderr(&some).contains("asked=\"exclude redis:nobody\""), "{}", stderr(&some));
     // A store without keys is loaded: it has none.
     std::fs::write(dir.path().join("none.fsm"), Snapshot::new().build()).unwrap();
     let none = ekvsnap(dir.path(), &["load", "none.fsm", "--to", "none.rdb"]);

@@ -156,7 +156,7 @@ fn what_is_there_is_not_mixed_with_what_comes() {
     let there = Store::from([(b"!hs|meta|\0\0\0\x01h".to_vec(), vec![0; 8]), (b"!dist|meta|x".to_vec(), Vec::new())]);
     let server = Server::start(there.clone(), |_| Fate::Stored);
     fails(&run("redis-small", &server, &[]), "it has rows of redis already, such as row:base64:IWhzfG1ldGF8AAAAAWg");
-    fails(&run("redis-small", &server, &["--dry-run"]), "give --merge");
+    fails(&run("redis-small", &server, &["--dry-run"]), "(--merge loads into what is there)");
     assert_eq!(server.store(), there, "nothing was sent");
     // Other front ends are none of their business.
     assert_eq!(code(&run("sqs-small", &server, &["--dry-run"])), 0);
