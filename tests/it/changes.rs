@@ -206,7 +206,7 @@ fn what_is_refused() {
         (&[&lines[..], &["--for-restore"]].concat(), "changes are of what the server serves"),
         (&[&lines[..], &["--on-error", "skip"]].concat(), "changes are of intact snapshots"),
         (&[&lines[..], &["--resume"]].concat(), "changes have no plan"),
-        (&[&lines[..], &["--scope", "redis:nothing"]].concat(), "nothing matches --scope redis:nothing"),
+        (&[&lines[..], &["--scope", "redis:nothing"]].concat(), "nothing matches scope redis:nothing"),
         (&["--layout", "jsonl", "--since", &at(41).to_string()], "choose an earlier moment"),
         (&["--layout", "jsonl", "--since", "2020-01-01"], "before the first commit"),
         (&["--layout", "jsonl", "--since-snapshot", "x.fsm", "--as-of", &since], "give an older one"),
