@@ -258,7 +258,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(30))]
+    #![proptest_config(config(15))]
     #[test]
     fn lines_of_changes_lead_from_one_state_to_another(
         history in history(op(), 50), span in changes::span(), shown: bool, manner in manner(),

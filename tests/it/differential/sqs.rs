@@ -212,7 +212,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(40))]
+    #![proptest_config(config(20))]
     #[test]
     fn lines_of_changes_lead_from_one_state_to_another(
         history in history(op(), 60), span in changes::span(), shown: bool, manner in manner(),
