@@ -69,6 +69,7 @@ compile_error!("ekvsnap needs the memory maps, directory handles and signals of 
 pub mod adapters;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod compare;
 pub mod dataset;
 pub mod decode;
 pub mod diff;

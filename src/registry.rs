@@ -26,6 +26,7 @@ use crate::layouts::reading::output::{Readers, Visitor};
 use crate::layouts::reading::{AsRows, RowReader};
 use crate::layouts::{self, jsonl, tree};
 use crate::options::{Layout, ObjectName, Options, spellings};
+use crate::output::observer::{Observer, Secret};
 use crate::output::split::{Assembler, Collector};
 use crate::output::tree::Tree;
 use crate::report::Findings;
@@ -249,6 +250,10 @@ fn writer(adapter: Adapter, layout: Layout) -> Result<&'static Writer> {
 /// A damaged row, a failed write, or a layout that has no place for the objects of an adapter whose rows are there.
 pub(crate) fn fill_all(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let options = job.options;
+    let secret = job.tree.observer().and_then(Observer::secret);
+    if secret.is_some_and(Secret::is_of_lines) {
+        check_changes(job)?;
+    }
     for adapter in adapter::all().filter(|adapter| options.wants(*adapter)) {
         match writer(adapter, options.layout) {
             Ok(writer) => fill_in_role(job, writer)?,
@@ -257,6 +262,24 @@ pub(crate) fn fill_all(job: &mut Job<'_, '_, '_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses to look for changes of objects that no decode of changes would choose.
+fn check_changes(job: &Job<'_, '_, '_>) -> Result<()> {
+    let asked = adapter::all().filter(|adapter| job.options.wants(*adapter) && job.set.has_rows_of(*adapter));
+    let mut without = asked.filter(|adapter| !has_changes(*adapter));
+    match without.next() {
+        Some(adapter) => Err(Error::usage(format!(
+            "changes of objects of {} are not written: choose other adapters, or take a decode of all",
+            adapter.name()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Whether an adapter gives only the objects that changed, if it is asked for those.
+fn has_changes(adapter: Adapter) -> bool {
+    matches!(adapter, adapter::REDIS | adapter::DYNAMODB | adapter::S3 | adapter::SQS)
 }
 
 /// Files below the root that are the same in every output of a layout: names and contents.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 pub use indexed::Indexed;
 
+use crate::compare::since::prepare;
 use crate::dataset::DataSet;
 use crate::decode::{self, Options, Outcome, Progress, Silent};
 use crate::error::Result;
@@ -137,12 +138,14 @@ impl Snapshot {
         self.index(options)?.dynamodb(options, visitor)
     }
 
-    /// Decodes into a new directory or archive: see [`decode`](crate::decode::decode).
+    /// Decodes into a new directory or archive: see [`decode`](crate::decode::decode). If changes are asked for as lines, they are found
+    /// first.
     ///
     /// # Errors
     /// As there.
     pub fn decode(&self, target: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
-        decode::decode(&self.sources, target, options, progress)
+        let options = prepare(&self.sources, options.clone(), progress)?;
+        decode::decode(&self.sources, target, &options, progress)
     }
 }
 

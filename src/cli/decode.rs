@@ -15,8 +15,10 @@ use super::recipe::Recipe;
 use super::shard::Shard;
 use super::summary::{Done, warning_words};
 use super::{inputs, out, resume, summary};
-use crate::decode::{Options, decode, estimate, lines as decode_lines};
+use crate::compare::since::prepare;
+use crate::decode::{Options, check_target, decode, estimate, lines as decode_lines};
 use crate::error::{Error, Result};
+use crate::options::changes::Older;
 use crate::output::archive::Packing;
 use crate::source::Source;
 
@@ -91,6 +93,12 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
 
+    /// With jsonl or aws-export: what changed since this older snapshot
+    ///
+    /// For history that INPUT no longer has. Give one for each group of the cluster.
+    #[arg(long, value_name = "OLDER", conflicts_with_all = ["since", "plan", "resume"], hide_short_help = true)]
+    since_snapshot: Vec<PathBuf>,
+
     #[command(flatten)]
     watch: Watch,
 
@@ -136,6 +144,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     if args.format.as_deref() == Some(LINES) && !args.dry_run {
         return lines(args, &sources, &options, bar);
     }
+    let options = with_changes(args, &sources, target, options, bar)?;
     let (outcome, done) = if args.dry_run {
         let (outcome, need) = estimate(&sources, &options, bar)?;
         (outcome, Done::Estimated(need))
@@ -154,6 +163,25 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     }
     let warned = outcome.manifest.warnings.iter().any(|w| w.count > 0);
     Ok(exit(args, outcome.manifest.skipped, warned))
+}
+
+/// With changes since older snapshots, if they are asked for; of lines it is found out here what changed.
+fn with_changes(args: &Args, sources: &[Source], target: &Path, options: Options, bar: &Bar) -> Result<Options> {
+    let options = match args.since_snapshot.is_empty() {
+        true => options,
+        false => {
+            let older = inputs::open(&args.since_snapshot, args.no_mmap, &args.keys, args.threads)?;
+            options.since_older(Older::of(older.sources)?)
+        }
+    };
+    // With --resume the plan says why not.
+    if args.resume || !options.writes_changes() {
+        return Ok(options);
+    }
+    if !args.dry_run {
+        check_target(target, &options)?;
+    }
+    prepare(sources, options, bar)
 }
 
 fn exit(args: &Args, skipped: u64, warned: bool) -> Exit {
@@ -223,6 +251,10 @@ fn check_lines(args: &Args, to_stdout: bool) -> Result<()> {
         (
             args.recipe.part_size.is_some(),
             "a stream of lines has no parts: leave out --part-size, or give a directory with -o",
+        ),
+        (
+            args.recipe.since.is_some() || !args.since_snapshot.is_empty(),
+            "what changed is lines and names of what is gone: give --layout jsonl and a directory with -o",
         ),
         (args.recipe.layout == "parquet", "lines of --format jsonl are not those of --layout parquet: leave one out"),
         (args.recipe.layout == "aws-export", "--layout aws-export writes a folder a table: give a directory with -o"),

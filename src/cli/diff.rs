@@ -155,7 +155,7 @@ fn options(args: &Args, as_of: Option<&u64>, passed_over: Vec<PassedOver>) -> Op
 }
 
 fn show(args: &Args, difference: &Difference<'_>) {
-    let Difference { change, adapter, scope, kind, key, range, parts, before, after } = difference;
+    let Difference { change, adapter, scope, kind, key, range, parts, before, after, .. } = difference;
     let (key, range) = (report::Value::from(*key), range.map(report::Value::from));
     if args.json {
         let mut event = json!({ "event": change, "adapter": adapter.name(), "scope": scope, "kind": kind, "key": key });

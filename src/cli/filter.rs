@@ -74,6 +74,7 @@ impl Choice {
             types: self.types.iter().map(|t| (*t).to_owned()).collect(),
             min_size: self.min_size.unwrap_or(0),
             max_size: self.max_size.unwrap_or(u64::MAX),
+            changes: None,
         }
     }
 }

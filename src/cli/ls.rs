@@ -155,6 +155,7 @@ fn of_output_at(
             "of outputs only those of --layout jsonl can be listed: list the snapshot, or the files of a tree with find",
         ));
     }
+    Options::of_readable(manifest)?;
     if args.as_of.is_some() || args.choice.drop_expired.is_some() || args.on_error == "skip" {
         return Err(Error::command_line(
             "an output has one state of each object: --as-of, --drop-expired and --on-error are for snapshots",

@@ -26,9 +26,9 @@ pub(super) struct Recipe {
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc)]
     as_of: Option<u64>,
 
-    /// With aws-export: what changed since this HLC or date + 10 s
+    /// With jsonl (not in plans) or aws-export: what changed since this HLC or date + 10 s
     #[arg(long, value_name = "HLC|DATE", value_parser = parse::hlc, hide_short_help = true)]
-    since: Option<u64>,
+    pub since: Option<u64>,
 
     /// Copied to MANIFEST.json.
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]

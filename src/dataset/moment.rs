@@ -1,7 +1,7 @@
 //! Whether the inputs can tell the state of an earlier moment (`--as-of`).
 
 use super::DataSet;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::Family;
 use crate::format::family::Class;
 use crate::report::time;
@@ -13,12 +13,10 @@ impl DataSet<'_> {
     /// Refuses a moment that is clearly before the first commit, or one whose history is compacted away.
     pub(super) fn check_moment(&self, as_of: u64) -> Result<()> {
         for group in &self.groups {
-            let retained = group.index.min_retained_ts;
-            if as_of < retained {
-                return Err(Error::usage(format!(
-                    "the state at {as_of} is compacted away: {} keeps versions from {retained} on",
-                    group.source.path().display()
-                )));
+            let kept_from = group.index.min_retained_ts;
+            if as_of < kept_from {
+                let error = Error::new(ErrorKind::HistoryGone { as_of, kept_from });
+                return Err(error.input(group.source.path()));
             }
         }
         // Usually there are live keys, and nothing has to be read again.

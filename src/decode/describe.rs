@@ -10,7 +10,7 @@ use crate::output::manifest::{self, HeaderInfo, InputInfo, Manifest};
 use crate::output::split::Tally;
 use crate::report::time;
 use crate::report::{Findings, Level, exact_path};
-use crate::source::index_of;
+use crate::source::{group_of, index_of};
 
 /// What the inputs and the options were, and what came out.
 pub(super) fn describe(set: &DataSet<'_>, options: &Options, findings: &Findings, tally: Tally) -> Manifest {
@@ -75,9 +75,7 @@ fn input_info(group: &crate::dataset::Group<'_>, for_restore: bool) -> InputInfo
 
 fn header_info(group: &crate::dataset::Group<'_>) -> HeaderInfo {
     let FsmHeader { version, ceiling_ms, cutover_index, .. } = group.index.header;
-    let mut folders = group.source.path().ancestors().skip(1).filter_map(|folder| folder.file_name()?.to_str());
-    let group = folders.find_map(|name| name.strip_prefix("group-")?.parse().ok());
-    HeaderInfo { version, ceiling_ms, cutover_index, group }
+    HeaderInfo { version, ceiling_ms, cutover_index, group: group_of(group.source.path()) }
 }
 
 /// An HLC timestamp as a date.

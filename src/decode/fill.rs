@@ -7,12 +7,13 @@ use super::filter::Matched;
 use super::{Job, Options, Progress, describe, findings};
 use crate::dataset::{DataSet, Losses, SkipLog, Unresolved};
 use crate::error::{Error, Result};
+use crate::options::changes::Found;
 use crate::output::checksums::{self, Checksums, Sums};
 use crate::output::manifest::Manifest;
 use crate::output::members::MemberList;
 use crate::output::split::{Collector, SpillWriter, SplitOutput};
 use crate::output::tree::Tree;
-use crate::output::{CHECKSUMS, MANIFEST};
+use crate::output::{CHECKSUMS, DELETED, MANIFEST};
 use crate::registry;
 use crate::report::Findings;
 use crate::run::shards::Role;
@@ -50,7 +51,7 @@ impl DecodeResult {
     /// What to do.
     pub(super) fn check_replaces(&self, replaces: bool, target: &Path) -> Result<()> {
         self.matched.check()?;
-        if !replaces || self.manifest.adapters.tally.has_scopes() {
+        if !replaces || self.manifest.options.since.is_some() || self.manifest.adapters.tally.has_scopes() {
             return Ok(());
         }
         let words =
@@ -171,6 +172,9 @@ pub(super) fn fill_as(
 ) -> Result<DecodeResult> {
     let set = &indexed.set;
     set.check_keys()?;
+    if options.writes_changes() && options.filter.changes.is_none() {
+        return Err(Error::usage("it is not known yet what changed: compare::since::prepare finds it"));
+    }
     // Its patterns have taken nothing yet, whatever they took in another run.
     let options = &options.clone();
     let input_bytes = set.inputs().map(|group| group.source.file().len() as u64).sum();
@@ -193,6 +197,7 @@ pub(super) fn fill_as(
     let matched = Matched::of(&options.adapters, &options.filter, &collector.tally, |adapter| set.has_rows_of(adapter));
     findings::of_choice(&matched, &mut collector.findings);
     write_beside(options, &mut collector)?;
+    write_deleted(options, &mut collector)?;
     let lost = set.losses().take()?;
     write_losses(&lost, &mut collector)?;
     let members = std::mem::take(&mut collector.members);
@@ -248,6 +253,19 @@ fn write_beside(options: &Options, collector: &mut Collector<'_>) -> Result<()> 
         out.put(&root, name.as_bytes(), content.as_bytes())?;
     }
     collector.take(out)
+}
+
+/// `deleted.jsonl`, if changes are written: what is gone.
+fn write_deleted(options: &Options, collector: &mut Collector<'_>) -> Result<()> {
+    let Some(Found(changes)) = &options.filter.changes else { return Ok(()) };
+    let mut piece = |lines: &[u8]| {
+        let mut out = SplitOutput::new(collector.tree());
+        out.lines(DELETED).extend_from_slice(lines);
+        collector.take(out)
+    };
+    // The file is there also where nothing is gone.
+    piece(b"")?;
+    changes.deleted(&mut piece)
 }
 
 /// `ERRORS.jsonl`: what could not be read, by input and offset.

@@ -75,6 +75,17 @@ pub fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> R
     Ok(pool.install(work))
 }
 
+/// Refuses a target that a decode would refuse: for who has long work to do before it.
+///
+/// # Errors
+/// Something is there that is not replaced, or nothing can be written there.
+pub fn check_target(target: &Path, options: &Options) -> Result<()> {
+    match options.archive {
+        Some(_) => archive::begin(target, options.force).map(drop),
+        None => Staging::new(target, options.force).map(drop),
+    }
+}
+
 fn to_target(sources: &[Source], target: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
     options.check()?;
     refuse_inputs(target, sources.iter().filter_map(Source::real_path))?;

@@ -202,6 +202,16 @@ pub enum ErrorKind {
     /// A directory or archive that is no output of a decode.
     #[error("not a valid output: {0}")]
     Output(String),
+    /// An earlier state whose history is gone.
+    #[error(
+        "the state at {as_of} is compacted away, versions are kept from {kept_from} on: a snapshot that was taken by then still has it"
+    )]
+    HistoryGone {
+        /// The moment that was asked for (HLC).
+        as_of: u64,
+        /// The first moment whose state is there.
+        kept_from: u64,
+    },
     /// A row that has no place in the groups that are restored.
     #[error("{0}")]
     Placement(&'static str),

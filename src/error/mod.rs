@@ -156,6 +156,7 @@ impl Error {
         match self.0.kind {
             ErrorKind::NoneIntact { .. } => Some(Remedy::SkipDamage),
             ErrorKind::Encrypted(_) | ErrorKind::MissingKeys { .. } => Some(Remedy::Keys),
+            ErrorKind::HistoryGone { .. } => Some(Remedy::OlderSnapshot),
             _ => self.0.remedy,
         }
     }
@@ -221,6 +222,7 @@ impl Error {
             self.0.kind,
             ErrorKind::Io { .. }
                 | ErrorKind::Usage(_)
+                | ErrorKind::HistoryGone { .. }
                 | ErrorKind::CommandLine(_)
                 | ErrorKind::Internal(_)
                 | ErrorKind::MissingKeys { .. }

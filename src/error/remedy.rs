@@ -18,4 +18,6 @@ pub enum Remedy {
     SkipDamage,
     /// To read with keys.
     Keys,
+    /// For changes: to take the earlier state from an older snapshot.
+    OlderSnapshot,
 }

@@ -1,5 +1,6 @@
 //! What a decode is asked to do.
 
+pub mod changes;
 pub mod filter;
 mod layout;
 mod object_name;
@@ -12,6 +13,7 @@ use crate::output::archive::Packing;
 use crate::output::manifest::RecordedOptions;
 use crate::output::manifest_read::ReadManifest;
 use crate::source::PassedOver;
+use changes::Older;
 use filter::{Filter, Pattern};
 pub use layout::{Layout, LayoutSpec};
 pub use object_name::ObjectName;
@@ -35,8 +37,11 @@ pub struct Options {
     pub adapters: Vec<Adapter>,
     /// Versions above this commit timestamp do not exist.
     pub as_of: Option<u64>,
-    /// Only what changed behind this commit timestamp; for exports of AWS.
+    /// Only what changed behind this commit timestamp; for exports of AWS, and for packed lines, which first need
+    /// [`prepare`](crate::compare::since::prepare).
     pub since: Option<u64>,
+    /// The state at that moment is that of these snapshots, not of the history of the inputs: see [`since_older`](Options::since_older).
+    pub older: Option<Older>,
     /// Worker threads; 0 = one for each core.
     pub threads: usize,
     /// Copied to the manifest.
@@ -87,6 +92,7 @@ impl Default for Options {
             adapters: adapter::all().collect(),
             as_of: None,
             since: None,
+            older: None,
             threads: 0,
             cluster_id: String::new(),
             include_orphans: false,
@@ -125,6 +131,17 @@ impl Options {
             for_restore: true,
             ..self
         }
+    }
+
+    /// Only what changed since the state of older snapshots.
+    #[must_use]
+    pub fn since_older(self, older: Older) -> Options {
+        Options { since: Some(older.moment()), older: Some(older), ..self }
+    }
+
+    /// Whether the output is what changed as lines, and a file that names what is gone.
+    pub fn writes_changes(&self) -> bool {
+        self.since.is_some() && self.layout == Layout::JSONL
     }
 
     /// Whether any object of an adapter is wanted.
@@ -167,9 +184,15 @@ impl Options {
     }
 
     fn check_since(&self) -> Result<()> {
-        if self.layout.name() != "aws-export" {
+        if !matches!(self.layout.name(), "jsonl" | "aws-export") {
             return Err(Error::command_line(
-                "changes since a moment are for exports: choose the layout aws-export too",
+                "changes are written as lines or as exports of AWS: choose the layout jsonl or aws-export",
+            ));
+        }
+        let hidden = self.include_incomplete_uploads || self.include_sqs_side_records || self.for_restore;
+        if hidden && self.layout == Layout::JSONL {
+            return Err(Error::command_line(
+                "changes are of what the server serves, not of unfinished uploads, bookkeeping rows, or what only a restore needs",
             ));
         }
         if self.include_orphans {
@@ -216,6 +239,7 @@ impl Options {
             part_size: self.part_size.filter(|_| self.packed()),
             as_of: self.as_of,
             since: self.since,
+            since_snapshots: self.older.as_ref().map(Older::footers).unwrap_or_default(),
             drop_expired: self.drop_expired,
             on_error: if self.skip_damage { "skip".into() } else { String::new() },
             dynamodb_bundle_size: self.dynamodb_bundle,
@@ -235,6 +259,12 @@ impl Options {
     /// As [`of_manifest`](Options::of_manifest), or its layout is not read back.
     pub fn of_readable(manifest: &ReadManifest) -> Result<Options> {
         let layout = &manifest.options.layout;
+        if manifest.options.since.is_some() && layout == "jsonl" {
+            return Err(Error::usage(
+                "an output of changes has only what changed, and is no whole state: take the snapshot, or apply the changes to the lines \
+                 that they follow (docs/format/changes.md)",
+            ));
+        }
         if matches!(layout.as_str(), "" | "jsonl") {
             return Options::of_manifest(manifest);
         }
@@ -280,6 +310,7 @@ impl Options {
                 types: told.types.clone(),
                 min_size: told.min_size.unwrap_or(0),
                 max_size: told.max_size.unwrap_or(u64::MAX),
+                changes: None,
             },
             skip_damage: told.on_error == "skip",
             // Only an archive has them, though it may have been extracted since.

@@ -100,6 +100,9 @@ pub struct RecordedOptions {
         deserialize_with = "number_or_digits"
     )]
     pub since: Option<u64>,
+    /// The CRC32C that each snapshot of `--since-snapshot` ends with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub since_snapshots: Vec<String>,
     /// `--drop-expired`, Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drop_expired: Option<u64>,

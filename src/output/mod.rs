@@ -41,5 +41,7 @@ pub(crate) use sys::{Writer, about_to, temporary};
 pub const MANIFEST: &str = "MANIFEST.json";
 /// The file with the digest of every other.
 pub const CHECKSUMS: &str = "CHECKSUMS";
+/// The file that names what is gone, in an output of changes.
+pub const DELETED: &str = "deleted.jsonl";
 /// The file that lists what a decode could not read.
 pub const ERRORS: &str = "ERRORS.jsonl";

@@ -55,6 +55,8 @@ pub(super) fn encode(options: &Options) -> Result<Vec<u8>> {
         adapters,
         as_of,
         since,
+        // Refused.
+        older: _,
         threads: _,
         cluster_id,
         include_orphans,
@@ -69,7 +71,7 @@ pub(super) fn encode(options: &Options) -> Result<Vec<u8>> {
         loaders,
         part_size,
         archive: _,
-        filter: Filter { include, exclude, types, min_size, max_size },
+        filter: Filter { include, exclude, types, min_size, max_size, changes: _ },
         force: _,
         fsync: _,
         skip_damage: _,
@@ -116,6 +118,11 @@ fn check(options: &Options) -> Result<()> {
     if options.skip_damage {
         return Err(Error::command_line("a plan is made of intact snapshots: damaged ones are decoded on one machine"));
     }
+    if options.writes_changes() || options.older.is_some() {
+        return Err(Error::command_line(
+            "what changed is found by one run over both states: changes have no plan, and no run of them is resumed",
+        ));
+    }
     if options.archive.is_some() {
         return Err(Error::command_line("shards are merged into a directory: ekvsnap pack makes an archive of it"));
     }
@@ -161,6 +168,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Options> {
             types: task.types,
             min_size: task.min_size,
             max_size: task.max_size,
+            changes: None,
         },
         granularity: Granularity {
             checkpoint_interval: task.checkpoint_interval,

@@ -131,6 +131,12 @@ pub fn index_of(path: &Path) -> Option<u64> {
     hex.then(|| u64::from_str_radix(stem, 16).ok()).flatten()
 }
 
+/// The number of the group in whose data directory a file lies, if the path tells it.
+pub fn group_of(path: &Path) -> Option<u64> {
+    let mut folders = path.ancestors().skip(1).filter_map(|folder| folder.file_name()?.to_str());
+    folders.find_map(|name| name.strip_prefix("group-")?.parse().ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,7 +21,7 @@ use std::sync::{Arc, OnceLock};
 
 pub use bundle::{Bound, Missing};
 pub use compressed::Compression;
-pub use discover::{find_inputs, index_of};
+pub use discover::{find_inputs, group_of, index_of};
 pub use found::{Found, PassedOver};
 pub use identity::{Identity, settle};
 #[cfg(feature = "cli")]

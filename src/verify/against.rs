@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::live;
+use crate::compare::since::prepare;
 use crate::decode::{DecodeResult, Options, Progress, fill_nowhere};
 use crate::error::{Error, Result};
 use crate::output::checksums::Checksums;
@@ -39,9 +40,14 @@ pub fn decode(
     told: &ReadManifest,
     progress: &dyn Progress,
 ) -> Result<Fresh> {
+    if !told.options.since_snapshots.is_empty() {
+        return Err(Error::usage(
+            "it has what changed since an older snapshot, which is not at hand: verify it without a snapshot to compare with",
+        ));
+    }
     let options = Options { passed_over, ..Options::of_manifest(told)? };
     let (sources, given) = as_recorded(sources, &told.inputs);
-    let filled = fill_nowhere(&sources, &options, progress);
+    let filled = prepare(&sources, options, progress).and_then(|options| fill_nowhere(&sources, &options, progress));
     let DecodeResult { manifest, checksums, .. } = filled.map_err(|error| renamed(error, &sources, &given))?;
     let manifest = match serde_json::to_value(&manifest) {
         Ok(Value::Object(members)) => members,

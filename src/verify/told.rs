@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::decode::iso_time;
 use crate::format::adapter::{self, Adapter};
 use crate::layouts::jsonl::beside;
+use crate::output::DELETED;
 use crate::output::manifest::RecordedOptions;
 use crate::output::manifest_read::ReadManifest;
 
@@ -19,7 +20,8 @@ pub fn can_be(path: &[u8], manifest: &ReadManifest) -> bool {
     let adapter = adapter::named(root).is_some();
     let in_root = || matches!(root, b"MANIFEST.json" | b"ERRORS.jsonl");
     let beside = || manifest.options.loaders && beside::is_one(root);
-    if root.len() < path.len() { adapter } else { in_root() || beside() }
+    let deleted = || root == DELETED.as_bytes() && manifest.options.since.is_some();
+    if root.len() < path.len() { adapter } else { in_root() || beside() || deleted() }
 }
 
 /// Whether the decode may have left directories without anything in them: a file was begun in them and then left out.
@@ -78,14 +80,18 @@ pub fn part(adapters: &[Adapter], options: &RecordedOptions) -> Option<String> {
         let names: Vec<&str> = adapters.iter().map(|adapter| adapter.name()).collect();
         words.push(format!("only {}", if names.is_empty() { "no adapter".to_owned() } else { names.join(", ") }));
     }
-    let RecordedOptions { as_of, since, drop_expired, scope, exclude, types, min_size, max_size, .. } = options;
+    let RecordedOptions {
+        as_of, since, since_snapshots, drop_expired, scope, exclude, types, min_size, max_size, ..
+    } = options;
     let list = |name: &str, all: &[String]| (!all.is_empty()).then(|| format!("{name} {}", all.join(", ")));
     words.extend([list("scope", scope), list("without", exclude), list("types", types)].into_iter().flatten());
     words.extend(min_size.map(|bytes| format!("at least {bytes} bytes an object")));
     words.extend(max_size.map(|bytes| format!("at most {bytes} bytes an object")));
     words.extend(drop_expired.map(|ms| format!("without what had expired at {ms} ms")));
     words.extend(as_of.map(|hlc| format!("the state as of about {} (commit timestamp {hlc})", iso_time(hlc))));
-    words.extend(since.map(|hlc| format!("what changed since about {} (commit timestamp {hlc})", iso_time(hlc))));
+    let from = if since_snapshots.is_empty() { "" } else { "an older snapshot of " };
+    let changed = |hlc| format!("what changed since {from}about {} (commit timestamp {hlc})", iso_time(hlc));
+    words.extend(since.map(changed));
     (!words.is_empty()).then(|| words.join("; "))
 }
 

@@ -11,10 +11,10 @@ use ekvsnap::index::Granularity;
 use md5::{Digest as _, Md5};
 use serde_json::Value;
 
-use crate::kit::build::Snapshot;
+use crate::kit::build::{Snapshot, Version, mvcc2};
 use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::ddb::V::{B, N, S};
-use crate::kit::ddb::{Table, V, field, item, table};
+use crate::kit::ddb::{Table, V, body, field, item, table};
 use crate::kit::fixtures::{load, snapshots};
 use crate::kit::{Decoded, Tree, read_tree, run_with};
 
@@ -424,4 +424,23 @@ fn changes_between_two_moments() {
         let out = export("refused", more);
         assert!(code(&out) != 0 && stderr(&out).contains(want), "{more:?}: {}", stderr(&out));
     }
+}
+
+/// All versions of a key stand in one place of an `EKVMVCC2` snapshot: two of them are not one row.
+#[test]
+fn changes_of_the_other_stream() {
+    let at = |millis: u64| (1_700_000_000_000 + millis) << 16;
+    let t = table(b"orders");
+    let (schema, old, new) = (t.schema(), body(&[S("k")], "old"), body(&[S("k")], "new"));
+    let versions = [(at(1), false, 0, old.as_slice()), (at(20), false, 0, new.as_slice())];
+    let (schema_key, key) = (t.schema_key().into_bytes(), t.key(&[S("k")]));
+    let mut keys: Vec<(&[u8], &[Version<'_>])> = vec![(&key, &versions)];
+    let schema = [(at(0), false, 0, schema.as_slice())];
+    keys.push((&schema_key, &schema));
+    keys.sort_by_key(|(key, _)| *key);
+    let export = run_with(&[mvcc2(at(30), &keys)], &Options { since: Some(at(10)), ..options() }).unwrap();
+    let path = export.below("dynamodb/orders/").into_iter().find(|path| path.ends_with(".json.gz")).unwrap();
+    let lines = parsed(&unpacked(&export.tree[path.as_bytes()]));
+    let images: Vec<_> = lines.iter().map(|line| (&line["OldImage"]["v"]["S"], &line["NewImage"]["v"]["S"])).collect();
+    assert_eq!(images, [(&"old".into(), &"new".into())]);
 }

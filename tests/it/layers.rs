@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// From the bottom to the top. Rooms on one line do not use each other.
-const LAYERS: [&[&str]; 18] = [
+const LAYERS: [&[&str]; 19] = [
     &["format"],
     &["error"],
     &["report"],
@@ -19,6 +19,7 @@ const LAYERS: [&[&str]; 18] = [
     &["registry"],
     &["decode"],
     &["objects"],
+    &["compare"],
     &["verify"],
     &["inspect", "diff", "encode", "pack", "get", "plan", "snapshot"],
     &["restore", "load"],

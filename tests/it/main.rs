@@ -8,6 +8,7 @@ mod archive;
 mod aws_export;
 mod better;
 mod bundle;
+mod changes;
 mod cli;
 mod compressed;
 mod container;

@@ -7,10 +7,11 @@ use super::walk::{Found, Live, Walk};
 use crate::dataset::{DataSet, KeyRange, Row, Shared};
 use crate::error::Result;
 use crate::format::adapter;
-use crate::format::dynamodb::{KeyValue, keys};
+use crate::format::dynamodb::{KeyValue, item_name, keys};
 use crate::format::wire::{self, Reader};
 use crate::model::dynamodb::{Item, StaleItem, StoredItem, Table, Visitor};
 use crate::options::Options;
+use crate::options::filter::Filter;
 use crate::report::{Finding, Findings};
 use crate::run::wide;
 
@@ -134,5 +135,14 @@ fn is_wanted(table: &Table, item: &Item<'_>, options: &Options) -> bool {
     let keys = [item.key.hash.raw(), range];
     let keys = &keys[..if item.key.range.is_some() { 2 } else { 1 }];
     let filter = &options.filter;
-    filter.meets(adapter::DYNAMODB, &table.name, keys) && filter.takes_size(item.stored_len as u64)
+    filter.meets(adapter::DYNAMODB, &table.name, keys)
+        && filter.takes_size(item.stored_len as u64)
+        && (filter.changes.is_none() || has_changed(table, item, filter))
+}
+
+/// Whether an item changed, by its name.
+fn has_changed(table: &Table, item: &Item<'_>, filter: &Filter) -> bool {
+    let mut rest = Vec::new();
+    item_name::rest_into(&table.schema.key, item.key, &mut rest);
+    filter.takes_change(adapter::DYNAMODB, &table.name, &[item.key.hash.raw(), &rest])
 }

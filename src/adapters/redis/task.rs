@@ -106,7 +106,8 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
 
     fn wants(&self, key: &[u8], kind: Kind) -> bool {
         let filter = &self.options.filter;
-        self.takes_all || (filter.takes_type(kind.of_type().plural()) && filter.meets(adapter::REDIS, key, &[]))
+        let taken = || filter.takes_type(kind.of_type().plural()) && filter.meets(adapter::REDIS, key, &[]);
+        self.takes_all || (taken() && filter.takes_change(adapter::REDIS, key, &[]))
     }
 
     fn key(&mut self, merge: &mut Merge<'_, 'a>, key: &'a [u8], found: &Found<'a>) -> Result<()> {

@@ -126,7 +126,8 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         let sized = |row: &Row<'a>| size(row).map_or(true, |n| filter.takes_size(u64::try_from(n).unwrap_or(0)));
         let given = (head.is_some() && standing == Standing::Live) || self.options.include_orphans;
         let taken = filter.classify(adapter::S3, &key.bucket, &[&key.object], given);
-        taken && (!filter.has_sizes() || head.is_none_or(sized))
+        let wanted = taken && (!filter.has_sizes() || head.is_none_or(sized));
+        wanted && filter.takes_change(adapter::S3, &key.bucket, &[&key.object])
     }
 
     /// Passes over all rows of an object that is not asked for.

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use bumpalo::Bump;
 
 use super::generation::Live;
-use super::queues::{Queues, is_wanted};
+use super::queues::{Queues, is_wanted, name_of};
 use crate::dataset::{DataSet, KeyRange, Row, Shared};
 use crate::error::Result;
-use crate::format::Family;
 use crate::format::fault::Result as Parsed;
 use crate::format::sqs::key::{self, DataKey, DataKeys, TombstoneKey};
 use crate::format::sqs::{self, Message};
+use crate::format::{Family, adapter};
 use crate::model::sqs::{Head, HeadVisitor, RecordKind, Records};
 use crate::options::Options;
 use crate::options::filter::Filter;
@@ -197,6 +197,9 @@ impl<'a> Task<'_, 'a> {
         }
         let head = sqs::Head::parse(arena, row.body)?;
         if self.live(queue).is_some_and(|live| live.has(head.queue_generation)) {
+            if self.filter.changes.is_some() && !self.has_changed(queue, &head) {
+                return Ok(());
+            }
             visitor.head(Records { queue, kind: RecordKind::Messages }, &self.head(row, &head));
             return Ok(());
         }
@@ -240,6 +243,11 @@ impl<'a> Task<'_, 'a> {
             len: u32::try_from(row.body.len()).unwrap_or(u32::MAX),
             row: self.set.place_of(row),
         }
+    }
+
+    /// Whether a message changed, by its queue and its ID.
+    fn has_changed(&self, queue: &[u8], head: &sqs::Head<'_>) -> bool {
+        self.filter.takes_change(adapter::SQS, &name_of(queue), &[head.message_id.as_bytes()])
     }
 
     fn wants(&mut self, queue: &'a [u8]) -> bool {

@@ -5,10 +5,12 @@
 //! | [`keys`] | what follows the family prefix of a row's key, and the generation counter |
 //! | [`schema`] | the value of a `!ddb\|meta\|table\|` row |
 //! | [`item`] | the value of a `!ddb\|item\|` row |
+//! | [`item_name`] | the name of an item, with names and types of its key attributes |
 //! | [`number`] | the text of a number as an exact fraction: file names and equality |
 //! | [`primary`] | the key attributes of an item, and the row-key bytes they stand for |
 
 pub mod item;
+pub mod item_name;
 pub mod keys;
 pub mod number;
 pub mod primary;

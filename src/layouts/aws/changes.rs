@@ -1,4 +1,4 @@
-//! Incremental exports: what changed between two moments of the history that the inputs have (`aws-export.md` §5).
+//! Incremental exports: what changed between two moments of the history that the inputs have, or between two snapshots (`aws-export.md` §5).
 //!
 //! The items of both states are paired by a hash of their keys (`sides.rs`). What stands in the same row did not change; the rest is read,
 //! compared and written, in the order of the hash, as items of a full export are.
@@ -18,6 +18,7 @@ use crate::format::dynamodb::item::Entry;
 use crate::format::dynamodb::{Item, PrimaryKey};
 use crate::format::mvcc::hlc_millis;
 use crate::format::{Family, Fault, adapter};
+use crate::index::Layout;
 use crate::layouts::dynamodb::paths::Paths;
 use crate::layouts::dynamodb::render::ItemRenderer;
 use crate::model::dynamodb::Table;
@@ -34,6 +35,8 @@ const SMALL: usize = 1 << 20;
 pub(super) struct Changes<'r, 'a, 't> {
     /// The earlier state and the later one.
     pub sets: [&'r DataSet<'a>; 2],
+    /// Whether both are states of one history: a row has one place in both.
+    pub one_store: bool,
     pub tables: Union<'r, 'a>,
     pub tree: &'t Tree,
     /// The moment of the earlier state, and the last one of the later (HLC).
@@ -73,7 +76,7 @@ impl<'a, 't> Changes<'_, 'a, 't> {
             count: 0,
         };
         let pairs: Vec<&[Sight]> =
-            sights.chunk_by(|a, b| a.id == b.id).filter(|pair| !is_same_row(pair, self.sets)).collect();
+            sights.chunk_by(|a, b| a.id == b.id).filter(|pair| !self.is_same_row(pair)).collect();
         for pairs in pairs.chunks(TOGETHER) {
             for (set, is_after) in self.sets.into_iter().zip([false, true]) {
                 let own = pairs.iter().copied().flatten().filter(|sight| sight.is_after == is_after);
@@ -101,6 +104,15 @@ impl<'a, 't> Changes<'_, 'a, 't> {
         Ok(Image { row: row.body, item, key, user_key: row.user_key, commit_ts: row.commit_ts })
     }
 
+    /// Whether both states have the item in the same row. Rows of applied intents are numbered in each state, and in `EKVMVCC2` all
+    /// versions of a key stand in one place.
+    fn is_same_row(&self, pair: &[Sight]) -> bool {
+        let [before, after] = pair else { return false };
+        let group = self.sets[0].groups().get(before.row.group as usize);
+        let tells_version = self.one_store && group.is_some_and(|group| group.index.layout == Layout::Pebble);
+        tells_version && before.row == after.row && before.is_after != after.is_after
+    }
+
     /// When an item was deleted: at its tombstone, or, where something else deleted it, at the end.
     fn deleted_at(&self, image: &Image<'a>) -> Result<u64> {
         let mut newest = 0;
@@ -118,13 +130,6 @@ impl<'a, 't> Changes<'_, 'a, 't> {
 fn limits(tables: &Tables<'_>, table: Option<&Table>) -> Limits {
     let stored = table.and_then(|table| Some((table, tables.stored(table.place)?)));
     stored.map_or_else(Limits::default, |(table, stored)| Limits::of(&Importable::of(&table.name, &stored)))
-}
-
-/// Whether both states have the item in the same row. Rows of applied intents are numbered in each state.
-fn is_same_row(pair: &[Sight], sets: [&DataSet<'_>; 2]) -> bool {
-    let [before, after] = pair else { return false };
-    let is_in_file = (before.row.group as usize) < sets[0].groups().len();
-    is_in_file && before.row == after.row && before.is_after != after.is_after
 }
 
 /// Writes the changes of a table.

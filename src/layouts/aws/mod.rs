@@ -12,7 +12,7 @@
 //! | `dynamodb/TABLE/refused.jsonl` | what AWS does not take, with the reason; only if there is something |
 //! | `dynamodb/_orphans/TABLE/gen-N.jsonl` | with `Options::include_orphans`: as lines have it |
 //!
-//! With `Options::since` it is what changed behind a moment (`changes.rs`), and nothing to import.
+//! With `Options::since` it is what changed behind a moment, or since older snapshots (`changes.rs`), and nothing to import.
 
 mod changes;
 mod entry;
@@ -29,7 +29,7 @@ mod sides;
 use serde_json::{Value, json};
 
 use crate::adapters::dynamodb::{self, Tables};
-use crate::dataset::KeyRange;
+use crate::dataset::{DataSet, KeyRange};
 use crate::error::{Error, Result};
 use crate::format::{Family, adapter};
 use crate::layouts::dynamodb::definition::definition;
@@ -106,15 +106,9 @@ fn changes<'a>(
     run: &Run,
     since: u64,
 ) -> Result<()> {
-    if since >= run.moment {
-        let (since, last) = (names::instant(since), names::instant(run.moment));
-        return Err(Error::usage(format!(
-            "changes since {since} are asked for, and the state is that of {last}: choose an earlier moment"
-        )));
-    }
     let filter = &job.options.filter;
     job.progress.begin("scan", 1);
-    let earlier = job.set.earlier(since)?;
+    let earlier = earlier_state(job, run, since)?;
     job.progress.advance(1);
     // What is noticed of the earlier state is not told: the output is about the later one.
     let before = &Tables::read(&earlier, &mut Findings::default())?;
@@ -135,11 +129,29 @@ fn changes<'a>(
     for number in &wanted {
         job.collector.tally.scope(adapter::DYNAMODB, &Paths::of(&tables.any(*number)).scope);
     }
-    let changes = Changes { sets: [&earlier, job.set], tables, tree: job.tree, from: since, to: run.moment };
+    let one_store = job.options.older.is_none();
+    let changes = Changes { sets: [&earlier, job.set], one_store, tables, tree: job.tree, from: since, to: run.moment };
     let left = wanted.into_iter();
     let mut exports = Exports { size, left, begin: &begin, open: None, collector: &mut *job.collector };
     let rows = sorting.0.finish()?;
     lines::write((job.tree, job.progress), rows, &mut exports, |sights| changes.piece(sights))
+}
+
+/// The earlier state: that of older snapshots, or that of an earlier moment of the history.
+fn earlier_state<'s>(job: &Job<'s, 's, '_>, run: &Run, since: u64) -> Result<DataSet<'s>> {
+    if let Some(older) = &job.options.older {
+        older.check(job.set.inputs().map(|group| group.source), run.moment)?;
+        let mut set = DataSet::index(older.sources(), None, job.set.granularity())?;
+        set.resolve_transactions()?;
+        return Ok(set);
+    }
+    if since >= run.moment {
+        let (since, last) = (names::instant(since), names::instant(run.moment));
+        return Err(Error::usage(format!(
+            "changes since {since} are asked for, and the state is that of {last}: choose an earlier moment"
+        )));
+    }
+    job.set.earlier(since)
 }
 
 /// Writes `import-table.json`, and tells what AWS does not take of the table itself.

@@ -183,7 +183,7 @@ fn generations<'t>(buckets: &Buckets<'_>, options: &Options, tree: &'t Tree) -> 
 fn write_split<'t, D: Describe>(cx: &Context<'_, '_, 't>, split: &Split, names: &[Name]) -> Result<Written<'t>> {
     let out = SplitOutput::new(cx.tree);
     if out.is_observed() {
-        let mut told = Told::new(out);
+        let mut told = Told::new(out, names);
         let mut report = s3::read(cx.set, cx.buckets, cx.payloads, split, cx.options, &mut told)?;
         told.out.findings.merge(std::mem::take(&mut report.findings));
         return Ok(Written { out: told.out, indexed: Vec::new(), report });

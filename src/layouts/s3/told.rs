@@ -1,5 +1,6 @@
 //! Reports objects to an observer. Nothing is written.
 
+use super::names::Name;
 use super::render;
 use crate::error::{Error, Result};
 use crate::format::adapter;
@@ -9,8 +10,10 @@ use crate::output::observer::{self, Hasher};
 use crate::output::split::SplitOutput;
 
 /// Tells of the objects of one split.
-pub(super) struct Told<'t> {
+pub(super) struct Told<'n, 't> {
     pub out: SplitOutput<'t>,
+    /// The names of the live objects of the split, and of those behind it.
+    names: &'n [Name],
     /// The body at hand.
     open: Option<Body>,
     /// The bucket whose objects come, and its name in the output.
@@ -24,10 +27,10 @@ struct Body {
     hash: Option<Hasher>,
 }
 
-impl<'t> Told<'t> {
+impl<'n, 't> Told<'n, 't> {
     /// Tells `out`.
-    pub fn new(out: SplitOutput<'t>) -> Self {
-        Told { out, open: None, bucket: (Vec::new(), segment(b"")), text: Vec::new() }
+    pub fn new(out: SplitOutput<'t>, names: &'n [Name]) -> Self {
+        Told { out, names, open: None, bucket: (Vec::new(), segment(b"")), text: Vec::new() }
     }
 
     fn open(&mut self) -> Result<&mut Body> {
@@ -40,7 +43,7 @@ impl<'t> Told<'t> {
     }
 }
 
-impl Visitor for Told<'_> {
+impl Visitor for Told<'_, '_> {
     fn begin(&mut self, _: &s3::Object<'_>) -> Result<()> {
         let hash = self.out.objects().and_then(|objects| objects.secret()).map(|secret| secret.hasher());
         self.open = Some(Body { bytes: 0, hash });
@@ -56,7 +59,8 @@ impl Visitor for Told<'_> {
         Ok(())
     }
 
-    /// Its value is the body, and what the manifest says of it; the rest is what else the manifest says.
+    /// Its value is the body, and what the manifest says of it; the rest is what else the manifest says, and where its line is told, the
+    /// path of the body.
     fn end(&mut self, object: &s3::Object<'_>) -> Result<()> {
         let Body { bytes, hash } = self.open.take().ok_or_else(|| Error::internal("a body came before its object"))?;
         if self.bucket.0 != *object.key.bucket {
@@ -74,6 +78,8 @@ impl Visitor for Told<'_> {
         let rest = objects.secret().map(|secret| {
             self.text.clear();
             render::metadata(object.manifest, &mut self.text);
+            let name = self.names.get(object.number).filter(|_| secret.is_of_lines());
+            self.text.extend(name.map(|name| *name as u8));
             secret.fingerprint(&self.text)
         });
         // One below 0 is as good as none: a finding tells of it.

@@ -26,6 +26,10 @@ impl Matched {
         tally: &Tally,
         has_rows: impl Fn(Adapter) -> bool,
     ) -> Matched {
+        if filter.changes.is_some() {
+            // That nothing changed is an answer; whether anything is there was asked before.
+            return Matched { unmet: filter.unmet().collect(), nothing: false };
+        }
         let chosen = adapters.len() < adapter::all().count();
         // Where there are rows, it may be the others that took nothing of them.
         let is_there =

@@ -20,6 +20,7 @@ mod matched;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use super::changes::Found;
 use crate::format::adapter::{self, Adapter, Naming};
 use glob::Glob;
 pub use matched::Matched;
@@ -150,11 +151,14 @@ pub struct Filter {
     pub min_size: u64,
     /// Largest size.
     pub max_size: u64,
+    /// If there are any, an object must be among them.
+    pub changes: Option<Found>,
 }
 
 impl Default for Filter {
     fn default() -> Self {
-        Filter { include: Vec::new(), exclude: Vec::new(), types: Vec::new(), min_size: 0, max_size: u64::MAX }
+        let (include, exclude, types) = (Vec::new(), Vec::new(), Vec::new());
+        Filter { include, exclude, types, min_size: 0, max_size: u64::MAX, changes: None }
     }
 }
 
@@ -176,7 +180,8 @@ fn any(patterns: &[Pattern], marks: impl Fn(&Pattern) -> bool, takes: impl Fn(&P
 impl Filter {
     /// Whether anything is left out.
     pub fn is_trivial(&self) -> bool {
-        self.include.is_empty() && self.exclude.is_empty() && self.types.is_empty() && !self.has_sizes()
+        let has_patterns = !self.include.is_empty() || !self.exclude.is_empty() || !self.types.is_empty();
+        !has_patterns && !self.has_sizes() && self.changes.is_none()
     }
 
     /// Whether sizes matter.
@@ -215,6 +220,12 @@ impl Filter {
     /// As [`takes`](Filter::takes), of one that exists: the patterns that match have taken something.
     pub fn meets(&self, adapter: Adapter, name: &[u8], keys: &[&[u8]]) -> bool {
         self.classify(adapter, name, keys, true)
+    }
+
+    /// Whether an object changed, if only such are wanted: asked of those that the patterns take.
+    #[inline]
+    pub fn takes_change(&self, adapter: Adapter, name: &[u8], keys: &[&[u8]]) -> bool {
+        self.changes.as_ref().is_none_or(|Found(changes)| changes.has(adapter, name, keys))
     }
 
     /// As the one or the other: `met` tells which.

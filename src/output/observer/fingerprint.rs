@@ -12,27 +12,45 @@ pub type Fingerprint = [u8; 16];
 const SECRET: usize = 192;
 
 /// What fingerprints are made with: two values that a stranger made have different fingerprints, since he does not know it.
-pub struct Secret([u8; SECRET]);
+pub struct Secret {
+    bytes: [u8; SECRET],
+    of_lines: bool,
+}
 
 impl Secret {
     /// One that was not there before.
     pub fn random() -> Arc<Secret> {
+        Secret::new(false)
+    }
+
+    /// The same for fingerprints of lines as they are written: numbers that are equal and written in two ways make two lines, and so do
+    /// the paths of one body. Names of items tell the names and types of their attributes.
+    pub fn of_lines() -> Arc<Secret> {
+        Secret::new(true)
+    }
+
+    fn new(of_lines: bool) -> Arc<Secret> {
         let (mut bytes, random) = ([0; SECRET], RandomState::new());
         for (n, word) in bytes.chunks_exact_mut(8).enumerate() {
             word.copy_from_slice(&random.hash_one(n).to_le_bytes());
         }
-        Arc::new(Secret(bytes))
+        Arc::new(Secret { bytes, of_lines })
+    }
+
+    /// Whether fingerprints are of lines as they are written.
+    pub fn is_of_lines(&self) -> bool {
+        self.of_lines
     }
 
     /// The fingerprint of a value.
     #[inline]
     pub fn fingerprint(&self, bytes: &[u8]) -> Fingerprint {
-        xxh3_128_with_secret(bytes, &self.0).to_le_bytes()
+        xxh3_128_with_secret(bytes, &self.bytes).to_le_bytes()
     }
 
     /// For the fingerprint of a value that comes in pieces.
     pub fn hasher(&self) -> Hasher {
-        Hasher(Xxh3::with_secret(self.0))
+        Hasher(Xxh3::with_secret(self.bytes))
     }
 }
 

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use ekvsnap::decode::{Layout, Options, Silent, decode};
 use ekvsnap::format::adapter;
+use ekvsnap::options::changes::Older;
 use ekvsnap::source::Source;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::history::{History, NOW, Operation, Row, history};
-use super::{Manner, ask, comes_back, compare, config, manner};
+use super::changes::Span;
+use super::history::{History, Operation, Row, history};
+use super::{Manner, ask, changes, comes_back, compare, config, manner};
 use crate::kit::ddb::V::{B, N, S};
 use crate::kit::ddb::{Table, V, field, table};
 use crate::kit::read_tree;
@@ -232,26 +234,39 @@ fn add_images(tree: &crate::reference::Tree, member: &str, by: i64, images: &mut
     images.retain(|_, count| *count != 0);
 }
 
-/// The items of one moment, less the old images of the changes, more the new ones, are the items of a later moment.
-fn changes_lead_on(history: &History<Op>, from: u64, to: Option<u64>, manner: &Manner) -> Result<(), TestCaseError> {
+/// The items of one state, less the old images of the changes, more the new ones, are the items of a later state.
+fn changes_lead_on(history: &History<Op>, span: Span, manner: &Manner) -> Result<(), TestCaseError> {
     let dir = tempfile::tempdir().unwrap();
-    let decoded = |options: Options| {
+    let sources = |files: &[Vec<u8>]| -> Vec<Source> {
+        files.iter().map(|file| Source::from_bytes("x.fsm", file.clone())).collect()
+    };
+    let decoded = |files: &[Vec<u8>], options: Options| {
         let target = dir.path().join("out");
-        let sources: Vec<Source> = history.files.iter().map(|file| Source::from_bytes("x.fsm", file.clone())).collect();
+        let sources = sources(files);
         let base = Options { threads: manner.threads, granularity: manner.granularity, force: true, ..options };
         decode(&sources, &target, &Options { fsync: Some(false), ..base }, &Silent).map(|_| read_tree(&target))
     };
     // With all adapters a state without an item is no error; only rows of this one are in the histories, or stray ones.
-    let state = |as_of| decoded(Options { as_of, layout: Layout::JSONL, ..Options::default() });
-    let export = decoded(Options {
-        as_of: to,
-        since: Some(from),
-        layout: Layout::AWS_EXPORT,
-        part_size: Some(300),
-        adapters: vec![adapter::DYNAMODB],
-        ..Options::default()
-    });
-    let (Ok(before), Ok(after)) = (state(Some(from)), state(to)) else { return Ok(()) };
+    let state =
+        |files: &[Vec<u8>], as_of| decoded(files, Options { as_of, layout: Layout::JSONL, ..Options::default() });
+    let export = |options| {
+        let (layout, part_size, adapters) = (Layout::AWS_EXPORT, Some(300), vec![adapter::DYNAMODB]);
+        decoded(&history.files, Options { layout, part_size, adapters, ..options })
+    };
+    let (before, after, export) = match span {
+        Span::Moments(from, to) => {
+            let files = &history.files;
+            let export = export(Options { as_of: to, since: Some(from), ..Options::default() });
+            (state(files, Some(from)), state(files, to), export)
+        }
+        Span::Snapshots(share) => {
+            let first = history.first(share);
+            let older = Older::of(sources(&first));
+            let export = older.and_then(|older| export(Options::default().since_older(older)));
+            (state(&first, None), state(&history.files, None), export)
+        }
+    };
+    let (Ok(before), Ok(after)) = (before, after) else { return Ok(()) };
     let changes = match export {
         Ok(changes) => changes,
         Err(error)
@@ -273,9 +288,19 @@ fn changes_lead_on(history: &History<Op>, from: u64, to: Option<u64>, manner: &M
 proptest! {
     #![proptest_config(config(120))]
     #[test]
-    fn changes_lead_from_one_moment_to_another(
-        history in history(op(), 60), from in 0..60u64, to in prop::option::of(0..60u64), manner in manner(),
+    fn changes_lead_from_one_state_to_another(
+        history in history(op(), 60), span in changes::span(), manner in manner(),
     ) {
-        changes_lead_on(&history, NOW + from, to.map(|to| NOW + from + to), &manner)?;
+        changes_lead_on(&history, span, &manner)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(config(20))]
+    #[test]
+    fn lines_of_changes_lead_from_one_state_to_another(
+        history in history(op(), 60), span in changes::span(), shown: bool, manner in manner(),
+    ) {
+        changes::lead_on(adapter::DYNAMODB, &history, span, shown, &manner)?;
     }
 }

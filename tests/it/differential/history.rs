@@ -99,6 +99,13 @@ impl<Op: Debug> Debug for History<Op> {
     }
 }
 
+impl<Op: Operation> History<Op> {
+    /// The files as they were before the last steps: after so many sixteenths of all.
+    pub fn first(&self, share: usize) -> Vec<Vec<u8>> {
+        files(&self.steps[..self.steps.len() * share / 16], &self.forms, self.lag)
+    }
+}
+
 /// Histories of up to `steps` operations.
 pub fn history<Op: Operation>(op: impl Strategy<Value = Op>, steps: usize) -> impl Strategy<Value = History<Op>> {
     let step = (op, how(), 0..3usize, 0..3usize, 0..3u64);

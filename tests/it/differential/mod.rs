@@ -5,6 +5,7 @@
 //! fails shrinks and is kept in `tests/proptest-regressions`. `DIFFERENTIAL_CASES=10000 cargo test differential`
 //! runs as many cases of each adapter.
 
+mod changes;
 mod dynamodb;
 mod fs;
 mod history;

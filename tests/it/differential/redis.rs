@@ -4,7 +4,7 @@ use ekvsnap::format::adapter;
 use proptest::prelude::*;
 
 use super::history::{NOW, Operation, Row, history};
-use super::{ask, comes_back, compare, config, manner};
+use super::{ask, changes, comes_back, compare, config, manner};
 use crate::kit::build::{be, delta, entry, item, message, plain, sized};
 
 /// Hash, set or sorted set.
@@ -276,5 +276,15 @@ proptest! {
     #[test]
     fn what_is_encoded_is_decoded_alike(history in history(op(), 60), manner in manner()) {
         comes_back(adapter::REDIS, &history, &manner)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(config(20))]
+    #[test]
+    fn lines_of_changes_lead_from_one_state_to_another(
+        history in history(op(), 60), span in changes::span(), shown: bool, manner in manner(),
+    ) {
+        changes::lead_on(adapter::REDIS, &history, span, shown, &manner)?;
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::history::{Operation, Row, history};
-use super::{ask, comes_back, compare, config, manner};
+use super::{ask, changes, comes_back, compare, config, manner};
 use crate::kit::build::be;
 use crate::kit::s3::{chunk_of, head, md5, reference, upload};
 
@@ -254,5 +254,15 @@ proptest! {
     #[test]
     fn what_is_encoded_comes_back(history in history(op(), 50), manner in manner()) {
         comes_back(adapter::S3, &history, &manner)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(config(15))]
+    #[test]
+    fn lines_of_changes_lead_from_one_state_to_another(
+        history in history(op(), 50), span in changes::span(), shown: bool, manner in manner(),
+    ) {
+        changes::lead_on(adapter::S3, &history, span, shown, &manner)?;
     }
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::history::{Operation, Row, history};
-use super::{ask, comes_back, compare, config, manner};
+use super::{ask, changes, comes_back, compare, config, manner};
 use crate::kit::build::be;
 use crate::sqs::rows::{Msg, message_key, msg, q, queue_key, record};
 
@@ -208,5 +208,15 @@ proptest! {
     #[test]
     fn what_is_encoded_is_decoded_alike(history in history(op(), 60), manner in manner()) {
         comes_back(adapter::SQS, &history, &manner)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(config(20))]
+    #[test]
+    fn lines_of_changes_lead_from_one_state_to_another(
+        history in history(op(), 60), span in changes::span(), shown: bool, manner in manner(),
+    ) {
+        changes::lead_on(adapter::SQS, &history, span, shown, &manner)?;
     }
 }

@@ -19,13 +19,13 @@ use crate::dataset::KeyRange;
 use crate::error::Result;
 use crate::format::adapter;
 use crate::format::dynamodb::number::plain;
-use crate::format::dynamodb::{self, KeyValue, PrimaryKey};
+use crate::format::dynamodb::{self, KeyValue, PrimaryKey, item_name};
 use crate::layouts::dynamodb::count::{Count, note_untyped};
 use crate::layouts::dynamodb::paths::{self, Paths};
 use crate::layouts::dynamodb::render::ItemRenderer;
 use crate::layouts::dynamodb::{LARGE, Lanes, Writer, write_splits};
 use crate::model::dynamodb::{Item, StaleItem, StoredItem, Table, Visitor};
-use crate::output::observer::Object;
+use crate::output::observer::{Fingerprint, Object, Observer};
 use crate::output::split::SplitOutput;
 use crate::run::Job;
 use canonical::Canonical;
@@ -105,23 +105,24 @@ impl<'a> Visitor<'a> for Lines<'a, '_> {
         let bytes = (lines.len() - before) as u64;
         self.wrote_one(bytes);
         if self.out.is_observed() {
-            self.tell(key, bytes, || dynamodb::Item::parse(item.value).ok());
+            self.tell(table, key, (bytes, None), || dynamodb::Item::parse(item.value).ok());
         }
         true
     }
 
     fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()> {
         let log = self.open(table);
-        let bytes = if item.stored_len < LARGE {
-            appended(self.out.log_buffer(log), |lines| self.renderer.line(item.value, lines))
+        let (bytes, fingerprint) = if item.stored_len < LARGE {
+            (appended(self.out.log_buffer(log), |lines| self.renderer.line(item.value, lines)), None)
         } else {
             let mut line = self.out.grow_log(log);
             self.renderer.line(item.value, &mut line);
-            self.out.finish(line)?
+            let fingerprint = line.fingerprint();
+            (self.out.finish(line)?, fingerprint)
         };
         self.wrote_one(bytes);
         if self.out.is_observed() {
-            self.tell(item.key, bytes, || Some(item.value));
+            self.tell(table, item.key, (bytes, fingerprint), || Some(item.value));
         }
         note_untyped(&mut self.renderer, &mut self.out, table, item);
         Ok(())
@@ -140,24 +141,37 @@ impl<'a> Visitor<'a> for Lines<'a, '_> {
 }
 
 impl<'a> Lines<'a, '_> {
-    /// Tells of an item whose line was rendered, in the table that is open. Equal numbers of keys have one text, if there are fingerprints.
+    /// Tells of an item whose line was rendered, in the table that is open; the line has so many bytes and this fingerprint, if it is not
+    /// in the log.
     #[inline(never)]
-    fn tell(&mut self, key: PrimaryKey<'a>, size: u64, item: impl FnOnce() -> Option<dynamodb::Item<'a>>) {
+    fn tell(
+        &mut self,
+        table: &Table,
+        key: PrimaryKey<'a>,
+        (size, line): (u64, Option<Fingerprint>),
+        item: impl FnOnce() -> Option<dynamodb::Item<'a>>,
+    ) {
+        let secret = self.out.tree().observer().and_then(Observer::secret);
         let Some(Open { scope, log, .. }) = &self.open else { return };
-        self.out.log_buffer(*log).clear();
+        let lines = self.out.log_buffer(*log);
+        let line = secret.filter(|secret| secret.is_of_lines()).map(|secret| line.unwrap_or(secret.fingerprint(lines)));
+        lines.clear();
         let Some(objects) = self.out.objects() else { return };
-        let value =
-            objects.secret().and_then(|secret| Some(self.normal.fingerprint(item()?, secret, self.renderer.names())));
-        let bytes = |part: KeyValue<'a>| match part {
-            KeyValue::N(text) if value.is_some() => match plain(text) {
-                Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-            },
-            part => Cow::Borrowed(part.raw()),
+        let normal = || Some(self.normal.fingerprint(item()?, secret?, self.renderer.names()));
+        let (hash, range, value) = match line {
+            Some(_) => {
+                let mut rest = Vec::new();
+                item_name::rest_into(&table.schema.key, key, &mut rest);
+                (Cow::Borrowed(key.hash.raw()), Some(Cow::Owned(rest)), line)
+            }
+            None => {
+                let value = normal();
+                let shown = |part| shown(part, value.is_some());
+                (shown(key.hash), key.range.map(shown), value)
+            }
         };
-        let (key, range) = (bytes(key.hash), key.range.map(bytes));
-        let (adapter, kind, range) = (adapter::DYNAMODB, "items", range.as_deref());
-        objects.add(&Object { adapter, scope, kind, key: &key, range, size, expire_at_ms: None, value, rest: None });
+        let (adapter, kind, key, range) = (adapter::DYNAMODB, "items", &*hash, range.as_deref());
+        objects.add(&Object { adapter, scope, kind, key, range, size, expire_at_ms: None, value, rest: None });
     }
 
     /// The log of a table.
@@ -189,6 +203,17 @@ impl<'a> Lines<'a, '_> {
         if let Some(Open { scope, items, bytes, .. }) = self.open.take().filter(|open| open.items > 0) {
             self.out.tally.add(adapter::DYNAMODB, &scope, "items", items, bytes);
         }
+    }
+}
+
+/// The value of a key attribute by which an item is told. Equal numbers have one text, if there are fingerprints.
+fn shown(value: KeyValue<'_>, has_fingerprint: bool) -> Cow<'_, [u8]> {
+    match value {
+        KeyValue::N(text) if has_fingerprint => match plain(text) {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        },
+        value => Cow::Borrowed(value.raw()),
     }
 }
 

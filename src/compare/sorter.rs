@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Change, Counts, Difference, Totals};
+use super::differences::{Change, Counts, Difference, Totals};
 use crate::error::Result;
 use crate::format::adapter::{self, Adapter};
 use crate::objects::{Fingerprint, Object, describes_scope};
@@ -42,7 +42,7 @@ const KINDS: [&str; 19] = [
 ];
 
 /// Collects objects.
-pub(super) struct DiffSorter {
+pub(crate) struct DiffSorter {
     rows: Spill,
     key: Vec<u8>,
 }
@@ -228,9 +228,11 @@ impl Known {
         let Some(change) = change else { return Ok(()) };
         let Id { adapter, scope, key, range } = &id;
         let kind = after_main.or(before_main).map_or("others", |row| row.kind);
+        let kind_before = before_main.map(|row| row.kind);
         let size = |row: Option<&Row>| row.map(|row| row.size);
         let (before, after) = (size(before_main), size(after_main));
-        each(&Difference { change, adapter: *adapter, scope, kind, key, range: range.as_deref(), parts, before, after })
+        let (adapter, range) = (*adapter, range.as_deref());
+        each(&Difference { change, adapter, scope, kind, kind_before, key, range, parts, before, after })
     }
 }
 
@@ -262,16 +264,20 @@ fn parts(adapter: Adapter, before: &[Row], after: &[Row]) -> Vec<&'static str> {
     parts
 }
 
-/// What an object is known by: sorts by adapter, scope, and key; what describes a scope stands before its objects.
+/// What an object is known by.
 fn id_into(object: &Object<'_>, id: &mut Vec<u8>) {
-    id.push(object.adapter.id());
-    escape_into(object.scope.as_bytes(), id);
-    if describes_scope(object.kind) {
-        return;
-    }
+    let key = Some(object.key).filter(|_| !describes_scope(object.kind));
+    identity_into(object.adapter, object.scope, key, object.range, id);
+}
+
+/// The same by its parts: sorts by adapter, scope, and key; what describes a scope has no key, and stands before its objects.
+pub(super) fn identity_into(adapter: Adapter, scope: &str, key: Option<&[u8]>, range: Option<&[u8]>, id: &mut Vec<u8>) {
+    id.push(adapter.id());
+    escape_into(scope.as_bytes(), id);
+    let Some(key) = key else { return };
     id.extend_from_slice(&PART);
-    escape_into(object.key, id);
-    if let Some(range) = object.range {
+    escape_into(key, id);
+    if let Some(range) = range {
         id.extend_from_slice(&PART);
         escape_into(range, id);
     }

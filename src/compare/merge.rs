@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::Counts;
+use super::differences::Counts;
 use super::sorter::DiffSorter;
 use crate::error::Result;
 use crate::format::Adapter;
@@ -26,7 +26,7 @@ type Scope = (Adapter, String);
 ///
 /// # Errors
 /// A decode that failed, or a sorter that cannot spill.
-pub(super) fn merge(sides: &mut [Stream<'_>; 2], sorter: &mut DiffSorter) -> Result<Option<BTreeMap<Scope, Counts>>> {
+pub(crate) fn merge(sides: &mut [Stream<'_>; 2], sorter: &mut DiffSorter) -> Result<Option<BTreeMap<Scope, Counts>>> {
     let mut merge = Merge { sides, sorter, last: Key::default() };
     let mut equal: BTreeMap<Scope, Counts> = BTreeMap::new();
     merge.advance(0)?;
