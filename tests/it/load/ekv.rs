@@ -164,7 +164,7 @@ fn what_is_there_is_not_mixed_with_what_comes() {
     assert_eq!(code(&run("sqs-small", &server, &[])), 0);
     assert_eq!(code(&run("redis-small", &server, &["--merge"])), 0);
     let bare = Server::start(Store::from([(b"k".to_vec(), Vec::new())]), |_| Fate::Stored);
-    fails(&run("redis-small", &bare, &[]), "such as row:k:");
+    fails(&run("redis-small", &bare, &[]), "such as row:k (--merge");
 }
 
 #[test]
