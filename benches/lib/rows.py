@@ -211,6 +211,7 @@ ROWS = {
     "strings-jsonl": Jsonl("strings", 2_500_000, itself),
     "streams-jsonl": Jsonl("streams", 2_400_000, lambda scale: scale + -(-scale // 1000)),
     "hashes-jsonl": Jsonl("hashes", 3_500_000, hundredth),
+    "one-hash-jsonl": Jsonl("one-hash", 3_500_000, lambda scale: 1),
     "zsets-jsonl": Jsonl("zsets", 2_700_000, hundredth),
     "dynamodb-jsonl": Jsonl("dynamodb", 2_000_000, itself),
     "sqs-jsonl": Jsonl("sqs", 800_000, itself),

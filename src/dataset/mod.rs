@@ -301,6 +301,18 @@ impl<'a> DataSet<'a> {
         Ok(los.zip(his).map(|(lo, hi)| KeyRange { lo, hi }).collect())
     }
 
+    /// Cuts a range into pieces of about `bytes` bytes, for [`range`](DataSet::range), at cuts that are as short as can be: at the
+    /// end of each piece every prefix of the cut is looked up.
+    pub fn pieces(&self, range: &KeyRange, bytes: usize) -> Result<Vec<KeyRange>> {
+        let (mut pieces, mut lo) = (Vec::new(), range.lo.clone());
+        for key in self.cuts(&range.lo, range.hi.as_deref(), bytes)? {
+            let hi = range::cut(&lo, &key);
+            pieces.push(KeyRange { lo: std::mem::replace(&mut lo, hi.clone()), hi: Some(hi) });
+        }
+        pieces.push(KeyRange { lo, hi: range.hi.clone() });
+        Ok(pieces)
+    }
+
     /// The live row of exactly this key.
     pub fn get(&self, user_key: &[u8]) -> Result<Option<Row<'a>>> {
         self.get_in(user_key, self.view)

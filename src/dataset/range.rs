@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use super::row::Row;
 use super::scan::Scan;
-use super::{DataSet, Shared, View};
+use super::{DataSet, KeyRange, Shared, View};
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::redis::key::user_key_len;
@@ -113,6 +113,45 @@ impl<'s, 'a> RangeIter<'s, 'a> {
     /// Keys met so far that have rows in more than one input.
     pub fn shared(&mut self) -> Option<Shared> {
         self.shared.take()
+    }
+
+    /// Counts keys that were met by whoever read a part of the range instead.
+    pub fn add_shared(&mut self, more: Option<Shared>) {
+        match (&mut self.shared, more) {
+            (Some(shared), Some(more)) => shared.count += more.count,
+            (none, more) => *none = none.take().or(more),
+        }
+    }
+
+    /// The last row at hand, if the range goes on behind it.
+    #[inline]
+    pub fn last_at_hand(&self) -> Option<&Row<'a>> {
+        self.start.as_ref().and(self.rows.last())
+    }
+
+    /// If keys that begin with `prefix` go on for more than so many bytes of an input: lets the range end with the rows
+    /// at hand, until [`go_on`](RangeIter::go_on), and gives where the others of these keys are.
+    pub fn cut_off(&mut self, prefix: &[u8], bytes: usize) -> Option<KeyRange> {
+        let goes_on = self.set.groups().iter().zip(&self.scans).any(|(group, scan)| {
+            let positions = group.index.checkpoints.positions();
+            let ahead = positions.partition_point(|at| *at < scan.position().saturating_add(bytes));
+            let key = positions.get(ahead).and_then(|at| group.user_key_at(*at));
+            key.is_some_and(|key| key.starts_with(prefix))
+        });
+        let end = after_prefix(prefix);
+        let hi = match (&self.hi, end) {
+            (Some(hi), Some(end)) => Some(end.min(hi.clone())),
+            (hi, end) => end.or_else(|| hi.clone()),
+        };
+        let is_inside = |lo: &mut Vec<u8>| goes_on && hi.as_ref().is_none_or(|hi| *lo < *hi);
+        let lo = self.start.take_if(is_inside)?;
+        Some(KeyRange { lo, hi })
+    }
+
+    /// Goes on at `from` behind the rows at hand.
+    pub fn go_on(&mut self, from: Vec<u8>) {
+        self.scans.clear();
+        self.start = self.hi.as_ref().is_none_or(|hi| from < *hi).then_some(from);
     }
 
     fn fill(&mut self) -> Result<()> {
@@ -279,7 +318,7 @@ impl<'s, 'a> RangeIter<'s, 'a> {
 }
 
 /// A boundary above `start` and not above `key`: as much of `key` as it takes to differ, and a little more.
-fn cut(start: &[u8], key: &[u8]) -> Vec<u8> {
+pub(super) fn cut(start: &[u8], key: &[u8]) -> Vec<u8> {
     key[..key.len().min(common_prefix(start, key) + BOUNDARY_TAIL)].to_vec()
 }
 

@@ -35,12 +35,17 @@ pub struct SpillWriter<'t> {
     hash: Option<Box<Hasher>>,
 }
 
+/// Takes bytes that are to be added elsewhere. An error: nobody wants more.
+pub type PieceSink = Box<dyn FnMut(Vec<u8>) -> Result<()> + Send>;
+
 /// Where a growing object goes.
 pub(super) enum Target<'t> {
     /// To a file of its own, opened when it gets large.
     File { tree: &'t Tree, dir: Arc<Dir>, name: Vec<u8>, file: Option<Box<OpenFile<'t>>>, known: bool },
     /// To the unit's lines of a shared file: it begins at `start`, behind other lines in buffer or spilled file.
     Log { log: usize, spilled: Option<File>, start: usize },
+    /// To whoever joins pieces of an object.
+    Piece(PieceSink),
 }
 
 impl<'t> SpillWriter<'t> {
@@ -60,6 +65,11 @@ impl<'t> SpillWriter<'t> {
     pub(super) fn log(tree: &'t Tree, log: usize, spilled: Option<File>, buffer: Vec<u8>) -> Self {
         let target = Target::Log { log, spilled, start: buffer.len() };
         SpillWriter { tree, buffer, target, bytes: 0, failed: None, hash: None }
+    }
+
+    /// A piece of an object, which another thread joins.
+    pub(super) fn piece(tree: &'t Tree, buffer: Vec<u8>, sink: PieceSink) -> Self {
+        SpillWriter { tree, buffer, target: Target::Piece(sink), bytes: 0, failed: None, hash: None }
     }
 
     pub(super) fn is_log(&self) -> bool {
@@ -91,6 +101,18 @@ impl<'t> SpillWriter<'t> {
         (self.bytes, self.hash) = (0, None);
     }
 
+    /// Takes lines of a shared file as far as they are there, this object's too, if they are many: the log, what was spilled, and
+    /// what is buffered. The object cannot be taken back any more.
+    pub(super) fn take_ahead(&mut self) -> Option<(usize, Option<File>, Vec<u8>)> {
+        let Target::Log { log, spilled, start } = &mut self.target else { return None };
+        if spilled.is_none() && self.buffer.len() < SPILL {
+            return None;
+        }
+        self.bytes += (self.buffer.len() - *start) as u64;
+        *start = 0;
+        Some((*log, spilled.take(), std::mem::replace(&mut self.buffer, self.tree.buffer())))
+    }
+
     pub(super) fn into_parts(self) -> Result<(Target<'t>, Vec<u8>)> {
         self.failed.map_or(Ok((self.target, self.buffer)), Err)
     }
@@ -111,7 +133,8 @@ impl<'t> SpillWriter<'t> {
 
     /// Appends `bytes`; a large piece goes straight to the file.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        if bytes.len() < DIRECT || self.is_log() || self.tree.observer().is_some() {
+        let is_file = matches!(self.target, Target::File { .. });
+        if bytes.len() < DIRECT || !is_file || self.tree.observer().is_some() {
             self.buffer.extend_from_slice(bytes);
             return self.spill();
         }
@@ -133,11 +156,15 @@ impl<'t> SpillWriter<'t> {
 
     fn write_out(&mut self) -> Result<()> {
         self.sound()?;
-        if self.tree.observer().is_some() {
+        if self.tree.observer().is_some() && !matches!(self.target, Target::Piece(_)) {
             self.drop_observed();
             return Ok(());
         }
         match &mut self.target {
+            Target::Piece(sink) => {
+                self.bytes += self.buffer.len() as u64;
+                sink(std::mem::replace(&mut self.buffer, self.tree.buffer()))?;
+            }
             Target::File { tree, dir, name, file, known } => {
                 let create = || if *known { tree.create_known(dir, name) } else { tree.create(dir, name) };
                 let file = match file {
@@ -178,7 +205,8 @@ impl<'t> SpillWriter<'t> {
             if let Some(file) = spilled
                 && self.bytes > 0
             {
-                let end = file.stream_position().map_err(scratch_failed)? - self.bytes;
+                // Less than that, where some of it was taken ahead: then the run has failed.
+                let end = file.stream_position().map_err(scratch_failed)?.saturating_sub(self.bytes);
                 file.set_len(end).and_then(|()| file.seek(SeekFrom::Start(end))).map_err(scratch_failed)?;
             }
             self.buffer.truncate(*start);

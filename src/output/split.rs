@@ -15,8 +15,8 @@ use super::checksums::{Place, Sum, Sums};
 pub use super::collector::{Collector, Writes};
 use super::members::{Member, Stored};
 use super::observer::Objects;
-pub use super::spill_writer::SpillWriter;
 use super::spill_writer::{LOG_SPILL, Target};
+pub use super::spill_writer::{PieceSink, SpillWriter};
 use super::stored::StoredLines;
 pub use super::tally::Tally;
 use super::tree::{Dir, Tree};
@@ -330,6 +330,28 @@ impl<'t> SplitOutput<'t> {
         SpillWriter::log(self.tree, log, spilled.take(), std::mem::take(buffer))
     }
 
+    /// Begins a piece of an object that grows in another share: its bytes go to `sink`.
+    pub fn grow_piece(&mut self, sink: PieceSink) -> SpillWriter<'t> {
+        SpillWriter::piece(self.tree, self.tree.buffer(), sink)
+    }
+
+    /// Takes what there is of a shared file out of this share, with what is still growing, if it is much: it is to be taken before
+    /// the rest. What grows cannot be taken back any more.
+    pub fn ahead(&mut self, growing: &mut SpillWriter<'t>) -> Option<SplitOutput<'t>> {
+        // Who reads along gets lines when objects are complete, and of observed objects there are no lines.
+        if self.tree.is_teed() || self.is_observed() {
+            return None;
+        }
+        let (log, spilled, buffer) = growing.take_ahead()?;
+        let mut ahead = SplitOutput::new(self.tree);
+        let Log { path, in_parts, .. } = &self.logs[log];
+        let log = ahead.piece(path);
+        let empty = std::mem::replace(&mut ahead.logs[log].buffer, buffer);
+        self.tree.recycle(empty);
+        (ahead.logs[log].spilled, ahead.logs[log].in_parts) = (spilled, *in_parts);
+        Some(ahead)
+    }
+
     /// Completes what grew, or takes it back if that failed; gives its size too.
     pub fn end<T>(&mut self, growing: SpillWriter<'_>, done: Result<T>) -> Result<(T, u64)> {
         match done {
@@ -360,6 +382,12 @@ impl<'t> SplitOutput<'t> {
                 }
                 return Ok(bytes);
             }
+            Target::Piece(mut sink) => {
+                if !buffer.is_empty() {
+                    sink(buffer)?;
+                }
+                return Ok(bytes);
+            }
             Target::File { tree, dir, name, file: None, .. } => tree.put(&dir, &name, &buffer, &mut self.sums)?,
             Target::File { file: Some(mut file), .. } => {
                 file.write(&buffer)?;
@@ -379,7 +407,9 @@ impl<'t> SplitOutput<'t> {
                 file.finish_known(sum, &mut self.sums)?
             }
             Target::File { tree, dir, name, .. } => tree.put_known(&dir, &name, &buffer, sum, &mut self.sums)?,
-            Target::Log { .. } => return Err(Error::internal("lines have no digest of their own")),
+            Target::Log { .. } | Target::Piece(_) => {
+                return Err(Error::internal("lines and pieces have no digest of their own"));
+            }
         };
         self.spare = buffer;
         self.relieve().map(|()| place)

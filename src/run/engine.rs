@@ -2,7 +2,8 @@
 //!
 //! Units are claimed in order and committed in order; a fast thread may run at most a window ahead of the slowest
 //! unit, and no farther once what waits for its turn is much, so that it stays small. One thread commits at a time, while the others work; what need
-//! not be in order (hashing and writing lines of files) follows the commit, beside the next one. The first error is
+//! not be in order (hashing and writing lines of files) follows the commit, beside the next one. A unit that gives much may hand
+//! over parts of it before it is done, once all units below it are committed. The first error is
 //! the one of the lowest unit, whatever the number of threads: every lower unit still runs to its end.
 
 use std::collections::BTreeMap;
@@ -71,6 +72,24 @@ pub fn run_with<T: Done, W>(
     commit: impl FnMut(T) -> Result<W> + Send,
     after: impl Fn(W) -> Result<()> + Sync,
 ) -> Result<()> {
+    run_ahead(units, |unit, _| work(unit), commit, after)
+}
+
+/// Takes a part of what a unit gives before the unit is done: see [`run_ahead`].
+pub type Ahead<'q, T> = dyn Fn(T) -> Result<()> + Sync + 'q;
+
+/// As [`run_with`], for units that may give parts of their results before they are done: `work` gets a function that takes
+/// one. It waits until all lower units are committed, which wait for nobody, and then commits the part before the next one
+/// or the result of the unit.
+///
+/// # Errors
+/// The error of the lowest unit that failed in any of the three.
+pub fn run_ahead<T: Done, W>(
+    units: usize,
+    work: impl Fn(usize, &Ahead<'_, T>) -> Result<T> + Sync,
+    commit: impl FnMut(T) -> Result<W> + Send,
+    after: impl Fn(W) -> Result<()> + Sync,
+) -> Result<()> {
     run_up_to(&AtomicUsize::new(units), work, commit, after)
 }
 
@@ -90,7 +109,7 @@ pub fn run_pulled<U: Send, T: Done, W>(
     let pull = |unit| source.lock().unwrap_or_else(PoisonError::into_inner).pull(unit, &units);
     run_up_to(
         &units,
-        |unit| pull(unit).map(|found| found.and_then(&work)).transpose(),
+        |unit, _| pull(unit).map(|found| found.and_then(&work)).transpose(),
         |done| done.map(&mut commit).transpose(),
         |done| done.map_or(Ok(()), &after),
     )
@@ -127,7 +146,7 @@ impl<U, N: FnMut() -> Result<Option<U>>> Source<U, N> {
 
 fn run_up_to<T: Done, W>(
     units: &AtomicUsize,
-    work: impl Fn(usize) -> Result<T> + Sync,
+    work: impl Fn(usize, &Ahead<'_, T>) -> Result<T> + Sync,
     commit: impl FnMut(T) -> Result<W> + Send,
     after: impl Fn(W) -> Result<()> + Sync,
 ) -> Result<()> {
@@ -184,12 +203,33 @@ impl<T, C, A> Queue<'_, T, C, A> {
 }
 
 impl<T: Done, W, C: FnMut(T) -> Result<W> + Send, A: Fn(W) -> Result<()> + Sync> Queue<'_, T, C, A> {
-    fn serve(&self, work: &(impl Fn(usize) -> Result<T> + Sync)) {
+    fn serve(&self, work: &(impl Fn(usize, &Ahead<'_, T>) -> Result<T> + Sync)) {
         let _alarm = Alarm(self);
         while let Some(unit) = self.claim() {
-            let result = self.stop.as_ref().map_or(Ok(()), Stop::check).and_then(|()| work(unit));
+            let begun = self.stop.as_ref().map_or(Ok(()), Stop::check);
+            let result = begun.and_then(|()| work(unit, &|part| self.take_ahead(unit, part)));
             self.hand_over(unit, result);
         }
+    }
+
+    /// Commits a part of a unit that is not done, once its turn has come.
+    fn take_ahead(&self, unit: usize, part: T) -> Result<()> {
+        let mut state = self.lock();
+        loop {
+            if state.abandoned || state.failed.as_ref().is_some_and(|(failed, _)| *failed < unit) {
+                return Err(Error::internal("a unit below this one failed"));
+            }
+            if state.committed == unit && !state.committing {
+                break;
+            }
+            state = self.turned.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.committing = true;
+        drop(state);
+        let committed = self.commit.lock().unwrap_or_else(PoisonError::into_inner)(part);
+        self.lock().committing = false;
+        self.turned.notify_all();
+        committed.and_then(&self.after)
     }
 
     fn hand_over(&self, unit: usize, result: Result<T>) {
@@ -359,6 +399,47 @@ mod tests {
             assert_eq!(error.unwrap_err().to_string(), "the run was stopped");
             assert!(done.into_inner() < 51 + threads * WINDOW);
             assert!(run(10, Ok, |_: usize| Ok(())).is_ok(), "the thread has no flag any more");
+        }
+    }
+
+    /// Units give two parts each before they are done, or none: all comes in order, whoever has to wait.
+    #[test]
+    fn parts_come_before_the_rest() {
+        for threads in [1, 2, 3, 8] {
+            let mut got = Vec::new();
+            let work = |i: usize, ahead: &Ahead<'_, usize>| {
+                if i % 3 != 1 {
+                    ahead(i * 3)?;
+                    ahead(i * 3 + 1)?;
+                }
+                Ok(i * 3 + 2)
+            };
+            let commit = |n| {
+                got.push(n);
+                Ok(())
+            };
+            with_threads(threads, || run_ahead(300, work, commit, |()| Ok(()))).unwrap();
+            let want: Vec<_> = (0..900).filter(|n| n / 3 % 3 != 1 || n % 3 == 2).collect();
+            assert_eq!(got, want, "{threads} threads");
+        }
+    }
+
+    /// A unit that waits to give a part does not wait for one that has failed, in its work or in its commit.
+    #[test]
+    fn parts_of_a_run_that_failed() {
+        for threads in [1, 2, 8] {
+            for fails_in_work in [true, false] {
+                let work = |i: usize, ahead: &Ahead<'_, usize>| {
+                    if fails_in_work && i == 20 {
+                        return Err(Error::usage("unit 20"));
+                    }
+                    ahead(i)?;
+                    Ok(i)
+                };
+                let commit = |i| if i == 20 { Err(Error::usage("unit 20")) } else { Ok(()) };
+                let error = with_threads(threads, || run_ahead(300, work, commit, |()| Ok(()))).unwrap_err();
+                assert_eq!(error.to_string(), "unit 20", "{threads} threads");
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Runs units of work in order on all threads; sorters that spill; progress.
 
 pub mod engine;
+pub mod pieces;
 pub mod scratch;
 pub mod shards;
 pub mod sort;

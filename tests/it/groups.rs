@@ -52,7 +52,7 @@ fn different_commit_times_are_warned_of_and_corrected_with_as_of() {
 }
 
 /// A lock on `key` for the transaction (`primary`, `start`).
-fn lock(snapshot: Snapshot, key: &str, primary: &str, start: u64, expire: u64) -> Snapshot {
+pub fn lock(snapshot: Snapshot, key: &str, primary: &str, start: u64, expire: u64) -> Snapshot {
     let mut value = vec![1];
     value.extend(be(&[start, expire]));
     value.push(0);
@@ -61,7 +61,7 @@ fn lock(snapshot: Snapshot, key: &str, primary: &str, start: u64, expire: u64) -
     snapshot.put_at(start, plain("!txn|lock|", key), value)
 }
 
-fn intent(snapshot: Snapshot, key: &str, start: u64, op: u8, body: &str) -> Snapshot {
+pub fn intent(snapshot: Snapshot, key: &str, start: u64, op: u8, body: &str) -> Snapshot {
     let mut value = vec![1];
     value.extend(be(&[start]));
     value.push(op);
@@ -70,7 +70,7 @@ fn intent(snapshot: Snapshot, key: &str, start: u64, op: u8, body: &str) -> Snap
     snapshot.put_at(start, plain("!txn|int|", key), value)
 }
 
-fn committed(snapshot: Snapshot, primary: &str, start: u64, commit: u64) -> Snapshot {
+pub fn committed(snapshot: Snapshot, primary: &str, start: u64, commit: u64) -> Snapshot {
     let key = [b"!txn|cmt|", primary.as_bytes(), &start.to_be_bytes()].concat();
     let value = [&[1], &be(&[commit])[..]].concat();
     snapshot.put_at(commit, key, value)

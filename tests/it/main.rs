@@ -38,6 +38,7 @@ mod guide;
 mod hostile;
 mod inputs;
 mod inspect;
+mod large_keys;
 mod layers;
 mod leaving;
 mod library;

@@ -2,7 +2,8 @@
 
 use super::findings;
 use super::key::{Wide, parse};
-use super::merge::Merge;
+use super::merge::{KeyStream, Merge};
+use super::pieces::{self, Elements};
 use super::task::Task;
 use crate::dataset::{DataSet, Row};
 use crate::error::Result;
@@ -64,11 +65,12 @@ pub(super) fn give<'a, V: Visitor>(
     key: &Key<'a>,
 ) -> Result<()> {
     let count = task.give(key, |task| {
-        let count = match (wide.elements, wide.blob) {
-            (Some(elements), _) => from_rows(task, merge, shape, elements, key)?,
-            (None, Some(blob)) => from_blob(task, shape, &blob, key)?,
-            (None, None) => 0,
-        };
+        let mut count = 0;
+        match (wide.elements, wide.blob) {
+            (Some(elements), _) => pieces::give(task, merge.stream(elements), &Rows { shape, key }, &mut count)?,
+            (None, Some(blob)) => count = from_blob(task, shape, &blob, key)?,
+            (None, None) => {}
+        }
         Ok((count, StreamEnd::default()))
     })?;
     if base.is_some() || wide.deltas.count > 0 {
@@ -79,28 +81,46 @@ pub(super) fn give<'a, V: Visitor>(
     Ok(())
 }
 
-fn from_rows<'a, V: Visitor>(
-    task: &mut Task<'_, 'a, '_, V>,
-    merge: &mut Merge<'_, 'a>,
+/// The elements that have rows of their own, counted.
+struct Rows<'k, 'a> {
     shape: Shape,
-    elements: usize,
-    key: &Key<'a>,
-) -> Result<u64> {
-    let (_, family, _) = shape.families();
-    let mut count = 0;
-    while let Some(head) = merge.stream(elements).take(key.name)? {
-        task.visitor.committed(head.row.commit_ts);
-        match shape {
-            Shape::Hash => task.visitor.field(key, head.rest, head.row.body)?,
-            Shape::Set => task.visitor.member(key, head.rest)?,
-            Shape::Zset => {
-                let score = parse(task.set, family, &head.row, meta::score)?;
-                task.scored(key, head.rest, score)?;
-            }
-        }
-        count += 1;
+    key: &'k Key<'a>,
+}
+
+impl<'a> Elements<'a> for Rows<'_, 'a> {
+    type Told = u64;
+
+    fn key(&self) -> &Key<'a> {
+        self.key
     }
-    Ok(count)
+
+    #[inline]
+    fn each<V: Visitor + ?Sized>(
+        &self,
+        task: &mut Task<'_, 'a, '_, V>,
+        stream: &mut KeyStream<'_, 'a>,
+        count: &mut u64,
+    ) -> Result<()> {
+        let Rows { shape, key } = *self;
+        let (_, family, _) = shape.families();
+        while let Some(head) = stream.take(key.name)? {
+            task.visitor.committed(head.row.commit_ts);
+            match shape {
+                Shape::Hash => task.visitor.field(key, head.rest, head.row.body)?,
+                Shape::Set => task.visitor.member(key, head.rest)?,
+                Shape::Zset => {
+                    let score = parse(task.set, family, &head.row, meta::score)?;
+                    task.scored(key, head.rest, score)?;
+                }
+            }
+            *count += 1;
+        }
+        Ok(())
+    }
+
+    fn add(count: &mut u64, more: u64) {
+        *count += more;
+    }
 }
 
 fn from_blob<'a, V: Visitor>(
@@ -132,7 +152,7 @@ fn from_blob<'a, V: Visitor>(
 /// Name, value and score.
 type Element<'a> = (&'a [u8], &'a [u8], f64);
 
-impl<V: Visitor> Task<'_, '_, '_, V> {
+impl<V: Visitor + ?Sized> Task<'_, '_, '_, V> {
     /// Warns of a length that is not the number of elements.
     pub(super) fn compare_length(
         &mut self,

@@ -2,8 +2,10 @@
 
 use super::findings;
 use super::key::{Found, parse};
+use super::merge::{Head, KeyStream};
+use super::pieces::{self, Elements};
 use super::task::Task;
-use crate::dataset::{DataSet, RangeIter, Row, after_prefix};
+use crate::dataset::{DataSet, after_prefix};
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::redis::list::{ListMeta, sortable_seq};
@@ -31,10 +33,15 @@ impl Window {
         (self.head..self.head + self.len).contains(&seq.into())
     }
 
-    /// The live rows of the window; rows of other lists may stand between them.
-    pub fn items<'s, 'a>(&self, set: &'s DataSet<'a>, key: &[u8]) -> RangeIter<'s, 'a> {
+    /// The items in the window; `None`: it has no room for any.
+    fn stream<'s, 'a>(&self, set: &'s DataSet<'a>, key: &[u8]) -> Result<Option<KeyStream<'s, 'a>>> {
+        if self.len == 0 {
+            return Ok(None);
+        }
         let all = [Family::ListItem.prefix().as_bytes(), key].concat();
-        set.range(Family::ListItem, edge(&all, self.head), Some(edge(&all, self.head + self.len)))
+        let (lo, hi) = (edge(&all, self.head), edge(&all, self.head + self.len));
+        let rows = set.range(Family::ListItem, lo, Some(hi)).without_prefixes_of_end();
+        KeyStream::of_items(key, rows).map(Some)
     }
 }
 
@@ -62,11 +69,9 @@ pub(super) fn give<'a, V: Visitor>(
     let window = Window::new(base, found.list_deltas.head, found.list_deltas.len);
     let count = task.give(key, |task| {
         let mut count = 0;
-        each_item(task.set, &window, key.name, |row| {
-            count += 1;
-            task.visitor.committed(row.commit_ts);
-            task.visitor.item(key, row.body)
-        })?;
+        if let Some(mut items) = window.stream(task.set, key.name)? {
+            pieces::give(task, &mut items, &Items(key), &mut count)?;
+        }
         Ok((count, StreamEnd::default()))
     })?;
     task.report.items_reached += count;
@@ -82,32 +87,42 @@ pub(super) fn pass_over<'a, V: Visitor>(
     key: &[u8],
 ) -> Result<()> {
     let window = Window::new(base, found.list_deltas.head, found.list_deltas.len);
-    let mut count = 0;
-    each_item(task.set, &window, key, |_| {
-        count += 1;
-        Ok(())
-    })?;
-    task.report.items_reached += count;
-    Ok(())
-}
-
-fn each_item<'a>(
-    set: &DataSet<'a>,
-    window: &Window,
-    key: &[u8],
-    mut each: impl FnMut(&Row<'a>) -> Result<()>,
-) -> Result<()> {
-    if window.len == 0 {
-        return Ok(());
-    }
-    let row_len = Family::ListItem.prefix().len() + key.len() + 8;
-    let mut items = window.items(set, key).without_prefixes_of_end();
-    while let Some(row) = items.next()? {
-        if row.user_key.len() == row_len {
-            each(&row)?;
+    if let Some(mut items) = window.stream(task.set, key)? {
+        while items.take(key)?.is_some() {
+            task.report.items_reached += 1;
         }
     }
     Ok(())
+}
+
+/// The items of a list.
+struct Items<'k, 'a>(&'k Key<'a>);
+
+impl<'a> Elements<'a> for Items<'_, 'a> {
+    type Told = u64;
+
+    fn key(&self) -> &Key<'a> {
+        self.0
+    }
+
+    fn each<V: Visitor + ?Sized>(
+        &self,
+        task: &mut Task<'_, 'a, '_, V>,
+        items: &mut KeyStream<'_, 'a>,
+        count: &mut u64,
+    ) -> Result<()> {
+        let key = self.0;
+        while let Some(Head { row, .. }) = items.take(key.name)? {
+            *count += 1;
+            task.visitor.committed(row.commit_ts);
+            task.visitor.item(key, row.body)?;
+        }
+        Ok(())
+    }
+
+    fn add(count: &mut u64, more: u64) {
+        *count += more;
+    }
 }
 
 fn check_bounds<V: Visitor>(task: &mut Task<'_, '_, '_, V>, base: Option<ListMeta>, key: &[u8]) {

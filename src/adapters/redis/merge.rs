@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::splits::{Split, Splits};
-use crate::dataset::{DataSet, RangeIter, Row, Shared, after_prefix};
+use crate::dataset::{DataSet, KeyRange, RangeIter, Row, Shared, after_prefix};
 use crate::error::Result;
 use crate::format::Family;
 use crate::format::redis::{element_key, list};
@@ -24,14 +24,64 @@ pub(super) struct Head<'a> {
 pub(super) struct KeyStream<'s, 'a> {
     pub family: Family,
     rows: RangeIter<'s, 'a>,
+    /// Of list items: the length of their rows' keys.
+    item_len: usize,
     head: Option<Head<'a>>,
 }
 
 impl<'s, 'a> KeyStream<'s, 'a> {
     fn new(family: Family, rows: RangeIter<'s, 'a>) -> Result<Self> {
-        let mut stream = KeyStream { family, rows, head: None };
+        KeyStream::with(Like { family, item_len: 0 }, rows)
+    }
+
+    /// The items of one list in its window. Those of other lists stand between them; their keys are of another length.
+    pub fn of_items(key: &[u8], rows: RangeIter<'s, 'a>) -> Result<Self> {
+        let item_len = Family::ListItem.prefix().len() + key.len() + size_of::<i64>();
+        KeyStream::with(Like { family: Family::ListItem, item_len }, rows)
+    }
+
+    fn with(like: Like, rows: RangeIter<'s, 'a>) -> Result<Self> {
+        let Like { family, item_len } = like;
+        let mut stream = KeyStream { family, rows, item_len, head: None };
         stream.advance()?;
         Ok(stream)
+    }
+
+    /// What makes a stream like this one of a part of its range, in any thread.
+    pub fn like(&self) -> Like {
+        Like { family: self.family, item_len: self.item_len }
+    }
+
+    /// If `key` goes on for more than so many bytes behind the rows at hand: lets the stream end with these, until
+    /// [`go_on`](KeyStream::go_on), and gives the range of the others. For most keys that is one comparison.
+    #[inline]
+    pub fn cut_off(&mut self, key: &[u8], bytes: usize) -> Option<KeyRange> {
+        let last = self.split(*self.rows.last_at_hand()?)?;
+        if last.key == key { self.cut_off_large(key, bytes) } else { None }
+    }
+
+    #[inline(never)]
+    fn cut_off_large(&mut self, key: &[u8], bytes: usize) -> Option<KeyRange> {
+        let len = (key.len() as u32).to_be_bytes();
+        let len = if self.family.is_len_prefixed() { &len[..] } else { &[] };
+        self.rows.cut_off(&[self.family.prefix().as_bytes(), len, key].concat(), bytes)
+    }
+
+    /// Goes on behind what was cut off.
+    pub fn go_on(&mut self, from: Vec<u8>) -> Result<()> {
+        self.rows.go_on(from);
+        // Where a row could not be read, others are still at hand.
+        if self.head.is_some() { Ok(()) } else { self.advance() }
+    }
+
+    /// Keys met so far that have rows in more than one input.
+    pub fn shared(&mut self) -> Option<Shared> {
+        self.rows.shared()
+    }
+
+    /// Counts keys that a stream of a part has met.
+    pub fn add_shared(&mut self, more: Option<Shared>) {
+        self.rows.add_shared(more);
     }
 
     /// The row that comes next, if it belongs to `key`.
@@ -68,6 +118,10 @@ impl<'s, 'a> KeyStream<'s, 'a> {
     fn split(&self, row: Row<'a>) -> Option<Head<'a>> {
         let suffix = self.family.suffix(row.user_key);
         if !self.family.is_len_prefixed() {
+            if self.family == Family::ListItem {
+                let (key, rest) = suffix.split_last_chunk::<8>()?;
+                return (row.user_key.len() == self.item_len).then_some(Head { key, rest, row });
+            }
             // Deltas share the prefix of metas: only a value of a meta's length makes one (`redis.md` §1.5).
             let delta = self.family == Family::ListMeta
                 && row.user_key.starts_with(Family::ListDelta.prefix().as_bytes())
@@ -79,6 +133,20 @@ impl<'s, 'a> KeyStream<'s, 'a> {
         }
         let split = element_key(suffix).ok()?;
         Some(Head { key: split.user_key, rest: split.rest, row })
+    }
+}
+
+/// What tells streams of parts of a range how to read them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Like {
+    family: Family,
+    item_len: usize,
+}
+
+impl Like {
+    /// The stream of a part.
+    pub fn stream<'s, 'a>(self, set: &'s DataSet<'a>, part: &KeyRange) -> Result<KeyStream<'s, 'a>> {
+        KeyStream::with(self, set.range(self.family, part.lo.clone(), part.hi.clone()))
     }
 }
 
@@ -146,7 +214,7 @@ impl<'s, 'a> Merge<'s, 'a> {
 
     /// Keys that have rows in more than one input.
     pub fn shared(&mut self) -> impl Iterator<Item = Shared> {
-        self.streams.iter_mut().filter_map(|s| s.rows.shared())
+        self.streams.iter_mut().filter_map(KeyStream::shared)
     }
 }
 

@@ -14,11 +14,13 @@ mod key;
 mod list;
 mod merge;
 mod orphans;
+mod pieces;
 mod splits;
 mod stream;
 mod task;
 
 pub use all::read_all;
 pub use orphans::{malformed_keys, unreachable_items};
+pub use pieces::Pieces;
 pub use splits::{Split, Splits};
-pub use task::{Report, read};
+pub use task::{Report, read, read_with};

@@ -1,5 +1,7 @@
 //! Cuts the space of user keys into splits of about equal bytes.
 
+use std::sync::atomic::AtomicBool;
+
 use crate::dataset::{DataSet, KeyRange, RowsOf};
 use crate::format::redis::{element_key, list};
 use crate::format::{Family, adapter, family::Class};
@@ -24,6 +26,8 @@ pub struct Splits {
     pub runs: Vec<(Family, u32)>,
     /// Families with keys too short for the length they announce.
     pub malformed: Vec<Family>,
+    /// Whether threads help with a collection of one of the splits: one at a time, or there would be many of them.
+    pub(super) are_busy: AtomicBool,
 }
 
 impl Splits {
@@ -55,7 +59,8 @@ impl Splits {
 
     /// The streams without splits: cuts are keys from all over the inputs, which would have to be read.
     pub fn uncut(set: &DataSet<'_>) -> Splits {
-        let mut found = Splits { all: Vec::new(), simple: Vec::new(), runs: Vec::new(), malformed: Vec::new() };
+        let (all, simple, runs, malformed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut found = Splits { all, simple, runs, malformed, are_busy: AtomicBool::new(false) };
         let segments = set.groups().iter().flat_map(|group| &group.index.segments);
         let mut kinds: Vec<(Family, u32)> = segments.map(|s| (s.family, s.len)).collect();
         kinds.extend(set.overlay_families());

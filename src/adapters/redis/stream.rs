@@ -2,7 +2,8 @@
 
 use super::findings;
 use super::key::{Found, parse};
-use super::merge::{Head, Merge};
+use super::merge::{Head, KeyStream, Merge};
+use super::pieces::{self, Elements};
 use super::task::Task;
 use crate::dataset::{DataSet, Row};
 use crate::error::Result;
@@ -40,7 +41,10 @@ pub(super) fn give<'a, V: Visitor>(
     key: &Key<'a>,
 ) -> Result<u64> {
     let read = task.give(key, |task| {
-        let read = each_entry(task, merge, entries, meta, key)?;
+        let mut read = Read::default();
+        if let Some(entries) = entries {
+            pieces::give(task, merge.stream(entries), &Entries { key, meta }, &mut read)?;
+        }
         let end = meta.map(|meta| StreamEnd { length: meta.len, last: meta.last });
         Ok((read, end.unwrap_or(StreamEnd { length: read.entries.cast_signed(), last: read.last })))
     })?;
@@ -54,30 +58,50 @@ pub(super) fn give<'a, V: Visitor>(
     Ok(read.entries)
 }
 
-fn each_entry<'a, V: Visitor>(
-    task: &mut Task<'_, 'a, '_, V>,
-    merge: &mut Merge<'_, 'a>,
-    entries: Option<usize>,
+/// The entries; those that the meta says are trimmed are left out.
+struct Entries<'k, 'a> {
+    key: &'k Key<'a>,
     meta: Option<StreamMeta>,
-    key: &Key<'a>,
-) -> Result<Read> {
-    let mut read = Read::default();
-    while let Some(head) = take(merge, entries, key.name)? {
-        let id = id_of(task.set, &head)?;
-        if meta.is_some_and(|meta| !meta.serves(id)) {
-            continue;
-        }
-        let entry = parse(task.set, Family::StreamEntry, &head.row, StreamEntry::parse)?;
-        // Formatting and comparing costs less than reading the text, and whoever takes the entry need not format the ID.
-        let text = IdText::of(id);
-        if entry.id_text != text.as_bytes() {
-            read.mismatched += u64::from(StreamId::from_text(entry.id_text) != Some(id));
-        }
-        task.visitor.committed(head.row.commit_ts);
-        task.visitor.entry(key, id, &entry.with_id(&text))?;
-        (read.entries, read.last) = (read.entries + 1, id);
+}
+
+impl<'a> Elements<'a> for Entries<'_, 'a> {
+    type Told = Read;
+
+    fn key(&self) -> &Key<'a> {
+        self.key
     }
-    Ok(read)
+
+    #[inline]
+    fn each<V: Visitor + ?Sized>(
+        &self,
+        task: &mut Task<'_, 'a, '_, V>,
+        stream: &mut KeyStream<'_, 'a>,
+        read: &mut Read,
+    ) -> Result<()> {
+        let Entries { key, meta } = *self;
+        while let Some(head) = stream.take(key.name)? {
+            let id = id_of(task.set, &head)?;
+            if meta.is_some_and(|meta| !meta.serves(id)) {
+                continue;
+            }
+            let entry = parse(task.set, Family::StreamEntry, &head.row, StreamEntry::parse)?;
+            // Formatting and comparing costs less than reading the text, and whoever takes the entry need not format the ID.
+            let text = IdText::of(id);
+            if entry.id_text != text.as_bytes() {
+                read.mismatched += u64::from(StreamId::from_text(entry.id_text) != Some(id));
+            }
+            task.visitor.committed(head.row.commit_ts);
+            task.visitor.entry(key, id, &entry.with_id(&text))?;
+            (read.entries, read.last) = (read.entries + 1, id);
+        }
+        Ok(())
+    }
+
+    fn add(read: &mut Read, more: Read) {
+        let last = if more.entries > 0 { more.last } else { read.last };
+        let (entries, mismatched) = (read.entries + more.entries, read.mismatched + more.mismatched);
+        *read = Read { entries, mismatched, last };
+    }
 }
 
 /// Counts entries that are not given; their keys are checked like all others.
@@ -88,18 +112,12 @@ pub(super) fn pass_over<'a>(
     key: &[u8],
 ) -> Result<u64> {
     let mut count = 0;
-    while let Some(head) = take(merge, entries, key)? {
+    let Some(entries) = entries else { return Ok(count) };
+    while let Some(head) = merge.stream(entries).take(key)? {
         id_of(set, &head)?;
         count += 1;
     }
     Ok(count)
-}
-
-fn take<'a>(merge: &mut Merge<'_, 'a>, entries: Option<usize>, key: &[u8]) -> Result<Option<Head<'a>>> {
-    match entries {
-        Some(entries) => merge.stream(entries).take(key),
-        None => Ok(None),
-    }
 }
 
 /// Magic of a stream blob: the old form of a whole stream.

@@ -1,12 +1,13 @@
 //! One split: gather what there is of each key, decide what it is, give it to the visitor.
 //!
-//! Mutual dependency with `collection`, `stream`, `list` and `orphans`: they are methods of the task, one file for each type.
+//! Mutual dependency with `collection`, `stream`, `list`, `pieces` and `orphans`: they are methods of the task, one file for each type.
 
 use super::collection::{self, Shape};
 use super::expiry;
 use super::findings;
 use super::key::{Found, Kind, parse};
-use super::merge::Merge;
+use super::merge::{KeyStream, Merge};
+use super::pieces::{Helpers, Pieces};
 use super::splits::{Split, Splits};
 use super::{list, orphans, stream};
 use crate::dataset::{DataSet, Row, RowsOf, Shared};
@@ -32,11 +33,13 @@ pub struct Report {
 }
 
 /// State of one split.
-pub(super) struct Task<'s, 'a, 'v, V> {
+pub(super) struct Task<'s, 'a, 'v, V: ?Sized> {
     pub set: &'s DataSet<'a>,
     pub options: &'s Options,
     pub visitor: &'v mut V,
     pub report: Report,
+    /// Who helps with large collections.
+    pub helpers: Option<Helpers<'s, V>>,
     /// There is no filter.
     takes_all: bool,
 }
@@ -52,8 +55,22 @@ pub fn read<V: Visitor>(
     options: &Options,
     visitor: &mut V,
 ) -> Result<Report> {
-    let takes_all = options.filter.is_trivial();
-    let mut task = Task { set, options, visitor, report: Report::default(), takes_all };
+    read_with(set, (splits, split), options, visitor, None)
+}
+
+/// As [`read`], with large collections in pieces, if the visitor can take them so.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with<V: Visitor>(
+    set: &DataSet<'_>,
+    (splits, split): (&Splits, &Split),
+    options: &Options,
+    visitor: &mut V,
+    pieces: Option<&dyn Pieces<V>>,
+) -> Result<Report> {
+    let helpers = pieces.map(|pieces| Helpers { pieces, are_busy: &splits.are_busy });
+    let mut task = Task { helpers, ..Task::new(set, options, visitor) };
     let mut merge = Merge::new(set, splits, split)?;
     while let Some(key) = merge.next_key() {
         if let Err(error) = task.gather_and_give(&mut merge, key) {
@@ -62,7 +79,7 @@ pub fn read<V: Visitor>(
         }
         for n in 0..merge.here() {
             let i = merge.at(n);
-            task.drain(&mut merge, i, key)?;
+            task.drain(merge.stream(i), key)?;
         }
     }
     task.report.shared = merge.shared().collect();
@@ -77,6 +94,24 @@ fn lone_string<'a>(merge: &mut Merge<'_, 'a>, key: &[u8]) -> Result<Option<(Fami
         return Ok(None);
     }
     Ok(stream.take(key)?.map(|head| (family, head.row)))
+}
+
+impl<'s, 'a, 'v, V: ?Sized> Task<'s, 'a, 'v, V> {
+    /// Nothing read yet, and nobody who helps.
+    pub fn new(set: &'s DataSet<'a>, options: &'s Options, visitor: &'v mut V) -> Self {
+        Task { set, options, visitor, report: Report::default(), helpers: None, takes_all: options.filter.is_trivial() }
+    }
+
+    /// Steps over rows of `key` that nobody asked for, checking their keys.
+    pub(super) fn drain(&mut self, stream: &mut KeyStream<'_, 'a>, key: &[u8]) -> Result<()> {
+        let entries = stream.family == Family::StreamEntry;
+        while let Some(head) = stream.take(key)? {
+            if entries && let Err(error) = stream::id_of(self.set, &head) {
+                self.set.skip(error)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
@@ -296,17 +331,6 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
             self.report.findings.add(finding.with("bytes", blob.body.len()).with("key", key));
             if self.options.include_orphans && found.entries.is_none() {
                 stream::give_blob(self, &blob, &orphan)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Steps over rows of `key` that nobody asked for, checking their keys.
-    fn drain(&mut self, merge: &mut Merge<'_, 'a>, i: usize, key: &[u8]) -> Result<()> {
-        let entries = merge.stream(i).family == Family::StreamEntry;
-        while let Some(head) = merge.stream(i).take(key)? {
-            if entries && let Err(error) = stream::id_of(self.set, &head) {
-                self.set.skip(error)?;
             }
         }
         Ok(())

@@ -17,7 +17,7 @@ use crate::options::filter::Filter;
 use crate::output::json::{self, Escape};
 use crate::output::observer::{Fingerprint, Object};
 use crate::output::out::Out;
-use crate::output::split::{SpillWriter, SplitOutput};
+use crate::output::split::{PieceSink, SpillWriter, SplitOutput};
 
 /// Strings of so many bytes, with their keys, are not held as a line.
 const LARGE: usize = 128 << 10;
@@ -32,13 +32,17 @@ pub(crate) struct Lines<'o, 't> {
     /// The line of the collection at hand, or the lines of the stream, and how many elements there are.
     open: Option<SpillWriter<'t>>,
     elements: u64,
+    /// What is written of a collection stays, or the run fails: none is taken back.
+    is_final: bool,
     counts: Counts,
 }
 
 impl<'o, 't> Writer<'o, 't> for Lines<'o, 't> {
     fn new(out: SplitOutput<'t>, options: &'o Options) -> Self {
         let (filter, marks_bare) = (&options.filter, options.for_restore);
-        Lines { out, filter, marks_bare, logs: Vec::new(), open: None, elements: 0, counts: Counts::default() }
+        let (logs, counts) = (Vec::new(), Counts::default());
+        let is_final = !options.skip_damage && !filter.has_sizes();
+        Lines { out, filter, marks_bare, logs, open: None, elements: 0, is_final, counts }
     }
 
     fn prepare(mut out: SplitOutput<'t>, _: &Options) -> Result<SplitOutput<'t>> {
@@ -48,9 +52,32 @@ impl<'o, 't> Writer<'o, 't> for Lines<'o, 't> {
         Ok(out)
     }
 
+    const PIECE: Option<fn(SplitOutput<'t>, &'o Options, PieceSink) -> Self> = Some(Lines::piece);
+
+    fn join(&mut self, bytes: Vec<u8>) -> Result<()> {
+        redis::join(self.open.as_mut(), bytes, &self.out)
+    }
+
+    fn give_ahead(&mut self) -> Option<SplitOutput<'t>> {
+        let line = self.open.as_mut().filter(|_| self.is_final)?;
+        self.out.ahead(line)
+    }
+
     fn finish(mut self) -> Result<SplitOutput<'t>> {
+        if let Some(piece) = self.open.take() {
+            self.out.finish(piece)?;
+            return Ok(self.out);
+        }
         self.counts.flush(&mut self.out.tally);
         Ok(self.out)
+    }
+}
+
+impl<'o, 't> Lines<'o, 't> {
+    /// Takes elements behind others.
+    fn piece(mut out: SplitOutput<'t>, options: &'o Options, sink: PieceSink) -> Self {
+        let piece = out.grow_piece(sink);
+        Lines { open: Some(piece), elements: 1, ..Lines::new(out, options) }
     }
 }
 

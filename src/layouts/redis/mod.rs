@@ -98,6 +98,13 @@ pub(super) fn not_begun() -> Error {
     Error::internal("an element came before its key")
 }
 
+/// Adds elements that another writer has rendered to the collection at hand.
+pub(super) fn join(open: Option<&mut SpillWriter<'_>>, bytes: Vec<u8>, out: &SplitOutput<'_>) -> Result<()> {
+    open.ok_or_else(not_begun)?.write(&bytes)?;
+    out.tree().recycle(bytes);
+    Ok(())
+}
+
 /// Completes a collection, unless its size is not asked for; gives its size.
 pub(super) fn finish(
     out: &mut SplitOutput<'_>,

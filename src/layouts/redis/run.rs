@@ -4,8 +4,8 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::SCOPE;
-use crate::adapters::redis::{self, Report, Split, Splits};
+use super::{SCOPE, not_begun};
+use crate::adapters::redis::{self, Pieces, Report, Split, Splits};
 use crate::dataset::{DataSet, Shared};
 use crate::error::Result;
 use crate::format::adapter;
@@ -13,14 +13,18 @@ use crate::format::wire::{self, Reader};
 use crate::model::redis::Visitor;
 use crate::options::{ObjectName, Options, spellings};
 use crate::output::record::Lines;
-use crate::output::split::{SplitOutput, Writes};
+use crate::output::split::{PieceSink, SplitOutput, Writes};
 use crate::output::tree::Tree;
-use crate::run::engine::Done;
-use crate::run::shards::{Recordable, run_splits};
+use crate::run::engine::{self, Done};
+use crate::run::shards::{Recordable, run_splits_ahead};
 use crate::run::{Job, note_shared, step};
 
 /// Writes what a visitor is given to its share of the output.
 pub trait Writer<'o, 't>: Visitor + Sized {
+    /// Makes a writer of elements that stand behind others of their collection: what it renders goes to the sink, and is joined by
+    /// the writer that those went to ([`join`](Writer::join)). `None`: elements come to one writer only.
+    const PIECE: Option<fn(SplitOutput<'t>, &'o Options, PieceSink) -> Self> = None;
+
     /// Writes to `out`.
     fn new(out: SplitOutput<'t>, options: &'o Options) -> Self;
 
@@ -35,6 +39,20 @@ pub trait Writer<'o, 't>: Visitor + Sized {
     /// # Errors
     /// What was still held cannot be written.
     fn finish(self) -> Result<SplitOutput<'t>>;
+
+    /// Adds what another writer has rendered of the collection at hand.
+    ///
+    /// # Errors
+    /// A failed write.
+    fn join(&mut self, bytes: Vec<u8>) -> Result<()> {
+        drop(bytes);
+        Err(not_begun())
+    }
+
+    /// What can be taken before the rest of the share, of a collection that is not complete.
+    fn give_ahead(&mut self) -> Option<SplitOutput<'t>> {
+        None
+    }
 }
 
 /// What a split of Redis keys gave.
@@ -42,7 +60,12 @@ struct Written<'t> {
     out: SplitOutput<'t>,
     items_reached: u64,
     shared: Vec<Shared>,
+    /// More of the split follows.
+    is_ahead: bool,
 }
+
+/// Takes what there is of a split before the rest.
+type Ahead<'e, 't> = engine::Ahead<'e, Written<'t>>;
 
 impl Done for Written<'_> {
     fn held(&self) -> usize {
@@ -61,7 +84,7 @@ impl<'t> Recordable<'t> for Written<'t> {
     fn replay(reader: &mut Reader<'_>, lines: &Arc<File>, tree: &'t Tree) -> Option<Self> {
         let (items_reached, count) = (reader.number()?, reader.count()?);
         let shared = (0..count).map(|_| Shared::decode(reader)).collect::<Option<_>>()?;
-        Some(Written { out: SplitOutput::replay(reader, lines, tree)?, items_reached, shared })
+        Some(Written { out: SplitOutput::replay(reader, lines, tree)?, items_reached, shared, is_ahead: false })
     }
 }
 
@@ -74,7 +97,7 @@ pub fn write_one<'j, 't, W: Writer<'j, 't>>(job: &mut Job<'j, '_, 't>, name: &Ob
     for key in spellings(&name.name) {
         let splits = Splits::only(set, &key);
         for split in &splits.all {
-            let written = write_split::<W>(set, &splits, split, options, tree)?;
+            let written = write_split::<W>(set, (&splits, split), options, tree, None)?;
             note_shared(written.shared, &mut job.collector.findings);
             job.collector.take(written.out)?;
         }
@@ -98,14 +121,16 @@ pub fn write_all<'j, 't, W: Writer<'j, 't>>(job: &mut Job<'j, '_, 't>) -> Result
         job.collector.take(W::prepare(SplitOutput::new(tree), options)?)?;
     }
     let collector = &mut *job.collector;
-    run_splits(
+    run_splits_ahead(
         (job.role, adapter::REDIS, tree),
         (splits.all.len(), &|i| i),
-        |i| write_split::<W>(set, &splits, &splits.all[i], options, tree),
+        |i, ahead| write_split::<W>(set, (&splits, &splits.all[i]), options, tree, ahead),
         |written| {
             reached.fetch_add(written.items_reached, Ordering::Relaxed);
             note_shared(written.shared, &mut collector.findings);
-            step(progress, tree);
+            if !written.is_ahead {
+                step(progress, tree);
+            }
             collector.place(written.out)
         },
         Writes::write,
@@ -118,19 +143,48 @@ pub fn write_all<'j, 't, W: Writer<'j, 't>>(job: &mut Job<'j, '_, 't>) -> Result
     job.collector.take(writer.finish()?)
 }
 
-fn write_split<'o, 't, W: Writer<'o, 't>>(
-    set: &DataSet<'_>,
-    splits: &Splits,
-    split: &Split,
+/// Lets other writers render pieces of large collections.
+struct PieceWriters<'e, 'o, 't, W> {
+    begin: fn(SplitOutput<'t>, &'o Options, PieceSink) -> W,
     options: &'o Options,
     tree: &'t Tree,
+    ahead: Option<&'e Ahead<'e, 't>>,
+}
+
+impl<'o, 't, W: Writer<'o, 't>> Pieces<W> for PieceWriters<'_, 'o, 't, W> {
+    fn render(&self, sink: PieceSink, read: &mut dyn FnMut(&mut dyn Visitor) -> Result<()>) -> Result<()> {
+        let mut writer = (self.begin)(SplitOutput::new(self.tree), self.options, sink);
+        read(&mut writer)?;
+        writer.finish().map(drop)
+    }
+
+    fn join(&self, writer: &mut W, bytes: Vec<u8>) -> Result<()> {
+        writer.join(bytes)
+    }
+
+    fn between(&self, writer: &mut W) -> Result<()> {
+        let Some(ahead) = self.ahead else { return Ok(()) };
+        let more = writer.give_ahead();
+        more.map_or(Ok(()), |out| ahead(Written { out, items_reached: 0, shared: Vec::new(), is_ahead: true }))
+    }
+}
+
+fn write_split<'o, 't, W: Writer<'o, 't>>(
+    set: &DataSet<'_>,
+    split: (&Splits, &Split),
+    options: &'o Options,
+    tree: &'t Tree,
+    ahead: Option<&Ahead<'_, 't>>,
 ) -> Result<Written<'t>> {
     let mut writer = W::new(SplitOutput::new(tree), options);
-    let Report { items_reached, dropped, findings, shared } = redis::read(set, splits, split, options, &mut writer)?;
+    let writers = W::PIECE.map(|begin| PieceWriters { begin, options, tree, ahead });
+    let pieces = writers.as_ref().map(|writers| writers as &dyn Pieces<W>);
+    let Report { items_reached, dropped, findings, shared } =
+        redis::read_with(set, split, options, &mut writer, pieces)?;
     let mut out = writer.finish()?;
     out.findings.merge(findings);
     if dropped > 0 {
         out.tally.add(adapter::REDIS, SCOPE, "dropped_expired", dropped, 0);
     }
-    Ok(Written { out, items_reached, shared })
+    Ok(Written { out, items_reached, shared, is_ahead: false })
 }

@@ -29,7 +29,7 @@ use crate::options::filter::Filter;
 use crate::output::json::{self, Escape};
 use crate::output::names::{NameKind, is_surely_plain, keymap_line, segment_into};
 use crate::output::out::Out;
-use crate::output::split::{SpillWriter, SplitOutput};
+use crate::output::split::{PieceSink, SpillWriter, SplitOutput};
 use crate::output::tree::Dir;
 
 /// Writes a file for each key.
@@ -60,13 +60,31 @@ impl<'o, 't> Writer<'o, 't> for Files<'o, 't> {
         Ok(out)
     }
 
+    const PIECE: Option<fn(SplitOutput<'t>, &'o Options, PieceSink) -> Self> = Some(Files::piece);
+
+    fn join(&mut self, bytes: Vec<u8>) -> Result<()> {
+        redis::join(self.open.as_mut(), bytes, &self.out)
+    }
+
     fn finish(mut self) -> Result<SplitOutput<'t>> {
+        if let Some(piece) = self.open.take() {
+            self.out.finish(piece)?;
+            return Ok(self.out);
+        }
         self.counts.flush(&mut self.out.tally);
         // Files that were passed over were no calls of the system, at which a run can be stopped.
         if self.is_check {
             self.out.tree().pass(b"")?;
         }
         Ok(self.out)
+    }
+}
+
+impl<'o, 't> Files<'o, 't> {
+    /// Takes elements behind others.
+    fn piece(mut out: SplitOutput<'t>, options: &'o Options, sink: PieceSink) -> Self {
+        let piece = out.grow_piece(sink);
+        Files { open: Some(piece), elements: 1, ..Files::new(out, options) }
     }
 }
 

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::engine::{self, Done};
+use super::engine::{self, Ahead, Done};
 use crate::error::Result;
 use crate::format::Adapter;
 use crate::format::wire::Reader;
@@ -92,19 +92,34 @@ pub trait Recordable<'t>: Done + Sized {
 /// As [`engine::run_with`]; a record that cannot be written or read.
 pub fn run_splits<'t, T: Recordable<'t>, W>(
     (role, adapter, tree): (Role<'_>, Adapter, &'t Tree),
-    (splits, order): (usize, &(dyn Fn(usize) -> usize + Sync)),
+    splits: (usize, &(dyn Fn(usize) -> usize + Sync)),
     work: impl Fn(usize) -> Result<T> + Sync,
     commit: impl FnMut(T) -> Result<W> + Send,
     after: impl Fn(W) -> Result<()> + Sync,
 ) -> Result<()> {
+    run_splits_ahead((role, adapter, tree), splits, |split, _| work(split), commit, after)
+}
+
+/// As [`run_splits`], for splits that may give parts of their results before they are done ([`engine::run_ahead`]), except in a
+/// shard, whose record has a split in one piece.
+///
+/// # Errors
+/// As [`engine::run_ahead`]; a record that cannot be written or read.
+pub fn run_splits_ahead<'t, T: Recordable<'t>, W>(
+    (role, adapter, tree): (Role<'_>, Adapter, &'t Tree),
+    (splits, order): (usize, &(dyn Fn(usize) -> usize + Sync)),
+    work: impl Fn(usize, Option<&Ahead<'_, T>>) -> Result<T> + Sync,
+    commit: impl FnMut(T) -> Result<W> + Send,
+    after: impl Fn(W) -> Result<()> + Sync,
+) -> Result<()> {
     match role {
-        Role::All => engine::run_with(splits, |i| work(order(i)), commit, after),
+        Role::All => engine::run_ahead(splits, |i, ahead| work(order(i), Some(ahead)), commit, after),
         Role::Shard(recorder) => {
             let mine = recorder.share().splits(splits);
             let mut number = mine.start;
             engine::run(
                 mine.len(),
-                |i| work(mine.start + i),
+                |i| work(mine.start + i, None),
                 |done| {
                     recorder.split(adapter, number, done)?;
                     number += 1;

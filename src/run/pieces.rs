@@ -1,0 +1,149 @@
+//! Pieces of the work of one unit, which several threads do; what they give is taken in the order of pieces.
+//!
+//! These are threads of their own. Tasks of the pool would not do: all threads of the pool can be waiting for the unit
+//! (`engine`), and a thread of the pool that waits for a task may begin another unit.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use crate::error::{Error, Result};
+use crate::output::split::PieceSink;
+
+/// Pieces that are begun and not taken, for each thread: while one is taken, the next ones are made.
+const AHEAD: usize = 2;
+/// Buffers of a piece that may wait: then its thread does.
+const BUFFERS: usize = 4;
+
+/// What comes of a piece: bytes, as often as there are some, and then what its work gives.
+pub enum Given<T> {
+    /// The next bytes.
+    Bytes(Vec<u8>),
+    /// The piece is complete.
+    Done(T),
+}
+
+/// A piece that waits for a thread, and where it goes.
+type Job<T> = (usize, SyncSender<Given<T>>);
+
+/// Does `work` with every piece on so many threads, and lets this one `take` what comes of them, in the order of pieces; `false`:
+/// no thread could be started, and nothing was done.
+///
+/// # Errors
+/// What `take` gives: nothing more is taken then.
+pub fn run<P: Sync, T: Send + 'static>(
+    pieces: &[P],
+    threads: usize,
+    work: impl Fn(&P, PieceSink) -> T + Sync,
+    mut take: impl FnMut(Given<T>) -> Result<()>,
+) -> Result<bool> {
+    let (jobs, waiting) = channel::<Job<T>>();
+    let waiting = Mutex::new(waiting);
+    let serve = || {
+        while let Some((piece, out)) = next(&waiting) {
+            let bytes = out.clone();
+            let sink = move |buffer| bytes.send(Given::Bytes(buffer)).map_err(|_| not_taken());
+            let done = work(&pieces[piece], Box::new(sink));
+            // Nobody takes it where another piece has failed.
+            out.send(Given::Done(done)).ok();
+        }
+    };
+    thread::scope(|scope| {
+        let start = |_: &usize| thread::Builder::new().spawn_scoped(scope, serve).is_ok();
+        let started = (0..threads).filter(start).count();
+        if started == 0 {
+            return Ok(false);
+        }
+        let taken = take_all(pieces.len(), started * AHEAD, &jobs, &mut take);
+        // No more jobs come: the threads end.
+        drop(jobs);
+        taken.map(|()| true)
+    })
+}
+
+fn next<T>(waiting: &Mutex<Receiver<Job<T>>>) -> Option<Job<T>> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+}
+
+fn take_all<T>(
+    pieces: usize,
+    most: usize,
+    jobs: &Sender<Job<T>>,
+    take: &mut impl FnMut(Given<T>) -> Result<()>,
+) -> Result<()> {
+    let (mut begun, mut next) = (VecDeque::new(), 0..pieces);
+    loop {
+        for piece in next.by_ref().take(most - begun.len()) {
+            let (out, given) = sync_channel(BUFFERS);
+            jobs.send((piece, out)).map_err(|_| not_taken())?;
+            begun.push_back(given);
+        }
+        let Some(given) = begun.pop_front() else { return Ok(()) };
+        let mut is_done = false;
+        while !is_done {
+            // A thread that panics gives no end; the panic goes on in this thread.
+            let given = given.recv().map_err(|_| not_taken())?;
+            is_done = matches!(given, Given::Done(_));
+            take(given)?;
+        }
+    }
+}
+
+#[cold]
+fn not_taken() -> Error {
+    Error::internal("a piece of a unit's work goes nowhere")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Piece `n` gives `n % 7` buffers, then its number.
+    fn work(piece: &usize, mut sink: PieceSink) -> usize {
+        (0..piece % 7).for_each(|n| sink(vec![*piece as u8, n as u8]).unwrap());
+        *piece
+    }
+
+    #[test]
+    fn pieces_come_in_order() {
+        for (pieces, threads) in [(0, 2), (1, 1), (1, 8), (200, 1), (200, 2), (200, 8)] {
+            let numbers: Vec<usize> = (0..pieces).collect();
+            let (mut got, mut bytes) = (Vec::new(), Vec::new());
+            let ran = run(&numbers, threads, work, |given| {
+                match given {
+                    Given::Bytes(buffer) => bytes.push(buffer),
+                    Given::Done(piece) => {
+                        assert_eq!(bytes, (0..piece % 7).map(|n| vec![piece as u8, n as u8]).collect::<Vec<_>>());
+                        bytes.clear();
+                        got.push(piece);
+                    }
+                }
+                Ok(())
+            });
+            assert!(ran.unwrap());
+            assert_eq!(got, numbers, "{threads} threads");
+        }
+    }
+
+    /// Threads that wait to give something end too.
+    #[test]
+    fn an_error_ends_all_pieces() {
+        let numbers: Vec<usize> = (0..200).collect();
+        for threads in [1, 3] {
+            let work = |piece: &usize, mut sink: PieceSink| (0..50).try_for_each(|_| sink(vec![*piece as u8]));
+            let error = run(&numbers, threads, work, |given| match given {
+                Given::Bytes(bytes) if bytes == [9] => Err(Error::usage("no more")),
+                _ => Ok(()),
+            });
+            assert_eq!(error.unwrap_err().to_string(), "no more");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a scoped thread panicked")]
+    fn a_panic_is_handed_on() {
+        let work = |piece: &usize, _: PieceSink| assert!(*piece != 20);
+        let _ = run(&(0..200).collect::<Vec<usize>>(), 2, work, |_| Ok(()));
+    }
+}
