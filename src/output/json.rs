@@ -19,7 +19,7 @@ pub fn bytes(bytes: &[u8], escape: Escape, out: &mut Vec<u8>) {
     }
 }
 
-/// How many bytes [`bytes`] would append.
+/// How many bytes [`bytes()`] would append.
 pub fn bytes_length(bytes: &[u8], escape: Escape) -> usize {
     const ENVELOPE: usize = br#"{"base64":""}"#.len();
     escape::length(bytes, escape).unwrap_or_else(|| ENVELOPE + (bytes.len() * 4).div_ceil(3))
