@@ -50,6 +50,7 @@ pub(super) fn of_error(error: &Error) -> String {
             "--type T, --scope dynamodb:TABLE, --scope s3:BUCKET, --scope sqs:QUEUE, or --adapter fs"
         }
         Some(Remedy::SkipDamage) => "name a file itself to read what --on-error skip can save of it",
+        Some(Remedy::FailOnDamage) => "leave out --on-error skip",
         Some(Remedy::Keys) => "--kek FILE, with --keys-json FILE if that is elsewhere, or --dek ID=FILE",
         Some(Remedy::OlderSnapshot) => "for changes, --since-snapshot takes it",
         None => return error.to_string(),

@@ -16,6 +16,8 @@ pub enum Remedy {
     OneKind,
     /// To pass over damage.
     SkipDamage,
+    /// Not to pass over damage.
+    FailOnDamage,
     /// To read with keys.
     Keys,
     /// For changes: to take the earlier state from an older snapshot.

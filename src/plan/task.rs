@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decode::filter::{Filter, Pattern};
 use crate::decode::{Layout, Options};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::format::adapter;
 use crate::index::Granularity;
 use crate::source::PassedOver;
@@ -116,7 +116,8 @@ pub(super) fn encode(options: &Options) -> Result<Vec<u8>> {
 fn check(options: &Options) -> Result<()> {
     options.check()?;
     if options.skip_damage {
-        return Err(Error::command_line("a plan is made of intact snapshots: damaged ones are decoded on one machine"));
+        const WHY: &str = "a plan is made of intact snapshots: damaged ones are decoded on one machine";
+        return Err(Error::command_line(WHY).with_remedy(Remedy::FailOnDamage));
     }
     if options.writes_changes() || options.older.is_some() {
         return Err(Error::command_line(

@@ -154,10 +154,12 @@ impl<'a> Lines<'a, '_> {
         let secret = self.out.tree().observer().and_then(Observer::secret);
         let Some(Open { scope, log, .. }) = &self.open else { return };
         let lines = self.out.log_buffer(*log);
-        let line = secret.filter(|secret| secret.is_of_lines()).map(|secret| line.unwrap_or(secret.fingerprint(lines)));
+        let line = secret
+            .filter(|secret| secret.is_of_lines())
+            .map(|secret| line.unwrap_or_else(|| secret.fingerprint(lines)));
         lines.clear();
         let Some(objects) = self.out.objects() else { return };
-        let normal = || Some(self.normal.fingerprint(item()?, secret?, self.renderer.names()));
+        let normal = |secret| Some(self.normal.fingerprint(item()?, secret, self.renderer.names()));
         let (hash, range, value) = match line {
             Some(_) => {
                 let mut rest = Vec::new();
@@ -165,7 +167,7 @@ impl<'a> Lines<'a, '_> {
                 (Cow::Borrowed(key.hash.raw()), Some(Cow::Owned(rest)), line)
             }
             None => {
-                let value = normal();
+                let value = secret.and_then(normal);
                 let shown = |part| shown(part, value.is_some());
                 (shown(key.hash), key.range.map(shown), value)
             }
