@@ -389,7 +389,7 @@ fn a_parquet_output_is_verified_and_not_read_back() {
         for args in [&["get", name, "redis:h:big"][..], &["diff", name, "in.fsm"], &["encode", name, "-o", "x.fsm"]] {
             let out = run(args);
             let words = String::from_utf8_lossy(&out.stderr).into_owned();
-            assert!(code(&out) > 0 && words.contains("--layout parquet"), "{args:?}: {words}");
+            assert!(code(&out) > 0 && words.contains("the layout parquet"), "{args:?}: {words}");
         }
     }
     let for_restore = run(&["decode", "in.fsm", "-o", "no", "--layout", "parquet", "--for-restore"]);
