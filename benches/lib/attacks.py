@@ -60,7 +60,7 @@ ATTACKS = [
     Attack("tables", 100_000, 20_000, True),
     Attack("tables-items", 100_000, 10_000, True),
     Attack("buckets", 100_000, 10_000, True),
-    Attack("buckets-gone", 100_000, 20_000, True),
+    Attack("buckets-gone", 100_000, 10_000, True),
     Attack("queues", 100_000, 10_000, True),
     Attack("objects", 1_000_000, 30_000, True),
     Attack("long-directories", 100_000, 10_000, True),
