@@ -7,6 +7,7 @@ mod key_range;
 mod marks;
 mod moment;
 mod range;
+mod room;
 mod row;
 mod scan;
 mod sealed;
@@ -20,6 +21,7 @@ pub use group::Group;
 pub use key_range::{IsRow, KeyRange, RowsOf};
 pub(crate) use moment::AHEAD;
 pub use range::{RangeIter, after_prefix};
+pub use room::{Reading, Room};
 pub use row::{Row, RowError};
 pub use skip_log::SkipLog;
 pub use staged::StagedRows;
@@ -27,6 +29,8 @@ pub use txn::Unresolved;
 pub use versions::Version;
 
 pub use crate::report::{Losses, Lost};
+
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -78,6 +82,8 @@ pub struct DataSet<'a> {
     overlay: Vec<Row<'a>>,
     /// Whether there are encrypted rows whose keys are missing.
     missing_keys: bool,
+    /// What bounds the rows that take much memory while they are read; `None`: nothing does.
+    room: Option<Arc<Room>>,
 }
 
 /// The versions that count: `as_of` as asked, the read timestamp from the inputs.
@@ -149,7 +155,7 @@ impl<'a> DataSet<'a> {
             staged::add(&mut groups, index, view, granularity)?;
         }
         let missing_keys = groups.iter().any(sealed::has_missing_keys);
-        let set = DataSet { groups, stored, view, granularity, losses, overlay: Vec::new(), missing_keys };
+        let set = DataSet { groups, stored, view, granularity, losses, overlay: Vec::new(), missing_keys, room: None };
         as_of.map_or(Ok(()), |as_of| set.check_moment(as_of))?;
         Ok(set)
     }
@@ -215,6 +221,17 @@ impl<'a> DataSet<'a> {
             Ok(count.max(1))
         };
         self.losses.skip_with(error, count)
+    }
+
+    /// Shares a room with other data sets.
+    pub fn enter(&mut self, room: Arc<Room>) {
+        self.room = Some(room);
+    }
+
+    /// Waits until a row of `len` bytes can be read that takes many times as much memory.
+    #[inline]
+    pub fn reading(&self, len: usize) -> Reading<'_> {
+        self.room.as_ref().map_or(Reading::UNBOUNDED, |room| room.reading(len))
     }
 
     /// How finely the work is cut.

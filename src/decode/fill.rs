@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::filter::Matched;
 use super::{Job, Options, Progress, describe, findings};
@@ -11,6 +12,7 @@ use crate::options::changes::Found;
 use crate::output::checksums::{self, Checksums, Sums};
 use crate::output::manifest::Manifest;
 use crate::output::members::MemberList;
+use crate::output::observer::Observer;
 use crate::output::split::{Collector, SpillWriter, SplitOutput};
 use crate::output::tree::Tree;
 use crate::output::{CHECKSUMS, DELETED, MANIFEST};
@@ -78,7 +80,8 @@ pub fn fill(
     progress: &dyn Progress,
 ) -> Result<DecodeResult> {
     or_changed(sources, || {
-        let indexed = index(sources, options, progress)?;
+        let mut indexed = index(sources, options, progress)?;
+        indexed.set.enter(tree.observer().map_or_else(Arc::default, Observer::room));
         fill_indexed(&indexed, tree, scratch, options, progress)
     })
 }

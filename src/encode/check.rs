@@ -24,7 +24,7 @@ use crate::run::engine;
 use crate::run::scratch::Below;
 use crate::source::{Access, Source};
 
-use super::fingerprints::{Fingerprints, Settled};
+use super::fingerprints::Fingerprints;
 
 /// Gives the objects of the snapshot at `path`.
 ///
@@ -99,9 +99,10 @@ fn each_split<S: Sync>(
     let work = |i: usize| {
         let mut fork = fingerprints.fork();
         splits.get(i).map_or(Ok(()), |split| read(split, &mut fork))?;
-        Ok(fork.settle())
+        fork.settle();
+        Ok(())
     };
-    engine::run(splits.len(), work, |_: Settled| Ok(()))
+    engine::run(splits.len(), work, |()| Ok(()))
 }
 
 fn keys(set: &DataSet<'_>, options: &Decode, fingerprints: &mut Fingerprints) -> Result<()> {

@@ -280,6 +280,13 @@ impl<T> State<T> {
     }
 }
 
+/// Of units that give nothing, or leave it elsewhere.
+impl Done for () {
+    fn held(&self) -> usize {
+        0
+    }
+}
+
 impl<T: Done> Done for Option<T> {
     fn held(&self) -> usize {
         self.as_ref().map_or(0, Done::held)
@@ -297,12 +304,6 @@ mod tests {
     use super::*;
 
     impl Done for usize {
-        fn held(&self) -> usize {
-            0
-        }
-    }
-
-    impl Done for () {
         fn held(&self) -> usize {
             0
         }

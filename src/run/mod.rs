@@ -8,7 +8,6 @@ pub mod sort;
 pub mod spill;
 mod stop;
 pub mod table;
-pub mod wide;
 
 use crate::dataset::{DataSet, Shared};
 use crate::format::Family;

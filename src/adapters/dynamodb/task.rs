@@ -13,7 +13,6 @@ use crate::model::dynamodb::{Item, StaleItem, StoredItem, Table, Visitor};
 use crate::options::Options;
 use crate::options::filter::Filter;
 use crate::report::{Finding, Findings};
-use crate::run::wide;
 
 /// What the read of a split tells beside the items.
 #[derive(Debug, Default)]
@@ -75,6 +74,7 @@ pub fn read<'a, V: Visitor<'a>>(
         if V::TAKES_PLACES {
             task.visitor.located(set.place_of(&row));
         }
+        let _reading = set.reading(row.body.len());
         match walk.classify(row) {
             Ok(found) => task.take(found)?,
             Err(error) => set.skip(error)?,
@@ -110,7 +110,6 @@ impl<'a, V: Visitor<'a>> Task<'_, '_, V> {
             let finding = finding.with("key", live.item.row_key).with("offset", live.offset);
             self.report.findings.add(finding);
         }
-        let _reading = wide::reading(live.item.stored_len);
         self.visitor.item(table, &live.item)
     }
 

@@ -13,7 +13,6 @@ use crate::format::redis::blob;
 use crate::format::redis::meta::{self, CollectionMeta};
 use crate::model::redis::{Key, StreamEnd, Type, Visitor};
 use crate::report::{Finding, Kind};
-use crate::run::wide;
 
 /// What tells the three types apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +129,7 @@ fn from_blob<'a, V: Visitor>(
     key: &Key<'a>,
 ) -> Result<u64> {
     let (_, _, family) = shape.families();
-    let _reading = wide::reading(row.body.len());
+    let _reading = task.set.reading(row.body.len());
     let mut elements = LastOfEach::new(|(name, ..): &Element<'a>| *name);
     parse(task.set, family, row, |value| match shape {
         Shape::Hash => blob::hash(value, |name, value| elements.push((name, value, 0.0))),

@@ -19,7 +19,6 @@ use crate::format::{Family, adapter};
 use crate::model::sqs::Queue;
 use crate::options::filter::Filter;
 use crate::report::{Finding, Findings};
-use crate::run::wide;
 
 /// What the rows of one queue tell.
 #[derive(Debug, Clone)]
@@ -160,7 +159,7 @@ impl<'a> Queues<'a> {
     ) -> Result<()> {
         for encoded in queues {
             let Some((known, row)) = self.get(encoded).and_then(|known| Some((known, known.record?))) else { continue };
-            let (_reading, arena) = (wide::reading(row.body.len()), Bump::new());
+            let (_reading, arena) = (set.reading(row.body.len()), Bump::new());
             let parsed = key::queue_name(encoded).and_then(|name| Ok((name, sqs::Queue::parse(&arena, row.body)?)));
             match parsed {
                 Ok((name, record)) => {

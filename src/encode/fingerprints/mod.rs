@@ -16,7 +16,6 @@ use crate::format::sqs::key::queue_name;
 use crate::model::redis::{Key, Standing};
 use crate::output::extents::ExtentsHash;
 use crate::output::observer::{Hasher, Secret};
-use crate::run::engine::Done;
 use crate::run::spill::Spill;
 
 /// What an object is known by: a letter, then its name.
@@ -91,15 +90,6 @@ impl Sum {
     }
 }
 
-/// The fingerprints of a thread count.
-pub(super) struct Settled;
-
-impl Done for Settled {
-    fn held(&self) -> usize {
-        0
-    }
-}
-
 /// How two sides compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compared {
@@ -152,10 +142,9 @@ impl Fingerprints {
     }
 
     /// What was taken counts from now on.
-    pub(super) fn settle(&mut self) -> Settled {
+    pub(super) fn settle(&mut self) {
         let mut sums = self.both.sums.lock().unwrap_or_else(PoisonError::into_inner);
         sums[self.side as usize].add(std::mem::take(&mut self.sum));
-        Settled
     }
 
     fn put(&mut self, kind: u8, names: &[&[u8]], digest: u128) -> Result<()> {

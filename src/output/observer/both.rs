@@ -83,10 +83,11 @@ pub fn observed_both<T: Send, R>(
 ) -> Result<Option<([T; 2], R)>> {
     let scratch = &*std::env::temp_dir();
     let failed = [AtomicBool::new(false), AtomicBool::new(false)];
+    let room = Arc::default();
     let begin = |failed| {
         let (units, taken) = sync_channel(WAITING);
         let (secret, scratch_of_units) = (Some(Arc::clone(secret)), scratch.to_path_buf());
-        let observer = Observer { secret, units, scratch: scratch_of_units, any_order: true };
+        let observer = Observer { secret, units, scratch: scratch_of_units, any_order: true, room: Arc::clone(&room) };
         (Tree::observed(scratch, observer), Stream::new(taken, failed))
     };
     let [failed_first, failed_second] = &failed;

@@ -18,6 +18,7 @@ pub use records::Objects;
 pub use told::Told;
 
 use super::tree::Tree;
+use crate::dataset::Room;
 use crate::error::{Error, Result};
 use crate::format::Adapter;
 
@@ -70,12 +71,19 @@ pub struct Observer {
     scratch: PathBuf,
     /// Whether objects need not come in the order of the packed layout.
     any_order: bool,
+    /// The room of the data set, which a run beside this one shares.
+    room: Arc<Room>,
 }
 
 impl Observer {
     /// What fingerprints are made with, if they are asked for.
     pub fn secret(&self) -> Option<&Secret> {
         self.secret.as_deref()
+    }
+
+    /// The room of the data set.
+    pub fn room(&self) -> Arc<Room> {
+        Arc::clone(&self.room)
     }
 
     /// Whether objects need not come in the order of the packed layout.
@@ -112,8 +120,10 @@ pub fn observed<T: Send>(
     each: &mut dyn FnMut(&Object<'_>) -> Result<()>,
 ) -> Result<T> {
     let (units, taken) = sync_channel(WAITING);
-    let tree =
-        |scratch: &Path| Tree::observed(scratch, Observer { secret, units, scratch: scratch.to_path_buf(), any_order });
+    let room = Arc::default();
+    let tree = |scratch: &Path| {
+        Tree::observed(scratch, Observer { secret, units, scratch: scratch.to_path_buf(), any_order, room })
+    };
     beside(tree, decode, taken, |objects: Objects| objects.each(each))
 }
 

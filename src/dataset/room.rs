@@ -1,0 +1,81 @@
+//! Rows that take many times their length while they are read: few at a time, so that memory does not grow with the number of threads, and not
+//! with the second snapshot of `diff`.
+//!
+//! Data sets have a room only in runs whose visitors are our own. A visitor of somebody else may wait (for a reader of a channel, say) while another run waits for it.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+
+/// Rows from this length on are counted.
+const WIDE: usize = 1 << 20;
+/// Bytes of such rows that all threads read at once. A longer row is read alone.
+const MOST: usize = 16 << 20;
+
+/// The wide rows that are being read, of all data sets that share the room.
+#[derive(Debug, Default)]
+pub struct Room {
+    held: Mutex<usize>,
+    turned: Condvar,
+}
+
+/// A row that is being read. Whoever has one must not wait for another thread that reads.
+#[must_use]
+#[derive(Debug)]
+pub struct Reading<'r>(Option<(&'r Room, usize)>);
+
+impl Reading<'_> {
+    /// One that nothing bounds.
+    pub(super) const UNBOUNDED: Reading<'static> = Reading(None);
+}
+
+impl Room {
+    /// Waits until there is room for a row of `len` bytes.
+    pub fn reading(&self, len: usize) -> Reading<'_> {
+        if len < WIDE {
+            return Reading::UNBOUNDED;
+        }
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = |held: &mut usize| *held > 0 && *held + len > MOST;
+        *self.turned.wait_while(held, is_full).unwrap_or_else(PoisonError::into_inner) += len;
+        Reading(Some((self, len)))
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        if let Some((room, len)) = self.0 {
+            *room.held.lock().unwrap_or_else(PoisonError::into_inner) -= len;
+            room.turned.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Threads read rows of all lengths: a long one alone, others together up to the bound.
+    #[test]
+    fn long_rows_are_read_few_at_a_time() {
+        let room = Room::default();
+        let (held, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let (room, held, most) = (&room, &held, &most);
+                scope.spawn(move || {
+                    for len in [WIDE, MOST / 3, MOST, MOST * 2].into_iter().cycle().skip(thread).take(40) {
+                        let _reading = room.reading(len);
+                        let now = held.fetch_add(len, Ordering::SeqCst) + len;
+                        std::thread::yield_now();
+                        assert!(now <= MOST || now == len, "{now}");
+                        most.fetch_max(now, Ordering::SeqCst);
+                        held.fetch_sub(len, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert!(most.into_inner() >= MOST * 2);
+        assert_eq!(*room.held.lock().unwrap(), 0);
+    }
+}
