@@ -49,6 +49,8 @@ pub struct Front {
     /// Reads the objects of an output back, as the rows that they are stored as. `None`: such outputs cannot be encoded, or the adapter is
     /// one of this crate, whose [`readers`] give typed objects.
     pub reader: Option<fn(Layout, &Path) -> Box<RowReader>>,
+    /// Whether a run gives only the objects that changed, if it is asked for those.
+    pub has_changes: bool,
 }
 
 /// Writes the objects of an adapter in a layout.
@@ -62,6 +64,8 @@ pub struct Writer {
     pub all: fn(&mut Job<'_, '_, '_>) -> Result<()>,
     /// Writes one object, if it is there. The filter of the options is its own.
     pub one: fn(&mut Job<'_, '_, '_>, &ObjectName) -> Result<()>,
+    /// Whether shards of a run can each have some of the splits. Otherwise one of them writes all objects.
+    pub is_split: bool,
 }
 
 static FRONTS: [Front; 5] = [
@@ -71,6 +75,7 @@ static FRONTS: [Front; 5] = [
         lookup: Some(layouts::dynamodb::lookup::lookup),
         counts: Some(&layouts::dynamodb::counted::Items),
         reader: None,
+        has_changes: true,
         rows_of: |set, at| Ok(RowsOf::exactly(dynamodb::rows_of(set, &at.name, at.rest())?)),
     },
     Front {
@@ -79,6 +84,7 @@ static FRONTS: [Front; 5] = [
         lookup: Some(layouts::s3::lookup::lookup),
         counts: Some(&layouts::s3::counted::Objects),
         reader: None,
+        has_changes: true,
         rows_of: |set, at| s3::rows_of(set, &at.name, &spellings(at.rest())),
     },
     Front {
@@ -87,6 +93,7 @@ static FRONTS: [Front; 5] = [
         lookup: Some(layouts::redis::lookup::lookup),
         counts: Some(&layouts::redis::counted::Keys),
         reader: None,
+        has_changes: true,
         rows_of: |set, at| Ok(redis::Splits::uncut(set).rows_of(spellings(&at.name))),
     },
     Front {
@@ -95,6 +102,7 @@ static FRONTS: [Front; 5] = [
         lookup: Some(layouts::sqs::lookup::lookup),
         counts: Some(&layouts::sqs::counted::Messages),
         reader: None,
+        has_changes: true,
         rows_of: |_, at| Ok(sqs::rows_of(&at.name, at.rest())),
     },
     Front {
@@ -103,6 +111,7 @@ static FRONTS: [Front; 5] = [
         lookup: Some(layouts::fs::lookup::lookup),
         counts: Some(&layouts::fs::counted::Inodes),
         reader: None,
+        has_changes: false,
         rows_of: |set, at| Ok(RowsOf::exactly(fs::rows_of(set, &at.name)?)),
     },
 ];
@@ -132,42 +141,53 @@ static WRITERS: &[Writer] = {
     const TREE: Layout = Layout::TREE;
     const JSONL: Layout = Layout::JSONL;
     &[
-        Writer { adapter: DYNAMODB, layout: TREE, all: dynamodb::tables, one: dynamodb::item },
-        Writer { adapter: DYNAMODB, layout: JSONL, all: dynamodb::tables, one: dynamodb::item },
+        Writer { adapter: DYNAMODB, layout: TREE, all: dynamodb::tables, one: dynamodb::item, is_split: true },
+        Writer { adapter: DYNAMODB, layout: JSONL, all: dynamodb::tables, one: dynamodb::item, is_split: true },
         #[cfg(feature = "parquet")]
         Writer {
             adapter: DYNAMODB,
             layout: Layout::PARQUET,
             all: parquet::dynamodb::tables,
             one: parquet::dynamodb::item,
+            is_split: true,
         },
         #[cfg(feature = "archive")]
-        Writer { adapter: DYNAMODB, layout: Layout::AWS_EXPORT, all: aws::tables, one: aws::item },
+        Writer { adapter: DYNAMODB, layout: Layout::AWS_EXPORT, all: aws::tables, one: aws::item, is_split: false },
         Writer {
             adapter: S3,
             layout: TREE,
             all: s3::write_all::<tree::s3::Sidecars>,
             one: s3::write_one::<tree::s3::Sidecars>,
+            is_split: true,
         },
         Writer {
             adapter: S3,
             layout: JSONL,
             all: s3::write_all::<jsonl::s3::Lines>,
             one: s3::write_one::<jsonl::s3::Lines>,
+            is_split: true,
         },
         #[cfg(feature = "parquet")]
-        Writer { adapter: S3, layout: Layout::PARQUET, all: parquet::s3::write_all, one: parquet::s3::write_one },
+        Writer {
+            adapter: S3,
+            layout: Layout::PARQUET,
+            all: parquet::s3::write_all,
+            one: parquet::s3::write_one,
+            is_split: true,
+        },
         Writer {
             adapter: REDIS,
             layout: TREE,
             all: |job| redis::write_all::<tree::redis::Files<'_, '_>>(job),
             one: |job, at| redis::write_one::<tree::redis::Files<'_, '_>>(job, at),
+            is_split: true,
         },
         Writer {
             adapter: REDIS,
             layout: JSONL,
             all: |job| redis::write_all::<jsonl::redis::Lines<'_, '_>>(job),
             one: |job, at| redis::write_one::<jsonl::redis::Lines<'_, '_>>(job, at),
+            is_split: true,
         },
         #[cfg(feature = "parquet")]
         Writer {
@@ -175,18 +195,21 @@ static WRITERS: &[Writer] = {
             layout: Layout::PARQUET,
             all: |job| redis::write_all::<parquet::redis::Redis<'_, '_>>(job),
             one: |job, at| redis::write_one::<parquet::redis::Redis<'_, '_>>(job, at),
+            is_split: true,
         },
         Writer {
             adapter: SQS,
             layout: TREE,
             all: |job| sqs::queues(job, &tree::sqs::Paths),
             one: |job, at| sqs::of_queue(job, &tree::sqs::Paths, at),
+            is_split: true,
         },
         Writer {
             adapter: SQS,
             layout: JSONL,
             all: |job| sqs::queues(job, &jsonl::sqs::Paths),
             one: |job, at| sqs::of_queue(job, &jsonl::sqs::Paths, at),
+            is_split: true,
         },
         #[cfg(feature = "parquet")]
         Writer {
@@ -194,11 +217,18 @@ static WRITERS: &[Writer] = {
             layout: Layout::PARQUET,
             all: |job| sqs::queues(job, &parquet::sqs::Paths),
             one: |job, at| sqs::of_queue(job, &parquet::sqs::Paths, at),
+            is_split: true,
         },
-        Writer { adapter: FS, layout: TREE, all: fs::files, one: fs::file },
-        Writer { adapter: FS, layout: JSONL, all: fs::files, one: fs::file },
+        Writer { adapter: FS, layout: TREE, all: fs::files, one: fs::file, is_split: true },
+        Writer { adapter: FS, layout: JSONL, all: fs::files, one: fs::file, is_split: true },
         #[cfg(feature = "parquet")]
-        Writer { adapter: FS, layout: Layout::PARQUET, all: parquet::fs::files, one: parquet::fs::file },
+        Writer {
+            adapter: FS,
+            layout: Layout::PARQUET,
+            all: parquet::fs::files,
+            one: parquet::fs::file,
+            is_split: false,
+        },
     ]
 };
 
@@ -279,7 +309,7 @@ fn check_changes(job: &Job<'_, '_, '_>) -> Result<()> {
 
 /// Whether an adapter gives only the objects that changed, if it is asked for those.
 fn has_changes(adapter: Adapter) -> bool {
-    matches!(adapter, adapter::REDIS | adapter::DYNAMODB | adapter::S3 | adapter::SQS)
+    fronts().any(|front| front.adapter == adapter && front.has_changes)
 }
 
 /// Files below the root that are the same in every output of a layout: names and contents.
@@ -289,14 +319,7 @@ pub(crate) fn beside(options: &Options) -> &'static [(&'static str, &'static str
 
 /// Whether shards of a run can each have some of an adapter's splits. Otherwise one of them writes all of it.
 pub(crate) fn is_split(adapter: Adapter, layout: Layout) -> bool {
-    match layout {
-        Layout::TREE | Layout::JSONL => {
-            matches!(adapter, adapter::REDIS | adapter::DYNAMODB | adapter::S3 | adapter::SQS | adapter::FS)
-        }
-        #[cfg(feature = "parquet")]
-        Layout::PARQUET => matches!(adapter, adapter::REDIS | adapter::DYNAMODB | adapter::S3 | adapter::SQS),
-        _ => false,
-    }
+    writer(adapter, layout).is_ok_and(|writer| writer.is_split)
 }
 
 /// Whether there are columns that follow from all rows of a table.
@@ -322,11 +345,11 @@ pub(crate) fn columns(set: &DataSet<'_>, options: &Options, progress: &dyn Progr
 fn fill_in_role(job: &mut Job<'_, '_, '_>, writer: &Writer) -> Result<()> {
     let adapter = writer.adapter;
     match job.role {
-        Role::Shard(recorder) if !is_split(adapter, writer.layout) => match recorder.share().owns(adapter) {
+        Role::Shard(recorder) if !writer.is_split => match recorder.share().owns(adapter) {
             true => record_whole(job, writer, recorder),
             false => Ok(()),
         },
-        Role::Merge(shards) if !is_split(adapter, writer.layout) => {
+        Role::Merge(shards) if !writer.is_split => {
             let (findings, tally) = shards.whole(adapter)?;
             job.collector.findings.merge(findings);
             job.collector.tally.merge(tally);
@@ -349,7 +372,7 @@ fn record_whole(job: &mut Job<'_, '_, '_>, writer: &Writer, recorder: &Recorder)
     recorder.whole(writer.adapter, &findings, &tally)
 }
 
-/// What puts the files of a layout together, if units make only pieces of them.
+/// What puts the files of a layout together, if tasks make only pieces of them.
 pub(crate) fn assembler(layout: Layout) -> Option<Box<dyn Assembler>> {
     #[cfg(feature = "parquet")]
     if layout == Layout::PARQUET {
@@ -429,6 +452,11 @@ pub(crate) fn place(layout: Layout, path: &[u8]) -> Option<Place> {
     let front = fronts().find(|front| front.adapter == adapter)?;
     (front.place)(layout, &path[slash + 1..])
 }
+
+#[cfg(feature = "load")]
+mod typed;
+#[cfg(feature = "load")]
+pub(crate) use typed::read_all;
 
 #[cfg(test)]
 mod tests;

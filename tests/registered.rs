@@ -237,6 +237,7 @@ fn register() -> Layout {
             }),
             counts: Some(&Pairs),
             reader: Some(|_, _| Box::new(PairReader)),
+            has_changes: false,
         };
         add_front(Box::leak(Box::new(front))).unwrap();
         let writers = [
@@ -245,24 +246,28 @@ fn register() -> Layout {
                 layout: Layout::TREE,
                 all: |job| files(job, whole()),
                 one: |job, name| files(job, only(name)),
+                is_split: false,
             },
             Writer {
                 adapter: kv,
                 layout: Layout::JSONL,
                 all: |job| lines(job, whole()),
                 one: |job, name| lines(job, only(name)),
+                is_split: false,
             },
             Writer {
                 adapter: kv,
                 layout: keys,
                 all: |job| names(job, whole()),
                 one: |job, name| names(job, only(name)),
+                is_split: false,
             },
             Writer {
                 adapter: adapter::REDIS,
                 layout: keys,
                 all: |job| redis_layouts::write_all::<Names<'_>>(job),
                 one: |job, name| redis_layouts::write_one::<Names<'_>>(job, name),
+                is_split: false,
             },
         ];
         for writer in Box::leak(Box::new(writers)) {
@@ -274,7 +279,8 @@ fn register() -> Layout {
                 adapter: kv,
                 layout: keys,
                 all: |_| Ok(()),
-                one: |_, _| Ok(())
+                one: |_, _| Ok(()),
+                is_split: false,
             }))),
             Err(Full)
         );

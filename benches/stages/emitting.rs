@@ -94,19 +94,19 @@ pub fn tree(c: &mut Criterion) {
     group.bench_function("files", |b| b.iter_custom(|times| (0..times).map(|_| once()).sum()));
 }
 
-/// Lines of units to one shared file, with its digest.
+/// Lines of tasks to one shared file, with its digest.
 pub fn lines(c: &mut Criterion) {
-    let units: u64 = if testing() { 2 } else { 32 };
+    let tasks: u64 = if testing() { 2 } else { 32 };
     let line = [b'x'; 99];
     let lines = 4_000u64;
     let mut group = c.benchmark_group("emit");
-    group.throughput(Throughput::Bytes(units * lines * 100));
+    group.throughput(Throughput::Bytes(tasks * lines * 100));
     let once = || -> Duration {
         let folder = scratch();
         let started = Instant::now();
         let tree = Tree::open(folder.path()).expect("a folder");
         let mut collector = Collector::new(&tree, folder.path());
-        for _ in 0..units {
+        for _ in 0..tasks {
             let mut out = SplitOutput::new(&tree);
             let log = out.log("lines.jsonl");
             for _ in 0..lines {
@@ -118,7 +118,7 @@ pub fn lines(c: &mut Criterion) {
         }
         collector.finish().expect("a file");
         let spent = started.elapsed();
-        assert_eq!(tree.written(), (1, units * lines * 100));
+        assert_eq!(tree.written(), (1, tasks * lines * 100));
         spent
     };
     group.bench_function("lines", |b| b.iter_custom(|times| (0..times).map(|_| once()).sum()));

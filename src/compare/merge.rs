@@ -195,13 +195,13 @@ mod tests {
         Object { adapter, scope, kind, key, range, size: 1, expire_at_ms: None, value: Some([value; 16]), rest }
     }
 
-    /// Tells the rows of a side, three a unit.
+    /// Tells the rows of a side, three a task.
     fn tell(tree: &Tree, scratch: &Path, rows: &[Row]) -> Result<()> {
         let mut collector = Collector::new(tree, scratch);
-        for unit in rows.chunks(3) {
+        for task in rows.chunks(3) {
             let mut out = SplitOutput::new(tree);
             let objects = out.objects().unwrap();
-            unit.iter().for_each(|row| objects.add(&object(row, &[row.1 / 2])));
+            task.iter().for_each(|row| objects.add(&object(row, &[row.1 / 2])));
             collector.take(out)?;
         }
         Ok(())

@@ -65,7 +65,7 @@ pub struct Granularity {
     pub checkpoint_interval: usize,
     /// Bytes of one input that a range reads at once.
     pub read_size: usize,
-    /// Bytes of all inputs that a unit of work covers, at most.
+    /// Bytes of all inputs that a task covers, at most.
     pub task_size: usize,
 }
 

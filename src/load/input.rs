@@ -3,23 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use super::{Input, Options};
-use crate::adapters::dynamodb::{self, Tables};
-use crate::adapters::{fs, redis, s3};
-use crate::dataset::DataSet;
 use crate::decode::{Progress, index, or_changed};
 use crate::error::{Error, Result};
-use crate::format::adapter::{self, Adapter};
+use crate::format::adapter::Adapter;
 use crate::index::last_commit_ts as ts_of;
 use crate::layouts::reading::output::{self, Visitor};
-use crate::layouts::sqs;
-use crate::model::dynamodb::TableVisitor;
-use crate::model::s3::BucketVisitor;
 use crate::options;
 use crate::output::manifest_read::ReadManifest;
 use crate::output::reading::opened;
 use crate::registry;
 use crate::report::{Finding, Findings, kinds};
-use crate::run::scratch::Anywhere;
 use crate::source::Source;
 
 kinds! {
@@ -88,7 +81,7 @@ pub(super) fn of_snapshots<V: Visitor>(
         let mut findings = Findings::default();
         indexed.note_inputs(options, &mut findings)?;
         for adapter in adapters {
-            findings.merge(of_snapshot(set, *adapter, options, progress, visitor)?);
+            findings.merge(registry::read_all(set, *adapter, options, progress, visitor)?);
         }
         set.check_unchanged()?;
         Ok(findings)
@@ -109,57 +102,4 @@ fn of_output(path: &Path, adapter: Adapter, visitor: &mut impl Visitor, findings
         }
     }
     Ok(())
-}
-
-fn of_snapshot<V: Visitor>(
-    set: &DataSet<'_>,
-    adapter: Adapter,
-    options: &options::Options,
-    progress: &dyn Progress,
-    visitor: &mut V,
-) -> Result<Findings> {
-    match adapter {
-        adapter::REDIS => redis::read_all(set, options, progress, visitor),
-        adapter::DYNAMODB => items(set, options, progress, visitor),
-        adapter::S3 => objects(set, options, progress, visitor),
-        adapter::SQS => sqs::read_in_order(set, &options.clone().for_restore(), &Anywhere, progress, visitor),
-        adapter::FS => fs::read_all(set, options, &Anywhere, progress, visitor),
-        _ => Err(Error::usage(format!("objects of {} cannot be loaded", adapter.name()))),
-    }
-}
-
-fn items(
-    set: &DataSet<'_>,
-    options: &options::Options,
-    progress: &dyn Progress,
-    visitor: &mut impl Visitor,
-) -> Result<Findings> {
-    let mut findings = Findings::default();
-    let tables = Tables::read(set, &mut findings)?.whole();
-    let mut wanted = tables.all().filter(|table| options.filter.judge_scope(adapter::DYNAMODB, &table.name, true));
-    wanted.try_for_each(|table| visitor.table(&table))?;
-    if options.for_restore {
-        let mut counters = Vec::new();
-        dynamodb::counters(set, &tables, &options.filter, |name, last| counters.push((name.to_vec(), last)))?;
-        counters.iter().try_for_each(|(name, last)| TableVisitor::generation(visitor, name, *last))?;
-    }
-    findings.merge(dynamodb::read_all(set, &tables, options, progress, visitor)?);
-    Ok(findings)
-}
-
-fn objects(
-    set: &DataSet<'_>,
-    options: &options::Options,
-    progress: &dyn Progress,
-    visitor: &mut impl Visitor,
-) -> Result<Findings> {
-    let buckets = s3::Buckets::read(set)?;
-    buckets.records(&options.filter, |bucket| visitor.bucket(bucket))?;
-    if options.for_restore {
-        let mut generations = buckets.generations(&options.filter);
-        generations.try_for_each(|(name, last)| BucketVisitor::generation(visitor, name, last))?;
-    }
-    let findings = s3::read_all(set, &buckets, options, progress, visitor)?;
-    s3::live_uploads(set, &buckets, &options.filter, |row| visitor.upload_row(row))?;
-    Ok(findings)
 }

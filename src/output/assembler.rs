@@ -1,10 +1,10 @@
-//! Assembles files from pieces, for layouts whose units make only pieces.
+//! Assembles files from pieces, for layouts whose tasks make only pieces.
 
 use std::any::Any;
 
 use crate::error::Result;
 
-/// What a unit tells of a piece.
+/// What a task tells of a piece.
 pub trait Told: Any + Send {
     /// Appends it, for a process that puts the files together later: the assembler gets it as [`StoredTold`].
     ///
@@ -23,9 +23,9 @@ impl Told for StoredTold {
     }
 }
 
-/// Puts pieces together to files. Units make pieces, and know neither the file nor the place in it: pieces come in unit order.
+/// Puts pieces together to files. Tasks make pieces, and know neither the file nor the place in it: pieces come in task order.
 pub trait Assembler: Send {
-    /// The file that a piece goes to. `name` is what the unit calls it.
+    /// The file that a piece goes to. `name` is what the task calls it.
     ///
     /// # Errors
     /// The piece is not of this kind.

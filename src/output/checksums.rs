@@ -170,7 +170,7 @@ impl Checksums {
         self.batch.is_empty() && self.runs.is_empty()
     }
 
-    /// Adds the files of a unit.
+    /// Adds the files of a task.
     pub fn add(&mut self, sums: &Sums) -> Result<()> {
         self.batch.append(sums);
         self.spill_if_full()
@@ -358,9 +358,9 @@ mod tests {
         all.batch_bytes = 400;
         let names: Vec<String> = (0..100).map(|i| format!("f{}", i * 37 % 100)).collect();
         for name in &names {
-            let mut unit = Sums::default();
-            unit.add(b"d", name.as_bytes(), [name.len() as u8; 32], Place::default());
-            all.add(&unit).unwrap();
+            let mut task = Sums::default();
+            task.add(b"d", name.as_bytes(), [name.len() as u8; 32], Place::default());
+            all.add(&task).unwrap();
         }
         assert!(all.runs.len() > 3);
         let mut got = Vec::new();
@@ -379,9 +379,9 @@ mod tests {
         let mut all = Checksums::new(&std::env::temp_dir());
         all.batch_bytes = 400;
         for n in 0..100u8 {
-            let mut unit = Sums::default();
-            unit.add(b"", if n % 3 == 0 { b"a" } else { b"b" }, [n.wrapping_mul(37); 32], Place::default());
-            all.add(&unit).unwrap();
+            let mut task = Sums::default();
+            task.add(b"", if n % 3 == 0 { b"a" } else { b"b" }, [n.wrapping_mul(37); 32], Place::default());
+            all.add(&task).unwrap();
         }
         assert!(all.runs.len() > 3);
         let mut got = Vec::new();

@@ -1,4 +1,4 @@
-//! Takes the results of units in unit order, and writes what has an order over units.
+//! Takes the results of tasks in task order, and writes what has an order over tasks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::tree::Tree;
 use crate::error::{Error, Result};
 use crate::report::Findings;
 
-/// Takes the shares of all units, in unit order.
+/// Takes the shares of all tasks, in task order.
 pub struct Collector<'t> {
     tree: &'t Tree,
     checksums: Checksums,
@@ -43,7 +43,7 @@ pub struct Collector<'t> {
 pub struct Writes<'t>(Option<Arc<Backlog<'t>>>);
 
 impl Writes<'_> {
-    /// Writes what no other thread is at, of all units: in any thread.
+    /// Writes what no other thread is at, of all tasks: in any thread.
     ///
     /// # Errors
     /// A failed write.
@@ -75,30 +75,30 @@ impl<'t> Collector<'t> {
         self.tree
     }
 
-    /// Takes the next unit's share.
-    pub fn take(&mut self, unit: SplitOutput<'t>) -> Result<()> {
-        self.place(unit)?.write()
+    /// Takes the next task's share.
+    pub fn take(&mut self, task: SplitOutput<'t>) -> Result<()> {
+        self.place(task)?.write()
     }
 
-    /// Takes the next unit's share, all but the hashing and writing of its lines, which is not done in unit order.
-    pub fn place(&mut self, unit: SplitOutput<'t>) -> Result<Writes<'t>> {
-        if let Some(error) = unit.failed {
+    /// Takes the next task's share, all but the hashing and writing of its lines, which is not done in task order.
+    pub fn place(&mut self, task: SplitOutput<'t>) -> Result<Writes<'t>> {
+        if let Some(error) = task.failed {
             return Err(error);
         }
-        self.checksums.add(&unit.sums)?;
-        self.members.append(&unit.members, || self.tree.scratch())?;
-        self.findings.merge(unit.findings);
-        self.tally.merge(unit.tally);
-        if let Some((observer, objects)) = self.tree.observer().zip(unit.objects) {
+        self.checksums.add(&task.sums)?;
+        self.members.append(&task.members, || self.tree.scratch())?;
+        self.findings.merge(task.findings);
+        self.tally.merge(task.tally);
+        if let Some((observer, objects)) = self.tree.observer().zip(task.objects) {
             observer.take(*objects)?;
         }
-        for log in unit.logs {
+        for log in task.logs {
             self.place_log(log)?;
             if self.tree.is_teed() {
                 self.backlog.work()?;
             }
         }
-        // Who reads along gets the lines of all files in the order of units: no other thread may write any.
+        // Who reads along gets the lines of all files in the order of tasks: no other thread may write any.
         Ok(Writes((!self.tree.is_teed()).then(|| Arc::clone(&self.backlog))))
     }
 
@@ -274,8 +274,8 @@ mod tests {
 
     const PATHS: [&str; 2] = ["redis/a.jsonl", "sqs/b.jsonl"];
 
-    /// A unit with lines of two files, spilled ones and others.
-    fn unit<'t>(tree: &'t Tree, letter: char, is_last: bool) -> SplitOutput<'t> {
+    /// A task with lines of two files, spilled ones and others.
+    fn task<'t>(tree: &'t Tree, letter: char, is_last: bool) -> SplitOutput<'t> {
         let mut out = SplitOutput::new(tree);
         for path in PATHS {
             let log = out.log_in_parts(path);
@@ -299,7 +299,7 @@ mod tests {
         std::fs::read_dir(dir).unwrap().count()
     }
 
-    /// Lines wait, held or spilled, cut or not, in files that are complete or not. All is there once writes are asked for, by whatever unit.
+    /// Lines wait, held or spilled, cut or not, in files that are complete or not. All is there once writes are asked for, by whatever task.
     #[test]
     fn a_commit_neither_hashes_nor_writes() {
         const SIZE: u64 = 1 << 20;
@@ -308,7 +308,7 @@ mod tests {
             let tree = Tree::open(root.path()).unwrap();
             let mut collector = Collector::new(&tree, root.path());
             collector.part_size = part_size;
-            let mut place = |letter, is_last| collector.place(unit(&tree, letter, is_last)).unwrap();
+            let mut place = |letter, is_last| collector.place(task(&tree, letter, is_last)).unwrap();
             let mut writes = vec![place('a', false), place('b', false), place('c', true)];
             assert_eq!(files(root.path()), 0);
             writes.pop().unwrap().write().unwrap();

@@ -51,7 +51,7 @@ pub struct Member {
     pub late: bool,
 }
 
-/// Members of a unit, as they are stored: those in order, and the late ones.
+/// Members of a task, as they are stored: those in order, and the late ones.
 #[derive(Debug, Clone, Default)]
 pub struct Stored {
     lists: [Vec<u8>; 2],
@@ -129,7 +129,7 @@ pub struct MemberList {
 }
 
 impl MemberList {
-    /// Appends the members of a unit; `scratch` makes a temporary file.
+    /// Appends the members of a task; `scratch` makes a temporary file.
     pub fn append(&mut self, members: &Stored, scratch: impl Fn() -> Result<File>) -> Result<()> {
         for (slot, list) in self.files.iter_mut().zip(&members.lists) {
             if list.is_empty() {

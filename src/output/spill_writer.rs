@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// Bytes that a growing file buffers before they are written.
 const SPILL: usize = 1 << 20;
 
-/// Lines that a unit holds until its turn comes; more go to a temporary file.
+/// Lines that a task holds until its turn comes; more go to a temporary file.
 pub(super) const LOG_SPILL: usize = 4 << 20;
 
 /// A hole of fewer bytes is not worth one: it is written as zeros.
@@ -42,7 +42,7 @@ pub type PieceSink = Box<dyn FnMut(Vec<u8>) -> Result<()> + Send>;
 pub(super) enum Target<'t> {
     /// To a file of its own, opened when it gets large.
     File { tree: &'t Tree, dir: Arc<Dir>, name: Vec<u8>, file: Option<Box<OpenFile<'t>>>, known: bool },
-    /// To the unit's lines of a shared file: it begins at `start`, behind other lines in buffer or spilled file.
+    /// To the task's lines of a shared file: it begins at `start`, behind other lines in buffer or spilled file.
     Log { log: usize, spilled: Option<File>, start: usize },
     /// To whoever joins pieces of an object.
     Piece(PieceSink),
@@ -306,11 +306,11 @@ mod tests {
         let tree = Tree::open(root.path()).unwrap();
         let mut collector = Collector::new(&tree, root.path());
         let mut want = Vec::new();
-        for unit in 0..3u8 {
+        for task in 0..3u8 {
             let mut out = SplitOutput::new(&tree);
             let log = out.log("d/lines");
             for (n, len) in [10, LOG_SPILL / 2, 3, LOG_SPILL * 2, 7, LOG_SPILL, 1].into_iter().enumerate() {
-                let piece = vec![unit * 16 + n as u8; len];
+                let piece = vec![task * 16 + n as u8; len];
                 for failed in [true, false] {
                     let mut object = out.grow_log(log);
                     for part in piece.chunks(SPILL / 2) {

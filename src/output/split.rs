@@ -1,7 +1,7 @@
-//! What one unit of work writes. The [`Collector`] takes the results of all units.
+//! What one task writes. The [`Collector`] takes the results of all tasks.
 //!
-//! A unit writes its files at once, in any thread. What has an order over units (lines of shared files, checksums,
-//! findings) is collected in the unit and handed over in unit order, so that every output is the same for any
+//! A task writes its files at once, in any thread. What has an order over tasks (lines of shared files, checksums,
+//! findings) is collected in the task and handed over in task order, so that every output is the same for any
 //! number of threads.
 //!
 //! Mutual dependency with `collector` and `record`: what a split gives goes to the collector, and is told to it by a record from another process.
@@ -23,10 +23,10 @@ use super::tree::{Dir, Tree};
 use crate::error::{Error, Result};
 use crate::report::Findings;
 
-/// Bytes that a unit holds for a shared file beside its lines, about: its path, and what is counted of its scope.
+/// Bytes that a task holds for a shared file beside its lines, about: its path, and what is counted of its scope.
 const BESIDE_LINES: usize = 512;
 
-/// One unit's share of the output.
+/// One task's share of the output.
 pub struct SplitOutput<'t> {
     tree: &'t Tree,
     pub(super) sums: Sums,
@@ -39,9 +39,9 @@ pub struct SplitOutput<'t> {
     last_dir: Option<Arc<Dir>>,
     /// Members of an archive, in their order.
     pub(super) members: Stored,
-    /// What the unit noticed.
+    /// What the task noticed.
     pub findings: Findings,
-    /// What the unit emitted, by scope and kind.
+    /// What the task emitted, by scope and kind.
     pub tally: Tally,
     /// What is told of objects, if the run is observed.
     pub(super) objects: Option<Box<Objects>>,
@@ -49,7 +49,7 @@ pub struct SplitOutput<'t> {
     pub(super) failed: Option<Error>,
 }
 
-/// What a unit adds to a shared file.
+/// What a task adds to a shared file.
 pub(super) struct Log {
     pub path: String,
     /// What stands before the buffer, when that was too much to hold.
@@ -59,7 +59,7 @@ pub(super) struct Log {
     pub buffer: Vec<u8>,
     /// A growing object has the two others.
     pub lent: bool,
-    /// Nothing follows, in this unit or in a later one.
+    /// Nothing follows, in this task or in a later one.
     pub complete: bool,
     /// The file is cut to parts, where these are asked for.
     pub in_parts: bool,
@@ -87,7 +87,7 @@ impl<'t> SplitOutput<'t> {
             members: Stored::default(),
             findings: Findings::default(),
             tally: Tally::default(),
-            objects: tree.observer().map(|observer| Box::new(observer.unit())),
+            objects: tree.observer().map(|observer| Box::new(observer.task())),
             failed: None,
         }
     }
@@ -260,12 +260,12 @@ impl<'t> SplitOutput<'t> {
         buffer.clear();
     }
 
-    /// The lines that this unit adds to a shared file. For many lines use [`SplitOutput::grow_log`]: it spills.
+    /// The lines that this task adds to a shared file. For many lines use [`SplitOutput::grow_log`]: it spills.
     pub fn log_buffer(&mut self, log: usize) -> &mut Vec<u8> {
         &mut self.logs[log].buffer
     }
 
-    /// The lines that this unit adds to a shared file, by its path. Full ones are spilled.
+    /// The lines that this task adds to a shared file, by its path. Full ones are spilled.
     pub fn lines(&mut self, path: &str) -> &mut Vec<u8> {
         let log = self.log(path);
         self.lines_of(log)
@@ -291,8 +291,8 @@ impl<'t> SplitOutput<'t> {
         self.failed = self.failed.take().or(spilled.err());
     }
 
-    /// Tells that a shared file gets no lines behind those of this unit: it is closed when they are taken, before the others of
-    /// the unit are opened.
+    /// Tells that a shared file gets no lines behind those of this task: it is closed when they are taken, before the others of
+    /// the task are opened.
     pub fn complete(&mut self, log: usize) {
         self.logs[log].complete = true;
     }

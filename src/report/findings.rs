@@ -226,7 +226,7 @@ const EXAMPLES: usize = 100;
 /// Longest text in an example, a multiple of four for base64.
 const MOST_SHOWN: usize = 512;
 
-/// All findings of a unit or a run.
+/// All findings of a task or a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Findings {
     kinds: BTreeMap<&'static str, (&'static Kind, Seen)>,
@@ -268,7 +268,7 @@ impl Findings {
         }
     }
 
-    /// Adds the findings of a later unit.
+    /// Adds the findings of a later task.
     pub fn merge(&mut self, other: Findings) {
         for (_, (kind, seen)) in other.kinds {
             self.merge_kind(kind, seen);

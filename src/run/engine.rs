@@ -1,10 +1,10 @@
-//! Runs units of work on all threads and hands their results over in unit order.
+//! Runs tasks on all threads and hands their results over in task order.
 //!
-//! Units are claimed in order and committed in order; a fast thread may run at most a window ahead of the slowest
-//! unit, and no farther once what waits for its turn is much, so that it stays small. One thread commits at a time, while the others work; what need
-//! not be in order (hashing and writing lines of files) follows the commit, beside the next one. A unit that gives much may hand
-//! over parts of it before it is done, once all units below it are committed. The first error is
-//! the one of the lowest unit, whatever the number of threads: every lower unit still runs to its end.
+//! Tasks are claimed in order and committed in order; a fast thread may run at most a window ahead of the slowest
+//! task, and no farther once what waits for its turn is much, so that it stays small. One thread commits at a time, while the others work; what need
+//! not be in order (hashing and writing lines of files) follows the commit, beside the next one. A task that gives much may hand
+//! over parts of it before it is done, once all tasks below it are committed. The first error is
+//! the one of the lowest task, whatever the number of threads: every lower task still runs to its end.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,12 +14,12 @@ use super::Stop;
 use crate::error::{Error, Result};
 use crate::output::split::SplitOutput;
 
-/// Units that may wait for their turn, for each thread.
+/// Tasks that may wait for their turn, for each thread.
 const WINDOW: usize = 8;
-/// Bytes that may wait for their turn before no other unit is begun.
+/// Bytes that may wait for their turn before no other task is begun.
 const MOST_WAITING: usize = 16 << 20;
 
-/// What a unit gives.
+/// What a task gives.
 pub trait Done: Send {
     /// Bytes that it holds while it waits for its turn, about.
     fn held(&self) -> usize;
@@ -35,13 +35,13 @@ struct State<T> {
     /// Those bytes, of all of them.
     held: usize,
     failed: Option<(usize, Error)>,
-    /// A thread has panicked: nobody may wait for its unit.
+    /// A thread has panicked: nobody may wait for its task.
     abandoned: bool,
 }
 
 struct Queue<'u, T, C, A> {
     /// How many there are; it may turn out to be less while they run.
-    units: &'u AtomicUsize,
+    tasks: &'u AtomicUsize,
     window: usize,
     state: Mutex<State<T>>,
     turned: Condvar,
@@ -50,83 +50,83 @@ struct Queue<'u, T, C, A> {
     stop: Option<Stop>,
 }
 
-/// Runs `work` for every unit below `units`, and `commit` for every result in order.
+/// Runs `work` for every task below `tasks`, and `commit` for every result in order.
 ///
 /// # Errors
-/// The error of the lowest unit that failed in either.
+/// The error of the lowest task that failed in either.
 pub fn run<T: Done>(
-    units: usize,
+    tasks: usize,
     work: impl Fn(usize) -> Result<T> + Sync,
     commit: impl FnMut(T) -> Result<()> + Send,
 ) -> Result<()> {
-    run_with(units, work, commit, |()| Ok(()))
+    run_with(tasks, work, commit, |()| Ok(()))
 }
 
 /// As [`run`], with `after` for what each commit gives, in any order.
 ///
 /// # Errors
-/// The error of the lowest unit that failed in any of the three.
+/// The error of the lowest task that failed in any of the three.
 pub fn run_with<T: Done, W>(
-    units: usize,
+    tasks: usize,
     work: impl Fn(usize) -> Result<T> + Sync,
     commit: impl FnMut(T) -> Result<W> + Send,
     after: impl Fn(W) -> Result<()> + Sync,
 ) -> Result<()> {
-    run_ahead(units, |unit, _| work(unit), commit, after)
+    run_ahead(tasks, |task, _| work(task), commit, after)
 }
 
-/// Takes a part of what a unit gives before the unit is done: see [`run_ahead`].
+/// Takes a part of what a task gives before the task is done: see [`run_ahead`].
 pub type Ahead<'q, T> = dyn Fn(T) -> Result<()> + Sync + 'q;
 
-/// As [`run_with`], for units that may give parts of their results before they are done: `work` gets a function that takes
-/// one. It waits until all lower units are committed, which wait for nobody, and then commits the part before the next one
-/// or the result of the unit.
+/// As [`run_with`], for tasks that may give parts of their results before they are done: `work` gets a function that takes
+/// one. It waits until all lower tasks are committed, which wait for nobody, and then commits the part before the next one
+/// or the result of the task.
 ///
 /// # Errors
-/// The error of the lowest unit that failed in any of the three.
+/// The error of the lowest task that failed in any of the three.
 pub fn run_ahead<T: Done, W>(
-    units: usize,
+    tasks: usize,
     work: impl Fn(usize, &Ahead<'_, T>) -> Result<T> + Sync,
     commit: impl FnMut(T) -> Result<W> + Send,
     after: impl Fn(W) -> Result<()> + Sync,
 ) -> Result<()> {
-    run_up_to(&AtomicUsize::new(units), work, commit, after)
+    run_up_to(&AtomicUsize::new(tasks), work, commit, after)
 }
 
-/// As [`run_with`], for units that are found one after the other: `next` gives them, in one thread at a time, while others
+/// As [`run_with`], for tasks that are found one after the other: `next` gives them, in one thread at a time, while others
 /// work on those before.
 ///
 /// # Errors
-/// The error of the lowest unit that failed in any of the three.
+/// The error of the lowest task that failed in any of the three.
 pub fn run_pulled<U: Send, T: Done, W>(
     next: impl FnMut() -> Result<Option<U>> + Send,
     work: impl Fn(U) -> Result<T> + Sync,
     mut commit: impl FnMut(T) -> Result<W> + Send,
     after: impl Fn(W) -> Result<()> + Sync,
 ) -> Result<()> {
-    let units = AtomicUsize::new(usize::MAX);
+    let tasks = AtomicUsize::new(usize::MAX);
     let source = Mutex::new(Source { next, pulled: 0, kept: BTreeMap::new() });
-    let pull = |unit| source.lock().unwrap_or_else(PoisonError::into_inner).pull(unit, &units);
+    let pull = |task| source.lock().unwrap_or_else(PoisonError::into_inner).pull(task, &tasks);
     run_up_to(
-        &units,
-        |unit, _| pull(unit).map(|found| found.and_then(&work)).transpose(),
+        &tasks,
+        |task, _| pull(task).map(|found| found.and_then(&work)).transpose(),
         |done| done.map(&mut commit).transpose(),
         |done| done.map_or(Ok(()), &after),
     )
 }
 
-/// Gives units by their numbers, whoever asks first.
+/// Gives tasks by their numbers, whoever asks first.
 struct Source<U, N> {
     next: N,
     pulled: usize,
-    /// Units pulled for threads that have not asked yet.
+    /// Tasks pulled for threads that have not asked yet.
     kept: BTreeMap<usize, Result<U>>,
 }
 
 impl<U, N: FnMut() -> Result<Option<U>>> Source<U, N> {
-    /// The unit of this number; `None` if there are not so many.
-    fn pull(&mut self, unit: usize, units: &AtomicUsize) -> Option<Result<U>> {
-        while self.pulled <= unit && self.pulled < units.load(Ordering::Relaxed) {
+    /// The task of this number; `None` if there are not so many.
+    fn pull(&mut self, task: usize, tasks: &AtomicUsize) -> Option<Result<U>> {
+        while self.pulled <= task && self.pulled < tasks.load(Ordering::Relaxed) {
             match (self.next)().transpose() {
                 Some(Ok(found)) => {
                     self.kept.insert(self.pulled, Ok(found));
@@ -136,16 +136,16 @@ impl<U, N: FnMut() -> Result<Option<U>>> Source<U, N> {
                 last => {
                     let failed = last.map(|error| self.kept.insert(self.pulled, error)).is_some();
                     self.pulled += usize::from(failed);
-                    units.store(self.pulled, Ordering::Relaxed);
+                    tasks.store(self.pulled, Ordering::Relaxed);
                 }
             }
         }
-        self.kept.remove(&unit)
+        self.kept.remove(&task)
     }
 }
 
 fn run_up_to<T: Done, W>(
-    units: &AtomicUsize,
+    tasks: &AtomicUsize,
     work: impl Fn(usize, &Ahead<'_, T>) -> Result<T> + Sync,
     commit: impl FnMut(T) -> Result<W> + Send,
     after: impl Fn(W) -> Result<()> + Sync,
@@ -155,9 +155,9 @@ fn run_up_to<T: Done, W>(
     let state = State { next: 0, committed: 0, committing: false, waiting, held: 0, failed: None, abandoned: false };
     let (state, turned) = (Mutex::new(state), Condvar::new());
     let stop = super::current();
-    let queue = Queue { units, window: threads * WINDOW, state, turned, commit, after, stop };
+    let queue = Queue { tasks, window: threads * WINDOW, state, turned, commit, after, stop };
     rayon::scope(|scope| {
-        for _ in 0..threads.min(units.load(Ordering::Relaxed)) {
+        for _ in 0..threads.min(tasks.load(Ordering::Relaxed)) {
             scope.spawn(|_| queue.serve(&work));
         }
     });
@@ -182,20 +182,20 @@ impl<T, C, A> Queue<'_, T, C, A> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next unit, once it is within the window; `None` when there is nothing left to do.
+    /// The next task, once it is within the window; `None` when there is nothing left to do.
     fn claim(&self) -> Option<usize> {
         let mut state = self.lock();
-        let unit = state.next;
+        let task = state.next;
         state.next += 1;
         loop {
-            let past_failure = state.failed.as_ref().is_some_and(|(failed, _)| unit > *failed);
-            if unit >= self.units.load(Ordering::Relaxed) || past_failure || state.abandoned {
+            let past_failure = state.failed.as_ref().is_some_and(|(failed, _)| task > *failed);
+            if task >= self.tasks.load(Ordering::Relaxed) || past_failure || state.abandoned {
                 return None;
             }
-            // The unit whose turn it is goes on in any case: all others wait for it.
-            let room = unit < state.committed + self.window && state.held < MOST_WAITING;
-            if room || unit == state.committed {
-                return Some(unit);
+            // The task whose turn it is goes on in any case: all others wait for it.
+            let room = task < state.committed + self.window && state.held < MOST_WAITING;
+            if room || task == state.committed {
+                return Some(task);
             }
             state = self.turned.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -205,21 +205,21 @@ impl<T, C, A> Queue<'_, T, C, A> {
 impl<T: Done, W, C: FnMut(T) -> Result<W> + Send, A: Fn(W) -> Result<()> + Sync> Queue<'_, T, C, A> {
     fn serve(&self, work: &(impl Fn(usize, &Ahead<'_, T>) -> Result<T> + Sync)) {
         let _alarm = Alarm(self);
-        while let Some(unit) = self.claim() {
+        while let Some(task) = self.claim() {
             let begun = self.stop.as_ref().map_or(Ok(()), Stop::check);
-            let result = begun.and_then(|()| work(unit, &|part| self.take_ahead(unit, part)));
-            self.hand_over(unit, result);
+            let result = begun.and_then(|()| work(task, &|part| self.take_ahead(task, part)));
+            self.hand_over(task, result);
         }
     }
 
-    /// Commits a part of a unit that is not done, once its turn has come.
-    fn take_ahead(&self, unit: usize, part: T) -> Result<()> {
+    /// Commits a part of a task that is not done, once its turn has come.
+    fn take_ahead(&self, task: usize, part: T) -> Result<()> {
         let mut state = self.lock();
         loop {
-            if state.abandoned || state.failed.as_ref().is_some_and(|(failed, _)| *failed < unit) {
-                return Err(Error::internal("a unit below this one failed"));
+            if state.abandoned || state.failed.as_ref().is_some_and(|(failed, _)| *failed < task) {
+                return Err(Error::internal("a task below this one failed"));
             }
-            if state.committed == unit && !state.committing {
+            if state.committed == task && !state.committing {
                 break;
             }
             state = self.turned.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -232,15 +232,15 @@ impl<T: Done, W, C: FnMut(T) -> Result<W> + Send, A: Fn(W) -> Result<()> + Sync>
         committed.and_then(&self.after)
     }
 
-    fn hand_over(&self, unit: usize, result: Result<T>) {
+    fn hand_over(&self, task: usize, result: Result<T>) {
         let mut state = self.lock();
         match result {
             Ok(done) => {
                 let held = done.held();
                 state.held += held;
-                state.waiting.insert(unit, (done, held));
+                state.waiting.insert(task, (done, held));
             }
-            Err(error) => state.fail(unit, error),
+            Err(error) => state.fail(task, error),
         }
         while let Some((turn, done)) = state.take_turn() {
             drop(state);
@@ -273,14 +273,14 @@ impl<T> State<T> {
         Some((turn, done))
     }
 
-    fn fail(&mut self, unit: usize, error: Error) {
-        if self.failed.as_ref().is_none_or(|(failed, _)| unit < *failed) {
-            self.failed = Some((unit, error));
+    fn fail(&mut self, task: usize, error: Error) {
+        if self.failed.as_ref().is_none_or(|(failed, _)| task < *failed) {
+            self.failed = Some((task, error));
         }
     }
 }
 
-/// Of units that give nothing, or leave it elsewhere.
+/// Of tasks that give nothing, or leave it elsewhere.
 impl Done for () {
     fn held(&self) -> usize {
         0
@@ -309,7 +309,7 @@ mod tests {
         }
     }
 
-    /// While the first unit works, others are done until they hold enough, and no more.
+    /// While the first task works, others are done until they hold enough, and no more.
     #[test]
     fn what_waits_is_bounded_in_bytes() {
         struct Large(usize);
@@ -371,9 +371,9 @@ mod tests {
     #[test]
     fn the_lowest_error_wins() {
         for threads in [1, 2, 8] {
-            let work = |i: usize| if i % 100 == 37 { Err(Error::usage(format!("unit {i}"))) } else { Ok(i) };
+            let work = |i: usize| if i % 100 == 37 { Err(Error::usage(format!("task {i}"))) } else { Ok(i) };
             let error = with_threads(threads, || run(1000, work, |_| Ok(()))).unwrap_err();
-            assert_eq!(error.to_string(), "unit 37");
+            assert_eq!(error.to_string(), "task 37");
         }
         let error = with_threads(4, || run(1000, Ok, |i| Err(Error::usage(format!("{i}"))))).unwrap_err();
         assert_eq!(error.to_string(), "0");
@@ -403,7 +403,7 @@ mod tests {
         }
     }
 
-    /// Units give two parts each before they are done, or none: all comes in order, whoever has to wait.
+    /// Tasks give two parts each before they are done, or none: all comes in order, whoever has to wait.
     #[test]
     fn parts_come_before_the_rest() {
         for threads in [1, 2, 3, 8] {
@@ -425,39 +425,39 @@ mod tests {
         }
     }
 
-    /// A unit that waits to give a part does not wait for one that has failed, in its work or in its commit.
+    /// A task that waits to give a part does not wait for one that has failed, in its work or in its commit.
     #[test]
     fn parts_of_a_run_that_failed() {
         for threads in [1, 2, 8] {
             for fails_in_work in [true, false] {
                 let work = |i: usize, ahead: &Ahead<'_, usize>| {
                     if fails_in_work && i == 20 {
-                        return Err(Error::usage("unit 20"));
+                        return Err(Error::usage("task 20"));
                     }
                     ahead(i)?;
                     Ok(i)
                 };
-                let commit = |i| if i == 20 { Err(Error::usage("unit 20")) } else { Ok(()) };
+                let commit = |i| if i == 20 { Err(Error::usage("task 20")) } else { Ok(()) };
                 let error = with_threads(threads, || run_ahead(300, work, commit, |()| Ok(()))).unwrap_err();
-                assert_eq!(error.to_string(), "unit 20", "{threads} threads");
+                assert_eq!(error.to_string(), "task 20", "{threads} threads");
             }
         }
     }
 
     #[test]
     fn pulled_units_come_in_order() {
-        for (threads, units) in [(1, 0), (1, 5), (2, 500), (3, 1), (8, 500)] {
+        for (threads, tasks) in [(1, 0), (1, 5), (2, 500), (3, 1), (8, 500)] {
             let (mut given, mut got) = (0, Vec::new());
             let next = || {
                 given += 1;
-                Ok((given <= units).then_some(given))
+                Ok((given <= tasks).then_some(given))
             };
             let commit = |n| {
                 got.push(n);
                 Ok(())
             };
             with_threads(threads, || run_pulled(next, |n| Ok(n * 2), commit, |()| Ok(()))).unwrap();
-            assert_eq!(got, (1..=units).map(|n| n * 2).collect::<Vec<_>>(), "{threads} threads");
+            assert_eq!(got, (1..=tasks).map(|n| n * 2).collect::<Vec<_>>(), "{threads} threads");
         }
     }
 
@@ -478,10 +478,10 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "unit 20")]
+    #[should_panic(expected = "task 20")]
     fn a_panic_ends_the_run() {
         let work = |i: usize| {
-            assert!(i != 20, "unit 20");
+            assert!(i != 20, "task 20");
             Ok(i)
         };
         let _ = with_threads(4, || run(1000, work, |_| Ok(())));

@@ -1,4 +1,4 @@
-//! Runs units of work in order on all threads; sorters that spill; progress.
+//! Runs tasks in order on all threads; sorters that spill; progress.
 
 pub mod engine;
 pub mod pieces;

@@ -1,7 +1,7 @@
-//! Pieces of the work of one unit, which several threads do; what they give is taken in the order of pieces.
+//! Pieces of the work of one task, which several threads do; what they give is taken in the order of pieces.
 //!
-//! These are threads of their own. Tasks of the pool would not do: all threads of the pool can be waiting for the unit
-//! (`engine`), and a thread of the pool that waits for a task may begin another unit.
+//! These are threads of their own. Tasks of the pool would not do: all threads of the pool can be waiting for the task
+//! (`engine`), and a thread of the pool that waits for a task may begin another task.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -92,7 +92,7 @@ fn take_all<T>(
 
 #[cold]
 fn not_taken() -> Error {
-    Error::internal("a piece of a unit's work goes nowhere")
+    Error::internal("a piece of a task's work goes nowhere")
 }
 
 #[cfg(test)]

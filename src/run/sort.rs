@@ -108,7 +108,7 @@ impl<'t, R: Record> Sorter<'t, R> {
     /// # Errors
     /// A run could not be read back.
     pub fn finish(mut self) -> Result<Sorted<R>> {
-        // This is not done while units run: a thread that waits for its half of a sort may begin another unit.
+        // This is not done while tasks run: a thread that waits for its half of a sort may begin another task.
         self.batch.par_sort_by_key(R::key);
         let spilled = self.runs.into_iter().map(|file| Run::Spilled(BufReader::new(file), vec![0; R::STORED]));
         let mut runs: Vec<Run<R>> = spilled.collect();

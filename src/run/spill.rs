@@ -107,7 +107,7 @@ impl Batch {
         &self.bytes[held.at + held.key as usize..][..held.value as usize]
     }
 
-    /// On all threads, so not in a unit of work: a thread that waits for its half of a sort may take up another unit.
+    /// On all threads, so not in a task: a thread that waits for its half of a sort may take up another task.
     fn sort(&mut self) {
         let mut records = std::mem::take(&mut self.records);
         let shared = self.shared(&records);

@@ -12,7 +12,7 @@ thread_local! {
     static CURRENT: RefCell<Option<Stop>> = const { RefCell::new(None) };
 }
 
-/// A flag that ends a run: units that were not begun are not done, and the run gives an error, as after any other one.
+/// A flag that ends a run: tasks that were not begun are not done, and the run gives an error, as after any other one.
 ///
 /// ```
 /// use ekvsnap::decode::{Options, fill_nowhere, Silent};

@@ -51,7 +51,7 @@ fn checksums_cover_everything() {
     }
 }
 
-/// Keys of every type that are prefixes of each other, large enough for several units of work.
+/// Keys of every type that are prefixes of each other, large enough for several tasks.
 fn many_units() -> Vec<u8> {
     let mut s = Snapshot::new();
     let pad = "x".repeat(900);

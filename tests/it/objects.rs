@@ -35,7 +35,7 @@ const CORPORA: [&str; 14] = [
     "expired-retype",
 ];
 
-/// Small pieces: every unit of work has a few rows.
+/// Small pieces: every task has a few rows.
 const FINE: Granularity = Granularity { checkpoint_interval: 1, read_size: 1, task_size: 1 };
 
 /// Key, range, size and expiry of objects in their order, by adapter, scope and kind.

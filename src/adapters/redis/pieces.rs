@@ -1,11 +1,11 @@
 //! Large collections, in pieces that several threads read.
 //!
-//! The elements of a key are a range of rows, and a range can be read from any cut (`dataset::range`). So a unit that
-//! comes to a collection which goes on for long cuts the rest of its rows into pieces. Threads beside the unit read and
-//! render them, and the unit joins what they made in order. All that is said of the whole key (its anchors, its length, its end)
+//! The elements of a key are a range of rows, and a range can be read from any cut (`dataset::range`). So a task that
+//! comes to a collection which goes on for long cuts the rest of its rows into pieces. Threads beside the task read and
+//! render them, and the task joins what they made in order. All that is said of the whole key (its anchors, its length, its end)
 //! stays where it is for any other key: splits, and what they give, are the same.
 //!
-//! Only one unit at a time has threads that help. Without them it reads the pieces itself, one after the other.
+//! Only one task at a time has threads that help. Without them it reads the pieces itself, one after the other.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -51,7 +51,7 @@ pub trait Pieces<V: ?Sized>: Sync {
 /// Who helps with large collections.
 pub(super) struct Helpers<'s, V: ?Sized> {
     pub pieces: &'s dyn Pieces<V>,
-    /// Whether another unit has them.
+    /// Whether another task has them.
     pub are_busy: &'s AtomicBool,
 }
 
@@ -131,7 +131,7 @@ struct Join<'j, 's, 'a, E: Elements<'a>> {
     behind: Option<Vec<u8>>,
 }
 
-/// What a thread beside the unit tells of a piece.
+/// What a thread beside the task tells of a piece.
 struct Read<T> {
     told: T,
     findings: Findings,
@@ -199,7 +199,7 @@ impl<'a, E: Elements<'a>> Join<'_, '_, 'a, E> {
     }
 }
 
-/// Reads a piece in a thread beside the unit.
+/// Reads a piece in a thread beside the task.
 fn read_beside<'a, V: ?Sized, E: Elements<'a>>(
     set: &DataSet<'a>,
     options: &Options,

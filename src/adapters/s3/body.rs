@@ -2,7 +2,7 @@
 //!
 //! MD5 is the slowest that is done with a body. Where there are several threads, a large body is given in batches, and MD5 is taken of a
 //! batch on a thread of its own, while the visitor hashes and writes it. A task of the pool would not do: while it waits, a
-//! thread of the pool may begin another unit of work, and that one may wait for this body.
+//! thread of the pool may begin another task, and that one may wait for this body.
 
 use super::check::{BodyCheck, BodyReport};
 use super::merge::Chunk;

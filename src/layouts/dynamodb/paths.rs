@@ -15,6 +15,11 @@ pub(in crate::layouts) const DOCUMENT: &str = "_schema.json";
 /// The same, behind the name of the table.
 pub(in crate::layouts) const PACKED_DOCUMENT: &str = ".schema.json";
 
+/// The file of a table's items in the packed layout, by the name or the path of the table's folder.
+pub(in crate::layouts) fn packed_items(table: &str) -> String {
+    format!("{table}.jsonl")
+}
+
 /// The file of generations that no schema tells, in both layouts.
 pub(in crate::layouts) fn generations() -> String {
     format!("{FOLDER}/{GENERATIONS}")
@@ -50,7 +55,7 @@ impl Paths {
 
     /// The file of its lines.
     pub fn lines(&self) -> String {
-        format!("{}.jsonl", self.dir)
+        packed_items(&self.dir)
     }
 }
 

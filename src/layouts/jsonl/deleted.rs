@@ -5,8 +5,9 @@ use crate::format::adapter::{self, Adapter};
 use crate::format::dynamodb::KeyValue;
 use crate::format::dynamodb::item_name::{Attribute, ItemName};
 use crate::layouts::dynamodb::name::table_into;
-use crate::layouts::redis;
-use crate::layouts::sqs::names::queue_stem;
+use crate::layouts::sqs::names::{packed_document, packed_messages, queue_stem};
+use crate::layouts::{dynamodb, redis, s3};
+use crate::model::redis::Type;
 use crate::output::json::{self, Escape};
 use crate::output::names::segment;
 
@@ -26,15 +27,19 @@ pub(crate) fn scope(adapter: Adapter, name: &[u8]) -> String {
 
 /// The file that has the lines of a kind, or is the document of a table, bucket or queue.
 fn file(adapter: Adapter, scope: &str, kind: &str) -> String {
-    let adapter = adapter.name();
-    match kind {
-        "tables" => format!("{adapter}/{scope}.schema.json"),
-        "items" | "messages" => format!("{adapter}/{scope}.jsonl"),
-        "queues" => format!("{adapter}/{scope}.queue.json"),
-        "buckets" => format!("{adapter}/{scope}/_bucket.json"),
-        "objects" => format!("{adapter}/{scope}/_index.jsonl"),
-        _ => format!("{adapter}/{scope}/{kind}.jsonl"),
-    }
+    let below = match kind {
+        "tables" => format!("{scope}{}", dynamodb::paths::PACKED_DOCUMENT),
+        "items" => dynamodb::paths::packed_items(scope),
+        "queues" => packed_document(scope),
+        "messages" => packed_messages(scope),
+        "buckets" => format!("{scope}/{}", s3::paths::DOCUMENT),
+        "objects" => format!("{scope}/{}", s3::paths::INDEX),
+        _ => {
+            return Type::of_plural(kind)
+                .map_or_else(|| format!("{}/{scope}/{kind}", adapter.name()), redis::paths::file_of_lines);
+        }
+    };
+    format!("{}/{below}", adapter.name())
 }
 
 /// Appends the line of an object, by the parts that a run which is observed tells; without a key, of a table, bucket or queue itself.

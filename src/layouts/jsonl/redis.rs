@@ -27,7 +27,7 @@ pub(crate) struct Lines<'o, 't> {
     out: SplitOutput<'t>,
     filter: &'o Filter,
     marks_bare: bool,
-    /// The files in use: folder of the base, name, and which of the unit's logs it is.
+    /// The files in use: folder of the base, name, and which of the task's logs it is.
     logs: Vec<(&'static str, &'static str, usize)>,
     /// The line of the collection at hand, or the lines of the stream, and how many elements there are.
     open: Option<SpillWriter<'t>>,

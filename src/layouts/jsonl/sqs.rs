@@ -52,7 +52,7 @@ impl sqs::Paths for Paths {
     ) -> Result<()> {
         let stem = names::queue_stem(queue.name);
         let dir = out.dir("sqs")?;
-        out.put(&dir, format!("{stem}.queue.json").as_bytes(), document)?;
+        out.put(&dir, names::packed_document(&stem).as_bytes(), document)?;
         out.tally.scope(adapter::SQS, &stem);
         if let Some(objects) = out.objects() {
             let value = objects.secret().map(|secret| secret.fingerprint(document));

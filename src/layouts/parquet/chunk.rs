@@ -1,4 +1,4 @@
-//! The values of a leaf as a column chunk: pages, compressed, appended to the unit's share.
+//! The values of a leaf as a column chunk: pages, compressed, appended to the task's share.
 
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::{ParquetError, Result as Parquet};

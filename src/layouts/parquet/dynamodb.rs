@@ -23,7 +23,7 @@ use crate::output::split::{Collector, SplitOutput};
 use crate::report::Findings;
 use crate::run::{Job, Progress, step};
 
-/// Splits that are one unit: its row groups are worth their descriptions.
+/// Splits that are one task: its row groups are worth their descriptions.
 const SPLITS: usize = 4;
 
 /// Writes all tables.

@@ -1,7 +1,7 @@
 //! The file system as an index: a row for each file and directory in `fs/files/part-….parquet`, in the order of the walk, beside the
 //! `report.json` of every layout.
 //!
-//! What is in files is not written, only measured. A walk has one thread, and rows of it are few bytes: they are one unit.
+//! What is in files is not written, only measured. A walk has one thread, and rows of it are few bytes: they are one task.
 
 use bumpalo::Bump;
 

@@ -1,6 +1,6 @@
 //! Parquet: a data set for each kind and scope, in files that readers take in parallel (`docs/format/parquet.md`).
 //!
-//! A unit encodes its rows to row groups on its own thread and hands them over as a *piece*; what comes together in unit order is bytes
+//! A task encodes its rows to row groups on its own thread and hands them over as a *piece*; what comes together in task order is bytes
 //! and descriptions. So the files are the same for any number of threads, and no row waits for another one.
 
 mod chunk;

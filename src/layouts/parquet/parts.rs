@@ -1,4 +1,4 @@
-//! The files of data sets: the row groups of all units, one behind the other, in parts of a given size.
+//! The files of data sets: the row groups of all tasks, one behind the other, in parts of a given size.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ const CREATED_BY: &str = "ekvsnap version 1";
 /// The name of the schemas' version in the metadata of each file.
 pub(super) const VERSION: (&str, &str) = ("ekvsnap.schema_version", "1");
 
-/// The data sets over all units.
+/// The data sets over all tasks.
 #[derive(Default)]
 pub(crate) struct Parts {
     sets: BTreeMap<String, Part>,

@@ -1,4 +1,4 @@
-//! The data sets that a unit has rows of.
+//! The data sets that a task has rows of.
 
 use std::borrow::BorrowMut;
 use std::marker::PhantomData;
@@ -21,7 +21,7 @@ use crate::report::Finding;
 const GROUP: usize = 8 << 20;
 /// Rows that are a row group: what DuckDB takes at once.
 const GROUP_ROWS: usize = 122_880;
-/// Bytes of rows of all data sets of a unit before the largest is written.
+/// Bytes of rows of all data sets of a task before the largest is written.
 const ALL: usize = 16 << 20;
 /// A row with so many bytes in one cell is not held.
 const LARGE: usize = 4 << 20;
@@ -50,7 +50,7 @@ struct Set {
     began: Option<Began>,
 }
 
-/// The schemas of Redis, which every unit needs: they are made once.
+/// The schemas of Redis, which every task needs: they are made once.
 static KNOWN: LazyLock<Vec<Schema>> =
     LazyLock::new(|| redis::all_columns().filter_map(|columns| Schema::new(columns.clone()).ok()).collect());
 
@@ -65,7 +65,7 @@ struct Began {
     pieces: Option<usize>,
 }
 
-/// All data sets of a unit.
+/// All data sets of a task.
 pub(super) struct Sets {
     all: Vec<Set>,
     to: Means,
@@ -186,7 +186,7 @@ impl Sets {
     }
 }
 
-/// The data sets of a unit with the share of the output that they go to.
+/// The data sets of a task with the share of the output that they go to.
 pub(crate) struct To<'t, O> {
     sets: Sets,
     out: O,

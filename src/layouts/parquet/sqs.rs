@@ -48,7 +48,7 @@ impl sqs::Paths for Paths {
     ) -> Result<()> {
         let stem = names::queue_stem(queue.name);
         let dir = out.dir("sqs")?;
-        out.put(&dir, format!("{stem}.queue.json").as_bytes(), document)?;
+        out.put(&dir, names::packed_document(&stem).as_bytes(), document)?;
         out.tally.scope(adapter::SQS, &stem);
         let mut to = To::new(out, options.parquet_size());
         if !gets_lines(&Records { queue: queue.encoded, kind: RecordKind::Messages }) {

@@ -130,17 +130,17 @@ fn check_bounds(reader: &SerializedFileReader<std::fs::File>, group: usize) {
     assert!(keys.iter().all(|key| least <= &key[..] && &key[..] <= greatest), "{least:?} {greatest:?} {keys:?}");
 }
 
-/// Writes units of rows, and reads them again. Rows whose number is not told are an object that is abandoned.
-fn written(units: &[Vec<Vec<Row>>], kept: impl Fn(usize) -> bool, part_size: u64) -> (Vec<Row>, usize, usize) {
+/// Writes tasks of rows, and reads them again. Rows whose number is not told are an object that is abandoned.
+fn written(tasks: &[Vec<Vec<Row>>], kept: impl Fn(usize) -> bool, part_size: u64) -> (Vec<Row>, usize, usize) {
     let root = tempfile::tempdir().unwrap();
     let tree = Tree::open(root.path()).unwrap();
     let mut collector = Collector::new(&tree, root.path());
     collector.assembler = Some(Box::<Parts>::default());
     let mut number = 0;
-    for unit in units {
+    for task in tasks {
         let (mut out, mut sets) = (SplitOutput::new(&tree), Sets::new(part_size));
         let set = sets.number("d/rows", schema).unwrap();
-        for object in unit {
+        for object in task {
             sets.begin(set);
             object.iter().for_each(|row| push(row, &mut sets, &mut out));
             match kept(number) {
@@ -174,14 +174,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn rows_come_back(units in prop::collection::vec(prop::collection::vec(prop::collection::vec(any_row(), 0..5), 0..4), 0..4)) {
-        let mut units = units;
-        units.iter_mut().flatten().for_each(|object| object.sort_by(|a, b| a.key.cmp(&b.key)));
-        units.iter_mut().for_each(|unit| unit.sort_by(|a, b| a.first().map(|row| &row.key).cmp(&b.first().map(|row| &row.key))));
-        let ordered: Vec<Vec<Vec<Row>>> = units
+    fn rows_come_back(tasks in prop::collection::vec(prop::collection::vec(prop::collection::vec(any_row(), 0..5), 0..4), 0..4)) {
+        let mut tasks = tasks;
+        tasks.iter_mut().flatten().for_each(|object| object.sort_by(|a, b| a.key.cmp(&b.key)));
+        tasks.iter_mut().for_each(|task| task.sort_by(|a, b| a.first().map(|row| &row.key).cmp(&b.first().map(|row| &row.key))));
+        let ordered: Vec<Vec<Vec<Row>>> = tasks
             .iter()
-            .map(|unit| {
-                let mut all: Vec<Row> = unit.concat();
+            .map(|task| {
+                let mut all: Vec<Row> = task.concat();
                 all.sort_by(|a, b| a.key.cmp(&b.key));
                 all.into_iter().map(|row| vec![row]).collect()
             })
@@ -218,8 +218,8 @@ fn an_object_of_many_groups_is_taken_back() {
     for large in [plain(&[2], 5 << 20), row(2)] {
         let long: Vec<Row> = std::iter::repeat_n(large, 25).collect();
         for kept in [true, false] {
-            let unit = vec![small.clone(), long.clone(), vec![row(3)]];
-            let (got, ..) = written(&[unit], |n| kept || n != 1, 8 << 20);
+            let task = vec![small.clone(), long.clone(), vec![row(3)]];
+            let (got, ..) = written(&[task], |n| kept || n != 1, 8 << 20);
             let want = [&small[..], if kept { &long } else { &[] }, &[row(3)]].concat();
             assert!(got == want, "{kept} {}", got.len());
         }

@@ -10,7 +10,7 @@ use crate::output::names::{GENERATIONS, MAX_SEGMENT, NameKind, fallback_into, se
 /// The folder of all buckets.
 const FOLDER: &str = "s3";
 /// The record of a bucket, in its folder.
-pub(super) const DOCUMENT: &str = "_bucket.json";
+pub(in crate::layouts) const DOCUMENT: &str = "_bucket.json";
 /// The keys of objects whose names are not their keys.
 pub(in crate::layouts) const KEYMAP: &str = "KEYMAP.jsonl";
 /// What manifests say, in the packed layout.

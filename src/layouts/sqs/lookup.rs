@@ -1,6 +1,7 @@
 //! One message of an output, or all of a queue.
 
 use super::names as queues;
+use super::paths::{DOCUMENT, MESSAGES};
 use crate::error::Result;
 use crate::layouts::lookup::{Lookup, scan};
 use crate::layouts::members;
@@ -12,10 +13,11 @@ use crate::layouts::members;
 pub fn lookup(at: &mut Lookup<'_>) -> Result<bool> {
     let name = &at.one.name;
     let (dir, stem) = (queues::queue_directory(name), queues::queue_stem(name));
-    let (about, messages) = match at.packed {
-        true => (format!("sqs/{stem}.queue.json"), format!("sqs/{stem}.jsonl")),
-        false => (format!("sqs/{dir}/_queue.json"), format!("sqs/{dir}/messages.jsonl")),
+    let (document, messages) = match at.packed {
+        true => (queues::packed_document(&stem), queues::packed_messages(&stem)),
+        false => (format!("{dir}/{DOCUMENT}"), format!("{dir}/{MESSAGES}")),
     };
+    let (about, messages) = (queues::queue_path(&document), queues::queue_path(&messages));
     let files = at.files([about.clone().into_bytes(), messages.clone().into_bytes()])?;
     let Some(id) = &at.one.rest else {
         return Ok(at.copy(&files, messages.as_bytes())? || files.has(about.as_bytes()));

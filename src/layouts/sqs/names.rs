@@ -33,6 +33,14 @@ pub fn queue_stem(name: &[u8]) -> String {
     }
 }
 
+/// What the file of a queue's record ends in, in the packed layout.
+pub(super) const PACKED_DOCUMENT: &str = ".queue.json";
+
+/// The file of a queue's record in the packed layout.
+pub fn packed_document(stem: &str) -> String {
+    format!("{stem}{PACKED_DOCUMENT}")
+}
+
 /// The file of a queue's messages in the packed layout.
 pub fn packed_messages(stem: &str) -> String {
     format!("{stem}.jsonl")

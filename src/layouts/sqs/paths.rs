@@ -1,6 +1,6 @@
 //! Paths of queues in both layouts.
 
-use super::names::ORPHANS;
+use super::names::{ORPHANS, PACKED_DOCUMENT};
 use crate::layouts;
 use crate::options::Layout;
 use crate::output::names::GENERATIONS;
@@ -58,7 +58,7 @@ impl File<'_> {
     }
 
     fn packed(name: &str) -> Option<File<'_>> {
-        if let Some(stem) = name.strip_suffix(".queue.json") {
+        if let Some(stem) = name.strip_suffix(PACKED_DOCUMENT) {
             return Some(File::Document(stem));
         }
         let stem = name.strip_suffix(".jsonl")?;

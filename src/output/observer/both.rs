@@ -13,14 +13,14 @@ use crate::output::tree::Tree;
 /// The objects of a run, one by one, while it goes on.
 pub struct Stream<'s> {
     /// Nothing once all was taken.
-    units: Option<Receiver<Objects>>,
+    tasks: Option<Receiver<Objects>>,
     told: Option<Told>,
     failed: &'s AtomicBool,
 }
 
 impl<'s> Stream<'s> {
-    fn new(units: Receiver<Objects>, failed: &'s AtomicBool) -> Stream<'s> {
-        Stream { units: Some(units), told: None, failed }
+    fn new(tasks: Receiver<Objects>, failed: &'s AtomicBool) -> Stream<'s> {
+        Stream { tasks: Some(tasks), told: None, failed }
     }
 
     /// The object at hand; `None`: there are no more.
@@ -41,14 +41,14 @@ impl<'s> Stream<'s> {
                 return Ok(());
             }
         }
-        self.next_unit()
+        self.next_task()
     }
 
-    fn next_unit(&mut self) -> Result<()> {
+    fn next_task(&mut self) -> Result<()> {
         self.told = None;
-        while let Some(units) = &self.units {
-            let Ok(objects) = units.recv() else {
-                self.units = None;
+        while let Some(tasks) = &self.tasks {
+            let Ok(objects) = tasks.recv() else {
+                self.tasks = None;
                 break;
             };
             let told = objects.told()?;
@@ -66,7 +66,7 @@ impl<'s> Stream<'s> {
     /// Takes what is left, so that the run comes to its end.
     fn drain(&mut self) {
         self.told = None;
-        self.units.take().into_iter().for_each(|units| units.iter().for_each(drop));
+        self.tasks.take().into_iter().for_each(|tasks| tasks.iter().for_each(drop));
     }
 }
 
@@ -85,9 +85,9 @@ pub fn observed_both<T: Send, R>(
     let failed = [AtomicBool::new(false), AtomicBool::new(false)];
     let room = Arc::default();
     let begin = |failed| {
-        let (units, taken) = sync_channel(WAITING);
-        let (secret, scratch_of_units) = (Some(Arc::clone(secret)), scratch.to_path_buf());
-        let observer = Observer { secret, units, scratch: scratch_of_units, any_order: true, room: Arc::clone(&room) };
+        let (tasks, taken) = sync_channel(WAITING);
+        let (secret, scratch_of_tasks) = (Some(Arc::clone(secret)), scratch.to_path_buf());
+        let observer = Observer { secret, tasks, scratch: scratch_of_tasks, any_order: true, room: Arc::clone(&room) };
         (Tree::observed(scratch, observer), Stream::new(taken, failed))
     };
     let [failed_first, failed_second] = &failed;

@@ -1,7 +1,7 @@
 //! A run of which nothing is kept: of each object it is told what it is and how large, where its lines are rendered, and the
 //! lines are dropped.
 //!
-//! What a unit of work tells is one buffer. The buffers come in unit order, so objects do too, whatever the number of threads.
+//! What a task tells is one buffer. The buffers come in task order, so objects do too, whatever the number of threads.
 
 mod both;
 mod fingerprint;
@@ -22,7 +22,7 @@ use crate::dataset::Room;
 use crate::error::{Error, Result};
 use crate::format::Adapter;
 
-/// Units that wait for the reader.
+/// Tasks that wait for the reader.
 const WAITING: usize = 1;
 
 /// A logical object.
@@ -63,11 +63,11 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Takes what units tell of their objects, in unit order.
+/// Takes what tasks tell of their objects, in task order.
 pub struct Observer {
     secret: Option<Arc<Secret>>,
-    units: SyncSender<Objects>,
-    /// Where units put what they cannot hold.
+    tasks: SyncSender<Objects>,
+    /// Where tasks put what they cannot hold.
     scratch: PathBuf,
     /// Whether objects need not come in the order of the packed layout.
     any_order: bool,
@@ -91,12 +91,12 @@ impl Observer {
         self.any_order
     }
 
-    /// What a unit tells: nothing yet.
-    pub(super) fn unit(&self) -> Objects {
+    /// What a task tells: nothing yet.
+    pub(super) fn task(&self) -> Objects {
         Objects::new(self.secret.clone(), &self.scratch)
     }
 
-    /// Takes what the next unit told; waits while too many are there.
+    /// Takes what the next task told; waits while too many are there.
     ///
     /// # Errors
     /// Nobody reads any more.
@@ -104,7 +104,7 @@ impl Observer {
         if objects.is_empty() {
             return Ok(());
         }
-        self.units.send(objects).map_err(|_| Error::internal("nobody reads what is decoded any more"))
+        self.tasks.send(objects).map_err(|_| Error::internal("nobody reads what is decoded any more"))
     }
 }
 
@@ -119,10 +119,10 @@ pub fn observed<T: Send>(
     decode: impl FnOnce(&Tree, &Path) -> Result<T> + Send,
     each: &mut dyn FnMut(&Object<'_>) -> Result<()>,
 ) -> Result<T> {
-    let (units, taken) = sync_channel(WAITING);
+    let (tasks, taken) = sync_channel(WAITING);
     let room = Arc::default();
     let tree = |scratch: &Path| {
-        Tree::observed(scratch, Observer { secret, units, scratch: scratch.to_path_buf(), any_order, room })
+        Tree::observed(scratch, Observer { secret, tasks, scratch: scratch.to_path_buf(), any_order, room })
     };
     beside(tree, decode, taken, |objects: Objects| objects.each(each))
 }

@@ -1,6 +1,6 @@
-//! What a unit reports about its objects: records in one buffer, without an allocation for each.
+//! What a task reports about its objects: records in one buffer, without an allocation for each.
 //!
-//! A unit can have any number of objects, with keys of any length: what is much goes to a temporary file, in blocks of whole
+//! A task can have any number of objects, with keys of any length: what is much goes to a temporary file, in blocks of whole
 //! records, and is read back block by block.
 //!
 //! Mutual dependency with `told`: the one writes a record, the other reads it.
@@ -24,10 +24,10 @@ pub(super) const HAS_EXPIRY: u8 = 2;
 pub(super) const HAS_VALUE: u8 = 4;
 pub(super) const HAS_REST: u8 = 8;
 
-/// The objects of a unit.
+/// The objects of a task.
 pub struct Objects {
     secret: Option<Arc<Secret>>,
-    /// Scopes and kinds; there are few of them in a unit, and objects of one come together.
+    /// Scopes and kinds; there are few of them in a task, and objects of one come together.
     scopes: Vec<(Adapter, String)>,
     kinds: Vec<&'static str>,
     bytes: Vec<u8>,

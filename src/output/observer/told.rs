@@ -1,4 +1,4 @@
-//! Reads what a unit reported about its objects, one by one.
+//! Reads what a task reported about its objects, one by one.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use super::{Fingerprint, Object};
 use crate::error::{Error, Result};
 use crate::format::Adapter;
 
-/// The objects of a unit, in the order in which they were added.
+/// The objects of a task, in the order in which they were added.
 pub struct Told {
     /// What records name by number.
     scopes: Vec<(Adapter, String)>,

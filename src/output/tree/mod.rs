@@ -46,7 +46,7 @@ pub struct Tree {
     root: Arc<Dir>,
     /// Directories that were asked for, where there is no disk to hold them.
     named: Mutex<Checksums>,
-    /// Digests of files that units had no room for.
+    /// Digests of files that tasks had no room for.
     early: Mutex<Checksums>,
     dirs: Mutex<HashMap<Vec<u8>, Arc<Dir>>>,
     files: AtomicU64,
@@ -68,7 +68,7 @@ pub enum Digests {
     None,
 }
 
-/// Buffers kept for the next unit, and the bytes that all of them may have.
+/// Buffers kept for the next task, and the bytes that all of them may have.
 const SPARE: usize = 32;
 const MOST_SPARE: usize = 16 << 20;
 
@@ -147,7 +147,7 @@ impl Tree {
         std::mem::replace(&mut *named, Checksums::new(&self.path))
     }
 
-    /// Takes digests of a unit before its turn: their order does not matter.
+    /// Takes digests of a task before its turn: their order does not matter.
     pub(super) fn take_early(&self, sums: &mut Sums) -> Result<()> {
         let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
         early.add(&std::mem::take(sums))

@@ -55,11 +55,11 @@ fn config(cases: u32) -> ProptestConfig {
 fn manner() -> impl Strategy<Value = Manner> {
     let spacing = prop::sample::select(vec![1, 60, 500, 16 << 10]);
     let piece = prop::sample::select(vec![1, 100, 2000, 256 << 10]);
-    let unit = prop::sample::select(vec![1, 300, 4 << 20]);
-    let granularity = (spacing, piece, unit).prop_map(|(spacing, piece, unit)| Granularity {
+    let task = prop::sample::select(vec![1, 300, 4 << 20]);
+    let granularity = (spacing, piece, task).prop_map(|(spacing, piece, task)| Granularity {
         checkpoint_interval: spacing,
         read_size: piece,
-        task_size: unit,
+        task_size: task,
     });
     let shape = (1..600usize, 1..300usize, 1..5000u64, any::<bool>());
     let shape = shape.prop_map(|(block, index, file, snappy)| Shape { block, index, file, snappy });

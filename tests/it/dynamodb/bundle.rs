@@ -75,11 +75,11 @@ fn a_packed_migration_has_each_item_once() {
     assert_eq!(decoded.text("dynamodb/t/items/data-00001.jsonl"), want);
 }
 
-/// Counts the units of the DynamoDB stage.
+/// Counts the tasks of the DynamoDB stage.
 #[derive(Default)]
-struct Units(AtomicU64);
+struct Tasks(AtomicU64);
 
-impl Progress for Units {
+impl Progress for Tasks {
     fn begin(&self, stage: &'static str, steps: u64) {
         if stage == "dynamodb" {
             self.0.store(steps, Ordering::Relaxed);
@@ -89,14 +89,14 @@ impl Progress for Units {
     fn advance(&self, _: u64) {}
 }
 
-/// Decodes two inputs; gives the tree and the number of units.
+/// Decodes two inputs; gives the tree and the number of tasks.
 fn decode_with(inputs: &[Vec<u8>; 2], threads: usize, bundle: Option<u64>) -> (Tree, u64) {
     let names = ["1.fsm", "2.fsm"].into_iter().zip(inputs);
     let sources: Vec<Source> = names.map(|(name, bytes)| Source::from_bytes(name, bytes.clone())).collect();
-    let (dir, units) = (tempfile::tempdir().unwrap(), Units::default());
+    let (dir, tasks) = (tempfile::tempdir().unwrap(), Tasks::default());
     let options = Options { threads, include_orphans: true, dynamodb_bundle: bundle, ..Options::default() };
-    decode(&sources, &dir.path().join("out"), &options, &units).unwrap();
-    (read_tree(&dir.path().join("out")), units.0.into_inner())
+    decode(&sources, &dir.path().join("out"), &options, &tasks).unwrap();
+    (read_tree(&dir.path().join("out")), tasks.0.into_inner())
 }
 
 /// Tables with sure and late items, collisions, special names, leftovers and a migration, over two inputs.
@@ -129,8 +129,8 @@ pub fn large() -> [Vec<u8>; 2] {
 fn the_output_is_the_same_for_any_number_of_threads() {
     let inputs = large();
     for bundle in [None, Some(100_000)] {
-        let (want, units) = decode_with(&inputs, 1, bundle);
-        assert!(units >= 3, "{units} units");
+        let (want, tasks) = decode_with(&inputs, 1, bundle);
+        assert!(tasks >= 3, "{tasks} tasks");
         let items = |tree: &Tree| tree.keys().filter(|path| path.windows(7).any(|part| part == b"/items/")).count();
         if bundle.is_none() {
             // 167 copies of the 500 items that moved, and as many leftovers.

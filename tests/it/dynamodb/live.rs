@@ -182,7 +182,7 @@ fn the_manifest_tells_tables_apart() {
 
 #[test]
 fn no_row_is_lost_where_pieces_and_units_meet() {
-    // Rows of many sizes, so that a piece or a unit ends at every kind of key; names that are prefixes of others.
+    // Rows of many sizes, so that a piece or a task ends at every kind of key; names that are prefixes of others.
     let t = table(b"t");
     for size in [700, 20_000, 300_000] {
         let mark = "x".repeat(size);

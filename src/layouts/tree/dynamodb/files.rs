@@ -190,7 +190,7 @@ impl<'a> Files<'a> {
         Ok(())
     }
 
-    /// Hands over what was counted: call it at the end of a unit.
+    /// Hands over what was counted: call it at the end of a task.
     pub fn finish(&mut self, out: &mut SplitOutput<'_>) {
         self.count.flush(out);
     }
