@@ -5,11 +5,14 @@
 //!
 //! | flags | layout behind flags and expiry |
 //! |---|---|
-//! | `0x08` | body · padding · `u32le` length of the padding, these four bytes included |
-//! | `0x18` | `u64le` where the body stands in the copy · `u64le` its length · padding |
+//! | `0x08` | body · padding · tail |
+//! | `0x18` | `u64le` where the body stands in the copy · `u64le` its length · padding · tail |
+//!
+//! The tail has what was known of the envelope, so that nobody must look at the snapshot again: version · `u32le` key id · `u32le` length
+//! of padding and tail. A stored value that has one of these flags is damaged; in a copy its flags are [`DAMAGED`].
 
 use super::cursor::u64_le;
-use super::envelope::SHORTEST;
+use super::envelope::{SHORTEST, Sealed};
 use super::limits::VALUE_HEADER;
 use super::mvcc::ValueHeader;
 
@@ -17,11 +20,13 @@ use super::mvcc::ValueHeader;
 const NEAR: u8 = 0x08;
 /// The body stands behind all rows.
 const FAR: u8 = 0x18;
-/// Bytes that tell the length of the padding.
-const PADDING: usize = 4;
+/// What stands in a copy instead of these flags, where a snapshot has them: flags that no form has either.
+const DAMAGED: u8 = 0xf8;
+/// Bytes of the tail.
+const TAIL: usize = 9;
 
 // The shortest envelope has room for either form.
-const _: () = assert!(SHORTEST >= 2 * size_of::<u64>());
+const _: () = assert!(SHORTEST >= 2 * size_of::<u64>() + TAIL);
 
 /// Where the body of a decrypted row goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,45 +39,59 @@ pub enum Body<'b> {
 
 /// Whether a body has room in the value of an envelope of so many bytes.
 pub const fn fits(body: usize, envelope: usize) -> bool {
-    body.saturating_add(PADDING) <= envelope
+    body.saturating_add(TAIL) <= envelope
 }
 
 /// Puts a body in the place of the envelope in a raw value. A value without room for it stays as it is.
-pub fn encode(body: Body<'_>, raw_value: &mut [u8]) -> Option<()> {
+pub fn encode(body: Body<'_>, sealed: Sealed, raw_value: &mut [u8]) -> Option<()> {
     let (header, room) = raw_value.split_at_mut_checked(VALUE_HEADER)?;
-    let flags = header.first_mut()?;
-    match body {
+    let (flags, room_len) = (header.first_mut()?, room.len());
+    let (rest, tail) = room.split_last_chunk_mut::<TAIL>()?;
+    let used = match body {
         Body::Near(body) => {
-            let padding = u32::try_from(room.len().checked_sub(body.len())?).ok()?;
-            let (rest, len) = room.split_last_chunk_mut::<PADDING>()?;
             rest.get_mut(..body.len())?.copy_from_slice(body);
-            *len = padding.to_le_bytes();
             *flags = NEAR;
+            body.len()
         }
         Body::Far(at, len) => {
-            room.get_mut(..8)?.copy_from_slice(&at.to_le_bytes());
-            room.get_mut(8..16)?.copy_from_slice(&len.to_le_bytes());
+            rest.get_mut(..8)?.copy_from_slice(&at.to_le_bytes());
+            rest.get_mut(8..16)?.copy_from_slice(&len.to_le_bytes());
             *flags = FAR;
+            16
         }
-    }
+    };
+    let [version, numbers @ ..] = tail;
+    *version = sealed.version;
+    let (key_id, padding) = numbers.split_at_mut(4);
+    key_id.copy_from_slice(&sealed.key_id.to_le_bytes());
+    padding.copy_from_slice(&u32::try_from(room_len.saturating_sub(used)).ok()?.to_le_bytes());
     Some(())
 }
 
-/// Reads a value that [`encode`] made. `copy`: the whole copy, with what stands behind the rows.
-pub fn parse<'a>(raw_value: &'a [u8], copy: &'a [u8]) -> Option<ValueHeader<'a>> {
+/// Marks a value of a snapshot that has flags of a decrypted one as what it is: damaged.
+pub fn mark_damaged(raw_value: &mut [u8]) {
+    if let Some(flags) = raw_value.first_mut().filter(|flags| matches!(**flags, NEAR | FAR)) {
+        *flags = DAMAGED;
+    }
+}
+
+/// Reads a value that [`encode`] made, and which envelope it had. `copy`: the whole copy, with what stands behind the rows.
+#[inline]
+pub fn parse<'a>(raw_value: &'a [u8], copy: &'a [u8]) -> Option<(ValueHeader<'a>, Sealed)> {
     let ([flags, expire @ ..], room) = raw_value.split_first_chunk::<VALUE_HEADER>()?;
+    if !matches!(*flags, NEAR | FAR) {
+        return None;
+    }
+    let (_, [version, id0, id1, id2, id3, padding @ ..]) = room.split_last_chunk::<TAIL>()?;
     let body = match *flags {
-        NEAR => {
-            let padding = u32::from_le_bytes(*room.last_chunk()?) as usize;
-            room.get(..room.len().checked_sub(padding)?)?
-        }
-        FAR => {
+        NEAR => room.get(..room.len().checked_sub(u32::from_le_bytes(*padding) as usize)?)?,
+        _ => {
             let (at, len) = (u64_le(room.get(..8)?)?, u64_le(room.get(8..16)?)?);
             copy.get(usize::try_from(at).ok()?..)?.get(..usize::try_from(len).ok()?)?
         }
-        _ => return None,
     };
-    Some(ValueHeader { tombstone: false, expire_at: u64::from_le_bytes(*expire), body })
+    let sealed = Sealed { version: *version, key_id: u32::from_le_bytes([*id0, *id1, *id2, *id3]) };
+    Some((ValueHeader { tombstone: false, expire_at: u64::from_le_bytes(*expire), body }, sealed))
 }
 
 #[cfg(test)]
@@ -86,22 +105,39 @@ mod tests {
         {
             assert_eq!(parse(value, &[0; 9]), None, "{value:?}");
         }
-        let mut short = [2; 12];
-        assert_eq!(encode(Body::Near(b""), &mut short), None);
-        assert_eq!((encode(Body::Near(&[0; 41]), &mut [2; 49]), short), (None, [2; 12]));
+        let (mut short, sealed) = ([2; 12], Sealed { version: 1, key_id: 3 });
+        assert_eq!(encode(Body::Near(b""), sealed, &mut short), None);
+        assert_eq!((encode(Body::Near(&[0; 41]), sealed, &mut [2; 49]), short), (None, [2; 12]));
+    }
+
+    #[test]
+    fn stored_values_with_flags_of_a_copy_are_damaged() {
+        for (stored, in_copy) in [(NEAR, DAMAGED), (FAR, DAMAGED), (0, 0), (2, 2), (DAMAGED, DAMAGED)] {
+            let mut value = [stored; 60];
+            mark_damaged(&mut value);
+            assert_eq!(value[0], in_copy);
+            assert_eq!(parse(&value, &[0; 9]), None);
+        }
     }
 
     proptest::proptest! {
         #[test]
-        fn encoded_values_are_parsed(body in proptest::collection::vec(0u8.., 0..200), near: bool, expire_at: u64) {
+        fn encoded_values_are_parsed(
+            body in proptest::collection::vec(0u8.., 0..200),
+            near: bool,
+            expire_at: u64,
+            key_id: u32,
+            version: u8,
+        ) {
+            let sealed = Sealed { version, key_id };
             let header = [&[2], &expire_at.to_le_bytes()[..]].concat();
             let mut value = [header, vec![7; SHORTEST + body.len()]].concat();
             let copy = [&b"rows"[..], &body].concat();
             let to = if near { Body::Near(&body) } else { Body::Far(4, body.len() as u64) };
             proptest::prop_assert!(fits(body.len(), SHORTEST + body.len()));
-            proptest::prop_assert_eq!(encode(to, &mut value), Some(()));
+            proptest::prop_assert_eq!(encode(to, sealed, &mut value), Some(()));
             let want = ValueHeader { tombstone: false, expire_at, body: &body };
-            proptest::prop_assert_eq!(parse(&value, &copy), Some(want));
+            proptest::prop_assert_eq!(parse(&value, &copy), Some((want, sealed)));
         }
     }
 }

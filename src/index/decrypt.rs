@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::format::frame::{self, Entry};
 use crate::format::keys::KeyRing;
 use crate::format::limits::VALUE_HEADER;
-use crate::format::mvcc::{self, MvccFault};
+use crate::format::mvcc::{self, MvccFault, Operational};
 use crate::format::opened::{self, Body};
 use crate::source::{Access, Source};
 
@@ -185,13 +185,20 @@ impl<'c> Copying<'c> {
 
     /// Puts the plain body of an encrypted row into the piece, which begins at `start`.
     fn open(&self, entry: &Entry<'_>, start: usize, buffers: &mut Buffers) -> io::Result<()> {
-        let Err(MvccFault::Encrypted(Ok(_))) = mvcc::split_value(entry.raw_value) else { return Ok(()) };
+        let Err(fault) = mvcc::split_value(entry.raw_value) else { return Ok(()) };
         let Buffers { piece, aad, body } = buffers;
+        let value = entry.end - entry.raw_value.len() - start..entry.end - start;
+        let MvccFault::Encrypted(Ok(sealed)) = fault else {
+            // A number that the store keeps for itself may begin with any byte.
+            if Operational::of(entry.raw_key, entry.raw_value).is_none() {
+                piece.get_mut(value).into_iter().for_each(opened::mark_damaged);
+            }
+            return Ok(());
+        };
         body.clear();
         if !matches!(self.keys.open_into(entry.raw_key, entry.raw_value, aad, body), Some(Ok(()))) {
             return Ok(());
         }
-        let value = entry.end - entry.raw_value.len() - start..entry.end - start;
         let envelope = entry.raw_value.len() - VALUE_HEADER;
         let to = if opened::fits(body.len(), envelope) {
             Body::Near(body)
@@ -202,7 +209,7 @@ impl<'c> Copying<'c> {
             Body::Far(at, len)
         };
         if let Some(value) = piece.get_mut(value) {
-            opened::encode(to, value);
+            opened::encode(to, sealed, value);
         }
         Ok(())
     }

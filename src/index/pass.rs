@@ -155,7 +155,14 @@ impl<'a> Pass<'a> {
     /// A row whose value is not a plain one: it is, or was, encrypted, or it is damaged.
     #[inline(never)]
     fn other_row(&mut self, entry: &Entry<'a>, user_key: &'a [u8], commit_ts: u64, fault: MvccFault) -> Result<()> {
-        let (family, sealed) = (self.classifier.family(user_key), self.values.sealed(entry.raw_value));
+        let family = self.classifier.family(user_key);
+        if let Some((value, sealed)) = self.values.opened(entry.raw_value) {
+            let live = self.index.counts.family(family).live;
+            self.rare_row(entry, user_key, commit_ts, Some(value));
+            self.index.sealed.add(sealed.key_id, self.index.counts.family(family).live > live);
+            return Ok(());
+        }
+        let sealed = self.values.sealed(entry.raw_value);
         let value = match self.values.split(entry.raw_value).ok().or_else(|| self.values.without_key(entry.raw_value)) {
             None => {
                 let kind = sealed

@@ -2,7 +2,7 @@
 
 use bumpalo::Bump;
 
-use crate::format::envelope::Envelope;
+use crate::format::envelope::{Envelope, Sealed};
 use crate::format::keys::{Key, KeyRing};
 use crate::format::opened::{self, Body};
 use crate::format::redis::{blob, element_key, list, meta, stream, string};
@@ -26,9 +26,9 @@ pub fn envelope(data: &[u8]) {
     let (mut aad, mut body) = (Vec::new(), Vec::new());
     assert!(keys.open_into(raw_key, raw_value, &mut aad, &mut body).is_none_or(|opened| opened.is_err()));
     assert!(body.is_empty() && keys.opens_clear(raw_key, raw_value).is_none());
-    let mut value = raw_value.to_vec();
-    if opened::encode(Body::Near(raw_key), &mut value).is_some() {
-        assert_eq!(opened::parse(&value, b"").map(|value| value.body), Some(raw_key));
+    let (mut value, sealed) = (raw_value.to_vec(), Sealed { version: 1, key_id: 1 });
+    if opened::encode(Body::Near(raw_key), sealed, &mut value).is_some() {
+        assert_eq!(opened::parse(&value, b"").map(|(value, was)| (value.body, was)), Some((raw_key, sealed)));
     }
 }
 

@@ -25,13 +25,26 @@ pub trait Done: Send {
     fn held(&self) -> usize;
 }
 
-struct State<T> {
+/// Results or tasks by their numbers. They are few: no more than the window has.
+type Numbered<T> = Vec<(usize, T)>;
+
+fn take<T>(all: &mut Numbered<T>, number: usize) -> Option<T> {
+    let at = all.iter().position(|(known, _)| *known == number)?;
+    Some(all.swap_remove(at).1)
+}
+
+fn lock<T: ?Sized>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Default)]
+struct State {
     next: usize,
     committed: usize,
     /// Whether a thread is committing.
     committing: bool,
-    /// Results with the bytes that each holds.
-    waiting: BTreeMap<usize, (T, usize)>,
+    /// Results that wait, with the bytes that each holds.
+    waiting: BTreeMap<usize, usize>,
     /// Those bytes, of all of them.
     held: usize,
     failed: Option<(usize, Error)>,
@@ -39,14 +52,23 @@ struct State<T> {
     abandoned: bool,
 }
 
-struct Queue<'u, T, C, A> {
+/// What a run does with its tasks. The queue knows numbers alone, so that it is compiled once for all kinds of results.
+struct Steps<'s> {
+    /// Works at a task, and keeps the result; gives the bytes that it holds.
+    work: &'s (dyn Fn(usize, &Queue<'_>) -> Result<usize> + Sync),
+    /// Commits the result of a task, calls the function once that is done, and does what follows.
+    settle: &'s Settle<'s>,
+}
+
+type Settle<'s> = dyn Fn(usize, &dyn Fn()) -> Result<()> + Sync + 's;
+
+struct Queue<'q> {
     /// How many there are; it may turn out to be less while they run.
-    tasks: &'u AtomicUsize,
+    tasks: &'q AtomicUsize,
     window: usize,
-    state: Mutex<State<T>>,
+    state: Mutex<State>,
     turned: Condvar,
-    commit: Mutex<C>,
-    after: A,
+    steps: Steps<'q>,
     stop: Option<Stop>,
 }
 
@@ -105,8 +127,8 @@ pub fn run_pulled<U: Send, T: Done, W>(
     after: impl Fn(W) -> Result<()> + Sync,
 ) -> Result<()> {
     let tasks = AtomicUsize::new(usize::MAX);
-    let source = Mutex::new(Source { next, pulled: 0, kept: BTreeMap::new() });
-    let pull = |task| source.lock().unwrap_or_else(PoisonError::into_inner).pull(task, &tasks);
+    let source = Mutex::new(Source { next, pulled: 0, kept: Vec::new() });
+    let pull = |task| lock(&source).pull(task, &tasks);
     run_up_to(
         &tasks,
         |task, _| pull(task).map(|found| found.and_then(&work)).transpose(),
@@ -120,7 +142,7 @@ struct Source<U, N> {
     next: N,
     pulled: usize,
     /// Tasks pulled for threads that have not asked yet.
-    kept: BTreeMap<usize, Result<U>>,
+    kept: Numbered<Result<U>>,
 }
 
 impl<U, N: FnMut() -> Result<Option<U>>> Source<U, N> {
@@ -129,18 +151,18 @@ impl<U, N: FnMut() -> Result<Option<U>>> Source<U, N> {
         while self.pulled <= task && self.pulled < tasks.load(Ordering::Relaxed) {
             match (self.next)().transpose() {
                 Some(Ok(found)) => {
-                    self.kept.insert(self.pulled, Ok(found));
+                    self.kept.push((self.pulled, Ok(found)));
                     self.pulled += 1;
                 }
                 // Nothing comes behind an error.
                 last => {
-                    let failed = last.map(|error| self.kept.insert(self.pulled, error)).is_some();
+                    let failed = last.map(|error| self.kept.push((self.pulled, error))).is_some();
                     self.pulled += usize::from(failed);
                     tasks.store(self.pulled, Ordering::Relaxed);
                 }
             }
         }
-        self.kept.remove(&task)
+        take(&mut self.kept, task)
     }
 }
 
@@ -150,15 +172,40 @@ fn run_up_to<T: Done, W>(
     commit: impl FnMut(T) -> Result<W> + Send,
     after: impl Fn(W) -> Result<()> + Sync,
 ) -> Result<()> {
+    let (results, commit) = (Mutex::new(Numbered::new()), Mutex::new(commit));
+    let settle = |done: T, committed: &dyn Fn()| {
+        let given = lock(&commit)(done);
+        committed();
+        given.and_then(&after)
+    };
+    run_steps(
+        tasks,
+        Steps {
+            work: &|task, queue| {
+                let ahead = |part| {
+                    queue.wait_for_turn(task)?;
+                    settle(part, &|| queue.committed_part())
+                };
+                let done = work(task, &ahead)?;
+                let held = done.held();
+                lock(&results).push((task, done));
+                Ok(held)
+            },
+            settle: &|task, committed| {
+                let done = take(&mut lock(&results), task);
+                done.map_or_else(|| Err(Error::internal("a task without a result")), |done| settle(done, committed))
+            },
+        },
+    )
+}
+
+fn run_steps(tasks: &AtomicUsize, steps: Steps<'_>) -> Result<()> {
     let threads = rayon::current_num_threads();
-    let (waiting, commit) = (BTreeMap::new(), Mutex::new(commit));
-    let state = State { next: 0, committed: 0, committing: false, waiting, held: 0, failed: None, abandoned: false };
-    let (state, turned) = (Mutex::new(state), Condvar::new());
-    let stop = super::current();
-    let queue = Queue { tasks, window: threads * WINDOW, state, turned, commit, after, stop };
+    let (state, turned, stop) = (Mutex::default(), Condvar::new(), super::current());
+    let queue = Queue { tasks, window: threads * WINDOW, state, turned, steps, stop };
     rayon::scope(|scope| {
         for _ in 0..threads.min(tasks.load(Ordering::Relaxed)) {
-            scope.spawn(|_| queue.serve(&work));
+            scope.spawn(|_| queue.serve());
         }
     });
     let state = queue.state.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -166,25 +213,21 @@ fn run_up_to<T: Done, W>(
 }
 
 /// Wakes the other threads when this one panics.
-struct Alarm<'q, 'u, T, C, A>(&'q Queue<'u, T, C, A>);
+struct Alarm<'a, 'q>(&'a Queue<'q>);
 
-impl<T, C, A> Drop for Alarm<'_, '_, T, C, A> {
+impl Drop for Alarm<'_, '_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.lock().abandoned = true;
+            lock(&self.0.state).abandoned = true;
             self.0.turned.notify_all();
         }
     }
 }
 
-impl<T, C, A> Queue<'_, T, C, A> {
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+impl Queue<'_> {
     /// The next task, once it is within the window; `None` when there is nothing left to do.
     fn claim(&self) -> Option<usize> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let task = state.next;
         state.next += 1;
         loop {
@@ -200,59 +243,57 @@ impl<T, C, A> Queue<'_, T, C, A> {
             state = self.turned.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
-}
 
-impl<T: Done, W, C: FnMut(T) -> Result<W> + Send, A: Fn(W) -> Result<()> + Sync> Queue<'_, T, C, A> {
-    fn serve(&self, work: &(impl Fn(usize, &Ahead<'_, T>) -> Result<T> + Sync)) {
+    fn serve(&self) {
         let _alarm = Alarm(self);
         while let Some(task) = self.claim() {
             let begun = self.stop.as_ref().map_or(Ok(()), Stop::check);
-            let result = begun.and_then(|()| work(task, &|part| self.take_ahead(task, part)));
+            let result = begun.and_then(|()| (self.steps.work)(task, self));
             self.hand_over(task, result);
         }
     }
 
-    /// Commits a part of a task that is not done, once its turn has come.
-    fn take_ahead(&self, task: usize, part: T) -> Result<()> {
-        let mut state = self.lock();
+    /// Waits until a task that is not done may commit a part; [`committed_part`](Queue::committed_part) follows.
+    fn wait_for_turn(&self, task: usize) -> Result<()> {
+        let mut state = lock(&self.state);
         loop {
             if state.abandoned || state.failed.as_ref().is_some_and(|(failed, _)| *failed < task) {
                 return Err(Error::internal("a task below this one failed"));
             }
             if state.committed == task && !state.committing {
-                break;
+                state.committing = true;
+                return Ok(());
             }
             state = self.turned.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        state.committing = true;
-        drop(state);
-        let committed = self.commit.lock().unwrap_or_else(PoisonError::into_inner)(part);
-        self.lock().committing = false;
-        self.turned.notify_all();
-        committed.and_then(&self.after)
     }
 
-    fn hand_over(&self, task: usize, result: Result<T>) {
-        let mut state = self.lock();
+    fn committed_part(&self) {
+        lock(&self.state).committing = false;
+        self.turned.notify_all();
+    }
+
+    fn committed(&self) {
+        let mut state = lock(&self.state);
+        state.committing = false;
+        state.committed += 1;
+        self.turned.notify_all();
+    }
+
+    fn hand_over(&self, task: usize, result: Result<usize>) {
+        let mut state = lock(&self.state);
         match result {
-            Ok(done) => {
-                let held = done.held();
+            Ok(held) => {
                 state.held += held;
-                state.waiting.insert(task, (done, held));
+                state.waiting.insert(task, held);
             }
             Err(error) => state.fail(task, error),
         }
-        while let Some((turn, done)) = state.take_turn() {
+        while let Some(turn) = state.take_turn() {
             drop(state);
-            let committed = self.commit.lock().unwrap_or_else(PoisonError::into_inner)(done);
-            state = self.lock();
-            state.committing = false;
-            state.committed += 1;
-            self.turned.notify_all();
-            drop(state);
-            let finished = committed.and_then(&self.after);
-            state = self.lock();
-            if let Err(error) = finished {
+            let settled = (self.steps.settle)(turn, &|| self.committed());
+            state = lock(&self.state);
+            if let Err(error) = settled {
                 state.fail(turn, error);
             }
         }
@@ -260,17 +301,16 @@ impl<T: Done, W, C: FnMut(T) -> Result<W> + Send, A: Fn(W) -> Result<()> + Sync>
     }
 }
 
-impl<T> State<T> {
-    /// The result whose turn it is, unless another thread is committing (which then goes on with it).
-    fn take_turn(&mut self) -> Option<(usize, T)> {
+impl State {
+    /// The task whose turn it is, if it is done and no other thread is committing (which then goes on with it).
+    fn take_turn(&mut self) -> Option<usize> {
         if self.committing || self.failed.as_ref().is_some_and(|(failed, _)| self.committed > *failed) {
             return None;
         }
         let turn = self.committed;
-        let (done, held) = self.waiting.remove(&turn)?;
-        self.held -= held;
+        self.held -= self.waiting.remove(&turn)?;
         self.committing = true;
-        Some((turn, done))
+        Some(turn)
     }
 
     fn fail(&mut self, task: usize, error: Error) {

@@ -46,17 +46,27 @@ impl<'a> Values<'a> {
 
     #[inline(never)]
     fn split_other(self, raw_value: &'a [u8], fault: MvccFault) -> Result<ValueHeader<'a>, MvccFault> {
-        let Some(copy) = self.copy else { return Err(fault) };
-        // What a file has that looks like a decrypted row is none.
-        let stored = copy.stored_value(raw_value).unwrap_or_default();
-        if stored.first() != Some(&ENCRYPTED) {
-            return Err(mvcc::split_value(stored).err().unwrap_or(fault));
-        }
-        opened::parse(raw_value, copy.bytes).ok_or_else(|| mvcc::split_value(stored).err().unwrap_or(fault))
+        self.opened(raw_value).map(|(value, _)| value).ok_or_else(|| self.why(raw_value, fault))
+    }
+
+    /// A value that was decrypted, and the envelope that it had.
+    #[inline]
+    pub fn opened(self, raw_value: &'a [u8]) -> Option<(ValueHeader<'a>, Sealed)> {
+        opened::parse(raw_value, self.copy?.bytes)
+    }
+
+    /// What is wrong with a value as it is stored.
+    #[cold]
+    fn why(self, raw_value: &[u8], fault: MvccFault) -> MvccFault {
+        let stored = self.copy.and_then(|copy| copy.stored_value(raw_value));
+        stored.and_then(|stored| mvcc::split_value(stored).err()).unwrap_or(fault)
     }
 
     /// The envelope that a raw value has, or had before it was decrypted.
     pub fn sealed(self, raw_value: &'a [u8]) -> Option<Sealed> {
+        if let Some((_, sealed)) = self.opened(raw_value) {
+            return Some(sealed);
+        }
         let stored = self.copy.and_then(|copy| copy.stored_value(raw_value)).unwrap_or(raw_value);
         if stored.first() != Some(&ENCRYPTED) {
             return None;
