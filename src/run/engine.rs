@@ -1,10 +1,10 @@
 //! Runs tasks on all threads and hands their results over in task order.
 //!
-//! Tasks are claimed in order and committed in order; a fast thread may run at most a window ahead of the slowest
-//! task, and no farther once what waits for its turn is much, so that it stays small. One thread commits at a time, while the others work; what need
-//! not be in order (hashing and writing lines of files) follows the commit, beside the next one. A task that gives much may hand
-//! over parts of it before it is done, once all tasks below it are committed. The first error is
-//! the one of the lowest task, whatever the number of threads: every lower task still runs to its end.
+//! Tasks are claimed and committed in order. A fast thread may be at most a window ahead of the slowest task, and it starts no further task
+//! while the waiting results are large. One thread commits at a time, while the others work. Work that needs no order (hashing and writing
+//! lines of files) follows the commit, in parallel with the next one. A task with a large result may hand over parts of it before it is
+//! done, once all tasks below it are committed. The returned error is that of the lowest task, whatever the number of threads: every lower
+//! task still runs to its end.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,14 +14,14 @@ use super::Stop;
 use crate::error::{Error, Result};
 use crate::output::split::SplitOutput;
 
-/// Tasks that may wait for their turn, for each thread.
+/// Tasks that may wait for their turn, per thread.
 const WINDOW: usize = 8;
-/// Bytes that may wait for their turn before no other task is begun.
+/// Bytes that may wait for their turn before no further task is begun.
 const MOST_WAITING: usize = 16 << 20;
 
-/// What a task gives.
+/// The result of a task.
 pub trait Done: Send {
-    /// Bytes that it holds while it waits for its turn, about.
+    /// Approximate bytes that it takes while it waits for its turn.
     fn held(&self) -> usize;
 }
 
@@ -32,15 +32,15 @@ struct State<T> {
     committing: bool,
     /// Results with the bytes that each holds.
     waiting: BTreeMap<usize, (T, usize)>,
-    /// Those bytes, of all of them.
+    /// The sum of these bytes.
     held: usize,
     failed: Option<(usize, Error)>,
-    /// A thread has panicked: nobody may wait for its task.
+    /// A thread has panicked: no other thread may wait for its task.
     abandoned: bool,
 }
 
 struct Queue<'u, T, C, A> {
-    /// How many there are; it may turn out to be less while they run.
+    /// Number of tasks; it may become smaller while they run.
     tasks: &'u AtomicUsize,
     window: usize,
     state: Mutex<State<T>>,
@@ -53,7 +53,7 @@ struct Queue<'u, T, C, A> {
 /// Runs `work` for every task below `tasks`, and `commit` for every result in order.
 ///
 /// # Errors
-/// The error of the lowest task that failed in either.
+/// The error of the lowest task that failed, in `work` or in `commit`.
 pub fn run<T: Done>(
     tasks: usize,
     work: impl Fn(usize) -> Result<T> + Sync,
@@ -62,7 +62,7 @@ pub fn run<T: Done>(
     run_with(tasks, work, commit, |()| Ok(()))
 }
 
-/// As [`run`], with `after` for what each commit gives, in any order.
+/// As [`run`], with `after` for the result of each commit, in any order.
 ///
 /// # Errors
 /// The error of the lowest task that failed in any of the three.
@@ -75,12 +75,12 @@ pub fn run_with<T: Done, W>(
     run_ahead(tasks, |task, _| work(task), commit, after)
 }
 
-/// Takes a part of what a task gives before the task is done: see [`run_ahead`].
+/// Takes a part of the result of a task before the task is done: see [`run_ahead`].
 pub type Ahead<'q, T> = dyn Fn(T) -> Result<()> + Sync + 'q;
 
-/// As [`run_with`], for tasks that may give parts of their results before they are done: `work` gets a function that takes
-/// one. It waits until all lower tasks are committed, which wait for nobody, and then commits the part before the next one
-/// or the result of the task.
+/// As [`run_with`], for tasks that may give parts of their results before they are done: `work` gets a function that takes a part. The
+/// function waits until all lower tasks are committed (these wait for nobody), and then commits the part before the next part or the result
+/// of the task.
 ///
 /// # Errors
 /// The error of the lowest task that failed in any of the three.
@@ -93,8 +93,8 @@ pub fn run_ahead<T: Done, W>(
     run_up_to(&AtomicUsize::new(tasks), work, commit, after)
 }
 
-/// As [`run_with`], for tasks that are found one after the other: `next` gives them, in one thread at a time, while others
-/// work on those before.
+/// As [`run_with`], for tasks that are found one after the other: `next` gives them, in one thread at a time, while other threads work on
+/// the tasks before.
 ///
 /// # Errors
 /// The error of the lowest task that failed in any of the three.
@@ -115,16 +115,16 @@ pub fn run_pulled<U: Send, T: Done, W>(
     )
 }
 
-/// Gives tasks by their numbers, whoever asks first.
+/// Gives tasks by their numbers, to any thread.
 struct Source<U, N> {
     next: N,
     pulled: usize,
-    /// Tasks pulled for threads that have not asked yet.
+    /// Tasks that were pulled for threads that have not asked yet.
     kept: BTreeMap<usize, Result<U>>,
 }
 
 impl<U, N: FnMut() -> Result<Option<U>>> Source<U, N> {
-    /// The task of this number; `None` if there are not so many.
+    /// The task of this number; `None`: there are fewer tasks.
     fn pull(&mut self, task: usize, tasks: &AtomicUsize) -> Option<Result<U>> {
         while self.pulled <= task && self.pulled < tasks.load(Ordering::Relaxed) {
             match (self.next)().transpose() {
@@ -132,7 +132,7 @@ impl<U, N: FnMut() -> Result<Option<U>>> Source<U, N> {
                     self.kept.insert(self.pulled, Ok(found));
                     self.pulled += 1;
                 }
-                // Nothing comes behind an error.
+                // Nothing comes after an error.
                 last => {
                     let failed = last.map(|error| self.kept.insert(self.pulled, error)).is_some();
                     self.pulled += usize::from(failed);
@@ -182,7 +182,7 @@ impl<T, C, A> Queue<'_, T, C, A> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next task, once it is within the window; `None` when there is nothing left to do.
+    /// The next task, once it is within the window; `None` if there is nothing left to do.
     fn claim(&self) -> Option<usize> {
         let mut state = self.lock();
         let task = state.next;
@@ -192,7 +192,7 @@ impl<T, C, A> Queue<'_, T, C, A> {
             if task >= self.tasks.load(Ordering::Relaxed) || past_failure || state.abandoned {
                 return None;
             }
-            // The task whose turn it is goes on in any case: all others wait for it.
+            // The lowest task runs in any case: all others wait for it.
             let room = task < state.committed + self.window && state.held < MOST_WAITING;
             if room || task == state.committed {
                 return Some(task);
@@ -261,7 +261,7 @@ impl<T: Done, W, C: FnMut(T) -> Result<W> + Send, A: Fn(W) -> Result<()> + Sync>
 }
 
 impl<T> State<T> {
-    /// The result whose turn it is, unless another thread is committing (which then goes on with it).
+    /// The result that comes next, unless another thread is committing (it then also commits this one).
     fn take_turn(&mut self) -> Option<(usize, T)> {
         if self.committing || self.failed.as_ref().is_some_and(|(failed, _)| self.committed > *failed) {
             return None;
@@ -280,7 +280,7 @@ impl<T> State<T> {
     }
 }
 
-/// Of tasks that give nothing, or leave it elsewhere.
+/// Tasks without a result, or with a result that is stored elsewhere.
 impl Done for () {
     fn held(&self) -> usize {
         0
@@ -309,7 +309,7 @@ mod tests {
         }
     }
 
-    /// While the first task works, others are done until they hold enough, and no more.
+    /// While the first task works, others run until their results are large enough, and no more.
     #[test]
     fn what_waits_is_bounded_in_bytes() {
         struct Large(usize);
