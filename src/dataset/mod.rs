@@ -108,7 +108,7 @@ impl<'a> DataSet<'a> {
     /// Indexes the inputs, with a log for rows that cannot be read.
     ///
     /// # Errors
-    /// As [`DataSet::index`]; with a lenient log, only for streams in which no row can be recognised.
+    /// As [`DataSet::index`]; with a lenient log, only for streams whose format is not recognised.
     pub fn index_with(
         sources: &'a [Source],
         as_of: Option<u64>,
