@@ -181,7 +181,7 @@ struct Task<'s, 'a> {
     /// Whether bookkeeping rows of generations that are not live are left out.
     only_live: bool,
     keys: DataKeys<'a>,
-    /// Queue of the last message, and which of its messages are live; none are without a record.
+    /// Queue of the last message, and which of its messages are live; without a record none are.
     owner: Option<(&'a [u8], Option<Live>)>,
     /// Queue of the last message, and whether it is asked for.
     asked: Option<(&'a [u8], bool)>,

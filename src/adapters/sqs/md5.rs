@@ -84,7 +84,7 @@ fn words(texts: &[&[u8]], n: usize) -> [u32x8; 16] {
     columns.map(u32x8::new)
 }
 
-/// A block that the text does not fill: the rest of the text, the byte 80, zeros, and in the very last block the length in bits.
+/// A block that the text does not fill: the rest of the text, the byte 0x80, zeros, and in the very last block the length in bits.
 fn last_block(text: &[u8], n: usize) -> [u8; BLOCK] {
     let mut block = [0; BLOCK];
     let rest = text.get(n * BLOCK..).unwrap_or_default();
