@@ -50,6 +50,6 @@ pub struct Placed {
     pub ended: Option<(String, Vec<u8>)>,
     /// The file of the piece.
     pub path: String,
-    /// What stands before the piece, if the file is new.
+    /// The bytes before the first piece, if the file is new.
     pub head: &'static [u8],
 }

@@ -25,7 +25,7 @@ pub fn bytes_length(bytes: &[u8], escape: Escape) -> usize {
     escape::length(bytes, escape).unwrap_or_else(|| ENVELOPE + (bytes.len() * 4).div_ceil(3))
 }
 
-/// Appends `B(x)` as it stands in an indented file: the envelope is spread over lines, closed at `indent` spaces.
+/// Appends `B(x)` in the form of an indented file: the envelope is spread over lines, closed at `indent` spaces.
 #[inline]
 pub fn bytes_indented(bytes: &[u8], indent: usize, out: &mut Vec<u8>) {
     if !quoted(bytes, Escape::Html, out) {

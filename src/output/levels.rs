@@ -61,12 +61,12 @@ impl Open {
 }
 
 impl Levels {
-    /// At a root that is opened here.
+    /// A walk that begins at this root.
     pub fn new(root: OwnedFd) -> io::Result<Levels> {
         Ok(Levels { closed: Vec::new(), open: VecDeque::from([Open::new(root)?]) })
     }
 
-    /// At a root that the caller holds.
+    /// A walk that begins at a root whose handle the caller keeps.
     pub fn below(root: impl AsFd) -> io::Result<Levels> {
         Levels::new(open(root, c".", OFlags::NOFOLLOW)?)
     }

@@ -28,7 +28,7 @@ pub struct Manifest {
     /// Newest commit timestamp (HLC) of all inputs.
     #[serde(skip_serializing_if = "is_zero")]
     pub last_commit_ts: u64,
-    /// The moment that the data stand for, RFC 3339. Not the time of the run: the same input gives the same bytes.
+    /// The moment of the state in the data, RFC 3339. It is not the time of the run, so that the same input gives the same bytes.
     pub wall_time_iso: String,
     /// The first input.
     pub source: SourceInfo,
@@ -46,7 +46,7 @@ pub struct Manifest {
     pub key_segment_max_bytes: u32,
     /// Suffix of the metadata file of an S3 object.
     pub s3_meta_suffix: &'static str,
-    /// How an object beside a directory of its name is told apart.
+    /// How an object is distinguished from a directory of the same name.
     pub s3_collision_strategy: &'static str,
     /// `per-item` or `jsonl`.
     pub dynamodb_layout: &'static str,

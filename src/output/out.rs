@@ -38,7 +38,7 @@ pub trait Out {
         json::bytes(bytes, escape, self.buffer());
     }
 
-    /// Appends `B(x)` as it stands in an indented file: see [`json::bytes_indented`].
+    /// Appends `B(x)` in the form of an indented file: see [`json::bytes_indented`].
     #[inline]
     fn bytes_indented(&mut self, bytes: &[u8], indent: usize) {
         if Self::GROWS && bytes.len() >= PIECE {

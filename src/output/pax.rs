@@ -2,7 +2,7 @@
 //! nanoseconds; files with holes as GNU tar's sparse format 1.0 has them.
 //!
 //! A sparse member's content begins with a map: the number of stretches, then offset and length of each, decimal, a line
-//! feed behind every number, filled up with zeros to a block. A file that ends in a hole has a last stretch of no bytes
+//! feed after every number, filled up with zeros to a block. A file that ends in a hole has an empty last stretch
 //! at its end. The stretches follow without the holes between them. They begin and end at blocks of the file, as far as
 //! it goes: GNU tar fills up the last block of each stretch, others do not.
 

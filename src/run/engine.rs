@@ -403,7 +403,7 @@ mod tests {
         }
     }
 
-    /// Tasks give two parts each before they are done, or none: all comes in order, whoever has to wait.
+    /// Tasks give two parts each before they are done, or none. Everything comes in order, whichever task must wait.
     #[test]
     fn parts_come_before_the_rest() {
         for threads in [1, 2, 3, 8] {

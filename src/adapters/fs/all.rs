@@ -10,7 +10,7 @@ use crate::options::Options;
 use crate::report::{Finding, Findings, Value};
 use crate::run::{Progress, Scratch};
 
-/// Gives all inodes that have a path from the root, then the others. Returns the findings.
+/// Gives all inodes that have a path from the root, then the lost ones. Returns the findings.
 ///
 /// # Errors
 /// The first damaged row, and the error of the visitor.

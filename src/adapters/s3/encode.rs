@@ -1,8 +1,7 @@
 //! Turns buckets and objects into rows, as the server would store them (`docs/format/s3.md` §1 and §2).
 //!
 //! A body becomes chunks of 1 MiB, part by part. The manifest lists them, so it comes last. The parts are those of the multipart upload, so
-//! that the ETag still matches the body. If the sizes in a manifest were wrong, the ETag and the sizes are kept, and the last part has the
-//! remaining bytes.
+//! that the ETag still matches the body. Wrong sizes in a manifest are kept: the last part takes the bytes that there are.
 
 use std::collections::BTreeMap;
 

@@ -118,7 +118,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         Ok(())
     }
 
-    /// Skips the rest of one upload, and counts why it is there.
+    /// Reads the rest of one upload, and counts its rows by the reason why they are there.
     pub(super) fn upload(
         &mut self,
         merge: &mut Merge<'_, 'a>,
@@ -174,7 +174,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         self.orphan_chunk(walk.standing, chunk)
     }
 
-    /// Counts the rows that an object left behind.
+    /// Reports the left-over rows of an object.
     pub(super) fn note(&mut self, walk: &Walk<'_, 'a>) {
         let Walk { standing, chunks, superseded, orphans, .. } = *walk;
         if standing == Standing::Live {

@@ -60,7 +60,7 @@ struct State {
     generation: u64,
     is_fifo: bool,
     content_based_dedup: bool,
-    /// The value of its generation row, if the record has another generation.
+    /// The value of its generation row, if the record does not have it.
     counter: Option<u64>,
     last_sequence: u64,
     /// From its messages: the only generation, and the largest sequence number.

@@ -35,7 +35,7 @@ const NAME: u8 = b'n';
 const CONTENT: u8 = b'c';
 const ADDED: u8 = b'a';
 
-/// Values up to this length are hashed together with the others.
+/// Parts of at most this total length are copied together and hashed in one call.
 const SHORT: usize = 64 << 10;
 
 /// Where a fingerprint comes from.

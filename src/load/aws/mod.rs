@@ -37,7 +37,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How long a target may take to accept a connection, and to answer a request.
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(300);
-/// Maximum size of an answer.
+/// Maximum bytes of an answer that are read.
 const MOST_ANSWER: u64 = 64 << 20;
 /// Bytes of an error that are shown if it is neither JSON nor XML.
 const SHOWN: usize = 300;

@@ -1,7 +1,7 @@
 //! SQS: queues are created with their attributes and tags, and messages are sent in batches of 10. Batches of standard queues are sent in
 //! parallel (`flight.rs`); those of a FIFO queue one after the other, because its messages have an order.
 //!
-//! Messages get new IDs, send times and sequence numbers, and none is in flight. The rest of a delay starts again. A FIFO message without a
+//! Messages get new IDs, send times and sequence numbers, and none is in flight. The rest of a delay is kept. A FIFO message without a
 //! deduplication ID gets its message ID, never a hash of its body: equal bodies would be lost. If a whole batch is refused, its messages
 //! are sent one by one.
 

@@ -21,7 +21,7 @@ use crate::source::Source;
 /// Objects by adapter and kind.
 type Counts = Vec<(Adapter, &'static str, u64)>;
 
-/// Rows, and what is told of the objects in them.
+/// The rows, with the counts and findings of their objects.
 pub(super) struct Rows {
     sorted: Sorted,
     last: Vec<u8>,

@@ -24,7 +24,7 @@ impl Secret {
     }
 
     /// As [`random`](Self::random), for fingerprints of lines as they are written. Equal numbers that are written in two ways make two
-    /// lines, and so do two paths of one body. For items, the fingerprint includes the names and types of their attributes.
+    /// lines, and so do two paths of one body. The reported names of items have the names and types of their key attributes.
     pub fn of_lines() -> Arc<Secret> {
         Secret::new(true)
     }

@@ -1,6 +1,6 @@
 //! A member of an archive in GNU's sparse format 1.0, read as the file it represents (`output/pax.rs` writes such members).
 //!
-//! The content begins with a map: the number of stretches, then offset and length of each, decimal, a line feed behind
+//! The content begins with a map: the number of stretches, then offset and length of each, decimal, a line feed after
 //! every number, filled up with zeros to a block of 512 bytes. The stretches follow without the holes between them.
 
 use std::io::{self, BufReader, BufWriter, Read, Seek as _, Write as _};
