@@ -1,7 +1,7 @@
 //! DynamoDB: tables and their items (`docs/format/dynamodb.md` §3).
 //!
 //! Schemas are read first; they are few ([`Tables`]). Item rows are then read in key order, in *splits*. Each row is checked and given to a
-//! visitor at once, so memory depends only on the tables of a split.
+//! visitor at once, so memory holds only what a split needs.
 //!
 //! Items without a live generation are looked at once more, to see whether an earlier table of the same name explains them ([`Stale`]).
 
