@@ -224,7 +224,7 @@ impl Listing {
         }
         let (name, kind) = (name_of(object), singular(object.kind));
         match self.form {
-            // A name has no control characters: such a name is printed in base64.
+            // Names with control characters are in base64 already, so this one has none.
             Form::Names(end) => out::own(&[name.as_bytes(), end].concat()),
             Form::Json => out::line(&json!({
                 "event": "object", "name": name, "adapter": object.adapter.name(),
