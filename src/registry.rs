@@ -1,12 +1,12 @@
-//! Who reads and writes what: one line for each adapter, and one for each pair of adapter and layout.
+//! What reads and writes the objects of each adapter: one line for each adapter, and one for each pair of adapter and layout.
 //!
-//! What is below this room knows one adapter or one layout; what is above asks here. A program that embeds the crate adds lines of its
-//! own, of an adapter or a layout that it [registered](crate::format::adapter::register), before the first run that needs them:
+//! The folders below this one know one adapter or one layout; those above ask here. A program that embeds the crate adds its own lines, for
+//! an adapter or a layout that it [registered](crate::format::adapter::register), before the first run that needs them:
 //!
 //! * [`Front`] knows where the objects of an adapter are, in a snapshot and in an output ([`add_front`]).
 //! * [`Writer`] writes the objects of an adapter in a layout ([`add_writer`]).
 //!
-//! Outputs are read back with [`readers`], those of added adapters among them.
+//! [`readers`] read outputs back, also those of added adapters.
 
 use std::path::Path;
 
@@ -40,16 +40,16 @@ pub struct Front {
     pub adapter: Adapter,
     /// Ranges that hold all rows of an object.
     pub rows_of: fn(&DataSet<'_>, &ObjectName) -> Result<RowsOf>,
-    /// What a file of an output holds, by its path below the adapter's folder; `None`: no objects.
+    /// What a file of an output contains, by its path below the adapter's folder; `None`: no objects.
     pub place: fn(Layout, &[u8]) -> Option<Place>,
-    /// Writes one object of an output; tells whether it is there. `None`: outputs cannot be asked for one.
+    /// Writes one object of an output; `true`: it is there. `None`: single objects of an output cannot be read.
     pub lookup: Option<fn(&mut Lookup<'_>) -> Result<bool>>,
-    /// How the objects in the files of an output are counted. `None`: they are not compared with what the manifest counts.
+    /// How the objects in the files of an output are counted. `None`: they are not compared with the counts of the manifest.
     pub counts: Option<&'static dyn Counts>,
-    /// Reads the objects of an output back, as the rows that they are stored as. `None`: such outputs cannot be encoded, or the adapter is
-    /// one of this crate, whose [`readers`] give typed objects.
+    /// Reads the objects of an output back, as the rows that store them. `None`: such outputs cannot be encoded, or the adapter belongs to
+    /// this crate, whose [`readers`] give typed objects.
     pub reader: Option<fn(Layout, &Path) -> Box<RowReader>>,
-    /// Whether a run gives only the objects that changed, if it is asked for those.
+    /// Whether a run can give only the objects that changed.
     pub has_changes: bool,
 }
 
@@ -62,9 +62,9 @@ pub struct Writer {
     pub layout: Layout,
     /// Writes all objects that the options of the job ask for.
     pub all: fn(&mut Job<'_, '_, '_>) -> Result<()>,
-    /// Writes one object, if it is there. The filter of the options is its own.
+    /// Writes one object, if it is there. The options have a filter for this object.
     pub one: fn(&mut Job<'_, '_, '_>, &ObjectName) -> Result<()>,
-    /// Whether shards of a run can each have some of the splits. Otherwise one of them writes all objects.
+    /// Whether the splits can be shared among shards of a run. Otherwise one shard writes all objects.
     pub is_split: bool,
 }
 
@@ -116,7 +116,7 @@ static FRONTS: [Front; 5] = [
     },
 ];
 
-/// A reader of each adapter, for the files of an output of some layout.
+/// The readers of all adapters, for the files of an output in a layout.
 pub fn readers<V: Visitor>(layout: Layout, scratch: &Path) -> Readers<V> {
     use layouts::{dynamodb, fs, redis, s3, sqs};
     let mut readers: Readers<V> = vec![
@@ -235,10 +235,10 @@ static WRITERS: &[Writer] = {
 static ADDED_FRONTS: Slots<Front, 11> = Slots::new();
 static ADDED_WRITERS: Slots<Writer, 64> = Slots::new();
 
-/// Tells how the rows of one object of an added adapter are found.
+/// Registers how the rows of one object of an added adapter are found.
 ///
 /// # Errors
-/// There is no room for one more, or it is known of the adapter.
+/// There is no room for one more, or the adapter has one already.
 pub fn add_front(front: &'static Front) -> std::result::Result<(), Full> {
     if fronts().any(|known| known.adapter == front.adapter) {
         return Err(Full);
@@ -246,10 +246,10 @@ pub fn add_front(front: &'static Front) -> std::result::Result<(), Full> {
     ADDED_FRONTS.add(front).map(drop)
 }
 
-/// Tells who writes the objects of an adapter in a layout: one of the two was added.
+/// Registers the writer of an adapter in a layout; one of the two must be an added one.
 ///
 /// # Errors
-/// There is no room for one more, or somebody does.
+/// There is no room for one more, or the pair has one already.
 pub fn add_writer(writer: &'static Writer) -> std::result::Result<(), Full> {
     if writers().any(|known| (known.adapter, known.layout) == (writer.adapter, writer.layout)) {
         return Err(Full);
@@ -265,7 +265,7 @@ fn writers() -> impl Iterator<Item = &'static Writer> {
     WRITERS.iter().chain(ADDED_WRITERS.all())
 }
 
-/// Who writes the objects of an adapter in a layout.
+/// The writer of an adapter in a layout.
 fn writer(adapter: Adapter, layout: Layout) -> Result<&'static Writer> {
     let found = writers().find(|writer| (writer.adapter, writer.layout) == (adapter, layout));
     found.ok_or_else(|| {
@@ -277,7 +277,7 @@ fn writer(adapter: Adapter, layout: Layout) -> Result<&'static Writer> {
 /// Writes all objects that are asked for, adapter by adapter.
 ///
 /// # Errors
-/// A damaged row, a failed write, or a layout that has no place for the objects of an adapter whose rows are there.
+/// A damaged row, a failed write, or a layout that has no writer for an adapter whose rows are there.
 pub(crate) fn fill_all(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let options = job.options;
     let secret = job.tree.observer().and_then(Observer::secret);
@@ -294,7 +294,7 @@ pub(crate) fn fill_all(job: &mut Job<'_, '_, '_>) -> Result<()> {
     Ok(())
 }
 
-/// Refuses to look for changes of objects that no decode of changes would choose.
+/// Refuses a search for changes of objects that a decode of changes cannot select.
 fn check_changes(job: &Job<'_, '_, '_>) -> Result<()> {
     let asked = adapter::all().filter(|adapter| job.options.wants(*adapter) && job.set.has_rows_of(*adapter));
     let mut without = asked.filter(|adapter| !has_changes(*adapter));
@@ -307,7 +307,7 @@ fn check_changes(job: &Job<'_, '_, '_>) -> Result<()> {
     }
 }
 
-/// Whether an adapter gives only the objects that changed, if it is asked for those.
+/// Whether an adapter can give only the objects that changed.
 fn has_changes(adapter: Adapter) -> bool {
     fronts().any(|front| front.adapter == adapter && front.has_changes)
 }
@@ -317,12 +317,12 @@ pub(crate) fn beside(options: &Options) -> &'static [(&'static str, &'static str
     if options.layout == Layout::JSONL && options.loaders { &layouts::jsonl::beside::FILES } else { &[] }
 }
 
-/// Whether shards of a run can each have some of an adapter's splits. Otherwise one of them writes all of it.
+/// Whether the splits of an adapter can be shared among shards of a run. Otherwise one shard writes all of it.
 pub(crate) fn is_split(adapter: Adapter, layout: Layout) -> bool {
     writer(adapter, layout).is_ok_and(|writer| writer.is_split)
 }
 
-/// Whether there are columns that follow from all rows of a table.
+/// Whether the layout has columns that depend on all rows of a table.
 pub(crate) fn has_columns(options: &Options) -> bool {
     #[cfg(feature = "parquet")]
     if options.layout == Layout::PARQUET {
@@ -332,7 +332,7 @@ pub(crate) fn has_columns(options: &Options) -> bool {
     false
 }
 
-/// Those columns, for shards that do not know all rows.
+/// These columns, for shards that do not see all rows.
 pub(crate) fn columns(set: &DataSet<'_>, options: &Options, progress: &dyn Progress) -> Result<Vec<u8>> {
     #[cfg(feature = "parquet")]
     if has_columns(options) {
@@ -359,7 +359,7 @@ fn fill_in_role(job: &mut Job<'_, '_, '_>, writer: &Writer) -> Result<()> {
     }
 }
 
-/// Writes an adapter as a whole, and records what it gave beside files.
+/// Writes an adapter as a whole, and records its results other than files.
 fn record_whole(job: &mut Job<'_, '_, '_>, writer: &Writer, recorder: &Recorder) -> Result<()> {
     let Job { set, options, tree, progress, columns, .. } = *job;
     let scratch = tree.scratch_dir();
@@ -372,7 +372,7 @@ fn record_whole(job: &mut Job<'_, '_, '_>, writer: &Writer, recorder: &Recorder)
     recorder.whole(writer.adapter, &findings, &tally)
 }
 
-/// What puts the files of a layout together, if tasks make only pieces of them.
+/// Assembles the files of a layout whose tasks make only pieces.
 pub(crate) fn assembler(layout: Layout) -> Option<Box<dyn Assembler>> {
     #[cfg(feature = "parquet")]
     if layout == Layout::PARQUET {
@@ -382,11 +382,11 @@ pub(crate) fn assembler(layout: Layout) -> Option<Box<dyn Assembler>> {
     None
 }
 
-/// Decodes one object into `tree`, without decoding the rest, and gives what was noticed: nothing comes of it if the object is not there.
+/// Decodes one object into `tree`, without decoding the rest, and returns the findings. If the object is not there, nothing is written.
 /// `scratch` as for [`fill`](crate::decode::fill).
 ///
 /// # Errors
-/// A damaged row of the object, or of what its adapter must read first.
+/// A damaged row of the object, or of rows that its adapter must read first.
 pub fn fill_one(
     set: &DataSet<'_>,
     name: &ObjectName,
@@ -407,10 +407,10 @@ pub fn fill_one(
     collector.finish().map(|(_, findings, _)| findings)
 }
 
-/// Where the rows of an object are.
+/// The ranges and keys of the rows of an object.
 ///
 /// # Errors
-/// As [`fill_one`]; a usage error, if nobody knows of the adapter.
+/// As [`fill_one`]; a usage error, if the adapter has no front.
 pub fn rows_of(set: &DataSet<'_>, name: &ObjectName) -> Result<RowsOf> {
     let front = fronts().find(|front| front.adapter == name.adapter);
     let front =
@@ -418,11 +418,11 @@ pub fn rows_of(set: &DataSet<'_>, name: &ObjectName) -> Result<RowsOf> {
     (front.rows_of)(set, name)
 }
 
-/// Writes one object of an output; tells whether it is there.
+/// Writes one object of an output; `true`: it is there.
 ///
 /// # Errors
-/// A file of the output that is missing, is not listed or differs, or is not what a decode writes; a usage error, if nobody knows how
-/// objects of the adapter stand in outputs.
+/// A file of the output that is missing, is not listed or differs, or is not what a decode writes; a usage error, if single objects of the
+/// adapter cannot be read from outputs.
 pub(crate) fn lookup(at: &mut Lookup<'_>) -> Result<bool> {
     let front = fronts().find(|front| front.adapter == at.one.adapter);
     let lookup = front
@@ -436,16 +436,16 @@ pub(crate) fn counts(adapter: Adapter) -> Option<&'static dyn Counts> {
     fronts().find(|front| front.adapter == adapter)?.counts
 }
 
-/// How the objects of a file of an output are counted, by its path below the output: parts of a file have that of the file.
+/// How the objects of a file of an output are counted, by its path below the output. A part is counted like the file that it belongs to.
 pub(crate) fn counted(path: &[u8]) -> Option<(Adapter, FileCount<'_>)> {
     let (folder, below) = layouts::counted::in_folder(path)?;
     let adapter = adapter::named(folder)?;
     counts(adapter)?.file(below).map(|count| (adapter, count))
 }
 
-/// What a file of an output holds, by its path below the output; `None`: no objects.
+/// What a file of an output contains, by its path below the output; `None`: no objects.
 pub(crate) fn place(layout: Layout, path: &[u8]) -> Option<Place> {
-    // Parts have lines as the file that is cut.
+    // A part has lines of the same kind as the file that is cut.
     let path = layouts::joined(layout, path);
     let slash = memchr::memchr(b'/', path)?;
     let adapter = adapter::named(&path[..slash])?;

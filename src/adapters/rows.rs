@@ -1,4 +1,4 @@
-//! Takes the rows that logical objects are encoded to.
+//! Takes the rows that logical objects are encoded as.
 
 use crate::error::Result;
 use crate::format::Adapter;
@@ -8,7 +8,7 @@ pub trait RowSink {
     /// A row: its user key, and its value without header.
     ///
     /// # Errors
-    /// A row that no snapshot can hold; what taking it gives, such as a failed write.
+    /// A row that no snapshot can hold; an error of the sink, such as a failed write.
     fn row(&mut self, key: &[u8], value: &[u8]) -> Result<()>;
 }
 
@@ -18,15 +18,15 @@ impl<S: RowSink> RowSink for &mut S {
     }
 }
 
-/// Takes objects of adapters that were [added](crate::format::adapter::register): they are known by their rows alone.
+/// Takes objects of adapters that were [added](crate::format::adapter::register). Only their rows are known.
 pub trait RowVisitor {
     /// A row of an object: its user key, and its value without header.
     ///
     /// # Errors
-    /// What taking it gives.
+    /// The error of the visitor.
     fn stored_row(&mut self, adapter: Adapter, key: &[u8], value: &[u8]) -> Result<()>;
 
-    /// All rows of an object were given. `kind`: what it is, in the plural.
+    /// Called after all rows of an object. `kind`: its kind, in the plural.
     ///
     /// # Errors
     /// As [`stored_row`](RowVisitor::stored_row).

@@ -1,10 +1,10 @@
-//! Which flag helps. The library names none: an error tells its [`Remedy`], a finding its event.
+//! Adds the flag that helps to a message. The library names no flags: an error has a [`Remedy`], a finding its event.
 
 use crate::error::{Error, Remedy};
 
 const ORPHANS: &str = "--include-orphans writes what was left out";
 
-/// Flags that do something about a finding, by its event.
+/// The flag that helps with a finding, by its event.
 const FINDINGS: [(&str, &str); 23] = [
     ("ddb_orphan_items", ORPHANS),
     ("ddb_stale_generation_items", ORPHANS),
@@ -31,7 +31,7 @@ const FINDINGS: [(&str, &str); 23] = [
     ("encode_not_for_restore", "decode with --for-restore to keep them"),
 ];
 
-/// What a finding means, and which flag does something about it.
+/// The meaning of a finding, with the flag that helps.
 pub(super) fn of_finding(event: &str, hint: &str) -> String {
     match FINDINGS.iter().find(|(known, _)| *known == event) {
         Some((_, flags)) => format!("{hint}; {flags}"),
@@ -39,7 +39,7 @@ pub(super) fn of_finding(event: &str, hint: &str) -> String {
     }
 }
 
-/// An error in words, and which flag gets over it.
+/// The text of an error, with the flag that helps.
 pub(super) fn of_error(error: &Error) -> String {
     let flags = match error.remedy() {
         Some(Remedy::Replace) => "--force replaces it",

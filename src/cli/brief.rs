@@ -1,5 +1,5 @@
-//! What `-h` shows: one screen of 24 lines with the flags that most runs need, and examples. `--help` and the manual pages have
-//! all of it, and the grammars behind it.
+//! The output of `-h`: one screen of 24 lines with examples and the flags that most runs need. `--help` and the manual pages have all
+//! flags, and their grammars.
 
 use clap::Command;
 use clap::builder::Resettable;
@@ -7,7 +7,7 @@ use clap::builder::Resettable;
 /// The short help of a command.
 struct Brief {
     command: &'static str,
-    /// Flags that it shows, by their names in the code.
+    /// The flags in it, by their names in the code.
     flags: &'static [&'static str],
     examples: [&'static str; 3],
 }
@@ -139,7 +139,7 @@ const INPUTS: &str = "\
     (the newest intact file of each group); a directory of .fsm files; a copy of the store of elastickv-snapshot-offload, or a manifest in it; or - for standard input. \
     Several are the groups of one cluster.";
 
-/// Parts `-h` from `--help`: a command of which nothing is said here shows the same for both.
+/// Makes `-h` differ from `--help`. A command without a short help here shows the same for both.
 pub(super) fn shorten(mut command: Command) -> Command {
     let Some(brief) = BRIEFS.iter().find(|brief| brief.command == command.get_name()) else { return command };
     let name = brief.command;

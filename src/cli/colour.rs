@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-/// A colour of a terminal's palette: the user has chosen how it looks.
+/// A colour of a terminal's palette, whose look the user has chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Colour {
     Red,
@@ -10,7 +10,7 @@ pub(super) enum Colour {
     Yellow,
 }
 
-/// What ends a colour.
+/// The escape code that ends a colour.
 const PLAIN: &str = "\x1b[0m";
 
 impl Colour {
@@ -22,20 +22,20 @@ impl Colour {
         }
     }
 
-    /// Text in this colour; line ends stay outside.
+    /// Text in this colour; line ends are not coloured.
     pub fn paint(self, text: &str) -> String {
         let line = text.trim_end_matches('\n');
         format!("{}{line}{PLAIN}{}", self.begin(), &text[line.len()..])
     }
 }
 
-/// Whether a terminal is to have colours: not if `NO_COLOR` is set (no-color.org), and not if it cannot.
+/// Whether messages are coloured: not if `NO_COLOR` is set (no-color.org), and not if the terminal has no colours.
 pub(super) fn is_wanted() -> bool {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|term| term != OsStr::new("dumb"))
 }
 
-/// Lines of words, in which the word that tells what a line is has its colour.
+/// Colours the first word of each line, which says what kind of line it is.
 pub(super) fn mark(text: &str) -> String {
     const WORDS: [(&str, Colour); 3] =
         [("warning:", Colour::Yellow), ("ekvsnap:", Colour::Red), ("hint:", Colour::Green)];

@@ -1,4 +1,4 @@
-//! Flags that commands share, and the way each of them runs.
+//! Flags that commands share, and the function that runs each of them.
 
 use super::exit::Exit;
 use super::out::{self, complain};
@@ -34,7 +34,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Runs a command under a progress bar; says why it fails, as a JSON line too if there are such lines.
+    /// Runs a command with a progress bar and reports its error, also as a JSON line if `json`.
     pub fn run(&self, json: bool, go: impl FnOnce(&Bar) -> Result<Exit>) -> Exit {
         if self.quiet {
             out::hush();

@@ -118,7 +118,7 @@ pub(super) struct Args {
     keys: Keys,
 }
 
-/// The format that is no file: lines as they come.
+/// The format without a file: lines are written as they are made.
 const LINES: &str = "jsonl";
 
 /// Runs the command.
@@ -165,7 +165,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     Ok(exit(args, outcome.manifest.skipped, warned))
 }
 
-/// With changes since older snapshots, if they are asked for; of lines it is found out here what changed.
+/// Adds changes since older snapshots to the options, if they are asked for. For lines the changes are found here.
 fn with_changes(args: &Args, sources: &[Source], target: &Path, options: Options, bar: &Bar) -> Result<Options> {
     let options = match args.since_snapshot.is_empty() {
         true => options,
@@ -174,7 +174,7 @@ fn with_changes(args: &Args, sources: &[Source], target: &Path, options: Options
             options.since_older(Older::of(older.sources)?)
         }
     };
-    // With --resume the plan says why not.
+    // With --resume the plan reports why not.
     if args.resume || !options.writes_changes() {
         return Ok(options);
     }
@@ -192,7 +192,7 @@ fn exit(args: &Args, skipped: u64, warned: bool) -> Exit {
     }
 }
 
-/// Lines of one kind on standard output, and nothing else there.
+/// Writes lines of one kind to standard output, and nothing else.
 fn lines(args: &Args, sources: &[Source], options: &Options, bar: &Bar) -> Result<Exit> {
     let filled = decode_lines(sources, options, bar, &mut out::data())?;
     bar.clear();
@@ -203,7 +203,7 @@ fn lines(args: &Args, sources: &[Source], options: &Options, bar: &Bar) -> Resul
     Ok(exit(args, filled.manifest.skipped, warnings.iter().any(|warning| warning.count > 0)))
 }
 
-/// An archive on standard output leaves no room for anything else there.
+/// Checks that nothing else is written to standard output beside an archive.
 fn check_stdout(args: &Args, target: &Path) -> Result<()> {
     let to_stdout = target.as_os_str() == "-" && !args.dry_run;
     if args.shard.count().is_some() && !args.resume {
@@ -232,7 +232,7 @@ fn check_stdout(args: &Args, target: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Lines of one kind are nothing but lines.
+/// Checks flags that do not fit with lines of one kind.
 fn check_lines(args: &Args, to_stdout: bool) -> Result<()> {
     let refused = [
         (
@@ -265,7 +265,7 @@ fn check_lines(args: &Args, to_stdout: bool) -> Result<()> {
     }
 }
 
-/// Ends of names that promise something else than a directory, and what is possible.
+/// File extensions that do not fit a directory, and what is possible instead.
 const OTHER_NAMES: [(&str, &str); 5] = [
     (".jsonl .json .ndjson", "JSON lines are a directory of files: name one, with --layout jsonl"),
     (
@@ -277,7 +277,7 @@ const OTHER_NAMES: [(&str, &str); 5] = [
     (".csv .sqlite .db", "it is no form of output: name a directory, .tar, .tar.zst or .tar.gz"),
 ];
 
-/// Refuses the name of a file that cannot be written; a directory may have it where --format dir asks for it.
+/// Refuses the name of a file that cannot be written; a directory may have it with --format dir.
 fn check_name(args: &Args, target: &Path) -> Result<()> {
     let name = target.file_name().unwrap_or_default().as_encoded_bytes().to_ascii_lowercase();
     let ends = |ends: &str| ends.split(' ').find(|end| name.ends_with(end.as_bytes())).map(str::to_owned);
@@ -293,7 +293,7 @@ fn check_name(args: &Args, target: &Path) -> Result<()> {
     )))
 }
 
-/// As the flag says, else as the name of the output does.
+/// The format of the flag, or else of the output's name.
 fn packing(args: &Args, target: &Path) -> Option<Packing> {
     let zstd = Packing::Zstd { level: args.zstd_level };
     match args.format.as_deref() {
@@ -305,7 +305,7 @@ fn packing(args: &Args, target: &Path) -> Option<Packing> {
     }
 }
 
-/// The archive that a name promises; `zstd`: one that is compressed so.
+/// The archive format of a name; `zstd`: the value for .tar.zst.
 pub(super) fn packing_of(target: &Path, zstd: Packing) -> Option<Packing> {
     let name = target.as_os_str().as_encoded_bytes();
     match name {

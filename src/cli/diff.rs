@@ -73,7 +73,7 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Exit {
     match args.watch.run(args.json, |bar| go(args, bar)) {
-        // 1 is an answer here.
+        // 1 is a valid answer of diff.
         Exit::Failed | Exit::Damage => Exit::Trouble,
         exit => exit,
     }
@@ -89,7 +89,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let first = options(args, args.as_of.first(), passed_a);
     let second = options(args, args.as_of.last(), passed_b);
     let totals = diff([&mut a, &mut b], [&first, &second], bar, &mut |difference| {
-        // A reader that has gone away has seen enough.
+        // If the reader has closed the pipe, the rest is not needed.
         if !args.summary && !out::is_lost() {
             show(args, difference);
         }
@@ -105,7 +105,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     })
 }
 
-/// Says what the decodes warned of, on standard error: a side with damaged bodies is compared all the same.
+/// Reports the warnings of the decodes on standard error: a side with damaged bodies is compared nevertheless.
 fn warn(args: &Args, totals: &Totals) {
     for (path, warnings) in [&args.a, &args.b].into_iter().zip(&totals.warnings) {
         for warning in warnings {
@@ -129,7 +129,7 @@ fn open(args: &Args, path: &Path) -> Result<(Side, Vec<PassedOver>)> {
     })
 }
 
-/// What an output holds has been chosen when it was made.
+/// Refuses filters for outputs: their objects were selected when they were made.
 fn check_choice(args: &Args, sides: &[&Side; 2]) -> Result<()> {
     let chosen = !args.as_of.is_empty() || args.choice.drop_expired.is_some() || !args.choice.filter().is_trivial();
     if chosen && sides.iter().any(|side| matches!(side, Side::Output(..))) {

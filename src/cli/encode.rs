@@ -112,7 +112,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     })
 }
 
-/// A name that promises what is not written.
+/// Refuses a name with an extension of a compressed file.
 fn refuse_compressed(output: &Path) -> Result<()> {
     let compressed = output.extension().is_some_and(|end| end == "gz" || end == "zst" || end == "tar");
     if !compressed {
@@ -124,7 +124,7 @@ fn refuse_compressed(output: &Path) -> Result<()> {
     )))
 }
 
-/// The key that rows are encrypted with, if keys are named.
+/// The key for encrypting rows, if keys are given.
 fn seal(args: &Args) -> Result<Option<Seal>> {
     let files = KeyFiles {
         kek: args.kek.clone(),

@@ -1,10 +1,10 @@
-//! Exit codes: a public promise.
+//! Exit codes. They are a public interface.
 
 use std::process::ExitCode;
 
 use crate::Error;
 
-/// The table shown under `--help`. A screen has no room for those of signals (`cli/signals.rs`): the README has.
+/// The table shown under `--help`. A screen has no room for the codes of signals (`cli/signals.rs`): the README has them.
 pub(super) const TABLE: &str = "\
 Exit codes:
   0  finished
@@ -14,27 +14,27 @@ Exit codes:
   4  finished, but there were warnings and --strict was given
   64 wrong usage: the command line is not understood";
 
-/// The code of a run that skipped something, and that of warnings.
+/// The code of a run that skipped something, and the code of warnings.
 const SKIPPED: u8 = 3;
 const STRICT: u8 = 4;
 
-/// [`TABLE`] without a code that a command cannot end with.
+/// [`TABLE`] without codes that a command cannot return.
 fn without(codes: &[u8]) -> String {
     let is_listed = |line: &&str| !codes.iter().any(|code| line.starts_with(&format!("  {code} ")));
     TABLE.lines().filter(is_listed).collect::<Vec<_>>().join("\n")
 }
 
-/// The table of commands that have no `--strict`.
+/// The table of commands without `--strict`.
 pub(super) fn without_strict() -> String {
     without(&[STRICT])
 }
 
-/// The table of commands that skip nothing.
+/// The table of commands that cannot skip anything.
 pub(super) fn without_skipped() -> String {
     without(&[SKIPPED])
 }
 
-/// The table of commands that finish or fail.
+/// The table of commands that only succeed or fail.
 pub(super) fn without_either() -> String {
     without(&[SKIPPED, STRICT])
 }
@@ -48,7 +48,7 @@ Exit codes:
   3  found, but something could not be read and was skipped
   64 wrong usage: the command line is not understood";
 
-/// The table under `diff --help`: as with diff(1), 1 is an answer.
+/// The table under `diff --help`: as with diff(1), 1 is a valid answer.
 pub(super) const DIFF_TABLE: &str = "\
 Exit codes:
   0  A and B hold the same
@@ -57,20 +57,20 @@ Exit codes:
   3  compared, but something could not be read and was skipped
   64 wrong usage: the command line is not understood";
 
-/// How a run ends.
+/// The result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Finished.
     Fine,
     /// The environment failed, or a request cannot be met.
     Failed,
-    /// The command line is not understood: `EX_USAGE` of sysexits(3).
+    /// The command line is not valid: `EX_USAGE` of sysexits(3).
     Misuse,
-    /// Of `diff`: the two differ.
+    /// For `diff`: the two differ.
     Differ,
     /// The input is not an intact snapshot or output.
     Damage,
-    /// Of `diff`: any error.
+    /// For `diff`: any error.
     Trouble,
     /// Finished, but something was skipped.
     Skipped,

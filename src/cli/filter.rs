@@ -11,7 +11,7 @@ Patterns: redis:KEY, dynamodb:TABLE[/PK[/SK]], s3:BUCKET[/KEY], sqs:QUEUE, fs:PA
   itself (\\/ in a table's or bucket's name), as are braces without a comma: redis:{user1}:*.
   An S3 KEY that is plain or ends in / takes all keys that begin with it.";
 
-/// That, and a table of exit codes.
+/// The grammar and a table of exit codes.
 pub(super) fn help(exit_codes: &str) -> String {
     format!("{PATTERNS}\n\n{exit_codes}")
 }
@@ -79,7 +79,7 @@ impl Choice {
     }
 }
 
-/// Patterns, of which what they begin with is offered.
+/// A parser of patterns, which offers their prefixes for completion.
 fn pattern_list() -> Offering<Patterns> {
     Offering::new(patterns, || BEGINNINGS.to_vec())
 }
@@ -89,7 +89,7 @@ fn type_names() -> Offering<&'static str> {
     Offering::new(redis_type, || TYPES.to_vec())
 }
 
-/// A list of patterns. A comma ends one only where another one begins: globs may have commas too.
+/// A list of patterns. A comma ends one only if another one begins after it: globs may contain commas too.
 fn patterns(text: &str) -> Result<Patterns, String> {
     let mut list: Vec<String> = Vec::new();
     for part in text.split(',') {
@@ -109,13 +109,13 @@ fn begins_pattern(part: &str) -> bool {
     BEGINNINGS.iter().any(|beginning| part.starts_with(beginning))
 }
 
-/// What patterns begin with.
+/// Prefixes of patterns.
 const BEGINNINGS: [&str; 5] = ["redis:", "dynamodb:", "s3:", "sqs:", "fs:"];
 
-/// Types of Redis keys, as they are called here.
+/// Names of Redis types on the command line.
 const TYPES: [&str; 7] = ["string", "hll", "list", "hash", "set", "zset", "stream"];
 
-/// The folder of a Redis type, named in either way.
+/// The folder of a Redis type, by either of its names.
 fn redis_type(text: &str) -> Result<&'static str, String> {
     Ok(match text.to_ascii_lowercase().as_str() {
         "string" | "strings" => "strings",

@@ -39,7 +39,7 @@ KEY is one of
   fs:/PATH                  the file's bytes
 A key that cannot be typed is given as base64: and its bytes in base64, url-safe or standard.";
 
-/// Damaged places that are named.
+/// Maximum number of damaged places that are reported.
 const LOSSES: usize = 100;
 
 /// Arguments of `ekvsnap get`.
@@ -135,7 +135,7 @@ fn skips(args: &Args) -> bool {
     args.on_error == "skip"
 }
 
-/// Names the places that could not be read.
+/// Reports the places that could not be read.
 pub(super) fn tell_losses(lost: &Losses) -> Result<()> {
     let first = lost.first(LOSSES)?;
     let words: String = first.iter().map(|lost| lost_words("damage", lost)).collect();
@@ -143,9 +143,9 @@ pub(super) fn tell_losses(lost: &Losses) -> Result<()> {
     Ok(())
 }
 
-/// The output of a decode that is named, if it is one.
+/// The output of a decode, if the input is one.
 fn output_of(named: &[PathBuf]) -> Result<Option<Side>> {
-    // A pipe can be read only once, and what is missing is told with the inputs.
+    // A pipe can be read only once. Missing files are reported when the inputs are opened.
     let can_be = |path: &&PathBuf| std::fs::metadata(path).is_ok_and(|known| known.is_dir() || known.is_file());
     for path in named.iter().filter(can_be) {
         match look(path)? {
@@ -178,13 +178,13 @@ fn from_output(args: &Args, output: Side, one: &ObjectName) -> Result<Exit> {
     Err(Error::usage(format!("not found in the output: {}{}{part}", one.words(), hint(one))))
 }
 
-/// What may have been meant: the key of an item has two parts where its table has a range key.
+/// A hint for an object that was not found: the key of an item has two parts if its table has a range key.
 fn hint(one: &ObjectName) -> &'static str {
     let is_half = one.adapter == adapter::DYNAMODB && one.rest.as_ref().is_some_and(|rest| !rest.contains(&b'/'));
     if is_half { "; of a table with a range key, name that too: dynamodb:TABLE/PK/SK" } else { "" }
 }
 
-/// A value goes out as it is; lines about it, as all lines.
+/// A writer for values, which are written unchanged, or for lines about them.
 fn writer(args: &Args) -> Box<dyn Write + Send> {
     match (args.json, args.versions) {
         (true, _) => Box::new(out::lines_of_data(Form::Json)),

@@ -1,4 +1,4 @@
-//! From names on the command line to opened snapshots.
+//! Opens snapshots by their names on the command line.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::source::{Access, PassedOver, Source, find_inputs, settle};
 pub(super) struct Inputs {
     /// One for each group.
     pub sources: Vec<Source>,
-    /// Newer files of directories that are damaged.
+    /// Newer files that were damaged and were skipped in directories.
     pub passed_over: Vec<PassedOver>,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct SavedIndex {
     index: Option<PathBuf>,
 }
 
-/// As [`open`], and spares the index pass over snapshots of which there is a saved index.
+/// As [`open`], but uses saved indexes: their snapshots need no index pass.
 pub(super) fn open_indexed(
     named: &[PathBuf],
     no_mmap: bool,
@@ -49,7 +49,7 @@ pub(super) fn open_indexed(
     Ok(inputs)
 }
 
-/// An index that was named and does not fit is told of: all is read then.
+/// A named index that does not fit is reported, and everything is read.
 fn attach(file: &Path, sources: &mut [Source]) -> Result<()> {
     let unfit = match Plan::read(file)? {
         None => "is damaged, or of another version of ekvsnap",
@@ -60,7 +60,7 @@ fn attach(file: &Path, sources: &mut [Source]) -> Result<()> {
     Ok(())
 }
 
-/// An index beside the snapshot helps if it can; nobody asked for it.
+/// Uses an index beside the snapshot, if it fits. The user did not ask for it, so failures are ignored.
 fn attach_beside(source: &mut Source) {
     if source.identity().is_some()
         && let Ok(Some((plan, _))) = Plan::read(&saved::beside(source.path()))
@@ -69,20 +69,20 @@ fn attach_beside(source: &mut Source) {
     }
 }
 
-/// As [`open`], once the files are so old that a later change of them would show.
+/// As [`open`], after the files are old enough that a later change is visible in their times.
 pub(super) fn open_settled(named: &[PathBuf], no_mmap: bool, keys: &Keys, threads: usize) -> Result<Inputs> {
     settle_files(named);
     open(named, no_mmap, keys, threads)
 }
 
-/// Waits until the files are so old that a later change of them would show. What cannot be found is told when it is opened.
+/// Waits until the files are old enough that a later change is visible in their times. Missing files are reported when they are opened.
 pub(super) fn settle_files(named: &[PathBuf]) {
     if let Ok(found) = find_inputs(named) {
         settle(&found.files);
     }
 }
 
-/// Finds and opens the snapshots that `named` stand for, and decrypts them if there are keys.
+/// Finds and opens the snapshots that `named` refers to, and decrypts them if there are keys.
 pub(super) fn open(named: &[PathBuf], no_mmap: bool, keys: &Keys, threads: usize) -> Result<Inputs> {
     if named.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
         return Err(Error::command_line("standard input (-) can be only one of the inputs"));
@@ -104,12 +104,12 @@ pub(super) fn open_files(files: &[PathBuf], no_mmap: bool, keys: &Keys, threads:
     Ok(Inputs { sources, passed_over: Vec::new() })
 }
 
-/// The error of an output that stands where a snapshot should. What cannot be looked at is told of when it is opened.
+/// The error if an output is given instead of a snapshot. Unreadable paths are reported when they are opened.
 fn output_given(path: &Path) -> Option<Error> {
     let can_be_read_twice = std::fs::metadata(path).is_ok_and(|meta| meta.is_file() || meta.is_dir());
     if can_be_read_twice && path.as_os_str() != "-" && matches!(look(path), Ok(Named::Output(_))) {
         let error = Error::new(ErrorKind::OutputGiven).input(path);
-        // A file is then no snapshot, as any other one; of a directory there is none in it.
+        // A file that is an output is not a snapshot; a directory that is an output contains none.
         return Some(if path.is_dir() { Error::usage(error.to_string()) } else { error });
     }
     None
@@ -130,7 +130,7 @@ fn decrypted(sources: Vec<Source>, no_mmap: bool, keys: &Keys, threads: usize) -
     on_threads(threads, || sources.into_iter().zip(rings).map(decrypt).collect())?
 }
 
-/// How to bring files into the address space.
+/// How files are read: mapped, or into memory.
 pub(super) fn access(no_mmap: bool) -> Access {
     if no_mmap { Access::Read } else { Access::Map }
 }

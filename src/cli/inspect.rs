@@ -29,7 +29,7 @@ use crate::output::target::refuse_inputs;
 use crate::report::visible::Visible;
 use crate::source::Source;
 
-/// Rows of a table of scopes or families that people are shown; --json has all.
+/// Maximum number of rows of a table of scopes or families in the text; --json has all.
 const SHOWN: usize = 60;
 
 /// Arguments of `ekvsnap inspect`.
@@ -139,7 +139,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     Ok(if found.lost.is_empty() { Exit::Fine } else { Exit::Skipped })
 }
 
-/// The file of the page, before the work: what may not be replaced is told at once.
+/// Opens the file of the page before the work, so that a file that may not be replaced is reported at once.
 fn begin_page(file: &Path, force: bool, sources: &[Source]) -> Result<SingleFile> {
     refuse_inputs(file, sources.iter().filter_map(Source::real_path))?;
     SingleFile::new(file, force, is_page)
@@ -154,7 +154,7 @@ fn write_page(mut file: SingleFile, found: &Inspection) -> Result<()> {
     file.publish(false)
 }
 
-/// What is told as one line of JSON. Losses can be many: they are not put together in memory.
+/// The result as one line of JSON. There can be many losses, so they are not collected in memory.
 struct Document<'i>(&'i Inspection);
 
 impl Serialize for Document<'_> {
@@ -169,7 +169,7 @@ impl Serialize for Document<'_> {
     }
 }
 
-/// Everything; tables are as wide as the terminal.
+/// The text output; tables are as wide as the terminal.
 fn words(found: &Inspection, args: &Args) -> Result<String> {
     let (mut text, width): (String, _) = (found.inputs.iter().map(input_words).collect(), table::width());
     let old = found.rows.saturating_sub(found.live + found.tombstones);
@@ -234,7 +234,7 @@ fn input_words(input: &Input) -> String {
     text
 }
 
-/// Families of keys, those of adapters or all of them.
+/// The table of families of keys: those of adapters, or all of them.
 fn family_table(families: &[FamilyRows], all: bool, width: usize, text: &mut String) {
     let mut table = Table::new(&["family", "owner", "rows", "live", "tombstones", "bytes", "live bytes"], 2);
     let mut hidden = (0, 0);

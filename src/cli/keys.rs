@@ -22,7 +22,7 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// The files that are named.
+    /// The key files that are given.
     pub fn files(&self) -> KeyFiles {
         KeyFiles { kek: self.kek.clone(), sidecars: self.keys_json.clone(), data_keys: self.dek.clone() }
     }

@@ -30,7 +30,7 @@ const ABOUT: &str = "\
     target cannot store is told by name. A run that broke off tells from which object to go on \
     (--start-after).";
 
-/// The heading of what a file does not have.
+/// The heading of flags that do not apply to a file.
 const SERVERS: &str = "Loading into a server";
 
 /// Arguments of `ekvsnap load`.
@@ -145,7 +145,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     if args.json {
         as_json(args, &outcome);
     } else {
-        // What was left out is told already, all of it.
+        // Everything that was left out is reported already.
         let others = warnings.iter().filter(|warning| !matches!(warning.event, "load_left_out" | "load_changed"));
         others.for_each(|warning| out::tell(&warning_words(warning, None)));
         in_words(args, &outcome);
@@ -153,7 +153,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     Ok(if args.strict && !warnings.is_empty() { Exit::Strict } else { Exit::Fine })
 }
 
-/// What is loaded: all of it are outputs, or none.
+/// The inputs: either all of them are outputs, or none.
 fn input(args: &Args, options: &Options) -> Result<Input> {
     let is_output = |path: &PathBuf| {
         if path.as_os_str() == "-" {
@@ -186,11 +186,11 @@ fn input(args: &Args, options: &Options) -> Result<Input> {
     }
 }
 
-/// Tells what happens.
+/// Reports what happens.
 struct Told<'t> {
     bar: &'t Bar,
     json: bool,
-    /// What positions count.
+    /// The unit that positions count.
     objects: &'static str,
     /// The moment that the inputs are moved to.
     shift: Option<u64>,
@@ -202,7 +202,7 @@ struct Told<'t> {
 struct Position {
     name: String,
     objects: u64,
-    /// When it was told last.
+    /// When it was last reported.
     told: Option<Instant>,
 }
 
@@ -211,20 +211,20 @@ impl Told<'_> {
         self.position.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells from where to go on.
+    /// Prints how to continue.
     fn hint(&self) {
         let position = self.position();
         if position.objects > 0 {
             self.bar.clear();
             let (name, count, objects) = (quoted(&position.name), HumanCount(position.objects), self.objects);
-            // What goes on must be moved to the same moment.
+            // A run that continues must move times to the same moment.
             let shift = self.shift.map_or(String::new(), |ms| format!(" --shift-times={ms}"));
             out::tell(&format!("hint: {count} {objects} are loaded; go on with --start-after {name}{shift}\n"));
         }
     }
 }
 
-/// Between two lines about the position.
+/// Time between two lines about the position.
 const EVERY: Duration = Duration::from_secs(1);
 
 impl Progress for Told<'_> {

@@ -24,7 +24,7 @@ use crate::output::reading::{Named, look, reopened};
 use crate::report::{self, time};
 use crate::verify::output::proven;
 
-/// The last moment with four digits for its year.
+/// The last moment whose year has four digits.
 const LAST_MILLIS: u64 = 253_402_300_799_999;
 
 /// Arguments of `ekvsnap ls`.
@@ -109,7 +109,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     Ok(if filled.lost.is_empty() { Exit::Fine } else { Exit::Skipped })
 }
 
-/// Inputs, and patterns behind them: what is no path and begins like a pattern.
+/// Separates inputs and the patterns after them: a pattern is not a path and begins like a pattern.
 fn parted(given: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<Pattern>)> {
     let (mut named, mut scopes) = (Vec::new(), Vec::new());
     for word in given {
@@ -131,7 +131,7 @@ fn parted(given: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<Pattern>)> {
     Ok((named, scopes))
 }
 
-/// The manifest of an output, if the path is one. A pipe can be read only once, and what is missing is told with the inputs.
+/// The manifest of an output, if the path is one. A pipe can be read only once. Missing files are reported when the inputs are opened.
 fn output_at(path: &Path) -> Result<Option<ReadManifest>> {
     if !std::fs::metadata(path).is_ok_and(|known| known.is_dir() || known.is_file()) {
         return Ok(None);
@@ -161,7 +161,7 @@ fn of_output_at(
             "an output has one state of each object: --as-of, --drop-expired and --on-error are for snapshots",
         ));
     }
-    // A list without the objects of a file that is missing would be taken for the whole.
+    // Without this check, a list that lacks the objects of a missing file would be taken for complete.
     proven(path, args.work.threads, bar)?;
     bar.clear();
     let adapters = args.choice.adapters();
@@ -174,7 +174,7 @@ fn of_output_at(
     Ok(Exit::Fine)
 }
 
-/// Whether an object of an output is asked for; of a snapshot the decode has chosen.
+/// Whether an object of an output is asked for. For a snapshot the decode has filtered the objects.
 fn is_wanted(filter: &Filter, object: &Object<'_>) -> bool {
     let Object { adapter, key, range, size, kind, .. } = *object;
     let is_taken = match adapter {
@@ -189,12 +189,12 @@ fn is_wanted(filter: &Filter, object: &Object<'_>) -> bool {
     is_taken && filter.takes_size(size)
 }
 
-/// How objects are shown.
+/// The format of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Table,
     Json,
-    /// Names, with this behind each.
+    /// Names, each followed by these bytes.
     Names(&'static [u8]),
 }
 
@@ -209,22 +209,22 @@ impl Form {
     }
 }
 
-/// Prints objects as they come.
+/// Prints objects as they are read.
 struct Listing {
     form: Form,
-    /// Whether the headings are there.
+    /// Whether the headings were printed.
     begun: bool,
 }
 
 impl Listing {
-    /// Tables, buckets, queues and directories have no value of their own that could be got: only what is in them is listed.
+    /// Prints an object. Tables, buckets, queues and directories have no value to get: only their contents are listed.
     fn show(&mut self, object: &Object<'_>) {
         if describes_scope(object.kind) || object.kind == "directories" || out::is_lost() {
             return;
         }
         let (name, kind) = (name_of(object), singular(object.kind));
         match self.form {
-            // A name has no control character: it is in base64 then.
+            // Names with control characters are in base64 already, so this one has none.
             Form::Names(end) => out::own(&[name.as_bytes(), end].concat()),
             Form::Json => out::line(&json!({
                 "event": "object", "name": name, "adapter": object.adapter.name(),
@@ -246,7 +246,7 @@ impl Listing {
     }
 }
 
-/// A moment, or its number where no calendar has it.
+/// A moment, or the number if it is not a valid date.
 fn moment(ms: u64) -> String {
     let mut text = Vec::new();
     if ms <= LAST_MILLIS {
@@ -255,7 +255,7 @@ fn moment(ms: u64) -> String {
     if text.is_empty() { ms.to_string() } else { String::from_utf8_lossy(&text).into_owned() }
 }
 
-/// One of this kind.
+/// The singular of a kind.
 fn singular(kind: &'static str) -> &'static str {
     match kind {
         "hashes" => "hash",

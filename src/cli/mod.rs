@@ -42,8 +42,8 @@ use crate::source::return_large_buffers;
 
 pub use exit::Exit;
 
-/// The program with its commands. The flags of a command are made only when they are needed: most runs need those of one, and
-/// their help when somebody reads it.
+/// The program with its commands. The flags of a command are made only when they are needed: most runs need those of one command, and their
+/// help only if it is shown.
 fn program(help: Help) -> Command {
     let about =
         "Turns elastickv snapshot files (.fsm) into logical backups that people can read, diff, verify and restore";
@@ -73,7 +73,7 @@ fn program(help: Help) -> Command {
     ])
 }
 
-/// Whether somebody reads the help of commands.
+/// Whether the help of commands is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Help {
     Read,
@@ -81,7 +81,7 @@ enum Help {
 }
 
 impl Help {
-    /// What the words of a command line ask for: without any, help is shown too.
+    /// What the words of a command line ask for. Without any words, help is shown too.
     fn asked_by(mut words: impl ExactSizeIterator<Item = OsString>) -> Help {
         let is_asked = |word: OsString| {
             let word = word.as_encoded_bytes();
@@ -102,11 +102,11 @@ fn command<A: Args>(help: Help, name: &'static str, about: &'static str) -> Comm
 
 fn flags<A: Args>(command: Command) -> Command {
     let about = command.get_about().cloned();
-    // What is said of the flags is for those who read the code.
+    // The doc comments of the structs with flags are for readers of the code.
     A::augment_args(command).about(about.unwrap_or_default()).long_about(None).mut_args(completed)
 }
 
-/// Tells completion scripts what a value is: they would offer files in the place of moments and sizes.
+/// Tells completion scripts which kind of value an argument takes. Otherwise they would offer files for moments and sizes.
 fn completed(arg: Arg) -> Arg {
     let name = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
     match name.as_deref() {

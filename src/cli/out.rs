@@ -1,5 +1,5 @@
-//! What leaves the program: answers and data on standard output, words about the run on standard error. Nothing is written
-//! to either in another way (`clippy.toml`), so no write goes unchecked and no name reaches a terminal as it is.
+//! The output of the program: answers and data on standard output, messages about the run on standard error. Nothing is written to either
+//! in another way (`clippy.toml`), so every write is checked and every name is escaped before it reaches a terminal.
 #![allow(clippy::disallowed_methods)]
 
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
@@ -15,22 +15,22 @@ use super::signals;
 use crate::error::Error;
 use crate::report::visible::{Form, Screened, Visible};
 
-/// Standard output, and why it takes nothing more.
+/// Standard output, and the error after which it takes nothing more.
 struct Answers {
     out: BufWriter<Stdout>,
     lost: Option<io::Error>,
-    /// Whether there was an answer. Data has a writer of its own, and what is left of it is no answer.
+    /// Whether there was an answer. Data has a separate writer and is not an answer.
     any: bool,
 }
 
-/// One for the process, as standard output is: whoever writes need not hand a failure on, and none is forgotten.
+/// One for the process, as standard output is. Callers need not return a failure, and none is lost.
 static ANSWERS: LazyLock<Mutex<Answers>> =
     LazyLock::new(|| Mutex::new(Answers { out: BufWriter::new(io::stdout()), lost: None, any: false }));
 
-/// Whether nobody asked for words that are no warning and no error.
+/// Whether messages other than warnings and errors are suppressed.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
-/// From now on only warnings and errors are words.
+/// From now on only warnings and errors are printed.
 pub(super) fn hush() {
     QUIET.store(true, Ordering::Relaxed);
 }
@@ -44,7 +44,7 @@ fn answers() -> MutexGuard<'static, Answers> {
 }
 
 impl Answers {
-    /// Writes, unless an earlier write has failed: what came behind a gap would be read as if there were none.
+    /// Writes, unless an earlier write has failed: text after a gap would be read as if nothing were missing.
     fn put(&mut self, write: impl FnOnce(&mut BufWriter<Stdout>) -> io::Result<()>) {
         self.any = true;
         if self.lost.is_none() {
@@ -59,19 +59,19 @@ impl Answers {
     }
 }
 
-/// Words that are the answer.
+/// Prints text that is the answer.
 pub(super) fn say(text: &str) {
     if !is_quiet() {
         list(text);
     }
 }
 
-/// Lines that are what was asked for.
+/// Prints lines that are the answer.
 pub(super) fn list(text: &str) {
     answers().put(|out| Screened::new(out, Form::Words).write_all(text.as_bytes()));
 }
 
-/// Words in a colour, if a terminal shows them.
+/// Prints text in a colour, if the terminal has colours.
 pub(super) fn say_in(colour: Colour, text: &str) {
     if !(answers_are_seen() && colour::is_wanted()) {
         return say(text);
@@ -83,7 +83,7 @@ pub(super) fn say_in(colour: Colour, text: &str) {
     }
 }
 
-/// A JSON line.
+/// Prints a JSON line.
 pub(super) fn line(value: &impl Serialize) {
     answers().put(|out| {
         let mut out = Screened::new(out, Form::Json);
@@ -92,23 +92,23 @@ pub(super) fn line(value: &impl Serialize) {
     });
 }
 
-/// Lines that somebody waits for.
+/// Prints lines that a reader waits for: the output is flushed.
 #[cfg(feature = "load")]
 pub(super) fn flush() {
     answers().flush();
 }
 
-/// What the program itself is made of: a script, a page, help.
+/// Prints text of the program itself: a script, a page, help.
 pub(super) fn own(text: &[u8]) {
     answers().put(|out| out.write_all(text));
 }
 
-/// Whether nothing more is taken: the reader has gone away, or the disk is full.
+/// Whether output is no longer possible: the reader has closed the pipe, or the disk is full.
 pub(super) fn is_lost() -> bool {
     answers().lost.is_some()
 }
 
-/// Words about the run, on standard error. Nobody can be told that they cannot be written.
+/// Prints a message about the run on standard error. A failure to write it cannot be reported.
 pub(super) fn tell(text: &str) {
     answers().flush();
     let mut words = Vec::new();
@@ -119,23 +119,23 @@ pub(super) fn tell(text: &str) {
     let _ = io::stderr().write_all(&words);
 }
 
-/// Words about what was done, which nobody needs who asked for quiet.
+/// Prints a message about what was done, unless the user asked for quiet.
 pub(super) fn report(text: &str) {
     if !is_quiet() {
         tell(text);
     }
 }
 
-/// Says that a signal ends the run. Nothing is waited for: another thread may be in the middle of an answer.
+/// Reports that a signal ends the run. It does not wait: another thread may be in the middle of an answer.
 pub(super) fn break_off(words: &str) {
     let mut line = Vec::new();
-    // The line may have a progress bar.
+    // A progress bar may be on the line.
     line.extend_from_slice(if words_are_seen() { b"\r\x1b[2K" } else { b"" });
     let _ = Screened::new(&mut line, Form::Words).write_all(format!("ekvsnap: {words}\n").as_bytes());
     let _ = io::stderr().write_all(&line);
 }
 
-/// Says why the program stops, in one line. A reader that has gone away is not told of that.
+/// Reports why the program stops, in one line; not if the reader has closed the pipe.
 pub(super) fn complain(error: &Error) -> Exit {
     signals::settle();
     if !error.is_closed_pipe() {
@@ -144,7 +144,7 @@ pub(super) fn complain(error: &Error) -> Exit {
     Exit::of(error)
 }
 
-/// Prints help, the version, or what is wrong with the command line.
+/// Prints help, the version, or the error in the command line.
 pub(super) fn clap(error: &clap::Error) -> Exit {
     if !error.use_stderr() {
         answers().put(|_| error.print());
@@ -152,7 +152,7 @@ pub(super) fn clap(error: &clap::Error) -> Exit {
     }
     let echoed = || std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
     if echoed().any(|arg| arg.chars().any(crate::report::visible::is_active)) {
-        // Escape codes in an argument could not be told from our own colours.
+        // Escape codes in an argument would look like our own colours.
         tell(&error.render().to_string());
     } else {
         let _ = error.print();
@@ -160,33 +160,33 @@ pub(super) fn clap(error: &clap::Error) -> Exit {
     Exit::Misuse
 }
 
-/// Whether people read standard output as it comes.
+/// Whether standard output is a terminal.
 pub(super) fn answers_are_seen() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Columns of the terminal that standard output is.
+/// Width of the terminal on standard output.
 pub(super) fn columns() -> Option<usize> {
     let size = answers_are_seen().then(|| rustix::termios::tcgetwinsize(io::stdout()).ok())??;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
-/// Whether they read standard error.
+/// Whether standard error is a terminal.
 pub(super) fn words_are_seen() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Bytes of a value, as they are. Failures of this writer come back to the one who writes.
+/// A writer for the bytes of a value, unchanged. It returns its errors to the caller.
 pub(super) fn data() -> BufWriter<Stdout> {
     BufWriter::new(io::stdout())
 }
 
-/// Lines about values.
+/// A writer for lines about values.
 pub(super) fn lines_of_data(form: Form) -> Screened<BufWriter<Stdout>> {
     Screened::new(data(), form)
 }
 
-/// The end of the program: an answer that could not be written makes another exit code, unless its reader has gone away.
+/// The exit code of the program. An answer that could not be written changes it, unless its reader has closed the pipe.
 pub(super) fn settle(exit: Exit) -> Exit {
     answers().flush();
     let lost = answers().lost.take();

@@ -59,7 +59,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     Ok(done(&args.output, &outcome))
 }
 
-/// Says what `pack` or `unpack` has made.
+/// Reports the result of `pack` or `unpack`.
 pub(super) fn done(output: &Path, outcome: &Outcome) -> Exit {
     out::say(&format!(
         "{}: {} files, read again and verified, in {:.2} s\n",

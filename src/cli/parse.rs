@@ -1,4 +1,4 @@
-//! Values of flags.
+//! Parses the values of flags.
 
 use std::ffi::OsStr;
 
@@ -9,16 +9,16 @@ use crate::dataset::AHEAD;
 use crate::format::adapter::{self, Adapter};
 use crate::options::Layout;
 
-/// The names of layouts; Parquet is known also to a program that was built without it, and says so.
+/// The names of layouts. A program without Parquet knows its name too, and reports that it is missing.
 pub(super) fn layouts() -> clap::builder::PossibleValuesParser {
     const PARQUET: &str = "parquet";
     let built = Layout::all().map(Layout::name).filter(|name| *name != PARQUET);
     clap::builder::PossibleValuesParser::new(built.chain([PARQUET]))
 }
 
-/// `--as-of`: a commit timestamp (decimal or `0x…`), or a date: all that was committed by then.
+/// `--as-of`: a commit timestamp (decimal or `0x…`), or a date: everything that was committed by then.
 pub(super) fn hlc(text: &str) -> Result<u64, String> {
-    // Our own JSON has timestamps in quotes.
+    // Our JSON has timestamps in quotes.
     let text = text.trim().trim_matches('"');
     if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         return u64::from_str_radix(hex, 16).map_err(|e| e.to_string());
@@ -33,7 +33,7 @@ pub(super) fn hlc(text: &str) -> Result<u64, String> {
     Ok(millis << 16 | 0xffff)
 }
 
-/// A date as RFC 3339 has it, or its day alone (at midnight, UTC), in Unix milliseconds.
+/// A date in RFC 3339, or only its day (midnight, UTC), in Unix milliseconds.
 pub(super) fn millis(text: &str) -> Result<u64, String> {
     let time = text.parse().or_else(|_| format!("{text}T00:00:00Z").parse());
     let time: jiff::Timestamp =
@@ -46,7 +46,7 @@ pub(super) fn moment(text: &str) -> Result<u64, String> {
     match text {
         "now" => u64::try_from(jiff::Timestamp::now().as_millisecond()).map_err(|e| e.to_string()),
         _ => match text.parse() {
-            // These milliseconds are in 1970: what has them for seconds means our time.
+            // As milliseconds these are in 1970; as seconds they are in our time.
             Ok(seconds @ 1_000_000_000..=9_999_999_999_u64) => {
                 Err(format!("it looks like Unix seconds: in milliseconds it is {seconds}000"))
             }
@@ -56,7 +56,7 @@ pub(super) fn moment(text: &str) -> Result<u64, String> {
     }
 }
 
-/// `--threads`: more than four times the cores gains nothing, and a slip such as 5000 costs minutes. Eight always work.
+/// `--threads`: more than four times the number of cores gains nothing, and a typo such as 5000 costs minutes. Eight are always accepted.
 pub(super) fn threads(text: &str) -> Result<usize, String> {
     const ALWAYS: usize = 8;
     let threads: usize = text.parse().map_err(|_| "not a number of threads".to_owned())?;
@@ -105,20 +105,20 @@ pub(super) fn adapters(text: &str) -> Result<Adapters, String> {
     Ok(Adapters(chosen))
 }
 
-/// A parser of texts that names some of them: completion scripts offer these. Other texts are taken too.
+/// A parser that offers some texts to completion scripts. It accepts other texts too.
 #[derive(Clone)]
 pub(super) struct Offering<T> {
     parse: fn(&str) -> Result<T, String>,
     words: fn() -> Vec<&'static str>,
 }
 
-/// Adapters, as a list of names.
+/// A parser of a list of adapter names.
 pub(super) fn adapter_list() -> Offering<Adapters> {
     Offering::new(adapters, || adapter::all().map(|adapter| adapter.name()).collect())
 }
 
 impl<T> Offering<T> {
-    /// Takes what `parse` takes, and names `words`.
+    /// A parser that accepts what `parse` does and offers `words`.
     pub fn new(parse: fn(&str) -> Result<T, String>, words: fn() -> Vec<&'static str>) -> Offering<T> {
         Offering { parse, words }
     }

@@ -82,7 +82,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     Ok(Exit::Fine)
 }
 
-/// Whoever carries out a plan, or resumes a run, opens its inputs again.
+/// Refuses streams: executing a plan, or resuming a run, opens the inputs again.
 pub(super) fn refuse_streams(sources: &[Source]) -> Result<()> {
     let is_file = |source: &Source| source.real_path().is_some_and(Path::is_file);
     match sources.iter().find(|source| !is_file(source)) {

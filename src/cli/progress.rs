@@ -1,4 +1,4 @@
-//! A progress bar on a terminal, silence elsewhere.
+//! A progress bar on a terminal; nothing elsewhere.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,14 +9,14 @@ use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressState, Progres
 use super::out;
 use crate::decode::Progress;
 
-/// The line, in less than 80 columns: the longest stage, a rate of six digits, an hour and more.
+/// The format of the line, in less than 80 columns: with the longest stage, a rate of six digits, and over an hour.
 const LINE: &str = "{msg:>17} [{bar:16}] {percent:>3}% {prefix}{elapsed}{left}";
-/// Between two looks at the clock: a stage of one long step is not dead.
+/// Interval of redraws, so that the clock also moves during one long step.
 const TICK: Duration = Duration::from_millis(250);
-/// Before so much of a stage is done, nobody knows how long the rest takes: a part of it, and a time.
+/// The part of a stage and the time after which the remaining time can be estimated.
 const KNOWN: (f32, Duration) = (0.02, Duration::from_secs(2));
 
-/// How long the stage will take, when that can be said.
+/// Writes how long the stage will still take, if it can be estimated.
 fn left(state: &ProgressState, out: &mut dyn Write) {
     let (part, time) = KNOWN;
     if state.fraction() >= part && state.fraction() < 1.0 && state.elapsed() >= time {
@@ -24,7 +24,7 @@ fn left(state: &ProgressState, out: &mut dyn Write) {
     }
 }
 
-/// What a stage does. Stages of the library are called by what they work on.
+/// The description of a stage. Stages of the library are named by their data.
 fn words(stage: &'static str) -> &'static str {
     match stage {
         "scan" => "checking input",
@@ -50,7 +50,7 @@ fn words(stage: &'static str) -> &'static str {
     }
 }
 
-/// Shows how far a decode is, how fast, and how long it will take.
+/// Shows the progress of a decode, its rate, and the remaining time.
 pub(super) struct Bar {
     bar: ProgressBar,
     /// Bytes when the stage began: `bytes` counts from the start of the run.
@@ -59,7 +59,7 @@ pub(super) struct Bar {
 }
 
 impl Bar {
-    /// A bar on stderr if that is a terminal and nobody asked for quiet.
+    /// A bar on stderr, if that is a terminal and the user did not ask for quiet.
     pub fn new(wanted: bool) -> Bar {
         let show = wanted && out::words_are_seen();
         let bar = if show { ProgressBar::no_length() } else { ProgressBar::hidden() };
@@ -68,12 +68,12 @@ impl Bar {
         Bar { bar, before: AtomicU64::new(0), now: AtomicU64::new(0) }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }
 
-    /// Writes something to the terminal that the bar is on.
+    /// Writes text to the terminal that shows the bar.
     #[cfg(feature = "load")]
     pub fn aside(&self, write: impl FnOnce()) {
         self.bar.suspend(write);
@@ -112,7 +112,7 @@ impl Progress for Bar {
 mod tests {
     use super::*;
 
-    /// Every stage that the library names has words, and they fit.
+    /// Every stage that the library names has a description, and it fits.
     #[test]
     fn stages_have_words() {
         let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

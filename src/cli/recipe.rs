@@ -94,7 +94,7 @@ impl Recipe {
     }
 }
 
-/// A layout that this program was built with.
+/// A layout by its name, if this program was built with it.
 pub(super) fn layout(name: &str) -> Result<Layout> {
     Layout::named(name).ok_or_else(|| {
         Error::command_line(format!("this program was built without --layout {name}: build it with --features {name}"))

@@ -166,7 +166,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     })
 }
 
-/// The files that an encrypted store is made with.
+/// The key files for an encrypted store.
 fn keys(args: &Args) -> Result<Option<KeyFiles>> {
     let files = KeyFiles { kek: args.kek.clone(), sidecars: args.keys_json.clone(), data_keys: Vec::new() };
     match (&files.kek, files.sidecars.is_empty()) {
@@ -176,7 +176,7 @@ fn keys(args: &Args) -> Result<Option<KeyFiles>> {
     }
 }
 
-/// What is to be restored: all of it are outputs, or none.
+/// The inputs: either all of them are outputs, or none.
 fn input(args: &Args) -> Result<Input> {
     let mut outputs = 0;
     for path in &args.inputs {
@@ -207,7 +207,7 @@ fn input(args: &Args) -> Result<Input> {
     }
 }
 
-/// The command line of the server for each node.
+/// The command line of the server, for each node.
 fn commands(args: &Args, cluster: &Cluster) -> Vec<String> {
     let nodes = cluster.nodes.iter().filter(|node| args.only.as_ref().is_none_or(|only| only == *node));
     nodes.map(|node| command(args, cluster, node)).collect()
@@ -234,8 +234,8 @@ fn command(args: &Args, cluster: &Cluster, node: &str) -> String {
     format!("elastickv{}{encrypted}", flags.collect::<String>())
 }
 
-/// What makes the servers encrypt new rows: the side-car of a store that was never started cannot say it.
-/// One for each node, of which the leader takes its own.
+/// The commands that make the servers encrypt new rows, because the side-car of a new store cannot record it. There is one for each node;
+/// the leader executes its own.
 fn enabling(args: &Args, cluster: &Cluster) -> Vec<String> {
     let of_node = |node: &String| {
         let address = cluster.groups.first().and_then(|group| group.address(node)).unwrap_or_default();
@@ -248,7 +248,7 @@ fn enabling(args: &Args, cluster: &Cluster) -> Vec<String> {
     cluster.nodes.iter().filter(|_| args.kek.is_some()).map(of_node).collect()
 }
 
-/// A word for a shell.
+/// A word, quoted for a shell.
 pub(super) fn quoted(word: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=,@+".contains(&b);
     if !word.is_empty() && word.bytes().all(plain) {

@@ -13,7 +13,7 @@ use crate::report;
 use crate::report::visible::Visible;
 use crate::source::Source;
 
-/// Decodes, and keeps what is finished; a run that ends before tells where that is.
+/// Decodes and keeps finished work. A run that ends early reports where that is.
 pub(super) fn run(
     sources: &mut [Source],
     target: &Path,
@@ -48,7 +48,7 @@ fn tell(Begun { dir, done, count }: Begun<'_>, as_json: bool) {
     out::report(&words);
 }
 
-/// How the work of a run that ended early is used.
+/// How to use the work of a run that ended early.
 pub(super) fn goes_on(dir: &Path) -> String {
     format!("{} has what is finished, and the same command goes on with it", Visible(dir.display()))
 }

@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args) -> Exit {
     }
 }
 
-/// The members of the schema's document that a schema of one kind needs, as they are written.
+/// The members of the schema document that the schema of one kind needs, as they are written.
 #[derive(Deserialize)]
 struct Document<'d> {
     #[serde(borrow, rename = "$schema")]

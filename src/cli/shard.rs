@@ -13,7 +13,7 @@ use crate::plan::{Done, Planned, dir_of, run};
 use crate::report::visible::Visible;
 use crate::run::shards::Which;
 
-/// Most shards of a plan.
+/// Maximum number of shards in a plan.
 const MOST: u32 = 65_536;
 
 /// Flags of a shard.
@@ -37,7 +37,7 @@ pub(super) struct Shard {
     shards: Option<u32>,
 }
 
-/// What is asked for.
+/// The shard that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
     One(Which),
@@ -61,12 +61,12 @@ fn which(index: u32, count: u32) -> result::Result<Which, String> {
 }
 
 impl Shard {
-    /// How many shards were asked for.
+    /// The number of shards that was asked for.
     pub fn count(&self) -> Option<u32> {
         self.shards
     }
 
-    /// Runs the shard that is asked for, if one is.
+    /// Runs the shard that was asked for, if there is one.
     pub fn run(
         &self,
         out: Option<&Path>,
@@ -109,7 +109,7 @@ impl Shard {
     }
 }
 
-/// The share of a job of an engine, by its variables.
+/// The shard of a Kubernetes or Slurm job, by its environment variables.
 fn of_job(shards: Option<u32>, variable: impl Fn(&str) -> Option<String>) -> result::Result<Which, String> {
     let number = |name: &str| -> result::Result<Option<u32>, String> {
         let parsed = variable(name).map(|text| text.parse().map_err(|_| format!("{name} is {text}, not a number")));
@@ -122,7 +122,7 @@ fn of_job(shards: Option<u32>, variable: impl Fn(&str) -> Option<String>) -> res
         (Some(index), None) => {
             which(index, shards.ok_or("JOB_COMPLETION_INDEX does not tell how many there are: say --shards N")?)
         }
-        // The size and the first number of an array mean nothing if the array has only some of the shards.
+        // The size and the first number of an array are not usable if the array has only some of the shards.
         (None, Some(id)) => match shards {
             Some(count) => which(id, count),
             None => {

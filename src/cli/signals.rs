@@ -2,13 +2,14 @@
 //!
 //! | signal | what happens |
 //! |---|---|
-//! | SIGINT, SIGTERM, SIGHUP | what is not finished is removed ([`pending`]); exit code 130, 143, 129 |
-//! | a second SIGINT | the run ends at once, and leaves what is not removed yet |
-//! | SIGXFSZ | the write fails, and the run ends as at any failed write, but with exit code 153 |
+//! | SIGINT, SIGTERM, SIGHUP | unfinished files are removed ([`pending`]); exit code 130, 143, 129 |
+//! | a second SIGINT | the run ends at once, and leaves what was not removed yet |
+//! | SIGXFSZ | the write fails, and the run ends as after any failed write, but with exit code 153 |
 //!
 //! A signal that the parent had ignored (`nohup`, a job in the background of a script) stays ignored.
 //!
-//! Mutual dependency with `out`: a write that fails because of a signal waits for the end that this thread makes, and the end tells what was removed.
+//! Mutual dependency with `out`: a write that fails because of a signal waits until this thread ends the process, and this thread reports
+//! what was removed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,10 +27,11 @@ use crate::output::pending::{self, Made};
 use crate::output::remove::remove;
 use crate::report::visible::Visible;
 
-/// A SIGINT that follows the first one sooner comes from the same key: to a terminal's whole group, and passed on by a parent.
+/// A SIGINT that follows the first one within this time comes from the same key press: sent to the terminal's whole group, and forwarded by
+/// a parent.
 const SAME: Duration = Duration::from_millis(200);
 
-/// What was heard without ending the run at once.
+/// Signals that do not end the run at once.
 pub(super) struct Heard {
     too_large: Arc<AtomicBool>,
 }
@@ -41,7 +43,7 @@ impl Heard {
     }
 }
 
-/// Begins to listen. Where that cannot be done, signals do what they always did.
+/// Starts to handle signals. If that is not possible, they keep their default action.
 pub(super) fn listen() -> Heard {
     let ignored = ignored();
     let heeded = |signal: &i32| ignored & (1u64 << (signal - 1)) == 0;
@@ -63,7 +65,7 @@ fn ignored() -> u64 {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// Waits for a process that is ending: what it would still do or say is not wanted.
+/// Waits for the end of a process that a signal ends: its further work and messages are not wanted.
 pub(super) fn settle() {
     while pending::is_ended() {
         thread::park();
@@ -76,7 +78,7 @@ fn serve(mut signals: Signals) {
         match first {
             None => {
                 first = Some(Instant::now());
-                // Removing a large tree takes time, in which a second signal is heard.
+                // Removing a large tree takes time, and a second signal must be handled meanwhile.
                 if thread::Builder::new().spawn(move || end(signal)).is_err() {
                     end(signal);
                 }
@@ -116,7 +118,7 @@ fn shown(made: &Made) -> Option<String> {
     if let Made::Temporary(path) = made { Some(name(path)) } else { None }
 }
 
-/// What a later run goes on with.
+/// A directory that a later run can continue with.
 fn kept(made: &Made) -> Option<String> {
     let Made::Kept(dir) = made else { return None };
     Some(format!("; {}", resume::goes_on(dir)))

@@ -1,4 +1,4 @@
-//! What a finished decode says: words on stderr for people, JSON lines on stdout for programs.
+//! The report of a finished decode: text on stderr for people, JSON lines on stdout for programs.
 
 use std::path::Path;
 
@@ -18,19 +18,19 @@ use crate::report;
 use crate::report::visible::Visible;
 use crate::verify::told;
 
-/// Examples of one warning that people are shown.
+/// Number of examples of one warning in the text.
 const EXAMPLES: usize = 3;
 
-/// What came of a decode.
+/// The result of a decode.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Done<'t> {
-    /// It is there.
+    /// The output was written.
     Written(&'t Path),
-    /// Nothing was written; this it would need.
+    /// Nothing was written; this is what it would need.
     Estimated(Need),
 }
 
-/// The summary for people.
+/// Prints the summary for people.
 pub(super) fn words(outcome: &Outcome, done: Done<'_>) {
     let more = if matches!(done, Done::Written(_)) { Some(MANIFEST) } else { None };
     tell(&outcome.manifest.warnings.iter().map(|warning| warning_words(warning, more)).collect::<String>());
@@ -55,7 +55,7 @@ pub(super) fn warning_words(warning: &FindingInfo, more: Option<&str>) -> String
         HumanCount(warning.count),
         of_finding(warning.event, warning.hint)
     );
-    // Each flag that came to nothing is named: what is missing may be why the run was made.
+    // Every flag that matched nothing is named: a missing object may be the reason for the run.
     let most = if warning.event == "flag_matched_nothing" { usize::MAX } else { EXAMPLES };
     for example in warning.examples.iter().take(most) {
         let members: Vec<String> = example.iter().map(|(name, value)| format!("{name}={}", shown(value))).collect();
@@ -81,7 +81,7 @@ pub(super) fn lost_words(level: &str, lost: &Lost) -> String {
     format!("{level}: {input} at byte offset {}{place}{row}: {reason}\n", lost.offset)
 }
 
-/// How many places are not shown, and how to see them.
+/// How many places are not shown, and how to show them.
 pub(super) fn more(shown: usize, all: u64, how: &str) -> String {
     match all.saturating_sub(shown as u64) {
         0 => String::new(),
@@ -104,19 +104,19 @@ pub(super) fn shown(value: &report::Value) -> String {
     }
 }
 
-/// A key without the quotes.
+/// A key without quotes.
 pub(super) fn bare(value: &report::Value) -> String {
     shown(value).trim_matches('"').to_owned()
 }
 
-/// The scope of what paths lead to.
+/// The scope of files that have a path.
 const TREE: &str = "tree";
 
-/// An object as `get` takes it, but for what cannot be typed: `ADAPTER:SCOPE/KEY/RANGE`. Redis has one scope, which is left out, and
-/// so is an empty one.
+/// The name of an object, as `get` accepts it unless it cannot be typed: `ADAPTER:SCOPE/KEY/RANGE`. The only scope of Redis is left out,
+/// and so is an empty one.
 pub(super) fn object_name(adapter: &str, scope: &str, key: &report::Value, range: Option<&report::Value>) -> String {
     let known = adapter::named(adapter.as_bytes());
-    // In a file system, paths of the tree begin at the root; other scopes hold what no path leads to.
+    // In a file system, paths of the tree begin at the root. Other scopes have objects without a path.
     if scope == TREE && known.is_some_and(|adapter| adapter.has_paths()) {
         return format!("{adapter}:/{}", bare(key));
     }
@@ -130,7 +130,7 @@ pub(super) fn object_name(adapter: &str, scope: &str, key: &report::Value, range
     format!("{adapter}:{}", parts.collect::<Vec<_>>().join("/"))
 }
 
-/// A number with what it counts.
+/// A number with its unit.
 pub(super) fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", HumanCount(n), if n == 1 { one } else { many })
 }
@@ -183,7 +183,7 @@ fn done_words(outcome: &Outcome, done: Done<'_>) -> String {
     }
 }
 
-/// Bytes as people read them, beyond 64 bits too.
+/// Bytes in a readable form, also beyond 64 bits.
 fn many_bytes(bytes: u128) -> String {
     match u64::try_from(bytes) {
         Ok(bytes) => DecimalBytes(bytes).to_string(),
@@ -191,17 +191,17 @@ fn many_bytes(bytes: u128) -> String {
     }
 }
 
-/// A number, or its digits where it has more than 64 bits.
+/// A number, or a string of its digits if it has more than 64 bits.
 fn many_json(bytes: u128) -> Value {
     u64::try_from(bytes).map_or_else(|_| json!(bytes.to_string()), |bytes| json!(bytes))
 }
 
-/// What of its snapshots an output is, if not all.
+/// Which part of its snapshots an output contains, if not all.
 fn part_of(manifest: &Manifest) -> Option<String> {
     told::part(&manifest.adapters.selected, &manifest.options)
 }
 
-/// The same as the end of a line.
+/// The same text as the end of a line.
 pub(super) fn part_words(part: Option<String>) -> String {
     part.map_or(String::new(), |part| format!("; a part of the snapshot: {part}"))
 }
@@ -214,7 +214,7 @@ fn crc_words(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// Every finding as an event, then the summary.
+/// Prints every finding as an event, then the summary.
 pub(super) fn json(outcome: &Outcome, done: Done<'_>) {
     let manifest = &outcome.manifest;
     json_findings(manifest);
@@ -239,7 +239,7 @@ pub(super) fn json(outcome: &Outcome, done: Done<'_>) {
     line(&summary);
 }
 
-/// Every note and warning as an event.
+/// Prints every note and warning as an event.
 pub(super) fn json_findings(manifest: &Manifest) {
     for (level, findings) in [("note", &manifest.notes), ("warning", &manifest.warnings)] {
         for finding in findings {
@@ -253,7 +253,7 @@ pub(super) fn json_findings(manifest: &Manifest) {
     }
 }
 
-/// The error at which a command failed.
+/// Prints the error of a failed command.
 pub(super) fn json_error(error: &Error) {
     line(&json!({
         "event": "error", "message": of_error(error), "damage": error.is_damage(), "offset": error.offset(),

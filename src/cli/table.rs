@@ -1,21 +1,21 @@
-//! Tables that fit the terminal: the first column is cut, numbers never are.
+//! Tables that fit the terminal: the first column is cut if necessary, but never numbers.
 
 use super::out;
 
-/// Columns where nobody tells: not a terminal, and no COLUMNS.
+/// Default width: without a terminal and COLUMNS.
 const DEFAULT: usize = 100;
-/// Least columns of the first column: a narrower table runs over.
+/// Minimum width of the first column. A table that needs more is wider than the terminal.
 const LEAST: usize = 20;
-/// Most columns: eyes lose the line in wider tables.
+/// Maximum width: wider tables are hard to read.
 const MOST: usize = 160;
 
-/// Columns of standard output.
+/// Width of standard output.
 pub(super) fn width() -> usize {
     let told = || std::env::var("COLUMNS").ok()?.parse().ok();
     out::columns().or_else(told).unwrap_or(DEFAULT).clamp(LEAST, MOST)
 }
 
-/// Rows of cells under headings. The first column and those that are told are text, on the left; the others are numbers, on the right.
+/// Rows of cells under headings. The first columns are text, aligned left; the others are numbers, aligned right.
 pub(super) struct Table {
     rows: Vec<Vec<String>>,
     text: usize,
@@ -38,7 +38,7 @@ impl Table {
         self.rows.len() < 2
     }
 
-    /// All of it, in so many columns.
+    /// The whole table, in this width.
     pub fn render(&self, width: usize) -> String {
         let mut widths: Vec<usize> = Vec::new();
         for row in &self.rows {
@@ -72,7 +72,7 @@ impl Table {
     }
 }
 
-/// Text that takes at most so many columns.
+/// Text that takes at most this many columns.
 fn fitting(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();

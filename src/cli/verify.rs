@@ -40,12 +40,12 @@ const ABOUT: &str = "\
 const UNREAD: &str =
     "are old versions or internal rows, which a decode of the present state does not read; --as-of may";
 
-/// What opens encrypted rows.
+/// The hint about encrypted rows.
 const KEYS: &str = "give their keys with --kek and --keys-json, or --dek";
 
-/// Damaged places that are shown.
+/// Maximum number of damaged places that are shown.
 const LIMIT: usize = 100;
-/// The same of an output that was made from another snapshot: then most files differ, and a list says nothing more.
+/// The same for an output that was made from another snapshot: then most files differ, and a long list has no use.
 const STRANGERS: usize = 5;
 /// How to see places beyond the limit.
 const HIDDEN: &str = "--limit shows them";
@@ -114,7 +114,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
             _ => {}
         }
     } else {
-        // To look into a pipe would take from it what is read later: among several inputs each is a snapshot.
+        // Looking into a pipe would consume bytes that are read later. Among several inputs each one is a snapshot.
         let files = args.inputs.iter().filter(|path| path.is_file() || path.is_dir());
         outputs = files.filter(|path| matches!(look(path), Ok(Named::Output(_)))).count();
     }
@@ -132,7 +132,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     verify_snapshots(args, &sources, passed_over, bar)
 }
 
-/// The Raft data directories that are named, each found to be one that a server starts from.
+/// The Raft data directories among the inputs, after a check that a server can start from each.
 fn data_dirs(inputs: &[PathBuf]) -> Result<Vec<DataDir>> {
     let named = inputs.iter().filter(|path| path.is_dir() && matches!(look(path), Ok(Named::Snapshot)));
     let mut dirs = Vec::new();
@@ -144,7 +144,7 @@ fn data_dirs(inputs: &[PathBuf]) -> Result<Vec<DataDir>> {
     Ok(dirs)
 }
 
-/// The inputs, where snapshots stand for data directories: nodes of one group have the same, which counts once.
+/// The inputs, with snapshots in place of data directories. Nodes of one group have the same snapshot, which counts once.
 fn without_copies(inputs: &[PathBuf], dirs: &[DataDir]) -> Vec<PathBuf> {
     let mut named = Vec::new();
     let mut seen = Vec::new();
@@ -155,7 +155,7 @@ fn without_copies(inputs: &[PathBuf], dirs: &[DataDir]) -> Vec<PathBuf> {
         }
         for dir in below {
             let Some((file, crc32c)) = &dir.fsm else { continue };
-            // A group is known by its place; a snapshot of the same bytes is one of the same group.
+            // A group is identified by its index and CRC: a snapshot with the same bytes belongs to the same group.
             if !seen.contains(&(dir.index, *crc32c)) {
                 seen.push((dir.index, *crc32c));
                 named.push(file.clone());
@@ -165,7 +165,7 @@ fn without_copies(inputs: &[PathBuf], dirs: &[DataDir]) -> Vec<PathBuf> {
     named
 }
 
-/// Says what a server would start with.
+/// Reports what a server would start with.
 fn tell(args: &Args, dir: &DataDir) {
     let members = dir.members.voters.len() + dir.members.learners.len();
     if args.json {
@@ -243,7 +243,7 @@ fn output_words(args: &Args, checked: &Checked) -> String {
     text
 }
 
-/// What of its snapshots the output is, if not all.
+/// Which part of its snapshots the output contains, if not all.
 fn part_of(checked: &Checked) -> Option<String> {
     checked.manifest.as_ref().and_then(|manifest| part(&manifest.adapters, &manifest.options))
 }
@@ -282,7 +282,7 @@ fn verify_snapshots(args: &Args, sources: &[Source], passed_over: Vec<PassedOver
     })
 }
 
-/// Damaged rows that a decode does not read, as many as are to be shown.
+/// Damaged rows that a decode does not read, up to the limit.
 fn unread<'f>(args: &Args, found: &'f Snapshots) -> impl Iterator<Item = &'f Lost> {
     found.walked.iter().flat_map(|walked| &walked.shown).take(args.limit())
 }

@@ -22,21 +22,21 @@ pub enum Change {
 /// An object in which A and B differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference<'a> {
-    /// How.
+    /// What happened to it.
     pub change: Change,
     /// The front end that it belongs to.
     pub adapter: Adapter,
-    /// As of [`Object`](crate::objects::Object).
+    /// As in [`Object`](crate::objects::Object).
     pub scope: &'a str,
     /// Its kind in B, or in A if it was removed.
     pub kind: &'static str,
     /// Its kind in A, if it was there.
     pub kind_before: Option<&'static str>,
-    /// Its key; of a table, bucket or queue the scope.
+    /// Its key; for a table, bucket or queue the scope.
     pub key: &'a [u8],
     /// The value of its range attribute.
     pub range: Option<&'a [u8]>,
-    /// Of a changed one, what differs: `type`, `value`, `expiry`, `metadata`, `attributes`.
+    /// For a changed object, what differs: `type`, `value`, `expiry`, `metadata`, `attributes`.
     pub parts: Vec<&'static str>,
     /// Its size in A.
     pub before: Option<u64>,
@@ -44,7 +44,7 @@ pub struct Difference<'a> {
     pub after: Option<u64>,
 }
 
-/// Objects of a scope.
+/// Number of objects of a scope.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Only in B.
@@ -77,14 +77,14 @@ impl Counts {
     }
 }
 
-/// Objects of all scopes.
+/// Numbers of objects of all scopes.
 #[derive(Debug, Default)]
 pub struct Totals {
     /// By adapter and scope.
     pub scopes: BTreeMap<(Adapter, String), Counts>,
-    /// Places of both sides that could not be read.
+    /// Number of places on both sides that could not be read.
     pub skipped: u64,
-    /// What the decodes of A and of B warned of.
+    /// Warnings of the decodes of A and of B.
     pub warnings: [Vec<FindingInfo>; 2],
 }
 

@@ -1,8 +1,8 @@
-//! Compares the objects of two snapshots while both are decoded. Objects that are equal are dropped here.
+//! Compares the objects of two snapshots while both are decoded. Equal objects are dropped here.
 //!
-//! Objects of a scope mostly come in the order of their keys. Where they do on both sides, equal ones meet here, and only what differs
-//! is handed to the sorter. No order is taken for granted: a scope whose first objects are out of order goes to the sorter as a whole,
-//! and if one that seemed to be in order is not, the comparison begins anew without this step.
+//! Objects of a scope mostly come in the order of their keys. If they do on both sides, equal objects meet here, and only those that differ
+//! go to the sorter. The order is not taken for granted: a scope whose first objects are out of order goes to the sorter as a whole. If a
+//! scope that seemed to be in order turns out not to be, the comparison starts again without this step.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -15,14 +15,14 @@ use crate::format::adapter::Naming;
 use crate::objects::{Object, describes_scope};
 use crate::output::observer::Stream;
 
-/// Equal objects at the start of a scope that go to the sorter all the same: by then it mostly shows whether there is an order.
+/// Equal objects at the start of a scope that go to the sorter nevertheless: by then it is mostly clear whether there is an order.
 const TRIED: usize = if cfg!(test) { 2 } else { 1000 };
 
 /// An adapter and a scope of it.
 type Scope = (Adapter, String);
 
-/// Compares what comes of both sides: gives the objects that are equal on both, and not in the sorter. `None`: a scope was not in
-/// order, and some that are not in the sorter should be.
+/// Compares the objects of both sides and returns the number of equal objects that are not in the sorter. `None`: a scope was not in order,
+/// and some objects that are not in the sorter should be there.
 ///
 /// # Errors
 /// A decode that failed, or a sorter that cannot spill.
@@ -32,7 +32,7 @@ pub(crate) fn merge(sides: &mut [Stream<'_>; 2], sorter: &mut DiffSorter) -> Res
     merge.advance(0)?;
     merge.advance(1)?;
     while let Some(scope) = merge.next_scope() {
-        // What comes of a scope that was over may be equal to what is not in the sorter.
+        // Objects of a scope that was complete may be equal to objects that are not in the sorter.
         let same = if equal.contains_key(&scope) { None } else { merge.scope(&scope)? };
         match same {
             None => return Ok(None),
@@ -47,7 +47,7 @@ pub(crate) fn merge(sides: &mut [Stream<'_>; 2], sorter: &mut DiffSorter) -> Res
 struct Merge<'m, 's, 'l> {
     sides: &'m mut [Stream<'s>; 2],
     sorter: &'l mut DiffSorter,
-    /// The key that came last.
+    /// The previous key.
     last: Key,
 }
 
@@ -58,7 +58,7 @@ struct Key {
 }
 
 impl Merge<'_, '_, '_> {
-    /// Goes on to the next object of a side. What describes a scope has no order, and goes to the sorter.
+    /// Moves to the next object of a side. Objects that describe a scope have no order and go to the sorter.
     fn advance(&mut self, side: usize) -> Result<()> {
         let stream = &mut self.sides[side];
         stream.advance()?;
@@ -69,13 +69,13 @@ impl Merge<'_, '_, '_> {
         Ok(())
     }
 
-    /// The scope at hand: of two, that whose turn it is if scopes are in order.
+    /// The next scope: if the sides are in two scopes, the smaller one.
     fn next_scope(&self) -> Option<Scope> {
         let scopes = self.sides.iter().filter_map(|side| side.head()).map(|object| (object.adapter, object.scope));
         scopes.min().map(|(adapter, scope)| (adapter, scope.to_owned()))
     }
 
-    /// Compares the objects of a scope; gives the number of those that are not in the sorter. `None`: they were not in order.
+    /// Compares the objects of a scope and returns the number of those that are not in the sorter. `None`: they were not in order.
     fn scope(&mut self, scope: &Scope) -> Result<Option<u64>> {
         let (mut tried, mut same) = (0, 0);
         loop {
@@ -99,7 +99,7 @@ impl Merge<'_, '_, '_> {
         }
     }
 
-    /// Goes on behind the lesser object, or behind both; tells whether what comes now is in order.
+    /// Moves past the smaller object, or past both if they are equal. `true`: the next objects are in order.
     fn step(&mut self, order: Ordering, scope: &Scope) -> Result<bool> {
         let side = usize::from(order.is_gt());
         if let Some(object) = self.sides[side].head() {
@@ -114,7 +114,7 @@ impl Merge<'_, '_, '_> {
         Ok(in_order)
     }
 
-    /// Gives all that is left of a scope to the sorter.
+    /// Gives the rest of a scope to the sorter.
     fn rest(&mut self, scope: &Scope) -> Result<()> {
         for side in [0, 1] {
             while let Some(object) = self.sides[side].head().filter(|object| is_of(object, scope)) {
@@ -149,7 +149,7 @@ fn is_of(object: &Object<'_>, (adapter, scope): &Scope) -> bool {
     object.adapter == *adapter && object.scope == scope
 }
 
-/// Whether two objects with one key are equal, as the sorter would say.
+/// Whether two objects with one key are equal, by the rules of the sorter.
 fn are_equal(before: &Object<'_>, after: &Object<'_>) -> bool {
     (before.value, before.rest) == (after.value, after.rest) && before.kind == after.kind
 }
@@ -158,7 +158,7 @@ fn compare(before: &Object<'_>, after: &Object<'_>) -> Ordering {
     compare_keys(before.adapter, before.key, after.key).then_with(|| before.range.cmp(&after.range))
 }
 
-/// Paths come as directories are walked: what is below one comes before its siblings.
+/// Paths come in the order in which directories are walked: the contents of a directory come before its siblings.
 #[inline]
 fn compare_keys(adapter: Adapter, before: &[u8], after: &[u8]) -> Ordering {
     if adapter.spec().naming != Naming::Path {
@@ -180,7 +180,7 @@ mod tests {
     use crate::output::split::{Collector, SplitOutput};
     use crate::output::tree::Tree;
 
-    /// Scope, key, value; of a few objects the kind is that of a scope itself.
+    /// Scope, key, value. A few rows have the kind of a scope itself.
     type Row = (u8, u8, u8);
     const SCOPES: [&str; 3] = ["a", "b", "c"];
 
@@ -195,7 +195,7 @@ mod tests {
         Object { adapter, scope, kind, key, range, size: 1, expire_at_ms: None, value: Some([value; 16]), rest }
     }
 
-    /// Tells the rows of a side, three a task.
+    /// Reports the rows of a side, three per task.
     fn tell(tree: &Tree, scratch: &Path, rows: &[Row]) -> Result<()> {
         let mut collector = Collector::new(tree, scratch);
         for task in rows.chunks(3) {
@@ -221,7 +221,7 @@ mod tests {
         (differences, totals.scopes)
     }
 
-    /// By the sorter alone.
+    /// With the sorter alone.
     fn plain(sides: [&[Row]; 2]) -> Outcome {
         let mut sorter = DiffSorter::new(&std::env::temp_dir());
         for (side, rows) in sides.iter().enumerate() {
@@ -246,7 +246,7 @@ mod tests {
     }
 
     fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
-        // As the objects are: one half of each key has a range.
+        // In the order of objects: one half of each key has a range.
         rows.sort_by_key(|(scope, key, _)| (*scope, key / 2, key % 2 == 0));
         rows.dedup_by_key(|(scope, key, _)| (*scope, *key));
         rows
@@ -277,7 +277,7 @@ mod tests {
         let rows: Vec<Row> = (1..20).map(|key| (0, 2 * key + 1, 0)).collect();
         let ordered = merged([&rows, &rows]).unwrap();
         assert_eq!(ordered.1.values().map(|counts| counts.same).collect::<Vec<_>>(), [19]);
-        // A key that comes again, a key that comes late, a scope that comes again.
+        // A repeated key, a late key, a repeated scope.
         for surprise in [rows[10], (0, 3, 1), (0, 1, 1)] {
             let late = [&rows[..], &[surprise]].concat();
             assert_eq!(merged([&rows, &late]), None, "{surprise:?}");
@@ -285,7 +285,7 @@ mod tests {
         }
         let again = [&rows[..], &[(1, 1, 0), (0, 99, 0)]].concat();
         assert_eq!(merged([&rows, &again]), None);
-        // At once: all of the scope is left to the sorter.
+        // Out of order from the start: the whole scope goes to the sorter.
         let reversed: Vec<Row> = rows.iter().rev().copied().collect();
         assert_eq!(merged([&reversed, &reversed]).unwrap().1, ordered.1);
     }

@@ -1,7 +1,7 @@
-//! The objects of two states side by side: which of them the states do not have in common.
+//! Compares the objects of two states and finds those that differ.
 //!
-//! Two snapshots are decoded at once, and what is equal goes no farther (`merge`); the rest of both sides goes into one sorter that spills
-//! (`sorter`), behind which the two states of an object stand together. `diff` tells what differs; `since` makes of it what a decode of
+//! Two snapshots are decoded at once, and equal objects are dropped (`merge`). The other objects of both sides go into one sorter that
+//! spills (`sorter`), which brings the two states of an object together. `diff` reports what differs; `since` makes of it what a decode of
 //! changes needs (`docs/format/changes.md`).
 
 mod differences;
@@ -24,13 +24,13 @@ use crate::run::Silent;
 use crate::source::Source;
 use sorter::DiffSorter;
 
-/// What is known when both sides were read.
+/// The result once both sides were read.
 pub(crate) struct Compared<S> {
     /// Objects that differ, or may differ.
     pub sorter: DiffSorter,
     /// Objects that are not in the sorter: they are equal.
     pub equal: BTreeMap<(Adapter, String), Counts>,
-    /// What was noticed of each side.
+    /// What each side reported.
     pub seen: [S; 2],
 }
 

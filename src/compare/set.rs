@@ -1,7 +1,7 @@
-//! Which objects were added or changed, as a set that is asked by many threads; and the names of those that are gone.
+//! The set of added or changed objects, which many threads query, and the names of deleted objects.
 //!
-//! Names are hashed. Two with one hash do no harm: one more line is written as it is. Most objects did not change, which a bit for each of a
-//! few positions tells; the rest is looked up in a table on disk.
+//! Names are hashed. A collision does no harm: one line too many is written. Most objects did not change, which two bits show; the others
+//! are looked up in a table on disk.
 
 use std::fs::File;
 use std::io::{BufWriter, Seek as _, Write as _};
@@ -22,12 +22,12 @@ use crate::options::changes::{Changes, Found};
 use crate::output::{Writer, temporary};
 use crate::run::table::{Filling, Table};
 
-/// Bits that tell most objects which did not change: 8 MiB.
+/// Bits that recognise most unchanged objects: 8 MiB.
 const BITS: usize = if cfg!(test) { 1 << 7 } else { 1 << 26 };
 /// Bytes of names that are given at once.
 const PIECE: usize = 1 << 20;
 
-/// Takes differences.
+/// Collects differences.
 pub(super) struct Gathering {
     changed: Filling,
     bits: Bits,
@@ -37,14 +37,14 @@ pub(super) struct Gathering {
 }
 
 impl Gathering {
-    /// Nothing changed yet; what there is of it goes to the file system of `scratch`.
+    /// An empty set; its files go to the file system of `scratch`.
     pub fn new(scratch: &Path) -> Result<Gathering> {
         let gone = temporary(scratch).map_err(|e| Error::io("keep names in", scratch, e))?;
         let gone = BufWriter::with_capacity(PIECE, Writer(gone));
         Ok(Gathering { changed: Filling::new(scratch), bits: Bits::new(), gone, line: Vec::new(), id: Vec::new() })
     }
 
-    /// Takes the next difference. One that changed its type has left the file of the old one.
+    /// Adds the next difference. An object that changed its type was deleted from the file of the old type.
     pub fn take(&mut self, difference: &Difference<'_>) -> Result<()> {
         let &Difference { change, adapter, scope, kind, kind_before, key, range, .. } = difference;
         if let Some(before) = kind_before.filter(|before| change == Change::Removed || *before != kind) {
@@ -63,7 +63,7 @@ impl Gathering {
         self.changed.push(&hash.to_be_bytes(), &[])
     }
 
-    /// All differences were taken.
+    /// Completes the set after all differences were added.
     pub fn finish(self) -> Result<Found> {
         let Writer(mut gone) = self.gone.into_inner().map_err(|e| failed(e.into_error()))?;
         let bytes = gone.stream_position().map_err(failed)?;
@@ -77,14 +77,14 @@ fn failed(e: std::io::Error) -> Error {
     Error::io("keep names in", "the temporary directory", e)
 }
 
-/// What changed.
+/// The changed objects.
 struct Set {
     changed: Table,
     bits: Bits,
-    /// Lines of what is gone, and their bytes.
+    /// Lines of the deleted objects, and their size.
     gone: File,
     bytes: u64,
-    /// The first look-up that failed: whoever asks can only be told yes or no.
+    /// The first look-up that failed: the answer of a look-up can only be yes or no.
     failed: Mutex<Option<Error>>,
 }
 
@@ -131,7 +131,7 @@ impl Bits {
         Bits(vec![0; BITS / 64])
     }
 
-    /// Words and bits of a hash.
+    /// Word and bit for each of the two positions of a hash.
     fn places(hash: u128) -> [(usize, u64); 2] {
         [hash as usize, (hash >> 64) as usize].map(|half| (half / 64 % (BITS / 64), 1 << (half % 64)))
     }
@@ -166,7 +166,7 @@ mod tests {
         }
     }
 
-    /// Every key that changed is found, and no other one, though there are many more of them than bits.
+    /// Every changed key is found, and no other key, although there are many more changed keys than bits.
     #[test]
     fn what_changed_is_found() {
         let mut gathering = Gathering::new(&std::env::temp_dir()).unwrap();

@@ -1,7 +1,7 @@
-//! What a decode of changes needs to know: which objects were added or changed, and which are gone (`docs/format/changes.md`).
+//! What a decode of changes needs to know: which objects were added or changed, and which were deleted (`docs/format/changes.md`).
 //!
-//! Both states are decoded into the null sink, side by side, and told with fingerprints of their lines. What differs is in a set
-//! (`set`), and the decode that writes takes only objects that are in it: so it writes the lines that a decode of all would.
+//! Both states are decoded into the null sink, side by side, with fingerprints of their lines. The objects that differ are a set (`set`),
+//! and the decode that writes takes only objects of the set. So it writes the same lines as a decode of everything would.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,10 +16,11 @@ use crate::options::changes::{Older, check_moments};
 use crate::output::observer::Secret;
 use crate::source::Source;
 
-/// Finds what changed, and gives the options with it; those of a decode that writes no changes as lines are given back as they are.
+/// Finds the changes and adds them to the options. Options of a decode that does not write changes as lines are returned unchanged.
 ///
 /// # Errors
-/// One of the states cannot be decoded; the earlier one is later, or its history is gone; a filter that takes nothing of either.
+/// One of the states cannot be decoded; the earlier state is later than the other, or its history is compacted away; a filter matches
+/// nothing in either state.
 pub fn prepare(sources: &[Source], options: Options, progress: &dyn Progress) -> Result<Options> {
     options.check()?;
     let Some(since) = options.since.filter(|_| options.writes_changes()) else { return Ok(options) };
@@ -29,7 +30,8 @@ pub fn prepare(sources: &[Source], options: Options, progress: &dyn Progress) ->
         None => check_moments(since, moment)?,
     }
     let after = Options { since: None, older: None, ..options.clone() };
-    // A key that was left out as expired is not there: that it is told as gone does no harm, and what an older decode left out is unknown.
+    // A key that was left out as expired is not in the output. Reporting it as deleted does no harm, and which keys an older decode left
+    // out is not known.
     let before =
         Options { as_of: Some(since).filter(|_| options.older.is_none()), drop_expired: None, ..after.clone() };
     let earlier = options.older.as_ref().map_or(sources, Older::sources);
@@ -56,7 +58,7 @@ fn moment_of(sources: &[Source], options: &Options) -> Result<u64> {
     Ok(newest.min(options.as_of.unwrap_or(u64::MAX)))
 }
 
-/// The objects of both states; side by side where they come in an order.
+/// Compares the objects of both states; side by side if they come in an order.
 fn compared(
     sources: [&[Source]; 2],
     options: [&Options; 2],

@@ -12,13 +12,13 @@ use crate::run::spill::Spill;
 const PART: [u8; 2] = [0, 1];
 /// Ends an identity.
 const END: [u8; 2] = [0, 0];
-/// Bytes of the fingerprints behind it: rows of one identity are sorted by them.
+/// Bytes of the fingerprints after the identity: rows of one identity are sorted by them.
 const FINGERPRINTS: usize = 32;
 
-/// Bytes of rows that are sorted in memory: less than a sorter takes by itself, since a decode runs beside it.
+/// Bytes of rows that are sorted in memory: less than the default of a sorter, because a decode runs at the same time.
 const BATCH: usize = 24 << 20;
 
-/// Every kind of object and of part of one: a row has the place in this list.
+/// Every kind of object and of part of an object. A row stores the position in this list.
 const KINDS: [&str; 19] = [
     "others",
     "strings",
@@ -56,28 +56,28 @@ struct Row {
     size: u64,
 }
 
-/// What is known of one object. Many rows can have one identity: equal ones meet in the sorter, and of those that have no
-/// equal on the other side few are held.
+/// The state of one object. Many rows can have one identity: equal rows meet in the sorter, and of the rows without an equal on the other
+/// side only a few are kept.
 #[derive(Default)]
 struct Known {
     id: Vec<u8>,
-    /// The fingerprints of the rows at hand.
+    /// The fingerprints of the current rows.
     fingerprints: [u8; FINGERPRINTS],
-    /// Rows with these fingerprints, by kind: how many each side has.
+    /// Rows with these fingerprints, by kind, and their number on each side.
     equal: Vec<(Row, [u64; 2])>,
     sides: [Side; 2],
 }
 
-/// What is known of one side.
+/// The state of one side.
 #[derive(Default)]
 struct Side {
-    /// The row that is the object itself, not its expiry, metadata or body; if there is none, another.
+    /// The row of the object itself, not of its expiry, metadata or body; if there is none, another row.
     main: Option<Row>,
-    /// Rows that the other side has not, sorted by kind; the first of many.
+    /// Rows that the other side does not have, sorted by kind; only the first ones are kept.
     only: Vec<Row>,
 }
 
-/// Rows of one side that are held: they tell what differs, and one is enough to tell that something does.
+/// Maximum number of such rows per side. They show what differs, and one row is enough to show that something does.
 const MOST_HELD: usize = 64;
 
 impl DiffSorter {
@@ -123,11 +123,11 @@ impl DiffSorter {
     }
 }
 
-/// Counts by scope: those of one come together.
+/// Counts by scope. Rows of one scope come together.
 #[derive(Default)]
 struct Tally {
     totals: Totals,
-    /// What identities of the scope at hand begin with.
+    /// The prefix of the identities of the current scope.
     scope: Vec<u8>,
     counts: Counts,
 }
@@ -198,7 +198,7 @@ impl Known {
         }
     }
 
-    /// The rows at hand are all with their fingerprints: those that both sides have cancel each other.
+    /// All rows with the current fingerprints were read: rows that both sides have cancel each other.
     fn finish(&mut self) {
         for (row, [before, after]) in self.equal.drain(..) {
             let only = &mut self.sides[usize::from(after > before)].only;
@@ -236,12 +236,12 @@ impl Known {
     }
 }
 
-/// Whether a row is about an object: its expiry, metadata or body.
+/// Whether a row is a part of an object: its expiry, metadata or body.
 fn is_beside(row: &Row) -> bool {
     matches!(row.kind, "expiry" | "metadata" | "body")
 }
 
-/// What differs between two states of an object, by the rows that the other has not, sorted by kind.
+/// What differs between two states of an object, by the rows that only one side has, sorted by kind.
 fn parts(adapter: Adapter, before: &[Row], after: &[Row]) -> Vec<&'static str> {
     let beside = adapter.spec().beside;
     let mut parts = Vec::new();
@@ -264,13 +264,13 @@ fn parts(adapter: Adapter, before: &[Row], after: &[Row]) -> Vec<&'static str> {
     parts
 }
 
-/// What an object is known by.
+/// The identity of an object.
 fn id_into(object: &Object<'_>, id: &mut Vec<u8>) {
     let key = Some(object.key).filter(|_| !describes_scope(object.kind));
     identity_into(object.adapter, object.scope, key, object.range, id);
 }
 
-/// The same by its parts: sorts by adapter, scope, and key; what describes a scope has no key, and stands before its objects.
+/// The identity by its parts. It sorts by adapter, scope and key. Rows that describe a scope have no key and come before its objects.
 pub(super) fn identity_into(adapter: Adapter, scope: &str, key: Option<&[u8]>, range: Option<&[u8]>, id: &mut Vec<u8>) {
     id.push(adapter.id());
     escape_into(scope.as_bytes(), id);
@@ -283,7 +283,7 @@ pub(super) fn identity_into(adapter: Adapter, scope: &str, key: Option<&[u8]>, r
     }
 }
 
-/// A NUL becomes `00 FF`: so `00 01` begins a part, `00 00` ends the last one, and order stays.
+/// A NUL becomes `00 FF`. So `00 01` can begin a part and `00 00` can end the last one, and the order is kept.
 fn escape_into(bytes: &[u8], id: &mut Vec<u8>) {
     let mut from = 0;
     for at in memchr::memchr_iter(0, bytes) {
@@ -294,7 +294,7 @@ fn escape_into(bytes: &[u8], id: &mut Vec<u8>) {
     id.extend_from_slice(&bytes[from..]);
 }
 
-/// The parts of an identity again.
+/// The parts of an identity, decoded.
 struct Id<'i> {
     adapter: Adapter,
     scope: &'i str,
@@ -379,13 +379,13 @@ mod tests {
         let body: fn(u8) -> [(&'static str, u8, u8); 2] = |value| [("objects", 1, 1), ("body", value, 0)];
         assert_eq!(differences([&body(1), &body(1)]), []);
         assert_eq!(differences([&body(1), &body(2)]), [(Changed, vec!["value"])]);
-        // Two objects that look alike are two.
+        // Two objects that look equal are two.
         let twice: &[_] = &[("items", 1, 0), ("items", 1, 0)];
         assert_eq!(differences([twice, twice]), []);
         assert_eq!(differences([&twice[..1], twice]), [(Changed, vec!["type"])]);
     }
 
-    /// More rows of one identity than are held: in any order, one that differs is seen.
+    /// More rows of one identity than are kept: in any order, one that differs is found.
     #[test]
     fn many_of_one_identity() {
         let rows: Vec<_> = (0..1000u32).map(|n| ("messages", (n * 7 % 250) as u8, (n % 3) as u8)).collect();

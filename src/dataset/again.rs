@@ -1,4 +1,4 @@
-//! Reading a row again: a sorter keeps where rows stand, not the rows.
+//! Reading a row again: a sorter stores the positions of rows, not the rows.
 
 use super::row::Row;
 use super::scan::{Scan, changed};
@@ -7,17 +7,17 @@ use crate::error::Result;
 
 const CACHE_LINE: usize = 64;
 
-/// Where a row of a [`DataSet`] stands.
+/// The position of a row of a [`DataSet`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowRef {
-    /// Which input; for the value of an applied intent, a number behind those of the inputs.
+    /// Number of the input. Values of applied intents have numbers after those of the inputs.
     pub group: u32,
-    /// Position in the file; of an applied intent, its number.
+    /// Position in the file; for an applied intent, its number.
     pub at: u64,
 }
 
 impl<'a> DataSet<'a> {
-    /// Where a row that this data set gave stands.
+    /// The position of a row that this data set returned.
     pub fn place_of(&self, row: &Row<'_>) -> RowRef {
         let place = |at: usize| RowRef { group: row.group, at: at as u64 };
         if self.input(row.group).is_some() {
@@ -28,10 +28,10 @@ impl<'a> DataSet<'a> {
         place(from + self.overlay[from..].iter().position(same).unwrap_or(0))
     }
 
-    /// The row at a place that [`place_of`](DataSet::place_of) gave.
+    /// The row at a position that [`place_of`](DataSet::place_of) returned.
     ///
     /// # Errors
-    /// The input is no longer what it was.
+    /// The input has changed.
     pub fn row_at(&self, place: RowRef) -> Result<Row<'a>> {
         let at = place.at as usize;
         let row = match self.input(place.group) {
@@ -41,8 +41,8 @@ impl<'a> DataSet<'a> {
         row.ok_or_else(changed)
     }
 
-    /// Brings rows into the caches: of rows in no order each waits for memory, but many can wait at once. `rows`: where
-    /// they stand, and about how many bytes they have.
+    /// Loads rows into the caches. Rows in random order would wait for memory one by one, but many loads can wait at
+    /// once. `rows`: positions of rows, and about how many bytes they have.
     pub fn warm(&self, rows: impl Iterator<Item = (RowRef, usize)>) {
         let mut seen = 0;
         for (place, bytes) in rows {

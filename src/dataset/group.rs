@@ -1,6 +1,6 @@
 //! One indexed input and random access to it.
 //!
-//! Mutual dependency with `scan` and `range`: a group makes the scans of itself, and a scan reads the file of its group.
+//! Mutual dependency with `scan` and `range`: a group makes its scans, and a scan reads the file of its group.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,17 +18,17 @@ use crate::source::Source;
 /// One input: usually the snapshot of one Raft group.
 #[derive(Clone)]
 pub struct Group<'a> {
-    /// Which of the inputs.
+    /// Number of the input.
     pub number: u32,
     /// Its bytes.
     pub source: &'a Source,
     /// What the index found.
     pub index: Index,
-    /// The migration whose staged rows these are: keys are those behind the job (`future.md` F4).
+    /// The migration whose staged rows these are: keys are those after the job (`future.md` F4).
     pub job: Option<u64>,
-    /// Bytes in front of each key that are no part of it.
+    /// Length of the prefix of each stored key that is not part of the key.
     pub(super) strip: usize,
-    /// Where the bare keys are: all over the file.
+    /// Where the bare keys are: they can be anywhere in the file.
     pub(super) bare: Arc<[Range<usize>]>,
 }
 
@@ -38,13 +38,13 @@ impl<'a> Group<'a> {
         Group { number, source, index, job: None, strip: 0, bare }
     }
 
-    /// The staged rows of a job, as an input of their own.
+    /// The staged rows of a job, as a separate input.
     pub(super) fn staged(number: u32, source: &'a Source, staged: Staged) -> Self {
         let job = Some(staged.job);
         Group { job, strip: staged::PREFIX, ..Group::new(number, source, staged.index) }
     }
 
-    /// A key of the file as a key of this group.
+    /// Turns a key of the file into a key of this group.
     #[inline]
     pub(super) fn stripped(&self, key: &'a [u8]) -> &'a [u8] {
         key.get(self.strip..).unwrap_or_default()
@@ -55,7 +55,7 @@ impl<'a> Group<'a> {
         self.source.bytes()
     }
 
-    /// The key of the entry at `at`, as it stands in the file; of staged rows, behind the job.
+    /// The stored key of the entry at `at`; for staged rows, the part after the job.
     pub fn key_at(&self, at: usize) -> Option<&'a [u8]> {
         match self.index.layout {
             Layout::Empty | Layout::Timestamps => None,
@@ -81,11 +81,11 @@ impl<'a> Group<'a> {
         row.then(|| mvcc::split_key(raw_key).ok().map(|(user_key, _)| user_key)).flatten()
     }
 
-    /// A position at or behind `from` that entries below `target` reach up to: the last checkpoint below it.
+    /// The last checkpoint from `from` on whose key is below `target`, or `from`: all entries before it are below `target`.
     pub(super) fn sure_below(&self, target: &[u8], from: usize) -> usize {
         let positions = self.index.checkpoints.positions();
         let ahead = &positions[positions.partition_point(|at| *at < from)..];
-        // Pieces are short: what is looked for is among the next few.
+        // Pieces are short: the checkpoint is among the next few.
         let mut span = 1;
         let below = |at: &usize| self.key_at(*at).is_some_and(|key| key < target);
         while ahead.get(span).is_some_and(below) {
@@ -95,7 +95,7 @@ impl<'a> Group<'a> {
         if known == 0 { from } else { ahead[known - 1] }
     }
 
-    /// Position of the first entry whose key, as it stands in the file, is not below `target`.
+    /// Position of the first entry whose stored key is not below `target`.
     pub(super) fn seek(&self, target: &[u8]) -> Result<usize> {
         let positions = self.index.checkpoints.positions();
         let after = positions.partition_point(|at| self.key_at(*at).is_some_and(|key| key < target));
@@ -116,7 +116,7 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// The first stretch of rows at or behind a position, up to the next hole.
+    /// The first stretch of rows at or after a position, up to the next hole.
     pub(super) fn stretch(&self, at: usize) -> Range<usize> {
         self.index.holes.from(at, self.index.rows.end)
     }
@@ -134,19 +134,19 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// The newest visible version of exactly this key, be it a tombstone.
+    /// The newest visible version of exactly this key, which may be a tombstone.
     pub(super) fn newest(&self, user_key: &[u8], view: View) -> Result<Option<Row<'a>>> {
         if matches!(self.index.layout, Layout::Empty | Layout::Timestamps) {
             return Ok(None);
         }
         let mut target = user_key.to_vec();
         if self.index.layout == Layout::Pebble {
-            // Rows of this key sort by inverted timestamp: none stands before the largest one that counts.
+            // Rows of this key sort by inverted timestamp: no visible one is before the largest visible timestamp.
             let newest = self.index.max_commit_ts.min(view.as_of);
             target.extend((!newest).to_be_bytes());
         }
         let mut scan = Scan::new(self, self.seek(&target)?, view);
-        // Rows of the key have the key as prefix: behind the last such row there is none.
+        // Rows of the key have the key as prefix: after the last row with the prefix there are none.
         let end = after_prefix(user_key);
         while let Some(row) = scan.next_below(end.as_deref(), 0)? {
             if row.user_key == user_key {
@@ -156,7 +156,7 @@ impl<'a> Group<'a> {
         Ok(None)
     }
 
-    /// No inverted timestamp of the input begins with a smaller byte.
+    /// The smallest first byte of the inverted timestamps of the input.
     pub(super) fn first_byte_of_timestamps(&self) -> u8 {
         let [first, ..] = (!self.index.max_commit_ts).to_be_bytes();
         first

@@ -2,17 +2,17 @@
 
 use super::after_prefix;
 
-/// Keys from `lo` up to `hi`, which is not among them. Plain data: any process that has the same inputs can read it.
+/// Keys from `lo` up to `hi`, without `hi`. Plain data: any process that has the same inputs can use it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRange {
     /// The first key that can be in it.
     pub lo: Vec<u8>,
-    /// The key behind the last; `None`: there is no end.
+    /// The key after the last; `None`: there is no end.
     pub hi: Option<Vec<u8>>,
 }
 
 impl KeyRange {
-    /// Every key that begins so.
+    /// Every key with this prefix.
     pub fn below(prefix: &[u8]) -> KeyRange {
         KeyRange { lo: prefix.to_vec(), hi: after_prefix(prefix) }
     }
@@ -28,14 +28,14 @@ pub type IsRow = Box<dyn Fn(&[u8]) -> bool>;
 
 /// Where the rows of an object are.
 pub struct RowsOf {
-    /// Ranges of user keys in which they stand.
+    /// Ranges of user keys that contain them.
     pub ranges: Vec<KeyRange>,
-    /// Whether a user key in them is that of one of the rows.
+    /// Whether a user key in the ranges belongs to one of the rows.
     pub is_row: IsRow,
 }
 
 impl RowsOf {
-    /// Exactly these rows.
+    /// Exactly the rows of these keys.
     pub fn exactly(keys: Vec<Vec<u8>>) -> RowsOf {
         let ranges = keys.iter().map(|key| KeyRange::below(key)).collect();
         RowsOf { ranges, is_row: Box::new(move |user_key| keys.iter().any(|key| key == user_key)) }

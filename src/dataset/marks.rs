@@ -20,7 +20,7 @@ impl<'a> Marks<'a> {
 }
 
 impl<'a> DataSet<'a> {
-    /// Reads the markers, if there are any. What is held grows with the locks, as what they are resolved to does.
+    /// Reads the markers, if there are any. Memory grows with the number of locks, as resolving them does anyway.
     pub(super) fn marks(&self) -> Result<Marks<'a>> {
         let mut marks = Marks::default();
         if self.groups.iter().all(|group| group.index.counts.family(Family::TxnOk).live == 0) {
@@ -28,7 +28,7 @@ impl<'a> DataSet<'a> {
         }
         let mut locks = self.family(Family::TxnLock);
         while let Some(row) = locks.next()? {
-            // A malformed lock is reported where it is resolved, a malformed marker where all records are checked.
+            // A malformed lock is reported where it is resolved, and a malformed marker where all records are checked.
             if let Ok(lock) = Lock::parse(row.body) {
                 marks.0.insert((lock.primary, lock.start_ts), None);
             }

@@ -40,15 +40,15 @@ use crate::format::{Adapter, Family};
 use crate::index::{self, Counts, Granularity, Layout, View};
 use crate::source::Source;
 
-/// Bytes of a cut kept behind the length of the start of its range.
+/// Bytes of a cut that are kept beyond the length of the start of its range.
 const CUT_TAIL: usize = 48;
 
 /// Keys that have rows in more than one input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shared {
-    /// How many.
+    /// The number of keys.
     pub count: u64,
-    /// The first of them.
+    /// The first key.
     pub example: Vec<u8>,
 }
 
@@ -71,7 +71,7 @@ impl Shared {
 
 /// The indexed inputs.
 pub struct DataSet<'a> {
-    /// The inputs, and behind them the staged rows of each migration, as inputs of their own.
+    /// The inputs, followed by the staged rows of each migration as separate inputs.
     groups: Vec<Group<'a>>,
     /// How many of the groups are inputs.
     stored: usize,
@@ -80,13 +80,13 @@ pub struct DataSet<'a> {
     losses: SkipLog,
     /// Values of committed transactions whose rows are still intents, by user key, newest first.
     overlay: Vec<Row<'a>>,
-    /// Whether there are encrypted rows whose keys are missing.
+    /// Whether the keys of some encrypted rows are missing.
     missing_keys: bool,
-    /// What bounds the rows that take much memory while they are read; `None`: nothing does.
+    /// Bounds the rows that take much memory while they are read; `None`: no bound.
     room: Option<Arc<Room>>,
 }
 
-/// The versions that count: `as_of` as asked, the read timestamp from the inputs.
+/// The visible versions: `as_of` as asked, the read timestamp from the inputs.
 fn view_of(sources: &[&Source], as_of: Option<u64>, lenient: bool) -> Result<View> {
     let mut newest = 0;
     for source in sources {
@@ -100,8 +100,7 @@ impl<'a> DataSet<'a> {
     /// Indexes the inputs, in parallel.
     ///
     /// # Errors
-    /// The first input, in the order given, that is not a sound snapshot; or an `as_of` that asks for history which an
-    /// input has compacted away.
+    /// The first input, in the order given, that is not a valid snapshot; or an `as_of` for history that an input has compacted away.
     pub fn index(sources: &'a [Source], as_of: Option<u64>, granularity: Granularity) -> Result<DataSet<'a>> {
         DataSet::index_with(sources, as_of, granularity, SkipLog::default())
     }
@@ -109,7 +108,7 @@ impl<'a> DataSet<'a> {
     /// Indexes the inputs, with a log for rows that cannot be read.
     ///
     /// # Errors
-    /// As [`DataSet::index`]; with a lenient log, only for streams of which nothing is known.
+    /// As [`DataSet::index`]; with a lenient log, only for streams whose format is not recognised.
     pub fn index_with(
         sources: &'a [Source],
         as_of: Option<u64>,
@@ -119,8 +118,7 @@ impl<'a> DataSet<'a> {
         DataSet::of(&sources.iter().collect::<Vec<_>>(), as_of, granularity, losses)
     }
 
-    /// Indexes the same inputs as of an earlier moment, with the values of transactions that were committed by then. What is damaged is
-    /// an error.
+    /// Indexes the same inputs as of an earlier moment, with the values of transactions that were committed by then. Damage is an error.
     ///
     /// # Errors
     /// As [`index`](DataSet::index), and a malformed row of a transaction.
@@ -160,7 +158,7 @@ impl<'a> DataSet<'a> {
         Ok(set)
     }
 
-    /// What is merged: the inputs, and the staged rows of migrations, each job of an input by itself.
+    /// What is merged: the inputs, and the staged rows of migrations, each job of an input as a separate group.
     pub fn groups(&self) -> &[Group<'a>] {
         &self.groups
     }
@@ -170,7 +168,7 @@ impl<'a> DataSet<'a> {
         self.groups[..self.stored].iter()
     }
 
-    /// The only input, with the number of its routes, if it may be one group of several: a store with one group has one route.
+    /// The only input, with the number of its routes, if it may be one of several groups: a store with one group has one route.
     pub fn one_of_several(&self) -> Option<(&Group<'a>, u64)> {
         let mut inputs = self.inputs();
         let (Some(only), None) = (inputs.next(), inputs.next()) else { return None };
@@ -183,7 +181,7 @@ impl<'a> DataSet<'a> {
         self.inputs().filter(|group| group.index.layout != Layout::Timestamps)
     }
 
-    /// Which versions count.
+    /// Which versions are visible.
     pub fn view(&self) -> View {
         self.view
     }
@@ -193,16 +191,16 @@ impl<'a> DataSet<'a> {
         &self.losses
     }
 
-    /// Goes on without a damaged row, if that was asked for: see [`SkipLog::skip`].
+    /// Continues without a damaged row, if the caller asked for that: see [`SkipLog::skip`].
     ///
     /// # Errors
-    /// The error itself, if not.
+    /// The error itself, if the caller did not.
     pub fn skip(&self, error: Error) -> Result<()> {
         self.losses.skip(error)
     }
 
-    /// Goes on without a damaged row and all rows in some ranges of user keys, of which `is_row` tells which belong to its
-    /// object.
+    /// Continues without a damaged row and without the other rows of its object: those in some ranges of user keys for which `is_row` is
+    /// true.
     ///
     /// # Errors
     /// As [`skip`](DataSet::skip); an input that changed.
@@ -217,18 +215,18 @@ impl<'a> DataSet<'a> {
                     count += u64::from(Family::of(row.user_key) == family && is_row(row.user_key));
                 }
             }
-            // The damaged row itself is not live where its header cannot be read.
+            // The damaged row itself is not counted as live if its header cannot be read.
             Ok(count.max(1))
         };
         self.losses.skip_with(error, count)
     }
 
-    /// Shares a room with other data sets.
+    /// Shares a memory budget with other data sets.
     pub fn enter(&mut self, room: Arc<Room>) {
         self.room = Some(room);
     }
 
-    /// Waits until a row of `len` bytes can be read that takes many times as much memory.
+    /// Waits until there is memory for a row of `len` bytes, of a kind that takes many times its length.
     #[inline]
     pub fn reading(&self, len: usize) -> Reading<'_> {
         self.room.as_ref().map_or(Reading::UNBOUNDED, |room| room.reading(len))
@@ -239,19 +237,19 @@ impl<'a> DataSet<'a> {
         self.granularity
     }
 
-    /// Whether there are rows of an adapter, be they live or not; of an added one: live rows.
+    /// Whether there are rows of an adapter, live or not; for an added adapter: live rows.
     pub fn has_rows_of(&self, adapter: Adapter) -> bool {
         let counts = self.counts();
         let is_of = |prefix: &Vec<u8>| adapter.spec().prefixes.iter().any(|own| own.as_bytes() == prefix);
         counts.summary().adapter(adapter) > 0 || counts.unknown.keys().any(is_of)
     }
 
-    /// Counts over all inputs: each row once, as what it is in the file.
+    /// Counts over all inputs: each row once, as it is stored.
     pub fn counts(&self) -> Counts {
         Self::sum(&self.groups[..self.stored])
     }
 
-    /// Counts of what is merged: staged rows are in them again, as rows of their inner keys' families.
+    /// Counts of what is merged: staged rows are counted a second time, as rows of their inner keys' families.
     pub fn merged_counts(&self) -> Counts {
         Self::sum(&self.groups)
     }
@@ -300,7 +298,7 @@ impl<'a> DataSet<'a> {
         keys.sort_unstable();
         let every = (bytes.min(self.granularity.task_size) / spacing).max(1);
         let cuts = keys.iter().skip(every).step_by(every).filter(|key| **key > lo && hi.is_none_or(|hi| **key < hi));
-        // Any byte string will do as a boundary: a short one has few prefixes that could be keys.
+        // Any byte string can be a boundary. A short one has few prefixes that could be keys.
         let most = lo.len() + CUT_TAIL;
         let cuts = cuts.map(|key| key[..key.len().min(most)].to_vec());
         let mut cuts: Vec<Vec<u8>> = cuts.filter(|key| key.as_slice() > lo).collect();
@@ -318,8 +316,8 @@ impl<'a> DataSet<'a> {
         Ok(los.zip(his).map(|(lo, hi)| KeyRange { lo, hi }).collect())
     }
 
-    /// Cuts a range into pieces of about `bytes` bytes, for [`range`](DataSet::range), at cuts that are as short as can be: at the
-    /// end of each piece every prefix of the cut is looked up.
+    /// Cuts a range into pieces of about `bytes` bytes, for [`range`](DataSet::range). The cuts are as short as possible, because every
+    /// prefix of a cut is looked up at the end of its piece.
     pub fn pieces(&self, range: &KeyRange, bytes: usize) -> Result<Vec<KeyRange>> {
         let (mut pieces, mut lo) = (Vec::new(), range.lo.clone());
         for key in self.cuts(&range.lo, range.hi.as_deref(), bytes)? {
@@ -335,7 +333,7 @@ impl<'a> DataSet<'a> {
         self.get_in(user_key, self.view)
     }
 
-    /// As [`get`](DataSet::get), without regard to `--as-of`: for node-local rows, whose timestamps mean nothing.
+    /// As [`get`](DataSet::get), but ignores `--as-of`: for node-local rows, whose timestamps mean nothing.
     pub fn get_of_any_time(&self, user_key: &[u8]) -> Result<Option<Row<'a>>> {
         self.get_in(user_key, self.view.of_any_time())
     }
@@ -374,10 +372,10 @@ impl<'a> DataSet<'a> {
         self.overlay.get(from..to).unwrap_or_default()
     }
 
-    /// Puts the input's name on an error about a row.
+    /// Adds the input's name to an error about a row.
     #[cold]
     pub fn locate(&self, error: RowError) -> Error {
-        // Rows of the overlay carry the group of their intent in the upper half of the numbers.
+        // Rows of the overlay have the group of their intent in the upper half of the numbers.
         let index = error.group as usize % self.groups.len().max(1);
         match self.groups.get(index) {
             Some(group) => group.source.locate(error.error),
@@ -385,7 +383,7 @@ impl<'a> DataSet<'a> {
         }
     }
 
-    /// Fails when an input changed since it was opened.
+    /// Fails if an input changed since it was opened.
     pub fn check_unchanged(&self) -> Result<()> {
         self.groups.iter().try_for_each(|group| group.source.check_unchanged())
     }

@@ -1,4 +1,4 @@
-//! Whether the inputs can tell the state of an earlier moment (`--as-of`).
+//! Whether the inputs contain the state of an earlier moment (`--as-of`).
 
 use super::DataSet;
 use crate::error::{Error, ErrorKind, Result};
@@ -6,7 +6,7 @@ use crate::format::Family;
 use crate::format::family::Class;
 use crate::report::time;
 
-/// How far commit timestamps run ahead of the clock (`container.md` §8.3): within it nobody can tell what came first.
+/// How far commit timestamps run ahead of the clock (`container.md` §8.3): within this span the order is not known.
 pub const AHEAD: u64 = 10_000 << 16;
 
 impl DataSet<'_> {
@@ -19,7 +19,7 @@ impl DataSet<'_> {
                 return Err(error.input(group.source.path()));
             }
         }
-        // Usually there are live keys, and nothing has to be read again.
+        // Usually there are live keys, and nothing has to be read a second time.
         let counts = self.counts();
         if counts.families().any(|(family, count)| is_dated(family) && count.live > 0) {
             return Ok(());
@@ -30,7 +30,7 @@ impl DataSet<'_> {
         }
     }
 
-    /// The smallest commit timestamp of what clients wrote.
+    /// The smallest commit timestamp of rows that clients wrote.
     fn first_commit(&self) -> Result<Option<u64>> {
         let mut first: Option<u64> = None;
         self.versions(b"", None, &mut |version| {
@@ -57,8 +57,8 @@ impl DataSet<'_> {
     }
 }
 
-/// Whether rows of a family carry the time of a commit by a client: the store's own begin at 1, and payloads of S3 are
-/// written by each node as it likes.
+/// Whether rows of a family have the time of a commit by a client. Timestamps of the store itself begin at 1, and each
+/// node writes payloads of S3 with timestamps of its own.
 fn is_dated(family: Family) -> bool {
     use Family::{S3ChunkBlob, TxnCommit, TxnIntent, TxnLock, TxnRollback};
     match family.class() {

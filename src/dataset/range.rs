@@ -1,17 +1,17 @@
 //! All live rows of a key range, in user-key order, merged over the inputs.
 //!
-//! Rows stand in the file by raw key, which is nearly but not quite the order of user keys: `a` comes after `ab`,
-//! because a timestamp follows it (`container.md` §3.2). So a range is read in pieces:
+//! Rows are in the file in the order of raw keys, which is nearly but not quite the order of user keys: `a` comes after
+//! `ab`, because a timestamp follows it (`container.md` §3.2). So a range is read in pieces:
 //!
 //! 1. From `start`, take every input's rows below a piece boundary `b`. A row whose user key is below `start`
 //!    belongs to an earlier piece.
-//! 2. A key below `b` whose rows stand behind `b` must be a proper prefix of `b`. Boundaries are cut short, so there
-//!    are few such prefixes; each is looked up. None is, where `b` was cut from a user key of the same input and the
-//!    index saw no key of the family out of order there: then a prefix of `b` can stand behind it only if `b` goes on
-//!    like a timestamp.
-//! 3. Sort (a check, when rows came in order), keep the newest version of each key over all inputs, drop the dead.
+//! 2. A key below `b` whose rows come after `b` must be a proper prefix of `b`. Boundaries are cut short, so there
+//!    are few such prefixes; each is looked up. No look-up is needed if `b` was cut from a user key of the same input and
+//!    the index saw no key of the family out of order there: then a prefix of `b` can come after it only if `b`
+//!    continues like a timestamp.
+//! 3. Sort (only a check, if rows came in order), keep the newest version of each key over all inputs, drop dead rows.
 //!
-//! A piece is bounded in bytes, so memory stays flat whatever the range.
+//! A piece is bounded in bytes, so memory does not grow with the range.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -23,10 +23,10 @@ use crate::error::Result;
 use crate::format::Family;
 use crate::format::redis::key::user_key_len;
 
-/// Bytes of a boundary kept behind what it shares with the start of the piece.
+/// Bytes of a boundary that are kept beyond what it shares with the start of the piece.
 const BOUNDARY_TAIL: usize = 4;
-/// Longest boundary: a long one would have many prefixes to look up. Where keys share more than this the piece goes on;
-/// their rows are so long that a piece of many bytes still holds few of them.
+/// Longest boundary: a long one would have many prefixes to look up. If keys share more than this, the piece gets
+/// longer; their rows are so long that even a long piece holds few of them.
 const MOST_BOUNDARY: usize = 1024;
 
 /// Iterates live rows with `lo <= user key < hi`.
@@ -45,14 +45,14 @@ pub struct RangeIter<'s, 'a> {
     prefixes_of_end: bool,
 }
 
-/// Live keys that only a group of staged rows has.
+/// Live keys that are only in a group of staged rows.
 struct Alone {
     group: u32,
     count: u64,
     example: Option<Vec<u8>>,
 }
 
-/// Where a piece ends, and the input of whose user key that was cut.
+/// Where a piece ends, and the input that its key was cut from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Boundary {
     key: Vec<u8>,
@@ -60,7 +60,7 @@ struct Boundary {
 }
 
 impl<'s, 'a> RangeIter<'s, 'a> {
-    /// Rows of `family` from `lo` up to, not including, `hi`.
+    /// Rows of `family` from `lo` up to `hi`, without `hi`.
     pub(super) fn new(set: &'s DataSet<'a>, family: Family, lo: Vec<u8>, hi: Option<Vec<u8>>) -> Self {
         let empty = hi.as_ref().is_some_and(|hi| *hi <= lo);
         let start = (!empty).then_some(lo);
@@ -69,26 +69,26 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         RangeIter { set, family, view, start, hi, scans, rows, at: 0, shared: None, alone: None, prefixes_of_end: true }
     }
 
-    /// Counts the live keys of a group of staged rows that no input has any row of.
+    /// Counts the live keys of a group of staged rows that have no row in any input.
     #[must_use]
     pub(super) fn noting_alone(mut self, group: u32) -> Self {
         self.alone = Some(Alone { group, count: 0, example: None });
         self
     }
 
-    /// How many were met, and the first of them.
+    /// The number of these keys, and the first one.
     pub(super) fn alone(self) -> (u64, Option<Vec<u8>>) {
         self.alone.map_or((0, None), |alone| (alone.count, alone.example))
     }
 
-    /// Without regard to `--as-of`: for node-local rows, whose timestamps mean nothing.
+    /// Ignores `--as-of`: for node-local rows, whose timestamps mean nothing.
     #[must_use]
     pub fn of_any_time(mut self) -> Self {
         self.view = self.view.of_any_time();
         self
     }
 
-    /// The caller has no use for keys that are a proper prefix of the range's end: saves looking for them.
+    /// The caller does not need keys that are a proper prefix of the range's end, so they are not looked up.
     #[must_use]
     pub fn without_prefixes_of_end(mut self) -> Self {
         self.prefixes_of_end = false;
@@ -110,12 +110,12 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         }
     }
 
-    /// Keys met so far that have rows in more than one input.
+    /// Keys so far that have rows in more than one input.
     pub fn shared(&mut self) -> Option<Shared> {
         self.shared.take()
     }
 
-    /// Counts keys that were met by whoever read a part of the range instead.
+    /// Adds keys that another reader of a part of the range has counted.
     pub fn add_shared(&mut self, more: Option<Shared>) {
         match (&mut self.shared, more) {
             (Some(shared), Some(more)) => shared.count += more.count,
@@ -123,14 +123,14 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         }
     }
 
-    /// The last row at hand, if the range goes on behind it.
+    /// The last row of the current piece, if the range continues after it.
     #[inline]
     pub fn last_at_hand(&self) -> Option<&Row<'a>> {
         self.start.as_ref().and(self.rows.last())
     }
 
-    /// If keys that begin with `prefix` go on for more than so many bytes of an input: lets the range end with the rows
-    /// at hand, until [`go_on`](RangeIter::go_on), and gives where the others of these keys are.
+    /// If keys with `prefix` continue for more than `bytes` bytes of an input, ends the range with the rows of the
+    /// current piece, until [`go_on`](RangeIter::go_on), and returns the range of the remaining keys.
     pub fn cut_off(&mut self, prefix: &[u8], bytes: usize) -> Option<KeyRange> {
         let goes_on = self.set.groups().iter().zip(&self.scans).any(|(group, scan)| {
             let positions = group.index.checkpoints.positions();
@@ -148,7 +148,7 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         Some(KeyRange { lo, hi })
     }
 
-    /// Goes on at `from` behind the rows at hand.
+    /// Continues at `from` after the rows of the current piece.
     pub fn go_on(&mut self, from: Vec<u8>) {
         self.scans.clear();
         self.start = self.hi.as_ref().is_none_or(|hi| from < *hi).then_some(from);
@@ -159,7 +159,7 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         if self.scans.is_empty() {
             for group in self.set.groups() {
                 let scan = Scan::new(group, group.seek(&start)?, self.view);
-                // Bare keys have no prefix of their own: their range is that of all keys.
+                // Bare keys have no prefix of their own: their range contains all keys.
                 let bare = self.family == Family::Bare;
                 self.scans.push(if bare { scan.only(Arc::clone(&group.bare)) } else { scan });
             }
@@ -172,7 +172,7 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         for (scan, group) in self.scans.iter_mut().zip(self.set.groups()) {
             let sure = end.map_or(usize::MAX, |end| group.sure_below(end, scan.position()));
             while let Some(row) = scan.next_below(end, sure)? {
-                // What is read at or behind the start has a smaller user key only as a prefix of it.
+                // A row at or after the start can have a smaller user key only if the key is a prefix of the start.
                 let inside = row.user_key.len() >= start.len() || row.user_key >= start.as_slice();
                 if inside && (row.live || merge) {
                     self.rows.push(row);
@@ -199,7 +199,7 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         Ok(())
     }
 
-    /// Where the piece from `start` ends: cut from the nearest checkpoint far enough ahead, or the end of the range.
+    /// Where the piece from `start` ends: at a key cut from the nearest checkpoint that is far enough ahead, or at the end of the range.
     fn boundary(&self, start: &[u8]) -> Option<Boundary> {
         let piece = self.set.granularity().read_size;
         let ahead = self.set.groups().iter().zip(&self.scans).enumerate().filter_map(|(i, (group, scan))| {
@@ -222,13 +222,13 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         }
     }
 
-    /// Adds keys in `[start, boundary)` whose rows stand behind the boundary.
+    /// Adds keys in `[start, boundary)` whose rows come after the boundary.
     fn prefixes_of(&mut self, start: &[u8], boundary: &Boundary, merge: bool) -> Result<()> {
         let at_end = Some(&boundary.key) == self.hi.as_ref();
         if at_end && !self.prefixes_of_end {
             return Ok(());
         }
-        // A shorter prefix of the boundary is a proper prefix of the start as well, hence below it.
+        // A shorter prefix of the boundary is also a proper prefix of the start, so it is below the start.
         let common = common_prefix(start, &boundary.key);
         let first = if common == start.len() { common } else { common + 1 };
         for (i, (group, scan)) in self.set.groups().iter().zip(&self.scans).enumerate() {
@@ -240,7 +240,7 @@ impl<'s, 'a> RangeIter<'s, 'a> {
                     continue;
                 }
                 let found = group.newest(prefix, self.view)?;
-                // What stands before the boundary was read above.
+                // Rows before the boundary were read above.
                 let behind = found.filter(|row| row.offset >= scan.position() && (row.live || merge));
                 self.rows.extend(behind.filter(|row| self.is_own(row.user_key)));
             }
@@ -248,26 +248,26 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         Ok(())
     }
 
-    /// Whether a key is one of the family. The meta of a list named `d|…` has the prefix of a delta.
+    /// Whether a key belongs to the family. The meta of a list named `d|…` has the prefix of a delta.
     fn is_own(&self, user_key: &[u8]) -> bool {
         let family = Family::of(user_key);
         family == self.family || (family == Family::ListDelta && self.family == Family::ListMeta)
     }
 
-    /// Whether `prefix` is no key of the family, because it ends inside the user key whose length it states. (At the
-    /// end of a range only: whole families are also walked to find malformed keys.)
+    /// Whether `prefix` is not a key of the family, because it ends inside the user key whose length it states. (Only
+    /// at the end of a range: whole families are also walked to find malformed keys.)
     fn is_cut_short(&self, prefix: &[u8]) -> bool {
         self.family.is_len_prefixed() && user_key_len(self.family.suffix(prefix)).is_none()
     }
 
-    /// Whether the index saw that rows of the range stand in user-key order. Families that share a prefix with
-    /// another one, or have none, do not know it of each other.
+    /// Whether the index saw that rows of the range come in user-key order. Families without a prefix, or with a prefix
+    /// that another one shares, cannot know it.
     fn comes_in_order(&self) -> bool {
         let alone = !matches!(self.family, Family::Bare | Family::ListMeta | Family::ListDelta);
         alone && self.set.groups().iter().all(|group| !group.unordered(self.family))
     }
 
-    /// Puts the piece in user-key order, the newest version of each key alone.
+    /// Puts the piece in user-key order and keeps only the newest version of each key.
     fn order(&mut self, merge: bool) {
         if !self.rows.is_sorted_by(|a, b| a.user_key < b.user_key) {
             self.rows.sort_unstable_by_key(|row| (row.user_key, Reverse(row.commit_ts), row.group));
@@ -280,7 +280,7 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         }
     }
 
-    /// Leaves out rows whose keys are missing, if damage is skipped.
+    /// Leaves out rows whose encryption keys are missing, if damage is skipped.
     #[cold]
     fn leave_out_sealed(&mut self) -> Result<()> {
         for row in self.rows.iter().filter(|row| row.sealed && row.live) {
@@ -307,7 +307,7 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         for pair in self.rows.windows(2) {
             let [a, b] = pair else { continue };
             let same_key = a.user_key == b.user_key && a.group != b.group;
-            // Neither is an applied intent or a staged copy.
+            // Applied intents and staged copies do not count.
             let stored = same_key && ![a, b].into_iter().any(|row| self.set.is_staged(row.group));
             let both = stored && stands_in_an_input(a) && stands_in_an_input(b);
             if both && (a.live || b.live) {
@@ -317,17 +317,17 @@ impl<'s, 'a> RangeIter<'s, 'a> {
     }
 }
 
-/// A boundary above `start` and not above `key`: as much of `key` as it takes to differ, and a little more.
+/// A boundary above `start` and not above `key`: enough bytes of `key` to differ, and a few more.
 pub(super) fn cut(start: &[u8], key: &[u8]) -> Vec<u8> {
     key[..key.len().min(common_prefix(start, key) + BOUNDARY_TAIL)].to_vec()
 }
 
-/// How many bytes both begin with.
+/// Length of the common prefix.
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
-/// The smallest byte string above everything that begins with `prefix`; `None` when there is none.
+/// The smallest byte string above everything with this `prefix`; `None` if there is none.
 pub fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     let end = prefix.iter().rposition(|b| *b != 0xff)?;
     let mut next = prefix[..=end].to_vec();

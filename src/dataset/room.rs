@@ -1,34 +1,35 @@
-//! Rows that take many times their length while they are read: few at a time, so that memory does not grow with the number of threads, and not
-//! with the second snapshot of `diff`.
+//! A memory budget for rows that take many times their length while they are read. Only a few are read at a time, so that memory grows
+//! neither with the number of threads nor with the second snapshot of `diff`.
 //!
-//! Data sets have a room only in runs whose visitors are our own. A visitor of somebody else may wait (for a reader of a channel, say) while another run waits for it.
+//! Data sets have a budget only in runs whose visitors are our own. A foreign visitor may wait (for the reader of a channel, say) while
+//! another run waits for it.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// Rows from this length on are counted.
+/// Rows of at least this length count.
 const WIDE: usize = 1 << 20;
 /// Bytes of such rows that all threads read at once. A longer row is read alone.
 const MOST: usize = 16 << 20;
 
-/// The wide rows that are being read, of all data sets that share the room.
+/// The long rows that are being read, of all data sets that share the budget.
 #[derive(Debug, Default)]
 pub struct Room {
     held: Mutex<usize>,
     turned: Condvar,
 }
 
-/// A row that is being read. Whoever has one must not wait for another thread that reads.
+/// A row that is being read. Its owner must not wait for another thread that reads.
 #[must_use]
 #[derive(Debug)]
 pub struct Reading<'r>(Option<(&'r Room, usize)>);
 
 impl Reading<'_> {
-    /// One that nothing bounds.
+    /// A row without a bound.
     pub(super) const UNBOUNDED: Reading<'static> = Reading(None);
 }
 
 impl Room {
-    /// Waits until there is room for a row of `len` bytes.
+    /// Waits until the budget allows a row of `len` bytes.
     pub fn reading(&self, len: usize) -> Reading<'_> {
         if len < WIDE {
             return Reading::UNBOUNDED;

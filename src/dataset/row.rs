@@ -14,11 +14,11 @@ pub struct Row<'a> {
     pub commit_ts: u64,
     /// Position of the entry in its file.
     pub offset: usize,
-    /// Which input it comes from.
+    /// Number of its input.
     pub group: u32,
-    /// Neither a tombstone nor expired.
+    /// Whether it is neither a tombstone nor expired.
     pub live: bool,
-    /// It is encrypted, and its key is not there: the body is not known.
+    /// Whether it is encrypted and its encryption key is missing: the body is not known.
     pub sealed: bool,
 }
 
@@ -33,7 +33,7 @@ impl Row<'_> {
 /// An error about a row of one of several inputs.
 #[derive(Debug)]
 pub struct RowError {
-    /// Which input.
+    /// Number of the input.
     pub group: u32,
     /// What is wrong.
     pub error: Error,

@@ -25,21 +25,21 @@ pub(super) struct Scan<'a> {
     /// Where the rows end.
     rows_end: usize,
     holes: Holes,
-    /// Where the stretch at hand ends: at the next hole, or the end of the rows.
+    /// Where the current stretch ends: at the next hole, or the end of the rows.
     end: usize,
     at: usize,
     view: View,
     group: u32,
     open: PrefixStack<'a>,
-    /// Where the rows of the wanted family are, for a family that is strewn over the file.
+    /// Where the rows of the wanted family are, for a family that is spread over the file.
     only: Option<Arc<[Range<usize>]>>,
 }
 
-/// How entries are read: the plainest form, which nearly all have, is told from the others by one comparison.
+/// How entries are read. The plainest form, which nearly all files have, is recognised by one comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manner {
     Pebble,
-    /// So many bytes in front of each key are no part of it.
+    /// The first bytes of each stored key are not part of the key: their number.
     Staged(usize),
     Mvcc2(usize),
 }
@@ -59,21 +59,21 @@ impl<'a> Scan<'a> {
         Scan { file, values, manner, rows_end, holes, end, at, view, group, open, only: None }
     }
 
-    /// Reads only these parts of the file. Their rows must be all rows of their keys.
+    /// Reads only these parts of the file. They must contain all rows of their keys.
     pub(super) fn only(mut self, parts: Arc<[Range<usize>]>) -> Self {
         self.only = Some(parts);
         self.jump();
         self
     }
 
-    /// Jumps to the next part that is wanted.
+    /// Jumps to the next wanted part.
     fn jump(&mut self) {
         let Some(parts) = &self.only else { return };
         let next = parts.get(parts.partition_point(|part| part.end <= self.at));
         self.at = next.map_or(self.rows_end, |part| self.at.max(part.start));
     }
 
-    /// Goes on behind the stretch at hand; tells whether there are more rows.
+    /// Continues after the current stretch; `false`: there are no more rows.
     #[cold]
     fn next_stretch(&mut self) -> bool {
         while self.at < self.rows_end {
@@ -92,8 +92,7 @@ impl<'a> Scan<'a> {
         self.at
     }
 
-    /// The next newest version in an entry whose key, as it stands in the file, is below `limit`; entries before
-    /// the position `sure` are known to be.
+    /// The next newest version in an entry whose stored key is below `limit`. Entries before the position `sure` are known to be below it.
     #[inline]
     pub(super) fn next_below(&mut self, limit: Option<&[u8]>, sure: usize) -> Result<Option<Row<'a>>> {
         if self.manner != Manner::Pebble {
@@ -115,7 +114,7 @@ impl<'a> Scan<'a> {
         Ok(None)
     }
 
-    // Two callers, of which only the plain one is hot: left to itself it would be a call for each row.
+    // It has two callers, and only the plain one is hot: without the attribute the compiler would make a call for each row.
     #[inline(always)]
     fn pebble_row(&mut self, entry: &frame::Entry<'a>) -> Result<Option<Row<'a>>> {
         if Operational::of(entry.raw_key, entry.raw_value).is_some() {
@@ -132,7 +131,7 @@ impl<'a> Scan<'a> {
         Ok(Some(self.row(user_key, commit_ts, live, value.body, entry.start)))
     }
 
-    /// A row that was decrypted, or whose body cannot be read: its key is missing, or the index passed over it.
+    /// A row that was decrypted, or whose body cannot be read: its encryption key is missing, or the index skipped it.
     #[inline(never)]
     fn other_row(&self, entry: &frame::Entry<'a>, user_key: &'a [u8], commit_ts: u64) -> Result<Option<Row<'a>>> {
         if let Ok(value) = self.values.split(entry.raw_value) {
@@ -146,7 +145,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// A row that the index passed over: its key is absent, older versions are not taken for the truth.
+    /// A row that the index skipped. Its key is absent, because an older version must not be taken for the current one.
     #[cold]
     fn unreadable(&self, row: Option<Row<'a>>) -> Result<Option<Row<'a>>> {
         if self.view.lenient { Ok(row) } else { Err(changed()) }
@@ -172,7 +171,7 @@ impl<'a> Scan<'a> {
             }
             self.at = entry.end;
             self.jump();
-            // An unknown row can stand here whose timestamp goes on like a job: too short to be a staged one.
+            // An unknown row whose timestamp looks like a job can be here: it is too short for a staged row.
             if entry.raw_key.len() < TS_SUFFIX {
                 continue;
             }
@@ -210,7 +209,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The index accepted these bytes; if they do not parse now, they are not the same bytes.
+/// The index accepted these bytes. If they do not parse now, they have changed.
 #[cold]
 pub(super) fn changed() -> Error {
     Error::new(ErrorKind::Changed)

@@ -1,4 +1,4 @@
-//! Encrypted rows whose keys are missing.
+//! Encrypted rows whose encryption keys are missing.
 
 use std::collections::BTreeSet;
 
@@ -8,28 +8,28 @@ use crate::format::envelope::Sealed;
 use crate::format::{Family, frame};
 use crate::index::SealedRows;
 
-/// Whether a group has encrypted rows that nobody can open.
+/// Whether a group has encrypted rows that cannot be opened.
 pub(super) fn has_missing_keys(group: &Group<'_>) -> bool {
     group.index.sealed.keys().any(|(key_id, _)| group.source.keys().get(key_id).is_none())
 }
 
 impl DataSet<'_> {
-    /// Whether there are encrypted rows, of any time, whose keys are missing.
+    /// Whether there are encrypted rows, of any time, whose encryption keys are missing.
     pub fn has_missing_keys(&self) -> bool {
         self.missing_keys
     }
 
-    /// Encrypted rows of all inputs, by key id.
+    /// Encrypted rows of all inputs, by ID of the encryption key.
     pub fn sealed(&self) -> SealedRows {
         let mut all = SealedRows::default();
         self.inputs().for_each(|group| all.append(&group.index.sealed));
         all
     }
 
-    /// Fails if visible rows need keys that are missing, unless damage is skipped: then each of them is a loss.
+    /// Fails if visible rows need missing encryption keys. If damage is skipped, each of these rows is a loss instead.
     ///
     /// # Errors
-    /// Which keys are needed, and which of them are there.
+    /// Which encryption keys are needed, and which of them are there.
     pub fn check_keys(&self) -> Result<()> {
         let unopened = self.inputs().find_map(|group| Some((group, group.index.sealed.unopened.as_ref()?)));
         let Some((group, first)) = unopened.filter(|_| !self.losses.is_lenient()) else { return Ok(()) };
@@ -42,7 +42,7 @@ impl DataSet<'_> {
         Err(group.source.locate(error))
     }
 
-    /// The error of a row whose key is missing.
+    /// The error of a row whose encryption key is missing.
     #[cold]
     pub(super) fn missing_key(&self, row: &Row<'_>) -> Error {
         let group = self.groups.get(row.group as usize);

@@ -1,11 +1,11 @@
-//! Rows that could not be read, where the caller asked to go on without them (`--on-error skip`).
+//! Rows that could not be read, if the caller asked to continue without them (`--on-error skip`).
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{Losses, Lost, Pile, is_of_a_row};
 
-/// Collects losses, each place once, in the order of inputs and offsets: the same for any number of threads.
+/// Collects losses, each position once, in the order of inputs and offsets: the same for any number of threads.
 #[derive(Debug, Default)]
 pub struct SkipLog {
     lenient: bool,
@@ -26,17 +26,17 @@ impl SkipLog {
     /// Takes a loss.
     ///
     /// # Errors
-    /// The error itself, when losses are refused or it is not damage of a row: a file that changes, or an output that
+    /// The error itself, if losses are refused or it is not damage of a row: a file that changes, or an output that
     /// cannot be written, ends every run.
     #[cold]
     pub fn skip(&self, error: Error) -> Result<()> {
         self.skip_with(error, || Ok(1))
     }
 
-    /// Takes a loss, with the number of rows that go with it.
+    /// Takes a loss, with the number of rows that are lost with it.
     ///
     /// # Errors
-    /// As [`skip`](SkipLog::skip), and what `rows` gives.
+    /// As [`skip`](SkipLog::skip), and the error of `rows`.
     #[cold]
     pub fn skip_with(&self, error: Error, rows: impl FnOnce() -> Result<u64>) -> Result<()> {
         if !self.lenient || !error.is_damage() || matches!(error.kind(), ErrorKind::Changed) {
@@ -47,12 +47,12 @@ impl SkipLog {
         Ok(())
     }
 
-    /// Takes what an index passed over, which it does only for a lenient log.
+    /// Takes the losses of an index, which has some only if the log is lenient.
     pub(super) fn append(&self, lost: Pile) {
         self.pile(|pile| pile.append(lost));
     }
 
-    /// All losses so far; the log is empty then.
+    /// All losses so far; the log is empty afterwards.
     ///
     /// # Errors
     /// A temporary file that could not be written or read.

@@ -1,7 +1,7 @@
 //! Staged rows of migrations: versions of their inner keys, merged with all others (`future.md` F4).
 //!
-//! The staged rows of a job are an input of their own whose keys begin behind the job. So every range and look-up sees
-//! them, the newest version wins, a tombstone hides what is older, and nobody above knows of them.
+//! The staged rows of a job are a separate input whose keys begin after the job. So every range and look-up sees them, the newest version
+//! wins, a tombstone hides older versions, and the code above does not know of them.
 
 use super::DataSet;
 use super::group::Group;
@@ -12,20 +12,20 @@ use crate::index::{Granularity, View, staged};
 /// The staged rows of one job in one input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StagedRows {
-    /// Which of the groups.
+    /// Number of the group.
     pub group: u32,
     /// The migration.
     pub job: u64,
-    /// Versions of all keys.
+    /// Number of versions, of all keys.
     pub rows: u64,
-    /// Live keys of which no input has a row, in families of which no other input has any: the group that they were copied
-    /// from is missing, or part of it is.
+    /// Live keys without a row in any input, in families without a row in any other input: the group that they were copied from is missing,
+    /// or a part of it.
     pub alone: u64,
-    /// One of them.
+    /// One of these keys.
     pub example: Option<Vec<u8>>,
 }
 
-/// Adds the staged rows of a group as groups of their own.
+/// Adds the staged rows of a group as separate groups.
 pub(super) fn add(groups: &mut Vec<Group<'_>>, index: usize, view: View, granularity: Granularity) -> Result<()> {
     let Some(group) = groups.get(index) else { return Ok(()) };
     if group.index.counts.family(Family::Staged).rows == 0 {
@@ -40,7 +40,7 @@ pub(super) fn add(groups: &mut Vec<Group<'_>>, index: usize, view: View, granula
 }
 
 impl DataSet<'_> {
-    /// What is staged, and whether the groups that it was copied from are there.
+    /// The staged rows, and whether the groups that they were copied from are among the inputs.
     ///
     /// # Errors
     /// An input that changed.
@@ -77,7 +77,7 @@ impl DataSet<'_> {
 
     /// Whether a row comes from the staged rows of a job.
     pub(super) fn is_staged(&self, group: u32) -> bool {
-        // Rows of applied intents have numbers behind those of all groups.
+        // Rows of applied intents have numbers after those of all groups.
         self.groups.get(group as usize).is_some_and(|group| group.job.is_some())
     }
 }

@@ -7,18 +7,18 @@ use crate::error::{Error, Result};
 use crate::format::txn::{self, Intent, Lock, Marker};
 use crate::format::{Family, Fault};
 
-/// What became of the locks and intents that are still in the inputs.
+/// What happened to the locks and intents that are still in the inputs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unresolved {
     /// Intents of committed transactions, applied.
     pub applied: u64,
-    /// Locks whose transaction is neither committed, rolled back nor expired: the server would ask to retry.
+    /// Locks whose transaction is neither committed, rolled back nor expired: the server would answer "retry".
     pub pending: u64,
     /// The key of the first pending lock.
     pub pending_example: Option<Vec<u8>>,
     /// Locks of transactions that were rolled back or have expired: ignored, as the server does.
     pub rolled_back: u64,
-    /// Intents without a live lock, or with another start timestamp than their lock's: ignored.
+    /// Intents without a live lock, or with a start timestamp that differs from their lock's: ignored.
     pub stray_intents: u64,
     /// Live records of commits and rollbacks, kept by the server as history.
     pub records: u64,
@@ -48,7 +48,7 @@ impl<'a> DataSet<'a> {
         report.records = self.check_records()?;
         overlay.sort_by_key(|row| (row.user_key, std::cmp::Reverse(row.commit_ts)));
         report.applied = overlay.len() as u64;
-        // Only now: the look-ups above must see what is in the files.
+        // Set only now: the look-ups above must see the rows of the files.
         self.overlay = overlay;
         Ok(report)
     }
@@ -91,7 +91,7 @@ impl<'a> DataSet<'a> {
 
     fn overlay_row(&self, key: &'a [u8], commit_ts: u64, row: &Row<'a>, intent: Intent<'a>) -> Row<'a> {
         let body = intent.body.unwrap_or_default();
-        // It is no input of its own, but errors must still find the file: see `locate`.
+        // It is not an input, but errors must still find its file: see `locate`.
         let group = row.group + self.groups.len() as u32;
         let live = intent.body.is_some();
         Row { user_key: key, body, commit_ts, offset: row.offset, group, live, sealed: false }
@@ -125,7 +125,7 @@ impl<'a> DataSet<'a> {
         Ok(if alive { Outcome::Pending } else { Outcome::RolledBack })
     }
 
-    /// Live rows of some families that only applied intents make: no input has a live row of their keys, so that the
+    /// Live rows of some families that only applied intents create: their keys have no live row in an input, so the
     /// index did not count them.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Every version of some keys, not only the one that counts.
+//! Every version of some keys, not only the visible one.
 
 use super::scan::changed;
 use super::{DataSet, Group};
@@ -21,20 +21,20 @@ pub struct Version<'a> {
     pub expire_at: u64,
     /// The family's own value.
     pub body: &'a [u8],
-    /// Which of the groups it stands in; see [`DataSet::input_of`].
+    /// Number of its group; see [`DataSet::input_of`].
     pub group: u32,
     /// Position of its entry.
     pub offset: usize,
-    /// The key that its body is, or was, encrypted with.
+    /// The encryption key of its body, also if it was decrypted.
     pub key_id: Option<u32>,
 }
 
 impl<'a> DataSet<'a> {
-    /// Gives every version of every key with `lo <= user key < hi`, of all inputs, in the order of the files; also those
-    /// above `--as-of`. Values that are still intents are not among them.
+    /// Gives every version of every key with `lo <= user key < hi`, of all inputs, in the order of the files, including
+    /// versions above `--as-of`. It does not give values that are still intents.
     ///
     /// # Errors
-    /// An input that changed, and what `each` gives.
+    /// An input that changed, and the error of `each`.
     pub fn versions(
         &self,
         lo: &[u8],
@@ -45,7 +45,7 @@ impl<'a> DataSet<'a> {
             let mut at = group.seek(lo)?;
             while at < group.index.rows.end && group.key_at(at).is_some_and(|key| hi.is_none_or(|hi| key < hi)) {
                 let next = group.versions_at(at, &mut |version| {
-                    // A key in front of the range can have rows inside it: it is a prefix of the range's start.
+                    // A key before the range can have rows inside it: it is a prefix of the range's start.
                     if version.user_key >= lo { each(version) } else { Ok(()) }
                 })?;
                 at = group.stretch(next).start;
@@ -54,14 +54,14 @@ impl<'a> DataSet<'a> {
         Ok(())
     }
 
-    /// Which of the inputs a group belongs to: a broken one has several, and staged rows are one of their own.
+    /// The input that a group belongs to: a broken input has several groups, and staged rows are a separate one.
     pub fn input_of(&self, group: u32) -> u32 {
         let source = self.groups().get(group as usize).map(|group| group.source);
         let same = |input: &Group<'a>| source.is_some_and(|source| std::ptr::eq(input.source, source));
         self.inputs().position(same).map_or(group, |input| input as u32)
     }
 
-    /// The versions in the entry at a position that [`Version`] gave.
+    /// The versions in the entry at a position that a [`Version`] has.
     ///
     /// # Errors
     /// As [`versions`](DataSet::versions).
@@ -71,7 +71,7 @@ impl<'a> DataSet<'a> {
 }
 
 impl<'a> Group<'a> {
-    /// Gives the versions in one entry; tells where the next entry is.
+    /// Gives the versions in one entry and returns the position of the next entry.
     fn versions_at(&self, at: usize, each: &mut dyn FnMut(Version<'a>) -> Result<()>) -> Result<usize> {
         let group = self.number;
         if self.index.layout == Layout::Mvcc2 {
@@ -94,7 +94,7 @@ impl<'a> Group<'a> {
         Ok(entry.end)
     }
 
-    /// The value of an entry; of an encrypted one whose key is missing, the envelope stands for the body.
+    /// The value of an entry. If it is encrypted and the encryption key is missing, the body is the envelope.
     fn value_of(&self, entry: &frame::Entry<'a>) -> Option<mvcc::ValueHeader<'a>> {
         let values = self.source.values();
         let sealed = || {

@@ -12,7 +12,7 @@ use crate::report::time;
 use crate::report::{Findings, Level, exact_path};
 use crate::source::{group_of, index_of};
 
-/// What the inputs and the options were, and what came out.
+/// Describes the inputs, the options and the results.
 pub(super) fn describe(set: &DataSet<'_>, options: &Options, findings: &Findings, tally: Tally) -> Manifest {
     let inputs: Vec<InputInfo> = set.inputs().map(|group| input_info(group, options.for_restore)).collect();
     let last_commit_ts = inputs.iter().map(|i| i.last_commit_ts).max().unwrap_or(0);

@@ -13,14 +13,13 @@ use crate::source::Source;
 /// Files, directories and bytes of an output directory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Need {
-    /// Files, MANIFEST.json and CHECKSUMS too.
+    /// Files, with MANIFEST.json and CHECKSUMS.
     pub files: u64,
-    /// Directories, the output itself too.
+    /// Directories, with the output itself.
     pub directories: u64,
-    /// Bytes of all files; holes count as what they read as. A few files of holes can have more than 64 bits can tell.
+    /// Bytes of all files; holes count as the zeros they read as. A few sparse files can exceed 64 bits.
     pub bytes: u128,
-    /// Those that are stored, in whole blocks of 4 KiB, with one for each directory: what most file systems take, or a little
-    /// less.
+    /// Stored bytes in whole blocks of 4 KiB, with one block for each directory: what most file systems need, or a little less.
     pub disk_bytes: u128,
 }
 
@@ -30,7 +29,7 @@ impl Need {
         self.files + self.directories
     }
 
-    /// A file with so many bytes in blocks that take no space.
+    /// Adds a file of which `unused` bytes are in blocks that take no space.
     fn file(&mut self, bytes: u64, unused: u64) {
         self.files += 1;
         self.bytes += u128::from(bytes);
@@ -43,10 +42,10 @@ impl Need {
     }
 }
 
-/// Decodes as [`decode`](super::decode) does, but writes nothing; tells what an output directory would need.
+/// Decodes as [`decode`](super::decode) does, but writes nothing, and returns what an output directory would need.
 ///
 /// # Errors
-/// An input that is not a sound snapshot, a damaged row.
+/// An input that is not a valid snapshot, a damaged row.
 pub fn estimate(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result<(Outcome, Need)> {
     let started = Instant::now();
     let (mut outcome, need) = on_threads(options.threads, || run(sources, options, progress))??;

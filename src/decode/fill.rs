@@ -1,4 +1,4 @@
-//! Fills a tree with the logical data of the inputs, whatever the tree is in.
+//! Fills a tree of any kind with the logical data of the inputs.
 
 use std::io;
 use std::path::Path;
@@ -28,29 +28,29 @@ const LINES_AT_ONCE: usize = 1 << 20;
 pub struct DecodeResult {
     /// The manifest as written.
     pub manifest: Manifest,
-    /// What was noticed.
+    /// Findings of the decode.
     pub findings: Findings,
-    /// Files, MANIFEST.json and CHECKSUMS not counted.
+    /// Number of files, without MANIFEST.json and CHECKSUMS.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
     /// Bytes of the inputs.
     pub input_bytes: u64,
-    /// Every file but CHECKSUMS, by path.
+    /// Every file except CHECKSUMS, by path.
     pub checksums: Checksums,
-    /// Members of an archive that are no files of the tree.
+    /// Members of an archive that are not files of the tree.
     pub members: MemberList,
     /// Places that could not be read.
     pub lost: Losses,
-    /// What the flags that choose objects came to.
+    /// What the filters for objects matched.
     pub matched: Matched,
 }
 
 impl DecodeResult {
-    /// Refuses an output of nothing, if that was not what the inputs hold, or if it would take the place of another.
+    /// Refuses an output without objects, if a filter caused it, or if it would replace another output.
     ///
     /// # Errors
-    /// What to do.
+    /// A message that says what to do.
     pub(super) fn check_replaces(&self, replaces: bool, target: &Path) -> Result<()> {
         self.matched.check()?;
         if !replaces || self.manifest.options.since.is_some() || self.manifest.adapters.tally.has_scopes() {
@@ -68,10 +68,10 @@ impl std::fmt::Debug for DecodeResult {
     }
 }
 
-/// Decodes `sources` into `tree`, MANIFEST.json last; CHECKSUMS is left to the caller.
+/// Decodes `sources` into `tree`, MANIFEST.json last. The caller writes CHECKSUMS.
 ///
 /// # Errors
-/// An input that is not a sound snapshot, a damaged row, an output that cannot be written.
+/// An input that is not a valid snapshot, a damaged row, an output that cannot be written.
 pub fn fill(
     sources: &[Source],
     tree: &Tree,
@@ -86,10 +86,10 @@ pub fn fill(
     })
 }
 
-/// Does something with sources. What seems to be damage then may be a file that changes while it is read.
+/// Runs `work` on sources. If it finds damage, a file may have changed while it was read.
 ///
 /// # Errors
-/// That one did, or what `work` gives.
+/// A file that changed, or the error of `work`.
 pub fn or_changed<T>(sources: &[Source], work: impl FnOnce() -> Result<T>) -> Result<T> {
     match work() {
         Err(error) if error.is_damage() => sources.iter().try_for_each(Source::check_unchanged).and(Err(error)),
@@ -102,24 +102,24 @@ pub struct Indexed<'a> {
     /// Their rows.
     pub set: DataSet<'a>,
     unresolved: Unresolved,
-    /// What a plan tells of columns; `None`: there is none.
+    /// Columns from a plan; `None`: there is no plan.
     pub(crate) columns: Option<Vec<u8>>,
 }
 
 /// Indexes the inputs.
 ///
 /// # Errors
-/// An input that is not a sound snapshot.
+/// An input that is not a valid snapshot.
 pub fn index<'a>(sources: &'a [Source], options: &Options, progress: &dyn Progress) -> Result<Indexed<'a>> {
     let set = scan(sources, options, progress)?;
-    // What needs bodies fails later, and says which keys are missing; the rest goes without the outcome of transactions.
+    // Code that needs bodies fails later and says which encryption keys are missing. The rest runs without the outcome of transactions.
     if set.has_missing_keys() && !options.skip_damage {
         return Ok(Indexed { set, unresolved: Unresolved::default(), columns: None });
     }
     Indexed::of(set)
 }
 
-/// The same without the values of transactions.
+/// As [`index`], without the values of transactions.
 ///
 /// # Errors
 /// As [`index`].
@@ -141,7 +141,7 @@ impl<'a> Indexed<'a> {
         Ok(Indexed { set, unresolved, columns: None })
     }
 
-    /// What is to be said of the inputs whatever is read of them: a footer that is missing, locks that nobody released.
+    /// Reports what concerns the inputs whatever is read of them: a missing footer, unreleased locks.
     ///
     /// # Errors
     /// A row that cannot be read.
@@ -164,7 +164,7 @@ pub fn fill_indexed(
     fill_as(Role::All, indexed, tree, scratch, options, progress)
 }
 
-/// The same in a role that takes all that there is.
+/// As [`fill_indexed`], in a role that writes everything.
 pub(super) fn fill_as(
     role: Role<'_>,
     indexed: &Indexed<'_>,
@@ -178,7 +178,7 @@ pub(super) fn fill_as(
     if options.writes_changes() && options.filter.changes.is_none() {
         return Err(Error::usage("it is not known yet what changed: compare::since::prepare finds it"));
     }
-    // Its patterns have taken nothing yet, whatever they took in another run.
+    // Its patterns have matched nothing yet, whatever they matched in another run.
     let options = &options.clone();
     let input_bytes = set.inputs().map(|group| group.source.file().len() as u64).sum();
     let mut collector = Collector::new(tree, scratch);
@@ -212,7 +212,7 @@ pub(super) fn fill_as(
     Ok(DecodeResult { manifest, findings, files, bytes, input_bytes, checksums, members, lost, matched })
 }
 
-/// Writes the manifest, which is long where there are many scopes.
+/// Writes the manifest, which is long if there are many scopes.
 fn write_manifest(manifest: &Manifest, tree: &Tree) -> Result<Sums> {
     let mut out = SplitOutput::new(tree);
     let mut text = Text { file: out.grow(&tree.dir(b"")?, MANIFEST.as_bytes()), failed: None };
@@ -224,7 +224,7 @@ fn write_manifest(manifest: &Manifest, tree: &Tree) -> Result<Sums> {
     Ok(out.into_sums())
 }
 
-/// A file that is written as the library of JSON wants to.
+/// A file that the JSON library writes.
 struct Text<'t> {
     file: SpillWriter<'t>,
     failed: Option<Error>,
@@ -244,7 +244,7 @@ impl io::Write for Text<'_> {
     }
 }
 
-/// What is the same in every output of the layout.
+/// Writes the files that are the same in every output of the layout.
 fn write_beside(options: &Options, collector: &mut Collector<'_>) -> Result<()> {
     let files = registry::beside(options);
     if files.is_empty() {
@@ -258,7 +258,7 @@ fn write_beside(options: &Options, collector: &mut Collector<'_>) -> Result<()> 
     collector.take(out)
 }
 
-/// `deleted.jsonl`, if changes are written: what is gone.
+/// Writes `deleted.jsonl`, if changes are written: the deleted objects.
 fn write_deleted(options: &Options, collector: &mut Collector<'_>) -> Result<()> {
     let Some(Found(changes)) = &options.filter.changes else { return Ok(()) };
     let mut piece = |lines: &[u8]| {
@@ -266,12 +266,12 @@ fn write_deleted(options: &Options, collector: &mut Collector<'_>) -> Result<()>
         out.lines(DELETED).extend_from_slice(lines);
         collector.take(out)
     };
-    // The file is there also where nothing is gone.
+    // The file exists even if nothing was deleted.
     piece(b"")?;
     changes.deleted(&mut piece)
 }
 
-/// `ERRORS.jsonl`: what could not be read, by input and offset.
+/// Writes `ERRORS.jsonl`: what could not be read, by input and offset.
 fn write_losses(lost: &Losses, collector: &mut Collector<'_>) -> Result<()> {
     let mut out = SplitOutput::new(collector.tree());
     for loss in lost {
@@ -285,7 +285,7 @@ fn write_losses(lost: &Losses, collector: &mut Collector<'_>) -> Result<()> {
     collector.take(out)
 }
 
-/// Writes CHECKSUMS; gives its own digest and place.
+/// Writes CHECKSUMS and returns its own digest and place.
 ///
 /// # Errors
 /// A failed write.

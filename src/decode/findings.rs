@@ -1,4 +1,4 @@
-//! What is said about the inputs as a whole.
+//! Findings about the inputs as a whole.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -34,7 +34,7 @@ kinds! {
     Note FENCES "redis_fence_rows" "conflict fences without data";
 }
 
-/// Adds what the index and the transactions tell.
+/// Adds the findings of the index and of the transactions.
 ///
 /// # Errors
 /// An input that changed.
@@ -69,13 +69,13 @@ pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, 
     Ok(())
 }
 
-/// Adds what tells that inputs do not belong together: one is there twice, or they are of other times.
+/// Adds findings about inputs that do not belong together: a repeated input, or inputs of different times.
 pub(crate) fn note_strangers(set: &DataSet<'_>, findings: &mut Findings) {
     given_twice(set, findings);
     group_times(set, findings);
 }
 
-/// Adds what the choice of objects came to.
+/// Adds findings about filters that matched nothing.
 pub(crate) fn of_choice(matched: &Matched, findings: &mut Findings) {
     if matched.nothing {
         findings.add(Finding::new(&NOTHING_MATCHED));
@@ -85,7 +85,7 @@ pub(crate) fn of_choice(matched: &Matched, findings: &mut Findings) {
     }
 }
 
-/// A moment far ahead of every input: nobody should take the result for the state of that moment.
+/// A moment far after every input: the result must not be taken for the state of that moment.
 fn later_moment(set: &DataSet<'_>, options: &Options, findings: &mut Findings) {
     let last = set.stores().map(|group| group.index.last_commit_ts.max(group.index.max_commit_ts)).max();
     let (Some(as_of), Some(last)) = (options.as_of, last) else { return };
@@ -126,7 +126,7 @@ fn staged_rows(set: &DataSet<'_>, findings: &mut Findings) -> Result<()> {
     Ok(())
 }
 
-/// Copies of one file count nothing twice, but the second one may have been meant for another group.
+/// Copies of one file count nothing twice, but another group may have been meant.
 fn given_twice(set: &DataSet<'_>, findings: &mut Findings) {
     let mut seen = BTreeMap::new();
     for group in set.inputs() {

@@ -1,4 +1,4 @@
-//! Lines of one kind, as they are made: for a pipe.
+//! Writes lines of one kind as they are made, for a pipe.
 
 use std::io::Write;
 
@@ -12,7 +12,7 @@ use crate::output::tree::Digests;
 use crate::registry;
 use crate::source::Source;
 
-/// The words under which a choice of one kind is asked for.
+/// The message if the filter does not select one kind.
 const WANT: &str =
     "lines of one kind go to a pipe: choose one Redis type, one table, bucket or queue, or the file system";
 
@@ -23,12 +23,12 @@ fn want() -> Error {
 /// Which lines are wanted.
 struct Chosen {
     adapter: Adapter,
-    /// The type, where keys have one.
+    /// The type, if keys have one.
     kind: Option<String>,
 }
 
 impl Chosen {
-    /// What the flags choose: lines of another kind would have another shape, and those of another table nothing that tells the table.
+    /// What the filter selects. Lines of another kind would have another shape, and lines of another table would not name their table.
     fn of(options: &Options) -> Result<Chosen> {
         let Options { filter, .. } = options;
         let takes_types = |adapter: &Adapter| filter.types.is_empty() || adapter.spec().naming == Naming::Key;
@@ -55,12 +55,12 @@ impl Chosen {
     }
 }
 
-/// Writes the lines of one kind to `out`, the one that the filter of `options` chooses. Their layout is that of packed lines.
+/// Writes the lines of one kind, which the filter of `options` selects, to `out`. Their layout is that of packed lines.
 ///
-/// Lines come as they are made: after an error those before it are there.
+/// Lines are written as they are made: after an error the lines before it are in `out`.
 ///
 /// # Errors
-/// The filter leaves several kinds; an input that is not a sound snapshot, a damaged row, a failed write.
+/// The filter selects several kinds; an input that is not a valid snapshot, a damaged row, a failed write.
 pub fn lines(
     sources: &[Source],
     options: &Options,

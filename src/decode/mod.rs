@@ -30,14 +30,14 @@ pub use fill::{DecodeResult, Indexed, fill, fill_indexed, index, or_changed, sca
 pub use lines::lines;
 pub use shards::{columns, merge_into, record_share};
 
-/// What a finished decode tells.
+/// The result of a finished decode.
 #[derive(Debug)]
 pub struct Outcome {
     /// The manifest as written.
     pub manifest: Manifest,
-    /// What was noticed.
+    /// Findings of the decode.
     pub findings: Findings,
-    /// Files written, MANIFEST.json and CHECKSUMS not counted.
+    /// Number of files written, without MANIFEST.json and CHECKSUMS.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
@@ -51,11 +51,11 @@ pub struct Outcome {
 
 /// Decodes `sources`, several of them as one data set, into a new directory tree at `target`.
 ///
-/// The tree is built under a temporary name beside `target` and renamed when it is complete: on an error nothing that
-/// looks finished is left.
+/// The tree is built under a temporary name beside `target` and renamed when it is complete. After an error nothing is
+/// left that looks finished.
 ///
 /// # Errors
-/// An input that is not a sound snapshot, a damaged row, an output that cannot be written.
+/// An input that is not a valid snapshot, a damaged row, an output that cannot be written.
 pub fn decode(sources: &[Source], target: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
     let started = Instant::now();
     let mut outcome = on_threads(options.threads, || to_target(sources, target, options, progress))??;
@@ -63,7 +63,7 @@ pub fn decode(sources: &[Source], target: &Path, options: &Options, progress: &d
     Ok(outcome)
 }
 
-/// Runs `work` on a pool of so many threads; 0: one for each core.
+/// Runs `work` on a pool of `threads` threads; 0: one for each core.
 ///
 /// # Errors
 /// Threads that cannot be started.
@@ -83,10 +83,10 @@ fn in_pool(threads: usize, work: &mut (dyn FnMut() + Send)) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a target that a decode would refuse: for who has long work to do before it.
+/// Refuses a target that a decode would refuse, for callers that have long work to do first.
 ///
 /// # Errors
-/// Something is there that is not replaced, or nothing can be written there.
+/// The target exists and may not be replaced, or it cannot be written.
 pub fn check_target(target: &Path, options: &Options) -> Result<()> {
     match options.archive {
         Some(_) => archive::begin(target, options.force).map(drop),
@@ -111,7 +111,7 @@ fn to_target(sources: &[Source], target: &Path, options: &Options, progress: &dy
     Ok(Outcome::of(filled, leftovers))
 }
 
-/// The same in one file, or on standard output: nothing of it shows before all is known to be sound.
+/// As [`decode`], into one file or standard output. Nothing of it is visible before everything is known to be intact.
 fn pack(
     sources: &[Source],
     target: &Path,
@@ -136,10 +136,10 @@ fn pack(
     Ok(Outcome::of(filled, leftovers))
 }
 
-/// The same without writing anything: what stays are counts, findings and the digest of every file.
+/// As [`decode`], without writing anything: it keeps counts, findings and the digest of every file.
 ///
 /// # Errors
-/// As [`decode`], but for the output.
+/// As [`decode`], except for the output.
 pub fn fill_nowhere(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result<DecodeResult> {
     let scratch = std::env::temp_dir();
     fill::fill(sources, &Tree::null(&scratch), &scratch, options, progress)

@@ -1,4 +1,4 @@
-//! A decode that is shared among processes: what a shard records, and what a merge does with all records (`plan.md` §4).
+//! A decode that is shared among processes: what a shard records, and how a merge uses all records (`plan.md` §4).
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::registry;
 use crate::run::Job;
 use crate::run::shards::{DIGEST, FILES, Recorder, Role, Shards, Share, Which};
 
-/// What all shards must know of all rows: the columns of tables, in a layout that has some.
+/// What all shards must know about all rows: the columns of tables, in a layout that has columns.
 ///
 /// # Errors
 /// A damaged row.
@@ -27,10 +27,10 @@ pub fn columns(set: DataSet<'_>, options: &Options, progress: &dyn Progress) -> 
     registry::columns(&Indexed::of(set)?.set, &options.clone(), progress)
 }
 
-/// Runs the share of a shard of a plan, and records it in `dir`.
+/// Runs the share of a shard of a plan and records it in `dir`.
 ///
 /// # Errors
-/// As [`fill`](super::fill), of this share.
+/// As [`fill`](super::fill), for this share.
 pub fn record_share(
     indexed: &Indexed<'_>,
     dir: &Path,
@@ -41,7 +41,7 @@ pub fn record_share(
 ) -> Result<()> {
     let set = &indexed.set;
     set.check_keys()?;
-    // Its patterns have taken nothing yet.
+    // Its patterns have matched nothing yet.
     let options = &options.clone();
     let tree = Tree::open(&dir.join(FILES))?;
     let adapters: Vec<Adapter> = adapter::all().filter(|adapter| options.wants(*adapter)).collect();
@@ -52,7 +52,7 @@ pub fn record_share(
     let columns = indexed.columns.as_deref();
     registry::fill_all(&mut Job { set, options, tree: &tree, progress, collector: &mut collector, role, columns })?;
     set.check_unchanged()?;
-    // What is not a share of a split or of a whole adapter would be there twice.
+    // Anything that belongs to neither a split nor a whole adapter would be written twice.
     if !collector.is_untouched() {
         return Err(Error::internal("a shard has written what belongs to the merge"));
     }
@@ -60,10 +60,10 @@ pub fn record_share(
     recorder.finish(&options.filter, tree.written())
 }
 
-/// Does what is left when all shards are there: their files are in the staging directory already.
+/// Does the remaining work after all shards: their files are in the staging directory already.
 ///
 /// # Errors
-/// As [`fill`](super::fill), of what no shard does; a record that cannot be read.
+/// As [`fill`](super::fill), for the work that no shard does; a record that cannot be read.
 pub fn merge_into(
     indexed: &Indexed<'_>,
     staging: &Staging,

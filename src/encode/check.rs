@@ -1,4 +1,4 @@
-//! Reads the finished snapshot again, as a decode reads it.
+//! Reads the finished snapshot again, like a decode.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use super::fingerprints::Fingerprints;
 /// Gives the objects of the snapshot at `path`.
 ///
 /// # Errors
-/// A file that is no intact snapshot.
+/// A file that is not an intact snapshot.
 pub(super) fn read(
     path: &Path,
     ring: Option<&Arc<KeyRing>>,
@@ -61,7 +61,7 @@ pub(super) fn read(
     Ok(())
 }
 
-/// Rows of adapters that were added.
+/// Rows of added adapters.
 fn rows(set: &DataSet<'_>, fingerprints: &mut Fingerprints) -> Result<()> {
     for adapter in adapter::all().filter(|adapter| !adapter::BUILT_IN.contains(adapter)) {
         for prefix in adapter.spec().prefixes {
@@ -75,7 +75,7 @@ fn rows(set: &DataSet<'_>, fingerprints: &mut Fingerprints) -> Result<()> {
     Ok(())
 }
 
-/// Every inode must be where writers look for it.
+/// Checks that every inode is where writers look for it.
 fn files(
     set: &DataSet<'_>,
     options: &Decode,
@@ -90,7 +90,7 @@ fn files(
     }
 }
 
-/// Takes the fingerprints of splits on all threads.
+/// Makes the fingerprints of splits on all threads.
 fn each_split<S: Sync>(
     splits: &[S],
     fingerprints: &Fingerprints,
@@ -146,11 +146,11 @@ fn objects(set: &DataSet<'_>, options: &Decode, fingerprints: &mut Fingerprints)
     s3::live_uploads(set, &buckets, &options.filter, |row| fingerprints.upload_row(row))
 }
 
-/// Records of one kind that stand together.
+/// Records of one kind that are stored together.
 #[derive(Default)]
 struct Runs<'a>(Vec<(Records<'a>, Vec<Place>)>);
 
-/// Where a record stands.
+/// The position of a record.
 struct Place {
     row: RowRef,
     len: usize,

@@ -1,4 +1,4 @@
-//! Notes and warnings about what an output does not hold, or holds but a new store does not need.
+//! Notes and warnings about data that an output lacks, or that it has but a new store does not need.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ kinds! {
     Note SIDE_ROWS "encode_side_rows" "bookkeeping rows of SQS that a new store does not need: those of generations that are gone, tombstones, and those that were made anew";
 }
 
-/// Adds what there is to say about an output.
+/// Adds the findings about an output.
 pub(super) fn of_output(
     path: &Path,
     manifest: &ReadManifest,

@@ -1,6 +1,6 @@
-//! `encode`: outputs of a decode, back to a snapshot that a server boots from.
+//! `encode`: turns outputs of a decode back into a snapshot that a server can start from.
 //!
-//! 1. Every output is read, proven by CHECKSUMS, and its objects become rows (`rows.rs`, `adapters/*/encode.rs`).
+//! 1. Every output is read and checked against CHECKSUMS, and its objects become rows (`rows.rs`, `adapters/*/encode.rs`).
 //! 2. The rows are sorted, in runs that spill, and written to a temporary file.
 //! 3. That file is decoded again, and its objects are compared with those that were read (`fingerprints/`).
 //! 4. Only then does the file get its name.
@@ -43,21 +43,21 @@ use fingerprints::{Compared, Fingerprints, Side};
 use rows::Rows;
 use shift::Shift;
 
-/// What an encode is asked to do.
+/// The options of an encode.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The adapters whose objects are encoded; `None`: all that the outputs have.
     pub adapters: Option<Vec<Adapter>>,
-    /// The commit timestamp of all rows, if not the newest that the manifests tell.
+    /// The commit timestamp of all rows, if not the newest of the manifests.
     pub last_commit_ts: Option<u64>,
     /// Worker threads; 0 = one for each core. The file is the same for any number.
     pub threads: usize,
-    /// The moment that the outputs are moved to, Unix milliseconds: expiries of keys, and when messages were sent and become visible,
-    /// stand as far from it as they stood from the commit timestamp. `None`: they stay. Rows of added adapters are not changed.
+    /// The moment that the outputs are moved to, Unix milliseconds. Expiries of keys, and the times when messages were sent and become
+    /// visible, keep their distance from the commit timestamp. `None`: they are not moved. Rows of added adapters are not changed.
     pub shift_to_ms: Option<u64>,
-    /// The key that rows are encrypted with; `None`: they are in clear.
+    /// The key that rows are encrypted with; `None`: they are not encrypted.
     pub seal: Option<Seal>,
-    /// Whether the file is on the disk before it has its name; `None`: it is.
+    /// Whether the file is flushed to the disk before it gets its name; `None`: it is.
     pub fsync: Option<bool>,
 }
 
@@ -66,57 +66,57 @@ pub struct Options {
 pub struct Seal {
     /// The key for all rows.
     pub key_id: u32,
-    /// The keys, that one among them.
+    /// The keys, with that one among them.
     pub keys: Arc<KeyRing>,
-    /// Rows that register who writes with keys: raw keys and values.
+    /// Rows that register the writers that use the keys: raw keys and values.
     pub writers: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// What a finished encode tells.
+/// The result of a finished encode.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Rows of the snapshot, without those that the store keeps for itself.
+    /// Rows of the snapshot, without the store's own rows.
     pub rows: u64,
     /// Its bytes.
     pub bytes: u64,
     /// The commit timestamp of all rows.
     pub last_commit_ts: u64,
-    /// The Raft index, if the name of the file tells it.
+    /// The Raft index, if the name of the file has it.
     pub index: Option<u64>,
     /// Files that were read.
     pub files: u64,
     /// Their bytes.
     pub read: u64,
-    /// The key that the rows are encrypted with.
+    /// The ID of the key that the rows are encrypted with.
     pub key_id: Option<u32>,
-    /// By how many milliseconds moments were moved.
+    /// By how many milliseconds times were moved.
     pub shifted_ms: i64,
     /// Objects by adapter and kind.
     pub objects: Vec<(Adapter, &'static str, u64)>,
-    /// Places that the outputs list as not read.
+    /// Number of places that the outputs list as not read.
     pub skipped: u64,
-    /// What was noticed.
+    /// Findings about the outputs.
     pub findings: Findings,
     /// Time taken.
     pub elapsed: Duration,
 }
 
-/// An output that is encoded.
+/// An output to encode.
 struct Input {
     path: PathBuf,
     manifest: ReadManifest,
-    /// What the decode was asked to do that made it.
+    /// The options of the decode that made it.
     made: Decode,
 }
 
 /// Encodes outputs, several of them as one, into a new snapshot file at `target`.
 ///
-/// The file is built under a temporary name beside `target`, decoded again and compared with the outputs, object by object: on an
-/// error nothing is left.
+/// The file is built under a temporary name beside `target`, decoded again and compared with the outputs, object by object. After an error
+/// nothing is left.
 ///
 /// # Errors
-/// An output that cannot be read or that is not as CHECKSUMS tells, adapters that cannot be encoded, a file that cannot be
-/// written, an object that is not the same in the snapshot.
+/// An output that cannot be read or that differs from CHECKSUMS, adapters that cannot be encoded, a file that cannot be written, an object
+/// that is different in the snapshot.
 pub fn encode(outputs: &[PathBuf], target: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
     let started = Instant::now();
     let mut outcome = on_threads(options.threads, || run(outputs, target, options, progress))??;
@@ -178,7 +178,7 @@ fn compare(
     fingerprints.compare()
 }
 
-/// Takes rows that are written already.
+/// A sink for rows that are encoded already.
 #[derive(Clone, Copy)]
 struct Nowhere;
 
@@ -188,10 +188,11 @@ impl RowSink for Nowhere {
     }
 }
 
-/// Gives the rows of outputs, several of them as one, to whoever stores them elsewhere than in a snapshot. No timestamp is in them.
+/// Gives the rows of outputs, several of them as one, to a sink that stores them somewhere other than in a snapshot. They have no
+/// timestamp.
 ///
 /// # Errors
-/// An output that cannot be read or that is not as CHECKSUMS tells, adapters that cannot be encoded, and what the sink gives.
+/// An output that cannot be read or that differs from CHECKSUMS, adapters that cannot be encoded, and the error of the sink.
 #[cfg(feature = "load")]
 pub(crate) fn rows_of<S: RowSink + Copy>(
     outputs: &[PathBuf],
@@ -225,7 +226,7 @@ fn read_all<S: RowSink + Copy>(
     Ok(())
 }
 
-/// The commit timestamp of all rows: the newest of the outputs, or a later one that is asked for.
+/// The commit timestamp of all rows: the newest of the outputs, or a later one that was asked for.
 fn timestamp(inputs: &[Input], options: &Options) -> Result<u64> {
     let told = inputs.iter().map(|input| input.manifest.last_commit_ts()).max().unwrap_or(0);
     match options.last_commit_ts {

@@ -1,4 +1,4 @@
-//! Objects of an output: each becomes rows, a fingerprint and a count.
+//! Turns each object of an output into rows, a fingerprint and a count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -28,25 +28,25 @@ pub(crate) struct Objects<'o, S> {
     dynamodb: dynamodb_rows::encode::Encoder<S>,
     s3: s3_rows::encode::Encoder<S>,
     fs: fs_rows::encode::Encoder<S>,
-    /// Takes the rows of adapters that were added, as they are.
+    /// Takes the rows of added adapters unchanged.
     rows: S,
-    /// Nothing where the rows are not read again.
+    /// `None` if the rows are not read again.
     fingerprints: Option<&'o mut Fingerprints>,
     shift: Shift,
-    /// Objects by kind; messages by the encoded name of their queue too.
+    /// Objects by kind; messages also by the encoded name of their queue.
     counts: Tally,
-    /// Encoded names of the queues that came.
+    /// Encoded names of the queues so far.
     queues: BTreeSet<Vec<u8>>,
-    /// The queue whose records come, if it is there.
+    /// The queue of the current records, if it exists.
     of: Option<String>,
-    /// What follows if an object that broke off is not the end of the run: its rows cannot be taken back.
+    /// The error if an incomplete object is not followed by the end of the run: its rows cannot be taken back.
     broken: Option<Error>,
 }
 
-/// What was taken of it.
+/// The result.
 pub(crate) struct Done {
     counts: Tally,
-    /// Bookkeeping rows that have no place in a new store.
+    /// Bookkeeping rows that a new store does not need.
     pub left_out: u64,
 }
 
@@ -70,7 +70,7 @@ impl<'o, S: RowSink + Copy> Objects<'o, S> {
         }
     }
 
-    /// All objects were given.
+    /// Completes the work after all objects were given.
     pub fn finish(self) -> Result<Done> {
         if let Some(broken) = self.broken {
             return Err(broken);
@@ -82,7 +82,7 @@ impl<'o, S: RowSink + Copy> Objects<'o, S> {
         Ok(Done { counts: self.counts, left_out })
     }
 
-    /// Tells the fingerprints, if there are any.
+    /// Adds to the fingerprints, if there are any.
     fn tell(&mut self, of: impl FnOnce(&mut Fingerprints) -> Result<()>) -> Result<()> {
         self.fingerprints.as_deref_mut().map_or(Ok(()), of)
     }
@@ -110,7 +110,7 @@ impl Done {
         totals
     }
 
-    /// Requires that all is there that the manifest counts. That of the public tool counts nothing.
+    /// Checks that there are as many objects as the manifest counts. The manifest of the public tool has no counts.
     pub fn check(&self, manifest: &ReadManifest, adapters: &[Adapter]) -> Result<()> {
         for adapter in adapters {
             let (Some(counts), Some(told)) = (registry::counts(*adapter), manifest.counts(*adapter)) else { continue };
@@ -335,7 +335,7 @@ impl<S: RowSink + Copy> InodeVisitor for Objects<'_, S> {
     }
 }
 
-/// Moments in these rows, if there are any, are not moved: nobody knows where they stand.
+/// Times in these rows, if there are any, are not moved: their position is not known.
 impl<S: RowSink + Copy> RowVisitor for Objects<'_, S> {
     fn stored_row(&mut self, adapter: Adapter, key: &[u8], value: &[u8]) -> Result<()> {
         self.tell(|to| to.stored_row(adapter, key, value))?;

@@ -1,4 +1,4 @@
-//! Sorts rows as a snapshot has them, and writes the snapshot file.
+//! Sorts the rows of a snapshot and writes the snapshot file.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -14,9 +14,9 @@ use crate::format::mvcc::{hlc_millis, raw_key_into, split_key};
 use crate::format::sealer::Sealer;
 use crate::run::spill::{Sorted, Spill};
 
-/// Bytes that are written at once.
+/// Bytes that are written together.
 const PIECE: usize = 1 << 20;
-/// The rows that the store keeps for itself.
+/// The rows of the store itself.
 const APPLIED_INDEX: &[u8] = b"_meta_applied_index";
 const LAST_COMMIT: &[u8] = b"_meta_last_commit_ts";
 const MIN_RETAINED: &[u8] = b"_meta_min_retained_ts";
@@ -28,7 +28,7 @@ pub(super) struct Rows {
     count: u64,
     key: Vec<u8>,
     value: Vec<u8>,
-    /// Encrypts them.
+    /// Encrypts the rows.
     sealer: Option<Sealer>,
 }
 
@@ -43,8 +43,8 @@ impl Rows {
         self.count
     }
 
-    /// Adds the store's own rows, those of writers of keys among them, and sorts all. Versions before the timestamp are gone: the store
-    /// says so.
+    /// Adds the store's own rows, with those of writers of keys, and sorts all rows. The store's rows say that there are no versions before
+    /// the timestamp.
     pub fn finish(mut self, index: Option<u64>, writers: &[(Vec<u8>, Vec<u8>)]) -> Result<Sorted> {
         for (key, value) in writers {
             self.spill.push(key, value)?;
@@ -66,7 +66,7 @@ impl RowSink for &RefCell<Rows> {
         stored.clear();
         match sealer {
             None => {
-                // No flags, no expiry of the row itself.
+                // No flags, and no expiry of the row itself.
                 stored.resize(VALUE_HEADER, 0);
                 stored.extend_from_slice(value);
             }
@@ -82,7 +82,7 @@ impl RowSink for &RefCell<Rows> {
     }
 }
 
-/// Two rows have one key.
+/// The error for two rows with one key.
 #[cold]
 pub(crate) fn twice(user_key: &[u8]) -> Error {
     refused(user_key, "two objects have it: one of them is there twice, or a key has two types")
@@ -95,10 +95,10 @@ fn refused(user_key: &[u8], why: &str) -> Error {
     Error::new(ErrorKind::Output(format!("row {} of {} bytes ({family}): {why}", shown.escape_ascii(), user_key.len())))
 }
 
-/// Writes sorted rows as a snapshot file; gives its size.
+/// Writes sorted rows as a snapshot file and returns its size.
 ///
 /// # Errors
-/// A failed write; two rows of one key.
+/// A failed write; two rows with one key.
 pub(super) fn write(mut rows: Sorted, ts: u64, out: &mut impl Write, target: &Path) -> Result<u64> {
     let failed = |e| Error::io("write", target, e);
     let header = FsmHeader { version: 1, ceiling_ms: hlc_millis(ts) + 1, ..FsmHeader::default() };

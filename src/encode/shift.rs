@@ -1,4 +1,4 @@
-//! Moves the moments of an output. Without this, a restored backup that is a week old would lose its keys with an expiry and its messages.
+//! Moves the times of an output. Without this, a restored backup that is a week old would lose its keys with an expiry and its messages.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::model::sqs::SideRecord;
 pub(crate) struct Shift(pub i64);
 
 impl Shift {
-    /// A moment; 0 stands for none.
+    /// A time; 0 means none.
     fn ms(self, ms: i64) -> i64 {
         if ms == 0 { 0 } else { ms.saturating_add(self.0) }
     }
@@ -26,7 +26,7 @@ impl Shift {
         Key { expire_at_ms: key.expire_at_ms.map(|ms| if ms == 0 { 0 } else { moved(ms) }), ..*key }
     }
 
-    /// A message with all its moments moved.
+    /// A message with all its times moved.
     pub fn message<'m>(self, message: &sqs::Message<'m>) -> sqs::Message<'m> {
         sqs::Message {
             send_timestamp_millis: self.ms(message.send_timestamp_millis),
@@ -37,7 +37,7 @@ impl Shift {
         }
     }
 
-    /// The value of a row that guards a FIFO queue, with its moments moved. Others have none that count.
+    /// The value of a row that guards a FIFO queue, with its times moved. Other rows have no times that matter.
     ///
     /// # Errors
     /// A value that cannot be read.

@@ -5,19 +5,19 @@ use std::time::Duration;
 /// The longest pause.
 const MOST: Duration = Duration::from_secs(10);
 
-/// The pauses that are left.
+/// The remaining pauses.
 pub(super) struct Backoff {
     pause: Duration,
     left: u32,
 }
 
 impl Backoff {
-    /// So many pauses, the first one of this length.
+    /// This number of pauses, the first one of this length.
     pub fn new(first: Duration, pauses: u32) -> Backoff {
         Backoff { pause: first, left: pauses }
     }
 
-    /// The next pause; nothing: all were made.
+    /// The next pause; `None`: there are no more.
     pub fn pause(&mut self) -> Option<Duration> {
         self.left = self.left.checked_sub(1)?;
         let pause = self.pause;
@@ -25,7 +25,7 @@ impl Backoff {
         Some(pause)
     }
 
-    /// Sleeps. Tells whether it did: not, where all pauses were made.
+    /// Sleeps for the next pause. `false`: there is none.
     pub fn wait(&mut self) -> bool {
         self.pause().map(std::thread::sleep).is_some()
     }

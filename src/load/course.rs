@@ -20,19 +20,19 @@ kinds! {
     Note EXPIRED "load_expired" "keys that have expired were not loaded";
 }
 
-/// Bytes between two looks at the clock.
+/// Bytes between two readings of the clock.
 const LOOK: u64 = 64 << 10;
 
-/// The course of one load.
+/// The state of one load, which all targets share.
 pub(super) struct Course<'c> {
-    /// The adapters whose objects the target takes, and the first one of them: most take those of one.
+    /// The adapters whose objects the target takes, and the first of them: most targets take only one.
     adapters: Vec<Adapter>,
     pub adapter: Adapter,
     pub shift: Shift,
     pub listener: &'c dyn Listener,
     /// Unix milliseconds when the load began.
     pub now_ms: u64,
-    /// The object that is looked for, behind which the load begins.
+    /// The object after which the load begins, as long as it was not found.
     before: Option<String>,
     limit: Option<Limit>,
     counts: BTreeMap<&'static str, u64>,
@@ -40,16 +40,16 @@ pub(super) struct Course<'c> {
     left_out: u64,
     bytes: u64,
     looked: u64,
-    /// What flags take of the inputs, if they are not the business of the read.
+    /// The filter for objects, unless the code that reads the inputs checks what it matched.
     chosen: Option<&'c Filter>,
-    /// Objects that came of the inputs, loaded or not, and whether a table, bucket or queue did.
+    /// Number of objects in the inputs, loaded or not, and whether there was a table, bucket or queue.
     met: BTreeMap<(Adapter, &'static str), u64>,
     has_scopes: bool,
     findings: Findings,
 }
 
 impl<'c> Course<'c> {
-    /// `chosen`: what flags take of the inputs, unless the read looks itself at what they came to.
+    /// `chosen`: the filter for objects, unless the code that reads the inputs checks what it matched.
     pub fn new(
         adapters: &[Adapter],
         options: &Options,
@@ -78,12 +78,12 @@ impl<'c> Course<'c> {
         }
     }
 
-    /// A table, bucket or queue came.
+    /// Notes that a table, bucket or queue came.
     pub fn meets_scope(&mut self) {
         self.has_scopes = true;
     }
 
-    /// Whether an object that came is to be loaded; its name is `parts`.
+    /// Whether an object must be loaded; its name is `parts`.
     #[inline]
     pub fn takes(&mut self, kind: &'static str, parts: &[&[u8]]) -> bool {
         let adapter = self.adapter;
@@ -91,13 +91,13 @@ impl<'c> Course<'c> {
         self.is_behind(|| typed_name(adapter, parts))
     }
 
-    /// Objects came.
+    /// Counts objects that came.
     #[inline]
     pub fn meets(&mut self, adapter: Adapter, kind: &'static str, objects: u64) {
         *self.met.entry((adapter, kind)).or_default() += objects;
     }
 
-    /// Whether what comes, of this name, is behind what a run before this one has loaded.
+    /// Whether the object of this name comes after those that an earlier run has loaded.
     #[inline]
     pub fn is_behind(&mut self, name: impl FnOnce() -> String) -> bool {
         let Some(before) = &self.before else { return true };
@@ -113,7 +113,7 @@ impl<'c> Course<'c> {
         typed_name(self.adapter, parts)
     }
 
-    /// Bytes of an object are sent. Waits where they would be too fast.
+    /// Counts bytes of an object that are sent, and waits if they exceed the rate.
     #[inline]
     pub fn sends(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
@@ -131,24 +131,24 @@ impl<'c> Course<'c> {
         }
     }
 
-    /// An object was given to the target.
+    /// Counts an object that was given to the target.
     #[inline]
     pub fn loaded(&mut self, kind: &'static str) {
         self.loaded_all(kind, 1);
     }
 
-    /// Objects were given to the target.
+    /// Counts objects that were given to the target.
     pub fn loaded_all(&mut self, kind: &'static str, objects: u64) {
         *self.counts.entry(kind).or_default() += objects;
     }
 
-    /// The target cannot store an object, or a part of it.
+    /// Reports an object, or a part of it, that the target cannot store.
     pub fn left_out(&mut self, parts: &[&[u8]], why: impl Into<String>) {
         let name = self.name(parts);
         self.left_out_named(&name, why);
     }
 
-    /// The same by the name of the object.
+    /// As [`left_out`](Self::left_out), by the name of the object.
     #[cold]
     pub fn left_out_named(&mut self, name: &str, why: impl Into<String>) {
         let why = why.into();
@@ -157,13 +157,13 @@ impl<'c> Course<'c> {
         self.findings.add(Finding::new(&LEFT_OUT).with("name", name).with("why", why));
     }
 
-    /// The target stores an object, or a part of it, in another form.
+    /// Reports an object, or a part of it, that the target stores in another form.
     pub fn changed(&mut self, parts: &[&[u8]], how: impl Into<String>) {
         let name = self.name(parts);
         self.changed_named(&name, how);
     }
 
-    /// The same by the name of the object.
+    /// As [`changed`](Self::changed), by the name of the object.
     #[cold]
     pub fn changed_named(&mut self, name: &str, how: impl Into<String>) {
         let how = how.into();
@@ -171,19 +171,19 @@ impl<'c> Course<'c> {
         self.findings.add(Finding::new(&CHANGED).with("name", name).with("how", how));
     }
 
-    /// An object has expired.
+    /// Counts an object that has expired.
     #[cold]
     pub fn expired(&mut self, parts: &[&[u8]]) {
         let name = self.name(parts);
         self.findings.add(Finding::new(&EXPIRED).with("name", name));
     }
 
-    /// Adds what the read of the inputs noticed.
+    /// Adds findings about the inputs.
     pub fn noticed(&mut self, findings: Findings) {
         self.findings.merge(findings);
     }
 
-    /// What came, as a decode counts it.
+    /// The objects that came, counted as a decode counts them.
     fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         if self.has_scopes {
@@ -195,10 +195,10 @@ impl<'c> Course<'c> {
         tally
     }
 
-    /// The load is done.
+    /// Ends the load.
     ///
     /// # Errors
-    /// The object behind which it should begin is not there, or the flags that choose objects took none.
+    /// The object after which the load should begin was not found, or the filter matched nothing.
     pub fn finish(mut self) -> Result<Outcome> {
         if let Some(before) = self.before {
             return Err(Error::usage(format!(
@@ -210,7 +210,7 @@ impl<'c> Course<'c> {
             self.findings.add(Finding::new(&NOTHING).with("adapter", names.join(",")));
         }
         if let Some(filter) = self.chosen {
-            // The target chose the adapter, not a flag.
+            // The target chose the adapter, not an option.
             let all: Vec<Adapter> = adapter::all().collect();
             let matched = Matched::of(&all, filter, &self.tally(), |_| true);
             matched.check()?;
@@ -227,14 +227,14 @@ impl<'c> Course<'c> {
     }
 }
 
-/// Bytes for each second.
+/// A rate limit in bytes per second.
 struct Limit {
     rate: u64,
     begun: Instant,
 }
 
 impl Limit {
-    /// Sleeps until so many bytes may have been sent.
+    /// Sleeps until this number of bytes may have been sent.
     fn wait(&self, bytes: u64) {
         let due = Duration::from_secs_f64(bytes as f64 / self.rate.max(1) as f64);
         std::thread::sleep(due.saturating_sub(self.begun.elapsed()));

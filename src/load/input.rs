@@ -1,4 +1,4 @@
-//! Gives the objects of one adapter, from snapshots and from outputs alike.
+//! Gives the objects of one adapter, from both snapshots and outputs.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ kinds! {
     Warning SKIPPED "load_output_incomplete" "the decode could not read all rows; what it passed over (ERRORS.jsonl) was not loaded";
 }
 
-/// The newest commit timestamp that the inputs tell.
+/// The newest commit timestamp of the inputs.
 ///
 /// # Errors
 /// An input that cannot be read.
@@ -38,10 +38,10 @@ pub(super) fn last_commit_ts(input: &Input) -> Result<u64> {
     Ok(each.into_iter().max().unwrap_or(0))
 }
 
-/// Gives all objects of an adapter, and tells what was noticed.
+/// Gives all objects of an adapter and returns the findings.
 ///
 /// # Errors
-/// An input that cannot be read or is damaged, and what the visitor gives.
+/// An input that cannot be read or is damaged, and the error of the visitor.
 pub(super) fn read<V: Visitor>(
     input: &Input,
     adapter: Adapter,
@@ -63,7 +63,7 @@ pub(super) fn read<V: Visitor>(
     }
 }
 
-/// Gives the objects of snapshots, adapter by adapter, and tells what was noticed.
+/// Gives the objects of snapshots, adapter by adapter, and returns the findings.
 ///
 /// # Errors
 /// As [`read`].

@@ -1,12 +1,13 @@
-//! `load`: objects of snapshots and outputs, into systems that run: Redis, what speaks the interfaces of DynamoDB, S3 and SQS, and
+//! `load`: loads objects of snapshots and outputs into running systems: Redis, systems with the interfaces of DynamoDB, S3 and SQS, and
 //! elastickv itself.
 //!
-//! Objects come as typed values ([`crate::model`]), one element at a time: of a snapshot from the adapters, of an output from the readers
-//! of its layout (`input.rs`). A target takes those of one adapter; a server of elastickv those of all, as rows (`ekv`). What all targets share is in `course.rs`: objects that a run before
-//! this one has loaded are passed over, what the target cannot store is told by name, and the rate is held.
+//! Objects come as typed values ([`crate::model`]), one element at a time: from the adapters for a snapshot, from the readers of its layout
+//! for an output (`input.rs`). A target takes the objects of one adapter; an elastickv server takes those of all, as rows (`ekv`).
+//! `course.rs` has what all targets share: it skips objects that an earlier run has loaded, reports by name what the target cannot store,
+//! and limits the rate.
 //!
-//! An object counts as loaded when the target has answered. The last one before which all are loaded is the *position*, from which a run
-//! that broke off is resumed.
+//! An object counts as loaded when the target has answered. The *position* is the last object before which all are loaded. An interrupted
+//! run can be resumed from there.
 
 mod aws;
 mod backoff;
@@ -30,18 +31,18 @@ use crate::source::Source;
 use course::Course;
 pub use target::Target;
 
-/// What a load is asked to do.
+/// The options of a load.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// What is wanted of snapshots.
+    /// Which objects of snapshots are wanted.
     pub decode: crate::options::Options,
-    /// Objects of a target that is not empty stay, but for those of the same name.
+    /// Whether existing objects of the target stay, except for those with the same name.
     pub merge: bool,
-    /// The name of an object: what comes up to it is loaded already.
+    /// The name of an object: objects up to it are loaded already.
     pub start_after: Option<String>,
-    /// Nothing is sent or written.
+    /// Whether nothing is sent or written.
     pub dry_run: bool,
-    /// Bytes of keys and values for each second, at most.
+    /// Maximum bytes of keys and values per second.
     pub rate_limit: Option<u64>,
     /// Connections to the target; 0 = 4.
     pub connections: usize,
@@ -50,13 +51,13 @@ pub struct Options {
 }
 
 impl Options {
-    /// Whether the target may hold objects already: so it was asked for, or a load goes on.
+    /// Whether the target may hold objects already: by option, or because a load continues.
     pub(in crate::load) fn merges(&self) -> bool {
         self.merge || self.start_after.is_some()
     }
 }
 
-/// What is loaded.
+/// The inputs.
 pub enum Input {
     /// Outputs of a decode.
     Outputs(Vec<PathBuf>),
@@ -64,28 +65,28 @@ pub enum Input {
     Snapshots(Vec<Source>),
 }
 
-/// What a finished load tells.
+/// The result of a finished load.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// Objects that were loaded, by kind.
     pub objects: Vec<(&'static str, u64)>,
     /// Objects, elements and attributes that the target cannot store.
     pub left_out: u64,
-    /// Rows that were stored, of targets that take rows.
+    /// Rows that were stored, for targets that take rows.
     pub rows: Option<u64>,
-    /// Objects, or rows, before the one behind which this run began.
+    /// Objects or rows that were skipped because an earlier run has loaded them.
     pub passed_over: u64,
     /// Bytes of keys and values.
     pub bytes: u64,
-    /// By how many milliseconds moments were moved.
+    /// By how many milliseconds times were moved.
     pub shifted_ms: i64,
-    /// What was noticed.
+    /// Findings about the inputs.
     pub findings: Findings,
     /// Time taken.
     pub elapsed: Duration,
 }
 
-/// Hears what a load does.
+/// Is notified of what a load does.
 pub trait Listener: Progress {
     /// The target cannot store an object, or a part of it.
     fn left_out(&self, name: &str, why: &str) {
@@ -97,7 +98,7 @@ pub trait Listener: Progress {
         let _ = (name, how);
     }
 
-    /// All objects up to this one are loaded, as many as that.
+    /// All objects up to this one are loaded; `objects` is their number.
     fn position(&self, name: &str, objects: u64) {
         let _ = (name, objects);
     }
@@ -106,8 +107,8 @@ pub trait Listener: Progress {
 /// Loads the objects of one adapter into a target.
 ///
 /// # Errors
-/// Inputs that cannot be read, a target that cannot be reached, that is not empty or that refuses a request. Unless the target is a file,
-/// what was loaded before stays; the error tells from which object to go on.
+/// Inputs that cannot be read; a target that cannot be reached, is not empty or refuses a request. Unless the target is a file, what was
+/// loaded before stays; the error says from which object to continue.
 pub fn load(input: &Input, target: &Target, options: &Options, listener: &dyn Listener) -> Result<Outcome> {
     let started = Instant::now();
     let mut outcome = on_threads(options.decode.threads, || run(input, target, options, listener))??;
@@ -122,7 +123,7 @@ fn run(input: &Input, target: &Target, options: &Options, listener: &dyn Listene
     let newest = input::last_commit_ts(input)?;
     let shifted_ms =
         options.shift_to_ms.map_or(0, |to| to.cast_signed().saturating_sub(hlc_millis(newest).cast_signed()));
-    // Patterns of this run have taken nothing yet.
+    // Patterns have matched nothing yet in this run.
     let wanted = crate::options::Options { adapters: adapters.clone(), ..options.decode.clone() };
     let options = &Options { decode: wanted, ..options.clone() };
     let chosen = match input {
@@ -142,7 +143,7 @@ fn run(input: &Input, target: &Target, options: &Options, listener: &dyn Listene
     Ok(outcome)
 }
 
-/// Refuses options that mean nothing for a target.
+/// Refuses options that have no meaning for a target.
 fn refuse_other(target: &Target, options: &Options) -> Result<()> {
     let refuse = |words: &str| Err(Error::command_line(words.to_owned()));
     if matches!(target, Target::Rdb(_)) {

@@ -1,28 +1,28 @@
-//! Where objects are loaded into.
+//! Targets of a load.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::format::adapter::{self, Adapter};
 
-/// A target, as the command line names it.
+/// A target, as it is named on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// A file that Redis loads when it starts.
     Rdb(PathBuf),
     /// A Redis server: `redis://` or, encrypted, `rediss://`.
     Redis(String),
-    /// What speaks the interface of DynamoDB: `dynamodb://` or, encrypted, `dynamodb+https://`.
+    /// A system with the interface of DynamoDB: `dynamodb://` or, encrypted, `dynamodb+https://`.
     Dynamodb(String),
-    /// What speaks that of S3: `s3://` or `s3+https://`.
+    /// A system with the interface of S3: `s3://` or `s3+https://`.
     S3(String),
-    /// What speaks that of SQS: `sqs://` or `sqs+https://`.
+    /// A system with the interface of SQS: `sqs://` or `sqs+https://`.
     Sqs(String),
     /// A server of elastickv: `ekv://`.
     Ekv(String),
 }
 
-/// What a target can be, in words.
+/// The message that lists all targets.
 const WANTED: &str = "want redis://HOST:PORT or rediss://, dynamodb://HOST:PORT, s3://HOST:PORT or sqs://HOST:PORT (or \
     dynamodb+https:// and so on), ekv://HOST:PORT, or a file that ends in .rdb";
 
@@ -38,7 +38,7 @@ impl Target {
         }
     }
 
-    /// What it is called in messages: without a password.
+    /// Its name in messages: without a password.
     pub fn shown(&self) -> String {
         match self {
             Target::Rdb(path) => path.display().to_string(),
@@ -66,7 +66,7 @@ impl FromStr for Target {
     }
 }
 
-/// A URL without what stands before `@`.
+/// A URL without the part before `@`.
 pub(super) fn without_password(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {

@@ -1,7 +1,7 @@
-//! TLS: one library for all clients, the one that the program also uses for checksums.
+//! TLS: one library for all clients, which the program also uses for checksums.
 
-/// Makes it known; the first call counts.
+/// Installs the library. Only the first call has an effect.
 pub(super) fn prepare() {
-    // Whoever embeds the crate may have chosen another before.
+    // The embedding program may have installed another one before.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }

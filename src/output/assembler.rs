@@ -4,16 +4,16 @@ use std::any::Any;
 
 use crate::error::Result;
 
-/// What a task tells of a piece.
+/// What a task reports about a piece.
 pub trait Told: Any + Send {
-    /// Appends it, for a process that puts the files together later: the assembler gets it as [`StoredTold`].
+    /// Appends the report, for a process that assembles the files later: its assembler gets a [`StoredTold`].
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The report cannot be written.
     fn encode(&self, out: &mut Vec<u8>) -> Result<()>;
 }
 
-/// What another process told of a piece.
+/// What another process reported about a piece.
 pub struct StoredTold(pub Vec<u8>);
 
 impl Told for StoredTold {
@@ -23,15 +23,15 @@ impl Told for StoredTold {
     }
 }
 
-/// Puts pieces together to files. Tasks make pieces, and know neither the file nor the place in it: pieces come in task order.
+/// Assembles files from pieces. Tasks make pieces and know neither the file nor the position in it; pieces arrive in task order.
 pub trait Assembler: Send {
-    /// The file that a piece goes to. `name` is what the task calls it.
+    /// The file that a piece goes to. `name` is the task's name for it.
     ///
     /// # Errors
     /// The piece is not of this kind.
     fn place(&mut self, name: &str, piece: Box<dyn Told>) -> Result<Placed>;
 
-    /// The end of the file that is open, if there is one: no other piece of this name comes.
+    /// The end of the file that is open, if there is one: no more pieces of this name come.
     ///
     /// # Errors
     /// The end cannot be made.
@@ -50,6 +50,6 @@ pub struct Placed {
     pub ended: Option<(String, Vec<u8>)>,
     /// The file of the piece.
     pub path: String,
-    /// What stands before the piece, if the file is new.
+    /// The bytes before the first piece, if the file is new.
     pub head: &'static [u8],
 }

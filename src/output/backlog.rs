@@ -1,11 +1,12 @@
 //! Bytes of shared files that wait to be hashed and written.
 //!
-//! The bytes of a file are hashed in their order, and one thread hashes about 2 GB/s. So a commit, which only one thread does at a time,
-//! just appends lines to the queue of their file. Afterwards the thread takes a file whose queue is not empty, hashes the next
-//! bytes and writes them, until no file is left: each file is with one thread at a time, and as many files are hashed at once as there are
-//! threads. While a thread writes what it has hashed, another one may hash what follows.
+//! The bytes of a file are hashed in order, and one thread hashes about 2 GB/s. A commit is serial, so it only appends lines to the queue
+//! of their file. Afterwards the thread takes a file whose queue is not empty, hashes the next bytes and writes them, and repeats this
+//! until no file is left. A file is with one thread at a time, and as many files are hashed at once as there are threads. While one thread
+//! writes what it has hashed, another may hash the bytes that follow.
 //!
-//! What waits is bounded. A thread that finds too much works on it, or waits for those who do. They wait for nobody, so this ends.
+//! The waiting bytes are bounded. A thread that finds too many works on them, or waits for the threads that do. Those wait for nobody, so
+//! this ends.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,11 +16,11 @@ use super::stored::StoredLines;
 use super::tree::{OpenFile, ReservedWrite, Tree};
 use crate::error::{Error, Result};
 
-/// Files that are open while no thread has them.
+/// How many files stay open while no thread works on them.
 const MOST_OPEN: usize = 32;
-/// Bytes that may wait, for each thread.
+/// Bytes that may wait, per thread.
 const WAITING: usize = 8 << 20;
-/// Bytes that something in a queue takes at least, about.
+/// Approximate minimum of bytes that a queue entry takes.
 const BESIDE: usize = 256;
 
 /// A file with a queue.
@@ -28,9 +29,9 @@ pub(super) struct FileId(u64);
 
 /// What comes next in a file.
 pub(super) enum Chunk {
-    /// Bytes that are held.
+    /// Bytes in memory.
     Bytes(Vec<u8>),
-    /// Lines that stand in another file.
+    /// Lines that are stored in another file.
     Stored(StoredLines),
     /// Nothing: the file is complete.
     End,
@@ -51,7 +52,7 @@ impl Chunk {
 pub(super) struct Backlog<'t> {
     tree: &'t Tree,
     state: Mutex<State<'t>>,
-    /// A file came back, or less is waiting.
+    /// A file was given back, or fewer bytes wait.
     turned: Condvar,
     /// Bytes that may wait.
     most: usize,
@@ -60,30 +61,30 @@ pub(super) struct Backlog<'t> {
 #[derive(Default)]
 struct State<'t> {
     files: BTreeMap<FileId, Queue<'t>>,
-    /// Files that were begun.
+    /// How many files were begun.
     begun: u64,
-    /// Those that have something in their queue and that no thread has.
+    /// Files with a non-empty queue that no thread works on.
     ready: VecDeque<FileId>,
-    /// Those that are open and that no thread has, the one longest open first.
+    /// Open files that no thread works on, the one longest open first.
     open: VecDeque<FileId>,
     /// Bytes that wait or are being written.
     held: usize,
-    /// Something went wrong: nothing more is written.
+    /// A write failed: nothing more is written.
     failed: bool,
 }
 
 struct Queue<'t> {
     path: String,
-    /// Created when something is done with it.
+    /// Created with the first chunk.
     file: Option<OpenFile<'t>>,
     chunks: VecDeque<Chunk>,
     is_taken: bool,
 }
 
 impl<'t> Backlog<'t> {
-    /// No files yet.
+    /// A backlog without files.
     pub fn new(tree: &'t Tree) -> Self {
-        // Where somebody reads along, one thread does everything, and there may be no pool.
+        // With a tee one thread does everything, and there may be no pool.
         let threads = if tree.is_teed() { 1 } else { rayon::current_num_threads() };
         Self::with_most(tree, WAITING * threads.max(2))
     }
@@ -96,7 +97,7 @@ impl<'t> Backlog<'t> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new file. It will be there, even if nothing but its end is added.
+    /// Begins a file. It will exist even if only its end is added.
     pub fn begin(&self, path: &str) -> FileId {
         let mut state = self.lock();
         let id = FileId(state.begun);
@@ -106,7 +107,7 @@ impl<'t> Backlog<'t> {
         id
     }
 
-    /// Appends to a file; nothing follows its end. [`work`](Backlog::work) must come after it.
+    /// Appends to a file; nothing may follow its end. The caller must call [`work`](Backlog::work) afterwards.
     pub fn add(&self, id: FileId, chunk: Chunk) {
         let mut state = self.lock();
         let held = chunk.held();
@@ -118,10 +119,10 @@ impl<'t> Backlog<'t> {
         state.held += held;
     }
 
-    /// Hashes and writes what waits, until nothing is left that another thread is not at; comes back when not too much waits.
+    /// Hashes and writes queued bytes until only files of other threads are left. Returns when the waiting bytes are within the bound.
     ///
     /// # Errors
-    /// A failed write. After it nothing more is written.
+    /// A failed write. Nothing is written after it.
     pub fn work(&self) -> Result<()> {
         while let Some(turn) = self.next() {
             turn.run()?;
@@ -129,7 +130,7 @@ impl<'t> Backlog<'t> {
         Ok(())
     }
 
-    /// The next file to work at. `None`: there is none, and not too much waits.
+    /// The next file to work on. `None`: there is none, and the waiting bytes are within the bound.
     fn next(&self) -> Option<Turn<'_, 't>> {
         let mut state = self.lock();
         loop {
@@ -157,7 +158,7 @@ impl<'t> Backlog<'t> {
     /// Whether all files have come to their end.
     ///
     /// # Errors
-    /// One has not, and no error was given.
+    /// A file is not complete, although no error was returned.
     pub fn check_complete(&self) -> Result<()> {
         let state = self.lock();
         match state.files.first_key_value() {
@@ -188,7 +189,7 @@ impl<'t> State<'t> {
     }
 }
 
-/// What one thread does with a file. Dropped, even by a panic, it gives the file back.
+/// The work of one thread on a file. Dropping it gives the file back, even in a panic.
 struct Turn<'b, 't> {
     backlog: &'b Backlog<'t>,
     id: FileId,
@@ -219,7 +220,7 @@ impl<'t> Turn<'_, 't> {
         done
     }
 
-    /// Does with the file what has to be done in order; what is left to write may be written in any.
+    /// Does the part that must happen in order. The returned write may happen in any order.
     fn hash(&mut self, chunk: Chunk) -> Result<Option<(ReservedWrite<'t>, Vec<u8>)>> {
         let tree = self.backlog.tree;
         let file = match &mut self.file {
@@ -242,7 +243,7 @@ impl<'t> Turn<'_, 't> {
         Ok(None)
     }
 
-    /// Lets others go on with the file.
+    /// Lets other threads continue with the file.
     fn give_back(&mut self) {
         if !self.is_given_back {
             self.is_given_back = true;

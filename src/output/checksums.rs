@@ -20,7 +20,7 @@ pub type Digest = [u8; 32];
 /// A digest of a file's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sum {
-    /// SHA-256 of all bytes: it has a row in CHECKSUMS.
+    /// SHA-256 of all bytes. Such a file has a row in CHECKSUMS.
     Whole(Digest),
     /// The digest of a file with large holes: see [`extents`](super::extents). It has no row, because no other program could check it.
     Extents(Digest),
@@ -29,11 +29,11 @@ pub enum Sum {
 /// Where the bytes of a file are in a spool, and how many.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Place {
-    /// Position of the bytes, or of the list of pieces; of a tree that is nowhere, bytes that would take no space.
+    /// Position of the bytes, or of the list of pieces. In a null tree: bytes that would take no space.
     pub at: u64,
     /// Bytes of the file.
     pub len: u64,
-    /// Length of the list of pieces; 0: the bytes stand together.
+    /// Length of the list of pieces; 0: the bytes are contiguous.
     pub pieces: u64,
 }
 
@@ -54,11 +54,11 @@ pub const ELSEWHERE: Place = Place { at: 0, len: 0, pieces: u64::MAX - 1 };
 pub struct Entry {
     /// SHA-256 of its bytes.
     pub digest: Digest,
-    /// How many there are, and where.
+    /// Number and place of the bytes.
     pub place: Place,
 }
 
-/// Rows that are handed over at once.
+/// Rows that are handed over together.
 const MANY: usize = 4096;
 /// Bytes of their paths.
 const MANY_BYTES: usize = 1 << 20;
@@ -89,17 +89,17 @@ impl Sums {
         self.rows.push(Row { from, to: self.paths.len(), entry: Entry { digest, place } });
     }
 
-    /// The files with what is known of them.
+    /// The files with their digests and places.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &Entry)> {
         self.rows.iter().map(|row| (self.path(row), &row.entry))
     }
 
-    /// How many files.
+    /// The number of files.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether there are so many that they are to be handed over: their paths may be long.
+    /// Whether there are enough to hand over: paths may be long.
     pub fn are_many(&self) -> bool {
         self.rows.len() >= MANY || self.paths.len() >= MANY_BYTES
     }
@@ -109,7 +109,7 @@ impl Sums {
         self.rows.is_empty()
     }
 
-    /// Bytes that it holds in memory.
+    /// Bytes in memory.
     pub fn held(&self) -> usize {
         self.paths.capacity() + self.rows.capacity() * size_of::<Row>()
     }
@@ -140,7 +140,7 @@ impl Sums {
 /// Collects the digests of a whole output.
 pub struct Checksums {
     batch: Sums,
-    /// Temporary files: one, and those of others that were taken over.
+    /// Temporary files: our own, and those of collections that were taken over.
     files: Vec<File>,
     runs: Vec<Run>,
     batch_bytes: usize,
@@ -149,7 +149,7 @@ pub struct Checksums {
 
 /// A sorted batch that was spilled.
 struct Run {
-    /// Which of the files it is in.
+    /// Index of its file.
     file: usize,
     from: u64,
     to: u64,
@@ -159,7 +159,7 @@ struct Run {
 const BATCH: usize = 2 << 20;
 
 impl Checksums {
-    /// Nothing collected yet; runs are spilled to the file system of `scratch`.
+    /// An empty collection; runs are spilled to the file system of `scratch`.
     pub fn new(scratch: &Path) -> Checksums {
         let (files, runs, scratch) = (Vec::new(), Vec::new(), scratch.to_path_buf());
         Checksums { batch: Sums::default(), files, runs, batch_bytes: BATCH, scratch }
@@ -191,7 +191,7 @@ impl Checksums {
         self.spill().map_err(|e| Error::io("spill checksums to", &self.scratch, e))
     }
 
-    /// Takes over all that another one has.
+    /// Takes over all rows of another collection.
     pub fn absorb(&mut self, other: Checksums) -> Result<()> {
         let before = self.files.len();
         self.files.extend(other.files);
@@ -222,7 +222,7 @@ impl Checksums {
         Ok(())
     }
 
-    /// An empty one that spills to the same place.
+    /// An empty collection that spills to the same place.
     pub fn beside(&self) -> Checksums {
         Checksums::new(&self.scratch)
     }
@@ -233,8 +233,7 @@ impl Checksums {
         merged.map_err(|e| Error::io("merge checksums in", &self.scratch, e))
     }
 
-    /// Gives every row in the order of paths, and those of one path in that of their digests. It can be asked for more
-    /// than once.
+    /// Gives every row in the order of paths, and rows of one path in the order of their digests. It can be called more than once.
     pub fn merge(&mut self, mut each: impl FnMut(&[u8], &Entry) -> io::Result<()>) -> io::Result<()> {
         self.batch.sort();
         let mut runs = Vec::new();

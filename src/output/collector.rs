@@ -1,4 +1,4 @@
-//! Takes the results of tasks in task order, and writes what has an order over tasks.
+//! Takes the results of tasks in task order, and writes whatever has an order across tasks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,35 +15,35 @@ use super::tree::Tree;
 use crate::error::{Error, Result};
 use crate::report::Findings;
 
-/// Takes the shares of all tasks, in task order.
+/// Takes the output of all tasks, in task order.
 pub struct Collector<'t> {
     tree: &'t Tree,
     checksums: Checksums,
-    /// Shared files that can get more, by path.
+    /// Shared files that are still open, by path.
     shared: BTreeMap<String, FileId>,
-    /// What they get.
+    /// Queues of their bytes.
     backlog: Arc<Backlog<'t>>,
     has_files: bool,
-    /// Bytes of a part of those files that can be cut; `None`: they are not.
+    /// Size of the parts of files that can be cut; `None`: files are not cut.
     pub part_size: Option<u64>,
-    /// Those that are cut.
+    /// Files that are cut.
     parts: BTreeMap<String, Growing>,
-    /// Puts pieces together, in a layout that has them.
+    /// Assembles pieces, for a layout that has them.
     pub assembler: Option<Box<dyn Assembler>>,
     /// Members of an archive that are not files of the tree.
     pub members: MemberList,
-    /// What was noticed.
+    /// Findings of the run.
     pub findings: Findings,
-    /// What was emitted.
+    /// What was written, by scope and kind.
     pub tally: Tally,
 }
 
-/// Lines that have their place in shared files but may not be written yet.
+/// Lines that have their position in shared files but may not be written yet.
 #[must_use]
 pub struct Writes<'t>(Option<Arc<Backlog<'t>>>);
 
 impl Writes<'_> {
-    /// Writes what no other thread is at, of all tasks: in any thread.
+    /// Writes queued lines of all tasks that no other thread works on. Any thread may call it.
     ///
     /// # Errors
     /// A failed write.
@@ -53,7 +53,7 @@ impl Writes<'_> {
 }
 
 impl<'t> Collector<'t> {
-    /// Nothing taken yet.
+    /// An empty collector.
     pub fn new(tree: &'t Tree, scratch: &std::path::Path) -> Self {
         Collector {
             tree,
@@ -75,12 +75,12 @@ impl<'t> Collector<'t> {
         self.tree
     }
 
-    /// Takes the next task's share.
+    /// Takes the output of the next task.
     pub fn take(&mut self, task: SplitOutput<'t>) -> Result<()> {
         self.place(task)?.write()
     }
 
-    /// Takes the next task's share, all but the hashing and writing of its lines, which is not done in task order.
+    /// Takes the output of the next task, except for the hashing and writing of its lines, which needs no task order.
     pub fn place(&mut self, task: SplitOutput<'t>) -> Result<Writes<'t>> {
         if let Some(error) = task.failed {
             return Err(error);
@@ -98,7 +98,7 @@ impl<'t> Collector<'t> {
                 self.backlog.work()?;
             }
         }
-        // Who reads along gets the lines of all files in the order of tasks: no other thread may write any.
+        // A tee gets the lines of all files in task order, so no other thread may write any.
         Ok(Writes((!self.tree.is_teed()).then(|| Arc::clone(&self.backlog))))
     }
 
@@ -135,7 +135,7 @@ impl<'t> Collector<'t> {
         }
     }
 
-    /// Adds lines to a file that is cut to parts.
+    /// Adds lines to a file that is cut into parts.
     fn cut(&mut self, size: u64, path: &str, stored: impl Iterator<Item = StoredLines>, buffer: Vec<u8>) -> Result<()> {
         for lines in stored {
             lines.pieces(&mut |piece, mut at| {
@@ -159,7 +159,7 @@ impl<'t> Collector<'t> {
         Ok(())
     }
 
-    /// Adds bytes to the part at hand and to those behind it.
+    /// Adds bytes to the current part and those after it.
     fn cut_piece(&mut self, size: u64, path: &str, mut bytes: &[u8], mut chunk: impl FnMut(&[u8]) -> Chunk) {
         while !bytes.is_empty() {
             let (part, fits) = self.part(size, path, bytes);
@@ -182,7 +182,7 @@ impl<'t> Collector<'t> {
         (parts::path(path, part.number), part.takes(size, bytes))
     }
 
-    /// Counts bytes of a file that went to its part at hand.
+    /// Counts bytes that went to the current part of a file.
     fn added(&mut self, path: &str, bytes: &[u8]) {
         match self.parts.get_mut(path) {
             Some(part) => part.add(bytes),
@@ -200,7 +200,7 @@ impl<'t> Collector<'t> {
         Ok(path)
     }
 
-    /// Ends the file of these pieces: no other ones come.
+    /// Ends the file of these pieces: no more of them come.
     pub fn complete_pieces(&mut self, name: &str) -> Result<()> {
         let ended = self.assembler.as_mut().map(|assembler| assembler.complete(name)).transpose()?;
         self.end_assembled(ended.flatten());
@@ -215,7 +215,7 @@ impl<'t> Collector<'t> {
         }
     }
 
-    /// A shared file, which is begun when it is not there yet.
+    /// A shared file; it is begun if it is not open yet.
     fn shared(&mut self, path: &str) -> FileId {
         if let Some(id) = self.shared.get(path) {
             return *id;
@@ -226,7 +226,7 @@ impl<'t> Collector<'t> {
         id
     }
 
-    /// Whether nothing came to it but findings.
+    /// Whether it has taken nothing but findings.
     pub fn is_untouched(&self) -> bool {
         !self.has_files && self.checksums.is_empty()
     }
@@ -236,7 +236,7 @@ impl<'t> Collector<'t> {
         self.checksums.add(sums)
     }
 
-    /// Closes a shared file that gets no more lines, once those that it has are written.
+    /// Closes a shared file that gets no more lines, once the queued ones are written.
     pub fn close(&mut self, path: &str) {
         match self.parts.remove(path) {
             Some(part) => self.close_file(&parts::path(path, part.number)),
@@ -250,7 +250,7 @@ impl<'t> Collector<'t> {
         }
     }
 
-    /// Closes the shared files and gives the checksums of everything.
+    /// Closes the shared files and returns the checksums of everything.
     pub fn finish(mut self) -> Result<(Checksums, Findings, Tally)> {
         if let Some(mut assembler) = self.assembler.take() {
             self.end_assembled(assembler.finish()?);

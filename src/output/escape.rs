@@ -19,10 +19,10 @@ const BLOCK: usize = 16;
 /// Blocks whose marks make one word.
 const WINDOW: usize = 4 * BLOCK;
 
-/// What stands for a byte: up to six bytes, and in the last one how many; none: it stands for itself.
+/// The replacement of a byte: up to six bytes, and their number in the last one. Zero: the byte needs none.
 type Code = [u8; 8];
 
-/// The codes of all bytes below 0x80.
+/// The replacements of all bytes below 0x80.
 const HTML: [Code; 128] = codes(true);
 const PLAIN: [Code; 128] = codes(false);
 
@@ -55,7 +55,7 @@ const fn code(b: u8, html: bool) -> Code {
     }
 }
 
-/// Appends `bytes` between quotes; `false`, with nothing appended, when they are not UTF-8.
+/// Appends `bytes` between quotes. If they are not UTF-8, it appends nothing and returns `false`.
 pub fn quoted(bytes: &[u8], escape: Escape, out: &mut Vec<u8>) -> bool {
     let start = out.len();
     out.reserve(bytes.len() + 2 * BLOCK);
@@ -102,7 +102,7 @@ pub fn length(bytes: &[u8], escape: Escape) -> Option<usize> {
     Some(length)
 }
 
-/// What stands for U+2028 and U+2029, if it begins with one of them.
+/// The replacement of U+2028 or U+2029, if the bytes begin with one of them.
 fn separator(bytes: &[u8]) -> Option<&'static [u8; 6]> {
     match bytes.first_chunk() {
         Some([0xe2, 0x80, 0xa8]) => Some(b"\\u2028"),
@@ -111,18 +111,18 @@ fn separator(bytes: &[u8]) -> Option<&'static [u8; 6]> {
     }
 }
 
-/// Appends what stands between the quotes of `text`.
+/// Appends the text between the quotes.
 pub fn inside(text: &str, escape: Escape, out: &mut Vec<u8>) {
     let codes = if escape == Escape::Html { &HTML } else { &PLAIN };
     out.reserve(text.len() + 2 * BLOCK);
     (Text { bytes: text.as_bytes(), codes, copied: 0, out }).all();
 }
 
-/// A text on its way. Marks are set for many bytes at once; what lies between two marked bytes is copied at once.
+/// A text while it is escaped. Marks are set for many bytes at once, and the bytes between two marks are copied at once.
 struct Text<'b, 'o> {
     bytes: &'b [u8],
     codes: &'static [Code; 128],
-    /// Bytes that are in `out`, as they are or by what stands for them.
+    /// Bytes that are in `out` already, copied or replaced.
     copied: usize,
     out: &'o mut Vec<u8>,
 }
@@ -146,7 +146,7 @@ impl Text<'_, '_> {
         self.rest(at, rest, ascii)
     }
 
-    /// The last bytes. The very last ones are padded: a text shorter than a block never leaves the registers.
+    /// The last bytes. An incomplete last block is padded, so a text shorter than a block never leaves the registers.
     #[inline(always)]
     fn rest(&mut self, at: usize, rest: &[u8], mut ascii: bool) -> bool {
         let (blocks, tail) = rest.as_chunks::<BLOCK>();
@@ -173,7 +173,7 @@ impl Text<'_, '_> {
 
     #[inline(always)]
     fn window(&mut self, at: usize, marks: &Marks, ascii: &mut bool) -> bool {
-        // The first byte of many that is not ASCII decides whether all of them are a text.
+        // At the first non-ASCII byte all bytes from here on are checked for UTF-8, once.
         if *ascii && !marks.is_ascii() {
             *ascii = false;
             if !is_text(&self.bytes[at..]) {
@@ -188,7 +188,7 @@ impl Text<'_, '_> {
         true
     }
 
-    /// Puts what stands for a marked byte in its place.
+    /// Appends the replacement of a marked byte.
     #[inline(always)]
     fn replace(&mut self, here: usize) {
         let byte = self.bytes[here];
@@ -212,7 +212,7 @@ impl Text<'_, '_> {
         self.copied = here + 3;
     }
 
-    /// Copies whole blocks and cuts afterwards: that takes a few instructions, where copying by length takes a call.
+    /// Copies whole blocks and truncates afterwards: that takes a few instructions, and a copy by length takes a call.
     #[inline(always)]
     fn copy_up_to(&mut self, end: usize) {
         let run = end - self.copied;
@@ -227,7 +227,7 @@ impl Text<'_, '_> {
     }
 }
 
-/// Which bytes of a window are not to be copied as they are, or not before a closer look.
+/// Which bytes of a window must not be copied unchanged, or need a closer look first.
 #[derive(Default)]
 struct Marks {
     special: u64,

@@ -1,11 +1,11 @@
 //! A digest for files with large holes. It hashes only what is stored, not the zeros of the holes.
 //!
 //! `sha256_extents` is SHA-256 over each run of blocks that hold anything but zeros — its bytes, its offset and its length,
-//! both `u64be` — and at the end over the size of the file, `u64be`. A block has 4,096 bytes, counted from the start of the file; the
-//! last one may be shorter. So it is one for one with the content, however the file is stored, and whoever can skip
-//! the holes of a file can take it in no time.
+//! both `u64be` — and at the end over the size of the file, `u64be`. A block has 4,096 bytes, counted from the start of the file; the last
+//! one may be shorter. The digest depends on the content alone, however the file is stored. A program that can skip the holes of a file
+//! computes it without reading them.
 //!
-//! Mutual dependency with `reading`: what is read of an archive and of a disk comes in the same pieces.
+//! Mutual dependency with `reading`: content read from an archive and from a disk comes as the same pieces.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -28,16 +28,16 @@ static ZEROS: [u8; BLOCK] = [0; BLOCK];
 #[derive(Default)]
 pub struct ExtentsHash {
     hash: Sha256,
-    /// Bytes so far, without those of the block at hand.
+    /// Bytes before the current block.
     at: u64,
-    /// The block at hand: never a whole one.
+    /// The current block: never a complete one.
     block: Vec<u8>,
-    /// Where the run at hand began.
+    /// Where the current run began.
     run: Option<u64>,
 }
 
 impl ExtentsHash {
-    /// The next bytes.
+    /// Adds bytes.
     pub fn add(&mut self, mut bytes: &[u8]) {
         if !self.block.is_empty() {
             let (now, later) = bytes.split_at(bytes.len().min(BLOCK - self.block.len()));
@@ -52,7 +52,7 @@ impl ExtentsHash {
         }
     }
 
-    /// So many zeros.
+    /// Adds zeros.
     pub fn skip(&mut self, mut zeros: u64) {
         if !self.block.is_empty() {
             let now = zeros.min((BLOCK - self.block.len()) as u64);
@@ -96,7 +96,7 @@ impl ExtentsHash {
         }
     }
 
-    /// The digest, at the end of the file.
+    /// Returns the digest, at the end of the file.
     pub fn finish(mut self) -> Digest {
         let last = std::mem::take(&mut self.block);
         if !last.is_empty() {
@@ -108,12 +108,12 @@ impl ExtentsHash {
     }
 }
 
-/// A file on disk, piece by piece: what the file system knows to be a hole is not read.
+/// A file on disk, piece by piece. What the file system reports as a hole is not read.
 pub struct OnDisk<'f> {
     file: &'f File,
     size: u64,
     at: u64,
-    /// Where the stretch at hand ends.
+    /// Where the current stretch ends.
     hole: u64,
 }
 
@@ -121,7 +121,7 @@ impl<'f> OnDisk<'f> {
     /// The whole file.
     ///
     /// # Errors
-    /// Its size is not told.
+    /// The file system does not give its size.
     pub fn new(file: &'f File) -> io::Result<OnDisk<'f>> {
         Ok(OnDisk { file, size: file.metadata()?.len(), at: 0, hole: 0 })
     }

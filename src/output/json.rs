@@ -25,7 +25,7 @@ pub fn bytes_length(bytes: &[u8], escape: Escape) -> usize {
     escape::length(bytes, escape).unwrap_or_else(|| ENVELOPE + (bytes.len() * 4).div_ceil(3))
 }
 
-/// Appends `B(x)` as it stands in an indented file: the envelope is spread over lines, closed at `indent` spaces.
+/// Appends `B(x)` in the form of an indented file: the envelope is spread over lines, closed at `indent` spaces.
 #[inline]
 pub fn bytes_indented(bytes: &[u8], indent: usize, out: &mut Vec<u8>) {
     if !quoted(bytes, Escape::Html, out) {
@@ -39,7 +39,7 @@ fn envelope(bytes: &[u8], indent: Option<usize>, out: &mut Vec<u8>) {
     close_envelope(indent, out);
 }
 
-/// Appends what stands before the base64 of bytes that are no text; `indent`: in an indented file.
+/// Appends the text before the base64 of bytes that are not UTF-8; `indent`: in an indented file.
 pub fn open_envelope(indent: Option<usize>, out: &mut Vec<u8>) {
     out.push(b'{');
     if let Some(indent) = indent {
@@ -48,7 +48,7 @@ pub fn open_envelope(indent: Option<usize>, out: &mut Vec<u8>) {
     out.extend_from_slice(if indent.is_some() { b"\"base64\": \"" } else { b"\"base64\":\"" });
 }
 
-/// Appends what stands behind it.
+/// Appends the text after it.
 pub fn close_envelope(indent: Option<usize>, out: &mut Vec<u8>) {
     out.push(b'"');
     if let Some(indent) = indent {
@@ -109,7 +109,7 @@ pub fn score(x: f64, out: &mut Vec<u8>) {
     }
     let mut buffer = zmij::Buffer::new();
     let text = buffer.format_finite(x.abs());
-    // Without an exponent both notations are the same, but for the fraction of a whole number.
+    // Without an exponent both notations are the same, except for the fraction of a whole number.
     if memchr::memchr2(b'e', b'E', text.as_bytes()).is_none() {
         return out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
     }

@@ -1,8 +1,8 @@
-//! Walks down into directories and back with few handles, whatever the depth.
+//! Walks into directories and back with few handles, whatever the depth.
 //!
-//! Of the directories above the current one, only the nearest are open. One farther up is opened again through `..` when
-//! the walk comes back to it, and must then be the directory that it was. No path is longer than a name, so trees that
-//! are deeper than a path can tell are walked too.
+//! Of the directories above the current one, only the nearest are open. One farther up is opened again through `..`
+//! when the walk returns to it, and must be the same directory as before. No system call gets more than one name, so
+//! the walk also handles trees whose paths are too long for the system.
 
 use std::collections::VecDeque;
 use std::ffi::CStr;
@@ -16,9 +16,9 @@ use rustix::fs::{CWD, Dir, DirEntry, Mode, OFlags};
 /// Directories that are open at once.
 const MOST_OPEN: usize = 16;
 
-/// The directories from a root down to the one at hand.
+/// The directories from a root down to the current one.
 pub(super) struct Levels {
-    /// Those farthest up, from the root on.
+    /// The closed ones, farthest up, from the root on.
     closed: Vec<Closed>,
     open: VecDeque<Open>,
 }
@@ -28,18 +28,18 @@ struct Open {
     listing: Dir,
     /// How far it was read.
     at: i64,
-    /// Its handle, for those who keep it.
+    /// Its handle, for callers that keep it.
     shared: Option<Arc<OwnedFd>>,
 }
 
 /// A directory that is opened again when the walk comes back to it.
 struct Closed {
-    /// File system and number.
+    /// Device and inode number.
     id: (u64, u64),
     at: i64,
 }
 
-/// Opens a directory, but not through a link.
+/// Opens a directory, but does not follow a link.
 pub(super) fn open_root(path: &Path) -> io::Result<OwnedFd> {
     open(CWD, path, OFlags::NOFOLLOW)
 }
@@ -61,12 +61,12 @@ impl Open {
 }
 
 impl Levels {
-    /// At the root.
+    /// A walk that begins at this root.
     pub fn new(root: OwnedFd) -> io::Result<Levels> {
         Ok(Levels { closed: Vec::new(), open: VecDeque::from([Open::new(root)?]) })
     }
 
-    /// At a root that somebody else holds.
+    /// A walk that begins at a root whose handle the caller keeps.
     pub fn below(root: impl AsFd) -> io::Result<Levels> {
         Levels::new(open(root, c".", OFlags::NOFOLLOW)?)
     }
@@ -75,12 +75,12 @@ impl Levels {
         self.open.back_mut().ok_or_else(|| io::Error::other("the root of a walk was left"))
     }
 
-    /// The handle of the directory at hand.
+    /// The handle of the current directory.
     pub fn fd(&mut self) -> io::Result<BorrowedFd<'_>> {
         Ok(self.last()?.listing.fd()?)
     }
 
-    /// The same, to be kept.
+    /// The same handle, to be kept.
     pub fn shared(&mut self) -> io::Result<&Arc<OwnedFd>> {
         let level = self.last()?;
         Ok(match &mut level.shared {
@@ -89,7 +89,7 @@ impl Levels {
         })
     }
 
-    /// The next entry of the directory at hand.
+    /// The next entry of the current directory.
     pub fn next(&mut self) -> io::Result<Option<DirEntry>> {
         let level = self.last()?;
         for entry in level.listing.by_ref() {
@@ -102,11 +102,11 @@ impl Levels {
         Ok(None)
     }
 
-    /// Goes into a directory of the one at hand.
+    /// Enters a subdirectory of the current directory.
     pub fn down(&mut self, name: &CStr) -> io::Result<()> {
         let below = loop {
             match open(self.fd()?, name, OFlags::NOFOLLOW) {
-                // With fewer directories open above there is a handle.
+                // Closing directories above frees handles.
                 Err(e) if e.raw_os_error() == Some(libc::EMFILE) && self.open.len() > 1 => self.close()?,
                 other => break other?,
             }
@@ -122,7 +122,7 @@ impl Levels {
         Ok(())
     }
 
-    /// Goes back to the directory above; tells whether there is one.
+    /// Returns to the parent directory; `false`: there is none.
     pub fn up(&mut self) -> io::Result<bool> {
         let left = self.open.pop_back();
         let (Some(left), true) = (left, self.open.is_empty()) else { return Ok(!self.open.is_empty()) };

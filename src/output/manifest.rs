@@ -15,7 +15,7 @@ use crate::report::{Findings, Level, Value, digits};
 pub struct Manifest {
     /// Version of the layout; 1.
     pub format_version: u32,
-    /// Which tool's phase made it.
+    /// Which phase of the public tool made it.
     pub phase: &'static str,
     /// Which program wrote it. The peer's name for the member.
     pub elastickv_version: String,
@@ -28,13 +28,13 @@ pub struct Manifest {
     /// Newest commit timestamp (HLC) of all inputs.
     #[serde(skip_serializing_if = "is_zero")]
     pub last_commit_ts: u64,
-    /// The moment that the data stand for, RFC 3339. Not the time of the run: the same input gives the same bytes.
+    /// The moment of the state in the data, RFC 3339. It is not the time of the run, so that the same input gives the same bytes.
     pub wall_time_iso: String,
     /// The first input.
     pub source: SourceInfo,
     /// Selected adapters with their scopes.
     pub adapters: Adapters,
-    /// What the flags left in or out.
+    /// What the options included or excluded.
     pub exclusions: Exclusions,
     /// `sha256`
     pub checksum_algorithm: &'static str,
@@ -46,11 +46,12 @@ pub struct Manifest {
     pub key_segment_max_bytes: u32,
     /// Suffix of the metadata file of an S3 object.
     pub s3_meta_suffix: &'static str,
-    /// How an object beside a directory of its name is told apart.
+    /// How an object is distinguished from a directory of the same name.
     pub s3_collision_strategy: &'static str,
     /// `per-item` or `jsonl`.
     pub dynamodb_layout: &'static str,
-    /// `last_commit_ts` as a string: not every reader of JSON keeps numbers above 2^53. The first member of ours.
+    /// `last_commit_ts` as a string: some readers of JSON lose digits of numbers above 2^53. It is the first member
+    /// that the peer does not have.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub last_commit_ts_str: String,
     /// Every input.
@@ -64,7 +65,7 @@ pub struct Manifest {
     /// Places listed in ERRORS.jsonl.
     #[serde(skip_serializing_if = "is_zero")]
     pub skipped: u64,
-    /// Options that no other member tells.
+    /// Options that no other member records.
     #[serde(skip_serializing_if = "RecordedOptions::is_default")]
     pub options: RecordedOptions,
 }
@@ -73,20 +74,20 @@ fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
-/// Options of the decode that no other member of the manifest tells, so that it can be repeated; defaults are left out.
+/// Options of the decode that no other member of the manifest records, so that the decode can be repeated. Defaults are left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RecordedOptions {
-    /// `jsonl` for packed lines, `parquet`, `aws-export`; nothing for a tree.
+    /// `jsonl` for packed lines, `parquet`, `aws-export`; absent for a tree.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub layout: String,
-    /// Whether the schema of lines and scripts stand beside them: not in outputs of old.
+    /// Whether the schema of lines and the load scripts are included; absent in outputs of older versions.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub loaders: bool,
     /// `--part-size`, if it was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part_size: Option<u64>,
-    /// `--as-of`: a string, or a number in outputs of old.
+    /// `--as-of`: a string, or a number in outputs of older versions.
     #[serde(
         skip_serializing_if = "Option::is_none",
         serialize_with = "digits_of",
@@ -109,7 +110,7 @@ pub struct RecordedOptions {
     /// `skip` with `--on-error skip`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub on_error: String,
-    /// `--dynamodb-bundle-size`, with that layout.
+    /// `--dynamodb-bundle-size`, for bundles in JSONL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dynamodb_bundle_size: Option<u64>,
     /// `--scope`
@@ -191,15 +192,15 @@ pub struct InputInfo {
     /// Its name in base64, if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fsm_path_b64: Option<String>,
-    /// With `--for-restore`, what its header tells.
+    /// With `--for-restore`, what its header records.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fsm_header: Option<HeaderInfo>,
 }
 
-/// What the header of an input tells of the group that wrote it.
+/// What the header of an input records about the group that wrote it.
 #[derive(Debug, Serialize)]
 pub struct HeaderInfo {
-    /// 1 or 2; 0: it has none.
+    /// 1 or 2; 0: the input has no header.
     pub version: u8,
     /// Ceiling of the hybrid logical clock, Unix milliseconds.
     #[serde(skip_serializing_if = "is_zero")]
@@ -207,12 +208,12 @@ pub struct HeaderInfo {
     /// Raft index from which log entries are encrypted.
     #[serde(skip_serializing_if = "is_zero")]
     pub cutover_index: u64,
-    /// The Raft group, if the directory of the input tells it: `group-N`.
+    /// The Raft group, if the directory of the input names it: `group-N`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<u64>,
 }
 
-/// What the flags left in or out.
+/// What the options included or excluded.
 #[derive(Debug, Serialize, Deserialize, Clone, Copy, Default)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Exclusions {
@@ -229,7 +230,7 @@ pub struct Exclusions {
     pub rename_s3_collisions: bool,
 }
 
-/// Rows of the inputs, each counted once: `entries` is the sum of the others but `live` and `operational`.
+/// Rows of the inputs, each counted once: `entries` is the sum of all other members except `live` and `operational`.
 #[derive(Debug, Serialize)]
 #[allow(missing_docs)]
 pub struct Counters {
@@ -251,7 +252,7 @@ pub struct Counters {
 pub struct Adapters {
     /// Which were selected.
     pub selected: Vec<Adapter>,
-    /// What was emitted of them.
+    /// What was written of them.
     pub tally: Tally,
 }
 
@@ -304,7 +305,7 @@ impl Serialize for Scopes<'_> {
     }
 }
 
-/// A sequence that is made while it is written: there may be many scopes.
+/// A sequence that is made while it is serialized: there may be many scopes.
 struct Each<F>(F);
 
 impl<I: Iterator<Item: Serialize>, F: Fn() -> I> Serialize for Each<F> {
@@ -325,11 +326,11 @@ fn scope<'a>(name: &'a str, kinds: &[(&'static str, u64, u64)]) -> Scope<'a> {
 pub struct FindingInfo {
     /// Name of the event.
     pub event: &'static str,
-    /// How many.
+    /// How often it occurred.
     pub count: u64,
     /// What it means and what to do.
     pub hint: &'static str,
-    /// The first of them.
+    /// The first occurrences.
     #[serde(serialize_with = "examples")]
     pub examples: Vec<Vec<(&'static str, Value)>>,
 }
@@ -338,7 +339,7 @@ fn examples<S: Serializer>(all: &[Vec<(&'static str, Value)>], serializer: S) ->
     serializer.collect_seq(all.iter().map(|fields| Members(fields)))
 }
 
-/// Members in their own order.
+/// Members in the given order.
 pub struct Members<'a>(pub &'a [(&'static str, Value)]);
 
 impl Serialize for Members<'_> {
@@ -364,7 +365,7 @@ impl Manifest {
     /// Writes the file: two-space indent, a line feed at the end.
     ///
     /// # Errors
-    /// What `to` gives.
+    /// Whatever `to` returns.
     pub fn write(&self, to: &mut impl io::Write) -> io::Result<()> {
         serde_json::to_writer_pretty(&mut *to, self)?;
         to.write_all(b"\n")

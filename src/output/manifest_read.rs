@@ -1,4 +1,4 @@
-//! Reads MANIFEST.json, ours and that of the public tool, and refuses everything else (`tree.md` §5.3).
+//! Reads MANIFEST.json, ours and the public tool's, and refuses everything else (`tree.md` §5.3).
 
 use std::ffi::OsString;
 use std::io::Read as _;
@@ -16,7 +16,7 @@ use super::reading::{Content, Entry, Output, broken, open_below};
 use crate::error::{Error, ErrorKind};
 use crate::format::adapter::{self, Adapter};
 
-/// What a manifest says, checked.
+/// The content of a manifest, checked.
 #[derive(Debug, Clone)]
 pub struct ReadManifest {
     /// Which program made the output, and its version.
@@ -25,15 +25,15 @@ pub struct ReadManifest {
     pub cluster_id: String,
     /// Adapters that were selected.
     pub adapters: Vec<Adapter>,
-    /// What the flags left in or out.
+    /// What the options included or excluded.
     pub exclusions: Exclusions,
-    /// Options that no other member tells; the defaults, if the peer made it.
+    /// Options that no other member records; the defaults, if the peer made it.
     pub options: RecordedOptions,
     /// The inputs, as they were named.
     pub inputs: Vec<ReadInput>,
-    /// For a backup that the running server made: the moment at which it was read.
+    /// For a backup made by the running server: the time at which it was read.
     pub live_read_ts: Option<u64>,
-    /// Places that could not be read when it was made.
+    /// Number of places that could not be read when it was made.
     pub skipped: u64,
     /// The whole document.
     pub document: Map<String, Value>,
@@ -48,7 +48,7 @@ pub struct ReadInput {
     pub fsm_crc32c: Option<String>,
     /// Its size.
     pub bytes: u64,
-    /// Its name in base64, if that is not UTF-8.
+    /// Its name in base64, if it is not UTF-8.
     fsm_path_b64: Option<String>,
 }
 
@@ -73,17 +73,17 @@ pub struct ScopeCount<'c> {
     pub bytes: u64,
 }
 
-/// Flags that must be there, so that nobody has to guess them.
+/// Flags that must be present, so that no reader has to guess them.
 const FLAGS: [&str; 4] =
     ["include_incomplete_uploads", "include_orphans", "preserve_sqs_visibility", "include_sqs_side_records"];
-/// Members that must be there and have words.
+/// Members that must be present and not empty.
 const WORDS: [&str; 5] =
     ["checksum_algorithm", "checksum_format", "encoded_filename_charset", "s3_meta_suffix", "s3_collision_strategy"];
-/// Most bytes of a manifest: it has lists of scopes and examples, and is held.
+/// Maximum size of a manifest: it has lists of scopes and examples, and is held in memory.
 pub const MOST: u64 = 256 << 20;
 
 impl ReadManifest {
-    /// The manifest of an output; of an archive nothing is read behind it.
+    /// Reads the manifest of an output. In an archive nothing after it is read.
     ///
     /// # Errors
     /// A failed read, an output without a manifest, or one that is not valid.
@@ -117,14 +117,15 @@ impl ReadManifest {
         parsed.map_err(|why| Error::new(ErrorKind::Output(format!("MANIFEST.json: {why}"))).input(&name))
     }
 
-    /// The newest commit timestamp of the inputs, or the moment at which a running server was read; 0: it tells none.
+    /// The newest commit timestamp of the inputs, or the time at which a running server was read; 0: the manifest has neither.
     pub fn last_commit_ts(&self) -> u64 {
         let number = |name| self.document.get(name).and_then(Value::as_u64);
         let digits = || self.document.get("last_commit_ts_str")?.as_str()?.parse().ok();
         digits().or_else(|| number("last_commit_ts")).or(self.live_read_ts).unwrap_or(0)
     }
 
-    /// The objects of an adapter as they are counted here, by scope and kind; `None`: they are not, as in a manifest of the public tool.
+    /// The objects of an adapter as the manifest counts them, by scope and kind; `None`: it does not count them, as in a manifest of the
+    /// public tool.
     pub fn counts(&self, adapter: Adapter) -> Option<Vec<ScopeCount<'_>>> {
         let scopes = self.document.get("adapters")?.get(adapter.name())?.get("scopes")?.as_array()?;
         let mut counts = Vec::new();
@@ -143,7 +144,7 @@ impl ReadManifest {
     /// Reads and checks a manifest.
     ///
     /// # Errors
-    /// What is wrong, in words.
+    /// A message that says what is wrong.
     pub fn parse(bytes: &[u8]) -> Result<ReadManifest, String> {
         let document: Value = serde_json::from_slice(bytes).map_err(|e| format!("it is not one JSON object: {e}"))?;
         let Value::Object(document) = document else { return Err("it is not a JSON object".into()) };
@@ -177,7 +178,7 @@ fn typed<T: DeserializeOwned>(object: &Map<String, Value>, name: &str) -> Result
     value.map(|value| serde_json::from_value(value).map_err(|e| format!("member {name}: {e}"))).transpose()
 }
 
-/// Decided before anything else is looked at: a newer version may mean anything by the rest.
+/// Checked before anything else: in a newer version all other members may have another meaning.
 fn format_version(document: &Map<String, Value>) -> Result<(), String> {
     match typed::<u32>(document, "format_version")? {
         Some(1) => Ok(()),
@@ -223,7 +224,7 @@ fn required(document: &Map<String, Value>) -> Result<(), String> {
     }
 }
 
-/// Whether it was made of snapshots, or by the running server: then the moment.
+/// Whether it was made from snapshots, or by the running server: then the time.
 fn phase(document: &Map<String, Value>) -> Result<Option<u64>, String> {
     let live: Option<Map<String, Value>> = typed(document, "live")?;
     let source: Option<Map<String, Value>> = typed(document, "source")?;

@@ -44,21 +44,21 @@ pub struct Member {
     pub kind: MemberKind,
     /// Owner, mode and times.
     pub attributes: Attributes,
-    /// Path of the file that a link is of; empty for others.
+    /// Target path of a link; empty for other members.
     pub link: Vec<u8>,
-    /// Whether it comes behind all that are not: it is not in the directory of those around it, and an extractor that
-    /// leaves a directory gives it its time.
+    /// Whether it comes after all members that are not late. It is not in the directory of its neighbours, and an
+    /// extractor sets the time of a directory when it leaves it.
     pub late: bool,
 }
 
-/// Members of a task, as they are stored: those in order, and the late ones.
+/// Members of a task in stored form: those in order, and the late ones.
 #[derive(Debug, Clone, Default)]
 pub struct Stored {
     lists: [Vec<u8>; 2],
 }
 
 impl Stored {
-    /// Bytes that it holds in memory.
+    /// Bytes in memory.
     pub fn held(&self) -> usize {
         self.lists.iter().map(Vec::capacity).sum()
     }

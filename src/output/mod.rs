@@ -1,4 +1,4 @@
-//! Where the logical data goes.
+//! Where the logical data is written.
 
 pub mod archive;
 mod assembler;
@@ -37,11 +37,11 @@ pub mod tree;
 
 pub(crate) use sys::{Writer, about_to, temporary};
 
-/// The file that tells what an output is, below its root.
+/// The file that describes an output, below its root.
 pub const MANIFEST: &str = "MANIFEST.json";
-/// The file with the digest of every other.
+/// The file with the digest of every other file.
 pub const CHECKSUMS: &str = "CHECKSUMS";
-/// The file that names what is gone, in an output of changes.
+/// The file that lists what was deleted, in an output of changes.
 pub const DELETED: &str = "deleted.jsonl";
 /// The file that lists what a decode could not read.
 pub const ERRORS: &str = "ERRORS.jsonl";

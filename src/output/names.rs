@@ -10,9 +10,9 @@ use super::json::{self, Escape};
 
 /// Longest encoded segment; an extension comes on top.
 pub const MAX_SEGMENT: usize = 240;
-/// The file below an adapter's folder that tells the generations of scopes that are gone. No segment has a tilde.
+/// The file below an adapter's folder that lists the generations of deleted scopes. No segment has a tilde, so no name clashes with it.
 pub const GENERATIONS: &str = "_generations~.jsonl";
-/// The one that tells the row keys of items whose attributes do not.
+/// The file with the row keys of items whose attributes do not determine them.
 pub const ROWS: &str = "_rows~.jsonl";
 
 /// Whether a name below an adapter's folder is that of a file that only a restore needs.
@@ -24,12 +24,12 @@ pub fn is_for_restore(name: &str) -> bool {
 const FALLBACK_SHOWS: usize = 64;
 const HEX_UPPER: &[u8; 16] = b"0123456789ABCDEF";
 
-/// Bytes that stand for themselves.
+/// Bytes that are not encoded.
 const fn unreserved(b: u8) -> bool {
     matches!(b, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_')
 }
 
-/// Appends `raw`, every byte but the unreserved ones as `%HH`.
+/// Appends `raw`, with every byte but the unreserved ones as `%HH`.
 pub fn percent_into(raw: &[u8], out: &mut String) {
     for &b in raw {
         if unreserved(b) {
@@ -42,7 +42,7 @@ pub fn percent_into(raw: &[u8], out: &mut String) {
     }
 }
 
-/// Whether a name is the plain encoding or the SHA fallback, whose original only KEYMAP tells.
+/// Whether a name is the plain encoding or the SHA fallback. Only KEYMAP has the original of a fallback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameKind {
     /// Percent-encoded: can be decoded.
@@ -66,12 +66,12 @@ pub fn segment_into(raw: &[u8], out: &mut String) -> NameKind {
     NameKind::ShaFallback
 }
 
-/// Whether `seg()` of these bytes can be decoded, told without making it; where that is not sure, `false`.
+/// Whether `seg()` of these bytes can be decoded, without making it. If that is not certain, `false`.
 pub fn is_surely_plain(raw: &[u8]) -> bool {
     raw.len() <= MAX_SEGMENT / 3 && !raw.starts_with(b"b64.") && raw.get(32..34) != Some(b"__")
 }
 
-/// `seg()` as a string of its own.
+/// `seg()` as a new string.
 pub fn segment(raw: &[u8]) -> String {
     let mut out = String::new();
     segment_into(raw, &mut out);
@@ -97,7 +97,7 @@ pub fn fallback_into(hashed: &[u8], shown: &[u8], out: &mut String) {
     percent_into(&shown[..shown.len().min(FALLBACK_SHOWS)], out);
 }
 
-/// The raw bytes of a `seg()` that can be decoded; of a fallback name, which cannot, its own bytes.
+/// The raw bytes of a `seg()` that can be decoded. A fallback name cannot be decoded and is returned unchanged.
 pub fn raw_of_segment(segment: &str) -> Vec<u8> {
     if looks_like_fallback(segment) {
         return segment.as_bytes().to_vec();
@@ -119,8 +119,8 @@ pub fn raw_of_segment(segment: &str) -> Vec<u8> {
     raw
 }
 
-/// The raw bytes of a `seg()`, read strictly: `None`, if no raw bytes have this segment in any spelling of its escapes, or if only
-/// KEYMAP tells them.
+/// The raw bytes of a `seg()`, read strictly. `None`: no raw bytes have this segment in any spelling of its escapes, or only KEYMAP has
+/// them.
 pub fn unsegment(segment: &str) -> Option<Vec<u8>> {
     if segment.len() > MAX_SEGMENT || looks_like_fallback(segment) {
         return None;
@@ -140,8 +140,8 @@ pub fn unsegment(segment: &str) -> Option<Vec<u8>> {
     Some(raw)
 }
 
-/// Appends one line of a KEYMAP.jsonl (`tree.md` §4). A name that is not UTF-8 stands as its replacement text,
-/// and exactly, in base64, in a member of ours behind the peer's.
+/// Appends one line of a KEYMAP.jsonl (`tree.md` §4). A name that is not UTF-8 is written with replacement characters, and exactly, in
+/// base64, in a member of ours after the peer's.
 pub fn keymap_line(encoded: &[u8], original: &[u8], kind: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"encoded\":");
     json::string(&String::from_utf8_lossy(encoded), Escape::Plain, out);
@@ -156,7 +156,7 @@ pub fn keymap_line(encoded: &[u8], original: &[u8], kind: &str, out: &mut Vec<u8
     out.extend_from_slice(b"\"}\n");
 }
 
-/// Whether a segment has the shape of a fallback name, whose original only KEYMAP tells.
+/// Whether a segment has the shape of a fallback name, whose original only KEYMAP has.
 pub fn looks_like_fallback(encoded: &str) -> bool {
     let bytes = encoded.as_bytes();
     bytes.len() >= 34 && bytes[..32].iter().all(u8::is_ascii_hexdigit) && &bytes[32..34] == b"__"

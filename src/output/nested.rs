@@ -1,6 +1,6 @@
 //! JSON objects and arrays, indented or on one line: appended to a buffer, with the commas in the right places.
 //!
-//! Whether a comma is due is seen from the last byte: behind an opening bracket stands the first member.
+//! The last byte shows whether a comma is due: after an opening bracket comes the first member.
 
 use super::json::{self, Escape};
 use super::out::Out;
@@ -60,7 +60,7 @@ impl<'o, const INDENTED: bool, O: Out> Nested<'o, INDENTED, O> {
         self.colon();
     }
 
-    /// The same of a name that needs no escapes.
+    /// As [`member`](Self::member), for a name that needs no escapes.
     pub fn plain_member(&mut self, name: &str) {
         self.element();
         self.out.buffer().push(b'"');

@@ -1,23 +1,23 @@
-//! The target of rendered text: a buffer, or a large file that is never held as a whole.
+//! The target of rendered text: a buffer, or a large file that is never held in memory as a whole.
 //!
-//! A byte of a value can become six of JSON, so a large value is rendered in pieces, and what is rendered leaves the
-//! memory between them.
+//! A byte of a value can become six bytes of JSON. So a large value is rendered in pieces, and rendered text may leave
+//! the memory between them.
 
 use super::escape::{self, Escape};
 use super::json;
 
-/// Values of so many bytes are rendered in pieces of so many; divisible by three, so that base64 has no seams.
+/// Values of this many bytes are rendered in pieces of this size. It is divisible by three, so pieces of base64 join without padding.
 const PIECE: usize = 192 << 10;
 
 /// Takes text.
 pub trait Out {
-    /// Where to append what is small.
+    /// The buffer for small appends.
     fn buffer(&mut self) -> &mut Vec<u8>;
 
-    /// Call it between elements: what is buffered may leave the memory, all but its last byte.
+    /// Call it between elements: buffered text may leave the memory, except for its last byte.
     fn relieve(&mut self) {}
 
-    /// Whether what is appended can leave the memory.
+    /// Whether appended text can leave the memory.
     const GROWS: bool;
 
     /// Appends `text` as a JSON string.
@@ -38,7 +38,7 @@ pub trait Out {
         json::bytes(bytes, escape, self.buffer());
     }
 
-    /// Appends `B(x)` as it stands in an indented file: see [`json::bytes_indented`].
+    /// Appends `B(x)` in the form of an indented file: see [`json::bytes_indented`].
     #[inline]
     fn bytes_indented(&mut self, bytes: &[u8], indent: usize) {
         if Self::GROWS && bytes.len() >= PIECE {

@@ -1,11 +1,11 @@
 //! Packed lines in parts (`docs/format/tree.md` §8): where lines would be one file, a folder with its name has numbered files.
 //!
-//! No name can clash: no path of an output is a folder of another one, so what is in the folder of a file is its own.
+//! No name can clash: no path of an output is a folder of another one, so the folder of a file holds only its parts.
 
-/// Parts of a file: their numbers have five digits, so that names sort. The last one takes what is left.
+/// Maximum number of parts: numbers have five digits, so that names sort. The last part takes all remaining lines.
 pub const MOST: u32 = 99_999;
 
-/// What the names of parts begin and end with.
+/// Beginning and end of the names of parts.
 const HEAD: &[u8] = b"part-";
 const TAIL: &[u8] = b".jsonl";
 
@@ -19,7 +19,7 @@ pub fn name(number: u32) -> String {
     format!("part-{number:05}.jsonl")
 }
 
-/// The file that is cut, and the number of its part, by the path of the part; `None`: it is not one of packed lines.
+/// The file that is cut and the number of the part, by the path of the part; `None`: it is not a part of packed lines.
 pub fn of(path: &[u8]) -> Option<(&[u8], u32)> {
     let (file, name) = path.split_at_checked(memchr::memrchr(b'/', path)?)?;
     let number = number(name.get(1..)?)?;
@@ -39,7 +39,7 @@ pub fn number(name: &[u8]) -> Option<u32> {
     (number > 0).then_some(number)
 }
 
-/// Whether a file is one that is cut. In buckets and in file systems users choose names: only the index of a bucket is ours.
+/// Whether a file can be cut. Users choose the names in buckets and file systems: only the index of a bucket is ours.
 fn is_cut(file: &[u8]) -> bool {
     if !file.ends_with(TAIL) {
         return false;
@@ -52,11 +52,11 @@ fn is_cut(file: &[u8]) -> bool {
     }
 }
 
-/// A file that is cut while it grows. A part ends with the line that brings it to its size: where it ends depends neither on
-/// threads nor on the pieces in which lines come, and no line must be held.
+/// A file that is cut while it grows. A part ends with the line that brings it to its size. So the cuts depend neither on threads nor on
+/// the pieces in which lines arrive, and no line is held in memory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Growing {
-    /// The part at hand.
+    /// The number of the current part.
     pub number: u32,
     bytes: u64,
     /// Whether it ends with the end of a line.
@@ -75,7 +75,7 @@ impl Growing {
         self.is_at_line_end && self.bytes >= size && self.bytes > 0 && self.number < MOST
     }
 
-    /// The part behind a full one.
+    /// The part after a full one.
     pub fn next(self) -> Growing {
         Growing { number: self.number + 1, ..Growing::default() }
     }
@@ -108,7 +108,7 @@ impl Order {
     /// Takes the path of the next file.
     ///
     /// # Errors
-    /// It is a part, and not the one behind the last of its file: what is wrong, in words.
+    /// It is a part, but not the one after the last part of its file. The message says what is wrong.
     pub fn take(&mut self, path: &[u8]) -> Result<(), String> {
         let Some((file, number)) = of(path) else { return Ok(()) };
         let last = self.last.get(file).copied().unwrap_or(0);

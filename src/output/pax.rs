@@ -2,7 +2,7 @@
 //! nanoseconds; files with holes as GNU tar's sparse format 1.0 has them.
 //!
 //! A sparse member's content begins with a map: the number of stretches, then offset and length of each, decimal, a line
-//! feed behind every number, filled up with zeros to a block. A file that ends in a hole has a last stretch of no bytes
+//! feed after every number, filled up with zeros to a block. A file that ends in a hole has an empty last stretch
 //! at its end. The stretches follow without the holes between them. They begin and end at blocks of the file, as far as
 //! it goes: GNU tar fills up the last block of each stretch, others do not.
 
@@ -19,7 +19,7 @@ const MOST_OWNER: u32 = 0o7_777_777;
 /// Longest path and directory of a plain header.
 const MOST_PATH: usize = 100;
 const MOST_PREFIX: usize = 155;
-/// Name of the headers that programs see which know no pax.
+/// Header name that programs without pax support see.
 const EXTENDED: &[u8] = b"PaxHeaders/member";
 const SPARSE: &[u8] = b"GNUSparseFile.0/member";
 
@@ -61,7 +61,7 @@ pub fn write(member: &Member, spool: &Spool, out: &mut impl Write) -> io::Result
     Ok(())
 }
 
-/// Fills up the last block.
+/// Fills the last block with zeros.
 fn pad(written: u64, out: &mut impl Write) -> io::Result<()> {
     let over = (written % BLOCK as u64) as usize;
     out.write_all(&[0; BLOCK][..if over == 0 { 0 } else { BLOCK - over }])
@@ -72,7 +72,7 @@ fn pad(written: u64, out: &mut impl Write) -> io::Result<()> {
 struct Stretches {
     /// Whether there are any holes.
     holes: bool,
-    /// How many stretches there are, the one of no bytes at the end too.
+    /// Number of stretches, with the empty one at the end.
     many: u64,
     /// Bytes of their numbers, with line feeds.
     digits: u64,
@@ -116,7 +116,7 @@ fn digits(n: u64) -> u64 {
     u64::from(n.checked_ilog10().unwrap_or(0)) + 2
 }
 
-/// Gives offset and length of each stretch, in whole blocks; pieces that follow each other are one.
+/// Gives offset and length of each stretch, in whole blocks; adjacent pieces are joined.
 fn each_stretch(spool: &Spool, place: Place, mut each: impl FnMut(u64, u64) -> io::Result<()>) -> io::Result<()> {
     const BLOCK: u64 = self::BLOCK as u64;
     let (mut pieces, mut at, mut run) = (spool.pieces(place), 0u64, None::<u64>);
@@ -133,7 +133,7 @@ fn each_stretch(spool: &Spool, place: Place, mut each: impl FnMut(u64, u64) -> i
         }
         at += len;
     }
-    // A file that ends in a hole, or is nothing else.
+    // A file that ends in a hole, or is only a hole.
     let start = run.unwrap_or(at);
     each(start, at - start)
 }
@@ -174,7 +174,7 @@ impl Records {
         self.bytes.push(b'\n');
     }
 
-    /// The name of a member, and what its header has of it: directory and name. `realsize`: of a file with holes.
+    /// The name of a member, and its directory and name for the plain header. `realsize`: size of a file with holes.
     fn path<'m>(&mut self, member: &'m Member, realsize: Option<u64>) -> (&'m [u8], &'m [u8]) {
         if let Some(size) = realsize {
             self.charset(&member.path);
@@ -198,11 +198,11 @@ impl Records {
             self.charset(link);
             self.add("linkpath", link);
         }
-        // If no name is there, bsdtar takes it for an empty file.
+        // Without a link name bsdtar takes the member for an empty file.
         &link[..link.len().min(MOST_PATH)]
     }
 
-    /// Names are UTF-8, and are put in their composed form by some programs, unless this says that they are bytes.
+    /// Names are UTF-8, and some programs compose their letters, unless this record says that they are bytes.
     fn charset(&mut self, name: &[u8]) {
         if !name.is_ascii() {
             self.add("hdrcharset", b"BINARY");
@@ -231,7 +231,7 @@ fn seconds(nanos: i64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Directory and name as the two fields of a plain header hold them.
+/// Directory and name as the two fields of a plain header.
 fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     if path.len() <= MOST_PATH {
         return Some((b"", path));

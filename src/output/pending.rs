@@ -1,7 +1,7 @@
-//! The list of unfinished files and directories of a run. Whoever ends the run from outside removes them.
+//! The list of unfinished files and directories of a run. A signal handler that ends the run removes them.
 //!
-//! A thing is made and entered in one step, and gets its final name and is struck out in one step, so that at any moment
-//! either all of it is known here or none is left to remove.
+//! A thing is made and added in one step, and gets its final name and leaves the list in one step. So at any moment it
+//! is either listed here or does not need to be removed.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,9 +10,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 
-/// The entries, in the order in which things were made.
+/// The entries, in the order in which they were made.
 static MADE: Mutex<Vec<(u64, Made)>> = Mutex::new(Vec::new());
-/// Nothing is made or published any more.
+/// Nothing may be made or published any more.
 static ENDED: AtomicBool = AtomicBool::new(false);
 
 /// What was made.
@@ -20,13 +20,13 @@ static ENDED: AtomicBool = AtomicBool::new(false);
 pub enum Made {
     /// A file or a tree under a temporary name.
     Temporary(PathBuf),
-    /// A directory above the output: it goes only if it is empty.
+    /// A directory above the output: it is removed only if it is empty.
     Parent(PathBuf),
-    /// A directory that stays, for a later run to go on with.
+    /// A directory that stays, so that a later run can continue with it.
     Kept(PathBuf),
 }
 
-/// An entry; dropped, it is struck out.
+/// An entry. Dropping it removes it from the list.
 #[derive(Debug)]
 pub struct Pending(u64);
 
@@ -35,10 +35,10 @@ fn made() -> MutexGuard<'static, Vec<(u64, Made)>> {
 }
 
 impl Pending {
-    /// Makes something, and enters it.
+    /// Makes something and adds it to the list.
     ///
     /// # Errors
-    /// What `make` gives, or that the run was ended.
+    /// The error of `make`, or that the run was ended.
     pub fn enter<T>(make: impl FnOnce() -> io::Result<(T, Made)>) -> io::Result<(T, Pending)> {
         let mut all = made();
         if is_ended() {
@@ -50,10 +50,10 @@ impl Pending {
         Ok((thing, Pending(number)))
     }
 
-    /// Runs the step that gives something its final name: no signal comes between.
+    /// Runs the step that gives something its final name, so that no signal interrupts it.
     ///
     /// # Errors
-    /// What `step` gives, or that the run was ended.
+    /// The error of `step`, or that the run was ended.
     pub fn publish<T>(step: impl FnOnce() -> Result<T>) -> Result<T> {
         let _alone = made();
         if is_ended() {
@@ -75,7 +75,7 @@ pub fn is_ended() -> bool {
     ENDED.load(Ordering::Relaxed)
 }
 
-/// Ends the run: from now on nothing is made or published. Gives what is to be removed, the last one first.
+/// Ends the run: from now on nothing is made or published. Returns what must be removed, the last one first.
 pub fn end() -> Vec<Made> {
     let all = made();
     ENDED.store(true, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! The results of a split as bytes, so that another process can merge them (`plan.md` §5).
 //!
-//! The files of a split are in the tree of its process. Lines of shared files stand in one file of lines, in the order of splits;
-//! what remains (digests, findings, counts, where the lines are) is bytes that the caller keeps.
+//! The files of a split are in the tree of its process. Lines of shared files are in one file of lines, in the order of splits. The rest
+//! (digests, findings, counts, positions of the lines) is bytes that the caller stores.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -19,7 +19,7 @@ use crate::format::adapter;
 use crate::format::wire::{self, Reader};
 use crate::report::{Findings, lasting};
 
-/// Takes the lines of shared files, of one split behind the other.
+/// Takes the lines of shared files, split after split.
 pub struct Lines {
     file: File,
     at: u64,
@@ -31,7 +31,7 @@ impl Lines {
         Lines { file, at: 0 }
     }
 
-    /// Appends lines: those that were spilled, and those behind them. Gives how many bytes, and their hash.
+    /// Appends lines: first the spilled ones, then the buffered ones. Returns their size and their hash.
     pub(super) fn append(&mut self, spilled: Option<&File>, buffer: &[u8]) -> std::io::Result<(u64, u64)> {
         let (start, mut hash) = (self.at, Xxh3Default::new());
         if let Some(spilled) = spilled {
@@ -81,7 +81,7 @@ pub fn sums(reader: &mut Reader<'_>) -> Option<Sums> {
 }
 
 impl Tally {
-    /// Appends it.
+    /// Appends the tally.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let scopes: Vec<_> =
             adapter::all().flat_map(|adapter| self.of(adapter).map(move |scope| (adapter, scope))).collect();
@@ -98,7 +98,7 @@ impl Tally {
         }
     }
 
-    /// Reads one.
+    /// Reads a tally.
     pub fn decode(reader: &mut Reader<'_>) -> Option<Tally> {
         let mut tally = Tally::default();
         for _ in 0..reader.count()? {
@@ -115,10 +115,10 @@ impl Tally {
 }
 
 impl<'t> SplitOutput<'t> {
-    /// Appends all that a collector would take of it; its lines go to `lines`.
+    /// Appends everything that a collector would take of it; its lines go to `lines`.
     ///
     /// # Errors
-    /// What was to be told when it is taken; a failed write.
+    /// An error that was kept for the collector; a failed write.
     pub fn record(self, lines: &mut Lines, out: &mut Vec<u8>) -> Result<()> {
         let (sums, logs, findings, tally) = self.into_recorded()?;
         encode_sums(&sums, out)?;
@@ -141,7 +141,7 @@ impl<'t> SplitOutput<'t> {
         Ok(())
     }
 
-    /// Reads what was appended, of files that are in `tree` by now; `None`: the bytes are others.
+    /// Reads what was appended; its files are in `tree` by now. `None`: the bytes are not valid.
     pub fn replay(reader: &mut Reader<'_>, lines: &Arc<File>, tree: &'t Tree) -> Option<SplitOutput<'t>> {
         let mut out = SplitOutput::new(tree);
         out.adopt(sums(reader)?);

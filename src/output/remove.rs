@@ -9,19 +9,19 @@ use rustix::io::Errno;
 
 use super::levels::{Levels, open_root};
 
-/// How often a directory is emptied again into which somebody puts files meanwhile.
+/// How often a directory is emptied again when files are added to it meanwhile.
 const TRIES: usize = 100;
 
-/// Removes a file, or a directory with all that is in it. What somebody else removes meanwhile is no error; no link is
-/// followed.
+/// Removes a file, or a directory with everything in it. It is no error if another process removes some of it
+/// meanwhile. No link is followed.
 ///
 /// # Errors
-/// The first entry that cannot be removed; what comes behind it stays.
+/// The error of the first entry that cannot be removed; entries after it stay.
 pub fn remove(path: &Path) -> io::Result<()> {
     let mut tries = 0;
     loop {
         let removed = match std::fs::remove_dir(path) {
-            // Where handles are the trouble, an empty directory still goes without one.
+            // Without free handles an empty directory can still be removed.
             Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {
                 empty(path).and_then(|()| std::fs::remove_dir(path))
             }
@@ -37,7 +37,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes all that is in a directory.
+/// Removes everything in a directory.
 fn empty(path: &Path) -> io::Result<()> {
     let mut levels = Levels::new(open_root(path)?)?;
     let mut names: Vec<CString> = Vec::new();
@@ -57,7 +57,7 @@ fn empty(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Not every file system tells the type of an entry in the listing: the attempt to remove it as a file does.
+/// Some file systems do not give the type of an entry in the listing. The attempt to remove it as a file shows it.
 fn is_directory(removed: rustix::io::Result<()>) -> io::Result<bool> {
     match removed {
         Err(Errno::ISDIR) => Ok(true),

@@ -1,6 +1,6 @@
 //! An output that is one file: built under a temporary name beside its target, or on standard output.
 //!
-//! The temporary file is locked as long as its run is alive, as temporary directories are.
+//! The temporary file is locked while its run is alive, as temporary directories are.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::sys::{self, Writer};
 use super::target::{is_mount_point, refuse_inside, resolve, split};
 use crate::error::{Error, Remedy, Result};
 
-/// Tells whether a file is one that may be replaced.
+/// Whether a file is one that may be replaced.
 pub type IsOurs = fn(&Path) -> bool;
 
 /// A file that is not complete yet.
@@ -22,7 +22,7 @@ pub struct SingleFile {
     target: PathBuf,
     force: bool,
     is_ours: IsOurs,
-    /// Temporary files go here.
+    /// Directory for temporary files.
     scratch: PathBuf,
     /// The file under its temporary name; `None`: standard output.
     file: Option<NamedTempFile>,
@@ -32,8 +32,8 @@ pub struct SingleFile {
 }
 
 impl SingleFile {
-    /// Prepares to write `target`, a file that must not be there (with `force` it may be one of ours, as `is_ours` tells),
-    /// or `-` for standard output. Its mode will be 0600.
+    /// Prepares to write `target`: a file that must not exist (with `force` it may be one of ours, as `is_ours` decides), or `-` for
+    /// standard output. Its mode will be 0600.
     ///
     /// # Errors
     /// A target that may not be replaced, or a directory that cannot be written.
@@ -59,13 +59,13 @@ impl SingleFile {
         };
         let file = sys::about_to().and_then(|()| Pending::enter(create));
         let (file, pending) = file.map_err(|e| Error::io("create a temporary file in", parent, e))?;
-        // Where the file system has no locks, other runs cannot tell, and remove nothing.
+        // On a file system without locks other runs cannot see that this one lives; they remove nothing then.
         let _ = file.as_file().try_lock();
         let scratch = parent.to_path_buf();
         Ok(SingleFile { target, force, is_ours, scratch, file: Some(file), _pending: Some(pending), leftovers })
     }
 
-    /// The same in a file that is not there yet, where nothing can ask for another one to be replaced.
+    /// As [`new`](SingleFile::new), for a file that must not exist: the caller has no option to replace one.
     ///
     /// # Errors
     /// As [`new`](SingleFile::new).
@@ -79,22 +79,22 @@ impl SingleFile {
         SingleFile::new(target, false, |_| false)
     }
 
-    /// Whether a file is there, whose place this one takes.
+    /// Whether a file exists that this one replaces.
     pub fn replaces(&self) -> bool {
         self.force && self.file.is_some() && self.target.symlink_metadata().is_ok()
     }
 
-    /// What runs that were killed have left of the same target; with `force`, only what could not be removed.
+    /// What killed runs have left of the same target; with `force`, only what could not be removed.
     pub fn leftovers(&self) -> &[PathBuf] {
         &self.leftovers
     }
 
-    /// Where temporary files can go.
+    /// Directory for temporary files.
     pub fn scratch(&self) -> &Path {
         &self.scratch
     }
 
-    /// As it was named.
+    /// The target, as it was named.
     pub fn target(&self) -> &Path {
         &self.target
     }
@@ -104,15 +104,15 @@ impl SingleFile {
         self.file.as_mut().map(|file| Writer(file.as_file_mut()))
     }
 
-    /// Where it is under its temporary name; `None`: standard output.
+    /// The path under its temporary name; `None`: standard output.
     pub fn path(&self) -> Option<&Path> {
         self.file.as_ref().map(NamedTempFile::path)
     }
 
-    /// Gives the finished file its name; with `sync` all of it is on the disk before, and its name is after.
+    /// Gives the finished file its name. With `sync` its content is on the disk before, and its name afterwards.
     ///
     /// # Errors
-    /// A target that has come about since, or a failed call.
+    /// A target that was created since, or a failed call.
     pub fn publish(self, sync: bool) -> Result<()> {
         let Some(file) = self.file else { return Ok(()) };
         if sync {
@@ -120,7 +120,7 @@ impl SingleFile {
         }
         let renamed = |e| Error::io("rename the finished file to", &self.target, e);
         Pending::publish(|| {
-            // Much time may have passed since the first look.
+            // A long time may have passed since the first check.
             check(&self.target, self.force, self.is_ours)?;
             sys::about_to().map_err(renamed)?;
             let named = if self.force { file.persist(&self.target) } else { file.persist_noclobber(&self.target) };
@@ -130,10 +130,10 @@ impl SingleFile {
     }
 }
 
-/// A file replaces nothing but one of ours, and that only when asked to.
+/// Checks that the target is new, or is a file of ours and `force` was given.
 fn check(target: &Path, force: bool, is_ours: IsOurs) -> Result<()> {
     let refuse = |words: &str| Err(Error::usage(format!("{} {words}", target.display())));
-    // A slash at the end would make the look follow a link.
+    // A slash at the end would make the check follow a link.
     let target: &Path = &target.components().collect::<PathBuf>();
     match fs::symlink_metadata(target) {
         Ok(meta) if meta.is_symlink() => refuse("is a link: name the file itself, or another one"),

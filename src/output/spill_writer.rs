@@ -1,4 +1,4 @@
-//! Writes piece by piece: a file that may get large, or lines of a shared file.
+//! Writes an object piece by piece: a file that may get large, or lines of a shared file.
 
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
@@ -15,13 +15,13 @@ const SPILL: usize = 1 << 20;
 /// Lines that a task holds until its turn comes; more go to a temporary file.
 pub(super) const LOG_SPILL: usize = 4 << 20;
 
-/// A hole of fewer bytes is not worth one: it is written as zeros.
+/// A shorter hole is not worth the cost: it is written as zeros.
 const LEAST_HOLE: u64 = 4 << 10;
 
-/// Pieces of this size are not worth a copy into the buffer.
+/// A piece of this size is not worth a copy into the buffer.
 const DIRECT: usize = 128 << 10;
 
-/// An object while it is written. Dropped unfinished, a file leaves nothing.
+/// An object while it is written. If it is dropped unfinished, no file remains.
 pub struct SpillWriter<'t> {
     tree: &'t Tree,
     /// Where to append.
@@ -29,33 +29,33 @@ pub struct SpillWriter<'t> {
     target: Target<'t>,
     /// Bytes of the object that left the buffer.
     bytes: u64,
-    /// What went wrong in [`Out::relieve`]; the next call that can fail gives it.
+    /// An error of [`Out::relieve`]; the next call that can fail returns it.
     failed: Option<Error>,
-    /// For observed runs: the fingerprint of what left the buffer, if one is wanted.
+    /// For observed runs: the fingerprint of the bytes that left the buffer, if one is wanted.
     hash: Option<Box<Hasher>>,
 }
 
-/// Takes bytes that are to be added elsewhere. An error: nobody wants more.
+/// Takes bytes that are added elsewhere. An error: no more bytes are wanted.
 pub type PieceSink = Box<dyn FnMut(Vec<u8>) -> Result<()> + Send>;
 
 /// Where a growing object goes.
 pub(super) enum Target<'t> {
-    /// To a file of its own, opened when it gets large.
+    /// A file of its own, opened when it gets large.
     File { tree: &'t Tree, dir: Arc<Dir>, name: Vec<u8>, file: Option<Box<OpenFile<'t>>>, known: bool },
-    /// To the task's lines of a shared file: it begins at `start`, behind other lines in buffer or spilled file.
+    /// The task's lines of a shared file. The object begins at `start`, after other lines in the buffer or the spilled file.
     Log { log: usize, spilled: Option<File>, start: usize },
-    /// To whoever joins pieces of an object.
+    /// The code that joins pieces of an object.
     Piece(PieceSink),
 }
 
 impl<'t> SpillWriter<'t> {
-    /// A file; `known`: the caller takes its digest.
+    /// A file; `known`: the caller computes its digest.
     pub(super) fn file(tree: &'t Tree, dir: &Arc<Dir>, name: &[u8], buffer: Vec<u8>, known: bool) -> Self {
         let target = Target::File { tree, dir: Arc::clone(dir), name: name.to_vec(), file: None, known };
         SpillWriter { tree, buffer, target, bytes: 0, failed: None, hash: None }
     }
 
-    /// A file that is there already, without a byte.
+    /// A file that exists already and is empty.
     pub(super) fn begun(tree: &'t Tree, dir: &Arc<Dir>, name: &[u8], buffer: Vec<u8>, file: OpenFile<'t>) -> Self {
         let (dir, name, file) = (Arc::clone(dir), name.to_vec(), Some(Box::new(file)));
         let target = Target::File { tree, dir, name, file, known: false };
@@ -76,13 +76,13 @@ impl<'t> SpillWriter<'t> {
         matches!(self.target, Target::Log { .. })
     }
 
-    /// Bytes so far.
+    /// The number of bytes so far.
     pub fn size(&self) -> u64 {
         let before = if let Target::Log { start, .. } = &self.target { *start } else { 0 };
         self.bytes + (self.buffer.len() - before) as u64
     }
 
-    /// For runs whose objects get fingerprints: the fingerprint of what was written since the start.
+    /// For runs with fingerprints: the fingerprint of what was written since the start.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
         let secret = self.tree.observer()?.secret()?;
         Some(match &self.hash {
@@ -101,8 +101,8 @@ impl<'t> SpillWriter<'t> {
         (self.bytes, self.hash) = (0, None);
     }
 
-    /// Takes lines of a shared file as far as they are there, this object's too, if they are many: the log, what was spilled, and
-    /// what is buffered. The object cannot be taken back any more.
+    /// Takes the lines of the shared file so far, with those of this object, if they are long enough: the log, the spilled lines, and the
+    /// buffered lines. The object cannot be taken back any more.
     pub(super) fn take_ahead(&mut self) -> Option<(usize, Option<File>, Vec<u8>)> {
         let Target::Log { log, spilled, start } = &mut self.target else { return None };
         if spilled.is_none() && self.buffer.len() < SPILL {
@@ -117,7 +117,7 @@ impl<'t> SpillWriter<'t> {
         self.failed.map_or(Ok((self.target, self.buffer)), Err)
     }
 
-    /// Writes what is buffered once it is much: call it between elements.
+    /// Writes the buffer once it is large: call it between elements.
     #[inline]
     pub fn spill(&mut self) -> Result<()> {
         if self.buffer.len() < SPILL { Ok(()) } else { self.spill_more() }
@@ -143,7 +143,7 @@ impl<'t> SpillWriter<'t> {
         if let Target::File { file: Some(file), .. } = &mut self.target { file.write(bytes) } else { Ok(()) }
     }
 
-    /// Leaves a hole in a file whose digest the caller takes, or writes zeros where that is less work.
+    /// Leaves a hole in a file whose digest the caller computes, or writes zeros where that is cheaper.
     pub fn skip(&mut self, len: u64) -> Result<()> {
         if len < LEAST_HOLE {
             self.buffer.resize(self.buffer.len() + len as usize, 0);
@@ -188,7 +188,7 @@ impl<'t> SpillWriter<'t> {
         Ok(())
     }
 
-    /// Nobody reads the bytes of a run that is observed.
+    /// In an observed run nobody reads the bytes.
     #[cold]
     fn drop_observed(&mut self) {
         if let Some(secret) = self.tree.observer().and_then(|observer| observer.secret()) {
@@ -201,11 +201,11 @@ impl<'t> SpillWriter<'t> {
     /// The lines as they were before this object.
     pub(super) fn rolled_back(mut self) -> Result<Self> {
         if let Target::Log { spilled, start, .. } = &mut self.target {
-            // What was spilled meanwhile ends with this object, and begins with the lines before it.
+            // The spilled file ends with this object and begins with the lines before it.
             if let Some(file) = spilled
                 && self.bytes > 0
             {
-                // Less than that, where some of it was taken ahead: then the run has failed.
+                // The file is shorter if some of it was taken ahead. Then the run has failed.
                 let end = file.stream_position().map_err(scratch_failed)?.saturating_sub(self.bytes);
                 file.set_len(end).and_then(|()| file.seek(SeekFrom::Start(end))).map_err(scratch_failed)?;
             }

@@ -1,10 +1,10 @@
-//! What one task writes. The [`Collector`] takes the results of all tasks.
+//! The output of one task. The [`Collector`] takes the results of all tasks.
 //!
-//! A task writes its files at once, in any thread. What has an order over tasks (lines of shared files, checksums,
-//! findings) is collected in the task and handed over in task order, so that every output is the same for any
-//! number of threads.
+//! A task writes its files at once, in any thread. Whatever has an order across tasks (lines of shared files, checksums, findings) is
+//! collected in the task and handed over in task order, so every output is the same for any number of threads.
 //!
-//! Mutual dependency with `collector` and `record`: what a split gives goes to the collector, and is told to it by a record from another process.
+//! Mutual dependency with `collector` and `record`: the output of a split goes to the collector, and a record of another process brings it
+//! there.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,10 +23,10 @@ use super::tree::{Dir, Tree};
 use crate::error::{Error, Result};
 use crate::report::Findings;
 
-/// Bytes that a task holds for a shared file beside its lines, about: its path, and what is counted of its scope.
+/// Approximate bytes that a task holds for a shared file beside its lines: its path, and the counts of its scope.
 const BESIDE_LINES: usize = 512;
 
-/// One task's share of the output.
+/// The output of one task.
 pub struct SplitOutput<'t> {
     tree: &'t Tree,
     pub(super) sums: Sums,
@@ -34,47 +34,47 @@ pub struct SplitOutput<'t> {
     log_of: BTreeMap<String, usize>,
     spare: Vec<u8>,
     dirs: Vec<(String, Arc<Dir>)>,
-    /// The directory of the last path: where paths come sorted it is often that of the next one too. There is no bound to
-    /// the number of such directories, so no other handle is held.
+    /// The directory of the last path: in sorted paths the next one is often in it too. The number of such directories is not bounded, so
+    /// no other handle is kept.
     last_dir: Option<Arc<Dir>>,
     /// Members of an archive, in their order.
     pub(super) members: Stored,
-    /// What the task noticed.
+    /// Findings of the task.
     pub findings: Findings,
-    /// What the task emitted, by scope and kind.
+    /// What the task wrote, by scope and kind.
     pub tally: Tally,
-    /// What is told of objects, if the run is observed.
+    /// Reports about objects, if the run is observed.
     pub(super) objects: Option<Box<Objects>>,
-    /// Why lines could not be spilled: told when they are taken.
+    /// Why lines could not be spilled: returned when they are taken.
     pub(super) failed: Option<Error>,
 }
 
 /// What a task adds to a shared file.
 pub(super) struct Log {
     pub path: String,
-    /// What stands before the buffer, when that was too much to hold.
+    /// The lines before the buffer, if they were too many to hold.
     pub spilled: Option<File>,
-    /// All of it, of lines that another process has written.
+    /// All lines, if another process has written them.
     pub stored: Option<StoredLines>,
     pub buffer: Vec<u8>,
-    /// A growing object has the two others.
+    /// A growing object holds the buffer and the spilled file.
     pub lent: bool,
-    /// Nothing follows, in this task or in a later one.
+    /// Nothing follows, in this task or a later one.
     pub complete: bool,
-    /// The file is cut to parts, where these are asked for.
+    /// The file is cut into parts, if parts are asked for.
     pub in_parts: bool,
-    /// It is a piece of files that are put together.
+    /// It is a piece of a file that is assembled.
     pub piece: Option<Piece>,
 }
 
-/// What a layout tells of a piece, and the bytes that it takes, about.
+/// What a layout reports about a piece, and the approximate bytes that the report takes.
 pub(super) struct Piece {
     pub told: Box<dyn Told>,
     held: usize,
 }
 
 impl<'t> SplitOutput<'t> {
-    /// An empty share.
+    /// An empty output.
     pub fn new(tree: &'t Tree) -> Self {
         SplitOutput {
             tree,
@@ -92,7 +92,7 @@ impl<'t> SplitOutput<'t> {
         }
     }
 
-    /// The digests of its files, where nothing else was taken: what a collector would add of it.
+    /// The digests of its files, if nothing else was added: what a collector would take of it.
     pub fn into_sums(self) -> Sums {
         self.sums
     }
@@ -113,7 +113,7 @@ impl<'t> SplitOutput<'t> {
         self.sums = sums;
     }
 
-    /// Adds a piece that another process has written, and what it told of it.
+    /// Adds a piece that another process has written, and its report about it.
     pub(super) fn adopt_piece(&mut self, name: &str, bytes: StoredLines, told: &[u8]) {
         let log = self.piece(name);
         self.logs[log].stored = Some(bytes);
@@ -132,14 +132,14 @@ impl<'t> SplitOutput<'t> {
         self.tree
     }
 
-    /// Bytes that it holds in memory, about.
+    /// Approximate bytes in memory.
     pub fn held(&self) -> usize {
         let beside = |log: &Log| BESIDE_LINES + log.piece.as_ref().map_or(0, |piece| piece.held);
         let logs: usize = self.logs.iter().map(|log| log.buffer.capacity() + beside(log)).sum();
         logs + self.sums.held() + self.members.held() + self.objects.as_ref().map_or(0, |objects| objects.held())
     }
 
-    /// What is told of objects, if the run is observed: then their lines are dropped once they were rendered.
+    /// Where objects are reported, if the run is observed. Their lines are dropped after rendering.
     #[inline]
     pub fn objects(&mut self) -> Option<&mut Objects> {
         self.objects.as_deref_mut()
@@ -151,7 +151,7 @@ impl<'t> SplitOutput<'t> {
         self.objects.is_some()
     }
 
-    /// A directory whose number is bounded (a Redis type, a table): its handle is held.
+    /// A directory of a bounded number (a Redis type, a table): its handle is kept.
     pub fn dir(&mut self, rel: &str) -> Result<Arc<Dir>> {
         if let Some((_, dir)) = self.dirs.iter().find(|(name, _)| name == rel) {
             return Ok(Arc::clone(dir));
@@ -161,14 +161,14 @@ impl<'t> SplitOutput<'t> {
         Ok(dir)
     }
 
-    /// The directory of a path below the output, made if need be, and the name of the file in it.
+    /// The directory of a path below the output, made if necessary, and the name of the file in it.
     pub fn place<'n>(&mut self, path: &'n [u8]) -> Result<(Arc<Dir>, &'n [u8])> {
         let slash = memchr::memrchr(b'/', path).unwrap_or(0);
         Ok((self.enter(&path[..slash])?, &path[slash + 1..]))
     }
 
-    /// As [`place`](SplitOutput::place), for a file that the caller finishes with [`SplitOutput::finish_known`]: where there is no
-    /// disk its directory is none of the output's.
+    /// As [`place`](SplitOutput::place), for a file that the caller finishes with [`SplitOutput::finish_known`]: without a disk its
+    /// directory is not counted.
     pub fn place_known<'n>(&mut self, path: &'n [u8]) -> Result<(Arc<Dir>, &'n [u8])> {
         if self.tree.knows_names() {
             return self.place(path);
@@ -177,7 +177,7 @@ impl<'t> SplitOutput<'t> {
         Ok((Arc::new(Dir::null(&path[..slash])), &path[slash + 1..]))
     }
 
-    /// The directory of this path, made if need be.
+    /// The directory of this path, made if necessary.
     pub fn enter(&mut self, path: &[u8]) -> Result<Arc<Dir>> {
         let dir = match self.last_dir.take() {
             Some(dir) if dir.path() == path => dir,
@@ -188,7 +188,7 @@ impl<'t> SplitOutput<'t> {
         Ok(dir)
     }
 
-    /// Adds a member to the archive, if there is one: with [`SplitOutput::finish_known`] it is the only trace of a file there.
+    /// Adds a member to the archive, if there is one. For a file of [`SplitOutput::finish_known`] it is the only entry there.
     pub fn member(&mut self, member: &Member) {
         if self.tree.spool().is_some() {
             self.members.add(member);
@@ -207,13 +207,13 @@ impl<'t> SplitOutput<'t> {
         if self.sums.are_many() { self.tree.take_early(&mut self.sums) } else { Ok(()) }
     }
 
-    /// Writes a whole file unless the name is taken; tells whether it was free.
+    /// Writes a whole file unless the name is taken; `true`: it was free.
     pub fn try_put(&mut self, dir: &Dir, name: &[u8], body: &[u8]) -> Result<bool> {
         let free = self.tree.try_put(dir, name, body, &mut self.sums)?;
         self.relieve().map(|()| free)
     }
 
-    /// The number of a shared file, for [`SplitOutput::log_buffer`]: it will exist, even if nothing is added to it.
+    /// The number of a shared file, for [`SplitOutput::log_buffer`]. The file will exist even if nothing is added to it.
     pub fn log(&mut self, path: &str) -> usize {
         if let Some(index) = self.log_of.get(path) {
             return *index;
@@ -223,14 +223,14 @@ impl<'t> SplitOutput<'t> {
         index
     }
 
-    /// As [`log`](SplitOutput::log), for lines of objects: the file is cut to parts, if those are asked for ([`Collector::part_size`]).
+    /// As [`log`](SplitOutput::log), for lines of objects: the file is cut into parts, if they are asked for ([`Collector::part_size`]).
     pub fn log_in_parts(&mut self, path: &str) -> usize {
         let log = self.log(path);
         self.logs[log].in_parts = true;
         log
     }
 
-    /// The number of a piece of files that are put together ([`Assembler`]); it must be described.
+    /// The number of a piece of an assembled file ([`Assembler`]); the caller must describe it.
     pub fn piece(&mut self, name: &str) -> usize {
         let (path, buffer) = (name.to_owned(), self.tree.buffer());
         let log = Log {
@@ -247,12 +247,12 @@ impl<'t> SplitOutput<'t> {
         self.logs.len() - 1
     }
 
-    /// Tells what the assembler has to know of a piece; it takes `held` bytes, about.
+    /// Reports what the assembler must know about a piece; the report takes about `held` bytes.
     pub fn describe_piece(&mut self, log: usize, told: Box<dyn Told>, held: usize) {
         self.logs[log].piece = Some(Piece { told, held });
     }
 
-    /// Takes a piece back, which is not described.
+    /// Takes back a piece that was not described.
     pub fn drop_piece(&mut self, log: usize) {
         let Log { path, spilled, buffer, .. } = &mut self.logs[log];
         path.clear();
@@ -265,7 +265,7 @@ impl<'t> SplitOutput<'t> {
         &mut self.logs[log].buffer
     }
 
-    /// The lines that this task adds to a shared file, by its path. Full ones are spilled.
+    /// The lines that this task adds to a shared file, by its path. Full buffers are spilled.
     pub fn lines(&mut self, path: &str) -> &mut Vec<u8> {
         let log = self.log(path);
         self.lines_of(log)
@@ -291,19 +291,19 @@ impl<'t> SplitOutput<'t> {
         self.failed = self.failed.take().or(spilled.err());
     }
 
-    /// Tells that a shared file gets no lines behind those of this task: it is closed when they are taken, before the others of
-    /// the task are opened.
+    /// Says that a shared file gets no lines after those of this task. It is closed when they are taken, before the other files of the task
+    /// are opened.
     pub fn complete(&mut self, log: usize) {
         self.logs[log].complete = true;
     }
 
-    /// Begins a file that may grow large: it is buffered, and written in pieces when it does.
+    /// Begins a file that may grow large: it is buffered, and written in pieces once it does.
     pub fn grow(&mut self, dir: &Arc<Dir>, name: &[u8]) -> SpillWriter<'t> {
         let buffer = self.spare();
         SpillWriter::file(self.tree, dir, name, buffer, false)
     }
 
-    /// As [`grow`](SplitOutput::grow), for a file with holes: the caller takes its digest, and finishes with
+    /// As [`grow`](SplitOutput::grow), for a file with holes: the caller computes its digest and finishes with
     /// [`SplitOutput::finish_known`].
     pub fn grow_known(&mut self, dir: &Arc<Dir>, name: &[u8]) -> SpillWriter<'t> {
         let buffer = self.spare();
@@ -323,22 +323,22 @@ impl<'t> SplitOutput<'t> {
         buffer
     }
 
-    /// Begins to add to a shared file; it must come back through [`SplitOutput::end`].
+    /// Begins to add to a shared file. The writer must be given back with [`SplitOutput::end`].
     pub fn grow_log(&mut self, log: usize) -> SpillWriter<'t> {
         let Log { spilled, buffer, lent, .. } = &mut self.logs[log];
         *lent = true;
         SpillWriter::log(self.tree, log, spilled.take(), std::mem::take(buffer))
     }
 
-    /// Begins a piece of an object that grows in another share: its bytes go to `sink`.
+    /// Begins a piece of an object that grows in the output of another task: its bytes go to `sink`.
     pub fn grow_piece(&mut self, sink: PieceSink) -> SpillWriter<'t> {
         SpillWriter::piece(self.tree, self.tree.buffer(), sink)
     }
 
-    /// Takes what there is of a shared file out of this share, with what is still growing, if it is much: it is to be taken before
-    /// the rest. What grows cannot be taken back any more.
+    /// Takes the lines of a shared file so far, with those of the growing object, if they are long enough. They must be collected before
+    /// the rest, and the growing object cannot be taken back any more.
     pub fn ahead(&mut self, growing: &mut SpillWriter<'t>) -> Option<SplitOutput<'t>> {
-        // Who reads along gets lines when objects are complete, and of observed objects there are no lines.
+        // A tee gets lines when objects are complete, and observed objects have no lines.
         if self.tree.is_teed() || self.is_observed() {
             return None;
         }
@@ -352,7 +352,7 @@ impl<'t> SplitOutput<'t> {
         Some(ahead)
     }
 
-    /// Completes what grew, or takes it back if that failed; gives its size too.
+    /// Completes the growing object, or takes it back if `done` is an error. Returns its size too.
     pub fn end<T>(&mut self, growing: SpillWriter<'_>, done: Result<T>) -> Result<(T, u64)> {
         match done {
             Ok(done) => Ok((done, self.finish(growing)?)),
@@ -360,7 +360,7 @@ impl<'t> SplitOutput<'t> {
         }
     }
 
-    /// Takes back what grew.
+    /// Takes back the growing object.
     pub fn discard(&mut self, growing: SpillWriter<'_>) -> Result<()> {
         if growing.is_log() {
             self.finish(growing.rolled_back()?)?;
@@ -368,7 +368,7 @@ impl<'t> SplitOutput<'t> {
         Ok(())
     }
 
-    /// Completes what grew; gives its size.
+    /// Completes the growing object and returns its size.
     pub fn finish(&mut self, growing: SpillWriter<'_>) -> Result<u64> {
         let bytes = growing.size();
         let (target, buffer) = growing.into_parts()?;
@@ -398,7 +398,7 @@ impl<'t> SplitOutput<'t> {
         self.relieve().map(|()| bytes)
     }
 
-    /// Completes a file whose digest the caller has taken; see [`OpenFile::finish_known`](super::tree::OpenFile::finish_known).
+    /// Completes a file whose digest the caller has computed; see [`OpenFile::finish_known`](super::tree::OpenFile::finish_known).
     pub fn finish_known(&mut self, growing: SpillWriter<'_>, sum: Sum) -> Result<Place> {
         let (target, buffer) = growing.into_parts()?;
         let place = match target {

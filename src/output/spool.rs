@@ -1,7 +1,6 @@
-//! One temporary file that holds the bytes of many, until they are put in order for an archive.
+//! One temporary file with the bytes of many files, until they are put in order for an archive.
 //!
-//! Space is handed out by a counter, so threads write side by side. The file has no name: nothing is left of it,
-//! however the run ends.
+//! A counter hands out space, so threads write in parallel. The file has no name: it disappears however the run ends.
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _, Write as _};
@@ -13,9 +12,9 @@ use super::checksums::Place;
 use super::sys;
 use crate::error::{Error, Result};
 
-/// Stands for the position of a piece that is a hole.
+/// The position of a piece that is a hole.
 pub const HOLE: u64 = u64::MAX;
-/// Pieces of a file that are held; more go to a temporary file.
+/// Pieces of a file that are held in memory; more go to a temporary file.
 const MOST_HELD: usize = 16 << 10;
 /// Pieces read at once.
 const READ_AT_ONCE: u64 = 1 << 10;
@@ -61,7 +60,7 @@ impl Spool {
         Ok(())
     }
 
-    /// The place of a file from those of its pieces: several make a list, which has a place of its own.
+    /// The place of a file, from those of its pieces. Several pieces make a list, which has a place of its own.
     pub(super) fn join(&self, pieces: &mut Pieces) -> Result<Place> {
         match (pieces.spilled.take(), pieces.list.as_slice()) {
             (None, []) => Ok(Place::default()),
@@ -119,7 +118,7 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// Whether a piece is no more than the end of the last one, farther on.
+    /// Whether a piece continues the last one without a gap.
     fn goes_on(&self, next: &Place) -> bool {
         let follows = |last: &Place| match last.at {
             HOLE => next.at == HOLE,
@@ -155,7 +154,7 @@ impl Pieces {
     }
 }
 
-/// Gives the pieces of a file as position, or [`HOLE`], and length.
+/// Gives the pieces of a file as position (or [`HOLE`]) and length.
 pub struct PieceIter<'s> {
     spool: &'s Spool,
     list: u64,
@@ -192,12 +191,12 @@ impl PieceIter<'_> {
 /// Reads one file of a spool.
 pub struct SpoolReader<'s> {
     pieces: PieceIter<'s>,
-    /// What is left of the piece at hand.
+    /// The rest of the current piece.
     current: (u64, u64),
 }
 
 impl SpoolReader<'_> {
-    /// Steps over bytes without reading them.
+    /// Skips bytes without reading them.
     ///
     /// # Errors
     /// The spool cannot be read.

@@ -1,7 +1,6 @@
 //! A tree is built under a temporary sibling name and renamed when it is complete.
 //!
-//! The temporary directory is locked as long as its run is alive. One that is not locked was left by a run that was
-//! killed.
+//! The temporary directory is locked while its run is alive. A directory without a lock was left by a killed run.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -25,7 +24,7 @@ const UNFINISHED: &str = ".ekvsnap-unfinished-";
 /// Letters and digits that follow the mark.
 const RANDOM: usize = 6;
 
-/// The place where an output grows until it is complete.
+/// The directory in which an output is built.
 #[derive(Debug)]
 pub struct Staging {
     target: PathBuf,
@@ -64,34 +63,34 @@ impl Staging {
         Ok(Staging { target, temporary: Some(temporary), lock, _pending, parents, leftovers, force })
     }
 
-    /// Where to build.
+    /// The directory in which to build.
     pub fn path(&self) -> &Path {
         self.temporary.as_deref().unwrap_or(&self.target)
     }
 
-    /// Where the output will be.
+    /// The path of the finished output.
     pub fn target(&self) -> &Path {
         &self.target
     }
 
-    /// Whether an output of ours is there, whose place this one takes.
+    /// Whether an output of ours exists that this one replaces.
     pub fn replaces(&self) -> bool {
         self.force && fs::read_dir(&self.target).is_ok_and(|mut entries| entries.next().is_some())
     }
 
-    /// What runs that were killed have left of the same target; with `force`, only what could not be removed.
+    /// What killed runs have left of the same target; with `force`, only what could not be removed.
     pub fn leftovers(&self) -> &[PathBuf] {
         &self.leftovers
     }
 
-    /// Gives the finished tree its name, in one step; with `sync` all of it is on the disk before, and its name is after.
+    /// Gives the finished tree its name, in one step. With `sync` its content is on the disk before, and its name afterwards.
     pub fn publish(mut self, sync: bool) -> Result<()> {
         let Some(built) = self.temporary.clone() else { return Ok(()) };
         if sync {
             sys::sync_tree(&built).map_err(|e| Error::io("write to the disk", &self.target, e))?;
         }
         if self.force && fs::symlink_metadata(&self.target).is_ok() {
-            // Much time may have passed since the first look.
+            // A long time may have passed since the first check.
             check(&self.target, true)?;
             self.exchange(&built)?;
         } else {
@@ -103,7 +102,7 @@ impl Staging {
         if sync { sys::sync_name(split(&self.target)?.0) } else { Ok(()) }
     }
 
-    /// Swaps old and new, so that one of them is there at any moment, then removes the old.
+    /// Swaps old and new, so that one of them exists at any moment, then removes the old one.
     fn exchange(&self, built: &Path) -> Result<()> {
         let replaced = |e: io::Error| Error::io("replace", &self.target, e);
         sys::about_to().map_err(replaced)?;
@@ -123,13 +122,13 @@ impl Drop for Staging {
     fn drop(&mut self) {
         if let Some(unfinished) = self.temporary.take() {
             self.lock = None;
-            // Its name says that it is unfinished, should this fail.
+            // If this fails, its name says that it is unfinished.
             let _ = remove(&unfinished);
         }
     }
 }
 
-/// Directories that were made for the output; removed again, if they are empty, when there is none in the end.
+/// Directories that were made for the output. Empty ones are removed again if there is no output in the end.
 #[derive(Debug)]
 struct Parents(Vec<(PathBuf, Pending)>);
 
@@ -156,13 +155,13 @@ impl Parents {
 impl Drop for Parents {
     fn drop(&mut self) {
         for (dir, _pending) in self.0.drain(..).rev() {
-            // Not empty: somebody else uses it by now.
+            // Not empty: another program uses it by now.
             let _ = fs::remove_dir(dir);
         }
     }
 }
 
-/// What the temporary names of a target begin with. Of a name that leaves too little room, a hash stands for the end.
+/// The prefix of the temporary names of a target. If the name leaves too little room, a hash replaces its end.
 pub(super) fn prefix_of(name: &OsStr) -> OsString {
     const MOST: usize = MAX_NAME - 1 - UNFINISHED.len() - RANDOM;
     const HASH: usize = 16;
@@ -179,7 +178,7 @@ pub(super) fn prefix_of(name: &OsStr) -> OsString {
     OsString::from_vec(prefix)
 }
 
-/// Whether a name is one that a target of this name has while it is not finished.
+/// Whether a name is a temporary name of this target.
 pub fn is_unfinished(target: &OsStr, name: &OsStr) -> bool {
     has_prefix(name, &prefix_of(target))
 }
@@ -189,7 +188,7 @@ fn has_prefix(name: &OsStr, prefix: &OsStr) -> bool {
     random.is_some_and(|random| random.len() == RANDOM && random.iter().all(u8::is_ascii_alphanumeric))
 }
 
-/// Temporary files or directories, as `kind` tells, that no living run holds.
+/// Temporary files or directories, as `kind` decides, that no living run has locked.
 pub(super) fn leftovers(parent: &Path, prefix: &OsStr, kind: fn(&fs::FileType) -> bool) -> Vec<PathBuf> {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     let ours = |entry: &fs::DirEntry| has_prefix(&entry.file_name(), prefix);

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 pub(super) const PIECE: usize = 1 << 20;
 const _: () = assert!(PIECE <= LOG_SPILL);
 
-/// Lines that stand in a file.
+/// Lines that are stored in a file.
 #[derive(Clone)]
 pub struct StoredLines {
     file: Arc<File>,
@@ -35,13 +35,13 @@ impl StoredLines {
         StoredLines { file, at, len, hash: Some(hash) }
     }
 
-    /// Some of them: `bytes`, which stand at `at` of the file.
+    /// A part of them: `bytes`, which are at position `at` of the file.
     pub(super) fn part(&self, at: u64, bytes: &[u8]) -> StoredLines {
         let hash = self.hash.map(|_| xxh3_64(bytes));
         StoredLines { file: Arc::clone(&self.file), at, len: bytes.len() as u64, hash }
     }
 
-    /// Bytes of memory that it takes to read them.
+    /// Bytes of memory that reading them takes.
     pub(super) fn held(&self) -> usize {
         PIECE.min(self.len as usize)
     }

@@ -1,4 +1,4 @@
-//! CHECKSUMS as a reader takes it (`tree.md` §6), a line at a time.
+//! Reads CHECKSUMS (`tree.md` §6), a line at a time.
 
 use std::io::{self, BufRead, Read as _};
 
@@ -52,7 +52,7 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    /// Passes over the rest of a line that is too long to be held.
+    /// Skips the rest of a line that is too long to hold.
     fn skip_line(&mut self) -> io::Result<()> {
         loop {
             let buffer = self.input.fill_buf()?;

@@ -1,8 +1,8 @@
-//! System calls of the output, each a place where a test can make one fail.
+//! System calls of the output. A test can make each of them fail.
 //!
-//! In a build with debug assertions `EKVSNAP_FAULT=N:WHAT` makes the call number N fail: `ENOSPC`, `EIO`, `EMFILE`, `EACCES`, `EFAULT`, or
-//! `SHORT`: a write that takes one byte only. `N:WAIT` makes the call wait until standard input ends, so that a test can do
-//! something in the middle of a run. What users get has none of it.
+//! In a build with debug assertions `EKVSNAP_FAULT=N:WHAT` makes call number N fail. WHAT is `ENOSPC`, `EIO`, `EMFILE`, `EACCES`, `EFAULT`,
+//! or `SHORT` for a write that takes one byte only. `N:WAIT` makes the call wait until standard input ends, so that a test can act in the
+//! middle of a run. Release builds have none of this.
 
 use std::fs::File;
 use std::io;
@@ -15,7 +15,7 @@ use rustix::path::Arg;
 
 use super::pending;
 
-/// Nothing new comes into a tree that is being removed.
+/// Fails once the run was ended: nothing may be added to a tree that is being removed.
 fn goes_on() -> Result<()> {
     if pending::is_ended() { Err(Errno::CANCELED) } else { Ok(()) }
 }
@@ -34,12 +34,12 @@ pub(super) fn open(at: impl AsFd, name: impl Arg, flags: OFlags, mode: Mode) -> 
     rustix::fs::openat(at, name, flags, mode)
 }
 
-/// Writes at the end; tells how many bytes.
+/// Writes at the end and returns how many bytes.
 fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
     rustix::io::write(fd, fault::part_of(bytes)?)
 }
 
-/// Writes at a position; tells how many bytes.
+/// Writes at a position and returns how many bytes.
 fn pwrite(fd: impl AsFd, bytes: &[u8], at: u64) -> Result<usize> {
     rustix::io::pwrite(fd, fault::part_of(bytes)?, at)
 }
@@ -67,7 +67,7 @@ fn write_pieces(bytes: &[u8], mut write: impl FnMut(&[u8], u64) -> Result<usize>
     Ok(())
 }
 
-/// Gives a file its length.
+/// Sets the length of a file.
 pub(super) fn truncate(fd: impl AsFd, len: u64) -> Result<()> {
     fault::point()?;
     rustix::fs::ftruncate(fd, len)
@@ -79,13 +79,13 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::rename(from, to)
 }
 
-/// Brings a file to the disk.
+/// Flushes a file to the disk.
 pub(super) fn sync(file: &File) -> io::Result<()> {
     fault::point()?;
     file.sync_all()
 }
 
-/// Brings all files of a tree to the disk: one call for its file system, where there is one, not one for each file.
+/// Flushes all files of a tree to the disk: with one call for the file system, where that exists, not one for each file.
 pub(super) fn sync_tree(root: &Path) -> io::Result<()> {
     fault::point()?;
     let root = File::open(root)?;
@@ -96,12 +96,12 @@ pub(super) fn sync_tree(root: &Path) -> io::Result<()> {
     root.sync_all()
 }
 
-/// Brings the names in a directory to the disk. The output is complete and has its name by now, so that a failure is
-/// told and nothing is taken back; no test makes one, as tests expect that nothing is left.
+/// Flushes the names in a directory to the disk. The output is complete and has its name by now, so a failure is reported and nothing is
+/// taken back. No test makes it fail, because tests expect that a failure leaves nothing.
 pub(super) fn sync_name(dir: &Path) -> crate::error::Result<()> {
     let synced = File::open(dir).and_then(|dir| dir.sync_all());
     match synced {
-        // There are file systems that cannot do it for directories.
+        // Some file systems do not support it for directories.
         Err(e) if e.kind() == io::ErrorKind::InvalidInput => Ok(()),
         synced => synced.map_err(|e| {
             crate::error::Error::io("bring to the disk the name of the output, which is complete, in", dir, e)
@@ -115,12 +115,12 @@ pub(crate) fn temporary(dir: &Path) -> io::Result<File> {
     tempfile::tempfile_in(dir)
 }
 
-/// A call that something else makes.
+/// A call that other code makes.
 pub(crate) fn about_to() -> io::Result<()> {
     Ok(fault::point()?)
 }
 
-/// A write of which nothing stays.
+/// A write into the null sink.
 pub(super) fn nothing() -> io::Result<()> {
     Ok(fault::point()?)
 }
@@ -145,7 +145,7 @@ mod fault {
 
     use super::{Errno, Result};
 
-    /// The calls left until one fails, and how; no error: a short write, or a wait.
+    /// The number of calls until one fails, and how it fails; without an error: a short write, or a wait.
     struct Plan {
         left: AtomicU64,
         error: Option<Errno>,
@@ -170,7 +170,7 @@ mod fault {
         PLAN.get_or_init(read).as_ref()
     }
 
-    /// Whether it is this call's turn.
+    /// Whether this call must fail.
     fn is_due(plan: &Plan) -> bool {
         let due = plan.left.fetch_sub(1, Ordering::Relaxed) == 1;
         if due {
@@ -185,7 +185,7 @@ mod fault {
         due && !plan.waits
     }
 
-    /// Fails, if it is this call's turn.
+    /// Fails, if this call must.
     pub fn point() -> Result<()> {
         match plan() {
             Some(plan) if is_due(plan) => plan.error.map_or(Ok(()), Err),

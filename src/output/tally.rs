@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::format::Adapter;
 
-/// Objects and bytes by kind, sorted; there are few kinds, and there may be many scopes.
+/// Objects and bytes by kind, sorted. There are few kinds, and there may be many scopes.
 type Kinds = Vec<(&'static str, u64, u64)>;
 
 /// Objects and bytes by scope (`db_0`, a table, a bucket, a queue) and kind (`hashes`, `items`, …).
@@ -14,7 +14,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Makes a scope known, even without objects.
+    /// Adds a scope, even without objects.
     pub fn scope(&mut self, adapter: Adapter, scope: &str) {
         self.scopes.entry((adapter, scope.to_owned())).or_default();
     }
@@ -39,7 +39,7 @@ impl Tally {
         self.scopes.values().flatten().all(|(_, objects, _)| *objects == 0)
     }
 
-    /// Whether any scope is known.
+    /// Whether there is any scope.
     pub fn has_scopes(&self) -> bool {
         !self.scopes.is_empty()
     }

@@ -15,7 +15,7 @@ use super::sumfile::{Line, Lines};
 use super::{CHECKSUMS, MANIFEST};
 use crate::error::{Error, Remedy, Result, Shown};
 
-/// What a MANIFEST.json of ours begins its `elastickv_version` with.
+/// What `elastickv_version` begins with in a MANIFEST.json of ours.
 const MAKER: &str = "ekvsnap ";
 
 /// Files that an error names.
@@ -24,11 +24,11 @@ const MOST_NAMED: usize = 10;
 /// Longest file name.
 pub(super) const MAX_NAME: usize = 255;
 
-/// The target as it is renamed to: an output that is a symlink is resolved once, here. A slash or dot at the end would
+/// The target as it is used for renames: a symlink to an output is resolved once, here. A slash or dot at the end would
 /// make later calls follow a link, or fail.
 ///
 /// # Errors
-/// A link that leads nowhere.
+/// A dangling link.
 pub fn resolve(asked: &Path) -> Result<PathBuf> {
     let target: PathBuf = asked.components().collect();
     match fs::symlink_metadata(&target) {
@@ -43,16 +43,16 @@ pub(super) fn split(target: &Path) -> Result<(&Path, &std::ffi::OsStr)> {
     let name = target.file_name().ok_or_else(bad)?;
     let parent = target.parent().ok_or_else(bad)?;
     if name.len() > MAX_NAME {
-        // Below a directory that is still to be made, the system would tell only when all the work is done.
+        // If the parent does not exist yet, the system would report this only when all the work is done.
         return Err(Error::usage(format!("the name of the output has {} bytes, more than {MAX_NAME}", name.len())));
     }
     Ok((if parent.as_os_str().is_empty() { Path::new(".") } else { parent }, name))
 }
 
-/// Refuses a target that is inside an output: `verify` would find it foreign there.
+/// Refuses a target inside an output: `verify` would report it as a foreign file there.
 ///
 /// # Errors
-/// It is.
+/// It is inside one.
 pub(super) fn refuse_inside(target: &Path) -> Result<()> {
     let Ok(parent) =
         split(target).and_then(|(parent, _)| fs::canonicalize(parent).map_err(|e| Error::io("resolve", parent, e)))
@@ -103,14 +103,14 @@ pub(super) fn check(target: &Path, force: bool) -> Result<()> {
     }
 }
 
-/// Whether something is mounted at a path: a rename would fail there, when all the work is done.
+/// Whether something is mounted at a path: the rename would fail there when all the work is done.
 pub(super) fn is_mount_point(path: &Path, meta: &fs::Metadata) -> bool {
     let above = path.parent().map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above });
     let other_device = above.and_then(|above| fs::metadata(above).ok()).is_some_and(|above| above.dev() != meta.dev());
     other_device || is_mount_root(path)
 }
 
-/// What the kernel says, which knows bind mounts of one device too.
+/// Asks the kernel, which also knows bind mounts within one device.
 #[cfg(target_os = "linux")]
 fn is_mount_root(path: &Path) -> bool {
     use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
@@ -123,7 +123,7 @@ fn is_mount_root(_: &Path) -> bool {
     false
 }
 
-/// What tells a manifest of ours.
+/// The members that identify a manifest of ours.
 #[derive(Deserialize)]
 struct Mark {
     elastickv_version: String,
@@ -139,14 +139,14 @@ impl Mark {
 /// Whether a directory is an output of ours, as its manifest says.
 fn is_ours(dir: &Path) -> bool {
     let path = dir.join(MANIFEST);
-    // Not through a link, and never from a pipe that nobody writes to.
+    // A link is not followed, and a pipe without a writer must not block.
     let file = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file()).then(|| File::open(path).ok()).flatten();
     file.is_some_and(Mark::is_ours)
 }
 
 /// Whether a file is an archive of ours, as the manifest in it says.
 pub(super) fn is_our_archive(path: &Path) -> bool {
-    // In one of ours only CHECKSUMS and ERRORS.jsonl come before it.
+    // In an archive of ours only CHECKSUMS and ERRORS.jsonl can come before it.
     const BEFORE: usize = 2;
     let Ok(Named::Output(mut output)) = look(path) else { return false };
     let (mut ours, mut passed) = (false, 0);
@@ -165,12 +165,12 @@ pub(super) fn is_our_archive(path: &Path) -> bool {
         }
         Err(Error::usage("nothing more is wanted of the archive"))
     });
-    // Whatever stands behind the manifest was not read.
+    // Bytes after the manifest were not read.
     drop(read);
     ours
 }
 
-/// Refuses to replace a directory of ours that has files of somebody else.
+/// Refuses to replace a directory of ours that contains other files.
 fn refuse_strangers(dir: &Path) -> Result<()> {
     let (mut strangers, mut more) = (Vec::new(), 0_u64);
     each_stranger(dir, &mut |path| {
@@ -192,7 +192,7 @@ fn refuse_strangers(dir: &Path) -> Result<()> {
     )))
 }
 
-/// Calls `each` for every path of a directory that its CHECKSUMS do not name. Of each path that they name a hash is held.
+/// Calls `each` for every path of a directory that its CHECKSUMS do not name. For each path that they name, a hash is held in memory.
 fn each_stranger(dir: &Path, each: &mut dyn FnMut(&[u8])) -> Result<()> {
     let Named::Output(mut output) = look(dir)? else { return Ok(()) };
     let Some(root) = output.root().cloned() else { return Ok(()) };
@@ -216,7 +216,7 @@ fn each_stranger(dir: &Path, each: &mut dyn FnMut(&[u8])) -> Result<()> {
         let (path, is_file) = match entry {
             Entry::File(path, _) => (path, true),
             Entry::Link(path, _) | Entry::NonRegular(path, _) | Entry::Odd(path, _) => (path, false),
-            // An empty directory holds nothing of anybody's.
+            // An empty directory holds no files of other programs.
             Entry::Directory(_) | Entry::Attributes(..) => return Ok(()),
         };
         let is_ours = [MANIFEST.as_bytes(), CHECKSUMS.as_bytes()].contains(&path)
@@ -228,16 +228,16 @@ fn each_stranger(dir: &Path, each: &mut dyn FnMut(&[u8])) -> Result<()> {
     })
 }
 
-/// Fails when a target is an input, or a directory that an input is in: to replace it would delete the input.
+/// Refuses a target that is an input, or a directory that contains one: replacing it would delete the input.
 ///
 /// # Errors
 /// The first such input.
 pub fn refuse_inputs<'p>(asked: &Path, inputs: impl IntoIterator<Item = &'p Path>) -> Result<()> {
-    // What is not there yet holds no input.
+    // A path that does not exist yet contains no input.
     let Ok(target) = fs::canonicalize(asked) else { return Ok(()) };
     let place = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
     let of_target = place(&target);
-    // Another name of an input is an input.
+    // An input may have several names (hard links).
     let is_same = |input: &Path| input == target || (of_target.is_some() && place(input) == of_target);
     match inputs.into_iter().find(|input| input.starts_with(&target) || is_same(input)) {
         Some(input) if is_same(input) => {

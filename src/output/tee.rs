@@ -1,6 +1,6 @@
-//! Hands the bytes of a tree that is not written to a reader, as they come.
+//! Hands the bytes of a null tree to a reader, as they come.
 //!
-//! Mutual dependency with `tree` and `observer`: a tree can be watched, and who watches fills a tree of which nothing stays.
+//! Mutual dependency with `tree` and `observer`: a tree can have a tee or an observer, and both of them run a decode into a null tree.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -19,22 +19,22 @@ pub struct Chunk {
     pub path: Vec<u8>,
     /// Its next bytes.
     pub bytes: Vec<u8>,
-    /// What they are of it.
+    /// Which part of the file they are.
     pub part: Part,
 }
 
-/// Which bytes of a file come.
+/// Which part of a file the bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// All of them.
     Whole,
-    /// The next ones of a file that grows.
+    /// The next bytes of a growing file.
     Next,
-    /// None: a file that grew is finished. It does not come to one that is taken back.
+    /// No bytes: a growing file is complete. A file that is taken back has no such end.
     End,
 }
 
-/// Tells by its path whether a file is wanted.
+/// Whether a file is wanted, by its path.
 type Wanted = dyn Fn(&[u8]) -> bool + Send + Sync;
 
 /// Takes the bytes of some files. Bytes of one file come in their order.
@@ -43,11 +43,10 @@ pub struct Tee {
     chunks: SyncSender<Chunk>,
 }
 
-/// Lets `decode` fill a tree of which nothing stays (see [`Tree::teed`]), on a thread of its own, and gives what is `wanted` of
-/// it to `each` meanwhile.
+/// Runs `decode` into a null tree (see [`Tree::teed`]) on a thread of its own, and gives the bytes of `wanted` files to `each` meanwhile.
 ///
 /// # Errors
-/// What `each` gives, or what `decode` gives.
+/// The error of `each`, or of `decode`.
 pub fn teed<T: Send>(
     wanted: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
     digests: Digests,
@@ -59,16 +58,16 @@ pub fn teed<T: Send>(
 }
 
 impl Tee {
-    /// A tee of the files that are `wanted`, by their paths, and the end where their bytes come out.
+    /// A tee of the files that are `wanted` by their paths, and the receiver of their bytes.
     fn new(wanted: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> (Tee, Receiver<Chunk>) {
         let (chunks, taken) = sync_channel(WAITING);
         (Tee { wanted: Box::new(wanted), chunks }, taken)
     }
 
-    /// Takes bytes of a file; waits while too many are there.
+    /// Takes bytes of a file; waits while too many chunks are queued.
     ///
     /// # Errors
-    /// Nobody reads any more.
+    /// The reader has stopped.
     pub(super) fn take(&self, dir: &[u8], name: &[u8], bytes: &[u8], part: Part) -> Result<()> {
         let path = if dir.is_empty() { name.to_vec() } else { [dir, b"/", name].concat() };
         if !(self.wanted)(&path) {

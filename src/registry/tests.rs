@@ -1,4 +1,4 @@
-//! Paths of outputs: what files hold, and how their objects are counted.
+//! Paths of outputs: what files contain, and how their objects are counted.
 
 use crate::format::adapter;
 use crate::layouts::counted::Each;

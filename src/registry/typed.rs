@@ -14,10 +14,10 @@ use crate::report::Findings;
 use crate::run::Progress;
 use crate::run::scratch::Anywhere;
 
-/// Gives all objects of an adapter that are asked for, and tells what was noticed.
+/// Gives all objects of an adapter that are asked for, and returns the findings.
 ///
 /// # Errors
-/// A damaged row, what the visitor gives, and a usage error for an added adapter, whose objects no visitor of this crate knows.
+/// A damaged row, the error of the visitor, and a usage error for an added adapter, whose objects no visitor of this crate knows.
 pub(crate) fn read_all<V: Visitor>(
     set: &DataSet<'_>,
     adapter: Adapter,

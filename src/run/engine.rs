@@ -1,10 +1,10 @@
 //! Runs tasks on all threads and hands their results over in task order.
 //!
-//! Tasks are claimed in order and committed in order; a fast thread may run at most a window ahead of the slowest
-//! task, and no farther once what waits for its turn is much, so that it stays small. One thread commits at a time, while the others work; what need
-//! not be in order (hashing and writing lines of files) follows the commit, beside the next one. A task that gives much may hand
-//! over parts of it before it is done, once all tasks below it are committed. The first error is
-//! the one of the lowest task, whatever the number of threads: every lower task still runs to its end.
+//! Tasks are claimed and committed in order. A fast thread may be at most a window ahead of the slowest task, and it starts no further task
+//! while the waiting results are large. One thread commits at a time, while the others work. Work that needs no order (hashing and writing
+//! lines of files) follows the commit, in parallel with the next one. A task with a large result may hand over parts of it before it is
+//! done, once all tasks below it are committed. The returned error is that of the lowest task, whatever the number of threads: every lower
+//! task still runs to its end.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,18 +14,18 @@ use super::Stop;
 use crate::error::{Error, Result};
 use crate::output::split::SplitOutput;
 
-/// Tasks that may wait for their turn, for each thread.
+/// Tasks that may wait for their turn, per thread.
 const WINDOW: usize = 8;
-/// Bytes that may wait for their turn before no other task is begun.
+/// Bytes that may wait for their turn before no further task is begun.
 const MOST_WAITING: usize = 16 << 20;
 
-/// What a task gives.
+/// The result of a task.
 pub trait Done: Send {
-    /// Bytes that it holds while it waits for its turn, about.
+    /// Approximate bytes that it takes while it waits for its turn.
     fn held(&self) -> usize;
 }
 
-/// Results or tasks by their numbers. They are few: no more than the window has.
+/// Results or tasks with their numbers. There are few: at most as many as the window has.
 type Numbered<T> = Vec<(usize, T)>;
 
 fn take<T>(all: &mut Numbered<T>, number: usize) -> Option<T> {
@@ -45,25 +45,25 @@ struct State {
     committing: bool,
     /// Results that wait, with the bytes that each holds.
     waiting: BTreeMap<usize, usize>,
-    /// Those bytes, of all of them.
+    /// The sum of these bytes.
     held: usize,
     failed: Option<(usize, Error)>,
-    /// A thread has panicked: nobody may wait for its task.
+    /// A thread has panicked: no other thread may wait for its task.
     abandoned: bool,
 }
 
-/// What a run does with its tasks. The queue knows numbers alone, so that it is compiled once for all kinds of results.
+/// The steps of a task. The queue knows only numbers of tasks, so it is compiled once for all types of results.
 struct Steps<'s> {
-    /// Works at a task, and keeps the result; gives the bytes that it holds.
+    /// Runs a task and keeps its result; gives the bytes that the result takes.
     work: &'s (dyn Fn(usize, &Queue<'_>) -> Result<usize> + Sync),
-    /// Commits the result of a task, calls the function once that is done, and does what follows.
+    /// Commits the result of a task, then calls the function, then does the work that needs no order.
     settle: &'s Settle<'s>,
 }
 
 type Settle<'s> = dyn Fn(usize, &dyn Fn()) -> Result<()> + Sync + 's;
 
 struct Queue<'q> {
-    /// How many there are; it may turn out to be less while they run.
+    /// Number of tasks; it may become smaller while they run.
     tasks: &'q AtomicUsize,
     window: usize,
     state: Mutex<State>,
@@ -75,7 +75,7 @@ struct Queue<'q> {
 /// Runs `work` for every task below `tasks`, and `commit` for every result in order.
 ///
 /// # Errors
-/// The error of the lowest task that failed in either.
+/// The error of the lowest task that failed, in `work` or in `commit`.
 pub fn run<T: Done>(
     tasks: usize,
     work: impl Fn(usize) -> Result<T> + Sync,
@@ -84,7 +84,7 @@ pub fn run<T: Done>(
     run_with(tasks, work, commit, |()| Ok(()))
 }
 
-/// As [`run`], with `after` for what each commit gives, in any order.
+/// As [`run`], with `after` for the result of each commit, in any order.
 ///
 /// # Errors
 /// The error of the lowest task that failed in any of the three.
@@ -97,12 +97,12 @@ pub fn run_with<T: Done, W>(
     run_ahead(tasks, |task, _| work(task), commit, after)
 }
 
-/// Takes a part of what a task gives before the task is done: see [`run_ahead`].
+/// Takes a part of the result of a task before the task is done: see [`run_ahead`].
 pub type Ahead<'q, T> = dyn Fn(T) -> Result<()> + Sync + 'q;
 
-/// As [`run_with`], for tasks that may give parts of their results before they are done: `work` gets a function that takes
-/// one. It waits until all lower tasks are committed, which wait for nobody, and then commits the part before the next one
-/// or the result of the task.
+/// As [`run_with`], for tasks that may give parts of their results before they are done: `work` gets a function that takes a part. The
+/// function waits until all lower tasks are committed (these wait for nobody), and then commits the part before the next part or the result
+/// of the task.
 ///
 /// # Errors
 /// The error of the lowest task that failed in any of the three.
@@ -115,8 +115,8 @@ pub fn run_ahead<T: Done, W>(
     run_up_to(&AtomicUsize::new(tasks), work, commit, after)
 }
 
-/// As [`run_with`], for tasks that are found one after the other: `next` gives them, in one thread at a time, while others
-/// work on those before.
+/// As [`run_with`], for tasks that are found one after the other: `next` gives them, in one thread at a time, while other threads work on
+/// the tasks before.
 ///
 /// # Errors
 /// The error of the lowest task that failed in any of the three.
@@ -137,7 +137,7 @@ pub fn run_pulled<U: Send, T: Done, W>(
     )
 }
 
-/// Gives tasks by their numbers, whoever asks first.
+/// Gives tasks by their numbers, to any thread.
 struct Source<U, N> {
     next: N,
     pulled: usize,
@@ -146,7 +146,7 @@ struct Source<U, N> {
 }
 
 impl<U, N: FnMut() -> Result<Option<U>>> Source<U, N> {
-    /// The task of this number; `None` if there are not so many.
+    /// The task of this number; `None`: there are fewer tasks.
     fn pull(&mut self, task: usize, tasks: &AtomicUsize) -> Option<Result<U>> {
         while self.pulled <= task && self.pulled < tasks.load(Ordering::Relaxed) {
             match (self.next)().transpose() {
@@ -154,7 +154,7 @@ impl<U, N: FnMut() -> Result<Option<U>>> Source<U, N> {
                     self.kept.push((self.pulled, Ok(found)));
                     self.pulled += 1;
                 }
-                // Nothing comes behind an error.
+                // Nothing comes after an error.
                 last => {
                     let failed = last.map(|error| self.kept.push((self.pulled, error))).is_some();
                     self.pulled += usize::from(failed);
@@ -235,7 +235,7 @@ impl Queue<'_> {
             if task >= self.tasks.load(Ordering::Relaxed) || past_failure || state.abandoned {
                 return None;
             }
-            // The task whose turn it is goes on in any case: all others wait for it.
+            // The lowest task runs in any case: all others wait for it.
             let room = task < state.committed + self.window && state.held < MOST_WAITING;
             if room || task == state.committed {
                 return Some(task);
@@ -320,7 +320,7 @@ impl State {
     }
 }
 
-/// Of tasks that give nothing, or leave it elsewhere.
+/// Tasks without a result, or with a result that is stored elsewhere.
 impl Done for () {
     fn held(&self) -> usize {
         0
@@ -349,7 +349,7 @@ mod tests {
         }
     }
 
-    /// While the first task works, others are done until they hold enough, and no more.
+    /// While the first task works, others run until their results are large enough, and no more.
     #[test]
     fn what_waits_is_bounded_in_bytes() {
         struct Large(usize);
@@ -443,7 +443,7 @@ mod tests {
         }
     }
 
-    /// Tasks give two parts each before they are done, or none: all comes in order, whoever has to wait.
+    /// Tasks give two parts each before they are done, or none. Everything comes in order, whichever task must wait.
     #[test]
     fn parts_come_before_the_rest() {
         for threads in [1, 2, 3, 8] {

@@ -24,19 +24,19 @@ kinds! {
     Warning KEY_IN_GROUPS "key_in_several_groups" "rows of one key in several inputs; the newest version of all was taken";
 }
 
-/// Hears how far a decode is.
+/// Is notified about the progress of a decode.
 pub trait Progress: Sync {
-    /// A stage begins, of so many steps.
+    /// A stage begins, with this number of steps.
     fn begin(&self, stage: &'static str, steps: u64);
-    /// Steps are done.
+    /// This number of steps is done.
     fn advance(&self, steps: u64);
-    /// So many bytes were written until now; of a verification, read.
+    /// Total bytes written so far; in a verification, read so far.
     fn bytes(&self, bytes: u64) {
         let _ = bytes;
     }
 }
 
-/// Hears nothing.
+/// Ignores all notifications.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 
@@ -45,39 +45,39 @@ impl Progress for Silent {
     fn advance(&self, _: u64) {}
 }
 
-/// A step of a stage that writes is done.
+/// Reports that a step of a stage that writes is done.
 pub(crate) fn step(progress: &dyn Progress, tree: &Tree) {
     progress.advance(1);
     progress.bytes(tree.written().1);
 }
 
-/// What the adapters work on.
+/// The work of the adapters.
 pub struct Job<'j, 'a, 't> {
     /// The inputs, as one store.
     pub set: &'j DataSet<'a>,
-    /// What is asked for.
+    /// What the user asked for.
     pub options: &'j Options,
-    /// Where files go.
+    /// Where files are written.
     pub tree: &'t Tree,
-    /// Who hears how far the work is.
+    /// Who is notified about the progress.
     pub progress: &'j dyn Progress,
-    /// What has an order: lines, digests, findings and counts.
+    /// Takes everything that has an order: lines, digests, findings and counts.
     pub collector: &'j mut Collector<'t>,
-    /// Which part of the work is done.
+    /// Which part of the work this run does.
     pub(crate) role: Role<'j>,
-    /// What a plan tells of columns.
+    /// Columns from the plan of a sharded run.
     pub(crate) columns: Option<&'j [u8]>,
 }
 
 impl<'a, 't> Job<'_, 'a, 't> {
-    /// Does something with the same job, whose filter takes one object or what is in its scope.
+    /// Runs `work` with the same job, but a filter for one object or for the contents of its scope.
     pub(crate) fn only<R>(&mut self, name: &ObjectName, work: impl FnOnce(&mut Job<'_, 'a, 't>) -> R) -> R {
         let options = &Options { filter: name.filter(), ..self.options.clone() };
         let Job { set, tree, progress, role, columns, .. } = *self;
         work(&mut Job { set, options, tree, progress, collector: &mut *self.collector, role, columns })
     }
 
-    /// The splits that this run reads, of so many.
+    /// The splits that this run reads, of `all` splits.
     pub(crate) fn own_splits(&self, all: usize) -> std::ops::Range<usize> {
         match self.role {
             Role::All => 0..all,
@@ -86,7 +86,7 @@ impl<'a, 't> Job<'_, 'a, 't> {
         }
     }
 
-    /// Whether only splits are run, and what they give is recorded: what stands beside them is done when shards are merged.
+    /// Whether the run only executes splits and records their results. Work beside the splits is done by the merge.
     pub(crate) fn is_shard(&self) -> bool {
         matches!(self.role, Role::Shard(_))
     }

@@ -1,7 +1,7 @@
-//! Pieces of the work of one task, which several threads do; what they give is taken in the order of pieces.
+//! Runs pieces of one task on several threads, and takes their results in the order of the pieces.
 //!
-//! These are threads of their own. Tasks of the pool would not do: all threads of the pool can be waiting for the task
-//! (`engine`), and a thread of the pool that waits for a task may begin another task.
+//! They are separate threads. Threads of the pool would not do: all of them can be waiting for the task (`engine`), and a pool thread that
+//! waits for a task may begin another task.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -11,12 +11,12 @@ use std::thread;
 use crate::error::{Error, Result};
 use crate::output::split::PieceSink;
 
-/// Pieces that are begun and not taken, for each thread: while one is taken, the next ones are made.
+/// Pieces per thread that are begun and not taken yet: while one is taken, the next ones are made.
 const AHEAD: usize = 2;
-/// Buffers of a piece that may wait: then its thread does.
+/// Buffers of a piece that may wait before its thread waits.
 const BUFFERS: usize = 4;
 
-/// What comes of a piece: bytes, as often as there are some, and then what its work gives.
+/// What a piece gives: any number of buffers, and then the result of its work.
 pub enum Given<T> {
     /// The next bytes.
     Bytes(Vec<u8>),
@@ -24,14 +24,14 @@ pub enum Given<T> {
     Done(T),
 }
 
-/// A piece that waits for a thread, and where it goes.
+/// A piece that waits for a thread, and the channel for its results.
 type Job<T> = (usize, SyncSender<Given<T>>);
 
-/// Does `work` with every piece on so many threads, and lets this one `take` what comes of them, in the order of pieces; `false`:
+/// Runs `work` with every piece on `threads` threads, and calls `take` with their results on this thread, in the order of pieces. `false`:
 /// no thread could be started, and nothing was done.
 ///
 /// # Errors
-/// What `take` gives: nothing more is taken then.
+/// The error of `take`: nothing more is taken then.
 pub fn run<P: Sync, T: Send + 'static>(
     pieces: &[P],
     threads: usize,
@@ -45,7 +45,7 @@ pub fn run<P: Sync, T: Send + 'static>(
             let bytes = out.clone();
             let sink = move |buffer| bytes.send(Given::Bytes(buffer)).map_err(|_| not_taken());
             let done = work(&pieces[piece], Box::new(sink));
-            // Nobody takes it where another piece has failed.
+            // After another piece has failed nobody receives it.
             out.send(Given::Done(done)).ok();
         }
     };
@@ -56,7 +56,7 @@ pub fn run<P: Sync, T: Send + 'static>(
             return Ok(false);
         }
         let taken = take_all(pieces.len(), started * AHEAD, &jobs, &mut take);
-        // No more jobs come: the threads end.
+        // No more jobs come, so the threads end.
         drop(jobs);
         taken.map(|()| true)
     })
@@ -82,7 +82,7 @@ fn take_all<T>(
         let Some(given) = begun.pop_front() else { return Ok(()) };
         let mut is_done = false;
         while !is_done {
-            // A thread that panics gives no end; the panic goes on in this thread.
+            // A thread that panics sends no result. The panic continues in this thread.
             let given = given.recv().map_err(|_| not_taken())?;
             is_done = matches!(given, Given::Done(_));
             take(given)?;
@@ -126,7 +126,7 @@ mod tests {
         }
     }
 
-    /// Threads that wait to give something end too.
+    /// Threads that wait to send something end too.
     #[test]
     fn an_error_ends_all_pieces() {
         let numbers: Vec<usize> = (0..200).collect();

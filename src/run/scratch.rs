@@ -12,7 +12,7 @@ pub trait Scratch: Sync {
     /// An empty file without a name.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// The file cannot be created.
     fn file(&self) -> Result<File>;
 }
 
@@ -32,7 +32,7 @@ impl Scratch for Below<'_> {
     }
 }
 
-/// In the directory of the system that is for temporary files.
+/// In the temporary directory of the system.
 pub struct Anywhere;
 
 impl Scratch for Anywhere {

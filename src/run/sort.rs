@@ -18,12 +18,12 @@ const BATCH: usize = 1 << 20;
 
 /// What can be sorted.
 pub trait Record: Copy + Send {
-    /// What it is sorted by.
+    /// Type of the sort key.
     type Key: Ord + Send;
     /// Bytes of a record in a run.
     const STORED: usize;
 
-    /// What this one is sorted by.
+    /// The sort key.
     fn key(&self) -> Self::Key;
     /// Appends [`STORED`](Record::STORED) bytes.
     fn write(&self, out: &mut impl io::Write) -> io::Result<()>;
@@ -31,7 +31,7 @@ pub trait Record: Copy + Send {
     fn read(stored: &[u8]) -> Self;
 }
 
-/// The field of a stored record that begins at `at`; zeros where there is none.
+/// The field of a stored record that begins at `at`; zeros if there is none.
 pub fn field<const N: usize>(stored: &[u8], at: usize) -> [u8; N] {
     stored.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
 }
@@ -62,7 +62,7 @@ pub struct Sorter<'t, R> {
 }
 
 impl<'t, R: Record> Sorter<'t, R> {
-    /// Nothing taken yet; runs are spilled to files of `scratch`. `expected`: how many records may come.
+    /// An empty sorter; runs are spilled to files of `scratch`. `expected`: how many records may come.
     pub fn new(scratch: &'t dyn Scratch, expected: u64) -> Self {
         let room = usize::try_from(expected).map_or(BATCH, |expected| expected.min(BATCH));
         Sorter { scratch, batch: Vec::with_capacity(room), runs: Vec::new(), most: BATCH }
@@ -103,12 +103,12 @@ impl<'t, R: Record> Sorter<'t, R> {
         Ok(())
     }
 
-    /// All records, sorted; those with equal keys in the order they were taken.
+    /// All records, sorted; records with equal keys in the order in which they were taken.
     ///
     /// # Errors
     /// A run could not be read back.
     pub fn finish(mut self) -> Result<Sorted<R>> {
-        // This is not done while tasks run: a thread that waits for its half of a sort may begin another task.
+        // This does not run inside a task: a thread that waits for its half of a sort may begin another task.
         self.batch.par_sort_by_key(R::key);
         let spilled = self.runs.into_iter().map(|file| Run::Spilled(BufReader::new(file), vec![0; R::STORED]));
         let mut runs: Vec<Run<R>> = spilled.collect();
@@ -196,7 +196,7 @@ impl<R: Record> Sorted<R> {
         let Some(mut top) = self.heads.peek_mut() else { return Ok(None) };
         let Reverse(Head(_, run, record)) = &*top;
         let (run, record) = (*run, *record);
-        // The next one of the run takes its place: that sifts once, not twice.
+        // The next record of the run replaces it: that sifts once, not twice.
         match self.runs[run].next().map_err(temporary)? {
             Some(next) => *top = Reverse(Head(next.key(), run, next)),
             None => drop(PeekMut::pop(top)),
@@ -204,7 +204,7 @@ impl<R: Record> Sorted<R> {
         Ok(Some(record))
     }
 
-    /// Takes records of the one run that has any left: nothing is to be merged.
+    /// Takes records of the only run that has any left: there is nothing to merge.
     fn take_run(&mut self, most: usize, batch: &mut Vec<R>) -> Result<()> {
         let Some(Reverse(Head(_, run, first))) = self.heads.pop() else { return Ok(()) };
         batch.push(first);
@@ -217,7 +217,7 @@ impl<R: Record> Sorted<R> {
         self.refill(run).map_err(temporary)
     }
 
-    /// The next records, about `most` of them: records with equal keys are not set apart. Empty: there are no more.
+    /// The next records, about `most` of them. Records with equal keys are never separated. Empty: there are no more.
     ///
     /// # Errors
     /// A run could not be read back.
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
     use crate::output::tree::Tree;
 
-    /// A record whose second half does not count in the order.
+    /// A record whose second half does not affect the order.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     struct Pair(u64, u64);
 

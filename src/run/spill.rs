@@ -1,10 +1,10 @@
 //! Sorting records of any length, in bounded memory: a key and a value, both bytes, ordered by key and then by arrival.
 //!
-//! A full batch is sorted and spilled as a *run* to an unlinked temporary file. Runs are merged at the end; many of them are merged
-//! into longer ones before, so that neither their number nor their buffers grow with the data. Of a value that is in a run nothing
-//! is held until its turn has come.
+//! A full batch is sorted and spilled as a *run* to an unlinked temporary file. Runs are merged at the end. Many runs are merged into
+//! longer ones before that, so that neither their number nor their buffers grow with the data. A value in a run is not in memory until its
+//! turn has come.
 //!
-//! Whoever has typed records writes them as bytes whose order is that of the records; `format::ordered` helps.
+//! Callers with typed records encode them as bytes that sort like the records; `format::ordered` helps.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -23,12 +23,12 @@ use crate::output::{Writer, temporary};
 const BATCH: usize = 48 << 20;
 /// Runs of one age that are merged into one.
 const FAN_IN: usize = 64;
-/// Bytes of a run that are read at once.
+/// Bytes of a run that are read at a time.
 const PIECE: usize = 256 << 10;
 /// Bytes before a record in a run: the lengths of key and value.
 const HEAD: usize = 8;
 
-/// How memory is used; tests make it tiny, the order does not depend on it.
+/// How memory is used. Tests make it tiny; the order does not depend on it.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
     batch: usize,
@@ -42,21 +42,21 @@ const LIMITS: Limits = Limits { batch: BATCH, fan_in: FAN_IN, piece: PIECE };
 pub struct Spill {
     scratch: PathBuf,
     batch: Batch,
-    /// Runs by age: those of the second were merged of `FAN_IN` of the first, and so on.
+    /// Runs by age: those of the second age were merged from `FAN_IN` runs of the first, and so on.
     ages: Vec<Age>,
     limits: Limits,
 }
 
-/// Runs that are in one file, one behind the other.
+/// Runs that are stored in one file, one after the other.
 struct Age {
     file: File,
     runs: Vec<Span>,
-    /// The last key of the last run: what begins behind it goes on with that run.
+    /// The last key of the last run: records that begin after it continue that run.
     last: Vec<u8>,
     len: u64,
 }
 
-/// Where a run stands in its file.
+/// The position of a run in its file.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     from: u64,
@@ -70,10 +70,10 @@ struct Batch {
     records: Vec<Held>,
 }
 
-/// A record of a batch: the key stands at `at`, the value behind it.
+/// A record of a batch: the key is at `at`, followed by the value.
 #[derive(Debug, Clone, Copy)]
 struct Held {
-    /// The first bytes of the key behind what all keys of the batch begin with, which decide most comparisons.
+    /// The first bytes of the key after the common prefix of the batch. They decide most comparisons.
     prefix: u64,
     at: usize,
     key: u32,
@@ -107,7 +107,7 @@ impl Batch {
         &self.bytes[held.at + held.key as usize..][..held.value as usize]
     }
 
-    /// On all threads, so not in a task: a thread that waits for its half of a sort may take up another task.
+    /// Uses all threads, so it must not run in a task: a thread that waits for its half of a sort may begin another task.
     fn sort(&mut self) {
         let mut records = std::mem::take(&mut self.records);
         let shared = self.shared(&records);
@@ -116,7 +116,7 @@ impl Batch {
         self.records = records;
     }
 
-    /// Bytes that all keys begin with.
+    /// Length of the common prefix of all keys.
     fn shared(&self, records: &[Held]) -> usize {
         let Some((first, rest)) = records.split_first() else { return 0 };
         let mut shared = self.key(first);
@@ -135,7 +135,7 @@ impl Batch {
     }
 }
 
-/// Orders as keys do, unless they begin alike.
+/// Sorts as the keys do, unless their first bytes are equal.
 fn prefix(key: &[u8]) -> u64 {
     let mut first = [0; 8];
     let len = key.len().min(8);
@@ -144,12 +144,12 @@ fn prefix(key: &[u8]) -> u64 {
 }
 
 impl Spill {
-    /// Nothing taken yet; runs go to the file system of `scratch`.
+    /// An empty sorter; runs go to the file system of `scratch`.
     pub fn new(scratch: &Path) -> Spill {
         Spill::with(scratch, LIMITS)
     }
 
-    /// The same with at most so many bytes of records in memory.
+    /// As [`new`](Self::new), with at most `batch` bytes of records in memory.
     pub fn with_batch(scratch: &Path, batch: usize) -> Spill {
         Spill::with(scratch, Limits { batch, ..LIMITS })
     }
@@ -188,14 +188,14 @@ impl Spill {
         self.merge_full_ages()
     }
 
-    /// Merges the runs of each age that has many of them into one of the next.
+    /// Merges the runs of each age that has many of them into one run of the next age.
     fn merge_full_ages(&mut self) -> io::Result<()> {
         let mut young = 0;
         while self.ages.get(young).is_some_and(|age| age.runs.len() >= self.limits.fan_in) {
             let empty = Age::new(&self.scratch)?;
             let full = std::mem::replace(&mut self.ages[young], empty);
             let mut sorted = Sorted::of_runs(full.into_runs(self.limits.piece)?)?;
-            // Its first key is not known before it is written, so no run goes on with another here.
+            // Its first key is not known before it is written, so no run is continued here.
             age(&mut self.ages, young + 1, &self.scratch)?.append((&[], &[]), |out| {
                 while sorted.advance()? {
                     write_record(out, &sorted.key, &sorted.value)?;
@@ -216,7 +216,7 @@ impl Spill {
         let (piece, scratch) = (self.limits.piece, self.scratch);
         let failed = |e| Error::io("sort in", &scratch, e);
         let mut runs = Vec::new();
-        // What is older was taken before.
+        // Older runs were taken before younger ones.
         for age in self.ages.into_iter().rev() {
             runs.extend(age.into_runs(piece).map_err(failed)?);
         }
@@ -239,7 +239,7 @@ impl Age {
         Ok(Age { file: temporary(scratch)?, runs: Vec::new(), last: Vec::new(), len: 0 })
     }
 
-    /// Appends a run, with its first key and its last one.
+    /// Appends a run, with its first and last key.
     fn append(
         &mut self,
         (first, last): (&[u8], &[u8]),
@@ -251,7 +251,7 @@ impl Age {
         drop(out);
         let to = self.file.metadata()?.len();
         match self.runs.last_mut() {
-            // Records that come in order are one run, however many they are.
+            // Records that arrive in order are one run, however many they are.
             Some(run) if !first.is_empty() && first >= self.last.as_slice() => run.to = to,
             _ => self.runs.push(Span { from: self.len, to }),
         }
@@ -272,7 +272,7 @@ impl Age {
 }
 
 fn write_record(out: &mut impl io::Write, key: &[u8], value: &[u8]) -> io::Result<()> {
-    // Both fitted when the record was taken.
+    // Both lengths were checked when the record was taken.
     out.write_all(&(key.len() as u32).to_le_bytes())?;
     out.write_all(&(value.len() as u32).to_le_bytes())?;
     out.write_all(key)?;
@@ -281,7 +281,7 @@ fn write_record(out: &mut impl io::Write, key: &[u8], value: &[u8]) -> io::Resul
 
 /// A sorted run.
 enum Run {
-    /// In memory, and the number of the record that comes next.
+    /// In memory, with the number of the next record.
     Held(Batch, usize),
     /// In a file.
     Spilled(Reading),
@@ -290,14 +290,14 @@ enum Run {
 /// A run that is read from its file.
 struct Reading {
     file: File,
-    /// Where the bytes behind the buffer stand, and where the run ends.
+    /// Positions in the file: of the bytes after the buffer, and of the end of the run.
     at: u64,
     to: u64,
     buffer: Vec<u8>,
-    /// Bytes of the buffer that were used.
+    /// Bytes of the buffer that were consumed.
     used: usize,
     piece: usize,
-    /// Length of the value that comes next.
+    /// Length of the next value.
     value: usize,
 }
 
@@ -336,7 +336,7 @@ impl Reading {
 }
 
 impl Run {
-    /// Puts the next key in the place of `key`; `false`: there is none.
+    /// Replaces `key` with the next key; `false`: there is none.
     fn next_key(&mut self, key: &mut Vec<u8>) -> io::Result<bool> {
         key.clear();
         match self {
@@ -349,7 +349,7 @@ impl Run {
         }
     }
 
-    /// Puts the value of the key that was given last in the place of `value`.
+    /// Replaces `value` with the value of the last key.
     fn value(&mut self, value: &mut Vec<u8>) -> io::Result<()> {
         value.clear();
         match self {
@@ -366,7 +366,7 @@ impl Run {
 /// Gives records in order.
 pub struct Sorted {
     runs: Vec<Run>,
-    /// The next key of each run that has one. Of equal keys the older run's comes first.
+    /// The next key of each run that has one. Of equal keys that of the older run comes first.
     heads: BinaryHeap<Reverse<(Vec<u8>, usize)>>,
     key: Vec<u8>,
     value: Vec<u8>,
@@ -402,7 +402,7 @@ impl Sorted {
         let run = &mut self.runs[*run];
         std::mem::swap(&mut self.key, key);
         run.value(&mut self.value)?;
-        // The next key of the run takes the place of this one: that sifts once, not twice.
+        // The next key of the run replaces this one: that sifts once, not twice.
         if !run.next_key(key)? {
             PeekMut::pop(top);
         }

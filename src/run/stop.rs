@@ -1,6 +1,6 @@
 //! Ends a run from another thread without ending the process.
 //!
-//! The flag belongs to a thread and to the pools that it starts, so that no function needs to hand it on.
+//! The flag belongs to a thread and to the pools that it starts, so functions need not pass it on.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ thread_local! {
     static CURRENT: RefCell<Option<Stop>> = const { RefCell::new(None) };
 }
 
-/// A flag that ends a run: tasks that were not begun are not done, and the run gives an error, as after any other one.
+/// A flag that ends a run: tasks that were not begun are not run, and the run returns an error, as after any other failure.
 ///
 /// ```
 /// use ekvsnap::decode::{Options, fill_nowhere, Silent};
@@ -36,20 +36,20 @@ impl Stop {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether they are to end.
+    /// Whether they must end.
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
     /// # Errors
-    /// The run is to end.
+    /// The run must end.
     pub fn check(&self) -> Result<()> {
         if self.is_set() { Err(Error::usage("the run was stopped")) } else { Ok(()) }
     }
 
-    /// Does some work in this thread, and in the pools that it starts, until the flag is set.
+    /// Runs `work` in this thread, and in the pools that it starts, until the flag is set.
     pub fn during<R>(&self, work: impl FnOnce() -> R) -> R {
-        /// Brings the flag back that was there before, even if the work panics.
+        /// Restores the previous flag, even if the work panics.
         struct Before(Option<Stop>);
         impl Drop for Before {
             fn drop(&mut self) {
@@ -66,7 +66,7 @@ pub(crate) fn current() -> Option<Stop> {
     CURRENT.with_borrow(Option::clone)
 }
 
-/// Gives this thread another flag, and gives that which it had.
+/// Sets the flag of this thread and returns the previous one.
 pub(crate) fn adopt(stop: Option<Stop>) -> Option<Stop> {
     CURRENT.replace(stop)
 }

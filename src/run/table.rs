@@ -1,5 +1,4 @@
-//! A map on disk: keys and values, both bytes, filled once and then looked up. In memory are one key of each block and a bit of
-//! each record.
+//! A map on disk: keys and values, both bytes, filled once and then looked up. In memory are one key per block and one bit per record.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
@@ -11,7 +10,7 @@ use super::spill::{Sorted, Spill};
 use crate::error::{Error, Result};
 use crate::output::temporary;
 
-/// Bytes of a block, about.
+/// Approximate size of a block.
 const BLOCK: usize = 16 << 10;
 
 /// Takes the records of a table.
@@ -26,7 +25,7 @@ impl Filling {
         Filling { spill: Spill::new(scratch), scratch: scratch.to_path_buf() }
     }
 
-    /// Takes a record. Of several with one key the last one counts.
+    /// Takes a record. If several have the same key, the last one counts.
     ///
     /// # Errors
     /// A failed spill.
@@ -34,7 +33,7 @@ impl Filling {
         self.spill.push(key, value)
     }
 
-    /// The table.
+    /// Returns the table.
     ///
     /// # Errors
     /// A failed spill.
@@ -50,7 +49,7 @@ pub struct Table {
     file: File,
     blocks: Vec<Block>,
     len: u64,
-    /// Which records were asked for.
+    /// Which records were looked up.
     used: Vec<AtomicU64>,
     scratch: PathBuf,
 }
@@ -63,7 +62,7 @@ struct Block {
     number: u64,
 }
 
-/// Takes a record with its number; tells whether it wants more.
+/// Takes a record with its number; `true`: it wants more.
 type Each<'e> = dyn FnMut(u64, &[u8], &[u8]) -> bool + 'e;
 
 /// Writes records as blocks.
@@ -82,7 +81,7 @@ impl Writer {
             self.blocks.push(Block { first: key.to_vec(), at: self.at, number: self.number });
             self.in_block = 0;
         }
-        // Both fitted into the sorter.
+        // Both lengths were checked by the sorter.
         self.out.write_all(&(key.len() as u32).to_le_bytes())?;
         self.out.write_all(&(value.len() as u32).to_le_bytes())?;
         self.out.write_all(key)?;
@@ -122,7 +121,7 @@ fn write(mut sorted: Sorted, scratch: &Path, block_bytes: usize) -> Result<Table
 }
 
 impl Table {
-    /// The value of a key, which counts as used from now on.
+    /// The value of a key. Its record counts as used from now on.
     ///
     /// # Errors
     /// A failed read.
@@ -140,7 +139,7 @@ impl Table {
         Ok(found)
     }
 
-    /// A record that nobody has asked for.
+    /// A record that was never looked up.
     ///
     /// # Errors
     /// A failed read.
@@ -161,7 +160,7 @@ impl Table {
         Ok(unused)
     }
 
-    /// Gives the records of a block, with their numbers, while `each` wants more.
+    /// Gives the records of a block, with their numbers, as long as `each` wants more.
     fn each(&self, block: usize, each: &mut Each<'_>) -> Result<()> {
         let Block { at, mut number, .. } = self.blocks[block];
         let end = self.blocks.get(block + 1).map_or(self.len, |next| next.at);
@@ -178,7 +177,7 @@ impl Table {
     }
 }
 
-/// The first record, and what is behind it.
+/// Splits off the first record: key, value, and the remaining bytes.
 fn record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (key, rest) = bytes.split_first_chunk()?;
     let (value, rest) = rest.split_first_chunk()?;

@@ -1,4 +1,4 @@
-//! All items on one thread, for a visitor that takes them one after the other.
+//! Reads all items on one thread, for a visitor that takes them one after the other.
 
 use super::{Stale, Tables, read, splits};
 use crate::dataset::DataSet;
@@ -8,10 +8,10 @@ use crate::options::Options;
 use crate::report::Findings;
 use crate::run::{Progress, note_shared};
 
-/// Gives every item that is asked for, in the order of tables and row keys; tells what was noticed.
+/// Gives every item that is asked for, in the order of tables and row keys, and returns the findings.
 ///
 /// # Errors
-/// The first damaged row, and what the visitor gives.
+/// The first damaged row, and the error of the visitor.
 pub fn read_all<'a>(
     set: &DataSet<'a>,
     tables: &Tables<'_>,

@@ -1,4 +1,4 @@
-//! Tables and items back to rows: what the server would have stored (`docs/format/dynamodb.md` §1).
+//! Turns tables and items into rows, as the server would store them (`docs/format/dynamodb.md` §1).
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use crate::format::dynamodb::{ItemKey, KeyValue, PrimaryKey, Value};
 use crate::format::{Family, dynamodb};
 use crate::model::dynamodb::{Item, StaleItem, Table, TableVisitor, Visitor};
 
-/// Gives the rows of tables to a sink, in no order.
+/// Gives the rows of tables to a sink, in any order.
 pub struct Encoder<S> {
     rows: S,
-    /// Generations that were handed out last, by the names of tables: there are as many as tables.
+    /// The last generation of each table name. There are as many as tables.
     counters: BTreeMap<Vec<u8>, u64>,
     key: Vec<u8>,
     value: Vec<u8>,
@@ -27,10 +27,10 @@ impl<S: RowSink> Encoder<S> {
         Encoder { rows, counters, key, value, index_key: Vec::new() }
     }
 
-    /// All tables were given.
+    /// Completes the work after all tables were given.
     ///
     /// # Errors
-    /// What the sink gives.
+    /// The error of the sink.
     pub fn finish(mut self) -> Result<()> {
         for (name, generation) in std::mem::take(&mut self.counters) {
             self.begin();
@@ -50,7 +50,7 @@ impl<S: RowSink> Encoder<S> {
         self.rows.row(&self.key, &self.value)
     }
 
-    /// The row of an item in an index, if the index has it: all attributes of its key must be there.
+    /// The row of an item in an index, if the index contains the item: all attributes of the index key must be present.
     fn index_row(&mut self, table: &Table, name: &str, index: &Index, item: &Item<'_>) -> Result<()> {
         let Some(key) = key_of(item.value, &index.key) else { return Ok(()) };
         let generation = ItemKey::parse(Family::DdbItem.suffix(item.row_key)).map_err(Error::from)?.generation;
@@ -66,7 +66,7 @@ impl<S: RowSink> Encoder<S> {
     }
 }
 
-/// The attributes that an index has an item under.
+/// The key of an item in an index.
 fn key_of<'a>(item: dynamodb::Item<'a>, names: &KeyNames) -> Option<PrimaryKey<'a>> {
     let value = |name: &str| match item.get(name)? {
         Value::S(text) => Some(KeyValue::S(text)),
@@ -90,7 +90,7 @@ impl<'a, S: RowSink> Visitor<'a> for Encoder<S> {
         Ok(())
     }
 
-    /// The server does not reach it: no new one needs it.
+    /// The server does not serve it, so a new store does not need it.
     fn stale(&mut self, _: &StaleItem<'a>) -> Result<()> {
         Ok(())
     }

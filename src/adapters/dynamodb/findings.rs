@@ -1,4 +1,4 @@
-//! The vocabulary of DynamoDB notes and warnings (`dynamodb.md` §5, `rules.md` §2 and §5).
+//! The kinds of DynamoDB findings (`dynamodb.md` §5, `rules.md` §2 and §5).
 
 use crate::report::kinds;
 

@@ -1,11 +1,11 @@
-//! The key of an item as a person types it: `PK`, or `PK/SK` where the table has a range key.
+//! The key of an item as a user types it: `PK`, or `PK/SK` if the table has a range key.
 
 use std::collections::BTreeSet;
 
 use crate::format::dynamodb::{KeyValue, PrimaryKey};
 use crate::options::spellings;
 
-/// Slashes at which hash and range value may part.
+/// Maximum number of slashes that are tried as separator of hash and range value.
 const MOST_SLASHES: usize = 64;
 
 /// The value of a key attribute.
@@ -37,12 +37,12 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// The same, borrowed.
+    /// The same values, borrowed.
     pub fn primary(&self) -> PrimaryKey<'_> {
         PrimaryKey { hash: self.hash.as_key(), range: self.range.as_ref().map(Value::as_key) }
     }
 
-    /// The end of its row key; a number that is none gives no row.
+    /// The end of its row key; `None` if a number is not valid.
     pub fn row(&self, key_encoding_version: u64) -> Option<Vec<u8>> {
         let mut row = Vec::new();
         self.primary().row_bytes_into(key_encoding_version, &mut row)?;
@@ -50,7 +50,7 @@ impl Key {
     }
 }
 
-/// What a text can stand for. The server does not hold items to the types that their table declares.
+/// All keys that a text can mean. The server does not enforce the types that a table declares.
 pub(crate) fn keys(text: &[u8], has_range: bool) -> Vec<Key> {
     let mut keys = Vec::new();
     for (hash, range) in parted(text, has_range) {
@@ -67,13 +67,13 @@ pub(crate) fn keys(text: &[u8], has_range: bool) -> Vec<Key> {
     keys
 }
 
-/// The ends of the row keys of all of them, by the encodings that the table uses.
+/// The ends of the row keys of all these keys, in the encodings that the table uses.
 pub(crate) fn rows(keys: &[Key], versions: &[u64]) -> BTreeSet<(u64, Vec<u8>)> {
     let of_version = |version: u64| keys.iter().filter_map(move |key| Some((version, key.row(version)?)));
     versions.iter().flat_map(|version| of_version(*version)).collect()
 }
 
-/// Hash and range value, wherever a slash can part them.
+/// Hash and range value, for every slash that can separate them.
 fn parted(text: &[u8], has_range: bool) -> Vec<(&[u8], Option<&[u8]>)> {
     if !has_range {
         return vec![(text, None)];
@@ -82,7 +82,7 @@ fn parted(text: &[u8], has_range: bool) -> Vec<(&[u8], Option<&[u8]>)> {
     slashes.map(|at| (&text[..at], Some(&text[at + 1..]))).collect()
 }
 
-/// What a text can be as a key attribute.
+/// All values that a text can mean as a key attribute.
 fn values(text: &[u8]) -> Vec<Value> {
     let mut all = Vec::new();
     for bytes in spellings(text) {
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(keys(b"1/1/1", true).len(), 18);
         let binary = Key { hash: Value::B(b"\xfb\xff".to_vec()), range: Some(s) };
         assert!(keys(b"base64:-_8=/1", true).contains(&binary));
-        // Only the old encoding has rows of their own for two texts of one number, and none for two types of one text.
+        // Two texts of one number have separate rows only in the old encoding, and two types of one text in no encoding.
         let number = |text: &str| Key { hash: Value::N(text.into()), range: None };
         assert_eq!((number("1.0").row(2), number("1.0").row(0) == number("1").row(0)), (number("1").row(2), false));
         assert_eq!((alone(&n).row(0), number("x").row(2)), (alone(&b).row(0), None));

@@ -1,9 +1,9 @@
 //! DynamoDB: tables and their items (`docs/format/dynamodb.md` §3).
 //!
-//! Schemas are read first; they are few ([`Tables`]). Item rows are then read in key order, in *splits*, each row checked and given
-//! to a visitor at once: nothing is held but what a split is about.
+//! Schemas are read first; they are few ([`Tables`]). Item rows are then read in key order, in *splits*. Each row is checked and given to a
+//! visitor at once, so memory holds only what a split needs.
 //!
-//! Items of no live generation need a second look, which tells whether an earlier table of the name explains them ([`Stale`]).
+//! Items without a live generation are looked at once more, to see whether an earlier table of the same name explains them ([`Stale`]).
 
 mod all;
 pub mod encode;

@@ -1,4 +1,4 @@
-//! One item, by its table and the values of its key attributes as text.
+//! Finds one item, by its table and the values of its key attributes as text.
 
 use super::key_text::{Key, keys};
 use super::tables::Tables;
@@ -9,7 +9,7 @@ use crate::format::dynamodb::schema::Liveness;
 use crate::model::dynamodb::Table;
 use crate::report::Findings;
 
-/// Splits that hold just the items that a text can stand for: rarely more than one is there.
+/// Splits for just the items that a text can mean: rarely more than one exists.
 ///
 /// # Errors
 /// An input that changed.
@@ -23,7 +23,7 @@ pub fn splits_of(set: &DataSet<'_>, tables: &Tables<'_>, table: &[u8], text: &[u
     Ok(splits)
 }
 
-/// The rows that such items would have.
+/// The keys of the rows that such items would have.
 ///
 /// # Errors
 /// A damaged schema.
@@ -41,7 +41,7 @@ fn row_keys(tables: &Tables<'_>, name: &[u8], text: &[u8]) -> Vec<Vec<u8>> {
     rows
 }
 
-/// The row keys in each live generation; numbers that are none give no key.
+/// The row keys in each live generation. Numbers that are not valid give no key.
 fn of_generations(table: &Table, key: &Key) -> Vec<Vec<u8>> {
     let schema = &table.schema;
     let generations = [(Liveness::Active, schema.generation), (Liveness::Source, schema.migrating_from_generation)];

@@ -8,18 +8,18 @@ use crate::error::Result;
 use crate::format::Family;
 use crate::options::filter::Filter;
 
-/// Bytes of rows in a split, about.
+/// Approximate bytes of rows in a split.
 const SPLIT: usize = 1 << 20;
 
-/// Cuts all item rows into splits. With a filter each live generation stands by itself, and what is between them, where
-/// there may be rows of no table; tables that are not asked for are passed over. The splits do not depend on the number of threads.
+/// Cuts all item rows into splits. With a filter, each live generation is separate, and so are the gaps between, which may have rows
+/// without a table; tables that are not asked for are skipped. The splits do not depend on the number of threads.
 ///
 /// # Errors
 /// An input that changed.
 pub fn splits(set: &DataSet<'_>, tables: &Tables<'_>, filter: &Filter) -> Result<Vec<KeyRange>> {
     let prefix = Family::DdbItem.prefix().as_bytes();
     let (mut seams, mut passed_over) = (vec![prefix.to_vec()], BTreeSet::new());
-    // Where all are wanted there is nothing to part.
+    // If all tables are wanted there is nothing to separate.
     for table in tables.all().filter(|_| !filter.is_trivial()) {
         for range in live_ranges(&table) {
             seams.extend(after_prefix(&range));

@@ -1,7 +1,7 @@
-//! Items of no live generation: counted by table, and told apart by whether an earlier table explains them.
+//! Items without a live generation: counted by table, and classified by whether an earlier table explains them.
 //!
-//! Deleting a table removes its schema at once and its items later, so a healthy snapshot may hold some: the
-//! generation row, which survives, says that their generation was handed out. They are a note; others are a warning.
+//! Deleting a table removes its schema at once and its items later, so a healthy snapshot may have such items. The
+//! generation row is kept and shows that their generation existed. Explained items are a note; others are a warning.
 
 use super::findings;
 use super::tables::{Tables, counter};
@@ -12,12 +12,12 @@ use crate::format::wire::{self, Reader};
 use crate::model::dynamodb::{StaleItem, Table};
 use crate::report::{Finding, Findings, Kind};
 
-/// Items of one generation that stand together.
+/// A run of items of one generation.
 #[derive(Debug)]
 pub struct Run {
     encoded: Vec<u8>,
     generation: u64,
-    /// How many.
+    /// Number of items.
     pub items: u64,
 }
 
@@ -27,20 +27,20 @@ impl Run {
         Run { encoded: item.key.table.to_vec(), generation: item.key.generation, items: 1 }
     }
 
-    /// Appends it.
+    /// Appends the run.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         wire::bytes(&self.encoded, out);
         wire::number(self.generation, out);
         wire::number(self.items, out);
     }
 
-    /// Reads one.
+    /// Reads a run.
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Option<Run> {
         let encoded = reader.bytes()?.to_vec();
         Some(Run { encoded, generation: reader.number()?, items: reader.number()? })
     }
 
-    /// Whether an item belongs to it.
+    /// Whether an item belongs to the run.
     pub fn is_of(&self, item: &StaleItem<'_>) -> bool {
         self.encoded == item.key.table && self.generation == item.key.generation
     }
@@ -55,7 +55,7 @@ pub struct Stale {
 #[derive(Debug)]
 struct OfTable {
     encoded: Vec<u8>,
-    /// The last generation handed out under this name.
+    /// The last generation that was used under this name.
     counter: Option<u64>,
     explained: u64,
     unexplained: u64,

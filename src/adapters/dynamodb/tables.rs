@@ -1,4 +1,4 @@
-//! The tables: their schemas, and what a generation counter tells about those that are gone.
+//! The tables: their schemas, and the generation rows of deleted tables.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -28,7 +28,7 @@ pub(super) fn is_wanted(table: &Table, filter: &Filter) -> bool {
     filter.meets_scope(adapter::DYNAMODB, &table.name)
 }
 
-/// What the user keys of each live generation of a table begin with.
+/// The user-key prefix of each live generation of a table.
 pub(super) fn live_ranges(table: &Table) -> impl Iterator<Item = Vec<u8>> {
     let source = Some(table.schema.migrating_from_generation).filter(|_| table.has_source());
     std::iter::once(table.schema.generation).chain(source).map(|generation| {
@@ -38,23 +38,23 @@ pub(super) fn live_ranges(table: &Table) -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-/// All tables with a schema, in key order. There may be many, so only their rows are held; what is asked for is parsed
-/// again.
+/// All tables with a schema, in key order. There may be many, so only their rows are held in memory, and a table is parsed again when it is
+/// asked for.
 #[derive(Debug)]
 pub struct Tables<'a> {
     rows: Vec<Row<'a>>,
-    /// The last one that was asked for.
+    /// The last table that was asked for.
     last: Mutex<Option<Arc<Table>>>,
     /// Whether tables have their indexes and all their attributes.
     is_whole: bool,
 }
 
-/// A table that is asked for again and again.
+/// Caches a table that is asked for repeatedly.
 #[derive(Debug, Default)]
 pub struct Held(Option<Arc<Table>>);
 
 impl Held {
-    /// The table at a place.
+    /// The table at a position.
     #[inline]
     pub fn get(&mut self, tables: &Tables<'_>, at: usize) -> &Arc<Table> {
         match self.0.take() {
@@ -82,13 +82,13 @@ impl<'a> Tables<'a> {
         Ok(Tables { rows: tables, last: Mutex::default(), is_whole: false })
     }
 
-    /// The same with all indexes and attributes, which a decode of items does not need.
+    /// The same tables with all indexes and attributes, which a decode of items does not need.
     #[must_use]
     pub fn whole(self) -> Tables<'a> {
         Tables { rows: self.rows, last: Mutex::default(), is_whole: true }
     }
 
-    /// The place of the table with this encoded name.
+    /// The position of the table with this encoded name.
     pub fn find(&self, encoded: &[u8]) -> Option<usize> {
         self.rows.binary_search_by(|row| Family::DdbTable.suffix(row.user_key).cmp(encoded)).ok()
     }
@@ -99,7 +99,7 @@ impl<'a> Tables<'a> {
         self.rows.iter().position(is_named).map(|at| self.get(at))
     }
 
-    /// The table at a place.
+    /// The table at a position.
     pub fn get(&self, at: usize) -> Arc<Table> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
@@ -109,7 +109,7 @@ impl<'a> Tables<'a> {
     }
 
     fn parse(&self, at: usize) -> Table {
-        // It parsed before.
+        // It was parsed successfully before.
         self.rows.get(at).and_then(|row| of_row(at, row, self.is_whole).ok()).unwrap_or_default()
     }
 
@@ -123,14 +123,14 @@ impl<'a> Tables<'a> {
         (0..self.rows.len()).map(|at| self.parse(at))
     }
 
-    /// Those of which any item can be asked for.
+    /// The tables that a filter can select items of.
     pub fn wanted(&self, filter: &Filter) -> impl Iterator<Item = Table> {
         self.all().filter(|table| is_wanted(table, filter))
     }
 
     /// The schema of a table with all its indexes and attributes, borrowed.
     pub fn stored(&self, at: usize) -> Option<StoredSchema<'a>> {
-        // It parsed before.
+        // It was parsed successfully before.
         self.rows.get(at).and_then(|row| StoredSchema::parse(row.body).ok())
     }
 
@@ -139,13 +139,13 @@ impl<'a> Tables<'a> {
         self.rows.is_empty()
     }
 
-    /// How many there are.
+    /// The number of tables.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 }
 
-/// Looks at every generation row. They hold no data, so a bad one is only a warning.
+/// Checks every generation row. They hold no data, so a malformed one is only a warning.
 ///
 /// # Errors
 /// An input that changed.
@@ -171,8 +171,8 @@ pub fn check_counters(set: &DataSet<'_>, tables: &Tables<'_>, filter: &Filter, f
     Ok(())
 }
 
-/// Gives the last generations that generation rows alone tell, by the names of their tables: of tables that are gone, and of those
-/// whose schema tells another. Rows that cannot be read are left out.
+/// Gives the last generations that are only in generation rows, by the names of their tables: for deleted tables, and for tables whose
+/// schema has another generation. Malformed rows are left out.
 ///
 /// # Errors
 /// An input that changed.
@@ -194,7 +194,7 @@ pub fn counters(
     Ok(())
 }
 
-/// The last generation that was handed out for a table name; `None` when no row tells.
+/// The last generation that was used for a table name; `None` if no row has it.
 ///
 /// # Errors
 /// An input that changed.

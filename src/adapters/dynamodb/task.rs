@@ -1,4 +1,4 @@
-//! One split: each row is checked, and given to the visitor as what it is.
+//! Reads one split: each row is checked, classified, and given to the visitor.
 
 use super::findings;
 use super::stale::Run;
@@ -14,19 +14,19 @@ use crate::options::Options;
 use crate::options::filter::Filter;
 use crate::report::{Finding, Findings};
 
-/// What the read of a split tells beside the items.
+/// The result of reading a split, besides the items.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// What was noticed.
+    /// Findings of the split.
     pub findings: Findings,
-    /// Items that no live generation has, in runs in key order.
+    /// Items without a live generation, in runs in key order.
     pub stale: Vec<Run>,
     /// Keys with rows in more than one input.
     pub shared: Option<Shared>,
 }
 
 impl Report {
-    /// Appends it, findings aside: whoever has a share of the output adds them to it.
+    /// Appends the report without the findings: the caller adds those to the output.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         wire::number(self.stale.len() as u64, out);
         self.stale.iter().for_each(|run| run.encode(out));
@@ -34,7 +34,7 @@ impl Report {
         self.shared.iter().for_each(|shared| shared.encode(out));
     }
 
-    /// Reads one.
+    /// Reads a report.
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Option<Report> {
         let count = reader.count()?;
         let stale = (0..count).map(|_| Run::decode(reader)).collect::<Option<_>>()?;
@@ -52,10 +52,10 @@ struct Task<'s, 'v, V> {
     report: Report,
 }
 
-/// Reads the items of one split. One that is read again is given again, and reported again.
+/// Reads the items of one split. Reading it again gives and reports them again.
 ///
 /// # Errors
-/// The first damaged row, and what the visitor gives.
+/// The first damaged row, and the error of the visitor.
 pub fn read<'a, V: Visitor<'a>>(
     set: &DataSet<'a>,
     tables: &Tables<'_>,
@@ -85,7 +85,7 @@ pub fn read<'a, V: Visitor<'a>>(
 }
 
 impl<'a, V: Visitor<'a>> Task<'_, '_, V> {
-    /// Offers a row that is all that its table expects, unparsed; tells whether it was taken.
+    /// Offers a row of the table's active generation unparsed; `true`: the visitor took it.
     fn stored(&mut self, walk: &mut Walk<'_, 'a>, row: &Row<'a>) -> bool {
         let Some((place, primary)) = walk.active(row) else { return false };
         let table = self.held.get(self.tables, place);
@@ -128,7 +128,7 @@ impl<'a, V: Visitor<'a>> Task<'_, '_, V> {
     }
 }
 
-/// Whether an item is asked for: by its table, the values of its key attributes, and the bytes that are stored.
+/// Whether an item is asked for: by its table, the values of its key attributes, and its stored size.
 fn is_wanted(table: &Table, item: &Item<'_>, options: &Options) -> bool {
     let range = item.key.range.map_or(&b""[..], KeyValue::raw);
     let keys = [item.key.hash.raw(), range];

@@ -1,6 +1,6 @@
-//! Walks item rows in key order and tells what each of them is.
+//! Walks item rows in key order and classifies each of them.
 //!
-//! Rows of one generation of a table stand together, so what a generation means is looked up once for a whole run of
+//! Rows of one generation of a table are adjacent, so the state of a generation is looked up once for a whole run of
 //! rows. Every row is checked, live or not.
 
 use std::sync::Arc;
@@ -17,36 +17,36 @@ use crate::model::dynamodb::{Item, StaleItem, Table};
 /// An item that the server serves.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Live<'a> {
-    /// Place of its table.
+    /// Position of its table.
     pub table: usize,
-    /// Where its row stands in its file.
+    /// Position of its row in its file.
     pub offset: usize,
     /// The item.
     pub item: Item<'a>,
 }
 
-/// What a row is.
+/// The class of a row.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Found<'a> {
     /// Served.
     Live(Live<'a>),
-    /// Not served: its generation is over, or its table has no schema.
+    /// Not served: its generation is outdated or deleted, or its table has no schema.
     Stale(StaleItem<'a>),
     /// Not served: the migration has copied it, and the copy counts.
     Copied,
 }
 
-/// What a generation of a table is.
+/// The state of a generation of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Live(usize, Liveness),
     Stale,
 }
 
-/// The rows of one generation, as the last row tells.
+/// The generation of the last row.
 #[derive(Debug, Clone, Copy)]
 struct Run<'a> {
-    /// What their user keys begin with.
+    /// The prefix of the user keys of its rows.
     prefix: &'a [u8],
     /// The last of their keys.
     key: ItemKey<'a>,
@@ -75,12 +75,12 @@ impl<'s, 'a> Walk<'s, 'a> {
         self.rows.next()
     }
 
-    /// Keys met so far that have rows in more than one input.
+    /// Keys so far that have rows in more than one input.
     pub fn shared(&mut self) -> Option<Shared> {
         self.rows.shared()
     }
 
-    /// Checks a row and tells what it is. A fault is this row's alone: the walk can go on behind it.
+    /// Checks a row and classifies it. A fault concerns only this row: the walk can continue after it.
     ///
     /// # Errors
     /// A malformed key or value.
@@ -97,7 +97,7 @@ impl<'s, 'a> Walk<'s, 'a> {
         }
     }
 
-    /// The table and the primary key of a row that no other row can hide: one of its table's active generation.
+    /// The table and the primary key of a row that no other row can replace: one of its table's active generation.
     pub fn active(&mut self, row: &Row<'a>) -> Option<(usize, &'a [u8])> {
         match self.place(row.user_key) {
             Ok((key, Role::Live(table, Liveness::Active))) => Some((table, key.primary)),
@@ -145,7 +145,7 @@ impl<'s, 'a> Walk<'s, 'a> {
         Ok(Found::Live(Live { table: at, offset: row.offset, item }))
     }
 
-    /// The user key of a generation's item whose primary-key bytes `append` gives.
+    /// The user key of an item in a generation; `append` gives its primary-key bytes.
     fn rebuild(
         &mut self,
         table: &Table,
@@ -158,7 +158,7 @@ impl<'s, 'a> Walk<'s, 'a> {
         Some(&self.rebuilt)
     }
 
-    /// Whether the live generation has the same item: then the one that a migration still reads from is over.
+    /// Whether the active generation has the same item. Then the item in the generation that a migration reads from is outdated.
     fn is_copied(&mut self, table: &Table, key: PrimaryKey<'a>) -> Result<bool> {
         let version = table.version_of(Liveness::Active);
         let set = self.set;

@@ -1,4 +1,4 @@
-//! The whole file system, for whoever takes inodes, names and contents one by one.
+//! Reads the whole file system, for a visitor that takes inodes, names and contents one by one.
 
 use bumpalo::Bump;
 
@@ -10,10 +10,10 @@ use crate::options::Options;
 use crate::report::{Finding, Findings, Value};
 use crate::run::{Progress, Scratch};
 
-/// Gives all inodes that names lead to, then those that none does; tells what was noticed.
+/// Gives all inodes that have a path from the root, then the lost ones. Returns the findings.
 ///
 /// # Errors
-/// The first damaged row, and what the visitor gives.
+/// The first damaged row, and the error of the visitor.
 pub fn read_all(
     set: &DataSet<'_>,
     options: &Options,
@@ -46,15 +46,15 @@ pub fn read_all(
     Ok(findings)
 }
 
-/// What a walk gives.
+/// Takes what a walk gives.
 struct Seen<'s, 'a, V> {
     set: &'s DataSet<'a>,
     visitor: &'s mut V,
-    /// Numbers of the directories that the walk is in.
+    /// Numbers of the directories from the start to the current one.
     above: Vec<u64>,
     /// Files whose contents were not read yet.
     files: Vec<Node>,
-    /// Inodes that are not where writers look for them.
+    /// Findings about inodes that are not where writers look for them.
     homes: Findings,
     failed: Result<()>,
     arena: Bump,
@@ -72,7 +72,7 @@ impl<V: InodeVisitor> Seen<'_, '_, V> {
         self.visitor.name(*parent, name, &found.node)
     }
 
-    /// Readers go by the inode: what its home says is only noted.
+    /// Readers find data by the inode, so a wrong home is only reported.
     fn home(&mut self, node: &Node) -> Result<()> {
         self.arena.reset();
         if let Some(kind) = home_note(self.set, &self.arena, node)? {
@@ -87,7 +87,7 @@ impl<V: InodeVisitor> Seen<'_, '_, V> {
         }
     }
 
-    /// Reads the contents of the files that were given.
+    /// Reads the contents of the collected files.
     fn contents(&mut self) -> Result<()> {
         std::mem::replace(&mut self.failed, Ok(()))?;
         for file in std::mem::take(&mut self.files) {

@@ -1,5 +1,4 @@
-//! What names lead to, before anything is walked: which inodes have several names, and which have names in them but are no
-//! directories.
+//! A pass over all names before the walk: which inodes have several names, and which inodes have names in them but are not directories.
 
 use bumpalo::Bump;
 
@@ -13,15 +12,15 @@ use crate::format::fs::{Entry, EntryKey, ROOT};
 use crate::report::Findings;
 use crate::run::sort::{Sorted, Sorter};
 
-/// What all names together tell.
+/// The result for all names.
 pub struct Census<'r> {
-    /// Inodes with more than one name, and the root if it has any: a walk can meet them twice.
+    /// Inodes with more than one name, and the root if it has a name: a walk can meet them twice.
     pub links: LinkTable<'r>,
-    /// Numbers that have names in them but are no directory in the inputs.
+    /// Numbers that have names in them but are not directories in the inputs.
     pub unreachable: Sorted<u64>,
 }
 
-/// What a split of the names tells.
+/// The result for a split of the names.
 #[derive(Default)]
 struct Gathered {
     children: Vec<u64>,
@@ -49,7 +48,7 @@ impl<'r> Census<'r> {
     }
 }
 
-/// A table of some inodes, given in order, each with how many names it has.
+/// A table of some inodes, given in order, each with the number of its names.
 ///
 /// # Errors
 /// As [`Census::take`].
@@ -73,7 +72,7 @@ pub fn links_of<'r>(
     Ok(links)
 }
 
-/// The inodes that names lead to, sorted; and the numbers of what has names in it but is no directory.
+/// The inodes that names refer to, sorted, and the numbers that have names in them but are not directories.
 fn names(inputs: Inputs<'_, '_>, findings: &mut Findings) -> Result<(Sorted<u64>, Sorted<u64>)> {
     let (set, scratch) = (inputs.set, inputs.scratch);
     let (mut children, mut unreachable) = (Sorter::new(scratch, 0), Sorter::new(scratch, 0));
@@ -89,7 +88,7 @@ fn names(inputs: Inputs<'_, '_>, findings: &mut Findings) -> Result<(Sorted<u64>
             if split.parent.replace(key.parent) != Some(key.parent) && !is_directory(set, arena, key.parent)? {
                 split.unreachable.push(key.parent);
             }
-            // A walk that comes to a value it cannot read tells of it.
+            // A walk that reaches an unreadable value reports it.
             split.children.extend(Entry::parse(arena, row.body).map(|entry| entry.inode).ok());
             Ok(Ok(()))
         },
@@ -104,7 +103,7 @@ fn names(inputs: Inputs<'_, '_>, findings: &mut Findings) -> Result<(Sorted<u64>
 fn is_directory(set: &DataSet<'_>, arena: &Bump, number: u64) -> Result<bool> {
     match node(set, arena, number) {
         Ok(found) => Ok(found.is_some_and(|node| node.inode.kind.is_dir())),
-        // The pass that needs it tells of it.
+        // The pass that needs it reports it.
         Err(error) if error.is_damage() => Ok(false),
         Err(error) => Err(error),
     }

@@ -1,4 +1,4 @@
-//! All chunks, whether a file needs them or not: those that none needs are counted and explained.
+//! Reads all chunks, whether a file needs them or not. Those that no file needs are counted and explained.
 
 use bumpalo::Bump;
 
@@ -12,16 +12,16 @@ use crate::format::Family;
 use crate::format::fs::{ChunkKey, Inode};
 use crate::report::{Finding, Findings, Kind, Value};
 
-/// What there is.
+/// Number and bytes of all chunks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Chunks {
-    /// How many.
+    /// How many chunks there are.
     pub rows: u64,
     /// Their bytes.
     pub bytes: u64,
 }
 
-/// Chunks of one inode at one home that are odd in the same way.
+/// Chunks of one inode at one home with the same problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Odd {
     kind: Oddity,
@@ -34,39 +34,39 @@ struct Odd {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Oddity {
-    /// At a home that is not the inode's.
+    /// They are at a home that is not the inode's.
     Elsewhere,
-    /// Of an inode that is not there.
+    /// The inode does not exist.
     NoInode,
-    /// Behind the end of the file.
+    /// They begin after the end of the file.
     Behind,
-    /// Longer than a chunk of the file.
+    /// They are longer than a chunk of the file.
     TooLong,
 }
 
-/// To whom chunks of one inode at one home belong.
+/// The owner of chunks of one inode at one home.
 enum Owner {
-    /// A file that has them.
+    /// A file that contains them.
     File(Inode),
     /// An inode with another home.
     Elsewhere,
-    /// Nobody.
+    /// No inode.
     Nobody,
-    /// An inode that cannot be read, of which others tell.
+    /// An inode that cannot be read, which another pass reports.
     Unknown,
 }
 
-/// What a split of the chunks tells.
+/// The result for a split of the chunks.
 #[derive(Default)]
 struct Gathered {
     chunks: Chunks,
     odd: Vec<Odd>,
-    /// The last home and inode, and to whom they belong.
+    /// The last home and inode, and the owner of their chunks.
     owner: Option<(u64, u64, Owner)>,
 }
 
 impl Chunks {
-    /// Reads all chunks, but not their bytes.
+    /// Reads the keys and lengths of all chunks, but not their bytes.
     ///
     /// # Errors
     /// An input that changed.
@@ -87,7 +87,7 @@ impl Chunks {
             |split, findings| {
                 chunks.rows += split.chunks.rows;
                 chunks.bytes += split.chunks.bytes;
-                // What is odd about the same inode in several splits is told once.
+                // A problem of one inode in several splits is reported once.
                 split.odd.into_iter().try_for_each(|odd| merge(&mut open, odd, internal, findings))
             },
         )?;
@@ -123,7 +123,7 @@ impl Gathered {
 
     fn add(&mut self, kind: Oddity, key: &ChunkKey, bytes: u64) {
         let odd = Odd { kind, home: key.home_slot, inode: key.inode, rows: 1, bytes };
-        // The oddities of one inode take turns; there are four at most.
+        // The problems of one inode alternate; there are four at most.
         match self.odd.iter_mut().rev().take(4).find(|last| last.is_same(&odd)) {
             Some(last) => last.add(&odd),
             None => self.odd.push(odd),
@@ -152,7 +152,7 @@ impl Odd {
     }
 }
 
-/// Adds what a split found to what is open; what belongs to another inode than that ends it.
+/// Adds a problem that a split found to the open ones. A problem of another inode closes those first.
 fn merge(open: &mut Vec<Odd>, odd: Odd, internal: &InternalRows<'_>, findings: &mut Findings) -> Result<()> {
     if open.first().is_some_and(|first| (first.home, first.inode) != (odd.home, odd.inode)) {
         open.drain(..).try_for_each(|odd| report(&odd, internal, findings))?;

@@ -1,7 +1,7 @@
-//! Files and directories back to rows: what the server would have stored (`docs/format/fs.md` §1 and §3).
+//! Turns files and directories into rows, as the server would store them (`docs/format/fs.md` §1 and §3).
 //!
-//! Chunks are stored as the server stores them: without zeros at their ends, and none that has only zeros. All inodes are at home where
-//! their data is, so that they can be written.
+//! Chunks are stored as the server stores them: without trailing zeros, and not at all if they have only zeros. The home of every inode is
+//! where its data is, so that it can be written.
 
 use crate::adapters::rows::RowSink;
 use crate::error::{Error, ErrorKind, Result};
@@ -10,11 +10,11 @@ use crate::format::fs::{Entry, Home, HomeState, Usage, key, number_into};
 use crate::format::limits::{MAX_RAW_VALUE, VALUE_HEADER};
 use crate::model::fs::{InodeVisitor, Node};
 
-/// Gives the rows of a file system to a sink, in no order.
+/// Gives the rows of a file system to a sink, in any order.
 pub struct Encoder<S> {
     rows: S,
     usage: Usage,
-    /// The chunk at hand: its number, and its bytes so far.
+    /// The current chunk: its number, and its bytes so far.
     index: u64,
     chunk: Vec<u8>,
     value: Vec<u8>,
@@ -26,15 +26,15 @@ impl<S: RowSink> Encoder<S> {
         Encoder { rows, usage: Usage::default(), index: 0, chunk: Vec::new(), value: Vec::new() }
     }
 
-    /// All files were given.
+    /// Completes the work after all files were given.
     ///
     /// # Errors
-    /// What the sink gives.
+    /// The error of the sink.
     pub fn finish(mut self) -> Result<()> {
         if self.usage.files == 0 {
             return Ok(());
         }
-        // If it is missing, the server counts anew, and refuses `statfs` after the first deletion.
+        // Without it the server counts again, and refuses `statfs` after the first deletion.
         self.value.clear();
         self.usage.encode(&mut self.value)?;
         self.rows.row(&key::numbers(Family::FsUsage, &[]), &self.value)
@@ -44,7 +44,7 @@ impl<S: RowSink> Encoder<S> {
         self.rows.row(&key::numbers(family, &[number]), &self.value)
     }
 
-    /// Gives the chunk at hand, if anything is in it.
+    /// Gives the current chunk, if it has bytes.
     fn put_chunk(&mut self, file: &Node) -> Result<()> {
         let len = self.chunk.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         if len > 0 {
@@ -56,7 +56,7 @@ impl<S: RowSink> Encoder<S> {
         Ok(())
     }
 
-    /// Adds bytes that are in one chunk, some way behind its start.
+    /// Adds bytes of one chunk, at an offset from its start.
     fn add(&mut self, file: &Node, within: u64, bytes: &[u8]) -> Result<()> {
         let end = within.checked_add(bytes.len() as u64);
         if end.is_none_or(|end| end > MAX_RAW_VALUE - VALUE_HEADER as u64) {
@@ -65,7 +65,7 @@ impl<S: RowSink> Encoder<S> {
                 format!("a chunk of inode {number} has more bytes than a snapshot can hold: its chunk_size is wrong");
             return Err(Error::new(ErrorKind::Output(why)));
         }
-        // What a file has there is zeros.
+        // The file reads as zeros there.
         self.chunk.resize(usize::try_from(within).unwrap_or(usize::MAX), 0);
         self.chunk.extend_from_slice(bytes);
         Ok(())

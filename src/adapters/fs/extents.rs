@@ -1,4 +1,4 @@
-//! The content of a file: which bytes of which chunks count (`docs/format/fs.md` §3).
+//! The content of a file: which bytes of which chunks are used (`docs/format/fs.md` §3).
 
 use crate::dataset::{DataSet, KeyRange, RangeIter, RowError, after_prefix};
 use crate::error::{Error, ErrorKind, Result};
@@ -6,7 +6,7 @@ use crate::format::Family;
 use crate::format::fs::{ChunkKey, key};
 use crate::model::fs::Node;
 
-/// Gives the stored bytes of a file, with their offsets: what is within the file and within its chunk, in order.
+/// Gives the stored bytes of a file with their offsets, in order: only those within the file and within their chunk.
 pub struct Extents<'s, 'a> {
     rows: RangeIter<'s, 'a>,
     chunk: u64,
@@ -14,20 +14,20 @@ pub struct Extents<'s, 'a> {
 }
 
 impl<'s, 'a> Extents<'s, 'a> {
-    /// Of a file.
+    /// The extents of a file.
     pub fn new(set: &'s DataSet<'a>, Node { number, inode }: &Node) -> Self {
         let prefix = chunks_of(*number, inode.home_slot);
         let end = after_prefix(&prefix);
         Extents { rows: set.range(Family::FsChunk, prefix, end), chunk: inode.chunk(), size: inode.size }
     }
 
-    /// The next bytes; never none.
+    /// The next bytes; they are never empty.
     ///
     /// # Errors
     /// An input that changed.
     pub fn next(&mut self) -> Result<Option<(u64, &'a [u8])>> {
         while let Some(row) = self.rows.next()? {
-            // The pass over all chunks tells of malformed keys.
+            // The pass over all chunks reports malformed keys.
             let Ok(key) = ChunkKey::parse(Family::FsChunk.suffix(row.user_key)) else { continue };
             let Some(offset) = key.index.checked_mul(self.chunk).filter(|offset| *offset < self.size) else {
                 return Ok(None);
@@ -42,20 +42,20 @@ impl<'s, 'a> Extents<'s, 'a> {
     }
 }
 
-/// The stretches of a file that nothing is stored of.
+/// The stretches of a file without stored bytes.
 pub struct Holes<'s, 'a> {
     extents: Extents<'s, 'a>,
-    /// Where the last extent ended; `None`: the end of the file was reached.
+    /// End of the last extent; `None`: the end of the file was reached.
     at: Option<u64>,
 }
 
 impl<'s, 'a> Holes<'s, 'a> {
-    /// Of a file.
+    /// The holes of a file.
     pub fn new(set: &'s DataSet<'a>, file: &Node) -> Self {
         Holes { extents: Extents::new(set, file), at: Some(0) }
     }
 
-    /// Offset and length of the next one.
+    /// Offset and length of the next hole.
     ///
     /// # Errors
     /// An input that changed.
@@ -74,12 +74,12 @@ impl<'s, 'a> Holes<'s, 'a> {
     }
 }
 
-/// What the keys of a file's chunks begin with.
+/// The common prefix of the keys of a file's chunks.
 fn chunks_of(number: u64, home_slot: u64) -> Vec<u8> {
     key::numbers(Family::FsChunk, &[home_slot, number])
 }
 
-/// Goes on without the content of a file, which cannot be written whole.
+/// Continues without the content of a file that cannot be written completely.
 ///
 /// # Errors
 /// The error itself, unless damage is skipped; an input that changed.
@@ -88,7 +88,7 @@ pub fn skip_content(set: &DataSet<'_>, file: &Node, error: Error) -> Result<()> 
     set.tolerate_object(error, vec![KeyRange::below(&chunks)], &|_| true)
 }
 
-/// The error that a file has more bytes than `most` allows.
+/// The error for a file with more bytes than `most` allows.
 #[cold]
 pub fn too_large(set: &DataSet<'_>, file: &Node, most: &'static str) -> Error {
     let error = Error::new(ErrorKind::FsSize { inode: file.number, size: file.inode.size, most });

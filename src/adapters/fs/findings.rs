@@ -1,4 +1,4 @@
-//! The vocabulary of file-system notes and warnings (`docs/format/fs.md` §7).
+//! The kinds of file-system findings (`docs/format/fs.md` §7).
 
 use crate::report::kinds;
 

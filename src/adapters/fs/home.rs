@@ -1,4 +1,4 @@
-//! Homes: where an inode's writers find it. Readers go by the inode, so what a home says is only compared.
+//! Homes: where writers find an inode. Readers use the inode, so homes are only compared.
 
 use bumpalo::Bump;
 
@@ -10,12 +10,12 @@ use crate::format::fs::{Home, HomeState, key};
 use crate::model::fs::Node;
 use crate::report::Kind;
 
-/// Whether something that was noticed is odd about the home of an inode.
+/// Whether a finding is about the home of an inode.
 pub fn is_of_home(kind: &Kind) -> bool {
     [&findings::HOME_MISSING, &findings::HOME_STALE, &findings::MOVE_PENDING].iter().any(|of| of.event == kind.event)
 }
 
-/// What is odd about the home of an inode. That it is being moved is told in all by [`InternalRows`](super::InternalRows).
+/// The problem with the home of an inode, if there is one. [`InternalRows`](super::InternalRows) reports all inodes that are being moved.
 ///
 /// # Errors
 /// An input that changed.
@@ -23,7 +23,7 @@ pub fn home_note(set: &DataSet<'_>, arena: &Bump, node: &Node) -> Result<Option<
     let row = set.get(&key::numbers(Family::FsHome, &[node.number]))?;
     Ok(match row.map(|row| Home::parse(arena, row.body)) {
         None => Some(&findings::HOME_MISSING),
-        // The pass over all homes tells of those that cannot be read.
+        // The pass over all homes reports unreadable ones.
         Some(Err(_)) => None,
         Some(Ok(home)) if !home.agrees(&node.inode) => Some(&findings::HOME_STALE),
         Some(Ok(home)) if home.state == HomeState::Migrating => Some(&findings::MOVE_PENDING),

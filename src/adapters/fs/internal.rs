@@ -1,5 +1,5 @@
-//! Rows that no client sees: homes, handles, intents, move jobs and counters. All are read, so that nothing that is wrong
-//! goes unseen; some tell what the server was about to do.
+//! Rows that no client sees: homes, handles, intents, move jobs and counters. All are read, so that every fault is
+//! found. Some show what the server was about to do.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +17,11 @@ use crate::format::fs::{self, Counter, Home, HomeState, Intent, MoveJob, Usage, 
 use crate::report::{Finding, Findings, Value};
 use crate::run::sort::{Sorted, Sorter};
 
-/// What these rows tell.
+/// The content of these rows.
 pub struct InternalRows<'r> {
     /// Inodes that are being moved.
     pub(super) moving: LinkTable<'r>,
-    /// What the counters add up to; `None`: there are none.
+    /// The sum of the counters; `None`: there are none.
     pub usage: Option<Total>,
     /// Live rows, by family.
     pub rows: BTreeMap<&'static str, u64>,
@@ -43,7 +43,7 @@ impl Total {
     }
 }
 
-/// What a split tells.
+/// The result for a split.
 #[derive(Default)]
 struct Gathered {
     rows: u64,
@@ -64,7 +64,7 @@ const FAMILIES: [Family; 7] = [
 ];
 
 impl<'r> InternalRows<'r> {
-    /// Reads them all.
+    /// Reads all these rows.
     ///
     /// # Errors
     /// An input that changed, or a temporary file that cannot be written.
@@ -90,7 +90,7 @@ impl<'r> InternalRows<'r> {
     }
 }
 
-/// A table of inodes that may come several times.
+/// A table of inodes, of which some may come several times.
 fn table_of<'r>(inputs: Inputs<'r, '_>, mut numbers: Sorted<u64>) -> Result<LinkTable<'r>> {
     let (mut table, mut last) = (LinkTable::new(inputs.scratch), None);
     while let Some(number) = numbers.next()? {
@@ -137,7 +137,7 @@ impl Gathered {
         Ok(())
     }
 
-    /// One that is still there has not come to pass; one of a move has its job.
+    /// Handles an intent. An existing intent was not carried out; one of a move belongs to a job.
     fn intent(&mut self, intent: &Intent<'_>) {
         if intent.kind != "move" {
             let finding = Finding::new(&findings::INTENT_PENDING).with("kind", intent.kind);

@@ -1,7 +1,7 @@
-//! The hard-link table: inodes that a walk can meet more than once, and what its visitor called them when it met them first.
+//! The hard-link table: inodes that a walk can meet more than once, and the reference that the visitor gave them at the first time.
 //!
-//! A server that makes no hard links has none, a damaged store can have any number: they stand sorted in a temporary file, 24
-//! bytes each, with the first number of each page in memory.
+//! A server without hard links has none, and a damaged store can have any number. They are stored sorted in a temporary file, 24 bytes
+//! each, and the first number of each page is in memory.
 
 use std::fs::File;
 use std::io;
@@ -20,13 +20,13 @@ const PAGE: u64 = 128;
 /// One of the inodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Link {
-    /// Which of them.
+    /// Its index.
     index: u64,
     /// The inode.
     pub number: u64,
-    /// How many names it has.
+    /// The number of its names.
     pub names: u64,
-    /// What the visitor called it; `None`: it was not met yet.
+    /// The visitor's reference; `None`: it was not met yet.
     pub first: Option<Reference>,
 }
 
@@ -47,7 +47,7 @@ impl<'r> LinkTable<'r> {
         LinkTable { scratch, records: None, len: 0, pages: Vec::new(), buffer: Vec::new() }
     }
 
-    /// Adds an inode; they come in the order of their numbers, each once.
+    /// Adds an inode. Inodes come in the order of their numbers, each once.
     ///
     /// # Errors
     /// The temporary file cannot be written.
@@ -60,7 +60,7 @@ impl<'r> LinkTable<'r> {
         if self.buffer.len() as u64 >= PAGE * RECORD { self.flush() } else { Ok(()) }
     }
 
-    /// Writes what is buffered: before anything is looked up.
+    /// Writes the buffer. It must be called before anything is looked up.
     ///
     /// # Errors
     /// The temporary file cannot be written.
@@ -77,7 +77,7 @@ impl<'r> LinkTable<'r> {
         Ok(())
     }
 
-    /// How many there are.
+    /// The number of inodes.
     pub fn len(&self) -> u64 {
         self.len
     }
@@ -115,13 +115,13 @@ impl<'r> LinkTable<'r> {
         self.records.as_ref().map_or(Ok(()), |file| file.read_exact_at(bytes, at)).map_err(temporary)
     }
 
-    /// Remembers what the visitor calls an inode.
+    /// Stores the visitor's reference to an inode.
     ///
     /// # Errors
     /// The temporary file cannot be written.
     pub fn meet(&mut self, link: &Link, first: Reference) -> Result<()> {
         let Some(records) = &self.records else { return Ok(()) };
-        // 0 stands for those that were not met.
+        // 0 means that it was not met.
         let stored = first.0.wrapping_add(1).to_le_bytes();
         records.write_all_at(&stored, link.index * RECORD + 16).map_err(temporary)
     }
@@ -131,14 +131,14 @@ impl<'r> LinkTable<'r> {
 pub struct LinkTables<'w, 'r> {
     /// Inodes with several names.
     pub links: &'w mut LinkTable<'r>,
-    /// What the first walk did not reach, if this is a later one.
+    /// Inodes that the first walk did not reach, if this is a later one.
     pub lost: Option<&'w mut LinkTable<'r>>,
 }
 
-/// One of the inodes, and which of the tables it is in.
+/// One of the inodes, and its table.
 #[derive(Debug, Clone, Copy)]
 pub struct Known {
-    /// What the table tells.
+    /// The record in the table.
     pub link: Link,
     lost: bool,
 }
@@ -156,7 +156,7 @@ impl LinkTables<'_, '_> {
         }
     }
 
-    /// Remembers what the visitor calls an inode.
+    /// Stores the visitor's reference to an inode.
     ///
     /// # Errors
     /// A temporary file cannot be written.

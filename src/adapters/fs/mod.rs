@@ -1,13 +1,13 @@
 //! The file system: inodes, directory entries and chunks (`docs/format/fs.md` §3 to §5).
 //!
-//! 1. A census of all directory entries tells which inodes have several names, and which names stand in what is no directory
+//! 1. A census of all directory entries finds inodes with several names, and names in inodes that are not directories
 //!    ([`Census`]).
-//! 2. A walk goes through the directories depth first, in one thread ([`Walk`]). Whoever drives it hands what it finds to other
-//!    threads, which read the contents ([`Extents`]): a file's chunks are a range of keys.
-//! 3. Inodes that the walk did not reach are lost, or were deleted and not freed yet ([`Unreached`]). Lost ones are walked too.
+//! 2. A walk goes through the directories depth first, in one thread ([`Walk`]). The code that drives it hands its results to
+//!    other threads, which read the contents ([`Extents`]): the chunks of a file are a range of keys.
+//! 3. Inodes that the walk did not reach are lost, or deleted and not freed yet ([`Unreached`]). Lost ones are walked too.
 //! 4. Rows that no client sees, and chunks that no file needs, are read, counted and explained ([`InternalRows`], [`Chunks`]).
 //!
-//! A walk has no splits: where a directory stands is known only when it is reached.
+//! A walk has no splits: the path of a directory is known only when it is reached.
 
 mod all;
 mod census;
@@ -45,16 +45,16 @@ use crate::format::{Family, adapter};
 use crate::options::filter::Filter;
 use crate::run::{Progress, Scratch};
 
-/// What every pass over the file system works with.
+/// What every pass over the file system needs.
 #[derive(Clone, Copy)]
 pub struct Inputs<'r, 'a> {
     /// The rows.
     pub set: &'r DataSet<'a>,
     /// Which paths are wanted.
     pub filter: &'r Filter,
-    /// Where what does not fit in memory goes.
+    /// Where temporary files go.
     pub scratch: &'r dyn Scratch,
-    /// Hears how far it is.
+    /// Is notified about the progress.
     pub progress: &'r dyn Progress,
 }
 

@@ -1,4 +1,4 @@
-//! One file by its path, without the others: as the server finds it.
+//! Finds one file by its path, without reading the others, as the server does.
 
 use bumpalo::Bump;
 
@@ -9,9 +9,9 @@ use crate::format::Family;
 use crate::format::fs::{Entry, ROOT, key};
 use crate::model::fs::Node;
 
-/// Follows a path from the root, name by name; `None` where the server would say that there is nothing, or no directory.
+/// Follows a path from the root, name by name; `None` if the server would say that it does not exist, or is not a directory.
 ///
-/// Slashes at the ends and doubled ones do not count; `.` is the directory itself, `..` the one it was made in.
+/// Slashes at the ends and double slashes are ignored; `.` is the directory itself, `..` the one it was created in.
 ///
 /// # Errors
 /// A damaged row on the way.
@@ -37,7 +37,7 @@ fn child(set: &DataSet<'_>, arena: &Bump, dir: u64, name: &[u8]) -> Result<Optio
     entry.map(|entry| Some(entry.inode)).map_err(|fault| set.locate(row.fault(Family::FsEntry, fault)))
 }
 
-/// The rows that tell of what a path leads to: its name, and its inode.
+/// The rows that describe the target of a path: its name, and its inode.
 ///
 /// # Errors
 /// A damaged row on the way.

@@ -1,4 +1,4 @@
-//! Every live row of a family, in splits that are read in parallel.
+//! Reads every live row of a family, in splits that are read in parallel.
 
 use bumpalo::Bump;
 
@@ -14,10 +14,10 @@ use crate::report::{Finding, Findings};
 use crate::run::engine::{self, Done};
 use crate::run::note_shared;
 
-/// Bytes of rows of a split, about.
+/// Approximate bytes of rows in a split.
 const SPLIT: usize = 4 << 20;
 
-/// What a split gave.
+/// The result of a split.
 struct Scanned<T> {
     gathered: T,
     findings: Findings,
@@ -30,8 +30,8 @@ impl<T: Send> Done for Scanned<T> {
     }
 }
 
-/// Calls `each` for every live row, with what its split has gathered so far, and `take` for every split in key order. A row
-/// that `each` cannot read is a warning: no file or directory needs it.
+/// Calls `each` for every live row, with the state of its split, and `take` for every split in key order. A row that `each` cannot read is
+/// a warning: no file or directory needs it.
 ///
 /// # Errors
 /// An input that changed, or an error of `each` or `take`.
@@ -65,7 +65,7 @@ fn scan_split<'a, T: Default>(
     let (mut gathered, mut arena, mut findings) = (T::default(), Bump::new(), Findings::default());
     let mut rows = set.range(family, lo.clone(), hi.clone());
     while let Some(row) = rows.next()? {
-        // Where one family's prefix is that of another and more, its ranges hold rows of the other.
+        // If the prefix of one family begins with the prefix of another, the ranges of the shorter one contain rows of both.
         if Family::of(row.user_key) == family
             && let Err(fault) = each(&row, &arena, &mut gathered)?
         {
@@ -76,7 +76,7 @@ fn scan_split<'a, T: Default>(
     Ok(Scanned { gathered, findings, shared: rows.shared() })
 }
 
-/// The warning about a row that cannot be read.
+/// The warning about an unreadable row.
 #[cold]
 pub fn unreadable(set: &DataSet<'_>, family: Family, row: &Row<'_>, fault: Fault) -> Finding {
     let kind = if matches!(fault, Fault::Key(_)) { &BAD_KEY } else { &BAD_JSON };
@@ -88,7 +88,7 @@ pub fn unreadable(set: &DataSet<'_>, family: Family, row: &Row<'_>, fault: Fault
         .with("reason", error.reason())
 }
 
-/// The inode of a number, if its row is there.
+/// The inode with a number, if it has a row.
 ///
 /// # Errors
 /// A damaged row.

@@ -1,7 +1,7 @@
-//! The directories that a walk is in, from its start down.
+//! The directories from the start of a walk down to the current one.
 //!
-//! Nothing is held of what was passed, and only the last few directories have a reader of their names. One that is come back to
-//! without a reader gets another, behind the name that led away from it. Depth costs no call stack.
+//! Nothing is held of directories that were left, and only the last few have an open reader of their names. When the walk returns to a
+//! directory without a reader, the reader is opened again after the name that was followed. Depth does not use the call stack.
 
 use crate::dataset::{DataSet, RangeIter, Row, after_prefix};
 use crate::error::Result;
@@ -11,13 +11,13 @@ use crate::format::fs::key;
 /// Directories whose readers stay open.
 const MOST_OPEN: usize = 16;
 
-/// A directory that the walk is in.
+/// A directory on the stack.
 pub struct Directory<'r, 'a> {
     /// Its inode's number.
     pub number: u64,
     /// Child directories so far.
     pub children: u64,
-    /// What its inode says of links; `None`: there is no inode.
+    /// The link count in its inode; `None`: there is no inode.
     pub links: Option<u32>,
     /// Names so far.
     pub names: u64,
@@ -25,7 +25,7 @@ pub struct Directory<'r, 'a> {
     pub wanted: bool,
     /// Length of its path.
     path: usize,
-    /// The rest of its names; `None`: to be opened again.
+    /// The rest of its names; `None`: must be opened again.
     rows: Option<RangeIter<'r, 'a>>,
 }
 
@@ -39,18 +39,18 @@ impl<'a> Directory<'_, 'a> {
     }
 }
 
-/// All of them.
+/// The directories on the stack.
 pub struct Stack<'r, 'a> {
     set: &'r DataSet<'a>,
     directories: Vec<Directory<'r, 'a>>,
-    /// Names that lead from the start to what is at hand.
+    /// The names from the start to the current entry.
     path: Vec<u8>,
     /// Whether the start is the root of the file system.
     rooted: bool,
 }
 
 impl<'r, 'a> Stack<'r, 'a> {
-    /// None yet.
+    /// An empty stack.
     pub fn new(set: &'r DataSet<'a>) -> Self {
         Stack { set, directories: Vec::new(), path: Vec::new(), rooted: true }
     }
@@ -62,29 +62,29 @@ impl<'r, 'a> Stack<'r, 'a> {
         self.rooted = rooted;
     }
 
-    /// The directory at hand.
+    /// The current directory.
     pub fn top(&mut self) -> Option<&mut Directory<'r, 'a>> {
         self.directories.last_mut()
     }
 
-    /// The names that lead to what is at hand, from the start of the walk.
+    /// The path of the current entry, from the start of the walk.
     pub fn path(&self) -> &[u8] {
         &self.path
     }
 
-    /// The same, if the walk started at the root.
+    /// The same path, if the walk started at the root.
     pub fn path_from_root(&self) -> Option<&[u8]> {
         self.rooted.then_some(&self.path)
     }
 
-    /// The path of the directory at hand, if the walk started at the root.
+    /// The path of the current directory, if the walk started at the root.
     pub fn directory_from_root(&self) -> Option<&[u8]> {
         let directory = self.directories.last().filter(|_| self.rooted)?;
         self.path.get(..directory.path)
     }
 
-    /// Takes a name in the directory at hand: the path ends in it now. Tells whether that directory is wanted; `None`: there
-    /// is none.
+    /// Takes a name in the current directory: the path ends with it now. Returns whether the directory is wanted; `None`: the stack is
+    /// empty.
     pub fn take_name(&mut self, name: &[u8]) -> Option<bool> {
         let directory = self.directories.last_mut()?;
         directory.names += 1;
@@ -96,7 +96,7 @@ impl<'r, 'a> Stack<'r, 'a> {
         Some(directory.wanted)
     }
 
-    /// Goes down into the directory to which the path leads.
+    /// Enters the directory that the path leads to.
     pub fn push(&mut self, number: u64, links: Option<u32>, wanted: bool) {
         if let Some(far) = self.directories.len().checked_sub(MOST_OPEN) {
             self.directories[far].rows = None;
@@ -106,12 +106,12 @@ impl<'r, 'a> Stack<'r, 'a> {
         self.directories.push(Directory { number, children: 0, links, names: 0, wanted, path, rows });
     }
 
-    /// Goes up to the directory above.
+    /// Returns to the parent directory.
     pub fn pop(&mut self) {
         let Some(left) = self.directories.pop() else { return };
         let Some(above) = self.directories.last_mut() else { return };
         if above.rows.is_none() {
-            // Behind the name that led here.
+            // After the name that led here.
             let slash = usize::from(above.path > 0);
             let name = self.path.get(above.path + slash..left.path).unwrap_or_default();
             let mut from = key::entry(above.number, name);

@@ -15,20 +15,20 @@ pub enum Start {
     Root,
     /// At an inode that the walk from the root did not reach.
     Lost(u64),
-    /// At the names in something that is no directory.
+    /// At the names in an inode that is not a directory.
     Unreachable(u64),
 }
 
 /// All starts of a walk, one after the other.
 pub enum Starts {
-    /// At the root; false: it has started.
+    /// At the root; `false`: it was started already.
     Root(bool),
-    /// At what was lost.
+    /// At lost inodes.
     Lost(LostStarts),
 }
 
 impl Starts {
-    /// The next one; `None`: there are no more. `lost`: what was not reached from the root.
+    /// The next start; `None`: there are no more. `lost`: inodes that were not reached from the root.
     ///
     /// # Errors
     /// An input that changed.
@@ -40,20 +40,20 @@ impl Starts {
     }
 }
 
-/// Times that the lost inodes are gone through.
+/// How often the lost inodes are visited.
 const ROUNDS: u64 = 3;
 
-/// Starts at what was lost: at names in what is no directory; at inodes without any name; at directories that only each
-/// other's names lead to, or a name that was not followed; and at what is in none of them.
+/// Starts at lost inodes, in rounds: at names in inodes that are not directories; at inodes without any name; at
+/// directories that only names in each other, or a name that was not followed, lead to; and at all others.
 pub struct LostStarts {
     unreachable: Sorted<u64>,
     last: Option<u64>,
-    /// Next of the lost inodes, in all rounds.
+    /// The next lost inode, counted over all rounds.
     next: u64,
 }
 
 impl LostStarts {
-    /// At the first of them.
+    /// At the first start.
     pub fn new(unreachable: Sorted<u64>) -> LostStarts {
         LostStarts { unreachable, last: None, next: 0 }
     }

@@ -1,4 +1,4 @@
-//! Inodes that no walk from the root reaches: lost ones, and ones that were deleted but not freed yet.
+//! Inodes that a walk from the root does not reach: lost ones, and ones that were deleted but not freed yet.
 
 use bumpalo::Bump;
 
@@ -15,20 +15,20 @@ use crate::model::fs::{Found, Name, Visitor};
 use crate::report::{Finding, Findings, Value};
 use crate::run::sort::{Sorted, Sorter};
 
-/// What was not reached.
+/// The unreached inodes.
 pub struct Unreached<'r> {
-    /// Inodes of all kinds, reached or not.
+    /// Number of all inodes, reached or not.
     pub inodes: u64,
-    /// Those that are there for good, sorted.
+    /// The permanent ones, sorted.
     pub lost: LinkTable<'r>,
-    /// Those about to be freed, sorted.
+    /// Those that are about to be freed, sorted.
     pub deleted: Sorted<u64>,
-    /// How many of those there are.
+    /// Number of those that are about to be freed.
     pub deleted_count: u64,
 }
 
 impl<'r> Unreached<'r> {
-    /// Finds the inodes that are not among `met`.
+    /// Finds the inodes that are not in `met`.
     ///
     /// # Errors
     /// An input that changed, or a temporary file that cannot be written.
@@ -87,12 +87,12 @@ pub struct Deleted<'d, 'a> {
 }
 
 impl<'d, 'a> Deleted<'d, 'a> {
-    /// All of them.
+    /// Starts at the first one.
     pub fn new(set: &'d DataSet<'a>, unreached: &'d mut Unreached<'_>) -> Self {
         Deleted { set, numbers: &mut unreached.deleted, arena: Bump::new() }
     }
 
-    /// Gives the next one; false: there are no more.
+    /// Gives the next one; `false`: there are no more.
     ///
     /// # Errors
     /// An input that changed.

@@ -1,4 +1,4 @@
-//! The server's own counters, compared with what is there.
+//! Compares the server's counters with the rows.
 
 use super::chunks::Chunks;
 use super::findings;
@@ -6,9 +6,9 @@ use super::internal::InternalRows;
 use super::unreached::Unreached;
 use crate::report::{Finding, Findings};
 
-/// Warns where the server's counters tell otherwise.
+/// Warns if the server's counters differ from the rows.
 ///
-/// They count inodes and the bytes of chunks as they are stored. While files are moved, copies are not counted.
+/// They count inodes and the stored bytes of chunks. While files are moved, copies are not counted.
 pub fn compare_usage(unreached: &Unreached<'_>, chunks: &Chunks, internal: &InternalRows<'_>, findings: &mut Findings) {
     let Some(usage) = internal.usage else { return };
     let files = i128::from(unreached.inodes);

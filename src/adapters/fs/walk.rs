@@ -26,11 +26,11 @@ pub struct Walk<'w, 'r, 'a> {
     inputs: Inputs<'r, 'a>,
     starts: Starts,
     tables: LinkTables<'w, 'r>,
-    /// Numbers of all inodes that were met.
+    /// Numbers of the inodes met so far.
     met: Sorter<'r, u64>,
     stack: Stack<'r, 'a>,
     arena: Bump,
-    /// What is odd about the inode at hand.
+    /// Problems of the current inode.
     notes: Vec<&'static report::Kind>,
     findings: Findings,
 }
@@ -41,8 +41,7 @@ impl<'w, 'r, 'a> Walk<'w, 'r, 'a> {
         Walk::new(inputs, Starts::Root(true), LinkTables { links: &mut census.links, lost: None })
     }
 
-    /// The walks through what another one did not reach. `unreachable`: the inodes that have names in them but are no
-    /// directories.
+    /// Walks through the inodes that another walk did not reach. `unreachable`: inodes that have names in them but are not directories.
     pub fn of_lost(
         inputs: Inputs<'r, 'a>,
         links: &'w mut LinkTable<'r>,
@@ -66,7 +65,7 @@ impl<'w, 'r, 'a> Walk<'w, 'r, 'a> {
         }
     }
 
-    /// Takes what was noticed since the last time.
+    /// Takes the findings since the last call.
     pub fn take_findings(&mut self) -> Findings {
         std::mem::take(&mut self.findings)
     }
@@ -79,10 +78,10 @@ impl<'w, 'r, 'a> Walk<'w, 'r, 'a> {
         self.met.finish()
     }
 
-    /// Goes on until something was given, or the next start is done; false: there is no more.
+    /// Continues until something was given or the next start is done; `false`: there is nothing left.
     ///
     /// # Errors
-    /// The first damaged row, unless damage is skipped; what the visitor gives.
+    /// The first damaged row, unless damage is skipped; the error of the visitor.
     pub fn advance(&mut self, visitor: &mut impl Visitor) -> Result<bool> {
         while let Some(row) = self.next_row(visitor)? {
             self.arena.reset();
@@ -110,7 +109,7 @@ impl<'w, 'r, 'a> Walk<'w, 'r, 'a> {
         Ok(true)
     }
 
-    /// Starts at an inode that was not met yet.
+    /// Starts at an inode, if it was not met yet.
     fn start(&mut self, number: u64, name: Name<'_>, visitor: &mut impl Visitor) -> Result<()> {
         let rooted = name == Name::Root;
         self.stack.start(rooted);
@@ -141,7 +140,7 @@ impl<'w, 'r, 'a> Walk<'w, 'r, 'a> {
         Ok(())
     }
 
-    /// The next row of the directory at hand, or of one above.
+    /// The next row of the current directory, or of one above it.
     fn next_row(&mut self, visitor: &mut impl Visitor) -> Result<Option<Row<'a>>> {
         while let Some(directory) = self.stack.top() {
             if let Some(row) = directory.next()? {
@@ -154,7 +153,7 @@ impl<'w, 'r, 'a> Walk<'w, 'r, 'a> {
         Ok(None)
     }
 
-    /// Tells what shows when all names of the directory at hand are known.
+    /// Reports problems that show only when all names of the current directory are known.
     fn report(&mut self, visitor: &impl Visitor) -> Result<()> {
         let Some(directory) = self.stack.top() else { return Ok(()) };
         let (number, links, names, found) =
@@ -175,13 +174,13 @@ impl<'w, 'r, 'a> Walk<'w, 'r, 'a> {
         Ok(())
     }
 
-    /// Follows a name; tells whether something was given.
+    /// Follows a name; `true`: something was given.
     fn entry(&mut self, row: &Row<'a>, visitor: &mut impl Visitor) -> Result<bool> {
-        // The census has told of a malformed key; the server does not see such a name.
+        // The census has reported a malformed key; the server does not see such a name.
         let Ok(key) = EntryKey::parse(Family::FsEntry.suffix(row.user_key)) else { return Ok(false) };
         let Some(inside) = self.stack.take_name(&key.name) else { return Ok(false) };
         let (filter, path) = (self.inputs.filter, self.stack.path());
-        // Asked even inside: a pattern that names it has taken something.
+        // The filter is asked even inside a wanted directory, so that it knows which patterns matched.
         let wanted = filter.meets_path(path) || inside;
         if filter.excludes_path(path) || !(wanted || filter.may_take_below(path)) {
             return Ok(false);
@@ -213,7 +212,7 @@ impl<'w, 'r, 'a> Walk<'w, 'r, 'a> {
         Ok(())
     }
 
-    /// Meets what a name leads to: for the first time, or again. Tells whether it was given.
+    /// Handles the target of a name, at the first or a later meeting; `true`: it was given.
     fn take(
         &mut self,
         node: Node,
@@ -260,14 +259,14 @@ impl<'w, 'r, 'a> Walk<'w, 'r, 'a> {
     }
 }
 
-/// A finding about what was found.
+/// A finding about an inode or entry.
 #[cold]
 fn finding(kind: &'static report::Kind, found: &Found<'_>, visitor: &impl Visitor) -> Result<Finding> {
     let path = visitor.path_of(&Subject::Found(found))?;
     Ok(Finding::new(kind).with("path", path.as_slice()).with("inode", Value::Exact(found.node.number)))
 }
 
-/// Tells of its notes.
+/// Reports its notes.
 fn note(found: &Found<'_>, visitor: &impl Visitor, findings: &mut Findings) -> Result<()> {
     found.notes.iter().try_for_each(|kind| {
         findings.add(finding(kind, found, visitor)?);
@@ -275,7 +274,7 @@ fn note(found: &Found<'_>, visitor: &impl Visitor, findings: &mut Findings) -> R
     })
 }
 
-/// Notes what is odd about an inode; with a name, about that too. The number tells how many names there are.
+/// Notes the problems of an inode and, with a name, of that name. The number is the count of its names.
 fn check(node: &Node, named: Option<(&EntryKey<'_>, &Entry, u64)>, notes: &mut Vec<&'static report::Kind>) {
     let inode = &node.inode;
     let (is_dir, unlinked) = (inode.kind.is_dir(), inode.is_unlinked());

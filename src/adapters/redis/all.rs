@@ -1,4 +1,4 @@
-//! All keys on one thread, for a visitor that takes them one after the other.
+//! Reads all keys on one thread, for a visitor that takes them one after the other.
 
 use super::{Splits, malformed_keys, read, unreachable_items};
 use crate::dataset::DataSet;
@@ -8,10 +8,10 @@ use crate::options::Options;
 use crate::report::Findings;
 use crate::run::{Progress, note_shared};
 
-/// Gives every key that is asked for, in the order of keys, and items of no list at the end; tells what was noticed.
+/// Gives every key that is asked for, in the order of keys, then list items without a list. Returns the findings.
 ///
 /// # Errors
-/// The first damaged row, and what the visitor gives.
+/// The first damaged row, and the error of the visitor.
 pub fn read_all(
     set: &DataSet<'_>,
     options: &Options,

@@ -14,7 +14,7 @@ use crate::format::redis::meta::{self, CollectionMeta};
 use crate::model::redis::{Key, StreamEnd, Type, Visitor};
 use crate::report::{Finding, Kind};
 
-/// What tells the three types apart.
+/// The three types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
     Hash,
@@ -80,7 +80,7 @@ pub(super) fn give<'a, V: Visitor>(
     Ok(())
 }
 
-/// The elements that have rows of their own, counted.
+/// The elements that have rows of their own, with their number.
 struct Rows<'k, 'a> {
     shape: Shape,
     key: &'k Key<'a>,
@@ -152,7 +152,7 @@ fn from_blob<'a, V: Visitor>(
 type Element<'a> = (&'a [u8], &'a [u8], f64);
 
 impl<V: Visitor + ?Sized> Task<'_, '_, '_, V> {
-    /// Warns of a length that is not the number of elements.
+    /// Warns of a stated length that differs from the number of elements.
     pub(super) fn compare_length(
         &mut self,
         kind: &'static Kind,

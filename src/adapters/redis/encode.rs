@@ -1,7 +1,7 @@
-//! From keys to rows: what a server of today would have written for them.
+//! Turns keys into rows, as a current server would write them.
 //!
-//! A collection has its elements and one meta without deltas; the first item of a list is number 0; a stream was never trimmed. The
-//! TTL index has a row for every key that expires, which the server uses to find them.
+//! A collection gets its elements and one meta without deltas. The first item of a list is number 0, and a stream was never trimmed. The
+//! TTL index gets a row for every key that expires; the server uses it to find these keys.
 
 use crate::adapters::rows::RowSink;
 use crate::error::{Error, ErrorKind, Result};
@@ -16,10 +16,10 @@ use crate::model::redis::{Key, Standing, StreamEnd, Type, Visitor};
 /// The NaN that the server writes.
 const NAN: f64 = f64::from_bits(0x7ff8_0000_0000_0001);
 
-/// Gives the rows of keys to a sink. What the server does not serve has none.
+/// Gives the rows of keys to a sink. A key that the server does not serve has no rows.
 pub struct Encoder<S> {
     rows: S,
-    /// Elements of the collection at hand.
+    /// Number of elements in the current collection.
     elements: i64,
     key: Vec<u8>,
     value: Vec<u8>,
@@ -31,7 +31,7 @@ impl<S: RowSink> Encoder<S> {
         Encoder { rows, elements: 0, key: Vec::new(), value: Vec::new() }
     }
 
-    /// Begins the key of a row: the prefix, and the user key behind its length where the family has that.
+    /// Begins the key of a row: the prefix and the user key, with its length before it if the family has that.
     fn begin_row(&mut self, family: Family, name: &[u8]) -> Result<()> {
         self.key.clear();
         self.value.clear();
@@ -80,7 +80,7 @@ impl<S: RowSink> Visitor for Encoder<S> {
             return Ok(());
         }
         if key.expire_at_ms.is_some_and(|ms| meta::clamp_ms(ms) != ms) {
-            // Only metas of collections can say it; a string has it from one that was left behind.
+            // Only a meta of a collection can store it. A string can have it from a meta that was left behind.
             return Err(refused(Family::Str, key.name, Fault::Value("its expiry is over 2^63-1")));
         }
         let ttl = key.expire_at_ms.map_or(InlineTtl::Never, InlineTtl::At);
@@ -178,7 +178,7 @@ impl<S: RowSink> Visitor for Encoder<S> {
                 if stream.length < 0 {
                     return Err(refused(family, key.name, Fault::Value("its length is negative")));
                 }
-                // The form of today has room for an expiry: 0 is none.
+                // The current form has a field for an expiry: 0 means none.
                 let (expire_ms, trimmed) = (Some(expire_ms.unwrap_or(0)), StreamId::default());
                 StreamMeta { len: stream.length, last: stream.last, expire_ms, trimmed }.encode(&mut self.value);
             }

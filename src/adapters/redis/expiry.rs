@@ -1,7 +1,8 @@
-//! When a key expires: what the server's reads look at, in their order (`redis.md` §3.4).
+//! When a key expires: the sources that the server's reads use, in their order (`redis.md` §3.4).
 //!
-//! The value of a string says it first. Then the metas of all types are asked, whatever type the key answers as: one that
-//! was left behind when the key expired and was made anew still counts. Last comes the TTL index, however old its row is.
+//! The first source is the value of a string. Then come the metas of all types, whatever type the key has: a meta that
+//! was left behind when the key expired and was created again still counts. The last source is the TTL index, however
+//! old its row is.
 
 use super::key::{Found, Kind, parse};
 use crate::dataset::{DataSet, Row};
@@ -12,10 +13,10 @@ use crate::format::redis::meta::CollectionMeta;
 use crate::format::redis::stream::StreamMeta;
 use crate::format::redis::string::{self, InlineTtl};
 
-/// An expiry as a row states it, once one does: `None` for never.
+/// An expiry as a row states it, if it states one; `Some(None)`: the key never expires.
 type Stated = Option<Option<u64>>;
 
-/// The expiry of a key that answers as `kind`, in Unix milliseconds, unless it is a string that states its own.
+/// The expiry in Unix milliseconds of a key that the server serves as `kind`, unless it is a string that states its own.
 ///
 /// # Errors
 /// A damaged HLL value beside a string of the old format.
@@ -29,7 +30,7 @@ pub(super) fn of_key(set: &DataSet<'_>, found: &Found<'_>, kind: Kind) -> Result
     Ok(stated.or_else(|| in_metas(found)).unwrap_or_else(index))
 }
 
-/// What the rows of one type state by themselves: of a type that the key does not answer as.
+/// The expiry in the rows of one type, for a type that the key is not served as.
 pub(super) fn of_type(found: &Found<'_>, kind: Kind) -> Option<u64> {
     let stated = match kind {
         Kind::List => in_list(found),
@@ -42,7 +43,7 @@ pub(super) fn of_type(found: &Found<'_>, kind: Kind) -> Option<u64> {
     stated.flatten()
 }
 
-/// An expiry in the envelope of a string; one before 1970 is kept as 1, since a restore takes 0 for never.
+/// An expiry in the envelope of a string. A time before 1970 becomes 1, because a restore takes 0 for "never".
 pub(super) fn in_envelope(ttl: InlineTtl) -> Stated {
     match ttl {
         InlineTtl::Legacy => None,
@@ -51,14 +52,14 @@ pub(super) fn in_envelope(ttl: InlineTtl) -> Stated {
     }
 }
 
-/// What an HLL says of a string of the old format: of the old format itself, it leaves it to the index.
+/// The expiry that an HLL beside a string of the old format states. If the HLL has the old format too, the index decides.
 fn beside_string(set: &DataSet<'_>, found: &Found<'_>) -> Result<Option<Stated>> {
     let is_old = |row: &Row<'_>| string::string(row.body).is_ok_and(|value| value.ttl == InlineTtl::Legacy);
     let row = found.hll.filter(|_| found.str.as_ref().is_some_and(is_old));
     row.map(|row| parse(set, Family::Hll, &row, string::hll).map(|value| in_envelope(value.ttl))).transpose()
 }
 
-/// The first meta with room for an expiry decides, also that there is none (0).
+/// The first meta with a field for an expiry decides, even if it says that there is none (0).
 fn in_metas(found: &Found<'_>) -> Stated {
     let simple = || in_meta(found.hash.meta).or_else(|| in_meta(found.set.meta)).or_else(|| in_meta(found.zset.meta));
     in_list(found).or_else(simple).or_else(|| in_stream(found))
@@ -76,7 +77,7 @@ fn in_stream(found: &Found<'_>) -> Stated {
     StreamMeta::parse(found.stream_meta?.body).ok().and_then(|meta| stated(meta.expire_ms))
 }
 
-/// In a meta, 0 is never.
+/// In a meta, 0 means "never".
 fn stated(expire_ms: Option<u64>) -> Stated {
     expire_ms.map(|ms| (ms > 0).then_some(ms))
 }

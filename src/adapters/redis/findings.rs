@@ -1,4 +1,4 @@
-//! The vocabulary of Redis warnings (`redis.md` §6).
+//! The kinds of Redis findings (`redis.md` §6).
 
 use crate::report::kinds;
 

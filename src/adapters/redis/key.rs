@@ -1,4 +1,4 @@
-//! All that the inputs hold about one user key, and what the server makes of it (`redis.md` §3).
+//! All rows of one user key, and the types that the server sees in them (`redis.md` §3).
 
 use crate::dataset::{DataSet, Row};
 use crate::error::{Error, Result};
@@ -27,7 +27,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The type that its objects have.
+    /// The type of its objects.
     pub const fn of_type(self) -> Type {
         match self {
             Kind::Str | Kind::Bare => Type::String,
@@ -58,7 +58,7 @@ impl Kind {
     }
 }
 
-/// Sum of the deltas of a collection.
+/// The sum of the deltas of a collection.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Deltas {
     pub count: u64,
@@ -79,7 +79,7 @@ impl Deltas {
 pub(super) struct Wide<'a> {
     pub meta: Option<Row<'a>>,
     pub deltas: Deltas,
-    /// The stream that has the elements, positioned at the first.
+    /// The stream with the elements, positioned at the first one.
     pub elements: Option<usize>,
     pub blob: Option<Row<'a>>,
 }
@@ -109,13 +109,13 @@ pub(super) struct Found<'a> {
     pub list_deltas: Deltas,
     pub stream_meta: Option<Row<'a>>,
     pub stream_blob: Option<Row<'a>>,
-    /// The stream that has the entries.
+    /// The stream with the entries.
     pub entries: Option<usize>,
 }
 
 impl<'a> Found<'a> {
-    /// Takes what a stream has of `key`; element rows stay where they are, to be streamed. `planted` is told of auxiliary
-    /// rows that cannot be parsed: the key is taken as if they were not there.
+    /// Takes the rows that a stream has of `key`. Element rows stay in the stream and are read later. `planted` gets
+    /// the errors of auxiliary rows that cannot be parsed: such rows are ignored.
     pub fn gather(
         &mut self,
         set: &DataSet<'a>,
@@ -183,10 +183,10 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// The types that the key has rows of, in probe order: the first is what the server answers.
+    /// The types of which the key has rows, in probe order: the server uses the first one.
     pub fn kinds(&self) -> impl Iterator<Item = Kind> {
         let list = self.list_meta.is_some() || self.list_deltas.count > 0;
-        // With a meta the old blob is shadowed; without one the server answers the type, and that the stream is empty.
+        // With a meta, the old blob is hidden. Without a meta, the server reports the type and an empty stream.
         let blob = self.stream_blob.map(|_| Kind::StreamBlob);
         let stream = self.stream_meta.map_or(blob, |_| Some(Kind::Stream));
         let mut kinds = [
@@ -209,13 +209,13 @@ fn length_delta(head: &Head<'_>) -> std::result::Result<i64, Fault> {
     meta::delta(head.row.body)
 }
 
-/// A list delta, with what its key has behind the user key.
+/// A list delta, from the part of its key after the user key and its value.
 pub(super) fn list_delta(rest: &[u8], body: &[u8]) -> std::result::Result<ListDelta, Fault> {
     key::check_delta(rest)?;
     ListDelta::parse(body)
 }
 
-/// Located parse of a row.
+/// Parses a row; an error has its location.
 pub(super) fn parse<'a, T>(
     set: &DataSet<'_>,
     family: Family,

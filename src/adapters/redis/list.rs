@@ -12,17 +12,17 @@ use crate::format::redis::list::{ListMeta, sortable_seq};
 use crate::model::redis::{Key, StreamEnd, Visitor};
 use crate::report::Finding;
 
-/// Where the items of a list are. Deltas can move it beyond the numbers that items can have.
+/// The range of a list's items. Deltas can move it beyond the sequence numbers that items can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Window {
     /// Sequence number of the first item.
     head: i128,
-    /// Number of items, as declared.
+    /// Declared number of items.
     pub len: i128,
 }
 
 impl Window {
-    /// Base and deltas added; a negative length counts as none.
+    /// Adds base and deltas; a negative length counts as 0.
     pub fn new(base: Option<ListMeta>, head_delta: i128, len_delta: i128) -> Window {
         let (head, len) = base.map_or((0, 0), |base| (base.head, base.len));
         Window { head: i128::from(head) + head_delta, len: (i128::from(len) + len_delta).max(0) }
@@ -33,7 +33,7 @@ impl Window {
         (self.head..self.head + self.len).contains(&seq.into())
     }
 
-    /// The items in the window; `None`: it has no room for any.
+    /// The items in the window; `None`: the window is empty.
     fn stream<'s, 'a>(&self, set: &'s DataSet<'a>, key: &[u8]) -> Result<Option<KeyStream<'s, 'a>>> {
         if self.len == 0 {
             return Ok(None);
@@ -45,7 +45,7 @@ impl Window {
     }
 }
 
-/// The key of the item with a sequence number, of the first item for a lower one, behind the last for a higher one.
+/// The key of the item with a sequence number. A number that is too low gives the first item, one that is too high the end of all items.
 fn edge(all: &[u8], seq: i128) -> Vec<u8> {
     match i64::try_from(seq.max(i64::MIN.into())) {
         Ok(seq) => [all, &sortable_seq(seq)].concat(),
@@ -79,7 +79,7 @@ pub(super) fn give<'a, V: Visitor>(
     Ok(())
 }
 
-/// Counts the items of a list that is not given, so that they do not pass for unreachable ones.
+/// Counts the items of a list that is not given, so that they do not count as unreachable.
 pub(super) fn pass_over<'a, V: Visitor>(
     task: &mut Task<'_, 'a, '_, V>,
     found: &Found<'a>,

@@ -14,7 +14,7 @@ use crate::format::redis::{element_key, list};
 pub(super) struct Head<'a> {
     /// The Redis user key.
     pub key: &'a [u8],
-    /// What follows it in the row's key.
+    /// The rest of the row's key.
     pub rest: &'a [u8],
     /// The row.
     pub row: Row<'a>,
@@ -24,7 +24,7 @@ pub(super) struct Head<'a> {
 pub(super) struct KeyStream<'s, 'a> {
     pub family: Family,
     rows: RangeIter<'s, 'a>,
-    /// Of list items: the length of their rows' keys.
+    /// For list items: the length of their rows' keys.
     item_len: usize,
     head: Option<Head<'a>>,
 }
@@ -34,7 +34,7 @@ impl<'s, 'a> KeyStream<'s, 'a> {
         KeyStream::with(Like { family, item_len: 0 }, rows)
     }
 
-    /// The items of one list in its window. Those of other lists stand between them; their keys are of another length.
+    /// The items of one list in its window. Items of other lists can be between them, but their keys have another length.
     pub fn of_items(key: &[u8], rows: RangeIter<'s, 'a>) -> Result<Self> {
         let item_len = Family::ListItem.prefix().len() + key.len() + size_of::<i64>();
         KeyStream::with(Like { family: Family::ListItem, item_len }, rows)
@@ -47,13 +47,13 @@ impl<'s, 'a> KeyStream<'s, 'a> {
         Ok(stream)
     }
 
-    /// What makes a stream like this one of a part of its range, in any thread.
+    /// What is needed to read a part of this stream's range in the same way, in any thread.
     pub fn like(&self) -> Like {
         Like { family: self.family, item_len: self.item_len }
     }
 
-    /// If `key` goes on for more than so many bytes behind the rows at hand: lets the stream end with these, until
-    /// [`go_on`](KeyStream::go_on), and gives the range of the others. For most keys that is one comparison.
+    /// If `key` continues for more than `bytes` bytes after the current piece, ends the stream with this piece, until
+    /// [`go_on`](KeyStream::go_on), and returns the range of the remaining rows. For most keys this is one comparison.
     #[inline]
     pub fn cut_off(&mut self, key: &[u8], bytes: usize) -> Option<KeyRange> {
         let last = self.split(*self.rows.last_at_hand()?)?;
@@ -67,30 +67,30 @@ impl<'s, 'a> KeyStream<'s, 'a> {
         self.rows.cut_off(&[self.family.prefix().as_bytes(), len, key].concat(), bytes)
     }
 
-    /// Goes on behind what was cut off.
+    /// Continues after the rows that were cut off.
     pub fn go_on(&mut self, from: Vec<u8>) -> Result<()> {
         self.rows.go_on(from);
-        // Where a row could not be read, others are still at hand.
+        // If a row could not be read, other rows of the piece are still there.
         if self.head.is_some() { Ok(()) } else { self.advance() }
     }
 
-    /// Keys met so far that have rows in more than one input.
+    /// Keys so far that have rows in more than one input.
     pub fn shared(&mut self) -> Option<Shared> {
         self.rows.shared()
     }
 
-    /// Counts keys that a stream of a part has met.
+    /// Adds keys that the stream of a part has counted.
     pub fn add_shared(&mut self, more: Option<Shared>) {
         self.rows.add_shared(more);
     }
 
-    /// The row that comes next, if it belongs to `key`.
+    /// The next row, if it belongs to `key`.
     #[inline]
     pub fn at(&self, key: &[u8]) -> Option<Head<'a>> {
         self.head.filter(|head| head.key == key)
     }
 
-    /// Steps over the row that comes next.
+    /// Skips the next row.
     #[inline]
     pub fn advance(&mut self) -> Result<()> {
         self.head = None;
@@ -103,7 +103,7 @@ impl<'s, 'a> KeyStream<'s, 'a> {
         Ok(())
     }
 
-    /// Takes the row that comes next, if it belongs to `key`.
+    /// Takes the next row, if it belongs to `key`.
     #[inline]
     pub fn take(&mut self, key: &[u8]) -> Result<Option<Head<'a>>> {
         let head = self.at(key);
@@ -113,7 +113,7 @@ impl<'s, 'a> KeyStream<'s, 'a> {
         Ok(head)
     }
 
-    /// Splits the user key off. Malformed keys are passed over here: a job of its own reports every one of them.
+    /// Splits the user key off. Malformed keys are skipped here: a separate task reports each of them.
     #[inline]
     fn split(&self, row: Row<'a>) -> Option<Head<'a>> {
         let suffix = self.family.suffix(row.user_key);
@@ -122,7 +122,7 @@ impl<'s, 'a> KeyStream<'s, 'a> {
                 let (key, rest) = suffix.split_last_chunk::<8>()?;
                 return (row.user_key.len() == self.item_len).then_some(Head { key, rest, row });
             }
-            // Deltas share the prefix of metas: only a value of a meta's length makes one (`redis.md` §1.5).
+            // Deltas have the prefix of metas: only a value with the length of a meta is a meta (`redis.md` §1.5).
             let delta = self.family == Family::ListMeta
                 && row.user_key.starts_with(Family::ListDelta.prefix().as_bytes())
                 && !list::is_meta_len(row.body.len());
@@ -136,7 +136,7 @@ impl<'s, 'a> KeyStream<'s, 'a> {
     }
 }
 
-/// What tells streams of parts of a range how to read them.
+/// How the parts of a stream's range are read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Like {
     family: Family,
@@ -176,7 +176,7 @@ impl<'s, 'a> Merge<'s, 'a> {
 
     /// The next user key; its rows are at the head of [`Merge::here`] streams.
     pub fn next_key(&mut self) -> Option<&'a [u8]> {
-        // A stream that is alone below all others goes on without a turn in the heap.
+        // A single stream whose next key is below those of all others need not go through the heap.
         if let [i] = self.here[..]
             && let Some(head) = self.streams[i].head
             && self.heap.peek().is_none_or(|Reverse((top, _))| head.key < *top)
@@ -227,11 +227,11 @@ fn simple_range(family: Family, split: &Split) -> (Vec<u8>, Option<Vec<u8>>) {
     ([prefix, &split.lo].concat(), hi)
 }
 
-/// Row keys of the user keys of length `len` in the split; `None` when there can be none.
+/// The row keys of user keys of length `len` in the split; `None` if there can be none.
 fn run_range(family: Family, len: u32, split: &Split) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
     let base = [family.prefix().as_bytes(), &len.to_be_bytes()].concat();
     let at = |bound: &[u8]| match bound.get(..len as usize) {
-        // A key shorter than the bound is below it when it is its prefix: the next one counts.
+        // A key that is a proper prefix of the bound is below it, so the range starts at the next key.
         Some(cut) if bound.len() > len as usize => after_prefix(&[&base, cut].concat()),
         _ => Some([&base, bound].concat()),
     };

@@ -1,9 +1,9 @@
-//! Redis: from rows of some twenty families to keys.
+//! Redis: turns rows of some twenty families into keys.
 //!
-//! A *split* is a range of user keys. Every family gives a stream of its rows in that range, in user-key order; the
-//! streams are merged by user key, so that all that is known of a key — its anchors, elements, deltas and TTL row —
-//! comes together in one place, in one pass, without an index of keys. Families that carry the key behind its length
-//! give one stream for each length, since their order is (length, key).
+//! A *split* is a range of user keys. Every family gives a stream of its rows in that range, in user-key order. The
+//! streams are merged by user key, so all rows of a key (its anchors, elements, deltas and TTL row) come together in
+//! one place, in one pass, without an index of keys. Families whose keys have a length before the user key give one
+//! stream for each length, because their order is (length, key).
 
 mod all;
 mod collection;

@@ -1,8 +1,7 @@
-//! List items that no list reaches.
+//! List items that are not in a list.
 //!
-//! Splits read the items of each list by its bounds; items outside are never touched. Whether there are any is known
-//! by counting: live items in the inputs less items reached. Only when that does not come out even is the family
-//! walked to find them.
+//! Splits read the items of each list by its bounds and never read items outside. Counting shows whether there are any: the live items in
+//! the inputs, minus the items that were read. Only if the result is not zero, the family is walked to find them.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +16,7 @@ use crate::model::redis::{Type, Visitor};
 use crate::options::Options;
 use crate::report::{Finding, Findings};
 
-/// Finds items outside the bounds of their list, or of no list, given how many were reached.
+/// Finds items outside the bounds of their list, or without a list. `reached` is the number of items that were read.
 ///
 /// # Errors
 /// A malformed item key, or a damaged base record or delta of a list.
@@ -29,7 +28,7 @@ pub fn unreachable_items(
     findings: &mut Findings,
 ) -> Result<()> {
     let live = set.counts().family(Family::ListItem).live;
-    // With several inputs or applied intents a key may be live more than once: the count proves nothing.
+    // With several inputs or applied intents a key may be live more than once, so the count proves nothing.
     if live == reached && !set.is_merged() {
         return Ok(());
     }
@@ -75,10 +74,10 @@ fn find<'a>(set: &DataSet<'a>) -> Result<Orphans<'a>> {
     Ok(orphans)
 }
 
-/// The bounds of a list, from its base record and deltas; `None` when there is no such list.
+/// The bounds of a list, from its base record and deltas; `None` if there is no such list.
 fn window_of(set: &DataSet<'_>, key: &[u8]) -> Result<Option<Window>> {
     let name = [Family::ListMeta.prefix().as_bytes(), key].concat();
-    // The name of a list can be that of a delta of another (`redis.md` §1.5): a row that is no meta by its length is read as one.
+    // A list can have the name of a delta of another list (`redis.md` §1.5). A row whose length is not that of a meta is read as a delta.
     let is_delta = |row: &Row<'_>| Family::of(row.user_key) == Family::ListDelta && !list::is_meta_len(row.body.len());
     let row = set.get(&name)?.filter(|row| !is_delta(row));
     let base = row.map(|row| parse(set, Family::ListMeta, &row, ListMeta::parse)).transpose()?;
@@ -87,7 +86,7 @@ fn window_of(set: &DataSet<'_>, key: &[u8]) -> Result<Option<Window>> {
         let prefix = [family.prefix().as_bytes(), &(key.len() as u32).to_be_bytes(), key].concat();
         let mut deltas = set.range(family, prefix.clone(), after_prefix(&prefix));
         while let Some(row) = deltas.next()? {
-            // One that cannot be parsed has been named, and does not count.
+            // A delta that cannot be parsed was reported before and is ignored.
             let rest = row.user_key.get(prefix.len()..).unwrap_or_default();
             let is_meta = family == Family::ListDelta && list::is_meta_len(row.body.len());
             if let (false, Ok(delta)) = (is_meta, list_delta(rest, row.body)) {
@@ -98,7 +97,7 @@ fn window_of(set: &DataSet<'_>, key: &[u8]) -> Result<Option<Window>> {
     Ok((base.is_some() || any).then(|| Window::new(base, head, len)))
 }
 
-/// Reports keys too short for the length of the user key that they announce.
+/// Reports keys that are too short for the length of the user key that they state.
 ///
 /// # Errors
 /// The first such live row of a family that holds data.
@@ -107,7 +106,7 @@ pub fn malformed_keys(set: &DataSet<'_>, families: &[Family], findings: &mut Fin
         let mut rows = set.family(family);
         while let Some(row) = rows.next()? {
             let list_meta = family == Family::ListDelta && list::is_meta_len(row.body.len());
-            // Metas and deltas share their prefix: each row is checked once, as what it is.
+            // Metas and deltas have the same prefix: each row is checked once, in its own family.
             let other = Family::of(row.user_key) != family;
             if list_meta || other {
                 continue;
@@ -124,7 +123,7 @@ pub fn malformed_keys(set: &DataSet<'_>, families: &[Family], findings: &mut Fin
     Ok(())
 }
 
-/// Names an auxiliary row that cannot be parsed.
+/// Reports an auxiliary row that cannot be parsed.
 pub(super) fn planted(error: &Error, findings: &mut Findings) {
     let family = error.family().map_or("", Family::prefix);
     let finding = Finding::new(&findings::PLANTED).with("family", family).with("key", error.key().unwrap_or_default());

@@ -1,11 +1,11 @@
 //! Large collections, in pieces that several threads read.
 //!
-//! The elements of a key are a range of rows, and a range can be read from any cut (`dataset::range`). So a task that
-//! comes to a collection which goes on for long cuts the rest of its rows into pieces. Threads beside the task read and
-//! render them, and the task joins what they made in order. All that is said of the whole key (its anchors, its length, its end)
-//! stays where it is for any other key: splits, and what they give, are the same.
+//! The elements of a key are a range of rows, and a range can be read from any cut (`dataset::range`). So for a large collection, the task
+//! cuts the remaining rows into pieces. Threads beside the task read and render the pieces, and the task joins the results in order.
+//! Everything about the whole key (its anchors, its length, its end) is handled as for any other key, so splits and their results are the
+//! same.
 //!
-//! Only one task at a time has threads that help. Without them it reads the pieces itself, one after the other.
+//! Only one task at a time has helper threads. Another task reads its pieces itself, one after the other.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,23 +19,23 @@ use crate::output::split::PieceSink;
 use crate::report::Findings;
 use crate::run::pieces::{self, Given};
 
-/// A collection is large that goes on for so many reads of a range behind the one at hand: 4 MiB, if nobody has chosen a granularity.
+/// A collection is large if it continues for this many reads of a range after the current one: 4 MiB with the default granularity.
 const LARGE: usize = 16;
-/// A piece has so many.
+/// Number of reads in a piece.
 const READS: usize = 4;
-/// Threads that help, at most: more render faster than one thread hashes.
+/// Maximum number of helper threads: more of them render faster than one thread hashes.
 const MOST_THREADS: usize = 4;
 
 /// Renders pieces of large collections for a visitor that can join them.
 pub trait Pieces<V: ?Sized>: Sync {
-    /// Lets `read` give elements to another visitor, which renders them as behind others of the same collection and hands the
-    /// bytes to `sink`; in any thread.
+    /// Lets `read` give elements to a new visitor, in any thread. The visitor renders them as later elements of the collection, and their
+    /// bytes go to `sink`.
     ///
     /// # Errors
-    /// What `read` or `sink` gives.
+    /// The error of `read` or `sink`.
     fn render(&self, sink: PieceSink, read: &mut dyn FnMut(&mut dyn Visitor) -> Result<()>) -> Result<()>;
 
-    /// Adds what was rendered to the collection at hand, which has some elements.
+    /// Adds rendered elements to the current collection, which has some elements already.
     ///
     /// # Errors
     /// A failed write.
@@ -48,10 +48,10 @@ pub trait Pieces<V: ?Sized>: Sync {
     fn between(&self, visitor: &mut V) -> Result<()>;
 }
 
-/// Who helps with large collections.
+/// The helper threads for large collections.
 pub(super) struct Helpers<'s, V: ?Sized> {
     pub pieces: &'s dyn Pieces<V>,
-    /// Whether another task has them.
+    /// Whether another task uses them.
     pub are_busy: &'s AtomicBool,
 }
 
@@ -65,13 +65,13 @@ impl<V: ?Sized> Copy for Helpers<'_, V> {}
 
 /// How the elements of one key are read.
 pub(super) trait Elements<'a>: Sync {
-    /// What is told of them together.
+    /// Information about all elements together.
     type Told: Default + Send + 'static;
 
-    /// Their key.
+    /// The key.
     fn key(&self) -> &Key<'a>;
 
-    /// Gives the elements that come next in a stream to the visitor, up to the first that cannot be read.
+    /// Gives the next elements of a stream to the visitor, up to the first that cannot be read.
     fn each<V: Visitor + ?Sized>(
         &self,
         task: &mut Task<'_, 'a, '_, V>,
@@ -79,11 +79,11 @@ pub(super) trait Elements<'a>: Sync {
         told: &mut Self::Told,
     ) -> Result<()>;
 
-    /// Adds what is told of the elements that come next.
+    /// Adds the information about further elements.
     fn add(told: &mut Self::Told, more: Self::Told);
 }
 
-/// Gives the elements of a key, whose stream has come to the first of them.
+/// Gives the elements of a key; its stream is at the first of them.
 #[inline]
 pub(super) fn give<'a, V: Visitor + ?Sized, E: Elements<'a>>(
     task: &mut Task<'_, 'a, '_, V>,
@@ -100,7 +100,7 @@ pub(super) fn give<'a, V: Visitor + ?Sized, E: Elements<'a>>(
     }
 }
 
-/// Gives what was cut off, unless there was an error before. The stream goes on behind what was read.
+/// Gives the elements that were cut off, unless there was an error before. The stream continues after the last piece that was read.
 #[inline(never)]
 fn give_rest<'a, V: Visitor + ?Sized, E: Elements<'a>>(
     task: &mut Task<'_, 'a, '_, V>,
@@ -122,26 +122,26 @@ fn give_rest<'a, V: Visitor + ?Sized, E: Elements<'a>>(
     given.and(went_on)
 }
 
-/// Takes what pieces give, in their order.
+/// Takes the results of pieces, in their order.
 struct Join<'j, 's, 'a, E: Elements<'a>> {
     stream: &'j mut KeyStream<'s, 'a>,
     elements: &'j E,
     told: &'j mut E::Told,
-    /// The end of the last piece that was read; `None`: nothing is behind it.
+    /// The end of the last piece that was read; `None`: nothing comes after it.
     behind: Option<Vec<u8>>,
 }
 
-/// What a thread beside the task tells of a piece.
+/// The result of a piece that was read by a helper thread.
 struct Read<T> {
     told: T,
     findings: Findings,
     shared: Option<Shared>,
-    /// Whether all of it could be read.
+    /// An error, if not all of it could be read.
     given: Result<()>,
 }
 
 impl<'a, E: Elements<'a>> Join<'_, '_, 'a, E> {
-    /// Lets other threads read; `false`: there are none.
+    /// Lets helper threads read; `false`: there are none.
     fn beside<V: Visitor + ?Sized>(
         &mut self,
         task: &mut Task<'_, 'a, '_, V>,
@@ -192,14 +192,14 @@ impl<'a, E: Elements<'a>> Join<'_, '_, 'a, E> {
         Ok(())
     }
 
-    /// A piece was read.
+    /// Notes that a piece was read.
     fn end(&mut self, hi: Option<Vec<u8>>, shared: Option<Shared>) {
         self.stream.add_shared(shared);
         self.behind = hi;
     }
 }
 
-/// Reads a piece in a thread beside the task.
+/// Reads a piece in a helper thread.
 fn read_beside<'a, V: ?Sized, E: Elements<'a>>(
     set: &DataSet<'a>,
     options: &Options,
@@ -219,7 +219,7 @@ fn read_beside<'a, V: ?Sized, E: Elements<'a>>(
     Read { told, findings, shared, given }
 }
 
-/// Gives the elements of a piece, and tells which of them several inputs have.
+/// Gives the elements of a piece and returns the keys in it that several inputs have.
 fn read<'a, V: Visitor + ?Sized, E: Elements<'a>>(
     task: &mut Task<'_, 'a, '_, V>,
     (like, piece): (Like, &KeyRange),
@@ -232,8 +232,8 @@ fn read<'a, V: Visitor + ?Sized, E: Elements<'a>>(
     };
     let given = elements.each(task, &mut stream, told);
     if given.is_err() && task.set.losses().is_lenient() {
-        // Where the run goes on, rows behind one that cannot be read are still looked at. An error of theirs that ends the run is met again
-        // when the rows of the key are counted.
+        // With `--on-error skip`, rows after an unreadable one are still checked. An error that ends the run occurs again when the rows of
+        // the key are counted.
         task.drain(&mut stream, elements.key().name).ok();
     }
     (given, stream.shared())

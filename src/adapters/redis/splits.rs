@@ -7,7 +7,7 @@ use crate::format::redis::{element_key, list};
 use crate::format::{Family, adapter, family::Class};
 use crate::index::MALFORMED;
 
-/// Most splits of a run, so that their number does not grow with the file.
+/// Maximum number of splits in a run, so that their number does not grow with the file.
 const MOST_SPLITS: usize = 4096;
 /// Bytes of a key that a boundary keeps.
 const BOUNDARY: usize = 40;
@@ -22,16 +22,16 @@ pub struct Splits {
     pub all: Vec<Split>,
     /// Families whose keys are a prefix and the user key.
     pub simple: Vec<Family>,
-    /// Families with the key behind a length, and every length that occurs.
+    /// Families with the length before the key, and every length that occurs.
     pub runs: Vec<(Family, u32)>,
-    /// Families with keys too short for the length they announce.
+    /// Families with keys that are too short for the length they state.
     pub malformed: Vec<Family>,
-    /// Whether threads help with a collection of one of the splits: one at a time, or there would be many of them.
+    /// Whether helper threads work on a collection of one of the splits: only one collection at a time has them, to limit their number.
     pub(super) are_busy: AtomicBool,
 }
 
 impl Splits {
-    /// Where the rows of some keys stand, of all families.
+    /// Ranges of the rows of some keys, in all families.
     pub fn rows_of(&self, keys: Vec<Vec<u8>>) -> RowsOf {
         let mut ranges = Vec::new();
         for key in &keys {
@@ -57,7 +57,7 @@ impl Splits {
         Splits { all: vec![Split::one(key)], ..Splits::uncut(set) }
     }
 
-    /// The streams without splits: cuts are keys from all over the inputs, which would have to be read.
+    /// The streams without splits: cutting would have to read keys from all parts of the inputs.
     pub fn uncut(set: &DataSet<'_>) -> Splits {
         let (all, simple, runs, malformed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut found = Splits { all, simple, runs, malformed, are_busy: AtomicBool::new(false) };
@@ -76,7 +76,7 @@ impl Splits {
                 _ => found.simple.push(family),
             }
         }
-        // A meta of a list named "d|…" stands among the deltas.
+        // A meta of a list named "d|…" is among the deltas.
         if found.malformed.contains(&Family::ListDelta) || found.runs.iter().any(|(f, _)| *f == Family::ListDelta) {
             found.simple.push(Family::ListMeta);
             found.simple.sort_unstable();
@@ -87,13 +87,13 @@ impl Splits {
 }
 
 impl Splits {
-    /// Whether there are any Redis rows at all, list items of no list aside.
+    /// Whether there are any Redis rows, other than list items without a list.
     pub fn has_rows(&self) -> bool {
         !(self.simple.is_empty() && self.runs.is_empty() && self.malformed.is_empty())
     }
 }
 
-/// The Redis user key in a row's key; `None` for what is not a Redis row.
+/// The Redis user key in a row's key; `None`: it is not a Redis row.
 fn user_key(row_key: &[u8]) -> Option<&[u8]> {
     let family = Family::of(row_key);
     let suffix = family.suffix(row_key);

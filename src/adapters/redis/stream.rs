@@ -27,12 +27,12 @@ pub(super) fn id_of(set: &DataSet<'_>, head: &Head<'_>) -> Result<StreamId> {
 #[derive(Clone, Copy, Default)]
 struct Read {
     entries: u64,
-    /// Entries whose value states another ID.
+    /// Number of entries whose value states another ID.
     mismatched: u64,
     last: StreamId,
 }
 
-/// Gives the stream, and tells the number of entries. Without a meta (of an orphan) the entries themselves give length and last ID.
+/// Gives the stream and returns the number of entries. Without a meta (for an orphan) the entries determine length and last ID.
 pub(super) fn give<'a, V: Visitor>(
     task: &mut Task<'_, 'a, '_, V>,
     merge: &mut Merge<'_, 'a>,
@@ -58,7 +58,7 @@ pub(super) fn give<'a, V: Visitor>(
     Ok(read.entries)
 }
 
-/// The entries; those that the meta says are trimmed are left out.
+/// The entries, without those that are trimmed according to the meta.
 struct Entries<'k, 'a> {
     key: &'k Key<'a>,
     meta: Option<StreamMeta>,
@@ -85,7 +85,7 @@ impl<'a> Elements<'a> for Entries<'_, 'a> {
                 continue;
             }
             let entry = parse(task.set, Family::StreamEntry, &head.row, StreamEntry::parse)?;
-            // Formatting and comparing costs less than reading the text, and whoever takes the entry need not format the ID.
+            // Formatting and comparing costs less than parsing the text, and the visitor need not format the ID again.
             let text = IdText::of(id);
             if entry.id_text != text.as_bytes() {
                 read.mismatched += u64::from(StreamId::from_text(entry.id_text) != Some(id));
@@ -104,7 +104,7 @@ impl<'a> Elements<'a> for Entries<'_, 'a> {
     }
 }
 
-/// Counts entries that are not given; their keys are checked like all others.
+/// Counts entries that are not given. Their keys are checked like all others.
 pub(super) fn pass_over<'a>(
     set: &DataSet<'a>,
     merge: &mut Merge<'_, 'a>,
@@ -120,10 +120,10 @@ pub(super) fn pass_over<'a>(
     Ok(count)
 }
 
-/// Magic of a stream blob: the old form of a whole stream.
+/// Magic of a stream blob: the old form, which has the whole stream.
 const BLOB: &[u8; 4] = b"\0RX\x01";
 
-/// Gives what is in an old stream blob, as a stream without meta.
+/// Gives the content of an old stream blob, as a stream without meta.
 pub(super) fn give_blob<'a, V: Visitor>(task: &mut Task<'_, 'a, '_, V>, blob: &Row<'a>, key: &Key<'a>) -> Result<()> {
     let Ok(mut entries) = blob_entries(blob.body) else { return Ok(()) };
     task.visitor.committed(blob.commit_ts);
@@ -138,7 +138,7 @@ pub(super) fn give_blob<'a, V: Visitor>(task: &mut Task<'_, 'a, '_, V>, blob: &R
     })
 }
 
-/// The server never reads these blobs, so one that cannot be parsed is no damage: it is only reported.
+/// The server never reads these blobs. So a blob that cannot be parsed is not damage, and is only reported.
 fn blob_entries(value: &[u8]) -> fault::Result<Vec<(StreamId, StreamEntry<'_>)>> {
     let mut all = Vec::new();
     let message = if value.is_empty() { value } else { value.strip_prefix(BLOB).ok_or(Fault::Value("no magic"))? };

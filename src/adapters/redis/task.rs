@@ -1,4 +1,4 @@
-//! One split: gather what there is of each key, decide what it is, give it to the visitor.
+//! Reads one split: collects the rows of each key, decides its type, and gives it to the visitor.
 //!
 //! Mutual dependency with `collection`, `stream`, `list`, `pieces` and `orphans`: they are methods of the task, one file for each type.
 
@@ -19,14 +19,14 @@ use crate::model::redis::{Key, Standing, StreamEnd, Type, Visitor};
 use crate::options::Options;
 use crate::report::{Finding, Findings};
 
-/// What the read of a split tells beside the objects.
+/// The result of reading a split, besides the objects.
 #[derive(Debug, Default)]
 pub struct Report {
     /// Live list items that belong to a list.
     pub items_reached: u64,
     /// Keys left out because they had expired (`Options::drop_expired`).
     pub dropped: u64,
-    /// What was noticed.
+    /// Findings of the split.
     pub findings: Findings,
     /// Keys with rows in more than one input.
     pub shared: Vec<Shared>,
@@ -38,16 +38,16 @@ pub(super) struct Task<'s, 'a, 'v, V: ?Sized> {
     pub options: &'s Options,
     pub visitor: &'v mut V,
     pub report: Report,
-    /// Who helps with large collections.
+    /// Helper threads for large collections.
     pub helpers: Option<Helpers<'s, V>>,
-    /// There is no filter.
+    /// Whether there is no filter.
     takes_all: bool,
 }
 
 /// Reads the keys of one split.
 ///
 /// # Errors
-/// The first damaged row of the split, and what the visitor gives.
+/// The first damaged row of the split, and the error of the visitor.
 pub fn read<V: Visitor>(
     set: &DataSet<'_>,
     splits: &Splits,
@@ -58,7 +58,7 @@ pub fn read<V: Visitor>(
     read_with(set, (splits, split), options, visitor, None)
 }
 
-/// As [`read`], with large collections in pieces, if the visitor can take them so.
+/// As [`read`], with large collections in pieces, if the visitor supports it.
 ///
 /// # Errors
 /// As [`read`].
@@ -86,7 +86,7 @@ pub fn read_with<V: Visitor>(
     Ok(task.report)
 }
 
-/// The row of a key that has no other: most strings need no gathering.
+/// The row of a key that has only one: most strings need no collecting.
 fn lone_string<'a>(merge: &mut Merge<'_, 'a>, key: &[u8]) -> Result<Option<(Family, Row<'a>)>> {
     let stream = merge.stream(merge.at(0));
     let family = stream.family;
@@ -97,12 +97,12 @@ fn lone_string<'a>(merge: &mut Merge<'_, 'a>, key: &[u8]) -> Result<Option<(Fami
 }
 
 impl<'s, 'a, 'v, V: ?Sized> Task<'s, 'a, 'v, V> {
-    /// Nothing read yet, and nobody who helps.
+    /// A task that has read nothing, without helpers.
     pub fn new(set: &'s DataSet<'a>, options: &'s Options, visitor: &'v mut V) -> Self {
         Task { set, options, visitor, report: Report::default(), helpers: None, takes_all: options.filter.is_trivial() }
     }
 
-    /// Steps over rows of `key` that nobody asked for, checking their keys.
+    /// Skips rows of `key` that are not asked for, but checks their keys.
     pub(super) fn drain(&mut self, stream: &mut KeyStream<'_, 'a>, key: &[u8]) -> Result<()> {
         let entries = stream.family == Family::StreamEntry;
         while let Some(head) = stream.take(key)? {
@@ -161,7 +161,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         Ok(())
     }
 
-    /// Gives one object. `expiry`: unless a string states its own.
+    /// Gives one object. `expiry` is used unless a string states its own.
     fn object(
         &mut self,
         merge: &mut Merge<'_, 'a>,
@@ -227,7 +227,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         }
     }
 
-    /// Strings, HLL keys and bare strings. `expiry` counts if the value states none.
+    /// Gives strings, HLL keys and bare strings. `expiry` is used if the value states none.
     fn string(
         &mut self,
         key: &'a [u8],
@@ -254,7 +254,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         }
     }
 
-    /// `None` when the key is left out because it has expired (`Options::drop_expired`).
+    /// The key, or `None` if it is left out because it has expired (`Options::drop_expired`).
     fn unless_dropped(
         &mut self,
         name: &'a [u8],
@@ -267,7 +267,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         (!dropped).then_some(Key { name, kind, expire_at_ms, standing, bare: false })
     }
 
-    /// Several types under one key: the others are named, and given on request.
+    /// Handles several types under one key: the others are reported, and given on request.
     fn conflict(
         &mut self,
         merge: &mut Merge<'_, 'a>,
@@ -284,7 +284,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         let finding = finding.with("key", key).with("type", winner.name()).with("others", names.join(", "));
         self.report.findings.add(finding);
         for kind in others {
-            // What is in an old blob is given with what else a stream has without meta.
+            // The content of an old blob is given together with the other parts of a stream without meta.
             if self.options.include_orphans && *kind != Kind::StreamBlob {
                 self.object(merge, key, found, *kind, expiry::of_type(found, *kind), Standing::Orphan)?;
             } else if *kind == Kind::List {
@@ -304,7 +304,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         if self.options.include_orphans { self.visitor.stray_expiry(key, ms) } else { Ok(()) }
     }
 
-    /// Entries or an old blob of a stream that has no meta: the server serves nothing of it.
+    /// Handles entries or an old blob of a stream without meta: the server serves nothing of it.
     fn headless_stream(&mut self, merge: &mut Merge<'_, 'a>, key: &'a [u8], found: &Found<'a>) -> Result<()> {
         if found.entries.is_none() && found.stream_blob.is_none() {
             return Ok(());
@@ -336,7 +336,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         Ok(())
     }
 
-    /// Gives a collection: `elements` gives what is in it, and then what the stream states of itself.
+    /// Gives a collection: `elements` gives its elements and returns what the stream states about itself.
     pub(super) fn give<T>(
         &mut self,
         key: &Key<'_>,

@@ -1,4 +1,4 @@
-//! All objects on one thread, for a visitor that takes them one after the other.
+//! Reads all objects on one thread, for a visitor that takes them one after the other.
 
 use super::{Buckets, Leftovers, Payloads, read, splits};
 use crate::dataset::DataSet;
@@ -8,10 +8,10 @@ use crate::options::Options;
 use crate::report::Findings;
 use crate::run::{Progress, note_shared};
 
-/// Gives every object that is asked for with its body, in the order of buckets and keys; tells what was noticed.
+/// Gives every object that is asked for with its body, in the order of buckets and keys. Returns the findings.
 ///
 /// # Errors
-/// The first damaged payload, row or body, and what the visitor gives.
+/// The first damaged payload, row or body, and the error of the visitor.
 pub fn read_all(
     set: &DataSet<'_>,
     buckets: &Buckets<'_>,

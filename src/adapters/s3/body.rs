@@ -1,8 +1,8 @@
-//! Puts one body together: chunk by chunk from the map to the visitor, checked on the way.
+//! Puts one body together: chunk by chunk from the map to the visitor, and checks it on the way.
 //!
-//! MD5 is the slowest that is done with a body. Where there are several threads, a large body is given in batches, and MD5 is taken of a
-//! batch on a thread of its own, while the visitor hashes and writes it. A task of the pool would not do: while it waits, a
-//! thread of the pool may begin another task, and that one may wait for this body.
+//! MD5 is the slowest work on a body. If there are several threads, a large body is given in batches, and a separate thread computes the
+//! MD5 of a batch while the visitor hashes and writes it. A task of the pool would not do: while it waits, a thread of the pool may begin
+//! another task, and that one may wait for this body.
 
 use super::check::{BodyCheck, BodyReport};
 use super::merge::Chunk;
@@ -15,12 +15,12 @@ use crate::format::s3::chunk::ChunkFault;
 use crate::format::s3::{Manifest, ObjectKey};
 use crate::model::s3::Visitor;
 
-/// Bytes of a body whose MD5 is taken beside.
+/// Bytes of a body from which on its MD5 is computed on another thread.
 const LARGE: i64 = 4 << 20;
-/// A batch has so many reads of a range: 8 MiB, if nobody has chosen a granularity.
+/// Number of reads of a range in a batch: 8 MiB with the default granularity.
 const READS: usize = 32;
 
-/// A body while it is given.
+/// A body that is being given.
 pub struct Body<'p, 's, 'a> {
     set: &'s DataSet<'a>,
     payloads: &'s Payloads<'a>,
@@ -29,11 +29,11 @@ pub struct Body<'p, 's, 'a> {
     upload_id: &'p str,
     join: Join<'p>,
     check: BodyCheck<'p>,
-    /// Chunks kept back because their rows do not come in body order.
+    /// Chunks that are held back because their rows do not come in body order.
     kept: Option<Vec<Chunk<'a>>>,
     /// For a large body: bytes that are checked and given together.
     batch: Option<Batch<'a>>,
-    /// Bytes of a batch.
+    /// Maximum bytes of a batch.
     most: usize,
 }
 
@@ -44,7 +44,7 @@ struct Batch<'a> {
 }
 
 impl<'p, 's, 'a> Body<'p, 's, 'a> {
-    /// A body of the object `key`, as its manifest in `row` plans it.
+    /// The body of the object `key`, in the order that its manifest in `row` gives.
     pub fn new(
         set: &'s DataSet<'a>,
         payloads: &'s Payloads<'a>,
@@ -53,7 +53,7 @@ impl<'p, 's, 'a> Body<'p, 's, 'a> {
         manifest: &Manifest<'p>,
         plan: &'p Plan<'_>,
     ) -> Self {
-        // Rows come by upload, part and chunk number. An empty upload ID takes those of every upload.
+        // Rows come by upload, part and chunk number. An empty upload ID selects the rows of every upload.
         let in_order = plan.is_in_key_order() && !manifest.upload_id.is_empty();
         let most = READS * set.granularity().read_size;
         let is_large = manifest.size_bytes >= LARGE.min(most as i64) && rayon::current_num_threads() > 1;
@@ -76,7 +76,7 @@ impl<'p, 's, 'a> Body<'p, 's, 'a> {
         self.upload_id.is_empty() || self.upload_id.as_bytes() == upload_id
     }
 
-    /// Takes the next chunk of an upload of the body; gives it back when it is a left-over.
+    /// Takes the next chunk of an upload of the body; returns it if it is left over.
     pub fn take(&mut self, chunk: Chunk<'a>, visitor: &mut impl Visitor) -> Result<Option<Chunk<'a>>> {
         match &mut self.kept {
             Some(kept) => kept.push(chunk),
@@ -85,7 +85,7 @@ impl<'p, 's, 'a> Body<'p, 's, 'a> {
         Ok(None)
     }
 
-    /// Takes the chunks that were kept back; gives back the left-overs.
+    /// Takes the chunks that were held back; returns those that are left over.
     pub fn sort_in(&mut self, visitor: &mut impl Visitor) -> Result<Vec<Chunk<'a>>> {
         let mut kept = self.kept.take().unwrap_or_default();
         kept.sort_by_key(Chunk::id);
@@ -116,7 +116,7 @@ impl<'p, 's, 'a> Body<'p, 's, 'a> {
         Ok(None)
     }
 
-    /// Gives what was kept together, and checks it beside.
+    /// Gives the collected batch, and checks it on another thread.
     fn give_batch(&mut self, visitor: &mut impl Visitor) -> Result<()> {
         let Some(batch) = &mut self.batch else { return Ok(()) };
         let Batch { pieces, .. } = std::mem::take(batch);
@@ -141,7 +141,7 @@ impl<'p, 's, 'a> Body<'p, 's, 'a> {
         fits.map(|()| row.body).map_err(|fault| self.damage(fault))
     }
 
-    /// Sees that nothing is missing, and gives the rest; then gives what the checks found.
+    /// Checks that nothing is missing, gives the rest, and returns the result of the checks.
     pub fn finish(mut self, visitor: &mut impl Visitor) -> Result<BodyReport> {
         if let Err(fault) = self.join.clone().finish() {
             return Err(self.damage(fault));

@@ -13,14 +13,14 @@ use crate::format::{Family, adapter};
 use crate::model::s3::{self as model, Standing};
 use crate::options::filter::Filter;
 
-/// A bucket that has a record, or had one as its generation counter tells.
+/// A bucket that has a record, or had one according to its generation counter.
 struct Bucket<'a> {
     name: Cow<'a, [u8]>,
     /// Generation of its record; `None` when it was deleted.
     live: Option<u64>,
-    /// Whether the record tells it.
+    /// Whether the generation is stated in the record.
     is_told: bool,
-    /// Last generation handed out, if the counter is there.
+    /// Last generation that was used, if there is a counter.
     last: Option<u64>,
     record: Option<Row<'a>>,
 }
@@ -34,7 +34,7 @@ impl<'a> Buckets<'a> {
     /// Reads and checks every bucket record and generation counter.
     ///
     /// # Errors
-    /// The first one that is malformed.
+    /// The first malformed row.
     pub fn read(set: &DataSet<'a>) -> Result<Buckets<'a>> {
         let mut buckets = Buckets { list: Vec::new() };
         buckets.read_records(set)?;
@@ -56,7 +56,7 @@ impl<'a> Buckets<'a> {
                     continue;
                 }
             };
-            // No server writes generation 0: then the newest one that has objects counts.
+            // No server writes generation 0. Then the newest generation with objects is the live one.
             let live = if generation == 0 { newest_generation(set, &name)? } else { generation };
             self.list.push(Bucket { name, live: Some(live), is_told: generation > 0, last: None, record: Some(row) });
         }
@@ -66,7 +66,7 @@ impl<'a> Buckets<'a> {
     fn read_counters(&mut self, set: &DataSet<'a>) -> Result<()> {
         let family = Family::S3BucketGen;
         let mut rows = set.family(family);
-        // Both come in the order of names: what has a record is passed by, what has none goes between.
+        // Both come in the order of names: counters of buckets with a record are matched, others are inserted between.
         let mut known = std::mem::take(&mut self.list).into_iter().peekable();
         while let Some(row) = rows.next()? {
             let counter =
@@ -96,12 +96,12 @@ impl<'a> Buckets<'a> {
         self.find(name).ok().and_then(|at| self.list[at].live)
     }
 
-    /// The same, if the record of the bucket tells it.
+    /// The live generation of a bucket, if its record states it.
     pub fn told(&self, name: &[u8]) -> Option<u64> {
         self.find(name).ok().map(|at| &self.list[at]).filter(|bucket| bucket.is_told)?.live
     }
 
-    /// What an object's generation says about it.
+    /// The standing of an object, by its generation.
     pub fn standing(&self, object: &ObjectKey<'_>) -> Standing {
         let Ok(at) = self.find(&object.bucket) else { return Standing::NoBucket };
         let Bucket { live, last, .. } = self.list[at];
@@ -115,7 +115,7 @@ impl<'a> Buckets<'a> {
         }
     }
 
-    /// How many there are, those without a record among them.
+    /// The number of buckets, with those without a record.
     pub fn len(&self) -> usize {
         self.list.len()
     }
@@ -125,39 +125,39 @@ impl<'a> Buckets<'a> {
         self.list.is_empty()
     }
 
-    /// The name of the bucket at a place.
+    /// The name of the bucket at a position.
     pub fn name(&self, at: usize) -> &[u8] {
         self.list.get(at).map_or(&[], |bucket| &bucket.name)
     }
 
-    /// The place of a bucket.
+    /// The position of a bucket.
     pub fn place(&self, name: &[u8]) -> Option<usize> {
         self.find(name).ok()
     }
 
-    /// Whether the bucket at a place has its record.
+    /// Whether the bucket at a position has a record.
     pub fn has_record(&self, at: usize) -> bool {
         self.list.get(at).is_some_and(|bucket| bucket.record.is_some())
     }
 
-    /// Gives the last generations that generation rows alone tell: of buckets that are gone, and of those whose record tells another.
-    /// By name, those that are asked for.
+    /// Gives the last generations that are only in generation rows, by name: of deleted buckets, and of buckets whose record has another
+    /// generation. Only buckets that are asked for.
     pub fn generations(&self, filter: &Filter) -> impl Iterator<Item = (&[u8], u64)> {
         let told = self.list.iter().filter_map(|bucket| Some((bucket, bucket.last?)));
         let alone = told.filter(|(bucket, last)| !bucket.is_told || bucket.live != Some(*last));
         alone.map(|(bucket, last)| (&*bucket.name, last)).filter(|(name, _)| filter.takes_scope(adapter::S3, name))
     }
 
-    /// Gives every bucket that has its record and is asked for, by name.
+    /// Gives every bucket that has a record and is asked for, by name.
     ///
     /// # Errors
-    /// What `each` gives.
+    /// The error of `each`.
     pub fn records(&self, filter: &Filter, mut each: impl FnMut(&model::Bucket<'_>) -> Result<()>) -> Result<()> {
         let mut arena = Bump::new();
         for Bucket { name, record, .. } in &self.list {
             let Some(row) = record.filter(|_| filter.meets_scope(adapter::S3, name)) else { continue };
             arena.reset();
-            // It parsed before.
+            // It was parsed successfully before.
             let record = BucketRecord::parse(&arena, row.body).unwrap_or_default();
             each(&model::Bucket { name, record: &record })?;
         }

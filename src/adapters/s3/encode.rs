@@ -1,8 +1,7 @@
-//! Buckets and objects back to rows: what the server would have stored (`docs/format/s3.md` §1 and §2).
+//! Turns buckets and objects into rows, as the server would store them (`docs/format/s3.md` §1 and §2).
 //!
-//! A body becomes chunks of 1 MiB, part by part; the manifest names them, so it comes last. The parts are those of the multipart
-//! upload, so that the ETag stays one that the body has. Sizes that a manifest told wrongly stay as they are: the last part has
-//! what there is.
+//! A body becomes chunks of 1 MiB, part by part. The manifest lists them, so it comes last. The parts are those of the multipart upload, so
+//! that the ETag still matches the body. Wrong sizes in a manifest are kept: the last part takes the bytes that there are.
 
 use std::collections::BTreeMap;
 
@@ -16,39 +15,39 @@ use crate::model::s3::{Bucket, BucketVisitor, Object, OrphanChunk, OrphanManifes
 
 /// Bytes of a chunk.
 const CHUNK: usize = 1 << 20;
-/// The upload of every object: keys of chunks begin with the object.
+/// The upload ID of every object: keys of chunks begin with the object.
 const UPLOAD: &str = "elastickv-restore";
 
-/// Gives the rows of buckets to a sink, in no order.
+/// Gives the rows of buckets to a sink, in any order.
 pub struct Encoder<S> {
     rows: S,
-    /// Whether rows of unfinished uploads have their chunks.
+    /// Whether chunks of unfinished uploads are given.
     with_uploads: bool,
-    /// Last generations by the names of buckets: there are as many as buckets.
+    /// Last generations by bucket name. There are as many as buckets.
     counters: BTreeMap<Vec<u8>, u64>,
-    /// Generations of the records.
+    /// Generations in the records.
     live: BTreeMap<Vec<u8>, u64>,
     parts: Vec<Planned>,
-    /// The part that takes the next bytes.
+    /// Index of the part that takes the next bytes.
     at: usize,
     chunk: Vec<u8>,
-    /// What the keys of all its chunks begin with, up to the length `upload`.
+    /// The common prefix of the keys of all its chunks, of length `upload`.
     key: KeyBuf,
     upload: usize,
     value: Vec<u8>,
 }
 
-/// A part of the body at hand.
+/// A part of the current body.
 struct Planned {
     part_no: u64,
     version: u64,
-    /// Bytes that it still takes; the last one takes all.
+    /// Bytes that it can still take; the last part takes all bytes.
     room: u64,
     chunk_sizes: Vec<u64>,
 }
 
 impl<S: RowSink> Encoder<S> {
-    /// Gives rows to `rows`. `with_uploads`: unfinished uploads have their chunks, so that they can go on.
+    /// Gives rows to `rows`. `with_uploads`: unfinished uploads keep their chunks, so that clients can continue them.
     pub fn new(rows: S, with_uploads: bool) -> Self {
         Encoder {
             rows,
@@ -64,10 +63,10 @@ impl<S: RowSink> Encoder<S> {
         }
     }
 
-    /// All objects were given.
+    /// Completes the work after all objects were given.
     ///
     /// # Errors
-    /// What the sink gives.
+    /// The error of the sink.
     pub fn finish(mut self) -> Result<()> {
         for (bucket, generation) in &self.counters {
             self.value.clear();
@@ -77,10 +76,10 @@ impl<S: RowSink> Encoder<S> {
         Ok(())
     }
 
-    /// Whether a new store goes on with an upload: it needs its chunks, and the live generation of its bucket, which was given.
+    /// Whether an upload can continue in a new store: it needs its chunks, and its bucket must have this live generation.
     ///
     /// # Errors
-    /// A key that is not that of an upload.
+    /// A key that is not one of an upload.
     pub fn restores(&self, row: &UploadRow<'_>) -> Result<bool> {
         let suffix = row.family.suffix(row.user_key);
         let upload = match row.family {
@@ -92,7 +91,7 @@ impl<S: RowSink> Encoder<S> {
         Ok(self.with_uploads && self.live.get(&*row.bucket) == Some(&generation))
     }
 
-    /// Gives the chunk that is held, if it has bytes.
+    /// Gives the current chunk, if it has bytes.
     fn put_chunk(&mut self) -> Result<()> {
         let Some(part) = self.parts.get_mut(self.at).filter(|_| !self.chunk.is_empty()) else { return Ok(()) };
         let number = part.chunk_sizes.len() as u64;
@@ -108,7 +107,7 @@ impl<S: RowSink> Encoder<S> {
         self.parts.clear();
         self.chunk.clear();
         self.at = 0;
-        // What was read back has no versions: parts of one number are others all the same.
+        // Objects that were read back have no versions. Several parts with one number are still different parts.
         for part in manifest.parts {
             let before = self.parts.last().filter(|before| before.part_no == part.part_no);
             let version = before.map_or(0, |before| before.version + 1);
@@ -178,7 +177,7 @@ impl<S: RowSink> Visitor for Encoder<S> {
         Err(Error::internal(format!("the body of \"{}\" does not end", object.key.object.escape_ascii())))
     }
 
-    /// The server does not reach it: no new one needs it.
+    /// The server does not serve it, so a new store does not need it.
     fn orphan_manifest(&mut self, _: &OrphanManifest<'_>) -> Result<()> {
         Ok(())
     }
@@ -194,7 +193,7 @@ impl<S: RowSink> BucketVisitor for Encoder<S> {
         bucket.record.encode(&mut self.value).map_err(Error::from)?;
         self.rows.row(bucket_key(Family::S3BucketMeta, bucket.name).as_bytes(), &self.value)?;
         let generation = bucket.record.generation;
-        // No server writes generation 0, and no upload can go on in it.
+        // No server writes generation 0, and no upload can continue in it.
         if generation > 0 {
             self.live.insert(bucket.name.to_vec(), generation);
             self.counters.entry(bucket.name.to_vec()).or_insert(generation);

@@ -1,4 +1,4 @@
-//! The vocabulary of S3 notes and warnings (`docs/format/s3.md` §7.2, `docs/format/rules.md` §5).
+//! The kinds of S3 findings (`docs/format/s3.md` §7.2, `docs/format/rules.md` §5).
 
 use crate::report::kinds;
 

@@ -1,6 +1,6 @@
-//! Rows that are part of no live body: why they are there, and `--include-orphans`.
+//! Rows that do not belong to a live body: why they are there, and `--include-orphans`.
 //!
-//! Mutual dependency with `task`: they are methods of the task, apart because few snapshots have such rows.
+//! Mutual dependency with `task`: they are methods of the task, in a separate file because few snapshots have such rows.
 
 use std::collections::BTreeMap;
 
@@ -19,18 +19,18 @@ use crate::format::wire::{self, Reader};
 use crate::model::s3::{OrphanChunk, OrphanManifest, Standing, Visitor};
 use crate::report::{Finding, Findings, Kind};
 
-/// An object while its uploads are gone through.
+/// An object while its uploads are read.
 pub(super) struct Walk<'k, 'a> {
-    /// What all keys of its rows share behind the prefix.
+    /// The common part of the keys of its rows, after the prefix of the family.
     pub prefix: &'a [u8],
     pub key: &'k ObjectKey<'a>,
     pub standing: Standing,
     has_manifest: bool,
-    /// Chunks in no body.
+    /// Chunks that are not in a body.
     chunks: u64,
-    /// Of these, what was the body or a part before.
+    /// How many of them were the body or a part before.
     superseded: u64,
-    /// Of these, what nothing explains.
+    /// How many of them are not explained.
     orphans: u64,
 }
 
@@ -47,7 +47,7 @@ impl<'k, 'a> Walk<'k, 'a> {
 /// In the order of their numbers.
 const STANDINGS: [Standing; 4] = [Standing::Live, Standing::Earlier, Standing::Stale, Standing::NoBucket];
 
-/// What there is of objects that are not live.
+/// Counts of objects that are not live.
 #[derive(Debug, Default)]
 pub struct Leftovers {
     buckets: BTreeMap<(Vec<u8>, Standing), Count>,
@@ -66,7 +66,7 @@ impl Leftovers {
         count.chunks += more.chunks;
     }
 
-    /// Appends them.
+    /// Appends the counts.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         wire::number(self.buckets.len() as u64, out);
         for ((bucket, standing), count) in &self.buckets {
@@ -76,7 +76,7 @@ impl Leftovers {
         }
     }
 
-    /// Reads them.
+    /// Reads the counts.
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Option<Leftovers> {
         let mut all = Leftovers::default();
         for _ in 0..reader.count()? {
@@ -86,12 +86,12 @@ impl Leftovers {
         Some(all)
     }
 
-    /// Adds those of a later split.
+    /// Adds the counts of a later split.
     pub fn merge(&mut self, other: Leftovers) {
         other.buckets.into_iter().for_each(|((bucket, standing), count)| self.add(&bucket, standing, count));
     }
 
-    /// Says so, bucket by bucket.
+    /// Adds the findings, bucket by bucket.
     pub fn report(&self, buckets: &Buckets<'_>, out: &mut Findings) {
         for ((bucket, standing), count) in &self.buckets {
             let kind = match standing {
@@ -110,7 +110,7 @@ impl Leftovers {
 }
 
 impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
-    /// Steps over the uploads of an object that are left.
+    /// Skips the remaining uploads of an object.
     pub(super) fn pass_over(&mut self, merge: &mut Merge<'_, 'a>, walk: &mut Walk<'_, 'a>) -> Result<()> {
         while let Some(upload) = merge.next_upload(walk.prefix) {
             self.upload(merge, walk, upload)?;
@@ -118,7 +118,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         Ok(())
     }
 
-    /// Steps over what is left of one upload, and tells why it is there.
+    /// Reads the rest of one upload, and counts its rows by the reason why they are there.
     pub(super) fn upload(
         &mut self,
         merge: &mut Merge<'_, 'a>,
@@ -167,14 +167,14 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         *kind += found.chunks;
     }
 
-    /// A chunk of the body's own upload that the manifest does not want.
+    /// Handles a chunk of the body's own upload that the manifest does not list.
     pub(super) fn superseded(&mut self, walk: &mut Walk<'_, 'a>, chunk: &Chunk<'a>) -> Result<()> {
         walk.superseded += 1;
         walk.chunks += 1;
         self.orphan_chunk(walk.standing, chunk)
     }
 
-    /// Says what an object left behind.
+    /// Reports the left-over rows of an object.
     pub(super) fn note(&mut self, walk: &Walk<'_, 'a>) {
         let Walk { standing, chunks, superseded, orphans, .. } = *walk;
         if standing == Standing::Live {
@@ -211,7 +211,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         self.visitor.orphan_manifest(&OrphanManifest { key: walk.key, standing: walk.standing, value: row.body })
     }
 
-    /// Gives a chunk that is in no body, on request.
+    /// Gives a chunk that is not in a body, on request.
     fn orphan_chunk(&mut self, standing: Standing, chunk: &Chunk<'a>) -> Result<()> {
         if !self.options.include_orphans {
             return Ok(());
@@ -232,7 +232,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
     }
 }
 
-/// What there is of an upload outside of bodies.
+/// The rows of an upload outside of bodies.
 struct Found {
     record: bool,
     garbage: bool,

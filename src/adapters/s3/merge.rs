@@ -13,7 +13,7 @@ use crate::format::{Family, fault};
 pub const FAMILIES: [Family; 6] =
     [Family::S3Object, Family::S3Upload, Family::S3UploadPart, Family::S3GcUpload, Family::S3Blob, Family::S3ChunkRef];
 
-/// Rows of one family in user-key order; every key is checked before it is shown.
+/// Rows of one family in user-key order. Every key is checked before its row is given.
 pub struct Stream<'s, 'a> {
     set: &'s DataSet<'a>,
     family: Family,
@@ -21,7 +21,7 @@ pub struct Stream<'s, 'a> {
     next: Option<Next<'a>>,
 }
 
-/// The next row, with what it shares with others.
+/// The next row, with the lengths of the prefixes that it shares with other rows.
 #[derive(Clone, Copy)]
 struct Next<'a> {
     row: Row<'a>,
@@ -86,12 +86,12 @@ pub struct Chunk<'a> {
     pub row: Row<'a>,
     /// Its key.
     pub key: ChunkKey<'a>,
-    /// What it refers to, when it is a `chunkref`.
+    /// The payload that it refers to, if it is a `chunkref`.
     pub reference: Option<ChunkRef<'a>>,
 }
 
 impl Chunk<'_> {
-    /// Its name within the object.
+    /// Its position within the object.
     pub fn id(&self) -> ChunkId {
         ChunkId::of(&self.key, self.reference.is_some())
     }
@@ -129,12 +129,12 @@ impl<'s, 'a> Merge<'s, 'a> {
         [&self.uploads, &self.parts, &self.garbage, &self.blobs, &self.refs].into_iter().filter_map(|s| s.next)
     }
 
-    /// What all rows of the next object share: bucket, generation and key.
+    /// The common part of the keys of the next object: bucket, generation and key.
     pub fn next_object(&self) -> Option<&'a [u8]> {
         self.heads.next.into_iter().chain(self.below_heads()).map(|next| next.object()).min()
     }
 
-    /// What all rows of the next upload of `object` share.
+    /// The common part of the keys of the next upload of `object`.
     pub fn next_upload(&self, object: &[u8]) -> Option<&'a [u8]> {
         self.below_heads().filter(|next| next.object() == object).map(|next| next.upload()).min()
     }

@@ -1,11 +1,11 @@
-//! S3: from chunks, manifests and bucket records to objects (`docs/format/s3.md` §3).
+//! S3: turns chunks, manifests and bucket records into objects (`docs/format/s3.md` §3).
 //!
-//! 1. Bucket records and counters tell which generation of which bucket is live ([`Buckets`]); payloads of offloaded chunks are
+//! 1. Bucket records and counters determine the live generation of each bucket ([`Buckets`]). Payloads of offloaded chunks are
 //!    compared with their digests ([`Payloads`]).
-//! 2. Objects are cut into *splits* of about equal bytes ([`splits`](fn@splits)). The keys of the live objects of a split can be
-//!    had alone ([`live_keys`]), for who must know all of them before the first body comes.
+//! 2. Objects are cut into *splits* of about equal bytes ([`splits`](fn@splits)). [`live_keys`] gives only the keys of the live
+//!    objects of a split, for callers that must know all of them before the first body comes.
 //! 3. A split is read ([`read`](fn@read)): the rows of an object are merged from six families, so that its body, its left-overs
-//!    and its unfinished uploads come together in one pass, and no row stays unread.
+//!    and its unfinished uploads come together in one pass, and every row is read.
 
 mod all;
 mod body;
@@ -41,7 +41,7 @@ pub fn split_of(buckets: &Buckets<'_>, bucket: &[u8], key: &[u8]) -> Option<Spli
     manifest_key(buckets, bucket, key).map(|prefix| Split::one(Family::S3Object.suffix(&prefix)))
 }
 
-/// The rows that tell of some objects: their manifests.
+/// The rows that describe some objects: their manifests.
 ///
 /// # Errors
 /// A damaged bucket record.

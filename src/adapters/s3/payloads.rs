@@ -1,6 +1,6 @@
 //! Content-addressed payloads (`chunkblob` rows): checked against their digests, looked up, and counted.
 //!
-//! They stay on their node and do not take part in the store's clock, so their timestamps mean nothing.
+//! They are local to their node and do not use the store's clock, so their timestamps mean nothing.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -17,7 +17,7 @@ use crate::format::{Family, Fault, fault};
 use crate::report::{Finding, Findings};
 
 const FAMILY: Family = Family::S3ChunkBlob;
-/// Bytes that one thread checks at a time, about.
+/// Approximate bytes that one thread checks at a time.
 const SLICE: usize = 256 << 10;
 
 type Digest = [u8; 32];
@@ -26,14 +26,14 @@ type Digest = [u8; 32];
 pub struct Payloads<'a> {
     /// Whether there are any.
     pub any: bool,
-    /// Whether each was compared with its digest.
+    /// Whether each payload was compared with its digest.
     checked: bool,
-    /// Those whose keys are not as the server writes them, with upper-case digits; read when a payload is not found
-    /// by the key that it should have.
+    /// Payloads whose keys differ from what the server writes: they have upper-case digits. They are read when a payload is not found under
+    /// its regular key.
     odd: OnceLock<BTreeMap<Digest, Row<'a>>>,
 }
 
-/// Part of a digest: enough to tell the payloads of a store apart, to count those without a reference.
+/// Part of a digest: enough to distinguish the payloads of a store, for counting those without a reference.
 pub fn brief(digest: &Digest) -> u64 {
     digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
@@ -42,7 +42,7 @@ impl<'a> Payloads<'a> {
     /// Checks every payload against the digest in its key.
     ///
     /// # Errors
-    /// The first one, in key order, that is malformed or has another digest.
+    /// The first payload, in key order, that is malformed or has another digest.
     pub fn check(set: &DataSet<'a>) -> Result<Payloads<'a>> {
         let prefix = FAMILY.prefix().as_bytes();
         let end = after_prefix(prefix);
@@ -57,12 +57,13 @@ impl<'a> Payloads<'a> {
         Ok(Payloads { any, checked: true, odd: OnceLock::new() })
     }
 
-    /// Payloads that are compared with their digests when they are asked for.
+    /// Payloads that are compared with their digests when they are looked up.
     pub fn unchecked() -> Payloads<'a> {
         Payloads { any: true, checked: false, odd: OnceLock::new() }
     }
 
-    /// The same, where references have asked for all payloads that they name: the others are compared when they are counted.
+    /// As [`unchecked`](Self::unchecked), after references have looked up all payloads that they name: the others are compared when they
+    /// are counted.
     ///
     /// # Errors
     /// An input that changed.
@@ -70,11 +71,11 @@ impl<'a> Payloads<'a> {
         Ok(Payloads { any: set.family(FAMILY).next()?.is_some(), ..Payloads::unchecked() })
     }
 
-    /// The payload of this digest, or one of any time if there is none at the moment that is asked for.
+    /// The payload of this digest, at the requested moment or else of any time.
     pub fn get(&self, set: &DataSet<'a>, digest: &Digest) -> Result<Option<Row<'a>>> {
         let key = chunkblob_key(digest);
         if let Some(row) = set.get(key.as_bytes())? {
-            // Checked before, but a lenient run has gone on past those that failed.
+            // They were checked before, but a lenient run has continued after failures.
             return if !self.checked || set.losses().is_lenient() {
                 check_row(set, &row).map(|_| Some(row))
             } else {
@@ -102,7 +103,7 @@ impl<'a> Payloads<'a> {
         Ok(self.odd.get_or_init(|| odd))
     }
 
-    /// Notes the payloads that no reference names; `named` are the digests of all references, in brief.
+    /// Reports the payloads without a reference; `named` are the brief digests of all references.
     pub fn note_unreferenced(&self, set: &DataSet<'_>, mut named: Vec<u64>, out: &mut Findings) -> Result<()> {
         if !self.any {
             return Ok(());
@@ -126,7 +127,7 @@ impl<'a> Payloads<'a> {
     }
 }
 
-/// Checks the payloads of a range of keys, and counts the sound ones.
+/// Checks the payloads of a range of keys and counts the intact ones.
 fn check_slice(set: &DataSet<'_>, lo: &[u8], hi: &[u8]) -> Result<u64> {
     let (mut count, mut rows) = (0, set.range(FAMILY, lo.to_vec(), Some(hi.to_vec())));
     while let Some(row) = rows.next()? {

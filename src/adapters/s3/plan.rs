@@ -1,8 +1,8 @@
 //! Which chunks make an object's body, and in which order (`docs/format/s3.md` §5, `docs/format/rules.md` §4).
 //!
 //! A manifest declares parts; each part has chunks 0 to n-1 of one version, inline or as references. Stored chunks of
-//! other versions, and those of a part declared with no chunks, are left-overs and mean nothing. A declared chunk that
-//! is not stored, one stored beyond the declared count and one stored twice are damage.
+//! other versions, and chunks of a part declared without chunks, are left over and are ignored. A declared chunk that
+//! is not stored, a chunk beyond the declared number, and a chunk that is stored twice are damage.
 
 use std::borrow::Cow;
 
@@ -12,16 +12,16 @@ use crate::format::s3::{Manifest, Part};
 /// A chunk that the manifest declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expected {
-    /// Its name.
+    /// Its position.
     pub id: ChunkId,
     /// Index of its part in [`Plan::parts`].
     pub part: usize,
-    /// Its length in bytes, when the manifest tells.
+    /// Its length in bytes, if the manifest has it.
     pub size: Option<u64>,
 }
 
 impl Expected {
-    /// Checks the three lengths of an offloaded chunk, in bytes. (Those of inline chunks are only warned of.)
+    /// Checks the three lengths of an offloaded chunk, in bytes. (Wrong lengths of inline chunks are only warnings.)
     pub fn check_reference(&self, reference: u64, stored: u64) -> Result<(), ChunkFault> {
         let manifest = self.size.unwrap_or_default();
         if self.size == Some(reference) && reference == stored {
@@ -42,7 +42,7 @@ pub struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// The plan of a manifest; borrows its parts unless they are out of order.
+    /// The plan of a manifest; it borrows the parts unless they are out of order.
     pub fn new(manifest: &Manifest<'a>) -> Plan<'a> {
         Plan { parts: manifest.parts_in_order() }
     }
@@ -57,8 +57,8 @@ impl<'a> Plan<'a> {
         Chunks { parts: &self.parts, part: 0, chunk_no: 0 }
     }
 
-    /// Whether the wanted rows of one family come in body order when read in key order. So it is unless a part number
-    /// is declared twice, which no server does: then the rows must be sorted by [`ChunkId`] first.
+    /// Whether the wanted rows of one family come in body order when read in key order. This is true unless a part
+    /// number is declared twice, which no server does: then the rows must be sorted by [`ChunkId`] first.
     pub fn is_in_key_order(&self) -> bool {
         self.parts.windows(2).all(|pair| pair[0].part_no != pair[1].part_no)
     }
@@ -69,7 +69,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Iterates over the declared chunks; keeps two numbers, however long the body is.
+/// Iterates over the declared chunks. It stores two numbers, however long the body is.
 #[derive(Debug, Clone)]
 pub struct Chunks<'p> {
     parts: &'p [Part<'p>],
@@ -78,7 +78,7 @@ pub struct Chunks<'p> {
 }
 
 impl Chunks<'_> {
-    /// The next chunk, which stays next.
+    /// The next chunk, without taking it.
     pub fn peek(&mut self) -> Option<Expected> {
         while self.chunk_no >= self.parts.get(self.part)?.chunk_count {
             self.part += 1;
@@ -110,7 +110,7 @@ pub struct Join<'p> {
 }
 
 impl Join<'_> {
-    /// What a stored row is: the next chunk of the body, or `None` for a left-over.
+    /// What a stored row is: the next chunk of the body, or `None` if it is left over.
     pub fn row(&mut self, id: ChunkId) -> Result<Option<Expected>, ChunkFault> {
         let count = find_part(self.chunks.parts, id).map_or(0, |at| self.chunks.parts[at].chunk_count);
         if count == 0 {

@@ -9,7 +9,7 @@ pub fn parse<'a, T>(set: &DataSet<'a>, family: Family, row: &Row<'a>, result: fa
     result.map_err(|fault| set.locate(row.fault(family, fault)))
 }
 
-/// Checks a value that is only looked at; tells whether there is a row.
+/// Checks a value that is not used further; `true`: there is a row.
 pub fn check_value<T>(
     set: &DataSet<'_>,
     family: Family,

@@ -1,9 +1,9 @@
 //! Cuts the objects into splits of about equal bytes.
 //!
-//! Every family that belongs to objects continues its prefix in the same way: bucket, generation, object. So one
-//! range of such suffixes is a range in all of them, and a split has all rows of its objects.
+//! The keys of every family of objects have the same form after the prefix: bucket, generation, object. So one range of
+//! such suffixes is a range in all of them, and a split has all rows of its objects.
 //!
-//! Mutual dependency with `merge`: a split is cut where the merge may begin, by the families that it merges.
+//! Mutual dependency with `merge`: the families that the merge reads determine where a split may be cut.
 
 use std::ops::Range;
 
@@ -17,22 +17,22 @@ use crate::format::s3::ObjectKey;
 use crate::format::s3::key::{escape_into, object_len};
 use crate::model::s3::Standing;
 
-/// Bytes of one input that a split covers, about; a larger object is a split of its own.
+/// Approximate bytes of one input in a split; a larger object is a split of its own.
 const SPLIT: usize = 4 << 20;
-/// Bytes of a cut kept behind what its object shares with the one before.
+/// Bytes of a cut that are kept beyond what its object shares with the previous one.
 const CUT_TAIL: usize = 4;
 /// Longest cut.
 const MOST_CUT: usize = 1024;
 
-/// Some objects that follow one another. Plain data: any process that has the same inputs can read it.
+/// A range of objects. Plain data: any process that has the same inputs can use it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
-    /// What their keys have behind the prefixes of their families.
+    /// The part of their keys after the prefixes of the families.
     suffixes: KeyRange,
 }
 
 impl Split {
-    /// One object, by what its keys begin with.
+    /// A split of one object, by the common part of its keys.
     pub(super) fn one(object: &[u8]) -> Split {
         Split { suffixes: KeyRange::below(object) }
     }
@@ -69,7 +69,7 @@ pub fn live_keys<'a>(
     Ok(())
 }
 
-/// Which of the splits can have objects of a bucket.
+/// The splits that can have objects of a bucket.
 pub fn of_bucket(splits: &[Split], bucket: &[u8]) -> Range<usize> {
     let mut prefix = Vec::new();
     escape_into(bucket, &mut prefix);
@@ -90,10 +90,10 @@ pub fn splits(set: &DataSet<'_>) -> Vec<Split> {
     los.zip(his).map(|(lo, hi)| Split { suffixes: KeyRange { lo, hi } }).collect()
 }
 
-/// A cut before each of some objects, in order, as short as it can be: a range ends with a look-up of every prefix of
-/// its end that could be a key. No object is cut in two: none is a prefix of another, so that all of an object's rows
-/// are on one side of any part of another one. An object that only a long cut would tell from the one before stays in
-/// its split.
+/// A cut before each of some objects, in order. Cuts are as short as possible, because a range ends with a look-up of
+/// every prefix of its end that could be a key. No object is cut in two: no object is a prefix of another, so all rows
+/// of an object are on one side of any part of another one. An object that only a long cut would separate from the
+/// previous one stays in its split.
 fn short_cuts(objects: &[&[u8]]) -> Vec<Vec<u8>> {
     let mut before: &[u8] = b"";
     let mut cuts = Vec::new();
@@ -108,7 +108,7 @@ fn short_cuts(objects: &[&[u8]]) -> Vec<Vec<u8>> {
     cuts
 }
 
-/// What the keys of an object begin with, for the first object of every so many bytes of one input.
+/// The common part of the keys of an object, for the first object after every `bytes` bytes of one input.
 fn objects_of<'g>(group: &'g Group<'_>, bytes: usize) -> impl Iterator<Item = &'g [u8]> {
     let mut next = bytes;
     let spaced = group.index.checkpoints.positions().iter().copied().filter(move |at| {

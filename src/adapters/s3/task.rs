@@ -1,4 +1,4 @@
-//! One split: every object in it with all its uploads.
+//! Reads one split: every object in it with all its uploads.
 
 use bumpalo::Bump;
 
@@ -20,21 +20,21 @@ use crate::model::s3::{Object, Standing, Visitor};
 use crate::options::Options;
 use crate::report::Findings;
 
-/// What the read of a split tells beside the objects.
+/// The result of reading a split, besides the objects.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// What there is of objects that are not live, by bucket.
+    /// Counts of objects that are not live, by bucket.
     pub leftovers: Leftovers,
-    /// Digests of all references, in brief: for [`Payloads::note_unreferenced`].
+    /// Brief digests of all references, for [`Payloads::note_unreferenced`].
     pub named: Vec<u64>,
-    /// What was noticed.
+    /// Findings of the split.
     pub findings: Findings,
     /// Keys with rows in more than one input.
     pub shared: Vec<Shared>,
 }
 
 impl Report {
-    /// Appends what a split tells beside its findings.
+    /// Appends the report of a split without its findings.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         self.leftovers.encode(out);
         wire::number(self.named.len() as u64, out);
@@ -43,7 +43,7 @@ impl Report {
         self.shared.iter().for_each(|shared| shared.encode(out));
     }
 
-    /// Reads it.
+    /// Reads a report.
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Option<Report> {
         let (leftovers, count) = (Leftovers::decode(reader)?, reader.count()?);
         let named = (0..count).map(|_| Some(u64::from_le_bytes(*reader.array()?))).collect::<Option<_>>()?;
@@ -61,14 +61,14 @@ pub(super) struct Task<'s, 'a, 'v, V> {
     pub options: &'s Options,
     pub visitor: &'v mut V,
     pub report: Report,
-    /// Live objects that came.
+    /// Number of live objects so far.
     count: usize,
 }
 
 /// Reads the objects of one split.
 ///
 /// # Errors
-/// The first damaged row or object of the split, unless damage is skipped, and what the visitor gives.
+/// The first damaged row or object of the split, unless damage is skipped, and the error of the visitor.
 pub fn read<'a, V: Visitor>(
     set: &DataSet<'a>,
     buckets: &Buckets<'a>,
@@ -88,13 +88,13 @@ pub fn read<'a, V: Visitor>(
     Ok(task.report)
 }
 
-/// Where the rows of an object stand.
+/// The ranges of the rows of an object.
 fn rows_of(prefix: &[u8]) -> Vec<KeyRange> {
     FAMILIES.iter().map(|family| KeyRange::below(&[family.prefix().as_bytes(), prefix].concat())).collect()
 }
 
 impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
-    /// Gives what there is of one object, and steps over all of its rows even if it is damaged.
+    /// Gives one object, and reads past all of its rows even if it is damaged.
     fn object(&mut self, merge: &mut Merge<'_, 'a>, prefix: &'a [u8]) -> Result<()> {
         let key = ObjectKey::parse(prefix)?;
         let head = merge.heads.take(prefix)?;
@@ -116,7 +116,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         Ok(())
     }
 
-    /// Whether an object is asked for. Where sizes matter and its manifest cannot be read, it is: that is told then.
+    /// Whether an object is asked for. If sizes matter and its manifest cannot be read, it is: then the damage is reported.
     fn wants(&self, key: &ObjectKey<'_>, head: Option<&Row<'a>>, standing: Standing) -> bool {
         let filter = &self.options.filter;
         if filter.is_trivial() {
@@ -130,13 +130,13 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         wanted && filter.takes_change(adapter::S3, &key.bucket, &[&key.object])
     }
 
-    /// Passes over all rows of an object that is not asked for.
+    /// Skips all rows of an object that is not asked for.
     fn step_over(&mut self, merge: &mut Merge<'_, 'a>, prefix: &'a [u8]) -> Result<()> {
         while let Some(upload) = merge.next_upload(prefix) {
             merge.uploads.take(upload)?;
             merge.garbage.take(upload)?;
             while merge.parts.take(upload)?.is_some() {}
-            // References are read all the same: what they name is not without an owner.
+            // References are read nevertheless, because the payloads that they name have an owner.
             while self.chunk(merge, upload)?.is_some() {}
         }
         Ok(())

@@ -9,10 +9,10 @@ use crate::format::{Family, adapter};
 use crate::model::s3::UploadRow;
 use crate::options::filter::Filter;
 
-/// Gives all upload rows, then all part rows, of every generation, each kind in key order.
+/// Gives all upload rows, then all part rows, of every generation; each kind in key order.
 ///
 /// # Errors
-/// A malformed key, unless damage is skipped, and what `each` gives.
+/// A malformed key, unless damage is skipped, and the error of `each`.
 pub fn unfinished_uploads(
     set: &DataSet<'_>,
     filter: &Filter,
@@ -48,8 +48,8 @@ fn uploads_of(
     Ok(())
 }
 
-/// Gives the rows of unfinished uploads of live generations: as [`unfinished_uploads`], and behind them the inline chunks of uploads
-/// that have their record, in key order. No server offloads those of unfinished uploads.
+/// Gives the rows of unfinished uploads of live generations, as [`unfinished_uploads`], and then the inline chunks of uploads with a
+/// record, in key order. No server offloads chunks of unfinished uploads.
 ///
 /// # Errors
 /// As [`unfinished_uploads`].
@@ -68,7 +68,7 @@ pub fn live_uploads(
         upload.is_ok_and(|upload| buckets.told(&row.bucket) == Some(upload.object.generation))
     };
     unfinished_uploads(set, filter, |row| if is_live(row) { each(row) } else { Ok(()) })?;
-    // The records once more, for a list of them would grow with the store. What is malformed was told of.
+    // The records are read a second time, because a list of them would grow with the store. Malformed ones were reported before.
     uploads_of(set, Family::S3Upload, filter, &|_| Ok(()), &mut |record| {
         if !is_live(record) {
             return Ok(());

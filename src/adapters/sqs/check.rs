@@ -1,4 +1,4 @@
-//! Compares messages with their queue and their key. A difference is a warning; the message is given all the same.
+//! Compares messages with their queue and their key. A difference is a warning, and the message is given nevertheless.
 
 use base64::Engine as _;
 use bumpalo::Bump;
@@ -12,13 +12,13 @@ use crate::format::sqs::key::{DataKey, DataKeys};
 use crate::format::sqs::{Message, Queue, partition};
 use crate::report::{Finding, Findings};
 
-/// A message that was read.
+/// A parsed message.
 pub struct Parsed<'a, 'm> {
     /// Its row.
     pub row: Row<'a>,
-    /// What the key says.
+    /// The content of the key.
     pub key: DataKey<'a>,
-    /// What the value says.
+    /// The content of the value.
     pub message: Message<'m>,
 }
 
@@ -33,16 +33,16 @@ impl<'a: 'm, 'm> Parsed<'a, 'm> {
     }
 }
 
-/// A queue as its messages are checked against it.
+/// The queue that messages are checked against.
 pub struct Owner<'q> {
     /// Its record.
     pub queue: &'q Queue<'q>,
-    /// Its name, as the keys have it.
+    /// Its name in the form of the keys.
     pub name: &'q [u8],
 }
 
 impl Owner<'_> {
-    /// Warns of what is odd about some messages.
+    /// Warns of inconsistencies in some messages.
     pub fn check(&self, messages: &[Parsed<'_, '_>], found: &mut Findings) {
         let bodies: Vec<&[u8]> = messages.iter().map(|read| read.message.body).collect();
         for (Parsed { row, key, message }, digest) in messages.iter().zip(md5::digests(&bodies)) {
@@ -50,14 +50,14 @@ impl Owner<'_> {
             for member in self.disagreements(key, message) {
                 found.add(finding(&findings::MESSAGE_KEY).with("member", member).with("offset", row.offset));
             }
-            // One that states none is fine.
+            // A message without a stated MD5 is valid.
             if !message.md5_of_body.is_empty() && !md5::is_hex_of(message.md5_of_body, digest) {
                 found.add(finding(&findings::BODY_MD5).with("md5_of_body", message.md5_of_body));
             }
         }
     }
 
-    /// What the key tells otherwise than the value.
+    /// The parts in which key and value differ.
     fn disagreements(&self, key: &DataKey<'_>, message: &Message<'_>) -> impl Iterator<Item = &'static str> {
         let id = !is_encoded(message.message_id.as_bytes(), key.id);
         let generation = key.place.generation != message.queue_generation;
@@ -66,7 +66,7 @@ impl Owner<'_> {
         all.into_iter().filter_map(|(member, differs)| differs.then_some(member))
     }
 
-    /// How many of these messages the queue would not keep until `now` (Unix milliseconds).
+    /// How many of these messages the queue would have deleted by `now` (Unix milliseconds).
     pub fn past_retention(&self, messages: &[Parsed<'_, '_>], now: i64) -> u64 {
         let kept = self.queue.message_retention_seconds.saturating_mul(1000);
         let is_past = |read: &&Parsed<'_, '_>| read.message.send_timestamp_millis.saturating_add(kept) <= now;

@@ -1,14 +1,14 @@
-//! From queues and messages to rows: what a server of today would have written for them.
+//! Turns queues and messages into rows, as a current server would write them.
 //!
-//! A message has three rows: itself, its place by visibility and its place by age. What an output tells only in part is derived:
+//! A message has three rows: its data, its position by visibility and its position by age. What an output contains only in part is derived:
 //!
-//! | what | told by | else |
+//! | what | taken from | otherwise |
 //! |---|---|---|
 //! | generation of a queue | its record | the generation that its messages have, or 1 |
 //! | last sequence number | the document | the largest of its messages |
 //! | deduplication records, locks of groups | bookkeeping rows | the messages |
 //!
-//! An output that was made for a restore tells all of it: there nothing is derived, for what is missing was missing in the store.
+//! An output that was made for a restore contains everything. Nothing is derived there, because missing rows were missing in the store.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,7 +26,7 @@ use crate::format::{Family, Fault, hex};
 use crate::model::sqs::{Message, Queue, QueueVisitor, RecordKind, Records, SideRecord, Visitor};
 use crate::run::spill::Spill;
 
-/// What an output tells of its queues.
+/// What an output contains about its queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Told {
     /// Everything: it was made for a restore.
@@ -35,35 +35,35 @@ pub struct Told {
     pub side_records: bool,
     /// Live visibility of messages.
     pub visibility: bool,
-    /// The moment that it stands for: Unix milliseconds.
+    /// The moment of its state: Unix milliseconds.
     pub now_ms: i64,
 }
 
-/// Gives the rows of queues to a sink. Documents come before what belongs to their queues.
+/// Gives the rows of queues to a sink. The document of a queue comes before its records.
 pub struct Encoder<S> {
     rows: S,
     told: Told,
     queues: BTreeMap<Vec<u8>, State>,
-    /// The queue whose records come.
+    /// The queue of the current records.
     of: Vec<u8>,
-    /// Rows that guard FIFO queues, as they follow from messages: of several with one key the best counts.
+    /// Rows that guard FIFO queues, as derived from messages: of several with one key the one with the best rank is kept.
     guards: Spill,
-    /// Bookkeeping rows that have no place in a new store.
+    /// Number of bookkeeping rows that a new store does not need.
     left_out: u64,
 }
 
-/// What is known of a queue.
+/// The state of a queue.
 #[derive(Default)]
 struct State {
-    /// The record as a value, unless the queue is gone.
+    /// The value of its record, unless the queue was deleted.
     record: Option<Vec<u8>>,
     generation: u64,
     is_fifo: bool,
     content_based_dedup: bool,
-    /// The value of its generation row, where the record does not tell it.
+    /// The value of its generation row, if the record does not have it.
     counter: Option<u64>,
     last_sequence: u64,
-    /// From its messages: the only generation, the largest sequence number.
+    /// From its messages: the only generation, and the largest sequence number.
     generations: Generations,
     largest_sequence: u64,
 }
@@ -83,11 +83,11 @@ impl<S: RowSink> Encoder<S> {
         Encoder { rows, told, queues: BTreeMap::new(), of: Vec::new(), guards: Spill::new(scratch), left_out: 0 }
     }
 
-    /// Gives the rows of queues themselves and what follows from messages. Tells how many bookkeeping rows have no place in a new
-    /// store: those of generations that are gone, tombstones, and those that are made anew.
+    /// Gives the rows of the queues themselves and the rows derived from messages. Returns how many bookkeeping rows a new store does not
+    /// need: rows of deleted generations, tombstones, and rows that are created again.
     ///
     /// # Errors
-    /// What the sink gives.
+    /// The error of the sink.
     pub fn finish(mut self) -> Result<u64> {
         for (queue, state) in &self.queues {
             state.rows(queue, self.told, &mut self.rows)?;
@@ -104,7 +104,7 @@ impl<S: RowSink> Encoder<S> {
         Ok(self.left_out)
     }
 
-    /// Whether a bookkeeping row has a place in a new store: one that guards the live generation of its queue.
+    /// Whether a new store needs a bookkeeping row: it guards the live generation of its queue.
     pub fn restores(&self, record: &SideRecord<'_>) -> bool {
         let live = self.queues.get(&self.of).map_or(0, State::live);
         let suffix = record.family.suffix(record.key);
@@ -113,7 +113,7 @@ impl<S: RowSink> Encoder<S> {
         is_guard && (live == 0 || key::side_generation(suffix) == Some(live))
     }
 
-    /// Rows that guard a FIFO queue, as they follow from a message.
+    /// Derives the rows that guard a FIFO queue from a message.
     fn guard(&mut self, place: &Place<'_>, message: &sqs::Message<'_>) -> Result<()> {
         let content_based = self.queues.get(&self.of).is_some_and(|state| state.content_based_dedup);
         let group = encode_queue(message.message_group_id.as_bytes());
@@ -132,7 +132,7 @@ impl<S: RowSink> Encoder<S> {
             record.encode(&mut value).map_err(|fault| refused(message.message_id, fault))?;
             let group = place.partition.is_some().then_some(&*group);
             let key = DedupKey { place: *place, group, dedup: &encode_queue(dedup.as_bytes()) }.encode();
-            // The latest one counts.
+            // The latest message wins.
             let rank = !message.send_timestamp_millis.cast_unsigned() ^ (1 << 63);
             self.guards.push(&ranked(key, rank), &value)?;
         }
@@ -146,14 +146,14 @@ impl<S: RowSink> Encoder<S> {
             value.clear();
             lock.encode(&mut value).map_err(|fault| refused(message.message_id, fault))?;
             let key = GroupKey { place: *place, group: &group }.encode();
-            // The first one of its group is the one that was delivered.
+            // The first message of its group is the delivered one.
             self.guards.push(&ranked(key, message.sequence_number), &value)?;
         }
         Ok(())
     }
 }
 
-/// Bytes of a rank behind a key.
+/// Bytes of a rank after a key.
 const RANK: usize = size_of::<u64>();
 
 fn ranked(mut key: Vec<u8>, rank: u64) -> Vec<u8> {
@@ -169,13 +169,13 @@ fn of_queue(name: &[u8], why: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Output(format!("the queue \"{}\" {why}", name.escape_ascii())))
 }
 
-/// Milliseconds in keys are not negative.
+/// Milliseconds in keys must not be negative.
 fn in_key(ms: i64) -> u64 {
     u64::try_from(ms).unwrap_or(0)
 }
 
 impl State {
-    /// The generation whose rows the server looks at; 0: nothing tells it.
+    /// The live generation, whose rows the server reads; 0: unknown.
     fn live(&self) -> u64 {
         if self.generation > 0 { self.generation } else { self.counter.unwrap_or(0) }
     }
@@ -257,7 +257,7 @@ impl<S: RowSink> Visitor for Encoder<S> {
         }
         let visible_at = value.visible_at_millis.max(value.available_at_millis);
         if !self.told.visibility {
-            // It was zeroed: a delay still counts, also in the numbers that the server tells.
+            // Visibility was cleared. A delay still counts, also in the numbers that the server reports.
             value.visible_at_millis = visible_at;
         }
         let state = self.queues.entry(self.of.clone()).or_default();

@@ -1,4 +1,4 @@
-//! The vocabulary of SQS notes and warnings (`sqs.md` §5, `rules.md` §5).
+//! The kinds of SQS findings (`sqs.md` §5, `rules.md` §5).
 
 use crate::report::kinds;
 

@@ -3,19 +3,18 @@
 /// Which messages of a queue are live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Live {
-    /// The live generation; `None`: nothing tells it, so all messages are live.
+    /// The live generation; `None`: unknown, so all messages are live.
     pub generation: Option<u64>,
-    /// What to warn of.
+    /// What to warn about.
     pub disagreement: Option<Disagreement>,
 }
 
-/// Record and generation row tell different generations. They are written in one transaction, so this is a fault of
-/// the store.
+/// Record and generation row have different generations. They are written in one transaction, so this is a fault of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Disagreement {
-    /// What the queue record says; this counts.
+    /// The generation in the queue record, which counts.
     pub record: u64,
-    /// What the generation row says.
+    /// The generation in the generation row.
     pub row: u64,
 }
 
@@ -30,7 +29,7 @@ impl std::fmt::Display for Disagreement {
 }
 
 impl Live {
-    /// Decides from the `generation` of the queue record (0 = not said) and the value of the generation row, if any.
+    /// Decides from the `generation` of the queue record (0 = unknown) and the value of the generation row, if there is one.
     pub fn decide(record: u64, row: Option<u64>) -> Live {
         let said = |n: u64| (n != 0).then_some(n);
         let disagreement = match (said(record), row) {

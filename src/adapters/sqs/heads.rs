@@ -1,4 +1,4 @@
-//! The heads of records: of messages, and of side records when they are wanted, in splits.
+//! Reads the heads of records in splits: of messages, and of side records when they are wanted.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +16,13 @@ use crate::model::sqs::{Head, HeadVisitor, RecordKind, Records};
 use crate::options::Options;
 use crate::options::filter::Filter;
 
-/// Bytes of rows in a split, about.
+/// Approximate bytes of rows in a split.
 const SPLIT: usize = 4 << 20;
 /// Families of side records, in the order of a snapshot.
 const SIDE: [Family; 6] =
     [Family::SqsByAge, Family::SqsDedup, Family::SqsGroup, Family::SqsVis, Family::SqsSeq, Family::SqsTombstone];
 
-/// Those of them that nothing else tells.
+/// The families that cannot be derived from other rows.
 const RESTORED: [Family; 2] = [Family::SqsDedup, Family::SqsGroup];
 
 /// The families whose rows are records, in the order of a snapshot.
@@ -43,7 +43,7 @@ pub fn splits(set: &DataSet<'_>, family: Family) -> Result<Vec<KeyRange>> {
     set.parts(family, SPLIT)
 }
 
-/// One message, by its key.
+/// A filter for one message, by its key.
 #[derive(Debug, Clone)]
 pub struct Only {
     queue: Vec<u8>,
@@ -82,10 +82,10 @@ pub(super) fn ranges_of(queue: &[u8]) -> Vec<KeyRange> {
     prefixes.iter().map(|prefix| KeyRange::below(prefix)).collect()
 }
 
-/// How many records were found.
+/// The number of records that were found.
 #[derive(Debug, Default)]
 pub struct Counts<'a> {
-    /// Records of one kind that stand together: they are added once they are over.
+    /// The current run of records of one kind: it is added when it ends.
     run: Option<(Records<'a>, u64)>,
     /// Messages that are not live, by queue and generation.
     pub stale: BTreeMap<(&'a [u8], u64), u64>,
@@ -115,19 +115,19 @@ impl<'a> Counts<'a> {
         }
     }
 
-    /// Bytes that they hold in memory, about.
+    /// Approximate bytes in memory.
     pub fn held(&self) -> usize {
         (self.stale.len() + self.side.len()) * size_of::<((&[u8], u64), u64)>()
     }
 
-    /// Adds those of another split; its shared keys are for the caller.
+    /// Adds the counts of another split, except for its shared keys, which the caller adds.
     pub fn merge(&mut self, other: Counts<'a>) {
         other.side.into_iter().for_each(|(queue, rows)| *self.side.entry(queue).or_default() += rows);
         other.stale.into_iter().for_each(|(of, rows)| *self.stale.entry(of).or_default() += rows);
     }
 }
 
-/// Reads the heads of one split; with `only`, of one message: the values of others are not looked at.
+/// Reads the heads of one split. With `only`, only those of one message: the values of others are not read.
 ///
 /// # Errors
 /// The first malformed row, unless damage is skipped.
@@ -164,7 +164,7 @@ pub fn read<'a>(
         }
         arena.reset();
     }
-    // Sequence rows and tombstones were read, and reported, with the queues.
+    // Sequence rows and tombstones were read and reported with the queues.
     let first_time = !matches!(family, Family::SqsSeq | Family::SqsTombstone);
     task.counts.end_run();
     task.counts.shared = rows.shared().filter(|_| first_time);
@@ -181,7 +181,7 @@ struct Task<'s, 'a> {
     /// Whether bookkeeping rows of generations that are not live are left out.
     only_live: bool,
     keys: DataKeys<'a>,
-    /// Queue of the last message, and which of its messages are live; none are without a record.
+    /// Queue of the last message, and which of its messages are live; without a record none are.
     owner: Option<(&'a [u8], Option<Live>)>,
     /// Queue of the last message, and whether it is asked for.
     asked: Option<(&'a [u8], bool)>,
@@ -226,7 +226,7 @@ impl<'a> Task<'_, 'a> {
             }
         }
         if is_wanted(queue, self.filter, true) {
-            // The order of the snapshot: where one key begins with another, not quite that of the keys.
+            // The order of the snapshot. If one key is a prefix of another, this is not quite the order of keys.
             let order = sqs::Head { sequence_number: row.offset as u64, ..sqs::Head::default() };
             let of = Records { queue, kind: RecordKind::Side };
             self.counts.add(of);

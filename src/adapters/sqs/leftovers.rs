@@ -1,5 +1,4 @@
-//! What is said about rows that belong to no live queue: a note where the store explains them, a warning otherwise
-//! (`rules.md` §5).
+//! Findings about rows without a live queue: a note if the store explains them, a warning otherwise (`rules.md` §5).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,16 +8,16 @@ use super::queues::{Known, Queues, is_wanted, name_of};
 use crate::options::filter::Filter;
 use crate::report::{Finding, Findings};
 
-/// Rows of one queue that were left behind.
+/// Rows of one queue without the queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Stale {
-    /// Messages with a tombstone or a later generation row.
+    /// Messages that a tombstone or a later generation row explains.
     explained: u64,
     /// The other messages.
     orphaned: u64,
 }
 
-/// Adds what there is to say about every queue.
+/// Adds the findings about every queue.
 pub(super) fn report(queues: &Queues<'_>, counts: &Counts<'_>, filter: &Filter, findings: &mut Findings) {
     let left = by_queue(queues, counts);
     let names = queues.iter().map(|(queue, _)| queue).chain(left.keys().copied()).chain(counts.side.keys().copied());

@@ -1,13 +1,13 @@
 //! MD5 of eight texts at once (RFC 1321).
 //!
-//! Every message states the MD5 of its body, and every one is checked. A single MD5 cannot be made fast, each step waits
-//! for the last one; eight of them side by side take little more time than one.
+//! Every message states the MD5 of its body, and every one is checked. A single MD5 cannot be made fast, because each
+//! step depends on the previous one. Eight in parallel take little more time than one.
 
 use wide::u32x8;
 
 use crate::format::hex;
 
-/// Texts side by side.
+/// Number of parallel texts.
 const LANES: usize = 8;
 /// Bytes of a block.
 const BLOCK: usize = 64;
@@ -60,12 +60,12 @@ fn side_by_side(texts: &[&[u8]]) -> impl Iterator<Item = Digest> {
     })
 }
 
-/// Blocks of a text with its end mark and its length.
+/// The number of blocks of a text with its end marker and its length.
 fn blocks(text: &[u8]) -> usize {
     (text.len() + 8) / BLOCK + 1
 }
 
-/// Block `n` of every text, by words; behind a text's end anything will do.
+/// Block `n` of every text, by words. After the end of a text the content does not matter.
 fn words(texts: &[&[u8]], n: usize) -> [u32x8; 16] {
     let mut columns = [[0; LANES]; 16];
     for (lane, text) in texts.iter().enumerate() {
@@ -84,7 +84,7 @@ fn words(texts: &[&[u8]], n: usize) -> [u32x8; 16] {
     columns.map(u32x8::new)
 }
 
-/// A block that the text does not fill: what is left of it, the mark 80, zeros, and in the very last one its bits.
+/// A block that the text does not fill: the rest of the text, the byte 0x80, zeros, and in the very last block the length in bits.
 fn last_block(text: &[u8], n: usize) -> [u8; BLOCK] {
     let mut block = [0; BLOCK];
     let rest = text.get(n * BLOCK..).unwrap_or_default();
@@ -107,7 +107,7 @@ fn add_block(state: &mut [u32x8; 4], words: &[u32x8; 16]) {
     state.iter_mut().zip(before).for_each(|(word, before)| *word += before);
 }
 
-/// Sixteen steps; `word` tells which word each takes, modulo 16.
+/// Sixteen steps; `word` gives the index of the word that each step uses, modulo 16.
 #[inline(always)]
 fn round(
     round: usize,

@@ -1,4 +1,4 @@
-//! Whole records, read again in the order that somebody wants.
+//! Reads whole records again, in the order that the caller wants.
 
 use bumpalo::Bump;
 
@@ -14,19 +14,19 @@ use crate::format::sqs::{self, Queue};
 use crate::model::sqs::{Located, Message, RecordKind, Records, SideRecord, Visitor};
 use crate::report::{Finding, Findings};
 
-/// Rows that are fetched from memory, and checked, together.
+/// Rows that are loaded from memory and checked together.
 const AHEAD: usize = 64;
-/// Bytes of a row beside its value, about.
+/// Approximate bytes of a row without its value.
 const ROW: usize = 128;
 
-/// What a read tells beside the records.
+/// The result of a read, besides the records.
 #[derive(Debug, Default)]
 pub struct Read {
-    /// Records given.
+    /// Number of records given.
     pub records: u64,
-    /// Those of them that their queue would not keep any longer.
+    /// Number of records whose retention period is over.
     pub past_retention: u64,
-    /// What was noticed.
+    /// Findings of the read.
     pub findings: Findings,
 }
 
@@ -39,7 +39,7 @@ pub struct Reader<'r, 'a> {
 }
 
 impl<'r, 'a> Reader<'r, 'a> {
-    /// Of these inputs.
+    /// A reader of these inputs.
     pub fn new(set: &'r DataSet<'a>, queues: &'r Queues<'a>) -> Self {
         let now = i64::try_from(hlc_millis(set.view().read_ts)).unwrap_or(i64::MAX);
         Reader { set, queues, now }
@@ -57,10 +57,10 @@ impl<'r, 'a> Reader<'r, 'a> {
         Ok(head.message_id.as_bytes().to_vec())
     }
 
-    /// Gives records of one kind, in their order.
+    /// Gives records of one kind, in the given order.
     ///
     /// # Errors
-    /// The first damaged record, unless damage is skipped, and what the visitor gives.
+    /// The first damaged record, unless damage is skipped, and the error of the visitor.
     pub fn read<L: Located>(&self, of: &Records<'a>, rows: &[L], visitor: &mut impl Visitor) -> Result<Read> {
         match of.kind {
             RecordKind::Messages => self.live(of.queue, rows, visitor),
@@ -69,7 +69,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         }
     }
 
-    /// Messages of a queue that has its record.
+    /// Gives messages of a queue that has its record.
     fn live<L: Located>(&self, queue: &[u8], rows: &[L], visitor: &mut impl Visitor) -> Result<Read> {
         let Some(record) = self.queues.get(queue).and_then(|known| known.record) else { return Ok(Read::default()) };
         let at_record = |fault| self.set.locate(record.fault(Family::SqsQueue, fault));
@@ -79,7 +79,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         self.messages(Some(&Owner { queue: &parsed, name: &name }), rows, visitor)
     }
 
-    /// Messages; those of a live queue are checked against it.
+    /// Gives messages; those of a live queue are checked against it.
     fn messages<L: Located>(&self, owner: Option<&Owner<'_>>, rows: &[L], visitor: &mut impl Visitor) -> Result<Read> {
         let (mut read, mut keys, mut arena) = (Read::default(), DataKeys::default(), Bump::new());
         for rows in rows.chunks(AHEAD) {
@@ -99,7 +99,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         Ok(read)
     }
 
-    /// Parses messages, which stand in any order. One that cannot be read is one less, if damage is skipped.
+    /// Parses messages from any positions. If damage is skipped, unreadable ones are left out.
     fn parse<'m, L: Located>(&self, rows: &[L], keys: &mut DataKeys<'a>, arena: &'m Bump) -> Result<Vec<Parsed<'a, 'm>>>
     where
         'a: 'm,
@@ -126,14 +126,14 @@ impl<'r, 'a> Reader<'r, 'a> {
         Ok(Read { records: rows.len() as u64, ..Read::default() })
     }
 
-    /// Fetches rows from memory together, and gives them one by one.
+    /// Loads rows from memory together and gives them one by one.
     fn each_row<L: Located>(&self, rows: &[L], mut each: impl FnMut(&Row<'a>) -> Result<()>) -> Result<()> {
         self.set.warm(rows.iter().map(|row| (row.row(), row.len() + ROW)));
         rows.iter().try_for_each(|row| each(&self.set.row_at(row.row())?))
     }
 }
 
-/// What is said of messages that their queue would not keep any longer.
+/// The finding about messages whose retention period is over.
 pub fn past_retention(queue: &[u8], messages: u64) -> Option<Finding> {
     let finding = || Finding::new(&findings::RETENTION).with("queue", name_of(queue).as_slice());
     (messages > 0).then(|| finding().with("messages", messages))

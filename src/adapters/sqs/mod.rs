@@ -1,11 +1,11 @@
 //! SQS: queues and their messages (`docs/format/sqs.md` §3).
 //!
 //! 1. The queues' own rows are read: records, generations, sequence counters, tombstones ([`Queues`]).
-//! 2. Message rows are read in splits, ranges of their keys; each gives heads ([`heads`](mod@heads)), of which whole messages
-//!    are read again in whatever order somebody wants ([`Reader`]).
+//! 2. Message rows are read in splits, ranges of their keys. Each split gives heads ([`heads`](mod@heads)); whole messages are then
+//!    read again in the order that the caller wants ([`Reader`]).
 //!
-//! A message that somebody reads again is parsed in full then; for its head a few members are enough. One that nobody will read is
-//! parsed in full at once, so that a damaged row is found wherever it stands.
+//! A message that is read again is fully parsed then; a few members are enough for its head. A message that is not read again is fully
+//! parsed at once, so that damaged rows are found everywhere.
 
 mod check;
 pub mod encode;
@@ -25,7 +25,7 @@ use crate::dataset::{KeyRange, RowsOf};
 use crate::format::Family;
 use crate::format::sqs::key::{self, DataKey};
 
-/// Where the rows of a message stand, or of a queue's record if no ID is given.
+/// The ranges of the rows of a message, or of a queue's record if no ID is given.
 pub fn rows_of(name: &[u8], id: &[u8]) -> RowsOf {
     let queue = key::encode_queue(name);
     if id.is_empty() {

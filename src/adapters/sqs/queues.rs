@@ -1,6 +1,6 @@
-//! The queues: what their own rows tell.
+//! The queues, as their own rows describe them.
 //!
-//! Mutual dependency with `heads` and `leftovers`: both ask which queues are known, and what they count is reported with the queues.
+//! Mutual dependency with `heads` and `leftovers`: both ask which queues are known, and their counts are reported with the queues.
 
 use std::collections::BTreeMap;
 
@@ -20,18 +20,18 @@ use crate::model::sqs::Queue;
 use crate::options::filter::Filter;
 use crate::report::{Finding, Findings};
 
-/// What the rows of one queue tell.
+/// The content of the rows of one queue.
 #[derive(Debug, Clone)]
 pub(super) struct Known<'a> {
-    /// The queue record; none: the queue was deleted.
+    /// The queue record; `None`: the queue was deleted.
     pub record: Option<Row<'a>>,
-    /// Which messages live.
+    /// Which messages are live.
     pub live: Live,
     /// Last FIFO sequence number; 0 = none.
     pub last_sequence: u64,
     /// Value of the generation row.
     generation: Option<u64>,
-    /// The generation that the record tells; 0: none.
+    /// The generation in the record; 0: none.
     recorded: u64,
     /// Generations with a tombstone, ascending.
     gone: Vec<u64>,
@@ -45,13 +45,13 @@ impl Default for Known<'_> {
 }
 
 impl Known<'_> {
-    /// Whether a message of this generation may be left behind: a tombstone or a later generation row tells of a purge
-    /// or a deletion.
+    /// Whether it is normal that a message of this generation is left over: a tombstone or a later generation row shows a purge or a
+    /// deletion.
     pub fn explains(&self, generation: u64) -> bool {
         self.gone.binary_search(&generation).is_ok() || self.generation.is_some_and(|row| generation < row)
     }
 
-    /// Notes what is odd about the record of a queue of this name.
+    /// Reports inconsistencies in the record of a queue of this name.
     fn check(&self, name: &[u8], record: &sqs::Queue<'_>, findings: &mut Findings) {
         if !record.name.is_empty() && record.name.as_bytes() != name {
             let finding = Finding::new(&findings::QUEUE_NAME).with("queue", name);
@@ -63,7 +63,7 @@ impl Known<'_> {
         }
     }
 
-    /// Whether there are traces that the queue was deleted in an orderly way.
+    /// Whether there are traces of a regular deletion of the queue.
     pub fn has_traces(&self) -> bool {
         self.generation.is_some() || !self.gone.is_empty()
     }
@@ -116,12 +116,12 @@ impl<'a> Queues<'a> {
         self.known.entry(queue).or_default()
     }
 
-    /// What is known of Q.
+    /// The state of Q.
     pub(super) fn get(&self, queue: &[u8]) -> Option<&Known<'a>> {
         self.known.get(queue)
     }
 
-    /// All of them.
+    /// All queues.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'a [u8], &Known<'a>)> {
         self.known.iter().map(|(queue, known)| (*queue, known))
     }
@@ -131,14 +131,14 @@ impl<'a> Queues<'a> {
         self.get(queue).is_some_and(|known| known.record.is_some())
     }
 
-    /// The queues that have their record and are asked for, by Q.
+    /// The queues with a record that are asked for, by Q.
     pub fn wanted(&self, filter: &Filter) -> Vec<&'a [u8]> {
         let there = self.iter().filter(|(_, known)| known.record.is_some()).map(|(queue, _)| queue);
         there.filter(|queue| is_wanted(queue, filter, true)).collect()
     }
 
-    /// The last generations that generation rows alone tell: of queues that are gone, and of those whose record tells another.
-    /// By Q, those that are asked for.
+    /// The last generations that are only in generation rows, by Q: for deleted queues, and for queues whose record has another generation.
+    /// Only queues that are asked for.
     pub fn generations(&self, filter: &Filter) -> Vec<(&'a [u8], u64)> {
         let told = self.iter().filter_map(|(queue, known)| Some((queue, known, known.generation?)));
         let alone = told.filter(|(_, known, generation)| known.record.is_none() || known.recorded != *generation);
@@ -146,10 +146,10 @@ impl<'a> Queues<'a> {
         wanted.map(|(queue, _, generation)| (queue, generation)).collect()
     }
 
-    /// Gives some queues that have their record.
+    /// Gives some of the queues that have their record.
     ///
     /// # Errors
-    /// The first malformed record, unless damage is skipped, and what `each` gives.
+    /// The first malformed record, unless damage is skipped, and the error of `each`.
     pub fn records(
         &self,
         set: &DataSet<'a>,
@@ -172,18 +172,18 @@ impl<'a> Queues<'a> {
         Ok(())
     }
 
-    /// Adds what there is to say about rows that belong to no live queue.
+    /// Adds the findings about rows without a live queue.
     pub fn report(&self, counts: &Counts<'_>, filter: &Filter, findings: &mut Findings) {
         leftovers::report(self, counts, filter, findings);
     }
 }
 
-/// Whether a queue is asked for, by Q; `written`: something of it is there to be written.
+/// Whether a queue is asked for, by Q; `written`: whether something of it would be written.
 pub(super) fn is_wanted(queue: &[u8], filter: &Filter, written: bool) -> bool {
     filter.is_trivial() || filter.classify(adapter::SQS, &name_of(queue), &[], written)
 }
 
-/// The name of a queue. Q was checked when its row was read; should it not decode, it stands for itself.
+/// The name of a queue. Q was checked when its row was read; if it cannot be decoded, it is returned unchanged.
 pub fn name_of(queue: &[u8]) -> Vec<u8> {
     key::queue_name(queue).unwrap_or_else(|_| queue.to_vec())
 }

@@ -1,10 +1,10 @@
 //! Fingerprints of objects: those that were read and those that were written must be the same, object by object.
 //!
-//! Elements of a hash, set or sorted set count in any order, as the server has them; items of a list and entries of a stream in theirs.
+//! Elements of a hash, set or sorted set count in any order, as for the server; items of a list and entries of a stream in their order.
 //!
-//! Objects of both sides come in different orders and on several threads. So the fingerprints of each side are added up, and the two sums are
-//! compared: nothing is held or sorted. Only if they differ, both sides are read again, into a sorter that tells which object it is.
-//! Fingerprints are made with a secret of the run, so that nobody can make objects whose sums agree by design.
+//! Objects of both sides come in different orders and on several threads. So the fingerprints of each side are added up, and the two sums
+//! are compared: nothing is held in memory or sorted. Only if they differ, both sides are read again, into a sorter that finds the object.
+//! Fingerprints use a secret of the run, so that nobody can construct objects whose sums agree.
 
 mod visitors;
 
@@ -18,7 +18,7 @@ use crate::output::extents::ExtentsHash;
 use crate::output::observer::{Hasher, Secret};
 use crate::run::spill::Spill;
 
-/// What an object is known by: a letter, then its name.
+/// The identity of an object: a letter, then its name.
 const KEY: u8 = b'k';
 const QUEUE: u8 = b'q';
 const GENERATION: u8 = b'g';
@@ -35,7 +35,7 @@ const NAME: u8 = b'n';
 const CONTENT: u8 = b'c';
 const ADDED: u8 = b'a';
 
-/// Values up to this length are hashed in one piece.
+/// Parts of at most this total length are copied together and hashed in one call.
 const SHORT: usize = 64 << 10;
 
 /// Where a fingerprint comes from.
@@ -48,19 +48,19 @@ pub(super) enum Side {
     Written,
 }
 
-/// Takes objects of both sides, on one thread; [`fork`](Fingerprints::fork) gives another thread its own.
+/// Takes objects of both sides, on one thread; [`fork`](Fingerprints::fork) makes one for another thread.
 pub(crate) struct Fingerprints {
     both: Arc<Both>,
     side: Side,
-    /// Of the objects since the last [`settle`](Fingerprints::settle).
+    /// The sum of the objects since the last [`settle`](Fingerprints::settle).
     sum: Sum,
     /// The digest of the current collection.
     ordered: Hasher,
     unordered: u128,
-    /// The content of the file at hand, up to some place.
+    /// The content of the current file, up to `at`.
     extents: ExtentsHash,
     at: u64,
-    /// The queue whose records come.
+    /// The queue of the current records.
     of: Vec<u8>,
     id: Vec<u8>,
     buffer: Vec<u8>,
@@ -70,7 +70,8 @@ pub(crate) struct Fingerprints {
 /// What all threads share.
 struct Both {
     secret: Arc<Secret>,
-    /// Whether every object goes to the sorter, so that one that differs has a name. Else only those do that the snapshot may have alone.
+    /// Whether every object goes to the sorter, so that the name of a differing one is known. Otherwise only objects do that may be in the
+    /// snapshot alone.
     names_all: bool,
     sorter: Mutex<Spill>,
     sums: Mutex<[Sum; 2]>,
@@ -94,7 +95,7 @@ impl Sum {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compared {
     Same,
-    /// Some object differs; [`Fingerprints::that_name`] ones can tell which.
+    /// Some object differs; [`Fingerprints::that_name`] makes a comparison that can name it.
     Different,
 }
 
@@ -104,7 +105,7 @@ impl Fingerprints {
         Fingerprints::with(scratch, false)
     }
 
-    /// Such as name the object that differs. They are spilled to the file system of `scratch`.
+    /// A comparison that names the object that differs. Objects are spilled to the file system of `scratch`.
     pub(super) fn that_name(scratch: &Path) -> Fingerprints {
         Fingerprints::with(scratch, true)
     }
@@ -135,13 +136,13 @@ impl Fingerprints {
         Fingerprints::of(Arc::clone(&self.both), self.side)
     }
 
-    /// The objects that come are of this side.
+    /// The following objects belong to this side.
     pub(super) fn turn(&mut self, side: Side) {
         self.settle();
         self.side = side;
     }
 
-    /// What was taken counts from now on.
+    /// Adds the objects so far to the sum of their side.
     pub(super) fn settle(&mut self) {
         let mut sums = self.both.sums.lock().unwrap_or_else(PoisonError::into_inner);
         sums[self.side as usize].add(std::mem::take(&mut self.sum));
@@ -151,7 +152,7 @@ impl Fingerprints {
         self.id.clear();
         self.id.push(kind);
         for (n, name) in names.iter().enumerate() {
-            // All names but the last have no line feed.
+            // Only the last name can contain a line feed.
             if n > 0 {
                 self.id.push(b'\n');
             }
@@ -170,25 +171,25 @@ impl Fingerprints {
         Ok(())
     }
 
-    /// Adds an element whose place does not count.
+    /// Adds an element whose position does not matter.
     fn element(&mut self, first: &[u8], second: &[u8]) {
         self.unordered = self.unordered.wrapping_add(self.digest(&[first, second]));
     }
 
-    /// Adds an element behind those that came before.
+    /// Adds an element after the earlier ones.
     fn next(&mut self, bytes: &[u8]) {
         self.ordered.update(&(bytes.len() as u64).to_le_bytes());
         self.ordered.update(bytes);
     }
 
-    /// The fingerprint of what [`next`](Fingerprints::next) was given; nothing is behind it.
+    /// The fingerprint of everything that [`next`](Fingerprints::next) was given since the last call.
     fn end_ordered(&mut self) -> u128 {
         let fingerprint = self.ordered.fingerprint();
         self.ordered = self.both.secret.hasher();
         u128::from_le_bytes(fingerprint)
     }
 
-    /// The fingerprint of parts that are kept apart.
+    /// The fingerprint of parts with clear boundaries.
     fn digest(&mut self, parts: &[&[u8]]) -> u128 {
         let secret = &self.both.secret;
         let fingerprint = if parts.iter().map(|part| part.len()).sum::<usize>() <= SHORT {
@@ -218,10 +219,10 @@ impl Fingerprints {
         self.put(KEY, &[key.name], digest)
     }
 
-    /// Compares both sides, once all that were forked are settled.
+    /// Compares both sides, after all forks were settled.
     ///
     /// # Errors
-    /// The first object that differs, if it was named.
+    /// The first object that differs, if names are known.
     pub(super) fn compare(mut self) -> Result<Compared> {
         self.settle();
         let both = Arc::into_inner(self.both).ok_or_else(|| Error::internal("a thread still takes fingerprints"))?;
@@ -268,12 +269,12 @@ impl Seen {
     }
 }
 
-/// Whether an object may be in the snapshot alone, because an encode derives it from others.
+/// Whether an object may be in the snapshot alone, because an encode derives it from other objects.
 fn may_be_derived(kind: u8) -> bool {
     matches!(kind, GENERATION | SEQUENCE | GUARD)
 }
 
-/// What an object is called in an error.
+/// The name of an object in an error.
 fn named(id: &[u8]) -> String {
     let (kind, name) = id.split_first().unwrap_or((&0, b""));
     let mut names = name.splitn(2, |byte| *byte == b'\n');
@@ -301,7 +302,7 @@ fn named(id: &[u8]) -> String {
     }
 }
 
-/// The number that a name of eight bytes begins with.
+/// The number in the first eight bytes of a name.
 fn number_of(name: &[u8]) -> u64 {
     name.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
@@ -335,7 +336,7 @@ mod tests {
             let compared = |mut fingerprints: Fingerprints| {
                 read.iter().for_each(|(name, at, members)| set(&mut fingerprints, name, *at, members));
                 fingerprints.turn(Side::Written);
-                // Each object by another thread's.
+                // Each object on another thread.
                 for (name, at, members) in written {
                     let mut fork = fingerprints.fork();
                     set(&mut fork, name, *at, members);

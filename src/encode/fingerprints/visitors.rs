@@ -1,4 +1,4 @@
-//! Each object as it comes from a visitor, to its fingerprint.
+//! Turns the calls of a visitor into fingerprints of objects.
 
 use super::{
     ADDED, BUCKET, CONTENT, Fingerprints, GENERATION, GUARD, INODE, ITEM, MESSAGE, NAME, OBJECT, QUEUE, SEQUENCE,
@@ -44,7 +44,7 @@ impl redis::Visitor for Fingerprints {
     }
 
     fn scored(&mut self, _: &Key<'_>, member: &[u8], score: f64) -> Result<()> {
-        // Every NaN is one.
+        // All NaNs are equal.
         let bits = if score.is_nan() { f64::NAN.to_bits() } else { score.to_bits() };
         self.element(member, &bits.to_le_bytes());
         Ok(())
@@ -56,7 +56,7 @@ impl redis::Visitor for Fingerprints {
             self.next(name);
             self.next(value);
         }
-        // Fields end here: those of the next entry are no more of this one.
+        // Marks the end of the fields, so that fields of the next entry cannot be taken for fields of this one.
         self.ordered.update(&u64::MAX.to_le_bytes());
         Ok(())
     }
@@ -98,7 +98,7 @@ impl sqs::Visitor for Fingerprints {
         let digest = self.digest(&[&buffer, &partition]);
         self.buffer = buffer;
         let of = std::mem::take(&mut self.of);
-        // One ID can be in several generations and partitions of a damaged queue.
+        // In a damaged queue one ID can be in several generations and partitions.
         let partition =
             message.partition.map_or("no partition".to_owned(), |partition| format!("partition {partition}"));
         let place = format!("generation {}, {partition}", value.queue_generation);
@@ -119,7 +119,7 @@ impl sqs::Visitor for Fingerprints {
 impl sqs::QueueVisitor for Fingerprints {
     fn queue(&mut self, queue: &Queue<'_>) -> Result<()> {
         let mut value = Vec::new();
-        // A record without its name is known by its key.
+        // A record without its name is identified by its key.
         let name = String::from_utf8_lossy(queue.name);
         let name = if queue.record.name.is_empty() { &*name } else { queue.record.name };
         let record = crate::format::sqs::Queue { name, generation: 0, ..*queue.record };
@@ -146,7 +146,7 @@ impl sqs::QueueVisitor for Fingerprints {
 }
 
 impl Fingerprints {
-    /// A table, by its schema as a row has it.
+    /// A table, by the schema of its row.
     pub fn schema(&mut self, table: &[u8], schema: &[u8]) -> Result<()> {
         let digest = self.digest(&[schema]);
         self.put(TABLE, &[table], digest)
@@ -169,7 +169,7 @@ impl<'a> dynamodb::Visitor<'a> for Fingerprints {
 }
 
 impl Fingerprints {
-    /// What a record, as JSON, says.
+    /// The content of a record, as JSON.
     fn json(&mut self, kind: u8, name: &[u8], encode: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
@@ -192,10 +192,10 @@ impl Fingerprints {
     }
 }
 
-/// What clients see of a manifest, as JSON.
+/// The parts of a manifest that clients see, as JSON.
 fn visible(manifest: &Manifest<'_>, out: &mut Vec<u8>) -> Result<()> {
-    // Those that were written are in the order of the body, each once.
-    // One with the ETag of the whole stands for parts that nobody told (`adapters/s3/encode.rs`).
+    // Written parts are in the order of the body, each once.
+    // A single part with the ETag of the whole replaces parts that are not known (`adapters/s3/encode.rs`).
     let is_whole = matches!(manifest.parts, [part] if part.etag == manifest.etag);
     let parts = if manifest.is_multipart() && !is_whole { manifest.parts } else { &[] };
     let parts = parts.iter().map(|part| s3_format::Part {
@@ -207,7 +207,7 @@ fn visible(manifest: &Manifest<'_>, out: &mut Vec<u8>) -> Result<()> {
     let parts: Vec<_> = parts.collect();
     let last_modified_hlc = match manifest.last_modified_hlc {
         0 => 0,
-        // The counter within a millisecond is no part of it.
+        // The counter within a millisecond is ignored.
         hlc => (hlc_millis(hlc) << 16) + 1,
     };
     Ok(Manifest { upload_id: "", parts: &parts, last_modified_hlc, ..*manifest }.encode(out)?)

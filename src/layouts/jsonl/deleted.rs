@@ -1,5 +1,5 @@
-//! `deleted.jsonl`: what is gone, in an output of changes (`docs/format/changes.md`). A line names an object, and the file that has had its
-//! line.
+//! `deleted.jsonl`: the deleted objects, in an output of changes (`docs/format/changes.md`). A line names an object, and the file that had
+//! its line.
 
 use crate::format::adapter::{self, Adapter};
 use crate::format::dynamodb::KeyValue;
@@ -25,7 +25,7 @@ pub(crate) fn scope(adapter: Adapter, name: &[u8]) -> String {
     }
 }
 
-/// The file that has the lines of a kind, or is the document of a table, bucket or queue.
+/// The file with the lines of a kind, or the document of a table, bucket or queue.
 fn file(adapter: Adapter, scope: &str, kind: &str) -> String {
     let below = match kind {
         "tables" => format!("{scope}{}", dynamodb::paths::PACKED_DOCUMENT),
@@ -42,7 +42,7 @@ fn file(adapter: Adapter, scope: &str, kind: &str) -> String {
     format!("{}/{below}", adapter.name())
 }
 
-/// Appends the line of an object, by the parts that a run which is observed tells; without a key, of a table, bucket or queue itself.
+/// Appends the line of an object, from the parts that an observed run reports; without a key, of a table, bucket or queue itself.
 pub(crate) fn line_into(
     adapter: Adapter,
     scope: &str,

@@ -1,7 +1,7 @@
-//! Redis keys as lines (`docs/format/rules.md` §6): a file for each type, a line for each key; of a stream one for each entry, and
-//! one that ends it.
+//! Redis keys as lines (`docs/format/rules.md` §6): a file for each type, a line for each key. A stream has a line for each entry, and one
+//! that ends it.
 //!
-//! Stray list items are files of their own here too: there are few of them.
+//! Stray list items have separate files here too: there are few of them.
 
 pub mod read;
 
@@ -19,7 +19,7 @@ use crate::output::observer::{Fingerprint, Object};
 use crate::output::out::Out;
 use crate::output::split::{PieceSink, SpillWriter, SplitOutput};
 
-/// Strings of so many bytes, with their keys, are not held as a line.
+/// A string of this size, with its key, is not held in memory as a line.
 const LARGE: usize = 128 << 10;
 
 /// Writes a line for each key.
@@ -27,12 +27,12 @@ pub(crate) struct Lines<'o, 't> {
     out: SplitOutput<'t>,
     filter: &'o Filter,
     marks_bare: bool,
-    /// The files in use: folder of the base, name, and which of the task's logs it is.
+    /// The files in use: base folder, name, and number of the task's log.
     logs: Vec<(&'static str, &'static str, usize)>,
-    /// The line of the collection at hand, or the lines of the stream, and how many elements there are.
+    /// The line of the current collection, or the lines of the stream, and the number of elements.
     open: Option<SpillWriter<'t>>,
     elements: u64,
-    /// What is written of a collection stays, or the run fails: none is taken back.
+    /// What is written of a collection cannot be taken back. If it must be, the run fails.
     is_final: bool,
     counts: Counts,
 }
@@ -74,7 +74,7 @@ impl<'o, 't> Writer<'o, 't> for Lines<'o, 't> {
 }
 
 impl<'o, 't> Lines<'o, 't> {
-    /// Takes elements behind others.
+    /// Makes a writer for later elements of a collection.
     fn piece(mut out: SplitOutput<'t>, options: &'o Options, sink: PieceSink) -> Self {
         let piece = out.grow_piece(sink);
         Lines { open: Some(piece), elements: 1, ..Lines::new(out, options) }
@@ -82,7 +82,7 @@ impl<'o, 't> Lines<'o, 't> {
 }
 
 impl<'t> Lines<'_, 't> {
-    /// The file of some name.
+    /// The log of the file with this name.
     fn log(&mut self, base: &'static str, name: &'static str) -> usize {
         if let Some((.., log)) = self.logs.iter().find(|(b, n, _)| *n == name && *b == base) {
             return *log;
@@ -92,7 +92,7 @@ impl<'t> Lines<'_, 't> {
         log
     }
 
-    /// Counts and tells of a string, whose line nobody needs.
+    /// Counts and reports a string whose line is not needed.
     #[inline(never)]
     fn observed_string(&mut self, key: &Key<'_>, value: &[u8], log: usize) -> Result<()> {
         let line = self.out.log_buffer(log);
@@ -107,7 +107,7 @@ impl<'t> Lines<'_, 't> {
         Ok(())
     }
 
-    /// Tells of a key whose value has this fingerprint.
+    /// Reports a key whose value has this fingerprint.
     fn tell(&mut self, key: &Key<'_>, size: u64, value: Option<Fingerprint>) {
         let Some(objects) = self.out.objects().filter(|_| key.standing == Standing::Served) else { return };
         let rest = objects.secret().map(|secret| secret.fingerprint(&key.expire_at_ms.map_or([0; 9], in_full)));
@@ -116,7 +116,7 @@ impl<'t> Lines<'_, 't> {
         objects.add(&Object { adapter, scope, kind, key, range: None, size, expire_at_ms, value, rest });
     }
 
-    /// The collection at hand, before its next element.
+    /// The current collection, before its next element.
     #[inline]
     fn element(&mut self) -> Result<&mut SpillWriter<'t>> {
         let line = self.open.as_mut().ok_or_else(redis::not_begun)?;
@@ -244,7 +244,7 @@ impl Visitor for Lines<'_, '_> {
     }
 }
 
-/// An expiry that is there.
+/// The bytes of an existing expiry.
 fn in_full(expire_at_ms: u64) -> [u8; 9] {
     let mut bytes = [1; 9];
     bytes[1..].copy_from_slice(&expire_at_ms.to_le_bytes());
@@ -259,7 +259,7 @@ fn string_line(key: &Key<'_>, value: &[u8], out: &mut impl Out) {
     close(key.expire_at_ms, out);
 }
 
-/// What a string's line has beside key and value.
+/// The text of a string's line without key and value.
 fn string_ends(expire_at_ms: Option<u64>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"key\":,\"value\":");
     close(expire_at_ms, out);

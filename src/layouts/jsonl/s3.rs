@@ -1,8 +1,8 @@
-//! S3 as lines (`docs/format/rules.md` §6): the bodies of a tree, and a line for each.
+//! S3 as lines (`docs/format/rules.md` §6): the bodies as in a tree, and a line for each.
 //!
 //! | path below `s3/BUCKET/` | what | when |
 //! |---|---|---|
-//! | `_index.jsonl` | key, path and what the manifest says, a line for each object, in key order | always, empty if there are none |
+//! | `_index.jsonl` | key, path and contents of the manifest, a line for each object, in key order | always, empty if there are none |
 
 use crate::adapters::s3::Buckets;
 use crate::error::Result;
@@ -14,15 +14,15 @@ use crate::options::Options;
 use crate::output::split::{Collector, SplitOutput};
 use crate::output::tree::Tree;
 
-/// Where the objects of a bucket are listed.
+/// The file that lists the objects of a bucket.
 fn index_path(bucket: &[u8]) -> String {
     format!("{}/{INDEX}", folder(bucket))
 }
 
-/// Adds lines to indexes.
+/// Adds lines to the indexes.
 #[derive(Default)]
 pub(crate) struct Lines {
-    /// The buckets that got some, in order.
+    /// The buckets that got lines, in order.
     buckets: Vec<Vec<u8>>,
 }
 
@@ -30,7 +30,7 @@ impl Describe for Lines {
     fn object(&mut self, object: &Object<'_>, body: &Body<'_>, out: &mut SplitOutput<'_>) -> Result<()> {
         let bucket = &*object.key.bucket;
         if self.buckets.last().is_none_or(|last| last.as_slice() != bucket) {
-            // Buckets come one after the other: the one before gets no more lines.
+            // Buckets come one after the other: earlier ones get no more lines.
             if let Some(before) = self.buckets.last() {
                 let log = out.log_in_parts(&index_path(before));
                 out.complete(log);
@@ -47,7 +47,7 @@ impl Describe for Lines {
     }
 }
 
-/// The indexes of all buckets, while their splits come in order.
+/// The indexes of all buckets, across splits in order.
 pub(crate) struct Indexes<'b, 'a> {
     buckets: &'b Buckets<'a>,
     /// The bucket whose index is open.
@@ -57,15 +57,15 @@ pub(crate) struct Indexes<'b, 'a> {
 }
 
 impl<'b, 'a> Indexes<'b, 'a> {
-    /// None has lines yet.
+    /// No bucket has lines yet.
     pub fn new(buckets: &'b Buckets<'a>) -> Self {
         Indexes { buckets, open: None, filled: vec![false; buckets.len()] }
     }
 
-    /// Notes the buckets that the next split had lines of, which were taken.
+    /// Notes the buckets for which the next split had lines, after these were collected.
     pub fn take(&mut self, indexed: &[Vec<u8>], collector: &mut Collector<'_>) {
         for at in indexed.iter().filter_map(|bucket| self.buckets.place(bucket)) {
-            // Buckets come one after the other: the one before gets no more lines.
+            // Buckets come one after the other: earlier ones get no more lines.
             if let Some(before) = self.open.replace(at).filter(|before| *before != at) {
                 collector.close(&index_path(self.buckets.name(before)));
             }

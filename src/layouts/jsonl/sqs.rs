@@ -6,11 +6,11 @@
 //! | `QUEUE.jsonl` | live messages | always, empty if there are none |
 //! | `QUEUE.side.jsonl` | bookkeeping rows | `Options::include_sqs_side_records`, empty if there are none |
 //! | `_orphans/QUEUE.orphan/side.jsonl` | the same, of a queue without its record | the same |
-//! | `_generations~.jsonl` | generations that no record tells | `Options::for_restore`, if there are any |
+//! | `_generations~.jsonl` | generations without a record | `Options::for_restore`, if there are any |
 //! | `_orphans/QUEUE.orphan/generation-N.jsonl` | messages that are not live | `Options::include_orphans` |
 //!
-//! A queue named `X.side` is written as `X%2Eside`, whatever else there is: the side records of a queue `X` have the
-//! plain name. Read back by percent-decoding, both give the name of their queue.
+//! A queue named `X.side` is always written as `X%2Eside`; the side records of a queue `X` have the plain name. After
+//! percent-decoding, both give the name of their queue.
 
 use crate::adapters::sqs::{Queues, name_of};
 use crate::error::Result;

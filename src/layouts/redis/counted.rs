@@ -3,10 +3,10 @@
 use crate::layouts::counted::{Counts, Each, FileCount, in_folder};
 use crate::model::redis::Type;
 
-/// What the last line of a stream has, and nothing else: within a string both quotes would be escaped.
+/// Text that only the last line of a stream has: within a string both quotes would be escaped.
 const META: &[u8] = b",\"_meta\":true,";
 
-/// Keys, by their types.
+/// Keys, by type.
 #[derive(Debug)]
 pub struct Keys;
 

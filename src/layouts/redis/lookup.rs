@@ -9,7 +9,7 @@ use crate::options::spellings;
 use crate::output::json::{self, Escape};
 use crate::output::names::segment;
 
-/// Writes the key that is asked for; tells whether it is there.
+/// Writes the requested key; `true`: it is there.
 ///
 /// # Errors
 /// As [`lookup`](crate::registry::lookup).
@@ -54,12 +54,12 @@ fn of_lines(at: &mut Lookup<'_>) -> Result<bool> {
     Ok(any)
 }
 
-/// Where a tree has the expiries of strings.
+/// The file of the expiries of strings in a tree.
 fn expiries(kind: Type) -> Vec<u8> {
     paths::file_of_expiries(kind).into_bytes()
 }
 
-/// The expiry of a string of a tree, which has a line for each string that expires.
+/// The expiry of a string of a tree. The file has a line for each string that expires.
 fn expiry_of(files: &Files, key: &[u8], kind: Type) -> Result<String> {
     let mut expiry = "null".to_owned();
     if matches!(kind, Type::String | Type::Hll) {
@@ -74,7 +74,7 @@ fn expiry_of(files: &Files, key: &[u8], kind: Type) -> Result<String> {
     Ok(expiry)
 }
 
-/// The lines of one key as its file in a tree; `None`: they are not what a decode writes.
+/// Turns the lines of one key into its file in a tree; `None`: no decode writes such lines.
 fn as_file(kind: Type, lines: &[u8]) -> Option<Vec<u8>> {
     match kind {
         Type::String | Type::Hll => members::member(lines, "value"),
@@ -90,8 +90,8 @@ fn as_file(kind: Type, lines: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// The file of one key in a tree as its lines; `None`: it is not what a decode writes. `expiry` is that of a string, whose
-/// file does not have it.
+/// Turns the file of one key in a tree into its lines; `None`: no decode writes such a file. `expiry` is that of a string, whose file does
+/// not contain it.
 fn as_lines(kind: Type, key: &[u8], expiry: &str, file: &[u8]) -> Option<Vec<u8>> {
     let head = keyed(key);
     let mut out = Vec::with_capacity(head.len() + file.len() + 32);

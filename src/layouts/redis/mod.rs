@@ -1,4 +1,4 @@
-//! What both layouts have in common of Redis: folders, counts, and the members of the lines of a stream.
+//! What the layouts share for Redis: folders, counts, and the members of the lines of a stream.
 
 pub(crate) mod counted;
 pub(crate) mod lookup;
@@ -22,10 +22,10 @@ use crate::output::split::{SpillWriter, SplitOutput, Tally};
 pub(super) const SCOPE: &str = "db_0";
 /// Its folder.
 pub(super) const BASE: &str = "redis/db_0";
-/// The folder of what the server does not serve.
+/// The folder of keys that the server does not serve.
 pub(super) const ORPHANS: &str = "redis/db_0/_orphans";
 
-/// The folder of what stands so.
+/// The folder of keys with this standing.
 pub(super) const fn base(standing: Standing) -> &'static str {
     match standing {
         Standing::Served => BASE,
@@ -42,7 +42,7 @@ pub(super) const fn elements_of(kind: Type) -> &'static str {
     }
 }
 
-/// Keys and bytes by type. There are few types, and a split mostly has keys of one.
+/// Keys and bytes by type. There are few types, and most splits have keys of only one.
 #[derive(Debug, Default)]
 pub(super) struct Counts(Vec<(&'static str, u64, u64)>);
 
@@ -56,7 +56,7 @@ impl Counts {
         }
     }
 
-    /// Counts what the server does not serve.
+    /// Counts a key that the server does not serve.
     pub fn add_orphan(&mut self, bytes: u64) {
         self.add_as("orphans", bytes);
     }
@@ -69,12 +69,12 @@ impl Counts {
         }
     }
 
-    /// Hands over what was counted: kind, keys and bytes.
+    /// Hands over the counts: kind, keys and bytes.
     pub fn drain(&mut self) -> impl Iterator<Item = (&'static str, u64, u64)> {
         self.0.drain(..)
     }
 
-    /// The same to a tally.
+    /// Adds the counts to a tally.
     pub fn flush(&mut self, tally: &mut Tally) {
         for (kind, objects, bytes) in self.drain() {
             tally.add(adapter::REDIS, SCOPE, kind, objects, bytes);
@@ -82,7 +82,7 @@ impl Counts {
     }
 }
 
-/// Marks a string that is stored under its own name, where somebody wants to know it.
+/// Adds a string that is stored under its own name to the list of these strings, if the output has one.
 pub(super) fn mark_bare(out: &mut SplitOutput<'_>, key: &Key<'_>) {
     if key.standing == Standing::Served {
         let lines = out.lines(&paths::bare());
@@ -92,20 +92,20 @@ pub(super) fn mark_bare(out: &mut SplitOutput<'_>, key: &Key<'_>) {
     }
 }
 
-/// An adapter gave an element before it began its key.
+/// The error if an adapter gave an element before it began the key.
 #[cold]
 pub(super) fn not_begun() -> Error {
     Error::internal("an element came before its key")
 }
 
-/// Adds elements that another writer has rendered to the collection at hand.
+/// Adds elements that another writer has rendered to the current collection.
 pub(super) fn join(open: Option<&mut SpillWriter<'_>>, bytes: Vec<u8>, out: &SplitOutput<'_>) -> Result<()> {
     open.ok_or_else(not_begun)?.write(&bytes)?;
     out.tree().recycle(bytes);
     Ok(())
 }
 
-/// Completes a collection, unless its size is not asked for; gives its size.
+/// Completes a collection and returns its size; `None`: the filter does not take this size, and the collection is dropped.
 pub(super) fn finish(
     out: &mut SplitOutput<'_>,
     file: SpillWriter<'_>,
@@ -131,7 +131,7 @@ pub(super) fn field(first: bool, name: &[u8], value: &[u8], out: &mut impl Out) 
     out.buffer().push(b'}');
 }
 
-/// The members of the line of a stream entry, and its end; `before` begins the line, or goes on with it, up to the ID.
+/// The members of the line of a stream entry, and its end. `before` begins or continues the line, up to the ID.
 #[inline]
 pub(super) fn entry_members(before: &[u8; 7], entry: &StreamEntry<'_>, out: &mut impl Out) {
     out.buffer().extend_from_slice(before);
@@ -144,7 +144,7 @@ pub(super) fn entry_members(before: &[u8; 7], entry: &StreamEntry<'_>, out: &mut
     out.buffer().extend_from_slice(b"]}\n");
 }
 
-/// The members of the line that ends a stream, but for the expiry.
+/// The members of the line that ends a stream, except for the expiry.
 pub(super) fn terminator_members(stream: StreamEnd, out: &mut impl Out) {
     out.buffer().extend_from_slice(b"\"_meta\":true,\"length\":");
     json::integer(stream.length, out.buffer());
@@ -154,7 +154,7 @@ pub(super) fn terminator_members(stream: StreamEnd, out: &mut impl Out) {
     json::integer(stream.last.seq, out.buffer());
 }
 
-/// The end of a line: the expiry is its last member.
+/// The end of a line: its last member is the expiry.
 pub(super) fn close(expire_at_ms: Option<u64>, out: &mut impl Out) {
     out.buffer().extend_from_slice(b",\"expire_at_ms\":");
     json::integer_or_null(expire_at_ms, out.buffer());

@@ -8,12 +8,12 @@ use crate::output::names::segment;
 
 /// Where stray list items are written, below the folder of orphans.
 pub(in crate::layouts) const STRAY_ITEMS: &str = "list_items";
-/// The file of keys whose names do not tell them.
+/// The file with the keys that cannot be decoded from the names of their files.
 pub(super) const KEYMAP: &str = "KEYMAP.jsonl";
 /// The file of strings that are stored under their own names.
 const BARE: &str = "bare.jsonl";
 
-/// What the name of a key's file ends in, in a tree.
+/// The extension of a key's file in a tree.
 pub(in crate::layouts) const fn extension(kind: Type) -> &'static str {
     match kind {
         Type::String | Type::Hll => ".bin",
@@ -32,7 +32,7 @@ pub(in crate::layouts) fn expiries(standing: Standing, kind: Type) -> String {
     format!("{}/{}_ttl.jsonl", base(standing), kind.plural())
 }
 
-/// The file of keys that their files' names do not tell, in a tree.
+/// The file with the keys that cannot be decoded from the names of their files, in a tree.
 pub(in crate::layouts) fn keymap(standing: Standing) -> String {
     format!("{}/{KEYMAP}", base(standing))
 }
@@ -65,17 +65,17 @@ pub fn file_of_lines(kind: Type) -> String {
 /// A file of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum File<'p> {
-    /// One key of a tree: its type, and the segment that tells it.
+    /// One key of a tree: its type, and the segment of its name.
     Key(Type, &'p str),
     /// Keys of one type, as lines.
     Keys(Type),
     /// Expiries of strings or HyperLogLogs of a tree.
     Expiries(Type),
-    /// Keys that the names of their files do not tell.
+    /// Keys that cannot be decoded from the names of their files.
     KeyMap,
     /// Strings that are stored under their own names.
     Bare,
-    /// What the server does not serve.
+    /// Keys that the server does not serve.
     Aside,
 }
 

@@ -1,4 +1,4 @@
-//! What the files of Redis keys hold.
+//! What the files of Redis keys contain.
 
 use super::paths::KEYMAP;
 use crate::format::adapter::REDIS;
@@ -7,7 +7,7 @@ use crate::model::redis::Type;
 use crate::options::Layout;
 use crate::output::names::raw_of_segment;
 
-/// What a file holds, by its path below `redis/`; `None`: no objects.
+/// What a file contains, by its path below `redis/`; `None`: no objects.
 pub fn place(layout: Layout, below: &[u8]) -> Option<Place> {
     let (scope, rest) = split(below)?;
     if layout.is_packed() {
@@ -27,7 +27,7 @@ pub fn place(layout: Layout, below: &[u8]) -> Option<Place> {
     }
 }
 
-/// A Redis key by the name of its file.
+/// A Redis key from the name of its file.
 fn key_of_name(name: &str) -> Vec<u8> {
     raw_of_segment(name.rsplit_once('.').map_or(name, |(segment, _)| segment))
 }

@@ -19,28 +19,28 @@ use crate::run::engine::{self, Done};
 use crate::run::shards::{Recordable, run_splits_ahead};
 use crate::run::{Job, note_shared, step};
 
-/// Writes what a visitor is given to its share of the output.
+/// Writes the keys that it visits to the output of its task.
 pub trait Writer<'o, 't>: Visitor + Sized {
-    /// Makes a writer of elements that stand behind others of their collection: what it renders goes to the sink, and is joined by
-    /// the writer that those went to ([`join`](Writer::join)). `None`: elements come to one writer only.
+    /// Makes a writer for later elements of a collection. Its output goes to the sink, and the writer of the first elements appends it
+    /// ([`join`](Writer::join)). `None`: one writer gets all elements.
     const PIECE: Option<fn(SplitOutput<'t>, &'o Options, PieceSink) -> Self> = None;
 
     /// Writes to `out`.
     fn new(out: SplitOutput<'t>, options: &'o Options) -> Self;
 
-    /// Begins the files that are there even if they stay empty, when the inputs have rows of the adapter.
+    /// Begins the files that exist even if they stay empty, if the inputs have rows of the adapter.
     ///
     /// # Errors
-    /// Those files cannot be made.
+    /// The files cannot be created.
     fn prepare(out: SplitOutput<'t>, options: &'o Options) -> Result<SplitOutput<'t>>;
 
-    /// The share, complete.
+    /// Completes and returns the output.
     ///
     /// # Errors
-    /// What was still held cannot be written.
+    /// Buffered bytes cannot be written.
     fn finish(self) -> Result<SplitOutput<'t>>;
 
-    /// Adds what another writer has rendered of the collection at hand.
+    /// Adds elements that another writer has rendered to the current collection.
     ///
     /// # Errors
     /// A failed write.
@@ -49,22 +49,22 @@ pub trait Writer<'o, 't>: Visitor + Sized {
         Err(not_begun())
     }
 
-    /// What can be taken before the rest of the share, of a collection that is not complete.
+    /// The output that can be taken early, of a collection that is not complete.
     fn give_ahead(&mut self) -> Option<SplitOutput<'t>> {
         None
     }
 }
 
-/// What a split of Redis keys gave.
+/// The result of a split of Redis keys.
 struct Written<'t> {
     out: SplitOutput<'t>,
     items_reached: u64,
     shared: Vec<Shared>,
-    /// More of the split follows.
+    /// Whether more of the split follows.
     is_ahead: bool,
 }
 
-/// Takes what there is of a split before the rest.
+/// Takes a part of the result of a split before the rest.
 type Ahead<'e, 't> = engine::Ahead<'e, Written<'t>>;
 
 impl Done for Written<'_> {
@@ -88,10 +88,10 @@ impl<'t> Recordable<'t> for Written<'t> {
     }
 }
 
-/// Writes one Redis key, if it is there: by any bytes that its name can stand for.
+/// Writes one Redis key, if it is there. Every spelling of its name is tried.
 ///
 /// # Errors
-/// As [`write_all`], of this key alone.
+/// As [`write_all`], for this key alone.
 pub fn write_one<'j, 't, W: Writer<'j, 't>>(job: &mut Job<'j, '_, 't>, name: &ObjectName) -> Result<()> {
     let (set, options, tree) = (job.set, job.options, job.tree);
     for key in spellings(&name.name) {

@@ -1,7 +1,7 @@
-//! DynamoDB: tables are created with their indexes, items written in batches of 25.
+//! DynamoDB: tables are created with their indexes, and items are written in batches of 25.
 //!
-//! A batch of which the service refuses an item is refused whole: its items are then written one by one, and those that are refused are
-//! told. What a busy service leaves unprocessed is sent again. Batches go out at the same time (`flight.rs`): no two have an item in common.
+//! If the service refuses one item, it refuses the whole batch. Its items are then written one by one, and refused items are reported.
+//! Items that a busy service leaves unprocessed are sent again. Batches are sent in parallel (`flight.rs`): no two have an item in common.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -21,13 +21,13 @@ use crate::load::pass::passes_over;
 use crate::load::{Input, Options, Outcome, input};
 use crate::model::dynamodb::{Item, StaleItem, Table, TableVisitor, Visitor};
 
-/// Items of a batch, and their bytes.
+/// Maximum number of items in a batch, and of their bytes.
 const MOST_ITEMS: usize = 25;
 const MOST_BYTES: usize = 4 << 20;
-/// How often it is asked whether a table is ready, and the pause between.
+/// How often the state of a table is polled, and the pause between.
 const ASKED: u32 = 600;
 const PAUSE: Duration = Duration::from_millis(200);
-/// How often what was left unprocessed is sent again.
+/// How often unprocessed items are sent again.
 const ROUNDS: u32 = 12;
 
 /// Creates all tables of the inputs, and writes their items.
@@ -47,7 +47,7 @@ pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course:
         };
         let read = input::read(input, adapter, options, listener, &mut tables);
         let read = read.and_then(|findings| tables.flush().map(|()| findings));
-        // What was written counts, although the inputs may have broken off.
+        // Written items count, even if reading the inputs has failed.
         let written = tables.take_all();
         let findings = read?;
         written?;
@@ -61,9 +61,9 @@ struct Tables<'c> {
     flight: Flight<Written>,
     course: Course<'c>,
     dry_run: bool,
-    /// Tables may be there.
+    /// Whether tables may exist already.
     merges: bool,
-    /// Names of the tables that the service does not take.
+    /// Names of the tables that the service refuses.
     refused: Vec<Vec<u8>>,
     batch: Batch,
     loaded: u64,
@@ -74,7 +74,7 @@ struct Written {
     items: u64,
     /// The name of its last item.
     last: String,
-    /// Items that the service does not take, and why.
+    /// Items that the service refuses, and why.
     refused: Vec<(String, String)>,
 }
 
@@ -112,12 +112,12 @@ impl Tables<'_> {
         }
     }
 
-    /// Waits until the table and its indexes can be written to.
+    /// Waits until the table and its indexes accept writes.
     fn await_table(&self, name: &str) -> Result<()> {
         let body = json!({ "TableName": name }).to_string();
         for _ in 0..ASKED {
             let answer = call(self.service, "DescribeTable", &body)?;
-            // The service may not know yet what it has just created.
+            // The service may not know a table yet that it has just created.
             let is_unknown = answer.code() == "ResourceNotFoundException";
             if !is_unknown && is_ready(&self.service.json(&format!("describe the table {name}"), &answer)?) {
                 return Ok(());
@@ -139,7 +139,7 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Waits for all batches that are under way.
+    /// Waits for all batches in flight.
     fn take_all(&mut self) -> Result<()> {
         while let Some(written) = self.flight.next()? {
             self.take(written);
@@ -147,7 +147,7 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// All batches up to this one are written.
+    /// Records that all batches up to this one are written.
     fn take(&mut self, written: Written) {
         let loaded = written.items - written.refused.len() as u64;
         for (name, why) in written.refused {
@@ -170,7 +170,7 @@ impl Batch {
         Ok(Written { items: self.items.len() as u64, last, refused })
     }
 
-    /// Writes the items; gives those that are refused.
+    /// Writes the items and returns those that are refused.
     fn write_all(&self, service: &Service) -> Result<Vec<(String, String)>> {
         let mut body = format!("{{\"RequestItems\":{{{}:[", Value::from(self.table.as_str()));
         for (n, (_, item)) in self.items.iter().enumerate() {
@@ -197,7 +197,7 @@ impl Batch {
         }
     }
 
-    /// Writes the items one by one; gives those that are refused.
+    /// Writes the items one by one and returns those that are refused.
     fn put_each(&self, service: &Service) -> Result<Vec<(String, String)>> {
         let mut refused = Vec::new();
         for (name, item) in &self.items {
@@ -213,7 +213,7 @@ impl Batch {
     }
 }
 
-/// Whether a table and its indexes can be written to, by its description.
+/// Whether a table and its indexes accept writes, by its description.
 fn is_ready(told: &Value) -> bool {
     let table = &told["Table"];
     let indexes = table["GlobalSecondaryIndexes"].as_array();
@@ -278,7 +278,7 @@ impl TableVisitor for Tables<'_> {
 
 passes_over!(['c] Tables<'c>: redis, sqs, s3, fs, added);
 
-/// Whether a number is not as the service writes it: digits without an exponent, a sign or zeros that say nothing.
+/// Whether the service would write a number differently: it writes digits without an exponent, a plus sign or redundant zeros.
 fn numbers_change(attributes: Map<'_>) -> bool {
     attributes.stored().any(|entry| value_changes(entry.value()))
 }

@@ -1,8 +1,8 @@
-//! Requests that are under way at the same time, and their results in the order in which they were begun.
+//! Requests in parallel, with their results in the order in which they were begun.
 //!
-//! A result is taken only behind all that were begun before it. So the last object that was taken is one before which all are loaded, and
-//! what is told of objects comes in their order, whichever connection was the faster. Behind a request that failed no result is taken, and
-//! none is begun: those that were under way may have arrived, and a run that goes on sends them again.
+//! A result is taken only after all results of requests that were begun before it. So everything before the last taken object is loaded,
+//! and objects are reported in their order, whichever connection was faster. After a failed request no result is taken and no request is
+//! begun. Requests in flight may have arrived; a run that continues sends them again.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,16 +13,16 @@ use std::thread::Scope;
 use super::Service;
 use crate::error::{Error, Result};
 
-/// Connections where nobody says how many.
+/// The default number of connections.
 const CONNECTIONS: usize = 4;
-/// Requests for each connection that are under way or wait for their turn.
+/// Requests per connection that are in flight or wait for their turn.
 const AHEAD: usize = 2;
-/// Bytes that all of them may hold in memory.
+/// Bytes that all requests may hold in memory.
 const HELD: usize = 32 << 20;
 
-/// What a thread does.
+/// The work of a thread.
 type Work<T> = Box<dyn FnOnce(&Service) -> Result<T> + Send>;
-/// That, and who wants its result.
+/// The work, and the channel for its result.
 type Job<T> = (Work<T>, Sender<Result<T>>);
 
 /// Threads that send requests; each request gives a `T`.
@@ -30,22 +30,22 @@ pub(super) struct Flight<T> {
     jobs: Sender<Job<T>>,
     waiting: VecDeque<Receiver<Result<T>>>,
     most: usize,
-    /// A request has failed, or the flight has ended.
+    /// Whether a request has failed or the flight has ended.
     over: Arc<AtomicBool>,
 }
 
-/// How many connections there are when an option says `asked`.
+/// The number of connections for the option `asked`.
 pub(super) fn connections(asked: usize) -> usize {
     if asked == 0 { CONNECTIONS } else { asked }
 }
 
-/// Bytes that each request may hold in memory, with so many connections.
+/// Bytes that each request may hold in memory, with this number of connections.
 pub(super) fn held(connections: usize) -> usize {
     HELD / (connections * AHEAD).max(1)
 }
 
 impl<T: Send> Flight<T> {
-    /// Begins a thread for each connection. They end with the flight.
+    /// Starts a thread for each connection. They end with the flight.
     pub fn new<'s>(scope: &'s Scope<'s, '_>, service: &'s Service, connections: usize) -> Flight<T>
     where
         T: 's,
@@ -65,7 +65,7 @@ impl<T: Send> Flight<T> {
                     if done.is_err() {
                         over.store(true, Ordering::Relaxed);
                     }
-                    // Nobody wants it where the run has ended.
+                    // After the end of the run nobody receives it.
                     let _ = result.send(done);
                 }
             });
@@ -73,10 +73,10 @@ impl<T: Send> Flight<T> {
         Flight { jobs, waiting: VecDeque::new(), most: connections * AHEAD, over }
     }
 
-    /// Begins a request. Gives the result of an earlier one, where so many are under way that it must be waited for.
+    /// Begins a request. If too many are in flight, it first waits for the oldest and returns its result.
     ///
     /// # Errors
-    /// What that request gives.
+    /// The error of that request.
     pub fn begin(&mut self, work: impl FnOnce(&Service) -> Result<T> + Send + 'static) -> Result<Option<T>> {
         let earlier = if self.waiting.len() >= self.most { self.next()? } else { None };
         let (sender, receiver) = channel();
@@ -86,10 +86,10 @@ impl<T: Send> Flight<T> {
         Ok(earlier)
     }
 
-    /// The result of the first request that is under way; nothing: there is none, or one before it has failed.
+    /// The result of the oldest request in flight; `None`: there is none, or an earlier one has failed.
     ///
     /// # Errors
-    /// What the request gives.
+    /// The error of the request.
     pub fn next(&mut self) -> Result<Option<T>> {
         let Some(first) = self.waiting.pop_front() else { return Ok(None) };
         let result = first.recv().unwrap_or_else(|_| Err(Error::internal("a request was never sent")));
@@ -99,7 +99,7 @@ impl<T: Send> Flight<T> {
         result.map(Some)
     }
 
-    /// Waits for all requests that are under way, whatever they give.
+    /// Waits for all requests in flight and ignores their results.
     fn settle(&mut self) {
         self.over.store(true, Ordering::Relaxed);
         for result in self.waiting.drain(..) {
@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    /// Results come in order although the first request is the slowest; behind one that failed there are none.
+    /// Results come in order although the first request is the slowest; after a failed request there are none.
     #[test]
     fn results_come_in_order() {
         let service = Service::nowhere();

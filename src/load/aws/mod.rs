@@ -1,9 +1,9 @@
-//! Targets with the interfaces of AWS: signed HTTP requests on several connections, sent again while the target is busy.
+//! Targets with the interfaces of AWS: signed HTTP requests on several connections. They are repeated while the target is busy.
 //!
 //! Objects are read by one thread, which hands requests to others (`flight.rs`). When the target is busy, all of them pause.
 //!
-//! An address is `SERVICE://HOST:PORT` in clear or `SERVICE+https://HOST`. Keys and region are taken from the environment, as every other
-//! client does.
+//! An address is `SERVICE://HOST:PORT` without encryption or `SERVICE+https://HOST`. Keys and region come from the environment, as for
+//! other clients.
 
 mod flight;
 mod sign;
@@ -31,15 +31,15 @@ use super::tls;
 use crate::error::{Error, ErrorKind, Result};
 use sign::{Keys, Signed};
 
-/// How often a request is sent again, and the pause before the first time.
+/// How often a request is repeated, and the pause before the first time.
 const AGAIN: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long a target may take to answer a connection, and a request.
+/// How long a target may take to accept a connection, and to answer a request.
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(300);
-/// The most of an answer that is read.
+/// Maximum bytes of an answer that are read.
 const MOST_ANSWER: u64 = 64 << 20;
-/// Bytes that are shown of an error that is neither JSON nor XML.
+/// Bytes of an error that are shown if it is neither JSON nor XML.
 const SHOWN: usize = 300;
 
 /// A service at an address.
@@ -51,9 +51,9 @@ pub(super) struct Service {
     name: &'static str,
     keys: Keys,
     pub region: String,
-    /// How many requests there are at a time.
+    /// The number of parallel requests.
     pub connections: usize,
-    /// When the target wants to be asked again, by any connection.
+    /// When the target accepts requests again, from any connection.
     quiet_until: Mutex<Option<Instant>>,
 }
 
@@ -69,7 +69,7 @@ pub(super) struct Request<'r> {
     pub content: Content<'r>,
 }
 
-/// What a request carries.
+/// The body of a request.
 #[derive(Clone, Copy)]
 pub(super) enum Content<'r> {
     Bytes(&'r [u8]),
@@ -97,7 +97,7 @@ impl Answer {
         code.trim().trim_matches('"').rsplit('#').next().unwrap_or_default()
     }
 
-    /// Code and message.
+    /// Code and message of an error.
     pub fn words(&self) -> String {
         let value: Option<serde_json::Value> = serde_json::from_str(&self.text).ok();
         let json = value
@@ -111,14 +111,14 @@ impl Answer {
     }
 }
 
-/// The text between two marks.
+/// The text between two markers.
 pub(super) fn between<'t>(text: &'t str, from: &str, to: &str) -> Option<&'t str> {
     let rest = &text[text.find(from)? + from.len()..];
     Some(&rest[..rest.find(to)?])
 }
 
 impl Service {
-    /// A service at an address such as `s3://localhost:9000`; 0 connections are as many as usual.
+    /// A service at an address such as `s3://localhost:9000`; 0 connections mean the default.
     ///
     /// # Errors
     /// No address, or no keys in the environment.
@@ -169,7 +169,7 @@ impl Service {
         }
     }
 
-    /// Asks a service whose operations take and give JSON. `target`: version and name of the operation.
+    /// Calls a service whose operations take and return JSON. `target`: version and name of the operation.
     ///
     /// # Errors
     /// As [`send`](Service::send).
@@ -183,7 +183,7 @@ impl Service {
         })
     }
 
-    /// Sends a request, again if the target is busy or gone. An answer that says no is an answer.
+    /// Sends a request, and repeats it if the target is busy or unreachable. An answer with an error status is an answer.
     ///
     /// # Errors
     /// A target that cannot be reached, or that stays busy.
@@ -200,14 +200,14 @@ impl Service {
         }
     }
 
-    /// Lets all connections pause: a busy target is not helped by the requests of others.
+    /// Makes all connections pause: requests of other connections would keep a busy target busy.
     pub fn pause(&self, pause: Duration) {
         let until = Instant::now() + pause;
         let mut quiet = self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
         *quiet = (*quiet).max(Some(until));
     }
 
-    /// Waits as long as the target wants not to be asked.
+    /// Waits as long as the target asks for a pause.
     fn keep_quiet(&self) {
         let until = *self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(until) = until {
@@ -260,10 +260,10 @@ impl Service {
         Error::new(ErrorKind::Target(format!("{}: {words}", self.base)))
     }
 
-    /// What an answer tells: one that says yes, in JSON.
+    /// The content of an answer: a success, in JSON.
     ///
     /// # Errors
-    /// It says no, or is something else: then nobody knows what became of the request.
+    /// It is an error, or not JSON: then the outcome of the request is unknown.
     pub fn json(&self, doing: &str, answer: &Answer) -> Result<serde_json::Value> {
         match serde_json::from_str(&answer.text) {
             Ok(told @ serde_json::Value::Object(_)) if answer.is_fine() => Ok(told),
@@ -271,7 +271,7 @@ impl Service {
         }
     }
 
-    /// What the target says no to, and must not.
+    /// The error of an answer that must be a success.
     #[cold]
     pub fn refused(&self, doing: &str, answer: &Answer) -> Error {
         self.failed(&format!("{doing}: {}", answer.words()))
@@ -286,7 +286,7 @@ fn answer(mut response: Response<Body>) -> std::result::Result<Answer, ureq::Err
     Ok(Answer { status: response.status().as_u16(), etag, text: String::from_utf8_lossy(&bytes).into_owned() })
 }
 
-/// Whether a request can be taken later.
+/// Whether a request can succeed later.
 fn is_busy(answer: &Answer) -> bool {
     const CODES: [&str; 6] = [
         "ProvisionedThroughputExceededException",
@@ -299,7 +299,7 @@ fn is_busy(answer: &Answer) -> bool {
     matches!(answer.status, 429 | 500 | 502 | 503 | 504) || (!answer.is_fine() && CODES.contains(&answer.code()))
 }
 
-/// The authorities that the system trusts.
+/// The certificate authorities that the system trusts.
 fn roots(needed: bool) -> Result<RootCerts> {
     if !needed {
         return Ok(RootCerts::Specific(Arc::new(Vec::new())));

@@ -1,9 +1,9 @@
 //! S3: buckets are created, and objects are put with their metadata. An object that was uploaded in parts is uploaded in the same parts again
 //! (`s3_parts.rs`).
 //!
-//! A body comes in pieces and is signed as a whole, so each object or part waits in memory, a large one in a temporary file, until it is
-//! complete. Objects and parts go out at the same time (`flight.rs`), an upload is completed when all its parts are there. The ETag that
-//! the service answers is compared with the recorded one.
+//! A body comes in pieces and is signed as a whole. So each object or part waits in memory, or a large one in a temporary file, until it is
+//! complete. Objects and parts are sent in parallel (`flight.rs`); an upload is completed when all its parts are there. The ETag that the
+//! service returns is compared with the recorded one.
 
 use std::fmt::Write as _;
 
@@ -40,7 +40,7 @@ pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course:
             loaded: 0,
         };
         let read = input::read(input, adapter, options, listener, &mut buckets);
-        // What was put counts, although the inputs may have broken off.
+        // Objects that were put count, even if reading the inputs has failed.
         let put = buckets.take_all();
         let findings = read.and_then(|findings| put.map(|()| findings)).inspect_err(|_| buckets.abort())?;
         buckets.course.noticed(findings);
@@ -53,54 +53,54 @@ struct Buckets<'c> {
     flight: Flight<Sent>,
     course: Course<'c>,
     dry_run: bool,
-    /// Buckets may have objects.
+    /// Whether buckets may have objects already.
     merges: bool,
-    /// Names of the buckets that the service does not take.
+    /// Names of the buckets that the service refuses.
     refused: Vec<Vec<u8>>,
-    /// What has come of the object, or of its part.
+    /// What was read of the object, or of its part.
     body: Body,
-    /// The upload in parts of the object at hand.
+    /// The multipart upload of the current object.
     upload: Option<Upload>,
-    /// The object at hand is not put in the parts that it had, which was told.
+    /// Whether the current object is not put in its original parts, which was reported.
     is_recut: bool,
-    /// Whether the object at hand is loaded.
+    /// Whether the current object is loaded.
     taken: bool,
-    /// The path of the object at hand.
+    /// The path of the current object.
     path: String,
     loaded: u64,
 }
 
-/// What a request gave.
+/// The result of a request.
 enum Sent {
     /// An object.
     Object(Known, Put),
-    /// A part of the upload at hand: its ETag.
+    /// A part of the current upload: its ETag.
     Part(String),
 }
 
-/// What is known of an object that is under way.
+/// What is known about an object in flight.
 struct Known {
     name: String,
-    /// The ETag that the service must give; nothing: none is compared.
+    /// The ETag that the service must return; `None`: none is compared.
     etag: Option<String>,
 }
 
-/// An upload in parts.
+/// A multipart upload.
 struct Upload {
     id: String,
     /// Number and size of each part.
     parts: Vec<(u64, u64)>,
-    /// How many are under way or there.
+    /// How many parts are in flight or stored.
     begun: usize,
-    /// ETags of those that are there.
+    /// ETags of the stored parts.
     done: Vec<String>,
 }
 
-/// What became of an object.
+/// What happened to an object.
 enum Put {
-    /// It is there, with this ETag, if the service tells one.
+    /// It is stored, with this ETag, if the service returns one.
     Taken(Option<String>),
-    /// The service does not take it, and says why.
+    /// The service refuses it, and why.
     LeftOut(String),
 }
 
@@ -143,7 +143,7 @@ impl Buckets<'_> {
         Ok(false)
     }
 
-    /// Sets who may read a bucket. Services can have their own rules for that: then it stays private.
+    /// Sets who may read a bucket. Services can have their own rules for this: then it stays private.
     fn set_acl(&mut self, bucket: &Bucket<'_>) -> Result<()> {
         let acl = bucket.record.acl;
         if matches!(acl, "" | "private") {
@@ -175,7 +175,7 @@ impl Buckets<'_> {
         Err(self.service.failed(&format!("the bucket {name} has objects")).with_remedy(Remedy::Merge))
     }
 
-    /// Begins an upload in parts, if the object is one.
+    /// Begins a multipart upload, if the object had parts.
     fn begin_parts(&mut self, object: &Object<'_>) -> Result<()> {
         self.upload = None;
         self.is_recut = false;
@@ -210,7 +210,7 @@ impl Buckets<'_> {
         Ok(())
     }
 
-    /// Sends the part at hand if all of it has come.
+    /// Sends the current part if it is complete.
     fn send_part(&mut self) -> Result<()> {
         let Some(upload) = &mut self.upload else { return Ok(()) };
         let Some((number, _)) = upload.parts.get(upload.begun) else { return Ok(()) };
@@ -228,7 +228,7 @@ impl Buckets<'_> {
         Ok(())
     }
 
-    /// All requests up to this one were answered.
+    /// Records that all requests up to this one were answered.
     fn take(&mut self, sent: Sent) {
         match (sent, &mut self.upload) {
             (Sent::Part(etag), Some(upload)) => upload.done.push(etag),
@@ -238,7 +238,7 @@ impl Buckets<'_> {
         }
     }
 
-    /// Waits for all requests that are under way.
+    /// Waits for all requests in flight.
     fn take_all(&mut self) -> Result<()> {
         while let Some(sent) = self.flight.next()? {
             self.take(sent);
@@ -246,7 +246,7 @@ impl Buckets<'_> {
         Ok(())
     }
 
-    /// An object is there, and all before it.
+    /// Reports an object as loaded: it is stored, and all objects before it are.
     fn loaded(&mut self, known: &Known, etag: Option<&str>) {
         if let Some(recorded) = known.etag.as_deref().filter(|recorded| etag != Some(*recorded)) {
             let how = format!("its ETag is {}, and was {recorded}", etag.unwrap_or("not told"));
@@ -257,7 +257,7 @@ impl Buckets<'_> {
         self.course.listener.position(&known.name, self.loaded);
     }
 
-    /// What is known of the object at hand.
+    /// What is known about the current object.
     fn known(&self, object: &Object<'_>) -> Known {
         let recorded = object.manifest.etag.trim_matches('"');
         let is_compared = Form::of(recorded) != Form::Other && !self.is_recut;
@@ -265,7 +265,7 @@ impl Buckets<'_> {
         Known { name, etag: is_compared.then(|| recorded.to_owned()) }
     }
 
-    /// Completes an upload in parts; gives the ETag, if the service tells it.
+    /// Completes a multipart upload and returns the ETag, if the service gives it.
     fn complete(&self, upload: &Upload) -> Result<Option<String>> {
         let mut body = "<CompleteMultipartUpload>".to_owned();
         for ((number, _), etag) in upload.parts.iter().zip(&upload.done) {
@@ -273,7 +273,7 @@ impl Buckets<'_> {
         }
         body.push_str("</CompleteMultipartUpload>");
         let answer = self.call("POST", &self.path, &[("uploadId", &upload.id)], body.as_bytes())?;
-        // An error can come behind a head that says yes.
+        // An error can follow a status that says success.
         if !answer.is_fine() || answer.text.contains("<Error>") {
             return Err(self.service.refused("complete an upload in parts", &answer));
         }
@@ -281,15 +281,15 @@ impl Buckets<'_> {
         Ok(etag.map(|etag| etag.replace("&quot;", "").replace("&#34;", "").trim_matches('"').to_owned()))
     }
 
-    /// Gives up an upload in parts: what the service holds of it would cost money, and no list of objects shows it.
+    /// Aborts a multipart upload: its stored parts would cost money, and no list of objects shows them.
     fn abort(&mut self) {
         if let Some(upload) = self.upload.take() {
-            // Whatever it answers, the run ends with the error that was there before, or goes on without the object.
+            // Whatever the service answers, the run ends with the earlier error, or continues without the object.
             let _ = self.call("DELETE", &self.path, &[("uploadId", &upload.id)], b"");
         }
     }
 
-    /// Puts the object at hand, if the service takes it.
+    /// Puts the current object, if the service accepts it.
     fn put(&mut self, object: &Object<'_>) -> Result<()> {
         let (known, metadata) = (self.known(object), Metadata::of(object.manifest, |_| ()));
         let (body, path) = (std::mem::take(&mut self.body), self.path.clone());
@@ -298,7 +298,8 @@ impl Buckets<'_> {
             if answer.is_fine() {
                 return Ok(Sent::Object(known, Put::Taken(answer.etag)));
             }
-            // A 404 of the service itself tells which bucket is missing; another one is of a name that does not reach it.
+            // A 404 of the service itself has a code, for the bucket that is missing. A 404 without a code means that the name does not
+            // reach the service.
             let has_no_place = answer.status == 404 && answer.code().is_empty();
             if !has_no_place && !matches!(answer.status, 400 | 413 | 414 | 431) {
                 return Err(service.refused(&format!("put {}", known.name), &answer));
@@ -309,10 +310,10 @@ impl Buckets<'_> {
         Ok(())
     }
 
-    /// Sends what is left of an upload in parts, and completes it.
+    /// Sends the rest of a multipart upload and completes it.
     fn end_parts(&mut self, object: &Object<'_>) -> Result<()> {
         if self.upload.as_ref().is_some_and(|upload| upload.begun < upload.parts.len()) {
-            // The last part is empty, or the body is shorter than the parts say.
+            // The last part is empty, or the body is shorter than the recorded parts.
             self.send_part()?;
         }
         self.take_all()?;

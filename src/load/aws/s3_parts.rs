@@ -2,25 +2,25 @@
 
 use crate::format::s3::Manifest;
 
-/// The least that a part has, but for the last one.
+/// Minimum size of a part, except for the last one.
 const LEAST_PART: u64 = 5 << 20;
-/// The most of one request.
+/// Maximum size of one request.
 const MOST_PUT: u64 = 5 << 30;
-/// The most parts, and the greatest number of one.
+/// Maximum number of parts, and maximum part number.
 const MOST_PARTS: u64 = 10_000;
-/// A part of an object that must be cut: what is spooled of it at a time.
+/// Size of the parts of an object that must be cut: this much of it is spooled at a time.
 const CUT: u64 = 256 << 20;
 
-/// The parts of an object. Each is its number and its size in bytes.
+/// The parts of an object, each with its number and its size in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Parts {
-    /// It had none, and is put as one.
+    /// It had no parts and is put as a whole.
     None,
-    /// It is put as one: it had parts that the service does not take.
+    /// It had parts that the service does not accept, and is put as a whole.
     Joined,
-    /// Those that it had.
+    /// Its original parts.
     Recorded(Vec<(u64, u64)>),
-    /// Others: as one it is too large.
+    /// New parts: it is too large for one request.
     Cut(Vec<(u64, u64)>),
 }
 
@@ -50,7 +50,7 @@ fn are_taken(parts: &[(u64, u64)]) -> bool {
     are_large && parts.iter().all(|(number, size)| *size <= MOST_PUT && (1..=MOST_PARTS).contains(number))
 }
 
-/// Parts of one size, but for the last.
+/// Parts of equal size, except for the last one.
 fn cut(size: u64) -> Vec<(u64, u64)> {
     let each = CUT.max(size.div_ceil(MOST_PARTS));
     (0..size.div_ceil(each)).map(|n| (n + 1, each.min(size - n * each))).collect()

@@ -1,4 +1,4 @@
-//! What a request carries that puts an object or a part of one: its bytes, and the headers that say what it is.
+//! The contents of a request that puts an object or a part: its bytes, and the headers that describe it.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -37,7 +37,7 @@ impl Body {
         Ok(())
     }
 
-    /// Sends it.
+    /// Sends the request.
     pub fn put(
         self,
         service: &Service,
@@ -54,11 +54,11 @@ impl Body {
     }
 }
 
-/// The headers that say what an object is; those that cannot stand in a header are told.
+/// The headers that describe an object. Values that a header cannot hold are reported.
 pub(super) struct Metadata(Vec<(String, Vec<u8>)>);
 
 impl Metadata {
-    /// Those of an object; `refused` is told the names of the others.
+    /// The headers of an object; `refused` is called with the names of the others.
     pub fn of(manifest: &Manifest<'_>, mut refused: impl FnMut(&str)) -> Metadata {
         let named = [
             ("content-type", manifest.content_type),
@@ -82,7 +82,7 @@ impl Metadata {
         Metadata(headers)
     }
 
-    /// As a request takes them.
+    /// The headers as a request takes them.
     pub fn headers(&self) -> Vec<(&str, &[u8])> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect()
     }

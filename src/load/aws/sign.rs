@@ -1,4 +1,4 @@
-//! Signature Version 4 of AWS: proves who sends a request, and that nobody has changed it.
+//! Signature Version 4 of AWS: proves who sends a request, and that it was not changed.
 
 use aws_lc_rs::hmac;
 use jiff::Timestamp;
@@ -18,13 +18,13 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Keys of nobody.
+    /// Dummy keys.
     #[cfg(test)]
     pub fn none() -> Keys {
         Keys { id: String::new(), secret: String::new(), token: None }
     }
 
-    /// The keys that the environment has.
+    /// The keys in the environment.
     pub fn of_environment() -> Result<Keys> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         match (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) {
@@ -38,7 +38,7 @@ impl Keys {
 pub(super) struct Signed<'s> {
     pub method: &'s str,
     pub host: &'s str,
-    /// As it is sent.
+    /// The path as it is sent.
     pub path: &'s str,
     pub query: &'s str,
     pub headers: &'s [(&'s str, &'s [u8])],
@@ -50,7 +50,7 @@ pub(super) struct Signed<'s> {
 }
 
 impl Signed<'_> {
-    /// The headers to be added.
+    /// The headers to add.
     pub fn headers(&self, keys: &Keys) -> Vec<(&'static str, String)> {
         let date = self.moment.strftime("%Y%m%dT%H%M%SZ").to_string();
         let mut added = vec![("x-amz-date", date.clone())];
@@ -102,7 +102,7 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
     hex::text(&Sha256::digest(bytes))
 }
 
-/// Names and values as a URL has them, in the order in which they are signed.
+/// Names and values as they are in a URL, in the order in which they are signed.
 pub(super) fn query(pairs: &[(&str, &str)]) -> String {
     let mut encoded: Vec<(String, String)> =
         pairs.iter().map(|(name, value)| (encoded(name.as_bytes(), false), encoded(value.as_bytes(), false))).collect();
@@ -110,7 +110,7 @@ pub(super) fn query(pairs: &[(&str, &str)]) -> String {
     encoded.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
-/// Percent-encodes all that is not unreserved; slashes stay in paths.
+/// Percent-encodes all bytes that are not unreserved; slashes stay in paths.
 pub(super) fn encoded(bytes: &[u8], slashes: bool) -> String {
     let mut text = String::with_capacity(bytes.len());
     for byte in bytes {

@@ -1,9 +1,9 @@
-//! SQS: queues are created with their attributes and tags, messages sent in batches of 10. Batches of standard queues go out at the same time
-//! (`flight.rs`); those of a FIFO queue one behind the other, since its messages have an order.
+//! SQS: queues are created with their attributes and tags, and messages are sent in batches of 10. Batches of standard queues are sent in
+//! parallel (`flight.rs`); those of a FIFO queue one after the other, because its messages have an order.
 //!
-//! Messages get new IDs, send times and sequence numbers, and none is in flight. What is left of a delay is waited for again. A FIFO
-//! message without a deduplication ID has its message ID as one, never its body: equal bodies would vanish. Where a batch is refused as a
-//! whole, its messages are sent one by one.
+//! Messages get new IDs, send times and sequence numbers, and none is in flight. The rest of a delay is kept. A FIFO message without a
+//! deduplication ID gets its message ID, never a hash of its body: equal bodies would be lost. If a whole batch is refused, its messages
+//! are sent one by one.
 
 use std::collections::BTreeMap;
 
@@ -21,10 +21,10 @@ use crate::load::pass::passes_over;
 use crate::load::{Input, Options, Outcome, input};
 use crate::model::sqs::{Message, Queue, QueueVisitor, RecordKind, Records, SideRecord, Visitor};
 
-/// Messages of a batch, and the bytes of their bodies and attributes.
+/// Maximum number of messages in a batch, and of the bytes of their bodies and attributes.
 const MOST_MESSAGES: usize = 10;
 const MOST_BYTES: usize = 256 << 10;
-/// Attributes of a queue: its messages that can be received, that are in flight, and that are delayed.
+/// Attributes of a queue with the number of messages that are visible, in flight, and delayed.
 const COUNTS: [&str; 3] =
     ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"];
 /// The longest delay, in seconds.
@@ -50,7 +50,7 @@ pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course:
         };
         let read = input::read(input, adapter, options, listener, &mut queues);
         let read = read.and_then(|findings| queues.flush().map(|()| findings));
-        // What was sent counts, although the inputs may have broken off.
+        // Messages that were sent count, even if reading the inputs has failed.
         let sent = queues.take_all();
         let findings = read?;
         sent?;
@@ -65,10 +65,10 @@ struct Queues<'c> {
     flight: Flight<Sent>,
     course: Course<'c>,
     dry_run: bool,
-    /// Queues may have messages.
+    /// Whether queues may have messages already.
     merges: bool,
     known: BTreeMap<Vec<u8>, Known>,
-    /// The queue whose messages come.
+    /// The queue of the current messages.
     name: Vec<u8>,
     are_messages: bool,
     batch: Vec<Held>,
@@ -79,10 +79,10 @@ struct Queues<'c> {
 /// A queue of the inputs.
 #[derive(Default)]
 struct Known {
-    /// Where the service has it; nothing: it does not take it.
+    /// Its URL in the service; `None`: the service refuses it.
     url: Option<String>,
     is_fifo: bool,
-    /// Where failed messages go: set when all queues are there.
+    /// The target of failed messages: set when all queues exist.
     redrive: String,
 }
 
@@ -117,7 +117,7 @@ impl Queues<'_> {
         Ok(None)
     }
 
-    /// A queue that has messages gets no others.
+    /// Refuses to add messages to a queue that has some.
     fn refuse_full(&self, name: &str) -> Result<()> {
         let found = self.call("GetQueueUrl", &json!({ "QueueName": name }))?;
         let Some(url) = member(&found, "QueueUrl").filter(|_| found.is_fine()) else { return Ok(()) };
@@ -133,7 +133,7 @@ impl Queues<'_> {
         }
     }
 
-    /// Tells each queue where its failed messages go: to the queue of the same name in this service.
+    /// Sets the target of failed messages for each queue: the queue of the same name in this service.
     fn redrive(&mut self) -> Result<()> {
         for (name, known) in &self.known {
             let Some(url) = known.url.as_ref().filter(|_| !known.redrive.is_empty()) else { continue };
@@ -179,7 +179,7 @@ impl Queues<'_> {
         if is_fifo { self.take_all() } else { Ok(()) }
     }
 
-    /// Waits for all batches that are under way.
+    /// Waits for all batches in flight.
     fn take_all(&mut self) -> Result<()> {
         while let Some(sent) = self.flight.next()? {
             self.take(sent);
@@ -187,7 +187,7 @@ impl Queues<'_> {
         Ok(())
     }
 
-    /// All batches up to this one are sent.
+    /// Records that all batches up to this one are sent.
     fn take(&mut self, sent: Sent) {
         sent.changed.into_iter().for_each(|(name, how)| self.course.changed_named(&name, how));
         sent.left_out.into_iter().for_each(|(name, why)| self.course.left_out_named(&name, why));
@@ -196,7 +196,7 @@ impl Queues<'_> {
         self.course.listener.position(&sent.last, self.loaded);
     }
 
-    /// What is sent of a message.
+    /// The entry of a message in a batch.
     fn entry(&mut self, value: &sqs::Message<'_>, is_fifo: bool) -> std::result::Result<Map<String, Value>, String> {
         let body = std::str::from_utf8(value.body).map_err(|_| "its body is no text".to_owned())?;
         let mut entry = Map::new();
@@ -232,7 +232,7 @@ fn member(answer: &Answer, name: &str) -> Option<String> {
     told[name].as_str().map(str::to_owned)
 }
 
-/// The attributes of a queue, but for its redrive policy.
+/// The attributes of a queue, except for its redrive policy.
 fn attributes(record: &Record<'_>) -> Value {
     let mut all = json!({
         "VisibilityTimeout": record.visibility_timeout_seconds.to_string(),

@@ -1,4 +1,4 @@
-//! Batches of messages: sends them, sends again what the service has not taken, and reports the outcome of each message.
+//! Sends batches of messages, repeats messages that the service has not accepted, and reports the outcome of each message.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{Answer, Service};
 use crate::error::Result;
 use crate::load::backoff::Backoff;
 
-/// How often messages are sent again that the service could not take, and the pause before the first time; it doubles.
+/// How often messages are sent again that the service could not accept, and the pause before the first time; it doubles.
 const ROUNDS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -19,9 +19,9 @@ pub(super) struct Sent {
     pub last: String,
     /// Messages that are in the queue.
     pub messages: u64,
-    /// Those that the service does not take, and why.
+    /// Messages that the service refuses, and why.
     pub left_out: Vec<(String, String)>,
-    /// Those that are there in another form, and how.
+    /// Messages that are stored in another form, and how.
     pub changed: Vec<(String, String)>,
 }
 
@@ -30,11 +30,11 @@ pub(super) struct Held {
     /// Its name in messages.
     pub name: String,
     pub md5: String,
-    /// What is sent, without its number in the batch.
+    /// The entry that is sent, without its number in the batch.
     pub entry: Map<String, Value>,
 }
 
-/// Asks the service.
+/// Calls the service.
 pub(super) fn call(service: &Service, operation: &str, body: &Value) -> Result<Answer> {
     service.call(&format!("AmazonSQS.{operation}"), &body.to_string())
 }
@@ -48,7 +48,7 @@ pub(super) fn send(service: &Service, url: &str, batch: Vec<Held>) -> Result<Sen
 }
 
 impl Sent {
-    /// Sends messages, those again that the service could not take.
+    /// Sends messages, and again those that the service could not accept.
     fn all(&mut self, service: &Service, url: &str, mut batch: Vec<Held>) -> Result<()> {
         let mut backoff = Backoff::new(PAUSE, ROUNDS);
         loop {
@@ -64,7 +64,7 @@ impl Sent {
         }
     }
 
-    /// Sends messages once; gives those that the service could not take.
+    /// Sends messages once and returns those that the service could not accept.
     fn once(&mut self, service: &Service, url: &str, batch: Vec<Held>) -> Result<Vec<Held>> {
         let numbered = batch.iter().enumerate().map(|(n, held)| {
             let mut entry = held.entry.clone();
@@ -102,7 +102,7 @@ impl Sent {
         }
     }
 
-    /// A message of a FIFO queue that is sent again comes behind those of its group that were taken now.
+    /// Reports messages of a FIFO queue that are sent again: they come after messages of their group that were accepted now.
     fn tell_overtaken(&mut self, batch: &[Held], fates: &[Fate]) {
         let group = |held: &Held| held.entry.get("MessageGroupId").cloned();
         for (n, held) in batch.iter().enumerate().filter(|(n, _)| fates[*n] == Fate::Later) {
@@ -116,7 +116,7 @@ impl Sent {
         }
     }
 
-    /// A message alone is refused.
+    /// Handles a refused message that was sent alone.
     fn refused(&mut self, service: &Service, held: &Held, answer: &Answer) -> Result<()> {
         if answer.status == 403 || answer.code().contains("NonExistentQueue") {
             return Err(service.refused("send a message", answer));
@@ -126,7 +126,7 @@ impl Sent {
     }
 }
 
-/// What became of a message.
+/// What happened to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Fate {
     Sent { md5: Option<String> },
@@ -134,10 +134,10 @@ enum Fate {
     Later,
 }
 
-/// What an answer tells of each message of a batch.
+/// The outcome of each message of a batch, from an answer.
 ///
 /// # Errors
-/// In words: it does not tell what became of each of them, once.
+/// A message: the answer does not give the outcome of each of them exactly once.
 fn fates(told: &Value, messages: usize) -> std::result::Result<Vec<Fate>, String> {
     let mut fates = vec![None; messages];
     let lines = |name: &str| told[name].as_array().into_iter().flatten();

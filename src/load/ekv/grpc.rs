@@ -1,7 +1,7 @@
-//! Calls of a gRPC server: HTTP/2 without encryption, many calls at a time on a few connections, one message each way.
+//! Calls a gRPC server: HTTP/2 without encryption, many parallel calls on a few connections, one message in each direction.
 //!
-//! The protocol is small enough to be written out: a request is a `POST` whose body is a message behind its length, and an answer tells in
-//! its trailers what became of the call. HTTP/2 itself is the business of `h2`.
+//! The protocol is small enough to implement here: a request is a `POST` whose body is a message after its length, and the trailers of an
+//! answer have the status of the call. `h2` implements HTTP/2.
 
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ use tokio::time::timeout;
 use crate::error::{Error, ErrorKind, Result};
 use crate::load::backoff::Backoff;
 
-/// How long a server may take to answer a connection, and a call.
+/// How long a server may take to accept a connection, and to answer a call.
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(60);
-/// How often calls are made again, and the pause before the first time: a group may elect another leader.
+/// How often calls are repeated, and the pause before the first time: a group may elect a new leader meanwhile.
 const AGAIN: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(50);
-/// The most bytes of an answer: those that the server gives.
+/// Maximum bytes of an answer: the limit of the server.
 const MOST_ANSWER: usize = 64 << 20;
-/// Bytes of answers that may be under way on a connection.
+/// Bytes of answers that may be in flight on a connection.
 const WINDOW: u32 = 4 << 20;
-/// Before a message: whether it is compressed, and its length.
+/// Length of the header of a message: whether it is compressed, and its length.
 const HEAD: usize = 5;
 
 /// Connections to a server.
@@ -35,20 +35,20 @@ pub(super) struct Client {
     runtime: Runtime,
     /// Host and port.
     authority: String,
-    /// Those that are broken are made again when calls are.
+    /// Broken connections are opened again before the next calls.
     connections: Vec<Option<SendRequest<Bytes>>>,
 }
 
 /// Why a call has no answer.
 enum Failure {
-    /// The connection or the server did not do its part: it may the next time.
+    /// The connection or the server failed. A repeated call may succeed.
     Transport(String),
-    /// The server said no: a number of gRPC, and words.
+    /// The server returned an error: a gRPC status and a message.
     Status(u32, String),
 }
 
 impl Failure {
-    /// Whether the same call can go well later. A server tells most of its own errors without a number.
+    /// Whether the same call can succeed later. A server returns most of its own errors without a specific status.
     fn is_passing(&self) -> bool {
         const UNKNOWN: u32 = 2;
         const DEADLINE_EXCEEDED: u32 = 4;
@@ -89,7 +89,7 @@ impl Client {
         Ok(client)
     }
 
-    /// Makes those connections that are not there.
+    /// Opens missing connections.
     fn reconnect(&mut self) -> Result<()> {
         for at in 0..self.connections.len() {
             if self.connections[at].is_none() {
@@ -100,10 +100,10 @@ impl Client {
         Ok(())
     }
 
-    /// Calls a method once for each message, all at the same time, and again what did not go well; gives the answers in order.
+    /// Calls a method once for each message, in parallel, and repeats failed calls. Returns the answers in order.
     ///
     /// # Errors
-    /// A call that the server refuses, or that does not go well however often it is made: `name` tells what it was.
+    /// A call that the server refuses, or that fails every time: `name` describes it.
     pub fn call<A: Message + Default>(
         &mut self,
         method: &'static str,
@@ -136,7 +136,7 @@ impl Client {
         Ok(answers.into_iter().flatten().collect())
     }
 
-    /// Calls a method for those messages that have no answer yet.
+    /// Calls a method for the messages that have no answer yet.
     fn once<A: Message + Default>(
         &mut self,
         method: &'static str,
@@ -188,7 +188,7 @@ async fn connection(authority: &str) -> std::result::Result<SendRequest<Bytes>, 
     let mut builder = h2::client::Builder::new();
     builder.initial_window_size(WINDOW).initial_connection_window_size(WINDOW).enable_push(false);
     let (requests, frames) = timeout(CONNECT, builder.handshake(stream)).await.map_err(|_| late())??;
-    // Its errors come back by the calls.
+    // Its errors are returned by the calls.
     tokio::spawn(async move { drop(frames.await) });
     Ok(requests)
 }
@@ -210,7 +210,7 @@ async fn call(connection: SendRequest<Bytes>, uri: String, message: Bytes) -> st
         }
         bytes.extend_from_slice(&chunk);
     }
-    // An answer without a message has its end in its head.
+    // An answer without a message has its status in its header.
     let trailers = body.trailers().await?;
     status(trailers.as_ref().unwrap_or(&head.headers), head.status.as_u16())?;
     unframed(bytes.freeze()).ok_or_else(|| Failure::Transport("its answer is no message".to_owned()))
@@ -232,7 +232,7 @@ fn unframed(mut bytes: Bytes) -> Option<Bytes> {
     (compressed == 0 && u32::from_be_bytes(len) as usize == message.len()).then_some(message)
 }
 
-/// What became of a call.
+/// The status of a call.
 fn status(headers: &HeaderMap, http: u16) -> std::result::Result<(), Failure> {
     let text = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     match text("grpc-status").map(|code| code.parse::<u32>()) {
@@ -242,7 +242,7 @@ fn status(headers: &HeaderMap, http: u16) -> std::result::Result<(), Failure> {
     }
 }
 
-/// Words in which a `%` stands before two hexadecimal digits of a byte.
+/// A text in which `%` and two hexadecimal digits stand for a byte.
 fn decoded(text: &str) -> String {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((first, behind)) = rest.split_first() {

@@ -1,14 +1,14 @@
-//! A running elastickv, by its raw key-value interface: the objects of all adapters, as the rows that its front ends store.
+//! Loads into a running elastickv through its raw key-value interface: the objects of all adapters, as the rows that its front ends store.
 //!
 //! 1. Objects become rows, as an encode makes them (`rows.rs`), and are sorted by key.
-//! 2. An adapter that has rows in the inputs must have none in the server (`server.rs`), unless they are to be merged.
-//! 3. Rows go out in batches, those of a batch at the same time, and are looked for afterwards. The *position* is the last row of the last
-//!    batch: a run that goes on behind it makes the same rows and leaves out those up to it.
+//! 2. An adapter that has rows in the inputs must have none in the server (`server.rs`), unless the user asks to merge.
+//! 3. Rows are sent in batches, those of a batch in parallel, and read back afterwards. The *position* is the last row of the last
+//!    batch: a run that continues after it makes the same rows and leaves out those up to it.
 //!
-//! The order of keys is a good one: what a front end looks at first, such as the schema of a table or the record of a queue, stands behind
-//! what it leads to.
+//! The order of keys is a good one: rows that a front end reads first, such as the schema of a table or the record of a queue, come after
+//! the rows that they lead to.
 //!
-//! The server gives each row a timestamp of its own. Rows are added: elements of a collection that was there before stay.
+//! The server gives each row a timestamp of its own. Rows are only added: elements of an existing collection stay.
 
 mod grpc;
 mod messages;
@@ -23,9 +23,9 @@ use rows::Rows;
 pub(in crate::load) use server::NAMED;
 use server::{Batch, Server, authority, name_of};
 
-/// Connections where nobody says how many.
+/// The default number of connections.
 const CONNECTIONS: usize = 4;
-/// Rows of a batch; its bytes are those of a task.
+/// Maximum number of rows in a batch. Its bytes are bounded by the size of a task (`Granularity`).
 const MOST_ROWS: usize = 512;
 
 /// Stores the rows of the inputs in a server.

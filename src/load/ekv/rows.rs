@@ -21,14 +21,14 @@ use crate::source::Source;
 /// Objects by adapter and kind.
 type Counts = Vec<(Adapter, &'static str, u64)>;
 
-/// Rows, and what is told of the objects in them.
+/// The rows, with the counts and findings of their objects.
 pub(super) struct Rows {
     sorted: Sorted,
     last: Vec<u8>,
     /// Adapters that have rows.
     pub adapters: BTreeSet<Adapter>,
     pub objects: Counts,
-    /// What was noticed of the inputs.
+    /// Findings about the inputs.
     pub findings: Findings,
 }
 
@@ -70,7 +70,7 @@ impl Rows {
     /// The next row: its key, and its value as the server's front ends store it.
     ///
     /// # Errors
-    /// Rows that cannot be read back; two of one key.
+    /// Rows that cannot be read back; two rows with one key.
     pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>> {
         let Some((key, value)) = self.sorted.next()? else { return Ok(None) };
         // No row has an empty key.
@@ -83,7 +83,7 @@ impl Rows {
     }
 }
 
-/// A snapshot tells everything.
+/// Makes the rows of snapshots, which contain all information: nothing is derived.
 fn of_snapshots(
     sources: &[Source],
     adapters: &[Adapter],

@@ -1,4 +1,4 @@
-//! What a load asks of a server: to store rows, and which keys it has.
+//! What a load asks of a server: to store rows, and to list its keys.
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -13,13 +13,13 @@ use crate::load::backoff::Backoff;
 use crate::load::target::without_password;
 use crate::options::typed;
 
-/// Keys that a server tells at once; it gives no more than 1,025.
+/// Keys that a server lists at once; it returns no more than 1,025.
 const PAGE: usize = 1000;
-/// How often it is asked for rows that it has stored and does not tell yet, and the first pause: the clock of the node that answers may
-/// be behind that of the one that stored them.
+/// How often the server is asked for rows that it has stored but does not list yet, and the first pause: the clock of the node that answers
+/// may be behind that of the node that stored them.
 const LOOKS: u32 = 6;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
-/// No group: the server finds it.
+/// The server finds the group.
 const ANY: u64 = 0;
 
 /// A server, and the groups of its cluster.
@@ -28,10 +28,10 @@ pub(super) struct Server {
     groups: Vec<u64>,
 }
 
-/// Rows that go out together.
+/// Rows that are sent together.
 #[derive(Default)]
 pub(super) struct Batch {
-    /// In their order.
+    /// Ascending.
     keys: Vec<Vec<u8>>,
     messages: Vec<Bytes>,
     pub bytes: usize,
@@ -46,7 +46,7 @@ impl Batch {
         self.keys.push(put.key);
     }
 
-    /// How many rows it has.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.keys.len()
     }
@@ -57,36 +57,36 @@ impl Batch {
     }
 }
 
-/// What a row is called in messages, and by `start_after`.
+/// The name of a row in messages, and for `start_after`.
 pub(super) fn name_of(key: &[u8]) -> String {
     format!("{NAMED}{}", typed(key))
 }
 
-/// What the names of rows begin with.
+/// Prefix of the names of rows.
 pub(in crate::load) const NAMED: &str = "row:";
 
 impl Server {
     /// Connects to `HOST:PORT`.
     ///
     /// # Errors
-    /// A server that cannot be reached, or that is no elastickv.
+    /// A server that cannot be reached, or that is not an elastickv.
     pub fn connect(authority: &str, connections: usize) -> Result<Server> {
         let mut client = Client::connect(authority, connections)?;
         let told: Vec<Routes> = client.call(method::ROUTES, &[Bytes::new()], |_| "ask for its groups".to_owned())?;
         let mut groups: Vec<u64> = told.iter().flat_map(|told| &told.routes).map(|route| route.group).collect();
         groups.sort_unstable();
         groups.dedup();
-        // Rows of one front end can be in several groups, and a server that is asked for a range looks in one.
+        // Rows of one front end can be in several groups, and a server that is asked for a range looks in only one.
         if groups.len() < 2 {
             groups = vec![ANY];
         }
         Ok(Server { client, groups })
     }
 
-    /// Requires that an adapter has no rows.
+    /// Checks that an adapter has no rows.
     ///
     /// # Errors
-    /// It has.
+    /// It has some.
     pub fn refuse_full(&mut self, adapter: Adapter) -> Result<()> {
         let mut scans = Vec::new();
         for (start, end) in ranges(adapter) {
@@ -99,10 +99,10 @@ impl Server {
         Err(self.client.failed(&why).with_remedy(Remedy::Merge))
     }
 
-    /// Stores rows, and makes sure that they are there.
+    /// Stores rows and checks that they are there.
     ///
     /// # Errors
-    /// Rows that are not taken, or that are not there afterwards.
+    /// Rows that are refused, or that are not there afterwards.
     pub fn store(&mut self, batch: &Batch) -> Result<()> {
         let name = |at: usize| format!("store {}", batch.keys.get(at).map(|key| name_of(key)).unwrap_or_default());
         let stored: Vec<Stored> = self.client.call(method::PUT, &batch.messages, name)?;
@@ -122,7 +122,7 @@ impl Server {
         }
     }
 
-    /// Those of some ascending keys that the server does not have.
+    /// The keys, of some ascending keys, that the server does not have.
     fn missing<'k>(&mut self, keys: &'k [Vec<u8>]) -> Result<Vec<&'k [u8]>> {
         let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
         let mut found = vec![false; keys.len()];
@@ -138,7 +138,7 @@ impl Server {
                         found[at] = true;
                     }
                 }
-                // It may give fewer than it was asked for.
+                // It may return fewer keys than it was asked for.
                 match rows.last().filter(|row| row.key < *last) {
                     Some(row) => start = behind(&row.key),
                     None => break,
@@ -153,23 +153,23 @@ fn scan(start: Vec<u8>, end: Vec<u8>, limit: usize, group: u64) -> Bytes {
     Scan { start, end, limit: limit as i64, group, keys_only: true }.encode_to_vec().into()
 }
 
-/// The first key behind one.
+/// The next key after a key.
 fn behind(key: &[u8]) -> Vec<u8> {
     [key, b"\0"].concat()
 }
 
-/// The ranges in which the keys of an adapter are; an empty end is none.
+/// The ranges with the keys of an adapter; an empty end means no end.
 fn ranges(adapter: Adapter) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut all = Vec::new();
     for family in Family::ALL.iter().filter(|family| family.class() == Class::Adapter(adapter)) {
         if *family == Family::Bare {
-            // All that does not begin as the others do. A bare key of that kind is not looked for.
+            // All keys that do not begin like those of other adapters. Bare keys among those are not looked for.
             all.extend([(Vec::new(), b"!".to_vec()), (b"\"".to_vec(), Vec::new())]);
             continue;
         }
         let start = family.prefix().as_bytes().to_vec();
         let mut end = start.clone();
-        // No prefix ends with a byte of ones.
+        // No prefix ends with the byte FF.
         if let Some(last) = end.last_mut() {
             *last = last.saturating_add(1);
         }
@@ -181,7 +181,7 @@ fn ranges(adapter: Adapter) -> Vec<(Vec<u8>, Vec<u8>)> {
 /// `HOST:PORT` of an address.
 ///
 /// # Errors
-/// It is something else.
+/// The address has another form.
 pub(super) fn authority(url: &str) -> Result<&str> {
     let host = url.strip_prefix("ekv://").unwrap_or_default().trim_end_matches('/');
     let port = host.rsplit_once(':').and_then(|(host, port)| port.parse::<u16>().ok().filter(|_| !host.is_empty()));

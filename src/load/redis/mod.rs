@@ -1,8 +1,8 @@
-//! Redis keys, as Redis can hold them: over the wire (`resp`) and in a file (`rdb`).
+//! Redis keys in the forms that Redis can store: over the wire (`resp`) and in a file (`rdb`).
 //!
-//! Both take what [`Keys`] gives, and it leaves out what Redis has no form for: empty hashes, lists, sets and sorted sets; scores that are
-//! not a number (a server dies of an RDB file with one); stream entries without fields, and those with the ID 0-0. A HyperLogLog is an exact
-//! set of members in elastickv: it becomes a sketch (`sketch.rs`).
+//! Both take what [`Keys`] gives. It leaves out what Redis has no form for: empty hashes, lists, sets and sorted sets; scores that are not
+//! a number (a server crashes on an RDB file with one); stream entries without fields, and entries with the ID 0-0. A HyperLogLog is an
+//! exact set of members in elastickv: it becomes a sketch (`sketch.rs`).
 
 pub mod rdb;
 pub mod resp;
@@ -16,7 +16,7 @@ use crate::format::redis::blob;
 use crate::format::redis::stream::{StreamEntry, StreamId};
 use crate::model::redis::{Key, Standing, StreamEnd, Type, Visitor};
 
-/// The longest string of Redis.
+/// Maximum length of a Redis string.
 const MOST_STRING: usize = 512 << 20;
 
 /// An element of a collection.
@@ -29,7 +29,7 @@ pub(super) enum Element<'e> {
     Entry(StreamId, &'e StreamEntry<'e>),
 }
 
-/// What a collection is, told behind its elements.
+/// The state of a collection, given after its elements.
 #[derive(Clone, Copy)]
 pub(super) struct Made {
     pub kind: Type,
@@ -40,9 +40,9 @@ pub(super) struct Made {
     pub expire_at_ms: Option<u64>,
 }
 
-/// Takes keys that Redis can hold.
+/// Takes keys that Redis can store.
 pub(super) trait KeySink {
-    /// Whether keys that have expired are wanted all the same.
+    /// Whether the sink also wants keys that have expired.
     const KEEPS_EXPIRED: bool;
 
     /// A string.
@@ -54,10 +54,10 @@ pub(super) trait KeySink {
     /// An element of it.
     fn element(&mut self, name: &[u8], element: Element<'_>) -> Result<()>;
 
-    /// It is complete.
+    /// The collection is complete.
     fn end(&mut self, name: &[u8], made: Made) -> Result<()>;
 
-    /// It began, and is not wanted after all.
+    /// The collection has begun but must be dropped.
     fn abandon(&mut self, name: &[u8]) -> Result<()>;
 }
 
@@ -65,7 +65,7 @@ pub(super) trait KeySink {
 pub(super) struct Keys<'c, S: KeySink> {
     pub sink: S,
     pub course: Course<'c>,
-    /// Whether the collection at hand is loaded.
+    /// Whether the current collection is loaded.
     taken: bool,
     begun: bool,
     elements: u64,
@@ -86,7 +86,7 @@ impl<'c, S: KeySink> Keys<'c, S> {
         }
     }
 
-    /// When a key expires, as Redis can say it.
+    /// When a key expires, in a form that Redis accepts.
     fn expiry(&mut self, key: &Key<'_>) -> Option<u64> {
         let at = self.course.shift.key(key).expire_at_ms?;
         if i64::try_from(at).is_err() {
@@ -94,7 +94,7 @@ impl<'c, S: KeySink> Keys<'c, S> {
                 .changed(&[key.name], format!("it expires at {at}, which is too late for Redis: it never expires"));
             return None;
         }
-        // Redis takes no moment before the first millisecond of 1970.
+        // Redis accepts no time before the first millisecond of 1970.
         Some(at.max(1))
     }
 
@@ -115,7 +115,7 @@ impl<'c, S: KeySink> Keys<'c, S> {
         self.sink.element(key.name, element)
     }
 
-    /// A string that is too long is none for Redis.
+    /// Checks that Redis accepts the length of a string.
     fn fits(&mut self, key: &Key<'_>, parts: &[&[u8]]) -> bool {
         let fits = parts.iter().all(|part| part.len() <= MOST_STRING);
         if !fits && self.taken {
@@ -218,7 +218,7 @@ impl<S: KeySink> Visitor for Keys<'_, S> {
             self.course.expired(&[key.name]);
             return self.sink.abandon(key.name);
         }
-        // Redis generates no ID that is not behind all entries.
+        // The last generated ID in Redis must not be smaller than any entry.
         let last = stream.last.max(self.greatest);
         self.course.sends(key.name.len());
         self.sink.end(key.name, Made { kind: key.kind, elements: self.elements, last, expire_at_ms })?;
@@ -241,7 +241,7 @@ impl<S: KeySink> Visitor for Keys<'_, S> {
 
 passes_over!(['c, S: KeySink] Keys<'c, S>: sqs, dynamodb, s3, fs, added);
 
-/// Counts, and does nothing: a dry run.
+/// A sink that only counts: for a dry run.
 pub(super) struct Nothing;
 
 impl KeySink for Nothing {
@@ -268,7 +268,7 @@ impl KeySink for Nothing {
     }
 }
 
-/// Reads the inputs, and sends nothing.
+/// Reads the inputs and sends nothing.
 fn dry(input: &super::Input, options: &Options, course: Course<'_>) -> Result<super::Outcome> {
     let (adapter, listener) = (course.adapter, course.listener);
     let mut keys = Keys::new(Nothing, course);

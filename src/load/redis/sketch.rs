@@ -5,14 +5,14 @@
 //! | 4 | `HYLL` |
 //! | 1 | 0: dense, 1: sparse |
 //! | 3 | zeros |
-//! | 8 | the count that was computed last; the top bit of the last byte: it is no longer true |
+//! | 8 | the cached count; the top bit of the last byte means that it is outdated |
 //! | … | registers: 6 bits each (dense), or runs of equal ones (sparse) |
 //!
-//! The sparse form is taken as long as a server of default configuration would.
+//! The sparse form is used as long as a server with default configuration would use it.
 
 const REGISTERS: usize = 1 << 14;
 const INDEX_BITS: u32 = 14;
-/// Bits of a hash that are counted.
+/// Bits of a hash in which zeros are counted.
 const COUNTED: u32 = 50;
 const SEED: u64 = 0xadc8_3b19;
 const HEAD: &[u8; 4] = b"HYLL";
@@ -41,7 +41,7 @@ impl Registers {
         *register = (*register).max(zeros as u8 + 1);
     }
 
-    /// Replaces `out` by the string.
+    /// Replaces `out` with the string.
     pub fn encode(&self, out: &mut Vec<u8>) {
         self.head(1, out);
         if !self.sparse(out) {

@@ -114,7 +114,7 @@ impl<W: Write> Writer<W> {
         header.set_size(size);
         let path = Path::new(std::ffi::OsStr::from_bytes(path));
         let written = match file {
-            // One that grows is cut here, and one that shrinks makes no whole member: its digest tells.
+            // A file that grows is cut here. One that shrinks makes an incomplete member, which its digest reveals.
             Some(file) => self.builder.append_data(&mut header, path, file.take(size)),
             None => self.builder.append_data(&mut header, path, io::empty()),
         };

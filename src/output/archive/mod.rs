@@ -26,9 +26,9 @@ use crate::error::Result;
 /// How an archive is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packing {
-    /// Not at all.
+    /// Not compressed.
     Tar,
-    /// gzip, for those who have nothing else.
+    /// gzip, for readers without Zstandard.
     Gzip,
     /// Zstandard, at this level.
     Zstd {
@@ -41,14 +41,13 @@ pub enum Packing {
 pub struct Contents<'i> {
     /// Files of the tree.
     pub index: &'i mut Checksums,
-    /// Members with attributes of their own: they come last, in their order.
+    /// Members with attributes of their own. They come last, in the order given.
     pub members: MemberList,
     /// Time of all other members, Unix seconds.
     pub mtime: u64,
 }
 
-/// Prepares to write an archive: a file that must not be there (with `force` it may be an archive of ours), or `-` for
-/// standard output.
+/// Prepares to write an archive: a file that must not exist yet (with `force` it may be an archive of ours), or `-` for standard output.
 ///
 /// # Errors
 /// As [`SingleFile::new`].
@@ -98,8 +97,8 @@ pub trait Copied {
     fn link(&mut self, path: &[u8], target: &[u8], attributes: &Attributes) -> Result<()>;
 }
 
-/// Writes an archive of files on disk, as `give` gives them. `of`: time of members without attributes, Unix seconds; and where
-/// temporary files go.
+/// Writes an archive of files on disk, as `give` gives them. `of` has the time of members without attributes (Unix seconds) and the
+/// directory for temporary files.
 ///
 /// # Errors
 /// What `give` gives; a failed write.
@@ -114,7 +113,7 @@ pub fn write_copied(
     copied::write(out, give, of, packing, threads)
 }
 
-/// Adds a row for every directory: those above files, and those that were asked for. One may have several rows.
+/// Adds a row for every directory: those above files, and those that were asked for. A directory may have several rows.
 pub fn add_directories(index: &mut Checksums, mut named: Checksums) -> Result<()> {
     let mut found = index.beside();
     directories_above(index, &mut found)?;

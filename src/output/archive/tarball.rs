@@ -39,7 +39,7 @@ struct Members<'s> {
     contents: Contents<'s>,
 }
 
-/// Data, not words: the archive goes there as it is.
+/// The archive goes to standard output unchanged: it is data, not text.
 #[allow(clippy::disallowed_methods)]
 fn to_stdout(packing: Packing, threads: usize, members: Members<'_>) -> io::Result<()> {
     compressed(&mut sys::Writer(io::stdout().lock()), packing, threads, members)

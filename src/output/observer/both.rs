@@ -10,9 +10,9 @@ use super::{Object, Objects, Observer, Secret, WAITING};
 use crate::error::{Error, Result};
 use crate::output::tree::Tree;
 
-/// The objects of a run, one by one, while it goes on.
+/// The objects of a run, one by one, while it runs.
 pub struct Stream<'s> {
-    /// Nothing once all was taken.
+    /// `None` once everything was read.
     tasks: Option<Receiver<Objects>>,
     told: Option<Told>,
     failed: &'s AtomicBool,
@@ -23,13 +23,13 @@ impl<'s> Stream<'s> {
         Stream { tasks: Some(tasks), told: None, failed }
     }
 
-    /// The object at hand; `None`: there are no more.
+    /// The current object; `None`: there are no more.
     #[inline]
     pub fn head(&self) -> Option<Object<'_>> {
         self.told.as_ref().and_then(Told::head)
     }
 
-    /// Goes on to the next object; before the first call there is none at hand.
+    /// Moves to the next object. There is no current object before the first call.
     ///
     /// # Errors
     /// The run failed.
@@ -63,19 +63,19 @@ impl<'s> Stream<'s> {
         Ok(())
     }
 
-    /// Takes what is left, so that the run comes to its end.
+    /// Reads the rest, so that the run can end.
     fn drain(&mut self) {
         self.told = None;
         self.tasks.take().into_iter().for_each(|tasks| tasks.iter().for_each(drop));
     }
 }
 
-/// Lets two decodes fill trees of which nothing stays, each on a thread of its own, and gives the fingerprinted objects of both to `merge`
-/// meanwhile. If a decode fails, its error is the answer; that of the first, if both do. Where `merge` gives nothing, both are given up,
-/// and so is this.
+/// Runs two decodes into null trees, each on a thread of its own, and gives the fingerprinted objects of both to `merge` meanwhile. If a
+/// decode fails, its error is returned; if both fail, that of the first. If `merge` returns `None`, both decodes are stopped, and the
+/// result is `None`.
 ///
 /// # Errors
-/// What a decode gives, or what `merge` gives.
+/// The error of a decode, or of `merge`.
 pub fn observed_both<T: Send, R>(
     secret: &Arc<Secret>,
     decodes: [impl FnOnce(&Tree, &Path) -> Result<T> + Send; 2],
@@ -98,11 +98,11 @@ pub fn observed_both<T: Send, R>(
         let second = scope.spawn(move || fill(second, second_tree, scratch, failed_second));
         let mut streams = [first_stream, second_stream];
         let merged = merge(&mut streams);
-        // Asked before a stream goes: a decode that nobody reads any more fails for that.
+        // Read before a stream is dropped: a decode without a reader fails for that reason.
         let [is_first, is_second] = [failed_first, failed_second].map(|failed| failed.load(Ordering::Acquire));
         let [mut first_stream, second_stream] = streams;
         drop(second_stream);
-        // The error of the first is the answer: whether it has one is known at its end.
+        // The first decode must end before it is known whether it fails too; its error takes precedence.
         if is_second {
             first_stream.drain();
         }
@@ -118,7 +118,7 @@ pub fn observed_both<T: Send, R>(
     })
 }
 
-/// Runs a decode. Its tree goes at the end, and with it whoever sends its objects: then nothing more comes.
+/// Runs a decode. Its tree is dropped at the end, and the sender of its objects with it, which ends the stream.
 fn fill<T>(
     decode: impl FnOnce(&Tree, &Path) -> Result<T>,
     tree: Tree,

@@ -5,26 +5,26 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128_with_secret};
 
-/// Tells one value from another; says something only beside fingerprints of the same secret.
+/// Distinguishes values. It can be compared only with fingerprints of the same secret.
 pub type Fingerprint = [u8; 16];
 
 /// Bytes of a secret.
 const SECRET: usize = 192;
 
-/// What fingerprints are made with: two values that a stranger made have different fingerprints, since he does not know it.
+/// The key of fingerprints. The author of the data does not know it, so he cannot make two values with the same fingerprint.
 pub struct Secret {
     bytes: [u8; SECRET],
     of_lines: bool,
 }
 
 impl Secret {
-    /// One that was not there before.
+    /// A new random secret.
     pub fn random() -> Arc<Secret> {
         Secret::new(false)
     }
 
-    /// The same for fingerprints of lines as they are written: numbers that are equal and written in two ways make two lines, and so do
-    /// the paths of one body. Names of items tell the names and types of their attributes.
+    /// As [`random`](Self::random), for fingerprints of lines as they are written. Equal numbers that are written in two ways make two
+    /// lines, and so do two paths of one body. The reported names of items have the names and types of their key attributes.
     pub fn of_lines() -> Arc<Secret> {
         Secret::new(true)
     }

@@ -1,7 +1,7 @@
-//! A run of which nothing is kept: of each object it is told what it is and how large, where its lines are rendered, and the
-//! lines are dropped.
+//! A run whose output is not stored. Where the lines of an object are rendered, the observer gets its name, kind and size, and the lines
+//! are dropped.
 //!
-//! What a task tells is one buffer. The buffers come in task order, so objects do too, whatever the number of threads.
+//! The reports of a task are one buffer. The buffers come in task order, so the order of objects does not depend on the number of threads.
 
 mod both;
 mod fingerprint;
@@ -39,13 +39,13 @@ pub struct Object<'a> {
     pub key: &'a [u8],
     /// The value of the range attribute.
     pub range: Option<&'a [u8]>,
-    /// Bytes of the body of an S3 object, bytes that are stored of a file; of others those of their lines.
+    /// Bytes of the body of an S3 object; stored bytes of a file; of other objects the bytes of their lines.
     pub size: u64,
     /// When a Redis key expires: Unix milliseconds.
     pub expire_at_ms: Option<u64>,
     /// A fingerprint of its value, if fingerprints were asked for.
     pub value: Option<Fingerprint>,
-    /// A fingerprint of what it has besides: the expiry of a Redis key, an S3 object's metadata, a file's mode, owner and time.
+    /// A fingerprint of its other attributes: the expiry of a Redis key, an S3 object's metadata, a file's mode, owner and time.
     pub rest: Option<Fingerprint>,
 }
 
@@ -63,25 +63,25 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Takes what tasks tell of their objects, in task order.
+/// Takes the reports of tasks about their objects, in task order.
 pub struct Observer {
     secret: Option<Arc<Secret>>,
     tasks: SyncSender<Objects>,
-    /// Where tasks put what they cannot hold.
+    /// Directory for reports that tasks cannot hold in memory.
     scratch: PathBuf,
     /// Whether objects need not come in the order of the packed layout.
     any_order: bool,
-    /// The room of the data set, which a run beside this one shares.
+    /// The memory budget ([`Room`]) of the data set, shared with a run beside this one.
     room: Arc<Room>,
 }
 
 impl Observer {
-    /// What fingerprints are made with, if they are asked for.
+    /// The key of fingerprints, if they are asked for.
     pub fn secret(&self) -> Option<&Secret> {
         self.secret.as_deref()
     }
 
-    /// The room of the data set.
+    /// The memory budget of the data set.
     pub fn room(&self) -> Arc<Room> {
         Arc::clone(&self.room)
     }
@@ -91,15 +91,15 @@ impl Observer {
         self.any_order
     }
 
-    /// What a task tells: nothing yet.
+    /// An empty report for a task.
     pub(super) fn task(&self) -> Objects {
         Objects::new(self.secret.clone(), &self.scratch)
     }
 
-    /// Takes what the next task told; waits while too many are there.
+    /// Takes the report of the next task; waits while too many are queued.
     ///
     /// # Errors
-    /// Nobody reads any more.
+    /// The reader has stopped.
     pub(super) fn take(&self, objects: Objects) -> Result<()> {
         if objects.is_empty() {
             return Ok(());
@@ -108,11 +108,11 @@ impl Observer {
     }
 }
 
-/// Lets `decode` fill a tree of which nothing stays, on a thread of its own, and gives its objects to `each` meanwhile. They have
-/// fingerprints if there is a secret; with `any_order` they may come in another order than that of the packed layout.
+/// Runs `decode` into a null tree on a thread of its own, and gives its objects to `each` meanwhile. They have fingerprints if there is a
+/// secret. With `any_order` their order may differ from that of the packed layout.
 ///
 /// # Errors
-/// What `each` gives, or what `decode` gives.
+/// The error of `each`, or of `decode`.
 pub fn observed<T: Send>(
     secret: Option<Arc<Secret>>,
     any_order: bool,
@@ -127,7 +127,7 @@ pub fn observed<T: Send>(
     beside(tree, decode, taken, |objects: Objects| objects.each(each))
 }
 
-/// Runs `decode` on a thread of its own with a tree that sends to `taken`, and gives what comes there to `each` meanwhile.
+/// Runs `decode` on a thread of its own with a tree that sends to `taken`, and gives what arrives there to `each` meanwhile.
 pub(super) fn beside<T: Send, C: Send>(
     tree: impl FnOnce(&Path) -> Tree,
     decode: impl FnOnce(&Tree, &Path) -> Result<T> + Send,
@@ -137,7 +137,7 @@ pub(super) fn beside<T: Send, C: Send>(
     let scratch = std::env::temp_dir();
     let tree = tree(&scratch);
     std::thread::scope(|scope| {
-        // The tree goes with the thread, and the sender with the tree: then nothing more comes.
+        // The thread drops the tree at its end, and the sender with it, which ends `taken`.
         let decoding = scope.spawn(move || decode(&tree, &scratch));
         let read = taken.iter().try_for_each(each);
         drop(taken);

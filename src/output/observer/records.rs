@@ -1,9 +1,9 @@
 //! What a task reports about its objects: records in one buffer, without an allocation for each.
 //!
-//! A task can have any number of objects, with keys of any length: what is much goes to a temporary file, in blocks of whole
-//! records, and is read back block by block.
+//! A task can have any number of objects, with keys of any length. When the records grow large, they go to a temporary file, in blocks of
+//! complete records, and are read back block by block.
 //!
-//! Mutual dependency with `told`: the one writes a record, the other reads it.
+//! Mutual dependency with `told`: this file writes a record, the other one reads it.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::format::Adapter;
 use crate::output::temporary;
 
-/// Bytes of records that are held; more of them become a block in a file.
+/// Bytes of records that are held in memory; more of them become a block in a file.
 const BLOCK: usize = 2 << 20;
 
 pub(super) const HAS_RANGE: u8 = 1;
@@ -27,7 +27,7 @@ pub(super) const HAS_REST: u8 = 8;
 /// The objects of a task.
 pub struct Objects {
     secret: Option<Arc<Secret>>,
-    /// Scopes and kinds; there are few of them in a task, and objects of one come together.
+    /// Scopes and kinds. A task has few of them, and objects of one come together.
     scopes: Vec<(Adapter, String)>,
     kinds: Vec<&'static str>,
     bytes: Vec<u8>,
@@ -41,7 +41,7 @@ struct Spilled {
     file: Option<File>,
     /// Length of each block.
     blocks: Vec<usize>,
-    /// Why a block could not be written: said when the objects are read, since whoever tells them has nothing to decide.
+    /// Why a block could not be written. It is returned when the objects are read: code that adds objects cannot act on it.
     failed: Option<io::Error>,
 }
 
@@ -64,7 +64,7 @@ impl Spilled {
         Ok(())
     }
 
-    /// All blocks, and `held` behind them.
+    /// All blocks; `held` is the last one.
     fn into_blocks(self, held: Vec<u8>) -> Result<Blocks> {
         let Spilled { scratch, mut file, blocks, failed } = self;
         let rewound = failed.map_or_else(|| file.as_mut().map_or(Ok(()), |file| file.rewind()), Err);
@@ -78,7 +78,7 @@ fn kept(scratch: &Path, e: io::Error) -> Error {
     Error::io("keep objects in", scratch, e)
 }
 
-/// Gives blocks back, in their order.
+/// Reads blocks, in their order.
 pub(super) struct Blocks {
     scratch: PathBuf,
     file: Option<File>,
@@ -88,7 +88,7 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// Puts the next block in the place of `block`: an empty one is behind the last.
+    /// Replaces `block` with the next one; after the last it is empty.
     pub(super) fn next(&mut self, block: &mut Vec<u8>) -> Result<()> {
         match self.file.as_mut().zip(self.lens.next()) {
             Some((file, len)) => {
@@ -104,7 +104,7 @@ impl Blocks {
 }
 
 impl Objects {
-    /// None.
+    /// A report without objects.
     pub(super) fn new(secret: Option<Arc<Secret>>, scratch: &Path) -> Objects {
         Objects::in_blocks(BLOCK, secret, scratch)
     }
@@ -116,16 +116,16 @@ impl Objects {
 
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
-        // Bytes are held before a block is written, so one that could not be written was there too.
+        // Bytes were added before the block that could not be written.
         self.bytes.is_empty() && self.spilled.blocks.is_empty() && self.spilled.failed.is_none()
     }
 
-    /// Bytes that they take, about.
+    /// Approximate bytes that they take.
     pub(crate) fn held(&self) -> usize {
         self.bytes.capacity() + self.scopes.iter().map(|(_, scope)| scope.len() + 32).sum::<usize>()
     }
 
-    /// What fingerprints are made with, if they are asked for.
+    /// The key of fingerprints, if they are asked for.
     #[inline]
     pub fn secret(&self) -> Option<&Secret> {
         self.secret.as_deref()
@@ -176,7 +176,7 @@ impl Objects {
     /// Gives the objects in the order in which they were added.
     ///
     /// # Errors
-    /// What `each` gives, and a file of records that could not be written or read.
+    /// The error of `each`, or a file of records that could not be written or read.
     pub fn each(self, each: &mut dyn FnMut(&Object<'_>) -> Result<()>) -> Result<()> {
         let mut told = self.told()?;
         while let Some(object) = told.head() {
@@ -186,7 +186,7 @@ impl Objects {
         Ok(())
     }
 
-    /// The same one by one, for a reader who decides when the next one comes.
+    /// The same objects, for a reader that decides when the next one comes.
     ///
     /// # Errors
     /// A file of records that could not be written or read.

@@ -9,17 +9,17 @@ use crate::format::Adapter;
 
 /// The objects of a task, in the order in which they were added.
 pub struct Told {
-    /// What records name by number.
+    /// Scopes; records refer to them by number.
     scopes: Vec<(Adapter, String)>,
     kinds: Vec<&'static str>,
     blocks: Blocks,
-    /// The block at hand, and where its next record begins.
+    /// The current block, and where its next record begins.
     block: Vec<u8>,
     at: usize,
     head: Option<Head>,
 }
 
-/// The record at hand; its parts stand in the block.
+/// The current record; its parts are in the block.
 struct Head {
     scope: u32,
     kind: u8,
@@ -38,7 +38,7 @@ impl Told {
         Ok(told)
     }
 
-    /// The object at hand; `None`: there are no more.
+    /// The current object; `None`: there are no more.
     #[inline]
     pub fn head(&self) -> Option<Object<'_>> {
         let head = self.head.as_ref()?;
@@ -53,7 +53,7 @@ impl Told {
         Some(Object { adapter: *adapter, scope, kind, key, range, size, expire_at_ms, value, rest })
     }
 
-    /// Goes on to the next object.
+    /// Moves to the next object.
     ///
     /// # Errors
     /// A file of records that could not be read.
@@ -74,7 +74,7 @@ impl Told {
     }
 }
 
-/// What was not read yet.
+/// Bytes that were not read yet.
 struct Rest<'b> {
     block: &'b [u8],
     at: usize,

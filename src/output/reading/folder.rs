@@ -1,4 +1,4 @@
-//! A directory, walked without following anything.
+//! Walks a directory without following links.
 
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::output::levels::Levels;
 use crate::output::parts;
 
-/// Opens the root; the one name in which a link is followed.
+/// Opens the root: the only name in which a link is followed.
 pub(super) fn open_root(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(rustix::fs::CWD, path, flags, Mode::empty())?)
@@ -24,31 +24,31 @@ pub(super) fn open_root(path: &Path) -> io::Result<OwnedFd> {
 /// Opens a regular file in a directory.
 ///
 /// # Errors
-/// A failed open, or anything that is no regular file.
+/// A failed open, or a file that is not regular.
 pub fn open_below(dir: impl AsFd, name: &[u8]) -> io::Result<File> {
     open_known_below(dir, name).map(|(file, _)| file)
 }
 
-/// The same, with what the file system knows of the file.
+/// As [`open_below`], with the metadata of the file.
 ///
 /// # Errors
 /// As [`open_below`].
 pub fn open_known_below(dir: impl AsFd, name: &[u8]) -> io::Result<(File, Metadata)> {
-    // A pipe that has taken the file's place since must not block the run.
+    // If a pipe has replaced the file since, it must not block the run.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::openat(dir, name, flags, Mode::empty())?);
     let known = file.metadata()?;
     if known.is_file() { Ok((file, known)) } else { Err(io::Error::other("it is no longer a regular file")) }
 }
 
-/// Gives everything below `root`.
+/// Gives every entry below `root`.
 pub(super) fn walk(name: &Path, root: &Arc<OwnedFd>, each: &mut dyn FnMut(Entry<'_>) -> Result<()>) -> Result<()> {
     let failed = |path: &[u8], e: io::Error| Error::io("list", name.join(OsStr::from_bytes(path)), e);
     let mut levels = Levels::below(root).map_err(|e| failed(b"", e))?;
     let mut path: Vec<u8> = Vec::new();
-    // Length of the path of each directory above the one at hand.
+    // Length of the path of each directory above the current one.
     let mut lengths: Vec<usize> = Vec::new();
-    // Parts of the directories down to the one at hand: they come last, in order.
+    // Parts of the directories down to the current one: they come last, in order.
     let mut parts_of: Vec<Vec<u32>> = vec![Vec::new()];
     loop {
         let Some(entry) = levels.next().map_err(|e| failed(&path, e))? else {
@@ -96,7 +96,7 @@ pub(super) fn walk(name: &Path, root: &Arc<OwnedFd>, each: &mut dyn FnMut(Entry<
     }
 }
 
-/// Not every file system tells the type in the listing.
+/// Some file systems do not give the type in the listing.
 fn kind_of(levels: &mut Levels, entry: &DirEntry) -> io::Result<FileType> {
     if entry.file_type() != FileType::Unknown {
         return Ok(entry.file_type());

@@ -1,7 +1,7 @@
 //! Reading an output back: a directory, a tar archive or a compressed one, file by file.
 //!
-//! Nothing is followed: a directory is walked from one handle to the next with `O_NOFOLLOW`, and whatever is neither a
-//! directory nor a regular file is given as what it is. An archive is read once, from front to end.
+//! No link is followed: a directory is walked from one handle to the next with `O_NOFOLLOW`, and an entry that is
+//! neither a directory nor a regular file is reported with its type. An archive is read once, from front to end.
 
 mod folder;
 mod pieces;
@@ -22,7 +22,7 @@ pub use sparse::{Piece, Sparse};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::Compression;
 
-/// How an output is kept.
+/// How an output is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// A directory.
@@ -35,15 +35,15 @@ pub enum Form {
     TarGz,
 }
 
-/// Bytes that tell an archive from a snapshot.
+/// Bytes that show whether a file is an archive or a snapshot.
 const HEAD: u64 = 512;
-/// Where a tar header has its mark, and the mark.
+/// Position and value of the magic in a tar header.
 const USTAR: (usize, &[u8]) = (257, b"ustar");
-/// Compressed bytes in which the first ones of what is compressed must be: a block of Zstandard has up to 128 KiB.
+/// Compressed bytes that are enough to unpack the first bytes: a block of Zstandard has up to 128 KiB.
 const COMPRESSED_HEAD: u64 = 160 << 10;
 
 impl Form {
-    /// The form of an archive by its first bytes; `None`: it is none.
+    /// The form of an archive by its first bytes; `None`: it is not an archive.
     fn of_head(head: &[u8]) -> Option<Form> {
         match Compression::of(head) {
             Some(Compression::Zstd) => return Some(Form::TarZst),
@@ -55,20 +55,20 @@ impl Form {
     }
 }
 
-/// What a name on the command line stands for.
+/// What a name on the command line refers to.
 pub enum Named {
     /// An output of a decode.
     Output(Output),
-    /// A snapshot, or a directory with some.
+    /// A snapshot, or a directory with snapshots.
     Snapshot,
     /// A snapshot that comes through a pipe; its bytes.
     Piped(Box<dyn Read>),
 }
 
-/// Tells an output from a snapshot by looking at it; `-` is standard input.
+/// Looks at a path to see whether it is an output or a snapshot; `-` is standard input.
 ///
 /// # Errors
-/// A name that cannot be opened.
+/// A path that cannot be opened.
 pub fn look(path: &Path) -> Result<Named> {
     let failed = |e| Error::io("open", path, e);
     if path.as_os_str() == "-" {
@@ -90,15 +90,15 @@ pub fn look(path: &Path) -> Result<Named> {
 /// The output at a path.
 ///
 /// # Errors
-/// As [`look`]; something else is there.
+/// As [`look`]; no output is at the path.
 pub fn opened(path: &Path) -> Result<Output> {
     output_or(path, || ErrorKind::Output("it is no output of a decode".into()))
 }
 
-/// The output that was at a path before.
+/// Opens again the output at a path that was opened before.
 ///
 /// # Errors
-/// As [`look`]; it is an output no more.
+/// As [`look`]; it is no longer an output.
 pub fn reopened(path: &Path) -> Result<Output> {
     output_or(path, || ErrorKind::Changed)
 }
@@ -116,7 +116,7 @@ fn look_into(path: &Path, mut stream: impl Read + 'static) -> Result<Named> {
     let mut form = Form::of_head(&head);
     if let Some(compression) = Compression::of(&head) {
         stream.by_ref().take(COMPRESSED_HEAD).read_to_end(&mut head).map_err(|e| Error::io("read", path, e))?;
-        // What cannot be unpacked is told of when it is read.
+        // If it cannot be unpacked, reading it will report that.
         form = form.filter(|_| !holds_snapshot(compression, &head));
     }
     let whole: Box<dyn Read> = Box::new(io::Cursor::new(head).chain(stream));
@@ -127,15 +127,15 @@ fn look_into(path: &Path, mut stream: impl Read + 'static) -> Result<Named> {
     })
 }
 
-/// Whether what is compressed begins as a snapshot does.
+/// Whether the unpacked bytes begin like a snapshot.
 fn holds_snapshot(compression: Compression, head: &[u8]) -> bool {
     let mut inner = Vec::new();
-    // The head ends in the middle of the stream: what came before the error counts.
+    // `head` ends in the middle of the stream: the bytes before the error count.
     let _ = compression.unpack(head).and_then(|stream| stream.take(HEAD).read_to_end(&mut inner));
     inner.starts_with(b"EKV") && Form::of_head(&inner).is_none()
 }
 
-/// An output that is there to be read.
+/// An output that can be read.
 pub struct Output {
     name: PathBuf,
     form: Form,
@@ -157,14 +157,13 @@ pub enum Entry<'e> {
     Attributes(&'e [u8], &'e Attributes),
     /// Another name of a file, and the path of that file: only in an archive.
     Link(&'e [u8], &'e [u8]),
-    /// What is neither file nor directory, and what it is.
+    /// An entry that is neither file nor directory, and its type.
     NonRegular(&'e [u8], &'static str),
-    /// What an archive has besides files and directories, and what it is: no decode writes it. An empty path stands for
-    /// the archive itself.
+    /// Something in an archive besides files and directories, and what it is: no decode writes it. An empty path means the archive itself.
     Odd(&'e [u8], &'static str),
 }
 
-/// What the headers of a member say of it besides its content; `None`: nothing that could be set.
+/// Attributes that the headers of a member set; `None`: not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Attributes {
     /// Permission bits.
@@ -175,7 +174,7 @@ pub struct Attributes {
     pub gid: Option<u32>,
     /// Last change, Unix nanoseconds.
     pub mtime: Option<i64>,
-    /// Whether an owner is named, which an extractor prefers to the number.
+    /// Whether the owner has a name. An extractor prefers it to the number.
     pub named: bool,
 }
 
@@ -183,14 +182,14 @@ pub struct Attributes {
 pub enum Content<'e> {
     /// A file of this name in a directory.
     OnDisk(&'e Arc<OwnedFd>, &'e [u8]),
-    /// So many bytes that come next in an archive.
+    /// This many bytes that come next in an archive.
     InArchive(&'e mut dyn Read, u64),
     /// A file with holes that comes next in an archive.
     SparseInArchive(Sparse<'e>),
 }
 
 impl Output {
-    /// An archive whose bytes come from anywhere.
+    /// An archive whose bytes come from a stream.
     pub(crate) fn of_stream(name: &Path, form: Form, stream: Box<dyn Read>) -> Output {
         Output { name: name.to_path_buf(), form, bytes: Bytes::Stream(stream) }
     }
@@ -205,7 +204,7 @@ impl Output {
         &self.name
     }
 
-    /// How it is kept.
+    /// How it is stored.
     pub fn form(&self) -> Form {
         self.form
     }
@@ -215,10 +214,10 @@ impl Output {
         if let Bytes::Root(root) = &self.bytes { Some(root) } else { None }
     }
 
-    /// Gives every file and whatever else is no directory, in no certain order. An archive can be read only once.
+    /// Gives every file and every other entry that is not a directory, in no particular order. An archive can be read only once.
     ///
     /// # Errors
-    /// What `each` gives, a failed read, or an archive that is damaged.
+    /// The error of `each`, a failed read, or an archive that is damaged.
     pub fn each(&mut self, each: &mut dyn FnMut(Entry<'_>) -> Result<()>) -> Result<()> {
         let (name, form) = (&self.name, self.form);
         match &mut self.bytes {
@@ -237,7 +236,7 @@ impl Output {
     }
 }
 
-/// An archive that cannot be read on: its own fault, unless the system says that it is not.
+/// An archive that cannot be read further: it is damaged, unless the system reports another reason.
 #[cold]
 pub fn broken(name: &Path, e: io::Error) -> Error {
     match e.raw_os_error() {

@@ -9,7 +9,7 @@ use crate::output::extents::OnDisk;
 pub enum Pieces<'p> {
     /// On disk, where holes are known.
     OnDisk(OnDisk<'p>),
-    /// Bytes, as they come.
+    /// Bytes from a stream.
     Stream(&'p mut dyn Read),
     /// In an archive, with its holes.
     Sparse(Sparse<'p>),

@@ -1,24 +1,24 @@
-//! A member of an archive in GNU's sparse format 1.0, read as the file that it is (`output/pax.rs` writes them).
+//! A member of an archive in GNU's sparse format 1.0, read as the file it represents (`output/pax.rs` writes such members).
 //!
-//! The content begins with a map: the number of stretches, then offset and length of each, decimal, a line feed behind
+//! The content begins with a map: the number of stretches, then offset and length of each, decimal, a line feed after
 //! every number, filled up with zeros to a block of 512 bytes. The stretches follow without the holes between them.
 
 use std::io::{self, BufReader, BufWriter, Read, Seek as _, Write as _};
 
 use tempfile::SpooledTempFile;
 
-/// Blocks of an archive.
+/// Block size of an archive.
 const BLOCK: u64 = 512;
 /// Digits of a number, at most.
 const MOST_DIGITS: usize = 20;
-/// Bytes of stretches that are held; more go to a temporary file, for there is no bound to their number.
+/// Bytes of stretches that are held in memory; more go to a temporary file, because their number has no bound.
 const HELD: usize = 1 << 20;
 static ZEROS: [u8; 4096] = [0; 4096];
 
 /// The member, from its first byte on.
 pub struct Sparse<'r> {
     bytes: &'r mut dyn Read,
-    /// Offset and length of the stretches that come behind the next one.
+    /// Offset and length of the stretches after the next one.
     later: BufReader<SpooledTempFile>,
     next: Option<(u64, u64)>,
     at: u64,
@@ -27,11 +27,11 @@ pub struct Sparse<'r> {
     data: u64,
 }
 
-/// What comes next of a file.
+/// The next piece of a file.
 pub enum Piece<'p> {
     /// Bytes.
     Data(&'p [u8]),
-    /// So many zeros.
+    /// This many zeros.
     Hole(u64),
 }
 
@@ -115,12 +115,12 @@ impl<'r> Sparse<'r> {
         })
     }
 
-    /// Zeros that come next.
+    /// The number of zeros that come next.
     fn hole(&self) -> u64 {
         self.next.map_or(self.size, |(offset, _)| offset) - self.at
     }
 
-    /// Reads on in the stretch that is next.
+    /// Reads more of the next stretch.
     fn data(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some((offset, len)) = self.next else { return Ok(0) };
         let most = buffer.len().min(usize::try_from(len).unwrap_or(usize::MAX));

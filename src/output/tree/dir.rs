@@ -1,4 +1,4 @@
-//! Directories of a tree: each is opened below the one that it is in, so that no link is followed.
+//! Directories of a tree. Each is opened below its parent, so that no link is followed.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
@@ -12,7 +12,7 @@ use crate::output::sys;
 /// Mode of a directory, before the umask.
 const DIR_MODE: Mode = Mode::from_raw_mode(0o755);
 
-/// A directory of the tree; on disk, with its handle.
+/// A directory of the tree. On disk it has a handle.
 pub struct Dir {
     pub(super) fd: Option<OwnedFd>,
     pub(super) rel: Vec<u8>,
@@ -24,12 +24,12 @@ impl Dir {
         &self.rel
     }
 
-    /// A directory without a disk that nobody asks for by its name.
+    /// A directory without a disk that is not counted.
     pub(in crate::output) fn null(rel: &[u8]) -> Dir {
         Dir { fd: None, rel: rel.to_vec() }
     }
 
-    /// Removes half a file: it must not stay. If this fails too, the whole unfinished tree goes anyway.
+    /// Removes an incomplete file. If this fails too, it is removed with the whole unfinished tree.
     pub(super) fn remove(&self, name: &[u8]) {
         if let Some(fd) = &self.fd {
             let _ = rustix::fs::unlinkat(fd, name, AtFlags::empty());
@@ -47,9 +47,9 @@ pub(super) fn open_dir(at: impl AsFd, name: impl rustix::path::Arg) -> rustix::i
 }
 
 impl Tree {
-    /// The directory at `rel`, made with its parents when it is not there yet; empty: the root.
+    /// The directory at `rel`, made with its parents if it does not exist yet; empty: the root.
     ///
-    /// Handles are held until the tree is dropped: ask only for directories whose number is bounded.
+    /// Handles are kept until the tree is dropped: ask only for directories of a bounded number.
     pub fn dir(&self, rel: &[u8]) -> Result<Arc<Dir>> {
         if rel.is_empty() {
             return Ok(Arc::clone(&self.root));
@@ -96,7 +96,7 @@ impl Tree {
         Ok(Dir { fd: Some(fd), rel: rel.to_vec() })
     }
 
-    /// A directory whose handle is not kept, unless it is held already.
+    /// A directory whose handle is not kept, unless it is kept already.
     pub fn passing_dir(&self, rel: &[u8]) -> Result<Arc<Dir>> {
         if rel.is_empty() {
             return Ok(Arc::clone(&self.root));
@@ -105,8 +105,8 @@ impl Tree {
         held.map_or_else(|| self.make_dir(rel).map(Arc::new), Ok)
     }
 
-    /// Makes and opens the directory `name` in `parent` without keeping its handle. Where there is no disk it counts
-    /// only if files come into it.
+    /// Makes and opens the directory `name` in `parent` without keeping its handle. Without a disk it counts only if
+    /// files are written into it.
     pub fn make_dir_in(&self, parent: &Dir, name: &[u8]) -> Result<Dir> {
         let rel = [&parent.rel, &b"/"[..], name].concat();
         let Some(fd) = &parent.fd else { return Ok(Dir { fd: None, rel }) };

@@ -15,21 +15,21 @@ use crate::output::spool::{HOLE, Pieces};
 use crate::output::sys;
 use crate::output::tee::Part;
 
-/// Blocks of most file systems.
+/// Block size of most file systems.
 pub const BLOCK: u64 = 4096;
 
-/// Mode of a data file: a backup is for its owner.
+/// Mode of a data file: only the owner may read a backup.
 const FILE_MODE: Mode = Mode::from_raw_mode(0o600);
 /// Bytes of a growing file that go to the tee at once: they are copied.
 const TEED: usize = 1 << 20;
 
 impl Tree {
-    /// Creates a file to be written in pieces. Dropped unfinished, it is removed again.
+    /// Creates a file to be written in pieces. If it is dropped unfinished, it is removed again.
     pub fn create(&self, dir: &Arc<Dir>, name: &[u8]) -> Result<OpenFile<'_>> {
         self.create_with(dir, name, (self.digests != Digests::None).then(Sha256::new))
     }
 
-    /// As [`create`](Tree::create), unless the name is taken. Only for a tree that knows its names.
+    /// As [`create`](Tree::create), unless the name is taken. Only for a tree that knows which names are taken.
     pub fn create_new(&self, dir: &Arc<Dir>, name: &[u8]) -> Result<Option<OpenFile<'_>>> {
         match create_in(dir, name) {
             Ok(fd) => {
@@ -41,13 +41,13 @@ impl Tree {
         }
     }
 
-    /// As [`create`](Tree::create); the caller takes the digest, and finishes with [`OpenFile::finish_known`].
+    /// As [`create`](Tree::create); the caller computes the digest and finishes with [`OpenFile::finish_known`].
     pub fn create_known(&self, dir: &Arc<Dir>, name: &[u8]) -> Result<OpenFile<'_>> {
         self.create_with(dir, name, None)
     }
 
-    /// Creates a file that stays unfinished for long, one of many: its directory is not kept open. Dropped unfinished, it
-    /// is left to whoever removes the tree.
+    /// Creates one of many files that stay unfinished for a long time: its directory is not kept open. If it is dropped
+    /// unfinished, it remains until the tree is removed.
     pub fn create_shared(&self, dir: &[u8], name: &[u8]) -> Result<OpenFile<'_>> {
         let hash = (self.digests == Digests::All).then(Sha256::new);
         let mut file = self.create_with(&self.passing_dir(dir)?, name, hash)?;
@@ -90,13 +90,13 @@ pub struct OpenFile<'t> {
     handle: Option<Arc<Handle>>,
     hash: Option<Sha256>,
     bytes: u64,
-    /// Bytes of them in holes.
+    /// How many of them are in holes.
     holes: u64,
-    /// Bytes of them in whole blocks of holes, which take no space.
+    /// How many of them are in whole blocks of holes, which take no space.
     unused: u64,
-    /// Where its pieces are in the spool.
+    /// The places of its pieces in the spool.
     pieces: Pieces,
-    /// Where the hole begins that the file ends in until now.
+    /// Start of the hole at the current end of the file.
     hole: Option<u64>,
     finished: bool,
 }
@@ -113,7 +113,7 @@ impl Handle {
     }
 }
 
-/// Where bytes that count in a file's digest already are to go. It can be filled from any thread, in any order.
+/// Room for bytes that the digest of a file includes already. Any thread can fill it, in any order.
 pub struct ReservedWrite<'t> {
     tree: &'t Tree,
     handle: Arc<Handle>,
@@ -121,7 +121,7 @@ pub struct ReservedWrite<'t> {
 }
 
 impl ReservedWrite<'_> {
-    /// Writes the bytes that the slot was taken for.
+    /// Writes the bytes that the room was reserved for.
     pub fn fill(&self, bytes: &[u8]) -> Result<()> {
         let Handle { dir, name, fd } = &*self.handle;
         match (&self.tree.backing, fd) {
@@ -140,7 +140,7 @@ impl<'t> OpenFile<'t> {
         self.append(bytes)?.fill(bytes)
     }
 
-    /// Takes `bytes` as the next ones of the file; filling the slot writes them.
+    /// Takes `bytes` as the next ones of the file. Filling the reserved room writes them.
     pub fn append(&mut self, bytes: &[u8]) -> Result<ReservedWrite<'t>> {
         let handle = match &self.handle {
             Some(handle) => Arc::clone(handle),
@@ -167,7 +167,7 @@ impl<'t> OpenFile<'t> {
         Ok(ReservedWrite { tree: self.tree, handle, offset })
     }
 
-    /// Leaves a hole: bytes that read as zeros and take no space. Only in a file whose digest the caller takes.
+    /// Leaves a hole: bytes that read as zeros and take no space. Only for a file whose digest the caller computes.
     pub fn skip(&mut self, len: u64) -> Result<()> {
         if let Backing::Spool(spool) = &self.tree.backing {
             spool.add(&mut self.pieces, Place { at: HOLE, len, pieces: 0 })?;
@@ -178,14 +178,14 @@ impl<'t> OpenFile<'t> {
         Ok(())
     }
 
-    /// Counts the blocks of a hole, up to the last that nothing else is in.
+    /// Counts the blocks of a hole that contain nothing else.
     fn leave_hole(&mut self, end: u64) {
         if let Some(start) = self.hole.take() {
             self.unused += end.saturating_sub(start.div_ceil(BLOCK).saturating_mul(BLOCK));
         }
     }
 
-    /// Gives the file its length when it ends in a hole.
+    /// Sets the length of the file if it ends in a hole.
     fn end(&mut self) -> Result<()> {
         let handle = if self.hole.is_some() { self.handle.as_ref() } else { None };
         let Some((handle, fd)) = handle.and_then(|handle| Some((handle, handle.fd.as_ref()?))) else { return Ok(()) };
@@ -193,7 +193,7 @@ impl<'t> OpenFile<'t> {
         cut.map_err(|e| self.tree.failed("write", &handle.dir.rel, &self.name, e))
     }
 
-    /// Gives the handles back until more bytes come: of many growing files only some can be open.
+    /// Closes the handles until more bytes come: of many growing files only some can be open.
     pub fn park(&mut self) {
         self.handle = None;
     }
@@ -210,7 +210,7 @@ impl<'t> OpenFile<'t> {
         Ok(handle)
     }
 
-    /// Closes the file and remembers its digest.
+    /// Closes the file and adds its digest.
     pub fn finish(mut self, sums: &mut Sums) -> Result<()> {
         let place = self.close()?;
         if let Some(tee) = &self.tree.tee {
@@ -222,8 +222,8 @@ impl<'t> OpenFile<'t> {
         Ok(())
     }
 
-    /// Closes a file whose digest the caller has taken. Where a spool becomes an
-    /// archive, the file is no member by itself: the caller makes one, with the place that this gives.
+    /// Closes a file whose digest the caller has computed. In a spool that becomes an archive the file is not a member
+    /// by itself: the caller adds one, with the returned place.
     pub fn finish_known(mut self, sum: Sum, sums: &mut Sums) -> Result<Place> {
         self.end()?;
         self.leave_hole(self.bytes);
@@ -236,7 +236,7 @@ impl<'t> OpenFile<'t> {
         self.finished = true;
         let place = match &self.tree.backing {
             Backing::Spool(spool) => spool.join(&mut self.pieces)?,
-            // Bytes that stand nowhere have no place: what takes no space is told instead.
+            // A null tree has no places. It returns the bytes that take no space instead.
             Backing::Nowhere => Place { at: self.unused, ..Place::default() },
             Backing::Disk => Place::default(),
         };
@@ -244,7 +244,7 @@ impl<'t> OpenFile<'t> {
     }
 }
 
-/// Takes bytes into a digest; with the feature `slow-hash` four times, for measurements.
+/// Adds bytes to a digest; with the feature `slow-hash` four times, for measurements.
 fn update(hash: &mut Sha256, bytes: &[u8]) {
     if cfg!(feature = "slow-hash") {
         for _ in 0..3 {
@@ -256,7 +256,7 @@ fn update(hash: &mut Sha256, bytes: &[u8]) {
 
 impl Drop for OpenFile<'_> {
     fn drop(&mut self) {
-        // A shared file is not removed here: it goes with the whole unfinished tree.
+        // A shared file is not removed here, but with the whole unfinished tree.
         if let (false, Some(handle)) = (self.finished, &self.handle) {
             handle.dir.remove(&self.name);
         }

@@ -1,7 +1,7 @@
 //! A directory tree: on disk, in a spool that becomes an archive, or in the null sink.
 //!
-//! On disk every file is created once, below a held directory handle, with `O_EXCL | O_NOFOLLOW`: nothing is
-//! overwritten, no link is followed, no path is resolved twice. Digests are taken from the bytes on their way.
+//! On disk every file is created once, below an open directory handle, with `O_EXCL | O_NOFOLLOW`: nothing is
+//! overwritten, no link is followed, no path is resolved twice. Digests are computed from the bytes as they pass.
 
 mod dir;
 mod file;
@@ -29,13 +29,13 @@ use dir::open_dir;
 use file::create_in;
 pub use file::{BLOCK, OpenFile, ReservedWrite};
 
-/// Where the bytes of files go.
+/// Where the bytes of files are written.
 enum Backing {
     /// To files below the root.
     Disk,
     /// To one temporary file, until they are put in order.
     Spool(Spool),
-    /// The null sink: they are counted and hashed.
+    /// To the null sink: they are counted and hashed.
     Nowhere,
 }
 
@@ -44,9 +44,9 @@ pub struct Tree {
     path: PathBuf,
     backing: Backing,
     root: Arc<Dir>,
-    /// Directories that were asked for, where there is no disk to hold them.
+    /// Directories that were asked for, if there is no disk to hold them.
     named: Mutex<Checksums>,
-    /// Digests of files that tasks had no room for.
+    /// Digests that tasks handed over early.
     early: Mutex<Checksums>,
     dirs: Mutex<HashMap<Vec<u8>, Arc<Dir>>>,
     files: AtomicU64,
@@ -62,13 +62,13 @@ pub struct Tree {
 pub enum Digests {
     /// All files.
     All,
-    /// Files that are written at once, not those that grow until the end.
+    /// Files that are written at once, but not shared files, which grow until the end.
     NotShared,
     /// No files.
     None,
 }
 
-/// Buffers kept for the next task, and the bytes that all of them may have.
+/// Buffers that are kept for the next task, and the bytes that all of them may have together.
 const SPARE: usize = 32;
 const MOST_SPARE: usize = 16 << 20;
 
@@ -84,22 +84,22 @@ impl Tree {
         Ok(Tree::new(scratch, Backing::Spool(Spool::new(scratch)?), None))
     }
 
-    /// A tree of which nothing stays but counts and digests. Temporary files go to `scratch`, if there are any.
+    /// A null tree: it keeps only counts and digests. Temporary files go to `scratch`, if there are any.
     pub fn null(scratch: &Path) -> Tree {
         Tree::new(scratch, Backing::Nowhere, None)
     }
 
-    /// A tree of which nothing stays but counts: for a decode that is a mere check.
+    /// A null tree that keeps only counts: for a decode that is a mere check.
     pub fn checked(scratch: &Path) -> Tree {
         Tree { digests: Digests::None, ..Tree::null(scratch) }
     }
 
-    /// A tree of which nothing stays but counts and, if they are wanted, digests; what the tee wants goes to it.
+    /// A null tree that keeps only counts and, if they are wanted, digests. The tee gets the bytes of the files it wants.
     pub fn teed(scratch: &Path, tee: Tee, digests: Digests) -> Tree {
         Tree { tee: Some(tee), digests, ..Tree::null(scratch) }
     }
 
-    /// A tree of which nothing stays but counts; its objects are told to the observer, and lines are dropped.
+    /// A null tree that keeps only counts. Its objects are reported to the observer, and lines are dropped.
     pub fn observed(scratch: &Path, observer: Observer) -> Tree {
         Tree { observer: Some(observer), ..Tree::checked(scratch) }
     }
@@ -125,12 +125,12 @@ impl Tree {
         }
     }
 
-    /// Whether it can tell by itself whether a name is taken.
+    /// Whether it knows by itself if a name is taken.
     pub fn knows_names(&self) -> bool {
         matches!(self.backing, Backing::Disk)
     }
 
-    /// Who is told of its objects, if somebody is.
+    /// The observer of its objects, if there is one.
     #[inline]
     pub fn observer(&self) -> Option<&Observer> {
         self.observer.as_ref()
@@ -141,7 +141,7 @@ impl Tree {
         if let Backing::Spool(spool) = &self.backing { Some(spool) } else { None }
     }
 
-    /// Takes the directories that were asked for, where there is no disk to hold them: some may have no files.
+    /// Takes the directories that were asked for, if there is no disk to hold them: some may have no files.
     pub fn take_named_dirs(&self) -> Checksums {
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *named, Checksums::new(&self.path))
@@ -153,7 +153,7 @@ impl Tree {
         early.add(&std::mem::take(sums))
     }
 
-    /// Gives them.
+    /// Returns these digests.
     pub(crate) fn early(&self) -> Checksums {
         let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
         let beside = early.beside();
@@ -165,7 +165,7 @@ impl Tree {
         (self.files.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
     }
 
-    /// An empty buffer, used before if there is one: memory fresh from the system costs a fault a page.
+    /// An empty buffer, a used one if possible: memory fresh from the system costs a page fault for each page.
     pub fn buffer(&self) -> Vec<u8> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
@@ -198,7 +198,7 @@ impl Tree {
         self.tee.as_ref().map_or(Ok(()), |tee| tee.take(&dir.rel, name, body, Part::Whole))
     }
 
-    /// Passes over what would be a file: a call like those of a disk, at which a run can be stopped or made to fail.
+    /// Skips what would be a file, with a call like those of a disk, at which a run can be stopped or made to fail.
     pub fn pass(&self, name: &[u8]) -> Result<()> {
         sys::nothing().map_err(|e| self.failed("write", b"", name, e))
     }
@@ -209,12 +209,12 @@ impl Tree {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Counts a file of a mere check, whose name and bytes nobody needs.
+    /// Counts a file of a mere check, whose name and bytes are not needed.
     pub fn pass_file(&self, len: u64) {
         self.count(len);
     }
 
-    /// Writes a whole file, not counted and without a row for its digest.
+    /// Writes a whole file without counting it and without a row for its digest.
     fn store(&self, dir: &Dir, name: &[u8], body: &[u8]) -> Result<Place> {
         match &self.backing {
             Backing::Disk => self.fill(&self.create_fd(dir, name)?, dir, name, body),
@@ -234,7 +234,7 @@ impl Tree {
 
     fn known_done(&self, (dir, name): (&[u8], &[u8]), place: Place, sum: Sum, sums: &mut Sums) -> Result<Place> {
         let stands = if self.spool().is_some() { ELSEWHERE } else { place };
-        // If the output is only decoded to be compared, every digest counts.
+        // A decode that is made only for a comparison needs every digest.
         let null = matches!(self.backing, Backing::Nowhere);
         match sum {
             Sum::Whole(digest) => self.note(dir, name, digest, Place { len: place.len, ..stands }, sums),
@@ -244,7 +244,7 @@ impl Tree {
         Ok(place)
     }
 
-    /// Writes a whole file unless the name is taken; tells whether it was free. Only for a tree that knows its names.
+    /// Writes a whole file unless the name is taken; `true`: it was free. Only for a tree that knows which names are taken.
     pub fn try_put(&self, dir: &Dir, name: &[u8], body: &[u8], sums: &mut Sums) -> Result<bool> {
         match create_in(dir, name) {
             Ok(fd) => {
@@ -266,8 +266,8 @@ impl Tree {
         Ok(Place::default())
     }
 
-    /// Taken before the bytes are written: where they lie in a map that lost them, this thread meets the loss, which is
-    /// survived (`source::map`), and not the kernel.
+    /// Computes the digest before the bytes are written. If the bytes are in a map that lost them, this thread meets
+    /// the loss and survives it (`source::map`); the kernel would fail.
     fn digest_of(&self, body: &[u8]) -> Digest {
         if self.digests == Digests::None { Digest::default() } else { Sha256::digest(body).into() }
     }
@@ -277,7 +277,7 @@ impl Tree {
         self.count(place.len);
     }
 
-    /// Takes note of a file for CHECKSUMS, if there will be one.
+    /// Adds the digest of a file for CHECKSUMS, if there will be one.
     #[inline]
     fn note(&self, dir: &[u8], name: &[u8], digest: Digest, place: Place, sums: &mut Sums) {
         if self.digests != Digests::None {
@@ -285,22 +285,22 @@ impl Tree {
         }
     }
 
-    /// Whether it is a mere check: nobody sees any of its bytes.
+    /// Whether it is a mere check: none of its bytes are used.
     pub fn is_check(&self) -> bool {
         self.digests == Digests::None && self.tee.is_none()
     }
 
-    /// Whether somebody reads along.
+    /// Whether it has a tee.
     pub(super) fn is_teed(&self) -> bool {
         self.tee.is_some()
     }
 
-    /// Whether lines are hashed, and nobody asks for an order over several files.
+    /// Whether lines are hashed, and no tee needs an order across files.
     pub fn hashes_lines(&self) -> bool {
         self.digests == Digests::All && self.tee.is_none() && self.observer.is_none()
     }
 
-    /// Whether lines may come in any order: nobody sees them, and who is told of objects asks for none.
+    /// Whether lines may come in any order: nobody reads them, and the observer asks for no order.
     pub fn takes_any_order(&self) -> bool {
         self.is_check() && self.observer.as_ref().is_none_or(Observer::takes_any_order)
     }

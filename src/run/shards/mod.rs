@@ -1,6 +1,7 @@
-//! Shares splits among processes: each runs some of them and records the results, and one merges all records (`plan.md` §4).
+//! Shares splits among processes: each process runs some of them and records the results, and one process merges all records (`plan.md`
+//! §4).
 //!
-//! What splits give is taken in their order, whoever ran them: the code that takes it does not know.
+//! Results of splits are taken in the order of splits. The code that takes them does not know which process ran them.
 
 mod recorded;
 mod recorder;
@@ -21,15 +22,15 @@ pub use recorded::{Shard, Shards};
 pub use recorder::Recorder;
 pub use share::Share;
 
-/// What the record of a shard begins with.
+/// The first bytes of the record of a shard.
 const MAGIC: &[u8; 8] = b"EKVSHRD1";
-/// Bytes of the digest of a plan, and of the one at the end of a record.
+/// Length of the digest of a plan, and of the digest at the end of a record.
 pub const DIGEST: usize = 32;
-/// The file with what its splits gave.
+/// The file with the results of its splits.
 pub const RECORD: &str = "RECORD";
 /// The file with lines of shared files.
 pub const LINES: &str = "LINES";
-/// The folder with the files that it wrote.
+/// The folder with the files that the shard wrote.
 pub const FILES: &str = "files";
 /// Kinds of entries of a record.
 const SPLIT: u8 = 1;
@@ -44,18 +45,18 @@ pub enum Role<'r> {
     /// All of it.
     #[default]
     All,
-    /// Some splits; what they give is recorded.
+    /// Some splits; their results are recorded.
     Shard(&'r Recorder),
-    /// All but the splits, whose records are there.
+    /// Everything but the splits, whose records exist.
     Merge(&'r Shards),
 }
 
-/// Which shard of how many.
+/// A shard of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Which {
     /// From 0.
     pub index: u32,
-    /// All of them.
+    /// The number of shards.
     pub count: u32,
 }
 
@@ -73,20 +74,20 @@ impl Which {
     }
 }
 
-/// What a split gives, as bytes.
+/// The result of a split, as bytes.
 pub trait Recordable<'t>: Done + Sized {
-    /// Appends it; its lines go to `lines`.
+    /// Appends the result; its lines go to `lines`.
     ///
     /// # Errors
     /// A failed write.
     fn record(self, lines: &mut Lines, out: &mut Vec<u8>) -> Result<()>;
 
-    /// Reads it again; `None`: the bytes are others.
+    /// Reads a result; `None`: the bytes are not valid.
     fn replay(reader: &mut Reader<'_>, lines: &Arc<File>, tree: &'t Tree) -> Option<Self>;
 }
 
-/// Runs the splits of an adapter that are this run's, or takes what others have recorded of them. `order`: the split that is taken at
-/// a position; a shard records them one behind the other.
+/// Runs the splits of an adapter that belong to this run, or takes the recorded results of other processes. `order` gives the split at each
+/// position of the output; a shard records them in the order of their numbers.
 ///
 /// # Errors
 /// As [`engine::run_with`]; a record that cannot be written or read.
@@ -131,7 +132,7 @@ pub fn run_splits_ahead<'t, T: Recordable<'t>, W>(
     }
 }
 
-/// As [`run_splits`], for some more splits behind the first ones, where nobody knows how many come behind these.
+/// As [`run_splits`], for further splits after the first ones, if it is not known how many come after these.
 ///
 /// # Errors
 /// As [`engine::run_with`]; a record that cannot be written or read.
@@ -158,7 +159,7 @@ pub fn run_more_splits<'t, T: Recordable<'t>, W>(
     }
 }
 
-/// As [`run_splits`], for splits that are found one after the other, by each process anew: nobody knows before how many there are.
+/// As [`run_splits`], for splits that each process finds one after the other: their number is not known before.
 ///
 /// # Errors
 /// As [`engine::run_pulled`]; a record that cannot be written or read.
@@ -197,7 +198,7 @@ pub fn run_pulled_splits<'t, U: Send, T: Recordable<'t>, W>(
     }
 }
 
-/// What a split gave, with its number.
+/// The result of a split, with its number.
 struct Numbered<T>(usize, T);
 
 impl<T: Done> Done for Numbered<T> {

@@ -22,7 +22,7 @@ use crate::output::tree::Tree;
 use crate::report::Findings;
 use crate::source::{Access, Source};
 
-/// The record of a shard, which is whole.
+/// The complete record of a shard.
 pub struct Shard {
     source: Source,
     lines: Arc<File>,
@@ -30,12 +30,12 @@ pub struct Shard {
     pub which: Which,
     /// The digest of its plan.
     pub plan: [u8; DIGEST],
-    /// Where its entries begin.
+    /// Start of its entries.
     start: usize,
 }
 
 impl Shard {
-    /// Opens the record in a directory; `None`: there is none that is whole.
+    /// Opens the record in a directory; `None`: there is no complete one.
     ///
     /// # Errors
     /// A file that cannot be read.
@@ -57,7 +57,7 @@ impl Shard {
     }
 }
 
-/// Where the entries of a whole record begin, and what it is of.
+/// Start of the entries of a complete record, its shard, and the digest of its plan.
 fn head(file: &[u8]) -> Option<(usize, Which, [u8; DIGEST])> {
     let (body, digest) = file.split_last_chunk::<DIGEST>()?;
     let mut reader = Reader::new(body.strip_prefix(MAGIC)?);
@@ -71,13 +71,13 @@ fn head(file: &[u8]) -> Option<(usize, Which, [u8; DIGEST])> {
 /// All shards of a plan.
 pub struct Shards {
     shards: Vec<Shard>,
-    /// Where the splits are, by adapter and number: which shard, and the bytes in its record.
+    /// Positions of the splits, by adapter and number: the shard, and the bytes in its record.
     splits: BTreeMap<(u8, usize), (usize, Range<usize>)>,
     whole: Vec<(Adapter, usize, Range<usize>)>,
     sums: Vec<(usize, Range<usize>)>,
     marks: Vec<Vec<u8>>,
     written: (u64, u64),
-    /// Splits that were taken.
+    /// Number of splits that were taken.
     taken: AtomicUsize,
 }
 
@@ -85,7 +85,7 @@ impl Shards {
     /// Takes the shards of a plan, one of each number.
     ///
     /// # Errors
-    /// A record that tells what no shard can tell.
+    /// A record with contents that no shard can have.
     pub fn new(shards: Vec<Shard>) -> Result<Shards> {
         let (splits, whole, sums, marks) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
         let mut all =
@@ -130,7 +130,7 @@ impl Shards {
         self.shards.get(n)?.body().get(range.clone())
     }
 
-    /// What a split gave.
+    /// The result of a split.
     pub(super) fn split<'t, T: Recordable<'t>>(&self, adapter: Adapter, number: usize, tree: &'t Tree) -> Result<T> {
         let missing = || {
             Error::usage(format!("no shard has split {number} of {}: run all shards with this plan", adapter.name()))
@@ -143,10 +143,10 @@ impl Shards {
         done.ok_or_else(|| unreadable(shard))
     }
 
-    /// Refuses to leave out what a shard has recorded.
+    /// Fails if a recorded split was not used.
     ///
     /// # Errors
-    /// A split was not asked for.
+    /// A split was not used.
     pub fn check_taken(&self) -> Result<()> {
         match self.splits.len() == self.taken.load(Ordering::Relaxed) {
             true => Ok(()),
@@ -154,10 +154,10 @@ impl Shards {
         }
     }
 
-    /// Digests of files that no split tells.
+    /// Digests of files that do not belong to a split.
     ///
     /// # Errors
-    /// What `each` gives, or a record that cannot be read.
+    /// The error of `each`, or a record that cannot be read.
     pub fn each_sums(&self, mut each: impl FnMut(Sums) -> Result<()>) -> Result<()> {
         for (n, range) in &self.sums {
             let found = self.bytes((*n, range)).and_then(|bytes| sums(&mut Reader::new(bytes)));
@@ -166,10 +166,10 @@ impl Shards {
         Ok(())
     }
 
-    /// What an adapter gave that one shard wrote as a whole.
+    /// The result of an adapter that one shard wrote as a whole.
     ///
     /// # Errors
-    /// Not exactly one has, or its record cannot be read.
+    /// Not exactly one shard has it, or its record cannot be read.
     pub fn whole(&self, adapter: Adapter) -> Result<(Findings, Tally)> {
         let mut found = self.whole.iter().filter(|(of, ..)| *of == adapter);
         let (Some((_, n, range)), None) = (found.next(), found.next()) else {
@@ -183,12 +183,12 @@ impl Shards {
         read().ok_or_else(|| unreadable(&self.shards[*n]))
     }
 
-    /// Files that the shards have written, and their bytes.
+    /// Number and bytes of the files that the shards have written.
     pub fn written(&self) -> (u64, u64) {
         self.written
     }
 
-    /// Marks the patterns that have taken something in a shard.
+    /// Marks the patterns that matched something in a shard.
     pub fn mark(&self, filter: &Filter) {
         self.marks.iter().for_each(|marks| filter.mark(marks));
     }

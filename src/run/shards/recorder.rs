@@ -34,7 +34,7 @@ impl Recorder {
     /// Begins a record of a share of a plan, in two new files in `dir`.
     ///
     /// # Errors
-    /// They cannot be made.
+    /// The files cannot be created.
     pub fn begin(dir: &Path, plan: &[u8; DIGEST], share: Share) -> Result<Recorder> {
         let create =
             |name| File::create_new(dir.join(name)).map_err(|e| Error::io("create a file of a shard in", dir, e));
@@ -49,7 +49,7 @@ impl Recorder {
         Ok(recorder)
     }
 
-    /// What it has to do.
+    /// The work of this shard.
     pub fn share(&self) -> &Share {
         &self.share
     }
@@ -79,7 +79,7 @@ impl Recorder {
         })
     }
 
-    /// Adds what an adapter gave that was written as a whole, whose digests are told apart.
+    /// Adds the result of an adapter that was written as a whole, except for its digests, which [`sums`](Self::sums) adds.
     ///
     /// # Errors
     /// A failed write.
@@ -94,7 +94,7 @@ impl Recorder {
         })
     }
 
-    /// Completes the record; `filter`: whose patterns have taken something; `written`: files and their bytes.
+    /// Completes the record. `filter`: marks which patterns have matched something; `written`: files and their bytes.
     ///
     /// # Errors
     /// A failed write.

@@ -1,4 +1,4 @@
-//! Decides what each shard has to do.
+//! Decides which work each shard does.
 
 use std::ops::Range;
 
@@ -7,19 +7,19 @@ use crate::dataset::DataSet;
 use crate::format::Adapter;
 use crate::format::family::Class;
 
-/// What a shard has to do.
+/// The work of a shard.
 #[derive(Debug, Clone)]
 pub struct Share {
     pub(super) which: Which,
-    /// Bytes of splits that each shard gets, about.
+    /// Approximate bytes of splits that each shard gets.
     weights: Vec<u64>,
     /// Adapters that one shard writes as a whole, with their shard.
     owners: Vec<(Adapter, u32)>,
 }
 
 impl Share {
-    /// Shares the work by bytes of rows: an adapter whose splits cannot be parted goes to the shard that has least, and splits make up
-    /// for it.
+    /// Shares the work by bytes of rows. An adapter whose splits cannot be shared goes to the shard with the smallest load, and splits
+    /// balance the rest.
     pub fn of(set: &DataSet<'_>, which: Which, adapters: &[Adapter], is_split: impl Fn(Adapter) -> bool) -> Share {
         let counts = set.counts();
         let bytes_of = |adapter: Adapter| -> u64 {
@@ -43,7 +43,7 @@ impl Share {
         Share { which, weights: filled_up(&loads, split), owners }
     }
 
-    /// The splits of this shard, of so many.
+    /// The splits of this shard, of `all` splits.
     pub fn splits(&self, all: usize) -> Range<usize> {
         let total: u128 = self.weights.iter().map(|weight| u128::from(*weight)).sum();
         let index = self.which.index as usize;
@@ -55,7 +55,7 @@ impl Share {
         before(index).min(end)..end
     }
 
-    /// Whether a split is this shard's, where nobody knows how many there are.
+    /// Whether a split belongs to this shard, if the number of splits is not known.
     pub fn takes(&self, number: usize) -> bool {
         // Multiples of the golden ratio are spread evenly, however many there are.
         let point = (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
@@ -75,7 +75,7 @@ impl Share {
     }
 }
 
-/// Parts `bytes` so that all loads become as equal as can be.
+/// Distributes `bytes` so that all loads become as equal as possible.
 fn filled_up(loads: &[u64], bytes: u64) -> Vec<u64> {
     let mut sorted = loads.to_vec();
     sorted.sort_unstable();
@@ -88,7 +88,7 @@ fn filled_up(loads: &[u64], bytes: u64) -> Vec<u64> {
         }
         (level, rest) = (next, rest - room);
     }
-    // Where there is nothing to part, all are equal.
+    // If there is nothing to distribute, all weights are equal.
     loads.iter().map(|load| level.saturating_sub(*load) + u64::from(bytes == 0)).collect()
 }
 

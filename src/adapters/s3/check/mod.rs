@@ -1,7 +1,8 @@
-//! Checks of a body while it streams by: MD5 ETag and sizes (`docs/format/s3.md` §2.2, `docs/format/rules.md` §5).
+//! Checks of a body as it passes: MD5 ETag and sizes (`docs/format/s3.md` §2.2, `docs/format/rules.md` §5).
 //!
-//! The ETag of a single PUT is the MD5 of the body. That of a multipart upload is the MD5 of the parts' 16-byte MD5s,
-//! `-` and the number of parts. Nothing here is damage: the body is written in any case, differences are warnings.
+//! The ETag of a single PUT is the MD5 of the body. The ETag of a multipart upload is the MD5 of the parts' 16-byte
+//! MD5s, then `-` and the number of parts. Nothing here is damage: the body is written in any case, and differences are
+//! warnings.
 
 use md5::{Digest, Md5};
 
@@ -18,55 +19,55 @@ use crate::format::s3::{Manifest, Part};
 /// Whether a body has the ETag of its manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It has.
+    /// It has this ETag.
     Match,
-    /// It has another one.
+    /// It has another ETag.
     Mismatch {
-        /// The manifest's.
+        /// The ETag in the manifest.
         want: String,
-        /// The body's.
+        /// The ETag of the body.
         got: String,
     },
-    /// The ETag is no MD5, or it is of more or fewer parts than the manifest has: the boundaries are lost, as in an
-    /// object that was restored from a dump.
+    /// The ETag is not an MD5, or its number of parts differs from the manifest: the part boundaries are lost, for
+    /// example in an object that was restored from a dump.
     NotCheckable,
 }
 
-/// What differs in the first part that is not as the manifest says.
+/// The first difference between a part and the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PartDiffers {
     /// Its length in bytes.
     Size {
         /// Part number.
         part_no: u64,
-        /// The manifest's.
+        /// The size in the manifest.
         want: i64,
-        /// The body's.
+        /// The size of the body's part.
         got: u64,
     },
-    /// Its MD5; only looked at in multipart objects.
+    /// Its MD5; checked only for multipart objects.
     Etag {
         /// Part number.
         part_no: u64,
-        /// The manifest's.
+        /// The MD5 in the manifest.
         want: String,
-        /// The body's.
+        /// The MD5 of the body's part.
         got: String,
     },
 }
 
-/// The length of an inline chunk that is not as the manifest says, in bytes.
+/// An inline chunk whose length in bytes differs from the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkDiffers {
     /// The chunk.
     pub id: ChunkId,
-    /// The manifest's length.
+    /// The length in the manifest.
     pub want: u64,
     /// The stored length.
     pub got: u64,
 }
 
-/// The outcome for one body.
+/// The result for one body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BodyReport {
     /// The ETag.
@@ -102,7 +103,7 @@ pub struct BodyCheck<'p> {
     chunk_differs: Option<ChunkDiffers>,
 }
 
-/// The one hash that the ETag's form asks for.
+/// The hash that the form of the ETag requires.
 enum Hash {
     Body(Md5),
     Parts { current: Md5, ended: Md5 },
@@ -110,7 +111,7 @@ enum Hash {
 }
 
 impl<'p> BodyCheck<'p> {
-    /// A check of the body that `plan`, made of the same manifest, describes.
+    /// A check of the body that `plan` describes; it must be made from the same manifest.
     pub fn new(manifest: &Manifest<'p>, plan: &'p Plan<'_>) -> BodyCheck<'p> {
         let parts = plan.parts();
         let hash = match Form::of(manifest.etag) {
@@ -168,7 +169,7 @@ impl<'p> BodyCheck<'p> {
         }
     }
 
-    /// The outcome after the last chunk.
+    /// The result after the last chunk.
     pub fn finish(mut self) -> BodyReport {
         self.end_parts_before(self.parts.len());
         let etag = match self.hash {

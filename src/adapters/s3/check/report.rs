@@ -1,4 +1,4 @@
-//! The findings about a body that is not as its manifest says.
+//! Findings about a body that differs from its manifest.
 
 use super::{BodyReport, PartDiffers, Verdict};
 use crate::adapters::s3::findings;
@@ -9,7 +9,7 @@ fn about(kind: &'static Kind, key: &ObjectKey<'_>) -> Finding {
     Finding::new(kind).with("bucket", key.bucket.as_ref()).with("object", key.object.as_ref())
 }
 
-/// Warns of everything in which the body of `key` is not as its manifest says.
+/// Warns of every difference between the body of `key` and its manifest.
 pub fn report(key: &ObjectKey<'_>, manifest: &Manifest<'_>, report: &BodyReport, findings: &mut Findings) {
     match &report.etag {
         Verdict::Match => {}

@@ -3,7 +3,7 @@ use super::*;
 const HELLO: &str = "5d41402abc4b2a76b9719d911017c592";
 const EMPTY: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
-/// Parts as (declared size, ETag, chunks); every chunk is stored as it stands.
+/// Parts as (declared size, ETag, chunks); chunks are stored unchanged.
 fn report(etag: &str, size_bytes: i64, parts: &[(i64, &str, &[&str])]) -> BodyReport {
     let number = |(at, &(size_bytes, etag, chunks)): (usize, &(i64, _, &[&str]))| Part {
         part_no: at as u64 + 1,

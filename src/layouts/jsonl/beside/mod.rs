@@ -1,7 +1,7 @@
-//! What stands beside lines for those who load them: a schema of every kind of line, and scripts for DuckDB, polars and pandas
-//! (`docs/ANALYSIS.md`). The files are the same in every output.
+//! Files for programs that load the lines: a schema of every kind of line, and scripts for DuckDB, polars and pandas (`docs/ANALYSIS.md`).
+//! They are the same in every output.
 
-/// The schema of lines: a JSON Schema for each kind, and which files have which kind.
+/// The schema of lines: a JSON Schema for each kind, and the kind of lines of each file.
 pub const SCHEMA: &str = include_str!("schema.json");
 
 /// Files below the root: names and contents.
@@ -11,7 +11,7 @@ pub const FILES: [(&str, &str); 3] = [
     ("schema.json", SCHEMA),
 ];
 
-/// Whether a file is one of them.
+/// Whether a path is one of these files.
 pub fn is_one(path: &[u8]) -> bool {
     FILES.iter().any(|(name, _)| path == name.as_bytes())
 }

@@ -1,9 +1,9 @@
-//! Items rendered while they are checked: one pass over the bytes of what the server itself writes.
+//! Renders items while they are checked, in one pass over the bytes, if they are in the form that the server writes.
 //!
-//! It stores the attributes of an item, and the members of a map, in the order of their names, each once, and every
-//! value with its type. Then what stands first is shown first, and a string is a text if its JSON can be written. All
-//! else — another order, a member given twice, a field that nobody knows, damage — ends the pass with `None`, and
-//! [`Item`](crate::format::dynamodb::Item) with its renderer tells what the row is.
+//! The server stores the attributes of an item and the members of a map in the order of their names, each once, and every value with its
+//! type. Then output order is stored order, and a string is valid text if it can be written as JSON. Anything else (another order, a
+//! repeated member, an unknown field, damage) ends the pass with `None`, and [`Item`](crate::format::dynamodb::Item) with its renderer
+//! decides what the row is.
 
 use crate::format::dynamodb::item::MAGIC;
 use crate::format::dynamodb::schema::{KeyNames, Liveness};
@@ -15,7 +15,7 @@ use crate::output::json::{self, Escape};
 
 /// Levels of values in values; the server has no more.
 const LEVELS: usize = 32;
-/// What a value begins with, by the number of its type's field.
+/// The JSON text before a value, by the number of its type's field.
 const OPENINGS: [&[u8]; 11] = [
     b"",
     b"{\"S\":",
@@ -29,19 +29,19 @@ const OPENINGS: [&[u8]; 11] = [
     b"{\"L\":",
     b"{\"M\":",
 ];
-/// Longest heading that is kept.
+/// Longest heading that is cached.
 const HEADING: usize = 32;
 
-/// Renders lines of one table. Items of a table mostly have the same attributes: what stands before each value is kept.
+/// Renders lines of one table. Items of a table mostly have the same attributes, so the text before each value is cached.
 #[derive(Default)]
 pub(in crate::layouts) struct Canonical<'a> {
-    /// Of the last items, by the place of the attribute.
+    /// Headings of the previous items, by the position of the attribute.
     headings: Vec<Heading<'a>>,
-    /// The key that the attributes of the item at hand give.
+    /// The row key that the attributes of the current item give.
     rebuilt: Vec<u8>,
 }
 
-/// What stands before the value of an attribute: its name, and the opening of its type.
+/// The text before the value of an attribute: its name, and the opening of its type.
 struct Heading<'a> {
     name: &'a [u8],
     number: u32,
@@ -50,7 +50,7 @@ struct Heading<'a> {
     len: usize,
 }
 
-/// What an attribute is to its table.
+/// The role of an attribute in its table.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Hash,
@@ -58,12 +58,12 @@ enum Part {
     Other,
 }
 
-/// The number of a type, and the field that has the value.
+/// The number of a type, and the field with the value.
 type Member<'a> = (u32, Field<'a>);
 
 impl<'a> Canonical<'a> {
-    /// Appends the line of an item whose row key is the one that its attributes give; gives those. `None`, with nothing appended: the
-    /// parser tells what it is.
+    /// Appends the line of an item whose attributes give its row key, and returns the key attributes. `None`: nothing was appended, and the
+    /// parser decides what the item is.
     pub fn stored(&mut self, table: &Table, item: &StoredItem<'a>, lines: &mut Vec<u8>) -> Option<PrimaryKey<'a>> {
         let before = lines.len();
         let key = self.line(item.value, &table.schema.key, lines)?;
@@ -74,7 +74,7 @@ impl<'a> Canonical<'a> {
         matches.then_some(key)
     }
 
-    /// Appends the line of an item; gives its key attributes. `None`, with nothing appended: the parser tells what it is.
+    /// Appends the line of an item and returns its key attributes. `None`: nothing was appended, and the parser decides what the item is.
     pub fn line(&mut self, value: &'a [u8], names: &KeyNames, out: &mut Vec<u8>) -> Option<PrimaryKey<'a>> {
         let before = out.len();
         out.extend_from_slice(b"{\"Item\":{");
@@ -112,7 +112,7 @@ impl<'a> Canonical<'a> {
     ) -> Option<Part> {
         match self.headings.get(place) {
             Some(known) if known.number == number && known.name == name => {
-                // So many bytes are a few stores; copying by length is a call.
+                // A copy of fixed length is a few stores; a copy of variable length is a call.
                 out.extend_from_slice(&known.text);
                 out.truncate(out.len() - HEADING + known.len);
                 Some(known.part)
@@ -156,7 +156,7 @@ fn key_value((number, field): Member<'_>) -> Option<KeyValue<'_>> {
     }
 }
 
-/// Appends name and opening.
+/// Appends the name and the opening.
 fn heading(name: &[u8], number: u32, out: &mut Vec<u8>) -> Option<()> {
     text(name, out)?;
     out.push(b':');
@@ -164,12 +164,12 @@ fn heading(name: &[u8], number: u32, out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// A string that is a text if it can be written.
+/// A string, which is valid text if it can be written.
 fn text(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
     quoted(bytes, Escape::Html, out).then_some(())
 }
 
-/// Calls `each` for names and values, which must stand in the order of the names; what it appends is made a list.
+/// Calls `each` for names and values, which must be in the order of the names. The appended values are separated by commas.
 #[inline(always)]
 fn sorted_members<'a>(
     message: &'a [u8],
@@ -264,7 +264,7 @@ fn map(message: &[u8], levels: usize, out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// Calls `each` for every field 1; there must be no others.
+/// Calls `each` for every field 1; there must be no other fields.
 #[inline(always)]
 fn elements<'a>(message: &'a [u8], mut each: impl FnMut(&'a [u8]) -> Option<()>) -> Option<()> {
     let mut fields = Fields::new(message);
@@ -350,7 +350,7 @@ mod tests {
         assert_eq!(canonical(&item(&[h()]), &names("h", "r")), None);
     }
 
-    /// Headings that are kept are those of the attributes at hand, whatever came before.
+    /// Cached headings belong to the current attributes, whatever came before.
     #[test]
     fn items_of_other_attributes() {
         let long = "x".repeat(HEADING);

@@ -1,4 +1,5 @@
-//! The files of lines over all splits: a file is closed once another table of its lane gets lines, and a table without items has an empty one.
+//! The files of lines across all splits. A file is closed once another table of its lane gets lines, and a table without items gets an
+//! empty file.
 
 use crate::adapters::dynamodb::Tables;
 use crate::error::Result;
@@ -8,7 +9,7 @@ use crate::layouts::dynamodb::{Gather, Share, decode_places, encode_places};
 use crate::output::split::{Collector, SplitOutput};
 use crate::run::Job;
 
-/// Places of the tables that got lines in a split, in key order.
+/// Positions of the tables that got lines in a split, in key order.
 pub(super) struct TablesWithLines(pub Vec<usize>);
 
 impl Share for TablesWithLines {
@@ -24,14 +25,14 @@ impl Share for TablesWithLines {
 /// The files of all tables.
 pub(super) struct FilesOfTables<'s> {
     tables: &'s Tables<'s>,
-    /// The tables that got lines, by place.
+    /// Which tables got lines, by position.
     pub with_lines: Vec<bool>,
-    /// The last of them of each lane: only it can get more.
+    /// The last such table of each lane: only it can get more lines.
     open: Vec<Option<usize>>,
 }
 
 impl<'s> FilesOfTables<'s> {
-    /// None has lines yet.
+    /// No table has lines yet.
     pub fn new(tables: &'s Tables<'s>, lanes: usize) -> Self {
         FilesOfTables { tables, with_lines: vec![false; tables.len()], open: vec![None; lanes] }
     }
@@ -53,7 +54,7 @@ impl<'t> Gather<'t> for FilesOfTables<'_> {
     }
 }
 
-/// Writes the files of those tables that got no lines.
+/// Writes the files of the tables that got no lines.
 ///
 /// # Errors
 /// A failed write.

@@ -1,6 +1,6 @@
-//! DynamoDB as lines: one for each item, in one file a table (`docs/format/rules.md` §6).
+//! DynamoDB as lines: one for each item, in one file per table (`docs/format/rules.md` §6).
 //!
-//! Splits come in row-key order, and so do their lines: no item waits for another one, and no name is decided.
+//! Splits come in row-key order, and so do their lines. So no item waits for another one, and no name has to be chosen.
 //!
 //! | output | what it is |
 //! |---|---|
@@ -34,7 +34,7 @@ use normal::Normal;
 
 pub(in crate::layouts) use files::write_empty;
 
-/// Writes the items of some splits; tells by place which tables got lines. Large tables take turns.
+/// Writes the items of some splits and returns which tables got lines, by position. Large tables take turns.
 ///
 /// # Errors
 /// The first damaged row in the order in which splits are run, or a failed write.
@@ -57,7 +57,7 @@ struct Lines<'a, 't> {
     renderer: ItemRenderer<'a>,
     canonical: Canonical<'a>,
     open: Option<Open>,
-    /// Places of the tables that were opened, in order.
+    /// Positions of the tables that were opened, in order.
     opened: Vec<usize>,
     stale: Count,
     normal: Normal,
@@ -65,10 +65,10 @@ struct Lines<'a, 't> {
 
 /// The table whose items are being written.
 struct Open {
-    /// Its place.
+    /// Its position.
     table: usize,
     scope: String,
-    /// Which of the share's logs its lines go to.
+    /// The number of the log that its lines go to.
     log: usize,
     items: u64,
     bytes: u64,
@@ -128,7 +128,7 @@ impl<'a> Visitor<'a> for Lines<'a, '_> {
         Ok(())
     }
 
-    /// Its line has its row key: nothing tells which attributes made it.
+    /// The line has the row key: it is not known which attributes it was made from.
     fn stale(&mut self, item: &StaleItem<'a>) -> Result<()> {
         let (scope, path) = paths::stale(item);
         let log = self.out.log_in_parts(&format!("{path}.jsonl"));
@@ -141,8 +141,8 @@ impl<'a> Visitor<'a> for Lines<'a, '_> {
 }
 
 impl<'a> Lines<'a, '_> {
-    /// Tells of an item whose line was rendered, in the table that is open; the line has so many bytes and this fingerprint, if it is not
-    /// in the log.
+    /// Reports an item of the open table whose line was rendered. The line has `size` bytes, and fingerprint `line` if it is not in the
+    /// log.
     #[inline(never)]
     fn tell(
         &mut self,
@@ -183,7 +183,7 @@ impl<'a> Lines<'a, '_> {
         {
             return open.log;
         }
-        // Tables come one after the other: the one before gets no more lines.
+        // Tables come one after the other: earlier ones get no more lines.
         self.open.iter().for_each(|before| self.out.complete(before.log));
         self.close();
         self.canonical = Canonical::default();
@@ -208,7 +208,7 @@ impl<'a> Lines<'a, '_> {
     }
 }
 
-/// The value of a key attribute by which an item is told. Equal numbers have one text, if there are fingerprints.
+/// The value of a key attribute as it is reported. With fingerprints, equal numbers have the same text.
 fn shown(value: KeyValue<'_>, has_fingerprint: bool) -> Cow<'_, [u8]> {
     match value {
         KeyValue::N(text) if has_fingerprint => match plain(text) {
@@ -219,7 +219,7 @@ fn shown(value: KeyValue<'_>, has_fingerprint: bool) -> Cow<'_, [u8]> {
     }
 }
 
-/// Bytes that `append` appends.
+/// How many bytes `append` appends.
 fn appended(lines: &mut Vec<u8>, append: impl FnOnce(&mut Vec<u8>)) -> u64 {
     let before = lines.len();
     append(lines);

@@ -1,18 +1,18 @@
-//! The normal form of an item, by which items are compared: attributes in the order of their names, numbers by value.
+//! The normal form of an item, for comparisons: attributes in the order of their names, numbers by value.
 
 use crate::format::dynamodb::item::{Entry, Map};
 use crate::format::dynamodb::number::plain;
 use crate::format::dynamodb::{Item, Value};
 use crate::output::observer::{Fingerprint, Hasher, Secret};
 
-/// Bytes that are held before they are hashed; a longer text is hashed as it stands.
+/// Bytes that are buffered before they are hashed; a longer text is hashed directly.
 const PIECE: usize = 64 << 10;
 
-/// Makes fingerprints of items; keeps its memory from one to the next.
+/// Makes fingerprints of items and reuses its memory.
 #[derive(Default)]
 pub(super) struct Normal {
     bytes: Vec<u8>,
-    /// The hash of what was too large to hold.
+    /// The hash of the bytes that did not fit into the buffer.
     before: Option<Box<Hasher>>,
 }
 
@@ -24,7 +24,7 @@ struct Making<'n, 'a> {
 }
 
 impl Normal {
-    /// The fingerprint of an item. `entries` is memory for sorting names, which one item can need much of.
+    /// The fingerprint of an item. `entries` is memory for sorting names, of which one item can need much.
     pub fn fingerprint<'a>(&mut self, item: Item<'a>, secret: &Secret, entries: &mut Vec<Entry<'a>>) -> Fingerprint {
         self.bytes.clear();
         self.before = None;
@@ -53,7 +53,7 @@ impl<'a> Making<'_, 'a> {
         self.tag(b'e');
     }
 
-    /// A value; one of no type is written as null.
+    /// A value; a value without a type is written as null.
     fn value(&mut self, value: Value<'a>) {
         match value {
             Value::S(text) => self.text(b'S', text.as_bytes()),

@@ -1,4 +1,4 @@
-//! Lines of keys, back to the keys.
+//! Reads lines of keys back as keys.
 
 use std::io::Read;
 use std::marker::PhantomData;
@@ -48,7 +48,7 @@ fn streams<V: Visitor>(session: &mut Session<'_, V>, lines: &mut Lines<'_>) -> R
             }
         }
     }
-    // A part can end in a stream; that the last one does not is seen when all files were read.
+    // A part may end inside a stream. Whether the last part does is checked after all files were read.
     *session.stream = open;
     Ok(())
 }

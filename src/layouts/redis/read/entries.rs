@@ -8,7 +8,7 @@ use crate::format::redis::stream::{StreamEntry, StreamId, entry_into};
 use crate::layouts::reading::Binary;
 use crate::model::redis::{Key, StreamEnd, Visitor};
 
-/// A line of either kind; those of the packed layout begin with the key.
+/// A line of an entry or of the end. In the packed layout it begins with the key.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::layouts) struct Line {
@@ -30,7 +30,7 @@ struct Field {
     value: Binary,
 }
 
-/// `null` is told too.
+/// Distinguishes `null` from a missing member.
 fn told<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Option<Option<u64>>, D::Error> {
     Option::deserialize(from).map(Some)
 }
@@ -39,12 +39,12 @@ fn told<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Option
 pub(in crate::layouts) enum Read {
     /// An entry.
     Entry(StreamId, Vec<u8>),
-    /// The end of the stream: what it states of itself, and its expiry.
+    /// The end of the stream: its stated length and last ID, and its expiry.
     End(StreamEnd, Option<u64>),
 }
 
 impl Line {
-    /// What the line is; `Err`: neither.
+    /// What the line is. `Err`: it is neither.
     pub fn read(&self) -> std::result::Result<Read, &'static str> {
         let no_end = (self._meta, self.length, self.last_ms, self.last_seq, self.expire_at_ms);
         match (&self.id, &self.fields, no_end) {

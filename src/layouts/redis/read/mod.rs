@@ -1,7 +1,7 @@
-//! Redis keys of an output, back to objects.
+//! Reads Redis keys of an output back as objects.
 //!
-//! In a tree the name of a file tells the key, unless the name is a hash: then KEYMAP.jsonl does. Expiries of strings stand in files
-//! of their own. Both are read first, into tables on disk.
+//! In a tree the name of a file gives the key, unless the name is a hash: then KEYMAP.jsonl has the key. Expiries of strings are in
+//! separate files. Both are read first, into tables on disk.
 
 mod entries;
 mod object;
@@ -26,11 +26,11 @@ use crate::options::Layout;
 pub struct Reader {
     layout: Layout,
     sidecars: Sidecars,
-    /// The stream whose lines go on in the next part.
+    /// The stream whose lines continue in the next part.
     stream: Option<Vec<u8>>,
 }
 
-/// What the reads of all files of a session share.
+/// State that reading shares across all files of a session.
 pub(in crate::layouts) struct Session<'s, V> {
     pub visitor: &'s mut V,
     pub sidecars: &'s Sidecars,
@@ -38,7 +38,7 @@ pub(in crate::layouts) struct Session<'s, V> {
     pub held: Held<'s>,
 }
 
-/// Where the visitor's errors wait while a parser unwinds, and what a parser may hold.
+/// Keeps the visitor's error while a parser unwinds, and the memory budget of a parser.
 #[derive(Clone, Copy)]
 pub(in crate::layouts) struct Held<'s> {
     pub budget: &'s Budget,
@@ -46,7 +46,7 @@ pub(in crate::layouts) struct Held<'s> {
 }
 
 impl Held<'_> {
-    /// Keeps the error of a visitor; the parser is told of one of its own.
+    /// Keeps the error of a visitor. The parser gets an error of its own.
     pub fn keep<T, E: serde::de::Error>(self, given: Result<T>) -> std::result::Result<T, E> {
         given.map_err(|error| {
             self.failed.set(Some(error));
@@ -83,7 +83,7 @@ impl<V: Visitor> reading::Reader<V> for Reader {
         }
     }
 
-    /// All sidecars were read.
+    /// Completes the tables after all sidecars were read.
     ///
     /// # Errors
     /// A failed spill.
@@ -91,11 +91,11 @@ impl<V: Visitor> reading::Reader<V> for Reader {
         self.sidecars.settle()
     }
 
-    /// Gives the objects of a file. The expiry of a collection stands behind its elements: before [`Visitor::end`] the key does not
-    /// tell it. After an error nothing counts that was given.
+    /// Gives the objects of a file. The expiry of a collection comes after its elements: the key does not have it before [`Visitor::end`].
+    /// After an error, the caller must discard what was given.
     ///
     /// # Errors
-    /// A failed read, a file that is not what a decode writes, and what the visitor gives.
+    /// A failed read, a file that no decode writes, and the error of the visitor.
     fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
         let (budget, failed) = (Budget::default(), Cell::new(None));
         let held = Held { budget: &budget, failed: &failed };
@@ -107,10 +107,10 @@ impl<V: Visitor> reading::Reader<V> for Reader {
         }
     }
 
-    /// All files were read.
+    /// Checks the end, after all files were read.
     ///
     /// # Errors
-    /// A stream without an end; an expiry of a string that is not there.
+    /// A stream without an end; an expiry of a string that does not exist.
     fn finish(&self) -> Result<()> {
         if self.stream.is_some() {
             return Err(wrong(paths::file_of_lines(Type::Stream).as_bytes(), "the last stream has no end"));

@@ -1,4 +1,4 @@
-//! A key that is one JSON object, its elements given away one by one.
+//! A key that is one JSON object. Its elements are given one by one.
 
 use std::fmt;
 
@@ -16,11 +16,11 @@ const KEY: usize = 1;
 const VALUE: usize = 2;
 const EXPIRY: usize = 6;
 
-/// What tells the key.
+/// Where the key is.
 pub(in crate::layouts) enum Named<'k> {
-    /// The file's name; the object is a document with its version.
+    /// In the file's name; the object is a document with its version.
     ByPath(&'k [u8]),
-    /// The first member of the line.
+    /// In the first member of the line.
     InLine,
 }
 

@@ -1,4 +1,4 @@
-//! What other files tell of a key: its name, its expiry, that it is stored under its own name.
+//! What other files contain about a key: its name, its expiry, and whether it is stored under its own name.
 
 use std::cell::Cell;
 use std::io::Read;
@@ -18,7 +18,7 @@ use base64::Engine as _;
 /// The tables of an output.
 pub(in crate::layouts) struct Sidecars {
     scratch: PathBuf,
-    /// Keys by the segments that do not tell them.
+    /// Keys by the segments that cannot be decoded.
     names: Kept,
     /// Expiries by type and segment.
     expiries: Kept,
@@ -26,7 +26,7 @@ pub(in crate::layouts) struct Sidecars {
     bare: Kept,
 }
 
-/// A table, while it is filled and after.
+/// A table, while it is filled and afterwards.
 enum Kept {
     Empty,
     Filling(Filling),
@@ -108,7 +108,7 @@ impl Sidecars {
         [&mut self.names, &mut self.expiries, &mut self.bare].into_iter().try_for_each(Kept::settle)
     }
 
-    /// The key of a segment that does not tell it.
+    /// The key of a segment that cannot be decoded.
     pub fn name(&self, segment: &str) -> Result<Option<Vec<u8>>> {
         self.names.get(segment.as_bytes())
     }
@@ -124,7 +124,7 @@ impl Sidecars {
         Ok(self.bare.get(key)?.is_some())
     }
 
-    /// Requires that every expiry and every mark was of a key that is there.
+    /// Checks that every expiry and every mark belongs to a key that exists.
     pub fn all_are_used(&self) -> Result<()> {
         if let Some(unused) = self.expiries.unused()? {
             let (kind, segment) = unused.split_first().unwrap_or((&0, b""));

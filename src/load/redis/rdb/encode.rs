@@ -1,4 +1,4 @@
-//! Parts of an RDB file.
+//! Encodes parts of an RDB file.
 
 use std::io::{self, BufWriter, Write};
 
@@ -14,16 +14,16 @@ const DATABASE: u8 = 0xfe;
 const END: u8 = 0xff;
 
 pub(super) const STRING: u8 = 0;
-/// Types of values in their plain forms, which servers of all versions read, and turn to those that they like best.
+/// Types of values in their plain forms, which servers of all versions read and convert to their preferred forms.
 const LIST: u8 = 1;
 const SET: u8 = 2;
 const HASH: u8 = 4;
 /// Sorted sets with binary scores.
 const ZSET: u8 = 5;
-/// Streams as Redis 7.0 has them: with the first and the greatest deleted ID, and how many entries were ever added.
+/// Streams of Redis 7.0: with the first ID, the greatest deleted ID, and the number of entries that were ever added.
 const STREAM: u8 = 19;
 
-/// What stands in front: the version, and what wrote the file. Redis 7.0 is the oldest that reads version 10.
+/// The start of the file: magic and version. Redis 7.0 is the oldest that reads version 10.
 const MAGIC: &[u8] = b"REDIS0010";
 const WROTE: [(&[u8], &[u8]); 2] = [(b"redis-ver", b"7.0.0"), (b"redis-bits", b"64")];
 
@@ -39,7 +39,7 @@ pub(super) fn kind(of: Type) -> Result<u8> {
     })
 }
 
-/// Appends a length: 6 or 14 bits behind two bits that tell which, or 32 or 64 bits behind a byte.
+/// Appends a length: 6 or 14 bits after two bits that select the form, or 32 or 64 bits after a byte.
 pub(super) fn length_into(len: u64, out: &mut Vec<u8>) {
     match len {
         0..=0x3f => out.push(len as u8),
@@ -57,21 +57,21 @@ pub(super) fn length_into(len: u64, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a string behind its length.
+/// Appends a string after its length.
 #[inline]
 pub(super) fn string_into(text: &[u8], out: &mut Vec<u8>) {
     length_into(text.len() as u64, out);
     out.extend_from_slice(text);
 }
 
-/// A file that is being written, with the checksum of what is in it.
+/// A file that is being written, with the checksum of its content.
 pub(super) struct Rdb<W: Write> {
     out: BufWriter<W>,
     crc: Digest,
 }
 
 impl<W: Write> Rdb<W> {
-    /// Writes what stands in front.
+    /// Writes the start of the file.
     pub fn begin(out: W) -> io::Result<Rdb<W>> {
         let mut rdb = Rdb { out: BufWriter::with_capacity(1 << 20, out), crc: Digest::new(CrcAlgorithm::Crc64Redis) };
         let mut head = MAGIC.to_vec();

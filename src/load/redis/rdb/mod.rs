@@ -1,15 +1,15 @@
-//! An RDB file (`REDIS0010`): what Redis 7.0 and later load when they start.
+//! An RDB file (`REDIS0010`), which Redis 7.0 and later load when they start.
 //!
 //! | bytes | meaning |
 //! |---|---|
 //! | 9 | `REDIS0010` |
-//! | `FA` string string | what wrote it |
+//! | `FA` string string | the program that wrote it |
 //! | `FE` 00 | database 0 |
 //! | (`FC` `u64le`) type string value | a key, with its expiry in Unix milliseconds |
 //! | `FF` `u64le` | the end, and the CRC-64 of all bytes before |
 //!
-//! The number of elements and the expiry stand before the elements. Neither is known before the last of them, so a collection waits
-//! in a buffer, a large one in a temporary file.
+//! The number of elements and the expiry come before the elements. Neither is known before the last element, so a collection waits in a
+//! buffer, or a large one in a temporary file.
 
 mod encode;
 mod stream;
@@ -70,20 +70,20 @@ pub(in crate::load) fn load(input: &Input, target: &Path, options: &Options, cou
     Ok(outcome)
 }
 
-/// Takes keys to the file.
+/// Writes keys to the file.
 struct File<'f> {
     rdb: Rdb<Writer<std::fs::File>>,
     target: &'f Path,
     head: Vec<u8>,
-    /// Elements of the collection at hand.
+    /// Elements of the current collection.
     body: SpooledTempFile,
     scratch: &'f Path,
-    /// Those of them that are not in the body yet.
+    /// The last elements, which are not in the body yet.
     bytes: Vec<u8>,
     nodes: Nodes,
-    /// The element before this one.
+    /// The previous element.
     previous: Vec<u8>,
-    /// Digests of the names of all keys: a server does not load a file that has one of them twice.
+    /// Digests of the names of all keys: a server does not load a file with a repeated key.
     names: Spill,
 }
 
@@ -98,7 +98,7 @@ impl File<'_> {
         Error::io("write", self.target, e)
     }
 
-    /// What stands before the value of a key.
+    /// Writes everything before the value of a key.
     fn head(&mut self, name: &[u8], kind: u8, expire_at_ms: Option<u64>) -> Result<()> {
         self.names.push(&xxh3_128(name).to_be_bytes(), &name[..name.len().min(SHOWN)])?;
         self.head.clear();
@@ -119,7 +119,8 @@ impl File<'_> {
         Ok(())
     }
 
-    /// A server dies of a hash, set or sorted set that has an element twice. Elements come in ascending order, so that is seen at once.
+    /// A server crashes on a hash, set or sorted set with a repeated element. Elements come in ascending order, so a repetition is seen at
+    /// once.
     fn ascends(&mut self, name: &[u8], element: &[u8]) -> Result<()> {
         if !self.previous.is_empty() && self.previous[1..] >= *element {
             return Err(repeated(&format!(
@@ -128,7 +129,7 @@ impl File<'_> {
             )));
         }
         self.previous.clear();
-        // The first byte tells an empty element from none.
+        // The first byte distinguishes an empty element from none.
         self.previous.push(1);
         self.previous.extend_from_slice(element);
         Ok(())
@@ -148,7 +149,7 @@ impl File<'_> {
 }
 
 impl KeySink for File<'_> {
-    /// A file does not depend on when it was written.
+    /// The file must not depend on when it was written.
     const KEEPS_EXPIRED: bool = true;
 
     fn string(&mut self, name: &[u8], value: &[u8], expire_at_ms: Option<u64>) -> Result<()> {
@@ -216,7 +217,7 @@ fn repeated(why: &str) -> Error {
     Error::new(ErrorKind::Output(why.to_owned()))
 }
 
-/// Several outputs, or one that was changed, can have a key twice.
+/// Refuses repeated keys: several outputs, or a modified one, can have them.
 fn refuse_repeated(names: Spill) -> Result<()> {
     let (mut sorted, mut previous) = (names.finish()?, Vec::new());
     while let Some((digest, name)) = sorted.next()? {

@@ -1,4 +1,4 @@
-//! Streams in an RDB file: entries in *nodes*, each a listpack behind the ID of its first entry.
+//! Streams in an RDB file: entries in *nodes*, each a listpack after the ID of its first entry.
 //!
 //! A listpack is `u32le` bytes · `u16le` elements · the elements · `FF`. The elements of a node are
 //!
@@ -14,9 +14,9 @@ use crate::format::redis::stream::{StreamEntry, StreamId};
 /// `stream-node-max-bytes` and `stream-node-max-entries` of a server.
 const MOST_BYTES: usize = 4096;
 const MOST_ENTRIES: i64 = 100;
-/// A listpack that a server loads; with room for what stands beside the fields.
+/// Maximum bytes of an entry: a server must load its listpack, and the parts beside the fields need room.
 const MOST_ENTRY: usize = (1 << 30) - (1 << 16);
-/// The listpack does not tell how many elements it has.
+/// The listpack does not state how many elements it has.
 const UNCOUNTED: u16 = u16::MAX;
 const SAME_FIELDS: i64 = 2;
 
@@ -33,21 +33,21 @@ pub(super) struct Nodes {
 /// A node that is being filled.
 struct Node {
     master: StreamId,
-    /// The names of the first entry: a listpack's elements.
+    /// The names of the first entry, as elements of a listpack.
     names: Vec<u8>,
     fields: i64,
     entries: i64,
     /// The elements of entries.
     body: Vec<u8>,
-    /// How many there are.
+    /// The number of elements.
     elements: u64,
 }
 
 impl Nodes {
-    /// Adds an entry; nodes that are full go to `out`.
+    /// Adds an entry; full nodes go to `out`.
     ///
     /// # Errors
-    /// Why a server would not load it.
+    /// Why a server would not load the entry.
     pub fn entry(&mut self, id: StreamId, entry: &StreamEntry<'_>, out: &mut Vec<u8>) -> Result<(), &'static str> {
         let bytes: usize = entry.fields().map(|(name, value)| name.len() + value.len() + 2 * MOST_FRAME).sum();
         if bytes > MOST_ENTRY {
@@ -73,7 +73,7 @@ impl Nodes {
         Ok(())
     }
 
-    /// Gives the node at hand to `out`, and the number of nodes until now.
+    /// Writes the current node to `out` and returns the number of nodes.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> u64 {
         if let Some(node) = self.node.take() {
             self.nodes += 1;
@@ -85,7 +85,7 @@ impl Nodes {
         self.nodes
     }
 
-    /// What stands behind the nodes: length, the last ID, the first, the greatest that was deleted, entries ever added, no groups.
+    /// Writes what follows the nodes: length, last ID, first ID, greatest deleted ID, number of entries ever added, no groups.
     pub fn tail(&self, made: Made, out: &mut Vec<u8>) {
         let (first, deleted) = (self.first.unwrap_or_default(), StreamId::default());
         length_into(made.elements, out);
@@ -107,7 +107,7 @@ impl Node {
         let is_same = fields == self.fields && names == self.names;
         let body = &mut self.body;
         integer(if is_same { SAME_FIELDS } else { 0 }, body);
-        // As a server subtracts: what wraps here, wraps there again.
+        // As a server subtracts: a value that wraps here wraps back there.
         integer(id.ms.wrapping_sub(self.master.ms).cast_signed(), body);
         integer(id.seq.wrapping_sub(self.master.seq).cast_signed(), body);
         if !is_same {
@@ -119,7 +119,7 @@ impl Node {
             }
             element(value, body);
         }
-        // Elements of the entry, without this one: a server steps back by it.
+        // Number of elements of the entry without this one: a server uses it to step backwards.
         let steps = if is_same { fields + 3 } else { 2 * fields + 4 };
         integer(steps, body);
         self.elements += steps.cast_unsigned() + 1;
@@ -137,7 +137,7 @@ impl Node {
         pack.push(0xff);
         let elements = self.elements + self.fields.cast_unsigned() + 4;
         let counted = u16::try_from(elements).unwrap_or(UNCOUNTED);
-        // An entry is bounded, so this does not wrap.
+        // An entry is bounded, so this cannot overflow.
         let bytes = pack.len() as u32;
         pack[..4].copy_from_slice(&bytes.to_le_bytes());
         pack[4..6].copy_from_slice(&counted.to_le_bytes());
@@ -145,10 +145,10 @@ impl Node {
     }
 }
 
-/// Most bytes around a string in a listpack.
+/// Maximum bytes around a string in a listpack.
 const MOST_FRAME: usize = 5 + 5;
 
-/// Appends a string, and its length again behind it.
+/// Appends a string, with its length before and after it.
 fn element(text: &[u8], out: &mut Vec<u8>) {
     let from = out.len();
     match text.len() {
@@ -177,8 +177,8 @@ fn integer(n: i64, out: &mut Vec<u8>) {
     back_length(out.len() - from, out);
 }
 
-/// Appends the length of an element as it is read from behind: groups of 7 bits, the top bit set in all but the first. A server counts one
-/// less for the largest of most sizes, and checks it.
+/// Appends the length of an element for reading backwards: groups of 7 bits, the top bit set in all but the first. For most sizes a server
+/// uses one value less than would fit, and checks it.
 fn back_length(len: usize, out: &mut Vec<u8>) {
     let groups = match len {
         0..=0x7f => 1,

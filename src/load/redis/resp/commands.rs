@@ -1,4 +1,4 @@
-//! From keys to commands.
+//! Turns keys into commands.
 
 use super::lanes::{Batch, Lanes, Want};
 use crate::error::Result;
@@ -11,27 +11,27 @@ use crate::options::typed_name;
 /// Bytes and commands of a batch.
 const MOST_BYTES: usize = 256 << 10;
 const MOST_COMMANDS: usize = 2000;
-/// Elements of one command, and their bytes: a server does nothing else while it runs one.
+/// Maximum number of elements in one command, and of their bytes: a server does nothing else while it runs one.
 const MOST_ELEMENTS: i64 = 1000;
 const MOST_OF_COMMAND: usize = 64 << 10;
-/// A consumer group that makes an empty stream, and is removed again.
+/// A consumer group that is created to make an empty stream, and removed again.
 const GROUP: &[u8] = b"ekvsnap";
 
-/// Takes keys to the lanes.
+/// Sends keys to the lanes.
 pub(super) struct Commands<'l> {
     lanes: Lanes<'l>,
     batch: Batch,
-    /// There are no older keys of the same names.
+    /// Whether the target has no older keys of the same names.
     is_fresh: bool,
-    /// Streams tell what was added and deleted.
+    /// Whether the server stores how many entries of a stream were added and deleted.
     with_history: bool,
     sent: Sent,
-    /// The last key that is complete.
+    /// The last complete key.
     last: Vec<u8>,
-    /// The command at hand: its arguments, and how many.
+    /// The current command: its arguments, and their number.
     args: Vec<u8>,
     count: usize,
-    /// Elements of the command at hand, and of the list until now.
+    /// Elements of the current command, and of the list so far.
     elements: i64,
     in_list: i64,
     is_middle: bool,
@@ -42,7 +42,7 @@ pub(super) struct Commands<'l> {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sent {
     pub keys: u64,
-    /// Those among them that expire.
+    /// How many of them expire.
     pub expiring: u64,
 }
 
@@ -64,7 +64,7 @@ impl<'l> Commands<'l> {
         }
     }
 
-    /// All keys were given.
+    /// Completes the load after all keys were given.
     pub fn finish(mut self) -> Result<Sent> {
         self.flush()?;
         Ok(self.sent)
@@ -80,7 +80,7 @@ impl<'l> Commands<'l> {
         self.args.extend_from_slice(b"\r\n");
     }
 
-    /// The command at hand is complete.
+    /// Completes the current command.
     fn command(&mut self, want: Want) -> Result<()> {
         let mut count = itoa::Buffer::new();
         let bytes = &mut self.batch.bytes;
@@ -109,7 +109,7 @@ impl<'l> Commands<'l> {
         self.lanes.send(std::mem::take(&mut self.batch), self.is_middle)
     }
 
-    /// A key is complete.
+    /// Completes a key.
     fn complete(&mut self, name: &[u8], expire_at_ms: Option<u64>) -> Result<()> {
         self.sent.keys += 1;
         self.sent.expiring += u64::from(expire_at_ms.is_some());
@@ -120,7 +120,7 @@ impl<'l> Commands<'l> {
         if is_full { self.flush() } else { Ok(()) }
     }
 
-    /// The elements at hand become a command.
+    /// Makes a command of the current elements.
     fn elements(&mut self) -> Result<()> {
         if self.elements == 0 {
             return Ok(());
@@ -219,7 +219,7 @@ impl KeySink for Commands<'_> {
     }
 }
 
-/// The shortest text that gives the same score again.
+/// The shortest text that is read back as the same score.
 fn score_text(buffer: &mut zmij::Buffer, score: f64) -> &str {
     if score == f64::INFINITY {
         "inf"

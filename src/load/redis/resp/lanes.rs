@@ -1,4 +1,4 @@
-//! Connections: a thread for each sends batches and compares the replies.
+//! Connections. A thread for each sends batches and checks the replies.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -10,33 +10,33 @@ use redis::{Connection, RedisError, Value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::load::Listener;
 
-/// How long a server may take to answer a connection.
+/// How long a server may take to accept a connection.
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
-/// How long it may take to answer a batch: it can be busy with a save.
+/// How long a server may take to answer a batch: it can be busy with a save.
 const ANSWER: Duration = Duration::from_secs(300);
-/// Batches of a lane that wait.
+/// Batches that wait in a lane.
 const WAITING: usize = 2;
 
-/// Commands that go out together.
+/// Commands that are sent together.
 #[derive(Default)]
 pub(super) struct Batch {
     pub bytes: Vec<u8>,
-    /// The reply that each command wants.
+    /// The expected reply of each command.
     pub wants: Vec<Want>,
-    /// The name of the last key that is complete with this batch, and how many keys are.
+    /// The name of the last key that this batch completes, and how many keys are complete.
     pub complete: Option<(String, u64)>,
 }
 
-/// A reply that is right.
+/// An expected reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want {
     /// Anything but an error.
     Any,
-    /// A number: of elements that were added, or that are there.
+    /// A number: of added elements, or of elements in the collection.
     Number(i64),
 }
 
-/// Where batches go.
+/// Distributes batches.
 pub(super) struct Lanes<'l> {
     lanes: Vec<SyncSender<(u64, Batch)>>,
     at: usize,
@@ -55,9 +55,9 @@ struct Shared<'l> {
 #[derive(Default)]
 struct State {
     failed: Option<Error>,
-    /// The first batch that is not answered.
+    /// The first batch without an answer.
     answered: u64,
-    /// Batches behind it that are.
+    /// Later batches that were answered.
     early: BTreeMap<u64, Option<(String, u64)>>,
 }
 
@@ -66,7 +66,7 @@ impl Shared<'_> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A batch was answered: tells the position if it has moved.
+    /// Notes that a batch was answered, and reports the position if it has moved.
     fn answered(&self, number: u64, complete: Option<(String, u64)>) {
         let mut state = self.state();
         state.early.insert(number, complete);
@@ -85,7 +85,7 @@ impl Shared<'_> {
 }
 
 impl Lanes<'_> {
-    /// Sends a batch. Behind it, another lane may go on, unless a key is in the middle.
+    /// Sends a batch. The next one may go to another lane, unless this one ends in the middle of a key.
     pub fn send(&mut self, batch: Batch, is_middle: bool) -> Result<()> {
         let sent = self.lanes.get(self.at).is_some_and(|lane| lane.send((self.next, batch)).is_ok());
         if !sent {
@@ -120,7 +120,7 @@ pub(super) fn run<T>(
                 }
             });
         }
-        // With the lanes' end that of the threads comes.
+        // The lanes are dropped here, which ends their threads.
         work(Lanes { lanes, at: 0, next: 0, shared: &shared })
     });
     let failed = shared.state().failed.take();

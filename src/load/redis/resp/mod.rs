@@ -1,8 +1,8 @@
-//! Keys over the wire, as commands that any client could send: `SET`, `HSET`, `RPUSH`, `SADD`, `ZADD`, `XADD`, and what makes a stream
-//! the same (`XSETID`).
+//! Keys over the wire, as commands that any client could send: `SET`, `HSET`, `RPUSH`, `SADD`, `ZADD`, `XADD`, and `XSETID`, which restores
+//! the state of a stream.
 //!
-//! Commands go out in batches over several connections (`lanes.rs`). A key is always on one of them, since its commands have an order. A
-//! server's reply to every command tells how many elements it has taken, and each is compared (`commands.rs`).
+//! Commands are sent in batches over several connections (`lanes.rs`). A key uses only one of them, because its commands have an order. The
+//! server's reply to each command has the number of elements that it accepted, and each reply is checked (`commands.rs`).
 
 mod commands;
 mod lanes;
@@ -17,9 +17,9 @@ use crate::load::{Input, Options, Outcome, input, tls};
 use commands::Commands;
 use lanes::Lanes;
 
-/// Connections where nobody says how many.
+/// The default number of connections.
 const CONNECTIONS: usize = 4;
-/// The version whose streams tell what was deleted.
+/// The first version whose streams store what was deleted.
 const STREAMS_WITH_HISTORY: u64 = 7;
 
 /// Sends all keys of the inputs to a server.
@@ -60,7 +60,7 @@ pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course:
     course.finish()
 }
 
-/// A server that can be connected to.
+/// A server to connect to.
 struct Server {
     client: redis::Client,
     shown: String,
@@ -84,10 +84,10 @@ impl Server {
     }
 }
 
-/// What a server tells of itself.
+/// What a server reports about itself.
 struct About {
     version: u64,
-    /// Keys of the database.
+    /// Number of keys in the database.
     keys: u64,
 }
 

@@ -5,7 +5,7 @@ pub(super) const BLOCK: usize = 512;
 /// A header.
 pub(super) type Block = [u8; BLOCK];
 
-/// The magic of POSIX, and that of GNU tar. Both write other headers as well, but no decode does.
+/// The magic of POSIX, and that of GNU tar. Both formats have more kinds of headers, but no decode writes them.
 const POSIX: &[u8] = b"ustar\0";
 const GNU: &[u8] = b"ustar  \0";
 
@@ -19,7 +19,7 @@ impl<'b> Header<'b> {
     /// Checks a block.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// A message that says what is wrong with it.
     pub fn of(block: &'b Block) -> Result<Header<'b>, &'static str> {
         let sum: u64 = block[..148].iter().chain(&block[156..]).map(|byte| u64::from(*byte)).sum();
         if number(&block[148..156]) != Some(sum + 8 * u64::from(b' ')) {
@@ -43,12 +43,12 @@ impl<'b> Header<'b> {
         }
     }
 
-    /// The path of the file that a link is of.
+    /// The target path of a link.
     pub fn link(&self) -> &[u8] {
         text(&self.block[157..257])
     }
 
-    /// Bytes of content; `None`: the field is no number.
+    /// Bytes of content; `None`: the field is not a number.
     pub fn size(&self) -> Option<u64> {
         number(&self.block[124..136])
     }
@@ -63,7 +63,7 @@ impl<'b> Header<'b> {
         [number(&self.block[108..116]), number(&self.block[116..124])]
     }
 
-    /// Whether an owner or group is named: an extractor prefers the name to the number.
+    /// Whether the owner or group has a name: an extractor prefers the name to the number.
     pub fn names_owner(&self) -> bool {
         self.block[265] != 0 || self.block[297] != 0
     }

@@ -1,7 +1,7 @@
 //! Reads a tar archive, member by member, as strictly as the programs that extract it.
 //!
-//! Read are the headers that a decode writes, and those of GNU tar and bsdtar for what was extracted and packed again.
-//! Whatever else an extractor would act upon is given as odd: it can change what comes out of the archive.
+//! It reads the headers that a decode writes, and those of GNU tar and bsdtar for an output that was extracted and
+//! packed again. Everything else that an extractor would act on is reported as odd: it can change the extracted files.
 
 mod header;
 mod records;
@@ -75,7 +75,7 @@ fn give(
     }
 }
 
-/// A path as CHECKSUMS has it; that of the output itself is empty.
+/// A path as CHECKSUMS has it. The path of the output itself is empty.
 fn cleaned(path: &[u8], kind: Kind) -> &[u8] {
     let path = path.strip_prefix(b"./").unwrap_or(path);
     match (kind, path) {
@@ -85,7 +85,7 @@ fn cleaned(path: &[u8], kind: Kind) -> &[u8] {
     }
 }
 
-/// A failed read of the archive, or what was made of it.
+/// A failed read of the archive, or an error of the caller.
 enum Failed {
     Read(std::io::Error),
     Ours(crate::error::Error),

@@ -1,6 +1,6 @@
-//! Records of an extended header (POSIX pax): what they say of the next member.
+//! Records of an extended header (POSIX pax), which describe the next member.
 
-/// What the records of one header say.
+/// The content of the records of one header.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Records {
     pub path: Option<Vec<u8>>,
@@ -15,18 +15,18 @@ pub(super) struct Records {
     pub sparse_size: Option<u64>,
     major: Option<Vec<u8>>,
     minor: Option<Vec<u8>>,
-    /// What no decode writes.
+    /// Something that no decode writes.
     pub odd: Option<&'static str>,
 }
 
-/// Records that tell an extractor nothing.
+/// Records that an extractor ignores.
 const IDLE: [&[u8]; 5] = [b"comment", b"SCHILY.dev", b"SCHILY.ino", b"SCHILY.nlink", b"LIBARCHIVE.creationtime"];
 
 impl Records {
     /// Reads all records of a header.
     ///
     /// # Errors
-    /// What is wrong, if the bytes are no records.
+    /// What is wrong, if the bytes are not records.
     pub fn of(mut bytes: &[u8]) -> Result<Records, &'static str> {
         let mut records = Records::default();
         let mut seen: Vec<&[u8]> = Vec::new();
@@ -65,7 +65,7 @@ impl Records {
             b"GNU.sparse.realsize" => self.sparse_size = number()?,
             b"GNU.sparse.major" => self.version(value, b"1", |records| &mut records.major),
             b"GNU.sparse.minor" => self.version(value, b"0", |records| &mut records.minor),
-            // How names are to be read; the bytes are the same. Both times change whenever a file is read or moved.
+            // `hdrcharset` says how names are read; the bytes are the same. Both times change whenever a file is read or moved.
             b"hdrcharset" | b"atime" | b"ctime" => {}
             b"uname" | b"gname" if value.is_empty() => {}
             b"uname" | b"gname" => self.odd = Some("its owner is named, which an extractor prefers to the number"),
@@ -83,7 +83,7 @@ impl Records {
     }
 }
 
-/// Records of one header, at most: a decode writes a dozen.
+/// Maximum number of records in one header: a decode writes a dozen.
 const MOST: usize = 64;
 
 /// `length name=value` and a line feed; the length counts itself. Gives name, value and what follows.
@@ -101,7 +101,7 @@ fn digits(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok().filter(|_| digits)?.parse().ok()
 }
 
-/// Decimal seconds with up to nine digits behind the point; further digits are cut off.
+/// Decimal seconds with up to nine digits after the point; further digits are dropped.
 fn nanos(text: &[u8]) -> Option<i64> {
     let (sign, text) = text.strip_prefix(b"-").map_or((1, text), |rest| (-1, rest));
     let dot = memchr::memchr(b'.', text).unwrap_or(text.len());

@@ -1,7 +1,7 @@
-//! The blocks of an archive, one member after the other.
+//! The blocks of an archive, member by member.
 //!
-//! What programs read in different ways is refused rather than guessed: two sizes, two names, records that stand twice.
-//! Names and extended headers are bounded before memory is reserved for them.
+//! What programs read in different ways is refused: two sizes, two names, repeated records. Names and extended headers
+//! are bounded before memory is reserved for them.
 
 use std::io::{self, Read};
 
@@ -27,29 +27,29 @@ pub(super) enum Kind {
 pub(super) struct Member {
     pub kind: Kind,
     pub path: Vec<u8>,
-    /// Of a link.
+    /// Target path of a link.
     pub link: Vec<u8>,
     /// Bytes of content.
     pub size: u64,
-    /// Bytes of a file with holes, whose content begins with their map.
+    /// Size of a file with holes, whose content begins with their map.
     pub sparse: Option<u64>,
     pub attributes: Attributes,
-    /// What no decode writes.
+    /// Something that no decode writes.
     pub odd: Option<&'static str>,
 }
 
 /// What comes next.
 pub(super) enum Next {
     Member(Member),
-    /// The header of all that follows: its content was passed over.
+    /// A header for all members that follow. Its content was skipped.
     Global,
     /// Two blocks of zeros.
     End,
-    /// Something else.
+    /// The archive is cut off or damaged here.
     Cut(&'static str),
 }
 
-/// What headers before a member say of it.
+/// What the headers before a member say about it.
 #[derive(Default)]
 struct Before {
     path: Option<Vec<u8>>,
@@ -132,7 +132,7 @@ impl<R: Read> Stream<R> {
 
     fn kind(&mut self, header: &Header<'_>, path: &[u8]) -> io::Result<Kind> {
         Ok(match header.kind() {
-            // Programs of old told directories by the slash, and some still do.
+            // Old programs marked directories by the slash, and some still do.
             b'0' | 0 | b'7' if path.ends_with(b"/") => Kind::Other("a file whose name ends in a slash"),
             b'0' | 0 | b'7' => Kind::File,
             b'1' => Kind::Link,
@@ -151,7 +151,7 @@ impl<R: Read> Stream<R> {
         })
     }
 
-    /// The content of a member, and whether what fills up its last block is zeros.
+    /// Gives the content of a member, and whether the padding of its last block is zeros.
     pub fn content<T, E: From<io::Error>>(
         &mut self,
         size: u64,
@@ -159,7 +159,7 @@ impl<R: Read> Stream<R> {
     ) -> Result<(T, bool), E> {
         let mut content = (&mut self.bytes).take(size);
         let given = read(&mut content)?;
-        // Not everybody wants all of it.
+        // The caller may not have read all of it.
         io::copy(&mut content, &mut io::sink())?;
         if content.limit() > 0 {
             return Err(E::from(io::ErrorKind::UnexpectedEof.into()));
@@ -176,7 +176,7 @@ impl<R: Read> Stream<R> {
         Ok(padding.iter().all(|byte| *byte == 0))
     }
 
-    /// Whether all that is left is zeros. Reads to the end: a compressed archive is known to be whole only there.
+    /// Whether all remaining bytes are zeros. Reads to the end: only there a compressed archive is known to be intact.
     pub fn rest_is_zeros(&mut self) -> io::Result<bool> {
         let (mut zeros, mut buffer) = (true, vec![0; 64 << 10]);
         loop {
@@ -220,7 +220,7 @@ impl<R: Read> Stream<R> {
         Ok(held)
     }
 
-    /// The content of a header that is a name, with a NUL behind it.
+    /// The content of a header that is a name, terminated by a NUL.
     fn name(&mut self, size: u64) -> io::Result<Vec<u8>> {
         let mut name = self.held(size)?;
         if name.last() == Some(&0) {
@@ -230,7 +230,7 @@ impl<R: Read> Stream<R> {
     }
 }
 
-/// A header may stand before a member once.
+/// Refuses a header that occurs twice before a member.
 fn once<T>(slot: &mut Option<T>, value: T) -> io::Result<()> {
     match slot.replace(value) {
         None => Ok(()),
