@@ -13,7 +13,7 @@ use super::inputs;
 use super::inputs::Inputs;
 use super::keys::Keys;
 use super::progress::Bar;
-use super::summary::warning_words;
+use super::summary::{counted, warning_words};
 use super::{out, parse};
 use crate::decode::Options;
 use crate::diff::{Change, Difference, Side, Totals, diff};
@@ -209,7 +209,7 @@ fn end(args: &Args, totals: &Totals) {
         ));
     }
     if totals.skipped > 0 {
-        text.push_str(&format!("{} places could not be read\n", HumanCount(totals.skipped)));
+        text.push_str(&format!("{} could not be read\n", counted(totals.skipped, "place", "places")));
     }
     out::say(&text);
 }

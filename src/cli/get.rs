@@ -117,7 +117,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     } else {
         get_noting(&sources, &one, &options, bar, &mut out)?
     };
-    out.flush().map_err(Error::stdout)?;
+    out.flush().and_then(|()| out::end_line()).map_err(Error::stdout)?;
     let warnings = manifest::findings_of(&findings, Level::Warning);
     out::tell(&warnings.iter().map(|warning| warning_words(warning, None)).collect::<String>());
     tell_losses(&lost)?;
@@ -169,7 +169,7 @@ fn from_output(args: &Args, output: Side, one: &ObjectName) -> Result<Exit> {
     }
     let mut out = writer(args);
     let found = get_from_output(&path, &manifest, one, args.json, &mut out)?;
-    out.flush().map_err(Error::stdout)?;
+    out.flush().and_then(|()| out::end_line()).map_err(Error::stdout)?;
     if found {
         return Ok(Exit::Fine);
     }
@@ -181,7 +181,12 @@ fn from_output(args: &Args, output: Side, one: &ObjectName) -> Result<Exit> {
 /// A hint for an object that was not found: the key of an item has two parts if its table has a range key.
 fn hint(one: &ObjectName) -> &'static str {
     let is_half = one.adapter == adapter::DYNAMODB && one.rest.as_ref().is_some_and(|rest| !rest.contains(&b'/'));
-    if is_half { "; of a table with a range key, name that too: dynamodb:TABLE/PK/SK" } else { "" }
+    let is_pattern = [Some(&one.name), one.rest.as_ref()].into_iter().flatten().any(|part| part.contains(&b'*'));
+    match (is_half, is_pattern) {
+        (_, true) => "; this command takes a name, not a pattern: ls lists the names that match one",
+        (true, _) => "; if the table has a range key, name that too: dynamodb:TABLE/PK/SK",
+        _ => "",
+    }
 }
 
 /// A writer for values, which are written unchanged, or for lines about them.

@@ -13,7 +13,7 @@ use super::keys::Keys;
 use super::out;
 use super::parse;
 use super::progress::Bar;
-use super::summary::warning_words;
+use super::summary::{note_words, warning_words};
 use crate::decode::Options;
 use crate::decode::filter::{Filter, Pattern};
 use crate::error::{Error, Result};
@@ -104,8 +104,9 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         Ok(())
     })?;
     bar.clear();
-    out::tell(&filled.manifest.warnings.iter().map(|warning| warning_words(warning, None)).collect::<String>());
     filled.matched.check()?;
+    out::tell(&filled.manifest.warnings.iter().map(|warning| warning_words(warning, None)).collect::<String>());
+    out::report(&note_words(&filled.manifest));
     Ok(if filled.lost.is_empty() { Exit::Fine } else { Exit::Skipped })
 }
 

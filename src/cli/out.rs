@@ -3,9 +3,10 @@
 #![allow(clippy::disallowed_methods)]
 
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
+use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde::Serialize;
 
 use super::advice::of_error;
@@ -30,6 +31,28 @@ static ANSWERS: LazyLock<Mutex<Answers>> =
 /// Whether messages other than warnings and errors are suppressed.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
+/// The progress bar on the terminal, if there is one.
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+/// The last byte of the values that were written to standard output.
+static LAST: AtomicU8 = AtomicU8::new(b'\n');
+
+/// Names the progress bar that is on the terminal, or none; returns the one before.
+pub(super) fn show_bar(bar: Option<ProgressBar>) -> Option<ProgressBar> {
+    std::mem::replace(&mut *BAR.lock().unwrap_or_else(PoisonError::into_inner), bar)
+}
+
+/// Removes the progress bar for good, if the text that follows goes to the same terminal: a redrawn bar would erase the last line of it.
+fn make_room(is_seen: fn() -> bool) {
+    let mut bar = BAR.lock().unwrap_or_else(PoisonError::into_inner);
+    if bar.is_some()
+        && is_seen()
+        && let Some(bar) = bar.take()
+    {
+        bar.finish_and_clear();
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+}
+
 /// From now on only warnings and errors are printed.
 pub(super) fn hush() {
     QUIET.store(true, Ordering::Relaxed);
@@ -47,6 +70,7 @@ impl Answers {
     /// Writes, unless an earlier write has failed: text after a gap would be read as if nothing were missing.
     fn put(&mut self, write: impl FnOnce(&mut BufWriter<Stdout>) -> io::Result<()>) {
         self.any = true;
+        make_room(answers_are_seen);
         if self.lost.is_none() {
             self.lost = write(&mut self.out).err();
         }
@@ -69,6 +93,14 @@ pub(super) fn say(text: &str) {
 /// Prints lines that are the answer.
 pub(super) fn list(text: &str) {
     answers().put(|out| Screened::new(out, Form::Words).write_all(text.as_bytes()));
+}
+
+/// Prints the verdict on something, line by line. With `--quiet`, of what is intact only the warnings.
+pub(super) fn judge(text: &str, is_intact: bool) {
+    match is_quiet() && is_intact {
+        true => text.split_inclusive('\n').filter(|line| line.starts_with("warning: ")).for_each(list),
+        false => list(text),
+    }
 }
 
 /// Prints text in a colour, if the terminal has colours.
@@ -111,6 +143,10 @@ pub(super) fn is_lost() -> bool {
 /// Prints a message about the run on standard error. A failure to write it cannot be reported.
 pub(super) fn tell(text: &str) {
     answers().flush();
+    if text.is_empty() {
+        return;
+    }
+    make_room(words_are_seen);
     let mut words = Vec::new();
     let _ = Screened::new(&mut words, Form::Words).write_all(text.as_bytes());
     if words_are_seen() && colour::is_wanted() {
@@ -150,6 +186,11 @@ pub(super) fn clap(error: &clap::Error) -> Exit {
         answers().put(|_| error.print());
         return Exit::Fine;
     }
+    #[cfg(not(feature = "load"))]
+    if std::env::args_os().nth(1).is_some_and(|command| command == "load") {
+        tell("ekvsnap: this program was built without load: build it with `--features load`\n");
+        return Exit::Misuse;
+    }
     let echoed = || std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
     if echoed().any(|arg| arg.chars().any(crate::report::visible::is_active)) {
         // Escape codes in an argument would look like our own colours.
@@ -176,13 +217,39 @@ pub(super) fn words_are_seen() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Standard output, for values.
+pub(super) struct Data(Stdout);
+
+impl io::Write for Data {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        make_room(answers_are_seen);
+        let written = self.0.write(bytes)?;
+        if let Some(last) = written.checked_sub(1).and_then(|at| bytes.get(at)) {
+            LAST.store(*last, Ordering::Relaxed);
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Ends the line of a value on a terminal, where the prompt would follow it. Files and pipes get exactly the value.
+pub(super) fn end_line() -> io::Result<()> {
+    if answers_are_seen() && LAST.load(Ordering::Relaxed) != b'\n' {
+        io::stdout().write_all(b"\n")?;
+    }
+    Ok(())
+}
+
 /// A writer for the bytes of a value, unchanged. It returns its errors to the caller.
-pub(super) fn data() -> BufWriter<Stdout> {
-    BufWriter::new(io::stdout())
+pub(super) fn data() -> BufWriter<Data> {
+    BufWriter::new(Data(io::stdout()))
 }
 
 /// A writer for lines about values.
-pub(super) fn lines_of_data(form: Form) -> Screened<BufWriter<Stdout>> {
+pub(super) fn lines_of_data(form: Form) -> Screened<BufWriter<Data>> {
     Screened::new(data(), form)
 }
 

@@ -65,18 +65,24 @@ impl Bar {
         let bar = if show { ProgressBar::no_length() } else { ProgressBar::hidden() };
         let style = ProgressStyle::with_template(LINE).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.with_key("left", left).progress_chars("=> "));
+        if show {
+            out::show_bar(Some(bar.clone()));
+        }
         Bar { bar, before: AtomicU64::new(0), now: AtomicU64::new(0) }
     }
 
     /// Removes the bar.
     pub fn clear(&self) {
+        out::show_bar(None);
         self.bar.finish_and_clear();
     }
 
     /// Writes text to the terminal that shows the bar.
     #[cfg(feature = "load")]
     pub fn aside(&self, write: impl FnOnce()) {
+        let shown = out::show_bar(None);
         self.bar.suspend(write);
+        out::show_bar(shown);
     }
 }
 

@@ -34,17 +34,24 @@ pub(super) enum Done<'t> {
 pub(super) fn words(outcome: &Outcome, done: Done<'_>) {
     let more = if matches!(done, Done::Written(_)) { Some(MANIFEST) } else { None };
     tell(&outcome.manifest.warnings.iter().map(|warning| warning_words(warning, more)).collect::<String>());
-    let mut text = table(outcome);
+    let mut text = note_words(&outcome.manifest);
+    text.push_str(&table(outcome));
     text.push_str(&done_words(outcome, done));
     if outcome.manifest.skipped > 0 {
-        let places = HumanCount(outcome.manifest.skipped);
-        text.push_str(&format!("{places} places could not be read and were left out: see ERRORS.jsonl\n"));
+        let places = counted(outcome.manifest.skipped, "place", "places");
+        text.push_str(&format!("{places} could not be read or verified: see ERRORS.jsonl\n"));
     }
     for leftover in &outcome.leftovers {
         let leftover = Visible(leftover.display());
         text.push_str(&format!("hint: {leftover} was left by a run that was killed; remove it\n"));
     }
     report(&text);
+}
+
+/// The notes that everybody should see: others are for readers of the manifest.
+pub(super) fn note_words(manifest: &Manifest) -> String {
+    let notes = manifest.notes.iter().filter(|note| note.event == "moment_after_snapshot");
+    notes.map(|note| format!("note: {}: {}\n", note.event, of_finding(note.event, note.hint))).collect()
 }
 
 /// A warning with its first examples; `more`: the file that has others.
@@ -150,12 +157,12 @@ fn table(outcome: &Outcome) -> String {
     let mut text = table.render(table::width());
     let counters = &manifest.counters;
     text.push_str(&format!(
-        "{} rows: {} live keys, {} tombstones, {} unknown; taken about {}{}\n",
+        "{} rows: {} live keys, {} tombstones, {} unknown; {}{}\n",
         HumanCount(counters.entries),
         HumanCount(counters.live),
         HumanCount(counters.tombstone),
         HumanCount(counters.unknown),
-        manifest.wall_time_iso,
+        taken_words(manifest),
         crc_words(outcome),
     ));
     text
@@ -206,11 +213,19 @@ pub(super) fn part_words(part: Option<String>) -> String {
     part.map_or(String::new(), |part| format!("; a part of the snapshot: {part}"))
 }
 
+fn taken_words(manifest: &Manifest) -> String {
+    match manifest.last_commit_ts {
+        0 => "nothing was ever committed".into(),
+        _ => format!("taken about {}", manifest.wall_time_iso),
+    }
+}
+
 fn crc_words(outcome: &Outcome) -> &'static str {
-    if outcome.manifest.inputs.iter().all(|input| input.fsm_crc32c.is_some()) {
-        ", CRC verified"
-    } else {
-        ", no CRC to verify against"
+    match outcome.manifest.inputs.iter().all(|input| input.fsm_crc32c.is_some()) {
+        true => ", CRC verified",
+        // Where damage was skipped, the checksum may be what does not match.
+        false if outcome.manifest.skipped > 0 => ", no CRC that matches",
+        false => ", no CRC to verify against",
     }
 }
 

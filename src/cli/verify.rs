@@ -10,9 +10,9 @@ use super::exit::{self, Exit};
 use super::inputs;
 use super::inputs::Inputs;
 use super::keys::Keys;
-use super::out::{line, say};
+use super::out::{judge, line, say};
 use super::progress::Bar;
-use super::summary::{self, lost_words, more, shown};
+use super::summary::{self, counted, lost_words, more, shown};
 use crate::dataset::Lost;
 use crate::decode::on_threads;
 use crate::error::{Error, Result};
@@ -201,7 +201,7 @@ fn verify_output(args: &Args, output: &mut Output, bar: &Bar) -> Result<Exit> {
     if args.json {
         output_json(args, &checked);
     } else {
-        say(&output_words(args, &checked));
+        judge(&output_words(args, &checked), checked.problems.is_empty());
     }
     Ok(if checked.problems.is_empty() { Exit::Fine } else { Exit::Damage })
 }
@@ -219,8 +219,8 @@ fn output_words(args: &Args, checked: &Checked) -> String {
     text.push_str(&more(problems.shown.len().min(room), problems.total(), HIDDEN));
     let files = HumanCount(checked.files);
     if let Some(manifest) = checked.manifest.as_ref().filter(|manifest| manifest.skipped > 0) {
-        let places = HumanCount(manifest.skipped);
-        text.push_str(&format!("note: {places} places could not be read when it was made: see its ERRORS.jsonl\n"));
+        let places = counted(manifest.skipped, "place", "places");
+        text.push_str(&format!("note: {places} could not be read when it was made: see its ERRORS.jsonl\n"));
     }
     if let Some(read_ts) = checked.manifest.as_ref().and_then(|manifest| manifest.live_read_ts) {
         text.push_str(&format!("{name}: {}\n", live::origin(read_ts)));
@@ -272,7 +272,7 @@ fn verify_snapshots(args: &Args, sources: &[Source], passed_over: Vec<PassedOver
     if args.json {
         snapshots_json(args, sources, &found);
     } else {
-        say(&snapshots_words(args, sources, &found));
+        judge(&snapshots_words(args, sources, &found), found.damaged == 0);
     }
     let warned = found.decoded.iter().any(|filled| filled.manifest.warnings.iter().any(|w| w.count > 0));
     Ok(match found.damaged {
@@ -321,7 +321,7 @@ fn snapshots_words(args: &Args, sources: &[Source], found: &Snapshots) -> String
     if found.damaged > 0 {
         let saves =
             if found.decoded.is_some() { "decode --on-error skip saves the rest" } else { "nothing can be read" };
-        text.push_str(&format!("{} damaged places; {saves}\n", HumanCount(found.damaged)));
+        text.push_str(&format!("{}; {saves}\n", counted(found.damaged, "damaged place", "damaged places")));
     }
     text
 }

@@ -117,7 +117,7 @@ fn look_into(path: &Path, mut stream: impl Read + 'static) -> Result<Named> {
     if let Some(compression) = Compression::of(&head) {
         stream.by_ref().take(COMPRESSED_HEAD).read_to_end(&mut head).map_err(|e| Error::io("read", path, e))?;
         // If it cannot be unpacked, reading it will report that.
-        form = form.filter(|_| !holds_snapshot(compression, &head));
+        form = form.filter(|_| may_hold_archive(compression, &head));
     }
     let whole: Box<dyn Read> = Box::new(io::Cursor::new(head).chain(stream));
     let name = path.to_path_buf();
@@ -127,12 +127,15 @@ fn look_into(path: &Path, mut stream: impl Read + 'static) -> Result<Named> {
     })
 }
 
-/// Whether the unpacked bytes begin like a snapshot.
-fn holds_snapshot(compression: Compression, head: &[u8]) -> bool {
+/// Whether the unpacked bytes begin like an archive, or cannot be unpacked far enough to tell.
+fn may_hold_archive(compression: Compression, head: &[u8]) -> bool {
     let mut inner = Vec::new();
-    // `head` ends in the middle of the stream: the bytes before the error count.
-    let _ = compression.unpack(head).and_then(|stream| stream.take(HEAD).read_to_end(&mut inner));
-    inner.starts_with(b"EKV") && Form::of_head(&inner).is_none()
+    // `head` may end in the middle of the stream: the bytes before the error count.
+    let unpacked = compression.unpack(head).and_then(|stream| stream.take(HEAD).read_to_end(&mut inner));
+    match Form::of_head(&inner) {
+        Some(_) => true,
+        None => unpacked.is_err() && !inner.starts_with(b"EKV"),
+    }
 }
 
 /// An output that can be read.
