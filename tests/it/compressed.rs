@@ -79,6 +79,21 @@ fn archives_are_still_archives() {
     }
 }
 
+/// A compressed file that holds neither an archive nor a snapshot is not called an output.
+#[test]
+fn other_compressed_files() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("h.gz"), gzip(b"hello\n")).unwrap();
+    std::fs::write(dir.path().join("h.zst"), zstd(&[7; 10_000])).unwrap();
+    for args in [&["decode", "h.gz", "-o", "x"][..], &["verify", "h.gz"], &["inspect", "h.zst"], &["verify", "h.zst"]] {
+        let output = ekvsnap(dir.path(), args);
+        assert_eq!(code(&output), 2, "{args:?}");
+        let words = [&output.stdout[..], &output.stderr].concat();
+        let words = String::from_utf8_lossy(&words);
+        assert!(words.contains("magic") && !words.contains("output of ekvsnap"), "{args:?}: {words}");
+    }
+}
+
 /// A cut one leaves nothing, and is the input's fault.
 #[test]
 fn damaged_ones_are_named() {

@@ -70,6 +70,23 @@ fn progress_fits_the_terminal() {
     }
 }
 
+/// The progress bar is removed before a value is printed: later it would erase the last line of the value.
+#[test]
+fn values_stay_on_the_terminal() {
+    let dir = ground();
+    for (line, end) in [
+        ("get a.fsm redis:same", "1\r\n"),
+        ("get a.fsm redis:same --versions", "\r\n"),
+        ("ls a.fsm -1", "redis:same\r\n"),
+        ("decode a.fsm -o - --format jsonl --scope redis:same", "}\r\n"),
+    ] {
+        let seen = on_terminal(dir.path(), line, &[]);
+        assert!(seen.ends_with(end), "{line}: {seen:?}");
+    }
+    // Elsewhere a value is exactly what was stored.
+    assert_eq!(ekvsnap(dir.path(), &["get", "a.fsm", "redis:same"]).stdout, b"1");
+}
+
 /// Only what went wrong: by words, and by the exit code.
 #[test]
 fn quiet_runs() {
@@ -87,6 +104,16 @@ fn quiet_runs() {
     ] {
         let out = run(args);
         assert_eq!((code(&out), out.stdout.len(), out.stderr.len()), (0, 0, 0), "{args:?}: {}", stderr(&out));
+    }
+    let mut broken = std::fs::read(dir.path().join("a.fsm")).unwrap();
+    let middle = broken.len() / 2;
+    broken[middle] ^= 1;
+    std::fs::write(dir.path().join("broken.fsm"), broken).unwrap();
+    std::fs::write(dir.path().join("out/foreign"), "").unwrap();
+    for name in ["broken.fsm", "out"] {
+        let damaged = run(&["verify", name, "-q"]);
+        let words = String::from_utf8_lossy(&damaged.stdout).into_owned();
+        assert!(code(&damaged) == 2 && words.starts_with("damage: "), "{name}: {words}");
     }
     let differs = run(&["diff", "a.fsm", "b.fsm", "-q"]);
     assert_eq!((code(&differs), differs.stdout.len()), (1, 0));

@@ -185,7 +185,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    #![proptest_config(config(120))]
+    #![proptest_config(config(60))]
     #[test]
     fn both_decoders_agree(history in history(op(), 60), ask in ask(), manner in manner()) {
         compare(adapter::DYNAMODB, &history, ask, &manner)?;
@@ -286,7 +286,7 @@ fn changes_lead_on(history: &History<Op>, span: Span, manner: &Manner) -> Result
 }
 
 proptest! {
-    #![proptest_config(config(120))]
+    #![proptest_config(config(60))]
     #[test]
     fn changes_lead_from_one_state_to_another(
         history in history(op(), 60), span in changes::span(), manner in manner(),

@@ -264,7 +264,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    #![proptest_config(config(150))]
+    #![proptest_config(config(80))]
     #[test]
     fn both_decoders_agree(history in history(op(), 60), ask in ask(), manner in manner()) {
         compare(adapter::REDIS, &history, ask, &manner)?;

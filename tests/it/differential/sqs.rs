@@ -196,7 +196,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    #![proptest_config(config(100))]
+    #![proptest_config(config(60))]
     #[test]
     fn both_decoders_agree(history in history(op(), 60), ask in ask(), manner in manner()) {
         compare(adapter::SQS, &history, ask, &manner)?;
