@@ -26,7 +26,7 @@ pub enum Level {
 pub struct Kind {
     /// How much it weighs.
     pub level: Level,
-    /// Name of the event, as the peer's log has it where it has it.
+    /// Name of the event, as the public decoder's log has it where it has it.
     pub event: &'static str,
     /// What it means and what to do.
     pub hint: &'static str,
@@ -189,7 +189,7 @@ impl From<&Brief> for Value {
     }
 }
 
-/// One finding: members in the order of the peer's log, then ours.
+/// One finding: members in the order of the public decoder's log, then ours.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     /// What kind.

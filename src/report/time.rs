@@ -20,7 +20,7 @@ pub fn now() -> String {
 }
 
 /// Appends a moment in Unix milliseconds: trailing zeros of the fraction dropped, five digits for years above 9999 (as
-/// the peer has it).
+/// the public decoder has it).
 pub fn millis_into(millis: u64, out: &mut Vec<u8>) {
     let (days, in_day) = (millis / 86_400_000, millis % 86_400_000);
     let (year, month, day) = civil(days);

@@ -7,8 +7,8 @@ use crate::output::json::{self, Escape};
 use crate::output::nested::Nested;
 use crate::output::out::Out;
 
-/// Appends `_schema.json`: the peer's document, then the members that are ours. No newline at the end. `for_restore`: generation and
-/// key encoding are told though they are 0, for a document of the peer's, which never tells them, is that of a new table.
+/// Appends `_schema.json`: the public decoder's document, then the members that are ours. No newline at the end. `for_restore`: generation and
+/// key encoding are told though they are 0, for a document of the public decoder, which never has them, is that of a new table.
 pub fn schema(schema: &StoredSchema<'_>, for_restore: bool, out: &mut impl Out) {
     let head = &schema.head;
     Nested::<true, _>::new(out).object(|w| {
@@ -165,7 +165,7 @@ impl<'a> ItemRenderer<'a> {
         self.entries.truncate(from);
     }
 
-    /// A value in its type's envelope. One without a type is written as null, as the peer does.
+    /// A value in its type's envelope. One without a type is written as null, as the public decoder does.
     fn value<const INDENTED: bool, O: Out>(&mut self, value: Value<'a>, w: &mut Nested<'_, INDENTED, O>) {
         w.object(|w| {
             w.plain_member(kind(value));

@@ -85,7 +85,7 @@ pub fn queue_document(queue: &model::Queue<'_>, out: &mut Vec<u8>) {
     m.close();
 }
 
-/// The members that the peer writes (`sqs.md` §4.1).
+/// The members that the public decoder writes (`sqs.md` §4.1).
 fn peer_members(queue: &Queue<'_>, key_name: &[u8], m: &mut Members<'_>) {
     m.integer("format_version", 1);
     match queue.name {

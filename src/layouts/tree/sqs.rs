@@ -66,7 +66,7 @@ fn side(queues: &Queues<'_>, queue: &[u8], name: &[u8]) -> Place {
     Place { path, scope, kind: "side_records" }
 }
 
-/// Directory of the side records of a queue without its record: the peer's, unless a queue has that name.
+/// Directory of the side records of a queue without its record: the public decoder's, unless a queue has that name.
 fn orphan_directory(queues: &Queues<'_>, queue: &[u8]) -> String {
     let directory = names::orphan_directory(queue);
     let taken = queues.has_record(&key::encode_queue(directory.as_bytes()));
