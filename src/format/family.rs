@@ -256,8 +256,7 @@ impl Family {
     }
 
     /// Whether its rows only index, count or guard rows of other families. A client can write any bytes under such a name (`redis.md`
-    /// §3.4),
-    /// so a row that cannot be parsed is not damage.
+    /// §3.4), so a row that cannot be parsed is not damage.
     pub const fn is_auxiliary(self) -> bool {
         use Family::*;
         matches!(

@@ -69,8 +69,7 @@ impl KeyRing {
     }
 
     /// The id of the key that opens a row which is marked as not encrypted, if there is one (`encryption.md` §7). The encryption state of a
-    /// row
-    /// is not authenticated, so an envelope can be disguised as a body.
+    /// row is not authenticated, so an envelope can be disguised as a body.
     pub fn opens_clear(&self, raw_key: &[u8], raw_value: &[u8]) -> Option<u32> {
         let (header, body) = raw_value.split_first_chunk::<VALUE_HEADER>()?;
         let envelope = Envelope::parse(body).ok()?;

@@ -1,4 +1,4 @@
-//! MANIFEST.json: the public decoder's members in the public decoder's order, then ours (`tree.md` §5).
+//! MANIFEST.json: the members of the public decoder in its order, then ekvsnap's own (`tree.md` §5).
 
 use std::io;
 

@@ -123,8 +123,7 @@ impl<'a> PrimaryKey<'a> {
     }
 
     /// Whether every key attribute has its declared type and canonical text (`rules.md` §2): two such items of one table never have the
-    /// same
-    /// file name.
+    /// same file name.
     pub fn is_regular(self, schema: &Schema) -> bool {
         let names = [&schema.key.hash, &schema.key.range];
         self.values().zip(names).all(|(value, name)| value.is_regular(schema.declared(name)))
@@ -143,8 +142,7 @@ impl<'a> PrimaryKey<'a> {
     }
 
     /// Appends the primary-key bytes of the item's row key. `None` if a number is outside the grammar of that encoding: then no row can
-    /// have
-    /// the item. What was appended so far stays.
+    /// have the item. What was appended so far stays.
     pub fn row_bytes_into(self, key_encoding_version: u64, out: &mut Vec<u8>) -> Option<()> {
         if key_encoding_version >= ORDERED_VERSION {
             return self.values().try_for_each(|value| value.ordered_segment_into(out));

@@ -7,8 +7,8 @@ use crate::output::json::{self, Escape};
 use crate::output::nested::Nested;
 use crate::output::out::Out;
 
-/// Appends `_schema.json`: the public decoder's document, then the members that are ours. No newline at the end. `for_restore`: generation and
-/// key encoding are told though they are 0, for a document of the public decoder, which never has them, is that of a new table.
+/// Appends `_schema.json`: the public decoder's document, then ekvsnap's own members. No newline at the end. `for_restore`: generation
+/// and key encoding are written even if they are 0, because a document of the public decoder, which never has them, is that of a new table.
 pub fn schema(schema: &StoredSchema<'_>, for_restore: bool, out: &mut impl Out) {
     let head = &schema.head;
     Nested::<true, _>::new(out).object(|w| {

@@ -11,8 +11,8 @@ use crate::model::s3::UploadRow;
 use crate::output::json::{self, Escape};
 use crate::report::time;
 
-/// Appends `_bucket.json`; `name` is the bucket's name from the key. `for_restore`: the generation is told though it is 0, for a
-/// document of the public decoder's, which never tells it, is that of a new bucket.
+/// Appends `_bucket.json`; `name` is the bucket's name from the key. `for_restore`: the generation is written even if it is 0, because
+/// a document of the public decoder, which never has it, is that of a new bucket.
 pub fn bucket(name: &[u8], record: &BucketRecord<'_>, for_restore: bool, out: &mut Vec<u8>) {
     let mut w = Writer::indented(out);
     w.begin(b'{');
@@ -183,7 +183,7 @@ impl<'o> Writer<'o> {
         self.out.push(b'"');
     }
 
-    /// The members of a sidecar without its version: the public decoder's, then ours.
+    /// The members of a sidecar without its version: the public decoder's, then ekvsnap's own.
     fn object(&mut self, manifest: &Manifest<'_>) {
         self.string_if_any("etag", manifest.etag);
         self.integer("size_bytes", manifest.size_bytes);
