@@ -36,7 +36,7 @@ fn key_names(schema: &StoredSchema<'_>, key: &KeyNames, w: &mut Indented<'_, imp
     });
 }
 
-/// A key attribute with its declared type; `{}` when the key has none.
+/// A key attribute with its declared type; `{}` if the key does not have one.
 fn key_attribute(schema: &StoredSchema<'_>, name: &str, w: &mut Indented<'_, impl Out>) {
     w.object(|w| {
         if !name.is_empty() {
@@ -96,7 +96,7 @@ fn projection(index: StoredIndex<'_>, w: &mut Indented<'_, impl Out>) {
     });
 }
 
-/// Renders items; keeps the memory for sorting names from one item to the next.
+/// Renders items; reuses the memory for sorting names.
 #[derive(Debug, Default)]
 pub struct ItemRenderer<'a> {
     entries: Vec<Entry<'a>>,
@@ -104,12 +104,12 @@ pub struct ItemRenderer<'a> {
 }
 
 impl<'a> ItemRenderer<'a> {
-    /// How many values without a type were written since this was last asked.
+    /// Number of values without a type that were written since the last call.
     pub fn take_untyped(&mut self) -> u64 {
         std::mem::take(&mut self.untyped)
     }
 
-    /// The memory for sorting names, for whoever sorts them between two items.
+    /// The memory for sorting names, for other uses between two items.
     pub fn names(&mut self) -> &mut Vec<Entry<'a>> {
         &mut self.entries
     }
@@ -131,7 +131,7 @@ impl<'a> ItemRenderer<'a> {
         self.map(item.attributes(), w);
     }
 
-    /// The same of an item whose row key tells more than its attributes: `{"key":…,"Item":{…}}`.
+    /// The same for an item whose row key has more than its attributes: `{"key":…,"Item":{…}}`.
     pub fn line_with_key(&mut self, key: &[u8], item: Item<'a>, out: &mut impl Out) {
         Nested::<false, _>::new(out).object(|w| {
             w.member("key");

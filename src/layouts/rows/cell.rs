@@ -5,7 +5,7 @@ use crate::output::split::SpillWriter;
 
 /// Pairs of names and values, in their order.
 pub trait Pairs {
-    /// All of them.
+    /// Iterates over them.
     fn iter(&self) -> Box<dyn Iterator<Item = (&[u8], &[u8])> + '_>;
 }
 
@@ -27,9 +27,9 @@ impl Pairs for StreamEntry<'_> {
     }
 }
 
-/// Bytes that are made when they are written.
+/// Bytes that are rendered when they are written.
 pub trait Rendered {
-    /// How many they are.
+    /// Their number.
     fn len(&self) -> u64;
 
     /// Whether there are none.
@@ -51,7 +51,7 @@ pub enum Cell<'c> {
     Null,
     /// Bytes, text or JSON.
     Bytes(&'c [u8]),
-    /// An unsigned number.
+    /// A signed number, or a time.
     U64(u64),
     /// A signed number, or a moment.
     I64(i64),
@@ -63,6 +63,6 @@ pub enum Cell<'c> {
     Decimal(i128),
     /// Pairs of names and values.
     Pairs(&'c dyn Pairs),
-    /// Bytes, of a row that is not held.
+    /// Bytes of a row that is not kept in memory.
     Rendered(&'c dyn Rendered),
 }

@@ -40,7 +40,7 @@ pub fn sidecar(manifest: &Manifest<'_>, out: &mut Vec<u8>) {
     w.end(b'}');
 }
 
-/// Appends an object's line of `_index.jsonl`. A key that is not UTF-8 stands as `{"base64":…}`; paths of lines are UTF-8.
+/// Appends an object's line of `_index.jsonl`. A key that is not UTF-8 is `{"base64":…}`; paths of lines are UTF-8.
 pub fn index_line(key: &[u8], name: Name, manifest: &Manifest<'_>, out: &mut Vec<u8>) {
     let mut w = Writer::compact(out);
     w.begin(b'{');
@@ -51,7 +51,7 @@ pub fn index_line(key: &[u8], name: Name, manifest: &Manifest<'_>, out: &mut Vec
     out.push(b'\n');
 }
 
-/// Appends what the manifest of an object says beside the digest and the size of its body.
+/// Appends the data of an object's manifest, except the digest and the size of its body.
 pub fn metadata(manifest: &Manifest<'_>, out: &mut Vec<u8>) {
     let mut w = Writer::compact(out);
     w.begin(b'{');
@@ -59,7 +59,7 @@ pub fn metadata(manifest: &Manifest<'_>, out: &mut Vec<u8>) {
     w.end(b'}');
 }
 
-/// Appends an object's line of `KEYMAP.jsonl`; nothing when its path is its key.
+/// Appends an object's line of `KEYMAP.jsonl`; nothing if its path is its key.
 pub fn keymap_line(key: &[u8], name: Name, out: &mut Vec<u8>) {
     let Some(kind) = name.keymap_kind() else { return };
     out.extend_from_slice(b"{\"encoded\":");

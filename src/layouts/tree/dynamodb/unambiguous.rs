@@ -1,10 +1,10 @@
-//! Which items need not ask whether their file name is free.
+//! Decides which items need no check whether their file name is free.
 
 use crate::format::dynamodb::KeyValue;
 use crate::model::dynamodb::{Item, Table};
 
-/// Whether an item's plain file name is its own whatever else the table holds: it can be written at once, in any
-/// order. The others are rare; they wait until all unambiguous ones are written.
+/// Whether an item's plain file name belongs to it, whatever else the table has: then it can be written at once, in any order. The others
+/// are rare; they wait until all unambiguous ones are written.
 ///
 /// An item is unambiguous when it is regular (`rules.md` §2) and its row key says the same as its attributes. So is one whose
 /// number texts are not canonical, such as `0.5`, in a table of the ordered encoding: there equal numbers have one
