@@ -7,7 +7,7 @@
 //! | `QUEUE/_internals/side_records.jsonl` | bookkeeping rows of all generations | `Options::include_sqs_side_records` |
 //! | `Q.orphan/_internals/side_records.jsonl` | the same, for a queue without its record | the same |
 //! | `_generations~.jsonl` | generations that are not in any record | `Options::for_restore`, if there are any |
-//! | `_orphans/QUEUE.orphan/generation-N.jsonl` | messages that are not live, in the form of `messages.jsonl` | `Options::include_orphans` |
+//! | `_orphans/QUEUE.orphan/generation-N.jsonl` | messages that are not live, as in `messages.jsonl` | `Options::include_orphans` |
 //!
 //! `QUEUE` is the encoded name, `Q` its base64url. A queue may be named `_orphans`: its own files are next to the directories there, which
 //! all end in `.orphan`. If a queue has the name `Q.orphan` of another one, side records of the latter go to
