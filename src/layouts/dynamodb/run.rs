@@ -92,7 +92,7 @@ impl<'t, S: Share> Recordable<'t> for Written<'t, S> {
     }
 }
 
-/// What the splits of one lane came to.
+/// The result of the splits of one lane.
 #[derive(Default)]
 struct OfLane {
     stale: Stale,

@@ -12,8 +12,7 @@
 //! | `redis/db_0/_orphans/…` | with `Options::include_orphans`: the same for keys that the server does not serve |
 //!
 //! Stray list items go to `_orphans/list_items/KEY.json`, in the form of a list. That folder has its own KEYMAP.jsonl and shares no names
-//! with
-//! `_orphans/lists/`, which has complete lists that are not of their key's type.
+//! with `_orphans/lists/`, which has complete lists that are not of their key's type.
 
 pub mod read;
 
