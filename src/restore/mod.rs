@@ -2,7 +2,7 @@
 //!
 //! 1. The input becomes a set of snapshot files: outputs are encoded, snapshots are indexed.
 //! 2. Every group gets one file (`stores.rs`). If the groups are those of the inputs, a file is taken unchanged. Otherwise its rows are
-//! sent to the groups that own them (`split.rs`).
+//!    sent to the groups that own them (`split.rs`).
 //! 3. The other files are written (`node.rs`), all below a temporary directory.
 //! 4. Each data directory is read as a server reads it. Only then does the result get its name.
 

@@ -1,5 +1,5 @@
-//! `--format tar`, `--format tar.zst` and `-o -`. That an archive holds what the directory does is checked by the kit,
-//! for whatever a test decodes.
+//! `--format tar`, `--format tar.zst` and `-o -`. The kit checks for every decode of a test that an archive has the same content as the
+//! directory.
 
 use std::fs;
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! `--layout jsonl --since` and `--since-snapshot`: what is written to the line, and what is refused.
+//! `--layout jsonl --since` and `--since-snapshot`: the exact lines that are written, and what is rejected.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ fn string(key: &[u8]) -> Vec<u8> {
     [b"!redis|str|", key].concat()
 }
 
-/// A store at 10 ms, and what happened until 40 ms; with the second half only if `later`.
+/// A store at 10 ms, and the changes until 40 ms; with the second half only if `later`.
 fn store(later: bool) -> Snapshot {
     let (t, gone) = (table(b"orders"), table(b"gone"));
     let number = |text| item(&[("pk", S("number")), ("v", N(text))]);

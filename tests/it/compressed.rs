@@ -1,4 +1,4 @@
-//! Compressed snapshots, and directories of snapshot files.
+//! Compressed snapshots, and directories with snapshot files.
 
 use std::io::Write as _;
 use std::path::Path;

@@ -16,7 +16,7 @@ use crate::kit::fixtures::{load, snapshots};
 use crate::kit::golden::differences;
 use crate::kit::{Decoded, run, run_with};
 
-/// Decodes a snapshot that must be sound, with some options.
+/// Decodes an intact snapshot with some options.
 #[track_caller]
 fn with(snapshot: &Snapshot, change: impl FnOnce(&mut Options)) -> Decoded {
     let mut options = Options::default();

@@ -35,7 +35,7 @@ const CORPORA: [&str; 17] = [
     "two-groups-pending",
 ];
 
-/// The files of an output, but for those that tell of its inputs. Of files with large holes `metadata.jsonl` has the digest.
+/// The files of an output, except those about its inputs. For files with large holes `metadata.jsonl` has the digest.
 fn files(path: &Path) -> Tree {
     let mut files = match path.is_dir() {
         true => fs::read_files(path),

@@ -33,7 +33,7 @@ fn sealed(out: &Path, target: &Path, seal: Option<Seal>, threads: usize) -> ekvs
     Ok(std::fs::read(target).unwrap())
 }
 
-/// The envelopes of a snapshot: key id and nonce of each row. A row in clear is none.
+/// The envelopes of a snapshot: key id and nonce of each row. A row in clear has none.
 fn envelopes(snapshot: &[u8]) -> Vec<(u32, Vec<u8>)> {
     let mut at = memchr::memmem::find(snapshot, b"EKVPBBL1").unwrap() + frame::STREAM_HEADER;
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! Encrypted snapshots: what they decode to with keys, and what is told without.
+//! Encrypted snapshots: what they decode to with keys, and what is reported without.
 
 use std::path::Path;
 use std::sync::Arc;

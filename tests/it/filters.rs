@@ -1,4 +1,4 @@
-//! `--scope`, `--exclude`, sizes: a filtered decode holds what a whole one holds of what is asked for, byte for byte.
+//! `--scope`, `--exclude`, sizes: a filtered decode has the same as a complete one for the requested objects, byte for byte.
 
 use ekvsnap::decode::filter::Filter;
 use ekvsnap::decode::{Layout, Options};
@@ -24,7 +24,7 @@ fn decode(inputs: &[Vec<u8>], filter: Filter, layout: Layout) -> Decoded {
     run_with(inputs, &Options { filter, layout, ..Options::default() }).unwrap()
 }
 
-/// What a path is of; what is about all of a scope (KEYMAP, TTL lines) is left out.
+/// The object of a path; files about a whole scope (KEYMAP, TTL lines) are left out.
 fn data(tree: &Tree) -> Vec<(String, &Vec<u8>)> {
     let about_all = ["KEYMAP.jsonl", "_ttl.jsonl", "MANIFEST.json", "CHECKSUMS"];
     let path = |path: &Vec<u8>| String::from_utf8_lossy(path).into_owned();

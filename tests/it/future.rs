@@ -1,4 +1,4 @@
-//! Rows that newer servers write: known ones are silent, unknown ones are named.
+//! Rows that newer servers write: known ones are not reported, unknown ones are.
 
 use ekvsnap::decode::Options;
 
@@ -6,7 +6,7 @@ use crate::kit::build::{NOW, Snapshot, Version, be, marker, mvcc2_with, plain, w
 use crate::kit::command::{code, ekvsnap};
 use crate::kit::{decoded, run, run_with};
 
-/// One string beside what a test is about.
+/// One string in addition to the subject of a test.
 fn base() -> Snapshot {
     Snapshot::new().put("!redis|str|a", b"\xff\x01\x001")
 }
@@ -124,7 +124,7 @@ fn a_malformed_success_marker_is_damage() {
     assert!(error.is_damage() && error.to_string().contains("!txn|ok|"), "{error}");
 }
 
-/// A snapshot of the timestamp group with so many bytes of state.
+/// A snapshot of the timestamp group with this number of bytes of state.
 fn timestamps(len: usize) -> Vec<u8> {
     let state = [&be(&[NOW >> 16, NOW])[..], &[1, 1], &be(&[NOW])].concat();
     with_footer(state[..len].to_vec())

@@ -1,4 +1,4 @@
-//! `get`: every object of every corpus is what a whole decode writes, and the history of its rows.
+//! `get`: every object of every corpus equals the result of a complete decode, and the history of its rows.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -66,7 +66,7 @@ fn packed_lines(source: &[Source]) -> Tree {
     lines
 }
 
-/// Lines of packed files by the object that they tell of.
+/// Lines of packed files by their object.
 fn lines_of(tree: &Tree, object: &Object<'_>) -> Vec<u8> {
     let Object { adapter, scope, kind, key, range, .. } = *object;
     let path = match adapter {
@@ -100,7 +100,7 @@ fn lines_of(tree: &Tree, object: &Object<'_>) -> Vec<u8> {
     tree[path.as_bytes()].split_inclusive(|b| *b == b'\n').filter(is_it).collect::<Vec<_>>().concat()
 }
 
-/// An object by itself has no path.
+/// A single object has no path.
 fn without_path(line: &[u8]) -> String {
     let line = String::from_utf8_lossy(line);
     let (before, rest) = line.split_once(",\"path\":").unwrap();

@@ -1,4 +1,4 @@
-//! `get --on-error skip`: what is sound comes out of damaged snapshots, and what was passed over is told.
+//! `get --on-error skip`: intact objects are read from damaged snapshots, and skipped rows are reported.
 
 use ekvsnap::decode::{Layout, Options, Silent};
 use ekvsnap::format::adapter;

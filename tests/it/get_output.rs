@@ -1,4 +1,4 @@
-//! `get` from outputs: the same bytes as from the snapshot, and nothing that CHECKSUMS does not prove.
+//! `get` from outputs: the same bytes as from the snapshot, and no file that does not match CHECKSUMS.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +27,7 @@ const LAYOUTS: [(&str, &[&str]); 7] = [
     ("parts.tar", &["--layout", "jsonl", "--part-size", "300"]),
 ];
 
-/// The name of an object, as a person would type it; several spellings of it exist.
+/// The name of an object as a user would type it; there are several spellings.
 fn one_of(object: &Object<'_>) -> Option<ObjectName> {
     let Object { adapter, scope, kind, key, range, .. } = *object;
     let (name, rest) = match (adapter, kind) {
@@ -129,7 +129,7 @@ fn small() -> Snapshot {
     snapshot.table(&items).item(&items, &[V::S("p"), V::S("s")], "item")
 }
 
-/// Outputs of a snapshot by their names, and what `get` gives of one name from each.
+/// Outputs of a snapshot by their names, and the result of `get` for one name from each.
 fn from_each(snapshot: &[u8], key: &str) -> Vec<(&'static str, i32, String, String)> {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("x.fsm"), snapshot).unwrap();

@@ -1,10 +1,10 @@
-//! Golden trees: what the peer makes of the newest live rows, which is the one form it decodes rightly.
+//! Golden trees: the public decoder's output for the newest live rows, which is the only form that it decodes correctly.
 
 use crate::kit::fixtures::{load, snapshots};
 use crate::kit::golden::differences;
 use crate::kit::run;
 
-/// Decodes a corpus and compares it; `extra` are the files that only we have, for a reason.
+/// Decodes a corpus and compares it; `extra` are the files that only ekvsnap writes, for a reason.
 #[track_caller]
 fn check(corpus: &str, golden_of: &str, folder: &str, adapter: &str, extra: &[&str]) {
     let files = load(corpus);

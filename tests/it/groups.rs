@@ -1,4 +1,4 @@
-//! Several inputs as one data set, and transactions that the inputs caught half-way.
+//! Several inputs as one data set, and transactions that were incomplete when the snapshots were taken.
 
 use ekvsnap::decode::Options;
 

@@ -1,4 +1,4 @@
-//! What leaves the program: writes to standard output that fail, and names that must not act on a terminal.
+//! Everything that the program prints: failing writes to standard output, and names that must not affect a terminal.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -29,7 +29,7 @@ fn prepared() -> tempfile::TempDir {
     dir
 }
 
-/// A command that writes to standard output, and its exit code where that has a reader no more.
+/// A command that writes to standard output, and its exit code if the reader has closed it.
 const WRITES: &[(&str, i32)] = &[
     ("decode a.fsm --dry-run --json", 0),
     ("decode a.fsm -o OUT --json", 0),
@@ -144,7 +144,7 @@ fn a_closed_pipe_is_quiet() {
     }
 }
 
-/// Every command on a snapshot, in words and as JSON.
+/// Every command on a snapshot, as text and as JSON.
 const COMMANDS: &[&str] = &[
     "inspect {} --on-error skip",
     "inspect {} --on-error skip --json",
@@ -209,7 +209,7 @@ fn own() -> Snapshot {
     s.put(format!("!redis|str|{HOSTILE}"), "v").put(format!("!nobody|{HOSTILE}"), "v")
 }
 
-/// Outputs whose scopes were named by somebody else.
+/// Renames the scopes of outputs to hostile names.
 fn rename_scopes(dir: &Path) {
     for (out, layout) in [("foreign", "tree"), ("strange", "jsonl")] {
         ekvsnap(dir, &["decode", "other.fsm", "-o", out, "--layout", layout]);

@@ -1,4 +1,4 @@
-//! Copies of the object store that a server's tool publishes snapshots to (`container.md` §11).
+//! Copies of the object store to which a server's tool publishes snapshots (`container.md` §11).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::kit::command::{code, ekvsnap, stderr};
 
 const PREFIX: &str = "backups/eu/";
 
-/// Publishes a snapshot as the tool does: without its footer. Gives the manifest and the payload.
+/// Publishes a snapshot like the tool: without its footer. Returns the manifest and the payload.
 fn publish(root: &Path, group: u64, index: u64, value: &str) -> (PathBuf, PathBuf) {
     let file = Snapshot::new().put(format!("!redis|str|group-{group}"), value).build();
     let bytes = &file[..file.len() - 4];
@@ -33,7 +33,7 @@ fn ground() -> tempfile::TempDir {
     dir
 }
 
-/// What a decode of an input gives: the strings of both groups, and what it says.
+/// The result of decoding an input: the strings of both groups, and its messages.
 fn decoded(dir: &Path, input: &str) -> (Vec<Option<String>>, String) {
     let out = ekvsnap(dir, &["decode", input, "-o", "out"]);
     assert_eq!(code(&out), 0, "{input}: {}", stderr(&out));

@@ -1,4 +1,4 @@
-//! `pack` and `unpack`: an output is the same in a directory and in an archive.
+//! `pack` and `unpack`: an output has the same content in a directory and in an archive.
 
 use std::path::Path;
 

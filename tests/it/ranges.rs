@@ -1,4 +1,4 @@
-//! Ranges of a data set: however the keys are cut, every row comes once and in order.
+//! Ranges of a data set: wherever the keys are cut, every row comes once and in order.
 
 use ekvsnap::dataset::DataSet;
 use ekvsnap::format::Family;

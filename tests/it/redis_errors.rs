@@ -1,9 +1,9 @@
-//! Every error of `redis.md` §5: the row, the words.
+//! Every error of `redis.md` §5: the row, and the message.
 
 use crate::kit::build::{NOW, Snapshot, be, entry, item, plain, sized};
 use crate::kit::run;
 
-/// One damaged row in an otherwise sound snapshot.
+/// One damaged row in an otherwise intact snapshot.
 #[track_caller]
 fn check(cases: &[(&str, Vec<u8>, Vec<u8>)]) {
     for (words, key, value) in cases {

@@ -1,4 +1,4 @@
-//! Every Redis family: layout in, file out.
+//! Every Redis family: the row layout, and the resulting file.
 
 use ekvsnap::decode::Options;
 

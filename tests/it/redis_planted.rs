@@ -1,4 +1,4 @@
-//! Rows that a client wrote under internal names (`redis.md` §3.4): of an auxiliary family they are named, and nothing else.
+//! Rows that a client wrote under internal names (`redis.md` §3.4): those of an auxiliary family are reported, and have no other effect.
 
 use crate::kit::build::{NOW, Snapshot, be, delta, item, plain, sized};
 use crate::kit::command::{code, ekvsnap, stderr};
@@ -6,7 +6,7 @@ use crate::kit::{packed, run, run_with};
 
 const EVENT: &str = "redis_unreadable_auxiliary_rows";
 
-/// A hash, a list, a set and a sorted set that are whole.
+/// An intact hash, list, set and sorted set.
 fn sound() -> Snapshot {
     Snapshot::new()
         .put(sized("!hs|fld|", "k", "f"), "v")

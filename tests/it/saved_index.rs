@@ -1,4 +1,4 @@
-//! Saved indexes: they change no output, and what does not fit is not used.
+//! Saved indexes: they change no output, and one that does not match is not used.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::fixtures::{load, snapshots};
 
-/// Small corpora of all adapters: several groups, the other stream, staged rows, transactions, expiries.
+/// Small corpora of all adapters: several groups, the `EKVMVCC2` stream, staged rows, transactions, expiries.
 const CORPORA: [&str; 11] = [
     "redis-small",
     "redis-nasty",
@@ -167,14 +167,14 @@ proptest::proptest! {
     }
 }
 
-/// What a command says of a damaged snapshot beside which an index lies.
+/// The messages of a command about a damaged snapshot with an index next to it.
 fn get(dir: &TempDir, flags: &[&str]) -> (i32, String) {
     let done = ekvsnap(dir.path(), &[&["get", "x.fsm", "redis:lua:x"], flags].concat());
     (code(&done), stderr(&done))
 }
 
-/// Changes a byte of the snapshot that `get` does not read, so that only the index pass sees it; the time of the last
-/// change of the content stays, as a careful forger would have it.
+/// Changes a byte of the snapshot that `get` does not read, so that only the index pass detects it. The time of the last change of the
+/// content stays, as after a careful forgery.
 fn damage(snapshot: &Path) {
     let mut bytes = fs::read(snapshot).unwrap();
     let modified = fs::metadata(snapshot).unwrap().modified().unwrap();

@@ -24,7 +24,7 @@ const CORPORA: [&str; 8] = [
     "sqs-nasty",
 ];
 
-/// The rows of a snapshot, each where `place` says: in the file as it is, or as a staged row of a job.
+/// The rows of a snapshot, each where `place` says: unchanged in the file, or as a staged row of a job.
 fn moved(file: &[u8], place: impl Fn(&[u8], u64) -> Option<u64>) -> Vec<u8> {
     let mut out = Snapshot::new();
     let mut at = index::stream(file).unwrap().1;

@@ -1,4 +1,4 @@
-//! Where an output may go, and what is left when it does not come about.
+//! Where an output may be written, and what is left after a failure.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -43,7 +43,7 @@ fn names(root: &Path) -> BTreeSet<String> {
     names
 }
 
-/// Runs a decode that must be refused for these reasons and change nothing.
+/// Runs a decode that must be rejected for these reasons and change nothing.
 #[track_caller]
 fn refused(root: &Path, args: &[&str], words: &str) {
     let before = names(root);

@@ -1,5 +1,5 @@
-//! What a person sees on a terminal: colours, the progress bar, and nothing with `--quiet`. `script` (Debian: bsdutils, which is always
-//! there) is the terminal.
+//! The output on a terminal: colours, the progress bar, and nothing with `--quiet`. `script` (Debian: bsdutils, always installed) provides
+//! the terminal.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use crate::kit::build::Snapshot;
 use crate::kit::command::{code, ekvsnap, stderr};
 
-/// Runs the program on a terminal of 80 columns; gives all that it shows.
+/// Runs the program on a terminal of 80 columns; returns everything that it shows.
 fn on_terminal(dir: &Path, line: &str, environment: &[(&str, &str)]) -> String {
     let program = env!("CARGO_BIN_EXE_ekvsnap");
     let script = format!("stty cols 80 rows 24; exec '{program}' {line}");

@@ -1,4 +1,4 @@
-//! What a mount showed when the snapshot was taken, against our tree and its metadata.
+//! Compares the content of a mount when the snapshot was taken with the output and its metadata.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! One verdict in every command: what a decode does not stop at, `verify`, `inspect` and `diff` accept, and nothing else.
+//! One verdict in every command: `verify`, `inspect` and `diff` accept exactly the inputs that a decode accepts.
 
 use ekvsnap::dataset::Lost;
 use ekvsnap::decode::{Options, Silent, fill_nowhere, on_threads};
@@ -47,7 +47,7 @@ fn verdicts(bytes: &[u8]) -> Result<Vec<String>> {
     Ok(wrong)
 }
 
-/// Whether a loss says where, and of a row which.
+/// Whether a loss has a position, and for a row also its name.
 fn is_named(lost: &Lost) -> bool {
     // Of bytes that are no row, nobody can name one.
     const OF_BYTES: [&str; 14] = [

@@ -1,4 +1,4 @@
-//! `ekvsnap verify`: snapshots and outputs, intact and not.
+//! `ekvsnap verify`: intact and damaged snapshots and outputs.
 
 use std::fs;
 use std::path::Path;
@@ -30,7 +30,7 @@ fn stdout(out: &std::process::Output) -> String {
     String::from_utf8_lossy(&out.stdout).into_owned()
 }
 
-/// Writes the snapshots of a corpus; gives their names.
+/// Writes the snapshots of a corpus; returns their names.
 fn written(dir: &Path, corpus: &str) -> Vec<String> {
     let write = |(n, bytes): (usize, Vec<u8>)| {
         let name = format!("g{n}.fsm");

@@ -1,4 +1,4 @@
-//! Newest version wins, tombstones hide, whatever the order of raw keys: against a naive reader.
+//! The newest version wins and tombstones hide, whatever the order of raw keys: compared with a simple reader.
 
 use std::collections::BTreeMap;
 
@@ -87,7 +87,7 @@ fn naive(versions: &[Version], as_of: u64) -> BTreeMap<Vec<u8>, u8> {
 /// Cuts so fine that every row is next to a seam.
 const FINE: Granularity = Granularity { checkpoint_interval: 1, read_size: 1, task_size: 1 };
 
-/// Each version as a string, as a member of a set and as a field of a hash of its own, spread over the inputs.
+/// Each version as a string, as a member of a set and as a field of a separate hash, spread over the inputs.
 fn inputs(versions: &[Version], count: usize) -> Vec<Vec<u8>> {
     let mut snapshots = vec![Snapshot::new().last_commit(NOW); count];
     for (i, v) in versions.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Every command on a bundle does what it does on the same rows in the plain form.
+//! Every command on a bundle does the same as on the same rows in the plain form.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -27,7 +27,7 @@ fn fine(output: Output) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The same words, but for the name of the input.
+/// The same texts, except for the name of the input.
 #[track_caller]
 fn same(dir: &Path, command: &[&str]) {
     let run = |input: &str| {

@@ -27,14 +27,14 @@ fn parts() -> Parts {
     parts
 }
 
-/// With the second table changed, its digest right.
+/// With a changed second table, whose digest is correct.
 fn with_table(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut parts = parts();
     change(&mut parts.tables[1]);
     parts.told().build()
 }
 
-/// With the payload of the second block of the second table changed, its checksum right.
+/// With a changed payload of the second block of the second table, whose checksum is correct.
 fn with_block(change: impl FnOnce(&mut [u8])) -> Vec<u8> {
     with_table(|table| {
         let handle = blocks_of(table).0[1];
@@ -42,7 +42,7 @@ fn with_block(change: impl FnOnce(&mut [u8])) -> Vec<u8> {
     })
 }
 
-/// Where the first entry of a block has its key, of a whole one.
+/// Position of the key in the first entry of a block, which has a complete key.
 const KEY: usize = 3;
 
 #[track_caller]

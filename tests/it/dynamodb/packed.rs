@@ -1,4 +1,4 @@
-//! `--layout jsonl`: a file a table (`rules.md` §6).
+//! `--layout jsonl`: one file per table (`rules.md` §6).
 
 use ekvsnap::decode::{Layout, Options};
 use ekvsnap::format::adapter;

@@ -15,7 +15,7 @@ use crate::kit::{build, ddb};
 
 const DYNAMODB: [Family; 4] = [Family::DdbTable, Family::DdbGen, Family::DdbItem, Family::DdbGsi];
 
-/// What a row says, whatever the order and the defaults of its fields.
+/// The content of a row, whatever the order and the defaults of its fields.
 fn meaning(key: &[u8], value: &[u8]) -> String {
     match Family::of(key) {
         Family::DdbTable => format!("{:?}", Schema::parse(value)),
@@ -24,7 +24,7 @@ fn meaning(key: &[u8], value: &[u8]) -> String {
     }
 }
 
-/// Keys of rows that are not the same on both sides.
+/// Keys of rows that differ between the two sides.
 fn differences(want: &BTreeMap<Vec<u8>, Vec<u8>>, got: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<String> {
     let meant = |rows: &BTreeMap<Vec<u8>, Vec<u8>>, key: &[u8]| rows.get(key).map(|value| meaning(key, value));
     let keys: BTreeSet<_> = want.keys().chain(got.keys()).collect();

@@ -1,4 +1,4 @@
-//! A test for each anomaly (`fs.md` §4, §5 and §7): what is told, and what is written all the same.
+//! A test for each anomaly (`fs.md` §4, §5 and §7): what is reported, and what is written nevertheless.
 
 use ekvsnap::format::Family;
 use ekvsnap::format::fs::{ROOT, key};

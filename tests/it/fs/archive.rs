@@ -1,4 +1,4 @@
-//! The file system in an archive: what other programs extract are the files that were there.
+//! The file system in an archive: other programs extract the original files.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -46,7 +46,7 @@ fn at(root: &Path, path: &[u8]) -> std::path::PathBuf {
     root.join(std::ffi::OsStr::from_bytes(path))
 }
 
-/// Extracts with every program there is, and compares with metadata.jsonl; gives its lines.
+/// Extracts with every installed program, and compares with metadata.jsonl; returns its lines.
 fn extracted(snapshot: &[u8]) -> Vec<Value> {
     let dir = tempfile::tempdir().unwrap();
     archive(snapshot, dir.path());

@@ -1,4 +1,4 @@
-//! The file system of an output, back to rows. That all that is planted elsewhere comes back is part of `decoded`.
+//! Encodes the file system of an output back to rows. `decoded` also checks this for everything that other tests build.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What no name leads to (`fs.md` §4).
+//! Inodes that no name leads to (`fs.md` §4).
 
 use ekvsnap::decode::Options;
 use ekvsnap::format::fs::ROOT;

@@ -1,4 +1,4 @@
-//! Names that only a foreign writer makes, and names that no target holds as they are: all stay inside, and come back.
+//! Names that only a foreign writer makes, and names that no target can store unchanged: all stay inside, and are read back.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -128,7 +128,7 @@ fn directories_of_hostile_names() {
     assert_eq!(fs.paths(), want);
 }
 
-/// Whole paths by the lines: of long ones by the line of the directory and the name.
+/// Complete paths from the lines: for long ones from the line of the directory and the name.
 fn whole_paths(fs: &Fs) -> Vec<Vec<u8>> {
     let bytes = |line: &Value, name: &str| match line[name].as_str() {
         Some(text) => Some(text.as_bytes().to_vec()),
@@ -149,7 +149,7 @@ fn whole_paths(fs: &Fs) -> Vec<Vec<u8>> {
     all
 }
 
-/// Fifty directories in one another, each with a file in front of the next one and one behind; `mode` is that of the last.
+/// Fifty nested directories, each with a file before the next one and one after; `mode` is that of the last.
 fn nested(mode: u32) -> Snapshot {
     let mut s = base(150);
     for n in 0..50 {

@@ -1,4 +1,4 @@
-//! What the services of AWS can answer and moto does not: a server of our own says what a test tells it to.
+//! Answers of AWS services that moto does not give: a test server sends the answers that a test chooses.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -27,7 +27,7 @@ struct Asked {
 /// An answer: its status, an ETag, its body.
 type Answer = (u16, Option<&'static str>, String);
 
-/// A server, and the requests that it was sent: `METHOD path` or the operation.
+/// A server, and the requests that it received: `METHOD path` or the operation.
 struct Server {
     port: u16,
     log: Arc<Mutex<Vec<String>>>,
@@ -39,7 +39,7 @@ impl Server {
         Server::late(answer, |_| 0)
     }
 
-    /// The same; `delay` tells by how many milliseconds an answer is late. Others do not wait for it.
+    /// The same; `delay` returns by how many milliseconds an answer is late. Other answers do not wait for it.
     fn late(
         answer: impl FnMut(&Asked) -> Answer + Send + 'static,
         delay: impl FnMut(&Asked) -> u64 + Send + 'static,
@@ -122,7 +122,7 @@ fn summary(out: &Output) -> Value {
     serde_json::from_str(text.lines().last().unwrap()).unwrap()
 }
 
-/// Queues are made; what batches are answered is for the test to say.
+/// Creates queues; the test chooses the answers to batches.
 fn queues(mut batch: impl FnMut(&[Value]) -> String + Send + 'static) -> Server {
     Server::start(move |asked| {
         let body: Value = serde_json::from_str(&asked.body).unwrap();
@@ -290,7 +290,7 @@ fn batches_of_a_fifo_queue_come_one_by_one() {
     assert!(apart.min() >= Some(Duration::from_millis(LATE)), "{arrived:?}");
 }
 
-/// Puts copies of the first message of a file behind it, each with an ID of its own.
+/// Appends copies of the first message of a file, each with its own ID.
 fn many_messages(output: &Path, file: &str, copies: usize) {
     let text = std::fs::read_to_string(output.join(file)).unwrap();
     let first: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
@@ -327,7 +327,7 @@ fn a_table_is_ready_when_its_indexes_are() {
     assert_eq!(count("DescribeTable"), 2 * count("CreateTable"), "{asked:?}");
 }
 
-/// Buckets and uploads in parts work; a part or an object gets what the test says.
+/// Buckets and multipart uploads work; the test chooses the answers for a part or an object.
 fn buckets(part: Answer, put: Answer) -> Server {
     Server::start(move |asked| match (asked.method.as_str(), asked.path.contains("partNumber=")) {
         ("HEAD", _) => (404, None, String::new()),

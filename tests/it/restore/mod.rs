@@ -1,4 +1,4 @@
-//! Data directories: what is in them, byte by byte; what is refused; and that each thing a server would fall over is seen.
+//! Data directories: their content, byte by byte; rejected inputs; and that each fault a server would fail at is detected.
 
 mod groups;
 mod sealed;

@@ -1,4 +1,4 @@
-//! Encrypted stores: the keys that a server starts with, and rows that they open.
+//! Encrypted stores: the keys with which a server starts, and the rows that they open.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ impl Ground {
         Sidecar::parse(&fs::read(self.path(name)).unwrap()).unwrap()
     }
 
-    /// Every file of the store, with its rows in clear.
+    /// Every file of the store, with decrypted rows.
     fn clear(&self, dir: &str, keys: &Sidecar) -> Vec<Vec<u8>> {
         let mut ring = KeyRing::default();
         for (id, key) in keys.unwrap(&self.kek()).unwrap() {

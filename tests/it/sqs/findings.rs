@@ -11,7 +11,7 @@ use crate::kit::{Decoded, decoded};
 
 type Counts<'a> = &'a [(&'a str, u64)];
 
-/// Decodes and compares the events; gives the decode.
+/// Decodes and compares the events; returns the decode.
 #[track_caller]
 fn check(snapshot: &Snapshot, warnings: Counts<'_>, notes: Counts<'_>) -> Decoded {
     let decoded = decoded(snapshot.build());
