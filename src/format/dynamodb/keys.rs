@@ -18,9 +18,9 @@ const NOT_BASE64: &str = "its table segment is not base64url without padding";
 /// The parts of an item key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ItemKey<'a> {
-    /// The table name in base64url, as it stands in the key: the table's identity across families.
-    pub table: &'a [u8],
     /// The table name in base64url, as stored in the key: the identity of the table across families.
+    pub table: &'a [u8],
+    /// Generation of the table that the item belongs to.
     pub generation: u64,
     /// The primary key in the encoding of the table's version; never empty.
     pub primary: &'a [u8],

@@ -1,10 +1,10 @@
 //! The file system in both layouts, and in an archive: a tree of files, and a line for each.
 //!
-//! | path below `fs/` | what | when |
-//! |---|---|---|
 //! | path below `fs/` | content | when |
+//! |---|---|---|
+//! | `tree/…` | files and directories, names encoded | always |
 //! | `metadata.jsonl` | a line for each, in the order of the walk; see `render` | always |
-//! | `KEYMAP.jsonl` | names that cannot be told from their encoding | if there are any |
+//! | `KEYMAP.jsonl` | names that cannot be recovered from their encoding | if there are any |
 //! | `report.json` | counts and anomalies | always |
 //! | `apart/INODE` | files whose path or name the target cannot store; see `names` | if there are any |
 //! | `lost+found/INODE`, `lost+found/INODE.dir` | inodes that no name leads to; names in something not a directory | if there are any |

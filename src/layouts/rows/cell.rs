@@ -51,9 +51,9 @@ pub enum Cell<'c> {
     Null,
     /// Bytes, text or JSON.
     Bytes(&'c [u8]),
-    /// A signed number, or a time.
+    /// An unsigned number.
     U64(u64),
-    /// A signed number, or a moment.
+    /// A signed number, or a time.
     I64(i64),
     /// A floating-point number.
     F64(f64),

@@ -4,11 +4,10 @@
 //! |---|---|
 //! | `redis:GLOB` | keys that match |
 //! | `dynamodb:TABLE` or `dynamodb:TABLE/PK` or `dynamodb:TABLE/PK/SK` | tables; items by their key values as text |
-//! | `s3:BUCKET` or `s3:BUCKET/KEY` | buckets; objects whose key matches, or begins with KEY if that ends in `/` or is no glob |
 //! | `s3:BUCKET` or `s3:BUCKET/KEY` | buckets; objects whose key matches, or begins with KEY if that ends in `/` or is not a glob |
-//! | `fs:PATH` | files and directories of the file system, by their path, with all that is below them |
+//! | `sqs:QUEUE` | queues |
 //! | `fs:PATH` | files and directories of the file system, by their path, with everything below them |
-//! `*` stands for any bytes (`/` too), `?` for one, `[…]` for one of several, `{a,b}` for alternatives, `\` takes a
+//!
 //! `*` matches any bytes (`/` too), `?` one, `[…]` one of several, `{a,b}` alternatives, `\` makes a special character literal; braces
 //! without a comma are literal. Names and keys are matched as bytes. A name printed by `ls` (also `base64:` and bytes) is a pattern that
 //! matches its object, whatever characters it has.
