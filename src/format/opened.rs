@@ -37,7 +37,7 @@ pub enum Body<'b> {
     Far(u64, u64),
 }
 
-/// Whether a body fits into the value of an envelope of so many bytes.
+/// Whether a body fits into the value of an envelope of this length.
 pub const fn fits(body: usize, envelope: usize) -> bool {
     body.saturating_add(TAIL) <= envelope
 }

@@ -4,7 +4,7 @@
 //! is a key that is not in every longest run, but in a run that is nearly as long: if two keys cannot both be in order, either may be
 //! wrong.
 
-/// Runs that are shorter by up to so many keys are considered too.
+/// Runs that are shorter by up to this number of keys are considered too.
 const MARGIN: usize = 1;
 
 /// For each key, whether it is trusted. Keys below `floor` are not. Equal keys count as ascending.

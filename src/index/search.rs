@@ -29,7 +29,7 @@ const NEAR: usize = 1 << 20;
 const TRIED_PER_BYTE: u64 = 4;
 /// Bytes of a length in a frame.
 const LENGTH: usize = 8;
-/// Of a chain of frames, only one in so many positions is stored.
+/// Of a chain of frames, only one position in this number is stored.
 const SAMPLED: usize = 64;
 
 /// The end of a chain of frames.
