@@ -17,7 +17,7 @@ pub struct Manifest {
     pub format_version: u32,
     /// Which phase of the public tool made it.
     pub phase: &'static str,
-    /// Which program wrote it. The peer's name for the member.
+    /// The program that wrote it. The member has the name that the public decoder uses.
     pub elastickv_version: String,
     /// As given with `--cluster-id`.
     #[serde(skip_serializing_if = "String::is_empty")]

@@ -131,7 +131,7 @@ fn messages_that_are_not_what_their_key_says_are_a_warning() {
     }
 }
 
-/// The value decides which generation a message belongs to, as with the peer.
+/// The value decides which generation a message belongs to, as in the public decoder.
 #[test]
 fn the_generation_of_the_value_counts() {
     let message = msg("q", 2, "a").set("queue_generation", 1);
