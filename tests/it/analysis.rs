@@ -259,7 +259,7 @@ fn schemas_are_printed() {
     }
 }
 
-/// An output with scripts is one like any other, and its manifest tells of them.
+/// An output with scripts is like any other, and its manifest records them.
 #[test]
 fn outputs_with_loaders() {
     let dir = tempfile::tempdir().unwrap();
@@ -303,7 +303,7 @@ fn outputs_with_loaders() {
     assert_eq!(code(&run(&["decode", "in.fsm", "-o", "no", "--loaders"])), 64);
 }
 
-/// Lines of one kind on standard output are those of their file, with nothing before, between or behind them.
+/// Lines of one kind on standard output are those of their file, with nothing before, between or after them.
 #[test]
 fn lines_of_one_kind() {
     let dir = tempfile::tempdir().unwrap();
@@ -368,7 +368,7 @@ fn lines_of_several_kinds_are_refused() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing was written beside");
 }
 
-/// What comes before damage is there, and the exit code tells that more is missing.
+/// The lines before damage are written, and the exit code shows that more are missing.
 #[test]
 fn lines_up_to_damage() {
     let dir = tempfile::tempdir().unwrap();

@@ -163,7 +163,7 @@ fn set(number: u64, members: &[&str]) -> Vec<u8> {
     field(number, &members.iter().flat_map(|member| field(1, member.as_bytes())).collect::<Vec<_>>())
 }
 
-/// Each limit, by its last value that is taken and its first that is not.
+/// Each limit, with the last value that is accepted and the first that is not.
 #[test]
 fn what_aws_refuses() {
     let t: Table<'_> = table(b"orders").types("S", Some("N"));
@@ -426,7 +426,7 @@ fn changes_between_two_moments() {
     }
 }
 
-/// All versions of a key stand in one place of an `EKVMVCC2` snapshot: two of them are not one row.
+/// All versions of a key have one position in an `EKVMVCC2` snapshot: two of them are not one row.
 #[test]
 fn changes_of_the_other_stream() {
     let at = |millis: u64| (1_700_000_000_000 + millis) << 16;

@@ -92,7 +92,7 @@ fn damaged_ones_are_named() {
     }
 }
 
-/// Files that somebody has put together, whatever their names, are the groups of one cluster.
+/// Files in one directory, with any names, are the groups of one cluster.
 #[test]
 fn a_directory_of_snapshot_files() {
     let (dir, bytes) = files();

@@ -74,7 +74,7 @@ fn every_file_gives_its_outcome() {
 const NO_SNAPSHOTS: [&str; 7] =
     ["bad-magic", "bad-magic-hlc3", "empty-file", "runtime-hlc2-len2000", "sst-bundle", "trunc-magic-5", "trunc-ts-12"];
 
-/// With `--on-error skip` every file gives a whole tree of what can be read, and a list of what is not in it.
+/// With `--on-error skip` every file gives a complete tree of the readable data, and a list of the losses.
 #[test]
 fn what_can_be_skipped() {
     let files = load("damaged");
@@ -108,7 +108,7 @@ fn what_can_be_skipped() {
     assert!(salvaged > 80, "{salvaged}");
 }
 
-/// A rejected row names its family, key and offset, and what is wrong in the family's words.
+/// A rejected row is reported with its family, key and offset, and with the fault in the terms of the family.
 #[test]
 fn rejections_name_family_key_and_offset() {
     let files = load("damaged");

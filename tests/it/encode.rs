@@ -208,7 +208,7 @@ fn the_command() {
     assert!(!dir.path().join("x.fsm").exists());
 }
 
-/// A tree of the public decoder, which tells neither generations nor counts.
+/// A tree of the public decoder, which has neither generations nor counts.
 #[test]
 fn trees_of_the_public_decoder() {
     let manifest = serde_json::json!({

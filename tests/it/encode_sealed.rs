@@ -94,7 +94,7 @@ fn a_key_that_is_not_there() {
     let error = sealed(&path("out"), &path("x.fsm"), seal(&ring(&[1]), 3), 1).unwrap_err().to_string();
     assert!(error.contains("key id 3, which is not there (key ids that are there: 1)"), "{error}");
     assert!(!path("x.fsm").exists());
-    // Rows that register writers stand in their place.
+    // Rows that register writers are in their sorted place.
     let writers = vec![writer_row(3, 7, [0, 0])];
     let registered = Some(Seal { writers: writers.clone(), ..seal(&ring(&[3]), 3).unwrap() });
     let whole = sealed(&path("out"), &path("x.fsm"), registered, 1).unwrap();

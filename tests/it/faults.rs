@@ -111,7 +111,7 @@ fn others() -> Vec<(Vec<&'static str>, &'static str)> {
         (vec!["pack", "tree", "-o", "p.tar.zst"], "p.tar.zst"),
         (vec!["unpack", "a.tar", "-o", "u"], "u"),
         (vec!["inspect", "redis-small.fsm", "--html", "i.html"], "i.html"),
-        // The older snapshot has other objects: all of them are gone.
+        // The older snapshot has other objects: all of them are deleted.
         (vec!["decode", "sqs-small.fsm", "-o", "c", "--layout", "jsonl", "--since-snapshot", "redis-small.fsm"], "c"),
         ([&["restore", "tree"], &peers[..]].concat(), "d"),
         ([&["restore", "redis-small.fsm"], &peers[..]].concat(), "d"),
@@ -185,7 +185,7 @@ fn files_of_other_commands_cannot_grow() {
     }
 }
 
-/// A write may take fewer bytes than it was given: then it goes on.
+/// A write may take fewer bytes than it was given: then it continues.
 #[test]
 fn each_write_may_be_short() {
     let ground = Ground::new();
@@ -245,7 +245,7 @@ fn limits_of_the_system() {
     }
 }
 
-/// Killed at any moment: no output, or a whole one; the next run works, tells what was left, and can remove it.
+/// Killed at any moment: no output, or a complete one; the next run works, reports what was left, and can remove it.
 #[test]
 fn killed_runs() {
     let dir = tempfile::tempdir().unwrap();

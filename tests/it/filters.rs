@@ -131,7 +131,7 @@ fn sizes() {
     let want: Vec<_> = bodies(&whole).into_iter().filter(|(_, len)| (5..=1 << 22).contains(len)).collect();
     assert!(!want.is_empty());
     assert_eq!(bodies(&part), want);
-    // What is passed over is not taken for something that was left behind.
+    // Skipped objects are not reported as left-overs.
     assert!(part.warnings().iter().all(|(event, _)| !event.starts_with("s3_")), "{:?}", part.warnings());
 }
 
@@ -222,7 +222,7 @@ fn patterns_that_cannot_be_used_are_usage_errors() {
     }
 }
 
-/// A damaged item of a table that nobody asked for ends no run.
+/// A damaged item of a table that was not requested fails no run.
 #[test]
 fn tables_that_are_not_asked_for_are_not_read() {
     let (good, bad) = (table(b"good"), table(b"bad"));

@@ -37,7 +37,7 @@ fn bookkeeping_by_name_is_silent() {
     }
 }
 
-/// The route catalog is not parsed: a record of version 3 is no more than a row of bookkeeping.
+/// The route catalog is not parsed: a record of version 3 is only a bookkeeping row.
 #[test]
 fn routes_of_any_version() {
     for version in 1..=9 {
@@ -196,7 +196,7 @@ fn streams_of_the_memory_store_with_the_state_of_migrations() {
     assert!(error.contains("version 3 is not known"), "{error}");
 }
 
-/// A server directory with the timestamp group beside a group of data.
+/// A server directory with the timestamp group and a group of data.
 #[test]
 fn a_directory_with_the_timestamp_group() {
     let dir = tempfile::tempdir().unwrap();
@@ -216,7 +216,7 @@ fn a_directory_with_the_timestamp_group() {
     assert!(!dir.path().join("none").exists());
 }
 
-/// The error of an encrypted row tells which key it needs, and of a damaged envelope what is wrong.
+/// The error of an encrypted row names the key it needs, and for a damaged envelope the fault.
 #[test]
 fn encrypted_rows_name_their_key() {
     let sealed = |body: &[u8]| {

@@ -67,7 +67,7 @@ fn the_seed_decides() {
     }
 }
 
-/// Hostile snapshots cost much, but all of them are sound, but for those that say otherwise.
+/// Hostile snapshots are expensive, but all of them are intact, except those whose names say otherwise.
 #[test]
 fn hostile_kinds_are_sound() {
     for (kind, _) in generator::hostile::kinds() {

@@ -29,7 +29,7 @@ fn one_of(object: &Object<'_>) -> Option<ObjectName> {
         // Of a path that is not UTF-8 only the bytes can be had.
         (adapter::FS, _) if std::str::from_utf8(key).is_err() => return None,
         (adapter::REDIS | adapter::FS, _) => (key.to_vec(), None),
-        // Scopes are encoded names; those of the corpora stand for themselves.
+        // Scopes are encoded names; those of the corpora need no encoding.
         _ => {
             let range = range.map(|range| [b"/", range].concat()).unwrap_or_default();
             (scope.as_bytes().to_vec(), Some([key, &range].concat()))
@@ -142,7 +142,7 @@ fn every_line() {
     }
 }
 
-/// The files of a tree, as far as their names tell the object.
+/// The files of a tree, if their names show the object.
 #[test]
 fn every_file() {
     let whole = |corpus: &str| decoded(snapshots(&load(corpus)).remove(0)).tree;

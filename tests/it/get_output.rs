@@ -46,7 +46,7 @@ fn one_of(object: &Object<'_>) -> Option<ObjectName> {
 pub fn names(source: &[Source]) -> Vec<ObjectName> {
     let mut names = Vec::new();
     of_snapshots(source, &Options::default(), false, &Silent, &mut |object| {
-        // Files of holes alone: `size` counts what is stored, but a terabyte of zeros would be held here.
+        // Not for files with holes only: `size` counts stored bytes, but a terabyte of zeros would be in memory here.
         names.extend(one_of(object).filter(|one| !one.name.starts_with(b"sparse/huge")));
         Ok(())
     })
@@ -111,7 +111,7 @@ fn same_bytes() {
                 let what = format!("{corpus}, {target}: {}", one.words());
                 assert!(&from_output(&path, one, false) == file, "{what}");
                 let found = from_output(&path, one, true);
-                // An archive keeps files under their raw names, so its lines tell of other names in the tree.
+                // An archive keeps files under their raw names, so its lines have other names in the tree.
                 let is_raw = target.contains('.') && one.adapter == adapter::FS;
                 let same = if is_raw { without_tree(&found) == without_tree(line) } else { &found == line };
                 assert!(same, "{what} as a line");

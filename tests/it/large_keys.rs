@@ -96,7 +96,7 @@ fn damaged() -> Snapshot {
     let s = all_types().put_at(NOW + 1, sized("!zs|mem|", "z", "f17"), "short");
     let s = s.put(sized("!stream|entry|", "st", b"no id"), "x").put(sized("!stream|entry|", "st", be(&[3, 3])), "x");
     let s = [1, 2].iter().fold(s, |s, n| s.put(sized("!stream|entry|", "orphan", [0, 0, 0, *n]), entry("1-1", &[])));
-    // These stand before all entries.
+    // These come before all entries.
     (1..7).fold(stream(s, "xs", true), |s, len| s.put(sized("!stream|entry|", "xs", vec![0; len]), entry("1-1", &[])))
 }
 
@@ -168,7 +168,7 @@ fn damage() {
     check("a hole", &[with_hole()], &skip);
 }
 
-/// Values that are rendered in pieces of their own, in a collection that is taken back because of its size, or not.
+/// Values that are rendered in separate pieces, in a collection that is removed because of its size, or not.
 #[test]
 fn large_values() {
     let s = (0..9).fold(Snapshot::new(), |s, n| {
@@ -188,7 +188,7 @@ fn large_values() {
     }
 }
 
-/// A snapshot whose objects are told in pieces does not differ from one whose objects are not.
+/// A snapshot whose objects are reported in pieces does not differ from one whose objects are not.
 #[test]
 fn fingerprints() {
     let source = || vec![Source::from_bytes("x.fsm", all_types().build())];

@@ -256,14 +256,14 @@ fn no_argument_acts_on_a_terminal() {
         assert!(want.is_none_or(|want| want == code(&out)), "{args:?}: {}", stderr(&out));
         harmless(args, &out);
     }
-    // A line of a name is no line of ours.
+    // A line in a name must not look like a line of the program.
     let out = ekvsnap(dir.path(), &["get", "x.fsm", "redis:a\nekvsnap: all is well"]);
     assert_eq!(stderr(&out).lines().count(), 1, "{}", stderr(&out));
     let value = ekvsnap(dir.path(), &["get", "x.fsm", &format!("s3:bkt/{HOSTILE}")]);
     assert_eq!(value.stdout, b"body");
 }
 
-/// The system's own errors name paths of the output, in which S3 keys stand as they are.
+/// The system's own errors name paths of the output, in which S3 keys are unchanged.
 #[test]
 #[cfg(debug_assertions)]
 fn no_failed_write_acts_on_a_terminal() {

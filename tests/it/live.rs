@@ -96,7 +96,7 @@ fn live_backups_are_verified_and_compared() {
     let text = told(dir, &["diff", "strings", "later.fsm"], 0);
     assert!(text.contains("2 the same"), "{text}");
 
-    // Other data are told apart from another origin, and what is damaged is found.
+    // Other data are distinguished from another origin, and damage is found.
     fs::write(dir.join("strings/redis/db_0/strings/a.bin"), "9").unwrap();
     told(dir, &["verify", "strings"], 2);
     summed(&dir.join("strings"));

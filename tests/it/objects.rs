@@ -146,7 +146,7 @@ fn differences(mut sides: [Side; 2], options: [&Options; 2]) -> Vec<String> {
     all
 }
 
-/// Marks of what is told tell values apart as those of the output's bytes do.
+/// Fingerprints of reported objects distinguish values like those of the output's bytes.
 #[test]
 fn the_same_differs_as_between_outputs() {
     let mut differ = BTreeMap::new();

@@ -50,7 +50,7 @@ fn the_newest_of_each_group_is_taken() {
     for input in ["backups/eu", "backups/eu/v1", "backups/eu/"] {
         assert_eq!(decoded(dir.path(), input).0, both, "{input}");
     }
-    // A copy of what is below the prefix, under another name.
+    // A copy of everything below the prefix, under another name.
     fs::rename(dir.path().join("backups/eu"), dir.path().join("copy")).unwrap();
     assert_eq!(decoded(dir.path(), "copy").0, both);
     let one = "copy/v1/groups/1/snapshots/00000000000000000009-00000000000000000002.json";
@@ -61,7 +61,7 @@ fn the_newest_of_each_group_is_taken() {
     }
 }
 
-/// What is damaged gives way to what is older, with a warning; where nothing is, the run ends.
+/// A damaged snapshot is replaced by an older one, with a warning; if no snapshot is intact, the run fails.
 #[test]
 fn damaged_snapshots() {
     type Harm = fn(&Path, &Path);

@@ -307,7 +307,7 @@ fn message(row: &Map<String, Value>) -> Value {
     line.into()
 }
 
-/// The rows of files and directories are the lines of them, warnings too, for whatever is asked for.
+/// The rows of files and directories agree with their lines, also in their warnings, for every filter.
 #[test]
 fn files_are_those_of_lines() {
     let dir = tempfile::tempdir().unwrap();

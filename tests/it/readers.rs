@@ -270,7 +270,7 @@ fn what_is_read_is_what_was_written() {
             let Ok(_) = snapshot.redis(&Options::default(), &mut want) else { continue };
             for set in [Flags::ForRestore, Flags::None, Flags::All] {
                 if set == Flags::None {
-                    // No other output tells it.
+                    // Only an output for a restore has it.
                     let marks = want.redis.values_mut().filter(|value| value.contains("bare true"));
                     bare += marks.map(|value| *value = value.replacen("bare true", "bare false", 1)).count();
                 }
@@ -328,7 +328,7 @@ fn long_texts() {
     }
 }
 
-/// What is wrong with an output, and what is said of it.
+/// Faults of an output, and their messages.
 #[test]
 fn what_no_decode_writes() {
     type Change = fn(&Path);

@@ -91,7 +91,7 @@ fn refused(done: &Output, want: i32, words: &str) {
     assert!(code(done) == want && stderr(done).contains(words), "{}: {}", code(done), stderr(done));
 }
 
-/// At calls from the first to the last, among them those of the merge, of the output's name and of the removal behind it.
+/// At calls from the first to the last, including those of the merge, of the output's name and of the removal after it.
 #[test]
 fn killed_anywhere() {
     for (options, step) in [(&[][..], 61), (&["--layout", "jsonl"], 6)] {
@@ -138,7 +138,7 @@ impl Progress for StopAfter {
     }
 }
 
-/// With tiny cuts, so that every shard has something to do: a run is ended after each number of steps, and gone on with.
+/// With tiny cuts, so that every shard has something to do: a run is ended after each number of steps, and continued.
 #[test]
 fn gone_on_with_behind_every_step() {
     const FINE: Granularity = Granularity { checkpoint_interval: 300, read_size: 1000, task_size: 6000 };
@@ -226,7 +226,7 @@ fn the_words_of_a_run_that_ends_early() {
     assert_eq!(names(ground.dir.path()), ["plain", "x.fsm"]);
 }
 
-/// Another digest is refused with words, and what is finished stays.
+/// Another digest is rejected with a message, and finished shards stay.
 #[test]
 fn what_is_gone_on_with_is_the_same_run() {
     let ground = Ground::new(&[]);
@@ -258,7 +258,7 @@ fn what_is_gone_on_with_is_the_same_run() {
         assert!(!ground.path("out").exists() && ground.finished() == finished);
     }
     fs::write(ground.path("x.fsm"), whole).unwrap();
-    // One that is written anew with the same bytes is read once more, and is the one that was planned.
+    // An input that is written again with the same bytes is read once more, and is the planned one.
     let said = fine(&ground.run(&["-o", "out", "--resume", "--threads", "2", "--quiet"]));
     assert_eq!(said, "");
     ground.check("gone on with");

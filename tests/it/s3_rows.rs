@@ -294,7 +294,7 @@ fn damaged_files() {
     }
 }
 
-/// Keys that end inside the object that a span ends with stand behind it in the file: they are reported, and once.
+/// Keys that end inside the last object of a span come after it in the file: they are reported, and only once.
 #[test]
 fn malformed_keys_at_the_seams_are_not_lost() {
     let families = [

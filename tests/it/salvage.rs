@@ -124,7 +124,7 @@ fn one_bit_of_a_key_out_of_order_costs_its_neighbours_at_most() {
     assert!(seen > 1000, "{seen}");
 }
 
-/// A snapshot that somebody stored in a value is not taken for rows when the frame around it breaks.
+/// A snapshot that is stored in a value is not taken for rows when the frame around it breaks.
 #[test]
 fn rows_inside_a_value_are_not_rows() {
     let inner = (0..50).fold(Snapshot::new(), |all, n| all.put(format!("!s3|blob|{n:02}"), "inner")).build();

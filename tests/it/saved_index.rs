@@ -97,7 +97,7 @@ fn saved_indexes_change_no_output() {
     assert_eq!(used, CORPORA.len() * GRAINS.len() * 4);
 }
 
-/// An index with other counts shows in what is told, so that a test can see whether it is used.
+/// An index with other counts changes the reported counts, so that a test can see whether it is used.
 #[test]
 fn an_index_that_fits_is_used() {
     let dir = tempfile::tempdir().unwrap();
@@ -120,7 +120,7 @@ fn an_index_that_fits_is_used() {
     assert!(lies > 10, "{lies} of {} bytes show", bytes.len());
 }
 
-/// One bit, a cut, a byte behind the end, another version: not read.
+/// One flipped bit, a truncation, a byte added at the end, another version: not read.
 #[test]
 fn damaged_files_are_no_plans() {
     let dir = tempfile::tempdir().unwrap();
@@ -142,7 +142,7 @@ fn damaged_files_are_no_plans() {
     assert!(Plan::decode(&signed(body.to_vec())).is_some());
 }
 
-/// Bytes with a right digest behind them.
+/// Bytes followed by a correct digest.
 fn signed(mut body: Vec<u8>) -> Vec<u8> {
     let digest = Sha256::digest(&body);
     body.extend_from_slice(&digest);

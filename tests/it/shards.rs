@@ -251,7 +251,7 @@ fn a_killed_shard_is_run_again() {
     assert!(!left.exists());
 }
 
-/// Each is told by name, and leaves nothing.
+/// Each is reported by name, and leaves nothing.
 #[test]
 fn shards_that_cannot_be_merged() {
     let options = Options { granularity: FINE, ..Options::default() };
@@ -408,7 +408,7 @@ fn jobs_of_engines() {
     assert_eq!(code(&ekvsnap(dir.path(), &["get", "x.fsm", "redis:lua:x", "--index", "PLAN"])), 0);
 }
 
-/// A plan is of intact files and becomes a directory: whatever else is asked for is told by name, before any work is done.
+/// A plan needs intact files and gives a directory: any other request is rejected with its name, before any work is done.
 #[test]
 fn what_no_plan_can_be_of() {
     use ekvsnap::output::archive::Packing;
@@ -424,7 +424,7 @@ fn what_no_plan_can_be_of() {
         let error = refused(options);
         assert!(error.contains(want), "{error}");
     }
-    // A pipe, whatever it is called.
+    // A pipe, whatever its name.
     let dir = tempfile::tempdir().unwrap();
     let snapshot = dir.path().join("x.fsm");
     fs::write(&snapshot, &snapshots(&load("redis-small"))[0]).unwrap();

@@ -237,7 +237,7 @@ fn no_file_is_replaced_through_links() {
     assert_eq!(code(&ekvsnap(root, &["decode", "in.fsm", "-o", "out.tar", "--force"])), 0);
 }
 
-/// An archive that is replaced has a manifest of ours.
+/// Only an archive with a manifest of ekvsnap is replaced.
 #[test]
 fn only_an_archive_of_ours_is_replaced() {
     let dir = tempfile::tempdir().unwrap();

@@ -55,7 +55,7 @@ fn warnings_and_errors_are_marked() {
     assert!(seen.contains("\x1b[31mekvsnap:\x1b[0m "), "{seen:?}");
 }
 
-/// The line never wraps: what is behind its end would stay on the screen.
+/// The line never wraps: text after its end would stay on the screen.
 #[test]
 fn progress_fits_the_terminal() {
     let dir = tempfile::tempdir().unwrap();
@@ -70,7 +70,7 @@ fn progress_fits_the_terminal() {
     }
 }
 
-/// Only what went wrong: by words, and by the exit code.
+/// Only errors: by their messages, and by the exit code.
 #[test]
 fn quiet_runs() {
     let dir = ground();

@@ -290,7 +290,7 @@ fn a_bundle_of_two_files() {
     check_layout("sst-two-files", Layout::JSONL, 91, &[]);
 }
 
-/// Keys that were made anew after they expired: as another type, and with an index row of their former life.
+/// Keys that were created again after they expired: as another type, and with an index row of their former life.
 #[test]
 fn reused_keys() {
     check("expired-retype", 523, &[]);

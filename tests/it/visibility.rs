@@ -35,7 +35,7 @@ fn keys_of_equal_length_are_not_taken_for_each_other() {
     assert_eq!(decoded.below("redis/db_0/strings/").len(), 3);
 }
 
-/// A key out of order behind a shorter one of another family.
+/// A key out of order after a shorter one of another family.
 #[test]
 fn disorder_counts_for_the_family_it_is_in() {
     let mut snapshot = Snapshot::new().put_at(!u64::from_be_bytes(*b"|str|xzz"), "!redis", "bare").put_at(

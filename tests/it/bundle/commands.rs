@@ -141,7 +141,7 @@ fn groups_in_both_forms() {
     assert_eq!((read("k").as_str(), read("old").as_str(), read("new").as_str()), ("new", "v", "v"));
 }
 
-/// What is wrong is told with file and block, in words and as JSON.
+/// Faults are reported with file and block, as text and as JSON.
 #[test]
 fn damage_is_told_with_its_place() {
     let dir = both();

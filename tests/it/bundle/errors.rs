@@ -209,7 +209,7 @@ fn footers_and_properties() {
     let (fault, place, _) = fault_of(&count);
     assert!(matches!(fault, SstFault::Count { what: "number of rows", .. }), "{fault:?}");
     assert_eq!(place, at(1, None));
-    // A block beside the properties, such as one of deleted ranges.
+    // A block in addition to the properties, such as one of deleted ranges.
     let more = with_table(|table| {
         let footer = Footer::parse(table).unwrap();
         rewrite(table, footer.metaindex, |payload| payload[KEY] = b'x');
@@ -275,7 +275,7 @@ fn blocks() {
     }
 }
 
-/// What leads to a block is told at the block of the index.
+/// A fault in what leads to a block is reported at the block of the index.
 #[test]
 fn indexes() {
     let index = Footer::parse(&parts().tables[1]).unwrap().index;
@@ -333,7 +333,7 @@ fn rows() {
     }
 }
 
-/// The footer of the file is checked behind all else, and named beside other damage.
+/// The footer of the file is checked last, and reported together with other damage.
 #[test]
 fn the_footer_of_the_file() {
     let mut file = parts().build();

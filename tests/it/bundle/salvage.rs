@@ -155,7 +155,7 @@ fn what_costs_no_rows_is_told() {
     assert!(told[1].0.is_none() && told[1].1.contains("entry_count"), "{told:?}");
 }
 
-/// Damaged rows in one block are told one by one, each at the block.
+/// Damaged rows in one block are reported one by one, each at the block.
 #[test]
 fn damaged_rows_of_one_block() {
     let mut snapshot = Snapshot::new();

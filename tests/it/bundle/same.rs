@@ -62,7 +62,7 @@ fn any_number_of_threads() -> Result<()> {
     Ok(())
 }
 
-/// What a server wrote, taken apart and written again: the data blocks are the same bytes.
+/// A bundle of a server, split into parts and written again: the data blocks are the same bytes.
 #[test]
 fn blocks_as_the_server_writes_them() {
     for corpus in ["sst-tiny", "sst-plain"] {

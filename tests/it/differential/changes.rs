@@ -130,7 +130,7 @@ fn applied(older: &Parts, changes: &Parts) -> Result<Parts, TestCaseError> {
     }
     for (file, changed) in &changes.lines {
         for (name, text) in changed {
-            // The lines of an object stand together: old ones give way to all new ones.
+            // The lines of an object are consecutive: all new ones replace the old ones.
             lines.entry(file.clone()).or_default().insert(name.clone(), text.clone());
         }
     }

@@ -186,7 +186,7 @@ impl Store {
                     self.groups[group].versions.push((staged(job, &key), self.now, false, 0, body));
                 }
                 How::Staged(job, change) => {
-                    // Versions of a key differ in their moments, wherever they stand.
+                    // Versions of a key have different timestamps, in whatever group they are.
                     while !self.taken.insert((key.clone(), self.now)) {
                         self.now += 1;
                     }

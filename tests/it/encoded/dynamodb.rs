@@ -32,7 +32,7 @@ fn differences(want: &BTreeMap<Vec<u8>, Vec<u8>>, got: &BTreeMap<Vec<u8>, Vec<u8
     differ.map(|key| key.escape_ascii().to_string()).collect()
 }
 
-/// A server stored these tables: all their rows come back, those of indexes and generations too.
+/// A server stored these tables: all their rows are restored, also those of indexes and generations.
 #[test]
 fn what_a_server_stored() {
     let mut encoded = 0;
@@ -49,7 +49,7 @@ fn what_a_server_stored() {
     assert!(encoded > 250, "{encoded}");
 }
 
-/// Rows that no server of today writes, but whose objects it serves, and generations of what is gone.
+/// Rows that no current server writes, but whose objects it serves, and generations of deleted tables.
 #[test]
 fn rows_that_items_do_not_tell() {
     use ddb::V::{B, N, S};
@@ -129,7 +129,7 @@ fn deep_items() {
     assert!(error.contains("nested more than 256"), "{error}");
 }
 
-/// What is wrong with an output, and what is said of it.
+/// Faults of an output, and their messages.
 #[test]
 fn files_that_no_decode_writes() {
     let item = r#"{"Item":{"pk":{"S":"a"},"v":{"S":"x"}}}"#;

@@ -119,7 +119,7 @@ fn every_file_gives_what_its_readme_says() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// No file of the fixture is without a row, but those that only stand beside others.
+/// Every file of the fixture has a row, except files that only accompany others.
 #[test]
 fn every_file_has_a_row() {
     let files = load("field");

@@ -132,7 +132,7 @@ fn intent_pending() {
 
 #[test]
 fn move_pending() {
-    // Of a file that is gone: harmless.
+    // About a deleted file: harmless.
     let value = json!({"id": "AQ==", "inode": 99, "phase": "completed"});
     check(&one_file(json!({})).put(key::by_id(Family::FsMoveJob, &[1]), value.to_string()), "move_pending", None);
 }

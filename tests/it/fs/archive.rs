@@ -105,7 +105,7 @@ fn number_of(value: &Value) -> u32 {
 fn extracting_gives_the_files_back() {
     let lines = extracted(&snapshots(&load("fs-small"))[0]);
     assert_eq!(lines.len(), 108);
-    // All stand under their own names, but for the one that no file system holds.
+    // All have their own names, except the one that no file system can store.
     let is_own = |line: &&Value| {
         path(line, "path").is_some_and(|own| path(line, "tree") == Some([&b"fs/tree/"[..], &own].concat()))
     };

@@ -111,7 +111,7 @@ fn every_name_comes_back() {
     }
 }
 
-/// Directories of such names hold what is in them.
+/// Directories with such names keep their content.
 #[test]
 fn directories_of_hostile_names() {
     let names = [&b""[..], b".", b"..", b"../..", b"a\0", b"\xff"];
@@ -218,7 +218,7 @@ fn paths_that_are_too_long() {
     let s = name(put(s, 5, &inode(5, 0)), 105, "bottom", 5, "file").build();
     let error = run(std::slice::from_ref(&s)).err().unwrap();
     assert!(error.is_damage() && error.to_string().contains("more than 262144: it was not entered"), "{error:.300}");
-    // What is below it is lost, not gone.
+    // Everything below it is lost, not deleted.
     let fs = run_with(&[s], &Options { skip_damage: true, ..Options::default() }).unwrap();
     assert_eq!(fs.outcome.manifest.skipped, 1);
     let bottom: Vec<String> = fs.paths().into_iter().filter(|path| path.ends_with("/bottom")).collect();

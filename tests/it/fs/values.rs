@@ -85,7 +85,7 @@ fn bad_json() {
     }
 }
 
-/// Rows that nobody owns, and routing keys, which are never stored.
+/// Rows without a family, and routing keys, which are never stored.
 #[test]
 fn rows_of_no_family() {
     for row in ["!fs|route|chk|0123456789abcdef", "!fs|job|copy|x", "!fs|", "!fs|new|x"] {

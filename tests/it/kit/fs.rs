@@ -194,7 +194,7 @@ pub fn normalize(tree: &mut super::Tree) {
         }
         line
     });
-    // The names of what is in a deleted directory are not told, and what has no name comes in another order.
+    // The names in a deleted directory are not written, and inodes without a name come in another order.
     let (mut lost, named): (Vec<Value>, Vec<Value>) =
         lines.partition(|line| line["path"].is_null() && line["name"].is_null());
     lost.sort_by_key(|line| line["tree"].to_string());

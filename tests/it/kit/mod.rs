@@ -92,7 +92,7 @@ pub fn run_with(inputs: &[Vec<u8>], options: &Options) -> Result<Decoded, Error>
         let packed = Options { archive: Some(Packing::Tar), ..options.clone() };
         decode(&sources, &archive, &packed, &Silent).unwrap();
         let (tree, _) = read_archive(std::fs::File::open(&archive).unwrap());
-        // Of a file system the manifest tells that names are raw.
+        // For a file system the manifest records that names are raw.
         let told = |path: &[u8]| decoded.has("fs/metadata.jsonl") && matches!(path, b"MANIFEST.json" | b"CHECKSUMS");
         let files = |tree: &Tree| -> Tree {
             let files = tree.iter().filter(|(path, _)| !told(path));

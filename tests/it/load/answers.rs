@@ -138,7 +138,7 @@ fn sent(entries: &[Value]) -> Vec<Value> {
     entries.iter().map(|entry| json!({ "Id": entry["Id"] })).collect()
 }
 
-/// A message of which an answer says nothing was not sent, whatever its status.
+/// A message that is missing in an answer was not sent, whatever the status of the answer.
 #[test]
 fn messages_that_an_answer_does_not_tell_of() {
     for (answer, words) in [
@@ -175,7 +175,7 @@ fn messages_that_the_service_takes_later() {
     assert_eq!(told["objects"]["messages"], taken.lock().unwrap().len(), "{told}");
 }
 
-/// A message that the service never takes, and does not say why, ends the run: it is not passed over.
+/// A message that the service always rejects without a reason ends the run: it is not skipped.
 #[test]
 fn a_message_that_is_never_taken() {
     let server = queues(|entries| {
@@ -208,8 +208,8 @@ fn an_answer_of_dynamodb_that_is_no_json() {
     fails(&load("dynamodb-small", "dynamodb", &server, &[]), "write to the table");
 }
 
-/// Batches are written at the same time, and the first is the slowest. A run in which a later one fails tells the last item before which
-/// all are written; a run that goes on behind it leaves none out.
+/// Batches are written at the same time, and the first is the slowest. If a later one fails, the run reports the last item before which all
+/// are written, and a run that continues after it leaves none out.
 #[test]
 fn what_is_written_out_of_order_is_resumed() {
     let written = Arc::new(Mutex::new(BTreeSet::new()));
@@ -338,7 +338,7 @@ fn buckets(part: Answer, put: Answer) -> Server {
     })
 }
 
-/// An object whose ETag the service does not tell is there, and counted; that nothing was compared is told.
+/// An object whose ETag the service does not return is stored and counted; the run reports that nothing was compared.
 #[test]
 fn objects_without_an_etag() {
     let server = buckets((200, Some("e"), String::new()), (200, None, String::new()));
@@ -349,7 +349,7 @@ fn objects_without_an_etag() {
     assert!(String::from_utf8_lossy(&out.stdout).contains("its ETag is not told"), "{told}");
 }
 
-/// Parts of an upload that nobody completes cost money, and are in no list.
+/// Parts of an incomplete upload cost money, and are in no list.
 #[test]
 fn an_upload_that_fails_is_given_up() {
     let server = buckets((403, None, String::new()), (200, Some("e"), String::new()));

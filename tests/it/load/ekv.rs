@@ -96,7 +96,7 @@ fn batches_of_one_row() {
     assert_eq!(large.store(), small.store());
 }
 
-/// A leader that is gone for a moment, and a connection that breaks, cost nothing but time.
+/// A leader that is missing for a moment, and a connection that breaks, cost only time.
 #[test]
 fn what_fails_for_a_while_is_sent_again() {
     let mut calls = 0;

@@ -97,7 +97,7 @@ fn expiries_move_with_the_backup() {
     same(&found, &held(keys(&inputs), outcome.shifted_ms));
 }
 
-/// What Redis has no form for is told by name, and `--strict` fails.
+/// Objects without a form in Redis are reported with their names, and `--strict` fails.
 #[test]
 fn what_redis_cannot_hold() {
     let snapshot = Snapshot::new()

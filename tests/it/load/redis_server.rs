@@ -188,7 +188,7 @@ fn every_corpus_is_served_the_same_from_file_and_wire() {
         for key in want.keys() {
             assert_eq!(inner(&of_file, key), inner(&of_wire, key), "{name}: {}", key.escape_ascii());
         }
-        // Of an output, beside other keys and over older ones.
+        // From an output, together with other keys and over older ones.
         let mut decode = vec!["decode".to_owned()];
         decode.extend(inputs.iter().cloned());
         decode.extend(["-o", "out", "--layout", "jsonl"].map(str::to_owned));
@@ -239,7 +239,7 @@ fn a_killed_load_is_resumed() {
     let resumed = [&to[..], &["--start-after", &position]].concat();
     run(dir.path(), &resumed);
     compare(&server, &want);
-    // Half of a list is no list: it is made anew.
+    // Half of a list is replaced: the list is written again.
     ask::<i64>(&mut server.connect(), "RPUSH", &[b"k01500:list", b"more"]);
     run(dir.path(), &[&to[..], &["--start-after", "redis:k01499"]].concat());
     compare(&server, &want);
@@ -269,7 +269,7 @@ fn an_encrypted_connection() {
     compare(&server, &want);
 }
 
-/// What a server refuses ends the load, and tells from where to go on.
+/// A rejection by the server ends the load, which reports where to continue.
 #[test]
 #[ignore = "needs redis-server"]
 fn a_server_that_is_full_ends_the_load() {

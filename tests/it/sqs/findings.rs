@@ -51,7 +51,7 @@ fn messages_of_a_deleted_queue_are_a_note() {
     let message = Snapshot::new().msg(&msg("q", 3, "a"));
     check(&message.clone().tombstone("q", 3), &[], &[("sqs_deleted_queues", 1)]);
     check(&message.clone().generation("q", 4), &[], &[("sqs_deleted_queues", 1)]);
-    // The generation row does not tell of the deletion of its own generation, nor the tombstone of another's.
+    // The generation row does not explain the deletion of its own generation, nor the tombstone that of another one.
     let both = [("sqs_orphan_messages", 1)];
     check(&message.clone().generation("q", 3), &both, &[("sqs_deleted_queues", 1)]);
     check(&message.tombstone("q", 2), &both, &[("sqs_deleted_queues", 1)]);
