@@ -242,7 +242,7 @@ impl Run {
         let Run { state, planned, staging, kept, .. } = self;
         let (unfinished, merged) = (staging.path().to_path_buf(), state.dir.join(MERGED));
         let _ = fs::remove_file(&merged);
-        // A file system without links has the shards as copies: then a run that is killed between the two steps is a finished one.
+        // Without links on the file system this mark is missing: then a run that is killed between the two steps counts as finished.
         let _ = fs::hard_link(unfinished.join(CHECKSUMS), &merged);
         staging.publish(planned.options.syncs())?;
         drop(kept);

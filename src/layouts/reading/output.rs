@@ -282,7 +282,7 @@ impl<'p, V> Pass<'p, V> {
     }
 }
 
-/// Calls `read` with the bytes of a file.
+/// Calls `take` with the bytes of a file.
 fn opened(
     output: &Path,
     path: &[u8],
