@@ -1,4 +1,4 @@
-//! Writes seeds of the fuzz targets, made of a few rows of real snapshots, and of a few files of their outputs:
+//! Writes seeds of the fuzz targets, made from a few rows of real snapshots, and from a few files of their outputs:
 //! `cargo run --example fuzz_seeds -- fuzz/seeds SNAPSHOT…`.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use ekvsnap::output::archive::Packing;
 use ekvsnap::replay::{encode_files, encode_rows};
 use ekvsnap::source::{Access, Source};
 
-/// Rows of a family that are taken, and the largest value.
+/// Maximum number of rows of a family, and of bytes of a value.
 const MOST_ROWS: usize = 3;
 const LARGEST: usize = 400;
 
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Objects whose outputs are small and can be read: patterns, and the largest size.
+/// Objects whose outputs are small and can be read: patterns, and the maximum size.
 const CHOSEN: [(&str, &str, u64); 5] = [
     ("redis-small", "redis:[a-z]:*", 130),
     ("dynamodb-small", "dynamodb:{gsi,binkeys}", 200),
@@ -51,7 +51,7 @@ const CHOSEN: [(&str, &str, u64); 5] = [
     ("sqs-small", "sqs:{attrs,fifo.fifo}", 1000),
     ("fs-small", "fs:/names/a*", 1000),
 ];
-/// The file system of which an output of a part cannot be read.
+/// The file system whose partial output cannot be read.
 const WHOLE: &str = "field";
 
 /// Outputs of a few objects in both layouts, and an archive.
@@ -81,7 +81,7 @@ fn outputs(target: &Path, name: &str, sources: &[Source]) -> Result<(), Box<dyn 
     Ok(())
 }
 
-/// Paths and contents of the files in folders of an output: those beside the folders tell of all.
+/// Paths and contents of the files in folders of an output: the files outside of folders are about the whole output.
 fn contents(out: &Path) -> std::io::Result<BTreeMap<String, Vec<u8>>> {
     let (mut files, mut folders) = (BTreeMap::new(), vec![out.to_path_buf()]);
     while let Some(folder) = folders.pop() {
@@ -119,7 +119,7 @@ fn write(target: &Path, name: &str, rows: &BTreeMap<Family, Vec<Row<'_>>>) -> Re
             Family::SqsData | Family::SqsQueue => Some("sqs_message"),
             _ => None,
         };
-        // The magic is put in front by the target.
+        // The target adds the magic.
         let body = if *family == Family::SqsData { row.body.get(4..).unwrap_or_default() } else { row.body };
         if let Some(value) = value {
             put(value, &format!("{name}-{}", *family as u8), body)?;

@@ -1,8 +1,8 @@
-//! Encrypts a clear snapshot, as a server with storage encryption would have written it: for benches and trials.
+//! Encrypts a clear snapshot, as a server with storage encryption would have written it: for benches and tests.
 //!
 //! cargo run --release --example seal_snapshot -- IN.fsm --dek KEY -o OUT.fsm
 //!
-//! Every value that is no tombstone is sealed with data key 1, the 32 bytes of KEY; `ekvsnap … --dek 1=KEY` opens it.
+//! Every value that is not a tombstone is sealed with data key 1, the 32 bytes of KEY; `ekvsnap … --dek 1=KEY` opens it.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

@@ -1,4 +1,4 @@
-//! Prints every DynamoDB item and every Redis string of a snapshot, by the library alone:
+//! Prints every DynamoDB item and every Redis string of a snapshot, with the library only:
 //!
 //! cargo run --no-default-features --example values -- testdata/redis-small.fsm
 

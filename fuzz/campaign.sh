@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs every fuzz target, side by side, and prints what came of each: `fuzz/campaign.sh HOURS [TARGET…]`.
+# Runs every fuzz target in parallel, and prints the result of each: `fuzz/campaign.sh HOURS [TARGET…]`.
 #
-# HOURS (may be a fraction) is the time of each target. As many run at once as there are cores. Inputs that are found go
-# to fuzz/corpus/TARGET, crashes to fuzz/artifacts/TARGET; both are kept for the next campaign. Exit code 1: a crash.
+# HOURS (may be a fraction) is the time of each target. As many run at once as there are cores. New inputs go to fuzz/corpus/TARGET, crashes
+# to fuzz/artifacts/TARGET; both are kept for the next campaign. Exit code 1: a crash.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,7 +15,7 @@ jobs=${JOBS:-$(nproc)}
 logs=fuzz/logs
 mkdir -p "$logs"
 
-# A stable toolchain has what a fuzzer needs, but hides it.
+# A stable toolchain has what a fuzzer needs, but only with this variable.
 export RUSTC_BOOTSTRAP=1 RAYON_NUM_THREADS=1
 cargo fuzz build --fuzz-dir fuzz
 programs=fuzz/target/$(rustc -vV | sed -n 's/^host: //p')/release
@@ -23,7 +23,7 @@ programs=fuzz/target/$(rustc -vV | sed -n 's/^host: //p')/release
 run() {
     local target=$1 corpus=fuzz/corpus/$1
     mkdir -p "$corpus" "fuzz/artifacts/$target" "fuzz/seeds/$target"
-    # Not by `cargo fuzz run`, which would build again when a file has changed meanwhile.
+    # Not with `cargo fuzz run`, which would build again if a file has changed meanwhile.
     "$programs/$target" "$corpus" "fuzz/seeds/$target" fuzz/seeds/any -artifact_prefix="fuzz/artifacts/$target/" \
         -max_total_time="$seconds" -max_len=65536 -timeout=60 -rss_limit_mb=4096 -print_final_stats=1 \
         >"$logs/$target.log" 2>&1 || true

@@ -1,6 +1,6 @@
 //! ekvsnap turns elastickv snapshot files into logical backups.
 //!
-//! The program of that name is a thin shell around this crate. To embed it, begin with [`Snapshot`].
+//! The program of that name is a thin layer over this crate. To embed it, begin with [`Snapshot`].
 //!
 //! Live rows, borrowed from the map of the file, in key order:
 //!

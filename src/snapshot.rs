@@ -59,12 +59,12 @@ impl Snapshot {
         &self.sources
     }
 
-    /// The files, for who needs them for himself, such as a [`Side`](crate::diff::Side) of a comparison.
+    /// The files, for callers that need to own them, such as a [`Side`](crate::diff::Side) of a comparison.
     pub fn into_sources(self) -> Vec<Source> {
         self.sources
     }
 
-    /// Newer files of a directory that were passed over because they are damaged.
+    /// Newer files of a directory that were skipped because they are damaged.
     pub fn passed_over(&self) -> &[PassedOver] {
         &self.passed_over
     }
@@ -72,21 +72,21 @@ impl Snapshot {
     /// Indexes the files: counts, and live rows by family or key. Values of committed transactions are applied.
     ///
     /// # Errors
-    /// A file that is not a sound snapshot.
+    /// A file that is not a valid snapshot.
     pub fn rows(&self) -> Result<DataSet<'_>> {
         decode::index(&self.sources, &Options::default(), &Silent).map(|indexed| indexed.set)
     }
 
-    /// Gives the logical objects, those that `options` choose.
+    /// Passes on the logical objects that `options` choose.
     ///
     /// # Errors
-    /// A file that is not a sound snapshot, a damaged row, and what `each` gives.
+    /// A file that is not a valid snapshot, a damaged row, or the error of `each`.
     pub fn objects(&self, options: &Options, each: &mut dyn FnMut(&Object<'_>) -> Result<()>) -> Result<()> {
         objects::of_snapshots(&self.sources, options, false, &Silent, each).map(drop)
     }
 
-    /// Gives every Redis key with its value, in the order of keys; `options` choose which. Damaged rows end it, unless they are
-    /// skipped. Lists, whose items stand apart, are given like all other keys; items of no list come last.
+    /// Passes on every Redis key with its value, in the order of keys; `options` choose which. A damaged row ends the read, unless damage
+    /// is skipped. Lists, whose items are stored separately, come like all other keys; items that belong to no list come last.
     ///
     /// ```
     /// use ekvsnap::decode::Options;
@@ -124,25 +124,25 @@ impl Snapshot {
     /// ```
     ///
     /// # Errors
-    /// A file that is not a sound snapshot, a damaged row, and what the visitor gives.
+    /// A file that is not a valid snapshot, a damaged row, or the error of the visitor.
     pub fn redis(&self, options: &Options, visitor: &mut impl Visitor) -> Result<Findings> {
         self.index(options)?.redis(options, visitor)
     }
 
-    /// Gives every DynamoDB item with its table and its attributes, in the order of tables and their row keys; `options` choose
-    /// which. Items of no live generation come only if they are asked for. `examples/values.rs` is a program that does this.
+    /// Passes on every DynamoDB item with its table and its attributes, in the order of tables and their row keys; `options` choose which.
+    /// Items of no live generation come only on request. `examples/values.rs` is a program that does this.
     ///
     /// # Errors
-    /// A file that is not a sound snapshot, a damaged row, and what the visitor gives.
+    /// A file that is not a valid snapshot, a damaged row, or the error of the visitor.
     pub fn dynamodb(&self, options: &Options, visitor: &mut impl for<'a> ItemVisitor<'a>) -> Result<Findings> {
         self.index(options)?.dynamodb(options, visitor)
     }
 
-    /// Decodes into a new directory or archive: see [`decode`](crate::decode::decode). If changes are asked for as lines, they are found
+    /// Decodes into a new directory or archive: see [`decode`](crate::decode::decode). If changes are requested as lines, they are found
     /// first.
     ///
     /// # Errors
-    /// As there.
+    /// As [`decode`](crate::decode::decode).
     pub fn decode(&self, target: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
         let options = prepare(&self.sources, options.clone(), progress)?;
         decode::decode(&self.sources, target, &options, progress)

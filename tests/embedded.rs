@@ -1,4 +1,4 @@
-//! What a program that embeds the crate can rely on: its own handler of SIGBUS still hears of what is not ours.
+//! Guarantees for a program that embeds the crate: its own handler of SIGBUS still receives signals that are not about the crate's maps.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,7 +10,7 @@ extern "C" fn on_signal(_: libc::c_int) {
 
 #[test]
 fn a_handler_that_was_there_is_called() {
-    // SAFETY: the handler does nothing but count.
+    // SAFETY: the handler only counts.
     unsafe { libc::signal(libc::SIGBUS, on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t) };
     ekvsnap::source::survive_torn_maps();
     for heard in 1..=2 {

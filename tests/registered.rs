@@ -1,6 +1,6 @@
-//! An adapter and a layout that the crate does not know, by its public calls alone: what a new one has to bring.
+//! An adapter and a layout that the crate does not know, made with public calls only: an example of what a new one needs.
 //!
-//! The adapter is `kv`: rows `!kv|NAME`, the value as it is. The layout is `keys`: a file of names for each adapter.
+//! The adapter is `kv`: rows `!kv|NAME` with plain values. The layout is `keys`: a file of names for each adapter.
 
 use ekvsnap::adapters::rows::RowVisitor;
 use ekvsnap::dataset::{KeyRange, RowsOf};
@@ -181,7 +181,7 @@ impl Counts for Pairs {
     }
 }
 
-/// Reads pairs back: of a tree their files, else the lines.
+/// Reads pairs back: for a tree from their files, otherwise from the lines.
 struct PairReader;
 
 impl<V: RowVisitor + ?Sized> Reader<V> for PairReader {
@@ -288,7 +288,7 @@ fn register() -> Layout {
     })
 }
 
-/// A snapshot with pairs, a version of old among them, and a Redis string.
+/// A snapshot with pairs, including an old version, and a Redis string.
 fn snapshot(value: &str) -> Snapshot {
     Snapshot::from_bytes("x.fsm", snapshot_bytes(value))
 }
@@ -448,7 +448,7 @@ fn an_encode_misses_what_is_gone() {
     assert!(error.to_string().contains("kv: MANIFEST.json counts 2 pairs, and 0 are there"), "{error}");
 }
 
-/// A layout that does not know an adapter says so, if there is anything of it.
+/// A layout that does not support an adapter reports it, if there are any rows of it.
 #[test]
 fn a_layout_without_a_place_for_an_adapter() {
     let keys = register();

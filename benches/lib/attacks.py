@@ -4,9 +4,9 @@ import gzip
 import tarfile
 from collections import namedtuple
 
-#: name: of examples/gen_snapshot, behind hostile/. most: the largest size of a full run; a tenth and a hundredth of it
-#: show how time grows. quick: the largest size of a quick run. files: whether a tree has a file for each of so many.
-#: archive: what makes it, where it is no snapshot but an archive to be verified.
+#: name: of examples/gen_snapshot, after hostile/. most: the largest size of a full run; a tenth and a hundredth of it show how time grows.
+#: quick: the largest size of a quick run. files: whether a tree has one file per unit of size. archive: the function that makes it, if it is
+#: an archive to verify and not a snapshot.
 Attack = namedtuple("Attack", "name most quick files archive", defaults=(False, None))
 
 
@@ -50,13 +50,13 @@ ATTACKS = [
     Attack("queue-tags", 1_000_000, 300_000),
     Attack("message-unknown", 8_000_000, 2_000_000),
     Attack("message-attributes", 1_000_000, 300_000),
-    # Nested without end.
+    # Deeply nested values.
     Attack("deep-item", 1_000_000, 100_000),
     Attack("deep-manifest", 4_000_000, 100_000),
     Attack("queue-deep", 4_000_000, 100_000),
     Attack("message-deep", 4_000_000, 100_000),
     Attack("deep", 10_000, 1_000),
-    # Many of what has a state of its own.
+    # Many scopes, each with its own state.
     Attack("tables", 100_000, 20_000, True),
     Attack("tables-items", 100_000, 10_000, True),
     Attack("buckets", 100_000, 10_000, True),
@@ -68,7 +68,7 @@ ATTACKS = [
     Attack("nul-keys", 100, 30),
     Attack("parts", 1_000_000, 30_000),
     Attack("one-payload", 10_000, 1_000),
-    # Rows that gather.
+    # Rows that accumulate.
     Attack("nested-keys", 4_000, 1_000, True),
     Attack("long-keys", 1_000, 300, True),
     Attack("long-hash", 1_000, 300),

@@ -150,7 +150,7 @@ class Tree(Row):
 class Commands(Row):
     """verify, inspect, diff with itself, and get of one message: against a dry run of a decode to lines, which hashes them."""
 
-    #: Most of the time of a dry run that a command may take.
+    #: Maximum time of a command, as a share of a dry run.
     GOALS = {"verify": 1.5, "inspect": 1.0, "diff": 2.0, "get": 0.3}
 
     def needs(self, bench):

@@ -1,4 +1,4 @@
-//! Whole decodes of one family at a time, on one thread, in both layouts.
+//! Complete decodes of one family at a time, on one thread, in both layouts.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::input::{Input, scratch};
 
-/// Enough rows for some milliseconds.
+/// Enough rows for a few milliseconds.
 const WORKLOADS: [(&str, u64); 13] = [
     ("strings", 100_000),
     ("hashes", 100_000),
@@ -26,7 +26,7 @@ const WORKLOADS: [(&str, u64); 13] = [
     ("fs-large", 20),
 ];
 
-/// Fewer where each is a file: they must find room in a small machine's memory.
+/// Fewer if each is a file: they must fit into a small machine's memory.
 const MOST_FILES: u64 = 5_000;
 
 pub fn decode(c: &mut Criterion) {
@@ -44,7 +44,7 @@ pub fn decode(c: &mut Criterion) {
     }
 }
 
-/// The digest that every run must give, with other threads than those measured.
+/// The digest that every run must give, computed with another number of threads.
 fn answer(input: &Input, options: &Options) -> [u8; 32] {
     let folder = scratch();
     let target = folder.path().join("out");
@@ -52,7 +52,7 @@ fn answer(input: &Input, options: &Options) -> [u8; 32] {
     digest(&target)
 }
 
-/// Outputs go when the clock stands still.
+/// Outputs are removed while the clock is stopped.
 fn timed(times: u64, input: &Input, options: &Options, want: [u8; 32]) -> Duration {
     let folder = scratch();
     let one = |n: u64| {
@@ -70,7 +70,7 @@ fn checked(input: &Input, options: &Options, target: &Path) -> Outcome {
     outcome
 }
 
-/// Of all files' digests.
+/// A digest of all files' digests.
 fn digest(target: &Path) -> [u8; 32] {
     Sha256::digest(std::fs::read(target.join("CHECKSUMS")).expect("checksums")).into()
 }

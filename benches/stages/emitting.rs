@@ -13,7 +13,7 @@ use crate::input::{scratch, testing};
 
 const FILES: u64 = 2_000;
 
-/// Texts of about 100 bytes: all printable ones alike, letters only, and of two and three bytes a letter.
+/// Texts of about 100 bytes: all printable characters equally often, letters only, and characters of two and three bytes.
 fn texts() -> [(&'static str, Vec<String>); 3] {
     let made = |letters: &str| {
         let letters: Vec<char> = letters.chars().collect();
@@ -72,7 +72,7 @@ fn expected_length(text: &str) -> usize {
     if plain <= names::MAX_SEGMENT { plain } else { 34 + text.as_bytes()[..64].iter().map(of).sum::<usize>() }
 }
 
-/// Files of 100 bytes with their digests. Bytes are those of the files.
+/// Files of 100 bytes with their digests. Throughput counts the bytes of the files.
 pub fn tree(c: &mut Criterion) {
     let body = [b'x'; 100];
     let files = if testing() { FILES / 20 } else { FILES };

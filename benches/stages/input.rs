@@ -1,4 +1,4 @@
-//! What the benches work on: generated snapshots in memory, and a place to write to.
+//! The input of the benches: generated snapshots in memory, and a directory to write to.
 
 #[path = "../../examples/gen_snapshot/generator/mod.rs"]
 mod generator;
@@ -9,7 +9,7 @@ use ekvsnap::source::Source;
 use generator::{Form, Spec, WORKLOADS};
 use tempfile::TempDir;
 
-/// A snapshot, and what is known of it.
+/// A snapshot, and its properties.
 pub struct Input {
     pub sources: [Source; 1],
     pub rows: u64,
@@ -28,12 +28,12 @@ impl Input {
     }
 }
 
-/// Whether each bench is only to run once.
+/// Whether each bench runs only once.
 pub fn testing() -> bool {
     std::env::args().any(|argument| argument == "--test")
 }
 
-/// A folder in memory where there is one: benches compare our work, not disks.
+/// A folder in memory if there is one: benches compare code, not disks.
 pub fn scratch() -> TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };

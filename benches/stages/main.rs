@@ -1,8 +1,7 @@
-//! Speed of each stage by itself: `cargo bench --bench stages -- FILTER`.
+//! Speed of each stage separately: `cargo bench --bench stages -- FILTER`.
 //!
-//! Every bench asserts its answer. `cargo bench --bench stages -- --test` runs each once on small inputs and measures
-//! nothing. Figures are for one thread, unless a name tells otherwise, and in bytes of what goes in: of the snapshot, or
-//! of text before it is escaped.
+//! Every bench asserts its result. `cargo bench --bench stages -- --test` runs each once on small inputs and measures nothing. Figures are
+//! for one thread, unless the name says otherwise, and in bytes of the input: of the snapshot, or of text before it is escaped.
 
 mod decoding;
 mod emitting;
@@ -13,7 +12,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 
-/// Short: what is compared are versions on one quiet machine, and ratios are for `benches/ratios`.
+/// Short, because versions are compared on one quiet machine; ratios are measured by `benches/ratios`.
 fn short() -> Criterion {
     Criterion::default()
         .sample_size(10)

@@ -6,7 +6,7 @@ use ekvsnap::source::crc::Footer;
 
 use crate::input::Input;
 
-/// Framing, order, value headers, counts and checksum. The checksum is taken in parallel, here on one thread too.
+/// Framing, order, value headers, counts and checksum. The checksum is computed in parallel, here also on one thread.
 pub fn index(c: &mut Criterion) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
     let view = View { as_of: u64::MAX, read_ts: u64::MAX, lenient: false };
@@ -27,7 +27,7 @@ pub fn index(c: &mut Criterion) {
     }
 }
 
-/// The checksum alone.
+/// Only the checksum.
 pub fn checksum(c: &mut Criterion) {
     let input = Input::new("strings", 200_000);
     let mut group = c.benchmark_group("crc32c");

@@ -1,4 +1,4 @@
-//! Writing, by the fewest calls.
+//! Writing with the fewest system calls.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::model::Model;
 use crate::{Result, first_word};
 
-/// How many files a thread takes at once: neighbours, as a decode does.
+/// Number of files that a thread takes at once: neighbours, as in a decode.
 const SHARE: usize = 64;
 
 pub fn write_one(model: &Model, target: &Path) -> Result<()> {
@@ -23,7 +23,7 @@ pub fn write_one(model: &Model, target: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Creates all files below held directories; adds up something of their digests if they are wanted.
+/// Creates all files below open directories; adds up a part of their digests if these are requested.
 pub fn create(model: &Model, target: &Path, threads: usize, sha: bool) -> Result<u64> {
     let dirs = make_dirs(model, target)?;
     let next = AtomicUsize::new(0);

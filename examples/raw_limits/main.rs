@@ -1,7 +1,7 @@
-//! What the machine allows, for `benches/ratios`: the same reads, writes and digests as a decode, and nothing else.
+//! Measures the limits of the machine for `benches/ratios`: the same reads, writes and digests as a decode, and nothing else.
 //!
-//! Everything is made ready before the clock starts; each command prints one JSON line with the seconds that it took and
-//! an answer to compare. `index` alone is work of this library, here so that it is timed by the same clock as `read`.
+//! Everything is prepared before the clock starts; each command prints one JSON line with the seconds that it took and a result to compare.
+//! Only `index` is work of this library, here so that it is timed by the same clock as `read`.
 
 mod disk;
 mod model;
@@ -48,7 +48,7 @@ enum Command {
     Same { model: PathBuf, other: PathBuf },
 }
 
-/// What a command found, and how long it took.
+/// The result of a command, and its duration.
 struct Answer {
     seconds: f64,
     files: usize,
@@ -101,7 +101,7 @@ fn timed_map(file: &Path, work: impl FnOnce(&[u8]) -> Result<u64>) -> Result<Ans
     Ok(Answer { seconds: started.elapsed().as_secs_f64(), files: 1, bytes: source.bytes().len(), sum })
 }
 
-/// The answer is the number of rows.
+/// The result is the number of rows.
 fn timed_index(file: &Path) -> Result<Answer> {
     let started = Instant::now();
     let source = Source::open(file, Access::Map)?;
@@ -114,7 +114,7 @@ fn timed_index(file: &Path) -> Result<Answer> {
     Ok(Answer { seconds, files: 1, bytes: source.bytes().len(), sum: index.counts.summary().entries })
 }
 
-/// The sum of all words; a piece for a thread at a time.
+/// The sum of all words; each thread takes one piece at a time.
 fn add_up(bytes: &[u8]) -> u64 {
     let words = |piece: &[u8]| {
         let (words, rest) = piece.as_chunks::<8>();

@@ -1,4 +1,4 @@
-//! A decoded output in memory: what is to be written again.
+//! A decoded output in memory, to be written again.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::{Answer, Result};
 
-/// Directories, parents first, and their files, by name. MANIFEST.json and CHECKSUMS are no data.
+/// Directories, parents first, and their files, by name. MANIFEST.json and CHECKSUMS are not data.
 #[derive(PartialEq)]
 pub struct Model {
     pub dirs: Vec<PathBuf>,

@@ -1,4 +1,4 @@
-//! What each front end of the server has.
+//! The objects of each front end of the server.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;

@@ -1,4 +1,4 @@
-//! Columns of the library as Arrow fields, and the builders that are filled with its cells.
+//! Columns of the library as Arrow fields, and the builders for their cells.
 
 use std::sync::Arc;
 
@@ -40,10 +40,10 @@ fn pair() -> Fields {
     ["name", "value"].map(|name| Field::new(name, DataType::Binary, false)).to_vec().into()
 }
 
-/// The most bytes that an array of bytes holds: its offsets have 32 bits.
+/// Maximum bytes of an array of bytes: its offsets have 32 bits.
 const MOST_BYTES: usize = i32::MAX as usize;
 
-/// Bytes of the offsets of a name and a value: empty ones can be many.
+/// Bytes of the offsets of a name and a value, because there can be many empty ones.
 const OFFSETS: usize = 2 * size_of::<i32>();
 
 /// Values of one column.
@@ -74,10 +74,10 @@ impl Builder {
         }
     }
 
-    /// Takes the value of a row. The column has room for it: see [`bytes_of`].
+    /// Adds the value of a row. The column has room for it: see [`bytes_of`].
     ///
     /// # Errors
-    /// A cell that is not of the column's kind: a fault of the library.
+    /// A cell that is not of the column's kind: a bug of the library.
     pub fn push(&mut self, cell: &Cell<'_>, scratch: &mut Vec<u8>) -> Result<(), Error> {
         match (self, cell) {
             (Builder::Bytes(all), Cell::Bytes(bytes)) => all.append_value(bytes),
@@ -115,10 +115,10 @@ impl Builder {
         Ok(())
     }
 
-    /// The values as an array; the builder is empty then. Nothing is copied.
+    /// The values as an array; the builder is empty afterwards. Nothing is copied.
     ///
     /// # Errors
-    /// What the crate of Arrow refuses.
+    /// The error of the Arrow crate.
     pub fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         Ok(match self {
             Builder::Bytes(all) => Arc::new(all.finish()),
@@ -141,7 +141,7 @@ fn text(bytes: &[u8]) -> Result<&str, Error> {
 /// Bytes that a cell adds to the array of its column that grows most.
 ///
 /// # Errors
-/// More than an array can hold.
+/// More than an array can store.
 pub fn bytes_of(cell: &Cell<'_>) -> Result<usize, Error> {
     let bytes = match cell {
         Cell::Bytes(bytes) => bytes.len(),

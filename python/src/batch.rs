@@ -1,4 +1,4 @@
-//! Rows to record batches: the sink that the library's visitors fill.
+//! Makes record batches of rows: the sink for the library's visitors.
 
 use std::sync::mpsc::SyncSender;
 
@@ -10,26 +10,26 @@ use ekvsnap::run::Stop;
 
 use crate::arrow::{Builder, bytes_of, schema};
 
-/// Rows of a batch, at most: more do not make readers faster.
+/// Maximum number of rows in a batch: more do not make readers faster.
 const ROWS: usize = 64 << 10;
-/// Bytes of values that end a batch. A batch can have one value more.
+/// Bytes of values that end a batch. A batch can exceed this by one value.
 const BYTES: usize = 4 << 20;
 
-/// What a reading thread hands over.
+/// A message of a reading thread.
 pub enum Message {
-    /// The columns of what follows.
+    /// The columns of the following rows.
     Columns(Columns),
     /// Rows of them.
     Batch(RecordBatch),
-    /// Items of DynamoDB as they are stored, one behind the other, and where each ends.
+    /// Items of DynamoDB as stored, one after the other, and the end of each.
     Items(Vec<u8>, Vec<usize>),
-    /// Nothing more comes.
+    /// The end.
     End,
-    /// The same, because of an error.
+    /// The end because of an error.
     Failed(Error),
 }
 
-/// Where messages go. Nobody takes them any more once the stop flag is set.
+/// The receiver of messages. After the stop flag is set, messages are no longer received.
 pub struct Outlet {
     pub messages: SyncSender<Message>,
     pub stop: Stop,
@@ -37,16 +37,16 @@ pub struct Outlet {
 
 impl Outlet {
     /// # Errors
-    /// Nobody wants it.
+    /// Messages are no longer received.
     pub fn send(&self, message: Message) -> Result<()> {
         self.stop.check()?;
         self.messages.send(message).map_err(|_| Error::usage("nobody reads any more"))
     }
 }
 
-/// Which rows are handed over.
+/// Which rows are passed on.
 pub enum Wanted {
-    /// Whatever comes: only one data set does.
+    /// All rows: there is only one data set.
     Any,
     /// Those of the data set with this name.
     Set(String),
@@ -54,7 +54,7 @@ pub enum Wanted {
     Below(&'static str, &'static str),
 }
 
-/// Takes rows, and hands batches over.
+/// Collects rows, and passes batches on.
 pub struct Batches {
     outlet: Outlet,
     wanted: Wanted,
@@ -62,12 +62,12 @@ pub struct Batches {
     builders: Vec<Builder>,
     rows: usize,
     bytes: usize,
-    /// What the first column has, of data sets below a folder.
+    /// The values of the first column, for data sets below a folder.
     scopes: Vec<String>,
     rendered: Vec<u8>,
 }
 
-/// The number of data sets that nobody wants.
+/// The number of unwanted data sets.
 const UNWANTED: usize = usize::MAX;
 
 impl Batches {
@@ -76,10 +76,10 @@ impl Batches {
         Batches { outlet, wanted, columns, builders, rows: 0, bytes: 0, scopes, rendered: Vec::new() }
     }
 
-    /// Makes the columns known, once.
+    /// Announces the columns, once.
     ///
     /// # Errors
-    /// Nobody reads any more.
+    /// Messages are no longer received.
     pub fn open(&mut self, columns: Columns) -> Result<()> {
         if self.columns.is_some() {
             return Ok(());
@@ -90,10 +90,10 @@ impl Batches {
         Ok(())
     }
 
-    /// Hands over what is held.
+    /// Passes on the rest.
     ///
     /// # Errors
-    /// Nobody reads any more.
+    /// Messages are no longer received.
     pub fn finish(mut self) -> Result<()> {
         self.flush()?;
         self.outlet.send(Message::End)
@@ -111,7 +111,7 @@ impl Batches {
     /// Adds a row.
     ///
     /// # Errors
-    /// Nobody reads any more, or a value that Arrow cannot hold.
+    /// Messages are no longer received, or Arrow cannot store a value.
     pub fn add<'c>(&mut self, cells: impl Iterator<Item = &'c Cell<'c>> + Clone) -> Result<()> {
         let mut bytes = 0;
         for cell in cells.clone() {
@@ -129,7 +129,7 @@ impl Batches {
     }
 }
 
-/// The same columns behind one that tells the scope.
+/// The same columns after one for the scope.
 pub fn with_scope(name: &str, columns: &Columns) -> Columns {
     let scope: Column = column(name, Kind::Text).repeated();
     Columns::new(std::iter::once(scope).chain(columns.all.iter().cloned()).collect(), columns.sorted + 1)

@@ -1,4 +1,4 @@
-//! What can be done with a snapshot that is open: its front ends, and what the commands of the program do.
+//! Methods of an open snapshot: its front ends, and the commands of the program.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -169,7 +169,7 @@ impl Snapshot {
     }
 }
 
-/// As it is said, else as the name of the output tells.
+/// The given format, otherwise the one of the output's name.
 fn packing(format: Option<&str>, out: &Path) -> PyResult<Option<Packing>> {
     let name = out.as_os_str().as_encoded_bytes();
     let zstd = Packing::Zstd { level: 3 };
@@ -204,7 +204,7 @@ fn text_of(document: &impl serde::Serialize) -> Result<String> {
 }
 
 impl Shared {
-    /// Options of whatever reads it.
+    /// The options of a read.
     pub fn options(&self) -> Options {
         Options { as_of: self.as_of, ..Options::default() }
     }

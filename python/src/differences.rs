@@ -25,10 +25,10 @@ fn columns() -> Columns {
     Columns::new(columns, 0)
 }
 
-/// Compares, and hands over what differs.
+/// Compares two snapshots, and passes on the differences.
 ///
 /// # Errors
-/// A damaged snapshot, or nobody reads any more.
+/// A damaged snapshot, or messages are no longer received.
 pub fn differences(before: &Shared, after: &Shared, outlet: Outlet) -> Result<()> {
     let mut to = Batches::new(outlet, Wanted::Any);
     to.open(columns())?;

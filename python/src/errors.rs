@@ -4,7 +4,7 @@ use ekvsnap::{Error, ErrorKind};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-/// The exception of an error: its text, and what it knows of the place.
+/// The exception of an error: its text, and its place.
 pub fn exception(py: Python<'_>, error: &Error) -> PyErr {
     make(py, error).unwrap_or_else(|failed| failed)
 }

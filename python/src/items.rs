@@ -1,4 +1,4 @@
-//! DynamoDB items as Python objects. They cross from thread to thread as they are stored, and are parsed where they are wanted.
+//! DynamoDB items as Python objects. They pass from thread to thread in stored form, and are parsed where they are used.
 
 use ekvsnap::error::Result;
 use ekvsnap::format::dynamodb::{Item as Parsed, Value};
@@ -9,10 +9,10 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PySet, PyString};
 use crate::batch::{Message, Outlet};
 use crate::python::Types;
 
-/// Bytes that are handed over at once, about.
+/// Approximate bytes of a message.
 const BYTES: usize = 1 << 20;
 
-/// Takes items.
+/// Collects items.
 pub struct Items {
     outlet: Outlet,
     stored: Vec<u8>,
@@ -24,10 +24,10 @@ impl Items {
         Items { outlet, stored: Vec::new(), ends: Vec::new() }
     }
 
-    /// Hands over what is held.
+    /// Passes on the rest.
     ///
     /// # Errors
-    /// Nobody reads any more.
+    /// Messages are no longer received.
     pub fn finish(mut self) -> Result<()> {
         self.flush()?;
         self.outlet.send(Message::End)
@@ -57,7 +57,7 @@ impl<'a> Visitor<'a> for Items {
 /// The attributes of a stored item: `str`, `Decimal`, `bytes`, `bool`, `None`, sets, lists and dictionaries.
 pub fn to_python<'py>(py: Python<'py>, types: &Types, stored: &[u8]) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
-    // It was parsed before it was handed over.
+    // It was parsed before it was passed on.
     if let Ok(item) = Parsed::parse(stored) {
         for entry in item.attributes().stored() {
             dict.set_item(entry.name, value(py, types, entry.value())?)?;

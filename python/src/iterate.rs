@@ -15,7 +15,7 @@ use crate::items::to_python;
 use crate::python::Types;
 use crate::stream::Stream;
 
-/// The state of an iterator. Only one thread at a time can be at work with it.
+/// The state of an iterator. Only one thread at a time can use it.
 struct Held<T>(Mutex<T>);
 
 impl<T> Held<T> {
@@ -24,7 +24,7 @@ impl<T> Held<T> {
     }
 }
 
-/// The next message of a stream; behind the end or an error there is none.
+/// The next message of a stream; there is none after the end or an error.
 fn next(py: Python<'_>, stream: &mut Option<Stream>) -> PyResult<Option<Message>> {
     let Some(open) = stream else { return Ok(None) };
     let message = open.next(py);
@@ -41,7 +41,7 @@ pub struct RowIterator {
     held: Held<Reading>,
 }
 
-/// The stream, and the next row of the batch at hand.
+/// The stream, and the next row of the current batch.
 struct Reading {
     stream: Option<Stream>,
     batch: Option<RecordBatch>,
@@ -118,7 +118,7 @@ fn value<'py>(py: Python<'py>, types: &Types, array: &ArrayRef, kind: Kind, row:
     })
 }
 
-/// Items as they are stored, and where each of those that are left ends.
+/// Items as stored, and the ends of the remaining ones.
 #[derive(Default)]
 struct Stored {
     bytes: Vec<u8>,

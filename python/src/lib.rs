@@ -1,7 +1,7 @@
 //! The native half of the Python package `ekvsnap`.
 //!
-//! Objects are read in a thread of its own ([`stream`]), which fills Arrow arrays ([`arrow`]) and hands them over a bounded channel. Whoever
-//! asks waits without the interpreter's lock, and looks for signals now and then.
+//! Objects are read in a separate thread ([`stream`]), which fills Arrow arrays ([`arrow`]) and passes them on through a bounded channel.
+//! The receiver waits without the interpreter's lock, and checks for signals from time to time.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod adapters;

@@ -1,4 +1,4 @@
-//! What can be asked for, and who reads it.
+//! The objects that can be requested, and their readers.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub enum What {
     Queue(Vec<u8>),
     /// Files and directories; a pattern of paths.
     Files(Option<Pattern>),
-    /// What differs in another snapshot.
+    /// The differences from another snapshot.
     Differences(Arc<Shared>),
 }
 
@@ -47,10 +47,10 @@ impl What {
     }
 }
 
-/// Reads it all, and hands it over in Arrow batches.
+/// Reads all of them, and passes them on in Arrow batches.
 ///
 /// # Errors
-/// A damaged snapshot, a name that is not there, or nobody reads any more.
+/// A damaged snapshot, a name that does not exist, or messages are no longer received.
 pub fn batches(snapshot: &Shared, what: &What, outlet: Outlet) -> Result<()> {
     if let What::Differences(other) = what {
         return differences(snapshot, other, outlet);
@@ -98,7 +98,7 @@ pub fn batches(snapshot: &Shared, what: &What, outlet: Outlet) -> Result<()> {
     })
 }
 
-/// Reads the items of a table as they are stored.
+/// Reads the items of a table as stored.
 ///
 /// # Errors
 /// As [`batches`].
@@ -134,7 +134,7 @@ fn known<'n>(what: &str, name: &[u8], mut names: impl Iterator<Item = &'n [u8]>)
     Err(Error::usage(format!("the snapshot has no {what} \"{}\"", Shown(name))))
 }
 
-/// Messages of the one queue that is asked for.
+/// Messages of the requested queue only.
 struct OneQueue(sqs::Rows<Batches>);
 
 impl SqsVisitor for OneQueue {

@@ -1,4 +1,4 @@
-//! Classes of Python's own library, looked up once, and names as text.
+//! Classes of Python's standard library, looked up once, and names as text.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -19,7 +19,7 @@ static TYPES: PyOnceLock<Types> = PyOnceLock::new();
 
 impl Types {
     /// # Errors
-    /// Python's library is not there.
+    /// Python's standard library is missing.
     pub fn get(py: Python<'_>) -> PyResult<&'static Types> {
         TYPES.get_or_try_init(py, || {
             let times = py.import("datetime")?;
@@ -35,13 +35,13 @@ impl Types {
         })
     }
 
-    /// A number of DynamoDB: exact. A text that `Decimal` does not understand stays text, of a class of its own.
+    /// A number of DynamoDB: exact. A text that `Decimal` does not accept stays text, with a class of its own.
     ///
     /// # Errors
-    /// Python has no memory.
+    /// Python cannot allocate memory.
     pub fn number<'py>(&self, py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
         match self.decimal.bind(py).call1((text,)) {
-            // `NaN` and `Infinity` are no numbers of a table, whatever Decimal makes of them.
+            // `NaN` and `Infinity` are not numbers of a table, although Decimal accepts them.
             Ok(number) if number.call_method0("is_finite")?.is_truthy()? => Ok(number),
             _ => self.number_text.bind(py).call1((text,)),
         }
@@ -50,16 +50,16 @@ impl Types {
     /// Unix milliseconds as a `datetime` in UTC.
     ///
     /// # Errors
-    /// Python has no memory.
+    /// Python cannot allocate memory.
     pub fn moment<'py>(&self, py: Python<'py>, ms: i64) -> PyResult<Bound<'py, PyAny>> {
         let delta = self.timedelta.bind(py).call1((ms / 86_400_000, 0, 0, ms % 86_400_000))?;
         self.epoch.bind(py).add(delta)
     }
 
-    /// A document of JSON as Python objects.
+    /// A JSON document as Python objects.
     ///
     /// # Errors
-    /// It is none.
+    /// It is not valid.
     pub fn json<'py>(&self, py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
         self.loads.bind(py).call1((text,))
     }
@@ -67,13 +67,13 @@ impl Types {
     /// Digits with a point before the last `scale` of them.
     ///
     /// # Errors
-    /// Python has no memory.
+    /// Python cannot allocate memory.
     pub fn decimal<'py>(&self, py: Python<'py>, digits: i128, scale: i8) -> PyResult<Bound<'py, PyAny>> {
         self.decimal.bind(py).call1((format!("{digits}e{}", -i32::from(scale)),))
     }
 }
 
-/// Names are bytes: what is not UTF-8 in them becomes lone surrogates, as Python does with file names.
+/// Names are bytes: bytes that are not UTF-8 become lone surrogates, as in Python's file names.
 pub fn name(bytes: &[u8]) -> &OsStr {
     OsStr::from_bytes(bytes)
 }

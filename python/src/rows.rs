@@ -1,4 +1,4 @@
-//! Objects of one kind, as Python sees them: an Arrow stream and an iterable, each time it is asked.
+//! Objects of one kind for Python: an Arrow stream and an iterable, new on each call.
 
 use std::sync::{Arc, PoisonError};
 
@@ -41,7 +41,7 @@ impl Rows {
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
-        // Another schema may be asked for, and need not be given.
+        // Another schema may be requested, but need not be provided.
         drop(requested_schema);
         let stream = self.stream(py)?;
         let columns = stream.columns(py)?;

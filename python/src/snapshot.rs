@@ -1,4 +1,4 @@
-//! Snapshots that are open.
+//! Open snapshots.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,20 +22,20 @@ self_cell::self_cell!(
 
 type Index<'a> = snapshot::Indexed<'a>;
 
-/// What the objects of one snapshot share.
+/// Shared by the objects of one snapshot.
 pub struct Shared {
     pub paths: Vec<PathBuf>,
     keys: KeyFiles,
     pub as_of: Option<u64>,
-    /// The index, once somebody needed it.
+    /// The index, after its first use.
     opened: Mutex<Option<Arc<Opened>>>,
 }
 
 impl Shared {
-    /// The snapshot with its index, which is read the first time.
+    /// The snapshot with its index, which is made on the first call.
     ///
     /// # Errors
-    /// Files that are no sound snapshots.
+    /// Files that are not valid snapshots.
     pub fn opened(&self) -> Result<Arc<Opened>> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = &*opened {
@@ -82,7 +82,7 @@ pub fn open(
         data_keys: dek.unwrap_or_default().into_iter().collect(),
     };
     let shared = Shared { paths: one_or_more(&paths)?, keys, as_of, opened: Mutex::new(None) };
-    // A name that leads nowhere is told at once.
+    // A name that leads nowhere is reported at once.
     py.detach(|| snapshot::Snapshot::open(&shared.paths)).map_err(|error| exception(py, &error))?;
     Ok(Snapshot(Arc::new(shared)))
 }

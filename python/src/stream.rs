@@ -1,4 +1,4 @@
-//! A thread that reads, and who takes what it gives.
+//! A reading thread, and the receiver of its messages.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
@@ -17,15 +17,15 @@ use crate::arrow::schema;
 use crate::batch::{Message, Outlet};
 use crate::errors::exception;
 
-/// Messages that wait to be taken: with the one that is filled and the one that is read, memory holds four.
+/// Maximum number of waiting messages: with the one that is being filled and the one that is being read, there are four in memory.
 const WAITING: usize = 2;
-/// How often a thread that waits looks for signals.
+/// How often a waiting thread checks for signals.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// The error that ended the last Arrow stream of an object: Arrow hands on only its text.
+/// The error that ended the last Arrow stream of an object: Arrow passes on only its text.
 pub type LastError = Arc<Mutex<Option<PyErr>>>;
 
-/// Messages of a thread that reads. Dropped, it ends that thread.
+/// Messages of a reading thread. When it is dropped, the thread ends.
 pub struct Stream {
     messages: Mutex<Receiver<Message>>,
     stop: Stop,
@@ -38,7 +38,7 @@ impl Drop for Stream {
 }
 
 impl Stream {
-    /// Begins to read.
+    /// Starts to read.
     ///
     /// # Errors
     /// No thread can be started.
@@ -54,7 +54,7 @@ impl Stream {
                 Ok(Err(error)) => error,
                 Err(_) => Error::internal("a panic while reading"),
             };
-            // Nobody may be left to hear it.
+            // The receiver may be gone.
             let _ = messages.send(Message::Failed(failed));
         };
         let started = thread::Builder::new().name("ekvsnap".into()).spawn(work);
@@ -65,7 +65,7 @@ impl Stream {
     /// The next message; waits without the interpreter's lock.
     ///
     /// # Errors
-    /// What a signal handler raises, such as `KeyboardInterrupt`; the error of the reading thread.
+    /// The exception of a signal handler, such as `KeyboardInterrupt`; the error of the reading thread.
     pub fn next(&self, py: Python<'_>) -> PyResult<Message> {
         loop {
             let taken = py.detach(|| self.take(LOOK));
@@ -109,8 +109,8 @@ pub struct Reader {
     stream: Option<Stream>,
     schema: SchemaRef,
     last_error: LastError,
-    /// The thread that asked for the stream. Only there it is certain that the interpreter's lock can be had: another thread may be one
-    /// for which a thread with the lock waits.
+    /// The thread that requested the stream. Only in this thread the interpreter's lock can safely be taken: a thread with the lock may be
+    /// waiting for another one.
     home: ThreadId,
 }
 
@@ -141,7 +141,7 @@ impl Reader {
     }
 }
 
-/// Keeps the exception, and gives its text. An interrupt is raised again, once Python is back at work.
+/// Keeps the exception, and returns its text. An interrupt is raised again when Python continues.
 fn failed(py: Python<'_>, error: PyErr, last_error: &LastError) -> ArrowError {
     let text = error.value(py).str().map_or_else(|_| String::new(), |text| text.to_string());
     let name = error.get_type(py).name().map_or_else(|_| String::new(), |name| name.to_string());
@@ -158,7 +158,7 @@ impl Iterator for Reader {
     fn next(&mut self) -> Option<Self::Item> {
         let home = thread::current().id() == self.home;
         let taken = Reader::take(self.stream.as_ref()?, home, &self.last_error).transpose();
-        // Behind the end or an error there is nothing, and the thread can go.
+        // There is nothing after the end or an error, and the thread can end.
         if !matches!(taken, Some(Ok(_))) {
             self.stream = None;
         }

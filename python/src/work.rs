@@ -1,4 +1,4 @@
-//! Work that ends with one answer, in a thread of its own: Python hears how far it is, and can end it.
+//! Work with one result, in a separate thread: Python receives its progress, and can stop it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -13,10 +13,10 @@ use pyo3::prelude::*;
 
 use crate::errors::exception;
 
-/// How often Python is told how far the work is, and looked for signals.
+/// How often progress is reported to Python, and signals are checked.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How far the work is.
+/// The progress of the work.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct State {
     stage: &'static str,
@@ -25,7 +25,7 @@ struct State {
     bytes: u64,
 }
 
-/// Hears it from the library.
+/// Receives the progress from the library.
 #[derive(Default)]
 pub struct Told(Mutex<State>);
 
@@ -49,11 +49,11 @@ impl Progress for Told {
     }
 }
 
-/// Does some work, and waits for it without the interpreter's lock. `progress` is called with stage, steps done, steps in all (0: nobody
-/// knows) and bytes; what it raises ends the work, as a signal does.
+/// Does some work, and waits for it without the interpreter's lock. `progress` is called with stage, steps done, total steps (0: unknown)
+/// and bytes; an exception in it ends the work, like a signal.
 ///
 /// # Errors
-/// Those of the work, and what was raised while it went on: then it has ended, and what it left behind is removed.
+/// Those of the work, and an exception that was raised meanwhile: then the work has ended, and its files are removed.
 pub fn run<T: Send + 'static>(
     py: Python<'_>,
     progress: Option<Bound<'_, PyAny>>,
@@ -90,7 +90,7 @@ pub fn run<T: Send + 'static>(
         }
         let looked = if raised.is_none() { look() } else { py.check_signals() };
         if let Err(error) = looked {
-            // What a stopped run has made is gone when it ends. Whoever cannot wait for that interrupts once more.
+            // A stopped run has removed its files when it ends. A second interrupt ends the wait.
             if raised.replace(error).is_some() {
                 break Err(exception(py, &Error::internal("interrupted again")));
             }

@@ -1,8 +1,8 @@
 //! `diff`: finds the logical objects in which two snapshots or outputs differ.
 //!
 //! Each side is read as a stream of objects with fingerprints of their values, and both meet in [`compare`]. Two snapshots are compared
-//! object by object. An output is compared in its own layout: a snapshot beside it is decoded with the options that its manifest tells,
-//! into nowhere.
+//! object by object. An output is compared in its own layout: a snapshot on the other side is decoded with the options of its manifest,
+//! into the null sink.
 
 mod side;
 
@@ -18,11 +18,11 @@ use crate::error::Result;
 use crate::output::observer::Secret;
 use side::Seen;
 
-/// Compares A with B and gives every difference, ordered by adapter, scope and key. `options` choose objects of snapshots; of
-/// each side its own, since `--as-of` may differ.
+/// Compares A with B and calls `each` for every difference, ordered by adapter, scope and key. `options` choose objects of snapshots; each
+/// side has its own, because `--as-of` may differ.
 ///
 /// # Errors
-/// A side that cannot be read, two outputs in different layouts, and what `each` gives.
+/// A side that cannot be read, two outputs in different layouts, or the error of `each`.
 pub fn diff(
     sides: [&mut Side; 2],
     options: [&Options; 2],
@@ -45,7 +45,7 @@ pub fn diff(
     Ok(totals)
 }
 
-/// Nothing of both sides is equal, and says nothing, if that is because a pattern is mistyped. At an earlier moment there may have been nothing.
+/// If both sides are empty because a pattern is mistyped, equality has no meaning. At an earlier moment, nothing may have existed.
 fn check_matched(seen: &[Seen; 2]) -> Result<()> {
     match seen.each_ref().map(|seen| seen.matched.as_ref()) {
         [Some(before), Some(after)] if after.nothing => before.check(),
@@ -67,7 +67,7 @@ fn both_snapshots(
     Ok(done.map(|Compared { sorter, equal, seen }| Compared { sorter, equal, seen: seen.map(Seen::of) }))
 }
 
-/// Reads one side after the other, all of it into the sorter.
+/// Reads one side after the other, completely into the sorter.
 fn one_by_one(
     sides: [&mut Side; 2],
     options: [&Options; 2],

@@ -1,4 +1,4 @@
-//! One of the two things that are compared.
+//! One of the two sides of a comparison.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::verify::join::Tag;
 pub enum Side {
     /// Snapshots, as one data set.
     Snapshots(Vec<Source>),
-    /// An output of a decode, by its path, and what its manifest tells.
+    /// An output of a decode: its path, and its manifest.
     Output(PathBuf, Box<ReadManifest>),
 }
 
@@ -40,7 +40,7 @@ impl Side {
         Ok(Side::Output(name, Box::new(manifest)))
     }
 
-    /// Gives every object with its fingerprints.
+    /// Calls `each` for every object with its fingerprints.
     pub(super) fn read(
         &mut self,
         options: &Options,
@@ -79,24 +79,24 @@ impl Side {
     }
 }
 
-/// What was noticed while a side was read.
+/// The findings while a side was read.
 pub(super) struct Seen {
     /// Places that could not be read.
     pub skipped: u64,
     /// Warnings of the decode.
     pub warnings: Vec<FindingInfo>,
-    /// What the flags that choose objects came to; an output has none.
+    /// What the conditions that choose objects matched; an output has none.
     pub matched: Option<Matched>,
 }
 
 impl Seen {
-    /// What a decode noticed.
+    /// The findings of a decode.
     pub fn of(filled: DecodeResult) -> Seen {
         Seen { skipped: filled.lost.len(), warnings: filled.manifest.warnings, matched: Some(filled.matched) }
     }
 }
 
-/// The options of the outputs among the sides, by which snapshots beside them are decoded.
+/// The options of the outputs among the sides, with which snapshots on the other side are decoded.
 pub(super) fn told(sides: &[&mut Side; 2]) -> Result<Option<Options>> {
     let mut told: Option<Options> = None;
     for side in sides {

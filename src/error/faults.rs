@@ -1,4 +1,4 @@
-//! Errors of what the parsers of [`crate::format`] find wrong.
+//! Errors for the faults that the parsers of [`crate::format`] find.
 
 use super::{Error, ErrorKind};
 use crate::format::Fault;

@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! The kinds of errors.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::format::s3::chunk::ChunkFault;
 use crate::format::sidecar::SidecarFault;
 use crate::format::sst::SstFault;
 
-/// What went wrong.
+/// The kind of an error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -39,23 +39,23 @@ pub enum ErrorKind {
     /// A number or length in the state of migrations over the limit.
     #[error("EKVMVCC2 state of migrations exceeds limit: {0} > 1048576")]
     StateTooLarge(u64),
-    /// A key without room for its timestamp.
+    /// A key that is too short for its timestamp.
     #[error("encoded key shorter than timestamp suffix: {0} < 8 bytes")]
     ShortKey(usize),
-    /// A value without room for its header.
+    /// A value that is too short for its header.
     #[error("encoded value shorter than value-header: {0} < 9 bytes")]
     ShortValue(usize),
-    /// An encrypted row whose key is not there.
+    /// An encrypted row whose key is not known.
     #[error("the row is encrypted with key id {}, which is not among the keys: give the key file and keys.json of a node", .0.key_id)]
     Encrypted(Sealed),
-    /// Encrypted rows whose keys are not there.
+    /// Encrypted rows whose keys are not known.
     #[error("{}", missing_keys(*.first, .used, .there))]
     MissingKeys {
         /// The first of those rows.
         first: Sealed,
         /// Key ids that visible rows use, with the number of those rows.
         used: Vec<(u32, u64)>,
-        /// Key ids that are there.
+        /// Key ids that are known.
         there: Vec<u32>,
     },
     /// An encrypted row that its key does not open.
@@ -69,7 +69,7 @@ pub enum ErrorKind {
     /// An encrypted row with the mark of a tombstone.
     #[error("encrypted row, key id {}, with the tombstone bit, which no server writes: the header was changed", .0.key_id)]
     SealedTombstone(Sealed),
-    /// A row that is stored as clear, but that a key opens.
+    /// A row that is marked as clear, but that a key opens.
     #[error("the row is stored as clear, but key id {0} opens it: its encryption state was changed")]
     StateChanged(u32),
     /// A side-car with keys that cannot be used.
@@ -78,7 +78,7 @@ pub enum ErrorKind {
     /// A key file that cannot be used.
     #[error("the key file: {0}")]
     KeyFile(String),
-    /// A row whose header says that it is encrypted, but whose body is no envelope.
+    /// A row whose header says that it is encrypted, but whose body is not an envelope.
     #[error("encrypted row: {0}")]
     Envelope(EnvelopeFault),
     /// A flag byte that no writer uses.
@@ -93,29 +93,29 @@ pub enum ErrorKind {
     /// The footer does not match the bytes before it.
     #[error("CRC32C mismatch: the footer says {stored:08x}, the bytes give {computed:08x}")]
     FooterCrc {
-        /// The footer's value.
+        /// The stored value.
         stored: u32,
-        /// What the bytes give.
+        /// The value computed from the bytes.
         computed: u32,
     },
     /// The inner checksum of an `EKVMVCC2` stream does not match.
     #[error("EKVMVCC2 checksum mismatch: the stream says {stored:08x}, the bytes give {computed:08x}")]
     Mvcc2Crc {
-        /// The stream's value.
+        /// The stored value.
         stored: u32,
-        /// What the bytes give.
+        /// The value computed from the bytes.
         computed: u32,
     },
     /// An `EKVMVCC2` stream of another version.
     #[error("EKVMVCC2 version {0} is not known (only 1 and 2): the file was written by a newer server; update ekvsnap")]
     Mvcc2Version(u32),
-    /// An SST-ingest bundle (`EKVSSTI1`) that is not sound.
+    /// A damaged SST-ingest bundle (`EKVSSTI1`).
     #[error(transparent)]
     Sst(SstFault),
     /// Only snapshots of the timestamp group.
     #[error("the file is the state of the timestamp group, no user data: name the snapshots of the other groups")]
     TimestampGroup,
-    /// An output where a snapshot should be.
+    /// An output instead of a snapshot.
     #[error(
         "it is an output of ekvsnap, and this command reads snapshots: get, ls, diff, verify, encode and restore take outputs"
     )]
@@ -123,21 +123,21 @@ pub enum ErrorKind {
     /// The manifest of a snapshot from an object store.
     #[error("the manifest of an offloaded snapshot: {0}")]
     Offload(ManifestFault),
-    /// A manifest whose snapshot is not there.
+    /// A manifest whose snapshot is missing.
     #[error("its payload is not there: {}", .0.display())]
     OffloadMissing(PathBuf),
-    /// A snapshot of an object store that is cut, or longer than its manifest says.
+    /// A snapshot of an object store that is truncated, or longer than its manifest says.
     #[error("the offloaded snapshot has {is} bytes, and its manifest says {want}: copy it again")]
     OffloadLength {
         /// Its bytes.
         is: u64,
-        /// What its manifest says.
+        /// The bytes according to its manifest.
         want: u64,
     },
     /// A snapshot of an object store that was changed.
     #[error("the offloaded snapshot is not the one of its manifest: SHA-256 or CRC32C are others; copy it again")]
     OffloadHash,
-    /// A directory of snapshots of which none is intact.
+    /// A directory of snapshots, none of which is intact.
     #[error("none of its snapshot files is intact; the newest is {}: {why}", .newest.display())]
     NoneIntact {
         /// The newest file.
@@ -145,10 +145,10 @@ pub enum ErrorKind {
         /// What is wrong with it.
         why: String,
     },
-    /// A row that its family cannot accept.
+    /// A row that is invalid for its family.
     #[error("{}", fault_text(.0))]
     Row(Fault),
-    /// An S3 object whose body cannot be put together.
+    /// An S3 object whose body cannot be assembled.
     #[error("object \"{}\" of bucket \"{}\": {fault}", Shown(.object), Shown(.bucket))]
     Body {
         /// The bucket.
@@ -168,7 +168,7 @@ pub enum ErrorKind {
         inode: u64,
         /// Its size.
         size: u64,
-        /// What would be possible.
+        /// The possible maximum.
         most: &'static str,
     },
     /// An output in an archive that cannot be read to its end.
@@ -177,51 +177,51 @@ pub enum ErrorKind {
     /// A compressed input that cannot be unpacked.
     #[error("the compressed file cannot be unpacked: {0}")]
     Compressed(String),
-    /// What a lenient run leaves out up to the next place where entries begin.
+    /// The bytes that a lenient run leaves out up to the next position where entries begin.
     #[error("{why}; {bytes} bytes up to the next intact entry were not read")]
     Gap {
-        /// What is wrong at the place.
+        /// What is wrong at the position.
         why: String,
         /// Bytes from there to the next entry.
         bytes: u64,
     },
-    /// A row that a lenient run leaves out, because its lengths lead to no entry.
+    /// A row that a lenient run leaves out, because no entry follows at the end of its lengths.
     #[error("no entry follows this one: its lengths may be wrong, so it was left out")]
     BeforeBroken,
-    /// A key that a lenient run leaves out, because damaged bytes stand before its versions.
+    /// A key that a lenient run leaves out, because there are damaged bytes before its versions.
     #[error("a newer version of this key may have stood in the damaged bytes before it: the key was left out")]
     PerhapsOlder,
-    /// What a lenient run leaves out, because nothing behind it can be found.
+    /// The bytes that a lenient run leaves out, because no entry can be found after them.
     #[error("{why}; {bytes} bytes up to the end of the file were not read")]
     RestLost {
-        /// What is wrong at the place.
+        /// What is wrong at the position.
         why: String,
         /// Bytes from there to the end.
         bytes: u64,
     },
-    /// A directory or archive that is no output of a decode.
+    /// A directory or archive that is not an output of a decode.
     #[error("not a valid output: {0}")]
     Output(String),
-    /// An earlier state whose history is gone.
+    /// An earlier state whose history is compacted away.
     #[error(
         "the state at {as_of} is compacted away, versions are kept from {kept_from} on: a snapshot that was taken by then still has it"
     )]
     HistoryGone {
-        /// The moment that was asked for (HLC).
+        /// The requested moment (HLC).
         as_of: u64,
-        /// The first moment whose state is there.
+        /// The first moment whose state is available.
         kept_from: u64,
     },
-    /// A row that has no place in the groups that are restored.
+    /// A row that does not belong to any of the restored groups.
     #[error("{0}")]
     Placement(&'static str),
-    /// A Raft data directory that a server would not serve the snapshot from.
+    /// A Raft data directory from which a server would not serve the snapshot.
     #[error("{0}")]
     DataDir(String),
-    /// A snapshot that was encoded, and does not hold what it was made of.
+    /// An encoded snapshot that does not contain its input.
     #[error("the snapshot was written, read again and removed: {0}; please report this")]
     Encoded(String),
-    /// A line of an output that is not one of a decode.
+    /// A line of an output that no decode writes.
     #[error("line {0} is not what a decode writes there")]
     OutputLine(u64),
     /// The file changed while it was read.
@@ -230,26 +230,26 @@ pub enum ErrorKind {
     /// An operation of the operating system failed.
     #[error("cannot {doing} {}: {source}", .path.display())]
     Io {
-        /// What was tried.
+        /// The operation.
         doing: &'static str,
-        /// On which path.
+        /// Its path.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A system that objects are loaded into could not be reached, or has refused something.
+    /// A target of `load` that could not be reached, or that has rejected something.
     #[error("{0}")]
     Target(String),
-    /// What was asked for is not in what can be read of damaged inputs.
+    /// The requested object is not in the readable part of damaged inputs.
     #[error("{0}")]
     Unread(String),
-    /// A request that cannot be met.
+    /// A request that cannot be fulfilled.
     #[error("{0}")]
     Usage(String),
-    /// Something that the program itself must not let happen.
+    /// A bug in the program.
     #[error("internal error: {0}; please report this")]
     Internal(String),
-    /// A command line that is not understood.
+    /// An invalid command line.
     #[error("{0}")]
     CommandLine(String),
 }

@@ -28,34 +28,34 @@ struct Inner {
     input: Option<PathBuf>,
     offset: Option<u64>,
     row: Option<(Family, Brief)>,
-    /// For a bundle: where the input has what is wrong. `offset` is the position among its unpacked rows.
+    /// For a bundle: the place of the fault in the input. `offset` is the position among its unpacked rows.
     place: Option<(u64, Option<SstPlace>)>,
     also: Option<Error>,
     remedy: Option<Remedy>,
 }
 
-/// What standard output is called.
+/// The name of standard output in messages.
 const STDOUT: &str = "standard output";
 
 impl Error {
-    /// An error that is about no place in an input.
+    /// An error without a place in an input.
     #[cold]
     pub fn new(kind: ErrorKind) -> Error {
         Error(Box::new(Inner { kind, input: None, offset: None, row: None, place: None, also: None, remedy: None }))
     }
 
-    /// A request that cannot be met; `words` say what to do.
+    /// A request that cannot be fulfilled; `words` say what to do.
     #[cold]
     pub fn usage(words: impl Into<String>) -> Error {
         Error::new(ErrorKind::Usage(words.into()))
     }
 
-    /// A broken invariant of the program: no input and no wish of the user may lead to it.
+    /// A broken invariant of the program: no input and no request of the user may cause it.
     pub fn internal(words: impl Into<String>) -> Error {
         Error::new(ErrorKind::Internal(words.into()))
     }
 
-    /// A command line that is not understood, or whose flags exclude each other; `words` say what to do.
+    /// An invalid command line, or one with flags that exclude each other; `words` say what to do.
     #[cold]
     pub fn command_line(words: impl Into<String>) -> Error {
         Error::new(ErrorKind::CommandLine(words.into()))
@@ -63,8 +63,8 @@ impl Error {
 
     /// A failed operation on a path.
     ///
-    /// `EFAULT` is the system's answer to bytes that it cannot read. All bytes that we give it are ours, but for those of
-    /// a map whose file was cut.
+    /// `EFAULT` is the system's error for bytes that it cannot read. All bytes passed to it are valid, except those of a map whose file was
+    /// truncated.
     #[cold]
     pub fn io(doing: &'static str, path: impl AsRef<Path>, source: impl Into<io::Error>) -> Error {
         let (path, source) = (path.as_ref().to_path_buf(), source.into());
@@ -74,23 +74,23 @@ impl Error {
         }
     }
 
-    /// Standard output that takes nothing more.
+    /// Standard output that cannot be written.
     #[cold]
     pub fn stdout(source: io::Error) -> Error {
         Error::io("write to", STDOUT, source)
     }
 
-    /// Whether standard output takes nothing more.
+    /// Whether standard output cannot be written.
     pub fn is_stdout(&self) -> bool {
         matches!(&self.0.kind, ErrorKind::Io { path, .. } if path == Path::new(STDOUT))
     }
 
-    /// Whether whoever read our output has gone away: nobody is left to be told.
+    /// Whether the reader of the output has closed the pipe: there is nobody to report to.
     pub fn is_closed_pipe(&self) -> bool {
         matches!(&self.0.kind, ErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// Whether the file system of the output has no room for a file of that size, not even with holes.
+    /// Whether the file system of the output cannot store a file of this size, not even with holes.
     pub fn is_too_big(&self) -> bool {
         matches!(&self.0.kind, ErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::FileTooLarge)
     }
@@ -111,7 +111,7 @@ impl Error {
         self
     }
 
-    /// Names the row that another error names.
+    /// Adds the row of another error.
     #[cold]
     #[must_use]
     pub(crate) fn row_of(mut self, other: &Error) -> Error {
@@ -127,7 +127,7 @@ impl Error {
         self
     }
 
-    /// Adds where a bundle has it: the byte offset in the input, with file and block.
+    /// Adds the place in a bundle: the byte offset in the input, with file and block.
     #[cold]
     #[must_use]
     pub(crate) fn placed(mut self, offset: u64, place: Option<SstPlace>) -> Error {
@@ -135,7 +135,7 @@ impl Error {
         self
     }
 
-    /// Names a second error beside this one, such as a CRC mismatch beside a damaged row.
+    /// Adds a second error, such as a CRC mismatch with a damaged row.
     #[cold]
     #[must_use]
     pub fn also(mut self, other: Error) -> Error {
@@ -143,7 +143,7 @@ impl Error {
         self
     }
 
-    /// Adds what would get over it.
+    /// Adds a remedy.
     #[cold]
     #[must_use]
     pub fn with_remedy(mut self, remedy: Remedy) -> Error {
@@ -151,7 +151,7 @@ impl Error {
         self
     }
 
-    /// What would get over it, if something is known to.
+    /// A remedy, if one is known.
     pub fn remedy(&self) -> Option<Remedy> {
         match self.0.kind {
             ErrorKind::NoneIntact { .. } => Some(Remedy::SkipDamage),
@@ -161,17 +161,17 @@ impl Error {
         }
     }
 
-    /// What went wrong.
+    /// The kind of the error.
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }
 
-    /// Byte offset in the input, of the entry that is at fault; in a bundle, of its block.
+    /// Byte offset of the damaged entry in the input; in a bundle, of its block.
     pub fn offset(&self) -> Option<u64> {
         self.0.place.map(|(offset, _)| offset).or(self.0.offset)
     }
 
-    /// Byte offset among the rows as they are read: that in the input, or in what a bundle was unpacked to.
+    /// Byte offset among the rows in reading order: in the input, or in the unpacked stream of a bundle.
     pub(crate) fn position(&self) -> Option<u64> {
         self.0.offset
     }
@@ -181,27 +181,27 @@ impl Error {
         self.0.place.and_then(|(_, place)| place)
     }
 
-    /// Family of the row at fault.
+    /// Family of the damaged row.
     pub fn family(&self) -> Option<Family> {
         self.0.row.as_ref().map(|(family, _)| *family)
     }
 
-    /// User key of the row at fault, with its prefix, or what it begins with: see [`Brief`].
+    /// User key of the damaged row, with its prefix, or its start: see [`Brief`].
     pub fn key(&self) -> Option<&[u8]> {
         self.brief().map(|key| &*key.head)
     }
 
-    /// The same with the length of the whole key.
+    /// The same with the length of the complete key.
     pub fn brief(&self) -> Option<&Brief> {
         self.0.row.as_ref().map(|(_, key)| key)
     }
 
-    /// The input, as it was named.
+    /// The input's name as given.
     pub fn path(&self) -> Option<&Path> {
         self.0.input.as_deref()
     }
 
-    /// What is wrong, without the place.
+    /// The reason, without the place.
     pub fn reason(&self) -> String {
         self.0.kind.to_string()
     }
@@ -211,12 +211,12 @@ impl Error {
         self.0.also.as_ref()
     }
 
-    /// Whether the command line is at fault, whatever the inputs hold (exit code 64).
+    /// Whether the command line is wrong, whatever the inputs contain (exit code 64).
     pub fn is_misuse(&self) -> bool {
         matches!(self.0.kind, ErrorKind::CommandLine(_))
     }
 
-    /// Whether the input is at fault (exit code 2), and not the request or the environment (1), nor the command line (64).
+    /// Whether the input is damaged (exit code 2), and not the request or the environment at fault (1), nor the command line (64).
     pub fn is_damage(&self) -> bool {
         !matches!(
             self.0.kind,

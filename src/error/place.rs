@@ -1,4 +1,4 @@
-//! Where in a bundle something is wrong.
+//! The place of a fault in a bundle.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ pub struct SstPlace {
     /// The file of the bundle, by its position.
     #[serde(rename = "sst_file", serialize_with = "sst_file")]
     pub file: u32,
-    /// Where the block begins in that file, if it is one of a block.
+    /// Start of the block in that file, if the fault is in a block.
     #[serde(rename = "sst_block", skip_serializing_if = "Option::is_none")]
     pub block: Option<u64>,
 }
 
-// Serde gives a reference.
+// Serde passes a reference.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn sst_file<S: serde::Serializer>(file: &u32, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.serialize_str(&bundle::name_of(*file as usize))

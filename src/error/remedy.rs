@@ -1,25 +1,25 @@
 //! Options that would avoid an error.
 
-/// What a run would have to be asked for, to get over an error. Who asks in words of its own, as a command line does, can name them.
+/// A change of the options that would avoid an error. A caller with its own names for options, such as the command line, can translate it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remedy {
-    /// To replace what is there.
+    /// Replace the existing output.
     Replace,
-    /// To load into what is there.
+    /// Load into existing data.
     Merge,
-    /// To decode for a restore.
+    /// Decode for a restore.
     ForRestore,
-    /// For a line for each file.
+    /// Write a line for each file.
     Lines,
-    /// For objects of one kind.
+    /// Select objects of one kind.
     OneKind,
-    /// To pass over damage.
+    /// Skip damage.
     SkipDamage,
-    /// Not to pass over damage.
+    /// Fail on damage.
     FailOnDamage,
-    /// To read with keys.
+    /// Read with keys.
     Keys,
-    /// For changes: to take the earlier state from an older snapshot.
+    /// For changes: take the earlier state from an older snapshot.
     OlderSnapshot,
 }

@@ -1,18 +1,18 @@
-//! Keys as people read them in errors.
+//! Keys in error messages.
 
 use std::fmt;
 
-/// What a key begins with, and its length: errors can be many and keys a megabyte long.
+/// The start of a key, and its length: errors can be many and keys a megabyte long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Brief {
     /// The first bytes, or all.
     pub head: Box<[u8]>,
-    /// How many there are.
+    /// The length of the key.
     pub len: usize,
 }
 
 impl Brief {
-    /// Bytes that are kept.
+    /// Maximum bytes that are kept.
     pub const MOST: usize = 512;
 
     /// The start of a key.
@@ -27,7 +27,7 @@ impl fmt::Display for Brief {
     }
 }
 
-/// A key as people read it: printable ASCII as is, the rest escaped, long ones cut.
+/// A readable form of a key: printable ASCII is unchanged, other bytes are escaped, long keys are truncated.
 pub struct Shown<'a>(pub &'a [u8]);
 
 impl fmt::Display for Shown<'_> {
@@ -36,11 +36,11 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// What a key of so many bytes begins with, as [`Shown`].
+/// The start of a key of this length, in the form of [`Shown`].
 pub struct Start<'a> {
     /// The first bytes, or all.
     pub head: &'a [u8],
-    /// How many there are.
+    /// The length of the key.
     pub len: usize,
 }
 

@@ -1,7 +1,7 @@
-//! Front ends of the store as a handle: their names, and how their objects are named. Most code knows no adapter but by this handle.
+//! Front ends of the store: their names, and how their objects are named. Most code knows an adapter only by this handle.
 //!
-//! Five are built in. A program that embeds the crate adds its own with [`register`]; where the objects come from and go to is told
-//! to the [registry](crate::registry).
+//! Five are built in. A program that embeds the crate adds its own with [`register`]. How its objects are read and written is
+//! registered in the [registry](crate::registry).
 
 use super::slots::{Full, Slots};
 
@@ -23,49 +23,49 @@ pub const FS: Adapter = Adapter(4);
 /// The adapters of this crate, in the order of the manifest.
 pub const BUILT_IN: [Adapter; 5] = [DYNAMODB, S3, REDIS, SQS, FS];
 
-/// Most adapters that there can be.
+/// Maximum number of adapters.
 pub const MOST: usize = 16;
 
-/// What an adapter is called, and how its objects are named.
+/// The name of an adapter, and how its objects are named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     /// Its name on the command line and in the manifest, and the folder of its files.
     pub name: &'static str,
-    /// Prefixes of its keys. Those of built-in adapters are told by [`Family`](super::Family); others begin with `!WORD|`.
+    /// Prefixes of its keys. Those of built-in adapters are in [`Family`](super::Family); others begin with `!WORD|`.
     pub prefixes: &'static [&'static str],
     /// How one object is named.
     pub naming: Naming,
-    /// What an object is called: `key`, `item`.
+    /// The word for an object: `key`, `item`.
     pub object: &'static str,
     /// The member of the manifest that lists the names of its scopes.
     pub scopes: Option<&'static str>,
-    /// What stands beside the value of an object: `expiry`, `metadata`.
+    /// The word for the data that accompanies the value of an object: `expiry`, `metadata`.
     pub beside: &'static str,
-    /// Bytes that end a part of a key, where objects are counted by prefix.
+    /// Bytes that end a part of a key, for counts of objects by prefix.
     pub separators: &'static [u8],
 }
 
-/// What stands behind the colon of `ADAPTER:NAME`.
+/// What follows the colon of `ADAPTER:NAME`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Naming {
     /// A key, as it is.
     Key,
-    /// A path: slashes at its ends do not count, and what is below a directory goes with it.
+    /// A path: slashes at its ends do not count, and a directory includes everything below it.
     Path,
-    /// A scope, and behind a slash what is in it.
+    /// A scope, and after a slash an object in it.
     Scoped(Scoped),
 }
 
 /// Names of objects that are in scopes: `SCOPE/PART…`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scoped {
-    /// What a scope is called: `table`.
+    /// The word for a scope: `table`.
     pub scope: &'static str,
-    /// The parts in words, where a scope alone names no object: `TABLE/PK or dynamodb:TABLE/PK/SK`.
+    /// The parts in words, if a scope alone does not name an object: `TABLE/PK or dynamodb:TABLE/PK/SK`.
     pub wanted: Option<&'static str>,
-    /// Most parts of a pattern, the scope included.
+    /// Maximum number of parts of a pattern, with the scope.
     pub parts: usize,
-    /// Whether a pattern without special characters takes all that begins with it.
+    /// Whether a pattern without special characters matches everything that begins with it.
     pub prefixes: bool,
 }
 
@@ -126,10 +126,10 @@ static BUILT_IN_SPECS: [Spec; 5] = [
 
 static ADDED: Slots<Spec, { MOST - 5 }> = Slots::new();
 
-/// Adds an adapter, for all of the process and as long as it runs.
+/// Adds an adapter for the rest of the life of the process.
 ///
 /// # Errors
-/// There are [`MOST`] already, or one has the name.
+/// There are [`MOST`] already, or one of them has this name.
 pub fn register(spec: &'static Spec) -> Result<Adapter, Full> {
     if all().any(|known| known.name() == spec.name) {
         return Err(Full);
@@ -164,10 +164,10 @@ pub fn names() -> String {
 }
 
 impl Adapter {
-    /// What is known of it.
+    /// Its specification.
     pub fn spec(self) -> &'static Spec {
         let id = usize::from(self.0);
-        // No handle is made but of a specification that is there.
+        // A handle always has a specification.
         BUILT_IN_SPECS.get(id).or_else(|| ADDED.get(id.checked_sub(BUILT_IN.len())?)).unwrap_or(&BUILT_IN_SPECS[0])
     }
 
@@ -181,7 +181,7 @@ impl Adapter {
         self.0
     }
 
-    /// What its scopes are called, and how what is in them is named; `None` where there is one scope only.
+    /// The names of its scopes and of the objects in them; `None` if there is only one scope.
     pub fn scoped(self) -> Option<&'static Scoped> {
         match &self.spec().naming {
             Naming::Scoped(scoped) => Some(scoped),

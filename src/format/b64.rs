@@ -4,12 +4,12 @@ use std::sync::LazyLock;
 
 use base64::engine::general_purpose::{GeneralPurposeConfig, NO_PAD, PAD};
 
-/// What encodes and decodes.
+/// The encoder and decoder.
 pub type Engine = fast::Engine;
 
 /// Standard base64 with padding.
 pub static STANDARD: LazyLock<Engine> = LazyLock::new(|| fast::standard(PAD));
-/// The same as the server reads it, which does not mind bits behind the last byte.
+/// The same with the tolerance of the server, which ignores the unused bits of the last character.
 pub static LENIENT: LazyLock<Engine> = LazyLock::new(|| fast::standard(LOOSE_BITS));
 /// Base64url without padding.
 pub static URL_SAFE: LazyLock<Engine> = LazyLock::new(|| fast::url_safe(NO_PAD));

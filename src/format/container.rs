@@ -1,7 +1,7 @@
-//! A snapshot file as it is written: header, stream, footer (`container.md` §1).
+//! Writes a snapshot file: header, stream, footer (`container.md` §1).
 //!
-//! The encoder does no I/O: it appends to a buffer that the caller writes out and clears when it likes. It proves what a
-//! reader will ask for: raw keys ascend strictly, and lengths keep to the limits.
+//! The encoder does no I/O: it appends to a buffer that the caller writes out and clears at any time. It checks what a reader will
+//! check: raw keys ascend strictly, and lengths are within the limits.
 
 use crc_fast::{CrcAlgorithm, Digest, checksum};
 
@@ -32,7 +32,7 @@ const CRC: CrcAlgorithm = CrcAlgorithm::Crc32Iscsi;
 #[derive(Debug)]
 pub struct Encoder {
     crc: Checksum,
-    /// The last raw key, and the value in the making.
+    /// The last raw key, and a buffer for the value.
     last: Option<Vec<u8>>,
     value: Vec<u8>,
 }
@@ -63,10 +63,10 @@ impl Encoder {
         appended
     }
 
-    /// Appends an entry as it stands in the file, such as a row of the store itself.
+    /// Appends an entry in the form of the file, such as a row of the store itself.
     ///
     /// # Errors
-    /// A raw key that is not above the last one; a key or value that is over its limit. Nothing is appended then.
+    /// A raw key that is not greater than the last one; a key or value over its limit. Nothing is appended then.
     pub fn raw(&mut self, raw_key: Vec<u8>, raw_value: &[u8], out: &mut Vec<u8>) -> Result<()> {
         if raw_key.len() as u64 > MAX_RAW_KEY {
             return Err(Fault::Key("it is longer than a snapshot can hold"));
@@ -104,14 +104,14 @@ impl Encoder {
 pub struct Checksum(Digest);
 
 impl Default for Checksum {
-    /// Of no bytes.
+    /// The checksum of no bytes.
     fn default() -> Checksum {
         Checksum(Digest::new(CRC))
     }
 }
 
 impl Checksum {
-    /// Goes on with the bytes that follow.
+    /// Adds the bytes that follow.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
@@ -132,7 +132,7 @@ impl Checksum {
     }
 }
 
-/// The checksum of footers, of bytes at once.
+/// The checksum of footers, of bytes in one call.
 pub fn crc32c(bytes: &[u8]) -> u32 {
     checksum(CRC, bytes) as u32
 }
@@ -155,7 +155,7 @@ mod tests {
     use crate::format::{header, mvcc};
 
     proptest! {
-        /// Rows come back as they went in, whenever the buffer is emptied.
+        /// Decoding gives the same rows, whenever the buffer is emptied.
         #[test]
         fn encoded_files_are_read(rows: BTreeMap<Vec<u8>, Vec<u8>>, ts: u64, ceiling_ms: u64, pieces: bool) {
             let want = FsmHeader { version: 1, ceiling_ms, cutover_index: 0, len: 16 };

@@ -9,7 +9,7 @@
 //! | 18 | ciphertext of AES-256-GCM |
 //! | end | tag, 16 bytes |
 //!
-//! Authenticated beside the ciphertext: the first six bytes, the nine bytes of the value header, the whole raw key.
+//! Authenticated together with the ciphertext: the first six bytes, the nine bytes of the value header, the whole raw key.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
@@ -24,19 +24,19 @@ pub const NONCE: usize = 12;
 pub const TAG: usize = 16;
 /// The shortest envelope: that of an empty body.
 pub const SHORTEST: usize = HEAD + NONCE + TAG;
-/// The longest body that a compressed plaintext may stand for.
+/// The longest body that a compressed plaintext may expand to.
 pub const MAX_PLAINTEXT: usize = 256 << 20;
 
-/// Why a body is no envelope.
+/// Why a body is not an envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeFault {
-    /// There is no room for its fields.
+    /// It is too short for its fields.
     #[error("envelope of {0} bytes, shorter than 34")]
     Short(usize),
     /// A version of a newer server.
     #[error("envelope version {0} is not known (only 1 and 2): the row was written by a newer server; update ekvsnap")]
     Version(u8),
-    /// A key id that no key has.
+    /// A key id that no key can have.
     #[error("envelope with the reserved key id 0")]
     KeyId,
     /// A flag that the version does not have.
@@ -49,16 +49,16 @@ pub enum EnvelopeFault {
     },
 }
 
-/// Why an envelope does not open.
+/// Why an envelope cannot be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenFault {
     /// The tag does not match: another key, or the row was changed.
     #[error("the row does not match its tag: body, key, timestamp or header were changed, or the key is another one")]
     Integrity,
-    /// The plaintext is no Snappy block.
+    /// The plaintext is not a Snappy block.
     #[error("the decrypted body is no Snappy block")]
     Snappy,
-    /// The plaintext stands for more than a body may have.
+    /// The plaintext expands to more than the maximum size of a body.
     #[error("the decrypted body would have {0} bytes")]
     TooLong(usize),
 }
@@ -83,7 +83,7 @@ pub struct Envelope<'a> {
     pub nonce: &'a [u8; NONCE],
     /// The encrypted bytes.
     pub ciphertext: &'a [u8],
-    /// What authenticates them.
+    /// The authentication tag.
     pub tag: &'a [u8; TAG],
     head: &'a [u8; HEAD],
 }
@@ -92,12 +92,12 @@ pub struct Envelope<'a> {
 pub struct DataKey(LessSafeKey);
 
 impl DataKey {
-    /// From its bytes; `None`: the library has no memory for it.
+    /// From its bytes; `None`: the library cannot allocate memory for it.
     pub fn new(key: &[u8; 32]) -> Option<DataKey> {
         UnboundKey::new(&AES_256_GCM, key).ok().map(|key| DataKey(LessSafeKey::new(key)))
     }
 
-    /// Appends the plain text; of what does not match its tag, nothing.
+    /// Appends the plaintext; nothing if the tag does not match.
     pub(super) fn open(
         &self,
         nonce: &[u8; NONCE],
@@ -117,7 +117,7 @@ impl DataKey {
         opened
     }
 
-    /// Encrypts in place; gives the tag. `None`: the text is too long.
+    /// Encrypts in place and returns the tag. `None`: the text is too long.
     pub(super) fn seal(&self, nonce: &[u8; NONCE], aad: &[u8], text: &mut [u8]) -> Option<[u8; TAG]> {
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(aad), text).ok()?;
@@ -142,15 +142,15 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// Appends what is authenticated beside the ciphertext: `header` are the first bytes of the raw value.
+    /// Appends the data that is authenticated together with the ciphertext: `header` is the first bytes of the raw value.
     pub fn aad_into(&self, header: &[u8; VALUE_HEADER], raw_key: &[u8], out: &mut Vec<u8>) {
         out.extend(self.head);
         out.extend(header);
         out.extend(raw_key);
     }
 
-    /// Appends the plain body; of one that does not open, nothing. What is compressed is authenticated before it is
-    /// inflated, and its length is checked before memory is reserved.
+    /// Appends the plain body; nothing if the envelope cannot be opened. Compressed data is authenticated before it is inflated, and its
+    /// length is checked before memory is reserved.
     pub fn open(&self, key: &DataKey, aad: &[u8], out: &mut Vec<u8>) -> Result<(), OpenFault> {
         let start = out.len();
         if !key.open(self.nonce, aad, self.ciphertext, self.tag, out) {
@@ -174,7 +174,7 @@ fn inflate(block: &[u8]) -> Result<Vec<u8>, OpenFault> {
     })
 }
 
-/// How a body is to be sealed.
+/// How a body is sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seal<'a> {
     /// Version and key id.
@@ -207,7 +207,7 @@ impl Seal<'_> {
         tag.map(drop)
     }
 
-    /// Appends what is encrypted.
+    /// Appends the text to encrypt.
     fn text_into(&self, body: &[u8], out: &mut Vec<u8>) -> Option<()> {
         if self.snappy {
             out.extend(snap::raw::Encoder::new().compress_vec(body).ok()?);
@@ -314,7 +314,7 @@ mod tests {
         let open = |block: &[u8]| opened(&[5; 32], &[2; 9], b"k", &claimed(block));
         assert_eq!(open(b""), Err(OpenFault::Snappy));
         assert_eq!(open(b"\x05\x10ab"), Err(OpenFault::Snappy));
-        // 2^28 + 1 bytes, and as many as there may be, in a block of a few.
+        // 2^28 + 1 bytes, and as many as are allowed, in a block of a few bytes.
         assert_eq!(open(b"\x81\x80\x80\x80\x01"), Err(OpenFault::TooLong(MAX_PLAINTEXT + 1)));
         assert_eq!(open(b"\x80\x80\x80\x80\x01\0a"), Err(OpenFault::Snappy));
     }

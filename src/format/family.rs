@@ -1,14 +1,14 @@
-//! Key families: which prefix belongs to whom (`container.md` §9).
+//! Key families: the owner of each prefix (`container.md` §9).
 
 use super::adapter::{self, Adapter};
 use super::staged::StagedKey;
 
-/// Who counts a row.
+/// Where a row is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// Data or metadata of a front end.
     Adapter(Adapter),
-    /// Bookkeeping of the store: known and silent.
+    /// Bookkeeping of the store: known, and without warnings.
     Internal,
     /// No family owns it.
     Unknown,
@@ -25,18 +25,18 @@ macro_rules! families {
             /// Every family.
             pub const ALL: &'static [Family] = &[$(Family::$name,)*];
 
-            /// The bytes that its keys begin with (of the fence rows: what the four kinds share).
+            /// The bytes that its keys begin with (for the fence rows: the part that the four kinds have in common).
             pub const fn prefix(self) -> &'static str {
                 match self { $(Family::$name => first(&[$($prefix),+]),)* }
             }
 
-            /// Who counts its rows.
+            /// Where its rows are counted.
             pub const fn class(self) -> Class {
                 match self { $(Family::$name => families!(@class $class),)* }
             }
         }
 
-        /// Every prefix with its family; a longer prefix stands before the one it extends.
+        /// Every prefix with its family; a longer prefix comes before the one it extends.
         const PREFIXES: &[(&str, Family)] = &[$($(($prefix, Family::$name),)+)*];
     };
     (@class Internal) => { Class::Internal };
@@ -68,11 +68,11 @@ families! {
     DistJobHistory Internal "!dist|jobhist|";
     /// Counters of the route catalog.
     DistMeta Internal "!dist|meta|";
-    /// Copies of rows of another group, not yet promoted: versions of the keys behind the job (`future.md` F4).
+    /// Copies of rows of another group, not yet promoted: versions of the keys after the job (`future.md` F4).
     Staged Internal "!dist|migstage|";
     /// Routes.
     DistRoute Internal "!dist|route|";
-    /// How far a re-encryption is.
+    /// Progress of a re-encryption.
     EncryptionCursor Internal "!encryption|rewrite|cursor|";
     /// Encryption bookkeeping with a timestamp (the raw writer rows are not MVCC rows).
     EncryptionWriters Internal "!encryption|writers|";
@@ -86,7 +86,7 @@ families! {
     FsHome FS "!fs|home|";
     /// Files and directories.
     FsInode FS "!fs|ino|";
-    /// What the file system is about to do.
+    /// Operations that the file system is about to do.
     FsIntent FS "!fs|intent|";
     /// Files being moved to another group.
     FsMoveJob FS "!fs|job|move|";
@@ -94,7 +94,7 @@ families! {
     FsHandle FS "!fs|ref|";
     /// Times of the last opening.
     FsHandleFence FS "!fs|reffence|";
-    /// Usage: counters, and one row for all of it (legacy), whose key is no more than this.
+    /// Usage: counters, and one row for the whole file system (legacy), whose key is exactly this prefix.
     FsUsage FS "!fs|usage";
     /// Hash fields.
     HashField REDIS "!hs|fld|";
@@ -114,7 +114,7 @@ families! {
     ListMeta REDIS "!lst|meta|";
     /// Migrations: writes are refused.
     MigFence Internal "!migfence|";
-    /// Migrations: state of the receiving group, where it has a timestamp.
+    /// Migrations: state of the receiving group, if it has a timestamp.
     MigStage Internal "!migstage|";
     /// Migrations: writes are watched.
     MigWrite Internal "!migwrite|";
@@ -194,7 +194,7 @@ families! {
     TxnLock Internal "!txn|lock|";
     /// Transaction records of the Raft log, normally not stored.
     TxnMeta Internal "!txn|meta|";
-    /// Transaction outcomes: committed, as a key that was locked tells it.
+    /// Transaction outcomes: committed, as recorded for a key that was locked.
     TxnOk Internal "!txn|ok|";
     /// Transaction outcomes: rolled back.
     TxnRollback Internal "!txn|rb|";
@@ -206,7 +206,7 @@ families! {
     ZsetMeta REDIS "!zs|meta|";
     /// Sorted-set score index: redundant.
     ZsetScore REDIS "!zs|scr|";
-    /// Bare keys: strings from before the prefixes, and rows of the raw key-value interface.
+    /// Keys without a prefix: strings from before the prefixes, and rows of the raw key-value interface.
     Bare REDIS "";
     /// `!word|…` rows that no family owns.
     Unknown Unknown "!";
@@ -221,9 +221,9 @@ impl Family {
         let known = PREFIXES.iter().filter(|(p, _)| p.len() > 1);
         let second = user_key.get(1);
         for (prefix, family) in known {
-            // Most prefixes differ in their second byte: no need to compare them whole.
+            // Most prefixes differ in their second byte: then the rest need not be compared.
             if prefix.as_bytes().get(1) == second && user_key.starts_with(prefix.as_bytes()) {
-                // What only begins like a staged key is no row of a known kind.
+                // A key that only begins like a staged key does not belong to a known kind.
                 let shaped = *family != Family::Staged || StagedKey::parse(user_key).is_some();
                 return if shaped { *family } else { Family::Unknown };
             }
@@ -232,7 +232,7 @@ impl Family {
         if word.is_none() || user_key.starts_with(b"!stream|") { Family::Bare } else { Family::Unknown }
     }
 
-    /// Whether keys carry the user key with a length in front, so that `(length, key)` is their order.
+    /// Whether keys have the user key after its length, so that they sort by `(length, key)`.
     pub const fn is_len_prefixed(self) -> bool {
         use Family::*;
         matches!(
@@ -255,8 +255,8 @@ impl Family {
         )
     }
 
-    /// Whether its rows only index, count or guard those of others. A client can write any bytes under such a name
-    /// (`redis.md` §3.4), so that one which cannot be parsed is no damage.
+    /// Whether its rows only index, count or guard rows of other families. A client can write any bytes under such a name (`redis.md`
+    /// §3.4), so a row that cannot be parsed is not damage.
     pub const fn is_auxiliary(self) -> bool {
         use Family::*;
         matches!(
@@ -265,13 +265,13 @@ impl Family {
         )
     }
 
-    /// Whether not all keys that begin with the prefix are of the family.
+    /// Whether some keys that begin with the prefix belong to another family.
     const fn has_inner(self) -> bool {
         use Family::*;
         matches!(self, HashMeta | ListMeta | SetMeta | ZsetMeta | Bare | Unknown | Fence | Staged)
     }
 
-    /// The part of `user_key` behind the prefix.
+    /// The part of `user_key` after the prefix.
     #[inline]
     pub fn suffix(self, user_key: &[u8]) -> &[u8] {
         user_key.get(self.prefix().len()..).unwrap_or_default()
@@ -286,10 +286,10 @@ pub fn word_prefix(user_key: &[u8]) -> Option<&[u8]> {
     (len > 0 && body.get(len) == Some(&b'|')).then(|| user_key.get(..end)).flatten()
 }
 
-/// Namespaces of the server itself: what follows them tells one kind of rows from another.
+/// Namespaces of the server itself: the word after them distinguishes the kinds of rows.
 const OWN: [&[u8]; 4] = [b"!dist|", b"!s3|", b"!encryption|", b"!txn|"];
 
-/// What rows that no family owns are counted by: `!word|`, in the server's own namespaces with the word behind it.
+/// The prefix by which rows without a family are counted: `!word|`, and in the server's own namespaces also the next word.
 pub fn unknown_prefix(user_key: &[u8]) -> Option<&[u8]> {
     let first = word_prefix(user_key)?;
     let rest = user_key.get(first.len()..).filter(|_| OWN.contains(&first)).unwrap_or_default();
@@ -298,7 +298,7 @@ pub fn unknown_prefix(user_key: &[u8]) -> Option<&[u8]> {
     user_key.get(..first.len().saturating_add(len))
 }
 
-/// Classifies keys that arrive in order: nearly always the family is the one before.
+/// Classifies keys that arrive in order: nearly always the family is the same as before.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Classifier {
     last: Option<Family>,

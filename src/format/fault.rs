@@ -1,4 +1,4 @@
-//! What is wrong with a key or a value, without where it stands.
+//! What is wrong with a key or a value, without its position.
 
 /// A reason to reject a key or a value. `Copy`, no allocation: the row adds family, key and offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub enum Fault {
     ValueLen {
         /// The length found, in bytes.
         got: usize,
-        /// The lengths that are right, in words.
+        /// The correct lengths, in words.
         want: &'static str,
     },
 }
@@ -19,7 +19,7 @@ pub enum Fault {
 /// Shorthand for parsers.
 pub type Result<T> = std::result::Result<T, Fault>;
 
-/// Adds the meaning to a low-level "it is not there".
+/// Turns a low-level `None` into a fault.
 pub trait OrFault<T> {
     /// The key is malformed for this reason.
     fn or_key(self, reason: &'static str) -> Result<T>;

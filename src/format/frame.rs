@@ -11,12 +11,12 @@ pub const MAGIC: &[u8; 8] = b"EKVPBBL1";
 /// Bytes before the first entry: magic and `lastCommitTS`.
 pub const STREAM_HEADER: usize = 16;
 
-/// One entry, as it stands in the file.
+/// One entry, as stored in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry<'a> {
     /// Position of the entry's first byte.
     pub start: usize,
-    /// Position just behind the entry.
+    /// Position just after the entry.
     pub end: usize,
     /// User key and inverted commit timestamp.
     pub raw_key: &'a [u8],
@@ -37,7 +37,7 @@ pub enum FrameFault {
     StateTooLarge(u64),
 }
 
-/// What stands at a position of the stream.
+/// The content at a position of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step<'a> {
     /// An entry.
@@ -48,7 +48,7 @@ pub enum Step<'a> {
     Footer,
 }
 
-/// Reads what stands at `at`.
+/// Reads what is at `at`.
 #[inline]
 pub fn step(file: &[u8], at: usize) -> Result<Step<'_>, FrameFault> {
     let rest = file.get(at..).unwrap_or_default();
@@ -86,7 +86,7 @@ pub fn stream_header_into(last_commit_ts: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&last_commit_ts.to_le_bytes());
 }
 
-/// Appends an entry. The caller keeps to the limits and to the order of raw keys.
+/// Appends an entry. The caller ensures the limits and the order of raw keys.
 pub fn entry_into(raw_key: &[u8], raw_value: &[u8], out: &mut Vec<u8>) {
     for part in [raw_key, raw_value] {
         out.extend_from_slice(&(part.len() as u64).to_le_bytes());

@@ -1,9 +1,9 @@
 //! Bytes as lower-case hexadecimal digits.
 
-/// The two digits of every byte: every file has a digest, so they are looked up.
+/// The two digits of every byte, as a table, because every file has a digest.
 static DIGITS: [[u8; 2]; 256] = digits();
 
-// The compiler runs it.
+// Evaluated by the compiler.
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 const fn digits() -> [[u8; 2]; 256] {
     const TEXT: &[u8; 16] = b"0123456789abcdef";
@@ -20,7 +20,7 @@ const fn digits() -> [[u8; 2]; 256] {
 const TOGETHER: usize = 32;
 
 /// The two digits of a byte.
-// There are as many as a byte has values.
+// The table has an entry for every value of a byte.
 #[allow(clippy::indexing_slicing)]
 #[inline]
 pub fn byte(b: u8) -> [u8; 2] {
@@ -35,19 +35,19 @@ pub fn push(bytes: &[u8], out: &mut String) {
             *digits = byte(*b);
         }
         let text = text.get(..bytes.len()).unwrap_or_default().as_flattened();
-        // Digits are text.
+        // Digits are ASCII.
         out.push_str(std::str::from_utf8(text).unwrap_or_default());
     }
 }
 
-/// `bytes` as a text of its own.
+/// `bytes` as a new text.
 pub fn text(bytes: &[u8]) -> String {
     let mut out = String::new();
     push(bytes, &mut out);
     out
 }
 
-/// The bytes that the digits stand for; `None` unless there are two for each and no others.
+/// The bytes that the digits represent; `None` unless there are only digits, two for each byte.
 pub fn bytes(digits: &str) -> Option<Vec<u8>> {
     let value = |digit: &u8| char::from(*digit).to_digit(16).map(|value| value as u8);
     let (pairs, rest) = digits.as_bytes().as_chunks();
@@ -55,7 +55,7 @@ pub fn bytes(digits: &str) -> Option<Vec<u8>> {
     rest.is_empty().then(|| pairs.iter().map(pair).collect()).flatten()
 }
 
-/// The same where there must be so many.
+/// The same for exactly `N` bytes.
 pub fn parse<const N: usize>(digits: &str) -> Option<[u8; N]> {
     bytes(digits)?.try_into().ok()
 }

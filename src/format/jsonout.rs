@@ -1,6 +1,6 @@
-//! JSON records as they are written: the counterpart of [`jsonval`](super::jsonval).
+//! Writes JSON records: the counterpart of [`jsonval`](super::jsonval).
 //!
-//! Members stand in the order of the server's own records; what the server leaves out when it is empty is left out.
+//! Members are in the order of the server's own records; members that the server leaves out when empty are left out.
 
 use base64::Engine as _;
 use serde::{Serialize, Serializer, ser};
@@ -12,7 +12,7 @@ use super::fault::{OrFault, Result};
 /// Appends a record as compact JSON.
 ///
 /// # Errors
-/// A member that holds JSON text which is none.
+/// A member that must contain JSON text and does not.
 pub fn append(record: &impl Serialize, out: &mut Vec<u8>) -> Result<()> {
     serde_json::to_writer(out, record).ok().or_value("a member that should be JSON text is none")
 }
@@ -39,7 +39,7 @@ pub fn base64<S: Serializer>(bytes: &&[u8], to: S) -> std::result::Result<S::Ok,
     to.serialize_str(&STANDARD.encode(bytes))
 }
 
-/// The same; no bytes are `null`.
+/// The same; an empty slice is `null`.
 pub fn base64_or_null<S: Serializer>(bytes: &&[u8], to: S) -> std::result::Result<S::Ok, S::Error> {
     if bytes.is_empty() { to.serialize_none() } else { base64(bytes, to) }
 }

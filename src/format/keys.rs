@@ -14,8 +14,8 @@ pub const KEY: usize = 32;
 /// A key in clear; its bytes are overwritten when it is dropped.
 pub type Key = Zeroizing<[u8; KEY]>;
 
-/// The row that registers a node as one that writes with a key: raw key and value (`encryption.md` §4). The epochs are the first and
-/// the last that it has used in nonces.
+/// The row that registers a node as a writer with a key: raw key and value (`encryption.md` §4). The epochs are the first and the last
+/// that the node used in nonces.
 pub fn writer_row(key_id: u32, node: u64, epochs: [u16; 2]) -> (Vec<u8>, Vec<u8>) {
     let [.., high, low] = node.to_be_bytes();
     let key = [WRITERS, &key_id.to_be_bytes(), b"|", &[high, low]].concat();
@@ -30,7 +30,7 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// Adds a key; `false`: another one has its id already.
+    /// Adds a key; `false`: another key has its id already.
     pub fn add(&mut self, id: u32, key: Key) -> bool {
         match self.keys.get(&id) {
             Some((_, known)) => *known == key,
@@ -52,7 +52,7 @@ impl KeyRing {
         self.keys.get(&id).map(|(key, _)| key)
     }
 
-    /// Appends the plain body of an encrypted row; `aad` is a buffer. `None`: the row is not encrypted, or its key is not here.
+    /// Appends the plain body of an encrypted row; `aad` is a buffer. `None`: the row is not encrypted, or its key is not in the ring.
     pub fn open_into(
         &self,
         raw_key: &[u8],
@@ -68,8 +68,8 @@ impl KeyRing {
         Some(envelope.open(key, aad, body))
     }
 
-    /// The key that opens a row which is stored as clear, if one does (`encryption.md` §7): the state of a row is not
-    /// authenticated, so that an envelope can be made to look like a body.
+    /// The id of the key that opens a row which is marked as not encrypted, if there is one (`encryption.md` §7). The encryption state of a
+    /// row is not authenticated, so an envelope can be disguised as a body.
     pub fn opens_clear(&self, raw_key: &[u8], raw_value: &[u8]) -> Option<u32> {
         let (header, body) = raw_value.split_first_chunk::<VALUE_HEADER>()?;
         let envelope = Envelope::parse(body).ok()?;
@@ -92,7 +92,7 @@ impl KeyRing {
         self.keys.keys().copied()
     }
 
-    /// Whether there is none.
+    /// Whether there are no keys.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }

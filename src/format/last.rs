@@ -1,24 +1,24 @@
-//! Keeps the last value of each name, although a hostile input may repeat names without end.
+//! Keeps the last value of each name, with bounded memory even if a hostile input repeats names without end.
 
-/// Things with names that come in any order; of those with one name, the last one counts.
+/// Values with names, in any order; if several have the same name, the last one counts.
 #[derive(Debug)]
 pub struct LastOfEach<'v, T> {
     all: Vec<T>,
     name: fn(&T) -> &'v [u8],
-    /// How many there may be before those with one name become one.
+    /// Number of values at which repeated names are removed.
     most: usize,
 }
 
-/// The number of names at which repeated ones are removed for the first time.
+/// The number of values at which repeated names are removed for the first time.
 const FEW: usize = 64 << 10;
 
 impl<'v, T> LastOfEach<'v, T> {
-    /// None yet; `name` gives the name of one.
+    /// Empty; `name` returns the name of a value.
     pub const fn new(name: fn(&T) -> &'v [u8]) -> Self {
         LastOfEach { all: Vec::new(), name, most: FEW }
     }
 
-    /// Takes the next one.
+    /// Adds the next value.
     #[inline]
     pub fn push(&mut self, next: T) {
         if self.all.len() >= self.most {
@@ -30,7 +30,7 @@ impl<'v, T> LastOfEach<'v, T> {
     #[cold]
     fn fold(&mut self) {
         self.tidy();
-        // The next time twice as many have come, so that the work grows as their number.
+        // The next time when twice as many have come, so that the work is linear in their number.
         self.most = FEW.max(self.all.len().saturating_mul(2));
     }
 

@@ -1,7 +1,7 @@
-//! The protobuf messages of rows, as they are written (`redis.md` §2.3, `dynamodb.md` §2).
+//! The protobuf messages of rows, for writing (`redis.md` §2.3, `dynamodb.md` §2).
 //!
-//! Reading does not use them: the hot path walks the wire as borrowed slices ([`proto`](super::proto)). Strings that a
-//! client chooses are declared as bytes, which is the same on the wire.
+//! Reading does not use them: the hot path reads the wire format as borrowed slices ([`proto`](super::proto)). Strings that a client
+//! chooses are declared as bytes, which is the same in the wire format.
 
 use std::collections::BTreeMap;
 
@@ -112,12 +112,12 @@ pub struct DynamoGlobalSecondaryIndex {
     /// Its key attributes.
     #[prost(message, optional, tag = "1")]
     pub key_schema: Option<DynamoKeySchema>,
-    /// What it holds beside them.
+    /// What it stores in addition to the keys.
     #[prost(message, optional, tag = "2")]
     pub projection: Option<DynamoGsiProjection>,
 }
 
-/// What an index holds beside its keys.
+/// What an index stores in addition to its keys.
 #[derive(Clone, PartialEq, Message)]
 pub struct DynamoGsiProjection {
     /// `ALL`, `KEYS_ONLY` or `INCLUDE`.
@@ -139,7 +139,7 @@ pub struct DynamoItem {
 /// A value of an attribute.
 #[derive(Clone, PartialEq, Message)]
 pub struct DynamoAttributeValue {
-    /// Exactly one, in what the server writes.
+    /// Exactly one, if the server wrote it.
     #[prost(oneof = "DynamoValue", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub value: Option<DynamoValue>,
 }

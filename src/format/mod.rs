@@ -1,9 +1,8 @@
-//! Bytes in, borrowed records out, and the other way: beside each `parse` stands an `encode` (or a function `…_into`) that
-//! appends what `parse` reads, with a property test that one undoes the other.
+//! Parses bytes into borrowed records, and encodes records: each `parse` has an `encode` (or a function `…_into`) that appends what `parse`
+//! reads, with a property test that one inverts the other.
 //!
-//! Nothing here does I/O, allocates per row or panics on any input. A parser that meets bytes it cannot accept returns
-//! a [`Fault`]: what is wrong, without where. The caller, which knows the row, turns it into an
-//! [`Error`](crate::Error) that names family, key and byte offset.
+//! Nothing here does I/O, allocates per row or panics on any input. A parser that rejects its input returns a [`Fault`]: what is wrong,
+//! without the position. The caller, which knows the row, turns it into an [`Error`](crate::Error) with family, key and byte offset.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),

@@ -17,7 +17,7 @@ pub(super) const WRITERS: &[u8] = b"!encryption|writers|";
 
 /// State of a migration in the Pebble store: raw rows by their exact keys.
 const MIGRATION: [&[u8]; 3] = [b"_migack", b"_mighlc", b"_migpromote"];
-/// State of a migration: raw rows whose keys go on with the job, without a timestamp.
+/// State of a migration: raw rows whose keys continue with the job, without a timestamp.
 const MIGRATION_JOBS: [&[u8]; 4] = [b"ack|", b"hlc_floor|", b"promote|", b"ready|"];
 
 /// Why an entry is not an MVCC row.
@@ -66,7 +66,7 @@ pub enum Operational {
 }
 
 impl Operational {
-    /// Recognises an operational row: by its complete raw key or, of a migration, by its prefix.
+    /// Recognises an operational row: by its complete raw key, or for a migration by its prefix.
     #[inline]
     pub fn of(raw_key: &[u8], raw_value: &[u8]) -> Option<Operational> {
         match raw_key {
@@ -97,19 +97,19 @@ impl Operational {
         writer.then_some(Operational::EncryptionWriter)
     }
 
-    /// A row in the name space of migrations that has no room for a timestamp or a value header.
+    /// A row in the name space of migrations that is too short for a timestamp or a value header.
     fn not_mvcc(raw_key: &[u8], raw_value: &[u8]) -> Option<Operational> {
         let short = raw_key.len() < TS_SUFFIX || raw_value.len() < VALUE_HEADER;
         short.then_some(Operational::Migration)
     }
 
-    /// Checks the value's length; gives the number of a `_meta_*` row.
+    /// Checks the value's length; returns the number of a `_meta_*` row.
     pub fn value(self, value: &[u8]) -> Result<u64, MvccFault> {
         let fault = MvccFault::OperationalValue(value.len());
         match self {
             Operational::EncryptionWriter if value.len() == 12 => Ok(0),
             Operational::EncryptionWriter => Err(fault),
-            // Its layout is that of whoever migrates; nothing here depends on it.
+            // Its layout is defined by the migration; nothing here depends on it.
             Operational::Migration => Ok(0),
             _ => super::cursor::u64_le(value).ok_or(fault),
         }

@@ -8,7 +8,7 @@
 //! { u64le klen · key · u64le nver · { u64le ts · u8 tombstone · u64le expireAt · u64le vlen · value }* }*
 //! ```
 //!
-//! User keys ascend and stand without a timestamp; the newest version of a key stands last.
+//! User keys ascend and have no timestamp; the newest version of a key is the last one.
 
 use super::cursor::Cursor;
 use super::frame::FrameFault;
@@ -16,11 +16,11 @@ use super::limits::{FOOTER, MVCC2_MAX_KEY, MVCC2_MAX_STATE, MVCC2_MAX_VALUE, MVC
 
 /// Magic of the in-memory store's stream.
 pub const MAGIC: &[u8; 8] = b"EKVMVCC2";
-/// In front of the state of migrations, other than readiness; no length of a key is as large.
+/// Before the state of migrations, except readiness; no key length is as large.
 pub const MIGRATION_MARK: &[u8; 8] = b"EKVMIG2!";
-/// Bytes before the first key, but for the state of migrations in version 2.
+/// Bytes before the first key, without the state of migrations in version 2.
 pub const STREAM_HEADER: usize = 32;
-/// Position, in the stream, from which its own checksum counts.
+/// Position in the stream from which its own checksum is computed.
 pub const CRC_FROM: usize = 16;
 
 /// The fixed header of the stream.
@@ -28,11 +28,11 @@ pub const CRC_FROM: usize = 16;
 pub struct StreamHeader {
     /// Format version; 1 and 2 are known.
     pub version: u32,
-    /// CRC32-IEEE of everything behind this field, up to the footer.
+    /// CRC32-IEEE of everything after this field, up to the footer.
     pub crc: u32,
     /// Newest commit timestamp of the store.
     pub last_commit_ts: u64,
-    /// Versions older than this may be gone.
+    /// Versions older than this may be compacted away.
     pub min_retained_ts: u64,
 }
 
@@ -53,11 +53,11 @@ pub fn stream_header(stream: &[u8]) -> Option<StreamHeader> {
 pub struct Migration {
     /// Position of the first key in the stream.
     pub end: usize,
-    /// Parts that were skipped: readiness states, and what stands behind the mark.
+    /// Number of skipped parts: readiness states, and what follows the mark.
     pub parts: u64,
 }
 
-/// Skips the state of migrations behind the header of a stream of version 2.
+/// Skips the state of migrations after the header of a stream of version 2.
 pub fn migration(stream: &[u8]) -> Result<Migration, FrameFault> {
     let mut c = Cursor::new(stream);
     c.take(STREAM_HEADER).ok_or(FrameFault::Truncated)?;
@@ -77,7 +77,7 @@ pub fn migration(stream: &[u8]) -> Result<Migration, FrameFault> {
     Ok(Migration { end: stream.len().saturating_sub(c.len()), parts })
 }
 
-/// Skips one part behind its length.
+/// Skips one part with its length.
 fn state(c: &mut Cursor<'_>) -> Result<(), FrameFault> {
     let len = c.u64_le().ok_or(FrameFault::Truncated)?;
     if len > MVCC2_MAX_STATE {
@@ -91,7 +91,7 @@ fn state(c: &mut Cursor<'_>) -> Result<(), FrameFault> {
 pub struct KeyEntry<'a> {
     /// Position of the entry's first byte.
     pub start: usize,
-    /// Position just behind the entry.
+    /// Position just after the entry.
     pub end: usize,
     /// The user key, without a timestamp.
     pub user_key: &'a [u8],
@@ -113,7 +113,7 @@ pub struct Version<'a> {
     pub body: &'a [u8],
 }
 
-/// What stands at a position of the stream.
+/// The content at a position of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step<'a> {
     /// A key.
@@ -124,7 +124,7 @@ pub enum Step<'a> {
     Footer,
 }
 
-/// Reads what stands at `at`, checking the frames of all its versions.
+/// Reads what is at `at`, checking the frames of all its versions.
 pub fn step(file: &[u8], at: usize) -> Result<Step<'_>, FrameFault> {
     let mut c = Cursor::new(file.get(at..).unwrap_or_default());
     let left = c.len();

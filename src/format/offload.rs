@@ -1,13 +1,13 @@
 //! Manifests of snapshots that a server's tool has put into an object store (`container.md` §11).
 //!
-//! A manifest is JSON with the SHA-256 of itself: of its canonical form without that member.
+//! A manifest is JSON with a SHA-256 of itself: of its canonical form without that member.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::hex;
 
-/// The version that is known.
+/// The known version.
 const VERSION: i64 = 1;
 /// The longest manifest that the tool itself reads.
 pub const MOST_BYTES: usize = 1 << 20;
@@ -15,22 +15,22 @@ pub const MOST_BYTES: usize = 1 << 20;
 /// What is wrong with a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestFault {
-    /// It is longer than one can be.
+    /// It is longer than any manifest.
     #[error("it has more than 1 MiB")]
     Long,
-    /// No JSON, or a member that is missing or of another type.
+    /// Not JSON, or a member that is missing or of another type.
     #[error("{0}")]
     Json(String),
     /// A version of a newer tool.
     #[error("its schema_version is {0}, not 1: it was written by a newer server; update ekvsnap")]
     Version(i64),
-    /// A member without sense.
+    /// A member with an invalid value.
     #[error("its member \"{0}\" is not valid")]
     Member(&'static str),
-    /// It was changed, or cut.
+    /// It was changed or truncated.
     #[error("its manifest_sha256 is not that of its content: it was changed")]
     Hash,
-    /// It names another place than its own.
+    /// It names a place that is not its own.
     #[error("it was moved or renamed: it says that it is {0}")]
     Place(String),
 }
@@ -53,7 +53,7 @@ pub struct Manifest {
     pub payload: Payload,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     binary_version: String,
-    /// Where the manifest is, below the root of the store.
+    /// The path of the manifest, below the root of the store.
     pub manifest_key: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     manifest_sha256: String,
@@ -74,10 +74,10 @@ struct Members {
     auto_leave: bool,
 }
 
-/// The file of a snapshot in the store: that of the server without its footer.
+/// The file of a snapshot in the store: the server's file without its footer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payload {
-    /// Where it is, below the root of the store.
+    /// Its path, below the root of the store.
     pub key: String,
     /// Its bytes.
     pub bytes: u64,
@@ -88,7 +88,7 @@ pub struct Payload {
 }
 
 impl Manifest {
-    /// Parses a manifest, and compares its own hash.
+    /// Parses a manifest and checks its own hash.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -114,7 +114,7 @@ impl Manifest {
         if manifest.sha256() != manifest.manifest_sha256 { Err(ManifestFault::Hash) } else { Ok(manifest) }
     }
 
-    /// Where it is below the prefix.
+    /// Its path below the prefix.
     pub fn below(&self) -> String {
         format!("v1/groups/{}/snapshots/{:020}-{:020}.json", self.group_id, self.snapshot_index, self.snapshot_term)
     }
@@ -125,13 +125,13 @@ impl Manifest {
         hex::text(&Sha256::digest(unsigned.canonical()))
     }
 
-    /// JSON as the tool writes it: two blanks for each level, and characters of HTML escaped.
+    /// JSON as the tool writes it: indented by two spaces per level, with the characters of HTML escaped.
     fn canonical(&self) -> String {
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
         let mut canonical = String::with_capacity(text.len());
         for c in text.chars() {
             match c {
-                // They stand in strings only.
+                // They occur in strings only.
                 '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => canonical.push_str(&format!("\\u{:04x}", u32::from(c))),
                 _ => canonical.push(c),
             }
@@ -179,7 +179,7 @@ impl Manifest {
 }
 
 impl Payload {
-    /// Where it is below the prefix.
+    /// Its path below the prefix.
     pub fn below(&self) -> String {
         format!("v1/payloads/sha256/{}/{}.fsm", self.sha256.get(..2).unwrap_or_default(), self.sha256)
     }
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(parsed.encode(), text);
     }
 
-    /// Every change is seen, and none is a panic.
+    /// Every change is detected, and none causes a panic.
     #[test]
     fn changed_manifests() {
         let text = manifest().encode();
@@ -218,7 +218,7 @@ mod tests {
                 let mut changed = text.clone().into_bytes();
                 changed[at] ^= 1 << bit;
                 if let Ok(parsed) = Manifest::parse(&changed) {
-                    // White space, and what names no member that is known.
+                    // White space, and members whose names are not known.
                     assert_eq!(parsed, Manifest::parse(text.as_bytes()).unwrap(), "{at}, {bit}");
                 }
             }

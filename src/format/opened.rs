@@ -1,14 +1,14 @@
 //! The form of decrypted values in the private copy of a snapshot. No file of a server has this form.
 //!
-//! A decrypted body is shorter than its envelope, and a compressed one can be longer. So that every row keeps its place and its
-//! length, a copy has the plain body where the envelope was:
+//! A decrypted body is shorter than its envelope, and a decompressed one can be longer. Every row must keep its place and its length, so a
+//! copy has the plain body at the place of the envelope:
 //!
-//! | flags | layout behind flags and expiry |
+//! | flags | layout after flags and expiry |
 //! |---|---|
 //! | `0x08` | body · padding · tail |
-//! | `0x18` | `u64le` where the body stands in the copy · `u64le` its length · padding · tail |
+//! | `0x18` | `u64le` position of the body in the copy · `u64le` its length · padding · tail |
 //!
-//! The tail has what was known of the envelope, so that nobody must look at the snapshot again: version · `u32le` key id · `u32le` length
+//! The tail has what was known of the envelope, so that the snapshot need not be read again: version · `u32le` key id · `u32le` length
 //! of padding and tail. A stored value that has one of these flags is damaged; in a copy its flags are [`DAMAGED`].
 
 use super::cursor::u64_le;
@@ -16,11 +16,11 @@ use super::envelope::{SHORTEST, Sealed};
 use super::limits::VALUE_HEADER;
 use super::mvcc::ValueHeader;
 
-/// The body stands in the value.
+/// The body is in the value.
 const NEAR: u8 = 0x08;
-/// The body stands behind all rows.
+/// The body is after all rows.
 const FAR: u8 = 0x18;
-/// What stands in a copy instead of these flags, where a snapshot has them: flags that no form has either.
+/// Replaces these flags in a copy if a snapshot has them: flags that no form has either.
 const DAMAGED: u8 = 0xf8;
 /// Bytes of the tail.
 const TAIL: usize = 9;
@@ -33,16 +33,16 @@ const _: () = assert!(SHORTEST >= 2 * size_of::<u64>() + TAIL);
 pub enum Body<'b> {
     /// Into the value.
     Near(&'b [u8]),
-    /// Behind all rows: position in the copy, and length.
+    /// After all rows: position in the copy, and length.
     Far(u64, u64),
 }
 
-/// Whether a body has room in the value of an envelope of so many bytes.
+/// Whether a body fits into the value of an envelope of this length.
 pub const fn fits(body: usize, envelope: usize) -> bool {
     body.saturating_add(TAIL) <= envelope
 }
 
-/// Puts a body in the place of the envelope in a raw value. A value without room for it stays as it is.
+/// Puts a body at the place of the envelope in a raw value. A value that is too short for it stays unchanged.
 pub fn encode(body: Body<'_>, sealed: Sealed, raw_value: &mut [u8]) -> Option<()> {
     let (header, room) = raw_value.split_at_mut_checked(VALUE_HEADER)?;
     let (flags, room_len) = (header.first_mut()?, room.len());
@@ -68,14 +68,14 @@ pub fn encode(body: Body<'_>, sealed: Sealed, raw_value: &mut [u8]) -> Option<()
     Some(())
 }
 
-/// Marks a value of a snapshot that has flags of a decrypted one as what it is: damaged.
+/// Marks a value of a snapshot as damaged if it has the flags of a decrypted one.
 pub fn mark_damaged(raw_value: &mut [u8]) {
     if let Some(flags) = raw_value.first_mut().filter(|flags| matches!(**flags, NEAR | FAR)) {
         *flags = DAMAGED;
     }
 }
 
-/// Reads a value that [`encode`] made, and which envelope it had. `copy`: the whole copy, with what stands behind the rows.
+/// Reads a value that [`encode`] made, and the version and key of its envelope. `copy`: the whole copy, with what follows the rows.
 #[inline]
 pub fn parse<'a>(raw_value: &'a [u8], copy: &'a [u8]) -> Option<(ValueHeader<'a>, Sealed)> {
     let ([flags, expire @ ..], room) = raw_value.split_first_chunk::<VALUE_HEADER>()?;

@@ -1,12 +1,12 @@
-//! Byte strings inside keys: escaped so that they keep their order and end where they say.
+//! Byte strings inside keys: escaped so that they sort like the raw bytes and have an end.
 //!
-//! `00` is `00 FF`; the end is `00` and a byte below `FF` that the family chooses (DynamoDB and S3: `01`, file system: `00`).
+//! `00` is escaped as `00 FF`; the end is `00` and a byte below `FF` that the family chooses (DynamoDB and S3: `01`, file system: `00`).
 
 use std::borrow::Cow;
 
 use super::cursor::Cursor;
 
-/// Reads one string that ends in `00 end`; borrowed unless it holds a NUL.
+/// Reads one string that ends in `00 end`; borrowed unless it contains a NUL.
 pub fn read<'a>(c: &mut Cursor<'a>, end: u8) -> Option<Cow<'a, [u8]>> {
     let mut raw = Cow::Borrowed(until_nul(c)?);
     loop {
@@ -46,7 +46,7 @@ mod tests {
 
     use super::*;
 
-    /// Bytes among which the ones that escapes are made of are frequent.
+    /// Bytes among which those that occur in escapes are frequent.
     fn raw() -> impl Strategy<Value = Vec<u8>> {
         prop::collection::vec(prop_oneof![Just(0u8), Just(1), Just(255), any::<u8>()], 0..12)
     }

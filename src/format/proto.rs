@@ -52,7 +52,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// Walks the fields of one message in wire order.
+/// Reads the fields of one message in wire order.
 #[derive(Debug, Clone, Copy)]
 pub struct Fields<'a> {
     rest: &'a [u8],
@@ -67,7 +67,7 @@ impl<'a> Fields<'a> {
     /// The next field with its number; `None` at the end.
     #[inline]
     pub fn next(&mut self) -> Result<Option<(u32, Field<'a>)>> {
-        // Nearly all: bytes of a field below 16, shorter than 128.
+        // The most frequent case: bytes of a field below 16, shorter than 128.
         if let [key @ 0x08..0x80, len @ 0..0x80, rest @ ..] = self.rest
             && key & 7 == 2
             && let Some((bytes, rest)) = rest.split_at_checked(usize::from(*len))

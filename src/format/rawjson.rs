@@ -1,8 +1,7 @@
-//! JSON text cut into the pieces it is made of, without decoding any of them.
+//! Splits JSON text into its parts, without decoding any of them.
 //!
-//! This is for what must be copied as it stands. It trusts
-//! the text where it can: strings and brackets are followed exactly, but scalars are not checked. On text that a
-//! validating parser accepts, the pieces are right; on other text they may be anything or `None`.
+//! This is for text that must be copied unchanged. It trusts the text where it can: strings and brackets are followed exactly, but scalars
+//! are not checked. On text that a validating parser accepts, the parts are right; on other text they may be anything or `None`.
 
 use memchr::memchr2;
 
@@ -11,7 +10,7 @@ const fn is_space(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// Reads tokens from the front of a text.
+/// Reads tokens from the start of a text.
 #[derive(Debug, Clone, Copy)]
 struct Scanner<'a> {
     rest: &'a [u8],
@@ -38,7 +37,7 @@ impl<'a> Scanner<'a> {
         self.rest.is_empty()
     }
 
-    /// What stood between `from` and here.
+    /// The text between `from` and the current position.
     fn since(self, from: &'a [u8]) -> Option<&'a [u8]> {
         from.get(..from.len().checked_sub(self.rest.len())?)
     }
@@ -58,7 +57,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// An object or array with its brackets; depth costs no stack.
+    /// An object or array with its brackets; nesting costs no stack.
     fn container(&mut self) -> Option<&'a [u8]> {
         let from = self.rest;
         let mut depth = 0_usize;
@@ -79,7 +78,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A number, `true`, `false` or `null`: up to what ends it.
+    /// A number, `true`, `false` or `null`: everything up to its end.
     fn scalar(&mut self) -> Option<&'a [u8]> {
         let ends = |b: &u8| is_space(*b) || matches!(b, b',' | b'}' | b']' | b'"' | b'{' | b'[' | b':');
         let len = self.rest.iter().position(ends).unwrap_or(self.rest.len());
@@ -106,20 +105,20 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// A string's text between its quotes, escapes untouched.
+/// A string's text between its quotes, with its escapes.
 fn unquoted(string: &[u8]) -> &[u8] {
     string.strip_prefix(b"\"").and_then(|s| s.strip_suffix(b"\"")).unwrap_or(string)
 }
 
-/// The members of an object, as they stand: names between their quotes. Ends early where the text is none.
+/// The members of an object, unchanged: names without their quotes. Ends early if the text is not an object.
 #[derive(Debug, Clone, Copy)]
 pub struct Members<'a>(Parts<'a>);
 
-/// The elements of an array, as they stand. Ends early where the text is none.
+/// The elements of an array, unchanged. Ends early if the text is not an array.
 #[derive(Debug, Clone, Copy)]
 pub struct Elements<'a>(Parts<'a>);
 
-/// What stands between brackets, with commas between.
+/// The parts between brackets, with commas between them.
 #[derive(Debug, Clone, Copy)]
 struct Parts<'a> {
     scan: Scanner<'a>,
@@ -134,7 +133,7 @@ impl<'a> Parts<'a> {
         Some(Parts { scan, close, begun: false })
     }
 
-    /// Whether another part follows; `None` when something else does.
+    /// Whether another part follows; `None` at any other text.
     fn more(&mut self) -> Option<bool> {
         if self.scan.eat(self.close).is_some() {
             return self.scan.at_end().then_some(false);
@@ -147,7 +146,7 @@ impl<'a> Parts<'a> {
 }
 
 impl<'a> Members<'a> {
-    /// The members of the object that `text` is; `None` when it begins as something else.
+    /// The members of the object in `text`; `None` if it begins like something else.
     pub fn of(text: &'a [u8]) -> Option<Self> {
         Parts::new(text, b'{', b'}').map(Members)
     }
@@ -170,7 +169,7 @@ impl<'a> Iterator for Members<'a> {
 }
 
 impl<'a> Elements<'a> {
-    /// The elements of the array that `text` is; `None` when it begins as something else.
+    /// The elements of the array in `text`; `None` if it begins like something else.
     pub fn of(text: &'a [u8]) -> Option<Self> {
         Parts::new(text, b'[', b']').map(Elements)
     }
@@ -184,8 +183,8 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// Calls `visit` for every member of the object that `text` is: the name between its quotes and the value, both as
-/// they stand. `None` when the text is no object, something follows it, or `visit` gives up.
+/// Calls `visit` for every member of the object in `text`: the name without its quotes and the value, both unchanged. `None` if the text
+/// is not an object, something follows it, or `visit` returns `None`.
 pub fn each_member<'a>(text: &'a [u8], mut visit: impl FnMut(&'a [u8], &'a [u8]) -> Option<()>) -> Option<()> {
     let mut members = Members::of(text)?;
     while let Some((name, value)) = members.step()? {
@@ -194,7 +193,7 @@ pub fn each_member<'a>(text: &'a [u8], mut visit: impl FnMut(&'a [u8], &'a [u8])
     Some(())
 }
 
-/// How deep objects and arrays nest.
+/// Maximum nesting of objects and arrays.
 pub fn depth(text: &[u8]) -> usize {
     let (mut scan, mut depth, mut deepest) = (Scanner { rest: text }, 0_usize, 0);
     while let Some(byte) = scan.rest.first() {

@@ -1,9 +1,8 @@
-//! Which group a row belongs to: groups own ranges of *routes*, and the route of a row is a function of its user key
-//! (`restore.md` §3).
+//! Which group a row belongs to: groups own ranges of *routes*, and the route of a row is a function of its user key (`restore.md` §3).
 //!
 //! | keys | route |
 //! |---|---|
-//! | locks, intents and records of transactions | that of the key behind the prefix |
+//! | locks, intents and records of transactions | that of the key after the prefix |
 //! | lists and `!redis\|…` | the Redis key |
 //! | DynamoDB | `!ddb\|route\|table\|` and the table |
 //! | SQS | `!sqs\|route\|global` |
@@ -19,9 +18,9 @@ const DYNAMODB: &[u8] = b"!ddb|route|table|";
 const SQS: &[u8] = b"!sqs|route|global";
 const S3: &[u8] = b"!s3route|";
 const FS_CHUNKS: &[u8] = b"!fs|route|chk|";
-/// Bytes of the sequence number behind the key of a list item or claim.
+/// Bytes of the sequence number after the key of a list item or claim.
 const SEQUENCE: usize = 8;
-/// Bytes behind the key of a list delta: commit timestamp and number.
+/// Bytes after the key of a list delta: commit timestamp and number.
 const DELTA: usize = 12;
 
 const OBJECTS: [&[u8]; 6] =
@@ -29,7 +28,7 @@ const OBJECTS: [&[u8]; 6] =
 const MESSAGES: [&[u8]; 5] =
     [b"!sqs|msg|data|p|", b"!sqs|msg|vis|p|", b"!sqs|msg|dedup|p|", b"!sqs|msg|group|p|", b"!sqs|msg|byage|p|"];
 
-/// The route of a user key; what is not part of the key is put together in `scratch`.
+/// The route of a user key; if it is not a part of the key, it is assembled in `scratch`.
 pub fn route<'k>(user_key: &'k [u8], scratch: &'k mut Vec<u8>) -> &'k [u8] {
     let key = embedded(user_key).unwrap_or(user_key);
     if key.first() != Some(&b'!') {
@@ -45,7 +44,7 @@ pub fn route<'k>(user_key: &'k [u8], scratch: &'k mut Vec<u8>) -> &'k [u8] {
     key
 }
 
-/// The key that a row of a transaction is about.
+/// The key inside the key of a transaction's row.
 fn embedded(key: &[u8]) -> Option<&[u8]> {
     let rest = key.strip_prefix(b"!txn|")?;
     let whole = [&b"lock|"[..], b"int|", b"meta|"].iter().find_map(|prefix| rest.strip_prefix(*prefix));
@@ -71,7 +70,7 @@ fn of_list(key: &[u8]) -> Option<&[u8]> {
     item.get(..item.len().checked_sub(SEQUENCE)?)
 }
 
-/// A key behind its length, with at least `behind` bytes after it or none at all.
+/// A key after its length, followed by at least `behind` bytes or by none.
 fn sized(rest: &[u8], behind: usize) -> Option<&[u8]> {
     let mut c = Cursor::new(rest);
     let len = c.u32_be()?;
@@ -124,7 +123,7 @@ fn join(prefix: &[u8], rest: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// Queue, in base64url, and partition of a row of a partitioned queue: servers can place such rows by a table of their own.
+/// Queue, in base64url, and partition of a row of a partitioned queue: servers can route such rows by a separate table.
 pub fn partition(user_key: &[u8]) -> Option<(&[u8], u32)> {
     let rest = MESSAGES.iter().find_map(|prefix| user_key.strip_prefix(*prefix))?;
     let bar = memchr::memchr(b'|', rest).filter(|bar| *bar > 0)?;

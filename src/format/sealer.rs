@@ -1,11 +1,11 @@
-//! Encrypts the rows of a snapshot that is written (`encryption.md` §2, §9).
+//! Encrypts the rows of a snapshot while it is written (`encryption.md` §2, §9).
 //!
-//! A server's nonces are node, epoch and a counter: the epoch is raised at each start, so that none comes twice. A file that is
-//! written apart from any server has no part in that. Its nonces are the first 12 bytes of an HMAC-SHA-256 of the row, with a key that
-//! is derived from the data key. Two rows have one nonce only if they are the same row, which then has the same envelope. That they meet by
-//! chance, or meet a nonce of a server, is as improbable as with random nonces; so as with those, a sealer takes 2^32 rows at most. Who
-//! gives one key to several counts for himself.
-//! The same rows give the same bytes, on whatever number of threads.
+//! A server's nonces consist of node, epoch and a counter. The epoch is raised at each start, so that no nonce is used twice. A file that
+//! is written without a server cannot use this scheme. Its nonces are the first 12 bytes of an HMAC-SHA-256 of the row, with a key that is
+//! derived from the data key. Two rows have the same nonce only if they are the same row, which then has the same envelope. A collision by
+//! chance, also with a nonce of a server, is as improbable as with random nonces. So the limit is the same as for those: a sealer encrypts
+//! at most 2^32 rows. A caller that uses one key in several sealers must count the rows itself.
+//! The same rows give the same bytes, on any number of threads.
 
 use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key as MacKey, sign};
 
@@ -14,11 +14,11 @@ use super::keys::{Key, KeyRing};
 use super::limits::VALUE_HEADER;
 use super::mvcc::ENCRYPTED;
 
-/// Version of the envelopes: what every server reads.
+/// Version of the envelopes: the one that every server reads.
 const VERSION: u8 = 1;
-/// What the key of the nonces is derived from.
+/// The label from which the key of the nonces is derived.
 const NONCES: &[u8] = b"ekvsnap: nonces of rows";
-/// How many rows are sealed.
+/// Maximum number of rows that are sealed.
 const MOST: u64 = 1 << 32;
 
 /// Encrypts rows with one key.
@@ -30,7 +30,7 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// With a data key and its id; `None`: the id is 0, or the library has no memory for the key.
+    /// With a data key and its id; `None`: the id is 0, or the library cannot allocate memory for the key.
     pub fn new(key_id: u32, key: &Key) -> Option<Sealer> {
         let nonces = sign(&MacKey::new(HMAC_SHA256, &key[..]), NONCES);
         let nonces = MacKey::new(HMAC_SHA256, nonces.as_ref());
@@ -43,7 +43,7 @@ impl Sealer {
         self.key_id
     }
 
-    /// Appends the raw value of a row, encrypted. `None`: the body is too long, or as many rows were sealed as may be.
+    /// Appends the raw value of a row, encrypted. `None`: the body is too long, or the maximum number of rows is reached.
     pub fn value_into(&mut self, raw_key: &[u8], expire_at: u64, body: &[u8], out: &mut Vec<u8>) -> Option<()> {
         self.sealed = self.sealed.checked_add(1).filter(|sealed| *sealed <= MOST)?;
         let mut header = [ENCRYPTED; VALUE_HEADER];
@@ -62,7 +62,7 @@ impl Sealer {
 
     fn nonce(&self, raw_key: &[u8], header: &[u8; VALUE_HEADER], body: &[u8]) -> Option<[u8; NONCE]> {
         let mut mac = Context::with_key(&self.nonces);
-        // The length parts the key from what follows.
+        // The length separates the key from what follows.
         mac.update(&(raw_key.len() as u64).to_be_bytes());
         mac.update(raw_key);
         mac.update(header);
@@ -72,7 +72,7 @@ impl Sealer {
 }
 
 impl KeyRing {
-    /// What seals rows with the key of this id.
+    /// A sealer with the key of this id.
     pub fn sealer(&self, id: u32) -> Option<Sealer> {
         self.bytes(id).and_then(|key| Sealer::new(id, key))
     }
@@ -102,7 +102,7 @@ mod tests {
         out.split_off(6)
     }
 
-    /// A nonce is that of one row: whatever of it changes, where its key ends too.
+    /// A nonce belongs to one row: it changes with any part of the row, also with the place where the key ends.
     #[test]
     fn a_nonce_for_each_row() {
         let rows: [(&[u8], u64, &[u8]); 7] = [

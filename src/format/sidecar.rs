@@ -1,7 +1,7 @@
-//! The side-car `keys.json`, which holds the keys of a store, wrapped (`encryption.md` §3).
+//! The side-car `keys.json`, which has the wrapped keys of a store (`encryption.md` §3).
 //!
 //! A data key of 32 bytes is wrapped with the key of a key file (KEK):
-//! nonce (12 bytes) · ciphertext (32) · tag (16) of AES-256-GCM, without anything else authenticated.
+//! nonce (12 bytes) · ciphertext (32) · tag (16) of AES-256-GCM, with no other authenticated data.
 
 use std::collections::BTreeMap;
 
@@ -21,33 +21,33 @@ const VERSION: u64 = 2;
 /// What is wrong with a side-car.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SidecarFault {
-    /// No JSON object.
+    /// Not a JSON object.
     #[error("it is no JSON object: {0}")]
     Json(String),
     /// A version of a newer server.
     #[error("its version is {0}, not 1 or 2: it was written by a newer server; update ekvsnap")]
     Version(String),
-    /// A member that is missing, or no such value.
+    /// A member that is missing or has an invalid value.
     #[error("its member \"{0}\" is missing or not valid")]
     Member(String),
-    /// A key id that is no number of 32 bits, or 0.
+    /// A key id that is not a number of 32 bits, or is 0.
     #[error("key id \"{0}\" is not a number from 1 to 4294967295")]
     KeyId(String),
     /// A purpose that no server knows.
     #[error("key {0} has a purpose other than storage and raft")]
     Purpose(u32),
-    /// An active key that is not there, or has another purpose.
+    /// An active key that does not exist, or has another purpose.
     #[error("the active {0} key {1} is not among its keys with that purpose")]
     Active(&'static str, u32),
-    /// A wrapped key of another length.
+    /// A wrapped key with a wrong length.
     #[error("the wrapped key {0} is not 60 bytes in base64")]
     Wrapped(u32),
-    /// A wrapped key that does not open.
+    /// A wrapped key that cannot be opened.
     #[error("key {0} does not open with this key file: it belongs to another side-car, or one of both was changed")]
     Kek(u32),
 }
 
-/// What a key is for.
+/// The purpose of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Rows of snapshots.
@@ -68,7 +68,7 @@ impl Purpose {
 /// A key in a side-car.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// What it is for.
+    /// Its purpose.
     pub purpose: Purpose,
     /// The key, wrapped.
     pub wrapped: [u8; WRAPPED],
@@ -81,13 +81,13 @@ pub struct Record {
 /// A side-car.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sidecar {
-    /// The entry of the log that it was last changed by.
+    /// Index of the log entry that changed it last.
     pub applied_index: u64,
     /// Whether new rows are encrypted.
     pub storage_active: bool,
-    /// The entry of the log that they are encrypted from.
+    /// Index of the log entry from which they are encrypted.
     pub storage_cutover: u64,
-    /// The entry of the log behind which entries are encrypted; 0 = none.
+    /// Index of the log entry after which entries are encrypted; 0 = none.
     pub raft_cutover: u64,
     /// The key for new rows; 0 = none.
     pub active_storage: u32,
@@ -135,7 +135,7 @@ impl Sidecar {
         }
     }
 
-    /// The bytes of a `keys.json`, as a server writes them.
+    /// The bytes of a `keys.json`, as a server writes it.
     pub fn encode(&self) -> Vec<u8> {
         // Go sorts the members of a map by their bytes.
         let records: BTreeMap<String, &Record> =
@@ -153,13 +153,13 @@ impl Sidecar {
         .into_bytes()
     }
 
-    /// Opens the keys of rows. Those of the log stay closed: they encrypt no snapshot.
+    /// Opens the keys of rows. The keys of the log stay wrapped: no snapshot is encrypted with them.
     pub fn unwrap(&self, kek: &Key) -> Result<Vec<(u32, Key)>, SidecarFault> {
         let of_rows = self.keys.iter().filter(|(_, record)| record.purpose == Purpose::Storage);
         of_rows.map(|(id, record)| Ok((*id, record.open(*id, kek)?))).collect()
     }
 
-    /// Adds the keys of another node of the same cluster; of a key that both have, the later epoch counts.
+    /// Adds the keys of another node of the same cluster; for a key that both have, the later epoch counts.
     pub fn merge(&mut self, other: Sidecar) {
         for (id, record) in other.keys {
             let epoch = record.local_epoch;
@@ -170,7 +170,7 @@ impl Sidecar {
 }
 
 impl Record {
-    /// Opens the key, whose id is told in an error.
+    /// Opens the key; an error names its id.
     pub fn open(&self, id: u32, kek: &Key) -> Result<Key, SidecarFault> {
         unwrap(kek, &self.wrapped).ok_or(SidecarFault::Kek(id))
     }
@@ -211,7 +211,7 @@ fn unwrap(kek: &Key, wrapped: &[u8; WRAPPED]) -> Option<Key> {
     Some(Key::new(key.as_slice().try_into().ok()?))
 }
 
-/// Wraps a key as a side-car has it; the nonce must never be used twice with a KEK.
+/// Wraps a key in the form of a side-car; a nonce must never be used twice with a KEK.
 pub fn wrap(kek: &Key, nonce: &[u8; NONCE], key: &Key) -> Option<[u8; WRAPPED]> {
     let mut text = key.clone();
     let tag = DataKey::new(kek)?.seal(nonce, b"", text.as_mut_slice())?;
@@ -226,7 +226,7 @@ fn object<'v>(root: &'v Map<String, Value>, name: &str) -> Result<&'v Map<String
     member(root, name).and_then(Value::as_object).ok_or_else(|| SidecarFault::Member(name.to_owned()))
 }
 
-/// A member that may be missing or null, as Go has it.
+/// A member that may be missing or null, as in Go.
 fn or_default<T: Default>(
     object: &Map<String, Value>,
     name: &str,

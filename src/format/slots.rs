@@ -1,28 +1,28 @@
-//! A list that only grows, for what is registered once and lives as long as the process.
+//! A list that only grows, for things that are registered once and live as long as the process.
 
 use std::sync::OnceLock;
 
-/// What can be registered no more: there is no room, or the name is taken.
+/// Nothing can be registered: the list is full, or the name is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("there is no room for one more, or one of this name is there")]
 pub struct Full;
 
-/// At most `N` of them, in the order in which they came.
+/// At most `N` items, in the order in which they were added.
 #[derive(Debug)]
 pub(crate) struct Slots<T: 'static, const N: usize>([OnceLock<&'static T>; N]);
 
 impl<T, const N: usize> Slots<T, N> {
-    /// None.
+    /// Empty.
     pub const fn new() -> Self {
         Slots([const { OnceLock::new() }; N])
     }
 
-    /// Adds one; gives its place.
+    /// Adds an item; returns its position.
     pub fn add(&self, one: &'static T) -> Result<usize, Full> {
         self.0.iter().position(|slot| slot.set(one).is_ok()).ok_or(Full)
     }
 
-    /// The one at a place.
+    /// The item at a position.
     pub fn get(&self, at: usize) -> Option<&'static T> {
         self.0.get(at)?.get().copied()
     }

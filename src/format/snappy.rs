@@ -1,28 +1,28 @@
-//! Raw Snappy blocks, their length checked before memory is reserved.
+//! Raw Snappy blocks; their length is checked before memory is reserved.
 
-/// Snappy's copies stand for at most 64 bytes each and take at least two.
+/// A copy in Snappy expands to at most 64 bytes and takes at least two.
 const MOST_EXPANSION: usize = 32;
 
-/// Why a block does not inflate.
+/// Why a block cannot be inflated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SnappyFault {
-    /// It is no Snappy block.
+    /// It is not a Snappy block.
     Broken,
-    /// It stands for more bytes than are allowed.
+    /// It expands to more bytes than are allowed.
     TooLong(usize),
 }
 
-/// How many bytes a block stands for.
+/// The length of a block when inflated.
 pub fn inflated_len(block: &[u8], most: usize) -> Result<usize, SnappyFault> {
     match snap::raw::decompress_len(block) {
         Ok(len) if len > most => Err(SnappyFault::TooLong(len)),
-        // A block that is too short for what it states fails anyhow, but only after its length was reserved.
+        // A block that is too short for its stated length would fail later, but only after memory was reserved for it.
         Ok(len) if len <= block.len().saturating_mul(MOST_EXPANSION) => Ok(len),
         _ => Err(SnappyFault::Broken),
     }
 }
 
-/// Inflates a block to the front of `room`, which grows when it is too small; gives how many bytes that are.
+/// Inflates a block to the start of `room`, which grows if it is too small; returns the inflated length.
 pub fn inflate(block: &[u8], most: usize, room: &mut Vec<u8>) -> Result<usize, SnappyFault> {
     let len = inflated_len(block, most)?;
     if room.len() < len {

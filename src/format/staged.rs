@@ -1,11 +1,11 @@
 //! Rows that a migration between groups has copied but not yet promoted (`future.md` F4).
 //!
-//! `!dist|migstage|` · `u64be` job · `|` · user key of any family. A staged row is a version of the key behind the job, at
-//! its own commit timestamp. Within a job rows stand in the order of those keys, as in a store of their own.
+//! `!dist|migstage|` · `u64be` job · `|` · user key of any family. A staged row is a version of the key after the job, at its own commit
+//! timestamp. Within a job, rows are in the order of those keys, as in a separate store.
 
 use super::Family;
 
-/// Bytes in front of the inner key: prefix, job and bar.
+/// Bytes before the inner key: prefix, job and bar.
 pub const PREFIX: usize = 24;
 
 /// A staged key.
@@ -18,12 +18,12 @@ pub struct StagedKey<'a> {
 }
 
 impl<'a> StagedKey<'a> {
-    /// Splits a user key; `None` for what is no staged key.
+    /// Splits a user key; `None` if it is not a staged key.
     pub fn parse(user_key: &'a [u8]) -> Option<StagedKey<'a>> {
         let rest = user_key.strip_prefix(Family::Staged.prefix().as_bytes())?;
         let (job, rest) = rest.split_first_chunk()?;
         let inner = rest.strip_prefix(b"|")?;
-        // Nobody stages what is staged.
+        // Staged rows are never staged again.
         let copied = !inner.starts_with(Family::Staged.prefix().as_bytes());
         copied.then_some(StagedKey { job: u64::from_be_bytes(*job), inner })
     }

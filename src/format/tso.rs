@@ -1,6 +1,6 @@
 //! The snapshot of a group that only hands out timestamps ("TSO", group 0; `future.md` F7).
 //!
-//! It has neither header nor magic: its length and the footer behind it tell what it is.
+//! It has neither header nor magic: it is recognised by its length and its footer.
 //!
 //! | payload | fields |
 //! |---|---|
@@ -15,20 +15,20 @@ use super::{frame, mvcc2};
 
 /// Lengths of the payload, one for each version of the format.
 const LENGTHS: [usize; 4] = [8, 16, 17, 26];
-/// What files with user data begin with: a header and a footer alone have one of these lengths too.
+/// The first bytes of files with user data: a header and a footer alone have one of these lengths too.
 const MAGICS: [&[u8]; 4] = [b"EKVTHLC", frame::MAGIC, mvcc2::MAGIC, b"EKVSSTI1"];
 
 /// State of the timestamp group: no user data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timestamps {
-    /// Up to which moment timestamps may be handed out (Unix milliseconds).
+    /// Timestamps may be handed out up to this moment (Unix milliseconds).
     pub ceiling_ms: u64,
     /// All timestamps up to this one are handed out.
     pub allocation_floor: Option<u64>,
 }
 
 impl Timestamps {
-    /// Reads a file that has the length of one; that its footer matches is for the caller to see.
+    /// Reads a file of the right length; the caller checks that its footer matches.
     pub fn parse(file: &[u8]) -> Option<Timestamps> {
         let payload = file.len().checked_sub(FOOTER).filter(|len| LENGTHS.contains(len))?;
         if MAGICS.iter().any(|magic| file.starts_with(magic)) {

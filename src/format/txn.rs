@@ -29,7 +29,7 @@ pub struct Lock<'a> {
 pub struct Intent<'a> {
     /// Start timestamp of the transaction.
     pub start_ts: u64,
-    /// The new body, `None` for a delete. Bare: without the nine-byte value header.
+    /// The new body, `None` for a delete. It has no nine-byte value header.
     pub body: Option<&'a [u8]>,
 }
 
@@ -74,7 +74,7 @@ impl<'a> Intent<'a> {
     }
 }
 
-/// A success marker: the transaction that had locked K is committed. All of it stands in the key.
+/// A success marker: the transaction that had locked K is committed. Everything is in the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Marker<'a> {
     /// The key that was locked.
@@ -88,7 +88,7 @@ pub struct Marker<'a> {
 }
 
 impl<'a> Marker<'a> {
-    /// Parses a `!txn|ok|` key behind its prefix.
+    /// Parses a `!txn|ok|` key after its prefix.
     pub fn parse(suffix: &'a [u8]) -> Result<Marker<'a>> {
         let mut c = Cursor::new(suffix);
         c.strip(&[1]).or_key("its version byte is not 01")?;
@@ -102,7 +102,7 @@ impl<'a> Marker<'a> {
     }
 }
 
-/// Bytes behind their length.
+/// Bytes after their length.
 fn sized<'a>(c: &mut Cursor<'a>) -> Option<&'a [u8]> {
     let mut rest = c.rest();
     let len = prost::encoding::decode_varint(&mut rest).ok()?;
@@ -117,7 +117,7 @@ pub fn commit_ts(value: &[u8]) -> Result<u64> {
     ts.or_value("it is not a version byte and a commit timestamp")
 }
 
-/// Appends what locks and intents begin with: version byte and start timestamp.
+/// Appends the start of locks and intents: version byte and start timestamp.
 fn begin(start_ts: u64, out: &mut Vec<u8>) {
     out.push(1);
     out.extend_from_slice(&start_ts.to_be_bytes());
@@ -129,7 +129,7 @@ fn sized_into(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 impl Lock<'_> {
-    /// Appends the value of a `!txn|lock|` row. `is_primary` is the one flag that the server writes.
+    /// Appends the value of a `!txn|lock|` row. `is_primary` is the only flag that the server writes.
     pub fn encode(&self, is_primary: bool, out: &mut Vec<u8>) {
         begin(self.start_ts, out);
         out.extend_from_slice(&self.expire_at.to_be_bytes());

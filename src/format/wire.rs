@@ -1,11 +1,11 @@
-//! Numbers and strings of files of our own (`plan.md` §2).
+//! Numbers and strings of ekvsnap's own files (`plan.md` §2).
 
 use super::cursor::Cursor;
 
-/// Bits of a byte of a number.
+/// Bits of a number per byte.
 const BITS: u32 = 7;
 
-/// Appends a number, seven bits a byte, the low ones first (LEB128).
+/// Appends a number with seven bits per byte, the low ones first (LEB128).
 pub fn number(mut n: u64, out: &mut Vec<u8>) {
     while n >= 1 << BITS {
         out.push((n & 0x7f) as u8 | 0x80);
@@ -14,13 +14,13 @@ pub fn number(mut n: u64, out: &mut Vec<u8>) {
     out.push(n as u8);
 }
 
-/// Appends bytes behind their length.
+/// Appends bytes after their length.
 pub fn bytes(bytes: &[u8], out: &mut Vec<u8>) {
     number(bytes.len() as u64, out);
     out.extend_from_slice(bytes);
 }
 
-/// Reads from the front of bytes; `None` where they are not what was written.
+/// Reads from the start of bytes; `None` if they are not what was written.
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'b>(Cursor<'b>);
 
@@ -37,7 +37,7 @@ impl<'b> Reader<'b> {
         loop {
             let byte = self.0.u8()?;
             let bits = u64::from(byte & 0x7f);
-            // Bits that have no room, and a last byte that adds nothing: each number has one form.
+            // Bits that do not fit, and a last byte that adds nothing: each number has only one form.
             if shift >= u64::BITS || bits << shift >> shift != bits || (byte == 0 && shift > 0) {
                 return None;
             }
@@ -49,24 +49,24 @@ impl<'b> Reader<'b> {
         }
     }
 
-    /// A number that counts bytes in memory.
+    /// A number that is a size in memory.
     #[inline]
     pub fn size(&mut self) -> Option<usize> {
         usize::try_from(self.number()?).ok()
     }
 
-    /// Bytes behind their length.
+    /// Bytes after their length.
     pub fn bytes(&mut self) -> Option<&'b [u8]> {
         let n = self.number()?;
         self.0.take_u64(n)
     }
 
-    /// So many bytes.
+    /// The next `n` bytes.
     pub fn take(&mut self, n: usize) -> Option<&'b [u8]> {
         self.0.take(n)
     }
 
-    /// As many bytes as an array has.
+    /// As many bytes as the array has.
     pub fn array<const N: usize>(&mut self) -> Option<&'b [u8; N]> {
         self.take(N)?.first_chunk()
     }
@@ -85,7 +85,7 @@ impl<'b> Reader<'b> {
         }
     }
 
-    /// How many things follow, of at least one byte each: never more than there are bytes.
+    /// Number of things that follow, each of at least one byte: never more than there are bytes.
     pub fn count(&mut self) -> Option<usize> {
         self.size().filter(|n| *n <= self.0.len())
     }

@@ -21,35 +21,35 @@ use crate::registry::{self, fill_one};
 use crate::report::{Findings, Losses};
 use crate::source::Source;
 
-/// What became of the search for an object.
+/// The result of the search for an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
-    /// It is not there.
+    /// It does not exist.
     No,
     /// It was written.
     Whole,
-    /// Its beginning was written, then damage came.
+    /// Its start was written, then damage was found.
     Torn,
 }
 
-/// What is known of an object besides its bytes.
+/// The result of `get` besides the object's bytes.
 #[derive(Debug)]
 pub struct Got {
-    /// Whether it is there.
+    /// Whether it exists.
     pub found: Found,
-    /// What a decode of it would warn of.
+    /// The warnings of a decode of it.
     pub findings: Findings,
-    /// With [`Options::skip_damage`], what could not be read on the way: the object may have stood there, or rows of it.
+    /// With [`Options::skip_damage`], what could not be read: the object, or rows of it, may have been there.
     pub lost: Losses,
 }
 
-/// Writes one object to `out`; tells whether it is there.
+/// Writes one object to `out`; returns whether it exists.
 ///
-/// In the tree layout that is what its file holds: the bytes of a string, an S3 object or a file, else JSON. In the packed
-/// layout it is its line, or lines.
+/// In the tree layout this is the content of its file: the bytes of a string, an S3 object or a file, otherwise JSON. In the packed layout
+/// it is its line, or lines.
 ///
 /// # Errors
-/// An input that is not a sound snapshot, a damaged row of the object, a failed write.
+/// An input that is not a valid snapshot, a damaged row of the object, a failed write.
 pub fn get(
     sources: &[Source],
     one: &ObjectName,
@@ -61,7 +61,7 @@ pub fn get(
     Ok(got.found == Found::Whole)
 }
 
-/// As [`get`], with what there is to know besides.
+/// As [`get`], with the additional results.
 ///
 /// # Errors
 /// As [`get`].
@@ -122,7 +122,7 @@ fn file(
     Ok(Got { found, findings: Findings::default(), lost: set.losses().take()? })
 }
 
-/// Writes one object of the output at `path` to `out`; tells whether it is there. `lines`: as [`Layout::JSONL`] has it.
+/// Writes one object of the output at `path` to `out`; returns whether it exists. `lines`: in the form of [`Layout::JSONL`].
 ///
 /// Every file that is read is compared with CHECKSUMS first.
 ///
@@ -139,22 +139,22 @@ pub fn get_from_output(
     registry::lookup(&mut Lookup { path, one, lines, packed, out })
 }
 
-/// Writes what comes of a decode of one object.
+/// Writes the result of decoding one object.
 struct Writer<'w> {
     out: &'w mut dyn Write,
-    /// The file that is written: of several that a name can stand for, the first one.
+    /// The file that is written: if a name can mean several, the first one.
     path: Option<Vec<u8>>,
-    /// What comes is the line of an S3 object.
+    /// Whether the next file is the line of an S3 object.
     index: bool,
-    /// For an S3 object in a tree: how its path ends. Other files only describe it.
+    /// For an S3 object in a tree: the possible ends of its path. Other files only describe it.
     ends: Vec<Vec<u8>>,
-    /// A queue is there even if it is empty.
+    /// A queue exists even if it is empty.
     queue: bool,
-    /// The message that is wanted of a queue.
+    /// The requested message of a queue.
     message: Option<&'w [u8]>,
     line: Vec<u8>,
     any: bool,
-    /// More of the file must come.
+    /// Whether more of the file must come.
     is_open: bool,
 }
 

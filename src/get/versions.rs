@@ -11,7 +11,7 @@ use crate::output::tree::Tree;
 use crate::registry::rows_of;
 use crate::source::Source;
 
-/// Where a version stands; the newest sorts first.
+/// The position of a version; the newest sorts first.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     /// Commit timestamp.
@@ -40,14 +40,14 @@ impl Record for Place {
     }
 }
 
-/// Gives every version of the rows of an object, also of rows that are deleted; gives their number, and with
-/// [`Options::skip_damage`] what could not be read.
+/// Calls `each` for every version of the rows of an object, also of deleted rows; returns their number, and with [`Options::skip_damage`]
+/// what could not be read.
 ///
 /// The rows are, by adapter: all rows of a Redis key; an item; an S3 object's manifest; a message, or a queue's record; a
 /// file's name and inode.
 ///
 /// # Errors
-/// An input that is not a sound snapshot, and what `each` gives.
+/// An input that is not a valid snapshot, or the error of `each`.
 pub fn versions(
     sources: &[Source],
     one: &ObjectName,

@@ -1,4 +1,4 @@
-//! A sparse index of entry positions, bounded in memory whatever the file's size.
+//! A sparse index of entry positions. Its memory is bounded, whatever the file's size.
 
 /// Positions of entries in file order, about evenly spaced.
 #[derive(Debug, Clone)]
@@ -8,7 +8,7 @@ pub struct Checkpoints {
     next: usize,
 }
 
-/// Most checkpoints kept (8 MiB); then every other one goes and the spacing doubles.
+/// Maximum number of checkpoints (8 MiB); above it every other one is dropped and the spacing doubles.
 const MOST: usize = 1 << 20;
 
 impl Checkpoints {
@@ -17,7 +17,7 @@ impl Checkpoints {
         Checkpoints { at: Vec::new(), spacing: spacing.max(1), next: 0 }
     }
 
-    /// Positions that ascend and are at least `spacing` bytes apart; `None`: there are more than are ever kept.
+    /// Positions that ascend and are at least `spacing` bytes apart; `None`: there are more than the maximum.
     pub(super) fn known(at: Vec<usize>, spacing: usize) -> Option<Self> {
         let next = at.last().map_or(0, |last| last.saturating_add(spacing));
         (at.len() <= MOST).then_some(Checkpoints { at, spacing, next })
@@ -49,7 +49,7 @@ impl Checkpoints {
         &self.at
     }
 
-    /// Bytes between neighbours, at least.
+    /// Minimum distance of neighbours in bytes.
     pub fn spacing(&self) -> usize {
         self.spacing
     }

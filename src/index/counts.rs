@@ -1,4 +1,4 @@
-//! What the index counts.
+//! Counts of the index.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use crate::format::{Adapter, Family, adapter};
 pub struct FamilyCount {
     /// Every version.
     pub rows: u64,
-    /// Versions that delete.
+    /// Versions that delete the key.
     pub tombstones: u64,
     /// Keys whose newest visible version is neither a tombstone nor expired.
     pub live: u64,
-    /// Bytes of all versions, framing included.
+    /// Bytes of all versions, with their framing.
     pub bytes: u64,
-    /// Bytes of the versions that can be read.
+    /// Bytes of the live versions.
     pub live_bytes: u64,
     /// Whether some key arrives after a longer key that it is a prefix of, so that rows are not in key order.
     pub unordered: bool,
@@ -35,15 +35,15 @@ pub struct Counts {
 /// Unknown rows that share a prefix.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unknown {
-    /// How many.
+    /// Their number.
     pub rows: u64,
     /// The first of them.
     pub example: Vec<u8>,
-    /// Where it stands.
+    /// Its position.
     pub offset: u64,
 }
 
-/// Prefixes told apart; a hostile file must not fill memory with them.
+/// Maximum number of prefixes counted separately; a hostile file must not fill memory with them.
 pub(super) const MOST_PREFIXES: usize = 64;
 
 impl Counts {
@@ -63,12 +63,12 @@ impl Counts {
         self.families[family as usize]
     }
 
-    /// Every family that has rows.
+    /// Every family with rows.
     pub fn families(&self) -> impl Iterator<Item = (Family, FamilyCount)> + '_ {
         Family::ALL.iter().map(|f| (*f, self.family(*f))).filter(|(_, c)| c.rows > 0)
     }
 
-    /// Remembers a live unknown row.
+    /// Counts a live unknown row.
     pub fn note_unknown(&mut self, user_key: &[u8], offset: usize) {
         let entry = self.unknown_by(unknown_prefix(user_key).unwrap_or(user_key));
         if entry.rows == 0 {
@@ -111,7 +111,7 @@ impl Counts {
         self.unknown.entry(if room { prefix } else { b"(other)" }.to_vec()).or_default()
     }
 
-    /// The peer's counters: rows of each adapter, tombstones, internal, unknown.
+    /// The public decoder's counters: rows of each adapter, tombstones, internal, unknown.
     pub fn summary(&self) -> Summary {
         let mut sum = Summary { operational: self.operational, ..Summary::default() };
         for (family, count) in self.families() {
@@ -129,13 +129,13 @@ impl Counts {
     }
 }
 
-/// The peer's counters. Every MVCC row is counted once: `entries` is the sum of all but `live` and `operational`.
+/// The public decoder's counters. Every MVCC row is counted once: `entries` is the sum of all but `live` and `operational`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
     /// All MVCC rows.
     pub entries: u64,
     adapters: [u64; adapter::MOST],
-    /// Rows that delete.
+    /// Rows that delete a key.
     pub tombstones: u64,
     /// Bookkeeping rows.
     pub internal: u64,

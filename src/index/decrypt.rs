@@ -1,8 +1,8 @@
 //! Decrypts the rows of a snapshot into a private copy (`encryption.md` §5).
 //!
-//! The copy is an unlinked temporary file in which every row has the place and the length that it has in the snapshot, so that
-//! whatever is told of places is true of the snapshot. Memory stays flat, and everything above reads clear rows from a map.
-//! A row that does not open is copied as it is: the index tells why.
+//! The copy is an unlinked temporary file in which every row has the same position and length as in the snapshot, so that every reported
+//! position is also true for the snapshot. Memory stays flat, and all later stages read decrypted rows from a map. A row that cannot be
+//! opened is copied unchanged: the index reports why.
 
 use std::fs::File;
 use std::io;
@@ -25,10 +25,10 @@ use crate::source::{Access, Source};
 /// Bytes that are copied at once.
 const PIECE: usize = 1 << 20;
 
-/// Adds keys to a source, and decrypts its rows if it has any that are encrypted.
+/// Adds keys to a source, and decrypts its rows if some of them are encrypted.
 ///
 /// # Errors
-/// A temporary file that cannot be written. What is wrong with the snapshot is left to its index.
+/// A temporary file that cannot be written. Faults of the snapshot are left to its index.
 pub fn decrypt(source: Source, keys: &Arc<KeyRing>, access: Access, granularity: Granularity) -> Result<Source> {
     let name = source.path().to_path_buf();
     let failed = |e| Error::io("write the decrypted copy of", &name, e);
@@ -41,7 +41,7 @@ pub fn decrypt(source: Source, keys: &Arc<KeyRing>, access: Access, granularity:
     source.with_keys(Arc::clone(keys)).with_copy(file, access)
 }
 
-/// What became of a walk over all rows.
+/// The result of a walk over all rows.
 enum Copied {
     /// The copy; `None`: no row is encrypted.
     Whole(Option<File>),
@@ -49,9 +49,9 @@ enum Copied {
     Broken,
 }
 
-/// Hops from frame to frame, while other threads decrypt what was passed over.
+/// Moves from frame to frame, while other threads decrypt the bytes already passed.
 fn copied(source: &Source, keys: &KeyRing, size: usize) -> io::Result<Copied> {
-    // What is wrong with a bundle is told by the index.
+    // Faults of a bundle are reported by the index.
     if source.unpack(true).is_err() {
         return Ok(Copied::Whole(None));
     }
@@ -60,7 +60,7 @@ fn copied(source: &Source, keys: &KeyRing, size: usize) -> io::Result<Copied> {
     let (holes, copying) = (Holes::default(), OnceLock::new());
     let begin = || Copying::new(stored, &holes, keys);
     let walked = rayon::in_place_scope(|scope| {
-        // Before the first encrypted row, nobody knows whether a copy is needed: pieces wait for it.
+        // Before the first encrypted row it is not known whether a copy is needed: pieces wait until then.
         let (mut waiting, mut at, mut piece) = (Vec::new(), start, 0..start);
         loop {
             match frame::step(stored, at) {
@@ -95,7 +95,7 @@ fn copied(source: &Source, keys: &KeyRing, size: usize) -> io::Result<Copied> {
     }
 }
 
-/// If a file has a broken frame, a lenient index tells where its rows are.
+/// If a file has a broken frame, a lenient index finds its rows.
 #[cold]
 fn copied_broken(source: &Source, keys: &KeyRing, granularity: Granularity) -> io::Result<Option<File>> {
     let view = View { as_of: u64::MAX, read_ts: 0, lenient: true };
@@ -117,15 +117,15 @@ fn copied_broken(source: &Source, keys: &KeyRing, granularity: Granularity) -> i
     copying.finish().map(Some)
 }
 
-/// The copy, written by all threads.
+/// The copy, which all threads write.
 struct Copying<'c> {
     file: File,
     stored: &'c [u8],
     holes: &'c Holes,
     keys: &'c KeyRing,
-    /// Where the next body goes that has no room in its row.
+    /// Position of the next body that does not fit into its row.
     end: AtomicU64,
-    /// Buffers that no thread uses at the moment.
+    /// Buffers that no thread is using.
     spare: Mutex<Vec<Buffers>>,
     failed: OnceLock<io::Error>,
 }
@@ -150,7 +150,7 @@ impl<'c> Copying<'c> {
         self.failed.into_inner().map_or(Ok(self.file), Err)
     }
 
-    /// Copies bytes that begin with an entry or with the file, and decrypts the rows among them.
+    /// Copies bytes that begin with an entry or with the file, and decrypts the rows in them.
     fn copy(&self, bytes: Range<usize>, rows: Range<usize>) {
         if self.failed.get().is_some() {
             return;

@@ -1,4 +1,4 @@
-//! Stretches of a damaged file that are not read.
+//! Parts of a damaged file that are not read.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::source::{Spill, Spilled};
 
-/// Bytes of a stretch in the list: where it begins and where it ends.
+/// Bytes of a part in the list: its start and its end.
 const STORED: usize = 16;
-/// The stretches of a file, ascending, that do not touch one another. A file without damage has none.
+/// The parts of a file, ascending, with gaps between them. A file without damage has none.
 #[derive(Clone, Default)]
 pub struct Holes(Option<Arc<Spilled>>);
 
@@ -19,7 +19,7 @@ impl std::fmt::Debug for Holes {
 }
 
 impl Holes {
-    /// The first stretch of `at..end` that is to be read.
+    /// The first part of `at..end` that must be read.
     pub fn from(&self, at: usize, end: usize) -> Range<usize> {
         let Some(store) = &self.0 else { return at..end };
         let list = store.bytes();
@@ -52,7 +52,7 @@ fn hole(list: &[u8], n: usize) -> Option<Range<usize>> {
 pub(super) struct Builder(Spill);
 
 impl Builder {
-    /// Adds a hole behind all others.
+    /// Adds a hole after all others.
     ///
     /// # Errors
     /// A full list could not be spilled.

@@ -1,8 +1,7 @@
-//! One forward pass over a file: checks that it is intact, counts what is in it, and records where.
+//! One forward pass over a file: checks that it is intact, counts its content, and records positions.
 //!
-//! The index checks framing, limits, key order, value headers and the checksum, so that every later stage can take
-//! them for granted. It remembers family segments and a checkpoint every few KiB; it allocates per segment and
-//! checkpoint, never per row.
+//! The index checks framing, limits, key order, value headers and the checksum, so that every later stage can rely on them. It stores
+//! family segments and a checkpoint every few KiB; it allocates per segment and checkpoint, never per row.
 
 pub mod checkpoints;
 pub mod counts;
@@ -40,32 +39,32 @@ use crate::report::Pile;
 use crate::source::crc::{self, Footer};
 use crate::source::{Source, Unpacked};
 
-/// Which version of a key counts.
+/// Which version of a key is visible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct View {
     /// Versions above this commit timestamp do not exist (`--as-of`); `u64::MAX` = no bound.
     pub as_of: u64,
     /// Read timestamp for the expiry of value headers (`container.md` §3.5, `rules.md` §8).
     pub read_ts: u64,
-    /// Rows whose header cannot be read are passed over, their keys absent, instead of ending the run.
+    /// Rows whose header cannot be read are skipped, and their keys are absent, instead of failing the run.
     pub lenient: bool,
 }
 
 impl View {
-    /// The same without a bound on commit timestamps: for node-local rows, whose timestamps mean nothing.
+    /// The same without a bound on commit timestamps: for node-local rows, whose timestamps have no meaning.
     pub fn of_any_time(self) -> View {
         View { as_of: u64::MAX, ..self }
     }
 }
 
-/// How finely the work is cut. No output depends on it: tests make it tiny, so that small inputs have many seams.
+/// Sizes of the units of work. No output depends on them: tests make them tiny, so that small inputs have many seams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Granularity {
-    /// Bytes between checkpoints while there is room: a look-up reads half of it on average.
+    /// Bytes between checkpoints as long as there are not too many: a look-up reads half of it on average.
     pub checkpoint_interval: usize,
     /// Bytes of one input that a range reads at once.
     pub read_size: usize,
-    /// Bytes of all inputs that a task covers, at most.
+    /// Maximum bytes of all inputs in a task.
     pub task_size: usize,
 }
 
@@ -76,7 +75,7 @@ impl Default for Granularity {
 }
 
 impl View {
-    /// Whether a version with this expiry is still there at the read timestamp.
+    /// Whether a version with this expiry is not expired at the read timestamp.
     #[inline]
     pub fn serves(self, expire_at: u64) -> bool {
         expire_at == 0 || expire_at > self.read_ts
@@ -96,21 +95,21 @@ pub enum Layout {
     Timestamps,
 }
 
-/// A run of rows of one family and, where keys carry it, one length of user key.
+/// A run of rows of one family and, if keys have one, one length of the user key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
     /// The family.
     pub family: Family,
-    /// Length of the Redis user key; [`MALFORMED`] where the key is too short to have one; 0 for other families.
+    /// Length of the Redis user key; [`MALFORMED`] if the key is too short to have one; 0 for other families.
     pub len: u32,
     /// Bytes of the file.
     pub bytes: Range<usize>,
 }
 
-/// Stands for the length in a key that has none.
+/// The length for a key that has none.
 pub const MALFORMED: u32 = u32::MAX;
 
-/// Family of a key, and the length of the Redis user key as a [`Segment`] has it.
+/// Family of a key, and the length of the Redis user key in the form of a [`Segment`].
 pub fn family_and_len(user_key: &[u8]) -> (Family, u32) {
     let family = Family::of(user_key);
     (family, len_in(family, user_key))
@@ -121,58 +120,58 @@ fn len_in(family: Family, user_key: &[u8]) -> u32 {
     if family.is_len_prefixed() { redis::key::user_key_len(family.suffix(user_key)).unwrap_or(MALFORMED) } else { 0 }
 }
 
-/// What the index found.
+/// The result of the index.
 #[derive(Debug, Clone)]
 pub struct Index {
     /// The FSM header.
     pub header: FsmHeader,
     /// The kind of store stream.
     pub layout: Layout,
-    /// Where the entries are.
+    /// The range of the entries.
     pub rows: Range<usize>,
-    /// Newest commit timestamp the store vouches for.
+    /// Newest commit timestamp according to the store.
     pub last_commit_ts: u64,
-    /// History below this timestamp may be compacted away; 0 = all there.
+    /// History below this timestamp may be compacted away; 0 = complete.
     pub min_retained_ts: u64,
-    /// Raft index that the store has applied, if it says so.
+    /// Raft index that the store has applied, if the file has it.
     pub applied_index: Option<u64>,
     /// Largest commit timestamp of any row.
     pub max_commit_ts: u64,
     /// Rows above `last_commit_ts`.
     pub above_last_commit: u64,
-    /// The verified footer; `None` when the file has none.
+    /// The verified footer; `None` if the file has none.
     pub crc32c: Option<u32>,
     /// Whether all rows of the file can be read.
     pub is_whole: bool,
-    /// Stretches of `rows` that are not read.
+    /// Parts of `rows` that are not read.
     pub holes: Holes,
     /// Runs of rows, in file order.
     pub segments: Vec<Segment>,
     /// Positions from which reading can start.
     pub checkpoints: Checkpoints,
-    /// What was counted.
+    /// The counts.
     pub counts: Counts,
-    /// The read timestamps for which the counts hold.
+    /// The read timestamps for which the counts are valid.
     pub moments: Moments,
     /// Encrypted rows by key.
     pub sealed: SealedRows,
 }
 
-/// The index of a file, and what was passed over because that was asked for.
+/// The index of a file, and the skipped parts if skipping was requested.
 pub type Indexed = (Index, Pile);
 
-/// The fixed part at the front of a file.
+/// The fixed part at the start of a file.
 struct Front {
     header: FsmHeader,
     layout: Layout,
     last_commit_ts: u64,
     min_retained_ts: u64,
     rows_start: usize,
-    /// Parts in front of the rows that are no rows of a key.
+    /// Parts before the rows that are not rows of a key.
     operational: u64,
 }
 
-/// Reads headers only: the commit timestamp that the store vouches for (0 when there is no stream). A bundle must be unpacked.
+/// Reads headers only: the commit timestamp of the store (0 if there is no stream). A bundle must be unpacked.
 pub fn last_commit_ts(source: &Source) -> Result<u64> {
     front(source.bytes()).map(|f| f.last_commit_ts).map_err(|e| e.input(source.path()))
 }
@@ -196,15 +195,15 @@ pub fn check_inner_crc(file: &[u8], end: usize) -> Result<()> {
 /// Indexes a file.
 ///
 /// # Errors
-/// What is wrong first; of a lenient view, only headers that mean nothing to us, and an `EKVMVCC2` stream that breaks in another
-/// way than a frame or an order.
+/// The first fault. With a lenient view, only unknown headers, and an `EKVMVCC2` stream that is broken in another way than by a frame or
+/// by the order.
 pub fn index(source: &Source, view: View, granularity: Granularity) -> Result<Indexed> {
     if let Some(index) = saved::known(source, view, granularity) {
         return Ok((index, Pile::default()));
     }
     source.unpack(view.lenient)?;
     let result = match source.unpacked() {
-        // What is not there cannot be seen in the stream.
+        // Missing rows cannot be detected in the stream.
         Some(unpacked) if unpacked.has_missing() => {
             front(source.bytes()).and_then(|f| recovered(source, &f, view, granularity))
         }
@@ -228,7 +227,7 @@ fn of_stream(source: &Source, view: View, granularity: Granularity) -> Result<In
 
 /// Indexes what can be read of a damaged file.
 fn salvage(source: &Source, error: Error, view: View, granularity: Granularity) -> Result<Indexed> {
-    // If the headers of a file mean nothing to us, there is nothing to skip to.
+    // If the headers of a file are unknown, there is nothing to skip to.
     let front = front(source.bytes())?;
     match front.layout {
         Layout::Pebble => recovered(source, &front, view, granularity),
@@ -236,7 +235,7 @@ fn salvage(source: &Source, error: Error, view: View, granularity: Granularity) 
     }
 }
 
-/// Indexes a stream without what is damaged in it.
+/// Indexes a stream without its damaged parts.
 fn recovered(source: &Source, front: &Front, view: View, granularity: Granularity) -> Result<Indexed> {
     let (file, mut lost) = (source.bytes(), Pile::default());
     let mut missing = source.unpacked().into_iter().flat_map(Unpacked::missing);
@@ -260,7 +259,7 @@ fn recovered(source: &Source, front: &Front, view: View, granularity: Granularit
     Ok((Index { crc32c, is_whole: false, holes, ..index }, lost))
 }
 
-/// Indexes what stands before a broken entry of an `EKVMVCC2` stream: behind it nothing is looked for.
+/// Indexes the part before a broken entry of an `EKVMVCC2` stream: nothing is searched for after it.
 fn before_break(source: &Source, mut error: Error, view: View, granularity: Granularity) -> Result<Indexed> {
     let file = source.bytes();
     let mut end = file.len();
@@ -282,7 +281,7 @@ fn before_break(source: &Source, mut error: Error, view: View, granularity: Gran
     }
 }
 
-/// Where the chain of entries breaks, if that is what an error is about.
+/// The position at which the chain of entries breaks, if the error is about that.
 fn break_of(error: &Error) -> Option<usize> {
     use ErrorKind::{KeyOrder, KeyTooLarge, Truncated, ValueTooLarge};
     let breaks = matches!(error.kind(), KeyOrder | KeyTooLarge(_) | ValueTooLarge(_) | Truncated("an entry"));
@@ -292,7 +291,7 @@ fn break_of(error: &Error) -> Option<usize> {
 /// An index with its losses.
 type Passed = (Index, Pile);
 
-/// Indexes a file, or what stands before a break of it. Gives the footer too, if there is one behind the rows.
+/// Indexes a file, or the part before a break. Returns the footer too, if one follows the rows.
 fn one_pass(source: &Source, file: &[u8], view: View, granularity: Granularity) -> Result<(Passed, Option<Footer>)> {
     let front = front(file)?;
     let (start, last_commit_ts) = (front.rows_start, front.last_commit_ts);
@@ -326,7 +325,7 @@ fn one_pass(source: &Source, file: &[u8], view: View, granularity: Granularity) 
     Ok(((of_front(index, &front, start..end.at), lost), footer))
 }
 
-/// Adds what the front of the file says.
+/// Adds the information from the start of the file.
 fn of_front(mut index: Index, front: &Front, rows: Range<usize>) -> Index {
     let (header, layout, last_commit_ts) = (front.header, front.layout, front.last_commit_ts);
     let min_retained_ts = index.min_retained_ts.max(front.min_retained_ts);
@@ -351,7 +350,7 @@ fn check_footer(
     Ok((index, lost))
 }
 
-/// Only a file that begins like a server's own must end in a footer: there a mismatch is named beside the error.
+/// Only a file that begins like a server's own must end in a footer: then a mismatch is added to the error.
 fn with_footer(error: Error, source: &Source) -> Error {
     let is_servers = source.bytes().starts_with(b"EKVTHLC");
     match source.footer(|| Footer::of(source.stored())).filter(|footer| is_servers && !footer.matches()) {
@@ -373,7 +372,7 @@ fn front(file: &[u8]) -> Result<Front> {
         operational: 0,
     };
     if is_timestamps(file) {
-        // All of it is before the rows, of which there are none.
+        // Everything is before the rows, and there are no rows.
         (front.layout, front.rows_start) = (Layout::Timestamps, file.len() - FOOTER);
         return Ok(front);
     }
@@ -413,7 +412,7 @@ fn stream_front(stream: &[u8], front: &mut Front) -> Result<()> {
             front.rows_start += state.end;
             front.operational = state.parts;
         }
-        // Whoever reads a bundle unpacks it first.
+        // The caller must unpack a bundle first.
         bundle::MAGIC => return Err(Error::internal("a bundle was not unpacked")),
         _ => return Err(Error::new(ErrorKind::BadMagic(*magic))),
     }

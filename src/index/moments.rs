@@ -1,11 +1,11 @@
-//! The read timestamps for which the counts of an index hold.
+//! The read timestamps for which the counts of an index are valid.
 
-/// What the expiries of value headers say: a row is there before its expiry, and absent from it on.
+/// Derived from the expiries in value headers: a row is present before its expiry, and absent from it on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moments {
-    /// The largest expiry of a row that was absent; 0 = none was.
+    /// The largest expiry of an absent row; 0 = there is none.
     pub(super) last_absent: u64,
-    /// The smallest expiry of a row that was there; `u64::MAX` = none expires.
+    /// The smallest expiry of a present row; `u64::MAX` = none expires.
     pub(super) first_present: u64,
 }
 
@@ -16,7 +16,7 @@ impl Default for Moments {
 }
 
 impl Moments {
-    /// Takes note of a row that expires.
+    /// Records a row that expires.
     #[inline]
     pub(super) fn note(&mut self, expire_at: u64, is_present: bool) {
         if is_present {
@@ -32,7 +32,7 @@ impl Moments {
         self.first_present = self.first_present.min(other.first_present);
     }
 
-    /// Whether the same rows are there at this read timestamp.
+    /// Whether the same rows are present at this read timestamp.
     pub fn hold_at(self, read_ts: u64) -> bool {
         self.last_absent <= read_ts && read_ts < self.first_present
     }

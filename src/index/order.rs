@@ -1,12 +1,13 @@
-//! Decides which raw keys to trust where keys do not ascend.
+//! Decides which raw keys to trust if keys do not ascend.
 //!
-//! A longest run of keys that ascend leaves out the fewest. A key is believed if every such run has it; and if no key that all
-//! but one of them leave out speaks against it: of two keys that cannot both stand where they are, neither is known to be right.
+//! A longest run of ascending keys leaves out the fewest. A key is trusted if every longest run has it and no rival contradicts it. A rival
+//! is a key that is not in every longest run, but in a run that is nearly as long: if two keys cannot both be in order, either may be
+//! wrong.
 
-/// Runs that are shorter by so many keys are as good.
+/// Runs that are shorter by up to this number of keys are considered too.
 const MARGIN: usize = 1;
 
-/// For each key, whether it is believed. Keys below `floor` are not. Equal keys ascend.
+/// For each key, whether it is trusted. Keys below `floor` are not. Equal keys count as ascending.
 pub(super) fn believed(keys: &[&[u8]], floor: Option<&[u8]>) -> Vec<bool> {
     let ascend = keys.is_sorted() && keys.first().is_none_or(|first| floor.is_none_or(|floor| floor <= *first));
     if ascend {
@@ -15,7 +16,7 @@ pub(super) fn believed(keys: &[&[u8]], floor: Option<&[u8]>) -> Vec<bool> {
     let possible = |key: &[u8]| floor.is_none_or(|floor| floor <= key);
     let lengths = lengths(keys, &possible);
     let most = lengths.iter().copied().max().unwrap_or(0);
-    // How many keys stand at each place of a longest run: where it is one, every longest run has it.
+    // The number of keys at each place of a longest run: if it is one, every longest run has this key.
     let (before, mut at_place) = (places(keys, &possible), vec![0_u32; most + 1]);
     for (length, place) in lengths.iter().zip(&before).filter(|(length, _)| **length == most) {
         at_place[*place] += u32::from(*length > 0);
@@ -32,7 +33,7 @@ pub(super) fn believed(keys: &[&[u8]], floor: Option<&[u8]>) -> Vec<bool> {
     believed
 }
 
-/// For each key the place it has in the longest run that ends with it, from 1; 0 for keys that are not possible.
+/// For each key its place in the longest run that ends with it, from 1; 0 for keys that are not possible.
 fn places(keys: &[&[u8]], possible: &dyn Fn(&[u8]) -> bool) -> Vec<usize> {
     let (mut ends, mut places) = (Vec::<&[u8]>::new(), Vec::with_capacity(keys.len()));
     for key in keys {
@@ -51,7 +52,7 @@ fn places(keys: &[&[u8]], possible: &dyn Fn(&[u8]) -> bool) -> Vec<usize> {
     places
 }
 
-/// For each key the length of the longest run that has it.
+/// For each key the length of the longest run that contains it.
 fn lengths(keys: &[&[u8]], possible: &dyn Fn(&[u8]) -> bool) -> Vec<usize> {
     let mut lengths = places(keys, possible);
     let mut starts: Vec<&[u8]> = Vec::new();
@@ -67,10 +68,10 @@ fn lengths(keys: &[&[u8]], possible: &dyn Fn(&[u8]) -> bool) -> Vec<usize> {
     lengths
 }
 
-/// The believed keys that cannot stand beside one of `rivals`.
+/// The trusted keys that are out of order with one of `rivals`.
 fn against(keys: &[&[u8]], believed: &[bool], rivals: Vec<usize>) -> Vec<usize> {
     let held: Vec<usize> = (0..keys.len()).filter(|i| believed[*i]).collect();
-    // How many ranges begin at a place of `held`, less those that end there.
+    // The number of ranges that begin at a place of `held`, minus those that end there.
     let mut steps = vec![0_i64; held.len() + 1];
     for rival in rivals {
         let here = held.partition_point(|i| *i < rival);
@@ -115,7 +116,7 @@ mod tests {
             ("defgabhijk", "defghijk"),
             // Three against four.
             ("defgabchijk", "hijk"),
-            // Too large by one place or two: it may be either.
+            // Too large by one place or two: either of the two may be wrong.
             ("abdcefg", "abefg"),
             ("abecfg", "abfg"),
             ("abecdfg", "abfg"),

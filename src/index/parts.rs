@@ -1,8 +1,8 @@
-//! The index of a Pebble stream on all threads.
+//! The index of a Pebble stream, computed by all threads.
 //!
-//! Entries have no marks between them, so one thread hops over the frames and cuts the file into parts; the others
-//! check the parts, and their checksums while the bytes are in cache. When enough parts wait, the one that hops lends
-//! a hand. Parts are joined in file order: what a part cannot know (which keys were open before it) is settled there.
+//! Entries have no marks between them, so one thread moves over the frames and cuts the file into parts. The others check the parts, and
+//! their checksums while the bytes are in cache. If enough parts wait, the first thread helps. Parts are joined in file order; then the
+//! facts that a part cannot know (which keys were open before it) are added.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -15,14 +15,14 @@ use crate::format::frame;
 use crate::source::Source;
 use crate::source::crc::Crc;
 
-/// Parts that may wait, for each thread.
+/// Maximum number of waiting parts per thread.
 const WAITING: usize = 4;
 
-/// Entries that the next bytes to be read are guessed from: neighbours tend to have one length.
+/// Number of entries from which the position of the next read is guessed: neighbours often have the same length.
 const AHEAD: usize = 8;
 const CACHE_LINE: usize = 64;
 
-/// Has a frame header fetched before it is needed: hopping from frame to frame, nothing else hides the wait for memory.
+/// Prefetches a frame header: when moving from frame to frame, nothing else hides the latency of memory.
 #[inline(always)]
 fn warm(file: &[u8], at: usize) {
     if let Some([first, .., second]) = file.get(at..at + CACHE_LINE + 1) {
@@ -30,7 +30,7 @@ fn warm(file: &[u8], at: usize) {
     }
 }
 
-/// What is the same for all parts.
+/// The values that are the same for all parts.
 #[derive(Clone, Copy)]
 pub(super) struct Ground<'a> {
     pub source: &'a Source,
@@ -38,7 +38,7 @@ pub(super) struct Ground<'a> {
     pub view: View,
     pub granularity: Granularity,
     pub last_commit_ts: u64,
-    /// Stretches that are left out.
+    /// Parts of the file that are left out.
     pub holes: &'a Holes,
 }
 
@@ -65,16 +65,16 @@ struct State<'a> {
 
 struct Line<'a> {
     ground: Ground<'a>,
-    /// What stands before the first part, and is in its checksum.
+    /// The bytes before the first part, which its checksum includes.
     before: &'a [u8],
     state: Mutex<State<'a>>,
     changed: Condvar,
 }
 
-/// What a pass over all parts gives: what it found, where the rows end, and the checksum of everything before.
+/// The result of a pass over all parts: what it found, where the rows end, and the checksum of everything before.
 pub(super) type Whole<'a> = (Pass<'a>, End, Crc);
 
-/// Checks the entries from `start` on; the checksum is that of `before` and of them.
+/// Checks the entries from `start` on; the checksum covers `before` and the entries.
 ///
 /// # Errors
 /// The first damage in file order.
@@ -154,7 +154,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Gives a part to whoever is free; tells whether it is worth to go on.
+    /// Passes a part to the other threads; `false`: the rest need not be read.
     fn offer(&self, part: Part<'a>, most_waiting: usize) -> bool {
         let mut state = self.lock();
         state.waiting.push_back(part);
@@ -204,7 +204,7 @@ impl<'a> Line<'a> {
 }
 
 impl State<'_> {
-    /// Joins the parts whose turn it is.
+    /// Joins the parts that are next in order.
     fn join(&mut self) {
         while let Some(checked) = self.checked.remove(&self.joined) {
             self.joined += 1;
@@ -214,7 +214,7 @@ impl State<'_> {
                     crc.append(part_crc);
                 }
                 (Err(error), Some(_)) => {
-                    // What comes behind the first damage does not count.
+                    // What comes after the first damage does not count.
                     self.failed = Some(error);
                     self.whole = None;
                     self.waiting.clear();

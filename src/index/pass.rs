@@ -15,7 +15,7 @@ use crate::format::mvcc2;
 use crate::report::Pile;
 use crate::source::{Source, Values};
 
-/// Where the rows end.
+/// The end of the rows.
 pub(super) struct End {
     pub at: usize,
     pub footer: bool,
@@ -30,14 +30,14 @@ pub(super) struct Pass<'a> {
     last_commit_ts: u64,
     classifier: Classifier,
     open: PrefixStack<'a>,
-    /// The raw key of the first row, while keys that it begins with may have been opened by an earlier part.
+    /// The raw key of the first row, as long as an earlier part may have opened keys that it begins with.
     first_key: Option<&'a [u8]>,
-    /// First rows of such keys: whether they are the newest shows when the parts are joined.
+    /// First rows of such keys: whether they are the newest is known when the parts are joined.
     doubtful: Vec<Doubt<'a>>,
     /// The last raw key that was entered.
     last_entered: &'a [u8],
     previous_key: Option<&'a [u8]>,
-    /// The user key before, by family: only order within a family matters.
+    /// The previous user key, by family: only order within a family matters.
     previous_user: Vec<&'a [u8]>,
     /// The first user key, by family.
     first_user: Vec<Option<&'a [u8]>>,
@@ -60,7 +60,7 @@ struct Version<'a> {
     user_key: &'a [u8],
     commit_ts: u64,
     tombstone: bool,
-    /// The newest of its key, and there for a reader.
+    /// The newest version of its key, and visible to a reader.
     live: bool,
 }
 
@@ -103,12 +103,12 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Makes it a pass over a whole file, which can find more losses than a part has room for.
+    /// Makes it a pass over a whole file, which can find more losses than the limit of a part.
     pub(super) fn whole(self) -> Self {
         Pass { lost: Pile::default(), ..self }
     }
 
-    /// Walks entries of an `EKVPBBL1` stream, whose frames are known to be sound.
+    /// Reads entries of an `EKVPBBL1` stream, whose frames are known to be intact.
     pub(super) fn pebble(&mut self, bytes: Range<usize>, previous_key: Option<&'a [u8]>) -> Result<()> {
         self.previous_key = previous_key;
         let mut at = bytes.start;
@@ -129,7 +129,7 @@ impl<'a> Pass<'a> {
             self.ascend(entry.raw_key, entry.start)?;
             return self.operational(row, entry);
         }
-        // Limits come before order, order before flags (`container.md` §8.1).
+        // Limits are checked before order, order before flags (`container.md` §8.1).
         let at = |fault| Error::from(fault).at(entry.start);
         let (user_key, commit_ts) = match mvcc::split_key(entry.raw_key) {
             Ok(split) => split,
@@ -144,7 +144,7 @@ impl<'a> Pass<'a> {
         ordered?;
         let value = match mvcc::split_value(entry.raw_value) {
             Ok(value) => Some(value),
-            // A value without room for its header is known already.
+            // A value that is too short for its header was counted already.
             Err(mvcc::MvccFault::ShortValue(_)) => None,
             Err(fault) => return self.other_row(entry, user_key, commit_ts, fault),
         };
@@ -152,7 +152,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// A row whose value is not a plain one: it is, or was, encrypted, or it is damaged.
+    /// A row whose value is not a plain one: it is or was encrypted, or it is damaged.
     #[inline(never)]
     fn other_row(&mut self, entry: &Entry<'a>, user_key: &'a [u8], commit_ts: u64, fault: MvccFault) -> Result<()> {
         let family = self.classifier.family(user_key);
@@ -206,7 +206,7 @@ impl<'a> Pass<'a> {
         });
     }
 
-    /// Counts an entry of which the index knows that it is sound, under the key that `entry` has now.
+    /// Counts an entry that the index knows to be intact, under the current key of `entry`.
     pub(super) fn again_pebble(&mut self, entry: &Entry<'a>) {
         if Operational::of(entry.raw_key, entry.raw_value).is_some() {
             return;
@@ -218,13 +218,13 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The same out of line, for callers that are not hot: another copy would keep the hot one from being inlined.
+    /// The same, not inlined, for callers that are not hot: another copy would keep the hot one from being inlined.
     #[inline(never)]
     fn rare_row(&mut self, entry: &Entry<'a>, user_key: &'a [u8], commit_ts: u64, value: Option<ValueHeader<'a>>) {
         self.pebble_row(entry, user_key, commit_ts, value);
     }
 
-    /// Takes note of a row that cannot be read, or ends the run.
+    /// Records a row that cannot be read, or fails the run.
     #[cold]
     fn lose(&mut self, error: Error) -> Result<()> {
         if !self.view.lenient {
@@ -234,7 +234,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// Walks an `EKVMVCC2` stream from `at`.
+    /// Reads an `EKVMVCC2` stream from `at`.
     pub(super) fn mvcc2(&mut self, mut at: usize, granularity: Granularity) -> Result<End> {
         self.index.checkpoints = Checkpoints::new(granularity.checkpoint_interval);
         loop {
@@ -275,7 +275,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// Whether a row is there at the read timestamp; the index remembers for which other ones its counts hold.
+    /// Whether a row is visible at the read timestamp; the index records for which other timestamps its counts are valid.
     #[inline(always)]
     fn serves(&mut self, expire_at: u64) -> bool {
         expire_at == 0 || {
@@ -299,7 +299,7 @@ impl<'a> Pass<'a> {
     fn out_of_order(&mut self, key: &'a [u8], at: usize) -> Result<()> {
         let user_key = mvcc::split_key(key).map_or(key, |(user_key, _)| user_key);
         let error = Error::new(ErrorKind::KeyOrder).at(at).row(Family::of(user_key), user_key);
-        // The same key again is a version that does not count: order holds.
+        // The same key again is a version that does not count: the order is still correct.
         if self.previous_key == Some(key) { self.lose(error) } else { Err(error) }
     }
 
@@ -311,7 +311,7 @@ impl<'a> Pass<'a> {
         };
         self.index.counts.operational += 1;
         match row {
-            // A compaction under way may have removed history up to its own mark already.
+            // A compaction in progress may have removed history up to its own timestamp already.
             Operational::MinRetainedTs | Operational::PendingMinRetainedTs => {
                 self.index.min_retained_ts = self.index.min_retained_ts.max(n);
             }
@@ -350,7 +350,7 @@ impl<'a> Pass<'a> {
         self.segment(Segment { family, len, bytes: v.start..v.end });
     }
 
-    /// Extends the segment at hand, or begins the next one.
+    /// Extends the current segment, or begins the next one.
     #[inline]
     fn segment(&mut self, next: Segment) {
         match &mut self.current {
@@ -361,7 +361,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Goes on with what the next part of the file found.
+    /// Adds the results of the next part of the file.
     pub(super) fn absorb(&mut self, next: Pass<'a>) {
         for doubt in next.doubtful {
             if !self.open.contains(doubt.user_key) {
@@ -394,7 +394,7 @@ impl<'a> Pass<'a> {
         self.lost.append(next.lost);
     }
 
-    /// Where reading can start.
+    /// Sets the positions from which reading can start.
     pub(super) fn set_checkpoints(&mut self, checkpoints: Checkpoints) {
         self.index.checkpoints = checkpoints;
     }

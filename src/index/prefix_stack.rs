@@ -1,19 +1,19 @@
-//! Which version of a key is the newest, although versions of one key need not be adjacent (`container.md` §3.2).
+//! Decides which version of a key is the newest, although versions of one key need not be adjacent (`container.md` §3.2).
 
 /// The user keys that may still get older versions: all are prefixes of the raw key just read.
 ///
-/// Raw keys ascend, so once a raw key no longer begins with an open key, none ever will again. The newest version of
-/// a key comes first: the first row of a key opens it, every later one is older.
+/// Raw keys ascend, so when a raw key no longer begins with an open key, no later one does. The newest version of a key comes first: the
+/// first row of a key opens it, and every later one is older.
 #[derive(Debug, Clone, Default)]
 pub struct PrefixStack<'a> {
     stack: Vec<&'a [u8]>,
 }
 
 impl<'a> PrefixStack<'a> {
-    /// Takes the next row in raw order; tells whether it is the first, hence newest, of its key.
+    /// Adds the next row in raw order; returns whether it is the first, and therefore newest, of its key.
     #[inline(always)]
     pub fn enter(&mut self, raw_key: &[u8], user_key: &'a [u8]) -> bool {
-        // Nearly always only the key of the row before is open.
+        // Nearly always only the key of the previous row is open.
         if let [open] = &mut self.stack[..] {
             if !begins(raw_key, open) {
                 *open = user_key;
@@ -28,7 +28,7 @@ impl<'a> PrefixStack<'a> {
 
     #[inline(never)]
     fn enter_among(&mut self, raw_key: &[u8], user_key: &'a [u8]) -> bool {
-        // Not only from the top: a longer key can lie below a shorter one that was opened after it.
+        // Not only from the top: a longer key can be below a shorter one that was opened after it.
         self.stack.retain(|open| begins(raw_key, open));
         // All open keys and this one are prefixes of one raw key: equal length means equal key.
         if self.stack.iter().any(|open| open.len() == user_key.len()) {
@@ -43,14 +43,14 @@ impl<'a> PrefixStack<'a> {
         self.stack.contains(&user_key)
     }
 
-    /// Takes over what a later part of the file leaves open; `last` is the last raw key that it read.
+    /// Takes over the open keys of a later part of the file; `last` is the last raw key that it read.
     pub fn absorb(&mut self, later: PrefixStack<'a>, last: &[u8]) {
         self.stack.retain(|open| last.starts_with(open) && !later.contains(open));
         self.stack.extend(later.stack);
     }
 }
 
-/// Whether `key` begins with `open`. Neighbouring keys differ at their end, if at all: that is where to look first.
+/// Whether `key` begins with `open`. Neighbouring keys usually differ at their end: so the end is compared first.
 #[inline]
 fn begins(key: &[u8], open: &[u8]) -> bool {
     match open.len().checked_sub(1) {
@@ -63,7 +63,7 @@ fn begins(key: &[u8], open: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// A key that ends while a shorter one, opened later, goes on.
+    /// A key that ends while a shorter one, opened later, continues.
     #[test]
     fn keys_that_do_not_end_in_the_order_of_a_stack() {
         let rows: &[(&[u8], &[u8])] = &[

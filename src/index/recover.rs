@@ -1,17 +1,17 @@
-//! What can be read of an `EKVPBBL1` stream that is broken in places (`--on-error skip`).
+//! Finds what can be read in an `EKVPBBL1` stream that is broken in places (`--on-error skip`).
 //!
-//! The stream is walked once. What is left out becomes a list of [holes](super::Holes), behind which the rest is indexed and read
-//! like a sound stream: nothing but the steps from entry to entry knows of them.
+//! The stream is read once. The parts that are left out become a list of [holes](super::Holes). The rest is then indexed and read like an
+//! intact stream: only the steps from entry to entry know the holes.
 //!
-//! * **A broken frame**: the next sound entry is looked for ([`super::search`]).
-//! * **A key out of order**: the frames still hold. Entries are taken in windows, of which the keys that are to be believed stay
+//! * **A broken frame**: the next intact entry is searched for ([`super::search`]).
+//! * **A key out of order**: the frames are still valid. Entries are taken in windows, and those with trusted keys are kept
 //!   ([`super::order`]).
-//! * **The keys behind a gap** may have lost a newer version in it: the key of the first entry, and those that it begins with.
-//!   Unless the keys in the gap show that they did not ([`is_version`]), or a version of theirs stands before it, they are left
-//!   out as well: an older version is never taken for the truth.
+//! * **The keys after a gap** may have lost a newer version in it: the key of the first entry, and the keys that it begins with. They are
+//!   left out as well, unless the keys in the gap show that no version was lost ([`is_version`]), or a version of theirs is before the gap.
+//!   An older version is never taken for the newest.
 //!
-//! The stream of a bundle has sound frames. There rows are missing where a block could not be unpacked ([`Missing`]): such a
-//! place is a gap with a bound, the largest raw key that can have been in it.
+//! The stream of a bundle has intact frames. It lacks the rows of blocks that could not be unpacked ([`Missing`]): such a place is a gap
+//! with a bound, the largest raw key that can have been in it.
 
 use std::collections::VecDeque;
 
@@ -26,43 +26,43 @@ use crate::format::limits::{MAX_RAW_KEY, TS_SUFFIX};
 use crate::format::mvcc::{self, Operational};
 use crate::source::{Bound, Missing};
 
-/// Entries that are decided upon at once, with as many before them or behind them in sight.
+/// Number of entries that are decided at once, with as many known before or after them.
 const STEP: usize = 1 << 13;
-/// Entries before a broken frame of which the smallest key is a bound for what may follow: a few of them may be damaged.
+/// Number of entries before a broken frame whose smallest key is a bound for what may follow: a few of them may be damaged.
 const BOUND: usize = 8;
-/// Keys of a gap that are held; of a longer one nothing is known.
+/// Maximum number of keys of a gap that are kept; nothing is known of a longer gap.
 const MOST_HELD: usize = 1 << 12;
-/// Bytes that lie nearer together were damaged at once.
+/// Damaged bytes within this distance count as one damage.
 const BURST: usize = 4;
-/// Damages of one key that are to be reckoned with.
+/// Maximum number of damages in one key that are considered.
 const MOST_DAMAGES: usize = 2;
-/// What is said of bytes that have the form of an entry.
+/// The message for bytes that only have the form of an entry.
 const NO_ROW: &str = "no row begins here";
 /// Bytes of a length in a frame.
 const LENGTH: usize = 8;
 
-/// What can be read of a stream.
+/// The readable part of a stream.
 pub(super) struct Recovered {
-    /// What cannot.
+    /// The parts that cannot be read.
     pub holes: Holes,
-    /// Where the last entry that can be read ends.
+    /// The end of the last entry that can be read.
     pub end: usize,
-    /// Whether a footer stands behind the last entry.
+    /// Whether a footer follows the last entry.
     pub footer: bool,
 }
 
-/// What is to be walked over.
+/// The stream to read.
 pub(super) struct Ground<'a, 'm> {
     pub file: &'a [u8],
-    /// Where its entries begin.
+    /// Start of its entries.
     pub start: usize,
-    /// Versions above this commit timestamp are none.
+    /// Versions above this commit timestamp do not count.
     pub as_of: u64,
     /// Where entries are missing, ascending.
     pub missing: &'m mut dyn Iterator<Item = Missing<'a>>,
 }
 
-/// Walks over all entries; `lost` takes what is left out.
+/// Reads all entries; `lost` receives what is left out.
 ///
 /// # Errors
 /// A list of holes that could not be spilled.
@@ -112,12 +112,12 @@ pub(super) fn recover(ground: Ground<'_, '_>, lost: &mut dyn FnMut(Error)) -> Re
     Ok(Recovered { holes: holes.finish()?, end, footer })
 }
 
-/// An entry whose frame holds.
+/// An entry with a valid frame.
 struct Item<'a> {
     entry: Entry<'a>,
-    /// Whether bytes before it are no entries.
+    /// Whether the bytes before it are not entries.
     behind_break: bool,
-    /// The bound of what is missing before it.
+    /// The bound of the entries missing before it.
     missing: Option<Bound<'a>>,
 }
 
@@ -126,51 +126,51 @@ struct Walk<'a, 'l> {
     missing: &'l mut dyn Iterator<Item = Missing<'a>>,
     next_missing: Option<Missing<'a>>,
     search: Search<'a>,
-    /// Entries that are not decided upon yet.
+    /// Entries that are not decided yet.
     window: VecDeque<Item<'a>>,
-    /// Whether the bytes before the next entry are no entries.
+    /// Whether the bytes before the next entry are not entries.
     broken: bool,
     chosen: Chosen<'a>,
     lost: &'l mut dyn FnMut(Error),
 }
 
-/// What was decided.
+/// The decisions so far.
 struct Chosen<'a> {
     as_of: u64,
-    /// Where the last entry that stays ends.
+    /// The end of the last entry that is kept.
     end: usize,
     /// Its key.
     floor: Option<&'a [u8]>,
-    /// What was left out behind it.
+    /// What was left out after it.
     gap: Option<Gap<'a>>,
-    /// The bound of what is missing behind it.
+    /// The bound of the entries missing after it.
     missing: Option<Bound<'a>>,
     doubt: Doubt<'a>,
-    /// Keys of which a version stays.
+    /// Keys that have a version that is kept.
     open: PrefixStack<'a>,
     holes: Builder,
 }
 
-/// The raw keys in a stretch that is left out, if its frames hold.
+/// The raw keys in a part that is left out, if its frames are valid.
 type Gap<'a> = Option<Vec<&'a [u8]>>;
 
-/// Which keys may have lost a newer version: all of them are what one raw key begins with.
+/// Which keys may have lost a newer version: all of them are prefixes of one raw key.
 #[derive(Default)]
 struct Doubt<'a> {
-    /// The raw key of the first entry behind the last gap.
+    /// The raw key of the first entry after the last gap.
     first: &'a [u8],
     /// Damaged raw keys before it.
     damaged: Vec<&'a [u8]>,
-    /// All user keys up to this length, behind bytes of which nothing is known.
+    /// All user keys up to this length, after bytes of which nothing is known.
     up_to: Option<usize>,
-    /// Those of which a version may be missing.
+    /// The keys that may lack a version.
     bound: Option<Bound<'a>>,
-    /// The key that was told of last.
+    /// The last reported key.
     told: Option<&'a [u8]>,
 }
 
 impl<'a> Walk<'a, '_> {
-    /// Whether what has the form of an entry is only bytes that wrong lengths led to.
+    /// Whether something in the form of an entry is only bytes that wrong lengths led to.
     fn is_noise(&self, entry: &Entry<'a>) -> bool {
         if has_prefix(entry.raw_key) {
             return false;
@@ -194,10 +194,10 @@ impl<'a> Walk<'a, '_> {
         Ok(Some(entry.end))
     }
 
-    /// Looks for where entries go on behind a broken frame.
+    /// Searches for the next entries after a broken frame.
     fn broken(&mut self, at: usize, why: String) -> Option<usize> {
         let mut from = at;
-        // What stands here is no entry, perhaps because the lengths of the last one are wrong.
+        // There is no entry here, perhaps because the lengths of the last one are wrong.
         let is_suspect = |item: &Item<'a>| item.entry.end == at && self.file.get(at + LENGTH) != Some(&b'!');
         if self.window.back().is_some_and(is_suspect)
             && let Some(Item { entry, .. }) = self.window.pop_back()
@@ -217,7 +217,7 @@ impl<'a> Walk<'a, '_> {
         found
     }
 
-    /// Decides upon the first entries of the window.
+    /// Decides the first entries of the window.
     fn settle(&mut self, count: usize) -> Result<()> {
         let keys: Vec<&[u8]> = self.window.iter().map(|item| item.entry.raw_key).collect();
         let believed = believed(&keys, self.chosen.floor);
@@ -243,7 +243,7 @@ impl<'a> Walk<'a, '_> {
 }
 
 impl<'a> Chosen<'a> {
-    /// Takes an entry, unless what was left out before it may have had a newer version of its key.
+    /// Keeps an entry, unless the part left out before it may have had a newer version of its key.
     fn keep(&mut self, entry: &Entry<'a>, lost_one: &mut dyn FnMut(Error)) -> Result<()> {
         if let Some(gap) = self.gap.take() {
             self.doubt.add(entry.raw_key, gap);
@@ -271,7 +271,7 @@ impl<'a> Chosen<'a> {
 }
 
 impl<'a> Doubt<'a> {
-    /// Keys that were doubtful before are so as long as the file has keys that begin with them.
+    /// Keys that were doubtful before stay doubtful as long as keys in the file begin with them.
     fn goes_on_at(&mut self, first: &'a [u8]) {
         let common = self.first.iter().zip(first).take_while(|(a, b)| a == b).count();
         self.damaged.retain(|key| key.len() <= common + TS_SUFFIX);
@@ -279,7 +279,7 @@ impl<'a> Doubt<'a> {
         self.first = first;
     }
 
-    /// Entries are missing in front of the entry of this key. What an earlier bound reaches, a later one does.
+    /// Entries are missing before the entry of this key. A later bound includes the keys of an earlier one.
     fn add_missing(&mut self, first: &'a [u8], bound: Bound<'a>) {
         self.goes_on_at(first);
         self.bound = Some(bound);
@@ -302,8 +302,8 @@ impl<'a> Doubt<'a> {
     }
 }
 
-/// Whether a damaged raw key may have been that of a newer version of a key: they have one length, and few damages lead from one
-/// to the other. Two versions of a key have different timestamps, the newer one the larger.
+/// Whether a damaged raw key may have been that of a newer version of a key: they have the same length, and few damages lead from one to
+/// the other. Two versions of a key have different timestamps, and the newer one has the larger.
 fn is_version(damaged: &[u8], raw_key: &[u8]) -> bool {
     if damaged.len() != raw_key.len() {
         return false;
@@ -318,7 +318,7 @@ fn is_version(damaged: &[u8], raw_key: &[u8]) -> bool {
     damages <= MOST_DAMAGES
 }
 
-/// Names the key in a broken frame, if that much can be read of it.
+/// Adds the key in a broken frame to the error, if the key can be read.
 fn named(file: &[u8], error: Error, at: usize) -> Error {
     let key = file.get(at..).and_then(|frame| {
         let (length, rest) = frame.split_first_chunk::<LENGTH>()?;

@@ -18,7 +18,7 @@ pub struct OfKey {
 /// A visible row whose key is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unopened {
-    /// Where it stands.
+    /// Its position.
     pub offset: usize,
     /// Version and key of its envelope.
     pub sealed: Sealed,

@@ -1,13 +1,13 @@
-//! Finds where entries begin again behind a broken frame.
+//! Finds the next entries after a broken frame.
 //!
-//! The next sound entry is looked for byte by byte. One counts as found where rows in order follow, and besides
+//! The next intact entry is searched for byte by byte. An entry counts as found if rows in order follow it, and also one of these is true:
 //!
-//! * frames hold up to the end of the file or for longer than any value can be, or
-//! * one bit of a length explains the broken frame, or
-//! * all of these rows are of known families, no snapshot begins in the bytes passed over, and where their frames break again,
-//!   rows above them go on.
+//! * frames are valid up to the end of the file, or for longer than any value can be;
+//! * one changed bit of a length explains the broken frame;
+//! * all of these rows are of known families, no snapshot begins in the skipped bytes, and if their frames break again, rows with larger
+//!   keys follow.
 //!
-//! So entries *inside* a value (somebody stores snapshots in S3) are not taken for rows.
+//! So entries *inside* a value (for example a snapshot stored in S3) are not taken for rows.
 
 use std::collections::HashSet;
 
@@ -17,33 +17,33 @@ use crate::format::limits::{MAX_RAW_KEY, MAX_RAW_VALUE, VALUE_HEADER};
 use crate::format::mvcc::{self, Operational};
 use crate::format::mvcc2;
 
-/// Rows that are looked at of each candidate.
+/// Number of rows that are checked for each candidate.
 const ENOUGH: usize = 8;
-/// Rows in order that the shortest run between two broken frames has.
+/// Minimum number of rows in order between two broken frames.
 pub(super) const A_FEW: usize = 3;
-/// How many of the rows behind the first few may be damaged themselves.
+/// Maximum number of damaged rows among those after the first few.
 const MOST_BAD: usize = 2;
-/// Bytes behind a second break in which rows must go on.
+/// Bytes after a second break within which rows must follow.
 const NEAR: usize = 1 << 20;
-/// Entries that may be tried, for each byte of the file: much more than damage needs, so that only files made for it meet the end.
+/// Maximum number of entries that are tried, for each byte of the file: far more than damage needs, so that only hostile files reach it.
 const TRIED_PER_BYTE: u64 = 4;
 /// Bytes of a length in a frame.
 const LENGTH: usize = 8;
-/// One of so many positions of a chain of frames is remembered.
+/// Of a chain of frames, only one position in this number is stored.
 const SAMPLED: usize = 64;
 
-/// How a chain of frames ends.
+/// The end of a chain of frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// At the end of the file, or not within the length of a value.
+    /// At the end of the file, or beyond the length of any value.
     Holds,
-    /// Here.
+    /// At this position.
     Breaks(usize),
 }
 
-/// What stands at a place where entries may begin.
+/// What is at a position where entries may begin.
 struct Candidate<'a> {
-    /// Rows in order.
+    /// Number of rows in order.
     seen: usize,
     /// Whether the first few of them are of known families.
     known: bool,
@@ -60,7 +60,7 @@ pub(super) struct Search<'a> {
     chain: HashSet<usize>,
     tip: usize,
     end: Option<Fate>,
-    /// The first keys behind a break.
+    /// The first keys after a break.
     behind: Option<(usize, Vec<&'a [u8]>)>,
 }
 
@@ -70,10 +70,10 @@ impl<'a> Search<'a> {
         Search { file, tries, chain: HashSet::new(), tip: 0, end: None, behind: None }
     }
 
-    /// The next position where entries begin that are above a key, behind the broken frame at `from`.
+    /// The next position at which entries with keys above `above` begin, after the broken frame at `from`.
     pub fn find(&mut self, from: usize, above: Option<&[u8]>) -> Option<usize> {
         let file = self.file;
-        // Where a snapshot begins in the bytes passed over, rows behind it are its own.
+        // If a snapshot begins in the skipped bytes, the rows after its start belong to it.
         let mut snapshot = memchr::memmem::find(file.get(from..)?, b"EKV").map(|at| from + at);
         for (at, length) in (from + 1..).zip(file.get(from + 1..)?.windows(LENGTH)) {
             let length = u64::from_le_bytes(length.try_into().ok()?);
@@ -122,7 +122,7 @@ impl<'a> Search<'a> {
         false
     }
 
-    /// The rows at `start`, if there are some above a key.
+    /// The rows at `start`, if their keys are above `above`.
     fn candidate(&mut self, start: usize, above: Option<&'_ [u8]>) -> Option<Candidate<'a>> {
         let prefixed = above.is_none_or(has_prefix);
         let (mut at, mut known, mut seen, mut bad) = (start, true, 0, 0);
@@ -157,7 +157,7 @@ impl<'a> Search<'a> {
         let (mut met, mut joined) = (Vec::new(), false);
         let fate = loop {
             if !joined && self.chain.contains(&at) {
-                // The way from here to the tip is known.
+                // The rest of the way to the tip is known.
                 (joined, at) = (true, self.tip);
                 if self.end.is_some() {
                     break self.end;
@@ -184,7 +184,7 @@ impl<'a> Search<'a> {
         Some(fate.unwrap_or(Fate::Holds))
     }
 
-    /// Whether most of the first rows behind a second break are above a key. Where none are near, nothing speaks against it.
+    /// Whether most of the first rows after a second break are above a key. If there are no rows near it, nothing contradicts it.
     fn goes_on(&mut self, at: usize, last: &[u8]) -> bool {
         let first = match self.behind.take() {
             Some((known, first)) if known == at => first,
@@ -196,7 +196,7 @@ impl<'a> Search<'a> {
         goes_on
     }
 
-    /// The first keys behind a break, and behind further ones if these are near.
+    /// The first keys after a break, and after further breaks if these are near.
     fn first_behind(&mut self, at: usize) -> Vec<&'a [u8]> {
         let (mut keys, mut from) = (Vec::new(), at + 1);
         let most = at.saturating_add(NEAR).min(self.file.len().saturating_sub(LENGTH));
@@ -210,7 +210,7 @@ impl<'a> Search<'a> {
         keys
     }
 
-    /// Whether an entry begins at `at`, and rows behind it.
+    /// Whether an entry begins at `at` and rows follow it.
     fn begins(&self, at: usize) -> bool {
         let length =
             self.file.get(at..).and_then(<[u8]>::first_chunk::<LENGTH>).map(|length| u64::from_le_bytes(*length));
@@ -221,7 +221,7 @@ impl<'a> Search<'a> {
             }
     }
 
-    /// Takes the keys of the next rows; gives where they end.
+    /// Appends the keys of the next rows; returns the end of these rows.
     fn keys(&self, mut at: usize, keys: &mut Vec<&'a [u8]>) -> usize {
         while keys.len() < ENOUGH
             && let Ok(Step::Entry(entry)) = frame::step(self.file, at)
@@ -248,10 +248,10 @@ fn is_known(entry: &Entry<'_>) -> bool {
         || family().is_ok_and(|family| !matches!(family, Family::Bare | Family::Unknown))
 }
 
-/// Whether the frame at `start` ends at `end` when one bit of one of its lengths is changed.
+/// Whether the frame at `start` ends at `end` if one bit of one of its lengths is changed.
 fn one_bit_explains(file: &[u8], start: usize, end: usize) -> bool {
     let length_at = |at: usize| file.get(at..)?.first_chunk::<LENGTH>().map(|bytes| u64::from_le_bytes(*bytes));
-    // The length that a value behind a key of so many bytes states, and the one it should.
+    // The length that is stated for the value after a key of this length, and the one that would be right.
     let value = |key: u64| {
         let at = start + LENGTH + usize::try_from(key).ok().filter(|_| key <= MAX_RAW_KEY)?;
         Some((length_at(at)?, end.checked_sub(at + LENGTH)? as u64))
@@ -260,7 +260,7 @@ fn one_bit_explains(file: &[u8], start: usize, end: usize) -> bool {
     let of_value = value(key).is_some_and(|(stated, should)| (stated ^ should).count_ones() == 1);
     of_value || (0..u64::BITS).any(|bit| value(key ^ 1 << bit).is_some_and(|(stated, should)| stated == should))
 }
-/// Whether a raw key begins like those of all families but one, or is of the store itself.
+/// Whether a raw key begins like those of all families but one, or belongs to the store itself.
 pub(super) fn has_prefix(raw_key: &[u8]) -> bool {
     raw_key.starts_with(b"!") || Operational::of(raw_key, &[0; VALUE_HEADER]).is_some()
 }

@@ -1,7 +1,6 @@
-//! Staged rows as stores of their own: one for each migration job of a file (`future.md` F4).
+//! Staged rows as separate stores: one for each migration job of a file (`future.md` F4).
 //!
-//! A second walk over nothing but the staged rows, which the index has found sound. Files without such rows, which are
-//! nearly all, pay nothing.
+//! A second pass over the staged rows only, which the index has found intact. Files without such rows, which are nearly all, pay nothing.
 
 use std::ops::Range;
 
@@ -12,19 +11,19 @@ use crate::format::staged::{self, StagedKey};
 use crate::format::{Family, Fault, frame, mvcc, mvcc2};
 use crate::source::Source;
 
-/// Most jobs of one file. A group takes part in one or two at a time; without a bound a hostile file could have as many as
-/// it has rows, each with counts of its own.
+/// Maximum number of jobs of one file. A group takes part in one or two at a time. Without a bound a hostile file could have as many as it
+/// has rows, each with its own counts.
 const MOST_JOBS: usize = 64;
 
 /// The staged rows of a job.
 pub struct Staged {
     /// The migration.
     pub job: u64,
-    /// What an index of a store with these rows finds.
+    /// The index of a store with these rows.
     pub index: Index,
 }
 
-/// An entry with the key behind the job.
+/// An entry with the key after the job.
 enum Entry<'a> {
     Pebble(frame::Entry<'a>),
     Mvcc2(mvcc2::KeyEntry<'a>),
@@ -88,7 +87,7 @@ pub fn staged(source: &Source, whole: &Index, view: View, granularity: Granulari
             let Some(entry) = entry else { break };
             let bytes = entry.bytes();
             at = bytes.end;
-            // Raw rows of the store can stand between the rows of a segment.
+            // Raw rows of the store can be between the rows of a segment.
             let Some(StagedKey { job, .. }) = StagedKey::parse(entry.user_key()) else { continue };
             if jobs.last().is_none_or(|(last, ..)| *last != job) {
                 if jobs.len() == MOST_JOBS {
@@ -108,9 +107,9 @@ pub fn staged(source: &Source, whole: &Index, view: View, granularity: Granulari
     Ok(jobs.into_iter().map(|(job, pass, rows)| Staged { job, index: of_whole(pass, whole, rows) }).collect())
 }
 
-/// Adds what is true of the whole file.
+/// Adds what is true for the whole file.
 fn of_whole(pass: Pass<'_>, whole: &Index, rows: Range<usize>) -> Index {
     let Index { segments, checkpoints, counts, max_commit_ts, .. } = pass.finish().0;
-    // Rows above the last commit timestamp are told of the file.
+    // Rows above the last commit timestamp are reported for the file.
     Index { rows, segments, checkpoints, counts, max_commit_ts, above_last_commit: 0, ..whole.clone() }
 }

@@ -11,16 +11,16 @@ use crate::format::Adapter;
 use crate::objects::{Object, name_of};
 use crate::report::Value;
 
-/// Bytes of a prefix that count.
+/// Bytes of a prefix that are compared.
 const LONGEST_PREFIX: usize = 256;
-/// Prefixes that a report has, at least.
+/// Minimum number of prefixes in a report.
 const SHOWN_PREFIXES: usize = 100;
-/// Bytes of a key whose object is named as a whole.
+/// Maximum bytes of a key whose object is named completely.
 const LONGEST_NAME: usize = 1024;
-/// Powers of two by which sizes are told apart.
+/// Number of powers of two by which sizes are counted.
 const SIZES: usize = 65;
 
-/// Ends of the intervals of time left, in seconds: an hour, a day, a week, 30 days, a year.
+/// Ends of the intervals of remaining time, in seconds: an hour, a day, a week, 30 days, a year.
 const SPANS: [u64; 5] = [3600, 86_400, 7 * 86_400, 30 * 86_400, 365 * 86_400];
 
 /// Objects of one kind in one scope.
@@ -32,7 +32,7 @@ pub struct Scope {
     pub scope: String,
     /// `strings`, `items`, `objects`, `messages`, ….
     pub kind: &'static str,
-    /// How many, and their bytes.
+    /// Their number and bytes.
     #[serde(flatten)]
     pub sum: Sum,
 }
@@ -42,14 +42,14 @@ pub struct Scope {
 pub struct Large {
     /// The front end.
     pub adapter: &'static str,
-    /// As of [`Scope`].
+    /// As in [`Scope`].
     pub scope: String,
-    /// As of [`Scope`].
+    /// As in [`Scope`].
     pub kind: &'static str,
-    /// The name by which `get` finds it; not there if its key is too long to be shown.
+    /// The name by which `get` finds it; missing if its key is too long to be shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Its key, cut short if need be.
+    /// Its key, truncated if necessary.
     pub key: Value,
     /// The value of its range attribute.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,16 +61,16 @@ pub struct Large {
     pub expire_at_ms: Option<u64>,
 }
 
-/// Objects whose keys begin alike.
+/// Objects whose keys have the same prefix.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Prefix {
     /// The front end.
     pub adapter: &'static str,
-    /// As of [`Scope`].
+    /// As in [`Scope`].
     pub scope: String,
-    /// What the keys begin with; empty: keys without a separator.
+    /// The common prefix of the keys; empty: keys without a separator.
     pub prefix: Value,
-    /// How many, and their bytes.
+    /// Their number and bytes.
     #[serde(flatten)]
     pub sum: Sum,
 }
@@ -80,38 +80,38 @@ pub struct Prefix {
 pub struct Size {
     /// The front end.
     pub adapter: &'static str,
-    /// Least size.
+    /// Minimum size.
     pub from: u64,
-    /// The size behind the largest.
+    /// The size after the maximum.
     pub below: u64,
-    /// How many, and their bytes.
+    /// Their number and bytes.
     #[serde(flatten)]
     pub sum: Sum,
 }
 
-/// Redis keys by the time they have left at the snapshot's commit time.
+/// Redis keys by the time that remains at the snapshot's commit time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Expiry {
     /// They do not expire.
     pub never: u64,
-    /// They had expired, and were still there.
+    /// They had expired, but still existed.
     pub expired: u64,
-    /// `(seconds, keys)`: they expire within so many seconds, and not within those of the interval before.
+    /// `(seconds, keys)`: they expire within this many seconds, but after the end of the previous interval.
     pub within: Vec<(u64, u64)>,
     /// They expire later.
     pub later: u64,
 }
 
-/// Everything that is told of objects.
+/// The whole report about objects.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// Sums, ordered by adapter, scope, kind.
     pub scopes: Vec<Scope>,
     /// The largest objects, the largest first.
     pub largest: Vec<Large>,
-    /// Common prefixes, those with most bytes first.
+    /// Common prefixes, those with the most bytes first.
     pub prefixes: Vec<Prefix>,
-    /// All other prefixes. Where there were more than 65,536, one that was dropped and came again has only what came since.
+    /// All other prefixes. If there were more than 65,536, one that was dropped and came again has only what came since.
     pub other_prefixes: Sum,
     /// Sizes, by adapter; intervals without objects are left out.
     pub sizes: Vec<Size>,
@@ -119,10 +119,10 @@ pub struct Report {
     pub expiry: Expiry,
 }
 
-/// Place of an object among the largest: by size, then by what it is, so that no order of arrival shows.
+/// Rank of an object among the largest: by size, then by identity, so that the order of arrival has no effect.
 type Rank = (u64, Reverse<(Adapter, String, &'static str, Vec<u8>, Option<Vec<u8>>)>, Option<u64>);
 
-/// What is known of a scope.
+/// The data of a scope.
 #[derive(Debug)]
 struct Found {
     adapter: Adapter,
@@ -150,10 +150,10 @@ impl Found {
 pub struct Census {
     top: usize,
     depth: usize,
-    /// Unix milliseconds from which time left is counted.
+    /// Unix milliseconds from which remaining time is counted.
     now: u64,
     scopes: BTreeMap<(Adapter, String), usize>,
-    /// What is known of each; objects of one mostly come together.
+    /// The data of each scope; objects of one scope mostly come together.
     found: Vec<Found>,
     /// The scope of the last object.
     at: usize,
@@ -166,7 +166,7 @@ pub struct Census {
 }
 
 impl Census {
-    /// Nothing taken yet: the `top` largest are kept, prefixes have at most `depth` separators.
+    /// Empty: the `top` largest are kept, prefixes have at most `depth` separators.
     pub fn new(top: usize, depth: usize, now: u64) -> Census {
         Census {
             top,
@@ -184,7 +184,7 @@ impl Census {
         }
     }
 
-    /// Takes an object.
+    /// Adds an object.
     pub fn add(&mut self, object: &Object<'_>) {
         let Object { adapter, scope, kind, key, size, .. } = *object;
         let holds = match kind {
@@ -221,7 +221,7 @@ impl Census {
         }
     }
 
-    /// What is known of a scope, which becomes the one at hand.
+    /// The data of a scope, which becomes the current one.
     #[inline]
     fn scope(&mut self, adapter: Adapter, scope: &str) -> &mut Found {
         if self.found.get(self.at).is_none_or(|found| found.adapter != adapter || found.scope != scope) {
@@ -250,7 +250,7 @@ impl Census {
         }
     }
 
-    /// What was found.
+    /// The report.
     pub fn report(mut self) -> Report {
         let (known, mut other_prefixes) = self.prefixes.finish();
         let of_scope = |(at, prefix, sum): (usize, Vec<u8>, Sum)| {
@@ -306,7 +306,7 @@ fn sizes(adapter: Adapter, sums: &[Sum; SIZES]) -> Vec<Size> {
     sizes.collect()
 }
 
-/// A key up to its separator number `depth`, or the last one if there are fewer.
+/// A key up to its separator number `depth`, or up to the last one if there are fewer.
 fn prefix_of(adapter: Adapter, key: &[u8], depth: usize) -> &[u8] {
     let key = &key[..key.len().min(LONGEST_PREFIX)];
     let separators = adapter.spec().separators;

@@ -1,7 +1,7 @@
-//! `inspect`: what is in a snapshot, without writing any of it.
+//! `inspect`: describes the content of a snapshot without writing any of it.
 //!
-//! Two sources: the index of the files (rows, versions, tombstones, bytes as stored, by family) and the logical objects
-//! that a decode would write (by scope and kind, by prefix, by size, by expiry).
+//! Two sources: the index of the files (rows, versions, tombstones, stored bytes, by family) and the logical objects that a decode would
+//! write (by scope and kind, by prefix, by size, by expiry).
 
 pub mod census;
 mod page;
@@ -28,10 +28,10 @@ use crate::report::{Value, digits, exact_path};
 use crate::source::{Source, index_of};
 use census::{Census, Report};
 
-/// How much is looked at.
+/// How much is examined.
 #[derive(Debug, Clone, Copy)]
 pub struct Depth {
-    /// Whether objects are looked at, not only rows.
+    /// Whether objects are examined, not only rows.
     pub objects: bool,
     /// How many of the largest objects are kept.
     pub top: usize,
@@ -42,7 +42,7 @@ pub struct Depth {
 /// One input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Input {
-    /// As it was named.
+    /// Its name as given.
     pub path: String,
     /// The same in base64, if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,7 +51,7 @@ pub struct Input {
     pub bytes: u64,
     /// 0: the file has no FSM header.
     pub header_version: u8,
-    /// The clock's ceiling that the header tells: Unix milliseconds.
+    /// The clock's ceiling in the header: Unix milliseconds.
     pub hlc_ceiling_ms: u64,
     /// Magic of the store stream; empty: none.
     pub stream: &'static str,
@@ -59,7 +59,7 @@ pub struct Input {
     pub snapshot_index: Option<u64>,
     /// Raft index, from the store.
     pub applied_index: Option<u64>,
-    /// Newest commit timestamp that the store vouches for.
+    /// Newest commit timestamp according to the store.
     #[serde(serialize_with = "digits")]
     pub last_commit_ts: u64,
     /// The same as a date.
@@ -67,31 +67,31 @@ pub struct Input {
     /// Newest commit timestamp of a row.
     #[serde(serialize_with = "digits")]
     pub max_commit_ts: u64,
-    /// Rows that are newer than the store vouches for.
+    /// Rows that are newer than that timestamp.
     pub rows_above_last_commit: u64,
     /// History below this timestamp may be compacted away.
     #[serde(serialize_with = "digits")]
     pub min_retained_ts: u64,
-    /// The footer, which matches; `None`: the file has none.
+    /// The matching footer; `None`: the file has none.
     pub crc32c: Option<String>,
 }
 
 /// Rows of a family, over all inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FamilyRows {
-    /// The prefix of its keys; empty: bare keys.
+    /// The prefix of its keys; empty: keys without a prefix.
     pub family: &'static str,
-    /// Whose it is: an adapter, `internal` or `unknown`.
+    /// Its owner: an adapter, `internal` or `unknown`.
     pub owner: &'static str,
     /// All versions.
     pub rows: u64,
     /// Keys that can be read.
     pub live: u64,
-    /// Versions that delete.
+    /// Versions that delete a key.
     pub tombstones: u64,
     /// Bytes of all versions.
     pub bytes: u64,
-    /// Bytes of what can be read; the rest is history.
+    /// Bytes of the live versions; the rest is history.
     pub live_bytes: u64,
 }
 
@@ -100,11 +100,11 @@ pub struct FamilyRows {
 pub struct UnknownRows {
     /// Their prefix.
     pub prefix: Value,
-    /// How many.
+    /// Their number.
     pub rows: u64,
     /// One of them.
     pub example: Value,
-    /// Where it stands.
+    /// Its position.
     pub offset: u64,
 }
 
@@ -117,11 +117,11 @@ pub struct EncryptedRows {
     pub rows: u64,
     /// Keys that can be read with it.
     pub live: u64,
-    /// Whether the key is there.
+    /// Whether the key is known.
     pub decrypted: bool,
 }
 
-/// What is in a snapshot.
+/// The content of a snapshot.
 #[derive(Debug, Serialize)]
 pub struct Inspection {
     /// The inputs.
@@ -132,11 +132,11 @@ pub struct Inspection {
     pub rows: u64,
     /// Keys that can be read.
     pub live: u64,
-    /// Versions that delete.
+    /// Versions that delete a key.
     pub tombstones: u64,
     /// Bytes of all rows.
     pub bytes: u64,
-    /// Bytes of what can be read.
+    /// Bytes of the live versions.
     pub live_bytes: u64,
     /// Raw rows of the store itself.
     pub operational: u64,
@@ -147,16 +147,16 @@ pub struct Inspection {
     pub encrypted: Vec<EncryptedRows>,
     /// Rows that no family owns, by prefix.
     pub unknown: Vec<UnknownRows>,
-    /// The logical objects, if they were looked at.
+    /// The logical objects, if they were examined.
     pub objects: Option<Report>,
-    /// What a decode warns of.
+    /// The warnings of a decode.
     pub warnings: Vec<FindingInfo>,
-    /// What a decode notes.
+    /// The notes of a decode.
     pub notes: Vec<FindingInfo>,
-    /// Places that could not be read: they are no member of what is serialized, for they can be many.
+    /// Places that could not be read: they are not serialized, because they can be many.
     #[serde(skip)]
     pub lost: Losses,
-    /// What the flags that choose objects came to, if objects were looked at.
+    /// What the conditions that choose objects matched, if objects were examined.
     #[serde(skip)]
     pub matched: Option<Matched>,
 }
@@ -198,7 +198,7 @@ fn with_objects(sources: &[Source], options: &Options, depth: Depth, progress: &
     Ok(found)
 }
 
-/// What the index tells.
+/// The data of the index.
 fn rows(set: &DataSet<'_>) -> Inspection {
     let counts = set.counts();
     let families: Vec<FamilyRows> = families(&counts);

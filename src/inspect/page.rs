@@ -1,4 +1,4 @@
-//! The HTML page of an inspection: one file that needs nothing else.
+//! The HTML page of an inspection: one file without dependencies.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -7,13 +7,13 @@ use std::path::Path;
 use super::Inspection;
 use crate::report::visible::{Form, Screened};
 
-/// The page, with a mark where the figures go.
+/// The page, with a mark at the place of the figures.
 const PAGE: &str = include_str!("page.html");
 const MARK: &str = "/*FIGURES*/";
-/// What tells a page of ours, in its first bytes.
+/// Text in the first bytes by which such a page is recognised.
 const TITLE: &[u8] = b"<title>ekvsnap inspect</title>";
 const HEAD: u64 = 512;
-/// Places that could not be read, of which a page tells one by one.
+/// Maximum number of unreadable places that a page lists.
 const MOST_LOST: usize = 1000;
 
 /// The page that shows an inspection.
@@ -21,7 +21,7 @@ const MOST_LOST: usize = 1000;
 /// # Errors
 /// A failure to serialize.
 pub fn page(found: &Inspection) -> io::Result<String> {
-    // In a script element nothing may look like its end.
+    // In a script element no text may look like its end.
     let mut figures = serde_json::to_value(found)?;
     let lost = found.lost.first(MOST_LOST).map_err(io::Error::other)?;
     figures["more_lost"] = (found.lost.len() - lost.len() as u64).into();
@@ -34,7 +34,7 @@ pub fn page(found: &Inspection) -> io::Result<String> {
     Ok([before, &figures, after].concat())
 }
 
-/// Whether a file is such a page, as its head says.
+/// Whether a file is such a page, according to its first bytes.
 pub fn is_page(path: &Path) -> bool {
     let mut head = Vec::new();
     let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));

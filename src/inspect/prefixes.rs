@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 
 use super::sum::Sum;
 
-/// Prefixes that are told apart; past that the small ones become one.
+/// Maximum number of prefixes that are counted separately; above it, the small ones are merged.
 const MOST: usize = 1 << 16;
 /// Bytes of the number of a scope, before its prefixes.
 const SCOPE: usize = size_of::<u32>();
 
-/// Sums by prefix: of all scopes in one map, since there may be many scopes that have one prefix each.
+/// Sums by prefix: of all scopes in one map, because there may be many scopes with one prefix each.
 #[derive(Debug, Default)]
 pub(super) struct Prefixes {
-    /// By the number of the scope, big-endian, and the prefix behind it.
+    /// By the number of the scope, big-endian, followed by the prefix.
     sums: BTreeMap<Vec<u8>, Sum>,
-    /// The key of the last object, which is one of them, and what came with it since.
+    /// The key of the last object, which is in the map, and what was counted for it since.
     last: Vec<u8>,
     since: Sum,
-    /// What was forgotten.
+    /// The sum of the forgotten prefixes.
     other: Sum,
 }
 
@@ -36,7 +36,7 @@ impl Prefixes {
         self.since.add(size);
         if !self.sums.contains_key(&self.last) {
             self.sums.insert(self.last.clone(), Sum::default());
-            // What is forgotten is decided by the sums.
+            // The decision which ones are forgotten needs the sums.
             self.settle();
             if self.sums.len() > MOST {
                 self.forget_small();
@@ -44,14 +44,14 @@ impl Prefixes {
         }
     }
 
-    /// Adds what came with the last prefix to its sum.
+    /// Adds the counts of the last prefix to its sum.
     fn settle(&mut self) {
         if let Some(sum) = self.sums.get_mut(&self.last) {
             sum.merge(std::mem::take(&mut self.since));
         }
     }
 
-    /// Makes the smaller half of the prefixes one.
+    /// Merges the smaller half of the prefixes.
     #[cold]
     fn forget_small(&mut self) {
         let mut sizes: Vec<u64> = self.sums.values().map(|sum| sum.bytes).collect();
@@ -69,7 +69,7 @@ impl Prefixes {
         });
     }
 
-    /// The number of the scope, the prefix and its sum, of each that is known; and the sum of all others.
+    /// For each known prefix the number of the scope, the prefix and its sum; and the sum of all others.
     pub fn finish(mut self) -> (impl Iterator<Item = (usize, Vec<u8>, Sum)>, Sum) {
         self.settle();
         let parted = self.sums.into_iter().filter_map(|(key, sum)| {

@@ -1,7 +1,7 @@
-//! How many objects the files of an output hold: MANIFEST.json must tell the same. Each adapter says what counts as an object.
+//! The number of objects in the files of an output: MANIFEST.json must have the same. Each adapter defines what counts as an object.
 //!
-//! Counted is what a client of the server would count: keys, items, objects, messages. Files below `_orphans` and side records of
-//! queues are not counted; they have digests like all files.
+//! Objects are counted as a client of the server would count them: keys, items, objects, messages. Files below `_orphans` and side records
+//! of queues are not counted; they have digests like all files.
 
 use std::collections::BTreeMap;
 
@@ -24,11 +24,11 @@ pub enum Each {
 /// How the objects of a file are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileCount<'p> {
-    /// Their scope, as its folder or file is named.
+    /// Their scope, with the name of its folder or file.
     pub scope: &'p [u8],
-    /// What they are, in the plural.
+    /// Their kind, in the plural.
     pub kind: &'static str,
-    /// What is one of them.
+    /// What counts as one of them.
     pub each: Each,
 }
 
@@ -44,18 +44,18 @@ impl<'p> FileCount<'p> {
     }
 }
 
-/// What an output that was read back has of an adapter, and what its manifest counts.
+/// The objects of an adapter in an output that was read, and the counts of its manifest.
 #[derive(Debug)]
 pub struct ReadBack<'c> {
-    /// What the manifest counts.
+    /// The counts of the manifest.
     pub told: Vec<ScopeCount<'c>>,
-    /// What was read. The scope is empty, unless the adapter tells scopes apart.
+    /// What was read. The scope is empty, unless the adapter distinguishes scopes.
     pub found: Vec<ScopeCount<'c>>,
     /// Whether everything could be read when the output was made.
     pub is_complete: bool,
 }
 
-/// Objects that are not as many as the manifest counts: what they are, how many it counts, how many were found.
+/// A count that differs from the manifest: the kind, the manifest's number, the number that was found.
 pub type Difference = (String, u64, u64);
 
 /// How the objects of an adapter are counted.
@@ -66,19 +66,19 @@ pub trait Counts: std::fmt::Debug + Sync {
     /// How the objects of a file are counted, by its path below the adapter's folder; `None`: it has none that count.
     fn file<'p>(&self, below: &'p [u8]) -> Option<FileCount<'p>>;
 
-    /// Objects of a scope, and their bytes where these can be told, by what was counted in the files of each kind. `packed`: files
-    /// have lines of many objects.
+    /// Objects of a scope, and their bytes if they are known, computed from the counts of the files of each kind. `packed`: files have
+    /// lines of many objects.
     fn objects(&self, files: &BTreeMap<&'static str, Sum>, _packed: bool) -> Vec<(&'static str, (u64, Option<u64>))> {
         let compared = files.iter().filter(|(kind, _)| self.kinds().contains(kind));
         compared.map(|(kind, (objects, bytes))| (*kind, (*objects, Some(*bytes)))).collect()
     }
 
-    /// The scope under which files are counted of what the manifest counts in a scope.
+    /// The scope of files for a scope of the manifest.
     fn scope<'s>(&self, name: &'s str) -> &'s str {
         name
     }
 
-    /// The first objects of which not as many were read back as the manifest counts.
+    /// The first objects whose number differs from that in the manifest.
     fn difference(&self, of: &ReadBack<'_>) -> Option<Difference> {
         self.kinds().iter().find_map(|kind| {
             let (told, found) = (sum(&of.told, kind), sum(&of.found, kind));
@@ -92,7 +92,7 @@ pub fn sum<'a, 'c: 'a>(counts: impl IntoIterator<Item = &'a ScopeCount<'c>>, kin
     counts.into_iter().filter(|count| count.kind == kind).map(|count| count.objects).fold(0, u64::saturating_add)
 }
 
-/// A scope and what is below it, of a path with a folder for each scope.
+/// A scope and the rest of a path in which each scope has a folder.
 pub fn in_folder(below: &[u8]) -> Option<(&[u8], &[u8])> {
     let (scope, rest) = below.split_at_checked(memchr::memchr(b'/', below)?)?;
     Some((scope, rest.get(1..)?))

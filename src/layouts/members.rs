@@ -1,4 +1,4 @@
-//! The members of a line of an output, one after the other. The end of the line may be missing.
+//! The members of a line of an output, one after the other. The line may be truncated.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::adapters::dynamodb::key_text::{Key, Value};
 use crate::format::dynamodb::number::plain;
 use crate::output::json::{self, Escape};
 
-/// Gives the members of one object in their order; ends at its end, or where the text does.
+/// Iterates over the members of one object; ends at its end, or at that of the text.
 #[derive(Debug, Clone)]
 pub(crate) struct Members<'a> {
     rest: &'a [u8],
@@ -43,7 +43,7 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-/// A string, borrowed where it has no escapes.
+/// A string, borrowed if it has no escapes.
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -78,13 +78,13 @@ pub(crate) fn number(json: &str) -> Option<u64> {
     json.trim_matches('"').parse().ok()
 }
 
-/// A size. One below 0 is as good as none: a decode warns of it.
+/// A size. A negative one counts as missing: a decode warns of it.
 pub(crate) fn size(json: &str) -> Option<u64> {
     number(json).or_else(|| json.trim_matches('"').parse::<i64>().is_ok().then_some(0))
 }
 
-/// The value of a DynamoDB key attribute, `{"S":…}`, `{"N":…}` or `{"B":…}`, as `--scope` takes it. With `by_value`,
-/// equal numbers have one text.
+/// The value of a DynamoDB key attribute, `{"S":…}`, `{"N":…}` or `{"B":…}`, in the form of `--scope`. With `by_value`, equal numbers have
+/// one text.
 pub(crate) fn key_attribute(json: &str, by_value: bool) -> Option<Vec<u8>> {
     let (kind, value) = Members::of(json.as_bytes()).next()?;
     match &*kind {
@@ -113,16 +113,16 @@ pub(crate) struct KeyNames {
 }
 
 impl KeyNames {
-    /// Those of a `_schema.json`.
+    /// The names in a `_schema.json`.
     pub fn of(schema: &serde_json::Value) -> Option<KeyNames> {
         let name = |which: &str| schema["primary_key"][which]["name"].as_str().map(str::to_owned);
-        // A table without a key attribute has no items: its schema is one all the same.
+        // A table without a key attribute has no items, but its schema is valid.
         schema["primary_key"]["hash_key"].is_object().then_some(())?;
         Some(KeyNames { hash: name("hash_key").unwrap_or_default(), range: name("range_key") })
     }
 }
 
-/// A member of a line as it stands there.
+/// The text of a member of a line.
 pub(crate) fn raw_member<'l>(line: &'l [u8], name: &str) -> Option<&'l str> {
     Members::of(line).find(|(found, _)| found == name).map(|(_, value)| value)
 }
@@ -151,7 +151,7 @@ pub(crate) fn member_of_base64(line: &[u8], name: &str) -> Option<Vec<u8>> {
     base64(value)
 }
 
-/// Where the value of the first member of a line ends.
+/// The end of the value of the first member of a line.
 pub(crate) fn first_value_end(line: &[u8]) -> Option<usize> {
     let (_, value) = Members::of(line).next()?;
     Some(value.as_ptr().addr() - line.as_ptr().addr() + value.len())
@@ -175,7 +175,7 @@ pub(crate) fn item_of(line: &[u8]) -> Option<&[u8]> {
     Members::of(line).next().map(|(_, item)| item.as_bytes())
 }
 
-/// The line of an S3 object without the path of its body: an object by itself has none.
+/// The line of an S3 object without the path of its body: a single object has none.
 pub(crate) fn without_path(line: &[u8]) -> Vec<u8> {
     let mut rest = Vec::new();
     for (name, value) in Members::of(line).filter(|(name, _)| name != "path") {

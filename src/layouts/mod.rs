@@ -1,7 +1,7 @@
-//! From logical objects to named files.
+//! Maps logical objects to named files.
 //!
-//! A layout decides what is a file, what is its name and what is in it. It takes the objects of [`crate::model`] from the adapters;
-//! it never sees a row.
+//! A layout decides which files there are, their names and their content. It takes the objects of [`crate::model`] from the adapters, and
+//! never sees a row.
 
 #[cfg(feature = "archive")]
 pub(crate) mod aws;

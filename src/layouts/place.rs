@@ -1,11 +1,11 @@
-//! What the files of an output hold. Each adapter tells it for the paths that its layouts choose.
+//! The content of an output's files. Each adapter defines it for the paths of its layouts.
 
 use std::borrow::Cow;
 
 use crate::format::Adapter;
 use crate::output::names::is_for_restore;
 
-/// How the lines of a file tell of objects.
+/// The form of objects in the lines of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// `{"key":…, …,"expire_at_ms":…}`.
@@ -22,7 +22,7 @@ pub enum Shape {
     Message,
     /// `{"path":…,"type":…, …}`.
     File,
-    /// `{"key":…,"expire_at_ms":…}`, the key as it is in file names: only in a tree.
+    /// `{"key":…,"expire_at_ms":…}`, with the key in the form of file names: only in a tree.
     Ttl,
     /// No lines: the whole file describes a table, bucket or queue.
     Scope,
@@ -33,13 +33,13 @@ pub enum Shape {
 /// A file of an output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Whose.
+    /// Its adapter.
     pub adapter: Adapter,
-    /// Their scope, as the folder has it.
+    /// The scope of the objects, with the name of its folder.
     pub scope: String,
-    /// What they are, in the plural.
+    /// Their kind, in the plural.
     pub kind: &'static str,
-    /// How they stand in the file.
+    /// Their form in the file.
     pub shape: Shape,
     /// The object's key, if the whole file is one.
     pub key: Vec<u8>,
@@ -57,8 +57,8 @@ impl Place {
     }
 }
 
-/// The first folder of a path, which need not be UTF-8, and what is below it: nothing of a file, which holds no object if it is
-/// only for a restore.
+/// The first folder of a path, which need not be UTF-8, and the part below it: nothing for a file that is only for a restore and so
+/// contains no objects.
 pub fn split(below: &[u8]) -> Option<(Cow<'_, str>, &[u8])> {
     let Some(slash) = memchr::memchr(b'/', below) else {
         let name = String::from_utf8_lossy(below);

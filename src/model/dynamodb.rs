@@ -9,13 +9,13 @@ use crate::format::dynamodb::{self, ItemKey, PrimaryKey, Schema};
 /// A table that has a schema.
 #[derive(Debug, Default)]
 pub struct Table {
-    /// Its place among the tables of the inputs, in key order: it identifies the table.
+    /// Its number among the tables of the inputs, in key order: it identifies the table.
     pub place: usize,
-    /// The name in base64url, as keys of all families have it.
+    /// The name in base64url, as in the keys of all families.
     pub encoded: Vec<u8>,
-    /// The name, as its key tells it: any bytes.
+    /// The name according to its key: any bytes.
     pub name: Vec<u8>,
-    /// What the server stored. A snapshot's adapter leaves out indexes, and of the attributes all but those of the key.
+    /// The stored schema. The adapter of a snapshot leaves out indexes and all attributes except those of the key.
     pub schema: Schema,
 }
 
@@ -26,7 +26,7 @@ impl Table {
         source != 0 && source != self.schema.generation
     }
 
-    /// Whether row keys are of the ordered encoding and all of one generation.
+    /// Whether row keys are in the ordered encoding and all of one generation.
     pub fn is_ordered(&self) -> bool {
         self.schema.key_encoding_version >= ORDERED_VERSION && !self.has_source()
     }
@@ -44,16 +44,16 @@ pub struct Item<'a> {
     pub value: dynamodb::Item<'a>,
     /// Its key attributes.
     pub key: PrimaryKey<'a>,
-    /// The user key of its row: items of a table come in its order, and no two have the same.
+    /// The user key of its row: items of a table come in this order, and no two have the same.
     pub row_key: &'a [u8],
     /// Bytes of its value as it is stored.
     pub stored_len: usize,
-    /// Whether the row key is the one that the key attributes give.
+    /// Whether the row key is that of the key attributes.
     pub matches_row_key: bool,
 }
 
-/// An item that no live generation has: its generation is over, or its table has no schema, so that nothing tells which of its
-/// attributes made its row key.
+/// An item without a live generation: its generation has ended, or its table has no schema, so that it is not known which of its attributes
+/// made its row key.
 #[derive(Debug, Clone, Copy)]
 pub struct StaleItem<'a> {
     /// Its attributes.
@@ -66,31 +66,31 @@ pub struct StaleItem<'a> {
     pub stored_len: usize,
 }
 
-/// An item as the server stores it, not parsed yet. It is of the active generation of its table.
+/// An item as the server stores it, not parsed yet. It belongs to the active generation of its table.
 #[derive(Debug, Clone, Copy)]
 pub struct StoredItem<'a> {
     /// The value.
     pub value: &'a [u8],
-    /// What its row key has behind the table and the generation.
+    /// The part of its row key after the table and the generation.
     pub primary: &'a [u8],
 }
 
 /// Takes the items of one split in the order of their row keys.
 ///
-/// An error that a visitor gives ends the read of the split.
+/// An error of a visitor ends the read of the split.
 pub trait Visitor<'a> {
     /// Whether [`stored`](Visitor::stored) is worth a call for each item.
     const TAKES_STORED: bool = false;
 
-    /// Takes an item unparsed; `false`: the visitor did nothing with it, it comes again as an [`item`](Visitor::item). A visitor
-    /// that takes one has to check it as a parser does, and that its key attributes give `primary`.
+    /// Takes an item unparsed. `false`: the visitor did nothing with it, and it comes again as an [`item`](Visitor::item). A visitor that
+    /// takes one must check it like a parser, and also that its key attributes give `primary`.
     #[inline]
     fn stored(&mut self, table: &Table, item: &StoredItem<'a>) -> bool {
         let _ = (table, item);
         false
     }
 
-    /// When the item that comes next was committed (HLC). Only a snapshot tells it, and not of an item that was taken unparsed.
+    /// The commit time of the next item (HLC). Only a snapshot has it, and not for an item that was taken unparsed.
     #[inline]
     fn committed(&mut self, commit_ts: u64) {
         let _ = commit_ts;
@@ -99,7 +99,7 @@ pub trait Visitor<'a> {
     /// Whether [`located`](Visitor::located) is worth a call for each item.
     const TAKES_PLACES: bool = false;
 
-    /// Where the row of the item that comes next stands. Only a snapshot tells it.
+    /// The reference to the row of the next item. Only a snapshot has it.
     #[inline]
     fn located(&mut self, row: RowRef) {
         let _ = row;
@@ -108,15 +108,15 @@ pub trait Visitor<'a> {
     /// An item.
     fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()>;
 
-    /// An item of no live generation; given only on request.
+    /// An item of no live generation; only on request.
     fn stale(&mut self, item: &StaleItem<'a>) -> Result<()>;
 }
 
 /// Takes the tables of an output, and then their items in the order of its files.
 pub trait TableVisitor: for<'a> Visitor<'a> {
-    /// A table, with its whole schema.
+    /// A table, with its complete schema.
     fn table(&mut self, table: &Table) -> Result<()>;
 
-    /// The generation that the table of this name had last, whose schema does not tell it; it may have none.
+    /// The last generation of the table with this name if its schema does not have it; there may be no schema.
     fn generation(&mut self, table: &[u8], generation: u64) -> Result<()>;
 }

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::format::redis::stream::{StreamEntry, StreamId};
 
-/// The type of a key, as `TYPE` answers; HyperLogLogs, which the server keeps apart from strings, have their own.
+/// The type of a key, as in the reply of `TYPE`. HyperLogLogs, which the server stores separately from strings, have their own type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Type {
     /// A byte string.
@@ -45,12 +45,12 @@ impl Type {
     }
 }
 
-/// Whether the server answers with an object.
+/// Whether the server serves an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Standing {
     /// It does.
     Served,
-    /// It does not: the key is served as another type, or a stream has no meta. Given only on request.
+    /// It does not: the key is served as another type, or a stream has no meta. Only on request.
     Orphan,
 }
 
@@ -61,34 +61,33 @@ pub struct Key<'k> {
     pub name: &'k [u8],
     /// Its type.
     pub kind: Type,
-    /// When it expires: Unix milliseconds; `None` is never. Of a collection that is read from an output, only
-    /// [`end`](Visitor::end) is told.
+    /// When it expires: Unix milliseconds; `None` is never. For a collection that is read from an output, only [`end`](Visitor::end) has
+    /// it.
     pub expire_at_ms: Option<u64>,
-    /// Whether the server answers with it.
+    /// Whether the server serves it.
     pub standing: Standing,
-    /// Whether it is a string that is stored under its own name, as servers of old and the raw-KV interface write it: a client of Redis
-    /// sees no difference, one of that interface does.
+    /// Whether it is a string that is stored under its own name, as old servers and the raw-KV interface write it: a client of Redis sees
+    /// no difference, but a client of that interface does.
     pub bare: bool,
 }
 
-/// What a stream states of itself; no other type has anything behind its elements.
+/// What a stream says about itself; no other type has anything after its elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StreamEnd {
-    /// The number of entries, as `XLEN` answers.
+    /// The number of entries, as in the reply of `XLEN`.
     pub length: i64,
     /// The last ID that was generated.
     pub last: StreamId,
 }
 
-/// Takes the keys of one split in byte order; a key served as one type may have orphans of others behind it.
+/// Takes the keys of one split in byte order; a key served as one type may be followed by its orphans of other types.
 ///
-/// A string or HyperLogLog is one call. Any other key is a call of [`begin`](Visitor::begin), one for each element, all of the
-/// key's type, and one of [`end`](Visitor::end) or [`abandon`](Visitor::abandon). Every call names the key, so that a visitor
-/// need not copy it.
+/// A string or HyperLogLog is one call. Any other key is a call of [`begin`](Visitor::begin), one for each element, all of the key's type,
+/// and one of [`end`](Visitor::end) or [`abandon`](Visitor::abandon). Every call has the key, so that a visitor need not copy it.
 ///
-/// An error that a visitor gives ends the read of the split.
+/// An error of a visitor ends the read of the split.
 pub trait Visitor {
-    /// When the string or element that comes next was committed (HLC). Only a snapshot tells it.
+    /// The commit time of the next string or element (HLC). Only a snapshot has it.
     #[inline]
     fn committed(&mut self, commit_ts: u64) {
         let _ = commit_ts;
@@ -109,19 +108,19 @@ pub trait Visitor {
     /// A member of a set.
     fn member(&mut self, key: &Key<'_>, member: &[u8]) -> Result<()>;
 
-    /// A member of a sorted set; the score can be infinite, or, of damaged data, not a number.
+    /// A member of a sorted set; the score can be infinite or, in damaged data, NaN.
     fn scored(&mut self, key: &Key<'_>, member: &[u8], score: f64) -> Result<()>;
 
-    /// An entry of a stream; its `id_text` is the text of `id`, whatever stands in the row.
+    /// An entry of a stream; its `id_text` is the text of `id`, whatever the row has.
     fn entry(&mut self, key: &Key<'_>, id: StreamId, entry: &StreamEntry<'_>) -> Result<()>;
 
     /// The collection is complete.
     fn end(&mut self, key: &Key<'_>, stream: StreamEnd) -> Result<()>;
 
-    /// A row of the collection cannot be read: what was given of it counts for nothing.
+    /// A row of the collection cannot be read: its elements so far are invalid.
     fn abandon(&mut self, key: &Key<'_>) -> Result<()>;
 
-    /// Items that stand in no list, or outside the bounds of theirs, by their numbers; they come behind all splits.
+    /// Items that belong to no list, or are outside the bounds of their list, by their numbers; they come after all splits.
     fn stray_items(&mut self, key: &[u8], items: &[&[u8]]) -> Result<()>;
 
     /// An expiry of a key that does not exist: Unix milliseconds.

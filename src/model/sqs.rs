@@ -1,8 +1,8 @@
 //! SQS queues and messages (`docs/format/sqs.md` §3).
 //!
-//! Messages are stored by queue, partition and ID; clients see them by the time at which they were sent. So an adapter gives the
-//! *heads* of messages in the order of the store, each with a reference that is plain data, and reads whole messages again by
-//! their references, in any order.
+//! Messages are stored by queue, partition and ID; clients see them in the order of sending. So an adapter passes on the *heads* of
+//! messages in the order of the store, each with a reference that is plain data, and reads complete messages again by their references, in
+//! any order.
 
 use crate::dataset::RowRef;
 use crate::error::Result;
@@ -12,9 +12,9 @@ use crate::format::sqs;
 /// A queue that has its record.
 #[derive(Debug, Clone, Copy)]
 pub struct Queue<'q> {
-    /// The queue as keys have it, in base64url; it names the queue in [`Records`].
+    /// The queue as in keys, in base64url; it names the queue in [`Records`].
     pub encoded: &'q [u8],
-    /// Its name, as its key tells it.
+    /// Its name according to its key.
     pub name: &'q [u8],
     /// Its record.
     pub record: &'q sqs::Queue<'q>,
@@ -25,13 +25,13 @@ pub struct Queue<'q> {
 /// Records of one queue that belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Records<'q> {
-    /// The queue as keys have it.
+    /// The queue as in keys.
     pub queue: &'q [u8],
-    /// What they are.
+    /// Their kind.
     pub kind: RecordKind,
 }
 
-/// What records are.
+/// The kinds of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RecordKind {
     /// Messages that clients can receive.
@@ -42,7 +42,7 @@ pub enum RecordKind {
     Stale(u64),
 }
 
-/// What a message is sorted by, and how to read it again.
+/// The sort key of a message, and a reference to read it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head<'m> {
     /// When it was sent: Unix milliseconds. 0 for side records.
@@ -53,7 +53,7 @@ pub struct Head<'m> {
     pub id: &'m [u8],
     /// Bytes of the value.
     pub len: u32,
-    /// Where it stands.
+    /// The reference to its row.
     pub row: RowRef,
 }
 
@@ -66,7 +66,7 @@ pub struct Message<'m> {
     pub partition: Option<u32>,
 }
 
-/// A bookkeeping row, as it is stored.
+/// A bookkeeping row, as stored.
 #[derive(Debug, Clone, Copy)]
 pub struct SideRecord<'r> {
     /// Its family.
@@ -83,9 +83,9 @@ pub trait HeadVisitor<'a> {
     fn head(&mut self, of: Records<'a>, head: &Head<'_>);
 }
 
-/// Takes records, in the order in which they were asked for.
+/// Takes records, in the order in which they were requested.
 pub trait Visitor {
-    /// When the record that comes next was committed (HLC). Only a snapshot tells it.
+    /// The commit time of the next record (HLC). Only a snapshot has it.
     #[inline]
     fn committed(&mut self, commit_ts: u64) {
         let _ = commit_ts;
@@ -103,16 +103,16 @@ pub trait QueueVisitor: Visitor {
     /// A queue.
     fn queue(&mut self, queue: &Queue<'_>) -> Result<()>;
 
-    /// The messages and bookkeeping rows that follow are these.
+    /// Announces the kind of the messages and bookkeeping rows that follow.
     fn records(&mut self, of: &Records<'_>) -> Result<()>;
 
-    /// The generation that a queue had last whose record does not tell it; it may have none.
+    /// The last generation of a queue if its record does not have it; there may be no record.
     fn generation(&mut self, queue: &[u8], generation: u64) -> Result<()>;
 }
 
-/// What knows where a record stands.
+/// Something that knows the row of a record.
 pub trait Located {
-    /// Where.
+    /// The reference to the row.
     fn row(&self) -> RowRef;
 
     /// Bytes of its value.

@@ -1,6 +1,7 @@
-//! Bodies of S3 objects in the packed layout. The line of an object tells the path of its body; the digest of that file tells whether bodies are equal.
+//! Bodies of S3 objects in the packed layout. The line of an object has the path of its body; the digest of that file shows whether bodies
+//! are equal.
 //!
-//! Paths and digests come in any order; both go into one sorter that spills, behind which those of one path stand together.
+//! Paths and digests come in any order; both go into one sorter that spills and brings those of one path together.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::format::adapter;
 use crate::output::checksums::{Checksums, Digest, Place, Sums};
 
-/// Ends a path: no name of an output has it. Behind it, a digest sorts before keys.
+/// The end of a path: no name of an output has this byte. After it, a digest sorts before keys.
 const END: u8 = 0;
 const KEY: u8 = 1;
 
@@ -32,7 +33,7 @@ impl Bodies {
         self.add(&[path, &[END, KEY], key].concat(), Digest::default(), 0)
     }
 
-    /// What a file is.
+    /// The size and digest of a file.
     pub fn file(&mut self, path: &[u8], size: u64, digest: &Digest) -> Result<()> {
         if path.starts_with(b"s3/") { self.add(&[path, &[END]].concat(), *digest, size) } else { Ok(()) }
     }
@@ -42,7 +43,7 @@ impl Bodies {
         if self.batch.are_many() { self.rows.add(&std::mem::take(&mut self.batch)) } else { Ok(()) }
     }
 
-    /// Gives the bodies of all objects. Of one without a file, the value is zeros.
+    /// Passes on the bodies of all objects. For one without a file, the value is zeros.
     pub fn give(mut self, each: &mut Each<'_>) -> Result<()> {
         self.rows.add(&std::mem::take(&mut self.batch))?;
         let mut file: Option<(Vec<u8>, u64, Digest)> = None;

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::Fingerprint;
 use crate::output::checksums::Digest;
 
-/// Of bytes.
+/// The fingerprint of bytes.
 pub(super) fn fingerprint_of(bytes: &[u8]) -> Fingerprint {
     cut(Sha256::new_with_prefix(bytes))
 }
@@ -15,7 +15,7 @@ pub(super) fn cut(hash: Sha256) -> Fingerprint {
     half(&hash.finalize().into())
 }
 
-/// Half of a digest is enough to tell two values apart.
+/// Half of a digest is enough to distinguish two values.
 pub(super) fn half(digest: &Digest) -> Fingerprint {
     let mut fingerprint = Fingerprint::default();
     fingerprint.copy_from_slice(&digest[..16]);

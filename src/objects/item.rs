@@ -1,7 +1,7 @@
 //! Fingerprints of DynamoDB items: of their JSON without white space, with numbers by value.
 //!
-//! The text comes in pieces of any size. A number is the string behind the member name `N`, or within the array behind
-//! `NS`; an attribute of that name has an object for its value, not a string or array.
+//! The text comes in pieces of any size. A number is the string after the member name `N`, or in the array after `NS`; an attribute with
+//! that name has an object as its value, not a string or array.
 
 use sha2::{Digest as _, Sha256};
 
@@ -9,22 +9,22 @@ use super::Fingerprint;
 use super::digest::cut;
 use crate::format::dynamodb::number::plain;
 
-/// The longest text of a number that is held; a longer one is no number of the server's.
+/// Maximum length of a number's text that is kept; a longer one is not a number of the server.
 const LONGEST: usize = 1 << 10;
 
-/// Takes the text of one item.
+/// Reads the text of one item.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ItemHash {
     hash: Sha256,
-    /// How many objects and arrays are open.
+    /// Number of open objects and arrays.
     depth: u64,
     state: State,
-    /// The string at hand: its text so far, if it is short.
+    /// The current string: its text so far, if it is short.
     text: Vec<u8>,
     is_long: bool,
-    /// What the last string was, if it may be the name of a number or of a set of them.
+    /// The last string, if it may be the name of a number or of a set of numbers.
     name: Name,
-    /// Within an array behind `NS`.
+    /// Whether it is in an array after `NS`.
     in_set: bool,
 }
 
@@ -45,7 +45,7 @@ enum Name {
 }
 
 impl ItemHash {
-    /// Takes bytes up to the end of the outermost object; gives how many, and whether that end is among them.
+    /// Reads bytes up to the end of the outermost object; returns their number, and whether that end was found.
     pub fn feed(&mut self, bytes: &[u8]) -> (usize, bool) {
         for (at, byte) in bytes.iter().enumerate() {
             match self.state {
@@ -119,7 +119,7 @@ impl ItemHash {
         self.is_long = false;
     }
 
-    /// The fingerprint of what was taken.
+    /// The fingerprint of the text.
     pub fn finish(self) -> Fingerprint {
         cut(self.hash)
     }

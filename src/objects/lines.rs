@@ -1,7 +1,7 @@
 //! Turns the bytes of a file, as they arrive, into logical objects.
 //!
-//! Lines are not held, unless they are cut by the end of what has come: then their start is, and of their end as much as
-//! has the expiry. So one key of a gigabyte takes a few megabytes.
+//! Lines are not kept, unless they are split between two reads: then their start is kept, and of their end enough for the expiry. So a key
+//! of a gigabyte takes a few megabytes.
 
 use sha2::{Digest as _, Sha256};
 
@@ -14,21 +14,21 @@ use crate::layouts::members::{self, KeyNames, Members};
 use crate::layouts::place::{Place, Shape};
 use crate::output::names::raw_of_segment;
 
-/// What is held of the start of a long line: a key of 1 MiB, each of its bytes escaped.
+/// Maximum bytes kept of the start of a long line: a key of 1 MiB, each of its bytes escaped.
 const HEAD: usize = 8 << 20;
-/// What is held of its end.
+/// Bytes kept of its end.
 const TAIL: usize = 64;
-/// What stands before the expiry.
+/// The text before the expiry.
 const EXPIRY: &[u8] = b",\"expire_at_ms\":";
 
-/// Takes the bytes of one file.
+/// Reads the bytes of one file.
 pub(super) struct Lines {
     pub place: Place,
-    /// For a table: known once its schema was read.
+    /// For a table: known after its schema was read.
     pub names: KeyNames,
     fingerprints: bool,
     number: u64,
-    /// The start of a line that goes on.
+    /// The start of a line that continues.
     head: Vec<u8>,
     long: Option<Long>,
     stream: Stream,
@@ -38,7 +38,7 @@ pub(super) struct Lines {
     pub bodies: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// The rest of a line that is too long to be held.
+/// The rest of a line that is too long to be kept.
 struct Long {
     hash: Sha256,
     /// The last bytes, which are not hashed yet.
@@ -53,16 +53,16 @@ struct Stream {
     hash: Sha256,
 }
 
-/// What is there of a line.
+/// The known parts of a line.
 struct Line<'l> {
     head: &'l [u8],
     tail: &'l [u8],
     len: u64,
-    /// Hash of what stands before the tail, if the head is not all of it.
+    /// Hash of the text before the tail, if the head is not all of it.
     hash: Option<Sha256>,
 }
 
-/// Takes each object.
+/// Called for each object.
 pub(super) type Each<'e> = dyn FnMut(&Object<'_>) -> Result<()> + 'e;
 
 impl Lines {
@@ -71,10 +71,10 @@ impl Lines {
         Lines { place, names, fingerprints, number: 0, head, long: None, stream, above, bodies: Vec::new() }
     }
 
-    /// Takes the next bytes.
+    /// Reads the next bytes.
     ///
     /// # Errors
-    /// What `each` gives; a line that is not what its file should have.
+    /// The error of `each`; a line that its file should not have.
     pub fn feed(&mut self, mut bytes: &[u8], each: &mut Each<'_>) -> Result<()> {
         while let Some(end) = memchr::memchr(b'\n', bytes) {
             let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
@@ -138,7 +138,7 @@ impl Lines {
         Object { adapter, scope, kind, key, range: None, size, expire_at_ms: None, value: None, rest: None }
     }
 
-    /// A fingerprint of all of the line.
+    /// A fingerprint of the whole line.
     fn fingerprint(&self, line: &Line<'_>) -> Option<Fingerprint> {
         self.fingerprints.then(|| line.fingerprint(line.tail.len()))
     }
@@ -226,8 +226,8 @@ impl Lines {
         Some(each(&Object { value: self.fingerprint(line), ..self.object(id.as_bytes(), line) }))
     }
 
-    /// Files and directories. When something was read or its inode changed says nothing about it: these times are left
-    /// out of the fingerprint, and so is what only the server's bookkeeping needs.
+    /// Files and directories. The times of the last access and of the last inode change say nothing about them: these are left out of the
+    /// fingerprint, and so is what only the server's bookkeeping needs.
     fn file(&mut self, line: &Line<'_>, each: &mut Each<'_>) -> Option<Result<()>> {
         let (mut path, mut kind, mut size, mut stored) = (None, None, 0, 0);
         let (mut ino, mut parent, mut file_name) = (None, None, None);
@@ -256,7 +256,7 @@ impl Lines {
                 path
             }
             (None, Some(parent)) => self.above.below(parent, &file_name?, ino?, is_dir)?,
-            // What no directory leads to has no path.
+            // An inode that no directory leads to has no path.
             (None, None) => return Some(Ok(())),
         };
         let (value, rest) = (self.fingerprints.then(|| cut(content)), self.fingerprints.then(|| cut(rest)));
@@ -275,7 +275,7 @@ impl Long {
 }
 
 impl Line<'_> {
-    /// The expiry at the end of a line, and how many bytes of the tail stand before it.
+    /// The expiry at the end of a line, and the number of bytes of the tail before it.
     fn expiry(&self) -> Option<(Option<u64>, usize)> {
         let before = memchr::memmem::rfind(self.tail, EXPIRY)?;
         let digits = self.tail[before + EXPIRY.len()..].strip_suffix(b"}")?;
@@ -286,7 +286,7 @@ impl Line<'_> {
         Some((at, before))
     }
 
-    /// A fingerprint of the line up to so many bytes of its tail.
+    /// A fingerprint of the line up to this number of bytes of its tail.
     fn fingerprint(&self, of_tail: usize) -> Fingerprint {
         let mut hash = match &self.hash {
             Some(hash) => hash.clone(),

@@ -1,7 +1,7 @@
 //! Logical objects one by one: keys, items, objects, messages and files, as a client of the server would count them.
 //!
 //! For a snapshot, the packed layout reports them while it renders them. For an output, they are read from its lines (`rules.md` §6).
-//! So whatever is told of objects — sizes, expiries, differences — is told of what a decode writes.
+//! So everything that is reported about objects — sizes, expiries, differences — is about what a decode writes.
 
 mod bodies;
 mod digest;
@@ -41,7 +41,7 @@ pub fn describes_scope(kind: &str) -> bool {
     matches!(kind, "tables" | "buckets" | "queues")
 }
 
-/// The name of a table, bucket or queue, of which the object has the segment that the output has.
+/// The name of a table, bucket or queue; the object has the segment of the output for it.
 pub(crate) fn scope_bytes(scope: &str) -> Vec<u8> {
     unsegment(scope).unwrap_or_else(|| scope.as_bytes().to_vec())
 }
@@ -52,10 +52,10 @@ pub(crate) fn name_of(object: &Object<'_>) -> String {
     name_by_parts(adapter, scope, kind, key, range)
 }
 
-/// The same of an object that is told by these.
+/// The same for an object given by its parts.
 pub(crate) fn name_by_parts(adapter: Adapter, scope: &str, kind: &str, key: &[u8], range: Option<&[u8]>) -> String {
     let scope = scope_bytes(scope);
-    // What describes a scope has that for its key.
+    // An object that describes a scope has the scope as its key.
     let scoped = adapter.scoped().is_some() && !describes_scope(kind);
     let parts = [Some(&scope[..]).filter(|_| scoped), Some(key), range];
     let name = typed_name(adapter, &parts.into_iter().flatten().collect::<Vec<_>>());
@@ -66,13 +66,13 @@ pub(crate) fn name_by_parts(adapter: Adapter, scope: &str, kind: &str, key: &[u8
     }
 }
 
-/// Decodes snapshots and gives their logical objects; nothing is written.
+/// Decodes snapshots and passes on their logical objects; nothing is written.
 ///
 /// Objects of one table, bucket or queue, and all Redis keys, come in the order of the packed layout. `fingerprints`: whether values are
-/// fingerprinted; fingerprints of another call say nothing beside them.
+/// fingerprinted; they cannot be compared with the fingerprints of another call.
 ///
 /// # Errors
-/// As [`decode`](crate::decode::decode), but for the output; and what `each` gives.
+/// As [`decode`](crate::decode::decode), except for the output; and the error of `each`.
 pub fn of_snapshots(
     sources: &[Source],
     options: &Options,
@@ -83,7 +83,7 @@ pub fn of_snapshots(
     of_sources(sources, options, fingerprints.then(Secret::random), progress, each)
 }
 
-/// The same with the fingerprints of a secret.
+/// The same, with fingerprints that depend on a secret.
 pub(crate) fn of_sources(
     sources: &[Source],
     options: &Options,
@@ -96,7 +96,7 @@ pub(crate) fn of_sources(
     observed(secret, false, |tree, scratch| on_threads(options.threads, || fill(tree, scratch))?, each)
 }
 
-/// The fingerprinted objects of two data sets at once: `merge` takes from either what it needs next.
+/// The fingerprinted objects of two data sets at once: `merge` takes the next object from either.
 pub(crate) fn of_both<R>(
     sources: [&[Source]; 2],
     options: [&Options; 2],
@@ -106,14 +106,14 @@ pub(crate) fn of_both<R>(
 ) -> Result<Option<([DecodeResult; 2], R)>> {
     let decode = |side: usize| {
         let (sources, options, progress) = (sources[side], packed(options[side]), progress[side]);
-        // Each side has half of the threads: so much memory is in use as of one with all of them.
+        // Each side has half of the threads: so both use as much memory as one with all of them.
         let threads = options.threads.div_ceil(2);
         move |tree: &Tree, scratch: &Path| on_threads(threads, || fill(sources, tree, scratch, &options, progress))?
     };
     observed_both(secret, [decode(0), decode(1)], merge)
 }
 
-/// The same of anything that fills a tree in the packed layout, without fingerprints, in any order.
+/// The same for anything that fills a tree in the packed layout, without fingerprints, in any order.
 pub(crate) fn of_filling(
     threads: usize,
     fill: impl FnOnce(&Tree, &Path) -> Result<DecodeResult> + Send,
@@ -122,13 +122,13 @@ pub(crate) fn of_filling(
     observed(None, true, |tree, scratch| on_threads(threads, || fill(tree, scratch))?, each)
 }
 
-/// The options with the packed layout, in which every object is lines of its own.
+/// The options with the packed layout, in which every object has its own lines.
 pub(crate) fn packed(options: &Options) -> Options {
     Options { layout: Layout::JSONL, part_size: None, archive: None, dynamodb_bundle: None, ..options.clone() }
 }
 
-/// Decodes snapshots as an output was made, and gives what they have in its layout: with the fingerprints of its bytes. In a tree an
-/// object may come in parts: its value as a file, its expiry as a line.
+/// Decodes snapshots in the way an output was made, and passes on their objects in its layout, with the fingerprints of its bytes. In a
+/// tree an object may come in parts: its value as a file, its expiry as a line.
 pub(crate) fn of_decode(
     sources: &[Source],
     options: &Options,
@@ -139,10 +139,10 @@ pub(crate) fn of_decode(
         false => |path| is_read(Layout::TREE, path),
         true => |path| is_read(Layout::JSONL, path),
     };
-    // Whole files are told apart by their digests; of lines, only bodies are whole files.
+    // Whole files are distinguished by their digests; with lines, only bodies are whole files.
     let digests = if options.packed() { Digests::NotShared } else { Digests::All };
     let mut reader = Reader::new(options.layout, true);
-    // The same objects are in parts.
+    // Parts contain the same objects.
     let options = &Options { part_size: None, ..options.clone() };
     let decode =
         |tree: &Tree, scratch: &Path| on_threads(options.threads, || fill(sources, tree, scratch, options, progress))?;
@@ -155,7 +155,7 @@ pub(crate) fn of_decode(
     Ok(filled)
 }
 
-/// Whether a file has to be read: it has lines, or describes a scope.
+/// Whether a file must be read: it has lines, or describes a scope.
 fn is_read(layout: Layout, path: &[u8]) -> bool {
     registry::place(layout, path).is_some_and(|place| place.shape != Shape::Whole)
 }
@@ -190,11 +190,11 @@ struct Reader {
     files: HashMap<Vec<u8>, Lines>,
     /// Key attributes by table.
     names: HashMap<String, Arc<KeyNames>>,
-    /// The last of them: most tables have the same.
+    /// The last of them: most tables have the same ones.
     last_names: Arc<KeyNames>,
-    /// Items of a tree that have not come to their end.
+    /// Items of a tree that are not complete yet.
     items: HashMap<Vec<u8>, (ItemHash, u64)>,
-    /// Schemas of tables that have not.
+    /// Schemas of tables that are not complete yet.
     schemas: HashMap<Vec<u8>, SchemaText>,
     bodies: Option<Bodies>,
 }
@@ -206,7 +206,7 @@ impl Reader {
         Reader { layout, fingerprints, files, names, last_names: Arc::default(), items, schemas, bodies }
     }
 
-    /// Takes the next bytes of a file that is teed. What is known of one that ends is forgotten: there may be many.
+    /// Reads the next bytes of a file from the tee. The state of a file is dropped at its end: there may be many.
     fn take(&mut self, chunk: &Chunk, each: &mut Each<'_>) -> Result<()> {
         if chunk.part == Part::End {
             self.files.remove(&chunk.path);
@@ -215,7 +215,7 @@ impl Reader {
         if chunk.bytes.is_empty() { Ok(()) } else { self.feed(&chunk.path, &chunk.bytes, each) }
     }
 
-    /// Takes the next bytes of a file; of one that describes a bucket or queue: all of them.
+    /// Reads the next bytes of a file; for one that describes a bucket or queue: all of them.
     fn feed(&mut self, path: &[u8], bytes: &[u8], each: &mut Each<'_>) -> Result<()> {
         if let Some(lines) = self.files.get_mut(path) {
             lines.feed(bytes, each)?;
@@ -239,7 +239,7 @@ impl Reader {
         self.feed(path, bytes, each)
     }
 
-    /// Takes the next bytes of the file of an item.
+    /// Reads the next bytes of the file of an item.
     fn item(&mut self, path: &[u8], place: &Place, bytes: &[u8], each: &mut Each<'_>) -> Result<()> {
         let (mut hash, size) = self.items.remove(path).unwrap_or_default();
         let size = size + bytes.len() as u64;
@@ -252,7 +252,7 @@ impl Reader {
         each(&Object { adapter, scope, kind, key, range: None, size, expire_at_ms: None, value, rest: None })
     }
 
-    /// Gives what is only known when all was read.
+    /// Passes on what is known only after everything was read.
     fn end(&mut self, each: &mut Each<'_>) -> Result<()> {
         if let Some(Place { scope, .. }) = self.schemas.keys().find_map(|path| registry::place(self.layout, path)) {
             return Err(unread_schema(&scope));
@@ -260,7 +260,7 @@ impl Reader {
         self.bodies.take().map_or(Ok(()), |bodies| bodies.give(each))
     }
 
-    /// Takes a file that is an object, or a part of one, by its digest.
+    /// Adds a file that is an object, or a part of one, by its digest.
     fn whole(&mut self, path: &[u8], size: u64, digest: &Digest, each: &mut Each<'_>) -> Result<()> {
         if let Some(bodies) = &mut self.bodies {
             return bodies.file(path, size, digest);
@@ -275,7 +275,7 @@ impl Reader {
         each(&Object { adapter, scope, kind, key, range: None, size, expire_at_ms: None, value, rest })
     }
 
-    /// Takes the next bytes of the schema of a table.
+    /// Reads the next bytes of the schema of a table.
     fn schema(&mut self, path: &[u8], place: &Place, bytes: &[u8], each: &mut Each<'_>) -> Result<()> {
         let mut text = self.schemas.remove(path).unwrap_or_default();
         if !text.feed(bytes) {
@@ -290,7 +290,7 @@ impl Reader {
         self.scope(place, text.size, self.fingerprints.then(|| text.fingerprint()), each)
     }
 
-    /// Gives a table, bucket or queue.
+    /// Passes on a table, bucket or queue.
     fn scope(&mut self, place: &Place, size: usize, value: Option<Fingerprint>, each: &mut Each<'_>) -> Result<()> {
         let Place { adapter, scope, kind, .. } = place;
         let (key, size) = (scope.as_bytes(), size as u64);
@@ -313,7 +313,7 @@ fn take_bodies(
     Ok(())
 }
 
-/// What lines of a packed file give if they come in pieces of so many bytes: for tests of any cut.
+/// The objects of a packed file's lines, read in pieces of this size: for tests of any split.
 #[doc(hidden)]
 pub fn feed_in_pieces(path: &str, lines: &[u8], size: usize) -> Vec<String> {
     let mut reader = Reader::new(Layout::JSONL, true);

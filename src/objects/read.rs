@@ -19,22 +19,22 @@ use crate::registry;
 /// Bytes that are read at once.
 const PIECE: u64 = 1 << 20;
 
-/// Gives the logical objects of a packed output, as [`of_snapshots`](super::of_snapshots) does.
+/// Passes on the logical objects of a packed output, as [`of_snapshots`](super::of_snapshots) does.
 ///
 /// `open` opens the output: it is read twice, first for the schemas of its tables.
 ///
 /// # Errors
-/// A failed read, a line that is not one of a decode, and what `each` gives.
+/// A failed read, a line that no decode writes, or the error of `each`.
 pub fn of_output(open: &mut dyn FnMut() -> Result<Output>, fingerprints: bool, each: &mut Each<'_>) -> Result<()> {
     of_layout(open, Layout::JSONL, fingerprints, &mut |_| Ok(()), each)
 }
 
 /// Takes a file: its path, size and digest.
 pub(crate) type File<'f> = dyn FnMut(&[u8], u64, &Digest) -> Result<()> + 'f;
-/// Gives every file.
+/// Calls a function for every file.
 pub(crate) type Files<'f> = dyn FnMut(&mut File<'_>) -> Result<()> + 'f;
 
-/// The same in either layout. Of files that are whole objects, or bodies of them, `files` gives what was found in them.
+/// The same in either layout. `files` lists the files that are whole objects, or bodies of objects, as they were found.
 pub(crate) fn of_layout(
     open: &mut dyn FnMut() -> Result<Output>,
     layout: Layout,
@@ -79,7 +79,7 @@ impl Reader {
             if piece.is_empty() {
                 return Ok(());
             }
-            // A stream can go on in the next part.
+            // A stream can continue in the next part.
             self.feed(joined(self.layout, path), &piece, each).map_err(named)?;
         }
     }

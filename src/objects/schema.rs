@@ -1,4 +1,4 @@
-//! The schema of a table, in pieces: one can have millions of indexes.
+//! Reads the schema of a table in pieces: a schema can have millions of indexes.
 
 use sha2::{Digest as _, Sha256};
 
@@ -6,26 +6,26 @@ use super::Fingerprint;
 use super::digest::cut;
 use crate::layouts::members::KeyNames;
 
-/// What follows the names of the key attributes, on a line of its own: no text has a raw line feed.
+/// The text after the names of the key attributes, on a separate line: no string has a raw line feed.
 const BEHIND_KEY: &[u8] = b"\n  \"attribute_definitions\"";
 
-/// Takes the text of a `_schema.json`.
+/// Reads the text of a `_schema.json`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SchemaText {
     hash: Sha256,
     /// Bytes so far.
     pub size: usize,
-    /// How many objects and arrays are open.
+    /// Number of open objects and arrays.
     depth: u64,
     in_string: bool,
     escaped: bool,
-    /// What it begins with, up to what follows the key.
+    /// Its start, up to the text after the key.
     head: Vec<u8>,
     has_key: bool,
 }
 
 impl SchemaText {
-    /// Takes the next bytes; tells whether the outermost object ends in them.
+    /// Reads the next bytes; returns whether the outermost object ends in them.
     pub fn feed(&mut self, bytes: &[u8]) -> bool {
         self.hash.update(bytes);
         self.size += bytes.len();
@@ -70,7 +70,7 @@ impl SchemaText {
         KeyNames::of(&schema)
     }
 
-    /// The fingerprint of what was taken.
+    /// The fingerprint of the text.
     pub fn fingerprint(self) -> Fingerprint {
         cut(self.hash)
     }

@@ -1,4 +1,4 @@
-//! What a decode of changes is told: which objects changed, and from which state on.
+//! The input of a decode of changes: which objects changed, and since which state.
 
 use std::fmt;
 use std::path::Path;
@@ -13,15 +13,16 @@ use crate::source::{Source, group_of, index_of};
 
 /// What is known of changes before they are written.
 pub trait Changes: Send + Sync {
-    /// Whether an object was added or changed: by its table, bucket or queue and what names it in that, as for
-    /// [`Filter::takes`](super::filter::Filter::takes). The second key of an item is that of [`item_name`](crate::format::dynamodb::item_name).
-    /// True where it cannot be found out, which [`deleted`](Changes::deleted) then tells.
+    /// Whether an object was added or changed: by its table, bucket or queue and its keys in that, as for
+    /// [`Filter::takes`](super::filter::Filter::takes). The second key of an item is that of
+    /// [`item_name`](crate::format::dynamodb::item_name). If this cannot be determined, the answer is true, and
+    /// [`deleted`](Changes::deleted) returns the error.
     fn has(&self, adapter: Adapter, name: &[u8], keys: &[&[u8]]) -> bool;
 
-    /// Gives lines that name what is gone, in pieces.
+    /// Passes on lines that name the deleted objects, in pieces.
     ///
     /// # Errors
-    /// What `each` gives, and a file that cannot be read, now or before.
+    /// The error of `each`, or a file that cannot be read, now or before.
     fn deleted(&self, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>;
 }
 
@@ -35,7 +36,7 @@ impl fmt::Debug for Found {
     }
 }
 
-/// Snapshots of an older state, whose changes to a newer one are asked for.
+/// Snapshots of an older state, whose changes to a newer one are requested.
 #[derive(Clone)]
 pub struct Older {
     sources: Arc<Vec<Source>>,
@@ -52,7 +53,7 @@ impl Older {
     /// These snapshots, in their newest state.
     ///
     /// # Errors
-    /// One that is no intact snapshot.
+    /// A file that is not an intact snapshot.
     pub fn of(sources: Vec<Source>) -> Result<Older> {
         let mut moment = 0;
         for source in &sources {
@@ -72,14 +73,14 @@ impl Older {
         self.moment
     }
 
-    /// The CRC32C that each of them ends with, by which a manifest names it.
+    /// The CRC32C at the end of each, by which a manifest names it.
     pub fn footers(&self) -> Vec<String> {
         let footer =
             |source: &Source| source.file().last_chunk().map(|footer| format!("{:08x}", u32::from_be_bytes(*footer)));
         self.sources.iter().filter_map(footer).collect()
     }
 
-    /// Refuses snapshots that are no older state of these groups; `moment`: that of the newer state.
+    /// Rejects snapshots that are not an older state of these groups; `moment`: that of the newer state.
     ///
     /// # Errors
     /// A usage error that says why.
@@ -142,10 +143,10 @@ fn shown(moment: u64) -> String {
     format!("{moment} (about {})", clamped(hlc_millis(moment)))
 }
 
-/// Refuses changes that begin behind the state that they lead to.
+/// Rejects changes that begin after the state that they lead to.
 ///
 /// # Errors
-/// A usage error that tells both moments.
+/// A usage error with both moments.
 pub fn check_moments(since: u64, moment: u64) -> Result<()> {
     if since <= moment {
         return Ok(());

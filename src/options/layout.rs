@@ -1,7 +1,7 @@
-//! How logical data is laid out in files.
+//! The form of logical data in files.
 //!
-//! Two layouts are built in, Parquet and the exports of AWS with their features. A program that embeds the crate adds its own with [`Layout::register`]; who writes the objects of an adapter
-//! in it is told to the [registry](crate::registry).
+//! Two layouts are built in; Parquet and the exports of AWS are built in with their features. A program that embeds the crate adds its own
+//! with [`Layout::register`]. The writers of an adapter's objects in a layout are registered in the [registry](crate::registry).
 
 use crate::format::{Full, slots::Slots};
 
@@ -9,7 +9,7 @@ use crate::format::{Full, slots::Slots};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout(u8);
 
-/// What is known of a layout.
+/// The properties of a layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayoutSpec {
     /// Its name on the command line and in the manifest.
@@ -46,10 +46,10 @@ impl Layout {
     #[cfg(feature = "archive")]
     pub const AWS_EXPORT: Layout = Layout(if cfg!(feature = "parquet") { 3 } else { 2 });
 
-    /// Adds a layout, for all of the process and as long as it runs.
+    /// Adds a layout for the rest of the life of the process.
     ///
     /// # Errors
-    /// There is no room for one more, or one has the name.
+    /// There is no room for another one, or one of them has this name.
     pub fn register(spec: &'static LayoutSpec) -> Result<Layout, Full> {
         if Layout::named(spec.name).is_some() {
             return Err(Full);
@@ -68,10 +68,10 @@ impl Layout {
         Layout::all().find(|layout| layout.name() == name)
     }
 
-    /// What is known of it.
+    /// Its specification.
     pub fn spec(self) -> &'static LayoutSpec {
         let id = usize::from(self.0);
-        // No handle is made but of a specification that is there.
+        // A handle always has a specification.
         BUILT_IN.get(id).or_else(|| ADDED.get(id.checked_sub(BUILT_IN.len())?)).unwrap_or(&BUILT_IN[0])
     }
 
@@ -80,7 +80,7 @@ impl Layout {
         self.spec().name
     }
 
-    /// Whether the objects of an output can be read again.
+    /// Whether the objects of an output can be read back.
     pub fn is_read_back(self) -> bool {
         matches!(self, Layout::TREE | Layout::JSONL)
     }

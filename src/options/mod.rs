@@ -1,4 +1,4 @@
-//! What a decode is asked to do.
+//! The options of a decode.
 
 pub mod changes;
 pub mod filter;
@@ -21,11 +21,11 @@ pub use object_name::ObjectName;
 pub(crate) use spelling::typed;
 pub(crate) use spelling::{spellings, typed_name};
 
-/// Size of a bundle of items where nobody says another.
+/// Default size of a bundle of items.
 const BUNDLE: u64 = 64 << 20;
-/// Size of a Parquet file where nobody says another.
+/// Default size of a Parquet file.
 const PART: u64 = 256 << 20;
-/// Size of an object of an AWS export where nobody says another, before it is compressed.
+/// Default size of an object of an AWS export, before compression.
 #[cfg(feature = "archive")]
 const OBJECT: u64 = 64 << 20;
 
@@ -37,16 +37,16 @@ pub struct Options {
     pub adapters: Vec<Adapter>,
     /// Versions above this commit timestamp do not exist.
     pub as_of: Option<u64>,
-    /// Only what changed behind this commit timestamp; for exports of AWS, and for packed lines, which first need
+    /// Only changes after this commit timestamp; for exports of AWS, and for packed lines, which first need
     /// [`prepare`](crate::compare::since::prepare).
     pub since: Option<u64>,
-    /// The state at that moment is that of these snapshots, not of the history of the inputs: see [`since_older`](Options::since_older).
+    /// The state at that moment is that of these snapshots, not that of the inputs' history: see [`since_older`](Options::since_older).
     pub older: Option<Older>,
     /// Worker threads; 0 = one for each core.
     pub threads: usize,
     /// Copied to the manifest.
     pub cluster_id: String,
-    /// Write what the server cannot reach below `_orphans/`.
+    /// Write objects that the server cannot reach below `_orphans/`.
     pub include_orphans: bool,
     /// Write records of unfinished S3 uploads.
     pub include_incomplete_uploads: bool,
@@ -56,33 +56,33 @@ pub struct Options {
     pub include_sqs_side_records: bool,
     /// Rename S3 keys that end in the sidecar's suffix.
     pub rename_s3_collisions: bool,
-    /// Write what only a restore needs: see [`Options::for_restore`].
+    /// Write the data that only a restore needs: see [`Options::for_restore`].
     pub for_restore: bool,
     /// Leave out Redis keys that expire at or before this moment (Unix milliseconds).
     pub drop_expired: Option<u64>,
-    /// DynamoDB items in bundles of about this many bytes, instead of a file each; only in a tree.
+    /// DynamoDB items in bundles of about this many bytes, instead of one file each; only in a tree.
     pub dynamodb_bundle: Option<u64>,
     /// A file for each object, or packed lines.
     pub layout: Layout,
     /// With packed lines: also write their schema, and scripts that load them.
     pub loaders: bool,
-    /// Bytes of a file of a packed layout, about: lines are cut to parts. `None`: lines are not, Parquet files have 256 MiB,
-    /// objects of an AWS export 64 MiB before they are compressed.
+    /// Approximate bytes of a file in a packed layout: lines are cut into parts. `None`: lines are not cut, Parquet files have 256 MiB,
+    /// objects of an AWS export 64 MiB before compression.
     pub part_size: Option<u64>,
     /// One archive instead of a directory.
     pub archive: Option<Packing>,
-    /// Which objects are wanted.
+    /// Which objects are requested.
     pub filter: Filter,
-    /// Replace an output of ours, and remove what killed runs left of it.
+    /// Replace an output of ekvsnap, and remove what killed runs left of it.
     pub force: bool,
-    /// Whether all of the output is on the disk before it has its name; `None`: that of archives and packed lines, not of
-    /// trees, which have too many files.
+    /// Whether the whole output is on disk before it gets its name; `None`: yes for archives and packed lines, no for trees, which have too
+    /// many files.
     pub fsync: Option<bool>,
-    /// Go on without rows that cannot be read, and list them in `ERRORS.jsonl`.
+    /// Continue without rows that cannot be read, and list them in `ERRORS.jsonl`.
     pub skip_damage: bool,
-    /// Files that are newer than the inputs and damaged: warned of.
+    /// Files that are newer than the inputs and damaged: there is a warning about them.
     pub passed_over: Vec<PassedOver>,
-    /// How finely the work is cut; no output depends on it.
+    /// Sizes of the units of work; no output depends on them.
     pub granularity: Granularity,
 }
 
@@ -118,9 +118,9 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Everything that a restore needs, and nothing that the server cannot reach: live visibility of messages, locks and deduplication
-    /// records of the live generation, unfinished uploads, generations of scopes that are gone, and which strings are stored
-    /// under their own names.
+    /// Everything that a restore needs, and nothing that the server cannot reach: current visibility of messages, locks and deduplication
+    /// records of the live generation, unfinished uploads, generations of deleted scopes, and which strings are stored under their own
+    /// names.
     #[must_use]
     pub fn for_restore(self) -> Options {
         Options {
@@ -133,23 +133,23 @@ impl Options {
         }
     }
 
-    /// Only what changed since the state of older snapshots.
+    /// Only the changes since the state of older snapshots.
     #[must_use]
     pub fn since_older(self, older: Older) -> Options {
         Options { since: Some(older.moment()), older: Some(older), ..self }
     }
 
-    /// Whether the output is what changed as lines, and a file that names what is gone.
+    /// Whether the output has changed objects as lines, and a file that names deleted objects.
     pub fn writes_changes(&self) -> bool {
         self.since.is_some() && self.layout == Layout::JSONL
     }
 
-    /// Whether any object of an adapter is wanted.
+    /// Whether any object of an adapter is requested.
     pub fn wants(&self, adapter: Adapter) -> bool {
         self.adapters.contains(&adapter) && self.filter.takes_adapter(adapter)
     }
 
-    /// Refuses what cannot be asked for together.
+    /// Rejects options that exclude each other.
     ///
     /// # Errors
     /// A usage error that says why.
@@ -208,17 +208,17 @@ impl Options {
         Ok(())
     }
 
-    /// Whether all of the output is on the disk before it has its name.
+    /// Whether the whole output is on disk before it gets its name.
     pub fn syncs(&self) -> bool {
         self.fsync.unwrap_or(self.archive.is_some() || self.packed())
     }
 
-    /// Bytes of a Parquet file, about.
+    /// Approximate bytes of a Parquet file.
     pub fn parquet_size(&self) -> u64 {
         self.part_size.unwrap_or(PART)
     }
 
-    /// Bytes of an object of an AWS export before it is compressed, about.
+    /// Approximate bytes of an object of an AWS export before compression.
     #[cfg(feature = "archive")]
     pub fn object_size(&self) -> u64 {
         self.part_size.unwrap_or(OBJECT)
@@ -229,7 +229,7 @@ impl Options {
         self.layout.is_packed()
     }
 
-    /// What the manifest must tell so that the decode can be repeated; `has_fs`: there is a file system.
+    /// What the manifest must record so that the decode can be repeated; `has_fs`: there is a file system.
     pub(crate) fn recorded(&self, has_fs: bool) -> RecordedOptions {
         let texts = |patterns: &[Pattern]| patterns.iter().map(Pattern::to_string).collect();
         let filter = &self.filter;
@@ -253,10 +253,10 @@ impl Options {
         }
     }
 
-    /// The options of an output whose objects are to be read back.
+    /// The options of an output whose objects are read back.
     ///
     /// # Errors
-    /// As [`of_manifest`](Options::of_manifest), or its layout is not read back.
+    /// As [`of_manifest`](Options::of_manifest); a layout that cannot be read back.
     pub fn of_readable(manifest: &ReadManifest) -> Result<Options> {
         let layout = &manifest.options.layout;
         if manifest.options.since.is_some() && layout == "jsonl" {
@@ -274,7 +274,7 @@ impl Options {
         )))
     }
 
-    /// The options that a manifest tells of.
+    /// The options in a manifest.
     ///
     /// # Errors
     /// A pattern that cannot be read.
@@ -284,7 +284,7 @@ impl Options {
             let parse = |text: &String| text.parse().map_err(|e| Error::usage(format!("MANIFEST.json: {text}: {e}")));
             texts.iter().map(parse).collect()
         };
-        // The server's own tool has no members for what the other ones already tell.
+        // The server's own tool has no members for what other members already show.
         let bundled = manifest.document.get("dynamodb_layout").is_some_and(|layout| layout == "jsonl");
         let bundle = told.dynamodb_bundle_size.or((bundled && told.layout.is_empty()).then_some(BUNDLE));
         let layout = layout_named(&told.layout)?;
@@ -313,14 +313,14 @@ impl Options {
                 changes: None,
             },
             skip_damage: told.on_error == "skip",
-            // Only an archive has them, though it may have been extracted since.
+            // Only an archive has raw names, though it may have been extracted since.
             archive: (told.fs_names == "raw").then_some(Packing::Tar),
             ..Options::default()
         })
     }
 }
 
-/// The layout that a manifest tells: it names none but the tree.
+/// The layout in a manifest: the tree has no name there.
 fn layout_named(name: &str) -> Result<Layout> {
     if name.is_empty() {
         return Ok(Layout::TREE);

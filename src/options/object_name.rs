@@ -5,19 +5,19 @@ use super::spelling::spellings;
 use crate::error::Shown;
 use crate::format::adapter::{self, Adapter, Naming};
 
-/// What one object is called.
+/// The name of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectName {
     /// The front end.
     pub adapter: Adapter,
-    /// The key or path; where objects are in scopes, the scope: a table, bucket or queue.
+    /// The key or path; for objects in scopes, the scope: a table, bucket or queue.
     pub name: Vec<u8>,
-    /// What stands behind the first slash: key values, the object's key, the message's ID.
+    /// The part after the first slash: key values, the object's key, the message's ID.
     pub rest: Option<Vec<u8>>,
 }
 
 impl ObjectName {
-    /// Reads it from the command line, where a key may be any bytes but NUL.
+    /// Reads it from the command line, where a key may have any bytes except NUL.
     ///
     /// # Errors
     /// What is wrong, in words.
@@ -38,7 +38,7 @@ impl ObjectName {
         }
     }
 
-    /// What it is, for people.
+    /// Its description, for people.
     pub fn words(&self) -> String {
         let (adapter, object, name) = (self.adapter.name(), self.adapter.spec().object, Shown(&self.name));
         match (self.adapter.spec().naming, &self.rest) {
@@ -50,12 +50,12 @@ impl ObjectName {
         }
     }
 
-    /// What stands behind the first slash; nothing, if there is none.
+    /// The part after the first slash; empty if there is none.
     pub fn rest(&self) -> &[u8] {
         self.rest.as_deref().unwrap_or_default()
     }
 
-    /// What a decode of the adapter needs to find only it, or only its scope.
+    /// The filter for a decode of the adapter that finds only it, or only its scope.
     pub(crate) fn filter(&self) -> Filter {
         let include = spellings(&self.name).iter().map(|name| Pattern::exactly(self.adapter, name)).collect();
         Filter { include, ..Filter::default() }

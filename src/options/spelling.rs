@@ -1,4 +1,4 @@
-//! Keys as people type them.
+//! Keys as users type them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -6,8 +6,8 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use crate::format::adapter::Adapter;
 use crate::report::visible::is_active;
 
-/// What a key on the command line can stand for: itself, or, behind `base64:`, the bytes that base64 says: url-safe or
-/// standard, with padding or without.
+/// The meanings of a key on the command line: the key itself or, after `base64:`, the bytes that the base64 encodes: url-safe or standard,
+/// with padding or without.
 pub(crate) fn spellings(text: &[u8]) -> Vec<Vec<u8>> {
     let encoded = text.strip_prefix(b"base64:").map(|encoded| {
         let end = encoded.iter().rposition(|b| *b != b'=').map_or(0, |at| at + 1);
@@ -17,7 +17,7 @@ pub(crate) fn spellings(text: &[u8]) -> Vec<Vec<u8>> {
     std::iter::once(text.to_vec()).chain(decoded).collect()
 }
 
-/// A name of which [`spellings`] gives the bytes back, as it can be typed and shown: other bytes are told in base64.
+/// A name whose bytes [`spellings`] gives back, in a form that can be typed and shown: other bytes are in base64.
 pub(crate) fn typed(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.chars().any(is_active) => text.to_owned(),

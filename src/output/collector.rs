@@ -299,7 +299,7 @@ mod tests {
         std::fs::read_dir(dir).unwrap().count()
     }
 
-    /// Lines wait, held or spilled, cut or not, in files that are complete or not. All is there once writes are asked for, by whatever task.
+    /// Lines wait, in memory or spilled, cut or not, in files that are complete or not. All are written when any task requests the writes.
     #[test]
     fn a_commit_neither_hashes_nor_writes() {
         const SIZE: u64 = 1 << 20;

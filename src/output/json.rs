@@ -1,4 +1,4 @@
-//! JSON as the peer writes it (`redis.md` §4.2): appended to a reused buffer, one pass over the bytes.
+//! JSON as the public decoder writes it (`redis.md` §4.2): appended to a reused buffer, one pass over the bytes.
 
 use base64::Engine as _;
 

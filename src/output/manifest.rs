@@ -1,4 +1,4 @@
-//! MANIFEST.json: the peer's members in the peer's order, then ours (`tree.md` §5).
+//! MANIFEST.json: the members of the public decoder in its order, then ekvsnap's own (`tree.md` §5).
 
 use std::io;
 
@@ -17,7 +17,7 @@ pub struct Manifest {
     pub format_version: u32,
     /// Which phase of the public tool made it.
     pub phase: &'static str,
-    /// Which program wrote it. The peer's name for the member.
+    /// The program that wrote it. The member has the name that the public decoder uses.
     pub elastickv_version: String,
     /// As given with `--cluster-id`.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -51,7 +51,7 @@ pub struct Manifest {
     /// `per-item` or `jsonl`.
     pub dynamodb_layout: &'static str,
     /// `last_commit_ts` as a string: some readers of JSON lose digits of numbers above 2^53. It is the first member
-    /// that the peer does not have.
+    /// that the public decoder does not have.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub last_commit_ts_str: String,
     /// Every input.

@@ -27,7 +27,7 @@ pub struct ReadManifest {
     pub adapters: Vec<Adapter>,
     /// What the options included or excluded.
     pub exclusions: Exclusions,
-    /// Options that no other member records; the defaults, if the peer made it.
+    /// Options that no other member records; the defaults, if the public decoder made it.
     pub options: RecordedOptions,
     /// The inputs, as they were named.
     pub inputs: Vec<ReadInput>,
@@ -167,7 +167,7 @@ impl ReadManifest {
     }
 }
 
-/// A member by its name; the peer's reader takes either case.
+/// A member by its name; the public decoder's reader takes either case.
 fn member<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
     let other_case = || object.iter().find(|(have, _)| have.eq_ignore_ascii_case(name)).map(|(_, value)| value);
     object.get(name).or_else(other_case).filter(|value| !value.is_null())

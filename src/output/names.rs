@@ -141,7 +141,7 @@ pub fn unsegment(segment: &str) -> Option<Vec<u8>> {
 }
 
 /// Appends one line of a KEYMAP.jsonl (`tree.md` §4). A name that is not UTF-8 is written with replacement characters, and exactly, in
-/// base64, in a member of ours after the peer's.
+/// base64, in a member of ours after the public decoder's.
 pub fn keymap_line(encoded: &[u8], original: &[u8], kind: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"encoded\":");
     json::string(&String::from_utf8_lossy(encoded), Escape::Plain, out);

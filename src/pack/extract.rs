@@ -15,8 +15,7 @@ use crate::output::sumfile::is_below;
 /// Bytes that are written at once.
 const PIECE: usize = 256 << 10;
 
-/// Writes everything in the archive below `dir`. Owners, modes and times are not those of the archive, as in every directory of a
-/// decode.
+/// Writes everything in the archive below `dir`. Owners, modes and times are not those of the archive, as in every directory of a decode.
 ///
 /// # Errors
 /// A failed read or write; a member that no decode writes.
@@ -72,14 +71,14 @@ fn above(dir: &Path, path: &[u8]) -> Result<()> {
     }
 }
 
-/// A new file: one of its name twice is an error. No member is a link to follow.
+/// A new file: a repeated name is an error. No member is a link that would be followed.
 fn create(dir: &Path, path: &[u8]) -> Result<File> {
     above(dir, path)?;
     let open = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(at(dir, path));
     about_to().and_then(|()| open()).map_err(|e| Error::io("create", at(dir, path), e))
 }
 
-/// What went wrong with a copy.
+/// The kinds of failures of a copy.
 enum Failed {
     Read(io::Error),
     Write(io::Error),

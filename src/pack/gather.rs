@@ -1,8 +1,8 @@
 //! Lists the files of a directory in the order of an archive.
 //!
-//! Members of the file system come last, each directory with what is in it: as a decode to an archive has them. Where their names are
-//! those of the files they have owners, modes, times and links of their own too. All others come in the order of their paths, with
-//! the time of the snapshot.
+//! Members of the file system come last, each directory with its content, as in a decode to an archive. If their names are those of the
+//! files, they also have their own owners, modes, times and links. All others come in the order of their paths, with the time of the
+//! snapshot.
 
 use std::fs::File;
 use std::io;
@@ -27,16 +27,16 @@ const METADATA: &str = "fs/metadata.jsonl";
 const OTHER: u8 = 0;
 const OF_FS: u8 = 1;
 const LATE: u8 = 2;
-/// What the paths of those begin with.
+/// The prefix of the latter's paths.
 const APART: &[u8] = b"fs/apart/";
-/// What an entry is.
+/// The kind of an entry.
 const DIRECTORY: u8 = b'd';
 const FILE: u8 = b'f';
 
 /// Writes the archive.
 ///
 /// # Errors
-/// What is neither file nor directory; a failed read or write.
+/// An entry that is neither file nor directory; a failed read or write.
 pub(super) fn write(
     output: &mut Output,
     file: &mut SingleFile,
@@ -61,7 +61,7 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Attributes of what is in the file system, by paths in the output; `plain`: they have none of their own, but this time.
+/// Attributes of the file system's members, by paths in the output; `plain`: they have no attributes of their own, except this time.
 fn attributes(
     output: &Output,
     root: &Arc<std::os::fd::OwnedFd>,
@@ -108,7 +108,7 @@ fn decoded(bytes: &[u8]) -> Option<(Attributes, Option<&[u8]>)> {
     Some((Attributes { mode, uid, gid, atime, mtime, ctime }, Some(link).filter(|link| !link.is_empty())))
 }
 
-/// A file by its path: the directory was listed without following a link, and what is read is held to its digest.
+/// Opens a file by its path: the directory was listed without following links, and the content is checked against its digest.
 fn open_in(root: &Arc<std::os::fd::OwnedFd>, path: &[u8]) -> io::Result<File> {
     open_below(root, path)
 }
@@ -128,7 +128,7 @@ fn listed(output: &mut Output, attributes: &Option<Table>, file: &SingleFile) ->
     all.finish()
 }
 
-/// What sorts an entry. No path of an output has a NUL, which stands for the slash where a directory is to have its content behind it.
+/// The sort key of an entry. No path of an output has a NUL, so it replaces the slash if a directory must be followed by its content.
 fn key(path: &[u8], attributes: &Option<Table>) -> Result<Vec<u8>> {
     let told = attributes.as_ref().map_or(Ok(None), |table| table.get(path))?;
     let mark = match told.as_deref().map(decoded) {
@@ -152,7 +152,7 @@ struct Members {
 }
 
 impl Members {
-    /// Gives all of them.
+    /// Passes on all of them.
     fn give(&mut self, copied: &mut dyn Copied) -> Result<()> {
         let mut path = Vec::new();
         while let Some((key, kind)) = self.members.next()? {

@@ -1,7 +1,7 @@
-//! `pack` and `unpack`: an output from a directory to an archive, and back.
+//! `pack` and `unpack`: convert an output from a directory to an archive, and back.
 //!
-//! What is written is read again before it gets its name, and held to its MANIFEST and CHECKSUMS as `verify` does: so neither a file that
-//! was changed before, nor one that changes while it is read, gets through.
+//! The result is read again before it gets its name, and checked against MANIFEST and CHECKSUMS like in `verify`. So a file that was
+//! changed before, or that changes while it is read, is detected.
 
 mod extract;
 #[cfg(feature = "archive")]
@@ -18,21 +18,21 @@ use crate::output::staging::Staging;
 use crate::report::visible::Visible;
 use crate::verify::output::check;
 
-/// What a run is asked to do.
+/// The options of a run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// Whether an output of ours is replaced.
+    /// Whether an output of ekvsnap is replaced.
     pub force: bool,
-    /// Whether the output is on the disk before it has its name; `None`: an archive is, a directory is not.
+    /// Whether the output is on disk before it gets its name; `None`: an archive is, a directory is not.
     pub fsync: Option<bool>,
     /// Worker threads; 0 = one for each core.
     pub threads: usize,
 }
 
-/// What a finished run tells.
+/// The result of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Outcome {
-    /// Files that CHECKSUMS tells of.
+    /// Number of files in CHECKSUMS.
     pub files: u64,
     /// Time taken.
     pub elapsed: Duration,
@@ -41,7 +41,7 @@ pub struct Outcome {
 /// Packs the output in the directory `dir` into an archive at `target`.
 ///
 /// # Errors
-/// A directory that is no intact output, or a target that cannot be written.
+/// A directory that is not an intact output, or a target that cannot be written.
 #[cfg(feature = "archive")]
 pub fn pack(
     dir: &Path,
@@ -71,7 +71,7 @@ pub fn pack(
     Ok(Outcome { files, elapsed: started.elapsed() })
 }
 
-/// Without the feature `archive` there is nothing to pack into.
+/// Without the feature `archive` no archive can be written.
 ///
 /// # Errors
 /// Always.
@@ -83,7 +83,7 @@ pub fn pack(_: &Path, _: &Path, _: Packing, _: &Options, _: &dyn Progress) -> Re
 /// Unpacks the output in an archive into a new directory at `target`.
 ///
 /// # Errors
-/// An archive that is no intact output, or a target that cannot be written.
+/// An archive that is not an intact output, or a target that cannot be written.
 pub fn unpack(archive: &Path, target: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
     let started = Instant::now();
     let mut output = opened(archive)?;
@@ -118,7 +118,7 @@ fn refuse_within(target: &Path, dir: &Path) -> Result<()> {
     }
 }
 
-/// Requires that what was written is an intact output; gives the number of its files. `named`: what the user knows.
+/// Requires that the written output is intact; returns the number of its files. `named`: the name that the user knows.
 fn proven(written: &Path, named: &Path, threads: usize, progress: &dyn Progress) -> Result<u64> {
     let checked = check(&mut opened(written)?, threads, 1, progress, None)?;
     let problems = &checked.problems;

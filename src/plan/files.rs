@@ -1,5 +1,5 @@
-//! Brings the files of a shard into the output: linked where that is possible and asked for, else copied. Until the output has its name
-//! the shard stays as it is.
+//! Moves the files of a shard into the output: linked if that is possible and requested, otherwise copied. The shard stays unchanged until
+//! the output has its name.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -17,12 +17,12 @@ const FILE_MODE: u32 = 0o600;
 /// Mode of a directory, before the umask.
 const DIR_MODE: u32 = 0o755;
 
-/// Brings all files and directories of `from` to `to`. Directories can be there; files cannot.
+/// Brings all files and directories of `from` to `to`. Directories may exist; files must not.
 ///
 /// # Errors
-/// A file of two shards; a call that failed.
+/// A file of two shards; a failed system call.
 pub(super) fn bring(from: &Path, to: &Path, copies: bool) -> Result<()> {
-    // This is not recursive: somebody else can have made a directory of any depth.
+    // This is not recursive: another process could have made a directory of any depth.
     let mut waiting = vec![(from.to_path_buf(), to.to_path_buf())];
     while let Some((from, to)) = waiting.pop() {
         let failed = |e| Error::io("list", &from, e);
@@ -50,7 +50,7 @@ pub(super) fn bring(from: &Path, to: &Path, copies: bool) -> Result<()> {
     Ok(())
 }
 
-/// A file system without links, or another one, gets a copy.
+/// Copies a file if the file system has no links, or is another one.
 fn copied(path: &Path, target: &Path, why: &io::Error) -> Result<()> {
     let double = || Error::usage(format!("two shards have a file {}: they are not of one plan", target.display()));
     if why.kind() == io::ErrorKind::AlreadyExists {
@@ -67,13 +67,13 @@ fn copied(path: &Path, target: &Path, why: &io::Error) -> Result<()> {
     })
 }
 
-/// Copies what stands between holes: a file can have more bytes than there is room for.
+/// Copies the data between holes: a file can have more bytes than there is space for.
 fn copy_with_holes(mut from: &File, mut to: &File) -> io::Result<()> {
     let (len, mut at) = (from.metadata()?.len(), 0);
     while at < len {
         let data = match seek(from, SeekFrom::Data(at)) {
             Ok(data) => data,
-            // There is nothing but a hole up to the end.
+            // There is only a hole up to the end.
             Err(Errno::NXIO) => break,
             Err(e) => return Err(e.into()),
         };

@@ -1,4 +1,4 @@
-//! `merge`: the shards of a plan become the output that one machine would have written.
+//! `merge`: makes of the shards of a plan the output that one machine would have written.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,16 +15,16 @@ use crate::output::target::refuse_inputs;
 use crate::run::shards::{FILES, RECORD, Shard, Shards};
 use crate::source::Source;
 
-/// Shards that an error names.
+/// Maximum number of shards in an error.
 const MOST_NAMED: usize = 20;
 
-/// What becomes of an output that is there, and of the shards.
+/// What happens to an existing output, and to the shards.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MergeOptions {
-    /// Replace an output of ours.
+    /// Replace an output of ekvsnap.
     pub force: bool,
-    /// Copy the files of shards, which stay. Otherwise they are linked, and the shards are removed once the output has its name: a file with
-    /// a second name elsewhere could be changed there.
+    /// Copy the files of shards, which stay. Otherwise they are linked, and the shards are removed after the output has its name: a file
+    /// with a second name elsewhere could be changed there.
     pub keep: bool,
     /// Worker threads; 0 = one for each core.
     pub threads: usize,
@@ -33,7 +33,7 @@ pub struct MergeOptions {
 /// Merges the shards in these directories, or in directories of them, into a new output.
 ///
 /// # Errors
-/// Shards that are missing, double, of another plan or damaged; inputs that are not those of the plan; an output that cannot be written.
+/// Shards that are missing, duplicate, damaged or of another plan; inputs that are not those of the plan; an output that cannot be written.
 pub fn merge(
     planned: &Planned,
     sources: &mut [Source],
@@ -57,7 +57,7 @@ pub fn merge(
     outcome.leftovers = staging.leftovers().to_vec();
     staging.publish(planned.options.syncs())?;
     for dir in dirs.iter().filter(|_| !options.keep) {
-        // The record goes first: if this run is killed, what is left is not taken for a shard.
+        // The record is removed first: if this run is killed, the rest is not taken for a shard.
         let removed = fs::remove_file(dir.join(RECORD)).and_then(|()| remove(dir));
         removed.map_err(|e| Error::io("remove the merged shard", dir, e))?;
     }
@@ -65,7 +65,7 @@ pub fn merge(
     Ok(outcome)
 }
 
-/// Fills the output with what all shards gave.
+/// Fills the output with the results of all shards.
 ///
 /// # Errors
 /// As [`merge`].
@@ -125,7 +125,7 @@ pub(super) fn complete(planned: &Planned, named: &[PathBuf]) -> Result<(Vec<Path
     Ok((dirs, Shards::new(shards)?))
 }
 
-/// Shards as they are named, and those in directories that are named.
+/// The shards that are named, and those in directories that are named.
 fn directories(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut all = Vec::new();
     for dir in named {

@@ -1,5 +1,5 @@
-//! `plan`: snapshots are indexed once, and what was found is written to a file (`plan.md`). Shards of a plan do the work of a decode, each a
-//! part of it, and a merge puts it together.
+//! `plan`: snapshots are indexed once, and the result is written to a file (`plan.md`). Each shard of a plan does a part of the work of a
+//! decode, and a merge assembles the output.
 
 mod files;
 mod merge;
@@ -23,21 +23,21 @@ pub use planned::Planned;
 pub use resume::{Begun, SUFFIX, resume};
 pub use shard::{Done, dir_of, run};
 
-/// What was written.
+/// The result of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
     /// Bytes of the file.
     pub bytes: u64,
-    /// Inputs whose index it has.
+    /// Number of inputs whose index it has.
     pub indexed: usize,
-    /// Inputs that must be read anew each time: bundles, compressed and encrypted ones, and streams.
+    /// Number of inputs that must be read again each time: bundles, compressed and encrypted ones, and streams.
     pub others: usize,
 }
 
-/// Indexes sources, several as one data set.
+/// Indexes sources; several are one data set.
 ///
 /// # Errors
-/// A source that is not a sound snapshot.
+/// A source that is not a valid snapshot.
 pub fn index(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result<Plan> {
     on_threads(options.threads, || {
         let set = scan(sources, options, progress)?;
@@ -54,7 +54,7 @@ fn of(set: &DataSet<'_>, options: &Options) -> Plan {
 /// As [`index`], with the options of a decode of these sources.
 ///
 /// # Errors
-/// As [`index`]; options of a decode that cannot be shared.
+/// As [`index`]; options of a decode that cannot be divided among shards.
 pub fn plan(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result<Plan> {
     let task = task::encode(options)?;
     on_threads(options.threads, || {

@@ -1,4 +1,4 @@
-//! Opens the inputs of a plan, and compares them with what was planned.
+//! Opens the inputs of a plan, and compares them with the plan.
 
 use std::path::{Path, PathBuf};
 
@@ -10,14 +10,14 @@ use crate::index::saved::Plan;
 use crate::run::shards::DIGEST;
 use crate::source::Source;
 
-/// What was planned.
+/// A plan that was read.
 pub struct Planned {
     plan: Plan,
-    /// The options of the decode, for one thread a core.
+    /// The options of the decode, for one thread per core.
     pub options: Options,
-    /// What tells the plan from all others.
+    /// The digest that identifies the plan.
     pub digest: [u8; DIGEST],
-    /// What to do about an input that is not what was planned.
+    /// What to do about an input that differs from the plan.
     pub(super) remedy: String,
 }
 
@@ -25,7 +25,7 @@ impl Planned {
     /// Reads a plan.
     ///
     /// # Errors
-    /// A file that cannot be read, or is no plan of this version.
+    /// A file that cannot be read, or is not a plan of this version.
     pub fn read(path: &Path) -> Result<Planned> {
         let (plan, digest) = Plan::read(path)?.ok_or_else(|| {
             let path = path.display();
@@ -37,25 +37,25 @@ impl Planned {
         Ok(Planned { options: task::decode(&plan.task)?, plan, digest, remedy })
     }
 
-    /// The files of the inputs, as they were named.
+    /// The files of the inputs, with their names as given.
     pub fn inputs(&self) -> Vec<PathBuf> {
         self.plan.inputs.iter().map(|input| input.path.clone()).collect()
     }
 
-    /// Whether it was made of these sources, as they are named, with these options.
+    /// Whether it was made from these sources, with their names, and these options.
     ///
     /// # Errors
-    /// Options of a decode that cannot be shared.
+    /// Options of a decode that cannot be divided among shards.
     pub(super) fn is_of(&self, sources: &[Source], options: &Options) -> Result<bool> {
         let named = self.plan.inputs.iter().map(|input| input.path.as_path());
         Ok(named.eq(sources.iter().map(Source::path)) && self.plan.task == task::encode(options)?)
     }
 
-    /// Gives the sources of the inputs the indexes of the plan, where they are known to be right. A copy of a planned file is read once
-    /// more: its times say nothing.
+    /// Gives the sources of the inputs the indexes of the plan, if they are known to be valid. A copy of a planned file is read once more:
+    /// its times say nothing.
     ///
     /// # Errors
-    /// A source that is not what was planned.
+    /// A source that differs from the plan.
     pub fn attach(&self, sources: &mut [Source]) -> Result<()> {
         if sources.len() != self.plan.inputs.len() {
             return Err(Error::usage("the inputs are not those of the plan: name each of them, in its order"));
@@ -79,7 +79,7 @@ impl Planned {
     /// Indexes the sources.
     ///
     /// # Errors
-    /// A source that is not what was planned, or that is damaged.
+    /// A source that differs from the plan, or that is damaged.
     pub fn index<'s>(&self, sources: &'s [Source], progress: &dyn Progress) -> Result<Indexed<'s>> {
         let mut indexed = index(sources, &self.options, progress)?;
         indexed.columns = Some(self.plan.columns.clone());
@@ -91,7 +91,7 @@ impl Planned {
         Ok(indexed)
     }
 
-    /// Reads all of a copy. What has the checksum and the length of a planned file is its content.
+    /// Reads a whole copy. If it has the checksum and the length of a planned file, it has the same content.
     fn check_copy(&self, source: &Source) -> Result<()> {
         let view = View { as_of: u64::MAX, read_ts: 0, lenient: false };
         let (index, _) = crate::index::index(source, view, self.options.granularity)?;

@@ -1,6 +1,6 @@
-//! `decode --resume`: runs the shards of a plan one after the other on one machine, in a directory beside the output (`plan.md` §6).
+//! `decode --resume`: runs the shards of a plan one after the other on one machine, in a directory next to the output (`plan.md` §6).
 //!
-//! A run that was killed leaves the shards that it finished; the next one does those that are missing, and merges.
+//! A killed run leaves the shards that it finished; the next one does the missing ones, and merges.
 
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
@@ -23,7 +23,7 @@ use crate::output::{CHECKSUMS, about_to};
 use crate::run::shards::Which;
 use crate::source::Source;
 
-/// What the name of the directory has behind that of the output.
+/// The suffix of the directory's name, after that of the output.
 pub const SUFFIX: &str = ".resume";
 /// The plan, in the directory.
 const PLAN: &str = "PLAN";
@@ -31,27 +31,27 @@ const PLAN: &str = "PLAN";
 const SHARDS: &str = "shards";
 /// Another name of the output's CHECKSUMS, while the output gets its name.
 const MERGED: &str = "MERGED";
-/// Tasks of a shard, where nobody says how many shards there are.
+/// Tasks of a shard if the number of shards is not given.
 const TASKS: usize = 32;
-/// Shards at most, then: what each must look up anew is little beside the work.
+/// Maximum number of shards in that case: the work that each must repeat is then small.
 const MOST: u64 = 32;
 
-/// A run that can be gone on with has begun.
+/// A resumable run has begun.
 #[derive(Debug, Clone, Copy)]
 pub struct Begun<'b> {
-    /// Where it keeps what is finished.
+    /// The directory of the finished parts.
     pub dir: &'b Path,
-    /// Shards that an earlier run has finished.
+    /// Number of shards that an earlier run has finished.
     pub done: u32,
-    /// All of them.
+    /// Number of all shards.
     pub count: u32,
 }
 
-/// Decodes as [`decode`](crate::decode::decode) does, and keeps what is finished until all is. `shards`: in how many shards; without it,
-/// as many as an earlier run had, or one for each 128 MiB and 32 at most.
+/// Decodes like [`decode`](crate::decode::decode), and keeps finished parts until everything is finished. `shards`: the number of shards;
+/// without it, the number of an earlier run, or one for each 128 MiB and 32 at most.
 ///
 /// # Errors
-/// As a decode; options that cannot be shared; an earlier run of other inputs or options; another run that is at work.
+/// As a decode; options that cannot be divided; an earlier run with other inputs or options; another run that is active.
 pub fn resume(
     sources: &mut [Source],
     target: &Path,
@@ -66,7 +66,7 @@ pub fn resume(
     let dir = beside(&resolve(target)?)?;
     refuse_inputs(&dir, sources.iter().filter_map(Source::real_path))?;
     let staging = Staging::new(target, options.force || is_merged(&dir, target))?;
-    // What runs that were killed have left of this output has second names of the shards' files.
+    // What killed runs left of this output has second names of the shards' files.
     staging.leftovers().iter().for_each(|left| drop(remove(left)));
     let state = State::open(dir)?;
     let planned = state.planned(sources, options, progress)?;
@@ -81,7 +81,7 @@ pub fn resume(
     Ok(outcome)
 }
 
-/// The directory beside an output.
+/// The directory next to an output.
 fn beside(target: &Path) -> Result<PathBuf> {
     const MOST: usize = 255 - SUFFIX.len();
     let name = target.file_name().unwrap_or_default();
@@ -95,7 +95,7 @@ fn beside(target: &Path) -> Result<PathBuf> {
     Ok(target.with_file_name(beside))
 }
 
-/// Whether the output is the one that the run merged, which was killed before it removed the directory.
+/// Whether the output is the one that the run merged, if it was killed before it removed the directory.
 fn is_merged(dir: &Path, target: &Path) -> bool {
     let inode = |path: PathBuf| fs::symlink_metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
     let merged = inode(dir.join(MERGED));
@@ -111,9 +111,9 @@ struct State {
 
 impl Drop for State {
     fn drop(&mut self) {
-        // Only if nothing came into it.
+        // Only if it is empty.
         let _ = fs::remove_dir(&self.dir);
-        // A process that is being started elsewhere in this one has the handle too, for a moment.
+        // A process that is just being started from this one may have the handle too, for a moment.
         let _ = self.lock.unlock();
     }
 }
@@ -132,13 +132,13 @@ impl State {
                 let dir = dir.display();
                 return Err(Error::usage(format!("another run is at work in {dir}: wait for it, or end it")));
             }
-            // A file system without locks cannot tell.
+            // A file system without locks gives no answer.
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
         Ok(State { dir, lock, _made: made })
     }
 
-    /// The plan of the run that was killed, or a new one.
+    /// The plan of the killed run, or a new one.
     fn planned(&self, sources: &[Source], options: &Options, progress: &dyn Progress) -> Result<Planned> {
         let (path, dir) = (self.dir.join(PLAN), self.dir.display());
         if !path.is_file() {
@@ -157,7 +157,7 @@ impl State {
         Ok(planned)
     }
 
-    /// Refuses a directory that has something else than what a run leaves that was killed at its beginning.
+    /// Rejects a directory with other files than those of a run that was killed at its start.
     fn check_empty(&self) -> Result<()> {
         let dir = &self.dir;
         for entry in fs::read_dir(dir).map_err(|e| Error::io("list", dir, e))? {
@@ -176,7 +176,7 @@ impl State {
         self.dir.join(SHARDS)
     }
 
-    /// How many shards there are.
+    /// The number of shards.
     fn count(&self, asked: Option<u32>, sources: &[Source], options: &Options) -> Result<u32> {
         let entries = fs::read_dir(self.shards()).into_iter().flatten().flatten();
         let earlier = entries.filter_map(|entry| Which::of_name(entry.file_name().to_str()?)).next();
@@ -200,7 +200,7 @@ struct Run {
     planned: Planned,
     count: u32,
     staging: Staging,
-    /// Dropped when there is nothing left to go on with.
+    /// Dropped when there is nothing left to resume.
     kept: Pending,
 }
 
@@ -210,7 +210,7 @@ impl Run {
         (0..count).map(move |index| Which { index, count }).map(move |which| (which, dir_of(&shards, which)))
     }
 
-    /// How many shards are finished.
+    /// The number of finished shards.
     fn done(&self) -> Result<u32> {
         self.all().try_fold(0, |done, (which, dir)| Ok(done + u32::from(is_there(&dir, &self.planned, which)?)))
     }
@@ -236,12 +236,13 @@ impl Run {
         Ok(())
     }
 
-    /// Gives the output its name, and removes the directory: in one step as others see it, so that nobody takes half of a shard for one.
+    /// Gives the output its name, and removes the directory: in one step for other processes, so that none takes half of a shard for a
+    /// whole one.
     fn publish(self) -> Result<()> {
         let Run { state, planned, staging, kept, .. } = self;
         let (unfinished, merged) = (staging.path().to_path_buf(), state.dir.join(MERGED));
         let _ = fs::remove_file(&merged);
-        // A file system without links has the shards as copies: then a run that is killed between the two steps is one that was finished.
+        // Without links on the file system this mark is missing: then a run that is killed between the two steps counts as finished.
         let _ = fs::hard_link(unfinished.join(CHECKSUMS), &merged);
         staging.publish(planned.options.syncs())?;
         drop(kept);

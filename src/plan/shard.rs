@@ -1,4 +1,4 @@
-//! `decode --plan --shard`: a share of the work of a plan, in a directory of its own.
+//! `decode --plan --shard`: does a share of the work of a plan, in a separate directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,24 +11,24 @@ use crate::output::staging::Staging;
 use crate::run::shards::{FILES, Shard, Which};
 use crate::source::Source;
 
-/// What became of a shard.
+/// The result of a shard run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
     /// It was written.
     Written,
-    /// It was there already.
+    /// It existed already.
     WasThere,
 }
 
-/// The directory of a shard, below that of all of them.
+/// The directory of a shard, below that of all shards.
 pub fn dir_of(all: &Path, which: Which) -> PathBuf {
     all.join(which.name())
 }
 
-/// Runs a shard of a plan. It has its name once it is complete; run again it ends the same.
+/// Runs a shard of a plan. It gets its name when it is complete; running it again gives the same.
 ///
 /// # Errors
-/// As a decode of all inputs; a directory that is something else.
+/// As a decode of all inputs; a directory with other content.
 pub fn run(
     planned: &Planned,
     sources: &mut [Source],
@@ -60,7 +60,7 @@ impl Unfinished {
     /// It cannot be made there.
     pub fn new(target: &Path) -> Result<Unfinished> {
         let staging = Staging::new(target, false)?;
-        // Runs of the same shard that were killed; nobody else has such names.
+        // Runs of the same shard that were killed; no other process uses such names.
         staging.leftovers().iter().for_each(|left| drop(remove(left)));
         let files = staging.path().join(FILES);
         fs::create_dir(&files).map_err(|e| Error::io("create", &files, e))?;
@@ -101,7 +101,7 @@ impl Unfinished {
 /// Whether a shard is complete.
 ///
 /// # Errors
-/// The directory has another shard, or none that is whole.
+/// The directory has another shard, or an incomplete one.
 pub(super) fn is_there(target: &Path, planned: &Planned, which: Which) -> Result<bool> {
     if !fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_some()) {
         return Ok(false);

@@ -13,7 +13,7 @@ use crate::format::adapter;
 use crate::index::Granularity;
 use crate::source::PassedOver;
 
-/// As it stands in a plan.
+/// Their form in a plan.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(clippy::struct_excessive_bools)]
@@ -47,15 +47,15 @@ struct Task {
 /// The options as bytes.
 ///
 /// # Errors
-/// Options of a decode that cannot be parted.
+/// Options of a decode that cannot be divided among shards.
 pub(super) fn encode(options: &Options) -> Result<Vec<u8>> {
     check(options)?;
-    // Every option is named: one that is new must be told here, or it would be lost on the way to the shards.
+    // Every option is named: a new one must be written here, or it would not reach the shards.
     let Options {
         adapters,
         as_of,
         since,
-        // Refused.
+        // Rejected.
         older: _,
         threads: _,
         cluster_id,
@@ -112,7 +112,7 @@ pub(super) fn encode(options: &Options) -> Result<Vec<u8>> {
     serde_json::to_vec(&task).map_err(|e| Error::internal(format!("the options cannot be written: {e}")))
 }
 
-/// Refuses what only one machine can do.
+/// Rejects options that only one machine can fulfil.
 fn check(options: &Options) -> Result<()> {
     options.check()?;
     if options.skip_damage {

@@ -40,14 +40,14 @@ pub fn sst_block(data: &[u8]) {
     let _ = (Properties::parse(data), Table::parse(data), Front::parse(data), Manifest::parse(data));
 }
 
-/// Unpacks `data` as a file, as a table of a bundle, and as the payloads of a table whose checksums are right.
+/// Unpacks `data` as a file, as a table of a bundle, and as the payloads of a table with correct checksums.
 pub fn sst_bundle(data: &[u8]) {
     unpack(data.to_vec());
     unpack(bundle_of(data.to_vec()));
     unpack(bundle_of(table_of(data)));
 }
 
-/// Strictly and leniently: what both unpack is the same, and frames follow each other up to the end of the stream.
+/// Unpacks strictly and leniently: both give the same, and frames follow each other up to the end of the stream.
 fn unpack(file: Vec<u8>) {
     let sources = [false, true].map(|lenient| (lenient, Source::from_bytes("fuzz", file.clone())));
     let streams = sources.each_ref().map(|(lenient, source)| {
@@ -77,7 +77,7 @@ fn bundle_of(table: Vec<u8>) -> Vec<u8> {
     out
 }
 
-/// A table of payloads. Each byte of the first eight is the length of one; bit 7: it is to be compressed.
+/// A table of payloads. Each of the first eight bytes is the length of one; bit 7: it is compressed.
 fn table_of(data: &[u8]) -> Vec<u8> {
     let (lengths, mut rest) = data.split_at(data.len().min(8));
     let (mut table, mut index) = (Vec::new(), Builder::new(1));

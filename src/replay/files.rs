@@ -5,7 +5,7 @@ use crate::format::{Family, frame, header, mvcc, mvcc2};
 use crate::index::Granularity;
 use crate::source::Source;
 
-/// Steps through frames of both kinds: every entry lies behind the one before and inside the file.
+/// Steps through frames of both kinds: every entry is after the previous one and inside the file.
 pub fn container(data: &[u8]) {
     if let Ok(found) = header::parse(data) {
         assert!(found.len <= data.len(), "a header ends in its file");
@@ -24,8 +24,8 @@ pub fn container(data: &[u8]) {
     }
 }
 
-/// Indexes `data` as a file, and again behind a stream header; walks and looks up every live row of what is sound, and of
-/// the sound runs of what is not.
+/// Indexes `data` as a file, and again after a stream header. Reads and looks up every live row of intact files, and of the intact parts of
+/// damaged ones.
 pub fn index(data: &[u8]) {
     for granularity in [Granularity::default(), Granularity { checkpoint_interval: 1, read_size: 1, task_size: 1 }] {
         walk(data.to_vec(), granularity);

@@ -1,6 +1,6 @@
-//! What the fuzz targets run, so that `cargo test` can replay their inputs without a fuzzer.
+//! The code of the fuzz targets, so that `cargo test` can run their inputs without a fuzzer.
 //!
-//! A target takes any bytes. None may panic; and each asserts what must hold besides, where two ways lead to the same end.
+//! A target accepts any bytes. It must not panic, and it asserts further properties, for example that two ways give the same result.
 
 mod bundles;
 mod files;

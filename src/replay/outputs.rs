@@ -1,12 +1,12 @@
 //! Outputs that are read back: the files of each layout, and archives.
 //!
-//! [`outputs`] takes files, so that a fuzzer is past archive and checksums at once. The first byte tells the layout (bit 0: lines) and whether
-//! the output was made for a restore (bit 1); then comes each file:
+//! [`outputs`] takes files, so that a fuzzer need not produce valid archives and checksums. The first byte gives the layout (bit 0: lines)
+//! and whether the output was made for a restore (bit 1); then comes each file:
 //!
 //! | field | bytes |
 //! |---|---|
 //! | length of the path, length of the content | 1 + 2, little endian |
-//! | path, content | as many |
+//! | path, content | with these lengths |
 
 use std::cell::RefCell;
 use std::io::{Cursor, Read as _};
@@ -34,7 +34,8 @@ const FOR_RESTORE: u8 = 2;
 const BLOCK: usize = 512;
 const LONGEST: usize = 100;
 
-/// Reads the files as an output of a decode and makes rows of their objects: twice, with the same end, which is no fault of ours.
+/// Reads the files as an output of a decode and makes rows of their objects: twice, with the same result, which must not be an internal
+/// error.
 pub fn outputs(data: &[u8]) {
     let Some((flags, files)) = data.split_first() else { return };
     let archive = archive_of(files);
@@ -62,7 +63,7 @@ fn words(error: &Error) -> String {
     error.to_string()
 }
 
-/// Takes rows, and keeps nothing of them.
+/// Takes rows, and keeps only a digest.
 struct Digests(RefCell<(u64, Sha256)>);
 
 impl RowSink for &Digests {
@@ -77,14 +78,14 @@ impl RowSink for &Digests {
     }
 }
 
-/// An archive of the files, with the checksums that they have.
+/// An archive of the files, with correct checksums.
 fn archive_of(mut data: &[u8]) -> Vec<u8> {
     let (mut archive, mut sums) = (Vec::new(), Vec::new());
     while let Some(([path_len, low, high], rest)) = data.split_first_chunk::<HEAD>() {
         let (path, rest) = rest.split_at(rest.len().min(usize::from(*path_len)));
         let (content, rest) = rest.split_at(rest.len().min(usize::from(u16::from_le_bytes([*low, *high]))));
         data = rest;
-        // Others would be told in another form, which is not what is looked for here.
+        // Other paths would have another form in CHECKSUMS, which is not tested here.
         if path.len() > LONGEST || path.iter().any(|byte| matches!(byte, 0 | b'\n' | b'\r' | b'\\')) {
             continue;
         }
@@ -109,7 +110,7 @@ fn member(path: &[u8], content: &[u8], archive: &mut Vec<u8>) {
     };
     put(100, b"0000644\0");
     put(124, format!("{:011o}\0", content.len()).as_bytes());
-    // The checksum counts as spaces while it is made.
+    // The checksum field counts as spaces while the checksum is computed.
     put(148, b"        0");
     put(257, b"ustar\x0000");
     put(BLOCK, content);
@@ -123,7 +124,7 @@ fn member(path: &[u8], content: &[u8], archive: &mut Vec<u8>) {
     archive.resize(start + blocks, 0);
 }
 
-/// Files in the form that [`outputs`] takes, for seeds; those that do not fit are left out.
+/// Files in the form of [`outputs`], for seeds; those that do not fit are left out.
 pub fn encode_files<'f>(lines: bool, for_restore: bool, files: impl Iterator<Item = (&'f [u8], &'f [u8])>) -> Vec<u8> {
     let mut data = vec![if lines { LINES } else { 0 } | if for_restore { FOR_RESTORE } else { 0 }];
     for (path, content) in files {
@@ -136,11 +137,11 @@ pub fn encode_files<'f>(lines: bool, for_restore: bool, files: impl Iterator<Ite
     data
 }
 
-/// Reads any bytes as an archive: whatever its headers tell of lengths and holes, it has no more bytes than that.
+/// Reads any bytes as an archive: whatever its headers say about lengths and holes, it has no more bytes than that.
 pub fn archive(data: &[u8]) {
     let mut output = Output::of_stream(Path::new("fuzz"), Form::Tar, Box::new(Cursor::new(data.to_vec())));
     let (mut read, mut buffer) = (0, vec![0; 1 << 10]);
-    // What is wrong with it is told by an error.
+    // An invalid archive gives an error.
     let _ = output.each(&mut |entry| {
         match entry {
             Entry::File(_, Content::InArchive(bytes, len)) => {
@@ -154,7 +155,7 @@ pub fn archive(data: &[u8]) {
     assert!(read <= data.len(), "{read} bytes of members in an archive of {}", data.len());
 }
 
-/// Bytes of a file without its holes, up to where it cannot be read.
+/// Bytes of a file without its holes, up to the first read error.
 fn stored(mut pieces: Pieces<'_>, buffer: &mut [u8]) -> usize {
     let mut stored = 0;
     while let Ok(Some(piece)) = pieces.next(buffer) {
@@ -169,7 +170,7 @@ fn stored(mut pieces: Pieces<'_>, buffer: &mut [u8]) -> usize {
 mod tests {
     use super::*;
 
-    /// A fuzzer that begins with what is refused at once finds little.
+    /// A fuzzer that begins with rejected inputs finds little.
     #[test]
     fn seeds_are_read() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/outputs");
@@ -179,7 +180,7 @@ mod tests {
             let data = std::fs::read(&path).unwrap();
             match rows(data[0], &archive_of(&data[1..])) {
                 Ok((count, _)) => read += u64::from(count > 0),
-                // A file system can only be read as a whole.
+                // A file system can only be read completely.
                 Err(words) => assert!(path.to_string_lossy().contains("fs-small"), "{}: {words}", path.display()),
             }
         }

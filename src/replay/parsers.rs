@@ -12,7 +12,8 @@ use crate::layouts::dynamodb::render::ItemRenderer;
 use crate::layouts::sqs::render::{Shown, message_line};
 use crate::verify::rows::check;
 
-/// Envelopes, key files and decrypted values: what is no envelope stays one, and nothing opens with a made-up key.
+/// Envelopes, key files and decrypted values: bytes that are not an envelope never become one, and nothing can be opened with an invented
+/// key.
 pub fn envelope(data: &[u8]) {
     let _ = (Envelope::parse(data).is_ok(), opened::parse(data, data));
     if let Ok(sidecar) = Sidecar::parse(data) {
@@ -32,7 +33,7 @@ pub fn envelope(data: &[u8]) {
     }
 }
 
-/// The parsers of one family, which the first byte chooses: the second is the length of the key.
+/// The parsers of one family, chosen by the first byte: the second is the length of the key.
 pub fn rows(data: &[u8]) {
     let [family, len, rest @ ..] = data else { return };
     let family = Family::ALL[usize::from(*family) % Family::ALL.len()];
@@ -41,7 +42,7 @@ pub fn rows(data: &[u8]) {
     let _ = check(&Bump::new(), Family::of(&user_key), &user_key, body);
 }
 
-/// An item: its line and its file are JSON that says the same.
+/// An item: its line and its file are JSON with the same content.
 pub fn dynamodb_item(data: &[u8]) {
     for value in [data, &[dynamodb::item::MAGIC, data].concat()] {
         let Ok(item) = dynamodb::Item::parse(value) else { continue };
@@ -55,7 +56,7 @@ pub fn dynamodb_item(data: &[u8]) {
     let _ = (dynamodb::Schema::parse(data), dynamodb::keys::table_name(data), dynamodb::ItemKey::parse(data));
 }
 
-/// Values of S3 families; what a key says must make the same key again.
+/// Values of S3 families; a parsed key must give the same key when encoded.
 pub fn s3_values(data: &[u8]) {
     let arena = Bump::new();
     let _ = (s3::Manifest::parse(&arena, data), s3::ChunkRef::parse(data), s3::Part::parse(&arena, data));
@@ -70,7 +71,7 @@ pub fn s3_values(data: &[u8]) {
     }
 }
 
-/// A message: read as canonical it is what the parser of any form reads, and its line is JSON.
+/// A message: the canonical reader gives the same as the general parser, and its line is JSON.
 pub fn sqs_message(data: &[u8]) {
     sqs::message_both_ways(data);
     let value = [sqs::message::MAGIC, data].concat();
@@ -84,7 +85,7 @@ pub fn sqs_message(data: &[u8]) {
     let _ = (sqs::Queue::parse(&arena, data), sqs::Head::parse(&arena, &value).is_ok());
 }
 
-/// Runs every Redis parser; none may panic, and what an entry says of its fields must hold.
+/// Runs every Redis parser; none may panic, and the fields of an entry must be consistent.
 pub fn redis_values(data: &[u8]) {
     let _ = (string::string(data), string::hll(data), meta::CollectionMeta::parse(data), meta::delta(data));
     let _ = (meta::score(data), meta::index_ttl(data), list::ListMeta::parse(data), list::ListDelta::parse(data));
@@ -103,8 +104,8 @@ pub fn redis_values(data: &[u8]) {
     }
 }
 
-/// Runs every parser of the file system on `data`, as key and as value; none may panic, and what a key says must make
-/// the same key again.
+/// Runs every parser of the file system on `data`, as key and as value; none may panic, and a parsed key must give the same key when
+/// encoded.
 pub fn fs_rows(data: &[u8]) {
     let arena = Bump::new();
     let _ = (fs::Inode::parse(&arena, data), fs::Entry::parse(&arena, data), fs::Home::parse(&arena, data));

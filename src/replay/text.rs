@@ -1,4 +1,4 @@
-//! What is written: names, JSON, and lines that are read again.
+//! Written text: names, JSON, and lines that are read again.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -42,7 +42,7 @@ fn is_one_name(name: &[u8]) -> bool {
     !matches!(name, b"" | b"." | b"..") && name.len() <= 255 && !name.iter().any(|byte| matches!(byte, b'/' | 0))
 }
 
-/// What is escaped is JSON, and reads as what it was.
+/// Escaped text is JSON, and reads as the original.
 pub fn json(data: &[u8]) {
     for escape in [Escape::Html, Escape::Plain] {
         let (mut line, mut spread) = (Vec::new(), Vec::new());
@@ -63,7 +63,7 @@ pub fn json(data: &[u8]) {
     }
 }
 
-/// Lines of packed files give the same objects however they are cut. The first byte chooses the file.
+/// Lines of packed files give the same objects however they are split. The first byte chooses the file.
 pub fn lines(data: &[u8]) {
     const FILES: [&str; 6] = [
         "redis/db_0/strings.jsonl",

@@ -1,14 +1,14 @@
-//! Whole decodes of snapshots that are valid but for the content of their rows.
+//! Complete decodes of snapshots that are valid except for the content of their rows.
 //!
-//! Bytes are taken as rows, so that a fuzzer is past frames, order and checksum at once:
+//! Bytes are read as rows, so that a fuzzer need not produce valid frames, order and checksums:
 //!
 //! | field | bytes |
 //! |---|---|
-//! | family | 1, by its place in [`Family::ALL`] |
-//! | flags | 1: bit 0 a tombstone; bit 1: the key is put behind its length where the family has one |
+//! | family | 1, by its position in [`Family::ALL`] |
+//! | flags | 1: bit 0 a tombstone; bit 1: the key is preceded by its length if the family has one |
 //! | commit time | 1 |
 //! | length of the key, length of the value | 1 + 2, little endian |
-//! | key behind the family's prefix, value | as many |
+//! | key after the family's prefix, value | with these lengths |
 
 use crate::decode::{Layout, Options, Silent, fill_nowhere};
 use crate::error::Error;
@@ -20,7 +20,7 @@ use crate::source::Source;
 
 /// Bytes before key and value.
 const HEAD: usize = 6;
-/// A time in 2026, so that inverted timestamps begin as real ones do.
+/// A time in 2026, so that inverted timestamps begin like real ones.
 const TIME: u64 = 1_767_225_600_000 << 16;
 const TOMBSTONE: u8 = 1;
 const BEHIND_LENGTH: u8 = 2;
@@ -28,7 +28,7 @@ const BEHIND_LENGTH: u8 = 2;
 /// Digests of all files, or the error.
 type Outcome = Result<Vec<(Vec<u8>, [u8; 32])>, String>;
 
-/// Decodes what the rows say: in one piece and in the smallest ones, with the same end; and leniently, without an error.
+/// Decodes the rows: in one piece and in the smallest ones, with the same result; and leniently, without an error.
 pub fn whole(data: &[u8]) {
     let file = snapshot(data);
     let tiny = Granularity { checkpoint_interval: 1, read_size: 1, task_size: 1 };
@@ -85,7 +85,7 @@ fn rows(mut data: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
         let family = Family::ALL[usize::from(family) % Family::ALL.len()];
         let mut key = family.prefix().as_bytes().to_vec();
         if family.is_len_prefixed() && flags & BEHIND_LENGTH != 0 {
-            // The key ends at the first NUL; what follows is field, member, number or time.
+            // The key ends at the first NUL; the rest is field, member, number or time.
             let len = suffix.iter().position(|byte| *byte == 0).unwrap_or(suffix.len());
             key.extend_from_slice(&(len as u32).to_be_bytes());
         }
@@ -100,7 +100,7 @@ fn rows(mut data: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     rows
 }
 
-/// Rows in the form that [`whole`] takes, for seeds: user keys and values; those that do not fit are left out.
+/// Rows in the form of [`whole`], for seeds: user keys and values; those that do not fit are left out.
 pub fn encode_rows<'r>(rows: impl Iterator<Item = (&'r [u8], &'r [u8])>) -> Vec<u8> {
     let mut data = Vec::new();
     for (user_key, body) in rows {

@@ -11,11 +11,11 @@ use serde::{Serialize, Serializer};
 
 use crate::error::Brief;
 
-/// How much a finding weighs.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// What every healthy cluster has: in the manifest and `--json` only.
+    /// Normal in every healthy cluster: in the manifest and `--json` only.
     Note,
     /// Something to look at: shown, and `--strict` fails.
     Warning,
@@ -24,9 +24,9 @@ pub enum Level {
 /// A kind of finding: constants of this type are the vocabulary.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Kind {
-    /// How much it weighs.
+    /// Its severity.
     pub level: Level,
-    /// Name of the event, as the peer's log has it where it has it.
+    /// Name of the event; that of the public decoder's log, if it has one.
     pub event: &'static str,
     /// What it means and what to do.
     pub hint: &'static str,
@@ -50,19 +50,19 @@ pub(crate) use kinds;
 pub enum Value {
     /// A count or a length.
     Int(i128),
-    /// A number whose kind goes beyond 2^53, such as a commit timestamp or an inode: in JSON its digits as a string, since
-    /// not every reader keeps them in a number.
+    /// A number whose kind exceeds 2^53, such as a commit timestamp or an inode: in JSON a string with its digits, because some readers
+    /// lose digits of numbers.
     #[serde(serialize_with = "digits")]
     Exact(u64),
-    /// Words.
+    /// Text.
     Text(String),
-    /// What long words begin with.
+    /// The start of a long text.
     Cut(Cut),
     /// A key that is not UTF-8.
     Binary {
         /// base64url without padding.
         base64: String,
-        /// How many bytes there were, if only the first are shown.
+        /// The original number of bytes, if only the first are shown.
         #[serde(skip_serializing_if = "Option::is_none")]
         cut_from_bytes: Option<usize>,
     },
@@ -84,9 +84,9 @@ pub fn digits<S: Serializer>(n: &u64, serializer: S) -> Result<S::Ok, S::Error> 
 /// The start of a long text; in JSON a string that says so at its end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cut {
-    /// What it begins with.
+    /// The first bytes.
     pub head: String,
-    /// How many bytes there were.
+    /// The original number of bytes.
     pub bytes: usize,
 }
 
@@ -97,8 +97,7 @@ impl Serialize for Cut {
 }
 
 impl Value {
-    /// The value, or what it begins with and how long it was: a hundred examples with keys of a megabyte must not fill
-    /// memory, nor the manifest.
+    /// The value, or its start and its length: a hundred examples with keys of a megabyte must fill neither memory nor the manifest.
     pub(crate) fn cut(self) -> Value {
         match self {
             Value::Text(text) if text.len() > MOST_SHOWN => {
@@ -175,7 +174,7 @@ impl From<&Brief> for Value {
         }
         match std::str::from_utf8(head) {
             Ok(text) => Value::Cut(Cut { head: text.to_owned(), bytes: key.len }),
-            // A character that the cut goes through.
+            // A character that is cut in two.
             Err(e) if e.error_len().is_none() => {
                 let head = String::from_utf8_lossy(&head[..e.valid_up_to()]).into_owned();
                 Value::Cut(Cut { head, bytes: key.len })
@@ -189,10 +188,10 @@ impl From<&Brief> for Value {
     }
 }
 
-/// One finding: members in the order of the peer's log, then ours.
+/// One finding: members in the order of the public decoder's log, then ekvsnap's own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
-    /// What kind.
+    /// Its kind.
     pub kind: &'static Kind,
     /// Name and value.
     pub fields: Vec<(&'static str, Value)>,
@@ -215,7 +214,7 @@ impl Finding {
 /// Findings of one kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Seen {
-    /// How many.
+    /// Their number.
     pub count: u64,
     /// The first of them.
     pub examples: Vec<Vec<(&'static str, Value)>>,
@@ -223,7 +222,7 @@ pub struct Seen {
 
 /// Examples kept of one kind: a run with a million warnings must not fill memory.
 const EXAMPLES: usize = 100;
-/// Longest text in an example, a multiple of four for base64.
+/// Maximum length of a text in an example, a multiple of four for base64.
 const MOST_SHOWN: usize = 512;
 
 /// All findings of a task or a run.
@@ -240,7 +239,7 @@ impl Findings {
         self.merge_kind(finding.kind, seen);
     }
 
-    /// Adds findings of one kind; those of which no example is kept are counted only.
+    /// Adds findings of one kind; those for which no example is kept are only counted.
     pub fn add_all(&mut self, kind: &'static Kind, findings: impl ExactSizeIterator<Item = Finding>) {
         let count = findings.len() as u64;
         if count > 0 {
@@ -249,7 +248,7 @@ impl Findings {
         }
     }
 
-    /// Adds what was seen of a kind.
+    /// Adds the findings of a kind.
     pub(super) fn add_seen(&mut self, kind: &'static Kind, seen: Seen) {
         self.merge_kind(kind, seen);
     }
@@ -275,12 +274,12 @@ impl Findings {
         }
     }
 
-    /// Every kind with what was seen of it, by event name.
+    /// Every kind with its findings, by event name.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Kind, &Seen)> {
         self.kinds.values().map(|(kind, seen)| (*kind, seen))
     }
 
-    /// How many findings have this level.
+    /// The number of findings of this level.
     pub fn count(&self, level: Level) -> u64 {
         self.iter().filter(|(kind, _)| kind.level == level).map(|(_, seen)| seen.count).sum()
     }

@@ -14,12 +14,12 @@ use serde::{Serialize, Serializer};
 use super::lost::{Lost, is_of_a_row};
 use crate::error::{Error, Result};
 
-/// Bytes that are held, about.
+/// Approximate bytes in memory.
 const HELD: usize = 4 << 20;
 /// Bytes of a run that are read at once.
 const BUFFER: usize = 16 << 10;
 
-/// Takes losses in any order.
+/// Collects losses in any order.
 #[derive(Debug)]
 pub struct Pile {
     held: Vec<Lost>,
@@ -38,8 +38,7 @@ impl Default for Pile {
 }
 
 impl Pile {
-    /// One that is never spilled, for what is known to be little and is soon taken over by another pile: each that spills
-    /// has a file of its own.
+    /// A pile that is never spilled, for few losses that are soon added to another pile: each pile that spills has its own file.
     pub fn small() -> Pile {
         Pile::holding(usize::MAX)
     }
@@ -48,14 +47,14 @@ impl Pile {
         Pile { held: Vec::new(), weight: 0, most, runs: Vec::new(), file: None, failed: None }
     }
 
-    /// Takes a row, or bytes, that an error tells of. What goes wrong on the way shows at the end.
+    /// Adds the row, or the bytes, of an error. A failure is reported at the end.
     #[cold]
     pub fn add(&mut self, error: Error) {
         let rows = is_of_a_row(&error).then_some(1);
         self.push(Lost { rows, ..Lost::of(&error) });
     }
 
-    /// Takes a loss.
+    /// Adds a loss.
     #[cold]
     pub fn push(&mut self, lost: Lost) {
         self.weight += lost.weight();
@@ -68,7 +67,7 @@ impl Pile {
         }
     }
 
-    /// Takes all that another pile has.
+    /// Adds everything of another pile.
     pub fn append(&mut self, other: Pile) {
         self.runs.extend(other.runs);
         other.held.into_iter().for_each(|lost| self.push(lost));
@@ -115,7 +114,7 @@ fn temporary(e: io::Error) -> Error {
     Error::io("sort losses in", "a temporary file", e)
 }
 
-/// Sorts, and makes one of all that tell of one place: it can be met on two ways, of which one knows the object.
+/// Sorts, and merges all losses of one place: it can be reported twice, once with the object.
 fn tidy(lost: &mut Vec<Lost>) {
     lost.sort_by(Lost::order);
     lost.dedup_by(|next, first| {
@@ -173,7 +172,7 @@ impl PartialEq for Head {
 
 impl Eq for Head {}
 
-/// Makes one run of all.
+/// Merges all runs.
 fn merge(runs: Vec<Run>, held: Vec<Lost>) -> io::Result<Losses> {
     let mut runs: Vec<BufReader<Run>> = runs.iter().map(Run::read).collect();
     let (most, mut held, file) = (runs.len(), held.into_iter(), tempfile::tempfile()?);
@@ -209,7 +208,7 @@ fn merge(runs: Vec<Run>, held: Vec<Lost>) -> io::Result<Losses> {
     Ok(Losses { count: total, held: Vec::new(), run: Some(Run { file: Arc::new(file), bytes: 0..end }) })
 }
 
-/// All losses of a run of a program.
+/// All losses of a run of the program.
 #[derive(Debug, Default)]
 pub struct Losses {
     count: u64,
@@ -223,7 +222,7 @@ impl Losses {
         Losses { count: 1, held: vec![Lost::of(error)], run: None }
     }
 
-    /// How many there are.
+    /// Their number.
     pub fn len(&self) -> u64 {
         self.count
     }
@@ -233,12 +232,12 @@ impl Losses {
         self.count == 0
     }
 
-    /// Gives them, in the order of inputs and offsets.
+    /// Iterates over them, in the order of inputs and offsets.
     pub fn iter(&self) -> Iter<'_> {
         Iter { held: self.held.iter(), run: self.run.as_ref().map(Run::read) }
     }
 
-    /// Where those of an input stand, ascending: of a bundle, in what it was unpacked to.
+    /// The positions of the losses of an input, ascending: for a bundle, in its unpacked stream.
     pub fn positions<'l>(&'l self, input: &'l str) -> impl Iterator<Item = Result<u64>> + 'l {
         let is_its = move |lost: &Result<Lost>| lost.as_ref().map_or(true, |lost| lost.input == input);
         self.iter().filter(is_its).map(|lost| lost.map(|lost| lost.position))
@@ -262,7 +261,7 @@ impl<'l> IntoIterator for &'l Losses {
     }
 }
 
-/// Gives losses.
+/// Iterates over losses.
 #[derive(Debug)]
 pub struct Iter<'l> {
     held: std::slice::Iter<'l, Lost>,
@@ -298,7 +297,7 @@ mod tests {
     use crate::error::{ErrorKind, SstPlace};
     use crate::format::{Family, Fault};
 
-    /// One of a few hundred places: what is known of a place does not depend on who tells of it.
+    /// One of a few hundred places: the data of a place does not depend on who reports it.
     fn loss(n: usize) -> Error {
         let (reason, at) = (["odd", "even"][n % 2], n % 97);
         let error = |fault: Fault| Error::from(fault).at(at).input(Path::new(["a", "b"][n % 2]));
@@ -311,7 +310,7 @@ mod tests {
         }
     }
 
-    /// Whatever is held, and however losses are spread over piles, all come back in order, each place once.
+    /// Whatever is in memory, and however losses are distributed over piles, all come back in order, each place once.
     #[test]
     fn spilled_or_not() {
         let all: Vec<Lost> = (0..3000).map(|n| Lost { rows: Some(n as u64 % 5), ..Lost::of(&loss(n)) }).collect();

@@ -12,14 +12,14 @@ use crate::format::Family;
 /// One loss: a line of `ERRORS.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Lost {
-    /// The input, as it was named.
+    /// The input's name as given.
     pub input: String,
     /// The same in base64, if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_b64: Option<String>,
     /// Byte offset of the entry; in a bundle, of its block.
     pub offset: u64,
-    /// Where it stands among the rows as they are read: of a bundle, in what it was unpacked to.
+    /// Its position among the rows in reading order: for a bundle, in its unpacked stream.
     #[serde(skip)]
     pub(crate) position: u64,
     /// File and block of a bundle.
@@ -27,9 +27,9 @@ pub struct Lost {
     pub place: Option<SstPlace>,
     /// Prefix of the row's family.
     pub family: Option<&'static str>,
-    /// User key of the row, with its prefix; a long one is cut.
+    /// User key of the row, with its prefix; a long one is truncated.
     pub key: Option<Value>,
-    /// The bucket, where the body of an S3 object cannot be put together.
+    /// The bucket, if the body of an S3 object cannot be assembled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket: Option<Value>,
     /// The object of that bucket.
@@ -37,14 +37,14 @@ pub struct Lost {
     pub object: Option<Value>,
     /// What is wrong.
     pub reason: String,
-    /// In a decode: live rows that are left out, which is the row with all others of the object that needs it. Not there
-    /// where nobody can tell, as of bytes that were not read.
+    /// In a decode: number of live rows that are left out, which is the row with all others of the object that needs it. Missing if it is
+    /// not known, as for bytes that were not read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
 }
 
 impl Lost {
-    /// The loss that an error tells of.
+    /// The loss for an error.
     pub fn of(error: &Error) -> Lost {
         let of_body =
             |part: fn(&ErrorKind) -> Option<&[u8]>| part(error.kind()).map(|name| Value::from(&Brief::of(name)));
@@ -64,13 +64,13 @@ impl Lost {
     }
 }
 
-/// Whether an error is about a row, not about bytes that may hold any number of them.
+/// Whether an error is about a row, and not about bytes that may contain any number of rows.
 pub(crate) fn is_of_a_row(error: &Error) -> bool {
     use ErrorKind::{FooterCrc, Gap, Mvcc2Crc, RestLost, Sst};
     !matches!(error.kind(), Gap { .. } | RestLost { .. } | FooterCrc { .. } | Mvcc2Crc { .. } | Sst(_))
 }
 
-/// In a temporary file: what an optional member begins with.
+/// In a temporary file: the first byte of an optional member.
 const NONE: u8 = 0;
 const TEXT: u8 = 1;
 const CUT: u8 = 2;
@@ -78,7 +78,7 @@ const BINARY: u8 = 3;
 const CUT_BINARY: u8 = 4;
 
 impl Lost {
-    /// Losses are told in this order; those that are equal in it are one.
+    /// The order in which losses are reported; those that are equal in it are one.
     pub(super) fn order(&self, other: &Lost) -> Ordering {
         let key = |lost: &Lost| (lost.position, lost.offset);
         (&self.input, &self.input_b64, key(self), &self.reason).cmp(&(
@@ -89,7 +89,7 @@ impl Lost {
         ))
     }
 
-    /// Bytes that it takes, about.
+    /// Its approximate bytes.
     pub(super) fn weight(&self) -> usize {
         let keys = [&self.key, &self.bucket, &self.object].into_iter().filter(|value| value.is_some()).count();
         size_of::<Lost>() + self.input.len() + self.reason.len() + keys * Brief::MOST
@@ -135,7 +135,7 @@ fn put_text(out: &mut impl Write, text: &str) -> io::Result<()> {
     out.write_all(text.as_bytes())
 }
 
-/// One more than the file, and than the block: 0 stands for none.
+/// One more than the file, and than the block: 0 means none.
 fn put_place(out: &mut impl Write, place: Option<SstPlace>) -> io::Result<()> {
     let file = place.map_or(0, |place| u64::from(place.file) + 1);
     let block = place.and_then(|place| place.block).map_or(0, |block| block.saturating_add(1));

@@ -1,4 +1,4 @@
-//! What a run noticed, for people and for programs.
+//! The findings of a run, for people and for programs.
 
 mod findings;
 mod losses;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::findings::{Cut, Findings, Kind, Level, Seen, Value};
 use crate::format::wire::{self, Reader};
 
-/// Names that are kept for the rest of the process, at most: a program has some dozens.
+/// Maximum number of names that are kept for the rest of the process: a program has a few dozen.
 const MOST_NAMES: usize = 4096;
 
 /// The names and kinds that were read from bytes: those of the program itself are constants.
@@ -63,7 +63,7 @@ impl Findings {
         }
     }
 
-    /// Reads what was appended; `None`: the bytes are others.
+    /// Reads what was appended; `None`: the bytes are invalid.
     pub fn decode(reader: &mut Reader<'_>) -> Option<Findings> {
         let mut findings = Findings::default();
         for _ in 0..reader.count()? {
@@ -156,7 +156,7 @@ mod tests {
         let mut reader = Reader::new(&bytes);
         let mut again = Findings::decode(&mut reader).unwrap();
         assert!(reader.is_empty() && again == findings);
-        // They join those of the program itself.
+        // They are merged with those of the program itself.
         again.merge(findings.clone());
         assert_eq!(again.count(Level::Warning), 14);
         for end in 0..bytes.len() {

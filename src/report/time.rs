@@ -1,11 +1,11 @@
-//! Moments as RFC 3339 in UTC.
+//! Times as RFC 3339 in UTC.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Milliseconds of 9999-12-31T23:59:59Z.
 const LAST_SECOND: u64 = 253_402_300_799_000;
 
-/// The moment, or the last second of the year 9999 for a later one: RFC 3339 has years of four digits.
+/// The time, or the last second of the year 9999 for a later one: RFC 3339 has years of four digits.
 pub fn clamped(millis: u64) -> String {
     let millis = if millis < LAST_SECOND + 1000 { millis } else { LAST_SECOND };
     let mut text = Vec::new();
@@ -13,14 +13,14 @@ pub fn clamped(millis: u64) -> String {
     String::from_utf8(text).unwrap_or_default()
 }
 
-/// This second.
+/// The current second.
 pub fn now() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     clamped(since.as_secs().saturating_mul(1000))
 }
 
-/// Appends a moment in Unix milliseconds: trailing zeros of the fraction dropped, five digits for years above 9999 (as
-/// the peer has it).
+/// Appends a time in Unix milliseconds: trailing zeros of the fraction are dropped, years above 9999 have five digits (as in the public
+/// decoder).
 pub fn millis_into(millis: u64, out: &mut Vec<u8>) {
     let (days, in_day) = (millis / 86_400_000, millis % 86_400_000);
     let (year, month, day) = civil(days);
@@ -34,7 +34,7 @@ pub fn millis_into(millis: u64, out: &mut Vec<u8>) {
     out.push(b'Z');
 }
 
-/// The moment of a text that [`millis_into`] gives, and of no other.
+/// The time of a text that [`millis_into`] gives; `None` for any other text.
 pub fn millis_of(text: &str) -> Option<u64> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let mut numbers = date.split('-').chain(time.split(['.', ':'])).map(|part| part.parse::<u64>().ok());

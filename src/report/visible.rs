@@ -1,19 +1,19 @@
 //! Names on a terminal: control characters are escaped.
 //!
-//! Those are control characters (C0, DEL, and C1, which terminals obey as they obey ESC), and characters that turn the
-//! direction of what follows, by which one name can look like another. Names come from snapshots and from archives: whoever
-//! wrote them must not write on the reader's screen.
+//! These are control characters (C0, DEL, and C1, which terminals interpret like ESC), and characters that change the direction of the
+//! following text, so that one name can look like another. Names come from snapshots and archives: their authors must not be able to
+//! control the reader's screen.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
-/// Whether a terminal does something at this character, or shows the text around it in another order.
+/// Whether a terminal interprets this character, or shows the text around it in another order.
 pub fn is_active(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// What it shows on one line: such characters escaped as Rust writes them, line feeds too.
+/// Its text on one line: such characters are escaped as in Rust, line feeds too.
 #[derive(Debug, Clone, Copy)]
 pub struct Visible<T>(pub T);
 
@@ -37,10 +37,10 @@ impl fmt::Write for Escaping<'_, '_> {
     }
 }
 
-/// Text for which such characters are escaped.
+/// The form of text in which such characters are escaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// Words: `\x1b`, `\u{9b}`.
+    /// Text: `\x1b`, `\u{9b}`.
     Words,
     /// JSON: `\u009b`, which a parser reads as the character.
     Json,
@@ -57,7 +57,7 @@ impl Form {
     }
 }
 
-/// Passes text on with all such characters escaped but line feeds, which end lines of ours. The text can come in any pieces.
+/// Passes text on with all such characters escaped, except line feeds, which end lines. The text can come in any pieces.
 #[derive(Debug)]
 pub struct Screened<W> {
     out: W,

@@ -1,4 +1,4 @@
-//! The cluster that a restore is for: nodes, groups, and which group has which rows. Texts are those of the server's own flags.
+//! The cluster of a restore: nodes, groups, and the rows of each group. Texts have the form of the server's own flags.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::format::route::{partition, route};
 pub struct Member {
     /// The Raft id.
     pub id: String,
-    /// Host and port on which the group listens there.
+    /// Host and port on which the group listens on this member.
     pub address: String,
 }
 
@@ -28,7 +28,7 @@ pub struct RaftGroup {
     pub members: Vec<Member>,
 }
 
-/// The routes that a group has.
+/// The routes of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct ShardRange {
     start: Vec<u8>,
@@ -39,7 +39,7 @@ struct ShardRange {
 /// How the rows of a queue are placed: the group of each partition, by the name of the queue in base64url.
 type Partitions = BTreeMap<String, Vec<u64>>;
 
-/// What the flags say.
+/// The values of the flags.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
     /// `ID=HOST:PORT` of each node.
@@ -57,7 +57,7 @@ pub struct Flags {
 /// A cluster.
 #[derive(Debug, Clone)]
 pub struct Cluster {
-    /// The Raft ids of its nodes, in the order given.
+    /// The Raft ids of its nodes, in the given order.
     pub nodes: Vec<String>,
     /// Its groups.
     pub groups: Vec<RaftGroup>,
@@ -71,7 +71,7 @@ impl Cluster {
     /// Reads the flags.
     ///
     /// # Errors
-    /// Text that the server would not take, or that contradicts itself.
+    /// Text that the server would reject, or that contradicts itself.
     pub fn parse(flags: &Flags) -> Result<Cluster> {
         let nodes = flags.nodes.iter().map(|text| node(text)).collect::<Result<Vec<_>>>()?;
         let groups = match (&flags.groups, &flags.group_peers) {
@@ -157,7 +157,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Whether one group has every row that there can be.
+    /// Whether one group has every possible row.
     pub fn has_all(&self) -> bool {
         let all = |range: &ShardRange| range.start.is_empty() && range.end.is_none();
         self.groups.len() == 1 && self.partitions.is_empty() && self.ranges.iter().any(all)
@@ -167,7 +167,7 @@ impl Cluster {
         self.groups.iter().position(|group| group.id == id)
     }
 
-    /// The group that has a row, by its position; `None` if no range has it. `scratch` is used for the route.
+    /// The group that owns a row, by its position; `None` if the row is in no range. `scratch` is used for the route.
     pub fn group_of(&self, user_key: &[u8], scratch: &mut Vec<u8>) -> Option<usize> {
         if let (false, Some((queue, partition))) = (self.partitions.is_empty(), partition(user_key)) {
             let groups = self.partitions.get(std::str::from_utf8(queue).ok()?)?;
@@ -182,7 +182,7 @@ impl Cluster {
 }
 
 impl RaftGroup {
-    /// The members as a server's file has them.
+    /// The members in the form of a server's file.
     pub fn peers(&self) -> Vec<Peer> {
         let peer = |Member { id, address }: &Member| Peer {
             node_id: node_id(id),
@@ -203,7 +203,7 @@ fn bad(words: impl Into<String>) -> Error {
     Error::command_line(words)
 }
 
-/// The parts of a list, as the server reads it: spaces around them mean nothing, nor do empty parts.
+/// The parts of a list, as the server reads it: spaces around them and empty parts are ignored.
 fn split(text: &str, at: char) -> impl Iterator<Item = &str> {
     text.split(at).map(str::trim).filter(|part| !part.is_empty())
 }
@@ -235,7 +235,7 @@ fn node(text: &str) -> Result<Member> {
     member(id, address, text)
 }
 
-/// Several groups of one node: each has its address.
+/// Several groups of one node: each has an address.
 fn of_one_node(nodes: &[Member], text: &str) -> Result<Vec<RaftGroup>> {
     let [node] = nodes else {
         return Err(bad("addresses of groups are those of one node; of several nodes give the peers of each group"));
@@ -258,7 +258,7 @@ fn group_peers(text: &str) -> Result<RaftGroup> {
 
 fn shard_range(text: &str) -> Result<ShardRange> {
     const FORM: &str = "START:END=GROUP";
-    // As the server cuts it: at the first equal sign, and before that at the first colon.
+    // Split like in the server: at the first equal sign, and before that at the first colon.
     let (range, group) = text.split_once('=').ok_or_else(|| bad(format!("\"{text}\" is not of the form {FORM}")))?;
     let (start, end) = range.split_once(':').ok_or_else(|| bad(format!("\"{text}\" is not of the form {FORM}")))?;
     let (start, end) = (start.trim().as_bytes().to_vec(), end.trim().as_bytes().to_vec());

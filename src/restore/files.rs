@@ -1,4 +1,4 @@
-//! Files of the data directories that are made.
+//! Files of the new data directories.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -19,7 +19,7 @@ pub(super) fn opened(file: &mut SingleFile) -> Result<(PathBuf, Writer<&mut File
     Ok((name, file))
 }
 
-/// Makes a directory, and those above it.
+/// Creates a directory, and its parents.
 pub(super) fn directory(dir: &Path) -> Result<()> {
     about_to().and_then(|()| std::fs::create_dir_all(dir)).map_err(|e| Error::io("create directory", dir, e))
 }
@@ -33,7 +33,7 @@ pub(super) fn small(path: &Path, bytes: &[u8]) -> Result<()> {
     file.publish(false)
 }
 
-/// Numbers of groups that are given out once each.
+/// The numbers of groups, each used once.
 pub(super) fn each_once(taken: Vec<Option<usize>>, groups: usize) -> Option<Vec<usize>> {
     let found: Option<BTreeSet<usize>> = taken.iter().copied().collect();
     let one_each = taken.len() == groups && found.is_some_and(|found| found.len() == groups);

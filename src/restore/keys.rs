@@ -1,9 +1,9 @@
-//! The keys of an encrypted store that is made (`encryption.md` §3, §9).
+//! The keys of a new encrypted store (`encryption.md` §3, §9).
 //!
-//! A key must not encrypt two messages with one nonce, and the nonces of a server are its node, an epoch that is raised at each start, and
-//! a counter. The side-car of a backup has the epoch of the time of the backup: a restored server that went on with its keys would
-//! use nonces again that the old one has used since. So the restored store has all keys of the side-car, which open its rows, and new ones
-//! for what comes.
+//! A key must not encrypt two messages with one nonce. The nonces of a server consist of its node, an epoch that is raised at each start,
+//! and a counter. The side-car of a backup has the epoch at the time of the backup: a restored server that continued with its keys would
+//! reuse nonces that the old server has used since. So the restored store has all keys of the side-car, which open its rows, and new keys
+//! for new data.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,13 +28,13 @@ use crate::source::{Access, Source};
 
 /// Where the side-car is in the directory of a node.
 pub const SIDECAR: &str = "encryption/keys.json";
-/// The epoch that the rows of a restored store count as: a server begins with the next.
+/// The epoch of the rows of a restored store: a server begins with the next one.
 const EPOCH: u16 = 0;
 
 /// The keys of a store.
 pub(super) struct StoreKeys {
     sidecar: Sidecar,
-    /// The keys of snapshots that are restored as they are.
+    /// The keys of snapshots that are restored unchanged.
     of_snapshots: Arc<KeyRing>,
     /// The key of rows that are encrypted now.
     new: Arc<KeyRing>,
@@ -42,7 +42,7 @@ pub(super) struct StoreKeys {
 }
 
 impl StoreKeys {
-    /// New keys for the nodes of a cluster, beside those that its snapshots were encrypted with.
+    /// New keys for the nodes of a cluster, in addition to those of its snapshots.
     ///
     /// # Errors
     /// Files that cannot be read or do not belong together; nodes whose nonces would be the same.
@@ -72,7 +72,7 @@ impl StoreKeys {
         [self.sidecar.active_storage, self.sidecar.active_raft]
     }
 
-    /// What rows are encrypted with.
+    /// The encryption of rows.
     pub fn seal(&self) -> Seal {
         Seal { key_id: self.sidecar.active_storage, keys: Arc::clone(&self.new), writers: self.writers() }
     }
@@ -85,12 +85,13 @@ impl StoreKeys {
         rows
     }
 
-    /// Gives a snapshot its keys: the index will tell of rows that they do not open.
+    /// Adds the keys to a snapshot: the index reports rows that they do not open.
     pub fn open(&self, source: Source) -> Result<Source> {
         decrypt(source, &self.of_snapshots, Access::Map, Granularity::default())
     }
 
-    /// Writes the side-car of a node. `index`: that of its snapshot; `raft_cutover`: where its header says that the log is encrypted from.
+    /// Writes the side-car of a node. `index`: that of its snapshot; `raft_cutover`: the index in its header from which the log is
+    /// encrypted.
     pub fn write(&self, node: &Path, index: u64, raft_cutover: u64) -> Result<()> {
         let sidecar = Sidecar { applied_index: index, raft_cutover, ..self.sidecar.clone() };
         let path = node.join(SIDECAR);
@@ -103,7 +104,7 @@ impl StoreKeys {
     }
 }
 
-/// Checks that the keys of all rows are there, those of old versions too: a server would fail at reading them.
+/// Checks that the keys of all rows are known, also those of old versions: a server would fail when it reads them.
 pub(super) fn check(set: &DataSet<'_>) -> Result<()> {
     set.check_keys()?;
     if !set.has_missing_keys() {
@@ -119,7 +120,7 @@ pub(super) fn check(set: &DataSet<'_>) -> Result<()> {
     Err(Error::usage(format!("old versions of rows need keys that are not in keys.json: {missing}")))
 }
 
-/// Makes a key; gives its id, which no key had before, and the key.
+/// Makes a key; returns its id, which no key had before, and the key.
 fn add(sidecar: &mut Sidecar, kek: &Key, purpose: Purpose) -> Result<(u32, Key)> {
     let last = sidecar.keys.keys().next_back().copied().unwrap_or_default();
     let id =

@@ -1,10 +1,10 @@
-//! `restore`: snapshots and outputs, to data directories that servers start from (`restore.md`).
+//! `restore`: makes data directories, from which servers start, of snapshots and outputs (`restore.md`).
 //!
-//! 1. What is given becomes a set of snapshot files: outputs are encoded, snapshots are indexed.
-//! 2. Every group gets one file (`stores.rs`). Where the groups are those of the inputs, a file is taken as it is; else its rows are
+//! 1. The input becomes a set of snapshot files: outputs are encoded, snapshots are indexed.
+//! 2. Every group gets one file (`stores.rs`). If the groups are those of the inputs, a file is taken unchanged. Otherwise its rows are
 //!    sent to the groups that own them (`split.rs`).
-//! 3. The files beside it are written (`node.rs`), all below a temporary directory.
-//! 4. Each data directory is read as a server reads it. Only then does the whole get its name.
+//! 3. The other files are written (`node.rs`), all below a temporary directory.
+//! 4. Each data directory is read as a server reads it. Only then does the result get its name.
 
 pub mod cluster;
 mod files;
@@ -33,7 +33,7 @@ use cluster::Cluster;
 pub use keys::SIDECAR;
 use keys::StoreKeys;
 
-/// What a restore is asked to do.
+/// The options of a restore.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// For outputs: what is encoded, and how. Its threads and fsync are those of the restore.
@@ -44,11 +44,11 @@ pub struct Options {
     pub term: u64,
     /// Only the directory of this node is made.
     pub only: Option<String>,
-    /// For an encrypted store: the key file, and the side-cars of the snapshots if they are not beside them.
+    /// For an encrypted store: the key file, and the side-cars of the snapshots if they are not next to them.
     pub keys: Option<KeyFiles>,
 }
 
-/// What is restored.
+/// The input of a restore.
 pub enum Input {
     /// Outputs of a decode.
     Outputs(Vec<PathBuf>),
@@ -57,7 +57,7 @@ pub enum Input {
 }
 
 impl Input {
-    /// The snapshots that are restored as they are.
+    /// The snapshots that are restored unchanged.
     fn files(&self) -> Vec<PathBuf> {
         match self {
             Input::Outputs(_) => Vec::new(),
@@ -66,18 +66,18 @@ impl Input {
     }
 }
 
-/// What a finished restore tells.
+/// The result of a restore.
 #[derive(Debug)]
 pub struct Outcome {
     /// The data directories, by node and then by group.
     pub dirs: Vec<Restored>,
     /// The keys of an encrypted store for new rows and for the log.
     pub key_ids: Option<[u32; 2]>,
-    /// Whether the files are those that were given, byte for byte.
+    /// Whether the files are identical to the inputs.
     pub as_given: bool,
-    /// The index.
+    /// The result of the encode.
     pub encoded: Option<encode::Outcome>,
-    /// What was noticed.
+    /// The findings.
     pub findings: Findings,
     /// Time taken.
     pub elapsed: Duration,
@@ -90,7 +90,7 @@ pub struct Restored {
     pub node: String,
     /// The number of its group.
     pub group: u64,
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// The Raft index of its snapshot.
     pub index: u64,
@@ -105,8 +105,7 @@ pub struct Restored {
 /// Restores `input` into a new directory `target`, the `--raftDataDir` of the servers.
 ///
 /// # Errors
-/// Inputs that cannot be read or have no place in the cluster, a target that is there, files that cannot be written. Nothing is
-/// left then.
+/// Inputs that cannot be read or do not fit the cluster, a target that exists, files that cannot be written. Then nothing is left behind.
 pub fn restore(
     input: Input,
     target: &Path,
@@ -183,7 +182,7 @@ fn run(input: Input, target: &Path, cluster: &Cluster, options: &Options, progre
     Ok(outcome)
 }
 
-/// Outputs are encoded to this file, which is no part of the result.
+/// The file to which outputs are encoded; it is not a part of the result.
 const ENCODED: &str = "encoded.fsm";
 
 /// The nodes whose directories are made.
@@ -197,7 +196,7 @@ fn nodes<'c>(cluster: &'c Cluster, options: &Options) -> Result<Vec<&'c str>> {
     Ok(one)
 }
 
-/// Refuses a target in which a server has been: it would go on with what it has, whatever is put beside it.
+/// Rejects a target that a server has used: it would continue with its own data, whatever is added.
 fn refuse_old(target: &Path) -> Result<()> {
     let is_empty = fs::read_dir(target).map_or(true, |mut entries| entries.next().is_none());
     if is_empty {

@@ -1,4 +1,4 @@
-//! Writes the files beside the snapshot in the data directory of a node.
+//! Writes the other files in the data directory of a node.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,8 +23,8 @@ pub(super) fn dirs(root: &Path, node: &str, cluster: &Cluster) -> Vec<PathBuf> {
     cluster.groups.iter().map(of).collect()
 }
 
-/// Completes a directory: with the snapshot, if it is not the one that was written for this directory, and what stands beside it.
-/// Then it is read as a server reads it.
+/// Completes a directory: copies the snapshot, if it was not written for this directory, and writes the other files. Then it is read as a
+/// server reads it.
 pub(super) fn finish(dir: &Path, node: &str, group: &RaftGroup, file: &Written, term: u64) -> Result<Restored> {
     let fsm = dir.join(FSM).join(fsm_name(file.index));
     if fsm != file.path {

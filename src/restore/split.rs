@@ -1,6 +1,6 @@
 //! The rows of snapshots, sent to the groups that own them.
 //!
-//! Inputs are in order of raw keys, so a merge of them is too, and so is what each group gets of it: no row is held.
+//! Inputs are in order of raw keys, so a merge of them is too, and so are the rows of each group: no row is kept in memory.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
@@ -23,10 +23,10 @@ use crate::output::single::SingleFile;
 /// Bytes that are written at once.
 const PIECE: usize = 1 << 20;
 
-/// For each group the input that is its store as it stands; `None`: rows have to be sent.
+/// For each group the input that is its complete store; `None`: rows have to be sent.
 ///
 /// # Errors
-/// A row that no group has.
+/// A row that no group owns.
 pub(super) fn as_given(inputs: &[&Group<'_>], cluster: &Cluster) -> Result<Option<Vec<usize>>> {
     if inputs.len() != cluster.groups.len() {
         return Ok(None);
@@ -39,14 +39,14 @@ pub(super) fn as_given(inputs: &[&Group<'_>], cluster: &Cluster) -> Result<Optio
             Owner::Several => return Ok(None),
         }
     }
-    // Stores without rows go where there is room.
+    // Stores without rows go to the groups that are left.
     let mut free =
         (0..cluster.groups.len()).filter(|group| !taken.contains(&Some(*group))).collect::<Vec<_>>().into_iter();
     let placed = taken.iter().map(|group| group.or_else(|| free.next())).collect();
     Ok(each_once(placed, cluster.groups.len()))
 }
 
-/// Who has the rows of an input.
+/// The owner of the rows of an input.
 enum Owner {
     Nobody,
     One(usize),
@@ -54,7 +54,7 @@ enum Owner {
 }
 
 fn group_of_all(input: &Group<'_>, cluster: &Cluster) -> Result<Owner> {
-    // Nothing is looked at where there is only one place, and where a file has another layout.
+    // Nothing is checked if there is only one group, or if a file has another layout.
     if input.index.layout == Layout::Empty {
         return Ok(Owner::Nobody);
     }
@@ -90,7 +90,7 @@ fn user_key<'a>(row: &Entry<'a>) -> Option<&'a [u8]> {
     (!own).then(|| split_key(row.raw_key).ok().map(|(user_key, _)| user_key)).flatten()
 }
 
-/// Whether rows of a key are in every group, or in none of the ranges: the catalog of routes, which a server makes anew.
+/// Whether rows of a key are in every group, or in none of the ranges: the catalog of routes, which a server makes again.
 fn belongs_to_all(user_key: &[u8]) -> bool {
     matches!(
         Family::of(user_key),
@@ -101,7 +101,7 @@ fn belongs_to_all(user_key: &[u8]) -> bool {
 /// Writes the store of each group.
 ///
 /// # Errors
-/// A row that no group has, or that cannot be in another group; two inputs that contradict each other.
+/// A row that no group owns, or that cannot be in another group; two inputs that contradict each other.
 pub(super) fn write(
     set: &DataSet<'_>,
     cluster: &Cluster,
@@ -162,7 +162,7 @@ fn own_rows(index: u64, ts: u64, retained: u64, keys: Option<&StoreKeys>) -> Vec
     rows
 }
 
-/// The last row that was written: inputs can hold the same one, such as the record of a transaction.
+/// The last row that was written: inputs can have the same one, such as the record of a transaction.
 #[derive(Default)]
 struct Last<'a> {
     key: &'a [u8],
@@ -181,7 +181,7 @@ impl Last<'_> {
     }
 }
 
-/// The user key of a row that goes to a group; `None` for what a store makes anew.
+/// The user key of a row that goes to a group; `None` for rows that a store makes again.
 fn movable<'a>(input: &Group<'_>, row: &Entry<'a>, cluster: &Cluster, has_keys: bool) -> Result<Option<&'a [u8]>> {
     match Operational::of(row.raw_key, row.raw_value) {
         Some(Operational::EncryptionWriter) if !has_keys => {
@@ -259,7 +259,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The store of a group, in the making.
+/// The store of a group while it is written.
 struct Out<'f> {
     encoder: Encoder,
     file: Writer<&'f mut std::fs::File>,
@@ -279,7 +279,7 @@ impl<'f> Out<'f> {
         Ok(Out { encoder, file, name, buffer, bytes: 0, rows: 0, own: own.into() })
     }
 
-    /// Writes those rows of the store itself that stand before a key.
+    /// Writes those rows of the store itself that come before a key.
     fn own_rows_before(&mut self, raw_key: &[u8]) -> Result<()> {
         while self.own.front().is_some_and(|(key, _)| key.as_slice() < raw_key) {
             let Some((key, value)) = self.own.pop_front() else { break };

@@ -1,4 +1,4 @@
-//! Which snapshot file each group gets.
+//! Decides which snapshot file each group gets.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ const PIECE: usize = 1 << 20;
 pub(super) struct Stores {
     /// The index of each group's snapshot.
     index: Vec<u64>,
-    /// For each group the input that it takes as it is; `None`: rows are sent to groups.
+    /// For each group the input that it takes unchanged; `None`: rows are sent to groups.
     inputs: Option<Vec<usize>>,
 }
 
@@ -77,9 +77,9 @@ pub(super) fn plan(
     for input in inputs.iter().filter(|input| !has_keys && !input.index.sealed.is_empty()) {
         findings.add(Finding { kind: &ENCRYPTED, fields: vec![("input", Value::from(input.source.path()))] });
     }
-    // A server has an encrypted log only with one group. What is sent to groups has one in clear.
+    // A server with several groups has no encrypted log. Rows that are sent to groups get a file with a log in clear.
     let was_log_encrypted = inputs.iter().any(|input| input.index.header.cutover_index > 0);
-    // A catalog of other groups would be believed.
+    // A server would trust a catalog of other groups.
     let must_send = alone.is_some() || has_keys && was_log_encrypted && groups > 1;
     if let Some(taken) = if must_send { None } else { split::as_given(&inputs, cluster)? } {
         return Ok(Stores { index: taken.iter().map(|input| at(*input)).collect(), inputs: Some(taken) });
@@ -88,7 +88,7 @@ pub(super) fn plan(
     Ok(Stores { index: vec![common; groups], inputs: None })
 }
 
-/// Refuses what a server would not start from.
+/// Rejects an input from which a server would not start.
 fn check(input: &Group<'_>) -> Result<()> {
     let index = &input.index;
     let refuse = |words: String| Err(Error::usage(format!("{}: {words}", input.source.path().display())));
@@ -104,19 +104,19 @@ fn check(input: &Group<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The index of a snapshot as it is: never below what its store has applied, or a server would pass over new entries.
+/// The index of a snapshot that is taken unchanged: never below what its store has applied, because a server would skip new entries.
 fn own_index(input: &Group<'_>) -> u64 {
     let named = index_of(input.source.path()).unwrap_or_default();
     named.max(input.index.applied_index.unwrap_or_default()).max(1)
 }
 
 impl Stores {
-    /// Whether the files are those that were given.
+    /// Whether the files are identical to the inputs.
     pub fn as_given(&self) -> bool {
         self.inputs.is_some()
     }
 
-    /// Where the headers of the files say that the log is encrypted from.
+    /// The index in the headers of the files from which the log is encrypted.
     pub fn raft_cutover(&self, set: &DataSet<'_>) -> u64 {
         let taken = self.inputs.iter().flat_map(|_| set.inputs());
         taken.map(|input| input.index.header.cutover_index).max().unwrap_or_default()

@@ -86,7 +86,7 @@ impl<'a, 't> Job<'_, 'a, 't> {
         }
     }
 
-    /// Whether the run only executes splits and records their results. Work beside the splits is done by the merge.
+    /// Whether the run only executes splits and records their results. The merge does the work outside of splits.
     pub(crate) fn is_shard(&self) -> bool {
         matches!(self.role, Role::Shard(_))
     }

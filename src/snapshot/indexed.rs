@@ -1,4 +1,4 @@
-//! The objects of indexed snapshots. The index is read once, for any number of reads.
+//! The objects of indexed snapshots. The index is made once, for any number of reads.
 
 use super::Snapshot;
 use crate::adapters::dynamodb::{self, Tables};
@@ -17,10 +17,10 @@ use crate::run::scratch::Anywhere;
 use crate::run::sort::Sorted;
 use crate::source::Source;
 
-/// Snapshots that are indexed, at one moment. Any number of threads can read it at once.
+/// Indexed snapshots at one moment. Any number of threads can read them at once.
 ///
 /// The options of a read choose objects; [`as_of`](Options::as_of) and [`skip_damage`](Options::skip_damage) are those of the index.
-/// Every read ends with a look at the files: one that has changed since is an error.
+/// Every read ends with a check of the files: one that has changed since is an error.
 pub struct Indexed<'a> {
     sources: &'a [Source],
     inner: decode::Indexed<'a>,
@@ -30,7 +30,7 @@ impl Snapshot {
     /// Indexes the files.
     ///
     /// # Errors
-    /// A file that is not a sound snapshot.
+    /// A file that is not a valid snapshot.
     pub fn index(&self, options: &Options) -> Result<Indexed<'_>> {
         let inner = or_changed(&self.sources, || decode::index(&self.sources, options, &Silent))?;
         Ok(Indexed { sources: &self.sources, inner })
@@ -47,17 +47,17 @@ impl<'a> Indexed<'a> {
         or_changed(self.sources, || {
             let set = &self.inner.set;
             set.check_keys()?;
-            // Its patterns have taken nothing yet, whatever they took in another run.
+            // Its patterns have not matched anything yet, whatever they matched in another run.
             let done = work(set, &options.clone())?;
             set.check_unchanged()?;
             Ok(done)
         })
     }
 
-    /// Gives every Redis key: see [`Snapshot::redis`].
+    /// Passes on every Redis key: see [`Snapshot::redis`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`Snapshot::redis`].
     pub fn redis(&self, options: &Options, visitor: &mut impl model::redis::Visitor) -> Result<Findings> {
         self.read(options, |set, options| redis::read_all(set, options, &Silent, visitor))
     }
@@ -70,10 +70,10 @@ impl<'a> Indexed<'a> {
         self.read(&Options::default(), |set, _| Ok(Tables::read(set, &mut Findings::default())?.all().collect()))
     }
 
-    /// Gives every DynamoDB item: see [`Snapshot::dynamodb`].
+    /// Passes on every DynamoDB item: see [`Snapshot::dynamodb`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`Snapshot::dynamodb`].
     pub fn dynamodb(
         &self,
         options: &Options,
@@ -87,11 +87,11 @@ impl<'a> Indexed<'a> {
         })
     }
 
-    /// Gives every DynamoDB item as a row with a column for each attribute that has one type in its table. Items are read twice: for
-    /// their types on all threads, then in order. The data set of every table is made known before the first row.
+    /// Passes on every DynamoDB item as a row with a column for each attribute that has one type in its table. Items are read twice: for
+    /// their types on all threads, then in order. The data set of every table is created before the first row.
     ///
     /// # Errors
-    /// A file that is not a sound snapshot, a damaged row, and what the sink gives.
+    /// A file that is not a valid snapshot, a damaged row, or the error of the sink.
     pub fn dynamodb_rows(&self, options: &Options, sink: &mut impl Sink) -> Result<Findings> {
         self.read(options, |set, options| {
             let mut findings = Findings::default();
@@ -119,10 +119,10 @@ impl<'a> Indexed<'a> {
         })
     }
 
-    /// Gives every S3 object with its body, in the order of buckets and keys.
+    /// Passes on every S3 object with its body, in the order of buckets and keys.
     ///
     /// # Errors
-    /// A file that is not a sound snapshot, a damaged row or body, and what the visitor gives.
+    /// A file that is not a valid snapshot, a damaged row or body, or the error of the visitor.
     pub fn s3(&self, options: &Options, visitor: &mut impl model::s3::Visitor) -> Result<Findings> {
         self.read(options, |set, options| s3::read_all(set, &Buckets::read(set)?, options, &Silent, visitor))
     }
@@ -138,10 +138,10 @@ impl<'a> Indexed<'a> {
         })
     }
 
-    /// Gives every SQS queue, and then the messages of one after the other in the order of sending.
+    /// Passes on every SQS queue, and then its messages one after the other in the order of sending.
     ///
     /// # Errors
-    /// A file that is not a sound snapshot, a damaged row, and what the visitor gives.
+    /// A file that is not a valid snapshot, a damaged row, or the error of the visitor.
     pub fn sqs(&self, options: &Options, visitor: &mut (impl model::sqs::QueueVisitor + Send)) -> Result<Findings> {
         self.read(options, |set, options| {
             let threads = options.threads;
@@ -149,10 +149,10 @@ impl<'a> Indexed<'a> {
         })
     }
 
-    /// Gives every file and directory as a row, in the order of a walk: first what can be reached from the root, then what no name leads to.
+    /// Passes on every file and directory as a row, in the order of a walk: first those that can be reached from the root, then the others.
     ///
     /// # Errors
-    /// A file that is not a valid snapshot, a damaged row, and what the sink gives.
+    /// A file that is not a valid snapshot, a damaged row, or the error of the sink.
     pub fn fs_rows(&self, options: &Options, sink: &mut (impl Sink + Send)) -> Result<Findings> {
         self.read(options, |set, options| {
             decode::on_threads(options.threads, || {
@@ -163,7 +163,7 @@ impl<'a> Indexed<'a> {
                 }
                 let mut census = Census::take(inputs, &mut findings)?;
                 let met = walk(Walk::from_root(inputs, &mut census), &mut rows, &mut findings)?;
-                // Whether objects that are not asked for were reached is not known.
+                // It is not known whether objects that were not requested were reached.
                 if options.filter.is_trivial() {
                     let Census { mut links, unreachable } = census;
                     let mut unreached = Unreached::find(inputs, met, &mut findings)?;
@@ -176,7 +176,7 @@ impl<'a> Indexed<'a> {
     }
 }
 
-/// Walks to the end; gives the numbers of what was met.
+/// Walks to the end; returns the numbers of the inodes that were met.
 fn walk(
     mut walk: Walk<'_, '_, '_>,
     rows: &mut rows::fs::Rows<'_, impl Sink>,

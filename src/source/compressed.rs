@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 /// How a file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// gzip: one member or several, as `gunzip` has it.
+    /// gzip: one or several members, as in `gunzip`.
     Gzip,
     /// Zstandard.
     Zstd,
@@ -14,21 +14,21 @@ pub enum Compression {
 /// gzip, with its only method of compression.
 const GZIP: &[u8] = b"\x1f\x8b\x08";
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
-/// Most bytes, as a power of two, that unpacking may hold of what is behind it: level 19 has 8 MiB.
+/// Maximum window of the decompressor, as a power of two: level 19 has 8 MiB.
 #[cfg(feature = "archive")]
 const MOST_WINDOW: u32 = 25;
 
 impl Compression {
-    /// How a file with these first bytes is compressed; `None`: it is not.
+    /// The compression of a file with these first bytes; `None`: it is not compressed.
     pub fn of(head: &[u8]) -> Option<Compression> {
         let is = |magic: &[u8]| head.starts_with(magic);
         is(GZIP).then_some(Compression::Gzip).or_else(|| is(ZSTD).then_some(Compression::Zstd))
     }
 
-    /// What is in a compressed stream.
+    /// The content of a compressed stream.
     ///
     /// # Errors
-    /// A stream that cannot be begun; of a build without the feature `archive`: always.
+    /// A stream that cannot be started; in a build without the feature `archive`: always.
     #[cfg(feature = "archive")]
     pub fn unpack<'s>(self, stream: impl BufRead + 's) -> io::Result<Box<dyn Read + 's>> {
         Ok(match self {
@@ -41,10 +41,10 @@ impl Compression {
         })
     }
 
-    /// What is in a compressed stream.
+    /// The content of a compressed stream.
     ///
     /// # Errors
-    /// Always: this build unpacks nothing.
+    /// Always: this build does not support compression.
     #[cfg(not(feature = "archive"))]
     pub fn unpack<'s>(self, _: impl BufRead + 's) -> io::Result<Box<dyn Read + 's>> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "this build unpacks nothing: it lacks the feature `archive`"))

@@ -35,9 +35,9 @@ impl Crc {
         Crc { value: digest.finalize(), len }
     }
 
-    /// Goes on with the bytes that follow.
+    /// Adds the bytes that follow.
     pub fn append(&mut self, next: Crc) {
-        // To combine costs as much as the checksum of a hundred kilobytes.
+        // Combining costs as much as the checksum of a hundred kilobytes.
         if self.len == 0 || next.len == 0 {
             if self.len == 0 {
                 *self = next;
@@ -66,30 +66,30 @@ fn parallel(algorithm: CrcAlgorithm, bytes: &[u8]) -> u32 {
     combined.map_or_else(|| checksum(algorithm, b""), |(crc, _)| crc) as u32
 }
 
-/// The last four bytes as a footer, with what the bytes before them give.
+/// The last four bytes as a footer, with the checksum of the bytes before them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Footer {
-    /// What the file says.
+    /// The stored value.
     pub stored: u32,
-    /// What its bytes give.
+    /// The value computed from the bytes.
     pub computed: u32,
 }
 
 impl Footer {
-    /// Takes the last four bytes as a footer; `None` when there are fewer.
+    /// Takes the last four bytes as a footer; `None` if there are fewer.
     pub fn of(file: &[u8]) -> Option<Footer> {
         let (body, stored) = file.split_last_chunk::<FOOTER>()?;
         Some(Footer { stored: u32::from_be_bytes(*stored), computed: crc32c(body) })
     }
 
-    /// The last four bytes of `file` as a footer, where the checksum of all before them is known.
+    /// The last four bytes of `file` as a footer, if the checksum of everything before them is known.
     pub(crate) fn known(file: &[u8], crc: Crc) -> Option<Footer> {
         let (body, stored) = file.split_last_chunk::<FOOTER>()?;
         let known = body.len() as u64 == crc.len;
         known.then(|| Footer { stored: u32::from_be_bytes(*stored), computed: crc.value as u32 })
     }
 
-    /// Whether both agree.
+    /// Whether the two values are equal.
     pub fn matches(self) -> bool {
         self.stored == self.computed
     }
@@ -101,10 +101,10 @@ impl Footer {
     }
 }
 
-/// Why a file is none that a server finished: all of those end in the CRC32C of their bytes.
+/// Why a file is not one that a server completed: all of those end in the CRC32C of their bytes.
 ///
 /// # Errors
-/// A file that cannot be read, or that changes meanwhile.
+/// A file that cannot be read, or that changes at the same time.
 pub fn damage_of(path: &Path) -> Result<Option<Error>> {
     let source = Source::open(path, Access::Map)?;
     let damage = match Footer::of(source.file()) {

@@ -1,5 +1,5 @@
-//! From what the user names to snapshot files: a file, a server data directory, its `fsm-snap/`, a directory of
-//! group directories (`container.md` §1, §4), a copy of an object store (`offload.rs`), or a directory of files that somebody has put together.
+//! Finds the snapshot files of the inputs that the user names: a file, a server data directory, its `fsm-snap/`, a directory of group
+//! directories (`container.md` §1, §4), a copy of an object store (`offload.rs`), or a directory with snapshot files of all groups.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,8 +11,8 @@ use super::found::{Found, PassedOver, entries};
 use super::{crc, offload};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The side-car with the keys of a snapshot in a data directory: `encryption/keys.json` beside `fsm-snap/`,
-/// or a directory above, where a node with several groups has it. Of a file elsewhere: `keys.json` beside it.
+/// The side-car with the keys of a snapshot in a data directory: `encryption/keys.json` next to `fsm-snap/`, or one directory above, for a
+/// node with several groups. For a file elsewhere: `keys.json` next to it.
 pub(crate) fn sidecar_of(file: &Path) -> Option<PathBuf> {
     let file = file.canonicalize().ok()?;
     let Some(snapshots) = file.parent().filter(|dir| dir.ends_with("fsm-snap")) else {
@@ -25,8 +25,7 @@ pub(crate) fn sidecar_of(file: &Path) -> Option<PathBuf> {
 /// Resolves every INPUT of the command line.
 ///
 /// # Errors
-/// A directory without snapshots, a group whose snapshot files are all damaged (the data set would lack it), or one
-/// file under two names.
+/// A directory without snapshots, a group whose snapshot files are all damaged (the data set would lack it), or one file under two names.
 pub fn find_inputs(inputs: &[PathBuf]) -> Result<Found> {
     let mut found = Found::default();
     for input in inputs {
@@ -42,11 +41,11 @@ pub fn find_inputs(inputs: &[PathBuf]) -> Result<Found> {
     Ok(found)
 }
 
-/// Fails when two names are one file: each of its rows would count twice.
+/// Fails if two names are one file: each of its rows would count twice.
 fn refuse_doubles(files: &[PathBuf]) -> Result<()> {
     let mut seen: HashMap<(u64, u64), &Path> = HashMap::new();
     for file in files.iter().filter(|file| file.as_os_str() != "-") {
-        // What cannot be looked at is reported when it is opened.
+        // A file that cannot be examined is reported when it is opened.
         let Ok(meta) = fs::metadata(file) else { continue };
         if let Some(same) = seen.insert((meta.dev(), meta.ino()), file) {
             let (a, b) = (same.display(), file.display());
@@ -73,8 +72,8 @@ fn in_directory(dir: &Path, found: &mut Found) -> Result<()> {
     )))
 }
 
-/// Takes every file that is named as a snapshot, compressed or not: somebody has put those of all groups together. Tells whether
-/// there is one.
+/// Takes every file with the name of a snapshot, compressed or not: the directory was assembled from the snapshots of all groups. Returns
+/// whether there is one.
 fn snapshots_by_name(dir: &Path, found: &mut Found) -> Result<bool> {
     let is_snapshot = |path: &PathBuf| {
         let name = path.as_os_str().as_bytes();
@@ -87,13 +86,13 @@ fn snapshots_by_name(dir: &Path, found: &mut Found) -> Result<bool> {
     Ok(any)
 }
 
-/// Takes the newest intact file of a data directory; tells whether it has snapshots.
+/// Takes the newest intact file of a data directory; returns whether it has snapshots.
 fn group(dir: &Path, found: &mut Found) -> Result<bool> {
     let dir = dir.join("fsm-snap");
     if newest_intact(&dir, found)? {
         return Ok(true);
     }
-    // Nothing tells which of them is the newest, and to go on without them would lose a group.
+    // It is not known which of them is the newest, and continuing without them would lose a group.
     match entries(&dir)?.iter().find(|path| path.extension().is_some_and(|ext| ext == "fsm")) {
         Some(other) => Err(Error::usage(format!(
             "{} is not named as a server names its snapshots (16 hexadecimal digits and .fsm): name the file itself",
@@ -103,7 +102,7 @@ fn group(dir: &Path, found: &mut Found) -> Result<bool> {
     }
 }
 
-/// Takes the file with the highest index whose footer matches; tells whether there are snapshot files.
+/// Takes the file with the highest index whose footer matches; returns whether there are snapshot files.
 fn newest_intact(dir: &Path, found: &mut Found) -> Result<bool> {
     let mut files: Vec<(u64, PathBuf)> =
         entries(dir)?.into_iter().filter_map(|path| Some((index_of(&path)?, path))).collect();
@@ -131,7 +130,7 @@ pub fn index_of(path: &Path) -> Option<u64> {
     hex.then(|| u64::from_str_radix(stem, 16).ok()).flatten()
 }
 
-/// The number of the group in whose data directory a file lies, if the path tells it.
+/// The number of the group whose data directory contains a file, if the path shows it.
 pub fn group_of(path: &Path) -> Option<u64> {
     let mut folders = path.ancestors().skip(1).filter_map(|folder| folder.file_name()?.to_str());
     folders.find_map(|name| name.strip_prefix("group-")?.parse().ok())

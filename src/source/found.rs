@@ -1,11 +1,11 @@
-//! Finds the snapshot files that names on a command line lead to.
+//! Finds the snapshot files of the names on a command line.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// The inputs found, and newer files that were passed over.
+/// The inputs found, and newer files that were skipped.
 #[derive(Debug, Default)]
 pub struct Found {
     /// One snapshot file for each group.
@@ -25,7 +25,7 @@ pub struct PassedOver {
     pub taken: PathBuf,
 }
 
-/// What is in a directory, in order; nothing, if it is not there.
+/// The content of a directory, in order; empty if it does not exist.
 pub(super) fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
     let listing = match fs::read_dir(dir) {
         Ok(listing) => listing,

@@ -1,4 +1,4 @@
-//! Tells whether a file is the one that was read earlier.
+//! Recognises whether a file is the one that was read earlier.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -7,23 +7,23 @@ use std::time::{Duration, SystemTime};
 
 use super::Stamp;
 
-/// Bytes at either end of the file that are compared.
+/// Bytes at each end of the file that are compared.
 const END: usize = 64;
-/// Clocks of file systems move on in steps of up to 10 ms: two writes within a step leave the same moment.
+/// File systems' clocks advance in steps of up to 10 ms: two writes within a step leave the same moment.
 const STEP: Duration = Duration::from_millis(20);
 
-/// Size, moments and both ends of a file.
+/// Size, times and both ends of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// Bytes of the file.
     pub len: u64,
     /// When its content was changed: seconds and nanoseconds.
     pub modified: (i64, i64),
-    /// When anything of the inode was changed: nobody can set this moment back.
+    /// When anything of the inode was changed: this time cannot be set back.
     pub changed: (i64, i64),
     /// Its first bytes.
     pub head: Vec<u8>,
-    /// Its last bytes, the footer among them.
+    /// Its last bytes, with the footer.
     pub tail: Vec<u8>,
 }
 
@@ -40,16 +40,16 @@ impl Identity {
     }
 }
 
-/// Waits until the last change of each file is so long ago that a later one would have another moment.
+/// Waits until the last change of each file is so long ago that a later one would have another time.
 pub fn settle(files: &[PathBuf]) {
     for file in files {
-        // What cannot be looked at is told when it is opened.
+        // A file that cannot be examined is reported when it is opened.
         let Ok(meta) = fs::metadata(file) else { continue };
         let (Ok(seconds), Ok(nanos)) = (u64::try_from(meta.ctime()), u32::try_from(meta.ctime_nsec())) else {
             continue;
         };
         let changed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
-        // A moment of a clock that is ahead of ours says nothing.
+        // A time in the future says nothing.
         let age = changed.elapsed().unwrap_or(STEP);
         std::thread::sleep(STEP.saturating_sub(age));
     }

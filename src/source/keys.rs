@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::keys::{KEY, Key, KeyRing};
 use crate::format::sidecar::Sidecar;
 
-/// Largest side-car that is read: a key takes about 200 bytes.
+/// Maximum size of a side-car: a key takes about 200 bytes.
 const MOST_SIDECAR: u64 = 64 << 20;
 
 /// Where keys are.
@@ -27,12 +27,13 @@ pub struct KeyFiles {
 }
 
 impl KeyFiles {
-    /// The keys of each of these snapshots: those of the side-car in its own data directory, since every group has its own and two groups may
-    /// use one id for different keys. Side-cars that are named are for all of them; and a snapshot without one has the keys of all others.
+    /// The keys of each of these snapshots. They are those of the side-car in its own data directory, because every group has its own and
+    /// two groups may use one id for different keys. Side-cars named by the user apply to all snapshots. A snapshot without a side-car gets
+    /// the keys of all others.
     ///
     /// # Errors
-    /// A file that cannot be read or that others may read, a side-car that is not valid or of another key file, two keys with
-    /// one id.
+    /// A file that cannot be read or that others may read, a side-car that is not valid or belongs to another key file, two keys with one
+    /// id.
     pub fn of(&self, files: &[PathBuf]) -> Result<Vec<Arc<KeyRing>>> {
         let own: Vec<Option<PathBuf>> = files.iter().map(|file| sidecar_of(file)).collect();
         let all: BTreeSet<PathBuf> = own.iter().flatten().cloned().collect();
@@ -51,11 +52,11 @@ impl KeyFiles {
         own.iter().map(ring).collect()
     }
 
-    /// The keys to encrypt rows with, and the one that does: that of `chosen`, else the active one of the side-car that is named, else the only
-    /// key.
+    /// The keys to encrypt rows with, and the id of the one that is used: `chosen`, otherwise the active one of the named side-car,
+    /// otherwise the only key.
     ///
     /// # Errors
-    /// As [`of`](Self::of); no side-car beside a key file; no key that is chosen.
+    /// As [`of`](Self::of); a key file without a side-car; no key that can be chosen.
     pub fn for_sealing(&self, chosen: Option<u32>) -> Result<(Arc<KeyRing>, u32)> {
         let ring = self.load(&[])?;
         let active = match (&self.kek, self.sidecars.as_slice()) {
@@ -76,10 +77,10 @@ impl KeyFiles {
         }
     }
 
-    /// The key file, and the side-cars of these snapshots or those that are named, as one: a server has one for all of its groups.
+    /// The key file, and the side-cars of these snapshots or the named ones, merged: a server has one for all of its groups.
     ///
     /// # Errors
-    /// As [`of`](Self::of); no key file; a key of the log that does not open.
+    /// As [`of`](Self::of); no key file; a key of the log that cannot be opened.
     pub fn sidecar(&self, files: &[PathBuf]) -> Result<(Key, Sidecar)> {
         let kek = self.kek.as_ref().ok_or_else(|| {
             Error::usage(
@@ -105,7 +106,7 @@ impl KeyFiles {
         Ok((kek, all))
     }
 
-    /// Reads the keys; `found`: side-cars that stand beside the inputs. They are opened only if there is a key file for them.
+    /// Reads the keys; `found`: side-cars next to the inputs. They are opened only if there is a key file for them.
     fn load(&self, found: &[PathBuf]) -> Result<KeyRing> {
         let mut ring = KeyRing::default();
         for (id, path) in &self.data_keys {
@@ -149,7 +150,7 @@ fn two_keys(id: u32, path: &Path) -> Error {
     Error::new(ErrorKind::Usage(words)).input(path)
 }
 
-/// Reads a file of exactly 32 bytes that only its owner can read, as the server demands.
+/// Reads a file of exactly 32 bytes that only its owner can read, as the server requires.
 fn read_key(path: &Path) -> Result<Key> {
     let insecure = |words: &str| Error::new(ErrorKind::KeyFile(words.to_owned())).input(path);
     let mut file = File::open(path).map_err(|e| Error::io("open", path, e))?;

@@ -1,5 +1,5 @@
-//! Where the bytes come from: a mapped file, a read file, or standard input spooled to a temporary file; a bundle and a
-//! compressed file are unpacked to one.
+//! Sources of bytes: a mapped file, a read file, or standard input spooled to a temporary file. A bundle and a compressed file are unpacked
+//! to a temporary file.
 
 mod bundle;
 mod compressed;
@@ -54,12 +54,12 @@ pub struct Source {
     bytes: Bytes,
     seen: Option<(File, Stamp)>,
     keys: Arc<KeyRing>,
-    /// The rows in clear, of a source with encrypted ones whose keys are there.
+    /// The decrypted rows, for a source with encrypted rows whose keys are known.
     copy: Option<Bytes>,
     access: Access,
     /// For a bundle: the stream of its rows.
     unpacked: OnceLock<(Bytes, Unpacked)>,
-    /// What an index of these bytes found earlier.
+    /// An earlier index of these bytes.
     saved_index: Option<Vec<u8>>,
 }
 
@@ -84,13 +84,13 @@ impl Bytes {
     }
 }
 
-/// What changes when somebody writes to a file.
+/// What changes when a file is written to.
 struct Stamp {
     len: u64,
     modified: (i64, i64),
-    /// When anything of the inode changed: this moment cannot be set back.
+    /// When anything of the inode changed: this time cannot be set back.
     changed: (i64, i64),
-    /// Names, mode, owner and group: what can change without the content.
+    /// Names, mode, owner and group: they can change without the content.
     attributes: (u64, u32, u32, u32),
 }
 
@@ -104,8 +104,8 @@ impl Stamp {
         }
     }
 
-    /// Whether the content is the same. A server removes old snapshots while they are read, and a backup links to them:
-    /// that explains another moment of change.
+    /// Whether the content is the same. A server removes old snapshots while they are read, and a backup creates links to them: both change
+    /// the inode's time.
     fn has_content_of(&self, before: &Stamp) -> bool {
         let written = (self.len, self.modified) != (before.len, before.modified);
         !written && (self.changed == before.changed || self.attributes != before.attributes)
@@ -120,7 +120,7 @@ impl Source {
         }
         let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
         let kind = file.metadata().map_err(|e| Error::io("stat", path, e))?.file_type();
-        // A pipe, as a shell's `<(…)` makes one, can be read only once.
+        // A pipe, such as a shell's `<(…)`, can be read only once.
         let source =
             if kind.is_fifo() { Source::spool(path, file, access) } else { Source::from_file(path, file, access) };
         Ok(Source { real_path: path.canonicalize().ok(), ..source? })
@@ -136,7 +136,7 @@ impl Source {
         Source::new(name.into(), Bytes::Owned(bytes), None, Access::Map)
     }
 
-    /// The same bytes under another name: what is written about the input, and in messages, has that one.
+    /// The same bytes under another name, which is used in outputs and messages.
     #[must_use]
     pub fn named(self, name: &Path) -> Source {
         Source { path: name.to_path_buf(), ..self }
@@ -169,7 +169,7 @@ impl Source {
         Ok(Source::new(path.to_path_buf(), bytes, Some((file, Stamp::of(&meta))), access))
     }
 
-    /// What is in a compressed file, in an unlinked temporary file.
+    /// The content of a compressed file, in an unlinked temporary file.
     fn unpacked_from(path: &Path, file: File, compression: Compression, access: Access) -> Result<Source> {
         let failed = |e: io::Error| match e.raw_os_error() {
             Some(_) => Error::io("unpack", path, e),
@@ -186,12 +186,12 @@ impl Source {
         &self.path
     }
 
-    /// The name without links, if it is in the file system.
+    /// The name without links, if the file is in the file system.
     pub fn real_path(&self) -> Option<&Path> {
         self.real_path.as_deref()
     }
 
-    /// All bytes: where rows were decrypted, those of the private copy, which has every row in its place.
+    /// All bytes: if rows were decrypted, those of the private copy, in which every row has the same position.
     pub fn bytes(&self) -> &[u8] {
         match &self.copy {
             Some(copy) => copy.all().get(..self.stored().len()).unwrap_or_default(),
@@ -199,7 +199,7 @@ impl Source {
         }
     }
 
-    /// All bytes of the rows as they are stored: of a bundle that was [unpacked](Source::unpack), the stream of its rows.
+    /// All bytes of the rows as stored: for a bundle that was [unpacked](Source::unpack), the stream of its rows.
     pub fn stored(&self) -> &[u8] {
         self.unpacked.get().map_or(&self.bytes, |(stream, _)| stream).all()
     }
@@ -209,8 +209,7 @@ impl Source {
         self.bytes.all()
     }
 
-    /// Unpacks a bundle; nothing is to be done for another file, nor a second time. A lenient run goes on behind what is
-    /// broken, and tells of it by the index.
+    /// Unpacks a bundle; does nothing for another file, or the second time. A lenient run continues after faults, which the index reports.
     ///
     /// # Errors
     /// What is wrong with the bundle; a temporary file that cannot be written.
@@ -221,22 +220,22 @@ impl Source {
         }
         let (mut stream, unpacked) = bundle::unpack(self.file(), &self.path, lenient)?;
         let bytes = Bytes::of(&mut stream, self.access).map_err(|e| Error::io("read", "a temporary file", e))?;
-        // Two threads that did this at once did the same.
+        // Two threads that did this at the same time did the same.
         let _ = self.unpacked.set((bytes, unpacked));
         Ok(())
     }
 
-    /// Whether the file is a bundle, and what it was unpacked to.
+    /// What the bundle was unpacked to, if the file is one.
     pub(crate) fn unpacked(&self) -> Option<&Unpacked> {
         self.unpacked.get().map(|(_, unpacked)| unpacked)
     }
 
-    /// The footer of the file. `of_rows` gives it, from what stands behind the rows, where the rows are those of the file.
+    /// The footer of the file. `of_rows` reads it after the rows, if the rows are those of the file.
     pub(crate) fn footer(&self, of_rows: impl FnOnce() -> Option<Footer>) -> Option<Footer> {
         self.unpacked().map_or_else(of_rows, Unpacked::footer)
     }
 
-    /// Names the input on an error about bytes of it, and of a bundle the block that has them.
+    /// Adds the input to an error about its bytes, and for a bundle the block.
     #[cold]
     #[must_use]
     pub fn locate(&self, error: Error) -> Error {
@@ -273,7 +272,7 @@ impl Source {
         Source { keys, ..self }
     }
 
-    /// Adds the copy of its bytes in which rows are in clear; behind them may stand bodies that need more room.
+    /// Adds the copy of its bytes with decrypted rows; bodies that do not fit into their rows may follow.
     ///
     /// # Errors
     /// A file that cannot be mapped or read.
@@ -285,24 +284,24 @@ impl Source {
         Ok(Source { copy: Some(copy), ..self })
     }
 
-    /// What tells whether the file is still the same, where it can be told: not of streams, compressed files, bundles and decrypted copies.
+    /// The identity of the file, to recognise it later, if it has one: not for streams, compressed files, bundles and decrypted copies.
     pub fn identity(&self) -> Option<Identity> {
         let (_, stamp) = self.seen.as_ref()?;
         let is_plain = self.copy.is_none() && !bundle::is_bundle(self.file());
         is_plain.then(|| Identity::of(stamp, self.file()))
     }
 
-    /// Adds what an index of these bytes found earlier: see [`index::saved`](crate::index::saved).
+    /// Adds an earlier index of these bytes: see [`index::saved`](crate::index::saved).
     pub(crate) fn set_saved_index(&mut self, index: Vec<u8>) {
         self.saved_index = Some(index);
     }
 
-    /// What an index of these bytes found earlier.
+    /// An earlier index of these bytes.
     pub(crate) fn saved_index(&self) -> Option<&[u8]> {
         self.saved_index.as_deref()
     }
 
-    /// Fails when the file changed since it was opened, or a part of it was lost: what was read may be a mixture.
+    /// Fails if the file changed since it was opened, or a part of it was lost: what was read may be a mixture.
     pub fn check_unchanged(&self) -> Result<()> {
         let Some((file, before)) = &self.seen else { return Ok(()) };
         let now = file.metadata().map_err(|e| Error::io("stat", &self.path, e))?;
@@ -314,7 +313,7 @@ impl Source {
     }
 }
 
-/// All of a stream, in an unlinked temporary file.
+/// A whole stream, in an unlinked temporary file.
 fn to_temporary(stream: &mut impl Read) -> io::Result<File> {
     let mut file = tempfile::tempfile()?;
     io::copy(stream, &mut file)?;
@@ -322,7 +321,7 @@ fn to_temporary(stream: &mut impl Read) -> io::Result<File> {
     Ok(file)
 }
 
-/// Reads everything; what the file says of its size reserves nothing.
+/// Reads everything; the stated size of the file reserves no memory.
 fn read(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
@@ -333,7 +332,7 @@ fn read(stream: &mut impl Read) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// Gives some bytes at a time, is interrupted each other time, and fails at a call.
+    /// Returns a few bytes at a time, is interrupted every other time, and fails at a given call.
     struct Faulty<'b> {
         bytes: &'b [u8],
         at_a_time: usize,
@@ -358,8 +357,7 @@ mod tests {
         Faulty { bytes, at_a_time, calls: 0, fails_at }
     }
 
-    /// Each read fails once, into memory and through a spooled stream: an error of the environment that says what was
-    /// being done.
+    /// Each read fails once, into memory and through a spooled stream: the error is one of the environment and names the operation.
     #[test]
     #[cfg_attr(miri, ignore = "it has no maps of files")]
     fn reads_that_fail() {
@@ -382,7 +380,7 @@ mod tests {
         }
     }
 
-    /// Nothing is lost to short reads.
+    /// Short reads lose nothing.
     #[test]
     #[cfg_attr(miri, ignore = "it has no maps of files")]
     fn short_reads() {

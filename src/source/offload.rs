@@ -1,5 +1,5 @@
-//! Snapshots in the layout of a server's object store, as a copy of it in a directory (`container.md` §11): manifests of each group name
-//! their payloads by content.
+//! Snapshots in the layout of a server's object store, copied to a directory (`container.md` §11): the manifests of each group name their
+//! payloads by content.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -14,10 +14,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::hex;
 use crate::format::offload::{MOST_BYTES, Manifest, ManifestFault};
 
-/// Takes the newest intact snapshot of every group, if `dir` is the prefix of a store or its `v1`; tells whether it is.
+/// Takes the newest intact snapshot of every group, if `dir` is the prefix of a store or its `v1`; returns whether it is.
 ///
 /// # Errors
-/// A group of which no snapshot is intact.
+/// A group without an intact snapshot.
 pub(super) fn newest(dir: &Path, found: &mut Found) -> Result<bool> {
     let groups = [dir.join("v1/groups"), dir.join("groups")].into_iter().find(|groups| groups.is_dir());
     let Some(groups) = groups.filter(|groups| groups.parent().is_some_and(is_v1)) else { return Ok(false) };
@@ -32,7 +32,7 @@ fn is_v1(dir: &Path) -> bool {
     dir.canonicalize().is_ok_and(|dir| dir.ends_with("v1"))
 }
 
-/// Whether a file is a manifest, by its name and its place.
+/// Whether a file is a manifest, by its name and its directory.
 pub(super) fn is_manifest(path: &Path) -> bool {
     let Ok(path) = path.canonicalize() else { return false };
     let is_below = path.parent().is_some_and(|dir| dir.ends_with("snapshots"));
@@ -73,7 +73,7 @@ fn newest_of(snapshots: &Path, found: &mut Found) -> Result<bool> {
     }
 }
 
-/// The payload that a manifest names, once both are known to be intact.
+/// The payload of a manifest, if both are intact.
 fn payload_of(path: &Path) -> Result<PathBuf> {
     let fault = |fault| Error::new(ErrorKind::Offload(fault)).input(path);
     let mut text = Vec::new();

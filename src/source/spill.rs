@@ -1,4 +1,4 @@
-//! A list that is held while it is short; a longer one goes to a temporary file.
+//! A list that is in memory while it is short; a longer one goes to a temporary file.
 
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
@@ -6,12 +6,12 @@ use std::io::{self, Seek as _, Write as _};
 use super::{Access, Bytes};
 use crate::error::{Error, Result};
 
-/// Bytes that are held.
+/// Maximum bytes in memory.
 const HELD: usize = 1 << 20;
-/// What a temporary file is called in messages.
+/// The name of a temporary file in messages.
 const NAME: &str = "a temporary file";
 
-/// Takes bytes in order.
+/// Collects bytes in order.
 #[derive(Default)]
 pub(crate) struct Spill {
     held: Vec<u8>,
@@ -22,7 +22,7 @@ impl Spill {
     /// Appends bytes.
     ///
     /// # Errors
-    /// A full list could not be written.
+    /// A full list that cannot be written.
     pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
         self.held.extend_from_slice(bytes);
         if self.held.len() < HELD { Ok(()) } else { self.write().map_err(failed) }
@@ -51,7 +51,7 @@ impl Spill {
     }
 }
 
-/// A whole list.
+/// A complete list.
 pub(crate) struct Spilled(Bytes);
 
 impl Spilled {

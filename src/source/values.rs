@@ -1,4 +1,4 @@
-//! How the values of a source are read: as they are stored, or, where rows were decrypted, from a private copy.
+//! How the values of a source are read: as stored, or from a private copy if rows were decrypted.
 
 use crate::format::envelope::{OpenFault, Sealed};
 use crate::format::keys::KeyRing;
@@ -11,7 +11,7 @@ use crate::format::opened;
 pub struct Values<'a> {
     /// The keys of the source.
     keys: &'a KeyRing,
-    /// The file and its copy, of a source whose rows were decrypted.
+    /// The file and its copy, if its rows were decrypted.
     copy: Option<Copy<'a>>,
 }
 
@@ -22,20 +22,20 @@ struct Copy<'a> {
 }
 
 impl<'a> Values<'a> {
-    /// Those of a file without a copy.
+    /// Values of a file without a copy.
     pub(super) fn stored(keys: &'a KeyRing) -> Values<'a> {
         Values { keys, copy: None }
     }
 
-    /// Those of a file with a copy.
+    /// Values of a file with a copy.
     pub(super) fn of_copy(keys: &'a KeyRing, stored: &'a [u8], bytes: &'a [u8]) -> Values<'a> {
         Values { keys, copy: Some(Copy { stored, bytes }) }
     }
 
-    /// Decodes a raw value, which stands in the bytes of the source.
+    /// Decodes a raw value, which is a part of the bytes of the source.
     ///
     /// # Errors
-    /// As [`mvcc::split_value`]; of a row that was decrypted, none.
+    /// As [`mvcc::split_value`]; none for a row that was decrypted.
     #[inline]
     pub fn split(self, raw_value: &'a [u8]) -> Result<ValueHeader<'a>, MvccFault> {
         match mvcc::split_value(raw_value) {
@@ -55,7 +55,7 @@ impl<'a> Values<'a> {
         opened::parse(raw_value, self.copy?.bytes)
     }
 
-    /// What is wrong with a value as it is stored.
+    /// What is wrong with a value as stored.
     #[cold]
     fn why(self, raw_value: &[u8], fault: MvccFault) -> MvccFault {
         let stored = self.copy.and_then(|copy| copy.stored_value(raw_value));
@@ -77,7 +77,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// What can be told of an encrypted row without its body; `None`: it is not one whose key is missing.
+    /// What is known of an encrypted row without its body; `None`: it is not a row whose key is missing.
     #[cold]
     pub fn without_key(self, raw_value: &'a [u8]) -> Option<ValueHeader<'a>> {
         let Err(MvccFault::Encrypted(Ok(sealed))) = mvcc::split_value(raw_value) else { return None };
@@ -86,7 +86,7 @@ impl<'a> Values<'a> {
         is_missing.then(|| ValueHeader { tombstone: false, expire_at: u64::from_le_bytes(*expire), body: &[] })
     }
 
-    /// Why an encrypted row does not open although its key is there.
+    /// Why an encrypted row cannot be opened although its key is known.
     #[cold]
     pub fn why_closed(self, raw_key: &[u8], raw_value: &'a [u8]) -> Option<OpenFault> {
         self.keys.open_into(raw_key, raw_value, &mut Vec::new(), &mut Vec::new())?.err()
@@ -94,7 +94,7 @@ impl<'a> Values<'a> {
 }
 
 impl<'a> Copy<'a> {
-    /// The same value as it is stored.
+    /// The same value as stored.
     fn stored_value(self, raw_value: &[u8]) -> Option<&'a [u8]> {
         let at = raw_value.as_ptr().addr().checked_sub(self.bytes.as_ptr().addr())?;
         self.stored.get(at..at.checked_add(raw_value.len())?)

@@ -1,7 +1,7 @@
 //! A fresh decode into the null sink, to compare an output with.
 //!
-//! It is made with the options that the output's manifest tells. Inputs that are those of the manifest, by size and
-//! footer, get the names that they have there: MANIFEST.json and ERRORS.jsonl name them.
+//! It uses the options in the output's manifest. Inputs that are those of the manifest, by size and footer, get the names that they have
+//! there: MANIFEST.json and ERRORS.jsonl contain these names.
 
 use std::path::PathBuf;
 
@@ -15,25 +15,25 @@ use crate::output::checksums::Checksums;
 use crate::output::manifest_read::{ReadInput, ReadManifest};
 use crate::source::{PassedOver, Source};
 
-/// What a fresh decode gives.
+/// The result of a fresh decode.
 pub struct Fresh {
-    /// Every file but CHECKSUMS.
+    /// Every file except CHECKSUMS.
     pub checksums: Checksums,
     manifest: Map<String, Value>,
 }
 
 /// Members in which a manifest may differ although the data are the same.
 const FREE: [&str; 1] = ["elastickv_version"];
-/// Members that tell of the snapshots and not of their data: another replica has the same data in other rows.
+/// Members about the snapshots and not about their data: another replica has the same data in other rows.
 const ORIGIN: [&str; 7] =
     ["counters", "inputs", "last_commit_ts", "last_commit_ts_str", "snapshot_index", "source", "wall_time_iso"];
-/// The warning that depends on how the inputs were named: as files, or as a directory.
+/// The warning that depends on whether the inputs were named as files or as a directory.
 const PASSED_OVER: &str = "newer_file_passed_over";
 
-/// Decodes `sources` as a manifest tells.
+/// Decodes `sources` with the options of a manifest.
 ///
 /// # Errors
-/// What a decode gives.
+/// The errors of a decode.
 pub fn decode(
     sources: Vec<Source>,
     passed_over: Vec<PassedOver>,
@@ -51,14 +51,14 @@ pub fn decode(
     let DecodeResult { manifest, checksums, .. } = filled.map_err(|error| renamed(error, &sources, &given))?;
     let manifest = match serde_json::to_value(&manifest) {
         Ok(Value::Object(members)) => members,
-        // Plain data becomes one; an empty manifest would differ from every other.
+        // Plain data becomes an empty manifest; that would differ from every other one.
         _ => Map::new(),
     };
     Ok(Fresh { checksums, manifest })
 }
 
-/// Brings the sources into the order of the manifest's inputs and gives them their names there, if every one of them is
-/// among them. Gives their own names too.
+/// Puts the sources into the order of the manifest's inputs and gives them the names they have there, if each input of the manifest is
+/// among the sources. Returns their own names too.
 fn as_recorded(sources: Vec<Source>, inputs: &[ReadInput]) -> (Vec<Source>, Vec<PathBuf>) {
     let mut left: Vec<Option<Source>> = sources.into_iter().map(Some).collect();
     let mut places = Vec::new();
@@ -86,7 +86,7 @@ fn is_input(source: &Source, input: &ReadInput) -> bool {
     bytes.len() as u64 == input.bytes && (input.fsm_crc32c.is_none() || input.fsm_crc32c == footer)
 }
 
-/// An error names the input as it was given now.
+/// Restores the given name of the input in an error.
 fn renamed(error: Error, sources: &[Source], given: &[PathBuf]) -> Error {
     let place = sources.iter().position(|source| Some(source.path()) == error.path());
     match place.and_then(|place| given.get(place)) {
@@ -96,7 +96,7 @@ fn renamed(error: Error, sources: &[Source], given: &[PathBuf]) -> Error {
 }
 
 impl Fresh {
-    /// In what a manifest differs from the fresh one.
+    /// How a manifest differs from the fresh one.
     pub fn differs_from(&self, other: &ReadManifest) -> Difference {
         if other.live_read_ts.is_some() {
             return Difference { data: live::differing(&self.manifest, other), ..Difference::default() };
@@ -118,12 +118,12 @@ impl Fresh {
     }
 }
 
-/// In what a manifest differs from a fresh one.
+/// How a manifest differs from a fresh one.
 #[derive(Debug, Default)]
 pub struct Difference {
-    /// Members that tell of the snapshots.
+    /// Differing members about the snapshots.
     pub origin: Vec<String>,
-    /// All others.
+    /// All other differing members.
     pub data: Vec<String>,
     /// How the snapshots differ.
     pub words: Option<String>,

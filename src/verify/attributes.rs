@@ -1,15 +1,15 @@
-//! Mode, owner and time of a file, directory or link: as `fs/metadata.jsonl` tells of them, and as an archive has them.
+//! Mode, owner and time of a file, directory or link, according to `fs/metadata.jsonl` or to an archive.
 //!
-//! They are packed into the room of a digest, so that both go through one sorter. The times of the last access and of the
-//! last change of the inode are left out: to read a file changes the one, and nobody can set the other.
+//! They are packed into the size of a digest, so that both go through one sorter. The times of the last access and of the last change of
+//! the inode are left out: reading a file changes the first, and nobody can set the second.
 
 use crate::output::checksums::Digest;
 use crate::output::reading::Attributes;
 
-/// Bits of a mode that give a program the rights of others.
+/// Mode bits that give a program the rights of another user or group.
 pub const SPECIAL: u32 = 0o6000;
 
-/// What a member is.
+/// The kind of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Is {
@@ -31,7 +31,7 @@ impl Is {
     }
 }
 
-/// Packs what is known of a member.
+/// Packs the attributes of a member.
 pub fn packed(is: Is, attributes: &Attributes) -> Digest {
     let Attributes { mode, uid, gid, mtime, named } = *attributes;
     let mut digest = Digest::default();
@@ -57,13 +57,13 @@ fn unpacked(digest: &Digest) -> (Is, Attributes) {
     (is, Attributes { mode: small(0), uid: small(1), gid: small(2), mtime, named: known(4) })
 }
 
-/// The mode, if it has a bit that gives a program the rights of others, of what is no directory.
+/// The mode, if it has a bit that gives a program the rights of another user or group, and the member is not a directory.
 pub fn special(digest: &Digest) -> Option<u32> {
     let (is, attributes) = unpacked(digest);
     attributes.mode.filter(|mode| mode & SPECIAL != 0 && is != Is::Directory)
 }
 
-/// What differs, in words.
+/// The differences, in words.
 pub fn differences(have: &Digest, told: &Digest) -> Option<String> {
     let ((is, have), (should, told)) = (unpacked(have), unpacked(told));
     if is != should {

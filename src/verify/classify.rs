@@ -1,4 +1,4 @@
-//! Compares what was found in an output with what it tells of itself, and with a fresh decode.
+//! Compares what was found in an output with its metadata, and with a fresh decode.
 
 use std::collections::HashMap;
 
@@ -18,14 +18,14 @@ use crate::output::{CHECKSUMS, MANIFEST};
 pub(super) struct Classify<'j> {
     pub promised: &'j Promised,
     pub in_archive: bool,
-    /// Whether there is a CHECKSUMS.
+    /// Whether CHECKSUMS exists.
     pub said: bool,
     pub manifest: Option<&'j ReadManifest>,
     pub fresh: Option<&'j Fresh>,
 }
 
 impl Classify<'_> {
-    /// Judges every path; gives in words how the snapshots differ that it was made from and is compared with.
+    /// Judges every path; returns in words how the snapshots of the output and of the comparison differ.
     pub fn all(&self, join: &mut DigestJoin, problems: &mut Problems) -> Result<Option<String>> {
         let (mut folders, mut copies, mut origin) = (Folders::default(), Copies::of(self.promised), None);
         let lenient = self.manifest.is_some_and(told::leaves_folders);
@@ -109,8 +109,8 @@ impl Classify<'_> {
         }
     }
 
-    /// Files of the file system have modes, owners and times of their own in an archive. Of all others a decode sets no
-    /// bit that gives a program the rights of others.
+    /// In an archive, files of the file system have their own modes, owners and times. On all other files a decode sets no bit that gives a
+    /// program the rights of another user or group.
     fn attributes(&self, path: &[u8], known: &Known, problems: &mut Problems) {
         let Some(have) = known.digest(Tag::HasAttributes) else { return };
         let raw = self.manifest.is_some_and(|manifest| manifest.options.fs_names == "raw");
@@ -130,7 +130,7 @@ impl Classify<'_> {
     }
 
     fn equality(&self, path: &[u8], known: &Known, fresh: &Fresh, problems: &mut Problems) -> Option<String> {
-        // Its digest stands in the metadata, and those are compared.
+        // Its digest is in the metadata, and those are compared.
         if self.promised.extents(path).is_some() || self.promised.copy_of(path).is_some() {
             return None;
         }
@@ -163,13 +163,13 @@ impl Classify<'_> {
 }
 
 fn foreign_folder(path: &[u8], lenient: bool, problems: &mut Problems) {
-    // The server's own tool leaves an empty one of this name.
+    // The server's own tool leaves an empty directory of this name.
     if !lenient && path != b".scratch" {
         problems.add(Kind::Foreign, path, "it is a directory that nothing in the output is told to be in");
     }
 }
 
-/// Directories of which it is not known yet whether anything belongs into them: each is the start of the next.
+/// Open directories for which no expected content was found yet: each is a prefix of the next.
 #[derive(Default)]
 struct Folders {
     last: Vec<u8>,
@@ -177,7 +177,7 @@ struct Folders {
 }
 
 impl Folders {
-    /// Takes the next path. `is_told`: something tells that it is to be there.
+    /// Adds the next path. `is_told`: the metadata or CHECKSUMS list it.
     fn step(&mut self, path: &[u8], is_told: bool, is_folder: bool, mut foreign: impl FnMut(&[u8])) {
         while let Some(len) = self.open.last() {
             let folder = &self.last[..*len];
@@ -201,7 +201,7 @@ impl Folders {
     }
 }
 
-/// Further names of files where an archive was extracted: the metadata tells of them, and they have the bytes of the first.
+/// Further names of files in an extracted archive: the metadata lists them, and they have the bytes of the first name.
 struct Copies {
     found: HashMap<Vec<u8>, Digest>,
     said: HashMap<Vec<u8>, Option<Digest>>,
@@ -248,7 +248,7 @@ mod tests {
     fn folders() {
         let mut foreign = Vec::new();
         let mut folders = Folders::default();
-        // Path, whether it is told of, whether it is a directory; in the order of the sorter.
+        // Path, whether it is listed, whether it is a directory; in the order of the sorter.
         for (path, is_told, is_folder) in [
             ("a", false, true),
             ("a/b", false, true),

@@ -1,5 +1,5 @@
-//! Counts what an output holds, by the names and lines of its files. MANIFEST.json must tell the same. Adapters say how
-//! ([`layouts::counted`](crate::layouts::counted)).
+//! Counts the content of an output, by the names and lines of its files. MANIFEST.json must have the same counts. Adapters define how to
+//! count ([`layouts::counted`](crate::layouts::counted)).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,25 +10,25 @@ use crate::output::manifest_read::ReadManifest;
 use crate::output::parts;
 use crate::registry;
 
-/// What was counted.
+/// The counts.
 #[derive(Debug, Default)]
 pub struct Counted {
     scopes: BTreeMap<Adapter, HashMap<Vec<u8>, BTreeMap<&'static str, Sum>>>,
-    /// Files in parts: how many there are, and the largest number.
+    /// Files in parts: the number of parts, and the largest part number.
     parts: BTreeMap<Vec<u8>, (u32, u32)>,
     /// Lines of ERRORS.jsonl.
     errors: u64,
 }
 
-/// Counts lines while the bytes of a file pass.
+/// Counts lines while the bytes of a file are read.
 #[derive(Debug, Default)]
 pub struct LineCount {
     wanted: bool,
-    /// What is looked for, if objects are not lines.
+    /// What is counted instead, if objects are not lines.
     mark: Option<&'static [u8]>,
     lines: u64,
     marks: u64,
-    /// The last bytes, for what is cut by the end of a piece.
+    /// The last bytes, for a match that is split between two reads.
     tail: Vec<u8>,
 }
 
@@ -42,7 +42,7 @@ impl LineCount {
         LineCount { wanted, mark, ..LineCount::default() }
     }
 
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     pub fn add(&mut self, bytes: &[u8]) {
         if !self.wanted {
             return;
@@ -63,7 +63,7 @@ impl LineCount {
 }
 
 impl Counted {
-    /// Takes a file.
+    /// Adds a file.
     pub fn file(&mut self, path: &[u8], size: u64, lines: &LineCount) {
         let (file, part) = parts::of(path).map_or((path, None), |(file, number)| (file, Some(number)));
         if let Some(number) = part {
@@ -97,7 +97,7 @@ impl Counted {
         *sum = (sum.0 + objects, sum.1 + bytes);
     }
 
-    /// Takes what another has counted.
+    /// Adds the counts of another.
     pub fn merge(&mut self, other: Counted) {
         self.errors += other.errors;
         other.parts.iter().for_each(|(file, parts)| self.part(file, *parts));
@@ -108,10 +108,10 @@ impl Counted {
         }
     }
 
-    /// What a manifest of ours tells otherwise, in words.
+    /// Differences from a manifest written by ekvsnap, in words.
     pub fn differences(&self, manifest: &ReadManifest) -> Vec<String> {
         let (packed, mut words) = (manifest.options.layout == "jsonl", Vec::new());
-        // What is in files of other layouts is not counted: they have digests like all others.
+        // The content of files in other layouts is not counted: they have digests like all others.
         if packed || manifest.options.layout.is_empty() {
             self.different_counts(manifest, packed, &mut words);
         }
@@ -141,7 +141,7 @@ impl Counted {
         }
     }
 
-    /// Objects by scope and kind, and their bytes, if these can be told.
+    /// Objects by scope and kind, and their bytes, if these are known.
     fn objects(&self, packed: bool) -> BTreeMap<Place, (u64, Option<u64>)> {
         let mut all = BTreeMap::new();
         for (adapter, scopes) in &self.scopes {
@@ -159,7 +159,7 @@ impl Counted {
 /// Scope and kind.
 type Place = (String, String);
 
-/// What the manifest tells.
+/// The counts in the manifest.
 fn told(manifest: &ReadManifest) -> BTreeMap<Place, Sum> {
     let mut told: BTreeMap<Place, Sum> = BTreeMap::new();
     for adapter in adapter::all() {

@@ -1,7 +1,7 @@
-//! A Raft data directory: whether a server that is started on it serves the snapshot that is in it.
+//! A Raft data directory: checks whether a server that is started on it serves the snapshot in it.
 //!
-//! Most of what can be wrong with one, a server does not tell: without `wal/` it starts an empty store, with an old `fsm.db` it
-//! serves that (`restore.md` §2).
+//! A server does not report most of the possible faults: without `wal/` it starts an empty store, and with an old `fsm.db` it serves that
+//! (`restore.md` §2).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::format::raft::{ConfState, RaftFault};
 use crate::source::crc::Footer;
 use crate::source::{Access, Source};
 
-/// What a server would start with.
+/// The state with which a server would start.
 #[derive(Debug, Clone)]
 pub struct DataDir {
     /// The directory.
@@ -24,7 +24,7 @@ pub struct DataDir {
     pub index: u64,
     /// Its term.
     pub term: u64,
-    /// The members that the snapshot has.
+    /// The members in the snapshot.
     pub members: ConfState,
     /// The members with their addresses.
     pub peers: Peers,
@@ -32,7 +32,7 @@ pub struct DataDir {
     pub fsm: Option<(PathBuf, u32)>,
     /// Entries of the log.
     pub entries: u64,
-    /// Whether a store is beside the snapshot, which a server goes on with if it has applied as much.
+    /// Whether there is a store beside the snapshot, which a server uses if it has applied at least as much.
     pub has_store: bool,
 }
 
@@ -42,7 +42,7 @@ pub const WAL: &str = "wal";
 pub const SNAP: &str = "snap";
 /// The directory of the stores in them.
 pub const FSM: &str = "fsm-snap";
-/// The store of a server that runs or ran.
+/// The store of a server that runs or has run.
 pub const STORE: &str = "fsm.db";
 
 /// The name of a snapshot file.
@@ -50,12 +50,12 @@ pub fn fsm_name(index: u64) -> String {
     format!("{index:016x}.fsm")
 }
 
-/// The Raft data directories that a name stands for: itself, one for each node in it, or for each group of a node.
+/// The Raft data directories that a path leads to: itself, one for each node in it, or one for each group of a node.
 ///
 /// # Errors
 /// A directory that cannot be listed.
 pub fn find(path: &Path) -> Result<Vec<PathBuf>> {
-    // Snapshots alone, in a copy of `fsm-snap/`, are none.
+    // Snapshots alone, in a copy of `fsm-snap/`, are not a data directory.
     let is_one = |dir: &Path| [WAL, SNAP, peers::NAME].iter().any(|name| dir.join(name).symlink_metadata().is_ok());
     let mut found = Vec::new();
     let mut level = vec![path.to_path_buf()];
@@ -74,7 +74,7 @@ pub fn find(path: &Path) -> Result<Vec<PathBuf>> {
 /// Reads a data directory as a server does at its start.
 ///
 /// # Errors
-/// What is missing in it or wrong, with what a server would do.
+/// What is missing or wrong, with what a server would do.
 pub fn check(path: &Path) -> Result<DataDir> {
     let log = log(path)?;
     let peers = peers_of(path)?;
@@ -102,7 +102,7 @@ pub fn check(path: &Path) -> Result<DataDir> {
     Ok(DataDir { path: path.to_path_buf(), index, term, members, peers, fsm, entries: log.entries, has_store })
 }
 
-/// The members of the snapshot are those with an address.
+/// Checks that the members of the snapshot are those with an address.
 fn check_members(path: &Path, members: &ConfState, peers: &Peers) -> Result<()> {
     let mut with_address: Vec<u64> = peers.members.iter().map(|peer| peer.node_id).collect();
     let mut of_snapshot: Vec<u64> = members.voters.iter().chain(&members.learners).copied().collect();
@@ -157,7 +157,7 @@ fn peers_of(path: &Path) -> Result<Peers> {
     }
 }
 
-/// The newest Raft snapshot that the log knows: others a server leaves aside.
+/// The newest Raft snapshot that the log knows: a server ignores others.
 fn newest(path: &Path, log: &Log) -> Result<(Snapshot, String)> {
     let mut named: Vec<(u64, u64, String)> = Vec::new();
     for file in entries(&path.join(SNAP))? {
@@ -185,7 +185,7 @@ fn newest(path: &Path, log: &Log) -> Result<(Snapshot, String)> {
     Ok((snapshot, name))
 }
 
-/// The file that a token names, whose footer must be that of the token and of its bytes.
+/// The file of a token. Its footer must match the token and its bytes.
 fn store_of(path: &Path, token: Token) -> Result<(PathBuf, u32)> {
     let file = path.join(FSM).join(fsm_name(token.index));
     if file.symlink_metadata().is_err() {

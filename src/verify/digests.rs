@@ -1,7 +1,7 @@
-//! SHA-256 of every file of an output, on all threads, in flat memory.
+//! SHA-256 of every file of an output, computed by all threads, in flat memory.
 //!
-//! One thread lists the files (or reads the archive) and hands them out in batches; the others read and hash. Order
-//! does not matter: the rows are sorted when they are collected.
+//! One thread lists the files (or reads the archive) and passes them on in batches; the others read and hash. The order does not matter:
+//! the rows are sorted when they are collected.
 
 use std::ffi::OsStr;
 use std::fs::Metadata;
@@ -25,17 +25,17 @@ use crate::output::checksums::{Digest, Sums};
 use crate::output::extents::{self, ExtentsHash};
 use crate::output::reading::{Attributes, Content, Piece, Sparse, broken, open_known_below};
 
-/// Files of a batch, and the bytes of archive members that it may hold.
+/// Files of a batch, and maximum bytes of archive members in it.
 const BATCH_FILES: usize = 256;
 const BATCH_BYTES: usize = 1 << 20;
-/// Batches that may wait, for each thread.
+/// Maximum number of waiting batches per thread.
 const WAITING: usize = 2;
-/// Directories that all batches together keep open, or one each if there are more batches.
+/// Maximum number of directories that all batches together keep open, or one each if there are more batches.
 const MOST_DIRS: usize = 64;
 /// Bytes read at once.
 const BUFFER: usize = 256 << 10;
 
-/// A file by its path, where it is, and its place in an archive.
+/// A file: its path, its content or location, and its position in an archive.
 struct File {
     path: Vec<u8>,
     body: Body,
@@ -43,7 +43,7 @@ struct File {
 }
 
 enum Body {
-    /// In this directory, by its name: the path from here on.
+    /// In this directory; its name is the rest of the path from here on.
     OnDisk(Arc<OwnedFd>, usize),
     /// A small member of an archive.
     Held(Vec<u8>),
@@ -54,7 +54,7 @@ enum Body {
 struct Batch {
     files: Vec<File>,
     bytes: usize,
-    /// Directories of the files: each is open as long as one of them waits.
+    /// Directories of the files: each is open as long as one of its files waits.
     dirs: usize,
 }
 
@@ -67,19 +67,19 @@ struct Desk<'d> {
     failed: Mutex<Option<Error>>,
 }
 
-/// Takes files and hands them out in batches.
+/// Takes files and passes them on in batches.
 pub struct Feeder<'d> {
     name: &'d Path,
     sender: SyncSender<Batch>,
     batch: Batch,
-    /// Directories that a batch may keep open.
+    /// Maximum number of directories that a batch may keep open.
     most_dirs: usize,
     join: &'d Mutex<DigestJoin>,
-    /// Members of an archive so far.
+    /// Number of archive members so far.
     at: u64,
 }
 
-/// What was learnt of some files.
+/// The results for some files.
 #[derive(Default)]
 struct Learnt {
     sums: Sums,
@@ -100,7 +100,7 @@ impl Learnt {
         self.counted.file(path, size, lines);
     }
 
-    /// What a file on disk has besides its bytes: names elsewhere, and a mode that no decode sets.
+    /// Properties of a file on disk besides its bytes: names elsewhere, and a mode that no decode sets.
     fn on_disk(&mut self, path: &[u8], known: &Metadata) {
         if known.nlink() > 1 {
             name_of_inode(known.dev(), known.ino(), path, known.nlink(), &mut self.names);
@@ -112,10 +112,10 @@ impl Learnt {
     }
 }
 
-/// Runs `feed` beside threads that take the digests of what it is fed, into `join`. `name` is that of the output.
+/// Runs `feed` while other threads compute the digests of its files, into `join`. `name` is that of the output.
 ///
 /// # Errors
-/// What `feed` gives, or a failed read.
+/// The error of `feed`, or a failed read.
 pub fn run(
     name: &Path,
     threads: usize,
@@ -130,7 +130,7 @@ pub fn run(
         for _ in 0..threads {
             scope.spawn(|| desk.serve());
         }
-        // Those that wait, those at work, and the one that is filled.
+        // The waiting batches, those being processed, and the one that is being filled.
         let most_dirs = (MOST_DIRS / (threads * (WAITING + 1) + 1)).max(1);
         let mut feeder = Feeder { name, sender, batch: Batch::default(), most_dirs, join, at: 0 };
         let fed = feed(&mut feeder);
@@ -142,7 +142,7 @@ pub fn run(
 }
 
 impl Feeder<'_> {
-    /// Takes a file.
+    /// Adds a file.
     ///
     /// # Errors
     /// A failed read of an archive.
@@ -154,7 +154,7 @@ impl Feeder<'_> {
                 self.batch.files.push(File { path: path.to_vec(), body, at: self.at });
             }
             Content::InArchive(bytes, len) => self.member(path, bytes, len).map_err(|e| broken(self.name, e))?,
-            // A decode writes one with so many zeros with a digest of its extents.
+            // A decode writes a file with so many zeros with a digest of its extents.
             Content::SparseInArchive(bytes) if bytes.holes() > MOST_ZEROS => {
                 let digest = sparse_digest(bytes).map_err(|e| broken(self.name, e))?;
                 self.note(path, digest);
@@ -170,7 +170,7 @@ impl Feeder<'_> {
         Ok(())
     }
 
-    /// Hands the batch out if the next file is in one directory too many.
+    /// Passes the batch on if the next file would need one directory too many.
     fn enter(&mut self, dir: &Arc<OwnedFd>) {
         let last = self.batch.files.last().map(|file| &file.body);
         if matches!(last, Some(Body::OnDisk(last, _)) if Arc::ptr_eq(last, dir)) {
@@ -182,7 +182,7 @@ impl Feeder<'_> {
         self.batch.dirs += 1;
     }
 
-    /// Takes a file whose digest is that of its extents: where the holes are known they are not read.
+    /// Adds a file whose digest is that of its extents: known holes are not read.
     ///
     /// # Errors
     /// A failed read.
@@ -203,7 +203,7 @@ impl Feeder<'_> {
         Ok(())
     }
 
-    /// Takes a file of an archive of which it is not known yet which digest is told.
+    /// Adds a file of an archive if it is not known yet which of the two digests is listed.
     ///
     /// # Errors
     /// A failed read.
@@ -243,33 +243,33 @@ impl Feeder<'_> {
         Ok(())
     }
 
-    /// Takes a file whose bytes were read already.
+    /// Adds a file whose bytes were read already.
     pub fn note(&self, path: &[u8], digest: Digest) {
         self.row(|sums| Tag::Found.add_file(path, digest, [0, self.at], sums));
     }
 
-    /// Takes what the file system knows of a file on disk that was read already.
+    /// Adds the metadata of a file on disk that was read already.
     pub fn known(&self, path: &[u8], known: &Metadata) {
         let mut learnt = Learnt::default();
         learnt.on_disk(path, known);
         learnt.hand_over(self.join);
     }
 
-    /// Takes a row.
+    /// Adds a row.
     pub fn row(&self, add: impl FnOnce(&mut Sums)) {
         let mut sums = Sums::default();
         add(&mut sums);
         self.join.lock().unwrap_or_else(PoisonError::into_inner).take(&sums);
     }
 
-    /// The next member of an archive begins; gives its place.
+    /// Counts the next member of an archive; returns its position.
     pub fn step(&mut self) -> u64 {
         self.at += 1;
         self.at
     }
 
     fn hand_out(&mut self) {
-        // Whoever takes batches goes on until this end hangs up.
+        // The threads that take batches continue until this sender is dropped.
         let _ = self.sender.send(std::mem::take(&mut self.batch));
     }
 }
@@ -283,7 +283,7 @@ fn sparse_digest(file: Sparse<'_>) -> io::Result<Digest> {
     Ok(hash.finish())
 }
 
-/// Digest of all bytes and of the extents; where there are too many zeros for the first, it is the second too.
+/// Digest of all bytes and of the extents. With too many zeros for the first, the second is used for both.
 fn both_of_sparse(file: Sparse<'_>) -> io::Result<(Digest, Digest)> {
     if file.holes() > MOST_ZEROS {
         return sparse_digest(file).map(|digest| (digest, digest));
@@ -306,7 +306,7 @@ fn both_of_sparse(file: Sparse<'_>) -> io::Result<(Digest, Digest)> {
     Ok((hash.finalize().into(), extents.finish()))
 }
 
-/// Takes the digest of what passes.
+/// Computes the digest of the bytes that are read.
 struct Both<'b> {
     bytes: &'b mut dyn Read,
     hash: Sha256,
@@ -365,7 +365,7 @@ impl Desk<'_> {
     }
 }
 
-/// The digest of all that can be read, and how much it was.
+/// The digest of all bytes that can be read, and their number.
 fn digest(bytes: &mut (impl Read + ?Sized), buffer: &mut [u8], lines: &mut LineCount) -> io::Result<(Digest, u64)> {
     let (mut hash, mut len) = (Sha256::new(), 0);
     loop {

@@ -1,7 +1,7 @@
-//! Joins by path what CHECKSUMS tells, what was found, and what a fresh decode has, in flat memory.
+//! Joins by path what CHECKSUMS lists, what was found, and what a fresh decode has, in flat memory.
 //!
-//! Rows of all kinds go into one sorter, which spills; behind it the rows of one path stand together. Paths are sorted
-//! name by name: what is below a directory follows it at once.
+//! Rows of all kinds go into one sorter, which spills. It brings the rows of one path together. Paths are sorted name by name: the content
+//! of a directory follows it at once.
 
 use std::io;
 use std::path::Path;
@@ -10,35 +10,35 @@ use super::counted::Counted;
 use crate::error::{Error, Result};
 use crate::output::checksums::{Checksums, Digest, Entry, Place, Sums};
 
-/// Where a row comes from.
+/// The origin of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Tag {
-    /// CHECKSUMS says it.
+    /// A row of CHECKSUMS.
     Said,
-    /// It is in the output.
+    /// Found in the output.
     Found,
-    /// A fresh decode has it.
+    /// A file of a fresh decode.
     Fresh,
-    /// There is to be a directory.
+    /// A directory that must exist.
     ToldDir,
-    /// There is one.
+    /// A directory that exists.
     HasDir,
-    /// There is to be a link; the digest is that of the path of its file.
+    /// A link that must exist; the digest is that of the path of its file.
     ToldLink,
-    /// There is one.
+    /// A link that exists.
     HasLink,
-    /// What `fs/metadata.jsonl` says of mode, owner and time ([`attributes`](super::attributes)).
+    /// Mode, owner and time according to `fs/metadata.jsonl` ([`attributes`](super::attributes)).
     ToldAttributes,
-    /// What the headers of an archive say; of a file on disk, that its mode has a bit that no decode sets.
+    /// The same in the headers of an archive; for a file on disk, a mode with a bit that no decode sets.
     HasAttributes,
-    /// What was found, as a digest of its extents, where it was not known yet which one is told.
+    /// Found in the output, as a digest of its extents, because it was not known yet which digest is listed.
     FoundExtents,
-    /// A link to it comes at this place of the archive.
+    /// A link to the path is at this position of the archive.
     LinkedAt,
 }
 
-/// How many there are.
+/// Number of tags.
 const TAGS: usize = Tag::LinkedAt as usize + 1;
 
 impl Tag {
@@ -47,31 +47,31 @@ impl Tag {
         self.add_file(path, digest, [0, 0], sums);
     }
 
-    /// Adds a row with the size of a file, and its place in an archive.
+    /// Adds a row with the size of a file, and its position in an archive.
     pub fn add_file(self, path: &[u8], digest: Digest, [size, at]: [u64; 2], sums: &mut Sums) {
-        // The least byte stands for the slash.
+        // The smallest byte replaces the slash.
         let sorted: Vec<u8> = path.iter().map(|byte| if *byte == b'/' { 0 } else { *byte }).collect();
         sums.add(b"", &sorted, digest, Place { at: self as u64, len: size, pieces: at });
     }
 }
 
-/// What is known of one path.
+/// The rows of one path.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Known {
     /// By [`Tag`].
     digests: [Option<Digest>; TAGS],
     /// Bytes of the file that was found.
     pub size: u64,
-    /// Its place in an archive.
+    /// Its position in an archive.
     pub at: u64,
-    /// The first place of a link to it.
+    /// The position of the first link to it.
     pub linked_at: Option<u64>,
-    /// Two rows of one kind.
+    /// Whether there are two rows of one kind.
     pub doubled: bool,
 }
 
 impl Known {
-    /// The digest that a kind of row gives.
+    /// The digest of the row of a kind.
     pub fn digest(&self, tag: Tag) -> Option<Digest> {
         self.digests[tag as usize]
     }
@@ -97,12 +97,12 @@ impl Known {
     }
 }
 
-/// Collects rows. A failed spill is told at the end.
+/// Collects rows. A failed spill is reported at the end.
 pub struct DigestJoin {
     rows: Checksums,
-    /// Names of files with several: by device and inode.
+    /// Names of files with several names: by device and inode.
     names: Checksums,
-    /// What there is, to be compared with what MANIFEST.json counts.
+    /// The content of the output, to compare it with the counts of MANIFEST.json.
     pub counted: Counted,
     failed: Option<Error>,
 }
@@ -118,22 +118,22 @@ impl DigestJoin {
         }
     }
 
-    /// Takes rows.
+    /// Adds rows.
     pub fn take(&mut self, sums: &Sums) {
         if let Err(error) = self.rows.add(sums) {
             self.failed.get_or_insert(error);
         }
     }
 
-    /// Takes names of files that have several: see [`name_of_inode`].
+    /// Adds names of files with several names: see [`name_of_inode`].
     pub fn take_names(&mut self, names: &Sums) {
         if let Err(error) = self.names.add(names) {
             self.failed.get_or_insert(error);
         }
     }
 
-    /// Gives the files of which not all names are in the output: their first name here, how many there are here, and how many
-    /// in all.
+    /// Calls `each` for the files with names outside of the output: the first name here, the number of names here, and the number of all
+    /// names.
     ///
     /// # Errors
     /// A failed spill, or a failed read of what was spilled.
@@ -159,10 +159,10 @@ impl DigestJoin {
         read.map_err(merge_failed)
     }
 
-    /// Takes every row of another collection as rows of one kind.
+    /// Adds every row of another collection as rows of one kind.
     ///
     /// # Errors
-    /// A failed read of what it has spilled.
+    /// A failed read of its spilled rows.
     pub fn take_all(&mut self, tag: Tag, other: &mut Checksums) -> Result<()> {
         let mut sums = Sums::default();
         let read = other.merge(|path, entry| {
@@ -176,10 +176,10 @@ impl DigestJoin {
         read.map_err(merge_failed)
     }
 
-    /// Gives every path in order.
+    /// Calls `each` for every path in order.
     ///
     /// # Errors
-    /// A failed spill, or what `each` gives.
+    /// A failed spill, or the error of `each`.
     pub fn classify(&mut self, mut each: impl FnMut(&[u8], &Known) -> io::Result<()>) -> Result<()> {
         if let Some(error) = self.failed.take() {
             return Err(error);
@@ -207,7 +207,7 @@ impl DigestJoin {
 /// Bytes of device and inode.
 const INODE: usize = 16;
 
-/// Adds a name of a file that has several.
+/// Adds a name of a file with several names.
 pub fn name_of_inode(device: u64, inode: u64, path: &[u8], links: u64, names: &mut Sums) {
     let name = [&device.to_be_bytes(), &inode.to_be_bytes(), path].concat();
     names.add(b"", &name, Digest::default(), Place { at: 0, len: links, pieces: 0 });

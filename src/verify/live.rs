@@ -1,5 +1,5 @@
-//! A backup that the running server made, against a fresh decode (`future.md` F13): its manifest has other members for where
-//! it came from, and of each adapter only the names.
+//! Compares a backup made by the running server with a fresh decode (`future.md` F13): its manifest has other members for its origin, and
+//! for each adapter only the names.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ use crate::decode::iso_time;
 use crate::format::adapter;
 use crate::output::manifest_read::ReadManifest;
 
-/// Members that say how the data are written.
+/// Members about the form of the data.
 const FORMAT: [&str; 4] = ["encoded_filename_charset", "key_segment_max_bytes", "s3_meta_suffix", "dynamodb_layout"];
-/// What an adapter lists.
+/// The lists of an adapter.
 const NAMES: [&str; 4] = ["tables", "buckets", "databases", "queues"];
 
-/// Members in which the manifest of a live backup tells of other data than that of a fresh decode.
+/// Members in which the manifest of a live backup describes other data than that of a fresh decode.
 pub fn differing(fresh: &Map<String, Value>, live: &ReadManifest) -> Vec<String> {
     let theirs = &live.document;
     let mut differ: Vec<String> =
@@ -30,13 +30,13 @@ pub fn differing(fresh: &Map<String, Value>, live: &ReadManifest) -> Vec<String>
     differ
 }
 
-/// In any order: what is not there has none.
+/// In any order; a missing list is empty.
 fn names(manifest: &Map<String, Value>, adapter: &str, list: &str) -> BTreeSet<String> {
     let names = manifest.get("adapters").and_then(|all| all.get(adapter)?.get(list)?.as_array());
     names.into_iter().flatten().map(Value::to_string).collect()
 }
 
-/// Where a live backup comes from.
+/// The origin of a live backup, in words.
 pub fn origin(read_ts: u64) -> String {
     format!("a live backup, read at commit timestamp {read_ts} (about {})", iso_time(read_ts))
 }

@@ -2,8 +2,8 @@
 //!
 //! | subject | what is proved |
 //! |---|---|
-//! | snapshot | it can be decoded, with all that a decode checks ([`snapshots`]); rows that a decode does not read are looked at besides ([`snapshot`]) |
-//! | output | MANIFEST.json and CHECKSUMS are what readers accept; every file has the bytes of its digest; none is missing, none foreign, none a link; counts, and in an archive modes, owners and times, are what is told ([`output`]) |
+//! | snapshot | it can be decoded, with all checks of a decode ([`snapshots`]); rows that a decode does not read are checked in addition ([`snapshot`]) |
+//! | output | readers accept MANIFEST.json and CHECKSUMS; every file matches its digest; none is missing, foreign or a link; counts, and in an archive modes, owners and times, are those listed ([`output`]) |
 //! | output and snapshot | a decode with the options of the manifest would give the same bytes; none is written ([`against`]) |
 
 pub mod against;
@@ -30,38 +30,38 @@ use crate::source::{PassedOver, Source};
 pub use snapshot::Depth;
 use snapshot::Walked;
 
-/// What was found out about snapshots.
+/// The results for snapshots.
 #[derive(Debug)]
 pub struct Snapshots {
-    /// For each input, what a walk over its rows found.
+    /// For each input, the result of the walk over its rows.
     pub walked: Vec<Walked>,
-    /// What a decode cannot read: the first places, in the order of inputs and offsets.
+    /// Places that a decode cannot read: the first ones, in the order of inputs and offsets.
     pub lost: Vec<Lost>,
-    /// How many places a decode cannot read.
+    /// Number of places that a decode cannot read.
     pub damaged: u64,
     /// The decode, if there was anything to decode.
     pub decoded: Option<DecodeResult>,
 }
 
 impl Snapshots {
-    /// How many rows are encrypted with keys that are missing: nothing is known of their bodies.
+    /// Number of rows encrypted with missing keys: nothing is known of their bodies.
     pub fn unopened(&self) -> u64 {
         self.walked.iter().map(|walked| walked.unopened).sum()
     }
 
-    /// How many rows are damaged that a decode of the present state does not read.
+    /// Number of damaged rows that a decode of the present state does not read.
     pub fn unread(&self) -> u64 {
         self.walked.iter().map(|walked| walked.unread).sum()
     }
 }
 
-/// Verifies snapshots, several of them as one data set.
+/// Verifies snapshots; several are one data set.
 ///
-/// They are intact exactly if a decode of them succeeds. So they are decoded into the null sink, and the first error is the verdict. Rows
-/// that a decode does not read (old versions, internal rows) are checked too.
+/// They are intact if and only if a decode of them succeeds. So they are decoded into the null sink, and the first error is the verdict.
+/// Rows that a decode does not read (old versions, internal rows) are checked too.
 ///
 /// # Errors
-/// What is no fault of the snapshots.
+/// Errors that are not faults of the snapshots.
 pub fn snapshots(
     sources: &[Source],
     passed_over: Vec<PassedOver>,
@@ -71,7 +71,7 @@ pub fn snapshots(
     let options = Options { skip_damage: true, passed_over, ..Options::default() };
     let (decoded, all) = match decoded(sources, &options, progress) {
         Ok(done) => done,
-        // What was seen of a file that changes is no verdict on it.
+        // If a file changes during the run, there is no verdict on it.
         Err(error) if matches!(error.kind(), ErrorKind::Changed) => return Err(error),
         Err(error) if error.is_damage() => (None, Losses::one(&error)),
         Err(error) => return Err(error),
@@ -84,7 +84,7 @@ pub fn snapshots(
     Ok(Snapshots { walked, lost: all.first(depth.limit)?, damaged, decoded })
 }
 
-/// Decodes into the null sink. Without the keys of encrypted rows there is nothing to decode: only headers were looked at.
+/// Decodes into the null sink. Without the keys of encrypted rows nothing can be decoded: then only headers were checked.
 fn decoded(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result<(Option<DecodeResult>, Losses)> {
     or_changed(sources, || {
         let set = scan(sources, options, progress)?;

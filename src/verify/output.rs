@@ -1,6 +1,6 @@
-//! An output: MANIFEST and CHECKSUMS are what they should be, every file is there with its bytes, and nothing else is.
+//! Checks an output: MANIFEST and CHECKSUMS are valid, every file exists with its bytes, and nothing else exists.
 //!
-//! Here it is read; `classify` compares what was found with what was told.
+//! This module reads the output; `classify` compares what was found with what is listed.
 
 use std::fs::Metadata;
 use std::io::{self, BufReader, Read};
@@ -24,28 +24,28 @@ use crate::output::sumfile::{Line, Lines};
 use crate::output::{CHECKSUMS, MANIFEST};
 use sha2::{Digest as _, Sha256};
 
-/// What was found out about an output.
+/// The results for an output.
 #[derive(Debug)]
 pub struct Checked {
-    /// Its manifest, if it is one.
+    /// Its manifest, if it is valid.
     pub manifest: Option<ReadManifest>,
-    /// Files that CHECKSUMS tells of.
+    /// Number of files in CHECKSUMS.
     pub files: u64,
     /// What is wrong.
     pub problems: Problems,
     /// Whether it was compared with a fresh decode.
     pub compared: bool,
-    /// That it was made from other snapshots than those that it was compared with, and how they differ.
+    /// If it was made from other snapshots than those of the comparison: how they differ.
     pub origin: Option<String>,
 }
 
 /// Makes a fresh decode with the options of a manifest.
 pub type Decode<'d> = &'d mut dyn FnMut(&ReadManifest) -> Result<Fresh>;
 
-/// Reads an output to its end; `against` makes a fresh decode with the options of its manifest.
+/// Reads a whole output; `against` makes a fresh decode with the options of its manifest.
 ///
 /// # Errors
-/// A failed read, or a fresh decode that fails. What is wrong with the output is in the result.
+/// A failed read, or a fresh decode that fails. Problems of the output are in the result.
 pub fn check(
     output: &mut Output,
     threads: usize,
@@ -56,7 +56,7 @@ pub fn check(
     read(output, threads, limit, progress, against).map(|(checked, _)| checked)
 }
 
-/// The same; gives the rows of what was found too.
+/// The same; also returns the rows of what was found.
 pub(crate) fn read(
     output: &mut Output,
     threads: usize,
@@ -94,10 +94,10 @@ pub(crate) fn read(
     Ok((desk.checked, join))
 }
 
-/// Proves that an output is as it was made: digests that somebody wrote down are no content. Gives what was found.
+/// Proves that an output is unchanged: its files are hashed, because a listed digest proves nothing. Returns what was found.
 ///
 /// # Errors
-/// A failed read; data that differs from what MANIFEST and CHECKSUMS tell.
+/// A failed read; data that differs from MANIFEST and CHECKSUMS.
 pub(crate) fn proven(path: &Path, threads: usize, progress: &dyn Progress) -> Result<DigestJoin> {
     let (checked, join) = read(&mut reopened(path)?, threads, 1, progress, None)?;
     if !checked.problems.concern_data() {
@@ -118,10 +118,10 @@ struct Desk {
     seen_manifest: bool,
     /// Whether it is known which files have a digest of their extents.
     seen_metadata: bool,
-    /// The archive could not be read to its end: what is missing tells nothing.
+    /// The archive could not be read to its end: missing files then mean nothing.
     broken: bool,
     in_archive: bool,
-    /// What the metadata of the file system tells.
+    /// The metadata of the file system.
     promised: Promised,
     /// Attributes of the next member of an archive.
     attributes: Attributes,
@@ -184,7 +184,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Takes the attributes of a member of an archive; gives its place.
+    /// Records the attributes of a member of an archive; returns its position.
     fn member(&mut self, path: &[u8], is: Is, feeder: &mut Feeder<'_>) -> u64 {
         let attributes = std::mem::take(&mut self.attributes);
         let packed = attributes::packed(is, &attributes);
@@ -211,7 +211,7 @@ impl Desk {
             feeder.note(path, digest);
             known.iter().for_each(|known| feeder.known(path, known));
         } else if path == METADATA.as_bytes() && self.in_archive {
-            // A decode writes it before the files that it tells of.
+            // A decode writes it before the files that it lists.
             let (digest, _) = opened(content, |bytes| self.metadata(bytes, join)).map_err(failed)?;
             feeder.note(path, digest);
         } else if !self.seen_metadata && is_of_file_system(path) {
@@ -229,7 +229,7 @@ impl Desk {
         self.promised.extents(first).is_some()
     }
 
-    /// Reads what is told of the file system; gives the digest of all that was read.
+    /// Reads the metadata of the file system; returns the digest of all bytes that were read.
     fn metadata(&mut self, bytes: &mut dyn Read, join: &Mutex<DigestJoin>) -> io::Result<Digest> {
         let mut hashed = Hashed { bytes, hash: Sha256::new() };
         self.promised = promised(&mut hashed, true, join)?;
@@ -267,7 +267,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Reads and checks MANIFEST.json; gives its digest.
+    /// Reads and checks MANIFEST.json; returns its digest.
     fn manifest(&mut self, bytes: &mut dyn Read) -> io::Result<Digest> {
         self.seen_manifest = true;
         let mut held = Vec::new();
@@ -320,19 +320,19 @@ impl Desk {
     }
 }
 
-/// Whether a path is one that `fs/metadata.jsonl` tells of.
+/// Whether a path is one of those that `fs/metadata.jsonl` lists.
 fn is_of_file_system(path: &[u8]) -> bool {
     const OTHERS: [&[u8]; 3] = [b"fs/metadata.jsonl", b"fs/report.json", b"fs/KEYMAP.jsonl"];
     path.starts_with(b"fs/") && !OTHERS.contains(&path)
 }
 
-/// The directory of a table's items, by the path of its schema: it is there even if the table is empty.
+/// The directory of a table's items, by the path of its schema: it exists even if the table is empty.
 fn items_of_table(path: &[u8]) -> Option<Vec<u8>> {
     let table = path.strip_suffix(b"/_schema.json").filter(|table| table.starts_with(b"dynamodb/"))?;
     (memchr::memchr_iter(b'/', table).count() == 1).then(|| [table, b"/items"].concat())
 }
 
-/// Reads a file; gives what is known of one on disk, too.
+/// Reads a file; for a file on disk, returns its metadata too.
 fn opened<T>(
     content: Content<'_>,
     read: impl FnOnce(&mut dyn Read) -> io::Result<T>,
@@ -347,12 +347,12 @@ fn opened<T>(
     }
 }
 
-/// What is told of the file system, where it can be read before the files.
+/// The metadata of the file system, if it can be read before the files.
 fn promised_on_disk(output: &Output, join: &Mutex<DigestJoin>) -> Result<Promised> {
     let Some(root) = output.root() else { return Ok(Promised::default()) };
     let file = match open_below(root, METADATA.as_bytes()) {
         Ok(file) => file,
-        // No file system; what else is wrong with the name shows when its directory is listed.
+        // There is no file system; any other fault of the name is found when its directory is listed.
         Err(_) => return Ok(Promised::default()),
     };
     promised(file, false, join).map_err(|e| Error::io("read", output.name().join(METADATA), e))
@@ -371,7 +371,7 @@ fn promised(bytes: impl Read, in_archive: bool, join: &Mutex<DigestJoin>) -> io:
     Ok(promised)
 }
 
-/// Reads and takes the digest.
+/// Reads and computes the digest.
 struct Hashed<'b> {
     bytes: &'b mut dyn Read,
     hash: Sha256,

@@ -4,33 +4,33 @@ use serde::Serialize;
 
 use crate::report::Value;
 
-/// The kinds, by the name that `--json` has for them.
+/// The kinds of problems, with their names in `--json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The archive, MANIFEST.json or CHECKSUMS as a whole.
     Unreadable,
-    /// A line of CHECKSUMS that is none.
+    /// A malformed line of CHECKSUMS.
     Malformed,
-    /// Two files, or two lines of CHECKSUMS, of one path.
+    /// Two files, or two lines of CHECKSUMS, with one path.
     Doubled,
     /// Neither a directory nor a regular file.
     NotAFile,
-    /// In an archive: what no decode writes, and an extractor may act upon.
+    /// In an archive: a member that no decode writes and that an extractor may act on.
     Odd,
-    /// In CHECKSUMS, but not there.
+    /// In CHECKSUMS, but not in the output.
     Missing,
-    /// There, but neither in CHECKSUMS nor in the metadata.
+    /// In the output, but neither in CHECKSUMS nor in the metadata.
     Foreign,
-    /// Its bytes are not those that CHECKSUMS tells of.
+    /// Its bytes do not match CHECKSUMS.
     Differs,
-    /// Another mode, owner or time than the metadata tells of, or a mode that no decode sets.
+    /// Mode, owner or time do not match the metadata, or no decode sets this mode.
     Attributes,
-    /// A file that has names outside of the output too.
+    /// A file that also has names outside of the output.
     Shared,
-    /// MANIFEST.json counts otherwise, or contradicts itself.
+    /// MANIFEST.json has other counts, or contradicts itself.
     Counts,
-    /// MANIFEST.json tells of other snapshots than a fresh decode was made of.
+    /// MANIFEST.json names other snapshots than those of the fresh decode.
     Origin,
     /// A fresh decode has other bytes.
     NotEqual,
@@ -41,7 +41,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// In words, behind a number.
+    /// In words, after a number.
     pub const fn words(self) -> &'static str {
         match self {
             Kind::Unreadable => "unreadable",
@@ -66,7 +66,7 @@ impl Kind {
 /// One problem.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Problem {
-    /// What kind.
+    /// Its kind.
     pub problem: Kind,
     /// Path of the file below the root.
     pub path: Value,
@@ -84,12 +84,12 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// None so far; at most `limit` will be shown.
+    /// Empty; at most `limit` will be shown.
     pub fn new(limit: usize) -> Problems {
         Problems { limit, ..Problems::default() }
     }
 
-    /// Takes one.
+    /// Adds a problem.
     pub fn add(&mut self, problem: Kind, path: &[u8], reason: impl Into<String>) {
         *self.counts.entry(problem).or_default() += 1;
         if self.shown.len() < self.limit {
@@ -102,17 +102,17 @@ impl Problems {
         self.counts.is_empty()
     }
 
-    /// How many of each kind.
+    /// The number of problems of each kind.
     pub fn counts(&self) -> impl Iterator<Item = (Kind, u64)> {
         self.counts.iter().map(|(kind, n)| (*kind, *n))
     }
 
-    /// Whether the data may be other than the output tells: names elsewhere and modes say nothing about them.
+    /// Whether the data may differ from what the output says: names elsewhere and modes say nothing about them.
     pub fn concern_data(&self) -> bool {
         self.counts.keys().any(|kind| !matches!(kind, Kind::Shared | Kind::Attributes | Kind::Origin))
     }
 
-    /// How many of all kinds.
+    /// The number of problems of all kinds.
     pub fn total(&self) -> u64 {
         self.counts.values().sum()
     }

@@ -1,8 +1,8 @@
-//! What `fs/metadata.jsonl` tells: of files with large holes, which CHECKSUMS has no row of, the digest of their extents;
-//! of directories, that they are there; of an archive, owner, mode and time of every member, and which are links.
+//! What `fs/metadata.jsonl` lists: the digest of the extents of files with large holes, for which CHECKSUMS has no row; directories that
+//! must exist; in an archive also owner, mode and time of every member, and which members are links.
 //!
-//! Most of it goes into the sorter. Held are paths and digests of what is rare: files with large holes and, where an
-//! archive was extracted, further names of a file.
+//! Most of it goes into the sorter. Only paths and digests of rare files are kept in memory: files with large holes and, if an archive was
+//! extracted, further names of a file.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufRead, BufReader, Read};
@@ -17,28 +17,28 @@ use super::join::Tag;
 use crate::output::checksums::Digest;
 use crate::output::reading::Attributes;
 
-/// Where the metadata of the file system stands.
+/// The path of the file system's metadata.
 pub const METADATA: &str = "fs/metadata.jsonl";
-/// Longest line that is read, without its holes: paths have bounds, and an escape has six bytes for one.
+/// Maximum length of a line without its holes: paths are bounded, and an escape takes six bytes for one.
 const MOST_LINE: u64 = 8 << 20;
-/// The member that may be of any length. It is the last but for a few short ones that mean nothing here.
+/// The member that may be of any length. Only a few short members follow it, which are not needed here.
 const HOLES: &[u8] = b",\"holes\":[";
 
-/// What was read.
+/// The content of the metadata.
 #[derive(Debug, Default)]
 pub struct Promised {
     extents: HashMap<Vec<u8>, Digest>,
-    /// Further names of files, and the first name, where links are files on disk.
+    /// Further names of files, and the first name, if links are files on disk.
     copies: HashMap<Vec<u8>, Vec<u8>>,
     /// Objects and bytes by kind.
     pub counts: BTreeMap<&'static str, (u64, u64)>,
 }
 
-/// Takes a row for the sorter.
+/// Adds a row to the sorter.
 pub type Sink<'s> = &'s mut dyn FnMut(Tag, &[u8], Digest);
 
 impl Promised {
-    /// Reads all lines. One that makes no sense promises nothing: the file's own digest tells whether it is whole.
+    /// Reads all lines. An invalid line is ignored: the file's own digest shows whether it is complete.
     ///
     /// # Errors
     /// A failed read.
@@ -87,7 +87,7 @@ impl Promised {
         self.extents.get(path).copied()
     }
 
-    /// The file that a path on disk is a further name of.
+    /// The file of which a path on disk is a further name.
     pub fn copy_of(&self, path: &[u8]) -> Option<&[u8]> {
         self.copies.get(path).map(Vec::as_slice)
     }
@@ -103,7 +103,7 @@ impl Promised {
     }
 }
 
-/// A digest that stands for the target of a link.
+/// A digest that represents the target of a link.
 pub fn of_target(path: &[u8]) -> Digest {
     Sha256::digest(path).into()
 }
@@ -119,7 +119,7 @@ fn attributes(line: &Value) -> Attributes {
     }
 }
 
-/// Reads a line, of a long one only the start.
+/// Reads a line; of a long one only the start.
 fn next_line(bytes: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     bytes.by_ref().take(MOST_LINE).read_until(b'\n', line)?;
@@ -129,13 +129,13 @@ fn next_line(bytes: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     Ok(!line.is_empty())
 }
 
-/// A path as text, or under another name in base64.
+/// A path as text, or in base64 under another name.
 fn path(line: &Value, name: &str) -> Option<Vec<u8>> {
     let path = match line[name].as_str() {
         Some(path) => path.as_bytes().to_vec(),
         None => STANDARD.decode(line[&format!("{name}_b64")].as_str()?).ok()?,
     };
-    // In the sorter a NUL stands for the slash.
+    // In the sorter a NUL replaces the slash.
     (!path.contains(&0)).then_some(path)
 }
 

@@ -1,9 +1,9 @@
 //! Checks that a row has the form of its family: its key, and the body of its value.
 //!
-//! The parsers are those of the decode, but here they see every version, not only what a client could read. Bodies of
-//! internal rows (routes, conflict fences) and of rows that no family owns mean nothing to us and are not looked at; nor
-//! are old stream blobs, which the server never reads, and rows of auxiliary families, of which a client can write any: the
-//! decode warns of those that it cannot parse.
+//! The parsers are those of the decode, but here they check every version, not only those that a client could read. Bodies of internal rows
+//! (routes, conflict fences) and of rows without a family are unknown and not checked. Old stream blobs, which the server never reads, are
+//! not checked either, and neither are rows of auxiliary families, because a client can write any bytes there: the decode warns of those
+//! that it cannot parse.
 
 use bumpalo::Bump;
 use sha2::{Digest as _, Sha256};
@@ -15,7 +15,7 @@ use crate::format::sqs::{self, counter, key as sqs_key};
 use crate::format::staged::StagedKey;
 use crate::format::{Family, Fault, dynamodb, fs, jsonval, redis::blob, txn};
 
-/// Checks a row that is no tombstone. What must be decoded on the way lives in `arena`.
+/// Checks a row that is not a tombstone. Decoded values live in `arena`.
 ///
 /// # Errors
 /// What is wrong with the key or the value.
@@ -49,7 +49,7 @@ fn redis_row(family: Family, suffix: &[u8], body: &[u8]) -> Result<()> {
     }
 }
 
-/// Rows that carry the user key behind its length; `rest` is what follows it.
+/// Rows that have the user key after its length; `rest` is what follows it.
 fn element(family: Family, rest: &[u8], body: &[u8]) -> Result<()> {
     match family {
         Family::HashMeta | Family::SetMeta | Family::ZsetMeta => {
@@ -77,7 +77,7 @@ fn dynamodb_row(family: Family, suffix: &[u8], body: &[u8]) -> Result<()> {
     }
 }
 
-/// An index row has the shape of an item's key, with the index in front; its value is the key of the item.
+/// An index row has the form of an item's key, with the index before it; its value is the key of the item.
 fn index_row(suffix: &[u8], body: &[u8]) -> Result<()> {
     dynamodb::ItemKey::parse(suffix)?;
     let item = body.strip_prefix(Family::DdbItem.prefix().as_bytes());
@@ -121,7 +121,7 @@ fn sqs_row(arena: &Bump, family: Family, suffix: &[u8], body: &[u8]) -> Result<(
     }
 }
 
-/// A copy that a migration has made: it has the shape of its inner key's family.
+/// A copy made by a migration: it has the form of its inner key's family.
 fn staged(arena: &Bump, user_key: &[u8], body: &[u8]) -> Result<()> {
     match StagedKey::parse(user_key) {
         Some(StagedKey { inner, .. }) => check(arena, Family::of(inner), inner, body),
@@ -129,7 +129,7 @@ fn staged(arena: &Bump, user_key: &[u8], body: &[u8]) -> Result<()> {
     }
 }
 
-/// Rows of transactions; what an intent would write must have the shape of its own family.
+/// Rows of transactions; the value of an intent must have the form of its own family.
 fn transaction(arena: &Bump, family: Family, suffix: &[u8], body: &[u8]) -> Result<()> {
     match family {
         Family::TxnCommit => txn::commit_ts(body).map(drop),

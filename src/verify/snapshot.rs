@@ -1,10 +1,9 @@
-//! Every row of a snapshot, all versions: key and body.
+//! Checks every row of a snapshot in all versions: key and body.
 //!
-//! What a decode would stop at is known before ([`super::snapshots`]). This walk finds what a decode of the present state does not
+//! The faults that stop a decode are known before ([`super::snapshots`]). This walk finds those that a decode of the present state does not
 //! read: damaged bodies of old versions, and of internal rows. It ends at the first broken frame.
 //!
-//! One thread hops over the frames and cuts the file into pieces; the pieces are checked on all threads and reported in
-//! file order.
+//! One thread moves over the frames and cuts the file into pieces. The pieces are checked by all threads and reported in file order.
 
 use bumpalo::Bump;
 
@@ -18,12 +17,12 @@ use crate::index::{self, Checkpoints, Granularity, Layout};
 use crate::source::Source;
 use crate::source::crc::Footer;
 
-/// What a walk over a file found.
+/// The result of a walk over a file.
 #[derive(Debug, Default)]
 pub struct Walked {
     /// Versions of all keys.
     pub rows: u64,
-    /// How many of them delete.
+    /// Number of versions that delete a key.
     pub tombstones: u64,
     /// Places that a decode cannot read.
     pub damaged: u64,
@@ -31,15 +30,15 @@ pub struct Walked {
     pub unread: u64,
     /// The first of them, by offset.
     pub shown: Vec<Lost>,
-    /// The footer that matches; `None` when there is none, or a wrong one.
+    /// The footer that matches; `None` if there is none, or a wrong one.
     pub crc32c: Option<u32>,
-    /// Encrypted rows whose keys are missing: their bodies were not looked at.
+    /// Encrypted rows whose keys are missing: their bodies were not checked.
     pub unopened: u64,
-    /// Rows that are stored as clear, but are encrypted: somebody changed their state.
+    /// Rows that are marked as clear, but are encrypted: somebody changed their mark.
     pub state_changed: u64,
 }
 
-/// Where the rows are, how they are framed, and where to cut.
+/// The rows, their framing, and the cuts.
 struct Ground<'a> {
     source: &'a Source,
     layout: Layout,
@@ -49,31 +48,31 @@ struct Ground<'a> {
     try_clear: bool,
 }
 
-/// How much of a file is looked at, and shown.
+/// How much of a file is checked and shown.
 #[derive(Debug, Clone, Copy)]
 pub struct Depth {
-    /// Most places that are shown.
+    /// Maximum number of places that are shown.
     pub limit: usize,
     /// Whether each clear row is tried with every key: the mark of an encrypted row is not authenticated.
     pub try_clear: bool,
 }
 
-/// What a walk over one piece found.
+/// The result of a walk over one piece.
 #[derive(Default)]
 struct Piece {
     rows: u64,
     tombstones: u64,
     unopened: u64,
-    /// Where damaged rows begin.
+    /// Positions of damaged rows.
     damaged: Vec<usize>,
-    /// Where rows begin whose state was changed, and the key that opens them.
+    /// Positions of rows whose mark was changed, and the key that opens them.
     state_changed: Vec<(usize, u32)>,
 }
 
 /// Walks over a whole file. `lost`: what a decode cannot read, by input and offset.
 ///
 /// # Errors
-/// A file that changed meanwhile, or a temporary file that cannot be read.
+/// A file that changed at the same time, or a temporary file that cannot be read.
 pub fn walk(
     source: &Source,
     lost: &Losses,
@@ -85,7 +84,7 @@ pub fn walk(
     let name = source.path().to_string_lossy();
     let known = || lost.positions(&name);
     let mut all = Walked { damaged: known().count() as u64, ..Walked::default() };
-    // A file without a stream that we know is told of by the decode.
+    // The decode reports a file without a known stream.
     let Ok((layout, start)) = index::stream(source.bytes()) else { return Ok(all) };
     let (cuts, footer) = next_frame(source.stored(), layout, start, granularity);
     let ground = Ground { source, layout, cuts, try_clear: depth.try_clear };
@@ -132,7 +131,7 @@ impl engine::Done for Piece {
     }
 }
 
-/// Hops from frame to frame; gives the footer too, if one stands behind the last row.
+/// Moves from frame to frame; returns the footer too, if one follows the last row.
 fn next_frame(file: &[u8], layout: Layout, start: usize, granularity: Granularity) -> (Vec<usize>, Option<Footer>) {
     let mut cuts = Checkpoints::new((granularity.task_size / 4).max(1));
     let mut at = start;
@@ -152,7 +151,7 @@ fn next_frame(file: &[u8], layout: Layout, start: usize, granularity: Granularit
 }
 
 enum Step {
-    /// Where the next one begins.
+    /// Position of the next row.
     Row(usize),
     End {
         footer: bool,
@@ -199,8 +198,8 @@ impl Ground<'_> {
         why
     }
 
-    /// Gives the versions of the entry at `at`, and where the next one begins. A row whose header cannot be read is told of by the
-    /// index.
+    /// Calls `each` for the versions of the entry at `at`, and returns the position of the next one. The index reports rows whose header
+    /// cannot be read.
     fn entry(&self, at: usize, arena: &mut Bump, each: &mut dyn FnMut(Checked<'_>)) -> Option<usize> {
         let file = self.source.bytes();
         match self.layout {
@@ -248,7 +247,7 @@ impl<'a> Ground<'a> {
     }
 }
 
-/// A version with what was found of its body.
+/// A version and the result for its body.
 struct Checked<'a> {
     family: Family,
     user_key: &'a [u8],
@@ -256,7 +255,7 @@ struct Checked<'a> {
     body: crate::format::fault::Result<()>,
     /// Its key is missing.
     unopened: bool,
-    /// It is stored as clear, but this key opens it.
+    /// It is marked as clear, but this key opens it.
     opened_by: Option<u32>,
 }
 

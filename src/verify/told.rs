@@ -1,4 +1,4 @@
-//! Checks MANIFEST.json against itself, and tells which part of a snapshot an output is.
+//! Checks MANIFEST.json for contradictions, and describes which part of a snapshot an output contains.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub fn is_ours(manifest: &ReadManifest) -> bool {
     manifest.maker.starts_with("ekvsnap ")
 }
 
-/// Whether the decode of this manifest can write a file of this path: in the root it writes few.
+/// Whether the decode of this manifest can write a file with this path: it writes few files into the root.
 pub fn can_be(path: &[u8], manifest: &ReadManifest) -> bool {
     let root = memchr::memchr(b'/', path).map_or(path, |slash| &path[..slash]);
     let adapter = adapter::named(root).is_some();
@@ -24,7 +24,7 @@ pub fn can_be(path: &[u8], manifest: &ReadManifest) -> bool {
     if root.len() < path.len() { adapter } else { in_root() || beside() || deleted() }
 }
 
-/// Whether the decode may have left directories without anything in them: a file was begun in them and then left out.
+/// Whether the decode may have left empty directories: a file was begun in them and then left out.
 pub fn leaves_folders(manifest: &ReadManifest) -> bool {
     let RecordedOptions { on_error, min_size, max_size, .. } = &manifest.options;
     !on_error.is_empty() || min_size.is_some() || max_size.is_some()
@@ -73,7 +73,7 @@ pub fn contradictions(manifest: &ReadManifest) -> Vec<String> {
     words
 }
 
-/// What of its snapshots an output is, in words, if it is not all of the newest state.
+/// The part of its snapshots that an output contains, in words, if it is not the complete newest state.
 pub fn part(adapters: &[Adapter], options: &RecordedOptions) -> Option<String> {
     let mut words = Vec::new();
     if adapters.len() < adapter::BUILT_IN.len() {

@@ -1,4 +1,4 @@
-//! Lines for those who load them: their schema, the scripts beside them, and the recipes of `docs/ANALYSIS.md`.
+//! Lines for programs that load them: their schema, the scripts next to them, and the recipes of `docs/ANALYSIS.md`.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ fn schema() -> Value {
     serde_json::from_slice(&out.stdout).unwrap()
 }
 
-/// Why a value does not fit a schema; only of what our schema uses.
+/// Why a value does not match a schema; supports only what our schema uses.
 fn misfit(root: &Value, schema: &Value, value: &Value) -> Option<String> {
     const KNOWN: [&str; 15] = [
         "$ref",
@@ -122,7 +122,7 @@ fn misfit(root: &Value, schema: &Value, value: &Value) -> Option<String> {
     })
 }
 
-/// Whether a text fits a pattern; each is made once.
+/// Whether a text matches a pattern; each is compiled once.
 fn matches(pattern: &str, text: &str) -> bool {
     thread_local! {
         static MADE: RefCell<BTreeMap<String, Regex>> = RefCell::default();
@@ -133,7 +133,7 @@ fn matches(pattern: &str, text: &str) -> bool {
     })
 }
 
-/// Whether a path fits a pattern, in which `*` is any text without a slash.
+/// Whether a path matches a pattern, in which `*` is any text without a slash.
 fn fits(pattern: &str, path: &str) -> bool {
     let (wanted, given): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());
     let part = |(pattern, name): (&&str, &&str)| match pattern.split_once('*') {
@@ -209,7 +209,7 @@ fn every_line_fits_its_schema() {
     assert!(unseen.iter().all(|kind| RARE.contains(&kind.as_str())), "no line of {unseen:?} was looked at");
 }
 
-/// Kinds of which no corpus has lines: tests of their own write them.
+/// Kinds for which no corpus has lines: separate tests write them.
 const RARE: [&str; 3] = ["redis/expiries", "dynamodb/orphans", "dynamodb/rows"];
 
 #[test]
@@ -259,7 +259,7 @@ fn schemas_are_printed() {
     }
 }
 
-/// An output with scripts is one like any other, and its manifest tells of them.
+/// An output with scripts is like any other, and its manifest records them.
 #[test]
 fn outputs_with_loaders() {
     let dir = tempfile::tempdir().unwrap();
@@ -303,7 +303,7 @@ fn outputs_with_loaders() {
     assert_eq!(code(&run(&["decode", "in.fsm", "-o", "no", "--loaders"])), 64);
 }
 
-/// Lines of one kind on standard output are those of their file, with nothing before, between or behind them.
+/// Lines of one kind on standard output are those of their file, with nothing before, between or after them.
 #[test]
 fn lines_of_one_kind() {
     let dir = tempfile::tempdir().unwrap();
@@ -368,7 +368,7 @@ fn lines_of_several_kinds_are_refused() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing was written beside");
 }
 
-/// What comes before damage is there, and the exit code tells that more is missing.
+/// The lines before damage are written, and the exit code shows that more are missing.
 #[test]
 fn lines_up_to_damage() {
     let dir = tempfile::tempdir().unwrap();
@@ -407,7 +407,7 @@ fn decode_both(dir: &Path, inputs: &[Vec<u8>]) {
     }
 }
 
-/// What readers that guess types from the first lines load wrongly.
+/// Values that readers load wrongly if they guess types from the first lines.
 fn traps() -> Vec<u8> {
     let table = ddb::table(b"turns");
     let mut snapshot = Snapshot::new().table(&table);

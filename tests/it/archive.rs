@@ -1,5 +1,5 @@
-//! `--format tar`, `--format tar.zst` and `-o -`. That an archive holds what the directory does is checked by the kit,
-//! for whatever a test decodes.
+//! `--format tar`, `--format tar.zst` and `-o -`. The kit checks for every decode of a test that an archive has the same content as the
+//! directory.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -64,7 +64,7 @@ fn the_same_bytes_for_any_number_of_threads() {
             }
             let out = ekvsnap(dir.path(), &["diff", name, "in.fsm"]);
             assert_eq!(code(&out), 0, "{}", stderr(&out));
-            // Cut, with a byte behind it, with another byte in it.
+            // Truncated, with a byte added at the end, with another byte in it.
             for damage in [&packed[..packed.len() - 9], &[&packed[..], b"x"].concat(), &{
                 let mut other = packed.clone();
                 other[packed.len() / 2] ^= 1;
@@ -140,7 +140,7 @@ fn archives_replace_files_only_when_told() {
     assert!(dir.path().join("e.tar").is_dir());
 }
 
-/// A reader that has gone away ends the run without words.
+/// A reader that closes the pipe ends the run without a message.
 #[test]
 fn a_closed_pipe_is_quiet() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! `--layout aws-export`: beside lines it says the same, its manifests are true, and nothing depends on threads.
+//! `--layout aws-export`: it agrees with the packed lines, its manifests are correct, and nothing depends on threads.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -26,7 +26,7 @@ fn parsed(bytes: &[u8]) -> Vec<Value> {
     std::str::from_utf8(bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A member: readers that stop behind the first one must see all of it.
+/// A gzip member: readers that stop after the first one must see all of it.
 fn unpacked(bytes: &[u8]) -> Vec<u8> {
     let (mut reader, mut all) = (flate2::bufread::GzDecoder::new(bytes), Vec::new());
     reader.read_to_end(&mut all).unwrap();
@@ -39,7 +39,7 @@ fn md5(bytes: &[u8]) -> (String, String) {
     (STANDARD.encode(digest), digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The objects of a table's export, in order, which its manifests tell.
+/// The objects of a table's export, in order, according to its manifests.
 #[track_caller]
 fn objects(tree: &Tree, table: &str) -> Vec<Vec<u8>> {
     let file = |key: &str| &tree[format!("dynamodb/{key}").as_bytes()];
@@ -148,7 +148,7 @@ fn nothing_depends_on_threads_or_on_how_work_is_cut() {
     }
 }
 
-/// An item with a value of some kind beside its key.
+/// An item with a value of some kind in addition to its key.
 fn with(keys: &[V<'_>], name: &str, value: &[u8]) -> Vec<u8> {
     let mut body = item(&["pk", "sk"].into_iter().zip(keys.iter().copied()).collect::<Vec<_>>());
     body.extend(field(1, &[field(1, name.as_bytes()), field(2, value)].concat()));
@@ -163,7 +163,7 @@ fn set(number: u64, members: &[&str]) -> Vec<u8> {
     field(number, &members.iter().flat_map(|member| field(1, member.as_bytes())).collect::<Vec<_>>())
 }
 
-/// Each limit, by its last value that is taken and its first that is not.
+/// Each limit, with the last value that is accepted and the first that is not.
 #[test]
 fn what_aws_refuses() {
     let t: Table<'_> = table(b"orders").types("S", Some("N"));
@@ -426,7 +426,7 @@ fn changes_between_two_moments() {
     }
 }
 
-/// All versions of a key stand in one place of an `EKVMVCC2` snapshot: two of them are not one row.
+/// All versions of a key have one position in an `EKVMVCC2` snapshot: two of them are not one row.
 #[test]
 fn changes_of_the_other_stream() {
     let at = |millis: u64| (1_700_000_000_000 + millis) << 16;

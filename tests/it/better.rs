@@ -1,5 +1,5 @@
-//! What we do better than the peer's decoder: a test for each row of the tables "Where upstream falls short" of
-//! `container.md` (c) and `redis.md` (r) that is about decoding.
+//! What ekvsnap does better than the public decoder: a test for each row of the tables "Where upstream falls short" of `container.md`
+//! (c) and `redis.md` (r) that is about decoding.
 
 use ekvsnap::decode::Options;
 use ekvsnap::format::sst::writer::Shape;
@@ -183,7 +183,7 @@ fn better_r12_a_key_has_one_type() {
     assert_eq!(decoded(snapshot.build()).below("redis/"), [STR]);
 }
 
-/// The peer parks TTL rows in memory up to a cap; here any number of them waits in the file.
+/// The public decoder keeps TTL rows in memory up to a limit; here any number of them waits in the file.
 #[test]
 fn better_r14_ttl_rows_meet_no_cap() {
     let mut snapshot = Snapshot::new();

@@ -1,4 +1,4 @@
-//! `--layout jsonl --since` and `--since-snapshot`: what is written to the line, and what is refused.
+//! `--layout jsonl --since` and `--since-snapshot`: the exact lines that are written, and what is rejected.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ fn string(key: &[u8]) -> Vec<u8> {
     [b"!redis|str|", key].concat()
 }
 
-/// A store at 10 ms, and what happened until 40 ms; with the second half only if `later`.
+/// A store at 10 ms, and the changes until 40 ms; with the second half only if `later`.
 fn store(later: bool) -> Snapshot {
     let (t, gone) = (table(b"orders"), table(b"gone"));
     let number = |text| item(&[("pk", S("number")), ("v", N(text))]);
@@ -118,7 +118,7 @@ fn what_is_written() {
 {"Item":{"pk":{"S":"number"},"v":{"N":"1.0"}}}
 "#;
     assert_eq!(text(&tree, "dynamodb/orders.jsonl"), items);
-    // Documents and files of what is there are written as they always are.
+    // Documents, and files of existing objects, are written as always.
     assert!(
         tree.contains_key(&b"dynamodb/orders.schema.json"[..]) && !tree.contains_key(&b"dynamodb/gone.schema.json"[..])
     );
@@ -152,7 +152,7 @@ fn what_is_written() {
     assert_eq!(text(&none, "redis/db_0/strings.jsonl"), "");
 }
 
-/// It is verified as what it is, and taken for nothing else.
+/// It is verified as an output of changes, and rejected by commands that need a complete state.
 #[test]
 fn it_is_no_whole_state() {
     let dir = ground();
@@ -243,7 +243,7 @@ fn what_is_refused() {
     assert!(code(&out) == 1 && stderr(&out).contains("changes of objects of fs are not written"), "{}", stderr(&out));
 }
 
-/// Where the history is gone, the error names the way out, and the way leads out.
+/// If the history is compacted away, the error names a remedy, and the remedy works.
 #[test]
 fn history_that_is_gone() {
     let dir = ground();

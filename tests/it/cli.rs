@@ -92,7 +92,7 @@ fn the_output_is_the_same_for_any_number_of_threads_and_without_the_map() {
         ("l2", &[&["--threads", "2"], &lines[..]].concat()[..], &packed),
         ("l8", &[&["--threads", "8"], &lines[..]].concat()[..], &packed),
     ] {
-        // Not assert_eq: nobody wants to read two trees.
+        // Not assert_eq, which would print two trees.
         assert!(decode(name, flags) == *want, "{name} differs");
     }
 }
@@ -222,7 +222,7 @@ fn json_lines_on_stdout() {
     assert_eq!(event["offset"], 32);
 }
 
-/// Keys made to climb out, to look like control files, to break lines: all stay inside and all come back by name.
+/// Keys that try to leave the output, look like control files, or break lines: all stay inside and can be read by name.
 #[test]
 fn hostile_names_stay_inside() {
     let dir = tempfile::tempdir().unwrap();
@@ -278,7 +278,7 @@ fn a_closed_pipe_is_quiet() {
 #[test]
 fn completions_offer_values() {
     let dir = tempfile::tempdir().unwrap();
-    // What stands between two values, without the backslashes of zsh.
+    // The text between two values, without the backslashes of zsh.
     for (shell, between) in [("bash", " "), ("zsh", " "), ("fish", "t''\n")] {
         let script = ekvsnap(dir.path(), &["completions", shell]);
         assert_eq!(code(&script), 0);

@@ -1,4 +1,4 @@
-//! Compressed snapshots, and directories of snapshot files.
+//! Compressed snapshots, and directories with snapshot files.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -107,7 +107,7 @@ fn damaged_ones_are_named() {
     }
 }
 
-/// Files that somebody has put together, whatever their names, are the groups of one cluster.
+/// Files in one directory, with any names, are the groups of one cluster.
 #[test]
 fn a_directory_of_snapshot_files() {
     let (dir, bytes) = files();

@@ -110,7 +110,7 @@ fn value_header_expiry_counts_at_the_read_timestamp() {
     let snapshot = Snapshot::new()
         .version(at(10), "!redis|str|past", 0, at(20), "x")
         .version(at(10), "!redis|str|future", 0, at(40), "x")
-        // Older versions do not come back when the newest has expired.
+        // Older versions do not become visible when the newest has expired.
         .version(at(5), "!redis|str|past", 0, 0, "old")
         .last_commit(at(30));
     let names = |options: &Options| run_with(&[snapshot.build()], options).unwrap().below("redis/");
@@ -137,7 +137,7 @@ fn a_moment_before_the_first_commit_is_refused_with_the_range() {
             assert!(error.contains(&range), "{error}");
             assert_eq!(error.contains("Unix milliseconds"), as_of == NOW >> 16, "{error}");
         }
-        // Timestamps run up to ten seconds ahead; and behind the first commit all can be deleted.
+        // Timestamps can be ten seconds ahead; and after the first commit everything can be deleted.
         for as_of in [NOW - (10_000 << 16), NOW - 1, NOW, NOW + (60_000 << 16), u64::MAX] {
             assert!(at(as_of).is_ok(), "{as_of}");
         }

@@ -22,15 +22,15 @@ fn cases(files: &Files) -> Vec<Case<'_>> {
     table.lines().skip(1).map(parse).collect()
 }
 
-/// Where the table is older than the rule: an auxiliary row that cannot be parsed is a warning, since a client can write it
-/// (`redis.md` §3.4).
+/// Outcomes that differ from the table because it is older than the rule: an auxiliary row that cannot be parsed is a warning, because a
+/// client can write it (`redis.md` §3.4).
 fn corrected(name: &str) -> Option<&'static str> {
     let planted =
         ["ttl-len-0", "ttl-len-7", "ttl-len-9", "hash-delta-len-7", "list-delta-key-short", "list-delta-len-8"];
     planted.contains(&name).then_some("warn")
 }
 
-/// What a run came to, in the words of the table; a rejection must say where.
+/// The outcome of a run, in the terms of the table; a rejection must have a position.
 fn outcome(result: &Result<Decoded, ekvsnap::Error>) -> &'static str {
     match result {
         Err(error) => {
@@ -70,11 +70,11 @@ fn every_file_gives_its_outcome() {
     assert_eq!(wrong, [""; 0]);
 }
 
-/// Files whose headers mean nothing to us: there is nothing to skip to.
+/// Files with unknown headers: there is nothing to skip to.
 const NO_SNAPSHOTS: [&str; 7] =
     ["bad-magic", "bad-magic-hlc3", "empty-file", "runtime-hlc2-len2000", "sst-bundle", "trunc-magic-5", "trunc-ts-12"];
 
-/// With `--on-error skip` every file gives a whole tree of what can be read, and a list of what is not in it.
+/// With `--on-error skip` every file gives a complete tree of the readable data, and a list of the losses.
 #[test]
 fn what_can_be_skipped() {
     let files = load("damaged");
@@ -108,7 +108,7 @@ fn what_can_be_skipped() {
     assert!(salvaged > 80, "{salvaged}");
 }
 
-/// A rejected row names its family, key and offset, and what is wrong in the family's words.
+/// A rejected row is reported with its family, key and offset, and with the fault in the terms of the family.
 #[test]
 fn rejections_name_family_key_and_offset() {
     let files = load("damaged");

@@ -1,4 +1,4 @@
-//! `diff`: of snapshots, of outputs, and of one with the other.
+//! `diff` of snapshots, of outputs, and of a snapshot with an output.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -55,7 +55,7 @@ dynamodb/t: 1 added, 0 removed, 0 changed, 2 the same
 redis/db_0: 1 added, 1 removed, 4 changed, 1 the same
 ";
 
-/// Lines without sizes, which outputs do not always tell.
+/// Lines without sizes, which outputs do not always have.
 fn without_sizes(text: &str) -> String {
     let line =
         |line: &str| line.split(", ").filter(|part| !part.contains(" to ")).collect::<Vec<_>>().join(", ") + "\n";

@@ -1,4 +1,4 @@
-//! `decode --dry-run`: what it says is what a decode makes, and nothing is made.
+//! `decode --dry-run`: its numbers are those of a decode, and nothing is written.
 
 use std::fs;
 use std::path::Path;

@@ -16,7 +16,7 @@ use crate::kit::fixtures::{load, snapshots};
 use crate::kit::golden::differences;
 use crate::kit::{Decoded, run, run_with};
 
-/// Decodes a snapshot that must be sound, with some options.
+/// Decodes an intact snapshot with some options.
 #[track_caller]
 fn with(snapshot: &Snapshot, change: impl FnOnce(&mut Options)) -> Decoded {
     let mut options = Options::default();
@@ -60,7 +60,7 @@ fn golden_trees_are_byte_identical() {
     let decoded = run(&snapshots(&files)).unwrap();
     assert_eq!(differences(&files, "golden", "dynamodb", &decoded.tree), [""; 0]);
     assert_eq!(decoded.warnings(), []);
-    // The reduced tree lacks the two tables with keys `.` and `..`, which end the peer's run.
+    // The reduced tree lacks the two tables with keys `.` and `..`, at which the public decoder fails.
     let files = load("dynamodb-nasty");
     let decoded = run(&snapshots(&files)).unwrap();
     let others = differences(&files, "golden-reduced", "dynamodb", &decoded.tree);

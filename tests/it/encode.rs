@@ -35,7 +35,7 @@ const CORPORA: [&str; 17] = [
     "two-groups-pending",
 ];
 
-/// The files of an output, but for those that tell of its inputs. Of files with large holes `metadata.jsonl` has the digest.
+/// The files of an output, except those about its inputs. For files with large holes `metadata.jsonl` has the digest.
 fn files(path: &Path) -> Tree {
     let mut files = match path.is_dir() {
         true => fs::read_files(path),
@@ -208,7 +208,7 @@ fn the_command() {
     assert!(!dir.path().join("x.fsm").exists());
 }
 
-/// A tree of the public decoder, which tells neither generations nor counts.
+/// A tree of the public decoder, which has neither generations nor counts.
 #[test]
 fn trees_of_the_public_decoder() {
     let manifest = serde_json::json!({

@@ -33,7 +33,7 @@ fn sealed(out: &Path, target: &Path, seal: Option<Seal>, threads: usize) -> ekvs
     Ok(std::fs::read(target).unwrap())
 }
 
-/// The envelopes of a snapshot: key id and nonce of each row. A row in clear is none.
+/// The envelopes of a snapshot: key id and nonce of each row. A row in clear has none.
 fn envelopes(snapshot: &[u8]) -> Vec<(u32, Vec<u8>)> {
     let mut at = memchr::memmem::find(snapshot, b"EKVPBBL1").unwrap() + frame::STREAM_HEADER;
     let mut found = Vec::new();
@@ -94,7 +94,7 @@ fn a_key_that_is_not_there() {
     let error = sealed(&path("out"), &path("x.fsm"), seal(&ring(&[1]), 3), 1).unwrap_err().to_string();
     assert!(error.contains("key id 3, which is not there (key ids that are there: 1)"), "{error}");
     assert!(!path("x.fsm").exists());
-    // Rows that register writers stand in their place.
+    // Rows that register writers are in their sorted place.
     let writers = vec![writer_row(3, 7, [0, 0])];
     let registered = Some(Seal { writers: writers.clone(), ..seal(&ring(&[3]), 3).unwrap() });
     let whole = sealed(&path("out"), &path("x.fsm"), registered, 1).unwrap();

@@ -1,4 +1,4 @@
-//! Encrypted snapshots: what they decode to with keys, and what is told without.
+//! Encrypted snapshots: what they decode to with keys, and what is reported without.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ fn output(source: Source, options: &Options) -> Result<Tree, ekvsnap::Error> {
     let options = Options { fsync: Some(false), ..options.clone() };
     decode(&[source], &target, &options, &Silent)?;
     let mut tree = read_tree(&target);
-    // Both tell size and checksum of the input.
+    // Both contain size and checksum of the input.
     tree.retain(|path, _| path != b"MANIFEST.json" && path != b"CHECKSUMS");
     Ok(tree)
 }
@@ -70,7 +70,7 @@ fn encrypted_rows_in_a_bundle() {
         let got = output(source_with(bundle, &keys, Granularity::default()), &Options::default()).unwrap();
         assert!(got == want, "{shape:?}");
     }
-    // A row that does not open is told with its block.
+    // A row that cannot be opened is reported with its block.
     let whole = bundle::bundle_of(&small().build(), bundle::TINY);
     let error = tried(whole, &ring(&[1])).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::MissingKeys { .. }) && error.place().is_some(), "{error}");
@@ -121,13 +121,13 @@ fn keys_that_are_missing() {
     assert_eq!((losses.lines().count(), losses.matches("key id 3").count()), (3, 3), "{losses}");
 }
 
-/// Rows that do not open are damage that is named, of whatever version; nothing of them is taken for a value.
+/// Rows that cannot be opened are reported as damage, in every version; nothing of them is used as a value.
 #[test]
 fn rows_that_do_not_open() {
     let keys = ring(&[1, 3]);
     let whole = small().build();
     let at = |needle: &[u8]| memchr::memmem::find(&whole, needle).unwrap();
-    // Behind key (12) and timestamp (8) stand the value's length (8) and header (9), then version, flag, key id, nonce, text.
+    // After key (12) and timestamp (8) come the value's length (8) and header (9), then version, flag, key id, nonce, text.
     let value = at(b"!redis|str|b") + 12 + 8 + 8;
     for (what, offset, mask) in [
         ("expiry", value + 8, 1),
@@ -261,7 +261,7 @@ fn data_dir(dir: &Path) {
     write_secret(&dir.join("kek"), &KEK);
 }
 
-/// The commands with keys: a side-car beside a data directory is found.
+/// The commands with keys: a side-car in a data directory is found.
 #[test]
 fn commands_with_keys() {
     let dir = tempfile::tempdir().unwrap();
@@ -313,7 +313,7 @@ fn commands_without_keys() {
     assert!(status == 1 && text.contains("missing"), "{text}");
 }
 
-/// Files of keys that cannot be used: the error says what is wrong, and nothing of a key.
+/// Files of keys that cannot be used: the error says what is wrong, and shows no part of a key.
 #[test]
 fn key_files() {
     use std::os::unix::fs::PermissionsExt as _;

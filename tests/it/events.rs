@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::kit::command::ekvsnap;
 
-/// The names in backticks of the rows of a section's table that are about an event.
+/// The names in backticks in the rows of a section's table that are about an event.
 fn told(page: &str, section: &str) -> BTreeMap<String, BTreeSet<String>> {
     let of = |section: &str| {
         let start = page.find(&format!("\n## {section}")).unwrap();

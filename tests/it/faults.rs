@@ -1,4 +1,4 @@
-//! Every system call of the output made to fail, one after the other; limits of the system; and runs that are killed.
+//! Makes every system call of the output fail, one after the other; limits of the system; and runs that are killed.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
@@ -14,7 +14,7 @@ use crate::kit::thin::thinned;
 /// Some rows of every adapter, as snapshots of one data set.
 const INPUTS: [&str; 4] = ["redis-small", "dynamodb-small", "s3-small", "sqs-small"];
 
-/// What is decoded, and what is beside it afterwards if nothing came of it.
+/// A directory with inputs, and its content after a run that failed.
 struct Ground {
     dir: tempfile::TempDir,
     before: Vec<String>,
@@ -30,14 +30,14 @@ impl Ground {
         Ground { dir, before }
     }
 
-    /// Runs with a fault; tells whether there were so many calls.
+    /// Runs with a fault; returns whether there were that many calls.
     fn run(&self, fault: &str, args: &[&str]) -> (Output, bool) {
         let inputs = INPUTS.map(|input| format!("{input}.fsm"));
         let decode = [&["decode"][..], &inputs.each_ref().map(String::as_str), args, &["--threads", "1"]].concat();
         self.run_any(fault, &decode)
     }
 
-    /// The same of any command.
+    /// The same for any command.
     fn run_any(&self, fault: &str, args: &[&str]) -> (Output, bool) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ekvsnap"));
         command.current_dir(self.dir.path()).args(args);
@@ -55,8 +55,8 @@ fn remove(path: &Path) {
     if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
 }
 
-/// For every call: no panic, exit code 1 with words, nothing left. Where the system could not read what it was to write, the
-/// input has changed, which is exit code 2. Gives the number of calls.
+/// For every call: no panic, exit code 1 with a message, and nothing left. If the system could not read the data to write, the input has
+/// changed, which is exit code 2. Returns the number of calls.
 fn each_call_fails(args: &[&str]) -> u64 {
     let ground = Ground::new();
     let target = ground.dir.path().join(args[1]);
@@ -103,7 +103,7 @@ fn each_call_of_an_archive_fails() {
     assert!(each_call_fails(&["-o", "out.tar.zst"]) > 20);
 }
 
-/// Commands that make an output of another, each with the name of what it makes.
+/// Commands that make an output from another one, each with the name of its output.
 fn others() -> Vec<(Vec<&'static str>, &'static str)> {
     let peers = ["--data-dir", "d", "--node", "n1=127.0.0.1:50051"];
     let mut all = vec![
@@ -111,7 +111,7 @@ fn others() -> Vec<(Vec<&'static str>, &'static str)> {
         (vec!["pack", "tree", "-o", "p.tar.zst"], "p.tar.zst"),
         (vec!["unpack", "a.tar", "-o", "u"], "u"),
         (vec!["inspect", "redis-small.fsm", "--html", "i.html"], "i.html"),
-        // The older snapshot has other objects: all of them are gone.
+        // The older snapshot has other objects: all of them are deleted.
         (vec!["decode", "sqs-small.fsm", "-o", "c", "--layout", "jsonl", "--since-snapshot", "redis-small.fsm"], "c"),
         ([&["restore", "tree"], &peers[..]].concat(), "d"),
         ([&["restore", "redis-small.fsm"], &peers[..]].concat(), "d"),
@@ -122,7 +122,7 @@ fn others() -> Vec<(Vec<&'static str>, &'static str)> {
     all
 }
 
-/// The ground of the other commands: outputs beside the inputs.
+/// The directory for the other commands: outputs next to the inputs.
 fn outputs() -> Ground {
     let mut ground = Ground::new();
     for args in [&["-o", "tree", "--for-restore"][..], &["-o", "a.tar"]] {
@@ -185,7 +185,7 @@ fn files_of_other_commands_cannot_grow() {
     }
 }
 
-/// A write may take fewer bytes than it was given: then it goes on.
+/// A write may take fewer bytes than it was given: then it continues.
 #[test]
 fn each_write_may_be_short() {
     let ground = Ground::new();
@@ -245,7 +245,7 @@ fn limits_of_the_system() {
     }
 }
 
-/// Killed at any moment: no output, or a whole one; the next run works, tells what was left, and can remove it.
+/// Killed at any moment: no output, or a complete one; the next run works, reports what was left, and can remove it.
 #[test]
 fn killed_runs() {
     let dir = tempfile::tempdir().unwrap();

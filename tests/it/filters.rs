@@ -1,4 +1,4 @@
-//! `--scope`, `--exclude`, sizes: a filtered decode holds what a whole one holds of what is asked for, byte for byte.
+//! `--scope`, `--exclude`, sizes: a filtered decode has the same as a complete one for the requested objects, byte for byte.
 
 use ekvsnap::decode::filter::Filter;
 use ekvsnap::decode::{Layout, Options};
@@ -24,7 +24,7 @@ fn decode(inputs: &[Vec<u8>], filter: Filter, layout: Layout) -> Decoded {
     run_with(inputs, &Options { filter, layout, ..Options::default() }).unwrap()
 }
 
-/// What a path is of; what is about all of a scope (KEYMAP, TTL lines) is left out.
+/// The object of a path; files about a whole scope (KEYMAP, TTL lines) are left out.
 fn data(tree: &Tree) -> Vec<(String, &Vec<u8>)> {
     let about_all = ["KEYMAP.jsonl", "_ttl.jsonl", "MANIFEST.json", "CHECKSUMS"];
     let path = |path: &Vec<u8>| String::from_utf8_lossy(path).into_owned();
@@ -131,7 +131,7 @@ fn sizes() {
     let want: Vec<_> = bodies(&whole).into_iter().filter(|(_, len)| (5..=1 << 22).contains(len)).collect();
     assert!(!want.is_empty());
     assert_eq!(bodies(&part), want);
-    // What is passed over is not taken for something that was left behind.
+    // Skipped objects are not reported as left-overs.
     assert!(part.warnings().iter().all(|(event, _)| !event.starts_with("s3_")), "{:?}", part.warnings());
 }
 
@@ -222,7 +222,7 @@ fn patterns_that_cannot_be_used_are_usage_errors() {
     }
 }
 
-/// A damaged item of a table that nobody asked for ends no run.
+/// A damaged item of a table that was not requested fails no run.
 #[test]
 fn tables_that_are_not_asked_for_are_not_read() {
     let (good, bad) = (table(b"good"), table(b"bad"));

@@ -1,7 +1,7 @@
-//! Every byte of small real snapshots changed, and every length that they can be cut to: the same tree, or a named error.
+//! Changes every byte of small real snapshots, and cuts them at every length: the result is the same tree, or an error.
 //!
-//! With a footer nothing goes unnoticed. Without one a changed value cannot be told from another value; then all that is
-//! asked is that the run ends with a tree or with words.
+//! With a footer every change is detected. Without one a changed value cannot be distinguished from another value; then the run only has to
+//! end with a tree or with a message.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use crate::kit::bundle::{TINY, bundle_of};
 use crate::kit::fs;
 use crate::kit::thin::thinned;
 
-/// Digests of all files but the manifest, which holds the checksum of the input; and whether there is a footer.
+/// Digests of all files except the manifest, which has the checksum of the input; and whether there is a footer.
 type Tree = (Vec<(Vec<u8>, [u8; 32])>, bool);
 
 fn decoded(bytes: Vec<u8>) -> Result<Tree, Error> {

@@ -1,4 +1,4 @@
-//! Rows that newer servers write: known ones are silent, unknown ones are named.
+//! Rows that newer servers write: known ones are not reported, unknown ones are.
 
 use ekvsnap::decode::Options;
 
@@ -6,7 +6,7 @@ use crate::kit::build::{NOW, Snapshot, Version, be, marker, mvcc2_with, plain, w
 use crate::kit::command::{code, ekvsnap};
 use crate::kit::{decoded, run, run_with};
 
-/// One string beside what a test is about.
+/// One string in addition to the subject of a test.
 fn base() -> Snapshot {
     Snapshot::new().put("!redis|str|a", b"\xff\x01\x001")
 }
@@ -37,7 +37,7 @@ fn bookkeeping_by_name_is_silent() {
     }
 }
 
-/// The route catalog is not parsed: a record of version 3 is no more than a row of bookkeeping.
+/// The route catalog is not parsed: a record of version 3 is only a bookkeeping row.
 #[test]
 fn routes_of_any_version() {
     for version in 1..=9 {
@@ -124,7 +124,7 @@ fn a_malformed_success_marker_is_damage() {
     assert!(error.is_damage() && error.to_string().contains("!txn|ok|"), "{error}");
 }
 
-/// A snapshot of the timestamp group with so many bytes of state.
+/// A snapshot of the timestamp group with this number of bytes of state.
 fn timestamps(len: usize) -> Vec<u8> {
     let state = [&be(&[NOW >> 16, NOW])[..], &[1, 1], &be(&[NOW])].concat();
     with_footer(state[..len].to_vec())
@@ -196,7 +196,7 @@ fn streams_of_the_memory_store_with_the_state_of_migrations() {
     assert!(error.contains("version 3 is not known"), "{error}");
 }
 
-/// A server directory with the timestamp group beside a group of data.
+/// A server directory with the timestamp group and a group of data.
 #[test]
 fn a_directory_with_the_timestamp_group() {
     let dir = tempfile::tempdir().unwrap();
@@ -216,7 +216,7 @@ fn a_directory_with_the_timestamp_group() {
     assert!(!dir.path().join("none").exists());
 }
 
-/// The error of an encrypted row tells which key it needs, and of a damaged envelope what is wrong.
+/// The error of an encrypted row names the key it needs, and for a damaged envelope the fault.
 #[test]
 fn encrypted_rows_name_their_key() {
     let sealed = |body: &[u8]| {

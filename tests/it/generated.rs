@@ -1,4 +1,4 @@
-//! What `examples/gen_snapshot` makes is sound: benches measure real work, and the bare form is the same data.
+//! The output of `examples/gen_snapshot` is valid: benches measure real work, and the bare form has the same data.
 
 #[path = "../../examples/gen_snapshot/generator/mod.rs"]
 mod generator;
@@ -9,7 +9,7 @@ use generator::{Form, Spec, WORKLOADS, Written};
 
 use crate::kit::{Decoded, Tree, decoded};
 
-/// Small, but with several collections; objects of more than a chunk.
+/// Small, but with several collections, and objects of more than one chunk.
 fn spec(workload: &str) -> Spec<'_> {
     let (scale, object_size) = match workload {
         "s3-large" => (3, Some((2 << 20) + 1)),
@@ -67,7 +67,7 @@ fn the_seed_decides() {
     }
 }
 
-/// Hostile snapshots cost much, but all of them are sound, but for those that say otherwise.
+/// Hostile snapshots are expensive, but all of them are intact, except those whose names say otherwise.
 #[test]
 fn hostile_kinds_are_sound() {
     for (kind, _) in generator::hostile::kinds() {

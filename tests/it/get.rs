@@ -1,4 +1,4 @@
-//! `get`: every object of every corpus is what a whole decode writes, and the history of its rows.
+//! `get`: every object of every corpus equals the result of a complete decode, and the history of its rows.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -29,7 +29,7 @@ fn one_of(object: &Object<'_>) -> Option<ObjectName> {
         // Of a path that is not UTF-8 only the bytes can be had.
         (adapter::FS, _) if std::str::from_utf8(key).is_err() => return None,
         (adapter::REDIS | adapter::FS, _) => (key.to_vec(), None),
-        // Scopes are encoded names; those of the corpora stand for themselves.
+        // Scopes are encoded names; those of the corpora need no encoding.
         _ => {
             let range = range.map(|range| [b"/", range].concat()).unwrap_or_default();
             (scope.as_bytes().to_vec(), Some([key, &range].concat()))
@@ -66,7 +66,7 @@ fn packed_lines(source: &[Source]) -> Tree {
     lines
 }
 
-/// Lines of packed files by the object that they tell of.
+/// Lines of packed files by their object.
 fn lines_of(tree: &Tree, object: &Object<'_>) -> Vec<u8> {
     let Object { adapter, scope, kind, key, range, .. } = *object;
     let path = match adapter {
@@ -100,7 +100,7 @@ fn lines_of(tree: &Tree, object: &Object<'_>) -> Vec<u8> {
     tree[path.as_bytes()].split_inclusive(|b| *b == b'\n').filter(is_it).collect::<Vec<_>>().concat()
 }
 
-/// An object by itself has no path.
+/// A single object has no path.
 fn without_path(line: &[u8]) -> String {
     let line = String::from_utf8_lossy(line);
     let (before, rest) = line.split_once(",\"path\":").unwrap();
@@ -142,7 +142,7 @@ fn every_line() {
     }
 }
 
-/// The files of a tree, as far as their names tell the object.
+/// The files of a tree, if their names show the object.
 #[test]
 fn every_file() {
     let whole = |corpus: &str| decoded(snapshots(&load(corpus)).remove(0)).tree;

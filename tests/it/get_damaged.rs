@@ -1,4 +1,4 @@
-//! `get --on-error skip`: what is sound comes out of damaged snapshots, and what was passed over is told.
+//! `get --on-error skip`: intact objects are read from damaged snapshots, and skipped rows are reported.
 
 use ekvsnap::decode::{Layout, Options, Silent};
 use ekvsnap::format::adapter;
@@ -64,7 +64,7 @@ fn what_is_damaged() {
     let path = |name: &str| ObjectName { adapter: adapter::FS, name: name.into(), rest: None };
     let cases = [
         (entries(1), redis("s"), [Found::No, Found::No]),
-        // Of a file that is written in pieces the first are out when the damage comes; a line is held.
+        // Of a file that is written in pieces, the first ones are out when the damage is found; a line is kept until it is complete.
         (entries(20_000), redis("s"), [Found::Torn, Found::No]),
         (Snapshot::new().put("!redis|str|s", b"\xff\x01"), redis("s"), [Found::No, Found::No]),
         (file, path("/f"), [Found::No, Found::No]),

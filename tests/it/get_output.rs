@@ -1,4 +1,4 @@
-//! `get` from outputs: the same bytes as from the snapshot, and nothing that CHECKSUMS does not prove.
+//! `get` from outputs: the same bytes as from the snapshot, and no file that does not match CHECKSUMS.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +27,7 @@ const LAYOUTS: [(&str, &[&str]); 7] = [
     ("parts.tar", &["--layout", "jsonl", "--part-size", "300"]),
 ];
 
-/// The name of an object, as a person would type it; several spellings of it exist.
+/// The name of an object as a user would type it; there are several spellings.
 fn one_of(object: &Object<'_>) -> Option<ObjectName> {
     let Object { adapter, scope, kind, key, range, .. } = *object;
     let (name, rest) = match (adapter, kind) {
@@ -46,7 +46,7 @@ fn one_of(object: &Object<'_>) -> Option<ObjectName> {
 pub fn names(source: &[Source]) -> Vec<ObjectName> {
     let mut names = Vec::new();
     of_snapshots(source, &Options::default(), false, &Silent, &mut |object| {
-        // Files of holes alone: `size` counts what is stored, but a terabyte of zeros would be held here.
+        // Not for files with holes only: `size` counts stored bytes, but a terabyte of zeros would be in memory here.
         names.extend(one_of(object).filter(|one| !one.name.starts_with(b"sparse/huge")));
         Ok(())
     })
@@ -111,7 +111,7 @@ fn same_bytes() {
                 let what = format!("{corpus}, {target}: {}", one.words());
                 assert!(&from_output(&path, one, false) == file, "{what}");
                 let found = from_output(&path, one, true);
-                // An archive keeps files under their raw names, so its lines tell of other names in the tree.
+                // An archive keeps files under their raw names, so its lines have other names in the tree.
                 let is_raw = target.contains('.') && one.adapter == adapter::FS;
                 let same = if is_raw { without_tree(&found) == without_tree(line) } else { &found == line };
                 assert!(same, "{what} as a line");
@@ -129,7 +129,7 @@ fn small() -> Snapshot {
     snapshot.table(&items).item(&items, &[V::S("p"), V::S("s")], "item")
 }
 
-/// Outputs of a snapshot by their names, and what `get` gives of one name from each.
+/// Outputs of a snapshot by their names, and the result of `get` for one name from each.
 fn from_each(snapshot: &[u8], key: &str) -> Vec<(&'static str, i32, String, String)> {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("x.fsm"), snapshot).unwrap();

@@ -1,4 +1,4 @@
-//! Several inputs as one data set, and transactions that the inputs caught half-way.
+//! Several inputs as one data set, and transactions that were incomplete when the snapshots were taken.
 
 use ekvsnap::decode::Options;
 
@@ -103,7 +103,7 @@ fn a_committed_intent_is_applied() {
     let prepared = intent(lock(before(), K, P, 20, 0), K, 20, 0, "after");
     let applied = [("txn_intents_applied", 1)];
     check(&[committed(prepared.clone(), P, 20, 30)], Some("after"), &[], &applied);
-    // The outcome may stand in another group's file.
+    // The outcome may be in another group's file.
     let other = committed(Snapshot::new().last_commit(100), P, 20, 30);
     check(&[prepared.clone(), other], Some("after"), &[], &applied);
     // A row newer than the commit wins.

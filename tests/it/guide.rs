@@ -1,4 +1,4 @@
-//! The guide's examples, run as they stand; and that every command helps on one screen.
+//! Runs the guide's examples unchanged, and checks that the help of every command fits one screen.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ const COMMANDS: &[&str] = &[
     "merge",
 ];
 
-/// A command and the lines that it should print.
+/// A command and its expected lines.
 struct Example {
     command: String,
     want: Vec<String>,
@@ -44,7 +44,7 @@ fn examples(text: &str) -> Vec<Example> {
     examples
 }
 
-/// Whether lines are there in this order, with nothing between them but where `…` stands.
+/// Whether the lines occur in this order, with other lines between them only at `…`.
 fn matches(want: &[String], got: &[&str]) -> bool {
     match want {
         [] => got.is_empty(),

@@ -1,5 +1,4 @@
-//! Hostile keys in every adapter: nothing leaves the output, nothing is lost, and every key can be had back from names and
-//! key maps alone.
+//! Hostile keys in every adapter: nothing leaves the output, nothing is lost, and every key can be recovered from names and key maps alone.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +16,7 @@ use crate::kit::fs as files;
 use crate::kit::{Tree, read_tree, s3};
 use crate::sqs::rows::{Rows as _, msg, queue_key, record};
 
-/// Keys that somebody may have thought of.
+/// Possible hostile keys.
 fn keys() -> Vec<Vec<u8>> {
     let texts = [
         "../../etc/passwd",
@@ -124,7 +123,7 @@ fn decoded(snapshot: &Snapshot) -> Tree {
     read_tree(&inner.join("out"))
 }
 
-/// Encoded names and what they stand for.
+/// Encoded names and their originals.
 fn keymap(tree: &Tree, path: &str) -> Vec<(String, Vec<u8>)> {
     let text = tree.get(path.as_bytes()).map_or("", |text| std::str::from_utf8(text).unwrap());
     let line = |line: &str| {

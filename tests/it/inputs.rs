@@ -1,4 +1,4 @@
-//! Which files a directory stands for, and what is said of those that are passed over.
+//! Which files a directory means, and what is reported about skipped ones.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +27,7 @@ fn lay_out(root: &Path, files: &[(&str, &str, Vec<u8>)]) {
     }
 }
 
-/// A cluster with one sound group and `files`: the exit code, with and without `--strict`, and what must be said.
+/// A cluster with one intact group and `files`: the exit codes, with and without `--strict`, and the expected texts.
 #[track_caller]
 fn check(files: &[(&str, &str, Vec<u8>)], codes: [i32; 2], words: &[&str]) {
     let dir = tempfile::tempdir().unwrap();

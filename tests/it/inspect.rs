@@ -1,4 +1,4 @@
-//! `inspect`: its words, its figures, and the page.
+//! `inspect`: its texts, its figures, and the page.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -81,7 +81,7 @@ fn objects(scopes: &Value) -> Objects {
     objects.filter(|(_, (n, _))| *n > 0).collect()
 }
 
-/// The same as a manifest has them; a file with two names is one file and one link there.
+/// The same from a manifest; a file with two names is one file and one link there.
 fn decoded_objects(adapters: &Value) -> Objects {
     let mut all = Objects::new();
     let scopes = |what: &Value| what["scopes"].as_array().cloned().unwrap_or_default();
@@ -200,7 +200,7 @@ fn the_page_is_accessible_in_a_browser() {
     }
 }
 
-/// What axe-core finds wrong with a page, all of it unfolded: its rules with the first place of each.
+/// All findings of axe-core about a page, with all sections open: its rules with the first place of each.
 fn violations(page: &Path, axe: &str, scheme: &str, width: u32) -> String {
     let html = std::fs::read_to_string(page).unwrap();
     let looked = page.with_extension("looked.html");

@@ -1,4 +1,4 @@
-//! Large collections are read in pieces, by several threads: whatever the cuts and the threads, nothing of an output changes.
+//! Large collections are read in pieces, by several threads: the output depends neither on the cuts nor on the threads.
 
 use ekvsnap::decode::{Options, Silent};
 use ekvsnap::diff::{Side, diff};
@@ -9,7 +9,7 @@ use crate::groups::{committed, intent, lock};
 use crate::kit::build::{NOW, Snapshot, be, entry, item, sized};
 use crate::kit::{Tree, packed, run_with};
 
-/// Cuts that make every collection of some rows a large one: a row is a piece, or a few are.
+/// Cuts that make every collection of a few rows a large one: a piece has one row, or a few.
 const FINE: [Granularity; 3] = [
     Granularity { checkpoint_interval: 1, read_size: 1, task_size: 1 },
     Granularity { checkpoint_interval: 1, read_size: 60, task_size: 200 },
@@ -26,7 +26,7 @@ fn names() -> Vec<Vec<u8>> {
     plain.chain(nested).chain(deep).collect()
 }
 
-/// Elements of a key: the first ones are deleted, and others here and there; some have older versions.
+/// Elements of a key: the first ones are deleted, and some others; some have older versions.
 fn elements(s: Snapshot, prefix: &str, key: &str, value: impl Fn(usize) -> Vec<u8>) -> Snapshot {
     names().iter().enumerate().fold(s, |s, (n, name)| {
         let row = sized(prefix, key, name);
@@ -47,7 +47,7 @@ fn zset(s: Snapshot, key: &str) -> Snapshot {
     elements(s, "!zs|mem|", key, |n| be(&[score(n).to_bits()]))
 }
 
-/// Items of two lists whose rows stand between each other, and some outside the bounds.
+/// Items of two lists whose rows are interleaved, and some outside the bounds.
 fn lists(s: Snapshot) -> Snapshot {
     let s = s.put("!lst|meta|l", be(&[3, 36, 33])).put("!lst|meta|l\u{0}", be(&[0, 9, 9]));
     let own = (0..40).filter(|n| n % 7 != 5).fold(s, |s, n| s.put(item("l", n), format!("i{n}\"\u{1}")));
@@ -96,11 +96,11 @@ fn damaged() -> Snapshot {
     let s = all_types().put_at(NOW + 1, sized("!zs|mem|", "z", "f17"), "short");
     let s = s.put(sized("!stream|entry|", "st", b"no id"), "x").put(sized("!stream|entry|", "st", be(&[3, 3])), "x");
     let s = [1, 2].iter().fold(s, |s, n| s.put(sized("!stream|entry|", "orphan", [0, 0, 0, *n]), entry("1-1", &[])));
-    // These stand before all entries.
+    // These come before all entries.
     (1..7).fold(stream(s, "xs", true), |s, len| s.put(sized("!stream|entry|", "xs", vec![0; len]), entry("1-1", &[])))
 }
 
-/// Bytes of rows of the hash that are no rows any more.
+/// The rows of the hash, some bytes of which are damaged.
 fn with_hole() -> Vec<u8> {
     let mut bytes = all_types().build();
     let at = bytes.windows(3).position(|window| window == b"f20").unwrap();
@@ -108,7 +108,7 @@ fn with_hole() -> Vec<u8> {
     bytes
 }
 
-/// Not Parquet: its elements come one by one as ever, and its row groups depend on the cuts.
+/// Without Parquet: its elements always come one by one, and its row groups depend on the cuts.
 fn layouts() -> [Options; 3] {
     [Options::default(), packed(), Options { part_size: Some(300), ..packed() }]
 }
@@ -168,7 +168,7 @@ fn damage() {
     check("a hole", &[with_hole()], &skip);
 }
 
-/// Values that are rendered in pieces of their own, in a collection that is taken back because of its size, or not.
+/// Values that are rendered in separate pieces, in a collection that is removed because of its size, or not.
 #[test]
 fn large_values() {
     let s = (0..9).fold(Snapshot::new(), |s, n| {
@@ -188,7 +188,7 @@ fn large_values() {
     }
 }
 
-/// A snapshot whose objects are told in pieces does not differ from one whose objects are not.
+/// A snapshot whose objects are reported in pieces does not differ from one whose objects are not.
 #[test]
 fn fingerprints() {
     let source = || vec![Source::from_bytes("x.fsm", all_types().build())];

@@ -1,9 +1,9 @@
-//! The order of the rooms: a folder of `src` uses only those below it.
+//! The order of the folders: a folder of `src` uses only those below it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// From the bottom to the top. Rooms on one line do not use each other.
+/// From the bottom to the top. Folders on one line do not use each other.
 const LAYERS: [&[&str]; 19] = [
     &["format"],
     &["error"],
@@ -47,7 +47,7 @@ fn rooms_use_what_is_below() {
     assert!(uses.len() > 60, "the uses are no longer found: {uses:?}");
 }
 
-/// Inside of a room, files that depend on each other are one thing in two files. The head of one of them says why.
+/// In a folder, files that depend on each other must say why, in the head of one of them.
 #[test]
 fn circles_are_argued_for() {
     let modules = modules();
@@ -99,7 +99,7 @@ fn read_modules(dir: &Path, at: &mut Vec<String>, modules: &mut Modules) {
     }
 }
 
-/// Which module names which other one.
+/// Which modules name which others.
 fn module_uses(modules: &Modules) -> BTreeSet<(Vec<String>, Vec<String>)> {
     let mut uses = BTreeSet::new();
     for (module, text) in modules {
@@ -117,7 +117,7 @@ fn module_uses(modules: &Modules) -> BTreeSet<(Vec<String>, Vec<String>)> {
     uses
 }
 
-/// All paths with at least two names; of a tree of `use`, each of its leaves.
+/// All paths with at least two names; for a tree of `use`, each of its leaves.
 fn paths_in(code: &str) -> Vec<Vec<String>> {
     let mut paths = Vec::new();
     for item in code.split(';') {
@@ -155,7 +155,7 @@ fn leaves(above: &str, tree: &str, paths: &mut Vec<Vec<String>>) {
     }
 }
 
-/// The path of a module from the root, as another one names it; `None`: it is of another crate.
+/// The path of a module from the root, as named by another one; `None`: it belongs to another crate.
 fn absolute(module: &[String], path: &[String], modules: &Modules) -> Option<Vec<String>> {
     let above = path.iter().take_while(|name| *name == "super").count();
     match path.first()?.as_str() {
@@ -169,7 +169,7 @@ fn absolute(module: &[String], path: &[String], modules: &Modules) -> Option<Vec
     }
 }
 
-/// Groups of children of a folder that lead to each other.
+/// Groups of children of a folder that depend on each other.
 fn circles_in(folder: &[String], uses: &BTreeSet<(Vec<String>, Vec<String>)>) -> Vec<BTreeSet<String>> {
     let child = |module: &[String]| module.strip_prefix(folder).and_then(<[String]>::first).cloned();
     let steps: BTreeSet<(String, String)> =

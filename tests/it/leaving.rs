@@ -1,4 +1,4 @@
-//! What leaves the program: writes to standard output that fail, and names that must not act on a terminal.
+//! Everything that the program prints: failing writes to standard output, and names that must not affect a terminal.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -29,7 +29,7 @@ fn prepared() -> tempfile::TempDir {
     dir
 }
 
-/// A command that writes to standard output, and its exit code where that has a reader no more.
+/// A command that writes to standard output, and its exit code if the reader has closed it.
 const WRITES: &[(&str, i32)] = &[
     ("decode a.fsm --dry-run --json", 0),
     ("decode a.fsm -o OUT --json", 0),
@@ -144,7 +144,7 @@ fn a_closed_pipe_is_quiet() {
     }
 }
 
-/// Every command on a snapshot, in words and as JSON.
+/// Every command on a snapshot, as text and as JSON.
 const COMMANDS: &[&str] = &[
     "inspect {} --on-error skip",
     "inspect {} --on-error skip --json",
@@ -209,7 +209,7 @@ fn own() -> Snapshot {
     s.put(format!("!redis|str|{HOSTILE}"), "v").put(format!("!nobody|{HOSTILE}"), "v")
 }
 
-/// Outputs whose scopes were named by somebody else.
+/// Renames the scopes of outputs to hostile names.
 fn rename_scopes(dir: &Path) {
     for (out, layout) in [("foreign", "tree"), ("strange", "jsonl")] {
         ekvsnap(dir, &["decode", "other.fsm", "-o", out, "--layout", layout]);
@@ -256,14 +256,14 @@ fn no_argument_acts_on_a_terminal() {
         assert!(want.is_none_or(|want| want == code(&out)), "{args:?}: {}", stderr(&out));
         harmless(args, &out);
     }
-    // A line of a name is no line of ours.
+    // A line in a name must not look like a line of the program.
     let out = ekvsnap(dir.path(), &["get", "x.fsm", "redis:a\nekvsnap: all is well"]);
     assert_eq!(stderr(&out).lines().count(), 1, "{}", stderr(&out));
     let value = ekvsnap(dir.path(), &["get", "x.fsm", &format!("s3:bkt/{HOSTILE}")]);
     assert_eq!(value.stdout, b"body");
 }
 
-/// The system's own errors name paths of the output, in which S3 keys stand as they are.
+/// The system's own errors name paths of the output, in which S3 keys are unchanged.
 #[test]
 #[cfg(debug_assertions)]
 fn no_failed_write_acts_on_a_terminal() {

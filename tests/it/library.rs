@@ -1,4 +1,4 @@
-//! The calls that a program makes which embeds the crate.
+//! The calls of a program that embeds the crate.
 
 use ekvsnap::decode::Options;
 use ekvsnap::format::adapter;
@@ -16,7 +16,7 @@ use crate::kit::fs;
 use crate::kit::sealed::{KEK, sidecar, write_secret};
 use crate::kit::{packed, run_with};
 
-/// Keys of items, and how many attributes they have.
+/// Keys of items, and the number of their attributes.
 #[derive(Default)]
 struct Seen(Vec<(Vec<u8>, usize)>);
 
@@ -68,7 +68,7 @@ fn an_encrypted_snapshot_is_opened_with_keys() {
     assert!(count(Snapshot::open(&[&path]).unwrap()).unwrap_err().to_string().contains("key id 3"));
 }
 
-/// Rows as text: the cells of the columns that are asked for.
+/// Rows as text: the cells of the requested columns.
 struct Texts {
     wanted: &'static [&'static str],
     places: Vec<usize>,

@@ -1,4 +1,4 @@
-//! Trees that the running server's own backup makes (`future.md` F13): other members in the manifest, the same data.
+//! Trees made by the running server's own backup (`future.md` F13): other members in the manifest, the same data.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn told(dir: &Path, args: &[&str], want: i32) -> String {
     text
 }
 
-/// Writes CHECKSUMS anew for what is there.
+/// Writes CHECKSUMS again for the present files.
 fn summed(root: &Path) {
     let text = fs::read_to_string(root.join("CHECKSUMS")).unwrap();
     let line = |line: &str| {
@@ -30,7 +30,7 @@ fn summed(root: &Path) {
     fs::write(root.join("CHECKSUMS"), text.lines().map(line).collect::<String>()).unwrap();
 }
 
-/// Makes an output of ours what the server's live backup at a moment writes.
+/// Changes an output of ekvsnap to the form of the server's live backup at a moment.
 fn live(root: &Path, read_ts: u64) {
     let ours: Map<String, Value> = serde_json::from_slice(&fs::read(root.join("MANIFEST.json")).unwrap()).unwrap();
     let kept = [
@@ -96,7 +96,7 @@ fn live_backups_are_verified_and_compared() {
     let text = told(dir, &["diff", "strings", "later.fsm"], 0);
     assert!(text.contains("2 the same"), "{text}");
 
-    // Other data are told apart from another origin, and what is damaged is found.
+    // Other data are distinguished from another origin, and damage is found.
     fs::write(dir.join("strings/redis/db_0/strings/a.bin"), "9").unwrap();
     told(dir, &["verify", "strings"], 2);
     summed(&dir.join("strings"));

@@ -1,9 +1,9 @@
-//! `ls`: what it names is what `get` takes, of snapshots and of lines.
+//! `ls`: `get` accepts the names that it prints, for snapshots and for lines.
 
 use crate::kit::command::{code, ekvsnap};
 use crate::kit::fixtures::{load, snapshots};
 
-/// Names of a corpus that are got, evenly taken: each is a run of the program.
+/// Number of names of a corpus that are read: each is a run of the program.
 const TAKEN: usize = 12;
 
 fn names(out: &std::process::Output) -> Vec<String> {

@@ -1,5 +1,5 @@
-//! Tests of the whole program on data: real snapshots with what their server answered, golden trees, damaged files, and
-//! small snapshots built in place.
+//! Tests of the whole program on data: real snapshots with the answers of their server, golden trees, damaged files, and small snapshots
+//! built by the tests.
 
 mod kit;
 

@@ -1,4 +1,4 @@
-//! What people try who do not know the program yet: each is told what is wrong, and by which exit code.
+//! Typical mistakes of new users: each gets a message about what is wrong, and an exit code.
 
 use crate::kit::build::Snapshot;
 use crate::kit::command::{code, ekvsnap, stderr};

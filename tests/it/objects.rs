@@ -1,4 +1,4 @@
-//! Objects as a snapshot tells them while it is decoded, against those that are read from its packed output.
+//! Compares objects that are reported while a snapshot is decoded with those that are read from its packed output.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -134,7 +134,7 @@ fn paths_that_are_not_told_as_a_whole() {
     check("deep", &[s.build()], &packed());
 }
 
-/// What differs between two states, in words.
+/// The differences of two states, in words.
 fn differences(mut sides: [Side; 2], options: [&Options; 2]) -> Vec<String> {
     let mut all = Vec::new();
     let [a, b] = &mut sides;
@@ -146,7 +146,7 @@ fn differences(mut sides: [Side; 2], options: [&Options; 2]) -> Vec<String> {
     all
 }
 
-/// Marks of what is told tell values apart as those of the output's bytes do.
+/// Fingerprints of reported objects distinguish values like those of the output's bytes.
 #[test]
 fn the_same_differs_as_between_outputs() {
     let mut differ = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Copies of the object store that a server's tool publishes snapshots to (`container.md` §11).
+//! Copies of the object store to which a server's tool publishes snapshots (`container.md` §11).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::kit::command::{code, ekvsnap, stderr};
 
 const PREFIX: &str = "backups/eu/";
 
-/// Publishes a snapshot as the tool does: without its footer. Gives the manifest and the payload.
+/// Publishes a snapshot like the tool: without its footer. Returns the manifest and the payload.
 fn publish(root: &Path, group: u64, index: u64, value: &str) -> (PathBuf, PathBuf) {
     let file = Snapshot::new().put(format!("!redis|str|group-{group}"), value).build();
     let bytes = &file[..file.len() - 4];
@@ -33,7 +33,7 @@ fn ground() -> tempfile::TempDir {
     dir
 }
 
-/// What a decode of an input gives: the strings of both groups, and what it says.
+/// The result of decoding an input: the strings of both groups, and its messages.
 fn decoded(dir: &Path, input: &str) -> (Vec<Option<String>>, String) {
     let out = ekvsnap(dir, &["decode", input, "-o", "out"]);
     assert_eq!(code(&out), 0, "{input}: {}", stderr(&out));
@@ -50,7 +50,7 @@ fn the_newest_of_each_group_is_taken() {
     for input in ["backups/eu", "backups/eu/v1", "backups/eu/"] {
         assert_eq!(decoded(dir.path(), input).0, both, "{input}");
     }
-    // A copy of what is below the prefix, under another name.
+    // A copy of everything below the prefix, under another name.
     fs::rename(dir.path().join("backups/eu"), dir.path().join("copy")).unwrap();
     assert_eq!(decoded(dir.path(), "copy").0, both);
     let one = "copy/v1/groups/1/snapshots/00000000000000000009-00000000000000000002.json";
@@ -61,7 +61,7 @@ fn the_newest_of_each_group_is_taken() {
     }
 }
 
-/// What is damaged gives way to what is older, with a warning; where nothing is, the run ends.
+/// A damaged snapshot is replaced by an older one, with a warning; if no snapshot is intact, the run fails.
 #[test]
 fn damaged_snapshots() {
     type Harm = fn(&Path, &Path);

@@ -1,4 +1,4 @@
-//! `pack` and `unpack`: an output is the same in a directory and in an archive.
+//! `pack` and `unpack`: an output has the same content in a directory and in an archive.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ fn run(dir: &Path, want: i32, args: &[&str]) -> String {
     stderr(&out)
 }
 
-/// A directory goes into each kind of archive and comes back, whatever is in it; the archive is one like those of a decode.
+/// A directory is packed into each kind of archive and unpacked again, with any content; the archive is like those of a decode.
 #[test]
 fn there_and_back() {
     for corpus in ["redis-nasty", "s3-nasty", "dynamodb-nasty", "fs-small", "empty"] {
@@ -33,7 +33,7 @@ fn there_and_back() {
         // The same input gives the same bytes.
         run(dir, 0, &["pack", "a.tar.d", "-o", "again.tar", "--threads", "1"]);
         assert!(std::fs::read(dir.join("a.tar")).unwrap() == std::fs::read(dir.join("again.tar")).unwrap());
-        // Members are those of a decode, but for names of the file system, which stand as they are there.
+        // Members are those of a decode, except for names of the file system, which are raw there.
         let (packed, decoded) = (read_members(&dir.join("a.tar")), read_members(&dir.join("decoded.tar")));
         let same = packed.iter().filter(|(path, bytes)| decoded.get(*path) == Some(bytes)).count();
         // But for MANIFEST and CHECKSUMS.

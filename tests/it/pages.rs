@@ -1,12 +1,12 @@
-//! References to pages: each page that a comment or a link names is there, with each section that it names.
+//! References to pages: each page that a comment or a link names exists, with each section that it names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where there are references, beside the pages.
+/// Folders with references, besides the pages.
 const FOLDERS: [&str; 6] = ["benches", "docs", "examples", "fuzz/fuzz_targets", "src", "tests/it"];
-/// What can stand between two sections of one page.
+/// Text that can be between two sections of one page.
 const BETWEEN: [&str; 6] = [", ", " and ", " to ", "–", " or ", ","];
 
 type Sections = BTreeMap<String, BTreeSet<String>>;
@@ -28,7 +28,7 @@ fn sections(line: &str) -> Option<String> {
     number.ends_with(|c: char| c.is_ascii_digit()).then(|| number.to_owned())
 }
 
-/// What is read of a file, without line breaks, since a reference can go over the end of a line: of code its comments.
+/// The text of a file that is checked, without line breaks, because a reference can be split over lines; of code only its comments.
 fn text_of(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let code = path.extension().is_some_and(|e| e == "rs");
@@ -40,7 +40,7 @@ fn text_of(path: &Path) -> String {
     text.lines().map(bare).collect::<Vec<_>>().join(" ")
 }
 
-/// Every name of a page in a text, and what stands behind it.
+/// Every name of a page in a text, and the text after it.
 fn names(text: &str) -> impl Iterator<Item = (&str, &str, bool)> {
     text.match_indices(".md").filter_map(|(at, _)| {
         let (before, behind) = (&text[..at + 3], &text[at + 3..]);
@@ -51,7 +51,7 @@ fn names(text: &str) -> impl Iterator<Item = (&str, &str, bool)> {
     })
 }
 
-/// The sections that are named behind a page: `§3.4`, `§2, §4`, `F1, F2`.
+/// The sections that are named after a page: `§3.4`, `§2, §4`, `F1, F2`.
 fn named(behind: &str) -> Vec<&str> {
     let mut rest = behind.trim_start_matches(['`', ')', ' ', ',']);
     let mut found = Vec::new();
@@ -68,7 +68,7 @@ fn named(behind: &str) -> Vec<&str> {
     }
 }
 
-/// What a file names that is not there.
+/// References of a file that do not exist.
 fn broken(root: &Path, path: &Path, pages: &Sections) -> Vec<String> {
     let (text, shown) = (text_of(path), path.strip_prefix(root).unwrap().display());
     // Comments of tests name files that the tests make, too.

@@ -1,4 +1,4 @@
-//! Parquet beside lines: for every corpus both say the same, and nothing depends on threads.
+//! Parquet compared with lines: both have the same content for every corpus, and nothing depends on threads.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -36,7 +36,7 @@ fn decoded(inputs: &[Vec<u8>], layout: Layout) -> Decoded {
     run_with(inputs, &options(layout)).unwrap()
 }
 
-/// A value: bytes as lines have them.
+/// A value, with bytes in the form of lines.
 fn value(field: &Field) -> Value {
     match field {
         Field::Null => Value::Null,
@@ -59,7 +59,7 @@ fn value(field: &Field) -> Value {
     }
 }
 
-/// As lines have bytes: text, or base64 of what is none.
+/// Bytes in the form of lines: text, or base64 if they are not text.
 fn binary(bytes: &[u8]) -> Value {
     use base64::Engine as _;
     match std::str::from_utf8(bytes) {
@@ -103,7 +103,7 @@ fn lines(decoded: &Decoded, path: &str) -> Vec<Value> {
     decoded.tree.get(path.as_bytes()).map(lines).unwrap_or_default()
 }
 
-/// The lines of a data set of Redis, from its rows: collections are put together by the keys.
+/// The lines of a data set of Redis, from its rows: collections are assembled by key.
 fn redis_lines(tree: &Tree, base: &str, kind: &str) -> Vec<Value> {
     let rows = rows(tree, &format!("{base}/{kind}"));
     if matches!(kind, "strings" | "hll") {
@@ -142,7 +142,7 @@ fn redis_lines(tree: &Tree, base: &str, kind: &str) -> Vec<Value> {
     all
 }
 
-/// A line as rows tell it: whole numbers have no point.
+/// A line in the form of rows: integers have no point.
 fn with_floats(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
@@ -158,7 +158,7 @@ fn with_floats(value: &Value) -> Value {
     }
 }
 
-/// An item as its line has it.
+/// An item in the form of its line.
 fn item(row: &Map<String, Value>) -> Value {
     let mut item = Map::new();
     for (name, value) in row.iter().filter(|(name, _)| *name != "_commit_ts" && *name != "_rest") {
@@ -181,7 +181,7 @@ fn item(row: &Map<String, Value>) -> Value {
     item.into()
 }
 
-/// The same of a line; rows do not tell text from bytes that are text.
+/// The same for a line; rows do not distinguish text from bytes that are text.
 fn without_types(line: &Value, columns: &Map<String, Value>) -> Value {
     use base64::Engine as _;
     let attribute = |(name, value): (&String, &Value)| {
@@ -257,7 +257,7 @@ fn parquet_says_what_lines_say() {
     }
 }
 
-/// What a row of an index tells, and its line.
+/// The content of an index row, in the form of its line.
 fn object_of(row: &Map<String, Value>) -> Value {
     let text = ["etag", "content_type", "content_encoding", "cache_control", "content_disposition"]
         .map(|name| row[name].clone());
@@ -274,7 +274,7 @@ fn of_object(line: &Value) -> Value {
     json!([line["key"], line["size_bytes"], text, metadata, line.get("last_modified").is_none()])
 }
 
-/// A message as its line has it: members that say nothing are left out there.
+/// A message in the form of its line: empty members are left out there.
 fn message(row: &Map<String, Value>) -> Value {
     let mut line = Map::new();
     for (name, column) in [
@@ -307,7 +307,7 @@ fn message(row: &Map<String, Value>) -> Value {
     line.into()
 }
 
-/// The rows of files and directories are the lines of them, warnings too, for whatever is asked for.
+/// The rows of files and directories agree with their lines, also in their warnings, for every filter.
 #[test]
 fn files_are_those_of_lines() {
     let dir = tempfile::tempdir().unwrap();
@@ -339,7 +339,7 @@ fn files_are_those_of_lines() {
     }
 }
 
-/// What a row tells of a file, and its line.
+/// The content of a file's row, in the form of its line.
 fn file_of(row: &Map<String, Value>) -> Value {
     let digits = ["inode", "size", "atime_ns", "mtime_ns", "ctime_ns"].map(|name| row[name].to_string());
     let mode = format!("{:04o}", row["mode"].as_u64().unwrap());

@@ -1,4 +1,4 @@
-//! Packed lines in parts: joined they are the file, and every reader takes them for it.
+//! Packed lines in parts: joined they are the complete file, and every reader treats them like it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,7 +33,7 @@ const CORPORA: [&str; 17] = [
     "two-groups-pending",
 ];
 
-/// The tree with parts put together; each must have the lines that its size asks for.
+/// The tree with joined parts; each part must have the lines of its size.
 fn joined(tree: &Tree, size: u64) -> Tree {
     let mut files: BTreeMap<&[u8], Vec<&[u8]>> = BTreeMap::new();
     for (path, bytes) in tree {
@@ -53,7 +53,7 @@ fn joined(tree: &Tree, size: u64) -> Tree {
     files.into_iter().map(|(file, parts)| (file.to_vec(), parts.concat())).collect()
 }
 
-/// Without what tells of the files themselves.
+/// Without the data about the files themselves.
 fn data(mut tree: Tree) -> Tree {
     tree.remove(&b"MANIFEST.json"[..]).unwrap();
     tree.remove(&b"CHECKSUMS"[..]).unwrap();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// What is not said, and what is said in its place.
+/// Banned phrases, and their replacements.
 const BANNED: &[(&str, &str)] = &[
     ("there is no such thing", "not found in the snapshot"),
     ("ends the run with", "fails with exit code N and a message"),
@@ -37,7 +37,7 @@ fn files() -> Vec<PathBuf> {
     all
 }
 
-/// String literals of the code, without comments: what is printed.
+/// String literals of the code, without comments: the printed texts.
 fn printed(root: &Path, texts: &mut Vec<(PathBuf, String)>) {
     for entry in std::fs::read_dir(root).unwrap() {
         let path = entry.unwrap().path();

@@ -1,4 +1,4 @@
-//! Ranges of a data set: however the keys are cut, every row comes once and in order.
+//! Ranges of a data set: wherever the keys are cut, every row comes once and in order.
 
 use ekvsnap::dataset::DataSet;
 use ekvsnap::format::Family;
@@ -41,7 +41,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(letter, 0..5)
 }
 
-/// A boundary that is a key with some bytes of its timestamp, as it stands in the file.
+/// A boundary that is a key with some bytes of its timestamp, as in the file.
 #[test]
 fn a_cut_inside_a_timestamp_loses_no_key() {
     let sources = [Source::from_bytes("x.fsm", snapshot(&[b"a".to_vec(), b"b".to_vec()]).build())];
@@ -51,7 +51,7 @@ fn a_cut_inside_a_timestamp_loses_no_key() {
     }
 }
 
-/// A boundary that is a key of another family: the key here that it begins with stands behind it.
+/// A boundary that is a key of another family: a key of this family that is a prefix of it comes after it.
 #[test]
 fn a_cut_at_a_longer_key_loses_no_key() {
     let sources = [Source::from_bytes("x.fsm", snapshot(&[b"foo".to_vec(), b"g".to_vec()]).build())];
@@ -74,7 +74,7 @@ proptest! {
     }
 }
 
-/// Keys of a megabyte that begin alike cost no more than others: boundaries stay short.
+/// Keys of a megabyte with a common prefix cost no more than others: boundaries stay short.
 #[test]
 fn long_keys_that_begin_alike_take_no_time() {
     let keys: Vec<Vec<u8>> = (0..8).map(|i| vec![b'k'; (1 << 20) - 32 + i]).collect();

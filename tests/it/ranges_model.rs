@@ -1,4 +1,4 @@
-//! Ranges against a naive reading: every live row, in user-key order, whatever the cuts.
+//! Compares ranges with a simple reader: every live row, in user-key order, for any cuts.
 
 use std::collections::BTreeMap;
 

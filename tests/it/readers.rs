@@ -1,4 +1,4 @@
-//! Outputs read back: the objects are those that were written, whatever the layout and the form.
+//! Outputs that are read back: the objects are those that were written, in every layout and form.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,12 +20,12 @@ use crate::kit::build;
 use crate::kit::fixtures::{load, snapshots};
 use crate::kit::read_tree;
 
-/// Texts of objects, by what names them.
+/// Texts of objects, by their names.
 #[derive(Default)]
 struct Recorder {
     redis: BTreeMap<String, String>,
     open: String,
-    /// Documents and lines by queue, as the writer renders them.
+    /// Documents and lines by queue, in the form of the writer.
     queues: RefCell<BTreeMap<String, Vec<u8>>>,
     of: String,
     preserve_visibility: bool,
@@ -118,7 +118,7 @@ impl sqs::QueueVisitor for Recorder {
     }
 }
 
-/// Those of which the test has objects; see `encoded.rs` for the others.
+/// The adapters for which the test has objects; for others see `encoded.rs`.
 const READABLE: [Adapter; 2] = [adapter::REDIS, adapter::SQS];
 
 impl<'a> dynamodb::Visitor<'a> for Recorder {
@@ -237,7 +237,7 @@ fn forms() -> [(&'static str, Layout, Option<Packing>); 4] {
     ]
 }
 
-/// Flags that change what is in an output.
+/// Flags that change the content of an output.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Flags {
     None,
@@ -270,7 +270,7 @@ fn what_is_read_is_what_was_written() {
             let Ok(_) = snapshot.redis(&Options::default(), &mut want) else { continue };
             for set in [Flags::ForRestore, Flags::None, Flags::All] {
                 if set == Flags::None {
-                    // No other output tells it.
+                    // Only an output for a restore has it.
                     let marks = want.redis.values_mut().filter(|value| value.contains("bare true"));
                     bare += marks.map(|value| *value = value.replacen("bare true", "bare false", 1)).count();
                 }
@@ -328,7 +328,7 @@ fn long_texts() {
     }
 }
 
-/// What is wrong with an output, and what is said of it.
+/// Faults of an output, and their messages.
 #[test]
 fn what_no_decode_writes() {
     type Change = fn(&Path);

@@ -1,9 +1,9 @@
-//! Every error of `redis.md` §5: the row, the words.
+//! Every error of `redis.md` §5: the row, and the message.
 
 use crate::kit::build::{NOW, Snapshot, be, entry, item, plain, sized};
 use crate::kit::run;
 
-/// One damaged row in an otherwise sound snapshot.
+/// One damaged row in an otherwise intact snapshot.
 #[track_caller]
 fn check(cases: &[(&str, Vec<u8>, Vec<u8>)]) {
     for (words, key, value) in cases {
@@ -13,7 +13,7 @@ fn check(cases: &[(&str, Vec<u8>, Vec<u8>)]) {
         assert!(error.to_string().contains(words), "want {words:?} in {error}");
         assert_eq!(error.key(), Some(key.as_slice()), "{error}");
         assert!(error.offset().is_some(), "{error}");
-        // A tombstone's body is not looked at, and a deleted row harms nobody.
+        // A tombstone's body is not checked, and a deleted row causes no error.
         let deleted = Snapshot::new().put_at(NOW, key, value).delete_at(NOW + 1, key);
         assert!(run(&[deleted.build()]).is_ok(), "{words}: deleted");
     }
@@ -118,7 +118,7 @@ fn invalid_scores_blobs_and_entries() {
     }
 }
 
-/// The first damaged row in key order is named, whatever the number of threads.
+/// The first damaged row in key order is reported, whatever the number of threads.
 #[test]
 fn the_first_error_does_not_depend_on_threads() {
     let mut snapshot = Snapshot::new();
@@ -134,7 +134,7 @@ fn the_first_error_does_not_depend_on_threads() {
     }
 }
 
-/// A list whose name looks like a delta's is told by the length of its value.
+/// A list whose name looks like that of a delta is recognised by the length of its value.
 #[test]
 fn a_list_named_d_bar_is_a_list() {
     let name = b"d|\0\0\0\x01k";

@@ -7,7 +7,7 @@ use crate::kit::{Decoded, decoded, packed, run_with};
 
 type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// Rows of the key `k` that make it answer as a type, without any expiry of their own.
+/// Rows of the key `k` that make it a key of some type, without their own expiry.
 fn old(kind: &str) -> Rows {
     let meta = |prefix: &str, numbers: &[u64]| (sized(prefix, "k", ""), be(numbers));
     match kind {
@@ -36,7 +36,7 @@ fn old(kind: &str) -> Rows {
 const KINDS: [&str; 11] =
     ["string", "hll", "bare", "list", "hash", "set", "zset", "stream", "deltas", "hash blob", "stream blob"];
 
-/// A meta of some type with an expiry, left behind by another life of the key.
+/// A meta of some type with an expiry, left over from another life of the key.
 fn left(kind: &str, ms: u64) -> (Vec<u8>, Vec<u8>) {
     match kind {
         "list" => (plain("!lst|meta|", "k"), be(&[0, 0, 0, ms])),
@@ -49,14 +49,14 @@ fn left(kind: &str, ms: u64) -> (Vec<u8>, Vec<u8>) {
     }
 }
 
-/// The order in which metas are asked.
+/// The order in which metas are checked.
 const METAS: [&str; 5] = ["list", "hash", "set", "zset", "stream"];
 
 fn snapshot(rows: &[(Vec<u8>, Vec<u8>)]) -> Snapshot {
     rows.iter().fold(Snapshot::new(), |snapshot, (key, value)| snapshot.put(key, value))
 }
 
-/// What the output says of `k`, in both layouts; it must be there once.
+/// The expiry of `k` in the output, in both layouts; the key must occur once.
 #[track_caller]
 fn check(rows: &[(Vec<u8>, Vec<u8>)], want: Option<u64>) {
     let file = snapshot(rows).build();
@@ -119,7 +119,7 @@ fn a_meta_of_another_type_decides_before_the_index() {
     check(&[old("hll"), vec![left("hash", 77), (plain("!redis|ttl|", "k"), be(&[5]))]].concat(), Some(5));
 }
 
-/// Whether the type of a meta comes before a kind in the server's probe order, so that the key would answer as it.
+/// Whether the type of a meta comes before a kind in the server's probe order, so that the server would serve the key as this type.
 fn answers_first(meta: &str, kind: &str) -> bool {
     let place = |kind: &str| ["list", "hash", "set", "zset"].iter().position(|one| *one == kind);
     let kind = if kind == "deltas" { "set" } else { kind };

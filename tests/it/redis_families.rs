@@ -1,4 +1,4 @@
-//! Every Redis family: layout in, file out.
+//! Every Redis family: the row layout, and the resulting file.
 
 use ekvsnap::decode::Options;
 
@@ -25,7 +25,7 @@ fn strings_new_legacy_and_bare() {
     assert_eq!(decoded.text("redis/db_0/strings/.bin"), "empty key");
     assert_eq!(decoded.text("redis/db_0/strings/plain.bin"), "bare");
     assert_eq!(decoded.tree[&b"redis/db_0/strings/legacy.bin"[..]], b"\xff\x02not a string's magic");
-    // Inline TTLs first or not: one line each, sorted by key; an index row beside an envelope has no say.
+    // Inline TTLs first or not: one line each, sorted by key; an index row is ignored if there is an envelope.
     let ttl = "{\"key\":\"plain\",\"expire_at_ms\":99}\n{\"key\":\"ttl\",\"expire_at_ms\":4096}\n";
     assert_eq!(decoded.text("redis/db_0/strings_ttl.jsonl"), ttl);
     assert!(decoded.warnings().is_empty());
@@ -72,7 +72,7 @@ fn hashes() {
     check(&snapshot, "redis/db_0/hashes/h.json", want);
 }
 
-/// `a` sorts behind `ab` in the file, and before it in the output.
+/// `a` sorts after `ab` in the file, and before it in the output.
 #[test]
 fn elements_are_sorted_by_their_bytes() {
     let member = |s: Snapshot, m: &str| s.put(sized("!st|mem|", "s", m), "");
@@ -131,7 +131,7 @@ fn lists_with_negative_bounds_and_deltas() {
     assert!(decoded.warnings().is_empty());
 }
 
-/// Item rows carry no length of the user key: those of a longer key may stand between those of a shorter one.
+/// Item rows have no length of the user key: those of a longer key may be between those of a shorter one.
 #[test]
 fn items_of_interleaved_lists_are_told_apart() {
     let inner = [b"l", &item("", 0)[9..]].concat();

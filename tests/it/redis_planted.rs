@@ -1,4 +1,4 @@
-//! Rows that a client wrote under internal names (`redis.md` §3.4): of an auxiliary family they are named, and nothing else.
+//! Rows that a client wrote under internal names (`redis.md` §3.4): those of an auxiliary family are reported, and have no other effect.
 
 use crate::kit::build::{NOW, Snapshot, be, delta, item, plain, sized};
 use crate::kit::command::{code, ekvsnap, stderr};
@@ -6,7 +6,7 @@ use crate::kit::{packed, run, run_with};
 
 const EVENT: &str = "redis_unreadable_auxiliary_rows";
 
-/// A hash, a list, a set and a sorted set that are whole.
+/// An intact hash, list, set and sorted set.
 fn sound() -> Snapshot {
     Snapshot::new()
         .put(sized("!hs|fld|", "k", "f"), "v")
@@ -74,7 +74,7 @@ fn every_auxiliary_row_is_named_and_its_key_decoded_without_it() {
     }
 }
 
-/// What stands beside a fence means nothing.
+/// The value of a fence has no meaning.
 #[test]
 fn fences_may_hold_anything() {
     for kind in ["hash", "list", "set", "zset"] {
@@ -84,7 +84,7 @@ fn fences_may_hold_anything() {
     }
 }
 
-/// A list whose base record stands among its deltas still has its window, with a delta that counts and one that does not.
+/// A list whose base record is among its deltas still has its window, with a delta that counts and one that does not.
 #[test]
 fn items_outside_a_list_are_counted_without_the_planted_delta() {
     let snapshot = Snapshot::new()
@@ -99,7 +99,7 @@ fn items_outside_a_list_are_counted_without_the_planted_delta() {
     assert!(list.contains("item 1") && !list.contains("item 2"), "{list}");
 }
 
-/// The name of a list can be that of a delta of another one: whatever is there that is no meta by its length, its items belong to no list.
+/// The name of a list can be that of a delta of another one: if a row is not a meta by its length, the list's items belong to no list.
 #[test]
 fn items_of_a_list_that_is_named_like_a_delta() {
     let name = [&b"d|\0\0\0\x01l"[..], &NOW.to_be_bytes(), &[0; 4]].concat();

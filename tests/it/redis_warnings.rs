@@ -169,7 +169,7 @@ fn stray_items_share_no_name_with_lists() {
     }
 }
 
-/// Bounds that deltas move beyond the sequence numbers there are: what is left of them counts.
+/// Bounds that deltas move beyond the range of sequence numbers: the part inside the range counts.
 #[test]
 fn list_windows_end_where_sequence_numbers_end() {
     let [least, most] = [i64::MIN, i64::MAX].map(i64::cast_unsigned);

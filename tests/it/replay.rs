@@ -1,4 +1,4 @@
-//! Replays what fuzzing found and its seeds, without a fuzzer; and flips and cuts of a small snapshot.
+//! Runs the inputs found by fuzzing and its seeds, without a fuzzer; and flips and cuts of a small snapshot.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! `decode --resume`: a run that was killed is gone on with, and ends with the output of a run that was not.
+//! `decode --resume`: a killed run is continued, and ends with the output of a run that was not killed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +20,7 @@ use crate::kit::paused::paused_at;
 use crate::kit::read_tree;
 use crate::shards::tree_of;
 
-/// A directory with snapshots, and what a run makes of them that nobody kills.
+/// A directory with snapshots, and the result of a run that is not killed.
 struct Ground {
     dir: TempDir,
     options: Vec<&'static str>,
@@ -49,7 +49,7 @@ impl Ground {
         ekvsnap(self.dir.path(), &self.args(args))
     }
 
-    /// Kills a run at its call of this number; `false`: it has fewer.
+    /// Kills a run at the call with this number; `false`: it has fewer.
     fn killed(&self, call: u64) -> bool {
         let run = paused_at(call, self.dir.path(), &self.args(&RESUME));
         run.is_some_and(|run| {
@@ -59,7 +59,7 @@ impl Ground {
         })
     }
 
-    /// The shards that are finished, each with what tells a file from a later one.
+    /// The finished shards, each with data that distinguishes a file from a later one.
     fn finished(&self) -> BTreeMap<String, (u64, i64)> {
         let entries = fs::read_dir(self.path("out.resume/shards")).into_iter().flatten().flatten();
         let record = |entry: fs::DirEntry| {
@@ -70,7 +70,7 @@ impl Ground {
         entries.filter_map(record).collect()
     }
 
-    /// The output is that of a run that nobody killed, and nothing else is left.
+    /// The output is that of a run that was not killed, and nothing else is left.
     #[track_caller]
     fn check(&self, about: &str) {
         assert!(read_tree(&self.path("out")) == read_tree(&self.path("plain")), "{about}");
@@ -91,7 +91,7 @@ fn refused(done: &Output, want: i32, words: &str) {
     assert!(code(done) == want && stderr(done).contains(words), "{}: {}", code(done), stderr(done));
 }
 
-/// At calls from the first to the last, among them those of the merge, of the output's name and of the removal behind it.
+/// At calls from the first to the last, including those of the merge, of the output's name and of the removal after it.
 #[test]
 fn killed_anywhere() {
     for (options, step) in [(&[][..], 61), (&["--layout", "jsonl"], 6)] {
@@ -122,7 +122,7 @@ fn killed_anywhere() {
     }
 }
 
-/// Ends a run once so many steps are done.
+/// Ends a run after this number of steps.
 struct StopAfter {
     steps: AtomicU64,
     stop: Stop,
@@ -138,7 +138,7 @@ impl Progress for StopAfter {
     }
 }
 
-/// With tiny cuts, so that every shard has something to do: a run is ended after each number of steps, and gone on with.
+/// With tiny cuts, so that every shard has something to do: a run is ended after each number of steps, and continued.
 #[test]
 fn gone_on_with_behind_every_step() {
     const FINE: Granularity = Granularity { checkpoint_interval: 300, read_size: 1000, task_size: 6000 };
@@ -226,7 +226,7 @@ fn the_words_of_a_run_that_ends_early() {
     assert_eq!(names(ground.dir.path()), ["plain", "x.fsm"]);
 }
 
-/// Another digest is refused with words, and what is finished stays.
+/// Another digest is rejected with a message, and finished shards stay.
 #[test]
 fn what_is_gone_on_with_is_the_same_run() {
     let ground = Ground::new(&[]);
@@ -258,7 +258,7 @@ fn what_is_gone_on_with_is_the_same_run() {
         assert!(!ground.path("out").exists() && ground.finished() == finished);
     }
     fs::write(ground.path("x.fsm"), whole).unwrap();
-    // One that is written anew with the same bytes is read once more, and is the one that was planned.
+    // An input that is written again with the same bytes is read once more, and is the planned one.
     let said = fine(&ground.run(&["-o", "out", "--resume", "--threads", "2", "--quiet"]));
     assert_eq!(said, "");
     ground.check("gone on with");

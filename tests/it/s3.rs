@@ -1,4 +1,4 @@
-//! S3: names, bodies, several inputs, and what we do better than the peer.
+//! S3: names, bodies, several inputs, and what ekvsnap does better than the public decoder.
 
 use ekvsnap::decode::Options;
 use ekvsnap::format::Family;
@@ -124,7 +124,7 @@ fn buckets_keep_their_creation_time_and_generation() {
     assert!(text.contains("\"generation\": 1"), "{text}");
 }
 
-/// Two parts; the second is declared first and, where `offloaded`, its chunk is a reference.
+/// Two parts; the second is declared first and, if `offloaded`, its chunk is a reference.
 fn multipart(offloaded: bool) -> Snapshot {
     let (one, two) = ([1u8; 300], [2u8; 50]);
     let digest = |body: &[u8]| -> Vec<u8> {
@@ -219,7 +219,7 @@ fn an_empty_upload_id_takes_the_chunks_of_every_upload() {
     assert!(error.is_damage() && error.to_string().contains("stored twice"), "{error}");
 }
 
-/// Objects enough for several spans, in two buckets, with names of every kind.
+/// Enough objects for several spans, in two buckets, with names of every kind.
 fn many() -> Snapshot {
     let mut s = bucket(base(), "other", 3);
     for n in 0..2500u32 {

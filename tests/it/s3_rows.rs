@@ -1,4 +1,4 @@
-//! S3 rows that are damaged, do not agree, or are left over: every error, warning and note.
+//! S3 rows that are damaged, contradict each other, or are left over: every error, warning and note.
 
 use ekvsnap::decode::Options;
 use ekvsnap::format::Family;
@@ -13,7 +13,7 @@ use crate::kit::s3::{
 };
 use crate::kit::{Decoded, decoded, run, run_with};
 
-/// A sound object with one more row fails and names family and place.
+/// An intact object with one more row fails, with family and place in the error.
 #[track_caller]
 fn rejects(key: &[u8], value: &[u8], family: &str, words: &str) {
     let error = run(&[put(base(), "o", "body").put(key, value).build()]).err().unwrap();
@@ -294,7 +294,7 @@ fn damaged_files() {
     }
 }
 
-/// Keys that end inside the object that a span ends with stand behind it in the file: they are reported, and once.
+/// Keys that end inside the last object of a span come after it in the file: they are reported, and only once.
 #[test]
 fn malformed_keys_at_the_seams_are_not_lost() {
     let families = [

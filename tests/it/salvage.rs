@@ -1,4 +1,4 @@
-//! `--on-error skip` behind broken frames and keys out of order: what comes out was in the snapshot, and is the newest.
+//! `--on-error skip` after broken frames and keys out of order: everything that is read was in the snapshot, and is the newest version.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
 const FAMILIES: [Family; 2] = [Family::Str, Family::S3Blob];
 
-/// Live rows of a few families, and what is not among them.
+/// Live rows of a few families, and the losses.
 fn lenient(file: Vec<u8>) -> (Rows, Vec<Lost>) {
     let sources = [Source::from_bytes("a.fsm", file)];
     let set = DataSet::index_with(&sources, None, Granularity::default(), SkipLog::new(true)).unwrap();
@@ -124,7 +124,7 @@ fn one_bit_of_a_key_out_of_order_costs_its_neighbours_at_most() {
     assert!(seen > 1000, "{seen}");
 }
 
-/// A snapshot that somebody stored in a value is not taken for rows when the frame around it breaks.
+/// A snapshot that is stored in a value is not taken for rows when the frame around it breaks.
 #[test]
 fn rows_inside_a_value_are_not_rows() {
     let inner = (0..50).fold(Snapshot::new(), |all, n| all.put(format!("!s3|blob|{n:02}"), "inner")).build();
@@ -171,7 +171,7 @@ fn there_is_no_most_of_damaged_places() {
     assert_eq!(lost.len(), starts.len() + 1, "and the checksum");
 }
 
-/// Some thousand keys with one to three versions.
+/// A few thousand keys with one to three versions.
 fn large(random: &mut impl FnMut(u64) -> u64) -> Vec<u8> {
     let mut snapshot = Snapshot::new();
     for n in 0..3000u64 {
@@ -183,8 +183,8 @@ fn large(random: &mut impl FnMut(u64) -> u64) -> Vec<u8> {
     snapshot.build()
 }
 
-/// One way of damaging an entry whose neighbours' keys are known. A key that is moved by some places only cannot be told from a
-/// sound one, so it is moved far.
+/// One kind of damage to an entry whose neighbours' keys are known. A key that is moved only by a few places cannot be distinguished from
+/// an intact one, so it is moved far.
 fn damage(file: &mut [u8], all: &[Span], n: usize, random: &mut impl FnMut(u64) -> u64) {
     let Span { start, ref key, end } = all[n];
     let value = start + 8 + key.len();

@@ -1,4 +1,4 @@
-//! Saved indexes: they change no output, and what does not fit is not used.
+//! Saved indexes: they change no output, and one that does not match is not used.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::fixtures::{load, snapshots};
 
-/// Small corpora of all adapters: several groups, the other stream, staged rows, transactions, expiries.
+/// Small corpora of all adapters: several groups, the `EKVMVCC2` stream, staged rows, transactions, expiries.
 const CORPORA: [&str; 11] = [
     "redis-small",
     "redis-nasty",
@@ -97,7 +97,7 @@ fn saved_indexes_change_no_output() {
     assert_eq!(used, CORPORA.len() * GRAINS.len() * 4);
 }
 
-/// An index with other counts shows in what is told, so that a test can see whether it is used.
+/// An index with other counts changes the reported counts, so that a test can see whether it is used.
 #[test]
 fn an_index_that_fits_is_used() {
     let dir = tempfile::tempdir().unwrap();
@@ -120,7 +120,7 @@ fn an_index_that_fits_is_used() {
     assert!(lies > 10, "{lies} of {} bytes show", bytes.len());
 }
 
-/// One bit, a cut, a byte behind the end, another version: not read.
+/// One flipped bit, a truncation, a byte added at the end, another version: not read.
 #[test]
 fn damaged_files_are_no_plans() {
     let dir = tempfile::tempdir().unwrap();
@@ -142,7 +142,7 @@ fn damaged_files_are_no_plans() {
     assert!(Plan::decode(&signed(body.to_vec())).is_some());
 }
 
-/// Bytes with a right digest behind them.
+/// Bytes followed by a correct digest.
 fn signed(mut body: Vec<u8>) -> Vec<u8> {
     let digest = Sha256::digest(&body);
     body.extend_from_slice(&digest);
@@ -167,14 +167,14 @@ proptest::proptest! {
     }
 }
 
-/// What a command says of a damaged snapshot beside which an index lies.
+/// The messages of a command about a damaged snapshot with an index next to it.
 fn get(dir: &TempDir, flags: &[&str]) -> (i32, String) {
     let done = ekvsnap(dir.path(), &[&["get", "x.fsm", "redis:lua:x"], flags].concat());
     (code(&done), stderr(&done))
 }
 
-/// Changes a byte of the snapshot that `get` does not read, so that only the index pass sees it; the time of the last
-/// change of the content stays, as a careful forger would have it.
+/// Changes a byte of the snapshot that `get` does not read, so that only the index pass detects it. The time of the last change of the
+/// content stays, as after a careful forgery.
 fn damage(snapshot: &Path) {
     let mut bytes = fs::read(snapshot).unwrap();
     let modified = fs::metadata(snapshot).unwrap().modified().unwrap();

@@ -1,4 +1,4 @@
-//! Shards of a plan: whatever their number and order, merged they are what one machine writes, byte for byte.
+//! Shards of a plan: merged they give the same as one machine, byte for byte, whatever their number and order.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::kit::{Tree, read_tree};
 const FINE: Granularity = Granularity { checkpoint_interval: 300, read_size: 1000, task_size: 3000 };
 const COUNTS: [u32; 5] = [1, 2, 3, 7, 16];
 
-/// A plan of some snapshots, and what one machine makes of them.
+/// A plan of some snapshots, and the output of one machine.
 struct Case {
     dir: TempDir,
     files: Vec<PathBuf>,
@@ -68,7 +68,7 @@ impl Case {
         Ok((outcome, tree))
     }
 
-    /// No shard does all of the work, where there are lines to share.
+    /// No shard does all of the work, if there are lines to share.
     #[track_caller]
     fn check_shares(&self, count: u32, about: &str) {
         let shard = |index| dir_of(&self.dir.path().join("shards"), Which { index, count });
@@ -81,7 +81,7 @@ impl Case {
         assert!(all < 300_000 || most < fair * 3 + 30_000, "{about}: {lines:?}");
     }
 
-    /// Runs so many shards, in some order, some of them again, and compares.
+    /// Runs this number of shards, in some order, some of them twice, and compares.
     #[track_caller]
     fn check(&self, count: u32, about: &str) {
         for i in 0..count {
@@ -106,7 +106,7 @@ impl Case {
     }
 }
 
-/// Files with their bytes; of a large one its size and what it begins with: sparse files can be larger than memory.
+/// Files with their bytes; for a large one its size and its start: sparse files can be larger than memory.
 pub fn tree_of(root: &Path) -> Tree {
     if !root.join("fs").exists() {
         return read_tree(root);
@@ -129,7 +129,7 @@ pub fn tree_of(root: &Path) -> Tree {
     tree
 }
 
-/// Layouts with their ways of writing.
+/// Layouts with their options.
 fn layouts() -> Vec<(&'static str, Options)> {
     let of = |layout| Options { layout, granularity: FINE, ..Options::default() };
     vec![
@@ -251,7 +251,7 @@ fn a_killed_shard_is_run_again() {
     assert!(!left.exists());
 }
 
-/// Each is told by name, and leaves nothing.
+/// Each is reported by name, and leaves nothing.
 #[test]
 fn shards_that_cannot_be_merged() {
     let options = Options { granularity: FINE, ..Options::default() };
@@ -408,7 +408,7 @@ fn jobs_of_engines() {
     assert_eq!(code(&ekvsnap(dir.path(), &["get", "x.fsm", "redis:lua:x", "--index", "PLAN"])), 0);
 }
 
-/// A plan is of intact files and becomes a directory: whatever else is asked for is told by name, before any work is done.
+/// A plan needs intact files and gives a directory: any other request is rejected with its name, before any work is done.
 #[test]
 fn what_no_plan_can_be_of() {
     use ekvsnap::output::archive::Packing;
@@ -424,7 +424,7 @@ fn what_no_plan_can_be_of() {
         let error = refused(options);
         assert!(error.contains(want), "{error}");
     }
-    // A pipe, whatever it is called.
+    // A pipe, whatever its name.
     let dir = tempfile::tempdir().unwrap();
     let snapshot = dir.path().join("x.fsm");
     fs::write(&snapshot, &snapshots(&load("redis-small"))[0]).unwrap();

@@ -1,4 +1,4 @@
-//! Runs that a signal ends: the exit code that shells know, one line of words, and nothing left.
+//! Runs that a signal ends: the exit code that shells know, one line of text, and nothing left.
 
 use std::fs;
 use std::io::Write as _;
@@ -15,7 +15,7 @@ use crate::kit::paused::{Ended, Paused, paused_at};
 const SIGNALS: [(&str, i32, &str); 3] =
     [("INT", 130, "interrupted"), ("TERM", 143, "ended by SIGTERM"), ("HUP", 129, "ended by SIGHUP")];
 
-/// Forms of an output, and the calls at which a run waits: at its beginning, and in the middle of its files.
+/// Forms of an output, and the calls at which a run waits: at its start, and in the middle of its files.
 const FORMS: [(&[&str], [u64; 2]); 4] = [
     (&["-o", "a/b/out"], [3, 90]),
     (&["-o", "a/b/out", "--layout", "jsonl"], [3, 8]),
@@ -49,7 +49,7 @@ fn calls(args: &[&str]) -> u64 {
     calls
 }
 
-/// The words are one line, and what was removed is named.
+/// The message is one line, and names what was removed.
 #[track_caller]
 fn check(ended: &Ended, want: i32, words: &str, place: &str) {
     let lines: Vec<&str> = ended.said.lines().collect();

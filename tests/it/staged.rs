@@ -24,7 +24,7 @@ const CORPORA: [&str; 8] = [
     "sqs-nasty",
 ];
 
-/// The rows of a snapshot, each where `place` says: in the file as it is, or as a staged row of a job.
+/// The rows of a snapshot, each where `place` says: unchanged in the file, or as a staged row of a job.
 fn moved(file: &[u8], place: impl Fn(&[u8], u64) -> Option<u64>) -> Vec<u8> {
     let mut out = Snapshot::new();
     let mut at = index::stream(file).unwrap().1;
@@ -107,7 +107,7 @@ fn the_newest_version_of_all_wins() {
         // Promoted, in one file: a duplicate, or written again since.
         (&[live(NOW - 5, "same").put_at(NOW - 5, k(), string("same"))], Some("same")),
         (&[live(NOW - 5, "written").put_at(NOW - 6, k(), string("copied"))], Some("written")),
-        // Deleted since: the copy does not come back.
+        // Deleted since: the copy does not become visible.
         (&[copy(NOW - 6, "copied").delete_at(NOW - 5, "!redis|str|k")], None),
         // Of two jobs.
         (&[live(1, "x"), copy(NOW - 6, "7").put_at(NOW - 5, staged(8, "!redis|str|k"), string("8"))], Some("8")),
@@ -179,12 +179,12 @@ fn the_memory_store_stages_too() {
 
 #[test]
 fn what_only_looks_staged() {
-    // Malformed keys are unknown rows, wherever they stand.
+    // Malformed keys are unknown rows, wherever they are.
     let mut odd = Snapshot::new().put(k(), string("1")).put("!redis|str|k", string("1"));
     for key in [&b"!dist|migstage|"[..], b"!dist|migstage|short", b"!dist|migstage|12345678-x", &staged(1, k())] {
         odd = odd.put(key, "?");
     }
-    // A timestamp that goes on like a job: it stands among the rows of job 7.
+    // A timestamp that continues like a job: the row is among those of job 7.
     let timestamp = !u64::from_be_bytes(*b"|AAAAAAA");
     let cut = k()[..23].to_vec();
     let got = decoded(odd.put_at(timestamp, cut, "?").last_commit(NOW).build());

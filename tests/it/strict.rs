@@ -1,6 +1,6 @@
-//! JSON that every reader takes: what the program writes, from every input of the tests, line by line.
+//! JSON that every reader accepts: what the program writes, for every input of the tests, line by line.
 //!
-//! `serde_json` refuses what the grammar does not have and, in a `Value`, escapes of lone surrogates.
+//! `serde_json` rejects what is not in the grammar and, in a `Value`, escapes of lone surrogates.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -51,7 +51,7 @@ fn lines(what: &str, bytes: &[u8]) -> Vec<Value> {
     bytes.split_inclusive(|b| *b == b'\n').map(|line| document(what, line)).collect()
 }
 
-/// Numbers of events and of lines of ours that not every reader keeps, by the path of their members.
+/// Numbers of events and of ekvsnap's lines that not every reader keeps exactly, by the path of their members.
 fn beyond(value: &Value, at: &str, found: &mut Vec<String>) {
     match value {
         Value::Number(n) if n.as_f64().is_none_or(|n| n.abs() > 9_007_199_254_740_992.0) => found.push(at.to_owned()),
@@ -65,7 +65,7 @@ fn beyond(value: &Value, at: &str, found: &mut Vec<String>) {
 const LARGE_SUMS: [&str; 4] =
     [".adapters.fs.scopes.bytes", ".adapters.fs.scopes.kinds.bytes", ".bytes", ".needs.bytes"];
 
-/// Standard output of a command, and how it ended.
+/// Checks standard output of a command, and how it ended.
 fn said(dir: &Path, args: &[&str]) {
     let out = ekvsnap(dir, args);
     let mut found = Vec::new();
@@ -89,7 +89,7 @@ fn written(name: &str, out: &Path) {
     }
 }
 
-/// Bodies of S3 objects and of files are what they are.
+/// Whether a file should be JSON: bodies of S3 objects and of files can be anything.
 fn is_json(path: &[u8]) -> bool {
     match path {
         path if path.starts_with(b"fs/") => path == b"fs/metadata.jsonl",
@@ -98,7 +98,7 @@ fn is_json(path: &[u8]) -> bool {
     }
 }
 
-/// Those of a directory.
+/// Files of a directory.
 fn files(root: &Path) -> Tree {
     let (mut tree, mut todo) = (Tree::new(), vec![root.to_path_buf()]);
     while let Some(dir) = todo.pop() {

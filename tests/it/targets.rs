@@ -1,4 +1,4 @@
-//! Where an output may go, and what is left when it does not come about.
+//! Where an output may be written, and what is left after a failure.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -43,7 +43,7 @@ fn names(root: &Path) -> BTreeSet<String> {
     names
 }
 
-/// Runs a decode that must be refused for these reasons and change nothing.
+/// Runs a decode that must be rejected for these reasons and change nothing.
 #[track_caller]
 fn refused(root: &Path, args: &[&str], words: &str) {
     let before = names(root);
@@ -237,7 +237,7 @@ fn no_file_is_replaced_through_links() {
     assert_eq!(code(&ekvsnap(root, &["decode", "in.fsm", "-o", "out.tar", "--force"])), 0);
 }
 
-/// An archive that is replaced has a manifest of ours.
+/// Only an archive with a manifest of ekvsnap is replaced.
 #[test]
 fn only_an_archive_of_ours_is_replaced() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! What a person sees on a terminal: colours, the progress bar, and nothing with `--quiet`. `script` (Debian: bsdutils, which is always
-//! there) is the terminal.
+//! The output on a terminal: colours, the progress bar, and nothing with `--quiet`. `script` (Debian: bsdutils, always installed) provides
+//! the terminal.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use crate::kit::build::Snapshot;
 use crate::kit::command::{code, ekvsnap, stderr};
 
-/// Runs the program on a terminal of 80 columns; gives all that it shows.
+/// Runs the program on a terminal of 80 columns; returns everything that it shows.
 fn on_terminal(dir: &Path, line: &str, environment: &[(&str, &str)]) -> String {
     let program = env!("CARGO_BIN_EXE_ekvsnap");
     let script = format!("stty cols 80 rows 24; exec '{program}' {line}");
@@ -55,7 +55,7 @@ fn warnings_and_errors_are_marked() {
     assert!(seen.contains("\x1b[31mekvsnap:\x1b[0m "), "{seen:?}");
 }
 
-/// The line never wraps: what is behind its end would stay on the screen.
+/// The line never wraps: text after its end would stay on the screen.
 #[test]
 fn progress_fits_the_terminal() {
     let dir = tempfile::tempdir().unwrap();
@@ -87,7 +87,7 @@ fn values_stay_on_the_terminal() {
     assert_eq!(ekvsnap(dir.path(), &["get", "a.fsm", "redis:same"]).stdout, b"1");
 }
 
-/// Only what went wrong: by words, and by the exit code.
+/// Only errors: by their messages, and by the exit code.
 #[test]
 fn quiet_runs() {
     let dir = ground();

@@ -1,4 +1,4 @@
-//! Inputs that are cut while they are mapped: no SIGBUS, no output, and words that say what to do.
+//! Inputs that are truncated while they are mapped: no SIGBUS, no output, and a message about what to do.
 
 use std::fs;
 use std::io::Write as _;
@@ -35,7 +35,7 @@ fn wait_until_mapped(child: &Child) {
     }
 }
 
-/// Cuts `a.fsm` to so many bytes, then lets the run go on.
+/// Truncates `a.fsm` to this size, then lets the run continue.
 fn cut(dir: &Path, child: Child, bytes: u64) -> Output {
     wait_until_mapped(&child);
     fs::File::options().write(true).open(dir.join("a.fsm")).unwrap().set_len(bytes).unwrap();
@@ -87,11 +87,11 @@ fn strings_and_objects() -> Vec<u8> {
 /// What happens to `a.fsm` while it is read.
 #[derive(Debug, Clone, Copy)]
 enum Change {
-    /// It is cut to so many bytes.
+    /// It is truncated to this size.
     Cut(u64),
-    /// Bytes in its middle become others, and it gets its time of modification back.
+    /// Bytes in its middle are changed, and its time of modification is restored.
     Rewritten,
-    /// It is removed, as a server does with old snapshots; its bytes stay while it is open.
+    /// It is removed, as a server does with old snapshots; its bytes exist while it is open.
     Removed,
 }
 
@@ -108,7 +108,7 @@ fn change(file: &Path, how: Change) {
     }
 }
 
-/// Changes the file when a command has come to a call of its output; gives its exit code and words, and what it left.
+/// Changes the file when a command has reached a call of its output; returns its exit code and messages, and what it left.
 fn changed_late(bytes: &[u8], call: u64, args: &[&str], how: Change) -> Option<(Option<i32>, String, Vec<String>)> {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a.fsm"), bytes).unwrap();

@@ -1,4 +1,4 @@
-//! What the decode gives, beside what the running server answered.
+//! Compares the decode with the answers of the running server.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::kit::fixtures::{load, snapshots};
 use crate::kit::{Tree, run_with};
 
-/// A value with its sets sorted and its binaries plain: the server answers with `{"b64": …}`.
+/// A value with sorted sets and plain binaries: the server answers with `{"b64": …}`.
 fn canonical(value: &Value) -> Value {
     let Some((kind, inner)) = value.as_object().and_then(|o| o.iter().next()) else { panic!("{value}") };
     let blob = |v: &Value| v.get("b64").unwrap_or(v).clone();
@@ -36,7 +36,7 @@ fn sorted<'v>(items: impl Iterator<Item = &'v Value>) -> Vec<String> {
     all
 }
 
-/// The items of a table: a file each, or lines.
+/// The items of a table: one file each, or lines.
 fn decoded_items(tree: &Tree, folder: &str, layout: Layout) -> Vec<Value> {
     if layout == Layout::JSONL {
         let text = std::str::from_utf8(&tree[format!("dynamodb/{folder}.jsonl").as_bytes()]).unwrap();

@@ -1,4 +1,4 @@
-//! What a mount showed when the snapshot was taken, against our tree and its metadata.
+//! Compares the content of a mount when the snapshot was taken with the output and its metadata.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -104,7 +104,7 @@ fn huge_files_take_no_space() {
         let sums = String::from_utf8_lossy(&fs.tree[&b"CHECKSUMS"[..]]).into_owned();
         assert!(!sums.contains(name) && sums.contains("fs/tree/sparse/hole-mid\n"));
     }
-    // Space of the other files with holes is that of what is stored, in blocks.
+    // The space of the other files with holes is that of the stored data, in blocks.
     let (size, space) = fs.sizes[&b"fs/tree/sparse/hole-mid"[..]];
     assert!(size == 12_583_016 && space < 64 << 10, "{space}");
 }

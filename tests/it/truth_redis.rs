@@ -1,4 +1,4 @@
-//! What the live server answered its Redis clients when the snapshot was taken, against our tree.
+//! Compares the answers that the live server gave its Redis clients when the snapshot was taken with the output.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::kit::run_with;
 /// TTLs were read a moment after the snapshot's time.
 const SLACK_MS: i64 = 5000;
 
-/// A key as we decoded it.
+/// A decoded key.
 struct Ours {
     kind: &'static str,
     content: Content,
@@ -92,7 +92,7 @@ fn ours(tree: &Tree) -> BTreeMap<Vec<u8>, Ours> {
     all
 }
 
-/// The same of packed lines, which state their keys.
+/// The same for packed lines, which contain their keys.
 fn packed(tree: &Tree) -> BTreeMap<Vec<u8>, Ours> {
     let mut all = BTreeMap::new();
     let mut add = |key: &Value, ours| assert!(all.insert(raw(key), ours).is_none(), "{key} is there twice");
@@ -154,7 +154,7 @@ fn theirs_bytes(v: &Value) -> Vec<u8> {
     STANDARD.decode(v["b64"].as_str().unwrap()).unwrap()
 }
 
-/// The server's answer in our form.
+/// The server's answer in the form of the output.
 fn theirs(kind: &str, v: &Value) -> Content {
     let items = || v.as_array().unwrap();
     let flat = || items().iter().map(theirs_bytes).collect::<Vec<_>>();
@@ -204,7 +204,7 @@ fn literal(text: &str) -> Vec<u8> {
     out
 }
 
-/// A client that folds repeated field names keeps the last of each, at the place of the first.
+/// A client that folds repeated field names keeps the last value of each, at the place of the first.
 fn folded(content: Content, like: &Value) -> Content {
     let Content::Entries(entries) = content else { return content };
     if !like.as_array().unwrap().iter().any(|e| e[1].is_object()) {
@@ -224,7 +224,7 @@ fn folded(content: Content, like: &Value) -> Content {
     Content::Entries(entries.into_iter().map(|(id, fields)| (id, fold(fields))).collect())
 }
 
-/// Compares a decode in both layouts. `ours_alone`: keys that the server denies by a fault of its own.
+/// Compares a decode in both layouts. `ours_alone`: keys that the server does not serve because of a bug of its own.
 #[track_caller]
 fn check(corpus: &str, keys: usize, ours_alone: &[(&str, &str)]) {
     check_layout(corpus, Layout::TREE, keys, ours_alone);
@@ -290,7 +290,7 @@ fn a_bundle_of_two_files() {
     check_layout("sst-two-files", Layout::JSONL, 91, &[]);
 }
 
-/// Keys that were made anew after they expired: as another type, and with an index row of their former life.
+/// Keys that were created again after they expired: as another type, and with an index row of their former life.
 #[test]
 fn reused_keys() {
     check("expired-retype", 523, &[]);

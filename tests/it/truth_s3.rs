@@ -1,4 +1,4 @@
-//! What the live server answered its S3 clients when the snapshot was taken, against our tree and our packed layout.
+//! Compares the answers that the live server gave its S3 clients when the snapshot was taken with the tree and the packed layout.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ fn bytes(value: &Value) -> Vec<u8> {
     }
 }
 
-/// The objects of a packed bucket; its lines are sorted by key, and nothing but what they name is there.
+/// The objects of a packed bucket; its lines are sorted by key, and there are no files except those that they name.
 fn indexed(tree: &Tree, bucket: &str) -> Objects {
     let (mut all, mut last) = (Objects::new(), None);
     let prefix = format!("s3/{bucket}/");
@@ -82,7 +82,7 @@ fn objects(tree: &Tree, bucket: &str) -> Objects {
     all
 }
 
-/// A key as the S3 listing shows it: what XML cannot hold is U+FFFD.
+/// A key as shown by the S3 listing: characters that XML cannot represent are U+FFFD.
 fn listed(key: &[u8]) -> String {
     let shown = |c: char| if c >= ' ' || "\t\n\r".contains(c) { c } else { '\u{fffd}' };
     String::from_utf8_lossy(key).chars().map(shown).collect()

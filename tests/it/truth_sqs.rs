@@ -1,4 +1,4 @@
-//! What the live server answered about its queues, against the tree.
+//! Compares the answers of the live server about its queues with the output.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use md5::{Digest as _, Md5};
 use crate::kit::fixtures::{load, snapshots};
 use crate::kit::{Decoded, run_with};
 
-/// Our name of an attribute, and the server's.
+/// The name of an attribute in the output, and the server's.
 const ATTRIBUTES: [(&str, &str); 4] = [
     ("visibility_timeout_seconds", "VisibilityTimeout"),
     ("delay_seconds", "DelaySeconds"),

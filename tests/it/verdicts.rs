@@ -1,4 +1,4 @@
-//! One verdict in every command: what a decode does not stop at, `verify`, `inspect` and `diff` accept, and nothing else.
+//! One verdict in every command: `verify`, `inspect` and `diff` accept exactly the inputs that a decode accepts.
 
 use ekvsnap::dataset::Lost;
 use ekvsnap::decode::{Options, Silent, fill_nowhere, on_threads};
@@ -47,9 +47,9 @@ fn verdicts(bytes: &[u8]) -> Result<Vec<String>> {
     Ok(wrong)
 }
 
-/// Whether a loss says where, and of a row which.
+/// Whether a loss has a position, and for a row also its name.
 fn is_named(lost: &Lost) -> bool {
-    // Of bytes that are no row, nobody can name one.
+    // Bytes that are not a row have no name.
     const OF_BYTES: [&str; 14] = [
         "CRC32C",
         "checksum",
@@ -101,7 +101,7 @@ fn on_corpora() {
     }));
 }
 
-/// Random changes of real rows, without a footer that would tell of them.
+/// Random changes of real rows, without a footer that would show them.
 #[test]
 fn on_random_damage() {
     let cases = std::env::var("VERDICTS").map_or(40, |n| n.parse().unwrap());

@@ -1,4 +1,4 @@
-//! `ekvsnap verify`: snapshots and outputs, intact and not.
+//! `ekvsnap verify`: intact and damaged snapshots and outputs.
 
 use std::fs;
 use std::path::Path;
@@ -30,7 +30,7 @@ fn stdout(out: &std::process::Output) -> String {
     String::from_utf8_lossy(&out.stdout).into_owned()
 }
 
-/// Writes the snapshots of a corpus; gives their names.
+/// Writes the snapshots of a corpus; returns their names.
 fn written(dir: &Path, corpus: &str) -> Vec<String> {
     let write = |(n, bytes): (usize, Vec<u8>)| {
         let name = format!("g{n}.fsm");
@@ -185,7 +185,7 @@ fn damaged_archives_are_found() {
     }
 }
 
-/// Files with large holes have no row in CHECKSUMS, and links none at all: the metadata tells of both.
+/// Files with large holes have no row in CHECKSUMS, and links have none at all: the metadata lists both.
 #[test]
 fn large_holes_and_further_names_are_verified() {
     let dir = tempfile::tempdir().unwrap();
@@ -208,7 +208,7 @@ fn large_holes_and_further_names_are_verified() {
     verify(dir.path(), &["out"], 2);
 }
 
-/// What a run left out on request is no difference: the manifest tells of it.
+/// Objects that were left out on request are not a difference: the manifest records it.
 #[test]
 fn the_options_of_a_decode_are_in_its_manifest() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Newest version wins, tombstones hide, whatever the order of raw keys: against a naive reader.
+//! The newest version wins and tombstones hide, whatever the order of raw keys: compared with a simple reader.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ fn keys_of_equal_length_are_not_taken_for_each_other() {
     assert_eq!(decoded.below("redis/db_0/strings/").len(), 3);
 }
 
-/// A key out of order behind a shorter one of another family.
+/// A key out of order after a shorter one of another family.
 #[test]
 fn disorder_counts_for_the_family_it_is_in() {
     let mut snapshot = Snapshot::new().put_at(!u64::from_be_bytes(*b"|str|xzz"), "!redis", "bare").put_at(
@@ -87,7 +87,7 @@ fn naive(versions: &[Version], as_of: u64) -> BTreeMap<Vec<u8>, u8> {
 /// Cuts so fine that every row is next to a seam.
 const FINE: Granularity = Granularity { checkpoint_interval: 1, read_size: 1, task_size: 1 };
 
-/// Each version as a string, as a member of a set and as a field of a hash of its own, spread over the inputs.
+/// Each version as a string, as a member of a set and as a field of a separate hash, spread over the inputs.
 fn inputs(versions: &[Version], count: usize) -> Vec<Vec<u8>> {
     let mut snapshots = vec![Snapshot::new().last_commit(NOW); count];
     for (i, v) in versions.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What every command says, whole, as stored text: exit code, standard output, standard error.
+//! The complete texts of every command, compared with stored ones: exit code, standard output, standard error.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +27,7 @@ fn prepared() -> tempfile::TempDir {
     dir
 }
 
-/// A run in words, but for how long it took.
+/// A run as text, without its duration.
 fn told(dir: &Path, args: &[&str]) -> String {
     let out = ekvsnap(dir, args);
     let (stdout, stderr) = (String::from_utf8_lossy(&out.stdout).into_owned(), timeless(&stderr(&out)));

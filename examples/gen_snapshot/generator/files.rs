@@ -1,6 +1,6 @@
 //! A file system: many small files, or one large one.
 //!
-//! Inode numbers are given out in another order than names, as on a live server, where they are random.
+//! Inode numbers are assigned in another order than names, as on a live server, where they are random.
 
 use std::io;
 
@@ -11,10 +11,10 @@ const CHUNK: usize = 4 << 20;
 const SMALL: usize = 4 << 10;
 const FOLDERS: u64 = 200;
 const ROOT: u64 = 1;
-/// Steps between the inodes of neighbours: a prime.
+/// Distance between the inodes of neighbours: a prime.
 const STEP: u64 = 1_000_003;
 
-/// What a file system consists of.
+/// The parameters of a file system.
 #[derive(Clone, Copy)]
 struct Shape {
     n: Amount,
@@ -25,13 +25,13 @@ struct Shape {
     chunk: usize,
 }
 
-/// So many small files, in up to 200 directories.
+/// This number of small files, in up to 200 directories.
 pub fn small(n: Amount, size: Option<usize>) -> Vec<Family> {
     let size = size.unwrap_or(SMALL) as u64;
     families(Shape { n, files: n.scale, folders: FOLDERS.min(n.scale), size, chunk: CHUNK })
 }
 
-/// One file of so many chunks.
+/// One file with this number of chunks.
 pub fn large(n: Amount, chunk: Option<usize>) -> Vec<Family> {
     let chunk = chunk.unwrap_or(CHUNK);
     families(Shape { n, files: 1, folders: 1, size: n.scale * chunk as u64, chunk })
@@ -56,7 +56,7 @@ fn key(prefix: &str, numbers: &[u64], rest: &[u8]) -> Vec<u8> {
 }
 
 impl Shape {
-    /// The first inode of a file; those of directories are below.
+    /// The first inode of a file; those of directories are below it.
     fn first(self) -> u64 {
         ROOT + 1 + self.folders
     }

@@ -1,7 +1,7 @@
-//! Snapshots from a few numbers. Tests and benches use this module too.
+//! Generates snapshots from a few numbers. Tests and benches use this module too.
 //!
-//! A workload is a list of families; each makes its rows in key order, and families are written in order of their
-//! prefixes. So nothing is held but the keys of collections where a family has another order than their numbers.
+//! A workload is a list of families; each makes its rows in key order, and families are written in order of their prefixes. So nothing is
+//! in memory except the keys of collections in families with another order than their numbers.
 
 mod files;
 pub mod hostile;
@@ -17,19 +17,19 @@ use objects::Sizes;
 pub use rows::Written;
 use rows::{Family, Rows};
 
-/// What can be generated.
+/// The workloads.
 pub const WORKLOADS: [&str; 18] = [
     "strings", "hashes", "one-hash", "lists", "sets", "zsets", "streams", "ttl", "versions", "dynamodb", "tables",
     "sqs", "s3", "s3-large", "s3-both", "fs", "fs-large", "mixed",
 ];
 
-/// Begins the names of snapshots made to cost much; the kind follows: see [`hostile::kinds`].
+/// The prefix of the names of expensive snapshots; the kind follows: see [`hostile::kinds`].
 pub const HOSTILE: &str = "hostile/";
 
 const SMALL: usize = 4 << 10;
 const LARGE: usize = 100 << 20;
 
-/// Everything that the bytes of a snapshot follow from.
+/// Everything that determines the bytes of a snapshot.
 #[derive(Clone, Copy)]
 pub struct Spec<'s> {
     pub workload: &'s str,
@@ -39,14 +39,14 @@ pub struct Spec<'s> {
     pub object_size: Option<usize>,
 }
 
-/// How the rows are written.
-// Not everyone who uses this module wants all of them.
+/// The form of the file.
+// Not all users of this module need all of them.
 #[allow(dead_code)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// As a stream (`EKVPBBL1`).
     Stream,
-    /// The same with nothing but what the public decoder can read.
+    /// The same with only what the public decoder can read.
     Bare,
     /// As tables (`EKVSSTI1`), compressed or not.
     Bundle { snappy: bool },
@@ -86,7 +86,7 @@ fn workload(spec: Spec<'_>) -> Vec<Family> {
     }
 }
 
-/// Each of these has an eighth of the rows; a key with its versions is five rows, an object stands for 400.
+/// Each of these has an eighth of the rows; a key with its versions counts as five rows, an object as 400.
 fn mixed(spec: Spec<'_>) -> Vec<Family> {
     let shares = [
         ("strings", 8),
@@ -104,7 +104,7 @@ fn mixed(spec: Spec<'_>) -> Vec<Family> {
     shares.into_iter().flat_map(share).collect()
 }
 
-/// How many, and of which seed.
+/// A number of rows, and a seed.
 #[derive(Clone, Copy)]
 struct Amount {
     scale: u64,
@@ -117,17 +117,17 @@ impl Amount {
         (0..self.scale.div_ceil(per)).map(move |c| (c, per.min(self.scale - c * per)))
     }
 
-    /// Something that looks random and belongs to these numbers.
+    /// A pseudo-random number that depends on these numbers.
     fn hash(self, a: u64, b: u64) -> u64 {
         random::mix(random::mix(self.seed, a), b)
     }
 
-    /// A key: its number decides the order, its end follows from the seed.
+    /// A key: its number decides the order, its end depends on the seed.
     fn key(self, kind: &str, number: u64) -> String {
         format!("{kind}:{number}:{:04x}", self.hash(number, 0) & 0xffff)
     }
 
-    /// A key for families that are in plain order of bytes: all are equally long.
+    /// A key for families that are in plain order of bytes: all have the same length.
     fn padded(self, kind: &str, number: u64) -> String {
         format!("{kind}:{number:09}:{:04x}", self.hash(number, 0) & 0xffff)
     }

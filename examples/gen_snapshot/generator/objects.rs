@@ -9,13 +9,13 @@ use super::tables::hex;
 use super::{Amount, random};
 
 const CHUNK: usize = 1 << 20;
-/// Ends a part of a key.
+/// The end of a part of a key.
 const END: [u8; 2] = [0, 1];
 const FOLDERS: u64 = 200;
 const BUCKET: &str = "{\"bucket_name\":\"bench\",\"generation\":1,\"created_at_hlc\":0,\
                       \"owner\":\"o\",\"region\":\"r\",\"acl\":\"private\"}";
 
-/// How large objects are.
+/// The sizes of objects.
 #[derive(Clone, Copy)]
 pub struct Sizes {
     pub usual: usize,
@@ -47,14 +47,14 @@ pub fn s3(n: Amount, sizes: Sizes) -> Vec<Family> {
     ]
 }
 
-/// What stands for an object in every key: bucket, generation, name.
+/// The representation of an object in every key: bucket, generation, name.
 fn object(n: Amount, i: u64) -> Vec<u8> {
     let folder = i * FOLDERS / n.scale;
     let name = format!("dir{folder:03}/{}", n.padded("object", i));
     [b"bench", &END[..], &1u64.to_be_bytes(), name.as_bytes(), &END].concat()
 }
 
-/// The chunks of a body. They are made again for its digest, so that no body is held.
+/// The chunks of a body. They are generated again for its digest, so that no body is in memory.
 fn chunks(n: Amount, i: u64, size: usize) -> impl Iterator<Item = Vec<u8>> {
     let seed = n.hash(i, 1);
     (0..size.div_ceil(CHUNK)).map(move |c| random::text(random::mix(seed, c as u64), CHUNK.min(size - c * CHUNK)))

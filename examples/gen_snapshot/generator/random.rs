@@ -1,6 +1,6 @@
-//! Numbers and text that look random and always are the same.
+//! Pseudo-random numbers and text.
 
-/// Two numbers to one (splitmix64).
+/// Mixes two numbers into one (splitmix64).
 pub fn mix(a: u64, b: u64) -> u64 {
     let mut z = a.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(b).wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -8,7 +8,7 @@ pub fn mix(a: u64, b: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Printable bytes, all alike likely: hard to compress, and one in nineteen is escaped in JSON.
+/// Printable bytes with equal probability: hard to compress, and one in nineteen is escaped in JSON.
 pub fn text(seed: u64, len: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(len.next_multiple_of(8));
     let mut state = seed | 1;

@@ -47,7 +47,7 @@ fn versions(rows: &mut Rows<'_>, n: Amount) -> io::Result<()> {
     })
 }
 
-/// One row for each collection; its number and size make the value.
+/// One row for each collection; its number and size determine the value.
 fn per_key(
     prefix: &'static str,
     (kind, per): (&'static str, u64),
@@ -73,7 +73,7 @@ fn fence_of(prefix: &'static str, kind: &'static str, n: Amount) -> Family {
     fence(prefix, move || n.shares(100).map(|(c, _)| n.key(kind, c)).collect())
 }
 
-/// Elements of collections of 100: `element` makes what follows the key, and the value, and ascends in its second number.
+/// Elements of collections of 100: `element` makes the rest of the key and the value, and ascends with its second number.
 fn elements(
     prefix: &'static str,
     kind: &'static str,
@@ -105,7 +105,7 @@ fn hashes(n: Amount) -> Vec<Family> {
     ]
 }
 
-/// One hash that no memory should have to hold; its meta is missing, as where deltas were not folded yet.
+/// One hash that should not need to fit into memory; its meta is missing, as if deltas were not folded yet.
 fn one_hash(rows: &mut Rows<'_>, n: Amount) -> io::Result<()> {
     (0..n.scale)
         .try_for_each(|i| rows.put(&sized("!hs|fld|", "h", n.padded("field", i).as_bytes()), &n.text(0, i + 1, 50)))
@@ -121,7 +121,7 @@ fn sets(n: Amount) -> Vec<Family> {
 }
 
 fn zsets(n: Amount) -> Vec<Family> {
-    // Scores ascend with the number, so that the index is in order too; their digits follow from the seed.
+    // Scores ascend with the number, so that the index is in order too; their digits depend on the seed.
     let score = move |c, i| (i as f64 * 1.5 + (n.hash(c, i) % 1000) as f64 / 1000.0).to_bits();
     let name = |i| format!("member:{i:03}").into_bytes();
     let member = move |c, i| (name(i), score(c, i).to_be_bytes().to_vec());
@@ -134,7 +134,7 @@ fn zsets(n: Amount) -> Vec<Family> {
     ]
 }
 
-/// Keys of lists stand without their length, so all are equally long and no list's items interleave with another's.
+/// Keys of lists have no length before them, so all have the same length and no list's items are between another's.
 fn lists(n: Amount) -> Vec<Family> {
     let items = move |rows: &mut Rows<'_>| {
         n.shares(100).try_for_each(|(c, count)| {
@@ -187,7 +187,7 @@ fn stream_entry(n: Amount, stream: u64, i: u64) -> (Vec<u8>, Vec<u8>) {
     (big_endian(&[ms, 0]), entry)
 }
 
-/// TTL rows whose key is gone, as after a crash between two transactions, and a few that a set claims.
+/// TTL rows of deleted keys, as after a crash between two transactions, and a few that belong to a set.
 fn ttl(n: Amount) -> Vec<Family> {
     let rows_of_keys = move |rows: &mut Rows<'_>| {
         (0..n.scale).try_for_each(|i| {

@@ -1,4 +1,4 @@
-//! Rows in, a snapshot file out.
+//! Makes a snapshot file of rows.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write};
@@ -13,7 +13,7 @@ use super::Form;
 
 /// 2026 in HLC form: inverted timestamps begin with FE, as on a live server.
 pub const NOW: u64 = 1_767_225_600_000 << 16;
-/// The commit timestamp that the store vouches for.
+/// The commit timestamp of the store.
 pub const LAST_COMMIT: u64 = NOW + 4;
 
 /// Makes the rows of a family.
@@ -33,7 +33,7 @@ impl Family {
     }
 }
 
-/// What was written: rows of keys, bytes of everything, and bytes of the largest row.
+/// The result: number of rows of keys, bytes of everything, and bytes of the largest row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
     pub rows: u64,
@@ -45,7 +45,7 @@ pub struct Written {
 pub struct Rows<'w> {
     out: &'w mut dyn Write,
     encoder: Encode,
-    /// What the encoder has made and `out` has not got yet.
+    /// Encoded bytes that are not written to `out` yet.
     buffer: Vec<u8>,
     bare: bool,
     written: Written,
@@ -53,7 +53,7 @@ pub struct Rows<'w> {
 
 enum Encode {
     Stream(Box<Encoder>),
-    /// With the tables so far: what stands before them depends on all of them.
+    /// With the tables so far: the front of the file depends on all of them.
     Bundle(Box<writer::Encoder>, File),
 }
 
@@ -113,7 +113,7 @@ impl<'w> Rows<'w> {
         if self.buffer.len() >= FULL { self.flush() } else { Ok(()) }
     }
 
-    /// The same with a bit of the stored key flipped, so that it is out of order. The checksum is that of the sound row.
+    /// The same with a flipped bit in the stored key, so that it is out of order. The checksum is that of the intact row.
     pub fn damaged(&mut self, key: &[u8], ts: u64, body: Option<&[u8]>) -> io::Result<()> {
         self.flush()?;
         self.version(key, ts, body)?;
@@ -122,7 +122,7 @@ impl<'w> Rows<'w> {
         Ok(())
     }
 
-    /// Store metadata and footer, where they belong.
+    /// Adds store metadata and footer, if the form has them.
     pub fn finish(mut self) -> io::Result<Written> {
         let (key, value) = (b"_meta_last_commit_ts", LAST_COMMIT.to_le_bytes());
         match self.encoder {
@@ -160,12 +160,12 @@ fn refused(fault: ekvsnap::format::Fault) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("{fault:?}"))
 }
 
-/// Keeps a table until all are there.
+/// Keeps a table until all are complete.
 fn table(finished: Option<Finished>, tables: &mut File) -> io::Result<()> {
     finished.map_or(Ok(()), |table| tables.write_all(&table.bytes))
 }
 
-/// Writes what stands in front of the tables, the tables and the footer; gives how many bytes that are.
+/// Writes the front, the tables and the footer; returns the number of bytes.
 fn copy(buffer: &mut Vec<u8>, tables: &mut File, out: &mut dyn Write) -> io::Result<u64> {
     let (mut crc, mut written) = (Checksum::default(), 0);
     tables.rewind()?;

@@ -87,7 +87,7 @@ pub fn sqs(n: Amount) -> Vec<Family> {
     vec![Family::new("!sqs|msg|data|", move |rows| messages(rows, n, &queue)), generation, record]
 }
 
-/// Messages in order of their random ids; when each was sent is a permutation of that order.
+/// Messages in order of their random IDs; the times of sending are a permutation of that order.
 fn messages(rows: &mut Rows<'_>, n: Amount, queue: &str) -> io::Result<()> {
     let ids = Ids::new(n);
     let stride = coprime(n.scale);
@@ -128,7 +128,7 @@ fn coprime(n: u64) -> u64 {
     (from.max(1)..).find(|&candidate| gcd(candidate, n) == 1).unwrap_or(1)
 }
 
-/// Message ids of 32 hexadecimal digits in order of their base64, as keys have them.
+/// Message IDs of 32 hexadecimal digits in order of their base64, as in keys.
 struct Ids {
     n: Amount,
     /// Three digits are four base64 letters: all triples, in order of those letters.
@@ -142,7 +142,7 @@ impl Ids {
         Ids { n, triples }
     }
 
-    /// The id of message `i`: five triples ascend with it, the rest follows from the seed.
+    /// The ID of message `i`: five triples ascend with it, the rest depends on the seed.
     fn id(&self, i: u64) -> String {
         let step = (1 << 60) / self.n.scale;
         let place = i * step + self.n.hash(i, 3) % step;

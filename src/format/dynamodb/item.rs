@@ -8,9 +8,9 @@
 //! | set, list | 1 repeated string, bytes or value |
 //! | map | 1 map name → value |
 //!
-//! [`Item::parse`] checks a value to its last byte, once. What it hands out is walked afterwards without faults: the
-//! bytes are read again, nothing is copied. Of a map key, a field of a map entry or a oneof member given twice the
-//! last one counts; an absent map value is an empty message.
+//! [`Item::parse`] checks a value to its last byte, once. The parts it returns are read later without errors: the bytes are read again,
+//! nothing is copied. If a map key, a field of a map entry or a oneof member occurs twice, the last one counts. An absent map value is an
+//! empty message.
 
 use std::collections::BTreeMap;
 use std::str;
@@ -23,8 +23,8 @@ use crate::format::proto::{Field, Fields, map_entry};
 
 /// Magic of an item value.
 pub const MAGIC: &[u8; 4] = b"\0DI\x01";
-/// Most levels of values inside values; an attribute itself is level 1. The server stops at 32; the bound keeps
-/// a hostile value from exhausting the stack.
+/// Maximum levels of values inside values; an attribute itself is level 1. The server stops at 32; the bound keeps a hostile value from
+/// exhausting the stack.
 pub const MAX_NESTING: usize = 256;
 
 const NOT_UTF8: Fault = Fault::Value("a string of its protobuf is not UTF-8");
@@ -66,7 +66,7 @@ pub enum Value<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Map<'a>(&'a [u8]);
 
-/// A name with its value, not taken apart yet.
+/// A name with its value, not parsed yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry<'a> {
     /// The name.
@@ -111,7 +111,7 @@ impl<'a> Entry<'a> {
 }
 
 impl<'a> Map<'a> {
-    /// Entries in wire order, repeated names and all.
+    /// Entries in wire order, including repeated names.
     pub fn stored(self) -> impl Iterator<Item = Entry<'a>> {
         elements(self.0).filter_map(|entry| Entry::new(map_entry(entry).ok()?))
     }
@@ -121,19 +121,18 @@ impl<'a> Map<'a> {
         self.stored().filter(|entry| entry.name == name).last().map(Entry::value)
     }
 
-    /// Appends the entries to a stack, each name once, sorted by the bytes of the names. The caller takes them off
-    /// again.
+    /// Appends the entries to a stack, each name once, sorted by the bytes of the names. The caller removes them again.
     pub fn push_sorted(self, stack: &mut Vec<Entry<'a>>) {
         let from = stack.len();
         for entry in self.stored() {
-            // A name given again and again takes two bytes of the row each time: only the last one is kept.
+            // A name that is repeated often takes two bytes of the row each time: only the last one is kept.
             match stack.get_mut(from..).unwrap_or_default().last_mut() {
                 Some(last) if last.name == entry.name => *last = entry,
                 _ => stack.push(entry),
             }
         }
         let pushed = stack.get(from..).unwrap_or_default();
-        // The server sorts what it stores: this holds for every row but foreign ones.
+        // The server sorts what it stores: this is true for all rows that a server wrote.
         if !pushed.is_sorted_by(|a, b| a.name < b.name) {
             let mut entries = stack.split_off(from);
             sort_last_wins(&mut entries);
@@ -228,7 +227,7 @@ fn check_elements(message: &[u8], mut check: impl FnMut(Field<'_>) -> Result<()>
     Ok(())
 }
 
-/// Checks an item or a map value; `levels` is how deep the values in it may still reach.
+/// Checks an item or a map value; `levels` is how many more levels of values it may have.
 fn check_map(message: &[u8], levels: usize) -> Result<()> {
     check_elements(message, |entry| {
         let mut fields = Fields::new(entry.bytes()?);

@@ -1,12 +1,12 @@
-//! The name of an item as two byte strings, for lists of items that changed: other than the values of its key attributes alone it tells
-//! their names and types too, and where values differ it sorts as they do.
+//! The name of an item as two byte strings, for lists of changed items. Unlike the values of its key attributes alone, it includes their
+//! names and types, and names sort in the order of the values if the values differ.
 //!
 //! | part | bytes |
 //! |---|---|
 //! | hash | the value of the hash attribute |
 //! | rest | the value of the range attribute, if there is one · `00` · NAMES · length of NAMES (4 bytes, little endian) |
 //!
-//! NAMES has name and type of the hash attribute, then those of the range attribute, each behind its length.
+//! NAMES has name and type of the hash attribute, then those of the range attribute, each after its length.
 
 use super::primary::{KeyValue, PrimaryKey};
 use super::schema::KeyNames;
@@ -46,7 +46,7 @@ pub fn rest_into(names: &KeyNames, key: PrimaryKey<'_>, out: &mut Vec<u8>) {
 }
 
 impl<'b> ItemName<'b> {
-    /// Reads both parts; `None` where they are no name.
+    /// Reads both parts; `None` if they are not a name.
     pub fn of(hash: &'b [u8], rest: &'b [u8]) -> Option<ItemName<'b>> {
         let (rest, len) = rest.split_last_chunk::<4>()?;
         let at = rest.len().checked_sub(usize::try_from(u32::from_le_bytes(*len)).ok()?)?;

@@ -1,11 +1,11 @@
-//! Row keys behind their family prefix, and the generation counter (`dynamodb.md` §1).
+//! Row keys after their family prefix, and the generation counter (`dynamodb.md` §1).
 //!
 //! | family | rest of the key |
 //! |---|---|
 //! | `!ddb\|meta\|table\|`, `!ddb\|meta\|gen\|` | base64url of the table name |
 //! | `!ddb\|item\|` | base64url of the table name · `\|` · generation in decimal · `\|` · primary key |
 //!
-//! base64url has no `|`, so the first two of them are the separators, whatever the primary key holds.
+//! base64url has no `|`, so the first two of them are the separators, whatever the primary key contains.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,7 +18,7 @@ const NOT_BASE64: &str = "its table segment is not base64url without padding";
 /// The parts of an item key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ItemKey<'a> {
-    /// The table name in base64url, as it stands in the key: the table's identity across families.
+    /// The table name in base64url, as stored in the key: the identity of the table across families.
     pub table: &'a [u8],
     /// Generation of the table that the item belongs to.
     pub generation: u64,
@@ -40,7 +40,7 @@ impl<'a> ItemKey<'a> {
     }
 }
 
-/// Checks what follows `!ddb|meta|table|` or `!ddb|meta|gen|` and decodes the table name: any bytes but none at all.
+/// Checks what follows `!ddb|meta|table|` or `!ddb|meta|gen|` and decodes the table name: any bytes, at least one.
 pub fn table_name(segment: &[u8]) -> Result<Vec<u8>> {
     if segment.is_empty() {
         return Err(Fault::Key("its table segment is empty"));
@@ -56,7 +56,7 @@ pub fn item_prefix_into(table: &[u8], generation: u64, out: &mut Vec<u8>) {
     out.push(b'|');
 }
 
-/// What the keys of all items of a table begin with, whatever their generation; the name is encoded.
+/// The common prefix of the keys of all items of a table, for every generation; the name is encoded.
 pub fn items_of(table: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     items_into(table, &mut out);
@@ -69,7 +69,7 @@ fn items_into(table: &[u8], out: &mut Vec<u8>) {
     out.push(b'|');
 }
 
-/// Parses the value of a `!ddb|meta|gen|` row: the last generation handed out, in decimal.
+/// Parses the value of a `!ddb|meta|gen|` row: the last generation that was assigned, in decimal.
 pub fn generation_counter(value: &[u8]) -> Result<u64> {
     decimal(value).or_value("it is not a decimal number of 64 bits")
 }
@@ -79,7 +79,7 @@ fn split_at_bar(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((head, rest.strip_prefix(b"|")?))
 }
 
-/// A `u64` in digits only: no sign, no space; leading zeros are fine.
+/// A `u64` of digits only: no sign, no space; leading zeros are allowed.
 fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;
@@ -90,10 +90,10 @@ fn decimal(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// Checks a segment as strictly as decoding would, without decoding: this runs once per row.
+/// Checks a segment as strictly as decoding would, but without decoding: this runs once per row.
 fn check_segment(segment: &[u8]) -> Result<()> {
     let last = *segment.last().or_key("its table segment is empty")?;
-    // What is left over after whole groups of four characters: bits of the last one that must be zero.
+    // The rest after whole groups of four characters: the unused bits of the last one must be zero.
     let spare = match segment.len() % 4 {
         0 => 0,
         2 => 15,

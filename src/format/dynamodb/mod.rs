@@ -7,7 +7,7 @@
 //! | [`item`] | the value of a `!ddb\|item\|` row |
 //! | [`item_name`] | the name of an item, with names and types of its key attributes |
 //! | [`number`] | the text of a number as an exact fraction: file names and equality |
-//! | [`primary`] | the key attributes of an item, and the row-key bytes they stand for |
+//! | [`primary`] | the key attributes of an item, and their bytes in the row key |
 
 pub mod item;
 pub mod item_name;

@@ -1,19 +1,19 @@
 //! Numbers as text: their canonical form for file names and equality (`dynamodb.md` §4.3), and plain decimals.
 //!
-//! The canonical form of a number is its exact value in lowest terms: `100` for `1E2`, `-11/2` for `-5.50`. A text that
-//! is no number is its own canonical form. Equal numbers share it, unless they are beyond these bounds: such a text
-//! stays as it is.
+//! The canonical form of a number is its exact value in lowest terms: `100` for `1E2`, `-11/2` for `-5.50`. A text that is not a number is
+//! its own canonical form. Equal numbers have the same form, unless they are beyond these bounds: such a text stays unchanged.
 //!
-//! [`MAX_POWER_OF_FIVE`] and [`MAX_POWER_OF_TWO`] are the peer's. [`MAX_BINARY_EXPONENT`] and [`MAX_QUOTIENT_DIGITS`] are
-//! ours, about what the server's own grammar of numbers does not have: 1p10000000 would take seconds, and a quotient of
-//! long numbers a time that grows with the square of their length. All else takes about a second for a megabyte.
+//! [`MAX_POWER_OF_FIVE`] and [`MAX_POWER_OF_TWO`] are those of the server's decoder. [`MAX_BINARY_EXPONENT`] and [`MAX_QUOTIENT_DIGITS`]
+//! [`MAX_POWER_OF_FIVE`] and [`MAX_POWER_OF_TWO`] are those of the public decoder. [`MAX_BINARY_EXPONENT`] and [`MAX_QUOTIENT_DIGITS`] are
+//! our own, for forms that the server's own grammar of numbers does not have: 1p10000000 would take seconds, and the time for a quotient of
+//! long numbers grows with the square of their length. Everything else takes about a second for a megabyte.
 
 use std::borrow::Cow;
 
 use super::ratio::{self, Product};
 pub use super::ratio::{MAX_BINARY_EXPONENT, MAX_POWER_OF_FIVE, MAX_POWER_OF_TWO, MAX_QUOTIENT_DIGITS};
 
-/// The canonical form of a number's text, borrowed where it is that already.
+/// The canonical form of a number's text, borrowed if the text is canonical already.
 pub fn canon(text: &str) -> Cow<'_, str> {
     let text = text.trim();
     if is_integer(text.as_bytes()) {
@@ -26,8 +26,7 @@ pub fn canon(text: &str) -> Cow<'_, str> {
     exact.map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-/// Whether the text is its own canonical form. The value is not worked out but for quotients: any other number is
-/// canonical as an integer only.
+/// Whether the text is its own canonical form. The value is computed for quotients only: any other number is canonical only as an integer.
 pub fn is_canonical(text: &str) -> bool {
     let text_bytes = text.as_bytes();
     is_integer(text_bytes)
@@ -36,7 +35,7 @@ pub fn is_canonical(text: &str) -> bool {
             && (memchr::memchr(b'/', text_bytes).is_none() || canon(text) == text))
 }
 
-/// A number that is no quotient, within the bounds; not worked out.
+/// A number that is not a quotient, within the bounds; its value is not computed.
 fn product(text: &str) -> Option<Product> {
     match Decimal::parse(text) {
         Some(decimal) => decimal.product(),
@@ -44,7 +43,7 @@ fn product(text: &str) -> Option<Product> {
     }
 }
 
-/// The number as a decimal that the server's own keys can have; `None` when it is none or has no end, as 1/3.
+/// The number as a decimal that the server's own keys can have; `None` if it is not a number or has no finite decimal form, such as 1/3.
 pub fn as_decimal(text: &str) -> Option<Cow<'_, str>> {
     if Decimal::parse(text.trim()).is_some() {
         return Some(Cow::Borrowed(text));
@@ -54,11 +53,11 @@ pub fn as_decimal(text: &str) -> Option<Cow<'_, str>> {
     decimal.or_else(|| ratio::to_decimal(&exact)).map(Cow::Owned)
 }
 
-/// How many zeros [`plain`] writes out before it takes an exponent.
+/// How many zeros [`plain`] writes before it uses an exponent.
 const MOST_ZEROS: i64 = 40;
 
-/// The one decimal text of a number: equal numbers share it, as DynamoDB holds them equal. `1.50` is `1.5`, `1E2` is `100`;
-/// an exponent is written where many zeros would be. A text that is no decimal stays as it is.
+/// The only decimal text of a number: equal numbers have the same one, because DynamoDB treats them as equal. `1.50` is `1.5`, `1E2` is
+/// `100`; an exponent replaces many zeros. A text that is not a decimal stays unchanged.
 pub fn plain(text: &str) -> Cow<'_, str> {
     let trimmed = text.trim();
     if is_integer(trimmed.as_bytes()) && trimmed.len() <= MOST_ZEROS as usize {
@@ -86,7 +85,7 @@ fn zeros(n: i64) -> String {
     "0".repeat(usize::try_from(n.unsigned_abs()).unwrap_or(0))
 }
 
-/// Digits without a leading zero, with `-` if negative: what nearly every number in a key is.
+/// Digits without a leading zero, with `-` if negative: the form of nearly every number in a key.
 fn is_integer(text: &[u8]) -> bool {
     match text.strip_prefix(b"-").unwrap_or(text) {
         b"0" => text == b"0",
@@ -136,7 +135,7 @@ impl<'a> Decimal<'a> {
         self.all_digits().take_while(|&b| b == b'0').count()
     }
 
-    /// E in 0.DIGITS × 10^E, with DIGITS as of [`significant`](Self::significant); `None` beyond 64 bits.
+    /// E in 0.DIGITS × 10^E, with the DIGITS of [`significant`](Self::significant); `None` beyond 64 bits.
     pub fn scale(&self) -> Option<i64> {
         let whole = i64::try_from(self.whole.len()).ok()?;
         let zeros = i64::try_from(self.leading_zeros()).ok()?;
@@ -149,7 +148,7 @@ impl<'a> Decimal<'a> {
         if digits.is_empty() {
             return Some(Product::ZERO);
         }
-        // Digits behind the point count before zeros are cut off: the bounds are about the text.
+        // Digits after the point count before zeros are removed: the bounds apply to the text.
         let power = self.exponent.checked_sub(i64::try_from(self.fraction.len()).ok()?)?;
         if power.unsigned_abs() > MAX_POWER_OF_FIVE {
             return None;
@@ -159,7 +158,7 @@ impl<'a> Decimal<'a> {
     }
 }
 
-/// Takes off one sign: whether it was a minus, and the rest.
+/// Removes one sign: whether it was a minus, and the rest.
 pub(super) fn sign(text: &str) -> (bool, &str) {
     match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -335,7 +334,7 @@ mod tests {
         assert_eq!(canon(&hostile), hostile.as_str());
     }
 
-    /// Numbers whose digits are a power of five: all of it is cancelled, however many digits there are.
+    /// Numbers whose digits are a power of five: everything is cancelled, however many digits there are.
     #[test]
     fn long_numbers_are_reduced() {
         let power = |base: u32, exponent| num_bigint::BigUint::from(base).pow(exponent);
@@ -346,7 +345,7 @@ mod tests {
                 assert_eq!(canon(&format!("{digits}e-{}", fives + more)), format!("1/{below}"));
                 assert_eq!(canon(&format!("-{digits}e{more}")), format!("-{digits}{}", "0".repeat(more as usize)));
             }
-            // Fewer to cancel than there are.
+            // Fewer factors to cancel than there are.
             let (above, below) = (power(5, fives) * 7u32, power(2, fives / 3));
             let reduced = power(5, fives - fives / 3) * 7u32;
             let want = if fives < 3 { reduced.to_string() } else { format!("{reduced}/{below}") };

@@ -1,4 +1,4 @@
-//! Key attributes of an item, and the bytes that stand for them in a row key (`dynamodb.md` §1.1).
+//! Key attributes of an item, and their bytes in a row key (`dynamodb.md` §1.1).
 //!
 //! | version | hash only | with range |
 //! |---|---|---|
@@ -11,7 +11,7 @@
 //! |---|---|
 //! | zero | `01` |
 //! | positive | `02` · E(exponent) · `00` · significant digits in ASCII |
-//! | negative | `00` · the same behind the `02`, every bit inverted |
+//! | negative | `00` · the same as after the `02`, every bit inverted |
 //!
 //! The value is 0.DIGITS × 10^exponent. E(0) is `01`; E(e) is `02` · U(e), or `00` · U(−e) inverted; U(n) is a length
 //! byte and that many bytes, big endian, without leading zeros.
@@ -122,8 +122,8 @@ impl<'a> PrimaryKey<'a> {
         std::iter::once(self.hash).chain(self.range)
     }
 
-    /// Whether every key attribute has its declared type and canonical text (`rules.md` §2): no two such items of
-    /// one table have the same file name.
+    /// Whether every key attribute has its declared type and canonical text (`rules.md` §2): two such items of one table never have the
+    /// same file name.
     pub fn is_regular(self, schema: &Schema) -> bool {
         let names = [&schema.key.hash, &schema.key.range];
         self.values().zip(names).all(|(value, name)| value.is_regular(schema.declared(name)))
@@ -135,14 +135,14 @@ impl<'a> PrimaryKey<'a> {
         self.values().zip(names).all(|(value, name)| schema.declared(name) == Some(value.kind()))
     }
 
-    /// Appends bytes that are equal for two items of a table exactly if they are the same item: the kinds and values
-    /// of the key attributes, numbers in canonical form (`rules.md` §2).
+    /// Appends bytes that are equal for two items of a table if and only if they are the same item: the kinds and values of the key
+    /// attributes, numbers in canonical form (`rules.md` §2).
     pub fn identity_into(self, out: &mut Vec<u8>) {
         self.values().for_each(|value| value.identity_into(out));
     }
 
-    /// Appends the primary-key bytes of the item's row key. `None` when a number is outside the grammar of that
-    /// encoding: then no row can have the item; what was appended so far stays.
+    /// Appends the primary-key bytes of the item's row key. `None` if a number is outside the grammar of that encoding: then no row can
+    /// have the item. What was appended so far stays.
     pub fn row_bytes_into(self, key_encoding_version: u64, out: &mut Vec<u8>) -> Option<()> {
         if key_encoding_version >= ORDERED_VERSION {
             return self.values().try_for_each(|value| value.ordered_segment_into(out));
@@ -151,9 +151,9 @@ impl<'a> PrimaryKey<'a> {
         Some(())
     }
 
-    /// Whether these are the primary-key bytes of the item's row key. What is in `rebuilt` is overwritten.
+    /// Whether these are the primary-key bytes of the item's row key. The content of `rebuilt` is overwritten.
     pub fn has_row_bytes(self, key_encoding_version: u64, primary: &[u8], rebuilt: &mut Vec<u8>) -> bool {
-        // Most keys are one text without a NUL: it stands there as it is, and nothing need be built.
+        // Most keys are one text without a NUL: it is in the key unchanged, and nothing has to be built.
         if let (KeyValue::S(_) | KeyValue::B(_), None) = (self.hash, self.range)
             && key_encoding_version >= ORDERED_VERSION
             && primary.strip_suffix(&[0, 1]) == Some(self.hash.raw())
@@ -165,9 +165,8 @@ impl<'a> PrimaryKey<'a> {
         self.row_bytes_into(key_encoding_version, rebuilt).is_some() && rebuilt == primary
     }
 
-    /// Appends the primary-key bytes of the row that has the same item, if one does: like
-    /// [`row_bytes_into`](Self::row_bytes_into), but an item of the old encoding is found in the ordered one even if
-    /// its number text (`1/2`, `0x10`) is outside the grammar there.
+    /// Appends the primary-key bytes of the row with the same item, if there is one. Like [`row_bytes_into`](Self::row_bytes_into), but an
+    /// item of the old encoding is found in the ordered one even if its number text (`1/2`, `0x10`) is outside the grammar there.
     pub fn same_item_into(self, key_encoding_version: u64, out: &mut Vec<u8>) -> Option<()> {
         if key_encoding_version >= ORDERED_VERSION {
             return self.values().try_for_each(|value| value.valued_segment_into(out));
@@ -176,7 +175,7 @@ impl<'a> PrimaryKey<'a> {
         Some(())
     }
 
-    /// Appends what an index row of the item has behind the name of the index; `self` is the key of the index. `None` as in
+    /// Appends what an index row of the item has after the name of the index; `self` is the key of the index. `None` as in
     /// [`row_bytes_into`](Self::row_bytes_into).
     pub fn index_bytes_into(self, item: PrimaryKey<'_>, key_encoding_version: u64, out: &mut Vec<u8>) -> Option<()> {
         self.row_bytes_into(key_encoding_version, out)?;
@@ -196,7 +195,7 @@ impl<'a> PrimaryKey<'a> {
 }
 
 impl KeyValue<'_> {
-    /// Appends S(raw) of the number's value, also of a text that the ordered encoding does not know.
+    /// Appends S(raw) of the number's value, also for a text that the ordered encoding does not allow.
     fn valued_segment_into(self, out: &mut Vec<u8>) -> Option<()> {
         match self {
             KeyValue::N(text) => KeyValue::N(&as_decimal(text)?).ordered_segment_into(out),
@@ -209,15 +208,15 @@ fn base64_into(raw: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(URL_SAFE_NO_PAD.encode(raw).as_bytes());
 }
 
-/// Appends S(raw): sorts like raw and is no prefix of another.
+/// Appends S(raw), which sorts like raw and is never a prefix of another.
 pub fn escape_into(raw: &[u8], out: &mut Vec<u8>) {
     ordered::append(raw, 1, out);
 }
 
-/// Appends the ordered form of a number's text, not escaped; `None` and nothing when it is no plain decimal.
+/// Appends the ordered form of a number's text, not escaped; `None`, and nothing appended, if it is not a plain decimal.
 ///
-/// The bytes sort by value, but for negative numbers of one exponent whose digits begin alike (−0.5 and −0.55): the
-/// server's form has no end mark for inverted digits.
+/// The bytes sort by value, except negative numbers with the same exponent whose digits begin alike (−0.5 and −0.55): the server's form
+/// has no end mark for inverted digits.
 pub fn ordered_into(text: &str, out: &mut Vec<u8>) -> Option<()> {
     let number = Decimal::parse(text.trim())?;
     let digits = number.significant();
@@ -372,7 +371,7 @@ mod tests {
         assert_ne!(pair, identity(KeyValue::S("a\0\u{1}Sb"), None));
     }
 
-    /// A number's text with up to six digits behind the point.
+    /// A number's text with up to six digits after the point.
     fn number() -> impl Strategy<Value = String> {
         (-999_999i32..=999_999, 0usize..=6).prop_map(|(n, behind)| {
             let digits = format!("{:07}", n.unsigned_abs());

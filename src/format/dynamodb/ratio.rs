@@ -1,11 +1,10 @@
-//! Exact fractions, and the wide grammar of numbers (`dynamodb.md` §4.3), which only tables of the old key encoding
-//! hold.
+//! Exact fractions, and the wide grammar of numbers (`dynamodb.md` §4.3), which only tables of the old key encoding have.
 //!
 //! | part | grammar |
 //! |---|---|
 //! | fraction | `a/b`: integers, `a` with an optional sign, `b` not zero; a bare leading `0` means octal |
 //! | number | sign, digits with at most one point, exponent: `e` (of ten) or `p` (of two) and decimal digits |
-//! | digits | decimal, or `0b`, `0o`, `0x` and digits of that base; one `_` between two digits or behind the prefix |
+//! | digits | decimal, or `0b`, `0o`, `0x` and digits of that base; one `_` between two digits or after the prefix |
 
 // Big integers grow instead of wrapping; the machine integers here use checked methods.
 #![allow(clippy::arithmetic_side_effects)]
@@ -13,26 +12,26 @@
 use num_bigint::BigUint;
 use num_integer::Integer;
 
-/// Largest power of five, up or down, that a number may have beside its digits.
+/// Largest power of five, positive or negative, that a number may have in addition to its digits.
 pub const MAX_POWER_OF_FIVE: u64 = 1_000_000;
-/// Largest power of two, up or down, that a number may have beside its digits.
+/// Largest power of two, positive or negative, that a number may have in addition to its digits.
 pub const MAX_POWER_OF_TWO: u64 = 10_000_000;
 
-/// Largest exponent of two, up or down, that a text may state.
+/// Largest exponent of two, positive or negative, in a text.
 pub const MAX_BINARY_EXPONENT: u64 = 100_000;
-/// Most digits on each side of a quotient.
+/// Maximum number of digits on each side of a quotient.
 pub const MAX_QUOTIENT_DIGITS: usize = 1 << 14;
 
-/// Most digits that are turned into a big integer. No user key is longer than 1 MiB, so no key of a real row has more;
-/// beyond it a text counts as no number, which keeps the work on a hostile value bounded.
+/// Maximum number of digits that are turned into a big integer. No user key is longer than 1 MiB, so no key of a real row has more. A text
+/// beyond it does not count as a number, which bounds the work on a hostile value.
 const MAX_DIGITS: usize = 1 << 20;
-/// Most decimal places of a number of the old grammar that is looked up among those of the new one; each step is a
-/// long division, so this bounds the work on a hostile value.
+/// Maximum number of decimal places of a number of the old grammar that is looked up among those of the new one. Each step is a long
+/// division, so this bounds the work on a hostile value.
 const MAX_PLACES: u64 = 1_000;
-/// Digits that are turned into an integer at once; longer ones are put together from pieces.
+/// Digits that are turned into an integer at once; longer numbers are assembled from pieces.
 const PIECE: usize = 1024;
 
-/// The canonical form of a quotient; `None` when the text is none or beyond the bounds.
+/// The canonical form of a quotient; `None` if the text is not one or is beyond the bounds.
 pub fn quotient(text: &[u8]) -> Option<String> {
     let (negative, text) = sign(text);
     let slash = memchr::memchr(b'/', text)?;
@@ -45,7 +44,7 @@ pub fn quotient(text: &[u8]) -> Option<String> {
     Some(fraction(negative, (above / &common).to_string(), (below / common).to_string()))
 }
 
-/// A fraction in lowest terms as digits and a power of ten; `None` for what is no such fraction, or has no end.
+/// A fraction in lowest terms as digits and a power of ten; `None` if it is not such a fraction, or has no finite decimal form.
 pub fn to_decimal(fraction: &str) -> Option<String> {
     let (above, below) = fraction.split_once('/')?;
     let mut rest = big(below.as_bytes(), 10)?;
@@ -85,7 +84,7 @@ fn whole(text: &[u8]) -> Option<BigUint> {
     if fine { big(&scanned.digits, base) } else { None }
 }
 
-/// A number of the wide grammar; `None` when the text is none or beyond the bounds.
+/// A number of the wide grammar; `None` if the text is not one or is beyond the bounds.
 pub fn number(text: &[u8]) -> Option<Product> {
     let (negative, text) = sign(text);
     let (prefix, text) = split_prefix(text);
@@ -96,7 +95,7 @@ pub fn number(text: &[u8]) -> Option<Product> {
         return Some(Product::ZERO);
     }
     let behind_point = i64::try_from(scanned.behind_point).ok()?;
-    // Digits behind the point divide by a power of the base, that is by twos and, if it is ten, as many fives.
+    // Digits after the point divide by a power of the base, that is by twos and, in base ten, by as many fives.
     let (fives, twos) = match base {
         10 => (-behind_point, -behind_point),
         base => (0, behind_point.checked_mul(-i64::from(base.ilog2()))?),
@@ -110,7 +109,7 @@ pub fn number(text: &[u8]) -> Option<Product> {
     if fine { Product::new(negative, scanned.digits, base, (fives, twos)) } else { None }
 }
 
-/// Takes off `0b`, `0o` or `0x`.
+/// Removes `0b`, `0o` or `0x`.
 fn split_prefix(text: &[u8]) -> (Option<u32>, &[u8]) {
     match text {
         [b'0', b'b' | b'B', rest @ ..] => (Some(2), rest),
@@ -127,7 +126,7 @@ struct Scanned<'a> {
     rest: &'a [u8],
 }
 
-/// What stood before the character at hand; a separator is allowed behind a digit only.
+/// What is before the current character; a separator is allowed after a digit only.
 #[derive(PartialEq, Eq, Clone, Copy)]
 enum Before {
     Digit,
@@ -136,7 +135,7 @@ enum Before {
 }
 
 impl<'a> Scanned<'a> {
-    /// `prefixed`: a separator may stand at the front; `point`: one point is allowed.
+    /// `prefixed`: a separator may come first; `point`: one point is allowed.
     fn new(text: &'a [u8], base: u32, prefixed: bool, point: bool) -> Option<Scanned<'a>> {
         let mut digits = Vec::new();
         let mut point_at = None;
@@ -163,7 +162,7 @@ impl<'a> Scanned<'a> {
     }
 }
 
-/// Base and value of the exponent, which must be all that is left.
+/// Base and value of the exponent, which must be the whole rest.
 fn exponent(text: &[u8]) -> Option<(u32, i64)> {
     let (base, text) = match text {
         [] => return Some((10, 0)),
@@ -190,7 +189,7 @@ fn big(digits: &[u8], base: u32) -> Option<BigUint> {
     }
 }
 
-/// Puts neighbours together, and those again: far fewer steps than digit by digit, when there are many.
+/// Joins neighbouring pieces, then the results, and so on: far fewer steps than digit by digit if there are many.
 fn big_decimal(digits: &[u8]) -> Option<BigUint> {
     let pieces = digits.rchunks(PIECE).map(|piece| BigUint::parse_bytes(piece, 10));
     let mut pieces = pieces.collect::<Option<Vec<_>>>()?;
@@ -227,14 +226,14 @@ impl Product {
     /// Zero.
     pub const ZERO: Product = Product { negative: false, digits: Vec::new(), base: 10, fives: 0, twos: 0 };
 
-    /// From ASCII digits of a base; `None` for more digits than are worked with, unless they are shown as they are.
+    /// From ASCII digits of a base; `None` for more digits than can be computed with, unless they are written without any computation.
     pub fn new(negative: bool, digits: Vec<u8>, base: u32, (fives, twos): (i64, i64)) -> Option<Product> {
         let product = Product { negative, digits, base, fives, twos };
         let fine = product.is_integer() || without_zeros(&product.digits).len() <= MAX_DIGITS;
         fine.then_some(product)
     }
 
-    /// Whether its digits and zeros behind them are all there is to it.
+    /// Whether it consists of its digits and zeros after them.
     fn is_integer(&self) -> bool {
         self.base == 10 && self.fives == self.twos && self.fives >= 0
     }
@@ -257,7 +256,7 @@ impl Product {
     }
 }
 
-/// Digits with a sign in front and zeros behind; leading zeros go.
+/// Digits with a sign before and zeros after them; leading zeros are removed.
 fn shown(negative: bool, digits: &[u8], zeros: i64) -> String {
     let digits = without_zeros(digits).iter().map(|b| char::from(*b));
     let zeros = std::iter::repeat_n('0', usize::try_from(zeros).unwrap_or_default());
@@ -272,7 +271,7 @@ struct Reduced {
 }
 
 impl Reduced {
-    /// Cancels first, so that neither side is ever larger than it is shown.
+    /// Cancels first, so that neither side is ever larger than in the result.
     fn text(mut self, negative: bool) -> String {
         self.cancel_twos();
         self.cancel_fives();
@@ -289,8 +288,8 @@ impl Reduced {
         self.twos = self.twos.saturating_add_unsigned(twos);
     }
 
-    /// Moves fives out of the mantissa as long as there is a denominator to cancel: by ever larger powers, then by the
-    /// smaller ones again.
+    /// Moves fives out of the mantissa as long as there is a denominator to cancel: by larger and larger powers, then by the smaller ones
+    /// again.
     fn cancel_fives(&mut self) {
         let mut powers = vec![(1, BigUint::from(5u32))];
         while let Some((count, power)) = powers.last().filter(|(count, power)| self.divide(*count, power)).cloned() {
@@ -301,7 +300,7 @@ impl Reduced {
         }
     }
 
-    /// Divides by 5^count, if that leaves no rest and there are as many fives to cancel.
+    /// Divides by 5^count, if there is no remainder and there are as many fives to cancel.
     fn divide(&mut self, count: i64, power: &BigUint) -> bool {
         if self.fives > count.saturating_neg() {
             return false;
@@ -320,7 +319,7 @@ fn positive(power: i64) -> u32 {
     u32::try_from(power).unwrap_or_default()
 }
 
-/// n × 5^fives × 2^twos in decimal; powers of ten become zeros without being multiplied out.
+/// n × 5^fives × 2^twos in decimal; powers of ten become zeros without a multiplication.
 fn decimal_text(n: BigUint, fives: u32, twos: u32) -> String {
     let tens = fives.min(twos);
     let rest = (n * BigUint::from(5u32).pow(fives.saturating_sub(tens))) << twos.saturating_sub(tens);

@@ -16,18 +16,19 @@ use crate::format::proto::{Field, Fields};
 /// Magic of a schema value.
 pub const MAGIC: &[u8; 4] = b"\0DS\x01";
 
-/// A table as the server stored it, with strings of its own: of a row with millions of indexes, see [`StoredSchema`](super::stored::StoredSchema).
+/// A table as the server stored it, with owned strings; for a row with millions of indexes see
+/// [`StoredSchema`](super::stored::StoredSchema).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Schema {
-    /// The name inside the value; the key carries it too, and the two may differ.
+    /// The name inside the value; the key has a name too, and the two may differ.
     pub table_name: String,
-    /// Declared attributes by name: `S`, `N` or `B`. The server does not hold items to them.
+    /// Declared attributes by name: `S`, `N` or `B`. The server does not enforce them on items.
     pub attributes: BTreeMap<String, String>,
     /// The key attributes of the table.
     pub key: KeyNames,
     /// Global secondary indexes by name.
     pub indexes: BTreeMap<String, Index>,
-    /// How primary keys are encoded in row keys: below 2 the old way.
+    /// How primary keys are encoded in row keys: below 2 in the old way.
     pub key_encoding_version: u64,
     /// The generation that a migration still copies from; 0 = none.
     pub migrating_from_generation: u64,
@@ -67,7 +68,7 @@ pub enum Liveness {
 }
 
 impl Schema {
-    /// Sets what a field has; attributes and indexes are left out.
+    /// Sets the value of a field, except attributes and indexes.
     pub(super) fn set(&mut self, number: u32, field: Field<'_>) -> Result<()> {
         match number {
             1 => self.table_name = owned(field)?,
@@ -85,7 +86,7 @@ impl Schema {
         self.attributes.get(attribute).map(String::as_str)
     }
 
-    /// What a generation found in an item key means for this table.
+    /// The meaning for this table of a generation in an item key.
     pub const fn liveness(&self, generation: u64) -> Liveness {
         if generation == self.generation {
             Liveness::Active

@@ -1,12 +1,12 @@
-//! Schemas as they stand in a row. A row can have millions of attributes and indexes, and what a decode needs of them is
-//! little: they are checked, and read again where they are asked for.
+//! Schemas as stored in a row. A row can have millions of attributes and indexes, and a decode needs few of them. So they are only checked
+//! at first, and read again when they are needed.
 
 use super::schema::{Index, KeyNames, MAGIC, Schema, each};
 use crate::format::fault::{OrFault, Result};
 use crate::format::last::LastOfEach;
 use crate::format::proto::{Field, map_entry};
 
-/// A schema whose attributes and indexes were left where they are.
+/// A schema whose attributes and indexes are still encoded.
 #[derive(Debug)]
 pub struct StoredSchema<'v> {
     /// All but the attributes and indexes.
@@ -54,7 +54,7 @@ impl<'v> StoredSchema<'v> {
         self.indexes.iter().map(|entry| pair(entry)).map(|(name, index)| (text(name), StoredIndex(index)))
     }
 
-    /// What a decode of items needs: of the attributes, those of the key.
+    /// What a decode of items needs: only the attributes of the key.
     pub fn outline(self) -> Schema {
         let declared = |name: &String| self.declared(name).map(|kind| (name.clone(), kind.to_owned()));
         let KeyNames { hash, range } = &self.head.key;
@@ -85,7 +85,7 @@ impl<'v> StoredIndex<'v> {
     /// Its key attributes.
     pub fn key(self) -> KeyNames {
         let mut key = KeyNames::default();
-        // It was checked.
+        // It was checked, so this cannot fail.
         let _ = each(self.0, |number, field| if number == 1 { key.merge(field.bytes()?) } else { Ok(()) });
         key
     }
@@ -103,7 +103,7 @@ impl<'v> StoredIndex<'v> {
     }
 
     fn each_of_projection(self, wanted: u32, mut take: impl FnMut(&'v str)) {
-        // It was checked.
+        // It was checked, so this cannot fail.
         let _ = each(self.0, |number, field| {
             if number != 2 {
                 return Ok(());
@@ -118,7 +118,7 @@ impl<'v> StoredIndex<'v> {
     }
 }
 
-/// Checks an entry of a map: its name, and with `value` its value.
+/// Checks an entry of a map: its name, and its value with `value`.
 fn checked<'v>(field: Field<'v>, value: impl FnOnce(&'v [u8]) -> Result<()>) -> Result<&'v [u8]> {
     let entry = field.bytes()?;
     let (name, stored) = map_entry(entry)?;

@@ -7,12 +7,12 @@ use crate::format::fault::Result;
 use crate::format::jsonout::{self, is_zero};
 use crate::format::jsonval;
 
-/// Chunk size where an inode says none: 4 MiB.
+/// Chunk size if an inode does not have one: 4 MiB.
 const DEFAULT_CHUNK: u64 = 4 << 20;
 /// The bits of a mode that count: permissions, set-ID and sticky.
 const MODE: u32 = 0o7777;
 
-/// What an inode or an entry says it is.
+/// The kind of an inode or an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -43,7 +43,7 @@ impl Kind {
 /// A file or directory. Times are Unix nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Inode {
-    /// Its number, as the value has it; that of the key counts.
+    /// Its number in the value; the number in the key is authoritative.
     #[serde(rename = "inode")]
     pub number: u64,
     /// Directory it was created in.
@@ -59,7 +59,7 @@ pub struct Inode {
     pub gid: u32,
     /// Bytes of the file.
     pub size: u64,
-    /// Last access, as far as it is kept.
+    /// Last access, as far as it is recorded.
     #[serde(rename = "atime_nsec")]
     pub atime: i64,
     /// Last change of the content.
@@ -123,7 +123,7 @@ impl Inode {
 pub struct Entry {
     /// What it names.
     pub inode: u64,
-    /// What listings show; the inode's own kind counts.
+    /// The kind in listings; the inode's own kind is authoritative.
     #[serde(rename = "type")]
     pub kind: Kind,
 }
@@ -136,7 +136,7 @@ impl Entry {
     }
 }
 
-/// What a home does.
+/// The state of a home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HomeState {
@@ -149,7 +149,7 @@ pub enum HomeState {
     Other,
 }
 
-/// Where an inode's data lives, as writers check it; readers go by the inode.
+/// Where an inode's data is, as writers check it; readers use the inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Home {
     /// Where the data is.
@@ -176,7 +176,7 @@ impl Home {
         Ok(Home { slot: o.u64("home_slot")?, target: o.u64("target_home_slot")?, state, epoch: o.u64("epoch")? })
     }
 
-    /// Whether it tells the same as the inode.
+    /// Whether it agrees with the inode.
     pub fn agrees(&self, inode: &Inode) -> bool {
         self.slot == inode.home_slot && self.epoch == inode.epoch && self.state != HomeState::Other
     }

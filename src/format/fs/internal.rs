@@ -40,7 +40,7 @@ impl<'a> Handle<'a> {
     }
 }
 
-/// Something that is about to be done. One to create or delete that is still there was not done.
+/// An operation that is about to be done. If an intent to create or delete still exists, the operation was not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Intent<'a> {
     /// Its ID.
@@ -50,10 +50,10 @@ pub struct Intent<'a> {
     pub kind: &'a str,
     /// `prepared`, or the phase of the move.
     pub phase: &'a str,
-    /// The inode; 0: not said.
+    /// The inode; 0: not given.
     #[serde(skip_serializing_if = "is_zero")]
     pub inode: u64,
-    /// The directory; 0: not said.
+    /// The directory; 0: not given.
     #[serde(skip_serializing_if = "is_zero")]
     pub parent: u64,
     /// The name in the directory; may be empty.
@@ -109,7 +109,7 @@ pub struct MoveJob<'a> {
     pub switch_epoch: u64,
     /// `target_cleanup`, `copy`, `switch`, `source_cleanup` or `completed`.
     pub phase: &'a str,
-    /// The raw chunk key that comes next; may be empty.
+    /// The next raw chunk key; may be empty.
     #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "jsonout::base64")]
     pub cursor: &'a [u8],
     /// Chunks copied so far.

@@ -2,7 +2,7 @@
 //!
 //! Numbers are `u64be`; `ob(x)` is an ordered byte string that ends in `00 00`.
 //!
-//! | family | behind the prefix |
+//! | family | after the prefix |
 //! |---|---|
 //! | `ino`, `home`, `dirv`, `reffence` | inode |
 //! | `dir` | parent · ob(name) |
@@ -18,9 +18,9 @@ use crate::format::family::Family;
 use crate::format::fault::{Fault, OrFault, Result};
 use crate::format::ordered;
 
-/// The end of an ordered byte string, behind a NUL.
+/// The last byte of an ordered byte string, after a NUL.
 const END: u8 = 0;
-/// What a counter's key has behind `!fs|usage`.
+/// What the key of a counter has after `!fs|usage`.
 const ROUTE: &[u8] = b"|route|";
 const TRAILING: &str = "bytes follow where it should end";
 
@@ -29,7 +29,7 @@ const TRAILING: &str = "bytes follow where it should end";
 pub struct EntryKey<'a> {
     /// Inode of the directory.
     pub parent: u64,
-    /// The name: any bytes, though the server makes none that is empty, `.`, `..`, or holds a slash or NUL.
+    /// The name: any bytes, though the server never creates one that is empty, `.`, `..`, or contains a slash or NUL.
     pub name: Cow<'a, [u8]>,
 }
 
@@ -58,7 +58,7 @@ pub struct HandleKey<'a> {
 /// Key of a usage row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UsageKey<'a> {
-    /// Of the whole file system (legacy).
+    /// The row of the whole file system (legacy).
     Whole,
     /// A counter, by the route key that it belongs to.
     Route(Cow<'a, [u8]>),
@@ -89,7 +89,7 @@ impl<'a> EntryKey<'a> {
         ended(c, EntryKey { parent, name })
     }
 
-    /// Whether the server would have made an entry of this name.
+    /// Whether the server could have created an entry of this name.
     pub fn has_good_name(&self) -> bool {
         let name = self.name.as_ref();
         !matches!(name, b"" | b"." | b"..") && memchr::memchr2(0, b'/', name).is_none()

@@ -1,7 +1,6 @@
 //! Keys and values of the file system (`fs.md` §1 and §2).
 //!
-//! Values are JSON documents, but for chunks, which are bare bytes; of the JSON, [`jsonval`](super::jsonval) tells how
-//! the server reads it.
+//! Values are JSON documents, except chunks, which are plain bytes. How the server reads the JSON is in [`jsonval`](super::jsonval).
 
 pub mod inode;
 pub mod internal;

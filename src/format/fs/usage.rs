@@ -1,4 +1,4 @@
-//! What the server counts (`fs.md` §2.7).
+//! Usage counters of the server (`fs.md` §2.7).
 
 use bumpalo::Bump;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use crate::format::{jsonout, jsonval};
 /// The legacy row: files and bytes of the whole file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Usage {
-    /// Inodes: root and orphans too.
+    /// Inodes, with the root and orphans.
     pub files: u64,
     /// Bytes of chunks as they are stored.
     pub bytes: u64,
@@ -23,10 +23,10 @@ impl Usage {
     }
 }
 
-/// One counter: what was added and taken away along one route.
+/// One counter: what was added and removed along one route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Counter {
-    /// Inodes made.
+    /// Inodes created.
     pub files_add: u64,
     /// Inodes freed.
     pub files_sub: u64,

@@ -1,4 +1,4 @@
-//! Large texts: checked once, and kept as text. What is asked for is parsed then, each small part by itself.
+//! Large texts: checked once, and kept as text. The parts that are needed are parsed then, each small part by itself.
 
 use bumpalo::Bump;
 use serde::de::IgnoredAny;
@@ -8,13 +8,13 @@ use super::{Document, Kept, MAX_DEPTH, NOT_JSON, Object, Repr, Value, nodes, rep
 use crate::format::fault::Result;
 use crate::format::rawjson;
 
-/// Texts of so many bytes stay text; a megabyte or two of nodes is all that a smaller one can become. Tests have small
-/// bounds, so that their texts go both ways.
+/// Texts of this size stay text; the nodes of a smaller text take one or two megabytes at most. In tests the bounds are small, so that
+/// their texts are read both ways.
 pub(super) const LARGE: usize = if cfg!(test) { 40 } else { 128 << 10 };
-/// Members of a large object that are listed, so that not all of its text is looked through for each name.
+/// Maximum members of a large object that are listed, so that its text is not searched from the start for each name.
 const LISTED: usize = if cfg!(test) { 3 } else { 256 };
 
-/// A value as text, without space around it; and where to put what is made of it.
+/// A value as text, without space around it, and the arena for what is made of it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Text<'a> {
     text: &'a [u8],
@@ -45,7 +45,7 @@ impl<'a> Text<'a> {
         Text { text, ..self }
     }
 
-    /// Whether it is not to be made nodes as a whole.
+    /// Whether it must not be turned into nodes as a whole.
     pub fn is_large(self) -> bool {
         self.text.len() >= LARGE
     }
@@ -65,7 +65,7 @@ impl<'a> Text<'a> {
         parsed(self.arena, self.text)
     }
 
-    /// A name, of which this is what stands between its quotes.
+    /// A name, given the text between its quotes.
     fn name(self) -> Option<&'a str> {
         if memchr::memchr(b'\\', self.text).is_none() {
             return std::str::from_utf8(self.text).ok();
@@ -115,7 +115,7 @@ impl<'a> Members<'a> {
         self.members.count()
     }
 
-    /// Place and value of the last member of this name. Nothing is made of the others.
+    /// Position and value of the last member of this name. The others are not parsed.
     pub fn position(self, name: &str) -> Option<(usize, Value<'a>)> {
         let mut scratch = Bump::new();
         let mut named = |own: &[u8]| {

@@ -2,13 +2,13 @@
 //!
 //! * Names match without regard to ASCII case, the last of several members counts, unknown ones are ignored.
 //! * `null` and an absent member are the zero value; any other value must have the right type.
-//! * An integer must be written as one (`1e2` is wrong) and be in range. A number that no float holds (`1e400`) is wrong only
-//!   where it is read.
-//! * Bytes that are not UTF-8 and surrogates without their pair read as U+FFFD.
+//! * An integer must be written as one (`1e2` is wrong) and be in range. A number that does not fit a float (`1e400`) is wrong only
+//!   if it is read.
+//! * Bytes that are not UTF-8, and surrogates without their pair, are read as U+FFFD.
 //!
-//! The text is copied into an arena and parsed there into a flat list of nodes, so that strings are borrowed, deep
-//! nesting costs no stack and nothing has to be dropped. A node takes 24 bytes and stands for two bytes of text or more,
-//! so a large text is not made nodes: it is checked, and stays text until a part of it is asked for (`large.rs`).
+//! The text is copied into an arena and parsed there into a flat list of nodes, so that strings are borrowed, deep nesting costs no stack
+//! and nothing has to be dropped. A node takes 24 bytes and represents at least two bytes of text. So a large text is not turned into
+//! nodes: it is checked, and stays text until a part of it is needed (`large.rs`).
 
 mod large;
 mod text;
@@ -26,7 +26,7 @@ use large::Text;
 
 use super::fault::{Fault, Result};
 
-/// How deep the server lets objects and arrays nest.
+/// Maximum nesting of objects and arrays in the server.
 const MAX_DEPTH: usize = 10_000;
 
 const NOT_JSON: Fault = Fault::Value("it is not JSON");
@@ -38,7 +38,7 @@ const NOT_ARRAY: Fault = Fault::Value("a member that must be an array is none");
 pub struct Document<'a> {
     /// The text, as stored; only bytes that are not UTF-8 are replaced.
     pub text: &'a [u8],
-    /// What it says.
+    /// The parsed record.
     pub root: Object<'a>,
 }
 
@@ -50,7 +50,7 @@ pub struct Object<'a>(Members<'a>);
 #[derive(Debug, Clone, Copy)]
 pub struct Value<'a>(Repr<'a>);
 
-/// What a value is kept as.
+/// How a value is stored.
 #[derive(Debug, Clone, Copy)]
 enum Repr<'a> {
     Nodes(&'a [Node<'a>]),
@@ -69,7 +69,7 @@ pub fn parse<'a>(arena: &'a Bump, text: &[u8]) -> Result<Object<'a>> {
     }
 }
 
-/// Parses a record and keeps its text, for values that must be copied as they stand.
+/// Parses a record and keeps its text, for values that must be copied unchanged.
 pub fn document<'a>(arena: &'a Bump, text: &'a [u8]) -> Result<Document<'a>> {
     if text.len() >= large::LARGE {
         return large::parse(arena, text);
@@ -80,7 +80,7 @@ pub fn document<'a>(arena: &'a Bump, text: &'a [u8]) -> Result<Document<'a>> {
     }
 }
 
-/// The slow way, for text that the fast parser rejects: repairs what the server would repair.
+/// The slow way, for text that the fast parser rejects: repairs what the server also accepts.
 #[cold]
 fn parse_document<'a>(arena: &'a Bump, text: &[u8]) -> Result<Document<'a>> {
     let text = &*arena.alloc_slice_copy(&text::paired_surrogates(replace_invalid(text).as_bytes()));
@@ -88,7 +88,7 @@ fn parse_document<'a>(arena: &'a Bump, text: &[u8]) -> Result<Document<'a>> {
     Ok(Document { text, root: Value(Repr::Nodes(nodes)).object()? })
 }
 
-/// What the parser needs beside its input; kept, because a snapshot has millions of records.
+/// What the parser needs in addition to its input; kept, because a snapshot has millions of records.
 struct Scratch {
     buffers: Buffers,
     tape: Tape<'static>,
@@ -120,14 +120,14 @@ fn width(node: &Node<'_>) -> usize {
     }
 }
 
-/// Takes the first value off `nodes`.
+/// Removes the first value from `nodes`.
 fn take<'a>(nodes: &mut &'a [Node<'a>]) -> Option<Value<'a>> {
     let (value, rest) = nodes.split_at_checked(width(nodes.first()?))?;
     *nodes = rest;
     Some(Value(Repr::Nodes(value)))
 }
 
-/// [`Object::position`] among nodes: most members that are looked for stand in small objects, of which every one is asked many times.
+/// [`Object::position`] among nodes: most look-ups are in small objects, each of which is searched many times.
 #[inline]
 fn position_in<'a>(mut nodes: &'a [Node<'a>], name: &str) -> Option<(usize, Value<'a>)> {
     let (mut found, mut at) = (None, 0usize);
@@ -177,7 +177,7 @@ impl<'a> Object<'a> {
         self.0
     }
 
-    /// Place (counted from 0) and value of the last member of this name.
+    /// Position (counted from 0) and value of the last member of this name.
     pub fn position(&self, name: &str) -> Option<(usize, Value<'a>)> {
         match &self.0.0 {
             Kept::Nodes(nodes) => position_in(nodes, name),
@@ -194,12 +194,12 @@ impl<'a> Object<'a> {
         self.position(name).map(|(_, value)| value)
     }
 
-    /// A map from string to string: names as they are, sorted, the last of equal ones kept.
+    /// A map from string to string: names unchanged and sorted, the last of equal ones kept.
     pub fn string_map(&self, arena: &'a Bump) -> Result<&'a [(&'a str, &'a str)]> {
         self.map(arena, |value| value.str())
     }
 
-    /// A map: names as they are, sorted, the last of equal ones kept.
+    /// A map: names unchanged and sorted, the last of equal ones kept.
     pub fn map<T: Copy>(
         &self,
         arena: &'a Bump,
@@ -207,7 +207,7 @@ impl<'a> Object<'a> {
     ) -> Result<&'a [(&'a str, T)]> {
         let mut members = self.members();
         let mut next = |_| members.next().ok_or(NOT_OBJECT).and_then(|(name, value)| Ok((name, convert(value)?)));
-        // So many, each in its place at once: a list that grows would take twice as much.
+        // Allocated in its final size: a list that grows would take twice as much.
         let all = arena.alloc_slice_try_fill_with(self.members().len(), &mut next)?;
         let many = last_of_each_name(all);
         Ok(all.get(..many).unwrap_or_default())
@@ -228,7 +228,7 @@ impl<'a> Object<'a> {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Members<'a>(Kept<'a>);
 
-/// What is left of an object.
+/// The rest of an object.
 #[derive(Debug, Clone, Copy)]
 enum Kept<'a> {
     Nodes(&'a [Node<'a>]),
@@ -244,7 +244,7 @@ impl Default for Kept<'_> {
 }
 
 impl Members<'_> {
-    /// How many are left.
+    /// How many members are left.
     pub fn len(&self) -> usize {
         match &self.0 {
             Kept::Nodes(_) => self.count(),
@@ -290,7 +290,7 @@ pub struct Array<'a> {
     parts: Parts<'a>,
 }
 
-/// What is left of an array.
+/// The rest of an array.
 #[derive(Debug, Clone, Copy)]
 enum Parts<'a> {
     Nodes(&'a [Node<'a>]),
@@ -314,7 +314,7 @@ impl<'a> Array<'a> {
         self.len == 0
     }
 
-    /// Whether there may be so many elements that it matters what is kept of one.
+    /// Whether there may be so many elements that the memory kept per element matters.
     pub const fn is_large(&self) -> bool {
         matches!(self.parts, Parts::Text(_))
     }
@@ -338,9 +338,9 @@ impl<'a> Iterator for Array<'a> {
     }
 }
 
-/// Sorts what a map holds by name and moves the last of each name to the front; gives how many names there are.
+/// Sorts the members of a map by name and moves the last of each name to the front; returns the number of names.
 fn last_of_each_name<T: Copy>(members: &mut [(&str, T)]) -> usize {
-    // Stable, so that the last of equal ones stays the last; what is in order costs nothing.
+    // A stable sort keeps the last of equal ones last, and costs nothing for sorted members.
     members.sort_by_key(|(name, _)| *name);
     let mut kept = 0_usize;
     for at in 0..members.len() {

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::value::{NOT_BASE64, NOT_BOOL, NOT_INTEGER, NOT_STRING, NOT_UNSIGNED};
 use super::*;
 
-/// Reads the member `x` of `{"x":…}` and shows it.
+/// Reads the member `x` of `{"x":…}` and formats it.
 fn shown<T: std::fmt::Debug>(text: &str, read: impl Fn(&Object<'_>) -> Result<T>) -> String {
     let arena = Bump::new();
     match parse(&arena, text.as_bytes()).and_then(|o| read(&o)) {
@@ -48,7 +48,7 @@ fn types() {
     }
 }
 
-/// The server skips what it does not read, and fails where it must hold such a number.
+/// The server skips what it does not read, and fails if it must store such a number.
 #[test]
 fn numbers_that_no_float_holds_are_wrong_only_where_they_are_read() {
     let long = ["9".repeat(400), format!("{}.5", "9".repeat(400)), format!("0.1e{}", "9".repeat(40))];
@@ -142,7 +142,7 @@ fn arrays_and_base64() {
     }
 }
 
-/// Nesting that no stack would hold if a level took a frame.
+/// A nesting too deep for any stack if each level took a frame.
 const FAR: usize = if cfg!(miri) { 20_000 } else { 1 << 20 };
 
 #[test]
@@ -239,7 +239,7 @@ fn maps_are_sorted_and_exact() {
     assert!(parse(&arena, br#"{"b":1}"#).unwrap().string_map(&arena).is_err());
 }
 
-/// A value with everything that is read of it.
+/// A value with everything that can be read from it.
 fn everything(arena: &Bump, value: Value<'_>) -> String {
     let object = value.object().map(|o| {
         let members: Vec<_> = o.members().map(|(name, value)| (name, everything(arena, value))).collect();
@@ -275,7 +275,7 @@ fn any_json() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// What stays text is read as what becomes nodes.
+    /// Text is read like nodes.
     #[test]
     fn text_and_nodes_say_the_same(json in any_json()) {
         let arena = Bump::new();

@@ -1,9 +1,9 @@
-//! Text as the server reads it: what is not UTF-8 and what is half of a surrogate pair becomes U+FFFD, and a number that no
-//! float holds is no error until it is read.
+//! Text as the server reads it: bytes that are not UTF-8 and halves of surrogate pairs become U+FFFD, and a number that does not fit a
+//! float is not an error until it is read.
 
 use std::borrow::Cow;
 
-/// Every byte that is not part of UTF-8 becomes one U+FFFD (a lossy conversion of the library takes fewer).
+/// Every byte that is not part of UTF-8 becomes one U+FFFD (the lossy conversion of the standard library makes fewer).
 pub fn replace_invalid(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
@@ -53,7 +53,7 @@ fn surrogate(text: &[u8]) -> Option<Half> {
     }
 }
 
-/// Overwrites the digits of an escape; gives its length.
+/// Overwrites the digits of an escape; returns its length.
 fn recover(escape: &mut [u8]) -> usize {
     if let Some(digits) = escape.get_mut(2..6) {
         digits.copy_from_slice(b"fffd");
@@ -61,10 +61,10 @@ fn recover(escape: &mut [u8]) -> usize {
     6
 }
 
-/// Stands for every number that no float holds. Nothing is as large as this, so reading it is an error, too.
+/// Replaces every number that does not fit a float. No stored value is this large, so reading it is an error, too.
 pub(super) const OUT_OF_RANGE: f64 = f64::MAX;
 
-/// The text with numbers in it that the parser can take: one that no float holds becomes [`OUT_OF_RANGE`].
+/// The text with numbers that the parser accepts: one that does not fit a float becomes [`OUT_OF_RANGE`].
 pub(super) fn numbers_in_range(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -105,7 +105,7 @@ fn is_infinite(number: &[u8]) -> bool {
     std::str::from_utf8(number).is_ok_and(|text| text.parse().is_ok_and(f64::is_infinite))
 }
 
-/// Whether this is a number as the grammar of JSON has it.
+/// Whether this is a number in the grammar of JSON.
 fn is_number(token: &[u8]) -> bool {
     let digits = |text: &[u8]| text.iter().take_while(|b| b.is_ascii_digit()).count();
     let mut rest = token.strip_prefix(b"-").unwrap_or(token);

@@ -1,4 +1,4 @@
-//! What a value is read as: `null` is the zero value of every type.
+//! Conversions of a value: `null` is the zero value of every type.
 
 use base64::Engine as _;
 use bumpalo::Bump;
@@ -17,12 +17,12 @@ pub(super) const NOT_INTEGER: Fault = Fault::Value("a member that must be an int
 pub(super) const NOT_BASE64: Fault = Fault::Value("a member is not standard base64 with padding");
 
 impl<'a> Value<'a> {
-    /// Whether it stays text: what is converted from it leaves nothing else in its arena.
+    /// Whether it stays text: then a conversion leaves only its result in the arena.
     pub fn is_large(self) -> bool {
         matches!(self.0, Repr::Text(text) if text.is_large())
     }
 
-    /// The nodes of a value that is no large object or array.
+    /// The nodes of a value that is not a large object or array.
     #[inline]
     fn nodes(self) -> &'a [Node<'a>] {
         match self.0 {
@@ -31,7 +31,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The same value, with `arena` for what has to be made of it.
+    /// The same value, with `arena` for what is made of it.
     pub fn within<'b>(self, arena: &'b Bump) -> Value<'b>
     where
         'a: 'b,

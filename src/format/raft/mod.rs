@@ -1,4 +1,4 @@
-//! The files of a Raft data directory that stand beside a snapshot, as the server reads and writes them.
+//! The files of a Raft data directory other than the snapshot itself, as the server reads and writes them.
 //!
 //! | file | module |
 //! |---|---|
@@ -6,8 +6,8 @@
 //! | `wal/<sequence>-<index>.wal` | [`wal`] |
 //! | `etcd-raft-peers.bin` | [`peers`] |
 //!
-//! Messages of protobuf are those of etcd's Raft library. They are small, but for log entries, which nothing here reads: so they
-//! are decoded into structs, not borrowed.
+//! The protobuf messages are those of etcd's Raft library. They are small, except log entries, which are not read here. So they are
+//! decoded into structs, not borrowed.
 
 pub mod peers;
 pub mod snap;
@@ -16,16 +16,16 @@ pub mod wal;
 
 use std::fmt;
 
-/// Which voters and learners a group has.
+/// The voters and learners of a group.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct ConfState {
     /// Node ids that vote, ascending.
     #[prost(uint64, repeated, packed = "false", tag = "1")]
     pub voters: Vec<u64>,
-    /// Node ids that only follow.
+    /// Node ids of learners, which do not vote.
     #[prost(uint64, repeated, packed = "false", tag = "2")]
     pub learners: Vec<u64>,
-    /// Voters that a change of membership takes away.
+    /// Voters that a change of membership removes.
     #[prost(uint64, repeated, packed = "false", tag = "3")]
     pub voters_outgoing: Vec<u64>,
     /// Voters that become learners.
@@ -36,13 +36,13 @@ pub struct ConfState {
     pub auto_leave: Option<bool>,
 }
 
-/// What a node has promised.
+/// What a node has promised to keep.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub struct HardState {
     /// The term.
     #[prost(uint64, optional, tag = "1")]
     pub term: Option<u64>,
-    /// Whom it voted for in this term.
+    /// The node it voted for in this term.
     #[prost(uint64, optional, tag = "2")]
     pub vote: Option<u64>,
     /// The index up to which entries are committed.
@@ -50,7 +50,7 @@ pub struct HardState {
     pub commit: Option<u64>,
 }
 
-/// The Raft id's number: FNV-1a of 64 bits, and 1 for what would be 0.
+/// The numeric node id of a Raft id: FNV-1a with 64 bits, and 1 instead of 0.
 pub fn node_id(raft_id: &str) -> u64 {
     let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     raft_id.bytes().fold(0xcbf2_9ce4_8422_2325, fnv).max(1)
@@ -61,16 +61,16 @@ pub fn node_id(raft_id: &str) -> u64 {
 pub struct RaftFault {
     /// The byte from which it is wrong.
     pub offset: usize,
-    /// How.
+    /// What is wrong.
     pub what: What,
 }
 
-/// How a file is wrong.
+/// The kinds of faults of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     /// The file ends where more must follow.
     Truncated,
-    /// It begins with other bytes.
+    /// It begins with the wrong bytes.
     Magic,
     /// A version that is not known.
     Version(u32),
@@ -80,12 +80,12 @@ pub enum What {
     Message,
     /// A checksum that does not match.
     Crc {
-        /// As it is stored.
+        /// The stored value.
         stored: u32,
-        /// As the bytes give it.
+        /// The value computed from the bytes.
         computed: u32,
     },
-    /// A kind of record or a mark that no server writes.
+    /// A kind of record, or a mark, that no server writes.
     Kind(u64),
     /// Text that is not UTF-8.
     Text,
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn node_ids() {
-        // Of FNV's own test vectors.
+        // From FNV's own test vectors.
         assert_eq!(node_id("a"), 0xaf63_dc4c_8601_ec8c);
         assert_eq!(node_id("foobar"), 0x8594_4171_f739_67e8);
     }

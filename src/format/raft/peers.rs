@@ -1,4 +1,4 @@
-//! `etcd-raft-peers.bin`: who the members of a group are, and where they listen (`restore.md` §1).
+//! `etcd-raft-peers.bin`: the members of a group and their addresses (`restore.md` §1).
 //!
 //! `EKVP` · `u32be` version · `u64be` index · members · with version 3: `u8` seed active · members of the seed. Members are a `u32be`
 //! count and for each: `u64be` node id · with version 2: `u8` learner · id and address, each with its `u32be` length.
@@ -21,9 +21,9 @@ pub struct Peers {
     pub index: u64,
     /// The members, by node id.
     pub members: Vec<Peer>,
-    /// Whether the group is still the one that it was begun with.
+    /// Whether the group still has its initial members.
     pub seed_active: bool,
-    /// The members that it was begun with, if it was begun by a list.
+    /// The initial members, if the group was started with a list.
     pub seed: Vec<Peer>,
 }
 
@@ -32,7 +32,7 @@ pub struct Peers {
 pub struct Peer {
     /// The number of its Raft id.
     pub node_id: u64,
-    /// Whether it only follows.
+    /// Whether it is a learner, which does not vote.
     pub learner: bool,
     /// Its Raft id.
     pub id: String,
@@ -44,7 +44,7 @@ impl Peers {
     /// Reads a file of any version.
     ///
     /// # Errors
-    /// Other bytes, numbers over their limits, a file that ends too early or too late.
+    /// Other bytes, numbers over their limits, a file that is too short or too long.
     pub fn parse(file: &[u8]) -> Result<Peers> {
         let mut reader = Reader { c: Cursor::new(file), len: file.len() };
         if reader.c.strip(MAGIC).is_none() {

@@ -1,4 +1,4 @@
-//! `snap/<term %016x>-<index %016x>.snap`: where the log of a group begins, and what the store is there.
+//! `snap/<term %016x>-<index %016x>.snap`: where the log of a group begins, and the state of the store at that point.
 //!
 //! protobuf {1: CRC32C of data, 2: data}, data = {1: [token](super::token), 2: {1: ConfState, 2: index, 3: term}}
 
@@ -10,7 +10,7 @@ use crate::format::container::crc32c;
 /// A Raft snapshot.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Snapshot {
-    /// A token, or of old servers the store itself.
+    /// A token, or in files of old servers the store itself.
     #[prost(bytes = "vec", optional, tag = "1")]
     pub data: Option<Vec<u8>>,
     /// Where it was taken.
@@ -82,7 +82,7 @@ pub fn of_name(name: &str) -> Option<(u64, u64)> {
     Some((hex16(term)?, hex16(index)?))
 }
 
-/// A number of exactly 16 hexadecimal digits, as the names of these files have it.
+/// A number of exactly 16 hexadecimal digits, as in the names of these files.
 pub(super) fn hex16(digits: &str) -> Option<u64> {
     let hex = digits.len() == 16 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     hex.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
@@ -117,7 +117,7 @@ mod tests {
             prop_assert_eq!(Snapshot::parse(&file), Ok(snapshot.clone()));
             let at = flip % file.len();
             file[at] ^= 1;
-            // An unknown field, which readers pass over, is the only change that does not show.
+            // An unknown field, which readers skip, is the only change that is not detected.
             prop_assert!(Snapshot::parse(&file).map_or(true, |read| read == snapshot));
             prop_assert!(Snapshot::parse(&file[..file.len() - 1]).is_err());
         }

@@ -1,4 +1,4 @@
-//! The token that a Raft snapshot holds instead of the store: it names a file of `fsm-snap/` and proves it.
+//! The token that a Raft snapshot has instead of the store: it names a file of `fsm-snap/` and has its checksum.
 //!
 //! `EKVT` · `01` · `u64be` index · `u32be` CRC32C of the file before its footer (`container.md` §1.1)
 
@@ -7,13 +7,13 @@ use crate::format::cursor::Cursor;
 
 const MAGIC: &[u8; 4] = b"EKVT";
 const VERSION: u8 = 1;
-/// Its bytes. Other data of a snapshot is the store itself, as old servers wrote it.
+/// Length of a token. Data of another kind is the store itself, as old servers wrote it.
 pub const LEN: usize = 17;
 
 /// The token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token {
-    /// The Raft index, which the file has in its name.
+    /// The Raft index, which is also in the name of the file.
     pub index: u64,
     /// The footer of the file.
     pub crc32c: u32,

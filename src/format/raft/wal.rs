@@ -1,8 +1,8 @@
 //! `wal/<sequence %016x>-<index %016x>.wal`: the log of a node, in segments.
 //!
-//! A segment is a row of frames: `u64le` length, with `(0x80 | pad) << 56` where the record is padded to eight bytes; the record, a
-//! protobuf {1: kind, 2: crc, 3: data}; the padding. The checksum of a record is that of all data of the log up to its end. A server
-//! allocates a segment before it fills it, so behind the last frame there are zeros.
+//! A segment is a sequence of frames: `u64le` length, with `(0x80 | pad) << 56` if the record is padded to eight bytes; the record, a
+//! protobuf {1: kind, 2: crc, 3: data}; the padding. The checksum of a record covers all data of the log up to its end. A server allocates
+//! a segment before it fills it, so zeros follow the last frame.
 
 use prost::Message as _;
 
@@ -16,7 +16,7 @@ pub const FIRST: &str = "0000000000000000-0000000000000000.wal";
 
 /// Frames begin at multiples of it.
 const ALIGN: usize = 8;
-/// A record of a server is never longer: an entry of the log is far smaller.
+/// No record of a server is longer: an entry of the log is far smaller.
 const MAX_RECORD: u64 = 1 << 30;
 /// The mark of a padded record, in the top byte of the length.
 const PADDED: u64 = 0x80 << 56;
@@ -38,7 +38,7 @@ struct Record {
     data: Option<Vec<u8>>,
 }
 
-/// Where a snapshot stands in the log.
+/// The position of a snapshot in the log.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Mark {
     /// The last index that is in the snapshot.
@@ -59,14 +59,14 @@ impl Mark {
     }
 }
 
-/// What a log tells, read segment by segment.
+/// The content of a log, read segment by segment.
 #[derive(Debug, Default)]
 pub struct Log {
-    /// The snapshots that it knows, in its order. The first of a new log has index 0.
+    /// The snapshots in the log, in its order. The first of a new log has index 0.
     pub marks: Vec<Mark>,
     /// The last promise.
     pub state: Option<HardState>,
-    /// How many entries of the log it has.
+    /// Number of entries of the log.
     pub entries: u64,
     crc: Checksum,
     /// Whether a segment was read.
@@ -74,8 +74,8 @@ pub struct Log {
 }
 
 impl Log {
-    /// Goes on with the next segment. What a process that was killed had begun to write at the end of the last one, a server
-    /// cuts off: so the position of such a frame is given, and is no fault.
+    /// Reads the next segment. An incomplete frame at the end, which a killed process left, is cut off by a server. So its position is
+    /// returned, and it is not a fault.
     ///
     /// # Errors
     /// Checksums that do not match, messages that cannot be decoded.
@@ -124,7 +124,7 @@ impl Log {
     }
 }
 
-/// What stands at a position of a segment.
+/// The content at a position of a segment.
 enum Frame {
     Record(Record, usize),
     /// The end of what was written.
@@ -163,7 +163,7 @@ pub struct Seed {
 }
 
 impl Seed {
-    /// Appends the first and only segment. A server needs none of the zeros that it would have written behind.
+    /// Appends the first and only segment. A server does not need the zeros that it would have written after it.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let number = |n| Some(n);
         let nothing = Mark { index: number(0), term: number(0), conf_state: None };
@@ -217,7 +217,7 @@ mod tests {
             prop_assert_eq!(segment.len() % ALIGN, 0);
             let mut log = Log::default();
             let padded = [&segment[..], &vec![0; zeros]].concat();
-            // Zeros that are no whole length are the end of the file.
+            // Zeros that are too few for a length are an incomplete frame.
             let torn = (zeros % ALIGN != 0 && zeros < ALIGN).then_some(segment.len());
             prop_assert_eq!(log.read(&padded), Ok(torn));
             let state = HardState { term: Some(term), vote: None, commit: Some(index) };
@@ -232,7 +232,7 @@ mod tests {
             flipped[at] ^= 1;
             let mut read = Log::default();
             let seen = read.read(&flipped) != Ok(None) || read.marks != log.marks || read.state != log.state;
-            // The bytes of the padding mean nothing, nor does what the first frame says of itself.
+            // The bytes of the padding have no meaning, and changes of the first frame can go undetected.
             prop_assert!(seen || flipped[at] == 1 || at < 2 * ALIGN, "{at}");
         }
 

@@ -11,7 +11,7 @@ pub const SET: &[u8; 4] = b"\0RS\x01";
 /// Magic of a sorted-set blob.
 pub const ZSET: &[u8; 4] = b"\0RZ\x01";
 
-/// The message of a blob; a value of no bytes is an empty collection, as the server reads it.
+/// The message of a blob; an empty value is an empty collection, as in the server.
 fn message<'a>(value: &'a [u8], magic: &[u8; 4]) -> Result<&'a [u8]> {
     if value.is_empty() {
         return Ok(value);
@@ -30,7 +30,7 @@ fn each_entry<'a>(value: &'a [u8], magic: &[u8; 4], mut each: impl FnMut(&'a [u8
     Ok(())
 }
 
-/// Fields of a hash blob in wire order; of a repeated name the last one counts.
+/// Fields of a hash blob in wire order; for a repeated name the last one counts.
 pub fn hash<'a>(value: &'a [u8], mut each: impl FnMut(&'a [u8], &'a [u8])) -> Result<()> {
     each_entry(value, HASH, |entry| {
         let (name, value) = map_entry(entry)?;

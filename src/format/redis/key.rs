@@ -1,4 +1,4 @@
-//! Keys that carry the user key behind a length: prefix · `u32be` length · user key · rest.
+//! Keys that have the user key after its length: prefix · `u32be` length · user key · rest.
 
 use crate::format::cursor::Cursor;
 use crate::format::fault::{Fault, OrFault, Result};
@@ -39,7 +39,7 @@ pub fn no_rest(rest: &[u8]) -> Result<()> {
     if rest.is_empty() { Ok(()) } else { Err(Fault::Key("bytes follow the user key of a meta")) }
 }
 
-/// Appends a length and the user key: what follows the prefix of a family that counts its keys.
+/// Appends a length and the user key: what follows the prefix of a family with lengths in its keys.
 pub fn sized_into(user_key: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let len = u32::try_from(user_key.len()).ok().or_key("its user key is longer than 2^32-1 bytes")?;
     out.extend_from_slice(&len.to_be_bytes());
@@ -51,7 +51,7 @@ impl ElementKey<'_> {
     /// Appends what follows the family prefix.
     ///
     /// # Errors
-    /// A user key whose length has no 32 bits.
+    /// A user key whose length does not fit 32 bits.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
         sized_into(self.user_key, out)?;
         out.extend_from_slice(self.rest);

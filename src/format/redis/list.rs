@@ -11,7 +11,7 @@ const SIGN: u64 = 1 << 63;
 pub struct ListMeta {
     /// Sequence number of the first item.
     pub head: i64,
-    /// Sequence number behind the last item.
+    /// Sequence number after the last item.
     pub tail: i64,
     /// Number of items.
     pub len: i64,

@@ -47,7 +47,7 @@ pub fn index_ttl(value: &[u8]) -> Result<u64> {
     cursor::u64_be(value).map(clamp_ms).ok_or(fault)
 }
 
-/// The largest expiry that the tree holds.
+/// The largest expiry that a tree can store.
 pub fn clamp_ms(ms: u64) -> u64 {
     ms.min(i64::MAX.unsigned_abs())
 }
@@ -77,7 +77,7 @@ pub fn score_into(score: f64, out: &mut Vec<u8>) {
     out.extend_from_slice(&bits.to_be_bytes());
 }
 
-/// The eight bytes of the score index, which sort like the score; both zeros are one.
+/// The eight bytes of the score index, which sort like the score; both zeros are encoded alike.
 pub fn sortable_score(score: f64) -> [u8; 8] {
     const SIGN: u64 = 1 << 63;
     let bits = if score == 0.0 { 0 } else { score.to_bits() };

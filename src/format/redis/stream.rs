@@ -32,7 +32,7 @@ impl StreamId {
     /// Parses `<ms>-<seq>` in decimal.
     #[inline]
     pub fn from_text(text: &[u8]) -> Option<StreamId> {
-        // Milliseconds of this age have 13 digits.
+        // Current times have 13 digits of milliseconds.
         let dash = match text.get(13) {
             Some(b'-') => 13,
             _ => text.iter().position(|b| *b == b'-')?,
@@ -41,10 +41,10 @@ impl StreamId {
     }
 }
 
-/// Digits alone, up to `u64::MAX`. Every entry has two of them: `str::parse` takes ten times the instructions.
+/// Only digits, up to `u64::MAX`. Every entry has two such numbers, and `str::parse` takes ten times the instructions.
 #[inline]
 fn decimal(digits: &[u8]) -> Option<u64> {
-    // So few digits cannot overflow.
+    // Up to 19 digits cannot overflow.
     if digits.len() > 19 || digits.is_empty() {
         return long_decimal(digits);
     }
@@ -61,11 +61,11 @@ fn decimal(digits: &[u8]) -> Option<u64> {
     (most <= 9).then_some(n)
 }
 
-/// Eight digits at once: neighbours are joined to pairs, pairs to fours, fours to the number.
+/// Eight digits at once: digits are joined to pairs, pairs to fours, fours to the number.
 #[inline]
 fn eight_digits(text: [u8; 8]) -> Option<u64> {
     let digits = u64::from_le_bytes(text) ^ 0x3030_3030_3030_3030;
-    // The high bit of a byte tells that it is over 9: of itself, or after the addition.
+    // The high bit of a byte shows that it is over 9: in the byte itself, or after the addition.
     if (digits | digits.wrapping_add(0x7676_7676_7676_7676)) & 0x8080_8080_8080_8080 != 0 {
         return None;
     }
@@ -116,13 +116,13 @@ impl StreamMeta {
 /// A stream entry, checked: `00 52 58 45 01` · protobuf { 1: id, 2: name, value, name, value, … }.
 #[derive(Debug, Clone, Copy)]
 pub struct StreamEntry<'a> {
-    /// The ID as text inside the protobuf; the key's ID is the law.
+    /// The ID as text inside the protobuf; the ID in the key is authoritative.
     pub id_text: &'a [u8],
     message: &'a [u8],
 }
 
 impl<'a> StreamEntry<'a> {
-    /// The same entry with this text of its ID.
+    /// The same entry with another text of its ID.
     #[inline]
     pub fn with_id<'t>(&'t self, text: &'t IdText) -> StreamEntry<'t> {
         StreamEntry { id_text: text.as_bytes(), message: self.message }
@@ -134,7 +134,7 @@ impl<'a> StreamEntry<'a> {
         StreamEntry::from_message(message)
     }
 
-    /// Checks a bare message, as it stands in an old stream blob.
+    /// Checks a message without magic, as in an old stream blob.
     pub fn from_message(message: &'a [u8]) -> Result<StreamEntry<'a>> {
         let (mut id_text, mut odd) = (&b""[..], false);
         let mut fields = Fields::new(message);
@@ -184,7 +184,7 @@ pub struct IdText {
 }
 
 impl IdText {
-    /// Two numbers of 20 digits, and what joins them.
+    /// Two numbers of 20 digits, and the character between them.
     const MOST: usize = 41;
 
     /// The text of an ID.
@@ -218,7 +218,7 @@ impl fmt::Display for StreamId {
 }
 
 impl StreamMeta {
-    /// Appends the 48-byte form, or 24 bytes where there is no expiry field.
+    /// Appends the 48-byte form, or 24 bytes if there is no expiry field.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.len.to_be_bytes());
         self.last.encode(out);
@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(StreamId::from_key(&[0; 16]), Ok(StreamId::default()));
     }
 
-    /// Numbers of every length, and every byte in the place of every digit.
+    /// Numbers of every length, and every byte at the position of every digit.
     #[test]
     fn decimals_are_digits_alone() {
         for len in 1..=20 {

@@ -9,14 +9,14 @@ use super::meta::clamp_ms;
 use crate::format::cursor::Cursor;
 use crate::format::fault::{OrFault, Result};
 
-/// Where the TTL of a string or HLL key stands.
+/// Where the TTL of a string or HLL key is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InlineTtl {
     /// The value has no envelope: the TTL index decides.
     Legacy,
-    /// The envelope says that there is none.
+    /// The envelope says that there is no TTL.
     Never,
-    /// The envelope's expiry, Unix milliseconds; 0 stands for a time before 1970.
+    /// The envelope's expiry, Unix milliseconds; 0 means a time before 1970.
     At(u64),
 }
 
@@ -25,7 +25,7 @@ pub enum InlineTtl {
 pub struct Enveloped<'a> {
     /// The user's bytes (HLL: the payload with its magic).
     pub payload: &'a [u8],
-    /// The envelope's word on the TTL.
+    /// The TTL in the envelope.
     pub ttl: InlineTtl,
 }
 
@@ -62,7 +62,7 @@ pub fn hll_into(value: &Enveloped<'_>, out: &mut Vec<u8>) {
     envelope_into(value, 2, out);
 }
 
-/// In the legacy form a payload that begins like an envelope would be read as one: the server cannot have stored it.
+/// A payload in the legacy form that begins like an envelope would be read as one: the server cannot have stored it.
 fn envelope_into(value: &Enveloped<'_>, kind: u8, out: &mut Vec<u8>) {
     match value.ttl {
         InlineTtl::Legacy => {}

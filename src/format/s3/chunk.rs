@@ -1,9 +1,9 @@
-//! The chunks of an object's body by their names, and what can be wrong with them (`docs/format/s3.md` §5).
+//! Names of the chunks of an object's body, and their faults (`docs/format/s3.md` §5).
 
 use super::ChunkKey;
 use crate::format::hex;
 
-/// Names a chunk within an object. Orders as the chunks stand in the body.
+/// Names a chunk within an object. Sorts in the order of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChunkId {
     /// Part number.
@@ -17,7 +17,7 @@ pub struct ChunkId {
 }
 
 impl ChunkId {
-    /// The name of a stored row; `offloaded` tells its family.
+    /// The name of a stored row; `offloaded` distinguishes its two families.
     pub const fn of(key: &ChunkKey<'_>, offloaded: bool) -> ChunkId {
         ChunkId { part_no: key.part_no, version: key.version, offloaded, chunk_no: key.chunk_no }
     }
@@ -42,7 +42,7 @@ pub enum ChunkFault {
     /// Two rows claim to be the same chunk.
     #[error("ambiguous body: {0} is stored twice")]
     Repeated(ChunkId),
-    /// The payload that a reference names is in no input.
+    /// The payload that a reference names is in none of the inputs.
     #[error(
         "incomplete body: the payload {} of {id} is in no input; payloads stay on their node: give the snapshot of \
          another node as a further input", hex::text(.digest)
@@ -58,9 +58,9 @@ pub enum ChunkFault {
     Reference {
         /// The chunk.
         id: ChunkId,
-        /// Length by the manifest's `chunk_sizes`.
+        /// Length in the manifest's `chunk_sizes`.
         manifest: u64,
-        /// Length by the reference.
+        /// Length in the reference.
         reference: u64,
         /// Length of the payload.
         stored: u64,

@@ -13,14 +13,14 @@ pub struct ChunkRef<'a> {
     pub digest: [u8; 32],
     /// Length of the payload in bytes.
     pub size: u64,
-    /// ID of the node that took the upload.
+    /// ID of the node that received the upload.
     pub peer: &'a [u8],
-    /// How many replicas it names.
+    /// Number of replicas that it names.
     pub replicas: u16,
 }
 
 impl<'a> ChunkRef<'a> {
-    /// Parses and checks all of it.
+    /// Parses and checks the whole value.
     pub fn parse(value: &'a [u8]) -> Result<ChunkRef<'a>> {
         const SHORT: &str = "the chunk reference is cut short";
         let mut c = Cursor::new(value);

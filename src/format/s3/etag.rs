@@ -1,6 +1,6 @@
-//! The ETag of an object as a text (`docs/format/s3.md` §2.2): how it was made.
+//! The text of an object's ETag, and what it says about how it was made (`docs/format/s3.md` §2.2).
 
-/// How an ETag was made, as its text tells.
+/// How an ETag was made, according to its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// 32 hex digits: MD5 of the body.
@@ -23,7 +23,7 @@ impl Form {
         }
     }
 
-    /// Whether it is that of a multipart upload.
+    /// Whether it is the form of a multipart upload.
     pub const fn is_composite(self) -> bool {
         matches!(self, Form::Composite(_))
     }

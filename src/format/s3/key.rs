@@ -1,9 +1,9 @@
 //! Keys of the S3 families: parsers of what follows the prefix, and builders for look-ups (`docs/format/s3.md` §1).
 //!
-//! A component is escaped so that it keeps its order and ends where it says: `00` is `00 FF`, the end is `00 01`.
+//! A component is escaped so that it sorts like the raw bytes and has an end: `00` becomes `00 FF`, the end is `00 01`.
 //! Integers are `u64be`.
 //!
-//! | family | behind the prefix |
+//! | family | after the prefix |
 //! |---|---|
 //! | `bucket\|meta`, `bucket\|gen` | bucket |
 //! | `obj\|head` | bucket · generation · object |
@@ -19,7 +19,7 @@ use crate::format::family::Family;
 use crate::format::fault::{Fault, OrFault, Result};
 use crate::format::ordered;
 
-/// The end of a component, behind a NUL.
+/// The last byte of a component, after a NUL.
 const END: u8 = 1;
 
 const TRAILING: &str = "bytes follow where it should end";
@@ -148,7 +148,7 @@ fn whole<'a, T>(suffix: &'a [u8], read: impl FnOnce(&mut Cursor<'a>) -> Result<T
     if c.is_empty() { Ok(key) } else { Err(Fault::Key(TRAILING)) }
 }
 
-/// A bucket's name. No server makes one that is empty or a dot segment, and it would be a path of its own.
+/// A bucket's name. No server creates one that is empty or a dot segment, which would be a path of its own.
 fn read_bucket<'a>(c: &mut Cursor<'a>) -> Result<Cow<'a, [u8]>> {
     let name = component(c).or_key("its bucket name has no end or a broken escape")?;
     match name.as_ref() {
@@ -157,25 +157,25 @@ fn read_bucket<'a>(c: &mut Cursor<'a>) -> Result<Cow<'a, [u8]>> {
     }
 }
 
-/// Reads one escaped component; borrowed unless it holds a NUL.
+/// Reads one escaped component; borrowed unless it contains a NUL.
 fn component<'a>(c: &mut Cursor<'a>) -> Option<Cow<'a, [u8]>> {
     ordered::read(c, END)
 }
 
-/// Length of the bucket, generation and object at the start of `suffix`: what all rows of an object share, whatever
-/// their family. `None` when they are malformed.
+/// Length of the bucket, generation and object at the start of `suffix`, which all rows of an object have in common, whatever their
+/// family. `None` if they are malformed.
 pub fn object_len(suffix: &[u8]) -> Option<usize> {
     let object = component_len(suffix)?.checked_add(size_of::<u64>())?;
     object.checked_add(component_len(suffix.get(object..)?)?)
 }
 
-/// Length of what all rows of an upload share: the object's part and the upload ID.
+/// Length of what all rows of an upload have in common: the object's part and the upload ID.
 pub fn upload_len(suffix: &[u8]) -> Option<usize> {
     let object = object_len(suffix)?;
     object.checked_add(component_len(suffix.get(object..)?)?)
 }
 
-/// Length of the escaped component at the start of `text`, its end included.
+/// Length of the escaped component at the start of `text`, with its end.
 fn component_len(text: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
@@ -219,7 +219,7 @@ impl KeyBuf {
         &self.bytes
     }
 
-    /// How long it is: a mark for [`truncate`](Self::truncate).
+    /// Its length: a mark for [`truncate`](Self::truncate).
     pub fn len(&self) -> usize {
         self.bytes.len()
     }

@@ -10,7 +10,7 @@ use crate::format::fault::{Fault, Result};
 use crate::format::jsonout::{self, is_zero};
 use crate::format::jsonval::{self, Array, Object, Value};
 
-/// Parts of a long list that are kept before repetitions are looked for; the server has no more in an object.
+/// Number of parts from which repetitions are removed; the server allows no more in an object.
 const FEW_PARTS: usize = if cfg!(test) { 200 } else { 10_000 };
 
 /// Value of an `obj|head` row: JSON. Strings live in the arena; absent members are empty or 0.
@@ -39,10 +39,10 @@ pub struct Manifest<'a> {
     /// User metadata without `x-amz-meta-`, sorted by name, each once.
     #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "jsonout::map")]
     pub user_metadata: &'a [(&'a str, &'a str)],
-    /// Parts in the order of the manifest; none when the object is empty. Of very many only those that count.
+    /// Parts in the order of the manifest; none if the object is empty. If there are very many, only the effective ones.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub parts: &'a [Part<'a>],
-    /// How many parts are declared, repetitions and all.
+    /// Number of declared parts, with repetitions.
     #[serde(skip)]
     pub declared_parts: usize,
 }
@@ -64,7 +64,7 @@ pub struct Part<'a> {
     /// Version in the keys of its inline chunks.
     #[serde(skip_serializing_if = "is_zero")]
     pub part_version: u64,
-    /// Version in the keys of its chunk references; without meaning for inline parts.
+    /// Version in the keys of its chunk references; has no meaning for inline parts.
     #[serde(skip_serializing_if = "is_zero")]
     pub chunk_ref_version: u64,
     /// Whether the chunks are references to content-addressed rows.
@@ -100,7 +100,7 @@ impl<'a> Manifest<'a> {
     }
 }
 
-/// The parts of a list that may be mere repetitions: two bytes of text make a part of 88.
+/// The parts of a list that may consist of repetitions: two bytes of text make a part of 88 bytes.
 fn many_parts<'a>(arena: &'a Bump, list: Array<'a>) -> Result<&'a [Part<'a>]> {
     let (mut parts, mut scratch, mut most) = (Vec::new(), Bump::new(), FEW_PARTS);
     for part in list {
@@ -121,7 +121,7 @@ fn many_parts<'a>(arena: &'a Bump, list: Array<'a>) -> Result<&'a [Part<'a>]> {
     Ok(arena.alloc_slice_copy(&parts))
 }
 
-/// The parts that count, in body order.
+/// The effective parts, in body order.
 fn last_of_each(parts: &mut Vec<Part<'_>>) {
     // Latest first, so that the stable sort and the removal of repetitions keep the last declaration.
     parts.reverse();
@@ -149,7 +149,7 @@ impl<'a> Part<'a> {
         Part { etag, chunk_sizes, ..*self }
     }
 
-    /// Number, version and kind: of several parts with the same the last one counts. Orders as parts do in the body.
+    /// Number, version and kind: of several parts with the same ones the last counts. Sorts in the order of the body.
     pub const fn identity(&self) -> (u64, u64, bool) {
         (self.part_no, self.version(), self.offloaded)
     }
@@ -174,7 +174,7 @@ impl<'a> Part<'a> {
 }
 
 impl<'a> Manifest<'a> {
-    /// The parts that count, in body order: of several with the same number, version and kind the last one.
+    /// The effective parts, in body order: of several with the same number, version and kind the last one.
     pub fn parts_in_order(&self) -> Cow<'a, [Part<'a>]> {
         if self.parts.is_sorted_by(|a, b| a.identity() < b.identity()) {
             return Cow::Borrowed(self.parts);

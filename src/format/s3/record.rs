@@ -10,9 +10,9 @@ use crate::format::{jsonout, jsonval};
 /// Value of a `bucket|meta` row: JSON.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct BucketRecord<'a> {
-    /// The name; the key's is the law.
+    /// The name; the name in the key is authoritative.
     pub bucket_name: &'a str,
-    /// The generation that is live; 0 = no filter.
+    /// The live generation; 0 = no filter.
     pub generation: u64,
     /// Time of creation: Unix milliseconds in the upper 48 bits, a counter in the lower 16.
     pub created_at_hlc: u64,
@@ -42,7 +42,7 @@ impl<'a> BucketRecord<'a> {
     }
 }
 
-/// Value of a `bucket|gen` row, the last generation handed out: `u64be`, or decimal digits in old rows.
+/// Value of a `bucket|gen` row, the last generation that was assigned: `u64be`, or decimal digits in old rows.
 pub fn generation(value: &[u8]) -> Result<u64> {
     cursor::u64_be(value).or_else(|| decimal(value)).or_value("it is neither 8 bytes nor a decimal number")
 }

@@ -1,7 +1,7 @@
-//! Messages as the server itself writes them: every member in its place, no white space, no escapes.
+//! Messages exactly as the server writes them: every member in its place, no white space, no escapes.
 //!
-//! Such a text needs no parser: each name is where it must be, or the member is absent. All else is `None`, and left
-//! to [`jsonval`](crate::format::jsonval), which knows every form of a record and tells what is wrong with one.
+//! Such a text needs no parser: each name is at its place, or the member is absent. Any other text is `None`, and left to
+//! [`jsonval`](crate::format::jsonval), which reads every form of a record and reports what is wrong with it.
 //!
 //! Mutual dependency with `message`: the fast way gives what the long way gives, and the long way tries it first.
 
@@ -10,12 +10,12 @@ use bumpalo::Bump;
 use super::message::Message;
 use crate::format::jsonval;
 
-/// Reads the text of a message. Body and token are left in base64, and not looked at.
+/// Reads the text of a message. Body and token stay in base64 and are not checked.
 pub(super) fn message<'a>(arena: &'a Bump, json: &'a [u8]) -> Option<Message<'a>> {
     members::<true>(arena, json)
 }
 
-/// Reads what a [`Head`](super::Head) has of a message; other texts are passed over.
+/// Reads the members of a message for a [`Head`](super::Head); other texts are skipped.
 pub(super) fn head<'a>(arena: &'a Bump, json: &'a [u8]) -> Option<Message<'a>> {
     members::<false>(arena, json)
 }
@@ -46,7 +46,7 @@ fn members<'a, const WHOLE: bool>(arena: &'a Bump, json: &'a [u8]) -> Option<Mes
     (r.rest == b"}").then_some(message)
 }
 
-/// Whether a text is canonical; panics if then it is not what the parser of any form makes of it.
+/// Whether a text is canonical; panics if it is and the general parser gives another result.
 pub(crate) fn both_ways(json: &[u8]) -> bool {
     let arena = Bump::new();
     let Some(got) = message(&arena, json) else { return false };
@@ -55,7 +55,7 @@ pub(crate) fn both_ways(json: &[u8]) -> bool {
             let Message { body, current_receipt_token, .. } = got;
             assert_eq!(got, Message { body, current_receipt_token, ..want }, "{}", json.escape_ascii());
         }
-        // Base64 is looked at later.
+        // Base64 is checked later.
         Err(fault) => {
             let texts = [got.body, got.current_receipt_token];
             assert!(texts.iter().any(|text| jsonval::decode_base64(&arena, text).is_err()), "{fault:?}");
@@ -72,7 +72,7 @@ fn plain(text: &[u8]) -> Option<&str> {
     plain.then(|| std::str::from_utf8(text).ok()).flatten()
 }
 
-/// `WHOLE`: looks at texts; otherwise they are empty.
+/// `WHOLE`: reads texts; otherwise they are empty.
 struct Reader<'a, const WHOLE: bool> {
     rest: &'a [u8],
 }
@@ -84,7 +84,7 @@ impl<'a, const WHOLE: bool> Reader<'a, WHOLE> {
         Some(())
     }
 
-    /// What `read` gives behind `literal`, or nothing where that does not stand.
+    /// The result of `read` after `literal`, or the default if `literal` does not follow.
     #[inline(always)]
     fn if_any<T: Default>(&mut self, literal: &[u8], read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         match self.eat(literal) {
@@ -93,7 +93,7 @@ impl<'a, const WHOLE: bool> Reader<'a, WHOLE> {
         }
     }
 
-    /// A string behind its name and opening quote.
+    /// A string after its name and opening quote.
     #[inline(always)]
     fn text(&mut self, name: &[u8]) -> Option<&'a str> {
         self.eat(name)?;

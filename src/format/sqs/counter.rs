@@ -3,7 +3,7 @@
 use crate::format::cursor;
 use crate::format::fault::{Fault, OrFault, Result};
 
-/// Most partitions that a queue can have.
+/// Maximum number of partitions of a queue.
 pub const MAX_PARTITIONS: u32 = 32;
 
 /// Parses the value of a `queue|gen` or `queue|seq` row: a decimal `u64`, white space around it allowed.
@@ -13,8 +13,8 @@ pub fn decimal(value: &[u8]) -> Result<u64> {
     digits.then(|| text.parse().ok()).flatten().or_value("it is not a decimal number below 2^64")
 }
 
-/// Reads the value of a `queue|tombstone` row: how many partitions the generation had. Any value is fine: only eight
-/// bytes with a big-endian number of 2 to 32 say more than 1.
+/// Reads the value of a `queue|tombstone` row: how many partitions the generation had. Any value is valid: only eight bytes with a
+/// big-endian number of 2 to 32 mean more than 1.
 pub fn tombstone(value: &[u8]) -> u32 {
     let count = cursor::u64_be(value).and_then(|n| u32::try_from(n).ok());
     count.filter(|n| (1..=MAX_PARTITIONS).contains(n)).unwrap_or(1)

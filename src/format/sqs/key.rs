@@ -11,8 +11,7 @@
 //! | `msg\|dedup` | Q · gen · dedup ID | `p\|` Q `\|` · partition · gen · group ID `\|` dedup ID |
 //! | `msg\|group` | Q · gen · group ID | `p\|` Q `\|` · partition · gen · group ID |
 //!
-//! IDs are base64url too. A classic Q ends at the first byte that base64url does not have: the first byte of a
-//! generation below 2^56 is 0.
+//! IDs are base64url too. A classic Q ends at the first byte that is not in base64url: the first byte of a generation below 2^56 is 0.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -83,7 +82,7 @@ pub struct GroupKey<'a> {
 pub struct TombstoneKey<'a> {
     /// Q: the queue name, still encoded.
     pub queue: &'a [u8],
-    /// The generation that is gone.
+    /// The purged or deleted generation.
     pub generation: u64,
 }
 
@@ -95,10 +94,10 @@ impl<'a> DataKey<'a> {
     }
 }
 
-/// Parses keys of messages that stand together: what is the same as in the last key is not looked at again.
+/// Parses keys of messages that are next to each other: the part that is the same as in the last key is not parsed again.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DataKeys<'a> {
-    /// What stood before the ID, and what it says.
+    /// The bytes before the ID, and the place that they encode.
     last: Option<(&'a [u8], Place<'a>)>,
 }
 
@@ -152,7 +151,7 @@ impl<'a> GroupKey<'a> {
 }
 
 impl<'a> TombstoneKey<'a> {
-    /// Parses what follows `!sqs|queue|tombstone|`. Its last eight bytes are the generation, whatever they are.
+    /// Parses what follows `!sqs|queue|tombstone|`. Its last eight bytes are the generation, whatever their values.
     pub fn parse(suffix: &'a [u8]) -> Result<TombstoneKey<'a>> {
         let (queue, generation) = suffix.split_last_chunk().or_key("it has no generation of 8 bytes")?;
         if queue.is_empty() {
@@ -167,8 +166,8 @@ pub fn queue_row(suffix: &[u8]) -> Result<&[u8]> {
     checked_queue(suffix)
 }
 
-/// Q and partition of a side row of a message (`vis`, `byage`, `dedup`, `group`) with the few checks that the peer
-/// makes, for rows that are passed on raw.
+/// Q and partition of a side row of a message (`vis`, `byage`, `dedup`, `group`), with the few checks that the public decoder makes, for
+/// rows that are passed on raw.
 pub fn side_row(suffix: &[u8]) -> Result<(&[u8], Option<u32>)> {
     let (queue, mut c, partitioned) = split(suffix)?;
     match partitioned {
@@ -179,12 +178,12 @@ pub fn side_row(suffix: &[u8]) -> Result<(&[u8], Option<u32>)> {
     }
 }
 
-/// The generation of a side row of a message, if its key is long enough to tell it.
+/// The generation of a side row of a message, if its key is long enough to have one.
 pub fn side_generation(suffix: &[u8]) -> Option<u64> {
     place(suffix).ok().map(|(place, _)| place.generation)
 }
 
-/// Splits queue and tail; tells whether the key is partitioned.
+/// Splits queue and tail; returns whether the key is partitioned.
 fn split(suffix: &[u8]) -> Result<(&[u8], Cursor<'_>, bool)> {
     let (queue, tail, partitioned) = match suffix.strip_prefix(PARTITIONED) {
         Some(rest) => {
@@ -203,7 +202,7 @@ fn split(suffix: &[u8]) -> Result<(&[u8], Cursor<'_>, bool)> {
     Ok((checked_queue(queue)?, Cursor::new(tail), partitioned))
 }
 
-/// Reads queue, partition and generation; gives what follows.
+/// Reads queue, partition and generation; returns what follows.
 fn place(suffix: &[u8]) -> Result<(Place<'_>, Cursor<'_>)> {
     let (queue, mut c, partitioned) = split(suffix)?;
     let partition = partitioned.then(|| c.u32_be().or_key("it ends inside its partition")).transpose()?;
@@ -211,7 +210,7 @@ fn place(suffix: &[u8]) -> Result<(Place<'_>, Cursor<'_>)> {
     Ok((Place { queue, partition, generation }, c))
 }
 
-/// What stands before and behind the first bar.
+/// The bytes before and after the first bar.
 fn at_bar(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (before, rest) = bytes.split_at_checked(memchr(b'|', bytes)?)?;
     Some((before, rest.get(1..)?))
@@ -233,7 +232,7 @@ fn checked_queue(queue: &[u8]) -> Result<&[u8]> {
     is_base64url(queue).then_some(queue).or_key("its queue name is not base64url without padding")
 }
 
-/// The six bits that a letter of base64url stands for.
+/// The six bits of a base64url character.
 const fn sextet(letter: u8) -> Option<u8> {
     match letter {
         b'A'..=b'Z' => Some(letter.wrapping_sub(b'A')),
@@ -245,7 +244,7 @@ const fn sextet(letter: u8) -> Option<u8> {
     }
 }
 
-/// Whether `text` is base64url without padding in its only form: no bits behind the last byte.
+/// Whether `text` is base64url without padding in its only valid form: the unused bits of the last character are zero.
 fn is_base64url(text: &[u8]) -> bool {
     let loose_bits = match text.len() & 3 {
         0 => 0,
@@ -257,7 +256,7 @@ fn is_base64url(text: &[u8]) -> bool {
     last & loose_bits == 0 && text.iter().fold(true, |fine, &b| fine & is_letter(b))
 }
 
-/// Whether base64url has this letter.
+/// Whether base64url has this character.
 fn is_letter(b: u8) -> bool {
     const LETTERS: [bool; 256] = letters();
     LETTERS.get(usize::from(b)).copied().unwrap_or(false)
@@ -285,8 +284,8 @@ pub fn encode_queue(name: &[u8]) -> Vec<u8> {
     URL_SAFE_NO_PAD.encode(name).into_bytes()
 }
 
-/// The user key of a queue-level row of Q: `family` is one of `SqsQueue`, `SqsGen`, `SqsSeq`. For `SqsTombstone` it is
-/// what the keys of all tombstones of Q begin with; only those with eight more bytes are its own.
+/// The user key of a queue-level row of Q: `family` is one of `SqsQueue`, `SqsGen`, `SqsSeq`. For `SqsTombstone` it is the prefix of the
+/// keys of all tombstones of Q; only keys with eight more bytes belong to Q.
 pub fn queue_key(family: Family, queue: &[u8]) -> Vec<u8> {
     [family.prefix().as_bytes(), queue].concat()
 }
@@ -296,17 +295,17 @@ pub fn tombstone_key(queue: &[u8], generation: u64) -> Vec<u8> {
     [Family::SqsTombstone.prefix().as_bytes(), queue, &generation.to_be_bytes()].concat()
 }
 
-/// What the user keys of all classic message rows of Q begin with, in a `msg|` family and one generation.
+/// The common prefix of the user keys of all classic message rows of Q, in a `msg|` family and one generation.
 pub fn classic_prefix(family: Family, queue: &[u8], generation: u64) -> Vec<u8> {
     [family.prefix().as_bytes(), queue, &generation.to_be_bytes()].concat()
 }
 
-/// What the user keys of all classic message rows of Q begin with, in a `msg|` family and any generation below 2^56.
+/// The common prefix of the user keys of all classic message rows of Q, in a `msg|` family and any generation below 2^56.
 pub fn classic_prefix_any(family: Family, queue: &[u8]) -> Vec<u8> {
     [family.prefix().as_bytes(), queue, &[0]].concat()
 }
 
-/// What the user keys of all partitioned message rows of Q begin with, in a `msg|` family.
+/// The common prefix of the user keys of all partitioned message rows of Q, in a `msg|` family.
 pub fn partitioned_prefix(family: Family, queue: &[u8]) -> Vec<u8> {
     [family.prefix().as_bytes(), PARTITIONED, queue, b"|"].concat()
 }

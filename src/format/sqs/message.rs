@@ -9,7 +9,7 @@ use crate::format::jsonout::{self, is_zero};
 use crate::format::jsonval::{self, Document};
 use crate::format::rawjson;
 
-/// What a message begins with: `\0SM\1`.
+/// The first bytes of a message: `\0SM\1`.
 pub const MAGIC: &[u8; 4] = b"\0SM\x01";
 
 /// A message. Absent members are zero or empty.
@@ -104,7 +104,7 @@ impl<'a> Message<'a> {
         })
     }
 
-    /// Generation and place in the order of the queue.
+    /// Generation and sort key in the queue.
     pub fn head(&self) -> Head<'a> {
         Head {
             queue_generation: self.queue_generation,
@@ -115,7 +115,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// The attributes: names come from the parsed record, values from its text, matched by their places.
+/// The attributes: names come from the parsed record, values from its text, matched by their positions.
 fn attributes<'a>(arena: &'a Bump, document: &Document<'a>) -> Result<&'a [(&'a str, &'a [u8])]> {
     let Some((place, value)) = document.root.position("message_attributes") else { return Ok(&[]) };
     let mut stored = rawjson::member_at(document.text, place).and_then(rawjson::Members::of);
@@ -137,8 +137,8 @@ pub struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// Reads the head of the value of a `msg|data` row. Where [`Message::parse`] succeeds, this gives the same; it may
-    /// also succeed where that fails, since it decodes neither body nor token.
+    /// Reads the head of the value of a `msg|data` row. If [`Message::parse`] succeeds, this gives the same; it may also succeed if that
+    /// fails, because it decodes neither body nor token.
     pub fn parse(arena: &'a Bump, value: &'a [u8]) -> Result<Head<'a>> {
         let json = json(value)?;
         let canonical = canonical::head(arena, json);
@@ -155,7 +155,7 @@ impl Message<'_> {
     /// Appends the value of a `msg|data` row.
     ///
     /// # Errors
-    /// A message attribute that is no JSON text.
+    /// A message attribute that is not JSON text.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
         out.extend_from_slice(MAGIC);
         jsonout::append(self, out)

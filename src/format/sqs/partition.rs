@@ -1,8 +1,8 @@
-//! Which partition of a queue a message belongs to (`sqs.md` §1).
+//! The partition of a queue that a message belongs to (`sqs.md` §1).
 
 use super::{Message, Queue};
 
-/// What `fifo_throughput_limit` says when a queue is throttled, and filled, as a whole.
+/// The value of `fifo_throughput_limit` for a queue that is throttled, and filled, as a whole.
 const PER_QUEUE: &str = "perQueue";
 
 /// FNV-1a with 32 bits.
@@ -15,13 +15,13 @@ pub fn of_group(group: &[u8], count: u32) -> u32 {
     if group.is_empty() { 0 } else { fnv1a(group) & count.saturating_sub(1) }
 }
 
-/// The partition in which `queue` keeps `message`.
+/// The partition of `queue` to which `message` belongs.
 pub fn expected(queue: &Queue<'_>, message: &Message<'_>) -> u32 {
     let count = if queue.fifo_throughput_limit == PER_QUEUE { 1 } else { queue.partition_count };
     of_group(message.message_group_id.as_bytes(), count)
 }
 
-/// Whether a message that was read from `partition` (`None`: a classic key) is where `queue` keeps it.
+/// Whether a message that was read from `partition` (`None`: a classic key) is in the right one.
 pub fn agrees(queue: &Queue<'_>, message: &Message<'_>, partition: Option<u32>) -> bool {
     match partition {
         Some(found) => queue.partition_count > 1 && found == expected(queue, message),

@@ -7,17 +7,17 @@ use crate::format::fault::{OrFault, Result};
 use crate::format::jsonout::{self, is_zero};
 use crate::format::jsonval::{self, Object};
 
-/// What a queue record begins with: `\0SQ\1`.
+/// The first bytes of a queue record: `\0SQ\1`.
 pub const MAGIC: &[u8; 4] = b"\0SQ\x01";
 
 /// The attributes of a queue. Absent members are zero or empty.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Queue<'a> {
-    /// Name; empty when only the key tells it.
+    /// Name; empty if only the key has it.
     pub name: &'a str,
-    /// Generation whose messages live; 0 = not said.
+    /// Generation of the live messages; 0 = not given.
     pub generation: u64,
-    /// Number of the queue's present life.
+    /// Number of the current life of the queue.
     #[serde(skip_serializing_if = "is_zero")]
     pub incarnation: u64,
     /// When it was created: a hybrid logical clock, Unix milliseconds in the upper 48 bits.
@@ -26,7 +26,7 @@ pub struct Queue<'a> {
     /// First in, first out.
     #[serde(skip_serializing_if = "is_zero")]
     pub is_fifo: bool,
-    /// A message without an own ID is deduplicated by its body.
+    /// A message without its own deduplication ID is deduplicated by its body.
     #[serde(skip_serializing_if = "is_zero")]
     pub content_based_dedup: bool,
     /// How long a received message stays hidden, seconds.

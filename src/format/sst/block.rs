@@ -13,16 +13,16 @@ use super::{SstFault, uvarint, uvarint_into};
 use crate::format::limits::{MAX_RAW_KEY, MAX_RAW_VALUE};
 use crate::format::snappy::{self, SnappyFault};
 
-/// Bytes behind a payload: its type and its checksum.
+/// Bytes after a payload: its type and its checksum.
 pub const TRAILER: usize = 5;
-/// The longest payload, inflated: the longest row with what frames it. A longer row has no block.
+/// The longest payload, inflated: the longest row with its framing. No block can have a longer row.
 pub const MAX_BLOCK: usize = (MAX_RAW_KEY + MAX_RAW_VALUE) as usize + (4 << 10);
 const STORED: u8 = 0;
 const SNAPPY: u8 = 1;
-/// Bytes of a restart offset, and of their number.
+/// Bytes of a restart offset, and of the number of restarts.
 const OFFSET: usize = 4;
 
-/// Where a block stands in its table.
+/// The position of a block in its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Handle {
     /// Where its payload begins.
@@ -32,7 +32,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Reads a handle, and leaves what stands behind it.
+    /// Reads a handle and moves past it.
     pub fn parse(bytes: &mut &[u8]) -> Option<Handle> {
         Some(Handle { offset: uvarint(bytes)?, len: uvarint(bytes)? })
     }
@@ -43,14 +43,14 @@ impl Handle {
         uvarint_into(self.len, out);
     }
 
-    /// The handle by itself.
+    /// The handle as separate bytes.
     pub fn to_bytes(self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.encode(&mut bytes);
         bytes
     }
 
-    /// Where the block ends, its trailer included.
+    /// The end of the block, with its trailer.
     pub const fn end(self) -> u64 {
         self.offset.saturating_add(self.len).saturating_add(TRAILER as u64)
     }
@@ -87,7 +87,7 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// Bytes that it takes when it is inflated. Nothing was reserved for them.
+    /// Length of the inflated payload. Nothing was reserved for it.
     pub fn inflated_len(self) -> Result<usize, SstFault> {
         match self {
             Payload::Stored(payload) if payload.len() > MAX_BLOCK => Err(SstFault::BlockTooLarge(payload.len() as u64)),
@@ -115,12 +115,12 @@ fn of_snappy(fault: SnappyFault) -> SstFault {
     }
 }
 
-/// The checksum as it stands behind a block.
+/// The checksum in the form that is stored after a block.
 fn masked_crc(checked: &[u8]) -> u32 {
     masked(checksum(CrcAlgorithm::Crc32Iscsi, checked) as u32)
 }
 
-/// As stored bytes that hold checksums are themselves checked, checksums are not stored as they are.
+/// Stored bytes that contain checksums are themselves checksummed, so checksums are stored in a masked form.
 const fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -128,7 +128,7 @@ const fn masked(crc: u32) -> u32 {
 /// CRC32C of each byte by itself.
 static BYTES: [u32; 256] = byte_crcs();
 
-// The compiler runs it.
+// Evaluated by the compiler.
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 const fn byte_crcs() -> [u32; 256] {
     let mut all = [0; 256];
@@ -145,13 +145,12 @@ const fn byte_crcs() -> [u32; 256] {
     all
 }
 
-/// The length of the payload of the block that begins with these bytes, where no handle tells it: the first one whose
-/// checksum matches.
+/// The length of the payload of the block that begins with these bytes, if no handle is known: the first length whose checksum matches.
 pub fn find_len(bytes: &[u8]) -> Option<usize> {
     let mut crc = u32::MAX;
     for (at, window) in bytes.windows(TRAILER).enumerate().take(MAX_BLOCK) {
         let (kind, stored) = window.split_first()?;
-        // There are as many as a byte has values.
+        // The table has an entry for every value of a byte.
         crc = BYTES.get(usize::from(crc as u8 ^ kind)).copied().unwrap_or_default() ^ crc >> 8;
         if *kind <= SNAPPY && masked(!crc).to_le_bytes() == *stored {
             return Some(at);
@@ -160,7 +159,7 @@ pub fn find_len(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// Appends a payload as a block; compressed only if that saves an eighth, as the server does. Gives its handle.
+/// Appends a payload as a block; compressed only if that saves an eighth, as the server does. Returns its handle.
 pub fn encode(payload: &[u8], compress: bool, out: &mut Vec<u8>) -> Handle {
     let offset = out.len();
     let compressed = compress.then(|| snap::raw::Encoder::new().compress_vec(payload).ok()).flatten();
@@ -176,10 +175,10 @@ pub fn encode(payload: &[u8], compress: bool, out: &mut Vec<u8>) -> Handle {
     Handle { offset: offset as u64, len: bytes.len() as u64 }
 }
 
-/// One entry of a block: its key is the first `shared` bytes of the one before, and `rest`.
+/// One entry of a block: its key consists of the first `shared` bytes of the previous key, and `rest`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry<'b> {
-    /// How many bytes of the last key begin this one.
+    /// How many bytes this key has in common with the start of the previous one.
     pub shared: usize,
     /// What follows them.
     pub rest: &'b [u8],
@@ -188,7 +187,7 @@ pub struct Entry<'b> {
 }
 
 impl Entry<'_> {
-    /// Makes `key`, that of the entry before, the key of this one.
+    /// Changes `key` from the key of the previous entry to the key of this one.
     #[inline]
     pub fn key_into(&self, key: &mut Vec<u8>) {
         key.truncate(self.shared);
@@ -196,7 +195,7 @@ impl Entry<'_> {
     }
 }
 
-/// Walks the entries of a payload.
+/// Reads the entries of a payload.
 #[derive(Debug, Clone, Copy)]
 pub struct Entries<'b> {
     rest: &'b [u8],
@@ -215,12 +214,12 @@ impl<'b> Entries<'b> {
         Ok(Entries { rest, key_len: 0 })
     }
 
-    /// The entries of what is left of a payload, behind a key of `key_len` bytes.
+    /// The entries in the rest of a payload, after a key of `key_len` bytes.
     pub(super) const fn behind(rest: &'b [u8], key_len: usize) -> Entries<'b> {
         Entries { rest, key_len }
     }
 
-    /// Bytes of entries that were not read yet.
+    /// Bytes of the entries that are not read yet.
     pub(super) const fn left(&self) -> usize {
         self.rest.len()
     }
@@ -245,19 +244,19 @@ impl<'b> Entries<'b> {
     }
 }
 
-/// Makes a payload.
+/// Builds a payload.
 #[derive(Debug)]
 pub struct Builder {
     payload: Vec<u8>,
     restarts: Vec<u32>,
-    /// Entries from one whole key to the next.
+    /// Number of entries from one complete key to the next.
     interval: usize,
     entries: usize,
     last: Vec<u8>,
 }
 
 impl Builder {
-    /// An empty one, in which each `interval`-th key is whole.
+    /// An empty builder; each `interval`-th key is complete.
     pub fn new(interval: usize) -> Builder {
         Builder { payload: Vec::new(), restarts: Vec::new(), interval: interval.max(1), entries: 0, last: Vec::new() }
     }
@@ -283,17 +282,17 @@ impl Builder {
         self.entries = self.entries.saturating_add(1);
     }
 
-    /// Bytes of the payload if it ended here.
+    /// Length of the payload if it ended here.
     pub const fn len(&self) -> usize {
         self.payload.len().saturating_add(self.restarts.len().saturating_add(1).saturating_mul(OFFSET))
     }
 
-    /// Whether the key of the next entry is whole.
+    /// Whether the next entry has a complete key.
     pub fn restarts_next(&self) -> bool {
         self.entries.checked_rem(self.interval).unwrap_or_default() == 0
     }
 
-    /// Whether it has no entry.
+    /// Whether it has no entries.
     pub const fn is_empty(&self) -> bool {
         self.entries == 0
     }
@@ -303,7 +302,7 @@ impl Builder {
         &self.last
     }
 
-    /// The payload; the builder is empty then.
+    /// The payload; the builder is empty afterwards.
     pub fn finish(&mut self) -> Vec<u8> {
         if self.restarts.is_empty() {
             self.restarts.push(0);
@@ -326,7 +325,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Blocks, handles and entries come back as they went in; any cut or flipped bit is seen.
+        /// Decoded blocks, handles and entries equal the encoded ones; any truncation or flipped bit is detected.
         #[test]
         fn encoded_blocks_are_parsed(
             entries: Vec<(Vec<u8>, Vec<u8>)>, interval in 1usize..5, compress: bool, before: Vec<u8>, bit: prop::sample::Index,
@@ -360,7 +359,7 @@ mod tests {
             prop_assert!(is_seen && longer.of(&table).is_err());
         }
 
-        /// No bytes make the walk panic or go on forever.
+        /// No input causes a panic or an endless loop.
         #[test]
         fn any_payload_has_an_end(payload: Vec<u8>) {
             if let Ok(mut entries) = Entries::new(&payload) {
@@ -395,7 +394,7 @@ mod tests {
         assert_eq!(Payload::parse(&zstd[..4]), Err(SstFault::Truncated("a block")));
     }
 
-    /// What a block says of its length is compared with what there may be, and with what its bytes can stand for, before memory is reserved.
+    /// The stated length of a block is compared with the maximum, and with what its bytes can expand to, before memory is reserved.
     #[test]
     fn blocks_that_would_be_too_large() {
         let inflated = |block: &[u8]| {
@@ -412,7 +411,7 @@ mod tests {
         assert_eq!(Payload::Stored(&stored).inflated_len(), Err(SstFault::BlockTooLarge(MAX_BLOCK as u64 + 1)));
     }
 
-    /// A block as a server wrote it, to the byte.
+    /// A block exactly as a server wrote it.
     #[test]
     fn the_checksum_of_the_server() {
         let metaindex = b"\0\x12\x04rocksdb.properties\xd6\x09\xbe\x03\0\0\0\0\x01\0\0\0";

@@ -11,27 +11,27 @@ use crate::format::hex;
 
 /// Magic of a bundle.
 pub const MAGIC: &[u8; 8] = b"EKVSSTI1";
-/// Bytes in front of the manifest: magic, length, digest.
+/// Bytes before the manifest: magic, length, digest.
 pub const FRONT: usize = 48;
-/// The longest manifest.
+/// Maximum length of a manifest.
 pub const MAX_MANIFEST: i64 = 64 << 20;
-/// Most files of a bundle.
+/// Maximum number of files of a bundle.
 pub const MAX_FILES: usize = 1 << 20;
 const VERSION: i64 = 1;
 
-/// What stands in front of the tables.
+/// What comes before the tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Front {
     /// The manifest.
     pub manifest: Manifest,
     /// Bytes of the manifest.
     pub manifest_len: usize,
-    /// Whether the manifest has the digest in front of it.
+    /// Whether the manifest matches the digest before it.
     pub hash_matches: bool,
 }
 
 impl Front {
-    /// Reads the front of a stream. A wrong digest is left to the caller: what the manifest says can still be tried.
+    /// Reads the front of a stream. A wrong digest is left to the caller, which may still try to use the manifest.
     pub fn parse(stream: &[u8]) -> Result<Front, SstFault> {
         let mut c = Cursor::new(stream);
         c.strip(MAGIC).ok_or(SstFault::Truncated("its front"))?;
@@ -43,7 +43,7 @@ impl Front {
         let hash_matches = digest == Sha256::digest(manifest).as_slice();
         match Manifest::parse(manifest) {
             Ok(manifest) => Ok(Front { manifest, manifest_len, hash_matches }),
-            // Whatever else is wrong with it, it was not written so.
+            // Whatever else is wrong with it, it was changed after it was written.
             Err(_) if !hash_matches => Err(SstFault::ManifestHash),
             Err(fault) => Err(fault),
         }
@@ -62,9 +62,9 @@ pub struct Manifest {
     pub last_commit_ts: u64,
     /// History below this timestamp may be compacted away.
     pub min_retained_ts: u64,
-    /// The same of a compaction that goes on.
+    /// The same for a compaction that is in progress.
     pub pending_min_retained_ts: u64,
-    /// Raft index that the store has applied, if it says so.
+    /// Raft index that the store has applied, if the manifest has it.
     pub applied_index: Option<u64>,
     /// Rows of all tables.
     pub entry_count: u64,
@@ -124,7 +124,7 @@ struct Listed<'a> {
 }
 
 impl Manifest {
-    /// Reads a manifest and checks what it says against itself.
+    /// Reads a manifest and checks that it is consistent.
     pub fn parse(json: &[u8]) -> Result<Manifest, SstFault> {
         #[derive(Deserialize)]
         struct Version {
@@ -132,7 +132,7 @@ impl Manifest {
         }
         let document: Document<'_> = match serde_json::from_slice(json) {
             Ok(document) => document,
-            // A newer version may have members that we do not know.
+            // A newer version may have unknown members.
             Err(_) => {
                 return Err(match serde_json::from_slice(json) {
                     Ok(Version { version }) if version != VERSION => SstFault::ManifestVersion(version),
@@ -182,7 +182,7 @@ impl Manifest {
             total_file_bytes: self.files.iter().fold(0u64, |sum, file| sum.saturating_add(file.size)) as i64,
             files: (!files.is_empty()).then_some(files),
         };
-        // A buffer takes everything.
+        // Writing to a buffer does not fail.
         out.extend(serde_json::to_vec(&document).unwrap_or_default());
     }
 }
@@ -269,7 +269,7 @@ mod tests {
             prop_assert_eq!((front.end(), front.hash_matches), (stream.len(), true));
             prop_assert_eq!(front.manifest, manifest);
             prop_assert!(Front::parse(&stream[..cut.index(stream.len())]).is_err());
-            // No flipped bit behind the length goes unseen.
+            // Every flipped bit after the length is detected.
             let bit = 16 * 8 + bit.index((stream.len() - 16) * 8);
             stream[bit / 8] ^= 1 << (bit % 8);
             prop_assert!(Front::parse(&stream).map_or(true, |front| !front.hash_matches));
@@ -332,7 +332,7 @@ mod tests {
         }
     }
 
-    /// As many as fit into a manifest of the largest length, so that nothing else refuses them before.
+    /// As many as fit into a manifest of the maximum length, so that the number of files is the only fault.
     #[test]
     #[cfg_attr(miri, ignore = "60 MB of JSON")]
     fn too_many_files() {

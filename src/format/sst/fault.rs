@@ -1,4 +1,4 @@
-//! What is wrong with a bundle, without where it stands.
+//! What is wrong with a bundle, without its position.
 
 /// A reason to reject a bundle, one of its tables, or a block of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -6,13 +6,13 @@ pub enum SstFault {
     /// The bytes end where more must follow.
     #[error("snapshot truncated: the bundle ends inside {0}")]
     Truncated(&'static str),
-    /// A length of the manifest that no server takes.
+    /// A length of the manifest that no server accepts.
     #[error("invalid SST ingest manifest length: {0} is not between 1 and 67108864")]
     ManifestLength(i64),
-    /// The manifest's bytes do not have the digest in front of them.
+    /// The manifest's bytes do not match the digest before them.
     #[error("SST ingest manifest SHA-256 mismatch")]
     ManifestHash,
-    /// The manifest cannot be read, or contradicts itself.
+    /// The manifest cannot be read, or is inconsistent.
     #[error("invalid SST ingest manifest: {0}")]
     Manifest(&'static str),
     /// A manifest of a newer server.
@@ -20,30 +20,30 @@ pub enum SstFault {
         "SST ingest manifest version {0} is not known (only 1): the file was written by a newer server; update ekvsnap"
     )]
     ManifestVersion(i64),
-    /// Bytes behind the last table.
+    /// Bytes after the last table.
     #[error("the bundle contains trailing bytes: {0} behind its last file")]
     TrailingBytes(u64),
-    /// A table's bytes do not have the digest of the manifest.
+    /// A table's bytes do not match their digest in the manifest.
     #[error("file integrity mismatch: its bytes do not have the SHA-256 of the manifest")]
     FileHash,
     /// The footer of a table cannot be read.
     #[error("invalid table footer: {0}")]
     Footer(&'static str),
-    /// A handle leads to no block.
+    /// A handle does not lead to a block.
     #[error("a block handle is wrong: {0}")]
     Handle(&'static str),
-    /// A block's bytes do not have its checksum.
+    /// A block's bytes do not match their checksum.
     #[error("block checksum mismatch: the block says {stored:08x}, its bytes give {computed:08x}")]
     Checksum {
-        /// The block's value.
+        /// The stored value.
         stored: u32,
-        /// What its bytes give.
+        /// The value computed from the bytes.
         computed: u32,
     },
     /// A block in a form that the server does not write.
     #[error("block type {0} is not known (stored and Snappy are)")]
     BlockType(u8),
-    /// A block that does not inflate.
+    /// A block that cannot be inflated.
     #[error("the block is no Snappy block")]
     Snappy,
     /// A block that is longer than the longest row.
@@ -61,20 +61,20 @@ pub enum SstFault {
     /// An entry that does not set a key.
     #[error("an entry of kind {0}: a snapshot holds only sets (1)")]
     Kind(u8),
-    /// A value that does not stand behind its key.
+    /// A value that is not stored after its key.
     #[error("value prefix {0:#010b}: a snapshot holds only values in place")]
     ValuePrefix(u8),
-    /// A table that the server does not write.
+    /// A property that no table of a server has.
     #[error("invalid table property: {0}")]
     Property(&'static str),
-    /// A number of the manifest or of a table that its rows do not have.
+    /// A number of the manifest or of a table that its rows contradict.
     #[error("{what} mismatch: {stated} stated, {found} found")]
     Count {
         /// Which number.
         what: &'static str,
-        /// What is said.
+        /// The stated value.
         stated: u64,
-        /// What is there.
+        /// The value that was found.
         found: u64,
     },
     /// The first or last key is not that of the manifest.
@@ -82,7 +82,7 @@ pub enum SstFault {
     KeyBound(&'static str),
 }
 
-/// A fault in a table with the place of its block, if it is one of a block.
+/// A fault in a table, with the position of the block if it is in a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct At {
     /// Where the block begins in the table.
@@ -98,7 +98,7 @@ impl From<SstFault> for At {
 }
 
 impl SstFault {
-    /// The same at a block.
+    /// The same fault in a block.
     pub const fn at(self, block: u64) -> At {
         At { block: Some(block), fault: self }
     }

@@ -4,8 +4,8 @@
 //! "EKVSSTI1" · i64be length of the manifest · its SHA-256 · manifest (JSON) · table 0 · table 1 · …
 //! ```
 //!
-//! [`bundle`] has the front and the manifest, [`table`] the footer of a table with what it leads to, [`block`] the blocks
-//! that a table is made of, [`row`] the rows in its data blocks. [`writer`] makes tables and bundles.
+//! [`bundle`] has the front and the manifest, [`table`] the footer of a table and the blocks it leads to, [`block`] the blocks of a table,
+//! [`row`] the rows in its data blocks. [`writer`] makes tables and bundles.
 
 pub mod block;
 pub mod bundle;
@@ -18,7 +18,7 @@ pub use fault::{At, SstFault};
 
 use prost::encoding;
 
-/// A number in seven bits a byte, as it stands in blocks.
+/// A number with seven bits per byte, as in blocks.
 #[inline]
 fn uvarint(bytes: &mut &[u8]) -> Option<u64> {
     match bytes {

@@ -1,18 +1,18 @@
 //! The rows of a data block (`sst.md` §3.3).
 //!
-//! Key: raw key · `u64le` trailer (sequence number << 8 | kind). Value: a byte that tells where the value is, and the value.
+//! Key: raw key · `u64le` trailer (sequence number << 8 | kind). Value: a byte that says where the value is, and the value.
 
 use super::SstFault;
 use super::block::Entries;
 use crate::format::limits::{MAX_RAW_KEY, MAX_RAW_VALUE};
 
-/// Bytes behind the raw key.
+/// Bytes after the raw key.
 pub const TRAILER: usize = 8;
 /// The kind of an entry that sets a key.
 const SET: u8 = 1;
-/// A bit of the kind that says only that a newer entry hides this one: with one entry a key, none does.
+/// A bit of the kind that only says that a newer entry hides this one: with one entry per key, none does.
 const OBSOLETE: u8 = 0x40;
-/// The bits of a value's first byte that tell where it is; 0: in place.
+/// The bits of a value's first byte that say where it is; 0: in place.
 const PLACE: u8 = 0xc0;
 
 /// One row.
@@ -24,7 +24,7 @@ pub struct Row<'r> {
     pub raw_value: &'r [u8],
 }
 
-/// Walks the rows of an inflated data block.
+/// Reads the rows of an inflated data block.
 #[derive(Debug)]
 pub struct Rows<'b, 'k> {
     entries: Entries<'b>,
@@ -33,7 +33,7 @@ pub struct Rows<'b, 'k> {
 }
 
 impl<'b, 'k> Rows<'b, 'k> {
-    /// The rows of a payload; keys are put together in `key`.
+    /// The rows of a payload; keys are assembled in `key`.
     pub fn new(payload: &'b [u8], key: &'k mut Vec<u8>) -> Result<Rows<'b, 'k>, SstFault> {
         key.clear();
         Ok(Rows { entries: Entries::new(payload)?, key })
@@ -71,7 +71,7 @@ pub fn key_into(raw_key: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&u64::from(SET).to_le_bytes());
 }
 
-/// Appends a value with the prefix of one in place.
+/// Appends a value with the prefix of a value in place.
 pub fn value_into(raw_value: &[u8], out: &mut Vec<u8>) {
     out.push(0);
     out.extend_from_slice(raw_value);
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(one(b"k\x01\0\0\0\0\0\0\0", b""), Err(SstFault::Block("a value has no prefix")));
         assert_eq!(one(b"k\x01\0\0\0\0\0\0\0", b"\x80v"), Err(SstFault::ValuePrefix(0x80)));
         assert_eq!(one(&[7; (MAX_RAW_KEY + 9) as usize], b"\0v"), Err(SstFault::KeyTooLarge(MAX_RAW_KEY + 1)));
-        // Zeros that nobody looks at.
+        // The content does not matter.
         let value = vec![0; (MAX_RAW_VALUE + 2) as usize];
         assert_eq!(one(b"k\x01\0\0\0\0\0\0\0", &value), Err(SstFault::ValueTooLarge(MAX_RAW_VALUE + 1)));
     }

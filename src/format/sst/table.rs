@@ -1,4 +1,4 @@
-//! A table: what its last bytes lead to (`sst.md` §3).
+//! A table: the blocks that its last bytes lead to (`sst.md` §3).
 //!
 //! ```text
 //! data blocks · [lower index blocks] · index block · properties block · metaindex block · footer (53 bytes)
@@ -9,7 +9,7 @@ use super::{At, SstFault, uvarint, uvarint_into};
 
 /// Bytes of the footer.
 pub const FOOTER: usize = 53;
-/// Bytes of the two handles in it, with what fills them up.
+/// Bytes of the two handles in it, with their padding.
 const HANDLES: usize = 40;
 const CRC32C: u8 = 1;
 const VERSION: u32 = 4;
@@ -29,7 +29,7 @@ const VALUE_SIZE: &[u8] = b"rocksdb.raw.value.size";
 const ONE_LEVEL: u32 = 0;
 const TWO_LEVELS: u32 = 2;
 
-/// What the last bytes of a table say.
+/// The content of a table's footer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Footer {
     /// The block that names the others.
@@ -74,16 +74,16 @@ impl Footer {
     }
 }
 
-/// What a table says of itself.
+/// What a table says about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Properties {
-    /// Whether the index has a lower level: then the number of its blocks.
+    /// The number of lower index blocks, if the index has a lower level.
     pub partitions: Option<u64>,
     /// Rows.
     pub entries: u64,
     /// Blocks that hold rows.
     pub data_blocks: u64,
-    /// Bytes of all keys, their trailers included.
+    /// Bytes of all keys, with their trailers.
     pub key_size: u64,
     /// Bytes of all values, without their prefixes.
     pub value_size: u64,
@@ -150,11 +150,11 @@ impl Properties {
     }
 }
 
-/// Walks whole keys and values of a payload that it holds, from one call to another.
+/// Reads the complete keys and values of a payload that it owns, one per call.
 #[derive(Debug, Default)]
 pub struct Index {
     payload: Vec<u8>,
-    /// Bytes of entries that were not read yet, which end where the restarts begin.
+    /// Position of the entries that are not read yet, and the end of the entries, where the restarts begin.
     at: usize,
     end: usize,
     key: Vec<u8>,
@@ -167,7 +167,7 @@ impl Index {
         Ok(Index { payload, at: 0, end, key: Vec::new() })
     }
 
-    /// The next separator, which is not below any key of the block that the handle leads to; `None` at the end.
+    /// The next separator, which is not smaller than any key of the block of its handle; `None` at the end.
     pub fn next(&mut self) -> Result<Option<(&[u8], Handle)>, SstFault> {
         let rest = self.payload.get(self.at..self.end).unwrap_or_default();
         let mut entries = Entries::behind(rest, self.key.len());
@@ -180,10 +180,10 @@ impl Index {
     }
 }
 
-/// A whole key and its value.
+/// A complete key and its value.
 type Pair<'k, 'b> = (&'k [u8], &'b [u8]);
 
-/// Walks the whole keys and values of a payload.
+/// Reads the complete keys and values of a payload.
 struct Walk<'b> {
     entries: Entries<'b>,
     key: Vec<u8>,
@@ -201,14 +201,14 @@ impl<'b> Walk<'b> {
     }
 }
 
-/// What stands behind the data blocks of a table.
+/// What follows the data blocks of a table.
 #[derive(Debug)]
 pub struct Table {
     /// The index, or its upper level.
     pub index: Index,
-    /// Where it stands.
+    /// Its position.
     pub index_at: u64,
-    /// What the table says of itself.
+    /// What the table says about itself.
     pub properties: Properties,
 }
 
@@ -222,7 +222,7 @@ impl Table {
         let mut walk = Walk::new(&metaindex).map_err(at(footer.metaindex))?;
         while let Some((name, mut value)) = walk.next().map_err(at(footer.metaindex))? {
             if name != PROPERTIES {
-                // Such as deleted ranges, or values apart: to read the rows without them would be wrong.
+                // Such as deleted ranges, or values that are stored separately: reading the rows without them would be wrong.
                 return Err(SstFault::Block("the metaindex names more than properties").at(footer.metaindex.offset));
             }
             properties = Handle::parse(&mut value);
@@ -296,7 +296,7 @@ mod tests {
         }
     }
 
-    /// Properties that are missing, that cannot be read, or of a table that a server does not write.
+    /// Properties that are missing or cannot be read, or that no table of a server has.
     #[test]
     fn what_is_wrong_with_properties() {
         const ALL: [(&[u8], &[u8]); 6] = [

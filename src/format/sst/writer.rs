@@ -1,7 +1,7 @@
-//! Writes tables and bundles, as a server does: blocks of 4 KiB, files of 64 MiB (`sst.md` §2, §3).
+//! Writes tables and bundles like a server: blocks of 4 KiB, files of 64 MiB (`sst.md` §2, §3).
 //!
-//! Nothing here does I/O. A bundle begins with digests of what follows, so its tables are handed out one by one, and the
-//! front is made when all are there.
+//! Nothing here does I/O. A bundle begins with digests of what follows, so its tables are returned one by one, and the front is made when
+//! all of them are complete.
 
 use prost::encoding;
 use sha2::{Digest as _, Sha256};
@@ -16,26 +16,26 @@ use crate::format::header::FsmHeader;
 use crate::format::limits::{MAX_RAW_KEY, MAX_RAW_VALUE, TS_SUFFIX};
 use crate::format::mvcc::Operational;
 
-/// Rows of a data block from one whole key to the next.
+/// Number of rows of a data block from one complete key to the next.
 const INTERVAL: usize = 16;
-/// The trailer of a separator that is no key.
+/// The trailer of a separator that is not a key.
 const SEPARATOR: [u8; row::TRAILER] = [0x11, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
 
 /// Sizes and compression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
-    /// Bytes from which a data block is closed.
+    /// Size at which a data block is closed.
     pub block: usize,
-    /// Bytes from which a block of the index is closed, and the index gets an upper level.
+    /// Size at which a block of the index is closed, and the index gets an upper level.
     pub index: usize,
-    /// Bytes of keys and values from which a table is closed.
+    /// Total size of keys and values at which a table is closed.
     pub file: u64,
-    /// Whether blocks are compressed where that saves an eighth.
+    /// Whether blocks are compressed if that saves an eighth.
     pub snappy: bool,
 }
 
 impl Default for Shape {
-    /// Those of a server.
+    /// The values of a server.
     fn default() -> Shape {
         Shape { block: 4 << 10, index: 4 << 10, file: 64 << 20, snappy: true }
     }
@@ -46,11 +46,11 @@ impl Default for Shape {
 pub struct Finished {
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// What the manifest says of it.
+    /// Its entry in the manifest.
     pub file: File,
 }
 
-/// Takes rows, and gives a table whenever one is full.
+/// Takes rows and returns a table whenever one is full.
 ///
 /// ```
 /// use ekvsnap::format::header::FsmHeader;
@@ -76,15 +76,15 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// One without rows.
+    /// An encoder without rows.
     pub fn new(shape: Shape) -> Encoder {
         Encoder { shape, table: Table::new(shape), before: None, manifest: Manifest::default() }
     }
 
-    /// Takes a row as it stands in the store. Gives the table that it fills.
+    /// Adds a row in the form of the store. Returns the table that it completes.
     ///
     /// # Errors
-    /// A raw key that is not above the last one, or empty; a key or value that is over its limit. Nothing is taken then.
+    /// A raw key that is empty or not greater than the last one; a key or value over its limit. Nothing is added then.
     pub fn raw(&mut self, raw_key: &[u8], raw_value: &[u8]) -> Result<Option<Finished>> {
         if raw_key.is_empty() || raw_key.len() as u64 > MAX_RAW_KEY {
             return Err(Fault::Key("its length is not one that a bundle can hold"));
@@ -100,7 +100,7 @@ impl Encoder {
         Ok(if self.table.bytes_of_rows >= self.shape.file { self.close() } else { None })
     }
 
-    /// What the manifest says of the rows.
+    /// Records what the manifest says about the rows.
     fn note(&mut self, raw_key: &[u8], raw_value: &[u8]) {
         let manifest = &mut self.manifest;
         manifest.entry_count = manifest.entry_count.saturating_add(1);
@@ -134,7 +134,7 @@ impl Encoder {
     }
 }
 
-/// A whole snapshot file of tables in order.
+/// A complete snapshot file of tables in order.
 pub fn bundle(header: &FsmHeader, manifest: &Manifest, tables: &[Finished]) -> Vec<u8> {
     let mut out = Vec::new();
     header.encode(&mut out);
@@ -144,7 +144,7 @@ pub fn bundle(header: &FsmHeader, manifest: &Manifest, tables: &[Finished]) -> V
     out
 }
 
-/// A table in the making.
+/// A table that is being built.
 #[derive(Debug)]
 struct Table {
     shape: Shape,
@@ -156,7 +156,7 @@ struct Table {
     /// The first and the last raw key.
     first: Option<Vec<u8>>,
     last: Option<Vec<u8>>,
-    /// A closed block that has no separator yet: that depends on the next key.
+    /// A closed block that has no separator yet, because that depends on the next key.
     closed: Option<Handle>,
 }
 
@@ -203,7 +203,7 @@ impl Table {
     fn is_full(&self, key: usize, value: usize) -> bool {
         let (len, target) = (self.block.len(), self.shape.block);
         let nine_tenths = target.saturating_mul(90).saturating_add(99) / 100;
-        // Four bytes for what is shared, whatever it is, and four for a restart.
+        // Four bytes for the shared length, whatever it is, and four for a restart.
         let restart = if self.block.restarts_next() { 4 } else { 0 };
         let lengths = [key, value].map(|len| encoding::encoded_len_varint(len as u64));
         let entry = [key, value, 4, restart].into_iter().chain(lengths).fold(0usize, usize::saturating_add);
@@ -238,7 +238,7 @@ impl Table {
     }
 }
 
-/// The index in the making. Its lower blocks stand behind all data blocks.
+/// An index that is being built. Its lower blocks come after all data blocks.
 #[derive(Debug)]
 struct TableIndex {
     lower: Builder,
@@ -275,7 +275,7 @@ impl TableIndex {
     }
 }
 
-/// A short key that is not below `last` and below `next`, with its trailer.
+/// A short key that is not below `last` and is below `next`, with its trailer.
 fn separator(last: &[u8], next: Option<&[u8]>) -> Vec<u8> {
     let mut key = match next {
         Some(next) => shortened(last, next),
@@ -301,7 +301,7 @@ fn shortened(last: &[u8], next: &[u8]) -> Option<Vec<u8>> {
     fits.then(|| incremented(last, common)).flatten()
 }
 
-/// `key` up to `at`, its last byte one higher.
+/// `key` up to `at`, with its last byte incremented.
 fn incremented(key: &[u8], at: usize) -> Option<Vec<u8>> {
     let (byte, before) = key.get(..=at)?.split_last()?;
     let mut key = before.to_vec();
@@ -325,7 +325,7 @@ mod tests {
 
     type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
-    /// Reads a table as a simple reader does; checks what it says of itself.
+    /// Reads a table like a simple reader; checks what it says about itself.
     fn rows_of(bytes: &[u8]) -> Pairs {
         let mut table = table::Table::parse(bytes).unwrap();
         let mut handles = Vec::new();
@@ -368,7 +368,7 @@ mod tests {
     }
 
     proptest! {
-        /// Rows come back as they went in, from tables of any shape.
+        /// Decoding gives the same rows, from tables of any shape.
         #[test]
         fn encoded_bundles_are_read(
             rows in proptest::collection::btree_map(proptest::collection::vec(any::<u8>(), 1..30), any::<Vec<u8>>(), 0..120),
@@ -400,7 +400,7 @@ mod tests {
             prop_assert_eq!(read.into_iter().collect::<BTreeMap<_, _>>(), rows);
         }
 
-        /// A separator is not below the last key, and below the next one.
+        /// A separator is not below the last key, and is below the next one.
         #[test]
         fn separators_separate(a: Vec<u8>, b: Vec<u8>) {
             let (last, next) = if a < b { (a, b) } else { (b, a) };

@@ -1,6 +1,6 @@
 //! The index of one snapshot as bytes (`plan.md` §3).
 //!
-//! What the front of the snapshot says is not written: it is read from the snapshot again, and must agree.
+//! The information at the start of the snapshot is not written: it is read from the snapshot again, and must agree.
 
 use std::ops::Range;
 
@@ -10,21 +10,21 @@ use crate::index::counts::{FamilyCount, MOST_PREFIXES, Unknown};
 use crate::index::{Checkpoints, Counts, Granularity, Holes, Index, Layout, Moments, SealedRows, Segment};
 use crate::source::crc::crc32c;
 
-/// Most segments that are written or read. Usual snapshots have a few thousand.
+/// Maximum number of segments that are written or read. Usual snapshots have a few thousand.
 const MOST_SEGMENTS: usize = 1 << 20;
 
-/// Changes when families are added or moved, so that their numbers mean something else.
+/// Changes if families are added or moved, because their numbers then have another meaning.
 pub(super) fn families() -> u32 {
     let names: Vec<u8> = Family::ALL.iter().flat_map(|family| [family.prefix().as_bytes(), b"\0"].concat()).collect();
     crc32c(&names)
 }
 
-/// Whether all of an index can be told: damaged and encrypted snapshots are indexed anew each time.
+/// Whether an index can be saved completely: damaged and encrypted snapshots are indexed again each time.
 pub(super) fn can_be_saved(index: &Index) -> bool {
     index.is_whole && index.holes.count() == 0 && index.sealed.is_empty() && index.segments.len() <= MOST_SEGMENTS
 }
 
-/// Appends an index that was made for a moment and with a granularity, with one of so many of its checkpoints.
+/// Appends an index that was made for a moment and with a granularity; of its checkpoints only each `every`-th.
 pub(super) fn encode(index: &Index, (as_of, granularity): (u64, Granularity), every: usize, out: &mut Vec<u8>) {
     let Index { layout, rows, checkpoints, counts, moments, .. } = index;
     wire::number(as_of, out);
@@ -83,7 +83,7 @@ fn encode_segments(segments: &[Segment], out: &mut Vec<u8>) {
     let mut last = 0;
     for Segment { family, len, bytes } in segments {
         out.push(*family as u8);
-        // A key that is too short to tell a length has the largest one.
+        // A key that is too short for a length has the largest one.
         wire::number(u64::from(len.wrapping_add(1)), out);
         wire::number((bytes.start - last) as u64, out);
         wire::number(bytes.len() as u64, out);
@@ -91,7 +91,7 @@ fn encode_segments(segments: &[Segment], out: &mut Vec<u8>) {
     }
 }
 
-/// An index, with the moment and the distance of checkpoints that it was made with; `None` where the bytes do not fit the snapshot.
+/// An index, with the moment and the distance of checkpoints that it was made with; `None` if the bytes do not match the snapshot.
 pub(super) fn decode(bytes: &[u8], file: &[u8]) -> Option<(Index, u64, usize)> {
     let mut reader = Reader::new(bytes);
     let as_of = reader.number()?;
@@ -130,7 +130,7 @@ pub(super) fn decode(bytes: &[u8], file: &[u8]) -> Option<(Index, u64, usize)> {
     agrees.then_some((index, as_of, interval))
 }
 
-/// Whether a file ends as its index tells: with its rows, or with a footer behind them.
+/// Whether a file ends as its index says: with its rows, or with a footer after them.
 fn ends(file: &[u8], rows: &Range<usize>, crc32c: Option<u32>) -> bool {
     let Some(behind) = file.get(rows.end..).filter(|_| rows.start <= rows.end) else { return false };
     match crc32c {
@@ -155,7 +155,7 @@ fn family(reader: &mut Reader<'_>) -> Option<Family> {
     Family::ALL.get(usize::from(reader.byte()?)).copied()
 }
 
-/// Counts of a file of so many bytes.
+/// Counts of a file of `len` bytes.
 fn decode_counts(reader: &mut Reader<'_>, len: u64) -> Option<Counts> {
     let mut counts = Counts::new();
     counts.operational = reader.number().filter(|n| *n <= len)?;
@@ -163,7 +163,7 @@ fn decode_counts(reader: &mut Reader<'_>, len: u64) -> Option<Counts> {
         let family = family(reader)?;
         let [rows, tombstones, live, bytes, live_bytes] = numbers(reader)?;
         let unordered = reader.flag()?;
-        // Sums of what is no more than a file has do not overflow.
+        // Sums of numbers that do not exceed the file do not overflow.
         if rows > bytes || tombstones > rows || live > rows || live_bytes > bytes || bytes > len {
             return None;
         }

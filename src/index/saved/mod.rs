@@ -1,7 +1,7 @@
-//! Indexes in a file, so that a later run need not read all of a snapshot again (`plan.md`).
+//! Indexes stored in a file, so that a later run need not read the whole snapshot again (`plan.md`).
 //!
-//! A saved index counts only for the very file that it was made of, and only where the index pass would find the same: whatever
-//! does not fit leads to that pass, never to an error.
+//! A saved index is used only for the same file, and only if the index pass would give the same result. Anything that does not match leads
+//! to that pass, never to an error.
 
 mod codec;
 
@@ -18,16 +18,16 @@ use crate::error::{Error, Result};
 use crate::format::wire::{self, Reader};
 use crate::source::{Identity, Source};
 
-/// What a plan file begins with.
+/// The first bytes of a plan file.
 pub const MAGIC: &[u8; 8] = b"EKVPLAN1";
-/// What the name of a side-car has behind that of its snapshot.
+/// The suffix of a side-car's name, after the name of its snapshot.
 pub const SUFFIX: &str = ".ekvindex";
-/// Bytes of the largest file that is written or read.
+/// Maximum size of a file that is written or read.
 pub const MOST: usize = 64 << 20;
-/// Bytes that checkpoints may take, about; a checkpoint takes two to three.
+/// Approximate maximum bytes of checkpoints; a checkpoint takes two to three.
 const CHECKPOINTS: usize = 48 << 20;
 const CHECKPOINT: usize = 3;
-/// Inputs of the largest plan.
+/// Maximum number of inputs in a plan.
 const MOST_INPUTS: usize = 4096;
 /// Bytes of the digest at the end.
 pub const DIGEST: usize = 32;
@@ -35,15 +35,15 @@ pub const DIGEST: usize = 32;
 /// One input of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
-    /// As it was named.
+    /// Its name as given.
     pub path: PathBuf,
-    /// What the file is recognised by, if its state can be told.
+    /// The identity of the file, if it can be determined.
     pub identity: Option<Identity>,
     /// Its size.
     pub len: u64,
     /// Its verified footer.
     pub crc32c: Option<u32>,
-    /// What its index found, if that can be told.
+    /// The result of its index, if it can be saved.
     pub index: Option<Vec<u8>>,
 }
 
@@ -52,7 +52,7 @@ pub struct Input {
 pub struct Plan {
     /// The inputs, in their order.
     pub inputs: Vec<Input>,
-    /// How they are decoded, in JSON; nothing: only the indexes are there.
+    /// How they are decoded, in JSON; empty: there are only the indexes.
     pub task: Vec<u8>,
     /// The columns of tables, in a layout that has some: no shard knows all rows.
     pub columns: Vec<u8>,
@@ -83,7 +83,7 @@ impl Plan {
     /// The bytes of the file.
     ///
     /// # Errors
-    /// There would be too many.
+    /// The file would be too large.
     pub fn encode(&self) -> Result<Vec<u8>> {
         if self.inputs.len() > MOST_INPUTS {
             return Err(Error::usage(format!("there are {} inputs, more than {MOST_INPUTS}", self.inputs.len())));
@@ -112,7 +112,7 @@ impl Plan {
         Ok(out)
     }
 
-    /// Reads the bytes of a file; `None`: they are damaged, or of another version of this program.
+    /// Reads the bytes of a file; `None`: they are damaged, or from another version of this program.
     pub fn decode(file: &[u8]) -> Option<Plan> {
         let (body, digest) = file.split_last_chunk::<DIGEST>()?;
         let rest = body.strip_prefix(MAGIC)?.strip_prefix(&codec::families().to_le_bytes())?;
@@ -136,10 +136,10 @@ impl Plan {
         reader.is_empty().then_some(Plan { inputs, task, columns })
     }
 
-    /// Reads a file of at most [`MOST`] bytes; gives its digest too.
+    /// Reads a file of at most [`MOST`] bytes; returns its digest too.
     ///
     /// # Errors
-    /// A file that cannot be read; `None` as with [`decode`](Plan::decode).
+    /// A file that cannot be read. `None` as for [`decode`](Plan::decode).
     pub fn read(path: &Path) -> Result<Option<(Plan, [u8; DIGEST])>> {
         let failed = |e| Error::io("read", path, e);
         let mut bytes = Vec::new();
@@ -148,7 +148,7 @@ impl Plan {
         Ok(plan.zip(bytes.last_chunk().copied()))
     }
 
-    /// Gives each source the index of its file, if it is here. Tells how many have one.
+    /// Gives each source the index of its file, if the plan has it. Returns the number of such sources.
     pub fn attach(&self, sources: &mut [Source]) -> usize {
         let mut attached = 0;
         for source in sources {
@@ -170,13 +170,13 @@ pub fn beside(snapshot: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Whether a file is a plan, as its first bytes say.
+/// Whether a file is a plan, according to its first bytes.
 pub fn is_plan(path: &Path) -> bool {
     let mut head = [0; MAGIC.len()];
     File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok_and(|()| head == *MAGIC)
 }
 
-/// The saved index of a source, where the pass would find the same.
+/// The saved index of a source, if the pass would find the same.
 pub(super) fn known(source: &Source, view: View, granularity: Granularity) -> Option<Index> {
     let (index, as_of, interval) = codec::decode(source.saved_index()?, source.file())?;
     let is_same_moment = view.as_of == as_of || view.as_of.min(as_of) >= index.max_commit_ts;

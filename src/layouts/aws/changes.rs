@@ -1,7 +1,7 @@
-//! Incremental exports: what changed between two moments of the history that the inputs have, or between two snapshots (`aws-export.md` §5).
+//! Incremental exports: the changes between two moments of the inputs' history, or between two snapshots (`aws-export.md` §5).
 //!
-//! The items of both states are paired by a hash of their keys (`sides.rs`). What stands in the same row did not change; the rest is read,
-//! compared and written, in the order of the hash, as items of a full export are.
+//! The items of both states are paired by a hash of their keys (`sides.rs`). An item in the same row did not change. The others are read,
+//! compared and written in the order of the hash, like the items of a full export.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use crate::output::out::Out;
 use crate::output::split::SplitOutput;
 use crate::output::tree::Tree;
 
-/// Values up to so many bytes are compared as they are rendered, larger ones as they are stored.
+/// Values up to this size are compared in rendered form, larger ones in stored form.
 const SMALL: usize = 1 << 20;
 
 /// Renders changes.
@@ -35,7 +35,7 @@ const SMALL: usize = 1 << 20;
 pub(super) struct Changes<'r, 'a, 't> {
     /// The earlier state and the later one.
     pub sets: [&'r DataSet<'a>; 2],
-    /// Whether both are states of one history: a row has one place in both.
+    /// Whether both are states of one history: then a row has the same position in both.
     pub one_store: bool,
     pub tables: Union<'r, 'a>,
     pub tree: &'t Tree,
@@ -94,7 +94,7 @@ impl<'a, 't> Changes<'_, 'a, 't> {
         Ok(Rendered { table: number, lines, out })
     }
 
-    /// The item at a place of one of the states.
+    /// The item at a position of one of the states.
     fn image(&self, sight: &Sight, table: &Table) -> Result<Image<'a>> {
         let set = self.sets[usize::from(sight.is_after)];
         let row = set.row_at(sight.row)?;
@@ -104,8 +104,8 @@ impl<'a, 't> Changes<'_, 'a, 't> {
         Ok(Image { row: row.body, item, key, user_key: row.user_key, commit_ts: row.commit_ts })
     }
 
-    /// Whether both states have the item in the same row. Rows of applied intents are numbered in each state, and in `EKVMVCC2` all
-    /// versions of a key stand in one place.
+    /// Whether both states have the item in the same row. Rows of applied intents are numbered separately in each state, and in `EKVMVCC2`
+    /// all versions of a key have one position.
     fn is_same_row(&self, pair: &[Sight]) -> bool {
         let [before, after] = pair else { return false };
         let group = self.sets[0].groups().get(before.row.group as usize);
@@ -113,7 +113,7 @@ impl<'a, 't> Changes<'_, 'a, 't> {
         tells_version && before.row == after.row && before.is_after != after.is_after
     }
 
-    /// When an item was deleted: at its tombstone, or, where something else deleted it, at the end.
+    /// When an item was deleted: the time of its tombstone, or the last moment if something else deleted it.
     fn deleted_at(&self, image: &Image<'a>) -> Result<u64> {
         let mut newest = 0;
         self.sets[1].versions(image.user_key, after_prefix(image.user_key).as_deref(), &mut |version| {
@@ -126,7 +126,7 @@ impl<'a, 't> Changes<'_, 'a, 't> {
     }
 }
 
-/// What the items of a table are held to.
+/// The limits for the items of a table.
 fn limits(tables: &Tables<'_>, table: Option<&Table>) -> Limits {
     let stored = table.and_then(|table| Some((table, tables.stored(table.place)?)));
     stored.map_or_else(Limits::default, |(table, stored)| Limits::of(&Importable::of(&table.name, &stored)))
@@ -146,7 +146,7 @@ struct Writing<'w, 'r, 'a, 't> {
 }
 
 impl<'a> Writing<'_, '_, 'a, '_> {
-    /// Writes what changed of the items of one hash, which are one item but by chance.
+    /// Writes the changes of the items with one hash, which are one item except after a collision.
     fn of_one_id(&mut self, sights: &[Sight]) -> Result<()> {
         let mut images = [Vec::new(), Vec::new()];
         for sight in sights {
@@ -192,7 +192,7 @@ impl<'a> Writing<'_, '_, 'a, '_> {
         Ok(())
     }
 
-    /// Whether two states of an item say the same.
+    /// Whether two states of an item are equal.
     fn are_equal(&mut self, old: &Image<'a>, new: &Image<'a>) -> bool {
         if old.row == new.row || old.row.len().max(new.row.len()) > SMALL {
             return old.row == new.row;

@@ -1,20 +1,21 @@
-//! References to items that are sorted: 32 bytes for each item.
+//! References to the items that are sorted: 32 bytes for each.
 
 use std::io;
 
 use crate::dataset::RowRef;
 use crate::run::sort::{Record, field};
 
-/// An item of which a line is written.
+/// An item for which a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// Place of its table; the first key of the order.
+    /// Number of its table; the first key of the order.
     pub table: u32,
     /// Bytes of its value, to cut the work into even pieces.
     pub len: u32,
-    /// Hash of its key: the second key of the order, which is none of the table's. Items that AWS takes for one have the same.
+    /// Hash of its key: the second key of the order, which is not the order of the table. Items that are one item for AWS have the same
+    /// hash.
     pub hash: u64,
-    /// Where its row stands.
+    /// The reference to its row.
     pub row: RowRef,
 }
 

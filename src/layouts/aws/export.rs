@@ -1,4 +1,4 @@
-//! The files of one export: objects of lines, one behind the other, and the manifests that tell of them (`aws-export.md` §2).
+//! The files of one export: objects with lines, one after the other, and the manifests that list them (`aws-export.md` §2).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,12 +15,12 @@ use crate::output::split::SplitOutput;
 /// The folder of all tables.
 const ROOT: &str = "dynamodb";
 
-/// What an export holds.
+/// The content of an export.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
     /// All items.
     Full,
-    /// What changed behind this moment (HLC), up to that of the export.
+    /// The changes after this moment (HLC), up to that of the export.
     Changes(u64),
 }
 
@@ -28,12 +28,12 @@ pub(super) enum Kind {
 pub(super) struct Export {
     names: Names,
     kind: Kind,
-    /// Bytes of lines in an object, about.
+    /// Approximate bytes of lines in an object.
     size: u64,
-    /// Of the last object.
+    /// Number of the last object.
     number: u32,
     open: Option<Object>,
-    /// Of `manifest-files.json`.
+    /// MD5 of `manifest-files.json`.
     files: Md5,
     items: u64,
 }
@@ -52,7 +52,7 @@ struct Object {
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     pub piece: gzip::Piece,
-    /// How many there are, and their bytes before they were compressed.
+    /// Number of lines, and their bytes before compression.
     pub count: u64,
     pub bytes: u64,
 }
@@ -103,12 +103,12 @@ struct Summary<'s> {
 }
 
 impl Export {
-    /// Nothing written yet; objects have about `size` bytes before they are compressed.
+    /// An export without content; objects have about `size` bytes before compression.
     pub fn new(names: Names, kind: Kind, size: u64) -> Export {
         Export { names, kind, size, number: 0, open: None, files: Md5::new(), items: 0 }
     }
 
-    /// Adds lines, to the object at hand or to the next one.
+    /// Adds lines to the current object or to the next one.
     ///
     /// # Errors
     /// A manifest that cannot be rendered.
@@ -160,7 +160,7 @@ impl Export {
         Ok(())
     }
 
-    /// Ends the last object and writes what tells of all of them; an export without items has one object, which is empty.
+    /// Ends the last object and writes the manifests; an export without items has one object, which is empty.
     ///
     /// # Errors
     /// A failed write.
@@ -212,7 +212,7 @@ impl Object {
     }
 }
 
-/// Where an object of a bucket is in the output.
+/// The path of a bucket's object in the output.
 fn path(key: &str) -> String {
     format!("{ROOT}/{key}")
 }

@@ -1,19 +1,19 @@
-//! Gzip files that are made of pieces. Each piece is compressed by itself, on any thread; together they are one gzip member.
+//! Gzip files assembled from pieces. Each piece is compressed separately, on any thread; together they are one gzip member.
 //!
-//! A piece ends at a byte (a *sync flush* of RFC 1951), so the next one can follow it whatever it is. The checksum of the whole is
-//! combined of those of the pieces.
+//! A piece ends at a byte boundary (a *sync flush* of RFC 1951), so any piece can follow it. The checksum of the file is combined from
+//! those of the pieces.
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
 use crate::error::{Error, Result};
 
-/// What a file begins with: deflate, no name, no time, unknown system.
+/// The first bytes of a file: deflate, no name, no time, unknown system.
 pub(super) const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 /// An empty last block.
 const LAST_BLOCK: [u8; 2] = [3, 0];
-/// As `tar.gz` is compressed.
+/// The same level as for `tar.gz`.
 const LEVEL: u32 = 6;
-/// Room that is made for the output at a time.
+/// Bytes by which the output buffer grows.
 const ROOM: usize = 32 << 10;
 
 /// A piece.
@@ -25,7 +25,7 @@ pub(super) struct Piece {
     pub crc: Crc,
 }
 
-/// Compresses pieces; keeps the memory from one to the next.
+/// Compresses pieces; reuses its memory.
 #[derive(Debug)]
 pub(super) struct Compressor(Compress);
 
@@ -39,7 +39,7 @@ impl Compressor {
     /// Compresses a piece.
     ///
     /// # Errors
-    /// The library fails, which is a fault of this program.
+    /// The library fails, which is a bug of this program.
     pub fn piece(&mut self, plain: &[u8]) -> Result<Piece> {
         let Compressor(compress) = self;
         compress.reset();
@@ -59,7 +59,7 @@ impl Compressor {
     }
 }
 
-/// What a file ends with, if this is the checksum of all its pieces.
+/// The last bytes of a file whose pieces have this checksum.
 pub(super) fn end(crc: &Crc) -> Vec<u8> {
     [&LAST_BLOCK[..], &crc.sum().to_le_bytes(), &crc.amount().to_le_bytes()].concat()
 }
@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    /// A reader that takes one member only.
+    /// A reader that accepts one member only.
     fn unpacked(pieces: &[Vec<u8>]) -> Vec<u8> {
         let (mut compressor, mut file, mut crc) = (Compressor::default(), HEAD.to_vec(), Crc::new());
         for plain in pieces {

@@ -1,4 +1,4 @@
-//! The first pass: checks items, and records where they stand and what they are sorted by.
+//! The first pass: checks items, and records their positions and sort keys.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -21,7 +21,7 @@ pub(super) struct Heads<'s, 'a, 't> {
     tables: &'s Tables<'a>,
     out: SplitOutput<'t>,
     entries: Vec<Entry>,
-    /// Where the item that comes next stands.
+    /// Position of the next item.
     row: Option<RowRef>,
     open: Option<Open>,
     checker: Checker<'a>,
@@ -30,7 +30,7 @@ pub(super) struct Heads<'s, 'a, 't> {
     identity: Vec<u8>,
 }
 
-/// The table whose items come.
+/// The table of the current items.
 struct Open {
     paths: Paths,
     limits: Limits,
@@ -106,7 +106,7 @@ impl<'a> Visitor<'a> for Heads<'_, 'a, '_> {
         Ok(())
     }
 
-    /// As lines, which nobody imports.
+    /// Written as lines, which are not for import.
     fn stale(&mut self, item: &StaleItem<'a>) -> Result<()> {
         let (scope, path) = paths::stale(item);
         let log = self.out.log(&format!("{path}.jsonl"));

@@ -1,33 +1,33 @@
-//! What DynamoDB of AWS does not take (`aws-export.md` §4). The server here has other limits, or none.
+//! What DynamoDB of AWS rejects (`aws-export.md` §4). The elastickv server has other limits, or none.
 
 use crate::format::dynamodb::item::{Entry, Item, Map, Value};
 use crate::format::dynamodb::number::{Decimal, plain};
 use crate::format::dynamodb::schema::{Index, KeyNames, Schema};
 use crate::format::dynamodb::stored::{StoredIndex, StoredSchema};
 
-/// Bytes of an item: names and values.
+/// Maximum bytes of an item: names and values.
 const MOST_ITEM: usize = 400 << 10;
-/// Bytes of the value of a hash attribute and of a range attribute.
+/// Maximum bytes of the value of a hash attribute and of a range attribute.
 const MOST_HASH: usize = 2048;
 const MOST_RANGE: usize = 1024;
-/// Bytes of the name of an attribute, and of one that is part of a key.
+/// Maximum bytes of the name of an attribute, and of a key attribute.
 const MOST_NAME: usize = 65_535;
 const MOST_KEY_NAME: usize = 255;
-/// Lists and maps in each other.
+/// Maximum nesting of lists and maps.
 const MOST_NESTING: usize = 32;
-/// Characters in which a number can be written: 38 digits and the zeros beside them.
+/// Maximum characters of a number: 38 digits, and zeros next to them.
 const MOST_TEXT: usize = 256;
-/// Digits of a number, and the exponents of ten that it lies between.
+/// Maximum digits of a number, and the bounds of its exponent of ten.
 const MOST_DIGITS: usize = 38;
 const EXPONENTS: std::ops::RangeInclusive<i64> = -130..=125;
-/// Indexes of a table, unless the account has a higher quota, and attributes that their projections name.
+/// Maximum number of indexes of a table, unless the account has a higher quota, and of attributes in their projections.
 const MOST_INDEXES: usize = 20;
 const MOST_PROJECTED: usize = 100;
-/// Bytes that a list, a map and each element of them take.
+/// Bytes that a list, a map and each element of them add.
 const BRACKETS: usize = 3;
 const ELEMENT: usize = 1;
 
-/// Why something is not taken, in words.
+/// Why something is rejected, in words.
 pub(super) type Reason = String;
 
 /// An attribute that is a key of the table or of an index.
@@ -39,18 +39,18 @@ struct KeyPart {
     most: usize,
 }
 
-/// What the items of a table are held to.
+/// The limits for the items of a table.
 #[derive(Debug, Default)]
 pub(super) struct Limits {
     parts: Vec<KeyPart>,
 }
 
-/// A table as it can be created.
+/// A table in the form in which it can be created.
 #[derive(Debug, Default)]
 pub(super) struct Importable {
-    /// Its schema, without what is beyond the limits.
+    /// Its schema, without the parts that exceed the limits.
     pub schema: Schema,
-    /// What is not taken of it.
+    /// The parts that are rejected.
     pub refused: Vec<Reason>,
 }
 
@@ -130,7 +130,7 @@ fn name_fault(name: &[u8]) -> Option<Reason> {
     (!name.iter().all(is_allowed)).then(|| "has other characters than letters, digits, _, - and .".to_owned())
 }
 
-/// The key attributes of a table and of its indexes, with the bytes that their values may have.
+/// The key attributes of a table and of its indexes, with the maximum bytes of their values.
 fn key_parts(schema: &Schema) -> impl Iterator<Item = (&str, usize)> {
     let keys = std::iter::once(&schema.key).chain(schema.indexes.values().map(|index| &index.key));
     let parts = keys.flat_map(|KeyNames { hash, range }| [(hash.as_str(), MOST_HASH), (range.as_str(), MOST_RANGE)]);
@@ -138,7 +138,7 @@ fn key_parts(schema: &Schema) -> impl Iterator<Item = (&str, usize)> {
 }
 
 impl Limits {
-    /// Those of a table.
+    /// The limits of a table.
     pub fn of(table: &Importable) -> Limits {
         let schema = &table.schema;
         let part = |(name, most): (&str, usize)| KeyPart {
@@ -149,7 +149,7 @@ impl Limits {
         Limits { parts: key_parts(schema).map(part).collect() }
     }
 
-    /// Whether the value of a key attribute can be one.
+    /// Whether a value is allowed for a key attribute.
     fn check_key(&self, name: &str, value: Value<'_>) -> Result<(), Reason> {
         for part in self.parts.iter().filter(|part| part.name == name) {
             let name = shown(name);
@@ -173,14 +173,14 @@ impl Limits {
     }
 }
 
-/// Checks items; keeps the memory from one to the next.
+/// Checks items; reuses its memory.
 #[derive(Debug, Default)]
 pub(super) struct Checker<'a> {
     entries: Vec<Entry<'a>>,
 }
 
 impl<'a> Checker<'a> {
-    /// Whether an item is taken.
+    /// Checks whether an item is accepted.
     ///
     /// # Errors
     /// Why it is not.
@@ -285,7 +285,7 @@ fn number(text: &str) -> Result<usize, Reason> {
 
 /// Bytes of the members of a set.
 fn members<'m>(set: impl Iterator<Item = &'m [u8]>) -> Result<usize, Reason> {
-    // If there are more members than bytes are allowed, two of them are equal or the item is too large: they are not held.
+    // If there are more members than allowed bytes, two of them are equal or the item is too large: so not all are kept.
     let mut all: Vec<&[u8]> = set.take(MOST_ITEM + 1).collect();
     if all.is_empty() {
         return Err("a set is empty".to_owned());
@@ -298,7 +298,7 @@ fn members<'m>(set: impl Iterator<Item = &'m [u8]>) -> Result<usize, Reason> {
     if all.windows(2).any(|pair| pair[0] == pair[1]) { Err("a set has a member twice".to_owned()) } else { Ok(bytes) }
 }
 
-/// Bytes of a set of numbers: equal ones are one member, however they are written.
+/// Bytes of a set of numbers: equal numbers are one member, in whatever form they are written.
 fn numbers<'t>(set: impl Iterator<Item = &'t str>) -> Result<usize, Reason> {
     let (mut bytes, mut texts) = (0, Vec::new());
     for text in set.take(MOST_ITEM + 1) {

@@ -1,4 +1,4 @@
-//! The second pass: items are read again in the order of the sort, rendered and compressed piece by piece, and handed over in order.
+//! The second pass: items are read again in sorted order, rendered and compressed in pieces, and passed on in order.
 
 use std::collections::HashSet;
 
@@ -23,14 +23,14 @@ use crate::run::{Progress, engine, step};
 
 /// Entries taken from the sorter at a time.
 const BATCH: usize = 64 << 10;
-/// Bytes of values in a piece, about.
+/// Approximate bytes of values in a piece.
 const PIECE: u64 = 512 << 10;
-/// What an item without much of a value counts towards that.
+/// Bytes that count for an item with a small value.
 const ROW: u64 = 128;
-/// Items that are brought into the caches together.
+/// Number of items that are loaded into the caches together.
 pub(super) const TOGETHER: usize = 64;
 
-/// What is sorted, and written in that order.
+/// A record that is sorted and written in that order.
 pub(super) trait Sortable: Record<Key: PartialEq> + Sync {
     /// The table that it belongs to.
     fn table(&self) -> u32;
@@ -48,10 +48,10 @@ impl Sortable for Entry {
     }
 }
 
-/// Renders what was sorted, piece by piece, and writes it to the exports of all tables.
+/// Renders the sorted records in pieces, and writes them to the exports of all tables.
 ///
 /// # Errors
-/// What `render` gives, or a failed write.
+/// The error of `render`, or a failed write.
 pub(super) fn write<'t, R: Sortable>(
     (tree, progress): (&'t Tree, &dyn Progress),
     mut rows: Sorted<R>,
@@ -81,7 +81,7 @@ pub(super) fn write<'t, R: Sortable>(
     exports.up_to(None)
 }
 
-/// Cuts what was sorted into pieces of about equal bytes, each of one table. Items with one hash stay together.
+/// Cuts the sorted records into pieces of about equal size, each of one table. Items with one hash stay together.
 fn pieces<R: Sortable>(mut rows: &[R], bytes: u64) -> Vec<&[R]> {
     let mut pieces = Vec::new();
     while let Some(first) = rows.first() {
@@ -161,7 +161,7 @@ struct Items<'r, 'a, 't> {
 }
 
 impl<'a> Items<'_, 'a, '_> {
-    /// Appends lines; gives their number. Of items that AWS takes for one, the first is written.
+    /// Appends lines and returns their number. If several items are one item for AWS, the first is written.
     fn of_one_hash(&mut self, entries: &[Entry], text: &mut Vec<u8>) -> Result<u64> {
         let mut seen = HashSet::new();
         let mut count = 0;
@@ -200,18 +200,18 @@ impl<'a> Items<'_, 'a, '_> {
 
 /// The exports of all tables, in order.
 pub(super) struct Exports<'e, 't> {
-    /// Bytes of an object, about.
+    /// Approximate bytes of an object.
     pub size: u64,
-    /// Numbers of the tables that are not begun.
+    /// Numbers of the tables that are not started.
     pub left: std::vec::IntoIter<usize>,
-    /// Begins the export of a table, and tells its folder.
+    /// Begins the export of a table; returns it with its folder.
     pub begin: &'e (dyn Fn(usize) -> (Export, String) + Sync),
     pub open: Option<(usize, Export, String)>,
     pub collector: &'e mut Collector<'t>,
 }
 
 impl<'t> Exports<'_, 't> {
-    /// Takes the next piece.
+    /// Adds the next piece.
     fn take(&mut self, rendered: Rendered<'t>) -> Result<Writes<'t>> {
         let Rendered { table, lines, mut out } = rendered;
         if self.open.as_ref().is_none_or(|(number, ..)| *number != table) {

@@ -1,18 +1,18 @@
 //! DynamoDB tables as AWS exports them to S3, ready for its import (`docs/format/aws-export.md`).
 //!
-//! Items are written in the order of a hash of their keys: an import of items in the order of keys would write to one partition of
-//! the new table at a time. The first pass checks each item and notes where it stands (`heads.rs`); what was noted is sorted; the
-//! second pass reads the items again in that order and writes them, compressed in pieces on all threads (`lines.rs`).
+//! Items are written in the order of a hash of their keys: an import of items in the order of keys would write to one partition of the new
+//! table at a time. The first pass checks each item and records its position (`heads.rs`). The records are sorted. The second pass reads
+//! the items again in that order and writes them, compressed in pieces on all threads (`lines.rs`).
 //!
 //! | output | what it is |
 //! |---|---|
-//! | `dynamodb/TABLE.schema.json` | the schema, as beside lines |
+//! | `dynamodb/TABLE.schema.json` | the schema, as in the packed layout |
 //! | `dynamodb/TABLE/AWSDynamoDB/ID/…` | the export: manifests, and objects of lines below `data/` |
 //! | `dynamodb/TABLE/import-table.json` | the parameters of `aws dynamodb import-table` |
-//! | `dynamodb/TABLE/refused.jsonl` | what AWS does not take, with the reason; only if there is something |
-//! | `dynamodb/_orphans/TABLE/gen-N.jsonl` | with `Options::include_orphans`: as lines have it |
+//! | `dynamodb/TABLE/refused.jsonl` | what AWS rejects, with the reason; only if there is something |
+//! | `dynamodb/_orphans/TABLE/gen-N.jsonl` | with `Options::include_orphans`: as in the packed layout |
 //!
-//! With `Options::since` it is what changed behind a moment, or since older snapshots (`changes.rs`), and nothing to import.
+//! With `Options::since` it has the changes after a moment, or since older snapshots (`changes.rs`), and nothing to import.
 
 mod changes;
 mod entry;
@@ -59,7 +59,7 @@ pub(crate) fn tables(job: &mut Job<'_, '_, '_>) -> Result<()> {
     write(job, &tables, &splits)
 }
 
-/// Writes the items that a text can stand for: rarely more than one is there.
+/// Writes the items that a text can mean: rarely more than one exists.
 ///
 /// # Errors
 /// A damaged schema, or a damaged row of the item.
@@ -98,7 +98,7 @@ fn full<'a>(job: &mut Job<'_, 'a, '_>, tables: &Tables<'a>, splits: &[KeyRange],
     lines::write((job.tree, job.progress), rows, &mut exports, |entries| renderer.piece(entries))
 }
 
-/// Writes what changed behind a moment.
+/// Writes the changes after a moment.
 fn changes<'a>(
     job: &mut Job<'_, 'a, '_>,
     after: &Tables<'a>,
@@ -110,7 +110,7 @@ fn changes<'a>(
     job.progress.begin("scan", 1);
     let earlier = earlier_state(job, run, since)?;
     job.progress.advance(1);
-    // What is noticed of the earlier state is not told: the output is about the later one.
+    // Findings about the earlier state are not reported: the output is about the later one.
     let before = &Tables::read(&earlier, &mut Findings::default())?;
     let tables = Union { before, after };
     let gone = before.wanted(filter).filter(|table| after.find(&table.encoded).is_none());
@@ -154,7 +154,7 @@ fn earlier_state<'s>(job: &Job<'s, 's, '_>, run: &Run, since: u64) -> Result<Dat
     job.set.earlier(since)
 }
 
-/// Writes `import-table.json`, and tells what AWS does not take of the table itself.
+/// Writes `import-table.json`, and reports what AWS rejects of the table itself.
 fn parameters(tables: &Tables<'_>, table: &Table, names: &Names, out: &mut SplitOutput<'_>) -> Result<()> {
     let Some(stored) = tables.stored(table.place) else { return Ok(()) };
     let (importable, dir) = (Importable::of(&table.name, &stored), Paths::of(table).dir);

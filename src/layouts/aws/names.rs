@@ -1,5 +1,5 @@
-//! What an export is called (`aws-export.md` §2). All of it follows from the data and the options, so that the same inputs give the
-//! same bytes, in whatever files they come.
+//! The names of an export (`aws-export.md` §2). They depend only on the data and the options, so that the same inputs give the same bytes,
+//! however they are divided into files.
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -12,17 +12,17 @@ use crate::model::dynamodb::Table;
 use crate::options::Options;
 use crate::report::time::clamped;
 
-/// The folder of exports, as AWS calls it.
+/// The folder of exports, with the name that AWS gives it.
 const FOLDER: &str = "AWSDynamoDB";
-/// Stands for a region and an account: the server has neither.
+/// A placeholder for region and account: the server has neither.
 const ARN: &str = "arn:aws:dynamodb:us-east-1:000000000000:table";
-/// Stands for the bucket that nobody knows yet.
+/// A placeholder for the bucket, which is not known yet.
 pub(super) const BUCKET: &str = "YOUR-BUCKET";
 /// Digits of the milliseconds in the ID of an export, and bytes of its end.
 const DIGITS: usize = 14;
 const TAIL: usize = 4;
 
-/// What all exports of a run share.
+/// Values that all exports of a run have in common.
 #[derive(Debug)]
 pub(super) struct Run {
     /// The moment whose state is exported (HLC).
@@ -32,7 +32,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// That of a decode.
+    /// The values of a decode.
     pub fn of(set: &DataSet<'_>, options: &Options) -> Run {
         let newest = set.inputs().map(|group| group.index.last_commit_ts).max().unwrap_or(0);
         let moment = newest.min(set.view().as_of);
@@ -47,7 +47,7 @@ impl Run {
 pub(super) struct Names {
     /// The table's folder, which is the prefix of the export in a bucket.
     pub prefix: String,
-    /// The ID, of the form that AWS gives.
+    /// The ID, in the form of AWS.
     pub id: String,
     /// Its ARN and that of the table.
     pub arn: String,
@@ -59,7 +59,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Those of a table.
+    /// The names of a table.
     pub fn of(run: &Run, table: &Table) -> Names {
         let digest: [u8; 32] = Sha256::new_with_prefix(run.digest).chain_update(&table.encoded).finalize().into();
         let id = format!("{:0DIGITS$}-{}", hlc_millis(run.moment), hex::text(&digest[..TAIL]));
@@ -74,13 +74,13 @@ impl Names {
         format!("{}/{FOLDER}/{}/{file}", self.prefix, self.id)
     }
 
-    /// The key of a file that stands beside all exports of the table.
+    /// The key of a file that all exports of the table share.
     pub fn shared_key(&self, file: &str) -> String {
         format!("{}/{FOLDER}/{file}", self.prefix)
     }
 }
 
-/// Another generation is another table.
+/// Another generation has another ID.
 fn table_id(table: &Table) -> String {
     let digest = Sha256::new_with_prefix(table.schema.generation.to_be_bytes()).chain_update(&table.encoded).finalize();
     let digits = hex::text(&digest);

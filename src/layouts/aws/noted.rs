@@ -1,4 +1,4 @@
-//! What the splits of a first pass record about items, for the sorter.
+//! The records about items that the splits of a first pass make for the sorter.
 
 use crate::error::Result;
 use crate::format::wire::{self, Reader};
@@ -7,7 +7,7 @@ use crate::output::split::Collector;
 use crate::run::engine::Done;
 use crate::run::sort::{Record, Sorter};
 
-/// What a split noted, in the order of row keys.
+/// The records of a split, in the order of row keys.
 pub(super) struct Noted<R>(pub Vec<R>);
 
 impl<R: Record> Done for Noted<R> {
@@ -23,7 +23,7 @@ impl<R: Record> Share for Noted<R> {
 
     fn encode(&self, out: &mut Vec<u8>) {
         wire::number(self.0.len() as u64, out);
-        // Memory takes everything.
+        // Writing to memory does not fail.
         self.0.iter().for_each(|record| drop(record.write(out)));
     }
 
@@ -33,7 +33,7 @@ impl<R: Record> Share for Noted<R> {
     }
 }
 
-/// Hands what all splits noted to a sorter.
+/// Passes the records of all splits to a sorter.
 pub(super) struct Sorting<'t, R: Record>(pub Sorter<'t, R>);
 
 impl<'t, R: Record> Gather<'t> for Sorting<'_, R> {

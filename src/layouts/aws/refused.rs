@@ -1,4 +1,4 @@
-//! What AWS does not take: a line for each table and item in `dynamodb/TABLE/refused.jsonl`, and a warning.
+//! What AWS rejects: a line for each table and item in `dynamodb/TABLE/refused.jsonl`, and a warning.
 
 use crate::error::Result;
 use crate::format::adapter;
@@ -21,7 +21,7 @@ pub(super) fn path(dir: &str) -> String {
     format!("{dir}/refused.jsonl")
 }
 
-/// Tells of a table.
+/// Reports a table.
 pub(super) fn table(table: &Table, dir: &str, why: &str, out: &mut SplitOutput<'_>) {
     let name = typed_name(adapter::DYNAMODB, &[&table.name]);
     let mut line = Vec::new();
@@ -34,7 +34,7 @@ pub(super) fn table(table: &Table, dir: &str, why: &str, out: &mut SplitOutput<'
     tell(name, why, out);
 }
 
-/// Tells of an item and writes it there; gives the bytes of its line. `rest` appends what the line tells beside the reason.
+/// Reports an item and writes its line; returns the bytes of the line. `rest` appends the members after the reason.
 ///
 /// # Errors
 /// A failed write.

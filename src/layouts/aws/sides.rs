@@ -1,4 +1,4 @@
-//! The first pass over both states of a change export: where each item stands, and what pairs it with the other state.
+//! The first pass over both states of a change export: records the position of each item, and the key that pairs it with the other state.
 
 use std::io;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(super) struct Sight {
     pub len: u32,
     /// Hash of its key and of the names of its attributes: the second key of the order.
     pub id: u128,
-    /// Where its row stands in its state.
+    /// Reference to its row in its state.
     pub row: RowRef,
     /// Whether it is of the later state.
     pub is_after: bool,
@@ -74,7 +74,7 @@ impl Sortable for Sight {
     }
 }
 
-/// The tables of both states: those of the later one by their places, behind them those that it has no more.
+/// The tables of both states: those of the later one by their numbers, and after them the tables that it no longer has.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Union<'u, 'a> {
     pub before: &'u Tables<'a>,
@@ -88,7 +88,7 @@ impl Union<'_, '_> {
         place.unwrap_or(self.after.len() + table.place)
     }
 
-    /// The table of a number, in the later state if it is there.
+    /// The table with a number, in the later state if it exists there.
     pub fn any(self, number: usize) -> Arc<Table> {
         match number.checked_sub(self.after.len()) {
             Some(gone) => self.before.get(gone),
@@ -96,7 +96,7 @@ impl Union<'_, '_> {
         }
     }
 
-    /// The table of a number in the earlier state and in the later one.
+    /// The table with a number in the earlier state and in the later one.
     pub fn of(self, number: usize) -> [Option<Arc<Table>>; 2] {
         let table = self.any(number);
         if number >= self.after.len() {
@@ -116,7 +116,7 @@ pub(super) struct Looking<'u, 'a> {
 }
 
 impl<'u, 'a> Looking<'u, 'a> {
-    /// Nothing taken yet, of one of the states.
+    /// A collector for one of the states.
     pub fn new(tables: Union<'u, 'a>, is_after: bool) -> Self {
         Looking { tables, is_after, row: None, found: Vec::new(), id: Vec::new() }
     }
@@ -148,14 +148,14 @@ impl<'a> Visitor<'a> for Looking<'_, '_> {
     }
 }
 
-/// The same with the share of the output that findings go to.
+/// The same, with the share of the output that receives findings.
 pub(super) struct Found<'u, 'a, 't> {
     looking: Looking<'u, 'a>,
     out: SplitOutput<'t>,
 }
 
 impl<'u, 'a, 't> Found<'u, 'a, 't> {
-    /// Looks at the later state.
+    /// A collector for the later state.
     pub fn new(tables: Union<'u, 'a>, out: SplitOutput<'t>) -> Self {
         Found { looking: Looking::new(tables, true), out }
     }
@@ -185,7 +185,7 @@ impl<'a, 't> Writer<'a, 't> for Found<'_, '_, 't> {
     }
 }
 
-/// Bytes that tell an item of a table: the names and values of its key attributes, as they are written.
+/// Bytes that identify an item of a table: the names and values of its key attributes, in written form.
 fn id_into(names: &KeyNames, key: PrimaryKey<'_>, out: &mut Vec<u8>) {
     out.clear();
     for (name, value) in [(&names.hash, Some(key.hash)), (&names.range, key.range)] {
@@ -196,7 +196,7 @@ fn id_into(names: &KeyNames, key: PrimaryKey<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// Reads the items of the earlier state. What is noticed of it is not told: the output is about the later one.
+/// Reads the items of the earlier state. Findings about it are not reported: the output is about the later one.
 ///
 /// # Errors
 /// The first damaged row, or a sorter that cannot spill.

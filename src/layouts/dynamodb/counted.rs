@@ -2,7 +2,7 @@
 
 use crate::layouts::counted::{Counts, FileCount, in_file, in_folder};
 
-/// Items, in files of their own or in lines.
+/// Items, in separate files or in lines.
 #[derive(Debug)]
 pub struct Items;
 

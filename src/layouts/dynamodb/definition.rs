@@ -1,11 +1,11 @@
-//! What creates a table in a service that speaks the interface of DynamoDB.
+//! The definition that creates a table in a service with the DynamoDB interface.
 
 use serde_json::{Value, json};
 
 use crate::format::dynamodb::Schema;
 use crate::format::dynamodb::schema::{Index, KeyNames};
 
-/// What creates a table: its keys and indexes, and of the attributes those that one of them uses.
+/// The definition of a table: its keys and indexes, and the attributes that they use.
 pub fn definition(name: &str, schema: &Schema) -> Value {
     let mut used: Vec<&str> = Vec::new();
     let keys = std::iter::once(&schema.key).chain(schema.indexes.values().map(|index| &index.key));

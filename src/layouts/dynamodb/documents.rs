@@ -1,4 +1,4 @@
-//! The schema of each table, as a document of its own.
+//! The schema of each table, as a separate document.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::output::out::Out as _;
 use crate::output::split::{Collector, SplitOutput};
 use crate::output::tree::Dir;
 
-/// Writes every table's schema; in a tree, the folder of its items is made, which is there even if the table is empty.
+/// Writes every table's schema. In a tree it also makes the folder of the items, which exists even if the table is empty.
 ///
 /// # Errors
 /// A failed write.
@@ -39,7 +39,7 @@ pub fn write(tables: &Tables<'_>, options: &Options, collector: &mut Collector<'
     Ok(())
 }
 
-/// Writes the generations that no schema tells, if there are any.
+/// Writes the generations that are not in any schema, if there are any.
 ///
 /// # Errors
 /// An input that changed, or a failed write.

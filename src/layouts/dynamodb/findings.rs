@@ -1,4 +1,4 @@
-//! What the layouts notice of DynamoDB (`dynamodb.md` §5, `rules.md` §2).
+//! Findings of the layouts about DynamoDB (`dynamodb.md` §5, `rules.md` §2).
 
 use crate::report::kinds;
 

@@ -1,19 +1,19 @@
 //! The order in which splits are run: large tables take turns, so that their files of lines are hashed at the same time.
 //!
-//! A lane is some splits that follow each other and share no table with others. The splits of a lane are run in their order, and all lanes
-//! end at about the same time, however long each is. This depends on nothing but the splits: it is the same for any number of threads.
+//! A lane is a run of splits that shares no table with other lanes. The splits of a lane are run in order, and all lanes end at about the
+//! same time, however long each is. This depends only on the splits: it is the same for any number of threads.
 
 use crate::adapters::dynamodb::Tables;
 use crate::dataset::KeyRange;
 use crate::format::dynamodb::keys;
 
-/// Lanes at most: more tables than that share some.
+/// Maximum number of lanes: if there are more tables, some share a lane.
 const MOST: usize = 16;
 
 /// The lanes of some splits.
 #[derive(Debug, Default)]
 pub struct Lanes {
-    /// The first split of each lane but the first.
+    /// The first split of each lane except the first.
     borders: Vec<usize>,
     /// All splits in the order in which they are run, if there are several lanes.
     order: Vec<usize>,
@@ -33,7 +33,7 @@ impl Lanes {
         let (all, mut before, mut borders) = (splits.len(), 0, Vec::new());
         for start in starts {
             let begun = splits[..].partition_point(|split| split.lo < *start);
-            // What follows the last border can be short: then it is cheap.
+            // The part after the last border can be short, which costs little.
             if begun >= before + least && begun < all {
                 borders.push(start);
                 before = begun;
@@ -44,7 +44,7 @@ impl Lanes {
         Lanes { borders, order }
     }
 
-    /// How many there are.
+    /// Their number.
     pub fn count(&self) -> usize {
         self.borders.len() + 1
     }
@@ -60,7 +60,7 @@ impl Lanes {
     }
 }
 
-/// Cuts the split that goes over a key; gives the number of the first one behind it.
+/// Cuts the split that contains a key; returns the number of the first split after it.
 fn cut(splits: &mut Vec<KeyRange>, key: &[u8]) -> usize {
     let at = splits.partition_point(|split| split.lo.as_slice() < key);
     if let Some(before) = at.checked_sub(1).and_then(|before| splits.get_mut(before))
@@ -72,7 +72,7 @@ fn cut(splits: &mut Vec<KeyRange>, key: &[u8]) -> usize {
     at
 }
 
-/// All splits by how far each is in its lane.
+/// All splits, ordered by their relative position in their lanes.
 fn order(borders: &[usize], all: usize) -> Vec<usize> {
     if borders.is_empty() {
         return Vec::new();
@@ -119,9 +119,9 @@ mod tests {
         // Tables that begin with a split, and in the middle of one.
         assert_eq!(of("aceg", &["a", "e"]), want("a e c g", "0101"));
         assert_eq!(of("aceg", &["a", "d"]), want("d a e c g", "10101"));
-        // A short one has its turn when the long one is half done.
+        // A short lane is run when the long one is half done.
         assert_eq!(of("abcdefg", &["a", "f"]), want("a f b c d g e", "0100010"));
-        // Too little for a lane of its own; one table; no splits.
+        // Too little for a separate lane; one table; no splits.
         assert_eq!(of("ab", &["a", "b"]), want("a b", "00"));
         assert_eq!(of("abcd", &["a"]), want("a b c d", "0000"));
         assert_eq!(of("abcd", &["x"]), want("a b c d", "0000"));

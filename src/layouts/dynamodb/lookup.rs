@@ -1,7 +1,7 @@
 //! One item of an output.
 //!
-//! Items are compared by the row key that their attributes give, in the encodings of the table's schema: names of files tell neither
-//! types nor how numbers are written.
+//! Items are compared by the row key of their attributes, in the encodings of the table's schema: names of files show neither types nor the
+//! form of numbers.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::format::dynamodb::keys::ItemKey;
 use crate::layouts::lookup::{Files, Lookup, Wanted, compact_into, indented, scan};
 use crate::layouts::members::{self, KeyNames};
 
-/// Writes the item that is asked for; tells whether it is there.
+/// Writes the requested item; returns whether it exists.
 ///
 /// # Errors
 /// As [`lookup`](crate::registry::lookup).
@@ -48,7 +48,7 @@ pub fn lookup(at: &mut Lookup<'_>) -> Result<bool> {
     Ok(false)
 }
 
-/// Writes an item that is a line; as lines, all that the text can stand for.
+/// Writes an item that is a line. In the form of lines, writes all items that the text can mean.
 fn item_line(at: &mut Lookup<'_>, files: &Files, path: &[u8], asked: &Asked) -> Result<bool> {
     let mut found: Vec<Vec<u8>> = Vec::new();
     scan(files, path, &[], &mut |line| {
@@ -60,7 +60,7 @@ fn item_line(at: &mut Lookup<'_>, files: &Files, path: &[u8], asked: &Asked) -> 
     found.iter().try_fold(false, |any, line| Ok(at.put_lines(path, line, as_file)? || any))
 }
 
-/// Writes an item that is a file: under its own name, or another one where an equal name was taken.
+/// Writes an item that is a file: under its own name, or another one if an equal name was taken.
 fn item_file(at: &mut Lookup<'_>, below: &[u8], asked: &Asked) -> Result<bool> {
     let mut paths: Vec<Vec<u8>> = asked.paths().map(|path| [below, path.as_bytes()].concat()).collect();
     let keymap = [below, b"KEYMAP.jsonl"].concat();
@@ -74,7 +74,7 @@ fn item_file(at: &mut Lookup<'_>, below: &[u8], asked: &Asked) -> Result<bool> {
     })?;
     let files = at.files(paths.clone())?;
     for path in paths {
-        // Names tell neither types nor how numbers are written.
+        // Names show neither types nor the form of numbers.
         if let Some(item) = files.whole(&path)?.filter(|item| asked.is(item)) {
             if at.lines {
                 return at.put_as_lines(&files, &path, as_lines);
@@ -85,23 +85,23 @@ fn item_file(at: &mut Lookup<'_>, below: &[u8], asked: &Asked) -> Result<bool> {
     Ok(false)
 }
 
-/// The item that is asked for, by all that its text can stand for.
+/// The requested item, in all meanings of its text.
 struct Asked {
     names: KeyNames,
     keys: Vec<Key>,
-    /// The ends of their row keys, by the encodings of the table: as the server tells items apart.
+    /// The ends of their row keys, by the encodings of the table: the server distinguishes items by them.
     rows: BTreeSet<(u64, Vec<u8>)>,
     versions: Vec<u64>,
 }
 
 impl Asked {
-    /// `None`: it is no schema.
+    /// `None`: it is not a schema.
     fn of(schema: &[u8], text: &[u8]) -> Option<Asked> {
         let schema: serde_json::Value = serde_json::from_slice(schema).ok()?;
         let names = KeyNames::of(&schema)?;
         let number = |name: &str| schema[name].as_u64().or_else(|| schema[name].as_str()?.parse().ok()).unwrap_or(0);
         let mut versions = vec![number("key_encoding_version")];
-        // While a table migrates, items that were not moved yet have rows of the old encoding.
+        // While a table migrates, items that are not moved yet have rows in the old encoding.
         versions.extend((number("migrating_from_generation") > 0).then_some(0));
         let keys = keys(text, names.range.is_some());
         Some(Asked { rows: rows(&keys, &versions), names, keys, versions })
@@ -123,7 +123,7 @@ impl Asked {
         parsed.is_ok_and(|row| self.rows.iter().any(|(_, asked)| asked == row.primary))
     }
 
-    /// Where they stand below their table, if their names are free.
+    /// Their paths below the table, if the names are free.
     fn paths(&self) -> impl Iterator<Item = String> {
         let paths = self.keys.iter().map(|key| {
             let mut path = String::new();
@@ -135,13 +135,13 @@ impl Asked {
     }
 }
 
-/// The line of an item as its file in a tree; `None`: it is not what a decode writes.
+/// The line of an item in the form of a tree's file; `None`: it is not what a decode writes.
 fn as_file(line: &[u8]) -> Option<Vec<u8>> {
     let item = line.strip_prefix(b"{\"Item\":")?.trim_ascii_end().strip_suffix(b"}")?;
     Some(indented(item))
 }
 
-/// The file of an item in a tree as its line.
+/// The file of an item in the form of a packed line.
 #[expect(clippy::unnecessary_wraps, reason = "every adapter tells so whether a file is one of a decode")]
 fn as_lines(file: &[u8]) -> Option<Vec<u8>> {
     let mut out = b"{\"Item\":".to_vec();

@@ -1,7 +1,7 @@
 //! DynamoDB in both layouts: a document for each schema, and the run over the splits of items.
 //!
-//! A table that is itself named `_orphans` is written as `%5Forphans`. No two tables share a file of lines:
-//! what one is named with an extension ends in `.jsonl` or in `.schema.json`, never in both.
+//! A table named `_orphans` is written as `%5Forphans`. No two tables share a file of lines: a name with an extension ends in
+//! `.jsonl` or in `.schema.json`, never in both.
 
 pub mod count;
 pub(crate) mod counted;
@@ -29,7 +29,7 @@ use crate::run::Job;
 pub(super) use lanes::Lanes;
 pub(super) use run::{Gather, Share, Writer, decode_places, encode_places, write_splits};
 
-/// Items whose rows have so many bytes are not held as a whole once they are rendered.
+/// Items with rows of this size are not kept in memory as a whole after rendering.
 pub(super) const LARGE: usize = 128 << 10;
 
 /// Writes all tables.
@@ -46,7 +46,7 @@ pub(crate) fn tables(job: &mut Job<'_, '_, '_>) -> Result<()> {
     }
 }
 
-/// Writes the document of each table; gives the tables, and the splits of their items.
+/// Writes the document of each table; returns the tables, and the splits of their items.
 ///
 /// # Errors
 /// A damaged schema, or a failed write.
@@ -63,7 +63,7 @@ pub(super) fn documented<'a>(job: &mut Job<'_, 'a, '_>) -> Result<(Tables<'a>, V
     Ok((tables, splits))
 }
 
-/// Writes the items that a text can stand for: rarely more than one is there.
+/// Writes the items that a text can mean: rarely more than one exists.
 ///
 /// # Errors
 /// A damaged schema, or a damaged row of the item.
@@ -72,7 +72,7 @@ pub(crate) fn item(job: &mut Job<'_, '_, '_>, name: &ObjectName) -> Result<()> {
     items(job, &tables, splits).map(drop)
 }
 
-/// The tables, and the splits that an item can be in.
+/// The tables, and the splits that may contain an item.
 ///
 /// # Errors
 /// A damaged schema.
@@ -82,7 +82,7 @@ pub(super) fn of_item<'a>(job: &mut Job<'_, 'a, '_>, name: &ObjectName) -> Resul
     Ok((tables, splits))
 }
 
-/// Writes the items of some splits; tells by place which tables got lines.
+/// Writes the items of some splits; returns by number which tables got lines.
 fn items(job: &mut Job<'_, '_, '_>, tables: &Tables<'_>, splits: Vec<KeyRange>) -> Result<Vec<bool>> {
     match job.options.packed() {
         true => jsonl::dynamodb::write(job, tables, splits),

@@ -4,12 +4,12 @@ use crate::format::dynamodb::number::canon;
 use crate::format::dynamodb::primary::{KeyValue, PrimaryKey};
 use crate::output::names::{binary_segment_into, fallback_into, segment_into};
 
-/// Folder of what the server cannot reach, beside the tables.
+/// Folder of items that the server cannot reach, next to the tables.
 pub const ORPHANS: &[u8] = b"_orphans";
-/// KEYMAP kind of an item whose plain name another item has.
+/// KEYMAP kind of an item whose plain name belongs to another item.
 pub const COLLISION: &str = "ddb-name-collision";
 
-/// A segment that cannot stand as it is and needs a KEYMAP line.
+/// A segment that cannot be a file name and needs a KEYMAP line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Special {
     /// `.`
@@ -24,7 +24,7 @@ impl Special {
     /// All of them.
     pub const ALL: [Special; 3] = [Special::Dot, Special::DotDot, Special::Empty];
 
-    /// What stands in the file system.
+    /// Its form in the file system.
     pub const fn encoded(self) -> &'static str {
         match self {
             Special::Dot => "%2E",
@@ -33,7 +33,7 @@ impl Special {
         }
     }
 
-    /// What it stands for.
+    /// The name that it represents.
     pub const fn original(self) -> &'static str {
         match self {
             Special::Dot => ".",
@@ -60,7 +60,7 @@ impl Special {
     }
 }
 
-/// What a segment names. A file may have an empty one: its extension remains.
+/// The kind of a segment. A file may have an empty one: its extension remains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Directory,
@@ -77,14 +77,14 @@ pub struct Specials {
 }
 
 impl Specials {
-    /// Those that there are.
+    /// Those that exist.
     pub fn iter(self) -> impl Iterator<Item = Special> {
         self.hash.into_iter().chain(self.range)
     }
 }
 
-/// Appends the directory name of a table; the name comes from the table's key. A table named like the folder of
-/// orphans gives way, whether that folder is written or not: `%5F` is no output of `seg()`.
+/// Appends the directory name of a table; the name comes from the table's key. A table with the name of the orphans' folder gets another
+/// name, whether that folder is written or not: `seg()` never gives `%5F`.
 pub fn table_into(name: &[u8], out: &mut String) -> Option<Special> {
     if name == ORPHANS {
         out.push_str("%5Forphans");
@@ -110,9 +110,8 @@ pub fn item_into(key: PrimaryKey<'_>, out: &mut String) -> Specials {
     specials
 }
 
-/// Appends the path of an item whose plain one is taken: the last segment begins with a hash of the row's user key
-/// (prefix and all). Only the hash segment above it can need a KEYMAP line of its own; the path needs one of kind
-/// [`COLLISION`].
+/// Appends the path of an item whose plain one is taken: the last segment begins with a hash of the row's user key (with its prefix). Only
+/// the hash segment above it can need its own KEYMAP line; the path needs one of kind [`COLLISION`].
 pub fn collided_item_into(key: PrimaryKey<'_>, user_key: &[u8], out: &mut String) -> Specials {
     out.push_str("items/");
     let mut specials = Specials::default();
@@ -135,7 +134,7 @@ fn value_into(value: KeyValue<'_>, place: Place, out: &mut String) -> Option<Spe
     })
 }
 
-/// Appends a segment, or what stands for it if it is special.
+/// Appends a segment, or its replacement if it is special.
 fn placed(place: Place, out: &mut String, write: impl FnOnce(&mut String)) -> Option<Special> {
     let start = out.len();
     write(out);

@@ -12,7 +12,7 @@ use crate::output::names::{GENERATIONS, ROWS, segment, unsegment};
 const FOLDER: &str = "dynamodb";
 /// The schema of a table, in its folder.
 pub(in crate::layouts) const DOCUMENT: &str = "_schema.json";
-/// The same, behind the name of the table.
+/// The same, after the name of the table.
 pub(in crate::layouts) const PACKED_DOCUMENT: &str = ".schema.json";
 
 /// The file of a table's items in the packed layout, by the name or the path of the table's folder.
@@ -20,22 +20,22 @@ pub(in crate::layouts) fn packed_items(table: &str) -> String {
     format!("{table}.jsonl")
 }
 
-/// The file of generations that no schema tells, in both layouts.
+/// The file of generations that are not in any schema, in both layouts.
 pub(in crate::layouts) fn generations() -> String {
     format!("{FOLDER}/{GENERATIONS}")
 }
 
-/// The file of row keys that the attributes of items do not tell, in both layouts.
+/// The file of row keys that do not follow from the attributes of items, in both layouts.
 pub(in crate::layouts) fn rows() -> String {
     format!("{FOLDER}/{ROWS}")
 }
 
-/// Where a table's files go.
+/// The paths of a table's files.
 #[derive(Debug, Default)]
 pub struct Paths {
-    /// Place of the table.
+    /// Number of the table.
     pub table: usize,
-    /// The table as it stands in the manifest: the name of its folder, which no other table has.
+    /// The table's name in the manifest: the name of its folder, which no other table has.
     pub scope: String,
     /// Its folder below the root.
     pub dir: String,
@@ -44,7 +44,7 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// Those of a table.
+    /// The paths of a table.
     pub fn of(table: &Table) -> Paths {
         let mut scope = String::new();
         table_into(&table.name, &mut scope);
@@ -59,12 +59,12 @@ impl Paths {
     }
 }
 
-/// Paths that are asked for again and again.
+/// Paths that are needed repeatedly.
 #[derive(Debug, Default)]
 pub struct HeldPaths(Option<Paths>);
 
 impl HeldPaths {
-    /// Those of a table.
+    /// The paths of a table.
     #[inline]
     pub fn get(&mut self, table: &Table) -> &Paths {
         match self.0.take() {
@@ -74,8 +74,8 @@ impl HeldPaths {
     }
 }
 
-/// Scope in the manifest and path of a stale item: `_orphans/TABLE` and `dynamodb/_orphans/TABLE/gen-N`, with N as it stands in
-/// the row key (leading zeros and all, so that it may need a fallback name).
+/// Scope in the manifest and path of a stale item: `_orphans/TABLE` and `dynamodb/_orphans/TABLE/gen-N`, with N in the form of the row key
+/// (with leading zeros, so that it may need a fallback name).
 pub fn stale(item: &StaleItem<'_>) -> (String, String) {
     let mut scope = String::from("_orphans/");
     // Its encoding was checked with the key.
@@ -89,17 +89,17 @@ pub fn stale(item: &StaleItem<'_>) -> (String, String) {
 /// A file of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum File<'p> {
-    /// The schema of the table whose files are named so.
+    /// The schema of the table with this file name.
     Document(&'p str),
     /// One of its items.
     Item(&'p str),
     /// Its items, or some of them, as lines.
     Items(&'p str),
-    /// Names of items that do not tell their keys. The items do.
+    /// Names of items that do not show their keys. The items do.
     KeyMap,
-    /// Generations that no schema tells.
+    /// Generations that are not in any schema.
     Generations,
-    /// Row keys that the attributes of items do not tell.
+    /// Row keys that do not follow from the attributes of items.
     Rows,
     /// Items that the server does not serve.
     Aside,
@@ -150,7 +150,7 @@ fn of_items<'p>(table: &'p str, below: &'p str) -> Option<File<'p>> {
     }
 }
 
-/// The name of the table whose files are named `scope`; `told`: what its schema says, which need not be what its key says.
+/// The name of the table whose files are named `scope`; `told`: the name in its schema, which need not be that of its key.
 pub(super) fn table_of(scope: &str, told: &str) -> Option<Vec<u8>> {
     let scope_of = |name: &[u8]| {
         let mut scope = String::new();
@@ -162,7 +162,7 @@ pub(super) fn table_of(scope: &str, told: &str) -> Option<Vec<u8>> {
         "%5Forphans" => Some(ORPHANS.to_vec()),
         _ => unsegment(scope),
     };
-    // The public decoder gives no way to the folder of orphans.
+    // The public decoder does not rename a table with the name of the orphans' folder.
     let is_named = |name: &Vec<u8>| scope_of(name) == scope || (name == ORPHANS && scope.as_bytes() == ORPHANS);
     [Some(told.as_bytes().to_vec()), by_scope()].into_iter().flatten().find(is_named)
 }

@@ -1,11 +1,11 @@
-//! What the files of tables hold.
+//! The content of tables' files.
 
 use crate::format::adapter::DYNAMODB;
 use crate::layouts::place::{Place, Shape, split};
 use crate::options::Layout;
 use crate::output::names::is_for_restore;
 
-/// What a file holds, by its path below `dynamodb/`; `None`: no objects.
+/// The content of a file, by its path below `dynamodb/`; `None`: no objects.
 pub fn place(layout: Layout, below: &[u8]) -> Option<Place> {
     if layout.is_packed() {
         let name = std::str::from_utf8(below).ok().filter(|name| !name.contains('/') && !is_for_restore(name))?;

@@ -7,8 +7,8 @@ use crate::output::json::{self, Escape};
 use crate::output::nested::Nested;
 use crate::output::out::Out;
 
-/// Appends `_schema.json`: the peer's document, then the members that are ours. No newline at the end. `for_restore`: generation and
-/// key encoding are told though they are 0, for a document of the peer's, which never tells them, is that of a new table.
+/// Appends `_schema.json`: the public decoder's document, then ekvsnap's own members. No newline at the end. `for_restore`: generation
+/// and key encoding are written even if they are 0, because a document of the public decoder, which never has them, is that of a new table.
 pub fn schema(schema: &StoredSchema<'_>, for_restore: bool, out: &mut impl Out) {
     let head = &schema.head;
     Nested::<true, _>::new(out).object(|w| {
@@ -36,7 +36,7 @@ fn key_names(schema: &StoredSchema<'_>, key: &KeyNames, w: &mut Indented<'_, imp
     });
 }
 
-/// A key attribute with its declared type; `{}` when the key has none.
+/// A key attribute with its declared type; `{}` if the key does not have one.
 fn key_attribute(schema: &StoredSchema<'_>, name: &str, w: &mut Indented<'_, impl Out>) {
     w.object(|w| {
         if !name.is_empty() {
@@ -96,7 +96,7 @@ fn projection(index: StoredIndex<'_>, w: &mut Indented<'_, impl Out>) {
     });
 }
 
-/// Renders items; keeps the memory for sorting names from one item to the next.
+/// Renders items; reuses the memory for sorting names.
 #[derive(Debug, Default)]
 pub struct ItemRenderer<'a> {
     entries: Vec<Entry<'a>>,
@@ -104,12 +104,12 @@ pub struct ItemRenderer<'a> {
 }
 
 impl<'a> ItemRenderer<'a> {
-    /// How many values without a type were written since this was last asked.
+    /// Number of values without a type that were written since the last call.
     pub fn take_untyped(&mut self) -> u64 {
         std::mem::take(&mut self.untyped)
     }
 
-    /// The memory for sorting names, for whoever sorts them between two items.
+    /// The memory for sorting names, for other uses between two items.
     pub fn names(&mut self) -> &mut Vec<Entry<'a>> {
         &mut self.entries
     }
@@ -131,7 +131,7 @@ impl<'a> ItemRenderer<'a> {
         self.map(item.attributes(), w);
     }
 
-    /// The same of an item whose row key tells more than its attributes: `{"key":…,"Item":{…}}`.
+    /// The same for an item whose row key has more than its attributes: `{"key":…,"Item":{…}}`.
     pub fn line_with_key(&mut self, key: &[u8], item: Item<'a>, out: &mut impl Out) {
         Nested::<false, _>::new(out).object(|w| {
             w.member("key");
@@ -165,7 +165,7 @@ impl<'a> ItemRenderer<'a> {
         self.entries.truncate(from);
     }
 
-    /// A value in its type's envelope. One without a type is written as null, as the peer does.
+    /// A value in its type's envelope. One without a type is written as null, as the public decoder does.
     fn value<const INDENTED: bool, O: Out>(&mut self, value: Value<'a>, w: &mut Nested<'_, INDENTED, O>) {
         w.object(|w| {
             w.plain_member(kind(value));

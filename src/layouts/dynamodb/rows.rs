@@ -1,5 +1,5 @@
-//! What a restore needs of items whose attributes do not tell their rows: those that a migration has not copied yet, and those whose
-//! row key is another one than their attributes give.
+//! What a restore needs for items whose rows do not follow from their attributes: those that a migration has not copied yet, and those with
+//! another row key than that of their attributes.
 
 use sha2::{Digest as _, Sha256};
 
@@ -13,7 +13,7 @@ use crate::output::json::{self, Escape};
 use crate::output::out::Out as _;
 use crate::output::split::SplitOutput;
 
-/// What identifies an item in its table: the SHA-256 of its packed line.
+/// The identity of an item in its table: the SHA-256 of its packed line.
 pub(super) type Digest = [u8; 32];
 
 /// The digest of an item.
@@ -23,7 +23,7 @@ pub(super) fn digest<'a>(renderer: &mut ItemRenderer<'a>, item: dynamodb::Item<'
     Sha256::digest(&line).into()
 }
 
-/// Passes items on, and takes a line for each of those.
+/// Passes items on, and collects a line for each of those.
 pub(super) struct WithRows<'w, 'a, W> {
     pub writer: &'w mut W,
     renderer: ItemRenderer<'a>,
@@ -52,7 +52,7 @@ pub(super) fn append(lines: &[u8], out: &mut SplitOutput<'_>) {
 impl<'a, W: Visitor<'a>> Visitor<'a> for WithRows<'_, 'a, W> {
     const TAKES_STORED: bool = W::TAKES_STORED;
 
-    /// Such an item is of the active generation, and its row key is the one that its attributes give.
+    /// An ordinary item is of the active generation, and its row key is that of its attributes.
     #[inline]
     fn stored(&mut self, table: &Table, item: &StoredItem<'a>) -> bool {
         self.writer.stored(table, item)

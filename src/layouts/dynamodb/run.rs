@@ -22,19 +22,19 @@ use crate::run::{Job, note_shared, step};
 
 /// Writes the items of one split to its share of the output.
 pub trait Writer<'a, 't>: Visitor<'a> {
-    /// What it gives beside files and lines.
+    /// Its result besides files and lines.
     type Share: Share;
 
     /// Its share, complete.
     ///
     /// # Errors
-    /// What was still held cannot be written.
+    /// The rest cannot be written.
     fn finish(self) -> Result<(SplitOutput<'t>, Self::Share)>;
 }
 
-/// What a split gives to those behind it.
+/// The result that a split passes on.
 pub trait Share: Send + Sized {
-    /// Bytes that it holds.
+    /// Bytes that it keeps in memory.
     fn held(&self) -> usize {
         0
     }
@@ -46,24 +46,24 @@ pub trait Share: Send + Sized {
     fn decode(reader: &mut Reader<'_>) -> Option<Self>;
 }
 
-/// Appends places of tables.
+/// Appends numbers of tables.
 pub fn encode_places(places: &[usize], out: &mut Vec<u8>) {
     wire::number(places.len() as u64, out);
     places.iter().for_each(|place| wire::number(*place as u64, out));
 }
 
-/// Reads places of tables.
+/// Reads numbers of tables.
 pub fn decode_places(reader: &mut Reader<'_>) -> Option<Vec<usize>> {
     let count = reader.count()?;
     (0..count).map(|_| reader.size()).collect()
 }
 
-/// Takes the shares of all splits, those of each lane in their order.
+/// Takes the shares of all splits, those of each lane in order.
 pub trait Gather<'t> {
     /// What it takes.
     type Share;
 
-    /// Takes the share of the next split of a lane, whose files and lines the collector has.
+    /// Takes the share of the next split of a lane; the collector has its files and lines.
     fn take(&mut self, lane: usize, share: Self::Share, collector: &mut Collector<'t>) -> Result<()>;
 }
 
@@ -92,7 +92,7 @@ impl<'t, S: Share> Recordable<'t> for Written<'t, S> {
     }
 }
 
-/// What the splits of one lane came to.
+/// The result of the splits of one lane.
 #[derive(Default)]
 struct OfLane {
     stale: Stale,
@@ -100,7 +100,7 @@ struct OfLane {
 }
 
 impl OfLane {
-    /// Takes what was noticed in the next split.
+    /// Adds the findings of the next split.
     fn take(&mut self, set: &DataSet<'_>, tables: &Tables<'_>, report: Report, findings: Findings) -> Result<()> {
         for run in &report.stale {
             self.stale.take(set, tables, run, &mut self.findings)?;
@@ -111,7 +111,7 @@ impl OfLane {
     }
 }
 
-/// Writes the items of some splits, each with a writer that `begin` gives.
+/// Writes the items of some splits, each with a writer made by `begin`.
 ///
 /// # Errors
 /// The first damaged row in the order of the lanes, or a failed write.

@@ -1,21 +1,21 @@
-//! Paths in the lines of the file system, where long ones are told by the directory above and a name.
+//! Paths in the lines of the file system. Long paths are given by the directory above and a name.
 //!
-//! Lines come depth first, so that the directories above a line are a stack. A long path is never put together: a key
-//! stands for it, which is the same in every output and has room for little more than its name.
+//! Lines come depth first, so the directories above a line are a stack. A long path is never assembled: a key represents it, which is the
+//! same in every output and not much longer than its name.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::format::hex;
 
-/// Bytes of a long path that its key begins with.
+/// Number of bytes of a long path at the start of its key.
 const START: usize = 64;
 /// Bytes of the hash in a key.
 const HASH: usize = 16;
 
-/// The directories above the line at hand.
+/// The directories above the current line.
 #[derive(Default)]
 pub(crate) struct Above {
-    /// The path of the last of them that was told as a whole: those of the others begin it.
+    /// The path of the last directory with a complete path: the paths of the others are prefixes of it.
     path: Vec<u8>,
     dirs: Vec<Dir>,
 }
@@ -25,16 +25,16 @@ struct Dir {
     told: Told,
 }
 
-/// How the path of a directory was told.
+/// How the path of a directory was given.
 enum Told {
-    /// As a whole; its length.
+    /// Completely; its length.
     Whole(usize),
-    /// By the directory above it: the hash of all that is known of its path.
+    /// By the directory above it: the hash of everything that is known of its path.
     Below([u8; 32]),
 }
 
 impl Above {
-    /// A line with a whole path.
+    /// Adds a line with a complete path.
     pub fn whole(&mut self, path: &[u8], ino: u64, is_dir: bool) {
         if !is_dir {
             return;
@@ -50,7 +50,7 @@ impl Above {
         self.dirs.push(Dir { ino, told: Told::Whole(path.len()) });
     }
 
-    /// A line with a name in a directory; gives the key that stands for its path. `None`: no such directory is above it.
+    /// Adds a line with a name in a directory; returns the key that represents its path. `None`: no such directory is above it.
     pub fn below(&mut self, parent: u64, name: &[u8], ino: u64, is_dir: bool) -> Option<Vec<u8>> {
         while self.dirs.last()?.ino != parent {
             self.dirs.pop();
@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(different.len(), 4);
     }
 
-    /// A directory is left when a path comes that is not in it.
+    /// A directory is left when a path outside of it comes.
     #[test]
     fn whole_paths() {
         let mut above = Above::default();

@@ -8,7 +8,7 @@ use crate::dataset::DataSet;
 use crate::error::{Error, Result};
 use crate::model::fs::Node;
 
-/// Writes the content of a file, zeros for its holes too.
+/// Writes the content of a file, with zeros for its holes.
 ///
 /// # Errors
 /// An input that changed, or a failed write.

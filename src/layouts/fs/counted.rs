@@ -23,7 +23,7 @@ impl Counts for Inodes {
         ""
     }
 
-    /// More may be read back than the tree has: inodes that no name leads to.
+    /// More may be found than the tree has: inodes that no name leads to.
     fn difference(&self, of: &ReadBack<'_>) -> Option<Difference> {
         [DIRECTORIES, FILES].into_iter().filter(|_| of.is_complete).find_map(|kind| {
             let told = sum(of.told.iter().filter(|told| told.scope == "tree"), kind);

@@ -1,4 +1,4 @@
-//! The digest of a file with holes, taken while it is written.
+//! The digest of a file with holes, computed while it is written.
 
 use sha2::{Digest as _, Sha256};
 
@@ -6,17 +6,17 @@ use crate::output::checksums::{Digest, Sum};
 use crate::output::extents::ExtentsHash;
 use crate::output::observer::{Fingerprint, Hasher};
 
-/// Holes of so many bytes are hashed as the zeros that they read as; a file with more has a digest of its extents.
+/// Up to this many bytes of holes are hashed as the zeros that they read as; a file with more has a digest of its extents.
 pub const MOST_ZEROS: u64 = 64 << 20;
 
-/// Takes the digest of a file, extent by extent.
+/// Computes the digest of a file, extent by extent.
 pub struct Summer {
     hash: Hash,
     at: u64,
 }
 
 enum Hash {
-    /// Nobody wants it.
+    /// No digest is needed.
     None,
     Whole(Sha256),
     /// The run compares objects: a fingerprint is made.
@@ -25,7 +25,7 @@ enum Hash {
 }
 
 impl Summer {
-    /// For a file with this many bytes of holes; `wanted`: whether its digest is.
+    /// For a file with this many bytes of holes; `wanted`: whether its digest is needed.
     pub fn new(holes: u64, wanted: bool) -> Summer {
         let hash = if !wanted {
             Hash::None
@@ -89,7 +89,7 @@ impl Summer {
     }
 }
 
-/// So many zeros, in pieces.
+/// Zeros of this length, in pieces.
 pub fn zeros(len: u64) -> impl Iterator<Item = &'static [u8]> {
     static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     let mut left = len;
@@ -130,7 +130,7 @@ mod tests {
         hash.skip(size - 6);
         let want = Sum::Extents(hash.finish());
         assert_eq!(sum(size, &[(0, b"ab"), (5, b"c")]), want);
-        // However the bytes come.
+        // In whatever pieces the bytes come.
         assert_eq!(sum(size, &[(0, b"a"), (1, b"b"), (5, b"c")]), want);
         assert_ne!(sum(size, &[(0, b"ab"), (6, b"c")]), want);
         assert_ne!(sum(size + 1, &[(0, b"ab"), (5, b"c")]), want);

@@ -1,5 +1,5 @@
-//! The vocabulary of notes that files and their names give rise to (`docs/format/fs.md` §7). Without `fs_`, each note and
-//! warning about files, the adapter's too, is a code in `notes` of metadata.jsonl.
+//! The kinds of findings about files and their names (`docs/format/fs.md` §7). Each note and warning about files, including those of the
+//! adapter, is a code in `notes` of metadata.jsonl: its event without `fs_`.
 
 use crate::report::{Kind, kinds};
 

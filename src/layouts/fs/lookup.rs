@@ -4,7 +4,7 @@ use crate::error::{Error, Remedy, Result};
 use crate::layouts::lookup::{Lookup, scan};
 use crate::layouts::members;
 
-/// Writes the file that is asked for, or what is told of a path and all below it; tells whether it is there.
+/// Writes the requested file, or the metadata of a path and everything below it; returns whether it exists.
 ///
 /// # Errors
 /// As [`lookup`](crate::registry::lookup).
@@ -36,7 +36,7 @@ pub fn lookup(at: &mut Lookup<'_>) -> Result<bool> {
     if at.copy(&files, &body)? { Ok(true) } else { Err(at.missing(&body)) }
 }
 
-/// A path without what does not count in it.
+/// A path without the parts that do not count.
 fn resolved(path: &[u8]) -> Vec<u8> {
     let mut names: Vec<&[u8]> = Vec::new();
     for name in path.split(|byte| *byte == b'/') {

@@ -1,18 +1,18 @@
 //! The file system in both layouts, and in an archive: a tree of files, and a line for each.
 //!
-//! | path below `fs/` | what | when |
+//! | path below `fs/` | content | when |
 //! |---|---|---|
 //! | `tree/…` | files and directories, names encoded | always |
 //! | `metadata.jsonl` | a line for each, in the order of the walk; see `render` | always |
-//! | `KEYMAP.jsonl` | names that cannot be told from their encoding | if there are any |
+//! | `KEYMAP.jsonl` | names that cannot be recovered from their encoding | if there are any |
 //! | `report.json` | counts and anomalies | always |
 //! | `apart/INODE` | files whose path or name the target cannot store; see `names` | if there are any |
-//! | `lost+found/INODE`, `lost+found/INODE.dir` | what no name leads to; names in what is no directory | if there are any |
+//! | `lost+found/INODE`, `lost+found/INODE.dir` | inodes that no name leads to; names in something not a directory | if there are any |
 //! | `orphans/INODE` | deleted, but still open or not freed yet | `--include-orphans` |
 //!
 //! Modes, owners and times are in metadata.jsonl; an archive has them too.
 //!
-//! One thread drives the walk; a visitor plans where each file goes (`plan`), and others write the batches (`write`).
+//! One thread does the walk; a visitor plans the place of each file (`plan`), and other threads write the batches (`write`).
 
 pub(crate) mod above;
 mod content;
@@ -49,7 +49,7 @@ use plan::{Batch, Plan};
 use report::Counted;
 use write::Context;
 
-/// Writes one file, or a directory with all that is below it.
+/// Writes one file, or a directory with everything below it.
 ///
 /// # Errors
 /// As [`files`].
@@ -80,7 +80,7 @@ pub(crate) fn files(job: &mut Job<'_, '_, '_>) -> Result<()> {
         return Ok(());
     }
     if !job.options.filter.is_trivial() {
-        // What was not asked for was not reached either.
+        // Parts that were not requested were not reached either.
         return report::write(job, None);
     }
     let Census { mut links, unreachable } = census;
@@ -99,7 +99,7 @@ pub(crate) fn files(job: &mut Job<'_, '_, '_>) -> Result<()> {
     report::write(job, Some(&Counted { unreached: &unreached, chunks, internal: &internal }))
 }
 
-/// Writes what can be reached from the root; gives the numbers of what was reached.
+/// Writes everything that can be reached from the root; returns the numbers of the reached inodes.
 fn tree<'r>(
     job: &mut Job<'_, '_, '_>,
     inputs: Inputs<'r, '_>,
@@ -132,7 +132,8 @@ fn names_of(job: &Job<'_, '_, '_>) -> Names {
     Names { raw: job.options.archive.is_some() }
 }
 
-/// Writes batches, as they are found. What no name leads to is never a shard's: it is little, and found when all else is done.
+/// Writes batches as they are found. Inodes that no name leads to never belong to a shard: they are few, and are found after everything
+/// else.
 fn write_all(
     job: &mut Job<'_, '_, '_>,
     role: Role<'_>,

@@ -1,24 +1,23 @@
-//! Where files and directories stand in the output.
+//! The places of files and directories in the output.
 //!
-//! On disk every name is encoded (`seg()`, with `%2E` and `%2E%2E` for the dot segments and `%` for an empty name, as
-//! `docs/format/rules.md` §2 has them). In an archive names stand as they are: whoever extracts it gets the files that were there. A
-//! name that cannot be one, and a directory whose path is getting too long for the system calls of those who read the
-//! output, stands below `fs/apart` by its inode number. Its line in metadata.jsonl tells where it belongs.
+//! On disk every name is encoded (`seg()`, with `%2E` and `%2E%2E` for the dot segments and `%` for an empty name, see
+//! `docs/format/rules.md` §2). In an archive names are unchanged: its extraction gives the original files. A name that cannot be a file
+//! name, and a directory whose path becomes too long for the system calls of readers, are placed below `fs/apart` by their inode number.
+//! The line in metadata.jsonl has the original place.
 
 use crate::output::names::{self, NameKind};
 
-/// Where the root directory stands.
+/// The path of the root directory.
 pub const TREE: &str = "fs/tree";
-/// Longest path of a directory: with a name behind it, and the path of the output before it, there is room in the 4,095
-/// bytes of a path.
+/// Maximum length of a directory's path: with a name after it and the path of the output before it, it fits into the 4,095 bytes of a path.
 const MOST_DIR: usize = 3_000;
-/// Longest name.
+/// Maximum length of a name.
 const MOST_NAME: usize = 255;
 
 /// How names are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Names {
-    /// As they are, for an archive.
+    /// Unchanged, for an archive.
     pub raw: bool,
 }
 
@@ -27,14 +26,14 @@ pub struct Names {
 pub struct Placed {
     /// The path.
     pub path: Vec<u8>,
-    /// Why its last name tells less than the name that it stands for: the kind of its KEYMAP line.
+    /// The kind of its KEYMAP line, if the original name cannot be recovered from its last name.
     pub keymap: Option<&'static str>,
-    /// Whether it is not in its directory.
+    /// Whether it is not in its own directory.
     pub apart: bool,
 }
 
 impl Names {
-    /// The place of an inode, from that of its directory and its name in there.
+    /// The place of an inode, from that of its directory and its name there.
     pub fn place(self, dir: &[u8], name: &[u8], inode: u64, is_dir: bool) -> Placed {
         let segment = if self.raw { raw(name).map(|name| (name, None)) } else { Some(encoded(name)) };
         match segment {
@@ -46,22 +45,23 @@ impl Names {
     }
 }
 
-/// The path of an inode that stands by its number in a folder of `fs`.
+/// The path of an inode that is placed by its number in a folder of `fs`.
 pub fn numbered(folder: &str, inode: u64) -> Vec<u8> {
     format!("fs/{folder}/{inode}").into_bytes()
 }
 
-/// The path of names in something that is no directory.
+/// The path of names in something that is not a directory.
 pub fn unreachable(inode: u64) -> Vec<u8> {
     [&numbered("lost+found", inode)[..], b".dir"].concat()
 }
 
-/// Whether a path is not where the walk comes to it.
+/// Whether a path is not the place where the walk finds the file.
 pub fn is_apart(path: &[u8]) -> bool {
     path.starts_with(b"fs/apart/")
 }
 
-/// The folder of a path that stands by a number, or by a name in what is no directory: no directory of the file system.
+/// The folder of a path that is placed by a number, or by a name in something that is not a directory: the folder is not a directory of the
+/// file system.
 pub fn folder(path: &[u8]) -> Option<&[u8]> {
     let mut slashes = memchr::memchr_iter(b'/', path).skip(1);
     let (folder, number) = (slashes.next()?, slashes.next().unwrap_or(path.len()));

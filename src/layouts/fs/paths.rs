@@ -1,4 +1,4 @@
-//! Paths of files and directories that a walk can meet again: where in the output they were met first. They are kept in a temporary file.
+//! Paths of files and directories that a walk can meet again: their first places in the output. They are kept in a temporary file.
 
 use std::fs::File;
 use std::io;
@@ -16,7 +16,7 @@ pub struct Paths<'p> {
 }
 
 impl<'p> Paths<'p> {
-    /// None.
+    /// Empty.
     pub fn new(scratch: &'p dyn Scratch) -> Self {
         Paths { scratch, file: None, len: 0 }
     }
@@ -37,7 +37,7 @@ impl<'p> Paths<'p> {
         Ok(reference)
     }
 
-    /// The path of a reference that [`add`](Paths::add) gave.
+    /// The path of a reference returned by [`add`](Paths::add).
     ///
     /// # Errors
     /// The temporary file cannot be read.

@@ -1,12 +1,12 @@
-//! Where the directories of the current path of a walk are in the output, and what is in them.
+//! The places in the output of the directories of a walk's current path, and their entries.
 
 use std::ops::Range;
 
 use super::names::{Names, Placed, TREE, numbered};
 use crate::model::fs::{Found, Name};
 
-/// Longest path that is told as a whole. Of a longer one the directory above and the name are told: n nested directories
-/// would have paths of n²/2 names in all.
+/// Maximum length of a path that is written completely. For a longer one the directory above and the name are written: otherwise n nested
+/// directories would have paths with n²/2 names in total.
 const MOST_WHOLE: usize = 4 << 10;
 
 /// How something is named from the root.
@@ -14,13 +14,13 @@ const MOST_WHOLE: usize = 4 << 10;
 pub enum Named {
     /// By all names that lead to it.
     Whole(Vec<u8>),
-    /// By the directory that it is in, whose line stands before its own, and its name in there.
+    /// By the directory that it is in, whose line comes before its own, and its name there.
     Below(u64, Vec<u8>),
     /// No name leads to it from the root.
     Nowhere,
 }
 
-/// The number of a directory, and a name in there if the path does not tell it.
+/// The number of a directory, and a name in it if the path does not show it.
 pub type Within = (u64, Option<Vec<u8>>);
 
 /// A directory that was entered.
@@ -43,17 +43,17 @@ pub struct Places {
 }
 
 impl Places {
-    /// None was entered.
+    /// No directory was entered.
     pub fn new(names: Names) -> Places {
         Places { names, levels: Vec::new(), text: Vec::new() }
     }
 
-    /// The place of the directory that was entered last.
+    /// The place of the last directory that was entered.
     pub fn directory(&self) -> &[u8] {
         self.levels.last().map(|level| &self.text[level.place.clone()]).unwrap_or_default()
     }
 
-    /// Where something stands that was found in the directory that was entered last.
+    /// The place of something that was found in the last directory that was entered.
     pub fn place(&self, found: &Found<'_>) -> Placed {
         let number = found.node.number;
         let path = match found.name {
@@ -67,7 +67,7 @@ impl Places {
         Placed { path, keymap: None, apart: false }
     }
 
-    /// How it is named from the root. In the root the name is the path; a directory that was not asked for has no line.
+    /// Its name from the root. In the root the name is the path; a directory that was not requested has no line.
     pub fn named(&self, name: &Name<'_>) -> Named {
         match *name {
             Name::Root => Named::Whole(Vec::new()),
@@ -81,8 +81,8 @@ impl Places {
         }
     }
 
-    /// The directory that was entered last, if something has a name in it, and the name if its path does not tell that. A line that
-    /// names its directory anyway needs neither.
+    /// The last directory that was entered, if something has a name in it, and the name if its path does not show it. A line that names its
+    /// directory in any case needs neither.
     pub fn within(&self, name: &Name<'_>, named: &Named) -> Option<Within> {
         let (Name::Entry { name, .. }, Some(above)) = (name, self.levels.last()) else { return None };
         let is_odd = name.is_empty() || name.contains(&b'/');
@@ -96,7 +96,7 @@ impl Places {
     /// Enters a directory at a place.
     pub fn enter(&mut self, number: u64, name: &Name<'_>, place: &[u8], has_line: bool) {
         let before = self.text.len();
-        // What goes on from the place above stands there already.
+        // A place that continues the one above shares its text.
         let above = self.levels.last().map(|level| level.place.start);
         let start = above.filter(|start| place.starts_with(&self.text[*start..])).unwrap_or(before);
         self.text.extend_from_slice(&place[before - start..]);
@@ -104,7 +104,7 @@ impl Places {
         self.levels.push(Level { number, path, place: start..self.text.len(), before, has_line });
     }
 
-    /// Leaves what was entered last.
+    /// Leaves the last directory that was entered.
     pub fn leave(&mut self) {
         if let Some(level) = self.levels.pop() {
             self.text.truncate(level.before);
@@ -112,7 +112,7 @@ impl Places {
     }
 }
 
-/// Whether a path is too long to be told as a whole.
+/// Whether a path is too long to be written completely.
 pub fn is_long(path: &[u8]) -> bool {
     path.len() > MOST_WHOLE
 }

@@ -10,38 +10,38 @@ use crate::model::fs::{Found, Name, Node, Reference, Subject, Visitor};
 use crate::report::{self, Finding, Findings, Value};
 use crate::run::Scratch;
 
-/// Files and directories of a batch, at most; and the bytes that end one.
+/// Maximum number of files and directories in a batch; and the bytes that end one.
 const MOST_PLANNED: usize = 256;
 const MOST_BYTES: u64 = 4 << 20;
 
-/// A file or directory that is to be written.
+/// A file or directory to write.
 pub struct Planned {
     /// What it is.
     pub node: Node,
     /// Its names from the root.
     pub named: Named,
-    /// The directory that it is in, if the line tells it, and its name in there if the path does not tell that.
+    /// The directory that it is in, if its line needs it, and its name there if the path does not show it.
     pub within: Option<Within>,
-    /// Where it goes.
+    /// Its place.
     pub tree: Vec<u8>,
     /// Kind of its KEYMAP line, and the name that the line is for.
     pub keymap: Option<(&'static str, Vec<u8>)>,
-    /// Where its data went, if this is a further name.
+    /// The place of its data, if this is a further name.
     pub link: Option<Vec<u8>>,
-    /// What is odd about it.
+    /// Its anomalies.
     pub notes: Vec<&'static report::Kind>,
-    /// What stands for its path where that is not told as a whole, if objects are told.
+    /// The key that represents its path if that is not written completely, if objects are reported.
     pub key: Option<Vec<u8>>,
 }
 
 impl Planned {
-    /// Its path, or where it goes: to name it in a finding.
+    /// Its path, or its place: to name it in a finding.
     fn shown(&self) -> &[u8] {
         if let Named::Whole(path) = &self.named { path } else { &self.tree }
     }
 
-    /// Whether something stands at its place: on disk a further name of a file has nothing of its own, nor has one in an archive that
-    /// stands apart, by the number of the file.
+    /// Whether something exists at its place. On disk a further name of a file has nothing of its own; neither has one in an archive that
+    /// is placed apart, by the number of the file.
     pub fn has_place(&self, names: Names) -> bool {
         self.link.as_ref().is_none_or(|link| names.raw && *link != self.tree)
     }
@@ -57,27 +57,27 @@ impl Planned {
 pub struct Batch {
     /// In the order of the output.
     pub planned: Vec<Planned>,
-    /// What was noticed on the way to them.
+    /// Findings on the way to them.
     pub findings: Findings,
 }
 
 /// Plans.
 pub struct Plan<'p> {
     places: Places,
-    /// Where what can be met again was met first.
+    /// The first places of what can be met again.
     paths: Paths<'p>,
-    /// If objects are told: the directories above what was planned last.
+    /// If objects are reported: the directories above the last planned one.
     above: Option<Above>,
-    /// Whether lines tell the directory of each.
+    /// Whether each line has its directory.
     for_restore: bool,
     batch: Batch,
-    /// Bytes of the batch, about, and those that end one.
+    /// Approximate bytes of the batch, and the bytes that end one.
     bytes: u64,
     most_bytes: u64,
 }
 
 impl<'p> Plan<'p> {
-    /// Nothing is planned. `told`: whether objects are told; `for_restore`: whether lines tell the directory of each; a batch has about
+    /// An empty plan. `told`: whether objects are reported; `for_restore`: whether each line has its directory; a batch has about
     /// `task_size` bytes at most.
     pub fn new(names: Names, scratch: &'p dyn Scratch, told: bool, for_restore: bool, task_size: usize) -> Self {
         let (places, paths, above) = (Places::new(names), Paths::new(scratch), told.then(Above::default));
@@ -85,12 +85,12 @@ impl<'p> Plan<'p> {
         Plan { places, paths, above, for_restore, batch: Batch::default(), bytes: 0, most_bytes }
     }
 
-    /// Whether there is room for more in the batch.
+    /// Whether more fits into the batch.
     pub fn has_room(&self) -> bool {
         self.batch.planned.len() < MOST_PLANNED && self.bytes < self.most_bytes
     }
 
-    /// Takes the batch, with what else was noticed; `None`: it is empty.
+    /// Takes the batch, with the other findings; `None`: it is empty.
     pub fn take(&mut self, findings: Findings) -> Option<Batch> {
         self.bytes = 0;
         let mut batch = std::mem::take(&mut self.batch);
@@ -98,7 +98,7 @@ impl<'p> Plan<'p> {
         Some(batch).filter(|batch| !batch.planned.is_empty() || batch.findings.iter().next().is_some())
     }
 
-    /// What was not met before, so that it has a file or directory of its own.
+    /// Plans something that was not met before, which gets its own file or directory.
     fn first(&self, found: &Found<'_>) -> Planned {
         let placed = self.places.place(found);
         let keymap = match found.name {
@@ -192,7 +192,7 @@ mod tests {
     use crate::format::fs::Inode;
     use crate::run::scratch::Anywhere;
 
-    /// A finding names its subject by the path from the root, or where there is none, or none of a decent length, by its place.
+    /// A finding names its subject by the path from the root, or by its place if there is no path, or only a very long one.
     #[test]
     fn findings_name_their_subjects() {
         let mut plan = Plan::new(Names { raw: false }, &Anywhere, false, false, 1);

@@ -1,8 +1,8 @@
 //! Lines of metadata.jsonl (`docs/format/fs.md` §7).
 //!
-//! A path of more than 4,096 bytes is not told as a whole: in the place of `path` such a line has `parent_ino`, the inode
-//! number of its directory, and `name` (or `name_b64`), its name in there. The line of that directory stands before it.
-//! Otherwise the lines of n nested directories would have n²/2 names.
+//! A path of more than 4,096 bytes is not written completely: instead of `path` such a line has `parent_ino`, the inode number of its
+//! directory, and `name` (or `name_b64`), its name there. The line of that directory comes before it. Otherwise the lines of n nested
+//! directories would have n²/2 names.
 
 use super::findings::code;
 use super::names::Names;
@@ -18,14 +18,14 @@ use crate::output::nested::Nested;
 use crate::output::observer::Fingerprint;
 use crate::output::split::SpillWriter;
 
-/// What is told of a file's content.
+/// What a line says about a file's content.
 #[derive(Debug, Clone, Copy)]
 pub struct Content {
     /// Its digest; `None`: the file could not be written.
     pub sum: Option<Sum>,
-    /// Bytes of it that are stored.
+    /// Its stored bytes.
     pub stored: u64,
-    /// Its fingerprint, if objects are told with fingerprints.
+    /// Its fingerprint, if objects are reported with fingerprints.
     pub fingerprint: Option<Fingerprint>,
 }
 
@@ -116,7 +116,7 @@ fn described(content: &Content, line: &mut Vec<u8>) {
     number("stored_bytes", content.stored, line);
 }
 
-/// There is no bound to their number, so they are spilled.
+/// Their number has no bound, so they are spilled.
 fn holes(mut holes: Holes<'_, '_>, out: &mut SpillWriter<'_>) -> Result<()> {
     member("holes", &mut out.buffer);
     let mut before = b'[';
@@ -137,7 +137,7 @@ fn member(name: &str, line: &mut Vec<u8>) {
     Nested::<false>::new(line).plain_member(name);
 }
 
-/// A path, as text or, where it is not UTF-8, under another name in base64.
+/// A path as text or, if it is not UTF-8, in base64 under another name.
 fn path_member(name: &str, path: &[u8], line: &mut Vec<u8>) {
     match std::str::from_utf8(path) {
         Ok(path) => {
@@ -158,7 +158,7 @@ fn number(name: &str, n: impl itoa::Integer, line: &mut Vec<u8>) {
     json::integer(n, line);
 }
 
-/// Numbers of 64 bits stand as strings: not every reader of JSON keeps them.
+/// Numbers of 64 bits are strings: some readers of JSON lose digits.
 fn text(name: &str, n: impl itoa::Integer, line: &mut Vec<u8>) {
     member(name, line);
     line.push(b'"');

@@ -12,7 +12,7 @@ use crate::run::Job;
 /// The report.
 pub const REPORT: &str = "fs/report.json";
 
-/// What was counted.
+/// The counts.
 pub struct Counted<'c> {
     /// Inodes.
     pub unreached: &'c Unreached<'c>,

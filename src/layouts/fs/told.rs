@@ -11,7 +11,7 @@ use crate::format::adapter;
 use crate::output::observer::Object;
 
 impl Task<'_, '_, '_> {
-    /// What a file has in it.
+    /// The content of a file.
     pub(super) fn looked_at(&mut self, planned: &Planned) -> Result<Content> {
         let mut sum = None;
         if let Some(secret) = self.out.objects().and_then(|objects| objects.secret()) {
@@ -27,8 +27,8 @@ impl Task<'_, '_, '_> {
         Ok(Content { sum: None, stored, fingerprint })
     }
 
-    /// Tells of what has a path. When something was read or its inode changed says nothing about it: these times are left out of
-    /// the fingerprint, and so is what only the server's bookkeeping needs.
+    /// Reports something that has a path. The times of the last access and of the last inode change say nothing about it: they are left out
+    /// of the fingerprint, and so is what only the server's bookkeeping needs.
     pub(super) fn tell(&mut self, planned: &Planned, content: Option<&Content>) -> Result<()> {
         let Some(objects) = self.out.objects() else { return Ok(()) };
         let key = match (&planned.named, &planned.key) {

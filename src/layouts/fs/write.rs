@@ -21,10 +21,10 @@ use crate::report::{Level, Value};
 
 /// Lines about all files and directories.
 pub const METADATA: &str = "fs/metadata.jsonl";
-/// Names that cannot be told from their encoding.
+/// Names that cannot be recovered from their encoding.
 pub const KEYMAP: &str = "fs/KEYMAP.jsonl";
 
-/// What every task works with.
+/// The context of every task.
 #[derive(Clone, Copy)]
 pub struct Context<'c, 'a, 't> {
     /// The inputs.
@@ -33,7 +33,7 @@ pub struct Context<'c, 'a, 't> {
     pub tree: &'t Tree,
     /// How names are made.
     pub names: Names,
-    /// Under which scope of the manifest this is counted.
+    /// The scope of the manifest in which this is counted.
     pub scope: &'static str,
 }
 
@@ -94,11 +94,11 @@ impl Task<'_, '_, '_> {
 
     fn directory(&mut self, planned: &Planned) -> Result<()> {
         self.member(planned, MemberKind::Directory);
-        // In an archive that is all.
+        // In an archive nothing else is needed.
         if self.cx.tree.knows_names() { self.out.enter(&planned.tree).map(drop) } else { Ok(()) }
     }
 
-    /// Makes a folder that is no directory of the file system, where only an archive needs that.
+    /// Makes a folder that is not a directory of the file system, if the archive needs it.
     fn folder(&mut self, planned: &Planned) -> Result<()> {
         match names::folder(&planned.tree) {
             Some(folder) if !self.cx.tree.knows_names() => self.out.enter(folder).map(drop),
@@ -114,7 +114,7 @@ impl Task<'_, '_, '_> {
         self.out.member(&Member { path: planned.tree.clone(), kind, attributes, link, late });
     }
 
-    /// Readers go by the inode: what its home says is only noted.
+    /// Readers use the inode: what its home says is only noted.
     fn home(&mut self, planned: &mut Planned) -> Result<()> {
         if let Some(kind) = home_note(self.cx.set, &self.arena, &planned.node)? {
             planned.notes.push(kind);
@@ -145,7 +145,7 @@ impl Task<'_, '_, '_> {
         Ok(content)
     }
 
-    /// How many bytes of a file are stored.
+    /// The stored bytes of a file.
     fn stored(&self, planned: &Planned) -> Result<u64> {
         let mut extents = Extents::new(self.cx.set, &planned.node);
         let mut stored = 0;
@@ -155,7 +155,7 @@ impl Task<'_, '_, '_> {
         Ok(stored)
     }
 
-    /// Bytes of holes, as far as they matter before a file is read: in a small one there cannot be many.
+    /// Bytes of holes, if they matter before a file is read: a small file cannot have many.
     pub(super) fn holes(&self, planned: &Planned) -> Result<u64> {
         let size = planned.node.inode.size;
         if size > MOST_ZEROS { Ok(size - self.stored(planned)?) } else { Ok(0) }

@@ -1,4 +1,4 @@
-//! Files of an output by their paths, each compared with CHECKSUMS before its first byte is given.
+//! Files of an output by their paths. Each is compared with CHECKSUMS before its first byte is passed on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Read};
@@ -19,12 +19,12 @@ use crate::output::sumfile::{Line, Lines, is_below};
 /// Bytes that are read at once.
 const PIECE: usize = 1 << 18;
 
-/// Which files of an output are asked for.
+/// The requested files of an output.
 #[derive(Debug, Default)]
 pub(in crate::layouts) struct Wanted {
     /// By their paths.
     pub paths: BTreeSet<Vec<u8>>,
-    /// All that begin so.
+    /// All with this prefix.
     pub prefix: Option<Vec<u8>>,
 }
 
@@ -34,17 +34,17 @@ impl Wanted {
     }
 }
 
-/// The wanted files of an output that CHECKSUMS lists.
+/// The requested files of an output that CHECKSUMS lists.
 pub struct Files {
     output: PathBuf,
     sums: BTreeMap<Vec<u8>, Digest>,
 }
 
 impl Files {
-    /// Looks for the files in CHECKSUMS.
+    /// Searches CHECKSUMS for the files.
     ///
     /// # Errors
-    /// An output without CHECKSUMS, or with a wanted file that CHECKSUMS does not list.
+    /// An output without CHECKSUMS, or with a requested file that CHECKSUMS does not list.
     pub(in crate::layouts) fn open(output: &Path, wanted: &Wanted) -> Result<Files> {
         let (mut sums, mut there, mut is_listed) = (BTreeMap::new(), BTreeSet::new(), false);
         let mut list = |bytes: &mut dyn Read| {
@@ -103,15 +103,15 @@ impl Files {
         from_path.filter(move |(found, _)| parts::joined(found) == path).map(|(found, digest)| (&**found, digest))
     }
 
-    /// Paths that begin so.
+    /// Paths with this prefix.
     pub fn below(&self, prefix: &[u8]) -> Vec<Vec<u8>> {
         self.sums.keys().filter(|path| path.starts_with(prefix)).cloned().collect()
     }
 
-    /// Gives the bytes of a file, if CHECKSUMS lists it; nothing is given of one that is not as CHECKSUMS says.
+    /// Passes on the bytes of a file if CHECKSUMS lists it; nothing of a file that does not match CHECKSUMS.
     ///
     /// # Errors
-    /// A file that is missing or differs from its digest; a failed read; what `each` gives.
+    /// A file that is missing or differs from its digest; a failed read; the error of `each`.
     pub fn read(&self, path: &[u8], each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
         let mut is_there = false;
         for (path, want) in self.listed(path) {

@@ -1,4 +1,4 @@
-//! JSON of packed lines as the files of a tree have it, and the other way round. No token is changed.
+//! Converts JSON between packed lines and the files of a tree. No token is changed.
 
 use crate::layouts::members;
 
@@ -17,13 +17,13 @@ pub(in crate::layouts) fn compact_into(indented: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// What stands behind the key and its comma.
+/// The text after the key and its comma.
 pub(in crate::layouts) fn without_key(line: &[u8]) -> Option<&[u8]> {
     let end = members::first_value_end(line)?;
     line.get(end..)?.strip_prefix(b",")
 }
 
-/// JSON with a line for each member and element, two spaces a level. No token is changed.
+/// JSON with a line for each member and element, indented by two spaces per level. No token is changed.
 pub(in crate::layouts) fn indented(compact: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(compact.len() * 2);
     let (mut depth, mut in_string, mut is_escaped, mut opens) = (0, false, false, false);
@@ -46,7 +46,7 @@ pub(in crate::layouts) fn indented(compact: &[u8]) -> Vec<u8> {
         if closes {
             depth = usize::saturating_sub(depth, 1);
         }
-        // Nothing is between the brackets of what is empty.
+        // Empty objects and arrays have nothing between their brackets.
         if opens != closes {
             newline(depth, &mut out);
         }

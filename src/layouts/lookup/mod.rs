@@ -1,6 +1,7 @@
-//! One object of an output, found by its name: the same bytes as from the snapshot that the output was made of.
+//! Finds one object of an output by its name: the same bytes as from the snapshot that the output was made from.
 //!
-//! The key tells which files can hold it (`lookup.rs` of each adapter). Each of them is compared with CHECKSUMS before its first byte is given.
+//! The key determines the files that can contain it (`lookup.rs` of each adapter). Each of them is compared with CHECKSUMS before its first
+//! byte is passed on.
 
 mod files;
 mod json;
@@ -17,15 +18,15 @@ use crate::error::{Error, Result};
 use crate::options::ObjectName;
 use crate::output::json::{self as text, Escape};
 
-/// What is asked of which output, and where it goes.
+/// The request: the object, the output, and where the bytes go.
 pub struct Lookup<'k> {
     /// Where the output is.
     pub path: &'k Path,
     /// The object.
     pub one: &'k ObjectName,
-    /// Whether lines are wanted, as packed lines have the object; else its file, as a tree has it.
+    /// Whether the form of packed lines is wanted; otherwise the file of a tree.
     pub lines: bool,
-    /// Whether the output has packed lines; else it is a tree.
+    /// Whether the output has packed lines; otherwise it is a tree.
     pub packed: bool,
     /// Takes the bytes of the object.
     pub out: &'k mut dyn Write,
@@ -46,7 +47,7 @@ impl Lookup<'_> {
         Files::open(self.path, &Wanted { paths: paths.into_iter().collect(), prefix: None })
     }
 
-    /// What stands behind the scope in the name.
+    /// The part of the name after the scope.
     pub(super) fn rest(&self) -> &[u8] {
         self.one.rest()
     }
@@ -59,7 +60,7 @@ impl Lookup<'_> {
         self.out.write_all(bytes).map_err(Error::stdout)
     }
 
-    /// Writes a file as it is; tells whether it is there.
+    /// Writes a file unchanged; returns whether it exists.
     ///
     /// # Errors
     /// A file that differs from its digest; a failed read or write.
@@ -68,7 +69,7 @@ impl Lookup<'_> {
         files.read(path, &mut |bytes| out.write_all(bytes).map_err(Error::stdout))
     }
 
-    /// Writes what packed lines of `file` tell of the object, if there are any; `as_file`: as a tree has it.
+    /// Writes the packed lines of the object in `file`, if there are any; `as_file`: in the form of a tree.
     pub(super) fn put_lines(
         &mut self,
         file: &[u8],
@@ -87,7 +88,7 @@ impl Lookup<'_> {
         Ok(true)
     }
 
-    /// Writes a file of a tree as its lines in the packed layout; the file is held meanwhile.
+    /// Writes a file of a tree in the form of packed lines; the file is in memory meanwhile.
     pub(super) fn put_as_lines(
         &mut self,
         files: &Files,
@@ -99,12 +100,12 @@ impl Lookup<'_> {
         self.put(&lines).map(|()| true)
     }
 
-    /// A line of a file is none that a decode writes.
+    /// The error for a line that no decode writes.
     pub(super) fn odd(&self, file: &[u8]) -> Error {
         self.wrong(file, "a line that no decode writes")
     }
 
-    /// A file that others tell of is not there.
+    /// The error for a missing file that other files refer to.
     pub(super) fn missing(&self, file: &[u8]) -> Error {
         self.wrong(file, "it is missing, and CHECKSUMS does not list it")
     }
@@ -114,7 +115,7 @@ impl Lookup<'_> {
     }
 }
 
-/// How the line of a key begins.
+/// The start of the line of a key.
 pub(super) fn keyed(key: &[u8]) -> Vec<u8> {
     let mut head = b"{\"key\":".to_vec();
     text::bytes(key, Escape::Html, &mut head);
@@ -122,7 +123,7 @@ pub(super) fn keyed(key: &[u8]) -> Vec<u8> {
     head
 }
 
-/// Gives the lines of a file that begin with one of `heads` (all, if there are none). Others are not held.
+/// Calls `each` for the lines of a file that begin with one of `heads` (for all, if there are none). Others are not kept in memory.
 pub(super) fn scan(
     files: &Files,
     path: &[u8],

@@ -14,23 +14,23 @@ use crate::error::{Error, Result};
 use crate::layouts::rows::{Pairs, Rendered};
 use crate::output::split::SpillWriter;
 
-/// Bytes of a page before it is compressed, about: a reader holds one of each column.
+/// Approximate bytes of a page before compression: a reader keeps one page of each column.
 const PAGE: usize = 1 << 20;
-/// Bytes of a large value that go to the share at once.
+/// Bytes of a large value that are appended to the share at once.
 const PIECE: usize = 256 << 10;
-/// Distinct values among which one is looked for; beyond, only runs are seen.
+/// Maximum number of distinct values in which a value is searched for; above it, only runs are found.
 const FEW: usize = 16;
-/// Compression: the fastest level that is not marked as one of loss.
+/// The fastest compression level that is not one of the negative levels.
 const LEVEL: i32 = 1;
 
-/// Writes column chunks; keeps its memory from one to the next.
+/// Writes column chunks; reuses its memory.
 pub(super) struct Writer {
     zstd: Compressor<'static>,
     raw: Vec<u8>,
     stored: Vec<u8>,
 }
 
-/// What a chunk came to.
+/// The result of a chunk.
 struct Written {
     values: u64,
     raw: u64,
@@ -41,15 +41,15 @@ struct Written {
 }
 
 impl Writer {
-    /// Ready.
+    /// A writer.
     ///
     /// # Errors
-    /// The compressor has no memory.
+    /// The compressor cannot allocate memory.
     pub fn new() -> Result<Writer> {
         Ok(Writer { zstd: Compressor::new(LEVEL).map_err(failed)?, raw: Vec::new(), stored: Vec::new() })
     }
 
-    /// Writes the values of a leaf; places in the description count from `at`.
+    /// Writes the values of a leaf; positions in the description are relative to `at`.
     ///
     /// # Errors
     /// A failed write.
@@ -119,7 +119,7 @@ impl Writer {
         Ok(Written { values: count.into(), raw, stored, dictionary: Some(first.1), compressed: true })
     }
 
-    /// Compresses and writes a page, `values` or what is in `raw`; gives its bytes before and after, with the header.
+    /// Compresses and writes a page, `values` or the content of `raw`; returns its bytes before and after compression, with the header.
     fn page(
         &mut self,
         values: Option<&[u8]>,
@@ -146,7 +146,7 @@ struct Place {
 }
 
 impl Place {
-    /// Where it ends: between rows, once it has enough bytes.
+    /// The end of the page: between rows, after it has enough bytes.
     fn end_of_page(self, leaf: &Leaf) -> Place {
         let Place { mut level, mut byte } = self;
         if let (None, Shape::Fixed(width)) = (&leaf.defs, leaf.shape) {
@@ -165,10 +165,10 @@ impl Place {
     }
 }
 
-/// Values that come in runs, each once.
+/// Values that come in runs, each stored once.
 struct Dictionary<'l> {
     values: Vec<&'l [u8]>,
-    /// Places among the values, and how often each comes in turn.
+    /// Positions of the distinct values, and the length of each run.
     runs: Vec<(u32, u64)>,
 }
 
@@ -208,18 +208,18 @@ impl<'l> Dictionary<'l> {
     }
 }
 
-/// Flags as bits, the first one the lowest.
+/// Flags as bits, the first one is the lowest.
 fn pack(flags: &[u8], out: &mut Vec<u8>) {
     let byte = |eight: &[u8]| eight.iter().rev().fold(0, |bits, flag| bits << 1 | flag);
     out.extend(flags.chunks(8).map(byte));
 }
 
-/// The values of one leaf in one row that is too much to hold.
+/// The values of one leaf in one row that is too large for memory.
 #[derive(Clone, Copy)]
 pub(super) enum LargeLeaf<'c> {
-    /// One.
+    /// One value.
     One(&'c [u8]),
-    /// One that is made when it is written.
+    /// One value that is rendered when it is written.
     Rendered(&'c dyn Rendered),
     /// The names of pairs.
     Names(&'c dyn Pairs),
@@ -240,7 +240,7 @@ impl<'c> LargeLeaf<'c> {
     /// Writes it as a chunk of one page, uncompressed: so the length of the page is known before its first byte.
     ///
     /// # Errors
-    /// A failed write, or a page of more than 2 GiB, which the format does not have.
+    /// A failed write, or a page of more than 2 GiB, which the format does not allow.
     pub fn chunk(self, descr: ColumnDescPtr, at: u64, to: &mut SpillWriter<'_>) -> Result<ColumnChunkMetaData> {
         let (mut count, mut bytes) = (0u64, 0u64);
         for value in self.values() {
@@ -309,7 +309,7 @@ fn described(
     }
 }
 
-/// What the format does not have.
+/// The error for data that the format does not allow.
 #[cold]
 pub(super) fn refused(error: &ParquetError) -> Error {
     Error::usage(format!("Parquet cannot hold this: {error}; lines can"))

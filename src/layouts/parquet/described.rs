@@ -14,7 +14,7 @@ pub(crate) struct Described {
     pub path: &'static str,
     /// Its columns, in their order.
     pub columns: Vec<Told>,
-    /// Attributes of a table that have one type are columns before these.
+    /// Whether attributes of a table with one type are columns before these.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub attributes_are_columns: bool,
 }
@@ -23,13 +23,13 @@ pub(crate) struct Described {
 #[derive(Debug, Serialize)]
 pub(crate) struct Told {
     name: String,
-    /// As Parquet names it: the physical type, and the logical one if there is one.
+    /// The type as in Parquet: the physical type, and the logical one if there is one.
     #[serde(rename = "type")]
     kind: &'static str,
     nullable: bool,
 }
 
-/// The version of the schemas, which every file tells too.
+/// The version of the schemas, which is also in every file.
 pub(crate) const SCHEMA_VERSION: &str = VERSION.1;
 
 /// All kinds of data sets.

@@ -2,7 +2,7 @@
 //!
 //! | output | what it is |
 //! |---|---|
-//! | `dynamodb/TABLE.schema.json` | the schema, as beside lines |
+//! | `dynamodb/TABLE.schema.json` | the schema, as in the packed layout |
 //! | `dynamodb/TABLE/part-….parquet` | the items, in the order of their row keys; one file without rows for an empty table |
 //! | `dynamodb/_orphans/TABLE/gen-N/part-….parquet` | with `Options::include_orphans`: row keys and items of no live generation |
 
@@ -23,7 +23,7 @@ use crate::output::split::{Collector, SplitOutput};
 use crate::report::Findings;
 use crate::run::{Job, Progress, step};
 
-/// Splits that are one task: its row groups are worth their descriptions.
+/// Number of splits in one task: its row groups are then large compared with their descriptions.
 const SPLITS: usize = 4;
 
 /// Writes all tables.
@@ -48,7 +48,7 @@ pub(crate) fn tables(job: &mut Job<'_, '_, '_>) -> Result<()> {
     Ok(())
 }
 
-/// Writes the items that a text can stand for: rarely more than one is there.
+/// Writes the items that a text can mean: rarely more than one exists.
 ///
 /// # Errors
 /// A damaged schema, or a damaged row of the item.
@@ -57,7 +57,7 @@ pub(crate) fn item(job: &mut Job<'_, '_, '_>, name: &ObjectName) -> Result<()> {
     write(job, &tables, &splits).map(drop)
 }
 
-/// Writes the items of some splits; gives the columns of all tables, and tells by place which tables got rows.
+/// Writes the items of some splits; returns the columns of all tables, and by number which tables got rows.
 fn write(job: &mut Job<'_, '_, '_>, tables: &Tables<'_>, splits: &[KeyRange]) -> Result<(AllColumns, Vec<bool>)> {
     let splits = joined(splits);
     let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
@@ -82,7 +82,7 @@ fn write(job: &mut Job<'_, '_, '_>, tables: &Tables<'_>, splits: &[KeyRange]) ->
     Ok((columns, with_rows))
 }
 
-/// The columns of all tables, for shards that do not know all rows.
+/// The columns of all tables, for shards, which do not know all rows.
 ///
 /// # Errors
 /// The first damaged row in key order.
@@ -96,7 +96,7 @@ pub(crate) fn columns(set: &DataSet<'_>, options: &Options, progress: &dyn Progr
     Ok(out)
 }
 
-/// Neighbours as one.
+/// Neighbouring splits joined into one.
 fn joined(splits: &[KeyRange]) -> Vec<KeyRange> {
     let mut all: Vec<(KeyRange, usize)> = Vec::new();
     for split in splits {
@@ -111,7 +111,7 @@ fn joined(splits: &[KeyRange]) -> Vec<KeyRange> {
     all.into_iter().map(|(split, _)| split).collect()
 }
 
-/// Places of the tables that got rows in a split, in key order.
+/// Numbers of the tables that got rows in a split, in key order.
 pub(crate) struct WithRows(Vec<usize>);
 
 impl Share for WithRows {
@@ -124,7 +124,7 @@ impl Share for WithRows {
     }
 }
 
-/// The folders of all tables: one is complete once another table gets rows.
+/// The folders of all tables: one is complete as soon as another table gets rows.
 struct Folders<'s> {
     tables: &'s Tables<'s>,
     with_rows: Vec<bool>,

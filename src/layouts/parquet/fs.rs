@@ -1,7 +1,7 @@
-//! The file system as an index: a row for each file and directory in `fs/files/part-….parquet`, in the order of the walk, beside the
+//! The file system as an index: a row for each file and directory in `fs/files/part-….parquet`, in the order of the walk, together with the
 //! `report.json` of every layout.
 //!
-//! What is in files is not written, only measured. A walk has one thread, and rows of it are few bytes: they are one task.
+//! The content of files is not written, only measured. A walk has one thread, and its rows are few bytes: they are one task.
 
 use bumpalo::Bump;
 
@@ -21,13 +21,13 @@ use crate::report::{Finding, Findings, Level, Value};
 use crate::run::Job;
 use crate::run::sort::Sorted;
 
-/// Rows of what is found, and what the layouts of files notice of homes.
+/// Rows of the found files, and findings about homes.
 struct Index<'i, 'a, 't> {
     rows: Rows<'i, To<'t, SplitOutput<'t>>>,
     set: &'i DataSet<'a>,
     arena: Bump,
     findings: Findings,
-    /// Under which scope of the manifest what comes is counted.
+    /// The scope of the manifest in which the next rows are counted.
     scope: &'static str,
     tally: Tally,
     failed: Option<Error>,
@@ -48,7 +48,7 @@ pub(crate) fn files(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let mut census = Census::take(inputs, &mut index.findings)?;
     let met = index.walk(Walk::from_root(inputs, &mut census))?;
     if !options.filter.is_trivial() {
-        // What was not asked for was not reached either.
+        // Parts that were not requested were not reached either.
         index.finish(job)?;
         return report::write(job, None);
     }
@@ -71,7 +71,7 @@ pub(crate) fn files(job: &mut Job<'_, '_, '_>) -> Result<()> {
     report::write(job, Some(&Counted { unreached: &unreached, chunks, internal: &internal }))
 }
 
-/// Writes the row of one file, or those of a directory with all that is below it.
+/// Writes the row of one file, or those of a directory with everything below it.
 ///
 /// # Errors
 /// As [`files`].
@@ -85,7 +85,7 @@ impl<'i, 'a, 't> Index<'i, 'a, 't> {
         Index { rows, set, arena, findings, scope: "tree", tally, failed: None }
     }
 
-    /// Walks to the end; gives the numbers of what was met.
+    /// Walks to the end; returns the numbers of the inodes that were met.
     fn walk(&mut self, mut walk: Walk<'_, '_, '_>) -> Result<Sorted<u64>> {
         while walk.advance(self)? {
             self.check()?;
@@ -107,7 +107,7 @@ impl<'i, 'a, 't> Index<'i, 'a, 't> {
         job.collector.take(self.rows.into_sink().finish()?)
     }
 
-    /// Bytes of a file that are stored.
+    /// The stored bytes of a file.
     fn stored(&self, node: &Node) -> Result<u64> {
         let mut extents = Extents::new(self.set, node);
         let mut stored = 0;
@@ -120,7 +120,7 @@ impl<'i, 'a, 't> Index<'i, 'a, 't> {
         }
     }
 
-    /// What is odd about where an inode is at home: only warnings are told, for a row has no place for notes.
+    /// Checks the home of an inode: only warnings are reported, because a row has no place for notes.
     fn home(&mut self, found: &Found<'_>) {
         self.arena.reset();
         match home_note(self.set, &self.arena, &found.node) {

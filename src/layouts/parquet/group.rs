@@ -1,4 +1,4 @@
-//! Rows to a row group: a chunk for each leaf, one behind the other.
+//! Writes rows as a row group: a chunk for each leaf, one after the other.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::layouts::rows::Cell;
 use crate::output::split::SpillWriter;
 
-/// Writes the rows as a row group, whose places count from its own start.
+/// Writes the rows as a row group; its positions are relative to its own start.
 ///
 /// # Errors
 /// A failed write.
@@ -28,10 +28,10 @@ pub(super) fn write(
     described(schema, rows.len, chunks)
 }
 
-/// Writes one row that is too large to hold.
+/// Writes one row that is too large for memory.
 ///
 /// # Errors
-/// A failed write, or bytes that Parquet cannot hold.
+/// A failed write, or bytes that Parquet cannot store.
 pub(super) fn write_large(
     schema: &Schema,
     cells: &[Cell<'_>],
@@ -63,7 +63,7 @@ pub(super) fn write_large(
 
 const NO_PAIRS: [(&[u8], &[u8]); 0] = [];
 
-/// Bytes are written from where they stand.
+/// Bytes are written directly from their source.
 fn without_bytes(cell: Cell<'_>) -> Cell<'_> {
     match cell {
         Cell::Bytes(_) | Cell::Rendered(_) => Cell::Bytes(b""),

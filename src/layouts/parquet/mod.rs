@@ -1,7 +1,7 @@
-//! Parquet: a data set for each kind and scope, in files that readers take in parallel (`docs/format/parquet.md`).
+//! Parquet: a data set for each kind and scope, in files that readers can read in parallel (`docs/format/parquet.md`).
 //!
-//! A task encodes its rows to row groups on its own thread and hands them over as a *piece*; what comes together in task order is bytes
-//! and descriptions. So the files are the same for any number of threads, and no row waits for another one.
+//! A task encodes its rows as row groups on its own thread and passes them on as a *piece*. Only bytes and descriptions are joined, in task
+//! order. So the files are the same for any number of threads, and no row waits for another one.
 
 mod chunk;
 #[cfg(feature = "cli")]

@@ -1,25 +1,25 @@
 //! Pages: their headers in Thrift's compact protocol, and runs of equal numbers.
 //!
-//! The crate's own writer takes values one by one, each with a reference count of its own, and copies a page three times. Here values
-//! stand as the file has them, so a page is a header and what a compressor makes of a slice. A row of 256 MiB is not even that: it goes from
-//! where it stands to the file.
+//! The crate's own writer takes values one by one, each with its own reference count, and copies a page three times. Here values are stored
+//! in the form of the file, so a page is a header and a compressed slice. A row of 256 MiB is not even compressed: it goes directly from
+//! its source to the file.
 
-/// The encodings that are used, by their numbers in the format.
+/// The encodings that are used, with their numbers in the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoded {
-    /// Values one behind the other.
+    /// Values one after the other.
     Plain = 0,
-    /// Places in a dictionary.
+    /// Positions in a dictionary.
     Dictionary = 8,
 }
 
-/// Runs of levels, and of places in a dictionary.
+/// Runs of levels, and of positions in a dictionary.
 const RLE: u32 = 3;
-/// A field of 32 bits behind the one before, or behind one that is left out.
+/// A field of 32 bits, right after the previous one.
 const NUMBER: u8 = 0x15;
-/// Field 5 behind field 3: the header of a data page. The checksum, field 4, is left out.
+/// Field 5 after field 3: the header of a data page. The checksum, field 4, is left out.
 const DATA_HEADER: u8 = 0x2c;
-/// Field 7 behind field 3: the header of a dictionary.
+/// Field 7 after field 3: the header of a dictionary.
 const DICTIONARY_HEADER: u8 = 0x4c;
 const STOP: u8 = 0;
 
@@ -30,7 +30,7 @@ pub(super) struct Sizes {
     pub stored: u32,
 }
 
-/// Appends the header of a data page of so many values, missing ones among them.
+/// Appends the header of a data page with `values` values, including missing ones.
 pub(super) fn data_header(sizes: Sizes, values: u32, encoded: Encoded, out: &mut Vec<u8>) {
     const DATA_PAGE: u32 = 0;
     numbers(&[DATA_PAGE, sizes.raw, sizes.stored], out);
@@ -48,7 +48,7 @@ pub(super) fn dictionary_header(sizes: Sizes, values: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&[STOP, STOP]);
 }
 
-/// Fields one behind the other. The numbers are below 2³¹, which in zigzag are twice as large.
+/// Fields one after the other. The numbers are below 2³¹; in zigzag encoding they are doubled.
 fn numbers(all: &[u32], out: &mut Vec<u8>) {
     for n in all {
         out.push(NUMBER);
@@ -56,7 +56,7 @@ fn numbers(all: &[u32], out: &mut Vec<u8>) {
     }
 }
 
-/// Appends levels: the length of their runs, then these.
+/// Appends levels: the length of their runs, then the runs.
 pub(super) fn levels(runs: impl IntoIterator<Item = (u32, u64)>, out: &mut Vec<u8>) {
     let at = out.len();
     out.extend_from_slice(&[0; 4]);

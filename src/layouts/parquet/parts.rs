@@ -1,4 +1,4 @@
-//! The files of data sets: the row groups of all tasks, one behind the other, in parts of a given size.
+//! The files of data sets: the row groups of all tasks, one after the other, in parts of a given size.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -15,12 +15,12 @@ use crate::error::{Error, Result};
 use crate::format::wire::Reader;
 use crate::output::split::{Assembler, Placed, StoredTold, Told};
 
-/// What stands before the first row group of a file; the footer has it too.
+/// The bytes before the first row group of a file; the footer has them too.
 const MAGIC: &[u8] = b"PAR1";
-/// Row groups of a file: readers count them with sixteen bits.
+/// Maximum number of row groups of a file: readers count them with sixteen bits.
 const MOST_GROUPS: usize = 32_000;
-/// Who wrote the file, in the form that readers look for; the number is that of the schemas (`docs/format/parquet.md`), so that the
-/// bytes of an output do not change with every version of the program.
+/// The writer of the file, in the form that readers expect. The number is that of the schemas (`docs/format/parquet.md`), so that the bytes
+/// of an output do not change with every version of the program.
 const CREATED_BY: &str = "ekvsnap version 1";
 /// The name of the schemas' version in the metadata of each file.
 pub(super) const VERSION: (&str, &str) = ("ekvsnap.schema_version", "1");
@@ -31,7 +31,7 @@ pub(crate) struct Parts {
     sets: BTreeMap<String, Part>,
 }
 
-/// The file of a data set that grows.
+/// The current file of a data set.
 struct Part {
     number: u32,
     path: String,
@@ -46,7 +46,7 @@ impl Part {
         Part { number, path, descr, groups: Vec::new(), bytes: MAGIC.len() as u64 }
     }
 
-    /// Adds row groups behind those that are there.
+    /// Adds row groups after the present ones.
     fn add(&mut self, groups: Vec<(RowGroupMetaDataPtr, u64)>) -> Result<()> {
         for (group, bytes) in groups {
             let group = moved(&group, self.bytes, self.groups.len()).map_err(|error| refused(&error))?;
@@ -56,7 +56,7 @@ impl Part {
         Ok(())
     }
 
-    /// The path, and what stands behind the last row group.
+    /// The path, and the bytes after the last row group.
     fn end(self) -> Result<(String, Vec<u8>)> {
         let rows = self.groups.iter().map(RowGroupMetaData::num_rows).sum();
         let told = vec![KeyValue::new(VERSION.0.to_owned(), VERSION.1.to_owned())];
@@ -68,7 +68,7 @@ impl Part {
     }
 }
 
-/// The row group at another place: its own places count from its start.
+/// The row group moved to another position: its own positions are relative to its start.
 fn moved(group: &RowGroupMetaData, by: u64, ordinal: usize) -> parquet::errors::Result<RowGroupMetaData> {
     let by = by.cast_signed();
     let columns = group.columns().iter().map(|column| {
@@ -82,7 +82,7 @@ fn moved(group: &RowGroupMetaData, by: u64, ordinal: usize) -> parquet::errors::
     builder.set_file_offset(at).set_ordinal(ordinal as i32).build()
 }
 
-/// The piece, of this process or of another one.
+/// The piece, from this process or another one.
 fn piece_of(piece: Box<dyn Told>) -> Result<Piece> {
     let piece: Box<dyn Any> = match (piece as Box<dyn Any>).downcast::<Piece>() {
         Ok(piece) => return Ok(*piece),

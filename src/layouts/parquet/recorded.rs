@@ -1,4 +1,4 @@
-//! What a shard records of a piece: the Parquet metadata of a file with only its row groups.
+//! The record of a piece in a shard: the Parquet metadata of a file with only its row groups.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::format::wire::{self, Reader};
 use crate::output::split::Told;
 
-/// Bytes behind the metadata: how many they are, and the magic.
+/// Bytes after the metadata: its length, and the magic.
 const TAIL: usize = 8;
 
 impl Told for Piece {
@@ -32,9 +32,9 @@ impl Told for Piece {
     }
 }
 
-/// Reads a piece; `None`: the bytes are others.
+/// Reads a piece; `None`: the bytes are invalid.
 pub(super) fn decode(reader: &mut Reader<'_>) -> Option<Piece> {
-    // As they were written: a summary of the encodings would be other bytes.
+    // Read completely: a summary of the encodings would give other bytes.
     let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
     let metadata = ParquetMetaDataReader::decode_metadata_with_options(reader.bytes()?, Some(&options)).ok()?;
     let count = reader.count()?;

@@ -5,7 +5,7 @@
 //! | `keys` | key, with its type and expiry |
 //! | `strings`, `hll` | value |
 //! | `hashes`, `lists`, `sets`, `zsets`, `streams` | element |
-//! | `_orphans/…` | the same of what the server does not serve; `ttl`, `list_items` |
+//! | `_orphans/…` | the same for keys that the server does not serve; `ttl`, `list_items` |
 
 use super::sets::To;
 use crate::error::Result;

@@ -1,21 +1,21 @@
-//! Rows of a data set, column by column, until they are a row group.
+//! Rows of a data set, stored by column, until they are a row group.
 //!
-//! Values are held as the file has them (PLAIN): what is left to do for a page is to compress it.
+//! Values are stored in the form of the file (PLAIN): a page only has to be compressed.
 
 use super::schema::Schema;
 use crate::layouts::rows::{Cell, Column, Kind, Pairs, SHORT_DECIMAL};
 
-/// Bytes that stand before each value of bytes.
+/// Length field before each value of type bytes.
 pub(super) const LENGTH: usize = 4;
 
-/// How the values of a leaf stand one behind the other.
+/// The form of a leaf's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// Each behind its length.
+    /// Each after its length.
     Bytes,
-    /// So many bytes each.
+    /// Each with this many bytes.
     Fixed(usize),
-    /// A byte each; the file has a bit.
+    /// Each one byte; the file has a bit.
     Bool,
 }
 
@@ -29,7 +29,7 @@ impl Shape {
         }
     }
 
-    /// Bytes of the value that `values` begins with.
+    /// Bytes of the first value in `values`.
     #[inline]
     pub fn width(self, values: &[u8]) -> usize {
         match self {
@@ -45,17 +45,17 @@ impl Shape {
 pub(super) struct Leaf {
     pub kind: Kind,
     pub shape: Shape,
-    /// Whether values come again and again, one behind the other.
+    /// Whether equal values often follow one another.
     pub repeats: bool,
-    /// Whether rows are in its order.
+    /// Whether rows are sorted by it.
     pub sorted: bool,
-    /// The values that are there.
+    /// The values that are not null.
     pub values: Vec<u8>,
-    /// How many they are.
+    /// Their number.
     pub count: usize,
-    /// For a leaf that can be null: whether the value is there (1), for each row or pair.
+    /// For a leaf that can be null: whether the value is present (1), for each row or pair.
     pub defs: Option<Vec<u8>>,
-    /// For a leaf in a list: whether the value belongs to the row before it (1).
+    /// For a leaf in a list: whether the value belongs to the previous row (1).
     pub reps: Option<Vec<u8>>,
 }
 
@@ -92,7 +92,7 @@ impl Leaf {
         self.count += 1;
     }
 
-    /// A value of the column's kind; one of another kind would be a fault of this module's users.
+    /// Adds a value of the column's kind; one of another kind would be a bug of the caller.
     #[inline]
     fn push(&mut self, cell: &Cell<'_>) {
         match (self.shape, cell) {
@@ -108,13 +108,13 @@ impl Leaf {
         self.count += 1;
     }
 
-    /// Bytes that it holds.
+    /// Bytes in memory.
     fn held(&self) -> usize {
         let levels = |all: &Option<Vec<u8>>| all.as_ref().map_or(0, Vec::len);
         self.values.len() + levels(&self.defs) + levels(&self.reps)
     }
 
-    /// Rows or pairs, those without a value too.
+    /// Number of rows or pairs, including those without a value.
     pub fn levels(&self) -> usize {
         self.defs.as_ref().map_or(self.count, Vec::len)
     }
@@ -145,7 +145,7 @@ struct LeafMark {
     levels: usize,
 }
 
-/// Where rows end.
+/// A position between rows.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Mark {
     rows: usize,
@@ -156,12 +156,12 @@ pub(super) struct Mark {
 #[derive(Debug)]
 pub(super) struct Rows {
     pub leaves: Vec<Leaf>,
-    /// How many there are.
+    /// Their number.
     pub len: usize,
 }
 
 impl Rows {
-    /// None yet.
+    /// Empty.
     pub fn new(schema: &Schema) -> Rows {
         let mut leaves = Vec::new();
         for (n, column) in schema.columns.all.iter().enumerate() {
@@ -192,23 +192,23 @@ impl Rows {
         self.len += 1;
     }
 
-    /// Bytes that they take.
+    /// Bytes in memory.
     pub fn held(&self) -> usize {
         self.leaves.iter().map(Leaf::held).sum()
     }
 
-    /// Where the rows end now.
+    /// The current end of the rows.
     pub fn mark(&self) -> Mark {
         Mark { rows: self.len, leaves: self.leaves.iter().map(Leaf::mark).collect() }
     }
 
-    /// Takes back what came behind a mark.
+    /// Removes the rows after a mark.
     pub fn truncate(&mut self, mark: &Mark) {
         self.leaves.iter_mut().zip(&mark.leaves).for_each(|(leaf, mark)| leaf.truncate(mark));
         self.len = mark.rows;
     }
 
-    /// Takes the rows behind a mark.
+    /// Takes the rows after a mark.
     pub fn split_off(&mut self, mark: &Mark) -> Rows {
         let leaves = self.leaves.iter_mut().zip(&mark.leaves).map(|(leaf, mark)| leaf.split_off(mark)).collect();
         let len = self.len - mark.rows;
@@ -216,7 +216,7 @@ impl Rows {
         Rows { leaves, len }
     }
 
-    /// Begins anew; memory stays.
+    /// Removes all rows; the memory is reused.
     pub fn clear(&mut self) {
         self.leaves.iter_mut().for_each(|leaf| leaf.truncate(&LeafMark::default()));
         self.len = 0;

@@ -1,7 +1,7 @@
-//! S3 as an index: a row for each object in `s3/BUCKET/part-….parquet`, in key order, beside the `_bucket.json` of every layout.
+//! S3 as an index: a row for each object in `s3/BUCKET/part-….parquet`, in key order, together with the `_bucket.json` of every layout.
 //!
-//! Bodies are not written: tables are for queries. They are read all the same, so that the same is noticed as by other layouts. Nor are
-//! orphans and unfinished uploads: they have no shape of their own.
+//! Bodies are not written: tables are for queries. They are read nevertheless, so that the findings are the same as in other layouts.
+//! Orphans and unfinished uploads are not written either: they do not have the form of an object.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -29,10 +29,10 @@ fn index<'t>(tree: &'t Tree, options: &Options) -> Index<'t> {
     Rows::new(To::new(SplitOutput::new(tree), options.parquet_size()))
 }
 
-/// What a split gave.
+/// The result of a split.
 struct Written<'t> {
     out: SplitOutput<'t>,
-    /// The bucket that came last: those before get no more rows.
+    /// The last bucket: those before it get no more rows.
     buckets: Vec<Vec<u8>>,
     report: Report,
 }
@@ -112,7 +112,7 @@ pub(crate) fn write_all(job: &mut Job<'_, '_, '_>) -> Result<()> {
     payloads.note_unreferenced(set, references, &mut collector.findings)
 }
 
-/// Writes the row of one object, if it is there.
+/// Writes the row of one object, if it exists.
 ///
 /// # Errors
 /// A damaged bucket record, or a damaged row of the object.

@@ -1,4 +1,4 @@
-//! How the columns of a data set are encoded.
+//! The encoding of a data set's columns.
 
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ fn group(name: &str, repetition: Repetition, fields: Vec<TypePtr>) -> Result<Typ
     Ok(Arc::new(Type::group_type_builder(name).with_repetition(repetition).with_fields(fields).build()?))
 }
 
-/// The columns of a data set, and how the format has them.
+/// The columns of a data set, and their form in Parquet.
 #[derive(Debug, Clone)]
 pub(super) struct Schema {
     pub columns: Columns,
@@ -69,14 +69,14 @@ pub(super) struct Schema {
 
 impl Schema {
     /// # Errors
-    /// Columns that the format does not have.
+    /// Columns that the format does not allow.
     pub fn new(columns: Columns) -> Result<Schema> {
         let fields = columns.all.iter().map(|column| column.node().map(Arc::new)).collect::<Result<_>>()?;
         let root = Type::group_type_builder("row").with_fields(fields).build()?;
         Ok(Schema { columns, descr: Arc::new(SchemaDescriptor::new(Arc::new(root))) })
     }
 
-    /// The order of the rows, as the file tells it.
+    /// The order of the rows, for the file.
     pub fn sorting(&self) -> Vec<SortingColumn> {
         let column = |column_idx| SortingColumn { column_idx, descending: false, nulls_first: true };
         (0..self.columns.sorted as i32).map(column).collect()

@@ -1,4 +1,4 @@
-//! The data sets that a task has rows of.
+//! The data sets for which a task has rows.
 
 use std::borrow::BorrowMut;
 use std::marker::PhantomData;
@@ -17,23 +17,23 @@ use crate::layouts::rows::{Cell, Columns, Sink, redis};
 use crate::output::split::SplitOutput;
 use crate::report::Finding;
 
-/// Bytes of rows that are a row group.
+/// Bytes of rows in a row group.
 const GROUP: usize = 8 << 20;
-/// Rows that are a row group: what DuckDB takes at once.
+/// Maximum rows of a row group: the number that DuckDB reads at once.
 const GROUP_ROWS: usize = 122_880;
-/// Bytes of rows of all data sets of a task before the largest is written.
+/// Bytes of rows in all data sets of a task above which the largest is written.
 const ALL: usize = 16 << 20;
-/// A row with so many bytes in one cell is not held.
+/// A row with a cell of this size is not kept in memory.
 const LARGE: usize = 4 << 20;
-/// Bytes of lengths and levels beside each name or value of a pair.
+/// Bytes of lengths and levels for each name or value of a pair.
 const LEVELS: usize = 6;
-/// Bytes that the description of a column of a row group takes, about.
+/// Approximate bytes of the description of a column in a row group.
 const DESCRIBED: usize = 768;
 
 /// A run of row groups, which go to one file.
 pub(super) struct Piece {
     pub descr: SchemaDescPtr,
-    /// Each with its bytes; its places count from its own start.
+    /// Each with its bytes; its positions are relative to its own start.
     pub groups: Vec<(RowGroupMetaDataPtr, u64)>,
     pub part_size: u64,
 }
@@ -44,9 +44,9 @@ struct Set {
     name: String,
     schema: Schema,
     rows: Rows,
-    /// The pieces that are written: each with its log.
+    /// The written pieces, each with its log.
     pieces: Vec<(usize, Vec<(RowGroupMetaDataPtr, u64)>)>,
-    /// Where the object began that is not complete yet.
+    /// The start of the current object, which is not complete yet.
     began: Option<Began>,
 }
 
@@ -59,7 +59,7 @@ fn schema_of(columns: Columns) -> Result<Schema> {
     known.map_or_else(|| Schema::new(columns).map_err(|error| refused(&error)), |known| Ok(known.clone()))
 }
 
-/// Where an object began: in the rows that are held, behind so many pieces.
+/// The start of an object: a position in the rows in memory, after this number of pieces.
 struct Began {
     mark: Mark,
     pieces: Option<usize>,
@@ -71,7 +71,7 @@ pub(super) struct Sets {
     to: Means,
 }
 
-/// What row groups are written with.
+/// The means for writing row groups.
 struct Means {
     /// Made when it is needed.
     writer: Option<Writer>,
@@ -88,7 +88,7 @@ impl Means {
 }
 
 impl Sets {
-    /// None yet; files have about `part_size` bytes at most.
+    /// Empty; files have about `part_size` bytes at most.
     pub fn new(part_size: u64) -> Sets {
         Sets { all: Vec::new(), to: Means { writer: None, part_size } }
     }
@@ -96,7 +96,7 @@ impl Sets {
     /// The number of a data set.
     ///
     /// # Errors
-    /// Columns that the format does not have.
+    /// Columns that the format does not allow.
     pub fn number(&mut self, name: &str, columns: impl FnOnce() -> Columns) -> Result<usize> {
         match self.all.iter().position(|set| set.name == name) {
             Some(number) => Ok(number),
@@ -123,14 +123,14 @@ impl Sets {
         if set.rows.held() >= GROUP || set.rows.len >= GROUP_ROWS { set.flush(&mut self.to, out) } else { Ok(()) }
     }
 
-    /// The rows that follow are one object's, until it is complete.
+    /// The next rows belong to one object, until it is complete.
     pub fn begin(&mut self, set: usize) {
         if let Some(set) = self.all.get_mut(set) {
             set.began = Some(Began { mark: set.rows.mark(), pieces: None });
         }
     }
 
-    /// The object is complete.
+    /// Completes the object.
     ///
     /// # Errors
     /// A failed write.
@@ -141,7 +141,7 @@ impl Sets {
         self.relieve(out)
     }
 
-    /// Writes the largest data set when all of them hold much.
+    /// Writes the largest data set if all of them together are large.
     ///
     /// # Errors
     /// A failed write.
@@ -153,7 +153,7 @@ impl Sets {
         largest.map_or(Ok(()), |set| set.flush(&mut self.to, out))
     }
 
-    /// The rows of the object count for nothing.
+    /// Removes the rows of the object.
     pub fn abandon(&mut self, set: usize, out: &mut SplitOutput<'_>) {
         let Some(set) = self.all.get_mut(set) else { return };
         let Some(Began { mark, pieces }) = set.began.take() else { return };
@@ -166,7 +166,7 @@ impl Sets {
         }
     }
 
-    /// Writes what is held, and hands everything over.
+    /// Writes the rest, and passes everything on.
     ///
     /// # Errors
     /// A failed write.
@@ -186,7 +186,7 @@ impl Sets {
     }
 }
 
-/// The data sets of a task with the share of the output that they go to.
+/// The data sets of a task with the share of the output that receives them.
 pub(crate) struct To<'t, O> {
     sets: Sets,
     out: O,
@@ -262,8 +262,8 @@ fn is_large(cell: &Cell<'_>) -> bool {
 }
 
 impl Set {
-    /// Writes the rows that are held. Those before an object that is not complete are a row group of their own, and those of the object
-    /// go to pieces of their own, so that they can be taken back.
+    /// Writes the rows in memory. Rows before an incomplete object are a separate row group, and the rows of the object go to separate
+    /// pieces, so that they can be removed.
     fn flush(&mut self, to: &mut Means, out: &mut SplitOutput<'_>) -> Result<()> {
         if let Some(Began { mark, pieces: None }) = &self.began {
             let mut rest = self.rows.split_off(mark);
@@ -307,7 +307,7 @@ impl Set {
         Ok(())
     }
 
-    /// The log of the next row group: of the last piece, if it is not long enough.
+    /// The log of the next row group: that of the last piece, unless that is long enough.
     fn log(&mut self, to: &Means, out: &mut SplitOutput<'_>) -> usize {
         match self.pieces.last() {
             Some((log, groups)) if groups.iter().map(|(_, bytes)| bytes).sum::<u64>() < to.part_size => *log,

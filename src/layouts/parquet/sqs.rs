@@ -1,4 +1,4 @@
-//! SQS messages as rows: `sqs/QUEUE/part-….parquet`, in the order of sending, beside `sqs/QUEUE.queue.json` as with lines.
+//! SQS messages as rows: `sqs/QUEUE/part-….parquet`, in the order of sending, with `sqs/QUEUE.queue.json` as in the packed layout.
 
 use super::sets::To;
 use crate::adapters::sqs::{Queues, Read, Reader, name_of};
@@ -12,7 +12,7 @@ use crate::model::sqs::{Queue, RecordKind, Records};
 use crate::options::Options;
 use crate::output::split::SplitOutput;
 
-/// Bytes of messages that are a row group.
+/// Bytes of messages in a row group.
 const CHUNK: usize = 4 << 20;
 
 /// The paths of data sets.
@@ -57,7 +57,7 @@ impl sqs::Paths for Paths {
         to.finish().map(drop)
     }
 
-    /// Not by granularity: chunks are seen as row groups.
+    /// Independent of the granularity: chunks are visible as row groups.
     fn chunk(&self, _: Granularity) -> usize {
         CHUNK
     }

@@ -1,6 +1,6 @@
-//! The least and the greatest value of a column chunk: by them readers pass over row groups.
+//! The minimum and the maximum of a column chunk: readers use them to skip row groups.
 //!
-//! Of the columns of bytes, only those that the rows are sorted by have statistics: the first value and the last.
+//! Among the columns of bytes, only those that the rows are sorted by have statistics: the first value and the last.
 
 use parquet::data_type::ByteArray;
 use parquet::file::statistics::{Statistics, ValueStatistics};
@@ -8,7 +8,7 @@ use parquet::file::statistics::{Statistics, ValueStatistics};
 use super::rows::{LENGTH, Leaf, Shape};
 use crate::layouts::rows::Kind;
 
-/// Bytes of a bound. A longer value is cut: it stays a bound.
+/// Maximum bytes of a bound. A longer value is truncated to a valid bound.
 const LONGEST: usize = 64;
 
 /// The bounds of a leaf that has some.
@@ -42,7 +42,7 @@ fn bounds<T: Ord + Copy>(leaf: &Leaf, read: impl Fn([u8; 8]) -> T) -> Option<(T,
     Some(all.fold((first, first), |(least, greatest), n| (least.min(n), greatest.max(n))))
 }
 
-/// None where one is no number, for that has no place in an order; a zero has both signs.
+/// None if a value is NaN, which has no place in the order; a zero has both signs.
 fn floats(leaf: &Leaf, nulls: Option<u64>) -> Option<Statistics> {
     let (all, _) = leaf.values.as_chunks::<8>();
     let (mut least, mut greatest) = (f64::INFINITY, f64::NEG_INFINITY);
@@ -77,7 +77,7 @@ fn bytes(leaf: &Leaf, nulls: Option<u64>) -> Option<Statistics> {
     Some(Statistics::ByteArray(values))
 }
 
-/// Short bytes that are not below a value; `None`: there are none such.
+/// Short bytes that are not below a value; `None`: there are none.
 fn above(value: &[u8]) -> Option<Vec<u8>> {
     if value.len() <= LONGEST {
         return Some(value.to_vec());

@@ -1,4 +1,4 @@
-//! What is written is read back by the crate's own reader.
+//! Reads the written files with the crate's own reader.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::layouts::rows::{Cell, Columns, Kind, Pairs, column};
 use crate::output::split::{Collector, SplitOutput};
 use crate::output::tree::Tree;
 
-/// A row of all kinds of columns.
+/// A row with all kinds of columns.
 #[derive(Debug, Clone, PartialEq)]
 struct Row {
     key: Vec<u8>,
@@ -102,7 +102,7 @@ fn read(record: &Record) -> Row {
     }
 }
 
-/// All rows of a data set, and in how many row groups and files they are.
+/// All rows of a data set, and the number of its row groups and files.
 fn read_all(folder: &Path) -> (Vec<Row>, usize, usize) {
     let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
@@ -130,7 +130,7 @@ fn check_bounds(reader: &SerializedFileReader<std::fs::File>, group: usize) {
     assert!(keys.iter().all(|key| least <= &key[..] && &key[..] <= greatest), "{least:?} {greatest:?} {keys:?}");
 }
 
-/// Writes tasks of rows, and reads them again. Rows whose number is not told are an object that is abandoned.
+/// Writes tasks of rows, and reads them again. Rows whose number is rejected by `kept` are an object that is abandoned.
 fn written(tasks: &[Vec<Vec<Row>>], kept: impl Fn(usize) -> bool, part_size: u64) -> (Vec<Row>, usize, usize) {
     let root = tempfile::tempdir().unwrap();
     let tree = Tree::open(root.path()).unwrap();
@@ -210,7 +210,7 @@ fn rows_that_are_not_held() {
     assert!(groups > 10 && files > 2, "{groups} {files}");
 }
 
-/// An object of several row groups is taken back as a whole, and what stands before it stays.
+/// An object of several row groups is removed completely, and the rows before it stay.
 #[test]
 fn an_object_of_many_groups_is_taken_back() {
     let row = |n: u8| plain(&[n], 1 << 20);

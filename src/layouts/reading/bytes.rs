@@ -1,4 +1,4 @@
-//! `B(x)`: a string, or base64url in an envelope where the bytes are no text.
+//! `B(x)`: a string, or base64url in an envelope if the bytes are not text.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
 use crate::format::b64::URL_SAFE;
 
-/// Reads a `B(x)` into a buffer, which is emptied before.
+/// Reads a `B(x)` into a buffer, which is cleared first.
 pub(in crate::layouts) struct BytesSeed<'b>(pub &'b mut Vec<u8>);
 
 impl<'de> DeserializeSeed<'de> for BytesSeed<'_> {
@@ -43,7 +43,7 @@ impl<'de> Visitor<'de> for BytesSeed<'_> {
     }
 }
 
-/// The one name of an envelope.
+/// The only name in an envelope.
 #[derive(serde::Deserialize)]
 enum Base64 {
     #[serde(rename = "base64")]
@@ -74,7 +74,7 @@ impl Visitor<'_> for Decoded<'_> {
     }
 }
 
-/// The same as a value of its own.
+/// The same as an owned value.
 #[derive(Debug, Default)]
 pub(in crate::layouts) struct Binary(pub Vec<u8>);
 

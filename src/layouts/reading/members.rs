@@ -1,10 +1,10 @@
-//! Members of objects by their names, without a copy of the names.
+//! Members of objects by their names, without copying the names.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, Visitor};
 
-/// Reads the name of a member: its place in a list. A name that is not in it is an error, for what it says would be lost.
+/// Reads the name of a member: its position in a list. An unknown name is an error, because its value would be lost.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::layouts) struct Member(pub &'static [&'static str]);
 
@@ -28,12 +28,12 @@ impl Visitor<'_> for Member {
     }
 }
 
-/// Refuses a member that comes twice: one of the two would be lost.
+/// Rejects a repeated member: one of the two values would be lost.
 #[derive(Debug, Default)]
 pub(in crate::layouts) struct OncePerMember(u64);
 
 impl OncePerMember {
-    /// Takes the place of a member in its list.
+    /// Records a member by its position in the list.
     pub fn take<E: Error>(&mut self, names: Member, n: usize) -> Result<(), E> {
         let bit = 1 << n;
         if self.0 & bit != 0 {
@@ -43,13 +43,13 @@ impl OncePerMember {
         Ok(())
     }
 
-    /// Requires that a member has come.
+    /// Requires that a member occurred.
     pub fn need<E: Error>(&self, names: Member, n: usize) -> Result<(), E> {
         if self.0 & (1 << n) != 0 { Ok(()) } else { Err(E::missing_field(names.0[n])) }
     }
 }
 
-/// What an error says of something that is no object.
+/// The text of an error about something that is not an object.
 pub(in crate::layouts) fn expect_object(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_str("an object")
 }

@@ -1,9 +1,9 @@
-//! What the readers of both layouts share: files of an output, back to logical objects.
+//! Shared by the readers of both layouts: reads files of an output back into logical objects.
 //!
-//! An output is read in two passes, since an archive has no other order than its own and its sidecars must be known before what they
-//! tell of: key maps, expiries and documents first, then everything else. A file comes as a stream of bytes. Its objects go to
-//! a visitor of [`crate::model`] one element at a time, so that a key can be larger than the memory. Whoever drives a reader proves
-//! the bytes: nothing counts before the last file has its digest.
+//! An output is read in two passes, because an archive has only its own order, and sidecars must be known before the files that they
+//! describe: first key maps, expiries and documents, then everything else. A file is read as a stream of bytes. Its objects go to a visitor
+//! of [`crate::model`] one element at a time, so that a key can be larger than the memory. The caller of a reader checks the digests: no
+//! result is valid before the last file was checked.
 
 mod bytes;
 mod members;
@@ -20,14 +20,14 @@ pub(super) use text::{Budget, Lines, Text};
 use crate::error::{Error, ErrorKind};
 use crate::output::names::{looks_like_fallback, segment, unsegment};
 
-/// What a reader makes of a file.
+/// The role of a file for a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// It is read before the others, for it tells of them.
+    /// It is read before the others, because it describes them.
     Sidecar,
     /// It has objects.
     Objects,
-    /// It has what the server does not serve.
+    /// It has objects that the server does not serve.
     Aside,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn wrong(path: &[u8], why: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Output(format!("{path}: {why}")))
 }
 
-/// The raw bytes behind a segment of a path. `keymap` tells those of a name that cannot be decoded.
+/// The raw bytes of a segment of a path. `keymap` has those of a name that cannot be decoded.
 pub(super) fn raw_of(
     path: &[u8],
     name: &str,

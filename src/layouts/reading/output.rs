@@ -1,4 +1,4 @@
-//! All files of an output, each to the reader of its adapter, and proven: its digest must be the one that CHECKSUMS tells.
+//! Passes all files of an output to the readers of their adapters, and checks them: each digest must be that in CHECKSUMS.
 
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -41,14 +41,14 @@ impl<V> Visitor for V where
 {
 }
 
-/// What was read of an output besides its objects.
+/// What was read of an output, besides its objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Seen {
     /// Files that were read.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Those among them that have what the server does not serve: nothing of it was given.
+    /// Number of files with objects that the server does not serve: nothing of them was passed on.
     pub aside: u64,
 }
 
@@ -56,11 +56,11 @@ pub struct Seen {
 pub type Readers<V> = Vec<(Adapter, Box<dyn Reader<V>>)>;
 
 /// Reads an output: two passes, for each of which `open` opens it. `readers`: those of its layout
-/// ([`registry::readers`](crate::registry::readers)). `adapters`: those whose objects are wanted; files of others are passed over.
+/// ([`registry::readers`](crate::registry::readers)). `adapters`: those whose objects are wanted; files of others are skipped.
 ///
 /// # Errors
-/// A failed read; a file that is missing, that CHECKSUMS does not list or that differs, or that no decode writes; and what the
-/// visitor gives. After an error nothing counts that was given.
+/// A failed read; a file that is missing, that CHECKSUMS does not list, that differs, or that no decode writes; or the error of the
+/// visitor. After an error, the objects passed on so far are not valid.
 pub fn read<V>(
     open: &mut dyn FnMut() -> Result<Output>,
     readers: Readers<V>,
@@ -101,14 +101,14 @@ pub fn read<V>(
     Ok(seen)
 }
 
-/// What both passes share.
+/// Shared by both passes.
 struct Pass<'p, V> {
     readers: Readers<V>,
     adapters: &'p [Adapter],
-    /// Digests of files: what CHECKSUMS tells, and what was found.
+    /// Digests of files: those of CHECKSUMS, and those that were computed.
     sums: Spill,
     is_listed: bool,
-    /// The output as the user named it.
+    /// The output's name as given by the user.
     name: Rc<Path>,
     seen: Seen,
     /// The parts of files that were read.
@@ -130,7 +130,7 @@ enum File<'f> {
 type Take<'t, 'p, V> = dyn FnMut(&mut Pass<'p, V>, File<'_>) -> Result<()> + 't;
 
 impl<'p, V> Pass<'p, V> {
-    /// Gives every file.
+    /// Calls `take` for every file.
     fn each(&mut self, open: &mut dyn FnMut() -> Result<Output>, take: &mut Take<'_, 'p, V>) -> Result<()> {
         let mut output = open()?;
         self.name = output.name().into();
@@ -161,7 +161,7 @@ impl<'p, V> Pass<'p, V> {
         adapter_of(path).filter(|adapter| self.adapters.contains(adapter))
     }
 
-    /// Whether a file is of an adapter that is wanted, or of none.
+    /// Whether a file belongs to a requested adapter, or to none.
     fn is_wanted(&self, path: &[u8]) -> bool {
         adapter_of(path).is_none_or(|adapter| self.adapters.contains(&adapter))
     }
@@ -179,7 +179,7 @@ impl<'p, V> Pass<'p, V> {
         }
     }
 
-    /// Sidecars, and what is told of all files.
+    /// Reads sidecars, and files about the whole output.
     fn first(&mut self, path: &[u8], bytes: &mut Opened<'_>, visitor: &mut V) -> Result<()> {
         if path == CHECKSUMS.as_bytes() {
             return self.told(bytes);
@@ -198,7 +198,7 @@ impl<'p, V> Pass<'p, V> {
         self.found(path, bytes)
     }
 
-    /// Objects.
+    /// Reads objects.
     fn second(&mut self, path: &[u8], content: Content<'_>, visitor: &mut V) -> Result<()> {
         if path == CHECKSUMS.as_bytes() || is_about(path) || !self.is_wanted(path) {
             return Ok(());
@@ -240,7 +240,7 @@ impl<'p, V> Pass<'p, V> {
         })
     }
 
-    /// A file with large holes, which are not read.
+    /// Reads a file with large holes, which are skipped.
     fn unlisted(&mut self, path: &[u8], content: Content<'_>, visitor: &mut V) -> Result<()> {
         let name = Rc::clone(&self.name);
         let failed = |e| failed_read(&name, path, e);
@@ -272,7 +272,7 @@ impl<'p, V> Pass<'p, V> {
         Ok(())
     }
 
-    /// A file was read: takes its digest.
+    /// Records the digest of a file after it was read.
     fn found(&mut self, path: &[u8], bytes: &mut Opened<'_>) -> Result<()> {
         io::copy(bytes, &mut io::sink()).map_err(|e| failed_read(&self.name, path, e))?;
         self.seen.files += 1;
@@ -282,7 +282,7 @@ impl<'p, V> Pass<'p, V> {
     }
 }
 
-/// Gives the bytes of a file.
+/// Calls `take` with the bytes of a file.
 fn opened(
     output: &Path,
     path: &[u8],
@@ -304,7 +304,7 @@ fn failed_read(output: &Path, path: &[u8], e: io::Error) -> Error {
     broken(&output.join(&*String::from_utf8_lossy(path)), e)
 }
 
-/// Whether a file tells of the output, and has no objects.
+/// Whether a file is about the output, and has no objects.
 fn is_about(path: &[u8]) -> bool {
     path == MANIFEST.as_bytes() || beside::is_one(path)
 }
@@ -318,7 +318,7 @@ fn row(mark: u8, digest: &Digest) -> Vec<u8> {
     [&[mark], &digest[..]].concat()
 }
 
-/// Requires that all files are as CHECKSUMS tells, and that no other ones were read.
+/// Requires that all files match CHECKSUMS, and that no others were read.
 fn prove(sums: Spill) -> Result<()> {
     let mut sorted = sums.finish()?;
     let (mut path, mut told, mut found): (Vec<u8>, Option<Digest>, Option<Digest>) = Default::default();
@@ -355,7 +355,7 @@ fn difference(told: Option<Digest>, found: Option<Digest>) -> Option<&'static st
     }
 }
 
-/// A file that is read: its digest is taken on the way.
+/// A file that is read: its digest is computed meanwhile.
 struct Opened<'o> {
     bytes: &'o mut dyn Read,
     hash: Sha256,

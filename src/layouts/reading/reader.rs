@@ -1,4 +1,4 @@
-//! What the reader of an adapter is asked while an output is read.
+//! The interface of an adapter's reader while an output is read.
 
 use std::io::Read;
 
@@ -7,57 +7,57 @@ use crate::adapters::rows::RowVisitor;
 use crate::error::Result;
 use crate::output::reading::Pieces;
 
-/// What stands at a path of an output.
+/// The status of a file at a path of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// A file whose digest CHECKSUMS tells.
+    /// A file whose digest is in CHECKSUMS.
     Listed,
-    /// A file with large holes, which CHECKSUMS has no row of: the digest of its extents proves it.
+    /// A file with large holes, which CHECKSUMS does not list: it is checked with the digest of its extents.
     Unlisted,
-    /// Another name of a file, as whoever extracted an archive has it.
+    /// Another name of a file, as in an extracted archive.
     Copy,
-    /// A file that is passed over: it was deleted, or its name is not told.
+    /// A file that is skipped: it was deleted, or its name is not given.
     Aside,
-    /// Such a file that CHECKSUMS has no row of.
+    /// Such a file that CHECKSUMS does not list.
     UnlistedAside,
 }
 
-/// Reads the files of an adapter in one output and gives their objects to a visitor `V`.
+/// Reads the files of an adapter in one output and passes their objects to a visitor `V`.
 ///
-/// An output is read twice: files that are [sidecars](Part::Sidecar) first, then [settle](Reader::settle), then all others.
-/// After an error nothing counts that was given.
+/// An output is read twice: files that are [sidecars](Part::Sidecar) first, then [settle](Reader::settle), then all others. After an error,
+/// the objects passed on so far are not valid.
 pub trait Reader<V: ?Sized> {
-    /// What the file at a path is, once the sidecars were read; `None`: no decode writes it.
+    /// The role of the file at a path, after the sidecars were read; `None`: no decode writes it.
     fn part(&self, path: &[u8]) -> Option<Part>;
 
-    /// Whether a file with objects may be a sidecar too: it is then read in both passes, and proven in the second.
+    /// Whether a file with objects may be a sidecar too: then it is read in both passes, and checked in the second.
     fn is_doubtful(&self, _: &[u8]) -> bool {
         false
     }
 
-    /// Takes a sidecar.
+    /// Reads a sidecar.
     ///
     /// # Errors
-    /// It is not what a decode writes, a failed read, and what the visitor gives.
+    /// It is not what a decode writes, a failed read, or the error of the visitor.
     fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()>;
 
-    /// All sidecars were read.
+    /// Called after all sidecars.
     ///
     /// # Errors
-    /// They contradict each other; a temporary file that cannot be written.
+    /// They contradict each other; a temporary file cannot be written.
     fn settle(&mut self) -> Result<()> {
         Ok(())
     }
 
-    /// Objects that no file has and that the server does not serve: known once the sidecars were read.
+    /// Number of objects that are in no file and that the server does not serve: known after the sidecars were read.
     fn aside(&self) -> u64 {
         0
     }
 
-    /// What stands at a path.
+    /// The status of the file at a path.
     ///
     /// # Errors
-    /// The sidecars do not tell of it.
+    /// The sidecars do not list it.
     fn standing(&self, _: &[u8]) -> Result<Standing> {
         Ok(Standing::Listed)
     }
@@ -65,18 +65,18 @@ pub trait Reader<V: ?Sized> {
     /// Another name of a file, in an archive.
     ///
     /// # Errors
-    /// The sidecars tell of no such name.
+    /// The sidecars do not list this name.
     fn link(&self, path: &[u8], _: &[u8]) -> Result<()> {
         Err(wrong(path, "it is a link"))
     }
 
-    /// Gives the objects of a file.
+    /// Passes on the objects of a file.
     ///
     /// # Errors
-    /// It is not what a decode writes, a failed read, and what the visitor gives.
+    /// It is not what a decode writes, a failed read, or the error of the visitor.
     fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()>;
 
-    /// Gives the objects of a file that is [`Standing::Unlisted`], and proves it.
+    /// Passes on the objects of a file that is [`Standing::Unlisted`], and checks it.
     ///
     /// # Errors
     /// As [`objects`](Reader::objects).
@@ -84,19 +84,19 @@ pub trait Reader<V: ?Sized> {
         Err(wrong(path, "no decode writes such a file"))
     }
 
-    /// All files were read.
+    /// Called after all files.
     ///
     /// # Errors
-    /// The sidecars tell of what was not there.
+    /// The sidecars list something that is missing.
     fn finish(&self) -> Result<()> {
         Ok(())
     }
 }
 
-/// A reader of an adapter whose objects the crate knows by their rows alone.
+/// A reader of an adapter whose objects the crate knows only as rows.
 pub type RowReader = dyn for<'v> Reader<dyn RowVisitor + 'v>;
 
-/// Such a reader among those that give typed objects.
+/// Such a reader, used like those with typed objects.
 pub(crate) struct AsRows(pub Box<RowReader>);
 
 impl<V: RowVisitor> Reader<V> for AsRows {

@@ -13,17 +13,17 @@ use crate::output::reading::broken;
 
 /// Text up to this length is read whole.
 const SHORT: usize = 1 << 20;
-/// Most bytes that a parser may have to hold of a long text: a value in base64, and its names.
+/// Maximum bytes that a parser may keep of a long text: a value in base64, and its names.
 const MOST_HELD: u64 = MAX_RAW_VALUE.div_ceil(3) * 4 + (8 << 20);
 /// Bytes of a file that are read at once.
 const PIECE: usize = 256 << 10;
 
-/// How many bytes a parser may have to hold since the last element that was given away.
+/// The bytes that a parser may keep since the last element that was passed on.
 #[derive(Debug, Default)]
 pub(in crate::layouts) struct Budget(Cell<u64>);
 
 impl Budget {
-    /// An element was given away.
+    /// Called when an element was passed on.
     pub fn renew(&self) {
         self.0.set(0);
     }
@@ -42,10 +42,10 @@ impl<'t> Text<'t> {
         Text { path, input: BufReader::with_capacity(PIECE, bytes), buffer: Vec::new() }
     }
 
-    /// Reads the whole file as one value. `failed`: an error that the seed has met, which counts before the parser's.
+    /// Reads the whole file as one value. `failed`: an error of the seed, which takes precedence over the parser's.
     ///
     /// # Errors
-    /// A failed read, text that is not what the seed takes.
+    /// A failed read, or text that the seed rejects.
     pub fn document<T>(
         mut self,
         budget: &Budget,
@@ -107,7 +107,7 @@ impl Lines<'_> {
         parsed.map(Some).map_err(|e| failed.take().unwrap_or_else(|| of_parser(path, &place(), e)))
     }
 
-    /// An error about the line that was read last.
+    /// An error about the last line.
     #[cold]
     pub fn wrong(&self, why: impl std::fmt::Display) -> Error {
         wrong(self.text.path, format_args!("line {}: {why}", self.number))
@@ -119,7 +119,7 @@ fn from_slice<T>(
     seed: impl for<'de> DeserializeSeed<'de, Value = T>,
 ) -> std::result::Result<T, serde_json::Error> {
     let mut parser = serde_json::Deserializer::from_slice(bytes);
-    // Items are nested deeper than its own limit. What is nested has a limit where it is read.
+    // Items are nested deeper than its own limit. Nested values are limited where they are read.
     parser.disable_recursion_limit();
     let value = seed.deserialize(&mut parser)?;
     parser.end().map(|()| value)
@@ -150,7 +150,7 @@ fn failed_read(path: &[u8], e: io::Error) -> Error {
     broken(std::path::Path::new(std::ffi::OsStr::from_bytes(path)), e)
 }
 
-/// Reads up to a line feed, which it gives too.
+/// Reads up to and including a line feed.
 struct UpToLineFeed<'u, 't> {
     input: &'u mut BufReader<&'t mut dyn Read>,
     ended: bool,
@@ -171,7 +171,7 @@ impl Read for UpToLineFeed<'_, '_> {
     }
 }
 
-/// Counts what the parser may have to hold: an escape is longer in the text than in a string.
+/// Counts the bytes that the parser may have to keep: an escape is longer in the text than in a string.
 struct Counted<'b, R> {
     input: R,
     budget: &'b Budget,
@@ -185,7 +185,7 @@ impl<'b, R: Read> Counted<'b, R> {
         Counted { input, budget, in_escape: false }
     }
 
-    /// How long a string of these bytes can be. Escapes that are cut by the end of a piece count as they stand.
+    /// Maximum length of a string of these bytes. Escapes that are split between two reads are counted as plain text.
     fn held(&mut self, bytes: &[u8]) -> u64 {
         let mut rest = if std::mem::take(&mut self.in_escape) { bytes.get(1..).unwrap_or_default() } else { bytes };
         let mut saved = 0;

@@ -5,7 +5,7 @@ use crate::output::split::SpillWriter;
 
 /// Pairs of names and values, in their order.
 pub trait Pairs {
-    /// All of them.
+    /// Iterates over them.
     fn iter(&self) -> Box<dyn Iterator<Item = (&[u8], &[u8])> + '_>;
 }
 
@@ -27,9 +27,9 @@ impl Pairs for StreamEntry<'_> {
     }
 }
 
-/// Bytes that are made when they are written.
+/// Bytes that are rendered when they are written.
 pub trait Rendered {
-    /// How many they are.
+    /// Their number.
     fn len(&self) -> u64;
 
     /// Whether there are none.
@@ -53,7 +53,7 @@ pub enum Cell<'c> {
     Bytes(&'c [u8]),
     /// An unsigned number.
     U64(u64),
-    /// A signed number, or a moment.
+    /// A signed number, or a time.
     I64(i64),
     /// A floating-point number.
     F64(f64),
@@ -63,6 +63,6 @@ pub enum Cell<'c> {
     Decimal(i128),
     /// Pairs of names and values.
     Pairs(&'c dyn Pairs),
-    /// Bytes, of a row that is not held.
+    /// Bytes of a row that is not kept in memory.
     Rendered(&'c dyn Rendered),
 }

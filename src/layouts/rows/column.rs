@@ -1,6 +1,6 @@
 //! Columns of a data set.
 
-/// What the values of a column are.
+/// The kind of a column's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Bytes of any kind.
@@ -13,13 +13,13 @@ pub enum Kind {
     U64,
     /// A signed number.
     I64,
-    /// A moment: Unix milliseconds.
+    /// A time: Unix milliseconds.
     Millis,
     /// A floating-point number.
     F64,
     /// True or false.
     Bool,
-    /// A number of so many digits, and how many of them are behind the point.
+    /// A number with this number of digits, and the number of those after the point.
     Decimal(u8, u8),
     /// Pairs of names and values: `list<struct<name, value>>`. It has two leaves.
     Pairs,
@@ -33,11 +33,11 @@ pub const SHORT_DECIMAL: i32 = 18;
 pub struct Column {
     /// Its name.
     pub name: String,
-    /// What its values are.
+    /// The kind of its values.
     pub kind: Kind,
-    /// Whether a row can be without a value.
+    /// Whether a row can have no value.
     pub optional: bool,
-    /// Whether values come again and again, one behind the other: each is written once, in a dictionary.
+    /// Whether equal values often follow one another: each is written once, in a dictionary.
     pub repeats: bool,
 }
 
@@ -47,13 +47,13 @@ pub fn column(name: &str, kind: Kind) -> Column {
 }
 
 impl Column {
-    /// The same for rows without a value.
+    /// The same, with rows that have no value.
     #[must_use]
     pub fn or_null(self) -> Column {
         Column { optional: true, ..self }
     }
 
-    /// The same for values that come again and again.
+    /// The same, for values that often follow one another.
     #[must_use]
     pub fn repeated(self) -> Column {
         Column { repeats: true, ..self }

@@ -12,7 +12,7 @@ use crate::report::Finding;
 pub struct Columns {
     /// All of them, in their order.
     pub all: Arc<[Column]>,
-    /// Rows are in the order of so many first columns.
+    /// Rows are sorted by this number of first columns.
     pub sorted: usize,
 }
 
@@ -23,54 +23,54 @@ impl Columns {
     }
 }
 
-/// Takes the rows of data sets, which are named as the folders of an output are.
+/// Takes the rows of data sets, which have the names of an output's folders.
 pub trait Sink {
-    /// The number of a data set; its columns are asked for the first time.
+    /// The number of a data set; its columns are computed on the first call.
     ///
     /// # Errors
-    /// Columns that the sink does not have.
+    /// Columns that the sink does not support.
     fn set(&mut self, name: &str, columns: impl FnOnce() -> Columns) -> Result<usize>;
 
-    /// Takes a row: a cell for each column, of its kind, or none in an optional one.
+    /// Adds a row: a cell for each column, of its kind, or null in an optional one.
     ///
     /// # Errors
-    /// What the sink gives.
+    /// The error of the sink.
     fn push(&mut self, set: usize, cells: &[Cell<'_>]) -> Result<()>;
 
-    /// The rows that follow in a data set are one object's, until it is complete.
+    /// The next rows of a data set belong to one object, until it is complete.
     fn begin(&mut self, set: usize) {
         let _ = set;
     }
 
-    /// The object is complete.
+    /// Completes the object.
     ///
     /// # Errors
-    /// What the sink gives.
+    /// The error of the sink.
     fn complete(&mut self, set: usize) -> Result<()> {
         let _ = set;
         Ok(())
     }
 
-    /// The rows of the object count for nothing.
+    /// Removes the rows of the object.
     ///
     /// # Errors
-    /// The sink has given them away.
+    /// The sink has passed them on already.
     fn abandon(&mut self, set: usize) -> Result<()>;
 
-    /// A good moment to write what is held: no object is incomplete.
+    /// A good moment to write the rows in memory: no object is incomplete.
     ///
     /// # Errors
-    /// What the sink gives.
+    /// The error of the sink.
     fn relieve(&mut self) -> Result<()> {
         Ok(())
     }
 
-    /// Hears how many objects were taken, and their bytes.
+    /// Receives the number of objects, and their bytes.
     fn count(&mut self, adapter: Adapter, scope: &str, kind: &'static str, objects: u64, bytes: u64) {
         let _ = (adapter, scope, kind, objects, bytes);
     }
 
-    /// Hears what was noticed.
+    /// Receives a finding.
     fn note(&mut self, finding: Finding) {
         let _ = finding;
     }

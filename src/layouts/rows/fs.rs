@@ -8,7 +8,7 @@ use crate::run::Scratch;
 
 /// The data set.
 const SET: &str = "fs/files";
-/// The longest path that is told as a whole: those of n nested directories would have n²/2 names.
+/// Maximum length of a path that is written completely: the paths of n nested directories would have n²/2 names.
 const LONGEST: usize = 4096;
 const NANOS: i64 = 1_000_000;
 
@@ -28,20 +28,20 @@ pub fn columns() -> Columns {
     Columns::new(columns, 0)
 }
 
-/// Makes rows of what a walk finds.
+/// Makes rows of the results of a walk.
 pub struct Rows<'p, S> {
-    /// Who takes them.
+    /// The receiver of the rows.
     to: S,
     set: usize,
     /// The directories that the walk is in.
     above: Vec<u64>,
-    /// Paths of what can be met again.
+    /// Paths of files that can be met again.
     first: Paths<'p>,
     failed: Option<Error>,
 }
 
 impl<'p, S: Sink> Rows<'p, S> {
-    /// Gives rows to a sink.
+    /// Passes rows to a sink.
     ///
     /// # Errors
     /// As [`Sink::set`].
@@ -55,10 +55,10 @@ impl<'p, S: Sink> Rows<'p, S> {
         self.to
     }
 
-    /// What the sink gave: a walk does not hear of it.
+    /// Reports the error of the sink, which the walk does not see.
     ///
     /// # Errors
-    /// That.
+    /// The error of the sink.
     pub fn check(&mut self) -> Result<()> {
         self.failed.take().map_or(Ok(()), Err)
     }
@@ -99,17 +99,17 @@ impl<'p, S: Sink> Rows<'p, S> {
     }
 }
 
-/// Bytes that are there, if they are not too many.
+/// Bytes, if they exist and are not too long.
 fn short(bytes: Option<&[u8]>) -> Cell<'_> {
     bytes.filter(|bytes| bytes.len() <= LONGEST).map_or(Cell::Null, Cell::Bytes)
 }
 
-/// A moment and its nanoseconds: 64 bits of these are years that all readers know, 1677 to 2262.
+/// A time and its nanoseconds: 64 bits of nanoseconds are the years 1677 to 2262, which all readers support.
 fn time(ns: i64) -> [Cell<'static>; 2] {
     [Cell::I64(ns.div_euclid(NANOS)), Cell::I64(ns)]
 }
 
-/// What a finding calls something: its path, or its last name.
+/// The name of something in a finding: its path, or its last name.
 pub(crate) fn shown(name: &Name<'_>) -> Vec<u8> {
     match *name {
         Name::Entry { name, path } => path.filter(|path| path.len() <= LONGEST).unwrap_or(name).to_vec(),

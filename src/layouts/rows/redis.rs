@@ -5,7 +5,7 @@
 //! | `keys` | key, with its type and expiry |
 //! | `strings`, `hll` | value |
 //! | `hashes`, `lists`, `sets`, `zsets`, `streams` | element |
-//! | `_orphans/…` | the same of what the server does not serve; `ttl`, `list_items` |
+//! | `_orphans/…` | the same for keys that the server does not serve; `ttl`, `list_items` |
 
 use std::sync::LazyLock;
 
@@ -83,7 +83,7 @@ impl Tables {
     }
 }
 
-/// The columns of every data set: the same handles as a [`Sink`] is given.
+/// The columns of every data set: the same handles that a [`Sink`] receives.
 pub fn all_columns() -> impl Iterator<Item = &'static Columns> {
     let Tables { keys, of_type, list_items, ttl } = &*TABLES;
     of_type.iter().chain([keys, list_items, ttl])
@@ -107,7 +107,7 @@ pub(in crate::layouts) fn described() -> Vec<(&'static str, &'static str, Column
     ]
 }
 
-/// Name and columns of a data set of what the server serves: of a type, or with `None` of the keys.
+/// Name and columns of a data set of served keys: of a type, or with `None` of the keys.
 pub fn data_set(kind: Option<Type>) -> (String, &'static Columns) {
     named(Standing::Served, kind)
 }
@@ -122,30 +122,30 @@ fn named(standing: Standing, kind: Option<Type>) -> (String, &'static Columns) {
 
 /// Makes rows of keys.
 pub struct Rows<'o, S> {
-    /// Who takes them.
+    /// The receiver of the rows.
     to: S,
     filter: &'o Filter,
-    /// When the element at hand was committed, and the last one of the collection.
+    /// The commit timestamps of the current element, and of the last one in the collection.
     commit_ts: u64,
     last_commit: Option<u64>,
     elements: u64,
     bytes: u64,
     counts: Counts,
-    /// The numbers of the data sets, once they are known: by standing and type, the keys last.
+    /// The numbers of the data sets as far as they are known: by standing and type, the keys last.
     numbers: [[Option<usize>; 8]; 2],
 }
 
-/// The place of the keys among the data sets of a standing.
+/// The position of the keys among the data sets of a standing.
 const KEYS: usize = 7;
 
 impl<'o, S: Sink> Rows<'o, S> {
-    /// Gives rows to a sink; of collections, those whose size the filter takes.
+    /// Passes rows to a sink; of collections, only those whose size passes the filter.
     pub fn new(to: S, filter: &'o Filter) -> Self {
         let (counts, numbers) = (Counts::default(), [[None; 8]; 2]);
         Rows { to, filter, commit_ts: 0, last_commit: None, elements: 0, bytes: 0, counts, numbers }
     }
 
-    /// Makes the data sets known that are there even if they stay empty.
+    /// Creates the data sets that exist even if they stay empty.
     ///
     /// # Errors
     /// As [`Sink::set`].
@@ -153,7 +153,7 @@ impl<'o, S: Sink> Rows<'o, S> {
         (0..=KEYS).try_for_each(|kind| self.number(Standing::Served, kind).map(drop))
     }
 
-    /// The sink, which has been told what was counted.
+    /// The sink, after it received the counts.
     pub fn finish(mut self) -> S {
         for (kind, objects, bytes) in self.counts.drain() {
             self.to.count(adapter::REDIS, SCOPE, kind, objects, bytes);
@@ -199,7 +199,7 @@ impl<'o, S: Sink> Rows<'o, S> {
         self.to.push(keys, &row)
     }
 
-    /// A row of a collection; `bytes`: of what is in it.
+    /// Adds a row of a collection; `bytes`: the size of its content.
     #[inline]
     fn element(&mut self, key: &Key<'_>, bytes: usize, cells: &[Cell<'_>]) -> Result<()> {
         self.elements += 1;
@@ -215,7 +215,7 @@ impl<'o, S: Sink> Rows<'o, S> {
     }
 }
 
-/// The type as `TYPE` answers; HyperLogLogs have their own.
+/// The type as in the reply of `TYPE`; HyperLogLogs have their own.
 const fn type_name(kind: Type) -> &'static str {
     match kind {
         Type::String => "string",
@@ -228,7 +228,7 @@ const fn type_name(kind: Type) -> &'static str {
     }
 }
 
-/// An expiry: as a moment, if readers know such a one, and as the number that was stored.
+/// An expiry: as a time, if readers support it, and as the stored number.
 fn expiry(expire_at_ms: Option<u64>) -> [Cell<'static>; 2] {
     [expire_at_ms.map_or(Cell::Null, moment), expire_at_ms.map_or(Cell::Null, Cell::U64)]
 }

@@ -28,17 +28,17 @@ pub fn columns() -> Columns {
     Columns::new(columns, 1)
 }
 
-/// Makes rows of objects, a data set for each bucket. Their bodies are passed over.
+/// Makes rows of objects, a data set for each bucket. Their bodies are skipped.
 pub struct Rows<S> {
-    /// Who takes them.
+    /// The receiver of the rows.
     to: S,
     commit_ts: u64,
-    /// The bucket at hand, its scope and its data set.
+    /// The current bucket, its scope and its data set.
     open: Option<(Vec<u8>, String, usize)>,
 }
 
 impl<S: Sink> Rows<S> {
-    /// Gives rows to a sink.
+    /// Passes rows to a sink.
     pub fn new(to: S) -> Self {
         Rows { to, commit_ts: 0, open: None }
     }

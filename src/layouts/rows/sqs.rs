@@ -35,23 +35,23 @@ pub fn columns_of(kind: RecordKind) -> Columns {
 
 /// Makes rows of records of one kind.
 pub struct Rows<S> {
-    /// Who takes them.
+    /// The receiver of the rows.
     to: S,
     set: usize,
     commit_ts: u64,
-    /// Whether visibility and receive counts are told.
+    /// Whether visibility and receive counts are included.
     preserve: bool,
     bytes: u64,
     json: Vec<u8>,
 }
 
 impl<S: Sink> Rows<S> {
-    /// Gives rows to a data set of a sink; with `preserve`, visibility and receive counts too.
+    /// Passes rows to a data set of a sink; with `preserve`, visibility and receive counts too.
     pub fn new(to: S, set: usize, preserve: bool) -> Self {
         Rows { to, set, commit_ts: 0, preserve, bytes: 0, json: Vec::new() }
     }
 
-    /// The data set that the rows go to from now on.
+    /// Switches to another data set.
     pub fn go_to(&mut self, set: usize) {
         self.set = set;
     }

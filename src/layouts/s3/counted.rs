@@ -1,4 +1,4 @@
-//! How objects are counted: by their lines, or in a tree by the files of bodies and sidecars, of which each object has one.
+//! How objects are counted: by their lines, or in a tree by the files of bodies and sidecars, one pair for each object.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::layouts::counted::{Counts, FileCount, Sum, in_folder};
 const BODIES: &str = "bodies";
 const SIDECARS: &str = "sidecars";
 const INDEX: &str = "index";
-/// Sidecars of bodies that are named like sidecars.
+/// Sidecars of bodies whose names look like those of sidecars.
 const DOUBTFUL: &str = "doubtful";
 
 /// Objects.
@@ -45,7 +45,7 @@ impl Counts for Objects {
         let sum = if packed && all + index.0 > 0 {
             (index.0, Some(bodies.1 + sidecars.1 + doubtful.1))
         } else if all > 0 {
-            // A body that is named like a sidecar has a sidecar named like that of a sidecar.
+            // A body with a sidecar's name has a sidecar that is named like the sidecar of a sidecar.
             let objects = if all.is_multiple_of(2) { all / 2 } else { bodies.0 };
             (objects, (doubtful.0 == 0).then_some(bodies.1))
         } else {

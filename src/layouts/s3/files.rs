@@ -14,18 +14,18 @@ use crate::output::tree::Dir;
 /// Writes the objects of one split.
 pub(super) struct Files<'n, 't, D> {
     pub out: SplitOutput<'t>,
-    /// The names of the live objects of the split, and of those behind it.
+    /// The names of the live objects of the split, and of those after it.
     pub names: &'n [Name],
     pub describe: D,
-    /// The body at hand.
+    /// The current body.
     open: Option<Open<'t>>,
 }
 
-/// A body while it is written. Dropped unfinished, it leaves no file.
+/// A body while it is written. If it is dropped before its end, it leaves no file.
 struct Open<'t> {
     name: Name,
     path: Vec<u8>,
-    /// Where the name of the file begins in the path.
+    /// Start of the file name in the path.
     start: usize,
     dir: Arc<Dir>,
     file: SpillWriter<'t>,
@@ -45,7 +45,7 @@ impl<'n, 't, D: Describe> Files<'n, 't, D> {
     }
 }
 
-/// An adapter gave a body without its object.
+/// The error if an adapter passes a body without its object.
 #[cold]
 fn not_begun() -> Error {
     Error::internal("a body came before its object")

@@ -9,7 +9,7 @@ use crate::layouts::members;
 use crate::options::spellings;
 use crate::output::names::segment;
 
-/// Writes the object that is asked for; tells whether it is there.
+/// Writes the requested object; returns whether it exists.
 ///
 /// # Errors
 /// As [`lookup`](crate::registry::lookup).
@@ -47,7 +47,7 @@ fn of_tree(at: &mut Lookup<'_>) -> Result<bool> {
     let candidates = paths.flat_map(|path| [below(&path), about(&path)]);
     let keymap = below(b"KEYMAP.jsonl");
     let files = at.files(candidates.chain([keymap.clone()]))?;
-    // What is renamed, by its path and by its key.
+    // Renamed objects, by path and by key.
     let mut renamed = BTreeMap::new();
     scan(&files, &keymap, &[], &mut |line| {
         let record = members::member(line, "encoded").zip(members::member_of_base64url(line, "original"));
@@ -82,7 +82,7 @@ fn bucket(name: &[u8]) -> String {
     }
 }
 
-/// The document of an object in a tree as its line; `None`: it is not what a decode writes.
+/// The document of an object in a tree in the form of its line; `None`: it is not what a decode writes.
 fn as_lines(key: &[u8], file: &[u8]) -> Option<Vec<u8>> {
     let (mut out, mut whole) = (keyed(key), Vec::with_capacity(file.len()));
     compact_into(file, &mut whole);

@@ -1,17 +1,17 @@
-//! S3 in both layouts: bodies at the same paths, and what a layout tells of each object beside them.
+//! S3 in both layouts: bodies at the same paths, and the metadata of each object in the form of the layout.
 //!
-//! | path below `s3/BUCKET/` | what | when |
+//! | path below `s3/BUCKET/` | content | when |
 //! |---|---|---|
 //! | `_bucket.json` | the bucket's record | it has one |
-//! | KEY, or the name that [`names`] gives it | the body | always |
+//! | KEY, or its name according to [`names`] | the body | always |
 //! | `_orphans/KEY/gen-N/` | chunks that are in no body, manifests that are not live | `Options::include_orphans` |
 //! | `_incomplete_uploads/records.jsonl` | the rows of unfinished uploads | `Options::include_incomplete_uploads` |
 //! | `_incomplete_uploads/chunks~.jsonl` | their chunks | `Options::for_restore` |
 //!
-//! With `Options::for_restore`, `s3/_generations~.jsonl` has the generations that no record tells.
+//! With `Options::for_restore`, `s3/_generations~.jsonl` has the generations that are not in any record.
 //!
 //! 1. The keys of all live objects are read once, to name them; a byte per object is kept ([`names`]).
-//! 2. The objects of a split are written (`files`); the layout tells of each what its manifest says (`Describe`).
+//! 2. The objects of a split are written (`files`); the layout writes the metadata of each manifest (`Describe`).
 
 pub(crate) mod counted;
 mod files;
@@ -41,7 +41,7 @@ pub(super) fn folder(bucket: &[u8]) -> String {
     format!("s3/{}", segment(bucket))
 }
 
-/// Where a body was written.
+/// A body that was written.
 pub(crate) struct Body<'b> {
     /// How it is named.
     pub name: Name,
@@ -51,9 +51,9 @@ pub(crate) struct Body<'b> {
     pub file: &'b [u8],
 }
 
-/// How a layout tells of objects, beside their bodies: one for each split.
+/// How a layout writes the metadata of objects: one value for each split.
 pub(crate) trait Describe: Default {
-    /// Tells of an object whose body was written.
+    /// Writes the metadata of an object whose body was written.
     fn object(&mut self, object: &Object<'_>, body: &Body<'_>, out: &mut SplitOutput<'_>) -> Result<()>;
 
     /// The buckets that got lines of an index, in order.

@@ -1,4 +1,4 @@
-//! Paths of everything but bodies, which have names of their own; paths of orphans (`docs/format/s3.md` §6).
+//! Paths of everything except bodies, which have their own names; paths of orphans (`docs/format/s3.md` §6).
 
 use super::names::{ENCODED_DIR, META_SUFFIX, safe_segment_into};
 use crate::format::s3::{ChunkKey, ObjectKey};
@@ -13,38 +13,38 @@ const FOLDER: &str = "s3";
 pub(in crate::layouts) const DOCUMENT: &str = "_bucket.json";
 /// The keys of objects whose names are not their keys.
 pub(in crate::layouts) const KEYMAP: &str = "KEYMAP.jsonl";
-/// What manifests say, in the packed layout.
+/// The data of manifests, in the packed layout.
 pub(in crate::layouts) const INDEX: &str = "_index.jsonl";
 /// Rows of unfinished uploads.
 pub(super) const RECORDS: &str = "_incomplete_uploads/records.jsonl";
-/// Their chunks. No key of the public tool's reader has a tilde there.
+/// Their chunks. No key read by the public decoder's reader has a tilde there.
 pub(super) const CHUNKS: &str = "_incomplete_uploads/chunks~.jsonl";
 
-/// The file of generations that no record tells, in both layouts.
+/// The file of generations that are not in any record, in both layouts.
 pub(super) fn generations() -> String {
     format!("{FOLDER}/{GENERATIONS}")
 }
 
-/// A file of an output; the parts of its path are the folder of a bucket, and what is below that.
+/// A file of an output; the parts of its path are the folder of a bucket, and the rest below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum File<'p> {
     /// The record of a bucket.
     Document(&'p str),
     /// Names of objects that are not their keys.
     KeyMap(&'p str),
-    /// What manifests say.
+    /// The data of manifests.
     Index(&'p str),
-    /// What the manifest of the object in another file says.
+    /// The manifest data of the object in another file.
     Sidecar(&'p str, &'p [u8]),
-    /// The same, or the body of an object whose key ends so: the key map tells.
+    /// The same, or the body of an object whose key ends in this way: the key map distinguishes them.
     Doubtful(&'p str, &'p [u8]),
     /// A body.
     Body(&'p str, &'p [u8]),
     /// Rows of unfinished uploads.
     Uploads(&'p str),
-    /// Generations that no record tells.
+    /// Generations that are not in any record.
     Generations,
-    /// What the server does not serve.
+    /// Objects that the server does not serve.
     Aside,
 }
 
@@ -75,24 +75,24 @@ impl File<'_> {
     }
 }
 
-/// Whether a path is that of an object whose key cannot be one.
+/// Whether a path is that of an object whose key cannot be a path.
 fn is_encoded(path: &[u8]) -> bool {
     path.strip_prefix(ENCODED_DIR.as_bytes()).is_some_and(|rest| rest.starts_with(b"/"))
 }
 
-/// The name of the bucket whose folder is `scope`; `told`: what its document says.
+/// The name of the bucket whose folder is `scope`; `told`: the name in its document.
 pub(super) fn bucket_of(scope: &str, told: &str) -> Option<Vec<u8>> {
     let mut names = [Some(told.as_bytes().to_vec()), unsegment(scope)].into_iter().flatten();
     names.find(|name| segment(name) == scope)
 }
 
-/// Longest segment of an upload ID in the name of an orphan chunk: three numbers and `.ref.v0.bin` can follow it, and a
-/// name may have 255 bytes.
+/// Maximum length of an upload ID's segment in the name of an orphan chunk: three numbers and `.ref.v0.bin` can follow it, and a name may
+/// have 255 bytes.
 const MAX_UPLOAD: usize = 255 - 3 * 17 - 11;
 
 /// Appends the path of an orphan chunk, relative to the bucket's directory:
-/// `_orphans/<object>/gen-<generation>/<upload ID>_<part>_<chunk>_<version>.bin`, numbers as 16 hex digits. Chunks of keys that
-/// mean the same have `.ref` and `.v0` before the end.
+/// `_orphans/<object>/gen-<generation>/<upload ID>_<part>_<chunk>_<version>.bin`, numbers as 16 hex digits. Chunks whose keys would give
+/// the same name have `.ref` and `.v0` before the end.
 pub fn orphan_chunk(chunk: &OrphanChunk<'_>, out: &mut String) {
     let ChunkKey { upload, part_no, chunk_no, version } = chunk.key;
     orphan_dir(&upload.object, out);
@@ -118,13 +118,13 @@ fn upload_into(id: &[u8], out: &mut String) {
     out.truncate(start);
     fallback_into(id, id, out);
     if out.len() - start > MAX_UPLOAD {
-        // The hash in front tells it from others. A percent sign keeps its digits, or goes.
+        // The hash at the start keeps it unique. A percent sign keeps its digits, or is removed.
         out.truncate(start + MAX_UPLOAD);
         out.truncate(out.rfind('%').filter(|at| at + 3 > out.len()).unwrap_or(out.len()));
     }
 }
 
-/// Appends the directory of what is left of an object, relative to the bucket's, with a slash.
+/// Appends the directory of an object's orphans, relative to the bucket's, with a slash.
 fn orphan_dir(object: &ObjectKey<'_>, out: &mut String) {
     out.push_str("_orphans/");
     safe_segment_into(&object.object, MAX_SEGMENT, out);

@@ -1,11 +1,11 @@
-//! What the files of buckets hold.
+//! The content of buckets' files.
 
 use super::names::META_SUFFIX;
 use crate::format::adapter::S3;
 use crate::layouts::place::{Place, Shape, split};
 use crate::options::Layout;
 
-/// What a file holds, by its path below `s3/`; `None`: no objects, or a body, which its line stands for.
+/// The content of a file, by its path below `s3/`; `None`: no objects, or a body, which its line represents.
 pub fn place(layout: Layout, below: &[u8]) -> Option<Place> {
     let (bucket, rest) = split(below)?;
     match (rest, rest.strip_suffix(META_SUFFIX.as_bytes())) {

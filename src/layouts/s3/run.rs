@@ -1,4 +1,4 @@
-//! Runs the splits of S3 on all threads. Each writes its files; what needs an order is merged in the order of splits.
+//! Runs the splits of S3 on all threads. Each writes its files; ordered data is merged in the order of splits.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::run::engine::Done;
 use crate::run::shards::{Recordable, Role, run_splits};
 use crate::run::{Job, note_shared, step};
 
-/// What a split gave.
+/// The result of a split.
 struct Written<'t> {
     out: SplitOutput<'t>,
     indexed: Vec<Vec<u8>>,
@@ -61,8 +61,8 @@ pub(in crate::layouts) fn decode_names(reader: &mut Reader<'_>) -> Option<Vec<Ve
     (0..count).map(|_| reader.bytes().map(<[u8]>::to_vec)).collect()
 }
 
-/// The payloads: one machine compares each with its digest. Of shards each compares those that it needs, and the merge those that nobody
-/// needs.
+/// The payloads. One machine compares each with its digest. With shards, each shard compares those that it needs, and the merge those that
+/// no shard needs.
 pub(in crate::layouts) fn payloads<'a>(job: &Job<'_, 'a, '_>) -> Result<Payloads<'a>> {
     match job.role {
         Role::All => Payloads::check(job.set),
@@ -71,7 +71,7 @@ pub(in crate::layouts) fn payloads<'a>(job: &Job<'_, 'a, '_>) -> Result<Payloads
     }
 }
 
-/// Writes one object, if it is there; its name is not that of a whole decode.
+/// Writes one object, if it exists; its name is not that of a complete decode.
 ///
 /// # Errors
 /// A damaged bucket record, or a damaged row of the object.
@@ -87,7 +87,7 @@ pub(crate) fn write_one<D: Describe>(job: &mut Job<'_, '_, '_>, name: &ObjectNam
     Ok(())
 }
 
-/// What all splits are written with.
+/// The context of all splits.
 struct Context<'c, 'a, 't> {
     set: &'c DataSet<'a>,
     buckets: &'c Buckets<'a>,
@@ -171,7 +171,7 @@ pub(in crate::layouts) fn records<'t>(
     Ok(out)
 }
 
-/// The generations that no record tells, if there are any.
+/// The generations that are not in any record, if there are any.
 fn generations<'t>(buckets: &Buckets<'_>, options: &Options, tree: &'t Tree) -> SplitOutput<'t> {
     let mut out = SplitOutput::new(tree);
     for (bucket, generation) in buckets.generations(&options.filter) {

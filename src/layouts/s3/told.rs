@@ -9,26 +9,26 @@ use crate::output::names::segment;
 use crate::output::observer::{self, Hasher};
 use crate::output::split::SplitOutput;
 
-/// Tells of the objects of one split.
+/// Reports the objects of one split.
 pub(super) struct Told<'n, 't> {
     pub out: SplitOutput<'t>,
-    /// The names of the live objects of the split, and of those behind it.
+    /// The names of the live objects of the split, and of those after it.
     names: &'n [Name],
-    /// The body at hand.
+    /// The current body.
     open: Option<Body>,
-    /// The bucket whose objects come, and its name in the output.
+    /// The bucket of the current objects, and its name in the output.
     bucket: (Vec<u8>, String),
     text: Vec<u8>,
 }
 
-/// A body that is not at its end.
+/// A body that is not complete.
 struct Body {
     bytes: u64,
     hash: Option<Hasher>,
 }
 
 impl<'n, 't> Told<'n, 't> {
-    /// Tells `out`.
+    /// Reports to `out`.
     pub fn new(out: SplitOutput<'t>, names: &'n [Name]) -> Self {
         Told { out, names, open: None, bucket: (Vec::new(), segment(b"")), text: Vec::new() }
     }
@@ -59,8 +59,8 @@ impl Visitor for Told<'_, '_> {
         Ok(())
     }
 
-    /// Its value is the body, and what the manifest says of it; the rest is what else the manifest says, and where its line is told, the
-    /// path of the body.
+    /// Its value is the body, and the manifest's data about it. The rest is the other data of the manifest, and the path of the body if
+    /// lines have it.
     fn end(&mut self, object: &s3::Object<'_>) -> Result<()> {
         let Body { bytes, hash } = self.open.take().ok_or_else(|| Error::internal("a body came before its object"))?;
         if self.bucket.0 != *object.key.bucket {
@@ -82,7 +82,7 @@ impl Visitor for Told<'_, '_> {
             self.text.extend(name.map(|name| *name as u8));
             secret.fingerprint(&self.text)
         });
-        // One below 0 is as good as none: a finding tells of it.
+        // A negative size counts as 0: there is a finding about it.
         let size = u64::try_from(object.manifest.size_bytes).unwrap_or(0);
         let (adapter, kind, key) = (adapter::S3, "objects", &*object.key.object);
         objects.add(&observer::Object {

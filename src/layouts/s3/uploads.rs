@@ -10,10 +10,10 @@ use crate::options::Options;
 use crate::output::split::{Collector, SplitOutput};
 use crate::output::tree::Tree;
 
-/// Bytes of rows whose lines are held at a time.
+/// Bytes of rows whose lines are in memory at a time.
 const BATCH: usize = 1 << 20;
 
-/// Writes all lines; for a restore those of live generations alone, and chunks.
+/// Writes all lines; for a restore only those of live generations, and chunks.
 ///
 /// # Errors
 /// A malformed key, or a failed write.

@@ -23,7 +23,7 @@ impl Counts for Messages {
         Some(FileCount::lines(queue, MESSAGES))
     }
 
-    /// Queue by queue: what was read back is known by the encoded name of its queue.
+    /// Queue by queue: an output that is read has the encoded name of the queue.
     fn difference(&self, of: &ReadBack<'_>) -> Option<Difference> {
         let queues = of.told.iter().filter(|told| told.kind == MESSAGES && told.scope != ORPHANS);
         queues.into_iter().find_map(|told| {

@@ -1,4 +1,4 @@
-//! The documents of queues, and what a restore needs besides.
+//! The documents of queues, and the other data that a restore needs.
 
 use std::collections::BTreeSet;
 
@@ -45,7 +45,7 @@ pub fn write(
     if options.for_restore { generations(job, queues) } else { Ok(()) }
 }
 
-/// Writes the generations that no document tells, if there are any.
+/// Writes the generations that are not in any document, if there are any.
 fn generations(job: &mut Job<'_, '_, '_>, queues: &Queues<'_>) -> Result<()> {
     let all = queues.generations(&job.options.filter);
     if all.is_empty() {

@@ -1,4 +1,4 @@
-//! References to records that are sorted: 56 bytes for each record.
+//! References to the records that are sorted: 56 bytes for each.
 
 use std::io;
 
@@ -6,13 +6,13 @@ use crate::dataset::RowRef;
 use crate::model::sqs::Located;
 use crate::run::sort::{Record, field};
 
-/// Bytes of a message ID that an entry holds.
+/// Bytes of a message ID in an entry.
 pub const ID_PREFIX: usize = 16;
 
 /// A row and its place in the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
-    /// Number of the file that it goes to; the first key of the order.
+    /// Number of its file; the first key of the order.
     pub file: u32,
     /// Bytes of the value, to cut the work into even parts.
     pub len: u32,
@@ -20,13 +20,13 @@ pub struct Entry {
     pub time: i64,
     /// Sequence number, or position of a side record; the third key.
     pub seq: u64,
-    /// First bytes of the message ID, filled up with zeros; the last key.
+    /// First bytes of the message ID, padded with zeros; the last key.
     pub id: [u8; ID_PREFIX],
-    /// Where the row stands.
+    /// The reference to its row.
     pub row: RowRef,
 }
 
-/// What entries are sorted by. Messages with equal keys differ in the rest of their IDs, if at all.
+/// The sort key of entries. Messages with equal keys differ in the rest of their IDs, if at all.
 pub type Key = (u32, i64, u64, [u8; ID_PREFIX]);
 
 impl Located for Entry {
@@ -69,7 +69,7 @@ impl Record for Entry {
     }
 }
 
-/// The start of a message ID as an entry holds it.
+/// The start of a message ID in the form of an entry.
 pub fn id_prefix(id: &[u8]) -> [u8; ID_PREFIX] {
     let mut prefix = [0; ID_PREFIX];
     let len = id.len().min(ID_PREFIX);

@@ -1,4 +1,4 @@
-//! The files of lines: how chunks come together in them.
+//! The files of lines: how they are assembled from chunks.
 //!
 //! One file is open at a time, whatever the number of queues.
 
@@ -16,11 +16,11 @@ use crate::output::tree::Tree;
 use crate::run::engine::Done;
 use crate::run::shards::Recordable;
 
-/// What a chunk gives.
+/// The result of a chunk.
 pub struct Rendered<'t> {
-    /// Lines, and what was noticed.
+    /// Lines, and findings.
     pub out: SplitOutput<'t>,
-    /// The files that they go to, in order.
+    /// Their files, in order.
     pub pieces: Vec<Piece>,
 }
 
@@ -56,7 +56,7 @@ pub struct Piece {
     pub past_retention: u64,
 }
 
-/// Takes what the chunks give, in order.
+/// Takes the results of the chunks, in order.
 pub struct Collected<'w, 'a, 't> {
     queues: &'w Queues<'a>,
     files: &'w [Records<'a>],
@@ -66,7 +66,7 @@ pub struct Collected<'w, 'a, 't> {
 }
 
 impl<'w, 'a, 't> Collected<'w, 'a, 't> {
-    /// Nothing taken yet.
+    /// A collection without results.
     pub fn new(
         queues: &'w Queues<'a>,
         files: &'w [Records<'a>],
@@ -76,7 +76,7 @@ impl<'w, 'a, 't> Collected<'w, 'a, 't> {
         Collected { queues, files, paths, collector, open: None }
     }
 
-    /// Takes the lines of the next chunk; they are still to be written.
+    /// Takes the lines of the next chunk; they must still be written.
     ///
     /// # Errors
     /// A failed write.

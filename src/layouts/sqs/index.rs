@@ -1,4 +1,4 @@
-//! The order of the lines: references to records, by the file that they go to and by what sorts them there.
+//! The order of the lines: references to records, by their file and by the sort key in it.
 
 use std::collections::BTreeMap;
 
@@ -15,28 +15,28 @@ use crate::run::{Job, Progress, Scratch, engine, note_shared};
 
 /// Everything found.
 pub struct Index<'a> {
-    /// The files, by what goes to them; entries name them by their number.
+    /// The files, by their records; entries name them by number.
     pub files: Vec<Records<'a>>,
     /// References in the order of the output.
     pub entries: Sorted<Entry>,
-    /// How many records there are.
+    /// Number of records.
     pub counts: Counts<'a>,
 }
 
-/// Entries of one file that stand together.
+/// Consecutive entries of one file.
 pub(super) struct Run<'a> {
     pub of: Records<'a>,
     pub entries: Vec<Entry>,
 }
 
-/// What a split gave.
+/// The result of a split.
 pub(super) struct Found<'a> {
     pub runs: Vec<Run<'a>>,
     pub counts: Counts<'a>,
 }
 
 impl Found<'_> {
-    /// Sorted runs make the sort of all of them short. Side records are in the order that they keep in several inputs.
+    /// Sorted runs make the sort of all entries short. Side records are in the order that they keep with several inputs.
     fn sorted(mut self) -> Self {
         let messages = self.runs.iter_mut().filter(|run| run.of.kind != RecordKind::Side);
         messages.for_each(|run| run.entries.sort_by_key(Entry::key));
@@ -145,7 +145,7 @@ pub(super) fn split<'a>(
 
 /// Takes the runs of all splits, in order.
 struct Gather<'a, 't> {
-    /// Whether positions in files are no order, because there is more than one file.
+    /// Whether positions in files give no order, because there is more than one file.
     merged: bool,
     sorter: Sorter<'t, Entry>,
     files: Vec<Records<'a>>,

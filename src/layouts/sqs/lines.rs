@@ -1,4 +1,4 @@
-//! Renders the sorted records as lines, in chunks: in parallel, handed over in order.
+//! Renders the sorted records as lines, in chunks: in parallel, and passed on in order.
 
 use super::entry::Entry;
 use super::files::{Collected, Piece, Rendered};
@@ -19,9 +19,9 @@ use crate::run::sort::{Record as _, Sorted};
 
 /// Records taken from the sorter at a time.
 const BATCH: usize = 64 << 10;
-/// Bytes of values in a chunk, about.
+/// Approximate bytes of values in a chunk.
 pub(super) const CHUNK: usize = 256 << 10;
-/// What a record without much of a value counts towards that.
+/// Bytes that count for a record with a small value.
 const ROW: usize = 128;
 
 /// Writes all lines.
@@ -64,7 +64,7 @@ pub fn write<'a>(
     collected.close()
 }
 
-/// Cuts records into chunks of about equal bytes.
+/// Cuts records into chunks of about equal size.
 fn chunks(mut rows: &[Entry], chunk: usize) -> Vec<&[Entry]> {
     let mut chunks = Vec::new();
     while !rows.is_empty() {
@@ -81,18 +81,18 @@ fn chunks(mut rows: &[Entry], chunk: usize) -> Vec<&[Entry]> {
     chunks
 }
 
-/// What renders.
+/// The context of rendering.
 pub(super) struct Renderer<'r, 'a, 't> {
     pub reader: Reader<'r, 'a>,
     pub tree: &'t Tree,
     pub queues: &'r Queues<'a>,
-    /// By the numbers of entries.
+    /// By the file numbers of entries.
     pub files: &'r [Records<'a>],
     pub paths: &'static dyn Paths,
     pub options: &'r Options,
 }
 
-/// Messages whose sort entries are equal come in the order of their whole IDs.
+/// Messages with equal sort entries are sorted by their complete IDs.
 fn settled(reader: &Reader<'_, '_>, mut batch: Vec<Entry>) -> Result<Vec<Entry>> {
     for ties in batch.chunk_by_mut(|a, b| a.key() == b.key()).filter(|ties| ties.len() > 1) {
         let with_id = |entry: &Entry| Ok((reader.message_id(entry)?, *entry));
@@ -103,10 +103,10 @@ fn settled(reader: &Reader<'_, '_>, mut batch: Vec<Entry>) -> Result<Vec<Entry>>
     Ok(batch)
 }
 
-/// Gives all records to a visitor, file by file; what is noticed goes to `findings`.
+/// Passes all records to a visitor, file by file; findings go to `findings`.
 ///
 /// # Errors
-/// The first damaged message in that order, and what the visitor gives.
+/// The first damaged message in that order, or the error of the visitor.
 pub fn visit<'a>(
     reader: &Reader<'_, 'a>,
     files: &[Records<'a>],
@@ -152,7 +152,7 @@ impl<'a, 't> Renderer<'_, 'a, 't> {
         Ok(self.count(read, bytes, &place, out))
     }
 
-    /// The same where no lines are kept.
+    /// The same if no lines are written.
     fn dropped(
         &self,
         of: &Records<'a>,
@@ -194,7 +194,7 @@ pub(super) fn append<'a>(
     out.end(lines.out, done)
 }
 
-/// Tells of each message once its line was rendered; where nobody asks, none is.
+/// Reports each message after its line was rendered; if no observer needs them, no line is.
 struct Told<'l, 't> {
     lines: Lines<'t>,
     /// The queue, if these are its messages.

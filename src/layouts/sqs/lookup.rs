@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::layouts::lookup::{Lookup, scan};
 use crate::layouts::members;
 
-/// Writes the message that is asked for, or all of the queue; tells whether it is there.
+/// Writes the requested message, or all of the queue; returns whether it exists.
 ///
 /// # Errors
 /// As [`lookup`](crate::registry::lookup).

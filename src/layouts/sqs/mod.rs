@@ -2,10 +2,10 @@
 //!
 //! 1. Heads of all records are sorted by file, send time, sequence number and ID, in runs that spill to a temporary file.
 //! 2. Documents of queues are written.
-//! 3. Records are read again in the order of the sort, rendered in parallel chunks, and handed over in order.
+//! 3. Records are read again in sorted order, rendered in parallel chunks, and passed on in order.
 //!
-//! Where nobody asks for that order ([`Tree::takes_any_order`](crate::output::tree::Tree::takes_any_order)) there is no sort: records
-//! are read split by split.
+//! If that order is not needed ([`Tree::takes_any_order`](crate::output::tree::Tree::takes_any_order)) there is no sort: records are read
+//! split by split.
 
 pub(crate) mod counted;
 mod documents;
@@ -32,7 +32,7 @@ use crate::report::Findings;
 use crate::run::{Job, Progress, Scratch, note_shared};
 pub(super) use entry::Entry;
 
-/// Where lines go, and as what they are counted.
+/// The file of lines, and the scope and kind in which they are counted.
 pub(crate) struct Place {
     /// Below the root.
     pub path: String,
@@ -42,12 +42,12 @@ pub(crate) struct Place {
     pub kind: &'static str,
 }
 
-/// What a layout decides of SQS: the paths of its files.
+/// What a layout decides for SQS: the paths of its files.
 pub(crate) trait Paths: Sync {
-    /// Where the lines of some records go.
+    /// The place of the lines of some records.
     fn lines(&self, queues: &Queues<'_>, of: &Records<'_>) -> Place;
 
-    /// Writes the document of a queue, and those of its files that `gets_lines` says nothing of.
+    /// Writes the document of a queue, and those of its files that are not in `gets_lines`.
     fn document(
         &self,
         queue: &Queue<'_>,
@@ -57,12 +57,12 @@ pub(crate) trait Paths: Sync {
         out: &mut SplitOutput<'_>,
     ) -> Result<()>;
 
-    /// Bytes of records that are written together, about.
+    /// Approximate bytes of records that are written together.
     fn chunk(&self, granularity: Granularity) -> usize {
         lines::CHUNK.min(granularity.task_size)
     }
 
-    /// Writes some records to their place; gives what the read told, and the bytes that were written.
+    /// Writes some records to their place; returns the result of the read, and the written bytes.
     fn write<'a>(
         &self,
         reader: &Reader<'_, 'a>,
@@ -76,7 +76,7 @@ pub(crate) trait Paths: Sync {
     }
 }
 
-/// Where stale messages go: the same in both layouts.
+/// The place of stale messages: the same in both layouts.
 pub(super) fn stale(name: &[u8], generation: u64) -> Place {
     let path = format!("{}/generation-{generation}.jsonl", names::stale_path(name));
     Place { path, scope: names::ORPHANS.into(), kind: "orphans" }
@@ -104,10 +104,10 @@ pub(crate) fn queues(job: &mut Job<'_, '_, '_>, paths: &'static dyn Paths) -> Re
     lines::write(job, &queues, paths, &index.files, index.entries)
 }
 
-/// Gives every queue, and then its records in the order of sending, to a visitor: without an output.
+/// Passes every queue, and then its records in the order of sending, to a visitor: without an output.
 ///
 /// # Errors
-/// A damaged row, and what the visitor gives.
+/// A damaged row, or the error of the visitor.
 pub fn read_in_order<'a>(
     set: &DataSet<'a>,
     options: &Options,
@@ -132,7 +132,7 @@ pub fn read_in_order<'a>(
     Ok(findings)
 }
 
-/// Writes one message, or all of a queue where none is named.
+/// Writes one message, or all of a queue if no message is named.
 ///
 /// # Errors
 /// As [`queues`].
@@ -143,7 +143,7 @@ pub(crate) fn of_queue(job: &mut Job<'_, '_, '_>, paths: &'static dyn Paths, nam
     })
 }
 
-/// Writes one message, by the ID of its key; where there is none such, all of its queue, since an ID can stand in a value alone.
+/// Writes one message, by the ID of its key; if there is none, all of its queue, because an ID can be in a value only.
 ///
 /// # Errors
 /// As [`queues`].

@@ -2,13 +2,13 @@
 
 use crate::output::names;
 
-/// Where messages go that belong to no live queue (`--include-orphans`).
+/// Place of messages that belong to no live queue (`--include-orphans`).
 pub const ORPHANS: &str = "_orphans";
 
-/// Longest Q that becomes a name as it stands; a Q of the server has at most 107 bytes.
+/// Maximum length of a Q that is used as a name unchanged; a Q of the server has at most 107 bytes.
 const MAX_VERBATIM: usize = names::MAX_SEGMENT;
 
-/// The directory of a queue, from its name as the key tells it.
+/// The directory of a queue, from the name in its key.
 pub fn queue_directory(name: &[u8]) -> String {
     match name {
         b"" => "%".into(),
@@ -23,8 +23,8 @@ pub fn queue_path(name: &str) -> String {
     format!("sqs/{name}")
 }
 
-/// What the files of a queue are named by in the packed layout: its directory's name. One that ends in `.side` has the
-/// dot escaped, so that its messages do not go where another queue has its side records.
+/// The base name of a queue's files in the packed layout: its directory's name. In a name that ends in `.side` the dot is escaped, so that
+/// its messages do not go to the file of another queue's side records.
 pub fn queue_stem(name: &[u8]) -> String {
     let directory = queue_directory(name);
     match directory.strip_suffix(".side") {
@@ -33,7 +33,7 @@ pub fn queue_stem(name: &[u8]) -> String {
     }
 }
 
-/// What the file of a queue's record ends in, in the packed layout.
+/// The suffix of the file of a queue's record, in the packed layout.
 pub(super) const PACKED_DOCUMENT: &str = ".queue.json";
 
 /// The file of a queue's record in the packed layout.
@@ -51,14 +51,14 @@ pub fn packed_side(stem: &str) -> String {
     format!("{stem}.side.jsonl")
 }
 
-/// The path of the directory of messages left behind by a queue, or by former lives of one. Every name in it ends in
-/// `.orphan`, so that a queue named `_orphans` can have its files beside them.
+/// The path of the directory of messages left over from a deleted queue, or from former lives of one. Every name in it ends in `.orphan`,
+/// so that a queue named `_orphans` can have its files in the same directory.
 pub fn stale_path(name: &[u8]) -> String {
     format!("sqs/{ORPHANS}/{}.orphan", queue_directory(name))
 }
 
-/// The directory of the side records of a queue without its record: Q and `.orphan`. A Q that is too long, or has bytes
-/// that base64url does not, goes through `seg()`.
+/// The directory of the side records of a queue without its record: Q and `.orphan`. A Q that is too long, or has bytes outside of
+/// base64url, is encoded with `seg()`.
 pub fn orphan_directory(queue: &[u8]) -> String {
     let safe = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     let mut out = match std::str::from_utf8(queue) {

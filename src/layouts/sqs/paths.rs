@@ -7,12 +7,12 @@ use crate::output::names::GENERATIONS;
 
 /// The folder of all queues.
 const FOLDER: &str = "sqs";
-/// What a queue's own directory has, in a tree.
+/// The file of a queue's record in its own directory, in a tree.
 pub(in crate::layouts) const DOCUMENT: &str = "_queue.json";
 pub(in crate::layouts) const MESSAGES: &str = "messages.jsonl";
 pub(in crate::layouts) const SIDE: &str = "_internals/side_records.jsonl";
 
-/// The file of generations that no record tells, in both layouts.
+/// The file of generations that are not in any record, in both layouts.
 pub(in crate::layouts) fn generations() -> String {
     format!("{FOLDER}/{GENERATIONS}")
 }
@@ -20,13 +20,13 @@ pub(in crate::layouts) fn generations() -> String {
 /// A file of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum File<'p> {
-    /// The document of the queue whose files are named so.
+    /// The document of the queue with this file name.
     Document(&'p str),
     /// Its messages.
     Messages(&'p str),
     /// Its bookkeeping rows.
     Side(&'p str),
-    /// Generations that no record tells.
+    /// Generations that are not in any record.
     Generations,
     /// Messages and rows of no live queue.
     Aside,

@@ -1,11 +1,11 @@
-//! What the files of queues hold.
+//! The content of queues' files.
 
 use crate::format::adapter::SQS;
 use crate::layouts::place::{Place, Shape, split};
 use crate::options::Layout;
 use crate::output::names::is_for_restore;
 
-/// What a file holds, by its path below `sqs/`; `None`: no objects.
+/// The content of a file, by its path below `sqs/`; `None`: no objects.
 pub fn place(layout: Layout, below: &[u8]) -> Option<Place> {
     if layout.is_packed() {
         let no_queue = |name: &str| name.contains('/') || name.ends_with(".side.jsonl") || is_for_restore(name);

@@ -9,10 +9,10 @@ use crate::model::sqs as model;
 use crate::output::json::{self, Escape};
 use crate::output::out::Out;
 
-/// Writes the members of one object of a document: one a line, `<` `>` `&` escaped.
+/// Writes the members of one object of a document: one per line, `<` `>` `&` escaped.
 struct Members<'o> {
     out: &'o mut Vec<u8>,
-    /// Spaces before each.
+    /// Indentation of each.
     by: usize,
     any: bool,
 }
@@ -30,7 +30,7 @@ impl<'o> Members<'o> {
         self.out.push(b'}');
     }
 
-    /// Writes a name; the value is up to the caller.
+    /// Writes a name; the caller writes the value.
     fn name(&mut self, name: &str) -> &mut Vec<u8> {
         if self.any {
             self.out.push(b',');
@@ -68,7 +68,7 @@ impl<'o> Members<'o> {
         }
     }
 
-    /// An object, further in.
+    /// A nested object.
     fn object(&mut self, name: &str, write: impl FnOnce(&mut Members<'_>)) {
         let by = self.by + 2;
         let mut inner = Members::open(self.name(name), by);
@@ -77,7 +77,7 @@ impl<'o> Members<'o> {
     }
 }
 
-/// Appends the document of a queue, without a line feed at its end. The name that the key tells is used when the record has none.
+/// Appends the document of a queue, without a line feed at its end. The name in the key is used if the record has none.
 pub fn queue_document(queue: &model::Queue<'_>, out: &mut Vec<u8>) {
     let mut m = Members::open(out, 2);
     peer_members(queue.record, queue.name, &mut m);
@@ -85,7 +85,7 @@ pub fn queue_document(queue: &model::Queue<'_>, out: &mut Vec<u8>) {
     m.close();
 }
 
-/// The members that the peer writes (`sqs.md` §4.1).
+/// The members that the public decoder writes (`sqs.md` §4.1).
 fn peer_members(queue: &Queue<'_>, key_name: &[u8], m: &mut Members<'_>) {
     m.integer("format_version", 1);
     match queue.name {
@@ -106,7 +106,7 @@ fn peer_members(queue: &Queue<'_>, key_name: &[u8], m: &mut Members<'_>) {
     m.string_unless_empty("deduplication_scope", queue.deduplication_scope);
 }
 
-/// The members that only we write (`rules.md` §3).
+/// The members that only ekvsnap writes (`rules.md` §3).
 fn own_members(queue: &Queue<'_>, last_sequence: u64, m: &mut Members<'_>) {
     m.integer_unless_zero("generation", queue.generation);
     m.integer_unless_zero("incarnation", queue.incarnation);
@@ -129,7 +129,7 @@ fn throttle_members(throttle: &Throttle, m: &mut Members<'_>) {
     }
 }
 
-/// How a message is shown.
+/// How a message is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Shown {
     /// Whether visibility, receive count and receipt token are live (`--preserve-sqs-visibility`) or zero.
@@ -138,7 +138,7 @@ pub struct Shown {
     pub partition: Option<u32>,
 }
 
-/// A member on a line: all that stands before the value, whose length the compiler knows, and the value.
+/// A member on a line: everything before the value, whose length is known at compile time, and the value.
 #[inline(always)]
 fn text<const N: usize>(before: &[u8; N], value: &str, out: &mut impl Out) {
     out.buffer().extend_from_slice(before);
@@ -177,7 +177,7 @@ pub fn message_line(message: &Message<'_>, shown: Shown, out: &mut impl Out) {
     out.buffer().extend_from_slice(b"}\n");
 }
 
-/// ID, body and attributes. The body alone escapes `<` `>` `&`, or is an envelope when it is not UTF-8 (§4.3).
+/// ID, body and attributes. Only the body escapes `<` `>` `&`, or is an envelope if it is not UTF-8 (§4.3).
 fn content(message: &Message<'_>, out: &mut impl Out) {
     text(b"{\"message_id\":", message.message_id, out);
     out.buffer().extend_from_slice(b",\"body\":");

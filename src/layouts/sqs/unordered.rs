@@ -12,10 +12,10 @@ use crate::output::split::{SplitOutput, Writes};
 use crate::run::engine::{self, Done};
 use crate::run::{Job, note_shared, step};
 
-/// What a split gave.
+/// The result of a split.
 struct Rendered<'a, 't> {
     out: SplitOutput<'t>,
-    /// What records it had, and how many messages of them are past their retention.
+    /// Its records, and how many messages among them are past their retention.
     records: Vec<(Records<'a>, u64)>,
     counts: Counts<'a>,
 }
@@ -26,7 +26,7 @@ impl Done for Rendered<'_, '_> {
     }
 }
 
-/// Writes all lines; gives the files that got some, and how many records there are.
+/// Writes all lines; returns the files that got some, and the number of records.
 ///
 /// # Errors
 /// The first damaged row in the order of families and keys, or a failed write.

@@ -1,8 +1,7 @@
-//! A file for each object (`docs/format/tree.md`): what the public decoder writes too.
+//! A file for each object (`docs/format/tree.md`), as the public decoder writes it.
 //!
-//! Mutual dependency with `redis`, `dynamodb`, `s3` and `sqs`: the folder of an adapter holds what this layout and `jsonl` have in common, and the
-//! run over
-//! its splits. The layouts give it their visitors, and its reader reads the files of either.
+//! Mutual dependency with `redis`, `dynamodb`, `s3` and `sqs`: the folder of an adapter has what this layout and `jsonl` have in common,
+//! and runs its splits. The layouts give it their visitors, and its reader reads the files of either.
 
 pub(super) mod dynamodb;
 pub(crate) mod redis;

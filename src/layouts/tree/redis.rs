@@ -1,5 +1,5 @@
-//! Redis keys as files (`docs/format/redis.md` §4): a string is its bytes, its expiry a line of a sidecar; a collection is an
-//! indented JSON document, a stream has a line for each entry.
+//! Redis keys as files (`docs/format/redis.md` §4). A string is a file with its bytes, and its expiry is a line of a sidecar. A collection
+//! is an indented JSON document. A stream has a line for each entry.
 //!
 //! | output | what it is |
 //! |---|---|
@@ -7,12 +7,12 @@
 //! | `redis/db_0/strings_ttl.jsonl`, `hll_ttl.jsonl` | their expiries |
 //! | `redis/db_0/hashes/KEY.json`, `lists/`, `sets/`, `zsets/` | a collection |
 //! | `redis/db_0/streams/KEY.jsonl` | entries, then a line that ends them |
-//! | `redis/db_0/KEYMAP.jsonl` | names that do not tell their key, if there are any |
+//! | `redis/db_0/KEYMAP.jsonl` | names that do not show their key, if there are any |
 //! | `redis/db_0/bare.jsonl` | with `Options::for_restore`: strings that are stored under their own names, if there are any |
-//! | `redis/db_0/_orphans/…` | with `Options::include_orphans`: the same of what the server does not serve |
+//! | `redis/db_0/_orphans/…` | with `Options::include_orphans`: the same for keys that the server does not serve |
 //!
-//! Stray list items go to `_orphans/list_items/KEY.json`, in the shape of a list. That folder has its own KEYMAP.jsonl and shares no
-//! names with `_orphans/lists/`, where whole lists go that are not their key's type.
+//! Stray list items go to `_orphans/list_items/KEY.json`, in the form of a list. That folder has its own KEYMAP.jsonl and shares no names
+//! with `_orphans/lists/`, which has complete lists that are not of their key's type.
 
 pub mod read;
 
@@ -37,15 +37,15 @@ pub(crate) struct Files<'o, 't> {
     out: SplitOutput<'t>,
     filter: &'o Filter,
     marks_bare: bool,
-    /// The name of the file at hand.
+    /// The name of the current file.
     name: String,
-    /// The file of the collection at hand, and how many elements it has.
+    /// The file of the current collection, and the number of its elements.
     open: Option<SpillWriter<'t>>,
     elements: u64,
     /// The key of the last KEYMAP line.
     mapped: Option<(Standing, Vec<u8>)>,
     counts: Counts,
-    /// Nobody sees a name or a byte.
+    /// The run is a check: names and bytes are not used.
     is_check: bool,
 }
 
@@ -72,7 +72,7 @@ impl<'o, 't> Writer<'o, 't> for Files<'o, 't> {
             return Ok(self.out);
         }
         self.counts.flush(&mut self.out.tally);
-        // Files that were passed over were no calls of the system, at which a run can be stopped.
+        // Skipped files make no system calls, at which a run could be stopped.
         if self.is_check {
             self.out.tree().pass(b"")?;
         }
@@ -81,7 +81,7 @@ impl<'o, 't> Writer<'o, 't> for Files<'o, 't> {
 }
 
 impl<'o, 't> Files<'o, 't> {
-    /// Takes elements behind others.
+    /// Writes elements after those of another piece.
     fn piece(mut out: SplitOutput<'t>, options: &'o Options, sink: PieceSink) -> Self {
         let piece = out.grow_piece(sink);
         Files { open: Some(piece), elements: 1, ..Files::new(out, options) }
@@ -108,7 +108,7 @@ impl<'t> Files<'_, 't> {
         }
     }
 
-    /// The collection at hand, before its next element.
+    /// The current collection, before its next element.
     #[inline]
     fn element(&mut self) -> Result<&mut SpillWriter<'t>> {
         let file = self.open.as_mut().ok_or_else(redis::not_begun)?;
@@ -219,7 +219,7 @@ impl Visitor for Files<'_, '_> {
     }
 }
 
-/// Writes stray items in the shape of a list; gives the size of the file.
+/// Writes stray items in the form of a list; returns the size of the file.
 pub(in crate::layouts) fn stray_items(out: &mut SplitOutput<'_>, key: &[u8], items: &[&[u8]]) -> Result<u64> {
     let dir = out.dir(&format!("{ORPHANS}/{STRAY_ITEMS}"))?;
     let mut name = String::new();
@@ -245,13 +245,13 @@ fn open(kind: Type, out: &mut impl Out) {
     out.buffer().extend_from_slice(b"\": [");
 }
 
-/// What stands between elements, and before the first one.
+/// The text between elements, and before the first one.
 #[inline]
 fn separate(first: bool, out: &mut impl Out) {
     out.buffer().extend_from_slice(if first { b"\n    " } else { b",\n    " });
 }
 
-/// Everything behind the last element. A file has no line feed at its end.
+/// Everything after the last element. A file has no line feed at its end.
 fn close(empty: bool, expire_at_ms: Option<u64>, out: &mut impl Out) {
     let end: &[u8] = if empty { b"],\n  \"expire_at_ms\": " } else { b"\n  ],\n  \"expire_at_ms\": " };
     out.buffer().extend_from_slice(end);

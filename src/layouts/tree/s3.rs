@@ -1,8 +1,8 @@
-//! S3 as a tree (`docs/format/s3.md` §5): beside each body a sidecar.
+//! S3 as a tree (`docs/format/s3.md` §5): a sidecar next to each body.
 //!
-//! | path below `s3/BUCKET/` | what | when |
+//! | path below `s3/BUCKET/` | content | when |
 //! |---|---|---|
-//! | NAME`.elastickv-meta.json` | what the manifest says of the object in NAME | always |
+//! | NAME`.elastickv-meta.json` | the manifest's data about the object in NAME | always |
 //! | `KEYMAP.jsonl` | names that are not the key | if there are any |
 
 use crate::error::Result;

@@ -1,17 +1,17 @@
 //! SQS as a tree (`docs/format/sqs.md` §4).
 //!
-//! | path below `sqs/` | what | when |
+//! | path below `sqs/` | content | when |
 //! |---|---|---|
 //! | `QUEUE/_queue.json` | attributes | always |
 //! | `QUEUE/messages.jsonl` | live messages | if there are any |
 //! | `QUEUE/_internals/side_records.jsonl` | bookkeeping rows of all generations | `Options::include_sqs_side_records` |
-//! | `Q.orphan/_internals/side_records.jsonl` | the same, of a queue without its record | the same |
-//! | `_generations~.jsonl` | generations that no record tells | `Options::for_restore`, if there are any |
-//! | `_orphans/QUEUE.orphan/generation-N.jsonl` | messages that are not live, as `messages.jsonl` has them | `Options::include_orphans` |
+//! | `Q.orphan/_internals/side_records.jsonl` | the same, for a queue without its record | the same |
+//! | `_generations~.jsonl` | generations that are not in any record | `Options::for_restore`, if there are any |
+//! | `_orphans/QUEUE.orphan/generation-N.jsonl` | messages that are not live, as in `messages.jsonl` | `Options::include_orphans` |
 //!
-//! `QUEUE` is the encoded name, `Q` its base64url. A queue may be named `_orphans`: its own files stand beside the
-//! directories in there, which all end in `.orphan`. Where a queue is named as a `Q.orphan` of another one, side records
-//! of the latter go to `_orphans/Q.orphan/_internals`.
+//! `QUEUE` is the encoded name, `Q` its base64url. A queue may be named `_orphans`: its own files are next to the directories there, which
+//! all end in `.orphan`. If a queue has the name `Q.orphan` of another one, side records of the latter go to
+//! `_orphans/Q.orphan/_internals`.
 
 use crate::adapters::sqs::{Queues, name_of};
 use crate::error::Result;
@@ -66,7 +66,7 @@ fn side(queues: &Queues<'_>, queue: &[u8], name: &[u8]) -> Place {
     Place { path, scope, kind: "side_records" }
 }
 
-/// Directory of the side records of a queue without its record: the peer's, unless a queue has that name.
+/// Directory of the side records of a queue without its record: the public decoder's, unless a queue has that name.
 fn orphan_directory(queues: &Queues<'_>, queue: &[u8]) -> String {
     let directory = names::orphan_directory(queue);
     let taken = queues.has_record(&key::encode_queue(directory.as_bytes()));

@@ -1,5 +1,5 @@
-//! S3: buckets are created, and objects are put with their metadata. An object that was uploaded in parts is uploaded in the same parts again
-//! (`s3_parts.rs`).
+//! S3: buckets are created, and objects are put with their metadata. An object that was uploaded in parts is uploaded in the same parts
+//! again (`s3_parts.rs`).
 //!
 //! A body comes in pieces and is signed as a whole. So each object or part waits in memory, or a large one in a temporary file, until it is
 //! complete. Objects and parts are sent in parallel (`flight.rs`); an upload is completed when all its parts are there. The ETag that the

@@ -1,11 +1,10 @@
 //! One name or key of a pattern: its grammar, and what it matches.
 //!
-//! `*` stands for any bytes, `?` for one, `[…]` for one of several (`[!…]`: for any other), `{a,b}` for alternatives,
-//! `\` takes the character behind it as it is. Braces without a comma stand for themselves: `{user1}:*` is how Redis
-//! Cluster writes a hash tag.
+//! `*` matches any bytes, `?` one, `[…]` one of several (`[!…]`: any other), `{a,b}` alternatives, `\` makes the next character literal.
+//! Braces without a comma are literal: `{user1}:*` is how Redis Cluster writes a hash tag.
 //!
-//! Names are printed as they are, or as `base64:` and their bytes. What was printed is a pattern that takes its object:
-//! beside the pattern, its own text is taken, and the bytes that its base64 stands for.
+//! Names are printed unchanged, or as `base64:` and their bytes. A printed name is a pattern that matches its object: in addition to the
+//! pattern, its own text matches, and the bytes that its base64 represents.
 
 use std::fmt::Write as _;
 
@@ -15,33 +14,33 @@ use regex_automata::util::syntax;
 
 use crate::options::spelling::spellings;
 
-/// Most bytes of a pattern that must be compiled.
+/// Maximum bytes of a pattern that must be compiled.
 const MOST: usize = 4096;
-/// Alternatives inside of alternatives.
+/// Maximum nesting of alternatives.
 const DEEPEST: usize = 8;
-/// Bytes that a compiled pattern may take.
+/// Maximum bytes of a compiled pattern.
 const MOST_COMPILED: usize = 4 << 20;
-/// Bytes that a thread may hold to be quick with a pattern.
+/// Maximum bytes of a thread's cache for a pattern.
 const MOST_CACHED: usize = 1 << 20;
 
-/// What a name must be.
+/// A condition for a name.
 #[derive(Debug, Clone)]
 pub(super) struct Glob {
-    /// What it begins with.
+    /// The start of the name.
     head: Vec<u8>,
     tail: Tail,
-    /// Other names that are taken: what the text stands for as a printed name.
+    /// Other names that match: those that the text represents as a printed name.
     printed: Vec<Vec<u8>>,
-    /// Whether names are taken that begin with these.
+    /// Whether names that begin with these match too.
     below: bool,
 }
 
-/// What follows the head.
+/// The rest after the head.
 #[derive(Debug, Clone)]
 enum Tail {
     Nothing,
     Anything,
-    /// The whole name, head and all, is like this.
+    /// The whole name, including the head, matches this.
     Like(Regex),
 }
 
@@ -51,7 +50,7 @@ enum Piece {
     Plain(char),
     One,
     Any,
-    /// As a regular expression writes it.
+    /// In the form of a regular expression.
     Class(String),
     Open,
     Or,
@@ -83,7 +82,7 @@ impl Glob {
         Ok(Glob { printed, ..glob })
     }
 
-    /// The same, and all that begins with it.
+    /// The same, and everything that begins with it.
     pub fn and_below(self, text: &str) -> Result<Glob, String> {
         let glob = match self.tail {
             Tail::Nothing => Glob { tail: Tail::Anything, ..self },
@@ -93,7 +92,7 @@ impl Glob {
         Ok(Glob { below: true, ..glob })
     }
 
-    /// What names begin with: each of them with one of these.
+    /// The possible starts of matching names: each name begins with one of these.
     pub fn heads(&self) -> impl Iterator<Item = &[u8]> {
         std::iter::once(&self.head[..]).chain(self.printed.iter().map(Vec::as_slice))
     }
@@ -119,8 +118,8 @@ impl Glob {
     }
 }
 
-/// Splits a pattern at its first slashes, into so many parts. One in a class, in alternatives or behind a backslash is
-/// part of a name.
+/// Splits a pattern at its first slashes into at most `parts` parts. A slash in a class, in alternatives or after a backslash belongs to a
+/// name.
 pub(super) fn split(text: &str, parts: usize) -> Vec<&str> {
     let (mut list, mut rest) = (Vec::new(), text);
     while list.len() + 1 < parts
@@ -150,7 +149,7 @@ fn first_slash(text: &str) -> Option<usize> {
 
 fn pieces(text: &str) -> Result<Vec<Piece>, String> {
     let mut pieces: Vec<Piece> = Vec::new();
-    // Braces that are open: where they are, and the commas in them.
+    // Open braces: their positions, and the commas in them.
     let mut open: Vec<(usize, Vec<usize>)> = Vec::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -192,15 +191,15 @@ fn pieces(text: &str) -> Result<Vec<Piece>, String> {
     Ok(pieces)
 }
 
-/// A class behind its bracket, as a regular expression has it, and how long it is.
+/// A class after its bracket, in the form of a regular expression, and its length.
 fn class(text: &str) -> Result<(String, usize), String> {
     let not = text.starts_with(['!', '^']);
     let body = &text[usize::from(not)..];
-    // A bracket that comes first is a member.
+    // A bracket in the first position is a member.
     let first = body.chars().next().map_or(0, char::len_utf8);
     let end = body[first..].find(']').ok_or("[ without ]: write \\[ for the character itself")? + first;
     let members: Vec<char> = body[..end].chars().collect();
-    // One of ASCII alone is one byte, whatever it is a part of.
+    // A class with only ASCII matches one byte, even inside a character.
     let mode = if body[..end].is_ascii() { "-u" } else { "u" };
     let mut class = format!("(?{mode}:[{}", if not { "^" } else { "" });
     let mut rest = members.as_slice();
@@ -315,12 +314,12 @@ mod tests {
         for text in ["[", "a[b", "[]", "[!]", "a\\", "[z-a]", &long, &deep, &many] {
             assert!(Glob::new(text).is_err(), "{text}");
         }
-        // Whatever is written: words or a pattern, at once.
+        // Any input gives an error or a pattern, quickly.
         for text in [&wide, &"{".repeat(100_000), &"{,".repeat(100_000), &"*?".repeat(MOST / 2), &"[".repeat(100_000)] {
             drop(Glob::new(text));
         }
         assert!(Glob::new(&deep[1..deep.len() - 3]).is_ok());
-        // One without special characters can be of any length.
+        // A pattern without special characters can have any length.
         assert!(Glob::new(&long[..MOST]).unwrap().matches("a".repeat(MOST).as_bytes()));
         assert!(Glob::new(&"a".repeat(100_000)).unwrap().is_plain());
     }

@@ -1,25 +1,25 @@
-//! What the patterns, types and adapters of a run took: each that took nothing is named.
+//! What the patterns, types and adapters of a run matched: those without a match are reported.
 
 use super::Filter;
 use crate::error::{Error, Result, Shown};
 use crate::format::adapter::{self, Adapter};
 use crate::output::split::Tally;
 
-/// How many of them an error names.
+/// Maximum number of them in an error.
 const MOST_NAMED: usize = 20;
 
-/// What they took.
+/// The result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matched {
-    /// Those that took nothing, each behind what it is: `scope redis:a*`, `type sets`.
+    /// Those without a match, each after its kind: `scope redis:a*`, `type sets`.
     pub unmet: Vec<String>,
-    /// Whether there is neither an object nor a table, bucket or queue of what is asked for.
+    /// Whether none of the requested objects, tables, buckets and queues exists.
     pub nothing: bool,
 }
 
 impl Matched {
-    /// What came of a run that was asked for these adapters and what the filter takes, by what it counted.
-    /// `has_rows`: whether there are any rows of an adapter.
+    /// The result of a run for these adapters and this filter, according to its counts. `has_rows`: whether there are any rows of an
+    /// adapter.
     pub(crate) fn of(
         adapters: &[Adapter],
         filter: &Filter,
@@ -27,11 +27,11 @@ impl Matched {
         has_rows: impl Fn(Adapter) -> bool,
     ) -> Matched {
         if filter.changes.is_some() {
-            // That nothing changed is an answer; whether anything is there was asked before.
+            // No changes is a valid result; whether anything exists was checked before.
             return Matched { unmet: filter.unmet().collect(), nothing: false };
         }
         let chosen = adapters.len() < adapter::all().count();
-        // Where there are rows, it may be the others that took nothing of them.
+        // If there are rows, perhaps only the other conditions matched none of them.
         let is_there =
             |adapter: Adapter| tally.of(adapter).next().is_some() || (has_rows(adapter) && !filter.is_trivial());
         let missing = |adapter: &&Adapter| chosen && !is_there(**adapter);
@@ -44,16 +44,16 @@ impl Matched {
         unmet.extend(filter.types.iter().filter(|folder| !has_type(folder)).map(|folder| format!("type {folder}")));
         unmet.extend(filter.unmet());
         let without_scope = filter.met_nothing() || !tally.has_scopes();
-        // A store without an object is whole, unless something of it was asked for or excluded.
+        // A store without objects is valid, unless some of them were requested or excluded.
         let asked = chosen || filter.asks_or_met_exclusions();
         let nothing = asked && tally.is_empty() && (filter.has_sizes() || without_scope);
         Matched { unmet, nothing }
     }
 
-    /// Refuses an output of nothing.
+    /// Rejects an empty output.
     ///
     /// # Errors
-    /// One that names what took nothing.
+    /// An error that names the conditions without a match.
     pub fn check(&self) -> Result<()> {
         if !self.nothing {
             return Ok(());

@@ -1,18 +1,18 @@
-//! Which logical objects are wanted: `--scope`, `--exclude`, `--type`, `--min-size`, `--max-size`.
+//! Which logical objects are requested: `--scope`, `--exclude`, `--type`, `--min-size`, `--max-size`.
 //!
-//! | pattern | takes |
+//! | pattern | matches |
 //! |---|---|
 //! | `redis:GLOB` | keys that match |
 //! | `dynamodb:TABLE` or `dynamodb:TABLE/PK` or `dynamodb:TABLE/PK/SK` | tables; items by their key values as text |
-//! | `s3:BUCKET` or `s3:BUCKET/KEY` | buckets; objects whose key matches, or begins with KEY if that ends in `/` or is no glob |
+//! | `s3:BUCKET` or `s3:BUCKET/KEY` | buckets; objects whose key matches, or begins with KEY if that ends in `/` or is not a glob |
 //! | `sqs:QUEUE` | queues |
-//! | `fs:PATH` | files and directories of the file system, by their path, with all that is below them |
+//! | `fs:PATH` | files and directories of the file system, by their path, with everything below them |
 //!
-//! `*` stands for any bytes (`/` too), `?` for one, `[…]` for one of several, `{a,b}` for alternatives, `\` takes a
-//! special character as it is; braces without a comma stand for themselves. Names and keys are matched as bytes.
-//! A name as `ls` prints it (`base64:` and bytes too) is a pattern that takes its object, whatever characters it has.
+//! `*` matches any bytes (`/` too), `?` one, `[…]` one of several, `{a,b}` alternatives, `\` makes a special character literal; braces
+//! without a comma are literal. Names and keys are matched as bytes. A name printed by `ls` (also `base64:` and bytes) is a pattern that
+//! matches its object, whatever characters it has.
 //!
-//! A pattern knows whether it took anything: that is told when a run ends, since a mistyped one is an empty backup.
+//! A pattern records whether it matched anything. This is reported at the end of a run, because a mistyped pattern means an empty backup.
 
 mod glob;
 mod matched;
@@ -28,19 +28,19 @@ pub use matched::Matched;
 /// Objects of one adapter, by the globs of its parts.
 #[derive(Debug, Clone)]
 pub struct Pattern {
-    /// As it was written.
+    /// The text as given.
     text: String,
     adapter: Adapter,
     /// The key (Redis), table, bucket or queue.
     name: Glob,
-    /// What follows: the object's key, or hash and range value.
+    /// The rest: the object's key, or hash and range value.
     rest: Vec<Glob>,
-    /// The same as one text, where it has slashes: a key value can have some, and a printed name does not tell which.
+    /// The same as one text, if it has slashes: a key value can contain some, and a printed name does not show which.
     joined: Vec<u8>,
     met: Met,
 }
 
-/// Whether a pattern took anything. A copy of it has taken nothing yet.
+/// Whether a pattern matched anything. A copy starts without a match.
 #[derive(Debug, Default)]
 struct Met(AtomicBool);
 
@@ -83,7 +83,7 @@ impl FromStr for Pattern {
         }
         let open = |part: &&str| {
             let glob = Glob::new(part)?;
-            // A prefix, as object stores know it.
+            // A prefix, as in object stores.
             let is_prefix = takes_prefixes && (glob.is_plain() || part.ends_with('/'));
             if is_prefix { glob.and_below(part) } else { Ok(glob) }
         };
@@ -99,7 +99,7 @@ impl std::fmt::Display for Pattern {
 }
 
 impl Pattern {
-    /// Takes exactly this Redis key, table, bucket, queue or path, and all that is in it.
+    /// Matches exactly this Redis key, table, bucket, queue or path, and everything in it.
     pub fn exactly(adapter: Adapter, name: &[u8]) -> Pattern {
         let text = format!("{}:{}", adapter.name(), String::from_utf8_lossy(name));
         let name = if adapter.has_paths() { trimmed(name) } else { name };
@@ -107,17 +107,17 @@ impl Pattern {
         Pattern { text, adapter, name, rest: Vec::new(), joined: Vec::new(), met: Met::default() }
     }
 
-    /// The key, table, bucket or queue, if it takes only one.
+    /// The key, table, bucket or queue, if only one matches.
     pub fn plain_name(&self) -> Option<&[u8]> {
         self.name.only()
     }
 
-    /// Whether it can take objects of this table, bucket or queue.
+    /// Whether it can match objects of this table, bucket or queue.
     fn takes_name(&self, adapter: Adapter, name: &[u8]) -> bool {
         self.adapter == adapter && self.name.matches(name)
     }
 
-    /// Whether it can take this path.
+    /// Whether it can match this path.
     fn takes_path(&self, path: &[u8]) -> bool {
         self.adapter.has_paths() && self.name.matches(path)
     }
@@ -137,7 +137,7 @@ impl Pattern {
     }
 }
 
-/// Which objects are wanted; the default wants all.
+/// Which objects are requested; the default requests all.
 #[derive(Debug, Clone)]
 pub struct Filter {
     /// If there are any, an object must match one.
@@ -146,10 +146,10 @@ pub struct Filter {
     pub exclude: Vec<Pattern>,
     /// Redis types, by the name of their folder; empty: all.
     pub types: Vec<String>,
-    /// Least size in bytes of a Redis key, an S3 object or a file as it is written, of a DynamoDB item as it is stored;
-    /// messages are taken whatever their size.
+    /// Minimum size in bytes: of a Redis key, an S3 object or a file as written, of a DynamoDB item as stored; messages are taken whatever
+    /// their size.
     pub min_size: u64,
-    /// Largest size.
+    /// Maximum size.
     pub max_size: u64,
     /// If there are any, an object must be among them.
     pub changes: Option<Found>,
@@ -162,7 +162,7 @@ impl Default for Filter {
     }
 }
 
-/// Whether any pattern takes something. Of those that are to be marked, all that do are, not only the first.
+/// Whether any pattern matches. Of the patterns to be marked, all that match are marked, not only the first.
 fn any(patterns: &[Pattern], marks: impl Fn(&Pattern) -> bool, takes: impl Fn(&Pattern) -> bool) -> bool {
     let mut taken = false;
     for pattern in patterns {
@@ -178,7 +178,7 @@ fn any(patterns: &[Pattern], marks: impl Fn(&Pattern) -> bool, takes: impl Fn(&P
 }
 
 impl Filter {
-    /// Whether anything is left out.
+    /// Whether nothing is left out.
     pub fn is_trivial(&self) -> bool {
         let has_patterns = !self.include.is_empty() || !self.exclude.is_empty() || !self.types.is_empty();
         !has_patterns && !self.has_sizes() && self.changes.is_none()
@@ -189,63 +189,62 @@ impl Filter {
         self.min_size > 0 || self.max_size < u64::MAX
     }
 
-    /// Whether any object of an adapter can be wanted.
+    /// Whether any object of an adapter can be requested.
     pub fn takes_adapter(&self, adapter: Adapter) -> bool {
         self.include.is_empty() || self.include.iter().any(|pattern| pattern.adapter == adapter)
     }
 
-    /// Whether any object of this table, bucket or queue can be wanted.
+    /// Whether any object of this table, bucket or queue can be requested.
     pub fn takes_scope(&self, adapter: Adapter, name: &[u8]) -> bool {
         self.judge_scope(adapter, name, false)
     }
 
-    /// As [`takes_scope`](Filter::takes_scope), of one that exists: patterns of its whole have taken something.
+    /// As [`takes_scope`](Filter::takes_scope), for one that exists: patterns of the whole scope have matched.
     pub fn meets_scope(&self, adapter: Adapter, name: &[u8]) -> bool {
         self.judge_scope(adapter, name, true)
     }
 
-    /// As the one or the other: `met` tells which.
+    /// As one or the other, depending on `met`.
     pub(crate) fn judge_scope(&self, adapter: Adapter, name: &[u8], met: bool) -> bool {
         let included = any(&self.include, |p| met && p.rest.is_empty(), |p| p.takes_name(adapter, name));
         let excludes = |p: &Pattern| p.rest.is_empty() && p.takes_name(adapter, name);
         (self.include.is_empty() || included) && !any(&self.exclude, |_| met, excludes)
     }
 
-    /// Whether an object is wanted, by its table, bucket or queue and its key values. A Redis key or SQS queue is a name
-    /// without keys.
+    /// Whether an object is requested, by its table, bucket or queue and its key values. A Redis key or SQS queue is a name without keys.
     pub fn takes(&self, adapter: Adapter, name: &[u8], keys: &[&[u8]]) -> bool {
         self.classify(adapter, name, keys, false)
     }
 
-    /// As [`takes`](Filter::takes), of one that exists: the patterns that match have taken something.
+    /// As [`takes`](Filter::takes), for one that exists: the patterns that match are marked.
     pub fn meets(&self, adapter: Adapter, name: &[u8], keys: &[&[u8]]) -> bool {
         self.classify(adapter, name, keys, true)
     }
 
-    /// Whether an object changed, if only such are wanted: asked of those that the patterns take.
+    /// Whether an object changed, if only changed ones are requested: called for those that the patterns match.
     #[inline]
     pub fn takes_change(&self, adapter: Adapter, name: &[u8], keys: &[&[u8]]) -> bool {
         self.changes.as_ref().is_none_or(|Found(changes)| changes.has(adapter, name, keys))
     }
 
-    /// As the one or the other: `met` tells which.
+    /// As one or the other, depending on `met`.
     pub(crate) fn classify(&self, adapter: Adapter, name: &[u8], keys: &[&[u8]], met: bool) -> bool {
         let included = any(&self.include, |_| met, |p| p.takes(adapter, name, keys));
         (self.include.is_empty() || included) && !any(&self.exclude, |_| met, |p| p.takes(adapter, name, keys))
     }
 
-    /// Whether a file or directory of the file system is asked for by its own path: whatever is below one that is asked
-    /// for is asked for too, and the caller knows what is above.
+    /// Whether a file or directory of the file system is requested by its own path. Everything below a requested one is requested too; the
+    /// caller knows what is above.
     pub fn meets_path(&self, path: &[u8]) -> bool {
         self.include.is_empty() || any(&self.include, |_| true, |p| p.takes_path(path))
     }
 
-    /// Whether a file or directory of the file system is left out, with all that is below it.
+    /// Whether a file or directory of the file system is left out, with everything below it.
     pub fn excludes_path(&self, path: &[u8]) -> bool {
         any(&self.exclude, |_| true, |p| p.takes_path(path))
     }
 
-    /// Whether anything below a directory of the file system can be asked for, though the directory is not.
+    /// Whether anything below a directory of the file system can be requested, although the directory is not.
     pub fn may_take_below(&self, path: &[u8]) -> bool {
         let leads = |name: &Glob, head: &[u8]| match path.len() < head.len() {
             true => head.starts_with(path) && head[path.len()] == b'/',
@@ -255,19 +254,19 @@ impl Filter {
         self.include.iter().any(|pattern| pattern.adapter.has_paths() && takes(&pattern.name))
     }
 
-    /// A byte for each pattern: whether it took anything.
+    /// A byte for each pattern: whether it matched anything.
     pub(crate) fn marks(&self) -> Vec<u8> {
         self.include.iter().chain(&self.exclude).map(|pattern| u8::from(pattern.met.0.load(Relaxed))).collect()
     }
 
-    /// Marks the patterns that took something in another process, as [`marks`](Filter::marks) has told.
+    /// Marks the patterns that matched in another process, as returned by [`marks`](Filter::marks).
     pub(crate) fn mark(&self, marks: &[u8]) {
         for (pattern, _) in self.include.iter().chain(&self.exclude).zip(marks).filter(|(_, mark)| **mark == 1) {
             pattern.met.0.store(true, Relaxed);
         }
     }
 
-    /// Patterns that took nothing, behind what they are: `scope redis:a*`.
+    /// Patterns without a match, each after its kind: `scope redis:a*`.
     pub(super) fn unmet(&self) -> impl Iterator<Item = String> {
         let of = |what: &'static str, patterns: &'_ [Pattern]| -> Vec<String> {
             let unmet = patterns.iter().filter(|pattern| !pattern.met.0.load(Relaxed));
@@ -276,23 +275,23 @@ impl Filter {
         of("scope", &self.include).into_iter().chain(of("exclude", &self.exclude))
     }
 
-    /// Whether anything is asked for, or was there and is left out.
+    /// Whether anything is requested, or exists and is left out.
     pub(super) fn asks_or_met_exclusions(&self) -> bool {
         let excluded = self.exclude.iter().any(|pattern| pattern.met.0.load(Relaxed));
         excluded || !self.include.is_empty() || !self.types.is_empty() || self.has_sizes()
     }
 
-    /// Whether no pattern of what is asked for took anything, though there are some.
+    /// Whether there are patterns of requested objects, and none of them matched.
     pub(super) fn met_nothing(&self) -> bool {
         !self.include.is_empty() && self.include.iter().all(|pattern| !pattern.met.0.load(Relaxed))
     }
 
-    /// Whether a Redis type is wanted.
+    /// Whether a Redis type is requested.
     pub fn takes_type(&self, folder: &str) -> bool {
         self.types.is_empty() || self.types.iter().any(|t| t == folder)
     }
 
-    /// Whether an object of this size is wanted.
+    /// Whether an object of this size is requested.
     pub fn takes_size(&self, bytes: u64) -> bool {
         (self.min_size..=self.max_size).contains(&bytes)
     }
@@ -383,7 +382,7 @@ mod tests {
 
     #[test]
     fn paths() {
-        // Pattern, path, whether it is taken by itself, whether something below it can be.
+        // Pattern, path, whether the path itself matches, whether something below it can match.
         for (pattern, path, takes, below) in [
             ("fs:/", "", true, true),
             ("fs:/a/b", "", false, true),

@@ -1,11 +1,11 @@
 //! Bundles (`EKVSSTI1`), unpacked to a stream of rows (`EKVPBBL1`) in an unlinked temporary file.
 //!
-//! Rows of a bundle are compressed, and keys share what they begin with: no row can be borrowed from the file. The stream
-//! costs its size in the page cache, not in memory, and everything above reads it like any other. What the user is told
-//! of a row names the block of the bundle that has it ([`Unpacked::place`]).
+//! Rows of a bundle are compressed, and neighbouring keys share their beginning: no row can be borrowed from the file. The stream costs its
+//! size in the page cache, not in memory, and all later stages read it like any other. Messages about a row name its block in the bundle
+//! ([`Unpacked::place`]).
 //!
-//! All threads unpack runs of blocks; each file is hashed by one of them meanwhile. What is wrong is a list: of a strict
-//! run its first entry ends it, of a lenient one a broken block costs its rows.
+//! All threads unpack runs of blocks; each file is hashed by one of them at the same time. Faults are a list: a strict run fails with the
+//! first of them, in a lenient run a broken block costs only its rows.
 
 mod out;
 mod places;
@@ -30,14 +30,14 @@ use out::{Out, Room, State};
 use plan::Plan;
 use work::Work;
 
-/// Bytes in front of the key and of the value of a row in the stream.
+/// Bytes before the key and before the value of a row in the stream, together.
 const FRAME: u64 = 16;
-/// Bytes that any stream may take: where the manifest tells too little, the rows can still be had.
+/// Bytes that any stream may have in addition: so rows can be read even if the manifest states too few bytes.
 const MARGIN: u64 = 64 << 20;
 /// Bytes of blocks that are unpacked together.
 const RUN: usize = 256 << 10;
 
-/// What a bundle was unpacked to.
+/// The result of unpacking a bundle.
 pub(crate) struct Unpacked {
     places: places::Places,
     gaps: places::Gaps,
@@ -53,8 +53,7 @@ pub(super) fn is_bundle(file: &[u8]) -> bool {
 /// Unpacks a bundle to a stream, which begins with the same header and has no footer.
 ///
 /// # Errors
-/// A strict run: what is wrong first. Otherwise a front that cannot be read, and a temporary file that cannot be
-/// written.
+/// In a strict run the first fault. Otherwise a front that cannot be read, or a temporary file that cannot be written.
 pub(super) fn unpack(file: &[u8], name: &Path, lenient: bool) -> Result<(File, Unpacked)> {
     unpack_in(file, name, lenient, RUN)
 }
@@ -103,14 +102,14 @@ fn unpack_in(file: &[u8], name: &Path, lenient: bool, run: usize) -> Result<(Fil
     }
     let footer = (behind.len() == FOOTER).then(|| footer(file, tables_at, &state)).flatten();
     let State { places, gaps, lost, .. } = state;
-    // The manifest tells the largest timestamp of all rows, if it can be believed.
+    // The manifest has the largest timestamp of all rows, if it can be trusted.
     let newest = if front.hash_matches { manifest.last_commit_ts } else { u64::MAX };
     let unpacked =
         Unpacked { places: places.finish(starts)?, gaps: gaps.finish(newest)?, lost: lost.finish()?, footer };
     Ok((stream, unpacked))
 }
 
-/// How large the stream of a bundle of so many bytes may get.
+/// Maximum size of the stream of a bundle of `len` bytes.
 fn room(front: &Front, len: u64) -> Room {
     let Manifest { uncompressed_bytes, entry_count, .. } = front.manifest;
     let (told, likely) = match front.hash_matches {
@@ -118,7 +117,7 @@ fn room(front: &Front, len: u64) -> Room {
             let told = uncompressed_bytes.saturating_add(entry_count.saturating_mul(FRAME));
             (told, told.saturating_mul(2))
         }
-        // Numbers of which nobody knows whether they were written so tell nothing.
+        // If the digest does not match, the numbers cannot be trusted.
         false => (0, len.saturating_mul(64)),
     };
     Room { told, most: likely.saturating_add(MARGIN) }
@@ -134,7 +133,7 @@ fn starts(tables_at: usize, front: &Front) -> (Vec<u64>, u64) {
     (starts, at)
 }
 
-/// A number of the manifest that the rows do not have. If some could not be unpacked, none is to be expected.
+/// A number of the manifest that the rows contradict. If some rows could not be unpacked, there is nothing to compare.
 fn counts(front: &Front, state: &State) -> Option<SstFault> {
     let (manifest, all) = (&front.manifest, &state.all);
     let bytes = all.key_bytes + all.value_bytes();
@@ -146,7 +145,7 @@ fn counts(front: &Front, state: &State) -> Option<SstFault> {
     wrong.next().map(|(what, stated, found)| SstFault::Count { what, stated, found })
 }
 
-/// The footer of the input, where the checksums of its files are known.
+/// The footer of the input, if the checksums of its files are known.
 fn footer(file: &[u8], tables_at: usize, state: &State) -> Option<Footer> {
     let mut crc = Crc::of(file.get(..tables_at)?);
     for of_file in &state.crcs {
@@ -161,7 +160,7 @@ impl Unpacked {
         &self.lost
     }
 
-    /// Where rows are missing in the stream.
+    /// The places in the stream where rows are missing.
     pub fn missing(&self) -> impl Iterator<Item = Missing<'_>> {
         self.gaps.iter()
     }

@@ -1,8 +1,8 @@
-//! The stream that a bundle is unpacked to, written by all threads.
+//! The stream that a bundle is unpacked to, which all threads write.
 //!
-//! How long a run of blocks gets is known only when it is unpacked. So each run has its turn: then it knows where it
-//! begins, tells the next one where that begins, and writes its bytes while the others go on. A run that holds too many
-//! bytes waits for its turn at once, and writes until it is done.
+//! The length of a run of blocks is known only after it is unpacked. So each run has its turn: then it learns its start, gives the next run
+//! its start, and writes its bytes while the others continue. A run that holds too many bytes waits for its turn at once, and keeps the
+//! turn until it is done.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -19,23 +19,23 @@ use crate::format::sst::{At, SstFault};
 use crate::report::Pile;
 use crate::source::crc::Crc;
 
-/// Bytes that a run holds.
+/// Maximum bytes that a run holds.
 const HELD: usize = 4 << 20;
 
-/// How large the stream may get.
+/// Maximum size of the stream.
 ///
-/// Keys share what they begin with, so a few bytes of a block can stand for a row of a megabyte. What the manifest tells
-/// bounds how much is written: the more, the more room there must be from the start.
+/// Neighbouring keys share their beginning, so a few bytes of a block can expand to a row of a megabyte. The numbers in the manifest bound
+/// how much is written: the larger they are, the more space must be free at the start.
 #[derive(Clone, Copy)]
 pub(super) struct Room {
-    /// Bytes of the rows, as the manifest tells; 0 if it cannot be believed.
+    /// Bytes of the rows according to the manifest; 0 if it cannot be trusted.
     pub told: u64,
-    /// Bytes that are written at most.
+    /// Maximum bytes that are written.
     pub most: u64,
 }
 
 impl Room {
-    /// Whether the file system of the stream has it.
+    /// Checks that the file system of the stream has enough space.
     fn check(self, name: &Path, stream: &File) -> Result<()> {
         let free = fstatvfs(stream).map_err(|e| Error::io("unpack", name, e))?;
         let free = free.f_bavail.saturating_mul(free.f_frsize);
@@ -53,7 +53,7 @@ impl Room {
 
 /// What all threads write to.
 pub(super) struct Out<'a> {
-    /// What the bundle is called.
+    /// The name of the bundle.
     name: &'a Path,
     pub files: &'a [Listed],
     /// Where each file begins in the input.
@@ -66,25 +66,25 @@ pub(super) struct Out<'a> {
 
 #[derive(Default)]
 pub(super) struct State {
-    /// The run that is the next to learn where it begins, and where that is.
+    /// The next run that gets its start, and that start.
     turn: usize,
     pub at: u64,
     pub places: places::Builder,
     pub gaps: places::GapBuilder,
     pub lost: Pile,
     pub any_lost: bool,
-    /// The first fault, and what orders it.
+    /// The first fault, and the key that orders faults.
     pub first: Option<((usize, Rank), Error)>,
     /// Checksums of the files.
     pub crcs: Vec<Option<Crc>>,
-    /// Of the file whose runs have their turns.
+    /// Counts of the file whose runs have their turns.
     file: Counted,
-    /// Of all files.
+    /// Counts of all files.
     pub all: Counted,
     failed: Option<Error>,
 }
 
-/// In which order faults of a file are told.
+/// The order in which faults of a file are reported.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
     Block,
@@ -92,7 +92,7 @@ pub(super) enum Rank {
     Count,
 }
 
-/// What was counted of rows.
+/// Counts of rows.
 #[derive(Default, Clone, Copy)]
 pub(super) struct Counted {
     pub entries: u64,
@@ -115,12 +115,12 @@ impl Counted {
 
     /// Bytes of values.
     pub fn value_bytes(&self) -> u64 {
-        // Each key and each value stands behind its length.
+        // Each key and each value comes after its length.
         self.bytes.saturating_sub(self.key_bytes + 16 * self.entries)
     }
 }
 
-/// Another thread failed: nothing more is to be done.
+/// Another thread failed: all work stops.
 pub(super) struct Stopped;
 
 impl<'a> Out<'a> {
@@ -137,7 +137,7 @@ impl<'a> Out<'a> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What came out, and the stream, cut to what is in it.
+    /// The results, and the stream, truncated to its content.
     pub fn finish(self) -> Result<(State, File)> {
         let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = state.failed.take() {
@@ -147,7 +147,7 @@ impl<'a> Out<'a> {
         Ok((state, self.stream))
     }
 
-    /// Waits until a run knows where it begins.
+    /// Waits until the start of a run is known.
     fn turn(&self, run: usize) -> std::result::Result<u64, Stopped> {
         let mut state = self.lock();
         while state.turn != run && state.failed.is_none() {
@@ -166,26 +166,26 @@ impl<'a> Out<'a> {
         self.stream.write_all_at(bytes, at).map_err(|e| self.fail(Error::io("unpack", self.name, e)))
     }
 
-    /// Ends the work of all threads.
+    /// Stops the work of all threads.
     pub fn fail(&self, error: Error) -> Stopped {
         self.lock().failed.get_or_insert(error);
         self.turned.notify_all();
         Stopped
     }
 
-    /// Takes the checksum of a file, and what is wrong with all of it.
+    /// Records the checksum of a file, and a fault of the whole file.
     pub fn hashed(&self, file: usize, crc: Crc, fault: Option<SstFault>) {
         let mut state = self.lock();
         if let Some(place) = state.crcs.get_mut(file) {
             *place = Some(crc);
         }
         if let Some(fault) = fault {
-            // Where the rows of the file begin is not known yet.
+            // The start of the file's rows is not known yet.
             self.note(&mut state, file, 0, fault.into(), Rank::Hash);
         }
     }
 
-    /// Takes note of a fault; those of blocks come before those of their file.
+    /// Records a fault; faults of blocks come before those of their file.
     fn note(&self, state: &mut State, file: usize, position: u64, at: At, rank: Rank) {
         let start = self.starts.get(file).copied().unwrap_or_default();
         let place = SstPlace { file: file as u32, block: at.block };
@@ -199,7 +199,7 @@ impl<'a> Out<'a> {
         state.any_lost = true;
     }
 
-    /// Compares what was counted of a file with what it says of itself.
+    /// Compares the counts of a file with its properties.
     fn check(&self, state: &mut State, file: usize, told: Option<Properties>) {
         let counted = std::mem::take(&mut state.file);
         state.all.add(counted);
@@ -219,12 +219,12 @@ impl<'a> Out<'a> {
     }
 }
 
-/// What became of a run of blocks.
+/// The result of a run of blocks.
 pub(super) struct Part<'o, 'a> {
     out: &'o Out<'a>,
     run: usize,
     pub file: usize,
-    /// Where it begins in the stream, once that is known.
+    /// Its start in the stream, as soon as it is known.
     start: Option<u64>,
     /// Bytes that were written.
     written: u64,
@@ -236,12 +236,12 @@ pub(super) struct Part<'o, 'a> {
     pub counted: Counted,
 }
 
-/// Where a part was when a block began.
+/// The state of a part at the start of a block.
 #[derive(Clone, Copy)]
 pub(super) struct Mark(u64, Counted);
 
 impl<'o, 'a> Part<'o, 'a> {
-    /// An empty one; the buffer is used again.
+    /// An empty part; the buffer is used again.
     pub fn new(out: &'o Out<'a>, run: usize, file: usize, mut buffer: Vec<u8>) -> Part<'o, 'a> {
         buffer.clear();
         let (places, gaps, faults, counted) = (Vec::new(), Vec::new(), Vec::new(), Counted::default());
@@ -256,7 +256,7 @@ impl<'o, 'a> Part<'o, 'a> {
         Mark(self.position(), self.counted)
     }
 
-    /// Takes a row.
+    /// Adds a row.
     #[inline]
     pub fn row(&mut self, raw_key: &[u8], raw_value: &[u8]) -> std::result::Result<(), Stopped> {
         self.counted.entries += 1;
@@ -274,7 +274,7 @@ impl<'o, 'a> Part<'o, 'a> {
         if self.buffer.len() > HELD { self.flush() } else { Ok(()) }
     }
 
-    /// Waits for the turn: one run at a time has it.
+    /// Waits for the turn: only one run at a time has it.
     pub fn take_turn(&mut self) -> std::result::Result<u64, Stopped> {
         match self.start {
             Some(start) => Ok(start),
@@ -291,13 +291,13 @@ impl<'o, 'a> Part<'o, 'a> {
         Ok(())
     }
 
-    /// A block of rows ends.
+    /// Ends a block of rows.
     pub fn block(&mut self, Mark(start, _): Mark, offset: u64) {
         self.counted.blocks += 1;
         self.places.push((start, offset));
     }
 
-    /// Takes back what came of a block.
+    /// Removes the rows of a block.
     pub fn back_to(&mut self, Mark(position, counted): Mark) {
         match position.checked_sub(self.written) {
             Some(left) => self.buffer.truncate(left as usize),
@@ -309,7 +309,7 @@ impl<'o, 'a> Part<'o, 'a> {
         self.counted = counted;
     }
 
-    /// Something is wrong; rows up to a raw key are missing, if any are.
+    /// Records a fault; rows up to a raw key are missing, if any are.
     pub fn fault(&mut self, at: At, missing_up_to: Option<&[u8]>) {
         self.faults.push((self.position(), at));
         if let Some(bound) = missing_up_to {
@@ -322,8 +322,7 @@ impl<'o, 'a> Part<'o, 'a> {
         !self.faults.is_empty()
     }
 
-    /// Gives the next run its turn and writes what is left. Gives the buffer back. `end`: the file ends here, with what it
-    /// says of itself.
+    /// Gives the next run its turn and writes the rest. Returns the buffer. `end`: the file ends here, with its properties.
     pub fn finish(mut self, end: Option<Option<Properties>>) -> std::result::Result<Vec<u8>, Stopped> {
         let start = self.take_turn()?;
         let mut state = self.out.lock();
@@ -353,7 +352,7 @@ impl<'o, 'a> Part<'o, 'a> {
             state.gaps.push(start + position, bound)?;
         }
         for (position, at) in std::mem::take(&mut self.faults) {
-            // In front of the next row: no row begins there.
+            // One before the next row, at a position where no row begins.
             self.out.note(state, self.file, start + position - 1, at, Rank::Block);
         }
         Ok(())

@@ -1,15 +1,15 @@
-//! Where the rows of an unpacked bundle come from, and where some are missing.
+//! The blocks from which the rows of an unpacked bundle come, and the places where rows are missing.
 
 use crate::error::{Result, SstPlace};
 use crate::source::spill::{Spill, Spilled};
 
-/// Bytes of a place: the position of a block's first row, and where the input has the block.
+/// Bytes of a place: the position of a block's first row, and the position of the block in the input.
 const PLACE: usize = 16;
 /// Bytes of a gap: its position, and the length of its bound. The bound follows.
 const GAP: usize = 12;
 /// Bytes of a bound that are kept.
 pub(super) const BOUND: usize = 256;
-/// Set in a length: the bound was longer.
+/// Set in a length if the bound was longer.
 const CUT: u32 = 1 << 31;
 
 /// The blocks of a bundle in order of their rows.
@@ -19,7 +19,7 @@ pub(super) struct Places {
     files: Vec<u64>,
 }
 
-/// Takes places in ascending order.
+/// Collects places in ascending order.
 #[derive(Default)]
 pub(super) struct Builder(Spill);
 
@@ -45,7 +45,7 @@ impl Builder {
 }
 
 impl Places {
-    /// The block that has the row at `position`: its byte offset in the input, and file and block.
+    /// The block of the row at `position`: its byte offset in the input, and file and block.
     pub fn find(&self, position: u64) -> Option<(u64, SstPlace)> {
         let (places, _) = self.list.bytes().as_chunks::<PLACE>();
         let number = |bytes: &[u8]| bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
@@ -57,10 +57,10 @@ impl Places {
     }
 }
 
-/// Rows that are missing in front of a position.
+/// Rows that are missing before a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Missing<'a> {
-    /// Where the next row begins that is there.
+    /// Start of the next row that is present.
     pub position: usize,
     /// No missing raw key is above it.
     pub bound: Bound<'a>,
@@ -77,22 +77,22 @@ pub struct Bound<'a> {
 }
 
 impl Bound<'_> {
-    /// Whether there may be a version of this user key among them.
+    /// Whether a version of this user key may be among them.
     pub fn reaches(&self, user_key: &[u8]) -> bool {
-        // The newer a version, the less its raw key.
+        // A newer version has a smaller raw key.
         let least = || user_key.iter().copied().chain((!self.newest).to_be_bytes());
         let head = self.head.iter().copied();
         least().le(head.clone()) || (self.cut && least().take(self.head.len()).eq(head))
     }
 }
 
-/// Positions in front of which rows are missing.
+/// Positions before which rows are missing.
 pub(super) struct Gaps {
     list: Spilled,
     newest: u64,
 }
 
-/// Takes gaps in ascending order.
+/// Collects gaps in ascending order.
 #[derive(Default)]
 pub(super) struct GapBuilder {
     list: Spill,
@@ -101,7 +101,7 @@ pub(super) struct GapBuilder {
 }
 
 impl GapBuilder {
-    /// Rows up to a raw key are missing in front of `position`.
+    /// Rows up to a raw key are missing before `position`.
     ///
     /// # Errors
     /// A full list that could not be written.
@@ -109,7 +109,7 @@ impl GapBuilder {
         if self.last.as_ref().is_none_or(|(last, _)| *last != position) {
             self.store()?;
         }
-        // Bounds ascend: that of a gap is its last one.
+        // Bounds ascend, so the last one is the bound of the gap.
         self.last = Some((position, bound.get(..=BOUND).unwrap_or(bound).to_vec()));
         Ok(())
     }
@@ -132,12 +132,12 @@ impl GapBuilder {
 }
 
 impl Gaps {
-    /// Whether rows are missing at all.
+    /// Whether no rows are missing.
     pub fn is_empty(&self) -> bool {
         self.list.bytes().is_empty()
     }
 
-    /// Gives them in order.
+    /// The gaps in order.
     pub fn iter(&self) -> impl Iterator<Item = Missing<'_>> {
         let mut rest = self.list.bytes();
         std::iter::from_fn(move || {

@@ -1,7 +1,7 @@
-//! Which blocks are unpacked next: the tables of a bundle in order, each cut into runs of blocks.
+//! Decides which blocks are unpacked next: the tables of a bundle in order, each cut into runs of blocks.
 //!
-//! The index of a table lists its blocks. Where the index is damaged, blocks are found one behind the other by their
-//! checksums ([`block::find`]).
+//! The index of a table lists its blocks. If the index is damaged, blocks are found one after the other by their checksums
+//! ([`block::find`]).
 
 use std::ops::Range;
 
@@ -11,10 +11,10 @@ use crate::format::sst::bundle::File;
 use crate::format::sst::table::{Footer, Index, Properties, Table, payload_of};
 use crate::format::sst::{At, SstFault, row};
 
-/// Things of a run that are no bytes of blocks, at most.
+/// Maximum number of items of a run, which bounds those without block bytes.
 const MOST_ITEMS: usize = 1 << 12;
 
-/// What a thread does next.
+/// The next task of a thread.
 pub(super) enum Task<'a> {
     /// Hash a file.
     Hash(usize, &'a [u8]),
@@ -22,32 +22,32 @@ pub(super) enum Task<'a> {
     Run(Run<'a>),
 }
 
-/// Blocks of one table, one behind the other.
+/// Consecutive blocks of one table.
 pub(super) struct Run<'a> {
-    /// From 0 for the whole bundle.
+    /// Number from 0 in the whole bundle.
     pub number: usize,
     /// The file of the bundle.
     pub file: usize,
-    /// The table, as much of it as there is.
+    /// The table, or the part of it that exists.
     pub table: &'a [u8],
     pub items: Vec<Item>,
     /// Bytes of the separators of the blocks.
     separators: Vec<u8>,
-    /// Whether the first block is that of the table.
+    /// Whether the first block is the first of the table.
     pub first: bool,
-    /// What the table says of itself, behind its last block.
+    /// What the table says about itself, after its last block.
     pub end: Option<Option<Properties>>,
 }
 
 pub(super) enum Item {
-    /// A block of rows, with the place of a raw key that none of its keys is above.
+    /// A block of rows, with the place of a raw key that is not smaller than any of its keys.
     Block(Handle, Range<usize>),
-    /// Something is wrong with what leads to blocks. `None`: no rows are lost by it.
+    /// A fault in the index blocks. `None`: it loses no rows.
     Fault(At, Option<Range<usize>>),
 }
 
 impl Run<'_> {
-    /// A raw key that none of the keys at such a place is above.
+    /// The raw key at such a place, which is not smaller than any key of the block.
     pub fn separator(&self, place: &Range<usize>) -> &[u8] {
         self.separators.get(place.clone()).unwrap_or_default()
     }
@@ -56,33 +56,33 @@ impl Run<'_> {
 /// The files of a bundle.
 pub(super) struct Plan<'a> {
     files: &'a [File],
-    /// The bytes behind the manifest.
+    /// The bytes after the manifest.
     rest: &'a [u8],
     /// Bytes of blocks in a run.
     size: usize,
     next_file: usize,
     runs: usize,
     open: Option<Open<'a>>,
-    /// The file behind which nothing is to be done.
+    /// The last file to work on.
     last: usize,
 }
 
-/// The table that is being cut.
+/// The table that is being cut into runs.
 struct Open<'a> {
     file: usize,
     table: &'a [u8],
-    /// Blocks of the index, upper level first, each with where the next one may begin.
+    /// Blocks of the index, upper level first, each with the minimum position of the next one.
     upper: Option<(Index, u64)>,
     lower: Option<Index>,
-    /// Where an index block stands that is read, for messages.
+    /// Position of the index block that is being read, for messages.
     lower_at: u64,
-    /// Where the next block begins.
+    /// Position of the next block.
     expected: u64,
-    /// Whether that is only the least place.
+    /// Whether that is only a minimum.
     after_loss: bool,
     scan: Scan<'a>,
     properties: Option<Properties>,
-    /// What comes next.
+    /// The next item.
     pending: Option<Item>,
     first: bool,
 }
@@ -92,17 +92,17 @@ impl<'a> Plan<'a> {
         Plan { files, rest, size, next_file: 0, runs: 0, open: None, last: usize::MAX }
     }
 
-    /// Leaves out all files behind this one.
+    /// Leaves out all files after this one.
     pub fn end_with(&mut self, file: usize) {
         self.last = self.last.min(file);
     }
 
-    /// Leaves out all that was not given yet.
+    /// Leaves out everything that was not returned yet.
     pub fn end(&mut self) {
         (self.open, self.next_file) = (None, self.files.len());
     }
 
-    /// The next task: the hash of a file before its blocks.
+    /// The next task: the hash of a file comes before its blocks.
     pub fn next(&mut self) -> Option<Task<'a>> {
         if self.open.is_none() {
             let file = self.next_file;
@@ -213,7 +213,7 @@ impl<'a> Open<'a> {
                 continue;
             };
             match index.next() {
-                // What a scan has found already.
+                // A scan has found this block already.
                 Ok(Some((_, handle))) if self.after_loss && handle.offset < self.expected => {}
                 Ok(Some((separator, handle))) if handle.of(self.table).is_ok() && handle.offset >= self.expected => {
                     let jumps = handle.offset > self.expected && !self.after_loss;
@@ -242,14 +242,14 @@ impl<'a> Open<'a> {
         }
     }
 
-    /// Goes on without the block of the index that is being read.
+    /// Continues without the block of the index that is being read.
     fn broken(&mut self, at: At) -> Item {
         self.lower = None;
         self.scan.begin(self.expected);
         Item::Fault(at, None)
     }
 
-    /// Opens the next lower block of the index. `None`: there is none; else perhaps what is wrong with it.
+    /// Opens the next lower block of the index. `None`: there is none. Otherwise its fault, if it has one.
     #[allow(clippy::option_option)]
     fn partition(&mut self) -> Option<Option<Item>> {
         let (upper, least) = self.upper.as_mut()?;

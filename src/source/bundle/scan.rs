@@ -4,19 +4,19 @@ use crate::format::sst::block::{Handle, Payload, find_len};
 use crate::format::sst::row::{Row, Rows};
 use crate::format::sst::{At, SstFault};
 
-/// A search that comes to an end where no block begins, or one that holds no rows.
+/// A search that ends where no block begins, or at a block without rows.
 pub(super) struct Scan<'a> {
     table: &'a [u8],
     on: bool,
-    /// Where the next block would begin.
+    /// Position of the next block.
     at: u64,
-    /// No rows stand behind this place.
+    /// There are no rows after this position.
     end: u64,
-    /// Whether rows stand up to there: else an index may be in front of it.
+    /// Whether the rows reach up to there: otherwise an index may be before it.
     is_exact: bool,
-    /// The last raw key: behind the blocks of rows stands an index that looks like one of them.
+    /// The last raw key: after the blocks of rows there is an index that looks like one of them.
     last: Vec<u8>,
-    /// Bytes that may still be searched in vain.
+    /// Bytes that may still be searched without a result.
     budget: usize,
 }
 
@@ -33,17 +33,17 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Rows stand up to this place.
+    /// The rows end exactly at this position.
     pub fn end_at(&mut self, end: u64) {
         (self.end, self.is_exact) = (end, true);
     }
 
-    /// Rows end at this place or before.
+    /// The rows end at this position or before it.
     pub fn end_before(&mut self, end: u64) {
         self.end = end;
     }
 
-    /// Looks for blocks from a place on.
+    /// Searches for blocks from a position on.
     pub fn begin(&mut self, from: u64) {
         (self.on, self.at) = (true, self.at.max(from));
     }
@@ -52,12 +52,12 @@ impl<'a> Scan<'a> {
         self.on
     }
 
-    /// Where the last block that was found ends.
+    /// The end of the last block that was found.
     pub fn position(&self) -> u64 {
         self.at
     }
 
-    /// The next block; an error where there is none although rows should stand there. Both end the search but for a block.
+    /// The next block; an error if there is none although rows are expected. The search ends unless a block is returned.
     pub fn next(&mut self) -> Option<Result<Handle, At>> {
         self.on = false;
         let end = usize::try_from(self.end).unwrap_or(usize::MAX).min(self.table.len());
@@ -77,7 +77,7 @@ impl<'a> Scan<'a> {
         Some(Ok(handle))
     }
 
-    /// Whether a block has rows that follow the ones before it.
+    /// Whether a block has rows that follow the previous ones.
     fn has_rows(&mut self, handle: Handle) -> bool {
         let (mut room, mut key, mut any) = (Vec::new(), Vec::new(), false);
         let mut walk = || {

@@ -58,8 +58,8 @@ fn rows() -> impl Strategy<Value = Rows> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// A bundle of any shape becomes the stream of the same rows, however it is cut into runs and on any number of threads;
-    /// every row is known by its block.
+    /// A bundle of any shape becomes the stream of the same rows, however it is cut into runs and on any number of threads; each row is
+    /// assigned to its block.
     #[test]
     fn bundles_become_streams(
         rows in rows(), block in 1usize..2000, index in 1usize..300, file in 1u64..20_000, snappy: bool,
@@ -80,8 +80,8 @@ proptest! {
         }
     }
 
-    /// One changed bit of a bundle never goes unnoticed, and costs a lenient run no other row than those of its block; a
-    /// table without its index loses none.
+    /// One changed bit of a bundle is always detected, and costs a lenient run only the rows of its block; a table without its index loses
+    /// none.
     #[test]
     fn one_bit(
         rows in rows(), block in 1usize..600, index in 1usize..300, file in 1u64..20_000, snappy: bool,
@@ -114,7 +114,7 @@ proptest! {
     }
 }
 
-/// Rows so large that a run waits for its turn in the middle, and a block of which nothing is left then.
+/// Rows so large that a run waits for its turn in the middle, and a block whose rows are all removed then.
 #[test]
 fn large_rows() {
     let rows: Rows = (0..9u8).map(|n| (vec![n; 1000], vec![n; (3 << 20) + usize::from(n)])).collect();

@@ -12,9 +12,9 @@ use crate::format::sst::bundle::File;
 use crate::format::sst::row::{Row, Rows, TRAILER};
 use crate::source::crc::Crc;
 
-/// Bytes that are hashed while they are in cache for the checksum.
+/// Bytes that are hashed at once, while they are in cache for the checksum.
 const TOGETHER: usize = 64 << 10;
-/// Bytes of an inflated block for which a thread waits until it is the only one with such a block.
+/// Size of an inflated block from which a thread waits until no other thread has such a block.
 const BIG: usize = 8 << 20;
 
 /// What all threads share.
@@ -25,7 +25,7 @@ pub(super) struct Work<'w, 'a> {
     pub lenient: bool,
 }
 
-/// Memory that a thread uses again.
+/// Memory that a thread reuses.
 #[derive(Default)]
 struct Room {
     inflated: Vec<u8>,
@@ -50,7 +50,7 @@ impl From<Stopped> for Stop {
 }
 
 impl<'a> Work<'_, 'a> {
-    /// Works until nothing is left to do.
+    /// Works until nothing is left.
     pub fn serve(&self) {
         let (mut room, mut buffer) = (Room::default(), Vec::new());
         loop {
@@ -81,7 +81,7 @@ impl<'a> Work<'_, 'a> {
         self.out.hashed(file, crc, wrong.then_some(SstFault::FileHash));
     }
 
-    /// Unpacks a run of blocks. Of a strict one, what is behind the first fault does not count.
+    /// Unpacks a run of blocks. In a strict run, everything after the first fault is ignored.
     fn run(&self, run: &Run<'a>, room: &mut Room, buffer: Vec<u8>) -> Result<Vec<u8>, Stopped> {
         let mut part = Part::new(self.out, run.number, run.file, buffer);
         let mut blocks = 0;
@@ -97,7 +97,7 @@ impl<'a> Work<'_, 'a> {
                         Err(Stop::Stopped) => return Err(Stopped),
                         Err(Stop::Fault(fault)) => {
                             part.back_to(mark);
-                            // The last separator of a table may be above all its keys.
+                            // The last separator of a table may be larger than all its keys.
                             let largest = self.listed(run.file).map_or(&[][..], |file| &file.largest);
                             part.fault(fault.at(handle.offset), Some(run.separator(separator).min(largest)));
                             room.key.clear();
@@ -123,7 +123,7 @@ impl<'a> Work<'_, 'a> {
         self.out.files.get(file)
     }
 
-    /// Unpacks a block; the last key stays in the room.
+    /// Unpacks a block; the last key stays in `room`.
     fn block(
         &self,
         table: &[u8],

@@ -1,4 +1,4 @@
-//! The one module with `unsafe`: memory maps, what happens when one is torn, and what the allocator keeps.
+//! The only module with `unsafe`: memory maps, the handling of truncated ones, and a setting of the allocator.
 #![allow(unsafe_code)]
 
 mod torn;
@@ -23,20 +23,20 @@ impl Map {
         &self.map
     }
 
-    /// Whether some of them were lost after they had been mapped.
+    /// Whether some of them were lost after they were mapped.
     pub fn is_torn(&self) -> bool {
         self.guard.is_torn()
     }
 }
 
-/// Bytes of an allocation that is a mapping of its own.
+/// Size of an allocation that gets its own mapping.
 #[cfg(all(target_env = "gnu", feature = "cli"))]
 const OWN_MAPPING: libc::c_int = 4 << 20;
 
 /// Lets the allocator return large buffers to the system when they are freed, for the rest of the process.
 ///
-/// By itself glibc raises the size from which an allocation is a mapping of its own, up to 32 MiB, once such a one was freed. Later
-/// buffers of that size then stand in the heap, which keeps them, and a buffer that grows there is held twice while it is copied.
+/// By default glibc raises the size from which an allocation gets its own mapping, up to 32 MiB, after such an allocation is freed. Later
+/// buffers of that size are then in the heap, which keeps them, and a buffer that grows there is in memory twice while it is copied.
 #[cfg(feature = "cli")]
 pub fn return_large_buffers() {
     #[cfg(target_env = "gnu")]
@@ -63,7 +63,7 @@ pub(super) fn map(file: &File) -> io::Result<Map> {
     Ok(Map { guard: Guard::new(&map), map })
 }
 
-// Miri has no maps of files: AddressSanitizer watches these tests.
+// Miri cannot map files: AddressSanitizer covers these tests.
 #[cfg(all(test, not(miri)))]
 mod tests {
     use std::io::Write as _;
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     const PAGE: usize = 64 << 10;
-    /// One test takes many places, another looks at few.
+    /// One test takes many places, another expects few.
     static GUARDS: Mutex<()> = Mutex::new(());
 
     fn file_of(pages: usize) -> File {
@@ -88,7 +88,7 @@ mod tests {
         assert!(!map.is_torn());
     }
 
-    /// What was lost reads as zeros, and the map says so; other maps do not, before and after.
+    /// Lost pages read as zeros, and the map reports it; other maps do not, before and after.
     #[test]
     fn a_file_that_is_cut() {
         let _alone = GUARDS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,7 +107,7 @@ mod tests {
         }
     }
 
-    /// However many maps there are, the loss of a page of any is survived; places are used again.
+    /// However many maps there are, the loss of a page of any of them is survived; places are reused.
     #[test]
     fn many_maps() {
         let _alone = GUARDS.lock().unwrap_or_else(PoisonError::into_inner);

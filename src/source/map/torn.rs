@@ -1,8 +1,8 @@
-//! Maps whose file was cut, or whose disk failed, while they were read.
+//! Maps whose file was truncated, or whose disk failed, while they were read.
 //!
-//! Access to a page that is no longer there raises SIGBUS. The handler puts zeros in the place of all that is left of the
-//! map and marks it; the read goes on, the run ends with the mark (`Source::check_unchanged`), and what it had begun to
-//! write is removed as after any error. A fault anywhere else is none of ours: it ends the process as it always did.
+//! Access to a page that no longer exists raises SIGBUS. The handler replaces the rest of the map by zeros and marks the map. The read
+//! continues, the run ends because of the mark (`Source::check_unchanged`), and the output that it had begun is removed as after any error.
+//! Any other SIGBUS is not related to these maps: it ends the process as usual.
 
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
@@ -10,10 +10,10 @@ use std::sync::{Once, OnceLock};
 
 use libc::{c_int, c_void, siginfo_t};
 
-/// Places that are made at once.
+/// Number of places that are made at once.
 const MANY: usize = 64;
 
-/// A guarded map: where it begins (0: the place is free) and ends, and whether it was torn.
+/// A guarded map: its start (0: the place is free) and its end, and whether it was torn.
 struct Place {
     start: AtomicUsize,
     end: AtomicUsize,
@@ -26,7 +26,7 @@ impl Place {
     }
 }
 
-/// Some places, and more behind them. What was made stays: the handler may look at any moment, and takes no lock.
+/// Some places, and a link to more. Places are never freed: the handler may read them at any moment, and takes no lock.
 struct Places {
     here: [Place; MANY],
     more: OnceLock<Box<Places>>,
@@ -37,7 +37,7 @@ impl Places {
         Places { here: [const { Place::free() }; MANY], more: OnceLock::new() }
     }
 
-    /// All places there are: only loads.
+    /// All places: uses loads only.
     fn all(&'static self) -> impl Iterator<Item = &'static Place> {
         std::iter::successors(Some(self), |places| places.more.get().map(|more| &**more))
             .flat_map(|places| &places.here)
@@ -57,14 +57,14 @@ impl Places {
 }
 
 static PLACES: Places = Places::new();
-/// Bytes of a page; 0 until the handler is there.
+/// Bytes of a page; 0 until the handler is installed.
 static PAGE: AtomicUsize = AtomicUsize::new(0);
 
-/// Watches one map until it is dropped: it must go before the map does.
+/// Watches one map until it is dropped: it must be dropped before the map.
 pub struct Guard(&'static Place);
 
 impl Guard {
-    /// Watches `bytes`, all of a map. Nothing happens unless [`install`] was called.
+    /// Watches `bytes`, which is a whole map. Nothing happens unless [`install`] was called.
     pub fn new(bytes: &[u8]) -> Guard {
         let start = bytes.as_ptr() as usize;
         let place = PLACES.take(start);
@@ -86,7 +86,7 @@ impl Drop for Guard {
     }
 }
 
-/// Sets the handler, once in a process.
+/// Installs the handler, once in a process.
 pub fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -100,7 +100,7 @@ pub fn install() {
             action.sa_sigaction = on_sigbus as extern "C" fn(c_int, *mut siginfo_t, *mut c_void) as usize;
             action.sa_flags = libc::SA_SIGINFO;
             libc::sigemptyset(&raw mut action.sa_mask);
-            // What was there must be known before the first signal comes.
+            // The previous action must be known before the first signal comes.
             let mut before: libc::sigaction = std::mem::zeroed();
             libc::sigaction(libc::SIGBUS, ptr::null(), &raw mut before);
             PREVIOUS.store(Box::into_raw(Box::new(before)), Ordering::Release);
@@ -109,7 +109,7 @@ pub fn install() {
     });
 }
 
-/// The action that was there before: never freed, since a signal can come at any time.
+/// The previous action: never freed, because a signal can come at any time.
 static PREVIOUS: AtomicPtr<libc::sigaction> = AtomicPtr::new(ptr::null_mut());
 
 extern "C" fn on_sigbus(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
@@ -120,7 +120,7 @@ extern "C" fn on_sigbus(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
     }
 }
 
-/// A signal that has nothing to do with our maps: the program that embeds the crate may have a handler for it.
+/// A signal that is not related to our maps: the program that embeds the crate may have a handler for it.
 fn others(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: it is nowhere, or what `install` stored, which lives for ever.
     let previous = unsafe { PREVIOUS.load(Ordering::Acquire).as_ref() };
@@ -139,14 +139,14 @@ fn others(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     }
 }
 
-/// Puts zeros from the page of `address` to the end of its map; tells whether there is such a map.
+/// Puts zeros from the page of `address` to the end of its map; returns whether there is such a map.
 fn replace(address: usize) -> bool {
     let inside =
         |place: &&Place| (place.start.load(Ordering::Acquire)..place.end.load(Ordering::Acquire)).contains(&address);
     let Some(place) = PLACES.all().find(inside) else { return false };
     let from = address - address % PAGE.load(Ordering::Acquire).max(1);
     let len = place.end.load(Ordering::Acquire).saturating_sub(from);
-    // Marked first: whoever reads the zeros can know that they are none of the file's.
+    // Marked first: a thread that reads the zeros can then know that they are not from the file.
     place.torn.store(true, Ordering::Release);
     // SAFETY: the pages from `from` on belong to a live map of ours (its guard is dropped before it is unmapped), which
     // is read only through shared slices. They are replaced by pages of zeros with the same protection, so that every

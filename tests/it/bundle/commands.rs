@@ -1,4 +1,4 @@
-//! Every command on a bundle does what it does on the same rows in the plain form.
+//! Every command on a bundle does the same as on the same rows in the plain form.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -27,7 +27,7 @@ fn fine(output: Output) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The same words, but for the name of the input.
+/// The same texts, except for the name of the input.
 #[track_caller]
 fn same(dir: &Path, command: &[&str]) {
     let run = |input: &str| {
@@ -141,7 +141,7 @@ fn groups_in_both_forms() {
     assert_eq!((read("k").as_str(), read("old").as_str(), read("new").as_str()), ("new", "v", "v"));
 }
 
-/// What is wrong is told with file and block, in words and as JSON.
+/// Faults are reported with file and block, as text and as JSON.
 #[test]
 fn damage_is_told_with_its_place() {
     let dir = both();

@@ -27,14 +27,14 @@ fn parts() -> Parts {
     parts
 }
 
-/// With the second table changed, its digest right.
+/// With a changed second table, whose digest is correct.
 fn with_table(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut parts = parts();
     change(&mut parts.tables[1]);
     parts.told().build()
 }
 
-/// With the payload of the second block of the second table changed, its checksum right.
+/// With a changed payload of the second block of the second table, whose checksum is correct.
 fn with_block(change: impl FnOnce(&mut [u8])) -> Vec<u8> {
     with_table(|table| {
         let handle = blocks_of(table).0[1];
@@ -42,7 +42,7 @@ fn with_block(change: impl FnOnce(&mut [u8])) -> Vec<u8> {
     })
 }
 
-/// Where the first entry of a block has its key, of a whole one.
+/// Position of the key in the first entry of a block, which has a complete key.
 const KEY: usize = 3;
 
 #[track_caller]
@@ -209,7 +209,7 @@ fn footers_and_properties() {
     let (fault, place, _) = fault_of(&count);
     assert!(matches!(fault, SstFault::Count { what: "number of rows", .. }), "{fault:?}");
     assert_eq!(place, at(1, None));
-    // A block beside the properties, such as one of deleted ranges.
+    // A block in addition to the properties, such as one of deleted ranges.
     let more = with_table(|table| {
         let footer = Footer::parse(table).unwrap();
         rewrite(table, footer.metaindex, |payload| payload[KEY] = b'x');
@@ -275,7 +275,7 @@ fn blocks() {
     }
 }
 
-/// What leads to a block is told at the block of the index.
+/// A fault in what leads to a block is reported at the block of the index.
 #[test]
 fn indexes() {
     let index = Footer::parse(&parts().tables[1]).unwrap().index;
@@ -333,7 +333,7 @@ fn rows() {
     }
 }
 
-/// The footer of the file is checked behind all else, and named beside other damage.
+/// The footer of the file is checked last, and reported together with other damage.
 #[test]
 fn the_footer_of_the_file() {
     let mut file = parts().build();

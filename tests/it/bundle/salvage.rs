@@ -1,5 +1,4 @@
-//! `--on-error skip` on bundles: a broken block costs its rows and no others, and an older version is never taken for the
-//! truth.
+//! `--on-error skip` on bundles: a broken block costs its rows and no others, and an older version is never taken for the newest.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +18,7 @@ use crate::kit::run_with;
 
 type Live = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// Live strings, and what is not among them.
+/// Live strings, and the losses.
 fn lenient(file: Vec<u8>) -> (Live, Vec<Lost>) {
     let sources = [Source::from_bytes("a.fsm", file)];
     let set = DataSet::index_with(&sources, None, Granularity::default(), SkipLog::new(true)).unwrap();
@@ -31,7 +30,7 @@ fn lenient(file: Vec<u8>) -> (Live, Vec<Lost>) {
     (live, lost.iter().collect::<ekvsnap::error::Result<_>>().unwrap())
 }
 
-/// Keys with up to six versions, some deleted, some keys what others begin with.
+/// Keys with up to six versions, some deleted, some prefixes of others.
 fn history() -> Parts {
     let mut snapshot = Snapshot::new();
     for n in 0..60u64 {
@@ -54,8 +53,7 @@ fn keys_in(table: &[u8], handle: ekvsnap::format::sst::block::Handle) -> Vec<Vec
     keys
 }
 
-/// What comes out is the newest; what does not come out is of the broken blocks, or of the one key that goes on behind
-/// each.
+/// The rows that are read are the newest. The missing rows are in the broken blocks, or belong to the one key that continues after each.
 fn check(want: &Live, file: Vec<u8>, broken: &[Vec<u8>], what: &str) -> Vec<Lost> {
     let (got, lost) = lenient(file);
     for (key, body) in &got {
@@ -157,7 +155,7 @@ fn what_costs_no_rows_is_told() {
     assert!(told[1].0.is_none() && told[1].1.contains("entry_count"), "{told:?}");
 }
 
-/// Damaged rows in one block are told one by one, each at the block.
+/// Damaged rows in one block are reported one by one, each at the block.
 #[test]
 fn damaged_rows_of_one_block() {
     let mut snapshot = Snapshot::new();

@@ -10,7 +10,7 @@ use crate::kit::bundle::{Parts, TINY, blocks_of, bundle_of, rows_of};
 use crate::kit::fixtures::{load, snapshots};
 use crate::kit::{Decoded, Tree, run_with};
 
-/// All files; of the manifest what the data say, and not the file that they stand in.
+/// All files; of the manifest only the data, not the input file.
 fn data(decoded: Decoded) -> (Tree, Value) {
     let mut tree = decoded.tree;
     let mut manifest: Value = serde_json::from_slice(&tree.remove(&b"MANIFEST.json"[..]).unwrap()).unwrap();
@@ -62,7 +62,7 @@ fn any_number_of_threads() -> Result<()> {
     Ok(())
 }
 
-/// What a server wrote, taken apart and written again: the data blocks are the same bytes.
+/// A bundle of a server, split into parts and written again: the data blocks are the same bytes.
 #[test]
 fn blocks_as_the_server_writes_them() {
     for corpus in ["sst-tiny", "sst-plain"] {

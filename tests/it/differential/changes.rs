@@ -1,5 +1,5 @@
-//! Lines of changes on random histories: put over the lines of an older state, without those of what is gone, they are the lines of the
-//! newer one.
+//! Lines of changes on random histories: an older state, with the changed lines replaced and the deleted ones removed, has the lines of the
+//! newer state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -17,12 +17,12 @@ use super::{Manner, differences};
 use crate::kit::read_tree;
 use crate::reference::Tree;
 
-/// Between which states changes are asked for.
+/// The states between which changes are requested.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Span {
-    /// Two moments of one history; the second is its end unless it is told.
+    /// Two moments of one history; the second is its end unless it is given.
     Moments(u64, Option<u64>),
-    /// A snapshot of the first steps, as a share of 16 of them, and one of all.
+    /// A snapshot of the first steps, as sixteenths of all steps, and one of all.
     Snapshots(usize),
 }
 
@@ -34,17 +34,17 @@ pub(super) fn span() -> impl Strategy<Value = Span> {
     ]
 }
 
-/// Lines of a file by what names them.
+/// Lines of a file by the names of their objects.
 type Lines = BTreeMap<String, Vec<String>>;
 
-/// An output, taken apart.
+/// An output, split into its kinds of files.
 struct Parts {
     lines: BTreeMap<String, Lines>,
     /// Documents of tables, buckets and queues.
     documents: BTreeMap<String, Vec<u8>>,
     /// Bodies of S3 objects.
     bodies: BTreeMap<String, Vec<u8>>,
-    /// File and name of what is gone; of a document only the file.
+    /// File and name of deleted objects; for a document only the file.
     gone: Vec<(String, Option<String>)>,
 }
 
@@ -86,7 +86,7 @@ impl Parts {
         Parts { lines, documents, bodies, gone }
     }
 
-    /// All of it, as files that can be compared; a file without lines is none.
+    /// All of it, as files that can be compared; a file without lines is left out.
     fn into_tree(self) -> Tree {
         let text = |lines: &Lines| {
             lines.values().flatten().fold(Vec::new(), |text, line| [&text[..], line.as_bytes(), b"\n"].concat())
@@ -102,7 +102,7 @@ fn texts(bytes: &[u8]) -> Vec<String> {
     std::str::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// What names the object of a line, in its file.
+/// The name of a line's object, in its file.
 fn name(path: &str, schema: Option<&Vec<u8>>, line: &str) -> String {
     let line: Value = serde_json::from_str(line).unwrap();
     match path.split('/').next().unwrap() {
@@ -118,7 +118,7 @@ fn name(path: &str, schema: Option<&Vec<u8>>, line: &str) -> String {
     }
 }
 
-/// Puts changes over an older state, as `changes.md` says.
+/// Applies changes to an older state, by the rules of `changes.md`.
 fn applied(older: &Parts, changes: &Parts) -> Result<Parts, TestCaseError> {
     let (mut lines, mut documents) = (older.lines.clone(), older.documents.clone());
     for (file, name) in &changes.gone {
@@ -130,7 +130,7 @@ fn applied(older: &Parts, changes: &Parts) -> Result<Parts, TestCaseError> {
     }
     for (file, changed) in &changes.lines {
         for (name, text) in changed {
-            // The lines of an object stand together: old ones give way to all new ones.
+            // The lines of an object are consecutive: all new ones replace the old ones.
             lines.entry(file.clone()).or_default().insert(name.clone(), text.clone());
         }
     }
@@ -166,7 +166,7 @@ fn check_minimal(older: &Parts, changes: &Parts) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// What may be said of a pair of states instead of what changed between them.
+/// Errors that are allowed for a pair of states, instead of changes.
 const REFUSED: [&str; 2] = ["choose an earlier moment", "nothing matches"];
 
 pub(super) fn lead_on<Op: Operation>(

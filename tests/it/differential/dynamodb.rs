@@ -16,7 +16,7 @@ use crate::kit::ddb::V::{B, N, S};
 use crate::kit::ddb::{Table, V, field, table};
 use crate::kit::read_tree;
 
-/// An attribute that is no key.
+/// A non-key attribute.
 #[derive(Debug, Clone)]
 enum Value {
     Text(u64, &'static str),
@@ -54,7 +54,7 @@ fn attributes(all: &[(&'static str, Value)]) -> Vec<u8> {
 const TABLES: [(&[u8], bool); 6] =
     [(b"t", false), (b"ta", true), (b"..", false), (b"_orphans", true), (b"<&>/\xc3\xbc", false), (b"deleted", true)];
 
-/// How rows of a generation are keyed: the first two are from before the ordered encoding.
+/// The key encoding of a generation: the first two are older than the ordered encoding.
 const fn version_of(generation: u64) -> u64 {
     if generation < 2 { 0 } else { 2 }
 }
@@ -137,7 +137,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Key values that have one name, or nearly.
+/// Key values with the same name, or nearly the same.
 fn key(version: u64) -> BoxedStrategy<V<'static>> {
     let texts = select(vec!["1", "0.5", "1/2", "1%2F2", ".", "..", "", "a", "-1", "b64.MQ", "\u{fc}"]).prop_map(S);
     let long = Just(S("longer than a file name can be longer than a file name can be longer than a file name can be \
@@ -151,7 +151,7 @@ fn key(version: u64) -> BoxedStrategy<V<'static>> {
     prop_oneof![4 => texts, 1 => long, 4 => select(numbers).prop_map(N), 1 => bytes].boxed()
 }
 
-/// The first two more often than the others, so that items meet.
+/// The first two more often than the others, so that items collide.
 fn a_table() -> impl Strategy<Value = usize> {
     prop_oneof![2 => Just(0), 1 => Just(1), 2 => 0..TABLES.len()]
 }
@@ -200,10 +200,10 @@ proptest! {
     }
 }
 
-/// Images of items by table, each with how often it is there.
+/// Images of items by table, with the number of each.
 type Images = BTreeMap<(String, String), i64>;
 
-/// Adds what an output has of tables.
+/// Adds the images in the tables of an output.
 fn add_images(tree: &crate::reference::Tree, member: &str, by: i64, images: &mut Images) {
     for (path, bytes) in tree {
         let path = std::str::from_utf8(path).unwrap();
@@ -234,7 +234,7 @@ fn add_images(tree: &crate::reference::Tree, member: &str, by: i64, images: &mut
     images.retain(|_, count| *count != 0);
 }
 
-/// The items of one state, less the old images of the changes, more the new ones, are the items of a later state.
+/// The items of one state, minus the old images of the changes, plus the new ones, are the items of a later state.
 fn changes_lead_on(history: &History<Op>, span: Span, manner: &Manner) -> Result<(), TestCaseError> {
     let dir = tempfile::tempdir().unwrap();
     let sources = |files: &[Vec<u8>]| -> Vec<Source> {

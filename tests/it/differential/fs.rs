@@ -1,4 +1,4 @@
-//! The file system: names that come and go, second names, names in what is no directory, moves, left-overs.
+//! The file system: names that are created and deleted, second names, names in something that is not a directory, moves, left-overs.
 
 use ekvsnap::format::fs::key;
 use ekvsnap::format::{Family, adapter};
@@ -41,7 +41,7 @@ impl Operation for Op {
     }
 }
 
-/// Few, so that names meet inodes; the root is one of them.
+/// Few numbers, so that names meet inodes; the root is one of them.
 fn number() -> impl Strategy<Value = u64> {
     prop_oneof![9 => 1..9u64, 1 => Just(u64::MAX), 1 => Just(1 << 63)]
 }

@@ -1,7 +1,7 @@
-//! From operations to snapshot files.
+//! Makes snapshot files of operations.
 //!
-//! A step writes, deletes or prepares the rows of an operation in one of the groups, some time after the step before
-//! it. Keys come from small sets, so that operations meet.
+//! A step writes, deletes or prepares the rows of an operation in one of the groups, some time after the previous step. Keys come from
+//! small sets, so that operations affect the same rows.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -14,34 +14,34 @@ use crate::kit::build::{Snapshot, be, marker, mvcc2_with, staged};
 /// A row's key and value, without version.
 pub type Row = (Vec<u8>, Vec<u8>);
 
-/// What an adapter can do to a store.
+/// An operation on a store.
 pub trait Operation: Debug + Clone {
     /// The rows that it writes.
     fn rows(&self) -> Vec<Row>;
 }
 
-/// How the rows of a step come into the store.
+/// How the rows of a step get into the store.
 #[derive(Debug, Clone, Copy)]
 enum How {
     Put,
     Delete,
-    /// With an expiry in the value header, so long behind (or before) the read timestamp.
+    /// With an expiry in the value header, this long after (or before) the read timestamp.
     Expiring(i8),
-    /// By a transaction whose locks and intents are still there.
+    /// By a transaction whose locks and intents still exist.
     Prepared(Fate, Change),
-    /// By one that left tombstones in their places.
+    /// By a transaction that left tombstones in place of them.
     Settled,
     /// In another group, with a copy in this one that a migration has staged.
     Copied(u64),
-    /// Staged only: the group that it comes from is not among them.
+    /// Staged only: the group that it comes from is not an input.
     Staged(u64, Change),
 }
 
-/// What became of a transaction.
+/// The outcome of a transaction.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     Committed,
-    /// Only a success marker tells.
+    /// Only a success marker records it.
     Marked,
     RolledBack,
     Pending,
@@ -60,7 +60,7 @@ enum Change {
     Delete,
 }
 
-/// An operation, when, where and how.
+/// An operation, with its time, place and kind of write.
 #[derive(Debug, Clone)]
 struct Step<Op> {
     op: Op,
@@ -71,10 +71,10 @@ struct Step<Op> {
     later: u64,
 }
 
-/// What a file is wrapped in.
+/// The form of a file.
 #[derive(Debug, Clone, Copy)]
 enum Form {
-    /// Header and footer, as servers write it.
+    /// Header and footer, as servers write them.
     Whole,
     Bare,
     Mvcc2,
@@ -82,12 +82,12 @@ enum Form {
     Migrating(bool),
 }
 
-/// Snapshots of one data set, and how they came about.
+/// Snapshots of one data set, and their history.
 #[derive(Clone)]
 pub struct History<Op> {
     steps: Vec<Step<Op>>,
     forms: Vec<Form>,
-    /// Whether the last commit timestamps lag behind the rows.
+    /// How far the last commit timestamps are behind the rows.
     lag: u64,
     pub files: Vec<Vec<u8>>,
 }
@@ -100,7 +100,7 @@ impl<Op: Debug> Debug for History<Op> {
 }
 
 impl<Op: Operation> History<Op> {
-    /// The files as they were before the last steps: after so many sixteenths of all.
+    /// The files as they were after this number of sixteenths of all steps.
     pub fn first(&self, share: usize) -> Vec<Vec<u8>> {
         files(&self.steps[..self.steps.len() * share / 16], &self.forms, self.lag)
     }
@@ -141,7 +141,7 @@ fn how() -> impl Strategy<Value = How> {
 struct Store {
     groups: Vec<Group>,
     now: u64,
-    /// Keys and timestamps in use: a store has no two versions of a key at one moment.
+    /// Used keys and timestamps: a store has no two versions of a key at one moment.
     taken: BTreeSet<(Vec<u8>, u64)>,
 }
 
@@ -186,7 +186,7 @@ impl Store {
                     self.groups[group].versions.push((staged(job, &key), self.now, false, 0, body));
                 }
                 How::Staged(job, change) => {
-                    // Versions of a key differ in their moments, wherever they stand.
+                    // Versions of a key have different timestamps, in whatever group they are.
                     while !self.taken.insert((key.clone(), self.now)) {
                         self.now += 1;
                     }

@@ -1,9 +1,8 @@
-//! The engine against the reference decoder, on histories nobody wrote by hand.
+//! Compares the engine with the reference decoder, on generated histories.
 //!
-//! proptest makes operations; [`history`] makes snapshots of one or more groups of them; both decoders give a tree, and
-//! the trees must be the same, byte for byte, in every layout, for any number of threads and any size of cut. What
-//! fails shrinks and is kept in `tests/proptest-regressions`. `DIFFERENTIAL_CASES=10000 cargo test differential`
-//! runs as many cases of each adapter.
+//! proptest makes operations; [`history`] makes snapshots of one or more groups of them; both decoders give a tree, and the trees must be
+//! the same, byte for byte, in every layout, for any number of threads and any size of cut. Failing cases are reduced and kept in
+//! `tests/proptest-regressions`. `DIFFERENTIAL_CASES=10000 cargo test differential` runs this number of cases for each adapter.
 
 mod changes;
 mod dynamodb;
@@ -32,21 +31,21 @@ use crate::kit::{read_archive, read_tree};
 use crate::reference::{self, Ask, Tree};
 use history::{History, NOW};
 
-/// How the engine goes about it: nothing of this may show.
+/// How the engine runs: none of this may change the output.
 #[derive(Debug, Clone)]
 struct Manner {
     threads: usize,
     granularity: Granularity,
     archive: bool,
-    /// As bundles in this shape.
+    /// As bundles with this shape.
     bundle: Option<Shape>,
-    /// With encrypted rows, chosen by this.
+    /// With encrypted rows, chosen by this seed.
     sealed: Option<u64>,
-    /// In so many shards, if it is no archive.
+    /// In this number of shards, if it is not an archive.
     shards: Option<u32>,
 }
 
-/// Cases of each adapter: as many as take a few seconds, unless more are asked for.
+/// Cases of each adapter: enough for a few seconds, unless more are requested.
 fn config(cases: u32) -> ProptestConfig {
     let asked = std::env::var("DIFFERENTIAL_CASES").ok().and_then(|n| n.parse().ok());
     ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::with_cases(asked.unwrap_or(cases)) }
@@ -78,7 +77,7 @@ fn manner() -> impl Strategy<Value = Manner> {
     )
 }
 
-/// The switches that change the output, the layout aside.
+/// The switches that change the output, except the layout.
 fn ask() -> impl Strategy<Value = Ask> {
     let expired = prop::option::weighted(0.2, (0..4u64).prop_map(|n| n * 1000));
     let as_of = prop::option::weighted(0.2, (0..60u64).prop_map(|n| NOW + n));
@@ -201,10 +200,11 @@ fn in_shards(
     Ok(merged)
 }
 
-/// What no row can say: two messages with one ID, an expiry of a string beyond 2^63, a name that neither path nor record tells.
+/// Data that rows cannot represent: two messages with one ID, an expiry of a string beyond 2^63, a name that is neither in the path nor in
+/// the record.
 const REFUSED: [&str; 3] = ["there twice", "has no row", "its path is not that of its queue"];
 
-/// Decodes for a restore, encodes and decodes again: the files are the same. What has no row is refused by name.
+/// Decodes for a restore, encodes and decodes again: the files are the same. Data without a row is rejected with its name.
 fn comes_back<Op: Debug>(adapter: Adapter, history: &History<Op>, manner: &Manner) -> Result<(), TestCaseError> {
     let dir = tempfile::tempdir().unwrap();
     let (before, after, target) = (dir.path().join("before"), dir.path().join("after"), dir.path().join("x.fsm"));

@@ -1,4 +1,4 @@
-//! Redis: rows of every family under keys that get in each other's way.
+//! Redis: rows of every family under keys that conflict.
 
 use ekvsnap::format::adapter;
 use proptest::prelude::*;
@@ -45,13 +45,13 @@ enum Op {
     StreamMeta(Vec<u8>, Vec<u64>),
     Entry(Vec<u8>, u64, u64, Vec<Vec<u8>>),
     StreamBlob(Vec<u8>, Vec<u64>),
-    /// Any bytes below the prefix of an auxiliary family: behind a sized user key, or right behind the prefix.
+    /// Any bytes below the prefix of an auxiliary family: after a sized user key, or right after the prefix.
     Planted(&'static str, Option<Vec<u8>>, Vec<u8>, Vec<u8>),
-    /// Rows that are not of this adapter, or of nobody.
+    /// Rows of another adapter, or of none.
     Other(&'static str, Vec<u8>),
 }
 
-/// What a string value is wrapped in.
+/// The envelope of a string value.
 #[derive(Debug, Clone, Copy)]
 enum Envelope {
     Legacy,
@@ -162,7 +162,7 @@ fn key() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Keys without a prefix: what does not look like a row of a family.
+/// Keys without a prefix: they do not look like a row of a family.
 fn bare_key() -> impl Strategy<Value = Vec<u8>> {
     let odd = ["!", "!|x", "!hello", "!two words|x", "!stream|other", "_meta_mine", "~", "!stream|metal"];
     prop_oneof![key(), prop::sample::select(odd.map(|k| k.as_bytes().to_vec()).to_vec())]
@@ -233,7 +233,7 @@ fn stream_op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Rows that a client put below an internal name; not the lengths that make a list's meta of a delta.
+/// Rows that a client wrote below an internal name, except those with lengths that make a list's meta of a delta.
 fn planted() -> impl Strategy<Value = Op> {
     let deltas = ["!hs|meta|d|", "!st|meta|d|", "!zs|meta|d|", "!lst|meta|d|", "!lst|delta|"];
     let prefix = prop::sample::select([&deltas[..], &["!lst|claim|", "!zs|scr|"]].concat());

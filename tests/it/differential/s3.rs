@@ -1,6 +1,6 @@
-//! S3: buckets of several lives, objects that are replaced, left-over chunks, unfinished uploads.
+//! S3: buckets that are created again, objects that are replaced, left-over chunks, unfinished uploads.
 //!
-//! An upload has one shape wherever it occurs, and an operation writes or deletes all of it: bodies stay whole.
+//! An upload has the same shape wherever it occurs, and an operation writes or deletes all of it: bodies stay complete.
 
 use ekvsnap::format::s3::key::{bucket_key, chunkblob_key};
 use ekvsnap::format::{Family, adapter};
@@ -17,7 +17,7 @@ use crate::kit::s3::{chunk_of, head, md5, reference, upload};
 /// Part number, version, whether it is offloaded, and chunks.
 type Shape = (u64, u64, bool, u64);
 
-/// The uploads that objects are made of, with their parts as the manifest declares them.
+/// The uploads of objects, with their parts as the manifest declares them.
 const UPLOADS: [(&str, &[Shape]); 10] = [
     ("one", &[(1, 0, false, 1)]),
     ("three", &[(1, 0, false, 3)]),
@@ -31,11 +31,11 @@ const UPLOADS: [(&str, &[Shape]); 10] = [
     (UPPER_CASE, &[(1, 0, true, 2), (2, 9, true, 1)]),
     (UNNAMED, &[(1, 55, false, 2), (2, 55, true, 1)]),
 ];
-/// An upload whose keys have a version of 0 written out.
+/// An upload whose keys have an explicit version of 0.
 const ZEROS: &str = "zeros";
-/// One whose payloads have their digests in upper case.
+/// An upload whose payloads have their digests in upper case.
 const UPPER_CASE: &str = "UPPER";
-/// One that its manifest does not name.
+/// An upload that its manifest does not name.
 const UNNAMED: &str = "unnamed";
 /// IDs of uploads that no manifest names.
 const STRAYS: [&str; 4] = ["stray", "../<&>", "\u{fc}\0", LONG];
@@ -153,7 +153,7 @@ fn bucket() -> impl Strategy<Value = &'static str> {
     select(vec!["b", "bb", "b.c", "\u{fc}/"])
 }
 
-/// Keys that are directories of each other, files of ours, or no paths.
+/// Keys that are directories of each other, look like ekvsnap's own files, or cannot be paths.
 fn key() -> impl Strategy<Value = Vec<u8>> {
     let paths = [
         "a",

@@ -1,4 +1,4 @@
-//! SQS: queues that are purged, deleted and made again, with messages of all their lives.
+//! SQS: queues that are purged, deleted and created again, with messages of all their lives.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -54,7 +54,7 @@ impl Operation for Op {
     }
 }
 
-/// Names that begin with one another, need an escape, or are those of directories of ours.
+/// Names that are prefixes of one another, need an escape, or are those of ekvsnap's own directories.
 fn queue() -> impl Strategy<Value = String> {
     let long = "n".repeat(241);
     let names =
@@ -74,7 +74,7 @@ fn unsigned() -> impl Strategy<Value = u64> {
     prop_oneof![4 => 0..4u64, 1 => Just(u64::MAX), 1 => Just((1 << 53) + 1)]
 }
 
-/// An object of some of these members.
+/// An object with some of these members.
 fn some_of(all: Vec<(&'static str, BoxedStrategy<Value>)>) -> impl Strategy<Value = Value> {
     let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
     let values: Vec<_> = all.into_iter().map(|(_, value)| prop::option::weighted(0.3, value)).collect();
@@ -165,7 +165,7 @@ fn id() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["a", "b", "ab", "\u{fc}", "abc", "0123456789abcdef0123456789abcdef"])
 }
 
-/// IDs that no other one begins with in base64: side records keep the order of raw keys in one input, of keys in several.
+/// IDs that are no prefix of another in base64: side records keep the order of raw keys in one input, of keys in several.
 fn short_id() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["a", "b", "ab"])
 }

@@ -1,4 +1,4 @@
-//! Rows that cannot be accepted: every error names family, key and place (`dynamodb.md` §5).
+//! Rows that are rejected: every error names family, key and place (`dynamodb.md` §5).
 
 use ekvsnap::Error;
 use ekvsnap::format::Family;
@@ -18,7 +18,7 @@ fn error(bytes: Vec<u8>) -> Error {
     }
 }
 
-/// A row beside the good table `t` ends the run; the error tells which row and why.
+/// A row next to the intact table `t` fails the run; the error names the row and the reason.
 #[track_caller]
 fn check(family: Family, key: &[u8], value: &[u8], reason: &str) {
     let t = table(b"t");

@@ -48,7 +48,7 @@ fn a_migration_source_gives_what_is_not_copied_yet() {
         .table(&new)
         .item(&new, &[N("1")], "new 1")
         .item(&new, &[N("0.50")], "new half")
-        // The same numbers in other words are the same items; a string never is.
+        // Equal numbers with another text are the same items; a string never is.
         .item(&old, &[N("1.0")], "old 1")
         .item(&old, &[N("0.5")], "old half")
         .item(&old, &[S("1e0")], "old text")
@@ -138,7 +138,7 @@ fn better_rows_that_disagree_with_their_key_are_reported() {
     let alone = decoded(snapshot.build());
     check_marks(&alone, &[("t/items/b.json", "by attribute")]);
     assert_eq!(alone.warnings(), [("ddb_key_mismatch", 1)]);
-    // The item whose name it is comes first; this one is kept beside it.
+    // The item to which the name belongs comes first; this one is written with another name.
     let both = decoded(snapshot.item(&t, &[S("b")], "right").build());
     assert!(both.text("dynamodb/t/items/b.json").contains("right"));
     assert_eq!(both.below("dynamodb/t/items/").len(), 2);

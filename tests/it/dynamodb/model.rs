@@ -1,5 +1,5 @@
-//! File names, and the order of packed lines, against a plain model that has all items in memory: random tables full
-//! of collisions.
+//! File names, and the order of packed lines, compared with a simple model that has all items in memory: random tables with many
+//! collisions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,7 +78,7 @@ fn is_regular(table: &Table<'_>, keys: &Keys) -> bool {
     })
 }
 
-/// What `rules.md` §2 says of rows in user-key order: path to mark.
+/// The paths and marks that `rules.md` §2 defines for rows in user-key order.
 fn expected(table: &Table<'_>, rows: Vec<Row>) -> BTreeMap<String, String> {
     let (regular, others): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| is_regular(table, &row.1));
     let mut files = BTreeMap::new();

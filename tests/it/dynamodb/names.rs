@@ -103,7 +103,7 @@ fn better_string_and_number_both_survive() {
     // Neither is regular: the first user key takes the plain name ("01" before "1.0").
     check(v0, &[&[N("1.0")], &[N("01")]], &[&format!("c/{collided}"), "c/items/1.json"], &line(&collided, &key), one);
 
-    // Free plain names are taken by irregular items too.
+    // Irregular items take plain names too, if these are free.
     check(c, &[&[N("1")], &[N("0.5")]], &["c/items/1.json", "c/items/1%2F2.json"], "", &[]);
 
     // With a range key; the folder of a collided item can need a line of its own.
@@ -120,7 +120,7 @@ fn better_string_and_number_both_survive() {
 
 #[test]
 fn keymap_lines_are_in_key_order() {
-    // The text in place of a number is late, and stands between the others: in the old encoding "" sorts last.
+    // The text instead of a number is written late, and sorts between the others: in the old encoding "" sorts last.
     let t = table(b"t").version(0).types("S", Some("N"));
     let items: &[&[V<'_>]] = &[&[S("b"), N(".")], &[S("a"), S("..")], &[S(""), N("1")]];
     let paths = ["t/items/b/%2E.json", "t/items/a/%2E%2E.json", "t/items/%/1.json"];

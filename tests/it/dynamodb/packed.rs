@@ -1,4 +1,4 @@
-//! `--layout jsonl`: a file a table (`rules.md` §6).
+//! `--layout jsonl`: one file per table (`rules.md` §6).
 
 use ekvsnap::decode::{Layout, Options};
 use ekvsnap::format::adapter;
@@ -84,7 +84,7 @@ fn orphans_have_a_file_for_each_generation() {
     assert_eq!(text("t/gen-4"), line("c", "c"));
     assert_eq!(text("t/gen-12"), line("d", "d"));
     assert_eq!(text("%5Forphans/gen-1"), line("x", "x"));
-    // What no file system could hold as it stands gets a fallback name.
+    // A name that no file system can store unchanged gets a fallback name.
     let path = decoded.below("dynamodb/_orphans/%5Forphans/").into_iter().find(|path| path.contains("__")).unwrap();
     assert_eq!(decoded.text(&path), "{\"key\":\"\u{7f}\\\\\",\"Item\":{\"v\":{\"S\":\"y\"}}}\n");
     assert!(with(&snapshot, |o| o.include_orphans = true).has(&path.replace(".jsonl", "/items/%7F%5C.json")));

@@ -15,7 +15,7 @@ use crate::kit::{build, ddb};
 
 const DYNAMODB: [Family; 4] = [Family::DdbTable, Family::DdbGen, Family::DdbItem, Family::DdbGsi];
 
-/// What a row says, whatever the order and the defaults of its fields.
+/// The content of a row, whatever the order and the defaults of its fields.
 fn meaning(key: &[u8], value: &[u8]) -> String {
     match Family::of(key) {
         Family::DdbTable => format!("{:?}", Schema::parse(value)),
@@ -24,7 +24,7 @@ fn meaning(key: &[u8], value: &[u8]) -> String {
     }
 }
 
-/// Keys of rows that are not the same on both sides.
+/// Keys of rows that differ between the two sides.
 fn differences(want: &BTreeMap<Vec<u8>, Vec<u8>>, got: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<String> {
     let meant = |rows: &BTreeMap<Vec<u8>, Vec<u8>>, key: &[u8]| rows.get(key).map(|value| meaning(key, value));
     let keys: BTreeSet<_> = want.keys().chain(got.keys()).collect();
@@ -32,7 +32,7 @@ fn differences(want: &BTreeMap<Vec<u8>, Vec<u8>>, got: &BTreeMap<Vec<u8>, Vec<u8
     differ.map(|key| key.escape_ascii().to_string()).collect()
 }
 
-/// A server stored these tables: all their rows come back, those of indexes and generations too.
+/// A server stored these tables: all their rows are restored, also those of indexes and generations.
 #[test]
 fn what_a_server_stored() {
     let mut encoded = 0;
@@ -49,7 +49,7 @@ fn what_a_server_stored() {
     assert!(encoded > 250, "{encoded}");
 }
 
-/// Rows that no server of today writes, but whose objects it serves, and generations of what is gone.
+/// Rows that no current server writes, but whose objects it serves, and generations of deleted tables.
 #[test]
 fn rows_that_items_do_not_tell() {
     use ddb::V::{B, N, S};
@@ -129,7 +129,7 @@ fn deep_items() {
     assert!(error.contains("nested more than 256"), "{error}");
 }
 
-/// What is wrong with an output, and what is said of it.
+/// Faults of an output, and their messages.
 #[test]
 fn files_that_no_decode_writes() {
     let item = r#"{"Item":{"pk":{"S":"a"},"v":{"S":"x"}}}"#;

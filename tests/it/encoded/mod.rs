@@ -1,4 +1,4 @@
-//! Outputs made for a restore, back to rows: what is decoded from those is the same, byte for byte.
+//! Converts outputs made for a restore back to rows: decoding these rows gives the same, byte for byte.
 
 mod dynamodb;
 mod s3;
@@ -28,7 +28,7 @@ use crate::kit::{Tree, build, read_tree};
 #[derive(Default)]
 struct Rows(BTreeMap<Vec<u8>, Vec<u8>>);
 
-/// Puts rows of several adapters together.
+/// Collects the rows of several adapters.
 struct Sink<'s>(&'s RefCell<Rows>);
 
 impl RowSink for Sink<'_> {
@@ -39,7 +39,7 @@ impl RowSink for Sink<'_> {
     }
 }
 
-/// Takes the objects of the adapter that is under test; others do not come.
+/// Takes the objects of the adapter under test; others do not come.
 struct Encoders<'s> {
     dynamodb: dynamodb_rows::Encoder<Sink<'s>>,
     s3: s3_rows::Encoder<Sink<'s>>,
@@ -177,7 +177,7 @@ impl ekvsnap::model::fs::InodeVisitor for Encoders<'_> {
     }
 }
 
-/// The rows that an output stands for.
+/// The rows of an output.
 fn rows_of(path: &Path, layout: Layout, adapter: Adapter) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
     let rows = RefCell::new(Rows::default());
     let mut encoders =
@@ -220,7 +220,7 @@ fn options(form: Form, adapter: Adapter) -> Options {
     Options { adapters: vec![adapter], layout, archive, dynamodb_bundle: bundle, ..Options::default() }.for_restore()
 }
 
-/// Decodes into a directory or an archive; what is in it, if it is a directory, but what tells of the input.
+/// Decodes into a directory or an archive; returns the content of a directory, without the files about the input.
 fn decoded(snapshot: &Snapshot, form: Form, adapter: Adapter, path: &Path) -> Tree {
     snapshot.decode(path, &options(form, adapter), &Silent).unwrap();
     if form.archive.is_some() {
@@ -231,7 +231,7 @@ fn decoded(snapshot: &Snapshot, form: Form, adapter: Adapter, path: &Path) -> Tr
     tree
 }
 
-/// Decodes, encodes and decodes again in all forms; gives the rows that were encoded, which are those of every form.
+/// Decodes, encodes and decodes again in all forms; returns the encoded rows, which are the same for every form.
 fn round(snapshot: Vec<u8>, adapter: Adapter, name: &str) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let dir = tempfile::tempdir().unwrap();
     let first = Snapshot::from_bytes("input.fsm", snapshot);

@@ -17,7 +17,7 @@ use crate::kit::s3 as kit_s3;
 const S3: [Family; 5] =
     [Family::S3BucketMeta, Family::S3BucketGen, Family::S3Object, Family::S3Upload, Family::S3UploadPart];
 
-/// A server stored these buckets. Their bodies come back in other uploads; what is in them is compared by the decode.
+/// A server stored these buckets. Their bodies are restored in other uploads; the decode compares their content.
 #[test]
 fn what_a_server_stored() {
     let (mut encoded, mut bodies) = (0, 0);
@@ -45,7 +45,7 @@ fn what_a_server_stored() {
     assert!(encoded > 100 && bodies > 50, "{encoded} {bodies}");
 }
 
-/// Names that are not keys, bodies that are not what their manifests say, unfinished uploads, and what is gone.
+/// Names that are not keys, bodies that do not match their manifests, unfinished uploads, and deleted buckets.
 #[test]
 fn objects_that_their_names_do_not_tell() {
     use kit_s3::{B, U, base, chunk, chunk_of, counter, manifest, md5, put, put_chunked, upload};
@@ -131,7 +131,7 @@ fn objects_that_their_names_do_not_tell() {
     }
 }
 
-/// What is wrong with an output, and what is said of it.
+/// Faults of an output, and their messages.
 #[test]
 fn files_that_no_decode_writes() {
     type Change = fn(&Path);

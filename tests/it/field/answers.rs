@@ -1,4 +1,4 @@
-//! What the server answers: odd JSON, and which moment is meant.
+//! Answers of the server: odd JSON, and which moment is meant.
 
 use super::{CASE, Case};
 

@@ -1,4 +1,4 @@
-//! Nothing of the user's is destroyed; filters say what matched nothing.
+//! No data of the user is destroyed; filters report what matched nothing.
 
 use super::{CASE, Case, Run};
 

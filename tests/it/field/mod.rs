@@ -1,6 +1,6 @@
-//! Small inputs for faults that users of such tools reported, each with the right answer: one table, one check.
+//! Small inputs for faults that users of such tools reported, each with the correct result: one table, one check.
 //!
-//! The rows stand in one file for each subject; `tests/fixtures/field.tar.zst` has the inputs.
+//! The rows are in one file for each subject; `tests/fixtures/field.tar.zst` has the inputs.
 
 mod answers;
 mod destruction;
@@ -17,33 +17,33 @@ use std::process::Output;
 use crate::kit::command::{code, with_few_handles};
 use crate::kit::fixtures::{Files, load};
 
-/// One command on one input, and what it must give.
+/// One command on one input, and its expected result.
 pub struct Case {
     /// Path in the fixture.
     pub file: &'static str,
-    /// Arguments. `{}` stands for the path of the input, `{F:name}` for that of another file of the fixture.
-    /// The command runs in an empty directory of its own, with 256 handles.
+    /// Arguments. `{}` is replaced by the path of the input, `{F:name}` by that of another file of the fixture. The command runs in an
+    /// empty directory of its own, with 256 handles.
     pub args: &'static [&'static str],
     /// The exit code.
     pub code: i32,
-    /// What standard output and standard error together must have.
+    /// Texts that standard output and standard error together must contain.
     pub says: &'static [&'static str],
-    /// What they must not have.
+    /// Texts that they must not contain.
     pub never: &'static [&'static str],
-    /// More to look at, such as files of the output.
+    /// Further checks, such as files of the output.
     pub check: fn(&Run),
 }
 
-/// The simplest row: nothing is said, nothing more is looked at.
+/// The simplest row: no message is expected, nothing else is checked.
 pub const CASE: Case = Case { file: "", args: &[], code: 0, says: &[], never: &[], check: |_| () };
 
 /// A command that ran.
 pub struct Run {
-    /// The directory it ran in.
+    /// Its working directory.
     pub dir: PathBuf,
-    /// The file it ran on.
+    /// Its input file.
     pub input: PathBuf,
-    /// What it gave.
+    /// Its output.
     pub output: Output,
 }
 
@@ -54,7 +54,7 @@ impl Run {
         std::fs::read(self.dir.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
-    /// Whether a path is there.
+    /// Whether a path exists.
     pub fn has(&self, path: &str) -> bool {
         self.dir.join(path).symlink_metadata().is_ok()
     }
@@ -119,7 +119,7 @@ fn every_file_gives_what_its_readme_says() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// No file of the fixture is without a row, but those that only stand beside others.
+/// Every file of the fixture has a row, except files that only accompany others.
 #[test]
 fn every_file_has_a_row() {
     let files = load("field");

@@ -1,9 +1,9 @@
-//! Two sides compared, outputs proven, and names that a terminal or a JSON reader must survive.
+//! Comparisons of two sides, verified outputs, and names that must not affect a terminal or a JSON reader.
 
 use super::{CASE, Case, Run};
 use crate::kit::command::{code, ekvsnap};
 
-/// What no terminal may get: escapes, C1 controls and overrides of direction.
+/// Characters that must not reach a terminal: escapes, C1 controls and overrides of direction.
 const ACTIVE: &[&str] = &["\u{1b}", "\u{9b}", "\u{202e}", "\u{2066}", "\u{7}"];
 
 pub const CASES: &[Case] = &[

@@ -2,7 +2,7 @@
 
 use super::{CASE, Case, Run};
 
-/// What every command says of a body that cannot be put together.
+/// The message of every command for a body that cannot be assembled.
 const BODY: &[&str] = &["!s3|obj|head|", "incomplete body", "byte offset"];
 
 pub const CASES: &[Case] = &[
@@ -46,14 +46,14 @@ pub const CASES: &[Case] = &[
     },
 ];
 
-/// What `--json` names beside family and key.
+/// The members in `--json` besides family and key.
 const SAYS_PLACE: &[&str] =
     &[r#""bucket":"b""#, r#""object":"big""#, r#""family":"!s3|obj|head|""#, r#""intact":false"#];
 const NEGATIVE: &[&str] = &["s3_size_mismatch", "size_bytes=-1"];
 
 const SALVAGE: &[&str] = &["decode", "{}", "-o", "o", "--layout", "jsonl", "--on-error", "skip"];
 
-/// Of ten thousand strings all but so many are there, and each is told of.
+/// Of ten thousand strings all but `lost` are there, and each of these is reported.
 fn saved(run: &Run, lost: usize) {
     let lines = |path: &str| run.read(path).iter().filter(|byte| **byte == b'\n').count();
     assert_eq!(lines("o/redis/db_0/strings.jsonl"), 10_000 - lost);

@@ -1,4 +1,4 @@
-//! Output that machines can read, and terminals show.
+//! Output that programs can read and terminals can show.
 
 use super::{CASE, Case};
 

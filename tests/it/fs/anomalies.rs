@@ -1,4 +1,4 @@
-//! A test for each anomaly (`fs.md` §4, §5 and §7): what is told, and what is written all the same.
+//! A test for each anomaly (`fs.md` §4, §5 and §7): what is reported, and what is written nevertheless.
 
 use ekvsnap::format::Family;
 use ekvsnap::format::fs::{ROOT, key};
@@ -132,7 +132,7 @@ fn intent_pending() {
 
 #[test]
 fn move_pending() {
-    // Of a file that is gone: harmless.
+    // About a deleted file: harmless.
     let value = json!({"id": "AQ==", "inode": 99, "phase": "completed"});
     check(&one_file(json!({})).put(key::by_id(Family::FsMoveJob, &[1]), value.to_string()), "move_pending", None);
 }

@@ -1,4 +1,4 @@
-//! The file system in an archive: what other programs extract are the files that were there.
+//! The file system in an archive: other programs extract the original files.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -46,7 +46,7 @@ fn at(root: &Path, path: &[u8]) -> std::path::PathBuf {
     root.join(std::ffi::OsStr::from_bytes(path))
 }
 
-/// Extracts with every program there is, and compares with metadata.jsonl; gives its lines.
+/// Extracts with every installed program, and compares with metadata.jsonl; returns its lines.
 fn extracted(snapshot: &[u8]) -> Vec<Value> {
     let dir = tempfile::tempdir().unwrap();
     archive(snapshot, dir.path());
@@ -105,7 +105,7 @@ fn number_of(value: &Value) -> u32 {
 fn extracting_gives_the_files_back() {
     let lines = extracted(&snapshots(&load("fs-small"))[0]);
     assert_eq!(lines.len(), 108);
-    // All stand under their own names, but for the one that no file system holds.
+    // All have their own names, except the one that no file system can store.
     let is_own = |line: &&Value| {
         path(line, "path").is_some_and(|own| path(line, "tree") == Some([&b"fs/tree/"[..], &own].concat()))
     };

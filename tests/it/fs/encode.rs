@@ -1,4 +1,4 @@
-//! The file system of an output, back to rows. That all that is planted elsewhere comes back is part of `decoded`.
+//! Encodes the file system of an output back to rows. `decoded` also checks this for everything that other tests build.
 
 use std::path::Path;
 
@@ -41,7 +41,7 @@ fn rows_of_a_real_file_system() {
     assert_eq!((usage.as_deref(), others.len()), (Some(r#"{"files":107,"bytes":8390789}"#), 17));
 }
 
-/// Names that paths do not tell, files with several names, what no name leads to, and places by number.
+/// Names that paths do not show, files with several names, inodes that no name leads to, and places by number.
 #[test]
 fn all_names_come_back() {
     let long = [b'n'; 300];
@@ -63,7 +63,7 @@ fn all_names_come_back() {
     comes_back(&s.build());
 }
 
-/// Chunks of all sizes: what is behind the end, zeros, a chunk that is longer than it may be, and one at another home.
+/// Chunks of all sizes: data after the end, zeros, a chunk that is too long, and one at another home.
 #[test]
 fn contents_come_back() {
     let mut s = base(0);
@@ -92,7 +92,7 @@ fn dir_with(s: build::Snapshot) -> build::Snapshot {
     dir(s, 5, 0)
 }
 
-/// What is wrong with an output, and what is said of it.
+/// Faults of an output, and their messages.
 #[test]
 fn files_that_no_decode_writes() {
     const META: &str = "out/fs/metadata.jsonl";
@@ -207,7 +207,7 @@ fn files_that_no_decode_writes() {
     }
 }
 
-/// Without `--for-restore` directories are found by paths; a part of a file system, and names that paths may not tell, are refused.
+/// Without `--for-restore` directories are found by paths; a part of a file system, and names that paths may not show, are rejected.
 #[test]
 fn other_outputs() {
     let dir = tempfile::tempdir().unwrap();
@@ -223,7 +223,7 @@ fn other_outputs() {
     assert_eq!(code(&run(&["decode", "odd.fsm", "-o", "odd"])), 0);
     let odd = run(&["encode", "odd", "-o", "x.fsm"]);
     assert!(code(&odd) == 2 && stderr(&odd).contains("--for-restore"), "{}", stderr(&odd));
-    // What no name leads to: the inodes come back, names below them only if they are told.
+    // Inodes that no name leads to are restored, names below them only if they are written.
     let s = name(dir_with(base(0)), 9, "inside", 5, "directory");
     std::fs::write(dir.path().join("lost.fsm"), s.build()).unwrap();
     for (flags, want) in [(&["--for-restore"][..], 0), (&[], 4)] {

@@ -1,4 +1,4 @@
-//! What no name leads to (`fs.md` §4).
+//! Inodes that no name leads to (`fs.md` §4).
 
 use ekvsnap::decode::Options;
 use ekvsnap::format::fs::ROOT;
@@ -19,7 +19,7 @@ fn a_file_without_a_name() {
     );
 }
 
-/// A directory without a name keeps what is in it together.
+/// A directory without a name keeps its content together.
 #[test]
 fn a_tree_without_a_name() {
     let s = name(dir(dir(base(0), 8, 1), 5, 0), 8, "sub", 5, "directory");
@@ -39,7 +39,7 @@ fn a_ring_of_directories() {
     assert_eq!(fs.warnings(), [("cycle", 1), ("lost_inode", 1)]);
 }
 
-/// Names in what is no directory: a file, and something that is in no input.
+/// Names in something that is not a directory: a file, and something that is in no input.
 #[test]
 fn names_that_stand_nowhere() {
     let s = file(base(0), "file", 7, b"x");

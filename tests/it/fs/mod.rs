@@ -1,4 +1,4 @@
-//! The file system on rows built in place: the reader's rules, anomalies, names.
+//! The file system on rows built by the tests: the reader's rules, anomalies, names.
 
 mod anomalies;
 mod archive;

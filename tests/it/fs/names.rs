@@ -1,4 +1,4 @@
-//! Names that only a foreign writer makes, and names that no target holds as they are: all stay inside, and come back.
+//! Names that only a foreign writer makes, and names that no target can store unchanged: all stay inside, and are read back.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -111,7 +111,7 @@ fn every_name_comes_back() {
     }
 }
 
-/// Directories of such names hold what is in them.
+/// Directories with such names keep their content.
 #[test]
 fn directories_of_hostile_names() {
     let names = [&b""[..], b".", b"..", b"../..", b"a\0", b"\xff"];
@@ -128,7 +128,7 @@ fn directories_of_hostile_names() {
     assert_eq!(fs.paths(), want);
 }
 
-/// Whole paths by the lines: of long ones by the line of the directory and the name.
+/// Complete paths from the lines: for long ones from the line of the directory and the name.
 fn whole_paths(fs: &Fs) -> Vec<Vec<u8>> {
     let bytes = |line: &Value, name: &str| match line[name].as_str() {
         Some(text) => Some(text.as_bytes().to_vec()),
@@ -149,7 +149,7 @@ fn whole_paths(fs: &Fs) -> Vec<Vec<u8>> {
     all
 }
 
-/// Fifty directories in one another, each with a file in front of the next one and one behind; `mode` is that of the last.
+/// Fifty nested directories, each with a file before the next one and one after; `mode` is that of the last.
 fn nested(mode: u32) -> Snapshot {
     let mut s = base(150);
     for n in 0..50 {
@@ -218,7 +218,7 @@ fn paths_that_are_too_long() {
     let s = name(put(s, 5, &inode(5, 0)), 105, "bottom", 5, "file").build();
     let error = run(std::slice::from_ref(&s)).err().unwrap();
     assert!(error.is_damage() && error.to_string().contains("more than 262144: it was not entered"), "{error:.300}");
-    // What is below it is lost, not gone.
+    // Everything below it is lost, not deleted.
     let fs = run_with(&[s], &Options { skip_damage: true, ..Options::default() }).unwrap();
     assert_eq!(fs.outcome.manifest.skipped, 1);
     let bottom: Vec<String> = fs.paths().into_iter().filter(|path| path.ends_with("/bottom")).collect();

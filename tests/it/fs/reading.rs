@@ -10,7 +10,7 @@ use crate::kit::fs::{base, chunk, decoded, dir, file, inode, name, put, put_alon
 
 type Chunks<'c> = &'c [(u64, &'c [u8])];
 
-/// A file `f` with chunks of 16 bytes: what is read, and where its holes are.
+/// A file `f` with chunks of 16 bytes: its content, and its holes.
 #[track_caller]
 fn check(size: u64, chunks: Chunks<'_>, want: &[u8], holes: Value, noted: &[(&str, u64)], warned: &[(&str, u64)]) {
     let mut s = name(put(base(0), 7, &inode(7, size)), ROOT, "f", 7, "file");
@@ -74,7 +74,7 @@ fn an_inode_without_chunk_size_has_chunks_of_4_mib() {
     assert_eq!((&fs.line("f")["chunk_size"], fs.noted(), fs.warnings()), (&"0".into(), vec![], vec![]));
 }
 
-/// The inode tells where its chunks are, whatever its home says; every other home is left out.
+/// The inode determines where its chunks are, whatever its home says; every other home is left out.
 #[test]
 fn chunks_are_read_at_the_home_of_the_inode() {
     let value = with(inode(7, 3), json!({"home_slot": 99, "epoch": 4}));
@@ -138,7 +138,7 @@ fn several_groups_are_one_file_system() {
     let fs = run(&[one.build(), two.build()]).unwrap();
     assert_eq!(fs.file("tree/d/f"), b"fresh");
     assert_eq!(fs.warnings(), [("key_in_several_groups", 1)]);
-    // The second one alone has no root: what it has is lost, not gone.
+    // The second one alone has no root: its inodes are lost, not deleted.
     let fs = run(&[two.build()]).unwrap();
     assert_eq!(fs.file("lost+found/5.dir/f"), b"fresh");
     assert_eq!(fs.warnings(), [("no_root", 1), ("unreachable_entries", 1)]);
@@ -176,7 +176,7 @@ fn sizes_that_not_every_target_holds() {
     }
 }
 
-/// Larger than any file can be: an error of that file alone, when losses are taken.
+/// Larger than any file can be: an error of that file only, if losses are accepted.
 #[test]
 fn sizes_that_no_file_can_have() {
     for size in [1u64 << 63, u64::MAX] {
@@ -196,7 +196,7 @@ fn sizes_that_no_file_can_have() {
     }
 }
 
-/// More directories below one another than are held open: what follows the way down is found on the way back.
+/// More nested directories than are kept open: entries after the way down are found on the way back.
 #[test]
 fn names_on_the_way_back() {
     const DEPTH: u64 = 60;

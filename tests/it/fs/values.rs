@@ -1,4 +1,4 @@
-//! Rows that cannot be read: what ends a run, and what is only told.
+//! Rows that cannot be read: which of them fail a run, and which are only reported.
 
 use ekvsnap::decode::Options;
 use ekvsnap::format::Family;
@@ -7,7 +7,7 @@ use ekvsnap::format::fs::{ROOT, key};
 use crate::kit::build::Snapshot;
 use crate::kit::fs::{base, chunk, decoded, file, inode, name, put, run, run_with};
 
-/// A sound file system with a file `f`.
+/// An intact file system with a file `f`.
 fn sound() -> Snapshot {
     file(base(0), "f", 7, b"abc")
 }
@@ -85,7 +85,7 @@ fn bad_json() {
     }
 }
 
-/// Rows that nobody owns, and routing keys, which are never stored.
+/// Rows without a family, and routing keys, which are never stored.
 #[test]
 fn rows_of_no_family() {
     for row in ["!fs|route|chk|0123456789abcdef", "!fs|job|copy|x", "!fs|", "!fs|new|x"] {

@@ -4,7 +4,7 @@ use ekvsnap::format::header::FsmHeader;
 use ekvsnap::format::{self, container, frame, mvcc};
 use ekvsnap::source::crc::crc32_ieee;
 
-/// A snapshot under construction: rows in any order, sorted when built.
+/// A snapshot that is being built: rows in any order, sorted at the end.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     rows: Vec<(Vec<u8>, Vec<u8>)>,
@@ -12,7 +12,7 @@ pub struct Snapshot {
     newest: u64,
 }
 
-/// The timestamp of rows that do not care: 2026 in HLC form, so that inverted timestamps begin with FE.
+/// The default timestamp of rows: 2026 in HLC form, so that inverted timestamps begin with FE.
 pub const NOW: u64 = 1_767_225_600_000 << 16;
 
 impl Snapshot {
@@ -54,7 +54,7 @@ impl Snapshot {
         self.raw(raw, value)
     }
 
-    /// An entry as it stands in the file.
+    /// An entry in the form of the file.
     pub fn raw(mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.rows.push((key.as_ref().to_vec(), value.as_ref().to_vec()));
         self
@@ -66,7 +66,7 @@ impl Snapshot {
         self
     }
 
-    /// The bare store stream: no header, no footer.
+    /// Only the store stream: no header, no footer.
     pub fn bare(&self) -> Vec<u8> {
         let mut rows = self.rows.clone();
         rows.sort();
@@ -76,7 +76,7 @@ impl Snapshot {
         out
     }
 
-    /// What a server writes: header, stream, footer.
+    /// As a server writes it: header, stream, footer.
     pub fn build(&self) -> Vec<u8> {
         let mut out = Vec::new();
         FsmHeader { version: 1, ..FsmHeader::default() }.encode(&mut out);
@@ -99,7 +99,7 @@ pub fn mvcc2(last_commit_ts: u64, keys: &[(&[u8], &[Version<'_>])]) -> Vec<u8> {
     mvcc2_with(1, b"", last_commit_ts, keys)
 }
 
-/// An `EKVMVCC2` stream of some version, with what stands between its header and the keys.
+/// An `EKVMVCC2` stream of some version, with the state between its header and the keys.
 pub fn mvcc2_with(version: u8, state: &[u8], last_commit_ts: u64, keys: &[(&[u8], &[Version<'_>])]) -> Vec<u8> {
     let mut rest = last_commit_ts.to_le_bytes().to_vec();
     rest.extend(0u64.to_le_bytes());
@@ -122,7 +122,7 @@ pub fn mvcc2_with(version: u8, state: &[u8], last_commit_ts: u64, keys: &[(&[u8]
     out
 }
 
-/// A key that carries the user key behind its length.
+/// A key with the user key after its length.
 pub fn sized(prefix: &str, key: impl AsRef<[u8]>, rest: impl AsRef<[u8]>) -> Vec<u8> {
     let key = key.as_ref();
     [prefix.as_bytes(), &(key.len() as u32).to_be_bytes(), key, rest.as_ref()].concat()
@@ -138,7 +138,7 @@ pub fn be(numbers: &[u64]) -> Vec<u8> {
     numbers.iter().flat_map(|n| n.to_be_bytes()).collect()
 }
 
-/// A delta key: timestamp and sequence behind the user key.
+/// A delta key: timestamp and sequence after the user key.
 pub fn delta(prefix: &str, key: impl AsRef<[u8]>, ts: u64, seq: u32) -> Vec<u8> {
     sized(prefix, key, [&ts.to_be_bytes()[..], &seq.to_be_bytes()].concat())
 }

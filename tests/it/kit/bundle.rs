@@ -1,4 +1,4 @@
-//! Bundles (`EKVSSTI1`) of the rows of other snapshots, and bundles that are taken apart and put together again.
+//! Bundles (`EKVSSTI1`) of the rows of other snapshots, and bundles that are split into parts and built again.
 
 use ekvsnap::format::frame::{self, Step};
 use ekvsnap::format::header::{self, FsmHeader};
@@ -24,7 +24,7 @@ pub fn rows_of(snapshot: &[u8]) -> Vec<(&[u8], &[u8])> {
     rows
 }
 
-/// A bundle of the rows of a snapshot, with its header and the commit timestamp that it vouches for.
+/// A bundle of the rows of a snapshot, with its header and its last commit timestamp.
 pub fn bundle_of(snapshot: &[u8], shape: Shape) -> Vec<u8> {
     let header = header::parse(snapshot).unwrap();
     let mut parts = Parts::of(rows_of(snapshot), shape, header);
@@ -51,7 +51,7 @@ impl Parts {
         Parts { header, manifest, tables: tables.into_iter().map(|table| table.bytes).collect() }
     }
 
-    /// Takes a bundle apart.
+    /// Splits a bundle into its parts.
     pub fn parse(file: &[u8]) -> Parts {
         let header = header::parse(file).unwrap();
         let front = Front::parse(&file[header.len..]).unwrap();
@@ -64,7 +64,7 @@ impl Parts {
         Parts { header, manifest: front.manifest, tables }
     }
 
-    /// The manifest tells sizes and digests of the tables as they are now.
+    /// Updates sizes and digests in the manifest to the current tables.
     pub fn told(mut self) -> Parts {
         for (file, table) in self.manifest.files.iter_mut().zip(&self.tables) {
             (file.size, file.sha256) = (table.len() as u64, Sha256::digest(table).into());
@@ -78,7 +78,7 @@ impl Parts {
         writer::bundle(&self.header, &self.manifest, &tables)
     }
 
-    /// With the JSON of the manifest changed, its length and digest as they then are.
+    /// With changed JSON of the manifest, and the matching length and digest.
     pub fn with_json(&self, change: impl FnOnce(String) -> String) -> Vec<u8> {
         let (mut front, mut json, mut out) = (Vec::new(), Vec::new(), Vec::new());
         self.manifest.encode(&mut json);
@@ -120,7 +120,7 @@ pub fn blocks_of(table: &[u8]) -> (Vec<Handle>, Vec<Handle>) {
     (first.iter().flat_map(below).collect(), first)
 }
 
-/// Changes the payload of a block that is not compressed; its checksum is right again.
+/// Changes the payload of an uncompressed block, and corrects its checksum.
 pub fn rewrite(table: &mut [u8], handle: Handle, change: impl FnOnce(&mut [u8])) {
     let range = handle.offset as usize..handle.end() as usize;
     let payload = &mut table[range.start..range.start + handle.len as usize];

@@ -1,4 +1,4 @@
-//! The program as it is run.
+//! Runs the program.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -9,8 +9,8 @@ pub fn ekvsnap(dir: &Path, args: &[&str]) -> Output {
     command.current_dir(dir).args(args).stdin(Stdio::null()).env_remove("COLUMNS").output().unwrap()
 }
 
-/// The program, listening to signals: a child keeps what its parent ignores, and whoever runs the tests may be in the background of a
-/// script or behind `nohup`.
+/// The program with default signal handling: a child ignores the signals that its parent ignores, and the tests may run in the background
+/// of a script or under `nohup`.
 pub fn listening() -> Command {
     let mut command = Command::new("env");
     command.args(["--default-signal=HUP,INT,TERM,XFSZ", env!("CARGO_BIN_EXE_ekvsnap")]);

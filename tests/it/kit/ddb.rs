@@ -17,7 +17,7 @@ pub enum V<'v> {
 }
 use V::{B, N, S};
 
-/// A table: what its schema says, and how its rows are keyed.
+/// A table: its schema, and the keys of its rows.
 #[derive(Clone, Copy)]
 pub struct Table<'t> {
     pub name: &'t [u8],
@@ -54,7 +54,7 @@ impl<'t> Table<'t> {
         self
     }
 
-    /// The table's name as it stands in keys.
+    /// The table's name in the form of keys.
     pub fn encoded(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.name)
     }
@@ -125,7 +125,7 @@ pub fn item(attributes: &[(&str, V<'_>)]) -> Vec<u8> {
     out
 }
 
-/// The value of an item with these key values and a mark to tell it by.
+/// The value of an item with these key values and a mark to recognise it.
 pub fn body(keys: &[V<'_>], mark: &str) -> Vec<u8> {
     let mut attributes: Vec<(&str, V<'_>)> = ["pk", "sk"].into_iter().zip(keys.iter().copied()).collect();
     attributes.push(("v", S(mark)));

@@ -12,7 +12,7 @@ pub fn load(name: &str) -> Files {
     raw(name).into_iter().map(|(name, bytes)| (String::from_utf8_lossy(&name).into_owned(), bytes)).collect()
 }
 
-/// The same with names as they are.
+/// The same with unchanged names.
 pub fn raw(name: &str) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(format!("{name}.tar.zst"));
     let file = std::fs::File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));

@@ -1,4 +1,4 @@
-//! File-system rows as the server writes them, and the ways in which they can be wrong; decodes of files with holes.
+//! File-system rows as the server writes them, and their possible faults; decodes of files with holes.
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
@@ -25,7 +25,7 @@ const READ: u64 = 64 << 20;
 /// A finished decode.
 pub struct Fs {
     pub outcome: Outcome,
-    /// Content of all files that are not too large.
+    /// Content of all files up to the limit.
     pub tree: super::Tree,
     /// Size and bytes on disk of all files.
     pub sizes: BTreeMap<Vec<u8>, (u64, u64)>,
@@ -33,7 +33,7 @@ pub struct Fs {
     pub dirs: Vec<String>,
 }
 
-/// What is there.
+/// The files, directories and sizes that were found.
 #[derive(Default)]
 struct Files {
     tree: super::Tree,
@@ -70,7 +70,7 @@ impl Fs {
         self.tree.get(path.as_bytes()).unwrap_or_else(|| panic!("no {path} in {:#?}", self.paths()))
     }
 
-    /// Paths of all files below `fs/`, but for the three that are always there.
+    /// Paths of all files below `fs/`, except the three that always exist.
     pub fn paths(&self) -> Vec<String> {
         let always = ["metadata.jsonl", "report.json", "KEYMAP.jsonl"];
         let names = self.sizes.keys().map(|path| String::from_utf8_lossy(path).into_owned());
@@ -83,7 +83,7 @@ impl Fs {
         self.outcome.manifest.warnings.iter().map(|w| (code(w.event), w.count)).collect()
     }
 
-    /// Codes of notes with their counts; that there is no footer is none of them.
+    /// Codes of notes with their counts, without the note about a missing footer.
     pub fn noted(&self) -> Vec<(&str, u64)> {
         self.outcome.manifest.notes.iter().map(|w| (code(w.event), w.count)).collect()
     }
@@ -93,8 +93,7 @@ fn code(event: &'static str) -> &'static str {
     event.strip_prefix("fs_").unwrap_or(event)
 }
 
-/// Decodes snapshots that may hold large files with holes: with any number of threads and however the work is cut the
-/// output is the same.
+/// Decodes snapshots that may have large files with holes: the output is the same for any number of threads and any cuts.
 pub fn run_with(inputs: &[Vec<u8>], options: &Options) -> Result<Fs, Error> {
     let mut first: Option<Fs> = None;
     let tiny = Granularity { checkpoint_interval: 1, read_size: 1, task_size: 1 };
@@ -116,7 +115,7 @@ pub fn run(inputs: &[Vec<u8>]) -> Result<Fs, Error> {
     run_with(inputs, &Options::default())
 }
 
-/// Decodes one snapshot that must be sound; what is encoded of it is decoded alike.
+/// Decodes one intact snapshot; encoding the output and decoding it again gives the same.
 #[track_caller]
 pub fn decoded(snapshot: &Snapshot) -> Fs {
     comes_back(&snapshot.build());
@@ -156,7 +155,7 @@ pub fn comes_back(snapshot: &[u8]) {
     assert!(differs.is_empty(), "before: {}\nafter: {}", show(&before), show(&after));
 }
 
-/// The files of an output without what an encode does not give back: what is odd about rows, and zeros that are stored.
+/// The files of an output without what an encode does not keep: anomalies of rows, and zeros that are stored.
 fn normal(out: &Path) -> super::Tree {
     let mut files = Files::default();
     read(out, &mut files);
@@ -177,7 +176,7 @@ pub fn read_files(root: &Path) -> super::Tree {
     files.tree
 }
 
-/// Takes that out of the files of an output.
+/// Removes these from the files of an output.
 pub fn normalize(tree: &mut super::Tree) {
     tree.retain(|path, _| !ASIDE.iter().any(|name| path.ends_with(name.as_bytes())));
     let Some(text) = tree.get_mut(&b"fs/metadata.jsonl"[..]) else { return };
@@ -195,7 +194,7 @@ pub fn normalize(tree: &mut super::Tree) {
         }
         line
     });
-    // The names of what is in a deleted directory are not told, and what has no name comes in another order.
+    // The names in a deleted directory are not written, and inodes without a name come in another order.
     let (mut lost, named): (Vec<Value>, Vec<Value>) =
         lines.partition(|line| line["path"].is_null() && line["name"].is_null());
     lost.sort_by_key(|line| line["tree"].to_string());
@@ -204,7 +203,7 @@ pub fn normalize(tree: &mut super::Tree) {
     tree.retain(|path, text| path != b"fs/metadata.jsonl" || !text.is_empty());
 }
 
-/// Files that tell of inputs.
+/// Files about inputs.
 const ASIDE: [&str; 3] = ["MANIFEST.json", "CHECKSUMS", "fs/report.json"];
 
 fn once(inputs: &[Vec<u8>], options: &Options) -> Result<Fs, Error> {
@@ -252,7 +251,7 @@ pub fn inode(number: u64, size: u64) -> Value {
         "generation": 1})
 }
 
-/// A value with other members, or further ones.
+/// A value with changed or further members.
 pub fn with(mut value: Value, members: Value) -> Value {
     let Value::Object(members) = members else { panic!("members") };
     value.as_object_mut().unwrap().extend(members);
@@ -270,7 +269,7 @@ pub fn put_alone(s: Snapshot, number: u64, value: &Value) -> Snapshot {
     s.put(key::numbers(Family::FsInode, &[number]), value.to_string())
 }
 
-/// A directory with so many child directories.
+/// A directory with this number of child directories.
 pub fn dir(s: Snapshot, number: u64, children: u64) -> Snapshot {
     put(s, number, &with(inode(number, 0), json!({"type": "directory", "mode": 0o755, "nlink": 2 + children})))
 }
@@ -285,7 +284,7 @@ pub fn chunk(s: Snapshot, number: u64, index: u64, bytes: impl AsRef<[u8]>) -> S
     s.put(key::numbers(Family::FsChunk, &[number, number, index]), bytes)
 }
 
-/// A root with so many child directories, and nothing in it.
+/// A root with this number of child directories, and nothing in it.
 pub fn base(children: u64) -> Snapshot {
     dir(Snapshot::new(), ROOT, children)
 }
@@ -299,7 +298,7 @@ pub fn file(s: Snapshot, path: impl AsRef<[u8]>, number: u64, body: &[u8]) -> Sn
     s
 }
 
-/// Bytes as the server's JSON has them.
+/// Bytes in the form of the server's JSON.
 pub fn base64(bytes: impl AsRef<[u8]>) -> String {
     STANDARD.encode(bytes)
 }

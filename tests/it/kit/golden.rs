@@ -1,11 +1,11 @@
-//! Compares an output with a golden tree, byte for byte but for what `rules.md` says is ours.
+//! Compares an output with a golden tree, byte for byte, except for the extensions that `rules.md` lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Tree;
 use super::fixtures::Files;
 
-/// Files that may carry further members after the golden ones.
+/// Files that may have further members after the golden ones.
 pub const EXTENDED: [&str; 4] = ["/_queue.json", "/_bucket.json", "/_schema.json", ".elastickv-meta.json"];
 
 /// Every difference below `adapter`, in words.
@@ -34,7 +34,7 @@ pub fn differences(files: &Files, folder: &str, adapter: &str, tree: &Tree) -> V
     all
 }
 
-/// A collection whose deltas still live: the server answers with no elements, the peer writes no file.
+/// A collection that only has live deltas: the server answers with no elements, the public decoder writes no file.
 fn is_empty_collection(path: &str, body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body);
     path.starts_with("redis/") && ["fields", "items", "members"].iter().any(|m| text.contains(&format!("\"{m}\": []")))

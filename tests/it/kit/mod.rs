@@ -1,4 +1,4 @@
-//! What the tests share: fixtures, a builder of snapshots, and a decode whose output is read back.
+//! Shared by the tests: fixtures, a builder of snapshots, and a decode whose output is read back.
 
 pub mod build;
 pub mod bundle;
@@ -67,12 +67,12 @@ pub fn packed() -> Options {
     Options { layout: Layout::JSONL, ..Options::default() }
 }
 
-/// Decodes snapshots held in memory with the default options.
+/// Decodes snapshots in memory with the default options.
 pub fn run(inputs: &[Vec<u8>]) -> Result<Decoded, Error> {
     run_with(inputs, &Options::default())
 }
 
-/// Decodes snapshots held in memory; what comes out must be the same as an archive.
+/// Decodes snapshots in memory; an archive of the output must have the same content.
 pub fn run_with(inputs: &[Vec<u8>], options: &Options) -> Result<Decoded, Error> {
     let name = |i: usize| format!("input-{i}.fsm");
     let sources: Vec<Source> =
@@ -92,7 +92,7 @@ pub fn run_with(inputs: &[Vec<u8>], options: &Options) -> Result<Decoded, Error>
         let packed = Options { archive: Some(Packing::Tar), ..options.clone() };
         decode(&sources, &archive, &packed, &Silent).unwrap();
         let (tree, _) = read_archive(std::fs::File::open(&archive).unwrap());
-        // Of a file system the manifest tells that names are raw.
+        // For a file system the manifest records that names are raw.
         let told = |path: &[u8]| decoded.has("fs/metadata.jsonl") && matches!(path, b"MANIFEST.json" | b"CHECKSUMS");
         let files = |tree: &Tree| -> Tree {
             let files = tree.iter().filter(|(path, _)| !told(path));
@@ -123,7 +123,7 @@ pub fn read_archive(archive: impl std::io::Read) -> (Tree, Vec<Vec<u8>>) {
     (tree, members)
 }
 
-/// Files of a tar archive as its members have them.
+/// Files of a tar archive, according to its members.
 pub fn read_members(path: &Path) -> Tree {
     let mut tree = Tree::new();
     for entry in tar::Archive::new(std::fs::File::open(path).unwrap()).entries().unwrap() {
@@ -135,13 +135,13 @@ pub fn read_members(path: &Path) -> Tree {
     tree
 }
 
-/// Decodes one snapshot that must be sound.
+/// Decodes one intact snapshot.
 #[track_caller]
 pub fn decoded(snapshot: Vec<u8>) -> Decoded {
     run(&[snapshot]).unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// Every regular file below `root`; anything else but directories fails the test.
+/// Every regular file below `root`; anything else except directories fails the test.
 pub fn read_tree(root: &Path) -> Tree {
     let mut tree = Tree::new();
     let mut todo = vec![root.to_path_buf()];

@@ -1,4 +1,4 @@
-//! Runs that wait at a system call of their output, so that a test can do something in the middle of them.
+//! Runs that wait at a system call of their output, so that a test can act in the middle of them.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -6,20 +6,20 @@ use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 
 use super::command::listening;
 
-/// A run that waits.
+/// A run that is waiting.
 pub struct Paused {
     child: Child,
     stderr: BufReader<ChildStderr>,
 }
 
-/// How it ended.
+/// The end of a run.
 pub struct Ended {
     pub status: ExitStatus,
-    /// What it said on standard error from the wait on.
+    /// Its standard error after the wait.
     pub said: String,
 }
 
-/// Starts a run that waits at its call of this number; `None`: it ended before.
+/// Starts a run that waits at the call with this number; `None`: it ended before.
 pub fn paused_at(call: u64, dir: &Path, args: &[&str]) -> Option<Paused> {
     let mut command = listening();
     command.current_dir(dir).args(args).env("EKVSNAP_FAULT", format!("{call}:WAIT"));
@@ -43,14 +43,14 @@ impl Paused {
         assert!(sent.success(), "{name}");
     }
 
-    /// Waits for the end of a run that something ends while it waits.
+    /// Waits for the end of a run that is ended from outside while it waits.
     pub fn end(mut self) -> Ended {
         let mut said = String::new();
         self.stderr.read_to_string(&mut said).unwrap();
         Ended { status: self.child.wait().unwrap(), said }
     }
 
-    /// Lets it go on to its end.
+    /// Lets it continue to its end.
     pub fn go_on(mut self) -> Ended {
         drop(self.child.stdin.take());
         self.end()

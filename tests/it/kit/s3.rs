@@ -1,4 +1,4 @@
-//! S3 rows: buckets and objects as the server writes them, and the ways in which they can be wrong.
+//! S3 rows: buckets and objects as the server writes them, and their possible faults.
 
 use std::borrow::Cow;
 

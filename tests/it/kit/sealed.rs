@@ -1,4 +1,4 @@
-//! Encrypted rows, their keys, and what the same rows are in clear.
+//! Encrypted rows, their keys, and the same rows in clear.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -96,8 +96,8 @@ pub fn keys_of(files: &Files) -> Arc<KeyRing> {
     Arc::new(ring)
 }
 
-/// The same snapshot as a server with encryption writes it: most rows are sealed, by one of three keys, in either version. What is
-/// chosen depends on the seed alone.
+/// The same snapshot as written by a server with encryption: most rows are sealed, by one of three keys, in either version. The choice
+/// depends on the seed only.
 pub fn sealed_from(snapshot: &[u8], seed: u64) -> Vec<u8> {
     let mut at = memchr::memmem::find(snapshot, b"EKVPBBL1").unwrap() + frame::STREAM_HEADER;
     let (mut out, mut state) = (snapshot[..at].to_vec(), seed);
@@ -126,7 +126,7 @@ pub fn sealed_from(snapshot: &[u8], seed: u64) -> Vec<u8> {
     with_footer(out)
 }
 
-/// The same snapshot as a server without encryption writes it: every row in clear.
+/// The same snapshot as written by a server without encryption: every row in clear.
 pub fn in_clear(snapshot: &[u8], keys: &KeyRing) -> Vec<u8> {
     let mut at = memchr::memmem::find(snapshot, b"EKVPBBL1").unwrap() + frame::STREAM_HEADER;
     let (mut clear, mut aad) = (snapshot[..at].to_vec(), Vec::new());

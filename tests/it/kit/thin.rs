@@ -11,7 +11,7 @@ use super::fixtures::{load, snapshots};
 const KEPT: usize = 2;
 const LARGEST: usize = 600;
 
-/// A real snapshot with a few rows of each family: header, footer, store metadata and all.
+/// A real snapshot with a few rows of each family, and with header, footer and store metadata.
 pub fn thinned(corpus: &str) -> Vec<u8> {
     let whole = &snapshots(&load(corpus))[0];
     let start = whole.windows(8).position(|bytes| bytes == b"EKVPBBL1").unwrap() + 16;

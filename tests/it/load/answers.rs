@@ -1,4 +1,4 @@
-//! What the services of AWS can answer and moto does not: a server of our own says what a test tells it to.
+//! Answers of AWS services that moto does not give: a test server sends the answers that a test chooses.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -27,7 +27,7 @@ struct Asked {
 /// An answer: its status, an ETag, its body.
 type Answer = (u16, Option<&'static str>, String);
 
-/// A server, and the requests that it was sent: `METHOD path` or the operation.
+/// A server, and the requests that it received: `METHOD path` or the operation.
 struct Server {
     port: u16,
     log: Arc<Mutex<Vec<String>>>,
@@ -39,7 +39,7 @@ impl Server {
         Server::late(answer, |_| 0)
     }
 
-    /// The same; `delay` tells by how many milliseconds an answer is late. Others do not wait for it.
+    /// The same; `delay` returns by how many milliseconds an answer is late. Other answers do not wait for it.
     fn late(
         answer: impl FnMut(&Asked) -> Answer + Send + 'static,
         delay: impl FnMut(&Asked) -> u64 + Send + 'static,
@@ -122,7 +122,7 @@ fn summary(out: &Output) -> Value {
     serde_json::from_str(text.lines().last().unwrap()).unwrap()
 }
 
-/// Queues are made; what batches are answered is for the test to say.
+/// Creates queues; the test chooses the answers to batches.
 fn queues(mut batch: impl FnMut(&[Value]) -> String + Send + 'static) -> Server {
     Server::start(move |asked| {
         let body: Value = serde_json::from_str(&asked.body).unwrap();
@@ -138,7 +138,7 @@ fn sent(entries: &[Value]) -> Vec<Value> {
     entries.iter().map(|entry| json!({ "Id": entry["Id"] })).collect()
 }
 
-/// A message of which an answer says nothing was not sent, whatever its status.
+/// A message that is missing in an answer was not sent, whatever the status of the answer.
 #[test]
 fn messages_that_an_answer_does_not_tell_of() {
     for (answer, words) in [
@@ -175,7 +175,7 @@ fn messages_that_the_service_takes_later() {
     assert_eq!(told["objects"]["messages"], taken.lock().unwrap().len(), "{told}");
 }
 
-/// A message that the service never takes, and does not say why, ends the run: it is not passed over.
+/// A message that the service always rejects without a reason ends the run: it is not skipped.
 #[test]
 fn a_message_that_is_never_taken() {
     let server = queues(|entries| {
@@ -208,8 +208,8 @@ fn an_answer_of_dynamodb_that_is_no_json() {
     fails(&load("dynamodb-small", "dynamodb", &server, &[]), "write to the table");
 }
 
-/// Batches are written at the same time, and the first is the slowest. A run in which a later one fails tells the last item before which
-/// all are written; a run that goes on behind it leaves none out.
+/// Batches are written at the same time, and the first is the slowest. If a later one fails, the run reports the last item before which all
+/// are written, and a run that continues after it leaves none out.
 #[test]
 fn what_is_written_out_of_order_is_resumed() {
     let written = Arc::new(Mutex::new(BTreeSet::new()));
@@ -290,7 +290,7 @@ fn batches_of_a_fifo_queue_come_one_by_one() {
     assert!(apart.min() >= Some(Duration::from_millis(LATE)), "{arrived:?}");
 }
 
-/// Puts copies of the first message of a file behind it, each with an ID of its own.
+/// Appends copies of the first message of a file, each with its own ID.
 fn many_messages(output: &Path, file: &str, copies: usize) {
     let text = std::fs::read_to_string(output.join(file)).unwrap();
     let first: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
@@ -327,7 +327,7 @@ fn a_table_is_ready_when_its_indexes_are() {
     assert_eq!(count("DescribeTable"), 2 * count("CreateTable"), "{asked:?}");
 }
 
-/// Buckets and uploads in parts work; a part or an object gets what the test says.
+/// Buckets and multipart uploads work; the test chooses the answers for a part or an object.
 fn buckets(part: Answer, put: Answer) -> Server {
     Server::start(move |asked| match (asked.method.as_str(), asked.path.contains("partNumber=")) {
         ("HEAD", _) => (404, None, String::new()),
@@ -338,7 +338,7 @@ fn buckets(part: Answer, put: Answer) -> Server {
     })
 }
 
-/// An object whose ETag the service does not tell is there, and counted; that nothing was compared is told.
+/// An object whose ETag the service does not return is stored and counted; the run reports that nothing was compared.
 #[test]
 fn objects_without_an_etag() {
     let server = buckets((200, Some("e"), String::new()), (200, None, String::new()));
@@ -349,7 +349,7 @@ fn objects_without_an_etag() {
     assert!(String::from_utf8_lossy(&out.stdout).contains("its ETag is not told"), "{told}");
 }
 
-/// Parts of an upload that nobody completes cost money, and are in no list.
+/// Parts of an incomplete upload cost money, and are in no list.
 #[test]
 fn an_upload_that_fails_is_given_up() {
     let server = buckets((403, None, String::new()), (200, Some("e"), String::new()));

@@ -9,12 +9,12 @@ use super::redis_server::free_port;
 use crate::kit::command::{code, stderr};
 use crate::kit::fixtures::{load as fixture, snapshots};
 
-/// The environment of Python in which `moto[server]` is installed.
+/// The Python environment in which `moto[server]` is installed.
 pub(super) fn moto_bin(program: &str) -> PathBuf {
     std::env::var_os("MOTO_BIN").map_or_else(|| PathBuf::from(program), |bin| Path::new(&bin).join(program))
 }
 
-/// A server of its own.
+/// A separate server.
 pub(super) struct Moto {
     child: Child,
     pub port: u16,
@@ -51,7 +51,7 @@ impl Moto {
         moto
     }
 
-    /// Where an adapter's objects are loaded to.
+    /// The target of an adapter's objects.
     fn target(&self, adapter: &str) -> String {
         format!("{adapter}://127.0.0.1:{}", self.port)
     }

@@ -1,4 +1,4 @@
-//! A running elastickv: the rows that it is given, as a server in memory has them.
+//! A running elastickv: the rows that it receives, in a server in memory.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ fn output(inputs: &[Vec<u8>], dir: &Path) -> PathBuf {
     target
 }
 
-/// The rows that an encode of an output writes, but for those of the store itself.
+/// The rows that an encode of an output writes, except those of the store itself.
 fn rows_of(output: &Path, dir: &Path) -> Store {
     let file = dir.join("x.fsm");
     let options = encode::Options { fsync: Some(false), ..encode::Options::default() };
@@ -55,8 +55,8 @@ fn stored() -> Server {
     Server::start(Store::new(), |_| Fate::Stored)
 }
 
-/// Families whose values a snapshot tells more exactly than an output does: an item is taken as it stands, in whatever order its attributes
-/// are, and times of buckets and objects have more than milliseconds.
+/// Families whose values are more exact in a snapshot than in an output: an item is taken unchanged, with any order of its attributes, and
+/// times of buckets and objects are more exact than milliseconds.
 const MORE_EXACT: [Family; 3] = [Family::DdbItem, Family::S3Object, Family::S3BucketMeta];
 
 #[test]
@@ -96,7 +96,7 @@ fn batches_of_one_row() {
     assert_eq!(large.store(), small.store());
 }
 
-/// A leader that is gone for a moment, and a connection that breaks, cost nothing but time.
+/// A leader that is missing for a moment, and a connection that breaks, cost only time.
 #[test]
 fn what_fails_for_a_while_is_sent_again() {
     let mut calls = 0;

@@ -1,4 +1,4 @@
-//! The raw key-value interface of a server of two groups, in memory: a test can say what it answers.
+//! The raw key-value interface of a server with two groups, in memory: a test can choose its answers.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -13,7 +13,7 @@ use http::{HeaderMap, Response};
 use prost::Message;
 use tokio::net::TcpStream;
 
-/// Keys that are given at once, whatever is asked for: so that every answer is cut.
+/// Number of keys in an answer, whatever is requested: so every answer is incomplete.
 const PAGE: usize = 7;
 
 #[derive(Clone, PartialEq, Message)]
@@ -56,12 +56,12 @@ struct Routes {
     routes: Vec<Route>,
 }
 
-/// What becomes of a row that is to be stored.
+/// What happens to a row that is to be stored.
 pub enum Fate {
     Stored,
-    /// It is said to be stored, and is not.
+    /// It is reported as stored, but is not.
     Lost,
-    /// A status of gRPC, and its words.
+    /// A status of gRPC, and its message.
     Refused(u32, &'static str),
     /// No answer: the connection ends.
     Cut,
@@ -75,17 +75,17 @@ pub struct Server {
     store: Arc<Mutex<Store>>,
 }
 
-/// What becomes of each row.
+/// What happens to each row.
 type Rule = Box<dyn FnMut(&[u8]) -> Fate + Send>;
 
-/// What the threads of a server share.
+/// Shared by the threads of a server.
 struct Shared {
     store: Arc<Mutex<Store>>,
     fate: Mutex<Rule>,
 }
 
 impl Server {
-    /// A server that holds rows; `fate` tells what becomes of each that is to be stored.
+    /// A server with rows; `fate` returns what happens to each row that is to be stored.
     pub fn start(store: Store, fate: impl FnMut(&[u8]) -> Fate + Send + 'static) -> Server {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -131,7 +131,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-/// Answers a call; nothing: the connection is cut.
+/// Answers a call; `None`: the connection is cut.
 async fn call(path: &str, mut body: RecvStream, mut respond: SendResponse<Bytes>, shared: &Shared) -> Option<()> {
     let mut bytes = Vec::new();
     while let Some(Ok(chunk)) = body.data().await {
@@ -182,7 +182,7 @@ fn respond_with(respond: &mut SendResponse<Bytes>, answer: Result<Vec<u8>, (u32,
     }
 }
 
-/// Keys of one group: those of an even length are in the group 3, others in the group 5.
+/// Keys of one group: those of an even length are in group 3, others in group 5.
 fn scan(asked: &Scan, store: &Store) -> Vec<u8> {
     assert!(asked.keys_only, "no values are needed");
     let is_there = |key: &[u8]| asked.group == if key.len().is_multiple_of(2) { 3 } else { 5 };

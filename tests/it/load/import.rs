@@ -9,7 +9,7 @@ use super::aws::{Moto, compare, fine, moto_bin, prepare};
 use crate::kit::command::stderr;
 use crate::kit::read_tree;
 
-/// What AWS does not take, as a load tells of it.
+/// What AWS rejects, as reported by a load.
 fn told(dir: &Path) -> Vec<u8> {
     let mut told = Vec::new();
     for (path, bytes) in read_tree(&dir.join("export")) {

@@ -1,4 +1,4 @@
-//! `load`: objects into running systems. What needs a server is `#[ignore]`d, and run by `.ci/run`.
+//! `load`: objects into running systems. Tests that need a server are `#[ignore]`d, and run by `.ci/run`.
 
 mod answers;
 mod aws;
@@ -13,7 +13,7 @@ mod truth;
 use std::path::Path;
 use std::process::Command;
 
-/// A key and a certificate of `localhost` that nobody else has signed: `key.pem` and `cert.pem` in the directory.
+/// A key and a self-signed certificate for `localhost`: `key.pem` and `cert.pem` in the directory.
 fn certificate(dir: &Path) {
     let names = ["subjectAltName=DNS:localhost,IP:127.0.0.1", "basicConstraints=critical,CA:FALSE"];
     let mut openssl = Command::new("openssl");

@@ -1,4 +1,4 @@
-//! RDB files, read back by a reader of our own.
+//! RDB files, read back by a separate reader.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use crate::kit::fixtures::{load as fixture, snapshots};
 pub const CORPORA: [&str; 7] =
     ["redis-small", "redis-nasty", "expired-retype", "stale-ttl", "incr-poison", "mvcc-interleave", "two-groups"];
 
-/// Hears nothing.
+/// Ignores progress.
 pub struct Deaf;
 
 impl ekvsnap::decode::Progress for Deaf {
@@ -97,7 +97,7 @@ fn expiries_move_with_the_backup() {
     same(&found, &held(keys(&inputs), outcome.shifted_ms));
 }
 
-/// What Redis has no form for is told by name, and `--strict` fails.
+/// Objects without a form in Redis are reported with their names, and `--strict` fails.
 #[test]
 fn what_redis_cannot_hold() {
     let snapshot = Snapshot::new()

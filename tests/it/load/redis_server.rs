@@ -1,4 +1,4 @@
-//! A real Redis server: what was loaded over the wire and from a file, key by key.
+//! A real Redis server: compares the data loaded over the wire and from a file, key by key.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -14,7 +14,7 @@ use crate::kit::build::{Snapshot, be, item, plain};
 use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::fixtures::{load as fixture, snapshots};
 
-/// A server of its own, with its own directory.
+/// A separate server, with its own directory.
 pub struct Server {
     child: Child,
     pub url: String,
@@ -27,13 +27,13 @@ impl Drop for Server {
     }
 }
 
-/// A port that nobody listens on.
+/// A free port.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Server {
-    /// Starts with what `dump.rdb` in the directory has.
+    /// Starts with the content of `dump.rdb` in the directory.
     pub fn start(dir: &Path) -> Server {
         Server::with(dir, &[])
     }
@@ -73,7 +73,7 @@ fn ask<T: FromRedisValue>(connection: &mut Connection, command: &str, args: &[&[
     asked.query(connection).unwrap_or_else(|e| panic!("{command}: {e}"))
 }
 
-/// The value of a key, asked as clients ask.
+/// The value of a key, read like by a client.
 fn value(connection: &mut Connection, name: &[u8], want: &Value) -> Value {
     match want {
         Value::String(_) | Value::Members(_) => Value::String(ask(connection, "GET", &[name])),
@@ -93,7 +93,7 @@ fn value(connection: &mut Connection, name: &[u8], want: &Value) -> Value {
     }
 }
 
-/// Small sorted sets have scores that are integers as such: -0 becomes 0 in the server.
+/// In small sorted sets integer scores are stored as integers: -0 becomes 0 in the server.
 fn unsigned(mut value: Value) -> Value {
     if let Value::Zset(members) = &mut value {
         members.values_mut().filter(|bits| f64::from_bits(**bits) == 0.0).for_each(|bits| *bits = 0);
@@ -101,7 +101,7 @@ fn unsigned(mut value: Value) -> Value {
     value
 }
 
-/// Everything that the server has is what it should have.
+/// Compares everything in the server with the expected keys.
 #[track_caller]
 fn compare(server: &Server, want: &Keys) {
     let mut connection = server.connect();
@@ -132,7 +132,7 @@ fn compare(server: &Server, want: &Keys) {
     }
 }
 
-/// What only the server can tell of a key: a digest of its value, and all of a stream.
+/// Data of a key that only the server has: a digest of its value, and all of a stream.
 fn inner(server: &Server, name: &[u8]) -> (String, Option<String>) {
     let mut connection = server.connect();
     let digest: Vec<String> = ask(&mut connection, "DEBUG", &[b"DIGEST-VALUE", name]);
@@ -154,7 +154,7 @@ fn run(dir: &Path, args: &[&str]) {
     assert_eq!(code(&out), 0, "{args:?}: {}", stderr(&out));
 }
 
-/// Writes the inputs of a corpus; gives their names and what a server should have.
+/// Writes the inputs of a corpus; returns their names and the expected content of a server.
 fn prepare(dir: &Path, name: &str) -> (Vec<String>, Keys) {
     let inputs = snapshots(&fixture(name));
     let newest = |bytes: &Vec<u8>| {
@@ -188,7 +188,7 @@ fn every_corpus_is_served_the_same_from_file_and_wire() {
         for key in want.keys() {
             assert_eq!(inner(&of_file, key), inner(&of_wire, key), "{name}: {}", key.escape_ascii());
         }
-        // Of an output, beside other keys and over older ones.
+        // From an output, together with other keys and over older ones.
         let mut decode = vec!["decode".to_owned()];
         decode.extend(inputs.iter().cloned());
         decode.extend(["-o", "out", "--layout", "jsonl"].map(str::to_owned));
@@ -210,7 +210,7 @@ fn large() -> Snapshot {
     list.put(plain("!lst|meta|", "k01500:list"), be(&[0, items as u64, items as u64]))
 }
 
-/// Runs a load until it has told a position, kills it, and gives the last position.
+/// Runs a load until it has reported a position, kills it, and returns the last position.
 fn killed(dir: &Path, args: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ekvsnap"));
     let mut child = command.current_dir(dir).args(args).stdout(Stdio::piped()).spawn().unwrap();
@@ -239,7 +239,7 @@ fn a_killed_load_is_resumed() {
     let resumed = [&to[..], &["--start-after", &position]].concat();
     run(dir.path(), &resumed);
     compare(&server, &want);
-    // Half of a list is no list: it is made anew.
+    // Half of a list is replaced: the list is written again.
     ask::<i64>(&mut server.connect(), "RPUSH", &[b"k01500:list", b"more"]);
     run(dir.path(), &[&to[..], &["--start-after", "redis:k01499"]].concat());
     compare(&server, &want);
@@ -269,7 +269,7 @@ fn an_encrypted_connection() {
     compare(&server, &want);
 }
 
-/// What a server refuses ends the load, and tells from where to go on.
+/// A rejection by the server ends the load, which reports where to continue.
 #[test]
 #[ignore = "needs redis-server"]
 fn a_server_that_is_full_ends_the_load() {

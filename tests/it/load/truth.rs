@@ -1,4 +1,4 @@
-//! Redis keys of a snapshot, collected as the library gives them; and what of it Redis can hold.
+//! Redis keys of a snapshot, collected through the library; and the part of them that Redis can store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,7 +45,7 @@ pub fn keys(inputs: &[Bytes]) -> Keys {
     all
 }
 
-/// Without what Redis cannot hold, and with expiries that lie `shift` later.
+/// Without what Redis cannot store, and with expiries that are `shift` later.
 pub fn held(mut keys: Keys, shift: i64) -> Keys {
     for (value, expiry) in keys.values_mut() {
         *expiry = expiry.map(|at| at.saturating_add_signed(shift).max(1)).filter(|at| i64::try_from(*at).is_ok());

@@ -1,4 +1,4 @@
-//! Files to versions (`container.md` §2–§4, §7).
+//! Reads versions from files (`container.md` §2–§4, §7).
 
 use super::Damage;
 
@@ -13,19 +13,19 @@ pub struct Version {
 }
 
 impl Version {
-    /// Whether the key is there at a read timestamp.
+    /// Whether the key exists at a read timestamp.
     pub fn is_live(&self, time: u64) -> bool {
         !self.tombstone && (self.expire_at == 0 || self.expire_at > time)
     }
 }
 
-/// What a file holds.
+/// The content of a file.
 pub struct Stream {
     pub last_commit: u64,
     pub versions: Vec<Version>,
 }
 
-/// Takes numbers and bytes from the front of a slice.
+/// Takes numbers and bytes from the start of a slice.
 pub struct Take<'b>(pub &'b [u8]);
 
 impl<'b> Take<'b> {
@@ -180,7 +180,7 @@ fn behind_state(take: &mut Take<'_>) -> Result<(), Damage> {
     }
 }
 
-/// Bit by bit, as the definition has it.
+/// Bit by bit, like the definition.
 fn crc32c(bytes: &[u8]) -> u32 {
     let bit = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 };
     let byte = |crc: u32, byte: &u8| (0..8).fold(crc ^ u32::from(*byte), |crc, _| bit(crc));

@@ -1,4 +1,4 @@
-//! The file system (`fs.md`), all of it in maps: files on disk, metadata.jsonl and KEYMAP.jsonl. Not report.json.
+//! The file system (`fs.md`), completely in maps: files on disk, metadata.jsonl and KEYMAP.jsonl. Without report.json.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use super::{Ask, Damage, Rows, Set, Tree, escaped, of};
 
 /// Inode of the root.
 const ROOT: u64 = 1;
-/// Behind a zero, the end of a name in a key (§1).
+/// The byte after a zero at the end of a name in a key (§1).
 const END: u8 = 0;
 
 #[derive(Default)]
 struct Store {
     inodes: BTreeMap<u64, Value>,
     homes: BTreeMap<u64, Value>,
-    /// Names of a directory, with what they lead to.
+    /// Names of a directory, with their inodes.
     names: BTreeMap<u64, BTreeMap<Vec<u8>, Value>>,
     /// Chunks by home, inode and index.
     chunks: BTreeMap<(u64, u64, u64), Vec<u8>>,
@@ -28,7 +28,7 @@ struct Store {
     count: BTreeMap<u64, u64>,
 }
 
-/// The walk: what was met, and where it stands.
+/// The walk: the inodes that were met, and their places.
 struct Walk<'s, 't> {
     store: &'s Store,
     tree: &'t mut Tree,
@@ -42,7 +42,7 @@ struct Visit<'v> {
     number: u64,
     /// Below the root; `None` outside the tree.
     path: Option<&'v [u8]>,
-    /// The directory that it was met in, and its name there.
+    /// The directory in which it was met, and its name there.
     met_in: Option<(u64, &'v [u8])>,
     place: &'v str,
     link: Option<&'v str>,
@@ -143,7 +143,7 @@ impl Store {
         self.inodes.get(&number).is_some_and(is_directory)
     }
 
-    /// What is odd about an inode; `name` and the entry that led to it (§4).
+    /// The anomalies of an inode; `name` and the entry that led to it (§4).
     fn oddities(&self, at: u64, entry: Option<(&[u8], &Value)>) -> Vec<&'static str> {
         let inode = &self.inodes[&at];
         let (is_dir, unlinked) = (is_directory(inode), is_unlinked(inode));
@@ -163,7 +163,7 @@ impl Store {
         all.into_iter().filter(|(odd, _)| *odd).map(|(_, code)| code).collect()
     }
 
-    /// What the home says (§4, §5).
+    /// The state of the home (§4, §5).
     fn home(&self, at: u64) -> Option<&'static str> {
         let inode = &self.inodes[&at];
         let Some(home) = self.homes.get(&at) else { return Some("home_missing") };
@@ -176,7 +176,7 @@ impl Store {
         }
     }
 
-    /// What is stored of a file: offsets and bytes, within the file and each within its chunk (§3).
+    /// The stored data of a file: offsets and bytes, within the file and each within its chunk (§3).
     fn extents(&self, at: u64) -> Vec<(u64, &[u8])> {
         let inode = &self.inodes[&at];
         let (size, slot) = (number(inode, "size"), number(inode, "home_slot"));
@@ -201,7 +201,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Names in what is no directory; then what no name leads to, directories that only lead to each other, the rest.
+    /// Names in something that is not a directory; then inodes that no name leads to, directories that only lead to each other, the rest.
     fn lost(&mut self, lost: &[u64]) {
         for number in self.store.names.keys().filter(|number| !self.store.is_directory(**number)) {
             self.directory(*number, None, &format!("fs/lost+found/{number}.dir"));
@@ -248,7 +248,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Writes a file, and the line of whatever it is (§7).
+    /// Writes a file, and the line of any inode (§7).
     fn line(&mut self, mut visit: Visit<'_>) {
         let (store, inode) = (self.store, &self.store.inodes[&visit.number]);
         visit.notes.extend(store.home(visit.number));
@@ -322,5 +322,5 @@ fn path_member(name: &str, path: &[u8]) -> (String, Json) {
     }
 }
 
-/// What the engine writes beside: counts, which are tested by themselves.
+/// A further file of the engine: counts, which have separate tests.
 pub const REPORT: &[u8] = b"fs/report.json";

@@ -1,4 +1,4 @@
-//! JSON as the peer's tools write it (`redis.md` §4.2).
+//! JSON in the form of the public decoder (`redis.md` §4.2).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -52,7 +52,7 @@ impl Json {
         Json::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
-    /// Bytes: text if they are UTF-8, else an object that holds them in base64.
+    /// Bytes: text if they are UTF-8, otherwise an object with base64.
     pub fn bytes(bytes: &[u8]) -> Json {
         match std::str::from_utf8(bytes) {
             Ok(text) => Json::text(text),
@@ -60,7 +60,7 @@ impl Json {
         }
     }
 
-    /// A score: the shortest digits that give it back; fixed from 1e-6 to 1e21.
+    /// A score: the shortest digits that give the same number; fixed notation from 1e-6 to 1e21.
     pub fn score(x: f64) -> Json {
         if x.is_nan() {
             return Json::text("nan");
@@ -93,7 +93,7 @@ impl Json {
         }
     }
 
-    /// Over several lines, two spaces a level.
+    /// Over several lines, indented by two spaces per level.
     pub fn indented(&self, html: Html) -> String {
         self.indent(html, 0)
     }

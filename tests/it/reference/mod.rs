@@ -1,7 +1,6 @@
-//! A second decoder, for comparison: slow, plain, on one thread, with full copies of everything in ordered maps.
+//! A second decoder, for comparison: slow, simple, on one thread, with complete copies of everything in ordered maps.
 //!
-//! It is written from the format pages alone and calls nothing of the engine. Where the two differ, one of them has
-//! misread the format.
+//! It is written from the format pages alone and calls no code of the engine. If the two differ, one of them has misread the format.
 
 mod container;
 mod dynamodb;
@@ -21,7 +20,7 @@ use ekvsnap::format::adapter::{self, Adapter};
 /// Path below the output to content; MANIFEST.json and CHECKSUMS are left out.
 pub type Tree = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// What is wrong with the input, in words.
+/// What is wrong with the input, as text.
 pub type Damage = String;
 
 /// The newest live version of a key.
@@ -34,7 +33,7 @@ pub struct Live {
 /// Every live key.
 pub type Rows = BTreeMap<Vec<u8>, Live>;
 
-/// What is asked of a decode.
+/// The options of a decode.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ask {
     pub as_of: Option<u64>,
@@ -52,11 +51,11 @@ pub struct Set {
     pub live: Rows,
     /// Every key that has any version, or gets one by a committed transaction.
     pub known: Vec<Vec<u8>>,
-    /// Keys whose newest version of all is live and was committed after the moment that is asked for.
+    /// Keys whose newest version of all is live and was committed after the requested moment.
     pub later: Rows,
 }
 
-/// Decodes what is one adapter's of the files as one data set.
+/// Decodes the data of one adapter; the files are one data set.
 pub fn decode(files: &[Vec<u8>], adapter: Adapter, ask: &Ask) -> Result<Tree, Damage> {
     let set = read(files, ask)?;
     let mut tree = Tree::new();
@@ -110,12 +109,12 @@ fn newest(versions: &[container::Version], as_of: u64) -> BTreeMap<Vec<u8>, cont
     newest
 }
 
-/// Live rows whose key begins like this, with what follows.
+/// Live rows whose key has this prefix, with the rest.
 fn of<'r>(rows: &'r Rows, prefix: &'static str) -> impl Iterator<Item = (&'r [u8], &'r Vec<u8>)> {
     rows.iter().filter_map(move |(key, row)| Some((key.strip_prefix(prefix.as_bytes())?, &row.body)))
 }
 
-/// Takes a string in which a zero is `00 FF`, and which ends in `00` and `end`, off the front of a key.
+/// Takes a string from the start of a key: a zero in it is `00 FF`, and it ends in `00` and `end`.
 fn escaped(mut rest: &[u8], end: u8) -> Result<(Vec<u8>, &[u8]), Damage> {
     let mut out = Vec::new();
     loop {

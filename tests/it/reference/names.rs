@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::json::{Html, Json, base64url};
 
-/// `%HH` for all but the unreserved bytes.
+/// `%HH` for all bytes except the unreserved ones.
 pub fn percent(raw: &[u8]) -> String {
     let one = |b: &u8| match b {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(*b).to_string(),
@@ -13,7 +13,7 @@ pub fn percent(raw: &[u8]) -> String {
     raw.iter().map(one).collect()
 }
 
-/// Hash and beginning of a name that cannot stand as it is.
+/// Hash and start of a name that cannot be used unchanged.
 pub fn fallback(raw: &[u8]) -> String {
     let hash: String = Sha256::digest(raw).iter().take(16).map(|b| format!("{b:02x}")).collect();
     format!("{hash}__{}", percent(&raw[..raw.len().min(64)]))

@@ -3,7 +3,7 @@
 use super::Damage;
 use super::container::Take;
 
-/// What a field holds.
+/// The value of a field.
 #[derive(Debug, Clone)]
 pub enum Value {
     Varint(u64),

@@ -10,7 +10,7 @@ use super::json::{Html, Json, base64url};
 use super::names::{directory, fallback};
 use super::{Ask, Damage, Rows, Set, Tree, of};
 
-/// Families of side records, in their order; `queue|seq` and `queue|tombstone` tell the decoder something too.
+/// Families of side records, in their order; `queue|seq` and `queue|tombstone` have data for the decoder too.
 const SIDE: [&str; 6] = [
     "!sqs|msg|byage|",
     "!sqs|msg|dedup|",
@@ -20,7 +20,7 @@ const SIDE: [&str; 6] = [
     "!sqs|queue|tombstone|",
 ];
 
-/// What is known of one Q.
+/// The data of one Q.
 #[derive(Default)]
 struct Queue {
     record: Option<Value>,
@@ -58,7 +58,7 @@ pub fn decode(set: &Set, ask: &Ask, tree: &mut Tree) -> Result<(), Damage> {
     Ok(())
 }
 
-/// The directory of side records without a queue: Q as it stands if it is short enough, unless a queue has that name.
+/// The directory of side records without a queue: Q unchanged if it is short enough, unless a queue has that name.
 fn orphan_directory(q: &str, queues: &BTreeMap<String, Queue>) -> String {
     let q = if q.len() > 240 { &fallback(q.as_bytes()) } else { q };
     let peers = format!("{q}.orphan");
@@ -132,7 +132,7 @@ fn queue_of(rest: &[u8]) -> Result<(String, Option<u32>), Damage> {
 }
 
 impl Queue {
-    /// Whether a message is of the live generation: the record's, else the row's, else any (`rules.md` §4).
+    /// Whether a message is of the live generation: that of the record, otherwise of the row, otherwise any (`rules.md` §4).
     fn has(&self, message: &Message) -> bool {
         let Some(record) = &self.record else { return false };
         let said = [record["generation"].as_u64().unwrap_or(0), self.generation];
@@ -200,7 +200,7 @@ impl Queue {
     }
 }
 
-/// A member that is a text, if it is there and not empty.
+/// A text member, if it exists and is not empty.
 fn string(value: &Value, member: &str) -> Option<String> {
     value[member].as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
@@ -277,7 +277,7 @@ impl Message {
     }
 }
 
-/// Attributes by name, each as it was stored; the test stores them without white space, members in order.
+/// Attributes by name, each as stored; the test stores them without white space, members in order.
 fn attributes(value: &Value) -> Option<String> {
     let mut all: Vec<_> = value["message_attributes"].as_object().filter(|all| !all.is_empty())?.iter().collect();
     all.sort_by_key(|(name, _)| *name);

@@ -23,7 +23,7 @@ struct Intent {
     body: Option<Vec<u8>>,
 }
 
-/// Takes the live keys, with the intents of committed transactions in their places; also gives the keys of those.
+/// The live keys after the intents of committed transactions are applied; also returns the keys of those.
 pub fn apply(newest: &BTreeMap<Vec<u8>, Version>, time: u64, as_of: u64) -> Result<(Rows, Vec<Vec<u8>>), Damage> {
     let mut live = Rows::new();
     for (key, version) in newest.iter().filter(|(_, version)| version.is_live(time)) {

@@ -40,7 +40,7 @@ fn rows_go_to_their_groups_and_back() {
     };
     assert!(data(&["g1.fsm", "g2.fsm"]) == data(&["one"]), "a decode of it is not the same");
     assert!(data(&["one"]) == data(&["data/n1"]), "a decode of the groups is not the same");
-    // The groups as they were: taken as they are.
+    // The same groups as before: the files are taken unchanged.
     let same = ["restore", "g2.fsm", "g1.fsm", "-d", "same", "--node", "n1=h:1", "--groups", "1=h:1,2=h:2"];
     let (code, words) = ground.run(&[&same[..], &["--shard-ranges", ":m=1,m:=2"]].concat());
     assert!(code == 0 && words.contains("same: byte for byte as given"), "{words}");

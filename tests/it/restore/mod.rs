@@ -1,4 +1,4 @@
-//! Data directories: what is in them, byte by byte; what is refused; and that each thing a server would fall over is seen.
+//! Data directories: their content, byte by byte; rejected inputs; and that each fault a server would fail at is detected.
 
 mod groups;
 mod sealed;
@@ -191,7 +191,7 @@ fn old_stores_are_refused() {
     assert!(words.contains("a server goes on with the store in fsm.db"), "{words}");
 }
 
-/// What a server would not start from, or would serve wrongly, and what is not a restore at all: nothing is left of it.
+/// Inputs from which a server would not start, or would serve wrong data, and inputs that are not restorable: nothing is left behind.
 #[test]
 fn inputs_that_are_refused() {
     let base = || Snapshot::new().put("!redis|str|a", b"\xff\x01\0x");
@@ -254,7 +254,7 @@ fn encrypted_rows() {
     assert!(code == 1 && words.contains("cannot be sent to other groups"), "{words}");
 }
 
-/// Whatever stands in the name of the file or in the store, a server takes no new entry of its log for an applied one.
+/// Whatever the name of the file or the store say, a server takes no new entry of its log for an applied one.
 #[test]
 fn the_index() {
     let applied = |index: u64| {
@@ -277,7 +277,7 @@ fn the_index() {
     }
 }
 
-/// Outputs of each corpus, restored: what is decoded of the data directory is the output again.
+/// Outputs of each corpus, restored: a decode of the data directory gives the output again.
 #[test]
 fn outputs_come_back() {
     for corpus in ["redis-small", "sqs-small", "dynamodb-small", "s3-small"] {
@@ -372,7 +372,7 @@ fn data_directories_that_a_server_was_started_on() {
     assert_eq!((seen, golden.len()), (15, 15));
 }
 
-/// Every call that the output makes fails once: words, exit code 1, nothing left.
+/// Every system call of the output fails once: a message, exit code 1, nothing left.
 #[test]
 fn every_failed_call_leaves_nothing() {
     let ground = Ground::new();

@@ -1,4 +1,4 @@
-//! Encrypted stores: the keys that a server starts with, and rows that they open.
+//! Encrypted stores: the keys with which a server starts, and the rows that they open.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ impl Ground {
         Sidecar::parse(&fs::read(self.path(name)).unwrap()).unwrap()
     }
 
-    /// Every file of the store, with its rows in clear.
+    /// Every file of the store, with decrypted rows.
     fn clear(&self, dir: &str, keys: &Sidecar) -> Vec<Vec<u8>> {
         let mut ring = KeyRing::default();
         for (id, key) in keys.unwrap(&self.kek()).unwrap() {
@@ -185,7 +185,7 @@ fn what_is_refused() {
     let last = sidecar_with(&[u32::MAX], |_| Key::new([1; 32]));
     ground.write("last.json", last.as_bytes());
     write_secret(&ground.path("other-kek"), &KEK);
-    // Where no side-car is beside it.
+    // If there is no side-car next to it.
     std::fs::create_dir(ground.path("apart")).unwrap();
     std::fs::copy(ground.path("0000000000000385.fsm"), ground.path("apart/0000000000000385.fsm")).unwrap();
     let [a, b] = colliding();
@@ -212,7 +212,7 @@ fn what_is_refused() {
         assert!(text.contains(words), "{args:?}: {text}");
         assert!(!ground.path("data").exists(), "{args:?}");
     }
-    // Without a key file the snapshot is restored, and what is missing is said.
+    // Without a key file the snapshot is restored, and the missing parts are reported.
     let words = ground.restored(&[snapshot, "--node", "n=h:1"]);
     assert!(words.contains("restore_encrypted") && !ground.path("data/n/encryption").exists(), "{words}");
     // Rows that their key does not open are damage.

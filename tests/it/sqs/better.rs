@@ -1,4 +1,4 @@
-//! What the peer gets wrong (`sqs.md` §6): one test for each thing that we do better.
+//! What the public decoder gets wrong (`sqs.md` §6): one test for each thing that ekvsnap does better.
 
 use ekvsnap::format::Family;
 use serde_json::{Value, json};

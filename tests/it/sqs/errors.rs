@@ -9,7 +9,7 @@ use super::with_side_records;
 use crate::kit::build::{NOW, Snapshot};
 use crate::kit::run_with;
 
-/// A sound queue with one more row, which must fail with these words.
+/// An intact queue with one more row, which must fail with this text.
 #[track_caller]
 fn rejects(key: Vec<u8>, value: &[u8], options: &Options, words: &str) {
     let family = Family::of(&key);

@@ -11,7 +11,7 @@ use crate::kit::{Decoded, decoded};
 
 type Counts<'a> = &'a [(&'a str, u64)];
 
-/// Decodes and compares the events; gives the decode.
+/// Decodes and compares the events; returns the decode.
 #[track_caller]
 fn check(snapshot: &Snapshot, warnings: Counts<'_>, notes: Counts<'_>) -> Decoded {
     let decoded = decoded(snapshot.build());
@@ -51,7 +51,7 @@ fn messages_of_a_deleted_queue_are_a_note() {
     let message = Snapshot::new().msg(&msg("q", 3, "a"));
     check(&message.clone().tombstone("q", 3), &[], &[("sqs_deleted_queues", 1)]);
     check(&message.clone().generation("q", 4), &[], &[("sqs_deleted_queues", 1)]);
-    // The generation row does not tell of the deletion of its own generation, nor the tombstone of another's.
+    // The generation row does not explain the deletion of its own generation, nor the tombstone that of another one.
     let both = [("sqs_orphan_messages", 1)];
     check(&message.clone().generation("q", 3), &both, &[("sqs_deleted_queues", 1)]);
     check(&message.tombstone("q", 2), &both, &[("sqs_deleted_queues", 1)]);
@@ -131,7 +131,7 @@ fn messages_that_are_not_what_their_key_says_are_a_warning() {
     }
 }
 
-/// The value decides which generation a message belongs to, as with the peer.
+/// The value decides which generation a message belongs to, as in the public decoder.
 #[test]
 fn the_generation_of_the_value_counts() {
     let message = msg("q", 2, "a").set("queue_generation", 1);

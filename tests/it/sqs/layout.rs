@@ -1,4 +1,4 @@
-//! Names, order, and that neither threads, inputs nor intents make a difference.
+//! Names, order, and independence of threads, inputs and intents.
 
 use ekvsnap::decode::Options;
 use ekvsnap::format::Family;
@@ -128,7 +128,7 @@ fn side_records_are_in_snapshot_order() {
     assert_eq!(lines(&decoded, path, "value_b64"), ["MQ", "Mg", "Mw", "NA", "NQ", "Ng", "AQ"]);
 }
 
-/// Enough messages in two queues for several tasks of every stage, and small queues.
+/// Enough messages in two queues for several tasks in every stage, and small queues.
 pub fn many() -> Snapshot {
     let sender = "s".repeat(2500);
     let mut snapshot = Snapshot::new().queue("q", 2).queue_with("f", 1, json!({ "name": "f", "partition_count": 4 }));

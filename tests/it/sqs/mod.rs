@@ -25,7 +25,7 @@ fn with_orphans() -> Options {
     Options { include_orphans: true, ..Options::default() }
 }
 
-/// Decodes one snapshot that must be sound.
+/// Decodes one intact snapshot.
 #[track_caller]
 fn decoded_with(snapshot: Vec<u8>, options: &Options) -> Decoded {
     run_with(&[snapshot], options).unwrap_or_else(|e| panic!("{e}"))

@@ -1,4 +1,4 @@
-//! `--layout jsonl`: a file a queue (`rules.md` §6).
+//! `--layout jsonl`: one file per queue (`rules.md` §6).
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::kit::build::Snapshot;
 use crate::kit::fixtures::{load, snapshots};
 use crate::kit::{Tree, packed, run_with};
 
-/// Everything that can be written.
+/// Options that write everything.
 fn all() -> Options {
     Options { include_orphans: true, include_sqs_side_records: true, ..packed() }
 }
@@ -105,7 +105,7 @@ fn a_damaged_message_is_one_line_less() {
     assert_eq!(decoded.text("ERRORS.jsonl").lines().count(), 3);
 }
 
-/// Files below `sqs/` under the names that they would have in the packed layout.
+/// Files below `sqs/` under their names in the packed layout.
 fn as_packed(tree: &Tree) -> BTreeMap<String, Vec<u8>> {
     let decoded = |queue: &str| String::from_utf8(URL_SAFE_NO_PAD.decode(queue).unwrap()).unwrap();
     let rename = |path: &str| match path.split_once('/') {

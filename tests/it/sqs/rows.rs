@@ -37,7 +37,7 @@ fn merge(all: &mut Value, members: Value) {
     all.extend(members);
 }
 
-/// A message under construction.
+/// A message that is being built.
 #[derive(Clone)]
 pub struct Msg {
     pub queue: Vec<u8>,
@@ -88,7 +88,7 @@ impl Msg {
     }
 }
 
-/// A message-level key: what follows the generation is `rest`.
+/// A message-level key: `rest` follows the generation.
 pub fn message_key(
     family: Family,
     queue: &[u8],

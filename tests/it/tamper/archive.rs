@@ -1,4 +1,4 @@
-//! Changes of archives, compressed ones too. What an extractor would act upon must not pass.
+//! Changes of archives, also of compressed ones. Members that an extractor would act on must not pass.
 
 use std::fs;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use crate::kit::command::{code, ekvsnap};
 
 const S0: &str = "redis/db_0/strings/s0.bin";
 
-/// An archive, and where its members are: with the headers that belong to them.
+/// An archive, and the positions of its members with their headers.
 struct Made {
     bytes: Vec<u8>,
     members: Vec<(String, Range<usize>, usize)>,
@@ -42,12 +42,12 @@ impl Made {
         self.bytes[self.member(name).1.clone()].to_vec()
     }
 
-    /// With more members behind the last one.
+    /// With more members after the last one.
     fn with(&self, more: &[u8]) -> Vec<u8> {
         [&self.bytes[..self.end], more, &self.bytes[self.end..]].concat()
     }
 
-    /// With something in the place of a member.
+    /// With other bytes in place of a member.
     fn instead(&self, name: &str, other: &[u8]) -> Vec<u8> {
         let range = self.member(name).1.clone();
         [&self.bytes[..range.start], other, &self.bytes[range.end..]].concat()
@@ -183,7 +183,7 @@ fn every_change_of_an_archive_has_its_verdict() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// One change of the compressed archive, given with what is in it.
+/// One change of the compressed archive, given together with its content.
 struct Packed(&'static str, fn(&[u8], &Made) -> Vec<u8>, Verdict);
 
 const PACKED: &[Packed] = &[

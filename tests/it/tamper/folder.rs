@@ -29,7 +29,7 @@ fn put_sums(out: &Path, lines: &[String]) {
     fs::write(out.join("CHECKSUMS"), lines.join("\n") + "\n").unwrap();
 }
 
-/// Makes the row of a file what the file is now.
+/// Updates the row of a file to its current content.
 pub(super) fn fix(out: &Path, path: &str) {
     let end = format!("  {path}");
     let fixed = |line: String| if line.ends_with(&end) { digest(&out.join(path)) + &end } else { line };

@@ -1,4 +1,4 @@
-//! Outputs that somebody changed: a table for directories, one for archives, one for compressed archives, and one check.
+//! Changed outputs: a table for directories, one for archives, one for compressed archives, and one check.
 
 mod archive;
 mod folder;
@@ -15,7 +15,7 @@ use crate::kit::ddb::{V, table};
 use crate::kit::fs::{chunk, dir, inode, name, put, with};
 use crate::kit::s3;
 
-/// What verify must say of a change; `None`: the output is as it was made.
+/// What verify must report about a change; `None`: the output is unchanged.
 type Verdict = Option<&'static str>;
 
 /// Writes a snapshot with something of each adapter: `s.fsm`.
@@ -45,7 +45,7 @@ fn file_system(s: Snapshot) -> Snapshot {
     s.put_at(NOW, key::numbers(ekvsnap::format::Family::FsChunk, &[12, 12, 0]), "abc")
 }
 
-/// Verifies by itself and against the snapshot. The two agree, unless `against` tells otherwise.
+/// Verifies alone and against the snapshot. The results agree, unless `against` says otherwise.
 fn failures(dir: &Path, what: &str, output: &str, alone: Verdict, against: Verdict) -> Vec<String> {
     let mut wrong = Vec::new();
     for (args, want) in [(vec!["verify", output], alone), (vec!["verify", output, "--against", "s.fsm"], against)] {

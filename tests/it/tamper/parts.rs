@@ -8,7 +8,7 @@ use super::folder::{add_row, fix, remove_row};
 use super::{Verdict, failures, snapshot};
 use crate::kit::command::{code, ekvsnap, stderr};
 
-/// One change of the output at the path; what `verify` says alone and against the snapshot, and what `encode` says.
+/// One change of the output at the path; the reports of `verify` alone and against the snapshot, and of `encode`.
 struct Row(&'static str, fn(&Path), [Verdict; 3]);
 
 const DIR: &str = "redis/db_0/strings.jsonl";

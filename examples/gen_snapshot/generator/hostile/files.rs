@@ -6,7 +6,7 @@ pub const KINDS: &[Kind] =
     &[("deep", deep), ("wide", |n| flat(n, 0)), ("links", links), ("holes", |n| flat(n, 1 << 40))];
 
 const ROOT: u64 = 1;
-/// The first inode that is given out.
+/// The first inode that is assigned.
 const FIRST: u64 = 1000;
 
 fn name(pile: &mut Pile, parent: u64, name: &str, inode: u64, kind: &str) {
@@ -26,7 +26,7 @@ fn inode(pile: &mut Pile, number: u64, kind: &str, size: u64, links: u64) {
     pile.put([b"!fs|home|", &number.to_be_bytes()[..]].concat(), home);
 }
 
-/// Directories one in the other.
+/// Nested directories.
 fn deep(n: u64) -> Pile {
     let mut pile = each(n, |pile, i| {
         let parent = if i == 0 { ROOT } else { FIRST + i - 1 };

@@ -1,6 +1,6 @@
-//! Snapshots made to cost much: each kind puts its load on one place of a decoder.
+//! Snapshots that are expensive on purpose: each kind puts its load on one place of a decoder.
 //!
-//! Rows are gathered in any order and sorted before they are written, so a kind says only what it is about.
+//! Rows are collected in any order and sorted before they are written, so the code of a kind is short.
 
 mod files;
 mod objects;
@@ -26,11 +26,11 @@ pub fn emit(name: &str, scale: u64, rows: &mut Rows<'_>) -> Option<io::Result<()
     Some(make(scale).write(rows))
 }
 
-/// Rows in no order.
+/// Rows in any order.
 #[derive(Default)]
 pub struct Pile {
     rows: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Of so many rows, one has a damaged key.
+    /// One row in this number of rows has a damaged key.
     damaged: Option<usize>,
 }
 
@@ -47,7 +47,7 @@ impl Pile {
         self.rows.push((key, body.into()));
     }
 
-    /// Flips a bit of one key of so many, when all are in order.
+    /// Flips a bit of one key in `every` keys, after sorting.
     fn damaged(self, every: usize) -> Pile {
         Pile { damaged: Some(every), ..self }
     }
@@ -65,14 +65,14 @@ impl Pile {
     }
 }
 
-/// As many rows as `n`.
+/// Calls `put` for each number below `n`.
 fn each(n: u64, mut put: impl FnMut(&mut Pile, u64)) -> Pile {
     let mut pile = Pile::default();
     (0..n).for_each(|i| put(&mut pile, i));
     pile
 }
 
-/// `part` so often, with commas between.
+/// `part` repeated `n` times, separated by commas.
 fn list(part: &str, n: u64) -> String {
     let mut out = format!("{part},").repeat(n as usize);
     out.pop();

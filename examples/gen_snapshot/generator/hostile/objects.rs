@@ -29,7 +29,7 @@ fn bucket(pile: &mut Pile, name: &str) {
     pile.put([b"!s3|bucket|meta|", &part(name.as_bytes())[..]].concat(), value);
 }
 
-/// What stands for an object in every key.
+/// The representation of an object in every key.
 fn key(prefix: &str, bucket: &str, name: &str) -> Vec<u8> {
     [prefix.as_bytes(), &part(bucket.as_bytes()), &1u64.to_be_bytes(), &part(name.as_bytes())].concat()
 }
@@ -64,7 +64,7 @@ fn buckets(n: u64) -> Pile {
     })
 }
 
-/// Counters of deleted buckets, all before the names of those that are there.
+/// Counters of deleted buckets, all before the names of existing ones.
 fn buckets_gone(n: u64) -> Pile {
     each(n, |pile, i| {
         let gone = format!("a{i:07}");
@@ -101,7 +101,7 @@ fn members(n: u64) -> String {
     all.join(",")
 }
 
-/// An object in so many parts of one byte.
+/// An object in `n` parts of one byte.
 fn parts(n: u64) -> Pile {
     let declared = |i: u64| {
         format!("{{\"part_no\":{},\"etag\":\"\",\"size_bytes\":1,\"chunk_count\":1,\"chunk_sizes\":[1]}}", i + 1)
@@ -113,7 +113,7 @@ fn parts(n: u64) -> Pile {
     pile
 }
 
-/// So many references to one payload of 64 KiB.
+/// `n` references to one payload of 64 KiB.
 fn one_payload(n: u64) -> Pile {
     const SIZE: u64 = 64 << 10;
     let payload = vec![b'A'; SIZE as usize];

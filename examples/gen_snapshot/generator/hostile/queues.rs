@@ -1,4 +1,4 @@
-//! SQS: many queues, records and messages of many members, messages that share an id.
+//! SQS: many queues, records and messages with many members, messages that share an ID.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -32,7 +32,7 @@ fn queue(pile: &mut Pile, name: &str, more: &str) {
     pile.put(format!("!sqs|queue|meta|{}", URL_SAFE_NO_PAD.encode(name)), value);
 }
 
-/// A message under the key of `key`, which says that its id is `id`.
+/// A message stored under `key` that says that its ID is `id`.
 fn message(pile: &mut Pile, queue: &str, key: &str, id: &str, body: &str, sent: u64, more: &str) {
     let (queue, key) = (URL_SAFE_NO_PAD.encode(queue), URL_SAFE_NO_PAD.encode(key));
     let key = [b"!sqs|msg|data|", queue.as_bytes(), &1u64.to_be_bytes(), key.as_bytes()].concat();

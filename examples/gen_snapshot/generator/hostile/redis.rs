@@ -45,7 +45,7 @@ fn large(strings: u64, n: u64, byte: u8) -> Pile {
     each(strings, |pile, i| pile.put(string(&number(i)), value(&vec![byte; n as usize])))
 }
 
-/// A collection as one value, the form of old servers.
+/// A collection in one value, the form of old servers.
 fn blob(kind: &str, magic: &[u8], elements: &[u8]) -> Pile {
     each(1, |pile, _| pile.put(format!("!redis|{kind}|s"), [magic, elements].concat()))
 }

@@ -1,4 +1,4 @@
-//! DynamoDB: many tables, items of many attributes, values nested without end, names that many items contest.
+//! DynamoDB: many tables, items with many attributes, deeply nested values, names that many items have.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -50,7 +50,7 @@ fn tables_items(n: u64) -> Pile {
     })
 }
 
-/// One item with these attributes beside its key.
+/// One item with these attributes in addition to its key.
 fn item(attributes: &[u8]) -> Pile {
     each(1, |pile, _| {
         table(pile, "t", b"S", b"");
@@ -59,7 +59,7 @@ fn item(attributes: &[u8]) -> Pile {
     })
 }
 
-/// Lists in lists: lengths are known from the inside, so the value is made from its end.
+/// Nested lists: lengths are known from the inside, so the value is built from its end.
 fn nested(n: u64) -> Vec<u8> {
     let mut reversed = vec![1, 5 << 3];
     for _ in 0..n {
@@ -73,7 +73,7 @@ fn nested(n: u64) -> Vec<u8> {
     reversed
 }
 
-/// Items whose keys are numbers of one value in many forms.
+/// Items whose keys are numbers of the same value in many forms.
 fn each_number(n: u64, text: impl Fn(u64) -> String) -> Pile {
     let mut pile = each(n, |pile, i| {
         let text = text(i);

@@ -1,4 +1,4 @@
-//! Keys of every family: what is accepted, what is refused, and that built keys parse.
+//! Keys of every family: which are accepted, which are rejected, and that built keys can be parsed.
 
 use super::*;
 use proptest::prelude::*;
@@ -15,7 +15,7 @@ fn partitioned() -> Place<'static> {
     Place { queue: b"cQ", partition: Some(2), generation: 7 }
 }
 
-/// `Err` holds a word of the reason.
+/// `Err` has a word of the reason.
 fn check<T: std::fmt::Debug + PartialEq>(parts: &[&[u8]], got: Result<T>, want: std::result::Result<T, &str>) {
     let shown = parts.concat().escape_ascii().to_string();
     match (got, want) {
@@ -184,7 +184,7 @@ proptest! {
         prop_assert_eq!(side_row(suffix), Ok((&queue[..], partition)));
     }
 
-    /// Keys one behind the other, in any mixture, are what they are by themselves.
+    /// Keys that are parsed one after the other, in any order, give the same as each by itself.
     #[test]
     fn keys_in_a_row(parts in prop::collection::vec(
         (prop::sample::select(vec!["cQ", "cR", "p|cQ|", "p|cQ|\0\0\0\u{1}", "c", "cQAA"]), 0..3u64, "[ABcQ_|]{0,5}"), 0..12,

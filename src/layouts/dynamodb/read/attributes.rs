@@ -60,7 +60,7 @@ impl<'de> DeserializeSeed<'de> for Attributes {
     }
 }
 
-/// Names with values; how deep the values may reach.
+/// Names with values; the number is the maximum nesting of the values.
 struct Map(usize);
 
 impl<'de> DeserializeSeed<'de> for Map {
@@ -92,7 +92,7 @@ impl<'de> Visitor<'de> for Map {
     }
 }
 
-/// A value; how deep it and those in it may reach.
+/// A value; the number is its maximum nesting.
 #[derive(Clone, Copy)]
 struct Value(usize);
 
@@ -107,7 +107,7 @@ impl<'de> DeserializeSeed<'de> for Value {
     }
 }
 
-/// The envelope of a value; how deep those in it may reach.
+/// The envelope of a value; the number is the maximum nesting of the values in it.
 struct Typed(usize);
 
 impl<'de> Visitor<'de> for Typed {
@@ -141,7 +141,7 @@ impl<'de> Visitor<'de> for Typed {
     }
 }
 
-/// A list of values; how deep they may reach.
+/// A list of values; the number is their maximum nesting.
 struct List(usize);
 
 impl<'de> DeserializeSeed<'de> for List {

@@ -13,7 +13,7 @@ use crate::format::dynamodb::primary::ORDERED_VERSION;
 use crate::format::dynamodb::schema::{Index, KeyNames};
 use crate::layouts::reading::{Budget, Text, wrong};
 
-/// The members of a document; the last three are ours.
+/// The members of a document; only ekvsnap writes the last three.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
@@ -35,7 +35,7 @@ struct Keys {
     range_key: KeyAttribute,
 }
 
-/// Its type is that of the declared attribute.
+/// The type is that of the declared attribute.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KeyAttribute {
@@ -90,7 +90,7 @@ pub(super) fn read(path: &[u8], bytes: &mut dyn Read) -> Result<Schema> {
     });
     let members = (document.generation, document.key_encoding_version, document.migrating_from_generation);
     let (generation, key_encoding_version) = match members {
-        // The public decoder tells none of them: a table as the server makes it now.
+        // The public decoder writes none of them: then it is a table as the server creates it now.
         (None, None, None) => (1, ORDERED_VERSION),
         (generation, version, _) => (generation.unwrap_or_default(), version.unwrap_or_default()),
     };

@@ -1,7 +1,7 @@
-//! Tables and items of an output, back to objects.
+//! Reads tables and items of an output back into objects.
 //!
-//! The schemas are read first: they tell which attributes of an item make its row key. Names of files tell nothing that the items
-//! do not. An output that was made for a restore has a file of those row keys that the attributes do not tell.
+//! The schemas are read first: they define which attributes of an item make its row key. The names of files are not needed. An output for a
+//! restore has a file with the row keys that do not follow from the attributes.
 
 mod attributes;
 mod document;
@@ -60,7 +60,7 @@ impl Reader {
 }
 
 impl<V: TableVisitor> reading::Reader<V> for Reader {
-    /// What the file at a path is; `None`: no decode writes it.
+    /// The role of the file at a path; `None`: no decode writes it.
     fn part(&self, path: &[u8]) -> Option<Part> {
         Some(match File::of(self.layout, path)? {
             File::Document(_) | File::Generations | File::KeyMap | File::Rows => Part::Sidecar,
@@ -69,10 +69,10 @@ impl<V: TableVisitor> reading::Reader<V> for Reader {
         })
     }
 
-    /// Reads a document, or what else must be known before the items, and gives tables and generations.
+    /// Reads a document, or another file that is needed before the items, and passes on tables and generations.
     ///
     /// # Errors
-    /// A failed read, a file that is not what a decode writes, and what the visitor gives.
+    /// A failed read, a file that is not what a decode writes, or the error of the visitor.
     fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
         match File::of(self.layout, path) {
             Some(File::Document(scope)) => {
@@ -85,7 +85,7 @@ impl<V: TableVisitor> reading::Reader<V> for Reader {
                 self.tables.insert(scope.to_owned(), table);
                 Ok(())
             }
-            // Its bytes are proven, and nothing of it is needed.
+            // Its digest is checked, and its content is not needed.
             Some(File::KeyMap) => Ok(()),
             Some(File::Rows) => self.moved.read(path, bytes),
             Some(File::Generations) => generations(path, bytes, visitor),
@@ -93,7 +93,7 @@ impl<V: TableVisitor> reading::Reader<V> for Reader {
         }
     }
 
-    /// All sidecars were read.
+    /// Called after all sidecars.
     ///
     /// # Errors
     /// A failed spill.
@@ -101,10 +101,10 @@ impl<V: TableVisitor> reading::Reader<V> for Reader {
         self.moved.settle()
     }
 
-    /// Gives the objects of a file.
+    /// Passes on the objects of a file.
     ///
     /// # Errors
-    /// A failed read, a file that is not what a decode writes, and what the visitor gives.
+    /// A failed read, a file that is not what a decode writes, or the error of the visitor.
     fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
         let file = File::of(self.layout, path);
         let (Some(File::Item(scope)) | Some(File::Items(scope))) = file else {
@@ -124,10 +124,10 @@ impl<V: TableVisitor> reading::Reader<V> for Reader {
         Ok(())
     }
 
-    /// All files were read.
+    /// Called after all files.
     ///
     /// # Errors
-    /// A row key of an item that is not there.
+    /// The row key of an item that does not exist.
     fn finish(&self) -> Result<()> {
         self.moved.all_are_used()
     }

@@ -1,4 +1,4 @@
-//! Rows of items that the items' attributes do not tell.
+//! Rows of items that do not follow from the items' attributes.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,14 +29,14 @@ struct Line {
     sha256: String,
 }
 
-/// Rows by what identifies their items: the name of the table, a digest of the item, and a number that tells equal items apart.
+/// Rows by the identity of their items: the name of the table, a digest of the item, and a number that distinguishes equal items.
 pub(super) struct Moved {
     scratch: PathBuf,
     told: Option<Spill>,
     rows: Option<table::Table>,
-    /// Names of tables that have such rows.
+    /// Names of tables with such rows.
     tables: BTreeSet<Vec<u8>>,
-    /// How many rows were given of items that have equal ones.
+    /// For items with equal ones, the number of rows that were used.
     taken: BTreeMap<Vec<u8>, u64>,
 }
 
@@ -63,7 +63,7 @@ impl Moved {
         Ok(())
     }
 
-    /// The file was read, if there is one.
+    /// Called after the file was read, if there is one.
     pub fn settle(&mut self) -> Result<()> {
         let Some(told) = self.told.take() else { return Ok(()) };
         let (mut sorted, mut filling) = (told.finish()?, Filling::new(&self.scratch));
@@ -78,7 +78,7 @@ impl Moved {
         Ok(())
     }
 
-    /// Generation and primary key of an item's row, if its attributes do not tell them.
+    /// Generation and primary key of an item's row, if they do not follow from its attributes.
     pub fn row_of(&mut self, table: &Table, item: Item<'_>) -> Result<Option<(u64, Vec<u8>)>> {
         let Some(rows) = self.rows.as_ref().filter(|_| self.tables.contains(&table.name)) else { return Ok(None) };
         let identity = identity(&table.name, &digest(&mut ItemRenderer::default(), item));
@@ -91,7 +91,7 @@ impl Moved {
         Ok(Some((u64::from_be_bytes(*generation), primary.to_vec())))
     }
 
-    /// Requires that every row was of an item that is there.
+    /// Requires that every row belongs to an item that was read.
     pub fn all_are_used(&self) -> Result<()> {
         let unused = self.rows.as_ref().map_or(Ok(None), table::Table::unused)?;
         unused.map_or(Ok(()), |_| Err(wrong(paths::rows().as_bytes(), "it tells of an item that is not there")))

@@ -15,7 +15,7 @@ use crate::output::checksums::Digest;
 /// What is wrong with a line.
 type Why = &'static str;
 
-/// A line as it stands there.
+/// A line, as written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Line {
@@ -43,7 +43,7 @@ pub(super) struct Line {
     epoch: String,
     sha256: Option<String>,
     sha256_extents: Option<String>,
-    /// This and the holes show in the file too.
+    /// This and the holes can be seen in the file too.
     #[serde(rename = "stored_bytes")]
     _stored_bytes: Option<u64>,
     #[serde(rename = "holes")]
@@ -64,41 +64,41 @@ enum Type {
 /// How something is named.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Named {
-    /// By all names from the root. If they are told, the directory, and the name where the path does not tell that.
+    /// By all names from the root. For a restore also the directory, and the name if the path does not show it.
     Path(Vec<u8>, Option<u64>, Option<Vec<u8>>),
-    /// By a directory and a name in there; no path leads to it, or a long one.
+    /// By a directory and a name in it; no path leads to it, or a long one.
     Within(u64, Vec<u8>),
-    /// No name is told.
+    /// No name is given.
     Nowhere,
 }
 
-/// What a line tells of the content of a file.
+/// What a line says about the content of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    /// There is none: it is a directory, or another name of a file whose place is told.
+    /// There is none: it is a directory, or another name of a file whose place is given.
     None(Option<Vec<u8>>),
     /// CHECKSUMS has its digest.
     Listed,
-    /// This is the digest of its extents.
+    /// The digest of its extents.
     Extents(Digest),
     /// The decode could not read it.
     Unread,
 }
 
-/// What a line tells.
+/// The content of a line.
 #[derive(Debug)]
 pub(super) struct Told {
     pub node: Node,
     pub named: Named,
-    /// Where it stands in the output.
+    /// Its place in the output.
     pub tree: Option<Vec<u8>>,
     pub content: Content,
-    /// Whether its name is one that the server never makes: a path may not tell it.
+    /// Whether the server never creates such a name: then a path may not show it.
     pub has_bad_name: bool,
 }
 
 impl Line {
-    /// What it tells; its directory is not known yet.
+    /// The content of the line; its directory is not known yet.
     pub fn told(self) -> Result<Told, Why> {
         let inode = self.inode()?;
         let parent = self.parent_ino.as_deref().map(number).transpose()?;
@@ -153,7 +153,7 @@ impl Line {
     }
 }
 
-/// A number that stands as text.
+/// A number in the form of text.
 fn number<N: FromStr>(text: &str) -> Result<N, Why> {
     text.parse().map_err(|_| "a number in it is none")
 }

@@ -1,8 +1,8 @@
-//! Files and directories of an output, back to inodes, names and contents.
+//! Reads files and directories of an output back into inodes, names and contents.
 //!
-//! `metadata.jsonl` is read first: it tells all but the contents. Where these stand goes into a table on disk. What no name leads
-//! to has its line too; only a decode for a restore tells its names, so that of others only the inodes below
-//! `lost+found` come back, not what is in them.
+//! `metadata.jsonl` is read first: it has everything except the contents. Their places go into a table on disk. Inodes that no name leads
+//! to have lines too. Only a decode for a restore writes names in them; for other outputs only the inodes below `lost+found` are read back,
+//! not the names in them.
 
 mod line;
 mod stack;
@@ -27,7 +27,7 @@ use crate::run::table::{Filling, Table};
 use line::{Content, Line, Named, Told};
 use stack::Stack;
 
-/// Bytes of a file that are given at once.
+/// Bytes of a file that are passed on at once.
 const PIECE: usize = 256 << 10;
 /// Folders of files.
 const FOLDERS: [&[u8]; 4] = [b"fs/tree/", b"fs/apart/", b"fs/lost+found/", b"fs/orphans/"];
@@ -36,11 +36,11 @@ const FOLDERS: [&[u8]; 4] = [b"fs/tree/", b"fs/apart/", b"fs/lost+found/", b"fs/
 pub struct Reader {
     scratch: PathBuf,
     filling: Option<Filling>,
-    /// What stands where.
+    /// The file at each path.
     files: Option<Table>,
-    /// Inodes whose content the decode could not read: there are as many as damaged files.
+    /// Inodes whose content the decode could not read: as many as there are damaged files.
     unread: BTreeSet<u64>,
-    /// Directories that no path leads to, and whose own directory is not told.
+    /// Number of directories that no path leads to, and whose own directory is not given.
     nameless: u64,
     piece: Vec<u8>,
 }
@@ -51,7 +51,7 @@ enum Record {
     File(Node, Option<Digest>),
     /// Another name of a file, and the place of that.
     Link(Vec<u8>),
-    /// A file that is passed over, and whether CHECKSUMS has its digest.
+    /// A file that is skipped, and whether CHECKSUMS has its digest.
     Aside(bool),
 }
 
@@ -130,21 +130,21 @@ impl Reader {
 }
 
 impl<V: InodeVisitor> reading::Reader<V> for Reader {
-    /// What the file at a path is; `None`: no decode writes it.
+    /// The role of the file at a path; `None`: no decode writes it.
     fn part(&self, path: &[u8]) -> Option<Part> {
         Some(match path {
             _ if [METADATA, KEYMAP, REPORT].iter().any(|name| path == name.as_bytes()) => Part::Sidecar,
             _ if FOLDERS.iter().any(|folder| path.starts_with(folder)) => Part::Objects,
-            // A file system whose root is no directory.
+            // A file system whose root is not a directory.
             b"fs/tree" => Part::Objects,
             _ => return None,
         })
     }
 
-    /// Reads the metadata, and gives inodes and names. The other files of this kind say nothing that it does not.
+    /// Reads the metadata, and passes on inodes and names. The other files of this kind contain nothing else.
     ///
     /// # Errors
-    /// A failed read, a line that no decode writes, and what the visitor gives.
+    /// A failed read, a line that no decode writes, or the error of the visitor.
     fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
         if path != METADATA.as_bytes() {
             return Ok(());
@@ -162,7 +162,7 @@ impl<V: InodeVisitor> reading::Reader<V> for Reader {
         Ok(())
     }
 
-    /// All metadata was read.
+    /// Called after all metadata.
     ///
     /// # Errors
     /// A failed spill.
@@ -175,10 +175,10 @@ impl<V: InodeVisitor> reading::Reader<V> for Reader {
         self.nameless
     }
 
-    /// What stands at a path.
+    /// The status of the file at a path.
     ///
     /// # Errors
-    /// Nothing tells of it; a failed read.
+    /// The metadata does not list it; a failed read.
     fn standing(&self, path: &[u8]) -> Result<Standing> {
         Ok(match self.record(path)? {
             Record::File(_, None) => Standing::Listed,
@@ -189,10 +189,10 @@ impl<V: InodeVisitor> reading::Reader<V> for Reader {
         })
     }
 
-    /// Takes a member of an archive that is another name of the file at `target`.
+    /// Checks a member of an archive that is another name of the file at `target`.
     ///
     /// # Errors
-    /// Nothing tells of it; a failed read.
+    /// The metadata does not list it; a failed read.
     fn link(&self, path: &[u8], target: &[u8]) -> Result<()> {
         match self.record(path)? {
             Record::Link(told) if told == target => Ok(()),
@@ -204,10 +204,10 @@ impl<V: InodeVisitor> reading::Reader<V> for Reader {
         self.unlisted(path, Pieces::Stream(bytes), visitor)
     }
 
-    /// Gives the content of a file, whether CHECKSUMS lists it or not.
+    /// Passes on the content of a file, whether CHECKSUMS lists it or not.
     ///
     /// # Errors
-    /// A failed read, a content of another size or with other extents than are told, and what the visitor gives.
+    /// A failed read, a content with another size or other extents than listed, or the error of the visitor.
     fn unlisted(&mut self, path: &[u8], mut pieces: Pieces<'_>, visitor: &mut V) -> Result<()> {
         let Record::File(node, digest) = self.record(path)? else { return Err(wrong(path, "it is no file")) };
         let (mut hash, mut at) = (digest.map(|_| ExtentsHash::default()), 0u64);
@@ -239,10 +239,10 @@ impl<V: InodeVisitor> reading::Reader<V> for Reader {
         visitor.end_content(&node)
     }
 
-    /// All files were read.
+    /// Called after all files.
     ///
     /// # Errors
-    /// A file that is told of and not there.
+    /// A file that is listed and missing.
     fn finish(&self) -> Result<()> {
         match self.files.as_ref().map_or(Ok(None), Table::unused)? {
             Some(path) => Err(wrong(&path, "metadata.jsonl tells of it, but it is not there")),
@@ -279,14 +279,14 @@ impl Record {
     }
 }
 
-/// Takes what stands at a path, and the file that it is another name of.
+/// Takes a path, its inode, and the file that it is another name of.
 #[cfg(feature = "archive")]
 type Placed<'p> = &'p mut dyn FnMut(&[u8], &Inode, Option<&[u8]>) -> Result<()>;
 
-/// Gives all that stands somewhere, by path, and of which file it is another name.
+/// Calls `each` for everything that has a place, by path, with the file that it is another name of.
 ///
 /// # Errors
-/// A failed read, a line that no decode writes, and what `each` gives.
+/// A failed read, a line that no decode writes, or the error of `each`.
 #[cfg(feature = "archive")]
 pub(crate) fn places_of(path: &[u8], bytes: &mut dyn Read, each: Placed<'_>) -> Result<()> {
     let (budget, failed) = (Budget::default(), Cell::new(None));

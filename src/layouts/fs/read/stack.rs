@@ -1,28 +1,28 @@
-//! In which directory a line is: lines come depth first, so the directories above one are a stack.
+//! Finds the directory of a line: lines come depth first, so the directories above one are a stack.
 
 use super::line::Named;
 use crate::format::fs::ROOT;
 use crate::layouts::fs::above::is_in;
 
-/// The directories above the line at hand.
+/// The directories above the current line.
 #[derive(Default)]
 pub(super) struct Stack {
-    /// The path of the last of them whose path is known: those of the others begin it.
+    /// The path of the last directory with a known path: the paths of the others are prefixes of it.
     path: Vec<u8>,
     dirs: Vec<Dir>,
 }
 
 struct Dir {
     number: u64,
-    /// Length of its path, where that is told as a whole.
+    /// Length of its path, if that is written completely.
     path: Option<usize>,
 }
 
-/// Where something is: its directory and its name in there. The root is nowhere.
+/// The place of something: its directory and its name there. The root has none.
 pub(super) type Place = Option<(u64, Vec<u8>)>;
 
 impl Stack {
-    /// Takes a line.
+    /// Adds a line.
     ///
     /// # Errors
     /// A directory that has no line, in words.
@@ -32,7 +32,7 @@ impl Stack {
                 self.dirs.clear();
                 (None, None)
             }
-            // What no path leads to can be in something that is no directory, or is not there at all.
+            // Something that no path leads to can be in something that is not a directory, or that does not exist.
             Named::Within(parent, name) => (Some((parent, name)), None),
             Named::Path(path, _, _) if path.is_empty() && number == ROOT => {
                 self.dirs.clear();
@@ -57,7 +57,7 @@ impl Stack {
         Ok(place)
     }
 
-    /// Leaves the directories that a path is not in; gives the one that it is in.
+    /// Leaves the directories that do not contain a path; returns the one that does.
     fn above(&mut self, path: &[u8], parent: Option<u64>) -> Result<u64, &'static str> {
         loop {
             let dir =

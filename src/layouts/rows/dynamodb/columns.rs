@@ -1,8 +1,7 @@
-//! Which attributes of a table are columns: those that have one type wherever they are.
+//! Decides which attributes of a table are columns: those that have the same type in all items.
 //!
-//! Items are read twice: their types first. The number of attributes that are recorded is bounded, so an attribute may go to `_rest` though it has
-//! one type; and
-//! a value that is not of its column's type goes there too.
+//! Items are read twice: first for their types. The number of recorded attributes is bounded, so an attribute may go to `_rest` although it
+//! has one type. A value that does not have its column's type goes there too.
 
 #[cfg(feature = "parquet")]
 mod planned;
@@ -20,27 +19,27 @@ use crate::model::dynamodb::{Item, StaleItem, Table, Visitor};
 use crate::options::Options;
 use crate::run::engine::{self, Done};
 
-/// The most attributes of a table that are recorded, and the most columns that it has.
+/// Maximum number of recorded attributes of a table, and of its columns.
 const MOST_NOTED: usize = 1000;
 const MOST_COLUMNS: usize = 256;
-/// The most attributes of all tables that are recorded.
+/// Maximum number of recorded attributes of all tables.
 const MOST_NOTED_IN_ALL: usize = 200_000;
 
-/// The column of the attributes that have none.
+/// The column for attributes without a column.
 const REST: &str = "_rest";
 /// The column of the commit timestamp.
 const COMMIT_TS: &str = "_commit_ts";
-/// What the name of the column ends in that has the text of a number, where the decimal does not tell it.
+/// The suffix of a column with the text of a number, if the decimal is not enough.
 const TEXT: &str = "__text";
 
-/// What the values of an attribute are.
+/// The type of an attribute's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Noted {
     Text,
     Number(Width),
     Binary,
     Flag,
-    /// It has several types, or a type that has no column.
+    /// It has several types, or a type without a column.
     Other,
 }
 
@@ -70,7 +69,7 @@ impl Noted {
 
 type Attributes = BTreeMap<Box<str>, Noted>;
 
-/// Notes the attributes of items, table by table.
+/// Records the attributes of items, table by table.
 #[derive(Default)]
 struct Notes<'a> {
     tables: Vec<(usize, Attributes)>,
@@ -118,7 +117,7 @@ pub struct AllColumns {
 }
 
 impl AllColumns {
-    /// Reads the types of all items of some splits on the threads of the pool at hand; `step` hears of each split that is read.
+    /// Reads the types of all items of some splits on the threads of the current pool; `step` is called for each split.
     ///
     /// # Errors
     /// The first damaged row in key order.
@@ -134,7 +133,7 @@ impl AllColumns {
             splits.len(),
             |i| {
                 let mut notes = Notes::default();
-                // What it finds is found again when items are written.
+                // The same findings are reported when items are written.
                 dynamodb::read(set, tables, &splits[i], options, &mut notes)?;
                 notes.entries = Vec::new();
                 Ok(notes)
@@ -165,7 +164,7 @@ impl AllColumns {
     }
 }
 
-/// Behind the columns of attributes.
+/// They come after the columns of attributes.
 pub(super) fn of_every_table() -> [Column; 2] {
     [column(REST, Kind::Json).or_null(), column(COMMIT_TS, Kind::U64)]
 }
@@ -174,13 +173,13 @@ pub(super) fn of_every_table() -> [Column; 2] {
 pub struct TableColumns {
     /// All of them.
     pub columns: Columns,
-    /// Attributes that are columns, by name, with the place of the column and what it takes.
+    /// Attributes that are columns, by name, with the position of the column and its kind.
     attributes: Vec<(Box<str>, usize, Kind)>,
 }
 
 impl TableColumns {
     fn new(table: &Table, noted: &Attributes) -> TableColumns {
-        // Most readers take names that differ in case alone for one.
+        // Most readers treat names that differ only in case as equal.
         let mut taken: BTreeSet<String> = [REST, COMMIT_TS].map(str::to_owned).into();
         let (mut columns, mut attributes) = (Vec::<Column>::new(), Vec::<(Box<str>, usize, Kind)>::new());
         let key = [&table.schema.key.hash, &table.schema.key.range];
@@ -216,7 +215,7 @@ impl TableColumns {
         TableColumns { columns: Columns::new(columns, 0), attributes }
     }
 
-    /// The column of an attribute. Attributes come in the order of their names: `next` is where the next one is looked for first.
+    /// The column of an attribute. Attributes come in the order of their names: `next` is the first position to try.
     #[inline]
     pub fn find(&self, name: &str, next: &mut usize) -> Option<(usize, Kind)> {
         let at = match self.attributes.get(*next) {

@@ -1,14 +1,14 @@
-//! Numbers as decimals: where a text has an exact value in 38 digits.
+//! Numbers as decimals, if a text has an exact value in 38 digits.
 
 use std::borrow::Cow;
 
 use crate::format::dynamodb::number::plain;
 use crate::layouts::rows::{Kind, SHORT_DECIMAL};
 
-/// Digits of a decimal, at most: what all readers have.
+/// Maximum digits of a decimal that all readers support.
 pub(super) const MOST_DIGITS: u32 = 38;
 
-/// A number: its digits without the point, and how many of them are behind it.
+/// A number: its digits without the point, and the number of digits after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Decimal {
     digits: i128,
@@ -17,7 +17,7 @@ pub(super) struct Decimal {
     whole: u32,
 }
 
-/// The value of a text, and whether it is the text that the value alone gives back.
+/// The value of a text, and whether this value is always written as this text.
 pub(super) fn parse(text: &str) -> Option<(Decimal, bool)> {
     let plain = plain(text);
     let is_plain = matches!(plain, Cow::Borrowed(same) if same.len() == text.len()) || *plain == *text;
@@ -42,7 +42,7 @@ fn of_plain(text: &str) -> Option<Decimal> {
     fits.then_some(Decimal { digits: if negative { -digits } else { digits }, scale, whole })
 }
 
-/// How wide the decimals of a column have to be.
+/// The required width of a column's decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Width {
     pub(super) whole: u32,
@@ -50,20 +50,20 @@ pub(super) struct Width {
 }
 
 impl Width {
-    /// Makes room for the number of a text, if it is a decimal.
+    /// Extends it for the number of a text, if it is a decimal.
     pub fn add(&mut self, text: &str) {
         if let Some((Decimal { scale, whole, .. }, _)) = parse(text) {
             self.merge(Width { whole, scale });
         }
     }
 
-    /// Makes room for what another has room for.
+    /// Extends it by another width.
     pub fn merge(&mut self, other: Width) {
         *self = Width { whole: self.whole.max(other.whole), scale: self.scale.max(other.scale) };
     }
 
-    /// The column: as many digits behind the point as there are, unless those before it leave no room; and 18 digits or 38, so that the
-    /// type does not change with every snapshot.
+    /// The column: with as many digits after the point as needed, unless the digits before it leave no room; and with 18 digits or 38, so
+    /// that the type does not change with every snapshot.
     pub fn kind(self) -> Kind {
         let scale = self.scale.min(MOST_DIGITS - self.whole);
         let short = SHORT_DECIMAL.unsigned_abs();
@@ -73,7 +73,7 @@ impl Width {
 }
 
 impl Decimal {
-    /// The digits with so many behind the point; `None`: it has more.
+    /// The digits with `scale` digits after the point; `None`: it has more.
     pub fn at_scale(self, scale: u8) -> Option<i128> {
         let zeros = u32::from(scale).checked_sub(self.scale)?;
         let digits = self.digits.checked_mul(10i128.checked_pow(zeros)?)?;

@@ -1,4 +1,4 @@
-//! DynamoDB items as rows: a data set for each table, with a column for each attribute that has one type; stale items have one of their own.
+//! DynamoDB items as rows: a data set for each table, with a column for each attribute that has one type. Stale items have a separate one.
 
 mod columns;
 mod decimal;
@@ -19,7 +19,7 @@ use crate::model::dynamodb::{Item, StaleItem, Table, Visitor};
 use crate::output::out::Out;
 use crate::output::split::SpillWriter;
 
-/// Items whose rows have so many bytes are not held as JSON.
+/// Items with rows of this size are not kept in memory as JSON.
 const LARGE: usize = 512 << 10;
 
 /// The columns of items of no live generation.
@@ -34,7 +34,7 @@ pub fn every_table() -> Columns {
 
 /// Makes rows of items.
 pub struct Rows<'c, 'a, S> {
-    /// Who takes them.
+    /// The receiver of the rows.
     to: S,
     all: &'c AllColumns,
     open: Option<Open>,
@@ -56,7 +56,7 @@ struct Open {
 }
 
 impl<'c, 'a, S: Sink> Rows<'c, 'a, S> {
-    /// Gives rows with these columns to a sink.
+    /// Passes rows with these columns to a sink.
     pub fn new(to: S, all: &'c AllColumns) -> Self {
         Rows {
             to,
@@ -72,7 +72,7 @@ impl<'c, 'a, S: Sink> Rows<'c, 'a, S> {
         }
     }
 
-    /// The sink, which has been told what was counted, and the places of the tables that had rows, in key order.
+    /// The sink, after it received the counts, and the numbers of the tables with rows, in key order.
     pub fn into_parts(mut self) -> (S, Vec<usize>) {
         self.flush_count();
         (self.to, self.opened)
@@ -92,7 +92,7 @@ impl<'c, 'a, S: Sink> Rows<'c, 'a, S> {
         self.count.add_one(bytes);
     }
 
-    /// Makes the data set of a table known, though no item of it may come.
+    /// Creates the data set of a table, even if it gets no items.
     ///
     /// # Errors
     /// As [`Sink::set`].
@@ -153,7 +153,7 @@ impl<'a, S: Sink> Visitor<'a> for Rows<'_, 'a, S> {
         Ok(())
     }
 
-    /// Its row has its row key: nothing tells which attributes made it.
+    /// Its row has its row key: it is not known which attributes made it.
     fn stale(&mut self, item: &StaleItem<'a>) -> Result<()> {
         let (scope, path) = paths::stale(item);
         let set = self.to.set(&path, orphans)?;
@@ -174,7 +174,7 @@ impl<'a, S: Sink> Visitor<'a> for Rows<'_, 'a, S> {
     }
 }
 
-/// Fills the cells of an attribute: one, of a number two. Tells whether its value is of the column's type.
+/// Fills the cells of an attribute: one, or two for a number. Returns whether its value has the column's type.
 fn fill<'a>(value: Value<'a>, kind: Kind, cells: &mut [Cell<'a>]) -> bool {
     let [cell, ..] = cells else { return false };
     match (value, kind) {
@@ -197,7 +197,7 @@ fn fill<'a>(value: Value<'a>, kind: Kind, cells: &mut [Cell<'a>]) -> bool {
     true
 }
 
-/// Attributes as DynamoDB JSON that is not held.
+/// Attributes as DynamoDB JSON that is not kept in memory.
 struct Rest<'r, 'a>(&'r [Entry<'a>]);
 
 impl Rendered for Rest<'_, '_> {
@@ -216,7 +216,7 @@ impl Rendered for Rest<'_, '_> {
     }
 }
 
-/// Bytes of what is rendered, which are dropped.
+/// Counts the rendered bytes and drops them.
 #[derive(Default)]
 struct Counted {
     buffer: Vec<u8>,

@@ -1,4 +1,4 @@
-//! The names of live objects, which all keys of a bucket decide.
+//! The names of live objects, which depend on all keys of a bucket.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -13,14 +13,14 @@ use crate::error::Result;
 /// A name for each live object, in key order over all buckets.
 pub struct Names {
     names: Vec<Name>,
-    /// How many live objects stand before each split.
+    /// Number of live objects before each split.
     before: Vec<usize>,
     /// The first split that was read.
     first: usize,
 }
 
 impl Names {
-    /// Names the live objects of some splits. All keys of their buckets are read for that.
+    /// Names the live objects of some splits. All keys of their buckets are read for this.
     ///
     /// # Errors
     /// The first manifest with a malformed key, unless damage is skipped.
@@ -60,7 +60,7 @@ impl Names {
         Ok(Names { names, before, first })
     }
 
-    /// The names of a split, and of those behind it.
+    /// The names of a split, and of those after it.
     pub fn of(&self, split: usize) -> &[Name] {
         let before = split.checked_sub(self.first).and_then(|at| self.before.get(at));
         before.and_then(|before| self.names.get(*before..)).unwrap_or_default()
@@ -86,7 +86,7 @@ fn keys_of<'a>(set: &DataSet<'a>, buckets: &Buckets<'_>, split: &Split) -> Resul
     Ok(keys)
 }
 
-/// What a long key begins with: it is no path, whatever follows, and nothing can be named after it.
+/// The start of a long key: it is not a path, whatever follows, and no file can be named after it.
 fn cut_long(key: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     const MOST: usize = 4 * MAX_KEY;
     match key {

@@ -1,4 +1,4 @@
-//! Which file a live object goes to (`docs/format/rules.md` §1).
+//! The file of each live object (`docs/format/rules.md` §1).
 //!
 //! | name | file, below the bucket's directory | kind in KEYMAP |
 //! |---|---|---|
@@ -7,8 +7,7 @@
 //! | [`UserData`](Name::UserData) | key + `.user-data` | `meta-suffix-rename` |
 //! | [`Encoded`](Name::Encoded), [`Hashed`](Name::Hashed) | `_encoded/` + one segment | `s3-encoded` |
 //!
-//! The keys come sorted, so every set that the rules speak of is either a stack over one pass or a binary search:
-//! one byte per key is all that is kept.
+//! The keys come sorted, so every set in the rules is either a stack over one pass or a binary search: only one byte per key is kept.
 
 mod all;
 mod assign;
@@ -18,18 +17,18 @@ pub use assign::{Rules, assign};
 
 use crate::output::names::{NameKind, fallback_into, segment_into};
 
-/// Ends the name of a sidecar.
+/// The end of a sidecar's name.
 pub const META_SUFFIX: &str = ".elastickv-meta.json";
-/// Ends the name of an object whose key is a directory of other objects.
+/// The end of the name of an object whose key is a directory of other objects.
 pub const LEAF_SUFFIX: &str = ".elastickv-leaf-data";
-/// Ends the name of an object whose key looks like a sidecar.
+/// The end of the name of an object whose key looks like a sidecar.
 pub const USER_SUFFIX: &str = ".user-data";
 /// Directory of the objects whose keys cannot be paths.
 pub const ENCODED_DIR: &str = "_encoded";
 
-/// Longest key that can be a path, in bytes.
+/// Maximum length of a key that can be a path, in bytes.
 pub const MAX_KEY: usize = 1024;
-/// Longest file name of a body: its sidecar adds 20 bytes, and a name may have 255.
+/// Maximum length of a body's file name: its sidecar adds 20 bytes, and a name may have 255.
 const MAX_LAST: usize = 235;
 
 /// How an object is named.
@@ -70,7 +69,7 @@ impl Name {
         }
     }
 
-    /// The path as bytes of its own.
+    /// The path as a new vector.
     pub fn path(self, key: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         self.path_into(key, &mut out);

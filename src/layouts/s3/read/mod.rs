@@ -1,8 +1,8 @@
-//! Buckets of an output, back to objects.
+//! Reads buckets of an output back into objects.
 //!
-//! What tells of bodies stands in other files, which are read first, into tables on disk: key maps, sidecars, indexes. Then each body
-//! is given in pieces as it comes. In a tree, a file below `_encoded` whose name ends like a sidecar can be the body of an object
-//! whose key ends so: the key map tells, once all of it is known.
+//! The metadata of bodies is in other files, which are read first, into tables on disk: key maps, sidecars, indexes. Then each body is
+//! passed on in pieces. In a tree, a file below `_encoded` whose name ends like a sidecar can be the body of an object whose key ends in
+//! this way: the key map shows it, after it was read completely.
 
 mod sidecars;
 mod told;
@@ -30,7 +30,7 @@ use crate::output::reading::broken;
 use sidecars::Sidecars;
 use told::Document;
 
-/// Bytes of a body that are given at once.
+/// Bytes of a body that are passed on at once.
 const PIECE: usize = 256 << 10;
 
 /// Reads the buckets of one output.
@@ -83,7 +83,7 @@ impl Reader {
         let text = String::from_utf8_lossy(&name);
         let record = BucketRecord {
             bucket_name: &text,
-            // The public decoder does not tell it: a bucket as the server makes it first.
+            // The public decoder does not write it: then it is a bucket as the server creates it first.
             generation: document.generation.unwrap_or(1),
             created_at_hlc: document.created_at_hlc().ok_or_else(|| wrong(path, "its creation_time_iso is no time"))?,
             owner: &document.owner,
@@ -125,7 +125,7 @@ impl Reader {
 }
 
 impl<V: BucketVisitor> reading::Reader<V> for Reader {
-    /// What the file at a path is; `None`: no decode writes it. A file that may be a sidecar has objects: it is asked for in both
+    /// The role of the file at a path; `None`: no decode writes it. A file that may be a sidecar counts as objects: it is read in both
     /// passes.
     fn part(&self, path: &[u8]) -> Option<Part> {
         Some(match File::of(self.layout, path)? {
@@ -142,10 +142,10 @@ impl<V: BucketVisitor> reading::Reader<V> for Reader {
         matches!(File::of(self.layout, path), Some(File::Doubtful(..)))
     }
 
-    /// Reads a file that tells of others, and gives buckets and generations.
+    /// Reads a file about others, and passes on buckets and generations.
     ///
     /// # Errors
-    /// A failed read, a file that is not what a decode writes, and what the visitor gives.
+    /// A failed read, a file that is not what a decode writes, or the error of the visitor.
     fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
         let folder = |scope: &str| format!("s3/{scope}").into_bytes();
         match File::of(self.layout, path) {
@@ -163,7 +163,7 @@ impl<V: BucketVisitor> reading::Reader<V> for Reader {
         }
     }
 
-    /// All sidecars were read.
+    /// Called after all sidecars.
     ///
     /// # Errors
     /// A failed spill.
@@ -171,10 +171,10 @@ impl<V: BucketVisitor> reading::Reader<V> for Reader {
         self.sidecars.settle()
     }
 
-    /// Gives the objects of a file.
+    /// Passes on the objects of a file.
     ///
     /// # Errors
-    /// A failed read, a file that is not what a decode writes, and what the visitor gives.
+    /// A failed read, a file that is not what a decode writes, or the error of the visitor.
     fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
         match File::of(self.layout, path) {
             Some(File::Body(scope, rest)) => {
@@ -197,10 +197,10 @@ impl<V: BucketVisitor> reading::Reader<V> for Reader {
         }
     }
 
-    /// All files were read.
+    /// Called after all files.
     ///
     /// # Errors
-    /// An object that is told of and not there.
+    /// An object that is listed and missing.
     fn finish(&self) -> Result<()> {
         self.sidecars.all_are_used()
     }

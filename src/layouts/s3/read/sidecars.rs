@@ -1,4 +1,4 @@
-//! What other files tell of bodies: keys, and manifests.
+//! Data about bodies in other files: keys, and manifests.
 
 use std::cell::Cell;
 use std::io::Read;
@@ -16,7 +16,7 @@ use crate::layouts::reading::{Budget, Text, wrong};
 use crate::layouts::s3::names::Name;
 use crate::run::table::{Filling, Table};
 
-/// Longest text of a file that may be a sidecar: a manifest has ten thousand parts at most.
+/// Maximum text of a file that may be a sidecar: a manifest has ten thousand parts at most.
 const MOST: u64 = 16 << 20;
 
 /// Tables of an output, by the paths of bodies.
@@ -51,7 +51,7 @@ impl Sidecars {
         filling[table].push(body, value)
     }
 
-    /// Reads the key map of the bucket in `folder`. The path of a line can be no text: its key and kind tell it.
+    /// Reads the key map of the bucket in `folder`. The path of a line need not be text: then it follows from key and kind.
     pub fn keymap(&mut self, folder: &[u8], path: &[u8], bytes: &mut dyn Read) -> Result<()> {
         let (budget, failed) = (Budget::default(), Cell::new(None));
         let mut lines = Text::new(path, bytes).lines();
@@ -79,10 +79,10 @@ impl Sidecars {
         self.push(TOLD, body, text.get().as_bytes())
     }
 
-    /// Keeps what may be the sidecar of a body, if it can be one at all.
+    /// Keeps a file that may be the sidecar of a body, if its content can be that of a sidecar.
     pub fn maybe(&mut self, body: &[u8], bytes: &mut dyn Read) -> Result<()> {
         let mut text = Vec::new();
-        // A read that fails will fail again when its bytes are wanted.
+        // A read that fails will fail again when the bytes are needed.
         if bytes.take(MOST).read_to_end(&mut text).is_err() || serde_json::from_slice::<Told>(&text).is_err() {
             return Ok(());
         }
@@ -100,7 +100,7 @@ impl Sidecars {
         Ok(())
     }
 
-    /// All of them were read.
+    /// Called after all of them were read.
     pub fn settle(&mut self) -> Result<()> {
         let Some([keys, told, maybe]) = self.filling.take() else { return Ok(()) };
         self.filled = Some([keys.finish()?, told.finish()?, maybe.finish()?]);
@@ -111,12 +111,12 @@ impl Sidecars {
         self.filled.as_ref().map_or(Ok(None), |tables| tables[table].get(body))
     }
 
-    /// The key of a body whose path does not tell it.
+    /// The key of a body if it does not follow from its path.
     pub fn key(&self, body: &[u8]) -> Result<Option<Vec<u8>>> {
         self.get(KEYS, body)
     }
 
-    /// What is told of a body.
+    /// The data about a body.
     pub fn told(&self, body: &[u8]) -> Result<Told> {
         let text = match self.get(TOLD, body)? {
             None => self.get(MAYBE, body)?,
@@ -131,7 +131,7 @@ impl Sidecars {
         Ok(told)
     }
 
-    /// Requires that every object and every name is of a body that is there.
+    /// Requires that every object and every name belongs to a body that was read.
     pub fn all_are_used(&self) -> Result<()> {
         let Some([keys, told, _]) = &self.filled else { return Ok(()) };
         for table in [keys, told] {

@@ -1,4 +1,4 @@
-//! What documents and lines tell of buckets and objects.
+//! The data about buckets and objects in documents and lines.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::format::s3::{Manifest, Part};
 use crate::layouts::reading::Binary;
 use crate::report::time;
 
-/// The document of a bucket; the public tool has members that it never fills.
+/// The document of a bucket; the public decoder has members that it never fills.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Document {
@@ -27,7 +27,7 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// When the bucket was made; `None`: what is told is no time.
+    /// The creation time of the bucket; `None`: the text is not a time.
     pub fn created_at_hlc(&self) -> Option<u64> {
         if self.created_at_hlc > 0 { Some(self.created_at_hlc) } else { hlc_of(self.creation_time_iso.as_deref()) }
     }
@@ -74,7 +74,7 @@ struct PartTold {
 }
 
 impl Told {
-    /// Gives the manifest; `None`: its time is none.
+    /// Passes on the manifest; `None`: its time is invalid.
     pub fn give<T>(&self, give: impl FnOnce(&Manifest<'_>) -> T) -> Option<T> {
         let pairs: Vec<(&str, &str)> = self.user_metadata.iter().map(|(name, value)| (&**name, &**value)).collect();
         let parts = self.parts.iter().map(|part| {
@@ -98,7 +98,7 @@ impl Told {
     }
 }
 
-/// The clock of a moment that is told, which is never 0. `None`: it is no moment, or none of the clock.
+/// The clock value of a time, which is never 0. `None`: it is not a time, or not one of the clock.
 fn hlc_of(moment: Option<&str>) -> Option<u64> {
     let Some(text) = moment else { return Some(0) };
     let millis = time::millis_of(text)?;

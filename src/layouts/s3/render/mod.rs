@@ -11,8 +11,8 @@ use crate::model::s3::UploadRow;
 use crate::output::json::{self, Escape};
 use crate::report::time;
 
-/// Appends `_bucket.json`; `name` is the bucket's name from the key. `for_restore`: the generation is told though it is 0, for a
-/// document of the peer's, which never tells it, is that of a new bucket.
+/// Appends `_bucket.json`; `name` is the bucket's name from the key. `for_restore`: the generation is written even if it is 0, because
+/// a document of the public decoder, which never has it, is that of a new bucket.
 pub fn bucket(name: &[u8], record: &BucketRecord<'_>, for_restore: bool, out: &mut Vec<u8>) {
     let mut w = Writer::indented(out);
     w.begin(b'{');
@@ -40,7 +40,7 @@ pub fn sidecar(manifest: &Manifest<'_>, out: &mut Vec<u8>) {
     w.end(b'}');
 }
 
-/// Appends an object's line of `_index.jsonl`. A key that is not UTF-8 stands as `{"base64":…}`; paths of lines are UTF-8.
+/// Appends an object's line of `_index.jsonl`. A key that is not UTF-8 is `{"base64":…}`; paths of lines are UTF-8.
 pub fn index_line(key: &[u8], name: Name, manifest: &Manifest<'_>, out: &mut Vec<u8>) {
     let mut w = Writer::compact(out);
     w.begin(b'{');
@@ -51,7 +51,7 @@ pub fn index_line(key: &[u8], name: Name, manifest: &Manifest<'_>, out: &mut Vec
     out.push(b'\n');
 }
 
-/// Appends what the manifest of an object says beside the digest and the size of its body.
+/// Appends the data of an object's manifest, except the digest and the size of its body.
 pub fn metadata(manifest: &Manifest<'_>, out: &mut Vec<u8>) {
     let mut w = Writer::compact(out);
     w.begin(b'{');
@@ -59,7 +59,7 @@ pub fn metadata(manifest: &Manifest<'_>, out: &mut Vec<u8>) {
     w.end(b'}');
 }
 
-/// Appends an object's line of `KEYMAP.jsonl`; nothing when its path is its key.
+/// Appends an object's line of `KEYMAP.jsonl`; nothing if its path is its key.
 pub fn keymap_line(key: &[u8], name: Name, out: &mut Vec<u8>) {
     let Some(kind) = name.keymap_kind() else { return };
     out.extend_from_slice(b"{\"encoded\":");
@@ -183,7 +183,7 @@ impl<'o> Writer<'o> {
         self.out.push(b'"');
     }
 
-    /// The members of a sidecar without its version: the peer's, then ours.
+    /// The members of a sidecar without its version: the public decoder's, then ekvsnap's own.
     fn object(&mut self, manifest: &Manifest<'_>) {
         self.string_if_any("etag", manifest.etag);
         self.integer("size_bytes", manifest.size_bytes);

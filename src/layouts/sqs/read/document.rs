@@ -13,7 +13,7 @@ use crate::format::sqs::queue::Throttle;
 use crate::layouts::reading::{Budget, Text, wrong};
 use crate::model::sqs::{Queue, QueueVisitor};
 
-/// The members of a document; the first part is the public tool's.
+/// The members of a document; the first part is that of the public decoder.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Document {
@@ -82,12 +82,12 @@ pub(super) fn read(path: &[u8], bytes: &mut dyn Read) -> Result<Document> {
 }
 
 impl Document {
-    /// The name that the record tells.
+    /// The name in the record.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Gives the queue, whose key tells `name`.
+    /// Passes on the queue; `name` is the one in its key.
     pub fn give(&self, name: &[u8], encoded: &[u8], visitor: &mut impl QueueVisitor) -> Result<()> {
         let tags: Vec<(&str, &str)> = self.tags.iter().map(|(name, value)| (&**name, &**value)).collect();
         let rates = &self.throttle;

@@ -75,7 +75,7 @@ fn attributes<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<(St
     from.deserialize_map(Pairs)
 }
 
-/// Reads a message and gives it away.
+/// Reads a message and passes it on.
 struct Give<'g, V> {
     visitor: &'g mut V,
     failed: &'g Cell<Option<crate::Error>>,
@@ -116,7 +116,7 @@ impl<'de, V: Visitor> DeserializeSeed<'de> for Give<'_, V> {
     }
 }
 
-/// Gives the messages of a file.
+/// Passes on the messages of a file.
 pub(super) fn messages(path: &[u8], bytes: &mut dyn Read, visitor: &mut impl Visitor) -> Result<()> {
     let (budget, failed) = (Budget::default(), Cell::new(None));
     let mut lines = Text::new(path, bytes).lines();
@@ -133,7 +133,7 @@ struct Side {
     value_b64: String,
 }
 
-/// Gives the rows of a file.
+/// Passes on the rows of a file.
 pub(super) fn side_records(path: &[u8], bytes: &mut dyn Read, visitor: &mut impl Visitor) -> Result<()> {
     let (budget, failed) = (Budget::default(), Cell::new(None));
     let mut lines = Text::new(path, bytes).lines();

@@ -1,6 +1,6 @@
-//! Queues of an output, back to objects.
+//! Reads queues of an output back into objects.
 //!
-//! The documents are read first: names of files do not always tell those of queues.
+//! The documents are read first: names of files do not always show those of queues.
 
 mod document;
 mod lines;
@@ -42,7 +42,7 @@ impl Reader {
         Reader { layout, queues: BTreeMap::new() }
     }
 
-    /// The name of the queue whose files have this one; `told`: what its record says.
+    /// The name of the queue whose files have this one; `told`: the name in its record.
     fn name(&self, file: &str, told: &str) -> Option<Vec<u8>> {
         let file_of = |name: &[u8]| match self.layout {
             Layout::JSONL => names::queue_stem(name),
@@ -55,7 +55,7 @@ impl Reader {
 }
 
 impl<V: QueueVisitor> reading::Reader<V> for Reader {
-    /// What the file at a path is, once the documents were read; `None`: no decode writes it.
+    /// The role of the file at a path, after the documents were read; `None`: no decode writes it.
     fn part(&self, path: &[u8]) -> Option<Part> {
         Some(match File::of(self.layout, path)? {
             File::Document(_) | File::Generations => Part::Sidecar,
@@ -67,10 +67,10 @@ impl<V: QueueVisitor> reading::Reader<V> for Reader {
         })
     }
 
-    /// Reads the document of a queue, or the generations of those that are gone, and gives them.
+    /// Reads the document of a queue, or the generations of deleted queues, and passes them on.
     ///
     /// # Errors
-    /// A failed read, a file that is not what a decode writes, and what the visitor gives.
+    /// A failed read, a file that is not what a decode writes, or the error of the visitor.
     fn sidecar(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
         match File::of(self.layout, path) {
             Some(File::Document(file)) => {
@@ -86,10 +86,10 @@ impl<V: QueueVisitor> reading::Reader<V> for Reader {
         }
     }
 
-    /// Gives the objects of a file.
+    /// Passes on the objects of a file.
     ///
     /// # Errors
-    /// A failed read, a file that is not what a decode writes, and what the visitor gives.
+    /// A failed read, a file that is not what a decode writes, or the error of the visitor.
     fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
         let of = |file: &str| {
             let name = self.queues.get(file).ok_or_else(|| wrong(path, "its queue has no document"))?;

@@ -1,4 +1,4 @@
-//! Every rule of rendering, on records as the store holds them.
+//! Every rule of rendering, on records as the store has them.
 
 use bumpalo::Bump;
 use proptest::prelude::*;

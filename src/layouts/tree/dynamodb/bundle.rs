@@ -1,6 +1,6 @@
 //! Bundled items: `items/data-00001.jsonl` and on, each up to a size (`Options::dynamodb_bundle`).
 //!
-//! Lines come in key order, and a part takes lines as long as they fit. So where parts end depends on the items alone.
+//! Lines come in key order, and a part takes lines as long as they fit. So the ends of parts depend only on the items.
 
 use std::sync::Arc;
 
@@ -19,9 +19,9 @@ use crate::output::tree::Tree;
 
 /// Lines of one table.
 pub(super) struct Lines {
-    /// Place of the table.
+    /// Number of the table.
     table: usize,
-    /// How many.
+    /// Number of lines.
     items: u64,
     /// The lines.
     bytes: Vec<u8>,
@@ -104,7 +104,7 @@ impl<'t> Gather<'t> for Bundle<'_, 't> {
 pub(super) struct Bundle<'s, 't> {
     tables: &'s Tables<'s>,
     tree: &'t Tree,
-    /// Most bytes of a part, unless one line alone has more.
+    /// Maximum bytes of a part, unless one line alone has more.
     limit: u64,
     table: Option<usize>,
     number: u32,
@@ -162,7 +162,7 @@ impl<'s, 't> Bundle<'s, 't> {
         part.file.spill()
     }
 
-    /// Completes the part at hand.
+    /// Completes the current part.
     ///
     /// # Errors
     /// A failed write.
@@ -174,8 +174,8 @@ impl<'s, 't> Bundle<'s, 't> {
     }
 }
 
-/// Bytes of the whole lines at the front of `lines` that fit into `room`; `None` when not even one does. An empty part
-/// takes one in any case.
+/// Bytes of the complete lines at the start of `lines` that fit into `room`; `None` if not even one does. An empty part takes one in any
+/// case.
 fn fitting(lines: &[u8], room: u64, empty: bool) -> Option<usize> {
     let room = usize::try_from(room).unwrap_or(usize::MAX);
     if lines.len() <= room {

@@ -11,7 +11,7 @@ use crate::model::dynamodb::{Item, StaleItem, StoredItem, Table, Visitor};
 use crate::output::names::is_surely_plain;
 use crate::output::split::SplitOutput;
 
-/// Counts the items of a split; writes those that are not quite ordinary, into nowhere.
+/// Counts the items of a split; writes only unusual ones, into the null sink.
 pub(super) struct Checked<'a, 't> {
     inner: files::Writer<'a, 't>,
     canonical: Canonical<'a>,
@@ -44,7 +44,7 @@ impl<'a, 't> Writer<'a, 't> for Checked<'a, 't> {
         let Checked { inner, mut count, .. } = self;
         let (mut out, share) = inner.finish()?;
         count.flush(&mut out);
-        // Files that were passed over were no calls of the system, at which a run can be stopped.
+        // Skipped files make no system calls, at which a run could be stopped.
         out.tree().pass(b"")?;
         Ok((out, share))
     }
@@ -80,7 +80,7 @@ impl<'a> Visitor<'a> for Checked<'a, '_> {
     }
 }
 
-/// Whether an item has a name that no other item asks for, and no line in KEYMAP.jsonl.
+/// Whether an item has a name that no other item wants, and no line in KEYMAP.jsonl.
 fn has_plain_name(table: &Table, key: PrimaryKey<'_>) -> bool {
     let is_plain = |raw: &[u8]| is_surely_plain(raw) && !matches!(raw, b"" | b"." | b"..");
     key.is_regular(&table.schema) && key.values().all(|value| is_plain(value.raw()))

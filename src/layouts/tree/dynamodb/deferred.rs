@@ -1,7 +1,7 @@
 //! Items whose file name depends on the other items of their table, and the tables' KEYMAP.jsonl.
 //!
-//! Every item with an unambiguous name has been written before. The rest is read again, in key order and one by one:
-//! the first to come takes the plain name if it is free, any other one gets a name of its own.
+//! Every item with an unambiguous name was written before. The others are read again, in key order and one by one: the first one takes the
+//! plain name if it is free, any other one gets a separate name.
 
 use super::files::{Files, FirstUses};
 use super::findings;
@@ -18,14 +18,14 @@ use crate::output::split::{Collector, SplitOutput};
 use crate::output::tree::Tree;
 use crate::report::Finding;
 
-/// Writes what was deferred.
+/// Writes the deferred items.
 pub(super) struct Deferred<'s, 'a, 't> {
     tables: &'s Tables<'s>,
     tree: &'t Tree,
     first_uses: FirstUses,
     files: Files<'a>,
     keymap: Option<Keymap<'t>>,
-    /// The names that are used, unless the tree itself can tell.
+    /// The used names, unless the tree itself knows them.
     used: Option<UsedNames>,
     out: SplitOutput<'t>,
 }
@@ -47,7 +47,7 @@ impl<'s, 'a, 't> Deferred<'s, 'a, 't> {
         options: &Options,
         collector: &mut Collector<'t>,
     ) -> Result<()> {
-        // What was noticed was reported when the split was read first.
+        // The findings were reported when the split was read first.
         dynamodb::read(set, self.tables, split, options, self)?;
         self.files.finish(&mut self.out);
         collector.take(std::mem::replace(&mut self.out, SplitOutput::new(self.tree)))

@@ -16,7 +16,8 @@ use crate::model::dynamodb::{Item, StaleItem, Table, Visitor};
 use crate::output::names::segment_into;
 use crate::output::split::{Collector, SpillWriter, SplitOutput};
 
-/// The first user key of every special segment, and which of its special segments it is, by place of the table.
+/// For each special segment, by number of the table, the user key that uses it first, and its position among the special segments of that
+/// key.
 pub(super) type FirstUses = BTreeMap<(usize, Special), (Vec<u8>, usize)>;
 
 /// Writes items.
@@ -30,14 +31,14 @@ pub(super) struct Files<'a> {
     paths: HeldPaths,
 }
 
-/// What the files of a split leave to do.
+/// What is left to do after the files of all splits.
 #[derive(Default)]
 pub(super) struct FromFiles {
-    /// Where special segments are used first.
+    /// The first uses of special segments.
     pub first_uses: FirstUses,
-    /// Splits that hold items whose names depend on others.
+    /// Splits with items whose names depend on others.
     pub with_deferred: Vec<usize>,
-    /// Splits so far.
+    /// Number of splits so far.
     splits: usize,
 }
 
@@ -80,7 +81,7 @@ impl<'t> Gather<'t> for FromFiles {
         }
         self.splits += 1;
         for (of, first) in share.first_uses {
-            // Splits come in key order: the first one to have it has the first key.
+            // Splits come in key order: the first one that has it has the first key.
             self.first_uses.entry(of).or_insert(first);
         }
         Ok(())
@@ -125,7 +126,7 @@ impl<'a> Visitor<'a> for Writer<'a, '_> {
 }
 
 impl<'a> Files<'a> {
-    /// Writes an item whose plain name is its own; remembers its special segments.
+    /// Writes an item whose plain name belongs to it alone; records its special segments.
     pub fn put(
         &mut self,
         out: &mut SplitOutput<'_>,
@@ -139,7 +140,7 @@ impl<'a> Files<'a> {
         self.store(out, table, item, false).map(drop)
     }
 
-    /// Writes an item under its plain name if that is free, as `used` or the file system tells. `None`: it is not.
+    /// Writes an item under its plain name if that is free, according to `used` or the file system. `None`: it is not.
     pub fn try_put(
         &mut self,
         out: &mut SplitOutput<'_>,
@@ -155,8 +156,7 @@ impl<'a> Files<'a> {
         Ok(written.then_some(specials))
     }
 
-    /// Writes the item that [`try_put`](Self::try_put) found no place for, under a name that has its hash; gives the
-    /// path below the table.
+    /// Writes an item for which [`try_put`](Self::try_put) found no place, under a name with its hash; returns the path below the table.
     pub fn put_collided(
         &mut self,
         out: &mut SplitOutput<'_>,
@@ -169,7 +169,7 @@ impl<'a> Files<'a> {
         Ok((specials, &self.path))
     }
 
-    /// Writes an item of no live generation. Its name is its row key: nothing tells which attributes made it.
+    /// Writes an item of no live generation. Its name is its row key: it is not known which attributes made it.
     pub fn put_stale(&mut self, out: &mut SplitOutput<'_>, item: &StaleItem<'a>) -> Result<()> {
         let (scope, path) = paths::stale(item);
         self.path.clear();
@@ -190,7 +190,7 @@ impl<'a> Files<'a> {
         Ok(())
     }
 
-    /// Hands over what was counted: call it at the end of a task.
+    /// Passes the counts on: call it at the end of a task.
     pub fn finish(&mut self, out: &mut SplitOutput<'_>) {
         self.count.flush(out);
     }
@@ -207,7 +207,7 @@ impl<'a> Files<'a> {
         note_untyped(&mut self.renderer, out, table, item);
     }
 
-    /// Writes an item under the path at hand; `if_free`: only if the file system has no such name yet. Tells whether it did.
+    /// Writes an item under the current path; `if_free`: only if the file system has no such name yet. Returns whether it did.
     fn store(&mut self, out: &mut SplitOutput<'_>, table: &Table, item: &Item<'a>, if_free: bool) -> Result<bool> {
         let large = item.stored_len >= LARGE;
         if !large {
@@ -230,7 +230,7 @@ impl<'a> Files<'a> {
         Ok(written)
     }
 
-    /// Writes an item that is not held as a whole.
+    /// Writes an item that is not kept in memory as a whole.
     fn grown(
         &mut self,
         out: &mut SplitOutput<'_>,

@@ -1,12 +1,12 @@
-//! The folders that items are written to: the last ones stay open, since items come sorted.
+//! The folders that items are written to: the last ones stay open, because items come sorted.
 
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::output::tree::{Dir, Tree};
 
-/// The folder of one table's items, and that of one hash key in it. No more handles are held than these two, however
-/// many tables and hash keys there are.
+/// The folder of one table's items, and that of one hash key in it. At most these two handles are open, however many tables and hash keys
+/// there are.
 #[derive(Default)]
 pub(super) struct Folders {
     items: Option<(String, Arc<Dir>)>,
@@ -30,7 +30,7 @@ impl Folders {
     }
 }
 
-/// The folder that is held if it has this name, else a new one in its place.
+/// The open folder if it has this name, otherwise a new one in its place.
 fn held<'d>(
     slot: &'d mut Option<(String, Arc<Dir>)>,
     name: &str,

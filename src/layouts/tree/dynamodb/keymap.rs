@@ -1,4 +1,4 @@
-//! KEYMAP.jsonl of a table: names that do not tell their key.
+//! KEYMAP.jsonl of a table: names that do not show their key.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ pub(super) struct Keymap<'t> {
     /// Special segments of items that are written already, in the order of their first user keys.
     pending: VecDeque<(Vec<u8>, Special)>,
     done: Vec<Special>,
-    /// Place of the table.
+    /// Number of the table.
     pub table: usize,
-    /// The file, once it has lines.
+    /// The file, as soon as it has lines.
     pub file: Option<SpillWriter<'t>>,
 }
 
 impl<'t> Keymap<'t> {
-    /// `uses`: of the items that are written already.
+    /// `uses`: those of the items that are written already.
     pub fn new(table: usize, uses: &mut FirstUses) -> Self {
         let mut pending = Vec::new();
         for special in [Special::Dot, Special::DotDot, Special::Empty] {
@@ -48,7 +48,7 @@ impl<'t> Keymap<'t> {
         file.spill()
     }
 
-    /// Writes the line of a special segment unless it is there already.
+    /// Writes the line of a special segment unless it is already written.
     pub fn special(&mut self, tree: &'t Tree, table: &Table, special: Special) -> Result<()> {
         if self.done.contains(&special) {
             return Ok(());
@@ -57,7 +57,7 @@ impl<'t> Keymap<'t> {
         self.line(tree, table, special.encoded(), special.original().as_bytes(), special.kind())
     }
 
-    /// Writes the lines that come before `user_key`; without one, all.
+    /// Writes the lines that come before `user_key`; without it, all lines.
     pub fn advance(&mut self, tree: &'t Tree, table: &Table, user_key: Option<&[u8]>) -> Result<()> {
         while let Some((key, special)) = self.pending.pop_front() {
             if user_key.is_some_and(|before| key.as_slice() >= before) {

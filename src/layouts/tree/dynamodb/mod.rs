@@ -5,11 +5,11 @@
 //! | `dynamodb/TABLE/_schema.json` | the schema |
 //! | `dynamodb/TABLE/items/H.json`, `items/H/R.json` | an item, by its hash and range value |
 //! | `dynamodb/TABLE/items/data-00001.jsonl` … | instead: bundled items ([`bundle`]) |
-//! | `dynamodb/TABLE/KEYMAP.jsonl` | names that do not tell their key, if there are any |
+//! | `dynamodb/TABLE/KEYMAP.jsonl` | names that do not show their key, if there are any |
 //! | `dynamodb/_orphans/TABLE/gen-N/items/KEY.json` | with `Options::include_orphans`: items of no live generation, by row key |
 //!
-//! Items whose file name no other item can have are written while their split is read. The others are rare: they are read again
-//! behind all splits ([`deferred`]).
+//! Items whose file name no other item can have are written while their split is read. The others are rare: they are read again after all
+//! splits ([`deferred`]).
 
 mod bundle;
 mod checked;
@@ -53,7 +53,7 @@ pub(in crate::layouts) fn write(job: &mut Job<'_, '_, '_>, tables: &Tables<'_>, 
     write_deferred(job, tables, splits, first_uses, &with_deferred)
 }
 
-/// Writes the items that have to ask for their names, which are in some of the splits, and every KEYMAP.jsonl.
+/// Writes the items whose names may be taken, which are in some of the splits, and every KEYMAP.jsonl.
 fn write_deferred(
     job: &mut Job<'_, '_, '_>,
     tables: &Tables<'_>,

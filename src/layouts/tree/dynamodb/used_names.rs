@@ -1,7 +1,7 @@
-//! Which names are used, where no file system can tell.
+//! Which names are used, if no file system knows it.
 //!
-//! Ambiguous items are rare, so their plain names are collected first; then all items with unambiguous names are read
-//! again, and those names that one of them has are used. What is held grows with the ambiguous items alone.
+//! Ambiguous items are rare, so their plain names are collected first. Then all items with unambiguous names are read again, and those of
+//! the names that one of them has are used. The memory depends only on the number of ambiguous items.
 
 use std::collections::HashSet;
 
@@ -16,12 +16,12 @@ use crate::options::Options;
 /// Table, and path below it.
 type Name = (usize, String);
 
-/// The names that ambiguous items would have, and another one has already.
+/// The names that ambiguous items want, and that other items have already.
 #[derive(Default)]
 pub(super) struct UsedNames(HashSet<Name>);
 
 impl UsedNames {
-    /// Looks for the names of ambiguous items; `with_deferred`: the splits that have such.
+    /// Searches for the names of ambiguous items; `with_deferred`: the splits that have ambiguous items.
     ///
     /// # Errors
     /// An input that changed.
@@ -69,7 +69,7 @@ fn plain(table: &Table, item: &Item<'_>) -> Name {
     (table.place, path)
 }
 
-/// Does something with each item.
+/// Calls a function for each item.
 struct Each<F>(F);
 
 impl<'a, F: FnMut(&Table, &Item<'_>)> Visitor<'a> for Each<F> {

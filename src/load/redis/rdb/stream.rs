@@ -14,7 +14,7 @@ use crate::format::redis::stream::{StreamEntry, StreamId};
 /// `stream-node-max-bytes` and `stream-node-max-entries` of a server.
 const MOST_BYTES: usize = 4096;
 const MOST_ENTRIES: i64 = 100;
-/// Maximum bytes of an entry: a server must load its listpack, and the parts beside the fields need room.
+/// Maximum bytes of an entry: a server must load its listpack, and the other parts need space in addition to the fields.
 const MOST_ENTRY: usize = (1 << 30) - (1 << 16);
 /// The listpack does not state how many elements it has.
 const UNCOUNTED: u16 = u16::MAX;

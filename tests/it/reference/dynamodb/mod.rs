@@ -40,7 +40,7 @@ struct Index {
 /// A row of an item.
 struct ItemRow {
     user_key: Vec<u8>,
-    /// Generation as it is written in the key.
+    /// Generation as written in the key.
     generation: String,
     /// What follows it.
     primary: Vec<u8>,
@@ -114,7 +114,7 @@ fn key_names(message: &[u8]) -> Result<KeyNames, Damage> {
 /// A live row with its key values.
 type LiveRow = (ItemRow, Primary);
 
-/// Live rows in key order, and the others. Of two generations the new one has an item, if both do (§1.2).
+/// Live rows in key order, and the others. If two generations have an item, that of the new one counts (§1.2).
 fn split(schema: &Schema, rows: Vec<ItemRow>) -> Result<(Vec<LiveRow>, Vec<ItemRow>), Damage> {
     let (mut live, mut left) = (Vec::new(), Vec::new());
     let mut current: BTreeSet<Identity> = BTreeSet::new();

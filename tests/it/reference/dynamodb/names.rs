@@ -1,4 +1,4 @@
-//! What items are called (`dynamodb.md` §4.3, `rules.md` §2).
+//! Names of items (`dynamodb.md` §4.3, `rules.md` §2).
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ impl Primary {
         self.0.iter().map(one).collect()
     }
 
-    /// Whether key attributes are of their declared types, numbers as `canon` has them.
+    /// Whether key attributes have their declared types, and numbers the form of `canon`.
     fn is_regular(&self, schema: &Schema) -> bool {
         let declared = [&schema.key.0, &schema.key.1].map(|name| schema.types.get(name).map(String::as_str));
         self.0.iter().zip(declared).all(|(value, declared)| match value {
@@ -44,7 +44,7 @@ impl Primary {
     }
 }
 
-/// A segment as it stands in the path, and the line that it needs, if any.
+/// A segment in the form of the path, and the line that it needs, if any.
 type Named = (String, Option<String>);
 
 fn named(value: &Value, directory: bool) -> Named {

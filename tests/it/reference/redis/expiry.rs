@@ -1,11 +1,11 @@
-//! When a key expires (`redis.md` §3.4): the first step that finds something decides.
+//! When a key expires (`redis.md` §3.4): the first step with a result decides.
 
 use super::super::Damage;
 use super::super::container::Take;
 use super::Type;
 use super::gather::Key;
 
-/// The expiry of a key that answers as `kind`, in Unix milliseconds.
+/// The expiry of a key served as `kind`, in Unix milliseconds.
 pub fn of_key(key: &Key, kind: Type) -> Result<Option<u64>, Damage> {
     // One before 1970 is kept, as 1.
     let index = key.ttl.map(|ms| ms.max(1));
@@ -22,7 +22,7 @@ pub fn of_key(key: &Key, kind: Type) -> Result<Option<u64>, Damage> {
     Ok(all.into_iter().find_map(|kind| in_meta(key, kind)).unwrap_or(index))
 }
 
-/// What the rows of a type state by themselves.
+/// The expiry in the rows of a type.
 pub fn of_type(key: &Key, kind: Type) -> Result<Option<u64>, Damage> {
     Ok(match kind {
         Type::Str => in_value(key.str.as_ref().unwrap(), 1)?.flatten(),

@@ -1,4 +1,4 @@
-//! Rows to keys: everything that is known of each user key (`redis.md` §1).
+//! Collects the rows of each user key (`redis.md` §1).
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ impl Wide {
 /// One user key.
 #[derive(Debug, Clone, Default)]
 pub struct Key {
-    /// The expiry that the index row states.
+    /// The expiry in the index row.
     pub ttl: Option<u64>,
     pub str: Option<Vec<u8>>,
     pub hll: Option<Vec<u8>>,
@@ -46,7 +46,7 @@ pub struct Key {
     pub stream_blob: Option<Vec<u8>>,
 }
 
-/// What the rows below a prefix are.
+/// The kinds of rows below a prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Row {
     Str,
@@ -116,7 +116,7 @@ fn is_bare(key: &[u8]) -> bool {
     word.is_none_or(|word| word == b"stream")
 }
 
-/// Whether a row is one of the Redis interface.
+/// Whether a row belongs to the Redis interface.
 pub fn is_redis(key: &[u8]) -> bool {
     classify(key).is_some() || is_bare(key)
 }
@@ -141,13 +141,13 @@ pub fn gather(live: &Rows) -> Result<BTreeMap<Vec<u8>, Key>, Damage> {
     Ok(keys)
 }
 
-/// Whether rows of a kind hold nothing that a client wrote.
+/// Whether rows of a kind have no data of a client.
 fn is_auxiliary(kind: Row) -> bool {
     use Row::{HashDelta, ListClaim, ListDelta, ListDeltaNew, SetDelta, Ttl, ZsetDelta, ZsetScore};
     matches!(kind, Ttl | HashDelta | SetDelta | ZsetDelta | ListDelta | ListDeltaNew | ListClaim | ZsetScore)
 }
 
-/// The user key behind its length, and what follows.
+/// The user key after its length, and the rest.
 fn sized(rest: &[u8]) -> Result<(Vec<u8>, Take<'_>), Damage> {
     let mut take = Take(rest);
     let len = u32::from_be_bytes(take.array()?);
@@ -155,7 +155,7 @@ fn sized(rest: &[u8]) -> Result<(Vec<u8>, Take<'_>), Damage> {
     Ok((key, take))
 }
 
-/// A meta of a list named `d|…` stands below the prefix of deltas; its length tells (`redis.md` §1.5).
+/// A meta of a list named `d|…` is below the prefix of deltas; its length distinguishes it (`redis.md` §1.5).
 fn is_list_meta(body: &[u8]) -> bool {
     matches!(body.len(), 24 | 32)
 }

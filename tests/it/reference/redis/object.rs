@@ -1,4 +1,4 @@
-//! What a client would read of a key, and when it expires (`redis.md` §2, §3).
+//! The value of a key for a client, and its expiry (`redis.md` §2, §3).
 
 use std::collections::BTreeMap;
 
@@ -62,7 +62,7 @@ fn wide(wide: &Wide, object: impl Fn(&Wide) -> Result<Object, Damage>) -> Result
     object(wide)
 }
 
-/// Metas of the present form end in an expiry.
+/// Metas of the current form end in an expiry.
 fn rest_of_meta(take: &mut Take<'_>) -> Result<(), Damage> {
     if !take.0.is_empty() {
         take.be()?;

@@ -1,4 +1,4 @@
-//! Objects to files (`redis.md` §4, `rules.md` §6, §7).
+//! Writes objects to files (`redis.md` §4, `rules.md` §6, §7).
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::object::{Entry, Object};
 
 pub const ORPHANS: &str = "redis/db_0/_orphans";
 
-/// The tree, with lines that are still added to.
+/// The tree, with lines that are not complete.
 pub struct Out<'t> {
     ask: Ask,
     tree: &'t mut Tree,
@@ -24,7 +24,7 @@ impl<'t> Out<'t> {
         Out { ask, tree, mapped: BTreeMap::new() }
     }
 
-    /// Packed files of a known scope are there even when they are empty.
+    /// Packed files of a known scope exist even if they are empty.
     pub fn exist(&mut self) {
         if self.ask.packed {
             for kind in ["strings", "hll", "hashes", "lists", "sets", "zsets", "streams"] {
@@ -50,7 +50,7 @@ impl<'t> Out<'t> {
         name
     }
 
-    /// Writes an object, unless it has expired and is not wanted.
+    /// Writes an object, unless it has expired and expired ones are left out.
     pub fn object(&mut self, base: &str, key: &[u8], object: &Object, expiry: Option<u64>) {
         if self.ask.drop_expired.is_some_and(|when| expiry.is_some_and(|at| at <= when)) {
             return;

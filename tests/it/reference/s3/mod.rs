@@ -13,16 +13,16 @@ use super::json::{Html, Json};
 use super::names::segment;
 use super::{Ask, Damage, Rows, Set, Tree, escaped, of};
 
-/// Behind a zero, the end of a string in a key (§1).
+/// The byte after a zero at the end of a string in a key (§1).
 const END: u8 = 1;
 
 /// Bucket, generation and key.
 type ObjectId = (Vec<u8>, u64, Vec<u8>);
 
-/// Upload, part, chunk, version, and whether a version of 0 is written out in the key.
+/// Upload, part, chunk, version, and whether the key has an explicit version of 0.
 type ChunkId = (Vec<u8>, u64, u64, u64, bool);
 
-/// What there is of one object.
+/// The rows of one object.
 #[derive(Default)]
 struct Object {
     manifest: Option<Vec<u8>>,
@@ -121,7 +121,7 @@ fn gather(rows: &Rows) -> Result<Store, Damage> {
     Ok(store)
 }
 
-/// Offloaded payloads by digest, which a key has in digits of either case.
+/// Offloaded payloads by digest; keys have digits of either case.
 fn payloads(rows: &Rows) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Damage> {
     let mut all = BTreeMap::new();
     for (digest, body) in of(rows, "!s3|chunkblob|") {
@@ -142,7 +142,7 @@ struct Part {
     value: Value,
 }
 
-/// The parts in order, the last declaration of each.
+/// The parts in order, with the last declaration of each.
 fn parts(manifest: &Value) -> Vec<Part> {
     let mut parts = BTreeMap::new();
     for value in manifest["parts"].as_array().into_iter().flatten() {
@@ -198,7 +198,7 @@ fn live_objects(store: &Store, bucket: &[u8], generation: u64, ask: &Ask, tree: 
     Ok(())
 }
 
-/// Whether a chunk is the one that a manifest means. An empty upload ID stands for any (§6).
+/// Whether a chunk is the one that a manifest means. An empty upload ID means any (§6).
 fn is_meant(meant: &ChunkId, id: &ChunkId) -> bool {
     (meant.0.is_empty() || meant.0 == id.0) && (meant.1, meant.2, meant.3) == (id.1, id.2, id.3)
 }
@@ -207,7 +207,7 @@ fn find<'m, T>(map: &'m BTreeMap<ChunkId, T>, meant: &ChunkId) -> Option<&'m T> 
     map.iter().find(|(id, _)| is_meant(meant, id)).map(|(_, stored)| stored)
 }
 
-/// What is no part of a live body.
+/// Chunks that are in no live body.
 fn orphans(store: &Store, (bucket, generation, key): &ObjectId, object: &Object, tree: &mut Tree) {
     let is_live = store.buckets.contains_key(bucket) && self::generation(store, bucket) == *generation;
     let place = format!("{}/_orphans/{}/gen-{generation}", folder(bucket), names::safe(key, 240));
@@ -233,7 +233,7 @@ fn orphans(store: &Store, (bucket, generation, key): &ObjectId, object: &Object,
     }
 }
 
-/// Rows of unfinished uploads as they are (§7).
+/// Rows of unfinished uploads, unchanged (§7).
 fn incomplete_uploads(rows: &Rows, tree: &mut Tree) -> Result<(), Damage> {
     for prefix in ["!s3|upload|meta|", "!s3|upload|part|"] {
         for (rest, body) in of(rows, prefix) {

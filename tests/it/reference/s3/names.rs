@@ -1,4 +1,4 @@
-//! What objects are called (`rules.md` §1), with sets of all names; without `--rename-collisions`.
+//! Names of objects (`rules.md` §1), with sets of all names; without `--rename-collisions`.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ impl Name {
     }
 }
 
-/// `segx()`: never empty or dots, hashed when it is over `limit` bytes.
+/// `segx()`: never empty or dots, hashed if it is longer than `limit` bytes.
 pub fn safe(key: &[u8], limit: usize) -> String {
     Some(directory(key)).filter(|name| name.len() <= limit).unwrap_or_else(|| fallback(key))
 }

@@ -5,7 +5,7 @@ use crate::format::wire::{self, Reader};
 use crate::layouts::rows::dynamodb::decimal::{MOST_DIGITS, Width};
 
 impl AllColumns {
-    /// Appends what is recorded about all tables.
+    /// Appends the records about all tables.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         wire::number(self.tables.len() as u64, out);
         for (place, attributes) in &self.tables {
@@ -91,7 +91,7 @@ mod tests {
             assert!(AllColumns::decode(&mut Reader::new(&bytes[..at])).is_none(), "cut at {at}");
         }
         assert!(AllColumns::decode(&mut Reader::new(&[&bytes[..], b"\0"].concat())).is_none());
-        // A width that no column has.
+        // A width that no column can have.
         let wide = AllColumns { tables: [(0, attributes(&[("a", number(39, 0))]))].into_iter().collect() };
         bytes.clear();
         wide.encode(&mut bytes);

@@ -1,25 +1,25 @@
-//! Which names the objects of a bucket get.
+//! Assigns names to the objects of a bucket.
 
 use super::{ENCODED_DIR, LEAF_SUFFIX, MAX_KEY, MAX_LAST, META_SUFFIX, Name, USER_SUFFIX, encoded_path};
 
 /// Longest directory name.
 const MAX_DIR: usize = 255;
-/// Files of the bucket's own.
+/// The bucket's own files.
 const OWN_FILES: [&[u8]; 3] = [b"_bucket.json", b"KEYMAP.jsonl", b"_index.jsonl"];
-/// Directories of the bucket's own.
+/// The bucket's own directories.
 const OWN_DIRS: [&[u8]; 3] = [b"_orphans", b"_incomplete_uploads", ENCODED_DIR.as_bytes()];
 
-/// What the names depend on beside the keys.
+/// What the names depend on besides the keys.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rules {
     /// The flag of that name.
     pub rename_collisions: bool,
-    /// Every path is UTF-8: lines hold it as a string, which readers of tables want to be of one type.
+    /// Every path is UTF-8: lines contain it as a string, and readers of tables require one type.
     pub utf8_only: bool,
 }
 
-/// Names every live object of one bucket; `keys` are the keys of all of them, ascending, and the names come in the same
-/// order. Of a key that is longer than a path can be, the start will do.
+/// Names every live object of one bucket; `keys` are all of their keys, ascending, and the names are in the same order. For a key that is
+/// longer than any path, its start is enough.
 pub fn assign<K: AsRef<[u8]>>(keys: &[K], rules: Rules) -> Vec<Name> {
     debug_assert!(keys.is_sorted_by(|a, b| a.as_ref() < b.as_ref() || a.as_ref().len() > MAX_KEY), "keys must ascend");
     let mut namer = Namer { keys, names: Vec::new() };
@@ -49,7 +49,7 @@ impl<'k, K: AsRef<[u8]>> Namer<'k, K> {
         self.find(key).is_some_and(|at| self.names[at] == name)
     }
 
-    /// Rules 1 to 3, and 4 for keys that end like a sidecar: what does not depend on which keys are directories.
+    /// Rules 1 to 3, and 4 for keys that end like a sidecar: the rules that do not depend on which keys are directories.
     fn by_key_alone(&self, key: &[u8], rules: Rules) -> Name {
         if !can_be_path(key) || (rules.utf8_only && std::str::from_utf8(key).is_err()) {
             Name::Encoded
@@ -62,17 +62,17 @@ impl<'k, K: AsRef<[u8]>> Namer<'k, K> {
         }
     }
 
-    /// Rule 4: the target fits, is UTF-8 (KEYMAP holds it as a string) and is no other key.
+    /// Rule 4: the target fits, is UTF-8 (KEYMAP contains it as a string) and is not another key.
     fn can_rename(&self, key: &[u8], suffix: &str) -> bool {
         let target = [key, suffix.as_bytes()].concat();
         last_segment(&target).len() <= MAX_LAST && std::str::from_utf8(key).is_ok() && self.find(&target).is_none()
     }
 
-    /// The leaf rule: a key that is a strict directory prefix of another one. Between `a` and `a/b` stand keys such as
-    /// `a-b`, so the keys that begin the current one are kept on a stack.
+    /// The leaf rule: a key that is a strict directory prefix of another one. Between `a` and `a/b` there are keys such as `a-b`, so the
+    /// keys that begin the current one are kept on a stack.
     ///
-    /// Keys encoded for their own sake make no directories. A leaf that rule 4 encodes later changes nothing: the
-    /// longest key below it makes the same directories.
+    /// Keys that are encoded for other reasons make no directories. If rule 4 encodes a leaf later, nothing changes: the longest key below
+    /// it makes the same directories.
     fn mark_leaves(&mut self) {
         let mut open: Vec<usize> = Vec::new();
         for at in 0..self.keys.len() {
@@ -101,7 +101,7 @@ impl<'k, K: AsRef<[u8]>> Namer<'k, K> {
         }
     }
 
-    /// Rule 5: names that need as a directory what is a file. One pass over the names as they stand before it.
+    /// Rule 5: names that need a directory where there is a file. One pass over the names in their previous state.
     fn encode_blocked(&mut self) {
         let paths = (0..self.keys.len()).filter(|&at| self.names[at] != Name::Encoded);
         let blocked: Vec<usize> = paths.filter(|&at| self.is_blocked(self.key(at))).collect();
@@ -114,8 +114,7 @@ impl<'k, K: AsRef<[u8]>> Namer<'k, K> {
         memchr::memchr_iter(b'/', key).any(|slash| self.is_file(&key[..slash]))
     }
 
-    /// Whether a directory of some name is a file or a sidecar. A verbatim body is never in question: its key would
-    /// have been marked as a leaf.
+    /// Whether a directory of some name is a file or a sidecar. A verbatim body cannot be: its key would have been marked as a leaf.
     fn is_file(&self, path: &[u8]) -> bool {
         self.is_renamed(path)
             || path
@@ -129,7 +128,7 @@ impl<'k, K: AsRef<[u8]>> Namer<'k, K> {
             .any(|name| path.strip_suffix(name.suffix().as_bytes()).is_some_and(|key| self.is_named(key, name)))
     }
 
-    /// Two encoded keys `k` and `k.elastickv-meta.json`: the body of the second would be the sidecar of the first.
+    /// Two encoded keys `k` and `k.elastickv-meta.json`: the body of the second would have the name of the sidecar of the first.
     fn part_from_sidecars(&mut self) {
         for at in 0..self.keys.len() {
             let owner = self.key(at).strip_suffix(META_SUFFIX.as_bytes());

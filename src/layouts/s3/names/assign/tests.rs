@@ -118,7 +118,7 @@ fn rule_5_files_that_are_directories() {
     let user = b"k.elastickv-meta.json.user-data/z";
     check(&[user, b"k.elastickv-meta.json"], true, "_encoded/k.elastickv-meta.json.user-data%2Fz");
     check(&[user, b"k.elastickv-meta.json"], false, "k.elastickv-meta.json.user-data/z");
-    // A leaf only because of what rule 5 moves away stays a leaf: one pass.
+    // It was a leaf only because of a key that rule 5 moves away, and it stays a leaf: there is one pass.
     let keys: [&[u8]; 3] = [b"k.elastickv-meta.json/z", b"k.elastickv-meta.json/z/y", b"k"];
     check(&keys, false, "_encoded/k.elastickv-meta.json%2Fz");
 }
