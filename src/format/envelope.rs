@@ -108,13 +108,17 @@ impl DataKey {
     ) -> bool {
         let start = out.len();
         out.resize(start.saturating_add(text.len()), 0);
-        let plain = out.get_mut(start..).unwrap_or_default();
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        let opened = self.0.open_separate_gather(nonce, Aad::from(aad), text, tag, plain).is_ok();
+        let opened = self.open_to(nonce, aad, text, tag, out.get_mut(start..).unwrap_or_default());
         if !opened {
             out.truncate(start);
         }
         opened
+    }
+
+    /// Writes the plain text to `out`, which has the length of the encrypted one. If this fails, `out` has any content.
+    fn open_to(&self, nonce: &[u8; NONCE], aad: &[u8], text: &[u8], tag: &[u8; TAG], out: &mut [u8]) -> bool {
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        self.0.open_separate_gather(nonce, Aad::from(aad), text, tag, out).is_ok()
     }
 
     /// Encrypts in place and returns the tag. `None`: the text is too long.
@@ -162,6 +166,14 @@ impl<'a> Envelope<'a> {
             out.extend(inflated?);
         }
         Ok(())
+    }
+
+    /// Writes the plain body to the first bytes of `room`, and returns its length. After an error `room` has any content. `None`: the body
+    /// must be inflated, or has no room.
+    pub fn open_to(&self, key: &DataKey, aad: &[u8], room: &mut [u8]) -> Option<Result<usize, OpenFault>> {
+        let out = room.get_mut(..self.ciphertext.len()).filter(|_| !self.snappy)?;
+        let opened = key.open_to(self.nonce, aad, self.ciphertext, self.tag, out);
+        Some(if opened { Ok(self.ciphertext.len()) } else { Err(OpenFault::Integrity) })
     }
 }
 

@@ -60,12 +60,31 @@ impl KeyRing {
         aad: &mut Vec<u8>,
         body: &mut Vec<u8>,
     ) -> Option<Result<(), OpenFault>> {
+        let (envelope, key) = self.envelope(raw_key, raw_value, aad)?;
+        Some(envelope.open(key, aad, body))
+    }
+
+    /// As [`open_into`](KeyRing::open_into), but writes the body to the first bytes of `room`, and returns its length. After an error `room`
+    /// has any content. `None` also for a body that must be inflated.
+    pub fn open_to(
+        &self,
+        raw_key: &[u8],
+        raw_value: &[u8],
+        aad: &mut Vec<u8>,
+        room: &mut [u8],
+    ) -> Option<Result<usize, OpenFault>> {
+        let (envelope, key) = self.envelope(raw_key, raw_value, aad)?;
+        envelope.open_to(key, aad, room)
+    }
+
+    /// The envelope of a row with its key; `aad` gets what is authenticated beside the ciphertext.
+    fn envelope<'v>(&self, raw_key: &[u8], raw_value: &'v [u8], aad: &mut Vec<u8>) -> Option<(Envelope<'v>, &DataKey)> {
         let (header, envelope) = raw_value.split_first_chunk()?;
         let envelope = Envelope::parse(envelope).ok()?;
         let key = self.get(envelope.sealed.key_id)?;
         aad.clear();
         envelope.aad_into(header, raw_key, aad);
-        Some(envelope.open(key, aad, body))
+        Some((envelope, key))
     }
 
     /// The id of the key that opens a row which is marked as not encrypted, if there is one (`encryption.md` §7). The encryption state of a

@@ -33,6 +33,8 @@ const _: () = assert!(SHORTEST >= 2 * size_of::<u64>() + TAIL);
 pub enum Body<'b> {
     /// Into the value.
     Near(&'b [u8]),
+    /// It is in the value already: its length.
+    Written(usize),
     /// After all rows: position in the copy, and length.
     Far(u64, u64),
 }
@@ -52,6 +54,11 @@ pub fn encode(body: Body<'_>, sealed: Sealed, raw_value: &mut [u8]) -> Option<()
             rest.get_mut(..body.len())?.copy_from_slice(body);
             *flags = NEAR;
             body.len()
+        }
+        Body::Written(len) => {
+            rest.get(..len)?;
+            *flags = NEAR;
+            len
         }
         Body::Far(at, len) => {
             rest.get_mut(..8)?.copy_from_slice(&at.to_le_bytes());
@@ -138,6 +145,11 @@ mod tests {
             proptest::prop_assert_eq!(encode(to, sealed, &mut value), Some(()));
             let want = ValueHeader { tombstone: false, expire_at, body: &body };
             proptest::prop_assert_eq!(parse(&value, &copy), Some((want, sealed)));
+            if near {
+                let mut again = value.clone();
+                proptest::prop_assert_eq!(encode(Body::Written(body.len()), sealed, &mut again), Some(()));
+                proptest::prop_assert_eq!(again, value);
+            }
         }
     }
 }

@@ -450,7 +450,9 @@ fn jobs_use_flags_that_are_there() {
         String::from_utf8(done.stdout).unwrap()
     };
     let mut seen = 0;
-    for file in ["kubernetes/decode.yaml", "kubernetes/cronjob.yaml", "slurm/decode.sh", "ray/decode.py", "spark/decode.py"] {
+    for file in
+        ["kubernetes/decode.yaml", "kubernetes/cronjob.yaml", "slurm/decode.sh", "ray/decode.py", "spark/decode.py"]
+    {
         let text = fs::read_to_string(root.join(file)).unwrap();
         for command in ["plan", "decode", "merge"] {
             let flags = help(command);
