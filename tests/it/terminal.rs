@@ -78,7 +78,7 @@ fn values_stay_on_the_terminal() {
         ("get a.fsm redis:same", "1\r\n"),
         ("get a.fsm redis:same --versions", "\r\n"),
         ("ls a.fsm -1", "redis:same\r\n"),
-        ("decode a.fsm -o - --format jsonl --scope redis:same", "}\r\n"),
+        ("decode a.fsm -o - --format jsonl --type strings", "}\r\n"),
     ] {
         let seen = on_terminal(dir.path(), line, &[]);
         assert!(seen.ends_with(end), "{line}: {seen:?}");
