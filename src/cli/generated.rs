@@ -1,6 +1,6 @@
 //! Shell completions and manual pages, generated from the same definitions as `--help`.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap_complete::Shell;
@@ -53,5 +53,22 @@ fn page(command: clap::Command) -> io::Result<()> {
 
 fn write_pages(command: clap::Command, directory: &Path) -> io::Result<()> {
     std::fs::create_dir_all(directory)?;
+    // A page replaces a page. It never follows a link, and never replaces anything else.
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let is_page_name =
+            entry.file_name().to_str().is_some_and(|name| name.starts_with("ekvsnap") && name.ends_with(".1"));
+        if is_page_name && !(entry.file_type()?.is_file() && is_page(&entry.path())?) {
+            let why = format!("{} is no manual page of ekvsnap, and is never replaced", entry.path().display());
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
+        }
+    }
     clap_mangen::generate_to(command, directory)
+}
+
+/// Whether a file begins like a manual page of ours.
+fn is_page(path: &Path) -> io::Result<bool> {
+    let mut head = Vec::new();
+    std::fs::File::open(path)?.take(256).read_to_end(&mut head)?;
+    Ok(memchr::memmem::find(&head, b".TH ekvsnap").is_some())
 }

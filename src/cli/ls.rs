@@ -165,13 +165,18 @@ fn of_output_at(
     // Without this check, a list that lacks the objects of a missing file would be taken for complete.
     proven(path, args.work.threads, bar)?;
     bar.clear();
-    let adapters = args.choice.adapters();
+    let (adapters, mut is_any) = (args.choice.adapters(), false);
     of_output(&mut || reopened(path), false, &mut |object| {
         if adapters.contains(&object.adapter) && is_wanted(filter, object) {
+            is_any = true;
             listing.show(object);
         }
         Ok(())
     })?;
+    let is_chosen = !filter.is_trivial() || adapters.len() < adapter::all().count();
+    if is_chosen && !is_any {
+        return Err(Error::usage("nothing in the output matches the patterns, types, sizes and adapters"));
+    }
     Ok(Exit::Fine)
 }
 

@@ -292,6 +292,9 @@ fn snapshots_words(args: &Args, sources: &[Source], found: &Snapshots) -> String
     text.push_str(&more(found.lost.len(), found.damaged, HIDDEN));
     for (source, walked) in sources.iter().zip(&found.walked) {
         let (state, no_crc) = match walked.damaged {
+            0 if found.decoded.is_none() && walked.unopened > 0 => {
+                ("framing and order intact, bodies not verified", "no CRC to verify against")
+            }
             0 => ("intact", "no CRC to verify against"),
             _ => ("damaged", "no CRC that matches"),
         };
@@ -306,7 +309,8 @@ fn snapshots_words(args: &Args, sources: &[Source], found: &Snapshots) -> String
     state_changed.flat_map(|walked| &walked.shown).for_each(|lost| text.push_str(&lost_words("damage", lost)));
     if found.unopened() > 0 {
         let rows = HumanCount(found.unopened());
-        text.push_str(&format!("{rows} encrypted rows were not opened, and nothing was decoded: {KEYS}\n"));
+        let undecoded = if found.decoded.is_none() { ", and nothing was decoded" } else { "" };
+        text.push_str(&format!("{rows} encrypted rows were not opened{undecoded}: {KEYS}\n"));
     }
     if let Some(filled) = &found.decoded {
         filled.manifest.warnings.iter().for_each(|warning| text.push_str(&summary::warning_words(warning, None)));
@@ -324,6 +328,14 @@ fn snapshots_words(args: &Args, sources: &[Source], found: &Snapshots) -> String
         text.push_str(&format!("{}; {saves}\n", counted(found.damaged, "damaged place", "damaged places")));
     }
     text
+}
+
+/// Whether a decode would succeed; `None`: nobody knows, because no key was given for rows that it would read.
+fn is_intact(found: &Snapshots) -> Option<bool> {
+    match found.damaged {
+        0 if found.decoded.is_none() && found.unopened() > 0 => None,
+        damaged => Some(damaged == 0),
+    }
 }
 
 fn snapshots_json(args: &Args, sources: &[Source], found: &Snapshots) {
@@ -357,7 +369,7 @@ fn snapshots_json(args: &Args, sources: &[Source], found: &Snapshots) {
         })
         .collect();
     line(&json!({
-        "event": "summary", "subject": "snapshot", "intact": found.damaged == 0, "damaged": found.damaged,
+        "event": "summary", "subject": "snapshot", "intact": is_intact(found), "damaged": found.damaged,
         "inputs": inputs, "files": found.decoded.as_ref().map(|filled| filled.files),
         "live": found.decoded.as_ref().map(|filled| filled.manifest.counters.live),
     }));

@@ -31,15 +31,22 @@ impl DataSet<'_> {
     /// # Errors
     /// Which encryption keys are needed, and which of them are there.
     pub fn check_keys(&self) -> Result<()> {
-        let unopened = self.inputs().find_map(|group| Some((group, group.index.sealed.unopened.as_ref()?)));
-        let Some((group, first)) = unopened.filter(|_| !self.losses.is_lenient()) else { return Ok(()) };
+        match self.missing_keys() {
+            Some(error) if !self.losses.is_lenient() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The error of a decode that does not skip damage, if visible rows need keys that are missing.
+    pub fn missing_keys(&self) -> Option<Error> {
+        let (group, first) = self.inputs().find_map(|group| Some((group, group.index.sealed.unopened.as_ref()?)))?;
         let sealed = self.sealed();
         let used = sealed.keys().filter(|(_, of_key)| of_key.live > 0).map(|(id, of_key)| (id, of_key.live));
         let there: BTreeSet<u32> = self.inputs().flat_map(|group| group.source.keys().ids()).collect();
         let kind =
             ErrorKind::MissingKeys { first: first.sealed, used: used.collect(), there: there.into_iter().collect() };
         let error = Error::new(kind).at(first.offset).row(first.family, &first.key.head);
-        Err(group.source.locate(error))
+        Some(group.source.locate(error))
     }
 
     /// The error of a row whose encryption key is missing.

@@ -169,7 +169,8 @@ impl<'a> Pass<'a> {
                     .map(|Sealed { key_id, .. }| (key_id, self.values.why_closed(entry.raw_key, entry.raw_value)));
                 let error = match kind {
                     Some((key_id, Some(fault))) => Error::new(ErrorKind::Sealed { key_id, fault }),
-                    _ => Error::from(fault),
+                    // As it is stored: a copy may mark the value.
+                    _ => Error::from(self.values.split(entry.raw_value).err().unwrap_or(fault)),
                 };
                 self.lose(error.at(entry.start).row(family, user_key)).map(|()| None)?
             }

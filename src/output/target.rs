@@ -7,6 +7,8 @@ use std::io::{self, BufReader, Read};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use super::manifest_read;
@@ -192,7 +194,7 @@ fn refuse_strangers(dir: &Path) -> Result<()> {
     )))
 }
 
-/// Calls `each` for every path of a directory that its CHECKSUMS do not name. For each path that they name, a hash is held in memory.
+/// Calls `each` for every path of a directory that neither its CHECKSUMS nor the metadata of its file system name. For each path that they name, a hash is held in memory.
 fn each_stranger(dir: &Path, each: &mut dyn FnMut(&[u8])) -> Result<()> {
     let Named::Output(mut output) = look(dir)? else { return Ok(()) };
     let Some(root) = output.root().cloned() else { return Ok(()) };
@@ -211,6 +213,7 @@ fn each_stranger(dir: &Path, each: &mut dyn FnMut(&[u8])) -> Result<()> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
         Err(e) => return Err(Error::io("open", &sums, e)),
     }
+    listed_by_metadata(dir, &mut |path| known.push(hashes.hash_one(path)))?;
     known.sort_unstable();
     output.each(&mut |entry| {
         let (path, is_file) = match entry {
@@ -226,6 +229,30 @@ fn each_stranger(dir: &Path, each: &mut dyn FnMut(&[u8])) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// The files of the file system, from its metadata: CHECKSUMS has no row for those with large holes and, if an archive was extracted, for
+/// further names of a file.
+fn listed_by_metadata(dir: &Path, each: &mut dyn FnMut(&[u8])) -> Result<()> {
+    let path = dir.join("fs/metadata.jsonl");
+    if !fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file()) {
+        return Ok(());
+    }
+    let file = File::open(&path).map_err(|e| Error::io("open", &path, e))?;
+    let lines = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 16, file)).into_iter::<InTree>();
+    // Behind a line that no decode writes nothing is listed: files there are foreign.
+    for InTree { tree, tree_b64 } in lines.map_while(std::result::Result::ok) {
+        let bytes = tree_b64.and_then(|text| STANDARD.decode(text).ok());
+        tree.map(String::into_bytes).or(bytes).iter().for_each(|path| each(path));
+    }
+    Ok(())
+}
+
+/// The path of a file in the output, from its line of `fs/metadata.jsonl`.
+#[derive(Deserialize)]
+struct InTree {
+    tree: Option<String>,
+    tree_b64: Option<String>,
 }
 
 /// Refuses a target that is an input, or a directory that contains one: replacing it would delete the input.

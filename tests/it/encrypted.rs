@@ -158,6 +158,8 @@ fn rows_that_do_not_open() {
         bytes[offset] = byte;
         let error = tried(with_footer(bytes), &keys).unwrap_err();
         assert!(error.to_string().contains(words) && error.is_damage(), "{what}: {error}");
+        // The byte in the message is that of the file.
+        assert!(words != "reserved" || error.to_string().contains(&format!("{byte:08b}")), "{what}: {error}");
     }
     // A file whose checksum fails is not believed, with or without keys.
     let mut bytes = whole.clone();
@@ -304,6 +306,8 @@ fn commands_without_keys() {
     assert!(!dir.path().join("out").exists());
     let (status, text) = run(&["verify", "node"]);
     assert!(status == 0 && text.contains("5 encrypted rows were not opened") && text.contains("matches"), "{text}");
+    assert!(text.contains("bodies not verified") && !text.contains(": intact"), "{text}");
+    assert!(run(&["verify", "node", "--json"]).1.contains("\"intact\":null"));
     assert_eq!(run(&["verify", "node", "--strict"]).0, 4);
     let (status, text) = run(&["inspect", "node", "--quick"]);
     assert!(status == 0 && text.contains("key id 1: 2 rows, 1 of them live; its key is not there"), "{text}");
@@ -350,6 +354,8 @@ fn key_files() {
         assert_eq!(code(&output), *want, "{keys:?}: {text}");
         assert!(text.contains(words), "{keys:?}: {text}");
         assert!(!path("out").exists());
+        // What a decode refuses is not verified either.
+        assert_eq!(code(&ekvsnap(dir.path(), &[&["verify", input], *keys].concat())), *want, "{keys:?}");
     }
 }
 

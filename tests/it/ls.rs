@@ -54,6 +54,8 @@ fn a_table_of_what_is_asked_for() {
     assert_eq!(run(&["ls", "lines", "redis:ttl:*", "redis:h:*"]).stdout.len(), table.stdout.len());
     for (args, want) in [
         (&["ls", "in.fsm", "redis:no"][..], 1),
+        (&["ls", "lines", "redis:no"], 1),
+        (&["ls", "lines", "--adapter", "s3"], 1),
         (&["ls", "redis:no"], 64),
         (&["ls", "tree"], 1),
         (&["ls", "lines", "--as-of", "1"], 64),

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::kit::build::Snapshot;
 use crate::kit::command::{code, ekvsnap, stderr};
+use crate::kit::fixtures::{load, snapshots};
 
 const OURS: &str = r#"{"format_version": 1, "elastickv_version": "ekvsnap 0.0.1"}"#;
 
@@ -85,6 +86,28 @@ fn an_input_is_never_replaced() {
     fs::remove_file(root.join("tree/in.fsm")).unwrap();
     let got = ekvsnap(root, &["decode", "in.fsm", "-o", "tree", "--force"]);
     assert_eq!(code(&got), 0, "{}", stderr(&got));
+}
+
+/// Files with large holes have no row in CHECKSUMS, and further names in an extracted archive neither: the metadata of the file system lists
+/// them.
+#[test]
+fn files_that_only_the_metadata_lists_are_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    write(root, "fs.fsm", &snapshots(&load("fs-small"))[0]);
+    let run = |args: &[&str]| {
+        let got = ekvsnap(root, args);
+        assert_eq!(code(&got), 0, "{args:?}: {}", stderr(&got));
+    };
+    for _ in 0..2 {
+        run(&["decode", "fs.fsm", "-o", "out", "--force"]);
+    }
+    run(&["decode", "fs.fsm", "-o", "fs.tar"]);
+    for _ in 0..2 {
+        run(&["unpack", "fs.tar", "-o", "again", "--force"]);
+    }
+    write(root, "out/fs/tree/mine", "");
+    refused(root, &["fs.fsm", "-o", "out", "--force"], "is never replaced: fs/tree/mine;");
 }
 
 #[test]
@@ -352,6 +375,25 @@ fn pages() {
     write(root, "bad.fsm", damaged());
     assert_eq!(code(&ekvsnap(root, &["inspect", "bad.fsm", "--html", "q.html"])), 2);
     assert_eq!(names(root).len(), before.len() + 1);
+}
+
+/// Manual pages replace manual pages, and nothing else.
+#[test]
+fn manual_pages() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    for _ in 0..2 {
+        assert_eq!(code(&ekvsnap(root, &["man", "pages"])), 0);
+    }
+    fs::remove_file(root.join("pages/ekvsnap-get.1")).unwrap();
+    write(root, "precious", "mine");
+    symlink("../precious", root.join("pages/ekvsnap-get.1")).unwrap();
+    assert_eq!(code(&ekvsnap(root, &["man", "pages"])), 1);
+    assert_eq!(fs::read(root.join("precious")).unwrap(), b"mine");
+    fs::remove_file(root.join("pages/ekvsnap-get.1")).unwrap();
+    write(root, "pages/ekvsnap-get.1", "mine");
+    assert_eq!(code(&ekvsnap(root, &["man", "pages"])), 1);
+    assert_eq!(fs::read(root.join("pages/ekvsnap-get.1")).unwrap(), b"mine");
 }
 
 #[test]
