@@ -9,7 +9,7 @@
 //! | `0x18` | `u64le` position of the body in the copy · `u64le` its length · padding · tail |
 //!
 //! The tail has what was known of the envelope, so that the snapshot need not be read again: version · `u32le` key id · `u32le` length
-//! of padding and tail. A stored value that has one of these flags is damaged; in a copy its flags are [`DAMAGED`].
+//! of padding and tail. A stored value that has one of these flags is damaged; in a copy it has flags that no form has.
 
 use super::cursor::u64_le;
 use super::envelope::{SHORTEST, Sealed};
