@@ -117,7 +117,7 @@ pub enum ErrorKind {
     TimestampGroup,
     /// An output instead of a snapshot.
     #[error(
-        "it is an archive or an output of ekvsnap, and this command reads snapshots: get, ls, diff, verify, encode and restore take outputs"
+        "it is an output of ekvsnap or another archive, and this command reads snapshots: get, ls, diff, verify, encode and restore take outputs"
     )]
     OutputGiven,
     /// The manifest of a snapshot from an object store.

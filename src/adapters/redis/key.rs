@@ -216,6 +216,7 @@ pub(super) fn list_delta(rest: &[u8], body: &[u8]) -> std::result::Result<ListDe
 }
 
 /// Parses a row; an error has its location.
+#[inline]
 pub(super) fn parse<'a, T>(
     set: &DataSet<'_>,
     family: Family,
