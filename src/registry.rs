@@ -240,7 +240,7 @@ static ADDED_WRITERS: Slots<Writer, 64> = Slots::new();
 /// # Errors
 /// There is no room for one more, or the adapter has one already.
 pub fn add_front(front: &'static Front) -> std::result::Result<(), Full> {
-    if fronts().any(|known| known.adapter == front.adapter) {
+    if self::front(front.adapter).is_some() {
         return Err(Full);
     }
     ADDED_FRONTS.add(front).map(drop)
@@ -257,8 +257,8 @@ pub fn add_writer(writer: &'static Writer) -> std::result::Result<(), Full> {
     ADDED_WRITERS.add(writer).map(drop)
 }
 
-fn fronts() -> impl Iterator<Item = &'static Front> {
-    FRONTS.iter().chain(ADDED_FRONTS.all())
+fn front(adapter: Adapter) -> Option<&'static Front> {
+    FRONTS.iter().chain(ADDED_FRONTS.all()).find(|front| front.adapter == adapter)
 }
 
 fn writers() -> impl Iterator<Item = &'static Writer> {
@@ -309,7 +309,7 @@ fn check_changes(job: &Job<'_, '_, '_>) -> Result<()> {
 
 /// Whether an adapter can give only the objects that changed.
 fn has_changes(adapter: Adapter) -> bool {
-    fronts().any(|front| front.adapter == adapter && front.has_changes)
+    front(adapter).is_some_and(|front| front.has_changes)
 }
 
 /// Files below the root that are the same in every output of a layout: names and contents.
@@ -412,9 +412,8 @@ pub fn fill_one(
 /// # Errors
 /// As [`fill_one`]; a usage error, if the adapter has no front.
 pub fn rows_of(set: &DataSet<'_>, name: &ObjectName) -> Result<RowsOf> {
-    let front = fronts().find(|front| front.adapter == name.adapter);
-    let front =
-        front.ok_or_else(|| Error::usage(format!("rows of one object of {} cannot be found", name.adapter.name())))?;
+    let front = front(name.adapter)
+        .ok_or_else(|| Error::usage(format!("rows of one object of {} cannot be found", name.adapter.name())))?;
     (front.rows_of)(set, name)
 }
 
@@ -424,8 +423,7 @@ pub fn rows_of(set: &DataSet<'_>, name: &ObjectName) -> Result<RowsOf> {
 /// A file of the output that is missing, is not listed or differs, or is not what a decode writes; a usage error, if single objects of the
 /// adapter cannot be read from outputs.
 pub(crate) fn lookup(at: &mut Lookup<'_>) -> Result<bool> {
-    let front = fronts().find(|front| front.adapter == at.one.adapter);
-    let lookup = front
+    let lookup = front(at.one.adapter)
         .and_then(|front| front.lookup)
         .ok_or_else(|| Error::usage(format!("objects of {} cannot be read from an output", at.one.adapter.name())))?;
     lookup(at)
@@ -433,7 +431,7 @@ pub(crate) fn lookup(at: &mut Lookup<'_>) -> Result<bool> {
 
 /// How the objects of an adapter are counted; `None`: they are not.
 pub(crate) fn counts(adapter: Adapter) -> Option<&'static dyn Counts> {
-    fronts().find(|front| front.adapter == adapter)?.counts
+    front(adapter)?.counts
 }
 
 /// How the objects of a file of an output are counted, by its path below the output. A part is counted like the file that it belongs to.
@@ -449,8 +447,7 @@ pub(crate) fn place(layout: Layout, path: &[u8]) -> Option<Place> {
     let path = layouts::joined(layout, path);
     let slash = memchr::memchr(b'/', path)?;
     let adapter = adapter::named(&path[..slash])?;
-    let front = fronts().find(|front| front.adapter == adapter)?;
-    (front.place)(layout, &path[slash + 1..])
+    (front(adapter)?.place)(layout, &path[slash + 1..])
 }
 
 #[cfg(feature = "load")]

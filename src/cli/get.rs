@@ -117,7 +117,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     } else {
         get_noting(&sources, &one, &options, bar, &mut out)?
     };
-    out.flush().and_then(|()| out::end_line()).map_err(Error::stdout)?;
+    finish(&mut *out)?;
     let warnings = manifest::findings_of(&findings, Level::Warning);
     out::tell(&warnings.iter().map(|warning| warning_words(warning, None)).collect::<String>());
     tell_losses(&lost)?;
@@ -169,7 +169,7 @@ fn from_output(args: &Args, output: Side, one: &ObjectName) -> Result<Exit> {
     }
     let mut out = writer(args);
     let found = get_from_output(&path, &manifest, one, args.json, &mut out)?;
-    out.flush().and_then(|()| out::end_line()).map_err(Error::stdout)?;
+    finish(&mut *out)?;
     if found {
         return Ok(Exit::Fine);
     }
@@ -190,6 +190,10 @@ fn hint(one: &ObjectName) -> &'static str {
 }
 
 /// A writer for values, which are written unchanged, or for lines about them.
+fn finish(out: &mut dyn Write) -> Result<()> {
+    out.flush().and_then(|()| out::end_line()).map_err(Error::stdout)
+}
+
 fn writer(args: &Args) -> Box<dyn Write + Send> {
     match (args.json, args.versions) {
         (true, _) => Box::new(out::lines_of_data(Form::Json)),

@@ -15,12 +15,13 @@ use super::parse;
 use super::progress::Bar;
 use super::summary::{note_words, warning_words};
 use crate::decode::Options;
-use crate::decode::filter::{Filter, Pattern};
+use crate::decode::filter::{Filter, Matched, Pattern};
 use crate::error::{Error, Result};
 use crate::format::adapter;
 use crate::objects::{Object, describes_scope, name_of, of_output, of_snapshots, scope_bytes};
 use crate::output::manifest_read::ReadManifest;
 use crate::output::reading::{Named, look, reopened};
+use crate::output::split::Tally;
 use crate::report::{self, time};
 use crate::verify::output::proven;
 
@@ -165,18 +166,18 @@ fn of_output_at(
     // Without this check, a list that lacks the objects of a missing file would be taken for complete.
     proven(path, args.work.threads, bar)?;
     bar.clear();
-    let (adapters, mut is_any) = (args.choice.adapters(), false);
+    let (adapters, mut tally) = (args.choice.adapters(), Tally::default());
     of_output(&mut || reopened(path), false, &mut |object| {
         if adapters.contains(&object.adapter) && is_wanted(filter, object) {
-            is_any = true;
+            match describes_scope(object.kind) {
+                true => tally.scope(object.adapter, object.scope),
+                false => tally.add(object.adapter, object.scope, object.kind, 1, object.size),
+            }
             listing.show(object);
         }
         Ok(())
     })?;
-    let is_chosen = !filter.is_trivial() || adapters.len() < adapter::all().count();
-    if is_chosen && !is_any {
-        return Err(Error::usage("nothing in the output matches the patterns, types, sizes and adapters"));
-    }
+    Matched::of(&adapters, filter, &tally, |_| true).check()?;
     Ok(Exit::Fine)
 }
 

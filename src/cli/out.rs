@@ -28,6 +28,9 @@ struct Answers {
 static ANSWERS: LazyLock<Mutex<Answers>> =
     LazyLock::new(|| Mutex::new(Answers { out: BufWriter::new(io::stdout()), lost: None, any: false }));
 
+/// Whether standard output is a terminal: the kernel is asked once, and not for every line.
+static IS_SEEN: LazyLock<bool> = LazyLock::new(|| io::stdout().is_terminal());
+
 /// Whether messages other than warnings and errors are suppressed.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
@@ -188,8 +191,8 @@ pub(super) fn clap(error: &clap::Error) -> Exit {
     }
     #[cfg(not(feature = "load"))]
     if std::env::args_os().nth(1).is_some_and(|command| command == "load") {
-        tell("ekvsnap: this program was built without load: build it with `--features load`\n");
-        return Exit::Misuse;
+        let words = "this program was built without load: build it with --features load";
+        return complain(&Error::command_line(words));
     }
     let echoed = || std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
     if echoed().any(|arg| arg.chars().any(crate::report::visible::is_active)) {
@@ -203,7 +206,7 @@ pub(super) fn clap(error: &clap::Error) -> Exit {
 
 /// Whether standard output is a terminal.
 pub(super) fn answers_are_seen() -> bool {
-    io::stdout().is_terminal()
+    *IS_SEEN
 }
 
 /// Width of the terminal on standard output.

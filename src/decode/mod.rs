@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 pub use describe::iso_time;
 pub use estimate::{Need, estimate};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::mvcc::hlc_millis;
 pub use crate::options::{Layout, Options, filter};
 use crate::output::archive::{self, Contents, Packing};
@@ -22,9 +22,8 @@ use crate::output::staging::Staging;
 use crate::output::target::refuse_inputs;
 use crate::output::tree::Tree;
 use crate::report::Findings;
-use crate::run;
 pub(crate) use crate::run::{Job, engine, sort};
-pub use crate::run::{Progress, Silent};
+pub use crate::run::{Progress, Silent, on_threads};
 use crate::source::Source;
 pub use fill::{DecodeResult, Indexed, fill, fill_indexed, index, or_changed, scan};
 pub use lines::lines;
@@ -61,26 +60,6 @@ pub fn decode(sources: &[Source], target: &Path, options: &Options, progress: &d
     let mut outcome = on_threads(options.threads, || to_target(sources, target, options, progress))??;
     outcome.elapsed = started.elapsed();
     Ok(outcome)
-}
-
-/// Runs `work` on a pool of `threads` threads; 0: one for each core.
-///
-/// # Errors
-/// Threads that cannot be started.
-pub fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> Result<T> {
-    let (mut work, mut done) = (Some(work), None);
-    in_pool(threads, &mut || done = work.take().map(|work| work()))?;
-    done.ok_or_else(|| Error::internal("a pool that runs nothing"))
-}
-
-/// Not for each kind of result, so that starting a pool is compiled once.
-fn in_pool(threads: usize, work: &mut (dyn FnMut() + Send)) -> Result<()> {
-    let stop = run::current();
-    let begin = move |_| drop(run::adopt(stop.clone()));
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).start_handler(begin).build();
-    let pool = pool.map_err(|e| Error::usage(format!("cannot start {threads} threads: {e}")))?;
-    pool.install(work);
-    Ok(())
 }
 
 /// Refuses a target that a decode would refuse, for callers that have long work to do first.

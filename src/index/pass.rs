@@ -156,37 +156,44 @@ impl<'a> Pass<'a> {
     #[inline(never)]
     fn other_row(&mut self, entry: &Entry<'a>, user_key: &'a [u8], commit_ts: u64, fault: MvccFault) -> Result<()> {
         let family = self.classifier.family(user_key);
-        if let Some((value, sealed)) = self.values.opened(entry.raw_value) {
-            let live = self.index.counts.family(family).live;
-            self.rare_row(entry, user_key, commit_ts, Some(value));
-            self.index.sealed.add(sealed.key_id, self.index.counts.family(family).live > live);
-            return Ok(());
-        }
-        let sealed = self.values.sealed(entry.raw_value);
-        let value = match self.values.split(entry.raw_value).ok().or_else(|| self.values.without_key(entry.raw_value)) {
+        let (value, sealed, is_opened) = match self.values.opened(entry.raw_value) {
+            Some((value, sealed)) => (Some(value), Some(sealed), true),
             None => {
-                let kind = sealed
-                    .map(|Sealed { key_id, .. }| (key_id, self.values.why_closed(entry.raw_key, entry.raw_value)));
-                let error = match kind {
-                    Some((key_id, Some(fault))) => Error::new(ErrorKind::Sealed { key_id, fault }),
-                    // As it is stored: a copy may mark the value.
-                    _ => Error::from(self.values.split(entry.raw_value).err().unwrap_or(fault)),
-                };
-                self.lose(error.at(entry.start).row(family, user_key)).map(|()| None)?
+                let sealed = self.values.sealed(entry.raw_value);
+                (self.closed_value(entry, user_key, family, sealed, fault)?, sealed, false)
             }
-            value => value,
         };
         let live = self.index.counts.family(family).live;
         self.rare_row(entry, user_key, commit_ts, value);
-        if let Some(sealed) = sealed {
-            let is_live = self.index.counts.family(family).live > live;
-            self.index.sealed.add(sealed.key_id, is_live);
-            if is_live && self.index.sealed.unopened.is_none() && self.values.without_key(entry.raw_value).is_some() {
-                let (offset, key) = (entry.start, Brief::of(user_key));
-                self.index.sealed.unopened = Some(Unopened { offset, sealed, family, key });
-            }
+        let Some(sealed) = sealed else { return Ok(()) };
+        let is_live = self.index.counts.family(family).live > live;
+        self.index.sealed.add(sealed.key_id, is_live);
+        if is_live && !is_opened && self.index.sealed.unopened.is_none() {
+            let (offset, key) = (entry.start, Brief::of(user_key));
+            self.index.sealed.unopened = Some(Unopened { offset, sealed, family, key });
         }
         Ok(())
+    }
+
+    /// What is known of a value that is neither plain nor decrypted: its header if its key is missing. Any other is damaged.
+    fn closed_value(
+        &mut self,
+        entry: &Entry<'a>,
+        user_key: &'a [u8],
+        family: Family,
+        sealed: Option<Sealed>,
+        fault: MvccFault,
+    ) -> Result<Option<ValueHeader<'a>>> {
+        let header = self.values.without_key(entry.raw_value);
+        if header.is_some() {
+            return Ok(header);
+        }
+        let why = sealed.and_then(|sealed| {
+            let fault = self.values.why_closed(entry.raw_key, entry.raw_value)?;
+            Some(ErrorKind::Sealed { key_id: sealed.key_id, fault })
+        });
+        let error = why.map_or_else(|| Error::from(self.values.why(entry.raw_value, fault)), Error::new);
+        self.lose(error.at(entry.start).row(family, user_key)).map(|()| None)
     }
 
     #[inline(always)]

@@ -7,6 +7,7 @@ pub mod checksums;
 mod collector;
 pub mod escape;
 pub mod extents;
+pub mod fs_metadata;
 pub mod json;
 mod levels;
 pub mod manifest;

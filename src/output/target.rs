@@ -7,10 +7,9 @@ use std::io::{self, BufReader, Read};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
+use super::fs_metadata::{self, METADATA};
 use super::manifest_read;
 use super::reading::{Content, Entry, Named, look, open_below};
 use super::sumfile::{Line, Lines};
@@ -234,25 +233,13 @@ fn each_stranger(dir: &Path, each: &mut dyn FnMut(&[u8])) -> Result<()> {
 /// The files of the file system, from its metadata: CHECKSUMS has no row for those with large holes and, if an archive was extracted, for
 /// further names of a file.
 fn listed_by_metadata(dir: &Path, each: &mut dyn FnMut(&[u8])) -> Result<()> {
-    let path = dir.join("fs/metadata.jsonl");
+    let path = dir.join(METADATA);
     if !fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file()) {
         return Ok(());
     }
     let file = File::open(&path).map_err(|e| Error::io("open", &path, e))?;
-    let lines = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 16, file)).into_iter::<InTree>();
-    // Behind a line that no decode writes nothing is listed: files there are foreign.
-    for InTree { tree, tree_b64 } in lines.map_while(std::result::Result::ok) {
-        let bytes = tree_b64.and_then(|text| STANDARD.decode(text).ok());
-        tree.map(String::into_bytes).or(bytes).iter().for_each(|path| each(path));
-    }
-    Ok(())
-}
-
-/// The path of a file in the output, from its line of `fs/metadata.jsonl`.
-#[derive(Deserialize)]
-struct InTree {
-    tree: Option<String>,
-    tree_b64: Option<String>,
+    let mut take = |line: &_| fs_metadata::path(line, "tree").iter().for_each(|path| each(path));
+    fs_metadata::each_line(file, &mut take).map_err(|e| Error::io("read", &path, e))
 }
 
 /// Refuses a target that is an input, or a directory that contains one: replacing it would delete the input.

@@ -14,6 +14,7 @@ use crate::format::fs::Inode;
 use crate::format::mvcc::hlc_millis;
 use crate::layouts::fs::read::places_of;
 use crate::output::archive::{self, Copied, Packing};
+use crate::output::fs_metadata::METADATA;
 use crate::output::manifest_read::ReadManifest;
 use crate::output::members::Attributes;
 use crate::output::reading::{Entry, Output, broken, open_below};
@@ -21,8 +22,6 @@ use crate::output::single::SingleFile;
 use crate::run::spill::{Sorted, Spill};
 use crate::run::table::{Filling, Table};
 
-/// Metadata of the file system.
-const METADATA: &str = "fs/metadata.jsonl";
 /// Marks in the order of members: others, then those of the file system, then those of it that are not in their directories.
 const OTHER: u8 = 0;
 const OF_FS: u8 = 1;

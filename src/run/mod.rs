@@ -2,6 +2,7 @@
 
 pub mod engine;
 pub mod pieces;
+mod pool;
 pub mod scratch;
 pub mod shards;
 pub mod sort;
@@ -15,6 +16,7 @@ use crate::options::{ObjectName, Options};
 use crate::output::split::Collector;
 use crate::output::tree::Tree;
 use crate::report::{Finding, Findings, kinds};
+pub use pool::on_threads;
 pub use scratch::Scratch;
 use shards::Role;
 pub use stop::Stop;

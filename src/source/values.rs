@@ -57,7 +57,7 @@ impl<'a> Values<'a> {
 
     /// What is wrong with a value as stored.
     #[cold]
-    fn why(self, raw_value: &[u8], fault: MvccFault) -> MvccFault {
+    pub fn why(self, raw_value: &[u8], fault: MvccFault) -> MvccFault {
         let stored = self.copy.and_then(|copy| copy.stored_value(raw_value));
         stored.and_then(|stored| mvcc::split_value(stored).err()).unwrap_or(fault)
     }

@@ -6,11 +6,12 @@ use super::against::{Difference, Fresh};
 use super::attributes;
 use super::join::{DigestJoin, Known, Tag};
 use super::problem::{Kind, Problems};
-use super::promised::{METADATA, Promised};
+use super::promised::Promised;
 use super::told;
 use crate::error::Result;
 use crate::format::hex;
 use crate::output::checksums::Digest;
+use crate::output::fs_metadata::METADATA;
 use crate::output::manifest_read::ReadManifest;
 use crate::output::{CHECKSUMS, MANIFEST};
 

@@ -13,11 +13,12 @@ use super::classify::Classify;
 use super::digests::{self, Feeder};
 use super::join::{DigestJoin, Tag};
 use super::problem::{Kind, Problems};
-use super::promised::{METADATA, Promised, of_target};
+use super::promised::{Promised, of_target};
 use crate::decode::Progress;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::adapter;
 use crate::output::checksums::{Digest, Sums};
+use crate::output::fs_metadata::METADATA;
 use crate::output::manifest_read::{self, ReadManifest};
 use crate::output::reading::{Attributes, Content, Entry, Output, broken, open_below, open_known_below, reopened};
 use crate::output::sumfile::{Line, Lines};
@@ -322,7 +323,7 @@ impl Desk {
 
 /// Whether a path is one of those that `fs/metadata.jsonl` lists.
 fn is_of_file_system(path: &[u8]) -> bool {
-    const OTHERS: [&[u8]; 3] = [b"fs/metadata.jsonl", b"fs/report.json", b"fs/KEYMAP.jsonl"];
+    const OTHERS: [&[u8]; 3] = [METADATA.as_bytes(), b"fs/report.json", b"fs/KEYMAP.jsonl"];
     path.starts_with(b"fs/") && !OTHERS.contains(&path)
 }
 

@@ -5,24 +5,16 @@
 //! extracted, further names of a file.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::attributes::{Is, packed};
 use super::join::Tag;
 use crate::output::checksums::Digest;
+use crate::output::fs_metadata::{each_line, path};
 use crate::output::reading::Attributes;
-
-/// The path of the file system's metadata.
-pub const METADATA: &str = "fs/metadata.jsonl";
-/// Maximum length of a line without its holes: paths are bounded, and an escape takes six bytes for one.
-const MOST_LINE: u64 = 8 << 20;
-/// The member that may be of any length. Only a few short members follow it, which are not needed here.
-const HOLES: &[u8] = b",\"holes\":[";
 
 /// The content of the metadata.
 #[derive(Debug, Default)]
@@ -43,15 +35,8 @@ impl Promised {
     /// # Errors
     /// A failed read.
     pub fn read(bytes: impl Read, in_archive: bool, sink: Sink<'_>) -> io::Result<Promised> {
-        let mut bytes = BufReader::with_capacity(1 << 16, bytes);
-        let (mut promised, mut line) = (Promised::default(), Vec::new());
-        while next_line(&mut bytes, &mut line)? {
-            if let Some(at) = memchr::memmem::find(&line, HOLES) {
-                line.truncate(at);
-                line.push(b'}');
-            }
-            promised.line(&serde_json::from_slice(&line).unwrap_or_default(), in_archive, sink);
-        }
+        let mut promised = Promised::default();
+        each_line(bytes, &mut |line| promised.line(line, in_archive, sink))?;
         Ok(promised)
     }
 
@@ -117,26 +102,6 @@ fn attributes(line: &Value) -> Attributes {
         mtime: line["mtime_ns"].as_str().and_then(|nanos| nanos.parse().ok()),
         named: false,
     }
-}
-
-/// Reads a line; of a long one only the start.
-fn next_line(bytes: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    bytes.by_ref().take(MOST_LINE).read_until(b'\n', line)?;
-    if line.len() as u64 == MOST_LINE && line.last() != Some(&b'\n') {
-        bytes.skip_until(b'\n')?;
-    }
-    Ok(!line.is_empty())
-}
-
-/// A path as text, or in base64 under another name.
-fn path(line: &Value, name: &str) -> Option<Vec<u8>> {
-    let path = match line[name].as_str() {
-        Some(path) => path.as_bytes().to_vec(),
-        None => STANDARD.decode(line[&format!("{name}_b64")].as_str()?).ok()?,
-    };
-    // In the sorter a NUL replaces the slash.
-    (!path.contains(&0)).then_some(path)
 }
 
 fn digest(hex: &str) -> Option<Digest> {

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::name;
+use super::paths::{DOCUMENT, FOLDER, PACKED_DOCUMENT, packed_items};
 use crate::adapters::dynamodb::key_text::{Key, keys, rows};
 use crate::error::Result;
 use crate::format::Family;
@@ -21,17 +22,17 @@ pub fn lookup(at: &mut Lookup<'_>) -> Result<bool> {
     let mut table = String::new();
     name::table_into(&at.one.name, &mut table);
     let about = match at.packed {
-        true => format!("dynamodb/{table}.schema.json"),
-        false => format!("dynamodb/{table}/_schema.json"),
+        true => format!("{FOLDER}/{table}{PACKED_DOCUMENT}"),
+        false => format!("{FOLDER}/{table}/{DOCUMENT}"),
     };
     let Some(schema) = at.files([about.clone().into_bytes()])?.whole(about.as_bytes())? else {
         return Ok(false);
     };
     let asked = Asked::of(&schema, at.rest())
         .ok_or_else(|| at.wrong(about.as_bytes(), "the schema of a table cannot be read"))?;
-    let below = format!("dynamodb/{table}/").into_bytes();
+    let below = format!("{FOLDER}/{table}/").into_bytes();
     if at.packed {
-        let path = format!("dynamodb/{table}.jsonl").into_bytes();
+        let path = packed_items(&format!("{FOLDER}/{table}")).into_bytes();
         let files = at.files([path.clone()])?;
         return item_line(at, &files, &path, &asked);
     }

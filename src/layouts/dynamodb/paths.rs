@@ -9,7 +9,7 @@ use crate::options::Layout;
 use crate::output::names::{GENERATIONS, ROWS, segment, unsegment};
 
 /// The folder of all tables.
-const FOLDER: &str = "dynamodb";
+pub(super) const FOLDER: &str = "dynamodb";
 /// The schema of a table, in its folder.
 pub(in crate::layouts) const DOCUMENT: &str = "_schema.json";
 /// The same, after the name of the table.

@@ -3,13 +3,14 @@
 use crate::error::{Error, Remedy, Result};
 use crate::layouts::lookup::{Lookup, scan};
 use crate::layouts::members;
+use crate::output::fs_metadata::METADATA;
 
 /// Writes the requested file, or the metadata of a path and everything below it; returns whether it exists.
 ///
 /// # Errors
 /// As [`lookup`](crate::registry::lookup).
 pub fn lookup(at: &mut Lookup<'_>) -> Result<bool> {
-    let (metadata, path) = (b"fs/metadata.jsonl".to_vec(), resolved(&at.one.name));
+    let (metadata, path) = (METADATA.as_bytes().to_vec(), resolved(&at.one.name));
     let files = at.files([metadata.clone()])?;
     let (lines, mut any, mut found) = (at.lines, false, None);
     let out = &mut *at.out;

@@ -39,6 +39,7 @@ use crate::adapters::fs::{Census, Chunks, Deleted, Inputs, InternalRows, LinkTab
 use crate::error::Result;
 use crate::format::adapter;
 use crate::options::ObjectName;
+use crate::output::fs_metadata::METADATA;
 use crate::output::split::{SplitOutput, Writes};
 use crate::report::Findings;
 use crate::run::shards::{Role, run_pulled_splits};
@@ -68,7 +69,7 @@ pub(crate) fn files(job: &mut Job<'_, '_, '_>) -> Result<()> {
     }
     if !job.is_shard() {
         let mut lines = SplitOutput::new(job.tree);
-        lines.log(write::METADATA);
+        lines.log(METADATA);
         job.collector.take(lines)?;
     }
     let told = job.tree.observer().is_some();

@@ -13,14 +13,13 @@ use crate::error::Result;
 use crate::format::adapter;
 use crate::format::fs::Inode;
 use crate::output::checksums::Sum;
+use crate::output::fs_metadata::METADATA;
 use crate::output::members::{Attributes, Member, MemberKind};
 use crate::output::names::keymap_line;
 use crate::output::split::SplitOutput;
 use crate::output::tree::Tree;
 use crate::report::{Level, Value};
 
-/// Lines about all files and directories.
-pub const METADATA: &str = "fs/metadata.jsonl";
 /// Names that cannot be recovered from their encoding.
 pub const KEYMAP: &str = "fs/KEYMAP.jsonl";
 

@@ -27,6 +27,9 @@ pub(crate) fn scope(adapter: Adapter, name: &[u8]) -> String {
 
 /// The file with the lines of a kind, or the document of a table, bucket or queue.
 fn file(adapter: Adapter, scope: &str, kind: &str) -> String {
+    if let Some(kind) = Type::of_plural(kind) {
+        return redis::paths::file_of_lines(kind);
+    }
     let below = match kind {
         "tables" => format!("{scope}{}", dynamodb::paths::PACKED_DOCUMENT),
         "items" => dynamodb::paths::packed_items(scope),
@@ -34,10 +37,7 @@ fn file(adapter: Adapter, scope: &str, kind: &str) -> String {
         "messages" => packed_messages(scope),
         "buckets" => format!("{scope}/{}", s3::paths::DOCUMENT),
         "objects" => format!("{scope}/{}", s3::paths::INDEX),
-        _ => {
-            return Type::of_plural(kind)
-                .map_or_else(|| format!("{}/{scope}/{kind}", adapter.name()), redis::paths::file_of_lines);
-        }
+        _ => format!("{scope}/{kind}.jsonl"),
     };
     format!("{}/{below}", adapter.name())
 }

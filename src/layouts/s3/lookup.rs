@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::names::{META_SUFFIX, Name, Rules, assign};
+use super::paths::INDEX;
 use crate::error::Result;
 use crate::layouts::lookup::{Lookup, compact_into, keyed, scan};
 use crate::layouts::members;
@@ -19,7 +20,7 @@ pub fn lookup(at: &mut Lookup<'_>) -> Result<bool> {
 
 fn of_lines(at: &mut Lookup<'_>) -> Result<bool> {
     let bucket = format!("s3/{}", bucket(&at.one.name));
-    let index = format!("{bucket}/_index.jsonl").into_bytes();
+    let index = format!("{bucket}/{INDEX}").into_bytes();
     let (files, mut found) = (at.files([index.clone()])?, BTreeMap::new());
     let keys = spellings(at.rest());
     let heads: Vec<_> = keys.iter().map(|key| keyed(key)).collect();

@@ -15,13 +15,14 @@ use std::path::{Path, PathBuf};
 
 use super::names::numbered;
 use super::report::REPORT;
-use super::write::{KEYMAP, METADATA};
+use super::write::KEYMAP;
 use crate::error::{Error, Remedy, Result};
 use crate::format::fs::{Inode, Kind, ROOT};
 use crate::layouts::reading::{self, Budget, Part, Standing, Text, wrong};
 use crate::model::fs::{InodeVisitor, Node};
 use crate::output::checksums::Digest;
 use crate::output::extents::ExtentsHash;
+use crate::output::fs_metadata::METADATA;
 use crate::output::reading::{Piece, Pieces, broken};
 use crate::run::table::{Filling, Table};
 use line::{Content, Line, Named, Told};
