@@ -95,7 +95,7 @@ impl Help {
 fn command<A: Args>(help: Help, name: &'static str, about: &'static str) -> Command {
     let command = Command::new(name).about(about);
     match help {
-        Help::Read => command.defer(|command| brief::shorten(flags::<A>(command))),
+        Help::Read => command.defer(|command| brief::shorten(flags::<A>(command).mut_args(completed))),
         Help::NotRead => command.defer(flags::<A>),
     }
 }
@@ -103,7 +103,7 @@ fn command<A: Args>(help: Help, name: &'static str, about: &'static str) -> Comm
 fn flags<A: Args>(command: Command) -> Command {
     let about = command.get_about().cloned();
     // The doc comments of the structs with flags are for readers of the code.
-    A::augment_args(command).about(about.unwrap_or_default()).long_about(None).mut_args(completed)
+    A::augment_args(command).about(about.unwrap_or_default()).long_about(None)
 }
 
 /// Tells completion scripts which kind of value an argument takes. Otherwise they would offer files for moments and sizes.
@@ -120,25 +120,25 @@ fn completed(arg: Arg) -> Arg {
 }
 
 /// Runs a command on its arguments.
-fn run(name: &str, given: &ArgMatches) -> Result<Exit, clap::Error> {
+fn run(name: &str, given: &mut ArgMatches) -> Result<Exit, clap::Error> {
     Ok(match name {
-        "decode" => decode::run(&decode::Args::from_arg_matches(given)?),
-        "inspect" => inspect::run(&inspect::Args::from_arg_matches(given)?),
-        "verify" => verify::run(&verify::Args::from_arg_matches(given)?),
-        "diff" => diff::run(&diff::Args::from_arg_matches(given)?),
-        "get" => get::run(&get::Args::from_arg_matches(given)?),
-        "ls" => ls::run(&ls::Args::from_arg_matches(given)?),
-        "schema" => schema::run(&schema::Args::from_arg_matches(given)?),
-        "encode" => encode::run(&encode::Args::from_arg_matches(given)?),
-        "restore" => restore::run(&restore::Args::from_arg_matches(given)?),
-        "pack" => pack::run(&pack::Args::from_arg_matches(given)?),
-        "unpack" => unpack::run(&unpack::Args::from_arg_matches(given)?),
-        "merge" => merge::run(&merge::Args::from_arg_matches(given)?),
-        "plan" => plan::run(&plan::Args::from_arg_matches(given)?),
+        "decode" => decode::run(&decode::Args::from_arg_matches_mut(given)?),
+        "inspect" => inspect::run(&inspect::Args::from_arg_matches_mut(given)?),
+        "verify" => verify::run(&verify::Args::from_arg_matches_mut(given)?),
+        "diff" => diff::run(&diff::Args::from_arg_matches_mut(given)?),
+        "get" => get::run(&get::Args::from_arg_matches_mut(given)?),
+        "ls" => ls::run(&ls::Args::from_arg_matches_mut(given)?),
+        "schema" => schema::run(&schema::Args::from_arg_matches_mut(given)?),
+        "encode" => encode::run(&encode::Args::from_arg_matches_mut(given)?),
+        "restore" => restore::run(&restore::Args::from_arg_matches_mut(given)?),
+        "pack" => pack::run(&pack::Args::from_arg_matches_mut(given)?),
+        "unpack" => unpack::run(&unpack::Args::from_arg_matches_mut(given)?),
+        "merge" => merge::run(&merge::Args::from_arg_matches_mut(given)?),
+        "plan" => plan::run(&plan::Args::from_arg_matches_mut(given)?),
         #[cfg(feature = "load")]
-        "load" => load::run(&load::Args::from_arg_matches(given)?),
-        "completions" => generated::completions(&generated::Completions::from_arg_matches(given)?),
-        _ => generated::man(&generated::Man::from_arg_matches(given)?),
+        "load" => load::run(&load::Args::from_arg_matches_mut(given)?),
+        "completions" => generated::completions(&generated::Completions::from_arg_matches_mut(given)?),
+        _ => generated::man(&generated::Man::from_arg_matches_mut(given)?),
     })
 }
 
@@ -153,6 +153,8 @@ pub fn main() -> Exit {
 
 fn on_arguments() -> Exit {
     let parsed = program(Help::asked_by(std::env::args_os())).try_get_matches();
-    let ran = parsed.and_then(|given| given.subcommand().map_or(Ok(Exit::Misuse), |(name, given)| run(name, given)));
+    let ran = parsed.and_then(|mut given| {
+        given.remove_subcommand().map_or(Ok(Exit::Misuse), |(name, mut given)| run(&name, &mut given))
+    });
     ran.unwrap_or_else(|error| out::clap(&error))
 }

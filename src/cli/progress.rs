@@ -62,12 +62,7 @@ impl Bar {
     /// A bar on stderr, if that is a terminal and the user did not ask for quiet.
     pub fn new(wanted: bool) -> Bar {
         let show = wanted && out::words_are_seen();
-        let bar = if show { ProgressBar::no_length() } else { ProgressBar::hidden() };
-        let style = ProgressStyle::with_template(LINE).unwrap_or_else(|_| ProgressStyle::default_bar());
-        bar.set_style(style.with_key("left", left).progress_chars("=> "));
-        if show {
-            out::show_bar(Some(bar.clone()));
-        }
+        let bar = if show { shown() } else { ProgressBar::hidden() };
         Bar { bar, before: AtomicU64::new(0), now: AtomicU64::new(0) }
     }
 
@@ -84,6 +79,15 @@ impl Bar {
         self.bar.suspend(write);
         out::show_bar(shown);
     }
+}
+
+/// A bar that the terminal shows from now on.
+fn shown() -> ProgressBar {
+    let bar = ProgressBar::no_length();
+    let style = ProgressStyle::with_template(LINE).unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.set_style(style.with_key("left", left).progress_chars("=> "));
+    out::show_bar(Some(bar.clone()));
+    bar
 }
 
 impl Progress for Bar {

@@ -35,7 +35,7 @@ impl<'a> DataSet<'a> {
     pub fn row_at(&self, place: RowRef) -> Result<Row<'a>> {
         let at = place.at as usize;
         let row = match self.input(place.group) {
-            Some(group) => Scan::new(group, at, self.view).next_below(None, 0)?.filter(|row| row.offset == at),
+            Some(group) => Scan::new(group, at, self.view).next_below(None)?.filter(|row| row.offset == at),
             None => self.overlay.get(at).copied(),
         };
         row.ok_or_else(changed)

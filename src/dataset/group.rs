@@ -148,7 +148,7 @@ impl<'a> Group<'a> {
         let mut scan = Scan::new(self, self.seek(&target)?, view);
         // Rows of the key have the key as prefix: after the last row with the prefix there are none.
         let end = after_prefix(user_key);
-        while let Some(row) = scan.next_below(end.as_deref(), 0)? {
+        while let Some(row) = scan.next_below(end.as_deref())? {
             if row.user_key == user_key {
                 return Ok(Some(row));
             }

@@ -39,7 +39,8 @@ pub struct RangeIter<'s, 'a> {
     hi: Option<Vec<u8>>,
     scans: Vec<Scan<'a>>,
     rows: Vec<Row<'a>>,
-    at: usize,
+    /// Index of the row after the current one.
+    next: usize,
     shared: Option<Shared>,
     alone: Option<Alone>,
     prefixes_of_end: bool,
@@ -66,7 +67,19 @@ impl<'s, 'a> RangeIter<'s, 'a> {
         let start = (!empty).then_some(lo);
         let (scans, rows) = (Vec::new(), Vec::new());
         let view = set.view();
-        RangeIter { set, family, view, start, hi, scans, rows, at: 0, shared: None, alone: None, prefixes_of_end: true }
+        RangeIter {
+            set,
+            family,
+            view,
+            start,
+            hi,
+            scans,
+            rows,
+            next: 0,
+            shared: None,
+            alone: None,
+            prefixes_of_end: true,
+        }
     }
 
     /// Counts the live keys of a group of staged rows that have no row in any input.
@@ -98,16 +111,26 @@ impl<'s, 'a> RangeIter<'s, 'a> {
     /// The next live row.
     #[inline]
     pub fn next(&mut self) -> Result<Option<Row<'a>>> {
-        loop {
-            if let Some(row) = self.rows.get(self.at) {
-                self.at += 1;
-                return Ok(Some(*row));
-            }
+        Ok(if self.advance()? { self.current().copied() } else { None })
+    }
+
+    /// Goes to the next live row; `false`: there is none.
+    #[inline]
+    pub fn advance(&mut self) -> Result<bool> {
+        while self.next >= self.rows.len() {
             if self.start.is_none() {
-                return Ok(None);
+                return Ok(false);
             }
             self.fill()?;
         }
+        self.next += 1;
+        Ok(true)
+    }
+
+    /// The row that [`advance`](RangeIter::advance) went to.
+    #[inline]
+    pub fn current(&self) -> Option<&Row<'a>> {
+        self.rows.get(self.next.wrapping_sub(1))
     }
 
     /// Keys so far that have rows in more than one input.
@@ -165,19 +188,20 @@ impl<'s, 'a> RangeIter<'s, 'a> {
             }
         }
         self.rows.clear();
-        self.at = 0;
+        self.next = 0;
         let boundary = self.boundary(&start);
         let end = boundary.as_ref().map(|b| b.key.as_slice());
         let merge = self.set.is_merged();
         for (scan, group) in self.scans.iter_mut().zip(self.set.groups()) {
             let sure = end.map_or(usize::MAX, |end| group.sure_below(end, scan.position()));
-            while let Some(row) = scan.next_below(end, sure)? {
+            let rows = &mut self.rows;
+            scan.each_below(end, sure, |row| {
                 // A row at or after the start can have a smaller user key only if the key is a prefix of the start.
                 let inside = row.user_key.len() >= start.len() || row.user_key >= start.as_slice();
                 if inside && (row.live || merge) {
-                    self.rows.push(row);
+                    rows.push(row);
                 }
-            }
+            })?;
         }
         let in_order = self.rows.len();
         let overlay = self.set.overlay_rows(&start, end).iter();

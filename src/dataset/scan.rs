@@ -7,7 +7,7 @@ use super::group::Group;
 use super::row::Row;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::limits::TS_SUFFIX;
-use crate::format::mvcc::{self, Operational};
+use crate::format::mvcc::{self, Operational, ValueHeader};
 use crate::format::{frame, mvcc2};
 use crate::index::{Holes, Layout, PrefixStack, View};
 use crate::source::Values;
@@ -42,6 +42,16 @@ enum Manner {
     /// The first bytes of each stored key are not part of the key: their number.
     Staged(usize),
     Mvcc2(usize),
+}
+
+/// What an entry is for a reader.
+enum Seen<'a> {
+    /// Nothing: a row of the store itself, an older version, or a version after the moment.
+    Nothing,
+    /// The newest version of a key: user key, commit timestamp, value.
+    Plain(&'a [u8], u64, ValueHeader<'a>),
+    /// The same, with a value that is not simply there: user key, commit timestamp.
+    Other(&'a [u8], u64),
 }
 
 impl<'a> Scan<'a> {
@@ -92,21 +102,43 @@ impl<'a> Scan<'a> {
         self.at
     }
 
-    /// The next newest version in an entry whose stored key is below `limit`. Entries before the position `sure` are known to be below it.
+    /// Gives the newest versions in entries whose stored keys are below `limit`. Entries before the position `sure` are known to be below it.
+    ///
+    /// `take` gets each row where it is made. Rows that a function returns one by one are copied several times, which takes
+    /// longer than to find them.
     #[inline]
-    pub(super) fn next_below(&mut self, limit: Option<&[u8]>, sure: usize) -> Result<Option<Row<'a>>> {
+    pub(super) fn each_below(
+        &mut self,
+        limit: Option<&[u8]>,
+        sure: usize,
+        mut take: impl FnMut(Row<'a>),
+    ) -> Result<()> {
+        if self.manner != Manner::Pebble {
+            while let Some(row) = self.next_other(limit)? {
+                take(row);
+            }
+            return Ok(());
+        }
+        while let Some(entry) = self.pebble_entry(limit, sure)? {
+            match self.look(&entry)? {
+                Seen::Plain(user_key, commit_ts, value) => take(self.plain_row(&entry, user_key, commit_ts, value)),
+                Seen::Other(user_key, commit_ts) => {
+                    if let Some(row) = self.other_row(&entry, user_key, commit_ts)? {
+                        take(row);
+                    }
+                }
+                Seen::Nothing => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The next of these rows.
+    pub(super) fn next_below(&mut self, limit: Option<&[u8]>) -> Result<Option<Row<'a>>> {
         if self.manner != Manner::Pebble {
             return self.next_other(limit);
         }
-        while self.at < self.end || self.next_stretch() {
-            let frame::Step::Entry(entry) = frame::step(self.file, self.at).map_err(|_| changed())? else {
-                return Err(changed());
-            };
-            if self.at >= sure && limit.is_some_and(|limit| entry.raw_key >= limit) {
-                return Ok(None);
-            }
-            self.at = entry.end;
-            self.jump();
+        while let Some(entry) = self.pebble_entry(limit, 0)? {
             if let Some(row) = self.pebble_row(&entry)? {
                 return Ok(Some(row));
             }
@@ -114,21 +146,57 @@ impl<'a> Scan<'a> {
         Ok(None)
     }
 
-    // It has two callers, and only the plain one is hot: without the attribute the compiler would make a call for each row.
     #[inline(always)]
-    fn pebble_row(&mut self, entry: &frame::Entry<'a>) -> Result<Option<Row<'a>>> {
+    fn pebble_entry(&mut self, limit: Option<&[u8]>, sure: usize) -> Result<Option<frame::Entry<'a>>> {
+        if self.at >= self.end && !self.next_stretch() {
+            return Ok(None);
+        }
+        let Ok(frame::Step::Entry(entry)) = frame::step(self.file, self.at) else { return Err(changed()) };
+        if self.at >= sure && limit.is_some_and(|limit| entry.raw_key >= limit) {
+            return Ok(None);
+        }
+        self.at = entry.end;
+        self.jump();
+        Ok(Some(entry))
+    }
+
+    /// Its result stays in registers, because no function that is called writes it.
+    #[inline(always)]
+    fn look(&mut self, entry: &frame::Entry<'a>) -> Result<Seen<'a>> {
         if Operational::of(entry.raw_key, entry.raw_value).is_some() {
-            return Ok(None);
+            return Ok(Seen::Nothing);
         }
-        let Ok((user_key, commit_ts)) = mvcc::split_key(entry.raw_key) else { return self.unreadable(None) };
-        if commit_ts > self.view.as_of || !self.open.enter(entry.raw_key, user_key) {
-            return Ok(None);
-        }
-        let Ok(value) = mvcc::split_value(entry.raw_value) else {
-            return self.other_row(entry, user_key, commit_ts);
+        let Ok((user_key, commit_ts)) = mvcc::split_key(entry.raw_key) else {
+            // A row that the index skipped.
+            return if self.view.lenient { Ok(Seen::Nothing) } else { Err(changed()) };
         };
+        if commit_ts > self.view.as_of || !self.open.enter(entry.raw_key, user_key) {
+            return Ok(Seen::Nothing);
+        }
+        Ok(match mvcc::split_value(entry.raw_value) {
+            Ok(value) => Seen::Plain(user_key, commit_ts, value),
+            Err(_) => Seen::Other(user_key, commit_ts),
+        })
+    }
+
+    #[inline(always)]
+    fn plain_row(
+        &self,
+        entry: &frame::Entry<'a>,
+        user_key: &'a [u8],
+        commit_ts: u64,
+        value: ValueHeader<'a>,
+    ) -> Row<'a> {
         let live = !value.tombstone && self.view.serves(value.expire_at);
-        Ok(Some(self.row(user_key, commit_ts, live, value.body, entry.start)))
+        self.row(user_key, commit_ts, live, value.body, entry.start)
+    }
+
+    fn pebble_row(&mut self, entry: &frame::Entry<'a>) -> Result<Option<Row<'a>>> {
+        Ok(match self.look(entry)? {
+            Seen::Plain(user_key, commit_ts, value) => Some(self.plain_row(entry, user_key, commit_ts, value)),
+            Seen::Other(user_key, commit_ts) => self.other_row(entry, user_key, commit_ts)?,
+            Seen::Nothing => None,
+        })
     }
 
     /// A row that was decrypted, or whose body cannot be read: its encryption key is missing, or the index skipped it.
@@ -141,14 +209,10 @@ impl<'a> Scan<'a> {
         let row = |live| self.row(user_key, commit_ts, live, &[], entry.start);
         match self.values.without_key(entry.raw_value) {
             Some(value) => Ok(Some(Row { sealed: true, ..row(self.view.serves(value.expire_at)) })),
-            None => self.unreadable(Some(row(false))),
+            // The index skipped it. Its key is absent, because an older version must not be taken for the current one.
+            None if self.view.lenient => Ok(Some(row(false))),
+            None => Err(changed()),
         }
-    }
-
-    /// A row that the index skipped. Its key is absent, because an older version must not be taken for the current one.
-    #[cold]
-    fn unreadable(&self, row: Option<Row<'a>>) -> Result<Option<Row<'a>>> {
-        if self.view.lenient { Ok(row) } else { Err(changed()) }
     }
 
     #[inline(never)]

@@ -26,6 +26,7 @@ macro_rules! families {
             pub const ALL: &'static [Family] = &[$(Family::$name,)*];
 
             /// The bytes that its keys begin with (for the fence rows: the part that the four kinds have in common).
+            #[inline]
             pub const fn prefix(self) -> &'static str {
                 match self { $(Family::$name => first(&[$($prefix),+]),)* }
             }

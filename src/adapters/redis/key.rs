@@ -130,6 +130,14 @@ impl<'a> Found<'a> {
             Family::SetMember => self.set.elements = Some(index),
             Family::ZsetMember => self.zset.elements = Some(index),
             Family::StreamEntry => self.entries = Some(index),
+            // As many rows as members, of which only the form is checked.
+            Family::ZsetScore => {
+                while let Some(head) = stream.take(key)? {
+                    if let Err(fault) = meta::check_score_index(head.rest) {
+                        planted(set.locate(head.row.fault(family, fault)));
+                    }
+                }
+            }
             _ => {
                 while let Some(head) = stream.take(key)? {
                     let Err(fault) = self.take(family, &head) else { continue };
@@ -168,7 +176,6 @@ impl<'a> Found<'a> {
                 self.list_deltas.add(delta.head, delta.len);
             }
             Family::ListClaim => list::check_claim(head.rest)?,
-            Family::ZsetScore => meta::check_score_index(head.rest)?,
             _ => {}
         }
         Ok(())

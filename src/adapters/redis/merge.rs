@@ -7,14 +7,12 @@ use super::splits::{Split, Splits};
 use crate::dataset::{DataSet, KeyRange, RangeIter, Row, Shared, after_prefix};
 use crate::error::Result;
 use crate::format::Family;
-use crate::format::redis::{element_key, list};
+use crate::format::redis::{ElementKey, element_key, list};
 
-/// A row with its user key split off.
+/// A row of a known user key.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head<'a> {
-    /// The Redis user key.
-    pub key: &'a [u8],
-    /// The rest of the row's key.
+    /// What follows the user key in the row's key.
     pub rest: &'a [u8],
     /// The row.
     pub row: Row<'a>,
@@ -26,7 +24,8 @@ pub(super) struct KeyStream<'s, 'a> {
     rows: RangeIter<'s, 'a>,
     /// For list items: the length of their rows' keys.
     item_len: usize,
-    head: Option<Head<'a>>,
+    /// The key of the next row, which is the current one of `rows`: a row is not copied until it is taken.
+    head: Option<ElementKey<'a>>,
 }
 
 impl<'s, 'a> KeyStream<'s, 'a> {
@@ -56,8 +55,8 @@ impl<'s, 'a> KeyStream<'s, 'a> {
     /// [`go_on`](KeyStream::go_on), and returns the range of the remaining rows. For most keys this is one comparison.
     #[inline]
     pub fn cut_off(&mut self, key: &[u8], bytes: usize) -> Option<KeyRange> {
-        let last = self.split(*self.rows.last_at_hand()?)?;
-        if last.key == key { self.cut_off_large(key, bytes) } else { None }
+        let last = self.split(self.rows.last_at_hand()?)?;
+        if last.user_key == key { self.cut_off_large(key, bytes) } else { None }
     }
 
     #[inline(never)]
@@ -87,18 +86,22 @@ impl<'s, 'a> KeyStream<'s, 'a> {
     /// The next row, if it belongs to `key`.
     #[inline]
     pub fn at(&self, key: &[u8]) -> Option<Head<'a>> {
-        self.head.filter(|head| head.key == key)
+        let head = self.head.filter(|head| head.user_key == key)?;
+        Some(Head { rest: head.rest, row: *self.rows.current()? })
+    }
+
+    /// The user key of the next row.
+    #[inline]
+    pub fn key(&self) -> Option<&'a [u8]> {
+        self.head.map(|head| head.user_key)
     }
 
     /// Skips the next row.
     #[inline]
     pub fn advance(&mut self) -> Result<()> {
         self.head = None;
-        while let Some(row) = self.rows.next()? {
-            self.head = self.split(row);
-            if self.head.is_some() {
-                break;
-            }
+        while self.head.is_none() && self.rows.advance()? {
+            self.head = self.rows.current().and_then(|row| self.split(row));
         }
         Ok(())
     }
@@ -115,24 +118,23 @@ impl<'s, 'a> KeyStream<'s, 'a> {
 
     /// Splits the user key off. Malformed keys are skipped here: a separate task reports each of them.
     #[inline]
-    fn split(&self, row: Row<'a>) -> Option<Head<'a>> {
+    fn split(&self, row: &Row<'a>) -> Option<ElementKey<'a>> {
         let suffix = self.family.suffix(row.user_key);
         if !self.family.is_len_prefixed() {
             if self.family == Family::ListItem {
-                let (key, rest) = suffix.split_last_chunk::<8>()?;
-                return (row.user_key.len() == self.item_len).then_some(Head { key, rest, row });
+                let (user_key, rest) = suffix.split_last_chunk::<8>()?;
+                return (row.user_key.len() == self.item_len).then_some(ElementKey { user_key, rest });
             }
             // Deltas have the prefix of metas: only a value with the length of a meta is a meta (`redis.md` §1.5).
             let delta = self.family == Family::ListMeta
                 && row.user_key.starts_with(Family::ListDelta.prefix().as_bytes())
                 && !list::is_meta_len(row.body.len());
-            return (!delta).then_some(Head { key: suffix, rest: b"", row });
+            return (!delta).then_some(ElementKey { user_key: suffix, rest: b"" });
         }
         if self.family == Family::ListDelta && list::is_meta_len(row.body.len()) {
             return None;
         }
-        let split = element_key(suffix).ok()?;
-        Some(Head { key: split.user_key, rest: split.rest, row })
+        element_key(suffix).ok()
     }
 }
 
@@ -169,7 +171,7 @@ impl<'s, 'a> Merge<'s, 'a> {
                 streams.push(KeyStream::new(*family, set.range(*family, lo, hi))?);
             }
         }
-        let heads = streams.iter().enumerate().filter_map(|(i, s)| Some(Reverse((s.head?.key, i))));
+        let heads = streams.iter().enumerate().filter_map(|(i, s)| Some(Reverse((s.key()?, i))));
         let heap = heads.collect();
         Ok(Merge { streams, heap, here: Vec::new() })
     }
@@ -178,14 +180,14 @@ impl<'s, 'a> Merge<'s, 'a> {
     pub fn next_key(&mut self) -> Option<&'a [u8]> {
         // A single stream whose next key is below those of all others need not go through the heap.
         if let [i] = self.here[..]
-            && let Some(head) = self.streams[i].head
-            && self.heap.peek().is_none_or(|Reverse((top, _))| head.key < *top)
+            && let Some(key) = self.streams[i].key()
+            && self.heap.peek().is_none_or(|Reverse((top, _))| key < *top)
         {
-            return Some(head.key);
+            return Some(key);
         }
         for i in self.here.drain(..) {
-            if let Some(head) = self.streams[i].head {
-                self.heap.push(Reverse((head.key, i)));
+            if let Some(key) = self.streams[i].key() {
+                self.heap.push(Reverse((key, i)));
             }
         }
         let Reverse((key, _)) = *self.heap.peek()?;
