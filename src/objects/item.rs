@@ -15,7 +15,7 @@ const LONGEST: usize = 1 << 10;
 /// Reads the text of one item.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ItemHash {
-    hash: Sha256,
+    hash: Buffered,
     /// Number of open objects and arrays.
     depth: u64,
     state: State,
@@ -44,22 +44,65 @@ enum Name {
     NumberSet,
 }
 
+/// A hash that is given many bytes at once: most parts of an item are one byte or two.
+#[derive(Debug, Clone, Default)]
+struct Buffered {
+    hash: Sha256,
+    pending: Vec<u8>,
+}
+
+impl Buffered {
+    fn update(&mut self, bytes: &[u8]) {
+        if self.pending.len() + bytes.len() > LONGEST {
+            self.hash.update(&self.pending);
+            self.pending.clear();
+        }
+        if bytes.len() > LONGEST {
+            self.hash.update(bytes);
+        } else {
+            self.pending.extend_from_slice(bytes);
+        }
+    }
+
+    fn finish(mut self) -> Sha256 {
+        self.hash.update(&self.pending);
+        self.hash
+    }
+}
+
 impl ItemHash {
     /// Reads bytes up to the end of the outermost object; returns their number, and whether that end was found.
     pub fn feed(&mut self, bytes: &[u8]) -> (usize, bool) {
-        for (at, byte) in bytes.iter().enumerate() {
-            match self.state {
-                State::Outside => {
-                    if self.outside(*byte) {
-                        return (at + 1, true);
-                    }
+        let mut at = 0;
+        while let Some(rest @ [byte, ..]) = bytes.get(at..) {
+            at += match self.state {
+                State::Outside if self.outside(*byte) => return (at + 1, true),
+                State::Outside => 1,
+                State::Escaped => {
+                    self.hold(&[*byte]);
+                    self.state = State::InString;
+                    1
                 }
-                State::Escaped => self.hold(*byte, State::InString),
-                State::InString if *byte == b'"' => self.string_ends(),
-                State::InString => self.hold(*byte, if *byte == b'\\' { State::Escaped } else { State::InString }),
-            }
+                State::InString => self.in_string(rest),
+            };
         }
         (bytes.len(), false)
+    }
+
+    /// Reads a part of a string, up to its end or to a backslash; returns the number of bytes.
+    fn in_string(&mut self, bytes: &[u8]) -> usize {
+        let Some(special) = memchr::memchr2(b'"', b'\\', bytes) else {
+            self.hold(bytes);
+            return bytes.len();
+        };
+        if bytes.get(special) == Some(&b'"') {
+            self.hold(&bytes[..special]);
+            self.string_ends();
+        } else {
+            self.hold(&bytes[..=special]);
+            self.state = State::Escaped;
+        }
+        special + 1
     }
 
     fn outside(&mut self, byte: u8) -> bool {
@@ -82,34 +125,35 @@ impl ItemHash {
         if !matches!(byte, b':' | b'[') {
             self.name = Name::Other;
         }
-        self.hash.update([byte]);
+        self.hash.update(&[byte]);
         self.depth == 0
     }
 
-    fn hold(&mut self, byte: u8, next: State) {
-        self.state = next;
-        self.text.push(byte);
-        if self.text.len() > LONGEST {
-            if !self.is_long {
-                self.hash.update([b'"']);
-                self.is_long = true;
-            }
-            self.hash.update(&self.text);
-            self.text.clear();
+    fn hold(&mut self, bytes: &[u8]) {
+        if self.text.len() + bytes.len() <= LONGEST {
+            self.text.extend_from_slice(bytes);
+            return;
         }
+        if !self.is_long {
+            self.hash.update(b"\"");
+            self.is_long = true;
+        }
+        self.hash.update(&self.text);
+        self.text.clear();
+        self.hash.update(bytes);
     }
 
     fn string_ends(&mut self) {
         self.state = State::Outside;
         let is_number = (self.name == Name::Number || self.in_set) && !self.is_long;
         if !self.is_long {
-            self.hash.update([b'"']);
+            self.hash.update(b"\"");
         }
         match std::str::from_utf8(&self.text) {
             Ok(text) if is_number => self.hash.update(plain(text).as_bytes()),
             _ => self.hash.update(&self.text),
         }
-        self.hash.update([b'"']);
+        self.hash.update(b"\"");
         self.name = match self.text.as_slice() {
             b"N" if !self.is_long => Name::Number,
             b"NS" if !self.is_long => Name::NumberSet,
@@ -121,7 +165,7 @@ impl ItemHash {
 
     /// The fingerprint of the text.
     pub fn finish(self) -> Fingerprint {
-        cut(self.hash)
+        cut(self.hash.finish())
     }
 }
 
