@@ -89,9 +89,9 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         adapters: args.adapter.as_ref().map(|chosen| chosen.0.clone()),
         last_commit_ts: args.last_commit_ts,
         threads: args.threads,
-        shift_to_ms: None,
         seal: seal(args)?,
         fsync: args.fsync,
+        ..Options::default()
     };
     refuse_compressed(&args.output)?;
     let outcome = encode(&args.outputs, &args.output, &options, bar)?;

@@ -137,8 +137,8 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
             last_commit_ts: args.last_commit_ts,
             shift_to_ms: args.shift_times,
             threads: args.work.threads,
-            seal: None,
             fsync: args.fsync,
+            ..encode::Options::default()
         },
         index: args.index,
         term: args.term,

@@ -6,8 +6,10 @@
 //! 4. Only then does the file get its name.
 
 mod check;
+mod file;
 mod findings;
 mod fingerprints;
+mod forks;
 mod objects;
 mod rows;
 pub(crate) mod shift;
@@ -15,8 +17,8 @@ pub(crate) mod shift;
 pub(crate) use objects::Objects;
 #[cfg(feature = "load")]
 pub(crate) use rows::twice;
+pub(crate) use rows::{RowForm, Rows};
 
-use std::cell::RefCell;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,7 +32,8 @@ use crate::format::adapter::Adapter;
 use crate::format::keys::KeyRing;
 use crate::format::mvcc::hlc_millis;
 use crate::format::sealer::Sealer;
-use crate::layouts::reading::output::{self, Seen};
+use crate::layouts::reading::BlockSize;
+use crate::layouts::reading::output::{self, Readers, Seen};
 use crate::options::Options as Decode;
 use crate::output::manifest_read::ReadManifest;
 use crate::output::reading::opened;
@@ -40,7 +43,6 @@ use crate::registry;
 use crate::report::Findings;
 use crate::source::index_of;
 use fingerprints::{Compared, Fingerprints, Side};
-use rows::Rows;
 use shift::Shift;
 
 /// The options of an encode.
@@ -59,6 +61,8 @@ pub struct Options {
     pub seal: Option<Seal>,
     /// Whether the file is flushed to the disk before it gets its name; `None`: it is.
     pub fsync: Option<bool>,
+    /// How files of lines are shared among threads. The file is the same for any.
+    pub blocks: BlockSize,
 }
 
 /// What rows are encrypted with. The same rows and keys give the same bytes.
@@ -135,27 +139,27 @@ fn run(outputs: &[PathBuf], target: &Path, options: &Options, progress: &dyn Pro
     let mut file = SingleFile::fresh(target)?;
     let scratch = file.scratch().to_path_buf();
     let seal = options.seal.as_ref();
-    let rows = RefCell::new(Rows::new(ts, &scratch, seal.map(Seal::sealer).transpose()?));
-    let (mut fingerprints, mut outcome) = (Fingerprints::new(&scratch), Outcome::new(ts, options));
+    let rows = Rows::new(&RowForm::new(ts, options.seal.clone()), &scratch)?;
+    let (fingerprints, mut outcome) = (Fingerprints::new(&scratch), Outcome::new(ts, options));
     (outcome.index, outcome.key_id) = (index_of(target), seal.map(|seal| seal.key_id));
-    read_all(&inputs, options, &rows, Some(&mut fingerprints), progress, &mut outcome)?;
-    let rows = rows.into_inner();
+    let reading = Reading { inputs: &inputs, options, progress };
+    reading.all(&rows, Some(&fingerprints), in_blocks, &mut outcome)?;
     outcome.rows = rows.count();
     if ts == 0 && outcome.rows > 0 {
         return Err(Error::usage("no manifest tells a commit timestamp, and rows need one: give it"));
     }
     progress.begin("write", 1);
-    let sorted = rows.finish(outcome.index, seal.map_or(&[], |seal| &seal.writers))?;
+    let sorted = rows.finish(ts, outcome.index)?;
     let mut out = file.file().ok_or_else(|| Error::internal("a file was asked for"))?;
-    outcome.bytes = rows::write(sorted, ts, &mut out, target)?;
+    outcome.bytes = file::write(&sorted, ts, &mut out, target)?;
+    drop(sorted);
     out.flush().map_err(|e| Error::io("write", target, e))?;
     progress.advance(1);
     let written = file.path().ok_or_else(|| Error::internal("a file was asked for"))?;
     let ring = seal.map(|seal| &seal.keys);
     if compare(fingerprints, written, ring, &scratch, progress)? == Compared::Different {
-        let mut fingerprints = Fingerprints::that_name(&scratch);
-        let seen = &mut Outcome::new(ts, options);
-        read_all(&inputs, options, Nowhere, Some(&mut fingerprints), progress, seen)?;
+        let fingerprints = Fingerprints::that_name(&scratch);
+        reading.all(&Nowhere, Some(&fingerprints), in_order, &mut Outcome::new(ts, options))?;
         compare(fingerprints, written, ring, &scratch, progress)?;
         return Err(Error::new(ErrorKind::Encoded(
             "some object is not the same in it when it is read once, and is when it is read again".into(),
@@ -194,15 +198,15 @@ impl RowSink for Nowhere {
 /// # Errors
 /// An output that cannot be read or that differs from CHECKSUMS, adapters that cannot be encoded, and the error of the sink.
 #[cfg(feature = "load")]
-pub(crate) fn rows_of<S: RowSink + Copy>(
+pub(crate) fn rows_of<S: RowSink + Clone>(
     outputs: &[PathBuf],
     options: &Options,
-    rows: S,
+    rows: &S,
     progress: &dyn Progress,
 ) -> Result<Outcome> {
     let inputs = opened_all(outputs)?;
     let mut outcome = Outcome::new(timestamp(&inputs, options)?, options);
-    read_all(&inputs, options, rows, None, progress, &mut outcome)?;
+    Reading { inputs: &inputs, options, progress }.all(rows, None, in_order, &mut outcome)?;
     Ok(outcome)
 }
 
@@ -210,20 +214,55 @@ fn opened_all(outputs: &[PathBuf]) -> Result<Vec<Input>> {
     outputs.iter().map(|path| Input::open(path)).collect()
 }
 
-fn read_all<S: RowSink + Copy>(
-    inputs: &[Input],
-    options: &Options,
-    rows: S,
-    mut fingerprints: Option<&mut Fingerprints>,
-    progress: &dyn Progress,
-    outcome: &mut Outcome,
-) -> Result<()> {
-    progress.begin("read", inputs.len() as u64);
-    for input in inputs {
-        input.read(options, rows, fingerprints.as_deref_mut(), outcome)?;
-        progress.advance(1);
+/// Reads all outputs.
+struct Reading<'r> {
+    inputs: &'r [Input],
+    options: &'r Options,
+    progress: &'r dyn Progress,
+}
+
+/// Reads one output.
+type Read<S> = fn(&OneOutput<'_>, Readers<Objects<S>>, &mut Objects<S>) -> Result<Seen>;
+
+/// An output, with what is wanted of it.
+struct OneOutput<'o> {
+    path: &'o Path,
+    adapters: &'o [Adapter],
+    scratch: &'o Path,
+    blocks: BlockSize,
+}
+
+/// Objects come one after the other.
+fn in_order<S: RowSink + Clone>(
+    from: &OneOutput<'_>,
+    readers: Readers<Objects<S>>,
+    objects: &mut Objects<S>,
+) -> Result<Seen> {
+    output::read(&mut || opened(from.path), readers, from.adapters, from.scratch, objects)
+}
+
+/// Lines come in blocks, on all threads.
+fn in_blocks(from: &OneOutput<'_>, readers: Readers<Objects<Rows>>, objects: &mut Objects<Rows>) -> Result<Seen> {
+    let mut open = || opened(from.path);
+    output::read_in_blocks(from.blocks, &mut open, readers, from.adapters, from.scratch, objects)
+}
+
+impl Reading<'_> {
+    fn all<S: RowSink + Clone>(
+        &self,
+        rows: &S,
+        fingerprints: Option<&Fingerprints>,
+        read: Read<S>,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
+        self.progress.begin("read", self.inputs.len() as u64);
+        for input in self.inputs {
+            let taken = (rows.clone(), fingerprints.map(Fingerprints::fork));
+            input.read(self.options, taken, read, outcome)?;
+            self.progress.advance(1);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The commit timestamp of all rows: the newest of the outputs, or a later one that was asked for.
@@ -267,11 +306,11 @@ impl Input {
         options.adapters.as_deref().unwrap_or(&self.manifest.adapters)
     }
 
-    fn read<S: RowSink + Copy>(
+    fn read<S: RowSink + Clone>(
         &self,
         options: &Options,
-        rows: S,
-        fingerprints: Option<&mut Fingerprints>,
+        (rows, fingerprints): (S, Option<Fingerprints>),
+        read: Read<S>,
         outcome: &mut Outcome,
     ) -> Result<()> {
         let adapters = self.adapters(options);
@@ -285,9 +324,9 @@ impl Input {
         let scratch = std::env::temp_dir();
         let mut objects = Objects::new(rows, told, Shift(outcome.shifted_ms), fingerprints, &scratch);
         let named = |error: Error| if error.path().is_none() { error.input(&self.path) } else { error };
-        let mut open = || opened(&self.path);
-        let read = output::read(&mut open, registry::readers(made.layout, &scratch), adapters, &scratch, &mut objects);
-        let Seen { files, bytes, aside } = read.map_err(named)?;
+        let from = OneOutput { path: &self.path, adapters, scratch: &scratch, blocks: options.blocks };
+        let seen = read(&from, registry::readers(made.layout, &scratch), &mut objects);
+        let Seen { files, bytes, aside } = seen.map_err(named)?;
         let done = objects.finish().map_err(named)?;
         done.check(&self.manifest, adapters).map_err(named)?;
         (outcome.files, outcome.read) = (outcome.files + files, outcome.read + bytes);

@@ -22,25 +22,73 @@ use crate::output::split::Tally;
 use crate::registry;
 
 /// Takes the objects of one output, or those of snapshots.
-pub(crate) struct Objects<'o, S> {
+pub(crate) struct Objects<S> {
     redis: redis_rows::encode::Encoder<S>,
-    sqs: sqs_rows::encode::Encoder<S>,
+    pub(super) sqs: sqs_rows::encode::Encoder<S>,
     dynamodb: dynamodb_rows::encode::Encoder<S>,
     s3: s3_rows::encode::Encoder<S>,
     fs: fs_rows::encode::Encoder<S>,
     /// Takes the rows of added adapters unchanged.
-    rows: S,
+    pub(super) rows: S,
     /// `None` if the rows are not read again.
-    fingerprints: Option<&'o mut Fingerprints>,
-    shift: Shift,
+    pub(super) fingerprints: Option<Fingerprints>,
+    pub(super) settings: Settings,
     /// Objects by kind; messages also by the encoded name of their queue.
-    counts: Tally,
+    pub(super) counts: Counted,
     /// Encoded names of the queues so far.
     queues: BTreeSet<Vec<u8>>,
     /// The queue of the current records, if it exists.
-    of: Option<String>,
+    pub(super) of: Option<String>,
     /// The error if an incomplete object is not followed by the end of the run: its rows cannot be taken back.
-    broken: Option<Error>,
+    pub(super) broken: Option<Error>,
+}
+
+/// What all forks have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Settings {
+    with_uploads: bool,
+    shift: Shift,
+}
+
+/// Counts objects. Most have the kind of the one before: they are added together.
+#[derive(Default)]
+pub(super) struct Counted {
+    tally: Tally,
+    last: Option<(Adapter, &'static str, u64)>,
+    /// The scope of the last ones.
+    scope: String,
+}
+
+impl Counted {
+    fn add(&mut self, adapter: Adapter, scope: &str, kind: &'static str, objects: u64) {
+        match &mut self.last {
+            Some((same, same_kind, sum)) if *same == adapter && *same_kind == kind && self.scope == scope => {
+                *sum += objects;
+            }
+            _ => {
+                self.flush();
+                scope.clone_into(&mut self.scope);
+                self.last = Some((adapter, kind, objects));
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some((adapter, kind, objects)) = self.last.take() {
+            self.tally.add(adapter, &self.scope, kind, objects, 0);
+        }
+    }
+
+    /// All counts.
+    pub(super) fn all(mut self) -> Tally {
+        self.flush();
+        self.tally
+    }
+
+    /// Adds those of a fork.
+    pub(super) fn merge(&mut self, other: Tally) {
+        self.tally.merge(other);
+    }
 }
 
 /// The result.
@@ -50,20 +98,29 @@ pub(crate) struct Done {
     pub left_out: u64,
 }
 
-impl<'o, S: RowSink + Copy> Objects<'o, S> {
+impl<S: RowSink + Clone> Objects<S> {
     /// Rows go to `rows`, fingerprints to `fingerprints`.
-    pub fn new(rows: S, told: Told, shift: Shift, fingerprints: Option<&'o mut Fingerprints>, scratch: &Path) -> Self {
-        let with_uploads = told.all;
+    pub fn new(rows: S, told: Told, shift: Shift, fingerprints: Option<Fingerprints>, scratch: &Path) -> Self {
+        let sqs = sqs_rows::encode::Encoder::new(rows.clone(), told, scratch);
+        Objects::with(rows, sqs, Settings { with_uploads: told.all, shift }, fingerprints)
+    }
+
+    pub(super) fn with(
+        rows: S,
+        sqs: sqs_rows::encode::Encoder<S>,
+        settings: Settings,
+        fingerprints: Option<Fingerprints>,
+    ) -> Self {
         Objects {
-            redis: redis_rows::encode::Encoder::new(rows),
-            sqs: sqs_rows::encode::Encoder::new(rows, told, scratch),
-            dynamodb: dynamodb_rows::encode::Encoder::new(rows),
-            s3: s3_rows::encode::Encoder::new(rows, with_uploads),
-            fs: fs_rows::encode::Encoder::new(rows),
+            redis: redis_rows::encode::Encoder::new(rows.clone()),
+            sqs,
+            dynamodb: dynamodb_rows::encode::Encoder::new(rows.clone()),
+            s3: s3_rows::encode::Encoder::new(rows.clone(), settings.with_uploads),
+            fs: fs_rows::encode::Encoder::new(rows.clone()),
             rows,
             fingerprints,
-            shift,
-            counts: Tally::default(),
+            settings,
+            counts: Counted::default(),
             queues: BTreeSet::new(),
             of: None,
             broken: None,
@@ -71,24 +128,25 @@ impl<'o, S: RowSink + Copy> Objects<'o, S> {
     }
 
     /// Completes the work after all objects were given.
-    pub fn finish(self) -> Result<Done> {
+    pub fn finish(mut self) -> Result<Done> {
         if let Some(broken) = self.broken {
             return Err(broken);
         }
+        self.fingerprints.iter_mut().for_each(Fingerprints::settle);
         let left_out = self.sqs.finish()?;
         self.dynamodb.finish()?;
         self.s3.finish()?;
         self.fs.finish()?;
-        Ok(Done { counts: self.counts, left_out })
+        Ok(Done { counts: self.counts.all(), left_out })
     }
 
     /// Adds to the fingerprints, if there are any.
     fn tell(&mut self, of: impl FnOnce(&mut Fingerprints) -> Result<()>) -> Result<()> {
-        self.fingerprints.as_deref_mut().map_or(Ok(()), of)
+        self.fingerprints.as_mut().map_or(Ok(()), of)
     }
 
     fn count(&mut self, adapter: Adapter, kind: &'static str) {
-        self.counts.add(adapter, "", kind, 1, 0);
+        self.counts.add(adapter, "", kind, 1);
     }
 }
 
@@ -130,52 +188,52 @@ impl Done {
     }
 }
 
-impl<S: RowSink + Copy> redis::Visitor for Objects<'_, S> {
+impl<S: RowSink + Clone> redis::Visitor for Objects<S> {
     fn string(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
-        let key = &self.shift.key(key);
+        let key = &self.settings.shift.key(key);
         self.count(adapter::REDIS, key.kind.plural());
         self.tell(|to| to.string(key, value))?;
         self.redis.string(key, value)
     }
 
     fn begin(&mut self, key: &Key<'_>) -> Result<()> {
-        let key = &self.shift.key(key);
+        let key = &self.settings.shift.key(key);
         self.tell(|to| to.begin(key))?;
         self.redis.begin(key)
     }
 
     fn field(&mut self, key: &Key<'_>, name: &[u8], value: &[u8]) -> Result<()> {
-        let key = &self.shift.key(key);
+        let key = &self.settings.shift.key(key);
         self.tell(|to| to.field(key, name, value))?;
         self.redis.field(key, name, value)
     }
 
     fn item(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
-        let key = &self.shift.key(key);
+        let key = &self.settings.shift.key(key);
         self.tell(|to| to.item(key, value))?;
         self.redis.item(key, value)
     }
 
     fn member(&mut self, key: &Key<'_>, member: &[u8]) -> Result<()> {
-        let key = &self.shift.key(key);
+        let key = &self.settings.shift.key(key);
         self.tell(|to| to.member(key, member))?;
         self.redis.member(key, member)
     }
 
     fn scored(&mut self, key: &Key<'_>, member: &[u8], score: f64) -> Result<()> {
-        let key = &self.shift.key(key);
+        let key = &self.settings.shift.key(key);
         self.tell(|to| to.scored(key, member, score))?;
         self.redis.scored(key, member, score)
     }
 
     fn entry(&mut self, key: &Key<'_>, id: StreamId, entry: &StreamEntry<'_>) -> Result<()> {
-        let key = &self.shift.key(key);
+        let key = &self.settings.shift.key(key);
         self.tell(|to| to.entry(key, id, entry))?;
         self.redis.entry(key, id, entry)
     }
 
     fn end(&mut self, key: &Key<'_>, stream: StreamEnd) -> Result<()> {
-        let key = &self.shift.key(key);
+        let key = &self.settings.shift.key(key);
         self.count(adapter::REDIS, key.kind.plural());
         self.tell(|to| to.end(key, stream))?;
         self.redis.end(key, stream)
@@ -195,19 +253,19 @@ impl<S: RowSink + Copy> redis::Visitor for Objects<'_, S> {
     }
 }
 
-impl<S: RowSink + Copy> sqs::Visitor for Objects<'_, S> {
+impl<S: RowSink + Clone> sqs::Visitor for Objects<S> {
     fn message(&mut self, message: &Message<'_>) -> Result<()> {
         if let Some(queue) = &self.of {
-            self.counts.add(adapter::SQS, queue, "messages", 1, 0);
+            self.counts.add(adapter::SQS, queue, "messages", 1);
         }
-        let value = &self.shift.message(message.value);
+        let value = &self.settings.shift.message(message.value);
         let message = &Message { value, ..*message };
         self.tell(|to| to.message(message))?;
         self.sqs.message(message)
     }
 
     fn side_record(&mut self, record: &SideRecord<'_>) -> Result<()> {
-        let value = &self.shift.guard(record)?;
+        let value = &self.settings.shift.guard(record)?;
         let record = &SideRecord { value, ..*record };
         if self.sqs.restores(record) {
             self.tell(|to| to.side_record(record))?;
@@ -216,7 +274,7 @@ impl<S: RowSink + Copy> sqs::Visitor for Objects<'_, S> {
     }
 }
 
-impl<S: RowSink + Copy> sqs::QueueVisitor for Objects<'_, S> {
+impl<S: RowSink + Clone> sqs::QueueVisitor for Objects<S> {
     fn queue(&mut self, queue: &Queue<'_>) -> Result<()> {
         if self.queues.insert(queue.encoded.to_vec()) {
             self.count(adapter::SQS, "queues");
@@ -236,7 +294,7 @@ impl<S: RowSink + Copy> sqs::QueueVisitor for Objects<'_, S> {
     }
 }
 
-impl<'a, S: RowSink + Copy> dynamodb::Visitor<'a> for Objects<'_, S> {
+impl<'a, S: RowSink + Clone> dynamodb::Visitor<'a> for Objects<S> {
     fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()> {
         self.count(adapter::DYNAMODB, "items");
         self.tell(|to| to.item(table, item))?;
@@ -248,7 +306,7 @@ impl<'a, S: RowSink + Copy> dynamodb::Visitor<'a> for Objects<'_, S> {
     }
 }
 
-impl<S: RowSink + Copy> dynamodb::TableVisitor for Objects<'_, S> {
+impl<S: RowSink + Clone> dynamodb::TableVisitor for Objects<S> {
     fn table(&mut self, table: &Table) -> Result<()> {
         self.count(adapter::DYNAMODB, "tables");
         let mut schema = Vec::new();
@@ -262,7 +320,7 @@ impl<S: RowSink + Copy> dynamodb::TableVisitor for Objects<'_, S> {
     }
 }
 
-impl<S: RowSink + Copy> s3::Visitor for Objects<'_, S> {
+impl<S: RowSink + Clone> s3::Visitor for Objects<S> {
     fn begin(&mut self, object: &Object<'_>) -> Result<()> {
         self.tell(|to| s3::Visitor::begin(to, object))?;
         self.s3.begin(object)
@@ -293,7 +351,7 @@ impl<S: RowSink + Copy> s3::Visitor for Objects<'_, S> {
     }
 }
 
-impl<S: RowSink + Copy> s3::BucketVisitor for Objects<'_, S> {
+impl<S: RowSink + Clone> s3::BucketVisitor for Objects<S> {
     fn bucket(&mut self, bucket: &Bucket<'_>) -> Result<()> {
         self.count(adapter::S3, "buckets");
         self.tell(|to| to.bucket(bucket))?;
@@ -312,7 +370,7 @@ impl<S: RowSink + Copy> s3::BucketVisitor for Objects<'_, S> {
     }
 }
 
-impl<S: RowSink + Copy> InodeVisitor for Objects<'_, S> {
+impl<S: RowSink + Clone> InodeVisitor for Objects<S> {
     fn inode(&mut self, node: &Node) -> Result<()> {
         self.count(adapter::FS, if node.inode.kind.is_dir() { "directories" } else { "files" });
         self.tell(|to| to.inode(node))?;
@@ -336,7 +394,7 @@ impl<S: RowSink + Copy> InodeVisitor for Objects<'_, S> {
 }
 
 /// Times in these rows, if there are any, are not moved: their position is not known.
-impl<S: RowSink + Copy> RowVisitor for Objects<'_, S> {
+impl<S: RowSink + Clone> RowVisitor for Objects<S> {
     fn stored_row(&mut self, adapter: Adapter, key: &[u8], value: &[u8]) -> Result<()> {
         self.tell(|to| to.stored_row(adapter, key, value))?;
         self.rows.row(key, value)

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurposeConfig, NO_PAD, PAD};
 
 /// The encoder and decoder.
@@ -13,6 +14,14 @@ pub static STANDARD: LazyLock<Engine> = LazyLock::new(|| fast::standard(PAD));
 pub static LENIENT: LazyLock<Engine> = LazyLock::new(|| fast::standard(LOOSE_BITS));
 /// Base64url without padding.
 pub static URL_SAFE: LazyLock<Engine> = LazyLock::new(|| fast::url_safe(NO_PAD));
+
+/// Appends bytes in base64.
+pub fn append(engine: &Engine, bytes: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start.saturating_add(bytes.len().div_ceil(3).saturating_mul(4)), 0);
+    let written = engine.encode_slice(bytes, out.get_mut(start..).unwrap_or_default()).unwrap_or_default();
+    out.truncate(start.saturating_add(written));
+}
 
 const LOOSE_BITS: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
 

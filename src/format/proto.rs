@@ -114,6 +114,39 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Appends a length-delimited field.
+pub fn bytes_into(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    encoding::encode_key(number, WireType::LengthDelimited, out);
+    encoding::encode_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
+}
+
+/// Appends a varint field.
+pub fn varint_into(number: u32, n: u64, out: &mut Vec<u8>) {
+    encoding::encode_key(number, WireType::Varint, out);
+    encoding::encode_varint(n, out);
+}
+
+/// Appends a length-delimited field whose content `write` appends.
+pub fn message_into(number: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Option<()>) -> Option<()> {
+    encoding::encode_key(number, WireType::LengthDelimited, out);
+    // Nearly all lengths fit into the byte that is kept for them.
+    let at = out.len();
+    out.push(0);
+    let from = out.len();
+    write(out)?;
+    let len = out.len().checked_sub(from)? as u64;
+    let more = encoding::encoded_len_varint(len).saturating_sub(1);
+    if more > 0 {
+        let end = out.len();
+        out.resize(end.checked_add(more)?, 0);
+        out.copy_within(from..end, from.checked_add(more)?);
+    }
+    let mut length = out.get_mut(at..)?;
+    encoding::encode_varint(len, &mut length);
+    Some(())
+}
+
 /// A map entry: key and value of fields 1 and 2, both empty when absent, the last one when repeated.
 pub fn map_entry(entry: &[u8]) -> Result<(&[u8], &[u8])> {
     let (mut key, mut value) = (&[][..], &[][..]);
@@ -131,6 +164,23 @@ pub fn map_entry(entry: &[u8]) -> Result<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_of_any_length_are_read() {
+        for len in [0, 1, 127, 128, 129, 16_383, 16_384, 70_000] {
+            let (content, mut plain, mut nested) = (vec![7; len], Vec::new(), Vec::new());
+            bytes_into(3, &content, &mut plain);
+            message_into(3, &mut nested, |out| {
+                out.extend_from_slice(&content);
+                Some(())
+            });
+            assert_eq!(plain, nested);
+            varint_into(5, len as u64, &mut plain);
+            let mut fields = Fields::new(&plain);
+            assert_eq!(fields.next(), Ok(Some((3, Field::Bytes(&content)))));
+            assert_eq!(fields.next(), Ok(Some((5, Field::Varint(len as u64)))));
+        }
+    }
 
     #[test]
     fn walks_and_rejects() {

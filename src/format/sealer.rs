@@ -18,8 +18,8 @@ use super::mvcc::ENCRYPTED;
 const VERSION: u8 = 1;
 /// The label from which the key of the nonces is derived.
 const NONCES: &[u8] = b"ekvsnap: nonces of rows";
-/// Maximum number of rows that are sealed.
-const MOST: u64 = 1 << 32;
+/// Maximum number of rows that are sealed with one key.
+pub const MOST_SEALED: u64 = 1 << 32;
 
 /// Encrypts rows with one key.
 pub struct Sealer {
@@ -45,7 +45,7 @@ impl Sealer {
 
     /// Appends the raw value of a row, encrypted. `None`: the body is too long, or the maximum number of rows is reached.
     pub fn value_into(&mut self, raw_key: &[u8], expire_at: u64, body: &[u8], out: &mut Vec<u8>) -> Option<()> {
-        self.sealed = self.sealed.checked_add(1).filter(|sealed| *sealed <= MOST)?;
+        self.sealed = self.sealed.checked_add(1).filter(|sealed| *sealed <= MOST_SEALED)?;
         let mut header = [ENCRYPTED; VALUE_HEADER];
         *header.last_chunk_mut()? = expire_at.to_le_bytes();
         let nonce = self.nonce(raw_key, &header, body)?;
@@ -131,7 +131,7 @@ mod tests {
     fn bounds() {
         assert!(Sealer::new(0, &key()).is_none());
         let (mut sealer, mut out) = (Sealer::new(5, &key()).unwrap(), Vec::new());
-        sealer.sealed = MOST - 1;
+        sealer.sealed = MOST_SEALED - 1;
         assert!(sealer.value_into(b"k", 0, b"v", &mut out).is_some() && !out.is_empty());
         let len = out.len();
         assert!(sealer.value_into(b"k", 0, b"w", &mut out).is_none() && out.len() == len);

@@ -1,10 +1,8 @@
 //! JSON as the public decoder writes it (`redis.md` §4.2): appended to a reused buffer, one pass over the bytes.
 
-use base64::Engine as _;
-
 pub use super::escape::Escape;
 use super::escape::{self, quoted};
-use crate::format::b64::{Engine, STANDARD, URL_SAFE};
+use crate::format::b64::{self, STANDARD, URL_SAFE};
 
 /// Appends `text` as a JSON string with its quotes.
 pub fn string(text: &str, escape: Escape, out: &mut Vec<u8>) {
@@ -65,19 +63,12 @@ pub fn newline(indent: usize, out: &mut Vec<u8>) {
 
 /// Appends `bytes` as base64url without padding, without quotes.
 pub fn base64url(bytes: &[u8], out: &mut Vec<u8>) {
-    base64_into(&URL_SAFE, bytes, out);
+    b64::append(&URL_SAFE, bytes, out);
 }
 
 /// Appends `bytes` as standard base64 with padding, without quotes.
 pub fn base64(bytes: &[u8], out: &mut Vec<u8>) {
-    base64_into(&STANDARD, bytes, out);
-}
-
-fn base64_into(engine: &Engine, bytes: &[u8], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
-    let written = engine.encode_slice(bytes, &mut out[start..]).unwrap_or_default();
-    out.truncate(start + written);
+    b64::append(&STANDARD, bytes, out);
 }
 
 /// Appends an integer.

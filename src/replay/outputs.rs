@@ -8,19 +8,17 @@
 //! | length of the path, length of the content | 1 + 2, little endian |
 //! | path, content | with these lengths |
 
-use std::cell::RefCell;
 use std::io::{Cursor, Read as _};
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::adapters::rows::RowSink;
 use crate::adapters::sqs::encode::Told;
-use crate::encode::Objects;
 use crate::encode::shift::Shift;
+use crate::encode::{Objects, RowForm, Rows};
 use crate::error::{Error, Result};
 use crate::format::{adapter, hex};
-use crate::layouts::reading::output;
+use crate::layouts::reading::{BlockSize, output};
 use crate::options::Layout;
 use crate::output::CHECKSUMS;
 use crate::output::reading::{Content, Entry, Form, Output, Piece, Pieces};
@@ -34,28 +32,35 @@ const FOR_RESTORE: u8 = 2;
 const BLOCK: usize = 512;
 const LONGEST: usize = 100;
 
-/// Reads the files as an output of a decode and makes rows of their objects: twice, with the same result, which must not be an internal
-/// error.
+/// Lines in tiny blocks, some of which are too long for one.
+const BLOCKS: BlockSize = BlockSize { bytes: 20, longest: 200, small: 0 };
+
+/// Reads the files as an output of a decode and makes rows of their objects: one after the other, and in blocks on several threads, with
+/// the same result, which must not be an internal error.
 pub fn outputs(data: &[u8]) {
     let Some((flags, files)) = data.split_first() else { return };
     let archive = archive_of(files);
-    let (once, again) = (rows(*flags, &archive), rows(*flags, &archive));
+    let (once, again) = (rows(*flags, &archive, None), rows(*flags, &archive, Some(BLOCKS)));
     assert_eq!(once, again, "the same files give the same rows");
 }
 
 /// A digest of all rows, or the error.
-fn rows(flags: u8, archive: &[u8]) -> std::result::Result<(u64, [u8; 32]), String> {
+fn rows(flags: u8, archive: &[u8], blocks: Option<BlockSize>) -> std::result::Result<(u64, [u8; 32]), String> {
     let layout = if flags & LINES == 0 { Layout::TREE } else { Layout::JSONL };
     let all = flags & FOR_RESTORE != 0;
     let told = Told { all, side_records: all, visibility: all, now_ms: 0 };
-    let (sink, scratch) = (Digests(RefCell::default()), std::env::temp_dir());
-    let mut objects = Objects::new(&sink, told, Shift(0), None, &scratch);
+    let scratch = std::env::temp_dir();
+    let rows = Rows::new(&RowForm::new(0, None), &scratch).map_err(|error| words(&error))?;
+    let mut objects = Objects::new(rows.clone(), told, Shift(0), None, &scratch);
     let mut open = || Ok(Output::of_stream(Path::new("fuzz"), Form::Tar, Box::new(Cursor::new(archive.to_vec()))));
     let readers = registry::readers(layout, &scratch);
-    let read = output::read(&mut open, readers, &adapter::BUILT_IN, &scratch, &mut objects);
-    read.and_then(|_| objects.finish()).map_err(|error| words(&error))?;
-    let (count, digest) = sink.0.into_inner();
-    Ok((count, digest.finalize().into()))
+    let adapters = &adapter::BUILT_IN;
+    let read = match blocks {
+        None => output::read(&mut open, readers, adapters, &scratch, &mut objects),
+        Some(blocks) => output::read_in_blocks(blocks, &mut open, readers, adapters, &scratch, &mut objects),
+    };
+    let finished = read.and_then(|_| objects.finish());
+    finished.and_then(|_| digest_of(rows)).map_err(|error| words(&error))
 }
 
 fn words(error: &Error) -> String {
@@ -63,19 +68,17 @@ fn words(error: &Error) -> String {
     error.to_string()
 }
 
-/// Takes rows, and keeps only a digest.
-struct Digests(RefCell<(u64, Sha256)>);
-
-impl RowSink for &Digests {
-    fn row(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        let (count, digest) = &mut *self.0.borrow_mut();
-        *count += 1;
+/// The number of rows, and a digest of them in the order of their keys.
+fn digest_of(rows: Rows) -> Result<(u64, [u8; 32])> {
+    let (count, mut digest) = (rows.count(), Sha256::new());
+    let mut sorted = rows.finish(0, None)?.all()?;
+    while let Some((key, value)) = sorted.next()? {
         for bytes in [key, value] {
             digest.update((bytes.len() as u64).to_le_bytes());
             digest.update(bytes);
         }
-        Ok(())
     }
+    Ok((count, digest.finalize().into()))
 }
 
 /// An archive of the files, with correct checksums.
@@ -178,7 +181,7 @@ mod tests {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let data = std::fs::read(&path).unwrap();
-            match rows(data[0], &archive_of(&data[1..])) {
+            match rows(data[0], &archive_of(&data[1..]), None) {
                 Ok((count, _)) => read += u64::from(count > 0),
                 // A file system can only be read completely.
                 Err(words) => assert!(path.to_string_lossy().contains("fs-small"), "{}: {words}", path.display()),

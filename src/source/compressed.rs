@@ -30,7 +30,7 @@ impl Compression {
     /// # Errors
     /// A stream that cannot be started; in a build without the feature `archive`: always.
     #[cfg(feature = "archive")]
-    pub fn unpack<'s>(self, stream: impl BufRead + 's) -> io::Result<Box<dyn Read + 's>> {
+    pub fn unpack<'s>(self, stream: impl BufRead + Send + 's) -> io::Result<Box<dyn Read + Send + 's>> {
         Ok(match self {
             Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(stream)),
             Compression::Zstd => {
@@ -46,7 +46,7 @@ impl Compression {
     /// # Errors
     /// Always: this build does not support compression.
     #[cfg(not(feature = "archive"))]
-    pub fn unpack<'s>(self, _: impl BufRead + 's) -> io::Result<Box<dyn Read + 's>> {
+    pub fn unpack<'s>(self, _: impl BufRead + Send + 's) -> io::Result<Box<dyn Read + Send + 's>> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "this build unpacks nothing: it lacks the feature `archive`"))
     }
 }

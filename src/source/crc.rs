@@ -35,6 +35,11 @@ impl Crc {
         Crc { value: digest.finalize(), len }
     }
 
+    /// The checksum.
+    pub fn value(self) -> u32 {
+        self.value as u32
+    }
+
     /// Adds the bytes that follow.
     pub fn append(&mut self, next: Crc) {
         // Combining costs as much as the checksum of a hundred kilobytes.

@@ -8,6 +8,7 @@ use ekvsnap::Snapshot;
 use ekvsnap::decode::{Layout, Options, Silent};
 use ekvsnap::encode::{self, encode};
 use ekvsnap::format::adapter;
+use ekvsnap::layouts::reading::BlockSize;
 use ekvsnap::output::archive::Packing;
 
 use crate::kit::command::{code, ekvsnap, stderr};
@@ -47,10 +48,21 @@ fn files(path: &Path) -> Tree {
 }
 
 fn encoded(outputs: &[&Path], target: &Path, threads: usize) -> ekvsnap::Result<encode::Outcome> {
+    encoded_in(BlockSize::default(), outputs, target, threads)
+}
+
+fn encoded_in(blocks: BlockSize, outputs: &[&Path], target: &Path, threads: usize) -> ekvsnap::Result<encode::Outcome> {
     let outputs: Vec<_> = outputs.iter().map(|path| path.to_path_buf()).collect();
-    let options = encode::Options { threads, fsync: Some(false), ..encode::Options::default() };
+    let options = encode::Options { threads, blocks, fsync: Some(false), ..encode::Options::default() };
     encode(&outputs, target, &options, &Silent)
 }
+
+/// Blocks of one line each, of some lines, and lines that are longer than a block may become.
+const BLOCKS: [(BlockSize, usize); 3] = [
+    (BlockSize { bytes: 1, longest: 1 << 20, small: 0 }, 3),
+    (BlockSize { bytes: 400, longest: 1 << 20, small: 0 }, 8),
+    (BlockSize { bytes: 30, longest: 90, small: 0 }, 2),
+];
 
 /// The first path at which two outputs differ.
 fn difference(a: &Tree, b: &Tree) -> Option<String> {
@@ -90,9 +102,13 @@ fn a_snapshot_comes_back() {
                 assert!(differs.is_none(), "{corpus} {n} {name}: {}", differs.unwrap());
                 // Neither the layout nor the number of threads shows in it.
                 assert!(first.get_or_insert(written.clone()) == &written, "{corpus} {n} {name}");
-                let alone = dir.path().join(format!("{name}-alone.fsm"));
-                encoded(&[&before], &alone, 1).unwrap();
-                assert!(std::fs::read(&alone).unwrap() == written, "{corpus} {n} {name}");
+                let again = dir.path().join(format!("{name}-again.fsm"));
+                let blocks = ["parts.tar", "lines", "parts"].iter().position(|form| *form == name).map(|n| BLOCKS[n]);
+                for (blocks, threads) in blocks.into_iter().chain([(BlockSize::default(), 1)]) {
+                    encoded_in(blocks, &[&before], &again, threads).unwrap();
+                    assert!(std::fs::read(&again).unwrap() == written, "{corpus} {n} {name} {blocks:?}");
+                    std::fs::remove_file(&again).unwrap();
+                }
                 (rows, made) = (rows + outcome.rows, made + 1);
             }
         }
@@ -119,6 +135,9 @@ fn an_output_of_any_flags() {
                 ["before", "after", "x.fsm"].map(|name| dir.path().join(format!("{all}-{name}")));
             snapshot.decode(&before, &options, &Silent).unwrap();
             encoded(&[&before], &target, 0).unwrap();
+            let (again, (blocks, threads)) = (dir.path().join(format!("{all}-again.fsm")), BLOCKS[1]);
+            encoded_in(blocks, &[&before], &again, threads).unwrap();
+            assert!(std::fs::read(&again).unwrap() == std::fs::read(&target).unwrap(), "{corpus} {all}");
             let plain = Options { include_sqs_side_records: false, include_orphans: false, ..options };
             Snapshot::open(&[&target]).unwrap().decode(&after, &plain, &Silent).unwrap();
             let mut before = files(&before);
@@ -129,6 +148,40 @@ fn an_output_of_any_flags() {
                 |tree: Tree| -> Tree { tree.into_iter().filter(|(path, _)| !path.ends_with(b".queue.json")).collect() };
             let differs = difference(&told(before), &told(files(&after)));
             assert!(differs.is_none(), "{corpus} {all}: {}", differs.unwrap());
+        }
+    }
+}
+
+/// The first damaged line is named by its number in the file, whatever the blocks.
+#[test]
+fn a_damaged_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, target) = (dir.path().join("out"), dir.path().join("x.fsm"));
+    let rows = (0..40).fold(build::Snapshot::new(), |rows, n| {
+        rows.put(format!("!redis|str|key-{n:02}").as_bytes(), format!("\u{1}\0value {n}").as_bytes())
+    });
+    let options = Options { layout: Layout::JSONL, ..Options::default() };
+    Snapshot::from_bytes("x.fsm", rows.build()).decode(&out, &options, &Silent).unwrap();
+    let file = out.join("redis/db_0/strings.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 40, "{text}");
+    let with = |damaged: &[(usize, &str)]| {
+        let mut lines = lines.clone();
+        damaged.iter().for_each(|(n, line)| lines[n - 1] = line);
+        lines.join("\n")
+    };
+    let long = format!("{{\"key\":\"{}\",\"valu\":1}}", "x".repeat(300));
+    for (text, words) in [
+        (with(&[(17, "{}"), (18, "["), (40, "{")]) + "\n", "line 17: missing field"),
+        (with(&[(23, &long), (31, "{}")]) + "\n", "line 23: unknown field"),
+        (with(&[]), "line 40: it has no line feed"),
+        (with(&[(1, "")]) + "\n", "line 1: EOF"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        for (blocks, threads) in BLOCKS.into_iter().chain([(BlockSize::default(), 2)]) {
+            let error = encoded_in(blocks, &[&out], &target, threads).unwrap_err().to_string();
+            assert!(error.contains(words), "{blocks:?}: {error}");
         }
     }
 }

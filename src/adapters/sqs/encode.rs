@@ -24,7 +24,7 @@ use crate::format::sqs::key::{self, DataKey, DedupKey, GroupKey, Place, TimedKey
 use crate::format::sqs::{self, counter};
 use crate::format::{Family, Fault, hex};
 use crate::model::sqs::{Message, Queue, QueueVisitor, RecordKind, Records, SideRecord, Visitor};
-use crate::run::spill::Spill;
+use crate::run::spill::{Batch, Spill};
 
 /// What an output contains about its queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,13 +47,34 @@ pub struct Encoder<S> {
     /// The queue of the current records.
     of: Vec<u8>,
     /// Rows that guard FIFO queues, as derived from messages: of several with one key the one with the best rank is kept.
-    guards: Spill,
+    guards: Batch,
+    /// Takes full batches of them. `None`: this is a fork, whose rows are one batch.
+    sorter: Option<Spill>,
     /// Number of bookkeeping rows that a new store does not need.
+    left_out: u64,
+    /// The value of a row.
+    value: Vec<u8>,
+}
+
+/// The queue of the current records, for encoders that take some of these on other threads.
+pub struct Seed {
+    told: Told,
+    of: Vec<u8>,
+    state: State,
+}
+
+/// What such an encoder derived from its records.
+#[derive(Default)]
+pub struct Derived {
+    of: Vec<u8>,
+    generations: Generations,
+    largest_sequence: u64,
+    guards: Batch,
     left_out: u64,
 }
 
 /// The state of a queue.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct State {
     /// The value of its record, unless the queue was deleted.
     record: Option<Vec<u8>>,
@@ -77,10 +98,77 @@ enum Generations {
     Several,
 }
 
+impl Generations {
+    /// The generations of messages of both.
+    fn and(self, other: Generations) -> Generations {
+        match (self, other) {
+            (Generations::None, known) | (known, Generations::None) => known,
+            (Generations::One(one), Generations::One(same)) if one == same => self,
+            _ => Generations::Several,
+        }
+    }
+}
+
 impl<S: RowSink> Encoder<S> {
     /// Gives rows to `rows`; derived ones are sorted in the file system of `scratch`.
     pub fn new(rows: S, told: Told, scratch: &Path) -> Self {
-        Encoder { rows, told, queues: BTreeMap::new(), of: Vec::new(), guards: Spill::new(scratch), left_out: 0 }
+        let (queues, of, guards) = Default::default();
+        Encoder { rows, told, queues, of, guards, sorter: Some(Spill::new(scratch)), left_out: 0, value: Vec::new() }
+    }
+
+    /// The queue of the current records.
+    pub fn seed(&self) -> Seed {
+        let state = self.queues.get(&self.of).cloned().unwrap_or_default();
+        // Only this encoder gives the rows of the queue itself.
+        Seed { told: self.told, of: self.of.clone(), state: State { record: None, ..state } }
+    }
+
+    /// An encoder for some records of this queue.
+    pub fn fork(rows: S, seed: &Seed) -> Self {
+        let (of, queues) = (seed.of.clone(), BTreeMap::from([(seed.of.clone(), seed.state.clone())]));
+        Encoder {
+            rows,
+            told: seed.told,
+            queues,
+            of,
+            guards: Batch::default(),
+            sorter: None,
+            left_out: 0,
+            value: Vec::new(),
+        }
+    }
+
+    /// What a fork derived from its records.
+    pub fn derived(mut self) -> Derived {
+        let State { generations, largest_sequence, .. } = self.queues.remove(&self.of).unwrap_or_default();
+        Derived { of: self.of, generations, largest_sequence, guards: self.guards, left_out: self.left_out }
+    }
+
+    /// Takes what a fork derived, in the order of records.
+    ///
+    /// # Errors
+    /// A failed spill.
+    pub fn join(&mut self, derived: Derived) -> Result<()> {
+        self.left_out += derived.left_out;
+        if derived.generations != Generations::None {
+            let state = self.queues.entry(derived.of).or_default();
+            state.largest_sequence = state.largest_sequence.max(derived.largest_sequence);
+            state.generations = state.generations.and(derived.generations);
+        }
+        self.flush_guards()?;
+        self.sorter.as_mut().map_or(Ok(()), |sorter| sorter.append(&derived.guards))
+    }
+
+    fn flush_guards(&mut self) -> Result<()> {
+        let Some(sorter) = &mut self.sorter else { return Ok(()) };
+        sorter.append(&self.guards)?;
+        self.guards.clear();
+        Ok(())
+    }
+
+    fn push_guard(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.guards.push(key, value).map_err(|e| Error::new(ErrorKind::Output(e.to_string())))?;
+        if self.guards.held() >= GUARDS { self.flush_guards() } else { Ok(()) }
     }
 
     /// Gives the rows of the queues themselves and the rows derived from messages. Returns how many bookkeeping rows a new store does not
@@ -92,7 +180,9 @@ impl<S: RowSink> Encoder<S> {
         for (queue, state) in &self.queues {
             state.rows(queue, self.told, &mut self.rows)?;
         }
-        let mut guards = self.guards.finish()?;
+        self.flush_guards()?;
+        let guards = self.sorter.take().ok_or_else(|| Error::internal("a fork gives no rows of queues"))?;
+        let mut guards = guards.finish()?;
         let mut last: Option<Vec<u8>> = None;
         while let Some((ranked, value)) = guards.next()? {
             let row = ranked.get(..ranked.len().saturating_sub(RANK)).unwrap_or_default();
@@ -115,7 +205,7 @@ impl<S: RowSink> Encoder<S> {
 
     /// Derives the rows that guard a FIFO queue from a message.
     fn guard(&mut self, place: &Place<'_>, message: &sqs::Message<'_>) -> Result<()> {
-        let content_based = self.queues.get(&self.of).is_some_and(|state| state.content_based_dedup);
+        let content_based = self.queues.get(place.queue).is_some_and(|state| state.content_based_dedup);
         let group = encode_queue(message.message_group_id.as_bytes());
         let dedup = match message.message_deduplication_id {
             "" if content_based => hex::text(&Sha256::digest(message.body)),
@@ -134,7 +224,7 @@ impl<S: RowSink> Encoder<S> {
             let key = DedupKey { place: *place, group, dedup: &encode_queue(dedup.as_bytes()) }.encode();
             // The latest message wins.
             let rank = !message.send_timestamp_millis.cast_unsigned() ^ (1 << 63);
-            self.guards.push(&ranked(key, rank), &value)?;
+            self.push_guard(&ranked(key, rank), &value)?;
         }
         let in_flight = message.receive_count > 0 && message.visible_at_millis > self.told.now_ms;
         if self.told.visibility && in_flight && !message.message_group_id.is_empty() {
@@ -147,12 +237,14 @@ impl<S: RowSink> Encoder<S> {
             lock.encode(&mut value).map_err(|fault| refused(message.message_id, fault))?;
             let key = GroupKey { place: *place, group: &group }.encode();
             // The first message of its group is the delivered one.
-            self.guards.push(&ranked(key, message.sequence_number), &value)?;
+            self.push_guard(&ranked(key, message.sequence_number), &value)?;
         }
         Ok(())
     }
 }
 
+/// Bytes of guarding rows that are given to the sorter at once.
+const GUARDS: usize = 1 << 20;
 /// Bytes of a rank after a key.
 const RANK: usize = size_of::<u64>();
 
@@ -260,27 +352,19 @@ impl<S: RowSink> Visitor for Encoder<S> {
             // Visibility was cleared. A delay still counts, also in the numbers that the server reports.
             value.visible_at_millis = visible_at;
         }
-        let state = self.queues.entry(self.of.clone()).or_default();
         let generation = value.queue_generation;
-        state.largest_sequence = state.largest_sequence.max(value.sequence_number);
-        state.generations = match state.generations {
-            Generations::None => Generations::One(generation),
-            Generations::One(same) if same == generation => Generations::One(same),
-            _ => Generations::Several,
-        };
-        let guards = state.is_fifo && !self.told.side_records;
-        let of = self.of.clone();
-        let place = Place { queue: &of, partition: message.partition, generation };
-        let id = encode_queue(value.message_id.as_bytes());
-        let mut row = Vec::new();
-        value.encode(&mut row).map_err(|fault| refused(value.message_id, fault))?;
-        self.rows.row(&DataKey { place, id: &id }.encode(), &row)?;
-        let id_bytes = value.message_id.as_bytes();
-        for (family, ms) in [(Family::SqsVis, visible_at), (Family::SqsByAge, value.send_timestamp_millis)] {
-            let key = TimedKey { place, ms: in_key(ms), id: &id }.encode(family);
-            self.rows.row(&key, id_bytes)?;
+        if !self.queues.contains_key(&self.of) {
+            self.queues.insert(self.of.clone(), State::default());
         }
-        if guards { self.guard(&place, &value) } else { Ok(()) }
+        let Some(state) = self.queues.get_mut(&self.of) else { return Ok(()) };
+        state.largest_sequence = state.largest_sequence.max(value.sequence_number);
+        state.generations = state.generations.and(Generations::One(generation));
+        let guards = state.is_fifo && !self.told.side_records;
+        let of = std::mem::take(&mut self.of);
+        let place = Place { queue: &of, partition: message.partition, generation };
+        let given = self.rows_of(&place, &value, visible_at, guards);
+        self.of = of;
+        given
     }
 
     fn side_record(&mut self, record: &SideRecord<'_>) -> Result<()> {
@@ -289,5 +373,22 @@ impl<S: RowSink> Visitor for Encoder<S> {
         }
         self.left_out += 1;
         Ok(())
+    }
+}
+
+impl<S: RowSink> Encoder<S> {
+    /// Gives the rows of a message.
+    fn rows_of(&mut self, place: &Place<'_>, value: &sqs::Message<'_>, visible_at: i64, guards: bool) -> Result<()> {
+        let place = *place;
+        let id = encode_queue(value.message_id.as_bytes());
+        self.value.clear();
+        value.encode(&mut self.value).map_err(|fault| refused(value.message_id, fault))?;
+        self.rows.row(&DataKey { place, id: &id }.encode(), &self.value)?;
+        let id_bytes = value.message_id.as_bytes();
+        for (family, ms) in [(Family::SqsVis, visible_at), (Family::SqsByAge, value.send_timestamp_millis)] {
+            let key = TimedKey { place, ms: in_key(ms), id: &id }.encode(family);
+            self.rows.row(&key, id_bytes)?;
+        }
+        if guards { self.guard(&place, value) } else { Ok(()) }
     }
 }

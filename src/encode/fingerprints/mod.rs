@@ -133,7 +133,7 @@ impl Fingerprints {
 
     /// Takes objects of the same side on another thread, until it is [settled](Fingerprints::settle).
     pub(super) fn fork(&self) -> Fingerprints {
-        Fingerprints::of(Arc::clone(&self.both), self.side)
+        Fingerprints { of: self.of.clone(), ..Fingerprints::of(Arc::clone(&self.both), self.side) }
     }
 
     /// The following objects belong to this side.
@@ -187,6 +187,11 @@ impl Fingerprints {
         let fingerprint = self.ordered.fingerprint();
         self.ordered = self.both.secret.hasher();
         u128::from_le_bytes(fingerprint)
+    }
+
+    /// The fingerprint of one part.
+    fn whole(&self, part: &[u8]) -> u128 {
+        u128::from_le_bytes(self.both.secret.fingerprint(part))
     }
 
     /// The fingerprint of parts with clear boundaries.

@@ -10,16 +10,17 @@ use crate::format::mvcc::hlc_millis;
 use crate::format::redis::stream::{StreamEntry, StreamId};
 use crate::format::s3::Manifest;
 use crate::format::s3::key::object_prefix;
-use crate::format::{Adapter, Family, s3 as s3_format};
+use crate::format::{Adapter, Family, s3 as s3_format, sqs as sqs_format};
 use crate::model::dynamodb::{self, Item, StaleItem, Table};
 use crate::model::fs::{InodeVisitor, Node};
 use crate::model::redis::{self, Key, StreamEnd, Type};
 use crate::model::s3::{self, Bucket, Object, OrphanChunk, OrphanManifest, UploadRow};
 use crate::model::sqs::{self, Message, Queue, Records, SideRecord};
+use crate::output::json;
 
 impl redis::Visitor for Fingerprints {
     fn string(&mut self, key: &Key<'_>, value: &[u8]) -> Result<()> {
-        let value = self.digest(&[value]);
+        let value = self.whole(value);
         self.key(key, value)
     }
 
@@ -90,29 +91,85 @@ impl sqs::Visitor for Fingerprints {
         let value = message.value;
         // A delay hides a message too.
         let visible_at_millis = value.visible_at_millis.max(value.available_at_millis);
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.clear();
-        let value = crate::format::sqs::Message { visible_at_millis, ..*value };
-        value.encode(&mut buffer).map_err(|fault| Error::internal(format!("a message: {fault:?}")))?;
-        let partition = message.partition.map_or([0xff; 8], |n| u64::from(n).to_le_bytes());
-        let digest = self.digest(&[&buffer, &partition]);
-        self.buffer = buffer;
+        let digest = self.message(&sqs_format::Message { visible_at_millis, ..*value }, message.partition);
         let of = std::mem::take(&mut self.of);
         // In a damaged queue one ID can be in several generations and partitions.
-        let partition =
-            message.partition.map_or("no partition".to_owned(), |partition| format!("partition {partition}"));
-        let place = format!("generation {}, {partition}", value.queue_generation);
-        let put = self.put(MESSAGE, &[&of, place.as_bytes(), value.message_id.as_bytes()], digest);
-        self.of = of;
+        let mut place = std::mem::take(&mut self.buffer);
+        place.clear();
+        place.extend_from_slice(b"generation ");
+        json::integer(value.queue_generation, &mut place);
+        match message.partition {
+            None => place.extend_from_slice(b", no partition"),
+            Some(partition) => {
+                place.extend_from_slice(b", partition ");
+                json::integer(partition, &mut place);
+            }
+        }
+        let put = self.put(MESSAGE, &[&of, &place, value.message_id.as_bytes()], digest);
+        (self.of, self.buffer) = (of, place);
         put
     }
 
     fn side_record(&mut self, record: &SideRecord<'_>) -> Result<()> {
-        let digest = self.digest(&[record.value]);
+        let digest = self.whole(record.value);
         let of = std::mem::take(&mut self.of);
         let put = self.put(GUARD, &[&of, record.key], digest);
         self.of = of;
         put
+    }
+}
+
+impl Fingerprints {
+    /// The fingerprint of all members of a message.
+    fn message(&mut self, message: &sqs_format::Message<'_>, partition: Option<u32>) -> u128 {
+        // Without `..`, so that no member is forgotten.
+        let sqs_format::Message {
+            message_id,
+            body,
+            md5_of_body,
+            md5_of_message_attributes,
+            message_attributes,
+            sender_id,
+            send_timestamp_millis,
+            available_at_millis,
+            visible_at_millis,
+            receive_count,
+            first_receive_millis,
+            current_receipt_token,
+            queue_generation,
+            message_group_id,
+            message_deduplication_id,
+            sequence_number,
+            dead_letter_source_arn,
+        } = *message;
+        let times = [send_timestamp_millis, available_at_millis, visible_at_millis, first_receive_millis];
+        let counters = [receive_count.cast_unsigned(), queue_generation, sequence_number];
+        let partition = partition.map_or(u64::MAX, u64::from);
+        let numbers = times.map(i64::cast_unsigned).into_iter().chain(counters).chain([partition]);
+        let mut bytes = [[0; 8]; 8];
+        bytes.iter_mut().zip(numbers).for_each(|(bytes, number)| *bytes = number.to_le_bytes());
+        let of_attributes = if message_attributes.is_empty() { 0 } else { self.attributes(message_attributes) };
+        self.digest(&[
+            bytes.as_flattened(),
+            message_id.as_bytes(),
+            body,
+            md5_of_body.as_bytes(),
+            md5_of_message_attributes.as_bytes(),
+            &of_attributes.to_le_bytes(),
+            sender_id.as_bytes(),
+            current_receipt_token,
+            message_group_id.as_bytes(),
+            message_deduplication_id.as_bytes(),
+            dead_letter_source_arn.as_bytes(),
+        ])
+    }
+
+    fn attributes(&mut self, attributes: &[(&str, &[u8])]) -> u128 {
+        for (name, value) in attributes {
+            self.next(name.as_bytes());
+            self.next(value);
+        }
+        self.end_ordered()
     }
 }
 
@@ -124,7 +181,7 @@ impl sqs::QueueVisitor for Fingerprints {
         let name = if queue.record.name.is_empty() { &*name } else { queue.record.name };
         let record = crate::format::sqs::Queue { name, generation: 0, ..*queue.record };
         record.encode(&mut value).map_err(|fault| Error::internal(format!("a queue: {fault:?}")))?;
-        let digest = self.digest(&[&value]);
+        let digest = self.whole(&value);
         self.put(QUEUE, &[queue.encoded], digest)?;
         for (kind, number) in [(GENERATION, queue.record.generation), (SEQUENCE, queue.last_sequence)] {
             if number > 0 {
@@ -148,18 +205,14 @@ impl sqs::QueueVisitor for Fingerprints {
 impl Fingerprints {
     /// A table, by the schema of its row.
     pub fn schema(&mut self, table: &[u8], schema: &[u8]) -> Result<()> {
-        let digest = self.digest(&[schema]);
+        let digest = self.whole(schema);
         self.put(TABLE, &[table], digest)
     }
 }
 
 impl<'a> dynamodb::Visitor<'a> for Fingerprints {
     fn item(&mut self, _: &Table, item: &Item<'a>) -> Result<()> {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.clear();
-        item.value.encode(&mut buffer);
-        let digest = self.digest(&[&buffer]);
-        self.buffer = buffer;
+        let digest = self.whole(item.value.stored());
         self.put(ITEM, &[item.row_key], digest)
     }
 
@@ -174,7 +227,7 @@ impl Fingerprints {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         let encoded = encode(&mut buffer);
-        let digest = self.digest(&[&buffer]);
+        let digest = self.whole(&buffer);
         self.buffer = buffer;
         encoded?;
         self.put(kind, &[name], digest)
@@ -187,7 +240,7 @@ impl Fingerprints {
 
     /// A row of an unfinished upload.
     pub fn upload_row(&mut self, row: &UploadRow<'_>) -> Result<()> {
-        let digest = self.digest(&[row.value]);
+        let digest = self.whole(row.value);
         self.put(UPLOAD, &[row.user_key], digest)
     }
 }
@@ -274,7 +327,7 @@ impl InodeVisitor for Fingerprints {
 
 impl RowVisitor for Fingerprints {
     fn stored_row(&mut self, _: Adapter, key: &[u8], value: &[u8]) -> Result<()> {
-        let digest = self.digest(&[value]);
+        let digest = self.whole(value);
         self.put(ADDED, &[key], digest)
     }
 

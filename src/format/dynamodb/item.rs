@@ -77,8 +77,14 @@ pub struct Entry<'a> {
 impl<'a> Item<'a> {
     /// Parses and checks the value of a `!ddb|item|` row.
     pub fn parse(value: &'a [u8]) -> Result<Item<'a>> {
+        let item = Item::of_encoder(value)?;
+        check_map(item.attributes.0, MAX_NESTING)?;
+        Ok(item)
+    }
+
+    /// A value that was made by an encoder of this crate. It is not checked again; of an invalid value some attributes would be missing.
+    pub fn of_encoder(value: &'a [u8]) -> Result<Item<'a>> {
         let message = value.strip_prefix(MAGIC).or_value("it lacks the magic of an item")?;
-        check_map(message, MAX_NESTING)?;
         Ok(Item { attributes: Map(message) })
     }
 
@@ -90,6 +96,11 @@ impl<'a> Item<'a> {
     /// The attribute of this name.
     pub fn get(self, name: &str) -> Option<Value<'a>> {
         self.attributes.get(name)
+    }
+
+    /// The value that was parsed, after its magic.
+    pub const fn stored(self) -> &'a [u8] {
+        self.attributes.0
     }
 
     /// Appends the value that was parsed.

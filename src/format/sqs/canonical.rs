@@ -46,6 +46,12 @@ fn members<'a, const WHOLE: bool>(arena: &'a Bump, json: &'a [u8]) -> Option<Mes
     (r.rest == b"}").then_some(message)
 }
 
+/// Whether a text is an attribute of a message as the server writes it.
+pub(super) fn is_attribute(text: &[u8]) -> bool {
+    let mut r = Reader::<true> { rest: text };
+    r.attribute().is_some() && r.rest.is_empty()
+}
+
 /// Whether a text is canonical; panics if it is and the general parser gives another result.
 pub(crate) fn both_ways(json: &[u8]) -> bool {
     let arena = Bump::new();

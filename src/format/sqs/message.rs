@@ -1,11 +1,10 @@
 //! Messages: `00 53 4D 01` · JSON (`sqs.md` §2.2).
 
 use bumpalo::Bump;
-use serde::Serialize;
 
 use super::canonical;
 use crate::format::fault::{OrFault, Result};
-use crate::format::jsonout::{self, is_zero};
+use crate::format::jsonout::{self, Members};
 use crate::format::jsonval::{self, Document};
 use crate::format::rawjson;
 
@@ -13,23 +12,19 @@ use crate::format::rawjson;
 pub const MAGIC: &[u8; 4] = b"\0SM\x01";
 
 /// A message. Absent members are zero or empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Message<'a> {
     /// ID: 32 hex digits when the server wrote it.
     pub message_id: &'a str,
     /// Body, decoded.
-    #[serde(serialize_with = "jsonout::base64")]
     pub body: &'a [u8],
     /// MD5 of the body, hex.
     pub md5_of_body: &'a str,
     /// MD5 of the attributes, hex.
-    #[serde(skip_serializing_if = "str::is_empty")]
     pub md5_of_message_attributes: &'a str,
     /// Attributes: name (sorted by bytes, each once) and value as stored, JSON text with its white space.
-    #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "jsonout::raw_map")]
     pub message_attributes: &'a [(&'a str, &'a [u8])],
     /// Who sent it.
-    #[serde(skip_serializing_if = "str::is_empty")]
     pub sender_id: &'a str,
     /// When it was sent, Unix milliseconds.
     pub send_timestamp_millis: i64,
@@ -40,24 +35,18 @@ pub struct Message<'a> {
     /// How often it was received.
     pub receive_count: i64,
     /// When it was first received, Unix milliseconds; 0 = never.
-    #[serde(skip_serializing_if = "is_zero")]
     pub first_receive_millis: i64,
     /// Token of the last receive, decoded.
-    #[serde(serialize_with = "jsonout::base64_or_null")]
     pub current_receipt_token: &'a [u8],
     /// Generation of the queue that it belongs to.
     pub queue_generation: u64,
     /// Message group (FIFO).
-    #[serde(skip_serializing_if = "str::is_empty")]
     pub message_group_id: &'a str,
     /// Deduplication ID (FIFO).
-    #[serde(skip_serializing_if = "str::is_empty")]
     pub message_deduplication_id: &'a str,
     /// Sequence number (FIFO); 0 = none.
-    #[serde(skip_serializing_if = "is_zero")]
     pub sequence_number: u64,
     /// Queue that it failed in, when this is a dead-letter queue.
-    #[serde(skip_serializing_if = "str::is_empty")]
     pub dead_letter_source_arn: &'a str,
 }
 
@@ -158,7 +147,33 @@ impl Message<'_> {
     /// A message attribute that is not JSON text.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
         out.extend_from_slice(MAGIC);
-        jsonout::append(self, out)
+        let mut to = Members(out);
+        to.text(b"{\"message_id\":", self.message_id);
+        to.base64(b",\"body\":", self.body);
+        to.text(b",\"md5_of_body\":", self.md5_of_body);
+        to.text_if_any(b",\"md5_of_message_attributes\":", self.md5_of_message_attributes);
+        for (n, (name, value)) in self.message_attributes.iter().enumerate() {
+            to.text(if n == 0 { b",\"message_attributes\":{" } else { b"," }, name);
+            to.raw(b":", if canonical::is_attribute(value) { value } else { jsonout::checked(value)? });
+        }
+        to.raw(if self.message_attributes.is_empty() { b"" } else { b"}" }, b"");
+        to.text_if_any(b",\"sender_id\":", self.sender_id);
+        to.integer(b",\"send_timestamp_millis\":", self.send_timestamp_millis);
+        to.integer(b",\"available_at_millis\":", self.available_at_millis);
+        to.integer(b",\"visible_at_millis\":", self.visible_at_millis);
+        to.integer(b",\"receive_count\":", self.receive_count);
+        to.integer_unless_zero(b",\"first_receive_millis\":", self.first_receive_millis);
+        match self.current_receipt_token {
+            [] => to.raw(b",\"current_receipt_token\":", b"null"),
+            token => to.base64(b",\"current_receipt_token\":", token),
+        }
+        to.integer(b",\"queue_generation\":", self.queue_generation);
+        to.text_if_any(b",\"message_group_id\":", self.message_group_id);
+        to.text_if_any(b",\"message_deduplication_id\":", self.message_deduplication_id);
+        to.integer_unless_zero(b",\"sequence_number\":", self.sequence_number);
+        to.text_if_any(b",\"dead_letter_source_arn\":", self.dead_letter_source_arn);
+        to.raw(b"}", b"");
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Stray list items have separate files here too: there are few of them.
 
+mod canonical;
 pub mod read;
 
 use crate::error::Result;

@@ -5,17 +5,23 @@
 //! of [`crate::model`] one element at a time, so that a key can be larger than the memory. The caller of a reader checks the digests: no
 //! result is valid before the last file was checked.
 
+mod blocks;
 mod bytes;
+mod canonical;
 mod members;
 pub mod output;
 mod reader;
 mod text;
+mod visitor;
 
+pub use blocks::{BlockSize, Forked};
 pub(super) use bytes::{Binary, BytesSeed};
+pub(super) use canonical::Scanner;
 pub(super) use members::{Member, OncePerMember, expect_object};
 pub(crate) use reader::AsRows;
 pub use reader::{Reader, RowReader, Standing};
-pub(super) use text::{Budget, Lines, Text};
+pub use text::Lines;
+pub(super) use text::{Budget, Text};
 
 use crate::error::{Error, ErrorKind};
 use crate::output::names::{looks_like_fallback, segment, unsegment};

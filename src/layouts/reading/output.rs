@@ -6,40 +6,18 @@ use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Part, Reader, Standing, wrong};
-use crate::adapters::rows::RowVisitor;
+pub use super::visitor::Visitor;
+use super::{BlockSize, Forked, Part, Reader, Standing, Text, blocks, wrong};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::adapter::{self, Adapter};
 use crate::layouts::jsonl::beside;
-use crate::model;
 use crate::output::checksums::Digest;
 use crate::output::extents::OnDisk;
 use crate::output::parts;
 use crate::output::reading::{Content, Entry, Output, Pieces, broken, open_below};
-use crate::output::sumfile::{Line, Lines};
+use crate::output::sumfile::{self, Line};
 use crate::output::{CHECKSUMS, ERRORS, MANIFEST};
 use crate::run::spill::Spill;
-
-/// Takes the objects of all adapters.
-pub trait Visitor:
-    model::redis::Visitor
-    + model::sqs::QueueVisitor
-    + model::dynamodb::TableVisitor
-    + model::s3::BucketVisitor
-    + model::fs::InodeVisitor
-    + RowVisitor
-{
-}
-
-impl<V> Visitor for V where
-    V: model::redis::Visitor
-        + model::sqs::QueueVisitor
-        + model::dynamodb::TableVisitor
-        + model::s3::BucketVisitor
-        + model::fs::InodeVisitor
-        + RowVisitor
-{
-}
 
 /// What was read of an output, besides its objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,7 +46,51 @@ pub fn read<V>(
     scratch: &Path,
     visitor: &mut V,
 ) -> Result<Seen> {
+    read_with(&in_order, open, readers, adapters, scratch, visitor)
+}
+
+/// As [`read`], for a visitor that can take blocks of lines on several threads. Objects come to it in the order of the files.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_in_blocks<V: Forked>(
+    size: BlockSize,
+    open: &mut dyn FnMut() -> Result<Output>,
+    readers: Readers<V>,
+    adapters: &[Adapter],
+    scratch: &Path,
+    visitor: &mut V,
+) -> Result<Seen> {
+    let objects = |reader: &mut dyn Reader<V>, path: &[u8], bytes: &mut Opened<'_>, visitor: &mut V| match reader
+        .begin_lines(path, visitor)?
+    {
+        true => blocks::read(reader, path, bytes, size, visitor),
+        false => reader.objects(path, bytes, visitor),
+    };
+    read_with(&objects, open, readers, adapters, scratch, visitor)
+}
+
+/// Passes on the objects of a file.
+type Objects<'r, V> = dyn Fn(&mut dyn Reader<V>, &[u8], &mut Opened<'_>, &mut V) -> Result<()> + 'r;
+
+/// Passes on the objects of a file one after the other.
+fn in_order<V>(reader: &mut dyn Reader<V>, path: &[u8], bytes: &mut Opened<'_>, visitor: &mut V) -> Result<()> {
+    match reader.begin_lines(path, visitor)? {
+        true => reader.lines(path, &mut Text::new(path, bytes).lines(), visitor),
+        false => reader.objects(path, bytes, visitor),
+    }
+}
+
+fn read_with<V>(
+    objects: &Objects<'_, V>,
+    open: &mut dyn FnMut() -> Result<Output>,
+    readers: Readers<V>,
+    adapters: &[Adapter],
+    scratch: &Path,
+    visitor: &mut V,
+) -> Result<Seen> {
     let mut pass = Pass {
+        objects,
         readers,
         adapters,
         sums: Spill::new(scratch),
@@ -103,6 +125,7 @@ pub fn read<V>(
 
 /// Shared by both passes.
 struct Pass<'p, V> {
+    objects: &'p Objects<'p, V>,
     readers: Readers<V>,
     adapters: &'p [Adapter],
     /// Digests of files: those of CHECKSUMS, and those that were computed.
@@ -225,14 +248,14 @@ impl<'p, V> Pass<'p, V> {
                 return Ok(());
             }
         };
-        let name = Rc::clone(&self.name);
+        let (name, objects) = (Rc::clone(&self.name), self.objects);
         opened(&name, path, content, &mut |bytes| {
             match part {
                 Part::Sidecar => return Ok(()),
                 Part::Aside => self.seen.aside += 1,
                 Part::Objects => {
                     if let Some(reader) = self.reader(path)? {
-                        reader.objects(path, bytes, visitor)?;
+                        objects(reader, path, bytes, visitor)?;
                     }
                 }
             }
@@ -259,7 +282,7 @@ impl<'p, V> Pass<'p, V> {
     fn told(&mut self, bytes: &mut Opened<'_>) -> Result<()> {
         self.is_listed = true;
         let failed = |e| broken(Path::new(CHECKSUMS), e);
-        let mut lines = Lines::new(BufReader::with_capacity(1 << 20, bytes));
+        let mut lines = sumfile::Lines::new(BufReader::with_capacity(1 << 20, bytes));
         while let Some(line) = lines.next().map_err(failed)? {
             match line {
                 Line::Row(path, digest) if self.is_wanted(&path) => self.sums.push(&path, &row(TOLD, &digest))?,
@@ -357,13 +380,13 @@ fn difference(told: Option<Digest>, found: Option<Digest>) -> Option<&'static st
 
 /// A file that is read: its digest is computed meanwhile.
 struct Opened<'o> {
-    bytes: &'o mut dyn Read,
+    bytes: &'o mut (dyn Read + Send),
     hash: Sha256,
     read: u64,
 }
 
 impl<'o> Opened<'o> {
-    fn of(bytes: &'o mut dyn Read) -> Opened<'o> {
+    fn of(bytes: &'o mut (dyn Read + Send)) -> Opened<'o> {
         Opened { bytes, hash: Sha256::new(), read: 0 }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::{Part, wrong};
+use super::{Lines, Part, wrong};
 use crate::adapters::rows::RowVisitor;
 use crate::error::Result;
 use crate::output::reading::Pieces;
@@ -26,7 +26,7 @@ pub enum Standing {
 ///
 /// An output is read twice: files that are [sidecars](Part::Sidecar) first, then [settle](Reader::settle), then all others. After an error,
 /// the objects passed on so far are not valid.
-pub trait Reader<V: ?Sized> {
+pub trait Reader<V: ?Sized>: Sync {
     /// The role of the file at a path, after the sidecars were read; `None`: no decode writes it.
     fn part(&self, path: &[u8]) -> Option<Part>;
 
@@ -68,6 +68,23 @@ pub trait Reader<V: ?Sized> {
     /// The sidecars do not list this name.
     fn link(&self, path: &[u8], _: &[u8]) -> Result<()> {
         Err(wrong(path, "it is a link"))
+    }
+
+    /// Begins a file whose lines are objects of their own: [`lines`](Reader::lines) reads them, in one call or in several. `false`: it is
+    /// another file, which [`objects`](Reader::objects) reads.
+    ///
+    /// # Errors
+    /// The sidecars do not tell what its lines belong to, or the error of the visitor.
+    fn begin_lines(&mut self, _: &[u8], _: &mut V) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Passes on the objects of some consecutive lines of such a file. Several threads may do this at once, each with a visitor of its own.
+    ///
+    /// # Errors
+    /// As [`objects`](Reader::objects).
+    fn lines(&self, path: &[u8], _: &mut Lines<'_>, _: &mut V) -> Result<()> {
+        Err(wrong(path, "no decode writes such a file"))
     }
 
     /// Passes on the objects of a file.
@@ -126,6 +143,14 @@ impl<V: RowVisitor> Reader<V> for AsRows {
 
     fn link(&self, path: &[u8], target: &[u8]) -> Result<()> {
         self.0.link(path, target)
+    }
+
+    fn begin_lines(&mut self, path: &[u8], visitor: &mut V) -> Result<bool> {
+        self.0.begin_lines(path, visitor)
+    }
+
+    fn lines(&self, path: &[u8], lines: &mut Lines<'_>, visitor: &mut V) -> Result<()> {
+        self.0.lines(path, lines, visitor)
     }
 
     fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {

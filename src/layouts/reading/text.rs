@@ -1,4 +1,4 @@
-//! Reads JSON text of any length in bounded memory: short values as a whole, long ones as a stream.
+//! Reads JSON text of any length in bounded memory: short values as a whole, long ones as a stream. Lines may also be in memory already.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, Read};
@@ -12,7 +12,7 @@ use crate::format::limits::MAX_RAW_VALUE;
 use crate::output::reading::broken;
 
 /// Text up to this length is read whole.
-const SHORT: usize = 1 << 20;
+pub(super) const SHORT: usize = 1 << 20;
 /// Maximum bytes that a parser may keep of a long text: a value in base64, and its names.
 const MOST_HELD: u64 = MAX_RAW_VALUE.div_ceil(3) * 4 + (8 << 20);
 /// Bytes of a file that are read at once.
@@ -62,56 +62,116 @@ impl<'t> Text<'t> {
         parsed.map_err(|e| failed.take().unwrap_or_else(|| of_parser(path, "", e)))
     }
 
+    /// Reads the next line, if there is one.
+    fn line<T>(
+        &mut self,
+        budget: &Budget,
+        seed: impl for<'de> DeserializeSeed<'de, Value = T>,
+    ) -> Result<Option<std::result::Result<T, serde_json::Error>>> {
+        let Text { path, input, buffer } = self;
+        buffer.clear();
+        input.by_ref().take(SHORT as u64).read_until(b'\n', buffer).map_err(|e| failed_read(path, e))?;
+        Ok(Some(match buffer.last() {
+            None => return Ok(None),
+            Some(b'\n') => from_slice(buffer, seed),
+            Some(_) if buffer.len() < SHORT => Err(no_line_feed()),
+            Some(_) => {
+                let mut rest = UpToLineFeed { input, ended: false };
+                let parsed = from_reader(Counted::new(buffer.as_slice().chain(&mut rest), budget), seed);
+                parsed.and_then(|value| rest.ended.then_some(value).ok_or_else(no_line_feed))
+            }
+        }))
+    }
+
     /// Reads the file line by line.
     pub fn lines(self) -> Lines<'t> {
-        Lines { text: self, number: 0 }
+        Lines { path: self.path, from: From::Stream(self), number: 0, left: u64::MAX }
     }
 }
 
 /// Reads the lines of a file, each one value.
-pub(in crate::layouts) struct Lines<'t> {
-    text: Text<'t>,
+pub struct Lines<'t> {
+    path: &'t [u8],
+    from: From<'t>,
     number: u64,
+    /// Maximum number of further lines.
+    left: u64,
 }
 
-impl Lines<'_> {
+/// Where lines come from.
+enum From<'t> {
+    Stream(Text<'t>),
+    /// Complete lines in memory.
+    Block(&'t [u8]),
+}
+
+impl<'t> Lines<'t> {
+    /// The lines of a block of the file at `path`; `before`: the number of lines before it.
+    pub(super) fn of_block(path: &'t [u8], block: &'t [u8], before: u64) -> Lines<'t> {
+        Lines { path, from: From::Block(block), number: before, left: u64::MAX }
+    }
+
+    /// The first line of the rest of a file; `before`: the number of lines before it.
+    pub(super) fn of_one(text: Text<'t>, before: u64) -> Lines<'t> {
+        Lines { number: before, left: 1, ..text.lines() }
+    }
+
+    /// Bytes that were taken from the file and are not in the lines so far.
+    pub(super) fn read_ahead(&self) -> &[u8] {
+        if let From::Stream(text) = &self.from { text.input.buffer() } else { &[] }
+    }
+
+    /// Reads the next line with a parser that knows only one form of lines. `None`: there is no further line, it is in another form, or it
+    /// is not in memory; then [`next`](Self::next) reads it.
+    pub(in crate::layouts) fn canonical<T>(&mut self, parse: impl FnOnce(&'t [u8]) -> Option<T>) -> Option<T> {
+        let From::Block(block) = &mut self.from else { return None };
+        let (line, rest) = block.split_at(memchr(b'\n', block)? + 1);
+        let value = parse(line)?;
+        *block = rest;
+        self.number += 1;
+        Some(value)
+    }
+
     /// Reads the next line, if there is one.
     ///
     /// # Errors
     /// As [`Text::document`]; a line that does not end.
-    pub fn next<T>(
+    pub(in crate::layouts) fn next<T>(
         &mut self,
         budget: &Budget,
         seed: impl for<'de> DeserializeSeed<'de, Value = T>,
         failed: &Cell<Option<Error>>,
     ) -> Result<Option<T>> {
-        let Text { path, input, buffer } = &mut self.text;
-        buffer.clear();
-        self.number += 1;
-        input.by_ref().take(SHORT as u64).read_until(b'\n', buffer).map_err(|e| failed_read(path, e))?;
+        let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
         budget.renew();
-        let parsed = match buffer.last() {
-            None => return Ok(None),
-            Some(b'\n') => from_slice(buffer, seed),
-            Some(_) if buffer.len() < SHORT => Err(serde_json::Error::custom("it has no line feed at its end")),
-            Some(_) => {
-                let mut rest = UpToLineFeed { input, ended: false };
-                let parsed = from_reader(Counted::new(buffer.as_slice().chain(&mut rest), budget), seed);
-                parsed.and_then(|value| {
-                    let ended = rest.ended;
-                    ended.then_some(value).ok_or_else(|| serde_json::Error::custom("it has no line feed at its end"))
-                })
+        let parsed = match &mut self.from {
+            From::Block([]) => return Ok(None),
+            From::Block(block) => {
+                let end = memchr(b'\n', block).map(|at| at + 1);
+                let (line, rest) = block.split_at(end.unwrap_or(block.len()));
+                *block = rest;
+                if end.is_some() { from_slice(line, seed) } else { Err(no_line_feed()) }
             }
+            From::Stream(text) => match text.line(budget, seed)? {
+                None => return Ok(None),
+                Some(parsed) => parsed,
+            },
         };
+        (self.number, self.left) = (self.number + 1, left);
         let place = || format!("line {}: ", self.number);
-        parsed.map(Some).map_err(|e| failed.take().unwrap_or_else(|| of_parser(path, &place(), e)))
+        parsed.map(Some).map_err(|e| failed.take().unwrap_or_else(|| of_parser(self.path, &place(), e)))
     }
 
     /// An error about the last line.
     #[cold]
-    pub fn wrong(&self, why: impl std::fmt::Display) -> Error {
-        wrong(self.text.path, format_args!("line {}: {why}", self.number))
+    pub(in crate::layouts) fn wrong(&self, why: impl std::fmt::Display) -> Error {
+        wrong(self.path, format_args!("line {}: {why}", self.number))
     }
+}
+
+#[cold]
+fn no_line_feed() -> serde_json::Error {
+    serde_json::Error::custom("it has no line feed at its end")
 }
 
 fn from_slice<T>(
@@ -145,7 +205,7 @@ fn of_parser(path: &[u8], place: &str, e: serde_json::Error) -> Error {
 }
 
 #[cold]
-fn failed_read(path: &[u8], e: io::Error) -> Error {
+pub(super) fn failed_read(path: &[u8], e: io::Error) -> Error {
     use std::os::unix::ffi::OsStrExt as _;
     broken(std::path::Path::new(std::ffi::OsStr::from_bytes(path)), e)
 }

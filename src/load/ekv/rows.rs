@@ -54,7 +54,7 @@ impl Rows {
                     shift_to_ms: options.shift_to_ms,
                     ..encode::Options::default()
                 };
-                let encoded = rows_of(paths, &asked, &sink, progress)?;
+                let encoded = rows_of(paths, &asked, &&sink, progress)?;
                 (encoded.objects, encoded.findings)
             }
             Input::Snapshots(sources) => {

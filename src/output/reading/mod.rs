@@ -62,7 +62,7 @@ pub enum Named {
     /// A snapshot, or a directory with snapshots.
     Snapshot,
     /// A snapshot that comes through a pipe; its bytes.
-    Piped(Box<dyn Read>),
+    Piped(Box<dyn Read + Send>),
 }
 
 /// Looks at a path to see whether it is an output or a snapshot; `-` is standard input.
@@ -110,7 +110,7 @@ fn output_or(path: &Path, other: impl FnOnce() -> ErrorKind) -> Result<Output> {
     }
 }
 
-fn look_into(path: &Path, mut stream: impl Read + 'static) -> Result<Named> {
+fn look_into(path: &Path, mut stream: impl Read + Send + 'static) -> Result<Named> {
     let mut head = Vec::new();
     stream.by_ref().take(HEAD).read_to_end(&mut head).map_err(|e| Error::io("read", path, e))?;
     let mut form = Form::of_head(&head);
@@ -119,7 +119,7 @@ fn look_into(path: &Path, mut stream: impl Read + 'static) -> Result<Named> {
         // If it cannot be unpacked, reading it will report that.
         form = form.filter(|_| may_hold_archive(compression, &head));
     }
-    let whole: Box<dyn Read> = Box::new(io::Cursor::new(head).chain(stream));
+    let whole: Box<dyn Read + Send> = Box::new(io::Cursor::new(head).chain(stream));
     let name = path.to_path_buf();
     Ok(match form {
         Some(form) => Named::Output(Output::of_stream(&name, form, whole)),
@@ -147,7 +147,7 @@ pub struct Output {
 
 enum Bytes {
     Root(Arc<OwnedFd>),
-    Stream(Box<dyn Read>),
+    Stream(Box<dyn Read + Send>),
 }
 
 /// Something in an output.
@@ -186,14 +186,14 @@ pub enum Content<'e> {
     /// A file of this name in a directory.
     OnDisk(&'e Arc<OwnedFd>, &'e [u8]),
     /// This many bytes that come next in an archive.
-    InArchive(&'e mut dyn Read, u64),
+    InArchive(&'e mut (dyn Read + Send), u64),
     /// A file with holes that comes next in an archive.
     SparseInArchive(Sparse<'e>),
 }
 
 impl Output {
     /// An archive whose bytes come from a stream.
-    pub(crate) fn of_stream(name: &Path, form: Form, stream: Box<dyn Read>) -> Output {
+    pub(crate) fn of_stream(name: &Path, form: Form, stream: Box<dyn Read + Send>) -> Output {
         Output { name: name.to_path_buf(), form, bytes: Bytes::Stream(stream) }
     }
 

@@ -17,7 +17,7 @@ static ZEROS: [u8; 4096] = [0; 4096];
 
 /// The member, from its first byte on.
 pub struct Sparse<'r> {
-    bytes: &'r mut dyn Read,
+    bytes: &'r mut (dyn Read + Send),
     /// Offset and length of the stretches after the next one.
     later: BufReader<SpooledTempFile>,
     next: Option<(u64, u64)>,
@@ -37,7 +37,7 @@ pub enum Piece<'p> {
 
 impl<'r> Sparse<'r> {
     /// Reads the map of a file of `size` bytes, whose member has `content` bytes.
-    pub(super) fn open(bytes: &'r mut dyn Read, content: u64, size: u64) -> io::Result<Sparse<'r>> {
+    pub(super) fn open(bytes: &'r mut (dyn Read + Send), content: u64, size: u64) -> io::Result<Sparse<'r>> {
         let mut map = Map { bytes, read: 0 };
         let many = map.number()?;
         let mut stretches = BufWriter::new(SpooledTempFile::new(HELD));
@@ -153,7 +153,7 @@ impl Read for Sparse<'_> {
 
 /// The map, number by number.
 struct Map<'r> {
-    bytes: &'r mut dyn Read,
+    bytes: &'r mut (dyn Read + Send),
     read: u64,
 }
 

@@ -4,6 +4,7 @@
 //! restore has a file with the row keys that do not follow from the attributes.
 
 mod attributes;
+mod canonical;
 mod document;
 mod moved;
 
@@ -15,6 +16,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bumpalo::Bump;
 use serde::Deserialize;
 
 use super::paths::{File, table_of};
@@ -23,8 +25,7 @@ use crate::format::dynamodb::item::item_into;
 use crate::format::dynamodb::keys::{ItemKey, item_prefix_into};
 use crate::format::dynamodb::schema::Liveness;
 use crate::format::dynamodb::{self, PrimaryKey};
-use crate::format::messages::DynamoItem;
-use crate::layouts::reading::{self, Binary, Budget, Part, Text, wrong};
+use crate::layouts::reading::{self, Binary, Budget, Lines, Part, Text, wrong};
 use crate::model::dynamodb::{Item, Table, TableVisitor};
 use crate::options::Layout;
 use moved::Moved;
@@ -56,6 +57,10 @@ impl Reader {
     /// Reads an output of some layout; tables go to the file system of `scratch`.
     pub fn new(layout: Layout, scratch: &Path) -> Reader {
         Reader { layout, tables: BTreeMap::new(), moved: Moved::new(scratch) }
+    }
+
+    fn table(&self, path: &[u8], scope: &str) -> Result<&Table> {
+        self.tables.get(scope).ok_or_else(|| wrong(path, "its table has no schema"))
     }
 }
 
@@ -106,22 +111,48 @@ impl<V: TableVisitor> reading::Reader<V> for Reader {
     /// # Errors
     /// A failed read, a file that is not what a decode writes, or the error of the visitor.
     fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
-        let file = File::of(self.layout, path);
-        let (Some(File::Item(scope)) | Some(File::Items(scope))) = file else {
+        let Some(File::Item(scope)) = File::of(self.layout, path) else {
             return Err(wrong(path, "no decode writes such a file"));
         };
-        let table = self.tables.get(scope).ok_or_else(|| wrong(path, "its table has no schema"))?;
+        let table = self.table(path, scope)?;
         let (budget, failed, mut buffers) = (Budget::default(), Cell::new(None), Buffers::default());
-        let text = Text::new(path, bytes);
-        if let Some(File::Item(_)) = file {
-            let item = text.document(&budget, attributes::Attributes, &failed)?;
-            return give(table, &mut self.moved, &item, &mut buffers, visitor, &|why| wrong(path, why));
+        let item = Text::new(path, bytes).document(&budget, attributes::Attributes, &failed)?;
+        item_into(&item, &mut buffers.value);
+        give(table, &self.moved, &mut buffers, visitor, &|why| wrong(path, why))
+    }
+
+    /// Whether the file has lines of items.
+    ///
+    /// # Errors
+    /// A table without a schema.
+    fn begin_lines(&mut self, path: &[u8], _: &mut V) -> Result<bool> {
+        match File::of(self.layout, path) {
+            Some(File::Items(scope)) => self.table(path, scope).map(|_| true),
+            _ => Ok(false),
         }
-        let mut lines = text.lines();
-        while let Some(item) = lines.next(&budget, attributes::Line, &failed)? {
-            give(table, &mut self.moved, &item, &mut buffers, visitor, &|why| lines.wrong(why))?;
+    }
+
+    /// Passes on the items of some lines.
+    ///
+    /// # Errors
+    /// A failed read, lines that are not what a decode writes, or the error of the visitor.
+    fn lines(&self, path: &[u8], lines: &mut Lines<'_>, visitor: &mut V) -> Result<()> {
+        let Some(File::Items(scope)) = File::of(self.layout, path) else {
+            return Err(wrong(path, "no decode writes such a file"));
+        };
+        let table = self.table(path, scope)?;
+        let (budget, failed, mut buffers) = (Budget::default(), Cell::new(None), Buffers::default());
+        let mut arena = Bump::new();
+        loop {
+            arena.reset();
+            buffers.value.clear();
+            if lines.canonical(|line| canonical::line(line, &arena, &mut buffers.value)).is_none() {
+                let Some(item) = lines.next(&budget, attributes::Line, &failed)? else { return Ok(()) };
+                buffers.value.clear();
+                item_into(&item, &mut buffers.value);
+            }
+            give(table, &self.moved, &mut buffers, visitor, &|why| lines.wrong(why))?;
         }
-        Ok(())
     }
 
     /// Called after all files.
@@ -133,18 +164,16 @@ impl<V: TableVisitor> reading::Reader<V> for Reader {
     }
 }
 
+/// Passes on the item whose value is in the buffers.
 fn give(
     table: &Table,
-    moved: &mut Moved,
-    item: &DynamoItem,
+    moved: &Moved,
     buffers: &mut Buffers,
     visitor: &mut impl TableVisitor,
     wrong: &dyn Fn(&str) -> crate::Error,
 ) -> Result<()> {
     let Buffers { value, row_key } = buffers;
-    value.clear();
-    item_into(item, value);
-    let parsed = dynamodb::Item::parse(value).map_err(|fault| wrong(&crate::Error::from(fault).to_string()))?;
+    let parsed = dynamodb::Item::of_encoder(value).map_err(|fault| wrong(&crate::Error::from(fault).to_string()))?;
     let key = PrimaryKey::of(parsed, &table.schema.key);
     let key = key.map_err(|fault| wrong(&crate::Error::from(fault).to_string()))?;
     row_key.clear();

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
 
@@ -36,14 +37,14 @@ pub(super) struct Moved {
     rows: Option<table::Table>,
     /// Names of tables with such rows.
     tables: BTreeSet<Vec<u8>>,
-    /// For items with equal ones, the number of rows that were used.
-    taken: BTreeMap<Vec<u8>, u64>,
+    /// For items with equal ones, the number of rows that were used. Which of them gets which row makes no difference.
+    taken: Mutex<BTreeMap<Vec<u8>, u64>>,
 }
 
 impl Moved {
     pub fn new(scratch: &Path) -> Moved {
         let scratch = scratch.to_path_buf();
-        Moved { scratch, told: None, rows: None, tables: BTreeSet::new(), taken: BTreeMap::new() }
+        Moved { scratch, told: None, rows: None, tables: BTreeSet::new(), taken: Mutex::default() }
     }
 
     /// Reads the file.
@@ -79,13 +80,14 @@ impl Moved {
     }
 
     /// Generation and primary key of an item's row, if they do not follow from its attributes.
-    pub fn row_of(&mut self, table: &Table, item: Item<'_>) -> Result<Option<(u64, Vec<u8>)>> {
+    pub fn row_of(&self, table: &Table, item: Item<'_>) -> Result<Option<(u64, Vec<u8>)>> {
         let Some(rows) = self.rows.as_ref().filter(|_| self.tables.contains(&table.name)) else { return Ok(None) };
         let identity = identity(&table.name, &digest(&mut ItemRenderer::default(), item));
-        let number = self.taken.get(&identity).copied().unwrap_or_default();
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = taken.get(&identity).copied().unwrap_or_default();
         let Some(row) = rows.get(&numbered(&identity, number))? else { return Ok(None) };
         if number > 0 || rows.get(&numbered(&identity, 1))?.is_some() {
-            self.taken.insert(identity, number + 1);
+            taken.insert(identity, number + 1);
         }
         let Some((generation, primary)) = row.split_first_chunk() else { return Ok(None) };
         Ok(Some((u64::from_be_bytes(*generation), primary.to_vec())))

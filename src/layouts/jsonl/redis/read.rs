@@ -1,29 +1,36 @@
 //! Reads lines of keys back as keys.
 
-use std::io::Read;
 use std::marker::PhantomData;
 
+use bumpalo::Bump;
+
+use super::canonical;
 use crate::error::Result;
-use crate::layouts::reading::{Lines, Text};
+use crate::layouts::reading::Lines;
 use crate::layouts::redis::read::{Line, Named, Object, Session, StreamLine, give_entry, served};
 use crate::model::redis::{Key, Type, Visitor};
 
-/// Gives the keys of the file at `path`.
+/// Gives the keys of lines, other than streams.
 pub(in crate::layouts) fn keys<V: Visitor>(
     session: &mut Session<'_, V>,
     kind: Type,
-    path: &[u8],
-    bytes: &mut dyn Read,
+    lines: &mut Lines<'_>,
 ) -> Result<()> {
-    let (held, mut lines) = (session.held, Text::new(path, bytes).lines());
-    if kind == Type::Stream {
-        return streams(session, &mut lines);
+    let (held, mut arena) = (session.held, Bump::new());
+    loop {
+        arena.reset();
+        if let Some(line) = lines.canonical(|line| canonical::Line::read(line, kind, &arena)) {
+            line.give(kind, session)?;
+            continue;
+        }
+        if lines.next(held.budget, Object { session, kind, named: Named::InLine }, held.failed)?.is_none() {
+            return Ok(());
+        }
     }
-    while lines.next(held.budget, Object { session, kind, named: Named::InLine }, held.failed)?.is_some() {}
-    Ok(())
 }
 
-fn streams<V: Visitor>(session: &mut Session<'_, V>, lines: &mut Lines<'_>) -> Result<()> {
+/// Gives the streams of a file.
+pub(in crate::layouts) fn streams<V: Visitor>(session: &mut Session<'_, V>, lines: &mut Lines<'_>) -> Result<()> {
     let held = session.held;
     let mut open = session.stream.take();
     while let Some(line) = lines.next(held.budget, PhantomData::<Line>, held.failed)? {

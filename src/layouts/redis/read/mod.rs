@@ -17,7 +17,7 @@ pub(in crate::layouts) use sidecars::Sidecars;
 
 use super::paths::{self, File};
 use crate::error::{Error, Result};
-use crate::layouts::reading::{self, Budget, Part, wrong};
+use crate::layouts::reading::{self, Budget, Lines, Part, Text, wrong};
 use crate::layouts::{jsonl, tree};
 use crate::model::redis::{Key, Standing, Type, Visitor};
 use crate::options::Layout;
@@ -102,9 +102,27 @@ impl<V: Visitor> reading::Reader<V> for Reader {
         let mut session = Session { visitor, sidecars: &self.sidecars, stream: &mut self.stream, held };
         match File::of(self.layout, path) {
             Some(File::Key(kind, segment)) => tree::redis::read::key(&mut session, kind, segment, path, bytes),
-            Some(File::Keys(kind)) => jsonl::redis::read::keys(&mut session, kind, path, bytes),
+            Some(File::Keys(Type::Stream)) => {
+                jsonl::redis::read::streams(&mut session, &mut Text::new(path, bytes).lines())
+            }
             _ => Err(wrong(path, "no decode writes such a file")),
         }
+    }
+
+    /// Lines of streams are not objects of their own: those of one stream follow each other, also from part to part.
+    fn begin_lines(&mut self, path: &[u8], _: &mut V) -> Result<bool> {
+        Ok(matches!(File::of(self.layout, path), Some(File::Keys(kind)) if kind != Type::Stream))
+    }
+
+    /// Gives the keys of some lines; for the rest as [`objects`](Self::objects).
+    fn lines(&self, path: &[u8], lines: &mut Lines<'_>, visitor: &mut V) -> Result<()> {
+        let Some(File::Keys(kind)) = File::of(self.layout, path) else {
+            return Err(wrong(path, "no decode writes such a file"));
+        };
+        let (budget, failed) = (Budget::default(), Cell::new(None));
+        let held = Held { budget: &budget, failed: &failed };
+        let session = &mut Session { visitor, sidecars: &self.sidecars, stream: &mut None, held };
+        jsonl::redis::read::keys(session, kind, lines)
     }
 
     /// Checks the end, after all files were read.

@@ -3,19 +3,20 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
-use std::io::Read;
 use std::marker::PhantomData;
 
 use base64::Engine as _;
+use bumpalo::Bump;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess};
 use serde_json::value::RawValue;
 
+use super::canonical;
 use crate::error::Result;
 use crate::format::b64::{STANDARD, URL_SAFE};
 use crate::format::sqs;
 use crate::format::{Family, hex};
-use crate::layouts::reading::{Binary, Budget, Text};
+use crate::layouts::reading::{Binary, Budget, Lines};
 use crate::model::sqs::{Message, SideRecord, Visitor};
 
 /// A line of messages. Members that are empty or zero are left out of it.
@@ -116,12 +117,22 @@ impl<'de, V: Visitor> DeserializeSeed<'de> for Give<'_, V> {
     }
 }
 
-/// Passes on the messages of a file.
-pub(super) fn messages(path: &[u8], bytes: &mut dyn Read, visitor: &mut impl Visitor) -> Result<()> {
+/// Passes on the messages of lines.
+pub(super) fn messages(lines: &mut Lines<'_>, visitor: &mut impl Visitor) -> Result<()> {
     let (budget, failed) = (Budget::default(), Cell::new(None));
-    let mut lines = Text::new(path, bytes).lines();
-    while lines.next(&budget, Give { visitor, failed: &failed }, &failed)?.is_some() {}
-    Ok(())
+    let mut arena = Bump::new();
+    loop {
+        arena.reset();
+        if let Some(given) =
+            lines.canonical(|line| canonical::message(line, &arena, |message| visitor.message(message)))
+        {
+            given?;
+            continue;
+        }
+        if lines.next(&budget, Give { visitor: &mut *visitor, failed: &failed }, &failed)?.is_none() {
+            return Ok(());
+        }
+    }
 }
 
 /// A line of bookkeeping rows.
@@ -133,10 +144,9 @@ struct Side {
     value_b64: String,
 }
 
-/// Passes on the rows of a file.
-pub(super) fn side_records(path: &[u8], bytes: &mut dyn Read, visitor: &mut impl Visitor) -> Result<()> {
+/// Passes on the rows of lines.
+pub(super) fn side_records(lines: &mut Lines<'_>, visitor: &mut impl Visitor) -> Result<()> {
     let (budget, failed) = (Budget::default(), Cell::new(None));
-    let mut lines = Text::new(path, bytes).lines();
     while let Some(Side { prefix, key_hex, value_b64 }) = lines.next(&budget, PhantomData::<Side>, &failed)? {
         let key = hex::bytes(&key_hex).ok_or_else(|| lines.wrong("its key_hex is not hexadecimal"))?;
         let value = URL_SAFE.decode(&value_b64).map_err(|_| lines.wrong("its value_b64 is not base64url"))?;
@@ -147,4 +157,71 @@ pub(super) fn side_records(path: &[u8], bytes: &mut dyn Read, visitor: &mut impl
         visitor.side_record(&SideRecord { family, key: &key, value: &value })?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FULL: &str = concat!(
+        r#"{"message_id":"é","body":"a\u003cb","md5_of_body":"49f6","md5_of_message_attributes":"aa","#,
+        r#""message_attributes":{"b":{"DataType":"Binary","BinaryValue":"AP8="},"n":{"DataType":"Number","#,
+        r#""StringValue":"1.5\n"}},"sender_id":"s","send_timestamp_millis":1795477095025,"available_at_millis":0,"#,
+        r#""visible_at_millis":9223372036854775807,"receive_count":4,"first_receive_millis":5,"#,
+        r#""current_receipt_token":"//48","queue_generation":1,"message_group_id":"g","#,
+        r#""message_deduplication_id":"d","sequence_number":9999999999999999999,"dead_letter_source_arn":"arn","#,
+        r#""partition":3}"#,
+    );
+    const LEAST: &str = concat!(
+        r#"{"message_id":"","body":{"base64":"_w"},"send_timestamp_millis":1,"available_at_millis":1,"#,
+        r#""visible_at_millis":1,"receive_count":0,"queue_generation":1}"#,
+    );
+
+    /// Keeps what it is given, as text.
+    #[derive(Default)]
+    struct Shown(Vec<String>);
+
+    impl Visitor for Shown {
+        fn message(&mut self, message: &Message<'_>) -> Result<()> {
+            self.0.push(format!("{:?} {:?}", message.value, message.partition));
+            Ok(())
+        }
+
+        fn side_record(&mut self, _: &SideRecord<'_>) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The canonical reading, if the text is canonical, and that of the general parser.
+    fn both(text: &[u8]) -> (Option<String>, Option<String>) {
+        let (arena, mut shown, failed) = (Bump::new(), Shown::default(), Cell::new(None));
+        let canonical = canonical::message(text, &arena, |message| shown.message(message)).and_then(|_| shown.0.pop());
+        let mut parser = serde_json::Deserializer::from_slice(text);
+        let parsed = Give { visitor: &mut shown, failed: &failed }.deserialize(&mut parser);
+        let is_whole = parsed.is_ok() && parser.end().is_ok();
+        (canonical, shown.0.pop().filter(|_| is_whole))
+    }
+
+    #[test]
+    fn what_a_decode_writes_is_canonical() {
+        for text in [FULL, LEAST] {
+            let (canonical, parsed) = both(format!("{text}\n").as_bytes());
+            assert!(canonical.is_some() && canonical == parsed, "{canonical:?} {parsed:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn both_parsers_agree(at: prop::sample::Index, cut in 0usize..3, put in prop::collection::vec(any::<u8>(), 0..3)) {
+            for text in [FULL, LEAST] {
+                let mut text = format!("{text}\n").into_bytes();
+                let at = at.index(text.len());
+                text.splice(at..(at + cut).min(text.len()), put.iter().copied());
+                let (canonical, parsed) = both(&text);
+                prop_assert!(canonical.is_none() || canonical == parsed, "{:?} {:?}", canonical, parsed);
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! The documents are read first: names of files do not always show those of queues.
 
+mod canonical;
 mod document;
 mod lines;
 
@@ -16,7 +17,7 @@ use super::names;
 use super::paths::File;
 use crate::error::Result;
 use crate::format::sqs::key::encode_queue;
-use crate::layouts::reading::{self, Binary, Budget, Part, Text, wrong};
+use crate::layouts::reading::{self, Binary, Budget, Lines, Part, Text, wrong};
 use crate::model::sqs::{QueueVisitor, RecordKind, Records};
 use crate::options::Layout;
 use crate::output::names::unsegment;
@@ -86,11 +87,16 @@ impl<V: QueueVisitor> reading::Reader<V> for Reader {
         }
     }
 
-    /// Passes on the objects of a file.
+    /// Every file with objects has lines.
+    fn objects(&mut self, path: &[u8], _: &mut dyn Read, _: &mut V) -> Result<()> {
+        Err(wrong(path, "no decode writes such a file"))
+    }
+
+    /// Passes on what the lines belong to.
     ///
     /// # Errors
-    /// A failed read, a file that is not what a decode writes, or the error of the visitor.
-    fn objects(&mut self, path: &[u8], bytes: &mut dyn Read, visitor: &mut V) -> Result<()> {
+    /// A queue without a document, or the error of the visitor.
+    fn begin_lines(&mut self, path: &[u8], visitor: &mut V) -> Result<bool> {
         let of = |file: &str| {
             let name = self.queues.get(file).ok_or_else(|| wrong(path, "its queue has no document"))?;
             Ok::<_, crate::Error>(encode_queue(name))
@@ -98,12 +104,23 @@ impl<V: QueueVisitor> reading::Reader<V> for Reader {
         match File::of(self.layout, path) {
             Some(File::Messages(file)) => {
                 visitor.records(&Records { queue: &of(file)?, kind: RecordKind::Messages })?;
-                lines::messages(path, bytes, visitor)
             }
             Some(File::Side(file)) => {
                 visitor.records(&Records { queue: &of(file)?, kind: RecordKind::Side })?;
-                lines::side_records(path, bytes, visitor)
             }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Passes on the records of some lines.
+    ///
+    /// # Errors
+    /// A failed read, lines that are not what a decode writes, or the error of the visitor.
+    fn lines(&self, path: &[u8], lines: &mut Lines<'_>, visitor: &mut V) -> Result<()> {
+        match File::of(self.layout, path) {
+            Some(File::Messages(_)) => lines::messages(lines, visitor),
+            Some(File::Side(_)) => lines::side_records(lines, visitor),
             _ => Err(wrong(path, "no decode writes such a file")),
         }
     }

@@ -16,7 +16,11 @@ use crate::output::sumfile::is_below;
 use stream::{Kind, Member, Next, Stream};
 
 /// Gives every member, in the order of the archive, and reads to the end of the stream.
-pub(super) fn members(name: &Path, stream: impl Read, each: &mut dyn FnMut(Entry<'_>) -> Result<()>) -> Result<()> {
+pub(super) fn members(
+    name: &Path,
+    stream: impl Read + Send,
+    each: &mut dyn FnMut(Entry<'_>) -> Result<()>,
+) -> Result<()> {
     let failed = |e| broken(name, e);
     let mut stream = Stream::new(stream);
     loop {
@@ -37,7 +41,7 @@ pub(super) fn members(name: &Path, stream: impl Read, each: &mut dyn FnMut(Entry
 }
 
 fn give(
-    stream: &mut Stream<impl Read>,
+    stream: &mut Stream<impl Read + Send>,
     member: &Member,
     name: &Path,
     each: &mut dyn FnMut(Entry<'_>) -> Result<()>,

@@ -62,7 +62,7 @@ pub(super) struct Stream<R> {
     bytes: R,
 }
 
-impl<R: Read> Stream<R> {
+impl<R: Read + Send> Stream<R> {
     pub fn new(bytes: R) -> Stream<R> {
         Stream { bytes }
     }
@@ -155,7 +155,7 @@ impl<R: Read> Stream<R> {
     pub fn content<T, E: From<io::Error>>(
         &mut self,
         size: u64,
-        read: impl FnOnce(&mut dyn Read) -> Result<T, E>,
+        read: impl FnOnce(&mut (dyn Read + Send)) -> Result<T, E>,
     ) -> Result<(T, bool), E> {
         let mut content = (&mut self.bytes).take(size);
         let given = read(&mut content)?;
