@@ -114,7 +114,10 @@ impl<V: Visitor> reading::Reader<V> for Reader {
         Ok(matches!(File::of(self.layout, path), Some(File::Keys(kind)) if kind != Type::Stream))
     }
 
-    /// Gives the keys of some lines; for the rest as [`objects`](Self::objects).
+    /// Gives the keys of some lines.
+    ///
+    /// # Errors
+    /// Lines that no decode writes, and the error of the visitor.
     fn lines(&self, path: &[u8], lines: &mut Lines<'_>, visitor: &mut V) -> Result<()> {
         let Some(File::Keys(kind)) = File::of(self.layout, path) else {
             return Err(wrong(path, "no decode writes such a file"));
