@@ -142,7 +142,7 @@ pub(super) fn side_records(path: &[u8], bytes: &mut dyn Read, visitor: &mut impl
         let value = URL_SAFE.decode(&value_b64).map_err(|_| lines.wrong("its value_b64 is not base64url"))?;
         let family = Family::of(&key);
         if family.prefix() != prefix {
-            return Err(lines.wrong("its key is not of the family that its prefix tells"));
+            return Err(lines.wrong("its key is not of the family of its prefix"));
         }
         visitor.side_record(&SideRecord { family, key: &key, value: &value })?;
     }
