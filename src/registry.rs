@@ -25,7 +25,7 @@ use crate::layouts::place::Place;
 use crate::layouts::reading::output::{Readers, Visitor};
 use crate::layouts::reading::{AsRows, RowReader};
 use crate::layouts::{self, jsonl, tree};
-use crate::options::{Layout, ObjectName, Options, spellings};
+use crate::options::{Layout, ObjectName, Options};
 use crate::output::observer::{Observer, Secret};
 use crate::output::split::{Assembler, Collector};
 use crate::output::tree::Tree;
@@ -85,7 +85,7 @@ static FRONTS: [Front; 5] = [
         counts: Some(&layouts::s3::counted::Objects),
         reader: None,
         has_changes: true,
-        rows_of: |set, at| s3::rows_of(set, &at.name, &spellings(at.rest())),
+        rows_of: |set, at| s3::rows_of(set, &at.name, at.rest()),
     },
     Front {
         adapter: adapter::REDIS,
@@ -94,7 +94,7 @@ static FRONTS: [Front; 5] = [
         counts: Some(&layouts::redis::counted::Keys),
         reader: None,
         has_changes: true,
-        rows_of: |set, at| Ok(redis::Splits::uncut(set).rows_of(spellings(&at.name))),
+        rows_of: |set, at| Ok(redis::Splits::uncut(set).rows_of(at.name.clone())),
     },
     Front {
         adapter: adapter::SQS,
@@ -270,7 +270,7 @@ fn writer(adapter: Adapter, layout: Layout) -> Result<&'static Writer> {
     let found = writers().find(|writer| (writer.adapter, writer.layout) == (adapter, layout));
     found.ok_or_else(|| {
         let (adapter, layout) = (adapter.name(), layout.name());
-        Error::usage(format!("the layout {layout} has no place for objects of {adapter}: choose other adapters"))
+        Error::usage(format!("the layout {layout} cannot store objects of {adapter}: choose other adapters"))
     })
 }
 
@@ -300,7 +300,7 @@ fn check_changes(job: &Job<'_, '_, '_>) -> Result<()> {
     let mut without = asked.filter(|adapter| !has_changes(*adapter));
     match without.next() {
         Some(adapter) => Err(Error::usage(format!(
-            "changes of objects of {} are not written: choose other adapters, or take a decode of all",
+            "changes of objects of {} cannot be written: choose other adapters, or decode the complete state",
             adapter.name()
         ))),
         None => Ok(()),

@@ -408,7 +408,7 @@ fn its_outputs_are_verified() {
         let (before, kind) = text.split_at(pairs);
         std::fs::write(&manifest, [before, &kind.replacen("\"objects\": 2", "\"objects\": 3", 1)].concat()).unwrap();
         let found = problems(&output).join("; ");
-        assert!(found.contains("kv/pairs has 2 pairs") && found.contains("but it tells of 3"), "{name}: {found}");
+        assert!(found.contains("kv/pairs has 2 pairs") && found.contains("but the manifest says 3"), "{name}: {found}");
     }
 }
 

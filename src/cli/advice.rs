@@ -27,7 +27,7 @@ const FINDINGS: [(&str, &str); 23] = [
     ("s3_superseded_chunks", ORPHANS),
     ("s3_unfinished_upload", "--include-incomplete-uploads writes its records, --include-orphans its chunks"),
     ("load_expired", "--shift-times moves expiries with the backup"),
-    ("groups_at_different_times", "decode with --as-of set to the smallest"),
+    ("groups_at_different_times", "decode with --as-of and the smallest of their commit timestamps"),
     ("encode_not_for_restore", "decode with --for-restore to keep them"),
 ];
 
@@ -43,16 +43,16 @@ pub(super) fn of_finding(event: &str, hint: &str) -> String {
 pub(super) fn of_error(error: &Error) -> String {
     let flags = match error.remedy() {
         Some(Remedy::Replace) => "--force replaces it",
-        Some(Remedy::Merge) => "--merge loads into what is there",
+        Some(Remedy::Merge) => "--merge loads into a server that is not empty",
         Some(Remedy::ForRestore) => "decode it with --for-restore",
         Some(Remedy::Lines) => "--json gives a line for each file and directory in it",
         Some(Remedy::OneKind) => {
             "--type T, --scope dynamodb:TABLE, --scope s3:BUCKET, --scope sqs:QUEUE, or --adapter fs"
         }
-        Some(Remedy::SkipDamage) => "name a file itself to read what --on-error skip can save of it",
+        Some(Remedy::SkipDamage) => "name one file and give --on-error skip, to read what can be saved of it",
         Some(Remedy::FailOnDamage) => "leave out --on-error skip",
         Some(Remedy::Keys) => "--kek FILE, with --keys-json FILE if that is elsewhere, or --dek ID=FILE",
-        Some(Remedy::OlderSnapshot) => "for changes, --since-snapshot takes it",
+        Some(Remedy::OlderSnapshot) => "for changes, give it with --since-snapshot",
         None => return error.to_string(),
     };
     format!("{error} ({flags})")

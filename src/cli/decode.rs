@@ -13,7 +13,7 @@ use super::plan::refuse_streams;
 use super::progress::Bar;
 use super::recipe::Recipe;
 use super::shard::Shard;
-use super::summary::{Done, warning_words};
+use super::summary::{Done, note_words, warning_words};
 use super::{inputs, out, resume, summary};
 use crate::compare::since::prepare;
 use crate::decode::{Options, check_target, decode, estimate, lines as decode_lines};
@@ -198,6 +198,7 @@ fn lines(args: &Args, sources: &[Source], options: &Options, bar: &Bar) -> Resul
     bar.clear();
     let warnings = &filled.manifest.warnings;
     out::tell(&warnings.iter().map(|warning| warning_words(warning, None)).collect::<String>());
+    out::report(&note_words(&filled.manifest.notes));
     tell_losses(&filled.lost)?;
     filled.matched.check()?;
     Ok(exit(args, filled.manifest.skipped, warnings.iter().any(|warning| warning.count > 0)))
@@ -207,7 +208,7 @@ fn lines(args: &Args, sources: &[Source], options: &Options, bar: &Bar) -> Resul
 fn check_stdout(args: &Args, target: &Path) -> Result<()> {
     let to_stdout = target.as_os_str() == "-" && !args.dry_run;
     if args.shard.count().is_some() && !args.resume {
-        return Err(Error::command_line("--shards is for --shard auto and --resume: give one of them"));
+        return Err(Error::command_line("--shards needs --shard auto or --resume"));
     }
     if args.resume && (packing(args, target).is_some() || args.format.as_deref() == Some(LINES)) {
         return Err(Error::command_line("only a directory can be resumed: ekvsnap pack makes an archive of it"));
@@ -227,7 +228,7 @@ fn check_stdout(args: &Args, target: &Path) -> Result<()> {
         return Err(Error::command_line("standard output is a terminal: redirect it, or give a file with -o"));
     }
     if to_stdout && args.format.is_none() && args.recipe.layout == LINES {
-        out::tell("note: standard output gets a tar archive; --format jsonl streams the lines of one kind alone\n");
+        out::tell("note: standard output gets a tar archive; --format jsonl writes only the lines of one kind\n");
     }
     Ok(())
 }
@@ -235,18 +236,15 @@ fn check_stdout(args: &Args, target: &Path) -> Result<()> {
 /// Checks flags that do not fit with lines of one kind.
 fn check_lines(args: &Args, to_stdout: bool) -> Result<()> {
     let refused = [
-        (
-            !to_stdout,
-            "--format jsonl is for -o -: redirect it to a file, or give --layout jsonl for a directory of lines",
-        ),
+        (!to_stdout, "--format jsonl writes to standard output: give -o -, or --layout jsonl for a directory of lines"),
         (args.json, "--json needs standard output, where the lines go"),
-        (args.recipe.loaders, "--loaders writes files: give a directory with -o, or take `ekvsnap schema`"),
+        (args.recipe.loaders, "--loaders writes files: give a directory with -o, or use `ekvsnap schema`"),
         (
             args.recipe.include_orphans
                 || args.recipe.include_incomplete_uploads
                 || args.recipe.include_sqs_side_records
                 || args.recipe.for_restore,
-            "what the server does not serve has files of its own: leave out --include-… and --for-restore, or give a directory with -o",
+            "--include-… and --for-restore write additional files: leave them out, or give a directory with -o",
         ),
         (
             args.recipe.part_size.is_some(),
@@ -254,10 +252,13 @@ fn check_lines(args: &Args, to_stdout: bool) -> Result<()> {
         ),
         (
             args.recipe.since.is_some() || !args.since_snapshot.is_empty(),
-            "what changed is lines and names of what is gone: give --layout jsonl and a directory with -o",
+            "changes are lines and a file with names of deleted objects: give --layout jsonl and a directory with -o",
         ),
-        (args.recipe.layout == "parquet", "lines of --format jsonl are not those of --layout parquet: leave one out"),
-        (args.recipe.layout == "aws-export", "--layout aws-export writes a folder a table: give a directory with -o"),
+        (args.recipe.layout == "parquet", "--format jsonl and --layout parquet exclude each other: leave one out"),
+        (
+            args.recipe.layout == "aws-export",
+            "--layout aws-export writes a folder for each table: give a directory with -o",
+        ),
     ];
     match refused.into_iter().find(|(is_so, _)| *is_so) {
         Some((_, why)) => Err(Error::command_line(why)),
@@ -274,7 +275,7 @@ const OTHER_NAMES: [(&str, &str); 5] = [
     ),
     (".zip .7z .rar .cpio", "archives are written as .tar, .tar.zst or .tar.gz"),
     (".parquet", "Parquet is a directory of files: name one, with --layout parquet"),
-    (".csv .sqlite .db", "it is no form of output: name a directory, .tar, .tar.zst or .tar.gz"),
+    (".csv .sqlite .db", "this is not a format of outputs: name a directory, .tar, .tar.zst or .tar.gz"),
 ];
 
 /// Refuses the name of a file that cannot be written; a directory may have it with --format dir.
@@ -287,10 +288,7 @@ fn check_name(args: &Args, target: &Path) -> Result<()> {
     if args.dry_run || args.format.is_some() || target.is_dir() || packing(args, target).is_some() {
         return Ok(());
     }
-    Err(Error::command_line(format!(
-        "{} is not written as {end}: {words} (--format says what is meant)",
-        target.display()
-    )))
+    Err(Error::command_line(format!("{}: no output is written as {end}: {words} (or give --format)", target.display())))
 }
 
 /// The format of the flag, or else of the output's name.

@@ -13,7 +13,7 @@ use super::inputs;
 use super::inputs::Inputs;
 use super::keys::Keys;
 use super::progress::Bar;
-use super::summary::{counted, warning_words};
+use super::summary::{counted, note_words, warning_words};
 use super::{out, parse};
 use crate::decode::Options;
 use crate::diff::{Change, Difference, Side, Totals, diff};
@@ -83,6 +83,9 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     if args.as_of.len() > 2 {
         return Err(Error::command_line("--as-of takes one timestamp, or two: that of A and that of B"));
     }
+    if [&args.a, &args.b].iter().all(|path| path.as_os_str() == "-") {
+        return Err(Error::command_line("standard input (-) can be only one of A and B"));
+    }
     let (mut a, passed_a) = open(args, &args.a)?;
     let (mut b, passed_b) = open(args, &args.b)?;
     check_choice(args, &[&a, &b])?;
@@ -105,12 +108,16 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     })
 }
 
-/// Reports the warnings of the decodes on standard error: a side with damaged bodies is compared nevertheless.
+/// Reports the warnings and notes of the decodes on standard error: a side with damaged bodies is compared nevertheless.
 fn warn(args: &Args, totals: &Totals) {
-    for (path, warnings) in [&args.a, &args.b].into_iter().zip(&totals.warnings) {
+    let paths = [&args.a, &args.b].map(|path| path.display());
+    for (path, warnings) in paths.iter().zip(&totals.warnings) {
         for warning in warnings {
-            out::tell(&format!("{}: {}", path.display(), warning_words(warning, None)));
+            out::tell(&format!("{path}: {}", warning_words(warning, None)));
         }
+    }
+    for (path, notes) in paths.iter().zip(&totals.notes) {
+        note_words(notes).lines().for_each(|note| out::report(&format!("{path}: {note}\n")));
     }
 }
 

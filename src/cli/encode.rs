@@ -11,7 +11,7 @@ use super::keys::data_key;
 use super::out;
 use super::parse::{self, Adapters};
 use super::progress::Bar;
-use super::summary::warning_words;
+use super::summary::{counted, warning_words};
 use crate::encode::{Options, Outcome, Seal, encode};
 use crate::error::{Error, Result};
 use crate::output::manifest::findings_of;
@@ -148,11 +148,11 @@ fn in_words(args: &Args, outcome: &Outcome) {
         out::say(&format!("{:<10} {:<10} {:>12}\n", adapter.name(), kind, HumanCount(*count).to_string()));
     }
     out::say(&format!(
-        "{}: {} rows, {}, read again and compared, from {} files of {} in {:.2} s\n",
+        "{}: {}, {}, read again and compared, from {} of {} in {:.2} s\n",
         args.output.display(),
-        HumanCount(outcome.rows),
+        counted(outcome.rows, "row", "rows"),
         DecimalBytes(outcome.bytes),
-        HumanCount(outcome.files),
+        counted(outcome.files, "file", "files"),
         DecimalBytes(outcome.read),
         outcome.elapsed.as_secs_f64(),
     ));

@@ -53,7 +53,7 @@ pub(super) const DIFF_TABLE: &str = "\
 Exit codes:
   0  A and B hold the same
   1  they differ, or standard output cannot be written
-  2  the environment failed, or an input is not an intact snapshot or output
+  2  cannot be compared: an input is not intact, or the environment failed
   3  compared, but something could not be read and was skipped
   64 wrong usage: the command line is not understood";
 

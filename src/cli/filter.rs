@@ -6,10 +6,11 @@ use crate::format::Adapter;
 
 /// The grammar of patterns, shown under the help of every command that takes them.
 const PATTERNS: &str = "\
-Patterns: redis:KEY, dynamodb:TABLE[/PK[/SK]], s3:BUCKET[/KEY], sqs:QUEUE, fs:PATH (and all below).
+Patterns: redis:KEY, dynamodb:TABLE[/PK[/SK]], s3:BUCKET[/KEY], sqs:QUEUE[/ID], fs:PATH.
   * is any bytes (/ too), ? one byte, [a-z] one of these, [!a-z] any other, {a,b} a or b; \\x is x
-  itself (\\/ in a table's or bucket's name), as are braces without a comma: redis:{user1}:*.
-  An S3 KEY that is plain or ends in / takes all keys that begin with it.";
+  itself (\\/ in the name of a table, bucket or queue), as are braces without a comma: redis:{u1}:*.
+  An S3 KEY that is plain or ends in / takes all keys that begin with it, a PATH all below it.
+  A name that ls prints takes its object; base64: is followed by bytes in base64.";
 
 /// The grammar and a table of exit codes.
 pub(super) fn help(exit_codes: &str) -> String {

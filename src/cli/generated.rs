@@ -54,15 +54,22 @@ fn page(command: clap::Command) -> io::Result<()> {
 fn write_pages(command: clap::Command, directory: &Path) -> io::Result<()> {
     std::fs::create_dir_all(directory)?;
     // A page replaces a page. It never follows a link, and never replaces anything else.
+    let mut old = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         let is_page_name =
             entry.file_name().to_str().is_some_and(|name| name.starts_with("ekvsnap") && name.ends_with(".1"));
-        if is_page_name && !(entry.file_type()?.is_file() && is_page(&entry.path())?) {
-            let why = format!("{} is no manual page of ekvsnap, and is never replaced", entry.path().display());
+        if !is_page_name {
+            continue;
+        }
+        if !(entry.file_type()?.is_file() && is_page(&entry.path())?) {
+            let why = format!("{} is not a manual page of ekvsnap, and is never replaced", entry.path().display());
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
         }
+        old.push(entry.path());
     }
+    // Pages are for everybody: a new file has the mode that the umask gives it, whatever mode the old one had.
+    old.iter().try_for_each(std::fs::remove_file)?;
     clap_mangen::generate_to(command, directory)
 }
 

@@ -14,7 +14,7 @@ use super::inputs;
 use super::inputs::{Inputs, SavedIndex};
 use super::keys::Keys;
 use super::progress::Bar;
-use super::summary::{lost_words, more, part_words, shown, warning_words};
+use super::summary::{lost_words, more, note_words, part_words, shown, warning_words};
 use super::{out, parse};
 use crate::dataset::{Losses, Version};
 use crate::decode::{Layout, Options, iso_time};
@@ -26,7 +26,7 @@ use crate::options::ObjectName;
 use crate::output::manifest;
 use crate::output::reading::{Named, look};
 use crate::report::visible::Form;
-use crate::report::{self, Findings, Level};
+use crate::report::{self, Level};
 use crate::verify::told;
 
 /// What an object is called.
@@ -37,7 +37,8 @@ KEY is one of
   s3:BUCKET/KEY             the object's bytes
   sqs:QUEUE[/ID]            the messages of a queue, or one of them, as JSON lines
   fs:/PATH                  the file's bytes
-A key that cannot be typed is given as base64: and its bytes in base64, url-safe or standard.";
+A name that ls prints is a KEY. A part of it can be base64: and its bytes in base64, url-safe or
+standard: because it cannot be typed, has a slash before the last part, or begins with base64:.";
 
 /// Maximum number of damaged places that are reported.
 const LOSSES: usize = 100;
@@ -94,7 +95,7 @@ pub(super) fn run(args: &Args) -> Exit {
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let (key, named) = match args.words.split_last() {
         Some((key, named)) if !named.is_empty() => (key, named),
-        _ => return Err(Error::command_line("name one or several inputs, and behind them what to get: INPUT… KEY")),
+        _ => return Err(Error::command_line("name one or several inputs, and then what to get: INPUT… KEY")),
     };
     let shown = || key.to_string_lossy().into_owned();
     let one = ObjectName::parse(key.as_bytes()).map_err(|why| Error::command_line(format!("{}: {why}", shown())))?;
@@ -111,15 +112,14 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let Got { found, findings, lost } = if args.versions {
         let take =
             &mut |version: &Version<'_>| out.write_all(version_line(args, version).as_bytes()).map_err(Error::stdout);
-        let (number, lost) = versions::versions(&sources, &one, &options, bar, take)?;
-        let found = if number > 0 { Found::Whole } else { Found::No };
-        Got { found, findings: Findings::default(), lost }
+        versions::versions(&sources, &one, &options, bar, take)?
     } else {
         get_noting(&sources, &one, &options, bar, &mut out)?
     };
     finish(&mut *out)?;
     let warnings = manifest::findings_of(&findings, Level::Warning);
     out::tell(&warnings.iter().map(|warning| warning_words(warning, None)).collect::<String>());
+    out::report(&note_words(&manifest::findings_of(&findings, Level::Note)));
     tell_losses(&lost)?;
     let unread = |words: String| Err(Error::new(ErrorKind::Unread(words)));
     match (found, lost.is_empty()) {
@@ -127,7 +127,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         (Found::Whole, false) => Ok(Exit::Skipped),
         (Found::No, true) => Err(Error::usage(format!("not found in the snapshot: {}{}", one.words(), hint(&one)))),
         (Found::No, false) => unread(format!("not found in what can be read of the snapshot: {}", one.words())),
-        (Found::Torn, _) => unread(format!("damaged, and only its beginning was written: {}", one.words())),
+        (Found::Torn, _) => unread(format!("damaged, only the beginning was written: {}", one.words())),
     }
 }
 
@@ -151,7 +151,7 @@ fn output_of(named: &[PathBuf]) -> Result<Option<Side>> {
         match look(path)? {
             Named::Output(output) if named.len() == 1 => return Side::output(output).map(Some),
             Named::Output(_) => {
-                return Err(Error::command_line("an output of a decode is read alone: name no other input"));
+                return Err(Error::command_line("an output of a decode must be the only input"));
             }
             _ => {}
         }
@@ -163,7 +163,7 @@ fn from_output(args: &Args, output: Side, one: &ObjectName) -> Result<Exit> {
     let Side::Output(path, manifest) = output else { return Err(Error::command_line("it is no output")) };
     if args.versions || args.as_of.is_some() || skips(args) {
         return Err(Error::command_line(
-            "an output has one state of each object, and is proven or refused: --versions, --as-of and --on-error are for \
+            "an output has one state of each object, and must be intact: --versions, --as-of and --on-error are for \
              snapshots",
         ));
     }

@@ -53,10 +53,10 @@ pub(super) fn open_indexed(
 fn attach(file: &Path, sources: &mut [Source]) -> Result<()> {
     let unfit = match Plan::read(file)? {
         None => "is damaged, or of another version of ekvsnap",
-        Some((plan, _)) if plan.attach(sources) < sources.len() => "is not that of every input as it is now",
+        Some((plan, _)) if plan.attach(sources) < sources.len() => "does not fit every input as it is now",
         Some(_) => return Ok(()),
     };
-    tell(&format!("warning: the index {} {unfit}: what it lacks is read from the input\n", file.display()));
+    tell(&format!("warning: the index {} {unfit}: what it lacks is read from the inputs\n", file.display()));
     Ok(())
 }
 

@@ -14,10 +14,10 @@ use super::filter::{self, Choice};
 use super::inputs;
 use super::inputs::{Inputs, SavedIndex};
 use super::keys::Keys;
-use super::out::{line, own, say, tell};
+use super::out::{line, own, report, say, tell};
 use super::parse;
 use super::progress::Bar;
-use super::summary::{bare, counted, object_name, shown, warning_words};
+use super::summary::{bare, counted, note_words, object_name, shown, warning_words};
 use super::table::{self, Table};
 use crate::decode::Options;
 use crate::decode::filter::Matched;
@@ -130,6 +130,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     }
     if page_on_stdout {
         found.warnings.iter().for_each(|warning| tell(&warning_words(warning, None)));
+        report(&note_words(&found.notes));
     } else if args.json {
         line(&Document(&found));
     } else {
@@ -142,7 +143,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
 /// Opens the file of the page before the work, so that a file that may not be replaced is reported at once.
 fn begin_page(file: &Path, force: bool, sources: &[Source]) -> Result<SingleFile> {
     refuse_inputs(file, sources.iter().filter_map(Source::real_path))?;
-    SingleFile::new(file, force, is_page)
+    SingleFile::new(file, force, |path| Ok(is_page(path)))
 }
 
 fn write_page(mut file: SingleFile, found: &Inspection) -> Result<()> {
@@ -188,7 +189,7 @@ fn words(found: &Inspection, args: &Args) -> Result<String> {
         found.taken,
     ));
     for EncryptedRows { key_id, rows, live, decrypted } in &found.encrypted {
-        let state = if *decrypted { "decrypted" } else { "its key is not there" };
+        let state = if *decrypted { "decrypted" } else { "its key is missing" };
         let (rows, live) = (HumanCount(*rows), HumanCount(*live));
         text.push_str(&format!("encrypted with key id {key_id}: {rows} rows, {live} of them live; {state}\n"));
     }
@@ -205,6 +206,7 @@ fn words(found: &Inspection, args: &Args) -> Result<String> {
         text.push_str(&format!("unknown: {rows} rows {prefix}, such as {example} at byte offset {}\n", unknown.offset));
     }
     found.warnings.iter().for_each(|warning| text.push_str(&warning_words(warning, None)));
+    text.push_str(&note_words(&found.notes));
     for lost in found.lost.first(SHOWN)? {
         let place = lost.place.map_or(String::new(), |place| format!(" ({place})"));
         let (input, reason) = (Visible(&lost.input), Visible(&lost.reason));

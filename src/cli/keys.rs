@@ -33,7 +33,7 @@ pub(super) fn data_key(text: &str) -> Result<(u32, PathBuf), String> {
     let (id, file) = text.split_once('=').ok_or("not of the form ID=FILE")?;
     match id.parse() {
         Ok(id) if id > 0 => Ok((id, file.into())),
-        _ => Err(format!("{id} is not a key id from 1 to 4294967295")),
+        _ => Err(format!("{id} is not a key id (1 to 4294967295)")),
     }
 }
 

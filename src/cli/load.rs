@@ -13,7 +13,7 @@ use super::filter::{self, Choice};
 use super::keys::Keys;
 use super::progress::Bar;
 use super::restore::quoted;
-use super::summary::warning_words;
+use super::summary::{note_words, warning_words};
 use super::{inputs, out, parse};
 use crate::decode::Progress;
 use crate::error::{Error, Result};
@@ -25,10 +25,10 @@ use crate::report::Level;
 
 /// What is loaded, and where.
 const ABOUT: &str = "\
-    Objects of the adapter that the target takes are loaded; all others are passed over. A running \
-    elastickv (ekv://) takes all adapters. A server must be empty, unless --merge is given. What the \
-    target cannot store is told by name. A run that broke off tells from which object to go on \
-    (--start-after).";
+    The target takes objects of one adapter, and the others are not loaded. A running elastickv \
+    (ekv://) takes those of all adapters. A server must be empty, unless --merge is given. Each object \
+    that the target cannot store is reported by its name. If a run is interrupted, it prints the object \
+    after which the next run continues (--start-after).";
 
 /// The heading of flags that do not apply to a file.
 const SERVERS: &str = "Loading into a server";
@@ -50,21 +50,21 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "TARGET")]
     to: Target,
 
-    /// The target need not be empty: objects of the same name are replaced
+    /// Load into a server that is not empty: replaces objects of the same name
     ///
-    /// But by ekv://, which adds rows: what a hash, list, set, sorted set or stream of the same name had before stays
-    /// beside what is loaded. Delete such keys first.
+    /// ekv:// adds rows and replaces no objects: if the server has a hash, list, set, sorted set or stream of the same name,
+    /// its old elements remain among the new ones. Delete such keys first.
     #[arg(long, help_heading = SERVERS)]
     merge: bool,
 
-    /// Continue after this object
+    /// Continue an interrupted run after this object
     ///
-    /// All up to it was loaded by a run that broke off, which has told it: on standard error, and with --json in the lines
-    /// "loading".
+    /// The interrupted run has loaded all objects up to this one. It printed the name on standard error, or with --json as
+    /// the position of its last event "loading". Name the same inputs, in the same order, with the same flags.
     #[arg(long, value_name = "NAME", help_heading = SERVERS)]
     start_after: Option<String>,
 
-    /// Read all, and tell what would be loaded and what cannot.
+    /// Load nothing: only report what could be loaded
     #[arg(long)]
     dry_run: bool,
 
@@ -142,6 +142,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let outcome = load(&input, &args.to, &options, &listener).inspect_err(|_| listener.hint())?;
     bar.clear();
     let warnings = findings_of(&outcome.findings, Level::Warning);
+    out::report(&note_words(&findings_of(&outcome.findings, Level::Note)));
     if args.json {
         as_json(args, &outcome);
     } else {
@@ -219,7 +220,7 @@ impl Told<'_> {
             let (name, count, objects) = (quoted(&position.name), HumanCount(position.objects), self.objects);
             // A run that continues must move times to the same moment.
             let shift = self.shift.map_or(String::new(), |ms| format!(" --shift-times={ms}"));
-            out::tell(&format!("hint: {count} {objects} are loaded; go on with --start-after {name}{shift}\n"));
+            out::tell(&format!("hint: {count} {objects} are loaded; continue with --start-after {name}{shift}\n"));
         }
     }
 }

@@ -107,7 +107,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     bar.clear();
     filled.matched.check()?;
     out::tell(&filled.manifest.warnings.iter().map(|warning| warning_words(warning, None)).collect::<String>());
-    out::report(&note_words(&filled.manifest));
+    out::report(&note_words(&filled.manifest.notes));
     Ok(if filled.lost.is_empty() { Exit::Fine } else { Exit::Skipped })
 }
 
@@ -154,7 +154,7 @@ fn of_output_at(
 ) -> Result<Exit> {
     if manifest.options.layout != "jsonl" {
         return Err(Error::usage(
-            "of outputs only those of --layout jsonl can be listed: list the snapshot, or the files of a tree with find",
+            "only outputs of --layout jsonl can be listed: list the snapshot, or the files of a tree with find",
         ));
     }
     Options::of_readable(manifest)?;
@@ -187,7 +187,6 @@ fn is_wanted(filter: &Filter, object: &Object<'_>) -> bool {
     let is_taken = match adapter {
         adapter::REDIS => filter.takes_type(kind) && filter.meets(adapter, key, &[]),
         adapter::FS => filter.meets_path(key) && !filter.excludes_path(key),
-        adapter::SQS => filter.meets(adapter, &scope_bytes(object.scope), &[]),
         _ => {
             let keys: Vec<&[u8]> = [Some(key), range].into_iter().flatten().collect();
             filter.meets(adapter, &scope_bytes(object.scope), &keys)

@@ -69,7 +69,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     if decode::packing_of(&args.output, Packing::Gzip).is_some() {
         let name = args.output.display();
         return Err(Error::command_line(format!(
-            "{name} would be a directory: name it so, and ekvsnap pack makes an archive of it"
+            "{name} is the name of an archive, and shards are merged into a directory: name one, and ekvsnap pack makes an archive of it"
         )));
     }
     let planned = Planned::read(&args.plan)?;

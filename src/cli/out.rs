@@ -190,9 +190,8 @@ pub(super) fn clap(error: &clap::Error) -> Exit {
         return Exit::Fine;
     }
     #[cfg(not(feature = "load"))]
-    if std::env::args_os().nth(1).is_some_and(|command| command == "load") {
-        let words = "this program was built without load: build it with --features load";
-        return complain(&Error::command_line(words));
+    if is_load(std::env::args_os().skip(1)) {
+        return complain(&missing_feature("the command load", "load"));
     }
     let echoed = || std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
     if echoed().any(|arg| arg.chars().any(crate::report::visible::is_active)) {
@@ -202,6 +201,19 @@ pub(super) fn clap(error: &clap::Error) -> Exit {
         let _ = error.print();
     }
     Exit::Misuse
+}
+
+/// Whether the words of a command line ask for `load`, or for its help.
+#[cfg(not(feature = "load"))]
+fn is_load(mut words: impl Iterator<Item = std::ffi::OsString>) -> bool {
+    words.find(|word| word != "help").is_some_and(|command| command == "load")
+}
+
+/// The error of a request for something that this program was built without.
+pub(super) fn missing_feature(what: &str, feature: &str) -> Error {
+    Error::command_line(format!(
+        "this program was built without {what}: install it with `cargo install --path . --features {feature}`"
+    ))
 }
 
 /// Whether standard output is a terminal.

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use indicatif::HumanCount;
-
 use super::common::Watch;
 use super::exit::{self, Exit};
 use super::out;
 use super::parse;
 use super::progress::Bar;
+use super::summary::counted;
 use crate::error::{Error, Result};
 use crate::output::archive::Packing;
 use crate::pack::{Options, Outcome, pack};
@@ -62,9 +61,9 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
 /// Reports the result of `pack` or `unpack`.
 pub(super) fn done(output: &Path, outcome: &Outcome) -> Exit {
     out::say(&format!(
-        "{}: {} files, read again and verified, in {:.2} s\n",
+        "{}: {}, read again and verified, in {:.2} s\n",
         Visible(output.display()),
-        HumanCount(outcome.files),
+        counted(outcome.files, "file", "files"),
         outcome.elapsed.as_secs_f64(),
     ));
     Exit::Fine
@@ -78,7 +77,7 @@ fn packing(args: &Args) -> Result<Packing> {
         () if ends(".tar.gz") || ends(".tgz") => Ok(Packing::Gzip),
         () if ends(".tar") || name == b"-" => Ok(Packing::Tar),
         () => Err(Error::command_line(format!(
-            "the name of the archive tells no format: {} ends in none of .tar, .tar.zst and .tar.gz",
+            "{}: the name of an archive must end in .tar, .tar.zst or .tar.gz",
             args.output.display()
         ))),
     }

@@ -88,7 +88,7 @@ pub(super) fn refuse_streams(sources: &[Source]) -> Result<()> {
     match sources.iter().find(|source| !is_file(source)) {
         Some(stream) => {
             let path = stream.path().display();
-            Err(Error::usage(format!("{path} is no file that could be read again: name files")))
+            Err(Error::usage(format!("{path} is not a file, and cannot be read again: name files")))
         }
         None => Ok(()),
     }
@@ -97,7 +97,7 @@ pub(super) fn refuse_streams(sources: &[Source]) -> Result<()> {
 fn side_car_of(source: &Source) -> Result<PathBuf> {
     if source.identity().is_none() {
         return Err(Error::usage(format!(
-            "{} has no index that could be used later: bundles, streams, compressed and decrypted snapshots are read anew each time",
+            "{}: its index cannot be saved: bundles, streams, compressed and decrypted snapshots are indexed each time",
             source.path().display()
         )));
     }
@@ -107,7 +107,7 @@ fn side_car_of(source: &Source) -> Result<PathBuf> {
 fn tell(target: &Path, written: Written) {
     let Written { bytes, indexed, others } = written;
     let inputs = if indexed == 1 { "1 input".to_owned() } else { format!("{} inputs", HumanCount(indexed as u64)) };
-    let rest = if others > 0 { format!("; {others} are read anew each time") } else { String::new() };
+    let rest = if others > 0 { format!("; {others} more must be indexed each time") } else { String::new() };
     let name = Visible(target.display());
     out::say(&format!("{name}: index of {inputs}, {}{rest}\n", DecimalBytes(bytes)));
 }

@@ -1,9 +1,9 @@
 //! Flags of `decode` that change the bytes of its output. `plan` has them too.
 
 use super::filter::Choice;
-use super::parse;
+use super::{out, parse};
 use crate::decode::{Layout, Options};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// What is written of a snapshot, and how.
 #[derive(Debug, Clone, clap::Args)]
@@ -96,7 +96,5 @@ impl Recipe {
 
 /// A layout by its name, if this program was built with it.
 pub(super) fn layout(name: &str) -> Result<Layout> {
-    Layout::named(name).ok_or_else(|| {
-        Error::command_line(format!("this program was built without --layout {name}: build it with --features {name}"))
-    })
+    Layout::named(name).ok_or_else(|| out::missing_feature(&format!("--layout {name}"), name))
 }

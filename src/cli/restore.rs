@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use indicatif::{DecimalBytes, HumanCount};
+use indicatif::DecimalBytes;
 use serde_json::json;
 
 use super::common::{Watch, Work};
@@ -11,7 +11,7 @@ use super::inputs::access;
 use super::out;
 use super::parse::{self, Adapters};
 use super::progress::Bar;
-use super::summary::warning_words;
+use super::summary::{counted, warning_words};
 use crate::encode;
 use crate::error::{Error, Result};
 use crate::format::raft::node_id;
@@ -170,7 +170,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
 fn keys(args: &Args) -> Result<Option<KeyFiles>> {
     let files = KeyFiles { kek: args.kek.clone(), sidecars: args.keys_json.clone(), data_keys: Vec::new() };
     match (&files.kek, files.sidecars.is_empty()) {
-        (None, false) => Err(Error::command_line("--keys-json is of no use without --kek, the key file that opens it")),
+        (None, false) => Err(Error::command_line("--keys-json needs --kek, the key file that opens it")),
         (None, true) => Ok(None),
         (Some(_), _) => Ok(Some(files)),
     }
@@ -181,7 +181,9 @@ fn input(args: &Args) -> Result<Input> {
     let mut outputs = 0;
     for path in &args.inputs {
         if path.as_os_str() == "-" {
-            return Err(Error::command_line("the input is read more than once: give it as a file"));
+            return Err(Error::command_line(
+                "the input is read more than once, and standard input can be read only once: give it as a file",
+            ));
         }
         outputs += usize::from(matches!(look(path)?, Named::Output(_)));
     }
@@ -260,9 +262,9 @@ pub(super) fn quoted(word: &str) -> String {
 fn in_words(args: &Args, outcome: &Outcome, commands: &[String], enabling: &[String]) {
     for dir in &outcome.dirs {
         out::say(&format!(
-            "{}: {} rows, {}, index {}, CRC32C {:08x}\n",
+            "{}: {}, {}, index {}, CRC32C {:08x}\n",
             report::visible::Visible(dir.path.display()),
-            HumanCount(dir.rows),
+            counted(dir.rows, "row", "rows"),
             DecimalBytes(dir.bytes),
             dir.index,
             dir.crc32c,

@@ -42,13 +42,13 @@ fn tell(Begun { dir, done, count }: Begun<'_>, as_json: bool) {
     }
     let shown = Visible(dir.display());
     let words = match done {
-        0 => format!("{shown}: keeps what is finished, should this run be killed\n"),
-        done => format!("{shown}: {done} of {count} shards were finished before\n"),
+        0 => format!("{shown}: keeps what is finished, in case this run is killed\n"),
+        done => format!("{shown}: {done} of {count} shards are finished already\n"),
     };
     out::report(&words);
 }
 
 /// How to use the work of a run that ended early.
 pub(super) fn goes_on(dir: &Path) -> String {
-    format!("{} has what is finished, and the same command goes on with it", Visible(dir.display()))
+    format!("{} has what is finished, and the same command continues from there", Visible(dir.display()))
 }

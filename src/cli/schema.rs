@@ -28,9 +28,7 @@ pub(super) fn run(args: &Args) -> Exit {
     let text = match args.layout.as_str() {
         "jsonl" => lines(kind),
         "parquet" => parquet(kind),
-        other => {
-            Err(Error::command_line(format!("files of --layout {other} have no schema: ask for jsonl or parquet")))
-        }
+        other => Err(Error::command_line(format!("files of --layout {other} have no schema: name jsonl or parquet"))),
     };
     match text {
         Ok(text) => {

@@ -55,7 +55,7 @@ fn asked(text: &str) -> result::Result<Asked, String> {
 
 fn which(index: u32, count: u32) -> result::Result<Which, String> {
     if count == 0 || count > MOST || index >= count {
-        return Err(format!("there is no share {index} of {count}: shares count from 0, and there are at most {MOST}"));
+        return Err(format!("there is no shard {index} of {count}: they count from 0, and there are at most {MOST}"));
     }
     Ok(Which { index, count })
 }
@@ -92,7 +92,7 @@ impl Shard {
         let variable = |name: &str| std::env::var(name).ok();
         let which = match (asked, self.shards) {
             (Asked::One(_), Some(_)) => {
-                return Err(Error::command_line("--shard I/N tells how many there are: leave out --shards"));
+                return Err(Error::command_line("--shard I/N says how many shards there are: leave out --shards"));
             }
             (Asked::One(which), None) => which,
             (Asked::Auto, shards) => of_job(shards, variable).map_err(Error::command_line)?,
@@ -103,8 +103,8 @@ impl Shard {
         bar.clear();
         let Which { index, count } = which;
         let dir = dir_of(out, which);
-        let how = if done == Done::WasThere { "was complete already" } else { "complete" };
-        out::report(&format!("{}: share {index} of {count}, {how}\n", Visible(dir.display())));
+        let how = if done == Done::WasThere { "complete already" } else { "complete" };
+        out::report(&format!("{}: shard {index} of {count}, {how}\n", Visible(dir.display())));
         Ok(Exit::Fine)
     }
 }
@@ -117,22 +117,22 @@ fn of_job(shards: Option<u32>, variable: impl Fn(&str) -> Option<String>) -> res
     };
     match (number("JOB_COMPLETION_INDEX")?, number("SLURM_ARRAY_TASK_ID")?) {
         (Some(_), Some(_)) => {
-            Err("JOB_COMPLETION_INDEX and SLURM_ARRAY_TASK_ID are both set: say --shard I/N".to_owned())
+            Err("JOB_COMPLETION_INDEX and SLURM_ARRAY_TASK_ID are both set: give --shard I/N".to_owned())
         }
         (Some(index), None) => {
-            which(index, shards.ok_or("JOB_COMPLETION_INDEX does not tell how many there are: say --shards N")?)
+            which(index, shards.ok_or("JOB_COMPLETION_INDEX does not say how many shards there are: give --shards N")?)
         }
         // The size and the first number of an array are not usable if the array has only some of the shards.
         (None, Some(id)) => match shards {
             Some(count) => which(id, count),
             None => {
                 let count =
-                    number("SLURM_ARRAY_TASK_COUNT")?.ok_or("SLURM_ARRAY_TASK_COUNT is not set: say --shards N")?;
+                    number("SLURM_ARRAY_TASK_COUNT")?.ok_or("SLURM_ARRAY_TASK_COUNT is not set: give --shards N")?;
                 let first = number("SLURM_ARRAY_TASK_MIN")?.unwrap_or(0);
                 which(id.checked_sub(first).ok_or("SLURM_ARRAY_TASK_ID is below SLURM_ARRAY_TASK_MIN")?, count)
             }
         },
-        (None, None) => Err("neither JOB_COMPLETION_INDEX nor SLURM_ARRAY_TASK_ID is set: say --shard I/N".to_owned()),
+        (None, None) => Err("neither JOB_COMPLETION_INDEX nor SLURM_ARRAY_TASK_ID is set: give --shard I/N".to_owned()),
     }
 }
 

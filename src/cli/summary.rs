@@ -34,7 +34,7 @@ pub(super) enum Done<'t> {
 pub(super) fn words(outcome: &Outcome, done: Done<'_>) {
     let more = if matches!(done, Done::Written(_)) { Some(MANIFEST) } else { None };
     tell(&outcome.manifest.warnings.iter().map(|warning| warning_words(warning, more)).collect::<String>());
-    let mut text = note_words(&outcome.manifest);
+    let mut text = note_words(&outcome.manifest.notes);
     text.push_str(&table(outcome));
     text.push_str(&done_words(outcome, done));
     if outcome.manifest.skipped > 0 {
@@ -49,9 +49,9 @@ pub(super) fn words(outcome: &Outcome, done: Done<'_>) {
 }
 
 /// The notes that everybody should see: others are for readers of the manifest.
-pub(super) fn note_words(manifest: &Manifest) -> String {
-    let notes = manifest.notes.iter().filter(|note| note.event == "moment_after_snapshot");
-    notes.map(|note| format!("note: {}: {}\n", note.event, of_finding(note.event, note.hint))).collect()
+pub(super) fn note_words(notes: &[FindingInfo]) -> String {
+    let seen = notes.iter().filter(|note| note.event == "moment_after_snapshot");
+    seen.map(|note| format!("note: {}: {}\n", note.event, of_finding(note.event, note.hint))).collect()
 }
 
 /// A warning with its first examples; `more`: the file that has others.
@@ -173,18 +173,18 @@ fn done_words(outcome: &Outcome, done: Done<'_>) -> String {
     let rate = DecimalBytes((outcome.input_bytes as f64 / seconds) as u64);
     match done {
         Done::Written(target) => format!(
-            "{}: {} files, {} in {seconds:.2} s ({rate}/s of snapshot){}\n",
+            "{}: {}, {} in {seconds:.2} s ({rate}/s of snapshot){}\n",
             Visible(target.display()),
-            HumanCount(outcome.files),
+            counted(outcome.files, "file", "files"),
             DecimalBytes(outcome.bytes),
             part_words(part_of(&outcome.manifest)),
         ),
         Done::Estimated(need) => format!(
-            "nothing written; a directory would have {} files in {} directories, {}: {} inodes, about {} of disk\n",
-            HumanCount(need.files),
-            HumanCount(need.directories),
+            "nothing written; a directory would have {} in {}, {}: {}, about {} of disk\n",
+            counted(need.files, "file", "files"),
+            counted(need.directories, "directory", "directories"),
             many_bytes(need.bytes),
-            HumanCount(need.inodes()),
+            counted(need.inodes(), "inode", "inodes"),
             many_bytes(need.disk_bytes),
         ),
     }
@@ -215,7 +215,7 @@ pub(super) fn part_words(part: Option<String>) -> String {
 
 fn taken_words(manifest: &Manifest) -> String {
     match manifest.last_commit_ts {
-        0 => "nothing was ever committed".into(),
+        0 => "nothing was committed".into(),
         _ => format!("taken about {}", manifest.wall_time_iso),
     }
 }

@@ -38,7 +38,7 @@ const ABOUT: &str = "\
 
 /// What is said of damaged rows that a decode leaves alone.
 const UNREAD: &str =
-    "are old versions or internal rows, which a decode of the present state does not read; --as-of may";
+    "in old versions or internal rows, which a decode of the newest state does not read (one with --as-of may)";
 
 /// The hint about encrypted rows.
 const KEYS: &str = "give their keys with --kek and --keys-json, or --dek";
@@ -119,7 +119,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         outputs = files.filter(|path| matches!(look(path), Ok(Named::Output(_)))).count();
     }
     if outputs > 0 {
-        return Err(Error::command_line("one of the inputs is an output: verify it by itself"));
+        return Err(Error::command_line("one of the inputs is an output: verify it alone"));
     }
     if !args.against.is_empty() {
         return Err(Error::command_line(
@@ -183,7 +183,7 @@ fn tell(args: &Args, dir: &DataDir) {
         "{name}: starts at index {index}, term {term}, with {members} member{plural} and {entries} log entries\n"
     ));
     if dir.has_store {
-        say(&format!("{name}: a server goes on with the store in {STORE} if that has applied index {index}\n"));
+        say(&format!("{name}: a server continues with the store in {STORE} if that has applied index {index}\n"));
     }
 }
 
@@ -220,7 +220,9 @@ fn output_words(args: &Args, checked: &Checked) -> String {
     let files = HumanCount(checked.files);
     if let Some(manifest) = checked.manifest.as_ref().filter(|manifest| manifest.skipped > 0) {
         let places = counted(manifest.skipped, "place", "places");
-        text.push_str(&format!("note: {places} could not be read when it was made: see its ERRORS.jsonl\n"));
+        text.push_str(&format!(
+            "note: {places} of the snapshot could not be read when it was made: see its ERRORS.jsonl\n"
+        ));
     }
     if let Some(read_ts) = checked.manifest.as_ref().and_then(|manifest| manifest.live_read_ts) {
         text.push_str(&format!("{name}: {}\n", live::origin(read_ts)));
@@ -230,11 +232,15 @@ fn output_words(args: &Args, checked: &Checked) -> String {
         let counts: Vec<String> =
             problems.counts().map(|(kind, n)| format!("{} {}", HumanCount(n), kind.words())).collect();
         let equal = if checked.compared && problems.counts().all(|(kind, _)| kind == Kind::Origin) {
-            "; the data equal those of a fresh decode"
+            "; the data are those of a fresh decode"
         } else {
             ""
         };
-        text.push_str(&format!("{name}: not as it was made: {}{equal}{part}\n", counts.join(", ")));
+        let state = match problems.counts().all(|(kind, _)| kind.is_of_comparison()) {
+            true => "differs from a fresh decode",
+            false => "not intact",
+        };
+        text.push_str(&format!("{name}: {state}: {}{equal}{part}\n", counts.join(", ")));
     } else if checked.compared {
         text.push_str(&format!("{name}: intact; all {files} files equal a fresh decode{part}\n"));
     } else {
@@ -299,28 +305,28 @@ fn snapshots_words(args: &Args, sources: &[Source], found: &Snapshots) -> String
             _ => ("damaged", "no CRC that matches"),
         };
         let crc = walked.crc32c.map_or(no_crc.to_owned(), |crc| format!("CRC32C {crc:08x} matches"));
-        let (rows, tombstones) = (HumanCount(walked.rows), HumanCount(walked.tombstones));
-        text.push_str(&format!(
-            "{}: {state}; {rows} rows, {tombstones} tombstones; {crc}\n",
-            Visible(source.path().display())
-        ));
+        let rows = counted(walked.rows, "row", "rows");
+        let tombstones = counted(walked.tombstones, "tombstone", "tombstones");
+        text.push_str(&format!("{}: {state}; {rows}, {tombstones}; {crc}\n", Visible(source.path().display())));
     }
     let state_changed = found.walked.iter().filter(|walked| walked.state_changed > 0);
     state_changed.flat_map(|walked| &walked.shown).for_each(|lost| text.push_str(&lost_words("damage", lost)));
     if found.unopened() > 0 {
-        let rows = HumanCount(found.unopened());
+        let rows = found.unopened();
+        let rows = counted(rows, "encrypted row was", "encrypted rows were");
         let undecoded = if found.decoded.is_none() { ", and nothing was decoded" } else { "" };
-        text.push_str(&format!("{rows} encrypted rows were not opened{undecoded}: {KEYS}\n"));
+        text.push_str(&format!("{rows} not opened{undecoded}: {KEYS}\n"));
     }
     if let Some(filled) = &found.decoded {
         filled.manifest.warnings.iter().for_each(|warning| text.push_str(&summary::warning_words(warning, None)));
         unread(args, found).for_each(|lost| text.push_str(&lost_words("warning", lost)));
         text.push_str(&more(unread(args, found).count(), found.unread(), HIDDEN));
         if found.unread() > 0 {
-            text.push_str(&format!("warning: {} damaged rows {UNREAD}\n", HumanCount(found.unread())));
+            let rows = counted(found.unread(), "damaged row", "damaged rows");
+            text.push_str(&format!("warning: {rows} {UNREAD}\n"));
         }
-        let live = HumanCount(filled.manifest.counters.live);
-        text.push_str(&format!("{live} live keys decode to {} files\n", HumanCount(filled.files)));
+        let live = counted(filled.manifest.counters.live, "live key decodes", "live keys decode");
+        text.push_str(&format!("{live} to {}\n", counted(filled.files, "file", "files")));
     }
     if found.damaged > 0 {
         let saves =
@@ -352,7 +358,8 @@ fn snapshots_json(args: &Args, sources: &[Source], found: &Snapshots) {
     if found.unread() > 0 {
         let examples: Vec<&Lost> = unread(args, found).collect();
         line(&json!({
-            "event": "warning", "code": "unread_rows_damaged", "count": found.unread(), "hint": UNREAD,
+            "event": "warning", "code": "unread_rows_damaged", "count": found.unread(),
+            "hint": format!("damaged rows {UNREAD}"),
             "examples": examples,
         }));
     }

@@ -86,6 +86,8 @@ pub struct Totals {
     pub skipped: u64,
     /// Warnings of the decodes of A and of B.
     pub warnings: [Vec<FindingInfo>; 2],
+    /// Their notes.
+    pub notes: [Vec<FindingInfo>; 2],
 }
 
 impl Totals {

@@ -38,6 +38,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::wire::{self, Reader};
 use crate::format::{Adapter, Family};
 use crate::index::{self, Counts, Granularity, Layout, View};
+use crate::report::Findings;
 use crate::source::Source;
 
 /// Bytes of a cut that are kept beyond the length of the start of its range.
@@ -82,6 +83,8 @@ pub struct DataSet<'a> {
     overlay: Vec<Row<'a>>,
     /// Whether the keys of some encrypted rows are missing.
     missing_keys: bool,
+    /// Whether the index of an input has left out rows.
+    is_damaged: bool,
     /// Bounds the rows that take much memory while they are read; `None`: no bound.
     room: Option<Arc<Room>>,
 }
@@ -137,9 +140,10 @@ impl<'a> DataSet<'a> {
     ) -> Result<DataSet<'a>> {
         let view = view_of(sources, as_of, losses.is_lenient())?;
         let indexes: Vec<_> = sources.par_iter().map(|source| index::index(source, view, granularity)).collect();
-        let mut groups = Vec::new();
+        let (mut groups, mut is_damaged) = (Vec::new(), false);
         for (source, indexed) in sources.iter().copied().zip(indexes) {
             let (index, lost) = indexed?;
+            is_damaged |= !lost.is_empty();
             losses.append(lost);
             groups.push(Group::new(groups.len() as u32, source, index));
         }
@@ -153,7 +157,8 @@ impl<'a> DataSet<'a> {
             staged::add(&mut groups, index, view, granularity)?;
         }
         let missing_keys = groups.iter().any(sealed::has_missing_keys);
-        let set = DataSet { groups, stored, view, granularity, losses, overlay: Vec::new(), missing_keys, room: None };
+        let overlay = Vec::new();
+        let set = DataSet { groups, stored, view, granularity, losses, overlay, missing_keys, is_damaged, room: None };
         as_of.map_or(Ok(()), |as_of| set.check_moment(as_of))?;
         Ok(set)
     }
@@ -174,6 +179,19 @@ impl<'a> DataSet<'a> {
         let (Some(only), None) = (inputs.next(), inputs.next()) else { return None };
         let routes = only.index.counts.family(Family::DistRoute).live;
         (routes > 1).then_some((only, routes))
+    }
+
+    /// Whether rows of the store are missing: an index has left out damaged ones, encryption keys are missing, or the only input may be one of
+    /// several groups.
+    pub fn lacks_rows(&self) -> bool {
+        self.is_damaged || self.missing_keys || self.one_of_several().is_some()
+    }
+
+    /// Corrects findings about what was not found, if it may be among rows that are missing.
+    pub fn qualify(&self, findings: &mut Findings) {
+        if self.lacks_rows() {
+            findings.of_incomplete_store();
+        }
     }
 
     /// The inputs that can have rows: all but those of the timestamp group.

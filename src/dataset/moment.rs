@@ -47,12 +47,12 @@ impl DataSet<'_> {
         let last = self.groups.iter().map(|group| group.index.last_commit_ts.max(group.index.max_commit_ts)).max();
         let shown = |ts: u64| format!("{ts} (about {})", time::clamped(ts >> 16));
         let (from, to) = (shown(first), shown(last.unwrap_or(first)));
-        let millis = as_of.checked_mul(1 << 16).filter(|hlc| *hlc >= first).map_or(
-            "",
-            |_| "; it looks like Unix milliseconds: a commit timestamp is that times 65536, and a date is taken too",
-        );
+        let millis = as_of
+            .checked_mul(1 << 16)
+            .filter(|hlc| *hlc >= first)
+            .map_or("", |_| "; it looks like Unix milliseconds: multiply them by 65536, or give a date");
         Error::usage(format!(
-            "the moment {as_of} is before the first commit: there are commits from {from} to {to}{millis}"
+            "the moment {as_of} is before the first commit: the commits are from {from} to {to}{millis}"
         ))
     }
 }

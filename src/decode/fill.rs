@@ -57,7 +57,7 @@ impl DecodeResult {
             return Ok(());
         }
         let words =
-            "the inputs hold no object, and an output of nothing replaces no other: look at the inputs, or remove";
+            "the inputs have no objects, and an empty output does not replace another one: check the inputs, or remove";
         Err(Error::usage(format!("{words} {} yourself", target.display())))
     }
 }
@@ -204,7 +204,8 @@ pub(super) fn fill_as(
     let lost = set.losses().take()?;
     write_losses(&lost, &mut collector)?;
     let members = std::mem::take(&mut collector.members);
-    let (mut checksums, findings, tally) = collector.finish()?;
+    let (mut checksums, mut findings, tally) = collector.finish()?;
+    set.qualify(&mut findings);
     let (files, bytes) = tree.written();
     let mut manifest = describe::describe(set, options, &findings, tally);
     manifest.skipped = lost.len();

@@ -14,24 +14,25 @@ use crate::report::{Finding, Findings, Value, kinds};
 
 kinds! {
     Warning PASSED_OVER "newer_file_passed_over" "a newer snapshot file is damaged; the newest intact one of its group was decoded in its place";
-    Warning NOTHING_MATCHED "nothing_matched" "no object is what the adapters, patterns, types and sizes ask for";
-    Warning CHOICE_UNMATCHED "flag_matched_nothing" "no object is what this adapter, pattern or type asks for: is it mistyped?";
-    Warning UNKNOWN_ROWS "unknown_rows" "rows that no family owns; not decoded";
-    Warning GROUP_TIMES "groups_at_different_times" "transactions over several groups may be torn";
+    Warning NOTHING_MATCHED "nothing_matched" "no object matches the adapters, patterns, types and sizes that were asked for";
+    Warning CHOICE_UNMATCHED "flag_matched_nothing" "no object matches this adapter, pattern or type: is it mistyped?";
+    Warning UNKNOWN_ROWS "unknown_rows" "rows of no known family; they were not decoded";
+    Warning GROUP_TIMES "groups_at_different_times" "the snapshots were taken at different times: a transaction over several groups may be in only some of them";
     Warning GIVEN_TWICE "same_snapshot_twice" "two inputs have the same checksum and length: one snapshot was given twice, and that of another group may be missing";
     Warning HEADER_ONLY "no_store_stream" "an FSM header with neither stream nor footer: an empty result";
-    Warning PENDING "txn_pending" "prepared transactions of unknown outcome; their keys keep the committed state (give the inputs of all groups)";
-    Warning STRAY_INTENTS "txn_stray_intents" "intents without a lock of the same transaction; ignored, as the server does";
+    Warning PENDING "txn_pending" "prepared transactions whose outcome is unknown; their keys have the last committed state: give the snapshots of all groups";
+    Warning STRAY_INTENTS "txn_stray_intents" "intents without a lock of the same transaction; ignored, as the server does",
+        unread Warning "intents whose lock was not found; ignored: rows of the store are missing here, and the lock may be among them";
     Note TIMESTAMP_GROUP "timestamp_group" "the state of the timestamp group, no user data; skipped";
-    Warning STAGED_ALONE "staged_rows_alone" "copies that a migration between groups has made of rows of a group that is missing here; decoded as they are, which may not be the newest state (give the inputs of all groups)";
-    Note STAGED "staged_rows" "copies of a migration between groups that are not yet promoted; merged with all other rows, the newest version was taken";
-    Note SEVERAL_ROUTES "several_routes" "the store has a catalog of several routes: if they lead to several groups, the keys of the others are not here; give the snapshots of all groups";
+    Warning STAGED_ALONE "staged_rows_alone" "copies that a migration has made of rows of another group, whose snapshot is missing; they were decoded, but may not be the newest state: give the snapshots of all groups";
+    Note STAGED "staged_rows" "copies that a migration between groups has made, and that are not in use yet; of each key the newest version of all rows was taken";
+    Note SEVERAL_ROUTES "several_routes" "the store has a catalog of several routes: if there are several groups, give the snapshots of all of them, because the keys of the others are not in this one";
     Note LATER_MOMENT "moment_after_snapshot" "the moment that was asked for is after the last commit: what was written after the snapshot was taken is not in it";
-    Note NO_FOOTER "no_footer" "the file has no CRC footer: a cut at an entry boundary cannot be seen";
-    Note ABOVE_COMMIT "rows_above_last_commit" "rows newer than the store's last commit timestamp (node-local rows, or a crash); kept";
-    Warning TXN_APPLIED "txn_intents_applied" "values of committed transactions whose locks were never removed; applied, though the server may answer without them (see the guide)";
+    Note NO_FOOTER "no_footer" "the file has no CRC footer: if it was cut between two entries, this cannot be noticed";
+    Note ABOVE_COMMIT "rows_above_last_commit" "rows newer than the last commit timestamp of the store (node-local rows, or a crash); they were kept";
+    Warning TXN_APPLIED "txn_intents_applied" "values of committed transactions whose locks were never removed; they were applied, but the server may answer without them (see docs/GUIDE.md)";
     Note TXN_ROLLED_BACK "txn_rolled_back" "locks of transactions that were rolled back or have expired; ignored, as the server does";
-    Note FENCES "redis_fence_rows" "conflict fences without data";
+    Note FENCES "redis_fence_rows" "rows that only detect conflicts, and have no data";
 }
 
 /// Adds the findings of the index and of the transactions.
@@ -86,7 +87,8 @@ pub(crate) fn of_choice(matched: &Matched, findings: &mut Findings) {
 }
 
 /// A moment far after every input: the result must not be taken for the state of that moment.
-fn later_moment(set: &DataSet<'_>, options: &Options, findings: &mut Findings) {
+/// Notes a moment after the last commit: the state of that moment may not be in the inputs.
+pub(crate) fn later_moment(set: &DataSet<'_>, options: &Options, findings: &mut Findings) {
     let last = set.stores().map(|group| group.index.last_commit_ts.max(group.index.max_commit_ts)).max();
     let (Some(as_of), Some(last)) = (options.as_of, last) else { return };
     if as_of > last.saturating_add(AHEAD) {

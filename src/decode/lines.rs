@@ -13,8 +13,7 @@ use crate::registry;
 use crate::source::Source;
 
 /// The message if the filter does not select one kind.
-const WANT: &str =
-    "lines of one kind go to a pipe: choose one Redis type, one table, bucket or queue, or the file system";
+const WANT: &str = "standard output takes lines of one kind only: choose one Redis type, one table, bucket or queue, or the file system";
 
 fn want() -> Error {
     Error::command_line(WANT).with_remedy(Remedy::OneKind)

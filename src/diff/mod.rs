@@ -41,7 +41,9 @@ pub fn diff(
     let mut totals = sorter.classify(each)?;
     equal.into_iter().for_each(|(scope, counts)| totals.scopes.entry(scope).or_default().add(counts));
     totals.skipped = seen.iter().map(|seen| seen.skipped).sum();
-    totals.warnings = seen.map(|seen| seen.warnings);
+    let [before, after] = seen;
+    totals.warnings = [before.warnings, after.warnings];
+    totals.notes = [before.notes, after.notes];
     Ok(totals)
 }
 

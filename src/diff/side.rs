@@ -33,7 +33,7 @@ impl Side {
         let name = output.name().to_path_buf();
         if name == Path::new("-") {
             return Err(Error::command_line(
-                "an output is read twice, which standard input cannot be: give it as a file",
+                "an output is read twice, and standard input can be read only once: give it as a file",
             ));
         }
         let manifest = ReadManifest::of(&mut output)?;
@@ -73,7 +73,7 @@ impl Side {
                     })
                 };
                 objects::of_layout(&mut || reopened(path), layout, true, &mut found, each)?;
-                Ok(Seen { skipped: manifest.skipped, warnings: Vec::new(), matched: None })
+                Ok(Seen { skipped: manifest.skipped, warnings: Vec::new(), notes: Vec::new(), matched: None })
             }
         }
     }
@@ -85,6 +85,8 @@ pub(super) struct Seen {
     pub skipped: u64,
     /// Warnings of the decode.
     pub warnings: Vec<FindingInfo>,
+    /// Notes of the decode.
+    pub notes: Vec<FindingInfo>,
     /// What the conditions that choose objects matched; an output has none.
     pub matched: Option<Matched>,
 }
@@ -92,7 +94,8 @@ pub(super) struct Seen {
 impl Seen {
     /// The findings of a decode.
     pub fn of(filled: DecodeResult) -> Seen {
-        Seen { skipped: filled.lost.len(), warnings: filled.manifest.warnings, matched: Some(filled.matched) }
+        let (warnings, notes) = (filled.manifest.warnings, filled.manifest.notes);
+        Seen { skipped: filled.lost.len(), warnings, notes, matched: Some(filled.matched) }
     }
 }
 
@@ -104,7 +107,7 @@ pub(super) fn told(sides: &[&mut Side; 2]) -> Result<Option<Options>> {
         let options = Options::of_readable(manifest)?;
         if told.as_ref().is_some_and(|other| other.layout != options.layout) {
             return Err(Error::usage(
-                "one output is a tree, the other has JSON lines: compare snapshots, or decode one of them again",
+                "the outputs have different layouts: compare snapshots, or decode one of them again in the layout of the other",
             ));
         }
         told = Some(options);

@@ -8,11 +8,11 @@ use crate::output::manifest_read::ReadManifest;
 use crate::report::{Finding, Findings, kinds};
 
 kinds! {
-    Warning ASIDE "encode_not_served" "files below _orphans and ERRORS.jsonl: the server did not serve what is in them, and the snapshot does not have it";
-    Warning SKIPPED "encode_output_incomplete" "the decode could not read all rows; what it passed over (ERRORS.jsonl) is not in the snapshot";
+    Warning ASIDE "encode_not_served" "files below _orphans, and ERRORS.jsonl: the server did not serve what they have, and it is not in the snapshot";
+    Warning SKIPPED "encode_output_incomplete" "the decode could not read all rows; what it skipped (ERRORS.jsonl) is not in the snapshot";
     Warning PARTIAL "encode_output_partial" "the decode was asked for some objects only; the others are not in the snapshot";
-    Warning NOT_FOR_RESTORE "encode_not_for_restore" "the output was not made for a restore: receive counts, visibility, group locks and deduplication records of messages, unfinished uploads, and generations of what was deleted are derived or lost, and bare strings are stored as others";
-    Note SIDE_ROWS "encode_side_rows" "bookkeeping rows of SQS that a new store does not need: those of generations that are gone, tombstones, and those that were made anew";
+    Warning NOT_FOR_RESTORE "encode_not_for_restore" "the output was not made for a restore: it lacks receive counts, visibility, group locks and deduplication records of messages, unfinished uploads, and generations of deleted objects, which are derived or lost; bare strings are stored as other strings";
+    Note SIDE_ROWS "encode_side_rows" "bookkeeping rows of SQS that a new store does not need: those of deleted generations, tombstones, and those that were created again";
 }
 
 /// Adds the findings about an output.

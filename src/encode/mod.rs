@@ -41,7 +41,7 @@ use crate::output::single::SingleFile;
 use crate::output::target::refuse_inputs;
 use crate::registry;
 use crate::report::Findings;
-use crate::source::index_of;
+use crate::source::{index_of, refuse_doubles};
 use fingerprints::{Compared, Fingerprints, Side};
 use shift::Shift;
 
@@ -130,7 +130,9 @@ pub fn encode(outputs: &[PathBuf], target: &Path, options: &Options, progress: &
 
 fn run(outputs: &[PathBuf], target: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome> {
     if target.as_os_str() == "-" {
-        return Err(Error::command_line("the snapshot is read again before it is given away: name a file"));
+        return Err(Error::command_line(
+            "the snapshot is read again when it is complete, which standard output does not allow: name a file",
+        ));
     }
     let real: Vec<PathBuf> = outputs.iter().filter_map(|path| path.canonicalize().ok()).collect();
     refuse_inputs(target, real.iter().map(PathBuf::as_path))?;
@@ -146,7 +148,7 @@ fn run(outputs: &[PathBuf], target: &Path, options: &Options, progress: &dyn Pro
     reading.all(&rows, Some(&fingerprints), in_blocks, &mut outcome)?;
     outcome.rows = rows.count();
     if ts == 0 && outcome.rows > 0 {
-        return Err(Error::usage("no manifest tells a commit timestamp, and rows need one: give it"));
+        return Err(Error::usage("no manifest has a commit timestamp, which rows need: give one"));
     }
     progress.begin("write", 1);
     let sorted = rows.finish(ts, outcome.index)?;
@@ -162,7 +164,7 @@ fn run(outputs: &[PathBuf], target: &Path, options: &Options, progress: &dyn Pro
         reading.all(&Nowhere, Some(&fingerprints), in_order, &mut Outcome::new(ts, options))?;
         compare(fingerprints, written, ring, &scratch, progress)?;
         return Err(Error::new(ErrorKind::Encoded(
-            "some object is not the same in it when it is read once, and is when it is read again".into(),
+            "some object differed in it in one comparison, and not in the next".into(),
         )));
     }
     file.publish(options.fsync.unwrap_or(true))?;
@@ -211,6 +213,7 @@ pub(crate) fn rows_of<S: RowSink + Clone>(
 }
 
 fn opened_all(outputs: &[PathBuf]) -> Result<Vec<Input>> {
+    refuse_doubles(outputs)?;
     outputs.iter().map(|path| Input::open(path)).collect()
 }
 
@@ -272,7 +275,7 @@ fn timestamp(inputs: &[Input], options: &Options) -> Result<u64> {
         None => Ok(told),
         Some(asked) if asked >= told => Ok(asked),
         Some(asked) => Err(Error::usage(format!(
-            "the commit timestamp {asked} is older than {told}, which the outputs tell: timestamps of a store never go back"
+            "the commit timestamp {asked} is older than that of the outputs, {told}: timestamps of a store never go back"
         ))),
     }
 }
@@ -283,7 +286,7 @@ impl Seal {
         self.keys.sealer(id).ok_or_else(|| {
             let there = self.keys.ids().map(|id| id.to_string()).collect::<Vec<_>>().join(", ");
             Error::usage(format!(
-                "rows cannot be encrypted with key id {id}, which is not there (key ids that are there: {there})"
+                "rows cannot be encrypted with key id {id}, which is missing (known key ids: {there})"
             ))
         })
     }
@@ -293,7 +296,7 @@ impl Input {
     fn open(path: &Path) -> Result<Input> {
         if path.as_os_str() == "-" {
             return Err(Error::command_line(
-                "an output is read twice, which standard input cannot be: give it as a file",
+                "an output is read twice, and standard input can be read only once: give it as a file",
             ));
         }
         let manifest = ReadManifest::of(&mut opened(path)?)?;

@@ -180,7 +180,7 @@ impl Done {
             let read_back = ReadBack { told, found, is_complete: manifest.skipped == 0 };
             if let Some((what, told, found)) = counts.difference(&read_back) {
                 let adapter = adapter.name();
-                let why = format!("{adapter}: MANIFEST.json counts {told} {what}, and {found} are there");
+                let why = format!("{adapter}: MANIFEST.json counts {told} {what}, but the output has {found}");
                 return Err(Error::new(ErrorKind::Output(why)));
             }
         }

@@ -215,7 +215,7 @@ impl RowSink for Rows {
 /// The error for two rows with one key.
 #[cold]
 pub(crate) fn twice(user_key: &[u8]) -> Error {
-    refused(user_key, "two objects have it: one of them is there twice, or a key has two types")
+    refused(user_key, "two objects have this row: an object occurs twice, or a key has two types")
 }
 
 fn refused(user_key: &[u8], why: &str) -> Error {

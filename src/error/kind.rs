@@ -46,7 +46,7 @@ pub enum ErrorKind {
     #[error("encoded value shorter than value-header: {0} < 9 bytes")]
     ShortValue(usize),
     /// An encrypted row whose key is not known.
-    #[error("the row is encrypted with key id {}, which is not among the keys: give the key file and keys.json of a node", .0.key_id)]
+    #[error("the row is encrypted with key id {}, which is missing: give the key file and keys.json of a node", .0.key_id)]
     Encrypted(Sealed),
     /// Encrypted rows whose keys are not known.
     #[error("{}", missing_keys(*.first, .used, .there))]
@@ -67,16 +67,16 @@ pub enum ErrorKind {
         fault: OpenFault,
     },
     /// An encrypted row with the mark of a tombstone.
-    #[error("encrypted row, key id {}, with the tombstone bit, which no server writes: the header was changed", .0.key_id)]
+    #[error("encrypted row, key id {}: it has the tombstone bit, which no server sets on such a row: its header was changed", .0.key_id)]
     SealedTombstone(Sealed),
     /// A row that is marked as clear, but that a key opens.
     #[error("the row is stored as clear, but key id {0} opens it: its encryption state was changed")]
     StateChanged(u32),
     /// A side-car with keys that cannot be used.
-    #[error("the side-car of keys: {0}")]
+    #[error("the file with the encrypted keys (keys.json) cannot be used: {0}")]
     Sidecar(SidecarFault),
     /// A key file that cannot be used.
-    #[error("the key file: {0}")]
+    #[error("the key file cannot be used: {0}")]
     KeyFile(String),
     /// A row whose header says that it is encrypted, but whose body is not an envelope.
     #[error("encrypted row: {0}")]
@@ -85,13 +85,13 @@ pub enum ErrorKind {
     #[error("value header byte {0:#010b} carries reserved bits or a reserved encryption_state")]
     ReservedFlags(u8),
     /// An operational row of the store with a value of the wrong length.
-    #[error("operational row has a value of {0} bytes")]
+    #[error("a row of the store itself has a value of {0} bytes, which is not the length of such a row")]
     OperationalValue(usize),
     /// Raw keys do not ascend.
-    #[error("raw keys must ascend strictly: this one is not above the one before it")]
+    #[error("raw keys must ascend strictly: this one is not greater than the one before it")]
     KeyOrder,
     /// The footer does not match the bytes before it.
-    #[error("CRC32C mismatch: the footer says {stored:08x}, the bytes give {computed:08x}")]
+    #[error("CRC32C mismatch: the footer says {stored:08x}, but the bytes give {computed:08x}")]
     FooterCrc {
         /// The stored value.
         stored: u32,
@@ -99,7 +99,7 @@ pub enum ErrorKind {
         computed: u32,
     },
     /// The inner checksum of an `EKVMVCC2` stream does not match.
-    #[error("EKVMVCC2 checksum mismatch: the stream says {stored:08x}, the bytes give {computed:08x}")]
+    #[error("EKVMVCC2 checksum mismatch: the stream says {stored:08x}, but the bytes give {computed:08x}")]
     Mvcc2Crc {
         /// The stored value.
         stored: u32,
@@ -113,21 +113,21 @@ pub enum ErrorKind {
     #[error(transparent)]
     Sst(SstFault),
     /// Only snapshots of the timestamp group.
-    #[error("the file is the state of the timestamp group, no user data: name the snapshots of the other groups")]
+    #[error("the file has the state of the timestamp group and no user data: name the snapshots of the other groups")]
     TimestampGroup,
     /// An output instead of a snapshot.
     #[error(
-        "it is an output of ekvsnap or another archive, and this command reads snapshots: get, ls, diff, verify, encode and restore take outputs"
+        "it is an output of ekvsnap or another archive, but this command reads snapshots: get, ls, diff, verify, encode and restore read outputs"
     )]
     OutputGiven,
     /// The manifest of a snapshot from an object store.
-    #[error("the manifest of an offloaded snapshot: {0}")]
+    #[error("the manifest of the offloaded snapshot is not valid: {0}")]
     Offload(ManifestFault),
     /// A manifest whose snapshot is missing.
-    #[error("its payload is not there: {}", .0.display())]
+    #[error("the file with its payload is missing: {}", .0.display())]
     OffloadMissing(PathBuf),
     /// A snapshot of an object store that is truncated, or longer than its manifest says.
-    #[error("the offloaded snapshot has {is} bytes, and its manifest says {want}: copy it again")]
+    #[error("the offloaded snapshot has {is} bytes, but its manifest says {want}: copy it again")]
     OffloadLength {
         /// Its bytes.
         is: u64,
@@ -135,7 +135,7 @@ pub enum ErrorKind {
         want: u64,
     },
     /// A snapshot of an object store that was changed.
-    #[error("the offloaded snapshot is not the one of its manifest: SHA-256 or CRC32C are others; copy it again")]
+    #[error("the offloaded snapshot does not match its manifest: SHA-256 or CRC32C differ; copy it again")]
     OffloadHash,
     /// A directory of snapshots, none of which is intact.
     #[error("none of its snapshot files is intact; the newest is {}: {why}", .newest.display())]
@@ -159,10 +159,10 @@ pub enum ErrorKind {
         fault: ChunkFault,
     },
     /// A directory of the file system that is too deep to be entered.
-    #[error("the path of this directory has {0} bytes, more than 262144: it was not entered")]
+    #[error("the path of this directory has {0} bytes, which is more than 262144: the directory was not read")]
     FsPath(usize),
     /// A file that no file system can hold.
-    #[error("the file of inode {inode} has {size} bytes, more than {most}: it cannot be written")]
+    #[error("the file of inode {inode} has {size} bytes, which is more than {most}: it cannot be written")]
     FsSize {
         /// The inode.
         inode: u64,
@@ -186,10 +186,10 @@ pub enum ErrorKind {
         bytes: u64,
     },
     /// A row that a lenient run leaves out, because no entry follows at the end of its lengths.
-    #[error("no entry follows this one: its lengths may be wrong, so it was left out")]
+    #[error("no valid entry follows this one, so its lengths may be wrong: it was left out")]
     BeforeBroken,
     /// A key that a lenient run leaves out, because there are damaged bytes before its versions.
-    #[error("a newer version of this key may have stood in the damaged bytes before it: the key was left out")]
+    #[error("the damaged bytes before this key may have had a newer version of it: the key was left out")]
     PerhapsOlder,
     /// The bytes that a lenient run leaves out, because no entry can be found after them.
     #[error("{why}; {bytes} bytes up to the end of the file were not read")]
@@ -204,7 +204,7 @@ pub enum ErrorKind {
     Output(String),
     /// An earlier state whose history is compacted away.
     #[error(
-        "the state at {as_of} is compacted away, versions are kept from {kept_from} on: a snapshot that was taken by then still has it"
+        "the snapshot no longer has the state at {as_of}, because older versions than those of {kept_from} were compacted away: take a snapshot from about that time"
     )]
     HistoryGone {
         /// The requested moment (HLC).
@@ -212,17 +212,26 @@ pub enum ErrorKind {
         /// The first moment whose state is available.
         kept_from: u64,
     },
-    /// A row that does not belong to any of the restored groups.
-    #[error("{0}")]
-    Placement(&'static str),
+    /// A row that belongs to none of the restored groups: their ranges and partitions do not have its key.
+    #[error(
+        "no group has this row, so a server could not find it: extend the shard ranges, or the partitions of its queue"
+    )]
+    NoGroup,
+    /// A version of a key that two inputs store with different values.
+    #[error(
+        "another input has a different value for the same version of this key: the inputs are of different clusters"
+    )]
+    Contradiction,
     /// A Raft data directory from which a server would not serve the snapshot.
     #[error("{0}")]
     DataDir(String),
     /// An encoded snapshot that does not contain its input.
-    #[error("the snapshot was written, read again and removed: {0}; please report this")]
+    #[error(
+        "the snapshot was written, read again and removed: {0}: an output was changed, or two outputs contradict each other; if neither, please report this"
+    )]
     Encoded(String),
     /// A line of an output that no decode writes.
-    #[error("line {0} is not what a decode writes there")]
+    #[error("line {0} is not in a form that a decode writes")]
     OutputLine(u64),
     /// The file changed while it was read.
     #[error("the file changed while it was being read: copy it first, or take it from fsm-snap/ once it is complete")]
@@ -254,10 +263,16 @@ pub enum ErrorKind {
     CommandLine(String),
 }
 
+/// An encryption key that rows need, and its state.
+pub(crate) fn needed_key(id: u32, rows: u64, state: &str) -> String {
+    let noun = if rows == 1 { "row" } else { "rows" };
+    format!("key id {id} ({rows} {noun}, {state})")
+}
+
 fn missing_keys(first: Sealed, used: &[(u32, u64)], there: &[u32]) -> String {
     let uses = used.iter().map(|(id, rows)| {
-        let state = if there.contains(id) { "there" } else { "missing" };
-        format!("key id {id} ({rows} rows, {state})")
+        let state = if there.contains(id) { "given" } else { "missing" };
+        needed_key(*id, *rows, state)
     });
     let uses: Vec<String> = uses.collect();
     format!(

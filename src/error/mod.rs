@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::format::{Family, Fault};
 
 pub use kind::ErrorKind;
+pub(crate) use kind::needed_key;
 pub use place::SstPlace;
 pub use remedy::Remedy;
 pub use shown::{Brief, Shown, Start};
@@ -211,9 +212,9 @@ impl Error {
         self.0.also.as_ref()
     }
 
-    /// Whether the command line is wrong, whatever the inputs contain (exit code 64).
+    /// Whether the command line is wrong (exit code 64): it contradicts itself, or it describes groups that do not fit the inputs.
     pub fn is_misuse(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::CommandLine(_))
+        matches!(self.0.kind, ErrorKind::CommandLine(_) | ErrorKind::NoGroup)
     }
 
     /// Whether the input is damaged (exit code 2), and not the request or the environment at fault (1), nor the command line (64).
@@ -224,6 +225,8 @@ impl Error {
                 | ErrorKind::Usage(_)
                 | ErrorKind::HistoryGone { .. }
                 | ErrorKind::CommandLine(_)
+                | ErrorKind::NoGroup
+                | ErrorKind::Encoded(_)
                 | ErrorKind::Internal(_)
                 | ErrorKind::MissingKeys { .. }
                 | ErrorKind::Sidecar(_)

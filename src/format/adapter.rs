@@ -107,7 +107,7 @@ static BUILT_IN_SPECS: [Spec; 5] = [
     Spec {
         name: "sqs",
         prefixes: &[],
-        naming: Naming::Scoped(Scoped { scope: "queue", wanted: None, parts: 1, prefixes: false }),
+        naming: Naming::Scoped(Scoped { scope: "queue", wanted: None, parts: 2, prefixes: false }),
         object: "message",
         scopes: Some("queues"),
         beside: "metadata",

@@ -53,10 +53,10 @@ pub enum EnvelopeFault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenFault {
     /// The tag does not match: another key, or the row was changed.
-    #[error("the row does not match its tag: body, key, timestamp or header were changed, or the key is another one")]
+    #[error("the row does not match its tag: the row was changed, or it was encrypted with another key")]
     Integrity,
     /// The plaintext is not a Snappy block.
-    #[error("the decrypted body is no Snappy block")]
+    #[error("the decrypted body is not a Snappy block")]
     Snappy,
     /// The plaintext expands to more than the maximum size of a body.
     #[error("the decrypted body would have {0} bytes")]

@@ -14,7 +14,7 @@ use super::fault::{OrFault, Result};
 /// # Errors
 /// A member that must contain JSON text and does not.
 pub fn append(record: &impl Serialize, out: &mut Vec<u8>) -> Result<()> {
-    serde_json::to_writer(out, record).ok().or_value("a member that should be JSON text is none")
+    serde_json::to_writer(out, record).ok().or_value("a member that must be JSON is not")
 }
 
 /// Whether a number is left out.

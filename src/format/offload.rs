@@ -31,7 +31,7 @@ pub enum ManifestFault {
     #[error("its manifest_sha256 is not that of its content: it was changed")]
     Hash,
     /// It names a place that is not its own.
-    #[error("it was moved or renamed: it says that it is {0}")]
+    #[error("it was moved or renamed: its content says that it is {0}")]
     Place(String),
 }
 

@@ -22,7 +22,7 @@ const VERSION: u64 = 2;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SidecarFault {
     /// Not a JSON object.
-    #[error("it is no JSON object: {0}")]
+    #[error("it is not a JSON object: {0}")]
     Json(String),
     /// A version of a newer server.
     #[error("its version is {0}, not 1 or 2: it was written by a newer server; update ekvsnap")]
@@ -43,7 +43,7 @@ pub enum SidecarFault {
     #[error("the wrapped key {0} is not 60 bytes in base64")]
     Wrapped(u32),
     /// A wrapped key that cannot be opened.
-    #[error("key {0} does not open with this key file: it belongs to another side-car, or one of both was changed")]
+    #[error("this key file does not open key {0}: they do not belong together, or one of them was changed")]
     Kek(u32),
 }
 

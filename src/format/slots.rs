@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 /// Nothing can be registered: the list is full, or the name is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there is no room for one more, or one of this name is there")]
+#[error("there is no room for another one, or one of this name exists")]
 pub struct Full;
 
 /// At most `N` items, in the order in which they were added.

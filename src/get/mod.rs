@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::adapters::fs;
+use crate::decode::findings::later_moment;
 use crate::decode::{Layout, Options, Progress, index, on_threads, or_changed};
 use crate::error::{Error, Remedy, Result};
 use crate::format::adapter;
@@ -13,7 +14,7 @@ use crate::layouts::lookup::Lookup;
 use crate::layouts::s3::names::Name;
 use crate::layouts::{self, members};
 use crate::objects;
-use crate::options::{ObjectName, spellings};
+use crate::options::ObjectName;
 use crate::output::manifest_read::ReadManifest;
 use crate::output::tee::{Chunk, Part, teed};
 use crate::output::tree::{Digests, Tree};
@@ -80,7 +81,9 @@ pub fn get_noting(
         on_threads(options.threads, || {
             or_changed(sources, || {
                 let set = index(sources, options, progress)?.set;
-                let findings = fill_one(&set, one, options, tree, scratch, progress)?;
+                let mut findings = fill_one(&set, one, options, tree, scratch, progress)?;
+                later_moment(&set, options, &mut findings);
+                set.qualify(&mut findings);
                 Ok((findings, set.losses().take()?))
             })
         })?
@@ -104,12 +107,7 @@ fn file(
     out: &mut dyn Write,
 ) -> Result<Got> {
     let set = index(sources, options, progress)?.set;
-    let mut node = None;
-    for path in spellings(&one.name) {
-        if node.is_none() {
-            node = fs::resolve(&set, &path).or_else(|error| set.skip(error).map(|()| None))?;
-        }
-    }
+    let node = fs::resolve(&set, &one.name).or_else(|error| set.skip(error).map(|()| None))?;
     let mut found = Found::No;
     if let Some(node) = node {
         if node.inode.kind.is_dir() {
@@ -119,7 +117,9 @@ fn file(
         found = copied.or_else(|error| set.skip(error).map(|()| Found::Torn))?;
     }
     set.check_unchanged()?;
-    Ok(Got { found, findings: Findings::default(), lost: set.losses().take()? })
+    let mut findings = Findings::default();
+    later_moment(&set, options, &mut findings);
+    Ok(Got { found, findings, lost: set.losses().take()? })
 }
 
 /// Writes one object of the output at `path` to `out`; returns whether it exists. `lines`: in the form of [`Layout::JSONL`].
@@ -146,8 +146,8 @@ struct Writer<'w> {
     path: Option<Vec<u8>>,
     /// Whether the next file is the line of an S3 object.
     index: bool,
-    /// For an S3 object in a tree: the possible ends of its path. Other files only describe it.
-    ends: Vec<Vec<u8>>,
+    /// For an S3 object in a tree: the end of its path. Other files only describe it.
+    end: Option<Vec<u8>>,
     /// A queue exists even if it is empty.
     queue: bool,
     /// The requested message of a queue.
@@ -163,10 +163,9 @@ impl<'w> Writer<'w> {
         let index = packed && one.adapter == adapter::S3;
         let message = one.rest.as_deref().filter(|_| one.adapter == adapter::SQS);
         let body = one.rest.as_deref().filter(|_| !packed && one.adapter == adapter::S3);
-        let end = |key: &Vec<u8>| [b"/", &Name::Encoded.path(key)[..]].concat();
-        let ends = body.map_or_else(Vec::new, |key| spellings(key).iter().map(end).collect());
+        let end = body.map(|key| [b"/", &Name::Encoded.path(key)[..]].concat());
         let queue = one.adapter == adapter::SQS && message.is_none();
-        Writer { out, path: None, index, ends, queue, message, line: Vec::new(), any: false, is_open: false }
+        Writer { out, path: None, index, end, queue, message, line: Vec::new(), any: false, is_open: false }
     }
 
     fn found(&self) -> Found {
@@ -182,7 +181,7 @@ impl<'w> Writer<'w> {
             self.any |= self.queue;
             return Ok(());
         }
-        if !self.ends.is_empty() && !self.ends.iter().any(|end| chunk.path.ends_with(end)) {
+        if self.end.as_ref().is_some_and(|end| !chunk.path.ends_with(end)) {
             return Ok(());
         }
         if self.path.get_or_insert_with(|| chunk.path.clone()) != &chunk.path {

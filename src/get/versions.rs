@@ -2,13 +2,16 @@
 
 use std::io;
 
-use crate::dataset::{DataSet, KeyRange, Losses, RowsOf, Version};
+use super::{Found, Got};
+use crate::dataset::{DataSet, KeyRange, RowsOf, Version};
+use crate::decode::findings::later_moment;
 use crate::decode::sort::{Record, Sorter, field};
 use crate::decode::{Options, Progress, index, on_threads, or_changed};
 use crate::error::Result;
 use crate::options::ObjectName;
 use crate::output::tree::Tree;
 use crate::registry::rows_of;
+use crate::report::Findings;
 use crate::source::Source;
 
 /// The position of a version; the newest sorts first.
@@ -40,8 +43,8 @@ impl Record for Place {
     }
 }
 
-/// Calls `each` for every version of the rows of an object, also of deleted rows; returns their number, and with [`Options::skip_damage`]
-/// what could not be read.
+/// Calls `each` for every version of the rows of an object, also of deleted rows; returns whether there are any, and with
+/// [`Options::skip_damage`] what could not be read.
 ///
 /// The rows are, by adapter: all rows of a Redis key; an item; an S3 object's manifest; a message, or a queue's record; a
 /// file's name and inode.
@@ -54,13 +57,15 @@ pub fn versions(
     options: &Options,
     progress: &dyn Progress,
     each: &mut (dyn FnMut(&Version<'_>) -> Result<()> + Send),
-) -> Result<(u64, Losses)> {
+) -> Result<Got> {
     on_threads(options.threads, || {
         or_changed(sources, || {
             let set = index(sources, options, progress)?.set;
-            let number = in_order(&set, one, each)?;
+            let found = if in_order(&set, one, each)? > 0 { Found::Whole } else { Found::No };
             set.check_unchanged()?;
-            Ok((number, set.losses().take()?))
+            let mut findings = Findings::default();
+            later_moment(&set, options, &mut findings);
+            Ok(Got { found, findings, lost: set.losses().take()? })
         })
     })?
 }

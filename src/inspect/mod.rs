@@ -16,15 +16,16 @@ pub use page::{is_page, page};
 
 use crate::dataset::{DataSet, Group, Losses, SkipLog};
 use crate::decode::filter::Matched;
+use crate::decode::findings::later_moment;
 use crate::decode::{Options, Progress, fill_indexed, index, iso_time, on_threads, or_changed};
 use crate::error::Result;
 use crate::format::family::Class;
 use crate::format::mvcc::hlc_millis;
 use crate::index::{Counts, Layout};
 use crate::objects;
-use crate::output::manifest::FindingInfo;
+use crate::output::manifest::{FindingInfo, findings_of};
 use crate::output::tree::Tree;
-use crate::report::{Value, digits, exact_path};
+use crate::report::{Findings, Level, Value, digits, exact_path};
 use crate::source::{Source, index_of};
 use census::{Census, Report};
 
@@ -174,7 +175,10 @@ pub fn inspect(sources: &[Source], options: &Options, depth: Depth, progress: &d
         let losses = SkipLog::new(options.skip_damage);
         let set = DataSet::index_with(sources, options.as_of, options.granularity, losses)?;
         set.check_unchanged()?;
-        Ok(Inspection { lost: set.losses().take()?, ..rows(&set) })
+        let mut findings = Findings::default();
+        later_moment(&set, options, &mut findings);
+        let notes = findings_of(&findings, Level::Note);
+        Ok(Inspection { notes, lost: set.losses().take()?, ..rows(&set) })
     })?
 }
 

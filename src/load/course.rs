@@ -14,8 +14,8 @@ use crate::output::split::Tally;
 use crate::report::{Finding, Findings, kinds};
 
 kinds! {
-    Warning LEFT_OUT "load_left_out" "the target cannot store this; it was left out";
-    Warning CHANGED "load_changed" "the target stores this in another form";
+    Warning LEFT_OUT "load_left_out" "objects that the target cannot store; they were left out";
+    Warning CHANGED "load_changed" "objects that the target stores in another form";
     Warning NOTHING "load_nothing" "the inputs have no objects that the target takes: nothing was loaded";
     Note EXPIRED "load_expired" "keys that have expired were not loaded";
 }
@@ -202,7 +202,7 @@ impl<'c> Course<'c> {
     pub fn finish(mut self) -> Result<Outcome> {
         if let Some(before) = self.before {
             return Err(Error::usage(format!(
-                "{before}, behind which the load should begin, is not among the objects"
+                "{before}: the inputs do not have this object, after which the load should continue: give the same inputs and flags as before"
             )));
         }
         if self.met.is_empty() && !self.has_scopes {

@@ -16,8 +16,8 @@ use crate::report::{Finding, Findings, kinds};
 use crate::source::Source;
 
 kinds! {
-    Warning ASIDE "load_not_served" "files below _orphans and ERRORS.jsonl: the server did not serve what is in them, and it was not loaded";
-    Warning SKIPPED "load_output_incomplete" "the decode could not read all rows; what it passed over (ERRORS.jsonl) was not loaded";
+    Warning ASIDE "load_not_served" "files below _orphans, and ERRORS.jsonl: the server did not serve what they have, and it was not loaded";
+    Warning SKIPPED "load_output_incomplete" "the decode could not read all rows; what it skipped (ERRORS.jsonl) was not loaded";
 }
 
 /// The newest commit timestamp of the inputs.
@@ -84,6 +84,7 @@ pub(super) fn of_snapshots<V: Visitor>(
             findings.merge(registry::read_all(set, *adapter, options, progress, visitor)?);
         }
         set.check_unchanged()?;
+        set.qualify(&mut findings);
         Ok(findings)
     })
 }

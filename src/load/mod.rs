@@ -148,10 +148,12 @@ fn refuse_other(target: &Target, options: &Options) -> Result<()> {
     let refuse = |words: &str| Err(Error::command_line(words.to_owned()));
     if matches!(target, Target::Rdb(_)) {
         if options.start_after.is_some() {
-            return refuse("an RDB file is written from its beginning: only servers are loaded from a later object on");
+            return refuse(
+                "an RDB file is always written from the beginning: only a load into a server can be continued",
+            );
         }
         if options.merge {
-            return refuse("an RDB file is always a new one: only servers are loaded beside what they have");
+            return refuse("an RDB file is always new: only a server can have data already");
         }
     }
     let begins = match target.adapters() {
@@ -160,7 +162,7 @@ fn refuse_other(target: &Target, options: &Options) -> Result<()> {
     };
     match &options.start_after {
         Some(after) if !after.starts_with(&begins) => {
-            refuse(&format!("{after}: want what the target was given last, such as {begins}NAME"))
+            refuse(&format!("{after}: give the name of the last loaded object, such as {begins}NAME"))
         }
         _ => Ok(()),
     }

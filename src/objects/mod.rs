@@ -43,6 +43,10 @@ pub fn describes_scope(kind: &str) -> bool {
 
 /// The name of a table, bucket or queue; the object has the segment of the output for it.
 pub(crate) fn scope_bytes(scope: &str) -> Vec<u8> {
+    // The folder of an empty name.
+    if scope == "%" {
+        return Vec::new();
+    }
     unsegment(scope).unwrap_or_else(|| scope.as_bytes().to_vec())
 }
 
@@ -55,15 +59,10 @@ pub(crate) fn name_of(object: &Object<'_>) -> String {
 /// The same for an object given by its parts.
 pub(crate) fn name_by_parts(adapter: Adapter, scope: &str, kind: &str, key: &[u8], range: Option<&[u8]>) -> String {
     let scope = scope_bytes(scope);
-    // An object that describes a scope has the scope as its key.
-    let scoped = adapter.scoped().is_some() && !describes_scope(kind);
-    let parts = [Some(&scope[..]).filter(|_| scoped), Some(key), range];
-    let name = typed_name(adapter, &parts.into_iter().flatten().collect::<Vec<_>>());
-    // A path begins at the root.
-    match name.split_once(':') {
-        Some((fs, path)) if adapter.has_paths() && path.as_bytes() == key => format!("{fs}:/{path}"),
-        _ => name,
-    }
+    let scoped = Some(&scope[..]).filter(|_| adapter.scoped().is_some());
+    // The name of a table, bucket or queue is its scope.
+    let key = Some(key).filter(|_| scoped.is_none() || !describes_scope(kind));
+    typed_name(adapter, &[scoped, key, range].into_iter().flatten().collect::<Vec<_>>())
 }
 
 /// Decodes snapshots and passes on their logical objects; nothing is written.

@@ -89,7 +89,7 @@ impl Older {
         let older: Vec<&Path> = self.sources.iter().map(Source::path).collect();
         if older.len() != newer.len() {
             return Err(Error::usage(format!(
-                "the older state has {} snapshots, and the newer one {}: give one of each group of both",
+                "the older state has {} snapshots, and the newer one {}: give both snapshots of each group",
                 older.len(),
                 newer.len()
             )));
@@ -99,7 +99,7 @@ impl Older {
             && was != is
         {
             return Err(Error::usage(format!(
-                "the older snapshots are those of groups {}, the newer ones those of groups {}: changes are those of the same groups",
+                "the older snapshots are those of groups {}, the newer ones those of groups {}: give snapshots of the same groups",
                 numbers(was),
                 numbers(is)
             )));
@@ -152,7 +152,7 @@ pub fn check_moments(since: u64, moment: u64) -> Result<()> {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "changes since {} are asked for, and the state is that of {}: choose an earlier moment",
+        "changes since {} are asked for, but the state is that of {}: choose an earlier moment",
         shown(since),
         shown(moment)
     )))

@@ -4,6 +4,7 @@ pub mod changes;
 pub mod filter;
 mod layout;
 mod object_name;
+mod printed;
 mod spelling;
 
 use crate::error::{Error, Result};
@@ -18,8 +19,9 @@ use filter::{Filter, Pattern};
 pub use layout::{Layout, LayoutSpec};
 pub use object_name::ObjectName;
 #[cfg(feature = "load")]
-pub(crate) use spelling::typed;
-pub(crate) use spelling::{spellings, typed_name};
+pub(crate) use printed::typed;
+pub(crate) use printed::typed_name;
+pub(crate) use spelling::spelled;
 
 /// Default size of a bundle of items.
 const BUNDLE: u64 = 64 << 20;
@@ -156,14 +158,14 @@ impl Options {
     pub fn check(&self) -> Result<()> {
         if self.packed() && self.dynamodb_bundle.is_some() {
             return Err(Error::command_line(
-                "bundles are for the items of a tree, and a packed layout has no file for each item: ask for one of the two",
+                "bundles of items are for trees: a packed layout has no file for each item; choose one of the two",
             ));
         }
         if self.loaders && self.layout != Layout::JSONL {
             return Err(Error::command_line("loaders are for lines: choose the layout jsonl too"));
         }
         if self.part_size == Some(0) {
-            return Err(Error::command_line("a part has at least one byte: its size cannot be 0"));
+            return Err(Error::command_line("the size of a part cannot be 0"));
         }
         if self.part_size.is_some() && !self.packed() {
             return Err(Error::command_line(format!(
@@ -176,7 +178,7 @@ impl Options {
         }
         if self.for_restore && !self.layout.is_read_back() {
             return Err(Error::command_line(format!(
-                "an output of the layout {} is for queries, not for a restore: ask for one of the two",
+                "an output of the layout {} is for queries, not for a restore: choose one of the two",
                 self.layout.name()
             )));
         }
@@ -192,17 +194,17 @@ impl Options {
         let hidden = self.include_incomplete_uploads || self.include_sqs_side_records || self.for_restore;
         if hidden && self.layout == Layout::JSONL {
             return Err(Error::command_line(
-                "changes are of what the server serves, not of unfinished uploads, bookkeeping rows, or what only a restore needs",
+                "changes are those of served objects: leave out unfinished uploads, bookkeeping rows, and what only a restore needs",
             ));
         }
         if self.include_orphans {
             return Err(Error::command_line(
-                "orphans are what the server cannot reach, and do not change: ask for them, or for changes",
+                "changes are those of served objects, and orphans are not served: ask for one of the two",
             ));
         }
         if self.skip_damage {
             return Err(Error::command_line(
-                "what is passed over in one state would be a change: changes are of intact snapshots",
+                "damage that is skipped in one state would look like a change: changes need intact snapshots",
             ));
         }
         Ok(())
@@ -261,7 +263,7 @@ impl Options {
         let layout = &manifest.options.layout;
         if manifest.options.since.is_some() && layout == "jsonl" {
             return Err(Error::usage(
-                "an output of changes has only what changed, and is no whole state: take the snapshot, or apply the changes to the lines \
+                "an output of changes is not a complete state: take the snapshot, or apply the changes to the lines \
                  that they follow (docs/format/changes.md)",
             ));
         }
@@ -269,7 +271,7 @@ impl Options {
             return Options::of_manifest(manifest);
         }
         Err(Error::usage(format!(
-            "an output of the layout {layout} is for queries, its objects are not read back: take the snapshot, or an output of another \
+            "an output of the layout {layout} is for queries, and its objects cannot be read back: take the snapshot, or an output of another \
              layout"
         )))
     }

@@ -1,7 +1,9 @@
 //! Names of logical objects: `redis:KEY`, `dynamodb:TABLE/PK[/SK]`, `s3:BUCKET/KEY`, `sqs:QUEUE[/ID]`, `fs:PATH`.
+//!
+//! Each part can be `base64:` and its bytes in base64. Names are printed by [`typed_name`](super::typed_name).
 
 use super::filter::{Filter, Pattern};
-use super::spelling::spellings;
+use super::spelling::spelled;
 use crate::error::Shown;
 use crate::format::adapter::{self, Adapter, Naming};
 
@@ -12,7 +14,8 @@ pub struct ObjectName {
     pub adapter: Adapter,
     /// The key or path; for objects in scopes, the scope: a table, bucket or queue.
     pub name: Vec<u8>,
-    /// The part after the first slash: key values, the object's key, the message's ID.
+    /// The part after the first slash: the object's key, or the message's ID. For an item the text of its key values, because only the schema
+    /// of the table says how many there are.
     pub rest: Option<Vec<u8>>,
 }
 
@@ -29,13 +32,15 @@ impl ObjectName {
         let scoped = adapter.scoped();
         let slash = memchr::memchr(b'/', key).filter(|_| scoped.is_some());
         let (name, rest) = match slash {
-            Some(at) => (&key[..at], Some(key[at + 1..].to_vec())),
+            Some(at) => (&key[..at], Some(&key[at + 1..])),
             None => (key, None),
         };
-        match scoped.and_then(|scoped| scoped.wanted) {
-            Some(wanted) if rest.is_none() => Err(format!("want {wanted}")),
-            _ => Ok(ObjectName { adapter, name: name.to_vec(), rest }),
+        if let (Some(wanted), None) = (scoped.and_then(|scoped| scoped.wanted), rest) {
+            return Err(format!("want {wanted}"));
         }
+        let is_one_value = scoped.is_none_or(|scoped| scoped.parts <= 2);
+        let rest = rest.map(|rest| if is_one_value { spelled(rest).into_owned() } else { rest.to_vec() });
+        Ok(ObjectName { adapter, name: spelled(name).into_owned(), rest })
     }
 
     /// Its description, for people.
@@ -57,8 +62,7 @@ impl ObjectName {
 
     /// The filter for a decode of the adapter that finds only it, or only its scope.
     pub(crate) fn filter(&self) -> Filter {
-        let include = spellings(&self.name).iter().map(|name| Pattern::exactly(self.adapter, name)).collect();
-        Filter { include, ..Filter::default() }
+        Filter { include: vec![Pattern::exactly(self.adapter, &self.name)], ..Filter::default() }
     }
 }
 
@@ -78,6 +82,8 @@ mod tests {
         assert_eq!(parsed("s3:b/x/y"), some(adapter::S3, "b", Some("x/y")));
         assert_eq!(parsed("sqs:q"), some(adapter::SQS, "q", None));
         assert_eq!(parsed("fs:/a/b"), some(adapter::FS, "/a/b", None));
+        assert_eq!(parsed("s3:base64:YS9i/base64:Yw"), some(adapter::S3, "a/b", Some("c")));
+        assert_eq!(parsed("dynamodb:base64:dA/base64:Yw"), some(adapter::DYNAMODB, "t", Some("base64:Yw")));
         for bad in ["", "x", "nfs:x", "s3:b", "dynamodb:t"] {
             assert!(parsed(bad).is_err(), "{bad}");
         }

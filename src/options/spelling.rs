@@ -1,34 +1,35 @@
-//! Keys as users type them.
+//! Names as users type them.
+
+use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-use crate::format::adapter::Adapter;
-use crate::report::visible::is_active;
+/// Before the bytes of a name in base64.
+const BASE64: &str = "base64:";
 
-/// The meanings of a key on the command line: the key itself or, after `base64:`, the bytes that the base64 encodes: url-safe or standard,
-/// with padding or without.
-pub(crate) fn spellings(text: &[u8]) -> Vec<Vec<u8>> {
-    let encoded = text.strip_prefix(b"base64:").map(|encoded| {
-        let end = encoded.iter().rposition(|b| *b != b'=').map_or(0, |at| at + 1);
-        &encoded[..end]
-    });
-    let decoded = encoded.and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded).or(STANDARD_NO_PAD.decode(encoded)).ok());
-    std::iter::once(text.to_vec()).chain(decoded).collect()
+/// The bytes of a name: those of the text or, after `base64:`, those that the base64 encodes: url-safe or standard, with padding or without.
+/// What is not valid base64 is taken as it is.
+pub(crate) fn spelled(text: &[u8]) -> Cow<'_, [u8]> {
+    decoded(text).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-/// A name whose bytes [`spellings`] gives back, in a form that can be typed and shown: other bytes are in base64.
-pub(crate) fn typed(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if !text.chars().any(is_active) => text.to_owned(),
-        _ => format!("base64:{}", URL_SAFE_NO_PAD.encode(bytes)),
-    }
+/// The bytes of a name that is in base64.
+pub(crate) fn decoded(text: &[u8]) -> Option<Vec<u8>> {
+    let encoded = text.strip_prefix(BASE64.as_bytes())?;
+    let end = encoded.iter().rposition(|b| *b != b'=').map_or(0, |at| at + 1);
+    let encoded = encoded.get(..end)?;
+    URL_SAFE_NO_PAD.decode(encoded).or(STANDARD_NO_PAD.decode(encoded)).ok()
 }
 
-/// The name of an object: `redis:KEY`, `s3:BUCKET/KEY`, and so on.
-pub(crate) fn typed_name(adapter: Adapter, parts: &[&[u8]]) -> String {
-    let parts: Vec<String> = parts.iter().map(|part| typed(part)).collect();
-    format!("{}:{}", adapter.name(), parts.join("/"))
+/// A name in base64: [`spelled`] gives its bytes back.
+pub(crate) fn encoded(bytes: &[u8]) -> String {
+    format!("{BASE64}{}", URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// Whether a text would be taken for base64.
+pub(crate) fn looks_encoded(text: &str) -> bool {
+    text.starts_with(BASE64)
 }
 
 #[cfg(test)]
@@ -37,10 +38,14 @@ mod tests {
 
     #[test]
     fn keys_in_base64() {
-        assert_eq!(spellings(b"base64:__48"), [&b"base64:__48"[..], b"\xff\xfe<"]);
+        assert_eq!(*spelled(b"base64:__48"), *b"\xff\xfe<");
         for text in [&b"base64:-_8"[..], b"base64:-_8=", b"base64:+/8", b"base64:+/8="] {
-            assert_eq!(spellings(text)[1..], [b"\xfb\xff"], "{}", text.escape_ascii());
+            assert_eq!(*spelled(text), *b"\xfb\xff", "{}", text.escape_ascii());
         }
-        assert_eq!(spellings(b"base64:!"), [b"base64:!"]);
+        for text in [&b"base64:!"[..], b"base6", b"", b"a"] {
+            assert_eq!(*spelled(text), *text);
+        }
+        assert_eq!(*spelled(b"base64:"), *b"");
+        assert_eq!(*spelled(encoded(b"base64:YQ").as_bytes()), *b"base64:YQ");
     }
 }

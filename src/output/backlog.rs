@@ -373,7 +373,7 @@ mod tests {
         let ids = ["taken", "free"].map(|path| backlog.begin(path));
         ids.iter().for_each(|id| backlog.add(*id, bytes("text")));
         let error = backlog.work().unwrap_err().to_string();
-        assert!(error.contains("taken") && error.contains("already there"), "{error}");
+        assert!(error.contains("taken") && error.contains("has this name already"), "{error}");
         ids.iter().for_each(|id| backlog.add(*id, bytes("more")));
         backlog.work().unwrap();
         assert!(!root.path().join("free").exists());

@@ -15,6 +15,7 @@ use super::manifest::{Exclusions, RecordedOptions};
 use super::reading::{Content, Entry, Output, broken, open_below};
 use crate::error::{Error, ErrorKind};
 use crate::format::adapter::{self, Adapter};
+use crate::format::mvcc::hlc_millis;
 
 /// The content of a manifest, checked.
 #[derive(Debug, Clone)]
@@ -122,6 +123,16 @@ impl ReadManifest {
         let number = |name| self.document.get(name).and_then(Value::as_u64);
         let digits = || self.document.get("last_commit_ts_str")?.as_str()?.parse().ok();
         digits().or_else(|| number("last_commit_ts")).or(self.live_read_ts).unwrap_or(0)
+    }
+
+    /// The time of those members of an archive that have none of their own, in Unix seconds.
+    pub fn archive_time(&self) -> u64 {
+        hlc_millis(self.last_commit_ts()) / 1000
+    }
+
+    /// The same in Unix nanoseconds.
+    pub fn archive_nanos(&self) -> i64 {
+        i64::try_from(self.archive_time()).unwrap_or(0).saturating_mul(1_000_000_000)
     }
 
     /// The objects of an adapter as the manifest counts them, by scope and kind; `None`: it does not count them, as in a manifest of the

@@ -35,6 +35,14 @@ pub struct Attributes {
     pub ctime: i64,
 }
 
+impl Attributes {
+    /// The attributes of members that have none of their own: all files and directories outside of a file system. `time`: Unix nanoseconds.
+    pub fn plain(is_directory: bool, time: i64) -> Attributes {
+        let mode = if is_directory { 0o755 } else { 0o600 };
+        Attributes { mode, uid: 0, gid: 0, atime: time, mtime: time, ctime: time }
+    }
+}
+
 /// A member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {

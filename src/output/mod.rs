@@ -29,6 +29,7 @@ pub mod split;
 pub mod spool;
 pub mod staging;
 mod stored;
+mod strangers;
 pub mod sumfile;
 mod sys;
 mod tally;

@@ -117,9 +117,9 @@ impl Order {
             return Ok(());
         }
         Err(match last {
-            0 => format!("it is part {number}, and part 1 is missing or comes later: parts must come in order"),
+            0 => format!("it is part {number}, but part 1 is missing or comes later: parts must be in order"),
             _ => format!(
-                "it is part {number}, and comes behind part {last}: parts must come in order, and none may be missing"
+                "it is part {number}, but it follows part {last}: parts must be in order, and none may be missing"
             ),
         })
     }

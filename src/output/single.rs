@@ -3,6 +3,7 @@
 //! The temporary file is locked while its run is alive, as temporary directories are.
 
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -14,14 +15,19 @@ use super::sys::{self, Writer};
 use super::target::{is_mount_point, refuse_inside, resolve, split};
 use crate::error::{Error, Remedy, Result};
 
-/// Whether a file is one that may be replaced.
-pub type IsOurs = fn(&Path) -> bool;
+/// Whether a file is one that may be replaced; the error says why one of ours may not.
+pub type IsOurs = fn(&Path) -> Result<bool>;
+
+/// What shows whether a file was changed: device, inode, size and the time of the last change.
+type Seen = Option<[i128; 5]>;
 
 /// A file that is not complete yet.
 pub struct SingleFile {
     target: PathBuf,
     force: bool,
     is_ours: IsOurs,
+    /// The file that is replaced, as it was when it was checked.
+    seen: Seen,
     /// Directory for temporary files.
     scratch: PathBuf,
     /// The file under its temporary name; `None`: standard output.
@@ -41,9 +47,11 @@ impl SingleFile {
         if target.as_os_str() == "-" {
             let (target, scratch) = (target.to_path_buf(), std::env::temp_dir());
             let leftovers = Vec::new();
-            return Ok(SingleFile { target, force, is_ours, scratch, file: None, _pending: None, leftovers });
+            let file = None;
+            return Ok(SingleFile { target, force, is_ours, seen: None, scratch, file, _pending: None, leftovers });
         }
         refuse_inside(target)?;
+        let seen = seen(target);
         check(target, force, is_ours)?;
         let target = resolve(target)?;
         let (parent, name) = split(&target)?;
@@ -62,7 +70,7 @@ impl SingleFile {
         // On a file system without locks other runs cannot see that this one lives; they remove nothing then.
         let _ = file.as_file().try_lock();
         let scratch = parent.to_path_buf();
-        Ok(SingleFile { target, force, is_ours, scratch, file: Some(file), _pending: Some(pending), leftovers })
+        Ok(SingleFile { target, force, is_ours, seen, scratch, file: Some(file), _pending: Some(pending), leftovers })
     }
 
     /// As [`new`](SingleFile::new), for a file that must not exist: the caller has no option to replace one.
@@ -76,7 +84,7 @@ impl SingleFile {
                 target.display()
             )));
         }
-        SingleFile::new(target, false, |_| false)
+        SingleFile::new(target, false, |_| Ok(false))
     }
 
     /// Whether a file exists that this one replaces.
@@ -120,14 +128,20 @@ impl SingleFile {
         }
         let renamed = |e| Error::io("rename the finished file to", &self.target, e);
         Pending::publish(|| {
-            // A long time may have passed since the first check.
-            check(&self.target, self.force, self.is_ours)?;
+            // A long time may have passed since the first check, which may have read all of a large archive.
+            let is_same = self.seen.is_some() && self.seen == seen(&self.target);
+            check(&self.target, self.force, if is_same { |_| Ok(true) } else { self.is_ours })?;
             sys::about_to().map_err(renamed)?;
             let named = if self.force { file.persist(&self.target) } else { file.persist_noclobber(&self.target) };
             named.map(drop).map_err(|e| renamed(e.error))
         })?;
         if sync { sys::sync_name(&self.scratch) } else { Ok(()) }
     }
+}
+
+fn seen(target: &Path) -> Seen {
+    let meta = fs::symlink_metadata(target).ok()?;
+    Some([meta.dev().into(), meta.ino().into(), meta.len().into(), meta.ctime().into(), meta.ctime_nsec().into()])
 }
 
 /// Checks that the target is new, or is a file of ours and `force` was given.
@@ -139,10 +153,10 @@ fn check(target: &Path, force: bool, is_ours: IsOurs) -> Result<()> {
         Ok(meta) if meta.is_symlink() => refuse("is a link: name the file itself, or another one"),
         Ok(meta) if !meta.is_file() => refuse("exists and is not a file: choose another name"),
         Ok(meta) if is_mount_point(target, &meta) => {
-            refuse("is a mount point, whose place no finished file can take: choose another name")
+            refuse("is a mount point, which a finished file cannot replace: choose another name")
         }
         Ok(_) if !force => refuse("exists: choose another name").map_err(|error| error.with_remedy(Remedy::Replace)),
-        Ok(meta) if meta.len() > 0 && !is_ours(target) => {
+        Ok(meta) if meta.len() > 0 && !is_ours(target)? => {
             refuse("was not made by ekvsnap, and is never replaced: choose another name, or remove it yourself")
         }
         _ => Ok(()),

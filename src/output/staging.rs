@@ -41,6 +41,9 @@ pub struct Staging {
 impl Staging {
     /// Prepares to build `target`, which must be new or an empty directory (or, with `force`, an output of ours).
     pub fn new(target: &Path, force: bool) -> Result<Staging> {
+        if target.as_os_str() == "-" {
+            return Err(Error::command_line("a directory cannot go to standard output: name a directory"));
+        }
         let target = resolve(target)?;
         check(&target, force)?;
         let (parent, name) = split(&target)?;

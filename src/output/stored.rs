@@ -68,5 +68,5 @@ impl StoredLines {
 }
 
 fn damaged() -> Error {
-    Error::usage("a shard was changed since it was written: its lines are not those that it tells of")
+    Error::usage("a shard was changed since it was written: its lines do not match its record")
 }

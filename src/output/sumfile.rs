@@ -71,11 +71,11 @@ fn row(line: &[u8]) -> Result<Line, &'static str> {
     let (digest, rest) = line.split_first_chunk::<64>().ok_or("it is shorter than a digest and a path")?;
     let digest = digest_of(digest).ok_or("it does not begin with 64 lower-case hex digits")?;
     let path = rest.strip_prefix(b"  ").or_else(|| rest.strip_prefix(b" *"));
-    let path = path.ok_or("no two spaces follow its digest")?;
+    let path = path.ok_or("its digest is not followed by two spaces")?;
     let path = if escaped { unescaped(path).ok_or("its path has a broken escape")? } else { path.to_vec() };
     match path.as_slice() {
         b"" | b"." => Err("it has no path"),
-        _ if !is_below(&path) => Err("its path leads out of the output"),
+        _ if !is_below(&path) => Err("its path is outside of the output"),
         path if path.contains(&0) => Err("its path has a NUL"),
         _ => Ok(Line::Row(path, digest)),
     }
@@ -156,8 +156,8 @@ mod tests {
             (&format!("{hex} a"), "two spaces"),
             (&format!("{hex}  "), "no path"),
             (&format!("{hex}  ."), "no path"),
-            (&format!("{hex}  /etc/passwd"), "out of"),
-            (&format!("{hex}  a/../../b"), "out of"),
+            (&format!("{hex}  /etc/passwd"), "outside of"),
+            (&format!("{hex}  a/../../b"), "outside of"),
             (&format!("{hex}  a\0b"), "NUL"),
             (&format!("\\{hex}  a\\"), "escape"),
             (&format!("\\{hex}  a\\t"), "escape"),

@@ -104,7 +104,7 @@ pub(super) fn sync_name(dir: &Path) -> crate::error::Result<()> {
         // Some file systems do not support it for directories.
         Err(e) if e.kind() == io::ErrorKind::InvalidInput => Ok(()),
         synced => synced.map_err(|e| {
-            crate::error::Error::io("bring to the disk the name of the output, which is complete, in", dir, e)
+            crate::error::Error::io("sync the name of the output, which is complete, to the disk in", dir, e)
         }),
     }
 }

@@ -1,26 +1,13 @@
 //! Checks where an output may go: never over an input, and never over anything but an output of this program.
 
-use std::collections::hash_map::RandomState;
-use std::fs::{self, File};
-use std::hash::BuildHasher as _;
-use std::io::{self, BufReader, Read};
+use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
-use super::fs_metadata::{self, METADATA};
-use super::manifest_read;
-use super::reading::{Content, Entry, Named, look, open_below};
-use super::sumfile::{Line, Lines};
+use super::strangers::{is_ours, refuse_strangers};
 use super::{CHECKSUMS, MANIFEST};
-use crate::error::{Error, Remedy, Result, Shown};
-
-/// What `elastickv_version` begins with in a MANIFEST.json of ours.
-const MAKER: &str = "ekvsnap ";
-
-/// Files that an error names.
-const MOST_NAMED: usize = 10;
+use crate::error::{Error, Remedy, Result};
 
 /// Longest file name.
 pub(super) const MAX_NAME: usize = 255;
@@ -64,7 +51,7 @@ pub(super) fn refuse_inside(target: &Path) -> Result<()> {
     match parent.ancestors().find(is_output) {
         None => Ok(()),
         Some(output) => Err(Error::usage(format!(
-            "{} is inside the output {}, which would no longer be what it was: choose another place",
+            "{} is inside the output {}, which would be changed by it: choose another place",
             target.display(),
             output.display()
         ))),
@@ -85,7 +72,7 @@ pub(super) fn check(target: &Path, force: bool) -> Result<()> {
     }
     if is_mount_point(target, &meta) {
         return refuse(&format!(
-            "is a mount point, whose place no finished output can take: name a directory in it, such as {}",
+            "is a mount point, which a finished output cannot replace: name a directory in it, such as {}",
             target.join("backup").display()
         ));
     }
@@ -122,124 +109,6 @@ fn is_mount_root(path: &Path) -> bool {
 #[cfg(not(target_os = "linux"))]
 fn is_mount_root(_: &Path) -> bool {
     false
-}
-
-/// The members that identify a manifest of ours.
-#[derive(Deserialize)]
-struct Mark {
-    elastickv_version: String,
-}
-
-impl Mark {
-    fn is_ours(manifest: impl Read) -> bool {
-        let read = serde_json::from_reader::<_, Mark>(BufReader::new(manifest.take(manifest_read::MOST)));
-        read.is_ok_and(|mark| mark.elastickv_version.starts_with(MAKER))
-    }
-}
-
-/// Whether a directory is an output of ours, as its manifest says.
-fn is_ours(dir: &Path) -> bool {
-    let path = dir.join(MANIFEST);
-    // A link is not followed, and a pipe without a writer must not block.
-    let file = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file()).then(|| File::open(path).ok()).flatten();
-    file.is_some_and(Mark::is_ours)
-}
-
-/// Whether a file is an archive of ours, as the manifest in it says.
-pub(super) fn is_our_archive(path: &Path) -> bool {
-    // In an archive of ours only CHECKSUMS and ERRORS.jsonl can come before it.
-    const BEFORE: usize = 2;
-    let Ok(Named::Output(mut output)) = look(path) else { return false };
-    let (mut ours, mut passed) = (false, 0);
-    let read = output.each(&mut |entry| {
-        match entry {
-            Entry::Attributes(..) => return Ok(()),
-            Entry::File(name, Content::InArchive(stream, _)) => {
-                let found = name == MANIFEST.as_bytes();
-                ours = found && Mark::is_ours(stream);
-                passed += 1;
-                if !found && passed <= BEFORE {
-                    return Ok(());
-                }
-            }
-            _ => {}
-        }
-        Err(Error::usage("nothing more is wanted of the archive"))
-    });
-    // Bytes after the manifest were not read.
-    drop(read);
-    ours
-}
-
-/// Refuses to replace a directory of ours that contains other files.
-fn refuse_strangers(dir: &Path) -> Result<()> {
-    let (mut strangers, mut more) = (Vec::new(), 0_u64);
-    each_stranger(dir, &mut |path| {
-        if strangers.len() < MOST_NAMED {
-            strangers.push(Shown(path).to_string());
-        } else {
-            more += 1;
-        }
-    })?;
-    if strangers.is_empty() {
-        return Ok(());
-    }
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    Err(Error::usage(format!(
-        "{} has files that are not in its CHECKSUMS, and is never replaced: {}{more}; move them away, or \
-         choose a new directory",
-        dir.display(),
-        strangers.join(", "),
-    )))
-}
-
-/// Calls `each` for every path of a directory that neither its CHECKSUMS nor the metadata of its file system name. For each path that they name, a hash is held in memory.
-fn each_stranger(dir: &Path, each: &mut dyn FnMut(&[u8])) -> Result<()> {
-    let Named::Output(mut output) = look(dir)? else { return Ok(()) };
-    let Some(root) = output.root().cloned() else { return Ok(()) };
-    let hashes = RandomState::new();
-    let mut known = Vec::new();
-    let sums = dir.join(CHECKSUMS);
-    match open_below(&root, CHECKSUMS.as_bytes()) {
-        Ok(file) => {
-            let mut lines = Lines::new(BufReader::with_capacity(1 << 16, file));
-            while let Some(line) = lines.next().map_err(|e| Error::io("read", &sums, e))? {
-                if let Line::Row(path, _) = line {
-                    known.push(hashes.hash_one(path.as_slice()));
-                }
-            }
-        }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        Err(e) => return Err(Error::io("open", &sums, e)),
-    }
-    listed_by_metadata(dir, &mut |path| known.push(hashes.hash_one(path)))?;
-    known.sort_unstable();
-    output.each(&mut |entry| {
-        let (path, is_file) = match entry {
-            Entry::File(path, _) => (path, true),
-            Entry::Link(path, _) | Entry::NonRegular(path, _) | Entry::Odd(path, _) => (path, false),
-            // An empty directory holds no files of other programs.
-            Entry::Directory(_) | Entry::Attributes(..) => return Ok(()),
-        };
-        let is_ours = [MANIFEST.as_bytes(), CHECKSUMS.as_bytes()].contains(&path)
-            || known.binary_search(&hashes.hash_one(path)).is_ok();
-        if !(is_file && is_ours) {
-            each(path);
-        }
-        Ok(())
-    })
-}
-
-/// The files of the file system, from its metadata: CHECKSUMS has no row for those with large holes and, if an archive was extracted, for
-/// further names of a file.
-fn listed_by_metadata(dir: &Path, each: &mut dyn FnMut(&[u8])) -> Result<()> {
-    let path = dir.join(METADATA);
-    if !fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file()) {
-        return Ok(());
-    }
-    let file = File::open(&path).map_err(|e| Error::io("open", &path, e))?;
-    let mut take = |line: &_| fs_metadata::path(line, "tree").iter().for_each(|path| each(path));
-    fs_metadata::each_line(file, &mut take).map_err(|e| Error::io("read", &path, e))
 }
 
 /// Refuses a target that is an input, or a directory that contains one: replacing it would delete the input.

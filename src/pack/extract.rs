@@ -44,7 +44,7 @@ pub(super) fn write(output: &mut Output, dir: &Path) -> Result<()> {
             let made = about_to().and_then(|()| fs::hard_link(at(dir, target), at(dir, path)));
             made.map_err(|e| Error::io("link", at(dir, path), e))
         }
-        Entry::Link(path, _) => Err(odd(&name, path, "it is a link to something outside")),
+        Entry::Link(path, _) => Err(odd(&name, path, "it is a link to a file outside of the output")),
         Entry::NonRegular(path, what) => Err(odd(&name, path, what)),
         Entry::Odd(path, what) => Err(odd(&name, path, what)),
     })

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use crate::decode::Progress;
 use crate::error::{Error, Result};
 use crate::format::fs::Inode;
-use crate::format::mvcc::hlc_millis;
 use crate::layouts::fs::read::places_of;
 use crate::output::archive::{self, Copied, Packing};
 use crate::output::fs_metadata::METADATA;
@@ -45,8 +44,7 @@ pub(super) fn write(
 ) -> Result<()> {
     let manifest = ReadManifest::of(output)?;
     let root = output.root().cloned().ok_or_else(|| Error::internal("a directory was asked for"))?;
-    let mtime = hlc_millis(manifest.last_commit_ts()) / 1000;
-    let plain = i64::try_from(mtime).unwrap_or(0).saturating_mul(1_000_000_000);
+    let (mtime, plain) = (manifest.archive_time(), manifest.archive_nanos());
     let raw = manifest.options.fs_names == "raw";
     let attributes = attributes(output, &root, file, (!raw).then_some(plain))?;
     progress.begin("list", 1);
@@ -76,10 +74,7 @@ fn attributes(
     let read = places_of(METADATA.as_bytes(), &mut metadata, &mut |path, inode, link| {
         let Inode { mode, uid, gid, atime, mtime, ctime, kind, .. } = *inode;
         let (attributes, link) = match plain {
-            Some(time) => {
-                let mode = if kind.is_dir() { 0o755 } else { 0o600 };
-                (Attributes { mode, uid: 0, gid: 0, mtime: time, atime: time, ctime: time }, None)
-            }
+            Some(time) => (Attributes::plain(kind.is_dir(), time), None),
             None => (Attributes { mode, uid, gid, atime, mtime, ctime }, link),
         };
         filling.push(path, &[&encoded(&attributes), link.unwrap_or_default()].concat())

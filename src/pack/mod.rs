@@ -55,7 +55,9 @@ pub fn pack(
 
     let started = Instant::now();
     if target.as_os_str() == "-" {
-        return Err(Error::command_line("the archive is read again before it is given away: name a file"));
+        return Err(Error::command_line(
+            "the archive is read again when it is complete, which standard output does not allow: name a file",
+        ));
     }
     let mut output = opened(dir)?;
     if output.form() != Form::Directory {
@@ -77,7 +79,7 @@ pub fn pack(
 /// Always.
 #[cfg(not(feature = "archive"))]
 pub fn pack(_: &Path, _: &Path, _: Packing, _: &Options, _: &dyn Progress) -> Result<Outcome> {
-    Err(Error::usage("this build writes no archives: it lacks the feature `archive`"))
+    Err(Error::usage("this program was built without the feature `archive`, which writes archives"))
 }
 
 /// Unpacks the output in an archive into a new directory at `target`.
@@ -102,7 +104,11 @@ pub fn unpack(archive: &Path, target: &Path, options: &Options, progress: &dyn P
 fn opened(path: &Path) -> Result<Output> {
     match look(path)? {
         Named::Output(output) => Ok(output),
-        _ => Err(Error::new(ErrorKind::Output("it is no output of a decode".into())).input(path)),
+        _ => Err(Error::new(ErrorKind::Output(
+            "it is not an output of a decode: name a directory with MANIFEST.json and CHECKSUMS, or an archive of one"
+                .into(),
+        ))
+        .input(path)),
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) fn bring(from: &Path, to: &Path, copies: bool) -> Result<()> {
 
 /// Copies a file if the file system has no links, or is another one.
 fn copied(path: &Path, target: &Path, why: &io::Error) -> Result<()> {
-    let double = || Error::usage(format!("two shards have a file {}: they are not of one plan", target.display()));
+    let double = || Error::usage(format!("two shards have the file {}: they are not of one plan", target.display()));
     if why.kind() == io::ErrorKind::AlreadyExists {
         return Err(double());
     }
@@ -112,6 +112,6 @@ mod tests {
             }
         }
         let again = copied(&from, &to, &io::ErrorKind::Unsupported.into()).unwrap_err();
-        assert!(again.to_string().starts_with("two shards have a file"), "{again}");
+        assert!(again.to_string().starts_with("two shards have the file"), "{again}");
     }
 }

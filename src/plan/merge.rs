@@ -93,14 +93,14 @@ pub(super) fn complete(planned: &Planned, named: &[PathBuf]) -> Result<(Vec<Path
     for dir in directories(named)? {
         let shown = dir.display();
         let shard = Shard::open(&dir)?;
-        let shard = shard.ok_or_else(|| Error::usage(format!("{shown} is no complete shard: run it again")))?;
+        let shard = shard.ok_or_else(|| Error::usage(format!("{shown} is not a complete shard: run it again")))?;
         if shard.plan != planned.digest {
-            return Err(Error::usage(format!("{shown} is a shard of another plan: name only those of this one")));
+            return Err(Error::usage(format!("{shown} is a shard of another plan: name only shards of this plan")));
         }
         let which = shard.which;
         if *count.get_or_insert(which.count) != which.count {
             return Err(Error::usage(format!(
-                "{shown} is one of {} shards, others are of {}: all must have the same number",
+                "{shown} is one of {} shards, and others are of {}: merge shards of one number",
                 which.count,
                 count.unwrap_or_default()
             )));
@@ -115,9 +115,9 @@ pub(super) fn complete(planned: &Planned, named: &[PathBuf]) -> Result<(Vec<Path
         let first: Vec<String> = missing.iter().take(MOST_NAMED).map(u32::to_string).collect();
         let more = if missing.len() > MOST_NAMED { ", …" } else { "" };
         return Err(Error::usage(format!(
-            "of {} shards {} are missing: {}{more}",
-            count.unwrap_or_default(),
+            "{} of {} shards missing: run {}{more}",
             missing.len(),
+            count.unwrap_or_default(),
             first.join(", ")
         )));
     }
@@ -143,7 +143,10 @@ fn directories(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
             }
         }
         if all.len() == before {
-            return Err(Error::usage(format!("{} is no shard, and has none in it", dir.display())));
+            return Err(Error::usage(format!(
+                "{} is not a shard and has none in it: name the directory that the runs of the shards wrote to",
+                dir.display()
+            )));
         }
     }
     all.sort();

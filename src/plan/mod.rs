@@ -54,11 +54,13 @@ fn of(set: &DataSet<'_>, options: &Options) -> Plan {
 /// As [`index`], with the options of a decode of these sources.
 ///
 /// # Errors
-/// As [`index`]; options of a decode that cannot be divided among shards.
+/// As [`index`]; encryption keys that are missing; options of a decode that cannot be divided among shards.
 pub fn plan(sources: &[Source], options: &Options, progress: &dyn Progress) -> Result<Plan> {
     let task = task::encode(options)?;
     on_threads(options.threads, || {
         let set = scan(sources, options, progress)?;
+        // With keys, a source is a decrypted copy: a plan that was made without them would not be a plan of it.
+        set.check_keys()?;
         let plan = of(&set, options);
         let columns = decode::columns(set, options, progress)?;
         sources.iter().try_for_each(Source::check_unchanged)?;
@@ -74,9 +76,9 @@ pub fn write(plan: &Plan, target: &Path, force: bool, sources: &[Source]) -> Res
     let bytes = plan.encode()?;
     refuse_inputs(target, sources.iter().filter_map(Source::real_path))?;
     if target.as_os_str() == "-" {
-        return Err(Error::command_line("a plan is a file: name one with -o"));
+        return Err(Error::command_line("a plan cannot go to standard output: name a file"));
     }
-    let mut file = SingleFile::new(target, force, is_plan)?;
+    let mut file = SingleFile::new(target, force, |path| Ok(is_plan(path)))?;
     let written = file.file().map_or(Ok(()), |mut out| out.write_all(&bytes));
     written.map_err(|e| Error::io("write", target, e))?;
     file.publish(false)?;

@@ -30,7 +30,7 @@ impl Planned {
         let (plan, digest) = Plan::read(path)?.ok_or_else(|| {
             let path = path.display();
             Error::usage(format!(
-                "{path} is no plan of this version of ekvsnap, or damaged: make it again with ekvsnap plan"
+                "{path} is not a plan of this version of ekvsnap, or it is damaged: make it again with ekvsnap plan"
             ))
         })?;
         let remedy = "make the plan again, and run all shards with it".to_owned();
@@ -58,13 +58,17 @@ impl Planned {
     /// A source that differs from the plan.
     pub fn attach(&self, sources: &mut [Source]) -> Result<()> {
         if sources.len() != self.plan.inputs.len() {
-            return Err(Error::usage("the inputs are not those of the plan: name each of them, in its order"));
+            return Err(Error::usage(
+                "the inputs are not those of the plan: name each of them, in the order of the plan",
+            ));
         }
         for (source, input) in sources.iter_mut().zip(&self.plan.inputs) {
             let (now, planned) = (source.identity(), input.identity.as_ref());
             let is_same = now.as_ref() == planned;
             let may_be_copy = now.as_ref().zip(planned).is_some_and(|(now, planned)| now.may_be_copy_of(planned));
-            if !is_same && !may_be_copy {
+            // A decrypted copy has no identity, and without keys there is no such copy. The index compares lengths and checksums.
+            let may_lack_keys = planned.is_none() && now.is_some() && input.crc32c.is_some();
+            if !is_same && !may_be_copy && !may_lack_keys {
                 return Err(self.other(source));
             }
             let Some(index) = &input.index else { continue };
@@ -104,6 +108,6 @@ impl Planned {
 
     fn other(&self, source: &Source) -> Error {
         let (path, remedy) = (source.path().display(), &self.remedy);
-        Error::usage(format!("{path} is not the file that was planned: {remedy}"))
+        Error::usage(format!("{path} is not the file that the plan was made of: {remedy}"))
     }
 }

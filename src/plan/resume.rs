@@ -130,7 +130,7 @@ impl State {
         match lock.try_lock() {
             Err(TryLockError::WouldBlock) => {
                 let dir = dir.display();
-                return Err(Error::usage(format!("another run is at work in {dir}: wait for it, or end it")));
+                return Err(Error::usage(format!("another run is using {dir}: wait for it, or end it")));
             }
             // A file system without locks gives no answer.
             Ok(()) | Err(TryLockError::Error(_)) => {}
@@ -146,11 +146,11 @@ impl State {
             write(&plan(sources, options, progress)?, &path, false, sources)?;
         }
         let mut planned =
-            Planned::read(&path).map_err(|e| Error::usage(format!("{e}; to begin anew, remove {dir}")))?;
-        planned.remedy = format!("to begin anew, remove {dir}");
+            Planned::read(&path).map_err(|e| Error::usage(format!("{e}; to start again, remove {dir}")))?;
+        planned.remedy = format!("to start again, remove {dir}");
         if !planned.is_of(sources, options)? {
             return Err(Error::usage(format!(
-                "{dir} is of a run with other inputs or options: give the same ones, or remove it to begin anew"
+                "{dir} belongs to a run with other inputs or options: give the same ones, or remove it to start again"
             )));
         }
         planned.options.fsync = options.fsync;
@@ -164,7 +164,7 @@ impl State {
             let name = entry.map_err(|e| Error::io("list", dir, e))?.file_name();
             if !is_unfinished(PLAN.as_ref(), &name) {
                 return Err(Error::usage(format!(
-                    "{} is not what a run left that can be resumed: move it away, or choose another output",
+                    "{} has files that no resumable run left: move it away, or choose another output",
                     dir.display()
                 )));
             }
@@ -182,7 +182,7 @@ impl State {
         let earlier = entries.filter_map(|entry| Which::of_name(entry.file_name().to_str()?)).next();
         match (earlier.map(|which| which.count), asked) {
             (Some(earlier), Some(asked)) if earlier != asked => Err(Error::usage(format!(
-                "{} is of a run in {earlier} shards, not in {asked}: give that number, or remove it to begin anew",
+                "{} belongs to a run with {earlier} shards, not {asked}: give that number, or remove it to start again",
                 self.dir.display()
             ))),
             (Some(count), _) | (None, Some(count)) => Ok(count),

@@ -113,7 +113,7 @@ pub(super) fn is_there(target: &Path, planned: &Planned, which: Which) -> Result
             target.display()
         ))),
         None => Err(Error::usage(format!(
-            "{} is no complete shard: choose another directory, or remove it yourself",
+            "{} is not a complete shard: choose another directory, or remove it yourself",
             target.display()
         ))),
     }

@@ -121,7 +121,7 @@ fn check(options: &Options) -> Result<()> {
     }
     if options.writes_changes() || options.older.is_some() {
         return Err(Error::command_line(
-            "what changed is found by one run over both states: changes have no plan, and no run of them is resumed",
+            "changes are found by one run over both states: they cannot be planned, and such a run cannot be resumed",
         ));
     }
     if options.archive.is_some() {
@@ -136,7 +136,7 @@ fn check(options: &Options) -> Result<()> {
 /// The bytes are not those of this version.
 pub(super) fn decode(bytes: &[u8]) -> Result<Options> {
     if bytes.is_empty() {
-        return Err(Error::usage("the file has indexes only: make a plan with ekvsnap plan INPUT… -o PLAN"));
+        return Err(Error::usage("the file has only indexes: make a plan with ekvsnap plan INPUT… -o PLAN"));
     }
     let unreadable = |e: &dyn std::fmt::Display| Error::usage(format!("the options of the plan cannot be read: {e}"));
     let task: Task = serde_json::from_slice(bytes).map_err(|e| unreadable(&e))?;

@@ -30,16 +30,30 @@ pub struct Kind {
     pub event: &'static str,
     /// What it means and what to do.
     pub hint: &'static str,
+    /// For a kind that claims that something does not exist: the kind that is reported if rows of the store are missing, because what was
+    /// not found may be among them.
+    pub unread: Option<&'static Kind>,
 }
 
-/// Declares the vocabulary of a module: `Level NAME "event" "hint";` makes a [`Kind`] called `NAME`.
+/// Declares the vocabulary of a module: `Level NAME "event" "hint";` makes a [`Kind`] called `NAME`. With `, unread Level "hint"` before the
+/// semicolon it has a kind for stores of which rows are missing.
 macro_rules! kinds {
-    ($($level:ident $name:ident $event:literal $hint:literal;)*) => {
+    ($($level:ident $name:ident $event:literal $hint:literal $(, unread $other:ident $unread:literal)?;)*) => {
         $(pub(super) static $name: $crate::report::Kind = $crate::report::Kind {
             level: $crate::report::Level::$level,
             event: $event,
             hint: $hint,
+            unread: $crate::report::kinds!(@unread $event $($other $unread)?),
         };)*
+    };
+    (@unread $event:literal) => { None };
+    (@unread $event:literal $level:ident $hint:literal) => {
+        Some(&$crate::report::Kind {
+            level: $crate::report::Level::$level,
+            event: $event,
+            hint: $hint,
+            unread: None,
+        })
     };
 }
 pub(crate) use kinds;
@@ -274,6 +288,11 @@ impl Findings {
         }
     }
 
+    /// Takes back the claims that something does not exist, because rows of the store are missing.
+    pub fn of_incomplete_store(&mut self) {
+        self.kinds.values_mut().for_each(|(kind, _)| *kind = kind.unread.unwrap_or(*kind));
+    }
+
     /// Every kind with its findings, by event name.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Kind, &Seen)> {
         self.kinds.values().map(|(kind, seen)| (*kind, seen))
@@ -291,7 +310,7 @@ mod tests {
 
     #[test]
     fn long_members_are_cut() {
-        let kind: &'static Kind = &Kind { level: Level::Note, event: "e", hint: "" };
+        let kind: &'static Kind = &Kind { level: Level::Note, event: "e", hint: "", unread: None };
         let long = |unit: &str| unit.repeat((1 << 20) / unit.len());
         let binary = [&[0xff][..], &[0; 1 << 20]].concat();
         let base64 = format!("_w{}", "A".repeat(510));

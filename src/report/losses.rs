@@ -47,6 +47,11 @@ impl Pile {
         Pile { held: Vec::new(), weight: 0, most, runs: Vec::new(), file: None, failed: None }
     }
 
+    /// Whether it has no losses.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty() && self.runs.is_empty() && self.failed.is_none()
+    }
+
     /// Adds the row, or the bytes, of an error. A failure is reported at the end.
     #[cold]
     pub fn add(&mut self, error: Error) {

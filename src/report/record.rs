@@ -29,9 +29,8 @@ pub fn lasting(name: &[u8]) -> Option<&'static str> {
     Some(name)
 }
 
-fn lasting_kind(level: Level, event: &'static str, hint: &'static str) -> Option<&'static Kind> {
+fn lasting_kind(wanted: Kind) -> Option<&'static Kind> {
     let mut kinds = KINDS.lock().unwrap_or_else(PoisonError::into_inner);
-    let wanted = Kind { level, event, hint };
     if let Some(known) = kinds.iter().find(|kind| ***kind == wanted) {
         return Some(known);
     }
@@ -48,9 +47,10 @@ impl Findings {
     pub fn encode(&self, out: &mut Vec<u8>) {
         wire::number(self.iter().count() as u64, out);
         for (kind, Seen { count, examples }) in self.iter() {
-            out.push(u8::from(kind.level == Level::Warning));
             wire::bytes(kind.event.as_bytes(), out);
-            wire::bytes(kind.hint.as_bytes(), out);
+            encode_claim(kind, out);
+            out.push(u8::from(kind.unread.is_some()));
+            kind.unread.iter().for_each(|unread| encode_claim(unread, out));
             wire::number(*count, out);
             wire::number(examples.len() as u64, out);
             for example in examples {
@@ -67,8 +67,9 @@ impl Findings {
     pub fn decode(reader: &mut Reader<'_>) -> Option<Findings> {
         let mut findings = Findings::default();
         for _ in 0..reader.count()? {
-            let level = if reader.flag()? { Level::Warning } else { Level::Note };
-            let (event, hint) = (lasting(reader.bytes()?)?, lasting(reader.bytes()?)?);
+            let event = lasting(reader.bytes()?)?;
+            let kind = decode_claim(event, reader)?;
+            let unread = if reader.flag()? { Some(lasting_kind(decode_claim(event, reader)?)?) } else { None };
             let (count, mut examples) = (reader.number()?, Vec::new());
             for _ in 0..reader.count()? {
                 let mut example = Vec::new();
@@ -77,10 +78,21 @@ impl Findings {
                 }
                 examples.push(example);
             }
-            findings.add_seen(lasting_kind(level, event, hint)?, Seen { count, examples });
+            findings.add_seen(lasting_kind(Kind { unread, ..kind })?, Seen { count, examples });
         }
         Some(findings)
     }
+}
+
+/// Level and hint of a kind.
+fn encode_claim(kind: &Kind, out: &mut Vec<u8>) {
+    out.push(u8::from(kind.level == Level::Warning));
+    wire::bytes(kind.hint.as_bytes(), out);
+}
+
+fn decode_claim(event: &'static str, reader: &mut Reader<'_>) -> Option<Kind> {
+    let level = if reader.flag()? { Level::Warning } else { Level::Note };
+    Some(Kind { level, event, hint: lasting(reader.bytes()?)?, unread: None })
 }
 
 fn encode_value(value: &Value, out: &mut Vec<u8>) {
@@ -131,8 +143,9 @@ mod tests {
     use super::*;
     use crate::report::Finding;
 
-    static SOME: Kind = Kind { level: Level::Warning, event: "some", hint: "a hint" };
-    static OTHER: Kind = Kind { level: Level::Note, event: "other", hint: "" };
+    static UNREAD: Kind = Kind { level: Level::Note, event: "some", hint: "another hint", unread: None };
+    static SOME: Kind = Kind { level: Level::Warning, event: "some", hint: "a hint", unread: Some(&UNREAD) };
+    static OTHER: Kind = Kind { level: Level::Note, event: "other", hint: "", unread: None };
 
     #[test]
     fn findings_come_back() {
@@ -159,6 +172,8 @@ mod tests {
         // They are merged with those of the program itself.
         again.merge(findings.clone());
         assert_eq!(again.count(Level::Warning), 14);
+        again.of_incomplete_store();
+        assert_eq!(again.count(Level::Warning), 0);
         for end in 0..bytes.len() {
             assert!(Findings::decode(&mut Reader::new(&bytes[..end])).is_none(), "{end}");
         }

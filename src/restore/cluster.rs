@@ -76,7 +76,7 @@ impl Cluster {
         let nodes = flags.nodes.iter().map(|text| node(text)).collect::<Result<Vec<_>>>()?;
         let groups = match (&flags.groups, &flags.group_peers) {
             (Some(_), Some(_)) => {
-                return Err(bad("the addresses of groups and their peers say the same thing: give one of them"));
+                return Err(bad("the addresses of groups are given twice, alone and with peers: give one of the two"));
             }
             (Some(text), None) => of_one_node(&nodes, text)?,
             (None, Some(text)) => split(text, ';').map(group_peers).collect::<Result<_>>()?,
@@ -96,7 +96,7 @@ impl Cluster {
         cluster.ranges = match &flags.shard_ranges {
             Some(text) => split(text, ',').map(shard_range).collect::<Result<_>>()?,
             None if cluster.groups.len() > 1 => {
-                return Err(bad("several groups need shard ranges: which rows has each of them?"));
+                return Err(bad("with several groups, shard ranges must say which rows each group has"));
             }
             None => all().into_iter().collect(),
         };
@@ -105,7 +105,9 @@ impl Cluster {
         cluster.partitions = partitions.map(partition_map).collect::<Result<_>>()?;
         let placed = cluster.partitions.values().flatten().chain(cluster.ranges.iter().map(|range| &range.group));
         match placed.copied().find(|id| cluster.position(*id).is_none()) {
-            Some(id) => Err(bad(format!("group {id} has ranges or partitions, but is not among the groups"))),
+            Some(id) => Err(bad(format!(
+                "group {id} has ranges or partitions, but is not one of the groups: add it, or correct its number"
+            ))),
             None => Ok(cluster),
         }
     }
@@ -114,7 +116,7 @@ impl Cluster {
     fn check_members(&mut self) -> Result<()> {
         let nodes: BTreeSet<&str> = self.nodes.iter().map(String::as_str).collect();
         if nodes.is_empty() {
-            return Err(bad("no node is given: want ID=HOST:PORT"));
+            return Err(bad("no node is given: name one as ID=HOST:PORT"));
         }
         if nodes.len() < self.nodes.len() {
             return Err(bad("a node is given twice"));
@@ -134,7 +136,7 @@ impl Cluster {
             let members: BTreeSet<&str> = group.members.iter().map(|member| member.id.as_str()).collect();
             if members != nodes || members.len() < group.members.len() {
                 return Err(bad(format!(
-                    "the members of group {} are not the nodes: each group must have all of them once",
+                    "the members of group {} are not the nodes: each group must have every node once",
                     group.id
                 )));
             }
@@ -151,7 +153,7 @@ impl Cluster {
         for (end, next) in ends.zip(self.ranges.iter().skip(1)) {
             if end.as_ref().is_none_or(|end| *end > next.start) {
                 let start = next.start.escape_ascii();
-                return Err(bad(format!("two shard ranges have the key \"{start}\": which group has it?")));
+                return Err(bad(format!("two shard ranges include the key \"{start}\": only one group can have it")));
             }
         }
         Ok(())
@@ -238,7 +240,7 @@ fn node(text: &str) -> Result<Member> {
 /// Several groups of one node: each has an address.
 fn of_one_node(nodes: &[Member], text: &str) -> Result<Vec<RaftGroup>> {
     let [node] = nodes else {
-        return Err(bad("addresses of groups are those of one node; of several nodes give the peers of each group"));
+        return Err(bad("addresses of groups are for one node: with several nodes, give the peers of each group"));
     };
     let group = |part| {
         let (id, address) = pair(part, '=', "GROUP=HOST:PORT")?;
@@ -274,7 +276,7 @@ fn partition_map(text: &str) -> Result<(String, Vec<u64>)> {
     let (queue, count) = pair(queue, ':', "QUEUE:N=GROUP,…")?;
     let groups = split(groups, ',').map(|id| number(id, text)).collect::<Result<Vec<_>>>()?;
     if count.parse() != Ok(groups.len()) {
-        return Err(bad(format!("\"{text}\" has {} groups, not {count}", groups.len())));
+        return Err(bad(format!("\"{text}\": the number of groups is {}, not {count}", groups.len())));
     }
     Ok((URL_SAFE.encode(queue), groups))
 }
@@ -339,17 +341,17 @@ mod tests {
             (&["n=h:1", "n=h:2"][..], "", "", "", "", "twice"),
             (&["n=h:1"][..], "1=h:1,1=h:2", "", ":=1", "", "twice"),
             (&["n=h:1"][..], "1=h:1,x=h:2", "", ":=1", "", "number of a group"),
-            (&["n=h:1"][..], "1=h:1,2=h:2", "", "", "", "need shard ranges"),
+            (&["n=h:1"][..], "1=h:1,2=h:2", "", "", "", "shard ranges must say"),
             (&["n=h:1"][..], "1=h:1,2=h:2", "", ":m=1,l:=2", "", "two shard ranges"),
             (&["n=h:1"][..], "1=h:1,2=h:2", "", ":=1,l:m=2", "", "two shard ranges"),
             (&["n=h:1"][..], "1=h:1,2=h:2", "", "m:a=1", "", "below its end"),
-            (&["n=h:1"][..], "1=h:1,2=h:2", "", ":m=1,m:=3", "", "not among the groups"),
+            (&["n=h:1"][..], "1=h:1,2=h:2", "", ":m=1,m:=3", "", "not one of the groups"),
             (&["n=h:1"][..], "1=h:1,2=h:2", "", "m=1", "", "START:END=GROUP"),
-            (&["n=h:1"][..], "1=h:1", "1=n@h:1", ":=1", "", "give one of them"),
+            (&["n=h:1"][..], "1=h:1", "1=n@h:1", ":=1", "", "give one of the two"),
             (&["n=h:1", "m=h:2"][..], "1=h:1,2=h:2", "", ":=1", "", "peers of each group"),
             (&["n=h:1", "m=h:2"][..], "", "1=n@h:1", ":=1", "", "not the nodes"),
-            (&["n=h:1"][..], "", "", "", "q:2=1", "has 1 groups, not 2"),
-            (&["n=h:1"][..], "", "", "", "q:1=7", "not among the groups"),
+            (&["n=h:1"][..], "", "", "", "q:2=1", "the number of groups is 1, not 2"),
+            (&["n=h:1"][..], "", "", "", "q:1=7", "not one of the groups"),
         ] {
             let error = Cluster::parse(&flags(nodes, groups, peers, ranges, partitions)).err().map(|e| e.to_string());
             assert!(error.as_ref().is_some_and(|words| words.contains(want)), "{want}: {error:?}");

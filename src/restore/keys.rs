@@ -16,7 +16,7 @@ use super::cluster::Cluster;
 use super::files::small;
 use crate::dataset::DataSet;
 use crate::encode::Seal;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, needed_key};
 use crate::format::envelope::NONCE;
 use crate::format::keys::{KEY, Key, KeyRing, writer_row};
 use crate::format::raft::node_id;
@@ -112,19 +112,20 @@ pub(super) fn check(set: &DataSet<'_>) -> Result<()> {
     }
     let there: BTreeSet<u32> = set.inputs().flat_map(|group| group.source.keys().ids()).collect();
     let sealed = set.sealed();
-    let missing = sealed
-        .keys()
-        .filter(|(id, _)| !there.contains(id))
-        .map(|(id, of_key)| format!("key id {id} ({} rows)", of_key.rows));
+    let missing =
+        sealed.keys().filter(|(id, _)| !there.contains(id)).map(|(id, of_key)| needed_key(id, of_key.rows, "missing"));
     let missing = missing.collect::<Vec<_>>().join(", ");
-    Err(Error::usage(format!("old versions of rows need keys that are not in keys.json: {missing}")))
+    Err(Error::usage(format!(
+        "keys.json lacks keys of old versions of rows: {missing}; give one that has them, or restore an output of a decode"
+    )))
 }
 
 /// Makes a key; returns its id, which no key had before, and the key.
 fn add(sidecar: &mut Sidecar, kek: &Key, purpose: Purpose) -> Result<(u32, Key)> {
     let last = sidecar.keys.keys().next_back().copied().unwrap_or_default();
-    let id =
-        last.checked_add(1).ok_or_else(|| Error::usage("keys.json has a key with the largest id that there is"))?;
+    let id = last
+        .checked_add(1)
+        .ok_or_else(|| Error::usage("keys.json has a key with the largest possible id, so no key can be added"))?;
     let (mut key, mut nonce) = (Key::new([0; KEY]), [0; NONCE]);
     let failed = |_| Error::internal("the operating system gives no random numbers");
     rand::fill(&mut key[..]).map_err(failed)?;

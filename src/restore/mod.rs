@@ -191,7 +191,7 @@ fn nodes<'c>(cluster: &'c Cluster, options: &Options) -> Result<Vec<&'c str>> {
     let Some(only) = &options.only else { return Ok(all.collect()) };
     let one: Vec<&str> = all.filter(|node| node == only).collect();
     if one.is_empty() {
-        return Err(Error::command_line(format!("\"{only}\" is none of the nodes")));
+        return Err(Error::command_line(format!("\"{only}\" is not one of the nodes")));
     }
     Ok(one)
 }

@@ -78,10 +78,9 @@ fn group_of_all(input: &Group<'_>, cluster: &Cluster) -> Result<Owner> {
 }
 
 fn owner_of(row: &Entry<'_>, user_key: &[u8], cluster: &Cluster, scratch: &mut Vec<u8>) -> Result<usize> {
-    cluster.group_of(user_key, scratch).ok_or_else(|| {
-        let words = "no shard range has the row: a server could not find it";
-        Error::new(ErrorKind::Placement(words)).at(row.start).row(Family::of(user_key), user_key)
-    })
+    cluster
+        .group_of(user_key, scratch)
+        .ok_or_else(|| Error::new(ErrorKind::NoGroup).at(row.start).row(Family::of(user_key), user_key))
 }
 
 /// The user key of a row; `None` for one that the store keeps for itself.
@@ -115,7 +114,7 @@ pub(super) fn write(
     let retained = newest(|input| input.index.min_retained_ts);
     let cutover_index = newest(|input| input.index.header.cutover_index);
     if cutover_index > 0 && keys.is_none() {
-        return Err(cannot(inputs[0], "its log is encrypted from an index on, which another group does not have"));
+        return Err(cannot(inputs[0], "its log is encrypted from a certain index, which other groups do not have"));
     }
     let ceiling_ms = newest(|input| input.index.header.ceiling_ms).max(hlc_millis(ts) + 1);
     let header = FsmHeader { version: 1, ceiling_ms, ..FsmHeader::default() };
@@ -177,7 +176,7 @@ impl Last<'_> {
         if row.raw_value == self.value {
             return Ok(true);
         }
-        Err(Error::new(ErrorKind::Placement("two inputs have different values for one version of the key")))
+        Err(Error::new(ErrorKind::Contradiction))
     }
 }
 
@@ -185,7 +184,10 @@ impl Last<'_> {
 fn movable<'a>(input: &Group<'_>, row: &Entry<'a>, cluster: &Cluster, has_keys: bool) -> Result<Option<&'a [u8]>> {
     match Operational::of(row.raw_key, row.raw_value) {
         Some(Operational::EncryptionWriter) if !has_keys => {
-            return Err(cannot(input, "it has registered keys of encryption (with the key file and keys.json it can)"));
+            return Err(cannot(
+                input,
+                "it has registered encryption keys (give the key file and keys.json, and it can)",
+            ));
         }
         Some(Operational::Migration) => return Err(cannot(input, "a migration between groups is under way in it")),
         Some(_) => return Ok(None),
@@ -196,12 +198,12 @@ fn movable<'a>(input: &Group<'_>, row: &Entry<'a>, cluster: &Cluster, has_keys: 
         return Ok(None);
     }
     if !has_keys && row.raw_value.first().is_some_and(|flags| flags & (ENCRYPTED | ENCRYPTED << 1) != 0) {
-        return Err(cannot(input, "it has encrypted rows (with the key file and keys.json it can)"));
+        return Err(cannot(input, "it has encrypted rows (give the key file and keys.json, and it can)"));
     }
     match Family::of(user_key) {
         Family::Staged => Err(cannot(input, "a migration between groups is under way in it")),
         Family::S3ChunkBlob | Family::S3ChunkBlobQueue if cluster.groups.len() > 1 => {
-            Err(cannot(input, "it has bodies of S3 objects that are kept by their hash, for one group"))
+            Err(cannot(input, "it has bodies of S3 objects that are stored by their hash, in one group"))
         }
         _ => Ok(Some(user_key)),
     }

@@ -19,9 +19,9 @@ use crate::verify::data_dir::{FSM, fsm_name};
 
 kinds! {
     Warning SEVERAL_ROUTES "restore_several_routes"
-        "the snapshot has a catalog of several routes: if it is of one of several groups, the rows of the others are not restored; give all of them";
+        "the snapshot has a catalog of several routes: if there are several groups, give the snapshots of all of them, because the rows of the others are not restored";
     Warning ENCRYPTED "restore_encrypted"
-        "the snapshot has encrypted rows, and the server will not start with their keys.json: restore it with the key file (KEK), which makes one that it starts with";
+        "the snapshot has encrypted rows, and the server does not start with the keys.json of another store: give the key file (KEK), so that the restore writes one that it starts with";
 }
 
 /// Bytes that are copied at once.
@@ -63,7 +63,7 @@ pub(super) fn plan(
     }) {
         let applied = input.index.applied_index.unwrap_or_default();
         return Err(Error::usage(format!(
-            "the store in {} has applied index {applied}: a server that is given {asked} would take new entries of its log for applied",
+            "the store in {} has applied index {applied}: with index {asked}, a server would skip new entries of its log as if they were applied; give a higher index",
             input.source.path().display()
         )));
     }
@@ -93,11 +93,13 @@ fn check(input: &Group<'_>) -> Result<()> {
     let index = &input.index;
     let refuse = |words: String| Err(Error::usage(format!("{}: {words}", input.source.path().display())));
     if index.layout == Layout::Timestamps {
-        return refuse("it is the state of the group that gives out timestamps, which has no rows".into());
+        return refuse(
+            "it has the state of the timestamp group, which has no rows: name the snapshots of the other groups".into(),
+        );
     }
     if index.min_retained_ts > index.last_commit_ts {
         return refuse(format!(
-            "its history before {} is gone, and its newest commit is {}: a server would refuse every read",
+            "its history before {} was compacted away, but its newest commit is {}: a server would refuse every read",
             index.min_retained_ts, index.last_commit_ts
         ));
     }

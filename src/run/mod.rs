@@ -23,7 +23,7 @@ pub use stop::Stop;
 pub(crate) use stop::{adopt, current};
 
 kinds! {
-    Warning KEY_IN_GROUPS "key_in_several_groups" "rows of one key in several inputs; the newest version of all was taken";
+    Warning KEY_IN_GROUPS "key_in_several_groups" "keys with rows in several inputs; the newest version was taken";
 }
 
 /// Is notified about the progress of a decode.

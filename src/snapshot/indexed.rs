@@ -54,12 +54,22 @@ impl<'a> Indexed<'a> {
         })
     }
 
+    fn noting(
+        &self,
+        options: &Options,
+        work: impl FnOnce(&DataSet<'a>, &Options) -> Result<Findings>,
+    ) -> Result<Findings> {
+        let mut findings = self.read(options, work)?;
+        self.inner.set.qualify(&mut findings);
+        Ok(findings)
+    }
+
     /// Passes on every Redis key: see [`Snapshot::redis`].
     ///
     /// # Errors
     /// As [`Snapshot::redis`].
     pub fn redis(&self, options: &Options, visitor: &mut impl model::redis::Visitor) -> Result<Findings> {
-        self.read(options, |set, options| redis::read_all(set, options, &Silent, visitor))
+        self.noting(options, |set, options| redis::read_all(set, options, &Silent, visitor))
     }
 
     /// The DynamoDB tables, in the order of their keys.
@@ -79,7 +89,7 @@ impl<'a> Indexed<'a> {
         options: &Options,
         visitor: &mut impl for<'v> model::dynamodb::Visitor<'v>,
     ) -> Result<Findings> {
-        self.read(options, |set, options| {
+        self.noting(options, |set, options| {
             let mut findings = Findings::default();
             let tables = Tables::read(set, &mut findings)?;
             findings.merge(dynamodb::read_all(set, &tables, options, &Silent, visitor)?);
@@ -93,7 +103,7 @@ impl<'a> Indexed<'a> {
     /// # Errors
     /// A file that is not a valid snapshot, a damaged row, or the error of the sink.
     pub fn dynamodb_rows(&self, options: &Options, sink: &mut impl Sink) -> Result<Findings> {
-        self.read(options, |set, options| {
+        self.noting(options, |set, options| {
             let mut findings = Findings::default();
             let tables = Tables::read(set, &mut findings)?;
             let splits = dynamodb::splits(set, &tables, &options.filter)?;
@@ -124,7 +134,7 @@ impl<'a> Indexed<'a> {
     /// # Errors
     /// A file that is not a valid snapshot, a damaged row or body, or the error of the visitor.
     pub fn s3(&self, options: &Options, visitor: &mut impl model::s3::Visitor) -> Result<Findings> {
-        self.read(options, |set, options| s3::read_all(set, &Buckets::read(set)?, options, &Silent, visitor))
+        self.noting(options, |set, options| s3::read_all(set, &Buckets::read(set)?, options, &Silent, visitor))
     }
 
     /// The names of the SQS queues that have a record, in the order of their keys.
@@ -143,7 +153,7 @@ impl<'a> Indexed<'a> {
     /// # Errors
     /// A file that is not a valid snapshot, a damaged row, or the error of the visitor.
     pub fn sqs(&self, options: &Options, visitor: &mut (impl model::sqs::QueueVisitor + Send)) -> Result<Findings> {
-        self.read(options, |set, options| {
+        self.noting(options, |set, options| {
             let threads = options.threads;
             decode::on_threads(threads, || sqs::read_in_order(set, options, &Anywhere, &Silent, visitor))?
         })
@@ -154,7 +164,7 @@ impl<'a> Indexed<'a> {
     /// # Errors
     /// A file that is not a valid snapshot, a damaged row, or the error of the sink.
     pub fn fs_rows(&self, options: &Options, sink: &mut (impl Sink + Send)) -> Result<Findings> {
-        self.read(options, |set, options| {
+        self.noting(options, |set, options| {
             decode::on_threads(options.threads, || {
                 let inputs = fs::Inputs { set, filter: &options.filter, scratch: &Anywhere, progress: &Silent };
                 let (mut rows, mut findings) = (rows::fs::Rows::new(sink, &Anywhere)?, Findings::default());

@@ -47,6 +47,9 @@ impl Compression {
     /// Always: this build does not support compression.
     #[cfg(not(feature = "archive"))]
     pub fn unpack<'s>(self, _: impl BufRead + Send + 's) -> io::Result<Box<dyn Read + Send + 's>> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "this build unpacks nothing: it lacks the feature `archive`"))
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "this program was built without the feature `archive`, which unpacks files",
+        ))
     }
 }

@@ -41,15 +41,19 @@ pub fn find_inputs(inputs: &[PathBuf]) -> Result<Found> {
     Ok(found)
 }
 
-/// Fails if two names are one file: each of its rows would count twice.
-fn refuse_doubles(files: &[PathBuf]) -> Result<()> {
+/// Fails if two names are one file or directory: everything in it would count twice.
+///
+/// # Errors
+/// The first two such names.
+pub fn refuse_doubles(files: &[PathBuf]) -> Result<()> {
     let mut seen: HashMap<(u64, u64), &Path> = HashMap::new();
     for file in files.iter().filter(|file| file.as_os_str() != "-") {
         // A file that cannot be examined is reported when it is opened.
         let Ok(meta) = fs::metadata(file) else { continue };
         if let Some(same) = seen.insert((meta.dev(), meta.ino()), file) {
             let (a, b) = (same.display(), file.display());
-            return Err(Error::usage(format!("{a} and {b} are the same file: name each input once")));
+            let what = if meta.is_dir() { "directory" } else { "file" };
+            return Err(Error::usage(format!("{a} and {b} are the same {what}: name each input once")));
         }
     }
     Ok(())
@@ -67,7 +71,7 @@ fn in_directory(dir: &Path, found: &mut Found) -> Result<()> {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "{} holds no snapshot: name a .fsm file, a server data directory or its fsm-snap/",
+        "{} has no snapshot: name a .fsm file, a server data directory or its fsm-snap/",
         dir.display()
     )))
 }
@@ -95,7 +99,7 @@ fn group(dir: &Path, found: &mut Found) -> Result<bool> {
     // It is not known which of them is the newest, and continuing without them would lose a group.
     match entries(&dir)?.iter().find(|path| path.extension().is_some_and(|ext| ext == "fsm")) {
         Some(other) => Err(Error::usage(format!(
-            "{} is not named as a server names its snapshots (16 hexadecimal digits and .fsm): name the file itself",
+            "{} does not have a name that a server gives (16 hexadecimal digits and .fsm): name the file itself",
             other.display()
         ))),
         None => Ok(false),

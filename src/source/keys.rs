@@ -83,8 +83,8 @@ impl KeyFiles {
     /// As [`of`](Self::of); no key file; a key of the log that cannot be opened.
     pub fn sidecar(&self, files: &[PathBuf]) -> Result<(Key, Sidecar)> {
         let kek = self.kek.as_ref().ok_or_else(|| {
-            Error::usage(
-                "keys.json of an encrypted store is made with the key file of the servers (KEK), which is not named",
+            Error::command_line(
+                "an encrypted store needs a keys.json, which is made with the key file (KEK) of the servers: name that file",
             )
         })?;
         let kek = read_key(kek)?;
@@ -114,7 +114,7 @@ impl KeyFiles {
         }
         let Some(kek) = &self.kek else {
             return match self.sidecars.first() {
-                Some(_) => Err(Error::usage("a side-car is of no use without the key file that opens it (KEK)")),
+                Some(_) => Err(Error::command_line("keys.json needs the key file (KEK) that opens it")),
                 None => Ok(ring),
             };
         };
@@ -122,7 +122,7 @@ impl KeyFiles {
         let sidecars = if self.sidecars.is_empty() { found } else { &self.sidecars };
         if sidecars.is_empty() {
             return Err(Error::usage(
-                "the key file (KEK) opens keys.json, which is not beside the inputs: name that file too",
+                "the key file (KEK) opens keys.json, which is not next to the inputs: name that file too",
             ));
         }
         for path in sidecars {
@@ -145,7 +145,7 @@ fn add(ring: &mut KeyRing, id: u32, key: Key, path: &Path) -> Result<()> {
 
 fn two_keys(id: u32, path: &Path) -> Error {
     let words = format!(
-        "another file has a different key with id {id}: groups have their own side-cars, which are found beside their data directories"
+        "another file has a different key with id {id}: each group has its own keys.json, which is found next to its data directory"
     );
     Error::new(ErrorKind::Usage(words)).input(path)
 }
@@ -160,10 +160,10 @@ fn read_key(path: &Path) -> Result<Key> {
     }
     if meta.mode() & 0o077 != 0 {
         let mode = meta.mode() & 0o777;
-        return Err(insecure(&format!("others than its owner have rights on it (mode {mode:03o}): chmod 600")));
+        return Err(insecure(&format!("other users have rights on it (mode {mode:03o}): chmod 600")));
     }
     if meta.len() != KEY as u64 {
-        return Err(insecure(&format!("it has {} bytes, a key has exactly 32", meta.len())));
+        return Err(insecure(&format!("it has {} bytes, but a key has exactly 32", meta.len())));
     }
     let mut key = Key::default();
     file.read_exact(key.as_mut_slice()).map_err(|e| Error::io("read", path, e))?;

@@ -21,6 +21,7 @@ use std::sync::{Arc, OnceLock};
 
 pub use bundle::{Bound, Missing};
 pub use compressed::Compression;
+pub(crate) use discover::refuse_doubles;
 pub use discover::{find_inputs, group_of, index_of};
 pub use found::{Found, PassedOver};
 pub use identity::{Identity, settle};

@@ -4,6 +4,7 @@
 //! the inode are left out: reading a file changes the first, and nobody can set the second.
 
 use crate::output::checksums::Digest;
+use crate::output::members;
 use crate::output::reading::Attributes;
 
 /// Mode bits that give a program the rights of another user or group.
@@ -43,6 +44,18 @@ pub fn packed(is: Is, attributes: &Attributes) -> Digest {
     }
     digest[16..24].copy_from_slice(&mtime.unwrap_or_default().to_le_bytes());
     digest
+}
+
+/// The attributes that a decode gives to a member of an archive that has none of its own.
+pub fn plain(is: Is, mtime: Option<i64>) -> Attributes {
+    let members::Attributes { mode, uid, gid, .. } = members::Attributes::plain(is == Is::Directory, 0);
+    Attributes { mode: Some(mode), uid: Some(uid), gid: Some(gid), mtime, named: false }
+}
+
+/// The same, packed, for a member of the same kind as a packed one.
+pub fn plain_as(packed_one: &Digest, mtime: i64) -> Digest {
+    let (is, _) = unpacked(packed_one);
+    packed(is, &plain(is, Some(mtime)))
 }
 
 fn unpacked(digest: &Digest) -> (Is, Attributes) {

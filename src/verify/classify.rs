@@ -6,7 +6,7 @@ use super::against::{Difference, Fresh};
 use super::attributes;
 use super::join::{DigestJoin, Known, Tag};
 use super::problem::{Kind, Problems};
-use super::promised::Promised;
+use super::promised::{Promised, is_of_file_system};
 use super::told;
 use crate::error::Result;
 use crate::format::hex;
@@ -47,7 +47,9 @@ impl Classify<'_> {
         folders.end(|path| foreign_folder(path, lenient, problems));
         join.shared(|path, here, all| {
             let outside = all.saturating_sub(here);
-            let why = format!("it is a hard link: {outside} names of it are outside, where it can be changed");
+            let why = format!(
+                "it is a hard link: {outside} of its names are outside of the output, and the file can be changed there"
+            );
             problems.add(Kind::Shared, path, why);
         })?;
         copies.classify(self.promised, problems);
@@ -60,10 +62,10 @@ impl Classify<'_> {
 
     fn integrity(&self, path: &[u8], known: &Known, problems: &mut Problems) {
         if known.doubled {
-            problems.add(Kind::Doubled, path, "it stands there twice");
+            problems.add(Kind::Doubled, path, "it is there twice");
         }
         match (known.digest(Tag::Said), known.digest(Tag::Found)) {
-            (Some(_), None) => problems.add(Kind::Missing, path, "CHECKSUMS has it, but it is not there"),
+            (Some(_), None) => problems.add(Kind::Missing, path, "CHECKSUMS lists it, but it is missing"),
             (None, Some(_)) if self.promised.copy_of(path).is_some() => {}
             (None, Some(_)) => problems.add(Kind::Foreign, path, "it is not in CHECKSUMS"),
             (Some(_), Some(_)) => {
@@ -75,22 +77,22 @@ impl Classify<'_> {
             (None, None) => {}
         }
         if known.has(Tag::ToldDir) && !known.has(Tag::HasDir) {
-            problems.add(Kind::Missing, path, "it is a directory that is told of, but it is not there");
+            problems.add(Kind::Missing, path, "the output must have this directory, but it is missing");
         }
         match (known.digest(Tag::ToldLink), known.digest(Tag::HasLink)) {
             (Some(_), None) => {
-                problems.add(Kind::Missing, path, format!("{METADATA} has this link, but it is not there"))
+                problems.add(Kind::Missing, path, format!("{METADATA} lists this link, but it is missing"))
             }
             (None, Some(_)) => {
-                problems.add(Kind::NotAFile, path, format!("it is a link, which {METADATA} does not tell of"))
+                problems.add(Kind::NotAFile, path, format!("it is a link that {METADATA} does not list"))
             }
             (Some(want), Some(have)) if want != have => {
-                problems.add(Kind::Differs, path, format!("it is a link to another file than {METADATA} tells of"));
+                problems.add(Kind::Differs, path, format!("it is a link to another file than {METADATA} says"));
             }
             _ => {}
         }
         if known.has(Tag::Found) && known.linked_at.is_some_and(|link| link < known.at) {
-            problems.add(Kind::Odd, path, "links to it come before it in the archive: they cannot be extracted");
+            problems.add(Kind::Odd, path, "links to it come before it in the archive, and cannot be extracted");
         }
     }
 
@@ -110,22 +112,26 @@ impl Classify<'_> {
         }
     }
 
-    /// In an archive, files of the file system have their own modes, owners and times. On all other files a decode sets no bit that gives a
-    /// program the rights of another user or group.
+    /// In an archive, files of the file system have their own modes, owners and times, and all other members have fixed ones. On files on disk
+    /// a decode sets no bit that gives a program the rights of another user or group.
     fn attributes(&self, path: &[u8], known: &Known, problems: &mut Problems) {
         let Some(have) = known.digest(Tag::HasAttributes) else { return };
         let raw = self.manifest.is_some_and(|manifest| manifest.options.fs_names == "raw");
         let told = known.digest(Tag::ToldAttributes).filter(|_| raw);
-        if let Some(told) = told.filter(|_| self.in_archive) {
-            if let Some(why) = attributes::differences(&have, &told) {
+        let is_plain = || !(raw && is_of_file_system(path));
+        let ours = self.manifest.filter(|manifest| told::is_ours(manifest) && is_plain());
+        let plain = ours.map(|manifest| attributes::plain_as(&have, manifest.archive_nanos()));
+        if let Some(want) = told.or(plain).filter(|_| self.in_archive) {
+            if let Some(why) = attributes::differences(&have, &want) {
                 problems.add(Kind::Attributes, path, why);
             }
             return;
         }
         let allowed = told.and_then(|told| attributes::special(&told)).unwrap_or(0);
         if let Some(mode) = attributes::special(&have).filter(|mode| mode & attributes::SPECIAL & !allowed != 0) {
-            let why =
-                format!("its mode is {mode:04o}: it gives the rights of its owner or group, which no decode sets");
+            let why = format!(
+                "its mode is {mode:04o}: a program gets the rights of its owner or group, and no decode sets such a mode"
+            );
             problems.add(Kind::Attributes, path, why);
         }
     }
@@ -142,13 +148,13 @@ impl Classify<'_> {
                 problems.add(
                     Kind::NotEqual,
                     path,
-                    format!("SHA-256 is {}, decoded {}", hex::text(&have), hex::text(&want)),
+                    format!("SHA-256 is {}, that of a fresh decode is {}", hex::text(&have), hex::text(&want)),
                 );
             }
             (Some(have), Some(want)) if want != have => {
                 let Difference { origin, data, words } = fresh.differs_from(self.manifest?);
                 if !origin.is_empty() {
-                    let why = format!("where it came from differs from the fresh decode: {}", origin.join(", "));
+                    let why = format!("its origin differs from that of the fresh decode: {}", origin.join(", "));
                     problems.add(Kind::Origin, path, why);
                 }
                 if !data.is_empty() {
@@ -166,7 +172,7 @@ impl Classify<'_> {
 fn foreign_folder(path: &[u8], lenient: bool, problems: &mut Problems) {
     // The server's own tool leaves an empty directory of this name.
     if !lenient && path != b".scratch" {
-        problems.add(Kind::Foreign, path, "it is a directory that nothing in the output is told to be in");
+        problems.add(Kind::Foreign, path, "it is a directory without any file that the output lists");
     }
 }
 
@@ -229,7 +235,7 @@ impl Copies {
         for (path, first) in all {
             match (self.found.get(path), self.said.get(first).copied().flatten()) {
                 (None, _) => {
-                    problems.add(Kind::Missing, path, format!("{METADATA} has this name, but it is not there"))
+                    problems.add(Kind::Missing, path, format!("{METADATA} lists this name, but it is missing"))
                 }
                 (Some(have), Some(want)) if *have != want => {
                     let why = format!("it should be another name of {}, but has other bytes", first.escape_ascii());

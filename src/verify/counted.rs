@@ -121,7 +121,7 @@ impl Counted {
         }
         if self.errors != manifest.skipped {
             let (errors, skipped) = (self.errors, manifest.skipped);
-            words.push(format!("ERRORS.jsonl has {errors} places, but it tells of {skipped}"));
+            words.push(format!("ERRORS.jsonl has {errors} places, but the manifest says {skipped}"));
         }
         words
     }
@@ -132,10 +132,10 @@ impl Counted {
             let (objects, bytes) = have.get(place).copied().unwrap_or((0, Some(0)));
             let (told_objects, told_bytes) = told.get(place).copied().unwrap_or_default();
             if (objects, bytes.unwrap_or(told_bytes)) != (told_objects, told_bytes) {
-                let bytes = bytes.map_or(String::new(), |bytes| format!(" of {bytes} bytes"));
+                let bytes = bytes.map_or(String::new(), |bytes| format!(" with {bytes} bytes"));
                 let (scope, kind) = place;
                 words.push(format!(
-                    "{scope} has {objects} {kind}{bytes}, but it tells of {told_objects} of {told_bytes} bytes"
+                    "{scope} has {objects} {kind}{bytes}, but the manifest says {told_objects} with {told_bytes} bytes"
                 ));
             }
         }

@@ -13,7 +13,8 @@ use super::classify::Classify;
 use super::digests::{self, Feeder};
 use super::join::{DigestJoin, Tag};
 use super::problem::{Kind, Problems};
-use super::promised::{Promised, of_target};
+use super::promised::{Promised, is_of_file_system, of_target};
+use super::told;
 use crate::decode::Progress;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::adapter;
@@ -80,6 +81,7 @@ pub(crate) fn read(
         in_archive,
         promised,
         attributes: Attributes::default(),
+        first: None,
     };
     progress.begin("verify", 1);
     desk.read(output, threads, progress, &join)?;
@@ -109,7 +111,7 @@ pub(crate) fn proven(path: &Path, threads: usize, progress: &dyn Progress) -> Re
         .shown
         .first()
         .map_or(String::new(), |problem| format!(": {}: {}", serde_json::json!(problem.path), problem.reason));
-    let why = format!("it is not as it was made{first}; verify it first, `ekvsnap verify` shows everything");
+    let why = format!("it is not intact{first}; verify it first: `ekvsnap verify` shows everything");
     Err(Error::new(ErrorKind::Output(why)).input(path))
 }
 
@@ -126,6 +128,8 @@ struct Desk {
     promised: Promised,
     /// Attributes of the next member of an archive.
     attributes: Attributes,
+    /// The first member without attributes of its own, and its time, which is that of all such members.
+    first: Option<(Vec<u8>, Option<i64>)>,
 }
 
 impl Desk {
@@ -185,14 +189,29 @@ impl Desk {
         Ok(())
     }
 
-    /// Records the attributes of a member of an archive; returns its position.
+    /// Records the attributes of a member of an archive, unless they are those of most members; returns its position.
     fn member(&mut self, path: &[u8], is: Is, feeder: &mut Feeder<'_>) -> u64 {
         let attributes = std::mem::take(&mut self.attributes);
-        let packed = attributes::packed(is, &attributes);
-        if self.in_archive && (is_of_file_system(path) || attributes::special(&packed).is_some()) {
-            feeder.row(|sums| Tag::HasAttributes.add(path, packed, sums));
+        if self.in_archive && (is_of_file_system(path) || !self.is_plain(path, is, &attributes)) {
+            feeder.row(|sums| Tag::HasAttributes.add(path, attributes::packed(is, &attributes), sums));
         }
         feeder.step()
+    }
+
+    fn is_plain(&mut self, path: &[u8], is: Is, attributes: &Attributes) -> bool {
+        let (_, time) = self.first.get_or_insert_with(|| (path.to_vec(), attributes.mtime));
+        *attributes == attributes::plain(is, *time)
+    }
+
+    /// Compares the time of members without attributes of their own with the manifest.
+    fn check_time(&mut self) {
+        let manifest = self.checked.manifest.as_ref().filter(|manifest| told::is_ours(manifest));
+        let (Some(manifest), Some((path, time))) = (manifest, self.first.take()) else { return };
+        let [have, want] = [time, Some(manifest.archive_nanos())].map(|time| attributes::plain(Is::File, time));
+        let [have, want] = [have, want].map(|attributes| attributes::packed(Is::File, &attributes));
+        if let Some(why) = attributes::differences(&have, &want) {
+            self.add(Kind::Attributes, &path, format!("{why}, here and in other members of this time"));
+        }
     }
 
     fn file(
@@ -242,7 +261,7 @@ impl Desk {
     /// Reads CHECKSUMS into the join.
     fn said(&mut self, bytes: &mut dyn Read, join: &Mutex<DigestJoin>) -> io::Result<()> {
         if std::mem::replace(&mut self.seen_checksums, true) {
-            self.add(Kind::Doubled, CHECKSUMS.as_bytes(), "it stands there twice");
+            self.add(Kind::Doubled, CHECKSUMS.as_bytes(), "it is there twice");
         }
         let mut lines = Lines::new(BufReader::with_capacity(1 << 20, bytes));
         let mut sums = Sums::default();
@@ -287,11 +306,11 @@ impl Desk {
             return;
         }
         if !self.seen_manifest {
-            let why = "there is none: the output is not finished, or not one of a decode";
+            let why = "it is missing: the output is not finished, or was not made by a decode";
             self.add(Kind::Unreadable, MANIFEST.as_bytes(), why);
         }
         match (self.seen_checksums, self.checked.files) {
-            (false, _) => self.add(Kind::Unreadable, CHECKSUMS.as_bytes(), "there is none: nothing can be verified"),
+            (false, _) => self.add(Kind::Unreadable, CHECKSUMS.as_bytes(), "it is missing: nothing can be verified"),
             (true, 0) => self.add(Kind::Unreadable, CHECKSUMS.as_bytes(), "it has no rows"),
             _ => {}
         }
@@ -307,6 +326,7 @@ impl Desk {
         for (kind, sum) in std::mem::take(&mut self.promised.counts) {
             join.counted.add(adapter::FS, b"", kind, sum);
         }
+        self.check_time();
         self.checked.files += self.promised.with_extents().count() as u64;
         self.checked.compared = fresh.is_some();
         let classify = Classify {
@@ -319,12 +339,6 @@ impl Desk {
         self.checked.origin = classify.all(join, &mut self.checked.problems)?;
         Ok(())
     }
-}
-
-/// Whether a path is one of those that `fs/metadata.jsonl` lists.
-fn is_of_file_system(path: &[u8]) -> bool {
-    const OTHERS: [&[u8]; 3] = [METADATA.as_bytes(), b"fs/report.json", b"fs/KEYMAP.jsonl"];
-    path.starts_with(b"fs/") && !OTHERS.contains(&path)
 }
 
 /// The directory of a table's items, by the path of its schema: it exists even if the table is empty.

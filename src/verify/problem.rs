@@ -41,21 +41,26 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether only a comparison with a fresh decode finds it.
+    pub const fn is_of_comparison(self) -> bool {
+        matches!(self, Kind::Origin | Kind::NotEqual | Kind::OnlyHere | Kind::OnlyInDecode)
+    }
+
     /// In words, after a number.
     pub const fn words(self) -> &'static str {
         match self {
             Kind::Unreadable => "unreadable",
-            Kind::Malformed => "malformed lines of CHECKSUMS",
-            Kind::Doubled => "listed twice",
-            Kind::NotAFile => "not regular files",
+            Kind::Malformed => "malformed in CHECKSUMS",
+            Kind::Doubled => "there twice",
+            Kind::NotAFile => "neither file nor directory",
             Kind::Missing => "missing",
             Kind::Foreign => "foreign",
-            Kind::Differs => "with other bytes than CHECKSUMS tells of",
-            Kind::Odd => "that no decode writes",
+            Kind::Differs => "with other bytes than in CHECKSUMS",
+            Kind::Odd => "not written by any decode",
             Kind::Attributes => "with another mode, owner or time",
             Kind::Shared => "with names outside of the output",
-            Kind::Counts => "that MANIFEST.json tells otherwise",
-            Kind::Origin => "about where it came from",
+            Kind::Counts => "contradicting MANIFEST.json",
+            Kind::Origin => "with another origin",
             Kind::NotEqual => "with other bytes than a fresh decode",
             Kind::OnlyHere => "only in this output",
             Kind::OnlyInDecode => "only in a fresh decode",

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::attributes::{Is, packed};
 use super::join::Tag;
 use crate::output::checksums::Digest;
-use crate::output::fs_metadata::{each_line, path};
+use crate::output::fs_metadata::{METADATA, each_line, path};
 use crate::output::reading::Attributes;
 
 /// The content of the metadata.
@@ -86,6 +86,12 @@ impl Promised {
     pub fn with_extents(&self) -> impl Iterator<Item = (&[u8], Digest)> {
         self.extents.iter().map(|(path, digest)| (path.as_slice(), *digest))
     }
+}
+
+/// Whether a path is one of those that `fs/metadata.jsonl` lists.
+pub fn is_of_file_system(path: &[u8]) -> bool {
+    const OTHERS: [&[u8]; 3] = [METADATA.as_bytes(), b"fs/report.json", b"fs/KEYMAP.jsonl"];
+    path.starts_with(b"fs/") && !OTHERS.contains(&path)
 }
 
 /// A digest that represents the target of a link.

@@ -52,7 +52,7 @@ pub fn contradictions(manifest: &ReadManifest) -> Vec<String> {
     let told = of("last_commit_ts").as_u64().unwrap_or(0);
     check(told == newest, "last_commit_ts is not the newest of inputs");
     let exact = document.get("last_commit_ts_str").is_none_or(|text| moment(text) == Some(told));
-    check(exact, "last_commit_ts_str is not last_commit_ts");
+    check(exact, "last_commit_ts_str differs from last_commit_ts");
     let moment = iso_time(newest.min(manifest.options.as_of.unwrap_or(u64::MAX)));
     check(
         of("wall_time_iso").as_str() == Some(&moment),

@@ -203,7 +203,7 @@ fn what_aws_refuses() {
     ];
     let mut snapshot = Snapshot::new().table(&t);
     let keys: Vec<(String, String)> =
-        (0..cases.len()).map(|i| (char::from(b'A' + i as u8).to_string(), "1".to_owned())).collect();
+        ('0'..='9').chain('A'..='Z').take(cases.len()).map(|key| (key.into(), "1".to_owned())).collect();
     for ((name, value, _), (hash, range)) in cases.iter().zip(&keys) {
         // The name `v`, but where the case is about names: sizes are counted with it.
         let name = if name.is_empty() { "" } else { "v" };
@@ -326,11 +326,11 @@ fn it_is_verified() {
         }
     }
     for (args, want) in [
-        (&["get", "out", "dynamodb:t/k"][..], "its objects are not read back"),
-        (&["diff", "out", "x.fsm"], "its objects are not read back"),
+        (&["get", "out", "dynamodb:t/k"][..], "its objects cannot be read back"),
+        (&["diff", "out", "x.fsm"], "its objects cannot be read back"),
         (&["decode", "x.fsm", "-o", "r", "--layout", "aws-export", "--for-restore"], "not for a restore"),
         (&["schema", "--layout", "aws-export"], "have no schema"),
-        (&["decode", "x.fsm", "-o", "-", "--format", "jsonl", "--layout", "aws-export"], "a folder a table"),
+        (&["decode", "x.fsm", "-o", "-", "--format", "jsonl", "--layout", "aws-export"], "a folder for each table"),
     ] {
         let out = run(args);
         assert!(code(&out) != 0 && stderr(&out).contains(want), "{args:?}: {}", stderr(&out));
@@ -351,7 +351,7 @@ fn other_adapters_are_named() {
     std::fs::write(dir.path().join("x.fsm"), &snapshots(&load("redis-small"))[0]).unwrap();
     let out = ekvsnap(dir.path(), &["decode", "x.fsm", "-o", "out", "--layout", "aws-export"]);
     assert_eq!(code(&out), 1);
-    assert!(stderr(&out).contains("the layout aws-export has no place for objects of redis"), "{}", stderr(&out));
+    assert!(stderr(&out).contains("the layout aws-export cannot store objects of redis"), "{}", stderr(&out));
 }
 
 /// What happened to items between two moments, to the line.
@@ -418,8 +418,8 @@ fn changes_between_two_moments() {
     for (more, want) in [
         (&["--since", &at(40).to_string()][..], "choose an earlier moment"),
         (&["--since", "2020-01-01"], "before the first commit"),
-        (&["--since", &since, "--include-orphans"], "do not change: ask for them"),
-        (&["--since", &since, "--on-error", "skip"], "changes are of intact snapshots"),
+        (&["--since", &since, "--include-orphans"], "orphans are not served"),
+        (&["--since", &since, "--on-error", "skip"], "changes need intact snapshots"),
     ] {
         let out = export("refused", more);
         assert!(code(&out) != 0 && stderr(&out).contains(want), "{more:?}: {}", stderr(&out));

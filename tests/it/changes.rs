@@ -182,10 +182,10 @@ fn it_is_no_whole_state() {
         &["load", "out", "--to", "l.rdb"],
     ] {
         let out = run(args);
-        assert!(code(&out) != 0 && stderr(&out).contains("is no whole state"), "{args:?}: {}", stderr(&out));
+        assert!(code(&out) != 0 && stderr(&out).contains("is not a complete state"), "{args:?}: {}", stderr(&out));
     }
     let out = run(&["verify", "older", "--against", "x.fsm"]);
-    assert!(code(&out) == 1 && stderr(&out).contains("older snapshot, which is not at hand"), "{}", stderr(&out));
+    assert!(code(&out) == 1 && stderr(&out).contains("cannot be compared without that one"), "{}", stderr(&out));
     let deleted = dir.path().join("out/deleted.jsonl");
     std::fs::write(&deleted, &GONE[..GONE.len() - 1]).unwrap();
     assert_eq!(code(&run(&["verify", "out"])), 2);
@@ -201,18 +201,18 @@ fn what_is_refused() {
         (&["--since", &since][..], "choose the layout jsonl or aws-export"),
         (&["--layout", "tree", "--since-snapshot", "old.fsm"], "choose the layout jsonl or aws-export"),
         (&[&lines[..], &["--since-snapshot", "old.fsm"]].concat(), "cannot be used with"),
-        (&[&lines[..], &["--include-orphans"]].concat(), "orphans are what the server cannot reach"),
-        (&[&lines[..], &["--include-sqs-side-records"]].concat(), "changes are of what the server serves"),
-        (&[&lines[..], &["--for-restore"]].concat(), "changes are of what the server serves"),
-        (&[&lines[..], &["--on-error", "skip"]].concat(), "changes are of intact snapshots"),
-        (&[&lines[..], &["--resume"]].concat(), "changes have no plan"),
+        (&[&lines[..], &["--include-orphans"]].concat(), "orphans are not served"),
+        (&[&lines[..], &["--include-sqs-side-records"]].concat(), "changes are those of served objects: leave out"),
+        (&[&lines[..], &["--for-restore"]].concat(), "changes are those of served objects: leave out"),
+        (&[&lines[..], &["--on-error", "skip"]].concat(), "changes need intact snapshots"),
+        (&[&lines[..], &["--resume"]].concat(), "they cannot be planned"),
         (&[&lines[..], &["--scope", "redis:nothing"]].concat(), "nothing matches scope redis:nothing"),
         (&["--layout", "jsonl", "--since", &at(41).to_string()], "choose an earlier moment"),
         (&["--layout", "jsonl", "--since", "2020-01-01"], "before the first commit"),
         (&["--layout", "jsonl", "--since-snapshot", "x.fsm", "--as-of", &since], "give an older one"),
         (
             &["--layout", "jsonl", "--since-snapshot", "old.fsm", "--since-snapshot", "x.fsm"],
-            "one of each group of both",
+            "both snapshots of each group",
         ),
         (
             &["--layout", "aws-export", "--adapter", "dynamodb", "--since-snapshot", "x.fsm", "--as-of", &since],
@@ -227,9 +227,9 @@ fn what_is_refused() {
         dir.path(),
         &["decode", "x.fsm", "-o", "-", "--format", "jsonl", "--type", "string", "--since", &since],
     );
-    assert!(code(&stream) == 64 && stderr(&stream).contains("names of what is gone"), "{}", stderr(&stream));
+    assert!(code(&stream) == 64 && stderr(&stream).contains("names of deleted objects"), "{}", stderr(&stream));
     let plan = ekvsnap(dir.path(), &["plan", "x.fsm", "-o", "p", "--layout", "jsonl", "--since", &since]);
-    assert!(code(&plan) == 64 && stderr(&plan).contains("changes have no plan"), "{}", stderr(&plan));
+    assert!(code(&plan) == 64 && stderr(&plan).contains("they cannot be planned"), "{}", stderr(&plan));
     std::fs::create_dir_all(dir.path().join("refused/x")).unwrap();
     let taken = ekvsnap(dir.path(), &[&base[..], &lines].concat());
     assert!(code(&taken) == 1 && stderr(&taken).contains("refused"), "{}", stderr(&taken));
@@ -240,7 +240,7 @@ fn what_is_refused() {
     )
     .unwrap();
     let out = ekvsnap(dir.path(), &["decode", "fs.fsm", "-o", "f", "--layout", "jsonl", "--since", &at(5).to_string()]);
-    assert!(code(&out) == 1 && stderr(&out).contains("changes of objects of fs are not written"), "{}", stderr(&out));
+    assert!(code(&out) == 1 && stderr(&out).contains("changes of objects of fs cannot be written"), "{}", stderr(&out));
 }
 
 /// If the history is compacted away, the error names a remedy, and the remedy works.
@@ -253,9 +253,9 @@ fn history_that_is_gone() {
     for layout in ["jsonl", "aws-export"] {
         let base = ["decode", "x.fsm", "-o", layout, "--layout", layout, "--adapter", "dynamodb"];
         let out = ekvsnap(dir.path(), &[&base[..], &["--since", &since]].concat());
-        let want = "is compacted away, versions are kept from";
+        let want = "because older versions than those of";
         assert!(code(&out) == 1 && stderr(&out).contains(want), "{layout}: {}", stderr(&out));
-        assert!(stderr(&out).contains("for changes, --since-snapshot takes it"), "{layout}: {}", stderr(&out));
+        assert!(stderr(&out).contains("for changes, give it with --since-snapshot"), "{layout}: {}", stderr(&out));
         let out = ekvsnap(dir.path(), &[&base[..], &["--since-snapshot", "old.fsm"]].concat());
         assert_eq!(code(&out), 0, "{layout}: {}", stderr(&out));
     }

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::kit::build::{Snapshot, be, delta, entry, item, sized};
+use crate::kit::build::{NOW, Snapshot, be, delta, entry, item, sized};
 use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::fixtures::{load, snapshots};
 use crate::kit::{Tree, read_tree};
@@ -183,6 +183,11 @@ fn exit_codes() {
         (&["decode", "sound.fsm", "-o", "o9", "--as-of", "someday"], 64),
         (&["decode", "-", "-", "-o", "o9"], 64),
         (&["diff", "sound.fsm"], 64),
+        (&["diff", "-", "-"], 64),
+        (&["decode", "sound.fsm", "-o", "tree.tar"], 0),
+        (&["unpack", "tree.tar", "-o", "-"], 64),
+        (&["restore", "sound.fsm", "-d", "-", "--node", "n=h:1"], 64),
+        (&["decode", "sound.fsm", "-o", "o9", "--keys-json", "missing.json"], 64),
         (&["diff", "sound.fsm", "missing.fsm"], 2),
         (&["verify", "sound.fsm", "--against", "sound.fsm"], 64),
         (&["get", "sound.fsm", "nothing"], 64),
@@ -198,6 +203,52 @@ fn exit_codes() {
     }
     assert!(!dir.path().join("o7").exists() && !dir.path().join("o8").exists() && !dir.path().join("o9").exists());
     assert!(dir.path().join("o5/MANIFEST.json").exists(), "--strict says so by its code; the output is whole");
+}
+
+/// Every command that takes a moment notes one that is after the last commit.
+#[test]
+fn a_moment_after_the_last_commit_is_noted() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("in.fsm"), sound().build()).unwrap();
+    for (command, args) in [
+        ("decode", &["-o", "out", "--force"][..]),
+        ("decode", &["--dry-run"]),
+        ("decode", &["-o", "-", "--format", "jsonl", "--type", "string"]),
+        ("ls", &[]),
+        ("inspect", &[]),
+        ("inspect", &["--quick"]),
+        ("inspect", &["--html", "-"]),
+        ("diff", &["in.fsm"]),
+        ("get", &["redis:k"]),
+        ("get", &["redis:k", "--versions"]),
+    ] {
+        let notes = |moment: &str| {
+            let out = ekvsnap(dir.path(), &[&[command, "in.fsm"], args, &["--as-of", moment]].concat());
+            assert_eq!(code(&out), 0, "{command} {args:?}: {}", stderr(&out));
+            let said = String::from_utf8_lossy(&out.stdout).into_owned() + &stderr(&out);
+            said.contains("note: moment_after_snapshot: the moment that was asked for is after the last commit")
+        };
+        assert!(notes("2100-01-01") && !notes(&NOW.to_string()), "{command} {args:?}");
+    }
+}
+
+/// A program that lacks a command or a layout names the feature that it needs.
+#[test]
+fn features_that_are_not_built_in() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("in.fsm"), sound().build()).unwrap();
+    let load = cfg!(feature = "load");
+    for (args, feature, built) in [
+        (&["load", "in.fsm", "--to", "x.rdb"][..], "load", load),
+        (&["load", "--help"], "load", load),
+        (&["help", "load"], "load", load),
+        (&["decode", "in.fsm", "-o", "out", "--layout", "parquet"], "parquet", cfg!(feature = "parquet")),
+    ] {
+        let out = ekvsnap(dir.path(), args);
+        assert_eq!(code(&out), if built { 0 } else { 64 }, "{args:?}: {}", stderr(&out));
+        let words = format!("install it with `cargo install --path . --features {feature}`");
+        assert_ne!(stderr(&out).contains(&words), built, "{args:?}: {}", stderr(&out));
+    }
 }
 
 #[test]

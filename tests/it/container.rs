@@ -1,4 +1,4 @@
-//! The container: headers, footers, limits, operational rows, the in-memory layout.
+//! The container: headers, footers, limits, a row of the store itselfs, the in-memory layout.
 
 use ekvsnap::decode::Options;
 
@@ -98,7 +98,7 @@ fn operational_rows_are_not_data() {
     assert!(decoded.warnings().is_empty());
     // A value of the wrong length is damage; another shape of the key makes it an ordinary row.
     let bad = Snapshot::new().raw("_meta_applied_index", b"short");
-    assert!(run(&[bad.build()]).err().unwrap().to_string().contains("operational row"));
+    assert!(run(&[bad.build()]).err().unwrap().to_string().contains("a row of the store itself"));
     writer[24] = b'-';
     let ordinary = Snapshot::new().raw(&writer, [0xff; 12]);
     assert!(run(&[ordinary.build()]).err().unwrap().to_string().contains("reserved"));
@@ -132,8 +132,7 @@ fn a_moment_before_the_first_commit_is_refused_with_the_range() {
         };
         for as_of in [0, 4, NOW >> 16, 1_577_836_800_000 << 16, NOW - (10_001 << 16)] {
             let error = at(as_of).err().unwrap().to_string();
-            let range =
-                format!("there are commits from {NOW} (about 2026-01-01T00:00:00Z) to {}", NOW + (60_000 << 16));
+            let range = format!("the commits are from {NOW} (about 2026-01-01T00:00:00Z) to {}", NOW + (60_000 << 16));
             assert!(error.contains(&range), "{error}");
             assert_eq!(error.contains("Unix milliseconds"), as_of == NOW >> 16, "{error}");
         }

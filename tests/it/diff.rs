@@ -96,7 +96,7 @@ fn snapshots_and_outputs_in_every_form() {
     }
     let error = ekvsnap(dir.path(), &["diff", "tree-a", "jsonl-b"]);
     assert_eq!(code(&error), 2);
-    assert!(stderr(&error).contains("one output is a tree"), "{}", stderr(&error));
+    assert!(stderr(&error).contains("the outputs have different layouts"), "{}", stderr(&error));
 }
 
 #[test]

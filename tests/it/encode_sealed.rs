@@ -92,7 +92,7 @@ fn a_key_that_is_not_there() {
     let snapshot = Snapshot::from_bytes("input.fsm", snapshots(&load("stale-ttl")).remove(0));
     snapshot.decode(&path("out"), &Options::default().for_restore(), &Silent).unwrap();
     let error = sealed(&path("out"), &path("x.fsm"), seal(&ring(&[1]), 3), 1).unwrap_err().to_string();
-    assert!(error.contains("key id 3, which is not there (key ids that are there: 1)"), "{error}");
+    assert!(error.contains("key id 3, which is missing (known key ids: 1)"), "{error}");
     assert!(!path("x.fsm").exists());
     // Rows that register writers are in their sorted place.
     let writers = vec![writer_row(3, 7, [0, 0])];
@@ -123,13 +123,9 @@ fn commands() {
         (&["--dek", "1=dek1", "--dek", "3=dek3", "--seal-with", "3"], 0, "encrypted with key id 3"),
         (&["--dek", "1=dek1", "--dek", "3=dek3"], 1, "several or none (key ids: 1, 3): choose one"),
         (&["--kek", "kek", "--keys-json", "inactive.json"], 1, "several or none (key ids: 1, 3): choose one"),
-        (
-            &[&store[..], &["--seal-with", "2"]].concat(),
-            1,
-            "key id 2, which is not there (key ids that are there: 1, 3)",
-        ),
+        (&[&store[..], &["--seal-with", "2"]].concat(), 1, "key id 2, which is missing (known key ids: 1, 3)"),
         (&["--kek", "kek"], 64, "--keys-json <FILE>"),
-        (&["--kek", "other", "--keys-json", "keys.json"], 1, "does not open with this key file"),
+        (&["--kek", "other", "--keys-json", "keys.json"], 1, "this key file does not open key"),
         (&["--keys-json", "keys.json"], 64, "--kek <FILE>"),
         (&["--seal-with", "1"], 64, "--seal-with chooses one of the keys"),
         (&["--dek", "1=dek1", "--seal-with", "0"], 64, "0 is not in 1.."),

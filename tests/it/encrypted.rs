@@ -108,7 +108,7 @@ fn keys_that_are_missing() {
     let error = tried(small().build(), &ring(&[1])).unwrap_err();
     let text = error.to_string();
     assert!(matches!(error.kind(), ErrorKind::MissingKeys { there, .. } if there == &[1]), "{text}");
-    assert!(text.contains("key id 1 (1 rows, there), key id 3 (3 rows, missing)"), "{text}");
+    assert!(text.contains("key id 1 (1 row, given), key id 3 (3 rows, missing)"), "{text}");
     assert!(error.offset().is_some() && error.key() == Some(b"!redis|str|b"), "{text}");
     // Nobody asks for the key of a version that no longer counts.
     let old = Snapshot::new().sealed(NOW - 5, "!redis|str|b", b"x", 7, 1).put("!redis|str|b", b"\xff\x01\x00v");
@@ -302,7 +302,7 @@ fn commands_without_keys() {
         (code(&output), String::from_utf8([&output.stdout[..], &output.stderr].concat()).unwrap())
     };
     let (status, text) = run(&["decode", "node", "-o", "out"]);
-    assert!(status == 1 && text.contains("key id 1 (1 rows, missing), key id 3 (3 rows, missing)"), "{text}");
+    assert!(status == 1 && text.contains("key id 1 (1 row, missing), key id 3 (3 rows, missing)"), "{text}");
     assert!(!dir.path().join("out").exists());
     let (status, text) = run(&["verify", "node"]);
     assert!(status == 0 && text.contains("5 encrypted rows were not opened") && text.contains("matches"), "{text}");
@@ -310,11 +310,48 @@ fn commands_without_keys() {
     assert!(run(&["verify", "node", "--json"]).1.contains("\"intact\":null"));
     assert_eq!(run(&["verify", "node", "--strict"]).0, 4);
     let (status, text) = run(&["inspect", "node", "--quick"]);
-    assert!(status == 0 && text.contains("key id 1: 2 rows, 1 of them live; its key is not there"), "{text}");
+    assert!(status == 0 && text.contains("key id 1: 2 rows, 1 of them live; its key is missing"), "{text}");
     let (status, text) = run(&["get", "node", "redis:b", "--versions"]);
     assert!(status == 0 && text.matches("encrypted with key id").count() == 2, "{text}");
     let (status, text) = run(&["get", "node", "redis:b"]);
     assert!(status == 1 && text.contains("missing"), "{text}");
+}
+
+/// A plan of an encrypted snapshot has no keys in it: each of its runs asks for them.
+#[test]
+fn a_plan_asks_for_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    data_dir(dir.path());
+    let run = |args: &[&str]| {
+        let output = ekvsnap(dir.path(), args);
+        (code(&output), stderr(&output))
+    };
+    let shard = ["decode", "--plan", "PLAN", "--shard", "0/1", "-o", "shards"];
+    let merge = ["merge", "--plan", "PLAN", "shards", "-o", "out"];
+    let resume = ["decode", "node", "-o", "resumed", "--resume"];
+    let keys = ["--kek", "kek"];
+    let asks = |args: &[&str]| {
+        let (status, text) = run(args);
+        let is_asked = text.contains("encrypted rows whose keys are missing") && text.contains("--kek FILE");
+        assert!(status == 1 && is_asked, "{args:?}: {status} {text}");
+    };
+    let plan = ["plan", "node", "-o", "PLAN"];
+    asks(&plan);
+    assert_eq!(run(&[&plan[..], &keys].concat()).0, 0);
+    asks(&shard);
+    assert_eq!(run(&[&shard[..], &keys].concat()).0, 0);
+    asks(&merge);
+    asks(&resume);
+    for with_keys in [&merge[..], &resume] {
+        let (status, text) = run(&[with_keys, &keys].concat());
+        assert_eq!(status, 0, "{with_keys:?}: {text}");
+    }
+    // Another file of the same name is still refused.
+    let file = dir.path().join("node/fsm-snap/0000000000000010.fsm");
+    std::fs::write(&file, Snapshot::new().put("!redis|str|k", "v").build()).unwrap();
+    std::fs::remove_dir_all(dir.path().join("shards")).unwrap();
+    let (status, text) = run(&shard);
+    assert!(status == 1 && text.contains("is not the file that the plan was made of"), "{text}");
 }
 
 /// Files of keys that cannot be used: the error says what is wrong, and shows no part of a key.
@@ -338,11 +375,11 @@ fn key_files() {
         (file, &["--kek", "short"], 1, "it has 31 bytes"),
         (file, &["--kek", "open"], 1, "mode 640"),
         (file, &["--kek", "node"], 1, "not a regular file"),
-        (file, &["--kek", "other"], 1, "key 1 does not open with this key file"),
+        (file, &["--kek", "other"], 1, "this key file does not open key 1"),
         (file, &["--kek", "kek", "--keys-json", "bad.json"], 1, "its version is 3"),
         (file, &["--kek", "kek", "--keys-json", "one.json"], 1, "key id 3 (3 rows, missing)"),
-        (file, &["--keys-json", "one.json"], 1, "of no use without the key file"),
-        ("alone.fsm", &["--kek", "kek"], 1, "not beside the inputs"),
+        (file, &["--keys-json", "one.json"], 64, "needs the key file"),
+        ("alone.fsm", &["--kek", "kek"], 1, "not next to the inputs"),
         (file, &["--kek", "kek", "--dek", "1=wrong"], 1, "a different key with id 1"),
         (file, &["--dek", "1=wrong", "--dek", "3=wrong"], 2, "does not match its tag"),
         (file, &["--dek", "0=wrong"], 64, "not a key id"),

@@ -135,7 +135,7 @@ fn the_timestamp_group_has_no_data() {
     for len in [8, 16, 17, 26] {
         let error = run(&[timestamps(len)]).err().unwrap();
         assert!(
-            error.is_damage() && error.to_string().contains("state of the timestamp group, no user data"),
+            error.is_damage() && error.to_string().contains("state of the timestamp group and no user data"),
             "{error}"
         );
         for inputs in [[timestamps(len), base().build()], [base().build(), timestamps(len)]] {

@@ -63,8 +63,8 @@ fn from_snapshot(source: &[Source], one: &ObjectName, layout: Layout) -> Option<
 }
 
 fn from_output(path: &Path, one: &ObjectName, lines: bool) -> Option<Vec<u8>> {
-    let Named::Output(output) = look(path).unwrap() else { panic!("no output") };
-    let Side::Output(path, manifest) = Side::output(output).unwrap() else { panic!("no output") };
+    let Named::Output(output) = look(path).unwrap() else { panic!("not an output") };
+    let Side::Output(path, manifest) = Side::output(output).unwrap() else { panic!("not an output") };
     let mut out = Vec::new();
     get_from_output(&path, &manifest, one, lines, &mut out).ok()?.then_some(out)
 }
@@ -282,7 +282,7 @@ fn words() {
         (&["tree", "redis:k", "--versions"], 64, "are for snapshots"),
         (&["tree", "redis:k", "--as-of", "2026-01-01"], 64, "are for snapshots"),
         (&["tree", "redis:k", "--on-error", "skip"], 64, "are for snapshots"),
-        (&["tree", "x.fsm", "redis:k"], 64, "read alone"),
+        (&["tree", "x.fsm", "redis:k"], 64, "must be the only input"),
     ] {
         let out = ekvsnap(dir.path(), &[&["get"], args].concat());
         assert_eq!(code(&out), want, "{args:?}: {}", stderr(&out));

@@ -66,9 +66,9 @@ fn the_newest_of_each_group_is_taken() {
 fn damaged_snapshots() {
     type Harm = fn(&Path, &Path);
     let harms: [(Harm, &str); 6] = [
-        (|_, payload| edit(payload, |bytes| bytes[40] ^= 1), "SHA-256 or CRC32C are others"),
-        (|_, payload| edit(payload, |bytes| bytes.truncate(50)), "bytes, and its manifest says"),
-        (|_, payload| fs::remove_file(payload).unwrap(), "its payload is not there"),
+        (|_, payload| edit(payload, |bytes| bytes[40] ^= 1), "SHA-256 or CRC32C differ"),
+        (|_, payload| edit(payload, |bytes| bytes.truncate(50)), "bytes, but its manifest says"),
+        (|_, payload| fs::remove_file(payload).unwrap(), "the file with its payload is missing"),
         (|manifest, _| edit(manifest, |bytes| bytes.truncate(100)), "EOF"),
         (|manifest, _| edit(manifest, |bytes| replace(bytes, "voters", "votes!")), "it was changed"),
         (|manifest, _| fs::rename(manifest, moved(manifest)).unwrap(), "it was moved or renamed"),

@@ -82,12 +82,12 @@ fn what_is_refused() {
     };
     says(1, &["pack", "out", "-o", "a.tar"], "exists");
     says(1, &["unpack", "a.tar", "-o", "back"], "not empty");
-    says(64, &["pack", "out", "-o", "a.zip"], "tells no format");
+    says(64, &["pack", "out", "-o", "a.zip"], "must end in .tar");
     says(64, &["pack", "out", "-o", "-"], "name a file");
     says(1, &["pack", "out", "-o", "out/a.tar"], "inside the output");
     says(1, &["pack", "a.tar", "-o", "b.tar"], "an archive already");
     says(1, &["unpack", "out", "-o", "b"], "a directory already");
-    says(2, &["pack", "x.fsm", "-o", "b.tar"], "no output of a decode");
+    says(2, &["pack", "x.fsm", "-o", "b.tar"], "not an output of a decode");
     run(dir, 0, &["pack", "out", "-o", "a.tar", "--force"]);
     run(dir, 0, &["unpack", "a.tar", "-o", "back", "--force", "--fsync"]);
     // A file that was changed, one too many, one that is missing; and an archive that was cut.
@@ -100,7 +100,7 @@ fn what_is_refused() {
     std::fs::write(&some, [&was[..], b"!"].concat()).unwrap();
     says(2, &["pack", "back", "-o", "b.tar"], some.file_name().unwrap().to_str().unwrap());
     std::fs::remove_file(&some).unwrap();
-    says(2, &["pack", "back", "-o", "b.tar"], "it is not there");
+    says(2, &["pack", "back", "-o", "b.tar"], "it is missing");
     let archive = std::fs::read(dir.join("a.tar")).unwrap();
     std::fs::write(dir.join("cut.tar"), &archive[..archive.len() / 2]).unwrap();
     says(2, &["unpack", "cut.tar", "-o", "c"], "cut.tar");

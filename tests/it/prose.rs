@@ -22,6 +22,12 @@ const BANNED: &[(&str, &str)] = &[
     ("is sound", "is intact"),
     ("put right", "corrected"),
     ("what it kept", "what is stored"),
+    ("tells of", "lists, or says"),
+    ("stands there", "is there"),
+    ("broke off", "was interrupted"),
+    ("of no use", "needs"),
+    ("begin anew", "start again"),
+    ("goes on with", "continues with"),
 ];
 
 /// Files that users read: pages, and the texts of the command line and of errors.

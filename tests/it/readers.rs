@@ -200,7 +200,7 @@ fn recorded(path: &Path, layout: Layout, options: &Options) -> Result<Recorder> 
     let mut recorder = Recorder { preserve_visibility: options.preserve_sqs_visibility, ..Recorder::default() };
     let mut open = || match look(path)? {
         Named::Output(output) => Ok(output),
-        _ => Err(Error::usage("no output")),
+        _ => Err(Error::usage("not an output")),
     };
     read(
         &mut open,
@@ -337,7 +337,7 @@ fn what_no_decode_writes() {
         (
             "missing",
             |dir| std::fs::remove_file(dir.join("redis/db_0/strings/a.bin")).unwrap(),
-            "\"a\", which is not there",
+            "\"a\", which is missing",
         ),
         ("gone", |dir| std::fs::remove_file(dir.join("redis/db_0/hashes/h.json")).unwrap(), "it is missing"),
         ("more", |dir| std::fs::write(dir.join("redis/db_0/strings/b.bin"), "x").unwrap(), "does not list it"),

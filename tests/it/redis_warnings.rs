@@ -92,6 +92,41 @@ fn orphan_ttl_rows_are_counted_and_listed() {
     assert_eq!(kept.text("redis/db_0/_orphans/ttl.jsonl").lines().count(), 250);
 }
 
+/// What a row belongs to may be among the rows that are missing: nothing is said not to exist.
+#[test]
+fn no_claim_is_made_about_rows_that_are_missing() {
+    let complete = Snapshot::new()
+        .put("!redis|ttl|members", be(&[7]))
+        .put(sized("!st|meta|", "members", ""), be(&[1]))
+        .put(sized("!st|mem|", "members", "m"), "")
+        .put(sized("!stream|entry|", "s", be(&[1, 0])), entry("", &[b"f", b"v"]))
+        .put(sized("!stream|meta|", "s", ""), be(&[1, 1, 0]));
+    let of_several = || orphan().put("!dist|route|1", "x").put("!dist|route|2", "x");
+    let mut cut = complete.build();
+    let at = cut.windows(9).position(|bytes| bytes == b"!st|mem|\0").unwrap();
+    cut.truncate(at + 3);
+    let mut flipped = orphan().build();
+    *flipped.last_mut().unwrap() ^= 1;
+    for (name, file, is_claimed) in [
+        ("complete", orphan().build(), true),
+        ("cut before the members", cut, false),
+        ("another checksum", flipped, false),
+        ("one of several groups", of_several().build(), false),
+    ] {
+        let options = Options { skip_damage: true, ..Options::default() };
+        let decoded = run_with(&[file], &options).unwrap();
+        let manifest = &decoded.outcome.manifest;
+        let told =
+            manifest.warnings.iter().chain(&manifest.notes).find(|told| told.event == "redis_orphan_ttl").unwrap();
+        assert_eq!(manifest.warnings.iter().any(|told| told.event == "redis_orphan_ttl"), is_claimed, "{name}");
+        assert_eq!(told.hint.contains("does not have"), is_claimed, "{name}: {}", told.hint);
+    }
+}
+
+fn orphan() -> Snapshot {
+    Snapshot::new().put("!redis|ttl|nobody", be(&[7]))
+}
+
 #[test]
 fn list_bounds_that_disagree_and_items_outside_them() {
     let snapshot = Snapshot::new()

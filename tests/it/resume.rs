@@ -214,7 +214,7 @@ fn the_words_of_a_run_that_ends_early() {
     let run = paused_at(200, ground.dir.path(), &ground.args(&RESUME)).unwrap();
     run.signal("TERM");
     let ended = run.end();
-    let words = "out.resume has what is finished, and the same command goes on with it";
+    let words = "out.resume has what is finished, and the same command continues from there";
     assert!(ended.status.code() == Some(143) && ended.said.contains(words), "{}", ended.said);
     assert!(!ground.finished().is_empty());
     assert_eq!(names(ground.dir.path()), ["out.resume", "plain", "x.fsm"]);
@@ -236,11 +236,11 @@ fn what_is_gone_on_with_is_the_same_run() {
     let plus = |more: &[&str]| ground.run(&[&RESUME[..], more].concat());
     for more in [&["--layout", "jsonl"][..], &["--cluster-id", "c"], &["--scope", "redis:*1*"], &["--include-orphans"]]
     {
-        refused(&plus(more), 1, "is of a run with other inputs or options");
+        refused(&plus(more), 1, "belongs to a run with other inputs or options");
     }
     fs::copy(ground.path("x.fsm"), ground.path("y.fsm")).unwrap();
     let other = ekvsnap(ground.dir.path(), &[&["decode", "y.fsm"], &RESUME[..]].concat());
-    refused(&other, 1, "is of a run with other inputs or options");
+    refused(&other, 1, "belongs to a run with other inputs or options");
     fs::remove_file(ground.path("y.fsm")).unwrap();
     refused(&ground.run(&["-o", "out", "--resume", "--shards", "6"]), 1, "is of a run in 5 shards, not in 6");
     // What no byte of the output depends on can differ.
@@ -272,7 +272,7 @@ fn what_cannot_be_resumed() {
         (&["-o", "-", "--resume", "--format", "jsonl"], 64, "only a directory can be resumed"),
         (&["-o", "out", "--resume", "--on-error", "skip"], 64, "--on-error skip"),
         (&["--dry-run", "--resume"], 64, "cannot be used with"),
-        (&["-o", "out", "--shards", "5"], 64, "--shards is for"),
+        (&["-o", "out", "--shards", "5"], 64, "--shards needs"),
         (&["-o", "plain", "--resume"], 1, "is not empty"),
     ] {
         refused(&ground.run(args), want, words);
@@ -280,7 +280,7 @@ fn what_cannot_be_resumed() {
     refused(
         &ekvsnap(ground.dir.path(), &["decode", "-", "-o", "out", "--resume"]),
         1,
-        "no file that could be read again",
+        "not a file, and cannot be read again",
     );
     assert_eq!(names(ground.dir.path()), ["plain", "x.fsm"]);
     // What is somebody else's stays.

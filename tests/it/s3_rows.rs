@@ -38,7 +38,7 @@ fn malformed_rows_are_damage_wherever_they_are() {
             head(B, 7, b"o"),
             b"{\"parts\":[{\"offloaded\":true,\"chunk_count\":1}]}",
             "!s3|obj|head|",
-            "not as many chunk_sizes",
+            "the number of chunk_sizes",
         ),
         (suffix("!s3|blob|", b"b\0\x01\0\0\0\0\0\0\0\x01k\0\x01u\0\x01"), b"", "!s3|blob|", "inside its part number"),
         (suffix("!s3|blob|", b"x"), b"", "!s3|blob|", "bucket name has no end"),
@@ -90,7 +90,7 @@ fn bodies_that_cannot_be_put_together_are_damage() {
         (payload(refs(), b"aaa"), of("3e744b9dc39389baf0c5a0660589b8402f3dbb49b89b3e75f2c9355852a3c677")),
         (
             payload(payload(chunk_ref(chunk_ref(two_chunks(true), 0, "aaa", 4), 1, "bbb", 3), b"aaa"), b"bbb"),
-            "3 bytes by the manifest, 4 by its reference and 3 in the store".into(),
+            "3 bytes according to the manifest, 4 according to its reference, and 3 in the store".into(),
         ),
     ] {
         let error = run(&[snapshot.build()]).err().unwrap();

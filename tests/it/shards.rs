@@ -265,10 +265,10 @@ fn shards_that_cannot_be_merged() {
     };
     case.shard(0, 3);
     case.shard(2, 3);
-    refused("of 3 shards 1 are missing: 1");
+    refused("1 of 3 shards missing: run 1");
     case.shard(1, 3);
     case.shard(1, 2);
-    refused("all must have the same number");
+    refused("merge shards of one number");
     fs::remove_dir_all(dir_of(&shards, Which { index: 1, count: 2 })).unwrap();
     copy(&dir(1), &shards.join("again"));
     refused("are both shard 1");
@@ -335,11 +335,14 @@ fn inputs_of_a_plan() {
     *end.last_mut().unwrap() ^= 1;
     for bytes in [&whole[..whole.len() - 1], &end] {
         fs::write(input, bytes).unwrap();
-        assert!(run().unwrap_err().contains("is not the file that was planned"));
+        assert!(run().unwrap_err().contains("is not the file that the plan was made of"));
     }
     fs::write(input, &body).unwrap();
     let error = run().unwrap_err();
-    assert!(error.contains("CRC32C mismatch") || error.contains("is not the file that was planned"), "{error}");
+    assert!(
+        error.contains("CRC32C mismatch") || error.contains("is not the file that the plan was made of"),
+        "{error}"
+    );
     assert!(fs::read_dir(&all).map_or(0, Iterator::count) == 0);
 }
 
@@ -372,7 +375,7 @@ fn jobs_of_engines() {
     }
     let again =
         fine(&auto, &[("SLURM_ARRAY_TASK_ID", "5"), ("SLURM_ARRAY_TASK_MIN", "4"), ("SLURM_ARRAY_TASK_COUNT", "3")]);
-    assert!(again.contains("share 1 of 3, was complete already"), "{again}");
+    assert!(again.contains("shard 1 of 3, complete already"), "{again}");
     fine(&["merge", "--plan", "PLAN", "shards", "-o", "out"], &[]);
     fine(&["verify", "out"], &[]);
     assert!(read_tree(&dir.path().join("out")) == read_tree(&dir.path().join("one")));
@@ -436,7 +439,7 @@ fn what_no_plan_can_be_of() {
             .output()
             .unwrap();
         assert_eq!(code(&done), 1, "{name}: {}", stderr(&done));
-        assert!(stderr(&done).contains("is no file that could be read again: name files"), "{}", stderr(&done));
+        assert!(stderr(&done).contains("is not a file, and cannot be read again: name files"), "{}", stderr(&done));
         assert!(!dir.path().join("PLAN").exists());
     }
 }

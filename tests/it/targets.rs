@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use crate::kit::build::Snapshot;
@@ -102,7 +102,11 @@ fn files_that_only_the_metadata_lists_are_ours() {
     for _ in 0..2 {
         run(&["decode", "fs.fsm", "-o", "out", "--force"]);
     }
-    run(&["decode", "fs.fsm", "-o", "fs.tar"]);
+    for archive in ["fs.tar", "fs.tar.gz"] {
+        for _ in 0..2 {
+            run(&["decode", "fs.fsm", "-o", archive, "--force"]);
+        }
+    }
     for _ in 0..2 {
         run(&["unpack", "fs.tar", "-o", "again", "--force"]);
     }
@@ -262,7 +266,7 @@ fn no_file_is_replaced_through_links() {
     assert_eq!(code(&ekvsnap(root, &["decode", "in.fsm", "-o", "out.tar", "--force"])), 0);
 }
 
-/// Only an archive with a manifest of ekvsnap is replaced.
+/// Only an archive with a manifest of ekvsnap is replaced, and only if all of its files are in its CHECKSUMS.
 #[test]
 fn only_an_archive_of_ours_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
@@ -279,15 +283,32 @@ fn only_an_archive_of_ours_is_replaced() {
         builder.into_inner().unwrap()
     };
     let other = OURS.replace("ekvsnap ", "elastickv ");
-    for (bytes, ours) in [
-        (tar(&[("CHECKSUMS", SUMS), ("MANIFEST.json", OURS)]), true),
-        (tar(&[("MANIFEST.json", OURS), ("x", "")]), true),
-        (Vec::new(), true),
-        (tar(&[("CHECKSUMS", SUMS), ("MANIFEST.json", &other)]), false),
-        (tar(&[("a", ""), ("b", ""), ("c", ""), ("MANIFEST.json", OURS)]), false),
-        (tar(&[("a", "")]), false),
-        (OURS.into(), false),
-        (b"my photo".to_vec(), false),
+    let long = "x".repeat(100_000);
+    for (bytes, why) in [
+        (tar(&[("CHECKSUMS", SUMS), ("MANIFEST.json", OURS)]), ""),
+        (tar(&[("CHECKSUMS", SUMS), ("MANIFEST.json", OURS), ("old/stale", &long)]), ""),
+        (tar(&[("old/stale", &long), ("MANIFEST.json", OURS), ("CHECKSUMS", SUMS)]), ""),
+        (Vec::new(), ""),
+        (tar(&[("MANIFEST.json", OURS), ("x", "")]), "is never replaced: x;"),
+        (
+            tar(&[
+                ("CHECKSUMS", SUMS),
+                ("MANIFEST.json", OURS),
+                ("old/stale", &long),
+                ("old/mine", &long),
+                ("a\x1b", ""),
+            ]),
+            "is never replaced: old/mine, a\\x1b;",
+        ),
+        (
+            [tar(&[("MANIFEST.json", OURS)]), b"mine".to_vec()].concat(),
+            "is never replaced: there are bytes after its end;",
+        ),
+        (tar(&[("CHECKSUMS", SUMS), ("MANIFEST.json", &other)]), "was not made by ekvsnap"),
+        (tar(&[("a", ""), ("b", ""), ("c", ""), ("MANIFEST.json", OURS)]), "was not made by ekvsnap"),
+        (tar(&[("a", "")]), "was not made by ekvsnap"),
+        (OURS.into(), "was not made by ekvsnap"),
+        (b"my photo".to_vec(), "was not made by ekvsnap"),
     ] {
         for name in ["x.tar", "x.tar.zst", "x.tar.gz", "x.tgz"] {
             let bytes = match name.rsplit('.').next() {
@@ -302,11 +323,11 @@ fn only_an_archive_of_ours_is_replaced() {
             };
             write(root, name, &bytes);
             refused(root, &["in.fsm", "-o", name], "--force");
-            if ours {
+            if why.is_empty() {
                 let got = ekvsnap(root, &["decode", "in.fsm", "-o", name, "--force"]);
                 assert_eq!(code(&got), 0, "{}", stderr(&got));
             } else {
-                refused(root, &["in.fsm", "-o", name, "--force"], "was not made by ekvsnap");
+                refused(root, &["in.fsm", "-o", name, "--force"], why);
                 assert!(fs::read(root.join(name)).unwrap() == bytes);
             }
         }
@@ -384,8 +405,12 @@ fn pages() {
 fn manual_pages() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path();
+    write(root, "public", "");
+    let mode = |path: &str| fs::metadata(root.join(path)).unwrap().permissions().mode();
     for _ in 0..2 {
         assert_eq!(code(&ekvsnap(root, &["man", "pages"])), 0);
+        assert_eq!(mode("pages/ekvsnap-get.1"), mode("public"), "pages are not private data");
+        fs::set_permissions(root.join("pages/ekvsnap-get.1"), fs::Permissions::from_mode(0o600)).unwrap();
     }
     fs::remove_file(root.join("pages/ekvsnap-get.1")).unwrap();
     write(root, "precious", "mine");

@@ -132,14 +132,14 @@ fn changed_outputs_are_found() {
         bytes[0] ^= 1;
         fs::write(file(out), bytes).unwrap();
     });
-    change("it is not there", &|out| fs::remove_file(file(out)).unwrap());
+    change("it is missing", &|out| fs::remove_file(file(out)).unwrap());
     change("it is not in CHECKSUMS", &|out| fs::write(out.join("redis/foreign"), "x").unwrap());
     change("a symbolic link", &|out| {
         let file = file(out);
         fs::rename(&file, out.with_extension("moved")).unwrap();
         std::os::unix::fs::symlink(out.with_extension("moved"), file).unwrap();
     });
-    change("there is none", &|out| fs::remove_file(out.join("MANIFEST.json")).unwrap());
+    change("it is missing", &|out| fs::remove_file(out.join("MANIFEST.json")).unwrap());
     change("nothing can be verified", &|out| fs::remove_file(out.join("CHECKSUMS")).unwrap());
     change("line 1", &|out| {
         let text = fs::read_to_string(out.join("CHECKSUMS")).unwrap();

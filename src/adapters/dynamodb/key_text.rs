@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::format::dynamodb::{KeyValue, PrimaryKey};
-use crate::options::spellings;
+use crate::options::spelled;
 
 /// Maximum number of slashes that are tried as separator of hash and range value.
 const MOST_SLASHES: usize = 64;
@@ -84,14 +84,12 @@ fn parted(text: &[u8], has_range: bool) -> Vec<(&[u8], Option<&[u8]>)> {
 
 /// All values that a text can mean as a key attribute.
 fn values(text: &[u8]) -> Vec<Value> {
-    let mut all = Vec::new();
-    for bytes in spellings(text) {
-        if let Ok(text) = String::from_utf8(bytes.clone()) {
-            all.push(Value::S(text.clone()));
-            all.push(Value::N(text));
-        }
-        all.push(Value::B(bytes));
+    let (mut all, bytes) = (Vec::new(), spelled(text).into_owned());
+    if let Ok(text) = String::from_utf8(bytes.clone()) {
+        all.push(Value::S(text.clone()));
+        all.push(Value::N(text));
     }
+    all.push(Value::B(bytes));
     all
 }
 

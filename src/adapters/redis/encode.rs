@@ -189,7 +189,7 @@ impl<S: RowSink> Visitor for Encoder<S> {
     }
 
     fn abandon(&mut self, _: &Key<'_>) -> Result<()> {
-        Err(Error::internal("rows of a key that broke off cannot be taken back"))
+        Err(Error::internal("rows of an incomplete key cannot be removed again"))
     }
 
     fn stray_items(&mut self, _: &[u8], _: &[&[u8]]) -> Result<()> {

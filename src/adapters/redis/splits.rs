@@ -32,18 +32,16 @@ pub struct Splits {
 
 impl Splits {
     /// Ranges of the rows of some keys, in all families.
-    pub fn rows_of(&self, keys: Vec<Vec<u8>>) -> RowsOf {
+    pub fn rows_of(&self, key: Vec<u8>) -> RowsOf {
         let mut ranges = Vec::new();
-        for key in &keys {
-            let prefixes = self.simple.iter().copied().chain([Family::ListItem]).map(|family| (family, None));
-            let runs = self.runs.iter().filter(|(_, len)| *len as usize == key.len()).map(|(f, len)| (*f, Some(*len)));
-            for (family, len) in prefixes.chain(runs) {
-                let len = len.map(u32::to_be_bytes);
-                let lo = [family.prefix().as_bytes(), len.as_ref().map_or(&[][..], |len| len), key].concat();
-                ranges.push(KeyRange::below(&lo));
-            }
+        let prefixes = self.simple.iter().copied().chain([Family::ListItem]).map(|family| (family, None));
+        let runs = self.runs.iter().filter(|(_, len)| *len as usize == key.len()).map(|(f, len)| (*f, Some(*len)));
+        for (family, len) in prefixes.chain(runs) {
+            let len = len.map(u32::to_be_bytes);
+            let lo = [family.prefix().as_bytes(), len.as_ref().map_or(&[][..], |len| len), &key].concat();
+            ranges.push(KeyRange::below(&lo));
         }
-        let is_row = move |row: &[u8]| user_key(row).is_some_and(|key| keys.iter().any(|one| one == key));
+        let is_row = move |row: &[u8]| user_key(row).is_some_and(|of| of == key);
         RowsOf { ranges, is_row: Box::new(is_row) }
     }
 

@@ -74,7 +74,7 @@ pub fn read_with<V: Visitor>(
     let mut merge = Merge::new(set, splits, split)?;
     while let Some(key) = merge.next_key() {
         if let Err(error) = task.gather_and_give(&mut merge, key) {
-            let RowsOf { ranges, is_row } = splits.rows_of(vec![key.to_vec()]);
+            let RowsOf { ranges, is_row } = splits.rows_of(key.to_vec());
             set.tolerate_object(error, ranges, &is_row)?;
         }
         for n in 0..merge.here() {

@@ -45,9 +45,9 @@ pub fn split_of(buckets: &Buckets<'_>, bucket: &[u8], key: &[u8]) -> Option<Spli
 ///
 /// # Errors
 /// A damaged bucket record.
-pub fn rows_of(set: &DataSet<'_>, bucket: &[u8], keys: &[Vec<u8>]) -> Result<RowsOf> {
+pub fn rows_of(set: &DataSet<'_>, bucket: &[u8], key: &[u8]) -> Result<RowsOf> {
     let buckets = Buckets::read(set)?;
-    Ok(RowsOf::exactly(keys.iter().filter_map(|key| manifest_key(&buckets, bucket, key)).collect()))
+    Ok(RowsOf::exactly(manifest_key(&buckets, bucket, key).into_iter().collect()))
 }
 
 /// User key of an object's manifest in the live generation of its bucket.

@@ -3,13 +3,15 @@
 use crate::report::kinds;
 
 kinds! {
-    Warning ORPHANS "sqs_orphan_messages" "rows of a queue without its record, and no tombstone or later generation row that tells it was deleted";
-    Warning STALE "sqs_stale_generation_messages_dropped" "messages of a generation that is not the live one, and no tombstone or later generation row that tells it was purged";
-    Warning GENERATIONS "sqs_generation_mismatch" "queue record and generation row differ, although they are written together; the record counts";
-    Warning QUEUE_NAME "sqs_queue_name_mismatch" "the name in the queue record is not the one of its key; the directory has the key's, _queue.json the record's";
-    Warning MESSAGE_KEY "sqs_message_key_mismatch" "a message is not what its key says; it was written as its value has it";
-    Warning BODY_MD5 "sqs_body_md5_mismatch" "the body does not have the MD5 stored beside it; it was written as it is";
+    Warning ORPHANS "sqs_orphan_messages" "rows of a queue without a record, and no trace of its deletion (a tombstone, or a generation row)",
+        unread Warning "rows of a queue whose record was not found: rows of the store are missing here, and it may be among them";
+    Warning STALE "sqs_stale_generation_messages_dropped" "messages of a generation that is not the live one, and no trace of a purge (a tombstone, or a later generation row)",
+        unread Warning "messages of a generation that is not the live one: rows of the store are missing here, and those that explain it may be among them";
+    Warning GENERATIONS "sqs_generation_mismatch" "queue record and generation row differ, although they are written together; the record was used";
+    Warning QUEUE_NAME "sqs_queue_name_mismatch" "the queue record has another name than its key; the directory has the name in the key, _queue.json the name in the record";
+    Warning MESSAGE_KEY "sqs_message_key_mismatch" "queue, generation or ID of a message differ between its key and its value; those of the value were written";
+    Warning BODY_MD5 "sqs_body_md5_mismatch" "the body does not have the MD5 that is stored with it; it was written unchanged";
     Note DELETED "sqs_deleted_queues" "queues that were deleted";
-    Note PURGED "sqs_purged_messages" "messages that were purged, or whose queue was deleted and made again, and wait for the reaper";
-    Note RETENTION "sqs_messages_past_retention" "messages older than their queue keeps them, not yet reaped; they were written";
+    Note PURGED "sqs_purged_messages" "messages that were purged, or whose queue was deleted and created again; the server will remove them";
+    Note RETENTION "sqs_messages_past_retention" "messages that are older than the retention of their queue, and not removed yet; they were written";
 }

@@ -22,7 +22,7 @@ impl std::fmt::Display for Disagreement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "the queue record says generation {}, the generation row {}; the record counts",
+            "the queue record says generation {}, the generation row {}; the record was used",
             self.record, self.row
         )
     }

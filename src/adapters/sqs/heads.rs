@@ -145,6 +145,7 @@ pub fn read<'a>(
         queues,
         only,
         filter: &options.filter,
+        by_id: options.filter.chooses_by_key(adapter::SQS),
         keep_stale: options.include_orphans,
         only_live: options.for_restore,
         keys: DataKeys::default(),
@@ -177,6 +178,8 @@ struct Task<'s, 'a> {
     queues: &'s Queues<'a>,
     only: Option<&'s Only>,
     filter: &'s Filter,
+    /// Whether patterns choose messages by their ID.
+    by_id: bool,
     keep_stale: bool,
     /// Whether bookkeeping rows of generations that are not live are left out.
     only_live: bool,
@@ -196,6 +199,9 @@ impl<'a> Task<'_, 'a> {
             return Ok(());
         }
         let head = sqs::Head::parse(arena, row.body)?;
+        if self.by_id && !self.filter.meets(adapter::SQS, &name_of(queue), &[head.message_id.as_bytes()]) {
+            return Ok(());
+        }
         if self.live(queue).is_some_and(|live| live.has(head.queue_generation)) {
             if self.filter.changes.is_some() && !self.has_changed(queue, &head) {
                 return Ok(());

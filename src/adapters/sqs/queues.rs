@@ -178,9 +178,9 @@ impl<'a> Queues<'a> {
     }
 }
 
-/// Whether a queue is asked for, by Q; `written`: whether something of it would be written.
+/// Whether a queue is asked for, or messages of it, by Q; `written`: whether something of it would be written.
 pub(super) fn is_wanted(queue: &[u8], filter: &Filter, written: bool) -> bool {
-    filter.is_trivial() || filter.classify(adapter::SQS, &name_of(queue), &[], written)
+    filter.is_trivial() || filter.judge_scope(adapter::SQS, &name_of(queue), written)
 }
 
 /// The name of a queue. Q was checked when its row was read; if it cannot be decoded, it is returned unchanged.

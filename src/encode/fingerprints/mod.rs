@@ -237,7 +237,7 @@ impl Fingerprints {
         loop {
             let next = sorted.next()?;
             if next.is_none_or(|(next, _)| next != id) && !seen.agree(id.first().copied()) {
-                let why = format!("{} is not the same in it", named(&id));
+                let why = format!("{} differs in it", named(&id));
                 return Err(Error::new(ErrorKind::Encoded(why)));
             }
             let Some((next, fingerprint)) = next else { break };

@@ -100,7 +100,7 @@ impl ChunkKey {
     /// Parses what follows `!fs|chk|`.
     pub fn parse(suffix: &[u8]) -> Result<ChunkKey> {
         let mut c = Cursor::new(suffix);
-        let mut number = || c.u64_be().or_key("it does not have 24 bytes behind its prefix");
+        let mut number = || c.u64_be().or_key("it does not have 24 bytes after its prefix");
         let key = ChunkKey { home_slot: number()?, inode: number()?, index: number()? };
         ended(c, key)
     }
@@ -123,7 +123,7 @@ impl<'a> UsageKey<'a> {
         if suffix.is_empty() {
             return Ok(UsageKey::Whole);
         }
-        let route = suffix.strip_prefix(ROUTE).or_key("neither nothing nor |route| follows its prefix")?;
+        let route = suffix.strip_prefix(ROUTE).or_key("something other than |route| follows its prefix")?;
         let mut c = Cursor::new(route);
         let route = ordered::read(&mut c, END).or_key("its route key has no end or a broken escape")?;
         ended(c, UsageKey::Route(route))

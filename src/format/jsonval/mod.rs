@@ -30,8 +30,8 @@ use super::fault::{Fault, Result};
 const MAX_DEPTH: usize = 10_000;
 
 const NOT_JSON: Fault = Fault::Value("it is not JSON");
-const NOT_OBJECT: Fault = Fault::Value("the record, or a member that must be an object, is none");
-const NOT_ARRAY: Fault = Fault::Value("a member that must be an array is none");
+const NOT_OBJECT: Fault = Fault::Value("the record, or a member that must be an object, is not an object");
+const NOT_ARRAY: Fault = Fault::Value("a member that must be an array is not an array");
 
 /// A record whose text may be needed as well.
 #[derive(Debug, Clone, Copy)]

@@ -8,12 +8,12 @@ use super::{Array, Kept, Members, NOT_ARRAY, NOT_OBJECT, Object, Parts, Repr, Va
 use crate::format::b64::LENIENT;
 use crate::format::fault::{Fault, OrFault, Result};
 
-pub(super) const NOT_STRING: Fault = Fault::Value("a member that must be a string is none");
+pub(super) const NOT_STRING: Fault = Fault::Value("a member that must be a string is not a string");
 pub(super) const NOT_BOOL: Fault = Fault::Value("a member that must be true or false is neither");
-pub(super) const NOT_NUMBER: Fault = Fault::Value("a member that must be a number is none");
+pub(super) const NOT_NUMBER: Fault = Fault::Value("a member that must be a number is not a number");
 pub(super) const NOT_UNSIGNED: Fault =
-    Fault::Value("a member that must be an unsigned integer is none, or is out of range");
-pub(super) const NOT_INTEGER: Fault = Fault::Value("a member that must be an integer is none, or is out of range");
+    Fault::Value("a member that must be an unsigned integer is not one, or is out of range");
+pub(super) const NOT_INTEGER: Fault = Fault::Value("a member that must be an integer is not one, or is out of range");
 pub(super) const NOT_BASE64: Fault = Fault::Value("a member is not standard base64 with padding");
 
 impl<'a> Value<'a> {

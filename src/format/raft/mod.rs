@@ -97,20 +97,20 @@ impl fmt::Display for RaftFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.what {
             What::Truncated => write!(f, "it ends at byte {}, where more must follow", self.offset),
-            What::Magic => write!(f, "it begins with other bytes than such a file"),
+            What::Magic => write!(f, "it does not begin like such a file"),
             What::Version(version) => write!(f, "version {version} is not known"),
             What::TooLarge(n) => write!(f, "the number {n} at byte {} is over the limit", self.offset),
             What::Message => write!(f, "the message at byte {} cannot be decoded", self.offset),
             What::Crc { stored, computed } => {
                 write!(
                     f,
-                    "CRC32C mismatch at byte {}: {stored:08x} is stored, the bytes give {computed:08x}",
+                    "CRC32C mismatch at byte {}: {stored:08x} is stored, but the bytes give {computed:08x}",
                     self.offset
                 )
             }
             What::Kind(kind) => write!(f, "the mark {kind} at byte {} is not known", self.offset),
             What::Text => write!(f, "the text at byte {} is not UTF-8", self.offset),
-            What::Surplus => write!(f, "it goes on at byte {}, where it must end", self.offset),
+            What::Surplus => write!(f, "it continues at byte {}, where it must end", self.offset),
         }
     }
 }

@@ -37,14 +37,14 @@ pub enum ChunkFault {
     #[error("incomplete body: {0} is missing")]
     Missing(ChunkId),
     /// A chunk is stored beyond those that its part declares.
-    #[error("surplus in the body: {0} is stored, but its part declares {1} chunks")]
+    #[error("excess bytes in the body: {0} is stored, but its part declares {1} chunks")]
     Surplus(ChunkId, u64),
     /// Two rows claim to be the same chunk.
     #[error("ambiguous body: {0} is stored twice")]
     Repeated(ChunkId),
     /// The payload that a reference names is in none of the inputs.
     #[error(
-        "incomplete body: the payload {} of {id} is in no input; payloads stay on their node: give the snapshot of \
+        "incomplete body: no input has the payload {} of {id}; payloads stay on their node: give the snapshot of \
          another node as a further input", hex::text(.digest)
     )]
     Payload {
@@ -54,7 +54,9 @@ pub enum ChunkFault {
         digest: [u8; 32],
     },
     /// A reference disagrees with the manifest or with the payload that it names.
-    #[error("{id} has {manifest} bytes by the manifest, {reference} by its reference and {stored} in the store")]
+    #[error(
+        "{id} has {manifest} bytes according to the manifest, {reference} according to its reference, and {stored} in the store"
+    )]
     Reference {
         /// The chunk.
         id: ChunkId,

@@ -138,7 +138,7 @@ impl<'a> Part<'a> {
     fn read(arena: &'a Bump, part: Value<'a>) -> Result<Part<'a>> {
         let part = Self::from_object(arena, part.object()?)?;
         if part.offloaded && part.chunk_sizes.len() as u64 != part.chunk_count {
-            return Err(Fault::Value("an offloaded part has not as many chunk_sizes as its chunk_count says"));
+            return Err(Fault::Value("the number of chunk_sizes of an offloaded part is not its chunk_count"));
         }
         Ok(part)
     }

@@ -131,7 +131,7 @@ impl<'a> DedupKey<'a> {
         let (group, dedup) = match place.partition {
             None => (None, c.rest()),
             Some(_) => {
-                let (group, dedup) = at_bar(c.rest()).or_key("it has no | behind its message group ID")?;
+                let (group, dedup) = at_bar(c.rest()).or_key("it has no | after its message group ID")?;
                 (Some(group), dedup)
             }
         };
@@ -187,7 +187,7 @@ pub fn side_generation(suffix: &[u8]) -> Option<u64> {
 fn split(suffix: &[u8]) -> Result<(&[u8], Cursor<'_>, bool)> {
     let (queue, tail, partitioned) = match suffix.strip_prefix(PARTITIONED) {
         Some(rest) => {
-            let (queue, tail) = at_bar(rest).or_key("it has no | behind its queue name")?;
+            let (queue, tail) = at_bar(rest).or_key("it has no | after its queue name")?;
             (queue, tail, true)
         }
         None => {

@@ -231,7 +231,7 @@ impl<'b> Entries<'b> {
             return Ok(None);
         }
         let mut rest = self.rest;
-        let ends = SstFault::Block("an entry ends behind it");
+        let ends = SstFault::Block("an entry ends after the end of the block");
         let mut length = || uvarint(&mut rest).and_then(|length| usize::try_from(length).ok());
         let (shared, unshared, value) = (|| Some((length()?, length()?, length()?)))().ok_or(ends)?;
         if shared > self.key_len {
@@ -376,7 +376,7 @@ mod tests {
             Entries::new(&payload).and_then(|mut entries| entries.next().map(drop))
         };
         assert_eq!(entry(&[0, 1, 1, b'k', b'v']), Ok(()));
-        let ends = Err(SstFault::Block("an entry ends behind it"));
+        let ends = Err(SstFault::Block("an entry ends after the end of the block"));
         assert_eq!(entry(&[0, 1, 2, b'k', b'v']), ends);
         assert_eq!(entry(&[0, 0xff]), ends);
         assert_eq!(entry(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0, 0]), ends);

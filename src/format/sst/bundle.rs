@@ -190,7 +190,7 @@ impl Manifest {
 impl Listed<'_> {
     fn check(&self, position: usize, previous: Option<&File>) -> Result<File, SstFault> {
         if self.name != name_of(position) {
-            return Err(SstFault::Manifest("a file has not the name of its position"));
+            return Err(SstFault::Manifest("the name of a file does not match its position"));
         }
         let size = u64::try_from(self.size).ok().filter(|size| *size > 0);
         let size = size.ok_or(SstFault::Manifest("a file has a size that is not above zero"))?;
@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(reason(with(2, 0, r#"null,"more":1"#, "")), SstFault::ManifestVersion(2));
         for (got, want) in [
             (with(1, 1, "null", ""), "total size mismatch: it is not the sum of the files"),
-            (one("000001.sst", "YQ==", "Yg=="), "a file has not the name of its position"),
+            (one("000001.sst", "YQ==", "Yg=="), "the name of a file does not match its position"),
             (one("000000.sst", "YQ==", "Yg"), "a key bound is not base64 of a key"),
             (one("000000.sst", "", "Yg=="), "a key bound is not base64 of a key"),
             (one("000000.sst", "Yg==", "YQ=="), "a smallest key is above the largest of its file"),
@@ -345,7 +345,7 @@ mod tests {
             Manifest::parse(text.as_bytes()).unwrap_err()
         };
         assert_eq!(parsed(MAX_FILES + 1), SstFault::Manifest("too many files"));
-        assert_eq!(parsed(MAX_FILES), SstFault::Manifest("a file has not the name of its position"));
+        assert_eq!(parsed(MAX_FILES), SstFault::Manifest("the name of a file does not match its position"));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub enum SstFault {
     )]
     ManifestVersion(i64),
     /// Bytes after the last table.
-    #[error("the bundle contains trailing bytes: {0} behind its last file")]
+    #[error("the bundle has trailing bytes: {0} after its last file")]
     TrailingBytes(u64),
     /// A table's bytes do not match their digest in the manifest.
     #[error("file integrity mismatch: its bytes do not have the SHA-256 of the manifest")]
@@ -44,7 +44,7 @@ pub enum SstFault {
     #[error("block type {0} is not known (stored and Snappy are)")]
     BlockType(u8),
     /// A block that cannot be inflated.
-    #[error("the block is no Snappy block")]
+    #[error("the block is not a Snappy block")]
     Snappy,
     /// A block that is longer than the longest row.
     #[error("the block would have {0} bytes")]

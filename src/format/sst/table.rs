@@ -124,8 +124,7 @@ impl Properties {
             *count = number(value)?;
             counts = counts.saturating_add(1);
         }
-        let two_levels =
-            two_levels.filter(|_| counts >= 4).ok_or(SstFault::Property("one that must be there is not"))?;
+        let two_levels = two_levels.filter(|_| counts >= 4).ok_or(SstFault::Property("a required one is missing"))?;
         Ok(Properties { partitions: two_levels.then_some(partitions), ..properties })
     }
 
@@ -227,7 +226,7 @@ impl Table {
             }
             properties = Handle::parse(&mut value);
         }
-        let missing = SstFault::Property("there are none").at(footer.metaindex.offset);
+        let missing = SstFault::Property("they are missing").at(footer.metaindex.offset);
         let place = properties.ok_or(missing)?;
         let properties = Properties::parse(&payload_of(table, place)?).map_err(at(place))?;
         let index = Index::parse(payload_of(table, footer.index)?).map_err(at(footer.index))?;
@@ -326,7 +325,7 @@ mod tests {
         for left_out in 1..ALL.len() {
             let rest: Vec<_> =
                 ALL.into_iter().enumerate().filter(|(n, _)| *n != left_out).map(|(_, all)| all).collect();
-            assert_eq!(parsed(&rest), Err(SstFault::Property("one that must be there is not")));
+            assert_eq!(parsed(&rest), Err(SstFault::Property("a required one is missing")));
         }
     }
 

@@ -148,7 +148,7 @@ fn earlier_state<'s>(job: &Job<'s, 's, '_>, run: &Run, since: u64) -> Result<Dat
     if since >= run.moment {
         let (since, last) = (names::instant(since), names::instant(run.moment));
         return Err(Error::usage(format!(
-            "changes since {since} are asked for, and the state is that of {last}: choose an earlier moment"
+            "changes since {since} are asked for, but the state is that of {last}: choose an earlier moment"
         )));
     }
     job.set.earlier(since)

@@ -10,7 +10,7 @@ use crate::output::split::{SpillWriter, SplitOutput};
 use crate::report::{Finding, kinds};
 
 kinds! {
-    Warning REFUSED "aws_refused" "DynamoDB of AWS does not take this: it is in refused.jsonl of its table, and not among the objects to import";
+    Warning REFUSED "aws_refused" "DynamoDB of AWS does not accept this: it is in refused.jsonl of its table, and not in the export";
 }
 
 /// The kind under which such items are counted.

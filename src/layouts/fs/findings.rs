@@ -4,8 +4,8 @@
 use crate::report::{Kind, kinds};
 
 kinds! {
-    Note EXTENTS "fs_sha256_of_extents" "large holes: CHECKSUMS has no row, metadata.jsonl has sha256_extents";
-    Note APART "fs_apart" "a name or path that cannot stand in the tree; written below fs/apart by its inode number";
+    Note EXTENTS "fs_sha256_of_extents" "a file with large holes: its digest is not in CHECKSUMS, but in metadata.jsonl (sha256_extents)";
+    Note APART "fs_apart" "a name or path that the tree cannot store; the file was written below fs/apart, under its inode number";
 }
 
 /// The code of a kind: its event without `fs_`.

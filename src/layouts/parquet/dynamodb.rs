@@ -63,7 +63,7 @@ fn write(job: &mut Job<'_, '_, '_>, tables: &Tables<'_>, splits: &[KeyRange]) ->
     let (set, options, tree, progress) = (job.set, job.options, job.tree, job.progress);
     let columns = match job.columns {
         Some(planned) => AllColumns::decode(&mut Reader::new(planned))
-            .ok_or_else(|| Error::usage("the plan tells no columns that can be read: make it again"))?,
+            .ok_or_else(|| Error::usage("the plan has no columns that can be read: make it again"))?,
         None => {
             progress.begin("dynamodb types", splits.len() as u64);
             AllColumns::read(set, options, tables, &splits, || step(progress, tree))?

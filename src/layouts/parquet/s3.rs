@@ -14,7 +14,7 @@ use crate::format::adapter;
 use crate::format::wire::Reader;
 use crate::layouts::rows::s3::Rows;
 use crate::layouts::s3::{decode_names, encode_names, folder, payloads, records};
-use crate::options::{ObjectName, Options, spellings};
+use crate::options::{ObjectName, Options};
 use crate::output::names::unsegment;
 use crate::output::record::Lines;
 use crate::output::split::{SplitOutput, Writes};
@@ -118,12 +118,10 @@ pub(crate) fn write_all(job: &mut Job<'_, '_, '_>) -> Result<()> {
 /// A damaged bucket record, or a damaged row of the object.
 pub(crate) fn write_one(job: &mut Job<'_, '_, '_>, name: &ObjectName) -> Result<()> {
     let buckets = Buckets::read(job.set)?;
-    for key in spellings(name.rest()) {
-        if let Some(split) = s3::split_of(&buckets, &name.name, &key) {
-            let (set, options) = (job.set, job.options);
-            let index = index(job.tree, options);
-            job.collector.take(read(set, &buckets, &Payloads::unchecked(), &split, options, index)?.out)?;
-        }
+    if let Some(split) = s3::split_of(&buckets, &name.name, name.rest()) {
+        let (set, options) = (job.set, job.options);
+        let index = index(job.tree, options);
+        job.collector.take(read(set, &buckets, &Payloads::unchecked(), &split, options, index)?.out)?;
     }
     Ok(())
 }

@@ -51,11 +51,12 @@ pub(super) fn raw_of(
     keymap: impl FnOnce(&str) -> crate::Result<Option<Vec<u8>>>,
 ) -> crate::Result<Vec<u8>> {
     if !looks_like_fallback(name) {
-        return unsegment(name).ok_or_else(|| wrong(path, "its name is not one that a decode gives"));
+        return unsegment(name).ok_or_else(|| wrong(path, "its name is not in a form that a decode writes"));
     }
-    let raw = keymap(name)?.ok_or_else(|| wrong(path, "its name does not tell its key, and no KEYMAP.jsonl does"))?;
+    let raw = keymap(name)?
+        .ok_or_else(|| wrong(path, "its key cannot be derived from its name, and no KEYMAP.jsonl has it"))?;
     if segment(&raw) != name {
-        return Err(wrong(path, "KEYMAP.jsonl tells a key that has another name"));
+        return Err(wrong(path, "KEYMAP.jsonl has a key for it that would have another name"));
     }
     Ok(raw)
 }

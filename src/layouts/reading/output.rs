@@ -360,7 +360,7 @@ fn prove(sums: Spill) -> Result<()> {
         let digest = digest.try_into().unwrap_or_default();
         if *mark == TOLD {
             if told.is_some_and(|told| told != digest) {
-                return Err(wrong(&path, "CHECKSUMS tells two digests of it"));
+                return Err(wrong(&path, "CHECKSUMS has two digests for it"));
             }
             told = Some(digest);
         } else if found.replace(digest).is_some() {

@@ -5,7 +5,6 @@ use crate::error::Result;
 use crate::layouts::lookup::{Files, Lookup, compact_into, indented, keyed, scan, without_key};
 use crate::layouts::members;
 use crate::model::redis::Type;
-use crate::options::spellings;
 use crate::output::json::{self, Escape};
 use crate::output::names::segment;
 
@@ -18,13 +17,12 @@ pub fn lookup(at: &mut Lookup<'_>) -> Result<bool> {
 }
 
 fn of_tree(at: &mut Lookup<'_>) -> Result<bool> {
-    let path = |key: &Vec<u8>, kind: Type| paths::file_of_key(kind, key).into_bytes();
-    let keys = spellings(&at.one.name);
-    let all = || keys.iter().flat_map(|key| Type::ALL.map(|kind| (key, kind, path(key, kind))));
+    let key = &at.one.name;
+    let all = || Type::ALL.map(|kind| (kind, paths::file_of_key(kind, key).into_bytes()));
     let expiries = [Type::String, Type::Hll].map(expiries);
-    let files = at.files(all().map(|(.., path)| path).chain(expiries))?;
+    let files = at.files(all().into_iter().map(|(_, path)| path).chain(expiries))?;
     let mut any = false;
-    for (key, kind, path) in all().filter(|(.., path)| files.has(path)) {
+    for (kind, path) in all().into_iter().filter(|(_, path)| files.has(path)) {
         if !at.lines {
             return at.copy(&files, &path);
         }
@@ -38,17 +36,15 @@ fn of_lines(at: &mut Lookup<'_>) -> Result<bool> {
     let path = |kind: Type| paths::file_of_lines(kind).into_bytes();
     let files = at.files(Type::ALL.map(path))?;
     let mut any = false;
-    for key in spellings(&at.one.name) {
-        for kind in Type::ALL {
-            let mut found = Vec::new();
-            scan(&files, &path(kind), &[keyed(&key)], &mut |line| {
-                found.extend_from_slice(line);
-                Ok(())
-            })?;
-            any |= at.put_lines(&path(kind), &found, |lines| as_file(kind, lines))?;
-            if any && !at.lines {
-                return Ok(true);
-            }
+    for kind in Type::ALL {
+        let mut found = Vec::new();
+        scan(&files, &path(kind), &[keyed(&at.one.name)], &mut |line| {
+            found.extend_from_slice(line);
+            Ok(())
+        })?;
+        any |= at.put_lines(&path(kind), &found, |lines| as_file(kind, lines))?;
+        if any && !at.lines {
+            return Ok(true);
         }
     }
     Ok(any)

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::format::adapter;
 use crate::format::wire::{self, Reader};
 use crate::model::redis::Visitor;
-use crate::options::{ObjectName, Options, spellings};
+use crate::options::{ObjectName, Options};
 use crate::output::record::Lines;
 use crate::output::split::{PieceSink, SplitOutput, Writes};
 use crate::output::tree::Tree;
@@ -88,19 +88,17 @@ impl<'t> Recordable<'t> for Written<'t> {
     }
 }
 
-/// Writes one Redis key, if it is there. Every spelling of its name is tried.
+/// Writes one Redis key, if it is there.
 ///
 /// # Errors
 /// As [`write_all`], for this key alone.
 pub fn write_one<'j, 't, W: Writer<'j, 't>>(job: &mut Job<'j, '_, 't>, name: &ObjectName) -> Result<()> {
     let (set, options, tree) = (job.set, job.options, job.tree);
-    for key in spellings(&name.name) {
-        let splits = Splits::only(set, &key);
-        for split in &splits.all {
-            let written = write_split::<W>(set, (&splits, split), options, tree, None)?;
-            note_shared(written.shared, &mut job.collector.findings);
-            job.collector.take(written.out)?;
-        }
+    let splits = Splits::only(set, &name.name);
+    for split in &splits.all {
+        let written = write_split::<W>(set, (&splits, split), options, tree, None)?;
+        note_shared(written.shared, &mut job.collector.findings);
+        job.collector.take(written.out)?;
     }
     Ok(())
 }

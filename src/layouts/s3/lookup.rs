@@ -7,7 +7,6 @@ use super::paths::INDEX;
 use crate::error::Result;
 use crate::layouts::lookup::{Lookup, compact_into, keyed, scan};
 use crate::layouts::members;
-use crate::options::spellings;
 use crate::output::names::segment;
 
 /// Writes the requested object; returns whether it exists.
@@ -21,15 +20,12 @@ pub fn lookup(at: &mut Lookup<'_>) -> Result<bool> {
 fn of_lines(at: &mut Lookup<'_>) -> Result<bool> {
     let bucket = format!("s3/{}", bucket(&at.one.name));
     let index = format!("{bucket}/{INDEX}").into_bytes();
-    let (files, mut found) = (at.files([index.clone()])?, BTreeMap::new());
-    let keys = spellings(at.rest());
-    let heads: Vec<_> = keys.iter().map(|key| keyed(key)).collect();
-    scan(&files, &index, &heads, &mut |line| {
-        let which = heads.iter().position(|head| line.starts_with(head));
-        found.insert(which, line.to_vec());
+    let (files, mut found) = (at.files([index.clone()])?, None);
+    scan(&files, &index, &[keyed(at.rest())], &mut |line| {
+        found = Some(line.to_vec());
         Ok(())
     })?;
-    let Some((_, line)) = found.pop_first() else { return Ok(false) };
+    let Some(line) = found else { return Ok(false) };
     if at.lines {
         return at.put(&members::without_path(&line)).map(|()| true);
     }
@@ -41,11 +37,10 @@ fn of_lines(at: &mut Lookup<'_>) -> Result<bool> {
 
 fn of_tree(at: &mut Lookup<'_>) -> Result<bool> {
     const NAMES: [Name; 5] = [Name::Verbatim, Name::LeafData, Name::UserData, Name::Encoded, Name::Hashed];
-    let (bucket, keys) = (format!("s3/{}/", bucket(&at.one.name)), spellings(at.rest()));
+    let (bucket, key) = (format!("s3/{}/", bucket(&at.one.name)), at.rest().to_vec());
     let below = |path: &[u8]| [bucket.as_bytes(), path].concat();
     let about = |path: &[u8]| [&below(path), META_SUFFIX.as_bytes()].concat();
-    let paths = keys.iter().flat_map(|key| NAMES.map(|name| name.path(key)));
-    let candidates = paths.flat_map(|path| [below(&path), about(&path)]);
+    let candidates = NAMES.map(|name| name.path(&key)).into_iter().flat_map(|path| [below(&path), about(&path)]);
     let keymap = below(b"KEYMAP.jsonl");
     let files = at.files(candidates.chain([keymap.clone()]))?;
     // Renamed objects, by path and by key.
@@ -53,25 +48,21 @@ fn of_tree(at: &mut Lookup<'_>) -> Result<bool> {
     scan(&files, &keymap, &[], &mut |line| {
         let record = members::member(line, "encoded").zip(members::member_of_base64url(line, "original"));
         let Some((encoded, original)) = record else { return Ok(()) };
-        if keys.contains(&original) || files.has(&below(&encoded)) {
+        if key == original || files.has(&below(&encoded)) {
             renamed.insert(encoded, original);
         }
         Ok(())
     })?;
-    for key in &keys {
-        let other = renamed.iter().find(|(_, original)| *original == key).map(|(encoded, _)| encoded.clone());
-        let own = || {
-            (!renamed.contains_key(key) && assign(&[key], Rules::default()) == [Name::Verbatim]).then(|| key.clone())
-        };
-        let Some(path) = other.or_else(own).filter(|path| files.has(&below(path))) else { continue };
-        if !at.lines {
-            return at.copy(&files, &below(&path));
-        }
-        let about = about(&path);
-        let there = at.put_as_lines(&files, &about, |file| as_lines(key, file))?;
-        return if there { Ok(true) } else { Err(at.missing(&about)) };
+    let other = renamed.iter().find(|(_, original)| **original == key).map(|(encoded, _)| encoded.clone());
+    let has_own = || !renamed.contains_key(&key) && assign(&[&key], Rules::default()) == [Name::Verbatim];
+    let path = other.or_else(|| has_own().then(|| key.clone())).filter(|path| files.has(&below(path)));
+    let Some(path) = path else { return Ok(false) };
+    if !at.lines {
+        return at.copy(&files, &below(&path));
     }
-    Ok(false)
+    let about = about(&path);
+    let there = at.put_as_lines(&files, &about, |file| as_lines(&key, file))?;
+    if there { Ok(true) } else { Err(at.missing(&about)) }
 }
 
 fn bucket(name: &[u8]) -> String {

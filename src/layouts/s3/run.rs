@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::format::adapter;
 use crate::format::wire::{self, Reader};
 use crate::layouts::jsonl::s3::Indexes;
-use crate::options::{ObjectName, Options, spellings};
+use crate::options::{ObjectName, Options};
 use crate::output::names::segment;
 use crate::output::observer::Object;
 use crate::output::record::Lines;
@@ -79,10 +79,8 @@ pub(crate) fn write_one<D: Describe>(job: &mut Job<'_, '_, '_>, name: &ObjectNam
     let (set, options, tree) = (job.set, job.options, job.tree);
     let buckets = Buckets::read(set)?;
     let cx = Context { set, buckets: &buckets, payloads: &Payloads::unchecked(), options, tree };
-    for key in spellings(name.rest()) {
-        if let Some(split) = s3::split_of(&buckets, &name.name, &key) {
-            job.collector.take(write_split::<D>(&cx, &split, &[Name::Encoded])?.out)?;
-        }
+    if let Some(split) = s3::split_of(&buckets, &name.name, name.rest()) {
+        job.collector.take(write_split::<D>(&cx, &split, &[Name::Encoded])?.out)?;
     }
     Ok(())
 }

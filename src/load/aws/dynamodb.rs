@@ -101,7 +101,7 @@ impl Tables<'_> {
             _ if answer.is_fine() => self.await_table(&name).map(|()| true),
             "ResourceInUseException" if self.merges => Ok(true),
             "ResourceInUseException" => {
-                Err(self.service.failed(&format!("the table {name} is there")).with_remedy(Remedy::Merge))
+                Err(self.service.failed(&format!("the table {name} exists")).with_remedy(Remedy::Merge))
             }
             "ValidationException" => {
                 self.course.left_out(&[&table.name], answer.words());
@@ -192,7 +192,7 @@ impl Batch {
             body = json!({ "RequestItems": left }).to_string();
             match backoff.pause() {
                 Some(pause) => service.pause(pause),
-                None => return Err(service.failed(&format!("it does not take all items of the table {}", self.table))),
+                None => return Err(service.failed(&format!("it did not store all items of the table {}", self.table))),
             }
         }
     }

@@ -306,7 +306,7 @@ fn roots(needed: bool) -> Result<RootCerts> {
     }
     let found = rustls_native_certs::load_native_certs();
     if found.certs.is_empty() {
-        return Err(Error::usage("the system has no certificates of authorities: install ca-certificates"));
+        return Err(Error::usage("the system has no certificates of certificate authorities: install ca-certificates"));
     }
     let all: Vec<Certificate<'static>> =
         found.certs.iter().map(|one| Certificate::from_der(one.as_ref()).to_owned()).collect();

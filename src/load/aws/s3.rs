@@ -150,7 +150,7 @@ impl Buckets<'_> {
             return Ok(());
         }
         let is_known = acl.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
-        let mut why = "no service has such a one".to_owned();
+        let mut why = "no service has it".to_owned();
         if is_known {
             let path = format!("/{}", encoded(bucket.name, false));
             let (query, headers) = ([("acl", "")], [("x-amz-acl", acl.as_bytes())]);
@@ -172,7 +172,7 @@ impl Buckets<'_> {
             return Ok(());
         }
         let name = name.escape_ascii();
-        Err(self.service.failed(&format!("the bucket {name} has objects")).with_remedy(Remedy::Merge))
+        Err(self.service.failed(&format!("the bucket {name} is not empty")).with_remedy(Remedy::Merge))
     }
 
     /// Begins a multipart upload, if the object had parts.
@@ -184,13 +184,14 @@ impl Buckets<'_> {
             Parts::None => return Ok(()),
             Parts::Joined => {
                 self.is_recut = true;
-                let how = "it has parts that the service does not take: it is put as one, and its ETag is another";
+                let how =
+                    "it has parts that the service does not accept: it is uploaded in one part, and its ETag changes";
                 self.course.changed(&names, how);
                 return Ok(());
             }
             Parts::Cut(parts) => {
                 self.is_recut = true;
-                self.course.changed(&names, "it is uploaded in parts that it did not have, and its ETag is another");
+                self.course.changed(&names, "it is uploaded in parts of other sizes, and its ETag changes");
                 parts
             }
             Parts::Recorded(parts) => parts,
@@ -249,7 +250,7 @@ impl Buckets<'_> {
     /// Reports an object as loaded: it is stored, and all objects before it are.
     fn loaded(&mut self, known: &Known, etag: Option<&str>) {
         if let Some(recorded) = known.etag.as_deref().filter(|recorded| etag != Some(*recorded)) {
-            let how = format!("its ETag is {}, and was {recorded}", etag.unwrap_or("not told"));
+            let how = format!("its ETag is {}, and not {recorded}", etag.unwrap_or("not told"));
             self.course.changed_named(&known.name, how);
         }
         self.loaded += 1;
@@ -341,14 +342,14 @@ impl Visitor for Buckets<'_> {
             self.taken = false;
         }
         if self.taken && std::str::from_utf8(&object.key.object).is_err() {
-            self.course.left_out(&names, "its name is no UTF-8, which names of S3 are");
+            self.course.left_out(&names, "its name is not UTF-8, as names of S3 must be");
             self.taken = false;
         }
         if !self.taken {
             return Ok(());
         }
         let course = &mut self.course;
-        Metadata::of(object.manifest, |name| course.changed(&names, format!("its {name} cannot stand in a header")));
+        Metadata::of(object.manifest, |name| course.changed(&names, format!("its {name} cannot be sent in a header")));
         if self.dry_run { Ok(()) } else { self.begin_parts(object) }
     }
 

@@ -29,7 +29,9 @@ impl Keys {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         match (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) {
             (Some(id), Some(secret)) => Ok(Keys { id, secret, token: variable("AWS_SESSION_TOKEN") }),
-            _ => Err(Error::usage("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, as for every client of AWS")),
+            _ => Err(Error::usage(
+                "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, as for every client of AWS",
+            )),
         }
     }
 }

@@ -104,7 +104,7 @@ impl Queues<'_> {
         }
         let mut answer = self.call("CreateQueue", &body)?;
         if answer.code().ends_with("QueueNameExists") || answer.code().ends_with("QueueAlreadyExists") {
-            self.course.changed(&[queue.name], "it is there already, and keeps its attributes");
+            self.course.changed(&[queue.name], "it exists already, and keeps its attributes");
             answer = self.call("GetQueueUrl", &json!({ "QueueName": name }))?;
         }
         if answer.is_fine() {
@@ -127,9 +127,10 @@ impl Queues<'_> {
         let count = |attribute: &&str| told["Attributes"][*attribute].as_str().and_then(|n| n.parse::<u64>().ok());
         match COUNTS.iter().filter_map(count).sum::<u64>() {
             0 => Ok(()),
-            some => {
-                Err(self.service.failed(&format!("the queue {name} has {some} messages")).with_remedy(Remedy::Merge))
-            }
+            some => Err(self
+                .service
+                .failed(&format!("the queue {name} is not empty (messages: {some})"))
+                .with_remedy(Remedy::Merge)),
         }
     }
 
@@ -198,7 +199,7 @@ impl Queues<'_> {
 
     /// The entry of a message in a batch.
     fn entry(&mut self, value: &sqs::Message<'_>, is_fifo: bool) -> std::result::Result<Map<String, Value>, String> {
-        let body = std::str::from_utf8(value.body).map_err(|_| "its body is no text".to_owned())?;
+        let body = std::str::from_utf8(value.body).map_err(|_| "its body is not text".to_owned())?;
         let mut entry = Map::new();
         entry.insert("MessageBody".into(), body.into());
         let mut attributes = Map::new();
@@ -218,7 +219,7 @@ impl Queues<'_> {
             let seconds = left.max(0).div_euclid(1000) + i64::from(left.max(0) % 1000 > 0);
             if seconds > MOST_DELAY {
                 let name = self.name.clone();
-                let how = format!("{seconds} seconds are left of its delay: 900 are the most");
+                let how = format!("its delay has {seconds} seconds left, and 900 are the maximum");
                 self.course.changed(&[&name, value.message_id.as_bytes()], how);
             }
             entry.insert("DelaySeconds".into(), seconds.min(MOST_DELAY).into());
@@ -305,7 +306,7 @@ impl QueueVisitor for Queues<'_> {
         self.course.meets_scope();
         let url = if self.dry_run { None } else { self.create(queue)? };
         if queue.record.partition_count > 1 {
-            self.course.changed(&[queue.name], "it has partitions, which the service decides on itself");
+            self.course.changed(&[queue.name], "it has partitions, which the service manages itself");
         }
         let is_there = self.dry_run || url.is_some();
         let redrive = queue.record.redrive_policy.to_owned();

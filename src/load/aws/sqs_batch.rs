@@ -57,7 +57,7 @@ impl Sent {
             match backoff.pause() {
                 Some(pause) => service.pause(pause),
                 None => {
-                    let words = format!("it does not take {}, and does not say what is wrong with it", first.name);
+                    let words = format!("it did not accept {}, and does not say why", first.name);
                     return Err(service.failed(&words));
                 }
             }
@@ -98,7 +98,7 @@ impl Sent {
     fn one(&mut self, held: Held, md5: Option<&str>) {
         self.messages += 1;
         if md5.is_some_and(|md5| md5 != held.md5 && !held.md5.is_empty()) {
-            self.changed.push((held.name, "its body has another MD5".to_owned()));
+            self.changed.push((held.name, "its body has another MD5 than the one that was sent".to_owned()));
         }
     }
 
@@ -110,7 +110,7 @@ impl Sent {
                 matches!(fate, Fate::Sent { .. }) && group(later).is_some() && group(later) == group(held)
             };
             if batch.iter().zip(fates).skip(n + 1).any(is_overtaken) {
-                let how = "a message behind it in its group came before it";
+                let how = "a later message of its group arrived before it";
                 self.changed.push((held.name.clone(), how.to_owned()));
             }
         }
@@ -153,12 +153,12 @@ fn fates(told: &Value, messages: usize) -> std::result::Result<Vec<Fate>, String
         let at = line["Id"].as_str().and_then(|id| id.parse::<usize>().ok()).and_then(|n| fates.get_mut(n));
         match at {
             Some(at @ None) => *at = Some(fate),
-            Some(Some(_)) => return Err(format!("its answer tells of a message twice: {line}")),
-            None => return Err(format!("its answer tells of a message that was not sent: {line}")),
+            Some(Some(_)) => return Err(format!("its answer has a message twice: {line}")),
+            None => return Err(format!("its answer has a message that was not sent: {line}")),
         }
     }
     let all: Option<Vec<Fate>> = fates.into_iter().collect();
-    all.ok_or_else(|| "its answer does not tell what became of every message".to_owned())
+    all.ok_or_else(|| "its answer does not have the result of every message".to_owned())
 }
 
 #[cfg(test)]

@@ -213,7 +213,7 @@ async fn call(connection: SendRequest<Bytes>, uri: String, message: Bytes) -> st
     // An answer without a message has its status in its header.
     let trailers = body.trailers().await?;
     status(trailers.as_ref().unwrap_or(&head.headers), head.status.as_u16())?;
-    unframed(bytes.freeze()).ok_or_else(|| Failure::Transport("its answer is no message".to_owned()))
+    unframed(bytes.freeze()).ok_or_else(|| Failure::Transport("its answer is not a message".to_owned()))
 }
 
 fn framed(message: &Bytes) -> Bytes {

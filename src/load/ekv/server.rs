@@ -59,7 +59,7 @@ impl Batch {
 
 /// The name of a row in messages, and for `start_after`.
 pub(super) fn name_of(key: &[u8]) -> String {
-    format!("{NAMED}{}", typed(key))
+    format!("{NAMED}{}", typed(key, false))
 }
 
 /// Prefix of the names of rows.
@@ -116,7 +116,7 @@ impl Server {
             if !backoff.wait() {
                 let (rows, name) = (missing.len(), name_of(first));
                 let words =
-                    format!("{rows} rows that it has stored are gone, such as {name}: something else writes to it");
+                    format!("{rows} rows that it had stored are missing, such as {name}: something else writes to it");
                 return Err(self.client.failed(&words));
             }
         }

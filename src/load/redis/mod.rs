@@ -144,7 +144,7 @@ impl<S: KeySink> Visitor for Keys<'_, S> {
         if key.kind == Type::Hll {
             let mut registers = sketch::Registers::default();
             if blob::set(value, |member| registers.add(member)).is_err() {
-                self.course.left_out(&[key.name], "its value is no HyperLogLog of elastickv");
+                self.course.left_out(&[key.name], "its value is not a HyperLogLog of elastickv");
                 return Ok(());
             }
             registers.encode(&mut sketch);

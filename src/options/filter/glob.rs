@@ -3,8 +3,8 @@
 //! `*` matches any bytes, `?` one, `[…]` one of several (`[!…]`: any other), `{a,b}` alternatives, `\` makes the next character literal.
 //! Braces without a comma are literal: `{user1}:*` is how Redis Cluster writes a hash tag.
 //!
-//! Names are printed unchanged, or as `base64:` and their bytes. A printed name is a pattern that matches its object: in addition to the
-//! pattern, its own text matches, and the bytes that its base64 represents.
+//! Names are printed unchanged, or as `base64:` and their bytes. A printed name is a pattern that matches its object: a pattern also matches
+//! its own text, and base64 matches the bytes that it represents.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use regex_automata::Input;
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
 
-use crate::options::spelling::spellings;
+use crate::options::spelling::decoded;
 
 /// Maximum bytes of a pattern that must be compiled.
 const MOST: usize = 4096;
@@ -29,8 +29,8 @@ pub(super) struct Glob {
     /// The start of the name.
     head: Vec<u8>,
     tail: Tail,
-    /// Other names that match: those that the text represents as a printed name.
-    printed: Vec<Vec<u8>>,
+    /// Another name that matches: the text itself.
+    printed: Option<Vec<u8>>,
     /// Whether names that begin with these match too.
     below: bool,
 }
@@ -60,12 +60,15 @@ enum Piece {
 impl Glob {
     /// Exactly this name.
     pub fn exactly(name: &[u8]) -> Glob {
-        Glob { head: name.to_vec(), tail: Tail::Nothing, printed: Vec::new(), below: false }
+        Glob { head: name.to_vec(), tail: Tail::Nothing, printed: None, below: false }
     }
 
     /// # Errors
     /// What is wrong, in words.
     pub fn new(text: &str) -> Result<Glob, String> {
+        if let Some(name) = decoded(text.as_bytes()) {
+            return Ok(Glob::exactly(&name));
+        }
         let pieces = pieces(text)?;
         let plain = pieces.iter().map_while(|piece| if let Piece::Plain(c) = piece { Some(*c) } else { None });
         let head: String = plain.collect();
@@ -77,8 +80,8 @@ impl Glob {
             }
             _ => Tail::Like(compiled(&pieces)?),
         };
-        let glob = Glob { head: head.into_bytes(), tail, printed: Vec::new(), below: false };
-        let printed = spellings(text.as_bytes()).into_iter().filter(|name| !glob.matches(name)).collect();
+        let glob = Glob { head: head.into_bytes(), tail, printed: None, below: false };
+        let printed = Some(text.as_bytes().to_vec()).filter(|name| !glob.matches(name));
         Ok(Glob { printed, ..glob })
     }
 
@@ -104,7 +107,7 @@ impl Glob {
 
     /// The name, if there is only one.
     pub fn only(&self) -> Option<&[u8]> {
-        (self.is_plain() && self.printed.is_empty()).then_some(&self.head)
+        (self.is_plain() && self.printed.is_none()).then_some(&self.head)
     }
 
     pub fn matches(&self, name: &[u8]) -> bool {
@@ -159,7 +162,7 @@ fn pieces(text: &str) -> Result<Vec<Piece>, String> {
             '*' => Piece::Any,
             '?' => Piece::One,
             '\\' => {
-                let taken = rest.chars().next().ok_or("a backslash at the end takes nothing")?;
+                let taken = rest.chars().next().ok_or("there is nothing after the backslash at the end")?;
                 rest = &rest[taken.len_utf8()..];
                 Piece::Plain(taken)
             }
@@ -191,13 +194,27 @@ fn pieces(text: &str) -> Result<Vec<Piece>, String> {
     Ok(pieces)
 }
 
+/// Whether a text is a pattern; the length of one that must be compiled is not checked.
+pub(crate) fn is_pattern(text: &str) -> bool {
+    let mut depth = 0_usize;
+    let mut is_shallow = |piece: &Piece| {
+        match piece {
+            Piece::Open => depth += 1,
+            Piece::Close => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth <= DEEPEST
+    };
+    pieces(text).is_ok_and(|pieces| pieces.iter().all(&mut is_shallow))
+}
+
 /// A class after its bracket, in the form of a regular expression, and its length.
 fn class(text: &str) -> Result<(String, usize), String> {
     let not = text.starts_with(['!', '^']);
     let body = &text[usize::from(not)..];
     // A bracket in the first position is a member.
     let first = body.chars().next().map_or(0, char::len_utf8);
-    let end = body[first..].find(']').ok_or("[ without ]: write \\[ for the character itself")? + first;
+    let end = body[first..].find(']').ok_or("[ has no ]: write \\[ for the character itself")? + first;
     let members: Vec<char> = body[..end].chars().collect();
     // A class with only ASCII matches one byte, even inside a character.
     let mode = if body[..end].is_ascii() { "-u" } else { "u" };

@@ -62,7 +62,7 @@ impl Matched {
             self.unmet.iter().take(MOST_NAMED).map(|words| Shown(words.as_bytes()).to_string()).collect();
         let more = self.unmet.len().saturating_sub(MOST_NAMED);
         Err(Error::usage(match (named.join(", "), more) {
-            (none, _) if none.is_empty() => "no object is what was asked for".to_owned(),
+            (none, _) if none.is_empty() => "no object matches".to_owned(),
             (named, 0) => format!("nothing matches {named}"),
             (named, more) => format!("nothing matches {named} and {more} more"),
         }))

@@ -5,12 +5,12 @@
 //! | `redis:GLOB` | keys that match |
 //! | `dynamodb:TABLE` or `dynamodb:TABLE/PK` or `dynamodb:TABLE/PK/SK` | tables; items by their key values as text |
 //! | `s3:BUCKET` or `s3:BUCKET/KEY` | buckets; objects whose key matches, or begins with KEY if that ends in `/` or is not a glob |
-//! | `sqs:QUEUE` | queues |
+//! | `sqs:QUEUE` or `sqs:QUEUE/ID` | queues; messages by their ID |
 //! | `fs:PATH` | files and directories of the file system, by their path, with everything below them |
 //!
 //! `*` matches any bytes (`/` too), `?` one, `[…]` one of several, `{a,b}` alternatives, `\` makes a special character literal; braces
-//! without a comma are literal. Names and keys are matched as bytes. A name printed by `ls` (also `base64:` and bytes) is a pattern that
-//! matches its object, whatever characters it has.
+//! without a comma are literal. Names and keys are matched as bytes. `base64:` and base64 stand for exactly these bytes. A name printed by
+//! `ls` is a pattern that matches its object, whatever characters it has.
 //!
 //! A pattern records whether it matched anything. This is reported at the end of a run, because a mistyped pattern means an empty backup.
 
@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use super::changes::Found;
 use crate::format::adapter::{self, Adapter, Naming};
 use glob::Glob;
+pub(crate) use glob::is_pattern;
 pub use matched::Matched;
 
 /// Objects of one adapter, by the globs of its parts.
@@ -79,7 +80,7 @@ impl FromStr for Pattern {
         };
         let (name, rest) = parts.split_first().ok_or("a name is missing")?;
         if name.is_empty() && !text.ends_with('/') {
-            return Err("a name is missing behind the colon".into());
+            return Err("there is no name after the colon".into());
         }
         let open = |part: &&str| {
             let glob = Glob::new(part)?;
@@ -178,6 +179,11 @@ fn any(patterns: &[Pattern], marks: impl Fn(&Pattern) -> bool, takes: impl Fn(&P
 }
 
 impl Filter {
+    /// Whether objects in the scopes of an adapter are chosen by their keys.
+    pub(crate) fn chooses_by_key(&self, adapter: Adapter) -> bool {
+        self.include.iter().chain(&self.exclude).any(|pattern| pattern.adapter == adapter && !pattern.rest.is_empty())
+    }
+
     /// Whether nothing is left out.
     pub fn is_trivial(&self) -> bool {
         let has_patterns = !self.include.is_empty() || !self.exclude.is_empty() || !self.types.is_empty();
@@ -319,7 +325,9 @@ mod tests {
             (&["redis:a[1]*"], &[], REDIS, b"a[1]*", &[], true),
             (&["redis:a[1]*"], &[], REDIS, b"a[1]*b", &[], false),
             (&["redis:base64:_w"], &[], REDIS, b"\xff", &[], true),
-            (&["redis:base64:_w"], &[], REDIS, b"base64:_w", &[], true),
+            (&["redis:base64:_w"], &[], REDIS, b"base64:_w", &[], false),
+            (&["redis:base64:"], &[], REDIS, b"", &[], true),
+            (&["redis:base64:*"], &[], REDIS, b"base64:_w", &[], true),
             (&["redis:base64:_w"], &[], REDIS, b"\xff\xff", &[], false),
             (&["s3:b/base64:_w"], &[], S3, b"b", &[b"\xff\xff"], true),
             (&["s3:b/a[1]/"], &[], S3, b"b", &[b"a[1]/x"], true),
@@ -332,6 +340,11 @@ mod tests {
             (&["redis:*"], &[], REDIS, b"\xff\n", &[], true),
             (&["redis:*"], &[], SQS, b"q", &[], false),
             (&[], &["redis:*"], SQS, b"q", &[], true),
+            (&["sqs:q"], &[], SQS, b"q", &[b"id"], true),
+            (&["sqs:q/id"], &[], SQS, b"q", &[b"id"], true),
+            (&["sqs:q/id"], &[], SQS, b"q", &[b"other"], false),
+            (&["sqs:a\\/b"], &[], SQS, b"a/b", &[b"id"], true),
+            (&["sqs:q"], &["sqs:q/i*"], SQS, b"q", &[b"id"], false),
             (&["s3:b/2026/"], &[], S3, b"b", &[b"2026/x"], true),
             (&["s3:b/2026/"], &[], S3, b"b", &[b"2025/x"], false),
             (&["s3:b/*.jpg"], &[], S3, b"b", &[b"a/b.jpg"], true),

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use tar::{Builder, EntryType, Header};
+use tar::Builder;
 
 use super::tarball::{self, Source};
 use super::{Copied, Packing};
@@ -104,14 +104,7 @@ impl<W: Write> Writer<W> {
             Some(file) => file.metadata().map_err(|e| self.failed(e))?.len(),
             None => 0,
         };
-        let kind = if file.is_some() { EntryType::Regular } else { EntryType::Directory };
-        let mut header = Header::new_gnu();
-        header.set_mtime(self.mtime);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mode(if file.is_some() { 0o600 } else { 0o755 });
-        header.set_entry_type(kind);
-        header.set_size(size);
+        let mut header = tarball::plain_header(file.is_none(), self.mtime, size);
         let path = Path::new(std::ffi::OsStr::from_bytes(path));
         let written = match file {
             // A file that grows is cut here. One that shrinks makes an incomplete member, which its digest reveals.

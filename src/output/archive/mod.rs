@@ -19,7 +19,7 @@ use super::checksums::Checksums;
 use super::members::Attributes;
 use super::members::MemberList;
 use super::single::SingleFile;
-use super::target::is_our_archive;
+use super::strangers::is_our_archive;
 use super::tree::Tree;
 use crate::error::Result;
 
@@ -71,7 +71,7 @@ pub fn write(
     #[cfg(not(feature = "archive"))]
     {
         let _ = (out, tree, contents, packing, threads);
-        Err(crate::Error::usage("this build writes no archives: it lacks the feature `archive`"))
+        Err(crate::Error::usage("this program was built without the feature `archive`, which writes archives"))
     }
 }
 

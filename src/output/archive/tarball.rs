@@ -9,6 +9,7 @@ use tar::{Builder, EntryType, Header};
 use super::{Contents, Packing};
 use crate::error::{Error, Result};
 use crate::output::checksums::DIRECTORY;
+use crate::output::members::Attributes;
 use crate::output::pax;
 use crate::output::single::SingleFile;
 use crate::output::spool::Spool;
@@ -75,6 +76,19 @@ pub(super) fn compressed(
     }
 }
 
+/// The header of a member without attributes of its own, before its path is set. `mtime`: Unix seconds.
+pub(super) fn plain_header(is_directory: bool, mtime: u64, size: u64) -> Header {
+    let Attributes { mode, uid, gid, .. } = Attributes::plain(is_directory, 0);
+    let mut header = Header::new_gnu();
+    header.set_mtime(mtime);
+    header.set_uid(uid.into());
+    header.set_gid(gid.into());
+    header.set_mode(mode);
+    header.set_entry_type(if is_directory { EntryType::Directory } else { EntryType::Regular });
+    header.set_size(size);
+    header
+}
+
 impl Source for Members<'_> {
     fn write<W: Write>(self, out: W) -> io::Result<W> {
         let Members { spool, contents: Contents { index, members, mtime } } = self;
@@ -91,13 +105,7 @@ impl Source for Members<'_> {
             previous.clear();
             previous.extend_from_slice(path);
             let path = Path::new(std::ffi::OsStr::from_bytes(path));
-            let mut header = Header::new_gnu();
-            header.set_mtime(mtime);
-            header.set_uid(0);
-            header.set_gid(0);
-            header.set_mode(if directory { 0o755 } else { 0o600 });
-            header.set_entry_type(if directory { EntryType::Directory } else { EntryType::Regular });
-            header.set_size(entry.place.len);
+            let mut header = plain_header(directory, mtime, entry.place.len);
             if directory {
                 return builder.append_data(&mut header, path, io::empty());
             }

@@ -92,7 +92,12 @@ pub fn look(path: &Path) -> Result<Named> {
 /// # Errors
 /// As [`look`]; no output is at the path.
 pub fn opened(path: &Path) -> Result<Output> {
-    output_or(path, || ErrorKind::Output("it is no output of a decode".into()))
+    output_or(path, || {
+        ErrorKind::Output(
+            "it is not an output of a decode: name a directory with MANIFEST.json and CHECKSUMS, or an archive of one"
+                .into(),
+        )
+    })
 }
 
 /// Opens again the output at a path that was opened before.
@@ -108,6 +113,19 @@ fn output_or(path: &Path, other: impl FnOnce() -> ErrorKind) -> Result<Output> {
         Named::Output(output) => Ok(output),
         _ => Err(Error::new(other()).input(path)),
     }
+}
+
+/// Gives the members of the archive at a path. If it is not compressed, contents that `each` does not read are not read at all.
+///
+/// # Errors
+/// As [`look`] and [`Output::each`].
+pub fn each_member(path: &Path, each: &mut dyn FnMut(Entry<'_>) -> Result<()>) -> Result<()> {
+    let mut output = opened(path)?;
+    if output.form != Form::Tar {
+        return output.each(each);
+    }
+    let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
+    tar::members_of_file(path, file, each)
 }
 
 fn look_into(path: &Path, mut stream: impl Read + Send + 'static) -> Result<Named> {

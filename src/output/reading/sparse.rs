@@ -45,7 +45,7 @@ impl<'r> Sparse<'r> {
         for _ in 0..many {
             let (offset, len) = (map.number()?, map.number()?);
             let next = offset.checked_add(len).filter(|next| offset >= end && *next <= size);
-            end = next.ok_or_else(|| broken("its stretches are not in order"))?;
+            end = next.ok_or_else(|| broken("its parts with data are not in order"))?;
             if len > 0 {
                 [offset, len].iter().try_for_each(|n| stretches.write_all(&n.to_le_bytes()))?;
             }
@@ -53,7 +53,7 @@ impl<'r> Sparse<'r> {
         }
         map.pad()?;
         if content.checked_sub(map.read) != Some(data) {
-            return Err(broken("its stretches are not all that the member has"));
+            return Err(broken("its map does not list all data of the member"));
         }
         let mut later = stretches.into_inner()?;
         later.rewind()?;
@@ -171,10 +171,10 @@ impl Map<'_> {
             match self.byte()? {
                 b'\n' => break,
                 digit if digit.is_ascii_digit() && digits.len() < MOST_DIGITS => digits.push(char::from(digit)),
-                _ => return Err(broken("its map has something else than numbers")),
+                _ => return Err(broken("its map has something other than numbers")),
             }
         }
-        digits.parse().map_err(|_| broken("a number of its map is none"))
+        digits.parse().map_err(|_| broken("a number in its map is not valid"))
     }
 
     fn pad(&mut self) -> io::Result<()> {

@@ -76,7 +76,7 @@ impl Tree {
 
     #[cold]
     fn exists(&self, dir: &Dir, name: &[u8]) -> Error {
-        let because = "another name of this snapshot is already there; a file system that does not tell upper from \
+        let because = "another object has this name already: a file system that does not distinguish upper from \
                        lower case cannot hold it: choose another one for the output";
         self.failed("create", &dir.rel, name, io::Error::new(io::ErrorKind::AlreadyExists, because))
     }

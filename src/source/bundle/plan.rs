@@ -220,7 +220,7 @@ impl<'a> Open<'a> {
                     let place = stored(separators, raw(separator));
                     (self.expected, self.after_loss) = (handle.end(), false);
                     if jumps {
-                        let fault = SstFault::Handle("it leaves bytes between two blocks");
+                        let fault = SstFault::Handle("it has unused bytes between two blocks");
                         self.pending = Some(Item::Block(handle, place.clone()));
                         return Some(Item::Fault(fault.at(self.lower_at), Some(place)));
                     }
@@ -230,7 +230,7 @@ impl<'a> Open<'a> {
                     let fault = handle
                         .of(self.table)
                         .err()
-                        .unwrap_or(SstFault::Handle("its block is not behind the one before it"));
+                        .unwrap_or(SstFault::Handle("its block does not follow the one before it"));
                     return Some(self.broken(fault.at(self.lower_at)));
                 }
                 Ok(None) => {
@@ -269,7 +269,7 @@ impl<'a> Open<'a> {
             }
             Ok(Some(_)) => {
                 self.upper = None;
-                Err(SstFault::Handle("its block is not behind the one before it").into())
+                Err(SstFault::Handle("its block does not follow the one before it").into())
             }
             Err(fault) => {
                 self.upper = None;

@@ -104,7 +104,7 @@ fn fronts() {
         (
             "another name",
             text("000001.sst", "000002.sst"),
-            SstFault::Manifest("a file has not the name of its position"),
+            SstFault::Manifest("the name of a file does not match its position"),
         ),
         (
             "total size",
@@ -241,7 +241,7 @@ fn blocks() {
     for (file, want) in [
         (with_block(|payload| payload[0] = 1), SstFault::Block("an entry shares more than the key before it has")),
         (with_block(|payload| payload[1] = 7), SstFault::Block("a key is shorter than its trailer")),
-        (with_block(|payload| payload[2] = 0xff), SstFault::Block("an entry ends behind it")),
+        (with_block(|payload| payload[2] = 0xff), SstFault::Block("an entry ends after the end of the block")),
         (
             with_block(|payload| {
                 let at = payload.len() - 4;
@@ -296,8 +296,8 @@ fn indexes() {
         })
     };
     for (file, want) in [
-        (with_handle(second.offset + 1, second.len), "it leaves bytes between two blocks"),
-        (with_handle(second.offset - 1, second.len), "its block is not behind the one before it"),
+        (with_handle(second.offset + 1, second.len), "it has unused bytes between two blocks"),
+        (with_handle(second.offset - 1, second.len), "its block does not follow the one before it"),
         (with_handle(16_000, second.len), "its block is not inside the file"),
     ] {
         assert_eq!(fault_of(&file).0, SstFault::Handle(want));

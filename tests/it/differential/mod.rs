@@ -202,7 +202,7 @@ fn in_shards(
 
 /// Data that rows cannot represent: two messages with one ID, an expiry of a string beyond 2^63, a name that is neither in the path nor in
 /// the record.
-const REFUSED: [&str; 3] = ["there twice", "has no row", "its path is not that of its queue"];
+const REFUSED: [&str; 3] = ["occurs twice", "has no row", "its path is not that of its queue"];
 
 /// Decodes for a restore, encodes and decodes again: the files are the same. Data without a row is rejected with its name.
 fn comes_back<Op: Debug>(adapter: Adapter, history: &History<Op>, manner: &Manner) -> Result<(), TestCaseError> {

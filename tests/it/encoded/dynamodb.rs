@@ -141,7 +141,7 @@ fn files_that_no_decode_writes() {
         (line(r#"{"Item":{"pk":{"N":"x"}}}"#), "a number in its key"),
         (line(r#"{"Item":{"pk":{"S":"a","N":"1"}}}"#), "two types"),
         (line(r#"{"Item":{"pk":{}}}"#), "no type"),
-        (line(r#"{"Item":{"pk":{"S":"a"},"pk":{"S":"a"}}}"#), "comes twice"),
+        (line(r#"{"Item":{"pk":{"S":"a"},"pk":{"S":"a"}}}"#), "occurs twice"),
         (line(r#"{"Item":{"pk":{"B":"a"}}}"#), "not base64"),
         (line(r#"{"Item":{"pk":{"T":"a"}}}"#), "unknown field"),
         (line(r#"{"Item":{"pk":{"S":"a"}},"more":1}"#), "unknown field"),

@@ -184,7 +184,7 @@ fn rows_of(path: &Path, layout: Layout, adapter: Adapter) -> Result<BTreeMap<Vec
         Encoders { dynamodb: dynamodb_rows::Encoder::new(Sink(&rows)), s3: s3_rows::Encoder::new(Sink(&rows), true) };
     let mut open = || match look(path)? {
         Named::Output(output) => Ok(output),
-        _ => Err(Error::usage("no output")),
+        _ => Err(Error::usage("not an output")),
     };
     read(
         &mut open,

@@ -142,14 +142,17 @@ fn files_that_no_decode_writes() {
         std::fs::write(dir.join(file), text.replacen(from, to, 1)).unwrap();
     };
     let files: [(Change, &str); 3] = [
-        (|dir| std::fs::remove_file(dir.join("s3/bkt/o")).unwrap(), "not there"),
-        (|dir| std::fs::remove_file(dir.join("s3/bkt/o.elastickv-meta.json")).unwrap(), "nothing tells of this object"),
+        (|dir| std::fs::remove_file(dir.join("s3/bkt/o")).unwrap(), "it is missing"),
+        (
+            |dir| std::fs::remove_file(dir.join("s3/bkt/o.elastickv-meta.json")).unwrap(),
+            "no sidecar file describes this object",
+        ),
         (|dir| std::fs::write(dir.join("s3/bkt/o"), "other").unwrap(), "differs from its digest"),
     ];
     let texts = [
         (meta, r#""size_bytes": 4"#, r#""size": 4"#, "unknown field"),
         (meta, r#""format_version": 1"#, r#""format_version": 2"#, "newer"),
-        (meta, "2023-11-14T", "2023-11-31T", "is no time"),
+        (meta, "2023-11-14T", "2023-11-31T", "is not a time"),
         ("s3/bkt/_bucket.json", r#""name": "bkt""#, r#""name": "other""#, "it differs"),
         ("s3/bkt/_bucket.json", r#""format_version": 1"#, r#""format_version": 2"#, "newer"),
         ("s3/bkt/KEYMAP.jsonl", "s3-encoded", "s3-leaf-data", "another name"),

@@ -2,7 +2,7 @@
 
 use super::{CASE, Case};
 
-const RANGE: &str = "there are commits from 117668384251052001 (about 2026-11-23T23:37:34.611Z) to 117668384251052033 (about 2026-11-23T23:37:34.612Z)";
+const RANGE: &str = "the commits are from 117668384251052001 (about 2026-11-23T23:37:34.611Z) to 117668384251052033 (about 2026-11-23T23:37:34.612Z)";
 
 pub const CASES: &[Case] = &[
     Case {

@@ -28,7 +28,7 @@ fn nothing_left(run: &Run) {
 const SILENT: Case = Case { args: STRICT, never: &["warning", "note"], check: is_base, ..CASE };
 
 const ALONE: &[&str] = &["decode", "{}", "-o", "out"];
-const TSO: &str = "state of the timestamp group, no user data";
+const TSO: &str = "state of the timestamp group and no user data";
 
 pub const CASES: &[Case] = &[
     // F1, F2, F5, and two forms that today's servers write already.

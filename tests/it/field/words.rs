@@ -56,7 +56,7 @@ pub const CASES: &[Case] = &[
         file: "s3-hole.fsm",
         args: &["get", "{}", "s3:b/big", "--on-error", "skip"],
         code: 2,
-        says: &["chunk 1 of part 1 (version 0) is missing", "damaged, and only its beginning was written: s3 object"],
+        says: &["chunk 1 of part 1 (version 0) is missing", "damaged, only the beginning was written: s3 object"],
         ..CASE
     },
     Case {

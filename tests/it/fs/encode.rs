@@ -119,18 +119,18 @@ fn files_that_no_decode_writes() {
     };
     type Change<'c> = &'c dyn Fn(&Path);
     let cases: [(Change<'_>, &str); 16] = [
-        (&|dir| std::fs::remove_file(dir.join("out/fs/tree/f")).unwrap(), "it is not there"),
-        (&|dir| std::fs::write(dir.join("out/fs/tree/new"), "x").unwrap(), "does not tell of it"),
+        (&|dir| std::fs::remove_file(dir.join("out/fs/tree/f")).unwrap(), "it is missing"),
+        (&|dir| std::fs::write(dir.join("out/fs/tree/new"), "x").unwrap(), "does not list it"),
         (&|dir| std::fs::write(dir.join("out/fs/tree/f"), "BODY").unwrap(), "differs from its digest"),
         (&far, "differs from its sha256_extents"),
-        (&|dir| std::fs::remove_file(dir.join("out/fs/tree/d/large")).unwrap(), "it is not there"),
+        (&|dir| std::fs::remove_file(dir.join("out/fs/tree/d/large")).unwrap(), "it is missing"),
         (&|dir| replaced(dir, r#""mode":"0644""#, r#""mode":"0645""#), "differs from its digest"),
         (
             &|dir| {
                 std::fs::remove_file(dir.join("out/fs/tree/f")).unwrap();
                 sums(dir)
             },
-            "it is not there",
+            "it is missing",
         ),
         (
             &|dir| {
@@ -151,14 +151,14 @@ fn files_that_no_decode_writes() {
                 replaced(dir, r#""size":"4""#, r#""size":"-1""#);
                 sums(dir)
             },
-            "a number in it is none",
+            "a number in it is not valid",
         ),
         (
             &|dir| {
                 replaced(dir, r#""mode":"0644""#, r#""mode":"9""#);
                 sums(dir)
             },
-            "its mode is none",
+            "its mode is not valid",
         ),
         (
             &|dir| {
@@ -172,14 +172,14 @@ fn files_that_no_decode_writes() {
                 replaced(dir, r#""ino":"8""#, r#""ino":"7""#);
                 sums(dir)
             },
-            "there twice",
+            "occurs twice",
         ),
         (
             &|dir| {
                 replaced(dir, r#""parent_ino":"5""#, r#""parent_ino":"6""#);
                 sums(dir)
             },
-            "its directory has no line",
+            "no line before it has its directory",
         ),
         (
             &|dir| {
@@ -207,7 +207,7 @@ fn files_that_no_decode_writes() {
     }
 }
 
-/// Without `--for-restore` directories are found by paths; a part of a file system, and names that paths may not show, are rejected.
+/// Without `--for-restore` directories are found by paths; a part of the file system, and names that paths may not show, are rejected.
 #[test]
 fn other_outputs() {
     let dir = tempfile::tempdir().unwrap();
@@ -218,7 +218,7 @@ fn other_outputs() {
     assert_eq!(code(&same), 0, "{same:?}");
     assert_eq!(code(&run(&["decode", "s.fsm", "-o", "part", "--scope", "fs:/d", "--for-restore"])), 0);
     let part = run(&["encode", "part", "-o", "part.fsm"]);
-    assert!(code(&part) == 2 && stderr(&part).contains("a part of a file system"), "{}", stderr(&part));
+    assert!(code(&part) == 2 && stderr(&part).contains("a part of the file system"), "{}", stderr(&part));
     std::fs::write(dir.path().join("odd.fsm"), file(base(0), "a/b", 7, b"x").build()).unwrap();
     assert_eq!(code(&run(&["decode", "odd.fsm", "-o", "odd"])), 0);
     let odd = run(&["encode", "odd", "-o", "x.fsm"]);

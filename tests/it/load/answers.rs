@@ -142,8 +142,8 @@ fn sent(entries: &[Value]) -> Vec<Value> {
 #[test]
 fn messages_that_an_answer_does_not_tell_of() {
     for (answer, words) in [
-        ("{}", "does not tell what became of every message"),
-        (r#"{"Successful":[{"Id":"99"}]}"#, "tells of a message that was not sent"),
+        ("{}", "does not have the result of every message"),
+        (r#"{"Successful":[{"Id":"99"}]}"#, "has a message that was not sent"),
         ("<html>fine</html>", "send messages"),
         ("", "send messages"),
     ] {

@@ -122,7 +122,7 @@ fn a_target_that_is_not_empty_is_refused() {
         fine(dir.path(), &["load", "x.fsm", "--to", &target]);
         let again = run(dir.path(), &["load", "x.fsm", "--to", &target]);
         assert_eq!(code(&again), 1, "{}", stderr(&again));
-        assert!(stderr(&again).contains("--merge loads into what is there"), "{}", stderr(&again));
+        assert!(stderr(&again).contains("--merge loads into a server that is not empty"), "{}", stderr(&again));
         if adapter != "sqs" {
             let told = fine(dir.path(), &["load", "lines", "--to", &target, "--merge", "--json"]);
             compare(dir.path(), &moto, adapter, &told);

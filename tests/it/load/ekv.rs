@@ -148,7 +148,7 @@ fn a_load_that_broke_off_is_resumed() {
         (summary["passed_over"].as_u64(), summary["rows"].as_u64()),
         (Some(512), Some(all.store().len() as u64 - 512))
     );
-    fails(&run("redis-nasty", &server, &["--start-after", "row:nobody"]), "is not among the objects");
+    fails(&run("redis-nasty", &server, &["--start-after", "row:nobody"]), "the inputs do not have this object");
 }
 
 #[test]
@@ -197,6 +197,6 @@ fn the_same_twice_is_refused() {
     let (dir, server) = (tempfile::tempdir().unwrap(), stored());
     let output = output(&snapshots(&fixture("redis-small")), dir.path());
     let twice = loaded(&Input::Outputs(vec![output.clone(), output]), &server, &Options::default());
-    assert!(twice.unwrap_err().to_string().contains("two objects have it"));
+    assert!(twice.unwrap_err().to_string().contains("two objects have this row"));
     assert!(server.store().is_empty());
 }

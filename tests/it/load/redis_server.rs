@@ -280,7 +280,7 @@ fn a_server_that_is_full_ends_the_load() {
     let out = ekvsnap(dir.path(), &["load", "x.fsm", "--to", &server.url]);
     let told = stderr(&out);
     assert_eq!(code(&out), 1, "{told}");
-    assert!(told.contains("OOM") && told.contains("go on with --start-after redis:k0"), "{told}");
+    assert!(told.contains("OOM") && told.contains("continue with --start-after redis:k0"), "{told}");
     let nobody = ekvsnap(dir.path(), &["load", "x.fsm", "--to", &format!("redis://127.0.0.1:{}", free_port())]);
     assert_eq!(code(&nobody), 1);
 }

@@ -131,7 +131,7 @@ fn random_rows_go_to_random_groups() {
 #[test]
 fn rows_of_several_inputs() {
     let group = |own: &str, shared: &str| Snapshot::new().put(own, "x").put("!txn|cmt|k12345678", shared).build();
-    for (second, want, words) in [("x", 0, "3 rows"), ("y", 2, "different values for one version")] {
+    for (second, want, words) in [("x", 0, "3 rows"), ("y", 2, "a different value for the same version")] {
         let ground = Ground::new();
         ground.write("g1.fsm", &group("a", "x"));
         ground.write("g2.fsm", &group("b", second));

@@ -127,7 +127,7 @@ fn what_a_server_would_fall_over_is_damage() {
         ),
         ("a damaged snapshot", |dir| flip(dir.join(SNAP), 20), "CRC32C mismatch"),
         ("no peers", |dir| fs::remove_file(dir.join("etcd-raft-peers.bin")).unwrap(), "refuses to start"),
-        ("damaged peers", |dir| flip(dir.join("etcd-raft-peers.bin"), 0), "other bytes"),
+        ("damaged peers", |dir| flip(dir.join("etcd-raft-peers.bin"), 0), "does not begin like such a file"),
         ("a peer more", |dir| flip(dir.join("etcd-raft-peers.bin"), 20), "not those of the snapshot"),
         ("no store", |dir| fs::remove_file(dir.join("fsm-snap/000000000000030d.fsm")).unwrap(), "is missing"),
         (
@@ -188,7 +188,7 @@ fn old_stores_are_refused() {
     assert!(code == 1 && words.contains("has the store of a server in data/n1"), "{words}");
     assert_eq!(before, ground.tree("data"));
     let (_, words) = ground.run(&["verify", "data"]);
-    assert!(words.contains("a server goes on with the store in fsm.db"), "{words}");
+    assert!(words.contains("a server continues with the store in fsm.db"), "{words}");
 }
 
 /// Inputs from which a server would not start, or would serve wrong data, and inputs that are not restorable: nothing is left behind.
@@ -218,17 +218,17 @@ fn inputs_that_are_refused() {
             2,
             "CRC32C",
         ),
-        ("outside", base().build(), &["--shard-ranges", "b:=1"], 2, "no shard range has the row"),
+        ("outside", base().build(), &["--shard-ranges", "b:=1"], 64, "in.fsm: no group has this row"),
         (
             "encrypted, split",
             base().raw("!encryption|writers|\0\0\0\x01|\0\x01", [0; 12]).build(),
             SPLIT,
             1,
-            "registered keys",
+            "registered encryption keys",
         ),
         ("migrating, split", base().raw("_mighlc", b"x").build(), SPLIT, 1, "a migration"),
         ("bodies by hash, split", base().put("!s3|chunkblob|x", b"x").build(), SPLIT, 1, "bodies of S3 objects"),
-        ("no node", base().build(), &["--only", "n2"], 64, "none of the nodes"),
+        ("no node", base().build(), &["--only", "n2"], 64, "not one of the nodes"),
         ("flags of outputs", base().build(), &["--adapter", "redis"], 64, "are for outputs"),
     ];
     for (name, file, args, want, why) in cases {

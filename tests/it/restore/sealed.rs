@@ -191,7 +191,7 @@ fn what_is_refused() {
     let [a, b] = colliding();
     let (two, snapshot) = (format!("{a}=h:1,{b}=h:2"), "0000000000000385.fsm");
     let cases: &[(&[&str], i32, &str)] = &[
-        (&[snapshot, "--node", "n=h:1", "--keys-json", "keys.json"], 64, "of no use without --kek"),
+        (&[snapshot, "--node", "n=h:1", "--keys-json", "keys.json"], 64, "--keys-json needs --kek"),
         (
             &["apart/0000000000000385.fsm", "--node", "n=h:1", "--kek", "kek"],
             1,
@@ -200,10 +200,14 @@ fn what_is_refused() {
         (
             &[snapshot, "--node", "n=h:1", "--kek", "wrong", "--keys-json", "keys.json"],
             1,
-            "does not open with this key file",
+            "this key file does not open key",
         ),
         (&[snapshot, "--node", "n=h:1", "--kek", "kek", "--keys-json", "without.json"], 1, "key id 1 ("),
-        (&[snapshot, "--node", "n=h:1", "--kek", "other-kek", "--keys-json", "last.json"], 1, "the largest id"),
+        (
+            &[snapshot, "--node", "n=h:1", "--kek", "other-kek", "--keys-json", "last.json"],
+            1,
+            "the largest possible id",
+        ),
         (&[snapshot, "--node", &two, "--kek", "kek", "--keys-json", "keys.json"], 64, "the same nonces"),
     ];
     for (args, want, words) in cases {
@@ -233,5 +237,8 @@ fn keys_of_old_versions() {
     ground.write("x.fsm", &old.build());
     let (code, text) =
         ground.run(&["restore", "x.fsm", "-d", "data", "--node", "n=h:1", "--kek", "kek", "--keys-json", "keys.json"]);
-    assert!(code == 1 && text.contains("keys that are not in keys.json: key id 7 (1 rows)"), "{code} {text}");
+    assert!(
+        code == 1 && text.contains("keys.json lacks keys of old versions of rows: key id 7 (1 row, missing)"),
+        "{code} {text}"
+    );
 }

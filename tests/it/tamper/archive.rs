@@ -113,8 +113,8 @@ const ROWS: &[Row] = &[
     Row("a file", |made| made.with(&file("extra", b"x")), Some("extra")),
     Row("a file with its row", |made| made_with_row(made, "extra", b"x"), Some("extra")),
     Row("an empty directory", |made| made.with(&member(b'5', "redis/db_9/", b"", "")), Some("redis/db_9")),
-    Row("bytes behind the end", |made| [&made.bytes[..], b"garbage"].concat(), Some("behind")),
-    Row("a member behind the end", |made| [&made.bytes[..], &file(S0, b"evil")].concat(), Some("behind")),
+    Row("bytes behind the end", |made| [&made.bytes[..], b"garbage"].concat(), Some("after its end")),
+    Row("a member behind the end", |made| [&made.bytes[..], &file(S0, b"evil")].concat(), Some("after its end")),
     Row("no end", |made| made.bytes[..made.end].to_vec(), Some("")),
     Row("cut", |made| made.bytes[..made.end - 512].to_vec(), Some("")),
     Row(
@@ -130,6 +130,38 @@ const ROWS: &[Row] = &[
         Some("fs/tree/plain"),
     ),
     Row("another owner", |made| made.headed("fs/tree/plain", |header| header.set_uid(1000)), Some("fs/tree/plain")),
+    Row(
+        "a mode outside of fs/",
+        |made| made.headed(S0, |header| header.set_mode(0o644)),
+        Some("mode is 0644, and should be 0600"),
+    ),
+    Row(
+        "a mode of a directory",
+        |made| made.headed("redis/db_0", |header| header.set_mode(0o777)),
+        Some("mode is 0777"),
+    ),
+    Row("an owner outside of fs/", |made| made.headed("MANIFEST.json", |header| header.set_uid(7)), Some("uid is 7")),
+    Row(
+        "the name of an owner",
+        |made| made.headed(S0, |header| header.set_username("root").unwrap()),
+        Some("its owner is named"),
+    ),
+    Row(
+        "a time outside of fs/",
+        |made| made.headed("fs/metadata.jsonl", |header| header.set_mtime(1)),
+        Some("mtime_ns is 1000000000"),
+    ),
+    Row("the time of all members", at_another_time, Some("CHECKSUMS\": mtime_ns is 1000000000")),
+    Row(
+        "a mode that GNU tar cannot read",
+        |made| made.headed(S0, |header| header.as_old_mut().mode = [0; 8]),
+        Some("mode is none"),
+    ),
+    Row(
+        "a size that GNU tar cannot read",
+        |made| made.headed("redis", |header| header.as_old_mut().size = *b"            "),
+        Some("size"),
+    ),
     Row("an empty directory removed", |made| made.instead("fs/tree/empty", b""), Some("fs/tree/empty")),
     Row("a hard link removed", |made| made.instead("fs/tree/second", b""), Some("fs/tree/second")),
     Row(
@@ -143,6 +175,16 @@ const ROWS: &[Row] = &[
         Some("fs/tree/second"),
     ),
 ];
+
+/// With another time of all members outside of `fs/`.
+fn at_another_time(made: &Made) -> Vec<u8> {
+    let is_plain =
+        |name: &String| !name.starts_with("fs/") || ["fs/metadata.jsonl", "fs/report.json"].contains(&&**name);
+    let plain = made.members.iter().map(|(name, ..)| name).filter(|name| is_plain(name));
+    plain
+        .fold(Made::of(made.bytes.clone()), |made, name| Made::of(made.headed(name, |header| header.set_mtime(1))))
+        .bytes
+}
 
 fn flipped(made: &Made, name: &str) -> Vec<u8> {
     let mut bytes = made.bytes.clone();

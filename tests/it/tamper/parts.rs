@@ -66,7 +66,7 @@ const ROWS: &[Row] = &[
             remove(out, 4);
             remove_row(out, &part(4));
         },
-        [Some("has 3 strings"), Some("part-00004.jsonl"), Some("3 are there")],
+        [Some("has 3 strings"), Some("part-00004.jsonl"), Some("the output has 3")],
     ),
     Row(
         "doubled",
@@ -79,7 +79,7 @@ const ROWS: &[Row] = &[
             copy(out, &part(2), 5);
             add_row(out, &part(5));
         },
-        [Some("has 5 strings"), Some("part-00005.jsonl"), Some("5 are there")],
+        [Some("has 5 strings"), Some("part-00005.jsonl"), Some("the output has 5")],
     ),
     Row("swapped", swap, [Some("part-00001.jsonl"), Some("part-00002.jsonl"), Some("part-0000")]),
     // The same keys: nothing but a fresh decode knows the order.

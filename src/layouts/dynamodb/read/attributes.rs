@@ -84,7 +84,7 @@ impl<'de> Visitor<'de> for Map {
             match map.entry(name) {
                 Entry::Vacant(vacant) => vacant.insert(members.next_value_seed(Value(self.0))?),
                 Entry::Occupied(there) => {
-                    return Err(A::Error::custom(format_args!("the attribute {:?} comes twice", there.key())));
+                    return Err(A::Error::custom(format_args!("the attribute {:?} occurs twice", there.key())));
                 }
             };
         }

@@ -109,7 +109,7 @@ fn by_name<T>(path: &[u8], all: impl Iterator<Item = (String, T)>) -> Result<BTr
     let mut map = BTreeMap::new();
     for (name, value) in all {
         if map.contains_key(&name) {
-            return Err(wrong(path, format_args!("it tells of {name:?} twice")));
+            return Err(wrong(path, format_args!("it has {name:?} twice")));
         }
         map.insert(name, value);
     }

@@ -94,7 +94,7 @@ impl<V: TableVisitor> reading::Reader<V> for Reader {
             Some(File::KeyMap) => Ok(()),
             Some(File::Rows) => self.moved.read(path, bytes),
             Some(File::Generations) => generations(path, bytes, visitor),
-            _ => Err(wrong(path, "it is no sidecar")),
+            _ => Err(wrong(path, "it is not a sidecar file")),
         }
     }
 
@@ -186,7 +186,7 @@ fn give(
             is_told(table, key, generation, &primary)
         }
         None if told.is_some() => true,
-        None => return Err(wrong("a number in its key is none that a row can have")),
+        None => return Err(wrong("a number in its key is not one that a row can have")),
     };
     visitor.item(table, &Item { value: parsed, key, row_key, stored_len: value.len(), matches_row_key })
 }

@@ -53,7 +53,7 @@ impl Moved {
         let mut lines = Text::new(path, bytes).lines();
         let mut spill = Spill::new(&self.scratch);
         while let Some(line) = lines.next(&budget, PhantomData::<Line>, &failed)? {
-            let digest: Digest = hex::parse(&line.sha256).ok_or_else(|| lines.wrong("its sha256 is none"))?;
+            let digest: Digest = hex::parse(&line.sha256).ok_or_else(|| lines.wrong("its sha256 is not valid"))?;
             if line.key.0.is_empty() {
                 return Err(lines.wrong("its key is empty"));
             }
@@ -96,7 +96,7 @@ impl Moved {
     /// Requires that every row belongs to an item that was read.
     pub fn all_are_used(&self) -> Result<()> {
         let unused = self.rows.as_ref().map_or(Ok(None), table::Table::unused)?;
-        unused.map_or(Ok(()), |_| Err(wrong(paths::rows().as_bytes(), "it tells of an item that is not there")))
+        unused.map_or(Ok(()), |_| Err(wrong(paths::rows().as_bytes(), "it lists an item that is missing")))
     }
 }
 

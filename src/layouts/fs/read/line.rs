@@ -108,7 +108,7 @@ impl Line {
             (Some(path), parent, name) => Named::Path(path, parent, name),
             (None, Some(parent), Some(name)) => Named::Within(parent, name),
             (None, None, None) => Named::Nowhere,
-            (None, ..) => return Err("it has one of parent_ino and name without the other"),
+            (None, ..) => return Err("it has only one of parent_ino and name"),
         };
         let link = bytes(self.hardlink_to, self.hardlink_to_b64)?;
         let content = match (self.kind, link, self.sha256, self.sha256_extents) {
@@ -116,10 +116,10 @@ impl Line {
             (Type::File, Some(link), None, None) => Content::None(Some(link)),
             (Type::File, None, Some(_), None) => Content::Listed,
             (Type::File, None, None, Some(digest)) => {
-                Content::Extents(hex::parse(&digest).ok_or("its sha256_extents is no digest")?)
+                Content::Extents(hex::parse(&digest).ok_or("its sha256_extents is not a digest")?)
             }
             (Type::File, None, None, None) => Content::Unread,
-            _ => return Err("it tells more than one content"),
+            _ => return Err("it has more than one kind of content"),
         };
         let node = Node { number: inode.number, inode };
         let has_bad_name = self.notes.iter().any(|note| note == "bad_name");
@@ -136,7 +136,7 @@ impl Line {
             number: number(&self.ino)?,
             parent: 0,
             kind,
-            mode: mode.ok_or("its mode is none")?,
+            mode: mode.ok_or("its mode is not valid")?,
             uid: self.uid,
             gid: self.gid,
             size: number(&self.size)?,
@@ -155,7 +155,7 @@ impl Line {
 
 /// A number in the form of text.
 fn number<N: FromStr>(text: &str) -> Result<N, Why> {
-    text.parse().map_err(|_| "a number in it is none")
+    text.parse().map_err(|_| "a number in it is not valid")
 }
 
 /// A path or name: text, or base64 under another name.

@@ -114,7 +114,7 @@ impl Reader {
             (Some(tree), _) => self.push(&tree, &record).map(Ok),
             // On disk it has no file of its own.
             (None, Record::Link(_)) => Ok(Ok(())),
-            (None, _) => Ok(Err("it has no place")),
+            (None, _) => Ok(Err("it has no path in the output")),
         }
     }
 
@@ -125,7 +125,7 @@ impl Reader {
 
     fn record(&self, path: &[u8]) -> Result<Record> {
         let bytes = self.files.as_ref().map_or(Ok(None), |files| files.get(path))?;
-        let bytes = bytes.ok_or_else(|| wrong(path, "metadata.jsonl does not tell of it"))?;
+        let bytes = bytes.ok_or_else(|| wrong(path, "metadata.jsonl does not list it"))?;
         Record::of(&bytes).ok_or_else(|| Error::internal("a record of a table cannot be read"))
     }
 }
@@ -155,7 +155,7 @@ impl<V: InodeVisitor> reading::Reader<V> for Reader {
         while let Some(line) = lines.next(&budget, PhantomData::<Line>, &failed)? {
             let told = line.told().map_err(|why| lines.wrong(why))?;
             if matches!(&told.named, Named::Path(_, None, _)) && told.has_bad_name {
-                let why = "its path may not tell its name, which the server never makes";
+                let why = "its path may differ from its name, because the server never creates such a name";
                 return Err(lines.wrong(why).with_remedy(Remedy::ForRestore));
             }
             self.take(told, &mut stack, visitor)?.map_err(|why| lines.wrong(why))?;
@@ -197,7 +197,7 @@ impl<V: InodeVisitor> reading::Reader<V> for Reader {
     fn link(&self, path: &[u8], target: &[u8]) -> Result<()> {
         match self.record(path)? {
             Record::Link(told) if told == target => Ok(()),
-            _ => Err(wrong(path, "metadata.jsonl tells of no such link")),
+            _ => Err(wrong(path, "metadata.jsonl does not list this link")),
         }
     }
 
@@ -210,7 +210,7 @@ impl<V: InodeVisitor> reading::Reader<V> for Reader {
     /// # Errors
     /// A failed read, a content with another size or other extents than listed, or the error of the visitor.
     fn unlisted(&mut self, path: &[u8], mut pieces: Pieces<'_>, visitor: &mut V) -> Result<()> {
-        let Record::File(node, digest) = self.record(path)? else { return Err(wrong(path, "it is no file")) };
+        let Record::File(node, digest) = self.record(path)? else { return Err(wrong(path, "it is not a file")) };
         let (mut hash, mut at) = (digest.map(|_| ExtentsHash::default()), 0u64);
         let failed = |e| broken(Path::new(&*String::from_utf8_lossy(path)), e);
         while let Some(piece) = pieces.next(&mut self.piece).map_err(failed)? {
@@ -228,11 +228,11 @@ impl<V: InodeVisitor> reading::Reader<V> for Reader {
                 }
             }
             if at > node.inode.size {
-                return Err(wrong(path, "it has more bytes than metadata.jsonl tells"));
+                return Err(wrong(path, "it has more bytes than metadata.jsonl says"));
             }
         }
         if at < node.inode.size {
-            return Err(wrong(path, "it has fewer bytes than metadata.jsonl tells"));
+            return Err(wrong(path, "it has fewer bytes than metadata.jsonl says"));
         }
         if hash.map(ExtentsHash::finish) != digest {
             return Err(wrong(path, "it differs from its sha256_extents in metadata.jsonl"));
@@ -246,7 +246,7 @@ impl<V: InodeVisitor> reading::Reader<V> for Reader {
     /// A file that is listed and missing.
     fn finish(&self) -> Result<()> {
         match self.files.as_ref().map_or(Ok(None), Table::unused)? {
-            Some(path) => Err(wrong(&path, "metadata.jsonl tells of it, but it is not there")),
+            Some(path) => Err(wrong(&path, "metadata.jsonl lists it, but it is missing")),
             None => Ok(()),
         }
     }

@@ -60,8 +60,10 @@ impl Stack {
     /// Leaves the directories that do not contain a path; returns the one that does.
     fn above(&mut self, path: &[u8], parent: Option<u64>) -> Result<u64, &'static str> {
         loop {
-            let dir =
-                self.dirs.last().ok_or("its directory has no line before it: an output of a part of a file system")?;
+            let dir = self
+                .dirs
+                .last()
+                .ok_or("no line before it has its directory: the output may have only a part of the file system")?;
             let is_above = match (parent, dir.path) {
                 (Some(parent), _) => dir.number == parent,
                 (None, Some(len)) => self.path.get(..len).is_some_and(|dir| is_in(path, dir)),
@@ -132,6 +134,6 @@ mod tests {
         }
         let mut stack = Stack::default();
         stack.take(path(""), 1, true).unwrap();
-        assert!(stack.take(told("a", 5), 2, false).is_err(), "its directory has no line");
+        assert!(stack.take(told("a", 5), 2, false).is_err(), "no line before it has its directory");
     }
 }

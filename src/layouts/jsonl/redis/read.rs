@@ -37,7 +37,7 @@ pub(in crate::layouts) fn streams<V: Visitor>(session: &mut Session<'_, V>, line
         let read = line.read().map_err(|why| lines.wrong(why))?;
         let name = line.key.ok_or_else(|| lines.wrong("it has no key"))?.0;
         if open.as_ref().is_some_and(|open| *open != name) {
-            return Err(lines.wrong("the stream before it has no end"));
+            return Err(lines.wrong("the stream before it has no line that ends it"));
         }
         let key = served(&name, Type::Stream, None);
         if open.is_none() {

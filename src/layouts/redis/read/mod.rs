@@ -134,7 +134,10 @@ impl<V: Visitor> reading::Reader<V> for Reader {
     /// A stream without an end; an expiry of a string that does not exist.
     fn finish(&self) -> Result<()> {
         if self.stream.is_some() {
-            return Err(wrong(paths::file_of_lines(Type::Stream).as_bytes(), "the last stream has no end"));
+            return Err(wrong(
+                paths::file_of_lines(Type::Stream).as_bytes(),
+                "the last stream has no line that ends it",
+            ));
         }
         self.sidecars.all_are_used()
     }

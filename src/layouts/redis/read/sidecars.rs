@@ -100,7 +100,7 @@ impl Sidecars {
                 Ok(self.expiries.push(&self.scratch, &of_type(kind, &line.key), &value))
             }),
             File::Bare => each(path, bytes, |line: Bare| Ok(self.bare.push(&self.scratch, &line.key.0, b""))),
-            File::Key(..) | File::Keys(_) | File::Aside => Err(wrong(path, "it is no sidecar")),
+            File::Key(..) | File::Keys(_) | File::Aside => Err(wrong(path, "it is not a sidecar file")),
         }
     }
 
@@ -140,7 +140,7 @@ fn of_type(kind: Type, segment: &str) -> Vec<u8> {
 }
 
 fn left(path: &str, key: &[u8]) -> Error {
-    wrong(path.as_bytes(), format_args!("it tells of \"{}\", which is not there", key.escape_ascii()))
+    wrong(path.as_bytes(), format_args!("it lists \"{}\", which is missing", key.escape_ascii()))
 }
 
 /// Gives every line of a file.

@@ -85,7 +85,9 @@ impl Reader {
             bucket_name: &text,
             // The public decoder does not write it: then it is a bucket as the server creates it first.
             generation: document.generation.unwrap_or(1),
-            created_at_hlc: document.created_at_hlc().ok_or_else(|| wrong(path, "its creation_time_iso is no time"))?,
+            created_at_hlc: document
+                .created_at_hlc()
+                .ok_or_else(|| wrong(path, "its creation_time_iso is not a time"))?,
             owner: &document.owner,
             region: &document.region,
             acl: &document.acl,
@@ -120,7 +122,7 @@ impl Reader {
                 }
             }
         });
-        given.ok_or_else(|| wrong(path, "its last_modified is no time that the store can tell"))?
+        given.ok_or_else(|| wrong(path, "its last_modified is not a time that the store can have"))?
     }
 }
 
@@ -159,7 +161,7 @@ impl<V: BucketVisitor> reading::Reader<V> for Reader {
                 self.sidecars.maybe(&[&folder(scope), &b"/"[..], body].concat(), bytes)
             }
             Some(File::Generations) => generations(path, bytes, visitor),
-            _ => Err(wrong(path, "it is no sidecar")),
+            _ => Err(wrong(path, "it is not a sidecar file")),
         }
     }
 
@@ -222,7 +224,7 @@ fn rows(scope: &str, path: &[u8], bytes: &mut dyn Read, visitor: &mut impl Bucke
         };
         let bucket = upload.map_err(|_| lines.wrong("its key is not that of an upload"))?.object.bucket;
         if family.prefix() != prefix || folder(&bucket) != format!("s3/{scope}") {
-            return Err(lines.wrong("its key is another one than its place tells"));
+            return Err(lines.wrong("its key does not match its path"));
         }
         visitor.upload_row(&UploadRow { family, bucket, user_key: &user_key, value: &value })?;
     }

@@ -122,9 +122,9 @@ impl Sidecars {
             None => self.get(MAYBE, body)?,
             told => told,
         };
-        let text = text.ok_or_else(|| wrong(body, "nothing tells of this object"))?;
+        let text = text.ok_or_else(|| wrong(body, "no sidecar file describes this object"))?;
         let told: Told =
-            serde_json::from_slice(&text).map_err(|e| wrong(body, format_args!("what tells of it: {e}")))?;
+            serde_json::from_slice(&text).map_err(|e| wrong(body, format_args!("its sidecar file: {e}")))?;
         if told.format_version.is_some_and(|version| version != 1) {
             return Err(wrong(body, "the format_version of its sidecar is not 1: a newer program wrote it"));
         }
@@ -136,7 +136,7 @@ impl Sidecars {
         let Some([keys, told, _]) = &self.filled else { return Ok(()) };
         for table in [keys, told] {
             if let Some(body) = table.unused()? {
-                return Err(wrong(&body, "it is told of, but not there"));
+                return Err(wrong(&body, "its sidecar file exists, but it is missing"));
             }
         }
         Ok(())

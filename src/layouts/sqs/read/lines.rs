@@ -152,7 +152,7 @@ pub(super) fn side_records(lines: &mut Lines<'_>, visitor: &mut impl Visitor) ->
         let value = URL_SAFE.decode(&value_b64).map_err(|_| lines.wrong("its value_b64 is not base64url"))?;
         let family = Family::of(&key);
         if family.prefix() != prefix {
-            return Err(lines.wrong("its key is not of the family that its prefix tells"));
+            return Err(lines.wrong("its key is not of the family of its prefix"));
         }
         visitor.side_record(&SideRecord { family, key: &key, value: &value })?;
     }

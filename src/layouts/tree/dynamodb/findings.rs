@@ -3,5 +3,5 @@
 use crate::report::kinds;
 
 kinds! {
-    Warning COLLISION "ddb_name_collision" "another item has the plain file name; this one has a hash in its name, see KEYMAP.jsonl";
+    Warning COLLISION "ddb_name_collision" "another item has the same file name; this file name has a hash, and KEYMAP.jsonl has the key";
 }

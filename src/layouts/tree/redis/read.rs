@@ -54,7 +54,7 @@ fn stream<V: Visitor>(session: &mut Session<'_, V>, name: &[u8], path: &[u8], by
     let (mut lines, mut ended) = (Text::new(path, bytes).lines(), false);
     while let Some(line) = lines.next(held.budget, PhantomData::<Line>, held.failed)? {
         if ended || line.key.is_some() {
-            return Err(lines.wrong("no decode writes it there"));
+            return Err(lines.wrong("no decode writes this line in such a place"));
         }
         match line.read().map_err(|why| lines.wrong(why))? {
             StreamLine::Entry(id, value) => {

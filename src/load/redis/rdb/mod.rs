@@ -40,7 +40,7 @@ pub(in crate::load) fn load(input: &Input, target: &Path, options: &Options, cou
         return dry(input, options, course);
     }
     if target.as_os_str() == "-" {
-        return Err(Error::command_line("the RDB file needs a name"));
+        return Err(Error::command_line("an RDB file cannot go to standard output: name a file"));
     }
     let mut file = SingleFile::fresh(target)?;
     let scratch = file.scratch().to_path_buf();
@@ -222,7 +222,7 @@ fn refuse_repeated(names: Spill) -> Result<()> {
     let (mut sorted, mut previous) = (names.finish()?, Vec::new());
     while let Some((digest, name)) = sorted.next()? {
         if digest == previous {
-            return Err(repeated(&format!("the key \"{}\" is there twice", name.escape_ascii())));
+            return Err(repeated(&format!("the key \"{}\" occurs twice", name.escape_ascii())));
         }
         previous.clear();
         previous.extend_from_slice(digest);

@@ -54,7 +54,7 @@ impl Nodes {
             return Err("it is larger than 1 GiB, and no server loads it");
         }
         if id <= self.last {
-            return Err("it is not behind the entry before it");
+            return Err("its ID is not greater than that of the entry before it");
         }
         self.last = id;
         let is_full = |node: &Node| node.entries >= MOST_ENTRIES || node.body.len() + bytes > MOST_BYTES;

@@ -140,7 +140,7 @@ fn lane(mut connection: Connection, batches: &Receiver<(u64, Batch)>, shared: &S
                 Value::ServerError(e) => return Err(failed(&e.into())),
                 Value::Int(got) if *want != Want::Any && *want != Want::Number(got) => {
                     return Err(Error::new(ErrorKind::Target(format!(
-                        "{} answered {got} where {want:?} is right: something else writes to it, or an element is there twice",
+                        "{} answered {got}, not {want:?}: something else writes to it, or an element occurs twice",
                         shared.shown
                     ))));
                 }

@@ -30,7 +30,7 @@ pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course:
     let found = About::read(&mut first).map_err(|e| server.failed(&e))?;
     let resumed = options.start_after.is_some();
     if found.keys > 0 && !options.merges() {
-        let why = format!("{} has {} keys in this database: name an empty one", server.shown, found.keys);
+        let why = format!("{}: the database is not empty (keys: {}): name an empty one", server.shown, found.keys);
         return Err(Error::usage(why).with_remedy(Remedy::Merge));
     }
     if options.dry_run {
@@ -53,7 +53,7 @@ pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course:
     let least = sent.keys - sent.expiring;
     if after.keys < least || (is_fresh && after.keys > sent.keys) {
         return Err(Error::new(ErrorKind::Target(format!(
-            "{} was given {} keys, and has {}: something else writes to it, or it evicts keys",
+            "{}: {} keys were loaded, but the database has {}: something else writes to it, or it evicts keys",
             server.shown, sent.keys, after.keys
         ))));
     }
@@ -70,7 +70,7 @@ impl Server {
     fn of(url: &str) -> Result<Server> {
         let shown = without_password(url);
         let client = redis::Client::open(url)
-            .map_err(|e| Error::command_line(format!("{shown} is no address of a Redis server: {e}")))?;
+            .map_err(|e| Error::command_line(format!("{shown} is not the address of a Redis server: {e}")))?;
         Ok(Server { client, shown })
     }
 

@@ -23,10 +23,10 @@ impl<'b> Header<'b> {
     pub fn of(block: &'b Block) -> Result<Header<'b>, &'static str> {
         let sum: u64 = block[..148].iter().chain(&block[156..]).map(|byte| u64::from(*byte)).sum();
         if number(&block[148..156]) != Some(sum + 8 * u64::from(b' ')) {
-            return Err("a header of the archive has not the checksum that it tells of");
+            return Err("the checksum of a tar header does not match");
         }
         let (posix, gnu) = (block[257..].starts_with(POSIX), block[257..].starts_with(GNU));
-        if posix || gnu { Ok(Header { block, posix }) } else { Err("a header of the archive is not ustar") }
+        if posix || gnu { Ok(Header { block, posix }) } else { Err("a tar header is not in the ustar format") }
     }
 
     /// The type flag.
@@ -93,6 +93,10 @@ fn number(field: &[u8]) -> Option<u64> {
         return fits.then(|| low.iter().fold(0, |n, byte| n << 8 | u64::from(*byte)));
     }
     let digits = text(field).trim_ascii();
+    // GNU tar refuses a field without digits.
+    if digits.is_empty() {
+        return None;
+    }
     digits.iter().try_fold(0u64, |n, digit| match digit {
         b'0'..=b'7' => n.checked_mul(8)?.checked_add(u64::from(digit - b'0')),
         _ => None,
@@ -108,7 +112,8 @@ mod tests {
         for (field, want) in [
             (&b"0000644\0"[..], Some(0o644)),
             (b"     17 ", Some(15)),
-            (b"\0\0\0\0", Some(0)),
+            (b"\0\0\0\0", None),
+            (b"    \0", None),
             (b"0000648\0", None),
             (b"\x80\0\0\0\0\0\0\x01\0\0\0\0", Some(1 << 32)),
             (b"\x80\0\0\x01\0\0\0\x01\0\0\0\0", None),

@@ -7,7 +7,8 @@ mod header;
 mod records;
 mod stream;
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use super::{Content, Entry, Sparse, broken};
@@ -21,12 +22,24 @@ pub(super) fn members(
     stream: impl Read + Send,
     each: &mut dyn FnMut(Entry<'_>) -> Result<()>,
 ) -> Result<()> {
+    members_of(name, Stream::new(stream), each)
+}
+
+/// The same for a file, in which contents that `each` does not read are passed over.
+pub(super) fn members_of_file(name: &Path, file: File, each: &mut dyn FnMut(Entry<'_>) -> Result<()>) -> Result<()> {
+    members_of(name, Stream::seeking(BufReader::new(file)), each)
+}
+
+fn members_of(
+    name: &Path,
+    mut stream: Stream<impl Read + Send>,
+    each: &mut dyn FnMut(Entry<'_>) -> Result<()>,
+) -> Result<()> {
     let failed = |e| broken(name, e);
-    let mut stream = Stream::new(stream);
     loop {
         match stream.next().map_err(failed)? {
             Next::Member(member) => give(&mut stream, &member, name, each)?,
-            Next::Global => each(Entry::Odd(b"", "a header for all members behind it, which no decode writes"))?,
+            Next::Global => each(Entry::Odd(b"", "it has a global header for all members, which no decode writes"))?,
             Next::End => break,
             Next::Cut(why) => {
                 each(Entry::Odd(b"", why))?;
@@ -35,7 +48,7 @@ pub(super) fn members(
         }
     }
     if !stream.rest_is_zeros().map_err(failed)? {
-        each(Entry::Odd(b"", "there are bytes behind its end"))?;
+        each(Entry::Odd(b"", "there are bytes after its end"))?;
     }
     Ok(())
 }
@@ -55,7 +68,7 @@ fn give(
         Kind::Other(what) => each(Entry::NonRegular(path, what)).map_err(Failed::Ours),
         Kind::Directory if path.is_empty() => Ok(()),
         _ if !is_below(path) => {
-            each(Entry::NonRegular(path, "a member whose path leads out of the output")).map_err(Failed::Ours)
+            each(Entry::NonRegular(path, "a member whose path is outside of the output")).map_err(Failed::Ours)
         }
         kind => {
             each(Entry::Attributes(path, &member.attributes)).map_err(Failed::Ours)?;

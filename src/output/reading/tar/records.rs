@@ -31,9 +31,9 @@ impl Records {
         let mut records = Records::default();
         let mut seen: Vec<&[u8]> = Vec::new();
         while !bytes.is_empty() {
-            let (name, value, rest) = record(bytes).ok_or("an extended header of the archive is no list of records")?;
+            let (name, value, rest) = record(bytes).ok_or("an extended header of the archive cannot be parsed")?;
             if seen.len() >= MOST || seen.contains(&name) {
-                records.odd = Some("it has a record of its extended header twice");
+                records.odd = Some("its extended header has a record twice");
             } else {
                 seen.push(name);
                 records.take(name, value)?;
@@ -41,7 +41,7 @@ impl Records {
             bytes = rest;
         }
         if records.is_sparse() && (records.sparse_path.is_none() || records.sparse_size.is_none()) {
-            records.odd = Some("it has holes, but not in the form of a decode");
+            records.odd = Some("it has holes in a form that no decode writes");
         }
         Ok(records)
     }
@@ -52,7 +52,7 @@ impl Records {
     }
 
     fn take(&mut self, name: &[u8], value: &[u8]) -> Result<(), &'static str> {
-        const NO_NUMBER: &str = "a number of an extended header of the archive is none";
+        const NO_NUMBER: &str = "a number in an extended header of the archive is not valid";
         let number = || digits(value).ok_or(NO_NUMBER).map(Some);
         match name {
             b"path" => self.path = Some(value.to_vec()),
@@ -77,7 +77,7 @@ impl Records {
 
     fn version(&mut self, value: &[u8], want: &[u8], slot: fn(&mut Records) -> &mut Option<Vec<u8>>) {
         if value != want {
-            self.odd = Some("it has holes, but not in the form of a decode");
+            self.odd = Some("it has holes in a form that no decode writes");
         }
         *slot(self) = Some(value.to_vec());
     }

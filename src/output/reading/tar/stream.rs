@@ -3,7 +3,7 @@
 //! What programs read in different ways is refused: two sizes, two names, repeated records. Names and extended headers
 //! are bounded before memory is reserved for them.
 
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read, Seek};
 
 use super::header::{BLOCK, Block, Header};
 use super::records::Records;
@@ -57,14 +57,25 @@ struct Before {
     records: Option<Records>,
 }
 
+/// Passes over bytes; returns how many there were.
+type Pass<R> = fn(&mut R, u64) -> io::Result<u64>;
+
 /// Reads an archive.
 pub(super) struct Stream<R> {
     bytes: R,
+    pass: Pass<R>,
+}
+
+impl<R: Read + Seek> Stream<BufReader<R>> {
+    /// A stream that passes over contents without reading them. The end of the file is not checked there.
+    pub fn seeking(bytes: BufReader<R>) -> Self {
+        Stream { bytes, pass: |bytes, n| bytes.seek_relative(n.try_into().unwrap_or(i64::MAX)).map(|()| n) }
+    }
 }
 
 impl<R: Read + Send> Stream<R> {
     pub fn new(bytes: R) -> Stream<R> {
-        Stream { bytes }
+        Stream { bytes, pass: |bytes, n| io::copy(&mut bytes.take(n), &mut io::sink()) }
     }
 
     /// The next member; its content must be read with [`content`](Self::content) before the next.
@@ -78,7 +89,7 @@ impl<R: Read + Send> Stream<R> {
                 return self.end(&before);
             }
             let header = Header::of(&block).map_err(broken)?;
-            let size = header.size().ok_or_else(|| broken("the size of a member is no number"))?;
+            let size = header.size().ok_or_else(|| broken("the size of a member is not a number"))?;
             match header.kind() {
                 b'L' => once(&mut before.path, self.name(size)?)?,
                 b'K' => once(&mut before.link, self.name(size)?)?,
@@ -94,12 +105,12 @@ impl<R: Read + Send> Stream<R> {
 
     fn end(&mut self, before: &Before) -> io::Result<Next> {
         if before.path.is_some() || before.link.is_some() || before.records.is_some() {
-            return Err(broken("it ends behind a header of a member that is not there"));
+            return Err(broken("it ends after an extended header, and the member of that header is missing"));
         }
         Ok(match self.block()? {
-            None => Next::Cut("it has one block at its end, not two: it may have been cut"),
+            None => Next::Cut("it has one block of zeros at its end, not two: it may have been cut"),
             Some(block) if block.iter().all(|byte| *byte == 0) => Next::End,
-            Some(_) => Next::Cut("there are bytes behind a block that ends it"),
+            Some(_) => Next::Cut("there are bytes after a block of zeros, which ends an archive"),
         })
     }
 
@@ -108,13 +119,13 @@ impl<R: Read + Send> Stream<R> {
         let mut odd = records.odd;
         let size = records.size.unwrap_or(in_header);
         if in_header != size && in_header != 0 {
-            odd = Some("its headers tell of two sizes");
+            odd = Some("its headers have two sizes");
         }
         if before.path.is_some() && (records.path.is_some() || records.sparse_path.is_some()) {
-            odd = Some("its headers tell of two names");
+            odd = Some("its headers have two names");
         }
         if before.link.is_some() && records.link.is_some() {
-            odd = Some("its headers tell of two targets");
+            odd = Some("its headers have two link targets");
         }
         let attributes = attributes(header, &records);
         let sparse = records.sparse_size.filter(|_| records.is_sparse());
@@ -122,10 +133,10 @@ impl<R: Read + Send> Stream<R> {
         let link = records.link.or(before.link).unwrap_or_else(|| header.link().to_vec());
         let kind = self.kind(header, &path)?;
         if size > 0 && matches!(kind, Kind::Link | Kind::Directory) {
-            odd = Some("it has content, though it is no file");
+            odd = Some("it has content, but it is not a file");
         }
         if sparse.is_some() && kind != Kind::File {
-            odd = Some("it has holes, though it is no file");
+            odd = Some("it has holes, but it is not a file");
         }
         Ok(Member { kind, path, link, size, sparse, attributes, odd })
     }
@@ -147,7 +158,7 @@ impl<R: Read + Send> Stream<R> {
                 }
                 Kind::Other("a file in GNU tar's old form for holes: pack it in the pax format")
             }
-            _ => Kind::Other("no regular file"),
+            _ => Kind::Other("not a regular file"),
         })
     }
 
@@ -160,8 +171,8 @@ impl<R: Read + Send> Stream<R> {
         let mut content = (&mut self.bytes).take(size);
         let given = read(&mut content)?;
         // The caller may not have read all of it.
-        io::copy(&mut content, &mut io::sink())?;
-        if content.limit() > 0 {
+        let left = content.limit();
+        if left > 0 && (self.pass)(&mut self.bytes, left)? < left {
             return Err(E::from(io::ErrorKind::UnexpectedEof.into()));
         }
         let padding = self.padding(size)?;
@@ -211,7 +222,7 @@ impl<R: Read + Send> Stream<R> {
 
     fn held(&mut self, size: u64) -> io::Result<Vec<u8>> {
         if size > MOST {
-            return Err(broken(format!("a name or extended header of {size} bytes; there is none above {MOST}")));
+            return Err(broken(format!("a name or extended header has {size} bytes, more than {MOST}")));
         }
         let (held, _) = self.content(size, |content| {
             let mut held = Vec::new();
@@ -234,7 +245,7 @@ impl<R: Read + Send> Stream<R> {
 fn once<T>(slot: &mut Option<T>, value: T) -> io::Result<()> {
     match slot.replace(value) {
         None => Ok(()),
-        Some(_) => Err(broken("two headers of one kind stand before a member")),
+        Some(_) => Err(broken("a member has two extended headers of one kind")),
     }
 }
 
