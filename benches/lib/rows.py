@@ -20,6 +20,8 @@ class Row:
 
     #: Bytes of each of the twelve large objects of "s3-both".
     LARGE = 100 << 20
+    #: Features of the program that it needs, besides the default ones.
+    features = ""
 
     def __init__(self, workload, scale):
         self.workload, self.full = workload, scale

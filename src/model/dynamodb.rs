@@ -73,6 +73,8 @@ pub struct StoredItem<'a> {
     pub value: &'a [u8],
     /// The part of its row key after the table and the generation.
     pub primary: &'a [u8],
+    /// Its commit time (HLC).
+    pub commit_ts: u64,
 }
 
 /// Takes the items of one split in the order of their row keys.
@@ -83,14 +85,14 @@ pub trait Visitor<'a> {
     const TAKES_STORED: bool = false;
 
     /// Takes an item unparsed. `false`: the visitor did nothing with it, and it comes again as an [`item`](Visitor::item). A visitor that
-    /// takes one must check it like a parser, and also that its key attributes give `primary`.
+    /// writes one must check it like a parser, and also that its key attributes give `primary`.
     #[inline]
-    fn stored(&mut self, table: &Table, item: &StoredItem<'a>) -> bool {
+    fn stored(&mut self, table: &Table, item: &StoredItem<'a>) -> Result<bool> {
         let _ = (table, item);
-        false
+        Ok(false)
     }
 
-    /// The commit time of the next item (HLC). Only a snapshot has it, and not for an item that was taken unparsed.
+    /// The commit time of the next item (HLC). Only a snapshot has it. An item that is taken unparsed has its own.
     #[inline]
     fn committed(&mut self, commit_ts: u64) {
         let _ = commit_ts;

@@ -75,7 +75,8 @@ impl ItemHash {
     pub fn feed(&mut self, bytes: &[u8]) -> (usize, bool) {
         let mut at = 0;
         while let Some(rest @ [byte, ..]) = bytes.get(at..) {
-            at += match self.state {
+            let state = self.state;
+            at += match state {
                 State::Outside if self.outside(*byte) => return (at + 1, true),
                 State::Outside => 1,
                 State::Escaped => {

@@ -67,7 +67,7 @@ pub fn read<'a, V: Visitor<'a>>(
     let mut walk = Walk::new(set, tables, split);
     let mut task = Task { tables, held: Held::default(), options, visitor, takes_all, report: Report::default() };
     while let Some(row) = walk.next()? {
-        if V::TAKES_STORED && takes_all && task.stored(&mut walk, &row) {
+        if V::TAKES_STORED && takes_all && task.stored(&mut walk, &row)? {
             continue;
         }
         task.visitor.committed(row.commit_ts);
@@ -86,10 +86,10 @@ pub fn read<'a, V: Visitor<'a>>(
 
 impl<'a, V: Visitor<'a>> Task<'_, '_, V> {
     /// Offers a row of the table's active generation unparsed; `true`: the visitor took it.
-    fn stored(&mut self, walk: &mut Walk<'_, 'a>, row: &Row<'a>) -> bool {
-        let Some((place, primary)) = walk.active(row) else { return false };
+    fn stored(&mut self, walk: &mut Walk<'_, 'a>, row: &Row<'a>) -> Result<bool> {
+        let Some((place, primary)) = walk.active(row) else { return Ok(false) };
         let table = self.held.get(self.tables, place);
-        self.visitor.stored(table, &StoredItem { value: row.body, primary })
+        self.visitor.stored(table, &StoredItem { value: row.body, primary, commit_ts: row.commit_ts })
     }
 
     fn take(&mut self, found: Found<'a>) -> Result<()> {

@@ -15,6 +15,7 @@
 use std::collections::BTreeMap;
 use std::str;
 
+use super::canonical::Member;
 use crate::format::fault::{Fault, OrFault, Result};
 use crate::format::messages::{
     self, DynamoAttributeValue, DynamoBinaries, DynamoItem, DynamoList, DynamoMap, DynamoTexts, DynamoValue,
@@ -169,12 +170,13 @@ impl<'a> Value<'a> {
         let mut value = Value::Unset;
         let mut fields = Fields::new(message);
         while let Ok(Some((number, field))) = fields.next() {
-            value = Value::member(number, field).unwrap_or(value);
+            value = Value::of_member((number, field)).unwrap_or(value);
         }
         value
     }
 
-    fn member(number: u32, field: Field<'a>) -> Option<Value<'a>> {
+    /// The value in a field of this number; `None`: it has no such type. Strings are checked, but not what is inside sets, lists and maps.
+    pub fn of_member((number, field): Member<'a>) -> Option<Value<'a>> {
         Some(match number {
             1 => Value::S(field.text().ok()?),
             2 => Value::N(field.text().ok()?),

@@ -5,10 +5,12 @@
 //! | [`keys`] | what follows the family prefix of a row's key, and the generation counter |
 //! | [`schema`] | the value of a `!ddb\|meta\|table\|` row |
 //! | [`item`] | the value of a `!ddb\|item\|` row |
+//! | [`canonical`] | the same, if it has the form that the server writes |
 //! | [`item_name`] | the name of an item, with names and types of its key attributes |
 //! | [`number`] | the text of a number as an exact fraction: file names and equality |
 //! | [`primary`] | the key attributes of an item, and their bytes in the row key |
 
+pub mod canonical;
 pub mod item;
 pub mod item_name;
 pub mod keys;

@@ -3,6 +3,7 @@
 //! A table named `_orphans` is written as `%5Forphans`. No two tables share a file of lines: a name with an extension ends in
 //! `.jsonl` or in `.schema.json`, never in both.
 
+pub(super) mod canonical;
 pub mod count;
 pub(crate) mod counted;
 #[cfg(any(feature = "archive", feature = "load"))]

@@ -54,7 +54,7 @@ impl<'a, W: Visitor<'a>> Visitor<'a> for WithRows<'_, 'a, W> {
 
     /// An ordinary item is of the active generation, and its row key is that of its attributes.
     #[inline]
-    fn stored(&mut self, table: &Table, item: &StoredItem<'a>) -> bool {
+    fn stored(&mut self, table: &Table, item: &StoredItem<'a>) -> Result<bool> {
         self.writer.stored(table, item)
     }
 

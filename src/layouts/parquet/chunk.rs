@@ -7,6 +7,7 @@ use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnDescPtr;
 use zstd::bulk::Compressor;
 
+use super::delta;
 use super::page::{self, Encoded, Sizes};
 use super::rows::{LENGTH, Leaf, Shape};
 use super::statistics;
@@ -16,6 +17,10 @@ use crate::output::split::SpillWriter;
 
 /// Approximate bytes of a page before compression: a reader keeps one page of each column.
 const PAGE: usize = 1 << 20;
+/// Bytes of values by which it is decided whether many are compressed.
+const SAMPLE: usize = 64 << 10;
+/// Values are not compressed if less than this part is saved: a fifth.
+const LEAST_SAVED: usize = 5;
 /// Bytes of a large value that are appended to the share at once.
 const PIECE: usize = 256 << 10;
 /// Maximum number of distinct values in which a value is searched for; above it, only runs are found.
@@ -33,6 +38,7 @@ pub(super) struct Writer {
 /// The result of a chunk.
 struct Written {
     values: u64,
+    encoded: Encoded,
     raw: u64,
     stored: u64,
     /// Bytes of the dictionary, if there is one: data follows it.
@@ -62,14 +68,17 @@ impl Writer {
     ) -> Result<ColumnChunkMetaData> {
         let written = match Dictionary::of(leaf) {
             Some(dictionary) => self.with_dictionary(&dictionary, leaf, to)?,
-            None => self.plain(leaf, to)?,
+            None => self.without_dictionary(leaf, to)?,
         };
         described(descr, at, &written, statistics::of(leaf)).map_err(|error| refused(&error))
     }
 
-    fn plain(&mut self, leaf: &Leaf, to: &mut SpillWriter<'_>) -> Result<Written> {
-        let mut written =
-            Written { values: leaf.levels() as u64, raw: 0, stored: 0, dictionary: None, compressed: true };
+    fn without_dictionary(&mut self, leaf: &Leaf, to: &mut SpillWriter<'_>) -> Result<Written> {
+        let values = leaf.levels() as u64;
+        let is_delta = leaf.is_of_integers() && leaf.count > 0;
+        let encoded = if is_delta { Encoded::Delta } else { Encoded::Plain };
+        let compressed = is_delta || self.is_compressible(&leaf.values)?;
+        let mut written = Written { values, encoded, raw: 0, stored: 0, dictionary: None, compressed };
         let mut from = Place::default();
         while from.level < leaf.levels() {
             let end = from.end_of_page(leaf);
@@ -77,25 +86,33 @@ impl Writer {
             for levels in [&leaf.reps, &leaf.defs].into_iter().flatten() {
                 page::levels(page::runs_of(&levels[from.level..end.level]), &mut self.raw);
             }
-            let values = &leaf.values[from.byte..end.byte];
+            let mut values = &leaf.values[from.byte..end.byte];
+            if is_delta || leaf.shape == Shape::Bool {
+                let append = if is_delta { delta::append } else { pack };
+                append(std::mem::take(&mut values), &mut self.raw);
+            }
             let levels = (end.level - from.level) as u32;
-            let header = |sizes, out: &mut Vec<u8>| page::data_header(sizes, levels, Encoded::Plain, out);
-            let sizes = match leaf.shape {
-                Shape::Bool => {
-                    pack(values, &mut self.raw);
-                    self.page(None, header, to)?
-                }
-                _ if self.raw.is_empty() => self.page(Some(values), header, to)?,
-                _ => {
-                    self.raw.extend_from_slice(values);
-                    self.page(None, header, to)?
-                }
+            let header = |sizes, out: &mut Vec<u8>| page::data_header(sizes, levels, encoded, out);
+            let sizes = match compressed {
+                true => self.page(values, header, to)?,
+                false => self.uncompressed_page(values, header, to)?,
             };
             written.raw += sizes.0;
             written.stored += sizes.1;
             from = end;
         }
         Ok(written)
+    }
+
+    /// Whether compression saves enough of some values. Of many, a sample from their middle decides: random text is slow to compress, and
+    /// little is saved.
+    fn is_compressible(&mut self, values: &[u8]) -> Result<bool> {
+        if values.len() < 4 * SAMPLE {
+            return Ok(true);
+        }
+        let from = (values.len() - SAMPLE) / 2;
+        self.compress(&values[from..from + SAMPLE])?;
+        Ok(self.stored.len() < SAMPLE - SAMPLE / LEAST_SAVED)
     }
 
     fn with_dictionary(
@@ -107,34 +124,65 @@ impl Writer {
         self.raw.clear();
         dictionary.values.iter().for_each(|value| self.raw.extend_from_slice(value));
         let values = dictionary.values.len() as u32;
-        let first = self.page(None, |sizes, out| page::dictionary_header(sizes, values, out), to)?;
+        let first = self.page(b"", |sizes, out| page::dictionary_header(sizes, values, out), to)?;
         self.raw.clear();
         let bits = (u32::BITS - values.saturating_sub(1).leading_zeros()).max(1);
         self.raw.push(bits as u8);
         page::runs(dictionary.runs.iter().copied(), bits.div_ceil(8) as usize, &mut self.raw);
         let count = leaf.count as u32;
         let header = |sizes, out: &mut Vec<u8>| page::data_header(sizes, count, Encoded::Dictionary, out);
-        let second = self.page(None, header, to)?;
+        let second = self.page(b"", header, to)?;
         let (raw, stored) = (first.0 + second.0, first.1 + second.1);
-        Ok(Written { values: count.into(), raw, stored, dictionary: Some(first.1), compressed: true })
+        let encoded = Encoded::Dictionary;
+        Ok(Written { values: count.into(), encoded, raw, stored, dictionary: Some(first.1), compressed: true })
     }
 
-    /// Compresses and writes a page, `values` or the content of `raw`; returns its bytes before and after compression, with the header.
+    /// Compresses and writes a page: the content of `raw`, and `values`. Returns its bytes before and after compression, with the header.
     fn page(
         &mut self,
-        values: Option<&[u8]>,
+        values: &[u8],
         header: impl Fn(Sizes, &mut Vec<u8>),
         to: &mut SpillWriter<'_>,
     ) -> Result<(u64, u64)> {
-        let raw = values.unwrap_or(&self.raw);
-        self.stored.clear();
-        self.stored.reserve(zstd::zstd_safe::compress_bound(raw.len()));
-        self.zstd.compress_to_buffer(raw, &mut self.stored).map_err(failed)?;
+        let mut raw = std::mem::take(&mut self.raw);
+        let content = match values {
+            [] => &raw[..],
+            _ if raw.is_empty() => values,
+            _ => {
+                raw.extend_from_slice(values);
+                &raw
+            }
+        };
+        self.compress(content)?;
+        let len = content.len();
+        self.raw = raw;
         let mut head = Vec::with_capacity(64);
-        header(Sizes { raw: raw.len() as u32, stored: self.stored.len() as u32 }, &mut head);
+        header(Sizes { raw: len as u32, stored: self.stored.len() as u32 }, &mut head);
         to.write(&head)?;
         to.write(&self.stored)?;
-        Ok(((head.len() + raw.len()) as u64, (head.len() + self.stored.len()) as u64))
+        Ok(((head.len() + len) as u64, (head.len() + self.stored.len()) as u64))
+    }
+
+    /// The same without compression.
+    fn uncompressed_page(
+        &mut self,
+        values: &[u8],
+        header: impl Fn(Sizes, &mut Vec<u8>),
+        to: &mut SpillWriter<'_>,
+    ) -> Result<(u64, u64)> {
+        let len = self.raw.len() + values.len();
+        let mut head = Vec::with_capacity(64);
+        header(Sizes { raw: len as u32, stored: len as u32 }, &mut head);
+        [&head[..], &self.raw, values].iter().try_for_each(|part| to.write(part))?;
+        let len = (head.len() + len) as u64;
+        Ok((len, len))
+    }
+
+    /// Compresses bytes to `stored`.
+    fn compress(&mut self, bytes: &[u8]) -> Result<()> {
+        self.stored.clear();
+        self.stored.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
+        self.zstd.compress_to_buffer(bytes, &mut self.stored).map(drop).map_err(failed)
     }
 }
 
@@ -276,7 +324,9 @@ impl<'c> LargeLeaf<'c> {
             to.spill()?;
         }
         let stored = head.len() as u64 + bytes;
-        let written = Written { values: count.max(1), raw: stored, stored, dictionary: None, compressed: false };
+        let encoded = Encoded::Plain;
+        let written =
+            Written { values: count.max(1), encoded, raw: stored, stored, dictionary: None, compressed: false };
         described(descr, at, &written, None).map_err(|error| refused(&error))
     }
 }
@@ -289,8 +339,11 @@ fn described(
 ) -> Parquet<ColumnChunkMetaData> {
     let at = at.cast_signed();
     let data = at + written.dictionary.unwrap_or(0).cast_signed();
-    let mut encodings = vec![Encoding::PLAIN, Encoding::RLE];
-    encodings.extend(written.dictionary.map(|_| Encoding::RLE_DICTIONARY));
+    let encodings = match written.encoded {
+        Encoded::Plain => vec![Encoding::PLAIN, Encoding::RLE],
+        Encoded::Delta => vec![Encoding::DELTA_BINARY_PACKED, Encoding::RLE],
+        Encoded::Dictionary => vec![Encoding::PLAIN, Encoding::RLE, Encoding::RLE_DICTIONARY],
+    };
     let compression = match written.compressed {
         true => Compression::ZSTD(ZstdLevel::try_new(LEVEL)?),
         false => Compression::UNCOMPRESSED,

@@ -4,6 +4,7 @@
 //! order. So the files are the same for any number of threads, and no row waits for another one.
 
 mod chunk;
+mod delta;
 #[cfg(feature = "cli")]
 pub(crate) mod described;
 pub(crate) mod dynamodb;

@@ -9,6 +9,8 @@
 pub(super) enum Encoded {
     /// Values one after the other.
     Plain = 0,
+    /// Numbers as differences.
+    Delta = 5,
     /// Positions in a dictionary.
     Dictionary = 8,
 }
@@ -78,7 +80,8 @@ pub(super) fn runs_of(levels: &[u8]) -> impl Iterator<Item = (u32, u64)> {
     levels.chunk_by(|a, b| a == b).map(|run| (u32::from(run[0]), run.len() as u64))
 }
 
-fn varint(mut n: u64, out: &mut Vec<u8>) {
+/// Appends a number in bytes of seven bits, the lowest first.
+pub(super) fn varint(mut n: u64, out: &mut Vec<u8>) {
     while n >= 0x80 {
         out.push(n as u8 | 0x80);
         n >>= 7;

@@ -75,26 +75,31 @@ impl Leaf {
         }
     }
 
+    /// Adds the levels of a value; returns their bytes.
     #[inline]
-    fn level(&mut self, def: u8, rep: u8) {
-        if let Some(defs) = &mut self.defs {
-            defs.push(def);
+    fn level(&mut self, def: u8, rep: u8) -> usize {
+        let mut added = 0;
+        for (levels, level) in [(&mut self.defs, def), (&mut self.reps, rep)] {
+            if let Some(levels) = levels {
+                levels.push(level);
+                added += 1;
+            }
         }
-        if let Some(reps) = &mut self.reps {
-            reps.push(rep);
-        }
+        added
     }
 
+    /// Adds a value of type bytes; returns the bytes that it takes.
     #[inline]
-    fn bytes(&mut self, bytes: &[u8]) {
+    fn bytes(&mut self, bytes: &[u8]) -> usize {
         self.values.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
         self.values.extend_from_slice(bytes);
         self.count += 1;
+        LENGTH + bytes.len()
     }
 
-    /// Adds a value of the column's kind; one of another kind would be a bug of the caller.
+    /// Adds a value of the column's kind; one of another kind would be a bug of the caller. Returns the bytes that it takes.
     #[inline]
-    fn push(&mut self, cell: &Cell<'_>) {
+    fn push(&mut self, cell: &Cell<'_>) -> usize {
         match (self.shape, cell) {
             (Shape::Bytes, Cell::Bytes(bytes)) => return self.bytes(bytes),
             (Shape::Fixed(8), Cell::U64(n)) => self.values.extend_from_slice(&n.to_le_bytes()),
@@ -106,12 +111,15 @@ impl Leaf {
             _ => debug_assert!(false, "a cell that is not of its column's kind"),
         }
         self.count += 1;
+        match self.shape {
+            Shape::Fixed(width) => width,
+            Shape::Bytes | Shape::Bool => 1,
+        }
     }
 
-    /// Bytes in memory.
-    fn held(&self) -> usize {
-        let levels = |all: &Option<Vec<u8>>| all.as_ref().map_or(0, Vec::len);
-        self.values.len() + levels(&self.defs) + levels(&self.reps)
+    /// Whether its values are integers of 64 bits.
+    pub fn is_of_integers(&self) -> bool {
+        self.shape == Shape::Fixed(8) && self.kind != Kind::F64
     }
 
     /// Number of rows or pairs, including those without a value.
@@ -149,6 +157,7 @@ struct LeafMark {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Mark {
     rows: usize,
+    held: usize,
     leaves: Vec<LeafMark>,
 }
 
@@ -158,6 +167,8 @@ pub(super) struct Rows {
     pub leaves: Vec<Leaf>,
     /// Their number.
     pub len: usize,
+    /// Bytes in memory.
+    pub held: usize,
 }
 
 impl Rows {
@@ -168,7 +179,7 @@ impl Rows {
             let of_column = if column.kind == Kind::Pairs { 2 } else { 1 };
             leaves.extend((0..of_column).map(|_| Leaf::new(column, n < schema.columns.sorted)));
         }
-        Rows { leaves, len: 0 }
+        Rows { leaves, len: 0, held: 0 }
     }
 
     /// Adds a row: a cell for each column.
@@ -177,64 +188,55 @@ impl Rows {
         let mut leaves = self.leaves.iter_mut();
         for cell in cells {
             let Some(leaf) = leaves.next() else { return };
-            match cell {
+            self.held += match cell {
                 Cell::Null => leaf.level(0, 0),
                 Cell::Pairs(pairs) => {
                     let Some(second) = leaves.next() else { return };
-                    push_pairs(leaf, second, *pairs);
+                    push_pairs(leaf, second, *pairs)
                 }
-                cell => {
-                    leaf.level(1, 0);
-                    leaf.push(cell);
-                }
-            }
+                cell => leaf.level(1, 0) + leaf.push(cell),
+            };
         }
         self.len += 1;
     }
 
-    /// Bytes in memory.
-    pub fn held(&self) -> usize {
-        self.leaves.iter().map(Leaf::held).sum()
-    }
-
     /// The current end of the rows.
     pub fn mark(&self) -> Mark {
-        Mark { rows: self.len, leaves: self.leaves.iter().map(Leaf::mark).collect() }
+        Mark { rows: self.len, held: self.held, leaves: self.leaves.iter().map(Leaf::mark).collect() }
     }
 
     /// Removes the rows after a mark.
     pub fn truncate(&mut self, mark: &Mark) {
         self.leaves.iter_mut().zip(&mark.leaves).for_each(|(leaf, mark)| leaf.truncate(mark));
-        self.len = mark.rows;
+        (self.len, self.held) = (mark.rows, mark.held);
     }
 
     /// Takes the rows after a mark.
     pub fn split_off(&mut self, mark: &Mark) -> Rows {
         let leaves = self.leaves.iter_mut().zip(&mark.leaves).map(|(leaf, mark)| leaf.split_off(mark)).collect();
-        let len = self.len - mark.rows;
-        self.len = mark.rows;
-        Rows { leaves, len }
+        let (len, held) = (self.len - mark.rows, self.held - mark.held);
+        (self.len, self.held) = (mark.rows, mark.held);
+        Rows { leaves, len, held }
     }
 
     /// Removes all rows; the memory is reused.
     pub fn clear(&mut self) {
         self.leaves.iter_mut().for_each(|leaf| leaf.truncate(&LeafMark::default()));
-        self.len = 0;
+        (self.len, self.held) = (0, 0);
     }
 }
 
-/// Adds the pairs of a row to their two leaves.
-fn push_pairs(names: &mut Leaf, values: &mut Leaf, pairs: &dyn Pairs) {
-    let mut rep = 0;
+/// Adds the pairs of a row to their two leaves; returns their bytes.
+fn push_pairs(names: &mut Leaf, values: &mut Leaf, pairs: &dyn Pairs) -> usize {
+    let (mut rep, mut added) = (0, 0);
     for (name, value) in pairs.iter() {
         for (leaf, part) in [(&mut *names, name), (&mut *values, value)] {
-            leaf.level(1, rep);
-            leaf.bytes(part);
+            added += leaf.level(1, rep) + leaf.bytes(part);
         }
         rep = 1;
     }
     if rep == 0 {
-        names.level(0, 0);
-        values.level(0, 0);
+        added += names.level(0, 0) + values.level(0, 0);
     }
+    added
 }

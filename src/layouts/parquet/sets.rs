@@ -13,7 +13,7 @@ use super::rows::{Mark, Rows};
 use super::schema::Schema;
 use crate::error::Result;
 use crate::format::Adapter;
-use crate::layouts::rows::{Cell, Columns, Sink, redis};
+use crate::layouts::rows::{Cell, Columns, Pairs, Sink, redis};
 use crate::output::split::SplitOutput;
 use crate::report::Finding;
 
@@ -120,7 +120,7 @@ impl Sets {
             return set.large(cells, &mut self.to, out);
         }
         set.rows.push(cells);
-        if set.rows.held() >= GROUP || set.rows.len >= GROUP_ROWS { set.flush(&mut self.to, out) } else { Ok(()) }
+        if set.rows.held >= GROUP || set.rows.len >= GROUP_ROWS { set.flush(&mut self.to, out) } else { Ok(()) }
     }
 
     /// The next rows belong to one object, until it is complete.
@@ -146,10 +146,10 @@ impl Sets {
     /// # Errors
     /// A failed write.
     pub fn relieve(&mut self, out: &mut SplitOutput<'_>) -> Result<()> {
-        if self.all.iter().map(|set| set.rows.held()).sum::<usize>() < ALL {
+        if self.all.iter().map(|set| set.rows.held).sum::<usize>() < ALL {
             return Ok(());
         }
-        let largest = self.all.iter_mut().filter(|set| set.began.is_none()).max_by_key(|set| set.rows.held());
+        let largest = self.all.iter_mut().filter(|set| set.began.is_none()).max_by_key(|set| set.rows.held);
         largest.map_or(Ok(()), |set| set.flush(&mut self.to, out))
     }
 
@@ -250,15 +250,18 @@ impl<'t, O: BorrowMut<SplitOutput<'t>>> Sink for To<'t, O> {
     }
 }
 
+#[inline(always)]
 fn is_large(cell: &Cell<'_>) -> bool {
     match cell {
         Cell::Bytes(bytes) => bytes.len() >= LARGE,
-        Cell::Pairs(pairs) => {
-            pairs.iter().map(|(name, value)| name.len() + value.len() + 2 * LEVELS).sum::<usize>() >= LARGE
-        }
+        Cell::Pairs(pairs) => are_large(*pairs),
         Cell::Rendered(_) => true,
         _ => false,
     }
+}
+
+fn are_large(pairs: &dyn Pairs) -> bool {
+    pairs.iter().map(|(name, value)| name.len() + value.len() + 2 * LEVELS).sum::<usize>() >= LARGE
 }
 
 impl Set {
@@ -272,7 +275,7 @@ impl Set {
             let pieces = Some(self.pieces.len());
             self.began = Some(Began { mark: Mark::default(), pieces });
             self.add_piece(out);
-            if self.rows.held() < GROUP && self.rows.len < GROUP_ROWS {
+            if self.rows.held < GROUP && self.rows.len < GROUP_ROWS {
                 return Ok(());
             }
         }

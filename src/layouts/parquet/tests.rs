@@ -193,6 +193,23 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Blocks and groups of differences that are full or not, of any number of bits.
+    #[test]
+    fn numbers_come_back(steps in prop::collection::vec((any::<u64>(), 0..=64u32), 0..300), bits in 0..=64u32) {
+        let mut number = 0u64;
+        let rows: Vec<Row> = steps.iter().map(|(step, less)| {
+            number = number.wrapping_add(step.checked_shr(bits.max(*less)).unwrap_or(0));
+            let signed = (step % 3 > 0).then(|| number.cast_signed().wrapping_neg());
+            Row { n: number, signed, short: (number >> 8).cast_signed(), ..plain(b"k", 0) }
+        }).collect();
+        let (got, ..) = written(&[vec![rows.clone()]], |_| true, 1);
+        prop_assert_eq!(got, rows);
+    }
+}
+
 fn plain(key: &[u8], value: usize) -> Row {
     let pairs = vec![(b"f".to_vec(), vec![b'v'; value])];
     let (text, wide) = (Some("é".repeat(value / 4)), Some(i128::from(i64::MIN)));

@@ -8,7 +8,6 @@
 //! | `dynamodb/TABLE.jsonl` | the items, in the order of their row keys: `{"Item":{…}}`; empty for an empty table |
 //! | `dynamodb/_orphans/TABLE/gen-N.jsonl` | with `Options::include_orphans`: `{"key":B,"Item":{…}}`, the key as in the row key |
 
-pub(in crate::layouts) mod canonical;
 mod files;
 mod normal;
 
@@ -20,6 +19,7 @@ use crate::error::Result;
 use crate::format::adapter;
 use crate::format::dynamodb::number::plain;
 use crate::format::dynamodb::{self, KeyValue, PrimaryKey, item_name};
+use crate::layouts::dynamodb::canonical::Canonical;
 use crate::layouts::dynamodb::count::{Count, note_untyped};
 use crate::layouts::dynamodb::paths::{self, Paths};
 use crate::layouts::dynamodb::render::ItemRenderer;
@@ -28,7 +28,6 @@ use crate::model::dynamodb::{Item, StaleItem, StoredItem, Table, Visitor};
 use crate::output::observer::{Fingerprint, Object, Observer};
 use crate::output::split::SplitOutput;
 use crate::run::Job;
-use canonical::Canonical;
 use files::{FilesOfTables, TablesWithLines};
 use normal::Normal;
 
@@ -94,20 +93,20 @@ impl<'a, 't> Writer<'a, 't> for Lines<'a, 't> {
 impl<'a> Visitor<'a> for Lines<'a, '_> {
     const TAKES_STORED: bool = true;
 
-    fn stored(&mut self, table: &Table, item: &StoredItem<'a>) -> bool {
+    fn stored(&mut self, table: &Table, item: &StoredItem<'a>) -> Result<bool> {
         if item.value.len() >= LARGE {
-            return false;
+            return Ok(false);
         }
         let log = self.open(table);
         let lines = self.out.log_buffer(log);
         let before = lines.len();
-        let Some(key) = self.canonical.stored(table, item, lines) else { return false };
+        let Some(key) = self.canonical.stored(table, item, lines) else { return Ok(false) };
         let bytes = (lines.len() - before) as u64;
         self.wrote_one(bytes);
         if self.out.is_observed() {
             self.tell(table, key, (bytes, None), || dynamodb::Item::parse(item.value).ok());
         }
-        true
+        Ok(true)
     }
 
     fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()> {

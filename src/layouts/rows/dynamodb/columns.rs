@@ -3,24 +3,24 @@
 //! Items are read twice: first for their types. The number of recorded attributes is bounded, so an attribute may go to `_rest` although it
 //! has one type. A value that does not have its column's type goes there too.
 
+mod notes;
 #[cfg(feature = "parquet")]
 mod planned;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::decimal::Width;
 use crate::adapters::dynamodb::{self, Tables};
 use crate::dataset::{DataSet, KeyRange};
 use crate::error::Result;
-use crate::format::dynamodb::Value;
-use crate::format::dynamodb::item::Entry;
 use crate::layouts::rows::{Column, Columns, Kind, column};
-use crate::model::dynamodb::{Item, StaleItem, Table, Visitor};
+use crate::model::dynamodb::Table;
 use crate::options::Options;
-use crate::run::engine::{self, Done};
+use crate::run::engine;
+use notes::{Noted, note};
 
-/// Maximum number of recorded attributes of a table, and of its columns.
-const MOST_NOTED: usize = 1000;
+pub(super) use notes::{Attributes, Notes};
+
+/// Maximum number of columns of a table.
 const MOST_COLUMNS: usize = 256;
 /// Maximum number of recorded attributes of all tables.
 const MOST_NOTED_IN_ALL: usize = 200_000;
@@ -32,88 +32,10 @@ const COMMIT_TS: &str = "_commit_ts";
 /// The suffix of a column with the text of a number, if the decimal is not enough.
 const TEXT: &str = "__text";
 
-/// The type of an attribute's values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Noted {
-    Text,
-    Number(Width),
-    Binary,
-    Flag,
-    /// It has several types, or a type without a column.
-    Other,
-}
-
-impl Noted {
-    fn of(value: Value<'_>) -> Noted {
-        match value {
-            Value::S(_) => Noted::Text,
-            Value::N(text) => {
-                let mut width = Width::default();
-                width.add(text);
-                Noted::Number(width)
-            }
-            Value::B(_) => Noted::Binary,
-            Value::Bool(_) => Noted::Flag,
-            _ => Noted::Other,
-        }
-    }
-
-    fn merge(&mut self, other: Noted) {
-        match (&mut *self, other) {
-            (Noted::Number(width), Noted::Number(other)) => width.merge(other),
-            (one, other) if *one == other => {}
-            (one, _) => *one = Noted::Other,
-        }
-    }
-}
-
-type Attributes = BTreeMap<Box<str>, Noted>;
-
-/// Records the attributes of items, table by table.
-#[derive(Default)]
-struct Notes<'a> {
-    tables: Vec<(usize, Attributes)>,
-    entries: Vec<Entry<'a>>,
-}
-
-impl Done for Notes<'_> {
-    fn held(&self) -> usize {
-        let attributes: usize = self.tables.iter().map(|(_, attributes)| attributes.len()).sum();
-        attributes * 128 + self.tables.len() * size_of::<Attributes>()
-    }
-}
-
-impl<'a> Visitor<'a> for Notes<'a> {
-    fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()> {
-        if self.tables.last().is_none_or(|(place, _)| *place != table.place) {
-            self.tables.push((table.place, Attributes::new()));
-        }
-        let Some((_, attributes)) = self.tables.last_mut() else { return Ok(()) };
-        self.entries.clear();
-        item.value.attributes().push_sorted(&mut self.entries);
-        for entry in &self.entries {
-            note(attributes, entry.name, Noted::of(entry.value()));
-        }
-        Ok(())
-    }
-
-    fn stale(&mut self, _: &StaleItem<'a>) -> Result<()> {
-        Ok(())
-    }
-}
-
-fn note(attributes: &mut Attributes, name: &str, noted: Noted) {
-    if let Some(known) = attributes.get_mut(name) {
-        known.merge(noted);
-    } else if attributes.len() < MOST_NOTED {
-        attributes.insert(name.into(), noted);
-    }
-}
-
 /// The columns of all tables.
 #[derive(Default)]
 pub struct AllColumns {
-    tables: BTreeMap<usize, Attributes>,
+    pub(super) tables: BTreeMap<usize, Attributes>,
 }
 
 impl AllColumns {
@@ -132,15 +54,14 @@ impl AllColumns {
         engine::run(
             splits.len(),
             |i| {
-                let mut notes = Notes::default();
+                let mut notes = Notes::new(!options.skip_damage);
                 // The same findings are reported when items are written.
                 dynamodb::read(set, tables, &splits[i], options, &mut notes)?;
-                notes.entries = Vec::new();
-                Ok(notes)
+                Ok(notes.into_noted())
             },
-            |notes| {
+            |noted_in_split| {
                 step();
-                for (place, attributes) in notes.tables {
+                for (place, attributes) in noted_in_split.0 {
                     let known = all.tables.entry(place).or_default();
                     let before = known.len();
                     let room = |known: &Attributes| noted + known.len() - before < MOST_NOTED_IN_ALL;
@@ -217,10 +138,10 @@ impl TableColumns {
 
     /// The column of an attribute. Attributes come in the order of their names: `next` is the first position to try.
     #[inline]
-    pub fn find(&self, name: &str, next: &mut usize) -> Option<(usize, Kind)> {
+    pub fn find(&self, name: &[u8], next: &mut usize) -> Option<(usize, Kind)> {
         let at = match self.attributes.get(*next) {
-            Some((known, ..)) if **known == *name => *next,
-            _ => self.attributes.binary_search_by(|(known, ..)| (**known).cmp(name)).ok()?,
+            Some((known, ..)) if known.as_bytes() == name => *next,
+            _ => self.attributes.binary_search_by(|(known, ..)| known.as_bytes().cmp(name)).ok()?,
         };
         *next = at + 1;
         self.attributes.get(at).map(|(_, place, kind)| (*place, *kind))

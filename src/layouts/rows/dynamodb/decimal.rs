@@ -19,27 +19,67 @@ pub(super) struct Decimal {
 
 /// The value of a text, and whether this value is always written as this text.
 pub(super) fn parse(text: &str) -> Option<(Decimal, bool)> {
+    // Nearly all numbers are stored in the plain form.
+    if let Some(decimal) = of_plain(text) {
+        return Some((decimal, true));
+    }
     let plain = plain(text);
     let is_plain = matches!(plain, Cow::Borrowed(same) if same.len() == text.len()) || *plain == *text;
     of_plain(&plain).map(|decimal| (decimal, is_plain))
 }
 
+/// The value of a text in the form of [`plain`]; `None`: it has another form, an exponent, or too many digits.
 fn of_plain(text: &str) -> Option<Decimal> {
-    let (negative, text) = text.strip_prefix('-').map_or((false, text), |text| (true, text));
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.len() + fraction.len() > MOST_DIGITS as usize + 1
-        || !is_digits(whole)
-        || !is_digits(fraction)
-        || whole.is_empty()
-    {
+    let (negative, text) = match text.as_bytes() {
+        [b'-', text @ ..] => (true, text),
+        text => (false, text),
+    };
+    if text.len() > MOST_DIGITS as usize + 2 {
         return None;
     }
-    let digit = |digits: i128, byte: u8| digits * 10 + i128::from(byte - b'0');
-    let digits = whole.bytes().chain(fraction.bytes()).fold(0, digit);
-    let (scale, whole) = (fraction.len() as u32, if whole == "0" { 0 } else { whole.len() as u32 });
-    let fits = whole + scale <= MOST_DIGITS;
-    fits.then_some(Decimal { digits: if negative { -digits } else { digits }, scale, whole })
+    let (whole, fraction) = match memchr::memchr(b'.', text) {
+        Some(point) => (&text[..point], &text[point + 1..]),
+        None => (text, &b""[..]),
+    };
+    let is_plain = match (whole, fraction) {
+        ([b'0'] | [b'1'..=b'9', ..], [.., b'1'..=b'9']) => true,
+        ([b'1'..=b'9', ..], []) => whole.len() == text.len(),
+        ([b'0'], []) => !negative && text.len() == 1,
+        _ => false,
+    };
+    let (scale, len) = (fraction.len() as u32, if whole == b"0" { 0 } else { whole.len() as u32 });
+    if !is_plain || scale + len > MOST_DIGITS {
+        return None;
+    }
+    let digits = append_digits(append_digits(0, whole)?, fraction)?;
+    Some(Decimal { digits: if negative { -digits } else { digits }, scale, whole: len })
+}
+
+/// The number followed by these digits; there must not be more than [`MOST_DIGITS`] altogether.
+fn append_digits(number: i128, digits: &[u8]) -> Option<i128> {
+    // Arithmetic of 128 bits is slow: it is needed only once for this number of digits.
+    const AT_ONCE: usize = 16;
+    digits.chunks(AT_ONCE).try_fold(number, |number, some| {
+        let (eights, rest) = some.as_chunks();
+        let value = eights.iter().try_fold(0, |value, eight| Some(value * 100_000_000 + eight_digits(*eight)?))?;
+        let digit = |value: u64, byte: &u8| byte.is_ascii_digit().then(|| value * 10 + u64::from(byte - b'0'));
+        let value = rest.iter().try_fold(value, digit)?;
+        Some(number * i128::from(10u64.pow(some.len() as u32)) + i128::from(value))
+    })
+}
+
+/// The number of eight digits: neighbours are added at the same time, first digits, then pairs, then fours.
+fn eight_digits(digits: [u8; 8]) -> Option<u64> {
+    const EACH: u64 = u64::MAX / 0xff;
+    let all = u64::from_le_bytes(digits);
+    // A digit is 0x30 to 0x39: adding 6 must not change its upper half.
+    let (upper, after) = (all & (EACH * 0xf0), (all.wrapping_add(EACH * 6)) & (EACH * 0xf0));
+    if upper != EACH * 0x30 || after != upper {
+        return None;
+    }
+    let pairs = (all & (EACH * 0x0f)).wrapping_mul(10 << 8 | 1) >> 8 & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul(100 << 16 | 1) >> 16 & 0x0000_ffff_0000_ffff;
+    Some(fours.wrapping_mul(10_000 << 32 | 1) >> 32)
 }
 
 /// The required width of a column's decimals.
@@ -50,11 +90,14 @@ pub(super) struct Width {
 }
 
 impl Width {
-    /// Extends it for the number of a text, if it is a decimal.
-    pub fn add(&mut self, text: &str) {
-        if let Some((Decimal { scale, whole, .. }, _)) = parse(text) {
-            self.merge(Width { whole, scale });
-        }
+    /// The width of a number's text; of no digits if it is not a decimal.
+    pub fn of(text: &str) -> Width {
+        parse(text).map_or_else(Width::default, |(Decimal { scale, whole, .. }, _)| Width { whole, scale })
+    }
+
+    /// Whether nothing changes if it is extended by another width.
+    pub fn contains(self, other: Width) -> bool {
+        other.whole <= self.whole && other.scale <= self.scale
     }
 
     /// Extends it by another width.
@@ -84,6 +127,7 @@ impl Decimal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn numbers() {
@@ -109,11 +153,24 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn plain_numbers(text in "-?0?[0-9]{0,20}(0{0,21})(\\.0{0,20}[0-9]{0,20})?", number: i128, fraction: u64) {
+            for text in [text, number.to_string(), format!("{}.{fraction}", number >> 80)] {
+                let digits: i128 = text.replace('.', "").parse().unwrap_or(i128::MAX);
+                let is_plain = plain(&text) == text && digits.unsigned_abs() < 10u128.pow(MOST_DIGITS);
+                let scale = text.split_once('.').map_or(0, |(_, fraction)| fraction.len() as u32);
+                let want = (is_plain && scale <= MOST_DIGITS).then_some((digits, scale));
+                prop_assert_eq!(of_plain(&text).map(|decimal| (decimal.digits, decimal.scale)), want, "{}", text);
+            }
+        }
+    }
+
     #[test]
     fn columns() {
         let kind = |texts: &[&str]| {
             let mut width = Width::default();
-            texts.iter().for_each(|text| width.add(text));
+            texts.iter().for_each(|text| width.merge(Width::of(text)));
             width.kind()
         };
         let long = "1".repeat(37);

@@ -10,12 +10,15 @@ pub use columns::{AllColumns, TableColumns};
 use super::{Cell, Columns, Kind, Rendered, Sink, column};
 use crate::error::{Error, Result};
 use crate::format::adapter;
-use crate::format::dynamodb::Value;
-use crate::format::dynamodb::item::Entry;
+use crate::format::dynamodb::canonical::sorted_members;
+use crate::format::dynamodb::item::{Entry, MAGIC};
+use crate::format::dynamodb::schema::{KeyNames, Liveness};
+use crate::format::dynamodb::{PrimaryKey, Value};
+use crate::layouts::dynamodb::canonical::{LEVELS, attribute, key_value};
 use crate::layouts::dynamodb::count::{Count, untyped};
 use crate::layouts::dynamodb::paths::{self, Paths};
 use crate::layouts::dynamodb::render::ItemRenderer;
-use crate::model::dynamodb::{Item, StaleItem, Table, Visitor};
+use crate::model::dynamodb::{Item, StaleItem, StoredItem, Table, Visitor};
 use crate::output::out::Out;
 use crate::output::split::SpillWriter;
 
@@ -45,6 +48,10 @@ pub struct Rows<'c, 'a, S> {
     entries: Vec<Entry<'a>>,
     rest: Vec<Entry<'a>>,
     json: Vec<u8>,
+    /// The row key that the attributes of an item give.
+    rebuilt: Vec<u8>,
+    /// Memory for the cells of a row.
+    cells: Vec<Cell<'a>>,
 }
 
 /// The table whose items are being written.
@@ -69,6 +76,8 @@ impl<'c, 'a, S: Sink> Rows<'c, 'a, S> {
             entries: Vec::new(),
             rest: Vec::new(),
             json: Vec::new(),
+            rebuilt: Vec::new(),
+            cells: Vec::new(),
         }
     }
 
@@ -100,32 +109,68 @@ impl<'c, 'a, S: Sink> Rows<'c, 'a, S> {
         self.to.set(&Paths::of(table).dir, || self.all.of(table).columns).map(drop)
     }
 
-    fn open(&mut self, table: &Table) -> Result<&Open> {
+    /// Adds an item of the open table, which was passed on.
+    fn count_item(&mut self, bytes: usize) {
+        if let Some(open) = self.open.take() {
+            self.count(&open.scope, "items", bytes as u64);
+            self.open = Some(open);
+        }
+    }
+
+    fn open(&mut self, table: &Table) -> Result<(usize, Arc<TableColumns>)> {
         if self.open.as_ref().is_none_or(|open| open.place != table.place) {
             let (paths, columns) = (Paths::of(table), self.all.of(table));
             let set = self.to.set(&paths.dir, || columns.columns.clone())?;
             self.opened.push(table.place);
             self.open = Some(Open { place: table.place, scope: paths.scope, set, columns: Arc::new(columns) });
         }
-        self.open.as_ref().ok_or_else(|| Error::internal("no table is open"))
+        let open = self.open.as_ref().ok_or_else(|| Error::internal("no table is open"))?;
+        Ok((open.set, Arc::clone(&open.columns)))
     }
 }
 
 impl<'a, S: Sink> Visitor<'a> for Rows<'_, 'a, S> {
+    const TAKES_STORED: bool = true;
+
+    fn stored(&mut self, table: &Table, item: &StoredItem<'a>) -> Result<bool> {
+        if item.value.len() >= LARGE {
+            return Ok(false);
+        }
+        let (set, columns) = self.open(table)?;
+        let mut cells = emptied(std::mem::take(&mut self.cells));
+        cells.resize(columns.columns.all.len(), Cell::Null);
+        self.json.clear();
+        let names = &table.schema.key;
+        let matches = from_canonical(item.value, names, &columns, &mut cells, &mut self.json)
+            .is_some_and(|key| key.has_row_bytes(table.version_of(Liveness::Active), item.primary, &mut self.rebuilt));
+        if matches && let [.., rest, commit_ts] = &mut cells[..] {
+            *commit_ts = Cell::U64(item.commit_ts);
+            if !self.json.is_empty() {
+                self.json.push(b'}');
+                *rest = Cell::Bytes(&self.json);
+            }
+            self.to.push(set, &cells)?;
+        }
+        self.cells = emptied(cells);
+        if matches {
+            self.count_item(item.value.len());
+        }
+        Ok(matches)
+    }
+
     fn committed(&mut self, commit_ts: u64) {
         self.commit_ts = commit_ts;
     }
 
     fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()> {
-        let open = self.open(table)?;
-        let (set, columns) = (open.set, Arc::clone(&open.columns));
+        let (set, columns) = self.open(table)?;
         self.entries.clear();
         self.rest.clear();
         item.value.attributes().push_sorted(&mut self.entries);
         let mut cells = vec![Cell::Null; columns.columns.all.len()];
         let mut next = 0;
         for entry in &self.entries {
-            let found = columns.find(entry.name, &mut next);
+            let found = columns.find(entry.name.as_bytes(), &mut next);
             if !found.is_some_and(|(place, kind)| fill(entry.value(), kind, &mut cells[place..])) {
                 self.rest.push(*entry);
             }
@@ -143,10 +188,7 @@ impl<'a, S: Sink> Visitor<'a> for Rows<'_, 'a, S> {
             };
         }
         self.to.push(set, &cells)?;
-        if let Some(open) = self.open.take() {
-            self.count(&open.scope, "items", item.stored_len as u64);
-            self.open = Some(open);
-        }
+        self.count_item(item.stored_len);
         if let Some(finding) = untyped(&mut self.renderer, table, item.row_key) {
             self.to.note(finding);
         }
@@ -172,6 +214,44 @@ impl<'a, S: Sink> Visitor<'a> for Rows<'_, 'a, S> {
         self.count(&scope, "orphans", item.stored_len as u64);
         Ok(())
     }
+}
+
+/// The same memory, for cells that live for another time.
+fn emptied<'b>(mut cells: Vec<Cell<'_>>) -> Vec<Cell<'b>> {
+    cells.clear();
+    // Nothing is collected: the memory is reused because both types have the same layout.
+    cells.into_iter().map(|_| Cell::Null).collect()
+}
+
+/// Fills the cells of an item in the form that the server writes, and returns its key attributes. Attributes without a column are appended
+/// as JSON, without its end. `None`: the parser decides what the item is.
+fn from_canonical<'a>(
+    value: &'a [u8],
+    names: &KeyNames,
+    columns: &TableColumns,
+    cells: &mut [Cell<'a>],
+    rest: &mut Vec<u8>,
+) -> Option<PrimaryKey<'a>> {
+    let (mut hash, mut range, mut next) = (None, None, 0);
+    sorted_members(value.strip_prefix(MAGIC)?, |_, name, member| {
+        match name {
+            _ if name == names.hash.as_bytes() => hash = Some(member),
+            _ if name == names.range.as_bytes() => range = Some(member),
+            _ => {}
+        }
+        if let Some((place, kind)) = columns.find(name, &mut next)
+            && fill(Value::of_member(member)?, kind, &mut cells[place..])
+        {
+            return Some(());
+        }
+        let is_first = rest.is_empty();
+        if is_first {
+            rest.push(b'{');
+        }
+        attribute(is_first, name, member, LEVELS, rest)
+    })?;
+    let range = if names.range.is_empty() { None } else { Some(key_value(range?)?) };
+    Some(PrimaryKey { hash: key_value(hash?)?, range })
 }
 
 /// Fills the cells of an attribute: one, or two for a number. Returns whether its value has the column's type.
@@ -239,3 +319,6 @@ impl Out for Counted {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

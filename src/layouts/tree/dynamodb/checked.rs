@@ -3,10 +3,10 @@
 use super::files::{self, FileShare};
 use crate::error::Result;
 use crate::format::dynamodb::PrimaryKey;
+use crate::layouts::dynamodb::canonical::Canonical;
 use crate::layouts::dynamodb::count::Count;
 use crate::layouts::dynamodb::paths::HeldPaths;
 use crate::layouts::dynamodb::{LARGE, Writer};
-use crate::layouts::jsonl::dynamodb::canonical::Canonical;
 use crate::model::dynamodb::{Item, StaleItem, StoredItem, Table, Visitor};
 use crate::output::names::is_surely_plain;
 use crate::output::split::SplitOutput;
@@ -53,9 +53,9 @@ impl<'a, 't> Writer<'a, 't> for Checked<'a, 't> {
 impl<'a> Visitor<'a> for Checked<'a, '_> {
     const TAKES_STORED: bool = true;
 
-    fn stored(&mut self, table: &Table, item: &StoredItem<'a>) -> bool {
+    fn stored(&mut self, table: &Table, item: &StoredItem<'a>) -> Result<bool> {
         if item.value.len() >= LARGE {
-            return false;
+            return Ok(false);
         }
         if self.table.replace(table.place) != Some(table.place) {
             self.canonical = Canonical::default();
@@ -63,12 +63,12 @@ impl<'a> Visitor<'a> for Checked<'a, '_> {
         self.line.clear();
         let key = self.canonical.stored(table, item, &mut self.line);
         if !key.is_some_and(|key| has_plain_name(table, key)) {
-            return false;
+            return Ok(false);
         }
         let bytes = self.line.len() as u64;
         self.inner.out.tree().pass_file(bytes);
         self.count.add(&mut self.inner.out, &self.paths.get(table).scope, "items", bytes);
-        true
+        Ok(true)
     }
 
     fn item(&mut self, table: &Table, item: &Item<'a>) -> Result<()> {

@@ -1,20 +1,19 @@
 //! Renders items while they are checked, in one pass over the bytes, if they are in the form that the server writes.
 //!
-//! The server stores the attributes of an item and the members of a map in the order of their names, each once, and every value with its
-//! type. Then output order is stored order, and a string is valid text if it can be written as JSON. Anything else (another order, a
-//! repeated member, an unknown field, damage) ends the pass with `None`, and [`Item`](crate::format::dynamodb::Item) with its renderer
-//! decides what the row is.
+//! In this form output order is stored order, and a string is valid text if it can be written as JSON. Anything else ends the pass with
+//! `None`, and [`Item`](crate::format::dynamodb::Item) with its renderer decides what the row is.
 
+use crate::format::dynamodb::canonical::{Member, elements, member, sorted_members};
 use crate::format::dynamodb::item::MAGIC;
 use crate::format::dynamodb::schema::{KeyNames, Liveness};
 use crate::format::dynamodb::{KeyValue, PrimaryKey};
-use crate::format::proto::{Field, Fields};
+use crate::format::proto::Field;
 use crate::model::dynamodb::{StoredItem, Table};
 use crate::output::escape::quoted;
 use crate::output::json::{self, Escape};
 
 /// Levels of values in values; the server has no more.
-const LEVELS: usize = 32;
+pub(in crate::layouts) const LEVELS: usize = 32;
 /// The JSON text before a value, by the number of its type's field.
 const OPENINGS: [&[u8]; 11] = [
     b"",
@@ -58,9 +57,6 @@ enum Part {
     Other,
 }
 
-/// The number of a type, and the field with the value.
-type Member<'a> = (u32, Field<'a>);
-
 impl<'a> Canonical<'a> {
     /// Appends the line of an item whose attributes give its row key, and returns the key attributes. `None`: nothing was appended, and the
     /// parser decides what the item is.
@@ -88,14 +84,19 @@ impl<'a> Canonical<'a> {
 
     fn attributes(&mut self, value: &'a [u8], names: &KeyNames, out: &mut Vec<u8>) -> Option<PrimaryKey<'a>> {
         let (mut hash, mut range, mut place) = (None, None, 0);
-        sorted_members(value.strip_prefix(MAGIC)?, out, |name, (number, field), out| {
+        sorted_members(value.strip_prefix(MAGIC)?, |is_first, name, (number, field)| {
+            if !is_first {
+                out.push(b',');
+            }
             match self.heading(place, name, number, names, out)? {
                 Part::Hash => hash = Some((number, field)),
                 Part::Range => range = Some((number, field)),
                 Part::Other => {}
             }
             place += 1;
-            content(number, field, LEVELS, out)
+            content(number, field, LEVELS, out)?;
+            out.push(b'}');
+            Some(())
         })?;
         let range = if names.range.is_empty() { None } else { Some(key_value(range?)?) };
         Some(PrimaryKey { hash: key_value(hash?)?, range })
@@ -147,13 +148,31 @@ impl<'a> Canonical<'a> {
     }
 }
 
-fn key_value((number, field): Member<'_>) -> Option<KeyValue<'_>> {
+/// The value of a key attribute.
+pub(in crate::layouts) fn key_value((number, field): Member<'_>) -> Option<KeyValue<'_>> {
     match number {
         1 => Some(KeyValue::S(field.text().ok()?)),
         2 => Some(KeyValue::N(field.text().ok()?)),
         3 => Some(KeyValue::B(field.bytes().ok()?)),
         _ => None,
     }
+}
+
+/// Appends an attribute to an object that already has others, unless this is the first one.
+pub(in crate::layouts) fn attribute(
+    is_first: bool,
+    name: &[u8],
+    (number, field): Member<'_>,
+    levels: usize,
+    out: &mut Vec<u8>,
+) -> Option<()> {
+    if !is_first {
+        out.push(b',');
+    }
+    heading(name, number, out)?;
+    content(number, field, levels, out)?;
+    out.push(b'}');
+    Some(())
 }
 
 /// Appends the name and the opening.
@@ -167,48 +186,6 @@ fn heading(name: &[u8], number: u32, out: &mut Vec<u8>) -> Option<()> {
 /// A string, which is valid text if it can be written.
 fn text(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
     quoted(bytes, Escape::Html, out).then_some(())
-}
-
-/// Calls `each` for names and values, which must be in the order of the names. The appended values are separated by commas.
-#[inline(always)]
-fn sorted_members<'a>(
-    message: &'a [u8],
-    out: &mut Vec<u8>,
-    mut each: impl FnMut(&'a [u8], Member<'a>, &mut Vec<u8>) -> Option<()>,
-) -> Option<()> {
-    let mut last: Option<&[u8]> = None;
-    elements(message, |entry| {
-        let mut fields = Fields::new(entry);
-        let (Some((1, Field::Bytes(name))), Some((2, Field::Bytes(message))), None) =
-            (fields.next().ok()?, fields.next().ok()?, fields.next().ok()?)
-        else {
-            return None;
-        };
-        if let Some(last) = last {
-            is_before(last, name).then(|| out.push(b','))?;
-        }
-        last = Some(name);
-        each(name, member(message)?, out)?;
-        out.push(b'}');
-        Some(())
-    })
-}
-
-/// Order of names; most differ in their first byte.
-#[inline]
-fn is_before(a: &[u8], b: &[u8]) -> bool {
-    match (a.first(), b.first()) {
-        (Some(x), Some(y)) if x != y => x < y,
-        _ => a < b,
-    }
-}
-
-/// The one field of a value.
-#[inline]
-fn member(message: &[u8]) -> Option<Member<'_>> {
-    let mut fields = Fields::new(message);
-    let (member, None) = (fields.next().ok()??, fields.next().ok()?) else { return None };
-    Some(member)
 }
 
 fn content(number: u32, field: Field<'_>, levels: usize, out: &mut Vec<u8>) -> Option<()> {
@@ -256,22 +233,8 @@ fn value((number, field): Member<'_>, levels: usize, out: &mut Vec<u8>) -> Optio
 
 fn map(message: &[u8], levels: usize, out: &mut Vec<u8>) -> Option<()> {
     out.push(b'{');
-    sorted_members(message, out, |name, (number, field), out| {
-        heading(name, number, out)?;
-        content(number, field, levels, out)
-    })?;
+    sorted_members(message, |is_first, name, member| attribute(is_first, name, member, levels, out))?;
     out.push(b'}');
-    Some(())
-}
-
-/// Calls `each` for every field 1; there must be no other fields.
-#[inline(always)]
-fn elements<'a>(message: &'a [u8], mut each: impl FnMut(&'a [u8]) -> Option<()>) -> Option<()> {
-    let mut fields = Fields::new(message);
-    while let Some(field) = fields.next().ok()? {
-        let (1, Field::Bytes(element)) = field else { return None };
-        each(element)?;
-    }
     Some(())
 }
 
