@@ -114,7 +114,7 @@ fn killed_anywhere() {
             let done = ground.finished().len();
             seen[done] += 1;
             let said = fine(&ground.run(&RESUME));
-            assert!(done == 0 || said.contains(&format!("{done} of 5 shards were finished before")), "{about}: {said}");
+            assert!(done == 0 || said.contains(&format!("{done} of 5 shards are finished already")), "{about}: {said}");
             ground.check(&about);
             call += step;
         }
@@ -242,7 +242,7 @@ fn what_is_gone_on_with_is_the_same_run() {
     let other = ekvsnap(ground.dir.path(), &[&["decode", "y.fsm"], &RESUME[..]].concat());
     refused(&other, 1, "belongs to a run with other inputs or options");
     fs::remove_file(ground.path("y.fsm")).unwrap();
-    refused(&ground.run(&["-o", "out", "--resume", "--shards", "6"]), 1, "is of a run in 5 shards, not in 6");
+    refused(&ground.run(&["-o", "out", "--resume", "--shards", "6"]), 1, "belongs to a run with 5 shards, not 6");
     // What no byte of the output depends on can differ.
     let whole = fs::read(ground.path("x.fsm")).unwrap();
     let newer = Snapshot::new().put("!redis|str|key", "value").build();
@@ -252,7 +252,7 @@ fn what_is_gone_on_with_is_the_same_run() {
         fs::write(ground.path("x.fsm"), bytes).unwrap();
         let done = plus(&[]);
         let words = stderr(&done);
-        let is_told = words.contains("x.fsm is not the file that was planned: to begin anew, remove out.resume")
+        let is_told = words.contains("x.fsm is not the file that the plan was made of: to start again, remove out.resume")
             || words.contains("CRC32C mismatch");
         assert!(code(&done) != 0 && is_told, "{words}");
         assert!(!ground.path("out").exists() && ground.finished() == finished);
@@ -286,12 +286,12 @@ fn what_cannot_be_resumed() {
     // What is somebody else's stays.
     fs::create_dir(ground.path("out.resume")).unwrap();
     fs::write(ground.path("out.resume/mine"), "mine").unwrap();
-    refused(&ground.run(&RESUME), 1, "out.resume is not what a run left that can be resumed");
+    refused(&ground.run(&RESUME), 1, "out.resume has files that no resumable run left");
     assert_eq!(fs::read(ground.path("out.resume/mine")).unwrap(), b"mine");
     fs::remove_dir_all(ground.path("out.resume")).unwrap();
     // Two at once.
     let run = paused_at(200, ground.dir.path(), &ground.args(&RESUME)).unwrap();
-    refused(&ground.run(&RESUME), 1, "another run is at work in out.resume");
+    refused(&ground.run(&RESUME), 1, "another run is using out.resume");
     run.go_on();
     ground.check("beside another run");
     // An older output is replaced in the end, not before.
