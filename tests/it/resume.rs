@@ -252,7 +252,8 @@ fn what_is_gone_on_with_is_the_same_run() {
         fs::write(ground.path("x.fsm"), bytes).unwrap();
         let done = plus(&[]);
         let words = stderr(&done);
-        let is_told = words.contains("x.fsm is not the file that the plan was made of: to start again, remove out.resume")
+        let is_told = words
+            .contains("x.fsm is not the file that the plan was made of: to start again, remove out.resume")
             || words.contains("CRC32C mismatch");
         assert!(code(&done) != 0 && is_told, "{words}");
         assert!(!ground.path("out").exists() && ground.finished() == finished);

@@ -115,8 +115,9 @@ impl Server {
             let Some(first) = missing.first() else { return Ok(()) };
             if !backoff.wait() {
                 let (rows, name) = (missing.len(), name_of(first));
-                let words =
-                    format!("{rows} rows that it had stored are missing, such as {name}: something else writes to it");
+                let words = format!(
+                    "rows that it had stored are missing: {rows}, such as {name} (something else writes to it)"
+                );
                 return Err(self.client.failed(&words));
             }
         }

@@ -182,7 +182,7 @@ fn a_message_that_is_never_taken() {
         let line = |entry: &Value| json!({ "Id": entry["Id"], "SenderFault": false, "Code": "Busy", "Message": "no" });
         json!({ "Successful": sent(&entries[1..]), "Failed": [line(&entries[0])] }).to_string()
     });
-    fails(&load("sqs-small", "sqs", &server, &[]), "it does not take sqs:");
+    fails(&load("sqs-small", "sqs", &server, &[]), "it did not accept sqs:");
 }
 
 /// Messages in flight and delayed are messages.
@@ -195,7 +195,7 @@ fn a_queue_whose_messages_are_hidden_is_not_empty() {
         }
         _ => (200, None, json!({ "QueueUrl": "u" }).to_string()),
     });
-    fails(&load("sqs-small", "sqs", &server, &[]), "has 2 messages (--merge loads");
+    fails(&load("sqs-small", "sqs", &server, &[]), "is not empty (messages: 2) (--merge loads");
 }
 
 #[test]

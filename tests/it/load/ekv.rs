@@ -135,7 +135,8 @@ fn a_load_that_broke_off_is_resumed() {
     let broken = run("redis-nasty", &server, &[]);
     fails(&broken, "raft 100% full (gRPC status 9)");
     let told = stderr(&broken);
-    let position = told.lines().find_map(|line| line.strip_prefix("hint: 512 rows are loaded; go on with ")).unwrap();
+    let position =
+        told.lines().find_map(|line| line.strip_prefix("hint: 512 rows are loaded; continue with ")).unwrap();
     let (_, position) = position.split_once(' ').unwrap();
     let resumed = run("redis-nasty", &server, &["--start-after", position, "--json"]);
     assert_eq!(code(&resumed), 0, "{}", stderr(&resumed));
@@ -156,7 +157,7 @@ fn what_is_there_is_not_mixed_with_what_comes() {
     let there = Store::from([(b"!hs|meta|\0\0\0\x01h".to_vec(), vec![0; 8]), (b"!dist|meta|x".to_vec(), Vec::new())]);
     let server = Server::start(there.clone(), |_| Fate::Stored);
     fails(&run("redis-small", &server, &[]), "it has rows of redis already, such as row:base64:IWhzfG1ldGF8AAAAAWg");
-    fails(&run("redis-small", &server, &["--dry-run"]), "(--merge loads into what is there)");
+    fails(&run("redis-small", &server, &["--dry-run"]), "(--merge loads into a server that is not empty)");
     assert_eq!(server.store(), there, "nothing was sent");
     // Other front ends are none of their business.
     assert_eq!(code(&run("sqs-small", &server, &["--dry-run"])), 0);
@@ -174,7 +175,7 @@ fn rows_that_are_gone_are_missed() {
         calls += 1;
         if calls == 20 { Fate::Lost } else { Fate::Stored }
     });
-    fails(&run("sqs-small", &server, &[]), "1 rows that it has stored are gone, such as row:base64:IXNxc3");
+    fails(&run("sqs-small", &server, &[]), "rows that it had stored are missing: 1, such as row:base64:IXNxc3");
 }
 
 #[test]
@@ -197,6 +198,7 @@ fn the_same_twice_is_refused() {
     let (dir, server) = (tempfile::tempdir().unwrap(), stored());
     let output = output(&snapshots(&fixture("redis-small")), dir.path());
     let twice = loaded(&Input::Outputs(vec![output.clone(), output]), &server, &Options::default());
-    assert!(twice.unwrap_err().to_string().contains("two objects have this row"));
+    let words = twice.unwrap_err().to_string();
+    assert!(words.contains("two objects have this row"), "{words}");
     assert!(server.store().is_empty());
 }
