@@ -195,9 +195,9 @@ fn only_what_is_chosen() {
 /// One object of two outputs would have the rows of both.
 #[test]
 fn the_same_twice_is_refused() {
-    let (dir, server) = (tempfile::tempdir().unwrap(), stored());
-    let output = output(&snapshots(&fixture("redis-small")), dir.path());
-    let twice = loaded(&Input::Outputs(vec![output.clone(), output]), &server, &Options::default());
+    let (dir, other, server) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), stored());
+    let outputs = [&dir, &other].map(|dir| output(&snapshots(&fixture("redis-small")), dir.path()));
+    let twice = loaded(&Input::Outputs(outputs.to_vec()), &server, &Options::default());
     let words = twice.unwrap_err().to_string();
     assert!(words.contains("two objects have this row"), "{words}");
     assert!(server.store().is_empty());
