@@ -445,7 +445,7 @@ fn an_encode_misses_what_is_gone() {
         .collect();
     std::fs::write(output.join("CHECKSUMS"), sums.concat()).unwrap();
     let error = encode(&[output], &dir.path().join("x.fsm"), &encode::Options::default(), &Silent).unwrap_err();
-    assert!(error.to_string().contains("kv: MANIFEST.json counts 2 pairs, and 0 are there"), "{error}");
+    assert!(error.to_string().contains("kv: MANIFEST.json counts 2 pairs, but the output has 0"), "{error}");
 }
 
 /// A layout that does not support an adapter reports it, if there are any rows of it.
@@ -462,5 +462,5 @@ fn a_layout_without_a_place_for_an_adapter() {
     encoder.row(b"!sqs|queue|meta|cQ", 1 << 16, &value, &mut bytes).unwrap();
     encoder.finish(&mut bytes);
     let error = Snapshot::from_bytes("q.fsm", bytes).decode(&dir.path().join("q"), &options, &Silent).unwrap_err();
-    assert!(error.to_string().contains("the layout keys has no place for objects of sqs"), "{error}");
+    assert!(error.to_string().contains("the layout keys cannot store objects of sqs"), "{error}");
 }
