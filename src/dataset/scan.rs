@@ -119,7 +119,7 @@ impl<'a> Scan<'a> {
             }
             return Ok(());
         }
-        while let Some(entry) = self.pebble_entry(limit, sure)? {
+        while let Some(entry) = self.entry(0, limit, sure)? {
             match self.look(&entry)? {
                 Seen::Plain(user_key, commit_ts, value) => take(self.plain_row(&entry, user_key, commit_ts, value)),
                 Seen::Other(user_key, commit_ts) => {
@@ -138,7 +138,7 @@ impl<'a> Scan<'a> {
         if self.manner != Manner::Pebble {
             return self.next_other(limit);
         }
-        while let Some(entry) = self.pebble_entry(limit, 0)? {
+        while let Some(entry) = self.entry(0, limit, 0)? {
             if let Some(row) = self.pebble_row(&entry)? {
                 return Ok(Some(row));
             }
@@ -146,12 +146,14 @@ impl<'a> Scan<'a> {
         Ok(None)
     }
 
+    /// The next entry, without the first `strip` bytes of its key, if this key is below `limit`.
     #[inline(always)]
-    fn pebble_entry(&mut self, limit: Option<&[u8]>, sure: usize) -> Result<Option<frame::Entry<'a>>> {
+    fn entry(&mut self, strip: usize, limit: Option<&[u8]>, sure: usize) -> Result<Option<frame::Entry<'a>>> {
         if self.at >= self.end && !self.next_stretch() {
             return Ok(None);
         }
-        let Ok(frame::Step::Entry(entry)) = frame::step(self.file, self.at) else { return Err(changed()) };
+        let Ok(frame::Step::Entry(mut entry)) = frame::step(self.file, self.at) else { return Err(changed()) };
+        entry.raw_key = entry.raw_key.get(strip..).unwrap_or_default();
         if self.at >= sure && limit.is_some_and(|limit| entry.raw_key >= limit) {
             return Ok(None);
         }
@@ -225,16 +227,7 @@ impl<'a> Scan<'a> {
     }
 
     fn next_staged(&mut self, strip: usize, limit: Option<&[u8]>) -> Result<Option<Row<'a>>> {
-        while self.at < self.end || self.next_stretch() {
-            let frame::Step::Entry(mut entry) = frame::step(self.file, self.at).map_err(|_| changed())? else {
-                return Err(changed());
-            };
-            entry.raw_key = entry.raw_key.get(strip..).unwrap_or_default();
-            if limit.is_some_and(|limit| entry.raw_key >= limit) {
-                return Ok(None);
-            }
-            self.at = entry.end;
-            self.jump();
+        while let Some(entry) = self.entry(strip, limit, 0)? {
             // An unknown row whose timestamp looks like a job can be here: it is too short for a staged row.
             if entry.raw_key.len() < TS_SUFFIX {
                 continue;

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use super::rows::twice;
 use crate::error::{Error, Result};
@@ -11,6 +10,7 @@ use crate::format::frame;
 use crate::format::header::FsmHeader;
 use crate::format::mvcc::{hlc_millis, split_key};
 use crate::run::engine::{self, Ahead, Done};
+use crate::run::spare::Spare;
 use crate::run::spill::{Sorted, SortedRuns};
 use crate::source::crc::Crc;
 
@@ -55,21 +55,23 @@ fn write_in_ranges(
     header.encode(&mut bytes);
     frame::stream_header_into(ts, &mut bytes);
     let (mut crc, mut size) = (Crc::of(b""), 0);
-    let spare = Mutex::<Vec<Vec<u8>>>::default();
+    let spare = Spare::<Vec<u8>>::default();
     let mut put = |Piece { mut bytes, crc: of_piece }: Piece| {
         out.write_all(&bytes).map_err(|e| Error::io("write", target, e))?;
         crc.append(of_piece);
         size += bytes.len() as u64;
-        bytes.clear();
-        spare.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+        // A buffer that a large row has made large is not kept.
+        if bytes.capacity() <= 4 * range {
+            bytes.clear();
+            spare.give(bytes);
+        }
         Ok(())
     };
     put(Piece::of(bytes))?;
     let cuts = rows.cuts(range as u64);
     let work = |n: usize, ahead: &Ahead<'_, Piece>| {
         let lo = n.checked_sub(1).and_then(|n| cuts.get(n)).map_or(&[][..], |cut| cut);
-        let buffer = spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        entries(rows.between(lo, cuts.get(n).map(|cut| &**cut))?, range, buffer, ahead)
+        entries(rows.between(lo, cuts.get(n).map(|cut| &**cut))?, range, spare.take(), ahead)
     };
     engine::run_ahead(cuts.len() + 1, work, &mut put, |()| Ok(()))?;
     let mut footer = Vec::new();

@@ -1,7 +1,7 @@
 //! Turns rows into entries of a snapshot and sorts them.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::Seal;
 use crate::adapters::rows::RowSink;
@@ -10,7 +10,8 @@ use crate::format::Family;
 use crate::format::limits::{MAX_RAW_KEY, MAX_RAW_VALUE, VALUE_HEADER};
 use crate::format::mvcc::raw_key_into;
 use crate::format::sealer::{MOST_SEALED, Sealer};
-use crate::run::engine::Done;
+use crate::run::engine::{Done, lock};
+use crate::run::spare::Spare;
 use crate::run::spill::{LaneBatches, Lanes, SortedRuns, Threads};
 
 /// Bytes of rows that are given to the sorter at once.
@@ -61,7 +62,7 @@ struct Parts {
     ts: Vec<u8>,
     seal: Option<Seal>,
     /// Blocks that were emptied, for the next forks.
-    spare: Mutex<Vec<LaneBatches>>,
+    spare: Spare<LaneBatches>,
 }
 
 impl RowForm {
@@ -69,11 +70,11 @@ impl RowForm {
     pub fn new(ts: u64, seal: Option<Seal>) -> RowForm {
         let mut end = Vec::new();
         raw_key_into(b"", ts, &mut end);
-        RowForm(Arc::new(Parts { ts: end, seal, spare: Mutex::default() }))
+        RowForm(Arc::new(Parts { ts: end, seal, spare: Spare::default() }))
     }
 
     fn rows(&self, sorter: Option<Lanes>) -> Result<Rows> {
-        let rows = lock(&self.0.spare).pop().unwrap_or_default();
+        let rows = self.0.spare.take();
         let sealer = self.0.seal.as_ref().map(Seal::sealer).transpose()?;
         let (form, key, value) = (self.clone(), Vec::new(), Vec::new());
         let block = RowBlock { rows, count: 0 };
@@ -87,10 +88,6 @@ impl RowForm {
     pub fn fork(&self) -> Result<Rows> {
         self.rows(None)
     }
-}
-
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Rows {
@@ -133,7 +130,7 @@ impl Rows {
         taken.counted(block.count)?;
         let mut rows = block.rows;
         rows.clear();
-        lock(&taken.form.0.spare).push(rows);
+        taken.form.0.spare.give(rows);
         Ok(())
     }
 

@@ -32,7 +32,8 @@ fn take<T>(all: &mut Numbered<T>, number: usize) -> Option<T> {
     Some(all.swap_remove(at).1)
 }
 
-fn lock<T: ?Sized>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Locks, whether a thread that held the lock has panicked or not.
+pub(crate) fn lock<T: ?Sized>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -156,11 +156,7 @@ impl Writer {
         self.compress(content)?;
         let len = content.len();
         self.raw = raw;
-        let mut head = Vec::with_capacity(64);
-        header(Sizes { raw: len as u32, stored: self.stored.len() as u32 }, &mut head);
-        to.write(&head)?;
-        to.write(&self.stored)?;
-        Ok(((head.len() + len) as u64, (head.len() + self.stored.len()) as u64))
+        write_page(len, &[&self.stored], header, to)
     }
 
     /// The same without compression.
@@ -170,12 +166,7 @@ impl Writer {
         header: impl Fn(Sizes, &mut Vec<u8>),
         to: &mut SpillWriter<'_>,
     ) -> Result<(u64, u64)> {
-        let len = self.raw.len() + values.len();
-        let mut head = Vec::with_capacity(64);
-        header(Sizes { raw: len as u32, stored: len as u32 }, &mut head);
-        [&head[..], &self.raw, values].iter().try_for_each(|part| to.write(part))?;
-        let len = (head.len() + len) as u64;
-        Ok((len, len))
+        write_page(self.raw.len() + values.len(), &[&self.raw, values], header, to)
     }
 
     /// Compresses bytes to `stored`.
@@ -184,6 +175,22 @@ impl Writer {
         self.stored.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
         self.zstd.compress_to_buffer(bytes, &mut self.stored).map(drop).map_err(failed)
     }
+}
+
+/// Writes a page: its header, and its content in parts. `raw`: the length of the content without compression. Returns the bytes of the page
+/// before and after compression.
+fn write_page(
+    raw: usize,
+    content: &[&[u8]],
+    header: impl Fn(Sizes, &mut Vec<u8>),
+    to: &mut SpillWriter<'_>,
+) -> Result<(u64, u64)> {
+    let stored: usize = content.iter().map(|part| part.len()).sum();
+    let mut head = Vec::with_capacity(64);
+    header(Sizes { raw: raw as u32, stored: stored as u32 }, &mut head);
+    to.write(&head)?;
+    content.iter().try_for_each(|part| to.write(part))?;
+    Ok(((head.len() + raw) as u64, (head.len() + stored) as u64))
 }
 
 /// Where a page begins.

@@ -3,7 +3,6 @@
 //! A line that is longer than a block may become is read by the visitor itself, as a stream, between two rounds of blocks.
 
 use std::io::Read;
-use std::sync::{Mutex, PoisonError};
 
 use memchr::{memchr_iter, memrchr};
 
@@ -12,6 +11,7 @@ use super::visitor::Visitor;
 use super::{Lines, Reader, Text};
 use crate::error::Result;
 use crate::run::engine::{self, Done};
+use crate::run::spare::Spare;
 
 /// Bytes of a block.
 const BLOCK: usize = 512 << 10;
@@ -72,7 +72,7 @@ pub(super) fn read<V: Forked>(
     size: BlockSize,
     visitor: &mut V,
 ) -> Result<()> {
-    let mut blocks = Blocks { path, bytes, size, rest: Vec::new(), long: None, before: 0, spare: Mutex::default() };
+    let mut blocks = Blocks { path, bytes, size, rest: Vec::new(), long: None, before: 0, spare: Spare::default() };
     loop {
         if let Some(all) = blocks.small()? {
             reader.lines(path, &mut Lines::of_block(path, &all.bytes, all.before), visitor)?;
@@ -91,10 +91,11 @@ fn round<V: Forked>(reader: &dyn Reader<V>, blocks: &mut Blocks<'_>, visitor: &m
     let (seed, path, spare) = (visitor.seed(), blocks.path, std::mem::take(&mut blocks.spare));
     engine::run_pulled(
         || blocks.next(&spare),
-        |block: Block| {
+        |mut block: Block| {
             let mut fork = V::fork(&seed)?;
             reader.lines(path, &mut Lines::of_block(path, &block.bytes, block.before), &mut fork)?;
-            give_back(&spare, block.bytes);
+            block.bytes.clear();
+            spare.give(block.bytes);
             fork.taken()
         },
         |taken| visitor.join(taken),
@@ -102,14 +103,6 @@ fn round<V: Forked>(reader: &dyn Reader<V>, blocks: &mut Blocks<'_>, visitor: &m
     )?;
     blocks.spare = spare;
     Ok(())
-}
-
-/// Buffers of blocks that were read.
-type Spare = Mutex<Vec<Vec<u8>>>;
-
-fn give_back(spare: &Spare, mut buffer: Vec<u8>) {
-    buffer.clear();
-    spare.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
 }
 
 /// Complete lines; only the last line of a file may lack its line feed.
@@ -130,7 +123,8 @@ struct Blocks<'b> {
     long: Option<Vec<u8>>,
     /// Number of lines before the next block.
     before: u64,
-    spare: Spare,
+    /// Buffers of blocks that were read.
+    spare: Spare<Vec<u8>>,
 }
 
 impl Blocks<'_> {
@@ -142,7 +136,7 @@ impl Blocks<'_> {
     }
 
     /// The next block; `None`: the file ends, or a long line comes next.
-    fn next(&mut self, spare: &Spare) -> Result<Option<Block>> {
+    fn next(&mut self, spare: &Spare<Vec<u8>>) -> Result<Option<Block>> {
         let mut len = self.size.bytes.max(1);
         loop {
             let is_end = self.fill(len)?;
@@ -161,8 +155,8 @@ impl Blocks<'_> {
         }
     }
 
-    fn block(&mut self, end: usize, spare: &Spare) -> Block {
-        let mut next = spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+    fn block(&mut self, end: usize, spare: &Spare<Vec<u8>>) -> Block {
+        let mut next = spare.take();
         next.extend_from_slice(&self.rest[end..]);
         let mut bytes = std::mem::replace(&mut self.rest, next);
         bytes.truncate(end);

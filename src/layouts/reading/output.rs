@@ -46,7 +46,10 @@ pub fn read<V>(
     scratch: &Path,
     visitor: &mut V,
 ) -> Result<Seen> {
-    read_with(&in_order, open, readers, adapters, scratch, visitor)
+    let lines = |reader: &mut dyn Reader<V>, path: &[u8], bytes: &mut Opened<'_>, visitor: &mut V| {
+        reader.lines(path, &mut Text::new(path, bytes).lines(), visitor)
+    };
+    read_with(&lines, open, readers, adapters, scratch, visitor)
 }
 
 /// As [`read`], for a visitor that can take blocks of lines on several threads. Objects come to it in the order of the files.
@@ -61,28 +64,17 @@ pub fn read_in_blocks<V: Forked>(
     scratch: &Path,
     visitor: &mut V,
 ) -> Result<Seen> {
-    let objects = |reader: &mut dyn Reader<V>, path: &[u8], bytes: &mut Opened<'_>, visitor: &mut V| match reader
-        .begin_lines(path, visitor)?
-    {
-        true => blocks::read(reader, path, bytes, size, visitor),
-        false => reader.objects(path, bytes, visitor),
+    let lines = |reader: &mut dyn Reader<V>, path: &[u8], bytes: &mut Opened<'_>, visitor: &mut V| {
+        blocks::read(reader, path, bytes, size, visitor)
     };
-    read_with(&objects, open, readers, adapters, scratch, visitor)
+    read_with(&lines, open, readers, adapters, scratch, visitor)
 }
 
-/// Passes on the objects of a file.
-type Objects<'r, V> = dyn Fn(&mut dyn Reader<V>, &[u8], &mut Opened<'_>, &mut V) -> Result<()> + 'r;
-
-/// Passes on the objects of a file one after the other.
-fn in_order<V>(reader: &mut dyn Reader<V>, path: &[u8], bytes: &mut Opened<'_>, visitor: &mut V) -> Result<()> {
-    match reader.begin_lines(path, visitor)? {
-        true => reader.lines(path, &mut Text::new(path, bytes).lines(), visitor),
-        false => reader.objects(path, bytes, visitor),
-    }
-}
+/// Passes on the objects of a file whose lines are objects of their own.
+type ByLines<'r, V> = dyn Fn(&mut dyn Reader<V>, &[u8], &mut Opened<'_>, &mut V) -> Result<()> + 'r;
 
 fn read_with<V>(
-    objects: &Objects<'_, V>,
+    lines: &ByLines<'_, V>,
     open: &mut dyn FnMut() -> Result<Output>,
     readers: Readers<V>,
     adapters: &[Adapter],
@@ -90,7 +82,7 @@ fn read_with<V>(
     visitor: &mut V,
 ) -> Result<Seen> {
     let mut pass = Pass {
-        objects,
+        lines,
         readers,
         adapters,
         sums: Spill::new(scratch),
@@ -125,7 +117,7 @@ fn read_with<V>(
 
 /// Shared by both passes.
 struct Pass<'p, V> {
-    objects: &'p Objects<'p, V>,
+    lines: &'p ByLines<'p, V>,
     readers: Readers<V>,
     adapters: &'p [Adapter],
     /// Digests of files: those of CHECKSUMS, and those that were computed.
@@ -248,14 +240,17 @@ impl<'p, V> Pass<'p, V> {
                 return Ok(());
             }
         };
-        let (name, objects) = (Rc::clone(&self.name), self.objects);
+        let (name, lines) = (Rc::clone(&self.name), self.lines);
         opened(&name, path, content, &mut |bytes| {
             match part {
                 Part::Sidecar => return Ok(()),
                 Part::Aside => self.seen.aside += 1,
                 Part::Objects => {
                     if let Some(reader) = self.reader(path)? {
-                        objects(reader, path, bytes, visitor)?;
+                        match reader.begin_lines(path, visitor)? {
+                            true => lines(reader, path, bytes, visitor)?,
+                            false => reader.objects(path, bytes, visitor)?,
+                        }
                     }
                 }
             }
