@@ -50,7 +50,7 @@ fn verdicts(bytes: &[u8]) -> Result<Vec<String>> {
 /// Whether a loss has a position, and for a row also its name.
 fn is_named(lost: &Lost) -> bool {
     // Bytes that are not a row have no name.
-    const OF_BYTES: [&str; 14] = [
+    const OF_BYTES: [&str; 15] = [
         "CRC32C",
         "checksum",
         "were not read",
@@ -65,6 +65,7 @@ fn is_named(lost: &Lost) -> bool {
         "table",
         "mismatch",
         "value prefix",
+        "timestamp group",
     ];
     lost.family.is_some() && lost.key.is_some() || OF_BYTES.iter().any(|words| lost.reason.contains(words))
 }
