@@ -5,6 +5,7 @@
 
 use super::escape::{self, Escape};
 use super::json;
+use crate::format::rawjson;
 
 /// Values of this many bytes are rendered in pieces of this size. It is divisible by three, so pieces of base64 join without padding.
 const PIECE: usize = 192 << 10;
@@ -47,6 +48,22 @@ pub trait Out {
         json::bytes_indented(bytes, indent, self.buffer());
     }
 
+    /// Appends JSON text without its white space between tokens.
+    #[inline]
+    fn compacted(&mut self, json: &[u8]) {
+        rawjson::each_token(json, |token| {
+            if !Self::GROWS {
+                return self.buffer().extend_from_slice(token);
+            }
+            for piece in token.chunks(PIECE) {
+                self.buffer().extend_from_slice(piece);
+                if self.buffer().len() >= PIECE {
+                    self.relieve();
+                }
+            }
+        });
+    }
+
     /// Appends `bytes` in an encoding that takes three bytes at a time.
     #[inline]
     fn encoded(&mut self, bytes: &[u8], encode: fn(&[u8], &mut Vec<u8>)) {
@@ -56,6 +73,37 @@ pub trait Out {
         for piece in bytes.chunks(PIECE) {
             encode(piece, self.buffer());
             self.relieve();
+        }
+    }
+}
+
+/// Counts what it is given and drops it.
+#[derive(Debug, Default)]
+pub struct Counted {
+    buffer: Vec<u8>,
+    bytes: u64,
+}
+
+impl Counted {
+    /// Number of bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes + self.buffer.len() as u64
+    }
+}
+
+impl Out for Counted {
+    const GROWS: bool = true;
+
+    fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    fn relieve(&mut self) {
+        if self.buffer.len() > 1 << 16 {
+            let last = self.buffer.pop();
+            self.bytes += self.buffer.len() as u64;
+            self.buffer.clear();
+            self.buffer.extend(last);
         }
     }
 }
@@ -144,6 +192,14 @@ mod tests {
             }
             whole.encoded(&bytes, json::base64);
             away.encoded(&bytes, json::base64);
+            let text = [b"{ \"a\" : [1 ,", &whole[..], b"]}"].concat();
+            whole.compacted(&text);
+            away.compacted(&text);
+            let mut counted = Counted::default();
+            counted.compacted(&text);
+            let mut alone = Vec::new();
+            alone.compacted(&text);
+            assert_eq!(counted.bytes(), alone.len() as u64);
             away.relieve();
             away.gone.append(&mut away.buffer);
             assert!(away.gone == whole, "{}", bytes[..8.min(bytes.len())].escape_ascii());

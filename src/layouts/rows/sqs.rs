@@ -1,10 +1,14 @@
 //! SQS messages as rows.
 
-use super::{Cell, Columns, Kind, Sink, column, signed_moment};
+use super::{Cell, Columns, Kind, Rendered, Sink, column, signed_moment};
 use crate::error::Result;
-use crate::format::rawjson;
+use crate::layouts::sqs::render;
 use crate::model::sqs::{Message, RecordKind, SideRecord, Visitor};
-use crate::output::json::{self, Escape};
+use crate::output::out::Counted;
+use crate::output::split::SpillWriter;
+
+/// Attributes of this size are not kept in memory as JSON.
+const LARGE: usize = 512 << 10;
 
 /// The columns of messages.
 pub fn columns() -> Columns {
@@ -70,17 +74,14 @@ impl<S: Sink> Visitor for Rows<S> {
     fn message(&mut self, message: &Message<'_>) -> Result<()> {
         let value = message.value;
         self.json.clear();
-        for (n, (name, attribute)) in value.message_attributes.iter().enumerate() {
-            self.json.push(if n == 0 { b'{' } else { b',' });
-            json::string(name, Escape::Plain, &mut self.json);
-            self.json.push(b':');
-            rawjson::compact(attribute, &mut self.json);
-        }
-        let attributes = if self.json.is_empty() {
-            Cell::Null
-        } else {
-            self.json.push(b'}');
-            Cell::Bytes(&self.json)
+        let attributes = Attributes(value.message_attributes);
+        let attributes = match attributes.stored() {
+            0 => Cell::Null,
+            LARGE.. => Cell::Rendered(&attributes),
+            _ => {
+                render::attributes(attributes.0, &mut self.json);
+                Cell::Bytes(&self.json)
+            }
         };
         let live = |n: i64| if self.preserve { n } else { 0 };
         let [sent, sent_ms] = signed_moment(value.send_timestamp_millis);
@@ -119,5 +120,31 @@ impl<S: Sink> Visitor for Rows<S> {
         let prefix = Cell::Bytes(record.family.prefix().as_bytes());
         self.bytes += record.value.len() as u64;
         self.to.push(self.set, &[prefix, Cell::Bytes(record.key), Cell::Bytes(record.value)])
+    }
+}
+
+/// Attributes of a message as JSON that is not kept in memory.
+struct Attributes<'m>(&'m [(&'m str, &'m [u8])]);
+
+impl Attributes<'_> {
+    /// Their bytes as stored.
+    fn stored(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+}
+
+impl Rendered for Attributes<'_> {
+    fn len(&self) -> u64 {
+        let mut counted = Counted::default();
+        render::attributes(self.0, &mut counted);
+        counted.bytes()
+    }
+
+    fn write(&self, to: &mut SpillWriter<'_>) {
+        render::attributes(self.0, to);
+    }
+
+    fn append(&self, to: &mut Vec<u8>) {
+        render::attributes(self.0, to);
     }
 }

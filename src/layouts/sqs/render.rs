@@ -2,7 +2,6 @@
 
 use crate::format::family::Family;
 use crate::format::hex;
-use crate::format::rawjson;
 use crate::format::sqs::queue::Throttle;
 use crate::format::sqs::{Message, Queue};
 use crate::model::sqs as model;
@@ -184,17 +183,23 @@ fn content(message: &Message<'_>, out: &mut impl Out) {
     out.bytes(message.body, Escape::Html);
     text_unless_empty(b",\"md5_of_body\":", message.md5_of_body, out);
     text_unless_empty(b",\"md5_of_message_attributes\":", message.md5_of_message_attributes, out);
-    for (n, (name, value)) in message.message_attributes.iter().enumerate() {
-        out.buffer().extend_from_slice(if n == 0 { b",\"message_attributes\":{" } else { b"," });
-        out.string(name, Escape::Plain);
-        out.buffer().push(b':');
-        rawjson::compact(value, out.buffer());
-        out.relieve();
-    }
     if !message.message_attributes.is_empty() {
-        out.buffer().push(b'}');
+        out.buffer().extend_from_slice(b",\"message_attributes\":");
+        attributes(message.message_attributes, out);
     }
     text_unless_empty(b",\"sender_id\":", message.sender_id, out);
+}
+
+/// Attributes of a message: names and their JSON as stored.
+pub(in crate::layouts) fn attributes(attributes: &[(&str, &[u8])], out: &mut impl Out) {
+    for (n, (name, value)) in attributes.iter().enumerate() {
+        out.buffer().push(if n == 0 { b'{' } else { b',' });
+        out.string(name, Escape::Plain);
+        out.buffer().push(b':');
+        out.compacted(value);
+        out.relieve();
+    }
+    out.buffer().push(b'}');
 }
 
 fn visibility(message: &Message<'_>, preserve: bool, out: &mut impl Out) {

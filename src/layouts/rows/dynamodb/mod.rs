@@ -19,7 +19,7 @@ use crate::layouts::dynamodb::count::{Count, untyped};
 use crate::layouts::dynamodb::paths::{self, Paths};
 use crate::layouts::dynamodb::render::ItemRenderer;
 use crate::model::dynamodb::{Item, StaleItem, StoredItem, Table, Visitor};
-use crate::output::out::Out;
+use crate::output::out::Counted;
 use crate::output::split::SpillWriter;
 
 /// Items with rows of this size are not kept in memory as JSON.
@@ -284,7 +284,7 @@ impl Rendered for Rest<'_, '_> {
     fn len(&self) -> u64 {
         let mut counted = Counted::default();
         ItemRenderer::default().object(self.0, &mut counted);
-        counted.bytes + counted.buffer.len() as u64
+        counted.bytes()
     }
 
     fn write(&self, to: &mut SpillWriter<'_>) {
@@ -293,30 +293,6 @@ impl Rendered for Rest<'_, '_> {
 
     fn append(&self, to: &mut Vec<u8>) {
         ItemRenderer::default().object(self.0, to);
-    }
-}
-
-/// Counts the rendered bytes and drops them.
-#[derive(Default)]
-struct Counted {
-    buffer: Vec<u8>,
-    bytes: u64,
-}
-
-impl Out for Counted {
-    const GROWS: bool = true;
-
-    fn buffer(&mut self) -> &mut Vec<u8> {
-        &mut self.buffer
-    }
-
-    fn relieve(&mut self) {
-        if self.buffer.len() > 1 << 16 {
-            let last = self.buffer.pop();
-            self.bytes += self.buffer.len() as u64;
-            self.buffer.clear();
-            self.buffer.extend(last);
-        }
     }
 }
 
