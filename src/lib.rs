@@ -96,6 +96,7 @@ pub mod restore;
 pub mod run;
 pub mod snapshot;
 pub mod source;
+mod sync;
 pub mod verify;
 
 pub use error::{Error, ErrorKind, Remedy, Result};

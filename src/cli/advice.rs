@@ -1,5 +1,7 @@
 //! Adds the flag that helps to a message. The library names no flags: an error has a [`Remedy`], a finding its event.
 
+use std::sync::OnceLock;
+
 use crate::error::{Error, Remedy};
 
 const ORPHANS: &str = "--include-orphans writes what was left out";
@@ -39,6 +41,23 @@ pub(super) fn of_finding(event: &str, hint: &str) -> String {
     }
 }
 
+/// What helps the command that runs if a row of a snapshot cannot be read.
+static AT_DAMAGE: OnceLock<&str> = OnceLock::new();
+
+/// Says which command runs. `on_error`: its flag of that name, if it has one.
+pub(super) fn of_command(name: &str, on_error: Option<&str>) {
+    let advice = match on_error {
+        Some("skip") => return,
+        None if name == "verify" => return,
+        Some(_) => "`ekvsnap verify` lists all damage, --on-error skip reads the rest",
+        None if matches!(name, "restore" | "load") => {
+            "`ekvsnap verify` lists all damage; decode it with --on-error skip, and use that output"
+        }
+        None => "`ekvsnap verify` lists all damage",
+    };
+    let _ = AT_DAMAGE.set(advice);
+}
+
 /// The text of an error, with the flag that helps.
 pub(super) fn of_error(error: &Error) -> String {
     let flags = match error.remedy() {
@@ -53,7 +72,10 @@ pub(super) fn of_error(error: &Error) -> String {
         Some(Remedy::FailOnDamage) => "leave out --on-error skip",
         Some(Remedy::Keys) => "--kek FILE, with --keys-json FILE if that is elsewhere, or --dek ID=FILE",
         Some(Remedy::OlderSnapshot) => "for changes, give it with --since-snapshot",
-        None => return error.to_string(),
+        None => match AT_DAMAGE.get().filter(|_| error.is_damage() && error.offset().is_some_and(|at| at > 0)) {
+            Some(advice) => advice,
+            None => return error.to_string(),
+        },
     };
     format!("{error} ({flags})")
 }

@@ -60,7 +60,7 @@ const BRIEFS: &[Brief] = &[
     },
     Brief {
         command: "ls",
-        flags: &["inputs", "null", "as_of", "adapter", "json"],
+        flags: &["inputs", "names", "null", "as_of", "json"],
         examples: [
             "ekvsnap ls x.fsm",
             "ekvsnap ls x.fsm 'redis:user:*' s3:photos/2026/",

@@ -86,6 +86,9 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     if [&args.a, &args.b].iter().all(|path| path.as_os_str() == "-") {
         return Err(Error::command_line("standard input (-) can be only one of A and B"));
     }
+    if args.as_of.len() == 1 && args.a == args.b {
+        return Err(Error::command_line("A and B are one state: give two moments, as in --as-of EARLIER,LATER"));
+    }
     let (mut a, passed_a) = open(args, &args.a)?;
     let (mut b, passed_b) = open(args, &args.b)?;
     check_choice(args, &[&a, &b])?;

@@ -60,6 +60,12 @@ pub(super) struct Choice {
 #[derive(Debug, Clone)]
 struct Patterns(Vec<Pattern>);
 
+impl Patterns {
+    fn parse(text: &str) -> Result<Patterns, String> {
+        patterns(text).map(Patterns)
+    }
+}
+
 impl Choice {
     /// The adapters that are asked for.
     pub fn adapters(&self) -> Vec<Adapter> {
@@ -82,7 +88,7 @@ impl Choice {
 
 /// A parser of patterns, which offers their prefixes for completion.
 fn pattern_list() -> Offering<Patterns> {
-    Offering::new(patterns, || BEGINNINGS.to_vec())
+    Offering::new(Patterns::parse, || BEGINNINGS.to_vec())
 }
 
 /// Types of Redis keys.
@@ -91,7 +97,7 @@ fn type_names() -> Offering<&'static str> {
 }
 
 /// A list of patterns. A comma ends one only if another one begins after it: globs may contain commas too.
-fn patterns(text: &str) -> Result<Patterns, String> {
+pub(super) fn patterns(text: &str) -> Result<Vec<Pattern>, String> {
     let mut list: Vec<String> = Vec::new();
     for part in text.split(',') {
         match list.last_mut() {
@@ -103,7 +109,7 @@ fn patterns(text: &str) -> Result<Patterns, String> {
         }
     }
     let parsed = list.iter().map(|p| p.parse().map_err(|e| format!("{p}: {e}")));
-    parsed.collect::<Result<_, _>>().map(Patterns)
+    parsed.collect()
 }
 
 fn begins_pattern(part: &str) -> bool {
@@ -137,7 +143,7 @@ mod tests {
     #[test]
     fn commas() {
         for (text, want) in [("redis:a,b", 1), ("redis:a,s3:b", 2), ("redis:{a,b},sqs:q,dynamodb:t", 3)] {
-            assert_eq!(patterns(text).unwrap().0.len(), want, "{text}");
+            assert_eq!(patterns(text).unwrap().len(), want, "{text}");
         }
         assert!(patterns("x").is_err());
         assert!(patterns("redis:a,").is_ok());

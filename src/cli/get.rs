@@ -182,7 +182,10 @@ fn from_output(args: &Args, output: Side, one: &ObjectName) -> Result<Exit> {
 fn hint(one: &ObjectName) -> &'static str {
     let is_half = one.adapter == adapter::DYNAMODB && one.rest.as_ref().is_some_and(|rest| !rest.contains(&b'/'));
     let is_pattern = [Some(&one.name), one.rest.as_ref()].into_iter().flatten().any(|part| part.contains(&b'*'));
+    // What is not valid base64 is a name of its own.
+    let is_odd = [Some(&one.name), one.rest.as_ref()].into_iter().flatten().any(|part| part.starts_with(b"base64:"));
     match (is_half, is_pattern) {
+        _ if is_odd => "; what follows base64: is not base64",
         (_, true) => "; this command takes a name, not a pattern: ls lists the names that match one",
         (true, _) => "; if the table has a range key, name that too: dynamodb:TABLE/PK/SK",
         _ => "",

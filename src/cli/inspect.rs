@@ -125,6 +125,8 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let (top, prefix_depth) = (usize::from(args.top), usize::from(args.prefix_depth));
     let found = inspect(&sources, &options, Depth { objects: !args.quick, top, prefix_depth }, bar)?;
     bar.clear();
+    // An older page is not replaced by an empty one.
+    found.matched.as_ref().map_or(Ok(()), Matched::check)?;
     if let Some(file) = file {
         write_page(file, &found)?;
     }
@@ -136,7 +138,6 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     } else {
         say(&words(&found, args)?);
     }
-    found.matched.as_ref().map_or(Ok(()), Matched::check)?;
     Ok(if found.lost.is_empty() { Exit::Fine } else { Exit::Skipped })
 }
 
@@ -191,7 +192,8 @@ fn words(found: &Inspection, args: &Args) -> Result<String> {
     for EncryptedRows { key_id, rows, live, decrypted } in &found.encrypted {
         let state = if *decrypted { "decrypted" } else { "its key is missing" };
         let (rows, live) = (HumanCount(*rows), HumanCount(*live));
-        text.push_str(&format!("encrypted with key id {key_id}: {rows} rows, {live} of them live; {state}\n"));
+        let key = key_id.map_or("other key ids".to_owned(), |id| format!("key id {id}"));
+        text.push_str(&format!("encrypted with {key}: {rows} rows, {live} of them live; {state}\n"));
     }
     match &found.objects {
         Some(objects) => object_tables(objects, usize::from(args.top), width, &mut text),

@@ -1,7 +1,7 @@
 //! `ekvsnap load`.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use indicatif::{DecimalBytes, HumanCount};
@@ -22,6 +22,7 @@ use crate::options;
 use crate::output::manifest::findings_of;
 use crate::output::reading::{Named, look};
 use crate::report::Level;
+use crate::sync::lock;
 
 /// What is loaded, and where.
 const ABOUT: &str = "\
@@ -209,7 +210,7 @@ struct Position {
 
 impl Told<'_> {
     fn position(&self) -> MutexGuard<'_, Position> {
-        self.position.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.position)
     }
 
     /// Prints how to continue.

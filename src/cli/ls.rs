@@ -115,15 +115,19 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
 fn parted(given: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<Pattern>)> {
     let (mut named, mut scopes) = (Vec::new(), Vec::new());
     for word in given {
-        let text = word.to_str().filter(|text| {
-            let adapter = text.split_once(':').map(|(adapter, _)| adapter);
-            adapter.is_some_and(|adapter| adapter::named(adapter.as_bytes()).is_some()) && !word.exists()
-        });
-        match text {
-            None => named.push(word.clone()),
-            Some(text) => {
-                let pattern: std::result::Result<Pattern, _> = text.parse();
-                scopes.push(pattern.map_err(|why| Error::command_line(format!("{text}: {why}")))?);
+        if word.as_os_str() == "-" || word.exists() {
+            named.push(word.clone());
+            continue;
+        }
+        let refuse = |why: &str| Err(Error::command_line(format!("{}: {why}", word.display())));
+        let begins = word.as_os_str().as_encoded_bytes().split(|b| *b == b':').next();
+        let is_pattern = begins.is_some_and(|begins| adapter::named(begins).is_some());
+        match word.to_str() {
+            Some(text) if is_pattern => scopes.extend(filter::patterns(text).map_err(Error::command_line)?),
+            None if is_pattern => return refuse("give a name that is not UTF-8 as ls prints it, with base64:"),
+            _ if named.is_empty() => named.push(word.clone()),
+            _ => {
+                return refuse("no such file, and no pattern: patterns begin with redis:, dynamodb:, s3:, sqs: or fs:");
             }
         }
     }
@@ -154,7 +158,7 @@ fn of_output_at(
 ) -> Result<Exit> {
     if manifest.options.layout != "jsonl" {
         return Err(Error::usage(
-            "only outputs of --layout jsonl can be listed: list the snapshot, or the files of a tree with find",
+            "it is an output, and only outputs of --layout jsonl can be listed: list its snapshot, or its files with find",
         ));
     }
     Options::of_readable(manifest)?;

@@ -154,7 +154,11 @@ pub fn main() -> Exit {
 fn on_arguments() -> Exit {
     let parsed = program(Help::asked_by(std::env::args_os())).try_get_matches();
     let ran = parsed.and_then(|mut given| {
-        given.remove_subcommand().map_or(Ok(Exit::Misuse), |(name, mut given)| run(&name, &mut given))
+        given.remove_subcommand().map_or(Ok(Exit::Misuse), |(name, mut given)| {
+            let on_error = given.try_get_one::<String>("on_error").ok().flatten();
+            advice::of_command(&name, on_error.map(String::as_str));
+            run(&name, &mut given)
+        })
     });
-    ran.unwrap_or_else(|error| out::clap(&error))
+    ran.unwrap_or_else(out::clap)
 }

@@ -4,7 +4,7 @@
 
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard};
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde::Serialize;
@@ -15,6 +15,7 @@ use super::exit::Exit;
 use super::signals;
 use crate::error::Error;
 use crate::report::visible::{Form, Screened, Visible};
+use crate::sync::lock;
 
 /// Standard output, and the error after which it takes nothing more.
 struct Answers {
@@ -41,12 +42,12 @@ static LAST: AtomicU8 = AtomicU8::new(b'\n');
 
 /// Names the progress bar that is on the terminal, or none; returns the one before.
 pub(super) fn show_bar(bar: Option<ProgressBar>) -> Option<ProgressBar> {
-    std::mem::replace(&mut *BAR.lock().unwrap_or_else(PoisonError::into_inner), bar)
+    std::mem::replace(&mut *lock(&BAR), bar)
 }
 
 /// Removes the progress bar for good, if the text that follows goes to the same terminal: a redrawn bar would erase the last line of it.
 fn make_room(is_seen: fn() -> bool) {
-    let mut bar = BAR.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut bar = lock(&BAR);
     if bar.is_some()
         && is_seen()
         && let Some(bar) = bar.take()
@@ -66,7 +67,7 @@ fn is_quiet() -> bool {
 }
 
 fn answers() -> MutexGuard<'static, Answers> {
-    ANSWERS.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&ANSWERS)
 }
 
 impl Answers {
@@ -184,7 +185,9 @@ pub(super) fn complain(error: &Error) -> Exit {
 }
 
 /// Prints help, the version, or the error in the command line.
-pub(super) fn clap(error: &clap::Error) -> Exit {
+pub(super) fn clap(mut error: clap::Error) -> Exit {
+    // No value of ours begins with two dashes: the advice to pass an unknown flag as one helps nobody.
+    error.remove(clap::error::ContextKind::Suggested);
     if !error.use_stderr() {
         answers().put(|_| error.print());
         return Exit::Fine;

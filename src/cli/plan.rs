@@ -39,16 +39,16 @@ pub(super) struct Args {
     force: bool,
 
     #[command(flatten)]
-    recipe: Recipe,
-
-    #[command(flatten)]
-    choice: Choice,
-
-    #[command(flatten)]
     work: Work,
 
     #[command(flatten)]
     watch: Watch,
+
+    #[command(flatten)]
+    recipe: Recipe,
+
+    #[command(flatten)]
+    choice: Choice,
 
     #[command(flatten)]
     keys: Keys,

@@ -190,7 +190,7 @@ fn input(args: &Args) -> Result<Input> {
     let for_outputs = args.adapter.is_some() || args.last_commit_ts.is_some() || args.shift_times.is_some();
     match outputs {
         0 if for_outputs => Err(Error::command_line(
-            "--adapter, --last-commit-ts and --shift-times are for outputs: snapshots are restored as they are",
+            "--adapter, --last-commit-ts and --shift-times are for outputs, and snapshots are restored as they are: decode it with --for-restore, and restore that",
         )),
         0 => {
             let found = find_inputs(&args.inputs)?;
@@ -281,7 +281,10 @@ fn in_words(args: &Args, outcome: &Outcome, commands: &[String], enabling: &[Str
         out::say(&format!("  {command}\n"));
     }
     if let Some([storage, _]) = outcome.key_ids {
-        out::say(&format!("new rows are stored in clear until key id {storage} is switched on, at the leader:\n"));
+        // Rows of outputs are encrypted here; those of a snapshot stay as they are.
+        let restored = if outcome.encoded.is_some() { "" } else { "restored rows stay as they are in the snapshot; " };
+        let until = format!("new rows are stored in clear until key id {storage} is switched on, at the leader");
+        out::say(&format!("{restored}{until}:\n"));
     }
     for command in enabling {
         out::say(&format!("  {command}\n"));

@@ -75,8 +75,13 @@ impl Shard {
         keys: &Keys,
         bar: &Bar,
     ) -> Option<Result<Exit>> {
-        let (plan, asked) = self.plan.as_ref().zip(self.shard)?;
-        Some(self.go((plan, asked), out, no_mmap, threads, keys, bar))
+        // clap does not require --plan beside inputs, because it conflicts with them.
+        const NO_PLAN: &str = "--shard needs --plan PLAN, which `ekvsnap plan INPUT… -o PLAN` makes";
+        match (self.plan.as_ref(), self.shard) {
+            (Some(plan), Some(asked)) => Some(self.go((plan, asked), out, no_mmap, threads, keys, bar)),
+            (None, Some(_)) => Some(Err(Error::command_line(NO_PLAN))),
+            (_, None) => None,
+        }
     }
 
     fn go(

@@ -307,7 +307,8 @@ fn snapshots_words(args: &Args, sources: &[Source], found: &Snapshots) -> String
         let crc = walked.crc32c.map_or(no_crc.to_owned(), |crc| format!("CRC32C {crc:08x} matches"));
         let rows = counted(walked.rows, "row", "rows");
         let tombstones = counted(walked.tombstones, "tombstone", "tombstones");
-        text.push_str(&format!("{}: {state}; {rows}, {tombstones}; {crc}\n", Visible(source.path().display())));
+        let part = if walked.ends_early { " before the first broken frame" } else { "" };
+        text.push_str(&format!("{}: {state}; {rows}, {tombstones}{part}; {crc}\n", Visible(source.path().display())));
     }
     let state_changed = found.walked.iter().filter(|walked| walked.state_changed > 0);
     state_changed.flat_map(|walked| &walked.shown).for_each(|lost| text.push_str(&lost_words("damage", lost)));

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufWriter, Seek as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -21,6 +21,7 @@ use crate::objects::describes_scope;
 use crate::options::changes::{Changes, Found};
 use crate::output::{Writer, temporary};
 use crate::run::table::{Filling, Table};
+use crate::sync::lock;
 
 /// Bits that recognise most unchanged objects: 8 MiB.
 const BITS: usize = if cfg!(test) { 1 << 7 } else { 1 << 26 };
@@ -100,7 +101,7 @@ impl Changes for Set {
         self.bits.may_have(hash)
             && self.changed.get(&hash.to_be_bytes()).map_or_else(
                 |error| {
-                    self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                    lock(&self.failed).get_or_insert(error);
                     true
                 },
                 |found| found.is_some(),
@@ -108,7 +109,7 @@ impl Changes for Set {
     }
 
     fn deleted(&self, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        if let Some(error) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(error) = lock(&self.failed).take() {
             return Err(error);
         }
         let (mut piece, mut at) = (Vec::new(), 0);

@@ -52,7 +52,8 @@ impl DataSet<'_> {
             .filter(|hlc| *hlc >= first)
             .map_or("", |_| "; it looks like Unix milliseconds: multiply them by 65536, or give a date");
         Error::usage(format!(
-            "the moment {as_of} is before the first commit: the commits are from {from} to {to}{millis}"
+            "the moment {} is before the first commit: the commits are from {from} to {to}{millis}",
+            shown(as_of),
         ))
     }
 }

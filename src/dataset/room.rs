@@ -6,6 +6,8 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
+use crate::sync::lock;
+
 /// Rows of at least this length count.
 const WIDE: usize = 1 << 20;
 /// Bytes of such rows that all threads read at once. A longer row is read alone.
@@ -34,7 +36,7 @@ impl Room {
         if len < WIDE {
             return Reading::UNBOUNDED;
         }
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = lock(&self.held);
         let is_full = |held: &mut usize| *held > 0 && *held + len > MOST;
         *self.turned.wait_while(held, is_full).unwrap_or_else(PoisonError::into_inner) += len;
         Reading(Some((self, len)))
@@ -44,7 +46,7 @@ impl Room {
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
         if let Some((room, len)) = self.0 {
-            *room.held.lock().unwrap_or_else(PoisonError::into_inner) -= len;
+            *lock(&room.held) -= len;
             room.turned.notify_all();
         }
     }

@@ -10,7 +10,8 @@ use crate::index::SealedRows;
 
 /// Whether a group has encrypted rows that cannot be opened.
 pub(super) fn has_missing_keys(group: &Group<'_>) -> bool {
-    group.index.sealed.keys().any(|(key_id, _)| group.source.keys().get(key_id).is_none())
+    let sealed = &group.index.sealed;
+    sealed.others().is_some() || sealed.keys().any(|(key_id, _)| group.source.keys().get(key_id).is_none())
 }
 
 impl DataSet<'_> {

@@ -1,9 +1,10 @@
 //! Rows that could not be read, if the caller asked to continue without them (`--on-error skip`).
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{Losses, Lost, Pile, is_of_a_row};
+use crate::sync::lock;
 
 /// Collects losses, each position once, in the order of inputs and offsets: the same for any number of threads.
 #[derive(Debug, Default)]
@@ -61,6 +62,6 @@ impl SkipLog {
     }
 
     fn pile<T>(&self, work: impl FnOnce(&mut Pile) -> T) -> T {
-        work(&mut self.lost.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut lock(&self.lost))
     }
 }

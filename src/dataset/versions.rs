@@ -54,7 +54,7 @@ impl<'a> DataSet<'a> {
         Ok(())
     }
 
-    /// The input that a group belongs to: a broken input has several groups, and staged rows are a separate one.
+    /// The input that a group belongs to: staged rows of an input are a group of their own.
     pub fn input_of(&self, group: u32) -> u32 {
         let source = self.groups().get(group as usize).map(|group| group.source);
         let same = |input: &Group<'a>| source.is_some_and(|source| std::ptr::eq(input.source, source));

@@ -21,6 +21,7 @@ kinds! {
     Warning GIVEN_TWICE "same_snapshot_twice" "two inputs have the same checksum and length: one snapshot was given twice, and that of another group may be missing";
     Warning HEADER_ONLY "no_store_stream" "an FSM header with neither stream nor footer: an empty result";
     Warning PENDING "txn_pending" "prepared transactions whose outcome is unknown; their keys have the last committed state: give the snapshots of all groups";
+    Warning NOT_READ "rows_not_read" "rows of this input could not be read: objects may be missing, and expiries of keys";
     Warning STRAY_INTENTS "txn_stray_intents" "intents without a lock of the same transaction; ignored, as the server does",
         unread Warning "intents whose lock was not found; ignored: rows of the store are missing here, and the lock may be among them";
     Note TIMESTAMP_GROUP "timestamp_group" "the state of the timestamp group, no user data; skipped";
@@ -50,6 +51,9 @@ pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, 
     for group in set.inputs().filter(|group| group.index.is_whole && group.index.crc32c.is_none()) {
         let kind = if group.index.layout == Layout::Empty { &HEADER_ONLY } else { &NO_FOOTER };
         findings.add(about(kind, group));
+    }
+    for group in set.inputs().filter(|group| !group.index.is_whole) {
+        findings.add(about(&NOT_READ, group));
     }
     for group in set.inputs() {
         if let (Layout::Timestamps, Some(state)) = (group.index.layout, Timestamps::parse(group.file())) {

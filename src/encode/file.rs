@@ -10,9 +10,9 @@ use crate::format::frame;
 use crate::format::header::FsmHeader;
 use crate::format::mvcc::{hlc_millis, split_key};
 use crate::run::engine::{self, Ahead, Done};
-use crate::run::spare::Spare;
 use crate::run::spill::{Sorted, SortedRuns};
 use crate::source::crc::Crc;
+use crate::sync::Spare;
 
 /// Approximate bytes of a range.
 const RANGE: usize = 4 << 20;

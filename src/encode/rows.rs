@@ -10,9 +10,9 @@ use crate::format::Family;
 use crate::format::limits::{MAX_RAW_KEY, MAX_RAW_VALUE, VALUE_HEADER};
 use crate::format::mvcc::raw_key_into;
 use crate::format::sealer::{MOST_SEALED, Sealer};
-use crate::run::engine::{Done, lock};
-use crate::run::spare::Spare;
+use crate::run::engine::Done;
 use crate::run::spill::{LaneBatches, Lanes, SortedRuns, Threads};
+use crate::sync::{Spare, lock};
 
 /// Bytes of rows that are given to the sorter at once.
 const BLOCK: usize = 1 << 20;

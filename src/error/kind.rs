@@ -18,8 +18,11 @@ pub enum ErrorKind {
     /// The input has no bytes at all.
     #[error("the file is empty (0 bytes); a snapshot of an empty store has at least its 4-byte footer")]
     EmptyFile,
+    /// A plan or an index instead of a snapshot.
+    #[error("this is a plan or a saved index of ekvsnap: name the snapshots that it was made of")]
+    PlanGiven,
     /// The store stream has a magic that no server writes.
-    #[error("snapshot magic header \"{}\" is none of EKVPBBL1, EKVMVCC2, EKVSSTI1", .0.escape_ascii())]
+    #[error("this is no snapshot of elastickv: it begins with \"{}\", and not with EKVPBBL1, EKVMVCC2 or EKVSSTI1", .0.escape_ascii())]
     BadMagic([u8; 8]),
     /// An FSM header of a newer server.
     #[error("FSM header version '{}' is not known: the file was written by a newer server; update ekvsnap", .0.escape_ascii())]
@@ -53,7 +56,7 @@ pub enum ErrorKind {
     MissingKeys {
         /// The first of those rows.
         first: Sealed,
-        /// Key ids that visible rows use, with the number of those rows.
+        /// Key ids that visible rows use, with the number of those rows; the smallest ids, if there are very many.
         used: Vec<(u32, u64)>,
         /// Key ids that are known.
         there: Vec<u32>,
@@ -117,7 +120,7 @@ pub enum ErrorKind {
     TimestampGroup,
     /// An output instead of a snapshot.
     #[error(
-        "it is an output of ekvsnap or another archive, but this command reads snapshots: get, ls, diff, verify, encode and restore read outputs"
+        "it is an output of a decode, or an archive, but this command reads snapshots: get, diff, verify, encode and restore read outputs, and ls those of lines"
     )]
     OutputGiven,
     /// The manifest of a snapshot from an object store.
@@ -263,22 +266,25 @@ pub enum ErrorKind {
     CommandLine(String),
 }
 
-/// An encryption key that rows need, and its state.
-pub(crate) fn needed_key(id: u32, rows: u64, state: &str) -> String {
-    let noun = if rows == 1 { "row" } else { "rows" };
-    format!("key id {id} ({rows} {noun}, {state})")
+/// Encryption keys that rows need: their ids, the number of rows, and their state. Only the first ones are named.
+pub(crate) fn needed_keys(keys: impl Iterator<Item = (u32, u64, &'static str)>) -> String {
+    const NAMED: usize = 16;
+    let mut keys = keys.fuse();
+    let named = keys.by_ref().take(NAMED).map(|(id, rows, state)| {
+        let noun = if rows == 1 { "row" } else { "rows" };
+        format!("key id {id} ({rows} {noun}, {state})")
+    });
+    let named: Vec<String> = named.collect();
+    let more = if keys.next().is_some() { ", and other key ids" } else { "" };
+    format!("{}{more}", named.join(", "))
 }
 
 fn missing_keys(first: Sealed, used: &[(u32, u64)], there: &[u32]) -> String {
-    let uses = used.iter().map(|(id, rows)| {
-        let state = if there.contains(id) { "given" } else { "missing" };
-        needed_key(*id, *rows, state)
-    });
-    let uses: Vec<String> = uses.collect();
+    let state = |id| if there.contains(&id) { "given" } else { "missing" };
     format!(
         "the snapshot has encrypted rows whose keys are missing ({}): give the key file and the keys.json of a node of the \
          cluster, or the data keys themselves; the first has envelope version {}, key id {}",
-        uses.join(", "),
+        needed_keys(used.iter().map(|(id, rows)| (*id, *rows, state(*id)))),
         first.version,
         first.key_id,
     )

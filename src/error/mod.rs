@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::format::{Family, Fault};
 
 pub use kind::ErrorKind;
-pub(crate) use kind::needed_key;
+pub(crate) use kind::needed_keys;
 pub use place::SstPlace;
 pub use remedy::Remedy;
 pub use shown::{Brief, Shown, Start};
@@ -126,6 +126,13 @@ impl Error {
     pub fn input(mut self, input: &Path) -> Error {
         self.0.input = Some(input.to_path_buf());
         self
+    }
+
+    /// Adds the input's name if the error names none yet.
+    #[cold]
+    #[must_use]
+    pub(crate) fn or_input(self, input: &Path) -> Error {
+        if self.path().is_none() { self.input(input) } else { self }
     }
 
     /// Adds the place in a bundle: the byte offset in the input, with file and block.

@@ -10,7 +10,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
@@ -22,6 +22,7 @@ use crate::format::limits::VALUE_HEADER;
 use crate::format::mvcc::{self, MvccFault, Operational};
 use crate::format::opened::{self, Body};
 use crate::source::{Access, Source};
+use crate::sync::Spare;
 
 /// Bytes that are copied at once.
 const PIECE: usize = 1 << 20;
@@ -141,7 +142,7 @@ struct Copying<'c> {
     /// Position of the next body that does not fit into its row.
     end: AtomicU64,
     /// Buffers that no thread is using.
-    spare: Mutex<Vec<Buffers>>,
+    spare: Spare<Buffers>,
     failed: OnceLock<io::Error>,
 }
 
@@ -153,11 +154,17 @@ struct Buffers {
     body: Vec<u8>,
 }
 
+impl Buffers {
+    fn held(&self) -> usize {
+        self.piece.capacity() + self.aad.capacity() + self.body.capacity()
+    }
+}
+
 impl<'c> Copying<'c> {
     fn new(stored: &'c [u8], holes: &'c Holes, keys: &'c KeyRing) -> io::Result<Copying<'c>> {
         let (file, len) = (tempfile::tempfile()?, stored.len() as u64);
         file.set_len(len)?;
-        let (end, spare, failed) = (AtomicU64::new(len), Mutex::default(), OnceLock::new());
+        let (end, spare, failed) = (AtomicU64::new(len), Spare::default(), OnceLock::new());
         Ok(Copying { file, stored, holes, keys, end, spare, failed })
     }
 
@@ -170,10 +177,11 @@ impl<'c> Copying<'c> {
         if self.failed.get().is_some() {
             return;
         }
-        let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut buffers = spare().pop().unwrap_or_default();
+        let mut buffers = self.spare.take();
         match self.copy_with(bytes, &rows, &mut buffers) {
-            Ok(()) => spare().push(buffers),
+            // Buffers that a large row has made large are not kept.
+            Ok(()) if buffers.held() <= 4 * PIECE => self.spare.give(buffers),
+            Ok(()) => {}
             Err(e) => drop(self.failed.set(e)),
         }
     }

@@ -414,6 +414,7 @@ fn stream_front(stream: &[u8], front: &mut Front) -> Result<()> {
         }
         // The caller must unpack a bundle first.
         bundle::MAGIC => return Err(Error::internal("a bundle was not unpacked")),
+        magic if magic == saved::MAGIC => return Err(Error::new(ErrorKind::PlanGiven)),
         _ => return Err(Error::new(ErrorKind::BadMagic(*magic))),
     }
     Ok(())

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 
 use super::pass::{End, Pass};
 use super::{Checkpoints, Granularity, Holes, View};
@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::format::frame;
 use crate::source::Source;
 use crate::source::crc::Crc;
+use crate::sync::{into_inner, lock, wait};
 
 /// Maximum number of waiting parts per thread.
 const WAITING: usize = 4;
@@ -63,7 +64,8 @@ struct State<'a> {
     failed: Option<Error>,
 }
 
-struct Line<'a> {
+/// Parts of the file on their way from the thread that cuts them to those that check them.
+struct Parts<'a> {
     ground: Ground<'a>,
     /// The bytes before the first part, which its checksum includes.
     before: &'a [u8],
@@ -89,34 +91,44 @@ pub(super) fn run<'a>(ground: Ground<'a>, start: usize, before: &'a [u8]) -> Res
         whole: Some(first),
         failed: None,
     };
-    let line = Line { ground, before, state: Mutex::new(state), changed: Condvar::new() };
-    let hopped = rayon::in_place_scope(|scope| {
+    let parts = Parts { ground, before, state: Mutex::new(state), changed: Condvar::new() };
+    let cut = rayon::in_place_scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(|_| line.serve());
+            scope.spawn(|_| parts.serve());
         }
-        let hopped = line.next_frame(start, threads * WAITING);
-        line.lock().cut = true;
-        line.changed.notify_all();
-        line.serve();
-        hopped
+        let last = Last(&parts);
+        let cut = parts.cut(start, threads * WAITING);
+        drop(last);
+        parts.serve();
+        cut
     });
-    let state = line.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let state = into_inner(parts.state);
     if let Some(error) = state.failed {
         return Err(error);
     }
-    let (end, checkpoints) = hopped?;
+    let (end, checkpoints) = cut?;
     let (mut pass, crc) = state.whole.ok_or_else(|| Error::internal("a part of the index was lost"))?;
     pass.set_checkpoints(checkpoints);
     Ok((pass, end, crc))
 }
 
-impl<'a> Line<'a> {
+/// Says that no part follows, also if the thread that cuts panics: the others would wait for ever.
+struct Last<'p, 'a>(&'p Parts<'a>);
+
+impl Drop for Last<'_, '_> {
+    fn drop(&mut self) {
+        self.0.lock().cut = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl<'a> Parts<'a> {
     fn lock(&self) -> MutexGuard<'_, State<'a>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Cuts the file into parts, up to the end of the rows or the first broken frame.
-    fn next_frame(&self, start: usize, most_waiting: usize) -> Result<(End, Checkpoints)> {
+    fn cut(&self, start: usize, most_waiting: usize) -> Result<(End, Checkpoints)> {
         let Ground { file, granularity, holes, .. } = self.ground;
         let size = (granularity.task_size / 4).max(1);
         let mut checkpoints = Checkpoints::new(granularity.checkpoint_interval);
@@ -179,7 +191,7 @@ impl<'a> Line<'a> {
                 if state.cut {
                     return;
                 }
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = wait(&self.changed, state);
             };
             drop(state);
             self.work(&part);

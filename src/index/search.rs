@@ -10,6 +10,7 @@
 //! So entries *inside* a value (for example a snapshot stored in S3) are not taken for rows.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use crate::format::Family;
 use crate::format::frame::{self, Entry, Step};
@@ -73,24 +74,24 @@ impl<'a> Search<'a> {
     /// The next position at which entries with keys above `above` begin, after the broken frame at `from`.
     pub fn find(&mut self, from: usize, above: Option<&[u8]>) -> Option<usize> {
         let file = self.file;
-        // If a snapshot begins in the skipped bytes, the rows after its start belong to it.
-        let mut snapshot = memchr::memmem::find(file.get(from..)?, b"EKV").map(|at| from + at);
+        // Up to where the skipped bytes are known, and whether a snapshot begins in them: the rows after its start belong to it.
+        let (mut known_to, mut in_snapshot) = (from, false);
         for (at, length) in (from + 1..).zip(file.get(from + 1..)?.windows(LENGTH)) {
             let length = u64::from_le_bytes(length.try_into().ok()?);
             if !(1..=MAX_RAW_KEY).contains(&length) {
                 continue;
             }
             if let Some(found) = self.candidate(at, above) {
-                while let Some(begin) = snapshot.filter(|begin| *begin < at && !is_magic(file, *begin)) {
-                    snapshot = memchr::memmem::find(&file[begin + 1..], b"EKV").map(|at| begin + 1 + at);
-                }
-                let alone = snapshot.is_none_or(|begin| begin >= at);
                 let few = found.seen >= A_FEW;
                 match found.fate {
                     Fate::Holds => return Some(at),
                     Fate::Breaks(_) if few && one_bit_explains(file, from, at) => return Some(at),
-                    Fate::Breaks(end) if few && found.known && alone && self.goes_on(end, found.last) => {
-                        return Some(at);
+                    Fate::Breaks(end) if few && found.known => {
+                        in_snapshot |= begins_snapshot(file, known_to..at);
+                        known_to = at;
+                        if !in_snapshot && self.goes_on(end, found.last) {
+                            return Some(at);
+                        }
                     }
                     Fate::Breaks(_) => {}
                 }
@@ -235,11 +236,15 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Whether a snapshot or a store stream begins here.
-fn is_magic(file: &[u8], at: usize) -> bool {
-    file.get(at..).is_some_and(|rest| {
+/// Whether a snapshot or a store stream begins at one of these positions.
+fn begins_snapshot(file: &[u8], at: Range<usize>) -> bool {
+    const COMMON: &[u8] = b"EKV";
+    let bytes = file.get(at.start..file.len().min(at.end + COMMON.len() - 1)).unwrap_or_default();
+    let is_magic = |begin: usize| {
+        let rest = file.get(at.start + begin..).unwrap_or_default();
         rest.starts_with(frame::MAGIC) || rest.starts_with(mvcc2::MAGIC) || rest.starts_with(b"EKVTHLC")
-    })
+    };
+    memchr::memmem::find_iter(bytes, COMMON).any(is_magic)
 }
 
 fn is_known(entry: &Entry<'_>) -> bool {

@@ -21,7 +21,7 @@ use crate::decode::{Options, Progress, fill_indexed, index, iso_time, on_threads
 use crate::error::Result;
 use crate::format::family::Class;
 use crate::format::mvcc::hlc_millis;
-use crate::index::{Counts, Layout};
+use crate::index::{Counts, Layout, OfKey};
 use crate::objects;
 use crate::output::manifest::{FindingInfo, findings_of};
 use crate::output::tree::Tree;
@@ -112,8 +112,8 @@ pub struct UnknownRows {
 /// Encrypted rows of one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct EncryptedRows {
-    /// The id of the key.
-    pub key_id: u32,
+    /// The id of the key; `None`: all keys that are not listed, because there are too many.
+    pub key_id: Option<u32>,
     /// Every version.
     pub rows: u64,
     /// Keys that can be read with it.
@@ -257,13 +257,14 @@ fn input(group: &Group<'_>) -> Input {
 fn encrypted(set: &DataSet<'_>) -> Vec<EncryptedRows> {
     let has = |key_id| set.inputs().all(|group| group.source.keys().get(key_id).is_some());
     let sealed = set.sealed();
-    let rows = sealed.keys().map(|(key_id, of_key)| EncryptedRows {
+    let of = |key_id: Option<u32>, of_key: OfKey| EncryptedRows {
         key_id,
         rows: of_key.rows,
         live: of_key.live,
-        decrypted: has(key_id),
-    });
-    rows.collect()
+        decrypted: key_id.is_some_and(has),
+    };
+    let listed = sealed.keys().map(|(key_id, of_key)| of(Some(key_id), of_key));
+    listed.chain(sealed.others().map(|others| of(None, others))).collect()
 }
 
 fn families(counts: &Counts) -> Vec<FamilyRows> {

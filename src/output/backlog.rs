@@ -9,12 +9,13 @@
 //! this ends.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 
 use super::checksums::Sums;
 use super::stored::StoredLines;
 use super::tree::{OpenFile, ReservedWrite, Tree};
 use crate::error::{Error, Result};
+use crate::sync::{lock, wait};
 
 /// How many files stay open while no thread works on them.
 const MOST_OPEN: usize = 32;
@@ -94,7 +95,7 @@ impl<'t> Backlog<'t> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<'t>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Begins a file. It will exist even if only its end is added.
@@ -140,7 +141,7 @@ impl<'t> Backlog<'t> {
             if state.held <= self.most {
                 return None;
             }
-            state = self.turned.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = wait(&self.turned, state);
         }
     }
 

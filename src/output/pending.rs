@@ -6,9 +6,10 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::error::{Error, Result};
+use crate::sync::lock;
 
 /// The entries, in the order in which they were made.
 static MADE: Mutex<Vec<(u64, Made)>> = Mutex::new(Vec::new());
@@ -31,7 +32,7 @@ pub enum Made {
 pub struct Pending(u64);
 
 fn made() -> MutexGuard<'static, Vec<(u64, Made)>> {
-    MADE.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&MADE)
 }
 
 impl Pending {

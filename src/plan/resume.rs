@@ -188,7 +188,7 @@ impl State {
             (Some(count), _) | (None, Some(count)) => Ok(count),
             (None, None) => {
                 let bytes: u64 = sources.iter().map(|source| source.file().len() as u64).sum();
-                Ok((bytes / options.granularity.task_size.saturating_mul(TASKS) as u64).clamp(1, MOST) as u32)
+                Ok((bytes / options.granularity.task_size.saturating_mul(TASKS).max(1) as u64).clamp(1, MOST) as u32)
             }
         }
     }

@@ -1,10 +1,11 @@
 //! Findings as bytes, so that another process can add those of a share of the work (`plan.md` §5).
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::findings::{Cut, Findings, Kind, Level, Seen, Value};
 use crate::format::wire::{self, Reader};
+use crate::sync::lock;
 
 /// Maximum number of names that are kept for the rest of the process: a program has a few dozen.
 const MOST_NAMES: usize = 4096;
@@ -16,7 +17,7 @@ static KINDS: Mutex<Vec<&'static Kind>> = Mutex::new(Vec::new());
 /// A name that lives as long as the process; `None`: there are too many.
 pub fn lasting(name: &[u8]) -> Option<&'static str> {
     let name = std::str::from_utf8(name).ok()?;
-    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut names = lock(&NAMES);
     let names = names.get_or_insert_default();
     if let Some(known) = names.get(name) {
         return Some(known);
@@ -30,7 +31,7 @@ pub fn lasting(name: &[u8]) -> Option<&'static str> {
 }
 
 fn lasting_kind(wanted: Kind) -> Option<&'static Kind> {
-    let mut kinds = KINDS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kinds = lock(&KINDS);
     if let Some(known) = kinds.iter().find(|kind| ***kind == wanted) {
         return Some(known);
     }

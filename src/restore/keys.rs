@@ -16,7 +16,7 @@ use super::cluster::Cluster;
 use super::files::small;
 use crate::dataset::DataSet;
 use crate::encode::Seal;
-use crate::error::{Error, ErrorKind, Result, needed_key};
+use crate::error::{Error, ErrorKind, Result, needed_keys};
 use crate::format::envelope::NONCE;
 use crate::format::keys::{KEY, Key, KeyRing, writer_row};
 use crate::format::raft::node_id;
@@ -112,9 +112,8 @@ pub(super) fn check(set: &DataSet<'_>) -> Result<()> {
     }
     let there: BTreeSet<u32> = set.inputs().flat_map(|group| group.source.keys().ids()).collect();
     let sealed = set.sealed();
-    let missing =
-        sealed.keys().filter(|(id, _)| !there.contains(id)).map(|(id, of_key)| needed_key(id, of_key.rows, "missing"));
-    let missing = missing.collect::<Vec<_>>().join(", ");
+    let missing = sealed.keys().filter(|(id, _)| !there.contains(id));
+    let missing = needed_keys(missing.map(|(id, of_key)| (id, of_key.rows, "missing")));
     Err(Error::usage(format!(
         "keys.json lacks keys of old versions of rows: {missing}; give one that has them, or restore an output of a decode"
     )))

@@ -7,11 +7,12 @@
 //! task still runs to its end.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex};
 
 use super::Stop;
 use crate::error::{Error, Result};
 use crate::output::split::SplitOutput;
+use crate::sync::{into_inner, lock, wait};
 
 /// Tasks that may wait for their turn, per thread.
 const WINDOW: usize = 8;
@@ -30,11 +31,6 @@ type Numbered<T> = Vec<(usize, T)>;
 fn take<T>(all: &mut Numbered<T>, number: usize) -> Option<T> {
     let at = all.iter().position(|(known, _)| *known == number)?;
     Some(all.swap_remove(at).1)
-}
-
-/// Locks, whether a thread that held the lock has panicked or not.
-pub(crate) fn lock<T: ?Sized>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Default)]
@@ -208,7 +204,7 @@ fn run_steps(tasks: &AtomicUsize, steps: Steps<'_>) -> Result<()> {
             scope.spawn(|_| queue.serve());
         }
     });
-    let state = queue.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let state = into_inner(queue.state);
     state.failed.map_or(Ok(()), |(_, error)| Err(error))
 }
 
@@ -240,7 +236,7 @@ impl Queue<'_> {
             if room || task == state.committed {
                 return Some(task);
             }
-            state = self.turned.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = wait(&self.turned, state);
         }
     }
 
@@ -264,7 +260,7 @@ impl Queue<'_> {
                 state.committing = true;
                 return Ok(());
             }
-            state = self.turned.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = wait(&self.turned, state);
         }
     }
 

@@ -6,7 +6,6 @@ mod pool;
 pub mod scratch;
 pub mod shards;
 pub mod sort;
-pub(crate) mod spare;
 pub mod spill;
 mod stop;
 pub mod table;

@@ -4,12 +4,13 @@
 //! waits for a task may begin another task.
 
 use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use crate::error::{Error, Result};
 use crate::output::split::PieceSink;
+use crate::sync::lock;
 
 /// Pieces per thread that are begun and not taken yet: while one is taken, the next ones are made.
 const AHEAD: usize = 2;
@@ -63,7 +64,7 @@ pub fn run<P: Sync, T: Send + 'static>(
 }
 
 fn next<T>(waiting: &Mutex<Receiver<Job<T>>>) -> Option<Job<T>> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+    lock(&waiting).recv().ok()
 }
 
 fn take_all<T>(

@@ -71,7 +71,7 @@ fn in_directory(dir: &Path, found: &mut Found) -> Result<()> {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "{} has no snapshot: name a .fsm file, a server data directory or its fsm-snap/",
+        "{} has no snapshot and is no output: name a .fsm file, a server data directory or its fsm-snap/, or an output",
         dir.display()
     )))
 }

@@ -38,7 +38,9 @@ impl KeyFiles {
         let own: Vec<Option<PathBuf>> = files.iter().map(|file| sidecar_of(file)).collect();
         let all: BTreeSet<PathBuf> = own.iter().flatten().cloned().collect();
         if self.kek.is_none() || !self.sidecars.is_empty() || all.len() < 2 {
-            let ring = Arc::new(self.load(&all.into_iter().collect::<Vec<_>>())?);
+            let all: Vec<PathBuf> = all.into_iter().collect();
+            let name = files.first().map_or(Path::new(""), PathBuf::as_path);
+            let ring = Arc::new(self.load(&all).map_err(|error| error.or_input(name))?);
             return Ok(vec![ring; files.len()]);
         }
         let mut rings = BTreeMap::new();
@@ -122,7 +124,7 @@ impl KeyFiles {
         let sidecars = if self.sidecars.is_empty() { found } else { &self.sidecars };
         if sidecars.is_empty() {
             return Err(Error::usage(
-                "the key file (KEK) opens keys.json, which is not next to the inputs: name that file too",
+                "the key file (KEK) opens keys.json, which is not next to this input: name that file too, and it is used for all inputs",
             ));
         }
         for path in sidecars {

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use sha2::{Digest as _, Sha256};
 
@@ -24,6 +24,7 @@ use crate::layouts::fs::MOST_ZEROS;
 use crate::output::checksums::{Digest, Sums};
 use crate::output::extents::{self, ExtentsHash};
 use crate::output::reading::{Attributes, Content, Piece, Sparse, broken, open_known_below};
+use crate::sync::{into_inner, lock};
 
 /// Files of a batch, and maximum bytes of archive members in it.
 const BATCH_FILES: usize = 256;
@@ -89,7 +90,7 @@ struct Learnt {
 
 impl Learnt {
     fn hand_over(self, join: &Mutex<DigestJoin>) {
-        let mut join = join.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut join = lock(&join);
         join.take(&self.sums);
         join.take_names(&self.names);
         join.counted.merge(self.counted);
@@ -138,7 +139,7 @@ pub fn run(
         fed
     });
     fed?;
-    desk.failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    into_inner(desk.failed).map_or(Ok(()), Err)
 }
 
 impl Feeder<'_> {
@@ -259,7 +260,7 @@ impl Feeder<'_> {
     pub fn row(&self, add: impl FnOnce(&mut Sums)) {
         let mut sums = Sums::default();
         add(&mut sums);
-        self.join.lock().unwrap_or_else(PoisonError::into_inner).take(&sums);
+        lock(&self.join).take(&sums);
     }
 
     /// Counts the next member of an archive; returns its position.
@@ -331,11 +332,11 @@ impl Desk<'_> {
     fn serve(&self) {
         let mut buffer = vec![0; BUFFER];
         loop {
-            let batch = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let batch = lock(&self.waiting).recv();
             let Ok(batch) = batch else { return };
             let files = batch.files.len() as u64;
             if let Err(error) = self.work(batch, &mut buffer) {
-                self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                lock(&self.failed).get_or_insert(error);
             }
             self.progress.advance(files);
         }

@@ -5,7 +5,7 @@
 use std::fs::Metadata;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::against::Fresh;
 use super::attributes::{self, Is};
@@ -24,6 +24,7 @@ use crate::output::manifest_read::{self, ReadManifest};
 use crate::output::reading::{Attributes, Content, Entry, Output, broken, open_below, open_known_below, reopened};
 use crate::output::sumfile::{Line, Lines};
 use crate::output::{CHECKSUMS, MANIFEST};
+use crate::sync::{into_inner, lock};
 use sha2::{Digest as _, Sha256};
 
 /// The results for an output.
@@ -85,7 +86,7 @@ pub(crate) fn read(
     };
     progress.begin("verify", 1);
     desk.read(output, threads, progress, &join)?;
-    let mut join = join.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut join = into_inner(join);
     let mut fresh = match (against, &desk.checked.manifest) {
         (Some(decode), Some(manifest)) => Some(decode(manifest)?),
         _ => None,
@@ -265,7 +266,7 @@ impl Desk {
         }
         let mut lines = Lines::new(BufReader::with_capacity(1 << 20, bytes));
         let mut sums = Sums::default();
-        let take = |sums: &Sums| join.lock().unwrap_or_else(PoisonError::into_inner).take(sums);
+        let take = |sums: &Sums| lock(&join).take(sums);
         while let Some(line) = lines.next()? {
             match line {
                 Line::Row(path, digest) => {
@@ -375,7 +376,7 @@ fn promised_on_disk(output: &Output, join: &Mutex<DigestJoin>) -> Result<Promise
 
 fn promised(bytes: impl Read, in_archive: bool, join: &Mutex<DigestJoin>) -> io::Result<Promised> {
     let mut sums = Sums::default();
-    let take = |sums: &Sums| join.lock().unwrap_or_else(PoisonError::into_inner).take(sums);
+    let take = |sums: &Sums| lock(&join).take(sums);
     let promised = Promised::read(bytes, in_archive, &mut |tag, path, digest| {
         tag.add(path, digest, &mut sums);
         if sums.len() >= 1024 {

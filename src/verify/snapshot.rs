@@ -20,8 +20,10 @@ use crate::source::crc::Footer;
 /// The result of a walk over a file.
 #[derive(Debug, Default)]
 pub struct Walked {
-    /// Versions of all keys.
+    /// Versions of all keys, up to the first broken frame.
     pub rows: u64,
+    /// Whether a frame is broken: what follows it was not walked over.
+    pub ends_early: bool,
     /// Number of versions that delete a key.
     pub tombstones: u64,
     /// Places that a decode cannot read.
@@ -86,7 +88,7 @@ pub fn walk(
     let mut all = Walked { damaged: known().count() as u64, ..Walked::default() };
     // The decode reports a file without a known stream.
     let Ok((layout, start)) = index::stream(source.bytes()) else { return Ok(all) };
-    let (cuts, footer) = next_frame(source.stored(), layout, start, granularity);
+    let (cuts, end) = cut_pieces(source.stored(), layout, start, granularity);
     let ground = Ground { source, layout, cuts, try_clear: depth.try_clear };
     progress.begin("rows", ground.cuts.len() as u64);
     let pieces = ground.cuts.len().saturating_sub(1);
@@ -120,6 +122,8 @@ pub fn walk(
             Ok(())
         },
     )?;
+    all.ends_early = end.is_none();
+    let footer = end.filter(|has_footer| *has_footer).and_then(|_| Footer::of(source.stored()));
     all.crc32c = source.footer(|| footer).filter(|footer| footer.matches()).map(|footer| footer.stored);
     source.check_unchanged()?;
     Ok(all)
@@ -131,23 +135,23 @@ impl engine::Done for Piece {
     }
 }
 
-/// Moves from frame to frame; returns the footer too, if one follows the last row.
-fn next_frame(file: &[u8], layout: Layout, start: usize, granularity: Granularity) -> (Vec<usize>, Option<Footer>) {
+/// Moves from frame to frame; returns the cuts, and whether a footer follows the last row. `None`: a frame is broken.
+fn cut_pieces(file: &[u8], layout: Layout, start: usize, granularity: Granularity) -> (Vec<usize>, Option<bool>) {
     let mut cuts = Checkpoints::new((granularity.task_size / 4).max(1));
     let mut at = start;
-    let footer = loop {
+    let end = loop {
         match step(file, layout, at) {
             Ok(Step::Row(next)) => {
                 cuts.offer(at);
                 at = next;
             }
-            Ok(Step::End { footer }) => break footer,
-            Err(_) => break false,
+            Ok(Step::End { footer }) => break Some(footer),
+            Err(_) => break None,
         }
     };
     let mut cuts = cuts.positions().to_vec();
     cuts.push(at);
-    (cuts, footer.then(|| Footer::of(file)).flatten())
+    (cuts, end)
 }
 
 enum Step {

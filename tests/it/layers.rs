@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// From the bottom to the top. Folders on one line do not use each other.
 const LAYERS: [&[&str]; 19] = [
-    &["format"],
+    &["format", "sync"],
     &["error"],
     &["report"],
     &["source"],

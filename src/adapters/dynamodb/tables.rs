@@ -1,6 +1,6 @@
 //! The tables: their schemas, and the generation rows of deleted tables.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::findings;
 use crate::dataset::{DataSet, Row};
@@ -11,6 +11,7 @@ use crate::model::dynamodb::Table;
 use crate::options::filter::Filter;
 use crate::report::{Finding, Findings};
 use crate::run::note_shared;
+use crate::sync::lock;
 
 fn parse(set: &DataSet<'_>, row: &Row<'_>) -> Result<Table> {
     of_row(0, row, false).map_err(|fault| set.locate(row.fault(Family::DdbTable, fault)))
@@ -101,7 +102,7 @@ impl<'a> Tables<'a> {
 
     /// The table at a position.
     pub fn get(&self, at: usize) -> Arc<Table> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.last);
         match &*last {
             Some(table) if table.place == at => Arc::clone(table),
             _ => Arc::clone(last.insert(Arc::new(self.parse(at)))),

@@ -17,6 +17,7 @@ use crate::model::redis::{Key, Standing};
 use crate::output::extents::ExtentsHash;
 use crate::output::observer::{Hasher, Secret};
 use crate::run::spill::Spill;
+use crate::sync::{into_inner, lock};
 
 /// The identity of an object: a letter, then its name.
 const KEY: u8 = b'k';
@@ -144,7 +145,7 @@ impl Fingerprints {
 
     /// Adds the objects so far to the sum of their side.
     pub(super) fn settle(&mut self) {
-        let mut sums = self.both.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sums = lock(&self.both.sums);
         sums[self.side as usize].add(std::mem::take(&mut self.sum));
     }
 
@@ -231,8 +232,8 @@ impl Fingerprints {
     pub(super) fn compare(mut self) -> Result<Compared> {
         self.settle();
         let both = Arc::into_inner(self.both).ok_or_else(|| Error::internal("a thread still takes fingerprints"))?;
-        let [read, written] = both.sums.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut sorted = both.sorter.into_inner().unwrap_or_else(PoisonError::into_inner).finish()?;
+        let [read, written] = into_inner(both.sums);
+        let mut sorted = into_inner(both.sorter).finish()?;
         let (mut id, mut seen) = (Vec::new(), Seen::default());
         loop {
             let next = sorted.next()?;

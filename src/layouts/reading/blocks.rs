@@ -11,7 +11,7 @@ use super::visitor::Visitor;
 use super::{Lines, Reader, Text};
 use crate::error::Result;
 use crate::run::engine::{self, Done};
-use crate::run::spare::Spare;
+use crate::sync::Spare;
 
 /// Bytes of a block.
 const BLOCK: usize = 512 << 10;

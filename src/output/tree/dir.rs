@@ -1,13 +1,14 @@
 //! Directories of a tree. Each is opened below its parent, so that no link is followed.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
 use super::Tree;
 use crate::error::{Error, Result};
 use crate::output::sys;
+use crate::sync::lock;
 
 /// Mode of a directory, before the umask.
 const DIR_MODE: Mode = Mode::from_raw_mode(0o755);
@@ -54,12 +55,12 @@ impl Tree {
         if rel.is_empty() {
             return Ok(Arc::clone(&self.root));
         }
-        let held = self.dirs.lock().unwrap_or_else(PoisonError::into_inner).get(rel).cloned();
+        let held = lock(&self.dirs).get(rel).cloned();
         if let Some(dir) = held {
             return Ok(dir);
         }
         let dir = Arc::new(self.make_dir(rel)?);
-        let mut dirs = self.dirs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut dirs = lock(&self.dirs);
         Ok(Arc::clone(dirs.entry(rel.to_vec()).or_insert(dir)))
     }
 
@@ -78,7 +79,7 @@ impl Tree {
 
     fn make_dir_from(&self, from: &Dir, names: &[u8], rel: &[u8]) -> Result<Dir> {
         if !self.knows_names() {
-            self.named.lock().unwrap_or_else(PoisonError::into_inner).add_directory(rel)?;
+            lock(&self.named).add_directory(rel)?;
             return Ok(Dir::null(rel));
         }
         let mut fd: Option<OwnedFd> = None;
@@ -101,7 +102,7 @@ impl Tree {
         if rel.is_empty() {
             return Ok(Arc::clone(&self.root));
         }
-        let held = self.dirs.lock().unwrap_or_else(PoisonError::into_inner).get(rel).cloned();
+        let held = lock(&self.dirs).get(rel).cloned();
         held.map_or_else(|| self.make_dir(rel).map(Arc::new), Ok)
     }
 

@@ -13,7 +13,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use sha2::{Digest as _, Sha256};
 
@@ -23,6 +23,7 @@ use super::spool::Spool;
 use super::sys;
 use super::tee::{Part, Tee};
 use crate::error::{Error, Result};
+use crate::sync::lock;
 
 pub use dir::Dir;
 use dir::open_dir;
@@ -143,19 +144,19 @@ impl Tree {
 
     /// Takes the directories that were asked for, if there is no disk to hold them: some may have no files.
     pub fn take_named_dirs(&self) -> Checksums {
-        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut named = lock(&self.named);
         std::mem::replace(&mut *named, Checksums::new(&self.path))
     }
 
     /// Takes digests of a task before its turn: their order does not matter.
     pub(super) fn take_early(&self, sums: &mut Sums) -> Result<()> {
-        let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut early = lock(&self.early);
         early.add(&std::mem::take(sums))
     }
 
     /// Returns these digests.
     pub(crate) fn early(&self) -> Checksums {
-        let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut early = lock(&self.early);
         let beside = early.beside();
         std::mem::replace(&mut *early, beside)
     }
@@ -167,13 +168,13 @@ impl Tree {
 
     /// An empty buffer, a used one if possible: memory fresh from the system costs a page fault for each page.
     pub fn buffer(&self) -> Vec<u8> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+        lock(&self.spare).pop().unwrap_or_default()
     }
 
     /// Gives a buffer back.
     pub fn recycle(&self, mut buffer: Vec<u8>) {
         buffer.clear();
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spare = lock(&self.spare);
         let kept: usize = spare.iter().map(Vec::capacity).sum();
         if buffer.capacity() > 0 && spare.len() < SPARE && kept + buffer.capacity() <= MOST_SPARE {
             spare.push(buffer);

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use sha2::{Digest as _, Sha256};
 
@@ -16,6 +16,7 @@ use crate::output::checksums::Checksums;
 use crate::output::record::{Lines, batches, encode_sums};
 use crate::output::split::Tally;
 use crate::report::Findings;
+use crate::sync::{into_inner, lock};
 
 /// Writes the record of a shard.
 pub struct Recorder {
@@ -55,7 +56,7 @@ impl Recorder {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Recording) -> Result<T>) -> Result<T> {
-        work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut lock(&self.state))
     }
 
     pub(super) fn split<'t>(&self, adapter: Adapter, number: usize, done: impl Recordable<'t>) -> Result<()> {
@@ -99,7 +100,7 @@ impl Recorder {
     /// # Errors
     /// A failed write.
     pub fn finish(self, filter: &Filter, written: (u64, u64)) -> Result<()> {
-        let mut recording = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut recording = into_inner(self.state);
         recording.entry(MARKS, |_, out| {
             wire::bytes(&filter.marks(), out);
             Ok(())

@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 
 use rustix::fs::fstatvfs;
 
@@ -18,6 +18,7 @@ use crate::format::sst::table::Properties;
 use crate::format::sst::{At, SstFault};
 use crate::report::Pile;
 use crate::source::crc::Crc;
+use crate::sync::{into_inner, lock, wait};
 
 /// Maximum bytes that a run holds.
 const HELD: usize = 4 << 20;
@@ -134,12 +135,12 @@ impl<'a> Out<'a> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// The results, and the stream, truncated to its content.
     pub fn finish(self) -> Result<(State, File)> {
-        let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut state = into_inner(self.state);
         if let Some(error) = state.failed.take() {
             return Err(error);
         }
@@ -151,7 +152,7 @@ impl<'a> Out<'a> {
     fn turn(&self, run: usize) -> std::result::Result<u64, Stopped> {
         let mut state = self.lock();
         while state.turn != run && state.failed.is_none() {
-            state = self.turned.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = wait(&self.turned, state);
         }
         if state.failed.is_some() { Err(Stopped) } else { Ok(state.at) }
     }

@@ -1,6 +1,6 @@
 //! The threads that unpack a bundle.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use sha2::{Digest as _, Sha256};
 
@@ -11,6 +11,7 @@ use crate::format::sst::block::{Handle, Payload};
 use crate::format::sst::bundle::File;
 use crate::format::sst::row::{Row, Rows, TRAILER};
 use crate::source::crc::Crc;
+use crate::sync::lock;
 
 /// Bytes that are hashed at once, while they are in cache for the checksum.
 const TOGETHER: usize = 64 << 10;
@@ -67,7 +68,7 @@ impl<'a> Work<'_, 'a> {
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan<'a>> {
-        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.plan)
     }
 
     fn hash(&self, file: usize, table: &[u8]) {

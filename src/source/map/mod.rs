@@ -8,6 +8,7 @@ use std::io;
 
 use memmap2::{Advice, Mmap};
 use torn::Guard;
+
 pub use torn::install as survive_torn_maps;
 
 /// A mapped file.
@@ -67,9 +68,10 @@ pub(super) fn map(file: &File) -> io::Result<Map> {
 #[cfg(all(test, not(miri)))]
 mod tests {
     use std::io::Write as _;
-    use std::sync::{Mutex, PoisonError};
+    use std::sync::Mutex;
 
     use super::*;
+    use crate::sync::lock;
 
     const PAGE: usize = 64 << 10;
     /// One test takes many places, another expects few.
@@ -91,7 +93,7 @@ mod tests {
     /// Lost pages read as zeros, and the map reports it; other maps do not, before and after.
     #[test]
     fn a_file_that_is_cut() {
-        let _alone = GUARDS.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = lock(&GUARDS);
         survive_torn_maps();
         survive_torn_maps();
         for _ in 0..3 {
@@ -110,7 +112,7 @@ mod tests {
     /// However many maps there are, the loss of a page of any of them is survived; places are reused.
     #[test]
     fn many_maps() {
-        let _alone = GUARDS.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = lock(&GUARDS);
         survive_torn_maps();
         for _ in 0..2 {
             let files: Vec<File> = (0..300).map(|_| file_of(2)).collect();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use serde::Deserialize;
 
@@ -19,6 +19,7 @@ use crate::layouts::reading::{Binary, Budget, Text, wrong};
 use crate::model::dynamodb::Table;
 use crate::run::spill::Spill;
 use crate::run::table::{self, Filling};
+use crate::sync::lock;
 
 /// A line of the file.
 #[derive(Deserialize)]
@@ -83,7 +84,7 @@ impl Moved {
     pub fn row_of(&self, table: &Table, item: Item<'_>) -> Result<Option<(u64, Vec<u8>)>> {
         let Some(rows) = self.rows.as_ref().filter(|_| self.tables.contains(&table.name)) else { return Ok(None) };
         let identity = identity(&table.name, &digest(&mut ItemRenderer::default(), item));
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = lock(&self.taken);
         let number = taken.get(&identity).copied().unwrap_or_default();
         let Some(row) = rows.get(&numbered(&identity, number))? else { return Ok(None) };
         if number > 0 || rows.get(&numbered(&identity, 1))?.is_some() {

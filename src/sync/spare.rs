@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use super::engine::lock;
+use super::lock;
 
 /// Buffers that are not in use, shared by threads. Who gives one back empties it, and keeps none that has grown large.
 #[derive(Debug)]
