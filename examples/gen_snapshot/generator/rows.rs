@@ -41,6 +41,15 @@ pub struct Written {
     pub largest: u64,
 }
 
+/// A bit that is flipped.
+#[derive(Debug, Clone, Copy)]
+pub enum Damage {
+    /// In the stored key, so that it is out of order.
+    Key,
+    /// In the length of the key, so that its frame is broken.
+    Frame,
+}
+
 /// A snapshot being written.
 pub struct Rows<'w> {
     out: &'w mut dyn Write,
@@ -113,11 +122,16 @@ impl<'w> Rows<'w> {
         if self.buffer.len() >= FULL { self.flush() } else { Ok(()) }
     }
 
-    /// The same with a flipped bit in the stored key, so that it is out of order. The checksum is that of the intact row.
-    pub fn damaged(&mut self, key: &[u8], ts: u64, body: Option<&[u8]>) -> io::Result<()> {
+    /// The same with damage. The checksum is that of the intact row.
+    pub fn damaged(&mut self, key: &[u8], ts: u64, body: Option<&[u8]>, damage: Damage) -> io::Result<()> {
         self.flush()?;
         self.version(key, ts, body)?;
-        let at = self.buffer.windows(key.len()).position(|bytes| bytes == key);
+        let key_at = self.buffer.windows(key.len()).position(|bytes| bytes == key);
+        let at = match damage {
+            Damage::Key => key_at,
+            // The highest byte of the key's length is before it.
+            Damage::Frame => key_at.and_then(|at| at.checked_sub(1)),
+        };
         at.into_iter().for_each(|at| self.buffer[at] ^= 0x80);
         Ok(())
     }

@@ -10,7 +10,7 @@ mod tables;
 
 use std::io;
 
-use super::rows::{NOW, Rows};
+use super::rows::{Damage, NOW, Rows};
 
 /// A kind of hostile snapshot: its name, and the rows for a size.
 pub type Kind = (&'static str, fn(u64) -> Pile);
@@ -30,8 +30,8 @@ pub fn emit(name: &str, scale: u64, rows: &mut Rows<'_>) -> Option<io::Result<()
 #[derive(Default)]
 pub struct Pile {
     rows: Vec<(Vec<u8>, Vec<u8>)>,
-    /// One row in this number of rows has a damaged key.
-    damaged: Option<usize>,
+    /// One row in this number of rows is damaged in this way.
+    damaged: Option<(usize, Damage)>,
 }
 
 impl Pile {
@@ -47,9 +47,9 @@ impl Pile {
         self.rows.push((key, body.into()));
     }
 
-    /// Flips a bit of one key in `every` keys, after sorting.
-    fn damaged(self, every: usize) -> Pile {
-        Pile { damaged: Some(every), ..self }
+    /// Damages one row in `every` rows, after sorting.
+    fn damaged(self, every: usize, damage: Damage) -> Pile {
+        Pile { damaged: Some((every, damage)), ..self }
     }
 
     fn write(mut self, rows: &mut Rows<'_>) -> io::Result<()> {
@@ -58,7 +58,7 @@ impl Pile {
             let (key, version) = key.split_last_chunk::<8>().expect("put_at appended it");
             let ts = !u64::from_be_bytes(*version);
             match self.damaged {
-                Some(every) if n % every == every / 2 => rows.damaged(key, ts, Some(body)),
+                Some((every, damage)) if n % every == every / 2 => rows.damaged(key, ts, Some(body), damage),
                 _ => rows.version(key, ts, Some(body)),
             }
         })

@@ -1,6 +1,6 @@
 //! Redis: large values, many small elements in one value, long and nested keys.
 
-use super::super::rows::NOW;
+use super::super::rows::{Damage, NOW};
 use super::{Kind, Pile, each, field};
 
 pub const KINDS: &[Kind] = &[
@@ -23,7 +23,8 @@ pub const KINDS: &[Kind] = &[
     ("ttl-alone", |n| each(n, |pile, i| pile.put(format!("!redis|ttl|nobody{i:07}"), NOW.to_be_bytes()))),
     ("damaged-metas", |n| each(n, |pile, i| pile.put(meta(&number(i)), [0; 7]))),
     ("damaged-long", |n| each(n, |pile, i| pile.put(meta(&[&number(i)[..], &[b'k'; 1_000_000]].concat()), [0; 7]))),
-    ("damaged-keys", |n| each(n, |pile, i| pile.put(string(&number(i)), value(b"v"))).damaged(1000)),
+    ("damaged-keys", |n| each(n, |pile, i| pile.put(string(&number(i)), value(b"v"))).damaged(1000, Damage::Key)),
+    ("broken-frames", |n| each(n, |pile, i| pile.put(string(&number(i)), value(b"v"))).damaged(8, Damage::Frame)),
     ("unknown", |n| each(n, |pile, i| pile.put(format!("!u{i:07}|x"), *b"v"))),
     ("intents", intents),
 ];
