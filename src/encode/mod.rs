@@ -326,7 +326,7 @@ impl Input {
         };
         let scratch = std::env::temp_dir();
         let mut objects = Objects::new(rows, told, Shift(outcome.shifted_ms), fingerprints, &scratch);
-        let named = |error: Error| if error.path().is_none() { error.input(&self.path) } else { error };
+        let named = |error: Error| error.or_input(&self.path);
         let from = OneOutput { path: &self.path, adapters, scratch: &scratch, blocks: options.blocks };
         let seen = read(&from, registry::readers(made.layout, &scratch), &mut objects);
         let Seen { files, bytes, aside } = seen.map_err(named)?;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bumpalo::Bump;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::format::sqs::guard::{Dedup, GroupLock};
 use crate::format::{Family, Fault, sqs};
 use crate::model::redis::Key;
@@ -50,10 +50,7 @@ impl Shift {
             Family::SqsGroup => self.lock(record.value),
             _ => return Ok(Cow::Borrowed(record.value)),
         };
-        moved.map(Cow::Owned).map_err(|fault| {
-            let words = format!("a bookkeeping row of a queue cannot be read: {fault:?}");
-            Error::new(ErrorKind::Output(words))
-        })
+        moved.map(Cow::Owned).map_err(|fault| Error::from(fault).row(record.family, record.key))
     }
 
     fn dedup(self, value: &[u8]) -> std::result::Result<Vec<u8>, Fault> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Input, Options};
 use crate::decode::{Progress, index, or_changed};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::adapter::Adapter;
 use crate::index::last_commit_ts as ts_of;
 use crate::layouts::reading::output::{self, Visitor};
@@ -90,12 +90,11 @@ pub(super) fn of_snapshots<V: Visitor>(
 }
 
 fn of_output(path: &Path, adapter: Adapter, visitor: &mut impl Visitor, findings: &mut Findings) -> Result<()> {
-    let named = |error: Error| if error.path().is_none() { error.input(path) } else { error };
     let manifest = ReadManifest::of(&mut opened(path)?)?;
     let made = options::Options::of_readable(&manifest)?;
     let (mut open, scratch) = (|| opened(path), std::env::temp_dir());
     let seen = output::read(&mut open, registry::readers(made.layout, &scratch), &[adapter], &scratch, visitor)
-        .map_err(named)?;
+        .map_err(|error| error.or_input(path))?;
     let name = path.to_string_lossy();
     for (kind, what, count) in [(&ASIDE, "files", seen.aside), (&SKIPPED, "places", manifest.skipped)] {
         if count > 0 {

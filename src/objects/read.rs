@@ -6,7 +6,7 @@ use std::path::Path;
 use super::lines::Each;
 use super::{Reader, is_read};
 use crate::decode::Layout;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::adapter;
 use crate::layouts::joined;
 use crate::layouts::place::Shape;
@@ -71,7 +71,6 @@ pub(crate) fn of_layout(
 impl Reader {
     fn read(&mut self, path: &[u8], whole: bool, bytes: &mut dyn Read, name: &Path, each: &mut Each<'_>) -> Result<()> {
         let shown = name.join(String::from_utf8_lossy(path).into_owned());
-        let named = |error: Error| if error.path().is_none() { error.input(&shown) } else { error };
         loop {
             let mut piece = Vec::new();
             let most = if whole { u64::MAX } else { PIECE };
@@ -80,7 +79,7 @@ impl Reader {
                 return Ok(());
             }
             // A stream can continue in the next part.
-            self.feed(joined(self.layout, path), &piece, each).map_err(named)?;
+            self.feed(joined(self.layout, path), &piece, each).map_err(|error| error.or_input(&shown))?;
         }
     }
 }

@@ -79,7 +79,7 @@ fn attributes(
         };
         filling.push(path, &[&encoded(&attributes), link.unwrap_or_default()].concat())
     });
-    read.map_err(|error| if error.path().is_none() { error.input(output.name()) } else { error })?;
+    read.map_err(|error| error.or_input(output.name()))?;
     filling.finish().map(Some)
 }
 

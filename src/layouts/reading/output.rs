@@ -156,7 +156,7 @@ impl<'p, V> Pass<'p, V> {
             Entry::NonRegular(path, what) => self.odd(path, &format!("it is {what}")),
             Entry::Odd(path, what) => self.odd(path, what),
         });
-        read.map_err(|error| if error.path().is_none() { error.input(&self.name) } else { error })
+        read.map_err(|error| error.or_input(&self.name))
     }
 
     /// Another name of a file.
