@@ -194,7 +194,7 @@ pub(super) fn clap(mut error: clap::Error) -> Exit {
     }
     #[cfg(not(feature = "load"))]
     if is_load(std::env::args_os().skip(1)) {
-        return complain(&missing_feature("the command load", "load"));
+        return complain(&missing_feature("the command load"));
     }
     let echoed = || std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
     if echoed().any(|arg| arg.chars().any(crate::report::visible::is_active)) {
@@ -213,9 +213,9 @@ fn is_load(mut words: impl Iterator<Item = std::ffi::OsString>) -> bool {
 }
 
 /// The error of a request for something that this program was built without.
-pub(super) fn missing_feature(what: &str, feature: &str) -> Error {
+pub(super) fn missing_feature(what: &str) -> Error {
     Error::command_line(format!(
-        "this program was built without {what}: install it with `cargo install --path . --features {feature}`"
+        "this program was built without {what}: run `cargo install --path . --features parquet,load` in the source directory of ekvsnap"
     ))
 }
 

@@ -96,5 +96,5 @@ impl Recipe {
 
 /// A layout by its name, if this program was built with it.
 pub(super) fn layout(name: &str) -> Result<Layout> {
-    Layout::named(name).ok_or_else(|| out::missing_feature(&format!("--layout {name}"), name))
+    Layout::named(name).ok_or_else(|| out::missing_feature(&format!("--layout {name}")))
 }
