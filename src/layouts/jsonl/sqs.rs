@@ -14,11 +14,9 @@
 
 use crate::adapters::sqs::{Queues, name_of};
 use crate::error::Result;
-use crate::format::adapter;
 use crate::layouts::sqs::{self, Place, names};
 use crate::model::sqs::{Queue, RecordKind, Records};
 use crate::options::Options;
-use crate::output::observer::Object;
 use crate::output::split::SplitOutput;
 
 /// The paths of lines.
@@ -35,10 +33,7 @@ impl sqs::Paths for Paths {
             RecordKind::Side if queues.has_record(of.queue) => {
                 place(stem(), &names::packed_side(&stem()), "side_records")
             }
-            RecordKind::Side => {
-                let path = format!("{}/side.jsonl", names::stale_path(&name));
-                Place { path, scope: names::ORPHANS.into(), kind: "side_records" }
-            }
+            RecordKind::Side => sqs::aside(&name, "side.jsonl", "side_records"),
         }
     }
 
@@ -50,14 +45,7 @@ impl sqs::Paths for Paths {
         gets_lines: &dyn Fn(&Records<'_>) -> bool,
         out: &mut SplitOutput<'_>,
     ) -> Result<()> {
-        let stem = names::queue_stem(queue.name);
-        let dir = out.dir("sqs")?;
-        out.put(&dir, names::packed_document(&stem).as_bytes(), document)?;
-        out.tally.scope(adapter::SQS, &stem);
-        if let Some(objects) = out.objects() {
-            let value = objects.secret().map(|secret| secret.fingerprint(document));
-            objects.add(&Object::scope(adapter::SQS, "queues", &stem, document.len() as u64, value));
-        }
+        let stem = sqs::write_packed(queue, document, out)?;
         let mut put_empty = |path: &str| {
             let log = out.log_in_parts(&names::queue_path(path));
             out.complete(log);

@@ -3,57 +3,24 @@
 //! Bodies are not written: tables are for queries. They are read nevertheless, so that the findings are the same as in other layouts.
 //! Orphans and unfinished uploads are not written either: they do not have the form of an object.
 
-use std::fs::File;
-use std::sync::Arc;
-
 use super::sets::To;
-use crate::adapters::s3::{self, Buckets, Leftovers, Payloads, Report, Split};
+use crate::adapters::s3::{self, Buckets, Leftovers, Payloads, Split};
 use crate::dataset::DataSet;
 use crate::error::Result;
 use crate::format::adapter;
-use crate::format::wire::Reader;
 use crate::layouts::rows::s3::Rows;
-use crate::layouts::s3::{decode_names, encode_names, folder, payloads, records};
+use crate::layouts::s3::{Written, folder, payloads, records};
 use crate::options::{ObjectName, Options};
 use crate::output::names::unsegment;
-use crate::output::record::Lines;
 use crate::output::split::{SplitOutput, Writes};
 use crate::output::tree::Tree;
-use crate::run::engine::Done;
-use crate::run::shards::{Recordable, run_splits};
+use crate::run::shards::run_splits;
 use crate::run::{Job, note_shared, step};
 
 type Index<'t> = Rows<To<'t, SplitOutput<'t>>>;
 
 fn index<'t>(tree: &'t Tree, options: &Options) -> Index<'t> {
     Rows::new(To::new(SplitOutput::new(tree), options.parquet_size()))
-}
-
-/// The result of a split.
-struct Written<'t> {
-    out: SplitOutput<'t>,
-    /// The last bucket: those before it get no more rows.
-    buckets: Vec<Vec<u8>>,
-    report: Report,
-}
-
-impl Done for Written<'_> {
-    fn held(&self) -> usize {
-        self.out.held()
-    }
-}
-
-impl<'t> Recordable<'t> for Written<'t> {
-    fn record(self, lines: &mut Lines, out: &mut Vec<u8>) -> Result<()> {
-        encode_names(&self.buckets, out);
-        self.report.encode(out);
-        self.out.record(lines, out)
-    }
-
-    fn replay(reader: &mut Reader<'_>, lines: &Arc<File>, tree: &'t Tree) -> Option<Self> {
-        let (buckets, report) = (decode_names(reader)?, Report::decode(reader)?);
-        Some(Written { out: SplitOutput::replay(reader, lines, tree)?, buckets, report })
-    }
 }
 
 /// Writes the indexes of all buckets.
@@ -77,13 +44,13 @@ pub(crate) fn write_all(job: &mut Job<'_, '_, '_>) -> Result<()> {
         (job.role, adapter::S3, tree),
         (splits.len(), &|i| i),
         |i| read(set, &buckets, &payloads, &splits[i], options, index(tree, options)),
-        |Written { out, buckets: given, report }| {
+        |Written { out, indexed, report }| {
             leftovers.merge(report.leftovers);
             references.extend(report.named);
             note_shared(report.shared, &mut collector.findings);
             step(progress, tree);
             let writes = collector.place(out)?;
-            for bucket in given {
+            for bucket in indexed {
                 if let Some(at) = buckets.place(&bucket) {
                     filled[at] = true;
                 }
@@ -136,8 +103,8 @@ fn read<'a, 't>(
 ) -> Result<Written<'t>> {
     let mut report = s3::read(set, buckets, payloads, split, options, &mut index)?;
     let to = index.into_sink();
-    let buckets = to.names().filter_map(|name| unsegment(name.strip_prefix("s3/")?)).collect();
+    let indexed = to.names().filter_map(|name| unsegment(name.strip_prefix("s3/")?)).collect();
     let mut out = to.finish()?;
     out.findings.merge(std::mem::take(&mut report.findings));
-    Ok(Written { out, buckets, report })
+    Ok(Written { out, indexed, report })
 }

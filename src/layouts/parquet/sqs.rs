@@ -3,7 +3,6 @@
 use super::sets::To;
 use crate::adapters::sqs::{Queues, Read, Reader, name_of};
 use crate::error::Result;
-use crate::format::adapter;
 use crate::index::Granularity;
 use crate::layouts::rows::Sink as _;
 use crate::layouts::rows::sqs::{Rows, columns, columns_of};
@@ -27,14 +26,8 @@ impl sqs::Paths for Paths {
             RecordKind::Side if queues.has_record(of.queue) => {
                 Place { path: format!("{}/side", names::queue_path(&stem)), scope: stem, kind: "side_records" }
             }
-            RecordKind::Side => {
-                let path = format!("{}/side", names::stale_path(&name));
-                Place { path, scope: names::ORPHANS.into(), kind: "side_records" }
-            }
-            RecordKind::Stale(generation) => {
-                let path = format!("{}/generation-{generation}", names::stale_path(&name));
-                Place { path, scope: names::ORPHANS.into(), kind: "orphans" }
-            }
+            RecordKind::Side => sqs::aside(&name, "side", "side_records"),
+            RecordKind::Stale(generation) => sqs::aside(&name, &format!("generation-{generation}"), "orphans"),
         }
     }
 
@@ -46,10 +39,7 @@ impl sqs::Paths for Paths {
         gets_lines: &dyn Fn(&Records<'_>) -> bool,
         out: &mut SplitOutput<'_>,
     ) -> Result<()> {
-        let stem = names::queue_stem(queue.name);
-        let dir = out.dir("sqs")?;
-        out.put(&dir, names::packed_document(&stem).as_bytes(), document)?;
-        out.tally.scope(adapter::SQS, &stem);
+        let stem = sqs::write_packed(queue, document, out)?;
         let mut to = To::new(out, options.parquet_size());
         if !gets_lines(&Records { queue: queue.encoded, kind: RecordKind::Messages }) {
             to.set(&names::queue_path(&stem), columns)?;

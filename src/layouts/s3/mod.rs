@@ -26,7 +26,7 @@ mod told;
 mod uploads;
 
 #[cfg(feature = "parquet")]
-pub(super) use run::{decode_names, encode_names, payloads, records};
+pub(super) use run::{Written, payloads, records};
 pub(crate) use run::{write_all, write_one};
 
 use crate::error::Result;

@@ -23,11 +23,12 @@ use crate::run::engine::Done;
 use crate::run::shards::{Recordable, Role, run_splits};
 use crate::run::{Job, note_shared, step};
 
-/// The result of a split.
-struct Written<'t> {
-    out: SplitOutput<'t>,
-    indexed: Vec<Vec<u8>>,
-    report: Report,
+/// The result of a split, in every layout.
+pub(in crate::layouts) struct Written<'t> {
+    pub out: SplitOutput<'t>,
+    /// The buckets whose indexes got lines or rows, in order.
+    pub indexed: Vec<Vec<u8>>,
+    pub report: Report,
 }
 
 impl Done for Written<'_> {
@@ -50,13 +51,13 @@ impl<'t> Recordable<'t> for Written<'t> {
 }
 
 /// Appends names of buckets.
-pub(in crate::layouts) fn encode_names(names: &[Vec<u8>], out: &mut Vec<u8>) {
+fn encode_names(names: &[Vec<u8>], out: &mut Vec<u8>) {
     wire::number(names.len() as u64, out);
     names.iter().for_each(|name| wire::bytes(name, out));
 }
 
 /// Reads names of buckets.
-pub(in crate::layouts) fn decode_names(reader: &mut Reader<'_>) -> Option<Vec<Vec<u8>>> {
+fn decode_names(reader: &mut Reader<'_>) -> Option<Vec<Vec<u8>>> {
     let count = reader.count()?;
     (0..count).map(|_| reader.bytes().map(<[u8]>::to_vec)).collect()
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{Paths, paths, render};
+use super::{Paths, names, paths, render};
 use crate::adapters::sqs::{Queues, name_of};
 use crate::error::Result;
-use crate::model::sqs::Records;
+use crate::format::adapter;
+use crate::model::sqs::{Queue, Records};
 use crate::output::json::{self, Escape};
+use crate::output::observer::Object;
 use crate::output::out::Out as _;
 use crate::output::split::{SplitOutput, Writes};
 use crate::run::{Job, engine};
@@ -43,6 +45,26 @@ pub fn write(
     let collector = &mut *job.collector;
     engine::run_with(tasks.len(), |i| task(tasks[i]), |out| collector.place(out), Writes::write)?;
     if options.for_restore { generations(job, queues) } else { Ok(()) }
+}
+
+/// Writes the document of a queue for the layouts that have no directory of the queue's own files. Returns the queue's stem.
+///
+/// # Errors
+/// A failed write.
+pub(in crate::layouts) fn write_packed(
+    queue: &Queue<'_>,
+    document: &[u8],
+    out: &mut SplitOutput<'_>,
+) -> Result<String> {
+    let stem = names::queue_stem(queue.name);
+    let dir = out.dir("sqs")?;
+    out.put(&dir, names::packed_document(&stem).as_bytes(), document)?;
+    out.tally.scope(adapter::SQS, &stem);
+    if let Some(objects) = out.objects() {
+        let value = objects.secret().map(|secret| secret.fingerprint(document));
+        objects.add(&Object::scope(adapter::SQS, "queues", &stem, document.len() as u64, value));
+    }
+    Ok(stem)
 }
 
 /// Writes the generations that are not in any document, if there are any.

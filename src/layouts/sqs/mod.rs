@@ -30,6 +30,7 @@ use crate::options::{ObjectName, Options};
 use crate::output::split::SplitOutput;
 use crate::report::Findings;
 use crate::run::{Job, Progress, Scratch, note_shared};
+pub(super) use documents::write_packed;
 pub(super) use entry::Entry;
 
 /// The file of lines, and the scope and kind in which they are counted.
@@ -76,10 +77,14 @@ pub(crate) trait Paths: Sync {
     }
 }
 
-/// The place of stale messages: the same in both layouts.
+/// The place of stale messages in files of lines.
 pub(super) fn stale(name: &[u8], generation: u64) -> Place {
-    let path = format!("{}/generation-{generation}.jsonl", names::stale_path(name));
-    Place { path, scope: names::ORPHANS.into(), kind: "orphans" }
+    aside(name, &format!("generation-{generation}.jsonl"), "orphans")
+}
+
+/// The place of records without a live queue.
+pub(super) fn aside(name: &[u8], file: &str, kind: &'static str) -> Place {
+    Place { path: format!("{}/{file}", names::stale_path(name)), scope: names::ORPHANS.into(), kind }
 }
 
 /// Writes all queues.
