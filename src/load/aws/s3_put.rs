@@ -1,5 +1,6 @@
 //! The contents of a request that puts an object or a part: its bytes, and the headers that describe it.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write as _;
 
@@ -67,13 +68,15 @@ impl Metadata {
             ("content-disposition", manifest.content_disposition),
         ];
         let mut headers: Vec<(String, Vec<u8>)> = Vec::new();
+        // Headers whose names differ only in case are one header.
+        let mut names = BTreeSet::new();
         let users = manifest.user_metadata.iter().map(|(name, value)| (format!("x-amz-meta-{name}"), *value));
         let all = named.into_iter().filter(|(_, value)| !value.is_empty());
         for (name, value) in all.map(|(name, value)| (name.to_owned(), value)).chain(users) {
             let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
             let is_fine =
                 name.bytes().all(is_token) && value.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control());
-            if is_fine && value.trim_ascii() == value {
+            if is_fine && value.trim_ascii() == value && names.insert(name.to_ascii_lowercase()) {
                 headers.push((name, value.as_bytes().to_vec()));
             } else {
                 refused(&name);
@@ -85,5 +88,22 @@ impl Metadata {
     /// The headers as a request takes them.
     pub fn headers(&self) -> Vec<(&str, &[u8])> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_metadata() {
+        let users = [("A", "1"), ("a", "2"), ("b", "two  spaces"), ("c", " space"), ("d e", "name"), ("f", "line\n")];
+        let manifest = Manifest { content_type: "text/plain", user_metadata: &users, ..Manifest::default() };
+        let mut refused = Vec::new();
+        let metadata = Metadata::of(&manifest, |name| refused.push(name.to_owned()));
+        let want: [(&str, &[u8]); 3] =
+            [("content-type", b"text/plain"), ("x-amz-meta-A", b"1"), ("x-amz-meta-b", b"two  spaces")];
+        assert_eq!(metadata.headers(), want);
+        assert_eq!(refused, ["x-amz-meta-a", "x-amz-meta-c", "x-amz-meta-d e", "x-amz-meta-f"]);
     }
 }

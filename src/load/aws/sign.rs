@@ -91,12 +91,19 @@ impl Signed<'_> {
         for (name, value) in &headers {
             text.extend_from_slice(name.as_bytes());
             text.push(b':');
-            text.extend_from_slice(value.trim_ascii());
+            text.extend(trimmed(value));
             text.push(b'\n');
         }
         text.extend_from_slice(format!("\n{names}\n{}", self.digest).as_bytes());
         (text, names)
     }
+}
+
+/// A header's value as it is signed: nothing around it, and one space for each run of spaces.
+fn trimmed(value: &[u8]) -> Vec<u8> {
+    let mut text = value.trim_ascii().to_vec();
+    text.dedup_by(|next, before| *next == b' ' && *before == b' ');
+    text
 }
 
 /// The SHA-256 of some bytes, in hex.
@@ -129,31 +136,62 @@ pub(super) fn encoded(bytes: &[u8], slashes: bool) -> String {
 mod tests {
     use super::*;
 
-    /// `get-vanilla` and `get-vanilla-query-order-key-case` of the test suite that AWS publishes.
+    /// Examples of the test suite that AWS publishes: names, query, headers and signature.
     #[test]
     fn published_examples() {
         let keys =
             Keys { id: "AKIDEXAMPLE".into(), secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".into(), token: None };
-        let sign = |query: &str| {
+        let unordered = query(&[("Param2", "value2"), ("Param1", "value1")]);
+        assert_eq!(unordered, "Param1=value1&Param2=value2");
+        let spaces: [(&str, &[u8]); 2] = [("My-Header1", b" value1"), ("My-Header2", b" \"a   b   c\"")];
+        for (name, query, headers, want) in [
+            ("get-vanilla", "", &[][..], "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
+            (
+                "get-vanilla-query-order-key-case",
+                &unordered,
+                &[],
+                "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
+            ),
+            ("get-header-value-trim", "", &spaces, "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736"),
+        ] {
             let signed = Signed {
                 method: "GET",
                 host: "example.amazonaws.com",
                 path: "/",
                 query,
-                headers: &[],
+                headers,
                 digest: &sha256(b""),
                 region: "us-east-1",
                 service: "service",
                 moment: "2015-08-30T12:36:00Z".parse().unwrap(),
             };
-            let headers = signed.headers(&keys);
-            let (_, authorization) = headers.last().unwrap();
-            authorization.rsplit('=').next().unwrap().to_owned()
+            assert_eq!(signature(&signed, &keys), want, "{name}");
+        }
+    }
+
+    /// The example of a GET in the documentation of S3, whose requests have the digest of their content in a header.
+    #[test]
+    fn published_example_of_s3() {
+        let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into();
+        let keys = Keys { id: "AKIAIOSFODNN7EXAMPLE".into(), secret, token: None };
+        let signed = Signed {
+            method: "GET",
+            host: "examplebucket.s3.amazonaws.com",
+            path: "/test.txt",
+            query: "",
+            headers: &[("Range", b"bytes=0-9")],
+            digest: &sha256(b""),
+            region: "us-east-1",
+            service: "s3",
+            moment: "2013-05-24T00:00:00Z".parse().unwrap(),
         };
-        assert_eq!(sign(""), "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31");
-        let query = query(&[("Param2", "value2"), ("Param1", "value1")]);
-        assert_eq!(query, "Param1=value1&Param2=value2");
-        assert_eq!(sign(&query), "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500");
+        assert_eq!(signature(&signed, &keys), "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41");
+    }
+
+    fn signature(signed: &Signed<'_>, keys: &Keys) -> String {
+        let headers = signed.headers(keys);
+        let (_, authorization) = headers.last().unwrap();
+        authorization.rsplit('=').next().unwrap().to_owned()
     }
 
     #[test]
