@@ -19,8 +19,13 @@ impl KeyRange {
 
     /// One key.
     pub fn one(key: &[u8]) -> KeyRange {
-        KeyRange { lo: key.to_vec(), hi: Some([key, &[0]].concat()) }
+        KeyRange { lo: key.to_vec(), hi: Some(next_key(key)) }
     }
+}
+
+/// The next key after a key.
+pub fn next_key(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
 }
 
 /// Whether a user key is that of a wanted row.

@@ -18,7 +18,7 @@ mod versions;
 
 pub use again::RowRef;
 pub use group::Group;
-pub use key_range::{IsRow, KeyRange, RowsOf};
+pub use key_range::{IsRow, KeyRange, RowsOf, next_key};
 pub(crate) use moment::AHEAD;
 pub use range::{RangeIter, after_prefix};
 pub use room::{Reading, Room};

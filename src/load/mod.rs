@@ -27,6 +27,7 @@ use crate::encode::shift::Shift;
 use crate::error::{Error, Result};
 use crate::format::mvcc::hlc_millis;
 use crate::report::Findings;
+use crate::run::Silent;
 use crate::source::Source;
 use course::Course;
 pub use target::Target;
@@ -103,6 +104,8 @@ pub trait Listener: Progress {
         let _ = (name, objects);
     }
 }
+
+impl Listener for Silent {}
 
 /// Loads the objects of one adapter into a target.
 ///

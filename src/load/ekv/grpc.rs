@@ -133,10 +133,11 @@ impl Client {
                 }
             }
         }
-        Ok(answers.into_iter().flatten().collect())
+        let all: Option<Vec<A>> = answers.into_iter().collect();
+        all.ok_or_else(|| Error::internal("a call has neither an answer nor an error"))
     }
 
-    /// Calls a method for the messages that have no answer yet.
+    /// Calls a method for the messages that have no answer yet. Each of them has an outcome.
     fn once<A: Message + Default>(
         &mut self,
         method: &'static str,
@@ -148,13 +149,15 @@ impl Client {
             let mut calls = JoinSet::new();
             for at in open {
                 let lane = at % connections.len();
-                let Some(connection) = connections[lane].clone() else { continue };
+                let (at, connection, message) = (*at, connections[lane].clone(), messages[*at].clone());
                 let uri = format!("http://{authority}{method}");
-                let call = call(connection, uri, messages[*at].clone());
-                let at = *at;
                 calls.spawn(async move {
-                    let late = || Failure::Transport("no answer in time".to_owned());
-                    (at, lane, timeout(ANSWER, call).await.unwrap_or_else(|_| Err(late())))
+                    let failed = |words: &str| Err(Failure::Transport(words.to_owned()));
+                    let outcome = match connection {
+                        Some(connection) => timeout(ANSWER, call(connection, uri, message)).await,
+                        None => Ok(failed("there is no connection")),
+                    };
+                    (at, lane, outcome.unwrap_or_else(|_| failed("no answer in time")))
                 });
             }
             calls.join_all().await
@@ -256,7 +259,21 @@ fn decoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::messages::{Routes, method};
     use super::*;
+
+    /// A call without a connection has failed: it is not left out.
+    #[test]
+    fn every_call_has_an_outcome() {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let mut client = Client { runtime, authority: "127.0.0.1:1".to_owned(), connections: vec![None, None] };
+        let messages = [Bytes::new(), Bytes::new(), Bytes::new()];
+        let outcomes = client.once::<Routes>(method::ROUTES, &messages, &[0, 2]);
+        let mut failed: Vec<usize> =
+            outcomes.iter().filter(|(_, outcome)| outcome.is_err()).map(|(at, _)| *at).collect();
+        failed.sort_unstable();
+        assert_eq!(failed, [0, 2]);
+    }
 
     #[test]
     fn messages_have_a_head() {

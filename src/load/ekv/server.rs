@@ -5,6 +5,7 @@ use prost::Message as _;
 
 use super::grpc::Client;
 use super::messages::{Put, Routes, Scan, Scanned, Stored, method};
+use crate::dataset::{KeyRange, next_key};
 use crate::error::{Error, Remedy, Result};
 use crate::format::Family;
 use crate::format::adapter::Adapter;
@@ -89,8 +90,8 @@ impl Server {
     /// It has some.
     pub fn refuse_full(&mut self, adapter: Adapter) -> Result<()> {
         let mut scans = Vec::new();
-        for (start, end) in ranges(adapter) {
-            scans.extend(self.groups.iter().map(|group| scan(start.clone(), end.clone(), 1, *group)));
+        for range in ranges(adapter) {
+            scans.extend(self.groups.iter().map(|group| scan(&range, 1, *group)));
         }
         let told: Vec<Scanned> = self.client.call(method::SCAN, &scans, |_| format!("look for {}", adapter.name()))?;
         let Some(found) = told.iter().find_map(|told| told.rows.first()) else { return Ok(()) };
@@ -128,11 +129,11 @@ impl Server {
         let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
         let mut found = vec![false; keys.len()];
         for group in self.groups.clone() {
-            let (mut start, end) = (first.clone(), behind(last));
+            let mut range = KeyRange { lo: first.clone(), hi: Some(next_key(last)) };
             loop {
-                let message = scan(start, end.clone(), PAGE, group);
-                let told: Vec<Scanned> =
-                    self.client.call(method::SCAN, &[message], |_| "read back what was stored".to_owned())?;
+                let told: Vec<Scanned> = self
+                    .client
+                    .call(method::SCAN, &[scan(&range, PAGE, group)], |_| "read back what was stored".to_owned())?;
                 let rows = told.into_iter().flat_map(|told| told.rows).collect::<Vec<_>>();
                 for row in &rows {
                     if let Ok(at) = keys.binary_search(&row.key) {
@@ -141,7 +142,9 @@ impl Server {
                 }
                 // It may return fewer keys than it was asked for.
                 match rows.last().filter(|row| row.key < *last) {
-                    Some(row) => start = behind(&row.key),
+                    Some(row) if row.key >= range.lo => range.lo = next_key(&row.key),
+                    // The same answer would come again and again.
+                    Some(row) => return Err(self.client.failed(&out_of_range(&row.key, &range.lo))),
                     None => break,
                 }
             }
@@ -150,31 +153,27 @@ impl Server {
     }
 }
 
-fn scan(start: Vec<u8>, end: Vec<u8>, limit: usize, group: u64) -> Bytes {
+/// The message about a key that is not in the listed range.
+fn out_of_range(key: &[u8], begin: &[u8]) -> String {
+    format!("its list of the keys from {} on has {}", name_of(begin), name_of(key))
+}
+
+fn scan(range: &KeyRange, limit: usize, group: u64) -> Bytes {
+    let (start, end) = (range.lo.clone(), range.hi.clone().unwrap_or_default());
     Scan { start, end, limit: limit as i64, group, keys_only: true }.encode_to_vec().into()
 }
 
-/// The next key after a key.
-fn behind(key: &[u8]) -> Vec<u8> {
-    [key, b"\0"].concat()
-}
-
-/// The ranges with the keys of an adapter; an empty end means no end.
-fn ranges(adapter: Adapter) -> Vec<(Vec<u8>, Vec<u8>)> {
+/// The ranges with the keys of an adapter.
+fn ranges(adapter: Adapter) -> Vec<KeyRange> {
     let mut all = Vec::new();
     for family in Family::ALL.iter().filter(|family| family.class() == Class::Adapter(adapter)) {
         if *family == Family::Bare {
             // All keys that do not begin like those of other adapters. Bare keys among those are not looked for.
-            all.extend([(Vec::new(), b"!".to_vec()), (b"\"".to_vec(), Vec::new())]);
-            continue;
+            all.push(KeyRange { lo: Vec::new(), hi: Some(b"!".to_vec()) });
+            all.push(KeyRange { lo: b"\"".to_vec(), hi: None });
+        } else {
+            all.push(KeyRange::below(family.prefix().as_bytes()));
         }
-        let start = family.prefix().as_bytes().to_vec();
-        let mut end = start.clone();
-        // No prefix ends with the byte FF.
-        if let Some(last) = end.last_mut() {
-            *last = last.saturating_add(1);
-        }
-        all.push((start, end));
     }
     all
 }

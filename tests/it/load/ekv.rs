@@ -14,7 +14,7 @@ use ekvsnap::load::{Input, Options, Outcome, Target, load};
 use serde_json::Value;
 
 use super::ekv_server::{Fate, Server, Store};
-use super::rdb::{Deaf, sources};
+use super::rdb::sources;
 use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::fixtures::{load as fixture, snapshots};
 
@@ -22,7 +22,7 @@ const CORPORA: [&str; 7] =
     ["redis-nasty", "dynamodb-nasty", "s3-nasty", "sqs-nasty", "fs-small", "two-groups", "sst-plain"];
 
 fn loaded(input: &Input, server: &Server, options: &Options) -> ekvsnap::Result<Outcome> {
-    load(input, &Target::Ekv(server.target()), options, &Deaf)
+    load(input, &Target::Ekv(server.target()), options, &Silent)
 }
 
 /// An output that was made for a restore.
@@ -176,6 +176,15 @@ fn rows_that_are_gone_are_missed() {
         if calls == 20 { Fate::Lost } else { Fate::Stored }
     });
     fails(&run("sqs-small", &server, &[]), "rows that it had stored are missing: 1, such as row:base64:IXNxc3");
+}
+
+/// A list that begins before the range would be asked for again and again.
+#[test]
+fn a_list_that_is_not_in_the_range() {
+    let (done, result) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(run("sqs-small", &Server::that_begins_again(), &[])));
+    let out = result.recv_timeout(std::time::Duration::from_secs(30)).expect("it ends");
+    fails(&out, "its list of the keys from row:");
 }
 
 #[test]

@@ -75,6 +75,9 @@ pub struct Server {
     store: Arc<Mutex<Store>>,
 }
 
+/// How keys are listed.
+type List = fn(&Scan, &Store) -> Vec<u8>;
+
 /// What happens to each row.
 type Rule = Box<dyn FnMut(&[u8]) -> Fate + Send>;
 
@@ -82,15 +85,29 @@ type Rule = Box<dyn FnMut(&[u8]) -> Fate + Send>;
 struct Shared {
     store: Arc<Mutex<Store>>,
     fate: Mutex<Rule>,
+    list: List,
 }
 
 impl Server {
     /// A server with rows; `fate` returns what happens to each row that is to be stored.
     pub fn start(store: Store, fate: impl FnMut(&[u8]) -> Fate + Send + 'static) -> Server {
+        Server::with(store, fate, scan)
+    }
+
+    /// A server without rows that lists keys from the first one on, wherever a range begins.
+    pub fn that_begins_again() -> Server {
+        Server::with(
+            Store::new(),
+            |_| Fate::Stored,
+            |asked, store| scan(&Scan { start: Vec::new(), ..asked.clone() }, store),
+        )
+    }
+
+    fn with(store: Store, fate: impl FnMut(&[u8]) -> Fate + Send + 'static, list: List) -> Server {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let (port, store) = (listener.local_addr().unwrap().port(), Arc::new(Mutex::new(store)));
-        let shared = Arc::new(Shared { store: Arc::clone(&store), fate: Mutex::new(Box::new(fate)) });
+        let shared = Arc::new(Shared { store: Arc::clone(&store), fate: Mutex::new(Box::new(fate)), list });
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
@@ -153,7 +170,7 @@ async fn call(path: &str, mut body: RecvStream, mut respond: SendResponse<Bytes>
                 }
             }
         }
-        "/RawKV/RawScanAt" => Ok(scan(&Scan::decode(message).unwrap(), &shared.store.lock().unwrap())),
+        "/RawKV/RawScanAt" => Ok((shared.list)(&Scan::decode(message).unwrap(), &shared.store.lock().unwrap())),
         "/Distribution/ListRoutes" => {
             let routes = [3, 5, 3].map(|group| Route { group }).to_vec();
             Ok(Routes { routes }.encode_to_vec())

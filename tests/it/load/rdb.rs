@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ekvsnap::decode::{Layout, Options as Decode, Silent, decode};
 use ekvsnap::format::redis::stream::{StreamId, entry_into};
-use ekvsnap::load::{Input, Listener, Options, Outcome, Target, load};
+use ekvsnap::load::{Input, Options, Outcome, Target, load};
 use ekvsnap::source::Source;
 use proptest::prelude::*;
 
@@ -18,16 +18,6 @@ use crate::kit::fixtures::{load as fixture, snapshots};
 pub const CORPORA: [&str; 7] =
     ["redis-small", "redis-nasty", "expired-retype", "stale-ttl", "incr-poison", "mvcc-interleave", "two-groups"];
 
-/// Ignores progress.
-pub struct Deaf;
-
-impl ekvsnap::decode::Progress for Deaf {
-    fn begin(&self, _: &'static str, _: u64) {}
-    fn advance(&self, _: u64) {}
-}
-
-impl Listener for Deaf {}
-
 pub fn sources(inputs: &[Vec<u8>]) -> Vec<Source> {
     let named = inputs.iter().enumerate();
     named.map(|(n, bytes)| Source::from_bytes(format!("{n}.fsm"), bytes.clone())).collect()
@@ -37,7 +27,7 @@ pub fn sources(inputs: &[Vec<u8>]) -> Vec<Source> {
 fn written(input: &Input, options: &Options) -> (Keys, Outcome, Vec<u8>) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("dump.rdb");
-    let outcome = load(input, &Target::Rdb(path.clone()), options, &Deaf).unwrap();
+    let outcome = load(input, &Target::Rdb(path.clone()), options, &Silent).unwrap();
     let file = std::fs::read(path).unwrap();
     (read(&file), outcome, file)
 }
