@@ -36,6 +36,8 @@ pub(super) struct Course<'c> {
     before: Option<String>,
     limit: Option<Limit>,
     counts: BTreeMap<&'static str, u64>,
+    /// Objects that the target has stored, of those that have a position.
+    stored: u64,
     passed_over: u64,
     left_out: u64,
     bytes: u64,
@@ -67,6 +69,7 @@ impl<'c> Course<'c> {
             before: options.start_after.clone(),
             limit: limit.map(|rate| Limit { rate, begun: Instant::now() }),
             counts: BTreeMap::new(),
+            stored: 0,
             passed_over: 0,
             left_out: 0,
             bytes: 0,
@@ -140,6 +143,13 @@ impl<'c> Course<'c> {
     /// Counts objects that were given to the target.
     pub fn loaded_all(&mut self, kind: &'static str, objects: u64) {
         *self.counts.entry(kind).or_default() += objects;
+    }
+
+    /// Counts objects that the target has stored: all objects up to `last` are loaded.
+    pub fn stored(&mut self, kind: &'static str, objects: u64, last: &str) {
+        self.stored += objects;
+        self.loaded_all(kind, objects);
+        self.listener.position(last, self.stored);
     }
 
     /// Reports an object, or a part of it, that the target cannot store.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::flight::{Flight, held};
+use super::run::Target;
 use super::{Answer, Service};
 use crate::error::{Remedy, Result};
 use crate::format::dynamodb::item::{Map, Value as Attribute};
@@ -18,7 +19,7 @@ use crate::layouts::dynamodb::render::ItemRenderer;
 use crate::load::backoff::Backoff;
 use crate::load::course::Course;
 use crate::load::pass::passes_over;
-use crate::load::{Input, Options, Outcome, input};
+use crate::load::{Input, Options, Outcome};
 use crate::model::dynamodb::{Item, StaleItem, Table, TableVisitor, Visitor};
 
 /// Maximum number of items in a batch, and of their bytes.
@@ -32,7 +33,6 @@ const ROUNDS: u32 = 12;
 
 /// Creates all tables of the inputs, and writes their items.
 pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course: Course<'_>) -> Result<Outcome> {
-    let (adapter, listener) = (course.adapter, course.listener);
     let service = Service::of(url, "dynamodb", options.connections)?;
     std::thread::scope(|scope| {
         let mut tables = Tables {
@@ -43,15 +43,8 @@ pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course:
             merges: options.merges(),
             refused: Vec::new(),
             batch: Batch::default(),
-            loaded: 0,
         };
-        let read = input::read(input, adapter, options, listener, &mut tables);
-        let read = read.and_then(|findings| tables.flush().map(|()| findings));
-        // Written items count, even if reading the inputs has failed.
-        let written = tables.take_all();
-        let findings = read?;
-        written?;
-        tables.course.noticed(findings);
+        tables.read(input, options)?;
         tables.course.finish()
     })
 }
@@ -66,7 +59,6 @@ struct Tables<'c> {
     /// Names of the tables that the service refuses.
     refused: Vec<Vec<u8>>,
     batch: Batch,
-    loaded: u64,
 }
 
 /// A batch that was written.
@@ -126,6 +118,24 @@ impl Tables<'_> {
         }
         Err(self.service.failed(&format!("the table {name} does not become active")))
     }
+}
+
+impl<'c> Target<'c, Written> for Tables<'c> {
+    fn course(&mut self) -> &mut Course<'c> {
+        &mut self.course
+    }
+
+    fn flight(&mut self) -> &mut Flight<Written> {
+        &mut self.flight
+    }
+
+    fn take(&mut self, written: Written) {
+        let loaded = written.items.saturating_sub(written.refused.len() as u64);
+        for (name, why) in written.refused {
+            self.course.left_out_named(&name, why);
+        }
+        self.course.stored("items", loaded, &written.last);
+    }
 
     fn flush(&mut self) -> Result<()> {
         let batch = std::mem::take(&mut self.batch);
@@ -133,29 +143,9 @@ impl Tables<'_> {
         if self.dry_run {
             self.course.loaded_all("items", batch.items.len() as u64);
         } else if !batch.items.is_empty() {
-            let earlier = self.flight.begin(move |service| batch.write(service))?;
-            earlier.into_iter().for_each(|written| self.take(written));
+            self.begin_request(move |service| batch.write(service))?;
         }
         Ok(())
-    }
-
-    /// Waits for all batches in flight.
-    fn take_all(&mut self) -> Result<()> {
-        while let Some(written) = self.flight.next()? {
-            self.take(written);
-        }
-        Ok(())
-    }
-
-    /// Records that all batches up to this one are written.
-    fn take(&mut self, written: Written) {
-        let loaded = written.items - written.refused.len() as u64;
-        for (name, why) in written.refused {
-            self.course.left_out_named(&name, why);
-        }
-        self.loaded += loaded;
-        self.course.loaded_all("items", loaded);
-        self.course.listener.position(&written.last, self.loaded);
     }
 }
 

@@ -1,11 +1,12 @@
 //! Targets with the interfaces of AWS: signed HTTP requests on several connections. They are repeated while the target is busy.
 //!
-//! Objects are read by one thread, which hands requests to others (`flight.rs`). When the target is busy, all of them pause.
+//! Objects are read by one thread (`run.rs`), which hands requests to others (`flight.rs`). When the target is busy, all of them pause.
 //!
 //! An address is `SERVICE://HOST:PORT` without encryption or `SERVICE+https://HOST`. Keys and region come from the environment, as for
 //! other clients.
 
 mod flight;
+mod run;
 mod sign;
 
 pub mod dynamodb;
@@ -34,7 +35,7 @@ use sign::{Keys, Signed};
 /// How often a request is repeated, and the pause before the first time.
 const AGAIN: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long a target may take to accept a connection, and to answer a request.
+/// How long a target may take to accept a connection, and then to accept the next bytes or to give some.
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(300);
 /// Maximum bytes of an answer that are read.
@@ -89,6 +90,11 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
+    /// Whether the service rejects the request itself: the keys are valid for it, and the service is not busy.
+    pub fn is_rejection(&self) -> bool {
+        (400..500).contains(&self.status) && !matches!(self.status, 401 | 403) && !is_busy(self)
+    }
+
     /// The code of an error: `ValidationException`, `NoSuchBucket`.
     pub fn code(&self) -> &str {
         // JSON: "__type":"prefix#Code"; XML: <Code>Code</Code>.
@@ -139,6 +145,8 @@ impl Service {
             .max_idle_connections_per_host(connections)
             .timeout_connect(Some(CONNECT))
             .timeout_recv_response(Some(ANSWER))
+            .timeout_per_read(Some(ANSWER))
+            .timeout_per_write(Some(ANSWER))
             .tls_config(TlsConfig::builder().root_certs(roots(http == "https")?).build())
             .build();
         let variable = |names: &[&str]| names.iter().find_map(|name| std::env::var(name).ok());

@@ -5,10 +5,9 @@
 //! complete. Objects and parts are sent in parallel (`flight.rs`); an upload is completed when all its parts are there. The ETag that the
 //! service returns is compared with the recorded one.
 
-use std::fmt::Write as _;
-
 use super::flight::{Flight, held};
-use super::s3_parts::Parts;
+use super::run::Target;
+use super::s3_parts::{Parts, Upload};
 use super::s3_put::{Body, Metadata};
 use super::sign::encoded;
 use super::{Answer, Content, Request, Service, between};
@@ -17,12 +16,11 @@ use crate::format::Family;
 use crate::format::s3::etag::Form;
 use crate::load::course::Course;
 use crate::load::pass::passes_over;
-use crate::load::{Input, Options, Outcome, input};
+use crate::load::{Input, Options, Outcome};
 use crate::model::s3::{Bucket, BucketVisitor, Object, OrphanChunk, OrphanManifest, UploadRow, Visitor};
 
 /// Creates all buckets of the inputs, and puts their objects.
 pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course: Course<'_>) -> Result<Outcome> {
-    let (adapter, listener) = (course.adapter, course.listener);
     let service = Service::of(url, "s3", options.connections)?;
     std::thread::scope(|scope| {
         let mut buckets = Buckets {
@@ -37,13 +35,8 @@ pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course:
             is_recut: false,
             taken: false,
             path: String::new(),
-            loaded: 0,
         };
-        let read = input::read(input, adapter, options, listener, &mut buckets);
-        // Objects that were put count, even if reading the inputs has failed.
-        let put = buckets.take_all();
-        let findings = read.and_then(|findings| put.map(|()| findings)).inspect_err(|_| buckets.abort())?;
-        buckets.course.noticed(findings);
+        buckets.read(input, options).inspect_err(|_| buckets.abort())?;
         buckets.course.finish()
     })
 }
@@ -67,7 +60,6 @@ struct Buckets<'c> {
     taken: bool,
     /// The path of the current object.
     path: String,
-    loaded: u64,
 }
 
 /// The result of a request.
@@ -83,17 +75,6 @@ struct Known {
     name: String,
     /// The ETag that the service must return; `None`: none is compared.
     etag: Option<String>,
-}
-
-/// A multipart upload.
-struct Upload {
-    id: String,
-    /// Number and size of each part.
-    parts: Vec<(u64, u64)>,
-    /// How many parts are in flight or stored.
-    begun: usize,
-    /// ETags of the stored parts.
-    done: Vec<String>,
 }
 
 /// What happened to an object.
@@ -118,10 +99,7 @@ impl Buckets<'_> {
         let path = format!("/{}", encoded(bucket.name, false));
         let there = self.call("HEAD", &path, &[], b"")?;
         if there.is_fine() {
-            if !self.merges {
-                self.refuse_full(bucket.name, &path)?;
-            }
-            return Ok(true);
+            return self.refuse_full(bucket.name, &path).map(|()| true);
         }
         let region = &self.service.region;
         let body = if region == "us-east-1" {
@@ -133,7 +111,8 @@ impl Buckets<'_> {
         };
         let answer = self.call("PUT", &path, &[], body.as_bytes())?;
         if answer.is_fine() {
-            return Ok(true);
+            // Some services create a bucket again that is there, and do not let everyone look for it.
+            return if there.status == 404 { Ok(true) } else { self.refuse_full(bucket.name, &path).map(|()| true) };
         }
         if matches!(answer.status, 403 | 404) {
             return Err(self.service.refused(&format!("create the bucket {}", bucket.name.escape_ascii()), &answer));
@@ -166,13 +145,19 @@ impl Buckets<'_> {
         Ok(())
     }
 
+    /// Refuses a bucket that has objects, or that may have some.
     fn refuse_full(&self, name: &[u8], path: &str) -> Result<()> {
-        let listed = self.call("GET", path, &[("list-type", "2"), ("max-keys", "1")], b"")?;
-        if listed.is_fine() && !listed.text.contains("<Key>") {
+        if self.merges {
             return Ok(());
         }
+        let listed = self.call("GET", path, &[("list-type", "2"), ("max-keys", "1")], b"")?;
         let name = name.escape_ascii();
-        Err(self.service.failed(&format!("the bucket {name} is not empty")).with_remedy(Remedy::Merge))
+        let error = match listed.is_fine() && listed.text.contains("<ListBucketResult") {
+            true if !listed.text.contains("<Key>") => return Ok(()),
+            true => self.service.failed(&format!("the bucket {name} is not empty")),
+            false => self.service.refused(&format!("list the bucket {name}, which may not be empty"), &listed),
+        };
+        Err(error.with_remedy(Remedy::Merge))
     }
 
     /// Begins a multipart upload, if the object had parts.
@@ -207,44 +192,23 @@ impl Buckets<'_> {
         let answer = self.service.send(&request)?;
         let id = between(&answer.text, "<UploadId>", "</UploadId>").filter(|_| answer.is_fine());
         let id = id.ok_or_else(|| self.service.refused("begin an upload in parts", &answer))?.to_owned();
-        self.upload = Some(Upload { id, parts, begun: 0, done: Vec::new() });
+        self.upload = Some(Upload::new(id, parts));
         Ok(())
     }
 
-    /// Sends the current part if it is complete.
+    /// Sends the current part.
     fn send_part(&mut self) -> Result<()> {
         let Some(upload) = &mut self.upload else { return Ok(()) };
-        let Some((number, _)) = upload.parts.get(upload.begun) else { return Ok(()) };
+        let Some(number) = upload.next_part() else { return Ok(()) };
         let (number, id, path) = (number.to_string(), upload.id.clone(), self.path.clone());
-        upload.begun += 1;
         let body = std::mem::take(&mut self.body);
-        let earlier = self.flight.begin(move |service| {
+        self.begin_request(move |service| {
             let answer = body.put(service, &path, &[("partNumber", &number), ("uploadId", &id)], &[])?;
             match &answer.etag {
                 Some(etag) if answer.is_fine() => Ok(Sent::Part(etag.clone())),
                 _ => Err(service.refused("upload a part", &answer)),
             }
-        })?;
-        earlier.into_iter().for_each(|sent| self.take(sent));
-        Ok(())
-    }
-
-    /// Records that all requests up to this one were answered.
-    fn take(&mut self, sent: Sent) {
-        match (sent, &mut self.upload) {
-            (Sent::Part(etag), Some(upload)) => upload.done.push(etag),
-            (Sent::Part(_), None) => {}
-            (Sent::Object(known, Put::Taken(etag)), _) => self.loaded(&known, etag.as_deref()),
-            (Sent::Object(known, Put::LeftOut(why)), _) => self.course.left_out_named(&known.name, why),
-        }
-    }
-
-    /// Waits for all requests in flight.
-    fn take_all(&mut self) -> Result<()> {
-        while let Some(sent) = self.flight.next()? {
-            self.take(sent);
-        }
-        Ok(())
+        })
     }
 
     /// Reports an object as loaded: it is stored, and all objects before it are.
@@ -253,9 +217,7 @@ impl Buckets<'_> {
             let how = format!("its ETag is {}, and not {recorded}", etag.unwrap_or("not told"));
             self.course.changed_named(&known.name, how);
         }
-        self.loaded += 1;
-        self.course.loaded("objects");
-        self.course.listener.position(&known.name, self.loaded);
+        self.course.stored("objects", 1, &known.name);
     }
 
     /// What is known about the current object.
@@ -268,12 +230,7 @@ impl Buckets<'_> {
 
     /// Completes a multipart upload and returns the ETag, if the service gives it.
     fn complete(&self, upload: &Upload) -> Result<Option<String>> {
-        let mut body = "<CompleteMultipartUpload>".to_owned();
-        for ((number, _), etag) in upload.parts.iter().zip(&upload.done) {
-            let _ = write!(body, "<Part><PartNumber>{number}</PartNumber><ETag>&quot;{etag}&quot;</ETag></Part>");
-        }
-        body.push_str("</CompleteMultipartUpload>");
-        let answer = self.call("POST", &self.path, &[("uploadId", &upload.id)], body.as_bytes())?;
+        let answer = self.call("POST", &self.path, &[("uploadId", &upload.id)], upload.list().as_bytes())?;
         // An error can follow a status that says success.
         if !answer.is_fine() || answer.text.contains("<Error>") {
             return Err(self.service.refused("complete an upload in parts", &answer));
@@ -294,7 +251,7 @@ impl Buckets<'_> {
     fn put(&mut self, object: &Object<'_>) -> Result<()> {
         let (known, metadata) = (self.known(object), Metadata::of(object.manifest, |_| ()));
         let (body, path) = (std::mem::take(&mut self.body), self.path.clone());
-        let earlier = self.flight.begin(move |service| {
+        self.begin_request(move |service| {
             let answer = body.put(service, &path, &[], &metadata.headers())?;
             if answer.is_fine() {
                 return Ok(Sent::Object(known, Put::Taken(answer.etag)));
@@ -306,28 +263,41 @@ impl Buckets<'_> {
                 return Err(service.refused(&format!("put {}", known.name), &answer));
             }
             Ok(Sent::Object(known, Put::LeftOut(answer.words())))
-        })?;
-        earlier.into_iter().for_each(|sent| self.take(sent));
-        Ok(())
+        })
     }
 
     /// Sends the rest of a multipart upload and completes it.
     fn end_parts(&mut self, object: &Object<'_>) -> Result<()> {
-        if self.upload.as_ref().is_some_and(|upload| upload.begun < upload.parts.len()) {
-            // The last part is empty, or the body is shorter than the recorded parts.
-            self.send_part()?;
-        }
+        self.send_part()?;
         self.take_all()?;
         let Some(upload) = &self.upload else { return Ok(()) };
-        if upload.done.len() < upload.parts.len() {
-            let names = [&object.key.bucket[..], &object.key.object[..]];
-            self.course.changed(&names, "its body is shorter than its parts say");
+        if let Some(how) = upload.difference() {
+            self.course.changed(&[&object.key.bucket, &object.key.object], how);
         }
         let etag = self.complete(upload)?;
         self.upload = None;
         let known = self.known(object);
         self.loaded(&known, etag.as_deref());
         Ok(())
+    }
+}
+
+impl<'c> Target<'c, Sent> for Buckets<'c> {
+    fn course(&mut self) -> &mut Course<'c> {
+        &mut self.course
+    }
+
+    fn flight(&mut self) -> &mut Flight<Sent> {
+        &mut self.flight
+    }
+
+    fn take(&mut self, sent: Sent) {
+        match (sent, &mut self.upload) {
+            (Sent::Part(etag), Some(upload)) => upload.done.push(etag),
+            (Sent::Part(_), None) => {}
+            (Sent::Object(known, Put::Taken(etag)), _) => self.loaded(&known, etag.as_deref()),
+            (Sent::Object(known, Put::LeftOut(why)), _) => self.course.left_out_named(&known.name, why),
+        }
     }
 }
 
@@ -363,9 +333,10 @@ impl Visitor for Buckets<'_> {
         }
         let held = held(self.service.connections);
         let failed = |e| Error::io("write a temporary file in", std::env::temp_dir(), e);
-        while let Some(upload) = &self.upload
-            && let Some((_, size)) = upload.parts.get(upload.begun)
-        {
+        if let Some(upload) = &mut self.upload {
+            upload.len += piece.len() as u64;
+        }
+        while let Some(size) = self.upload.as_ref().and_then(Upload::size) {
             let missing = usize::try_from(size.saturating_sub(self.body.len)).unwrap_or(usize::MAX);
             if piece.len() < missing {
                 break;
@@ -395,6 +366,10 @@ impl Visitor for Buckets<'_> {
 
     fn abandon(&mut self, _: &Object<'_>) -> Result<()> {
         self.body = Body::default();
+        if self.upload.is_some() {
+            // Its parts in flight are no parts of the next upload, and a service keeps those that arrive after the end of theirs.
+            self.take_all()?;
+        }
         self.abort();
         Ok(())
     }
@@ -434,3 +409,101 @@ impl BucketVisitor for Buckets<'_> {
 }
 
 passes_over!(['c] Buckets<'c>: redis, sqs, dynamodb, fs, added);
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::encode::shift::Shift;
+    use crate::format::adapter;
+    use crate::format::s3::{Manifest, ObjectKey, Part};
+    use crate::run::Silent;
+
+    /// The first line of each request, and its body.
+    type Log = Arc<Mutex<Vec<(String, String)>>>;
+
+    /// Answers a request: a part arrives late, and has the ETag `NUMBER.UPLOAD`.
+    fn serve(mut stream: TcpStream, log: &Log) -> Option<()> {
+        let mut reader = BufReader::new(stream.try_clone().ok()?);
+        let (mut first, mut len) = (String::new(), 0);
+        reader.read_line(&mut first).ok()?;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).ok()?;
+            let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+            if name.eq_ignore_ascii_case("content-length") {
+                len = value.parse().ok()?;
+            }
+        }
+        let mut body = Vec::new();
+        reader.take(len).read_to_end(&mut body).ok()?;
+        let part = between(&first, "partNumber=", " ").map(|rest| rest.replace("&uploadId=", "."));
+        if part.is_some() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let key = between(&first, "/b/", "?").unwrap_or_default();
+        let text = if first.contains("uploads=") { format!("<UploadId>{key}</UploadId>") } else { String::new() };
+        let etag = part.map_or(String::new(), |part| format!("ETag: {part}\r\n"));
+        let head = format!("HTTP/1.1 200 X\r\nConnection: close\r\n{etag}Content-Length: {}\r\n\r\n{text}", text.len());
+        log.lock().unwrap().push((first, String::from_utf8_lossy(&body).into_owned()));
+        stream.write_all(head.as_bytes()).ok()
+    }
+
+    /// Parts of an object that is abandoned are in flight when the next upload begins, and are no parts of it.
+    #[test]
+    fn an_abandoned_upload_leaves_no_parts() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let log = Log::default();
+        let seen = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let seen = Arc::clone(&seen);
+                std::thread::spawn(move || serve(stream, &seen));
+            }
+        });
+        let service = Service { base, connections: 2, ..Service::nowhere() };
+        let large = vec![0; 5 << 20];
+        let parts = [(1, large.len()), (2, 1)];
+        let parts = parts.map(|(part_no, size)| Part { part_no, size_bytes: size as i64, ..Part::default() });
+        let size_bytes = large.len() as i64 + 1;
+        let manifest = Manifest { etag: "e-2", size_bytes, parts: &parts, declared_parts: 2, ..Manifest::default() };
+        std::thread::scope(|scope| {
+            let mut buckets = Buckets {
+                service: &service,
+                flight: Flight::new(scope, &service, service.connections),
+                course: Course::new(&[adapter::S3], &Options::default(), None, Shift(0), &Silent),
+                dry_run: false,
+                merges: true,
+                refused: Vec::new(),
+                body: Body::default(),
+                upload: None,
+                is_recut: false,
+                taken: false,
+                path: String::new(),
+            };
+            let key = |name: &'static [u8]| ObjectKey {
+                bucket: Cow::Borrowed(b"b"),
+                generation: 1,
+                object: Cow::Borrowed(name),
+            };
+            let (first, second) = (key(b"first"), key(b"second"));
+            let [first, second] = [&first, &second].map(|key| Object { key, manifest: &manifest, number: 0 });
+            buckets.begin(&first).and_then(|()| buckets.body(&large)).unwrap();
+            buckets.abandon(&first).unwrap();
+            buckets.begin(&second).and_then(|()| buckets.body(&large)).unwrap();
+            buckets.body(b"x").and_then(|()| buckets.end(&second)).unwrap();
+        });
+        let log = log.lock().unwrap();
+        let (_, list) = log.iter().find(|(first, _)| first.starts_with("POST /b/second?uploadId=")).unwrap();
+        let etags: Vec<&str> = list.split("&quot;").skip(1).step_by(2).collect();
+        assert_eq!(etags, ["1.second", "2.second"], "{list}");
+        let at = |begin: &str| log.iter().position(|(first, _)| first.starts_with(begin));
+        assert!(at("PUT /b/first?") < at("DELETE /b/first?"), "a part arrived after its upload was aborted");
+    }
+}

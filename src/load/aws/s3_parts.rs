@@ -1,4 +1,7 @@
-//! Decides in which parts an object is uploaded: in its original parts, unless the service refuses them.
+//! The parts in which an object is uploaded: its original parts, unless the service refuses them.
+
+use std::cmp::Ordering;
+use std::fmt::Write as _;
 
 use crate::format::s3::Manifest;
 
@@ -41,6 +44,59 @@ impl Parts {
             _ if is_multipart => Parts::Joined,
             _ => Parts::None,
         }
+    }
+}
+
+/// A multipart upload.
+pub(super) struct Upload {
+    pub id: String,
+    /// Number and size of each part.
+    parts: Vec<(u64, u64)>,
+    /// How many parts are in flight or stored.
+    begun: usize,
+    /// Bytes of the body so far.
+    pub len: u64,
+    /// ETags of the stored parts.
+    pub done: Vec<String>,
+}
+
+impl Upload {
+    /// An upload that has begun.
+    pub fn new(id: String, parts: Vec<(u64, u64)>) -> Upload {
+        Upload { id, parts, begun: 0, len: 0, done: Vec::new() }
+    }
+
+    /// The size of the part that is being read; `None`: it is the last one, which takes the rest of the body, whatever its recorded size.
+    pub fn size(&self) -> Option<u64> {
+        let (_, others) = self.parts.split_last()?;
+        others.get(self.begun).map(|(_, size)| *size)
+    }
+
+    /// The number of the part that was read; the next one begins.
+    pub fn next_part(&mut self) -> Option<u64> {
+        let (number, _) = self.parts.get(self.begun)?;
+        self.begun += 1;
+        Some(*number)
+    }
+
+    /// How the body differs from the recorded parts.
+    pub fn difference(&self) -> Option<&'static str> {
+        let recorded = self.parts.iter().fold(0u64, |sum, (_, size)| sum.saturating_add(*size));
+        match self.len.cmp(&recorded) {
+            Ordering::Less => Some("its body is shorter than its parts say"),
+            Ordering::Equal => None,
+            Ordering::Greater => Some("its body is longer than its parts say: the last part has the rest"),
+        }
+    }
+
+    /// The list of the stored parts that completes the upload.
+    pub fn list(&self) -> String {
+        let mut list = "<CompleteMultipartUpload>".to_owned();
+        for ((number, _), etag) in self.parts.iter().zip(&self.done) {
+            let _ = write!(list, "<Part><PartNumber>{number}</PartNumber><ETag>&quot;{etag}&quot;</ETag></Part>");
+        }
+        list.push_str("</CompleteMultipartUpload>");
+        list
     }
 }
 

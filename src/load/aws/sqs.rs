@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::flight::Flight;
+use super::run::Target;
 use super::sqs_batch::{Held, Sent, call, send};
 use super::{Answer, Service};
 use crate::error::{Remedy, Result};
@@ -18,7 +19,7 @@ use crate::format::sqs::key::queue_name;
 use crate::format::sqs::{self, Queue as Record};
 use crate::load::course::Course;
 use crate::load::pass::passes_over;
-use crate::load::{Input, Options, Outcome, input};
+use crate::load::{Input, Options, Outcome};
 use crate::model::sqs::{Message, Queue, QueueVisitor, RecordKind, Records, SideRecord, Visitor};
 
 /// Maximum number of messages in a batch, and of the bytes of their bodies and attributes.
@@ -32,7 +33,6 @@ const MOST_DELAY: i64 = 900;
 
 /// Creates all queues of the inputs, and sends their messages.
 pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course: Course<'_>) -> Result<Outcome> {
-    let (adapter, listener) = (course.adapter, course.listener);
     let service = Service::of(url, "sqs", options.connections)?;
     std::thread::scope(|scope| {
         let mut queues = Queues {
@@ -46,16 +46,9 @@ pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course:
             are_messages: false,
             batch: Vec::new(),
             bytes: 0,
-            loaded: 0,
         };
-        let read = input::read(input, adapter, options, listener, &mut queues);
-        let read = read.and_then(|findings| queues.flush().map(|()| findings));
-        // Messages that were sent count, even if reading the inputs has failed.
-        let sent = queues.take_all();
-        let findings = read?;
-        sent?;
+        queues.read(input, options)?;
         queues.redrive()?;
-        queues.course.noticed(findings);
         queues.course.finish()
     })
 }
@@ -73,7 +66,6 @@ struct Queues<'c> {
     are_messages: bool,
     batch: Vec<Held>,
     bytes: usize,
-    loaded: u64,
 }
 
 /// A queue of the inputs.
@@ -120,18 +112,23 @@ impl Queues<'_> {
     /// Refuses to add messages to a queue that has some.
     fn refuse_full(&self, name: &str) -> Result<()> {
         let found = self.call("GetQueueUrl", &json!({ "QueueName": name }))?;
-        let Some(url) = member(&found, "QueueUrl").filter(|_| found.is_fine()) else { return Ok(()) };
+        if found.is_rejection() {
+            // There is no such queue.
+            return Ok(());
+        }
+        let Some(url) = member(&found, "QueueUrl").filter(|_| found.is_fine()) else {
+            return Err(self.service.refused(&format!("look for the queue {name}"), &found));
+        };
         let asked = json!({ "QueueUrl": url, "AttributeNames": COUNTS });
         let answer = self.call("GetQueueAttributes", &asked)?;
         let told = self.service.json(&format!("ask for the attributes of the queue {name}"), &answer)?;
-        let count = |attribute: &&str| told["Attributes"][*attribute].as_str().and_then(|n| n.parse::<u64>().ok());
-        match COUNTS.iter().filter_map(count).sum::<u64>() {
-            0 => Ok(()),
-            some => Err(self
-                .service
-                .failed(&format!("the queue {name} is not empty (messages: {some})"))
-                .with_remedy(Remedy::Merge)),
-        }
+        let counts = COUNTS.map(|attribute| told["Attributes"][attribute].as_str()?.parse::<u64>().ok());
+        let why = match counts.iter().flatten().sum::<u64>() {
+            0 if !counts.contains(&None) => return Ok(()),
+            0 => format!("it does not report how many messages the queue {name} has, which may not be empty"),
+            some => format!("the queue {name} is not empty (messages: {some})"),
+        };
+        Err(self.service.failed(&why).with_remedy(Remedy::Merge))
     }
 
     /// Sets the target of failed messages for each queue: the queue of the same name in this service.
@@ -163,40 +160,6 @@ impl Queues<'_> {
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<()> {
-        let batch = std::mem::take(&mut self.batch);
-        self.bytes = 0;
-        if batch.is_empty() {
-            return Ok(());
-        }
-        if self.dry_run {
-            self.course.loaded_all("messages", batch.len() as u64);
-            return Ok(());
-        }
-        let Some(known) = self.known.get(&self.name) else { return Ok(()) };
-        let (Some(url), is_fifo) = (known.url.clone(), known.is_fifo) else { return Ok(()) };
-        let earlier = self.flight.begin(move |service| send(service, &url, batch))?;
-        earlier.into_iter().for_each(|sent| self.take(sent));
-        if is_fifo { self.take_all() } else { Ok(()) }
-    }
-
-    /// Waits for all batches in flight.
-    fn take_all(&mut self) -> Result<()> {
-        while let Some(sent) = self.flight.next()? {
-            self.take(sent);
-        }
-        Ok(())
-    }
-
-    /// Records that all batches up to this one are sent.
-    fn take(&mut self, sent: Sent) {
-        sent.changed.into_iter().for_each(|(name, how)| self.course.changed_named(&name, how));
-        sent.left_out.into_iter().for_each(|(name, why)| self.course.left_out_named(&name, why));
-        self.loaded += sent.messages;
-        self.course.loaded_all("messages", sent.messages);
-        self.course.listener.position(&sent.last, self.loaded);
-    }
-
     /// The entry of a message in a batch.
     fn entry(&mut self, value: &sqs::Message<'_>, is_fifo: bool) -> std::result::Result<Map<String, Value>, String> {
         let body = std::str::from_utf8(value.body).map_err(|_| "its body is not text".to_owned())?;
@@ -225,6 +188,38 @@ impl Queues<'_> {
             entry.insert("DelaySeconds".into(), seconds.min(MOST_DELAY).into());
         }
         Ok(entry)
+    }
+}
+
+impl<'c> Target<'c, Sent> for Queues<'c> {
+    fn course(&mut self) -> &mut Course<'c> {
+        &mut self.course
+    }
+
+    fn flight(&mut self) -> &mut Flight<Sent> {
+        &mut self.flight
+    }
+
+    fn take(&mut self, sent: Sent) {
+        sent.changed.into_iter().for_each(|(name, how)| self.course.changed_named(&name, how));
+        sent.left_out.into_iter().for_each(|(name, why)| self.course.left_out_named(&name, why));
+        self.course.stored("messages", sent.messages, &sent.last);
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let batch = std::mem::take(&mut self.batch);
+        self.bytes = 0;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        if self.dry_run {
+            self.course.loaded_all("messages", batch.len() as u64);
+            return Ok(());
+        }
+        let Some(known) = self.known.get(&self.name) else { return Ok(()) };
+        let (Some(url), is_fifo) = (known.url.clone(), known.is_fifo) else { return Ok(()) };
+        self.begin_request(move |service| send(service, &url, batch))?;
+        if is_fifo { self.take_all() } else { Ok(()) }
     }
 }
 

@@ -1,10 +1,7 @@
-//! Answers of AWS services that moto does not give: a test server sends the answers that a test chooses.
+//! Answers of DynamoDB and SQS that moto does not give.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Output;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,115 +9,10 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::aws::run;
+use super::aws_server::{Asked, Server, fails, load, summary};
 use crate::kit::build::Snapshot;
 use crate::kit::command::{code, ekvsnap, stderr};
 use crate::kit::fixtures::{load as fixture, snapshots};
-
-/// A request: method, path with its query, the operation that a header names, and the body.
-struct Asked {
-    method: String,
-    path: String,
-    operation: String,
-    body: String,
-}
-
-/// An answer: its status, an ETag, its body.
-type Answer = (u16, Option<&'static str>, String);
-
-/// A server, and the requests that it received: `METHOD path` or the operation.
-struct Server {
-    port: u16,
-    log: Arc<Mutex<Vec<String>>>,
-}
-
-impl Server {
-    /// It runs until the test process ends.
-    fn start(answer: impl FnMut(&Asked) -> Answer + Send + 'static) -> Server {
-        Server::late(answer, |_| 0)
-    }
-
-    /// The same; `delay` returns by how many milliseconds an answer is late. Other answers do not wait for it.
-    fn late(
-        answer: impl FnMut(&Asked) -> Answer + Send + 'static,
-        delay: impl FnMut(&Asked) -> u64 + Send + 'static,
-    ) -> Server {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let (port, log) = (listener.local_addr().unwrap().port(), Arc::default());
-        let seen: Arc<Mutex<Vec<String>>> = Arc::clone(&log);
-        let rules = Arc::new(Mutex::new((answer, delay)));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (seen, rules) = (Arc::clone(&seen), Arc::clone(&rules));
-                std::thread::spawn(move || {
-                    let Some(asked) = read(&stream) else { return };
-                    let name = match &asked.operation {
-                        none if none.is_empty() => format!("{} {}", asked.method, asked.path),
-                        some => some.clone(),
-                    };
-                    seen.lock().unwrap().push(name);
-                    let (answer, late) = {
-                        let (answer, delay) = &mut *rules.lock().unwrap();
-                        (answer(&asked), delay(&asked))
-                    };
-                    std::thread::sleep(Duration::from_millis(late));
-                    write(stream, answer);
-                });
-            }
-        });
-        Server { port, log }
-    }
-
-    fn asked(&self) -> Vec<String> {
-        self.log.lock().unwrap().clone()
-    }
-}
-
-fn read(stream: &TcpStream) -> Option<Asked> {
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    let mut words = line.split_ascii_whitespace();
-    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let (mut len, mut operation) = (0, String::new());
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).ok()?;
-        let Some((name, value)) = header.trim_end().split_once(": ") else { break };
-        match name.to_ascii_lowercase().as_str() {
-            "content-length" => len = value.parse().ok()?,
-            "x-amz-target" => operation = value.rsplit('.').next()?.to_owned(),
-            _ => {}
-        }
-    }
-    let mut body = vec![0; len];
-    reader.read_exact(&mut body).ok()?;
-    Some(Asked { method, path, operation, body: String::from_utf8_lossy(&body).into_owned() })
-}
-
-fn write(mut stream: TcpStream, (status, etag, body): Answer) {
-    let etag = etag.map_or(String::new(), |etag| format!("ETag: \"{etag}\"\r\n"));
-    let head = format!("HTTP/1.1 {status} X\r\nConnection: close\r\n{etag}Content-Length: {}\r\n\r\n", body.len());
-    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
-}
-
-/// Loads a corpus.
-fn load(corpus: &str, scheme: &str, server: &Server, more: &[&str]) -> Output {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("x.fsm"), &snapshots(&fixture(corpus))[0]).unwrap();
-    let target = format!("{scheme}://127.0.0.1:{}", server.port);
-    run(dir.path(), &[&["load", "x.fsm", "--to", &target, "--json"], more].concat())
-}
-
-#[track_caller]
-fn fails(out: &Output, words: &str) {
-    assert_eq!((code(out), stderr(out).contains(words)), (1, true), "{}", stderr(out));
-}
-
-/// The last line of the summary.
-fn summary(out: &Output) -> Value {
-    let text = String::from_utf8(out.stdout.clone()).unwrap();
-    serde_json::from_str(text.lines().last().unwrap()).unwrap()
-}
 
 /// Creates queues; the test chooses the answers to batches.
 fn queues(mut batch: impl FnMut(&[Value]) -> String + Send + 'static) -> Server {
@@ -196,6 +88,37 @@ fn a_queue_whose_messages_are_hidden_is_not_empty() {
         _ => (200, None, json!({ "QueueUrl": "u" }).to_string()),
     });
     fails(&load("sqs-small", "sqs", &server, &[]), "is not empty (messages: 2) (--merge loads");
+}
+
+/// A queue is empty only if the service says so.
+#[test]
+fn queues_that_may_have_messages() {
+    let url = json!({ "QueueUrl": "u" });
+    for (status, found, words) in [
+        (400, json!({ "__type": "x#QueueDoesNotExist" }), None),
+        (400, json!({ "__type": "x#AWS.SimpleQueueService.NonExistentQueue" }), None),
+        (403, json!({ "__type": "x#AccessDenied" }), Some("look for the queue")),
+        (200, json!({}), Some("look for the queue")),
+        (200, url, Some("does not report how many messages the queue")),
+    ] {
+        let server = Server::start(move |asked| match asked.operation.as_str() {
+            "GetQueueUrl" => (status, None, found.to_string()),
+            "SendMessageBatch" => {
+                let body: Value = serde_json::from_str(&asked.body).unwrap();
+                (200, None, json!({ "Successful": sent(body["Entries"].as_array().unwrap()) }).to_string())
+            }
+            "GetQueueAttributes" => {
+                let counts = json!({ "ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesDelayed": "0" });
+                (200, None, json!({ "Attributes": counts }).to_string())
+            }
+            _ => (200, None, json!({ "QueueUrl": "u" }).to_string()),
+        });
+        let out = load("sqs-small", "sqs", &server, &[]);
+        match words {
+            Some(words) => fails(&out, words),
+            None => assert_eq!(code(&out), 0, "{}", stderr(&out)),
+        }
+    }
 }
 
 #[test]
@@ -325,37 +248,6 @@ fn a_table_is_ready_when_its_indexes_are() {
     let asked = server.asked();
     let count = |operation: &str| asked.iter().filter(|name| *name == operation).count();
     assert_eq!(count("DescribeTable"), 2 * count("CreateTable"), "{asked:?}");
-}
-
-/// Buckets and multipart uploads work; the test chooses the answers for a part or an object.
-fn buckets(part: Answer, put: Answer) -> Server {
-    Server::start(move |asked| match (asked.method.as_str(), asked.path.contains("partNumber=")) {
-        ("HEAD", _) => (404, None, String::new()),
-        ("POST", _) if asked.path.ends_with("uploads=") => (200, None, "<UploadId>u</UploadId>".to_owned()),
-        ("PUT", true) => part.clone(),
-        ("PUT", false) if asked.path.matches('/').count() > 1 => put.clone(),
-        _ => (200, None, String::new()),
-    })
-}
-
-/// An object whose ETag the service does not return is stored and counted; the run reports that nothing was compared.
-#[test]
-fn objects_without_an_etag() {
-    let server = buckets((200, Some("e"), String::new()), (200, None, String::new()));
-    let out = load("s3-small", "s3", &server, &[]);
-    assert_eq!(code(&out), 0, "{}", stderr(&out));
-    let told = summary(&out);
-    assert!(told["objects"]["objects"].as_u64() > Some(0), "{told}");
-    assert!(String::from_utf8_lossy(&out.stdout).contains("its ETag is not told"), "{told}");
-}
-
-/// Parts of an incomplete upload cost money, and are in no list.
-#[test]
-fn an_upload_that_fails_is_given_up() {
-    let server = buckets((403, None, String::new()), (200, Some("e"), String::new()));
-    fails(&load("s3-nasty", "s3", &server, &[]), "upload a part");
-    let asked = server.asked();
-    assert!(asked.last().is_some_and(|last| last.starts_with("DELETE ") && last.contains("uploadId=u")), "{asked:?}");
 }
 
 #[test]

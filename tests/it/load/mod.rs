@@ -2,12 +2,14 @@
 
 mod answers;
 mod aws;
+mod aws_server;
 mod ekv;
 mod ekv_server;
 mod import;
 mod rdb;
 mod rdb_reader;
 mod redis_server;
+mod s3_answers;
 mod truth;
 
 use std::path::Path;
