@@ -18,10 +18,13 @@ kinds! {
     Warning CHANGED "load_changed" "objects that the target stores in another form";
     Warning NOTHING "load_nothing" "the inputs have no objects that the target takes: nothing was loaded";
     Note EXPIRED "load_expired" "keys that have expired were not loaded";
+    Warning UNCOUNTED "load_uncounted" "the server does not report how many keys it has: their number was not compared with what was loaded";
 }
 
-/// Bytes between two readings of the clock.
+/// Maximum bytes between two readings of the clock.
 const LOOK: u64 = 64 << 10;
+/// How much time a load that is slower than its limit may catch up.
+const CREDIT: Duration = Duration::from_secs(1);
 
 /// The state of one load, which all targets share.
 pub(super) struct Course<'c> {
@@ -67,7 +70,7 @@ impl<'c> Course<'c> {
             listener,
             now_ms: u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0),
             before: options.start_after.clone(),
-            limit: limit.map(|rate| Limit { rate, begun: Instant::now() }),
+            limit: limit.map(Limit::new),
             counts: BTreeMap::new(),
             stored: 0,
             passed_over: 0,
@@ -120,17 +123,18 @@ impl<'c> Course<'c> {
     #[inline]
     pub fn sends(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
-        if self.bytes - self.looked >= LOOK {
+        if self.bytes - self.looked >= self.limit.as_ref().map_or(LOOK, Limit::step) {
             self.look();
         }
     }
 
     #[cold]
     fn look(&mut self) {
+        let bytes = self.bytes - self.looked;
         self.looked = self.bytes;
         self.listener.bytes(self.bytes);
-        if let Some(limit) = &self.limit {
-            limit.wait(self.bytes);
+        if let Some(limit) = &mut self.limit {
+            std::thread::sleep(limit.pause(bytes, Instant::now()));
         }
     }
 
@@ -188,6 +192,12 @@ impl<'c> Course<'c> {
         self.findings.add(Finding::new(&EXPIRED).with("name", name));
     }
 
+    /// Reports that the target does not say how many objects it has.
+    #[cold]
+    pub fn uncounted(&mut self) {
+        self.findings.add(Finding::new(&UNCOUNTED));
+    }
+
     /// Adds findings about the inputs.
     pub fn noticed(&mut self, findings: Findings) {
         self.findings.merge(findings);
@@ -240,13 +250,60 @@ impl<'c> Course<'c> {
 /// A rate limit in bytes per second.
 struct Limit {
     rate: u64,
-    begun: Instant,
+    /// When the bytes so far may have been sent; `None`: there were none.
+    due: Option<Instant>,
 }
 
 impl Limit {
-    /// Sleeps until this number of bytes may have been sent.
-    fn wait(&self, bytes: u64) {
-        let due = Duration::from_secs_f64(bytes as f64 / self.rate.max(1) as f64);
-        std::thread::sleep(due.saturating_sub(self.begun.elapsed()));
+    fn new(rate: u64) -> Limit {
+        Limit { rate: rate.max(1), due: None }
+    }
+
+    /// Bytes between two readings of the clock: at most those of a second.
+    fn step(&self) -> u64 {
+        LOOK.min(self.rate)
+    }
+
+    /// How long to wait at `now` before these bytes are sent.
+    ///
+    /// The clock starts with the first bytes, not with the load, which reads its inputs before. Little of the time that a slow target costs
+    /// is caught up: otherwise, the bytes that it has missed would be sent at once.
+    fn pause(&mut self, bytes: u64, now: Instant) -> Duration {
+        let earliest = now.checked_sub(CREDIT).unwrap_or(now);
+        let begin = self.due.map_or(now, |due| due.max(earliest));
+        let takes = Duration::from_secs_f64(bytes as f64 / self.rate as f64);
+        let due = begin.checked_add(takes).unwrap_or(begin);
+        self.due = Some(due);
+        due.saturating_duration_since(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes that come in one second each, after the seconds before, and for how many seconds they wait.
+    #[test]
+    fn no_rate_is_saved_up() {
+        let begun = Instant::now();
+        for (at, want) in [
+            // The inputs were read for a minute.
+            (&[60, 61, 62][..], &[1, 1, 1][..]),
+            (&[0, 0, 0], &[1, 2, 3]),
+            // A stall of a minute: one second of it is caught up.
+            (&[0, 60, 60, 60], &[1, 0, 1, 2]),
+        ] {
+            let mut limit = Limit::new(1000);
+            let waited: Vec<u64> =
+                at.iter().map(|at| limit.pause(1000, begun + Duration::from_secs(*at)).as_secs()).collect();
+            assert_eq!(waited, want, "{at:?}");
+        }
+    }
+
+    #[test]
+    fn small_limits_are_kept_too() {
+        for (rate, want) in [(0, 1), (2048, 2048), (1 << 30, LOOK)] {
+            assert_eq!(Limit::new(rate).step(), want);
+        }
     }
 }

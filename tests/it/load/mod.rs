@@ -8,6 +8,7 @@ mod ekv_server;
 mod import;
 mod rdb;
 mod rdb_reader;
+mod redis_answers;
 mod redis_server;
 mod s3_answers;
 mod truth;

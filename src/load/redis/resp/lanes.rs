@@ -12,8 +12,8 @@ use crate::load::Listener;
 
 /// How long a server may take to accept a connection.
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
-/// How long a server may take to answer a batch: it can be busy with a save.
-const ANSWER: Duration = Duration::from_secs(300);
+/// How long a server may take to accept bytes of a batch, and to answer it: it can be busy with a save.
+pub(super) const ANSWER: Duration = Duration::from_secs(300);
 /// Batches that wait in a lane.
 const WAITING: usize = 2;
 
@@ -132,19 +132,15 @@ pub(super) fn run<T>(
 
 fn lane(mut connection: Connection, batches: &Receiver<(u64, Batch)>, shared: &Shared<'_>) -> Result<()> {
     let failed = |e: &RedisError| failed(shared.shown, e);
-    connection.set_read_timeout(Some(ANSWER)).map_err(|e| failed(&e))?;
     while let Ok((number, batch)) = batches.recv() {
         connection.send_packed_command(&batch.bytes).map_err(|e| failed(&e))?;
         for want in &batch.wants {
-            match connection.recv_response().map_err(|e| failed(&e))? {
-                Value::ServerError(e) => return Err(failed(&e.into())),
-                Value::Int(got) if *want != Want::Any && *want != Want::Number(got) => {
-                    return Err(Error::new(ErrorKind::Target(format!(
-                        "{} answered {got}, not {want:?}: something else writes to it, or an element occurs twice",
-                        shared.shown
-                    ))));
-                }
-                _ => {}
+            match (want, connection.recv_response().map_err(|e| failed(&e))?) {
+                (_, Value::ServerError(e)) => return Err(failed(&e.into())),
+                (Want::Any, _) => {}
+                (Want::Number(want), Value::Int(got)) if *want == got => {}
+                (Want::Number(want), Value::Int(got)) => return Err(other_number(shared.shown, got, *want)),
+                (Want::Number(want), _) => return Err(no_number(shared.shown, *want)),
             }
         }
         shared.answered(number, batch.complete);
@@ -152,8 +148,23 @@ fn lane(mut connection: Connection, batches: &Receiver<(u64, Batch)>, shared: &S
     Ok(())
 }
 
+/// The error of a collection that has another number of elements than it was given.
+#[cold]
+fn other_number(shown: &str, got: i64, want: i64) -> Error {
+    let why = "something else writes to it, or an element occurs twice";
+    Error::new(ErrorKind::Target(format!("{shown}: it answered {got}, not {want}: {why}")))
+}
+
+/// The error of an answer that does not say how many elements were added.
+#[cold]
+fn no_number(shown: &str, want: i64) -> Error {
+    let why = "its answer is no number, and nothing proves that they are stored";
+    Error::new(ErrorKind::Target(format!("{shown}: it was given {want} elements: {why}")))
+}
+
 /// An error of the server or of the connection to it.
 #[cold]
 pub(super) fn failed(shown: &str, e: &RedisError) -> Error {
-    Error::new(ErrorKind::Target(format!("{shown}: {e}")))
+    let words = if e.is_timeout() { "no answer in time".to_owned() } else { e.to_string() };
+    Error::new(ErrorKind::Target(format!("{shown}: {words}")))
 }
