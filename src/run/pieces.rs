@@ -64,7 +64,7 @@ pub fn run<P: Sync, T: Send + 'static>(
 }
 
 fn next<T>(waiting: &Mutex<Receiver<Job<T>>>) -> Option<Job<T>> {
-    lock(&waiting).recv().ok()
+    lock(waiting).recv().ok()
 }
 
 fn take_all<T>(

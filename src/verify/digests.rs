@@ -90,7 +90,7 @@ struct Learnt {
 
 impl Learnt {
     fn hand_over(self, join: &Mutex<DigestJoin>) {
-        let mut join = lock(&join);
+        let mut join = lock(join);
         join.take(&self.sums);
         join.take_names(&self.names);
         join.counted.merge(self.counted);
@@ -260,7 +260,7 @@ impl Feeder<'_> {
     pub fn row(&self, add: impl FnOnce(&mut Sums)) {
         let mut sums = Sums::default();
         add(&mut sums);
-        lock(&self.join).take(&sums);
+        lock(self.join).take(&sums);
     }
 
     /// Counts the next member of an archive; returns its position.

@@ -266,7 +266,7 @@ impl Desk {
         }
         let mut lines = Lines::new(BufReader::with_capacity(1 << 20, bytes));
         let mut sums = Sums::default();
-        let take = |sums: &Sums| lock(&join).take(sums);
+        let take = |sums: &Sums| lock(join).take(sums);
         while let Some(line) = lines.next()? {
             match line {
                 Line::Row(path, digest) => {
@@ -376,7 +376,7 @@ fn promised_on_disk(output: &Output, join: &Mutex<DigestJoin>) -> Result<Promise
 
 fn promised(bytes: impl Read, in_archive: bool, join: &Mutex<DigestJoin>) -> io::Result<Promised> {
     let mut sums = Sums::default();
-    let take = |sums: &Sums| lock(&join).take(sums);
+    let take = |sums: &Sums| lock(join).take(sums);
     let promised = Promised::read(bytes, in_archive, &mut |tag, path, digest| {
         tag.add(path, digest, &mut sums);
         if sums.len() >= 1024 {
