@@ -3,6 +3,7 @@
 //! If the service refuses one item, it refuses the whole batch. Its items are then written one by one, and refused items are reported.
 //! Items that a busy service leaves unprocessed are sent again. Batches are sent in parallel (`flight.rs`): no two have an item in common.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course:
             course,
             dry_run: options.dry_run,
             merges: options.merges(),
-            refused: Vec::new(),
+            refused: HashSet::new(),
             batch: Batch::default(),
         };
         tables.read(input, options)?;
@@ -57,7 +58,7 @@ struct Tables<'c> {
     /// Whether tables may exist already.
     merges: bool,
     /// Names of the tables that the service refuses.
-    refused: Vec<Vec<u8>>,
+    refused: HashSet<Vec<u8>>,
     batch: Batch,
 }
 
@@ -97,7 +98,7 @@ impl Tables<'_> {
             }
             "ValidationException" => {
                 self.course.left_out(&[&table.name], answer.words());
-                self.refused.push(table.name.clone());
+                self.refused.insert(table.name.clone());
                 Ok(false)
             }
             _ => Err(self.service.refused(&format!("create the table {name}"), &answer)),

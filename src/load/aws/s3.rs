@@ -5,6 +5,8 @@
 //! complete. Objects and parts are sent in parallel (`flight.rs`); an upload is completed when all its parts are there. The ETag that the
 //! service returns is compared with the recorded one.
 
+use std::collections::HashSet;
+
 use super::flight::{Flight, held};
 use super::run::Target;
 use super::s3_parts::{Parts, Upload};
@@ -29,7 +31,7 @@ pub(in crate::load) fn load(input: &Input, url: &str, options: &Options, course:
             course,
             dry_run: options.dry_run,
             merges: options.merges(),
-            refused: Vec::new(),
+            refused: HashSet::new(),
             body: Body::default(),
             upload: None,
             is_recut: false,
@@ -49,7 +51,7 @@ struct Buckets<'c> {
     /// Whether buckets may have objects already.
     merges: bool,
     /// Names of the buckets that the service refuses.
-    refused: Vec<Vec<u8>>,
+    refused: HashSet<Vec<u8>>,
     /// What was read of the object, or of its part.
     body: Body,
     /// The multipart upload of the current object.
@@ -118,7 +120,7 @@ impl Buckets<'_> {
             return Err(self.service.refused(&format!("create the bucket {}", bucket.name.escape_ascii()), &answer));
         }
         self.course.left_out(&[bucket.name], answer.words());
-        self.refused.push(bucket.name.to_vec());
+        self.refused.insert(bucket.name.to_vec());
         Ok(false)
     }
 
@@ -307,7 +309,7 @@ impl Visitor for Buckets<'_> {
         self.body = Body::default();
         self.path = path_of(&object.key.bucket, &object.key.object);
         self.taken = self.course.takes("objects", &names);
-        if self.taken && self.refused.iter().any(|name| *name == *object.key.bucket) {
+        if self.taken && self.refused.contains(&object.key.bucket[..]) {
             self.course.left_out(&names, "its bucket was not taken");
             self.taken = false;
         }
@@ -480,7 +482,7 @@ mod tests {
                 course: Course::new(&[adapter::S3], &Options::default(), None, Shift(0), &Silent),
                 dry_run: false,
                 merges: true,
-                refused: Vec::new(),
+                refused: HashSet::new(),
                 body: Body::default(),
                 upload: None,
                 is_recut: false,
