@@ -103,7 +103,7 @@ static FRONTS: [Front; 5] = [
         counts: Some(&layouts::sqs::counted::Messages),
         reader: None,
         has_changes: true,
-        rows_of: |_, at| Ok(sqs::rows_of(&at.name, at.rest())),
+        rows_of: |set, at| sqs::rows_of(set, &at.name, at.rest()),
     },
     Front {
         adapter: adapter::FS,

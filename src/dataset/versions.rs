@@ -54,6 +54,29 @@ impl<'a> DataSet<'a> {
         Ok(())
     }
 
+    /// The first user key with `lo <= user key < hi` that has a row, in the order of the files; the row may be a tombstone.
+    ///
+    /// # Errors
+    /// An input that changed.
+    pub fn key_from(&self, lo: &[u8], hi: Option<&[u8]>) -> Result<Option<&'a [u8]>> {
+        let mut first: Option<&'a [u8]> = None;
+        for group in self.groups() {
+            let (mut at, mut found) = (group.seek(lo)?, None);
+            while found.is_none()
+                && at < group.index.rows.end
+                && group.key_at(at).is_some_and(|key| hi.is_none_or(|hi| key < hi))
+            {
+                let next = group.versions_at(at, &mut |version| {
+                    found = found.or(Some(version.user_key).filter(|key| *key >= lo));
+                    Ok(())
+                })?;
+                at = group.stretch(next).start;
+            }
+            first = first.into_iter().chain(found).min();
+        }
+        Ok(first)
+    }
+
     /// The input that a group belongs to: staged rows of an input are a group of their own.
     pub fn input_of(&self, group: u32) -> u32 {
         let source = self.groups().get(group as usize).map(|group| group.source);

@@ -204,7 +204,9 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
 
     /// Checks the manifest of an object that is not live, and gives it on request.
     pub(super) fn orphan_manifest(&mut self, walk: &Walk<'_, 'a>, row: &Row<'a>) -> Result<()> {
+        let reading = self.set.reading(row.body.len());
         check_value(self.set, Family::S3Object, Some(*row), |v| Manifest::parse(&Bump::new(), v).map(|_| ()))?;
+        drop(reading);
         if !self.options.include_orphans {
             return Ok(());
         }

@@ -122,7 +122,10 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
         if filter.is_trivial() {
             return true;
         }
-        let size = |row: &Row<'a>| Manifest::parse(&Bump::new(), row.body).map(|manifest| manifest.size_bytes);
+        let size = |row: &Row<'a>| {
+            let (_reading, arena) = (self.set.reading(row.body.len()), Bump::new());
+            Manifest::parse(&arena, row.body).map(|manifest| manifest.size_bytes)
+        };
         let sized = |row: &Row<'a>| size(row).map_or(true, |n| filter.takes_size(u64::try_from(n).unwrap_or(0)));
         let given = (head.is_some() && standing == Standing::Live) || self.options.include_orphans;
         let taken = filter.classify(adapter::S3, &key.bucket, &[&key.object], given);
@@ -144,7 +147,7 @@ impl<'a, V: Visitor> Task<'_, 'a, '_, V> {
 
     /// Gives a live object with its body.
     fn live(&mut self, merge: &mut Merge<'_, 'a>, walk: &mut Walk<'_, 'a>, row: Row<'a>, number: usize) -> Result<()> {
-        let arena = Bump::new();
+        let (_reading, arena) = (self.set.reading(row.body.len()), Bump::new());
         let manifest = parse(self.set, Family::S3Object, &row, Manifest::parse(&arena, row.body))?;
         let object = Object { key: walk.key, manifest: &manifest, number };
         self.visitor.committed(row.commit_ts);

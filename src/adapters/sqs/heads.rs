@@ -6,7 +6,7 @@ use bumpalo::Bump;
 
 use super::generation::Live;
 use super::queues::{Queues, is_wanted, name_of};
-use crate::dataset::{DataSet, KeyRange, Row, Shared};
+use crate::dataset::{DataSet, KeyRange, Row, Shared, next_key};
 use crate::error::Result;
 use crate::format::fault::Result as Parsed;
 use crate::format::sqs::key::{self, DataKey, DataKeys, TombstoneKey};
@@ -18,6 +18,8 @@ use crate::options::filter::Filter;
 
 /// Approximate bytes of rows in a split.
 const SPLIT: usize = 4 << 20;
+/// Maximum number of partitions and generations of a queue in which a message is looked up; the messages of others are read.
+pub(super) const MOST_PLACES: usize = 1 << 10;
 /// Families of side records, in the order of a snapshot.
 const SIDE: [Family; 6] =
     [Family::SqsByAge, Family::SqsDedup, Family::SqsGroup, Family::SqsVis, Family::SqsSeq, Family::SqsTombstone];
@@ -56,13 +58,13 @@ impl Only {
         Only { queue: key::encode_queue(queue), id: key::encode_queue(id) }
     }
 
-    /// Splits that hold all messages of its queue.
+    /// Splits that can have the message.
     ///
     /// # Errors
     /// An input that changed.
     pub fn splits(&self, set: &DataSet<'_>) -> Result<Vec<KeyRange>> {
         let mut splits = Vec::new();
-        for KeyRange { mut lo, hi } in ranges_of(&self.queue) {
+        for KeyRange { mut lo, hi } in ranges_of_one(set, &self.queue, &self.id, MOST_PLACES)? {
             for cut in set.cuts(&lo, hi.as_deref(), SPLIT)? {
                 splits.push(KeyRange { lo: std::mem::replace(&mut lo, cut.clone()), hi: Some(cut) });
             }
@@ -80,6 +82,34 @@ impl Only {
 pub(super) fn ranges_of(queue: &[u8]) -> Vec<KeyRange> {
     let prefixes = [key::classic_prefix_any(Family::SqsData, queue), key::partitioned_prefix(Family::SqsData, queue)];
     prefixes.iter().map(|prefix| KeyRange::below(prefix)).collect()
+}
+
+/// The ranges of keys that can have a message: the key with its ID in each partition and generation of the queue. A key that is not that
+/// of a message is a range of its own. After `most` keys, the rest of the queue is one range.
+///
+/// # Errors
+/// An input that changed.
+pub(super) fn ranges_of_one(set: &DataSet<'_>, queue: &[u8], id: &[u8], most: usize) -> Result<Vec<KeyRange>> {
+    let mut ranges = Vec::new();
+    for mut rest in ranges_of(queue) {
+        let mut is_left = true;
+        for _ in 0..most {
+            let Some(key) = set.key_from(&rest.lo, rest.hi.as_deref())? else {
+                is_left = false;
+                break;
+            };
+            let place = DataKey::parse(Family::SqsData.suffix(key)).ok().and_then(|found| key.strip_suffix(found.id));
+            let (range, next) = match place {
+                Some(place) => (KeyRange::one(&[place, id].concat()), KeyRange::below(place).hi),
+                None => (KeyRange::one(key), Some(next_key(key))),
+            };
+            ranges.push(range);
+            // No prefix of a family is the last of all keys.
+            rest.lo = next.unwrap_or_else(|| next_key(key));
+        }
+        ranges.extend(is_left.then_some(rest));
+    }
+    Ok(ranges)
 }
 
 /// The number of records that were found.
@@ -274,6 +304,61 @@ impl<'a> Task<'_, 'a> {
                 let live = known.map(|known| known.live);
                 self.owner = Some((queue, live));
                 live
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::container::Encoder;
+    use crate::format::header::FsmHeader;
+    use crate::format::mvcc::ValueHeader;
+    use crate::format::sqs::key::Place;
+    use crate::index::Granularity;
+    use crate::source::Source;
+
+    /// The keys of one ID in every partition and generation are in the ranges, and few others, however many places are looked up.
+    #[test]
+    fn a_message_is_found_in_every_place() {
+        let queues = [&b"q"[..], b"qq"].map(key::encode_queue);
+        let ids = [&b"a"[..], b"b", b"ba", b"c"].map(key::encode_queue);
+        let mut keys = vec![[&key::classic_prefix_any(Family::SqsData, &queues[0])[..], b"\0odd"].concat()];
+        for (queue, id) in queues.iter().flat_map(|queue| ids.iter().map(move |id| (queue, id))) {
+            let places = [None, Some(0), Some(3)].into_iter().flat_map(|p| [1, 2, 9].map(|generation| (p, generation)));
+            let data = |(partition, generation)| DataKey { place: Place { queue, partition, generation }, id };
+            // Some IDs are only in some places.
+            let places = places.filter(|(p, generation)| id != &ids[2] || (p.is_none() && *generation == 2));
+            keys.extend(places.map(|place| data(place).encode()));
+        }
+        let raw = |key: &Vec<u8>| [&key[..], &(!7u64).to_be_bytes()].concat();
+        keys.sort_by_key(raw);
+        let mut file = Vec::new();
+        let mut encoder = Encoder::begin(&FsmHeader { version: 1, ..FsmHeader::default() }, 7, &mut file);
+        for key in &keys {
+            encoder.row(key, 7, &ValueHeader { tombstone: false, expire_at: 0, body: b"x" }, &mut file).unwrap();
+        }
+        encoder.finish(&mut file);
+        let sources = [Source::from_bytes("x.fsm", file)];
+        let set = DataSet::index(&sources, None, Granularity::default()).unwrap();
+        for (queue, id) in queues.iter().flat_map(|queue| ids.iter().map(move |id| (queue, id))) {
+            let is_one = |key: &&Vec<u8>| {
+                DataKey::parse(Family::SqsData.suffix(key)).is_ok_and(|key| key.place.queue == queue && key.id == id)
+            };
+            let wanted: Vec<&Vec<u8>> = keys.iter().filter(is_one).collect();
+            assert_eq!(wanted.len(), if id == &ids[2] { 1 } else { 9 });
+            for most in [0, 1, 2, 100] {
+                let ranges = ranges_of_one(&set, queue, id, most).unwrap();
+                let has = |key: &Vec<u8>| {
+                    ranges
+                        .iter()
+                        .filter(|range| *key >= range.lo && range.hi.as_ref().is_none_or(|hi| key < hi))
+                        .count()
+                };
+                assert!(wanted.iter().all(|key| has(key) == 1), "{most}");
+                let all = keys.iter().map(has).sum::<usize>();
+                assert!(most < 100 || all <= wanted.len() + 1, "{all} of {}", wanted.len());
             }
         }
     }

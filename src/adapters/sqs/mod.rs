@@ -21,21 +21,25 @@ pub use heads::{Counts, Only};
 pub use messages::{Read, Reader, past_retention};
 pub use queues::{Queues, name_of};
 
-use crate::dataset::{KeyRange, RowsOf};
+use crate::dataset::{DataSet, RowsOf};
+use crate::error::Result;
 use crate::format::Family;
 use crate::format::sqs::key::{self, DataKey};
 
 /// The ranges of the rows of a message, or of a queue's record if no ID is given.
-pub fn rows_of(name: &[u8], id: &[u8]) -> RowsOf {
+///
+/// # Errors
+/// An input that changed.
+pub fn rows_of(set: &DataSet<'_>, name: &[u8], id: &[u8]) -> Result<RowsOf> {
     let queue = key::encode_queue(name);
     if id.is_empty() {
         let record = key::queue_key(Family::SqsQueue, &queue);
-        return RowsOf { ranges: vec![KeyRange::below(&record)], is_row: Box::new(move |user_key| user_key == record) };
+        return Ok(RowsOf::exactly(vec![record]));
     }
     let id = key::encode_queue(id);
-    let ranges = heads::ranges_of(&queue);
+    let ranges = heads::ranges_of_one(set, &queue, &id, heads::MOST_PLACES)?;
     let is_row = move |user_key: &[u8]| {
         DataKey::parse(Family::SqsData.suffix(user_key)).is_ok_and(|key| key.place.queue == queue && key.id == id)
     };
-    RowsOf { ranges, is_row: Box::new(is_row) }
+    Ok(RowsOf { ranges, is_row: Box::new(is_row) })
 }

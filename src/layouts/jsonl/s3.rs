@@ -8,7 +8,7 @@ use crate::adapters::s3::Buckets;
 use crate::error::Result;
 use crate::format::adapter;
 use crate::layouts::s3::paths::INDEX;
-use crate::layouts::s3::{Body, Describe, folder, render};
+use crate::layouts::s3::{Body, Describe, TOGETHER, folder, render};
 use crate::model::s3::Object;
 use crate::options::Options;
 use crate::output::split::{Collector, SplitOutput};
@@ -73,19 +73,22 @@ impl<'b, 'a> Indexes<'b, 'a> {
         }
     }
 
-    /// The indexes of the buckets that have a record and no objects.
+    /// Writes the indexes of the buckets that have a record and no objects.
     ///
     /// # Errors
     /// A failed write.
-    pub fn empty<'t>(&self, options: &Options, tree: &'t Tree) -> Result<SplitOutput<'t>> {
-        let mut out = SplitOutput::new(tree);
-        for at in (0..self.buckets.len()).filter(|at| !self.filled[*at] && self.buckets.has_record(*at)) {
-            let bucket = self.buckets.name(at);
-            if options.filter.takes_scope(adapter::S3, bucket) {
+    pub fn empty<'t>(&self, options: &Options, tree: &'t Tree, collector: &mut Collector<'t>) -> Result<()> {
+        let is_empty = |at: &usize| !self.filled[*at] && self.buckets.has_record(*at);
+        let names = (0..self.buckets.len()).filter(is_empty).map(|at| self.buckets.name(at));
+        let mut wanted = names.filter(|bucket| options.filter.takes_scope(adapter::S3, bucket)).peekable();
+        while wanted.peek().is_some() {
+            let mut out = SplitOutput::new(tree);
+            for bucket in wanted.by_ref().take(TOGETHER) {
                 let log = out.log_in_parts(&index_path(bucket));
                 out.complete(log);
             }
+            collector.take(out)?;
         }
-        Ok(out)
+        Ok(())
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn write_all(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let payloads = payloads(job)?;
     let splits = s3::splits(set);
     if !job.is_shard() {
-        job.collector.take(records(&buckets, options, tree)?)?;
+        records(&buckets, options, tree, job.collector)?;
     }
     let (mut leftovers, mut references) = (Leftovers::default(), Vec::new());
     let mut filled = vec![false; buckets.len()];

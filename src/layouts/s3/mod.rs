@@ -36,6 +36,9 @@ use crate::output::split::SplitOutput;
 use crate::output::tree::Dir;
 use names::Name;
 
+/// Buckets whose files are passed on at once: there can be very many buckets.
+pub(in crate::layouts) const TOGETHER: usize = 256;
+
 /// The folder of a bucket, below the output.
 pub(super) fn folder(bucket: &[u8]) -> String {
     format!("s3/{}", segment(bucket))

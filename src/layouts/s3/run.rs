@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::files::Files;
 use super::names::{Name, Names, Rules};
 use super::told::Told;
-use super::{Describe, folder, paths, render, uploads};
+use super::{Describe, TOGETHER, folder, paths, render, uploads};
 use crate::adapters::s3::{self, Buckets, Leftovers, Payloads, Report, Split};
 use crate::dataset::DataSet;
 use crate::error::Result;
@@ -17,7 +17,7 @@ use crate::options::{ObjectName, Options};
 use crate::output::names::segment;
 use crate::output::observer::Object;
 use crate::output::record::Lines;
-use crate::output::split::{SplitOutput, Writes};
+use crate::output::split::{Collector, SplitOutput, Writes};
 use crate::output::tree::Tree;
 use crate::run::engine::Done;
 use crate::run::shards::{Recordable, Role, run_splits};
@@ -107,7 +107,7 @@ pub(crate) fn write_all<D: Describe>(job: &mut Job<'_, '_, '_>) -> Result<()> {
     let rules = Rules { rename_collisions: options.rename_s3_collisions, utf8_only: options.layout.is_packed() };
     let names = Names::of_splits(set, &buckets, (&splits, job.own_splits(splits.len())), rules)?;
     if !job.is_shard() {
-        job.collector.take(records(&buckets, options, tree)?)?;
+        records(&buckets, options, tree, job.collector)?;
     }
     let cx = Context { set, buckets: &buckets, payloads: &payloads, options, tree };
     let (mut leftovers, mut references) = (Leftovers::default(), Vec::new());
@@ -134,7 +134,7 @@ pub(crate) fn write_all<D: Describe>(job: &mut Job<'_, '_, '_>) -> Result<()> {
     }
     let collector = &mut *job.collector;
     if options.packed() {
-        collector.take(indexes.empty(options, tree)?)?;
+        indexes.empty(options, tree, collector)?;
     }
     leftovers.report(&buckets, &mut collector.findings);
     payloads.note_unreferenced(set, references, &mut collector.findings)?;
@@ -152,9 +152,14 @@ pub(in crate::layouts) fn records<'t>(
     buckets: &Buckets<'_>,
     options: &Options,
     tree: &'t Tree,
-) -> Result<SplitOutput<'t>> {
-    let (mut out, mut text) = (SplitOutput::new(tree), Vec::new());
+    collector: &mut Collector<'t>,
+) -> Result<()> {
+    let (mut out, mut text, mut count) = (SplitOutput::new(tree), Vec::new(), 0);
     buckets.records(&options.filter, |bucket| {
+        count += 1;
+        if count % TOGETHER == 0 {
+            collector.take(std::mem::replace(&mut out, SplitOutput::new(tree)))?;
+        }
         text.clear();
         render::bucket(bucket.name, bucket.record, options.for_restore, &mut text);
         let dir = tree.make_dir(folder(bucket.name).as_bytes())?;
@@ -167,7 +172,7 @@ pub(in crate::layouts) fn records<'t>(
         out.tally.scope(adapter::S3, &segment(bucket.name));
         Ok(())
     })?;
-    Ok(out)
+    collector.take(out)
 }
 
 /// The generations that are not in any record, if there are any.
