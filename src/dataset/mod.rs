@@ -302,19 +302,16 @@ impl<'a> DataSet<'a> {
     ///
     /// [`range`]: DataSet::range
     pub fn cuts(&self, lo: &[u8], hi: Option<&[u8]>, bytes: usize) -> Result<Vec<Vec<u8>>> {
+        let bytes = bytes.min(self.granularity.task_size);
         let (mut keys, mut spacing) = (Vec::new(), usize::MAX);
         for group in &self.groups {
-            let checkpoints = &group.index.checkpoints;
-            spacing = spacing.min(checkpoints.spacing());
-            let from = group.seek(lo)?;
             let to = hi.map_or(Ok(group.index.rows.end), |hi| group.seek(hi))?;
-            let positions = checkpoints.positions();
-            let inside = &positions[positions.partition_point(|at| *at < from)..];
-            let inside = inside.iter().take_while(|at| **at < to);
-            keys.extend(inside.filter_map(|at| group.user_key_at(*at)));
+            let (positions, distance) = group.index.checkpoints.samples(group.seek(lo)?..to, bytes);
+            spacing = spacing.min(distance);
+            keys.extend(positions.filter_map(|at| group.user_key_at(at)));
         }
         keys.sort_unstable();
-        let every = (bytes.min(self.granularity.task_size) / spacing).max(1);
+        let every = (bytes / spacing).max(1);
         let cuts = keys.iter().skip(every).step_by(every).filter(|key| **key > lo && hi.is_none_or(|hi| **key < hi));
         // Any byte string can be a boundary. A short one has few prefixes that could be keys.
         let most = lo.len() + CUT_TAIL;

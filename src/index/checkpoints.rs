@@ -1,5 +1,7 @@
 //! A sparse index of entry positions. Its memory is bounded, whatever the file's size.
 
+use std::ops::Range;
+
 /// Positions of entries in file order, about evenly spaced.
 #[derive(Debug, Clone)]
 pub struct Checkpoints {
@@ -10,6 +12,8 @@ pub struct Checkpoints {
 
 /// Maximum number of checkpoints (8 MiB); above it every other one is dropped and the spacing doubles.
 const MOST: usize = 1 << 20;
+/// Approximate number of keys that are read for each part when a file is cut: parts differ by a small part of their size.
+const PER_PART: usize = 16;
 
 impl Checkpoints {
     /// No positions yet; they will be at least `spacing` bytes apart.
@@ -47,6 +51,15 @@ impl Checkpoints {
     /// All positions, ascending.
     pub fn positions(&self) -> &[usize] {
         &self.at
+    }
+
+    /// Positions in a range, from which keys are read to cut parts of `part` bytes, and their minimum distance. Each key that is read
+    /// touches a page of the file, so there are only a few in a part.
+    pub fn samples(&self, range: Range<usize>, part: usize) -> (impl Iterator<Item = usize>, usize) {
+        let every = (part / self.spacing / PER_PART).max(1);
+        let from = self.at.partition_point(|at| *at < range.start);
+        let inside = self.at.iter().skip(from).copied().take_while(move |at| *at < range.end);
+        (inside.step_by(every), self.spacing.saturating_mul(every))
     }
 
     /// Minimum distance of neighbours in bytes.

@@ -104,15 +104,16 @@ fn user_key(row_key: &[u8]) -> Option<&[u8]> {
 }
 
 fn splits(set: &DataSet<'_>) -> Vec<Split> {
+    let task_size = set.granularity().task_size;
     let mut samples: Vec<&[u8]> = Vec::new();
     let mut spacing = usize::MAX;
     for group in set.groups() {
-        let checkpoints = &group.index.checkpoints;
-        spacing = spacing.min(checkpoints.spacing());
-        samples.extend(checkpoints.positions().iter().filter_map(|at| user_key(group.user_key_at(*at)?)));
+        let (positions, distance) = group.index.checkpoints.samples(0..usize::MAX, task_size);
+        spacing = spacing.min(distance);
+        samples.extend(positions.filter_map(|at| user_key(group.user_key_at(at)?)));
     }
     samples.sort_unstable();
-    let every = (set.granularity().task_size / spacing).max(samples.len() / MOST_SPLITS).max(1);
+    let every = (task_size / spacing).max(samples.len() / MOST_SPLITS).max(1);
     let mut cuts: Vec<Vec<u8>> = Vec::new();
     for sample in samples.iter().skip(every).step_by(every) {
         let cut = &sample[..sample.len().min(BOUNDARY)];
