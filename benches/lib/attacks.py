@@ -78,7 +78,7 @@ ATTACKS = [
     Attack("damaged-metas", 1_000_000, 20_000),
     Attack("damaged-long", 100, 30),
     Attack("damaged-keys", 1_000_000, 100_000, True),
-    Attack("broken-frames", 1_000_000, 100_000, True),
+    Attack("damaged-frames", 1_000_000, 100_000, True),
     Attack("unknown", 1_000_000, 100_000),
     Attack("intents", 300_000, 30_000, True),
     Attack("equal-numbers", 1_000, 300, True),

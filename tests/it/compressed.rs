@@ -90,7 +90,10 @@ fn other_compressed_files() {
         assert_eq!(code(&output), 2, "{args:?}");
         let words = [&output.stdout[..], &output.stderr].concat();
         let words = String::from_utf8_lossy(&words);
-        assert!(words.contains("header") && !words.contains("output of ekvsnap"), "{args:?}: {words}");
+        assert!(
+            words.contains("no snapshot of elastickv") && !words.contains("output of ekvsnap"),
+            "{args:?}: {words}"
+        );
     }
 }
 

@@ -379,7 +379,7 @@ fn key_files() {
         (file, &["--kek", "kek", "--keys-json", "bad.json"], 1, "its version is 3"),
         (file, &["--kek", "kek", "--keys-json", "one.json"], 1, "key id 3 (3 rows, missing)"),
         (file, &["--keys-json", "one.json"], 64, "needs the key file"),
-        ("alone.fsm", &["--kek", "kek"], 1, "not next to the inputs"),
+        ("alone.fsm", &["--kek", "kek"], 1, "not next to this input"),
         (file, &["--kek", "kek", "--dek", "1=wrong"], 1, "a different key with id 1"),
         (file, &["--dek", "1=wrong", "--dek", "3=wrong"], 2, "does not match its tag"),
         (file, &["--dek", "0=wrong"], 64, "not a key id"),

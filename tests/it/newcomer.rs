@@ -33,10 +33,22 @@ const CASES: &[Case] = &[
         code: 64,
         says: "a snapshot is written as it is, not compressed",
     },
-    Case { args: &["decode", "out", "-o", "again"], code: 1, says: "out: it is an output of ekvsnap" },
-    Case { args: &["inspect", "out.tar.zst"], code: 2, says: "out.tar.zst: it is an output of ekvsnap" },
+    Case { args: &["decode", "out", "-o", "again"], code: 1, says: "out: it is an output of a decode" },
+    Case { args: &["inspect", "out.tar.zst"], code: 2, says: "out.tar.zst: it is an output of a decode" },
     Case { args: &["decode", "x.fsm", "-o", "out/inside"], code: 1, says: "is inside the output" },
     Case { args: &["decode", "x.fsm", "-o", "out/redis/inside.tar"], code: 1, says: "is inside the output" },
+    Case { args: &["decode", "x.fsm", "-o", "all", "--shard", "1/3"], code: 64, says: "--shard needs --plan PLAN" },
+    Case { args: &["decode", "x.fsm", "-o", "all", "--shard", "auto"], code: 64, says: "--shard needs --plan PLAN" },
+    Case { args: &["diff", "x.fsm", "x.fsm", "--as-of", "2100-01-01"], code: 64, says: "give two moments" },
+    Case { args: &["ls", "x.fsm", "hll:a"], code: 64, says: "hll:a: no such file, and no pattern" },
+    Case { args: &["ls", "x.fsm", "redis:a,redis:nobody"], code: 0, says: "" },
+    Case { args: &["get", "x.fsm", "redis:base64:!!"], code: 1, says: "what follows base64: is not base64" },
+    Case {
+        args: &["restore", "x.fsm", "-d", "d2", "--node", "n=a:1", "--shift-times"],
+        code: 64,
+        says: "--for-restore",
+    },
+    Case { args: &["inspect", "PLAN"], code: 2, says: "this is a plan or a saved index" },
     Case { args: &["inspect", "x.fsm", "--html", "out/report.html"], code: 1, says: "is inside the output" },
 ];
 
@@ -53,6 +65,7 @@ fn each_is_told_what_is_wrong() {
     for out in ["out", "out.tar.zst"] {
         assert_eq!(code(&ekvsnap(dir.path(), &["decode", "x.fsm", "-o", out])), 0);
     }
+    assert_eq!(code(&ekvsnap(dir.path(), &["plan", "x.fsm", "-o", "PLAN", "--layout", "jsonl"])), 0);
     for case in CASES {
         let out = ekvsnap(dir.path(), case.args);
         let said = stderr(&out);

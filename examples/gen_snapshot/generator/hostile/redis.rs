@@ -24,7 +24,7 @@ pub const KINDS: &[Kind] = &[
     ("damaged-metas", |n| each(n, |pile, i| pile.put(meta(&number(i)), [0; 7]))),
     ("damaged-long", |n| each(n, |pile, i| pile.put(meta(&[&number(i)[..], &[b'k'; 1_000_000]].concat()), [0; 7]))),
     ("damaged-keys", |n| each(n, |pile, i| pile.put(string(&number(i)), value(b"v"))).damaged(1000, Damage::Key)),
-    ("broken-frames", |n| each(n, |pile, i| pile.put(string(&number(i)), value(b"v"))).damaged(8, Damage::Frame)),
+    ("damaged-frames", |n| each(n, |pile, i| pile.put(string(&number(i)), value(b"v"))).damaged(8, Damage::Frame)),
     ("unknown", |n| each(n, |pile, i| pile.put(format!("!u{i:07}|x"), *b"v"))),
     ("intents", intents),
 ];
