@@ -39,6 +39,8 @@ impl<'a> Buckets<'a> {
         let mut buckets = Buckets { list: Vec::new() };
         buckets.read_records(set)?;
         buckets.read_counters(set)?;
+        // There can be very many buckets, and they stay in memory during the run.
+        buckets.list.shrink_to_fit();
         Ok(buckets)
     }
 
