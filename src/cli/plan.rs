@@ -12,11 +12,15 @@ use super::keys::Keys;
 use super::out;
 use super::progress::Bar;
 use super::recipe::Recipe;
+use super::summary::warning_words;
 use crate::decode::Options;
+use crate::decode::findings::note_passed_over;
 use crate::error::{Error, Result};
 use crate::index::saved::{Plan, beside};
+use crate::output::manifest;
 use crate::plan::{Written, index, plan, write};
 use crate::report::visible::Visible;
+use crate::report::{Findings, Level};
 use crate::source::Source;
 
 /// Arguments of `ekvsnap plan`.
@@ -62,6 +66,10 @@ pub(super) fn run(args: &Args) -> Exit {
 fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let Work { threads, no_mmap } = args.work;
     let Inputs { sources, passed_over } = inputs::open_settled(&args.inputs, no_mmap, &args.keys, threads)?;
+    let mut findings = Findings::default();
+    note_passed_over(&passed_over, &mut findings);
+    let warnings = manifest::findings_of(&findings, Level::Warning);
+    out::tell(&warnings.iter().map(|warning| warning_words(warning, None)).collect::<String>());
     let finish = |plan: Plan, sources: &[Source], target: &Path| {
         let written = write(&plan, target, args.force, sources)?;
         bar.clear();

@@ -11,6 +11,7 @@ use crate::format::family::Class;
 use crate::format::{Family, adapter, tso::Timestamps};
 use crate::index::Layout;
 use crate::report::{Finding, Findings, Value, kinds};
+use crate::source::PassedOver;
 
 kinds! {
     Warning PASSED_OVER "newer_file_passed_over" "a newer snapshot file is damaged; the newest intact one of its group was decoded in its place";
@@ -41,11 +42,7 @@ kinds! {
 /// # Errors
 /// An input that changed.
 pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, findings: &mut Findings) -> Result<()> {
-    for passed in &options.passed_over {
-        let finding = Finding::new(&PASSED_OVER).with("file", passed.file.as_path());
-        let finding = finding.with("why", passed.why.as_str());
-        findings.add(finding.with("taken", passed.taken.as_path()));
-    }
+    note_passed_over(&options.passed_over, findings);
     let about = |kind, group: &Group<'_>| Finding::new(kind).with("input", group.source.path());
     // If an input is broken, ERRORS.jsonl lists what is missing.
     for group in set.inputs().filter(|group| group.index.is_whole && group.index.crc32c.is_none()) {
@@ -72,6 +69,15 @@ pub(super) fn of_inputs(set: &DataSet<'_>, options: &Options, txn: &Unresolved, 
         .add_all(&TXN_APPLIED, set.applied().iter().map(|row| Finding::new(&TXN_APPLIED).with("key", row.user_key)));
     transactions(txn, findings);
     Ok(())
+}
+
+/// Adds a finding for each newer file that is damaged, so that an older one of its group was taken.
+pub(crate) fn note_passed_over(all: &[PassedOver], findings: &mut Findings) {
+    for passed in all {
+        let finding = Finding::new(&PASSED_OVER).with("file", passed.file.as_path());
+        let finding = finding.with("why", passed.why.as_str());
+        findings.add(finding.with("taken", passed.taken.as_path()));
+    }
 }
 
 /// Adds findings about inputs that do not belong together: a repeated input, or inputs of different times.

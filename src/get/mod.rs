@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::adapters::fs;
-use crate::decode::findings::later_moment;
+use crate::decode::findings::{later_moment, note_passed_over};
 use crate::decode::{Layout, Options, Progress, index, on_threads, or_changed};
 use crate::error::{Error, Remedy, Result};
 use crate::format::adapter;
@@ -83,6 +83,7 @@ pub fn get_noting(
                 let set = index(sources, options, progress)?.set;
                 let mut findings = fill_one(&set, one, options, tree, scratch, progress)?;
                 later_moment(&set, options, &mut findings);
+                note_passed_over(&options.passed_over, &mut findings);
                 set.qualify(&mut findings);
                 Ok((findings, set.losses().take()?))
             })
@@ -119,6 +120,7 @@ fn file(
     set.check_unchanged()?;
     let mut findings = Findings::default();
     later_moment(&set, options, &mut findings);
+    note_passed_over(&options.passed_over, &mut findings);
     Ok(Got { found, findings, lost: set.losses().take()? })
 }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use super::{Found, Got};
 use crate::dataset::{DataSet, KeyRange, RowsOf, Version};
-use crate::decode::findings::later_moment;
+use crate::decode::findings::{later_moment, note_passed_over};
 use crate::decode::sort::{Record, Sorter, field};
 use crate::decode::{Options, Progress, index, on_threads, or_changed};
 use crate::error::Result;
@@ -65,6 +65,7 @@ pub fn versions(
             set.check_unchanged()?;
             let mut findings = Findings::default();
             later_moment(&set, options, &mut findings);
+            note_passed_over(&options.passed_over, &mut findings);
             Ok(Got { found, findings, lost: set.losses().take()? })
         })
     })?

@@ -68,6 +68,14 @@ fn a_newer_file_that_is_passed_over_is_a_warning() {
     assert_eq!(event["examples"][0]["taken"], "g2/fsm-snap/0000000000000010.fsm");
     let manifest = fs::read_to_string(dir.path().join("out/MANIFEST.json")).unwrap();
     assert!(manifest.contains("newer_file_passed_over"), "{manifest}");
+    for args in [
+        &["plan", "g2", "-o", "PLAN"][..],
+        &["ls", "g2"],
+        &["get", "g2", "redis:b"],
+        &["get", "g2", "redis:b", "--versions"],
+    ] {
+        assert!(stderr(&ekvsnap(dir.path(), args)).contains(passed), "{args:?}");
+    }
 }
 
 #[test]
