@@ -13,7 +13,7 @@ use super::plan::refuse_streams;
 use super::progress::Bar;
 use super::recipe::Recipe;
 use super::shard::Shard;
-use super::summary::{Done, note_words, warning_words};
+use super::summary::{Done, note_words, tell_warnings};
 use super::{inputs, out, resume, summary};
 use crate::compare::since::prepare;
 use crate::decode::{Options, check_target, decode, estimate, lines as decode_lines};
@@ -197,7 +197,7 @@ fn lines(args: &Args, sources: &[Source], options: &Options, bar: &Bar) -> Resul
     let filled = decode_lines(sources, options, bar, &mut out::data())?;
     bar.clear();
     let warnings = &filled.manifest.warnings;
-    out::tell(&warnings.iter().map(|warning| warning_words(warning, None)).collect::<String>());
+    tell_warnings(warnings, None);
     out::report(&note_words(&filled.manifest.notes));
     tell_losses(&filled.lost)?;
     filled.matched.check()?;

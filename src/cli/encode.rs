@@ -11,7 +11,7 @@ use super::keys::data_key;
 use super::out;
 use super::parse::{self, Adapters};
 use super::progress::Bar;
-use super::summary::{counted, warning_words};
+use super::summary::{counted, tell_warnings};
 use crate::encode::{Options, Outcome, Seal, encode};
 use crate::error::{Error, Result};
 use crate::output::manifest::findings_of;
@@ -97,9 +97,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let outcome = encode(&args.outputs, &args.output, &options, bar)?;
     bar.clear();
     let warnings = findings_of(&outcome.findings, Level::Warning);
-    for warning in &warnings {
-        out::tell(&warning_words(warning, None));
-    }
+    tell_warnings(&warnings, None);
     if args.json {
         as_json(args, &outcome)
     } else {

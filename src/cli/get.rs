@@ -14,7 +14,7 @@ use super::inputs;
 use super::inputs::{Inputs, SavedIndex};
 use super::keys::Keys;
 use super::progress::Bar;
-use super::summary::{lost_words, more, note_words, part_words, shown, warning_words};
+use super::summary::{lost_words, more, note_words, part_words, shown, tell_warnings};
 use super::{out, parse};
 use crate::dataset::{Losses, Version};
 use crate::decode::{Layout, Options, iso_time};
@@ -118,7 +118,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     };
     finish(&mut *out)?;
     let warnings = manifest::findings_of(&findings, Level::Warning);
-    out::tell(&warnings.iter().map(|warning| warning_words(warning, None)).collect::<String>());
+    tell_warnings(&warnings, None);
     out::report(&note_words(&manifest::findings_of(&findings, Level::Note)));
     tell_losses(&lost)?;
     let unread = |words: String| Err(Error::new(ErrorKind::Unread(words)));

@@ -14,10 +14,10 @@ use super::filter::{self, Choice};
 use super::inputs;
 use super::inputs::{Inputs, SavedIndex};
 use super::keys::Keys;
-use super::out::{line, own, report, say, tell};
+use super::out::{line, own, report, say};
 use super::parse;
 use super::progress::Bar;
-use super::summary::{bare, counted, note_words, object_name, shown, warning_words};
+use super::summary::{bare, counted, note_words, object_name, shown, tell_warnings, warning_words};
 use super::table::{self, Table};
 use crate::decode::Options;
 use crate::decode::filter::Matched;
@@ -131,7 +131,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
         write_page(file, &found)?;
     }
     if page_on_stdout {
-        found.warnings.iter().for_each(|warning| tell(&warning_words(warning, None)));
+        tell_warnings(&found.warnings, None);
         report(&note_words(&found.notes));
     } else if args.json {
         line(&Document(&found));

@@ -13,7 +13,7 @@ use super::keys::Keys;
 use super::out;
 use super::parse;
 use super::progress::Bar;
-use super::summary::{note_words, warning_words};
+use super::summary::{note_words, tell_warnings};
 use crate::decode::Options;
 use crate::decode::filter::{Filter, Matched, Pattern};
 use crate::error::{Error, Result};
@@ -106,7 +106,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     })?;
     bar.clear();
     filled.matched.check()?;
-    out::tell(&filled.manifest.warnings.iter().map(|warning| warning_words(warning, None)).collect::<String>());
+    tell_warnings(&filled.manifest.warnings, None);
     out::report(&note_words(&filled.manifest.notes));
     Ok(if filled.lost.is_empty() { Exit::Fine } else { Exit::Skipped })
 }

@@ -12,7 +12,7 @@ use super::keys::Keys;
 use super::out;
 use super::progress::Bar;
 use super::recipe::Recipe;
-use super::summary::warning_words;
+use super::summary::tell_warnings;
 use crate::decode::Options;
 use crate::decode::findings::note_passed_over;
 use crate::error::{Error, Result};
@@ -69,7 +69,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let mut findings = Findings::default();
     note_passed_over(&passed_over, &mut findings);
     let warnings = manifest::findings_of(&findings, Level::Warning);
-    out::tell(&warnings.iter().map(|warning| warning_words(warning, None)).collect::<String>());
+    tell_warnings(&warnings, None);
     let finish = |plan: Plan, sources: &[Source], target: &Path| {
         let written = write(&plan, target, args.force, sources)?;
         bar.clear();

@@ -11,7 +11,7 @@ use super::inputs::access;
 use super::out;
 use super::parse::{self, Adapters};
 use super::progress::Bar;
-use super::summary::{counted, warning_words};
+use super::summary::{counted, tell_warnings};
 use crate::encode;
 use crate::error::{Error, Result};
 use crate::format::raft::node_id;
@@ -150,9 +150,7 @@ fn go(args: &Args, bar: &Bar) -> Result<Exit> {
     let encoded = outcome.encoded.as_ref();
     let findings = encoded.map(|encoded| &encoded.findings).into_iter().chain([&outcome.findings]);
     let warnings: Vec<_> = findings.flat_map(|findings| findings_of(findings, Level::Warning)).collect();
-    for warning in &warnings {
-        out::tell(&warning_words(warning, None));
-    }
+    tell_warnings(&warnings, None);
     let (commands, enabling) = (commands(args, &cluster), enabling(args, &cluster));
     if args.json {
         as_json(args, &outcome, &commands, &enabling, &warnings);

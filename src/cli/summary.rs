@@ -33,7 +33,7 @@ pub(super) enum Done<'t> {
 /// Prints the summary for people.
 pub(super) fn words(outcome: &Outcome, done: Done<'_>) {
     let more = if matches!(done, Done::Written(_)) { Some(MANIFEST) } else { None };
-    tell(&outcome.manifest.warnings.iter().map(|warning| warning_words(warning, more)).collect::<String>());
+    tell_warnings(&outcome.manifest.warnings, more);
     let mut text = note_words(&outcome.manifest.notes);
     text.push_str(&table(outcome));
     text.push_str(&done_words(outcome, done));
@@ -52,6 +52,11 @@ pub(super) fn words(outcome: &Outcome, done: Done<'_>) {
 pub(super) fn note_words(notes: &[FindingInfo]) -> String {
     let seen = notes.iter().filter(|note| note.event == "moment_after_snapshot");
     seen.map(|note| format!("note: {}: {}\n", note.event, of_finding(note.event, note.hint))).collect()
+}
+
+/// Reports warnings on standard error; `more`: the file that has further examples.
+pub(super) fn tell_warnings(warnings: &[FindingInfo], more: Option<&str>) {
+    tell(&warnings.iter().map(|warning| warning_words(warning, more)).collect::<String>());
 }
 
 /// A warning with its first examples; `more`: the file that has others.

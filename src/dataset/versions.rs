@@ -1,5 +1,7 @@
 //! Every version of some keys, not only the visible one.
 
+use std::ops::ControlFlow;
+
 use super::scan::changed;
 use super::{DataSet, Group};
 use crate::error::Result;
@@ -42,14 +44,7 @@ impl<'a> DataSet<'a> {
         each: &mut dyn FnMut(Version<'a>) -> Result<()>,
     ) -> Result<()> {
         for group in self.groups() {
-            let mut at = group.seek(lo)?;
-            while at < group.index.rows.end && group.key_at(at).is_some_and(|key| hi.is_none_or(|hi| key < hi)) {
-                let next = group.versions_at(at, &mut |version| {
-                    // A key before the range can have rows inside it: it is a prefix of the range's start.
-                    if version.user_key >= lo { each(version) } else { Ok(()) }
-                })?;
-                at = group.stretch(next).start;
-            }
+            group.versions_in(lo, hi, &mut |version| each(version).map(ControlFlow::Continue))?;
         }
         Ok(())
     }
@@ -61,17 +56,11 @@ impl<'a> DataSet<'a> {
     pub fn key_from(&self, lo: &[u8], hi: Option<&[u8]>) -> Result<Option<&'a [u8]>> {
         let mut first: Option<&'a [u8]> = None;
         for group in self.groups() {
-            let (mut at, mut found) = (group.seek(lo)?, None);
-            while found.is_none()
-                && at < group.index.rows.end
-                && group.key_at(at).is_some_and(|key| hi.is_none_or(|hi| key < hi))
-            {
-                let next = group.versions_at(at, &mut |version| {
-                    found = found.or(Some(version.user_key).filter(|key| *key >= lo));
-                    Ok(())
-                })?;
-                at = group.stretch(next).start;
-            }
+            let mut found = None;
+            group.versions_in(lo, hi, &mut |version| {
+                found = Some(version.user_key);
+                Ok(ControlFlow::Break(()))
+            })?;
             first = first.into_iter().chain(found).min();
         }
         Ok(first)
@@ -94,6 +83,30 @@ impl<'a> DataSet<'a> {
 }
 
 impl<'a> Group<'a> {
+    /// Gives the versions of the keys with `lo <= user key < hi`, in the order of the file, until one ends it.
+    fn versions_in(
+        &self,
+        lo: &[u8],
+        hi: Option<&[u8]>,
+        each: &mut dyn FnMut(Version<'a>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let (mut at, mut flow) = (self.seek(lo)?, ControlFlow::Continue(()));
+        while flow.is_continue()
+            && at < self.index.rows.end
+            && self.key_at(at).is_some_and(|key| hi.is_none_or(|hi| key < hi))
+        {
+            let next = self.versions_at(at, &mut |version| {
+                // A key before the range can have rows inside it: it is a prefix of the range's start.
+                if version.user_key >= lo && flow.is_continue() {
+                    flow = each(version)?;
+                }
+                Ok(())
+            })?;
+            at = self.stretch(next).start;
+        }
+        Ok(())
+    }
+
     /// Gives the versions in one entry and returns the position of the next entry.
     fn versions_at(&self, at: usize, each: &mut dyn FnMut(Version<'a>) -> Result<()>) -> Result<usize> {
         let group = self.number;
